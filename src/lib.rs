@@ -1,0 +1,25 @@
+//! Keyward: an API-key gate at the edge.
+//!
+//! The life of a request, and where each step is decided:
+//!
+//! 1. **Realm**: host and path choose it ([`route`]).
+//! 2. **Preflight**: answered from the policy ([`cors`]).
+//! 3. **Route**: method and path choose what is required ([`route`]).
+//! 4. **Credential**: taken only from where the realm says ([`credential`]).
+//! 5. **Shape**: prefix, length, alphabet, keyed check, without any I/O ([`key`]).
+//! 6. **Find**: hash, isolate memory, KV ([`memory`], `edge::store`).
+//! 7. **Decide**: pure and synchronous, a `Permit` or a `Denial` ([`gate`]).
+//! 8. **Limit**: every window of the key, all or none ([`limit`], [`key_gate`]).
+//! 9. **Forward**: without the credential, with the verified identity ([`identity`], `edge::origin`).
+//! 10. **Account**: by outcome and reason, after the answer ([`usage`]).
+//!
+//! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
+//! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
+
+pub mod entropy;
+pub mod policy;
+pub mod record;
+pub mod secret;
+pub mod sql;
+pub mod time;
+pub mod wire;

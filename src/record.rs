@@ -1,0 +1,109 @@
+//! The record of a key: what KV, the KeyGate and the isolate's memory hold, and all that a decision
+//! needs. A stored format: golden vectors in `tests/golden.rs` pin it, `docs/storage.md` describes it.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+use crate::time::Timestamp;
+
+/// One key, as published. Never holds the key itself, only ever found by its hash.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Record {
+    /// Version of this format.
+    pub v: Format,
+    /// Id of the key in the admin API.
+    pub id: String,
+    /// The realm it belongs to; in any other it is unknown.
+    pub realm: String,
+    /// The tenant it belongs to, with what a decision needs of it.
+    pub tenant: Tenant,
+    /// Secret or publishable.
+    pub kind: KeyKind,
+    /// Live or test.
+    pub mode: Mode,
+    /// Whether it was revoked.
+    pub status: Status,
+    /// Grows with every change; a higher one replaces a lower one, never the other way round.
+    pub version: u64,
+    /// The first moment at which it no longer passes.
+    pub expires_at: Option<Timestamp>,
+    /// Scopes it holds, wildcards as written.
+    pub scopes: Vec<String>,
+    /// Addresses it may be used from; empty for any.
+    pub allowed_ips: Vec<IpNet>,
+    /// Origins (Fetch standard) a publishable key may be used from.
+    pub allowed_origins: Vec<String>,
+    /// Its limits, with everything inherited already filled in.
+    pub limits: Limits,
+}
+
+/// Version of the record format. A build refuses to read one that it does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Format {
+    /// The first.
+    #[serde(rename = "1")]
+    V1,
+}
+
+/// What a decision needs of a tenant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Tenant {
+    /// Its id, a UUID.
+    pub id: String,
+    /// Whether its keys pass at all.
+    pub status: TenantStatus,
+    /// Its plan, if it has one.
+    pub plan: Option<String>,
+}
+
+/// Whether a tenant's keys pass at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum TenantStatus {
+    /// They do.
+    Active,
+    /// They do not: 403.
+    Inactive,
+}
+
+/// Secret keys are for servers; publishable ones may stand in a web page and need an origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum KeyKind {
+    /// For servers.
+    Secret,
+    /// For web pages, on routes marked so and from the origins it lists.
+    Publishable,
+}
+
+/// Live keys do; test keys try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The real thing.
+    Live,
+    /// Held back as the realm's `test_mode` says.
+    Test,
+}
+
+/// What its owner did with a key. Expiry is not a status: it follows from the record and the time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// In use.
+    Active,
+    /// Refused for good.
+    Revoked,
+}
+
+/// Limits of one key; `None` is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// Requests in any 60 seconds.
+    pub per_minute: Option<u32>,
+    /// Requests in any 86,400 seconds.
+    pub per_day: Option<u32>,
+}
