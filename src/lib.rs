@@ -17,6 +17,7 @@
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
 pub mod entropy;
+pub mod key;
 pub mod policy;
 pub mod record;
 pub mod secret;
