@@ -1,0 +1,55 @@
+//! `[admin]`: where the admin API and page live.
+
+use super::{leak, reader::Item, sections};
+use crate::model::{Admin, PathPattern, Tail};
+
+/// The path that answers whether the gate is up. It belongs to no realm.
+pub(super) const HEALTH: &str = "/healthz";
+
+const DEFAULT: Admin = Admin { api: "/api/admin", page: "/admin", step_up_roles: true };
+
+/// Reads the section, or its defaults.
+pub(super) fn read(item: Option<Item<'_>>) -> Admin {
+    let Some(table) = item.and_then(|item| item.table(&sections::ADMIN, "[admin]")) else { return DEFAULT };
+    let (api_item, page_item) = (table.get("api"), table.get("page"));
+    let api = api_item.as_ref().and_then(base).unwrap_or(DEFAULT.api);
+    let page = page_item.as_ref().and_then(base).unwrap_or(DEFAULT.page);
+    let step_up_roles =
+        table.get("step_up_roles").and_then(|item| item.flag()).unwrap_or(DEFAULT.step_up_roles);
+    for (item, base) in [(&api_item, api), (&page_item, page)] {
+        if let Some(item) = item.as_ref().filter(|_| overlap(base, HEALTH)) {
+            item.refuse(
+                format!("{} {base:?} overlaps {HEALTH}, which answers whether the gate is up", item.name),
+                "choose another path",
+            );
+        }
+    }
+    if let Some(item) = page_item.or(api_item).filter(|_| overlap(api, page)) {
+        item.refuse(
+            format!("the admin API {api:?} and the admin page {page:?} overlap"),
+            "choose two paths of which neither contains the other, like \"/api/admin\" and \"/admin\"",
+        );
+    }
+    Admin { api, page, step_up_roles }
+}
+
+/// Whether one base path is, or is below, the other.
+fn overlap(one: &str, other: &str) -> bool {
+    let within = |path: &str, base: &str| {
+        path.strip_prefix(base).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    within(one, other) || within(other, one)
+}
+
+fn base(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"/admin\"")?;
+    let plain = PathPattern::parse(text)
+        .is_ok_and(|pattern| pattern.tail == Tail::Exact && !text.ends_with('/') && !text.contains('{'));
+    if !plain {
+        item.refuse(
+            format!("{} is {text:?}, which is not a base path", item.name),
+            "write a path that begins with `/`, ends without one, and has no `*` or `{…}`, like \"/admin\"",
+        );
+    }
+    plain.then(|| leak(text))
+}

@@ -1,0 +1,131 @@
+//! Where a realm looks for credentials, and the query parameters in which it refuses them.
+
+use super::{
+    leak,
+    reader::{Item, Table},
+    sections,
+};
+use crate::model::CredentialSource;
+
+/// Query parameters in which clients put keys most often.
+const URL_PARAMETERS: &[&str] =
+    &["api_key", "apikey", "api-key", "key", "access_token", "token", "x-api-key"];
+
+/// Headers that mean something else to the connection, the browser, the platform or the origin.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-length",
+    "content-type",
+    "cookie",
+    "forwarded",
+    "host",
+    "keep-alive",
+    "origin",
+    "range",
+    "referer",
+    "set-cookie",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+const RESERVED_PREFIXES: &[&str] = &["keyward-", "cf-", "x-forwarded-", "sec-", "access-control-"];
+
+const EXAMPLE: &str = "credentials = [{ header = \"Authorization\", scheme = \"Bearer\" }]";
+
+/// Reads `credentials`.
+pub(super) fn read(realm: &Table<'_>) -> &'static [CredentialSource] {
+    let Some(item) = realm.need("credentials", EXAMPLE) else { return &[] };
+    let Some(list) = item.list(EXAMPLE) else { return &[] };
+    if list.is_empty() {
+        item.refuse(
+            "the realm has no credential source, so no key could ever be shown to it",
+            format!("name one, for example: {EXAMPLE}"),
+        );
+    }
+    let mut sources: Vec<CredentialSource> = Vec::new();
+    for item in list {
+        let Some(source) = source(&item) else { continue };
+        let same = |earlier: &CredentialSource| {
+            let schemes = (earlier.scheme.map(str::to_lowercase), source.scheme.map(str::to_lowercase));
+            earlier.header == source.header && schemes.0 == schemes.1
+        };
+        if sources.iter().any(same) {
+            item.refuse(
+                format!("the credential source {:?} is there twice", source.header),
+                "take one of them out; names and schemes are compared without case",
+            );
+        }
+        sources.push(source);
+    }
+    Vec::leak(sources)
+}
+
+fn source(item: &Item<'_>) -> Option<CredentialSource> {
+    let table = item.table(&sections::CREDENTIAL, "{ header = \"X-Api-Key\" }")?;
+    let header_item = table.need("header", "header = \"X-Api-Key\"")?;
+    let written = header_item.text("\"X-Api-Key\"")?;
+    let header = header_name(&header_item, written)?;
+    if is_reserved(&header) {
+        header_item.refuse(
+            format!("a credential may not stand in the header {written:?}, which has another meaning"),
+            "use \"Authorization\" with a scheme, or a header of your own like \"X-Api-Key\"",
+        );
+        return None;
+    }
+    let scheme = match table.get("scheme") {
+        None => None,
+        Some(item) => {
+            let scheme = item.text("\"Bearer\"")?;
+            if !is_token(scheme) {
+                item.refuse(
+                    format!("{} is {scheme:?}, which is not one word", item.name),
+                    "write the scheme alone, like \"Bearer\"; leave it out when the header's whole value is the key",
+                );
+                return None;
+            }
+            Some(leak(scheme))
+        }
+    };
+    Some(CredentialSource { header: leak(&header), scheme })
+}
+
+/// A header name in lower case, or a note that it is none.
+pub(super) fn header_name(item: &Item<'_>, text: &str) -> Option<String> {
+    if !is_token(text) {
+        item.refuse(
+            format!("{} has {text:?}, which is not a header name", item.name),
+            "header names are letters, digits and hyphens, like \"X-Api-Key\"",
+        );
+        return None;
+    }
+    Some(text.to_ascii_lowercase())
+}
+
+/// A `token` of RFC 9110, section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+fn is_reserved(header: &str) -> bool {
+    RESERVED.contains(&header) || RESERVED_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
+}
+
+/// Reads `url_parameters`, or its default.
+pub(super) fn url_parameters(realm: &Table<'_>) -> &'static [&'static str] {
+    let Some(names) = realm.get("url_parameters").and_then(|item| item.texts("[\"api_key\"]")) else {
+        return URL_PARAMETERS;
+    };
+    let mut parameters = Vec::new();
+    for (item, name) in names {
+        if name.is_empty() || name.contains(['&', '=', '#', '%', '+']) || name.contains(char::is_whitespace) {
+            item.refuse(
+                format!("{} has {name:?}, which is not a parameter's name", item.name),
+                "write the decoded name alone, like \"api_key\"",
+            );
+        }
+        parameters.push(leak(&name.to_lowercase()));
+    }
+    Vec::leak(parameters)
+}

@@ -1,0 +1,163 @@
+//! `[realm.key]`: what a key looks like and how it is stored.
+
+use super::{
+    leak,
+    reader::{Item, Table},
+    sections,
+};
+use crate::model::{Alphabet, Hash, KeyFormat};
+
+/// Entropy that no key may fall below, in bits: guessing stays hopeless at any rate of requests.
+const MIN_BITS: f64 = 128.0;
+const MAX_RANDOM: u32 = 128;
+/// A check shorter than this is found by chance too often to keep forged keys from costing a read.
+const MIN_CHECK: u32 = 4;
+const MAX_CHECK: u32 = 10;
+const MAX_PREFIX: usize = 32;
+/// How many random characters `keyPrefix` shows, where the key is long enough.
+const SHOWN: u32 = 4;
+
+const DEFAULT: KeyFormat = KeyFormat {
+    live_prefix: "kw_live_",
+    test_prefix: Some("kw_test_"),
+    random: 30,
+    alphabet: Alphabet::Base62,
+    check: 6,
+    shown: 4,
+    hash: Hash::Sha256,
+};
+
+/// Reads the section, or its defaults.
+pub(super) fn read(item: Option<Item<'_>>) -> KeyFormat {
+    let Some(table) = item.and_then(|item| item.table(&sections::KEY, "[realm.key]")) else { return DEFAULT };
+    let (live_prefix, test_prefix) = prefixes(&table);
+    let alphabet = table
+        .get("alphabet")
+        .and_then(|item| {
+            item.choice(&[
+                ("base62", Alphabet::Base62),
+                ("base64url", Alphabet::Base64Url),
+                ("hex", Alphabet::Hex),
+            ])
+        })
+        .unwrap_or(DEFAULT.alphabet);
+    let random = random(&table, alphabet);
+    KeyFormat {
+        live_prefix,
+        test_prefix,
+        random: small(random),
+        alphabet,
+        check: small(check(&table, alphabet)),
+        shown: small(shown(&table, alphabet, random)),
+        hash: table
+            .get("hash")
+            .and_then(|item| item.choice(&[("sha256", Hash::Sha256), ("hmac-sha256", Hash::HmacSha256)]))
+            .unwrap_or(DEFAULT.hash),
+    }
+}
+
+/// Every number here was checked against a bound below 256.
+fn small(number: u32) -> u8 {
+    u8::try_from(number).unwrap_or(u8::MAX)
+}
+
+fn prefixes(table: &Table<'_>) -> (&'static str, Option<&'static str>) {
+    let live_item = table.need("live_prefix", "live_prefix = \"kw_live_\"");
+    let test_item = table.get("test_prefix");
+    let live = live_item.as_ref().and_then(prefix);
+    let test = test_item.as_ref().and_then(prefix);
+    match (live, test, &test_item, &live_item) {
+        (Some(live), Some(test), Some(item), _) if live == test => item.refuse(
+            format!("live and test keys have the same prefix {live:?}"),
+            "choose two, like \"kw_live_\" and \"kw_test_\", or leave test_prefix out if the prefix need not tell them apart",
+        ),
+        (Some(live), Some(test), Some(item), _) if live.starts_with(test) || test.starts_with(live) => item.refuse(
+            format!("one of the prefixes {live:?} and {test:?} is the beginning of the other"),
+            "choose two that differ before either ends, like \"kw_live_\" and \"kw_test_\"",
+        ),
+        (Some(live), None, None, Some(item)) if live.contains("live") => item.refuse(
+            format!("test keys would begin with {live:?} too, since there is no test_prefix"),
+            format!("add test_prefix = {:?}", live.replace("live", "test")),
+        ),
+        _ => {}
+    }
+    (live.unwrap_or(DEFAULT.live_prefix), test)
+}
+
+fn prefix(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"kw_live_\"")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if text.is_empty() || text.len() > MAX_PREFIX || !text.bytes().all(plain) {
+        item.refuse(
+            format!("{} is {text:?}, which cannot begin a key", item.name),
+            format!("use 1 to {MAX_PREFIX} letters, digits, `_` and `-`, like \"kw_live_\""),
+        );
+        return None;
+    }
+    Some(leak(text))
+}
+
+fn random(table: &Table<'_>, alphabet: Alphabet) -> u32 {
+    let Some(item) = table.get("random") else {
+        return if alphabet == Alphabet::Hex { 32 } else { DEFAULT.random.into() };
+    };
+    let Some(random) = item.number(1..=MAX_RANDOM, "characters") else { return DEFAULT.random.into() };
+    let least = least_random(alphabet);
+    if random < least {
+        item.refuse(
+            format!(
+                "{} is {random} characters, which is {:.0} bits of entropy",
+                item.name,
+                (f64::from(random) * bits(alphabet)).floor()
+            ),
+            format!("at least 128 bits are needed: {least} characters of this alphabet"),
+        );
+    }
+    random
+}
+
+fn check(table: &Table<'_>, alphabet: Alphabet) -> u32 {
+    let Some(item) = table.get("check") else {
+        return if alphabet == Alphabet::Hex { 0 } else { DEFAULT.check.into() };
+    };
+    let Some(check) = item.number(0..=MAX_CHECK, "characters") else { return DEFAULT.check.into() };
+    if check > 0 && check < MIN_CHECK {
+        item.refuse(
+            format!("{} is {check}, so short that forged keys often have the right one", item.name),
+            format!("use 0 for none, or {MIN_CHECK} to {MAX_CHECK}"),
+        );
+    } else if check > 0 && alphabet == Alphabet::Hex {
+        item.refuse(
+            format!("{} is {check}, but check characters are base62 and the alphabet is hex", item.name),
+            "use check = 0, or alphabet = \"base62\"",
+        );
+    }
+    check
+}
+
+fn shown(table: &Table<'_>, alphabet: Alphabet, random: u32) -> u32 {
+    let most = random.saturating_sub(least_random(alphabet));
+    let Some(item) = table.get("shown") else { return most.min(SHOWN) };
+    let Some(shown) = item.number(0..=MAX_RANDOM, "characters") else { return 0 };
+    if shown > most {
+        item.refuse(
+            format!("{} is {shown}, which leaves less than 128 bits of the key unseen", item.name),
+            format!("show at most {most} of {random} random characters, or make `random` larger"),
+        );
+    }
+    shown
+}
+
+/// Fewest characters that carry [`MIN_BITS`].
+fn least_random(alphabet: Alphabet) -> u32 {
+    (1..=MAX_RANDOM).find(|&count| f64::from(count) * bits(alphabet) >= MIN_BITS).unwrap_or(MAX_RANDOM)
+}
+
+/// Entropy of one character, in bits.
+fn bits(alphabet: Alphabet) -> f64 {
+    match alphabet {
+        Alphabet::Base62 => 62_f64.log2(),
+        Alphabet::Base64Url => 6.0,
+        Alphabet::Hex => 4.0,
+    }
+}

@@ -1,0 +1,279 @@
+//! Reads a TOML document without stopping at the first mistake: every value knows its place, every
+//! table its fields.
+
+use std::ops::{Range, RangeInclusive};
+
+use toml::{
+    Spanned,
+    de::{DeTable, DeValue},
+};
+
+use super::mistake::{Report, did_you_mean};
+
+/// A kind of table and the fields it may have.
+pub struct Section {
+    /// As a policy writes it: `[realm.key]`.
+    pub name: &'static str,
+    /// Its fields.
+    pub fields: &'static [&'static str],
+}
+
+/// A table of the document.
+pub(super) struct Table<'a> {
+    section: &'static Section,
+    entries: &'a DeTable<'a>,
+    pub(super) place: Range<usize>,
+    report: &'a Report<'a>,
+}
+
+/// A value of the document and what to call it in a message.
+#[derive(Clone)]
+pub(super) struct Item<'a> {
+    pub(super) name: String,
+    value: &'a Spanned<DeValue<'a>>,
+    pub(super) report: &'a Report<'a>,
+}
+
+impl<'a> Table<'a> {
+    /// Takes a table and notes every field that this section does not have.
+    pub(super) fn new(
+        section: &'static Section,
+        entries: &'a DeTable<'a>,
+        place: Range<usize>,
+        report: &'a Report<'a>,
+    ) -> Self {
+        for key in entries.keys() {
+            let name = key.get_ref().as_ref();
+            if section.fields.contains(&name) {
+                continue;
+            }
+            if looks_secret(name) {
+                report.add(
+                    &key.span(),
+                    format!("{} has the field {name:?}, and a policy holds no secrets", section.name),
+                    "take it out of the file, make a new one since this one may have been seen, and set that \
+                     with `wrangler secret put`",
+                );
+                continue;
+            }
+            let fields = section.fields.join(", ");
+            report.add(
+                &key.span(),
+                format!("{} has no field {name:?}", section.name),
+                format!("{}its fields are {fields}", did_you_mean(name, section.fields.iter().copied())),
+            );
+        }
+        Self { section, entries, place, report }
+    }
+
+    /// The value of a field, if it is there.
+    pub(super) fn get(&self, field: &str) -> Option<Item<'a>> {
+        debug_assert!(self.section.fields.contains(&field), "{field} is not among the section's fields");
+        let value = self.entries.get(field)?;
+        Some(Item { name: format!("{} {field}", self.section.name), value, report: self.report })
+    }
+
+    /// The value of a field that must be there; `example` shows how to write it.
+    pub(super) fn need(&self, field: &str, example: &str) -> Option<Item<'a>> {
+        let item = self.get(field);
+        if item.is_none() {
+            self.report.add(
+                &self.place,
+                format!("{} lacks the field {field:?}", self.section.name),
+                format!("add it, for example: {example}"),
+            );
+        }
+        item
+    }
+
+    /// Notes a mistake of the table as a whole.
+    pub(super) fn refuse(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.report.add(&self.place, message, hint);
+    }
+}
+
+impl<'a> Item<'a> {
+    /// The document's top.
+    pub(super) fn place(&self) -> Range<usize> {
+        self.value.span()
+    }
+
+    /// Notes a mistake of this value.
+    pub(super) fn refuse(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.report.add(&self.place(), message, hint);
+    }
+
+    fn wrong_type(&self, expected: &str, example: &str) {
+        self.refuse(
+            format!("{} is {}, but must be {expected}", self.name, kind(self.value.get_ref())),
+            format!("write it like {example}"),
+        );
+    }
+
+    /// As text; `example` shows how to write it.
+    pub(super) fn text(&self, example: &str) -> Option<&'a str> {
+        let text = self.value.get_ref().as_str();
+        if text.is_none() {
+            self.wrong_type("text", example);
+        }
+        text
+    }
+
+    /// Its text if it is text, without a word if it is something else.
+    pub(super) fn as_text(&self) -> Option<&'a str> {
+        self.value.get_ref().as_str()
+    }
+
+    /// As true or false.
+    pub(super) fn flag(&self) -> Option<bool> {
+        let flag = self.value.get_ref().as_bool();
+        if flag.is_none() {
+            self.wrong_type("true or false", "true");
+        }
+        flag
+    }
+
+    /// As a whole number in `range`.
+    pub(super) fn number(&self, range: RangeInclusive<u32>, unit: &str) -> Option<u32> {
+        let (least, most) = (range.start(), range.end());
+        let DeValue::Integer(digits) = self.value.get_ref() else {
+            self.wrong_type(&format!("a whole number of {unit}"), &least.to_string());
+            return None;
+        };
+        let number = i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(i128::MAX);
+        let number = u32::try_from(number).ok().filter(|number| range.contains(number));
+        if number.is_none() {
+            self.refuse(
+                format!("{} is {digits} {unit}, which is out of range", self.name),
+                format!("choose a number from {least} to {most}"),
+            );
+        }
+        number
+    }
+
+    /// As a length of time in `range`, in milliseconds: `"500ms"`, `"5s"`, `"2m"`.
+    pub(super) fn duration_ms(&self, range: RangeInclusive<u32>) -> Option<u32> {
+        let text = self.text("\"5s\"")?;
+        let Some(milliseconds) = parse_duration_ms(text) else {
+            self.refuse(
+                format!("{} is {text:?}, which is not a length of time", self.name),
+                "write a whole number and a unit (ms, s or m) with nothing between them, like \"5s\"",
+            );
+            return None;
+        };
+        let milliseconds = u32::try_from(milliseconds).ok().filter(|number| range.contains(number));
+        if milliseconds.is_none() {
+            self.refuse(
+                format!("{} is {text:?}, which is out of range", self.name),
+                format!("choose from {} to {}", show_duration(*range.start()), show_duration(*range.end())),
+            );
+        }
+        milliseconds
+    }
+
+    /// As one of a few words.
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let (first, _) = choices.first()?;
+        let text = self.text(&format!("{first:?}"))?;
+        let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+        if chosen.is_none() {
+            let words: Vec<String> = choices.iter().map(|(word, _)| format!("{word:?}")).collect();
+            let meant = did_you_mean(text, choices.iter().map(|(word, _)| *word));
+            self.refuse(
+                format!("{} is {text:?}, which is not one of its values", self.name),
+                format!("{meant}its values are {}", words.join(", ")),
+            );
+        }
+        chosen
+    }
+
+    /// As a list.
+    pub(super) fn list(&self, example: &str) -> Option<Vec<Item<'a>>> {
+        let Some(values) = self.value.get_ref().as_array() else {
+            self.wrong_type("a list", example);
+            return None;
+        };
+        let item = |value| Item { name: self.name.clone(), value, report: self.report };
+        Some(values.iter().map(item).collect())
+    }
+
+    /// As a list of text; what is not text is noted and left out.
+    pub(super) fn texts(&self, example: &str) -> Option<Vec<(Item<'a>, &'a str)>> {
+        let items = self.list(example)?;
+        Some(items.into_iter().filter_map(|item| item.text(example).map(|text| (item, text))).collect())
+    }
+
+    /// As a table of this section.
+    pub(super) fn table(&self, section: &'static Section, example: &str) -> Option<Table<'a>> {
+        let Some(entries) = self.value.get_ref().as_table() else {
+            self.wrong_type("a table", example);
+            return None;
+        };
+        Some(Table::new(section, entries, self.place(), self.report))
+    }
+
+    /// As a table whose fields are names of the policy's own, in the order of the file.
+    pub(super) fn entries(&self, example: &str) -> Option<Vec<Entry<'a>>> {
+        let Some(entries) = self.value.get_ref().as_table() else {
+            self.wrong_type("a table", example);
+            return None;
+        };
+        let mut entries: Vec<_> = entries
+            .iter()
+            .map(|(key, value)| Entry {
+                key: key.get_ref().as_ref(),
+                place: key.span(),
+                item: Item { name: format!("{} {:?}", self.name, key.get_ref()), value, report: self.report },
+            })
+            .collect();
+        entries.sort_by_key(|entry| entry.place.start);
+        Some(entries)
+    }
+}
+
+/// One entry of a table whose fields are names of the policy's own.
+pub(super) struct Entry<'a> {
+    pub(super) key: &'a str,
+    pub(super) place: Range<usize>,
+    pub(super) item: Item<'a>,
+}
+
+fn parse_duration_ms(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at_checked(digits)?;
+    let factor = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+fn show_duration(milliseconds: u32) -> String {
+    if milliseconds.is_multiple_of(1_000) {
+        format!("{}s", milliseconds / 1_000)
+    } else {
+        format!("{milliseconds}ms")
+    }
+}
+
+fn kind(value: &DeValue<'_>) -> &'static str {
+    match value {
+        DeValue::String(_) => "text",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Boolean(_) => "true or false",
+        DeValue::Datetime(_) => "a date",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    }
+}
+
+/// Whether a field of this name would hold something that must not stand in a policy.
+fn looks_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    ["secret", "password", "passwd", "token", "private_key", "api_key", "apikey", "credential_value"]
+        .iter()
+        .any(|word| name.contains(word))
+}

@@ -1,0 +1,152 @@
+//! `[[realm.route]]`: methods, path, and what is asked for.
+
+use std::ops::Range;
+
+use super::{
+    leak,
+    mistake::did_you_mean,
+    reader::{Item, Table},
+    sections,
+};
+use crate::{
+    model::{KeyRequirement, PathPattern, Requirement, Route, Scope},
+    scope::is_held_form,
+};
+
+const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// A route and where its path stands in the file.
+pub(super) struct Draft {
+    pub(super) route: Route,
+    pub(super) place: Range<usize>,
+}
+
+/// Reads every route of a realm.
+pub(super) fn read(realm: &Table<'_>, catalogue: &[Scope]) -> Vec<Draft> {
+    const EXAMPLE: &str =
+        "[[realm.route]] with path = \"/api/*\" and requires = { scopes = [\"orders:read\"] }";
+    let Some(list) = realm.need("route", EXAMPLE).and_then(|item| item.list(EXAMPLE)) else {
+        return Vec::new();
+    };
+    list.iter().filter_map(|item| one(item, catalogue)).collect()
+}
+
+fn one(item: &Item<'_>, catalogue: &[Scope]) -> Option<Draft> {
+    let table = item.table(&sections::ROUTE, "[[realm.route]]")?;
+    let methods = methods(&table);
+    let path_item = table.need("path", "path = \"/api/orders*\"");
+    let path = path_item.as_ref().and_then(path);
+    let name = path.map_or("", |path| path.source);
+    let requires =
+        table.need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing");
+    let requires = requires.and_then(|item| requirement(&item, name, catalogue));
+    Some(Draft { place: path_item?.place(), route: Route { methods, path: path?, requires: requires? } })
+}
+
+/// Reads a path pattern.
+pub(super) fn path(item: &Item<'_>) -> Option<PathPattern> {
+    let text = item.text("\"/api/orders*\"")?;
+    match PathPattern::parse(text) {
+        Ok(pattern) => Some(pattern),
+        Err(wrong) => {
+            item.refuse(
+                format!("the path pattern {text:?} {wrong}"),
+                "write segments as they are or as {name}, with at most one `*` at the very end, like \"/api/orders/{id}\" or \"/api/*\"",
+            );
+            None
+        }
+    }
+}
+
+fn methods(table: &Table<'_>) -> &'static [&'static str] {
+    let Some(item) = table.get("methods") else { return &[] };
+    let Some(texts) = item.texts("[\"GET\", \"HEAD\"]") else { return &[] };
+    if texts.is_empty() {
+        item.refuse(
+            "the route has an empty list of methods",
+            "name methods, or leave `methods` out for all of them",
+        );
+    }
+    Vec::leak(texts.iter().filter_map(|(item, text)| method(item, text)).collect())
+}
+
+/// Reads a method.
+pub(super) fn method(item: &Item<'_>, text: &str) -> Option<&'static str> {
+    let found = METHODS.iter().copied().find(|method| *method == text);
+    if found.is_none() {
+        let upper = METHODS.iter().find(|method| method.eq_ignore_ascii_case(text));
+        match upper {
+            Some(method) => {
+                item.refuse(format!("the method {text:?} is not in upper case"), format!("write {method:?}"))
+            }
+            None => item.refuse(
+                format!("there is no method {text:?} here"),
+                format!(
+                    "{}the methods are {}",
+                    did_you_mean(text, METHODS.iter().copied()),
+                    METHODS.join(", ")
+                ),
+            ),
+        }
+    }
+    found
+}
+
+fn requirement(item: &Item<'_>, path: &str, catalogue: &[Scope]) -> Option<Requirement> {
+    const HINT: &str = "write { scopes = […] } for a key that holds every one of these, \"key\" for any key, or \"public\" for nothing";
+    if let Some(word) = item.as_text() {
+        return match word {
+            "public" => Some(Requirement::Public),
+            "key" => Some(Requirement::Key(KeyRequirement { scopes: &[], plans: &[], publishable: false })),
+            _ => {
+                item.refuse(format!("route {path:?} requires {word:?}, which is not a requirement"), HINT);
+                None
+            }
+        };
+    }
+    let table = item.table(&sections::REQUIRES, "{ scopes = [\"orders:read\"] }")?;
+    let mut scopes = Vec::new();
+    let listed = table.need("scopes", "scopes = [\"orders:read\"]")?.texts("[\"orders:read\"]")?;
+    for (item, name) in listed {
+        if let Some(scope) = required_scope(&item, name, path, catalogue) {
+            scopes.push(scope);
+        }
+    }
+    let plans = table.get("plans").and_then(|item| item.texts("[\"pro\"]")).unwrap_or_default();
+    let mut names = Vec::new();
+    for (item, plan) in plans {
+        if plan.trim().is_empty() || plan.trim() != plan {
+            item.refuse(
+                format!("route {path:?} requires the plan {plan:?}, which is not a name"),
+                "write it like \"pro\"",
+            );
+        }
+        names.push(leak(plan));
+    }
+    let publishable = table.get("publishable").and_then(|item| item.flag()).unwrap_or(false);
+    Some(Requirement::Key(KeyRequirement { scopes: Vec::leak(scopes), plans: Vec::leak(names), publishable }))
+}
+
+fn required_scope(item: &Item<'_>, name: &str, path: &str, catalogue: &[Scope]) -> Option<&'static str> {
+    if let Some(scope) = catalogue.iter().find(|scope| scope.name == name) {
+        return Some(scope.name);
+    }
+    if name.contains('*') && is_held_form(name) {
+        item.refuse(
+            format!("route {path:?} requires the wildcard {name:?}, which only keys may hold"),
+            "name the scopes that the route needs; a key that holds a wildcard covering them passes",
+        );
+    } else if catalogue.is_empty() {
+        item.refuse(
+            format!("route {path:?} requires the scope {name:?}, but the realm has no scopes"),
+            format!("add [realm.scopes] with {name:?} = \"what it allows\""),
+        );
+    } else {
+        let meant = did_you_mean(name, catalogue.iter().map(|scope| scope.name));
+        item.refuse(
+            format!("route {path:?} requires the scope {name:?}, which the catalogue does not have"),
+            format!("{meant}Scopes are listed under [realm.scopes]."),
+        );
+    }
+    None
+}

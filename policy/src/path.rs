@@ -1,0 +1,45 @@
+//! Hosts, paths and methods: which realm and which route take a request.
+//!
+//! A path pattern is segments, each written out or `{name}` (any one segment that is not empty),
+//! and at its very end perhaps one `*`: `/a/b*` matches where what follows `/a/` begins with `b`
+//! (`/a/b`, `/a/bx`, `/a/b/c`), `/a/*` matches whatever begins with `/a/`. Comparison is case-sensitive.
+//! The first match in the order of the file wins.
+//!
+//! Patterns are matched against the path as [`normalise`] gives it. A path that origin servers read
+//! in different ways has no such form: it is refused, since a check made on one reading protects
+//! nothing under another.
+
+mod host;
+mod normal;
+mod pattern;
+
+pub use normal::{Ambiguous, normalise};
+
+use crate::model::{Policy, Realm, Route};
+
+impl Policy {
+    /// The realm that takes a request to this host (without port) and normalised path.
+    pub fn realm_for(&self, host: &str, path: &str) -> Option<&'static Realm> {
+        self.realms.iter().find(|realm| realm.takes(host, path))
+    }
+}
+
+impl Realm {
+    /// Whether it answers for this host (without port) and normalised path.
+    fn takes(&self, host: &str, path: &str) -> bool {
+        self.hosts.iter().any(|pattern| pattern.matches(host))
+            && self.paths.iter().any(|pattern| pattern.matches(path))
+    }
+
+    /// The route that takes a request with this method and normalised path.
+    pub fn route_for(&self, method: &str, path: &str) -> Option<&'static Route> {
+        self.routes.iter().find(|route| route.matches(method, path))
+    }
+}
+
+impl Route {
+    /// Whether it takes this method and normalised path. GET does not imply HEAD.
+    pub fn matches(&self, method: &str, path: &str) -> bool {
+        (self.methods.is_empty() || self.methods.contains(&method)) && self.path.matches(path)
+    }
+}

@@ -1,0 +1,50 @@
+//! Scopes: `area:action`, and the one rule by which a key's scopes answer for a required one.
+//!
+//! A key may hold a scope, `area:*` (every scope of that area) or `*` (every scope). Nothing else is
+//! a wildcard: `*:read`, `orders:r*` and `**` grant nothing. What a held scope covers also counts
+//! with everything that the realm's catalogue says it includes.
+
+use crate::model::Scope;
+
+/// Longest scope there may be, in characters. Bounds what a record, a token and a log line hold.
+pub const MAX_LENGTH: usize = 64;
+
+/// Whether `text` is a scope: `area:action`, each `[a-z0-9][a-z0-9_.-]*`, at most [`MAX_LENGTH`].
+pub fn is_scope(text: &str) -> bool {
+    text.len() <= MAX_LENGTH
+        && text.split_once(':').is_some_and(|(area, action)| is_name(area) && is_name(action))
+}
+
+/// Whether `text` may stand on a key: a scope, `area:*` or `*`.
+pub fn is_held_form(text: &str) -> bool {
+    text == "*"
+        || is_scope(text)
+        || (text.len() <= MAX_LENGTH && text.strip_suffix(":*").is_some_and(is_name))
+}
+
+/// Whether a key that holds `held` has the scope `required`, in a realm with this catalogue.
+/// Something that is not a scope is never held, whatever the key holds.
+pub fn holds<S: AsRef<str>>(catalogue: &[Scope], held: &[S], required: &str) -> bool {
+    is_scope(required) && held.iter().any(|held| answers_for(catalogue, held.as_ref(), required))
+}
+
+/// Whether one held scope has `required`, by itself or through what the catalogue includes in it.
+fn answers_for(catalogue: &[Scope], held: &str, required: &str) -> bool {
+    covers(held, required)
+        || catalogue.iter().any(|scope| covers(held, scope.name) && scope.includes.contains(&required))
+}
+
+/// Whether `held` covers `scope` by its form alone.
+fn covers(held: &str, scope: &str) -> bool {
+    held == "*"
+        || held == scope
+        || held
+            .strip_suffix(":*")
+            .is_some_and(|area| scope.strip_prefix(area).is_some_and(|rest| rest.starts_with(':')))
+}
+
+fn is_name(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let mut bytes = text.bytes();
+    bytes.next().is_some_and(plain) && bytes.all(|byte| plain(byte) || matches!(byte, b'_' | b'.' | b'-'))
+}
