@@ -7,7 +7,7 @@
 //! 3. **Route**: method and path choose what is required ([`route`]).
 //! 4. **Credential**: taken only from where the realm says ([`credential`]).
 //! 5. **Shape**: prefix, length, alphabet, keyed check, without any I/O ([`key`]).
-//! 6. **Find**: hash, isolate memory, KV ([`memory`], `edge::store`).
+//! 6. **Find**: hash, isolate memory, KV, KeyGate ([`pipeline`], [`memory`]).
 //! 7. **Decide**: pure and synchronous, a `Permit` or a `Denial` ([`gate`]).
 //! 8. **Limit**: every window of the key, all or none ([`limit`], [`key_gate`]).
 //! 9. **Forward**: without the credential, with the verified identity ([`identity`], `edge::origin`).
@@ -16,11 +16,27 @@
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
+pub mod cors;
+pub mod credential;
+pub mod denial;
 pub mod entropy;
+pub mod gate;
+pub mod identity;
 pub mod key;
+pub mod key_gate;
+pub mod limit;
+pub mod memory;
+pub mod pipeline;
 pub mod policy;
+pub mod problem;
 pub mod record;
+pub mod refusal;
+pub mod route;
 pub mod secret;
 pub mod sql;
 pub mod time;
+pub mod usage;
 pub mod wire;
+
+#[cfg(target_arch = "wasm32")]
+mod edge;

@@ -17,8 +17,6 @@ pub type RefusalCounts = BTreeMap<String, u64>;
 pub enum KeyGateCall {
     /// The Registry says what holds from now on. Answered with [`Told`].
     Tell {
-        /// The storage hash, which is the object's name: it needs it to report usage.
-        hash: String,
         /// The whole record.
         record: Record,
     },

@@ -1,0 +1,61 @@
+//! Taking the credential from a request: only from where the realm says, and only one.
+//! `Authorization: Bearer` is RFC 6750, section 2.1.
+
+use keyward_policy::{CredentialSource, Realm};
+
+use crate::{denial::Denial, key, secret::Secret};
+
+/// The one credential of a request, if there is one. `header` reads a header by its lower-case name;
+/// as the platform does, it joins what was sent more than once with a comma.
+///
+/// # Errors
+/// [`Denial::KeyInUrl`], [`Denial::RepeatedCredential`].
+pub fn take(
+    realm: &Realm,
+    query: &str,
+    path: &str,
+    header: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, Denial> {
+    if is_in_url(realm, path, query) {
+        return Err(Denial::KeyInUrl);
+    }
+    let mut found = None;
+    for source in realm.credentials {
+        let Some(value) = header(source.header) else { continue };
+        // No key has a comma in it, so one is the mark of a header that was sent twice.
+        if value.contains(',') {
+            return Err(Denial::RepeatedCredential);
+        }
+        let Some(credential) = read(source, &value) else { continue };
+        if found.replace(Secret::new(credential)).is_some() {
+            return Err(Denial::RepeatedCredential);
+        }
+    }
+    Ok(found)
+}
+
+/// The credential in one header's value; `None` when the header is for something else.
+fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<&'a str> {
+    let value = value.trim_matches([' ', '\t']);
+    let credential = match source.scheme {
+        None => value,
+        Some(scheme) => {
+            let (given, rest) = value.split_once(' ').unwrap_or((value, ""));
+            if !given.eq_ignore_ascii_case(scheme) {
+                return None;
+            }
+            rest.trim_matches(' ')
+        }
+    };
+    (!credential.is_empty()).then_some(credential)
+}
+
+/// Whether the URL holds something that is, or is named like, a credential. Checked on every route,
+/// public ones too: what is in a URL ends in logs.
+fn is_in_url(realm: &Realm, path: &str, query: &str) -> bool {
+    let named = query.split('&').any(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        !value.is_empty() && realm.url_parameters.iter().any(|parameter| name.eq_ignore_ascii_case(parameter))
+    });
+    named || key::appears_in(&realm.key, query) || key::appears_in(&realm.key, path)
+}

@@ -1,0 +1,186 @@
+//! Every reason for which Keyward does not pass a request on, and the one map from a reason to what
+//! the client is told. `docs/errors.md` has a section for each code; a test compares the two.
+
+use crate::wire::WindowState;
+
+/// Why a request was not passed on. The reason in full is for the log; the client sees
+/// [`Denial::public`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// No realm answers for this host and path.
+    NoRealm,
+    /// No route of the realm has this method and path.
+    NoRoute,
+    /// The path can be read in more than one way.
+    AmbiguousPath,
+    /// A key is needed and there is none.
+    MissingCredential,
+    /// More than one credential, or a header that was sent twice.
+    RepeatedCredential,
+    /// A credential in the URL.
+    KeyInUrl,
+    /// Wrong prefix, length, alphabet or keyed check. Decided without I/O.
+    MalformedKey,
+    /// Well-formed, but no key of this realm.
+    UnknownKey,
+    /// Revoked by its owner.
+    RevokedKey,
+    /// Past its expiry.
+    ExpiredKey,
+    /// The key's tenant is not active.
+    InactiveTenant,
+    /// The route is for other plans.
+    PlanRequired {
+        /// The plans that it is for.
+        plans: &'static [&'static str],
+    },
+    /// The key may not be used from this address.
+    AddressRestricted,
+    /// A publishable key from an origin, or on a route, that it is not for.
+    OriginRestricted,
+    /// A test key where only live keys may go.
+    TestMode,
+    /// A scope is missing.
+    InsufficientScope {
+        /// Every scope that the route asks for.
+        required: &'static [&'static str],
+    },
+    /// A window of the key is full.
+    RateLimited {
+        /// The key's windows.
+        windows: Vec<WindowState>,
+        /// Milliseconds until a request fits again.
+        retry_after_ms: u64,
+    },
+    /// Too many unknown keys from this address.
+    TooManyFailures,
+    /// KV or an object did not answer, or not in a form that this build reads.
+    StoreUnavailable {
+        /// Which, for the log.
+        store: &'static str,
+    },
+    /// The deployment lacks a secret.
+    NotConfigured {
+        /// Which one.
+        secret: &'static str,
+    },
+    /// The origin could not be reached.
+    OriginUnreachable,
+    /// The origin did not begin its answer in time.
+    OriginTimeout,
+    /// A fault of Keyward itself.
+    Internal,
+}
+
+/// What a client is told of a [`Denial`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Public {
+    /// HTTP status.
+    pub status: u16,
+    /// Stable code, in the default spelling.
+    pub code: &'static str,
+    /// One sentence: what was wrong and how to mend it.
+    pub detail: &'static str,
+    /// The challenge (RFC 6750, section 3), where there is one.
+    pub challenge: Option<Challenge>,
+}
+
+/// A `WWW-Authenticate` challenge. Its `error` attribute, if any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Challenge {
+    /// No attribute: the client has not tried yet (RFC 6750, section 3.1).
+    Bare,
+    /// `error="…"`
+    Error(&'static str),
+}
+
+/// How long an address with too many failures has to wait, in seconds: the period of the platform's
+/// limiter (`FAILURES` in `wrangler.toml`).
+pub const FAILURES_PERIOD: u64 = 10;
+/// When to come back after a store, a secret or the origin was missing, in seconds.
+const COME_BACK: u64 = 5;
+
+const INVALID_TOKEN: Option<Challenge> = Some(Challenge::Error("invalid_token"));
+const INVALID_REQUEST: Option<Challenge> = Some(Challenge::Error("invalid_request"));
+
+impl Denial {
+    /// What the client is told.
+    pub fn public(&self) -> Public {
+        let (status, code, challenge, detail) = match self {
+            Self::NoRealm => (404, "NO_REALM", None, "No API is served at this host and path. Check the URL."),
+            Self::NoRoute => {
+                (404, "NO_ROUTE", None, "This API has no such method and path. Check both against its documentation.")
+            }
+            Self::AmbiguousPath => (
+                400,
+                "INVALID_REQUEST",
+                None,
+                "The path holds an encoded slash, backslash, dot segment or control character. Send it in its plain form.",
+            ),
+            Self::MissingCredential => {
+                (401, "MISSING_AUTHORIZATION", Some(Challenge::Bare), "This request needs an API key. Send one in the header that the API documents.")
+            }
+            Self::RepeatedCredential => {
+                (400, "INVALID_REQUEST", INVALID_REQUEST, "More than one credential was sent. Send exactly one, in one header.")
+            }
+            Self::KeyInUrl => (
+                400,
+                "KEY_IN_URL",
+                INVALID_REQUEST,
+                "An API key must not stand in a URL, where logs and histories keep it. Send it in a header, and replace this key.",
+            ),
+            Self::MalformedKey | Self::UnknownKey => {
+                (401, "INVALID_API_KEY", INVALID_TOKEN, "The API key is not valid. Check that it was copied whole.")
+            }
+            Self::RevokedKey => (401, "REVOKED_API_KEY", INVALID_TOKEN, "The API key was revoked. Use another one."),
+            Self::ExpiredKey => (401, "EXPIRED_API_KEY", INVALID_TOKEN, "The API key has expired. Use another one."),
+            Self::InactiveTenant => (403, "INACTIVE_ORGANIZATION", None, "The organization of this API key is not active."),
+            Self::PlanRequired { .. } => (403, "PLAN_REQUIRED", None, "The organization's plan does not include this API."),
+            Self::AddressRestricted => (403, "IP_RESTRICTED", None, "The API key may not be used from this address."),
+            Self::OriginRestricted => (
+                403,
+                "ORIGIN_RESTRICTED",
+                None,
+                "The API key is a publishable one: it works on the routes and from the web origins that it is meant for.",
+            ),
+            Self::TestMode => (403, "TEST_MODE", None, "A test key can only read. Use a live key for this request."),
+            Self::InsufficientScope { .. } => (
+                403,
+                "INSUFFICIENT_SCOPE",
+                Some(Challenge::Error("insufficient_scope")),
+                "The API key lacks a scope that this request needs.",
+            ),
+            Self::RateLimited { .. } => {
+                (429, "RATE_LIMITED", None, "The API key has used up its requests. Come back after the time in Retry-After.")
+            }
+            Self::TooManyFailures => (
+                429,
+                "RATE_LIMITED",
+                None,
+                "Too many unknown API keys came from this address. Come back after the time in Retry-After.",
+            ),
+            Self::StoreUnavailable { .. } => {
+                (503, "STORE_UNAVAILABLE", None, "The API key cannot be checked at the moment. Try again after the time in Retry-After.")
+            }
+            Self::NotConfigured { .. } => {
+                (503, "NOT_CONFIGURED", None, "This gate lacks a setting. Its owner finds in the log which one.")
+            }
+            Self::OriginUnreachable => {
+                (502, "ORIGIN_UNREACHABLE", None, "The API behind this gate cannot be reached at the moment.")
+            }
+            Self::OriginTimeout => (504, "ORIGIN_TIMEOUT", None, "The API behind this gate did not answer in time."),
+            Self::Internal => (500, "INTERNAL_ERROR", None, "The gate could not handle this request. The request id finds it in the log."),
+        };
+        Public { status, code, detail, challenge }
+    }
+
+    /// `Retry-After` in seconds: rounded up, so that waiting it is enough, and at least 1.
+    pub fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after_ms, .. } => Some(retry_after_ms.div_ceil(1_000).max(1)),
+            Self::TooManyFailures => Some(FAILURES_PERIOD),
+            Self::StoreUnavailable { .. } | Self::NotConfigured { .. } => Some(COME_BACK),
+            _ => None,
+        }
+    }
+}

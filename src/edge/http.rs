@@ -1,0 +1,103 @@
+//! Reading requests and making answers.
+
+use js_sys::Array;
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use worker::{Error, Result, web_sys};
+
+use crate::{cors, key, refusal::Answer};
+
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    /// The origin's answer with fields of the gate's own.
+    #[wasm_bindgen(catch)]
+    pub fn decorate(
+        response: &web_sys::Response,
+        set: Array,
+        append: Array,
+    ) -> std::result::Result<web_sys::Response, JsValue>;
+}
+
+/// What the gate reads of every request. A header read crosses into JavaScript, so only these are.
+pub struct Client {
+    /// The method, in upper case as sent.
+    pub method: String,
+    /// The address, as the platform tells it; what a client says of itself is not read.
+    pub address: Option<String>,
+    /// The `Origin` header.
+    pub origin: Option<String>,
+    /// `Access-Control-Request-Method`, read for OPTIONS only.
+    requested_method: Option<String>,
+}
+
+impl Client {
+    /// Reads them.
+    pub fn of(request: &web_sys::Request) -> Result<Self> {
+        let headers = request.headers();
+        let method = request.method();
+        let requested_method =
+            if method == "OPTIONS" { headers.get("access-control-request-method")? } else { None };
+        Ok(Self {
+            address: headers.get("cf-connecting-ip")?,
+            origin: headers.get("origin")?,
+            method,
+            requested_method,
+        })
+    }
+
+    /// Whether this is a CORS preflight.
+    pub fn is_preflight(&self) -> bool {
+        cors::is_preflight(&self.method, self.origin.as_deref(), self.requested_method.as_deref())
+    }
+}
+
+/// An answer of the gate's own.
+pub fn respond(answer: &Answer) -> Result<web_sys::Response> {
+    let headers = web_sys::Headers::new()?;
+    for (name, value) in &answer.headers {
+        headers.append(name, value)?;
+    }
+    let init = web_sys::ResponseInit::new();
+    init.set_status(answer.status);
+    init.set_headers(&headers);
+    let body = (!answer.body.is_empty()).then_some(answer.body.as_str());
+    Ok(web_sys::Response::new_with_opt_str_and_init(body, &init)?)
+}
+
+/// `GET /healthz`: the Worker runs. Asks nobody else, so that it says only that.
+pub fn health(method: &str) -> Result<web_sys::Response> {
+    let (status, body) = match method {
+        "GET" => (200, format!("{{\"status\":\"ok\",\"version\":\"{}\"}}", env!("CARGO_PKG_VERSION"))),
+        "HEAD" => (200, String::new()),
+        _ => (405, String::new()),
+    };
+    let mut headers = vec![
+        ("Content-Type", "application/json".to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+    ];
+    if status == 405 {
+        headers.push(("Allow", "GET, HEAD".to_owned()));
+    }
+    respond(&Answer { status, headers, body })
+}
+
+/// A new id for one request: 128 random bits.
+pub fn request_id() -> String {
+    let mut bytes = [0; 16];
+    super::settings::OsEntropy.fill_bytes(&mut bytes);
+    key::hex(&bytes)
+}
+
+/// Names and values, one after the other, as JavaScript reads them cheapest.
+pub fn flat<N: AsRef<str>>(fields: &[(N, String)]) -> Array {
+    let list = Array::new();
+    for (name, value) in fields {
+        list.push(&JsValue::from_str(name.as_ref()));
+        list.push(&JsValue::from_str(value));
+    }
+    list
+}
+
+/// What JavaScript threw, as text.
+pub fn thrown(value: &JsValue) -> Error {
+    Error::RustError(format!("{value:?}"))
+}

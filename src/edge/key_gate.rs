@@ -1,0 +1,128 @@
+//! The KeyGate's object: storage and alarms around [`crate::key_gate::KeyGate`].
+
+use std::cell::{Cell, RefCell};
+
+use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
+
+use super::{sql::ObjectSql, stores};
+use crate::{
+    key_gate::{KeyGate as Core, store},
+    sql::SqlError,
+    wire::{Found, KeyGateCall},
+};
+
+/// A report that failed is tried again after this many milliseconds.
+const RETRY_REPORT: i64 = 60_000;
+
+/// One key's object.
+#[durable_object]
+pub struct KeyGate {
+    state: State,
+    env: Env,
+    core: RefCell<Option<Core>>,
+    alarm_is_set: Cell<bool>,
+}
+
+impl DurableObject for KeyGate {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, core: RefCell::new(None), alarm_is_set: Cell::new(false) }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let call = serde_json::from_str(&request.text().await?)?;
+        let answer = self.answer(call).map_err(|error| worker::Error::RustError(error.to_string()))?;
+        self.schedule_report().await?;
+        Response::ok(answer)
+    }
+
+    async fn alarm(&self) -> Result<Response> {
+        self.alarm_is_set.set(false);
+        let report = self.with_core(|core| Ok(core.report())).map_err(failed)?;
+        let Some(report) = report.filter(|report| !report.hours.is_empty()) else { return Response::ok("") };
+        let body = serde_json::to_string(&report)?;
+        let registry = self.env.durable_object("REGISTRY")?.get_by_name(super::registry::NAME)?;
+        if let Err(error) = stores::in_time(stores::post(&registry, "https://registry/usage", &body)).await {
+            console_error!("{}", serde_json::json!({ "event": "usage not reported yet", "error": error }));
+            self.state.storage().set_alarm(RETRY_REPORT).await?;
+            self.alarm_is_set.set(true);
+            return Response::ok("");
+        }
+        self.with_core(|core| {
+            core.reported(&report, stores::now());
+            store::save_counts(&self.sql(), &core.counts)
+        })
+        .map_err(failed)?;
+        self.schedule_report().await?;
+        Response::ok("")
+    }
+}
+
+impl KeyGate {
+    /// Answers a call and keeps what it changed, in one synchronous turn: the runtime sends the answer
+    /// only once that is on disk.
+    fn answer(&self, call: KeyGateCall) -> std::result::Result<String, SqlError> {
+        let now = stores::now();
+        let sql = self.sql();
+        self.with_core(|core| match call {
+            KeyGateCall::Tell { record } => {
+                let told = core.tell(record);
+                if let Some(record) = &core.record {
+                    store::save_record(&sql, record)?;
+                }
+                to_text(&told)
+            }
+            KeyGateCall::Take { version, refused } => {
+                let taken = core.take(version, &refused, now);
+                keep_counts(&sql, core)?;
+                to_text(&taken)
+            }
+            KeyGateCall::Find => to_text(&Found { record: core.record.clone() }),
+            KeyGateCall::Report { refused } => {
+                core.refuse(&refused, now);
+                keep_counts(&sql, core)?;
+                Ok("{}".to_owned())
+            }
+        })
+    }
+
+    /// Runs `turn` on the core, which is read from storage first if this object has just woken up.
+    /// After a failure the core is read again: memory must not know more than the disk.
+    fn with_core<T>(
+        &self,
+        turn: impl FnOnce(&mut Core) -> std::result::Result<T, SqlError>,
+    ) -> std::result::Result<T, SqlError> {
+        let mut slot = self.core.borrow_mut();
+        let mut core = match slot.take() {
+            Some(core) => core,
+            None => store::load(&self.sql())?,
+        };
+        let answer = turn(&mut core)?;
+        *slot = Some(core);
+        Ok(answer)
+    }
+
+    async fn schedule_report(&self) -> Result<()> {
+        let due = self.with_core(|core| Ok(core.report_in(stores::now()))).map_err(failed)?;
+        if let Some(milliseconds) = due.filter(|_| !self.alarm_is_set.get()) {
+            self.alarm_is_set.set(true);
+            self.state.storage().set_alarm(milliseconds).await?;
+        }
+        Ok(())
+    }
+
+    fn sql(&self) -> ObjectSql {
+        ObjectSql::new(&self.state)
+    }
+}
+
+fn keep_counts(sql: &ObjectSql, core: &Core) -> std::result::Result<(), SqlError> {
+    if core.record.is_some() { store::save_counts(sql, &core.counts) } else { Ok(()) }
+}
+
+fn to_text(value: &impl serde::Serialize) -> std::result::Result<String, SqlError> {
+    serde_json::to_string(value).map_err(|error| SqlError(error.to_string()))
+}
+
+fn failed(error: SqlError) -> worker::Error {
+    worker::Error::RustError(error.to_string())
+}

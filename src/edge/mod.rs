@@ -1,0 +1,67 @@
+//! The Workers runtime's side (wasm32 only): translates between it and the pure half, and takes no
+//! decision of its own.
+
+mod admin;
+mod gate;
+mod http;
+mod key_gate;
+mod origin;
+mod page;
+mod registry;
+mod settings;
+mod sql;
+mod stores;
+
+use gate::Routed;
+use http::Client;
+use keyward_policy::Policy;
+use worker::{Context, Env, console_error, event, web_sys};
+
+use crate::{
+    denial::Denial,
+    policy::POLICY,
+    refusal,
+    route::{self, Plan, Target},
+};
+
+/// Every request comes in here.
+#[event(fetch)]
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    let request_id = http::request_id();
+    match handle(&POLICY, request, &env, &context, &request_id).await {
+        Ok(response) => Ok(response),
+        Err(error) => {
+            // Never passed on: a fault of the gate's own closes it.
+            console_error!("{}", serde_json::json!({ "event": "fault", "requestId": request_id, "error": error.to_string() }));
+            http::respond(&refusal::refuse(&Denial::Internal, None, &request_id))
+        }
+    }
+}
+
+async fn handle(
+    policy: &'static Policy,
+    request: web_sys::Request,
+    env: &Env,
+    context: &Context,
+    request_id: &str,
+) -> worker::Result<web_sys::Response> {
+    let url = request.url();
+    let target = Target::of(&url);
+    match route::side(policy, target.path) {
+        Some(route::Side::Health) => return http::health(&request.method()),
+        Some(route::Side::Admin { path }) => return admin::handle(request, target, path, env, request_id).await,
+        Some(route::Side::Page { path }) => return page::handle(&request, target, path, env).await,
+        None => {}
+    }
+    let client = Client::of(&request)?;
+    // 1 to 3. Realm, preflight, route.
+    let (realm, requirement) = match route::plan(policy, &client.method, target, client.is_preflight()) {
+        Err((realm, denial)) => return gate::refuse(realm, &denial, &client, request_id),
+        Ok(Plan::Preflight(realm)) => return gate::preflight(realm, &client, request_id),
+        Ok(Plan::Forward(realm)) => (realm, None),
+        Ok(Plan::Check(realm, requirement)) => (realm, Some(requirement)),
+    };
+    // 4 to 10. Credential, shape, find, decide, limit, forward, account.
+    let routed = Routed { request: &request, target, client: &client, realm, request_id };
+    gate::pass(routed, requirement, env, context).await
+}

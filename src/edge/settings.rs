@@ -1,0 +1,54 @@
+//! The deployment's secrets and its randomness.
+
+use std::{cell::RefCell, rc::Rc};
+
+use worker::Env;
+
+use crate::{denial::Denial, entropy::Entropy, secret::Secrets};
+
+/// Fewer characters than this are not a secret.
+const LEAST: usize = 32;
+
+thread_local! {
+    // A new deployment or a changed secret starts new isolates, so an isolate reads them once.
+    static SECRETS: RefCell<Option<Rc<Secrets>>> = const { RefCell::new(None) };
+}
+
+/// The secrets of checks and hashes.
+///
+/// # Errors
+/// [`Denial::NotConfigured`] when the current one is missing or too short to be one.
+pub fn secrets(env: &Env) -> Result<Rc<Secrets>, Denial> {
+    if let Some(secrets) = SECRETS.with_borrow(Clone::clone) {
+        return Ok(secrets);
+    }
+    let current = text(env, "KEYWARD_SECRET").filter(|text| text.len() >= LEAST);
+    let current = current.ok_or(Denial::NotConfigured { secret: "KEYWARD_SECRET (at least 32 characters)" })?;
+    let secrets = Rc::new(Secrets::new(&current, text(env, "KEYWARD_SECRET_PREVIOUS").as_deref()));
+    SECRETS.set(Some(Rc::clone(&secrets)));
+    Ok(secrets)
+}
+
+/// A secret by its name; `None` when it is not there.
+pub fn text(env: &Env, name: &str) -> Option<String> {
+    env.secret(name).ok().map(|secret| secret.to_string()).filter(|text| !text.is_empty())
+}
+
+/// The platform's randomness (`crypto.getRandomValues`).
+pub struct OsEntropy;
+
+impl OsEntropy {
+    /// Fills the whole buffer, or ends the request.
+    pub fn fill_bytes(&self, buffer: &mut [u8]) {
+        if getrandom::fill(buffer).is_err() {
+            // Nothing may go on with bytes that are not random.
+            wasm_bindgen::throw_str("the platform has no randomness");
+        }
+    }
+}
+
+impl Entropy for OsEntropy {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        self.fill_bytes(buffer);
+    }
+}

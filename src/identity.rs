@@ -1,0 +1,25 @@
+//! What the origin learns of a request that passed, and what it must never see from a client.
+
+use crate::{gate::Permit, record::Mode};
+
+/// Every header whose name begins so is removed from what a client sends: only Keyward says it.
+pub const PREFIX: &str = "keyward-";
+
+/// The verified identity, as header fields.
+pub fn headers(permit: Option<&Permit>, request_id: &str) -> Vec<(&'static str, String)> {
+    let mut headers = vec![("Keyward-Request-Id", request_id.to_owned())];
+    let Some(permit) = permit else { return headers };
+    let record = permit.record();
+    let mode = match record.mode {
+        Mode::Live => "live",
+        Mode::Test => "test",
+    };
+    headers.push(("Keyward-Key-Id", record.id.clone()));
+    headers.push(("Keyward-Tenant", record.tenant.id.clone()));
+    headers.push(("Keyward-Scopes", record.scopes.join(" ")));
+    headers.push(("Keyward-Mode", mode.to_owned()));
+    if let Some(plan) = &record.tenant.plan {
+        headers.push(("Keyward-Plan", plan.clone()));
+    }
+    headers
+}

@@ -1,0 +1,67 @@
+//! How a KeyGate is kept: one row, so that each call writes at most once. An object that was never
+//! told of a key writes nothing at all: made-up keys leave no trace.
+
+use serde::Deserialize;
+
+use super::{Counts, KeyGate};
+use crate::{
+    record::Record,
+    sql::{self, Sql, SqlError},
+};
+
+/// Forward only: append, never change.
+const MIGRATIONS: &[&str] = &["CREATE TABLE key_gate (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    record TEXT NOT NULL,
+    counts TEXT NOT NULL
+) STRICT"];
+
+#[derive(Deserialize)]
+struct Row {
+    record: String,
+    counts: String,
+}
+
+/// Reads what was kept; an empty KeyGate if nothing was.
+///
+/// # Errors
+/// What SQLite says, or that a row is not of this build's format.
+pub fn load(db: &dyn Sql) -> Result<KeyGate, SqlError> {
+    let table = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'key_gate'";
+    if db.run(table, &[])?.is_empty() {
+        return Ok(KeyGate::default());
+    }
+    sql::migrate(db, MIGRATIONS)?;
+    let Some(row) = sql::query_one::<Row>(db, "SELECT record, counts FROM key_gate", &[])? else {
+        return Ok(KeyGate::default());
+    };
+    let unreadable = |error: serde_json::Error| SqlError(format!("key_gate cannot be read: {error}"));
+    Ok(KeyGate {
+        record: Some(serde_json::from_str(&row.record).map_err(unreadable)?),
+        counts: serde_json::from_str(&row.counts).map_err(unreadable)?,
+    })
+}
+
+/// Keeps what the Registry said.
+///
+/// # Errors
+/// What SQLite says.
+pub fn save_record(db: &dyn Sql, record: &Record) -> Result<(), SqlError> {
+    sql::migrate(db, MIGRATIONS)?;
+    let counts = to_text(&Counts::default())?;
+    let keep = "INSERT INTO key_gate (one, record, counts) VALUES (1, ?, ?)
+        ON CONFLICT (one) DO UPDATE SET record = excluded.record";
+    db.run(keep, &[to_text(record)?.into(), counts.into()]).map(drop)
+}
+
+/// Keeps the counts of a KeyGate that was told of its key.
+///
+/// # Errors
+/// What SQLite says.
+pub fn save_counts(db: &dyn Sql, counts: &Counts) -> Result<(), SqlError> {
+    db.run("UPDATE key_gate SET counts = ?", &[to_text(counts)?.into()]).map(drop)
+}
+
+fn to_text(value: &impl serde::Serialize) -> Result<String, SqlError> {
+    serde_json::to_string(value).map_err(|error| SqlError(error.to_string()))
+}

@@ -1,0 +1,124 @@
+//! What one isolate remembers between requests. It is only ever a cache: it may be gone at any
+//! moment, and every part of it is bounded.
+
+use std::{num::NonZeroUsize, rc::Rc};
+
+use lru::LruCache;
+
+use crate::{
+    record::Record,
+    time::{SECOND, Timestamp},
+    wire::RefusalCounts,
+};
+
+/// A record takes about 1 KiB, so this is about 10 MiB of the isolate's 128.
+const RECORDS: NonZeroUsize = capacity(10_000);
+/// Hashes that belong to no key, apart from the records: forged keys cannot push real ones out.
+const MISSES: NonZeroUsize = capacity(20_000);
+const ADDRESSES: NonZeroUsize = capacity(10_000);
+/// How long a miss is remembered. Short, since the key may be created meanwhile.
+const MISS_LIFE: i64 = SECOND;
+/// Refusals of one key are reported at most this often.
+const REPORT_EVERY: i64 = 10 * SECOND;
+
+const fn capacity(entries: usize) -> NonZeroUsize {
+    match NonZeroUsize::new(entries) {
+        Some(capacity) => capacity,
+        None => NonZeroUsize::MIN,
+    }
+}
+
+/// One isolate's memory.
+pub struct Memory {
+    records: LruCache<String, Known>,
+    misses: LruCache<String, Timestamp>,
+    addresses: LruCache<String, Timestamp>,
+}
+
+/// What is known of one key.
+struct Known {
+    record: Rc<Record>,
+    confirmed: Timestamp,
+    refused: RefusalCounts,
+    reported: Option<Timestamp>,
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self {
+            records: LruCache::new(RECORDS),
+            misses: LruCache::new(MISSES),
+            addresses: LruCache::new(ADDRESSES),
+        }
+    }
+}
+
+impl Memory {
+    /// The record under this hash and when its KeyGate last said that it holds.
+    pub fn record(&mut self, hash: &str) -> Option<(Rc<Record>, Timestamp)> {
+        self.records.get(hash).map(|known| (Rc::clone(&known.record), known.confirmed))
+    }
+
+    /// The key's KeyGate says that this record holds at this moment.
+    pub fn confirm(&mut self, hash: &str, record: &Rc<Record>, now: Timestamp) {
+        if let Some(known) = self.records.get_mut(hash) {
+            if known.record.version <= record.version {
+                known.record = Rc::clone(record);
+                known.confirmed = now;
+            }
+            return;
+        }
+        self.misses.pop(hash);
+        let known =
+            Known { record: Rc::clone(record), confirmed: now, refused: RefusalCounts::new(), reported: None };
+        self.records.put(hash.to_owned(), known);
+    }
+
+    /// Whether this hash was found to belong to no key a moment ago.
+    pub fn is_miss(&mut self, hash: &str, now: Timestamp) -> bool {
+        self.misses.get(hash).is_some_and(|until| now < *until)
+    }
+
+    /// This hash belongs to no key.
+    pub fn miss(&mut self, hash: &str, now: Timestamp) {
+        self.misses.put(hash.to_owned(), now.plus(MISS_LIFE));
+    }
+
+    /// Whether this address is held back.
+    pub fn is_held_back(&mut self, address: &str, now: Timestamp) -> bool {
+        self.addresses.get(address).is_some_and(|until| now < *until)
+    }
+
+    /// Holds this address back for so many milliseconds.
+    pub fn hold_back(&mut self, address: &str, now: Timestamp, milliseconds: i64) {
+        self.addresses.put(address.to_owned(), now.plus(milliseconds));
+    }
+
+    /// Counts a refusal of a key that is known.
+    pub fn refuse(&mut self, hash: &str, code: &str) {
+        if let Some(known) = self.records.get_mut(hash) {
+            let count = known.refused.entry(code.to_owned()).or_default();
+            *count = count.saturating_add(1);
+        }
+    }
+
+    /// Refusals of this key that nobody was told of; they are forgotten here.
+    pub fn take_refused(&mut self, hash: &str, now: Timestamp) -> RefusalCounts {
+        self.records.get_mut(hash).map_or_else(RefusalCounts::new, |known| {
+            if !known.refused.is_empty() {
+                known.reported = Some(now);
+            }
+            std::mem::take(&mut known.refused)
+        })
+    }
+
+    /// The same, but empty when the last report of this key was a moment ago.
+    pub fn take_refused_if_due(&mut self, hash: &str, now: Timestamp) -> RefusalCounts {
+        let recent = self
+            .records
+            .peek(hash)
+            .and_then(|known| known.reported)
+            .is_some_and(|reported| now.0 - reported.0 < REPORT_EVERY);
+        if recent { RefusalCounts::new() } else { self.take_refused(hash, now) }
+    }
+}

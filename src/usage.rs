@@ -1,0 +1,96 @@
+//! Usage of one key by the hour, counted in its KeyGate and reported to the Registry as totals, so
+//! that a report that is sent twice counts once. No request waits for any of this.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    time::{HOUR, MINUTE, SECOND, Timestamp},
+    wire::{RefusalCounts, UsageHour, UsageReport},
+};
+
+/// A key that was idle shows its use soon; one in steady use is reported at this pace.
+const FIRST_REPORT: i64 = 2 * SECOND;
+const NEXT_REPORT: i64 = MINUTE;
+
+/// What one key did, not yet known to the Registry.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Usage {
+    last_used_at: Option<Timestamp>,
+    hours: BTreeMap<Timestamp, Hour>,
+    last_report: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Hour {
+    accepted: u64,
+    refused: RefusalCounts,
+    reported: bool,
+}
+
+impl Usage {
+    /// Counts one accepted request.
+    pub fn accept(&mut self, now: Timestamp) {
+        self.last_used_at = Some(now);
+        let hour = self.hour(now);
+        hour.accepted = hour.accepted.saturating_add(1);
+    }
+
+    /// Counts refusals.
+    pub fn refuse(&mut self, refused: &RefusalCounts, now: Timestamp) {
+        if refused.is_empty() {
+            return;
+        }
+        let hour = self.hour(now);
+        for (code, count) in refused {
+            let total = hour.refused.entry(code.clone()).or_default();
+            *total = total.saturating_add(*count);
+        }
+    }
+
+    /// Milliseconds until the next report should go out; `None` when there is nothing to report.
+    pub fn report_in(&self, now: Timestamp) -> Option<i64> {
+        self.hours.values().any(|hour| !hour.reported).then(|| match self.last_report {
+            Some(last) if now.0 - last.0 < NEXT_REPORT => last.0 + NEXT_REPORT - now.0,
+            _ => FIRST_REPORT,
+        })
+    }
+
+    /// The totals of every hour that changed since the last report.
+    pub fn report(&self, key_id: &str) -> UsageReport {
+        let hours = self.hours.iter().filter(|(_, hour)| !hour.reported);
+        UsageReport {
+            key_id: key_id.to_owned(),
+            last_used_at: self.last_used_at,
+            hours: hours
+                .map(|(time, hour)| UsageHour { hour: *time, accepted: hour.accepted, refused: hour.refused.clone() })
+                .collect(),
+        }
+    }
+
+    /// The Registry has taken `report`. Hours that are over are forgotten; what was counted while the
+    /// report was under way stays to be reported.
+    pub fn reported(&mut self, report: &UsageReport, now: Timestamp) {
+        self.last_report = Some(now);
+        for sent in &report.hours {
+            if let Some(hour) = self.hours.get_mut(&sent.hour) {
+                hour.reported = hour.accepted == sent.accepted && hour.refused == sent.refused;
+            }
+        }
+        let current = start_of_hour(now);
+        self.hours.retain(|time, hour| *time >= current || !hour.reported);
+    }
+
+    fn hour(&mut self, now: Timestamp) -> &mut Hour {
+        let hour = self.hours.entry(start_of_hour(now)).or_default();
+        hour.reported = false;
+        hour
+    }
+}
+
+fn start_of_hour(now: Timestamp) -> Timestamp {
+    Timestamp(now.0 - now.0.rem_euclid(HOUR))
+}
