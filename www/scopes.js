@@ -1,0 +1,100 @@
+// Picks scopes from a realm's catalogue: `area:action` by area, what a scope includes shown as held,
+// `area:*` and `*` offered with a warning.
+
+import { fill, h } from './dom.js';
+import { choice, group } from './form.js';
+
+/** Every scope of the catalogue that these ones hold, themselves included. */
+export function held(catalogue, scopes) {
+  const all = new Set(scopes);
+  for (const { name } of catalogue) {
+    if (all.has('*') || all.has(`${areaOf(name)}:*`)) all.add(name);
+  }
+  for (const { name, includes } of catalogue) {
+    if (all.has(name)) for (const included of includes ?? []) all.add(included);
+  }
+  return all;
+}
+
+const areaOf = (scope) => scope.split(':')[0];
+
+/** `{node, value()}` for a catalogue of `[{name, description, includes, grant}]`. */
+export function scopePicker(catalogue, picked = []) {
+  const boxes = new Map();
+
+  const option = (name, label, hint, props) => {
+    const own = picked.includes(name);
+    const node = choice('checkbox', 'scopes', name, label, hint, { checked: own, onchange: onChange, ...props });
+    boxes.set(name, { box: node.querySelector('input'), node, own });
+    return node;
+  };
+
+  const areas = byArea(catalogue);
+  const sections = [...areas].map(([area, scopes]) =>
+    h(
+      'fieldset',
+      { class: 'area' },
+      h('legend', null, area),
+      scopes.map(({ name, description, grant }) => {
+        const reserved = grant === 'reserved';
+        return option(name, h('code', null, name), reserved ? `${description}. Reserved: no key can hold it yet.` : description, {
+          disabled: reserved && !picked.includes(name),
+          'data-fixed': reserved,
+        });
+      }),
+      option(`${area}:*`, h('code', null, `${area}:*`), `Everything in ${area}, also what is added to it later.`, { 'data-wildcard': true }),
+    ),
+  );
+
+  // What a key holds and the catalogue no longer names must not get lost by an edit of something else.
+  const listed = new Set([...boxes.keys(), '*']);
+  const strays = picked.filter((name) => !listed.has(name));
+  if (strays.length) {
+    sections.push(
+      h(
+        'fieldset',
+        { class: 'area' },
+        h('legend', null, 'No longer in the catalogue'),
+        strays.map((name) => option(name, h('code', null, name), 'The policy names this scope no more.')),
+      ),
+    );
+  }
+
+  const everything = option('*', h('code', null, '*'), 'Everything in this realm, also what is added to it later.', { 'data-wildcard': true });
+  const warning = h('p', { class: 'warning', role: 'status', hidden: true });
+  const node = group('scopes', 'Scopes', h('p', { class: 'hint' }, 'Pick as few as will do.'), h('div', { class: 'areas' }, sections), everything, warning);
+
+  const value = () => [...boxes].filter(([, { own }]) => own).map(([name]) => name);
+
+  function onChange({ target }) {
+    boxes.get(target.value).own = target.checked;
+    show();
+  }
+
+  function show() {
+    const all = held(catalogue, value());
+    for (const [name, { box, node: row, own }] of boxes) {
+      const implied = !own && all.has(name);
+      box.checked = own || implied;
+      box.disabled = implied || (box.hasAttribute('data-fixed') && !own);
+      row.classList.toggle('implied', implied);
+    }
+    const wide = value().filter((name) => name.endsWith('*'));
+    warning.hidden = wide.length === 0;
+    fill(warning, wide.includes('*')
+      ? 'This key may do everything, today and later. Whoever finds it can do the same.'
+      : `This key gets every scope of ${wide.map(areaOf).join(' and ')}, also those that do not exist yet.`);
+  }
+
+  show();
+  return { node, value };
+}
+
+function byArea(catalogue) {
+  const areas = new Map();
+  for (const scope of catalogue) {
+    const area = areaOf(scope.name);
+    areas.set(area, [...(areas.get(area) ?? []), scope]);
+  }
+  return areas;
+}
