@@ -1,9 +1,10 @@
 //! A rolling window of one key: in any span of the window's length, at most `limit` requests.
 //!
-//! Requests that come close together share a *bucket*, which is given up only when its last request
-//! has left the window. So a window never admits too many; it may hold a place for at most 1/128 of
-//! its length longer than needed, and never on a key that is used less often than that. Memory is
-//! bounded by the number of buckets, whatever the limit.
+//! While a window holds few requests, each is remembered by itself and leaves exactly when its time
+//! has come. When it holds many, those that come close together share a *bucket*, which is given up
+//! only when its last request has left the window. So a window never admits too many, whatever it
+//! holds; it may keep a place for at most 1/128 of its length too long, and only on a busy key.
+//! Memory is bounded by the number of buckets, whatever the limit.
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use crate::time::{DAY, MINUTE, Timestamp};
 use crate::wire::{Window, WindowState};
 
-/// Requests of one bucket are at most this part of the window apart.
+/// Up to so many requests, each has a bucket of its own.
+const EXACT: usize = 128;
+/// Beyond, requests of one bucket are at most this part of the window apart.
 const GRANULES: i64 = 128;
 
 impl Window {
@@ -54,8 +57,9 @@ impl Admitted {
 
     /// Counts one request. `now` must not be before an earlier call's.
     pub fn count(&mut self, window: Window, now: Timestamp) {
+        let many = self.buckets.len() >= EXACT;
         match self.buckets.back_mut() {
-            Some(bucket) if now.0 - bucket.0.0 < window.length() / GRANULES => {
+            Some(bucket) if many && now.0 - bucket.0.0 < window.length() / GRANULES => {
                 bucket.1 = now;
                 bucket.2 = bucket.2.saturating_add(1);
             }

@@ -34,6 +34,12 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// Whether text can be a deployment's secret: at least 32 visible ASCII characters, and no comma,
+/// since commas separate previous secrets.
+pub fn is_fit(text: &str) -> bool {
+    text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
+}
+
 /// The deployment's secrets for keyed checks and keyed hashes: the current one, which makes new
 /// ones, and any number of previous ones, which still verify.
 #[derive(Clone, Debug)]

@@ -4,10 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use worker::Env;
 
-use crate::{denial::Denial, entropy::Entropy, secret::Secrets};
-
-/// Fewer characters than this are not a secret.
-const LEAST: usize = 32;
+use crate::{denial::Denial, entropy::Entropy, secret::{self, Secrets}};
 
 thread_local! {
     // A new deployment or a changed secret starts new isolates, so an isolate reads them once.
@@ -17,13 +14,13 @@ thread_local! {
 /// The secrets of checks and hashes.
 ///
 /// # Errors
-/// [`Denial::NotConfigured`] when the current one is missing or too short to be one.
+/// [`Denial::NotConfigured`] when the current one is missing or not fit to be one.
 pub fn secrets(env: &Env) -> Result<Rc<Secrets>, Denial> {
     if let Some(secrets) = SECRETS.with_borrow(Clone::clone) {
         return Ok(secrets);
     }
-    let current = text(env, "KEYWARD_SECRET").filter(|text| text.len() >= LEAST);
-    let current = current.ok_or(Denial::NotConfigured { secret: "KEYWARD_SECRET (at least 32 characters)" })?;
+    let current = text(env, "KEYWARD_SECRET").filter(|text| secret::is_fit(text));
+    let current = current.ok_or(Denial::NotConfigured { secret: "KEYWARD_SECRET (at least 32 visible ASCII characters, no comma)" })?;
     let secrets = Rc::new(Secrets::new(&current, text(env, "KEYWARD_SECRET_PREVIOUS").as_deref()));
     SECRETS.set(Some(Rc::clone(&secrets)));
     Ok(secrets)

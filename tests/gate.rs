@@ -1,0 +1,131 @@
+//! The decision: each reason, and which of two reasons is told first.
+
+mod support;
+
+use std::rc::Rc;
+
+use keyward::{
+    denial::Denial,
+    gate::{Circumstances, decide},
+    policy::{KeyRequirement, POLICY, Realm, TestMode},
+    record::{KeyKind, Mode, Record, Status, TenantStatus},
+    time::Timestamp,
+};
+use proptest::prelude::*;
+use support::{NOON, record};
+
+const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], plans: &[], publishable: false };
+
+fn realm() -> Realm {
+    POLICY.realms[0]
+}
+
+fn get() -> Circumstances<'static> {
+    Circumstances { method: "GET", address: None, origin: None, now: NOON }
+}
+
+fn outcome(requirement: &KeyRequirement, record: Record, circumstances: Circumstances<'_>) -> Option<Denial> {
+    decide(&realm(), requirement, &Rc::new(record), circumstances).err()
+}
+
+#[test]
+fn passes_a_key_that_is_in_order() {
+    let permit = decide(&realm(), &READ, &Rc::new(record()), get()).unwrap();
+    assert_eq!(permit.record(), &record());
+}
+
+#[test]
+fn refuses_a_key_of_another_realm_as_unknown() {
+    let other = Record { realm: "other".into(), ..record() };
+    assert_eq!(outcome(&READ, other, get()), Some(Denial::UnknownKey));
+}
+
+#[test]
+fn refuses_from_the_very_moment_of_expiry_and_not_before() {
+    let expiring = Record { expires_at: Some(NOON), ..record() };
+    let at = |now| outcome(&READ, expiring.clone(), Circumstances { now, ..get() });
+    assert_eq!(at(Timestamp(NOON.0 - 1)), None);
+    assert_eq!(at(NOON), Some(Denial::ExpiredKey));
+    assert_eq!(at(NOON.plus(1)), Some(Denial::ExpiredKey));
+}
+
+#[test]
+fn a_publishable_key_passes_only_where_the_route_allows_it_and_from_an_origin_it_lists() {
+    let publishable =
+        Record { kind: KeyKind::Publishable, allowed_origins: vec!["https://shop.example".into()], ..record() };
+    let open = KeyRequirement { publishable: true, ..READ };
+    let from = |origin| Circumstances { origin, ..get() };
+    assert_eq!(outcome(&open, publishable.clone(), from(Some("https://shop.example"))), None);
+    for origin in [None, Some("null"), Some("https://shop.example.evil"), Some("http://shop.example"), Some("https://shop.example/")] {
+        assert_eq!(outcome(&open, publishable.clone(), from(origin)), Some(Denial::OriginRestricted), "{origin:?}");
+    }
+    assert_eq!(outcome(&READ, publishable, from(Some("https://shop.example"))), Some(Denial::OriginRestricted));
+}
+
+#[test]
+fn a_test_key_reads_and_never_writes_whatever_its_scopes() {
+    let test = Record { mode: Mode::Test, scopes: vec!["*".into()], ..record() };
+    for method in ["GET", "HEAD", "OPTIONS"] {
+        assert_eq!(outcome(&READ, test.clone(), Circumstances { method, ..get() }), None, "{method}");
+    }
+    for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "get"] {
+        assert_eq!(outcome(&READ, test.clone(), Circumstances { method, ..get() }), Some(Denial::TestMode), "{method}");
+    }
+    let full = Realm { test_mode: TestMode::Full, ..realm() };
+    let post = Circumstances { method: "POST", ..get() };
+    assert!(decide(&full, &READ, &Rc::new(test), post).is_ok());
+}
+
+#[test]
+fn a_route_for_certain_plans_refuses_every_other_plan_and_none() {
+    let needs = KeyRequirement { plans: &["pro", "enterprise"], ..READ };
+    let with = |plan: Option<&str>| {
+        let mut record = record();
+        record.tenant.plan = plan.map(str::to_owned);
+        outcome(&needs, record, get())
+    };
+    assert_eq!(with(Some("pro")), None);
+    assert_eq!(with(Some("Pro")), Some(Denial::PlanRequired { plans: needs.plans }));
+    assert_eq!(with(None), Some(Denial::PlanRequired { plans: needs.plans }));
+}
+
+#[test]
+fn every_scope_of_the_route_is_needed() {
+    let both = KeyRequirement { scopes: &["orders:read", "admin:read"], ..READ };
+    assert_eq!(outcome(&both, record(), get()), Some(Denial::InsufficientScope { required: both.scopes }));
+    let holder = Record { scopes: vec!["orders:write".into(), "admin:*".into()], ..record() };
+    assert_eq!(outcome(&both, holder, get()), None);
+}
+
+/// Everything that can be wrong, in the order in which it is told.
+fn faults() -> Vec<(fn(&mut Record), Denial)> {
+    vec![
+        (|record| record.realm = "other".into(), Denial::UnknownKey),
+        (|record| record.status = Status::Revoked, Denial::RevokedKey),
+        (|record| record.expires_at = Some(NOON), Denial::ExpiredKey),
+        (|record| record.tenant.status = TenantStatus::Inactive, Denial::InactiveTenant),
+        (|record| record.tenant.plan = None, Denial::PlanRequired { plans: &["pro"] }),
+        (|record| record.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()], Denial::AddressRestricted),
+        (|record| record.kind = KeyKind::Publishable, Denial::OriginRestricted),
+        (|record| record.mode = Mode::Test, Denial::TestMode),
+        (|record| record.scopes.clear(), Denial::InsufficientScope { required: &["orders:read"] }),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn of_several_faults_the_first_in_the_documented_order_is_told(chosen in proptest::collection::vec(any::<bool>(), 9)) {
+        let mut record = record();
+        record.tenant.plan = Some("pro".into());
+        let requirement = KeyRequirement { scopes: &["orders:read"], plans: &["pro"], publishable: false };
+        let mut first = None;
+        for ((spoil, denial), chosen) in faults().into_iter().zip(chosen) {
+            if chosen {
+                spoil(&mut record);
+                first = first.or(Some(denial));
+            }
+        }
+        let post = Circumstances { method: "POST", ..get() };
+        prop_assert_eq!(outcome(&requirement, record, post), first);
+    }
+}

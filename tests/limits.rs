@@ -1,0 +1,213 @@
+//! Limits: never over, exact on an idle key, `Retry-After` that is enough and not more.
+
+mod support;
+
+use keyward::{
+    key_gate::{KeyGate, store},
+    limit::Admitted,
+    record::{Limits, Record},
+    time::{DAY, MINUTE, Timestamp},
+    wire::{RefusalCounts, Taken, Window},
+};
+use proptest::prelude::*;
+use support::{Database, NOON, record};
+
+fn gate(per_minute: Option<u32>, per_day: Option<u32>) -> KeyGate {
+    let mut gate = KeyGate::default();
+    gate.tell(Record { limits: Limits { per_minute, per_day }, ..record() });
+    gate
+}
+
+fn take(gate: &mut KeyGate, now: Timestamp) -> Taken {
+    gate.take(1, &RefusalCounts::new(), now)
+}
+
+fn passes(gate: &mut KeyGate, now: Timestamp) -> bool {
+    matches!(take(gate, now), Taken::Granted { .. })
+}
+
+#[test]
+fn admits_the_limit_and_not_one_more() {
+    let mut gate = gate(Some(5), None);
+    assert_eq!((0..9).filter(|at| passes(&mut gate, NOON.plus(*at))).count(), 5);
+}
+
+#[test]
+fn waiting_retry_after_lets_the_next_request_through_and_a_millisecond_less_does_not() {
+    let mut gate = gate(Some(2), None);
+    assert!(passes(&mut gate, NOON) && passes(&mut gate, NOON.plus(20_000)));
+    let Taken::Limited { retry_after_ms, windows } = take(&mut gate, NOON.plus(30_000)) else { panic!() };
+    assert_eq!(retry_after_ms, 30_000);
+    assert_eq!((windows[0].limit, windows[0].remaining, windows[0].reset_ms), (2, 0, 30_000));
+    assert!(!passes(&mut gate, NOON.plus(59_999)));
+    assert!(passes(&mut gate, NOON.plus(60_000)));
+}
+
+#[test]
+fn a_request_that_one_window_refuses_is_counted_in_none() {
+    let mut gate = gate(Some(2), Some(3));
+    assert!(passes(&mut gate, NOON) && passes(&mut gate, NOON));
+    for _ in 0..10 {
+        assert!(!passes(&mut gate, NOON));
+    }
+    assert!(passes(&mut gate, NOON.plus(MINUTE)), "the day window still had one of its three");
+    let Taken::Limited { retry_after_ms, .. } = take(&mut gate, NOON.plus(MINUTE)) else { panic!() };
+    assert_eq!(retry_after_ms, (DAY - MINUTE) as u64);
+}
+
+#[test]
+fn a_key_without_limits_is_never_refused_and_shows_no_windows() {
+    let mut gate = gate(None, None);
+    for _ in 0..10_000 {
+        assert_eq!(take(&mut gate, NOON), Taken::Granted { windows: vec![] });
+    }
+}
+
+#[test]
+fn a_limit_that_an_edit_brings_counts_what_was_admitted_before() {
+    let mut gate = gate(None, None);
+    for _ in 0..7 {
+        assert!(passes(&mut gate, NOON));
+    }
+    gate.tell(Record { limits: Limits { per_minute: Some(5), per_day: None }, version: 2, ..record() });
+    assert!(matches!(gate.take(2, &RefusalCounts::new(), NOON.plus(1)), Taken::Limited { .. }));
+}
+
+#[test]
+fn a_decision_on_another_version_is_sent_back_with_the_record_and_costs_nothing() {
+    let mut gate = gate(Some(1), None);
+    gate.tell(Record { version: 2, ..record() });
+    let Taken::Changed { record } = take(&mut gate, NOON) else { panic!() };
+    assert_eq!(record.version, 2);
+    assert!(matches!(gate.take(2, &RefusalCounts::new(), NOON), Taken::Granted { .. }));
+}
+
+#[test]
+fn an_older_record_never_replaces_a_newer_one() {
+    let mut gate = gate(None, None);
+    assert_eq!(gate.tell(Record { version: 3, ..record() }).version, 3);
+    assert_eq!(gate.tell(Record { version: 2, ..record() }).version, 3);
+    assert_eq!(gate.record.as_ref().unwrap().version, 3);
+}
+
+#[test]
+fn an_object_that_was_told_of_no_key_says_so_and_stores_nothing() {
+    let mut gate = KeyGate::default();
+    assert_eq!(take(&mut gate, NOON), Taken::Unknown);
+    let database = Database::new();
+    assert_eq!(store::load(&database).unwrap(), KeyGate::default());
+    assert_eq!(database.tables(), Vec::<String>::new());
+}
+
+#[test]
+fn a_clock_that_runs_backwards_gives_nothing_back() {
+    let mut gate = gate(Some(3), None);
+    assert!((0..3).all(|_| passes(&mut gate, NOON)));
+    assert!(!passes(&mut gate, NOON.plus(-DAY)));
+    assert!(!passes(&mut gate, NOON.plus(59_999)));
+    assert!(passes(&mut gate, NOON.plus(60_000)));
+}
+
+#[test]
+fn counts_and_record_survive_a_restart() {
+    let database = Database::new();
+    let mut before = gate(Some(3), Some(100));
+    store::save_record(&database, before.record.as_ref().unwrap()).unwrap();
+    for second in 0..3 {
+        assert!(passes(&mut before, NOON.plus(second * 1_000)));
+        store::save_counts(&database, &before.counts).unwrap();
+    }
+    let mut after = store::load(&database).unwrap();
+    assert_eq!(after, before);
+    assert!(!passes(&mut after, NOON.plus(59_999)));
+    // Being told again, as after an edit, keeps the counts.
+    store::save_record(&database, &Record { version: 2, ..record() }).unwrap();
+    assert_eq!(store::load(&database).unwrap().counts, before.counts);
+}
+
+#[test]
+fn memory_stays_small_whatever_the_limit() {
+    let mut gate = gate(Some(100_000), Some(10_000_000));
+    let mut at = NOON;
+    for request in 0..200_000 {
+        at = at.plus(request % 3);
+        take(&mut gate, at);
+    }
+    assert!(serde_json::to_string(&gate.counts).unwrap().len() < 12_000);
+}
+
+/// What [`Admitted`] promises, without its economy: every admitted moment, one by one.
+fn admitted_within(log: &[i64], now: i64, length: i64) -> usize {
+    log.iter().filter(|at| **at > now - length && **at <= now).count()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(80))]
+
+    #[test]
+    fn no_span_of_a_minute_ever_holds_more_than_the_limit(
+        limit in 1_u32..400,
+        gaps in proptest::collection::vec(prop_oneof![8 => 0_i64..30, 4 => 0_i64..900, 1 => 0_i64..70_000], 1..1_200),
+    ) {
+        let mut gate = gate(Some(limit), None);
+        let mut log = Vec::new();
+        let mut now = NOON.0;
+        for gap in gaps {
+            now += gap;
+            let fits = admitted_within(&log, now, MINUTE) < limit as usize;
+            match take(&mut gate, Timestamp(now)) {
+                Taken::Granted { windows } => {
+                    prop_assert!(fits);
+                    log.push(now);
+                    prop_assert!(windows[0].remaining as usize <= limit as usize - admitted_within(&log, now, MINUTE));
+                }
+                Taken::Limited { retry_after_ms, .. } => {
+                    prop_assert!(retry_after_ms > 0 && retry_after_ms <= MINUTE as u64);
+                    // A place is held at most a bucket's length (1/128) too long, and not at all
+                    // where every request has a bucket of its own.
+                    let slack = if limit <= 128 { 0 } else { MINUTE / 128 };
+                    prop_assert!(admitted_within(&log, now, MINUTE + slack) >= limit as usize);
+                }
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn waiting_what_a_refusal_says_is_always_enough(
+        limit in 1_u32..40,
+        gaps in proptest::collection::vec(0_i64..4_000, 1..300),
+    ) {
+        let mut gate = gate(Some(limit), Some(limit * 3));
+        let mut now = NOON;
+        for gap in gaps {
+            now = now.plus(gap);
+            if let Taken::Limited { retry_after_ms, .. } = take(&mut gate, now) {
+                let mut early = gate.clone();
+                prop_assert!(!passes(&mut early, now.plus(retry_after_ms as i64 - 1)));
+                now = now.plus(retry_after_ms as i64);
+                prop_assert!(passes(&mut gate, now));
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_that_saturates_its_limit_gets_nearly_all_of_it(limit in 10_u32..600, step in 20_i64..50) {
+        let mut gate = gate(Some(limit), None);
+        let mut admitted = 0_u32;
+        let mut at = 0;
+        while at < 10 * MINUTE {
+            admitted += u32::from(passes(&mut gate, NOON.plus(at)));
+            at += step;
+        }
+        prop_assert!(f64::from(admitted) >= f64::from(limit) * 10.0 * 0.95, "{admitted} of {}", limit * 10);
+    }
+}
+
+#[test]
+fn an_idle_window_waits_for_nothing() {
+    let mut admitted = Admitted::default();
+    admitted.expire(Window::Minute, NOON);
+    assert_eq!(admitted.wait(Window::Minute, 1, NOON), 0);
+    assert_eq!(admitted.state(Window::Minute, 7, NOON).remaining, 7);
+}
