@@ -1,6 +1,8 @@
 //! What several tests need: a record to begin with, secrets, and randomness that can be repeated.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod world;
+
 use keyward::{
     entropy::Entropy,
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},

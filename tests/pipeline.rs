@@ -1,0 +1,223 @@
+//! Steps 5 to 8 as a whole, against stores that lag, fail or hold old copies.
+
+mod support;
+
+use keyward::{
+    denial::Denial,
+    policy::{POLICY, Realm},
+    record::{Limits, Record, Status},
+    secret::Secret,
+    time::{MINUTE, SECOND},
+    wire::RefusalCounts,
+};
+use proptest::prelude::*;
+use support::{
+    record,
+    world::{CALLER, World},
+};
+
+fn published(record: &Record) -> (World, Secret) {
+    let world = World::new();
+    let key = world.new_key(1);
+    world.tell(&key, record);
+    world.publish(&key, record);
+    (world, key)
+}
+
+fn denial(world: &World, key: &Secret) -> Denial {
+    world.check(key).unwrap_err().denial
+}
+
+#[test]
+fn a_malformed_key_costs_no_io_at_all() {
+    let (world, key) = published(&record());
+    let mut forged = key.expose().to_owned();
+    forged.replace_range(10..11, if &forged[10..11] == "a" { "b" } else { "a" });
+    for text in [forged.as_str(), "", "kw_live_", "x", "kw_live_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        assert_eq!(denial(&world, &Secret::new(text)), Denial::MalformedKey, "{text}");
+    }
+    assert_eq!(world.asked(), Vec::<String>::new());
+}
+
+#[test]
+fn a_known_key_is_read_from_kv_once_and_then_from_memory() {
+    let (world, key) = published(&record());
+    world.check(&key).unwrap();
+    assert_eq!(world.asked(), ["KV", "KeyGate take"]);
+    world.check(&key).unwrap();
+    assert_eq!(world.asked(), ["KeyGate take"]);
+}
+
+#[test]
+fn a_new_key_works_before_kv_knows_it_even_if_it_was_asked_for_before() {
+    let world = World::new();
+    let key = world.new_key(1);
+    assert_eq!(denial(&world, &key), Denial::UnknownKey);
+    world.pass_time(SECOND);
+    world.tell(&key, &record());
+    assert!(world.check(&key).is_ok());
+}
+
+#[test]
+fn an_unknown_key_is_remembered_for_a_moment_so_that_repeating_it_costs_nothing() {
+    let world = World::new();
+    let key = world.new_key(1);
+    assert_eq!(denial(&world, &key), Denial::UnknownKey);
+    assert_eq!(world.asked(), ["KV", "KeyGate find", "FAILURES"]);
+    assert_eq!(denial(&world, &key), Denial::UnknownKey);
+    assert_eq!(world.asked(), Vec::<String>::new());
+}
+
+#[test]
+fn an_address_that_keeps_failing_is_held_back_before_kv_is_asked_and_known_keys_still_pass() {
+    let (world, good) = published(&record());
+    world.check(&good).unwrap();
+    world.limited_addresses.borrow_mut().insert("192.0.2.1".into());
+    assert_eq!(denial(&world, &world.new_key(2)), Denial::UnknownKey);
+    world.asked();
+    assert_eq!(denial(&world, &world.new_key(3)), Denial::TooManyFailures);
+    assert_eq!(world.asked(), Vec::<String>::new());
+    assert!(world.check(&good).is_ok());
+    world.pass_time(10 * SECOND);
+    world.limited_addresses.borrow_mut().clear();
+    assert_eq!(denial(&world, &world.new_key(3)), Denial::UnknownKey);
+}
+
+#[test]
+fn a_revoked_key_is_refused_by_the_very_next_request_though_memory_and_kv_hold_the_old_record() {
+    let (world, key) = published(&record());
+    world.check(&key).unwrap();
+    world.tell(&key, &Record { status: Status::Revoked, version: 2, ..record() });
+    assert_eq!(denial(&world, &key), Denial::RevokedKey);
+}
+
+#[test]
+fn a_scope_that_an_edit_added_counts_within_the_freshness_bound_and_at_once_where_it_is_zero() {
+    let narrow = Record { scopes: vec!["admin:read".into()], ..record() };
+    let wide = Record { version: 2, ..record() };
+    let (world, key) = published(&narrow);
+    assert!(matches!(denial(&world, &key), Denial::InsufficientScope { .. }));
+    world.tell(&key, &wide);
+    world.pass_time(i64::from(POLICY.realms[0].freshness_ms) + 1);
+    assert!(world.check(&key).is_ok());
+
+    let strict = Realm { freshness_ms: 0, ..POLICY.realms[0] };
+    let (world, key) = published(&narrow);
+    assert!(world.check_in(&strict, &key, CALLER).is_err());
+    world.tell(&key, &wide);
+    world.pass_time(1);
+    assert!(world.check_in(&strict, &key, CALLER).is_ok());
+}
+
+#[test]
+fn a_refused_key_asks_its_object_once_for_each_freshness_period() {
+    let revoked = Record { status: Status::Revoked, ..record() };
+    let (world, key) = published(&revoked);
+    for _ in 0..50 {
+        assert_eq!(denial(&world, &key), Denial::RevokedKey);
+    }
+    assert_eq!(world.asked(), ["KV", "KeyGate find"]);
+}
+
+#[test]
+fn a_store_that_fails_is_503_and_never_a_verdict_about_the_key() {
+    let (world, key) = published(&record());
+    world.kv_fails.set(true);
+    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KV" });
+    world.kv_fails.set(false);
+    world.gates_fail.set(true);
+    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KeyGate" });
+    // Unknown to KV and the object cannot say: not a 401.
+    assert_eq!(denial(&world, &world.new_key(9)), Denial::StoreUnavailable { store: "KeyGate" });
+}
+
+#[test]
+fn kv_that_fails_does_not_stop_a_key_that_memory_knows() {
+    let (world, key) = published(&record());
+    world.check(&key).unwrap();
+    world.kv_fails.set(true);
+    world.pass_time(10 * MINUTE);
+    assert!(world.check(&key).is_ok());
+}
+
+#[test]
+fn a_record_of_a_format_that_this_build_does_not_know_is_503() {
+    let (world, key) = published(&record());
+    let text = serde_json::to_string(&record()).unwrap().replace("\"v\":\"1\"", "\"v\":\"2\"");
+    world.kv.borrow_mut().values_mut().for_each(|value| value.clone_from(&text));
+    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KV" });
+}
+
+#[test]
+fn a_refusal_other_than_of_a_limit_costs_no_quota() {
+    let limited = Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() };
+    let (world, key) = published(&Record { scopes: vec!["admin:read".into()], ..limited.clone() });
+    for _ in 0..10 {
+        assert!(matches!(denial(&world, &key), Denial::InsufficientScope { .. }));
+    }
+    world.tell(&key, &Record { version: 2, ..limited });
+    world.pass_time(6 * SECOND);
+    assert!(world.check(&key).is_ok());
+    assert!(matches!(denial(&world, &key), Denial::RateLimited { .. }));
+}
+
+#[test]
+fn refusals_of_a_key_reach_its_object_with_the_next_request_that_asks_it() {
+    let (world, key) = published(&Record { scopes: vec!["admin:read".into()], ..record() });
+    for _ in 0..3 {
+        assert!(world.check(&key).is_err());
+    }
+    world.tell(&key, &Record { version: 2, ..record() });
+    world.pass_time(6 * SECOND);
+    world.check(&key).unwrap();
+    let gates = world.gates.borrow();
+    let report = gates[&world.hash(&key)].report().unwrap();
+    let refused: RefusalCounts = [("INSUFFICIENT_SCOPE".to_owned(), 3)].into();
+    assert_eq!((report.hours[0].accepted, &report.hours[0].refused), (1, &refused));
+    assert_eq!(report.last_used_at, Some(world.clock.get()));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// Edits, revocations, publications that come late or never, evicted memory, failing stores: a
+    /// request passes only if the record that holds at that moment lets it, and is refused for a
+    /// reason of the key only if a record that held within the freshness bound refused it.
+    #[test]
+    fn whatever_happens_no_old_copy_has_the_last_word(steps in proptest::collection::vec((0_u8..7, 0_i64..4_000), 1..80)) {
+        let (world, key) = published(&record());
+        let mut holds = record();
+        let mut history = vec![(world.clock.get(), record())];
+        for (step, wait) in steps {
+            world.pass_time(wait);
+            match step {
+                0 | 1 => {
+                    let scope = if step == 0 { "orders:read" } else { "admin:read" };
+                    holds = Record { version: holds.version + 1, scopes: vec![scope.into()], ..holds };
+                    world.tell(&key, &holds);
+                    history.push((world.clock.get(), holds.clone()));
+                }
+                2 => world.publish(&key, &holds),
+                3 => *world.memory.borrow_mut() = keyward::memory::Memory::default(),
+                4 => world.kv_fails.set(!world.kv_fails.get()),
+                5 => world.gates_fail.set(!world.gates_fail.get()),
+                _ => {}
+            }
+            let may = holds.scopes == ["orders:read"];
+            let bound = world.clock.get().plus(-i64::from(POLICY.realms[0].freshness_ms));
+            match world.check(&key).map_err(|refused| refused.denial) {
+                Ok(_) => prop_assert!(may),
+                Err(Denial::InsufficientScope { .. }) => {
+                    let recent = history.iter().enumerate().any(|(index, (_, record))| {
+                        let ended = history.get(index + 1).is_none_or(|(end, _)| *end >= bound);
+                        ended && record.scopes != ["orders:read"]
+                    });
+                    prop_assert!(recent);
+                }
+                Err(Denial::RateLimited { .. }) => prop_assert!(may),
+                Err(Denial::StoreUnavailable { .. }) => prop_assert!(world.kv_fails.get() || world.gates_fail.get()),
+                Err(other) => prop_assert!(false, "{other:?}"),
+            }
+        }
+    }
+}

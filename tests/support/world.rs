@@ -1,0 +1,141 @@
+//! The platform, natively: KV with its faults, KeyGates with the real core, a clock that tests move.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashSet},
+    future::Future,
+    pin::pin,
+    task::{Context, Poll, Waker},
+};
+
+use keyward::{
+    key,
+    key_gate::KeyGate,
+    memory::Memory,
+    pipeline::{Accepted, Caller, Pipeline, Refused, Stores, Unavailable},
+    policy::{KeyRequirement, POLICY, Realm},
+    record::{Mode, Record},
+    secret::{Secret, Secrets},
+    time::Timestamp,
+    wire::{Found, KeyGateCall},
+};
+use serde::de::DeserializeOwned;
+
+use super::{NOON, Seeded, secrets};
+
+/// All that one isolate can see, and what it asked for.
+pub struct World {
+    pub kv: RefCell<BTreeMap<String, String>>,
+    pub gates: RefCell<BTreeMap<String, KeyGate>>,
+    pub kv_fails: Cell<bool>,
+    pub gates_fail: Cell<bool>,
+    pub limited_addresses: RefCell<HashSet<String>>,
+    pub clock: Cell<Timestamp>,
+    pub asked: RefCell<Vec<String>>,
+    pub memory: RefCell<Memory>,
+    pub secrets: Secrets,
+}
+
+pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], plans: &[], publishable: false };
+pub const CALLER: Caller<'static> = Caller { method: "GET", address: Some("192.0.2.1"), origin: None };
+
+impl World {
+    pub fn new() -> Self {
+        Self {
+            kv: RefCell::default(),
+            gates: RefCell::default(),
+            kv_fails: Cell::new(false),
+            gates_fail: Cell::new(false),
+            limited_addresses: RefCell::default(),
+            clock: Cell::new(NOON),
+            asked: RefCell::default(),
+            memory: RefCell::default(),
+            secrets: secrets(),
+        }
+    }
+
+    pub fn new_key(&self, seed: u64) -> Secret {
+        key::generate(&POLICY.realms[0].key, Mode::Live, &self.secrets, &mut Seeded::new(seed))
+    }
+
+    pub fn hash(&self, key: &Secret) -> String {
+        key::storage_hash(&POLICY.realms[0].key, &self.secrets, key.expose())
+    }
+
+    /// Tells the key's object, as the Registry does before it acknowledges a change.
+    pub fn tell(&self, key: &Secret, record: &Record) {
+        self.gates.borrow_mut().entry(self.hash(key)).or_default().tell(record.clone());
+    }
+
+    /// Publishes to KV, which may come any time later.
+    pub fn publish(&self, key: &Secret, record: &Record) {
+        self.kv.borrow_mut().insert(key::kv_key(&self.hash(key)), serde_json::to_string(record).unwrap());
+    }
+
+    pub fn pass_time(&self, milliseconds: i64) {
+        self.clock.set(self.clock.get().plus(milliseconds));
+    }
+
+    /// What was asked of the stores since the last call.
+    pub fn asked(&self) -> Vec<String> {
+        self.asked.take()
+    }
+
+    pub fn check(&self, key: &Secret) -> Result<Accepted, Refused> {
+        self.check_in(&POLICY.realms[0], key, CALLER)
+    }
+
+    pub fn check_in(&self, realm: &Realm, key: &Secret, caller: Caller<'_>) -> Result<Accepted, Refused> {
+        let pipeline = Pipeline { stores: self, memory: &self.memory, secrets: &self.secrets };
+        now(pipeline.check(realm, &READ, key, caller))
+    }
+}
+
+impl Stores for World {
+    async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable> {
+        self.asked.borrow_mut().push("KV".into());
+        if self.kv_fails.get() { Err(Unavailable) } else { Ok(self.kv.borrow().get(kv_key).cloned()) }
+    }
+
+    async fn key_gate<T: DeserializeOwned>(&self, hash: &str, call: &KeyGateCall) -> Result<T, Unavailable> {
+        // Over the wire and back, as in the runtime.
+        let call: KeyGateCall = serde_json::from_str(&serde_json::to_string(call).unwrap()).unwrap();
+        let op = serde_json::to_value(&call).unwrap()["op"].as_str().unwrap().to_owned();
+        self.asked.borrow_mut().push(format!("KeyGate {op}"));
+        if self.gates_fail.get() {
+            return Err(Unavailable);
+        }
+        let mut gates = self.gates.borrow_mut();
+        let gate = gates.entry(hash.to_owned()).or_default();
+        let answer = match call {
+            KeyGateCall::Tell { record } => serde_json::to_value(gate.tell(record)),
+            KeyGateCall::Take { version, refused } => {
+                serde_json::to_value(gate.take(version, &refused, self.clock.get()))
+            }
+            KeyGateCall::Find => serde_json::to_value(Found { record: gate.record.clone() }),
+            KeyGateCall::Report { refused } => {
+                gate.refuse(&refused, self.clock.get());
+                Ok(serde_json::json!({}))
+            }
+        };
+        Ok(serde_json::from_value(answer.unwrap()).unwrap())
+    }
+
+    async fn fails_too_often(&self, address: &str) -> bool {
+        self.asked.borrow_mut().push("FAILURES".into());
+        self.limited_addresses.borrow().contains(address)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.get()
+    }
+}
+
+/// Runs a future that never has to wait.
+pub fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the test's platform answers at once"),
+    }
+}
