@@ -1,0 +1,210 @@
+//! What a refused client sees, row by row of the design's table, and that the documentation knows
+//! every code.
+
+mod support;
+
+use keyward::{
+    credential,
+    denial::Denial,
+    limit,
+    policy::{POLICY, Realm, RefusalStyle, Refusals},
+    refusal::{Answer, rate_limit_headers, refuse},
+    wire::{Window, WindowState},
+};
+
+fn realm() -> Realm {
+    POLICY.realms[0]
+}
+
+fn answer(denial: &Denial) -> Answer {
+    refuse(denial, Some(&realm()), "req-1")
+}
+
+fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
+    answer.headers.iter().find(|(field, _)| field.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+}
+
+/// One of each. A variant that is missing here fails `every_code_has_a_section…`, which compares the
+/// codes of this list with those in the source.
+fn all() -> Vec<Denial> {
+    vec![
+        Denial::NoRealm,
+        Denial::NoRoute,
+        Denial::AmbiguousPath,
+        Denial::MissingCredential,
+        Denial::RepeatedCredential,
+        Denial::KeyInUrl,
+        Denial::MalformedKey,
+        Denial::UnknownKey,
+        Denial::RevokedKey,
+        Denial::ExpiredKey,
+        Denial::InactiveTenant,
+        Denial::PlanRequired { plans: &["pro"] },
+        Denial::AddressRestricted,
+        Denial::OriginRestricted,
+        Denial::TestMode,
+        Denial::InsufficientScope { required: &["orders:read", "orders:write"] },
+        Denial::RateLimited { windows: windows(), retry_after_ms: 1_001 },
+        Denial::TooManyFailures,
+        Denial::StoreUnavailable { store: "KV" },
+        Denial::NotConfigured { secret: "KEYWARD_SECRET" },
+        Denial::OriginUnreachable,
+        Denial::OriginTimeout,
+        Denial::Internal,
+    ]
+}
+
+fn windows() -> Vec<WindowState> {
+    vec![
+        WindowState { window: Window::Minute, limit: 600, remaining: 0, reset_ms: 1_001 },
+        WindowState { window: Window::Day, limit: 10_000, remaining: 9_400, reset_ms: 86_000_000 },
+    ]
+}
+
+#[test]
+fn each_case_has_the_status_code_and_challenge_of_the_table() {
+    let challenge = |error: &str| Some(format!("Bearer realm=\"default\"{error}"));
+    let token = challenge(", error=\"invalid_token\"");
+    let request = challenge(", error=\"invalid_request\"");
+    let expected = [
+        (404, "NO_REALM", None),
+        (404, "NO_ROUTE", None),
+        (400, "INVALID_REQUEST", None),
+        (401, "MISSING_AUTHORIZATION", challenge("")),
+        (400, "INVALID_REQUEST", request.clone()),
+        (400, "KEY_IN_URL", request),
+        (401, "INVALID_API_KEY", token.clone()),
+        (401, "INVALID_API_KEY", token.clone()),
+        (401, "REVOKED_API_KEY", token.clone()),
+        (401, "EXPIRED_API_KEY", token),
+        (403, "INACTIVE_ORGANIZATION", None),
+        (403, "PLAN_REQUIRED", None),
+        (403, "IP_RESTRICTED", None),
+        (403, "ORIGIN_RESTRICTED", None),
+        (403, "TEST_MODE", None),
+        (403, "INSUFFICIENT_SCOPE", challenge(", error=\"insufficient_scope\", scope=\"orders:read orders:write\"")),
+        (429, "RATE_LIMITED", None),
+        (429, "RATE_LIMITED", None),
+        (503, "STORE_UNAVAILABLE", None),
+        (503, "NOT_CONFIGURED", None),
+        (502, "ORIGIN_UNREACHABLE", None),
+        (504, "ORIGIN_TIMEOUT", None),
+        (500, "INTERNAL_ERROR", None),
+    ];
+    for (denial, (status, code, challenge)) in all().iter().zip(expected) {
+        let answer = answer(denial);
+        let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((answer.status, body["code"].as_str().unwrap()), (status, code));
+        assert_eq!(header(&answer, "www-authenticate"), challenge.as_deref(), "{denial:?}");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["requestId"], "req-1");
+        assert_eq!(header(&answer, "x-request-id"), Some("req-1"));
+        assert_eq!(header(&answer, "cache-control"), Some("no-store"));
+        assert_eq!(header(&answer, "content-type"), Some("application/problem+json"));
+        assert!(!body["title"].as_str().unwrap().is_empty() && !body["detail"].as_str().unwrap().is_empty());
+    }
+}
+
+#[test]
+fn every_401_has_a_challenge_and_every_429_and_503_says_when_to_come_back() {
+    for denial in all() {
+        let answer = answer(&denial);
+        assert_eq!(answer.status == 401, matches!(header(&answer, "www-authenticate"), Some(_)) && answer.status == 401);
+        let retry = header(&answer, "retry-after").map(|value| value.parse::<u64>().unwrap());
+        assert_eq!(matches!(answer.status, 429 | 503), retry.is_some_and(|seconds| seconds >= 1), "{denial:?}");
+    }
+}
+
+#[test]
+fn retry_after_is_rounded_up_and_at_least_one() {
+    for (milliseconds, seconds) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (59_999, 60), (0, 1)] {
+        let denial = Denial::RateLimited { windows: windows(), retry_after_ms: milliseconds };
+        assert_eq!(denial.retry_after(), Some(seconds), "{milliseconds}");
+    }
+}
+
+#[test]
+fn the_rate_limit_fields_are_those_of_the_draft() {
+    let fields = rate_limit_headers(&windows());
+    assert_eq!(fields[0], ("RateLimit-Policy", "\"minute\";q=600;w=60, \"day\";q=10000;w=86400".to_owned()));
+    assert_eq!(fields[1], ("RateLimit", "\"minute\";r=0;t=2, \"day\";r=9400;t=86000".to_owned()));
+    assert_eq!(rate_limit_headers(&[]), []);
+    assert_eq!(limit::Admitted::default(), limit::Admitted::default());
+}
+
+#[test]
+fn a_realm_may_spell_codes_in_its_own_way_and_choose_the_json_style() {
+    let refusals = Refusals { style: RefusalStyle::Json, codes: &[("IP_RESTRICTED", "IP_RESTRICTION")] };
+    let realm = Realm { refusals, ..realm() };
+    let answer = refuse(&Denial::AddressRestricted, Some(&realm), "req-1");
+    assert_eq!(header(&answer, "content-type"), Some("application/json"));
+    let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+    assert_eq!(body["error"]["code"], "IP_RESTRICTION");
+    assert_eq!(body["error"]["requestId"], "req-1");
+}
+
+#[test]
+fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
+    let documented: Vec<&str> = include_str!("../docs/errors.md")
+        .split("## At the gate")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap()
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .map(|title| title.split_once(" (").map_or(title, |(code, _)| code))
+        .collect();
+    let mut codes: Vec<_> = all().iter().map(|denial| denial.public().code).collect();
+    codes.sort_unstable();
+    codes.dedup();
+    let mut sections = documented.clone();
+    sections.sort_unstable();
+    assert_eq!(sections, codes);
+    // The list above is whole: as many variants as the source has.
+    let source = include_str!("../src/denial.rs");
+    let variants = source.split("pub enum Denial {").nth(1).unwrap().split("\n}").next().unwrap();
+    let count = variants
+        .lines()
+        .filter(|line| line.starts_with("    ") && line.trim_start().starts_with(char::is_uppercase) && !line.starts_with("        "))
+        .count();
+    assert_eq!(count, all().len());
+}
+
+fn take(path: &str, query: &str, fields: &[(&str, &str)]) -> Result<Option<String>, Denial> {
+    let header = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
+    credential::take(&realm(), query, path, header).map(|secret| secret.map(|secret| secret.expose().to_owned()))
+}
+
+#[test]
+fn a_bearer_credential_is_taken_whatever_the_case_of_the_scheme() {
+    for value in ["Bearer abc", "bearer abc", "BEARER  abc ", "\tBearer abc\t"] {
+        assert_eq!(take("/api/orders", "", &[("authorization", value)]), Ok(Some("abc".into())), "{value:?}");
+    }
+}
+
+#[test]
+fn no_credential_another_scheme_or_an_empty_one_is_none() {
+    for fields in [vec![], vec![("authorization", "Basic dTpw")], vec![("authorization", "Bearer")], vec![("authorization", "Bearer ")], vec![("x-api-key", "abc")]] {
+        assert_eq!(take("/api/orders", "", &fields), Ok(None), "{fields:?}");
+    }
+}
+
+#[test]
+fn a_repeated_header_is_refused() {
+    for value in ["Bearer abc, Bearer abc", "Bearer abc,def", ", Bearer abc", "Basic x, Bearer abc"] {
+        assert_eq!(take("/api/orders", "", &[("authorization", value)]), Err(Denial::RepeatedCredential), "{value:?}");
+    }
+}
+
+#[test]
+fn a_credential_in_the_url_is_refused_by_name_and_by_look() {
+    for query in ["api_key=1", "a=b&ACCESS_TOKEN=x", "x=kw_live_0123456789", "kw_test_0123456789"] {
+        assert_eq!(take("/api/orders", query, &[]), Err(Denial::KeyInUrl), "{query}");
+    }
+    assert_eq!(take("/api/orders/kw_live_0123456789", "", &[]), Err(Denial::KeyInUrl));
+    for query in ["", "api_key=", "q=kw_live_", "page=2&keyboard=x", "monkey=1"] {
+        assert_eq!(take("/api/orders", query, &[]), Ok(None), "{query}");
+    }
+}
