@@ -1,6 +1,6 @@
 // The admin API: one function for every call, one class for everything that can go wrong.
 
-const BASE = document.querySelector('meta[name="keyward-api"]')?.content || '/api/admin';
+const BASE = document.querySelector('meta[name="keyward-api"]')?.content || "/api/admin";
 
 /** What the page does when the API asks for more: set by app.js. */
 export const hooks = {
@@ -40,11 +40,16 @@ export const untilServerTime = (iso) => Date.parse(iso) - (Date.now() + clockOff
 async function send(method, path, { query, body, headers } = {}) {
   const url = new URL(BASE + path, location.origin);
   for (const [name, value] of Object.entries(query ?? {})) {
-    if (value !== undefined && value !== null && value !== '') url.searchParams.set(name, value);
+    if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, value);
   }
-  const request = { method, credentials: 'same-origin', cache: 'no-store', headers: { Accept: 'application/json', ...headers } };
+  const request = {
+    method,
+    credentials: "same-origin",
+    cache: "no-store",
+    headers: { Accept: "application/json", ...headers },
+  };
   if (body !== undefined) {
-    request.headers['Content-Type'] = 'application/json';
+    request.headers["Content-Type"] = "application/json";
     request.body = JSON.stringify(body);
   }
   let response;
@@ -53,18 +58,18 @@ async function send(method, path, { query, body, headers } = {}) {
     response = await fetch(url, request);
     text = await response.text();
   } catch {
-    const unsure = method === 'GET' ? '' : ' The change may or may not have been made: look before you repeat it.';
-    throw new Problem({ status: 0, code: 'NO_ANSWER', detail: `The server did not answer.${unsure}` });
+    const unsure = method === "GET" ? "" : " The change may or may not have been made: look before you repeat it.";
+    throw new Problem({ status: 0, code: "NO_ANSWER", detail: `The server did not answer.${unsure}` });
   }
-  const date = Date.parse(response.headers.get('Date'));
+  const date = Date.parse(response.headers.get("Date"));
   // The header has whole seconds: a smaller difference means nothing.
   if (!Number.isNaN(date)) clockOffset = Math.abs(date - Date.now()) > 2000 ? date - Date.now() : 0;
   const data = parse(text);
   if (!response.ok) {
-    const retryAfter = Number.parseInt(response.headers.get('Retry-After'), 10);
+    const retryAfter = Number.parseInt(response.headers.get("Retry-After"), 10);
     throw new Problem({ ...data, status: response.status, retryAfter: Number.isNaN(retryAfter) ? null : retryAfter });
   }
-  return { data, etag: response.headers.get('ETag') };
+  return { data, etag: response.headers.get("ETag") };
 }
 
 function parse(text) {
@@ -83,17 +88,17 @@ export async function call(method, path, options = {}) {
   try {
     return await send(method, path, options);
   } catch (problem) {
-    if (problem.code === 'STEP_UP_REQUIRED') {
+    if (problem.code === "STEP_UP_REQUIRED") {
       await hooks.stepUp(problem);
       return send(method, path, options);
     }
-    if (problem.status === 401 && problem.code !== 'INVALID_CREDENTIALS' && !options.anonymous) hooks.signedOut();
+    if (problem.status === 401 && problem.code !== "INVALID_CREDENTIALS" && !options.anonymous) hooks.signedOut();
     throw problem;
   }
 }
 
 /** A read, for its data alone. */
-export const get = async (path, query) => (await call('GET', path, { query })).data;
+export const get = async (path, query) => (await call("GET", path, { query })).data;
 
 /** A write, for its data alone. */
-export const post = async (path, body = {}, options = {}) => (await call('POST', path, { ...options, body })).data;
+export const post = async (path, body = {}, options = {}) => (await call("POST", path, { ...options, body })).data;

@@ -1,34 +1,34 @@
 // The admin page: the frame around the views, and who may see which.
 
-import { hooks } from './api.js';
-import { announce, button, fill, h, link } from './dom.js';
-import { stepUp } from './dialog.js';
-import { go, here, replace, route, start } from './router.js';
-import * as session from './session.js';
-import { auditView } from './views/audit.js';
-import { createView } from './views/create.js';
-import { editView } from './views/edit.js';
-import { keyView } from './views/key.js';
-import { keysView } from './views/keys.js';
-import { membersView } from './views/members.js';
-import { rotateView } from './views/rotate.js';
-import { setUpView, takeSetUpToken } from './views/set-up.js';
-import { signInView } from './views/sign-in.js';
-import { tenantsView } from './views/tenants.js';
+import { hooks } from "./api.js";
+import { announce, button, fill, h, link } from "./dom.js";
+import { stepUp } from "./dialog.js";
+import { go, here, replace, route, start } from "./router.js";
+import * as session from "./session.js";
+import { auditView } from "./views/audit.js";
+import { createView } from "./views/create.js";
+import { editView } from "./views/edit.js";
+import { keyView } from "./views/key.js";
+import { keysView } from "./views/keys.js";
+import { membersView } from "./views/members.js";
+import { rotateView } from "./views/rotate.js";
+import { setUpView, takeSetUpToken } from "./views/set-up.js";
+import { signInView } from "./views/sign-in.js";
+import { tenantsView } from "./views/tenants.js";
 
-route('/set-up', setUpView);
-route('/sign-in', signInView);
-route('/keys', keysView);
-route('/keys/new', createView);
-route('/keys/:id', keyView);
-route('/keys/:id/edit', editView);
-route('/keys/:id/rotate', rotateView);
-route('/audit', auditView);
-route('/members', membersView);
-route('/tenants', tenantsView);
+route("/set-up", setUpView);
+route("/sign-in", signInView);
+route("/keys", keysView);
+route("/keys/new", createView);
+route("/keys/:id", keyView);
+route("/keys/:id/edit", editView);
+route("/keys/:id/rotate", rotateView);
+route("/audit", auditView);
+route("/members", membersView);
+route("/tenants", tenantsView);
 
-const OPEN = ['/sign-in', '/set-up'];
-const isOpen = (path) => OPEN.includes(path.split('?')[0]);
+const OPEN = ["/sign-in", "/set-up"];
+const isOpen = (path) => OPEN.includes(path.split("?")[0]);
 
 /** Where a path leads for whoever asks: sign-in for a stranger, and back afterwards. */
 async function gate(path) {
@@ -41,33 +41,50 @@ async function gate(path) {
     }
   }
   showFrame(path);
-  return path === '/' ? '/keys' : path;
+  return path === "/" ? "/keys" : path;
 }
 
-const signInPath = (path) => (path === '/' || path === '/keys' ? '/sign-in' : `/sign-in?${new URLSearchParams({ next: path })}`);
+const signInPath = (path) =>
+  path === "/" || path === "/keys" ? "/sign-in" : `/sign-in?${new URLSearchParams({ next: path })}`;
 
 function showFrame(path) {
   const links = [
-    ['/keys', 'Keys'],
-    ['/audit', 'Audit'],
-    session.mayManageMembers() && ['/members', 'Members'],
-    session.mayManageTenants() && ['/tenants', 'Tenants'],
+    ["/keys", "Keys"],
+    ["/audit", "Audit"],
+    session.mayManageMembers() && ["/members", "Members"],
+    session.mayManageTenants() && ["/tenants", "Tenants"],
   ].filter(Boolean);
-  const current = (target) => (path === '/' ? '/keys' : path).split(/[/?]/)[1] === target.slice(1);
+  const current = (target) => (path === "/" ? "/keys" : path).split(/[/?]/)[1] === target.slice(1);
   fill(
-    document.getElementById('header'),
-    h('a', { class: 'brand', href: '#/keys' }, h('img', { src: './icon.svg', alt: '', width: '24', height: '24' }), 'Keyward'),
-    session.member && !isOpen(path) && [
-      h('nav', { 'aria-label': 'Main' }, links.map(([target, text]) => link(target, text, { 'aria-current': current(target) && 'page' }))),
-      h('div', { class: 'who' }, h('span', null, session.member.email, ' ', h('span', { class: 'badge' }, session.member.role)), button('Sign out', signOut, { class: 'small' })),
-    ],
+    document.getElementById("header"),
+    h(
+      "a",
+      { class: "brand", href: "#/keys" },
+      h("img", { src: "./icon.svg", alt: "", width: "24", height: "24" }),
+      "Keyward",
+    ),
+    session.member &&
+      !isOpen(path) && [
+        h(
+          "nav",
+          { "aria-label": "Main" },
+          links.map(([target, text]) => link(target, text, { "aria-current": current(target) && "page" })),
+        ),
+        h(
+          "div",
+          { class: "who" },
+          h("span", { title: session.member.email }, session.member.email),
+          h("span", { class: "badge" }, session.member.role),
+          button("Sign out", signOut, { class: "small" }),
+        ),
+      ],
   );
 }
 
 async function signOut() {
   try {
     await session.signOut();
-    go('/sign-in');
+    go("/sign-in");
   } catch (problem) {
     announce(`Not signed out: ${problem.message}`);
   }
@@ -76,11 +93,11 @@ async function signOut() {
 hooks.stepUp = stepUp;
 hooks.signedOut = () => {
   session.forget();
-  for (const dialog of document.querySelectorAll('dialog')) dialog.close();
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   replace(signInPath(here()));
 };
 
 takeSetUpToken();
 // A link with a token, opened while the page is shown already.
-addEventListener('hashchange', () => takeSetUpToken() && replace('/set-up'));
+addEventListener("hashchange", () => takeSetUpToken() && replace("/set-up"));
 start(gate);

@@ -1,18 +1,18 @@
 // A statement about a time that the server promised: `Refused everywhere by 14:03:25`, with what is
 // left of it counted down, and said once it has passed.
 
-import { untilServerTime } from './api.js';
-import { fill, h } from './dom.js';
-import { clock } from './format.js';
+import { untilServerTime } from "./api.js";
+import { fill, h } from "./dom.js";
+import { clock } from "./format.js";
 
 /** The statement. `passed` is what holds from that time on. */
 export function deadline(label, iso, passed, testId) {
-  const rest = h('span', { class: 'rest', 'aria-hidden': 'true' });
-  const done = h('span');
+  const rest = h("span", { class: "rest", "aria-hidden": "true" });
+  const done = h("span");
   const node = h(
-    'p',
-    { class: 'deadline', role: 'status', tabindex: '-1', 'data-testid': testId },
-    h('strong', null, `${label} `, h('time', { datetime: iso }, clock(iso))),
+    "p",
+    { class: "deadline", role: "status", tabindex: "-1", "data-testid": testId },
+    h("strong", null, `${label} `, h("time", { datetime: iso }, clock(iso))),
     rest,
     done,
   );
@@ -24,7 +24,7 @@ export function deadline(label, iso, passed, testId) {
       return setTimeout(() => node.isConnected && tick(), 250);
     }
     rest.replaceChildren();
-    node.classList.add('passed');
+    node.classList.add("passed");
     return fill(done, ` · ${passed}`);
   }
 

@@ -1,19 +1,24 @@
 // Times and numbers for people: local time on the page, UTC in the title.
 
-import { h } from './dom.js';
+import { h } from "./dom.js";
 
-const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
-const CLOCK = new Intl.DateTimeFormat('en-GB', { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-const RELATIVE = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
-const NUMBER = new Intl.NumberFormat('en');
+const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const CLOCK = new Intl.DateTimeFormat("en-GB", {
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
+});
+const RELATIVE = new Intl.RelativeTimeFormat("en", { numeric: "always" });
+const NUMBER = new Intl.NumberFormat("en");
 
 const UNITS = [
-  ['year', 365 * 86_400],
-  ['month', 30 * 86_400],
-  ['week', 7 * 86_400],
-  ['day', 86_400],
-  ['hour', 3_600],
-  ['minute', 60],
+  ["year", 365 * 86_400],
+  ["month", 30 * 86_400],
+  ["week", 7 * 86_400],
+  ["day", 86_400],
+  ["hour", 3_600],
+  ["minute", 60],
 ];
 
 export const number = (value) => NUMBER.format(value);
@@ -24,24 +29,24 @@ export const clock = (iso) => CLOCK.format(Math.ceil(Date.parse(iso) / 1000) * 1
 /** `2 hours ago`, `in 3 days` */
 export function relativeText(iso, now = Date.now()) {
   const seconds = (Date.parse(iso) - now) / 1000;
-  const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ['second', 1];
-  if (unit === 'second') return seconds <= 0 ? 'just now' : 'in a moment';
+  const [unit, length] = UNITS.find(([, size]) => Math.abs(seconds) >= size) ?? ["second", 1];
+  if (unit === "second") return seconds <= 0 ? "just now" : "in a moment";
   return RELATIVE.format(Math.trunc(seconds / length), unit);
 }
 
-const utc = (iso) => `${new Date(iso).toISOString().slice(0, 19).replace('T', ' ')} UTC`;
+const utc = (iso) => `${new Date(iso).toISOString().slice(0, 19).replace("T", " ")} UTC`;
 
 /** Date and time, or `absent` when there is none. */
-export function time(iso, absent = 'Never') {
-  if (!iso) return h('span', { class: 'faint' }, absent);
-  return h('time', { datetime: iso, title: utc(iso) }, DATE_TIME.format(new Date(iso)));
+export function time(iso, absent = "Never") {
+  if (!iso) return h("span", { class: "faint" }, absent);
+  return h("time", { datetime: iso, title: utc(iso) }, DATE_TIME.format(new Date(iso)));
 }
 
 /** How long ago or ahead, with the exact times in the title. */
-export function relative(iso, absent = 'Never') {
-  if (!iso) return h('span', { class: 'faint' }, absent);
+export function relative(iso, absent = "Never") {
+  if (!iso) return h("span", { class: "faint" }, absent);
   const title = `${DATE_TIME.format(new Date(iso))} · ${utc(iso)}`;
-  return h('time', { datetime: iso, title }, relativeText(iso));
+  return h("time", { datetime: iso, title }, relativeText(iso));
 }
 
 /** `600 a minute, 10,000 a day`; null is no limit. */
@@ -49,16 +54,16 @@ export function limits(rate) {
   const parts = [];
   if (rate?.perMinute != null) parts.push(`${number(rate.perMinute)} a minute`);
   if (rate?.perDay != null) parts.push(`${number(rate.perDay)} a day`);
-  return parts.length ? parts.join(', ') : 'No limit';
+  return parts.length ? parts.join(", ") : "No limit";
 }
 
 /** The visible parts of a key: `kw_live_ab12…wxyz`. */
 export const keyText = (key) => `${key.keyPrefix}…${key.last4}`;
 
 /** `1 key`, `2 keys` */
-export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? '' : 's'}`;
+export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 
 /** How long to wait: `45 seconds`, `3 minutes`. */
 export function duration(seconds) {
-  return seconds < 120 ? plural(seconds, 'second') : plural(Math.ceil(seconds / 60), 'minute');
+  return seconds < 120 ? plural(seconds, "second") : plural(Math.ceil(seconds / 60), "minute");
 }

@@ -1,81 +1,90 @@
 // The settings of a key as form controls, for creating one and for editing one.
 
-import { fill, h } from './dom.js';
-import { choice, field, group, input, select } from './form.js';
-import { number } from './format.js';
-import { scopePicker } from './scopes.js';
+import { fill, h } from "./dom.js";
+import { choice, field, group, input, select } from "./form.js";
+import { number } from "./format.js";
+import { scopePicker } from "./scopes.js";
 
 const DAY = 86_400_000;
 
 const LIFETIMES = [
-  ['', 'Never'],
-  ['7', 'In 7 days'],
-  ['30', 'In 30 days'],
-  ['90', 'In 90 days'],
-  ['365', 'In a year'],
-  ['date', 'At a time of my choice'],
+  ["", "Never"],
+  ["7", "In 7 days"],
+  ["30", "In 30 days"],
+  ["90", "In 90 days"],
+  ["365", "In a year"],
+  ["date", "At a time of my choice"],
 ];
 
-/**
- * `{nodes, value()}`. Without `key` for a new one, else for an edit of it: what is fixed at birth
- * (kind and mode are part of the key's text or of where it was put) is then left out.
- */
+/** `{nodes, value()}`. Without `key` for a new one, else for an edit of it, which cannot change its kind. */
 export function keySettings(realm, key) {
-  const name = input('name', { value: key?.name ?? '', 'aria-required': 'true', 'data-focus': !key });
+  const name = input("name", { value: key?.name ?? "", "aria-required": "true", "data-focus": !key });
   const scopes = scopePicker(realm.scopes, key?.scopes);
-  const perMinute = limitInput('rateLimit.perMinute', key?.rateLimit?.perMinute);
-  const perDay = limitInput('rateLimit.perDay', key?.rateLimit?.perDay);
-  const allowedIps = lines('allowedIps', key?.allowedIps);
-  const allowedOrigins = lines('allowedOrigins', key?.allowedOrigins);
+  const rateLimit = limitFields(key?.rateLimit, realm.limits);
+  const allowedIps = lines("allowedIps", key?.allowedIps);
+  const allowedOrigins = lines("allowedOrigins", key?.allowedOrigins);
   const expiry = expiryFields(key?.expiresAt);
-  const tags = input('tags', { value: (key?.tags ?? []).join(', ') });
-  const publishable = choice('radio', 'kind', 'publishable', 'Publishable', 'For web pages: works only on the routes that allow it, and from the origins listed here.');
-  const testMode = choice('checkbox', 'testMode', 'true', 'Test key', 'Has the prefix of test keys, and is held back as the policy says.');
+  const tags = input("tags", { value: (key?.tags ?? []).join(", ") });
+  const publishable = choice(
+    "radio",
+    "kind",
+    "publishable",
+    "Publishable",
+    "For web pages: works only on the routes that allow it, and from the origins listed here.",
+  );
+  const testMode = choice(
+    "checkbox",
+    "testMode",
+    "true",
+    "Test key",
+    "For trying things out: held back as the policy says.",
+    { checked: Boolean(key?.testMode) },
+  );
 
-  const originField = field('Allowed origins', allowedOrigins, 'One a line, such as https://shop.example.com.');
-  const isPublishable = () => (key ? key.kind === 'publishable' : publishable.querySelector('input').checked);
+  const originField = field("Allowed origins", allowedOrigins, "One a line, such as https://shop.example.com.");
+  const isPublishable = () => (key ? key.kind === "publishable" : publishable.querySelector("input").checked);
   const showOrigins = () => (originField.hidden = !isPublishable());
   showOrigins();
 
   const kind = group(
-    'kind',
-    'Kind',
-    choice('radio', 'kind', 'secret', 'Secret', 'For servers. Never put it into a web page or an app.', { checked: true }),
+    "kind",
+    "Kind",
+    choice("radio", "kind", "secret", "Secret", "For servers. Never put it into a web page or an app.", {
+      checked: true,
+    }),
     publishable,
   );
-  kind.addEventListener('change', showOrigins);
+  kind.addEventListener("change", showOrigins);
 
   const nodes = [
-    field('Name', name, 'What uses this key, so that you know later what stops when you revoke it.'),
+    field("Name", name, "What uses this key, so that you know later what stops when you revoke it."),
     !key && kind,
     originField,
     scopes.node,
-    group(
-      'rateLimit',
-      'Rate limit',
-      h('p', { class: 'hint' }, 'Blank inherits.'),
-      h(
-        'div',
-        { class: 'pair' },
-        field('Requests a minute', perMinute, limitHint(realm.limits, 'perMinute')),
-        field('Requests a day', perDay, limitHint(realm.limits, 'perDay')),
-      ),
-    ),
+    rateLimit.node,
     expiry.node,
-    field('Allowed addresses', allowedIps, 'One address or range a line, such as 203.0.113.0/24. Blank allows every address.'),
-    !key && group('testMode', 'Mode', testMode),
-    field('Tags', tags, 'Separated by commas.'),
+    field(
+      "Allowed addresses",
+      allowedIps,
+      "One address or range a line, such as 203.0.113.0/24. Blank allows every address.",
+    ),
+    group("testMode", "Mode", testMode),
+    field("Tags", tags, "Separated by commas."),
   ];
 
   const value = () => ({
     name: name.value,
     scopes: scopes.value(),
-    rateLimit: { perMinute: limitValue(perMinute), perDay: limitValue(perDay) },
+    rateLimit: rateLimit.value(),
     allowedIps: linesOf(allowedIps),
     allowedOrigins: isPublishable() ? linesOf(allowedOrigins) : [],
     expiresAt: expiry.value(),
-    tags: tags.value.split(',').map((tag) => tag.trim()).filter(Boolean),
-    ...(!key && { kind: isPublishable() ? 'publishable' : 'secret', testMode: testMode.querySelector('input').checked }),
+    tags: tags.value
+      .split(",")
+      .map((tag) => tag.trim())
+      .filter(Boolean),
+    testMode: testMode.querySelector("input").checked,
+    ...(!key && { kind: isPublishable() ? "publishable" : "secret" }),
   });
 
   return { nodes, value };
@@ -83,8 +92,13 @@ export function keySettings(realm, key) {
 
 /** What an edit changes: the fields of `after` that differ from the key. */
 export function changes(key, after) {
-  const before = { ...key, rateLimit: { perMinute: key.rateLimit?.perMinute ?? null, perDay: key.rateLimit?.perDay ?? null } };
-  return Object.fromEntries(Object.entries(after).filter(([name, value]) => comparable(value) !== comparable(before[name])));
+  const before = {
+    ...key,
+    rateLimit: { perMinute: key.rateLimit?.perMinute ?? null, perDay: key.rateLimit?.perDay ?? null },
+  };
+  return Object.fromEntries(
+    Object.entries(after).filter(([name, value]) => comparable(value) !== comparable(before[name])),
+  );
 }
 
 // Lists of a key are sets: their order says nothing.
@@ -94,44 +108,87 @@ const comparable = (value) => JSON.stringify(Array.isArray(value) ? [...value].s
 export function realmSelect(realms, chosen, onchange) {
   if (realms.length < 2) return null;
   const options = realms.map(({ id }) => [id, id]);
-  return field('Realm', select('realm', options, chosen.id, { onchange: ({ target }) => onchange(realms.find(({ id }) => id === target.value)) }), 'The API that the key is for.');
+  return field(
+    "Realm",
+    select("realm", options, chosen.id, {
+      onchange: ({ target }) => onchange(realms.find(({ id }) => id === target.value)),
+    }),
+    "The API that the key is for.",
+  );
 }
 
-const limitInput = (name, value) => input(name, { inputmode: 'numeric', value: value ?? '' });
+/** `{node, value()}` for the limits of a key or tenant; with the realm's limits, says what blank means. */
+export function limitFields(own, limits) {
+  const windows = [
+    ["perMinute", "Requests a minute"],
+    ["perDay", "Requests a day"],
+  ];
+  const inputs = windows.map(([window]) =>
+    input(`rateLimit.${window}`, { inputmode: "numeric", value: own?.[window] ?? "" }),
+  );
+  const fields = windows.map(([window, label], index) =>
+    field(label, inputs[index], limits && limitHint(limits, window)),
+  );
+  const node = group(
+    "rateLimit",
+    "Rate limit",
+    h("p", { class: "hint" }, "Blank inherits."),
+    h("div", { class: "pair" }, fields),
+  );
+  const value = () => Object.fromEntries(windows.map(([window], index) => [window, limitValue(inputs[index])]));
+  return { node, value };
+}
 
 function limitHint(limits, window) {
-  const inherited = limits?.default?.[window];
-  const most = limits?.maximum?.[window];
-  return [`Inherited: ${inherited == null ? 'no limit' : number(inherited)}.`, most != null && `At most ${number(most)}.`].filter(Boolean).join(' ');
+  const inherited = limits.default[window];
+  const most = limits.maximum[window];
+  return [
+    `Inherited: ${inherited == null ? "no limit" : number(inherited)}.`,
+    most != null && `At most ${number(most)}.`,
+  ]
+    .filter(Boolean)
+    .join(" ");
 }
 
 // What is not a number goes to the server as it is: what a limit may be is said there, in one place.
 function limitValue({ value }) {
   const text = value.trim();
-  if (text === '') return null;
+  if (text === "") return null;
   return Number.isNaN(Number(text)) ? text : Number(text);
 }
 
-const lines = (name, values) => input(name, { rows: '2', value: (values ?? []).join('\n') });
-const linesOf = ({ value }) => value.split('\n').map((line) => line.trim()).filter(Boolean);
+const lines = (name, values) => input(name, { rows: "2", value: (values ?? []).join("\n") });
+const linesOf = ({ value }) =>
+  value
+    .split("\n")
+    .map((line) => line.trim())
+    .filter(Boolean);
 
 function expiryFields(expiresAt) {
-  const when = input('expiresAt', { type: 'datetime-local', step: '1', value: expiresAt ? localInputValue(new Date(expiresAt)) : '', 'aria-label': 'Time of expiry' });
+  const when = input("expiresAt", {
+    type: "datetime-local",
+    step: "1",
+    value: expiresAt ? localInputValue(new Date(expiresAt)) : "",
+    "aria-label": "Time of expiry",
+  });
   const original = when.value;
-  const lifetime = select('lifetime', LIFETIMES, expiresAt ? 'date' : '', { onchange: show, 'aria-label': 'Expires' });
-  const hint = h('p', { class: 'hint' });
+  const lifetime = select("lifetime", LIFETIMES, expiresAt ? "date" : "", { onchange: show, "aria-label": "Expires" });
+  const hint = h("p", { class: "hint" });
 
   function show() {
-    when.hidden = lifetime.value !== 'date';
-    fill(hint, when.hidden ? 'Refused from that moment on.' : 'In your local time, to the second. Refused from that moment on.');
+    when.hidden = lifetime.value !== "date";
+    fill(
+      hint,
+      when.hidden ? "Refused from that moment on." : "In your local time, to the second. Refused from that moment on.",
+    );
   }
 
   show();
   return {
-    node: group('expiresAt', 'Expires', h('div', { class: 'pair' }, lifetime, when), hint),
+    node: group("expiresAt", "Expires", h("div", { class: "pair" }, lifetime, when), hint),
     value() {
-      if (lifetime.value === '') return null;
-      if (lifetime.value !== 'date') return wholeSeconds(Date.now() + Number(lifetime.value) * DAY);
+      if (lifetime.value === "") return null;
+      if (lifetime.value !== "date") return wholeSeconds(Date.now() + Number(lifetime.value) * DAY);
       if (expiresAt && when.value === original) return expiresAt;
       // An empty time goes to the server as it is, which says what is wrong with it.
       return when.value && wholeSeconds(new Date(when.value).getTime());
@@ -139,7 +196,7 @@ function expiryFields(expiresAt) {
   };
 }
 
-const wholeSeconds = (time) => new Date(time).toISOString().replace(/\.\d+Z$/, 'Z');
+const wholeSeconds = (time) => new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
 
 /** The form that `datetime-local` wants: local time without a zone. */
 function localInputValue(date) {

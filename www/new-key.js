@@ -1,35 +1,39 @@
 // The one moment in which a key's text is on the page. It is held by the banner's node alone, and gone
 // with it: when the banner is closed, when the page is left, when the page goes into the back-forward cache.
 
-import { announce, button, h } from './dom.js';
-import { ask } from './dialog.js';
+import { announce, button, h } from "./dom.js";
+import { ask } from "./dialog.js";
 
 /**
  * The banner: `{node, focus, leave}`, `leave` for the router. `onsaved` is called when the owner says that
  * the key is saved.
  */
 export function newKeyBanner(plaintextKey, onsaved) {
-  const text = h('code', { class: 'new-key', 'data-testid': 'new-key', tabindex: '0', 'aria-label': 'The new key' }, plaintextKey);
-  const copyButton = button('Copy key', copy, { class: 'primary', 'data-testid': 'copy-key' });
-  const title = h('h2', { id: 'new-key-title', tabindex: '-1' }, 'Copy this key now');
+  const text = h(
+    "code",
+    { class: "new-key", "data-testid": "new-key", tabindex: "0", "aria-label": "The new key" },
+    plaintextKey,
+  );
+  const copyButton = button("Copy key", copy, { class: "primary", "data-testid": "copy-key" });
+  const title = h("h2", { id: "new-key-title", tabindex: "-1" }, "Copy this key now");
   const node = h(
-    'section',
-    { class: 'banner', 'aria-labelledby': 'new-key-title' },
+    "section",
+    { class: "banner", "aria-labelledby": "new-key-title" },
     title,
-    h('p', null, 'It is shown only once. Only a hash of it is kept, so nobody can show it again.'),
+    h("p", null, "It is shown only once. Only a hash of it is kept, so nobody can show it again."),
     text,
-    h('div', { class: 'actions' }, copyButton, button('I have saved it', saved)),
+    h("div", { class: "actions" }, copyButton, button("I have saved it", saved)),
   );
 
   async function copy() {
     try {
       await navigator.clipboard.writeText(text.textContent);
-      copyButton.textContent = 'Copied';
-      announce('The key is in the clipboard.');
+      copyButton.textContent = "Copied";
+      announce("The key is in the clipboard.");
     } catch {
       // No permission, or no secure context: select it, so that one keystroke copies it.
       getSelection().selectAllChildren(text);
-      announce('The browser did not allow copying. The key is selected: copy it with Ctrl+C or ⌘C.');
+      announce("The browser did not allow copying. The key is selected: copy it with Ctrl+C or ⌘C.");
     }
   }
 
@@ -39,10 +43,10 @@ export function newKeyBanner(plaintextKey, onsaved) {
   }
 
   function close() {
-    text.textContent = '';
+    text.textContent = "";
     node.remove();
-    removeEventListener('beforeunload', warn);
-    removeEventListener('pagehide', close);
+    removeEventListener("beforeunload", warn);
+    removeEventListener("pagehide", close);
   }
 
   function warn(event) {
@@ -52,14 +56,14 @@ export function newKeyBanner(plaintextKey, onsaved) {
   async function leave() {
     if (!node.isConnected) return true;
     const sure = await ask(
-      { title: 'Leave without saving the key?', submit: 'Leave', danger: true, dismiss: 'Stay' },
-      h('p', null, 'The key is shown only once. If you have not saved it, it is lost, and you will need another one.'),
+      { title: "Leave without saving the key?", submit: "Leave", danger: true, dismiss: "Stay" },
+      h("p", null, "The key is shown only once. If you have not saved it, it is lost, and you will need another one."),
     );
     if (sure) close();
     return Boolean(sure);
   }
 
-  addEventListener('beforeunload', warn);
-  addEventListener('pagehide', close);
+  addEventListener("beforeunload", warn);
+  addEventListener("pagehide", close);
   return { node, leave, focus: () => title.focus() };
 }

@@ -1,9 +1,9 @@
 // Hash routing. A view is a function of `{params, query}` that resolves to `{title, node, leave?}`;
 // `leave` is asked before another view takes its place and may say no.
 
-import { Problem } from './api.js';
-import { fill, h } from './dom.js';
-import { problemAlert } from './form.js';
+import { Problem } from "./api.js";
+import { fill, h } from "./dom.js";
+import { problemAlert } from "./form.js";
 
 const routes = [];
 let current = { path: null, leave: null };
@@ -14,13 +14,13 @@ export function route(pattern, view) {
   const names = [];
   const source = pattern.replace(/:(\w+)/g, (_, name) => {
     names.push(name);
-    return '([^/]+)';
+    return "([^/]+)";
   });
   routes.push({ expression: new RegExp(`^${source}$`), names, view });
 }
 
 /** Where we are: `/keys?status=ACTIVE`. */
-export const here = () => location.hash.slice(1) || '/';
+export const here = () => location.hash.slice(1) || "/";
 
 /** Goes to a view. */
 export function go(path) {
@@ -30,37 +30,37 @@ export function go(path) {
 
 /** Goes to a view that takes the place of this one in the history. */
 export function replace(path) {
-  history.replaceState(null, '', `#${path}`);
+  history.replaceState(null, "", `#${path}`);
   render();
 }
 
 /** Changes the address of the view that is shown, without showing it anew. */
 export function rename(path) {
-  history.replaceState(null, '', `#${path}`);
+  history.replaceState(null, "", `#${path}`);
   current.path = path;
 }
 
 /** Shows the view of the address, and each one that follows. `around` may answer with another path. */
 export function start(around) {
   start.around = around;
-  addEventListener('hashchange', onHashChange);
+  addEventListener("hashchange", onHashChange);
   render();
 }
 
 async function onHashChange() {
-  if (here() === 'main') {
+  if (here() === "main") {
     // The skip link: a place in this view, not another view.
-    history.replaceState(null, '', `#${current.path}`);
-    document.getElementById('main').focus();
+    history.replaceState(null, "", `#${current.path}`);
+    document.getElementById("main").focus();
     return;
   }
   if (here() === current.path) return;
   if (current.leave) {
     const wanted = here();
-    history.replaceState(null, '', `#${current.path}`);
+    history.replaceState(null, "", `#${current.path}`);
     if (!(await current.leave())) return;
     current.leave = null;
-    history.replaceState(null, '', `#${wanted}`);
+    history.replaceState(null, "", `#${wanted}`);
   }
   render();
 }
@@ -68,19 +68,19 @@ async function onHashChange() {
 async function render() {
   const turn = ++navigation;
   const first = current.path === null;
-  const main = document.getElementById('main');
-  main.setAttribute('aria-busy', 'true');
+  const main = document.getElementById("main");
+  main.setAttribute("aria-busy", "true");
   const { path, view } = await load(here());
   // The address has changed meanwhile: another turn shows what it says now.
   if (turn !== navigation) return;
-  if (path !== here()) history.replaceState(null, '', `#${path}`);
+  if (path !== here()) history.replaceState(null, "", `#${path}`);
   current = { path, leave: view.leave ?? null };
   document.title = `${view.title} · Keyward`;
   fill(main, view.node);
-  main.removeAttribute('aria-busy');
+  main.removeAttribute("aria-busy");
   // A new view begins at its top, for eyes and for screen readers.
   scrollTo(0, 0);
-  const target = main.querySelector('[data-focus]') ?? (first ? null : main.querySelector('h1'));
+  const target = main.querySelector("[data-focus]") ?? (first ? null : main.querySelector("h1"));
   target?.focus({ preventScroll: true });
 }
 
@@ -89,22 +89,23 @@ async function load(wanted) {
   let path = wanted;
   try {
     path = await start.around(wanted);
-    const [pathname, search] = path.split('?');
+    const [pathname, search] = path.split("?");
     for (const { expression, names, view } of routes) {
       const match = expression.exec(pathname);
       if (!match) continue;
       const params = Object.fromEntries(names.map((name, index) => [name, decodeURIComponent(match[index + 1])]));
       return { path, view: await view({ params, query: new URLSearchParams(search) }) };
     }
-    return { path, view: notFound('There is no such page here.') };
+    return { path, view: notFound("There is no such page here.") };
   } catch (problem) {
+    if (problem instanceof URIError) return { path, view: notFound("There is no such page here.") };
     if (problem instanceof Problem && problem.status === 404) return { path, view: notFound(problem.message) };
-    const node = [heading('This cannot be shown'), problemAlert(problem, render)];
-    return { path, view: { title: 'Problem', node } };
+    const node = [heading("This cannot be shown"), problemAlert(problem, render)];
+    return { path, view: { title: "Problem", node } };
   }
 }
 
-const notFound = (text) => ({ title: 'Not found', node: [heading('Not found'), h('p', null, text)] });
+const notFound = (text) => ({ title: "Not found", node: [heading("Not found"), h("p", null, text)] });
 
 /** The heading that gets the focus when its view is shown. */
-export const heading = (...children) => h('h1', { tabindex: '-1' }, ...children);
+export const heading = (...children) => h("h1", { tabindex: "-1" }, ...children);

@@ -1,14 +1,14 @@
 // Picks scopes from a realm's catalogue: `area:action` by area, what a scope includes shown as held,
 // `area:*` and `*` offered with a warning.
 
-import { fill, h } from './dom.js';
-import { choice, group } from './form.js';
+import { fill, h } from "./dom.js";
+import { choice, group } from "./form.js";
 
 /** Every scope of the catalogue that these ones hold, themselves included. */
 export function held(catalogue, scopes) {
   const all = new Set(scopes);
   for (const { name } of catalogue) {
-    if (all.has('*') || all.has(`${areaOf(name)}:*`)) all.add(name);
+    if (all.has("*") || all.has(`${areaOf(name)}:*`)) all.add(name);
   }
   for (const { name, includes } of catalogue) {
     if (all.has(name)) for (const included of includes ?? []) all.add(included);
@@ -16,53 +16,60 @@ export function held(catalogue, scopes) {
   return all;
 }
 
-const areaOf = (scope) => scope.split(':')[0];
+const NOT_GRANTABLE = { reserved: "Reserved: no key can hold it yet.", admin: "Only an admin or owner can grant it." };
 
-/** `{node, value()}` for a catalogue of `[{name, description, includes, grant}]`. */
+const areaOf = (scope) => scope.split(":")[0];
+
+/** `{node, value()}` for a catalogue of `[{name, description, includes, grant, grantable}]`. */
 export function scopePicker(catalogue, picked = []) {
   const boxes = new Map();
 
   const option = (name, label, hint, props) => {
     const own = picked.includes(name);
-    const node = choice('checkbox', 'scopes', name, label, hint, { checked: own, onchange: onChange, ...props });
-    boxes.set(name, { box: node.querySelector('input'), node, own });
+    const node = choice("checkbox", "scopes", name, label, hint, { checked: own, onchange: onChange, ...props });
+    boxes.set(name, { box: node.querySelector("input"), node, own });
     return node;
   };
 
   const areas = byArea(catalogue);
   const sections = [...areas].map(([area, scopes]) =>
     h(
-      'fieldset',
-      { class: 'area' },
-      h('legend', null, area),
-      scopes.map(({ name, description, grant }) => {
-        const reserved = grant === 'reserved';
-        return option(name, h('code', null, name), reserved ? `${description}. Reserved: no key can hold it yet.` : description, {
-          disabled: reserved && !picked.includes(name),
-          'data-fixed': reserved,
-        });
-      }),
-      option(`${area}:*`, h('code', null, `${area}:*`), `Everything in ${area}, also what is added to it later.`, { 'data-wildcard': true }),
+      "fieldset",
+      { class: "area" },
+      h("legend", null, area),
+      scopes.map(({ name, description, grant, grantable }) =>
+        option(name, h("code", null, name), grantable ? description : `${description}. ${NOT_GRANTABLE[grant]}`, {
+          "data-fixed": !grantable,
+        }),
+      ),
+      option(`${area}:*`, h("code", null, `${area}:*`), `Everything in ${area}, also what is added to it later.`),
     ),
   );
 
   // What a key holds and the catalogue no longer names must not get lost by an edit of something else.
-  const listed = new Set([...boxes.keys(), '*']);
+  const listed = new Set([...boxes.keys(), "*"]);
   const strays = picked.filter((name) => !listed.has(name));
   if (strays.length) {
     sections.push(
       h(
-        'fieldset',
-        { class: 'area' },
-        h('legend', null, 'No longer in the catalogue'),
-        strays.map((name) => option(name, h('code', null, name), 'The policy names this scope no more.')),
+        "fieldset",
+        { class: "area" },
+        h("legend", null, "No longer in the catalogue"),
+        strays.map((name) => option(name, h("code", null, name), "The policy names this scope no more.")),
       ),
     );
   }
 
-  const everything = option('*', h('code', null, '*'), 'Everything in this realm, also what is added to it later.', { 'data-wildcard': true });
-  const warning = h('p', { class: 'warning', role: 'status', hidden: true });
-  const node = group('scopes', 'Scopes', h('p', { class: 'hint' }, 'Pick as few as will do.'), h('div', { class: 'areas' }, sections), everything, warning);
+  const everything = option("*", h("code", null, "*"), "Everything in this realm, also what is added to it later.");
+  const warning = h("p", { class: "warning", role: "status", hidden: true });
+  const node = group(
+    "scopes",
+    "Scopes",
+    h("p", { class: "hint" }, "Pick as few as will do."),
+    h("div", { class: "areas" }, sections),
+    everything,
+    warning,
+  );
 
   const value = () => [...boxes].filter(([, { own }]) => own).map(([name]) => name);
 
@@ -76,14 +83,17 @@ export function scopePicker(catalogue, picked = []) {
     for (const [name, { box, node: row, own }] of boxes) {
       const implied = !own && all.has(name);
       box.checked = own || implied;
-      box.disabled = implied || (box.hasAttribute('data-fixed') && !own);
-      row.classList.toggle('implied', implied);
+      box.disabled = implied || (box.hasAttribute("data-fixed") && !own);
+      row.classList.toggle("implied", implied);
     }
-    const wide = value().filter((name) => name.endsWith('*'));
+    const wide = value().filter((name) => name.endsWith("*"));
     warning.hidden = wide.length === 0;
-    fill(warning, wide.includes('*')
-      ? 'This key may do everything, today and later. Whoever finds it can do the same.'
-      : `This key gets every scope of ${wide.map(areaOf).join(' and ')}, also those that do not exist yet.`);
+    fill(
+      warning,
+      wide.includes("*")
+        ? "This key may do everything, today and later. Whoever finds it can do the same."
+        : `This key gets every scope of ${wide.map(areaOf).join(" and ")}, also those that do not exist yet.`,
+    );
   }
 
   show();

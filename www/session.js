@@ -1,6 +1,6 @@
 // Who is signed in, and what the policy offers: read once, forgotten when the session ends.
 
-import { call, get, post } from './api.js';
+import { call, get, post } from "./api.js";
 
 /** The member, or null when nobody is signed in. */
 export let member = null;
@@ -9,16 +9,16 @@ let realmsRead = null;
 
 /** Asks the server who is signed in. */
 export async function load() {
-  const { data } = await call('GET', '/session', { anonymous: true });
+  const { data } = await call("GET", "/session", { anonymous: true });
   member = data.member;
 }
 
 export async function signIn(email, password) {
-  ({ member } = await post('/session', { email, password }, { anonymous: true }));
+  ({ member } = await post("/session", { email, password }, { anonymous: true }));
 }
 
 export async function signOut() {
-  await call('DELETE', '/session', { anonymous: true });
+  await call("DELETE", "/session", { anonymous: true });
   forget();
 }
 
@@ -28,13 +28,13 @@ export function forget() {
   realmsRead = null;
 }
 
-export const mayWrite = () => member?.role === 'owner' || member?.role === 'admin';
-export const mayManageMembers = () => member?.role === 'owner';
+export const mayWrite = () => member?.role === "owner" || member?.role === "admin";
+export const mayManageMembers = () => member?.role === "owner";
 export const mayManageTenants = () => Boolean(member?.operator);
 
 /** The realms of the policy: `[{id, scopes, limits}]`. */
 export async function realms() {
-  realmsRead ??= get('/realms').then((answer) => answer.realms);
+  realmsRead ??= get("/realms").then((answer) => answer.realms);
   try {
     return await realmsRead;
   } catch (problem) {

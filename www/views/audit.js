@@ -1,26 +1,27 @@
 // The audit log: who did what, newest first, and whether the chain of entries is whole.
 
-import { get } from '../api.js';
-import { button, fill, h } from '../dom.js';
-import { alertRegion, problemAlert } from '../form.js';
-import { number, time } from '../format.js';
-import { heading } from '../router.js';
+import { get } from "../api.js";
+import { button, fill, h } from "../dom.js";
+import { alertRegion, problemAlert } from "../form.js";
+import { number, time } from "../format.js";
+import { heading } from "../router.js";
+import { table, tableRow, tableRows } from "./parts.js";
 
 const PAGE = 50;
-const COLUMNS = ['Time', 'Who', 'Action', 'On', 'Change', 'Address'];
+const COLUMNS = ["Time", "Who", "Action", "On", "Change", "Address"];
 
 export async function auditView() {
-  const body = h('tbody', { role: 'rowgroup' });
+  const rows = tableRows();
   const alerts = alertRegion();
-  const verdict = h('p', { role: 'status', 'data-testid': 'verdict' });
-  const more = button('Load more', () => load(cursor), { hidden: true });
+  const verdict = h("p", { role: "status", "data-testid": "verdict" });
+  const more = button("Load more", () => load(cursor), { hidden: true });
   let cursor = null;
 
   async function load(after) {
     alerts.replaceChildren();
     try {
-      const page = await get('/audit', { limit: PAGE, cursor: after });
-      body.append(...page.entries.map(row));
+      const page = await get("/audit", { limit: PAGE, cursor: after });
+      rows.append(...page.entries.map(row));
       cursor = page.nextCursor ?? null;
       more.hidden = cursor === null;
     } catch (problem) {
@@ -29,11 +30,16 @@ export async function auditView() {
   }
 
   async function verify() {
-    fill(verdict, 'Checking every entry …');
+    fill(verdict, "Checking every entry …");
     try {
-      const answer = await get('/audit/verify');
-      verdict.className = answer.whole ? 'good' : 'bad';
-      fill(verdict, answer.whole ? `The chain is whole: ${number(answer.entries)} entries, none missing or changed.` : `The chain is broken at entry ${number(answer.brokenAt)}.`);
+      const answer = await get("/audit/verify");
+      verdict.className = answer.ok ? "good" : "bad";
+      fill(
+        verdict,
+        answer.ok
+          ? `The chain is whole: ${number(answer.entries)} entries, none missing or changed.`
+          : `The chain is broken at entry ${number(answer.brokenAt)}.`,
+      );
     } catch (problem) {
       verdict.replaceChildren();
       fill(alerts, problemAlert(problem, verify));
@@ -42,25 +48,36 @@ export async function auditView() {
 
   await load(null);
   const node = [
-    h('div', { class: 'title' }, heading('Audit'), button('Verify the chain', verify)),
-    h('p', { class: 'hint' }, 'Each entry holds the hash of the one before, so that none can be changed or left out unseen.'),
+    h("div", { class: "title" }, heading("Audit"), button("Verify the chain", verify)),
+    h(
+      "p",
+      { class: "hint" },
+      "Each entry holds the hash of the one before, so that none can be changed or left out unseen.",
+    ),
     verdict,
     alerts,
-    h(
-      'table',
-      { role: 'table', class: 'cards' },
-      h('caption', { class: 'unseen' }, 'Audit entries, newest first'),
-      h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, COLUMNS.map((title) => h('th', { role: 'columnheader', scope: 'col' }, title)))),
-      body,
-    ),
-    h('div', { class: 'more' }, more),
+    table("Audit entries, newest first", COLUMNS, rows),
+    h("div", { class: "more" }, more),
   ];
-  return { title: 'Audit', node };
+  return { title: "Audit", node };
 }
 
 function row(entry) {
-  const cells = [time(entry.time), entry.actor, h('code', null, entry.action), h('code', null, entry.target), change(entry), entry.address];
-  return h('tr', { role: 'row', 'data-testid': 'audit-row' }, cells.map((cell, index) => h('td', { role: 'cell', 'data-label': COLUMNS[index] }, h('div', null, cell))));
+  const cells = [
+    time(entry.time),
+    actorName(entry.actor),
+    h("code", null, entry.action),
+    h("code", null, entry.target),
+    change(entry),
+    entry.address,
+  ];
+  return tableRow(COLUMNS, cells, { "data-testid": "audit-row" });
+}
+
+/** A member's address, a key's id; what was typed by somebody who was refused is marked as that. */
+function actorName({ type, email, id }) {
+  if (type === "unknown") return email ? `somebody as ${email}` : "somebody";
+  return email ?? h("code", null, id);
 }
 
 /** The fields that an entry changed: `name: "a" → "b"`. */
@@ -69,8 +86,15 @@ function change({ before, after }) {
   const changed = names.filter((name) => JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]));
   if (changed.length === 0) return null;
   const line = (name) => {
-    const sides = [before?.[name], after?.[name]].filter((side) => side !== undefined).map((side) => JSON.stringify(side));
-    return h('div', null, `${name}: ${sides.join(' → ')}`);
+    const sides = [before?.[name], after?.[name]]
+      .filter((side) => side !== undefined)
+      .map((side) => JSON.stringify(side));
+    return h("div", null, `${name}: ${sides.join(" → ")}`);
   };
-  return h('details', null, h('summary', null, changed.slice(0, 3).join(', '), changed.length > 3 && ', …'), h('div', { class: 'diff' }, changed.map(line)));
+  return h(
+    "details",
+    null,
+    h("summary", null, changed.slice(0, 3).join(", "), changed.length > 3 && ", …"),
+    h("div", { class: "diff" }, changed.map(line)),
+  );
 }

@@ -1,16 +1,16 @@
 // Creates a key, then shows it once.
 
-import { post } from '../api.js';
-import { fill, h, link } from '../dom.js';
-import { form } from '../form.js';
-import { keySettings, realmSelect } from '../key-form.js';
-import { newKeyBanner } from '../new-key.js';
-import { go, heading } from '../router.js';
-import { realms } from '../session.js';
+import { post } from "../api.js";
+import { fill, h, link } from "../dom.js";
+import { form } from "../form.js";
+import { keySettings, realmSelect } from "../key-form.js";
+import { newKeyBanner } from "../new-key.js";
+import { go, heading } from "../router.js";
+import { realms } from "../session.js";
 
 export async function createView() {
   const known = await realms();
-  const place = h('div');
+  const place = h("div");
   let banner = null;
 
   function showForm(realm) {
@@ -18,10 +18,17 @@ export async function createView() {
     const idempotencyKey = keyPerBody();
     const onsubmit = async () => {
       const body = { realm: realm.id, ...settings.value() };
-      const headers = { 'Idempotency-Key': idempotencyKey(JSON.stringify(body)) };
-      showKey(await post('/api-keys', body, { headers }));
+      const headers = { "Idempotency-Key": idempotencyKey(JSON.stringify(body)) };
+      showKey(await post("/api-keys", body, { headers }));
     };
-    fill(place, form({ submit: 'Create key', onsubmit, cancel: link('/keys', 'Cancel', { class: 'button' }) }, realmSelect(known, realm, showForm), settings.nodes));
+    fill(
+      place,
+      form(
+        { submit: "Create key", onsubmit, cancel: link("/keys", "Cancel", { class: "button" }) },
+        realmSelect(known, realm, showForm),
+        settings.nodes,
+      ),
+    );
   }
 
   function showKey({ apiKey, plaintextKey }) {
@@ -29,13 +36,17 @@ export async function createView() {
     // A repeat of a create that had succeeded: the server has the key's text no more.
     if (!plaintextKey) return open();
     banner = newKeyBanner(plaintextKey, open);
-    fill(place, h('p', null, 'The key ', h('strong', null, apiKey.name), ' is made and works from now on.'), banner.node);
+    fill(
+      place,
+      h("p", null, "The key ", h("strong", null, apiKey.name), " is made and works from now on."),
+      banner.node,
+    );
     return banner.focus();
   }
 
   showForm(known[0]);
-  const node = [h('p', { class: 'crumbs' }, link('/keys', 'Keys')), heading('Create a key'), place];
-  return { title: 'Create a key', node, leave: () => banner?.leave() ?? true };
+  const node = [h("p", { class: "crumbs" }, link("/keys", "Keys")), heading("Create a key"), place];
+  return { title: "Create a key", node, leave: () => banner?.leave() ?? true };
 }
 
 /** An Idempotency-Key that stays the same while the same body is sent again, after a lost answer say. */
@@ -45,7 +56,7 @@ function keyPerBody() {
   return (body) => {
     if (body !== sent) {
       sent = body;
-      key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+      key = [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
     }
     return key;
   };

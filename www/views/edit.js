@@ -1,52 +1,71 @@
 // Edits a key. If-Match keeps one editor from overwriting what another one has just saved.
 
-import { call, Problem } from '../api.js';
-import { announce, fill, h, link } from '../dom.js';
-import { form, problemAlert } from '../form.js';
-import { changes, keySettings } from '../key-form.js';
-import { go, heading } from '../router.js';
-import { realms } from '../session.js';
-import { edited } from './key.js';
+import { call, Problem } from "../api.js";
+import { announce, fill, h, link } from "../dom.js";
+import { form, problemAlert } from "../form.js";
+import { changes, keySettings } from "../key-form.js";
+import { go, heading } from "../router.js";
+import { realms } from "../session.js";
+import { edited } from "./key.js";
 
 export async function editView({ params }) {
   const known = await realms();
   const path = `/api-keys/${encodeURIComponent(params.id)}`;
   const back = `/keys/${encodeURIComponent(params.id)}`;
-  const note = h('div');
-  const place = h('div');
-  const title = heading('Edit key');
-  const crumb = link(back, 'Key');
+  const note = h("div");
+  const place = h("div");
+  const title = heading("Edit key");
+  const crumb = link(back, "Key");
 
   async function load() {
-    const { data, etag } = await call('GET', path);
+    const { data, etag } = await call("GET", path);
     const key = data.apiKey ?? data;
     const realm = known.find(({ id }) => id === key.realm) ?? { scopes: [] };
     const settings = keySettings(realm, key);
     fill(title, `Edit ${key.name}`);
     fill(crumb, key.name);
-    fill(place, form({ submit: 'Save', onsubmit: () => save(key, etag, settings), cancel: link(back, 'Cancel', { class: 'button' }) }, settings.nodes));
+    fill(
+      place,
+      form(
+        {
+          submit: "Save",
+          onsubmit: () => save(key, etag, settings),
+          cancel: link(back, "Cancel", { class: "button" }),
+        },
+        settings.nodes,
+      ),
+    );
   }
 
   async function save(key, etag, settings) {
     note.replaceChildren();
     const body = changes(key, settings.value());
     if (Object.keys(body).length === 0) {
-      announce('Nothing was changed.');
+      announce("Nothing was changed.");
       return go(back);
     }
     try {
-      const { data } = await call('PATCH', path, { body, headers: { 'If-Match': etag } });
+      const { data } = await call("PATCH", path, { body, headers: { "If-Match": etag } });
       edited.current = { id: key.id, iso: data.effectiveEverywhereBy };
       return go(back);
     } catch (problem) {
       if (problem.status !== 412) throw problem;
       await load();
-      fill(note, problemAlert(new Problem({ ...problem, detail: 'Someone else changed this key while you were editing it. You see it as it is now; your changes were not saved.' })));
+      fill(
+        note,
+        problemAlert(
+          new Problem({
+            ...problem,
+            detail:
+              "Someone else changed this key while you were editing it. You see it as it is now; your changes were not saved.",
+          }),
+        ),
+      );
       return title.focus();
     }
   }
 
   await load();
-  const node = [h('p', { class: 'crumbs' }, link('/keys', 'Keys'), ' / ', crumb), title, note, place];
-  return { title: 'Edit key', node };
+  const node = [h("p", { class: "crumbs" }, link("/keys", "Keys"), " / ", crumb), title, note, place];
+  return { title: "Edit key", node };
 }

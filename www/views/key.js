@@ -1,27 +1,24 @@
-// One key: everything about it, its use, and what can be done with it.
+// One key: everything about it, and what can be done with it.
 
-import { call, get, post } from '../api.js';
-import { button, fill, h, link } from '../dom.js';
-import { deadline } from '../deadline.js';
-import { ask } from '../dialog.js';
-import { field, input } from '../form.js';
-import { keyText, limits, number, plural, relative, time } from '../format.js';
-import { heading } from '../router.js';
-import { mayWrite, realms } from '../session.js';
-import { held } from '../scopes.js';
-import { facts, scopeChips, statusBadge } from './parts.js';
-
-const DAYS_OF_USE = 7;
+import { call, post } from "../api.js";
+import { button, fill, h, link } from "../dom.js";
+import { deadline } from "../deadline.js";
+import { ask } from "../dialog.js";
+import { field, input } from "../form.js";
+import { keyText, limits, relative, time } from "../format.js";
+import { heading } from "../router.js";
+import { mayWrite, realms } from "../session.js";
+import { held } from "../scopes.js";
+import { facts, scopeChips, statusBadge } from "./parts.js";
 
 /** What an edit leaves behind for the view that comes after it: `{id, iso}`. */
 export const edited = { current: null };
 
 export async function keyView({ params }) {
   const path = `/api-keys/${encodeURIComponent(params.id)}`;
-  const [{ data }, known] = await Promise.all([call('GET', path), realms()]);
-  const statement = h('div');
-  const rest = h('div');
-  const node = [statement, rest];
+  const [{ data }, known] = await Promise.all([call("GET", path), realms()]);
+  const statement = h("div");
+  const rest = h("div", { class: "stack" });
 
   function show(key) {
     fill(rest, header(key, revoke), details(key, known));
@@ -31,35 +28,40 @@ export async function keyView({ params }) {
     const answer = await askToRevoke(key);
     if (!answer) return;
     show(answer.apiKey);
-    fill(statement, deadline('Refused everywhere by', answer.refusedEverywhereBy, 'the key works nowhere any more', 'refused-by'));
+    fill(
+      statement,
+      deadline("Refused everywhere by", answer.refusedEverywhereBy, "the key works nowhere any more", "refused-by"),
+    );
     statement.firstChild.focus();
   }
 
   const key = data.apiKey ?? data;
   show(key);
   if (edited.current?.id === key.id) {
-    fill(statement, deadline('Saved. In effect everywhere by', edited.current.iso, 'the change holds everywhere', 'effective-by'));
+    fill(
+      statement,
+      deadline("Saved. In effect everywhere by", edited.current.iso, "the change holds everywhere", "effective-by"),
+    );
   }
   edited.current = null;
-  showUsage(rest, path);
-  return { title: key.name, node: [h('p', { class: 'crumbs' }, link('/keys', 'Keys')), node] };
+  return { title: key.name, node: [h("p", { class: "crumbs" }, link("/keys", "Keys")), statement, rest] };
 }
 
 function header(key, revoke) {
   const path = `/keys/${encodeURIComponent(key.id)}`;
-  const active = key.status === 'ACTIVE';
+  const active = key.status === "ACTIVE";
   return h(
-    'div',
-    { class: 'title' },
-    h('div', null, heading(key.name), h('p', { class: 'under' }, statusBadge(key), h('code', null, keyText(key)))),
+    "div",
+    { class: "title" },
+    h("div", null, heading(key.name), h("p", { class: "under" }, statusBadge(key), h("code", null, keyText(key)))),
     mayWrite() &&
-      key.status !== 'REVOKED' &&
+      key.status !== "REVOKED" &&
       h(
-        'div',
-        { class: 'actions' },
-        active && link(`${path}/edit`, 'Edit', { class: 'button' }),
-        active && link(`${path}/rotate`, 'Rotate', { class: 'button' }),
-        button('Revoke', () => revoke(key), { class: 'danger' }),
+        "div",
+        { class: "actions" },
+        active && link(`${path}/edit`, "Edit", { class: "button" }),
+        active && link(`${path}/rotate`, "Rotate", { class: "button" }),
+        button("Revoke", () => revoke(key), { class: "danger" }),
       ),
   );
 }
@@ -67,27 +69,39 @@ function header(key, revoke) {
 function details(key, known) {
   const realm = known.find(({ id }) => id === key.realm);
   const implied = realm ? [...held(realm.scopes, key.scopes)].filter((scope) => !key.scopes.includes(scope)) : [];
-  const inherits = ['perMinute', 'perDay'].every((window) => key.rateLimit?.[window] == null);
-  const list = (values, none) => (values?.length ? values.map((value) => h('div', null, h('code', null, value))) : none);
+  const inherits = ["perMinute", "perDay"].every((window) => key.rateLimit?.[window] == null);
+  const list = (values, none) =>
+    values?.length ? values.map((value) => h("div", null, h("code", null, value))) : none;
   return [
     facts(
-      ['Scopes', scopeChips(key.scopes), implied.length > 0 && h('p', { class: 'hint' }, `Includes ${implied.join(', ')}.`)],
-      ['Rate limit', limits(key.effectiveRateLimit), inherits && h('span', { class: 'faint' }, ' inherited')],
-      ['Kind', key.kind === 'publishable' ? 'Publishable, for web pages' : 'Secret, for servers'],
-      ['Mode', key.testMode ? 'Test' : 'Live'],
-      known.length > 1 && ['Realm', key.realm],
-      ['Allowed addresses', list(key.allowedIps, 'Every address')],
-      key.kind === 'publishable' && ['Allowed origins', list(key.allowedOrigins, 'None: the key works nowhere')],
-      ['Expires', time(key.expiresAt), key.expiresAt && [' (', relative(key.expiresAt), ')']],
-      key.revokedAt && ['Revoked', time(key.revokedAt)],
-      ['Last used', relative(key.lastUsedAt)],
-      ['Created', time(key.createdAt), key.createdBy && ` by ${nameOf(key.createdBy)}`],
-      ['Changed', time(key.updatedAt), ` (version ${key.version})`],
-      key.rotatedFrom && ['Replaces', keyLink(key.rotatedFrom)],
-      key.rotatedTo && ['Replaced by', keyLink(key.rotatedTo)],
-      key.tags?.length > 0 && ['Tags', h('div', { class: 'chips' }, key.tags.map((tag) => h('span', { class: 'chip' }, tag)))],
-      hasEntries(key.metadata) && ['Metadata', h('pre', null, JSON.stringify(key.metadata, null, 2))],
-      ['Id', h('code', null, key.id)],
+      [
+        "Scopes",
+        scopeChips(key.scopes),
+        implied.length > 0 && h("p", { class: "hint" }, `Includes ${implied.join(", ")}.`),
+      ],
+      ["Rate limit", limits(key.effectiveRateLimit), inherits && h("span", { class: "faint" }, " inherited")],
+      ["Kind", key.kind === "publishable" ? "Publishable, for web pages" : "Secret, for servers"],
+      ["Mode", key.testMode ? "Test" : "Live"],
+      known.length > 1 && ["Realm", key.realm],
+      ["Allowed addresses", list(key.allowedIps, "Every address")],
+      key.kind === "publishable" && ["Allowed origins", list(key.allowedOrigins, "None: the key works nowhere")],
+      ["Expires", time(key.expiresAt), key.expiresAt && [" (", relative(key.expiresAt), ")"]],
+      key.revokedAt && ["Revoked", time(key.revokedAt)],
+      ["Last used", relative(key.lastUsedAt)],
+      ["Created", time(key.createdAt), key.createdBy && ` by ${nameOf(key.createdBy)}`],
+      ["Changed", time(key.updatedAt), ` (version ${key.version})`],
+      key.rotatedFrom && ["Replaces", keyLink(key.rotatedFrom)],
+      key.rotatedTo && ["Replaced by", keyLink(key.rotatedTo)],
+      key.tags?.length > 0 && [
+        "Tags",
+        h(
+          "div",
+          { class: "chips" },
+          key.tags.map((tag) => h("span", { class: "chip" }, tag)),
+        ),
+      ],
+      hasEntries(key.metadata) && ["Metadata", h("pre", null, JSON.stringify(key.metadata, null, 2))],
+      ["Id", h("code", null, key.id)],
     ),
   ];
 }
@@ -97,32 +111,25 @@ const nameOf = (who) => who.email ?? who.id ?? who;
 const hasEntries = (object) => object && Object.keys(object).length > 0;
 
 function askToRevoke(key) {
-  const reason = input('reason');
+  const reason = input("reason");
   return ask(
     {
       title: `Revoke ${key.name}?`,
-      submit: 'Revoke key',
+      submit: "Revoke key",
       danger: true,
-      onsubmit: () => post(`/api-keys/${encodeURIComponent(key.id)}/revoke`, reason.value.trim() ? { reason: reason.value.trim() } : {}),
+      onsubmit: () =>
+        post(
+          `/api-keys/${encodeURIComponent(key.id)}/revoke`,
+          reason.value.trim() ? { reason: reason.value.trim() } : {},
+        ),
     },
-    h('p', null, 'Requests with ', h('code', null, keyText(key)), ' will be refused everywhere, for good. This cannot be undone.'),
-    field('Reason (optional)', reason, 'Kept in the audit log.'),
-  );
-}
-
-/** Adds what the key was used for lately. Left out where the server keeps no such numbers. */
-async function showUsage(place, path) {
-  const to = new Date();
-  const from = new Date(to.getTime() - DAYS_OF_USE * 86_400_000);
-  const { points } = await get(`${path}/usage`, { from: from.toISOString(), to: to.toISOString(), step: 'day' }).catch(() => ({}));
-  if (!points) return;
-  const refused = new Map();
-  for (const point of points) {
-    for (const [code, count] of Object.entries(point.refused ?? {})) refused.set(code, (refused.get(code) ?? 0) + count);
-  }
-  const accepted = points.reduce((sum, point) => sum + point.accepted, 0);
-  place.append(
-    h('h2', null, `Last ${plural(DAYS_OF_USE, 'day')}`),
-    facts(['Accepted', number(accepted)], ...[...refused].map(([code, count]) => [h('code', null, code), `${number(count)} refused`])),
+    h(
+      "p",
+      null,
+      "Requests with ",
+      h("code", null, keyText(key)),
+      " will be refused everywhere, for good. This cannot be undone.",
+    ),
+    field("Reason (optional)", reason, "Kept in the audit log."),
   );
 }

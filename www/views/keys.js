@@ -1,156 +1,176 @@
 // The list of keys: search, filters, pages. The filters stand in the address, so that back, reload and
 // a bookmark find them again.
 
-import { get } from '../api.js';
-import { button, fill, h, link } from '../dom.js';
-import { alertRegion, problemAlert, select } from '../form.js';
-import { keyText, limits, plural, relative } from '../format.js';
-import { heading, rename } from '../router.js';
-import { mayWrite, realms } from '../session.js';
-import { scopeChips, statusBadge } from './parts.js';
+import { get } from "../api.js";
+import { button, fill, h, link } from "../dom.js";
+import { alertRegion, problemAlert, select } from "../form.js";
+import { keyText, limits, plural, relative } from "../format.js";
+import { heading, rename } from "../router.js";
+import { mayWrite, realms } from "../session.js";
+import { scopeChips, statusBadge, table, tableRow, tableRows } from "./parts.js";
 
 const PAGE = 50;
 
-const STATUSES = [['', 'Every status'], ['ACTIVE', 'Active'], ['REVOKED', 'Revoked'], ['EXPIRED', 'Expired']];
+const STATUSES = [
+  ["", "Every status"],
+  ["ACTIVE", "Active"],
+  ["REVOKED", "Revoked"],
+  ["EXPIRED", "Expired"],
+];
 
-const UNUSED = [['', 'Used or not'], ['7', 'Not used for 7 days'], ['30', 'Not used for 30 days'], ['90', 'Not used for 90 days'], ['365', 'Not used for a year']];
+const UNUSED = [
+  ["", "Used or not"],
+  ["7", "Not used for 7 days"],
+  ["30", "Not used for 30 days"],
+  ["90", "Not used for 90 days"],
+  ["365", "Not used for a year"],
+];
 
 export async function keysView({ query }) {
   const known = await realms();
-  const filter = Object.fromEntries(['q', 'status', 'unusedDays', 'realm'].map((name) => [name, query.get(name) ?? '']));
-  const columns = columnsFor(known);
-  const body = h('tbody', { role: 'rowgroup' });
-  const table = h(
-    'table',
-    { role: 'table', class: 'cards', hidden: true },
-    h('caption', { class: 'unseen' }, 'API keys, newest first'),
-    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, columns.map(({ title }) => h('th', { role: 'columnheader', scope: 'col' }, title)))),
-    body,
+  const filter = Object.fromEntries(
+    ["q", "status", "unusedDays", "realm"].map((name) => [name, query.get(name) ?? ""]),
   );
-  const empty = h('div', { class: 'empty', hidden: true });
-  const count = h('p', { class: 'faint', role: 'status' });
+  const columns = columnsFor(known);
+  const titles = columns.map(({ title }) => title);
+  const rows = tableRows();
+  const list = table("API keys, newest first", titles, rows);
+  const empty = h("div", { class: "empty", hidden: true });
+  const count = h("p", { class: "faint", role: "status" });
   const alerts = alertRegion();
-  const more = button('Load more', () => load(cursor), { hidden: true });
+  const more = button("Load more", () => load(cursor), { hidden: true });
   let cursor = null;
   let turn = 0;
 
-  const search = h('input', {
-    type: 'search',
-    name: 'q',
+  const search = h("input", {
+    type: "search",
+    name: "q",
     value: filter.q,
-    placeholder: 'Search name or key',
-    'aria-label': 'Search',
+    placeholder: "Search name or key",
+    "aria-label": "Search",
     oninput: ({ target }) => {
       clearTimeout(search.timer);
-      search.timer = setTimeout(() => narrow('q', target.value.trim()), 250);
+      search.timer = setTimeout(() => narrow("q", target.value.trim()), 250);
     },
   });
   const filterSelect = (name, label, options) =>
-    select(name, options, filter[name], { 'aria-label': label, onchange: ({ target }) => narrow(name, target.value) });
+    select(name, options, filter[name], { "aria-label": label, onchange: ({ target }) => narrow(name, target.value) });
 
   function narrow(name, value) {
     if (filter[name] === value) return;
     filter[name] = value;
     const set = Object.entries(filter).filter(([, text]) => text);
-    rename(set.length ? `/keys?${new URLSearchParams(set)}` : '/keys');
+    rename(set.length ? `/keys?${new URLSearchParams(set)}` : "/keys");
     load(null);
   }
 
   async function load(after) {
     const mine = ++turn;
-    table.setAttribute('aria-busy', 'true');
+    list.setAttribute("aria-busy", "true");
     alerts.replaceChildren();
     try {
-      const page = await get('/api-keys', { ...filter, limit: PAGE, cursor: after });
+      const page = await get("/api-keys", { ...filter, limit: PAGE, cursor: after });
       if (mine === turn) show(page, after !== null);
     } catch (problem) {
       if (mine === turn) alerts.append(problemAlert(problem, () => load(after)));
     } finally {
-      if (mine === turn) table.removeAttribute('aria-busy');
+      if (mine === turn) list.removeAttribute("aria-busy");
     }
   }
 
   function show(page, append) {
-    const rows = page.apiKeys.map((key) => row(columns, key));
+    const added = page.apiKeys.map((key) =>
+      tableRow(
+        titles,
+        columns.map(({ cell }) => cell(key)),
+        { "data-testid": "key-row", class: key.status !== "ACTIVE" && "spent" },
+      ),
+    );
     const moreHadFocus = document.activeElement === more;
-    if (append) body.append(...rows);
-    else fill(body, rows);
+    if (append) rows.append(...added);
+    else fill(rows, added);
     cursor = page.nextCursor ?? null;
     more.hidden = cursor === null;
-    if (moreHadFocus && more.hidden) rows[0]?.querySelector('a')?.focus();
+    if (moreHadFocus && more.hidden) added[0]?.querySelector("a")?.focus();
     const filtered = Object.values(filter).some(Boolean);
-    const shown = body.children.length;
-    table.hidden = shown === 0;
+    const shown = rows.children.length;
+    list.hidden = shown === 0;
     empty.hidden = shown > 0;
     if (shown === 0) fill(empty, filtered ? nothingFound() : noKeys());
-    fill(count, shown === 0 ? '' : `${plural(shown, 'key')}${cursor === null ? '' : ' shown, there are more'}`);
+    fill(count, shown === 0 ? "" : `${plural(shown, "key")}${cursor === null ? "" : " shown, there are more"}`);
   }
 
-  const nothingFound = () => [h('p', null, 'No key matches.'), h('p', null, button('Clear the filters', clear))];
+  const nothingFound = () => [h("p", null, "No key matches."), h("p", null, button("Clear the filters", clear))];
 
   function clear() {
-    for (const control of filters.querySelectorAll('input, select')) control.value = '';
-    for (const name of Object.keys(filter)) filter[name] = '';
-    rename('/keys');
+    for (const control of filters.querySelectorAll("input, select")) control.value = "";
+    for (const name of Object.keys(filter)) filter[name] = "";
+    rename("/keys");
     search.focus();
     load(null);
   }
 
   const filters = h(
-    'div',
-    { class: 'filters', role: 'search' },
+    "div",
+    { class: "filters", role: "search" },
     search,
-    filterSelect('status', 'Status', STATUSES),
-    filterSelect('unusedDays', 'Last use', UNUSED),
-    known.length > 1 && filterSelect('realm', 'Realm', [['', 'Every realm'], ...known.map(({ id }) => [id, id])]),
+    filterSelect("status", "Status", STATUSES),
+    filterSelect("unusedDays", "Last use", UNUSED),
+    known.length > 1 && filterSelect("realm", "Realm", [["", "Every realm"], ...known.map(({ id }) => [id, id])]),
   );
 
   await load(null);
   const node = [
-    h('div', { class: 'title' }, heading('Keys'), mayWrite() && link('/keys/new', 'Create key', { class: 'button primary' })),
+    h(
+      "div",
+      { class: "title" },
+      heading("Keys"),
+      mayWrite() && link("/keys/new", "Create key", { class: "button primary" }),
+    ),
     filters,
     alerts,
     count,
-    table,
+    list,
     empty,
-    h('div', { class: 'more' }, more),
+    h("div", { class: "more" }, more),
   ];
-  return { title: 'Keys', node };
+  return { title: "Keys", node };
 }
 
 function noKeys() {
   return [
-    h('h2', null, 'No keys yet'),
-    h('p', null, 'A key lets one client call the API, with the scopes and limits that you give it.'),
-    mayWrite() && h('p', null, link('/keys/new', 'Create the first key', { class: 'button primary' })),
+    h("h2", null, "No keys yet"),
+    h("p", null, "A key lets one client call the API, with the scopes and limits that you give it."),
+    mayWrite() && h("p", null, link("/keys/new", "Create the first key", { class: "button primary" })),
   ];
 }
 
 function columnsFor(known) {
   const columns = [
-    { title: 'Name', cell: nameCell },
-    { title: 'Scopes', cell: (key) => scopeChips(key.scopes, 3) },
-    { title: 'Status', cell: statusBadge },
-    { title: 'Realm', cell: (key) => key.realm, only: known.length > 1 },
-    { title: 'Rate limit', cell: limitCell },
-    { title: 'Created', cell: (key) => relative(key.createdAt) },
-    { title: 'Last used', cell: (key) => relative(key.lastUsedAt) },
-    { title: 'Expires', cell: (key) => relative(key.expiresAt) },
+    { title: "Name", cell: nameCell },
+    { title: "Scopes", cell: (key) => scopeChips(key.scopes, 3) },
+    { title: "Status", cell: statusBadge },
+    { title: "Realm", cell: (key) => key.realm, only: known.length > 1 },
+    { title: "Rate limit", cell: limitCell },
+    { title: "Created", cell: (key) => relative(key.createdAt) },
+    { title: "Last used", cell: (key) => relative(key.lastUsedAt) },
+    { title: "Expires", cell: (key) => relative(key.expiresAt) },
   ];
   return columns.filter(({ only }) => only !== false);
 }
 
-function row(columns, key) {
-  const cells = columns.map(({ title, cell }) => h('td', { role: 'cell', 'data-label': title }, h('div', null, cell(key))));
-  return h('tr', { role: 'row', 'data-testid': 'key-row', class: key.status === 'ACTIVE' ? null : 'spent' }, cells);
-}
-
 const nameCell = (key) => [
-  link(`/keys/${encodeURIComponent(key.id)}`, key.name, { class: 'name' }),
-  h('div', null, h('code', { class: 'faint' }, keyText(key)), key.testMode && h('span', { class: 'badge' }, 'test'), key.kind === 'publishable' && h('span', { class: 'badge' }, 'publishable')),
+  link(`/keys/${encodeURIComponent(key.id)}`, key.name, { class: "name" }),
+  h(
+    "div",
+    null,
+    h("code", { class: "faint" }, keyText(key)),
+    key.testMode && h("span", { class: "badge" }, "test"),
+    key.kind === "publishable" && h("span", { class: "badge" }, "publishable"),
+  ),
 ];
 
 function limitCell(key) {
   const inherited = key.rateLimit?.perMinute == null && key.rateLimit?.perDay == null;
-  return [limits(key.effectiveRateLimit), inherited && h('div', { class: 'faint' }, 'inherited')];
+  return [limits(key.effectiveRateLimit), inherited && h("div", { class: "faint" }, "inherited")];
 }

@@ -1,88 +1,103 @@
 // Who may use the admin side, and what they may do there. For owners.
 
-import { call, get, post } from '../api.js';
-import { announce, button, fill, h } from '../dom.js';
-import { ask } from '../dialog.js';
-import { alertRegion, field, input, problemAlert, select } from '../form.js';
-import { time } from '../format.js';
-import { heading } from '../router.js';
-import { member as me } from '../session.js';
+import { call, get, post } from "../api.js";
+import { button, fill, h } from "../dom.js";
+import { ask } from "../dialog.js";
+import { alertRegion, field, input, select } from "../form.js";
+import { time } from "../format.js";
+import { heading } from "../router.js";
+import { member as me } from "../session.js";
+import { acting } from "./parts.js";
 
-const ROLES = [['viewer', 'Viewer: sees everything, changes nothing'], ['admin', 'Admin: manages keys'], ['owner', 'Owner: manages keys and people']];
+const ROLES = [
+  ["viewer", "Viewer: sees everything, changes nothing"],
+  ["admin", "Admin: manages keys"],
+  ["owner", "Owner: manages keys and people"],
+];
 
 export async function membersView() {
-  const list = h('ul', { class: 'list' });
+  const list = h("ul", { class: "list" });
   const alerts = alertRegion();
 
   async function load() {
-    const { members } = await get('/members');
+    const { members } = await get("/members");
     fill(list, members.map(item));
   }
 
-  /** Does something about a member, shows the list anew, and says so. */
-  async function act(work, done) {
-    alerts.replaceChildren();
-    try {
-      if ((await work()) === null) return;
-      await load();
-      announce(done);
-    } catch (problem) {
-      fill(alerts, problemAlert(problem));
-    }
-  }
+  const act = acting(alerts, load);
 
   function item(member) {
     const path = `/members/${encodeURIComponent(member.id)}`;
     const self = member.id === me.id;
     return h(
-      'li',
-      { 'data-testid': 'member-row' },
-      h('div', null, h('strong', null, member.email), self && ' (you)', h('div', { class: 'faint' }, member.role, member.createdAt && [', since ', time(member.createdAt)])),
+      "li",
+      { "data-testid": "member-row" },
+      h(
+        "div",
+        null,
+        h("strong", null, member.email),
+        self && " (you)",
+        h("div", { class: "faint" }, member.role, member.createdAt && [", since ", time(member.createdAt)]),
+      ),
       !self &&
         h(
-          'div',
-          { class: 'actions' },
-          button('Change role', () => act(() => askRole(member, path), `The role of ${member.email} is changed.`), { 'aria-label': `Change role of ${member.email}` }),
-          button('Remove', () => act(() => askRemove(member, path), `${member.email} is removed.`), { class: 'danger', 'aria-label': `Remove ${member.email}` }),
+          "div",
+          { class: "actions" },
+          button("Change role", () => act(() => askRole(member, path), `The role of ${member.email} is changed.`), {
+            "aria-label": `Change role of ${member.email}`,
+          }),
+          button("Remove", () => act(() => askRemove(member, path), `${member.email} is removed.`), {
+            class: "danger",
+            "aria-label": `Remove ${member.email}`,
+          }),
         ),
     );
   }
 
   await load();
   const node = [
-    h('div', { class: 'title' }, heading('Members'), button('Add member', () => act(askNew, 'The member is added.'), { class: 'primary' })),
+    h(
+      "div",
+      { class: "title" },
+      heading("Members"),
+      button("Add member", () => act(askNew, "The member is added."), { class: "primary" }),
+    ),
     alerts,
     list,
   ];
-  return { title: 'Members', node };
+  return { title: "Members", node };
 }
 
 function askNew() {
-  const email = input('email', { type: 'email' });
-  const password = input('password', { type: 'password', autocomplete: 'new-password' });
-  const role = select('role', ROLES, 'viewer');
+  const email = input("email", { type: "email" });
+  const password = input("password", { type: "password", autocomplete: "new-password" });
+  const role = select("role", ROLES, "viewer");
   return ask(
     {
-      title: 'Add a member',
-      submit: 'Add member',
-      onsubmit: () => post('/members', { email: email.value.trim(), password: password.value, role: role.value }),
+      title: "Add a member",
+      submit: "Add member",
+      onsubmit: () => post("/members", { email: email.value.trim(), password: password.value, role: role.value }),
     },
-    field('E-mail address', email),
-    field('First password', password, 'Give it to them in a safe way.'),
-    field('Role', role),
+    field("E-mail address", email),
+    field("First password", password, "Give it to them in a safe way."),
+    field("Role", role),
   );
 }
 
 function askRole(member, path) {
-  const role = select('role', ROLES, member.role);
+  const role = select("role", ROLES, member.role);
   return ask(
-    { title: `Role of ${member.email}`, submit: 'Change role', onsubmit: () => call('PATCH', path, { body: { role: role.value } }) },
-    field('Role', role),
+    {
+      title: `Role of ${member.email}`,
+      submit: "Change role",
+      onsubmit: () => call("PATCH", path, { body: { role: role.value } }),
+    },
+    field("Role", role),
   );
 }
 
 const askRemove = (member, path) =>
   ask(
-    { title: `Remove ${member.email}?`, submit: 'Remove', danger: true, onsubmit: () => call('DELETE', path) },
-    h('p', null, 'Their sessions end at once. Keys that they made keep working.'),
+    { title: `Remove ${member.email}?`, submit: "Remove", danger: true, onsubmit: () => call("DELETE", path) },
+    h("p", null, "Their sessions end at once. Keys that they made keep working."),
   );

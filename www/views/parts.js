@@ -1,26 +1,75 @@
 // Small pieces that several views show.
 
-import { h } from '../dom.js';
+import { announce, fill, h } from "../dom.js";
+import { problemAlert } from "../form.js";
 
-const STATUS_TEXT = { ACTIVE: 'Active', REVOKED: 'Revoked', EXPIRED: 'Expired', INACTIVE: 'Inactive' };
+const STATUS_TEXT = { ACTIVE: "Active", REVOKED: "Revoked", EXPIRED: "Expired", INACTIVE: "Inactive" };
 
 /** `Active`, in words and colour. */
-export const statusBadge = ({ status }) => h('span', { class: `badge ${status.toLowerCase()}` }, STATUS_TEXT[status] ?? status);
+export const statusBadge = ({ status }) =>
+  h("span", { class: `badge ${status.toLowerCase()}` }, STATUS_TEXT[status] ?? status);
 
 /** Scopes, at most so many of them; wildcards stand out. */
 export function scopeChips(scopes, most = Infinity) {
   const shown = scopes.slice(0, most);
   const rest = scopes.slice(most);
   return h(
-    'div',
-    { class: 'chips' },
-    shown.map((scope) => h('code', { class: scope.endsWith('*') ? 'chip wide' : 'chip' }, scope)),
-    rest.length > 0 && h('span', { class: 'chip', title: rest.join(', ') }, `+${rest.length}`),
+    "div",
+    { class: "chips" },
+    shown.map((scope) => h("code", { class: scope.endsWith("*") ? "chip wide" : "chip" }, scope)),
+    rest.length > 0 && h("span", { class: "chip", title: rest.join(", ") }, `+${rest.length}`),
   );
 }
 
 /** A list of terms and what they are; pairs whose value is null are left out. */
 export function facts(...pairs) {
   const shown = pairs.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined);
-  return h('dl', { class: 'facts' }, shown.map(([term, ...value]) => h('div', null, h('dt', null, term), h('dd', null, value))));
+  return h(
+    "dl",
+    { class: "facts" },
+    shown.map(([term, ...value]) => h("div", null, h("dt", null, term), h("dd", null, value))),
+  );
+}
+
+/**
+ * A table whose rows become cards where there is no room. The roles keep it a table for screen readers
+ * when style says that its parts are blocks. `rows` is filled by the caller, with `tableRow`.
+ */
+export function table(caption, titles, rows) {
+  const head = titles.map((title) => h("th", { role: "columnheader", scope: "col" }, title));
+  return h(
+    "table",
+    { role: "table", class: "cards" },
+    h("caption", { class: "unseen" }, caption),
+    h("thead", { role: "rowgroup" }, h("tr", { role: "row" }, head)),
+    rows,
+  );
+}
+
+/** The body of a `table`. */
+export const tableRows = () => h("tbody", { role: "rowgroup" });
+
+/** A row of a `table`, its cells in the order of the titles. */
+export function tableRow(titles, cells, props) {
+  const nodes = cells.map((cell, index) =>
+    h("td", { role: "cell", "data-label": titles[index] }, h("div", null, cell)),
+  );
+  return h("tr", { role: "row", ...props }, nodes);
+}
+
+/**
+ * For lists that are short enough to be read anew after each change: a function that does something
+ * (null: it was called off), reads the list again and says what was done.
+ */
+export function acting(alerts, reload) {
+  return async (work, done) => {
+    alerts.replaceChildren();
+    try {
+      if ((await work()) === null) return;
+      await reload();
+      announce(done);
+    } catch (problem) {
+      fill(alerts, problemAlert(problem));
+    }
+  };
 }

@@ -1,12 +1,12 @@
 // Rotates a key: a new one with the same settings, and a choice of what becomes of the old one.
 
-import { get, post } from '../api.js';
-import { deadline } from '../deadline.js';
-import { fill, h, link } from '../dom.js';
-import { choice, field, form, group, input } from '../form.js';
-import { keyText, relative, time } from '../format.js';
-import { newKeyBanner } from '../new-key.js';
-import { go, heading } from '../router.js';
+import { get, post } from "../api.js";
+import { deadline } from "../deadline.js";
+import { fill, h, link } from "../dom.js";
+import { choice, field, form, group, input } from "../form.js";
+import { keyText, relative, time } from "../format.js";
+import { newKeyBanner } from "../new-key.js";
+import { go, heading } from "../router.js";
 
 const HOUR = 3600;
 
@@ -15,49 +15,95 @@ export async function rotateView({ params }) {
   const back = `/keys/${encodeURIComponent(params.id)}`;
   const data = await get(path);
   const key = data.apiKey ?? data;
-  const place = h('div');
+  const place = h("div");
   let banner = null;
 
-  const hours = input('graceSeconds', { inputmode: 'decimal', value: '24' });
-  const hoursField = field('Hours', hours, key.expiresAt && ['Never longer than its own expiry, ', relative(key.expiresAt), '.']);
+  const hours = input("graceSeconds", { inputmode: "decimal", value: "24" });
+  const hoursField = field(
+    "Hours",
+    hours,
+    key.expiresAt && ["Never longer than its own expiry, ", relative(key.expiresAt), "."],
+  );
   hoursField.hidden = true;
   const old = group(
-    'old',
+    "old",
     `The old key, ${keyText(key)}`,
-    choice('radio', 'old', 'keep', 'keeps working', 'until you revoke it. Choose this to move over at your own pace.', { checked: true }),
-    choice('radio', 'old', 'grace', 'works for some more hours', 'and is then refused, without anybody having to remember it.'),
+    choice("radio", "old", "keep", "keeps working", "until you revoke it. Choose this to move over at your own pace.", {
+      checked: true,
+    }),
+    choice(
+      "radio",
+      "old",
+      "grace",
+      "works for some more hours",
+      "and is then refused, without anybody having to remember it.",
+    ),
     hoursField,
-    choice('radio', 'old', 'revoke', 'is revoked at once', 'Choose this if the key may be in the wrong hands. Whatever uses it stops until it has the new key.'),
+    choice(
+      "radio",
+      "old",
+      "revoke",
+      "is revoked at once",
+      "Choose this if the key may be in the wrong hands. Whatever uses it stops until it has the new key.",
+    ),
   );
-  const chosen = () => old.querySelector('input[name=old]:checked').value;
-  old.addEventListener('change', () => (hoursField.hidden = chosen() !== 'grace'));
+  const chosen = () => old.querySelector("input[name=old]:checked").value;
+  old.addEventListener("change", () => (hoursField.hidden = chosen() !== "grace"));
 
-  const body = () => ({ keep: {}, revoke: { revokeOld: true }, grace: { graceSeconds: Math.round(Number(hours.value.replace(',', '.')) * HOUR) } })[chosen()];
+  const body = () =>
+    ({
+      keep: {},
+      revoke: { revokeOld: true },
+      grace: { graceSeconds: Math.round(Number(hours.value.replace(",", ".")) * HOUR) },
+    })[chosen()];
 
   function showKey({ apiKey, plaintextKey, previous }) {
     const open = () => go(`/keys/${encodeURIComponent(apiKey.id)}`);
     banner = newKeyBanner(plaintextKey, open);
-    fill(place, h('p', null, 'The new key is made and works from now on.'), banner.node, fate(previous));
+    fill(place, h("p", null, "The new key is made and works from now on."), banner.node, fate(previous));
     banner.focus();
   }
 
   fill(
     place,
-    h('p', null, 'Makes a new key with the same name, scopes and limits.'),
-    form({ submit: 'Rotate key', onsubmit: async () => showKey(await post(`${path}/rotate`, body())), cancel: link(back, 'Cancel', { class: 'button' }) }, old),
+    h("p", null, "Makes a new key with the same name, scopes and limits."),
+    form(
+      {
+        submit: "Rotate key",
+        onsubmit: async () => showKey(await post(`${path}/rotate`, body())),
+        cancel: link(back, "Cancel", { class: "button" }),
+      },
+      old,
+    ),
   );
-  const node = [h('p', { class: 'crumbs' }, link('/keys', 'Keys'), ' / ', link(back, key.name)), heading(`Rotate ${key.name}`), place];
+  const node = [
+    h("p", { class: "crumbs" }, link("/keys", "Keys"), " / ", link(back, key.name)),
+    heading(`Rotate ${key.name}`),
+    place,
+  ];
   return { title: `Rotate ${key.name}`, node, leave: () => banner?.leave() ?? true };
 }
 
 /** What becomes of the old key, in words. */
 function fate(previous) {
-  if (previous.status === 'REVOKED') {
+  if (previous.status === "REVOKED") {
     return previous.refusedEverywhereBy
-      ? deadline('Old key refused everywhere by', previous.refusedEverywhereBy, 'the old key works nowhere any more', 'refused-by')
-      : h('p', null, 'The old key is revoked.');
+      ? deadline(
+          "Old key refused everywhere by",
+          previous.refusedEverywhereBy,
+          "the old key works nowhere any more",
+          "refused-by",
+        )
+      : h("p", null, "The old key is revoked.");
   }
-  if (previous.expiresAt) return h('p', { class: 'deadline' }, h('strong', null, 'The old key works until ', time(previous.expiresAt)), ' · ', relative(previous.expiresAt));
-  const oldKey = link(`/keys/${encodeURIComponent(previous.id)}`, 'the old key');
-  return h('p', { class: 'deadline' }, 'The old key keeps working. Revoke ', oldKey, ' once nothing uses it any more.');
+  if (previous.expiresAt)
+    return h(
+      "p",
+      { class: "deadline" },
+      h("strong", null, "The old key works until ", time(previous.expiresAt)),
+      " · ",
+      relative(previous.expiresAt),
+    );
+  const oldKey = link(`/keys/${encodeURIComponent(previous.id)}`, "the old key");
+  return h("p", { class: "deadline" }, "The old key keeps working. Revoke ", oldKey, " once nothing uses it any more.");
 }

@@ -1,72 +1,85 @@
 // The first owner, made with the deployment's one-time token.
 
-import { post, Problem } from '../api.js';
-import { h, link } from '../dom.js';
-import { field, form, input } from '../form.js';
-import { heading, replace } from '../router.js';
-import { signIn } from '../session.js';
+import { post, Problem } from "../api.js";
+import { h, link } from "../dom.js";
+import { field, form, input } from "../form.js";
+import { heading, replace } from "../router.js";
+import { signIn } from "../session.js";
 
-let tokenFromLink = '';
+let tokenFromLink = "";
 
 /** Takes the token out of `/admin/#setup=…`, and out of the address bar and the history. Whether there was one. */
 export function takeSetUpToken() {
   const match = /^#setup=(.+)$/.exec(location.hash);
   if (!match) return false;
-  history.replaceState(null, '', '#/set-up');
+  history.replaceState(null, "", "#/set-up");
   tokenFromLink = decodeURIComponent(match[1]);
   return true;
 }
 
 export async function setUpView() {
-  const token = input('token', { value: tokenFromLink, required: true, 'data-focus': !tokenFromLink });
-  const email = input('email', { type: 'email', autocomplete: 'username', required: true, 'data-focus': Boolean(tokenFromLink) });
-  const password = input('password', { type: 'password', autocomplete: 'new-password', required: true });
-  const place = h('div');
+  const token = input("token", { value: tokenFromLink, required: true, "data-focus": !tokenFromLink });
+  const email = input("email", {
+    type: "email",
+    autocomplete: "username",
+    required: true,
+    "data-focus": Boolean(tokenFromLink),
+  });
+  const password = input("password", { type: "password", autocomplete: "new-password", required: true });
+  const place = h("div");
 
   place.append(
     form(
       {
-        submit: 'Create the owner',
+        submit: "Create the owner",
         async onsubmit() {
           try {
-            await post('/setup', { token: token.value.trim(), email: email.value.trim(), password: password.value }, { anonymous: true });
+            await post(
+              "/setup",
+              { token: token.value.trim(), email: email.value.trim(), password: password.value },
+              { anonymous: true },
+            );
           } catch (problem) {
             if (problem.status === 409) return place.replaceChildren(alreadyDone());
             if (problem.status === 401) throw wrongToken(problem);
             throw problem;
           }
-          tokenFromLink = '';
+          tokenFromLink = "";
           await signIn(email.value.trim(), password.value);
-          return replace('/keys');
+          return replace("/keys");
         },
       },
-      field('Set-up token', token, 'The secret KEYWARD_SETUP_TOKEN of this deployment. It works once.'),
-      field('E-mail address', email, 'You sign in with it.'),
-      field('Password', password, 'At least 12 characters. A few words of a password manager are best.'),
+      field("Set-up token", token, "The secret KEYWARD_SETUP_TOKEN of this deployment. It works once."),
+      field("E-mail address", email, "You sign in with it."),
+      field("Password", password, "At least 12 characters. Best made by a password manager."),
     ),
   );
 
   const node = h(
-    'div',
-    { class: 'narrow' },
-    heading('Set up Keyward'),
-    h('p', null, 'This makes the first owner, who can then create keys and invite others.'),
+    "div",
+    { class: "narrow" },
+    heading("Set up Keyward"),
+    h("p", null, "This makes the first owner, who can then create keys and invite others."),
     place,
-    h('p', { class: 'aside' }, 'Already set up? ', link('/sign-in', 'Sign in'), '.'),
+    h("p", { class: "aside" }, "Already set up? ", link("/sign-in", "Sign in"), "."),
   );
-  return { title: 'Set up', node };
+  return { title: "Set up", node };
 }
 
 function wrongToken(problem) {
-  return new Problem({ ...problem, detail: problem.message, errors: [{ field: 'token', message: 'This is not the set-up token of this deployment.' }] });
+  return new Problem({
+    ...problem,
+    detail: problem.message,
+    errors: [{ field: "token", message: "This is not the set-up token of this deployment." }],
+  });
 }
 
 function alreadyDone() {
-  tokenFromLink = '';
+  tokenFromLink = "";
   return h(
-    'div',
-    { class: 'alert', role: 'alert' },
-    h('p', null, 'This deployment is set up already, and the token works only once.'),
-    h('p', null, link('/sign-in', 'Sign in'), ' instead, or ask an owner to add you.'),
+    "div",
+    { class: "alert", role: "alert" },
+    h("p", null, "This deployment is set up already, and the token works only once."),
+    h("p", null, link("/sign-in", "Sign in"), " instead, or ask an owner to add you."),
   );
 }
