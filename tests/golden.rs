@@ -1,0 +1,110 @@
+//! Golden vectors of everything that is stored or sent between versions. A change that makes one of
+//! these fail turns live keys away or cannot read what an earlier version stored: add a new version
+//! beside the old one instead. The key vectors were computed with another tool (Python's hmac).
+
+mod support;
+
+use keyward::{
+    key,
+    key_gate::{Counts, KeyGate},
+    policy::{Hash, KeyFormat, POLICY},
+    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    secret::Secrets,
+    time::Timestamp,
+    wire::{Found, KeyGateCall, RefusalCounts, Taken, Told, UsageHour, UsageReport, Window, WindowState},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use support::{NOON, record};
+
+const SECRET: &str = "golden-secret-0123456789-0123456789";
+const KEY: &str = "kw_live_0123456789ABCDEFGHIJKLMNOPabcdfdzmSV";
+
+fn pinned<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, text: &str) {
+    assert_eq!(serde_json::to_string(value).unwrap(), text);
+    assert_eq!(&serde_json::from_str::<T>(text).unwrap(), value);
+}
+
+#[test]
+fn the_keyed_check_of_a_key() {
+    assert!(key::is_well_formed(&POLICY.realms[0].key, &Secrets::new(SECRET, None), KEY));
+}
+
+#[test]
+fn the_names_under_which_a_key_is_stored() {
+    let secrets = Secrets::new(SECRET, None);
+    let plain = POLICY.realms[0].key;
+    let keyed = KeyFormat { hash: Hash::HmacSha256, ..plain };
+    let sha256 = "sha256:fa89ac37abe5c387c355d7db36e9c6310a6bbc31dbf2cee1b1292fa47dd14c24";
+    assert_eq!(key::storage_hash(&plain, &secrets, KEY), sha256);
+    assert_eq!(
+        key::storage_hash(&keyed, &secrets, KEY),
+        "hmac-sha256:2a81316b957ba88e3b2ca4ce195bc198498c9291565e3ddd70c6cca61f9cfd95"
+    );
+    assert_eq!(key::kv_key(sha256), format!("key:{sha256}"));
+}
+
+#[test]
+fn the_record() {
+    let full = Record {
+        v: Format::V1,
+        id: "key_1".into(),
+        realm: "default".into(),
+        tenant: Tenant { id: "t-1".into(), status: TenantStatus::Inactive, plan: Some("pro".into()) },
+        kind: KeyKind::Publishable,
+        mode: Mode::Test,
+        status: Status::Revoked,
+        version: 7,
+        expires_at: Some(Timestamp(1_900_000_000_000)),
+        scopes: vec!["orders:read".into(), "admin:*".into()],
+        allowed_ips: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        allowed_origins: vec!["https://shop.example".into()],
+        limits: Limits { per_minute: Some(60), per_day: None },
+    };
+    pinned(
+        &full,
+        r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null}}"#,
+    );
+}
+
+#[test]
+fn the_calls_to_a_key_gate_and_its_answers() {
+    let refused: RefusalCounts = [("TEST_MODE".to_owned(), 2)].into();
+    pinned(&KeyGateCall::Find, r#"{"op":"find"}"#);
+    pinned(&KeyGateCall::Take { version: 3, refused: refused.clone() }, r#"{"op":"take","version":3,"refused":{"TEST_MODE":2}}"#);
+    pinned(&KeyGateCall::Report { refused }, r#"{"op":"report","refused":{"TEST_MODE":2}}"#);
+    let tell = serde_json::to_value(KeyGateCall::Tell { record: record() }).unwrap();
+    assert_eq!((tell["op"].as_str(), &tell["record"]), (Some("tell"), &serde_json::to_value(record()).unwrap()));
+    pinned(&Told { version: 4 }, r#"{"version":4}"#);
+    pinned(&Found { record: None }, r#"{"record":null}"#);
+    let windows = vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset_ms: 60_000 }];
+    pinned(
+        &Taken::Granted { windows: windows.clone() },
+        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}]}"#,
+    );
+    pinned(
+        &Taken::Limited { windows, retry_after_ms: 12 },
+        r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12}"#,
+    );
+    pinned(&Taken::Unknown, r#"{"outcome":"unknown"}"#);
+}
+
+#[test]
+fn the_report_of_usage() {
+    let hour = UsageHour { hour: Timestamp(3_600_000), accepted: 5, refused: [("TEST_MODE".to_owned(), 2)].into() };
+    pinned(
+        &UsageReport { key_id: "key_1".into(), last_used_at: Some(Timestamp(3_600_001)), hours: vec![hour] },
+        r#"{"keyId":"key_1","lastUsedAt":3600001,"hours":[{"hour":3600000,"accepted":5,"refused":{"TEST_MODE":2}}]}"#,
+    );
+}
+
+#[test]
+fn the_counts_that_a_key_gate_keeps() {
+    let mut gate = KeyGate::default();
+    gate.tell(record());
+    gate.take(1, &RefusalCounts::new(), NOON);
+    gate.take(1, &RefusalCounts::new(), NOON.plus(5));
+    pinned::<Counts>(
+        &gate.counts,
+        r#"{"minute":[[1900000000000,1900000000000,1],[1900000000005,1900000000005,1]],"day":[[1900000000000,1900000000000,1],[1900000000005,1900000000005,1]],"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null}}"#,
+    );
+}
