@@ -1,0 +1,59 @@
+// Builds the Worker with worker-build, unless what it is made of is unchanged since the last time.
+//   node scripts/build.mjs [--policy FILE] [--out DIR]
+// Defaults: keyward.toml (or KEYWARD_POLICY) and build/.
+
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join, relative, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+
+import { Failure, Steps, output, run, runMain } from "./lib/progress.mjs";
+import { bin, fingerprint, logs, root, toolEnv, toolsDir, toolsKey } from "./lib/places.mjs";
+import { setup, setupSteps } from "./setup.mjs";
+
+const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy", "package-lock.json"];
+
+/** Builds `policy` into `out`, both relative to the root. As a step's work: says how far it is. */
+export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.toml", out = "build" } = {}, progress = () => {}) {
+  if (!existsSync(resolve(root, policy))) {
+    throw new Failure(`the policy file ${policy} is not there`, "Name it relative to the project's folder.");
+  }
+  const stamp = join(root, out, ".keyward-inputs");
+  const rustc = await output("rustc", ["--version"], { cwd: root });
+  const inputs = fingerprint([...SOURCES, policy], policy, rustc, toolsKey());
+  const whole = ["index.js", "index_bg.wasm"].every((name) => existsSync(join(root, out, name)));
+  if (whole && existsSync(stamp) && readFileSync(stamp, "utf8") === inputs) return Steps.nothing;
+
+  // worker-build only warns about a path that is wrong, so look first.
+  const programs = {
+    WASM_BINDGEN_BIN: join(toolsDir(), "bindgen"),
+    ESBUILD_BIN: join(bin, "esbuild"),
+    WASM_OPT_BIN: join(bin, "wasm-opt"),
+  };
+  const workerBuild = join(toolsDir(), "worker-build");
+  for (const path of [workerBuild, ...Object.values(programs)]) {
+    if (!existsSync(path)) throw new Failure(`${path} is not there`, "node scripts/setup.mjs installs it.");
+  }
+  rmSync(stamp, { force: true });
+  await run(workerBuild, ["--release", "--out-dir", out], {
+    cwd: root,
+    env: { ...toolEnv(), ...programs, KEYWARD_POLICY: policy },
+    log: join(logs, `build-${out.replaceAll("/", "-")}.log`),
+    what: `building the Worker with ${policy}`,
+    onLine: (line) => {
+      const doing = line.match(/^\s+(Compiling \S+)/)?.[1] ?? line.match(/(Optimizing wasm)/)?.[1];
+      if (doing) progress(doing);
+    },
+  });
+  writeFileSync(stamp, inputs);
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  await runMain(async () => {
+    const { values } = parseArgs({ options: { policy: { type: "string" }, out: { type: "string" } } });
+    if (values.policy) values.policy = relative(root, resolve(values.policy));
+    const steps = new Steps(setupSteps() + 1);
+    await setup(steps);
+    await steps.run("Building the Worker", (progress) => build(values, progress));
+  });
+}

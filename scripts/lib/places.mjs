@@ -1,0 +1,47 @@
+// Where things are: the project's own folders, and what set-up installs.
+
+import { createHash } from "node:crypto";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { homedir } from "node:os";
+import { delimiter, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = dirname(dirname(dirname(fileURLToPath(import.meta.url))));
+export const bin = join(root, "node_modules", ".bin");
+
+/** For long outputs of the tools; not committed. */
+export const logs = join(root, "target", "logs");
+
+/** SHA-256 over names and contents of files and folders (relative to the root), in hex. */
+export function fingerprint(paths, ...more) {
+  const hash = createHash("sha256");
+  const add = (path) => {
+    const full = join(root, path);
+    if (!existsSync(full)) return;
+    if (statSync(full).isDirectory()) readdirSync(full).sort().forEach((name) => add(`${path}/${name}`));
+    else hash.update(`${path}\0`).update(readFileSync(full)).update("\0");
+  };
+  paths.forEach(add);
+  more.forEach((text) => hash.update(`${text}\0`));
+  return hash.digest("hex");
+}
+
+/** What decides whether the Rust tools have to be built again. */
+export const toolsKey = () => fingerprint(["tools/Cargo.toml", "tools/Cargo.lock", "tools/src", "tools/offline"],
+  process.platform, process.arch).slice(0, 16);
+
+/** The Rust tools, outside of the project so that a second clone finds them. */
+export const toolsDir = () => join(
+  process.env.KEYWARD_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyward"), toolsKey());
+
+/** The environment in which the project's tools run: the pinned Node and programs first in PATH. */
+export const toolEnv = () => ({
+  ...process.env,
+  PATH: `${bin}${delimiter}${process.env.PATH}`,
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_SEND_ERROR_REPORTS: "false",
+  DO_NOT_TRACK: "1",
+});
+
+/** Node for wrangler, miniflare and the tests: the pinned one, or this one where npm has none for the platform. */
+export const node = () => (existsSync(join(bin, "node")) ? join(bin, "node") : process.execPath);

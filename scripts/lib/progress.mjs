@@ -1,0 +1,121 @@
+// What a person sees while something takes long: which step, how far, and on failure what to do.
+
+import { spawn } from "node:child_process";
+import { appendFileSync, mkdirSync, readFileSync } from "node:fs";
+import { dirname } from "node:path";
+
+/** A failure with a message for people: what is wrong, and how to mend it. Never a stack trace. */
+export class Failure extends Error {
+  constructor(message, hint) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** Runs a script's `main`; a Failure ends the process with status 1. */
+export async function runMain(main) {
+  try {
+    await main();
+  } catch (error) {
+    if (!(error instanceof Failure)) throw error;
+    console.error(`\nerror: ${error.message}`);
+    if (error.hint) console.error(`  ${error.hint.replaceAll("\n", "\n  ")}`);
+    process.exit(1);
+  }
+}
+
+/** How often a step that runs long says so where lines cannot be overwritten. */
+const QUIET_HEARTBEAT_MS = 15_000;
+
+/** Numbered steps: `[2/5] Building worker-build … 41 s`. */
+export class Steps {
+  #total;
+  #done = 0;
+
+  constructor(total) {
+    this.#total = total;
+  }
+
+  /**
+   * Runs one step. `work` gets a function with which it may say how far it is; what it returns is
+   * returned. A step that had nothing to do returns `Steps.nothing`.
+   */
+  async run(title, work) {
+    const label = `[${++this.#done}/${this.#total}] ${title}`;
+    const started = Date.now();
+    const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
+    let detail = "";
+    const tty = process.stdout.isTTY;
+    const beat = () => {
+      const line = `${label} … ${seconds()}${detail && `, ${detail}`}`;
+      if (tty) process.stdout.write(`\r\x1b[2K${line.slice(0, process.stdout.columns - 1)}`);
+      else console.log(line);
+    };
+    const timer = setInterval(beat, tty ? 500 : QUIET_HEARTBEAT_MS);
+    if (tty) beat();
+    try {
+      const result = await work((text) => { detail = text; });
+      if (tty) process.stdout.write("\r\x1b[2K");
+      console.log(`${label}: ${result === Steps.nothing ? "in place" : seconds()}`);
+      return result;
+    } catch (error) {
+      if (tty) process.stdout.write("\r\x1b[2K");
+      console.log(`${label}: failed after ${seconds()}`);
+      throw error;
+    } finally {
+      clearInterval(timer);
+    }
+  }
+
+  static nothing = Symbol("nothing to do");
+}
+
+/**
+ * Runs a program with its output in a log file, whose end is shown if it fails.
+ * @param {object} options `log`: the file; `what`: how to call it in the message; `hint`: what to do
+ *   when it fails; `onLine`: sees each line as it comes; `cwd` and `env` as usual.
+ */
+export async function run(command, args, { log, what, hint, onLine, cwd, env } = {}) {
+  mkdirSync(dirname(log), { recursive: true });
+  appendFileSync(log, `\n$ ${command} ${args.join(" ")}\n`);
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const tail = [];
+  for (const stream of [child.stdout, child.stderr]) {
+    let rest = "";
+    stream.setEncoding("utf8").on("data", (chunk) => {
+      appendFileSync(log, chunk);
+      const lines = (rest + chunk).split("\n");
+      rest = lines.pop();
+      for (const line of lines) {
+        tail.push(line);
+        if (tail.length > 30) tail.shift();
+        onLine?.(line);
+      }
+    });
+  }
+  const status = await new Promise((resolve, reject) => {
+    child.on("error", (error) => reject(new Failure(`${what}: ${command} cannot be run (${error.code})`, hint)));
+    child.on("close", (code, signal) => resolve(signal ?? code));
+  });
+  if (status !== 0) {
+    throw new Failure(`${what} failed (${command} ended with ${status})`, [
+      ...tail.map((line) => `| ${line}`), `Everything it said: ${log}`, ...(hint ? [hint] : []),
+    ].join("\n"));
+  }
+}
+
+/** What a program prints, or undefined where it is missing or fails. */
+export async function output(command, args, options = {}) {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "ignore"] });
+    let text = "";
+    child.stdout.setEncoding("utf8").on("data", (chunk) => { text += chunk; });
+    child.on("error", () => resolve(undefined));
+    child.on("close", (code) => resolve(code === 0 ? text.trim() : undefined));
+  });
+}
+
+/** The version of a package in a Cargo.lock. */
+export function lockedVersion(lockFile, name) {
+  return readFileSync(lockFile, "utf8").match(new RegExp(`name = "${name}"\\nversion = "([^"]+)"`))?.[1];
+}

@@ -1,0 +1,153 @@
+// Installs everything that building, running and testing need and that is not there yet, each at a
+// pinned version. Repeatable, and safe to interrupt: what is half done is done again.
+
+import { createHash } from "node:crypto";
+import { accessSync, constants, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { delimiter, join } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { Failure, Steps, lockedVersion, output, run, runMain } from "./lib/progress.mjs";
+import { bin, logs, root, toolsDir } from "./lib/places.mjs";
+
+const RUST = [1, 91]; // what the `worker` crate needs
+const NODE = [20, 0];
+const WRANGLER_NODE = [22, 12];
+const TARGET = "wasm32-unknown-unknown";
+const OFFLINE = "Is the network reachable? It can be run again; what is already there is kept.";
+
+/** How many steps `setup` runs. */
+export const setupSteps = ({ chromium = false } = {}) => (chromium ? 5 : 4);
+
+/** Installs what is missing. With `chromium`, a browser for the tests too. */
+export async function setup(steps, { chromium = false } = {}) {
+  await steps.run("Checking Rust and Node", checkMachine);
+  // npm mostly waits for the network and cargo mostly computes: both at once.
+  const packages = npmPackages();
+  packages.catch(() => {});
+  await steps.run(`Rust target ${TARGET}`, wasmTarget);
+  await steps.run("Building worker-build and wasm-bindgen", rustTools);
+  await steps.run("npm packages (wrangler, workerd, Node 22, esbuild, binaryen)", () => packages);
+  if (chromium) await steps.run("Chromium", installChromium);
+}
+
+const older = (version, least) => {
+  const [major, minor] = version.match(/\d+/g).map(Number);
+  return major < least[0] || (major === least[0] && minor < least[1]);
+};
+
+async function checkMachine() {
+  if (older(process.version, NODE)) {
+    throw new Failure(`Node ${process.version} is too old: ${NODE.join(".")} or newer is needed`, "See https://nodejs.org/.");
+  }
+  const npm = await output("npm", ["--version"]);
+  if (!npm) throw new Failure("npm is not in PATH", "It comes with Node: https://nodejs.org/.");
+  const rustc = await output("rustc", ["--version"], { cwd: root });
+  const cargo = await output("cargo", ["--version"], { cwd: root });
+  if (!rustc || !cargo) {
+    throw new Failure(`${rustc ? "cargo" : "rustc"} is not in PATH, or cannot be run`,
+      "Install Rust with rustup (https://rustup.rs/) and open a new shell. If it is installed: rustup update stable");
+  }
+  if (older(rustc, RUST)) {
+    throw new Failure(`${rustc} is too old: ${RUST.join(".")} or newer is needed`, "rustup update stable");
+  }
+  if (!inPath("cc") && !inPath("clang") && !inPath("gcc")) {
+    throw new Failure("no C compiler (cc) is in PATH; Rust links with it", "On Debian and Ubuntu: apt-get install build-essential");
+  }
+  const needed = lockedVersion(join(root, "Cargo.lock"), "wasm-bindgen");
+  const pinned = lockedVersion(join(root, "tools", "Cargo.lock"), "wasm-bindgen-cli-support");
+  if (needed !== pinned) {
+    throw new Failure(`Cargo.lock has wasm-bindgen ${needed}, but tools/Cargo.lock has wasm-bindgen-cli-support ${pinned}`,
+      `They have to agree: set the version in tools/Cargo.toml to "=${needed}", then run cargo update in tools/.`);
+  }
+  return Steps.nothing;
+}
+
+async function wasmTarget() {
+  const libdir = await output("rustc", ["--target", TARGET, "--print", "target-libdir"], { cwd: root });
+  if (libdir && existsSync(libdir)) return Steps.nothing;
+  if (!inPath("rustup")) {
+    throw new Failure(`this Rust has no ${TARGET} target, and rustup is not there to add it`,
+      "Install Rust with rustup: https://rustup.rs/");
+  }
+  await run("rustup", ["target", "add", TARGET], { cwd: root, log: join(logs, "rustup.log"), what: `rustup target add ${TARGET}`, hint: OFFLINE });
+}
+
+async function rustTools(progress) {
+  const programs = ["worker-build", "bindgen"];
+  const ready = toolsDir();
+  if (programs.every((name) => existsSync(join(ready, name)))) return Steps.nothing;
+  const total = readFileSync(join(root, "tools", "Cargo.lock"), "utf8").match(/^\[\[package\]\]/gm).length;
+  const target = join(root, "target", "tools");
+  let compiled = 0;
+  await run("cargo", ["build", "--locked", "-p", "worker-build", "--bin", "worker-build", "-p", "keyward-tools", "--bin", "bindgen"], {
+    cwd: join(root, "tools"),
+    // Flags and wrappers that are meant for the user's own code would only make this slower.
+    env: { CARGO_TARGET_DIR: target, CARGO_BUILD_TARGET_DIR: undefined, RUSTFLAGS: "", CARGO_INCREMENTAL: "0" },
+    log: join(logs, "tools.log"),
+    what: "building worker-build and wasm-bindgen",
+    hint: OFFLINE,
+    onLine: (line) => { if (/^\s+Compiling /.test(line)) progress(`crate ${++compiled} of about ${total}`); },
+  });
+  // Renamed into place whole, so that nobody ever finds half of them.
+  const fresh = `${ready}.${process.pid}`;
+  mkdirSync(fresh, { recursive: true });
+  for (const name of programs) cpSync(join(target, "debug", name), join(fresh, name));
+  rmSync(ready, { recursive: true, force: true });
+  renameSync(fresh, ready);
+  rmSync(target, { recursive: true, force: true });
+}
+
+async function npmPackages() {
+  const stamp = join(root, "node_modules", ".keyward-lock");
+  const lock = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return Steps.nothing;
+  // No package needs its install script: the binaries come in packages of their own, all in the lock.
+  await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+    cwd: root, log: join(logs, "npm.log"), what: "npm ci", hint: OFFLINE,
+  });
+  if (!existsSync(join(bin, "node")) && older(process.version, WRANGLER_NODE)) {
+    throw new Failure(`wrangler needs Node ${WRANGLER_NODE.join(".")}, this is ${process.version}, and npm has no Node package for ${process.platform} ${process.arch}`,
+      "Install Node 22 or newer: https://nodejs.org/");
+  }
+  writeFileSync(stamp, lock);
+}
+
+/** The browser that tests use: `CHROMIUM`, or what is installed. */
+export function findChromium() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  return ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].map(inPath).find(Boolean)
+    ?? ["/usr/bin/chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"].find((path) => existsSync(path));
+}
+
+async function installChromium() {
+  const found = findChromium();
+  if (found) {
+    if (existsSync(found)) return Steps.nothing;
+    throw new Failure(`CHROMIUM is set to ${found}, which is not there`, "Set it to a Chromium or Chrome, or unset it.");
+  }
+  const byHand = "Install Chromium or Chrome by hand, and set CHROMIUM to its path if it is not in PATH.";
+  const sudo = process.getuid?.() === 0 ? [] : (await output("sudo", ["-n", "true"])) === undefined ? undefined : ["sudo", "-n"];
+  if (!inPath("apt-get") || !sudo) throw new Failure("the browser tests need Chromium, which is not installed", byHand);
+  const apt = (what, args, hint) => {
+    const [command, ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
+    return run(command, rest, { log: join(logs, "apt.log"), what, hint });
+  };
+  await apt("apt-get update", ["update"], OFFLINE);
+  await apt("apt-get install chromium", ["install", "-y", "--no-install-recommends", "chromium"], byHand);
+}
+
+function inPath(name) {
+  return (process.env.PATH ?? "").split(delimiter).map((dir) => join(dir, name)).find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const chromium = process.argv.includes("--chromium");
+  await runMain(() => setup(new Steps(setupSteps({ chromium })), { chromium }));
+}

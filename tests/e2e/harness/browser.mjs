@@ -1,0 +1,32 @@
+// Chromium for tests of the page. What the page reports as an error fails the test.
+
+import assert from "node:assert/strict";
+
+import { chromium } from "playwright-core";
+
+import { findChromium } from "../../../scripts/setup.mjs";
+
+const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+
+/**
+ * Runs `work(page, context)` in a fresh profile and closes the browser after it.
+ * @param {object} options of Playwright's `newContext` (`viewport`, `colorScheme` …), and
+ *   `expectedErrors`: patterns of console errors that are no fault (a 401 is one to Chromium)
+ */
+export async function withPage({ expectedErrors = [], ...options }, work) {
+  const browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS });
+  try {
+    const context = await browser.newContext(options);
+    const page = await context.newPage();
+    const errors = [];
+    const note = (text) => { if (!expectedErrors.some((pattern) => pattern.test(text))) errors.push(text); };
+    page.on("pageerror", (error) => note(`uncaught: ${error.stack}`));
+    page.on("console", (message) => { if (message.type() === "error") note(`console: ${message.text()}`); });
+    const result = await work(page, context);
+    assert.deepEqual(errors, [], "errors that the page reported");
+    return result;
+  } finally {
+    await browser.close();
+  }
+}

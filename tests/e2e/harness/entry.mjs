@@ -1,0 +1,188 @@
+// Runs inside workerd, around the built Worker, which stays as it is: lets a test make KV and the
+// objects fail, lag or answer from the past, and move the clock, all at run time. Each worker of the
+// configuration is an isolate of its own and so has its own faults and its own clock.
+//
+// The Worker's own address serves the Worker only; a test gives its orders to `Control`, a second
+// entry point at an address of its own.
+
+import { WorkerEntrypoint } from "cloudflare:workers";
+import * as built from "./built/index.js";
+
+const RealDate = Date;
+let offset = 0; // milliseconds that this isolate's clock is ahead
+
+globalThis.Date = class extends RealDate {
+  constructor(...args) {
+    super(...(args.length ? args : [RealDate.now() + offset]));
+  }
+
+  static now() {
+    return RealDate.now() + offset;
+  }
+};
+
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+// What is wrong at the moment: "kv.get", "kv.put" …, "KeyGate.fetch", "Registry.alarm" … → fault.
+// A fault: { fail, lagMs, lose, miss, times, name }; see `gate.mjs` for what each means.
+const faults = new Map();
+const counts = { kv: {}, objects: {} };
+let past; // what KV held when it began to be stale: { until, values }
+
+function activeFault(operation, name) {
+  const fault = faults.get(operation);
+  if (!fault || (fault.name !== undefined && fault.name !== name)) return undefined;
+  if (fault.times !== undefined && --fault.times <= 0) faults.delete(operation);
+  return fault;
+}
+
+async function suffer(operation, name, work) {
+  const fault = activeFault(operation, name);
+  if (fault?.lagMs) await sleep(fault.lagMs);
+  if (fault?.fail) throw new Error(`${operation} fails, as the test asked`);
+  if (fault?.miss) return null;
+  const result = await work();
+  if (fault?.lose) throw new Error(`${operation} was done, its answer is lost, as the test asked`);
+  return result;
+}
+
+function wrapKv(kv) {
+  const call = (method) => (...args) => {
+    counts.kv[method] = (counts.kv[method] ?? 0) + 1;
+    return suffer(`kv.${method}`, args[0], () => kv[method](...args));
+  };
+  const get = (...args) => {
+    counts.kv.get = (counts.kv.get ?? 0) + 1;
+    return suffer("kv.get", args[0], () => {
+      if (past && RealDate.now() < past.until) {
+        const text = past.values.get(args[0]) ?? null;
+        const type = args[1]?.type ?? args[1];
+        return text !== null && type === "json" ? JSON.parse(text) : text;
+      }
+      return kv.get(...args);
+    });
+  };
+  return { get, getWithMetadata: call("getWithMetadata"), put: call("put"), list: call("list"), delete: call("delete") };
+}
+
+async function kvValues(kv) {
+  const values = new Map();
+  let cursor;
+  do {
+    const page = await kv.list({ cursor });
+    for (const { name } of page.keys) values.set(name, await kv.get(name));
+    cursor = page.list_complete ? undefined : page.cursor;
+  } while (cursor);
+  return values;
+}
+
+const wrapEnv = (env) => ({ ...env, KEYS: wrapKv(env.KEYS) });
+
+// A getter or method of a native object only works with that object as `this`.
+const around = (target, replaced) => new Proxy(target, {
+  get(_, property) {
+    if (property in replaced) return replaced[property];
+    const value = target[property];
+    return typeof value === "function" ? value.bind(target) : value;
+  },
+});
+
+// workerd rings alarms by the real clock: times are moved on the way in and out.
+function wrapState(state) {
+  const { storage } = state;
+  const moved = around(storage, {
+    setAlarm: (time, ...rest) => storage.setAlarm(Number(time) - offset, ...rest),
+    getAlarm: async (...rest) => {
+      const time = await storage.getAlarm(...rest);
+      return time === null ? null : time + offset;
+    },
+  });
+  return around(state, { storage: moved });
+}
+
+const live = { KeyGate: new Set(), Registry: new Set() }; // names of objects, to find them again
+const SHIFT = "https://harness.invalid/shift-alarm";
+
+function wrapObject(className) {
+  const Inner = built[className];
+  return class {
+    constructor(state, env) {
+      this.state = state;
+      this.name = state.id.name ?? String(state.id);
+      this.inner = new Inner(wrapState(state), wrapEnv(env));
+      live[className].add(String(state.id));
+    }
+
+    #count(method) {
+      const perName = ((counts.objects[className] ??= {})[this.name] ??= {});
+      perName[method] = (perName[method] ?? 0) + 1;
+    }
+
+    async fetch(request) {
+      if (request.url === SHIFT) {
+        const time = await this.state.storage.getAlarm();
+        if (time !== null) await this.state.storage.setAlarm(time - Number(await request.text()));
+        return new Response();
+      }
+      this.#count("fetch");
+      return suffer(`${className}.fetch`, this.name, () => this.inner.fetch(request));
+    }
+
+    async alarm(info) {
+      this.#count("alarm");
+      return suffer(`${className}.alarm`, this.name, () => this.inner.alarm(info));
+    }
+  };
+}
+
+export const KeyGate = wrapObject("KeyGate");
+export const Registry = wrapObject("Registry");
+
+export default class extends WorkerEntrypoint {
+  fetch(request) {
+    const env = wrapEnv(this.env);
+    const Built = built.default;
+    return typeof Built === "function" ? new Built(this.ctx, env).fetch(request) : Built.fetch(request, env, this.ctx);
+  }
+}
+
+const orders = {
+  async faults({ changes }) {
+    for (const [operation, fault] of Object.entries(changes)) {
+      if (fault) faults.set(operation, fault);
+      else faults.delete(operation);
+    }
+  },
+  async stale({ forMs }, env) {
+    past = forMs ? { until: RealDate.now() + forMs, values: await kvValues(env.KEYS) } : undefined;
+  },
+  async clock({ offsetMs }, env) {
+    const moved = offsetMs - offset;
+    offset = offsetMs;
+    for (const [className, binding] of [["KeyGate", env.KEY_GATE], ["Registry", env.REGISTRY]]) {
+      for (const id of live[className]) {
+        await binding.get(binding.idFromString(id)).fetch(SHIFT, { method: "POST", body: String(moved) });
+      }
+    }
+  },
+  async counts() {
+    return counts;
+  },
+  async resetCounts() {
+    counts.kv = {};
+    counts.objects = {};
+  },
+  async kv(_, env) {
+    return Object.fromEntries(await kvValues(env.KEYS));
+  },
+  async putKv({ key, value }, env) {
+    await (value === null ? env.KEYS.delete(key) : env.KEYS.put(key, value));
+  },
+};
+
+export class Control extends WorkerEntrypoint {
+  async fetch(request) {
+    const { order, ...details } = await request.json();
+    return Response.json((await orders[order](details, this.env)) ?? {});
+  }
+}

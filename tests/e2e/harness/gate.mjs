@@ -1,0 +1,301 @@
+// Starts the built Worker in the real runtime (workerd), with the real simulators of KV, Durable
+// Objects on disk and the rate-limit binding, in front of a recording origin: as many isolates of the
+// gate as a test wants, all sharing one KV and one set of objects, which live in an isolate of their own.
+
+import childProcess from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+import { Log, LogLevel, Miniflare } from "miniflare";
+
+import { Admin } from "./admin.mjs";
+import { send } from "./http.mjs";
+import { startOrigin } from "./origin.mjs";
+import * as stored from "./stored.mjs";
+
+const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
+const compatibilityDate = readFileSync(join(root, "wrangler.toml"), "utf8").match(/^compatibility_date = "(.+)"/m)[1];
+
+const OBJECTS = "objects";
+const PAGE = "page";
+
+/** How to build the policies that tests are run with: `node scripts/build.mjs --policy … --out …`. */
+export const BUILDS = { default: "build", e2e: "build/e2e" };
+
+/**
+ * Starts a gate. Stop it with `stop()`, in an `after` hook.
+ *
+ * @param {object} options
+ *   `build`: a name in BUILDS, or a folder with index.js and index_bg.wasm;
+ *   `isolates`: how many of the gate (default 1), each at an address of its own;
+ *   `secrets`: added to, or (undefined) taken from, KEYWARD_SECRET and KEYWARD_SETUP_TOKEN;
+ *   `persist`: folder of what is stored (default: a new one, removed by `stop`);
+ *   `originAddress`: `host:port` of another origin than the recording one;
+ *   `failures`: the FAILURES limiter, `{ limit, period }`, by default too generous to matter.
+ */
+export async function startGate(options = {}) {
+  const gate = new Gate(options);
+  await gate.start();
+  return gate;
+}
+
+class Gate {
+  /** Lines that the Worker and its objects logged: `{ level, message }`. */
+  logs = [];
+  /** The isolates of the gate; and the one of the objects. */
+  isolates;
+  objects;
+  origin;
+  persist;
+  secrets;
+
+  #options;
+  #miniflare;
+  #workerd;
+  #ports = {};
+  #ownsPersist;
+  #offsetMs = 0;
+
+  constructor(options) {
+    this.#options = options;
+    this.#ownsPersist = options.persist === undefined;
+    this.persist = options.persist ?? mkdtempSync(join(tmpdir(), "keyward-e2e-"));
+    this.secrets = {
+      KEYWARD_SECRET: randomBytes(32).toString("base64url"),
+      KEYWARD_SETUP_TOKEN: randomBytes(24).toString("base64url"),
+      ...options.secrets,
+    };
+    const names = Array.from({ length: options.isolates ?? 1 }, (_, i) => `gate-${i}`);
+    this.isolates = names.map((name) => new Isolate(this, name));
+    this.objects = new Isolate(this, OBJECTS);
+  }
+
+  async start() {
+    this.origin ??= await startOrigin();
+    await this.#run();
+  }
+
+  /** The first isolate's address. */
+  get url() {
+    return this.isolates[0].url;
+  }
+
+  /** One request to the first isolate; see `send` in http.mjs. */
+  send(request) {
+    return this.isolates[0].send(request);
+  }
+
+  /** A client of the admin API that has not signed in. */
+  admin() {
+    return new Admin(this.url);
+  }
+
+  /** A client of the admin API, signed in as the first owner, whom it makes. */
+  async owner() {
+    return this.admin().setUp(this.secrets.KEYWARD_SETUP_TOKEN);
+  }
+
+  /**
+   * Moves every worker's clock so far ahead of the real one, in milliseconds; alarms of objects that
+   * were used since the start move with it. What an isolate's own `clock` set is replaced.
+   */
+  async setClock(offsetMs) {
+    this.#offsetMs = offsetMs;
+    for (const isolate of this.isolates) await isolate.clock(offsetMs);
+    await this.objects.clock(offsetMs);
+  }
+
+  /** Lets time pass for all workers at once. */
+  async advance(ms) {
+    await this.setClock(this.#offsetMs + ms);
+  }
+
+  /** The workers' time, in milliseconds since 1970. */
+  now() {
+    return Date.now() + this.#offsetMs;
+  }
+
+  /** Everything in KV: a Map of key to value. */
+  async storedKv() {
+    return new Map(Object.entries(await this.objects.order("kv")));
+  }
+
+  /** Every object's rows; see stored.mjs. */
+  storedObjects() {
+    return stored.objects(this.persist);
+  }
+
+  /** The stored files that have this text anywhere in them. */
+  grep(text) {
+    return stored.grep(this.persist, text);
+  }
+
+  /** Ends the runtime as a crash would: SIGKILL, nothing is written any more. */
+  async kill() {
+    const ended = new Promise((resolve) => this.#workerd.once("exit", resolve));
+    this.#workerd.kill("SIGKILL");
+    // Before the exit is seen, or miniflare starts another one by itself.
+    const disposed = this.#miniflare.dispose();
+    await ended;
+    await disposed;
+  }
+
+  /** Starts the runtime again on what is stored, at the same addresses, without faults, the clock as it was. */
+  async restart() {
+    await this.#run();
+    if (this.#offsetMs) await this.setClock(this.#offsetMs);
+  }
+
+  async stop() {
+    await this.#miniflare?.dispose();
+    await this.origin?.stop();
+    if (this.#ownsPersist) rmSync(this.persist, { recursive: true, force: true });
+  }
+
+  async #run() {
+    const isolates = [...this.isolates, this.objects];
+    const { miniflare, workerd } = await this.#spawn({
+      workers: [...isolates.map(({ name }) => this.#worker(name)), pageWorker()],
+      host: "127.0.0.1",
+      port: 0,
+      cf: false,
+      enableDevRegistry: false,
+      logRequests: false,
+      log: new Log(LogLevel.NONE),
+      handleStructuredLogs: ({ level, message }) => this.logs.push({ level, message }),
+      resourcePersistencePath: this.persist,
+    });
+    this.#miniflare = miniflare;
+    this.#workerd = workerd;
+    for (const isolate of isolates) {
+      isolate.url = await this.#address(isolate.name, "default");
+      isolate.control = await this.#address(isolate.name, "Control");
+    }
+  }
+
+  /** Miniflare does not tell which process its runtime is: it is the one it spawns while it starts. */
+  async #spawn(options) {
+    const { spawn } = childProcess;
+    let workerd;
+    childProcess.spawn = (command, ...rest) => {
+      const child = spawn(command, ...rest);
+      if (/workerd/.test(command)) workerd = child;
+      return child;
+    };
+    try {
+      const miniflare = new Miniflare(options);
+      await miniflare.ready;
+      return { miniflare, workerd };
+    } finally {
+      childProcess.spawn = spawn;
+    }
+  }
+
+  async #address(name, entrypoint) {
+    const { origin, port } = await this.#miniflare.unsafeGetDirectURL(name, entrypoint);
+    this.#ports[`${name}/${entrypoint}`] = Number(port);
+    return origin;
+  }
+
+  #worker(name) {
+    const folder = join(root, BUILDS[this.#options.build ?? "default"] ?? this.#options.build);
+    const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
+    const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
+    const socket = (entrypoint) => ({ host: "127.0.0.1", port: this.#ports[`${name}/${entrypoint}`] ?? 0, entrypoint });
+    return {
+      config: {
+        name,
+        compatibilityDate,
+        manifest: {
+          mainModule: "entry.mjs",
+          modules: {
+            "entry.mjs": { type: "esm", contents: readFileSync(new URL("entry.mjs", import.meta.url), "utf8") },
+            "built/index.js": { type: "esm", contents: readFileSync(join(folder, "index.js"), "utf8") },
+            "built/index_bg.wasm": { type: "wasm", contents: new Uint8Array(readFileSync(join(folder, "index_bg.wasm"))) },
+          },
+        },
+        env: {
+          KEYS: { type: "kv", id: "keys" },
+          KEY_GATE: { type: "durable-object", worker: OBJECTS, exportName: "KeyGate" },
+          REGISTRY: { type: "durable-object", worker: OBJECTS, exportName: "Registry" },
+          FAILURES: { type: "rate-limit", namespace: "1001", simple: { limit, period } },
+          ADMIN: { type: "worker", worker: PAGE },
+          ORIGIN: { type: "external", address: this.#options.originAddress ?? this.origin.address, http: {} },
+          ...Object.fromEntries(text.map(([key, value]) => [key, { type: "text", value }])),
+        },
+        exports: name !== OBJECTS ? {} : {
+          // Kept in memory, so that their alarms can follow the clock.
+          KeyGate: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
+          Registry: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
+        },
+      },
+      dev: { unsafeDirectSockets: [socket("default"), socket("Control")], unsafeRegisterWorker: false },
+    };
+  }
+}
+
+const pageWorker = () => ({
+  config: { name: PAGE, compatibilityDate, assets: { hasUserWorker: false, directory: join(root, "www") } },
+  dev: { unsafeRegisterWorker: false },
+});
+
+/** One worker: its address, and what a test can do to it while it runs. */
+class Isolate {
+  url;
+  control;
+
+  constructor(gate, name) {
+    this.gate = gate;
+    this.name = name;
+  }
+
+  /** One request; see `send` in http.mjs. */
+  send(request) {
+    return send(this.url, request);
+  }
+
+  /**
+   * Sets faults, or with null ends them: `{ "kv.get": { fail: true } }`.
+   * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete` of this isolate, and, of the objects',
+   * `KeyGate.fetch`, `KeyGate.alarm`, `Registry.fetch`, `Registry.alarm`.
+   * A fault: `lagMs`, waits first; `fail`, throws without doing it; `lose`, does it, then throws;
+   * `miss` (kv.get), answers that there is nothing; `times`, ends after so many calls; `name`, only
+   * for this KV key or object name.
+   */
+  faults(changes) {
+    return this.order("faults", { changes });
+  }
+
+  /** KV answers this isolate, for so long (real time), from what it holds now; 0 ends that. */
+  staleKv(forMs) {
+    return this.order("stale", { forMs });
+  }
+
+  /** Sets this worker's clock ahead of the real one. */
+  clock(offsetMs) {
+    return this.order("clock", { offsetMs });
+  }
+
+  /** Calls since the start: `{ kv: { get: 1 }, objects: { KeyGate: { <name>: { fetch: 1 } } } }`. */
+  counts() {
+    return this.order("counts");
+  }
+
+  resetCounts() {
+    return this.order("resetCounts");
+  }
+
+  /** Writes to KV past the Worker; null deletes. */
+  putKv(key, value) {
+    return this.order("putKv", { key, value });
+  }
+
+  async order(order, details = {}) {
+    const answer = await fetch(this.control, { method: "POST", body: JSON.stringify({ order, ...details }) });
+    if (!answer.ok) throw new Error(`${order}: ${answer.status} ${await answer.text()}`);
+    return answer.json();
+  }
+}

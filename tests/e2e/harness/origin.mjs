@@ -1,0 +1,164 @@
+// A recording origin: a real HTTP server that remembers exactly what reached it, and answers as the
+// test says.
+
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import { createServer } from "node:http";
+
+import { waitFor } from "./wait.mjs";
+
+/**
+ * Starts one on 127.0.0.1.
+ *
+ * `origin.requests` has what came, in order: `{ method, url, rawHeaders, headers, body, bodySha256,
+ * at }`, where `url` is the raw request target, `rawHeaders` a list of [name, value] as sent, and
+ * `headers` a lower-case name to list-of-values map.
+ *
+ * `origin.answer` is a function `(request, response, recorded)` over Node's own objects, or an object
+ * `{ status, headers, body }` where `body` is text, bytes or an async iterable of chunks. The default
+ * answers 200 with JSON of what came.
+ */
+export async function startOrigin() {
+  const origin = new Origin();
+  await origin.listen(0);
+  return origin;
+}
+
+const SHA256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+
+class Origin {
+  requests = [];
+  answer = undefined;
+  /** Called with a Node socket after a WebSocket handshake; the default echoes every message. */
+  webSocket = echo;
+  #server;
+  #sockets = new Set();
+
+  /** Address as `127.0.0.1:port`. */
+  get address() {
+    return `127.0.0.1:${this.port}`;
+  }
+
+  async listen(port = this.port) {
+    this.#server = createServer({ maxHeaderSize: 1 << 20 }, (request, response) => void this.#serve(request, response));
+    this.#server.on("connection", (socket) => {
+      this.#sockets.add(socket);
+      socket.on("close", () => this.#sockets.delete(socket));
+    });
+    this.#server.on("upgrade", (request, socket) => this.#upgrade(request, socket));
+    this.#server.listen(port, "127.0.0.1");
+    await once(this.#server, "listening");
+    this.port = this.#server.address().port;
+  }
+
+  /** From now on connections are refused, until `listen()`. */
+  async refuse() {
+    for (const socket of this.#sockets) socket.destroy();
+    await new Promise((resolve) => this.#server.close(resolve));
+  }
+
+  /** Requests that have not been answered stay so. */
+  hang() {
+    this.answer = () => {};
+  }
+
+  /** The newest request, of which there has to be one. */
+  get last() {
+    const newest = this.requests.at(-1);
+    if (!newest) throw new Error("no request reached the origin");
+    return newest;
+  }
+
+  /** Waits until `count` requests came in all. */
+  async received(count) {
+    await waitFor(`${count} requests at the origin`, () => this.requests.length >= count);
+    return this.requests;
+  }
+
+  /** Forgets the requests and how to answer. */
+  reset() {
+    this.requests.length = 0;
+    this.answer = undefined;
+    this.webSocket = echo;
+  }
+
+  async stop() {
+    await this.refuse();
+  }
+
+  #record(request) {
+    const rawHeaders = [];
+    for (let i = 0; i < request.rawHeaders.length; i += 2) rawHeaders.push(request.rawHeaders.slice(i, i + 2));
+    const recorded = { method: request.method, url: request.url, rawHeaders, headers: request.headersDistinct, at: Date.now() };
+    this.requests.push(recorded);
+    return recorded;
+  }
+
+  async #serve(request, response) {
+    const recorded = this.#record(request);
+    const answer = this.answer;
+    try {
+      // A scripted function sees the request before its body has come, so that it can answer early.
+      if (typeof answer === "function") {
+        recorded.complete = bodyOf(request).then((body) => Object.assign(recorded, body));
+        recorded.complete.catch(() => {});
+        await answer(request, response, recorded);
+        return;
+      }
+      Object.assign(recorded, await bodyOf(request));
+      const { status = 200, headers = { "content-type": "application/json" }, body } = answer ?? {};
+      response.writeHead(status, Array.isArray(headers) ? headers.flat() : headers);
+      if (body === undefined) {
+        const url = new URL(request.url, "http://origin");
+        response.end(JSON.stringify({
+          method: request.method, path: url.pathname, query: url.search.slice(1), headers: request.headers,
+          bodyBytes: recorded.body.length, bodySha256: recorded.bodySha256,
+        }));
+      } else if (typeof body === "string" || body instanceof Uint8Array) {
+        response.end(body);
+      } else {
+        for await (const chunk of body) response.write(chunk);
+        response.end();
+      }
+    } catch {
+      response.destroy(); // the other side went away
+    }
+  }
+
+  #upgrade(request, socket) {
+    this.#record(request);
+    const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+    socket.on("error", () => {});
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    this.webSocket(socket);
+  }
+}
+
+async function bodyOf(request) {
+  const chunks = [];
+  for await (const chunk of request) chunks.push(chunk);
+  const body = Buffer.concat(chunks);
+  return { body, bodySha256: SHA256(body) };
+}
+
+// Frames of RFC 6455, as far as an echo needs them: unmasks what came and sends it back.
+function echo(socket) {
+  let pending = Buffer.alloc(0);
+  socket.on("data", (chunk) => {
+    pending = Buffer.concat([pending, chunk]);
+    for (;;) {
+      if (pending.length < 2) return;
+      let length = pending[1] & 0x7f;
+      let at = 2;
+      if (length === 126) [length, at] = pending.length < 4 ? [Infinity, 4] : [pending.readUInt16BE(2), 4];
+      else if (length === 127) [length, at] = pending.length < 10 ? [Infinity, 10] : [Number(pending.readBigUInt64BE(2)), 10];
+      if (pending.length < at + 4 + length) return;
+      const mask = pending.subarray(at, at + 4);
+      const payload = Buffer.from(pending.subarray(at + 4, at + 4 + length)).map((byte, i) => byte ^ mask[i % 4]);
+      const head = pending.subarray(0, at).fill(pending[1] & 0x7f, 1, 2);
+      socket.write(Buffer.concat([head, payload]));
+      if ((head[0] & 0x0f) === 8) return void socket.end();
+      pending = pending.subarray(at + 4 + length);
+    }
+  });
+}

@@ -1,0 +1,44 @@
+// What is stored, read past the Worker: for tests of what is kept, and of what must not be.
+
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** Every file below a folder. */
+function files(folder) {
+  if (!existsSync(folder)) return [];
+  return readdirSync(folder, { recursive: true }).map((name) => join(folder, name)).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+}
+
+/** Every object's tables, read from copies of its SQLite files: `[{ className, id, tables: { name: [row] } }]`. */
+export function objects(persist) {
+  return files(join(persist, "do")).filter((path) => /-(KeyGate|Registry)\/[0-9a-f]{64}\.sqlite$/.test(path)).map((path) => ({
+    className: path.match(/-(KeyGate|Registry)\//)[1],
+    id: basename(path, ".sqlite"),
+    tables: tables(path),
+  }));
+}
+
+function tables(path) {
+  const folder = mkdtempSync(join(tmpdir(), "keyward-sqlite-"));
+  try {
+    for (const suffix of ["", "-wal"]) {
+      if (existsSync(path + suffix)) copyFileSync(path + suffix, join(folder, `copy.sqlite${suffix}`));
+    }
+    const db = new DatabaseSync(join(folder, "copy.sqlite"));
+    try {
+      const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'").all();
+      return Object.fromEntries(names.map(({ name }) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]));
+    } finally {
+      db.close();
+    }
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Files, of KV, objects, logs of databases and all, that have this text anywhere in their bytes. */
+export function grep(persist, text) {
+  return files(persist).filter((path) => readFileSync(path).includes(text));
+}

@@ -1,0 +1,24 @@
+// Awaiting a condition instead of sleeping.
+
+/**
+ * Calls `condition` until it returns something truthy, which is returned. What it throws counts as
+ * not yet.
+ * @param {string} what is awaited, for the message when it does not come
+ */
+export async function waitFor(what, condition, { timeoutMs = 10_000, everyMs = 25 } = {}) {
+  const end = Date.now() + timeoutMs;
+  let last;
+  for (;;) {
+    try {
+      const result = await condition();
+      if (result) return result;
+      last = undefined;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) {
+      throw new Error(`${what}: not within ${timeoutMs} ms${last ? ` (${last.message})` : ""}`, { cause: last });
+    }
+    await new Promise((resolve) => setTimeout(resolve, everyMs));
+  }
+}

@@ -1,0 +1,1 @@
+//! Stands in for the crate of this name, which worker-build lists but does not use.
