@@ -237,8 +237,15 @@ class Gate {
   }
 }
 
+// The page's files, as the assets binding of a worker of their own, so that nothing stands before the gate.
 const pageWorker = () => ({
-  config: { name: PAGE, compatibilityDate, assets: { hasUserWorker: false, directory: join(root, "www") } },
+  config: {
+    name: PAGE,
+    compatibilityDate,
+    manifest: { mainModule: "page.mjs", modules: { "page.mjs": { type: "esm", contents: "export default { fetch: (request, env) => env.ASSETS.fetch(request) }" } } },
+    env: { ASSETS: { type: "assets" } },
+    assets: { hasUserWorker: true, runWorkerFirst: true, directory: join(root, "www") },
+  },
   dev: { unsafeRegisterWorker: false },
 });
 

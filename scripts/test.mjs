@@ -1,0 +1,49 @@
+// All tests, or a part of them:
+//   npm test [-- native | e2e [FILE…]]
+// `native` is cargo test; `e2e` builds the Worker and drives it in the real runtime.
+
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+
+import { build } from "./build.mjs";
+import { Failure, Steps, runMain } from "./lib/progress.mjs";
+import { node, root, toolEnv } from "./lib/places.mjs";
+import { setup, setupSteps } from "./setup.mjs";
+
+/** Policies that end-to-end tests run with, and where `tests/e2e/harness/gate.mjs` finds them built. */
+const BUILDS = [
+  { policy: "keyward.toml", out: "build" },
+  { policy: "tests/e2e/policy.toml", out: "build/e2e" },
+];
+
+await runMain(async () => {
+  const [part = "all", ...files] = process.argv.slice(2);
+  if (!["all", "native", "e2e"].includes(part)) {
+    throw new Failure(`there is no part ${part} of the tests`, "npm test -- native, npm test -- e2e, or npm test -- e2e tests/e2e/smoke.test.mjs");
+  }
+  const native = part !== "e2e";
+  const e2e = part !== "native";
+  const builds = e2e ? BUILDS.filter(({ policy }) => existsSync(join(root, policy))) : [];
+  const steps = new Steps(setupSteps({ chromium: e2e }) + builds.length);
+  await setup(steps, { chromium: e2e });
+  // First what is quickest to tell that something is wrong.
+  if (native) await tests("cargo", ["test", "--workspace"]);
+  for (const options of builds) {
+    await steps.run(`Building the Worker with ${options.policy}`, (progress) => build(options, progress));
+  }
+  if (e2e) {
+    await tests(node(), ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=2", "--test-timeout=180000",
+      ...(files.length ? files : ["tests/e2e/**/*.test.mjs"])]);
+  }
+});
+
+async function tests(command, args) {
+  console.log(`\n$ ${[command === node() ? "node" : command, ...args].join(" ")}`);
+  const child = spawn(command, args, { cwd: root, env: toolEnv(), stdio: ["ignore", "inherit", "inherit"] });
+  const status = await new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(signal ?? code));
+  });
+  if (status !== 0) throw new Failure(`tests failed (${command === "cargo" ? "native" : "end to end"})`);
+}
