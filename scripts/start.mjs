@@ -85,7 +85,8 @@ async function refuseBusyPort(port) {
 async function wranglerDev(base, port) {
   mkdirSync(logs, { recursive: true });
   const child = spawn(node(), [
-    join(root, "node_modules", "wrangler", "bin", "wrangler.js"), "dev",
+    // Not bin/wrangler.js, which starts this as a child and hands on no signals.
+    "--no-warnings", join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js"), "dev",
     "-c", join(root, "wrangler.toml"), "-c", join(root, "demo", "wrangler.toml"),
     "--ip", "127.0.0.1", "--port", String(port),
     "--persist-to", join(root, ".wrangler", "state"),
