@@ -102,3 +102,20 @@ export const get = async (path, query) => (await call("GET", path, { query })).d
 
 /** A write, for its data alone. */
 export const post = async (path, body = {}, options = {}) => (await call("POST", path, { ...options, body })).data;
+
+/**
+ * Headers for a call that must not happen twice: the same `Idempotency-Key` for as long as the same
+ * body is sent, so that it can be sent again when an answer was lost.
+ */
+export function idempotencyKeys() {
+  let sent = null;
+  let headers = null;
+  return (body) => {
+    if (JSON.stringify(body) !== sent) {
+      sent = JSON.stringify(body);
+      const random = crypto.getRandomValues(new Uint8Array(16));
+      headers = { "Idempotency-Key": [...random].map((byte) => byte.toString(16).padStart(2, "0")).join("") };
+    }
+    return headers;
+  };
+}

@@ -3,6 +3,7 @@
 import { call, Problem } from "./api.js";
 import { button, h, uniqueId } from "./dom.js";
 import { field, form, input } from "./form.js";
+import { member } from "./session.js";
 
 /**
  * A dialog with a form. Resolves to what `onsubmit` returns, or to null when it is dismissed. While
@@ -66,6 +67,8 @@ export async function stepUp(problem) {
       },
     },
     h("p", null, "This action asks for your password again. It then holds for five minutes."),
+    // Tells password managers whose password it is.
+    h("input", { type: "email", autocomplete: "username", value: member.email, readOnly: true, hidden: true }),
     field("Password", password),
   );
   if (!done) throw new Problem({ ...problem, detail: "Nothing was changed: the password was not given." });

@@ -49,11 +49,11 @@ export function relative(iso, absent = "Never") {
   return h("time", { datetime: iso, title }, relativeText(iso));
 }
 
-/** `600 a minute, 10,000 a day`; null is no limit. */
+/** `600 a minute, 10,000 a day`; null is no limit. Breaks between the two only. */
 export function limits(rate) {
   const parts = [];
-  if (rate?.perMinute != null) parts.push(`${number(rate.perMinute)} a minute`);
-  if (rate?.perDay != null) parts.push(`${number(rate.perDay)} a day`);
+  if (rate?.perMinute != null) parts.push(`${number(rate.perMinute)}\u00a0a\u00a0minute`);
+  if (rate?.perDay != null) parts.push(`${number(rate.perDay)}\u00a0a\u00a0day`);
   return parts.length ? parts.join(", ") : "No limit";
 }
 

@@ -37,7 +37,7 @@ export function keySettings(realm, key) {
     "testMode",
     "true",
     "Test key",
-    "For trying things out: held back as the policy says.",
+    `For trying things out: held back as the policy says.${key || !realm.keyPrefixes.test ? "" : ` Begins with ${realm.keyPrefixes.test}.`}`,
     { checked: Boolean(key?.testMode) },
   );
 
@@ -104,17 +104,14 @@ export function changes(key, after) {
 // Lists of a key are sets: their order says nothing.
 const comparable = (value) => JSON.stringify(Array.isArray(value) ? [...value].sort() : (value ?? null));
 
-/** A select of realms, or nothing where there is only one. */
-export function realmSelect(realms, chosen, onchange) {
+/** A select of realms, the first one chosen; or nothing where there is only one. */
+export function realmSelect(realms, onchange) {
   if (realms.length < 2) return null;
   const options = realms.map(({ id }) => [id, id]);
-  return field(
-    "Realm",
-    select("realm", options, chosen.id, {
-      onchange: ({ target }) => onchange(realms.find(({ id }) => id === target.value)),
-    }),
-    "The API that the key is for.",
-  );
+  const control = select("realm", options, realms[0].id, {
+    onchange: () => onchange(realms.find(({ id }) => id === control.value)),
+  });
+  return field("Realm", control, "The API that the key is for.");
 }
 
 /** `{node, value()}` for the limits of a key or tenant; with the realm's limits, says what blank means. */
@@ -174,9 +171,12 @@ function expiryFields(expiresAt) {
   const original = when.value;
   const lifetime = select("lifetime", LIFETIMES, expiresAt ? "date" : "", { onchange: show, "aria-label": "Expires" });
   const hint = h("p", { class: "hint" });
+  let preset = null;
 
   function show() {
     when.hidden = lifetime.value !== "date";
+    // Counted from the choice, so that a form that is sent twice says the same.
+    preset = lifetime.value && when.hidden ? wholeSeconds(Date.now() + Number(lifetime.value) * DAY) : null;
     fill(
       hint,
       when.hidden ? "Refused from that moment on." : "In your local time, to the second. Refused from that moment on.",
@@ -187,8 +187,7 @@ function expiryFields(expiresAt) {
   return {
     node: group("expiresAt", "Expires", h("div", { class: "pair" }, lifetime, when), hint),
     value() {
-      if (lifetime.value === "") return null;
-      if (lifetime.value !== "date") return wholeSeconds(Date.now() + Number(lifetime.value) * DAY);
+      if (when.hidden) return preset;
       if (expiresAt && when.value === original) return expiresAt;
       // An empty time goes to the server as it is, which says what is wrong with it.
       return when.value && wholeSeconds(new Date(when.value).getTime());

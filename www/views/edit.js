@@ -19,7 +19,7 @@ export async function editView({ params }) {
 
   async function load() {
     const { data, etag } = await call("GET", path);
-    const key = data.apiKey ?? data;
+    const key = data.apiKey;
     const realm = known.find(({ id }) => id === key.realm) ?? { scopes: [] };
     const settings = keySettings(realm, key);
     fill(title, `Edit ${key.name}`);

@@ -35,7 +35,7 @@ export async function keyView({ params }) {
     statement.firstChild.focus();
   }
 
-  const key = data.apiKey ?? data;
+  const key = data.apiKey;
   show(key);
   if (edited.current?.id === key.id) {
     fill(
@@ -49,7 +49,6 @@ export async function keyView({ params }) {
 
 function header(key, revoke) {
   const path = `/keys/${encodeURIComponent(key.id)}`;
-  const active = key.status === "ACTIVE";
   return h(
     "div",
     { class: "title" },
@@ -59,8 +58,8 @@ function header(key, revoke) {
       h(
         "div",
         { class: "actions" },
-        active && link(`${path}/edit`, "Edit", { class: "button" }),
-        active && link(`${path}/rotate`, "Rotate", { class: "button" }),
+        link(`${path}/edit`, "Edit", { class: "button" }),
+        key.status === "ACTIVE" && link(`${path}/rotate`, "Rotate", { class: "button" }),
         button("Revoke", () => revoke(key), { class: "danger" }),
       ),
   );

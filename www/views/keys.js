@@ -47,6 +47,7 @@ export async function keysView({ query }) {
     name: "q",
     value: filter.q,
     placeholder: "Search name or key",
+    maxlength: "100",
     "aria-label": "Search",
     oninput: ({ target }) => {
       clearTimeout(search.timer);

@@ -1,6 +1,6 @@
 // Rotates a key: a new one with the same settings, and a choice of what becomes of the old one.
 
-import { get, post } from "../api.js";
+import { get, idempotencyKeys, post } from "../api.js";
 import { deadline } from "../deadline.js";
 import { fill, h, link } from "../dom.js";
 import { choice, field, form, group, input } from "../form.js";
@@ -13,9 +13,9 @@ const HOUR = 3600;
 export async function rotateView({ params }) {
   const path = `/api-keys/${encodeURIComponent(params.id)}`;
   const back = `/keys/${encodeURIComponent(params.id)}`;
-  const data = await get(path);
-  const key = data.apiKey ?? data;
+  const { apiKey: key } = await get(path);
   const place = h("div");
+  const idempotencyKey = idempotencyKeys();
   let banner = null;
 
   const hours = input("graceSeconds", { inputmode: "decimal", value: "24" });
@@ -70,7 +70,7 @@ export async function rotateView({ params }) {
     form(
       {
         submit: "Rotate key",
-        onsubmit: async () => showKey(await post(`${path}/rotate`, body())),
+        onsubmit: async () => showKey(await post(`${path}/rotate`, body(), { headers: idempotencyKey(body()) })),
         cancel: link(back, "Cancel", { class: "button" }),
       },
       old,
