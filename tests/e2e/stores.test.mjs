@@ -1,0 +1,241 @@
+// Stores that fail, lag or lie, and a runtime that dies: 503 and never a wrong verdict, and whatever
+// was acknowledged is kept and reaches KV.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { startGate } from "./harness/gate.mjs";
+import { waitFor } from "./harness/wait.mjs";
+
+const request = (key) => ({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });
+const DOWN = { fail: true };
+
+/** The record of a key in KV, found by its id. */
+async function published(gate, id) {
+  for (const [name, value] of await gate.storedKv()) {
+    if (name.startsWith("key:") && JSON.parse(value).id === id) return JSON.parse(value);
+  }
+  return undefined;
+}
+
+describe("a store that fails", () => {
+  let gate, owner;
+  before(async () => {
+    gate = await startGate({ isolates: 2 });
+    owner = await gate.owner();
+  });
+  after(() => gate.stop());
+
+  async function unavailable(isolate, key) {
+    const before = gate.origin.requests.length;
+    const answer = await isolate.send(request(key));
+    assert.deepEqual([answer.status, answer.json().code], [503, "STORE_UNAVAILABLE"], answer.text);
+    assert.ok(Number(answer.header("retry-after")) >= 1);
+    assert.equal(gate.origin.requests.length, before, "it reached the origin");
+  }
+
+  it("KV down is 503 for a key that the isolate does not know, and 200 for one that it knows", async () => {
+    const { plaintextKey: key } = await owner.createKey();
+    const [warm, cold] = gate.isolates;
+    assert.equal((await warm.send(request(key))).status, 200);
+    for (const isolate of gate.isolates) await isolate.faults({ "kv.get": DOWN });
+    await unavailable(cold, key);
+    assert.equal((await warm.send(request(key))).status, 200);
+    for (const isolate of gate.isolates) await isolate.faults({ "kv.get": null });
+    assert.equal((await cold.send(request(key))).status, 200);
+  });
+
+  it("KV that hangs is 503 after a bounded wait", async () => {
+    const { plaintextKey: key } = await owner.createKey();
+    await gate.isolates[0].faults({ "kv.get": { lagMs: 20_000 } });
+    await unavailable(gate.isolates[0], key);
+    await gate.isolates[0].faults({ "kv.get": null });
+  });
+
+  it("a KeyGate that is down is 503, for valid keys and for unknown ones", async () => {
+    const { plaintextKey: key } = await owner.createKey();
+    assert.equal((await gate.send(request(key))).status, 200);
+    await gate.objects.faults({ "KeyGate.fetch": DOWN });
+    await unavailable(gate.isolates[0], key);
+    await unavailable(gate.isolates[1], key);
+    await gate.objects.faults({ "KeyGate.fetch": null });
+    assert.equal((await gate.send(request(key))).status, 200);
+  });
+
+  it("a record that cannot be read is 503", async () => {
+    const { plaintextKey: key, apiKey } = await owner.createKey();
+    const kv = await gate.storedKv();
+    const name = [...kv.keys()].find((name) => kv.get(name).includes(apiKey.id));
+    for (const text of ["not json", "{}", kv.get(name).replace(`"v":"1"`, `"v":"2"`)]) {
+      await gate.isolates[0].putKv(name, text);
+      await unavailable(gate.isolates[1], key);
+    }
+    await gate.isolates[0].putKv(name, kv.get(name));
+    assert.equal((await gate.isolates[1].send(request(key))).status, 200);
+  });
+
+  it("KV that holds an old copy lets a revoked key pass in no isolate", async () => {
+    const { plaintextKey: key, apiKey } = await owner.createKey();
+    assert.equal((await gate.send(request(key))).status, 200);
+    for (const isolate of gate.isolates) await isolate.staleKv(60_000);
+    await owner.revoke(apiKey.id);
+    for (const isolate of gate.isolates) {
+      assert.equal((await isolate.send(request(key))).json().code, "REVOKED_API_KEY");
+      await isolate.staleKv(0);
+    }
+  });
+
+  it("KV that does not know a new key yet does not stop it", async () => {
+    for (const isolate of gate.isolates) await isolate.staleKv(60_000);
+    const { plaintextKey: key } = await owner.createKey();
+    for (const isolate of gate.isolates) {
+      assert.equal((await isolate.send(request(key))).status, 200);
+      await isolate.staleKv(0);
+    }
+  });
+
+  it("KV that fails for a while still gets every acknowledged change", async () => {
+    await gate.objects.faults({ "kv.put": DOWN });
+    const { plaintextKey: key, apiKey } = await owner.createKey();
+    const { apiKey: gone } = await owner.createKey();
+    await owner.revoke(gone.id);
+    assert.equal((await gate.send(request(key))).status, 200, "it works at once all the same");
+    assert.equal(await published(gate, apiKey.id), undefined);
+    await gate.objects.faults({ "kv.put": null });
+    await waitFor("both records in KV", async () => await published(gate, apiKey.id) && (await published(gate, gone.id))?.status === "REVOKED", { timeoutMs: 30_000 });
+  });
+
+  it("a revocation that the KeyGate could not be told of is 503, kept, and applied when it is back", async () => {
+    const { plaintextKey: key, apiKey } = await owner.createKey();
+    await gate.objects.faults({ "KeyGate.fetch": DOWN });
+    const answer = await owner.call("POST", `/api-keys/${apiKey.id}/revoke`, {});
+    assert.deepEqual([answer.status, answer.json().code], [503, "STORE_UNAVAILABLE"]);
+    await unavailable(gate.isolates[0], key);
+    await gate.objects.faults({ "KeyGate.fetch": null });
+    await waitFor("the revocation to be applied", async () => (await gate.send(request(key))).status === 401, { timeoutMs: 30_000 });
+  });
+
+  it("a Registry that is down makes the admin API 503 and the gate goes on", async () => {
+    const { plaintextKey: key } = await owner.createKey();
+    await gate.objects.faults({ "Registry.fetch": DOWN });
+    const answer = await owner.call("GET", "/api-keys");
+    assert.deepEqual([answer.status, answer.json().code], [503, "STORE_UNAVAILABLE"]);
+    assert.equal((await gate.send(request(key))).status, 200);
+    await gate.objects.faults({ "Registry.fetch": null });
+  });
+});
+
+describe("a runtime that is killed", () => {
+  it("between acknowledging and publishing loses nothing: created, edited and revoked keys reach KV after", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    const created = await owner.createKey({ name: "before" });
+    const edited = await owner.createKey();
+    const revoked = await owner.createKey();
+    await waitFor("the first versions in KV", async () => await published(gate, revoked.apiKey.id) && await published(gate, edited.apiKey.id));
+    await gate.objects.faults({ "kv.put": DOWN });
+    const late = await owner.createKey({ name: "late" });
+    await owner.patch(edited.apiKey.id, { scopes: ["orders:write"] });
+    await owner.revoke(revoked.apiKey.id);
+    assert.equal(await published(gate, late.apiKey.id), undefined);
+    await gate.kill();
+    await gate.restart();
+    await waitFor("everything in KV", async () =>
+      (await published(gate, late.apiKey.id)) &&
+      (await published(gate, edited.apiKey.id))?.scopes.includes("orders:write") &&
+      (await published(gate, revoked.apiKey.id))?.status === "REVOKED", { timeoutMs: 30_000 });
+    assert.equal((await gate.send(request(late.plaintextKey))).status, 200);
+    assert.equal((await gate.send(request(created.plaintextKey))).status, 200);
+    assert.equal((await gate.send(request(revoked.plaintextKey))).json().code, "REVOKED_API_KEY");
+    const again = await gate.admin().signIn();
+    assert.equal((await again.get(late.apiKey.id)).name, "late");
+    assert.equal((await again.must("GET", "/audit/verify")).ok, true);
+  });
+
+  it("keeps the counts: what was admitted before still counts after", async (t) => {
+    const gate = await startGate({ isolates: 2 });
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    const { plaintextKey: key } = await owner.createKey({ rateLimit: { perMinute: 20, perDay: null } });
+    let passed = 0;
+    for (let i = 0; i < 12; i++) passed += (await gate.isolates[i % 2].send(request(key))).status === 200;
+    assert.equal(passed, 12);
+    await gate.kill();
+    await gate.restart();
+    for (let i = 0; i < 20; i++) passed += (await gate.isolates[i % 2].send(request(key))).status === 200;
+    assert.equal(passed, 20);
+    assert.equal(gate.origin.requests.length, 20);
+  });
+});
+
+describe("limits over several isolates", () => {
+  it("exactly the limit passes, however the requests are spread, and an edit's new limit holds at once", async (t) => {
+    const gate = await startGate({ isolates: 4 });
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    const { plaintextKey: key, apiKey } = await owner.createKey({ rateLimit: { perMinute: 100, perDay: null } });
+    const burst = (count) => Promise.all(Array.from({ length: count }, (_, i) => gate.isolates[i % 4].send(request(key))));
+    const answers = await burst(160);
+    assert.equal(answers.filter(({ status }) => status === 200).length, 100);
+    assert.equal(answers.filter(({ status }) => status === 429).length, 60);
+    assert.equal(gate.origin.requests.length, 100);
+    await owner.patch(apiKey.id, { rateLimit: { perMinute: 110, perDay: null } });
+    assert.equal((await burst(40)).filter(({ status }) => status === 200).length, 10);
+    await owner.patch(apiKey.id, { rateLimit: { perMinute: 5, perDay: null } });
+    assert.equal((await burst(8)).filter(({ status }) => status === 200).length, 0);
+    await gate.advance(60_000);
+    assert.equal((await burst(8)).filter(({ status }) => status === 200).length, 5);
+  });
+
+  it("the day's window holds over the minutes", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    const { plaintextKey: key } = await owner.createKey({ rateLimit: { perMinute: 3, perDay: 5 } });
+    const pass = async () => (await gate.send(request(key))).status === 200;
+    for (const expected of [true, true, true, false]) assert.equal(await pass(), expected);
+    await gate.advance(60_000);
+    for (const expected of [true, true, false]) assert.equal(await pass(), expected);
+    const answer = await gate.send(request(key));
+    assert.match(answer.header("ratelimit"), /"minute";r=1;t=\d+, "day";r=0;t=\d+/);
+    await gate.advance(Number(answer.header("retry-after")) * 1000);
+    assert.equal(await pass(), true);
+  });
+});
+
+describe("what is stored", () => {
+  it("holds the hash of a key and never the key", async (t) => {
+    const { createHash } = await import("node:crypto");
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    const { plaintextKey: key } = await owner.must("POST", "/api-keys", { name: "Secret", scopes: ["orders:read"] }, { "Idempotency-Key": "once" });
+    await gate.send(request(key));
+    const hash = createHash("sha256").update(key).digest("hex");
+    assert.ok((await gate.storedKv()).has(`key:sha256:${hash}`));
+    assert.ok(JSON.stringify(gate.storedObjects()).includes(hash));
+    assert.deepEqual(gate.grep(key), []);
+    assert.deepEqual(gate.grep(key.slice(8, -4)), []);
+    assert.deepEqual(gate.grep(owner.token), [], "nor a session's token");
+    assert.ok(!gate.logs.some(({ message }) => message.includes(key)));
+  });
+
+  it("last use and usage reach the Registry without a write for each request", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    const { plaintextKey: key, apiKey } = await owner.createKey();
+    assert.equal((await owner.get(apiKey.id)).lastUsedAt, null);
+    await gate.objects.resetCounts();
+    for (let i = 0; i < 30; i++) await gate.send(request(key));
+    await gate.send({ method: "POST", ...request(key) });
+    await waitFor("lastUsedAt", async () => (await owner.get(apiKey.id)).lastUsedAt);
+    const { objects } = await gate.objects.counts();
+    const gets = 31; // at most: one of these calls a request, one report, and the polling above
+    assert.ok(Object.values(objects.KeyGate).reduce((sum, { alarm = 0 }) => sum + alarm, 0) <= 2, JSON.stringify(objects));
+    assert.ok(gets);
+    const usage = gate.storedObjects().find(({ className }) => className === "Registry").tables.usage;
+    assert.ok(usage.length >= 1, "counted by the hour");
+  });
+});
