@@ -6,7 +6,7 @@ use crate::model::{Admin, PathPattern, Tail};
 /// The path that answers whether the gate is up. It belongs to no realm.
 pub(super) const HEALTH: &str = "/healthz";
 
-const DEFAULT: Admin = Admin { api: "/api/admin", page: "/admin", step_up_roles: true };
+pub(super) const DEFAULT: Admin = Admin { api: "/api/admin", page: "/admin", step_up_roles: true };
 
 /// Reads the section, or its defaults.
 pub(super) fn read(item: Option<Item<'_>>) -> Admin {

@@ -90,12 +90,14 @@ fn source(item: &Item<'_>) -> Option<CredentialSource> {
     Some(CredentialSource { header: leak(&header), scheme })
 }
 
-/// A header name in lower case, or a note that it is none.
+/// A header name in lower case, or a note that it is none. `*` is none either: where it stands for
+/// every header, browsers leave `Authorization` out (Fetch standard, CORS-non-wildcard names).
 pub(super) fn header_name(item: &Item<'_>, text: &str) -> Option<String> {
-    if !is_token(text) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if text.is_empty() || !text.bytes().all(plain) {
         item.refuse(
             format!("{} has {text:?}, which is not a header name", item.name),
-            "header names are letters, digits and hyphens, like \"X-Api-Key\"",
+            "header names are letters, digits, `-` and `_`, like \"X-Api-Key\"",
         );
         return None;
     }
@@ -104,8 +106,8 @@ pub(super) fn header_name(item: &Item<'_>, text: &str) -> Option<String> {
 
 /// A `token` of RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(plain)
 }
 
 fn is_reserved(header: &str) -> bool {

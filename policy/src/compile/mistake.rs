@@ -47,14 +47,21 @@ impl<'a> Report<'a> {
 
     /// Notes a mistake at this place (in bytes) of the file.
     pub(super) fn add(&self, place: &Range<usize>, message: impl Into<String>, hint: impl Into<String>) {
-        let before = self.text.as_bytes().iter().take(place.start);
-        let line = before.filter(|&&byte| byte == b'\n').count() + 1;
-        self.mistakes.borrow_mut().push(Mistake { line, message: message.into(), hint: hint.into() });
+        let mistake = Mistake { line: self.line(place), message: message.into(), hint: hint.into() };
+        self.mistakes.borrow_mut().push(mistake);
     }
 
-    /// What was noted, in the order of the lines; `None` if nothing was. None of `hidden` shows.
-    pub(super) fn finish(self, file: &str, hidden: &[&str]) -> Option<Mistakes> {
+    /// The line of a place, from 1.
+    pub(super) fn line(&self, place: &Range<usize>) -> usize {
+        self.text.bytes().take(place.start).filter(|&byte| byte == b'\n').count() + 1
+    }
+
+    /// Whether anything was noted, and what, in the order of the lines. None of `hidden` shows.
+    pub(super) fn finish(self, file: &str, hidden: &[&str]) -> Result<(), Mistakes> {
         let mut list = self.mistakes.into_inner();
+        if list.is_empty() {
+            return Ok(());
+        }
         list.sort_by_key(|mistake| mistake.line);
         for mistake in &mut list {
             for text in hidden {
@@ -62,7 +69,7 @@ impl<'a> Report<'a> {
                 mistake.hint = mistake.hint.replace(text, "…");
             }
         }
-        (!list.is_empty()).then(|| Mistakes { file: file.to_owned(), list })
+        Err(Mistakes { file: file.to_owned(), list })
     }
 }
 

@@ -48,18 +48,18 @@ pub fn compile(file: &str, text: &str) -> Result<Policy, Mistakes> {
         );
     }
     // What cannot be parsed would only lead to mistakes that nobody made.
-    let policy = syntax.is_empty().then(|| read(&document, &report));
-    let realms = policy.map(|policy| policy.realms).unwrap_or_default();
-    let secrets = secret::find(text, realms);
+    let policy = if syntax.is_empty() {
+        read(&document, &report)
+    } else {
+        Policy { admin: admin::DEFAULT, realms: &[] }
+    };
+    let secrets = secret::find(text, policy.realms);
     for place in &secrets {
         secret::refuse(place, &report);
     }
     let hidden: Vec<&str> = secrets.iter().filter_map(|place| text.get(place.clone())).collect();
-    match (report.finish(file, &hidden), policy) {
-        (None, Some(policy)) => Ok(policy),
-        (Some(mistakes), _) => Err(mistakes),
-        (None, None) => Err(Mistakes { file: file.to_owned(), list: Vec::new() }),
-    }
+    report.finish(file, &hidden)?;
+    Ok(policy)
 }
 
 fn read<'a>(document: &'a toml::Spanned<DeTable<'a>>, report: &'a Report<'a>) -> Policy {

@@ -1,7 +1,160 @@
-//! What only shows when parts are compared: realms and routes that no request can reach.
+//! What only shows when parts are compared: realms, paths and routes that no request can reach.
+//! Such a part does nothing, while its author believes that it does.
 
-use super::{mistake::Report, realm::Draft};
-use crate::model::Admin;
+use super::{admin::HEALTH, mistake::Report, realm::Draft};
+use crate::model::{Admin, HostPattern, PathPattern, Realm, Route};
 
 /// Notes every such mistake.
-pub(super) fn check(_admin: &Admin, _drafts: &[Draft], _report: &Report<'_>) {}
+pub(super) fn check(admin: &Admin, drafts: &[Draft], report: &Report<'_>) {
+    let own = own_paths(admin);
+    for (index, draft) in drafts.iter().enumerate() {
+        let earlier = drafts.get(..index).unwrap_or_default();
+        check_id(draft, earlier, report);
+        if draft.whole {
+            check_realm(draft, earlier, report);
+            check_paths(draft, &own, report);
+            check_routes(draft, &own, report);
+        }
+    }
+}
+
+/// Paths that the gate answers itself, before any realm is asked.
+fn own_paths(admin: &Admin) -> Vec<PathPattern> {
+    let below = |base: &str| [base.to_owned(), format!("{base}/*")];
+    let paths = [HEALTH.to_owned()].into_iter().chain(below(admin.api)).chain(below(admin.page));
+    paths.filter_map(|path| PathPattern::parse(&path).ok()).collect()
+}
+
+fn check_id(draft: &Draft, earlier: &[Draft], report: &Report<'_>) {
+    let id = draft.realm.id;
+    if let Some(first) = earlier.iter().find(|first| first.realm.id == id && !id.is_empty()) {
+        report.add(
+            &draft.id_place,
+            format!("the realm id {id:?} is there twice, first on line {}", report.line(&first.id_place)),
+            "give each realm an id of its own: keys belong to a realm by its id",
+        );
+    }
+}
+
+/// A realm is dead when each of its hosts with each of its paths belongs to an earlier realm.
+fn check_realm(draft: &Draft, earlier: &[Draft], report: &Report<'_>) {
+    let taker = |host: &HostPattern, path: &PathPattern| {
+        earlier.iter().find(|first| first.whole && takes(&first.realm, host, path))
+    };
+    let realm = &draft.realm;
+    let pairs = realm.hosts.iter().flat_map(|host| realm.paths.iter().map(move |path| (host, path)));
+    let takers: Option<Vec<&Draft>> = pairs.map(|(host, path)| taker(host, path)).collect();
+    if let Some(first) = takers.as_deref().and_then(<[_]>::first) {
+        report.add(
+            &draft.place,
+            format!(
+                "the realm {:?} is never reached: the realm {:?} on line {} takes its hosts and paths",
+                realm.id,
+                first.realm.id,
+                report.line(&first.place)
+            ),
+            "the first realm that matches takes the request: put the narrower one first, or change hosts or paths",
+        );
+    }
+}
+
+fn takes(realm: &Realm, host: &HostPattern, path: &PathPattern) -> bool {
+    realm.hosts.iter().any(|pattern| pattern.covers(host))
+        && realm.paths.iter().any(|pattern| pattern.covers(path))
+}
+
+fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report<'_>) {
+    for (path, place) in draft.realm.paths.iter().zip(&draft.path_places) {
+        let source = path.source;
+        if own.iter().any(|own| own.covers(path)) {
+            report.add(
+                place,
+                format!("the realm's path {source:?} is never reached: the gate answers there itself"),
+                "choose another path, or move the admin side: see [admin]",
+            );
+        } else if !draft.realm.routes.iter().any(|route| route.path.overlaps(path)) {
+            report.add(
+                place,
+                format!("the realm's path {source:?} has no route, so every request there is refused"),
+                "add a [[realm.route]] for it, or take the path out",
+            );
+        }
+    }
+}
+
+fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report<'_>) {
+    let realm = &draft.realm;
+    for (index, (route, place)) in realm.routes.iter().zip(&draft.route_places).enumerate() {
+        let source = route.path.source;
+        if !realm.paths.iter().any(|path| path.overlaps(&route.path)) {
+            let paths: Vec<String> = realm.paths.iter().map(|path| format!("{:?}", path.source)).collect();
+            report.add(
+                place,
+                format!("the route {source:?} is outside the realm's paths, so no request reaches it"),
+                format!("the realm's paths are {}: change the route, or add a path", paths.join(", ")),
+            );
+            continue;
+        }
+        if own.iter().any(|own| own.covers(&route.path)) {
+            report.add(
+                place,
+                format!("the route {source:?} is never reached: the gate answers there itself"),
+                "take it out, or move the admin side: see [admin]",
+            );
+            continue;
+        }
+        let earlier = realm.routes.iter().zip(&draft.route_places).take(index);
+        let takers: Vec<_> = earlier.filter(|(first, _)| first.path.covers(&route.path)).collect();
+        check_methods(route, place, &takers, report);
+    }
+}
+
+/// A route is dead for a method that an earlier route, whose path covers its own, already takes.
+fn check_methods(
+    route: &Route,
+    place: &std::ops::Range<usize>,
+    takers: &[(&Route, &std::ops::Range<usize>)],
+    report: &Report<'_>,
+) {
+    let source = route.path.source;
+    let taker = |method: Option<&&str>| {
+        takers.iter().find(|(first, _)| {
+            first.methods.is_empty() || method.is_some_and(|method| first.methods.contains(method))
+        })
+    };
+    let hint = "the first route that matches takes the request: put the narrower one first, or take one out";
+    let dead: Vec<_> = if route.methods.is_empty() {
+        taker(None).map(|first| ("every method", first)).into_iter().collect()
+    } else {
+        route.methods.iter().filter_map(|method| Some((*method, taker(Some(method))?))).collect()
+    };
+    let Some((_, (first, first_place))) = dead.first() else { return };
+    let line = report.line(first_place);
+    if first.path == route.path && first.methods == route.methods {
+        report.add(
+            place,
+            format!("the route {source:?} is there twice, first on line {line}"),
+            "take one of them out",
+        );
+    } else if route.methods.is_empty() || dead.len() == route.methods.len() {
+        report.add(
+            place,
+            format!(
+                "the route {source:?} is never reached: the route {:?} on line {line} takes it",
+                first.path.source
+            ),
+            hint,
+        );
+    } else {
+        let methods: Vec<&str> = dead.iter().map(|(method, _)| *method).collect();
+        report.add(
+            place,
+            format!(
+                "the route {source:?} is never reached with {}: the route {:?} on line {line} takes it",
+                methods.join(", "),
+                first.path.source
+            ),
+            hint,
+        );
+    }
+}

@@ -23,6 +23,8 @@ pub(super) struct Draft {
     pub(super) path_places: Vec<Range<usize>>,
     /// Its routes, one for one.
     pub(super) route_places: Vec<Range<usize>>,
+    /// Whether all hosts, paths and routes could be read, so that comparing them makes sense.
+    pub(super) whole: bool,
 }
 
 /// Reads one realm.
@@ -30,14 +32,16 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     let table = item.table(&sections::REALM, "[[realm]]")?;
     let id_item = table.need("id", "id = \"default\"");
     let id = id_item.as_ref().and_then(id);
-    let (path_places, paths): (Vec<_>, Vec<_>) = paths(&table).into_iter().unzip();
+    let hosts = hosts(&table);
+    let paths = paths(&table);
     let scopes = scopes::read(table.get("scopes"));
-    let (route_places, routes): (Vec<_>, Vec<_>) =
-        route::read(&table, scopes).into_iter().map(|draft| (draft.place, draft.route)).unzip();
+    let routes = route::read(&table, scopes);
     let credentials = credential::read(&table);
+    let whole = hosts.is_some() && paths.is_some() && routes.whole;
+    let (path_places, paths): (Vec<_>, Vec<_>) = paths.into_iter().flatten().unzip();
     let realm = Realm {
         id: id.unwrap_or_default(),
-        hosts: Vec::leak(hosts(&table)),
+        hosts: Vec::leak(hosts.unwrap_or_default()),
         paths: Vec::leak(paths),
         origin: origin(&table).unwrap_or(Origin::Binding("")),
         // From a second, below which every cold origin fails, to what Cloudflare waits for (524).
@@ -51,7 +55,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         url_parameters: credential::url_parameters(&table),
         key: key::read(table.get("key")),
         scopes,
-        routes: Vec::leak(routes),
+        routes: Vec::leak(routes.routes),
         limits: limits::read(table.get("limits")),
         test_mode: table
             .get("test_mode")
@@ -63,7 +67,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     };
     let place = table.place.clone();
     let id_place = id_item.map_or(place.clone(), |item| item.place());
-    Some(Draft { realm, place, id_place, path_places, route_places })
+    Some(Draft { realm, place, id_place, path_places, route_places: routes.places, whole })
 }
 
 fn id(item: &Item<'_>) -> Option<&'static str> {
@@ -78,31 +82,36 @@ fn id(item: &Item<'_>) -> Option<&'static str> {
     Some(leak(text))
 }
 
-fn hosts(table: &Table<'_>) -> Vec<HostPattern> {
+/// The hosts; `None` where one cannot be read.
+fn hosts(table: &Table<'_>) -> Option<Vec<HostPattern>> {
     const EXAMPLE: &str = "hosts = [\"api.example.com\"], or [\"*\"] for every host";
-    let Some(item) = table.need("hosts", EXAMPLE) else { return Vec::new() };
-    let Some(texts) = item.texts(EXAMPLE) else { return Vec::new() };
-    if texts.is_empty() {
+    let item = table.need("hosts", EXAMPLE)?;
+    let list = item.list(EXAMPLE)?;
+    if list.is_empty() {
         item.refuse("the realm has no hosts, so it answers for none", format!("for example: {EXAMPLE}"));
     }
-    let mut hosts = Vec::new();
-    for (item, text) in texts {
-        match address::host_pattern(text) {
-            Ok(host) => hosts.push(host),
-            Err((wrong, hint)) => item.refuse(format!("the host {text:?} {wrong}"), hint),
-        }
-    }
-    hosts
+    let hosts: Vec<_> = list.iter().map(host).collect();
+    hosts.into_iter().collect()
 }
 
-fn paths(table: &Table<'_>) -> Vec<(Range<usize>, PathPattern)> {
+fn host(item: &Item<'_>) -> Option<HostPattern> {
+    let text = item.text("\"api.example.com\"")?;
+    address::host_pattern(text)
+        .map_err(|(wrong, hint)| item.refuse(format!("the host {text:?} {wrong}"), hint))
+        .ok()
+}
+
+/// The paths and where they stand; `None` where one cannot be read.
+fn paths(table: &Table<'_>) -> Option<Vec<(Range<usize>, PathPattern)>> {
     const EXAMPLE: &str = "paths = [\"/api/*\"]";
-    let Some(item) = table.need("paths", EXAMPLE) else { return Vec::new() };
-    let Some(list) = item.list(EXAMPLE) else { return Vec::new() };
+    let item = table.need("paths", EXAMPLE)?;
+    let list = item.list(EXAMPLE)?;
     if list.is_empty() {
         item.refuse("the realm has no paths, so it answers for none", format!("for example: {EXAMPLE}"));
     }
-    list.iter().filter_map(|item| Some((item.place(), route::path(item)?))).collect()
+    // Collected twice so that every path is read, not only those before the first mistake.
+    let paths: Vec<_> = list.iter().map(|item| Some((item.place(), route::path(item)?))).collect();
+    paths.into_iter().collect()
 }
 
 fn origin(table: &Table<'_>) -> Option<Origin> {

@@ -13,34 +13,42 @@ use crate::{
     scope::is_held_form,
 };
 
+/// What `requires = "key"` asks for.
+const ANY_KEY: KeyRequirement = KeyRequirement { scopes: &[], plans: &[], publishable: false };
+
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
 
-/// A route and where its path stands in the file.
-pub(super) struct Draft {
-    pub(super) route: Route,
-    pub(super) place: Range<usize>,
+/// The routes of a realm.
+pub(super) struct Drafts {
+    pub(super) routes: Vec<Route>,
+    /// Where the path of each stands in the file.
+    pub(super) places: Vec<Range<usize>>,
+    /// Whether none is missing because its path cannot be read.
+    pub(super) whole: bool,
 }
 
 /// Reads every route of a realm.
-pub(super) fn read(realm: &Table<'_>, catalogue: &[Scope]) -> Vec<Draft> {
+pub(super) fn read(realm: &Table<'_>, catalogue: &[Scope]) -> Drafts {
     const EXAMPLE: &str =
         "[[realm.route]] with path = \"/api/*\" and requires = { scopes = [\"orders:read\"] }";
-    let Some(list) = realm.need("route", EXAMPLE).and_then(|item| item.list(EXAMPLE)) else {
-        return Vec::new();
-    };
-    list.iter().filter_map(|item| one(item, catalogue)).collect()
+    let list = realm.need("route", EXAMPLE).and_then(|item| item.list(EXAMPLE));
+    let drafts: Vec<_> = list.iter().flatten().map(|item| one(item, catalogue)).collect();
+    let whole = list.is_some() && drafts.iter().all(Option::is_some);
+    let (routes, places) = drafts.into_iter().flatten().unzip();
+    Drafts { routes, places, whole }
 }
 
-fn one(item: &Item<'_>, catalogue: &[Scope]) -> Option<Draft> {
+fn one(item: &Item<'_>, catalogue: &[Scope]) -> Option<(Route, Range<usize>)> {
     let table = item.table(&sections::ROUTE, "[[realm.route]]")?;
     let methods = methods(&table);
     let path_item = table.need("path", "path = \"/api/orders*\"");
     let path = path_item.as_ref().and_then(path);
     let name = path.map_or("", |path| path.source);
-    let requires =
-        table.need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing");
-    let requires = requires.and_then(|item| requirement(&item, name, catalogue));
-    Some(Draft { place: path_item?.place(), route: Route { methods, path: path?, requires: requires? } })
+    let requires = table
+        .need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing")
+        .and_then(|item| requirement(&item, name, catalogue))
+        .unwrap_or(Requirement::Key(ANY_KEY));
+    Some((Route { methods, path: path?, requires }, path_item?.place()))
 }
 
 /// Reads a path pattern.
@@ -97,7 +105,7 @@ fn requirement(item: &Item<'_>, path: &str, catalogue: &[Scope]) -> Option<Requi
     if let Some(word) = item.as_text() {
         return match word {
             "public" => Some(Requirement::Public),
-            "key" => Some(Requirement::Key(KeyRequirement { scopes: &[], plans: &[], publishable: false })),
+            "key" => Some(Requirement::Key(ANY_KEY)),
             _ => {
                 item.refuse(format!("route {path:?} requires {word:?}, which is not a requirement"), HINT);
                 None

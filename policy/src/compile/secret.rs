@@ -5,29 +5,33 @@ use std::ops::Range;
 use super::mistake::Report;
 use crate::model::Realm;
 
-/// The default prefixes, looked for in every file.
-const PREFIXES: &[&str] = &["kw_live_", "kw_test_"];
-/// A prefix with fewer characters after it is an example or a pattern, not a key.
+/// The default format's prefixes, looked for in every file.
+const PREFIXES: [&str; 2] = ["kw_live_", "kw_test_"];
+/// With fewer characters after it a prefix is an example or a pattern, not a key.
 const LEAST: usize = 16;
 
-/// Where the text (comments too) has something with the form of a key.
+/// Where the text (comments too) has something with the form of a key: of the default format, or
+/// of one of these realms.
 pub(super) fn find(text: &str, realms: &[Realm]) -> Vec<Range<usize>> {
-    let own = realms.iter().flat_map(|realm| [Some(realm.key.live_prefix), realm.key.test_prefix]).flatten();
-    let mut prefixes: Vec<&str> = PREFIXES.iter().copied().chain(own).collect();
-    prefixes.sort_unstable();
-    prefixes.dedup();
-    let mut found = Vec::new();
-    for prefix in prefixes {
-        for (start, _) in text.match_indices(prefix) {
-            let rest = text.get(start + prefix.len()..).unwrap_or_default();
-            let length =
-                rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(byte)).count();
-            if length >= LEAST {
-                found.push(start..start + prefix.len() + length);
-            }
-        }
-    }
-    found
+    let own = realms.iter().flat_map(|realm| {
+        let prefixes = [Some(realm.key.live_prefix), realm.key.test_prefix];
+        prefixes.into_iter().flatten().map(|prefix| (prefix, usize::from(realm.key.random).max(LEAST)))
+    });
+    let mut forms: Vec<(&str, usize)> =
+        PREFIXES.map(|prefix| (prefix, LEAST)).into_iter().chain(own).collect();
+    forms.sort_unstable();
+    forms.dedup_by_key(|(prefix, _)| *prefix);
+    forms.into_iter().flat_map(|(prefix, least)| keys(text, prefix, least)).collect()
+}
+
+/// Where a word begins with `prefix` and has at least `least` more characters.
+fn keys(text: &str, prefix: &str, least: usize) -> impl Iterator<Item = Range<usize>> {
+    let of_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
+    text.match_indices(prefix).filter_map(move |(start, _)| {
+        let begins_word = !text.as_bytes().get(..start)?.last().is_some_and(of_word);
+        let length = text.as_bytes().get(start..)?.iter().take_while(|byte| of_word(byte)).count();
+        (begins_word && length >= prefix.len() + least).then_some(start..start + length)
+    })
 }
 
 /// Notes it.

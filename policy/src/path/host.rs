@@ -18,4 +18,14 @@ impl HostPattern {
                 .is_some_and(|end| end.eq_ignore_ascii_case(suffix)),
         }
     }
+
+    /// Whether it matches every host that `other` matches.
+    pub fn covers(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Any, _) => true,
+            (_, Self::Any) | (Self::Exact(_), Self::Below(_)) => false,
+            (Self::Exact(_) | Self::Below(_), Self::Exact(name)) => self.matches(name),
+            (Self::Below(suffix), Self::Below(deeper)) => deeper.ends_with(suffix),
+        }
+    }
 }

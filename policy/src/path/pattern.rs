@@ -23,7 +23,7 @@ impl PathPattern {
         }
     }
 
-    /// Whether it matches every path that `other` matches.
+    /// Whether it matches every path that `other` matches: then `other` after it is never reached.
     pub fn covers(&self, other: &Self) -> bool {
         let mut theirs = other.segments.iter();
         for mine in self.segments {
@@ -37,6 +37,39 @@ impl PathPattern {
             (Tail::Prefix(prefix), Some(Segment::Literal(text)), _) => text.starts_with(prefix),
             (Tail::Prefix(prefix), Some(Segment::Parameter(_)), _) => prefix.is_empty(),
             (Tail::Exact, _, _) | (Tail::Prefix(_), None, Tail::Exact) => false,
+        }
+    }
+
+    /// Whether some path is matched by both.
+    pub fn overlaps(&self, other: &Self) -> bool {
+        let (mut mine, mut theirs) = (self.segments.iter(), other.segments.iter());
+        loop {
+            match (mine.next(), theirs.next()) {
+                (Some(one), Some(two)) if one.overlaps(two) => {}
+                (Some(_), Some(_)) => return false,
+                (Some(segment), None) => return other.tail.can_begin(segment),
+                (None, Some(segment)) => return self.tail.can_begin(segment),
+                (None, None) => {
+                    return match (self.tail, other.tail) {
+                        (Tail::Exact, Tail::Exact) => true,
+                        (Tail::Prefix(one), Tail::Prefix(two)) => {
+                            one.starts_with(two) || two.starts_with(one)
+                        }
+                        _ => false,
+                    };
+                }
+            }
+        }
+    }
+}
+
+impl Tail {
+    /// Whether a path may go on with this segment where the pattern ends.
+    fn can_begin(&self, segment: &Segment) -> bool {
+        match (self, segment) {
+            (Self::Exact, _) => false,
+            (Self::Prefix(prefix), Segment::Literal(text)) => text.starts_with(prefix),
+            (Self::Prefix(_), Segment::Parameter(_)) => true,
         }
     }
 }
@@ -56,6 +89,10 @@ impl Segment {
             (Self::Parameter(_), Self::Parameter(_)) => true,
             (Self::Literal(_), Self::Parameter(_)) => false,
         }
+    }
+
+    fn overlaps(&self, other: &Self) -> bool {
+        self.covers(other) || other.covers(self)
     }
 }
 

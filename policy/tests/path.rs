@@ -1,0 +1,222 @@
+//! Paths and hosts: the rule of `keyward_policy::path`, and that no spelling of a path slips past it.
+
+use keyward_policy::{
+    HostPattern, PathPattern, Requirement, Route,
+    path::{Ambiguous, normalise},
+};
+use proptest::prelude::*;
+
+fn pattern(source: &str) -> PathPattern {
+    PathPattern::parse(source).unwrap_or_else(|wrong| panic!("{source}: {wrong}"))
+}
+
+#[test]
+fn a_pattern_takes_exactly_the_paths_its_rule_names() {
+    for (source, takes, leaves) in [
+        ("/", &["/"][..], &["", "/a", "//", "a"][..]),
+        ("/*", &["/", "/a", "/a/b"], &["", "a"]),
+        ("/a", &["/a"], &["/", "/A", "/a/", "/ab", "/a/b"]),
+        ("/a/", &["/a/"], &["/a", "/a/b"]),
+        ("/a/*", &["/a/", "/a/b", "/a/b/c"], &["/a", "/ab", "/A/b"]),
+        ("/a*", &["/a", "/ab", "/a/b"], &["/", "/b", "/ba"]),
+        ("/a/b*", &["/a/b", "/a/bx", "/a/b/c"], &["/a", "/a/", "/a/c", "/b"]),
+        ("/a/{id}", &["/a/1", "/a/%20"], &["/a", "/a/", "/a/1/", "/a/1/2"]),
+        ("/a/{id}/b", &["/a/1/b"], &["/a//b", "/a/1", "/a/1/b/", "/a/1/c"]),
+        ("/{x}/b/*", &["/a/b/", "/a/b/c/d"], &["//b/", "/a/b", "/a/c/b"]),
+        ("/v1/things:batch", &["/v1/things:batch"], &["/v1/things"]),
+    ] {
+        for path in takes {
+            assert!(pattern(source).matches(path), "{source} should take {path}");
+        }
+        for path in leaves {
+            assert!(!pattern(source).matches(path), "{source} should not take {path}");
+        }
+    }
+}
+
+#[test]
+fn get_does_not_imply_head_and_no_methods_are_all_methods() {
+    let route = |methods| Route { methods, path: pattern("/a"), requires: Requirement::Public };
+    assert!(route(&["GET"]).matches("GET", "/a"));
+    assert!(!route(&["GET"]).matches("HEAD", "/a"));
+    assert!(!route(&["GET"]).matches("get", "/a"));
+    assert!(route(&[]).matches("PROPFIND", "/a"));
+    assert!(!route(&[]).matches("GET", "/b"));
+}
+
+#[test]
+fn hosts_are_compared_without_case_and_without_the_root_dot() {
+    let exact = HostPattern::Exact("api.example.com");
+    let below = HostPattern::Below(".example.com");
+    for (host, is_exact, is_below) in [
+        ("api.example.com", true, true),
+        ("API.Example.Com.", true, true),
+        ("example.com", false, false),
+        (".example.com", false, false),
+        ("a.b.example.com", false, true),
+        ("badexample.com", false, false),
+        ("api.example.com.evil.net", false, false),
+        ("", false, false),
+        ("é.example.com", false, true),
+        ("éexample.com", false, false),
+    ] {
+        assert_eq!(exact.matches(host), is_exact, "{host}");
+        assert_eq!(below.matches(host), is_below, "{host}");
+        assert!(HostPattern::Any.matches(host), "{host}");
+    }
+}
+
+#[test]
+fn equal_spellings_of_a_path_have_one_form() {
+    for (path, normal) in [
+        ("/api/orders", "/api/orders"),
+        ("/", "/"),
+        ("", ""),
+        ("/%61pi/%6Frders", "/api/orders"),
+        ("/%7Euser/%2d%5F%2E", "/~user/-_."),
+        ("/a%3ab", "/a:b"),
+        ("/caf%c3%a9", "/caf%C3%A9"),
+        ("/a%20b%3f", "/a%20b%3F"),
+        ("/100%25", "/100%25"),
+        ("/a..b/...", "/a..b/..."),
+        ("/a;v=1/b", "/a;v=1/b"),
+    ] {
+        assert_eq!(normalise(path).as_deref(), Ok(normal), "{path}");
+    }
+    assert!(
+        matches!(normalise("/api/orders"), Ok(std::borrow::Cow::Borrowed(_))),
+        "the usual path allocates"
+    );
+}
+
+#[test]
+fn paths_that_origins_read_differently_are_refused() {
+    use Ambiguous::*;
+    for (path, reason) in [
+        ("/a%2Fb", EncodedSlash),
+        ("/a%2fb", EncodedSlash),
+        ("/a\\b", Backslash),
+        ("/a%5cb", Backslash),
+        ("/a%00", Control),
+        ("/a%0d%0a", Control),
+        ("/a%7f", Control),
+        ("/a\u{1}", Control),
+        ("/a\u{7f}", Control),
+        ("/a%", Percent),
+        ("/a%2", Percent),
+        ("/a%zz", Percent),
+        ("/a%+1", Percent),
+        ("/a%u002e", Percent),
+        ("/a%é", Percent),
+        ("/a%C0%AF", NotUtf8),
+        ("/a%ff", NotUtf8),
+        ("/a%252Fb", DoubleEncoding),
+        ("/a%252fb", DoubleEncoding),
+        ("/a%255C", DoubleEncoding),
+        ("/%252e%252E/", DoubleEncoding),
+        ("/a%2500", DoubleEncoding),
+        ("/a%25252F", DoubleEncoding),
+        ("/a%25%32F", DoubleEncoding),
+        ("/a%25%32%46", DoubleEncoding),
+        ("/a/../b", DotSegment),
+        ("/a/..", DotSegment),
+        ("/./a", DotSegment),
+        ("/a/%2e%2e/b", DotSegment),
+        ("/a/%2E./b", DotSegment),
+        ("/a/..;/b", DotSegment),
+        ("/a/.;x=1/b", DotSegment),
+        ("/a/..%3bx", DotSegment),
+        ("//a", EmptySegment),
+        ("/a//b", EmptySegment),
+        ("/a//", EmptySegment),
+    ] {
+        assert_eq!(normalise(path), Err(reason), "{path}");
+    }
+}
+
+/// A pattern matcher that knows no segments: characters against characters.
+fn naive(pattern: &[char], path: &[char]) -> bool {
+    match pattern {
+        [] => path.is_empty(),
+        ['*'] => true,
+        ['{', rest @ ..] => {
+            let after = rest.iter().position(|&c| c == '}').map(|end| &rest[end + 1..]).unwrap();
+            let longest = path.iter().take_while(|&&c| c != '/').count();
+            (1..=longest).any(|taken| naive(after, &path[taken..]))
+        }
+        [first, rest @ ..] => path.first() == Some(first) && naive(rest, &path[1..]),
+    }
+}
+
+fn naively(pattern: &str, path: &str) -> bool {
+    naive(&pattern.chars().collect::<Vec<_>>(), &path.chars().collect::<Vec<_>>())
+}
+
+/// What a server that decodes every octet once sees.
+fn decode_once(path: &str) -> Vec<u8> {
+    let bytes = path.as_bytes();
+    let mut decoded = Vec::new();
+    let mut at = 0;
+    while at < bytes.len() {
+        let octet = bytes.get(at + 1..at + 3).and_then(|digits| {
+            (bytes[at] == b'%' && digits.iter().all(u8::is_ascii_hexdigit))
+                .then(|| u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap())
+        });
+        decoded.push(octet.unwrap_or(bytes[at]));
+        at += if octet.is_some() { 3 } else { 1 };
+    }
+    decoded
+}
+
+// Few letters, so that patterns and paths often meet.
+const PATTERN: &str = r"(/(a|b|ab|\{[xy]\})){0,3}(/|/a\*|/b\*|/\*)?";
+const PATH: &str = "(/(a|b|ab|ba|%61|%2562|%20|)){0,4}/?";
+const WILD_PATH: &str = "/([ab./;:\\\\%]|%2[efEF]|%5[cC]|%25|%6[12]|%3[abAB]|%00){0,12}";
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn matching_agrees_with_a_naive_matcher(source in PATTERN, path in PATH) {
+        let Ok(pattern) = PathPattern::parse(&source) else { return Ok(()) };
+        prop_assert_eq!(pattern.matches(&path), naively(&source, &path));
+    }
+
+    #[test]
+    fn a_pattern_that_covers_another_takes_all_its_paths(one in PATTERN, other in PATTERN, path in PATH) {
+        let (Ok(one), Ok(other)) = (PathPattern::parse(&one), PathPattern::parse(&other)) else { return Ok(()) };
+        if one.covers(&other) {
+            prop_assert!(one.overlaps(&other) && other.overlaps(&one));
+            prop_assert!(one.matches(&path) || !other.matches(&path));
+        }
+        if one.matches(&path) && other.matches(&path) {
+            prop_assert!(one.overlaps(&other) && other.overlaps(&one));
+        }
+    }
+
+    #[test]
+    fn normalising_twice_changes_nothing(path in WILD_PATH) {
+        if let Ok(normal) = normalise(&path) {
+            prop_assert_eq!(normalise(&normal), Ok(normal.clone()));
+        }
+    }
+
+    /// The heart of it: a gate that matches the normal form and an origin that decodes in its own
+    /// way agree about which pattern takes the path.
+    #[test]
+    fn the_gate_and_a_decoding_origin_agree(source in PATTERN, path in WILD_PATH) {
+        let Ok(pattern) = PathPattern::parse(&source) else { return Ok(()) };
+        let Ok(normal) = normalise(&path) else { return Ok(()) };
+        let decoded = String::from_utf8(decode_once(&path));
+        prop_assert!(decoded.is_ok(), "not UTF-8");
+        let decoded = decoded.unwrap();
+        prop_assert_eq!(pattern.matches(&normal), pattern.matches(&decoded));
+        // Nor does an origin find a way up, or another slash, however often it decodes.
+        let twice = String::from_utf8_lossy(&decode_once(&decoded)).into_owned();
+        for seen in [&decoded, &twice] {
+            prop_assert_eq!(seen.matches('/').count(), path.matches('/').count());
+            prop_assert!(!seen.contains('\\') && !seen.contains('\0'));
+            prop_assert!(seen.split('/').all(|segment| !matches!(segment.split(';').next(), Some("." | ".."))));
+        }
+    }
+}
