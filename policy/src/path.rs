@@ -11,9 +11,13 @@
 
 mod host;
 mod normal;
+#[cfg(feature = "compile")]
+mod parse;
 mod pattern;
 
 pub use normal::{Ambiguous, normalise};
+#[cfg(feature = "compile")]
+pub use parse::BadPattern;
 
 use crate::model::{Policy, Realm, Route};
 

@@ -21,18 +21,14 @@ const MAX_AGE_MOST: u32 = 86_400;
 pub(super) fn read(item: Option<Item<'_>>, credentials: &[CredentialSource]) -> Option<Cors> {
     let table = item?.table(&sections::CORS, "[realm.cors]")?;
     let origins = origins(&table);
-    let methods = table
-        .get("methods")
-        .and_then(|item| item.texts("[\"GET\"]"))
-        .map(|methods| methods.iter().filter_map(|(item, text)| route::method(item, text)).collect())
-        .map_or(METHODS, |methods: Vec<_>| Vec::leak(methods));
+    let methods = match table.get("methods").and_then(|item| item.items("methods = [\"GET\"]")) {
+        None => METHODS,
+        Some(items) => Vec::leak(items.iter().filter_map(route::method).collect()),
+    };
     let mut headers: Vec<&'static str> =
-        match table.get("headers").and_then(|item| item.texts("[\"content-type\"]")) {
+        match table.get("headers").and_then(|item| item.list("[\"content-type\"]")) {
             None => HEADERS.to_vec(),
-            Some(names) => names
-                .iter()
-                .filter_map(|(item, name)| header_name(item, name).map(|name| leak(&name)))
-                .collect(),
+            Some(items) => items.iter().filter_map(header_name).collect(),
         };
     for source in credentials {
         if !headers.contains(&source.header) {
@@ -46,31 +42,24 @@ pub(super) fn read(item: Option<Item<'_>>, credentials: &[CredentialSource]) -> 
 
 fn origins(table: &Table<'_>) -> &'static [&'static str] {
     const EXAMPLE: &str = "origins = [\"https://app.example.com\"]";
-    let Some(item) = table.need("origins", EXAMPLE) else { return &[] };
-    let Some(texts) = item.texts(EXAMPLE) else { return &[] };
-    if texts.is_empty() {
+    let Some(items) = table.need("origins", EXAMPLE).and_then(|item| item.items(EXAMPLE)) else { return &[] };
+    let alone = items.len() == 1;
+    Vec::leak(items.iter().filter_map(|item| origin(item, alone)).collect())
+}
+
+fn origin(item: &Item<'_>, alone: bool) -> Option<&'static str> {
+    let text = item.text("\"https://app.example.com\"")?;
+    if text != "*" {
+        return web_origin(text)
+            .map(|origin| leak(&origin))
+            .map_err(|(wrong, hint)| item.refuse(format!("{} has {text:?}, which {wrong}", item.name), hint))
+            .ok();
+    }
+    if !alone {
         item.refuse(
-            format!("{} is empty, so no page could use the realm", item.name),
-            "name origins, or take [realm.cors] out",
+            format!("{} has \"*\" beside others", item.name),
+            "use \"*\" alone for every origin, or only exact ones",
         );
     }
-    let several = texts.len() > 1;
-    let mut origins = Vec::new();
-    for (item, text) in texts {
-        if text == "*" {
-            if several {
-                item.refuse(
-                    format!("{} has \"*\" beside others", item.name),
-                    "use \"*\" alone for every origin, or only exact ones",
-                );
-            }
-            origins.push("*");
-            continue;
-        }
-        match web_origin(text) {
-            Ok(origin) => origins.push(leak(&origin)),
-            Err((wrong, hint)) => item.refuse(format!("{} has {text:?}, which {wrong}", item.name), hint),
-        }
-    }
-    Vec::leak(origins)
+    Some("*")
 }

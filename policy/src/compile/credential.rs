@@ -36,13 +36,7 @@ const EXAMPLE: &str = "credentials = [{ header = \"Authorization\", scheme = \"B
 /// Reads `credentials`.
 pub(super) fn read(realm: &Table<'_>) -> &'static [CredentialSource] {
     let Some(item) = realm.need("credentials", EXAMPLE) else { return &[] };
-    let Some(list) = item.list(EXAMPLE) else { return &[] };
-    if list.is_empty() {
-        item.refuse(
-            "the realm has no credential source, so no key could ever be shown to it",
-            format!("name one, for example: {EXAMPLE}"),
-        );
-    }
+    let Some(list) = item.items(EXAMPLE) else { return &[] };
     let mut sources: Vec<CredentialSource> = Vec::new();
     for item in list {
         let Some(source) = source(&item) else { continue };
@@ -64,11 +58,10 @@ pub(super) fn read(realm: &Table<'_>) -> &'static [CredentialSource] {
 fn source(item: &Item<'_>) -> Option<CredentialSource> {
     let table = item.table(&sections::CREDENTIAL, "{ header = \"X-Api-Key\" }")?;
     let header_item = table.need("header", "header = \"X-Api-Key\"")?;
-    let written = header_item.text("\"X-Api-Key\"")?;
-    let header = header_name(&header_item, written)?;
-    if is_reserved(&header) {
+    let header = header_name(&header_item)?;
+    if is_reserved(header) {
         header_item.refuse(
-            format!("a credential may not stand in the header {written:?}, which has another meaning"),
+            format!("a credential may not stand in the header {header:?}, which has another meaning"),
             "use \"Authorization\" with a scheme, or a header of your own like \"X-Api-Key\"",
         );
         return None;
@@ -87,12 +80,13 @@ fn source(item: &Item<'_>) -> Option<CredentialSource> {
             Some(leak(scheme))
         }
     };
-    Some(CredentialSource { header: leak(&header), scheme })
+    Some(CredentialSource { header, scheme })
 }
 
 /// A header name in lower case, or a note that it is none. `*` is none either: where it stands for
 /// every header, browsers leave `Authorization` out (Fetch standard, CORS-non-wildcard names).
-pub(super) fn header_name(item: &Item<'_>, text: &str) -> Option<String> {
+pub(super) fn header_name(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"X-Api-Key\"")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     if text.is_empty() || !text.bytes().all(plain) {
         item.refuse(
@@ -101,7 +95,7 @@ pub(super) fn header_name(item: &Item<'_>, text: &str) -> Option<String> {
         );
         return None;
     }
-    Some(text.to_ascii_lowercase())
+    Some(leak(&text.to_ascii_lowercase()))
 }
 
 /// A `token` of RFC 9110, section 5.6.2.

@@ -69,12 +69,13 @@ fn prefixes(table: &Table<'_>) -> (&'static str, Option<&'static str>) {
     match (live, test, &test_item, &live_item) {
         (Some(live), Some(test), Some(item), _) if live == test => item.refuse(
             format!("live and test keys have the same prefix {live:?}"),
-            "choose two, like \"kw_live_\" and \"kw_test_\", or leave test_prefix out if the prefix need not tell them apart",
+            "choose two, like \"kw_live_\" and \"kw_test_\"",
         ),
-        (Some(live), Some(test), Some(item), _) if live.starts_with(test) || test.starts_with(live) => item.refuse(
-            format!("one of the prefixes {live:?} and {test:?} is the beginning of the other"),
-            "choose two that differ before either ends, like \"kw_live_\" and \"kw_test_\"",
-        ),
+        (Some(live), Some(test), Some(item), _) if live.starts_with(test) || test.starts_with(live) => item
+            .refuse(
+                format!("one of the prefixes {live:?} and {test:?} is the beginning of the other"),
+                "choose two that differ before either ends, like \"kw_live_\" and \"kw_test_\"",
+            ),
         (Some(live), None, None, Some(item)) if live.contains("live") => item.refuse(
             format!("test keys would begin with {live:?} too, since there is no test_prefix"),
             format!("add test_prefix = {:?}", live.replace("live", "test")),
@@ -89,7 +90,8 @@ fn prefix(item: &Item<'_>) -> Option<&'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if text.is_empty() || text.len() > MAX_PREFIX || !text.bytes().all(plain) {
         item.refuse(
-            format!("{} is {text:?}, which cannot begin a key", item.name),
+            // Not shown: somebody may have put a whole key here.
+            format!("{} cannot begin a key", item.name),
             format!("use 1 to {MAX_PREFIX} letters, digits, `_` and `-`, like \"kw_live_\""),
         );
         return None;

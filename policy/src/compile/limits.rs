@@ -1,7 +1,7 @@
 //! `[realm.limits]`: limits of keys that name none, and the most that a key may name.
 
 use super::{
-    reader::{Item, Table},
+    reader::{Item, Section, Table},
     sections,
 };
 use crate::model::{Limits, Windows};
@@ -20,8 +20,14 @@ pub(super) fn read(item: Option<Item<'_>>) -> Limits {
         return DEFAULT;
     };
     let default_item = table.get("default");
-    let default = default_item.as_ref().and_then(windows).unwrap_or(DEFAULT.default);
-    let maximum = table.get("maximum").as_ref().and_then(windows).unwrap_or(DEFAULT.maximum);
+    let default = default_item
+        .as_ref()
+        .and_then(|item| windows(item, &sections::DEFAULT_LIMITS))
+        .unwrap_or(DEFAULT.default);
+    let maximum = table
+        .get("maximum")
+        .and_then(|item| windows(&item, &sections::MAXIMUM_LIMITS))
+        .unwrap_or(DEFAULT.maximum);
     for (name, default, maximum) in [
         ("per_minute", default.per_minute, maximum.per_minute),
         ("per_day", default.per_day, maximum.per_day),
@@ -39,8 +45,8 @@ pub(super) fn read(item: Option<Item<'_>>) -> Limits {
     Limits { default, maximum }
 }
 
-fn windows(item: &Item<'_>) -> Option<Windows> {
-    let table = item.table(&sections::WINDOWS, "{ per_minute = 600 }")?;
+fn windows(item: &Item<'_>, section: &'static Section) -> Option<Windows> {
+    let table = item.table(section, "{ per_minute = 600 }")?;
     Some(Windows { per_minute: window(&table, "per_minute"), per_day: window(&table, "per_day") })
 }
 

@@ -66,7 +66,7 @@ fn read<'a>(document: &'a toml::Spanned<DeTable<'a>>, report: &'a Report<'a>) ->
     let top = Table::new(&sections::TOP, document.get_ref(), 0..0, report);
     let admin = admin::read(top.get("admin"));
     let example = "[[realm]] with id, hosts, paths, origin and credentials";
-    let realms = top.need("realm", example).and_then(|realms| realms.list("[[realm]]")).unwrap_or_default();
+    let realms = top.need("realm", example).and_then(|realms| realms.items("[[realm]]")).unwrap_or_default();
     let drafts: Vec<_> = realms.iter().filter_map(realm::read).collect();
     reach::check(&admin, &drafts, report);
     Policy { admin, realms: Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect()) }

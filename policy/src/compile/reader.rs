@@ -93,7 +93,7 @@ impl<'a> Table<'a> {
 }
 
 impl<'a> Item<'a> {
-    /// The document's top.
+    /// Where it stands in the file, in bytes.
     pub(super) fn place(&self) -> Range<usize> {
         self.value.span()
     }
@@ -137,7 +137,14 @@ impl<'a> Item<'a> {
     pub(super) fn number(&self, range: RangeInclusive<u32>, unit: &str) -> Option<u32> {
         let (least, most) = (range.start(), range.end());
         let DeValue::Integer(digits) = self.value.get_ref() else {
-            self.wrong_type(&format!("a whole number of {unit}"), &least.to_string());
+            self.refuse(
+                format!(
+                    "{} is {}, but must be a whole number of {unit}",
+                    self.name,
+                    kind(self.value.get_ref())
+                ),
+                format!("choose a number from {least} to {most}"),
+            );
             return None;
         };
         let number = i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(i128::MAX);
@@ -195,6 +202,19 @@ impl<'a> Item<'a> {
         };
         let item = |value| Item { name: self.name.clone(), value, report: self.report };
         Some(values.iter().map(item).collect())
+    }
+
+    /// As a list with something in it.
+    pub(super) fn items(&self, example: &str) -> Option<Vec<Item<'a>>> {
+        let list = self.list(example)?;
+        if list.is_empty() {
+            self.refuse(
+                format!("{} is an empty list", self.name),
+                format!("name at least one, for example: {example}"),
+            );
+            return None;
+        }
+        Some(list)
     }
 
     /// As a list of text; what is not text is noted and left out.
@@ -273,7 +293,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 /// Whether a field of this name would hold something that must not stand in a policy.
 fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["secret", "password", "passwd", "token", "private_key", "api_key", "apikey", "credential_value"]
+    ["secret", "password", "passwd", "token", "private_key", "api_key", "apikey"]
         .iter()
         .any(|word| name.contains(word))
 }

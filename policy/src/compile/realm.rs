@@ -86,10 +86,7 @@ fn id(item: &Item<'_>) -> Option<&'static str> {
 fn hosts(table: &Table<'_>) -> Option<Vec<HostPattern>> {
     const EXAMPLE: &str = "hosts = [\"api.example.com\"], or [\"*\"] for every host";
     let item = table.need("hosts", EXAMPLE)?;
-    let list = item.list(EXAMPLE)?;
-    if list.is_empty() {
-        item.refuse("the realm has no hosts, so it answers for none", format!("for example: {EXAMPLE}"));
-    }
+    let list = item.items(EXAMPLE)?;
     let hosts: Vec<_> = list.iter().map(host).collect();
     hosts.into_iter().collect()
 }
@@ -105,10 +102,7 @@ fn host(item: &Item<'_>) -> Option<HostPattern> {
 fn paths(table: &Table<'_>) -> Option<Vec<(Range<usize>, PathPattern)>> {
     const EXAMPLE: &str = "paths = [\"/api/*\"]";
     let item = table.need("paths", EXAMPLE)?;
-    let list = item.list(EXAMPLE)?;
-    if list.is_empty() {
-        item.refuse("the realm has no paths, so it answers for none", format!("for example: {EXAMPLE}"));
-    }
+    let list = item.items(EXAMPLE)?;
     // Collected twice so that every path is read, not only those before the first mistake.
     let paths: Vec<_> = list.iter().map(|item| Some((item.place(), route::path(item)?))).collect();
     paths.into_iter().collect()

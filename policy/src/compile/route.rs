@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     model::{KeyRequirement, PathPattern, Requirement, Route, Scope},
+    path::BadPattern,
     scope::is_held_form,
 };
 
@@ -31,7 +32,7 @@ pub(super) struct Drafts {
 pub(super) fn read(realm: &Table<'_>, catalogue: &[Scope]) -> Drafts {
     const EXAMPLE: &str =
         "[[realm.route]] with path = \"/api/*\" and requires = { scopes = [\"orders:read\"] }";
-    let list = realm.need("route", EXAMPLE).and_then(|item| item.list(EXAMPLE));
+    let list = realm.need("route", EXAMPLE).and_then(|item| item.items(EXAMPLE));
     let drafts: Vec<_> = list.iter().flatten().map(|item| one(item, catalogue)).collect();
     let whole = list.is_some() && drafts.iter().all(Option::is_some);
     let (routes, places) = drafts.into_iter().flatten().unzip();
@@ -54,48 +55,27 @@ fn one(item: &Item<'_>, catalogue: &[Scope]) -> Option<(Route, Range<usize>)> {
 /// Reads a path pattern.
 pub(super) fn path(item: &Item<'_>) -> Option<PathPattern> {
     let text = item.text("\"/api/orders*\"")?;
-    match PathPattern::parse(text) {
-        Ok(pattern) => Some(pattern),
-        Err(wrong) => {
-            item.refuse(
-                format!("the path pattern {text:?} {wrong}"),
-                "write segments as they are or as {name}, with at most one `*` at the very end, like \"/api/orders/{id}\" or \"/api/*\"",
-            );
-            None
-        }
-    }
+    PathPattern::parse(text)
+        .map_err(|BadPattern { wrong, hint }| item.refuse(format!("the path pattern {text:?} {wrong}"), hint))
+        .ok()
 }
 
 fn methods(table: &Table<'_>) -> &'static [&'static str] {
-    let Some(item) = table.get("methods") else { return &[] };
-    let Some(texts) = item.texts("[\"GET\", \"HEAD\"]") else { return &[] };
-    if texts.is_empty() {
-        item.refuse(
-            "the route has an empty list of methods",
-            "name methods, or leave `methods` out for all of them",
-        );
-    }
-    Vec::leak(texts.iter().filter_map(|(item, text)| method(item, text)).collect())
+    const EXAMPLE: &str = "methods = [\"GET\", \"HEAD\"]; without the field every method matches";
+    let items = table.get("methods").and_then(|item| item.items(EXAMPLE)).unwrap_or_default();
+    Vec::leak(items.iter().filter_map(method).collect())
 }
 
 /// Reads a method.
-pub(super) fn method(item: &Item<'_>, text: &str) -> Option<&'static str> {
+pub(super) fn method(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"GET\"")?;
     let found = METHODS.iter().copied().find(|method| *method == text);
     if found.is_none() {
-        let upper = METHODS.iter().find(|method| method.eq_ignore_ascii_case(text));
-        match upper {
-            Some(method) => {
-                item.refuse(format!("the method {text:?} is not in upper case"), format!("write {method:?}"))
-            }
-            None => item.refuse(
-                format!("there is no method {text:?} here"),
-                format!(
-                    "{}the methods are {}",
-                    did_you_mean(text, METHODS.iter().copied()),
-                    METHODS.join(", ")
-                ),
-            ),
-        }
+        let meant = did_you_mean(text, METHODS.iter().copied());
+        item.refuse(
+            format!("{} has {text:?}, which is no method that passes here", item.name),
+            format!("{meant}the methods, in upper case, are {}", METHODS.join(", ")),
+        );
     }
     found
 }

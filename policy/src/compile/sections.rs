@@ -12,7 +12,8 @@ pub const SECTIONS: &[&Section] = &[
     &CREDENTIAL,
     &KEY,
     &LIMITS,
-    &WINDOWS,
+    &DEFAULT_LIMITS,
+    &MAXIMUM_LIMITS,
     &CORS,
     &SCOPE,
     &ROUTE,
@@ -52,8 +53,10 @@ pub(super) const KEY: Section = Section {
     fields: &["live_prefix", "test_prefix", "random", "alphabet", "check", "shown", "hash"],
 };
 pub(super) const LIMITS: Section = Section { name: "[realm.limits]", fields: &["default", "maximum"] };
-pub(super) const WINDOWS: Section =
-    Section { name: "[realm.limits] default or maximum", fields: &["per_minute", "per_day"] };
+pub(super) const DEFAULT_LIMITS: Section =
+    Section { name: "[realm.limits] default", fields: &["per_minute", "per_day"] };
+pub(super) const MAXIMUM_LIMITS: Section =
+    Section { name: "[realm.limits] maximum", fields: DEFAULT_LIMITS.fields };
 pub(super) const CORS: Section =
     Section { name: "[realm.cors]", fields: &["origins", "methods", "headers", "max_age"] };
 pub(super) const SCOPE: Section =

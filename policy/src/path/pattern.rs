@@ -1,4 +1,4 @@
-//! Path patterns: matching, covering, and (with `compile`) reading them.
+//! What a path pattern matches, and how two of them relate.
 
 use crate::model::{PathPattern, Segment, Tail};
 
@@ -93,96 +93,5 @@ impl Segment {
 
     fn overlaps(&self, other: &Self) -> bool {
         self.covers(other) || other.covers(self)
-    }
-}
-
-#[cfg(feature = "compile")]
-mod parse {
-    use super::{PathPattern, Segment, Tail};
-    use crate::path::normal::stands_in_path;
-
-    impl PathPattern {
-        /// Reads a pattern. What it keeps lives as long as the program: for builds and tests.
-        ///
-        /// # Errors
-        /// What is wrong with it, as a phrase that follows "the path pattern … ".
-        pub fn parse(source: &str) -> Result<Self, String> {
-            let Some(path) = source.strip_prefix('/') else {
-                return Err("does not begin with `/`".to_owned());
-            };
-            let (path, open) = match path.strip_suffix('*') {
-                Some(path) => (path, true),
-                None => (path, false),
-            };
-            let parts: Vec<&str> = path.split('/').collect();
-            let last = parts.len().saturating_sub(1);
-            let mut segments = Vec::new();
-            let mut tail = Tail::Exact;
-            let mut names: Vec<&str> = Vec::new();
-            for (index, part) in parts.into_iter().enumerate() {
-                let parameter = part.strip_prefix('{').and_then(|part| part.strip_suffix('}'));
-                if part.is_empty() && index != last {
-                    return Err("has an empty segment (`//`)".to_owned());
-                }
-                match parameter {
-                    Some(name) if open && index == last => {
-                        return Err(format!("has `*` straight after the parameter `{{{name}}}`"));
-                    }
-                    Some(name) => {
-                        check_parameter(name, &names)?;
-                        names.push(name);
-                        segments.push(Segment::Parameter(leak(name)));
-                    }
-                    None => {
-                        check_literal(part)?;
-                        if open && index == last {
-                            tail = Tail::Prefix(leak(part));
-                        } else {
-                            segments.push(Segment::Literal(leak(part)));
-                        }
-                    }
-                }
-            }
-            Ok(Self { source: leak(source), segments: Vec::leak(segments), tail })
-        }
-    }
-
-    fn check_parameter(name: &str, earlier: &[&str]) -> Result<(), String> {
-        if name.is_empty() {
-            return Err("has a parameter without a name (`{}`)".to_owned());
-        }
-        if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
-            return Err(format!("has the parameter `{{{name}}}`, whose name is not letters, digits and `_`"));
-        }
-        if earlier.contains(&name) {
-            return Err(format!("has the parameter `{{{name}}}` twice"));
-        }
-        Ok(())
-    }
-
-    fn check_literal(part: &str) -> Result<(), String> {
-        if part == "." || part == ".." {
-            return Err(format!("has the segment `{part}`"));
-        }
-        for character in part.chars() {
-            match character {
-                '*' => return Err("has a `*` that is not at its end".to_owned()),
-                '{' | '}' => return Err("has a `{` or `}` that is not around a whole segment".to_owned()),
-                '?' => return Err("has a query (`?`)".to_owned()),
-                '#' => return Err("has a fragment (`#`)".to_owned()),
-                '%' => return Err("has a percent-encoded character".to_owned()),
-                _ if character.is_ascii() && stands_in_path(character as u8) => {}
-                _ => {
-                    return Err(format!(
-                        "has the character {character:?}, which never stands in a path as it is"
-                    ));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn leak(text: &str) -> &'static str {
-        text.to_owned().leak()
     }
 }

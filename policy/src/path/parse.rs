@@ -1,0 +1,120 @@
+//! Reading a path pattern.
+
+use std::fmt;
+
+use super::normal::stands_in_path;
+use crate::model::{PathPattern, Segment, Tail};
+
+/// Why a text is not a path pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BadPattern {
+    /// What is wrong, as a phrase that follows the pattern.
+    pub wrong: String,
+    /// How to mend it.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for BadPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the pattern {}: {}", self.wrong, self.hint)
+    }
+}
+
+impl std::error::Error for BadPattern {}
+
+fn bad<T>(wrong: impl Into<String>, hint: &'static str) -> Result<T, BadPattern> {
+    Err(BadPattern { wrong: wrong.into(), hint })
+}
+
+impl PathPattern {
+    /// Reads a pattern. What it keeps lives as long as the program: for builds and tests.
+    ///
+    /// # Errors
+    /// [`BadPattern`] says what is wrong with it.
+    pub fn parse(source: &str) -> Result<Self, BadPattern> {
+        let Some(path) = source.strip_prefix('/') else {
+            return bad("does not begin with `/`", "write the whole path, like \"/api/orders\"");
+        };
+        let (path, open) = path.strip_suffix('*').map_or((path, false), |path| (path, true));
+        let mut parts = path.split('/').peekable();
+        let mut segments = Vec::new();
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            if part.is_empty() && !last {
+                return bad("has an empty segment (`//`)", "write one `/`: a request with two is refused");
+            }
+            if last && open {
+                check_literal(part)?;
+                return Ok(Self::new(source, segments, Tail::Prefix(leak(part))));
+            }
+            segments.push(segment(part, &segments)?);
+        }
+        Ok(Self::new(source, segments, Tail::Exact))
+    }
+
+    fn new(source: &str, segments: Vec<Segment>, tail: Tail) -> Self {
+        Self { source: leak(source), segments: Vec::leak(segments), tail }
+    }
+}
+
+fn segment(part: &str, earlier: &[Segment]) -> Result<Segment, BadPattern> {
+    let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
+        check_literal(part)?;
+        return Ok(Segment::Literal(leak(part)));
+    };
+    if name.is_empty() {
+        return bad("has a parameter without a name (`{}`)", "name it, like {id}");
+    }
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+        return bad(
+            format!("has the parameter `{{{name}}}`, which is badly named"),
+            "use letters, digits and `_`, like {order_id}",
+        );
+    }
+    if earlier.contains(&Segment::Parameter(leak(name))) {
+        return bad(format!("has the parameter `{{{name}}}` twice"), "give each parameter a name of its own");
+    }
+    Ok(Segment::Parameter(leak(name)))
+}
+
+fn check_literal(part: &str) -> Result<(), BadPattern> {
+    if part == "." || part == ".." {
+        return bad(format!("has the segment `{part}`"), "write the path that it leads to");
+    }
+    for character in part.chars() {
+        match character {
+            '*' => {
+                return bad(
+                    "has a `*` that is not at its end",
+                    "use {name} for one segment in the middle, and `*` only as the last character",
+                );
+            }
+            '{' | '}' => {
+                return bad(
+                    "has a `{` or `}` that is not around a whole segment",
+                    "a parameter is a whole segment, like \"/orders/{id}\"; end with \"/*\" for anything below",
+                );
+            }
+            '?' => return bad("has a query (`?`)", "take it out: routes are chosen by path and method"),
+            '#' => return bad("has a fragment (`#`)", "take it out: it is never sent to a server"),
+            '%' => {
+                return bad(
+                    "has a percent-encoded character",
+                    "write letters, digits and punctuation as they are, and {name} for a segment with others",
+                );
+            }
+            _ if character.is_ascii() && stands_in_path(character as u8) => {}
+            _ => {
+                return bad(
+                    format!("has the character {character:?}, which never stands in a path as it is"),
+                    "use {name} for a segment with such characters",
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+fn leak(text: &str) -> &'static str {
+    text.to_owned().leak()
+}

@@ -1,0 +1,147 @@
+//! Everything that can be wrong with a policy is found, with its line, what is wrong and how to
+//! mend it.
+//!
+//! The tables beside this file hold one mistake a paragraph: lines of `right.toml` taken out (`-`),
+//! lines put in their place (`+`, or at the end where none is taken out), and what the build prints.
+
+use keyward_policy::compile::{Mistakes, compile};
+
+const RIGHT: &str = include_str!("right.toml");
+
+fn mistakes(text: &str) -> Mistakes {
+    match compile("keyward.toml", text) {
+        Ok(_) => panic!("nothing was found wrong with:\n{text}"),
+        Err(mistakes) => mistakes,
+    }
+}
+
+/// The lines of a paragraph that begin with this sign, without it.
+fn marked(paragraph: &str, sign: char) -> String {
+    let lines = paragraph.lines().filter_map(|line| line.strip_prefix(sign));
+    lines.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect()
+}
+
+fn check(table: &str) {
+    for paragraph in table.split("\n\n") {
+        let (taken, put) = (marked(paragraph, '-'), marked(paragraph, '+'));
+        let wrong = if taken.is_empty() {
+            format!("{RIGHT}\n{put}")
+        } else {
+            assert_eq!(RIGHT.matches(&taken).count(), 1, "right.toml has this other than once:\n{taken}");
+            RIGHT.replace(&taken, &put)
+        };
+        let expected: Vec<&str> = paragraph.lines().filter(|line| !line.starts_with(['-', '+'])).collect();
+        assert_eq!(mistakes(&wrong).to_string(), expected.join("\n"), "for this change:\n{paragraph}");
+    }
+}
+
+#[test]
+fn the_policy_that_the_tables_change_is_right() {
+    assert!(compile("keyward.toml", RIGHT).is_ok());
+}
+
+#[test]
+fn mistakes_of_the_document_are_found() {
+    check(include_str!("document.txt"));
+}
+
+#[test]
+fn mistakes_of_the_admin_section_are_found() {
+    check(include_str!("admin.txt"));
+}
+
+#[test]
+fn mistakes_of_a_realm_are_found() {
+    check(include_str!("realm.txt"));
+}
+
+#[test]
+fn mistakes_of_the_key_format_are_found() {
+    check(include_str!("key.txt"));
+}
+
+#[test]
+fn mistakes_of_limits_are_found() {
+    check(include_str!("limits.txt"));
+}
+
+#[test]
+fn mistakes_of_cors_are_found() {
+    check(include_str!("cors.txt"));
+}
+
+#[test]
+fn mistakes_of_the_scope_catalogue_are_found() {
+    check(include_str!("scopes.txt"));
+}
+
+#[test]
+fn mistakes_of_refusals_are_found() {
+    check(include_str!("refusals.txt"));
+}
+
+#[test]
+fn mistakes_of_a_route_are_found() {
+    check(include_str!("route.txt"));
+}
+
+#[test]
+fn realms_paths_and_routes_that_no_request_reaches_are_found() {
+    check(include_str!("reach.txt"));
+}
+
+#[test]
+fn a_policy_without_a_realm_is_refused() {
+    let expected = "error: keyward.toml:1: the policy lacks the field \"realm\"\n  \
+                    hint: add it, for example: [[realm]] with id, hosts, paths, origin and credentials";
+    for text in ["", "[admin]\npage = \"/admin\"\n"] {
+        assert_eq!(mistakes(text).to_string(), expected);
+    }
+    assert!(mistakes("realm = []").to_string().contains("is an empty list"));
+}
+
+#[test]
+fn all_mistakes_are_reported_at_once_in_the_order_of_their_lines() {
+    let wrong = RIGHT
+        .replace("\"/api/orders*\"", "\"orders\"")
+        .replace("id = \"shop\"", "id = \"The Shop\"\ncolour = 1")
+        .replace("random = 30", "random = 3")
+        .replace("per_minute = 600", "per_minute = 0")
+        .replace("https://app.example.com", "app");
+    let lines: Vec<usize> = mistakes(&wrong).list.iter().map(|mistake| mistake.line).collect();
+    assert_eq!(lines, [6, 7, 19, 22, 26, 39]);
+}
+
+#[test]
+fn the_line_is_that_of_the_value_in_a_list_over_several_lines() {
+    let wrong = RIGHT.replace("[\"api.example.com\"]", "[\n  \"api.example.com\",\n  \"a b\",\n]");
+    assert_eq!(mistakes(&wrong).list[0].line, 9);
+}
+
+#[test]
+fn no_mistake_shows_a_secret() {
+    const KEY: &str = "sk_live_0123456789abcdefghijABCDEFGHIJ012345";
+    for (right, wrong) in [
+        ("id = \"shop\"", format!("id = \"{KEY}\"")),
+        ("id = \"shop\"", format!("id = \"shop\" # {KEY}")),
+        ("\"api_key\"", format!("\"={KEY}\"")),
+        ("\"sk_live_\"", format!("\"{KEY}\"")),
+        ("binding = \"ORIGIN\"", format!("url = \"https://{KEY}@example.com\"")),
+        ("style = \"problem\"", format!("style = \"{KEY}\"")),
+        ("\"orders:write\" =", format!("\"{KEY}\" =")),
+        ("freshness = \"5s\"", format!("freshness = \"{KEY}\"")),
+        ("id = \"shop\"", format!("id = \"shop\"\napi_token = \"{KEY}\"")),
+    ] {
+        assert!(RIGHT.contains(right), "{right}");
+        let shown = mistakes(&RIGHT.replace(right, &wrong)).to_string();
+        assert!(!shown.contains("0123456789"), "{shown}");
+    }
+    for (right, wrong) in [
+        ("binding = \"ORIGIN\"", "url = \"https://user:hunter2@example.com\""),
+        ("id = \"shop\"", "id = \"shop\"\npassword = \"hunter2\""),
+        ("random = 30", "signing_secret = \"hunter2\""),
+    ] {
+        let shown = mistakes(&RIGHT.replace(right, wrong)).to_string();
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}
