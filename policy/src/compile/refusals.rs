@@ -3,7 +3,8 @@
 use super::{leak, mistake::did_you_mean, reader::Item, sections};
 use crate::model::{RefusalStyle, Refusals};
 
-/// The refusal codes of the gate that a realm may spell in its own way.
+/// The gate's refusal codes that a realm may spell in its own way: all but `NO_REALM`, which is
+/// answered where there is no realm. `docs/errors.md` describes them; a test compares.
 pub const CODES: &[&str] = &[
     "MISSING_AUTHORIZATION",
     "INVALID_API_KEY",
@@ -11,16 +12,19 @@ pub const CODES: &[&str] = &[
     "EXPIRED_API_KEY",
     "INVALID_REQUEST",
     "KEY_IN_URL",
+    "INSUFFICIENT_SCOPE",
     "INACTIVE_ORGANIZATION",
     "PLAN_REQUIRED",
     "IP_RESTRICTED",
     "ORIGIN_RESTRICTED",
     "TEST_MODE",
-    "INSUFFICIENT_SCOPE",
     "RATE_LIMITED",
     "NO_ROUTE",
-    "NO_REALM",
     "STORE_UNAVAILABLE",
+    "NOT_CONFIGURED",
+    "ORIGIN_UNREACHABLE",
+    "ORIGIN_TIMEOUT",
+    "INTERNAL_ERROR",
 ];
 
 const DEFAULT: Refusals = Refusals { style: RefusalStyle::Problem, codes: &[] };

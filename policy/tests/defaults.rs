@@ -1,0 +1,170 @@
+//! What a policy means: the default one, and fields that are left out.
+
+use keyward_policy::{compile::compile, *};
+
+fn policy(text: &str) -> Policy {
+    compile("keyward.toml", text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+fn default_realm() -> &'static Realm {
+    policy(include_str!("../../keyward.toml")).realms.first().unwrap()
+}
+
+/// A policy with only what must be there, and this after the realm's own fields.
+fn least(more: &str) -> &'static Realm {
+    let text = format!(
+        r#"
+[[realm]]
+id = "least"
+hosts = ["api.example.com", "*.Example.org"]
+paths = ["/*"]
+origin = {{ url = "https://Origin.example.com:443/" }}
+credentials = [{{ header = "X-Api-Key" }}]
+{more}
+[[realm.route]]
+path = "/*"
+requires = "key"
+"#
+    );
+    policy(&text).realms.first().unwrap()
+}
+
+/// What the default policy asks of a request: `None` is a refusal.
+fn asked(method: &str, path: &str) -> Option<Requirement> {
+    default_realm().route_for(method, path).map(|route| route.requires)
+}
+
+#[test]
+fn the_default_policy_protects_the_api_as_documented() {
+    let policy = policy(include_str!("../../keyward.toml"));
+    assert_eq!((policy.admin.api, policy.admin.page), ("/api/admin", "/admin"));
+    assert_eq!(policy.realm_for("any.example", "/api/orders").map(|realm| realm.id), Some("default"));
+    for outside in ["/", "/api", "/apis/x", "/other"] {
+        assert_eq!(policy.realm_for("any.example", outside), None, "{outside}");
+    }
+
+    for path in ["/api/orders", "/api/orders/1", "/api/orders.csv"] {
+        for (method, scope) in [
+            ("GET", "orders:read"),
+            ("HEAD", "orders:read"),
+            ("POST", "orders:write"),
+            ("PUT", "orders:write"),
+            ("PATCH", "orders:write"),
+            ("DELETE", "orders:write"),
+        ] {
+            let Some(Requirement::Key(key)) = asked(method, path) else { panic!("{method} {path}") };
+            assert_eq!(key.scopes, [scope], "{method} {path}");
+        }
+        assert_eq!(asked("PROPFIND", path), None);
+    }
+    assert_eq!(asked("POST", "/api/public/x"), Some(Requirement::Public));
+    for path in ["/api/", "/api/other", "/api/public", "/api/Orders"] {
+        assert_eq!(asked("GET", path), None, "{path}");
+    }
+
+    let realm = default_realm();
+    assert!(scope::holds(realm.scopes, &["orders:write"], "orders:read"), "write includes read");
+    assert!(!scope::holds(realm.scopes, &["orders:read"], "orders:write"));
+    assert_eq!(realm.credentials, [CredentialSource { header: "authorization", scheme: Some("Bearer") }]);
+    assert_eq!(realm.freshness_ms, 5_000);
+    assert_eq!(realm.origin, Origin::Binding("ORIGIN"));
+    assert_eq!((realm.key.live_prefix, realm.key.test_prefix), ("kw_live_", Some("kw_test_")));
+    assert_eq!((realm.key.random, realm.key.check, realm.key.alphabet), (30, 6, Alphabet::Base62));
+    let grant = |name| realm.scopes.iter().find(|scope| scope.name == name).map(|scope| scope.grant);
+    assert_eq!([grant("admin:read"), grant("admin:write")], [Some(Grant::Admin); 2]);
+}
+
+#[test]
+fn fields_that_are_left_out_have_the_strict_defaults() {
+    let realm = least("");
+    assert_eq!(realm.hosts, [HostPattern::Exact("api.example.com"), HostPattern::Below(".example.org")]);
+    assert_eq!(realm.origin, Origin::Url("https://origin.example.com"));
+    assert_eq!((realm.origin_timeout_ms, realm.freshness_ms), (30_000, 5_000));
+    assert_eq!(realm.limits_unavailable, LimitsUnavailable::Refuse);
+    assert_eq!(
+        realm.url_parameters,
+        ["api_key", "apikey", "api-key", "key", "access_token", "token", "x-api-key"]
+    );
+    assert_eq!(realm.test_mode, TestMode::ReadOnly);
+    assert_eq!(realm.key, default_realm().key);
+    assert_eq!(realm.limits, default_realm().limits);
+    assert_eq!(realm.cors, None);
+    assert_eq!(realm.refusals, Refusals { style: RefusalStyle::Problem, codes: &[] });
+    assert!(realm.scopes.is_empty() && realm.step_up.is_empty());
+    assert!(policy(include_str!("../../keyward.toml")).admin.step_up_roles);
+    let Some(Requirement::Key(key)) = realm.routes.first().map(|route| route.requires) else { panic!() };
+    assert!(!key.publishable && key.plans.is_empty());
+}
+
+#[test]
+fn a_hex_key_has_128_bits_and_no_check_by_default_and_a_short_key_shows_nothing() {
+    let key = least("[realm.key]\nlive_prefix = \"sk_\"\nalphabet = \"hex\"").key;
+    assert_eq!((key.random, key.check, key.shown, key.test_prefix), (32, 0, 0, None));
+    let key =
+        least("[realm.key]\nlive_prefix = \"sk_\"\nalphabet = \"base64url\"\nrandom = 43\ncheck = 0").key;
+    assert_eq!((key.random, key.check, key.shown), (43, 0, 4));
+}
+
+#[test]
+fn cors_always_allows_the_headers_that_a_key_may_stand_in() {
+    let cors = |more: &str| {
+        least(&format!("[realm.cors]\norigins = [\"https://App.example.com:443\"]\n{more}")).cors.unwrap()
+    };
+    let default = cors("");
+    assert_eq!(default.origins, ["https://app.example.com"]);
+    assert_eq!(default.methods, ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
+    assert_eq!(default.headers, ["authorization", "content-type", "idempotency-key", "x-api-key"]);
+    assert_eq!(default.max_age, 600);
+    assert_eq!(cors("headers = [\"X-Trace\"]").headers, ["x-trace", "x-api-key"]);
+}
+
+#[test]
+fn includes_reach_through_any_number_of_steps_and_through_circles() {
+    let scopes = least(
+        r#"[realm.scopes]
+"a:one" = { description = "1", includes = ["a:two"] }
+"a:two" = { description = "2", includes = ["a:three"] }
+"a:three" = { description = "3", includes = ["a:one", "b:four"] }
+"b:four" = "4""#,
+    )
+    .scopes;
+    let includes: Vec<_> = scopes.iter().map(|scope| (scope.name, scope.includes)).collect();
+    assert_eq!(
+        includes,
+        [
+            ("a:one", &["a:three", "a:two", "b:four"][..]),
+            ("a:two", &["a:one", "a:three", "b:four"]),
+            ("a:three", &["a:one", "a:two", "b:four"]),
+            ("b:four", &[]),
+        ]
+    );
+}
+
+#[test]
+fn a_local_origin_may_be_plain_http() {
+    for url in ["http://localhost:8788", "http://127.0.0.1", "http://[::1]:80", "http://shop.localhost"] {
+        let text =
+            include_str!("mistakes/right.toml").replace("binding = \"ORIGIN\"", &format!("url = \"{url}\""));
+        let Origin::Url(origin) = policy(&text).realms[0].origin else { panic!() };
+        assert_eq!(origin, url.trim_end_matches(":80"));
+    }
+}
+
+#[test]
+fn a_realm_that_shares_only_some_hosts_or_paths_with_an_earlier_one_is_reached() {
+    let right = include_str!("mistakes/right.toml");
+    let second = |hosts: &str, paths: &str| {
+        format!(
+            "{right}\n[[realm]]\nid = \"second\"\nhosts = [{hosts}]\npaths = [{paths}]\norigin = {{ binding = \"O\" }}\n\
+             credentials = [{{ header = \"X-Key\" }}]\n[[realm.route]]\npath = \"/*\"\nrequires = \"key\"\n"
+        )
+    };
+    for (hosts, paths) in [
+        ("\"api.example.com\", \"b.example.com\"", "\"/api/*\""),
+        ("\"api.example.com\"", "\"/api/*\", \"/v2/*\""),
+        ("\"*\"", "\"/api/*\""),
+        ("\"api.example.com\"", "\"/*\""),
+    ] {
+        assert_eq!(policy(&second(hosts, paths)).realms.len(), 2, "{hosts} {paths}");
+    }
+}

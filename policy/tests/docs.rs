@@ -1,0 +1,63 @@
+//! `docs/policy.md` describes what the compiler knows: every field, every kind of mistake.
+
+use keyward_policy::compile::SECTIONS;
+
+const DOCS: &str = include_str!("../../docs/policy.md");
+
+const MISTAKES: [&str; 10] = [
+    include_str!("mistakes/admin.txt"),
+    include_str!("mistakes/cors.txt"),
+    include_str!("mistakes/document.txt"),
+    include_str!("mistakes/key.txt"),
+    include_str!("mistakes/limits.txt"),
+    include_str!("mistakes/reach.txt"),
+    include_str!("mistakes/realm.txt"),
+    include_str!("mistakes/refusals.txt"),
+    include_str!("mistakes/route.txt"),
+    include_str!("mistakes/scopes.txt"),
+];
+
+/// Headings and what stands below each, up to the next.
+fn chapters() -> Vec<(&'static str, &'static str)> {
+    DOCS.split("\n#").filter_map(|chapter| chapter.split_once('\n')).collect()
+}
+
+/// The first cells of a table, which are in backticks.
+fn first_cells(text: &str) -> Vec<&str> {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("| `"))
+        .filter_map(|line| line.split_once("` |"))
+        .map(|(cell, _)| cell)
+        .collect()
+}
+
+#[test]
+fn every_table_and_field_of_a_policy_is_described_and_no_other() {
+    for section in SECTIONS {
+        let described: Vec<&str> = chapters()
+            .iter()
+            .filter(|(heading, _)| {
+                let heading = heading.trim_start_matches(['#', ' ']);
+                heading.split(" and ").any(|name| name == section.name)
+                    || heading.ends_with(&format!("of {}", section.name))
+            })
+            .flat_map(|(_, text)| first_cells(text))
+            .collect();
+        assert_eq!(described, section.fields, "docs/policy.md, the fields of {}", section.name);
+    }
+}
+
+#[test]
+fn every_kind_of_mistake_is_described_and_no_other() {
+    let (_, text) = *chapters().iter().find(|(heading, _)| heading.ends_with("Mistakes")).unwrap();
+    let kinds = first_cells(text);
+    let messages: Vec<&str> =
+        MISTAKES.iter().flat_map(|table| table.lines()).filter(|line| line.starts_with("error: ")).collect();
+    for message in &messages {
+        assert!(kinds.iter().any(|kind| message.contains(kind)), "docs/policy.md lacks: {message}");
+    }
+    for kind in &kinds {
+        assert!(messages.iter().any(|message| message.contains(kind)), "nothing says: {kind}");
+    }
+    assert!(kinds.len() >= 30);
+}
