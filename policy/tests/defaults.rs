@@ -1,5 +1,7 @@
 //! What a policy means: the default one, and fields that are left out.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use keyward_policy::{compile::compile, *};
 
 fn policy(text: &str) -> Policy {

@@ -1,5 +1,7 @@
 //! Paths and hosts: the rule of `keyward_policy::path`, and that no spelling of a path slips past it.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use keyward_policy::{
     HostPattern, PathPattern, Requirement, Route,
     path::{Ambiguous, normalise},

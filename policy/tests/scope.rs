@@ -1,5 +1,7 @@
 //! Scopes: one rule, a truth table, and a second implementation that it must agree with.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use std::collections::BTreeSet;
 
 use keyward_policy::{

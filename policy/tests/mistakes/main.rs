@@ -4,6 +4,8 @@
 //! The tables beside this file hold one mistake a paragraph: lines of `right.toml` taken out (`-`),
 //! lines put in their place (`+`, or at the end where none is taken out), and what the build prints.
 
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use keyward_policy::compile::{Mistakes, compile};
 
 const RIGHT: &str = include_str!("right.toml");
