@@ -170,3 +170,53 @@ fn a_realm_that_shares_only_some_hosts_or_paths_with_an_earlier_one_is_reached()
         assert_eq!(policy(&second(hosts, paths)).realms.len(), 2, "{hosts} {paths}");
     }
 }
+
+#[test]
+fn hosts_and_ports_of_an_origin_are_checked_by_their_form() {
+    let right = include_str!("mistakes/right.toml");
+    let with = |authority: &str| {
+        let url = format!("url = \"https://{authority}\"");
+        compile("keyward.toml", &right.replace("binding = \"ORIGIN\"", &url)).is_ok()
+    };
+    for good in [
+        "a.example",
+        "a-b.example:1",
+        "192.0.2.1:65535",
+        "[2001:db8::1]",
+        "[2001:db8::1]:8443",
+        "xn--bcher-kva.example",
+    ] {
+        assert!(with(good), "{good}");
+    }
+    let long = "a".repeat(64);
+    for bad in [
+        "",
+        "a..b",
+        "-a.example",
+        "a-.example",
+        "a_b",
+        "a b",
+        "a:",
+        "a:0",
+        "a:+1",
+        "a:65536",
+        "a:b",
+        "[::g]",
+        "é.example",
+        &long,
+    ] {
+        assert!(!with(bad), "{bad}");
+    }
+}
+
+#[test]
+fn words_that_only_resemble_keys_are_no_keys() {
+    let right = include_str!("mistakes/right.toml");
+    for comment in [
+        "kw_live_ and kw_test_ are the default prefixes, sk_live_ is ours",
+        "kw_live_<30 random characters>",
+        "ask_live_show_with_a_rather_long_word_in_it_that_is_not_a_key",
+    ] {
+        policy(&format!("# {comment}\n{right}"));
+    }
+}

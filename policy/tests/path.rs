@@ -69,6 +69,18 @@ fn hosts_are_compared_without_case_and_without_the_root_dot() {
 }
 
 #[test]
+fn a_host_pattern_covers_another_when_it_takes_all_its_hosts() {
+    use HostPattern::{Any, Below, Exact};
+    let patterns = [Any, Below(".b.c"), Below(".a.b.c"), Exact("a.b.c"), Exact("b.c")];
+    let rows = ["yyyyy", "-yyy-", "--y--", "---y-", "----y"];
+    for (one, row) in patterns.iter().zip(rows) {
+        for (other, expected) in patterns.iter().zip(row.chars()) {
+            assert_eq!(one.covers(other), expected == 'y', "{one:?} {other:?}");
+        }
+    }
+}
+
+#[test]
 fn equal_spellings_of_a_path_have_one_form() {
     for (path, normal) in [
         ("/api/orders", "/api/orders"),

@@ -59,10 +59,7 @@ pub(super) fn web_origin(text: &str) -> Result<String, Wrong> {
         return Err(("has a path", HINT));
     }
     let (host, port) = split_port(authority);
-    if !is_host(host) || port.is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port == 0)) {
-        return Err(("has no valid host and port", HINT));
-    }
-    if port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_err()) {
+    if !is_host(host) || !port.is_none_or(is_port) {
         return Err(("has no valid host and port", HINT));
     }
     if scheme == "http" && !is_local(host) {
@@ -85,6 +82,10 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
     }
+}
+
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// A name (RFC 1123, section 2.1), an IPv4 address, or an IPv6 address in brackets.
