@@ -151,7 +151,7 @@ function limitHint(limits, window) {
 function limitValue({ value }) {
   const text = value.trim();
   if (text === "") return null;
-  return Number.isNaN(Number(text)) ? text : Number(text);
+  return Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
 const lines = (name, values) => input(name, { rows: "2", value: (values ?? []).join("\n") });

@@ -91,10 +91,12 @@ function change({ before, after }) {
       .map((side) => JSON.stringify(side));
     return h("div", null, `${name}: ${sides.join(" → ")}`);
   };
+  // Of what is new or gone every field counts as changed: their names would say little.
+  const summary = before && after ? changed.join(", ") : after ? "as made" : "as it was";
   return h(
     "details",
     null,
-    h("summary", null, changed.slice(0, 3).join(", "), changed.length > 3 && ", …"),
+    h("summary", null, summary),
     h("div", { class: "diff" }, changed.map(line)),
   );
 }
