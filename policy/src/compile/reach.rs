@@ -1,6 +1,8 @@
 //! What only shows when parts are compared: realms, paths and routes that no request can reach.
 //! Such a part does nothing, while its author believes that it does.
 
+use std::ops::Range;
+
 use super::{admin::HEALTH, mistake::Report, realm::Draft};
 use crate::model::{Admin, HostPattern, PathPattern, Realm, Route};
 
@@ -112,8 +114,8 @@ fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report<'_>) {
 /// A route is dead for a method that an earlier route, whose path covers its own, already takes.
 fn check_methods(
     route: &Route,
-    place: &std::ops::Range<usize>,
-    takers: &[(&Route, &std::ops::Range<usize>)],
+    place: &Range<usize>,
+    takers: &[(&Route, &Range<usize>)],
     report: &Report<'_>,
 ) {
     let source = route.path.source;

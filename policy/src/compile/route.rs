@@ -24,7 +24,7 @@ pub(super) struct Drafts {
     pub(super) routes: Vec<Route>,
     /// Where the path of each stands in the file.
     pub(super) places: Vec<Range<usize>>,
-    /// Whether none is missing because its path cannot be read.
+    /// Whether none is missing because its path or methods cannot be read.
     pub(super) whole: bool,
 }
 
@@ -49,7 +49,7 @@ fn one(item: &Item<'_>, catalogue: &[Scope]) -> Option<(Route, Range<usize>)> {
         .need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing")
         .and_then(|item| requirement(&item, name, catalogue))
         .unwrap_or(Requirement::Key(ANY_KEY));
-    Some((Route { methods, path: path?, requires }, path_item?.place()))
+    Some((Route { methods: methods?, path: path?, requires }, path_item?.place()))
 }
 
 /// Reads a path pattern.
@@ -60,10 +60,14 @@ pub(super) fn path(item: &Item<'_>) -> Option<PathPattern> {
         .ok()
 }
 
-fn methods(table: &Table<'_>) -> &'static [&'static str] {
+/// The methods, none for all; `None` where one cannot be read.
+fn methods(table: &Table<'_>) -> Option<&'static [&'static str]> {
     const EXAMPLE: &str = "methods = [\"GET\", \"HEAD\"]; without the field every method matches";
-    let items = table.get("methods").and_then(|item| item.items(EXAMPLE)).unwrap_or_default();
-    Vec::leak(items.iter().filter_map(method).collect())
+    let Some(item) = table.get("methods") else { return Some(&[]) };
+    // Collected twice so that every method is read, not only those before the first mistake.
+    let methods: Vec<_> = item.items(EXAMPLE)?.iter().map(method).collect();
+    let methods: Option<Vec<_>> = methods.into_iter().collect();
+    methods.map(|methods| &*methods.leak())
 }
 
 /// Reads a method.

@@ -115,6 +115,24 @@ fn all_mistakes_are_reported_at_once_in_the_order_of_their_lines() {
 }
 
 #[test]
+fn a_mistake_does_not_make_others_up() {
+    let later = "\n[[realm.route]]\npath = \"/api/orders/{id}\"\nrequires = \"key\"\n";
+    for (right, wrong) in [
+        ("methods = [\"GET\"]", "methods = [\"get\"]"),
+        ("methods = [\"GET\"]", "methods = []"),
+        ("paths = [\"/api/*\"]", "paths = [\"api/*\"]"),
+        ("paths = [\"/api/*\"]", "paths = []"),
+        ("path = \"/api/orders*\"", "path = \"/v1/orders?\""),
+        ("hosts = [\"api.example.com\"]", "hosts = [\"a b\"]"),
+        ("id = \"shop\"", "id = shop"),
+    ] {
+        assert!(RIGHT.contains(right), "{right}");
+        let found = mistakes(&format!("{}{later}", RIGHT.replace(right, wrong)));
+        assert_eq!(found.list.len(), 1, "{found}");
+    }
+}
+
+#[test]
 fn the_line_is_that_of_the_value_in_a_list_over_several_lines() {
     let wrong = RIGHT.replace("[\"api.example.com\"]", "[\n  \"api.example.com\",\n  \"a b\",\n]");
     assert_eq!(mistakes(&wrong).list[0].line, 9);
