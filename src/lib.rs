@@ -31,6 +31,7 @@ pub mod policy;
 pub mod problem;
 pub mod record;
 pub mod refusal;
+pub mod registry;
 pub mod route;
 pub mod secret;
 pub mod sql;

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, Realm};
+use keyward_policy::{KeyRequirement, Policy, Realm};
 use serde_json::json;
 use worker::{Context, Env, Result, console_error, console_log, web_sys};
 
@@ -16,8 +16,10 @@ use crate::{
     denial::Denial,
     memory::Memory,
     pipeline::{Accepted, Caller, Pipeline, Refused},
+    record::Record,
     refusal::{self, Answer},
     route::Target,
+    secret::Secret,
     wire::KeyGateCall,
 };
 
@@ -86,14 +88,50 @@ pub async fn check(
         credential::take(realm, target.path, target.query, |name| headers.get(name).ok().flatten())?;
     let Some(requirement) = requirement else { return Ok(None) };
     let credential = credential.ok_or(Denial::MissingCredential)?;
+    check_key(realm, requirement, &credential, client, env).await.map(Some)
+}
+
+/// Checks a key against a requirement of a realm and charges its limits.
+async fn check_key(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    key: &Secret,
+    client: &Client,
+    env: &Env,
+) -> std::result::Result<Accepted, Refused> {
     let secrets = settings::secrets(env)?;
     let caller = Caller {
         method: &client.method,
         address: client.address.as_deref(),
         origin: client.origin.as_deref(),
     };
-    let pipeline = Pipeline { stores: &EdgeStores { env }, memory: &MEMORY.with(Rc::clone), secrets: &secrets };
-    pipeline.check(realm, requirement, &credential, caller).await.map(Some)
+    let pipeline =
+        Pipeline { stores: &EdgeStores { env }, memory: &MEMORY.with(Rc::clone), secrets: &secrets };
+    pipeline.check(realm, requirement, key, caller).await
+}
+
+/// Checks a key that is shown to the admin API, whichever realm it is of. What it may do there, the
+/// Registry decides.
+///
+/// # Errors
+/// Why it is not in order.
+pub async fn verify_key(
+    policy: &Policy,
+    key: &Secret,
+    client: &Client,
+    env: &Env,
+) -> std::result::Result<Record, Denial> {
+    const ANY: KeyRequirement = KeyRequirement { scopes: &[], plans: &[], publishable: false };
+    let mut denial = Denial::MalformedKey;
+    for realm in policy.realms {
+        match check_key(realm, &ANY, key, client, env).await {
+            Ok(accepted) => return Ok(accepted.permit.record().clone()),
+            Err(Refused { denial: Denial::MalformedKey, .. }) => {}
+            Err(Refused { denial: Denial::UnknownKey, .. }) => denial = Denial::UnknownKey,
+            Err(refused) => return Err(refused.denial),
+        }
+    }
+    Err(denial)
 }
 
 /// The answer to a refused request, which its own web page may read where the realm has CORS.
@@ -121,7 +159,8 @@ pub fn refuse(
 
 /// The answer to a preflight.
 pub fn preflight(realm: &Realm, client: &Client, request_id: &str) -> Result<web_sys::Response> {
-    let mut headers = cors::preflight_headers(realm.cors.as_ref(), client.origin.as_deref().unwrap_or_default());
+    let mut headers =
+        cors::preflight_headers(realm.cors.as_ref(), client.origin.as_deref().unwrap_or_default());
     headers.push(("X-Request-Id", request_id.to_owned()));
     http::respond(&Answer { status: 204, headers, body: String::new() })
 }

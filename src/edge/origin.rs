@@ -10,8 +10,8 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use js_sys::futures::JsFuture;
 use worker::{Delay, Env, console_error, web_sys};
 
-use super::{admin::SESSION_COOKIE, http};
-use crate::{denial::Denial, gate::Permit, identity, route::Target};
+use super::http;
+use crate::{denial::Denial, gate::Permit, identity, registry::front::SESSION_COOKIE, route::Target};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {

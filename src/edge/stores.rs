@@ -55,10 +55,16 @@ impl Stores for EdgeStores<'_> {
 }
 
 /// Asks a KeyGate.
-pub async fn ask_key_gate<T: DeserializeOwned>(env: &Env, hash: &str, call: &KeyGateCall) -> Result<T, String> {
+pub async fn ask_key_gate<T: DeserializeOwned>(
+    env: &Env,
+    hash: &str,
+    call: &KeyGateCall,
+) -> Result<T, String> {
     let gates = env.durable_object("KEY_GATE").map_err(|error| error.to_string())?;
     let stub = gates.get_by_name(hash).map_err(|error| error.to_string())?;
-    let text = post(&stub, "https://key-gate/", &serde_json::to_string(call).map_err(|error| error.to_string())?).await?;
+    let text =
+        post(&stub, "https://key-gate/", &serde_json::to_string(call).map_err(|error| error.to_string())?)
+            .await?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
@@ -76,9 +82,17 @@ pub async fn post(stub: &worker::durable::Stub, url: &str, body: &str) -> Result
 
 /// The answer, if it comes in time.
 pub async fn in_time<T>(answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-    match select(pin!(answer), pin!(Delay::from(PATIENCE))).await {
+    within(PATIENCE, answer).await
+}
+
+/// The answer, if it comes within this time.
+pub async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, String>>,
+) -> Result<T, String> {
+    match select(pin!(answer), pin!(Delay::from(patience))).await {
         Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(format!("no answer within {PATIENCE:?}")),
+        Either::Right(_) => Err(format!("no answer within {patience:?}")),
     }
 }
 
@@ -90,7 +104,10 @@ pub fn now() -> Timestamp {
 
 fn log_failure<T>(store: &str, answer: Result<T, String>) -> Result<T, Unavailable> {
     answer.map_err(|error| {
-        console_error!("{}", serde_json::json!({ "event": "store unavailable", "store": store, "error": error }));
+        console_error!(
+            "{}",
+            serde_json::json!({ "event": "store unavailable", "store": store, "error": error })
+        );
         Unavailable
     })
 }

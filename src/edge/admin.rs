@@ -1,0 +1,125 @@
+//! The admin API's front: reads the request, has it judged by [`crate::registry::front`], and asks
+//! the Registry.
+
+use futures_util::StreamExt;
+use serde_json::json;
+use worker::{Env, Result, console_error, web_sys};
+
+use super::{
+    gate,
+    http::{self, Client},
+    registry, stores,
+};
+use crate::{
+    policy::POLICY,
+    refusal,
+    registry::front::{self, Head, Shown},
+    route::Target,
+    wire::{AdminCall, AdminCredential, AdminReply},
+};
+
+/// Answers a request to the admin API. `path` is the one below its base.
+pub async fn handle(
+    request: web_sys::Request,
+    target: Target<'_>,
+    path: &str,
+    env: &Env,
+    request_id: &str,
+) -> Result<web_sys::Response> {
+    let method = request.method();
+    let head = head(&request)?;
+    let judged = front::require_same_origin(&method, target.origin, &head)
+        .and_then(|()| front::require_declared_size(&head))
+        .and_then(|()| front::credential(&head));
+    let credential = match judged {
+        Ok(Shown::Nothing) => AdminCredential::None,
+        Ok(Shown::Session(token)) => AdminCredential::Session { token: token.expose().to_owned() },
+        Ok(Shown::Key(key)) => match gate::verify_key(&POLICY, &key, &Client::of(&request)?, env).await {
+            Ok(record) => AdminCredential::Key { record },
+            Err(denial) => return http::respond(&refusal::refuse(&denial, None, request_id)),
+        },
+        Err(refusal) => return respond(refusal.reply(request_id), request_id),
+    };
+    let headers = request.headers();
+    let (if_match, idempotency_key) = (headers.get("if-match")?, headers.get("idempotency-key")?);
+    let address = headers.get("cf-connecting-ip")?.unwrap_or_default();
+    let body = match read(&request).await? {
+        Some(bytes) => front::body_text(&head, bytes),
+        None => Err(front::too_large()),
+    };
+    let body = match body {
+        Ok(body) => body,
+        Err(refusal) => return respond(refusal.reply(request_id), request_id),
+    };
+    let call = AdminCall {
+        method,
+        path: path.to_owned(),
+        query: target.query.to_owned(),
+        credential,
+        if_match,
+        idempotency_key,
+        body,
+        address,
+        request_id: request_id.to_owned(),
+    };
+    let reply = ask(&call, env).await.unwrap_or_else(|error| {
+        console_error!(
+            "{}",
+            json!({ "event": "registry unavailable", "requestId": request_id, "error": error })
+        );
+        front::registry_unavailable().reply(request_id)
+    });
+    respond(reply, request_id)
+}
+
+fn head(request: &web_sys::Request) -> Result<Head> {
+    let headers = request.headers();
+    Ok(Head {
+        authorization: headers.get("authorization")?,
+        cookie: headers.get("cookie")?,
+        content_type: headers.get("content-type")?,
+        content_length: headers.get("content-length")?,
+        origin: headers.get("origin")?,
+        fetch_site: headers.get("sec-fetch-site")?,
+    })
+}
+
+/// The body's bytes; `None` as soon as there are too many.
+async fn read(request: &web_sys::Request) -> Result<Option<Vec<u8>>> {
+    let Some(stream) = request.body() else { return Ok(Some(Vec::new())) };
+    let mut chunks = worker::ByteStream::from(stream);
+    let mut bytes = Vec::new();
+    while let Some(chunk) = chunks.next().await {
+        bytes.extend(chunk?);
+        if bytes.len() > front::MOST_BYTES {
+            return Ok(None);
+        }
+    }
+    Ok(Some(bytes))
+}
+
+async fn ask(call: &AdminCall, env: &Env) -> std::result::Result<AdminReply, String> {
+    let registries = env.durable_object("REGISTRY").map_err(|error| error.to_string())?;
+    let stub = registries.get_by_name(registry::NAME).map_err(|error| error.to_string())?;
+    let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
+    // Longer than the Registry waits for its KeyGates, which is bounded as a store is.
+    let text =
+        stores::within(stores::PATIENCE * 3, stores::post(&stub, "https://registry/admin", &call)).await?;
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+fn respond(reply: AdminReply, request_id: &str) -> Result<web_sys::Response> {
+    let headers = web_sys::Headers::new()?;
+    for (name, value) in front::API_HEADERS {
+        headers.set(name, value)?;
+    }
+    headers.set("X-Request-Id", request_id)?;
+    for (name, value) in &reply.headers {
+        headers.append(name, value)?;
+    }
+    let init = web_sys::ResponseInit::new();
+    init.set_status(reply.status);
+    init.set_headers(&headers);
+    let body = (!reply.body.is_empty()).then_some(reply.body.as_str());
+    Ok(web_sys::Response::new_with_opt_str_and_init(body, &init)?)
+}

@@ -1,0 +1,51 @@
+//! The admin page: its files, with its headers.
+
+use worker::{Env, Request, Response, Result, web_sys};
+
+use super::http;
+use crate::{policy::POLICY, refusal::Answer, registry::front, route::Target};
+
+/// Answers a request for the page. `path` is the one below its base.
+pub async fn handle(
+    request: &web_sys::Request,
+    target: Target<'_>,
+    path: &str,
+    env: &Env,
+) -> Result<web_sys::Response> {
+    let mut own: Vec<(&'static str, String)> =
+        front::PAGE_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    if target.scheme == "https" {
+        let (name, value) = front::HSTS;
+        own.push((name, value.to_owned()));
+    }
+    match front::page(&request.method(), path) {
+        front::Page::Elsewhere => {
+            own.push(("Location", format!("{}/", POLICY.admin.page)));
+            http::respond(&Answer { status: 308, headers: own, body: String::new() })
+        }
+        front::Page::WrongMethod => {
+            own.push(("Allow", "GET, HEAD".to_owned()));
+            http::respond(&Answer { status: 405, headers: own, body: String::new() })
+        }
+        front::Page::File => {
+            let url = format!("{}{path}", target.origin);
+            let request = Request::from(web_sys::Request::new_with_str_and_init(&url, &init(request))?);
+            let response: Response = env.assets("ADMIN")?.fetch_request(request).await?;
+            let response = web_sys::Response::from(response);
+            http::decorate(&response, http::flat(&own), http::flat::<&str>(&[]))
+                .map_err(|error| http::thrown(&error))
+        }
+    }
+}
+
+/// Method and validators of the client; nothing else of it concerns a file.
+fn init(request: &web_sys::Request) -> web_sys::RequestInit {
+    let init = web_sys::RequestInit::new();
+    init.set_method(&request.method());
+    if let (Ok(headers), Ok(Some(tag))) = (web_sys::Headers::new(), request.headers().get("if-none-match"))
+        && headers.set("If-None-Match", &tag).is_ok()
+    {
+        init.set_headers(&headers);
+    }
+    init
+}

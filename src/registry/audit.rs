@@ -1,0 +1,223 @@
+//! The audit: one chain a tenant, append-only, each entry holding the hash of the one before.
+//!
+//! An entry's `hash` is the SHA-256, in hex, of the entry as `GET /audit` shows it without `hash`,
+//! written by the JSON Canonicalization Scheme (RFC 8785). Whoever can read the entries can check
+//! them; whoever notes the last hash can also tell when entries were cut off the end.
+
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{
+    key::hex,
+    registry::{
+        Handled, Outcome, Turn, cursor,
+        error::Stop,
+        input::{self, Input},
+        principal::Principal,
+        schema,
+    },
+    sql::{self, Sql, SqlError},
+};
+
+/// Name of this list in its cursors.
+const LIST: &str = "audit";
+/// What the first entry holds as the hash of the one before.
+const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+/// Entries that are checked with one query.
+const BATCH: i64 = 500;
+
+/// Who did it.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    kind: &'static str,
+    id: Option<String>,
+    email: Option<String>,
+}
+
+impl Actor {
+    /// A member.
+    pub fn member(id: &str, email: &str) -> Self {
+        Self { kind: "member", id: Some(id.to_owned()), email: Some(email.to_owned()) }
+    }
+
+    /// An API key.
+    pub fn key(id: &str) -> Self {
+        Self { kind: "apiKey", id: Some(id.to_owned()), email: None }
+    }
+
+    /// Somebody who showed nothing that holds, under the e-mail address that was typed.
+    pub fn unknown(email: Option<&str>) -> Self {
+        Self { kind: "unknown", id: None, email: email.map(str::to_owned) }
+    }
+
+    /// As the API shows it.
+    pub fn view(&self) -> Value {
+        json!({ "type": self.kind, "id": self.id, "email": self.email })
+    }
+}
+
+/// What was done. Never holds a secret.
+pub struct Deed<'a> {
+    /// In whose chain it stands.
+    pub tenant_id: &'a str,
+    /// Who did it.
+    pub actor: &'a Actor,
+    /// `key.revoke`
+    pub action: &'static str,
+    /// Id of what it was done to.
+    pub target: &'a str,
+    /// What changed, as it was.
+    pub before: Value,
+    /// What changed, as it is.
+    pub after: Value,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    seq: i64,
+    entry: String,
+    hash: String,
+}
+
+impl Turn<'_> {
+    /// Appends to the tenant's chain.
+    pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
+        let last = sql::query_one::<Row>(
+            self.db,
+            "SELECT seq, '' AS entry, hash FROM audit WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1",
+            &[deed.tenant_id.into()],
+        )?;
+        let (seq, previous) = last.map_or((1, BEGINNING.to_owned()), |row| (row.seq + 1, row.hash));
+        let entry = canonical(&json!({
+            "seq": seq,
+            "tenantId": deed.tenant_id,
+            "time": self.now.to_rfc3339(),
+            "actor": deed.actor.view(),
+            "action": deed.action,
+            "target": deed.target,
+            "before": deed.before,
+            "after": deed.after,
+            "address": self.call.address,
+            "requestId": self.call.request_id,
+            "previousHash": previous,
+        }));
+        let hash = hash(&entry);
+        let columns = [
+            ("tenant_id", deed.tenant_id.into()),
+            ("seq", seq.into()),
+            ("entry", entry.into()),
+            ("hash", hash.into()),
+        ];
+        schema::insert(self.db, "audit", &columns)
+    }
+}
+
+/// `GET /audit`: newest first.
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let tenant_id = principal.tenant_id();
+    let mut query = Input::query(&turn.call.query, &["limit", "cursor"]);
+    let limit = query.optional("limit", |value| input::whole_text(value, 1, 100)).unwrap_or(50);
+    let before = query.optional("cursor", |value| turn.position(LIST, tenant_id, value));
+    query.finish()?;
+
+    let rows = sql::query::<Row>(
+        turn.db,
+        "SELECT seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        &[tenant_id.into(), before.unwrap_or(i64::from(u32::MAX)).into(), (limit + 1).into()],
+    )?;
+    let page = rows.get(..limit as usize);
+    let next = page.and_then(<[Row]>::last).map(|row| cursor::encode(turn.secrets, LIST, tenant_id, row.seq));
+    let entries: Vec<Value> = page.unwrap_or(&rows).iter().map(shown).collect();
+    Ok(Outcome::ok(json!({ "entries": entries, "nextCursor": next })))
+}
+
+/// `GET /audit/verify`: whether the tenant's chain is whole.
+pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let (entries, last, broken_at) = check(turn.db, principal.tenant_id())?;
+    let mut body = json!({ "ok": broken_at.is_none(), "entries": entries, "lastHash": last });
+    if let (Some(seq), Some(body)) = (broken_at, body.as_object_mut()) {
+        body.insert("brokenAt".to_owned(), seq.into());
+    }
+    Ok(Outcome::ok(body))
+}
+
+/// Walks the chain: how many entries hold, the hash of the last of them, and where it breaks.
+fn check(db: &dyn Sql, tenant_id: &str) -> Result<(i64, String, Option<i64>), Stop> {
+    let (mut seq, mut previous) = (0, BEGINNING.to_owned());
+    loop {
+        let rows = sql::query::<Row>(
+            db,
+            "SELECT seq, entry, hash FROM audit WHERE tenant_id = ? AND seq > ? ORDER BY seq LIMIT ?",
+            &[tenant_id.into(), seq.into(), BATCH.into()],
+        )?;
+        if rows.is_empty() {
+            return Ok((seq, previous, None));
+        }
+        for row in rows {
+            let holds =
+                row.seq == seq + 1 && row.hash == hash(&row.entry) && follows(&row.entry, row.seq, &previous);
+            if !holds {
+                return Ok((seq, previous, Some(seq + 1)));
+            }
+            (seq, previous) = (row.seq, row.hash);
+        }
+    }
+}
+
+/// Whether the entry itself says that it is this one, after that one.
+fn follows(entry: &str, seq: i64, previous: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Links {
+        seq: i64,
+        previous_hash: String,
+    }
+    serde_json::from_str::<Links>(entry)
+        .is_ok_and(|links| links.seq == seq && links.previous_hash == previous)
+}
+
+fn hash(entry: &str) -> String {
+    hex(&Sha256::digest(entry))
+}
+
+fn shown(row: &Row) -> Value {
+    let mut entry: Map<String, Value> = serde_json::from_str(&row.entry).unwrap_or_default();
+    entry.insert("hash".to_owned(), row.hash.clone().into());
+    Value::Object(entry)
+}
+
+/// RFC 8785. Numbers here are whole and below 2^53 and names are ASCII, for which sorting by bytes
+/// and serde_json's strings and numbers are what it asks for.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+            fields.sort_by_key(|(name, _)| *name);
+            let fields: Vec<String> = fields
+                .into_iter()
+                .map(|(name, value)| format!("{}:{}", json!(name), canonical(value)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical).collect();
+            format!("[{}]", items.join(","))
+        }
+        plain => plain.to_string(),
+    }
+}
+
+/// Both sides of a change, cut down to the fields that differ.
+pub fn difference(before: &Value, after: &Value) -> (Value, Value) {
+    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
+        return (before.clone(), after.clone());
+    };
+    let differing = |of: &Map<String, Value>| {
+        of.iter()
+            .filter(|(name, _)| old.get(*name) != new.get(*name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    };
+    (Value::Object(differing(old)), Value::Object(differing(new)))
+}

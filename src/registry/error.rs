@@ -1,0 +1,216 @@
+//! Everything that the admin API refuses, in one enum with one map, and the only place where a
+//! refusal becomes an answer (RFC 9457). `docs/errors.md` has a section for each code.
+
+use serde::Serialize;
+use serde_json::json;
+
+use crate::{
+    problem,
+    registry::password::PasswordJob,
+    sql::SqlError,
+    time::{SECOND, Timestamp},
+    wire::AdminReply,
+};
+
+/// Why a call of the admin API was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Code {
+    /// At least one field is wrong; `errors` names each.
+    ValidationFailed,
+    /// The body is not JSON.
+    MalformedJson,
+    /// The request contradicts itself, or is not HTTP as this API speaks it.
+    InvalidRequest,
+    /// No credential, or one that does not hold (any more).
+    Unauthenticated,
+    /// Wrong e-mail address, password or set-up token.
+    InvalidCredentials,
+    /// Signed in, but not allowed to do this.
+    Forbidden,
+    /// A password typed in the last five minutes is asked for.
+    StepUpRequired,
+    /// A browser sent it from another site.
+    CrossSite,
+    /// There is no such thing, or it belongs to another tenant.
+    NotFound,
+    /// The path exists, with other methods.
+    MethodNotAllowed,
+    /// Set-up was done before.
+    AlreadySetUp,
+    /// It cannot be done in the present state.
+    Conflict,
+    /// `If-Match` names another version.
+    VersionMismatch,
+    /// The body is larger than 64 KiB.
+    BodyTooLarge,
+    /// The body is not declared as JSON.
+    UnsupportedMediaType,
+    /// The `Idempotency-Key` was used for another request.
+    IdempotencyMismatch,
+    /// Too many failed attempts to sign in.
+    TooManyAttempts,
+    /// A store cannot answer.
+    StoreUnavailable,
+    /// The deployment lacks a secret.
+    NotConfigured,
+}
+
+impl Code {
+    /// Every code.
+    pub const ALL: [Self; 19] = [
+        Self::ValidationFailed,
+        Self::MalformedJson,
+        Self::InvalidRequest,
+        Self::Unauthenticated,
+        Self::InvalidCredentials,
+        Self::Forbidden,
+        Self::StepUpRequired,
+        Self::CrossSite,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::AlreadySetUp,
+        Self::Conflict,
+        Self::VersionMismatch,
+        Self::BodyTooLarge,
+        Self::UnsupportedMediaType,
+        Self::IdempotencyMismatch,
+        Self::TooManyAttempts,
+        Self::StoreUnavailable,
+        Self::NotConfigured,
+    ];
+
+    /// HTTP status and `code`.
+    pub const fn facts(self) -> (u16, &'static str) {
+        match self {
+            Self::ValidationFailed => (400, "VALIDATION_FAILED"),
+            Self::MalformedJson => (400, "MALFORMED_JSON"),
+            Self::InvalidRequest => (400, "INVALID_REQUEST"),
+            Self::Unauthenticated => (401, "UNAUTHENTICATED"),
+            Self::InvalidCredentials => (401, "INVALID_CREDENTIALS"),
+            Self::Forbidden => (403, "FORBIDDEN"),
+            Self::StepUpRequired => (403, "STEP_UP_REQUIRED"),
+            Self::CrossSite => (403, "CROSS_SITE"),
+            Self::NotFound => (404, "NOT_FOUND"),
+            Self::MethodNotAllowed => (405, "METHOD_NOT_ALLOWED"),
+            Self::AlreadySetUp => (409, "ALREADY_SET_UP"),
+            Self::Conflict => (409, "CONFLICT"),
+            Self::VersionMismatch => (412, "VERSION_MISMATCH"),
+            Self::BodyTooLarge => (413, "BODY_TOO_LARGE"),
+            Self::UnsupportedMediaType => (415, "UNSUPPORTED_MEDIA_TYPE"),
+            Self::IdempotencyMismatch => (422, "IDEMPOTENCY_MISMATCH"),
+            Self::TooManyAttempts => (429, "TOO_MANY_ATTEMPTS"),
+            Self::StoreUnavailable => (503, "STORE_UNAVAILABLE"),
+            Self::NotConfigured => (503, "NOT_CONFIGURED"),
+        }
+    }
+}
+
+/// One wrong field.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FieldError {
+    /// Its name, with a path into it: `rateLimit.perMinute`, `scopes[2]`.
+    pub field: String,
+    /// What is wrong and what would be right.
+    pub message: String,
+}
+
+/// A refusal: what was wrong and how to mend it. Never holds a secret.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// Which one.
+    pub code: Code,
+    /// For a person.
+    pub detail: String,
+    /// The wrong fields.
+    pub fields: Vec<FieldError>,
+    /// Headers that belong to it.
+    pub headers: Vec<(String, String)>,
+}
+
+impl Refusal {
+    /// A refusal with the headers that its status asks for.
+    pub fn new(code: Code, detail: impl Into<String>) -> Self {
+        let headers = match code {
+            // RFC 9110, 11.6.1: every 401 carries a challenge; RFC 6750, 3: the error only if something was shown.
+            Code::Unauthenticated | Code::InvalidCredentials => {
+                vec![("WWW-Authenticate".to_owned(), "Bearer realm=\"keyward-admin\"".to_owned())]
+            }
+            Code::StoreUnavailable => vec![retry_after(SECOND)],
+            _ => Vec::new(),
+        };
+        Self { code, detail: detail.into(), fields: Vec::new(), headers }
+    }
+
+    /// A refusal of wrong fields.
+    pub fn fields(fields: Vec<FieldError>) -> Self {
+        let mut names: Vec<&str> = fields.iter().map(|error| error.field.as_str()).collect();
+        names.dedup();
+        let detail = format!("Mend {} and send the request again.", names.join(", "));
+        Self { fields, ..Self::new(Code::ValidationFailed, detail) }
+    }
+
+    /// A refusal of one wrong field.
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::fields(vec![FieldError { field: field.to_owned(), message: message.into() }])
+    }
+
+    /// A refusal until a moment.
+    pub fn until(code: Code, detail: impl Into<String>, now: Timestamp, until: Timestamp) -> Self {
+        Self { headers: vec![retry_after(until.0.saturating_sub(now.0))], ..Self::new(code, detail) }
+    }
+
+    /// There is no such thing here.
+    pub fn not_found(what: &str) -> Self {
+        Self::new(Code::NotFound, format!("There is no such {what}."))
+    }
+
+    /// A secret that the deployment lacks.
+    pub fn not_configured(secret: &str) -> Self {
+        Self::new(
+            Code::NotConfigured,
+            format!(
+                "The secret {secret} is not set: set it with `wrangler secret put {secret}`, or in .dev.vars."
+            ),
+        )
+    }
+
+    /// As the answer.
+    pub fn reply(self, request_id: &str) -> AdminReply {
+        let (status, code) = self.code.facts();
+        let mut body = problem::problem(status, code, code, &self.detail, request_id);
+        if let (false, Some(body)) = (self.fields.is_empty(), body.as_object_mut()) {
+            body.insert("errors".to_owned(), json!(self.fields));
+        }
+        let mut headers = vec![("Content-Type".to_owned(), problem::CONTENT_TYPE.to_owned())];
+        headers.extend(self.headers);
+        AdminReply { status, headers, body: body.to_string() }
+    }
+}
+
+/// RFC 9110, 10.2.3: whole seconds, rounded up, at least one.
+fn retry_after(milliseconds: i64) -> (String, String) {
+    let seconds = milliseconds.saturating_add(SECOND - 1) / SECOND;
+    ("Retry-After".to_owned(), seconds.max(1).to_string())
+}
+
+/// Why a handler stopped before its end.
+#[derive(Debug)]
+pub enum Stop {
+    /// The call is refused.
+    Refused(Refusal),
+    /// It goes on once this password has been derived: call again with the result.
+    Derive(PasswordJob),
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<SqlError> for Stop {
+    fn from(_: SqlError) -> Self {
+        // What SQLite says is for the log, not for the caller.
+        Refusal::new(Code::StoreUnavailable, "The registry's database did not answer. Try again.").into()
+    }
+}

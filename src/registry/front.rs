@@ -1,0 +1,211 @@
+//! What the admin API and page decide about HTTP itself: which requests a browser may have been
+//! tricked into, where the credential stands, what a body must be, and which headers answers carry.
+
+use crate::{
+    registry::{
+        error::{Code, Refusal},
+        session::TOKEN_PREFIX,
+    },
+    secret::Secret,
+    time::SECOND,
+};
+
+/// Most bytes of a body.
+pub const MOST_BYTES: usize = 64 * 1024;
+
+/// The session's cookie. `__Host-`: only from this host, only over a secure connection (RFC 6265bis, 4.1.3.2).
+pub const SESSION_COOKIE: &str = "__Host-keyward-session";
+
+/// Headers of every answer of the admin API.
+pub const API_HEADERS: [(&str, &str); 2] =
+    [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")];
+
+/// Headers of everything of the admin page.
+pub const PAGE_HEADERS: [(&str, &str); 8] = [
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    (
+        "Permissions-Policy",
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+    ),
+    // The page is small; what a deployment changes must show at once.
+    ("Cache-Control", "no-cache"),
+];
+
+/// For a page that came over https: two years (RFC 6797).
+pub const HSTS: (&str, &str) = ("Strict-Transport-Security", "max-age=63072000");
+
+/// Headers of a request that these rules look at, as the platform gives them.
+#[derive(Clone, Debug, Default)]
+pub struct Head {
+    /// `Authorization`
+    pub authorization: Option<String>,
+    /// `Cookie`
+    pub cookie: Option<String>,
+    /// `Content-Type`
+    pub content_type: Option<String>,
+    /// `Content-Length`
+    pub content_length: Option<String>,
+    /// `Origin`
+    pub origin: Option<String>,
+    /// `Sec-Fetch-Site`
+    pub fetch_site: Option<String>,
+}
+
+/// What was shown to be let in.
+#[derive(Clone, Debug)]
+pub enum Shown {
+    /// Nothing.
+    Nothing,
+    /// A session token.
+    Session(Secret),
+    /// Something else, which is taken for an API key.
+    Key(Secret),
+}
+
+/// Finds the credential.
+///
+/// # Errors
+/// INVALID_REQUEST for two that differ, a repeated or another scheme than Bearer (RFC 6750, 2.1).
+pub fn credential(head: &Head) -> Result<Shown, Refusal> {
+    let bearer = match head.authorization.as_deref().map(str::trim).filter(|value| !value.is_empty()) {
+        None => None,
+        Some(value) => {
+            let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
+            let token = token.trim();
+            let plain =
+                !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+            if !scheme.eq_ignore_ascii_case("Bearer") || !plain {
+                let detail = "Authorization must be `Bearer`, one space, and one session token or API key.";
+                return Err(Refusal::new(Code::InvalidRequest, detail));
+            }
+            Some(token)
+        }
+    };
+    let cookie = session_cookie(head)?;
+    match (bearer, cookie) {
+        (Some(bearer), Some(cookie)) if bearer != cookie => {
+            let detail = "The cookie and the Authorization header hold two different credentials. Send one.";
+            Err(Refusal::new(Code::InvalidRequest, detail))
+        }
+        (Some(token), _) if !token.starts_with(TOKEN_PREFIX) => Ok(Shown::Key(Secret::new(token))),
+        (Some(token), _) | (None, Some(token)) => Ok(Shown::Session(Secret::new(token))),
+        (None, None) => Ok(Shown::Nothing),
+    }
+}
+
+/// The session cookie's value. An empty one is none.
+fn session_cookie(head: &Head) -> Result<Option<&str>, Refusal> {
+    let pairs =
+        head.cookie.as_deref().unwrap_or_default().split(';').filter_map(|pair| pair.trim().split_once('='));
+    let mut values =
+        pairs.filter(|(name, value)| *name == SESSION_COOKIE && !value.is_empty()).map(|(_, value)| value);
+    match (values.next(), values.next()) {
+        (_, Some(_)) => Err(Refusal::new(
+            Code::InvalidRequest,
+            format!("The cookie {SESSION_COOKIE} stands there twice."),
+        )),
+        (value, None) => Ok(value),
+    }
+}
+
+/// Refuses a write that a browser sends from another site: whenever it says so, and also when it
+/// does not say that it comes from this origin although it carries the cookie. `own` is the origin
+/// that the request was sent to.
+///
+/// # Errors
+/// CROSS_SITE
+pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), Refusal> {
+    if matches!(method, "GET" | "HEAD") {
+        return Ok(());
+    }
+    let site = head.fetch_site.as_deref();
+    // `none`: typed by the person, which no other site can cause.
+    let same = site == Some("same-origin") || head.origin.as_deref() == Some(own);
+    let foreign = site.is_some_and(|site| site != "same-origin" && site != "none")
+        || head.origin.as_deref().is_some_and(|origin| origin != own);
+    let by_cookie = head.authorization.is_none() && matches!(session_cookie(head), Ok(Some(_)) | Err(_));
+    if (foreign || by_cookie) && !same {
+        let detail = "A browser sent this from another site, or does not say from where. \
+                      Scripts send `Authorization: Bearer` with the session token instead of the cookie.";
+        return Err(Refusal::new(Code::CrossSite, detail));
+    }
+    Ok(())
+}
+
+/// Refuses a body that its own header declares too large.
+///
+/// # Errors
+/// BODY_TOO_LARGE
+pub fn require_declared_size(head: &Head) -> Result<(), Refusal> {
+    let declared = head.content_length.as_deref().and_then(|length| length.trim().parse::<u64>().ok());
+    if declared.is_some_and(|length| length > MOST_BYTES as u64) { Err(too_large()) } else { Ok(()) }
+}
+
+/// The refusal of a body that turns out too large.
+pub fn too_large() -> Refusal {
+    Refusal::new(Code::BodyTooLarge, format!("The admin API takes bodies of at most {MOST_BYTES} bytes."))
+}
+
+/// The body as text, if it is declared as JSON. No body needs no declaration.
+///
+/// # Errors
+/// UNSUPPORTED_MEDIA_TYPE; MALFORMED_JSON if it is not UTF-8.
+pub fn body_text(head: &Head, bytes: Vec<u8>) -> Result<String, Refusal> {
+    if bytes.is_empty() {
+        return Ok(String::new());
+    }
+    let declared = head.content_type.as_deref().unwrap_or_default();
+    let essence = declared.split(';').next().unwrap_or_default().trim();
+    if !essence.eq_ignore_ascii_case("application/json") {
+        let detail = "Send the body with `Content-Type: application/json`.";
+        return Err(Refusal::new(Code::UnsupportedMediaType, detail));
+    }
+    String::from_utf8(bytes).map_err(|_| Refusal::new(Code::MalformedJson, "The body is not UTF-8."))
+}
+
+/// `Set-Cookie` for a new session.
+pub fn set_cookie(token: &str, life_ms: i64) -> String {
+    format!(
+        "{SESSION_COOKIE}={token}; Path=/; Max-Age={}; HttpOnly; Secure; SameSite=Strict",
+        life_ms / SECOND
+    )
+}
+
+/// `Set-Cookie` that ends the session in the browser.
+pub fn clear_cookie() -> String {
+    format!("{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict")
+}
+
+/// The refusal when the Registry itself cannot be reached.
+pub fn registry_unavailable() -> Refusal {
+    Refusal::new(Code::StoreUnavailable, "The registry did not answer. Try again.")
+}
+
+/// What to answer to a request for the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// The file at this path.
+    File,
+    /// Send it to the page's beginning: relative links need the slash, and there is one name for it.
+    Elsewhere,
+    /// Only GET and HEAD.
+    WrongMethod,
+}
+
+/// Decides that. `path` is the one below the page's base.
+pub fn page(method: &str, path: &str) -> Page {
+    match (method, path) {
+        ("GET" | "HEAD", "" | "/index" | "/index.html") => Page::Elsewhere,
+        ("GET" | "HEAD", _) => Page::File,
+        _ => Page::WrongMethod,
+    }
+}

@@ -1,0 +1,280 @@
+//! Reading what a caller sent, field by field, so that one answer names everything that is wrong.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::registry::error::{Code, FieldError, Refusal};
+
+/// What is wrong with one value: where in it (empty for the whole), and the message.
+pub type Wrong = Vec<(String, String)>;
+
+/// One thing wrong with the whole value.
+pub fn wrong<T>(message: impl Into<String>) -> Result<T, Wrong> {
+    Err(vec![(String::new(), message.into())])
+}
+
+/// A body or a query, being read.
+pub struct Input {
+    fields: Map<String, Value>,
+    errors: Vec<FieldError>,
+}
+
+impl Input {
+    /// Reads a JSON object with no other fields than these. No body at all is an empty object.
+    ///
+    /// # Errors
+    /// MALFORMED_JSON, or VALIDATION_FAILED if it is something else than an object.
+    pub fn body(text: &str, known: &[&str]) -> Result<Self, Refusal> {
+        let text = if text.trim().is_empty() { "{}" } else { text };
+        let value = serde_json::from_str(text).map_err(|error| {
+            // serde_json's own message may quote the body, in which a password may stand.
+            let place = format!("line {}, column {}", error.line(), error.column());
+            Refusal::new(Code::MalformedJson, format!("The body is not JSON: it cannot be read at {place}."))
+        })?;
+        match value {
+            Value::Object(fields) => Ok(Self::known(fields, known, "field")),
+            _ => Err(Refusal::field("body", "must be a JSON object")),
+        }
+    }
+
+    /// Reads a query string with no other parameters than these, each at most once.
+    pub fn query(text: &str, known: &[&str]) -> Self {
+        let mut fields = Map::new();
+        let mut errors = Vec::new();
+        for pair in text.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let (Some(name), Some(value)) = (form_decode(name), form_decode(value)) else {
+                errors.push(FieldError {
+                    field: shown(name),
+                    message: "is not percent-encoded UTF-8".to_owned(),
+                });
+                continue;
+            };
+            if fields.contains_key(&name) {
+                errors.push(FieldError { field: shown(&name), message: "stands there twice".to_owned() });
+            }
+            fields.insert(name, Value::String(value));
+        }
+        let mut input = Self::known(fields, known, "parameter");
+        input.errors.extend(errors);
+        input
+    }
+
+    fn known(fields: Map<String, Value>, known: &[&str], what: &str) -> Self {
+        let errors = fields
+            .keys()
+            .filter(|name| !known.contains(&name.as_str()))
+            .map(|name| FieldError {
+                field: shown(name),
+                message: if known.is_empty() {
+                    format!("is not a {what} here: there are none")
+                } else {
+                    format!("is not a {what} here: there are {}", known.join(", "))
+                },
+            })
+            .collect();
+        Self { fields, errors }
+    }
+
+    /// Whether the field is there, be it `null`.
+    pub fn has(&self, field: &str) -> bool {
+        self.fields.contains_key(field)
+    }
+
+    /// Notes that a field is wrong.
+    pub fn refuse(&mut self, field: &str, message: impl Into<String>) {
+        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
+    }
+
+    /// Reads a field, `null` included. `None` if it is not there or is wrong, which is noted.
+    pub fn nullable<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&Value) -> Result<T, Wrong>,
+    ) -> Option<Option<T>> {
+        match self.fields.get(field)? {
+            Value::Null => Some(None),
+            value => match parse(value) {
+                Ok(parsed) => Some(Some(parsed)),
+                Err(wrong) => {
+                    self.errors.extend(
+                        wrong
+                            .into_iter()
+                            .map(|(at, message)| FieldError { field: format!("{field}{at}"), message }),
+                    );
+                    None
+                }
+            },
+        }
+    }
+
+    /// Reads a field that may be left out or `null`.
+    pub fn optional<T>(&mut self, field: &str, parse: impl FnOnce(&Value) -> Result<T, Wrong>) -> Option<T> {
+        self.nullable(field, parse).flatten()
+    }
+
+    /// Reads a field that may be left out, but not `null`.
+    pub fn present<T>(&mut self, field: &str, parse: impl FnOnce(&Value) -> Result<T, Wrong>) -> Option<T> {
+        let read = self.nullable(field, parse)?;
+        if read.is_none() {
+            self.refuse(field, "cannot be null");
+        }
+        read
+    }
+
+    /// Reads a field that must be there.
+    pub fn required<T>(&mut self, field: &str, parse: impl FnOnce(&Value) -> Result<T, Wrong>) -> Option<T> {
+        if matches!(self.fields.get(field), None | Some(Value::Null)) {
+            self.refuse(field, "is required");
+            return None;
+        }
+        self.optional(field, parse)
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// VALIDATION_FAILED with everything that was noted.
+    pub fn finish(self) -> Result<(), Refusal> {
+        if self.errors.is_empty() { Ok(()) } else { Err(self.refusal()) }
+    }
+
+    /// The refusal of everything that was noted.
+    pub fn refusal(self) -> Refusal {
+        Refusal::fields(self.errors)
+    }
+}
+
+/// Any text.
+pub fn text(value: &Value) -> Result<String, Wrong> {
+    value.as_str().map_or_else(|| wrong("must be a string"), |text| Ok(text.to_owned()))
+}
+
+/// One line of text for people, trimmed: so many characters, none of them a control character.
+pub fn line(value: &Value, least: usize, most: usize) -> Result<String, Wrong> {
+    let text = text(value)?.trim().to_owned();
+    let length = text.chars().count();
+    if text.chars().any(char::is_control) {
+        wrong("cannot hold control characters or line breaks")
+    } else if length < least || length > most {
+        wrong(format!("must be {least} to {most} characters long, not {length}"))
+    } else {
+        Ok(text)
+    }
+}
+
+/// True or false.
+pub fn flag(value: &Value) -> Result<bool, Wrong> {
+    value.as_bool().map_or_else(|| wrong("must be true or false"), Ok)
+}
+
+/// A whole number in a range.
+pub fn whole(value: &Value, least: u32, most: u32) -> Result<u32, Wrong> {
+    value
+        .as_u64()
+        .and_then(|number| u32::try_from(number).ok())
+        .filter(|number| (least..=most).contains(number))
+        .map_or_else(|| wrong(format!("must be a whole number from {least} to {most}")), Ok)
+}
+
+/// A whole number in a range, written as the text of a query parameter.
+pub fn whole_text(value: &Value, least: u32, most: u32) -> Result<u32, Wrong> {
+    let digits = value.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    digits
+        .and_then(|text| text.parse().ok())
+        .filter(|number| (least..=most).contains(number))
+        .map_or_else(|| wrong(format!("must be a whole number from {least} to {most}")), Ok)
+}
+
+/// One of some words.
+pub fn one_of<T: Copy>(value: &Value, words: &[(&str, T)]) -> Result<T, Wrong> {
+    let text = value.as_str().unwrap_or_default();
+    words.iter().find(|(word, _)| *word == text).map_or_else(
+        || {
+            let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+            wrong(format!("must be one of {}", words.join(", ")))
+        },
+        |(_, meaning)| Ok(*meaning),
+    )
+}
+
+/// A list, each item read on its own, doubles dropped, in the order given.
+pub fn list<T: PartialEq>(
+    value: &Value,
+    most: usize,
+    parse: impl Fn(&Value) -> Result<T, Wrong>,
+) -> Result<Vec<T>, Wrong> {
+    let Some(items) = value.as_array() else { return wrong("must be a list") };
+    if items.len() > most {
+        return wrong(format!("can have at most {most} entries, not {}", items.len()));
+    }
+    let mut read = Vec::new();
+    let mut errors = Wrong::new();
+    for (index, item) in items.iter().enumerate() {
+        match parse(item) {
+            Ok(item) if read.contains(&item) => {}
+            Ok(item) => read.push(item),
+            Err(wrong) => {
+                errors.extend(wrong.into_iter().map(|(at, message)| (format!("[{index}]{at}"), message)))
+            }
+        }
+    }
+    if errors.is_empty() { Ok(read) } else { Err(errors) }
+}
+
+/// A flat object of strings with plain names.
+pub fn dictionary(value: &Value, most: usize, longest: usize) -> Result<BTreeMap<String, String>, Wrong> {
+    const LONGEST_NAME: usize = 50;
+    let Some(object) = value.as_object() else { return wrong("must be an object whose values are strings") };
+    if object.len() > most {
+        return wrong(format!("can have at most {most} entries, not {}", object.len()));
+    }
+    let mut errors = Wrong::new();
+    let mut read = BTreeMap::new();
+    for (name, value) in object {
+        let at = format!(".{}", shown(name));
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(plain) {
+            errors
+                .push((at, format!("its name must be 1 to {LONGEST_NAME} letters, digits, '_', '-' or '.'")));
+            continue;
+        }
+        match value.as_str() {
+            Some(text) if text.chars().count() <= longest => {
+                read.insert(name.clone(), text.to_owned());
+            }
+            Some(_) => errors.push((at, format!("can be at most {longest} characters long"))),
+            None => errors.push((at, "must be a string".to_owned())),
+        }
+    }
+    if errors.is_empty() { Ok(read) } else { Err(errors) }
+}
+
+/// What of a caller's own text may be repeated to it.
+pub fn shown(text: &str) -> String {
+    const LONGEST: usize = 64;
+    let mut shown: String =
+        text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    if text.chars().nth(LONGEST).is_some() {
+        shown.push('…');
+    }
+    shown
+}
+
+/// `application/x-www-form-urlencoded` (URL standard, 5.1), strictly. `None` if it is not that.
+fn form_decode(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut decoded = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'+' => b' ',
+            b'%' => {
+                let mut digit = || bytes.next().and_then(|byte| char::from(byte).to_digit(16));
+                u8::try_from(digit()? * 16 + digit()?).ok()?
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}

@@ -1,0 +1,144 @@
+//! Making keys.
+
+use serde_json::{Value, json};
+
+use crate::{
+    key,
+    policy::{Realm, StepUp},
+    record::KeyKind,
+    registry::{
+        Handled, Outcome, Turn,
+        audit::Deed,
+        error::{Code, Refusal, Stop},
+        ids,
+        input::{self, Input},
+        keys::{
+            self, Key,
+            idempotency::{self, Replay, Token},
+            settings::{self, Circumstances, Settings},
+        },
+        principal::Principal,
+        schema,
+    },
+    secret::Secret,
+    sql::{SqlError, Value as Bound},
+};
+
+const KINDS: [(&str, KeyKind); 2] = [("secret", KeyKind::Secret), ("publishable", KeyKind::Publishable)];
+
+/// A key to be made.
+pub struct Order<'a> {
+    /// For which realm.
+    pub realm: &'static Realm,
+    /// Secret or publishable.
+    pub kind: KeyKind,
+    /// What its owner sets.
+    pub settings: &'a Settings,
+    /// The key that it replaces.
+    pub rotated_from: Option<&'a str>,
+}
+
+/// A key that was made: the only moment at which its plaintext exists.
+pub struct Made {
+    /// As stored.
+    pub key: Key,
+    /// The plaintext.
+    pub plaintext: Secret,
+    /// What it was computed from, if the call carries an `Idempotency-Key`.
+    pub nonce: Option<String>,
+}
+
+/// `POST /api-keys`
+pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let known = [&["realm", "kind"], &settings::FIELDS[..]].concat();
+    let mut body = Input::body(&turn.call.body, &known)?;
+    let realms: Vec<(&str, &'static Realm)> =
+        turn.policy.realms.iter().map(|realm| (realm.id, realm)).collect();
+    let Some(default) = turn.policy.realms.first() else {
+        return Err(Refusal::new(Code::Conflict, "The policy has no realm that a key could be for.").into());
+    };
+    let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
+    let kind = body.optional("kind", |value| input::one_of(value, &KINDS)).unwrap_or(KeyKind::Secret);
+    for field in ["name", "scopes"] {
+        if !body.has(field) {
+            body.refuse(field, "is required");
+        }
+    }
+    let mut settings = Settings::blank();
+    let as_admin = principal.grants_admin_scopes();
+    settings.read(&mut body, Circumstances { realm, kind, as_admin, now: turn.now });
+    body.finish()?;
+    let token = Token::of(turn, principal.tenant_id())?;
+    turn.require_step_up(Some(realm), StepUp::Create, principal)?;
+    if let Some(token) = &token
+        && let Some(replay) = token.replay(turn)?
+    {
+        return Ok(repeated(replay));
+    }
+
+    let order = Order { realm, kind, settings: &settings, rotated_from: None };
+    let made = make(turn, principal, &order, token.as_ref())?;
+    let view = made.key.view(principal.tenant(), turn.policy, turn.now);
+    let actor = principal.actor();
+    turn.audit(&Deed {
+        tenant_id: principal.tenant_id(),
+        actor: &actor,
+        action: "key.create",
+        target: &made.key.id,
+        before: Value::Null,
+        after: view.clone(),
+    })?;
+    shown(turn, made, token.as_ref(), json!({ "apiKey": view }))
+}
+
+/// Stores a new key and puts it into the outbox.
+pub fn make(
+    turn: &mut Turn<'_>,
+    principal: &Principal,
+    order: &Order<'_>,
+    token: Option<&Token>,
+) -> Result<Made, Stop> {
+    let Order { realm, kind, settings, rotated_from } = order;
+    let (plaintext, nonce) = idempotency::plaintext(turn, token, &realm.key, settings.mode);
+    let id = ids::id("key_", turn.entropy);
+    let prefix = key::key_prefix(&realm.key, plaintext.expose());
+    let last4 = key::last4(plaintext.expose());
+    let mut columns = settings.columns(&id, &prefix, &last4);
+    columns.extend([
+        ("id", Bound::from(id.as_str())),
+        ("tenant_id", principal.tenant_id().into()),
+        ("realm", realm.id.into()),
+        ("kind", if *kind == KeyKind::Publishable { "publishable" } else { "secret" }.into()),
+        ("prefix", prefix.into()),
+        ("last4", last4.into()),
+        ("hash", key::storage_hash(&realm.key, turn.secrets, plaintext.expose()).into()),
+        ("status", "ACTIVE".into()),
+        ("version", 1_u32.into()),
+        ("created_at", turn.now.into()),
+        ("created_by", principal.actor().view().to_string().into()),
+        ("updated_at", turn.now.into()),
+        ("rotated_from", rotated_from.map(Bound::from).unwrap_or(Bound::Null)),
+        ("publish_due", turn.now.into()),
+    ]);
+    schema::insert(turn.db, "keys", &columns)?;
+    let stored = keys::load(turn.db, principal.tenant_id(), &id)?;
+    let key = stored.ok_or_else(|| SqlError("a key that was just stored is not there".to_owned()))?;
+    Ok(Made { key, plaintext, nonce })
+}
+
+/// The answer that shows a new key, remembered without its plaintext.
+pub fn shown(turn: &Turn<'_>, made: Made, token: Option<&Token>, mut body: Value) -> Handled {
+    let Made { key, plaintext, nonce } = made;
+    if let Some((token, nonce)) = token.zip(nonce) {
+        idempotency::remember(turn, token, nonce, &key.id, &body)?;
+    }
+    if let Some(body) = body.as_object_mut() {
+        body.insert("plaintextKey".to_owned(), plaintext.expose().into());
+    }
+    Ok(Outcome::created(body).version(key.version).publish([key.id]))
+}
+
+/// The answer to a request that was carried out before.
+pub fn repeated(replay: Replay) -> Outcome {
+    Outcome::created(replay.body).publish([Some(replay.key_id), replay.previous].into_iter().flatten())
+}

@@ -1,0 +1,116 @@
+//! Changing and revoking keys.
+
+use serde_json::{Value, json};
+
+use crate::{
+    policy::StepUp,
+    registry::{
+        Handled, Outcome, Turn,
+        audit::{self, Deed},
+        error::{Code, Refusal, Stop},
+        input::{self, Input},
+        keys::{
+            Key, State, freshness,
+            settings::{self, Circumstances},
+        },
+        principal::Principal,
+    },
+    sql::SqlError,
+    time::Timestamp,
+};
+
+/// `PATCH /api-keys/{id}`
+pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+    let key = turn.key(principal, id)?;
+    turn.require_match(&key)?;
+    let realm = turn.policy.realm(&key.realm).ok_or_else(|| realm_is_gone(&key))?;
+    let mut body = Input::body(&turn.call.body, &settings::FIELDS)?;
+    let mut settings = key.settings.clone();
+    let as_admin = principal.grants_admin_scopes();
+    settings.read(&mut body, Circumstances { realm, kind: key.kind, as_admin, now: turn.now });
+    if settings.mode != key.settings.mode && realm.key.test_prefix.is_some() {
+        body.refuse("testMode", "cannot be changed: the key's own prefix says which it is. Make a new key");
+    }
+    body.finish()?;
+    require_active(&key, turn.now, "edited")?;
+
+    if settings != key.settings {
+        key.store(turn, settings.columns(&key.id, &key.prefix, &key.last4))?;
+        note(turn, principal, &key, "key.edit")?;
+    }
+    answer(turn, principal, id, "effectiveEverywhereBy")
+}
+
+/// `POST /api-keys/{id}/revoke`
+pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+    let key = turn.key(principal, id)?;
+    turn.require_match(&key)?;
+    let mut body = Input::body(&turn.call.body, &["reason"])?;
+    let reason =
+        body.optional("reason", |value| input::line(value, 0, 500)).filter(|reason| !reason.is_empty());
+    body.finish()?;
+    turn.require_step_up(turn.policy.realm(&key.realm), StepUp::Revoke, principal)?;
+
+    if key.state(turn.now) != State::Revoked {
+        let changes = vec![
+            ("status", "REVOKED".into()),
+            ("revoked_at", turn.now.into()),
+            ("revoke_reason", reason.into()),
+        ];
+        key.store(turn, changes)?;
+        note(turn, principal, &key, "key.revoke")?;
+    }
+    answer(turn, principal, id, "refusedEverywhereBy")
+}
+
+/// The key as it is now, and from when on that holds everywhere: known if the KeyGate was told
+/// before, else promised once it is.
+fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str) -> Handled {
+    let key = turn.key(principal, id)?;
+    let freshness = freshness(turn.policy, &key.realm);
+    let mut body = json!({ "apiKey": key.view(principal.tenant(), turn.policy, turn.now) });
+    let known = key.holds_everywhere_by(freshness);
+    if let (Some(by), Some(body)) = (known, body.as_object_mut()) {
+        body.insert(field.to_owned(), by.to_rfc3339().into());
+    }
+    let outcome = Outcome::ok(body).version(key.version);
+    Ok(if known.is_some() { outcome } else { outcome.publish([key.id]).promise("", field, freshness, None) })
+}
+
+/// Audits what changed, from the key as it was to the key as it is stored now.
+pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static str) -> Result<(), Stop> {
+    let new = turn.key(principal, &old.id)?;
+    let view = |key: &Key| -> Value { key.view(principal.tenant(), turn.policy, turn.now) };
+    let (before, after) = audit::difference(&view(old), &view(&new));
+    let deed = Deed {
+        tenant_id: principal.tenant_id(),
+        actor: &principal.actor(),
+        action,
+        target: &old.id,
+        before,
+        after,
+    };
+    turn.audit(&deed).map_err(|error: SqlError| error.into())
+}
+
+/// Refuses what only an active key can be.
+pub fn require_active(key: &Key, now: Timestamp, what: &str) -> Result<(), Refusal> {
+    let state = match key.state(now) {
+        State::Active => return Ok(()),
+        State::Revoked => "revoked",
+        State::Expired => "expired",
+    };
+    Err(Refusal::new(
+        Code::Conflict,
+        format!("The key is {state} and can no longer be {what}. Make a new one."),
+    ))
+}
+
+/// The refusal for a key whose realm the policy no longer has.
+pub fn realm_is_gone(key: &Key) -> Refusal {
+    let detail = format!(
+        "The policy has no realm {} any more: the key works nowhere. It can only be revoked.",
+        key.realm
+    );
+    Refusal::new(Code::Conflict, detail)
+}

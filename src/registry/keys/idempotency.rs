@@ -1,0 +1,172 @@
+//! `Idempotency-Key` on what makes a key: the same request again within 24 hours gets the same
+//! answer, plaintext included, although no plaintext is stored. A key made under an idempotency key
+//! takes its characters from an HMAC of a stored random nonce under the deployment's secret, so that
+//! a repeat can compute it anew and nobody who reads the database can.
+
+use serde::Deserialize;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    entropy::{self, Entropy},
+    key::{self, hex},
+    policy::KeyFormat,
+    record::Mode,
+    registry::{
+        Turn,
+        error::{Code, Refusal, Stop},
+        keys, schema,
+    },
+    secret::{Secret, Secrets},
+    sql::{self, SqlError},
+    time::DAY,
+};
+
+const PURPOSE: &str = "keyward idempotent create 1";
+/// How long a request is remembered.
+const LIFE: i64 = DAY;
+const LONGEST: usize = 255;
+
+/// A request that carries an `Idempotency-Key`.
+pub struct Token {
+    tenant_id: String,
+    name: String,
+    request: String,
+}
+
+/// What was answered before.
+pub struct Replay {
+    /// The answer's body, plaintext included.
+    pub body: Value,
+    /// The key that was made.
+    pub key_id: String,
+    /// The key that it replaced, if it did.
+    pub previous: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    request: String,
+    nonce: String,
+    key_id: String,
+    answer: String,
+}
+
+/// The characters of a key made under an idempotency key: HMACs of a counter.
+struct Derived<'a> {
+    secrets: &'a Secrets,
+    token: &'a Token,
+    nonce: &'a str,
+    counter: u64,
+}
+
+impl Entropy for Derived<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        for chunk in buffer.chunks_mut(32) {
+            // Tenant, nonce and counter have a fixed length: no two lists of parts read the same.
+            let counter = self.counter.to_be_bytes();
+            let parts: [&[u8]; 4] = [
+                self.token.tenant_id.as_bytes(),
+                self.nonce.as_bytes(),
+                &counter,
+                self.token.name.as_bytes(),
+            ];
+            let block = self.secrets.mac(PURPOSE, &parts);
+            chunk.iter_mut().zip(block).for_each(|(byte, random)| *byte = random);
+            self.counter += 1;
+        }
+    }
+}
+
+impl Token {
+    /// The token of this call, if it has one.
+    ///
+    /// # Errors
+    /// INVALID_REQUEST for one that is empty, too long or not visible ASCII.
+    pub fn of(turn: &Turn<'_>, tenant_id: &str) -> Result<Option<Self>, Refusal> {
+        let Some(name) = turn.call.idempotency_key.as_deref() else { return Ok(None) };
+        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let detail =
+                format!("Idempotency-Key must be 1 to {LONGEST} visible ASCII characters without spaces.");
+            return Err(Refusal::new(Code::InvalidRequest, detail));
+        }
+        let request = hex(&Sha256::digest(format!("{}\n{}", turn.call.path, turn.call.body)));
+        Ok(Some(Self { tenant_id: tenant_id.to_owned(), name: name.to_owned(), request }))
+    }
+
+    /// What was answered to this request before.
+    ///
+    /// # Errors
+    /// IDEMPOTENCY_MISMATCH if the token was used for another request; CONFLICT if the key cannot
+    /// be computed anew, since the secret it was made under is gone.
+    pub fn replay(&self, turn: &Turn<'_>) -> Result<Option<Replay>, Stop> {
+        turn.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[turn.now.plus(-LIFE).into()])?;
+        let row = sql::query_one::<Row>(
+            turn.db,
+            "SELECT request, nonce, key_id, answer FROM idempotency WHERE tenant_id = ? AND name = ?",
+            &[self.tenant_id.as_str().into(), self.name.as_str().into()],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        if row.request != self.request {
+            let detail = "This Idempotency-Key was used for another request within 24 hours. Use a new one.";
+            return Err(Refusal::new(Code::IdempotencyMismatch, detail).into());
+        }
+        let key = keys::load(turn.db, &self.tenant_id, &row.key_id)?;
+        let plaintext = key.as_ref().and_then(|key| {
+            let format = turn.policy.realm(&key.realm)?.key;
+            let made = self.make(&format, key.settings.mode, turn.secrets, &row.nonce);
+            (key::storage_hash(&format, turn.secrets, made.expose()) == key.hash).then_some(made)
+        });
+        let (Some(key), Some(plaintext)) = (key, plaintext) else {
+            let detail = "This request was carried out before, but its key cannot be shown again: \
+                          the deployment's secret or the realm's key format has changed since. Rotate it, or make a new one.";
+            return Err(Refusal::new(Code::Conflict, detail).into());
+        };
+        let mut body: Value = serde_json::from_str(&row.answer).unwrap_or_default();
+        if let Some(body) = body.as_object_mut() {
+            body.insert("plaintextKey".to_owned(), plaintext.expose().into());
+        }
+        Ok(Some(Replay { body, key_id: key.id, previous: key.rotated_from }))
+    }
+
+    fn make(&self, format: &KeyFormat, mode: Mode, secrets: &Secrets, nonce: &str) -> Secret {
+        let mut entropy = Derived { secrets, token: self, nonce, counter: 0 };
+        key::generate(format, mode, secrets, &mut entropy)
+    }
+}
+
+/// Makes a key's plaintext. The nonce is `Some` if the call carries a token.
+pub fn plaintext(
+    turn: &mut Turn<'_>,
+    token: Option<&Token>,
+    format: &KeyFormat,
+    mode: Mode,
+) -> (Secret, Option<String>) {
+    match token {
+        Some(token) => {
+            let nonce = hex(&entropy::bytes::<16>(turn.entropy));
+            (token.make(format, mode, turn.secrets, &nonce), Some(nonce))
+        }
+        None => (key::generate(format, mode, turn.secrets, turn.entropy), None),
+    }
+}
+
+/// Remembers an answer, which must not hold the plaintext.
+pub fn remember(
+    turn: &Turn<'_>,
+    token: &Token,
+    nonce: String,
+    key_id: &str,
+    answer: &Value,
+) -> Result<(), SqlError> {
+    let columns = [
+        ("tenant_id", token.tenant_id.as_str().into()),
+        ("name", token.name.as_str().into()),
+        ("request", token.request.as_str().into()),
+        ("nonce", nonce.into()),
+        ("key_id", key_id.into()),
+        ("answer", answer.to_string().into()),
+        ("created_at", turn.now.into()),
+    ];
+    schema::insert(turn.db, "idempotency", &columns)
+}

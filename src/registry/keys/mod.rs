@@ -1,0 +1,251 @@
+//! Keys: as stored, as published, as shown. The key itself is never among it.
+
+pub mod create;
+pub mod edit;
+pub mod grants;
+pub mod idempotency;
+pub mod limits;
+pub mod list;
+pub mod rotate;
+pub mod settings;
+
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde_json::{Value, json};
+
+use crate::{
+    policy::{Policy, Realm, StepUp},
+    record::{self, Format, KeyKind, Limits, Mode, Record, Status},
+    registry::{
+        Turn,
+        error::{Code, Refusal, Stop},
+        keys::settings::Settings,
+        outcome::everywhere_by,
+        principal::Principal,
+        schema,
+        tenants::Tenant,
+    },
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::Timestamp,
+};
+
+/// A key as stored.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Key {
+    /// Grows with each key made: the order of the list.
+    pub number: i64,
+    /// Id.
+    pub id: String,
+    /// Whose.
+    pub tenant_id: String,
+    /// For which realm.
+    pub realm: String,
+    /// Secret or publishable.
+    pub kind: KeyKind,
+    /// What people may see of its beginning.
+    pub prefix: String,
+    /// What people may see of its end.
+    pub last4: String,
+    /// The storage hash.
+    pub hash: String,
+    /// Whether it was revoked.
+    pub status: Status,
+    /// Grows with every change that is published.
+    pub version: u64,
+    /// What an edit can change.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// By whom, as the API shows it.
+    #[serde(deserialize_with = "from_json_text")]
+    pub created_by: Value,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was last accepted by the gate, to within a minute or so.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Why.
+    pub revoke_reason: Option<String>,
+    /// The key that this one replaces.
+    pub rotated_from: Option<String>,
+    /// The key that replaces this one.
+    pub rotated_to: Option<String>,
+    /// The version that the KeyGate was last told.
+    pub told_version: u64,
+    /// When that was.
+    pub told_at: Option<Timestamp>,
+}
+
+/// What a key is at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It passes.
+    Active,
+    /// It was revoked.
+    Revoked,
+    /// It has expired.
+    Expired,
+}
+
+impl State {
+    /// Every state by its word.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("ACTIVE", Self::Active), ("REVOKED", Self::Revoked), ("EXPIRED", Self::Expired)];
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Active => "ACTIVE",
+            Self::Revoked => "REVOKED",
+            Self::Expired => "EXPIRED",
+        }
+    }
+}
+
+/// A column that holds JSON text.
+fn from_json_text<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
+    serde_json::from_str(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+/// The tenant's key with this id. One of another tenant does not exist.
+pub fn load(db: &dyn Sql, tenant_id: &str, id: &str) -> Result<Option<Key>, SqlError> {
+    sql::query_one(db, "SELECT * FROM keys WHERE id = ? AND tenant_id = ?", &[id.into(), tenant_id.into()])
+}
+
+/// The key with this id if it is in the outbox, of whatever tenant: for publishing only.
+pub fn load_due(db: &dyn Sql, id: &str) -> Result<Option<Key>, SqlError> {
+    sql::query_one(db, "SELECT * FROM keys WHERE id = ? AND publish_due IS NOT NULL", &[id.into()])
+}
+
+impl Key {
+    /// What it is now.
+    pub fn state(&self, now: Timestamp) -> State {
+        match self.status {
+            Status::Revoked => State::Revoked,
+            Status::Active if self.settings.expires_at.is_some_and(|at| at <= now) => State::Expired,
+            Status::Active => State::Active,
+        }
+    }
+
+    /// As published.
+    pub fn record(&self, tenant: &Tenant, limits: Limits) -> Record {
+        let settings = self.settings.clone();
+        Record {
+            v: Format::V1,
+            id: self.id.clone(),
+            realm: self.realm.clone(),
+            tenant: record::Tenant {
+                id: tenant.id.clone(),
+                status: tenant.status,
+                plan: tenant.terms.plan.clone(),
+            },
+            kind: self.kind,
+            mode: settings.mode,
+            status: self.status,
+            version: self.version,
+            expires_at: settings.expires_at,
+            scopes: settings.scopes,
+            allowed_ips: settings.allowed_ips,
+            allowed_origins: settings.allowed_origins,
+            limits,
+        }
+    }
+
+    /// As the API shows it.
+    pub fn view(&self, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Value {
+        let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
+        let settings = &self.settings;
+        let effective = limits::effective(&settings.rate_limit, &tenant.terms, policy.realm(&self.realm));
+        json!({
+            "id": self.id,
+            "realm": self.realm,
+            "tenantId": self.tenant_id,
+            "kind": self.kind,
+            "name": settings.name,
+            "keyPrefix": self.prefix,
+            "last4": self.last4,
+            "scopes": settings.scopes,
+            "status": self.state(now).word(),
+            "testMode": settings.mode == Mode::Test,
+            "rateLimit": settings.rate_limit,
+            "effectiveRateLimit": effective,
+            "allowedIps": settings.allowed_ips,
+            "allowedOrigins": settings.allowed_origins,
+            "tags": settings.tags,
+            "metadata": settings.metadata,
+            "createdAt": self.created_at.to_rfc3339(),
+            "createdBy": self.created_by,
+            "updatedAt": self.updated_at.to_rfc3339(),
+            "expiresAt": time(settings.expires_at),
+            "lastUsedAt": time(self.last_used_at),
+            "revokedAt": time(self.revoked_at),
+            "revokeReason": self.revoke_reason,
+            "rotatedFrom": self.rotated_from,
+            "rotatedTo": self.rotated_to,
+            "version": self.version,
+        })
+    }
+
+    /// As an answer shows it beside the key that replaces it.
+    fn summary(&self, now: Timestamp) -> Value {
+        let expires_at = self.settings.expires_at.map(Timestamp::to_rfc3339);
+        json!({ "id": self.id, "status": self.state(now).word(), "expiresAt": expires_at })
+    }
+
+    /// From when on the present version holds everywhere; `None` before the KeyGate was told of it.
+    pub fn holds_everywhere_by(&self, freshness_ms: u32) -> Option<Timestamp> {
+        let told = self.told_at.filter(|_| self.told_version >= self.version)?;
+        Some(everywhere_by(told, freshness_ms))
+    }
+
+    /// Stores a change as the next version and puts it into the outbox, with one statement.
+    fn store(&self, turn: &Turn<'_>, changes: Vec<(&str, Bound)>) -> Result<(), SqlError> {
+        let version = i64::try_from(self.version.saturating_add(1)).unwrap_or(i64::MAX);
+        let mut columns = changes;
+        columns.extend([
+            ("version", version.into()),
+            ("updated_at", turn.now.into()),
+            ("publish_due", turn.now.into()),
+            ("publish_attempts", 0_u32.into()),
+        ]);
+        schema::update(turn.db, "keys", &self.id, &columns)
+    }
+}
+
+/// How long a decision on a key of this realm may be old.
+fn freshness(policy: &Policy, realm: &str) -> u32 {
+    policy.realm(realm).map_or(0, |realm| realm.freshness_ms)
+}
+
+impl Turn<'_> {
+    /// The key that a path names, for the principal's tenant.
+    fn key(&self, principal: &Principal, id: &str) -> Result<Key, Stop> {
+        Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| Refusal::not_found("API key"))?)
+    }
+
+    /// Refuses unless `If-Match`, if there is one, names this version (RFC 9110, 13.1.1).
+    fn require_match(&self, key: &Key) -> Result<(), Refusal> {
+        let Some(wanted) = &self.call.if_match else { return Ok(()) };
+        let present = format!("\"{}\"", key.version);
+        if wanted.split(',').map(str::trim).any(|tag| tag == "*" || tag == present) {
+            return Ok(());
+        }
+        let detail = format!(
+            "The key's version is {present} now. Read it again, then repeat the change on what you see."
+        );
+        Err(Refusal::new(Code::VersionMismatch, detail))
+    }
+
+    /// Refuses an action that the realm wants a fresh password for.
+    fn require_step_up(
+        &self,
+        realm: Option<&Realm>,
+        action: StepUp,
+        principal: &Principal,
+    ) -> Result<(), Refusal> {
+        if realm.is_some_and(|realm| realm.step_up.contains(&action)) {
+            principal.require_step_up(self.now)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! Rotating keys: a new one with the old one's settings, and what becomes of the old one.
+
+use serde_json::{Value, json};
+
+use crate::{
+    policy::StepUp,
+    registry::{
+        Handled, Turn,
+        audit::Deed,
+        error::{Code, Refusal},
+        input::{self, Input},
+        keys::{
+            create::{self, Order},
+            edit, freshness, grants,
+            idempotency::Token,
+        },
+        outcome::Outcome,
+        principal::Principal,
+        schema,
+    },
+    time::{SECOND, Timestamp},
+};
+
+/// Ten years.
+const LONGEST_GRACE: u32 = 315_360_000;
+
+/// What becomes of the old key.
+#[derive(Clone, Copy)]
+enum Old {
+    /// It goes on as before.
+    Stays,
+    /// It is revoked.
+    Revoked,
+    /// It expires, at the latest then.
+    Ends(Timestamp),
+}
+
+/// `POST /api-keys/{id}/rotate`
+pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+    let key = turn.key(principal, id)?;
+    let mut body = Input::body(&turn.call.body, &["revokeOld", "graceSeconds"])?;
+    let revoke = body.optional("revokeOld", input::flag);
+    let grace = body.optional("graceSeconds", |value| input::whole(value, 0, LONGEST_GRACE));
+    if revoke.is_some() && grace.is_some() {
+        body.refuse(
+            "graceSeconds",
+            "cannot stand beside revokeOld: the old key is either revoked or ends after the grace",
+        );
+    }
+    body.finish()?;
+    let realm = turn.policy.realm(&key.realm).ok_or_else(|| edit::realm_is_gone(&key))?;
+    turn.require_step_up(Some(realm), StepUp::Rotate, principal)?;
+    let token = Token::of(turn, principal.tenant_id())?;
+    if let Some(token) = &token
+        && let Some(replay) = token.replay(turn)?
+    {
+        let freshness = freshness(turn.policy, &key.realm);
+        let repeated = create::repeated(replay);
+        return Ok(promise(repeated, old(revoke, grace, key.settings.expires_at, turn.now), freshness));
+    }
+    turn.require_match(&key)?;
+    edit::require_active(&key, turn.now, "rotated")?;
+    let admin = key.settings.scopes.iter().any(|scope| grants::needs_admin(realm, scope));
+    if admin && !principal.grants_admin_scopes() {
+        let detail = "The key holds a scope that only a member who is an owner or an admin can grant: \
+                      an API key cannot rotate it.";
+        return Err(Refusal::new(Code::Forbidden, detail).into());
+    }
+
+    let old = old(revoke, grace, key.settings.expires_at, turn.now);
+    let order = Order { realm, kind: key.kind, settings: &key.settings, rotated_from: Some(&key.id) };
+    let made = create::make(turn, principal, &order, token.as_ref())?;
+    let link = ("rotated_to", made.key.id.as_str().into());
+    match old {
+        Old::Stays => schema::update(turn.db, "keys", &key.id, &[link])?,
+        Old::Revoked => {
+            let reason = "rotated".into();
+            let revoked = ("status", "REVOKED".into());
+            key.store(turn, vec![link, revoked, ("revoked_at", turn.now.into()), ("revoke_reason", reason)])?;
+        }
+        Old::Ends(at) => key.store(turn, vec![link, ("expires_at", at.into())])?,
+    }
+    edit::note(turn, principal, &key, "key.rotate")?;
+    let view = made.key.view(principal.tenant(), turn.policy, turn.now);
+    let actor = principal.actor();
+    turn.audit(&Deed {
+        tenant_id: principal.tenant_id(),
+        actor: &actor,
+        action: "key.create",
+        target: &made.key.id,
+        before: Value::Null,
+        after: view.clone(),
+    })?;
+
+    let previous = turn.key(principal, id)?.summary(turn.now);
+    let body = json!({ "apiKey": view, "previous": previous });
+    let outcome = create::shown(turn, made, token.as_ref(), body)?;
+    let outcome = if matches!(old, Old::Stays) { outcome } else { outcome.publish([key.id]) };
+    Ok(promise(outcome, old, freshness(turn.policy, &key.realm)))
+}
+
+fn old(revoke: Option<bool>, grace: Option<u32>, expires_at: Option<Timestamp>, now: Timestamp) -> Old {
+    match (revoke, grace) {
+        (Some(true), _) => Old::Revoked,
+        (_, Some(grace)) => {
+            let end = now.plus(i64::from(grace) * SECOND);
+            Old::Ends(expires_at.map_or(end, |own| own.min(end)))
+        }
+        _ => Old::Stays,
+    }
+}
+
+fn promise(outcome: Outcome, old: Old, freshness_ms: u32) -> Outcome {
+    match old {
+        Old::Stays => outcome,
+        Old::Revoked => outcome.promise("previous", "refusedEverywhereBy", freshness_ms, None),
+        Old::Ends(at) => outcome.promise("previous", "refusedEverywhereBy", freshness_ms, Some(at)),
+    }
+}

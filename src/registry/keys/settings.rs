@@ -1,0 +1,200 @@
+//! The part of a key that its owner sets: reading it from a request, and storing it.
+
+use std::collections::BTreeMap;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::{
+    policy::Realm,
+    record::{KeyKind, Limits, Mode},
+    registry::{
+        addresses,
+        input::{self, Input, Wrong, wrong},
+        keys::{from_json_text, grants, limits},
+    },
+    sql::Value as Bound,
+    time::{SECOND, Timestamp},
+};
+
+/// Names of these fields in the API.
+pub const FIELDS: [&str; 9] = [
+    "name",
+    "scopes",
+    "rateLimit",
+    "allowedIps",
+    "allowedOrigins",
+    "tags",
+    "metadata",
+    "expiresAt",
+    "testMode",
+];
+
+const MOST_ADDRESSES: usize = 100;
+const MOST_ORIGINS: usize = 100;
+const MOST_SCOPES: usize = 100;
+const MOST_TAGS: usize = 20;
+const MOST_METADATA: usize = 20;
+const LONGEST_METADATA: usize = 500;
+
+/// What an edit can change.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Settings {
+    /// For people.
+    pub name: String,
+    /// Scopes and wildcards.
+    #[serde(deserialize_with = "from_json_text")]
+    pub scopes: Vec<String>,
+    /// Limits that it names itself; `None` inherits.
+    #[serde(flatten, deserialize_with = "limit_columns")]
+    pub rate_limit: Limits,
+    /// Addresses it may be used from; empty for any.
+    #[serde(deserialize_with = "from_json_text")]
+    pub allowed_ips: Vec<IpNet>,
+    /// Origins it may be used from, if it is publishable.
+    #[serde(deserialize_with = "from_json_text")]
+    pub allowed_origins: Vec<String>,
+    /// For finding it.
+    #[serde(deserialize_with = "from_json_text")]
+    pub tags: Vec<String>,
+    /// The owner's own.
+    #[serde(deserialize_with = "from_json_text")]
+    pub metadata: BTreeMap<String, String>,
+    /// The first moment at which it no longer passes.
+    pub expires_at: Option<Timestamp>,
+    /// Live or test.
+    pub mode: Mode,
+}
+
+fn limit_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
+    #[derive(Deserialize)]
+    struct Columns {
+        per_minute: Option<u32>,
+        per_day: Option<u32>,
+    }
+    let Columns { per_minute, per_day } = Columns::deserialize(deserializer)?;
+    Ok(Limits { per_minute, per_day })
+}
+
+/// For whom settings are read.
+#[derive(Clone, Copy)]
+pub struct Circumstances {
+    /// The key's realm.
+    pub realm: &'static Realm,
+    /// The key's kind.
+    pub kind: KeyKind,
+    /// Whether a member who is an owner or admin asks.
+    pub as_admin: bool,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Settings {
+    /// What a new key has where the request says nothing. It has no name and no scopes yet.
+    pub fn blank() -> Self {
+        Self {
+            name: String::new(),
+            scopes: Vec::new(),
+            rate_limit: Limits::default(),
+            allowed_ips: Vec::new(),
+            allowed_origins: Vec::new(),
+            tags: Vec::new(),
+            metadata: BTreeMap::new(),
+            expires_at: None,
+            mode: Mode::Live,
+        }
+    }
+
+    /// Reads every field that the request names over what holds so far; each as a whole. Whatever
+    /// is wrong is noted in `body`.
+    pub fn read(&mut self, body: &mut Input, of: Circumstances) {
+        if let Some(name) = body.present("name", |value| input::line(value, 1, 100)) {
+            self.name = name;
+        }
+        if let Some(scopes) = body.present("scopes", |value| scopes(value, of)) {
+            self.scopes = scopes;
+        }
+        if let Some(own) = body.nullable("rateLimit", |value| limits::read(value, &of.realm.limits.maximum)) {
+            self.rate_limit = own.unwrap_or_default();
+        }
+        if let Some(list) =
+            body.nullable("allowedIps", |value| input::list(value, MOST_ADDRESSES, addresses::range))
+        {
+            self.allowed_ips = list.unwrap_or_default();
+        }
+        if let Some(list) =
+            body.nullable("allowedOrigins", |value| input::list(value, MOST_ORIGINS, addresses::origin))
+        {
+            self.allowed_origins = list.unwrap_or_default();
+            if of.kind == KeyKind::Secret && !self.allowed_origins.is_empty() {
+                body.refuse(
+                    "allowedOrigins",
+                    "is for publishable keys: a secret key must not stand in a web page",
+                );
+            }
+        }
+        if of.kind == KeyKind::Publishable && self.allowed_origins.is_empty() {
+            body.refuse("allowedOrigins", "must name at least one origin, such as https://shop.example.com");
+        }
+        if let Some(list) =
+            body.nullable("tags", |value| input::list(value, MOST_TAGS, |tag| input::line(tag, 1, 50)))
+        {
+            self.tags = list.unwrap_or_default();
+        }
+        if let Some(metadata) =
+            body.nullable("metadata", |value| input::dictionary(value, MOST_METADATA, LONGEST_METADATA))
+        {
+            self.metadata = metadata.unwrap_or_default();
+        }
+        if let Some(expires_at) = body.nullable("expiresAt", |value| expiry(value, of.now)) {
+            self.expires_at = expires_at;
+        }
+        if let Some(test) = body.present("testMode", input::flag) {
+            self.mode = if test { Mode::Test } else { Mode::Live };
+        }
+    }
+
+    /// As columns. `search` is what a text search looks through, in lower case.
+    pub fn columns(&self, id: &str, prefix: &str, last4: &str) -> Vec<(&'static str, Bound)> {
+        let text = |value: Value| Bound::Text(value.to_string());
+        let search = [
+            &[self.name.as_str(), prefix, last4, id],
+            &self.tags.iter().map(String::as_str).collect::<Vec<_>>()[..],
+        ]
+        .concat()
+        .join("\n")
+        .to_lowercase();
+        vec![
+            ("name", self.name.as_str().into()),
+            ("scopes", text(json!(self.scopes))),
+            ("per_minute", self.rate_limit.per_minute.into()),
+            ("per_day", self.rate_limit.per_day.into()),
+            ("allowed_ips", text(json!(self.allowed_ips))),
+            ("allowed_origins", text(json!(self.allowed_origins))),
+            ("tags", text(json!(self.tags))),
+            ("metadata", text(json!(self.metadata))),
+            ("expires_at", self.expires_at.into()),
+            ("mode", if self.mode == Mode::Test { "test" } else { "live" }.into()),
+            ("search", search.into()),
+        ]
+    }
+}
+
+fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
+    let scopes = input::list(value, MOST_SCOPES, |scope| {
+        let scope = input::text(scope)?;
+        grants::may(of.realm, &scope, of.as_admin).map_or_else(wrong, |()| Ok(scope.clone()))
+    })?;
+    if scopes.is_empty() { wrong("must name at least one scope") } else { Ok(scopes) }
+}
+
+fn expiry(value: &Value, now: Timestamp) -> Result<Timestamp, Wrong> {
+    let time = value.as_str().and_then(Timestamp::parse_rfc3339);
+    let Some(Timestamp(time)) = time else {
+        return wrong("must be a time as in RFC 3339, such as 2030-01-31T00:00:00Z, or null");
+    };
+    // A key expires on a whole second: the gate compares to the second, and so can people.
+    let whole = Timestamp(time.saturating_sub(time.rem_euclid(SECOND)));
+    if whole > now { Ok(whole) } else { wrong("must be in the future") }
+}

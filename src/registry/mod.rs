@@ -1,0 +1,239 @@
+//! The Registry: the source of truth for tenants, people, keys and the audit, behind the admin API.
+//!
+//! Pure: SQL, time, randomness, secrets and finished password derivations come in, an answer comes
+//! out. A call is one synchronous turn, validated first and written last, so that a crash leaves
+//! all of it or nothing. What a call may read or change is bound to its principal's tenant.
+//!
+//! The life of a call: [`Registry::handle`] finds the route, authenticates, checks the right to do
+//! it and runs the handler. A handler that needs a password derived stops with [`Step::Derive`].
+//! An [`Outcome`] names the keys whose KeyGates must be told before the answer goes out.
+
+pub mod addresses;
+pub mod audit;
+pub mod cursor;
+pub mod error;
+pub mod front;
+pub mod ids;
+pub mod input;
+pub mod keys;
+pub mod members;
+pub mod outbox;
+pub mod outcome;
+pub mod password;
+pub mod principal;
+pub mod realms;
+pub mod schema;
+pub mod session;
+pub mod tenants;
+pub mod usage;
+
+use crate::{
+    entropy::Entropy,
+    policy::Policy,
+    registry::{
+        error::{Code, Refusal, Stop},
+        password::{Derived, PasswordJob},
+        principal::{Member, Principal, Right},
+    },
+    secret::{Secret, Secrets},
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+    wire::AdminCall,
+};
+
+pub use outcome::Outcome;
+pub use realms::adopt;
+
+/// What a handler comes to.
+pub type Handled = Result<Outcome, Stop>;
+
+/// The Registry over one database.
+#[derive(Clone, Copy)]
+pub struct Registry<'a> {
+    /// The object's database, brought forward by [`migrate`].
+    pub db: &'a dyn Sql,
+    /// The deployment's policy.
+    pub policy: &'static Policy,
+    /// The deployment's secrets.
+    pub secrets: &'a Secrets,
+    /// `KEYWARD_SETUP_TOKEN`, if it is set.
+    pub setup_token: Option<&'a Secret>,
+}
+
+/// How far a call came.
+pub enum Step {
+    /// Derive this password, then call again with all results so far.
+    Derive(PasswordJob),
+    /// It is done.
+    Done(Outcome),
+}
+
+/// One call in hand.
+pub struct Turn<'a> {
+    db: &'a dyn Sql,
+    policy: &'static Policy,
+    secrets: &'a Secrets,
+    setup_token: Option<&'a Secret>,
+    call: &'a AdminCall,
+    derived: &'a [Derived],
+    now: Timestamp,
+    entropy: &'a mut dyn Entropy,
+}
+
+/// Brings the database's schema forward.
+///
+/// # Errors
+/// As [`sql::migrate`].
+pub fn migrate(db: &dyn Sql) -> Result<(), SqlError> {
+    sql::migrate(db, schema::MIGRATIONS)
+}
+
+/// Who may call a route, and what runs.
+#[derive(Clone, Copy)]
+enum Handler {
+    /// Anybody: nobody can have signed in yet.
+    Open(fn(&mut Turn<'_>) -> Handled),
+    /// A member, for what is the member's own.
+    Member(fn(&mut Turn<'_>, &Member, &str) -> Handled),
+    /// Whoever has the right: a member by role, an API key by scope.
+    With(Right, fn(&mut Turn<'_>, &Principal, &str) -> Handled),
+    /// An owner of the tenant; never an API key.
+    Owner(fn(&mut Turn<'_>, &Member, &str) -> Handled),
+    /// An owner of the operator's tenant; never an API key.
+    Operator(fn(&mut Turn<'_>, &Member, &str) -> Handled),
+}
+
+/// Every route of the admin API. `{key_}` stands for one segment that begins with `key_`, `{}` for
+/// any one segment.
+const ROUTES: &[(&str, &str, Handler)] = &[
+    ("POST", "/setup", Handler::Open(session::set_up)),
+    ("POST", "/session", Handler::Open(session::sign_in)),
+    ("GET", "/session", Handler::Member(session::show)),
+    ("DELETE", "/session", Handler::Member(session::sign_out)),
+    ("POST", "/session/step-up", Handler::Member(session::step_up)),
+    ("GET", "/api-keys", Handler::With(Right::Read, keys::list::list)),
+    ("POST", "/api-keys", Handler::With(Right::Write, keys::create::create)),
+    ("GET", "/api-keys/{key_}", Handler::With(Right::Read, keys::list::show)),
+    ("PATCH", "/api-keys/{key_}", Handler::With(Right::Write, keys::edit::edit)),
+    ("POST", "/api-keys/{key_}/revoke", Handler::With(Right::Write, keys::edit::revoke)),
+    ("POST", "/api-keys/{key_}/rotate", Handler::With(Right::Write, keys::rotate::rotate)),
+    ("GET", "/realms", Handler::With(Right::Read, realms::list)),
+    ("GET", "/audit", Handler::With(Right::Read, audit::list)),
+    ("GET", "/audit/verify", Handler::With(Right::Read, audit::verify)),
+    ("GET", "/members", Handler::With(Right::Read, members::list)),
+    ("POST", "/members", Handler::Owner(members::add)),
+    ("PATCH", "/members/{}", Handler::Member(members::edit)),
+    ("DELETE", "/members/{}", Handler::Owner(members::remove)),
+    ("GET", "/tenants", Handler::Operator(tenants::list)),
+    ("POST", "/tenants", Handler::Operator(tenants::add)),
+    ("PATCH", "/tenants/{}", Handler::Operator(tenants::edit)),
+];
+
+impl Registry<'_> {
+    /// Answers a call of the admin API, or says which password to derive first.
+    pub fn handle(
+        &self,
+        call: &AdminCall,
+        derived: &[Derived],
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Step {
+        let mut turn = Turn {
+            db: self.db,
+            policy: self.policy,
+            secrets: self.secrets,
+            setup_token: self.setup_token,
+            call,
+            derived,
+            now,
+            entropy,
+        };
+        match turn.run() {
+            Ok(outcome) => Step::Done(outcome),
+            Err(Stop::Refused(refusal)) => Step::Done(Outcome::refused(refusal)),
+            Err(Stop::Derive(job)) => Step::Derive(job),
+        }
+    }
+}
+
+impl Turn<'_> {
+    fn run(&mut self) -> Handled {
+        let (handler, id) = route(&self.call.method, &self.call.path)?;
+        match handler {
+            Handler::Open(run) => run(self),
+            Handler::Member(run) => {
+                let member = self.member("This is for members: sign in.")?;
+                run(self, &member, id)
+            }
+            Handler::With(right, run) => {
+                let principal = self.principal()?;
+                principal.require(right)?;
+                run(self, &principal, id)
+            }
+            Handler::Owner(run) => {
+                let member = self.member("Managing members is for owners who have signed in.")?;
+                member.require_owner()?;
+                run(self, &member, id)
+            }
+            Handler::Operator(run) => {
+                let member = self.member("Managing tenants is for owners of the operator's tenant.")?;
+                member.require_operator()?;
+                run(self, &member, id)
+            }
+        }
+    }
+
+    fn member(&self, otherwise: &str) -> Result<Member, Stop> {
+        match self.principal()? {
+            Principal::Member(member) => Ok(member),
+            Principal::Key(_) => {
+                Err(Refusal::new(Code::Forbidden, format!("An API key cannot do this. {otherwise}")).into())
+            }
+        }
+    }
+}
+
+/// The handler for a method and path, and the parameter in the path, if it has one.
+fn route<'a>(method: &str, path: &'a str) -> Result<(Handler, &'a str), Refusal> {
+    let at_path = || {
+        ROUTES.iter().filter_map(|(allowed, pattern, run)| Some((*allowed, *run, matches(pattern, path)?)))
+    };
+    // RFC 9110, 9.3.2: HEAD is GET without the content; the edge leaves it out.
+    let wanted = if method == "HEAD" { "GET" } else { method };
+    if let Some((_, handler, id)) = at_path().find(|(allowed, ..)| *allowed == wanted) {
+        return Ok((handler, id));
+    }
+    let mut allowed: Vec<&str> = at_path().map(|(allowed, ..)| allowed).collect();
+    if allowed.is_empty() {
+        return Err(Refusal::new(Code::NotFound, "The admin API has no such path."));
+    }
+    if allowed.contains(&"GET") {
+        allowed.push("HEAD");
+    }
+    let allowed = allowed.join(", ");
+    let mut refusal = Refusal::new(Code::MethodNotAllowed, format!("This path takes {allowed}."));
+    refusal.headers.push(("Allow".to_owned(), allowed));
+    Err(refusal)
+}
+
+/// Whether the path is of this pattern, and what its parameter is (empty without one).
+fn matches<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
+    let mut id = "";
+    loop {
+        match (pattern.next(), path.next()) {
+            (None, None) => return Some(id),
+            (Some(expected), Some(segment)) => {
+                let parameter = expected.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+                match parameter {
+                    Some(prefix) if segment.len() > prefix.len() && segment.starts_with(prefix) => {
+                        id = segment
+                    }
+                    None if expected == segment => {}
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Who calls, and what they may do. Everything is looked up in the database at each call: a role
+//! taken away, a member removed, a tenant made inactive or a key revoked counts at once.
+
+use serde::Deserialize;
+
+use crate::{
+    policy::{Policy, Realm, scope},
+    record::{Record, TenantStatus},
+    registry::{
+        Turn,
+        audit::Actor,
+        error::{Code, Refusal, Stop},
+        keys::{self, State},
+        session,
+        tenants::Tenant,
+    },
+    sql,
+    time::{MINUTE, Timestamp},
+    wire::AdminCredential,
+};
+
+/// How long a typed password opens what asks for one.
+pub const STEP_UP: i64 = 5 * MINUTE;
+
+/// What a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Manages everything of the tenant.
+    Owner,
+    /// Manages keys.
+    Admin,
+    /// Reads.
+    Viewer,
+}
+
+impl Role {
+    /// Every role by its word.
+    pub const WORDS: [(&'static str, Self); 3] =
+        [("owner", Self::Owner), ("admin", Self::Admin), ("viewer", Self::Viewer)];
+
+    /// Its word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Viewer => "viewer",
+        }
+    }
+}
+
+/// What a call asks of its principal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Right {
+    /// To read: every role, `admin:read`.
+    Read,
+    /// To change keys: owners and admins, `admin:write`.
+    Write,
+}
+
+/// A member who has signed in.
+#[derive(Clone, Debug)]
+pub struct Member {
+    /// Id of the member.
+    pub id: String,
+    /// The tenant, and so the bounds of everything.
+    pub tenant: Tenant,
+    /// E-mail address.
+    pub email: String,
+    /// Role.
+    pub role: Role,
+    /// Hash of the session's token.
+    pub session: String,
+    /// When the session ends.
+    pub expires_at: Timestamp,
+    /// When a password was last typed in this session to step up.
+    pub stepped_up_at: Option<Timestamp>,
+}
+
+/// An API key that uses the admin API.
+#[derive(Clone, Debug)]
+pub struct Holder {
+    /// Id of the key.
+    pub id: String,
+    /// The tenant, and so the bounds of everything.
+    pub tenant: Tenant,
+    realm: &'static Realm,
+    scopes: Vec<String>,
+}
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub enum Principal {
+    /// A member.
+    Member(Member),
+    /// An API key.
+    Key(Holder),
+}
+
+#[derive(Deserialize)]
+struct SessionRow {
+    member_id: String,
+    tenant_id: String,
+    email: String,
+    role: Role,
+    expires_at: Timestamp,
+    stepped_up_at: Option<Timestamp>,
+}
+
+impl Turn<'_> {
+    /// Authenticates the call.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED; FORBIDDEN if the tenant is not active.
+    pub fn principal(&self) -> Result<Principal, Stop> {
+        let principal = match &self.call.credential {
+            AdminCredential::None => {
+                let detail = "Sign in, or send `Authorization: Bearer` with a session token or an API key.";
+                return Err(Refusal::new(Code::Unauthenticated, detail).into());
+            }
+            AdminCredential::Session { token } => self.session(token)?.map(Principal::Member),
+            AdminCredential::Key { record } => self.holder(record)?.map(Principal::Key),
+        };
+        let Some(principal) = principal else {
+            let detail = "The session or key does not hold (any more). Sign in again.";
+            let mut refusal = Refusal::new(Code::Unauthenticated, detail);
+            // RFC 6750, 3.1
+            let challenge = "Bearer realm=\"keyward-admin\", error=\"invalid_token\"".to_owned();
+            refusal.headers = vec![("WWW-Authenticate".to_owned(), challenge)];
+            return Err(refusal.into());
+        };
+        if principal.tenant().status == TenantStatus::Inactive {
+            return Err(inactive().into());
+        }
+        Ok(principal)
+    }
+
+    fn session(&self, token: &str) -> Result<Option<Member>, Stop> {
+        let hash = session::token_hash(token);
+        let row = sql::query_one::<SessionRow>(
+            self.db,
+            "SELECT member_id, members.tenant_id, email, role, expires_at, stepped_up_at
+             FROM sessions JOIN members ON members.id = member_id WHERE hash = ? AND expires_at > ?",
+            &[hash.as_str().into(), self.now.into()],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        Ok(Tenant::load(self.db, &row.tenant_id)?.map(|tenant| Member {
+            id: row.member_id,
+            tenant,
+            email: row.email,
+            role: row.role,
+            session: hash,
+            expires_at: row.expires_at,
+            stepped_up_at: row.stepped_up_at,
+        }))
+    }
+
+    /// The gate found the key to be in order; whether it still is, the database says.
+    fn holder(&self, record: &Record) -> Result<Option<Holder>, Stop> {
+        let Some(key) = keys::load(self.db, &record.tenant.id, &record.id)? else { return Ok(None) };
+        let active = key.state(self.now) == State::Active;
+        let Some(realm) = self.policy.realm(&key.realm).filter(|_| active) else { return Ok(None) };
+        let tenant = Tenant::load(self.db, &key.tenant_id)?;
+        Ok(tenant.map(|tenant| Holder { id: key.id, tenant, realm, scopes: key.settings.scopes }))
+    }
+}
+
+impl Principal {
+    /// The tenant.
+    pub fn tenant(&self) -> &Tenant {
+        match self {
+            Self::Member(member) => &member.tenant,
+            Self::Key(holder) => &holder.tenant,
+        }
+    }
+
+    /// Id of the tenant.
+    pub fn tenant_id(&self) -> &str {
+        &self.tenant().id
+    }
+
+    /// For the audit.
+    pub fn actor(&self) -> Actor {
+        match self {
+            Self::Member(member) => member.actor(),
+            Self::Key(holder) => Actor::key(&holder.id),
+        }
+    }
+
+    /// Whether it may put a scope on a key that only a tenant's admin may.
+    pub fn grants_admin_scopes(&self) -> bool {
+        matches!(self, Self::Member(Member { role: Role::Owner | Role::Admin, .. }))
+    }
+
+    /// # Errors
+    /// FORBIDDEN
+    pub fn require(&self, right: Right) -> Result<(), Refusal> {
+        match self {
+            Self::Member(member) if right == Right::Write && member.role == Role::Viewer => {
+                Err(Refusal::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."))
+            }
+            Self::Member(_) => Ok(()),
+            Self::Key(holder) => holder.require(right),
+        }
+    }
+
+    /// # Errors
+    /// STEP_UP_REQUIRED; FORBIDDEN for an API key, which has no password.
+    pub fn require_step_up(&self, now: Timestamp) -> Result<(), Refusal> {
+        match self {
+            Self::Member(member) => member.require_step_up(now),
+            Self::Key(_) => {
+                let detail = "This asks for a password typed in the last five minutes, which an API key cannot give: \
+                              a member has to do it.";
+                Err(Refusal::new(Code::Forbidden, detail))
+            }
+        }
+    }
+}
+
+impl Member {
+    /// For the audit.
+    pub fn actor(&self) -> Actor {
+        Actor::member(&self.id, &self.email)
+    }
+
+    /// # Errors
+    /// FORBIDDEN
+    pub fn require_owner(&self) -> Result<(), Refusal> {
+        if self.role == Role::Owner {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Forbidden, "Managing members is for owners of the tenant."))
+    }
+
+    /// # Errors
+    /// FORBIDDEN
+    pub fn require_operator(&self) -> Result<(), Refusal> {
+        if self.role == Role::Owner && self.tenant.operator {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::Forbidden, "Managing tenants is for owners of the operator's tenant."))
+    }
+
+    /// # Errors
+    /// STEP_UP_REQUIRED
+    pub fn require_step_up(&self, now: Timestamp) -> Result<(), Refusal> {
+        if self.stepped_up_until().is_some_and(|until| now < until) {
+            return Ok(());
+        }
+        let detail = "Send your password to `POST /session/step-up`, then repeat this within five minutes.";
+        Err(Refusal::new(Code::StepUpRequired, detail))
+    }
+
+    /// Until when what asks for a fresh password is open.
+    pub fn stepped_up_until(&self) -> Option<Timestamp> {
+        self.stepped_up_at.map(|at| at.plus(STEP_UP))
+    }
+}
+
+impl Holder {
+    fn require(&self, right: Right) -> Result<(), Refusal> {
+        let required = match right {
+            Right::Read => "admin:read",
+            Right::Write => "admin:write",
+        };
+        // A wildcard covers this API only in a realm whose catalogue says that there is such a scope.
+        let listed = self.realm.scopes.iter().any(|scope| scope.name == required);
+        if !listed || !scope::holds(self.realm.scopes, &self.scopes, required) {
+            let mut refusal = Refusal::new(Code::Forbidden, format!("The key lacks the scope {required}."));
+            let challenge =
+                format!("Bearer realm=\"keyward-admin\", error=\"insufficient_scope\", scope=\"{required}\"");
+            refusal.headers.push(("WWW-Authenticate".to_owned(), challenge));
+            return Err(refusal);
+        }
+        Ok(())
+    }
+}
+
+/// The refusal for people and keys of a tenant that is not active.
+pub fn inactive() -> Refusal {
+    Refusal::new(Code::Forbidden, "This tenant is not active. Its operator can change that.")
+}
+
+/// The longest freshness of any realm: what a change of a tenant has to wait for.
+pub fn longest_freshness(policy: &Policy) -> u32 {
+    policy.realms.iter().map(|realm| realm.freshness_ms).max().unwrap_or_default()
+}

@@ -1,0 +1,79 @@
+//! The policy as the admin page needs it, and what a new policy means for keys that exist.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    policy::{Grant, Policy, Realm, StepUp, Windows},
+    registry::{Handled, Outcome, Turn, keys::grants, outbox, principal::Principal},
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
+
+/// `GET /realms`
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let realms: Vec<Value> = turn.policy.realms.iter().map(|realm| view(realm, principal)).collect();
+    Ok(Outcome::ok(json!({ "realms": realms })))
+}
+
+fn view(realm: &Realm, principal: &Principal) -> Value {
+    let scopes: Vec<Value> = realm
+        .scopes
+        .iter()
+        .map(|scope| {
+            json!({
+                "name": scope.name,
+                "description": scope.description,
+                "includes": scope.includes,
+                "grantable": grants::may(realm, scope.name, principal.grants_admin_scopes()).is_ok(),
+                "grant": match scope.grant {
+                    Grant::Anyone => "anyone",
+                    Grant::Admin => "admin",
+                    Grant::Reserved => "reserved",
+                },
+            })
+        })
+        .collect();
+    let step_up = |action| realm.step_up.contains(&action);
+    json!({
+        "id": realm.id,
+        "scopes": scopes,
+        "limits": { "default": windows(realm.limits.default), "maximum": windows(realm.limits.maximum) },
+        "keyPrefixes": { "live": realm.key.live_prefix, "test": realm.key.test_prefix },
+        "stepUp": {
+            "create": step_up(StepUp::Create),
+            "rotate": step_up(StepUp::Rotate),
+            "revoke": step_up(StepUp::Revoke),
+        },
+        "freshnessSeconds": f64::from(realm.freshness_ms) / 1000.0,
+    })
+}
+
+fn windows(windows: Windows) -> Value {
+    json!({ "perMinute": windows.per_minute, "perDay": windows.per_day })
+}
+
+/// Adopts a policy whose limits differ from those that this database was last opened with: the
+/// records of a realm's keys carry its limits, so each of them has to be published again.
+///
+/// # Errors
+/// What SQLite says.
+pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
+    #[derive(Deserialize)]
+    struct Row {
+        limits: String,
+    }
+    for realm in policy.realms {
+        let limits = json!([windows(realm.limits.default), windows(realm.limits.maximum)]).to_string();
+        let known = sql::query_one::<Row>(db, "SELECT limits FROM realms WHERE id = ?", &[realm.id.into()])?;
+        if known.is_some_and(|row| row.limits == limits) {
+            continue;
+        }
+        outbox::enqueue_realm(db, realm.id, now)?;
+        db.run(
+            "INSERT OR REPLACE INTO realms (id, limits) VALUES (?, ?)",
+            &[realm.id.into(), limits.into()],
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! The Registry's tables. One object holds the whole deployment, so that e-mail addresses are unique
+//! over tenants and an operator's call and its audit are one transaction; every table that holds
+//! something of a tenant says whose it is. `docs/storage.md` describes them.
+//!
+//! A key's row is also its outbox entry: `publish_due` says when it has to be told and published
+//! next. One statement therefore changes a key and enqueues it, and a crash cannot come in between.
+
+use crate::sql::{Sql, SqlError, Value};
+
+/// Migrations, forward only. A released one is never edited: append.
+pub const MIGRATIONS: &[&str] = &["
+    CREATE TABLE tenants (
+        id TEXT PRIMARY KEY,
+        name TEXT NOT NULL,
+        status TEXT NOT NULL,
+        plan TEXT,
+        per_minute INTEGER,
+        per_day INTEGER,
+        operator INTEGER NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT;
+
+    CREATE TABLE members (
+        id TEXT PRIMARY KEY,
+        tenant_id TEXT NOT NULL,
+        email TEXT NOT NULL UNIQUE,
+        role TEXT NOT NULL,
+        password TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        updated_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX members_of_tenant ON members (tenant_id, created_at);
+
+    CREATE TABLE sessions (
+        hash TEXT PRIMARY KEY,
+        tenant_id TEXT NOT NULL,
+        member_id TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        expires_at INTEGER NOT NULL,
+        stepped_up_at INTEGER
+    ) STRICT;
+    CREATE INDEX sessions_of_member ON sessions (member_id);
+    CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+
+    CREATE TABLE attempts (
+        number INTEGER PRIMARY KEY,
+        subject TEXT NOT NULL,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX attempts_of_subject ON attempts (subject, at);
+    CREATE INDEX attempts_by_time ON attempts (at);
+
+    CREATE TABLE keys (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        tenant_id TEXT NOT NULL,
+        realm TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        mode TEXT NOT NULL,
+        name TEXT NOT NULL,
+        prefix TEXT NOT NULL,
+        last4 TEXT NOT NULL,
+        hash TEXT NOT NULL UNIQUE,
+        status TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        scopes TEXT NOT NULL,
+        per_minute INTEGER,
+        per_day INTEGER,
+        allowed_ips TEXT NOT NULL,
+        allowed_origins TEXT NOT NULL,
+        tags TEXT NOT NULL,
+        metadata TEXT NOT NULL,
+        search TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        updated_at INTEGER NOT NULL,
+        expires_at INTEGER,
+        last_used_at INTEGER,
+        revoked_at INTEGER,
+        revoke_reason TEXT,
+        rotated_from TEXT,
+        rotated_to TEXT,
+        told_version INTEGER NOT NULL DEFAULT 0,
+        told_at INTEGER,
+        publish_due INTEGER,
+        publish_attempts INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    CREATE INDEX keys_of_tenant ON keys (tenant_id, number);
+    CREATE INDEX keys_of_realm ON keys (tenant_id, realm, number);
+    CREATE INDEX keys_due ON keys (publish_due) WHERE publish_due IS NOT NULL;
+
+    CREATE TABLE idempotency (
+        tenant_id TEXT NOT NULL,
+        name TEXT NOT NULL,
+        request TEXT NOT NULL,
+        nonce TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        answer TEXT NOT NULL,
+        created_at INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, name)
+    ) STRICT;
+    CREATE INDEX idempotency_by_time ON idempotency (created_at);
+
+    CREATE TABLE audit (
+        tenant_id TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        entry TEXT NOT NULL,
+        hash TEXT NOT NULL,
+        PRIMARY KEY (tenant_id, seq)
+    ) STRICT;
+
+    CREATE TABLE usage (
+        tenant_id TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        hour INTEGER NOT NULL,
+        accepted INTEGER NOT NULL,
+        refused TEXT NOT NULL,
+        PRIMARY KEY (key_id, hour)
+    ) STRICT;
+    CREATE INDEX usage_of_tenant ON usage (tenant_id, hour);
+
+    CREATE TABLE realms (
+        id TEXT PRIMARY KEY,
+        limits TEXT NOT NULL
+    ) STRICT
+"];
+
+/// Inserts one row. Table and columns are this crate's own words, never input.
+///
+/// # Errors
+/// What SQLite says.
+pub fn insert(db: &dyn Sql, table: &str, columns: &[(&str, Value)]) -> Result<(), SqlError> {
+    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+    let marks = vec!["?"; columns.len()].join(", ");
+    let values: Vec<Value> = columns.iter().map(|(_, value)| value.clone()).collect();
+    db.run(&format!("INSERT INTO {table} ({}) VALUES ({marks})", names.join(", ")), &values)?;
+    Ok(())
+}
+
+/// Updates the row whose `id` this is. Table and columns are this crate's own words, never input.
+///
+/// # Errors
+/// What SQLite says.
+pub fn update(db: &dyn Sql, table: &str, id: &str, columns: &[(&str, Value)]) -> Result<(), SqlError> {
+    let sets: Vec<String> = columns.iter().map(|(name, _)| format!("{name} = ?")).collect();
+    let values: Vec<Value> = columns.iter().map(|(_, value)| value.clone()).chain([id.into()]).collect();
+    db.run(&format!("UPDATE {table} SET {} WHERE id = ?", sets.join(", ")), &values)?;
+    Ok(())
+}

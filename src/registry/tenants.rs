@@ -1,0 +1,252 @@
+//! Tenants: the operator's own and its customers'. A change of one concerns each of its keys, whose
+//! records carry what a decision needs of the tenant.
+
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::{
+    record::TenantStatus,
+    registry::{
+        Handled, Outcome, Turn,
+        audit::{self, Deed},
+        error::Refusal,
+        ids,
+        input::{self, Input},
+        keys::limits,
+        members, outbox, password,
+        principal::{Member, Role, longest_freshness},
+        schema,
+    },
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::Timestamp,
+};
+
+const COLUMNS: &str = "id, name, status, plan, per_minute, per_day, operator, created_at, updated_at";
+const FIELDS: [&str; 4] = ["name", "status", "plan", "rateLimit"];
+const STATUSES: [(&str, TenantStatus); 2] =
+    [("ACTIVE", TenantStatus::Active), ("INACTIVE", TenantStatus::Inactive)];
+
+/// A tenant as stored.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Tenant {
+    /// A UUID.
+    pub id: String,
+    /// For people.
+    pub name: String,
+    /// Whether its keys pass and its members may act.
+    pub status: TenantStatus,
+    /// What it may do.
+    #[serde(flatten)]
+    pub terms: Terms,
+    /// Whether it is the one that was set up first, whose owners manage tenants.
+    #[serde(deserialize_with = "flag")]
+    pub operator: bool,
+    /// Since when.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+}
+
+/// What a tenant was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Terms {
+    /// Its plan, which routes may ask for.
+    pub plan: Option<String>,
+    /// Limit per minute of its keys that name none.
+    pub per_minute: Option<u32>,
+    /// Limit per day of its keys that name none.
+    pub per_day: Option<u32>,
+}
+
+fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Ok(u8::deserialize(deserializer)? != 0)
+}
+
+impl Tenant {
+    /// The tenant with this id.
+    pub fn load(db: &dyn Sql, id: &str) -> Result<Option<Self>, SqlError> {
+        sql::query_one(db, &format!("SELECT {COLUMNS} FROM tenants WHERE id = ?"), &[id.into()])
+    }
+
+    /// The operator's, once set-up is done.
+    pub fn operator(db: &dyn Sql) -> Result<Option<Self>, SqlError> {
+        sql::query_one(db, &format!("SELECT {COLUMNS} FROM tenants WHERE operator = 1"), &[])
+    }
+
+    /// As the API shows it.
+    pub fn view(&self) -> Value {
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "status": word(self.status),
+            "plan": self.terms.plan,
+            "rateLimit": { "perMinute": self.terms.per_minute, "perDay": self.terms.per_day },
+            "operator": self.operator,
+            "createdAt": self.created_at.to_rfc3339(),
+            "updatedAt": self.updated_at.to_rfc3339(),
+        })
+    }
+}
+
+fn word(status: TenantStatus) -> &'static str {
+    STATUSES.iter().find(|(_, meaning)| *meaning == status).map(|(word, _)| *word).unwrap_or_default()
+}
+
+/// Stores a new, active tenant and returns its id.
+pub fn insert(turn: &mut Turn<'_>, name: &str, operator: bool, terms: &Terms) -> Result<String, SqlError> {
+    let id = ids::uuid(turn.entropy);
+    let columns = [
+        ("id", id.as_str().into()),
+        ("name", name.into()),
+        ("status", word(TenantStatus::Active).into()),
+        ("plan", terms.plan.clone().into()),
+        ("per_minute", terms.per_minute.into()),
+        ("per_day", terms.per_day.into()),
+        ("operator", operator.into()),
+        ("created_at", turn.now.into()),
+        ("updated_at", turn.now.into()),
+    ];
+    schema::insert(turn.db, "tenants", &columns)?;
+    Ok(id)
+}
+
+/// `GET /tenants`: in the order they were made.
+pub fn list(turn: &mut Turn<'_>, _: &Member, _: &str) -> Handled {
+    let statement = format!("SELECT {COLUMNS} FROM tenants ORDER BY created_at, id");
+    let tenants = sql::query::<Tenant>(turn.db, &statement, &[])?;
+    Ok(Outcome::ok(json!({ "tenants": tenants.iter().map(Tenant::view).collect::<Vec<_>>() })))
+}
+
+/// `POST /tenants`, with its first owner if one is named.
+pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+    let mut body = Input::body(&turn.call.body, &["name", "plan", "rateLimit", "owner"])?;
+    let name = body.required("name", name);
+    let terms = terms(&mut body, turn, Terms::default());
+    let owner = body.optional("owner", owner);
+    let Some(name) = name else { return Err(body.refusal().into()) };
+    body.finish()?;
+    let owner = match owner {
+        Some((email, password)) => {
+            members::require_free(turn, &email)?;
+            Some((email, turn.set_password(&password)?))
+        }
+        None => None,
+    };
+
+    let id = insert(turn, &name, false, &terms)?;
+    let person = match owner {
+        Some((email, stored)) => Some(members::insert(turn, &id, &email, Role::Owner, &stored)?),
+        None => None,
+    };
+    let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let view = tenant.view();
+    note(turn, member, &id, "tenant.create", &Value::Null, &view)?;
+    let mut answer = json!({ "tenant": view });
+    if let (Some(person), Some(answer)) = (person, answer.as_object_mut()) {
+        note(turn, member, &id, "member.create", &Value::Null, &person.view())?;
+        answer.insert("owner".to_owned(), person.view());
+    }
+    Ok(Outcome::created(answer))
+}
+
+/// `PATCH /tenants/{id}`
+pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+    let old = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let mut body = Input::body(&turn.call.body, &FIELDS)?;
+    let mut new = old.clone();
+    new.name = body.present("name", name).unwrap_or(new.name);
+    new.status = body.present("status", |value| input::one_of(value, &STATUSES)).unwrap_or(new.status);
+    new.terms = terms(&mut body, turn, new.terms);
+    if old.operator && new.status == TenantStatus::Inactive {
+        body.refuse("status", "cannot be INACTIVE for the operator's own tenant: nobody could undo it");
+    }
+    body.finish()?;
+
+    let (before, after) = audit::difference(&old.view(), &new.view());
+    if before != after {
+        new.updated_at = turn.now;
+        let columns = [
+            ("name", new.name.as_str().into()),
+            ("status", word(new.status).into()),
+            ("plan", new.terms.plan.clone().into()),
+            ("per_minute", new.terms.per_minute.into()),
+            ("per_day", new.terms.per_day.into()),
+            ("updated_at", Bound::from(turn.now)),
+        ];
+        schema::update(turn.db, "tenants", id, &columns)?;
+        if (old.status, &old.terms) != (new.status, &new.terms) {
+            outbox::enqueue_tenant(turn.db, id, turn.now)?;
+        }
+        note(turn, member, id, "tenant.edit", &before, &after)?;
+    }
+    let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
+    Ok(answer.promise("", "effectiveEverywhereBy", longest_freshness(turn.policy), None))
+}
+
+fn name(value: &Value) -> Result<String, input::Wrong> {
+    input::line(value, 1, 100)
+}
+
+/// Reads plan and limits over what holds so far.
+fn terms(body: &mut Input, turn: &Turn<'_>, mut terms: Terms) -> Terms {
+    if let Some(plan) = body.nullable("plan", |value| input::line(value, 1, 50)) {
+        terms.plan = plan;
+    }
+    if let Some(windows) =
+        body.nullable("rateLimit", |value| limits::read(value, &limits::highest(turn.policy)))
+    {
+        let windows = windows.unwrap_or_default();
+        (terms.per_minute, terms.per_day) = (windows.per_minute, windows.per_day);
+    }
+    terms
+}
+
+/// The first owner: e-mail address and password.
+fn owner(value: &Value) -> Result<(String, crate::secret::Secret), input::Wrong> {
+    let Some(object) = value.as_object() else {
+        return input::wrong("must be an object with email and password");
+    };
+    let mut wrong: input::Wrong = object
+        .keys()
+        .filter(|name| !["email", "password"].contains(&name.as_str()))
+        .map(|name| {
+            (format!(".{}", input::shown(name)), "is not a field here: there are email, password".to_owned())
+        })
+        .collect();
+    let mut note =
+        |at: &str, errors: input::Wrong| wrong.extend(errors.into_iter().map(|(_, m)| (at.to_owned(), m)));
+    let missing = Value::Null;
+    let email =
+        members::email(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
+    let chosen = password::chosen(object.get("password").unwrap_or(&missing))
+        .map_err(|errors| note(".password", errors));
+    match (email, chosen) {
+        (Ok(email), Ok(chosen)) if wrong.is_empty() => Ok((email, chosen)),
+        _ => Err(wrong),
+    }
+}
+
+/// In the operator's chain and in the tenant's own: both may read what happened.
+fn note(
+    turn: &Turn<'_>,
+    member: &Member,
+    target: &str,
+    action: &'static str,
+    before: &Value,
+    after: &Value,
+) -> Result<(), SqlError> {
+    let actor = member.actor();
+    let mut chains = vec![member.tenant.id.as_str(), target];
+    chains.dedup();
+    for tenant_id in chains {
+        turn.audit(&Deed {
+            tenant_id,
+            actor: &actor,
+            action,
+            target,
+            before: before.clone(),
+            after: after.clone(),
+        })?;
+    }
+    Ok(())
+}
