@@ -1,0 +1,305 @@
+//! A Registry over a real SQLite database, with KeyGates and a KV of its own that can fail, called
+//! as the edge calls it.
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeMap,
+};
+
+use keyward::{
+    policy::{POLICY, Policy, Realm},
+    record::Record,
+    registry::{self, Registry, Step, outbox, password::PasswordJob},
+    secret::{Secret, Secrets},
+    sql::Sql,
+    time::Timestamp,
+    wire::{AdminCall, AdminCredential},
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::support::{Database, NOON, Seeded, secrets};
+
+pub const SETUP_TOKEN: &str = "the-set-up-token-of-this-deployment";
+pub const PASSWORD: &str = "correct horse battery";
+
+pub struct Office {
+    pub db: Database,
+    pub secrets: Secrets,
+    pub setup_token: Option<Secret>,
+    pub policy: &'static Policy,
+    pub now: Cell<Timestamp>,
+    pub address: RefCell<String>,
+    pub gates_are_down: Cell<bool>,
+    pub kv_is_down: Cell<bool>,
+    /// What each KeyGate was last told, by hash.
+    pub gates: RefCell<BTreeMap<String, Record>>,
+    /// KV as text.
+    pub kv: RefCell<BTreeMap<String, String>>,
+    pub derivations: Cell<u32>,
+    entropy: RefCell<Seeded>,
+}
+
+pub struct Answer {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub text: String,
+    pub body: Value,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    pub fn code(&self) -> &str {
+        self.body["code"].as_str().unwrap_or_default()
+    }
+
+    /// The fields that it says are wrong.
+    pub fn fields(&self) -> Vec<&str> {
+        let errors = self.body["errors"].as_array().map(Vec::as_slice).unwrap_or_default();
+        errors.iter().map(|error| error["field"].as_str().unwrap()).collect()
+    }
+
+    pub fn message(&self, field: &str) -> &str {
+        let errors = self.body["errors"].as_array().unwrap();
+        errors.iter().find(|error| error["field"] == field).unwrap()["message"].as_str().unwrap()
+    }
+
+    #[track_caller]
+    pub fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+
+    #[track_caller]
+    pub fn refused(&self, status: u16, code: &str) {
+        assert_eq!((self.status, self.code()), (status, code), "{}", self.text);
+        assert_eq!(self.header("Content-Type"), Some("application/problem+json"));
+    }
+
+    /// Id of the key in it.
+    pub fn key_id(&self) -> String {
+        self.body["apiKey"]["id"].as_str().unwrap().to_owned()
+    }
+
+    pub fn plaintext(&self) -> String {
+        self.body["plaintextKey"].as_str().unwrap().to_owned()
+    }
+}
+
+/// The default policy with one realm more or less changed.
+pub fn policy_with(change: impl FnOnce(&mut Realm)) -> &'static Policy {
+    let mut realm = POLICY.realms[0];
+    change(&mut realm);
+    Box::leak(Box::new(Policy { realms: Box::leak(Box::new([realm])), ..POLICY }))
+}
+
+impl Office {
+    /// A Registry that nobody has set up.
+    pub fn empty() -> Self {
+        Self::over(&POLICY)
+    }
+
+    pub fn over(policy: &'static Policy) -> Self {
+        let db = Database::new();
+        registry::migrate(&db).unwrap();
+        registry::adopt(&db, policy, NOON).unwrap();
+        Self {
+            db,
+            secrets: secrets(),
+            setup_token: Some(Secret::new(SETUP_TOKEN)),
+            policy,
+            now: Cell::new(NOON),
+            address: RefCell::new("192.0.2.1".into()),
+            gates_are_down: Cell::new(false),
+            kv_is_down: Cell::new(false),
+            gates: RefCell::default(),
+            kv: RefCell::default(),
+            derivations: Cell::new(0),
+            entropy: RefCell::new(Seeded::new(7)),
+        }
+    }
+
+    /// A Registry that was set up, and its owner's session token.
+    pub fn open() -> (Self, String) {
+        Self::open_over(&POLICY)
+    }
+
+    pub fn open_over(policy: &'static Policy) -> (Self, String) {
+        let office = Self::over(policy);
+        let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
+        office.post("", "/setup", body).expect(201);
+        let token = office.sign_in("owner@example.com");
+        (office, token)
+    }
+
+    pub fn sign_in(&self, email: &str) -> String {
+        let answer = self.post("", "/session", json!({"email": email, "password": PASSWORD})).expect(201);
+        answer.body["token"].as_str().unwrap().to_owned()
+    }
+
+    /// Adds a member to the tenant of `owner` and signs in: the session's token and the id.
+    pub fn member(&self, owner: &str, email: &str, role: &str) -> (String, String) {
+        let body = json!({"email": email, "role": role, "password": PASSWORD});
+        let answer = self.post(owner, "/members", body).expect(201);
+        (self.sign_in(email), answer.body["member"]["id"].as_str().unwrap().to_owned())
+    }
+
+    /// Adds a tenant with an owner: the owner's session token and the tenant's id.
+    pub fn tenant(&self, operator: &str, name: &str) -> (String, String) {
+        let email = format!("owner@{name}.example");
+        let body = json!({"name": name, "owner": {"email": email, "password": PASSWORD}});
+        let answer = self.post(operator, "/tenants", body).expect(201);
+        (self.sign_in(&email), answer.body["tenant"]["id"].as_str().unwrap().to_owned())
+    }
+
+    /// Makes a key with these fields beside a name and `orders:read`.
+    pub fn key(&self, token: &str, fields: Value) -> Answer {
+        let mut body = json!({"name": "a key", "scopes": ["orders:read"]});
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        self.post(token, "/api-keys", body).expect(201)
+    }
+
+    pub fn later(&self, milliseconds: i64) {
+        self.now.set(self.now.get().plus(milliseconds));
+    }
+
+    pub fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(self.call("GET", token, path, Value::Null))
+    }
+
+    pub fn post(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.send(self.call("POST", token, path, body))
+    }
+
+    pub fn patch(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.send(self.call("PATCH", token, path, body))
+    }
+
+    pub fn delete(&self, token: &str, path: &str) -> Answer {
+        self.send(self.call("DELETE", token, path, Value::Null))
+    }
+
+    /// `token`: a session token, nothing, or `key:` and the id of an API key.
+    pub fn call(&self, method: &str, token: &str, target: &str, body: Value) -> AdminCall {
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let credential = match token.strip_prefix("key:") {
+            Some(id) => AdminCredential::Key { record: self.record(id) },
+            None if token.is_empty() => AdminCredential::None,
+            None => AdminCredential::Session { token: token.into() },
+        };
+        AdminCall {
+            method: method.into(),
+            path: path.into(),
+            query: query.into(),
+            credential,
+            if_match: None,
+            idempotency_key: None,
+            body: if body.is_null() { String::new() } else { body.to_string() },
+            address: self.address.borrow().clone(),
+            request_id: "req-1".into(),
+        }
+    }
+
+    /// What the KeyGate holds of a key.
+    pub fn record(&self, id: &str) -> Record {
+        self.gates.borrow().values().find(|record| record.id == id).unwrap().clone()
+    }
+
+    /// What KV holds of a key.
+    pub fn published(&self, id: &str) -> Option<Record> {
+        let kv = self.kv.borrow();
+        kv.values().map(|text| serde_json::from_str::<Record>(text).unwrap()).find(|record| record.id == id)
+    }
+
+    pub fn registry(&self) -> Registry<'_> {
+        Registry {
+            db: &self.db,
+            policy: self.policy,
+            secrets: &self.secrets,
+            setup_token: self.setup_token.as_ref(),
+        }
+    }
+
+    pub fn step(&self, call: &AdminCall) -> registry::Outcome {
+        let mut derived = Vec::new();
+        loop {
+            match self.registry().handle(call, &derived, self.now.get(), &mut *self.entropy.borrow_mut()) {
+                Step::Done(outcome) => return outcome,
+                Step::Derive(job) => {
+                    self.derivations.set(self.derivations.get() + 1);
+                    derived.push(job.done(derive(&job)));
+                }
+            }
+        }
+    }
+
+    /// A whole call, as the edge carries it out.
+    pub fn send(&self, call: AdminCall) -> Answer {
+        let outcome = self.step(&call);
+        let told = outcome.publish.iter().all(|id| self.tell(id)).then(|| self.now.get());
+        let publish = outcome.publish.clone();
+        let reply = outcome.reply(told, &call.request_id);
+        for id in publish {
+            self.publish(&id);
+        }
+        let body = serde_json::from_str(&reply.body).unwrap_or_default();
+        Answer { status: reply.status, headers: reply.headers, text: reply.body, body }
+    }
+
+    fn tell(&self, id: &str) -> bool {
+        let Some(publication) = self.registry().publication(id).unwrap() else { return true };
+        if publication.told {
+            return true;
+        }
+        if self.gates_are_down.get() {
+            return false;
+        }
+        let version = publication.record.version;
+        self.gates.borrow_mut().insert(publication.hash, publication.record);
+        self.registry().told(id, version, self.now.get()).unwrap();
+        true
+    }
+
+    pub fn publish(&self, id: &str) {
+        while let Some(publication) = self.registry().publication(id).unwrap() {
+            if !self.tell(id) || self.kv_is_down.get() {
+                self.registry().publish_failed(id, self.now.get()).unwrap();
+                return;
+            }
+            let text = serde_json::to_string(&publication.record).unwrap();
+            self.kv.borrow_mut().insert(publication.kv_key, text);
+            self.registry().published(id, publication.record.version).unwrap();
+        }
+    }
+
+    /// What an alarm does.
+    pub fn alarm(&self) {
+        for id in self.registry().due(self.now.get(), 100).unwrap() {
+            self.publish(&id);
+        }
+    }
+
+    pub fn next_due(&self) -> Option<Timestamp> {
+        outbox::next_due(&self.db).unwrap()
+    }
+
+    /// Everything that is stored, as text.
+    pub fn dump(&self) -> String {
+        let mut text = String::new();
+        for table in self.db.tables() {
+            for row in self.db.run(&format!("SELECT * FROM {table}"), &[]).unwrap() {
+                text.push_str(&format!("{table} {row}\n"));
+            }
+        }
+        text
+    }
+}
+
+/// Stands in for PBKDF2, which the edge has from the platform.
+pub fn derive(job: &PasswordJob) -> [u8; 32] {
+    Sha256::digest([&job.salt[..], job.password.expose().as_bytes()].concat()).into()
+}
