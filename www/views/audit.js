@@ -93,10 +93,5 @@ function change({ before, after }) {
   };
   // Of what is new or gone every field counts as changed: their names would say little.
   const summary = before && after ? changed.join(", ") : after ? "as made" : "as it was";
-  return h(
-    "details",
-    null,
-    h("summary", null, summary),
-    h("div", { class: "diff" }, changed.map(line)),
-  );
+  return h("details", null, h("summary", null, summary), h("div", { class: "diff" }, changed.map(line)));
 }

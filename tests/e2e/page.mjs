@@ -1,0 +1,37 @@
+// What the tests of the admin page have in common.
+
+import { OWNER } from "./harness/admin.mjs";
+import { withPage } from "./harness/browser.mjs";
+
+/** What Chromium logs for an answer that is not a success. A test names those that it provokes. */
+export const status = (code) => new RegExp(`the server responded with a status of ${code} `);
+
+/** The page asks who is signed in before it can know that nobody is. */
+export const NOT_SIGNED_IN = status(401);
+
+/** Goes to a view of the page. */
+export const show = (page, gate, path) => page.goto(`${gate.url}/admin/#${path}`);
+
+/** Awaits a view by its heading. */
+export const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
+
+/** Fills in the sign-in form and sends it. */
+export async function signIn(page, { email, password } = OWNER) {
+  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("Password").fill(password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+}
+
+/** Runs `work(page, context)` with the first owner signed in and `path` shown; `options` as for `withPage`. */
+export function signedIn(gate, path, { expectedErrors = [], ...options }, work) {
+  return withPage({ ...options, expectedErrors: [NOT_SIGNED_IN, ...expectedErrors] }, async (page, context) => {
+    await show(page, gate, "/sign-in");
+    await signIn(page);
+    await heading(page, "Keys");
+    if (path !== "/keys") await show(page, gate, path);
+    return work(page, context);
+  });
+}
+
+/** A request with a key, to a route that `orders:read` opens. */
+export const useKey = (gate, key) => gate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });

@@ -1,0 +1,283 @@
+// The admin page in Chromium, against the built Worker: what people do with it. Every test runs in a
+// browser of its own, and fails when the page logs an error or breaks its Content-Security-Policy.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { OWNER } from "./harness/admin.mjs";
+import { withPage } from "./harness/browser.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { waitFor } from "./harness/wait.mjs";
+import { NOT_SIGNED_IN, heading, show, signIn, signedIn, status, useKey } from "./page.mjs";
+
+let gate;
+let owner;
+
+before(async () => {
+  gate = await startGate();
+  owner = await gate.owner();
+});
+
+after(() => gate?.stop());
+
+test("from the set-up link to a key that is used, revoked and refused", async () => {
+  const fresh = await startGate();
+  try {
+    await withPage({ expectedErrors: [NOT_SIGNED_IN] }, async (page, context) => {
+      await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: fresh.url });
+      const token = fresh.secrets.KEYWARD_SETUP_TOKEN;
+
+      await page.goto(`${fresh.url}/admin/#setup=${token}`);
+      await heading(page, "Set up Keyward");
+      assert.equal(await page.getByLabel("Set-up token").inputValue(), token);
+      assert.equal(page.url(), `${fresh.url}/admin/#/set-up`, "the token has left the address bar");
+      await page.getByLabel("E-mail address").fill(OWNER.email);
+      await page.getByLabel("Password").fill(OWNER.password);
+      await page.getByRole("button", { name: "Create the owner" }).click();
+      await page.getByText("No keys yet").waitFor();
+
+      await page.getByRole("button", { name: "Sign out" }).click();
+      await signIn(page);
+      await page.getByRole("link", { name: "Create the first key" }).click();
+      await page.getByLabel("Name").fill("Warehouse");
+      await page.getByLabel("orders:write").check();
+      const included = page.getByLabel("orders:read");
+      assert.ok(
+        (await included.isChecked()) && (await included.isDisabled()),
+        "write includes read, and the form shows it",
+      );
+      await page.getByRole("button", { name: "Create key" }).click();
+
+      const key = await page.getByTestId("new-key").innerText();
+      assert.match(key, /^kw_live_[0-9A-Za-z]{36}$/);
+      await page.getByText("It is shown only once").waitFor();
+      await page.getByTestId("copy-key").click();
+      await page.getByRole("button", { name: "Copied" }).waitFor();
+      assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key);
+      const use = () => fresh.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });
+      assert.equal((await use()).status, 200);
+
+      await page.getByRole("button", { name: "I have saved it" }).click();
+      await heading(page, "Warehouse");
+      await page.getByRole("button", { name: "Revoke" }).click();
+      const dialog = page.getByRole("dialog", { name: "Revoke Warehouse?" });
+      await dialog.getByLabel("Reason").fill("no longer needed");
+      await dialog.getByRole("button", { name: "Revoke key" }).click();
+      // The default policy asks for no password here: the statement comes at once.
+      const statement = page.getByTestId("refused-by");
+      const [, by] = (await statement.innerText()).match(/refused everywhere by (\d\d:\d\d:\d\d)/i) ?? [];
+      assert.ok(by, "the page says from when on the key is refused everywhere");
+      await statement.getByText("the key works nowhere any more").waitFor();
+      assert.equal((await use()).status, 401);
+      assert.equal((await use()).json().code, "REVOKED_API_KEY");
+    });
+  } finally {
+    await fresh.stop();
+  }
+});
+
+test("a second set-up is refused with the way to sign in", async () => {
+  await withPage({ expectedErrors: [status(409)] }, async (page) => {
+    await show(page, gate, `setup=${gate.secrets.KEYWARD_SETUP_TOKEN}`);
+    await page.getByLabel("E-mail address").fill("second@example.com");
+    await page.getByLabel("Password").fill("another long password");
+    await page.getByRole("button", { name: "Create the owner" }).click();
+    await page.getByText("set up already").waitFor();
+    await page.getByRole("alert").getByRole("link", { name: "Sign in" }).click();
+    await heading(page, "Sign in");
+  });
+});
+
+test("a key is created with the keyboard alone", async () => {
+  await signedIn(gate, "/keys", {}, async (page) => {
+    const focused = () => page.evaluate(() => document.activeElement.name || document.activeElement.textContent.trim());
+    const tabTo = async (wanted) => {
+      for (let presses = 0; presses < 60; presses += 1) {
+        if ((await focused()) === wanted) return;
+        await page.keyboard.press("Tab");
+      }
+      assert.fail(`Tab does not reach ${wanted}`);
+    };
+
+    await tabTo("Create key");
+    await page.keyboard.press("Enter");
+    await heading(page, "Create a key");
+    assert.equal(await focused(), "name", "the first field has the focus");
+    await page.keyboard.type("By keyboard");
+    await tabTo("scopes");
+    await page.keyboard.press("Space");
+    await page.keyboard.press("Enter");
+    await page.getByTestId("new-key").waitFor();
+    await tabTo("Copy key");
+    const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
+    assert.equal(outline, "solid", "the focus is visible");
+    await tabTo("I have saved it");
+    await page.keyboard.press("Enter");
+    await heading(page, "By keyboard");
+
+    await tabTo("Revoke");
+    await page.keyboard.press("Enter");
+    await page.getByRole("dialog").waitFor();
+    await page.keyboard.press("Escape");
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    assert.equal(await focused(), "Revoke", "the focus returns to where the dialog was opened");
+  });
+});
+
+test("wrong fields are named beside the field, and the first one has the focus", async () => {
+  await signedIn(gate, "/keys/new", { expectedErrors: [status(400)] }, async (page) => {
+    await page.getByLabel("Requests a minute").fill("-1");
+    await page.getByLabel("Allowed addresses").fill("203.0.113.0/24\nnowhere");
+    await page.getByRole("button", { name: "Create key" }).click();
+    const name = page.getByLabel("Name");
+    await page.locator("[aria-invalid=true]").first().waitFor();
+    assert.ok(await name.evaluate((node) => node === document.activeElement));
+    assert.match(
+      await name.evaluate(
+        (node) => document.getElementById(node.getAttribute("aria-describedby").split(" ").at(-1)).innerText,
+      ),
+      /characters|required/,
+    );
+    const text = await page.locator("body").innerText();
+    assert.match(text, /Must be a whole number from 1 to/);
+    assert.match(text, /Entry 2 /);
+    assert.match(text, /scope/i);
+  });
+});
+
+test("the list finds a key by name, and by what it is", async () => {
+  await owner.createKey({ name: "Findable one" });
+  const revoked = await owner.createKey({ name: "Findable two" });
+  await owner.revoke(revoked.apiKey.id);
+  await signedIn(gate, "/keys", {}, async (page) => {
+    const rows = page.getByTestId("key-row");
+    await page.getByLabel("Search").fill("findable");
+    await waitFor("two keys", async () => (await rows.count()) === 2);
+    await page.getByLabel("Status").selectOption("REVOKED");
+    await waitFor("the revoked one", async () => (await rows.count()) === 1);
+    await rows.getByRole("link", { name: "Findable two" }).click();
+    await heading(page, "Findable two");
+    await page.goBack();
+    await waitFor("the same list again", async () => (await rows.count()) === 1);
+    assert.equal(await page.getByLabel("Search").inputValue(), "findable");
+    await page.getByLabel("Search").fill("nothing has this name");
+    await page.getByRole("button", { name: "Clear the filters" }).click();
+    await waitFor("every key", async () => (await rows.count()) > 2);
+  });
+});
+
+test("an edit of what somebody else has changed meanwhile is not saved, and says so", async () => {
+  const { apiKey } = await owner.createKey({ name: "Contested" });
+  await signedIn(gate, `/keys/${apiKey.id}/edit`, { expectedErrors: [status(412)] }, async (page) => {
+    await page.getByLabel("Name").fill("Mine");
+    await owner.patch(apiKey.id, { name: "Theirs" });
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("Someone else changed this key").waitFor();
+    assert.equal(await page.getByLabel("Name").inputValue(), "Theirs");
+    await page.getByLabel("Name").fill("Mine after all");
+    await page.getByRole("button", { name: "Save" }).click();
+    await heading(page, "Mine after all");
+    await page.getByText(/In effect everywhere by \d\d:\d\d:\d\d/).waitFor();
+    assert.equal((await owner.get(apiKey.id)).name, "Mine after all");
+  });
+});
+
+test("a rotation with a grace shows the new key, and until when the old one works", async () => {
+  const { apiKey, plaintextKey } = await owner.createKey({ name: "To rotate" });
+  await signedIn(gate, `/keys/${apiKey.id}/rotate`, {}, async (page) => {
+    await page.getByLabel("works for some more hours").check();
+    await page.getByRole("textbox", { name: "Hours" }).fill("2");
+    await page.getByRole("button", { name: "Rotate key" }).click();
+    const key = await page.getByTestId("new-key").innerText();
+    await page.getByText("The old key works until").waitFor();
+    assert.equal((await useKey(gate, key)).status, 200);
+    assert.equal((await useKey(gate, plaintextKey)).status, 200);
+    const hours = (Date.parse((await owner.get(apiKey.id)).expiresAt) - gate.now()) / 3_600_000;
+    assert.ok(hours > 1.9 && hours <= 2, `${hours} hours`);
+    await page.getByRole("button", { name: "I have saved it" }).click();
+    await page.getByRole("link", { name: apiKey.id }).click();
+    await page.getByText("Replaced by").waitFor();
+  });
+});
+
+test("a store that does not answer is said to be that, and trying again helps once it does", async () => {
+  await signedIn(gate, "/keys", { expectedErrors: [status(503)] }, async (page) => {
+    await gate.objects.faults({ "Registry.fetch": { fail: true } });
+    try {
+      await page.getByLabel("Status").selectOption("ACTIVE");
+      await page.getByText("STORE_UNAVAILABLE").waitFor();
+    } finally {
+      await gate.objects.faults({ "Registry.fetch": null });
+    }
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByTestId("key-row").first().waitFor();
+    assert.equal(await page.getByText("STORE_UNAVAILABLE").count(), 0);
+  });
+});
+
+test("an owner types the password once more, then adds, changes and removes a member", async () => {
+  await signedIn(gate, "/members", { expectedErrors: [status(403)] }, async (page) => {
+    const email = "new@example.com";
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Add member" }).click();
+    await dialog.getByLabel("E-mail address").fill(email);
+    await dialog.getByLabel("First password").fill("a long first password");
+    await dialog.getByRole("button", { name: "Add member" }).click();
+    const stepUp = page.getByRole("dialog", { name: "Confirm with your password" });
+    await stepUp.getByLabel("Password").fill("not the password");
+    await stepUp.getByRole("button", { name: "Confirm" }).click();
+    await stepUp.getByText("The password is wrong").waitFor();
+    await stepUp.getByLabel("Password").fill(OWNER.password);
+    await stepUp.getByRole("button", { name: "Confirm" }).click();
+    const row = page.getByTestId("member-row").filter({ hasText: email });
+    await row.getByText("viewer").waitFor();
+    await row.getByRole("button", { name: "Change role" }).click();
+    await dialog.getByLabel("Role").selectOption("admin");
+    await dialog.getByRole("button", { name: "Change role" }).click();
+    await row.getByText("admin").waitFor();
+    await row.getByRole("button", { name: "Remove" }).click();
+    await dialog.getByRole("button", { name: "Remove" }).click();
+    await row.waitFor({ state: "detached" });
+
+    await page.getByRole("link", { name: "Audit" }).click();
+    await page.getByRole("button", { name: "Verify the chain" }).click();
+    await page.getByText("The chain is whole").waitFor();
+    assert.match(await page.locator("body").innerText(), /member\./);
+  });
+});
+
+for (const width of [320, 390, 768]) {
+  test(`no view scrolls sideways at ${width} pixels`, async () => {
+    const { apiKey } = await owner.createKey({
+      name: `AVeryLongNameWithoutAnySpacesInIt${"x".repeat(60)}`,
+      scopes: ["orders:read", "orders:write", "admin:read"],
+      allowedIps: ["2001:db8:1234:5678:9abc:def0:1234:5678/128"],
+      tags: ["y".repeat(50)],
+    });
+    await signedIn(gate, "/keys", { viewport: { width, height: 700 } }, async (page) => {
+      for (const path of [
+        "/keys",
+        "/keys/new",
+        `/keys/${apiKey.id}`,
+        `/keys/${apiKey.id}/edit`,
+        `/keys/${apiKey.id}/rotate`,
+        "/audit",
+        "/members",
+        "/tenants",
+      ]) {
+        await show(page, gate, path);
+        await waitFor(path, () =>
+          page.evaluate(
+            (wanted) => location.hash === `#${wanted}` && !document.getElementById("main").hasAttribute("aria-busy"),
+            path,
+          ),
+        );
+        const [content, view] = await page.evaluate(() => [
+          document.documentElement.scrollWidth,
+          document.documentElement.clientWidth,
+        ]);
+        assert.ok(content <= view, `${path}: ${content} pixels wide in ${view}`);
+      }
+    });
+  });
+}
