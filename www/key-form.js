@@ -137,7 +137,7 @@ export function limitFields(own, limits) {
 }
 
 function limitHint(limits, window) {
-  const inherited = limits.default[window];
+  const inherited = limits.inherited[window];
   const most = limits.maximum[window];
   return [
     `Inherited: ${inherited == null ? "no limit" : number(inherited)}.`,

@@ -5,7 +5,13 @@ use serde_json::{Value, json};
 
 use crate::{
     policy::{Grant, Policy, Realm, StepUp, Windows},
-    registry::{Handled, Outcome, Turn, keys::grants, outbox, principal::Principal},
+    record::Limits,
+    registry::{
+        Handled, Outcome, Turn,
+        keys::{grants, limits},
+        outbox,
+        principal::Principal,
+    },
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
@@ -38,7 +44,12 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
     json!({
         "id": realm.id,
         "scopes": scopes,
-        "limits": { "default": windows(realm.limits.default), "maximum": windows(realm.limits.maximum) },
+        "limits": {
+            "default": windows(realm.limits.default),
+            "maximum": windows(realm.limits.maximum),
+            // What a key of this tenant has that names none.
+            "inherited": limits::effective(&Limits::default(), &principal.tenant().terms, Some(realm)),
+        },
         "keyPrefixes": { "live": realm.key.live_prefix, "test": realm.key.test_prefix },
         "stepUp": {
             "create": step_up(StepUp::Create),

@@ -145,6 +145,19 @@ test("wrong fields are named beside the field, and the first one has the focus",
   });
 });
 
+test("the form says what a blank limit inherits: the tenant's own, else the policy's", async () => {
+  const { tenant } = await owner.must("GET", "/session");
+  await owner.must("PATCH", `/tenants/${tenant.id}`, { rateLimit: { perMinute: null, perDay: 4200 } });
+  try {
+    await signedIn(gate, "/keys/new", {}, async (page) => {
+      await page.getByText("Inherited: 600. At most 100,000.").waitFor();
+      await page.getByText("Inherited: 4,200. At most 10,000,000.").waitFor();
+    });
+  } finally {
+    await owner.must("PATCH", `/tenants/${tenant.id}`, { rateLimit: null });
+  }
+});
+
 test("the list finds a key by name, and by what it is", async () => {
   await owner.createKey({ name: "Findable one" });
   const revoked = await owner.createKey({ name: "Findable two" });
