@@ -15,8 +15,8 @@ fn main() {
     };
     let text = fs::read_to_string(root.join(&file))
         .unwrap_or_else(|error| fail(format!("error: the policy file {file} cannot be read: {error}")));
-    let policy = keyward_policy::compile::compile(&file, &text)
-        .unwrap_or_else(|mistakes| fail(mistakes.to_string()));
+    let policy =
+        keyward_policy::compile::compile(&file, &text).unwrap_or_else(|mistakes| fail(mistakes.to_string()));
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("policy.rs");
     if let Err(error) = fs::write(&out, keyward_policy::compile::to_rust(&policy)) {
         fail(format!("error: {} cannot be written: {error}", out.display()));

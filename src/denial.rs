@@ -107,69 +107,111 @@ impl Denial {
     /// What the client is told.
     pub fn public(&self) -> Public {
         let (status, code, challenge, detail) = match self {
-            Self::NoRealm => (404, "NO_REALM", None, "No API is served at this host and path. Check the URL."),
-            Self::NoRoute => {
-                (404, "NO_ROUTE", None, "This API has no such method and path. Check both against its documentation.")
+            Self::NoRealm => {
+                (404, "NO_REALM", None, "No API is served at this host and path. Check the URL.")
             }
+            Self::NoRoute => (
+                404,
+                "NO_ROUTE",
+                None,
+                "This API has no such method and path. Check both against its documentation.",
+            ),
             Self::AmbiguousPath => (
                 400,
                 "INVALID_REQUEST",
                 None,
                 "The path holds an encoded slash, backslash, dot segment or control character. Send it in its plain form.",
             ),
-            Self::MissingCredential => {
-                (401, "MISSING_AUTHORIZATION", Some(Challenge::Bare), "This request needs an API key. Send one in the header that the API documents.")
-            }
-            Self::RepeatedCredential => {
-                (400, "INVALID_REQUEST", INVALID_REQUEST, "More than one credential was sent. Send exactly one, in one header.")
-            }
+            Self::MissingCredential => (
+                401,
+                "MISSING_AUTHORIZATION",
+                Some(Challenge::Bare),
+                "This request needs an API key. Send one in the header that the API documents.",
+            ),
+            Self::RepeatedCredential => (
+                400,
+                "INVALID_REQUEST",
+                INVALID_REQUEST,
+                "More than one credential was sent. Send exactly one, in one header.",
+            ),
             Self::KeyInUrl => (
                 400,
                 "KEY_IN_URL",
                 INVALID_REQUEST,
                 "An API key must not stand in a URL, where logs and histories keep it. Send it in a header, and replace this key.",
             ),
-            Self::MalformedKey | Self::UnknownKey => {
-                (401, "INVALID_API_KEY", INVALID_TOKEN, "The API key is not valid. Check that it was copied whole.")
+            Self::MalformedKey | Self::UnknownKey => (
+                401,
+                "INVALID_API_KEY",
+                INVALID_TOKEN,
+                "The API key is not valid. Check that it was copied whole.",
+            ),
+            Self::RevokedKey => {
+                (401, "REVOKED_API_KEY", INVALID_TOKEN, "The API key was revoked. Use another one.")
             }
-            Self::RevokedKey => (401, "REVOKED_API_KEY", INVALID_TOKEN, "The API key was revoked. Use another one."),
-            Self::ExpiredKey => (401, "EXPIRED_API_KEY", INVALID_TOKEN, "The API key has expired. Use another one."),
-            Self::InactiveTenant => (403, "INACTIVE_ORGANIZATION", None, "The organization of this API key is not active."),
-            Self::PlanRequired { .. } => (403, "PLAN_REQUIRED", None, "The organization's plan does not include this API."),
-            Self::AddressRestricted => (403, "IP_RESTRICTED", None, "The API key may not be used from this address."),
+            Self::ExpiredKey => {
+                (401, "EXPIRED_API_KEY", INVALID_TOKEN, "The API key has expired. Use another one.")
+            }
+            Self::InactiveTenant => {
+                (403, "INACTIVE_ORGANIZATION", None, "The organization of this API key is not active.")
+            }
+            Self::PlanRequired { .. } => {
+                (403, "PLAN_REQUIRED", None, "The organization's plan does not include this API.")
+            }
+            Self::AddressRestricted => {
+                (403, "IP_RESTRICTED", None, "The API key may not be used from this address.")
+            }
             Self::OriginRestricted => (
                 403,
                 "ORIGIN_RESTRICTED",
                 None,
                 "The API key is a publishable one: it works on the routes and from the web origins that it is meant for.",
             ),
-            Self::TestMode => (403, "TEST_MODE", None, "A test key can only read. Use a live key for this request."),
+            Self::TestMode => {
+                (403, "TEST_MODE", None, "A test key can only read. Use a live key for this request.")
+            }
             Self::InsufficientScope { .. } => (
                 403,
                 "INSUFFICIENT_SCOPE",
                 Some(Challenge::Error("insufficient_scope")),
                 "The API key lacks a scope that this request needs.",
             ),
-            Self::RateLimited { .. } => {
-                (429, "RATE_LIMITED", None, "The API key has used up its requests. Come back after the time in Retry-After.")
-            }
+            Self::RateLimited { .. } => (
+                429,
+                "RATE_LIMITED",
+                None,
+                "The API key has used up its requests. Come back after the time in Retry-After.",
+            ),
             Self::TooManyFailures => (
                 429,
                 "RATE_LIMITED",
                 None,
                 "Too many unknown API keys came from this address. Come back after the time in Retry-After.",
             ),
-            Self::StoreUnavailable { .. } => {
-                (503, "STORE_UNAVAILABLE", None, "The API key cannot be checked at the moment. Try again after the time in Retry-After.")
-            }
-            Self::NotConfigured { .. } => {
-                (503, "NOT_CONFIGURED", None, "This gate lacks a setting. Its owner finds in the log which one.")
-            }
+            Self::StoreUnavailable { .. } => (
+                503,
+                "STORE_UNAVAILABLE",
+                None,
+                "The API key cannot be checked at the moment. Try again after the time in Retry-After.",
+            ),
+            Self::NotConfigured { .. } => (
+                503,
+                "NOT_CONFIGURED",
+                None,
+                "This gate lacks a setting. Its owner finds in the log which one.",
+            ),
             Self::OriginUnreachable => {
                 (502, "ORIGIN_UNREACHABLE", None, "The API behind this gate cannot be reached at the moment.")
             }
-            Self::OriginTimeout => (504, "ORIGIN_TIMEOUT", None, "The API behind this gate did not answer in time."),
-            Self::Internal => (500, "INTERNAL_ERROR", None, "The gate could not handle this request. The request id finds it in the log."),
+            Self::OriginTimeout => {
+                (504, "ORIGIN_TIMEOUT", None, "The API behind this gate did not answer in time.")
+            }
+            Self::Internal => (
+                500,
+                "INTERNAL_ERROR",
+                None,
+                "The gate could not handle this request. The request id finds it in the log.",
+            ),
         };
         Public { status, code, detail, challenge }
     }

@@ -69,7 +69,8 @@ pub fn decide(
         return Err(Denial::AddressRestricted);
     }
     if record.kind == KeyKind::Publishable {
-        let listed = origin.is_some_and(|origin| record.allowed_origins.iter().any(|allowed| allowed == origin));
+        let listed =
+            origin.is_some_and(|origin| record.allowed_origins.iter().any(|allowed| allowed == origin));
         if !requirement.publishable || !listed {
             return Err(Denial::OriginRestricted);
         }

@@ -32,7 +32,9 @@ pub fn generate(format: &KeyFormat, mode: Mode, secrets: &Secrets, entropy: &mut
     let mut missing = usize::from(format.random);
     while missing > 0 {
         let [byte] = entropy::bytes::<1>(entropy);
-        if let Some(character) = alphabet.get(usize::from(byte) % alphabet.len()).filter(|_| usize::from(byte) < fair) {
+        if let Some(character) =
+            alphabet.get(usize::from(byte) % alphabet.len()).filter(|_| usize::from(byte) < fair)
+        {
             key.push(char::from(*character));
             missing -= 1;
         }
@@ -138,5 +140,9 @@ fn base62(mac: &[u8; 32], digits: u8) -> String {
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .filter_map(|digit| char::from_digit(digit.into(), 16))
+        .collect()
 }

@@ -75,7 +75,12 @@ impl Admitted {
     /// What a client may know: call [`Admitted::expire`] first.
     pub fn state(&self, window: Window, limit: u32, now: Timestamp) -> WindowState {
         let reset = self.buckets.front().map_or(0, |bucket| bucket.1.plus(window.length()).0 - now.0);
-        WindowState { window, limit, remaining: limit.saturating_sub(self.total()), reset_ms: milliseconds(reset) }
+        WindowState {
+            window,
+            limit,
+            remaining: limit.saturating_sub(self.total()),
+            reset_ms: milliseconds(reset),
+        }
     }
 
     /// Milliseconds until one more request fits under `limit`; 0 when it fits now. Call

@@ -69,8 +69,12 @@ impl Memory {
             return;
         }
         self.misses.pop(hash);
-        let known =
-            Known { record: Rc::clone(record), confirmed: now, refused: RefusalCounts::new(), reported: None };
+        let known = Known {
+            record: Rc::clone(record),
+            confirmed: now,
+            refused: RefusalCounts::new(),
+            reported: None,
+        };
         self.records.put(hash.to_owned(), known);
     }
 

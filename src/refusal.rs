@@ -60,9 +60,15 @@ pub fn rate_limit_headers(windows: &[WindowState]) -> Vec<(&'static str, String)
     if windows.is_empty() {
         return Vec::new();
     }
-    let list = |item: &dyn Fn(&WindowState) -> String| windows.iter().map(item).collect::<Vec<_>>().join(", ");
+    let list =
+        |item: &dyn Fn(&WindowState) -> String| windows.iter().map(item).collect::<Vec<_>>().join(", ");
     let policy = list(&|state| {
-        format!("\"{}\";q={};w={}", state.window.name(), state.limit, state.window.length() / crate::time::SECOND)
+        format!(
+            "\"{}\";q={};w={}",
+            state.window.name(),
+            state.limit,
+            state.window.length() / crate::time::SECOND
+        )
     });
     let left = list(&|state| {
         format!("\"{}\";r={};t={}", state.window.name(), state.remaining, state.reset_ms.div_ceil(1_000))

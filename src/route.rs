@@ -92,7 +92,12 @@ pub type Unplanned = (Option<&'static Realm>, Denial);
 ///
 /// # Errors
 /// No realm, a path that can be read in more than one way, or no route.
-pub fn plan(policy: &Policy, method: &str, target: Target<'_>, is_preflight: bool) -> Result<Plan, Unplanned> {
+pub fn plan(
+    policy: &Policy,
+    method: &str,
+    target: Target<'_>,
+    is_preflight: bool,
+) -> Result<Plan, Unplanned> {
     let path = path::normalise(target.path).map_err(|_| (None, Denial::AmbiguousPath))?;
     let realm = policy.realm_for(target.host, &path).ok_or((None, Denial::NoRealm))?;
     if is_preflight {

@@ -63,7 +63,11 @@ impl Secrets {
     }
 
     /// The same under every secret, the current one first.
-    pub fn macs<'a>(&'a self, purpose: &'a str, parts: &'a [&'a [u8]]) -> impl Iterator<Item = [u8; 32]> + 'a {
+    pub fn macs<'a>(
+        &'a self,
+        purpose: &'a str,
+        parts: &'a [&'a [u8]],
+    ) -> impl Iterator<Item = [u8; 32]> + 'a {
         std::iter::once(&self.current).chain(&self.previous).map(move |secret| mac(secret, purpose, parts))
     }
 }

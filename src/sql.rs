@@ -82,10 +82,16 @@ pub trait Sql {
 ///
 /// # Errors
 /// What SQLite says, or that a row is not a `T`.
-pub fn query<T: DeserializeOwned>(db: &dyn Sql, statement: &str, values: &[Value]) -> Result<Vec<T>, SqlError> {
+pub fn query<T: DeserializeOwned>(
+    db: &dyn Sql,
+    statement: &str,
+    values: &[Value],
+) -> Result<Vec<T>, SqlError> {
     db.run(statement, values)?
         .into_iter()
-        .map(|row| serde_json::from_value(row).map_err(|error| SqlError(format!("a row cannot be read: {error}"))))
+        .map(|row| {
+            serde_json::from_value(row).map_err(|error| SqlError(format!("a row cannot be read: {error}")))
+        })
         .collect()
 }
 
@@ -112,9 +118,13 @@ pub fn migrate(db: &dyn Sql, migrations: &[&str]) -> Result<(), SqlError> {
         seen: usize,
     }
     db.run("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY) STRICT", &[])?;
-    let seen = query_one::<Seen>(db, "SELECT COUNT(*) AS seen FROM migrations", &[])?.map_or(0, |row| row.seen);
+    let seen =
+        query_one::<Seen>(db, "SELECT COUNT(*) AS seen FROM migrations", &[])?.map_or(0, |row| row.seen);
     if seen > migrations.len() {
-        return Err(SqlError(format!("has schema {seen}, this build knows {}: deploy the newer build", migrations.len())));
+        return Err(SqlError(format!(
+            "has schema {seen}, this build knows {}: deploy the newer build",
+            migrations.len()
+        )));
     }
     for (index, migration) in migrations.iter().enumerate().skip(seen) {
         for statement in migration.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {

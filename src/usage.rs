@@ -66,7 +66,11 @@ impl Usage {
             key_id: key_id.to_owned(),
             last_used_at: self.last_used_at,
             hours: hours
-                .map(|(time, hour)| UsageHour { hour: *time, accepted: hour.accepted, refused: hour.refused.clone() })
+                .map(|(time, hour)| UsageHour {
+                    hour: *time,
+                    accepted: hour.accepted,
+                    refused: hour.refused.clone(),
+                })
                 .collect(),
         }
     }

@@ -51,15 +51,31 @@ fn refuses_from_the_very_moment_of_expiry_and_not_before() {
 
 #[test]
 fn a_publishable_key_passes_only_where_the_route_allows_it_and_from_an_origin_it_lists() {
-    let publishable =
-        Record { kind: KeyKind::Publishable, allowed_origins: vec!["https://shop.example".into()], ..record() };
+    let publishable = Record {
+        kind: KeyKind::Publishable,
+        allowed_origins: vec!["https://shop.example".into()],
+        ..record()
+    };
     let open = KeyRequirement { publishable: true, ..READ };
     let from = |origin| Circumstances { origin, ..get() };
     assert_eq!(outcome(&open, publishable.clone(), from(Some("https://shop.example"))), None);
-    for origin in [None, Some("null"), Some("https://shop.example.evil"), Some("http://shop.example"), Some("https://shop.example/")] {
-        assert_eq!(outcome(&open, publishable.clone(), from(origin)), Some(Denial::OriginRestricted), "{origin:?}");
+    for origin in [
+        None,
+        Some("null"),
+        Some("https://shop.example.evil"),
+        Some("http://shop.example"),
+        Some("https://shop.example/"),
+    ] {
+        assert_eq!(
+            outcome(&open, publishable.clone(), from(origin)),
+            Some(Denial::OriginRestricted),
+            "{origin:?}"
+        );
     }
-    assert_eq!(outcome(&READ, publishable, from(Some("https://shop.example"))), Some(Denial::OriginRestricted));
+    assert_eq!(
+        outcome(&READ, publishable, from(Some("https://shop.example"))),
+        Some(Denial::OriginRestricted)
+    );
 }
 
 #[test]
@@ -69,7 +85,11 @@ fn a_test_key_reads_and_never_writes_whatever_its_scopes() {
         assert_eq!(outcome(&READ, test.clone(), Circumstances { method, ..get() }), None, "{method}");
     }
     for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "get"] {
-        assert_eq!(outcome(&READ, test.clone(), Circumstances { method, ..get() }), Some(Denial::TestMode), "{method}");
+        assert_eq!(
+            outcome(&READ, test.clone(), Circumstances { method, ..get() }),
+            Some(Denial::TestMode),
+            "{method}"
+        );
     }
     let full = Realm { test_mode: TestMode::Full, ..realm() };
     let post = Circumstances { method: "POST", ..get() };

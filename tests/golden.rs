@@ -70,10 +70,16 @@ fn the_record() {
 fn the_calls_to_a_key_gate_and_its_answers() {
     let refused: RefusalCounts = [("TEST_MODE".to_owned(), 2)].into();
     pinned(&KeyGateCall::Find, r#"{"op":"find"}"#);
-    pinned(&KeyGateCall::Take { version: 3, refused: refused.clone() }, r#"{"op":"take","version":3,"refused":{"TEST_MODE":2}}"#);
+    pinned(
+        &KeyGateCall::Take { version: 3, refused: refused.clone() },
+        r#"{"op":"take","version":3,"refused":{"TEST_MODE":2}}"#,
+    );
     pinned(&KeyGateCall::Report { refused }, r#"{"op":"report","refused":{"TEST_MODE":2}}"#);
     let tell = serde_json::to_value(KeyGateCall::Tell { record: record() }).unwrap();
-    assert_eq!((tell["op"].as_str(), &tell["record"]), (Some("tell"), &serde_json::to_value(record()).unwrap()));
+    assert_eq!(
+        (tell["op"].as_str(), &tell["record"]),
+        (Some("tell"), &serde_json::to_value(record()).unwrap())
+    );
     pinned(&Told { version: 4 }, r#"{"version":4}"#);
     pinned(&Found { record: None }, r#"{"record":null}"#);
     let windows = vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset_ms: 60_000 }];
@@ -90,7 +96,8 @@ fn the_calls_to_a_key_gate_and_its_answers() {
 
 #[test]
 fn the_report_of_usage() {
-    let hour = UsageHour { hour: Timestamp(3_600_000), accepted: 5, refused: [("TEST_MODE".to_owned(), 2)].into() };
+    let hour =
+        UsageHour { hour: Timestamp(3_600_000), accepted: 5, refused: [("TEST_MODE".to_owned(), 2)].into() };
     pinned(
         &UsageReport { key_id: "key_1".into(), last_used_at: Some(Timestamp(3_600_001)), hours: vec![hour] },
         r#"{"keyId":"key_1","lastUsedAt":3600001,"hours":[{"hour":3600000,"accepted":5,"refused":{"TEST_MODE":2}}]}"#,

@@ -42,7 +42,10 @@ fn a_key_made_under_a_previous_secret_is_still_well_formed_and_found() {
     let other = Secrets::new("another-secret-01234567890123456789012345", None);
     let old = Secrets::new("first-secret-0123456789012345678901234567", None);
     let key = key::generate(&format(), Mode::Live, &old, &mut Seeded::new(7));
-    let rotated = Secrets::new("second-secret-012345678901234567890123456", Some("zeroth, first-secret-0123456789012345678901234567"));
+    let rotated = Secrets::new(
+        "second-secret-012345678901234567890123456",
+        Some("zeroth, first-secret-0123456789012345678901234567"),
+    );
     assert!(key::is_well_formed(&format(), &rotated, key.expose()));
     assert!(!key::is_well_formed(&format(), &other, key.expose()));
     let keyed = KeyFormat { hash: Hash::HmacSha256, ..format() };
@@ -55,7 +58,8 @@ fn a_keyed_hash_differs_between_deployments_and_from_the_plain_one() {
     let keyed = KeyFormat { hash: Hash::HmacSha256, ..format() };
     let key = new_key(3);
     let here = key::storage_hash(&keyed, &secrets(), &key);
-    let there = key::storage_hash(&keyed, &Secrets::new("another deployment's secret, long enough", None), &key);
+    let there =
+        key::storage_hash(&keyed, &Secrets::new("another deployment's secret, long enough", None), &key);
     let plain = key::storage_hash(&format(), &secrets(), &key);
     assert_ne!(here, there);
     assert_ne!(here.split_once(':').unwrap().1, plain.split_once(':').unwrap().1);
@@ -72,7 +76,11 @@ fn a_key_in_a_url_is_noticed_and_a_mere_prefix_is_not() {
 
 #[test]
 fn secrets_never_show_in_debug_output() {
-    let shown = format!("{:?} {:?}", secrets(), key::generate(&format(), Mode::Live, &secrets(), &mut Seeded::new(1)));
+    let shown = format!(
+        "{:?} {:?}",
+        secrets(),
+        key::generate(&format(), Mode::Live, &secrets(), &mut Seeded::new(1))
+    );
     assert!(!shown.contains("deployment") && !shown.contains("kw_live_"), "{shown}");
 }
 

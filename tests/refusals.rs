@@ -82,7 +82,11 @@ fn each_case_has_the_status_code_and_challenge_of_the_table() {
         (403, "IP_RESTRICTED", None),
         (403, "ORIGIN_RESTRICTED", None),
         (403, "TEST_MODE", None),
-        (403, "INSUFFICIENT_SCOPE", challenge(", error=\"insufficient_scope\", scope=\"orders:read orders:write\"")),
+        (
+            403,
+            "INSUFFICIENT_SCOPE",
+            challenge(", error=\"insufficient_scope\", scope=\"orders:read orders:write\""),
+        ),
         (429, "RATE_LIMITED", None),
         (429, "RATE_LIMITED", None),
         (503, "STORE_UNAVAILABLE", None),
@@ -109,9 +113,16 @@ fn each_case_has_the_status_code_and_challenge_of_the_table() {
 fn every_401_has_a_challenge_and_every_429_and_503_says_when_to_come_back() {
     for denial in all() {
         let answer = answer(&denial);
-        assert_eq!(answer.status == 401, matches!(header(&answer, "www-authenticate"), Some(_)) && answer.status == 401);
+        assert_eq!(
+            answer.status == 401,
+            matches!(header(&answer, "www-authenticate"), Some(_)) && answer.status == 401
+        );
         let retry = header(&answer, "retry-after").map(|value| value.parse::<u64>().unwrap());
-        assert_eq!(matches!(answer.status, 429 | 503), retry.is_some_and(|seconds| seconds >= 1), "{denial:?}");
+        assert_eq!(
+            matches!(answer.status, 429 | 503),
+            retry.is_some_and(|seconds| seconds >= 1),
+            "{denial:?}"
+        );
     }
 }
 
@@ -167,14 +178,20 @@ fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
     let variants = source.split("pub enum Denial {").nth(1).unwrap().split("\n}").next().unwrap();
     let count = variants
         .lines()
-        .filter(|line| line.starts_with("    ") && line.trim_start().starts_with(char::is_uppercase) && !line.starts_with("        "))
+        .filter(|line| {
+            line.starts_with("    ")
+                && line.trim_start().starts_with(char::is_uppercase)
+                && !line.starts_with("        ")
+        })
         .count();
     assert_eq!(count, all().len());
 }
 
 fn take(path: &str, query: &str, fields: &[(&str, &str)]) -> Result<Option<String>, Denial> {
-    let header = |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
-    credential::take(&realm(), query, path, header).map(|secret| secret.map(|secret| secret.expose().to_owned()))
+    let header =
+        |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
+    credential::take(&realm(), query, path, header)
+        .map(|secret| secret.map(|secret| secret.expose().to_owned()))
 }
 
 #[test]
@@ -186,7 +203,13 @@ fn a_bearer_credential_is_taken_whatever_the_case_of_the_scheme() {
 
 #[test]
 fn no_credential_another_scheme_or_an_empty_one_is_none() {
-    for fields in [vec![], vec![("authorization", "Basic dTpw")], vec![("authorization", "Bearer")], vec![("authorization", "Bearer ")], vec![("x-api-key", "abc")]] {
+    for fields in [
+        vec![],
+        vec![("authorization", "Basic dTpw")],
+        vec![("authorization", "Bearer")],
+        vec![("authorization", "Bearer ")],
+        vec![("x-api-key", "abc")],
+    ] {
         assert_eq!(take("/api/orders", "", &fields), Ok(None), "{fields:?}");
     }
 }
@@ -194,7 +217,11 @@ fn no_credential_another_scheme_or_an_empty_one_is_none() {
 #[test]
 fn a_repeated_header_is_refused() {
     for value in ["Bearer abc, Bearer abc", "Bearer abc,def", ", Bearer abc", "Basic x, Bearer abc"] {
-        assert_eq!(take("/api/orders", "", &[("authorization", value)]), Err(Denial::RepeatedCredential), "{value:?}");
+        assert_eq!(
+            take("/api/orders", "", &[("authorization", value)]),
+            Err(Denial::RepeatedCredential),
+            "{value:?}"
+        );
     }
 }
 

@@ -48,15 +48,26 @@ fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
         "/api/public/%zz",
         "/api/public/../orders",
     ] {
-        assert_eq!(planned("GET", &format!("https://gate.example{path}")), Err(Denial::AmbiguousPath), "{path}");
+        assert_eq!(
+            planned("GET", &format!("https://gate.example{path}")),
+            Err(Denial::AmbiguousPath),
+            "{path}"
+        );
     }
-    assert_eq!(planned("GET", "https://gate.example/api/%6frders"), Ok("orders:read"), "the same path in other bytes");
+    assert_eq!(
+        planned("GET", "https://gate.example/api/%6frders"),
+        Ok("orders:read"),
+        "the same path in other bytes"
+    );
 }
 
 #[test]
 fn a_url_is_taken_apart_as_it_is_written() {
     let target = Target::of("https://Gate.example:8443/a%20b/?x=1&y=%2F?z");
-    assert_eq!((target.scheme, target.host, target.origin), ("https", "Gate.example", "https://Gate.example:8443"));
+    assert_eq!(
+        (target.scheme, target.host, target.origin),
+        ("https", "Gate.example", "https://Gate.example:8443")
+    );
     assert_eq!((target.path, target.query), ("/a%20b/", "x=1&y=%2F?z"));
     assert_eq!(target.path_and_query(), "/a%20b/?x=1&y=%2F?z");
     let bare = Target::of("http://[::1]:8787?q");
@@ -118,5 +129,11 @@ fn what_a_browser_may_read_is_named_on_every_answer() {
         assert!(exposed.contains(name));
     }
     assert_eq!(cors::response_headers(Some(&LISTED), None), []);
-    assert_eq!(field(&cors::response_headers(Some(&LISTED), Some("https://evil.example")), "Access-Control-Expose-Headers"), None);
+    assert_eq!(
+        field(
+            &cors::response_headers(Some(&LISTED), Some("https://evil.example")),
+            "Access-Control-Expose-Headers"
+        ),
+        None
+    );
 }

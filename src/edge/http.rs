@@ -70,10 +70,8 @@ pub fn health(method: &str) -> Result<web_sys::Response> {
         "HEAD" => (200, String::new()),
         _ => (405, String::new()),
     };
-    let mut headers = vec![
-        ("Content-Type", "application/json".to_owned()),
-        ("Cache-Control", "no-store".to_owned()),
-    ];
+    let mut headers =
+        vec![("Content-Type", "application/json".to_owned()), ("Cache-Control", "no-store".to_owned())];
     if status == 405 {
         headers.push(("Allow", "GET, HEAD".to_owned()));
     }

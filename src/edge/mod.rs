@@ -32,7 +32,10 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
         Ok(response) => Ok(response),
         Err(error) => {
             // Never passed on: a fault of the gate's own closes it.
-            console_error!("{}", serde_json::json!({ "event": "fault", "requestId": request_id, "error": error.to_string() }));
+            console_error!(
+                "{}",
+                serde_json::json!({ "event": "fault", "requestId": request_id, "error": error.to_string() })
+            );
             http::respond(&refusal::refuse(&Denial::Internal, None, &request_id))
         }
     }
@@ -49,7 +52,9 @@ async fn handle(
     let target = Target::of(&url);
     match route::side(policy, target.path) {
         Some(route::Side::Health) => return http::health(&request.method()),
-        Some(route::Side::Admin { path }) => return admin::handle(request, target, path, env, request_id).await,
+        Some(route::Side::Admin { path }) => {
+            return admin::handle(request, target, path, env, request_id).await;
+        }
         Some(route::Side::Page { path }) => return page::handle(&request, target, path, env).await,
         None => {}
     }

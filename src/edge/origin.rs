@@ -4,10 +4,10 @@
 use std::{pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
+use js_sys::futures::JsFuture;
 use js_sys::{Array, Promise, Reflect};
 use keyward_policy::{Origin, Realm};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use js_sys::futures::JsFuture;
 use worker::{Delay, Env, console_error, web_sys};
 
 use super::http;
@@ -39,7 +39,10 @@ pub async fn ask(
     request_id: &str,
 ) -> Result<web_sys::Response, Denial> {
     let unreachable = |error: JsValue| {
-        console_error!("{}", serde_json::json!({ "event": "origin unreachable", "requestId": request_id, "error": format!("{error:?}") }));
+        console_error!(
+            "{}",
+            serde_json::json!({ "event": "origin unreachable", "requestId": request_id, "error": format!("{error:?}") })
+        );
         Denial::OriginUnreachable
     };
     let (fetcher, url) = match realm.origin {
@@ -52,16 +55,8 @@ pub async fn ask(
     let removed: Array = realm.credentials.iter().map(|source| JsValue::from_str(source.header)).collect();
     let identity = http::flat(&identity::headers(permit, request_id));
     let abort = web_sys::AbortController::new().map_err(unreachable)?;
-    let answer = forward(
-        request,
-        &fetcher,
-        url,
-        removed,
-        identity::PREFIX,
-        SESSION_COOKIE,
-        identity,
-        &abort.signal(),
-    );
+    let answer =
+        forward(request, &fetcher, url, removed, identity::PREFIX, SESSION_COOKIE, identity, &abort.signal());
     let answer = JsFuture::from(answer.map_err(unreachable)?);
     // Only the beginning of the answer has a limit: its body may stream for as long as it likes.
     let patience = Delay::from(Duration::from_millis(realm.origin_timeout_ms.into()));

@@ -4,7 +4,11 @@ use std::{cell::RefCell, rc::Rc};
 
 use worker::Env;
 
-use crate::{denial::Denial, entropy::Entropy, secret::{self, Secrets}};
+use crate::{
+    denial::Denial,
+    entropy::Entropy,
+    secret::{self, Secrets},
+};
 
 thread_local! {
     // A new deployment or a changed secret starts new isolates, so an isolate reads them once.
@@ -20,7 +24,9 @@ pub fn secrets(env: &Env) -> Result<Rc<Secrets>, Denial> {
         return Ok(secrets);
     }
     let current = text(env, "KEYWARD_SECRET").filter(|text| secret::is_fit(text));
-    let current = current.ok_or(Denial::NotConfigured { secret: "KEYWARD_SECRET (at least 32 visible ASCII characters, no comma)" })?;
+    let current = current.ok_or(Denial::NotConfigured {
+        secret: "KEYWARD_SECRET (at least 32 visible ASCII characters, no comma)",
+    })?;
     let secrets = Rc::new(Secrets::new(&current, text(env, "KEYWARD_SECRET_PREVIOUS").as_deref()));
     SECRETS.set(Some(Rc::clone(&secrets)));
     Ok(secrets)

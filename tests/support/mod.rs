@@ -55,7 +55,8 @@ impl Entropy for Seeded {
     fn fill(&mut self, buffer: &mut [u8]) {
         for byte in buffer {
             if self.block.is_empty() {
-                self.block = Sha256::digest([self.seed.to_be_bytes(), self.counter.to_be_bytes()].concat()).to_vec();
+                self.block =
+                    Sha256::digest([self.seed.to_be_bytes(), self.counter.to_be_bytes()].concat()).to_vec();
                 self.counter += 1;
             }
             *byte = self.block.pop().unwrap();
@@ -73,7 +74,8 @@ impl Database {
 
     /// Names of its tables.
     pub fn tables(&self) -> Vec<String> {
-        let rows = self.run("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", &[]).unwrap();
+        let rows =
+            self.run("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", &[]).unwrap();
         rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     }
 }

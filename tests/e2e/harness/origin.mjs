@@ -134,9 +134,11 @@ class Origin {
   }
 }
 
+// By events, so that a scripted answer can listen for the same chunks.
 async function bodyOf(request) {
   const chunks = [];
-  for await (const chunk of request) chunks.push(chunk);
+  request.on("data", (chunk) => chunks.push(chunk));
+  await once(request, "end");
   const body = Buffer.concat(chunks);
   return { body, bodySha256: SHA256(body) };
 }
