@@ -125,8 +125,9 @@ pub struct UsageHour {
     pub refused: RefusalCounts,
 }
 
-/// A call of the admin API, as the Worker hands it to the Registry.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A call of the admin API, as the Worker hands it to the Registry. Not `Debug`: it holds tokens and
+/// passwords.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AdminCall {
     /// In upper case.
@@ -150,7 +151,7 @@ pub struct AdminCall {
 }
 
 /// Who asks the admin API.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
 pub enum AdminCredential {
     /// Nobody.

@@ -44,7 +44,7 @@ pub const PAGE_HEADERS: [(&str, &str); 8] = [
 pub const HSTS: (&str, &str) = ("Strict-Transport-Security", "max-age=63072000");
 
 /// Headers of a request that these rules look at, as the platform gives them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Head {
     /// `Authorization`
     pub authorization: Option<String>,
@@ -76,7 +76,7 @@ pub enum Shown {
 /// # Errors
 /// INVALID_REQUEST for two that differ, a repeated or another scheme than Bearer (RFC 6750, 2.1).
 pub fn credential(head: &Head) -> Result<Shown, Refusal> {
-    let bearer = match head.authorization.as_deref().map(str::trim).filter(|value| !value.is_empty()) {
+    let bearer = match authorization(head) {
         None => None,
         Some(value) => {
             let (scheme, token) = value.split_once(' ').unwrap_or((value, ""));
@@ -100,6 +100,11 @@ pub fn credential(head: &Head) -> Result<Shown, Refusal> {
         (Some(token), _) | (None, Some(token)) => Ok(Shown::Session(Secret::new(token))),
         (None, None) => Ok(Shown::Nothing),
     }
+}
+
+/// The `Authorization` header's value. An empty one is none.
+fn authorization(head: &Head) -> Option<&str> {
+    head.authorization.as_deref().map(str::trim).filter(|value| !value.is_empty())
 }
 
 /// The session cookie's value. An empty one is none.
@@ -132,7 +137,7 @@ pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), R
     let same = site == Some("same-origin") || head.origin.as_deref() == Some(own);
     let foreign = site.is_some_and(|site| site != "same-origin" && site != "none")
         || head.origin.as_deref().is_some_and(|origin| origin != own);
-    let by_cookie = head.authorization.is_none() && matches!(session_cookie(head), Ok(Some(_)) | Err(_));
+    let by_cookie = authorization(head).is_none() && matches!(session_cookie(head), Ok(Some(_)) | Err(_));
     if (foreign || by_cookie) && !same {
         let detail = "A browser sent this from another site, or does not say from where. \
                       Scripts send `Authorization: Bearer` with the session token instead of the cookie.";

@@ -173,8 +173,10 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     let role = role.filter(|role| *role != person.role);
     if role.is_some() {
         member.require_owner()?;
-        require_fresh_password(turn, member)?;
         require_another_owner(turn, &person)?;
+    }
+    if role.is_some() || (chosen.is_some() && !own) {
+        require_fresh_password(turn, member)?;
     }
     if let (true, Some(current)) = (chosen.is_some(), current)
         && !turn.check_password(&person.email, &current, Some(&person.password))?

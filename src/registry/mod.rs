@@ -198,7 +198,7 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(Handler, &'a str), Refusal>
     let at_path = || {
         ROUTES.iter().filter_map(|(allowed, pattern, run)| Some((*allowed, *run, matches(pattern, path)?)))
     };
-    // RFC 9110, 9.3.2: HEAD is GET without the content; the edge leaves it out.
+    // RFC 9110, 9.3.2: HEAD is GET without the content, which the runtime leaves out.
     let wanted = if method == "HEAD" { "GET" } else { method };
     if let Some((_, handler, id)) = at_path().find(|(allowed, ..)| *allowed == wanted) {
         return Ok((handler, id));

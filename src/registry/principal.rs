@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How long a typed password opens what asks for one.
-pub const STEP_UP: i64 = 5 * MINUTE;
+const STEP_UP: i64 = 5 * MINUTE;
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

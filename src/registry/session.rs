@@ -16,7 +16,7 @@ use crate::{
         input::{self, Input},
         members::{self, Person},
         password,
-        principal::{Member, Role, STEP_UP, inactive},
+        principal::{Member, Role, inactive},
         schema,
         tenants::{self, Tenant},
     },
@@ -156,8 +156,7 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     let values = [turn.now.into(), member.session.as_str().into()];
     turn.db.run("UPDATE sessions SET stepped_up_at = ? WHERE hash = ?", &values)?;
     note(turn, &member.tenant.id, &member.actor(), "session.stepUp", &member.id)?;
-    let until = turn.now.plus(STEP_UP).to_rfc3339();
-    Ok(Outcome::no_content().header("Keyward-Stepped-Up-Until", until))
+    Ok(Outcome::no_content())
 }
 
 /// Audits a failed attempt: in the chain of whom it was aimed at, or the operator's.

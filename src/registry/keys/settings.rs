@@ -123,20 +123,7 @@ impl Settings {
         {
             self.allowed_ips = list.unwrap_or_default();
         }
-        if let Some(list) =
-            body.nullable("allowedOrigins", |value| input::list(value, MOST_ORIGINS, addresses::origin))
-        {
-            self.allowed_origins = list.unwrap_or_default();
-            if of.kind == KeyKind::Secret && !self.allowed_origins.is_empty() {
-                body.refuse(
-                    "allowedOrigins",
-                    "is for publishable keys: a secret key must not stand in a web page",
-                );
-            }
-        }
-        if of.kind == KeyKind::Publishable && self.allowed_origins.is_empty() {
-            body.refuse("allowedOrigins", "must name at least one origin, such as https://shop.example.com");
-        }
+        self.read_origins(body, of.kind);
         if let Some(list) =
             body.nullable("tags", |value| input::list(value, MOST_TAGS, |tag| input::line(tag, 1, 50)))
         {
@@ -152,6 +139,26 @@ impl Settings {
         }
         if let Some(test) = body.present("testMode", input::flag) {
             self.mode = if test { Mode::Test } else { Mode::Live };
+        }
+    }
+
+    fn read_origins(&mut self, body: &mut Input, kind: KeyKind) {
+        const FIELD: &str = "allowedOrigins";
+        let named = body.has(FIELD);
+        match body.nullable(FIELD, |value| input::list(value, MOST_ORIGINS, addresses::origin)) {
+            Some(list) => self.allowed_origins = list.unwrap_or_default(),
+            // What is wrong with it is noted already.
+            None if named => return,
+            None => {}
+        }
+        match (kind, self.allowed_origins.is_empty()) {
+            (KeyKind::Secret, false) => {
+                body.refuse(FIELD, "is for publishable keys: a secret key must not stand in a web page");
+            }
+            (KeyKind::Publishable, true) => {
+                body.refuse(FIELD, "must name at least one origin, such as https://shop.example.com");
+            }
+            _ => {}
         }
     }
 

@@ -1,0 +1,194 @@
+//! What the admin API's front decides about HTTP before the Registry is asked.
+
+use keyward::{
+    policy::POLICY,
+    registry::{
+        error::Code,
+        front::{self, Head, MOST_BYTES, Page, Shown},
+    },
+};
+
+const OWN: &str = "https://api.example.com";
+const COOKIE: &str = "__Host-keyward-session=kws_abc";
+
+fn head(change: impl FnOnce(&mut Head)) -> Head {
+    let mut head = Head::default();
+    change(&mut head);
+    head
+}
+
+fn text(value: &str) -> Option<String> {
+    Some(value.to_owned())
+}
+
+#[test]
+fn a_write_with_the_cookie_needs_the_browsers_word_that_it_is_the_pages_own() {
+    let judge = |origin: Option<&str>, site: Option<&str>| {
+        let head = Head {
+            cookie: text(COOKIE),
+            origin: origin.map(str::to_owned),
+            fetch_site: site.map(str::to_owned),
+            ..Head::default()
+        };
+        front::require_same_origin("POST", OWN, &head).map_err(|refusal| refusal.code)
+    };
+    for (origin, site) in [(Some(OWN), None), (None, Some("same-origin")), (Some(OWN), Some("same-origin"))] {
+        assert_eq!(judge(origin, site), Ok(()));
+    }
+    let empty = Head { authorization: text(" "), cookie: text(COOKIE), ..Head::default() };
+    assert!(front::require_same_origin("POST", OWN, &empty).is_err(), "an empty Authorization is none");
+    for (origin, site) in [
+        (None, None),
+        (Some("https://evil.example"), None),
+        (Some("null"), None),
+        (Some("https://api.example.com.evil.example"), None),
+        (Some("http://api.example.com"), None),
+        (Some("https://api.example.com:8443"), None),
+        (None, Some("cross-site")),
+        (None, Some("same-site")),
+        (None, Some("none")),
+        (Some("https://evil.example"), Some("cross-site")),
+    ] {
+        assert_eq!(judge(origin, site), Err(Code::CrossSite), "{origin:?} {site:?}");
+    }
+}
+
+#[test]
+fn reads_and_writes_of_scripts_need_no_word_of_a_browser() {
+    let cookie = head(|head| head.cookie = text(COOKIE));
+    for method in ["GET", "HEAD"] {
+        assert!(front::require_same_origin(method, OWN, &cookie).is_ok());
+    }
+    let script = head(|head| head.authorization = text("Bearer kws_abc"));
+    for method in ["POST", "PATCH", "DELETE"] {
+        assert!(front::require_same_origin(method, OWN, &script).is_ok());
+        assert!(front::require_same_origin(method, OWN, &Head::default()).is_ok());
+    }
+}
+
+#[test]
+fn signing_in_from_another_site_is_refused_when_the_browser_says_so() {
+    for (origin, site) in
+        [(Some("https://evil.example"), None), (None, Some("cross-site")), (None, Some("same-site"))]
+    {
+        let head = Head {
+            origin: origin.map(str::to_owned),
+            fetch_site: site.map(str::to_owned),
+            ..Head::default()
+        };
+        assert_eq!(front::require_same_origin("POST", OWN, &head).unwrap_err().code, Code::CrossSite);
+    }
+}
+
+#[test]
+fn the_credential_is_a_session_or_a_key() {
+    let shown = |authorization: Option<&str>, cookie: Option<&str>| {
+        let head = Head {
+            authorization: authorization.map(str::to_owned),
+            cookie: cookie.map(str::to_owned),
+            ..Head::default()
+        };
+        match front::credential(&head) {
+            Ok(Shown::Nothing) => "nothing".to_owned(),
+            Ok(Shown::Session(token)) => format!("session {}", token.expose()),
+            Ok(Shown::Key(key)) => format!("key {}", key.expose()),
+            Err(refusal) => {
+                assert_eq!(refusal.code, Code::InvalidRequest);
+                assert!(!format!("{refusal:?}").contains("kws_abc"), "no credential in a refusal");
+                "wrong".to_owned()
+            }
+        }
+    };
+    assert_eq!(shown(None, None), "nothing");
+    assert_eq!(shown(None, Some("a=b; c")), "nothing");
+    assert_eq!(shown(None, Some("__Host-keyward-session=")), "nothing");
+    assert_eq!(shown(None, Some(&format!("a=b; {COOKIE}; c=d"))), "session kws_abc");
+    assert_eq!(shown(Some("bearer kws_abc"), Some(COOKIE)), "session kws_abc");
+    assert_eq!(shown(Some("Bearer kw_live_x"), None), "key kw_live_x");
+    for (authorization, cookie) in [
+        (Some("Bearer kws_other"), Some(COOKIE.to_owned())),
+        (Some("Bearer kw_live_x"), Some(COOKIE.to_owned())),
+        (None, Some(format!("{COOKIE}; {COOKIE}"))),
+        (Some("Bearer"), None),
+        (Some("Bearer "), None),
+        (Some("Basic a3dzX2FiYw=="), None),
+        (Some("Bearer kws_abc, Bearer kws_abc"), None),
+        (Some("Bearer a b"), None),
+        (Some("kws_abc"), None),
+        (Some("Bearer kws_\u{e9}"), None),
+    ] {
+        assert_eq!(shown(authorization, cookie.as_deref()), "wrong", "{authorization:?} {cookie:?}");
+    }
+}
+
+#[test]
+fn a_body_must_be_json_of_at_most_64_kib() {
+    let json = |kind: &str| head(|head| head.content_type = text(kind));
+    for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
+        assert_eq!(front::body_text(&json(kind), b"{}".to_vec()).unwrap(), "{}");
+    }
+    for kind in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
+        assert_eq!(
+            front::body_text(&json(kind), b"{}".to_vec()).unwrap_err().code,
+            Code::UnsupportedMediaType
+        );
+    }
+    assert_eq!(front::body_text(&Head::default(), Vec::new()).unwrap(), "", "no body, no type");
+    let binary = front::body_text(&json("application/json"), vec![0xff, 0xfe]);
+    assert_eq!(binary.unwrap_err().code, Code::MalformedJson);
+
+    let declared =
+        |length: &str| front::require_declared_size(&head(|head| head.content_length = text(length)));
+    assert!(declared(&MOST_BYTES.to_string()).is_ok());
+    assert_eq!(declared(&(MOST_BYTES + 1).to_string()).unwrap_err().code, Code::BodyTooLarge);
+    assert_eq!(front::too_large().reply("r").status, 413);
+}
+
+#[test]
+fn the_pages_headers_allow_nothing_but_the_page_itself() {
+    let header = |name: &str| front::PAGE_HEADERS.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
+    assert_eq!(
+        header("Content-Security-Policy"),
+        Some(
+            "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; \
+             base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+        )
+    );
+    assert_eq!(header("X-Content-Type-Options"), Some("nosniff"));
+    assert_eq!(header("Referrer-Policy"), Some("no-referrer"));
+    assert_eq!(header("Cross-Origin-Opener-Policy"), Some("same-origin"));
+    assert_eq!(header("Cross-Origin-Resource-Policy"), Some("same-origin"));
+    assert!(header("Permissions-Policy").is_some());
+    assert_eq!(front::API_HEADERS, [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]);
+}
+
+#[test]
+fn the_page_has_one_address() {
+    assert_eq!(front::page("GET", ""), Page::Elsewhere);
+    assert_eq!(front::page("GET", "/index.html"), Page::Elsewhere);
+    assert_eq!(front::page("GET", "/"), Page::File);
+    assert_eq!(front::page("HEAD", "/app.js"), Page::File);
+    assert_eq!(front::page("POST", "/"), Page::WrongMethod);
+    assert_eq!(POLICY.admin.page, "/admin");
+}
+
+#[test]
+fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
+    let (_, sections) = include_str!("../docs/errors.md").split_once("## At the admin API").unwrap();
+    let mut documented: Vec<&str> = sections.lines().filter_map(|line| line.strip_prefix("### ")).collect();
+    let mut codes: Vec<String> = Code::ALL
+        .iter()
+        .map(|code| {
+            let (status, name) = code.facts();
+            assert!((400..600).contains(&status));
+            format!("{name} ({status})")
+        })
+        .collect();
+    documented.sort_unstable();
+    codes.sort_unstable();
+    assert_eq!(documented, codes);
+    // The list of codes is whole: as many as the source has.
+    let source = include_str!("../src/registry/error.rs");
+    let variants = source.split("pub enum Code {").nth(1).unwrap().split("\n}").next().unwrap();
+    assert_eq!(variants.lines().filter(|line| line.ends_with(',')).count(), Code::ALL.len());
+}
