@@ -1,0 +1,106 @@
+//! What the Registry stores and hands out, pinned: a change here must not make what is stored
+//! unreadable, or what was handed out invalid. Hashes and MACs were computed with another tool
+//! (Python's hashlib and hmac).
+
+#[path = "support/office.rs"]
+mod office;
+mod support;
+
+use keyward::{
+    registry::{cursor, error::Refusal, ids, schema, session},
+    sql::Sql,
+};
+use office::Office;
+use serde_json::json;
+use support::{Seeded, secrets};
+
+const TENANT: &str = "00000000-0000-4000-8000-000000000000";
+
+#[test]
+fn sessions_are_found_by_this_hash() {
+    assert_eq!(
+        session::token_hash("kws_abc"),
+        "55b0c2acc1dcff741c79d2754cc10ee4e29f715e347382f4ef07e3266d10f9e9"
+    );
+}
+
+#[test]
+fn cursors_that_were_handed_out_stay_good() {
+    assert_eq!(cursor::encode(&secrets(), "keys", TENANT, 42), "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY");
+    assert_eq!(cursor::decode(&secrets(), "keys", TENANT, "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY"), Some(42));
+    assert_eq!(cursor::decode(&secrets(), "audit", TENANT, "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY"), None);
+}
+
+#[test]
+fn cursors_outlive_a_change_of_the_secret() {
+    let old = cursor::encode(&secrets(), "keys", TENANT, 42);
+    let both = keyward::secret::Secrets::new("new-secret", Some("test-secret-of-the-deployment-1234567890"));
+    assert_eq!(cursor::decode(&both, "keys", TENANT, &old), Some(42));
+}
+
+#[test]
+fn ids_have_128_random_bits() {
+    assert_eq!(ids::id("key_", &mut Seeded::new(1)), "key_zxgNOFBJwZ7IUuCFLBuqc7");
+    assert_eq!(ids::uuid(&mut Seeded::new(1)), "fa96999e-fb2d-490b-a2b3-a0e377596e57");
+}
+
+#[test]
+fn a_record_is_published_as_this_json() {
+    let (office, owner) = Office::open();
+    let fields = json!({
+        "allowedIps": ["10.0.0.0/8"], "expiresAt": "2040-01-01T00:00:00Z", "rateLimit": {"perDay": 9},
+        "kind": "publishable", "allowedOrigins": ["https://a.example"]
+    });
+    office.key(&owner, fields);
+    let published = office.kv.borrow().values().next().unwrap().clone();
+    assert_eq!(
+        published,
+        r#"{"v":"1","id":"key_EWjQ0dQxFOOp43qhoncis2","realm":"default","tenant":{"id":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","status":"ACTIVE","plan":null},"kind":"publishable","mode":"live","status":"ACTIVE","version":1,"expiresAt":2208988800000,"scopes":["orders:read"],"allowedIps":["10.0.0.0/8"],"allowedOrigins":["https://a.example"],"limits":{"perMinute":600,"perDay":9}}"#
+    );
+}
+
+#[test]
+fn the_first_audit_entry_hashes_to_this() {
+    let (office, _) = Office::open();
+    let row = office.db.run("SELECT entry, hash FROM audit WHERE seq = 1", &[]).unwrap().remove(0);
+    assert_eq!(
+        row["entry"],
+        r#"{"action":"setup","actor":{"email":"owner@example.com","id":"mem_rNPTRAhuBAXyW9zrmDJW92","type":"member"},"address":"192.0.2.1","after":{"createdAt":"2030-03-17T17:46:40.000Z","email":"owner@example.com","id":"mem_rNPTRAhuBAXyW9zrmDJW92","role":"owner","tenantId":"ff8e66ae-c606-47be-a7aa-6c363d94dde8"},"before":null,"previousHash":"0000000000000000000000000000000000000000000000000000000000000000","requestId":"req-1","seq":1,"target":"mem_rNPTRAhuBAXyW9zrmDJW92","tenantId":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","time":"2030-03-17T17:46:40.000Z"}"#
+    );
+    assert_eq!(row["hash"], "ee4b247249ce0acd2a0713fe7ad25a26e3113b4afd7188111507d212ccd8d396");
+}
+
+#[test]
+fn an_idempotent_create_computes_this_key() {
+    let (office, owner) = Office::open();
+    let mut call = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
+    call.idempotency_key = Some("order-1".into());
+    let key = office.send(call).plaintext();
+    assert_eq!(key, "kw_live_1Ypx2y131SRDu8APe2b8M2pUUvJ19Qt2uyBP");
+}
+
+#[test]
+fn a_password_is_stored_as_algorithm_iterations_salt_and_key() {
+    let (office, _) = Office::open();
+    let stored = office.db.run("SELECT password FROM members", &[]).unwrap().remove(0);
+    assert_eq!(
+        stored["password"],
+        "pbkdf2-sha256:100000:we7yvTEc-rLXJ9xuxX8lCg:Y5O5lGnRhhkaCRjvq97VnP0HbI0cKVASMPUuRQmPQfE"
+    );
+}
+
+#[test]
+fn released_migrations_are_never_edited() {
+    let hash = |text: &str| keyward::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text));
+    let hashes: Vec<String> = schema::MIGRATIONS.iter().map(|text| hash(text)).collect();
+    assert_eq!(hashes, ["615114fc0198e1f6cb8075759084e2e947d8c6e0ec4144c5c6770847c329b086"]);
+}
+
+#[test]
+fn a_refusal_is_problem_details() {
+    let reply = Refusal::field("name", "is required").reply("req-1");
+    assert_eq!(
+        reply.body,
+        r#"{"code":"VALIDATION_FAILED","detail":"Mend name and send the request again.","errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
+    );
+}

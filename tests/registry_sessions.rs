@@ -1,0 +1,186 @@
+//! Set-up, signing in and out, and what slows those who guess.
+
+#[path = "support/office.rs"]
+mod office;
+mod support;
+
+use keyward::{
+    registry::Step,
+    secret::Secret,
+    time::{HOUR, MINUTE, SECOND},
+};
+use office::{Office, PASSWORD, SETUP_TOKEN};
+use serde_json::{Value, json};
+use support::{NOON, Seeded};
+
+fn set_up(token: &str) -> Value {
+    json!({"token": token, "email": "Owner@Example.com ", "password": PASSWORD})
+}
+
+fn credentials(email: &str, password: &str) -> Value {
+    json!({"email": email, "password": password})
+}
+
+#[test]
+fn set_up_makes_the_first_owner_once() {
+    let office = Office::empty();
+    office.post("", "/setup", set_up("wrong")).refused(401, "INVALID_CREDENTIALS");
+    let made = office.post("", "/setup", set_up(SETUP_TOKEN)).expect(201);
+    assert_eq!(made.body["member"]["email"], "owner@example.com");
+    assert_eq!(made.body["member"]["role"], "owner");
+    assert!(made.body["member"]["id"].as_str().unwrap().starts_with("mem_"));
+    let tenant = made.body["member"]["tenantId"].as_str().unwrap();
+    assert_eq!((tenant.len(), &tenant[14..15]), (36, "4"), "a UUID of version 4: {tenant}");
+    for token in [SETUP_TOKEN, "wrong"] {
+        office.post("", "/setup", set_up(token)).refused(409, "ALREADY_SET_UP");
+    }
+}
+
+#[test]
+fn set_up_without_its_secret_says_which_one_is_missing() {
+    let mut office = Office::empty();
+    for missing in [None, Some(Secret::new(""))] {
+        office.setup_token = missing;
+        let answer = office.post("", "/setup", set_up(""));
+        answer.refused(503, "NOT_CONFIGURED");
+        assert!(answer.body["detail"].as_str().unwrap().contains("KEYWARD_SETUP_TOKEN"));
+    }
+}
+
+#[test]
+fn set_up_names_every_wrong_field() {
+    let answer =
+        Office::empty().post("", "/setup", json!({"email": "nobody", "password": "short", "role": "owner"}));
+    answer.refused(400, "VALIDATION_FAILED");
+    assert_eq!(answer.fields(), ["role", "token", "email", "password"]);
+}
+
+#[test]
+fn guessing_the_set_up_token_is_slowed() {
+    let office = Office::empty();
+    for _ in 0..20 {
+        office.post("", "/setup", set_up("wrong")).refused(401, "INVALID_CREDENTIALS");
+    }
+    office.post("", "/setup", set_up(SETUP_TOKEN)).refused(429, "TOO_MANY_ATTEMPTS");
+}
+
+#[test]
+fn a_session_is_a_cookie_and_a_token_of_which_only_the_hash_is_stored() {
+    let (office, _) = Office::open();
+    let answer = office.post("", "/session", credentials(" OWNER@example.com", PASSWORD)).expect(201);
+    let token = answer.body["token"].as_str().unwrap();
+    assert!(token.starts_with("kws_") && token.len() == 4 + 43, "256 bits in base64url: {token}");
+    let cookie =
+        format!("__Host-keyward-session={token}; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict");
+    assert_eq!(answer.header("Set-Cookie"), Some(&*cookie));
+    assert_eq!(answer.body["expiresAt"], NOON.plus(12 * HOUR).to_rfc3339());
+    assert_eq!(answer.body["member"]["operator"], true);
+    assert!(!office.dump().contains(token) && !office.dump().contains(PASSWORD));
+
+    let me = office.get(token, "/session").expect(200);
+    assert_eq!(me.body["member"], answer.body["member"]);
+    assert_eq!(me.body["steppedUpUntil"], Value::Null);
+    let out = office.delete(token, "/session").expect(204);
+    assert!(out.text.is_empty() && out.header("Set-Cookie").unwrap().contains("Max-Age=0"));
+    office.get(token, "/session").refused(401, "UNAUTHENTICATED");
+}
+
+#[test]
+fn a_session_ends_after_twelve_hours() {
+    let (office, owner) = Office::open();
+    office.later(12 * HOUR - 1);
+    office.get(&owner, "/session").expect(200);
+    office.later(1);
+    office.get(&owner, "/session").refused(401, "UNAUTHENTICATED");
+}
+
+#[test]
+fn without_a_credential_there_is_a_challenge_and_nothing_else() {
+    let (office, _) = Office::open();
+    for (method, path) in
+        [("GET", "/api-keys"), ("POST", "/api-keys"), ("GET", "/session"), ("PATCH", "/tenants/x")]
+    {
+        let answer = office.send(office.call(method, "", path, Value::Null));
+        answer.refused(401, "UNAUTHENTICATED");
+        assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer realm=\"keyward-admin\""));
+    }
+    let stale = office.get("kws_made-up", "/api-keys");
+    assert_eq!(
+        stale.header("WWW-Authenticate"),
+        Some("Bearer realm=\"keyward-admin\", error=\"invalid_token\"")
+    );
+}
+
+#[test]
+fn a_wrong_sign_in_does_not_tell_whether_the_address_exists() {
+    let (office, _) = Office::open();
+    let before = office.derivations.get();
+    let mut unknown = office.post("", "/session", credentials("nobody@example.com", PASSWORD));
+    let derivations = office.derivations.get() - before;
+    let known = office.post("", "/session", credentials("owner@example.com", "a wrong password"));
+    unknown.refused(401, "INVALID_CREDENTIALS");
+    unknown.body["requestId"] = known.body["requestId"].clone();
+    assert_eq!(unknown.body, known.body);
+    assert_eq!((derivations, office.derivations.get() - before), (1, 2), "both cost one derivation");
+}
+
+#[test]
+fn after_five_failures_an_address_waits_exactly_as_long_as_it_is_told() {
+    let (office, _) = Office::open();
+    let sign_in = |password: &str| office.post("", "/session", credentials("owner@example.com", password));
+    for _ in 0..5 {
+        sign_in("wrong").refused(401, "INVALID_CREDENTIALS");
+        office.later(MINUTE + 1);
+    }
+    let before = office.derivations.get();
+    let blocked = sign_in(PASSWORD);
+    blocked.refused(429, "TOO_MANY_ATTEMPTS");
+    assert_eq!(office.derivations.get(), before, "a blocked attempt costs nothing");
+    let wait: i64 = blocked.header("Retry-After").unwrap().parse().unwrap();
+    assert_eq!(wait, 600, "15 minutes after the first, rounded up");
+    office.later(wait * SECOND - SECOND);
+    sign_in(PASSWORD).refused(429, "TOO_MANY_ATTEMPTS");
+    office.later(SECOND);
+    sign_in(PASSWORD).expect(201);
+    for _ in 0..5 {
+        sign_in("wrong").refused(401, "INVALID_CREDENTIALS");
+    }
+    sign_in(PASSWORD).refused(429, "TOO_MANY_ATTEMPTS");
+}
+
+#[test]
+fn a_success_forgives_the_failures_before_it() {
+    let (office, _) = Office::open();
+    for _ in 0..3 {
+        for _ in 0..4 {
+            office
+                .post("", "/session", credentials("owner@example.com", "wrong"))
+                .refused(401, "INVALID_CREDENTIALS");
+        }
+        office.sign_in("owner@example.com");
+    }
+}
+
+#[test]
+fn twenty_failures_block_a_network_address_for_every_account() {
+    let (office, _) = Office::open();
+    for n in 0..20 {
+        let body = credentials(&format!("n{n}@example.com"), "wrong");
+        office.post("", "/session", body).refused(401, "INVALID_CREDENTIALS");
+    }
+    office.post("", "/session", credentials("owner@example.com", PASSWORD)).refused(429, "TOO_MANY_ATTEMPTS");
+    office.address.replace("198.51.100.9".into());
+    office.sign_in("owner@example.com");
+}
+
+#[test]
+fn attempts_at_the_same_moment_are_counted_before_any_is_checked() {
+    let (office, _) = Office::open();
+    let call = office.call("POST", "", "/session", credentials("owner@example.com", "wrong"));
+    let mut jobs = 0;
+    for _ in 0..10 {
+        let step = office.registry().handle(&call, &[], office.now.get(), &mut Seeded::new(1));
+        jobs += u32::from(matches!(step, Step::Derive(_)));
+    }
+    assert_eq!(jobs, 5);
+}
