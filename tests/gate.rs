@@ -1,5 +1,7 @@
 //! The decision: each reason, and which of two reasons is told first.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::rc::Rc;
@@ -117,8 +119,11 @@ fn every_scope_of_the_route_is_needed() {
     assert_eq!(outcome(&both, holder, get()), None);
 }
 
+/// What spoils a record, and what is then told.
+type Fault = (fn(&mut Record), Denial);
+
 /// Everything that can be wrong, in the order in which it is told.
-fn faults() -> Vec<(fn(&mut Record), Denial)> {
+fn faults() -> Vec<Fault> {
     vec![
         (|record| record.realm = "other".into(), Denial::UnknownKey),
         (|record| record.status = Status::Revoked, Denial::RevokedKey),

@@ -1,5 +1,7 @@
 //! Keys: made well, recognised without I/O, refused when anything about them is off.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod support;
 
 use keyward::{

@@ -1,5 +1,7 @@
 //! Limits: never over, exact on an idle key, `Retry-After` that is enough and not more.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 mod support;
 
 use keyward::{

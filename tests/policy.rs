@@ -1,5 +1,7 @@
 //! The embedded policy is the file's, and the policy's codes are the gate's.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use keyward::policy::{POLICY, compile};
 
 #[test]

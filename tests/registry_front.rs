@@ -1,5 +1,7 @@
 //! What the admin API's front decides about HTTP before the Registry is asked.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use keyward::{
     policy::POLICY,
     registry::{

@@ -1,5 +1,7 @@
 //! API keys made through the admin API, by whom, and every wrong value.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 #[path = "support/office.rs"]
 mod office;
 mod support;

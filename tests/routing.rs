@@ -1,5 +1,7 @@
 //! Which realm, which route, what is Keyward's own; and the CORS protocol.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
 use keyward::{
     cors,
     denial::Denial,

@@ -1,4 +1,6 @@
 //! What several tests need: a record to begin with, secrets, and randomness that can be repeated.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub mod world;
@@ -84,7 +86,7 @@ impl Sql for Database {
     fn run(&self, statement: &str, values: &[Value]) -> Result<Vec<serde_json::Value>, SqlError> {
         let failed = |error: rusqlite::Error| SqlError(error.to_string());
         let mut prepared = self.0.prepare(statement).map_err(failed)?;
-        let names: Vec<String> = prepared.column_names().into_iter().map(str::to_owned).collect();
+        let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         let values = values.iter().map(|value| match value {
             Value::Null => rusqlite::types::Value::Null,
             Value::Integer(number) => rusqlite::types::Value::Integer(*number),
