@@ -1,12 +1,12 @@
 // Everything from an empty clone to a running gate: set-up, build, wrangler dev with the demo origin
-// behind it, a first owner and a demo key, and what to type to see it work.
+// behind it, a demo key, and what to type to see it work.
 //   npm start [-- --port 8787] [--policy FILE]
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
-import { join, relative, resolve } from "node:path";
+import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { build } from "./build.mjs";
@@ -15,7 +15,7 @@ import { logs, node, root, toolEnv } from "./lib/places.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 const SECRETS = join(root, ".dev.vars");
-const OWNER = join(root, ".keyward", "dev.json"); // the first owner's password and the demo key
+const DEMO_KEY = join(root, ".keyward", "demo-key");
 const LOG = join(logs, "wrangler.log");
 const READY_WITHIN_MS = 60_000;
 
@@ -30,7 +30,7 @@ await runMain(async () => {
   await refuseBusyPort(port);
   const stop = await steps.run("Starting wrangler dev", () => wranglerDev(base, port));
   try {
-    const demo = await steps.run("First owner and demo key", () => demoKey(base, secrets.KEYWARD_SETUP_TOKEN));
+    const demo = await steps.run("A demo key", () => demoKey(base, secrets.KEYWARD_SETUP_TOKEN));
     console.log(`\n${summary(base, secrets.KEYWARD_SETUP_TOKEN, demo)}`);
   } catch (error) {
     await stop();
@@ -124,44 +124,30 @@ async function wranglerDev(base, port) {
   return stop;
 }
 
-/** `{ email, password, key }` of the local owner; without `key` and with `why` if there can be none. */
+/** `{ key }`, or `{ why }` there can be none. Made with the set-up token, which can do that until the first owner is. */
 async function demoKey(base, setupToken) {
-  let owner = existsSync(OWNER) ? JSON.parse(readFileSync(OWNER, "utf8")) : undefined;
-  const save = () => {
-    mkdirSync(join(root, ".keyward"), { recursive: true, mode: 0o700 });
-    writeFileSync(OWNER, `${JSON.stringify(owner, null, 2)}\n`, { mode: 0o600 });
-  };
+  const known = existsSync(DEMO_KEY) ? readFileSync(DEMO_KEY, "utf8").trim() : undefined;
   // A write with it is refused for its scope, which says that the key works and costs none of its limit.
-  if (owner?.key && (await call(base, "POST", "/api/orders", undefined, owner.key)).status === 403) return owner;
-  if (!owner) {
-    owner = { email: "owner@keyward.local", password: randomBytes(15).toString("base64url") };
-    save(); // before it is used: an interruption must not lose the only password
-  }
-  const { email, password } = owner;
-  const made = await call(base, "POST", "/api/admin/setup", { token: setupToken, email, password });
-  const session = await call(base, "POST", "/api/admin/session", { email, password });
-  if (session.status !== 201) {
-    const why = made.status === 409 ? "somebody else has done the set-up here" : `set-up says ${made.status} ${JSON.stringify(made.body)}`;
-    return { why };
-  }
-  const key = await call(base, "POST", "/api/admin/api-keys",
-    { name: "Demo key", scopes: ["orders:read"], rateLimit: { perMinute: 5 } }, session.body.token);
-  if (key.status !== 201) return { email, password, why: `creating it says ${key.status} ${JSON.stringify(key.body)}` };
-  owner.key = key.body.plaintextKey;
-  save();
-  return owner;
+  if (known && (await call(base, "POST", "/api/orders", undefined, `Bearer ${known}`)).status === 403) return { key: known };
+  const made = await call(base, "POST", "/api/admin/api-keys",
+    { name: "Demo key", scopes: ["orders:read"], rateLimit: { perMinute: 5 } }, `Setup ${setupToken}`);
+  if (made.status === 401) return { why: "the set-up is done: create keys on the page" };
+  if (made.status !== 201) return { why: `creating it says ${made.status} ${JSON.stringify(made.body)}` };
+  mkdirSync(dirname(DEMO_KEY), { recursive: true, mode: 0o700 });
+  writeFileSync(DEMO_KEY, `${made.body.plaintextKey}\n`, { mode: 0o600 });
+  return { key: made.body.plaintextKey };
 }
 
-async function call(base, method, path, body, token) {
+async function call(base, method, path, body, authorization) {
   const response = await fetch(base + path, {
     method,
-    headers: { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) },
+    headers: { ...(body && { "Content-Type": "application/json" }), ...(authorization && { Authorization: authorization }) },
     body: body && JSON.stringify(body),
   });
   return { status: response.status, body: await response.json().catch(() => undefined) };
 }
 
-function summary(base, setupToken, { email, password, key, why }) {
+function summary(base, setupToken, { key, why }) {
   const orders = `${base}/api/orders`;
   const auth = `-H 'Authorization: Bearer ${key}'`;
   return [
@@ -169,7 +155,6 @@ function summary(base, setupToken, { email, password, key, why }) {
     "",
     `  Gate        ${base}`,
     `  Admin page  ${base}/admin/#setup=${setupToken}`,
-    ...(email ? [`  Sign in     ${email}  ${password}  (set-up is done)`] : []),
     ...(key ? [
       `  Demo key    ${key}  (orders:read, 5 a minute)`,
       "",

@@ -161,6 +161,11 @@ pub enum AdminCredential {
         /// The token.
         token: String,
     },
+    /// The set-up token, which stands for an owner until there is one. Not verified yet.
+    SetUp {
+        /// The token.
+        token: String,
+    },
     /// An API key that the gate found to be in order.
     Key {
         /// Its record.

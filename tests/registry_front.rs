@@ -93,6 +93,7 @@ fn the_credential_is_a_session_or_a_key() {
         match front::credential(&head) {
             Ok(Shown::Nothing) => "nothing".to_owned(),
             Ok(Shown::Session(token)) => format!("session {}", token.expose()),
+            Ok(Shown::SetUp(token)) => format!("set-up {}", token.expose()),
             Ok(Shown::Key(key)) => format!("key {}", key.expose()),
             Err(refusal) => {
                 assert_eq!(refusal.code, Code::InvalidRequest);
@@ -107,7 +108,10 @@ fn the_credential_is_a_session_or_a_key() {
     assert_eq!(shown(None, Some(&format!("a=b; {COOKIE}; c=d"))), "session kws_abc");
     assert_eq!(shown(Some("bearer kws_abc"), Some(COOKIE)), "session kws_abc");
     assert_eq!(shown(Some("Bearer kw_live_x"), None), "key kw_live_x");
+    assert_eq!(shown(Some("Setup abc"), None), "set-up abc");
     for (authorization, cookie) in [
+        (Some("Setup abc"), Some(COOKIE.to_owned())),
+        (Some("Setup"), None),
         (Some("Bearer kws_other"), Some(COOKIE.to_owned())),
         (Some("Bearer kw_live_x"), Some(COOKIE.to_owned())),
         (None, Some(format!("{COOKIE}; {COOKIE}"))),

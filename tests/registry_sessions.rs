@@ -39,6 +39,31 @@ fn set_up_makes_the_first_owner_once() {
 }
 
 #[test]
+fn the_set_up_token_manages_the_operators_keys_until_there_is_an_owner_and_nothing_else() {
+    let office = Office::empty();
+    let holder = format!("setup:{SETUP_TOKEN}");
+    office.get("setup:wrong", "/api-keys").refused(401, "UNAUTHENTICATED");
+    let key = office.key(&holder, json!({}));
+    let id = key.body["apiKey"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(office.get(&holder, "/api-keys").expect(200).body["apiKeys"][0]["id"], id.as_str());
+    let grasping = json!({"name": "x", "scopes": ["admin:write"]});
+    office.post(&holder, "/api-keys", grasping).refused(400, "VALIDATION_FAILED");
+    for (method, path) in [("POST", "/members"), ("GET", "/tenants"), ("GET", "/session")] {
+        office.send(office.call(method, &holder, path, Value::Null)).refused(403, "FORBIDDEN");
+    }
+
+    let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
+    office.post("", "/setup", body).expect(201);
+    office.get(&holder, "/api-keys").refused(401, "UNAUTHENTICATED");
+    let owner = office.sign_in("owner@example.com");
+    assert_eq!(
+        office.get(&owner, "/api-keys").expect(200).body["apiKeys"][0]["id"],
+        id.as_str(),
+        "the key is the owner's"
+    );
+}
+
+#[test]
 fn set_up_without_its_secret_says_which_one_is_missing() {
     let mut office = Office::empty();
     for missing in [None, Some(Secret::new(""))] {

@@ -34,6 +34,7 @@ pub async fn handle(
     let credential = match judged {
         Ok(Shown::Nothing) => AdminCredential::None,
         Ok(Shown::Session(token)) => AdminCredential::Session { token: token.expose().to_owned() },
+        Ok(Shown::SetUp(token)) => AdminCredential::SetUp { token: token.expose().to_owned() },
         Ok(Shown::Key(key)) => match gate::verify_key(&POLICY, &key, &Client::of(&request)?, env).await {
             Ok(record) => AdminCredential::Key { record },
             Err(denial) => return http::respond(&refusal::refuse(&denial, None, request_id)),

@@ -46,6 +46,11 @@ impl Actor {
         Self { kind: "apiKey", id: Some(id.to_owned()), email: None }
     }
 
+    /// Whoever holds the set-up token, before there is an owner.
+    pub fn set_up() -> Self {
+        Self { kind: "setupToken", id: None, email: None }
+    }
+
     /// Somebody who showed nothing that holds, under the e-mail address that was typed.
     pub fn unknown(email: Option<&str>) -> Self {
         Self { kind: "unknown", id: None, email: email.map(str::to_owned) }

@@ -67,6 +67,8 @@ pub enum Shown {
     Nothing,
     /// A session token.
     Session(Secret),
+    /// The set-up token.
+    SetUp(Secret),
     /// Something else, which is taken for an API key.
     Key(Secret),
 }
@@ -74,7 +76,8 @@ pub enum Shown {
 /// Finds the credential.
 ///
 /// # Errors
-/// INVALID_REQUEST for two that differ, a repeated or another scheme than Bearer (RFC 6750, 2.1).
+/// INVALID_REQUEST for two that differ, a repeated or another scheme than Bearer (RFC 6750, 2.1) and
+/// Setup, which is our own.
 pub fn credential(head: &Head) -> Result<Shown, Refusal> {
     let bearer = match authorization(head) {
         None => None,
@@ -83,6 +86,9 @@ pub fn credential(head: &Head) -> Result<Shown, Refusal> {
             let token = token.trim();
             let plain =
                 !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+            if scheme.eq_ignore_ascii_case("Setup") && plain && session_cookie(head)?.is_none() {
+                return Ok(Shown::SetUp(Secret::new(token)));
+            }
             if !scheme.eq_ignore_ascii_case("Bearer") || !plain {
                 let detail = "Authorization must be `Bearer`, one space, and one session token or API key.";
                 return Err(Refusal::new(Code::InvalidRequest, detail));

@@ -126,6 +126,11 @@ pub fn insert(
     Ok(person)
 }
 
+/// Whether anybody was ever made a member: the last owner cannot be removed.
+pub fn exist(db: &dyn Sql) -> Result<bool, SqlError> {
+    Ok(!db.run("SELECT 1 FROM members LIMIT 1", &[])?.is_empty())
+}
+
 /// `GET /members`
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let statement = format!("SELECT {COLUMNS} FROM members WHERE tenant_id = ? ORDER BY created_at, id");

@@ -183,9 +183,13 @@ impl Turn<'_> {
         }
     }
 
-    fn member(&self, otherwise: &str) -> Result<Member, Stop> {
+    fn member(&mut self, otherwise: &str) -> Result<Member, Stop> {
         match self.principal()? {
             Principal::Member(member) => Ok(member),
+            Principal::SetUp(_) => {
+                let detail = format!("The set-up token cannot do this: make the first owner. {otherwise}");
+                Err(Refusal::new(Code::Forbidden, detail).into())
+            }
             Principal::Key(_) => {
                 Err(Refusal::new(Code::Forbidden, format!("An API key cannot do this. {otherwise}")).into())
             }

@@ -11,8 +11,8 @@ use crate::{
         audit::Actor,
         error::{Code, Refusal, Stop},
         keys::{self, State},
-        session,
-        tenants::Tenant,
+        members, session,
+        tenants::{self, Tenant},
     },
     sql,
     time::{MINUTE, Timestamp},
@@ -95,6 +95,9 @@ pub enum Principal {
     Member(Member),
     /// An API key.
     Key(Holder),
+    /// Whoever holds the set-up token of a deployment that has no owner yet, and so could become one:
+    /// may manage the operator's keys, so that a script can prepare a deployment.
+    SetUp(Tenant),
 }
 
 #[derive(Deserialize)]
@@ -112,13 +115,15 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// UNAUTHENTICATED; FORBIDDEN if the tenant is not active.
-    pub fn principal(&self) -> Result<Principal, Stop> {
-        let principal = match &self.call.credential {
+    pub fn principal(&mut self) -> Result<Principal, Stop> {
+        let call = self.call;
+        let principal = match &call.credential {
             AdminCredential::None => {
                 let detail = "Sign in, or send `Authorization: Bearer` with a session token or an API key.";
                 return Err(Refusal::new(Code::Unauthenticated, detail).into());
             }
             AdminCredential::Session { token } => self.session(token)?.map(Principal::Member),
+            AdminCredential::SetUp { token } => self.set_up_holder(token)?.map(Principal::SetUp),
             AdminCredential::Key { record } => self.holder(record)?.map(Principal::Key),
         };
         let Some(principal) = principal else {
@@ -155,6 +160,21 @@ impl Turn<'_> {
         }))
     }
 
+    /// The operator's tenant, if the set-up token is right and there is no owner yet.
+    fn set_up_holder(&mut self, token: &str) -> Result<Option<Tenant>, Stop> {
+        if members::exist(self.db)? {
+            return Ok(None);
+        }
+        let expected = session::setup_token(self)?;
+        self.count_attempt(None)?;
+        if !expected.equals(token) {
+            return Ok(None);
+        }
+        self.forgive_address()?;
+        let id = tenants::operator_id(self)?;
+        Ok(Tenant::load(self.db, &id)?)
+    }
+
     /// The gate found the key to be in order; whether it still is, the database says.
     fn holder(&self, record: &Record) -> Result<Option<Holder>, Stop> {
         let Some(key) = keys::load(self.db, &record.tenant.id, &record.id)? else { return Ok(None) };
@@ -171,6 +191,7 @@ impl Principal {
         match self {
             Self::Member(member) => &member.tenant,
             Self::Key(holder) => &holder.tenant,
+            Self::SetUp(tenant) => tenant,
         }
     }
 
@@ -184,6 +205,7 @@ impl Principal {
         match self {
             Self::Member(member) => member.actor(),
             Self::Key(holder) => Actor::key(&holder.id),
+            Self::SetUp(_) => Actor::set_up(),
         }
     }
 
@@ -199,7 +221,7 @@ impl Principal {
             Self::Member(member) if right == Right::Write && member.role == Role::Viewer => {
                 Err(Refusal::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."))
             }
-            Self::Member(_) => Ok(()),
+            Self::Member(_) | Self::SetUp(_) => Ok(()),
             Self::Key(holder) => holder.require(right),
         }
     }
@@ -209,9 +231,9 @@ impl Principal {
     pub fn require_step_up(&self, now: Timestamp) -> Result<(), Refusal> {
         match self {
             Self::Member(member) => member.require_step_up(now),
-            Self::Key(_) => {
-                let detail = "This asks for a password typed in the last five minutes, which an API key cannot give: \
-                              a member has to do it.";
+            Self::Key(_) | Self::SetUp(_) => {
+                let detail = "This asks for a password typed in the last five minutes, which neither an API key nor \
+                              the set-up token can give: a member has to do it.";
                 Err(Refusal::new(Code::Forbidden, detail))
             }
         }

@@ -36,14 +36,12 @@ pub fn token_hash(token: &str) -> String {
 
 /// `POST /setup`: makes the operator's tenant and its first owner, once.
 pub fn set_up(turn: &mut Turn<'_>) -> Handled {
-    if Tenant::operator(turn.db)?.is_some() {
+    if members::exist(turn.db)? {
         return Err(
             Refusal::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()
         );
     }
-    let Some(expected) = turn.setup_token.filter(|token| !token.expose().is_empty()) else {
-        return Err(Refusal::not_configured("KEYWARD_SETUP_TOKEN").into());
-    };
+    let expected = setup_token(turn)?;
     let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
     let token = body.required("token", input::text).map(Secret::new);
     let email = body.required("email", members::email);
@@ -62,7 +60,7 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     let stored = turn.set_password(&chosen)?;
 
     turn.forgive_address()?;
-    let tenant_id = tenants::insert(turn, "Operator", true, &tenants::Terms::default())?;
+    let tenant_id = tenants::operator_id(turn)?;
     let person = members::insert(turn, &tenant_id, &email, Role::Owner, &stored)?;
     turn.audit(&Deed {
         tenant_id: &tenant_id,
@@ -73,6 +71,15 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
         after: person.view(),
     })?;
     Ok(Outcome::created(json!({ "member": person.view() })))
+}
+
+/// The token that set-up asks for.
+///
+/// # Errors
+/// NOT_CONFIGURED
+pub fn setup_token<'a>(turn: &Turn<'a>) -> Result<&'a Secret, Refusal> {
+    let token = turn.setup_token.filter(|token| !token.expose().is_empty());
+    token.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))
 }
 
 /// `POST /session`: signs in.

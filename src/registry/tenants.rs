@@ -110,6 +110,14 @@ pub fn insert(turn: &mut Turn<'_>, name: &str, operator: bool, terms: &Terms) ->
     Ok(id)
 }
 
+/// Id of the operator's tenant, which is made when it is first needed.
+pub fn operator_id(turn: &mut Turn<'_>) -> Result<String, SqlError> {
+    match Tenant::operator(turn.db)? {
+        Some(tenant) => Ok(tenant.id),
+        None => insert(turn, "Operator", true, &Terms::default()),
+    }
+}
+
 /// `GET /tenants`: in the order they were made.
 pub fn list(turn: &mut Turn<'_>, _: &Member, _: &str) -> Handled {
     let statement = format!("SELECT {COLUMNS} FROM tenants ORDER BY created_at, id");

@@ -187,11 +187,14 @@ impl Office {
         self.send(self.call("DELETE", token, path, Value::Null))
     }
 
-    /// `token`: a session token, nothing, or `key:` and the id of an API key.
+    /// `token`: a session token, nothing, `key:` and the id of an API key, or `setup:` and a token.
     pub fn call(&self, method: &str, token: &str, target: &str, body: Value) -> AdminCall {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let credential = match token.strip_prefix("key:") {
             Some(id) => AdminCredential::Key { record: self.record(id) },
+            None if token.starts_with("setup:") => {
+                AdminCredential::SetUp { token: token["setup:".len()..].into() }
+            }
             None if token.is_empty() => AdminCredential::None,
             None => AdminCredential::Session { token: token.into() },
         };

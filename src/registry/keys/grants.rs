@@ -30,9 +30,7 @@ pub fn may(realm: &Realm, held: &str, as_admin: bool) -> Result<(), String> {
         _ => {}
     }
     if !as_admin && needs_admin(realm, held) {
-        return Err(format!(
-            "'{shown}' can only be granted by a member who is an owner or an admin, not by an API key"
-        ));
+        return Err(format!("'{shown}' can only be granted by a member who is an owner or an admin"));
     }
     Ok(())
 }
