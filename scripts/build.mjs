@@ -4,11 +4,10 @@
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join, relative, resolve } from "node:path";
-import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 
 import { Failure, Steps, output, run, runMain } from "./lib/progress.mjs";
-import { bin, fingerprint, logs, root, toolEnv, toolsDir, toolsKey } from "./lib/places.mjs";
+import { bin, fingerprint, isMain, logs, root, toolEnv, toolsDir, toolsKey } from "./lib/places.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy", "package-lock.json"];
@@ -48,7 +47,7 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
   writeFileSync(stamp, inputs);
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isMain(import.meta)) {
   await runMain(async () => {
     const { values } = parseArgs({ options: { policy: { type: "string" }, out: { type: "string" } } });
     if (values.policy) values.policy = relative(root, resolve(values.policy));

@@ -2,12 +2,11 @@
 // pinned version. Repeatable, and safe to interrupt: what is half done is done again.
 
 import { createHash } from "node:crypto";
-import { accessSync, constants, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
-import { pathToFileURL } from "node:url";
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 
 import { Failure, Steps, lockedVersion, output, run, runMain } from "./lib/progress.mjs";
-import { bin, logs, root, toolsDir } from "./lib/places.mjs";
+import { bin, findChromium, inPath, isMain, logs, root, toolsDir } from "./lib/places.mjs";
 
 const RUST = [1, 91]; // what the `worker` crate needs
 const NODE = [20, 0];
@@ -112,13 +111,6 @@ async function npmPackages() {
   writeFileSync(stamp, lock);
 }
 
-/** The browser that tests use: `CHROMIUM`, or what is installed. */
-export function findChromium() {
-  if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  return ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].map(inPath).find(Boolean)
-    ?? ["/usr/bin/chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"].find((path) => existsSync(path));
-}
-
 async function installChromium() {
   const found = findChromium();
   if (found) {
@@ -136,18 +128,7 @@ async function installChromium() {
   await apt("apt-get install chromium", ["install", "-y", "--no-install-recommends", "chromium"], byHand);
 }
 
-function inPath(name) {
-  return (process.env.PATH ?? "").split(delimiter).map((dir) => join(dir, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
-
-if (import.meta.url === pathToFileURL(process.argv[1]).href) {
+if (isMain(import.meta)) {
   const chromium = process.argv.includes("--chromium");
   await runMain(() => setup(new Steps(setupSteps({ chromium })), { chromium }));
 }

@@ -1,7 +1,7 @@
 // Where things are: the project's own folders, and what set-up installs.
 
 import { createHash } from "node:crypto";
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -45,3 +45,25 @@ export const toolEnv = () => ({
 
 /** Node for wrangler, miniflare and the tests: the pinned one, or this one where npm has none for the platform. */
 export const node = () => (existsSync(join(bin, "node")) ? join(bin, "node") : process.execPath);
+
+/** The file that running `name` would run. */
+export function inPath(name) {
+  return (process.env.PATH ?? "").split(delimiter).map((dir) => join(dir, name)).find((path) => {
+    try {
+      accessSync(path, constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
+
+/** The browser that tests use: `CHROMIUM`, or what is installed. */
+export function findChromium() {
+  if (process.env.CHROMIUM) return process.env.CHROMIUM;
+  return ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].map(inPath).find(Boolean)
+    ?? ["/usr/bin/chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"].find((path) => existsSync(path));
+}
+
+/** Whether a module is the script that was started, and not one that another imports. */
+export const isMain = ({ url }) => Boolean(process.argv[1]) && fileURLToPath(url) === realpathSync(process.argv[1]);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 
 import { chromium } from "playwright-core";
 
-import { findChromium } from "../../../scripts/setup.mjs";
+import { findChromium } from "../../../scripts/lib/places.mjs";
 
 const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
   "--disable-background-networking", "--disable-component-update", "--disable-sync"];

@@ -1,0 +1,169 @@
+// The harness does what it says: a fault that is never injected would let every test of it pass.
+
+import assert from "node:assert/strict";
+import { connect } from "node:net";
+import { after, before, beforeEach, describe, test } from "node:test";
+
+import { withPage } from "./browser.mjs";
+import { startGate } from "./gate.mjs";
+import { open, send } from "./http.mjs";
+import { waitFor } from "./wait.mjs";
+
+describe("the harness", () => {
+  let gate;
+  let admin;
+  before(async () => {
+    gate = await startGate({ isolates: 2 });
+    admin = await gate.owner();
+  });
+  after(() => gate?.stop());
+  beforeEach(() => gate.origin.reset());
+
+  const use = (isolate, key, request = {}) => isolate.send({ target: "/api/orders", ...request, headers: [["Authorization", `Bearer ${key}`], ...(request.headers ?? [])] });
+
+  test("isolates have addresses and faults of their own, and share what is stored", async () => {
+    const [first, second] = gate.isolates;
+    const { plaintextKey } = await admin.createKey();
+    assert.notEqual(first.url, second.url);
+    await second.faults({ "kv.get": { fail: true }, });
+    await gate.objects.faults({ "KeyGate.fetch": { fail: true } });
+    assert.equal((await use(second, plaintextKey)).status, 503);
+    await gate.objects.faults({ "KeyGate.fetch": null });
+    assert.equal((await use(first, plaintextKey)).status, 200);
+    await second.faults({ "kv.get": null });
+    assert.equal((await use(second, plaintextKey)).status, 200);
+  });
+
+  test("a fault can be meant for one name, and end after so many calls", async () => {
+    await gate.isolates[0].putKv("a", "1");
+    const [one, two] = [await admin.createKey(), await admin.createKey()];
+    for (const { plaintextKey } of [one, two]) assert.equal((await use(gate.isolates[0], plaintextKey)).status, 200);
+    await gate.objects.resetCounts();
+    await use(gate.isolates[0], one.plaintextKey);
+    const [name] = Object.keys((await gate.objects.counts()).objects.KeyGate);
+    await gate.objects.faults({ "KeyGate.fetch": { fail: true, name, times: 1 } });
+    assert.equal((await use(gate.isolates[0], two.plaintextKey)).status, 200);
+    assert.equal((await use(gate.isolates[0], one.plaintextKey)).status, 503);
+    assert.equal((await use(gate.isolates[0], one.plaintextKey)).status, 200);
+  });
+
+  test("a lag is waited for", async () => {
+    const { plaintextKey } = await admin.createKey();
+    await use(gate.isolates[0], plaintextKey);
+    await gate.objects.faults({ "KeyGate.fetch": { lagMs: 300, times: 1 } });
+    const started = performance.now();
+    assert.equal((await use(gate.isolates[0], plaintextKey)).status, 200);
+    assert.ok(performance.now() - started >= 300);
+  });
+
+  test("stale KV answers one isolate from the past, also that there was nothing", async () => {
+    await gate.isolates[0].putKv("stale-test", "old");
+    await gate.isolates[1].staleKv(60_000);
+    const { plaintextKey } = await admin.createKey();
+    await gate.isolates[1].resetCounts();
+    await use(gate.isolates[1], plaintextKey);
+    assert.equal((await gate.isolates[1].counts()).kv.get, 1);
+    await gate.isolates[1].staleKv(0);
+  });
+
+  test("moving the clock expires a key, on every isolate", async () => {
+    const expiresAt = new Date(gate.now() + 3_600_000).toISOString();
+    const { plaintextKey } = await admin.createKey({ expiresAt });
+    for (const isolate of gate.isolates) assert.equal((await use(isolate, plaintextKey)).status, 200);
+    await gate.advance(3_600_001);
+    for (const isolate of gate.isolates) assert.equal((await use(isolate, plaintextKey)).json().code, "EXPIRED_API_KEY");
+  });
+
+  test("a killed runtime is gone at once, and comes back at its address with what was stored", async () => {
+    const { plaintextKey } = await admin.createKey();
+    const { url } = gate;
+    await gate.kill();
+    await assert.rejects(send(url, { target: "/healthz", timeoutMs: 1_000 }));
+    await gate.restart();
+    assert.equal(gate.url, url);
+    assert.equal((await use(gate.isolates[0], plaintextKey)).status, 200);
+  });
+
+  test("what is stored can be read: KV, the objects' rows, and any byte of it", async () => {
+    const { apiKey, plaintextKey } = await admin.createKey({ name: "Findable by this name" });
+    const kv = await waitFor("the key in KV", async () => {
+      const all = await gate.storedKv();
+      return [...all.values()].some((value) => value.includes(apiKey.id)) && all;
+    });
+    assert.ok(kv.size > 0);
+    const rows = gate.storedObjects().filter(({ className }) => className === "Registry").flatMap(({ tables }) => Object.values(tables).flat());
+    assert.ok(rows.some((row) => Object.values(row).includes(apiKey.id)));
+    assert.notDeepEqual(gate.grep("Findable by this name"), []);
+    assert.deepEqual(gate.grep(plaintextKey), []);
+  });
+
+  test("the origin has the raw request, repeated headers and the body's bytes included", async () => {
+    const { plaintextKey } = await admin.createKey({ scopes: ["orders:write"] });
+    const body = Buffer.from(Array.from({ length: 70_000 }, (_, i) => i % 251));
+    const answer = await use(gate.isolates[0], plaintextKey, {
+      method: "PUT", target: "/api/orders/1?a=%20b&c", headers: [["X-Twice", "1"], ["X-Twice", "2"]],
+      body: (async function* () { yield body.subarray(0, 10); yield body.subarray(10); })(),
+    });
+    assert.equal(answer.status, 200, answer.text);
+    const { method, url, rawHeaders, bodySha256, body: received } = gate.origin.last;
+    assert.deepEqual([method, url], ["PUT", "/api/orders/1?a=%20b&c"]);
+    assert.match(JSON.stringify(rawHeaders), /X-Twice/i);
+    assert.equal(received.compare(body), 0);
+    assert.equal(answer.json().bodySha256, bodySha256);
+  });
+
+  test("the origin answers as scripted, in pieces that arrive one by one", async () => {
+    const { plaintextKey } = await admin.createKey();
+    let goOn;
+    gate.origin.answer = { headers: [["content-type", "text/event-stream"], ["x-twice", "1"], ["x-twice", "2"]], body: (async function* () {
+      yield "data: 1\n\n";
+      await new Promise((resolve) => { goOn = resolve; });
+      yield "data: 2\n\n";
+    })() };
+    const answer = await open(gate.url, { target: "/api/orders", headers: { Authorization: `Bearer ${plaintextKey}` } });
+    assert.equal(answer.status, 200);
+    const chunks = answer.chunks();
+    assert.equal((await chunks.next()).value.toString(), "data: 1\n\n");
+    goOn();
+    assert.equal((await chunks.next()).value.toString(), "data: 2\n\n");
+    answer.socket.destroy();
+  });
+
+  test("an origin that refuses connections is a 502 of the gate's own", async () => {
+    const { plaintextKey } = await admin.createKey();
+    await gate.origin.refuse();
+    try {
+      assert.equal((await use(gate.isolates[0], plaintextKey)).status, 502);
+    } finally {
+      await gate.origin.listen();
+    }
+    assert.equal((await use(gate.isolates[0], plaintextKey)).status, 200);
+  });
+
+  test("a WebSocket reaches the origin, which echoes", async () => {
+    const { plaintextKey } = await admin.createKey();
+    const { hostname, port } = new URL(gate.url);
+    const socket = connect(Number(port), hostname);
+    socket.write(["GET /api/orders/live HTTP/1.1", `Host: ${hostname}:${port}`, `Authorization: Bearer ${plaintextKey}`,
+      "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""].join("\r\n"));
+    let received = Buffer.alloc(0);
+    socket.on("data", (chunk) => { received = Buffer.concat([received, chunk]); });
+    await waitFor("101", () => received.includes("\r\n\r\n"));
+    assert.match(received.toString("latin1"), /^HTTP\/1\.1 101 /);
+    // A masked text frame "hi", with a mask of zeroes.
+    socket.write(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0x68, 0x69]));
+    await waitFor("the echo", () => received.subarray(-4).equals(Buffer.from([0x81, 0x02, 0x68, 0x69])));
+    socket.destroy();
+  });
+
+  test("the browser opens the page, and an error on a page is not overlooked", async () => {
+    const title = await withPage({}, async (page) => {
+      await page.goto(`${gate.url}/admin/`);
+      return page.title();
+    });
+    assert.match(title, /Keyward/);
+    await assert.rejects(withPage({}, (page) => page.evaluate(() => new Promise((resolve) => {
+      setTimeout(() => { setTimeout(resolve); throw new Error("on the page"); });
+    }))), /on the page/);
+  });
+});
