@@ -36,7 +36,8 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
   rmSync(stamp, { force: true });
   await run(workerBuild, ["--release", "--out-dir", out], {
     cwd: root,
-    env: { ...toolEnv(), ...programs, KEYWARD_POLICY: policy },
+    // Its own backtrace would push the compiler's message out of sight.
+    env: { ...toolEnv(), ...programs, KEYWARD_POLICY: policy, RUST_BACKTRACE: "0" },
     log: join(logs, `build-${out.replaceAll("/", "-")}.log`),
     what: `building the Worker with ${policy}`,
     onLine: (line) => {
