@@ -157,7 +157,7 @@ describe("the harness", () => {
   });
 
   test("the browser opens the page, and an error on a page is not overlooked", async () => {
-    const title = await withPage({}, async (page) => {
+    const title = await withPage({ expectedErrors: [/401/] }, async (page) => {
       await page.goto(`${gate.url}/admin/`);
       return page.title();
     });

@@ -28,6 +28,7 @@ function tables(path) {
     }
     const db = new DatabaseSync(join(folder, "copy.sqlite"));
     try {
+      // _cf_… are the runtime's own.
       const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_cf_*'").all();
       return Object.fromEntries(names.map(({ name }) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]));
     } finally {
