@@ -38,6 +38,7 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
     if (!existsSync(path)) throw new Failure(`${path} is not there`, "node scripts/setup.mjs installs it.");
   }
   rmSync(stamp, { force: true });
+  let crates = 0;
   await run(workerBuild, ["--release", "--out-dir", out, ...(quick ? QUICK : [])], {
     cwd: root,
     // Its own backtrace would push the compiler's message out of sight.
@@ -45,8 +46,9 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
     log: join(logs, `build-${out.replaceAll("/", "-")}.log`),
     what: `building the Worker with ${policy}`,
     onLine: (line) => {
-      const doing = line.match(/^\s+(Compiling \S+)/)?.[1] ?? line.match(/(Optimizing wasm)/)?.[1];
-      if (doing) progress(doing);
+      const crate = line.match(/^\s+Compiling (\S+)/)?.[1];
+      if (crate) progress(`crate ${++crates}: ${crate}`);
+      else if (line.includes("Optimizing wasm")) progress("wasm-opt");
     },
   });
   writeFileSync(stamp, inputs);

@@ -16,8 +16,8 @@ import { waitFor } from "./wait.mjs";
  *
  * `origin.answer` is an object `{ status, headers, body }` where `body` is text, bytes or an async
  * iterable of chunks; or a function `(request, response, recorded)` over Node's own objects, called
- * before the request's body has come, which is then the function's to read. The default answers 200
- * with JSON of what came.
+ * before the request's body has come: `await recorded.complete` for `recorded.body`. The default
+ * answers 200 with JSON of what came.
  */
 export async function startOrigin() {
   const origin = new Origin();
@@ -99,7 +99,13 @@ class Origin {
     const recorded = this.#record(request);
     const answer = this.answer;
     try {
-      if (typeof answer === "function") return void (await answer(request, response, recorded));
+      // A scripted function sees the request before its body has come, so that it can answer early.
+      if (typeof answer === "function") {
+        recorded.complete = bodyOf(request).then((body) => Object.assign(recorded, body));
+        recorded.complete.catch(() => {});
+        await answer(request, response, recorded);
+        return;
+      }
       Object.assign(recorded, await bodyOf(request));
       const { status = 200, headers = { "content-type": "application/json" }, body } = answer ?? {};
       response.writeHead(status, Array.isArray(headers) ? headers.flat() : headers);
