@@ -176,9 +176,7 @@ describe("an origin that is named by its URL", () => {
   let gate, remote, key;
   before(async () => {
     gate = await startGate({ build: "e2e" });
-    remote = await startOrigin();
-    await remote.refuse();
-    await remote.listen(18181);
+    remote = await startOrigin({ port: 18181 });
     const admin = gate.admin();
     admin.api = "/console/api";
     await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);

@@ -14,6 +14,7 @@ import { Log, LogLevel, Miniflare } from "miniflare";
 import { Admin } from "./admin.mjs";
 import { send } from "./http.mjs";
 import { startOrigin } from "./origin.mjs";
+import { freePort } from "./ports.mjs";
 import * as stored from "./stored.mjs";
 
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
@@ -55,7 +56,6 @@ class Gate {
   #options;
   #miniflare;
   #workerd;
-  #ports = {};
   #ownsPersist;
   #offsetMs = 0;
 
@@ -157,8 +157,12 @@ class Gate {
 
   async #run() {
     const isolates = [...this.isolates, this.objects];
+    for (const isolate of isolates) {
+      isolate.url ??= `http://127.0.0.1:${await freePort()}`;
+      isolate.control ??= `http://127.0.0.1:${await freePort()}`;
+    }
     const { miniflare, workerd } = await this.#spawn({
-      workers: [...isolates.map(({ name }) => this.#worker(name)), pageWorker()],
+      workers: [...isolates.map((isolate) => this.#worker(isolate)), pageWorker()],
       host: "127.0.0.1",
       port: 0,
       cf: false,
@@ -170,10 +174,6 @@ class Gate {
     });
     this.#miniflare = miniflare;
     this.#workerd = workerd;
-    for (const isolate of isolates) {
-      isolate.url = await this.#address(isolate.name, "default");
-      isolate.control = await this.#address(isolate.name, "Control");
-    }
   }
 
   /** Miniflare does not tell which process its runtime is: it is the one it spawns while it starts. */
@@ -194,17 +194,11 @@ class Gate {
     }
   }
 
-  async #address(name, entrypoint) {
-    const { origin, port } = await this.#miniflare.unsafeGetDirectURL(name, entrypoint);
-    this.#ports[`${name}/${entrypoint}`] = Number(port);
-    return origin;
-  }
-
-  #worker(name) {
+  #worker({ name, url, control }) {
     const folder = join(root, BUILDS[this.#options.build ?? "default"] ?? this.#options.build);
     const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
     const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
-    const socket = (entrypoint) => ({ host: "127.0.0.1", port: this.#ports[`${name}/${entrypoint}`] ?? 0, entrypoint });
+    const socket = (entrypoint, at) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint });
     return {
       config: {
         name,
@@ -232,7 +226,7 @@ class Gate {
           Registry: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
         },
       },
-      dev: { unsafeDirectSockets: [socket("default"), socket("Control")], unsafeRegisterWorker: false },
+      dev: { unsafeDirectSockets: [socket("default", url), socket("Control", control)], unsafeRegisterWorker: false },
     };
   }
 }
@@ -301,7 +295,7 @@ class Isolate {
   }
 
   async order(order, details = {}) {
-    const answer = await fetch(this.control, { method: "POST", body: JSON.stringify({ order, ...details }) });
+    const answer = await fetch(this.control, { method: "POST", body: JSON.stringify({ order, ...details }), signal: AbortSignal.timeout(30_000) });
     if (!answer.ok) throw new Error(`${order}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   }

@@ -5,10 +5,11 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 
+import { freePort } from "./ports.mjs";
 import { waitFor } from "./wait.mjs";
 
 /**
- * Starts one on 127.0.0.1.
+ * Starts one on 127.0.0.1, at a free port or the one that a policy names.
  *
  * `origin.requests` has what came, in order: `{ method, url, rawHeaders, headers, body, bodySha256,
  * at }`, where `url` is the raw request target, `rawHeaders` a list of [name, value] as sent, and
@@ -19,9 +20,10 @@ import { waitFor } from "./wait.mjs";
  * before the request's body has come: `await recorded.complete` for `recorded.body`. The default
  * answers 200 with JSON of what came.
  */
-export async function startOrigin() {
+export async function startOrigin({ port } = {}) {
   const origin = new Origin();
-  await origin.listen(0);
+  origin.port = port ?? (await freePort());
+  await origin.listen();
   return origin;
 }
 
@@ -40,16 +42,16 @@ class Origin {
     return `127.0.0.1:${this.port}`;
   }
 
-  async listen(port = this.port) {
+  /** Listens again, after `refuse`. */
+  async listen() {
     this.#server = createServer({ maxHeaderSize: 1 << 20 }, (request, response) => void this.#serve(request, response));
     this.#server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
     });
     this.#server.on("upgrade", (request, socket) => this.#upgrade(request, socket));
-    this.#server.listen(port, "127.0.0.1");
+    this.#server.listen(this.port, "127.0.0.1");
     await once(this.#server, "listening");
-    this.port = this.#server.address().port;
   }
 
   /** From now on connections are refused, until `listen()`. */
