@@ -2,8 +2,9 @@
 //! `Authorization: Bearer` is RFC 6750, section 2.1.
 
 use keyward_policy::{CredentialSource, Realm};
+use percent_encoding::percent_decode_str;
 
-use crate::{denial::Denial, key, secret::Secret};
+use crate::{denial::Denial, key, route::Target, secret::Secret};
 
 /// The one credential of a request, if there is one. `header` reads a header by its lower-case name;
 /// as the platform does, it joins what was sent more than once with a comma.
@@ -12,11 +13,10 @@ use crate::{denial::Denial, key, secret::Secret};
 /// [`Denial::KeyInUrl`], [`Denial::RepeatedCredential`].
 pub fn take(
     realm: &Realm,
-    query: &str,
-    path: &str,
+    target: Target<'_>,
     header: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Secret>, Denial> {
-    if is_in_url(realm, path, query) {
+    if is_in_url(realm, target) {
         return Err(Denial::KeyInUrl);
     }
     let mut found = None;
@@ -50,12 +50,14 @@ fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<&'a str> {
     (!credential.is_empty()).then_some(credential)
 }
 
-/// Whether the URL holds something that is, or is named like, a credential. Checked on every route,
-/// public ones too: what is in a URL ends in logs.
-fn is_in_url(realm: &Realm, path: &str, query: &str) -> bool {
-    let named = query.split('&').any(|pair| {
+/// Whether the URL holds something that is, or is named like, a credential, percent-encoded or not.
+/// Checked on every route, public ones too: what is in a URL ends in logs.
+fn is_in_url(realm: &Realm, target: Target<'_>) -> bool {
+    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
+    let named = target.query.split('&').any(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        !value.is_empty() && realm.url_parameters.iter().any(|parameter| name.eq_ignore_ascii_case(parameter))
+        let is = |parameter: &&str| decoded(name).eq_ignore_ascii_case(parameter);
+        !value.is_empty() && realm.url_parameters.iter().any(is)
     });
-    named || key::appears_in(&realm.key, query) || key::appears_in(&realm.key, path)
+    named || [target.path, target.query].into_iter().any(|text| key::appears_in(&realm.key, &decoded(text)))
 }

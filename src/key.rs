@@ -99,7 +99,7 @@ pub fn last4(key: &str) -> String {
     key.chars().skip(key.chars().count().saturating_sub(4)).collect()
 }
 
-/// Whether text from a URL seems to hold a key of this format, percent-encoded or not.
+/// Whether text from a URL, its percent-encoding undone, seems to hold a key of this format.
 pub fn appears_in(format: &KeyFormat, url: &str) -> bool {
     const TELLING: usize = 8;
     let alphabet = alphabet(format.alphabet);

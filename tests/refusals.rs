@@ -10,6 +10,7 @@ use keyward::{
     denial::Denial,
     policy::{POLICY, Realm, RefusalStyle, Refusals},
     refusal::{Answer, rate_limit_headers, refuse},
+    route::Target,
     wire::{Window, WindowState},
 };
 
@@ -187,7 +188,8 @@ fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
 fn take(path: &str, query: &str, fields: &[(&str, &str)]) -> Result<Option<String>, Denial> {
     let header =
         |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
-    credential::take(&realm(), query, path, header)
+    let url = format!("https://gate.example{path}?{query}");
+    credential::take(&realm(), Target::of(&url), header)
         .map(|secret| secret.map(|secret| secret.expose().to_owned()))
 }
 
@@ -224,10 +226,19 @@ fn a_repeated_header_is_refused() {
 
 #[test]
 fn a_credential_in_the_url_is_refused_by_name_and_by_look() {
-    for query in ["api_key=1", "a=b&ACCESS_TOKEN=x", "x=kw_live_0123456789", "kw_test_0123456789"] {
+    let named = ["api_key=1", "a=b&ACCESS_TOKEN=x", "api%5Fkey=1"];
+    let seen = ["x=kw_live_0123456789", "kw_test_0123456789", "x=kw%5Flive%5F%30123456789"];
+    for query in named.into_iter().chain(seen) {
         assert_eq!(take("/api/orders", query, &[]), Err(Denial::KeyInUrl), "{query}");
     }
-    assert_eq!(take("/api/orders/kw_live_0123456789", "", &[]), Err(Denial::KeyInUrl));
+    for path in ["/api/orders/kw_live_0123456789", "/api/orders/kw%5flive_0123456789"] {
+        assert_eq!(take(path, "", &[]), Err(Denial::KeyInUrl), "{path}");
+    }
+    assert_eq!(
+        take("/api/orders/a&api_key=1", "", &[]),
+        Ok(None),
+        "a parameter's name in a path names nothing"
+    );
     for query in ["", "api_key=", "q=kw_live_", "page=2&keyboard=x", "monkey=1"] {
         assert_eq!(take("/api/orders", query, &[]), Ok(None), "{query}");
     }

@@ -84,8 +84,7 @@ pub async fn check(
 ) -> std::result::Result<Option<Accepted>, Refused> {
     let Routed { request, target, client, realm, .. } = routed;
     let headers = request.headers();
-    let credential =
-        credential::take(realm, target.path, target.query, |name| headers.get(name).ok().flatten())?;
+    let credential = credential::take(realm, target, |name| headers.get(name).ok().flatten())?;
     let Some(requirement) = requirement else { return Ok(None) };
     let credential = credential.ok_or(Denial::MissingCredential)?;
     check_key(realm, requirement, &credential, client, env).await.map(Some)

@@ -4,7 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::registry::error::{Code, FieldError, Refusal};
+use crate::registry::{
+    error::{Code, FieldError, Refusal},
+    json,
+};
+
+const TWICE: &str = "stands there twice";
 
 /// What is wrong with one value: where in it (empty for the whole), and the message.
 pub type Wrong = Vec<(String, String)>;
@@ -27,15 +32,19 @@ impl Input {
     /// MALFORMED_JSON, or VALIDATION_FAILED if it is something else than an object.
     pub fn body(text: &str, known: &[&str]) -> Result<Self, Refusal> {
         let text = if text.trim().is_empty() { "{}" } else { text };
-        let value = serde_json::from_str(text).map_err(|error| {
+        let (value, repeated) = json::read(text).map_err(|error| {
             // serde_json's own message may quote the body, in which a password may stand.
             let place = format!("line {}, column {}", error.line(), error.column());
             Refusal::new(Code::MalformedJson, format!("The body is not JSON: it cannot be read at {place}."))
         })?;
-        match value {
-            Value::Object(fields) => Ok(Self::known(fields, known, "field")),
-            _ => Err(Refusal::field("body", "must be a JSON object")),
+        let Value::Object(fields) = value else {
+            return Err(Refusal::field("body", "must be a JSON object"));
+        };
+        let mut input = Self::known(fields, known, "field");
+        for path in repeated {
+            input.refuse(&shown(&path), TWICE);
         }
+        Ok(input)
     }
 
     /// Reads a query string with no other parameters than these, each at most once.
@@ -52,7 +61,7 @@ impl Input {
                 continue;
             };
             if fields.contains_key(&name) {
-                errors.push(FieldError { field: shown(&name), message: "stands there twice".to_owned() });
+                errors.push(FieldError { field: shown(&name), message: TWICE.to_owned() });
             }
             fields.insert(name, Value::String(value));
         }

@@ -15,6 +15,7 @@ pub mod error;
 pub mod front;
 pub mod ids;
 pub mod input;
+pub mod json;
 pub mod keys;
 pub mod members;
 pub mod outbox;

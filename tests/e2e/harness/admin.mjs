@@ -1,5 +1,7 @@
 // The admin API as a test uses it: JSON in and out, signed in as the first owner.
 
+import assert from "node:assert/strict";
+
 import { send } from "./http.mjs";
 
 export const OWNER = { email: "owner@example.com", password: "correct horse battery staple 1" };
@@ -35,6 +37,36 @@ export class Admin {
       throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
     }
     return answer.body.length ? answer.json() : undefined;
+  }
+
+  /**
+   * A call that has to be refused with this status and code, in the form that every refusal has and
+   * without repeating what was sent to be let in; the answer.
+   */
+  async refused([status, code], method, path, body, headers) {
+    const answer = await this.call(method, path, body, headers);
+    const what = `${method} ${path}: ${answer.status} ${answer.text}`;
+    assert.equal(answer.status, status, what);
+    assert.equal(answer.header("content-type"), "application/problem+json", what);
+    assert.equal(answer.header("cache-control"), "no-store", what);
+    if (method === "HEAD") return answer;
+    const problem = answer.json();
+    assert.equal(problem.code, code, what);
+    assert.equal(problem.status, status, what);
+    assert.equal(problem.requestId, answer.header("x-request-id"), what);
+    assert.ok(problem.title && problem.detail && problem.type.startsWith("urn:keyward:error:"), what);
+    assert.equal(status === 401, answer.header("www-authenticate") !== undefined, what);
+    for (const { field, message, ...more } of problem.errors ?? []) assert.deepEqual([typeof field, typeof message, more], ["string", "string", {}]);
+    const secrets = [this.token, typeof body === "object" && body?.password, typeof body === "object" && body?.token];
+    for (const secret of secrets) assert.ok(!(typeof secret === "string" && secret.length > 7 && answer.text.includes(secret)), "it repeats a secret");
+    return answer;
+  }
+
+  /** A call that has to be refused for these fields (sorted) and no others; the problem. */
+  async invalid(fields, method, path, body, headers) {
+    const problem = (await this.refused([400, "VALIDATION_FAILED"], method, path, body, headers)).json();
+    assert.deepEqual([...new Set(problem.errors.map(({ field }) => field))].sort(), [...fields].sort(), JSON.stringify(problem.errors));
+    return problem;
   }
 
   async signIn({ email, password } = OWNER) {
