@@ -1,0 +1,28 @@
+//! Bodies are read as JSON in which every name stands once.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use keyward::registry::json::read;
+use serde_json::json;
+
+#[test]
+fn every_kind_of_value_is_read_as_serde_json_reads_it() {
+    for text in ["null", " true", "-1", "18446744073709551615", "1.5", "1e9", "\"a\\u00e9\"", "[1,[],{}]"] {
+        assert_eq!(read(text).unwrap(), (serde_json::from_str(text).unwrap(), vec![]), "{text}");
+    }
+    let object = r#"{"a": {"b": [1, {"c": null}]}, "b": "x"}"#;
+    assert_eq!(read(object).unwrap(), (json!({ "a": { "b": [1, { "c": null }] }, "b": "x" }), vec![]));
+}
+
+#[test]
+fn a_name_that_is_repeated_is_named_with_its_path() {
+    let (_, repeated) = read(r#"{"a": 1, "b": [{"c": 1, "c": 1}], "d": {"e": 1, "e": 2}, "a": 2}"#).unwrap();
+    assert_eq!(repeated, ["b[0].c", "d.e", "a"]);
+}
+
+#[test]
+fn what_is_not_json_or_too_deep_is_an_error() {
+    for text in ["", "{", "{} {}", "{a: 1}", "[1,]", "NaN", "1e999", &"[".repeat(100_000)] {
+        assert!(read(text).is_err());
+    }
+}
