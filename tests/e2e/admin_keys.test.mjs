@@ -1,0 +1,270 @@
+// The admin API's keys: create, list, read, edit and revoke, in the shapes that others build against,
+// and what each does at the gate.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { startGate } from "./harness/gate.mjs";
+import { waitFor } from "./harness/wait.mjs";
+
+const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
+const DAY = 86_400_000;
+const FRESHNESS = 5_000;
+const SLACK = 2_000; // what a call may take
+
+/** Every field of a key as listed, in alphabetical order. */
+const FIELDS = [
+  "allowedIps", "allowedOrigins", "createdAt", "createdBy", "effectiveRateLimit", "expiresAt", "id", "keyPrefix", "kind",
+  "last4", "lastUsedAt", "metadata", "name", "rateLimit", "realm", "revokeReason", "revokedAt", "rotatedFrom", "rotatedTo",
+  "scopes", "status", "tags", "tenantId", "testMode", "updatedAt", "version",
+];
+
+let gate, owner;
+before(async () => {
+  gate = await startGate({ isolates: 2 });
+  owner = await gate.owner();
+});
+after(() => gate.stop());
+
+const use = (key, more = {}, isolate = gate.isolates[0]) => isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` }, ...more });
+const ids = ({ apiKeys }) => apiKeys.map(({ id }) => id);
+const list = (query) => owner.must("GET", `/api-keys?${query}`);
+
+/** That a moment lies so far ahead as the realm's freshness says, counted from `since`. */
+function assertPromised(moment, since) {
+  assert.match(moment, TIME);
+  const ahead = Date.parse(moment) - since;
+  assert.ok(ahead >= FRESHNESS && ahead <= FRESHNESS + SLACK, `${moment} is ${ahead} ms after the call began`);
+}
+
+describe("creating a key", () => {
+  it("answers with the key once, and with what was asked for, filled in", async () => {
+    const answer = await owner.call("POST", "/api-keys", { name: "  Till 4 ", scopes: ["orders:read"] });
+    assert.equal(answer.status, 201);
+    const { apiKey, plaintextKey, ...more } = answer.json();
+    assert.deepEqual(more, {});
+    assert.deepEqual(Object.keys(apiKey).sort(), FIELDS);
+    assert.match(plaintextKey, /^kw_live_[0-9A-Za-z]{36}$/);
+    assert.equal(answer.header("etag"), `"${apiKey.version}"`);
+    const { member } = await owner.must("GET", "/session");
+    const { id, keyPrefix, createdAt, effectiveRateLimit, ...rest } = apiKey;
+    assert.ok(plaintextKey.startsWith(keyPrefix) && keyPrefix.startsWith("kw_live_") && keyPrefix.length <= 16, keyPrefix);
+    assert.match(id, /^key_/);
+    assert.ok(Math.abs(Date.parse(createdAt) - gate.now()) < SLACK);
+    assert.deepEqual(effectiveRateLimit, { perMinute: 600, perDay: null });
+    assert.deepEqual(rest, {
+      realm: "default", tenantId: member.tenantId, kind: "secret", name: "Till 4", last4: plaintextKey.slice(-4), scopes: ["orders:read"],
+      status: "ACTIVE", testMode: false, rateLimit: { perMinute: null, perDay: null }, allowedIps: [], allowedOrigins: [], tags: [],
+      metadata: {}, createdBy: { type: "member", id: member.id, email: member.email }, updatedAt: createdAt, expiresAt: null,
+      lastUsedAt: null, revokedAt: null, revokeReason: null, rotatedFrom: null, rotatedTo: null, version: 1,
+    });
+    for (const text of [(await owner.call("GET", `/api-keys/${id}`)).text, (await owner.call("GET", "/api-keys")).text]) {
+      assert.ok(!text.includes(plaintextKey.slice(8, -4)), "shown again");
+    }
+  });
+
+  it("takes every field, and each of them counts at the gate at once, in every isolate", async () => {
+    const fields = {
+      name: "Everything", realm: "default", kind: "publishable", scopes: ["orders:*"], rateLimit: { perMinute: 2, perDay: 3 },
+      allowedIps: ["203.0.113.7/24", "2001:db8::1"], allowedOrigins: ["https://shop.example"], tags: ["till", "eu"],
+      metadata: { store: "4" }, expiresAt: new Date(gate.now() + DAY).toISOString(), testMode: true,
+    };
+    const { apiKey, plaintextKey } = await owner.must("POST", "/api-keys", fields);
+    const seconds = fields.expiresAt.replace(/\.\d{3}Z/, ".000Z");
+    assert.deepEqual(Object.fromEntries(Object.keys(fields).map((name) => [name, apiKey[name]])), {
+      ...fields, allowedIps: ["203.0.113.0/24", "2001:db8::1/128"], expiresAt: seconds,
+    });
+    assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 2, perDay: 3 });
+    assert.match(plaintextKey, /^kw_test_/);
+    const ask = (isolate, more) => use(plaintextKey, { headers: { Authorization: `Bearer ${plaintextKey}`, Origin: "https://shop.example", "CF-Connecting-IP": "203.0.113.200", ...more } }, isolate);
+    for (const isolate of gate.isolates) {
+      assert.equal((await ask(isolate, { "CF-Connecting-IP": "203.0.114.1" })).json().code, "IP_RESTRICTED");
+      assert.equal((await ask(isolate, { Origin: "https://evil.example" })).json().code, "ORIGIN_RESTRICTED");
+      assert.equal((await ask(isolate)).status, 200);
+    }
+    assert.equal((await ask(gate.isolates[0])).json().code, "RATE_LIMITED");
+  });
+
+  it("400 names each field that is missing", async () => {
+    await owner.invalid(["name"], "POST", "/api-keys", { scopes: ["orders:read"] });
+    await owner.invalid(["scopes"], "POST", "/api-keys", { name: "No scopes" });
+    await owner.invalid(["name", "scopes"], "POST", "/api-keys", {});
+    await owner.invalid(["name", "scopes"], "POST", "/api-keys");
+  });
+
+  it("never makes the same key twice", async () => {
+    const made = await Promise.all(Array.from({ length: 20 }, () => owner.createKey()));
+    assert.equal(new Set(made.map(({ plaintextKey }) => plaintextKey)).size, 20);
+    assert.equal(new Set(made.map(({ apiKey }) => apiKey.id)).size, 20);
+  });
+});
+
+describe("listing keys", () => {
+  it("is newest first, in pages that a new key does not shift", async () => {
+    const made = [];
+    for (let i = 0; i < 5; i++) made.unshift((await owner.createKey({ name: `Paged ${i}`, tags: ["paged"] })).apiKey);
+    const first = await list("q=paged&limit=2");
+    assert.deepEqual(first.apiKeys, made.slice(0, 2));
+    assert.equal(typeof first.nextCursor, "string");
+    await owner.createKey({ name: "Paged later" });
+    const second = await list(`q=paged&limit=2&cursor=${first.nextCursor}`);
+    assert.deepEqual(second.apiKeys, made.slice(2, 4));
+    const third = await list(`q=paged&limit=2&cursor=${second.nextCursor}`);
+    assert.deepEqual(third, { apiKeys: made.slice(4), nextCursor: null });
+    assert.deepEqual((await list(`q=paged&limit=3&cursor=${first.nextCursor}`)), { apiKeys: made.slice(2), nextCursor: null });
+  });
+
+  it("finds by name, tag, prefix, last four and id, whatever the case, and nothing by a wildcard", async () => {
+    const { apiKey } = await owner.createKey({ name: "Überraschung 100%_sicher", tags: ["Filiale-Nord"] });
+    for (const q of ["überRASCH", "100%_", "filiale-nord", apiKey.id, apiKey.last4, apiKey.keyPrefix]) {
+      assert.ok(ids(await list(`q=${encodeURIComponent(q)}`)).includes(apiKey.id), q);
+    }
+    for (const q of ["%", "_", "Ü%sicher", "* OR 1=1", "'"]) {
+      const found = (await list(`q=${encodeURIComponent(q)}`)).apiKeys;
+      assert.ok(found.every((key) => [key.name, key.keyPrefix, key.last4, key.id, ...key.tags].some((text) => text.toLowerCase().includes(q.toLowerCase()))), q);
+    }
+    assert.deepEqual(await list("q=%20sicherlich%20nicht"), { apiKeys: [], nextCursor: null });
+  });
+
+  it("filters by status, which the clock changes too, and by realm", async () => {
+    const active = (await owner.createKey({ tags: ["by-status"] })).apiKey.id;
+    const revoked = (await owner.createKey({ tags: ["by-status"] })).apiKey.id;
+    await owner.revoke(revoked);
+    const expiresAt = new Date(gate.now() + 60_000).toISOString();
+    const expiring = (await owner.createKey({ tags: ["by-status"], expiresAt })).apiKey.id;
+    const by = async (status) => ids(await list(`q=by-status&status=${status}`));
+    assert.deepEqual([await by("ACTIVE"), await by("REVOKED"), await by("EXPIRED")], [[expiring, active], [revoked], []]);
+    await gate.advance(60_000);
+    assert.deepEqual([await by("ACTIVE"), await by("REVOKED"), await by("EXPIRED")], [[active], [revoked], [expiring]]);
+    assert.equal((await owner.get(expiring)).status, "EXPIRED");
+    assert.deepEqual(ids(await list("q=by-status&realm=default")), [expiring, revoked, active]);
+    await owner.invalid(["realm"], "GET", "/api-keys?realm=nowhere");
+  });
+
+  it("finds what was not used for so many days", async () => {
+    const idle = await owner.createKey({ tags: ["by-use"] });
+    const busy = await owner.createKey({ tags: ["by-use"] });
+    await gate.advance(40 * DAY);
+    await owner.signIn();
+    await owner.stepUp();
+    assert.equal((await use(busy.plaintextKey)).status, 200);
+    const { lastUsedAt } = await waitFor("the last use", async () => {
+      const key = await owner.get(busy.apiKey.id);
+      return key.lastUsedAt && key;
+    });
+    assert.ok(Math.abs(Date.parse(lastUsedAt) - gate.now()) < 60_000, lastUsedAt);
+    const fresh = await owner.createKey({ tags: ["by-use"] });
+    const unused = async (days) => ids(await list(`q=by-use&unusedDays=${days}`));
+    assert.deepEqual(await unused(30), [idle.apiKey.id]);
+    assert.deepEqual(await unused(41), []);
+    await gate.advance(2 * DAY);
+    await owner.signIn();
+    await owner.stepUp();
+    assert.deepEqual(await unused(2), [fresh.apiKey.id, busy.apiKey.id, idle.apiKey.id]);
+  });
+});
+
+describe("reading and editing a key", () => {
+  it("an edit holds where it was made, changes nothing else, and answers with a new version", async () => {
+    const { apiKey } = await owner.createKey({ tags: ["a"], metadata: { a: "1" } });
+    const read = await owner.call("GET", `/api-keys/${apiKey.id}`);
+    assert.deepEqual([read.status, read.json()], [200, { apiKey }]);
+    assert.equal(read.header("etag"), `"1"`);
+    const since = gate.now();
+    const answer = await owner.call("PATCH", `/api-keys/${apiKey.id}`, { name: "Renamed", tags: ["b"] });
+    const { apiKey: edited, effectiveEverywhereBy, ...more } = answer.json();
+    assert.deepEqual([answer.status, more, answer.header("etag")], [200, {}, `"2"`]);
+    assertPromised(effectiveEverywhereBy, since);
+    assert.ok(edited.updatedAt >= apiKey.updatedAt);
+    assert.deepEqual({ ...edited, updatedAt: apiKey.updatedAt }, { ...apiKey, name: "Renamed", tags: ["b"], version: 2 });
+    assert.deepEqual(await owner.get(apiKey.id), edited);
+  });
+
+  it("If-Match keeps two people from overwriting each other", async () => {
+    const { apiKey } = await owner.createKey();
+    const edit = (name, match) => owner.call("PATCH", `/api-keys/${apiKey.id}`, { name }, { "If-Match": match });
+    const answers = await Promise.all([edit("Mine", `"1"`), edit("Yours", `"1"`)]);
+    assert.deepEqual(answers.map(({ status }) => status).sort(), [200, 412]);
+    const winner = answers.find(({ status }) => status === 200).json().apiKey;
+    const loser = answers.find(({ status }) => status === 412);
+    assert.equal(loser.json().code, "VERSION_MISMATCH");
+    assert.match(loser.json().detail, /"2"/);
+    assert.deepEqual(await owner.get(apiKey.id), winner);
+    assert.equal((await edit("Again", `"2"`)).status, 200);
+    assert.equal((await edit("Any", "*")).status, 200);
+    assert.equal((await edit("One of", `"9", "4"`)).status, 200);
+  });
+
+  it("scopes and addresses that are taken away or given hold everywhere by the moment that was promised", async () => {
+    const { apiKey, plaintextKey } = await owner.createKey({ scopes: ["orders:read"] });
+    const write = async () => Promise.all(gate.isolates.map((isolate) => use(plaintextKey, { method: "POST" }, isolate)));
+    assert.deepEqual((await write()).map(({ status }) => status), [403, 403]);
+    const given = await owner.patch(apiKey.id, { scopes: ["orders:write"] });
+    await gate.advance(Date.parse(given.effectiveEverywhereBy) - gate.now());
+    assert.deepEqual((await write()).map(({ status }) => status), [200, 200]);
+    const taken = await owner.patch(apiKey.id, { scopes: ["orders:read"], allowedIps: ["203.0.113.0/24"] });
+    await gate.advance(Date.parse(taken.effectiveEverywhereBy) - gate.now());
+    assert.deepEqual((await write()).map((answer) => answer.json().code), ["IP_RESTRICTED", "IP_RESTRICTED"]);
+    await owner.patch(apiKey.id, { allowedIps: [] });
+    await gate.advance(FRESHNESS + SLACK);
+    assert.deepEqual((await write()).map((answer) => answer.json().code), ["INSUFFICIENT_SCOPE", "INSUFFICIENT_SCOPE"]);
+  });
+
+  it("null takes a limit, an expiry or a list away", async () => {
+    const set = { rateLimit: { perMinute: 5, perDay: 9 }, allowedIps: ["203.0.113.0/24"], tags: ["x"], metadata: { a: "b" }, expiresAt: "2100-01-01T00:00:00Z" };
+    const { apiKey } = await owner.createKey(set);
+    assert.equal(apiKey.expiresAt, "2100-01-01T00:00:00.000Z");
+    const { apiKey: blank } = await owner.patch(apiKey.id, Object.fromEntries(Object.keys(set).map((name) => [name, null])));
+    assert.deepEqual([blank.rateLimit, blank.allowedIps, blank.tags, blank.metadata, blank.expiresAt], [{ perMinute: null, perDay: null }, [], [], {}, null]);
+    assert.deepEqual(blank.effectiveRateLimit, { perMinute: 600, perDay: null });
+  });
+
+  it("what a key is cannot be edited: kind, realm, mode, status; nor a revoked or expired one", async () => {
+    const { apiKey } = await owner.createKey();
+    for (const [field, value] of Object.entries({ kind: "publishable", realm: "default", status: "REVOKED", id: "key_x", tenantId: "x", version: 9, plaintextKey: "x" })) {
+      await owner.invalid([field], "PATCH", `/api-keys/${apiKey.id}`, { [field]: value });
+    }
+    await owner.invalid(["testMode"], "PATCH", `/api-keys/${apiKey.id}`, { testMode: true });
+    assert.deepEqual(await owner.get(apiKey.id), apiKey);
+    await owner.revoke(apiKey.id);
+    await owner.refused([409, "CONFLICT"], "PATCH", `/api-keys/${apiKey.id}`, { name: "Back" });
+    const { apiKey: brief } = await owner.createKey({ expiresAt: new Date(gate.now() + 10_000).toISOString() });
+    await gate.advance(10_000);
+    await owner.refused([409, "CONFLICT"], "PATCH", `/api-keys/${brief.id}`, { expiresAt: null });
+  });
+});
+
+describe("revoking a key", () => {
+  it("is final, is said with the moment from which it holds everywhere, and can be repeated", async () => {
+    const { apiKey, plaintextKey } = await owner.createKey();
+    for (const isolate of gate.isolates) assert.equal((await use(plaintextKey, {}, isolate)).status, 200);
+    const since = gate.now();
+    const answer = await owner.call("POST", `/api-keys/${apiKey.id}/revoke`, { reason: "lost" });
+    const { apiKey: revoked, refusedEverywhereBy, ...more } = answer.json();
+    assert.deepEqual([answer.status, more], [200, {}]);
+    assertPromised(refusedEverywhereBy, since);
+    assert.deepEqual([revoked.status, revoked.revokeReason, revoked.version], ["REVOKED", "lost", 2]);
+    assert.match(revoked.revokedAt, TIME);
+    await gate.advance(Date.parse(refusedEverywhereBy) - gate.now());
+    for (const isolate of gate.isolates) assert.equal((await use(plaintextKey, {}, isolate)).json().code, "REVOKED_API_KEY");
+    const entries = (await owner.must("GET", "/audit?limit=1")).entries[0].seq;
+    const again = await owner.call("POST", `/api-keys/${apiKey.id}/revoke`, { reason: "another" });
+    const { lastUsedAt } = again.json().apiKey; // reported meanwhile
+    assert.deepEqual([again.status, again.json()], [200, { apiKey: { ...revoked, lastUsedAt }, refusedEverywhereBy }]);
+    assert.equal((await owner.must("GET", "/audit?limit=1")).entries[0].seq, entries, "nothing happened");
+  });
+
+  it("needs no body", async () => {
+    const { apiKey } = await owner.createKey();
+    const { apiKey: revoked } = await owner.must("POST", `/api-keys/${apiKey.id}/revoke`);
+    assert.deepEqual([revoked.status, revoked.revokeReason], ["REVOKED", null]);
+  });
+
+  it("404 for a key that does not exist, on every path", async () => {
+    const id = "key_doesnotexist";
+    await owner.refused([404, "NOT_FOUND"], "GET", `/api-keys/${id}`);
+    await owner.refused([404, "NOT_FOUND"], "PATCH", `/api-keys/${id}`, {});
+    await owner.refused([404, "NOT_FOUND"], "POST", `/api-keys/${id}/revoke`, {});
+    await owner.refused([404, "NOT_FOUND"], "POST", `/api-keys/${id}/rotate`, {});
+  });
+});
