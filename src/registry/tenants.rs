@@ -148,10 +148,10 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     };
     let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
     let view = tenant.view();
-    note(turn, member, &id, "tenant.create", &Value::Null, &view)?;
+    note(turn, member, &id, "tenant.create", &id, (&Value::Null, &view))?;
     let mut answer = json!({ "tenant": view });
     if let (Some(person), Some(answer)) = (person, answer.as_object_mut()) {
-        note(turn, member, &id, "member.create", &Value::Null, &person.view())?;
+        note(turn, member, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
         answer.insert("owner".to_owned(), person.view());
     }
     Ok(Outcome::created(answer))
@@ -185,7 +185,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
         if (old.status, &old.terms) != (new.status, &new.terms) {
             outbox::enqueue_tenant(turn.db, id, turn.now)?;
         }
-        note(turn, member, id, "tenant.edit", &before, &after)?;
+        note(turn, member, id, "tenant.edit", id, (&before, &after))?;
     }
     let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
     Ok(answer.promise("", "effectiveEverywhereBy", longest_freshness(turn.policy), None))
@@ -238,13 +238,13 @@ fn owner(value: &Value) -> Result<(String, crate::secret::Secret), input::Wrong>
 fn note(
     turn: &Turn<'_>,
     member: &Member,
-    target: &str,
+    tenant_id: &str,
     action: &'static str,
-    before: &Value,
-    after: &Value,
+    target: &str,
+    (before, after): (&Value, &Value),
 ) -> Result<(), SqlError> {
     let actor = member.actor();
-    let mut chains = vec![member.tenant.id.as_str(), target];
+    let mut chains = vec![member.tenant.id.as_str(), tenant_id];
     chains.dedup();
     for tenant_id in chains {
         turn.audit(&Deed {

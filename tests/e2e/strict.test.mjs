@@ -1,0 +1,178 @@
+// The realm `strict` of policy.toml: plans, the very next request, keyed hashes, its own style and
+// codes of refusals, and the admin side at paths of its own.
+
+import assert from "node:assert/strict";
+import { createHash, createHmac } from "node:crypto";
+import { after, before, beforeEach, describe, it } from "node:test";
+
+import { Admin, OWNER } from "./harness/admin.mjs";
+import { startGate } from "./harness/gate.mjs";
+
+const PASSWORD = "another long passphrase 2";
+const API = "/console/api";
+const ROUNDS = 30;
+
+let gate, owner;
+before(async () => {
+  gate = await startGate({ build: "e2e", isolates: 4 });
+  owner = await new Admin(gate.url, API).setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
+});
+after(() => gate.stop());
+beforeEach(() => owner.stepUp());
+
+const create = (admin, fields = {}) => admin.createKey({ realm: "strict", scopes: ["things:read"], ...fields });
+const ask = (key, { target = "/things/1", isolate = gate.isolates[0], headers = {} } = {}) =>
+  isolate.send({ target, host: "strict.test", headers: { ...(key && { "X-API-Key": key }), ...headers } });
+/** The code in a refusal of this realm's style. */
+const codeOf = (answer) => answer.json().error.code;
+const everywhere = (key, request = {}) => Promise.all(gate.isolates.map(async (isolate) => {
+  const answer = await ask(key, { ...request, isolate });
+  return answer.status === 200 ? 200 : codeOf(answer);
+}));
+const all = (result) => gate.isolates.map(() => result);
+
+describe("freshness 0", () => {
+  it("a scope that is given or taken away counts for the very next request, in every isolate", async () => {
+    const { apiKey, plaintextKey } = await create(owner);
+    for (let round = 0; round < ROUNDS; round++) {
+      const since = gate.now();
+      const taken = await owner.patch(apiKey.id, { scopes: ["admin:read"] });
+      assert.ok(Date.parse(taken.effectiveEverywhereBy) >= since && Date.parse(taken.effectiveEverywhereBy) <= gate.now());
+      assert.deepEqual(await everywhere(plaintextKey), all("INSUFFICIENT_SCOPE"), `round ${round}`);
+      await owner.patch(apiKey.id, { scopes: ["things:write"] });
+      assert.deepEqual(await everywhere(plaintextKey), all(200), `round ${round}`);
+    }
+  });
+
+  it("a revoked key is refused from the very next request on, in every isolate", async () => {
+    for (let round = 0; round < ROUNDS; round++) {
+      const { apiKey, plaintextKey } = await create(owner);
+      assert.deepEqual(await everywhere(plaintextKey), all(200), `round ${round}`);
+      await owner.revoke(apiKey.id);
+      assert.deepEqual(await everywhere(plaintextKey), all("REVOKED_API_KEY"), `round ${round}`);
+    }
+  });
+
+  it("so is an old key that was rotated away, and an address that was taken off the list", async () => {
+    let { apiKey, plaintextKey } = await create(owner);
+    for (const options of [{ revokeOld: true }, { graceSeconds: 0 }]) {
+      assert.deepEqual(await everywhere(plaintextKey), all(200));
+      const next = await owner.rotate(apiKey.id, options);
+      assert.deepEqual(await everywhere(plaintextKey), all(options.revokeOld ? "REVOKED_API_KEY" : "EXPIRED_API_KEY"));
+      ({ apiKey, plaintextKey } = next);
+    }
+    await owner.patch(apiKey.id, { allowedIps: ["203.0.113.0/24"] });
+    assert.deepEqual(await everywhere(plaintextKey, { headers: { "CF-Connecting-IP": "192.0.2.7" } }), all("IP_RESTRICTION"));
+    assert.deepEqual(await everywhere(plaintextKey, { headers: { "CF-Connecting-IP": "203.0.113.7" } }), all(200));
+  });
+});
+
+describe("a route for certain plans", () => {
+  it("is 403 PLAN_REQUIRED without the plan, passes with it, and follows a change of it at once", async () => {
+    const { tenant } = await owner.must("POST", "/tenants", { name: "Planned", owner: { email: "planned@example.com", password: PASSWORD } });
+    const admin = await new Admin(gate.url, API).signIn({ email: "planned@example.com", password: PASSWORD });
+    const { plaintextKey } = await create(admin);
+    const target = "/pro/report";
+    for (const [plan, expected] of [[undefined, "PLAN_REQUIRED"], ["pro", 200], ["free", "PLAN_REQUIRED"], ["Pro", "PLAN_REQUIRED"], ["enterprise", 200], [null, "PLAN_REQUIRED"]]) {
+      if (plan !== undefined) await owner.must("PATCH", `/tenants/${tenant.id}`, { plan });
+      assert.deepEqual(await everywhere(plaintextKey, { target }), all(expected), `${plan}`);
+      assert.equal((await ask(plaintextKey)).status, 200, "a route for everybody is open");
+    }
+  });
+});
+
+describe("keyed hashes", () => {
+  it("are HMACs as documented; a plain hash of a key is stored nowhere", async () => {
+    const { plaintextKey } = await create(owner);
+    assert.match(plaintextKey, /^sk_[\w-]{43}$/);
+    await ask(plaintextKey);
+    const keyed = createHmac("sha256", gate.secrets.KEYWARD_SECRET).update(`keyward key storage 1\0${plaintextKey}`).digest("hex");
+    const plain = createHash("sha256").update(plaintextKey).digest();
+    const record = JSON.parse((await gate.storedKv()).get(`key:hmac-sha256:${keyed}`));
+    assert.equal(record.realm, "strict");
+    const registry = gate.storedObjects().find(({ className }) => className === "Registry");
+    assert.ok(registry.tables.keys.some(({ hash }) => hash === `hmac-sha256:${keyed}`));
+    for (const text of [plain.toString("hex"), plain.toString("base64"), plain.toString("base64url"), plain, plaintextKey, plaintextKey.slice(3)]) {
+      assert.deepEqual(gate.grep(text), []);
+    }
+  });
+
+  it("differ between two deployments for the same key", async (t) => {
+    const other = await startGate({ build: "e2e" });
+    t.after(() => other.stop());
+    const { plaintextKey } = await create(owner);
+    // The record is copied, as a thief of the store could do: without the secret it names no key.
+    for (const [name, value] of await gate.storedKv()) await other.isolates[0].putKv(name, value);
+    const answer = await other.send({ target: "/things/1", host: "strict.test", headers: { "X-API-Key": plaintextKey } });
+    assert.deepEqual([answer.status, codeOf(answer)], [401, "INVALID_API_KEY"]);
+  });
+});
+
+describe("refusals in the realm's own style", () => {
+  it("are plain JSON with the realm's own codes", async () => {
+    const { plaintextKey } = await create(owner, { allowedIps: ["203.0.113.0/24"] });
+    const answer = await ask(plaintextKey, { headers: { "CF-Connecting-IP": "192.0.2.7" } });
+    assert.equal(answer.status, 403);
+    assert.equal(answer.header("content-type"), "application/json");
+    assert.equal(answer.header("cache-control"), "no-store");
+    const { code, message, requestId, ...more } = answer.json().error;
+    assert.deepEqual([code, requestId, typeof message, more], ["IP_RESTRICTION", answer.header("x-request-id"), "string", {}], answer.text);
+    const none = await ask();
+    assert.deepEqual([none.status, codeOf(none), none.header("content-type")], [401, "MISSING_AUTHORIZATION", "application/json"]);
+    assert.ok(none.header("www-authenticate"));
+    assert.equal(codeOf(await ask("sk_short")), "INVALID_API_KEY");
+  });
+
+  it("a key in Authorization is no key here", async () => {
+    const { plaintextKey } = await create(owner);
+    assert.equal(codeOf(await ask(undefined, { headers: { Authorization: `Bearer ${plaintextKey}` } })), "MISSING_AUTHORIZATION");
+  });
+
+  it("can be read by the listed origin only, and so can answers; preflights too", async () => {
+    const { plaintextKey } = await create(owner);
+    const preflight = (origin) => gate.send({
+      method: "OPTIONS", target: "/things/1", host: "strict.test", headers: { Origin: origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key" },
+    });
+    for (const [origin, allowed] of [["https://app.example", "https://app.example"], ["https://evil.example", undefined], ["http://app.example", undefined], ["https://app.example.evil.example", undefined], ["null", undefined]]) {
+      const answers = [await ask(plaintextKey, { headers: { Origin: origin } }), await ask(undefined, { headers: { Origin: origin } }), await preflight(origin)];
+      assert.deepEqual(answers.map(({ status }) => status), [200, 401, 204]);
+      for (const answer of answers) {
+        assert.equal(answer.header("access-control-allow-origin"), allowed, origin);
+        assert.match(answer.header("vary"), /Origin/i);
+      }
+    }
+  });
+});
+
+describe("what may be put on a key", () => {
+  it("a reserved scope is on nobody's key, a scope of another realm neither", async () => {
+    await owner.invalid(["scopes[1]"], "POST", "/api-keys", { name: "K", realm: "strict", scopes: ["things:read", "things:purge"] });
+    await owner.invalid(["scopes[0]"], "POST", "/api-keys", { name: "K", realm: "remote", scopes: ["things:write"] });
+    await owner.invalid(["rateLimit.perDay", "rateLimit.perMinute"], "POST", "/api-keys", { name: "K", realm: "remote", scopes: ["things:read"], rateLimit: { perMinute: 1_001, perDay: 10_001 } });
+    const { apiKey } = await owner.createKey({ realm: "remote", scopes: ["things:read"] });
+    assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 1_000, perDay: 5_000 });
+  });
+
+  it("a key of one realm is unknown in another", async () => {
+    const { plaintextKey } = await owner.createKey({ realm: "remote", scopes: ["things:read"] });
+    assert.equal(codeOf(await ask(plaintextKey)), "INVALID_API_KEY");
+    const { plaintextKey: strict } = await create(owner);
+    const answer = await gate.send({ target: "/things/1", host: "remote.test", headers: { "X-API-Key": strict } });
+    assert.deepEqual([answer.status, answer.json().code], [401, "INVALID_API_KEY"]);
+  });
+});
+
+describe("the admin side at paths of its own", () => {
+  it("answers there and nowhere else", async () => {
+    assert.equal((await gate.send({ target: `${API}/session` })).json().code, "UNAUTHENTICATED");
+    const page = await gate.send({ target: "/console/page/" });
+    assert.deepEqual([page.status, page.header("content-type")?.split(";")[0]], [200, "text/html"]);
+    assert.match(page.header("content-security-policy"), /default-src 'none'/);
+    const elsewhere = await gate.send({ target: "/console/page" });
+    assert.deepEqual([elsewhere.status, elsewhere.header("location")], [308, "/console/page/"]);
+    for (const target of ["/api/admin/session", "/admin/", "/console/", "/console/apix/session", "/console/pagex"]) {
+      assert.equal((await gate.send({ target })).status, 404, target);
+    }
+    assert.equal((await gate.send({ target: `${API}/session`, host: "strict.test", headers: { Authorization: `Bearer ${owner.token}` } })).json().member.email, OWNER.email);
+  });
+});
