@@ -23,10 +23,13 @@ pub fn take(
     for source in realm.credentials {
         let Some(value) = header(source.header) else { continue };
         // No key has a comma in it, so one is the mark of a header that was sent twice.
-        if value.contains(',') {
+        // Other schemes may have commas of their own.
+        let repeated = value.split(',').skip(1).any(|part| read(source, part).is_some());
+        let credential = read(source, &value);
+        if repeated || credential.is_some_and(|credential| credential.contains(',')) {
             return Err(Denial::RepeatedCredential);
         }
-        let Some(credential) = read(source, &value) else { continue };
+        let Some(credential) = credential else { continue };
         if found.replace(Secret::new(credential)).is_some() {
             return Err(Denial::RepeatedCredential);
         }

@@ -94,6 +94,9 @@ pub enum Challenge {
     Error(&'static str),
 }
 
+/// The code of a full window, which a KeyGate counts too.
+pub const RATE_LIMITED: &str = "RATE_LIMITED";
+
 /// How long an address with too many failures has to wait, in seconds: the period of the platform's
 /// limiter (`FAILURES` in `wrangler.toml`).
 pub const FAILURES_PERIOD: u64 = 10;
@@ -178,13 +181,13 @@ impl Denial {
             ),
             Self::RateLimited { .. } => (
                 429,
-                "RATE_LIMITED",
+                RATE_LIMITED,
                 None,
                 "The API key has used up its requests. Come back after the time in Retry-After.",
             ),
             Self::TooManyFailures => (
                 429,
-                "RATE_LIMITED",
+                RATE_LIMITED,
                 None,
                 "Too many unknown API keys came from this address. Come back after the time in Retry-After.",
             ),

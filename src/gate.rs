@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, rc::Rc};
 
-use keyward_policy::{KeyRequirement, Realm, TestMode, scope};
+use keyward_policy::{KeyRequirement, Realm, Requirement, TestMode, scope};
 
 use crate::{
     denial::Denial,
@@ -23,18 +23,23 @@ pub struct Circumstances<'a> {
     pub now: Timestamp,
 }
 
-/// Proof that a key was found to be in order for a request. Only [`decide`] makes one, and
-/// forwarding asks for one.
+/// Proof that a request may be forwarded. Only [`decide`], for a key that was found to be in order, and
+/// [`pass_without_key`], for a route that asks for none, make one; forwarding asks for one.
 #[derive(Debug)]
 pub struct Permit {
-    record: Rc<Record>,
+    record: Option<Rc<Record>>,
 }
 
 impl Permit {
-    /// The key that was found to be in order.
-    pub fn record(&self) -> &Record {
-        &self.record
+    /// The key that was found to be in order; `None` on a route that asks for none.
+    pub fn record(&self) -> Option<&Rc<Record>> {
+        self.record.as_ref()
     }
+}
+
+/// The permit of a route that asks for no key; `None` if it asks for one.
+pub fn pass_without_key(requirement: &Requirement) -> Option<Permit> {
+    matches!(requirement, Requirement::Public).then_some(Permit { record: None })
 }
 
 /// Decides about a key, in this order: realm, status, expiry, tenant, plan, address, origin, mode,
@@ -82,7 +87,7 @@ pub fn decide(
     if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &record.scopes, required)) {
         return Err(Denial::InsufficientScope { required: requirement.scopes });
     }
-    Ok(Permit { record: Rc::clone(record) })
+    Ok(Permit { record: Some(Rc::clone(record)) })
 }
 
 /// Whether the record's ranges hold the address. An IPv4 address that came in IPv6 clothes

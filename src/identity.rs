@@ -6,10 +6,9 @@ use crate::{gate::Permit, record::Mode};
 pub const PREFIX: &str = "keyward-";
 
 /// The verified identity, as header fields.
-pub fn headers(permit: Option<&Permit>, request_id: &str) -> Vec<(&'static str, String)> {
+pub fn headers(permit: &Permit, request_id: &str) -> Vec<(&'static str, String)> {
     let mut headers = vec![("Keyward-Request-Id", request_id.to_owned())];
-    let Some(permit) = permit else { return headers };
-    let record = permit.record();
+    let Some(record) = permit.record() else { return headers };
     let mode = match record.mode {
         Mode::Live => "live",
         Mode::Test => "test",

@@ -1,9 +1,9 @@
 //! A rolling window of one key: in any span of the window's length, at most `limit` requests.
 //!
 //! While a window holds few requests, each is remembered by itself and leaves exactly when its time
-//! has come. When it holds many, those that come close together share a *bucket*, which is given up
+//! has come. When it holds many, or has no limit for now, those that come close together share a *bucket*, which is given up
 //! only when its last request has left the window. So a window never admits too many, whatever it
-//! holds; it may keep a place for at most 1/128 of its length too long, and only on a busy key.
+//! holds; it may keep a place for at most 1/64 of its length too long, and only on a busy key.
 //! Memory is bounded by the number of buckets, whatever the limit.
 
 use std::collections::VecDeque;
@@ -14,9 +14,9 @@ use crate::time::{DAY, MINUTE, Timestamp};
 use crate::wire::{Window, WindowState};
 
 /// Up to so many requests, each has a bucket of its own.
-const EXACT: usize = 128;
+const EXACT: usize = 64;
 /// Beyond, requests of one bucket are at most this part of the window apart.
-const GRANULES: i64 = 128;
+const GRANULES: i64 = 64;
 
 impl Window {
     /// Its length in milliseconds.
@@ -56,8 +56,8 @@ impl Admitted {
     }
 
     /// Counts one request. `now` must not be before an earlier call's.
-    pub fn count(&mut self, window: Window, now: Timestamp) {
-        let many = self.buckets.len() >= EXACT;
+    pub fn count(&mut self, window: Window, is_limited: bool, now: Timestamp) {
+        let many = !is_limited || self.buckets.len() >= EXACT;
         match self.buckets.back_mut() {
             Some(bucket) if many && now.0 - bucket.0.0 < window.length() / GRANULES => {
                 bucket.1 = now;

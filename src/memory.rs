@@ -8,25 +8,18 @@ use lru::LruCache;
 use crate::{
     record::Record,
     time::{SECOND, Timestamp},
-    wire::RefusalCounts,
+    wire::{RefusalCounts, WindowState},
 };
 
 /// A record takes about 1 KiB, so this is about 10 MiB of the isolate's 128.
-const RECORDS: NonZeroUsize = capacity(10_000);
+const RECORDS: usize = 10_000;
 /// Hashes that belong to no key, apart from the records: forged keys cannot push real ones out.
-const MISSES: NonZeroUsize = capacity(20_000);
-const ADDRESSES: NonZeroUsize = capacity(10_000);
+const MISSES: usize = 20_000;
+const ADDRESSES: usize = 10_000;
 /// How long a miss is remembered. Short, since the key may be created meanwhile.
 const MISS_LIFE: i64 = SECOND;
 /// Refusals of one key are reported at most this often.
 const REPORT_EVERY: i64 = 10 * SECOND;
-
-const fn capacity(entries: usize) -> NonZeroUsize {
-    match NonZeroUsize::new(entries) {
-        Some(capacity) => capacity,
-        None => NonZeroUsize::MIN,
-    }
-}
 
 /// One isolate's memory.
 pub struct Memory {
@@ -39,43 +32,92 @@ pub struct Memory {
 struct Known {
     record: Rc<Record>,
     confirmed: Timestamp,
+    limited: Option<Limited>,
     refused: RefusalCounts,
     reported: Option<Timestamp>,
 }
 
-impl Default for Memory {
-    fn default() -> Self {
-        Self {
-            records: LruCache::new(RECORDS),
-            misses: LruCache::new(MISSES),
-            addresses: LruCache::new(ADDRESSES),
+/// What a key's object said when a window was full.
+#[derive(Clone, Debug)]
+pub struct Limited {
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// The windows, as of then.
+    pub windows: Vec<WindowState>,
+    /// Milliseconds from then until a request fits again.
+    pub retry_after_ms: u64,
+}
+
+impl Limited {
+    /// The same as seen later; `None` once a request may fit again.
+    pub fn at(&self, now: Timestamp) -> Option<Self> {
+        let passed = u64::try_from(now.0 - self.asked.0).ok()?;
+        let retry_after_ms = self.retry_after_ms.checked_sub(passed).filter(|left| *left > 0)?;
+        let mut windows = self.windows.clone();
+        for window in &mut windows {
+            window.reset_ms = window.reset_ms.saturating_sub(passed);
         }
+        Some(Self { asked: now, windows, retry_after_ms })
     }
 }
 
+impl Default for Memory {
+    fn default() -> Self {
+        Self { records: cache(RECORDS), misses: cache(MISSES), addresses: cache(ADDRESSES) }
+    }
+}
+
+/// A cache that takes room only as it fills.
+fn cache<T>(most: usize) -> LruCache<String, T> {
+    let mut cache = LruCache::unbounded();
+    cache.resize(NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN));
+    cache
+}
+
 impl Memory {
-    /// The record under this hash and when its KeyGate last said that it holds.
+    /// The record under this hash and when its KeyGate was last asked and said that it holds.
     pub fn record(&mut self, hash: &str) -> Option<(Rc<Record>, Timestamp)> {
         self.records.get(hash).map(|known| (Rc::clone(&known.record), known.confirmed))
     }
 
-    /// The key's KeyGate says that this record holds at this moment.
-    pub fn confirm(&mut self, hash: &str, record: &Rc<Record>, now: Timestamp) {
+    /// The key's KeyGate, asked at this moment, said that this record holds.
+    pub fn confirm(&mut self, hash: &str, record: &Rc<Record>, asked: Timestamp) {
         if let Some(known) = self.records.get_mut(hash) {
+            if known.record.version < record.version {
+                known.limited = None;
+            }
             if known.record.version <= record.version {
                 known.record = Rc::clone(record);
-                known.confirmed = now;
+                known.confirmed = known.confirmed.max(asked);
             }
             return;
         }
         self.misses.pop(hash);
         let known = Known {
             record: Rc::clone(record),
-            confirmed: now,
+            confirmed: asked,
+            limited: None,
             refused: RefusalCounts::new(),
             reported: None,
         };
         self.records.put(hash.to_owned(), known);
+    }
+
+    /// What the key's object said of a full window, if that is not older than `freshness` and still
+    /// holds.
+    pub fn limited(&mut self, hash: &str, freshness: i64, now: Timestamp) -> Option<Limited> {
+        let limited = self.records.get(hash)?.limited.as_ref()?;
+        if now.0 - limited.asked.0 >= freshness {
+            return None;
+        }
+        limited.at(now)
+    }
+
+    /// The key's object says that a window is full.
+    pub fn limit(&mut self, hash: &str, limited: Limited) {
+        if let Some(known) = self.records.get_mut(hash) {
+            known.limited = Some(limited);
+        }
     }
 
     /// Whether this hash was found to belong to no key a moment ago.

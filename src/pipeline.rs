@@ -1,4 +1,4 @@
-//! Steps 5 to 8 of a request's life: shape, find, decide, limit. The only thing that waits here is a
+//! Steps 4 to 8 of a request's life: credential, shape, find, decide, limit. The only thing that waits here is a
 //! [`Stores`], so that the whole of it runs natively against stores that fail, lag or lie.
 //!
 //! A copy of a record (from memory or KV) may let a request through only together with the KeyGate,
@@ -8,15 +8,17 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, Realm};
+use keyward_policy::{KeyRequirement, LimitsUnavailable, Policy, Realm, Requirement, Route};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    denial::{Denial, FAILURES_PERIOD},
+    credential,
+    denial::{Denial, FAILURES_PERIOD, RATE_LIMITED},
     gate::{self, Circumstances, Permit},
     key,
-    memory::Memory,
+    memory::{Limited, Memory},
     record::Record,
+    route::Target,
     secret::{Secret, Secrets},
     time::{SECOND, Timestamp},
     wire::{Found, KeyGateCall, Taken, WindowState},
@@ -44,9 +46,9 @@ pub struct Pipeline<'a, S> {
     /// The platform.
     pub stores: &'a S,
     /// The isolate's memory; never borrowed while something is waited for.
-    pub memory: &'a RefCell<Memory>,
-    /// The deployment's secrets.
-    pub secrets: &'a Secrets,
+    pub memory: Rc<RefCell<Memory>>,
+    /// The deployment's secrets, or that there are none.
+    pub secrets: Result<Rc<Secrets>, Denial>,
 }
 
 /// What a check looks at beside the key and the time.
@@ -69,18 +71,27 @@ pub struct Accepted {
     pub windows: Vec<WindowState>,
 }
 
-/// A request that may not, and the storage hash of its key if the key is known.
+/// A request that may not.
 #[derive(Debug)]
 pub struct Refused {
     /// Why.
     pub denial: Denial,
-    /// Whose refusals [`Memory`] has counted this one under.
-    pub hash: Option<String>,
+    /// Whose key it was, if the key is known.
+    pub key: Option<KnownKey>,
+}
+
+/// A key that there is, in order or not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownKey {
+    /// Its id, for the log.
+    pub id: String,
+    /// Its storage hash, under which [`Memory`] counts its refusals.
+    pub hash: String,
 }
 
 impl From<Denial> for Refused {
     fn from(denial: Denial) -> Self {
-        Self { denial, hash: None }
+        Self { denial, key: None }
     }
 }
 
@@ -88,11 +99,46 @@ impl From<Denial> for Refused {
 struct Candidate {
     hash: String,
     record: Rc<Record>,
-    /// When the KeyGate last said that it holds, if that is known.
-    confirmed: Option<Timestamp>,
+    word: Word,
+}
+
+/// What the KeyGate's word for a record is worth.
+#[derive(Clone, Copy)]
+enum Word {
+    /// It has not been asked: the record is KV's.
+    None,
+    /// It was asked at this moment, by an earlier request.
+    Earlier(Timestamp),
+    /// It was asked by this very request.
+    Now,
 }
 
 impl<S: Stores> Pipeline<'_, S> {
+    /// Gives a route what it asks for. `header` reads a header of the request by its lower-case name.
+    ///
+    /// # Errors
+    /// Why the request may not pass.
+    pub async fn admit(
+        &self,
+        realm: &Realm,
+        route: &Route,
+        target: Target<'_>,
+        caller: Caller<'_>,
+        header: impl Fn(&str) -> Option<String>,
+    ) -> Result<Accepted, Refused> {
+        let credential = credential::take(realm, target, header)?;
+        match &route.requires {
+            requirement @ Requirement::Public => {
+                let permit = gate::pass_without_key(requirement).ok_or(Denial::Internal)?;
+                Ok(Accepted { permit, windows: Vec::new() })
+            }
+            Requirement::Key(requirement) => {
+                let key = credential.ok_or(Denial::MissingCredential)?;
+                self.check(realm, requirement, &key, caller).await
+            }
+        }
+    }
+
     /// Checks a key and charges its limits.
     ///
     /// # Errors
@@ -104,39 +150,91 @@ impl<S: Stores> Pipeline<'_, S> {
         key: &Secret,
         caller: Caller<'_>,
     ) -> Result<Accepted, Refused> {
-        if !key::is_well_formed(&realm.key, self.secrets, key.expose()) {
+        let secrets = self.secrets.clone()?;
+        if !key::is_well_formed(&realm.key, &secrets, key.expose()) {
             return Err(Denial::MalformedKey.into());
         }
-        let hashes = key::storage_hashes(&realm.key, self.secrets, key.expose());
-        let mut candidate = self.find(&hashes, caller).await?;
+        let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
+        let candidate = self.find(&hashes, caller).await?;
+        self.conclude(realm, requirement, candidate, caller).await
+    }
+
+    /// Checks a key of whichever realm it belongs to, as the admin API does, which belongs to none.
+    ///
+    /// # Errors
+    /// Why the request may not pass.
+    pub async fn check_in_any_realm(
+        &self,
+        policy: &Policy,
+        requirement: &KeyRequirement,
+        key: &Secret,
+        caller: Caller<'_>,
+    ) -> Result<Accepted, Refused> {
+        let secrets = self.secrets.clone()?;
+        let mut denial = Denial::MalformedKey;
+        for realm in policy.realms {
+            if !key::is_well_formed(&realm.key, &secrets, key.expose()) {
+                continue;
+            }
+            let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
+            match self.find(&hashes, caller).await {
+                Ok(candidate) if candidate.record.realm == realm.id => {
+                    return self.conclude(realm, requirement, candidate, caller).await;
+                }
+                Ok(_) | Err(Denial::UnknownKey) => denial = Denial::UnknownKey,
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Err(denial.into())
+    }
+
+    /// Decides about a record, and asks its KeyGate.
+    async fn conclude(
+        &self,
+        realm: &Realm,
+        requirement: &KeyRequirement,
+        mut candidate: Candidate,
+        caller: Caller<'_>,
+    ) -> Result<Accepted, Refused> {
         // Each round but the last ends with a newer record; more than a few means that a key is being
         // edited faster than it can be read.
         for _ in 0..4 {
+            let now = self.stores.now();
             let circumstances = Circumstances {
                 method: caller.method,
                 address: caller.address.and_then(|address| address.parse().ok()),
                 origin: caller.origin,
-                now: self.stores.now(),
+                now,
             };
             match gate::decide(realm, requirement, &candidate.record, circumstances) {
-                Ok(permit) => match self.take(&candidate).await? {
-                    Taken::Granted { windows } => {
-                        self.confirm(&candidate);
-                        return Ok(Accepted { permit, windows });
+                Ok(permit) => {
+                    let freshness = i64::from(realm.freshness_ms);
+                    let remembered = self.memory.borrow_mut().limited(&candidate.hash, freshness, now);
+                    if let Some(limited) = remembered {
+                        self.memory.borrow_mut().refuse(&candidate.hash, RATE_LIMITED);
+                        return Err(self.limited(&candidate, limited));
                     }
-                    Taken::Limited { windows, retry_after_ms } => {
-                        self.confirm(&candidate);
-                        return Err(Denial::RateLimited { windows, retry_after_ms }.into());
+                    match self.take(realm, &candidate).await? {
+                        Taken::Granted { windows } => {
+                            self.confirm(&candidate, now);
+                            return Ok(Accepted { permit, windows });
+                        }
+                        Taken::Limited { windows, retry_after_ms } => {
+                            self.confirm(&candidate, now);
+                            let limited = Limited { asked: now, windows, retry_after_ms };
+                            self.memory.borrow_mut().limit(&candidate.hash, limited.clone());
+                            return Err(self.limited(&candidate, limited));
+                        }
+                        Taken::Changed { record } => candidate = self.replace(candidate, record, now),
+                        Taken::Unknown => return Err(unavailable("KeyGate").into()),
                     }
-                    Taken::Changed { record } => candidate = self.replace(candidate, record),
-                    Taken::Unknown => return Err(unavailable("KeyGate").into()),
-                },
-                Err(denial) if self.is_fresh(realm, &candidate) => {
+                }
+                Err(denial) if candidate.is_fresh(realm, now) => {
                     self.memory.borrow_mut().refuse(&candidate.hash, denial.public().code);
-                    return Err(Refused { denial, hash: Some(candidate.hash) });
+                    return Err(Refused { denial, key: Some(candidate.known_key()) });
                 }
                 Err(_) => match self.ask(&candidate.hash).await? {
-                    Some(record) => candidate = self.replace(candidate, record),
+                    Some(record) => candidate = self.replace(candidate, record, now),
                     None => return Err(unavailable("KeyGate").into()),
                 },
             }
@@ -146,34 +244,36 @@ impl<S: Stores> Pipeline<'_, S> {
 
     /// The record of a key: from memory, else from KV, else from its KeyGate, which knows a new key
     /// before KV does.
-    async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Refused> {
+    async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Denial> {
         let now = self.stores.now();
+        let address = caller.address;
         {
             let mut memory = self.memory.borrow_mut();
             for hash in hashes {
-                if let Some((record, confirmed)) = memory.record(hash) {
-                    return Ok(Candidate { hash: hash.clone(), record, confirmed: Some(confirmed) });
+                if let Some((record, asked)) = memory.record(hash) {
+                    return Ok(Candidate { hash: hash.clone(), record, word: Word::Earlier(asked) });
                 }
             }
             if hashes.iter().all(|hash| memory.is_miss(hash, now)) {
-                return Err(Denial::UnknownKey.into());
+                return Err(Denial::UnknownKey);
             }
-            if caller.address.is_some_and(|address| memory.is_held_back(address, now)) {
-                return Err(Denial::TooManyFailures.into());
+            if address.is_some_and(|address| memory.is_held_back(address, now)) {
+                return Err(Denial::TooManyFailures);
             }
         }
         for hash in hashes {
             let text = self.stores.read(&key::kv_key(hash)).await.map_err(|_| unavailable("KV"))?;
             if let Some(text) = text {
-                let record = serde_json::from_str(&text).map_err(|_| unavailable("KV"))?;
-                return Ok(Candidate { hash: hash.clone(), record: Rc::new(record), confirmed: None });
+                // A format that this build does not know, or no record at all.
+                let record = serde_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
+                return Ok(Candidate { hash: hash.clone(), record: Rc::new(record), word: Word::None });
             }
         }
         for hash in hashes {
+            let asked = self.stores.now();
             if let Some(record) = self.ask(hash).await? {
-                let confirmed = Some(self.stores.now());
-                let candidate = Candidate { hash: hash.clone(), record: Rc::new(record), confirmed };
-                self.confirm(&candidate);
+                let candidate = Candidate { hash: hash.clone(), record: Rc::new(record), word: Word::Now };
+                self.confirm(&candidate, asked);
                 return Ok(candidate);
             }
         }
@@ -181,19 +281,25 @@ impl<S: Stores> Pipeline<'_, S> {
         for hash in hashes {
             self.memory.borrow_mut().miss(hash, now);
         }
-        if let Some(address) = caller.address
+        if let Some(address) = address
             && self.stores.fails_too_often(address).await
         {
             let period = i64::try_from(FAILURES_PERIOD).unwrap_or_default() * SECOND;
             self.memory.borrow_mut().hold_back(address, now, period);
         }
-        Err(Denial::UnknownKey.into())
+        Err(Denial::UnknownKey)
     }
 
-    async fn take(&self, candidate: &Candidate) -> Result<Taken, Denial> {
+    /// Charges the key's limits. This is where a lease will answer in the KeyGate's place.
+    async fn take(&self, realm: &Realm, candidate: &Candidate) -> Result<Taken, Denial> {
         let refused = self.memory.borrow_mut().take_refused(&candidate.hash, self.stores.now());
         let call = KeyGateCall::Take { version: candidate.record.version, refused };
-        self.stores.key_gate(&candidate.hash, &call).await.map_err(|_| unavailable("KeyGate"))
+        match self.stores.key_gate(&candidate.hash, &call).await {
+            Ok(taken) => Ok(taken),
+            Err(Unavailable) => match realm.limits_unavailable {
+                LimitsUnavailable::Refuse => Err(unavailable("KeyGate")),
+            },
+        }
     }
 
     async fn ask(&self, hash: &str) -> Result<Option<Record>, Denial> {
@@ -201,23 +307,37 @@ impl<S: Stores> Pipeline<'_, S> {
         found.map(|found| found.record).map_err(|_| unavailable("KeyGate"))
     }
 
-    /// A newer record takes a candidate's place; its KeyGate has just sent it.
-    fn replace(&self, old: Candidate, record: Record) -> Candidate {
-        let candidate =
-            Candidate { hash: old.hash, record: Rc::new(record), confirmed: Some(self.stores.now()) };
-        self.confirm(&candidate);
+    /// A newer record takes a candidate's place; its KeyGate, asked at this moment, sent it.
+    fn replace(&self, old: Candidate, record: Record, asked: Timestamp) -> Candidate {
+        let candidate = Candidate { hash: old.hash, record: Rc::new(record), word: Word::Now };
+        self.confirm(&candidate, asked);
         candidate
     }
 
-    fn confirm(&self, candidate: &Candidate) {
-        self.memory.borrow_mut().confirm(&candidate.hash, &candidate.record, self.stores.now());
+    fn confirm(&self, candidate: &Candidate, asked: Timestamp) {
+        self.memory.borrow_mut().confirm(&candidate.hash, &candidate.record, asked);
     }
 
-    fn is_fresh(&self, realm: &Realm, candidate: &Candidate) -> bool {
-        let age = candidate.confirmed.map(|confirmed| self.stores.now().0 - confirmed.0);
-        // The clock stands still between waits, so a record that came in this very request has age 0
-        // and is fresh even where freshness is 0.
-        age.is_some_and(|age| age <= i64::from(realm.freshness_ms))
+    fn limited(&self, candidate: &Candidate, limited: Limited) -> Refused {
+        let Limited { windows, retry_after_ms, .. } = limited;
+        let denial = Denial::RateLimited { windows, retry_after_ms };
+        Refused { denial, key: Some(candidate.known_key()) }
+    }
+}
+
+impl Candidate {
+    fn known_key(&self) -> KnownKey {
+        KnownKey { id: self.record.id.clone(), hash: self.hash.clone() }
+    }
+
+    /// Whether the KeyGate's word is young enough to refuse on. Where freshness is 0 only its word to
+    /// this very request is.
+    fn is_fresh(&self, realm: &Realm, now: Timestamp) -> bool {
+        match self.word {
+            Word::None => false,
+            Word::Earlier(asked) => now.0 - asked.0 < i64::from(realm.freshness_ms),
+            Word::Now => true,
+        }
     }
 }
 

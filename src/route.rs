@@ -1,6 +1,6 @@
 //! Steps 1 to 3 of a request's life: which realm, whether it is a preflight, which route.
 
-use keyward_policy::{KeyRequirement, Policy, Realm, Requirement, path};
+use keyward_policy::{Policy, Realm, Route, path};
 
 use crate::denial::Denial;
 
@@ -79,10 +79,8 @@ pub fn side<'a>(policy: &Policy, path: &'a str) -> Option<Side<'a>> {
 pub enum Plan {
     /// Answer a preflight.
     Preflight(&'static Realm),
-    /// Forward without a credential.
-    Forward(&'static Realm),
-    /// Check a key, then forward.
-    Check(&'static Realm, &'static KeyRequirement),
+    /// Give what the route asks for, and forward.
+    Route(&'static Realm, &'static Route),
 }
 
 /// A refusal and the realm in whose style it is made, if one was found.
@@ -104,8 +102,5 @@ pub fn plan(
         return Ok(Plan::Preflight(realm));
     }
     let route = realm.route_for(method, &path).ok_or((Some(realm), Denial::NoRoute))?;
-    Ok(match &route.requires {
-        Requirement::Public => Plan::Forward(realm),
-        Requirement::Key(requirement) => Plan::Check(realm, requirement),
-    })
+    Ok(Plan::Route(realm, route))
 }

@@ -10,9 +10,12 @@ use crate::{
     wire::{RefusalCounts, UsageHour, UsageReport},
 };
 
-/// A key that was idle shows its use soon; one in steady use is reported at this pace.
+/// A new key shows its first use soon.
 const FIRST_REPORT: i64 = 2 * SECOND;
-const NEXT_REPORT: i64 = MINUTE;
+/// From then on several requests share a report: not sooner than this after the first of them …
+const GATHER: i64 = 30 * SECOND;
+/// … and than this after the last report.
+const BETWEEN_REPORTS: i64 = 5 * MINUTE;
 
 /// What one key did, not yet known to the Registry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,8 +57,8 @@ impl Usage {
     /// Milliseconds until the next report should go out; `None` when there is nothing to report.
     pub fn report_in(&self, now: Timestamp) -> Option<i64> {
         self.hours.values().any(|hour| !hour.reported).then(|| match self.last_report {
-            Some(last) if now.0 - last.0 < NEXT_REPORT => last.0 + NEXT_REPORT - now.0,
-            _ => FIRST_REPORT,
+            Some(last) => (last.0 + BETWEEN_REPORTS - now.0).max(GATHER),
+            None => FIRST_REPORT,
         })
     }
 

@@ -8,8 +8,8 @@ use std::rc::Rc;
 
 use keyward::{
     denial::Denial,
-    gate::{Circumstances, decide},
-    policy::{KeyRequirement, POLICY, Realm, TestMode},
+    gate::{Circumstances, decide, pass_without_key},
+    policy::{KeyRequirement, POLICY, Realm, Requirement, TestMode},
     record::{KeyKind, Mode, Record, Status, TenantStatus},
     time::Timestamp,
 };
@@ -33,7 +33,13 @@ fn outcome(requirement: &KeyRequirement, record: Record, circumstances: Circumst
 #[test]
 fn passes_a_key_that_is_in_order() {
     let permit = decide(&realm(), &READ, &Rc::new(record()), get()).unwrap();
-    assert_eq!(permit.record(), &record());
+    assert_eq!(permit.record(), Some(&Rc::new(record())));
+}
+
+#[test]
+fn only_a_route_that_asks_for_nothing_is_passed_without_a_key() {
+    assert!(pass_without_key(&Requirement::Public).is_some_and(|permit| permit.record().is_none()));
+    assert!(pass_without_key(&Requirement::Key(READ)).is_none());
 }
 
 #[test]

@@ -114,6 +114,6 @@ fn the_counts_that_a_key_gate_keeps() {
     gate.take(1, &RefusalCounts::new(), NOON.plus(5));
     pinned::<Counts>(
         &gate.counts,
-        r#"{"minute":[[1900000000000,1900000000000,1],[1900000000005,1900000000005,1]],"day":[[1900000000000,1900000000000,1],[1900000000005,1900000000005,1]],"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null}}"#,
+        r#"{"minute":[[1900000000000,1900000000000,1],[1900000000005,1900000000005,1]],"day":[[1900000000000,1900000000005,2]],"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null}}"#,
     );
 }

@@ -6,7 +6,7 @@ mod support;
 
 use keyward::{
     denial::Denial,
-    policy::{POLICY, Realm},
+    policy::{POLICY, Policy, Realm},
     record::{Limits, Record, Status},
     secret::Secret,
     time::{MINUTE, SECOND},
@@ -147,7 +147,7 @@ fn a_record_of_a_format_that_this_build_does_not_know_is_503() {
     let (world, key) = published(&record());
     let text = serde_json::to_string(&record()).unwrap().replace("\"v\":\"1\"", "\"v\":\"2\"");
     world.kv.borrow_mut().values_mut().for_each(|value| value.clone_from(&text));
-    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KV" });
+    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KV record" });
 }
 
 #[test]
@@ -179,6 +179,52 @@ fn refusals_of_a_key_reach_its_object_with_the_next_request_that_asks_it() {
     assert_eq!(report.last_used_at, Some(world.clock.get()));
 }
 
+#[test]
+fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on_time() {
+    let limited = Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() };
+    let (world, key) = published(&limited);
+    world.check(&key).unwrap();
+    let Denial::RateLimited { retry_after_ms: first, .. } = denial(&world, &key) else { panic!() };
+    world.asked();
+    world.pass_time(1_000);
+    let Denial::RateLimited { retry_after_ms, windows } = denial(&world, &key) else { panic!() };
+    assert_eq!((retry_after_ms, windows[0].reset_ms), (first - 1_000, first - 1_000));
+    assert_eq!(world.asked(), Vec::<String>::new());
+    world.pass_time(first as i64 - 1_001);
+    assert!(matches!(denial(&world, &key), Denial::RateLimited { .. }));
+    world.pass_time(1);
+    assert!(world.check(&key).is_ok());
+}
+
+#[test]
+fn a_higher_limit_ends_a_remembered_refusal_within_the_freshness_bound() {
+    let limited = Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() };
+    let (world, key) = published(&limited);
+    world.check(&key).unwrap();
+    assert!(matches!(denial(&world, &key), Denial::RateLimited { .. }));
+    world.tell(&key, &Record { version: 2, ..record() });
+    world.pass_time(i64::from(POLICY.realms[0].freshness_ms));
+    assert!(world.check(&key).is_ok());
+}
+
+#[test]
+fn a_key_is_found_in_its_own_realm_whichever_realm_it_is_shown_to_first() {
+    let realms: &'static [Realm] = Vec::leak(vec![
+        Realm { id: "first", ..POLICY.realms[0] },
+        Realm { id: "second", ..POLICY.realms[0] },
+    ]);
+    let policy = Policy { realms, ..POLICY };
+    let (world, key) = published(&Record { realm: "second".into(), ..record() });
+    let accepted = world.check_anywhere(&policy, &key).unwrap();
+    assert_eq!(accepted.permit.record().unwrap().realm, "second");
+    let stranger = world.check_anywhere(&policy, &world.new_key(5)).unwrap_err();
+    assert_eq!(stranger.denial, Denial::UnknownKey);
+    assert_eq!(world.check_anywhere(&policy, &Secret::new("x")).unwrap_err().denial, Denial::MalformedKey);
+    let revoked = Record { realm: "second".into(), status: Status::Revoked, version: 2, ..record() };
+    world.tell(&key, &revoked);
+    assert_eq!(world.check_anywhere(&policy, &key).unwrap_err().denial, Denial::RevokedKey);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -207,16 +253,17 @@ proptest! {
             }
             let may = holds.scopes == ["orders:read"];
             let bound = world.clock.get().plus(-i64::from(POLICY.realms[0].freshness_ms));
+            // Whether a record that held within the bound allows, or does not allow, the request.
+            let held = |allows: bool| {
+                history.iter().enumerate().any(|(index, (_, record))| {
+                    let recent = history.get(index + 1).is_none_or(|(end, _)| *end >= bound);
+                    recent && (record.scopes == ["orders:read"]) == allows
+                })
+            };
             match world.check(&key).map_err(|refused| refused.denial) {
                 Ok(_) => prop_assert!(may),
-                Err(Denial::InsufficientScope { .. }) => {
-                    let recent = history.iter().enumerate().any(|(index, (_, record))| {
-                        let ended = history.get(index + 1).is_none_or(|(end, _)| *end >= bound);
-                        ended && record.scopes != ["orders:read"]
-                    });
-                    prop_assert!(recent);
-                }
-                Err(Denial::RateLimited { .. }) => prop_assert!(may),
+                Err(Denial::InsufficientScope { .. }) => prop_assert!(held(false)),
+                Err(Denial::RateLimited { .. }) => prop_assert!(held(true)),
                 Err(Denial::StoreUnavailable { .. }) => prop_assert!(world.kv_fails.get() || world.gates_fail.get()),
                 Err(other) => prop_assert!(false, "{other:?}"),
             }

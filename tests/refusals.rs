@@ -214,6 +214,13 @@ fn no_credential_another_scheme_or_an_empty_one_is_none() {
 }
 
 #[test]
+fn a_scheme_that_has_commas_of_its_own_is_no_credential_and_not_a_repeat() {
+    for value in [r#"Digest username="u", realm="r""#, "AWS4-HMAC-SHA256 Credential=a, SignedHeaders=b"] {
+        assert_eq!(take("/api/public/x", "", &[("authorization", value)]), Ok(None), "{value}");
+    }
+}
+
+#[test]
 fn a_repeated_header_is_refused() {
     for value in ["Bearer abc, Bearer abc", "Bearer abc,def", ", Bearer abc", "Basic x, Bearer abc"] {
         assert_eq!(

@@ -5,14 +5,16 @@
 use keyward::{
     cors,
     denial::Denial,
-    policy::{Cors, POLICY},
+    policy::{Cors, POLICY, Requirement},
     route::{Plan, Side, Target, plan, side},
 };
 
 fn planned(method: &str, url: &str) -> Result<&'static str, Denial> {
     match plan(&POLICY, method, Target::of(url), false) {
-        Ok(Plan::Forward(_)) => Ok("public"),
-        Ok(Plan::Check(_, requirement)) => Ok(requirement.scopes[0]),
+        Ok(Plan::Route(_, route)) => match &route.requires {
+            Requirement::Public => Ok("public"),
+            Requirement::Key(requirement) => Ok(requirement.scopes[0]),
+        },
         Ok(Plan::Preflight(_)) => panic!("not asked for"),
         Err((_, denial)) => Err(denial),
     }

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, Policy, Realm};
+use keyward_policy::{KeyRequirement, Policy, Realm, Route};
 use serde_json::json;
 use worker::{Context, Env, Result, console_error, console_log, web_sys};
 
@@ -12,10 +12,10 @@ use super::{
     stores::{self, EdgeStores},
 };
 use crate::{
-    cors, credential,
+    cors,
     denial::Denial,
     memory::Memory,
-    pipeline::{Accepted, Caller, Pipeline, Refused},
+    pipeline::{Pipeline, Refused},
     record::Record,
     refusal::{self, Answer},
     route::Target,
@@ -38,79 +38,49 @@ pub struct Routed<'a> {
     pub client: &'a Client,
     /// The realm that answers for it.
     pub realm: &'static Realm,
+    /// The route that it takes.
+    pub route: &'static Route,
     /// Its id.
     pub request_id: &'a str,
 }
 
-/// Checks a request if the route asks for it, and forwards it or refuses it.
-pub async fn pass(
-    routed: Routed<'_>,
-    requirement: Option<&KeyRequirement>,
-    env: &Env,
-    context: &Context,
-) -> Result<web_sys::Response> {
-    let Routed { request, target, client, realm, request_id } = routed;
-    let accepted = match check(routed, requirement, env).await {
+/// Gives a request what its route asks for, and forwards it or refuses it.
+pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<web_sys::Response> {
+    let Routed { request, target, client, realm, route, request_id } = routed;
+    let headers = request.headers();
+    let header = |name: &str| headers.get(name).ok().flatten();
+    let stores = EdgeStores { env };
+    let accepted = match pipeline(&stores).admit(realm, route, target, client.caller(), header).await {
         Ok(accepted) => accepted,
         Err(refused) => {
-            let answer = refuse(Some(realm), &refused.denial, client, request_id);
-            if let Some(hash) = refused.hash {
-                report(hash, env, context);
+            let answer = refuse(Some(realm), &refused, client, request_id);
+            if let Some(key) = refused.key {
+                report(key.hash, env, context);
             }
             return answer;
         }
     };
-    let permit = accepted.as_ref().map(|accepted| &accepted.permit);
-    let response = match origin::ask(realm, permit, request, target, env, request_id).await {
+    let response = match origin::ask(realm, &accepted.permit, request, target, env, request_id).await {
         Ok(response) => response,
-        Err(denial) => return refuse(Some(realm), &denial, client, request_id),
+        Err(denial) => return refuse(Some(realm), &denial.into(), client, request_id),
     };
     let mut set = cors::response_headers(realm.cors.as_ref(), client.origin.as_deref());
     let mut append: Vec<_> = set.extract_if(.., |(name, _)| *name == "Vary").collect();
     set.push(("X-Request-Id", request_id.to_owned()));
-    if let Some(accepted) = &accepted {
-        set.extend(refusal::rate_limit_headers(&accepted.windows));
+    set.extend(refusal::rate_limit_headers(&accepted.windows));
+    if accepted.permit.record().is_some() {
         // What a key may see, another may not: caches must tell them apart.
         append.extend(realm.credentials.iter().map(|source| ("Vary", source.header.to_owned())));
     }
-    http::decorate(&response, http::flat(&set), http::flat(&append)).map_err(|error| http::thrown(&error))
+    http::decorate(&response, &http::flat(&set), &http::flat(&append)).map_err(|error| http::thrown(&error))
 }
 
-/// Checks a request against what its route asks for. `None` where it asks for nothing.
-pub async fn check(
-    routed: Routed<'_>,
-    requirement: Option<&KeyRequirement>,
-    env: &Env,
-) -> std::result::Result<Option<Accepted>, Refused> {
-    let Routed { request, target, client, realm, .. } = routed;
-    let headers = request.headers();
-    let credential = credential::take(realm, target, |name| headers.get(name).ok().flatten())?;
-    let Some(requirement) = requirement else { return Ok(None) };
-    let credential = credential.ok_or(Denial::MissingCredential)?;
-    check_key(realm, requirement, &credential, client, env).await.map(Some)
+fn pipeline<'a>(stores: &'a EdgeStores<'a>) -> Pipeline<'a, EdgeStores<'a>> {
+    Pipeline { stores, memory: MEMORY.with(Rc::clone), secrets: settings::secrets(stores.env) }
 }
 
-/// Checks a key against a requirement of a realm and charges its limits.
-async fn check_key(
-    realm: &Realm,
-    requirement: &KeyRequirement,
-    key: &Secret,
-    client: &Client,
-    env: &Env,
-) -> std::result::Result<Accepted, Refused> {
-    let secrets = settings::secrets(env)?;
-    let caller = Caller {
-        method: &client.method,
-        address: client.address.as_deref(),
-        origin: client.origin.as_deref(),
-    };
-    let pipeline =
-        Pipeline { stores: &EdgeStores { env }, memory: &MEMORY.with(Rc::clone), secrets: &secrets };
-    pipeline.check(realm, requirement, key, caller).await
-}
-
-/// Checks a key that is shown to the admin API, whichever realm it is of. What it may do there, the
-/// Registry decides.
+/// Checks an API key that is shown to the admin API, whichever realm it is of. What it may do there,
+/// the Registry decides.
 ///
 /// # Errors
 /// Why it is not in order.
@@ -121,31 +91,29 @@ pub async fn verify_key(
     env: &Env,
 ) -> std::result::Result<Record, Denial> {
     const ANY: KeyRequirement = KeyRequirement { scopes: &[], plans: &[], publishable: false };
-    let mut denial = Denial::MalformedKey;
-    for realm in policy.realms {
-        match check_key(realm, &ANY, key, client, env).await {
-            Ok(accepted) => return Ok(accepted.permit.record().clone()),
-            Err(Refused { denial: Denial::MalformedKey, .. }) => {}
-            Err(Refused { denial: Denial::UnknownKey, .. }) => denial = Denial::UnknownKey,
-            Err(refused) => return Err(refused.denial),
-        }
-    }
-    Err(denial)
+    let stores = EdgeStores { env };
+    let checked = pipeline(&stores).check_in_any_realm(policy, &ANY, key, client.caller()).await;
+    let accepted = checked.map_err(|refused| refused.denial)?;
+    accepted.permit.record().map(|record| Record::clone(record)).ok_or(Denial::Internal)
 }
 
 /// The answer to a refused request, which its own web page may read where the realm has CORS.
 pub fn refuse(
     realm: Option<&Realm>,
-    denial: &Denial,
+    refused: &Refused,
     client: &Client,
     request_id: &str,
 ) -> Result<web_sys::Response> {
+    let Refused { denial, key } = refused;
+    // Not the URL: a key may stand in it.
     console_log!(
         "{}",
         json!({
             "event": "refused",
             "requestId": request_id,
             "realm": realm.map(|realm| realm.id),
+            "method": client.method,
+            "keyId": key.as_ref().map(|key| &key.id),
             "code": denial.public().code,
             "reason": format!("{denial:?}"),
         })

@@ -1,35 +1,100 @@
-// The few places where staying on the JavaScript side saves a crossing for each header.
+// The few places where staying on the JavaScript side saves a crossing for each header, promise and
+// timer. Lists come as one string, an entry a line: no header field can hold a line break.
 
-// Sends a client's request on. Its body is handed over as the stream that it is.
+const lines = (text) => (text === "" ? [] : text.split("\n"));
+const TIMED_OUT = Symbol("timed out");
+
+// The promise's value, or TIMED_OUT if it does not come within so many milliseconds of `from`.
+async function within(promise, milliseconds, from) {
+  let timer;
+  let settled = false;
+  const late = new Promise((resolve) => {
+    const start = () => { if (!settled) timer = setTimeout(resolve, milliseconds, TIMED_OUT); };
+    if (from) from.then(start, start);
+    else start();
+  });
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    settled = true;
+    clearTimeout(timer);
+  }
+}
+
+async function inTime(promise, milliseconds) {
+  const value = await within(promise, milliseconds);
+  if (value === TIMED_OUT) throw new Error(`no answer within ${milliseconds} ms`);
+  return value;
+}
+
+// The text under a key of KV, or null.
+export function read(kv, key, milliseconds) {
+  return inTime(kv.get(key), milliseconds);
+}
+
+// Sends JSON text to the object of this name; the text of its answer.
+export function ask(namespace, name, body, milliseconds) {
+  const answer = async () => {
+    const response = await namespace.get(namespace.idFromName(name)).fetch("https://object/", { method: "POST", body });
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`answered ${response.status}`);
+    return text;
+  };
+  return inTime(answer(), milliseconds);
+}
+
+// Counts one event of this key; whether there were too many.
+export function exceeds(limiter, key, milliseconds) {
+  return inTime(limiter.limit({ key }).then(({ success }) => !success), milliseconds);
+}
+
+// Sends a client's request on, and returns the answer, or undefined if it does not begin in time.
 //   fetcher   a service binding, or undefined for the network
 //   url       where to, or undefined for the request's own URL
 //   removed   names of header fields that hold a credential
 //   prefix    every field whose name begins so is removed: only the gate says who somebody is
 //   cookie    name of a cookie that is the gate's own
 //   identity  names and values of the fields to set, one after the other
-//   signal    aborts the request
-export function forward(request, fetcher, url, removed, prefix, cookie, identity, signal) {
-  const headers = new Headers(request.headers);
+//   patience  milliseconds from when the request has been sent whole
+export async function forward(request, fetcher, url, removed, prefix, cookie, identity, patience) {
+  const abort = new AbortController();
+  const init = { redirect: "manual", signal: abort.signal };
+  // A shared cache between gate and origin no longer sees whose answer it holds (RFC 9111, 3.5).
+  if (!fetcher) init.cache = "no-store";
+  let sent;
+  if (request.body) {
+    // The runtime pumps one stream into the other; all that is seen of it here is its end.
+    const length = request.headers.get("content-length");
+    const pipe = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
+    sent = request.body.pipeTo(pipe.writable);
+    init.body = pipe.readable;
+  }
+  const copy = new Request(request, init);
+  const onward = url === undefined ? copy : new Request(url, copy);
+  const { headers } = onward;
   for (const name of [...headers.keys()]) if (name.startsWith(prefix)) headers.delete(name);
-  for (const name of removed) headers.delete(name);
+  for (const name of lines(removed)) headers.delete(name);
   const cookies = headers.get("cookie");
   if (cookies?.includes(cookie)) {
     const others = cookies.split(/;\s*/).filter((pair) => pair.split("=")[0].trim() !== cookie);
     if (others.length > 0) headers.set("cookie", others.join("; "));
     else headers.delete("cookie");
   }
-  for (let i = 0; i < identity.length; i += 2) headers.set(identity[i], identity[i + 1]);
-  const init = { headers, redirect: "manual", signal };
-  if (fetcher) return fetcher.fetch(new Request(request, init));
-  // A shared cache between gate and origin no longer sees whose answer it holds (RFC 9111, 3.5).
-  return fetch(new Request(url, new Request(request, { ...init, cache: "no-store" })));
+  const fields = lines(identity);
+  for (let i = 0; i < fields.length; i += 2) headers.set(fields[i], fields[i + 1]);
+  const answer = await within(fetcher ? fetcher.fetch(onward) : fetch(onward), patience, sent);
+  if (answer !== TIMED_OUT) return answer;
+  abort.abort();
+  return undefined;
 }
 
 // The origin's answer with fields of the gate's own. The answer to an upgrade stays as it is.
 export function decorate(response, set, append) {
   if (response.webSocket) return response;
   const answer = new Response(response.body, response);
-  for (let i = 0; i < set.length; i += 2) answer.headers.set(set[i], set[i + 1]);
-  for (let i = 0; i < append.length; i += 2) answer.headers.append(append[i], append[i + 1]);
+  const fields = lines(set);
+  for (let i = 0; i < fields.length; i += 2) answer.headers.set(fields[i], fields[i + 1]);
+  const more = lines(append);
+  for (let i = 0; i < more.length; i += 2) answer.headers.append(more[i], more[i + 1]);
   return answer;
 }

@@ -1,10 +1,9 @@
 //! Reading requests and making answers.
 
-use js_sys::Array;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{Error, Result, web_sys};
 
-use crate::{cors, key, refusal::Answer};
+use crate::{cors, key, pipeline::Caller, refusal::Answer};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -12,8 +11,8 @@ extern "C" {
     #[wasm_bindgen(catch)]
     pub fn decorate(
         response: &web_sys::Response,
-        set: Array,
-        append: Array,
+        set: &str,
+        append: &str,
     ) -> std::result::Result<web_sys::Response, JsValue>;
 }
 
@@ -42,6 +41,11 @@ impl Client {
             method,
             requested_method,
         })
+    }
+
+    /// What a check looks at.
+    pub fn caller(&self) -> Caller<'_> {
+        Caller { method: &self.method, address: self.address.as_deref(), origin: self.origin.as_deref() }
     }
 
     /// Whether this is a CORS preflight.
@@ -85,14 +89,17 @@ pub fn request_id() -> String {
     key::hex(&bytes)
 }
 
-/// Names and values, one after the other, as JavaScript reads them cheapest.
-pub fn flat<N: AsRef<str>>(fields: &[(N, String)]) -> Array {
-    let list = Array::new();
-    for (name, value) in fields {
-        list.push(&JsValue::from_str(name.as_ref()));
-        list.push(&JsValue::from_str(value));
+/// Names and values, one after the other, an entry a line: one string crosses where a list would cross
+/// entry by entry. No header field holds a line break: the platform takes none in and none is made here.
+pub fn flat(fields: &[(&str, String)]) -> String {
+    let mut text = String::new();
+    for part in fields.iter().flat_map(|(name, value)| [*name, value.as_str()]) {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(part);
     }
-    list
+    text
 }
 
 /// What JavaScript threw, as text.

@@ -8,7 +8,7 @@ use super::{sql::ObjectSql, stores};
 use crate::{
     key_gate::{KeyGate as Core, store},
     sql::SqlError,
-    wire::{Found, KeyGateCall},
+    wire::{Found, KeyGateCall, Taken},
 };
 
 /// A report that failed is tried again after this many milliseconds.
@@ -73,13 +73,15 @@ impl KeyGate {
             }
             KeyGateCall::Take { version, refused } => {
                 let taken = core.take(version, &refused, now);
-                keep_counts(&sql, core)?;
+                // What was not admitted is only usage: the report's alarm keeps it.
+                if matches!(taken, Taken::Granted { .. }) {
+                    store::save_counts(&sql, &core.counts)?;
+                }
                 to_text(&taken)
             }
             KeyGateCall::Find => to_text(&Found { record: core.record.clone() }),
             KeyGateCall::Report { refused } => {
                 core.refuse(&refused, now);
-                keep_counts(&sql, core)?;
                 Ok("{}".to_owned())
             }
         })
@@ -104,8 +106,8 @@ impl KeyGate {
     async fn schedule_report(&self) -> Result<()> {
         let due = self.with_core(|core| Ok(core.report_in(stores::now()))).map_err(failed)?;
         if let Some(milliseconds) = due.filter(|_| !self.alarm_is_set.get()) {
-            self.alarm_is_set.set(true);
             self.state.storage().set_alarm(milliseconds).await?;
+            self.alarm_is_set.set(true);
         }
         Ok(())
     }
@@ -113,10 +115,6 @@ impl KeyGate {
     fn sql(&self) -> ObjectSql {
         ObjectSql::new(&self.state)
     }
-}
-
-fn keep_counts(sql: &ObjectSql, core: &Core) -> std::result::Result<(), SqlError> {
-    if core.record.is_some() { store::save_counts(sql, &core.counts) } else { Ok(()) }
 }
 
 fn to_text(value: &impl serde::Serialize) -> std::result::Result<String, SqlError> {

@@ -60,13 +60,12 @@ async fn handle(
     }
     let client = Client::of(&request)?;
     // 1 to 3. Realm, preflight, route.
-    let (realm, requirement) = match route::plan(policy, &client.method, target, client.is_preflight()) {
-        Err((realm, denial)) => return gate::refuse(realm, &denial, &client, request_id),
+    let (realm, route) = match route::plan(policy, &client.method, target, client.is_preflight()) {
+        Err((realm, denial)) => return gate::refuse(realm, &denial.into(), &client, request_id),
         Ok(Plan::Preflight(realm)) => return gate::preflight(realm, &client, request_id),
-        Ok(Plan::Forward(realm)) => (realm, None),
-        Ok(Plan::Check(realm, requirement)) => (realm, Some(requirement)),
+        Ok(Plan::Route(realm, route)) => (realm, route),
     };
     // 4 to 10. Credential, shape, find, decide, limit, forward, account.
-    let routed = Routed { request: &request, target, client: &client, realm, request_id };
-    gate::pass(routed, requirement, env, context).await
+    let routed = Routed { request: &request, target, client: &client, realm, route, request_id };
+    gate::pass(routed, env, context).await
 }

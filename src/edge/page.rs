@@ -32,8 +32,7 @@ pub async fn handle(
             let request = Request::from(web_sys::Request::new_with_str_and_init(&url, &init(request))?);
             let response: Response = env.assets("ADMIN")?.fetch_request(request).await?;
             let response = web_sys::Response::from(response);
-            http::decorate(&response, http::flat(&own), http::flat::<&str>(&[]))
-                .map_err(|error| http::thrown(&error))
+            http::decorate(&response, &http::flat(&own), "").map_err(|error| http::thrown(&error))
         }
     }
 }

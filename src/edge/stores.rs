@@ -3,7 +3,9 @@
 use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
+use js_sys::{JsString, Promise, Reflect, futures::JsFuture};
 use serde::de::DeserializeOwned;
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Delay, Env, Method, Request, RequestInit, console_error, js_sys::Date};
 
 use crate::{
@@ -14,6 +16,17 @@ use crate::{
 
 /// A store that takes longer than this has failed.
 pub const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE_MS: u32 = 5_000;
+
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn read(kv: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn ask(namespace: &JsValue, name: &str, body: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn exceeds(limiter: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+}
 
 /// The bindings of one request.
 pub struct EdgeStores<'a> {
@@ -23,30 +36,19 @@ pub struct EdgeStores<'a> {
 
 impl Stores for EdgeStores<'_> {
     async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable> {
-        let answer = async {
-            let kv = self.env.kv("KEYS").map_err(|error| error.to_string())?;
-            kv.get(kv_key).text().await.map_err(|error| error.to_string())
-        };
-        log_failure("KEYS", in_time(answer).await)
+        let text = settled(self.binding("KEYS").and_then(|kv| read(&kv, kv_key, PATIENCE_MS))).await;
+        log_failure("KEYS", text.map(|text| text.as_string()))
     }
 
     async fn key_gate<T: DeserializeOwned>(&self, hash: &str, call: &KeyGateCall) -> Result<T, Unavailable> {
-        log_failure("KEY_GATE", in_time(ask_key_gate(self.env, hash, call)).await)
+        log_failure("KEY_GATE", ask_key_gate(self.env, hash, call).await)
     }
 
     async fn fails_too_often(&self, address: &str) -> bool {
-        let outcome = match self.env.rate_limiter("FAILURES") {
-            Ok(limiter) => limiter.limit(address.to_owned()).await,
-            Err(error) => Err(error),
-        };
-        match outcome {
-            Ok(outcome) => !outcome.success,
-            Err(error) => {
-                // It guards KV against guessing and decides about no key: without it keys still work.
-                let _ = log_failure::<()>("FAILURES", Err(error.to_string()));
-                false
-            }
-        }
+        let limiter = self.binding("FAILURES");
+        let exceeds = settled(limiter.and_then(|limiter| exceeds(&limiter, address, PATIENCE_MS))).await;
+        // It guards KV against guessing and decides about no key: without it keys still work.
+        log_failure("FAILURES", exceeds).is_ok_and(|exceeds| exceeds.is_truthy())
     }
 
     fn now(&self) -> Timestamp {
@@ -54,17 +56,36 @@ impl Stores for EdgeStores<'_> {
     }
 }
 
-/// Asks a KeyGate.
+impl EdgeStores<'_> {
+    fn binding(&self, name: &str) -> Result<JsValue, JsValue> {
+        binding(self.env, name)
+    }
+}
+
+fn binding(env: &Env, name: &str) -> Result<JsValue, JsValue> {
+    Reflect::get(env, &JsString::from(name))
+}
+
+/// The value of a promise of the glue's, which never keeps waiting; else what was thrown, as text.
+async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, String> {
+    let settled = match promise {
+        Ok(promise) => JsFuture::from(promise).await,
+        Err(error) => Err(error),
+    };
+    settled.map_err(|error| {
+        error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| error.message().into())
+    })
+}
+
+/// Asks a KeyGate, for a bounded time.
 pub async fn ask_key_gate<T: DeserializeOwned>(
     env: &Env,
     hash: &str,
     call: &KeyGateCall,
 ) -> Result<T, String> {
-    let gates = env.durable_object("KEY_GATE").map_err(|error| error.to_string())?;
-    let stub = gates.get_by_name(hash).map_err(|error| error.to_string())?;
-    let text =
-        post(&stub, "https://key-gate/", &serde_json::to_string(call).map_err(|error| error.to_string())?)
-            .await?;
+    let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
+    let answer = binding(env, "KEY_GATE").and_then(|gates| ask(&gates, hash, &call, PATIENCE_MS));
+    let text = settled(answer).await?.as_string().unwrap_or_default();
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 

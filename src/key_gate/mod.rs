@@ -6,6 +6,7 @@ pub mod store;
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    denial::RATE_LIMITED,
     limit::Admitted,
     record::Record,
     time::Timestamp,
@@ -67,8 +68,8 @@ impl KeyGate {
             retry_after_ms = retry_after_ms.max(wait);
         }
         if retry_after_ms == 0 {
-            for (window, _, admitted) in &mut windows {
-                admitted.count(*window, now);
+            for (window, limit, admitted) in &mut windows {
+                admitted.count(*window, limit.is_some(), now);
             }
         }
         let states = windows
@@ -76,7 +77,7 @@ impl KeyGate {
             .filter_map(|(window, limit, admitted)| limit.map(|limit| admitted.state(*window, limit, now)))
             .collect();
         if retry_after_ms > 0 {
-            self.counts.usage.refuse(&[("RATE_LIMITED".to_owned(), 1)].into(), now);
+            self.counts.usage.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now);
             return Taken::Limited { windows: states, retry_after_ms };
         }
         self.counts.usage.accept(now);

@@ -219,6 +219,22 @@ describe("an origin that is named by its URL", () => {
     assert.equal(slow.text, "begun and ended");
   });
 
+  it("gives a slow upload its time: origin_timeout begins when the request has been sent whole", async () => {
+    async function* slowly() {
+      for (let i = 0; i < 5; i++) {
+        yield "x".repeat(1000);
+        // Longer in all than the realm's origin_timeout of one second.
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
+    }
+    const answer = await ask({ method: "POST", body: slowly() });
+    assert.equal(answer.status, 200, answer.text);
+    assert.equal(remote.last.body.length, 5000);
+    remote.hang();
+    const late = await ask({ method: "POST", body: "x" });
+    assert.deepEqual([late.status, late.json().code], [504, "ORIGIN_TIMEOUT"]);
+  });
+
   it("refuses two credentials in two headers, alike or not", async () => {
     for (const other of [key, "rk_live_other"]) {
       const answer = await ask({ headers: { Authorization: `Bearer ${other}` } });

@@ -79,6 +79,7 @@ describe("refusals of the default policy", () => {
   it("400 KEY_IN_URL even for a valid key, on public routes too, and never in a log", async () => {
     const { plaintextKey } = await owner.createKey();
     await refused({ target: `/api/orders?api_key=${plaintextKey}` }, 400, "KEY_IN_URL", REQUEST);
+    await refused({ target: "/api/orders?a=1&API_KEY=of-some-other-form" }, 400, "KEY_IN_URL", REQUEST);
     await refused({ target: `/api/orders?x=${plaintextKey}`, ...bearer(plaintextKey) }, 400, "KEY_IN_URL", REQUEST);
     await refused({ target: `/api/public/x?y=${plaintextKey}` }, 400, "KEY_IN_URL", REQUEST);
     await refused({ target: `/api/orders/${plaintextKey}` }, 400, "KEY_IN_URL", REQUEST);

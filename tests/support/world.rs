@@ -6,6 +6,7 @@ use std::{
     collections::{BTreeMap, HashSet},
     future::Future,
     pin::pin,
+    rc::Rc,
     task::{Context, Poll, Waker},
 };
 
@@ -14,7 +15,7 @@ use keyward::{
     key_gate::KeyGate,
     memory::Memory,
     pipeline::{Accepted, Caller, Pipeline, Refused, Stores, Unavailable},
-    policy::{KeyRequirement, POLICY, Realm},
+    policy::{KeyRequirement, POLICY, Policy, Realm},
     record::{Mode, Record},
     secret::{Secret, Secrets},
     time::Timestamp,
@@ -33,8 +34,8 @@ pub struct World {
     pub limited_addresses: RefCell<HashSet<String>>,
     pub clock: Cell<Timestamp>,
     pub asked: RefCell<Vec<String>>,
-    pub memory: RefCell<Memory>,
-    pub secrets: Secrets,
+    pub memory: Rc<RefCell<Memory>>,
+    pub secrets: Rc<Secrets>,
 }
 
 pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], plans: &[], publishable: false };
@@ -50,8 +51,8 @@ impl World {
             limited_addresses: RefCell::default(),
             clock: Cell::new(NOON),
             asked: RefCell::default(),
-            memory: RefCell::default(),
-            secrets: secrets(),
+            memory: Rc::default(),
+            secrets: Rc::new(secrets()),
         }
     }
 
@@ -86,9 +87,16 @@ impl World {
         self.check_in(&POLICY.realms[0], key, CALLER)
     }
 
+    pub fn check_anywhere(&self, policy: &Policy, key: &Secret) -> Result<Accepted, Refused> {
+        now(self.pipeline().check_in_any_realm(policy, &READ, key, CALLER))
+    }
+
+    fn pipeline(&self) -> Pipeline<'_, Self> {
+        Pipeline { stores: self, memory: Rc::clone(&self.memory), secrets: Ok(Rc::clone(&self.secrets)) }
+    }
+
     pub fn check_in(&self, realm: &Realm, key: &Secret, caller: Caller<'_>) -> Result<Accepted, Refused> {
-        let pipeline = Pipeline { stores: self, memory: &self.memory, secrets: &self.secrets };
-        now(pipeline.check(realm, &READ, key, caller))
+        now(self.pipeline().check(realm, &READ, key, caller))
     }
 }
 
