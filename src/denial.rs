@@ -13,6 +13,8 @@ pub enum Denial {
     NoRoute,
     /// The path can be read in more than one way.
     AmbiguousPath,
+    /// The `Host` header holds no host's name.
+    InvalidHost,
     /// A key is needed and there is none.
     MissingCredential,
     /// More than one credential, or a header that was sent twice.
@@ -124,6 +126,12 @@ impl Denial {
                 "INVALID_REQUEST",
                 None,
                 "The path holds an encoded slash, backslash, dot segment or control character. Send it in its plain form.",
+            ),
+            Self::InvalidHost => (
+                400,
+                "INVALID_REQUEST",
+                None,
+                "The Host header does not hold the name of a host. Send the one of this API.",
             ),
             Self::MissingCredential => (
                 401,

@@ -1,5 +1,7 @@
 //! Steps 1 to 3 of a request's life: which realm, whether it is a preflight, which route.
 
+use std::net::Ipv6Addr;
+
 use keyward_policy::{Policy, Realm, Route, path};
 
 use crate::denial::Denial;
@@ -46,6 +48,18 @@ fn host(authority: &str) -> &str {
     }
 }
 
+/// Whether this is a host's name or address (RFC 3986, 3.2.2) as DNS can hold it.
+fn is_host(host: &str) -> bool {
+    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
+    match literal {
+        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
+        None => {
+            !host.is_empty()
+                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
+        }
+    }
+}
+
 /// Keyward's own paths, which no realm sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side<'a> {
@@ -89,13 +103,17 @@ pub type Unplanned = (Option<&'static Realm>, Denial);
 /// Chooses realm and route.
 ///
 /// # Errors
-/// No realm, a path that can be read in more than one way, or no route.
+/// No host, no realm, a path that can be read in more than one way, or no route.
 pub fn plan(
     policy: &Policy,
     method: &str,
     target: Target<'_>,
     is_preflight: bool,
 ) -> Result<Plan, Unplanned> {
+    // The platform checks the host that it is asked for, but not every runtime does.
+    if !is_host(target.host) {
+        return Err((None, Denial::InvalidHost));
+    }
     let path = path::normalise(target.path).map_err(|_| (None, Denial::AmbiguousPath))?;
     let realm = policy.realm_for(target.host, &path).ok_or((None, Denial::NoRealm))?;
     if is_preflight {

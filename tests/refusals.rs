@@ -33,6 +33,7 @@ fn all() -> Vec<Denial> {
         Denial::NoRealm,
         Denial::NoRoute,
         Denial::AmbiguousPath,
+        Denial::InvalidHost,
         Denial::MissingCredential,
         Denial::RepeatedCredential,
         Denial::KeyInUrl,
@@ -71,6 +72,7 @@ fn each_case_has_the_status_code_and_challenge_of_the_table() {
     let expected = [
         (404, "NO_REALM", None),
         (404, "NO_ROUTE", None),
+        (400, "INVALID_REQUEST", None),
         (400, "INVALID_REQUEST", None),
         (401, "MISSING_AUTHORIZATION", challenge("")),
         (400, "INVALID_REQUEST", request.clone()),

@@ -66,6 +66,17 @@ fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
 }
 
 #[test]
+fn what_is_no_host_is_refused_before_any_realm() {
+    for host in ["", "a b", "a,b", "%00", "exämple", "[::1", "[x]", ":80"] {
+        let url = format!("https://{host}/api/public/x");
+        assert_eq!(planned("GET", &url), Err(Denial::InvalidHost), "{host}");
+    }
+    for host in ["gate.example", "GATE.example.", "127.0.0.1:8787", "[2001:db8::1]", "[::1]:8787", "a_b-c"] {
+        assert_eq!(planned("GET", &format!("https://{host}/api/orders")), Ok("orders:read"), "{host}");
+    }
+}
+
+#[test]
 fn a_url_is_taken_apart_as_it_is_written() {
     let target = Target::of("https://Gate.example:8443/a%20b/?x=1&y=%2F?z");
     assert_eq!(
