@@ -25,7 +25,9 @@ before(async () => {
 });
 after(() => gate.stop());
 afterEach(async () => {
-  assert.deepEqual(await everything(), state, "something was changed");
+  const before = state;
+  state = await everything();
+  assert.deepEqual(state, before, "something was changed");
   const faults = gate.logs.filter(({ level, message }) => level === "error" || /"event":"fault"|panic|Uncaught/.test(message));
   assert.deepEqual(faults, []);
   for (const secret of [OWNER.password, owner.token, plaintextKey]) assert.ok(!gate.logs.some(({ message }) => message.includes(secret)), "a secret stands in the log");
