@@ -26,6 +26,7 @@ pub mod key;
 pub mod key_gate;
 pub mod limit;
 pub mod memory;
+pub mod network;
 pub mod pipeline;
 pub mod policy;
 pub mod problem;

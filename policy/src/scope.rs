@@ -4,7 +4,7 @@
 //! a wildcard: `*:read`, `orders:r*` and `**` grant nothing. What a held scope covers also counts
 //! with everything that the realm's catalogue says it includes.
 
-use crate::model::Scope;
+use crate::model::{Grant, Scope};
 
 /// Longest scope there may be, in characters. Bounds what a record, a token and a log line hold.
 pub const MAX_LENGTH: usize = 64;
@@ -23,9 +23,10 @@ pub fn is_held_form(text: &str) -> bool {
 }
 
 /// Whether a key that holds `held` has the scope `required`, in a realm with this catalogue.
-/// Something that is not a scope is never held, whatever the key holds.
+/// Something that is not a scope, or is reserved, is never held, whatever the key holds.
 pub fn holds<S: AsRef<str>>(catalogue: &[Scope], held: &[S], required: &str) -> bool {
-    is_scope(required) && held.iter().any(|held| answers_for(catalogue, held.as_ref(), required))
+    let reserved = catalogue.iter().any(|scope| scope.name == required && scope.grant == Grant::Reserved);
+    is_scope(required) && !reserved && held.iter().any(|held| answers_for(catalogue, held.as_ref(), required))
 }
 
 /// Whether one held scope has `required`, by itself or through what the catalogue includes in it.

@@ -41,6 +41,9 @@ pub async fn handle(
         },
         Err(refusal) => return respond(refusal.reply(request_id), request_id),
     };
+    if let Err(refusal) = crate::registry::refuse_at_once(&method, path, &credential) {
+        return respond(refusal.reply(request_id), request_id);
+    }
     let headers = request.headers();
     let (if_match, idempotency_key) = (headers.get("if-match")?, headers.get("idempotency-key")?);
     let address = headers.get("cf-connecting-ip")?.unwrap_or_default();

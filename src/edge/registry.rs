@@ -88,6 +88,8 @@ impl DurableObject for Registry {
                 let applied =
                     self.inner.open().and_then(|()| self.inner.registry(&secrets).apply_usage(&report));
                 applied.map_err(failed)?;
+                // To open the database may have put keys into the outbox.
+                self.inner.keep_alarm().await?;
                 Response::ok("{}")
             }
             _ => Response::error("no such call", 404),
@@ -194,7 +196,12 @@ impl Inner {
 
     async fn set_alarm(&self, at: Timestamp) -> Result<()> {
         self.alarm_at.set(Some(at));
-        self.state.storage().set_alarm(at.0.saturating_sub(stores::now().0).max(0)).await
+        let set = self.state.storage().set_alarm(at.0.saturating_sub(stores::now().0).max(0)).await;
+        if set.is_err() {
+            // Or nobody would set it again.
+            self.alarm_at.set(None);
+        }
+        set
     }
 
     /// Tells the KeyGates of these keys what holds now, in a bounded time. When the last one knew,

@@ -105,6 +105,9 @@ impl Code {
     }
 }
 
+/// Most wrong fields that one answer names.
+const MOST_FIELDS: usize = 100;
+
 /// One wrong field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FieldError {
@@ -141,8 +144,10 @@ impl Refusal {
         Self { code, detail: detail.into(), fields: Vec::new(), headers }
     }
 
-    /// A refusal of wrong fields.
-    pub fn fields(fields: Vec<FieldError>) -> Self {
+    /// A refusal of wrong fields. Names the first [`MOST_FIELDS`], so that a small body of nonsense
+    /// has no large answer.
+    pub fn fields(mut fields: Vec<FieldError>) -> Self {
+        fields.truncate(MOST_FIELDS);
         let mut names: Vec<&str> = fields.iter().map(|error| error.field.as_str()).collect();
         names.dedup();
         let detail = format!("Mend {} and send the request again.", names.join(", "));

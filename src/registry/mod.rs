@@ -39,7 +39,7 @@ use crate::{
     secret::{Secret, Secrets},
     sql::{self, Sql, SqlError},
     time::Timestamp,
-    wire::AdminCall,
+    wire::{AdminCall, AdminCredential},
 };
 
 pub use outcome::Outcome;
@@ -154,6 +154,19 @@ impl Registry<'_> {
             Err(Stop::Refused(refusal)) => Step::Done(Outcome::refused(refusal)),
             Err(Stop::Derive(job)) => Step::Derive(job),
         }
+    }
+}
+
+/// Refuses what needs no database to be refused: a path or method that is not there, and a call
+/// without a credential where one is needed. So nobody reaches the object without at least guessing.
+///
+/// # Errors
+/// NOT_FOUND, METHOD_NOT_ALLOWED, UNAUTHENTICATED
+pub fn refuse_at_once(method: &str, path: &str, credential: &AdminCredential) -> Result<(), Refusal> {
+    match (route(method, path)?, credential) {
+        ((Handler::Open(_), _), _) => Ok(()),
+        (_, AdminCredential::None) => Err(principal::unauthenticated()),
+        _ => Ok(()),
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use subtle::ConstantTimeEq;
 
 use crate::{
-    entropy,
+    entropy, network,
     registry::{
         Turn,
         error::{Code, Refusal, Stop},
@@ -33,6 +33,10 @@ const ATTEMPTS_WINDOW: i64 = 15 * MINUTE;
 const ATTEMPTS_OF_EMAIL: u32 = 5;
 /// Failures after which a network address has to wait.
 const ATTEMPTS_OF_ADDRESS: u32 = 20;
+/// Failures with e-mail addresses that nobody has which are written down within the window.
+const NOTED_OF_STRANGERS: u32 = 20;
+/// What they are counted under.
+const STRANGERS: &str = "strangers";
 
 /// What a derivation is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -145,7 +149,8 @@ impl Turn<'_> {
             }));
         };
         let right = stored.is_some_and(|stored| derived.is(stored));
-        if right {
+        // Once: the handler runs again if it also sets a password.
+        if right && self.derived(Purpose::Set).is_none() {
             self.forgive_attempts(email)?;
         }
         Ok(right)
@@ -173,6 +178,17 @@ impl Turn<'_> {
             )?;
         }
         Ok(())
+    }
+
+    /// Whether a failed attempt that was aimed at nobody may still be written down: the audit is kept
+    /// for good, and strangers could fill it.
+    pub fn may_note_stranger(&self) -> Result<bool, SqlError> {
+        if self.blocked_until(STRANGERS, NOTED_OF_STRANGERS)?.is_some() {
+            return Ok(false);
+        }
+        self.db
+            .run("INSERT INTO attempts (subject, at) VALUES (?, ?)", &[STRANGERS.into(), self.now.into()])?;
+        Ok(true)
     }
 
     /// Takes back what [`Turn::count_attempt`] counted for an attempt that turned out right: all
@@ -218,7 +234,7 @@ fn email_subject(email: &str) -> String {
 }
 
 fn address_subject(address: &str) -> String {
-    format!("address:{address}")
+    format!("address:{}", network::of(address))
 }
 
 /// Iterations and salt of a stored password.

@@ -118,10 +118,7 @@ impl Turn<'_> {
     pub fn principal(&mut self) -> Result<Principal, Stop> {
         let call = self.call;
         let principal = match &call.credential {
-            AdminCredential::None => {
-                let detail = "Sign in, or send `Authorization: Bearer` with a session token or an API key.";
-                return Err(Refusal::new(Code::Unauthenticated, detail).into());
-            }
+            AdminCredential::None => return Err(unauthenticated().into()),
             AdminCredential::Session { token } => self.session(token)?.map(Principal::Member),
             AdminCredential::SetUp { token } => self.set_up_holder(token)?.map(Principal::SetUp),
             AdminCredential::Key { record } => self.holder(record)?.map(Principal::Key),
@@ -297,6 +294,12 @@ impl Holder {
         }
         Ok(())
     }
+}
+
+/// The refusal of a call without a credential.
+pub fn unauthenticated() -> Refusal {
+    let detail = "Sign in, or send `Authorization: Bearer` with a session token or an API key.";
+    Refusal::new(Code::Unauthenticated, detail)
 }
 
 /// The refusal for people and keys of a tenant that is not active.

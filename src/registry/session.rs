@@ -166,11 +166,12 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     Ok(Outcome::no_content())
 }
 
-/// Audits a failed attempt: in the chain of whom it was aimed at, or the operator's.
+/// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's.
 fn note_failure(turn: &Turn<'_>, person: Option<&Person>, email: &str) -> Result<(), Stop> {
     let tenant_id = match person {
         Some(person) => Some(person.tenant_id.clone()),
-        None => Tenant::operator(turn.db)?.map(|tenant| tenant.id),
+        None if turn.may_note_stranger()? => Tenant::operator(turn.db)?.map(|tenant| tenant.id),
+        None => None,
     };
     let target = person.map(|person| person.id.as_str()).unwrap_or_default();
     match tenant_id {

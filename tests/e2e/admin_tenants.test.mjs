@@ -163,7 +163,11 @@ describe("an API key at the admin API", () => {
     for (const scope of ["admin:read", "admin:write", "admin:*", "*"]) {
       await writer.invalid(["scopes[0]"], "POST", "/api-keys", { name: "More", scopes: [scope] });
     }
-    await writer.invalid(["scopes[0]"], "PATCH", `/api-keys/${made.apiKey.id}`, { scopes: ["*"] });
+    for (const change of [{ scopes: ["*"] }, { allowedIps: [] }, { expiresAt: null }]) {
+      await writer.refused([403, "FORBIDDEN"], "PATCH", `/api-keys/${made.apiKey.id}`, change);
+    }
+    const plain = (await writer.must("POST", "/api-keys", { name: "Plain", scopes: ["orders:read"] })).apiKey;
+    await writer.invalid(["scopes[0]"], "PATCH", `/api-keys/${plain.id}`, { scopes: ["*"] });
     await writer.refused([403, "FORBIDDEN"], "POST", `/api-keys/${made.apiKey.id}/rotate`, {});
     assert.deepEqual((await owner.get(made.apiKey.id)).scopes, ["admin:write", "orders:read"]);
     const { realms } = await writer.must("GET", "/realms");

@@ -68,7 +68,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let as_admin = principal.grants_admin_scopes();
     settings.read(&mut body, Circumstances { realm, kind, as_admin, now: turn.now });
     body.finish()?;
-    let token = Token::of(turn, principal.tenant_id())?;
+    let token = Token::of(turn, principal)?;
     turn.require_step_up(Some(realm), StepUp::Create, principal)?;
     if let Some(token) = &token
         && let Some(replay) = token.replay(turn)?

@@ -10,7 +10,7 @@ use crate::{
         error::{Code, Refusal, Stop},
         input::{self, Input},
         keys::{
-            Key, State, freshness,
+            Key, State, freshness, grants,
             settings::{self, Circumstances},
         },
         principal::Principal,
@@ -24,6 +24,8 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let key = turn.key(principal, id)?;
     turn.require_match(&key)?;
     let realm = turn.policy.realm(&key.realm).ok_or_else(|| realm_is_gone(&key))?;
+    // Or a stolen one could free itself of its addresses and its end.
+    grants::require_member_for(realm, &key.settings.scopes, principal)?;
     let mut body = Input::body(&turn.call.body, &settings::FIELDS)?;
     let mut settings = key.settings.clone();
     let as_admin = principal.grants_admin_scopes();

@@ -2,7 +2,11 @@
 
 use crate::{
     policy::{Grant, Realm, scope},
-    registry::input,
+    registry::{
+        error::{Code, Refusal},
+        input,
+        principal::Principal,
+    },
 };
 
 /// Whether a scope, `area:*` or `*` may be put on a key of this realm. `as_admin`: by a member who
@@ -33,6 +37,19 @@ pub fn may(realm: &Realm, held: &str, as_admin: bool) -> Result<(), String> {
         return Err(format!("'{shown}' can only be granted by a member who is an owner or an admin"));
     }
     Ok(())
+}
+
+/// Refuses whoever could not have granted what a key holds: such a key is changed by people only.
+///
+/// # Errors
+/// FORBIDDEN
+pub fn require_member_for(realm: &Realm, held: &[String], principal: &Principal) -> Result<(), Refusal> {
+    if principal.grants_admin_scopes() || !held.iter().any(|scope| needs_admin(realm, scope)) {
+        return Ok(());
+    }
+    let detail = "The key holds a scope that only a member who is an owner or an admin can grant: \
+                  only such a member can change or rotate it.";
+    Err(Refusal::new(Code::Forbidden, detail))
 }
 
 /// Whether a scope or wildcard covers something that only a tenant's admin may grant.

@@ -1,7 +1,8 @@
 //! `Idempotency-Key` on what makes a key: the same request again within 24 hours gets the same
 //! answer, plaintext included, although no plaintext is stored. A key made under an idempotency key
 //! takes its characters from an HMAC of a stored random nonce under the deployment's secret, so that
-//! a repeat can compute it anew and nobody who reads the database can.
+//! a repeat can compute it anew and nobody who reads the database can. Only the caller who made the
+//! key may repeat: to anybody else of the tenant its plaintext would be a key that was never theirs.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -15,7 +16,9 @@ use crate::{
     registry::{
         Turn,
         error::{Code, Refusal, Stop},
-        keys, schema,
+        keys,
+        principal::Principal,
+        schema,
     },
     secret::{Secret, Secrets},
     sql::{self, SqlError},
@@ -83,21 +86,22 @@ impl Token {
     ///
     /// # Errors
     /// INVALID_REQUEST for one that is empty, too long or not visible ASCII.
-    pub fn of(turn: &Turn<'_>, tenant_id: &str) -> Result<Option<Self>, Refusal> {
+    pub fn of(turn: &Turn<'_>, principal: &Principal) -> Result<Option<Self>, Refusal> {
         let Some(name) = turn.call.idempotency_key.as_deref() else { return Ok(None) };
         if name.is_empty() || name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             let detail =
                 format!("Idempotency-Key must be 1 to {LONGEST} visible ASCII characters without spaces.");
             return Err(Refusal::new(Code::InvalidRequest, detail));
         }
-        let request = hex(&Sha256::digest(format!("{}\n{}", turn.call.path, turn.call.body)));
-        Ok(Some(Self { tenant_id: tenant_id.to_owned(), name: name.to_owned(), request }))
+        let (path, caller, body) = (&turn.call.path, principal.actor().view(), &turn.call.body);
+        let request = hex(&Sha256::digest(format!("{path}\n{caller}\n{body}")));
+        Ok(Some(Self { tenant_id: principal.tenant_id().to_owned(), name: name.to_owned(), request }))
     }
 
     /// What was answered to this request before.
     ///
     /// # Errors
-    /// IDEMPOTENCY_MISMATCH if the token was used for another request; CONFLICT if the key cannot
+    /// IDEMPOTENCY_MISMATCH if the token was used for another request, or by another caller; CONFLICT if the key cannot
     /// be computed anew, since the secret it was made under is gone.
     pub fn replay(&self, turn: &Turn<'_>) -> Result<Option<Replay>, Stop> {
         turn.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[turn.now.plus(-LIFE).into()])?;
@@ -108,7 +112,7 @@ impl Token {
         )?;
         let Some(row) = row else { return Ok(None) };
         if row.request != self.request {
-            let detail = "This Idempotency-Key was used for another request within 24 hours. Use a new one.";
+            let detail = "This Idempotency-Key was used for another request, or by somebody else, within 24 hours. Use a new one.";
             return Err(Refusal::new(Code::IdempotencyMismatch, detail).into());
         }
         let key = keys::load(turn.db, &self.tenant_id, &row.key_id)?;

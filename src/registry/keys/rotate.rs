@@ -7,7 +7,6 @@ use crate::{
     registry::{
         Handled, Turn,
         audit::Deed,
-        error::{Code, Refusal},
         input::{self, Input},
         keys::{
             create::{self, Order},
@@ -50,7 +49,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     body.finish()?;
     let realm = turn.policy.realm(&key.realm).ok_or_else(|| edit::realm_is_gone(&key))?;
     turn.require_step_up(Some(realm), StepUp::Rotate, principal)?;
-    let token = Token::of(turn, principal.tenant_id())?;
+    let token = Token::of(turn, principal)?;
     if let Some(token) = &token
         && let Some(replay) = token.replay(turn)?
     {
@@ -60,12 +59,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     }
     turn.require_match(&key)?;
     edit::require_active(&key, turn.now, "rotated")?;
-    let admin = key.settings.scopes.iter().any(|scope| grants::needs_admin(realm, scope));
-    if admin && !principal.grants_admin_scopes() {
-        let detail = "The key holds a scope that only a member who is an owner or an admin can grant: \
-                      an API key cannot rotate it.";
-        return Err(Refusal::new(Code::Forbidden, detail).into());
-    }
+    grants::require_member_for(realm, &key.settings.scopes, principal)?;
 
     let old = old(revoke, grace, key.settings.expires_at, turn.now);
     let order = Order { realm, kind: key.kind, settings: &key.settings, rotated_from: Some(&key.id) };

@@ -1,0 +1,13 @@
+//! Who counts as one caller where failures are counted: an IPv4 address by itself; of an IPv6 address
+//! the first 64 bits, since whoever has one usually has all 2^64 that share them (RFC 6177).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+/// The caller behind this address (`CF-Connecting-IP`). Text that is no address stands for itself.
+pub fn of(address: &str) -> String {
+    match address.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(v6)) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        Ok(v4) => v4.to_string(),
+        Err(_) => address.to_owned(),
+    }
+}
