@@ -99,9 +99,9 @@ pub enum Challenge {
 /// The code of a full window, which a KeyGate counts too.
 pub const RATE_LIMITED: &str = "RATE_LIMITED";
 
-/// How long an address with too many failures has to wait, in seconds: the period of the platform's
+/// How long a network with too many failures has to wait, in seconds: the period of the platform's
 /// limiter (`FAILURES` in `wrangler.toml`).
-pub const FAILURES_PERIOD: u64 = 10;
+pub const FAILURES_PERIOD: i64 = 10;
 /// When to come back after a store, a secret or the origin was missing, in seconds.
 const COME_BACK: u64 = 5;
 
@@ -231,7 +231,7 @@ impl Denial {
     pub fn retry_after(&self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after_ms, .. } => Some(retry_after_ms.div_ceil(1_000).max(1)),
-            Self::TooManyFailures => Some(FAILURES_PERIOD),
+            Self::TooManyFailures => Some(FAILURES_PERIOD.unsigned_abs()),
             Self::StoreUnavailable { .. } | Self::NotConfigured { .. } => Some(COME_BACK),
             _ => None,
         }

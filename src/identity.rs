@@ -5,6 +5,11 @@ use crate::{gate::Permit, record::Mode};
 /// Every header whose name begins so is removed from what a client sends: only Keyward says it.
 pub const PREFIX: &str = "keyward-";
 
+/// Fields by which a client tells some origins to take the request for one with another method or
+/// path than the gate has decided on.
+pub const OVERRIDES: [&str; 5] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+
 /// The verified identity, as header fields.
 pub fn headers(permit: &Permit, request_id: &str) -> Vec<(&'static str, String)> {
     let mut headers = vec![("Keyward-Request-Id", request_id.to_owned())];

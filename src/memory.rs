@@ -6,6 +6,7 @@ use std::{num::NonZeroUsize, rc::Rc};
 use lru::LruCache;
 
 use crate::{
+    denial::FAILURES_PERIOD,
     record::Record,
     time::{SECOND, Timestamp},
     wire::{RefusalCounts, WindowState},
@@ -15,9 +16,12 @@ use crate::{
 const RECORDS: usize = 10_000;
 /// Hashes that belong to no key, apart from the records: forged keys cannot push real ones out.
 const MISSES: usize = 20_000;
-const ADDRESSES: usize = 10_000;
+/// Of [`crate::network`]s that keep failing.
+const NETWORKS: usize = 10_000;
 /// How long a miss is remembered. Short, since the key may be created meanwhile.
 const MISS_LIFE: i64 = SECOND;
+/// How long a network that fails too often is held back.
+const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
 /// Refusals of one key are reported at most this often.
 const REPORT_EVERY: i64 = 10 * SECOND;
 
@@ -25,7 +29,7 @@ const REPORT_EVERY: i64 = 10 * SECOND;
 pub struct Memory {
     records: LruCache<String, Known>,
     misses: LruCache<String, Timestamp>,
-    addresses: LruCache<String, Timestamp>,
+    networks: LruCache<String, Timestamp>,
 }
 
 /// What is known of one key.
@@ -63,7 +67,7 @@ impl Limited {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { records: cache(RECORDS), misses: cache(MISSES), addresses: cache(ADDRESSES) }
+        Self { records: cache(RECORDS), misses: cache(MISSES), networks: cache(NETWORKS) }
     }
 }
 
@@ -130,14 +134,14 @@ impl Memory {
         self.misses.put(hash.to_owned(), now.plus(MISS_LIFE));
     }
 
-    /// Whether this address is held back.
-    pub fn is_held_back(&mut self, address: &str, now: Timestamp) -> bool {
-        self.addresses.get(address).is_some_and(|until| now < *until)
+    /// Whether this network is held back.
+    pub fn is_held_back(&mut self, network: &str, now: Timestamp) -> bool {
+        self.networks.get(network).is_some_and(|until| now < *until)
     }
 
-    /// Holds this address back for so many milliseconds.
-    pub fn hold_back(&mut self, address: &str, now: Timestamp, milliseconds: i64) {
-        self.addresses.put(address.to_owned(), now.plus(milliseconds));
+    /// Holds this network back for a period of the platform's limiter.
+    pub fn hold_back(&mut self, network: &str, now: Timestamp) {
+        self.networks.put(network.to_owned(), now.plus(HELD_BACK));
     }
 
     /// Counts a refusal of a key that is known.

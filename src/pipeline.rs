@@ -13,14 +13,15 @@ use serde::de::DeserializeOwned;
 
 use crate::{
     credential,
-    denial::{Denial, FAILURES_PERIOD, RATE_LIMITED},
+    denial::{Denial, RATE_LIMITED},
     gate::{self, Circumstances, Permit},
     key,
     memory::{Limited, Memory},
+    network,
     record::Record,
     route::Target,
     secret::{Secret, Secrets},
-    time::{SECOND, Timestamp},
+    time::Timestamp,
     wire::{Found, KeyGateCall, Taken, WindowState},
 };
 
@@ -35,8 +36,8 @@ pub trait Stores {
     async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable>;
     /// The answer of the KeyGate of this name.
     async fn key_gate<T: DeserializeOwned>(&self, hash: &str, call: &KeyGateCall) -> Result<T, Unavailable>;
-    /// Counts a failure of this address; whether it has now failed too often.
-    async fn fails_too_often(&self, address: &str) -> bool;
+    /// Counts a failure of this network; whether it has now failed too often.
+    async fn fails_too_often(&self, network: &str) -> bool;
     /// The time. On Workers it moves only while something is waited for.
     fn now(&self) -> Timestamp;
 }
@@ -246,7 +247,7 @@ impl<S: Stores> Pipeline<'_, S> {
     /// before KV does.
     async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Denial> {
         let now = self.stores.now();
-        let address = caller.address;
+        let network = caller.address.map(network::of);
         {
             let mut memory = self.memory.borrow_mut();
             for hash in hashes {
@@ -257,7 +258,7 @@ impl<S: Stores> Pipeline<'_, S> {
             if hashes.iter().all(|hash| memory.is_miss(hash, now)) {
                 return Err(Denial::UnknownKey);
             }
-            if address.is_some_and(|address| memory.is_held_back(address, now)) {
+            if network.as_deref().is_some_and(|network| memory.is_held_back(network, now)) {
                 return Err(Denial::TooManyFailures);
             }
         }
@@ -281,11 +282,10 @@ impl<S: Stores> Pipeline<'_, S> {
         for hash in hashes {
             self.memory.borrow_mut().miss(hash, now);
         }
-        if let Some(address) = address
-            && self.stores.fails_too_often(address).await
+        if let Some(network) = network
+            && self.stores.fails_too_often(&network).await
         {
-            let period = i64::try_from(FAILURES_PERIOD).unwrap_or_default() * SECOND;
-            self.memory.borrow_mut().hold_back(address, now, period);
+            self.memory.borrow_mut().hold_back(&network, now);
         }
         Err(Denial::UnknownKey)
     }

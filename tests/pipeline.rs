@@ -6,6 +6,7 @@ mod support;
 
 use keyward::{
     denial::Denial,
+    pipeline::Caller,
     policy::{POLICY, Policy, Realm},
     record::{Limits, Record, Status},
     secret::Secret,
@@ -83,6 +84,19 @@ fn an_address_that_keeps_failing_is_held_back_before_kv_is_asked_and_known_keys_
     world.pass_time(10 * SECOND);
     world.limited_addresses.borrow_mut().clear();
     assert_eq!(denial(&world, &world.new_key(3)), Denial::UnknownKey);
+}
+
+#[test]
+fn a_network_that_keeps_failing_is_held_back_whatever_addresses_of_it_it_uses() {
+    let world = World::new();
+    world.limited_addresses.borrow_mut().insert("2001:db8:1:2::/64".into());
+    let guess = |seed: u64, address: &str| {
+        let caller = Caller { address: Some(address), ..CALLER };
+        world.check_in(&POLICY.realms[0], &world.new_key(seed), caller).unwrap_err().denial
+    };
+    assert_eq!(guess(1, "2001:db8:1:2::1"), Denial::UnknownKey);
+    assert_eq!(guess(2, "2001:db8:1:2:ffff::2"), Denial::TooManyFailures);
+    assert_eq!(guess(3, "2001:db8:1:3::1"), Denial::UnknownKey);
 }
 
 #[test]

@@ -8,9 +8,11 @@ use worker::{Env, Result, console_error, web_sys};
 use super::{
     gate,
     http::{self, Client},
-    registry, stores,
+    registry,
+    stores::{self, EdgeStores},
 };
 use crate::{
+    pipeline::Stores,
     policy::POLICY,
     refusal,
     registry::front::{self, Head, Shown},
@@ -47,6 +49,10 @@ pub async fn handle(
     let headers = request.headers();
     let (if_match, idempotency_key) = (headers.get("if-match")?, headers.get("idempotency-key")?);
     let address = headers.get("cf-connecting-ip")?.unwrap_or_default();
+    let caller = front::failures_of(&address);
+    if gate::memory().borrow_mut().is_held_back(&caller, stores::now()) {
+        return respond(front::held_back().reply(request_id), request_id);
+    }
     let body = match read(&request).await? {
         Some(bytes) => front::body_text(&head, bytes),
         None => Err(front::too_large()),
@@ -73,6 +79,10 @@ pub async fn handle(
         );
         front::registry_unavailable().reply(request_id)
     });
+    let stores = EdgeStores { env };
+    if reply.status == 401 && stores.fails_too_often(&caller).await {
+        gate::memory().borrow_mut().hold_back(&caller, stores::now());
+    }
     respond(reply, request_id)
 }
 

@@ -27,6 +27,11 @@ thread_local! {
     static MEMORY: Rc<RefCell<Memory>> = Rc::default();
 }
 
+/// The isolate's memory; never borrowed while something is waited for.
+pub fn memory() -> Rc<RefCell<Memory>> {
+    MEMORY.with(Rc::clone)
+}
+
 /// A request that the policy has a route for.
 #[derive(Clone, Copy)]
 pub struct Routed<'a> {
@@ -76,7 +81,7 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
 }
 
 fn pipeline<'a>(stores: &'a EdgeStores<'a>) -> Pipeline<'a, EdgeStores<'a>> {
-    Pipeline { stores, memory: MEMORY.with(Rc::clone), secrets: settings::secrets(stores.env) }
+    Pipeline { stores, memory: memory(), secrets: settings::secrets(stores.env) }
 }
 
 /// Checks an API key that is shown to the admin API, whichever realm it is of. What it may do there,

@@ -51,7 +51,7 @@ export function exceeds(limiter, key, milliseconds) {
 // Sends a client's request on, and returns the answer, or undefined if it does not begin in time.
 //   fetcher   a service binding, or undefined for the network
 //   url       where to, or undefined for the request's own URL
-//   removed   names of header fields that hold a credential
+//   removed   names, in lower case, of header fields that the origin must not see
 //   prefix    every field whose name begins so is removed: only the gate says who somebody is
 //   cookie    name of a cookie that is the gate's own
 //   identity  names and values of the fields to set, one after the other
@@ -72,12 +72,20 @@ export async function forward(request, fetcher, url, removed, prefix, cookie, id
   const copy = new Request(request, init);
   const onward = url === undefined ? copy : new Request(url, copy);
   const { headers } = onward;
-  for (const name of [...headers.keys()]) if (name.startsWith(prefix)) headers.delete(name);
-  for (const name of lines(removed)) headers.delete(name);
+  const hidden = lines(removed);
+  for (const name of [...headers.keys()]) {
+    // Many servers hand `X_Y` and `X-Y` to an application under one name (CGI, RFC 3875, 4.1.18).
+    const read = name.replaceAll("_", "-");
+    if (read.startsWith(prefix) || hidden.includes(read)) headers.delete(name);
+  }
   const cookies = headers.get("cookie");
   if (cookies?.includes(cookie)) {
-    const others = cookies.split(/;\s*/).filter((pair) => pair.split("=")[0].trim() !== cookie);
-    if (others.length > 0) headers.set("cookie", others.join("; "));
+    // A comma is where the runtime joined two Cookie fields.
+    const others = cookies.split(/([;,]\s*)/).filter((part, i, parts) => {
+      const pair = i % 2 === 0 ? part : parts[i + 1];
+      return pair.split("=")[0].trim() !== cookie;
+    }).join("").replace(/^[;,]\s*/, "");
+    if (others) headers.set("cookie", others);
     else headers.delete("cookie");
   }
   const fields = lines(identity);

@@ -49,7 +49,8 @@ pub async fn ask(
     if url.is_none() && fetcher.is_undefined() {
         return Err(unreachable("the service binding is missing".into()));
     }
-    let removed: Vec<&str> = realm.credentials.iter().map(|source| source.header).collect();
+    let credentials = realm.credentials.iter().map(|source| source.header);
+    let removed: Vec<&str> = credentials.chain(identity::OVERRIDES).collect();
     let answer = forward(
         request,
         &fetcher,

@@ -1,4 +1,4 @@
-//! KV, the KeyGates and the limiter of failing addresses, each asked for a bounded time only.
+//! KV, the KeyGates and the limiter of failing networks, each asked for a bounded time only.
 
 use std::{future::Future, pin::pin, time::Duration};
 
@@ -44,9 +44,9 @@ impl Stores for EdgeStores<'_> {
         log_failure("KEY_GATE", ask_key_gate(self.env, hash, call).await)
     }
 
-    async fn fails_too_often(&self, address: &str) -> bool {
+    async fn fails_too_often(&self, network: &str) -> bool {
         let limiter = self.binding("FAILURES");
-        let exceeds = settled(limiter.and_then(|limiter| exceeds(&limiter, address, PATIENCE_MS))).await;
+        let exceeds = settled(limiter.and_then(|limiter| exceeds(&limiter, network, PATIENCE_MS))).await;
         // It guards KV against guessing and decides about no key: without it keys still work.
         log_failure("FAILURES", exceeds).is_ok_and(|exceeds| exceeds.is_truthy())
     }

@@ -2,12 +2,14 @@
 //! tricked into, where the credential stands, what a body must be, and which headers answers carry.
 
 use crate::{
+    denial::FAILURES_PERIOD,
+    network,
     registry::{
         error::{Code, Refusal},
         session::TOKEN_PREFIX,
     },
     secret::Secret,
-    time::SECOND,
+    time::{SECOND, Timestamp},
 };
 
 /// Most bytes of a body.
@@ -194,6 +196,17 @@ pub fn set_cookie(token: &str, life_ms: i64) -> String {
 /// `Set-Cookie` that ends the session in the browser.
 pub fn clear_cookie() -> String {
     format!("{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict")
+}
+
+/// What failures of the admin API are counted under, apart from those at the gate.
+pub fn failures_of(address: &str) -> String {
+    format!("admin {}", network::of(address))
+}
+
+/// The refusal of a network that keeps failing, without asking the Registry.
+pub fn held_back() -> Refusal {
+    let detail = "Too many failed attempts. Come back after the time in Retry-After.";
+    Refusal::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(FAILURES_PERIOD * SECOND))
 }
 
 /// The refusal when the Registry itself cannot be reached.
