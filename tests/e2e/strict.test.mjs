@@ -162,6 +162,26 @@ describe("what may be put on a key", () => {
   });
 });
 
+describe("an API key of a realm at the admin API", () => {
+  const as = (key) => Object.assign(new Admin(gate.url, API), { token: key });
+
+  it("reads and writes with that realm's admin scopes, but does nothing that asks for a password", async () => {
+    const { apiKey, plaintextKey } = await create(owner, { scopes: ["admin:write"] });
+    const writer = as(plaintextKey);
+    const made = await create(writer);
+    assert.equal((await ask(made.plaintextKey)).status, 200);
+    for (const action of ["rotate", "revoke"]) await writer.refused([403, "FORBIDDEN"], "POST", `/api-keys/${made.apiKey.id}/${action}`, {});
+    await owner.revoke(apiKey.id);
+    await writer.refused([401, "REVOKED_API_KEY"], "GET", "/api-keys");
+    assert.equal((await ask(made.plaintextKey)).status, 200);
+  });
+
+  it("a wildcard is no admin scope where the realm's catalogue has none", async () => {
+    const { plaintextKey } = await owner.createKey({ realm: "remote", scopes: ["*"] });
+    await as(plaintextKey).refused([403, "FORBIDDEN"], "GET", "/api-keys");
+  });
+});
+
 describe("the admin side at paths of its own", () => {
   it("answers there and nowhere else", async () => {
     assert.equal((await gate.send({ target: `${API}/session` })).json().code, "UNAUTHENTICATED");
