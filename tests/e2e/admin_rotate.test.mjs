@@ -150,6 +150,16 @@ describe("Idempotency-Key", () => {
     assert.deepEqual((await create("reused")).json(), first.json());
   });
 
+  it("422 for somebody else of the tenant, who is not shown a key that was never theirs", async () => {
+    await owner.stepUp();
+    const person = { email: "colleague@example.com", password: "a long enough password" };
+    await owner.must("POST", "/members", { role: "admin", ...person });
+    const colleague = await gate.admin().signIn(person);
+    const first = await create("not-yours");
+    const answer = await colleague.refused([422, "IDEMPOTENCY_MISMATCH"], "POST", "/api-keys", { name: "Once", scopes: ["orders:read"] }, { "Idempotency-Key": "not-yours" });
+    assert.ok(!answer.text.includes(first.json().plaintextKey));
+  });
+
   it("requests at the same time make one key", async () => {
     const before = await count();
     const answers = await Promise.all(Array.from({ length: 8 }, () => create("at-once")));
