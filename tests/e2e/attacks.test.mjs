@@ -201,9 +201,9 @@ describe("the gate under attack", () => {
       { target: `/api/admin/api-keys?${many(3000, "q=1&")}`, headers: bearer(owner.token) },
     ]) {
       const start = performance.now();
-      const answer = await ask({ timeoutMs: 5000, ...request });
+      const answer = await ask({ timeoutMs: 10_000, ...request });
       const took = performance.now() - start;
-      assert.ok(answer.status < 600 && took < 2000, `${took} ms`);
+      assert.ok(answer.status < 600 && took < 4000, `${JSON.stringify(request).slice(0, 80)}: ${took} ms`);
       assert.ok(answer.body.length < 100_000, `${answer.body.length} bytes come back`);
       gate.origin.reset();
     }
