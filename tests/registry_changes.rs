@@ -234,8 +234,7 @@ fn a_policy_with_other_limits_publishes_the_realms_keys_again() {
     let (mut office, owner) = Office::open();
     let id = office.key(&owner, json!({"rateLimit": {"perMinute": 500}})).key_id();
     let smaller: &'static Policy = policy_with(|realm| realm.limits.maximum.per_minute = Some(100));
-    office.policy = smaller;
-    keyward::registry::adopt(&office.db, smaller, office.now.get()).unwrap();
+    office.restart(smaller);
     office.alarm();
     assert_eq!(office.published(&id).unwrap().limits.per_minute, Some(100));
     assert_eq!(office.published(&id).unwrap().version, 2);

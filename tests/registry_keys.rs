@@ -47,7 +47,7 @@ fn a_new_key_is_told_to_its_gate_and_published_under_its_hash() {
     let (office, owner) = Office::open();
     let made = office.key(&owner, json!({"allowedIps": ["192.0.2.7"], "rateLimit": {"perMinute": 7}}));
     let hash = key::storage_hash(&office.policy.realms[0].key, &office.secrets, &made.plaintext());
-    let told = office.gates.borrow()[&hash].clone();
+    let told = office.gates.borrow()[&hash].record.clone().unwrap();
     let published = serde_json::from_str(&office.kv.borrow()[&key::kv_key(&hash)]).unwrap();
     assert_eq!(told, published);
     assert_eq!(told.version, 1);

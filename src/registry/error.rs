@@ -205,6 +205,8 @@ pub enum Stop {
     Refused(Refusal),
     /// It goes on once this password has been derived: call again with the result.
     Derive(PasswordJob),
+    /// The database failed: for the log, not for the caller.
+    Failed(SqlError),
 }
 
 impl From<Refusal> for Stop {
@@ -214,8 +216,7 @@ impl From<Refusal> for Stop {
 }
 
 impl From<SqlError> for Stop {
-    fn from(_: SqlError) -> Self {
-        // What SQLite says is for the log, not for the caller.
-        Refusal::new(Code::StoreUnavailable, "The registry's database did not answer. Try again.").into()
+    fn from(error: SqlError) -> Self {
+        Self::Failed(error)
     }
 }

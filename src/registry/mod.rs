@@ -22,6 +22,7 @@ pub mod outbox;
 pub mod outcome;
 pub mod password;
 pub mod principal;
+pub mod publisher;
 pub mod realms;
 pub mod schema;
 pub mod session;
@@ -153,6 +154,7 @@ impl Registry<'_> {
             Ok(outcome) => Step::Done(outcome),
             Err(Stop::Refused(refusal)) => Step::Done(Outcome::refused(refusal)),
             Err(Stop::Derive(job)) => Step::Derive(job),
+            Err(Stop::Failed(error)) => Step::Done(Outcome::failed(error)),
         }
     }
 }

@@ -1,15 +1,19 @@
-//! Publishing: what has to be told to a KeyGate and written to KV, and when to try again. A key
-//! whose `publish_due` is set is in the outbox. Publishing is idempotent: the whole record, with a
-//! version that only grows.
+//! The outbox: what has to be told to a KeyGate and written to KV, and when to try again. A key
+//! whose `publish_due` is set is in it. Publishing is idempotent: the whole record, with a version
+//! that only grows. [`crate::registry::publisher`] does it.
+//!
+//! An attempt is counted before it is made and taken back once its end is known. So whenever a put
+//! was begun whose end is not known (it failed, it took too long, the object died), the key is
+//! written once more after a while, and an older record that lands late does not stay.
 
 use serde::Deserialize;
 
 use crate::{
     key::kv_key,
+    policy::Policy,
     record::Record,
     registry::{
-        Registry,
-        keys::{self, limits},
+        keys::{self, Key, limits},
         tenants::Tenant,
     },
     sql::{self, Sql, SqlError},
@@ -20,6 +24,17 @@ use crate::{
 const FIRST_RETRY: i64 = SECOND;
 /// Longest wait.
 const LAST_RETRY: i64 = 5 * MINUTE;
+/// After this a put whose end is not known has landed or never will.
+const SETTLED: i64 = MINUTE;
+
+/// The outbox of one database.
+#[derive(Clone, Copy)]
+pub struct Outbox<'a> {
+    /// The object's database.
+    pub db: &'a dyn Sql,
+    /// The deployment's policy, whose limits the records carry.
+    pub policy: &'static Policy,
+}
 
 /// One key to publish.
 #[derive(Clone, Debug)]
@@ -39,13 +54,34 @@ struct Id {
     id: String,
 }
 
-impl Registry<'_> {
-    /// What to publish of a key; `None` when nothing is.
+impl Outbox<'_> {
+    /// What is to be told and published of a key; `None` when nothing is.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn publication(&self, key_id: &str) -> Result<Option<Publication>, SqlError> {
-        let Some(key) = keys::load_due(self.db, key_id)? else { return Ok(None) };
+        match keys::load_due(self.db, key_id, None)? {
+            Some(key) => self.of(key),
+            None => Ok(None),
+        }
+    }
+
+    /// Begins an attempt to publish a key whose time has come; `None` if it has not. The next
+    /// attempt is 1 s later, twice as long each time, at most 5 minutes, unless
+    /// [`Outbox::published`] comes first.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn begin(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
+        let Some(key) = keys::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
+        let wait =
+            FIRST_RETRY.checked_shl(key.publish_attempts.min(30)).map_or(LAST_RETRY, |w| w.min(LAST_RETRY));
+        let begun = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
+        self.db.run(begun, &[now.plus(wait).into(), key_id.into()])?;
+        self.of(key)
+    }
+
+    fn of(&self, key: Key) -> Result<Option<Publication>, SqlError> {
         let Some(tenant) = Tenant::load(self.db, &key.tenant_id)? else { return Ok(None) };
         let told = key.told_version >= key.version;
         let limits =
@@ -65,33 +101,32 @@ impl Registry<'_> {
         Ok(())
     }
 
-    /// KV holds this version. A later one stays in the outbox.
+    /// KV holds this version: the attempt's end is known. A later version stays in the outbox, and
+    /// so does a key with an attempt whose end is not known, to be written once more.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn published(&self, key_id: &str, version: u64) -> Result<(), SqlError> {
+    pub fn published(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
-        let done = "UPDATE keys SET publish_due = NULL, publish_attempts = 0 WHERE id = ? AND version = ? AND told_version = ?";
-        self.db.run(done, &[key_id.into(), version.into(), version.into()])?;
+        let newer = "UPDATE keys SET publish_attempts = publish_attempts - 1 WHERE id = ? AND version > ?";
+        self.db.run(newer, &[key_id.into(), version.into()])?;
+        let unsettled =
+            "UPDATE keys SET unsettled_until = ? WHERE id = ? AND version = ? AND publish_attempts > 1";
+        self.db.run(unsettled, &[now.plus(SETTLED).into(), key_id.into(), version.into()])?;
+        let done = "UPDATE keys SET publish_due = CASE WHEN unsettled_until > ? THEN unsettled_until END, publish_attempts = 0 \
+                    WHERE id = ? AND version = ?";
+        self.db.run(done, &[now.into(), key_id.into(), version.into()])?;
         Ok(())
     }
 
-    /// It did not work: later again, 1 s at first, twice as long each time, at most 5 minutes.
+    /// A put that was given up has ended, one way or the other: the present record is written after
+    /// it, and once more after a while.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn publish_failed(&self, key_id: &str, now: Timestamp) -> Result<(), SqlError> {
-        #[derive(Deserialize)]
-        struct Row {
-            publish_attempts: u32,
-        }
-        let attempts = "SELECT publish_attempts FROM keys WHERE id = ?";
-        let failed =
-            sql::query_one::<Row>(self.db, attempts, &[key_id.into()])?.map_or(0, |row| row.publish_attempts);
-        let wait = FIRST_RETRY.checked_shl(failed.min(30)).map_or(LAST_RETRY, |wait| wait.min(LAST_RETRY));
-        let later = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 \
-                     WHERE id = ? AND publish_due IS NOT NULL";
-        self.db.run(later, &[now.plus(wait).into(), key_id.into()])?;
+    pub fn publish_again(&self, key_id: &str, now: Timestamp) -> Result<(), SqlError> {
+        let again = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
+        self.db.run(again, &[now.into(), key_id.into()])?;
         Ok(())
     }
 
@@ -106,33 +141,31 @@ impl Registry<'_> {
             .map(|row| row.id)
             .collect())
     }
-}
 
-/// When the next key is due; `None` when everything is published.
-///
-/// # Errors
-/// What SQLite says.
-pub fn next_due(db: &dyn Sql) -> Result<Option<Timestamp>, SqlError> {
-    #[derive(Deserialize)]
-    struct Row {
-        next: Option<Timestamp>,
+    /// When the next key is due; `None` when everything is published.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn next_due(&self) -> Result<Option<Timestamp>, SqlError> {
+        #[derive(Deserialize)]
+        struct Row {
+            next: Option<Timestamp>,
+        }
+        let next = "SELECT MIN(publish_due) AS next FROM keys WHERE publish_due IS NOT NULL";
+        Ok(sql::query_one::<Row>(self.db, next, &[])?.and_then(|row| row.next))
     }
-    let next = "SELECT MIN(publish_due) AS next FROM keys WHERE publish_due IS NOT NULL";
-    Ok(sql::query_one::<Row>(db, next, &[])?.and_then(|row| row.next))
 }
 
 /// A new version of every key of the tenant, into the outbox.
 pub fn enqueue_tenant(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<(), SqlError> {
-    let every =
-        "UPDATE keys SET version = version + 1, publish_due = ?, publish_attempts = 0 WHERE tenant_id = ?";
+    let every = "UPDATE keys SET version = version + 1, publish_due = ? WHERE tenant_id = ?";
     db.run(every, &[now.into(), tenant_id.into()])?;
     Ok(())
 }
 
 /// A new version of every key of the realm, into the outbox.
 pub fn enqueue_realm(db: &dyn Sql, realm: &str, now: Timestamp) -> Result<(), SqlError> {
-    let every =
-        "UPDATE keys SET version = version + 1, publish_due = ?, publish_attempts = 0 WHERE realm = ?";
+    let every = "UPDATE keys SET version = version + 1, publish_due = ? WHERE realm = ?";
     db.run(every, &[now.into(), realm.into()])?;
     Ok(())
 }

@@ -3,7 +3,11 @@
 use serde_json::Value;
 
 use crate::{
-    registry::error::{Code, Refusal},
+    registry::{
+        error::{Code, Refusal},
+        publisher::Telling,
+    },
+    sql::SqlError,
     time::Timestamp,
     wire::AdminReply,
 };
@@ -28,6 +32,9 @@ pub struct Outcome {
     body: Option<Value>,
     refusal: Option<Refusal>,
     promise: Option<Promise>,
+    gradual: bool,
+    /// What the database said when it failed: for the log, never for the caller.
+    pub fault: Option<SqlError>,
     /// Ids of the keys whose KeyGates must be told before the answer goes out, and which are to be
     /// published to KV after it.
     pub publish: Vec<String>,
@@ -40,7 +47,16 @@ pub fn everywhere_by(told_at: Timestamp, freshness_ms: u32) -> Timestamp {
 
 impl Outcome {
     fn new(status: u16, body: Option<Value>) -> Self {
-        Self { status, headers: Vec::new(), body, refusal: None, promise: None, publish: Vec::new() }
+        Self {
+            status,
+            headers: Vec::new(),
+            body,
+            refusal: None,
+            promise: None,
+            gradual: false,
+            fault: None,
+            publish: Vec::new(),
+        }
     }
 
     /// 200
@@ -61,6 +77,12 @@ impl Outcome {
     /// A refusal.
     pub fn refused(refusal: Refusal) -> Self {
         Self { refusal: Some(refusal), ..Self::new(0, None) }
+    }
+
+    /// The database failed.
+    pub fn failed(fault: SqlError) -> Self {
+        let detail = "The registry's database did not answer. Try again.";
+        Self { fault: Some(fault), ..Self::refused(Refusal::new(Code::StoreUnavailable, detail)) }
     }
 
     /// With a header.
@@ -96,21 +118,35 @@ impl Outcome {
         self
     }
 
-    /// The answer. `told` is when the last of the KeyGates of [`Outcome::publish`] had been told,
-    /// or `None` if not all of them could be: a created key is shown nevertheless, since it cannot
-    /// be shown again; any other change is 503 until it can be promised.
-    pub fn reply(self, told: Option<Timestamp>, request_id: &str) -> AdminReply {
+    /// As a change of so many keys at once that it is answered also while some of their KeyGates are
+    /// still to be told: `pendingKeys` then says how many.
+    #[must_use]
+    pub fn gradual(mut self) -> Self {
+        self.gradual = true;
+        self
+    }
+
+    /// The answer. `telling` is how far telling the KeyGates of [`Outcome::publish`] has come. While
+    /// one does not know, nothing is promised: a created key is shown nevertheless, since it cannot
+    /// be shown again, and a gradual change says how much of it is left; any other is 503 until it
+    /// can be promised.
+    pub fn reply(self, telling: Telling, request_id: &str) -> AdminReply {
         if let Some(refusal) = self.refusal {
             return refusal.reply(request_id);
         }
-        if told.is_none() && !self.publish.is_empty() && self.status != 201 {
+        let all_told = telling.pending == 0;
+        if !all_told && !self.gradual && self.status != 201 {
             let detail = "The change is stored and will be applied, but not every gate could be told of it yet. \
                           Repeat the call to see when it holds everywhere.";
             return Refusal::new(Code::StoreUnavailable, detail).reply(request_id);
         }
         let mut body = self.body;
-        if let (Some(promise), Some(told), Some(body)) = (self.promise, told, body.as_mut()) {
-            let by = everywhere_by(told, promise.freshness_ms).max(promise.not_before.unwrap_or_default());
+        if let (false, true, Some(Value::Object(body))) = (all_told, self.gradual, body.as_mut()) {
+            body.insert("pendingKeys".to_owned(), telling.pending.into());
+        }
+        if let (Some(promise), true, Some(body)) = (self.promise, all_told, body.as_mut()) {
+            let by =
+                everywhere_by(telling.at, promise.freshness_ms).max(promise.not_before.unwrap_or_default());
             let object = if promise.within.is_empty() { Some(body) } else { body.get_mut(promise.within) };
             if let Some(object) = object.and_then(Value::as_object_mut) {
                 object.insert(promise.field.to_owned(), by.to_rfc3339().into());

@@ -8,7 +8,8 @@
 use crate::sql::{Sql, SqlError, Value};
 
 /// Migrations, forward only. A released one is never edited: append.
-pub const MIGRATIONS: &[&str] = &["
+pub const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE tenants (
         id TEXT PRIMARY KEY,
         name TEXT NOT NULL,
@@ -124,7 +125,11 @@ pub const MIGRATIONS: &[&str] = &["
         id TEXT PRIMARY KEY,
         limits TEXT NOT NULL
     ) STRICT
-"];
+",
+    "
+    ALTER TABLE keys ADD COLUMN unsettled_until INTEGER
+",
+];
 
 /// Inserts one row. Table and columns are this crate's own words, never input.
 ///

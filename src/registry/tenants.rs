@@ -188,7 +188,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
         note(turn, member, id, "tenant.edit", id, (&before, &after))?;
     }
     let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
-    Ok(answer.promise("", "effectiveEverywhereBy", longest_freshness(turn.policy), None))
+    Ok(answer.gradual().promise("", "effectiveEverywhereBy", longest_freshness(turn.policy), None))
 }
 
 fn name(value: &Value) -> Result<String, input::Wrong> {

@@ -5,13 +5,13 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeMap,
+    ops::Deref,
+    rc::Rc,
 };
 
 use keyward::{
     policy::{POLICY, Policy, Realm},
-    record::Record,
-    registry::{self, Registry, Step, outbox, password::PasswordJob},
+    registry::{Outcome, Registry, Step, outbox::Outbox, password::PasswordJob, publisher::Publisher},
     secret::{Secret, Secrets},
     sql::Sql,
     time::Timestamp,
@@ -20,26 +20,32 @@ use keyward::{
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Database, NOON, Seeded, secrets};
+use crate::support::{
+    Seeded,
+    outside::{Object, Outside},
+    secrets,
+};
 
 pub const SETUP_TOKEN: &str = "the-set-up-token-of-this-deployment";
 pub const PASSWORD: &str = "correct horse battery";
 
 pub struct Office {
-    pub db: Database,
+    outside: Rc<Outside>,
+    pub publisher: Rc<Publisher<Object>>,
     pub secrets: Secrets,
     pub setup_token: Option<Secret>,
     pub policy: &'static Policy,
-    pub now: Cell<Timestamp>,
     pub address: RefCell<String>,
-    pub gates_are_down: Cell<bool>,
-    pub kv_is_down: Cell<bool>,
-    /// What each KeyGate was last told, by hash.
-    pub gates: RefCell<BTreeMap<String, Record>>,
-    /// KV as text.
-    pub kv: RefCell<BTreeMap<String, String>>,
     pub derivations: Cell<u32>,
     entropy: RefCell<Seeded>,
+}
+
+impl Deref for Office {
+    type Target = Outside;
+
+    fn deref(&self) -> &Outside {
+        &self.outside
+    }
 }
 
 pub struct Answer {
@@ -108,23 +114,27 @@ impl Office {
     }
 
     pub fn over(policy: &'static Policy) -> Self {
-        let db = Database::new();
-        registry::migrate(&db).unwrap();
-        registry::adopt(&db, policy, NOON).unwrap();
+        let outside = Outside::new(policy);
+        let publisher = Publisher::new(Object(Rc::clone(&outside)));
+        outside.run(publisher.open()).unwrap();
         Self {
-            db,
+            outside,
+            publisher,
             secrets: secrets(),
             setup_token: Some(Secret::new(SETUP_TOKEN)),
             policy,
-            now: Cell::new(NOON),
             address: RefCell::new("192.0.2.1".into()),
-            gates_are_down: Cell::new(false),
-            kv_is_down: Cell::new(false),
-            gates: RefCell::default(),
-            kv: RefCell::default(),
             derivations: Cell::new(0),
             entropy: RefCell::new(Seeded::new(7)),
         }
+    }
+
+    /// The object dies and wakes up again, perhaps with another policy.
+    pub fn restart(&mut self, policy: &'static Policy) {
+        self.crash();
+        self.policy = policy;
+        self.outside.policy.set(policy);
+        self.publisher = Publisher::new(Object(Rc::clone(&self.outside)));
     }
 
     /// A Registry that was set up, and its owner's session token.
@@ -211,27 +221,20 @@ impl Office {
         }
     }
 
-    /// What the KeyGate holds of a key.
-    pub fn record(&self, id: &str) -> Record {
-        self.gates.borrow().values().find(|record| record.id == id).unwrap().clone()
-    }
-
-    /// What KV holds of a key.
-    pub fn published(&self, id: &str) -> Option<Record> {
-        let kv = self.kv.borrow();
-        kv.values().map(|text| serde_json::from_str::<Record>(text).unwrap()).find(|record| record.id == id)
-    }
-
     pub fn registry(&self) -> Registry<'_> {
         Registry {
-            db: &self.db,
+            db: &self.outside.db,
             policy: self.policy,
             secrets: &self.secrets,
             setup_token: self.setup_token.as_ref(),
         }
     }
 
-    pub fn step(&self, call: &AdminCall) -> registry::Outcome {
+    pub fn outbox(&self) -> Outbox<'_> {
+        Outbox { db: &self.outside.db, policy: self.policy }
+    }
+
+    pub fn step(&self, call: &AdminCall) -> Outcome {
         let mut derived = Vec::new();
         loop {
             match self.registry().handle(call, &derived, self.now.get(), &mut *self.entropy.borrow_mut()) {
@@ -247,51 +250,22 @@ impl Office {
     /// A whole call, as the edge carries it out.
     pub fn send(&self, call: AdminCall) -> Answer {
         let outcome = self.step(&call);
-        let told = outcome.publish.iter().all(|id| self.tell(id)).then(|| self.now.get());
-        let publish = outcome.publish.clone();
-        let reply = outcome.reply(told, &call.request_id);
-        for id in publish {
-            self.publish(&id);
-        }
+        self.run(self.publisher.keep_alarm()).unwrap();
+        let telling = self.run(self.publisher.tell_all(&outcome.publish));
+        self.publisher.publish_after(outcome.publish.clone());
+        let reply = outcome.reply(telling, &call.request_id);
+        self.run_tasks();
         let body = serde_json::from_str(&reply.body).unwrap_or_default();
         Answer { status: reply.status, headers: reply.headers, text: reply.body, body }
     }
 
-    fn tell(&self, id: &str) -> bool {
-        let Some(publication) = self.registry().publication(id).unwrap() else { return true };
-        if publication.told {
-            return true;
-        }
-        if self.gates_are_down.get() {
-            return false;
-        }
-        let version = publication.record.version;
-        self.gates.borrow_mut().insert(publication.hash, publication.record);
-        self.registry().told(id, version, self.now.get()).unwrap();
-        true
-    }
-
-    pub fn publish(&self, id: &str) {
-        while let Some(publication) = self.registry().publication(id).unwrap() {
-            if !self.tell(id) || self.kv_is_down.get() {
-                self.registry().publish_failed(id, self.now.get()).unwrap();
-                return;
-            }
-            let text = serde_json::to_string(&publication.record).unwrap();
-            self.kv.borrow_mut().insert(publication.kv_key, text);
-            self.registry().published(id, publication.record.version).unwrap();
-        }
-    }
-
-    /// What an alarm does.
+    /// The alarm rings.
     pub fn alarm(&self) {
-        for id in self.registry().due(self.now.get(), 100).unwrap() {
-            self.publish(&id);
-        }
+        self.run(self.publisher.alarm()).unwrap();
     }
 
     pub fn next_due(&self) -> Option<Timestamp> {
-        outbox::next_due(&self.db).unwrap()
+        self.outbox().next_due().unwrap()
     }
 
     /// Everything that is stored, as text.

@@ -75,6 +75,8 @@ pub struct Key {
     pub told_version: u64,
     /// When that was.
     pub told_at: Option<Timestamp>,
+    /// Attempts to publish it whose end is not known.
+    pub publish_attempts: u32,
 }
 
 /// What a key is at a moment.
@@ -112,9 +114,11 @@ pub fn load(db: &dyn Sql, tenant_id: &str, id: &str) -> Result<Option<Key>, SqlE
     sql::query_one(db, "SELECT * FROM keys WHERE id = ? AND tenant_id = ?", &[id.into(), tenant_id.into()])
 }
 
-/// The key with this id if it is in the outbox, of whatever tenant: for publishing only.
-pub fn load_due(db: &dyn Sql, id: &str) -> Result<Option<Key>, SqlError> {
-    sql::query_one(db, "SELECT * FROM keys WHERE id = ? AND publish_due IS NOT NULL", &[id.into()])
+/// The key with this id, of whatever tenant, if it is in the outbox and due `by` then, or at any
+/// time: for publishing only.
+pub fn load_due(db: &dyn Sql, id: &str, by: Option<Timestamp>) -> Result<Option<Key>, SqlError> {
+    let due = "SELECT * FROM keys WHERE id = ? AND publish_due <= COALESCE(?, publish_due)";
+    sql::query_one(db, due, &[id.into(), by.into()])
 }
 
 impl Key {
@@ -206,7 +210,6 @@ impl Key {
             ("version", version.into()),
             ("updated_at", turn.now.into()),
             ("publish_due", turn.now.into()),
-            ("publish_attempts", 0_u32.into()),
         ]);
         schema::update(turn.db, "keys", &self.id, &columns)
     }
