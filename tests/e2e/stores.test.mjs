@@ -105,6 +105,18 @@ describe("a store that fails", () => {
     await waitFor("both records in KV", async () => await published(gate, apiKey.id) && (await published(gate, gone.id))?.status === "REVOKED", { timeoutMs: 30_000 });
   });
 
+  it("KV that writes an old record late holds the newest in the end", async () => {
+    await gate.objects.resetCounts();
+    await gate.objects.faults({ "kv.put": { lagMs: 8_000, times: 1 } });
+    const { plaintextKey: key, apiKey } = await owner.createKey();
+    await owner.revoke(apiKey.id);
+    const status = async () => (await published(gate, apiKey.id))?.status;
+    await waitFor("the revocation in KV, while the first write hangs", async () => await status() === "REVOKED", { timeoutMs: 30_000 });
+    await waitFor("the first write to land", async () => (await gate.objects.counts()).kv.put === 3, { timeoutMs: 30_000 });
+    await waitFor("the revocation in KV again", async () => await status() === "REVOKED");
+    assert.equal((await gate.send(request(key))).json().code, "REVOKED_API_KEY");
+  });
+
   it("a revocation that the KeyGate could not be told of is 503, kept, and applied when it is back", async () => {
     const { plaintextKey: key, apiKey } = await owner.createKey();
     await gate.objects.faults({ "KeyGate.fetch": DOWN });
