@@ -115,6 +115,31 @@ fn a_gate_that_cannot_be_told_makes_an_edit_503_and_a_repeat_shows_the_truth() {
 }
 
 #[test]
+fn after_a_503_the_same_call_may_be_repeated_with_its_if_match() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    let path = format!("/api-keys/{id}");
+    let send = |method: &str, path: &str, body: Value, version: u32| {
+        let mut call = office.call(method, &owner, path, body);
+        call.if_match = Some(format!("\"{version}\""));
+        office.send(call)
+    };
+    let edit = || send("PATCH", &path, json!({"name": "other"}), 1);
+    let revoke = || send("POST", &format!("{path}/revoke"), json!({}), 2);
+    for repeat in [&edit as &dyn Fn() -> office::Answer, &revoke] {
+        office.gates_are_down.set(true);
+        repeat().refused(503, "STORE_UNAVAILABLE");
+        office.gates_are_down.set(false);
+        repeat().expect(200);
+    }
+    assert_eq!(office.record(&id).version, 3);
+    send("PATCH", &path, json!({"name": "another"}), 1).refused(409, "CONFLICT");
+    let other = format!("/api-keys/{}", office.key(&owner, json!({})).key_id());
+    send("PATCH", &other, json!({"name": "other"}), 9).refused(412, "VERSION_MISMATCH");
+    send("POST", &format!("{other}/revoke"), json!({}), 9).refused(412, "VERSION_MISMATCH");
+}
+
+#[test]
 fn a_gate_that_cannot_be_told_does_not_lose_a_new_key() {
     let (office, owner) = Office::open();
     let old = office.key(&owner, json!({})).key_id();

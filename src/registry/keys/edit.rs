@@ -22,7 +22,6 @@ use crate::{
 /// `PATCH /api-keys/{id}`
 pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let key = turn.key(principal, id)?;
-    turn.require_match(&key)?;
     let realm = turn.policy.realm(&key.realm).ok_or_else(|| realm_is_gone(&key))?;
     // Or a stolen one could free itself of its addresses and its end.
     grants::require_member_for(realm, &key.settings.scopes, principal)?;
@@ -37,6 +36,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     require_active(&key, turn.now, "edited")?;
 
     if settings != key.settings {
+        turn.require_match(&key)?;
         key.store(turn, settings.columns(&key.id, &key.prefix, &key.last4))?;
         note(turn, principal, &key, "key.edit")?;
     }
@@ -46,7 +46,6 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
 /// `POST /api-keys/{id}/revoke`
 pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let key = turn.key(principal, id)?;
-    turn.require_match(&key)?;
     let mut body = Input::body(&turn.call.body, &["reason"])?;
     let reason =
         body.optional("reason", |value| input::line(value, 0, 500)).filter(|reason| !reason.is_empty());
@@ -54,6 +53,7 @@ pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     turn.require_step_up(turn.policy.realm(&key.realm), StepUp::Revoke, principal)?;
 
     if key.state(turn.now) != State::Revoked {
+        turn.require_match(&key)?;
         let changes = vec![
             ("status", "REVOKED".into()),
             ("revoked_at", turn.now.into()),

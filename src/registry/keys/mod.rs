@@ -226,7 +226,8 @@ impl Turn<'_> {
         Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| Refusal::not_found("API key"))?)
     }
 
-    /// Refuses unless `If-Match`, if there is one, names this version (RFC 9110, 13.1.1).
+    /// Refuses unless `If-Match`, if there is one, names this version. To be asked only where something
+    /// would change: a call that was carried out before may be repeated (RFC 9110, 13.1.1).
     fn require_match(&self, key: &Key) -> Result<(), Refusal> {
         let Some(wanted) = &self.call.if_match else { return Ok(()) };
         let present = format!("\"{}\"", key.version);
