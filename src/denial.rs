@@ -1,7 +1,7 @@
 //! Every reason for which Keyward does not pass a request on, and the one map from a reason to what
 //! the client is told. `docs/errors.md` has a section for each code; a test compares the two.
 
-use crate::wire::WindowState;
+use crate::{time, wire::WindowState};
 
 /// Why a request was not passed on. The reason in full is for the log; the client sees
 /// [`Denial::public`].
@@ -230,7 +230,7 @@ impl Denial {
     /// `Retry-After` in seconds: rounded up, so that waiting it is enough, and at least 1.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after_ms, .. } => Some(retry_after_ms.div_ceil(1_000).max(1)),
+            Self::RateLimited { retry_after_ms, .. } => Some(time::retry_after(*retry_after_ms)),
             Self::TooManyFailures => Some(FAILURES_PERIOD.unsigned_abs()),
             Self::StoreUnavailable { .. } | Self::NotConfigured { .. } => Some(COME_BACK),
             _ => None,

@@ -39,7 +39,7 @@ pub fn generate(format: &KeyFormat, mode: Mode, secrets: &Secrets, entropy: &mut
             missing -= 1;
         }
     }
-    let check = base62(&secrets.mac(CHECK, &[key.as_bytes()]), format.check);
+    let check = check_of(&secrets.mac(CHECK, &[key.as_bytes()]), format.check);
     Secret::new(key + &check)
 }
 
@@ -64,7 +64,7 @@ pub fn is_well_formed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool 
     format.check == 0
         || secrets
             .macs(CHECK, &[body.as_bytes()])
-            .any(|mac| bool::from(base62(&mac, format.check).as_bytes().ct_eq(check.as_bytes())))
+            .any(|mac| bool::from(check_of(&mac, format.check).as_bytes().ct_eq(check.as_bytes())))
 }
 
 /// Names under which the key may be stored, the current one first: `sha256:<hex>`, or
@@ -127,8 +127,12 @@ fn alphabet(alphabet: Alphabet) -> &'static [u8] {
 }
 
 /// The first eight bytes of a MAC as so many base62 digits (at most ten fit).
-fn base62(mac: &[u8; 32], digits: u8) -> String {
-    let mut number = mac.iter().take(8).fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
+fn check_of(mac: &[u8; 32], digits: u8) -> String {
+    base62(mac.iter().take(8).fold(0, |number, byte| number << 8 | u128::from(*byte)), digits)
+}
+
+/// The lowest so many base62 digits of a number, least digit first.
+pub fn base62(mut number: u128, digits: u8) -> String {
     (0..digits)
         .map(|_| {
             let digit = BASE62.get((number % 62) as usize).copied().unwrap_or(b'0');

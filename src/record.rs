@@ -68,6 +68,11 @@ pub enum TenantStatus {
     Inactive,
 }
 
+impl TenantStatus {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Inactive];
+}
+
 /// Secret keys are for servers; publishable ones may stand in a web page and need an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -76,6 +81,11 @@ pub enum KeyKind {
     Secret,
     /// For web pages, on routes marked so and from the origins it lists.
     Publishable,
+}
+
+impl KeyKind {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Secret, Self::Publishable];
 }
 
 /// Live keys do; test keys try.

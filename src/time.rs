@@ -17,6 +17,12 @@ pub const HOUR: i64 = 60 * MINUTE;
 /// One day, in milliseconds.
 pub const DAY: i64 = 24 * HOUR;
 
+/// Milliseconds as `Retry-After` says them (RFC 9110, 10.2.3): whole seconds, rounded up, so that
+/// waiting them is enough, and at least 1.
+pub fn retry_after(milliseconds: u64) -> u64 {
+    milliseconds.div_ceil(SECOND.unsigned_abs()).max(1)
+}
+
 impl Timestamp {
     /// RFC 3339 in UTC with milliseconds: `2026-11-22T03:00:00.000Z`.
     pub fn to_rfc3339(self) -> String {

@@ -275,6 +275,30 @@ fn anybody_can_check_the_chain_and_a_change_breaks_it() {
 }
 
 #[test]
+fn one_call_checks_a_part_of_a_long_chain_and_says_where_to_go_on() {
+    let (office, owner) = Office::open();
+    for _ in 0..1_500 {
+        office.post(&owner, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+    }
+    let verify = |from: &str| office.get(&owner, &format!("/audit/verify{from}"));
+    let first = verify("").expect(200).body;
+    assert_eq!(
+        (&first["ok"], &first["entries"], &first["next"]),
+        (&json!(true), &json!(1_000), &json!(1_001))
+    );
+    let rest = verify("?from=1001").expect(200).body;
+    assert_eq!((&rest["ok"], &rest["entries"], &rest["next"]), (&json!(true), &json!(1_502), &Value::Null));
+    let newest = office.get(&owner, "/audit?limit=1").body["entries"][0]["hash"].clone();
+    assert_eq!(rest["lastHash"], newest);
+    assert_eq!(verify("?from=1503").expect(200).body["entries"], 1_502, "nothing new is nothing wrong");
+    verify("?from=1504").refused(400, "VALIDATION_FAILED");
+
+    office.db.run("UPDATE audit SET hash = 'other' WHERE seq = 1000", &[]).unwrap();
+    assert_eq!(verify("").body["brokenAt"], 1_000);
+    assert_eq!(verify("?from=1001").body["brokenAt"], 1_001, "it does not follow that one");
+}
+
+#[test]
 fn unknown_paths_are_404_and_known_ones_name_their_methods() {
     let (office, owner) = Office::open();
     for path in [

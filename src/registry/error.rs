@@ -8,7 +8,7 @@ use crate::{
     problem,
     registry::password::PasswordJob,
     sql::SqlError,
-    time::{SECOND, Timestamp},
+    time::{self, SECOND, Timestamp},
     wire::AdminReply,
 };
 
@@ -192,10 +192,9 @@ impl Refusal {
     }
 }
 
-/// RFC 9110, 10.2.3: whole seconds, rounded up, at least one.
 fn retry_after(milliseconds: i64) -> (String, String) {
-    let seconds = milliseconds.saturating_add(SECOND - 1) / SECOND;
-    ("Retry-After".to_owned(), seconds.max(1).to_string())
+    let seconds = time::retry_after(u64::try_from(milliseconds).unwrap_or_default());
+    ("Retry-After".to_owned(), seconds.to_string())
 }
 
 /// Why a handler stopped before its end.

@@ -2,23 +2,16 @@
 
 use crate::{
     entropy::{self, Entropy},
-    key::hex,
+    key::{base62, hex},
 };
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// Base62 digits that hold 128 bits.
-const DIGITS: usize = 22;
+const DIGITS: u8 = 22;
 
 /// `prefix` and 128 random bits in base62: `key_0Zx…`.
 pub fn id(prefix: &str, entropy: &mut dyn Entropy) -> String {
-    let mut number = u128::from_be_bytes(entropy::bytes(entropy));
-    let mut digits = String::with_capacity(prefix.len() + DIGITS);
-    digits.push_str(prefix);
-    for _ in 0..DIGITS {
-        digits.extend(BASE62.get((number % 62) as usize).map(|digit| char::from(*digit)));
-        number /= 62;
-    }
-    digits
+    let number = u128::from_be_bytes(entropy::bytes(entropy));
+    prefix.to_owned() + &base62(number, DIGITS)
 }
 
 /// A UUID of version 4 (RFC 9562, 5.4).

@@ -14,6 +14,7 @@ use crate::{
         password,
         principal::{Member, Principal, Role},
         schema,
+        words::{self, word},
     },
     sql::{self, Sql, SqlError},
     time::Timestamp,
@@ -58,7 +59,7 @@ impl Person {
         json!({
             "id": self.id,
             "email": self.email,
-            "role": self.role.word(),
+            "role": self.role,
             "tenantId": self.tenant_id,
             "createdAt": self.created_at.to_rfc3339(),
         })
@@ -117,7 +118,7 @@ pub fn insert(
         ("id", person.id.as_str().into()),
         ("tenant_id", tenant_id.into()),
         ("email", email.into()),
-        ("role", role.word().into()),
+        ("role", word(role).into()),
         ("password", password.into()),
         ("created_at", turn.now.into()),
         ("updated_at", turn.now.into()),
@@ -143,7 +144,7 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     require_fresh_password(turn, member)?;
     let mut body = Input::body(&turn.call.body, &["email", "role", "password"])?;
     let address = body.required("email", email);
-    let role = body.required("role", |value| input::one_of(value, &Role::WORDS));
+    let role = body.required("role", |value| words::read(value, &Role::ALL));
     let chosen = body.required("password", password::chosen);
     let (Some(address), Some(role), Some(chosen)) = (address, role, chosen) else {
         return Err(body.refusal().into());
@@ -166,7 +167,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     }
     let known: &[&str] = if own { &["role", "password", "currentPassword"] } else { &["role", "password"] };
     let mut body = Input::body(&turn.call.body, known)?;
-    let role = body.present("role", |value| input::one_of(value, &Role::WORDS));
+    let role = body.present("role", |value| words::read(value, &Role::ALL));
     let chosen = body.present("password", password::chosen);
     let current = body.present("currentPassword", password::typed);
     if own && chosen.is_some() && !body.has("currentPassword") {
@@ -199,7 +200,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
         return Ok(Outcome::ok(json!({ "member": person.view() })));
     }
     let columns = [
-        ("role", changed.role.word().into()),
+        ("role", word(changed.role).into()),
         ("password", changed.password.as_str().into()),
         ("updated_at", turn.now.into()),
     ];
@@ -234,7 +235,7 @@ fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), Stop> {
         others: u32,
     }
     let count = "SELECT COUNT(*) AS others FROM members WHERE tenant_id = ? AND role = ? AND id <> ?";
-    let values = [person.tenant_id.as_str().into(), Role::Owner.word().into(), person.id.as_str().into()];
+    let values = [person.tenant_id.as_str().into(), word(Role::Owner).into(), person.id.as_str().into()];
     let others = sql::query_one::<Owners>(turn.db, count, &values)?.map_or(0, |owners| owners.others);
     if person.role == Role::Owner && others == 0 {
         let detail = "This is the tenant's last owner. Make somebody else an owner first.";

@@ -28,6 +28,7 @@ pub mod schema;
 pub mod session;
 pub mod tenants;
 pub mod usage;
+pub mod words;
 
 use crate::{
     entropy::Entropy,

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    policy::Policy,
     registry::{
         error::{Code, Refusal},
         publisher::Telling,
@@ -43,6 +44,16 @@ pub struct Outcome {
 /// The moment from which on what the KeyGate was told at `told_at` holds everywhere.
 pub fn everywhere_by(told_at: Timestamp, freshness_ms: u32) -> Timestamp {
     told_at.plus(freshness_ms.into())
+}
+
+/// How long a decision on a key of this realm may be old.
+pub fn freshness(policy: &Policy, realm: &str) -> u32 {
+    policy.realm(realm).map_or(0, |realm| realm.freshness_ms)
+}
+
+/// The longest freshness of any realm: what a change of a tenant has to wait for.
+pub fn longest_freshness(policy: &Policy) -> u32 {
+    policy.realms.iter().map(|realm| realm.freshness_ms).max().unwrap_or_default()
 }
 
 impl Outcome {

@@ -1,10 +1,10 @@
 //! Who calls, and what they may do. Everything is looked up in the database at each call: a role
 //! taken away, a member removed, a tenant made inactive or a key revoked counts at once.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    policy::{Policy, Realm, scope},
+    policy::{Realm, scope},
     record::{Record, TenantStatus},
     registry::{
         Turn,
@@ -23,7 +23,7 @@ use crate::{
 const STEP_UP: i64 = 5 * MINUTE;
 
 /// What a member is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Manages everything of the tenant.
@@ -35,18 +35,8 @@ pub enum Role {
 }
 
 impl Role {
-    /// Every role by its word.
-    pub const WORDS: [(&'static str, Self); 3] =
-        [("owner", Self::Owner), ("admin", Self::Admin), ("viewer", Self::Viewer)];
-
-    /// Its word.
-    pub fn word(self) -> &'static str {
-        match self {
-            Self::Owner => "owner",
-            Self::Admin => "admin",
-            Self::Viewer => "viewer",
-        }
-    }
+    /// Every role.
+    pub const ALL: [Self; 3] = [Self::Owner, Self::Admin, Self::Viewer];
 }
 
 /// What a call asks of its principal.
@@ -305,9 +295,4 @@ pub fn unauthenticated() -> Refusal {
 /// The refusal for people and keys of a tenant that is not active.
 pub fn inactive() -> Refusal {
     Refusal::new(Code::Forbidden, "This tenant is not active. Its operator can change that.")
-}
-
-/// The longest freshness of any realm: what a change of a tenant has to wait for.
-pub fn longest_freshness(policy: &Policy) -> u32 {
-    policy.realms.iter().map(|realm| realm.freshness_ms).max().unwrap_or_default()
 }

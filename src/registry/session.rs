@@ -125,7 +125,7 @@ fn view(id: &str, email: &str, role: Role, tenant: &Tenant) -> Value {
     json!({
         "id": id,
         "email": email,
-        "role": role.word(),
+        "role": role,
         "tenantId": tenant.id,
         "operator": tenant.operator && role == Role::Owner,
     })

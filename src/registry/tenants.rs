@@ -13,9 +13,12 @@ use crate::{
         ids,
         input::{self, Input},
         keys::limits,
-        members, outbox, password,
-        principal::{Member, Role, longest_freshness},
+        members, outbox,
+        outcome::longest_freshness,
+        password,
+        principal::{Member, Role},
         schema,
+        words::{self, word},
     },
     sql::{self, Sql, SqlError, Value as Bound},
     time::Timestamp,
@@ -23,8 +26,6 @@ use crate::{
 
 const COLUMNS: &str = "id, name, status, plan, per_minute, per_day, operator, created_at, updated_at";
 const FIELDS: [&str; 4] = ["name", "status", "plan", "rateLimit"];
-const STATUSES: [(&str, TenantStatus); 2] =
-    [("ACTIVE", TenantStatus::Active), ("INACTIVE", TenantStatus::Inactive)];
 
 /// A tenant as stored.
 #[derive(Clone, Debug, Deserialize)]
@@ -78,7 +79,7 @@ impl Tenant {
         json!({
             "id": self.id,
             "name": self.name,
-            "status": word(self.status),
+            "status": self.status,
             "plan": self.terms.plan,
             "rateLimit": { "perMinute": self.terms.per_minute, "perDay": self.terms.per_day },
             "operator": self.operator,
@@ -86,10 +87,6 @@ impl Tenant {
             "updatedAt": self.updated_at.to_rfc3339(),
         })
     }
-}
-
-fn word(status: TenantStatus) -> &'static str {
-    STATUSES.iter().find(|(_, meaning)| *meaning == status).map(|(word, _)| *word).unwrap_or_default()
 }
 
 /// Stores a new, active tenant and returns its id.
@@ -163,7 +160,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     let mut body = Input::body(&turn.call.body, &FIELDS)?;
     let mut new = old.clone();
     new.name = body.present("name", name).unwrap_or(new.name);
-    new.status = body.present("status", |value| input::one_of(value, &STATUSES)).unwrap_or(new.status);
+    new.status = body.present("status", |value| words::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
     new.terms = terms(&mut body, turn, new.terms);
     if old.operator && new.status == TenantStatus::Inactive {
         body.refuse("status", "cannot be INACTIVE for the operator's own tenant: nobody could undo it");

@@ -32,7 +32,8 @@ export async function auditView() {
   async function verify() {
     fill(verdict, "Checking every entry …");
     try {
-      const answer = await get("/audit/verify");
+      let answer = await get("/audit/verify");
+      while (answer.next) answer = await get("/audit/verify", { from: answer.next });
       verdict.className = answer.ok ? "good" : "bad";
       fill(
         verdict,

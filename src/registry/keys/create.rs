@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     key,
     policy::{Realm, StepUp},
-    record::KeyKind,
+    record::{KeyKind, Status},
     registry::{
         Handled, Outcome, Turn,
         audit::Deed,
@@ -19,12 +19,11 @@ use crate::{
         },
         principal::Principal,
         schema,
+        words::{self, word},
     },
     secret::Secret,
     sql::{SqlError, Value as Bound},
 };
-
-const KINDS: [(&str, KeyKind); 2] = [("secret", KeyKind::Secret), ("publishable", KeyKind::Publishable)];
 
 /// A key to be made.
 pub struct Order<'a> {
@@ -58,7 +57,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         return Err(Refusal::new(Code::Conflict, "The policy has no realm that a key could be for.").into());
     };
     let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
-    let kind = body.optional("kind", |value| input::one_of(value, &KINDS)).unwrap_or(KeyKind::Secret);
+    let kind = body.optional("kind", |value| words::read(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
     for field in ["name", "scopes"] {
         if !body.has(field) {
             body.refuse(field, "is required");
@@ -108,11 +107,11 @@ pub fn make(
         ("id", Bound::from(id.as_str())),
         ("tenant_id", principal.tenant_id().into()),
         ("realm", realm.id.into()),
-        ("kind", if *kind == KeyKind::Publishable { "publishable" } else { "secret" }.into()),
+        ("kind", word(*kind).into()),
         ("prefix", prefix.into()),
         ("last4", last4.into()),
         ("hash", key::storage_hash(&realm.key, turn.secrets, plaintext.expose()).into()),
-        ("status", "ACTIVE".into()),
+        ("status", word(Status::Active).into()),
         ("version", 1_u32.into()),
         ("created_at", turn.now.into()),
         ("created_by", principal.actor().view().to_string().into()),

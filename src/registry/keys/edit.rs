@@ -4,16 +4,19 @@ use serde_json::{Value, json};
 
 use crate::{
     policy::StepUp,
+    record::Status,
     registry::{
         Handled, Outcome, Turn,
         audit::{self, Deed},
         error::{Code, Refusal, Stop},
         input::{self, Input},
         keys::{
-            Key, State, freshness, grants,
+            Key, State, grants,
             settings::{self, Circumstances},
         },
+        outcome::freshness,
         principal::Principal,
+        words::word,
     },
     sql::SqlError,
     time::Timestamp,
@@ -55,7 +58,7 @@ pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     if key.state(turn.now) != State::Revoked {
         turn.require_match(&key)?;
         let changes = vec![
-            ("status", "REVOKED".into()),
+            ("status", word(Status::Revoked).into()),
             ("revoked_at", turn.now.into()),
             ("revoke_reason", reason.into()),
         ];

@@ -3,11 +3,13 @@
 use serde_json::{Value, json};
 
 use crate::{
+    record::Status,
     registry::{
         Handled, Outcome, Turn, cursor,
         input::{self, Input},
         keys::{Key, State},
         principal::Principal,
+        words::{self, word},
     },
     sql::{self, Value as Bound},
     time::DAY,
@@ -33,7 +35,7 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let limit = query.optional("limit", |value| input::whole_text(value, 1, 100)).unwrap_or(50);
     let before = query.optional("cursor", |value| turn.position(LIST, tenant_id, value));
     let text = query.optional("q", |value| input::line(value, 0, 100));
-    let state = query.optional("status", |value| input::one_of(value, &State::WORDS));
+    let state = query.optional("status", |value| words::read(value, &State::ALL));
     let realms: Vec<(&str, &str)> = turn.policy.realms.iter().map(|realm| (realm.id, realm.id)).collect();
     let realm = query.optional("realm", |value| input::one_of(value, &realms));
     let unused = query.optional("unusedDays", |value| input::whole_text(value, 1, MOST_UNUSED_DAYS));
@@ -55,11 +57,12 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let cutoff = unused.map(|days| turn.now.plus(-i64::from(days) * DAY));
     add("COALESCE(last_used_at, created_at) <= ?", cutoff.map(Bound::from));
     let now = || Some(Bound::from(turn.now));
+    let status = state.map(|state| if state == State::Revoked { Status::Revoked } else { Status::Active });
+    add("status = ?", status.map(|status| word(status).into()));
     match state {
-        Some(State::Revoked) => add("status = ?", Some("REVOKED".into())),
-        Some(State::Expired) => add("status = 'ACTIVE' AND expires_at <= ?", now()),
-        Some(State::Active) => add("status = 'ACTIVE' AND (expires_at IS NULL OR expires_at > ?)", now()),
-        None => {}
+        Some(State::Expired) => add("expires_at <= ?", now()),
+        Some(State::Active) => add("(expires_at IS NULL OR expires_at > ?)", now()),
+        Some(State::Revoked) | None => {}
     }
     values.push((limit + 1).into());
     let condition = conditions.join(" AND ");

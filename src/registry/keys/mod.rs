@@ -9,7 +9,7 @@ pub mod list;
 pub mod rotate;
 pub mod settings;
 
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
@@ -80,7 +80,8 @@ pub struct Key {
 }
 
 /// What a key is at a moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum State {
     /// It passes.
     Active,
@@ -91,17 +92,8 @@ pub enum State {
 }
 
 impl State {
-    /// Every state by its word.
-    pub const WORDS: [(&'static str, Self); 3] =
-        [("ACTIVE", Self::Active), ("REVOKED", Self::Revoked), ("EXPIRED", Self::Expired)];
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Active => "ACTIVE",
-            Self::Revoked => "REVOKED",
-            Self::Expired => "EXPIRED",
-        }
-    }
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Revoked, Self::Expired];
 }
 
 /// A column that holds JSON text.
@@ -169,7 +161,7 @@ impl Key {
             "keyPrefix": self.prefix,
             "last4": self.last4,
             "scopes": settings.scopes,
-            "status": self.state(now).word(),
+            "status": self.state(now),
             "testMode": settings.mode == Mode::Test,
             "rateLimit": settings.rate_limit,
             "effectiveRateLimit": effective,
@@ -193,7 +185,7 @@ impl Key {
     /// As an answer shows it beside the key that replaces it.
     fn summary(&self, now: Timestamp) -> Value {
         let expires_at = self.settings.expires_at.map(Timestamp::to_rfc3339);
-        json!({ "id": self.id, "status": self.state(now).word(), "expiresAt": expires_at })
+        json!({ "id": self.id, "status": self.state(now), "expiresAt": expires_at })
     }
 
     /// From when on the present version holds everywhere; `None` before the KeyGate was told of it.
@@ -213,11 +205,6 @@ impl Key {
         ]);
         schema::update(turn.db, "keys", &self.id, &columns)
     }
-}
-
-/// How long a decision on a key of this realm may be old.
-fn freshness(policy: &Policy, realm: &str) -> u32 {
-    policy.realm(realm).map_or(0, |realm| realm.freshness_ms)
 }
 
 impl Turn<'_> {

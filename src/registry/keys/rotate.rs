@@ -4,18 +4,20 @@ use serde_json::{Value, json};
 
 use crate::{
     policy::StepUp,
+    record::Status,
     registry::{
         Handled, Turn,
         audit::Deed,
         input::{self, Input},
         keys::{
             create::{self, Order},
-            edit, freshness, grants,
+            edit, grants,
             idempotency::Token,
         },
-        outcome::Outcome,
+        outcome::{Outcome, freshness},
         principal::Principal,
         schema,
+        words::word,
     },
     time::{SECOND, Timestamp},
 };
@@ -69,7 +71,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
         Old::Stays => schema::update(turn.db, "keys", &key.id, &[link])?,
         Old::Revoked => {
             let reason = "rotated".into();
-            let revoked = ("status", "REVOKED".into());
+            let revoked = ("status", word(Status::Revoked).into());
             key.store(turn, vec![link, revoked, ("revoked_at", turn.now.into()), ("revoke_reason", reason)])?;
         }
         Old::Ends(at) => key.store(turn, vec![link, ("expires_at", at.into())])?,

@@ -13,6 +13,7 @@ use crate::{
         addresses,
         input::{self, Input, Wrong, wrong},
         keys::{from_json_text, grants, limits},
+        words::word,
     },
     sql::Value as Bound,
     time::{SECOND, Timestamp},
@@ -182,7 +183,7 @@ impl Settings {
             ("tags", text(json!(self.tags))),
             ("metadata", text(json!(self.metadata))),
             ("expires_at", self.expires_at.into()),
-            ("mode", if self.mode == Mode::Test { "test" } else { "live" }.into()),
+            ("mode", word(self.mode).into()),
             ("search", search.into()),
         ]
     }
