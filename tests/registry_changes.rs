@@ -9,6 +9,7 @@ mod support;
 use keyward::{
     policy::{Policy, StepUp},
     record::Status,
+    registry::publisher::Telling,
     time::SECOND,
 };
 use office::{Office, PASSWORD, policy_with};
@@ -240,4 +241,16 @@ fn a_policy_with_other_limits_publishes_the_realms_keys_again() {
     assert_eq!(office.published(&id).unwrap().version, 2);
     keyward::registry::adopt(&office.db, smaller, office.now.get()).unwrap();
     assert_eq!(office.next_due(), None, "the same policy changes nothing");
+}
+
+#[test]
+fn what_the_database_says_is_for_the_log_and_not_for_the_caller() {
+    let (office, owner) = Office::open();
+    keyward::sql::Sql::run(&office.db, "DROP TABLE keys", &[]).unwrap();
+    let outcome = office.step(&office.call("GET", &owner, "/api-keys", Value::Null));
+    assert!(outcome.fault.as_ref().unwrap().to_string().contains("no such table"));
+    let telling = Telling { at: office.now.get(), pending: 0 };
+    let reply = outcome.reply(telling, "req-1");
+    assert_eq!(reply.status, 503);
+    assert!(reply.body.contains("STORE_UNAVAILABLE") && !reply.body.contains("table"), "{}", reply.body);
 }

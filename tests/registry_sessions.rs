@@ -9,6 +9,7 @@ mod support;
 use keyward::{
     registry::Step,
     secret::Secret,
+    sql::Sql,
     time::{HOUR, MINUTE, SECOND},
 };
 use office::{Office, PASSWORD, SETUP_TOKEN};
@@ -210,4 +211,17 @@ fn attempts_at_the_same_moment_are_counted_before_any_is_checked() {
         jobs += u32::from(matches!(step, Step::Derive(_)));
     }
     assert_eq!(jobs, 5);
+}
+
+#[test]
+fn attempts_are_bounded_however_many_networks_they_come_from() {
+    let (office, _) = Office::open();
+    let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100500)
+                INSERT INTO attempts (subject, at) SELECT 'address:' || n, ? FROM n";
+    office.db.run(many, &[office.now.get().into()]).unwrap();
+    office
+        .post("", "/session", credentials("owner@example.com", "wrong"))
+        .refused(401, "INVALID_CREDENTIALS");
+    let left = office.db.run("SELECT COUNT(*) AS n FROM attempts", &[]).unwrap();
+    assert_eq!(left[0]["n"], 100_002, "the newest, and the two of this attempt");
 }

@@ -35,6 +35,9 @@ const ATTEMPTS_OF_EMAIL: u32 = 5;
 const ATTEMPTS_OF_ADDRESS: u32 = 20;
 /// Failures with e-mail addresses that nobody has which are written down within the window.
 const NOTED_OF_STRANGERS: u32 = 20;
+/// Attempts that are remembered at all: the oldest give way. To push one out takes as many from
+/// thousands of networks within the window, whose answers the Registry would not get out in time.
+const MOST_ATTEMPTS: i64 = 100_000;
 /// What they are counted under.
 const STRANGERS: &str = "strangers";
 
@@ -171,6 +174,8 @@ impl Turn<'_> {
             }
         }
         self.db.run("DELETE FROM attempts WHERE at <= ?", &[self.now.plus(-ATTEMPTS_WINDOW).into()])?;
+        let oldest = "DELETE FROM attempts WHERE number <= (SELECT MAX(number) FROM attempts) - ?";
+        self.db.run(oldest, &[MOST_ATTEMPTS.into()])?;
         for (subject, _) in subjects {
             self.db.run(
                 "INSERT INTO attempts (subject, at) VALUES (?, ?)",
