@@ -35,8 +35,8 @@ const ATTEMPTS_OF_EMAIL: u32 = 5;
 const ATTEMPTS_OF_ADDRESS: u32 = 20;
 /// Failures with e-mail addresses that nobody has which are written down within the window.
 const NOTED_OF_STRANGERS: u32 = 20;
-/// Attempts that are remembered at all: the oldest give way. To push one out takes as many from
-/// thousands of networks within the window, whose answers the Registry would not get out in time.
+/// Attempts that are remembered at all: the oldest give way. To push one out takes thousands of
+/// networks at once.
 const MOST_ATTEMPTS: i64 = 100_000;
 /// What they are counted under.
 const STRANGERS: &str = "strangers";
