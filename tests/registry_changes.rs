@@ -201,6 +201,9 @@ fn what_the_realm_asks_a_fresh_password_for_is_refused_without_one() {
         office.post(&owner, &format!("/api-keys/{id}/{action}"), json!({})).refused(403, "STEP_UP_REQUIRED");
     }
     office.patch(&owner, &format!("/api-keys/{id}"), json!({"name": "m"})).expect(200);
+    for change in [json!({"scopes": ["orders:read"]}), json!({"expiresAt": "2100-01-01T00:00:00Z"})] {
+        office.patch(&owner, &format!("/api-keys/{id}"), change).refused(403, "STEP_UP_REQUIRED");
+    }
     office
         .post(&format!("key:{id}"), "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}))
         .refused(403, "FORBIDDEN");

@@ -238,7 +238,7 @@ pub enum TestMode {
 
 /// An action on a key that may ask for a fresh password.
 pub enum StepUp {
-    /// Create a key.
+    /// Create a key, or edit what one may do.
     Create,
     /// Rotate a key.
     Rotate,

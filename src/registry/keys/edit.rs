@@ -39,6 +39,10 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     require_active(&key, turn.now, "edited")?;
 
     if settings != key.settings {
+        // Or a key made earlier could be widened where making one asks for a fresh password.
+        if !settings.allow_the_same_as(&key.settings) {
+            turn.require_step_up(Some(realm), StepUp::Create, principal)?;
+        }
         turn.require_match(&key)?;
         key.store(turn, settings.columns(&key.id, &key.prefix, &key.last4))?;
         note(turn, principal, &key, "key.edit")?;

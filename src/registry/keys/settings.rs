@@ -92,6 +92,13 @@ pub struct Circumstances {
 }
 
 impl Settings {
+    /// Whether a key with these settings may do exactly what one with `other` may: they differ only in
+    /// what is for people.
+    pub fn allow_the_same_as(&self, other: &Self) -> bool {
+        let Self { name, tags, metadata, .. } = other.clone();
+        Self { name, tags, metadata, ..self.clone() } == *other
+    }
+
     /// What a new key has where the request says nothing. It has no name and no scopes yet.
     pub fn blank() -> Self {
         Self {
