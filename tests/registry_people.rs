@@ -162,6 +162,10 @@ fn the_operator_makes_and_changes_tenants() {
         (&json!("Shop 2"), &Value::Null)
     );
     assert_eq!(office.get(&operator, "/tenants").body["tenants"].as_array().unwrap().len(), 2);
+    for plan in ["Gr\u{f6}\u{df}e", "\u{30d7}\u{30ed}", "a\nKeyward-Tenant: b", " ", "\u{7f}"] {
+        let answer = office.patch(&operator, &path, json!({"plan": plan}));
+        assert_eq!(answer.status, 400, "{plan:?} could not be sent to an origin as it is");
+    }
     let wrong = json!({"name": "", "plan": 7, "rateLimit": {"perMinute": 0}, "status": "GONE"});
     let mut fields = office.patch(&operator, &path, wrong).fields().join(" ");
     assert_eq!(fields, "name status plan rateLimit.perMinute");

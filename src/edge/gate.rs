@@ -139,7 +139,7 @@ pub fn preflight(realm: &Realm, client: &Client, request_id: &str) -> Result<web
 
 /// Tells the key's object of refusals, after the answer and not for each of them.
 fn report(hash: String, env: &Env, context: &Context) {
-    let refused = MEMORY.with(|memory| memory.borrow_mut().take_refused_if_due(&hash, stores::now()));
+    let refused = memory().borrow_mut().take_refused_if_due(&hash, stores::now());
     if refused.is_empty() {
         return;
     }

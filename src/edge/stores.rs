@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// A store that takes longer than this has failed.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_millis(PATIENCE_MS as u64);
 const PATIENCE_MS: u32 = 5_000;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]

@@ -192,9 +192,19 @@ fn name(value: &Value) -> Result<String, input::Wrong> {
     input::line(value, 1, 100)
 }
 
+/// A plan goes to origins in a header field, which holds no more than ASCII safely (RFC 9110, 5.5).
+fn plan(value: &Value) -> Result<String, input::Wrong> {
+    let plan = input::line(value, 1, 50)?;
+    if plan.is_ascii() {
+        Ok(plan)
+    } else {
+        input::wrong("can only hold ASCII characters: origins get it in a header field")
+    }
+}
+
 /// Reads plan and limits over what holds so far.
 fn terms(body: &mut Input, turn: &Turn<'_>, mut terms: Terms) -> Terms {
-    if let Some(plan) = body.nullable("plan", |value| input::line(value, 1, 50)) {
+    if let Some(plan) = body.nullable("plan", plan) {
         terms.plan = plan;
     }
     if let Some(windows) =

@@ -107,7 +107,7 @@ fn requirement(item: &Item<'_>, path: &str, catalogue: &[Scope]) -> Option<Requi
     let plans = table.get("plans").and_then(|item| item.texts("[\"pro\"]")).unwrap_or_default();
     let mut names = Vec::new();
     for (item, plan) in plans {
-        if plan.trim().is_empty() || plan.trim() != plan {
+        if plan.trim().is_empty() || plan.trim() != plan || !plan.is_ascii() || plan.len() > 50 {
             item.refuse(
                 format!("route {path:?} requires the plan {plan:?}, which is not a name"),
                 "write it like \"pro\"",

@@ -77,17 +77,22 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 
     let order = Order { realm, kind, settings: &settings, rotated_from: None };
     let made = make(turn, principal, &order, token.as_ref())?;
-    let view = made.key.view(principal.tenant(), turn.policy, turn.now);
-    let actor = principal.actor();
+    let view = note(turn, principal, &made.key)?;
+    shown(turn, made, token.as_ref(), json!({ "apiKey": view }))
+}
+
+/// Writes into the audit that a key was made, and returns the key as the API shows it.
+pub fn note(turn: &Turn<'_>, principal: &Principal, key: &Key) -> Result<Value, Stop> {
+    let view = key.view(principal.tenant(), turn.policy, turn.now);
     turn.audit(&Deed {
         tenant_id: principal.tenant_id(),
-        actor: &actor,
+        actor: &principal.actor(),
         action: "key.create",
-        target: &made.key.id,
+        target: &key.id,
         before: Value::Null,
         after: view.clone(),
     })?;
-    shown(turn, made, token.as_ref(), json!({ "apiKey": view }))
+    Ok(view)
 }
 
 /// Stores a new key and puts it into the outbox.

@@ -1,13 +1,12 @@
 //! Rotating keys: a new one with the old one's settings, and what becomes of the old one.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     policy::StepUp,
     record::Status,
     registry::{
         Handled, Turn,
-        audit::Deed,
         input::{self, Input},
         keys::{
             create::{self, Order},
@@ -77,16 +76,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
         Old::Ends(at) => key.store(turn, vec![link, ("expires_at", at.into())])?,
     }
     edit::note(turn, principal, &key, "key.rotate")?;
-    let view = made.key.view(principal.tenant(), turn.policy, turn.now);
-    let actor = principal.actor();
-    turn.audit(&Deed {
-        tenant_id: principal.tenant_id(),
-        actor: &actor,
-        action: "key.create",
-        target: &made.key.id,
-        before: Value::Null,
-        after: view.clone(),
-    })?;
+    let view = create::note(turn, principal, &made.key)?;
 
     let previous = turn.key(principal, id)?.summary(turn.now);
     let body = json!({ "apiKey": view, "previous": previous });
