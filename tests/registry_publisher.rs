@@ -12,7 +12,7 @@ use keyward::{
 };
 use office::{Office, policy_with};
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 use support::outside::{AT_ONCE, Course, PATIENCE};
 
 /// Longest that a put which nobody follows is under way, in milliseconds.
@@ -112,6 +112,22 @@ fn a_gate_that_holds_an_older_version_after_it_was_told_was_not_told() {
         json!({"name": "n", "scopes": ["orders:read"]}),
     ));
     assert_eq!(office.run(office.publisher.tell_all(&outcome.publish)).pending, 1);
+}
+
+#[test]
+fn a_change_holds_from_when_the_gate_was_told_however_late_the_answer_is() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    let told = office.now.get();
+    let revoke = office.call("POST", &owner, &format!("/api-keys/{id}/revoke"), json!({}));
+    let outcome = office.step(&revoke);
+    office.alarm();
+    pass(&office, 700);
+    let telling = office.run(office.publisher.tell_all(&outcome.publish));
+    assert_eq!((telling.at, telling.pending), (told, 0));
+    let promised = |reply: &str| serde_json::from_str::<Value>(reply).unwrap()["refusedEverywhereBy"].clone();
+    let first = promised(&outcome.reply(telling, "r").body);
+    assert_eq!(first, office.send(revoke).body["refusedEverywhereBy"]);
 }
 
 #[test]

@@ -101,6 +101,19 @@ impl Outbox<'_> {
         Ok(())
     }
 
+    /// When the KeyGate was last told of a version; `None` if it never was.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn told_at(&self, key_id: &str) -> Result<Option<Timestamp>, SqlError> {
+        #[derive(Deserialize)]
+        struct Row {
+            told_at: Option<Timestamp>,
+        }
+        let row = sql::query_one::<Row>(self.db, "SELECT told_at FROM keys WHERE id = ?", &[key_id.into()])?;
+        Ok(row.and_then(|row| row.told_at))
+    }
+
     /// KV holds this version: the attempt's end is known. A later version stays in the outbox, and
     /// so does a key with an attempt whose end is not known, to be written once more.
     ///

@@ -66,7 +66,8 @@ pub trait Platform: 'static {
 /// How far telling KeyGates has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Telling {
-    /// When it ended: those that know have known since then at the latest.
+    /// When the last of those that know was told: the moment that is stored, so that a repeated call
+    /// promises the same.
     pub at: Timestamp,
     /// Keys whose KeyGates do not know yet.
     pub pending: usize,
@@ -168,12 +169,16 @@ impl<P: Platform> Publisher<P> {
     /// Tells the KeyGates of these keys what holds now, as many as can be told in time.
     pub async fn tell_all(&self, ids: &[String]) -> Telling {
         let told = Cell::new(0);
+        let last = Cell::new(None);
         let tell = |id: &'_ String| {
             let id = id.clone();
-            let told = &told;
+            let (told, last) = (&told, &last);
             async move {
                 match self.tell_one(&id).await {
-                    Ok(()) => told.set(told.get() + 1),
+                    Ok(at) => {
+                        told.set(told.get() + 1);
+                        last.set(last.get().max(Some(at)));
+                    }
                     Err(error) => self.platform.log("telling", &error),
                 }
             }
@@ -183,15 +188,20 @@ impl<P: Platform> Publisher<P> {
         if self.in_time(all.map(Ok)).await.is_err() {
             self.platform.log("telling", &format!("{} of {} keys told in time", told.get(), ids.len()));
         }
-        Telling { at: self.platform.now(), pending: ids.len().saturating_sub(told.get()) }
+        Telling {
+            at: last.get().unwrap_or(self.platform.now()),
+            pending: ids.len().saturating_sub(told.get()),
+        }
     }
 
-    async fn tell_one(&self, id: &str) -> Result<(), String> {
-        match self.outbox().publication(id).map_err(text)? {
-            Some(publication) => self.tell(&publication).await,
-            // Published in the meantime, and so told.
-            None => Ok(()),
+    /// Tells one KeyGate, unless it knows; the answer is since when it does.
+    async fn tell_one(&self, id: &str) -> Result<Timestamp, String> {
+        // Nothing is left to publish if that was done in the meantime, and then it was told, too.
+        if let Some(publication) = self.outbox().publication(id).map_err(text)? {
+            self.tell(&publication).await?;
         }
+        let told_at = self.outbox().told_at(id).map_err(text)?;
+        told_at.ok_or_else(|| format!("the KeyGate of {id} was not told"))
     }
 
     /// Tells the KeyGate, unless it knows.
