@@ -11,6 +11,10 @@ macro_rules! policy_data {
     )*};
 }
 
+mod proof;
+
+pub use proof::*;
+
 policy_data! {
 /// One deployment's whole policy.
 pub struct Policy {

@@ -1,0 +1,197 @@
+//! What can prove who sent a request, beside an API key: tokens of an issuer, signatures of a
+//! webhook's sender, and links that become a session.
+
+policy_data! {
+/// Whose access tokens a realm takes (JWT, RFC 7519), and by which rules (RFC 8725).
+pub struct Jwt {
+    /// `iss`, compared byte for byte.
+    pub issuer: &'static str,
+    /// `aud` must name one of these; at least one.
+    pub audiences: &'static [&'static str],
+    /// What verifies a token. It decides the algorithms: the token never does.
+    pub keys: JwtKeys,
+    /// Which `typ` a token must have (`at+jwt`, RFC 9068), compared without case; `None` for any.
+    pub typ: Option<&'static str>,
+    /// Where the claims stand that the origin is told of.
+    pub claims: Claims,
+    /// How far the issuer's clock may be off, in seconds: at most 60.
+    pub skew_s: u8,
+}
+
+/// What verifies a token.
+pub enum JwtKeys {
+    /// HS256 under a secret of this name, which is at least 32 bytes long.
+    Secret(&'static str),
+    /// Public keys.
+    Public {
+        /// With these algorithms; at least one.
+        algorithms: &'static [PublicAlgorithm],
+        /// Where the keys are.
+        set: JwkSet,
+    },
+}
+
+/// A signature algorithm with a public key. There is no `none`, and HS256 is not among them: a
+/// public key can never be taken for a shared secret.
+pub enum PublicAlgorithm {
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3); keys of 2048 to 4096 bits.
+    Rs256,
+    /// ECDSA with P-256 and SHA-256 (RFC 7518, section 3.4).
+    Es256,
+    /// Ed25519 (RFC 8037; by the name of RFC 9864 too).
+    EdDsa,
+}
+
+/// Where a JWK Set (RFC 7517, section 5) is.
+pub enum JwkSet {
+    /// Its JSON text.
+    Inline(&'static str),
+    /// At this URL.
+    Url {
+        /// `https://…/.well-known/jwks.json`
+        url: &'static str,
+        /// How long one answer is used, in seconds: 60 to 86,400.
+        max_age_s: u32,
+    },
+}
+
+/// Where claims stand in a token: each a path of member names, `["app_metadata", "tenant_id"]`.
+pub struct Claims {
+    /// Who the token speaks for; required in every token. By default `["sub"]`.
+    pub subject: &'static [&'static str],
+    /// The tenant; required in every token if it is named here.
+    pub tenant: Option<&'static [&'static str]>,
+    /// Scopes: text with spaces between, or a list; a token without it has none. By default, when
+    /// this is `None`, `scope` (RFC 8693), else `scp`.
+    pub scopes: Option<&'static [&'static str]>,
+}
+
+/// How a webhook's sender signs: HMAC-SHA-256 over parts of the request.
+pub struct Webhook {
+    /// Header with the signature or signatures, in lower case.
+    pub header: &'static str,
+    /// Between several entries of that header; `None` when the whole value is one.
+    pub separator: Option<char>,
+    /// What an entry with a signature begins with: `v1=`, `sha256=`, or nothing.
+    pub tag: &'static str,
+    /// How a signature is written.
+    pub encoding: SignatureEncoding,
+    /// What is signed, one part after the other.
+    pub content: &'static [SignedPart],
+    /// Where the time of sending stands, in seconds since 1970; `None` when nothing says it.
+    pub timestamp: Option<WebhookTime>,
+    /// How far that time may be off, in seconds, in either direction. By default 300.
+    pub tolerance_s: u32,
+    /// Name of the sender's secret.
+    pub secret: &'static str,
+    /// How the key is written in it.
+    pub secret_form: WebhookSecret,
+}
+
+/// A part of what a webhook's sender signs.
+pub enum SignedPart {
+    /// The same for every request: a full stop, the URL that Square was told.
+    Text(&'static str),
+    /// The value of a header, named in lower case. It must be there.
+    Header(&'static str),
+    /// The time of sending, as it was written.
+    Timestamp,
+    /// The body's bytes. Every scheme has it.
+    Body,
+}
+
+/// Where the time of sending stands.
+pub enum WebhookTime {
+    /// The value of a header, named in lower case.
+    Header(&'static str),
+    /// The entry of the signature header that begins so: `t=`.
+    Entry(&'static str),
+}
+
+/// How a signature is written.
+pub enum SignatureEncoding {
+    /// Hexadecimal, in either case.
+    Hex,
+    /// Base64 with padding (RFC 4648, section 4).
+    Base64,
+}
+
+/// How a webhook's key is written in its secret.
+pub enum WebhookSecret {
+    /// The key is the text itself.
+    Text,
+    /// The key is base64, after this prefix: `whsec_`.
+    Base64 {
+        /// May be left out of the secret.
+        prefix: &'static str,
+    },
+}
+
+/// Links with a token that works once, and the session that it becomes.
+pub struct Link {
+    /// Query parameter with the token: `token`.
+    pub parameter: &'static str,
+    /// What a token begins with: `st_`. No prefix of the realm's keys begins with it, nor it with one.
+    pub prefix: &'static str,
+    /// How long a token works, in seconds.
+    pub life_s: u32,
+    /// Name of the session's cookie; begins with `__Host-` (RFC 6265bis, section 4.1.3.2).
+    pub cookie: &'static str,
+    /// How long the session lives, in seconds.
+    pub session_life_s: u32,
+}
+}
+
+impl Webhook {
+    /// Stripe: `Stripe-Signature: t=<seconds>,v1=<hex>` over `<seconds>.<body>`.
+    pub const fn stripe(secret: &'static str) -> Self {
+        Self {
+            header: "stripe-signature",
+            separator: Some(','),
+            tag: "v1=",
+            encoding: SignatureEncoding::Hex,
+            content: &[SignedPart::Timestamp, SignedPart::Text("."), SignedPart::Body],
+            timestamp: Some(WebhookTime::Entry("t=")),
+            tolerance_s: 300,
+            secret,
+            secret_form: WebhookSecret::Text,
+        }
+    }
+
+    /// Square: base64 over the notification URL, as Square was told it, and the body. `content` is
+    /// these two.
+    pub const fn square(secret: &'static str, content: &'static [SignedPart; 2]) -> Self {
+        Self {
+            header: "x-square-hmacsha256-signature",
+            separator: None,
+            tag: "",
+            encoding: SignatureEncoding::Base64,
+            content,
+            timestamp: None,
+            tolerance_s: 0,
+            secret,
+            secret_form: WebhookSecret::Text,
+        }
+    }
+
+    /// Standard Webhooks 1.0: `webhook-signature: v1,<base64>` over `<id>.<seconds>.<body>`.
+    pub const fn standard(secret: &'static str) -> Self {
+        Self {
+            header: "webhook-signature",
+            separator: Some(' '),
+            tag: "v1,",
+            encoding: SignatureEncoding::Base64,
+            content: &[
+                SignedPart::Header("webhook-id"),
+                SignedPart::Text("."),
+                SignedPart::Timestamp,
+                SignedPart::Text("."),
+                SignedPart::Body,
+            ],
+            timestamp: Some(WebhookTime::Header("webhook-timestamp")),
+            tolerance_s: 300,
+            secret,
+            secret_form: WebhookSecret::Base64 { prefix: "whsec_" },
+        }
+    }
+}
