@@ -22,6 +22,7 @@ pub mod denial;
 pub mod entropy;
 pub mod gate;
 pub mod identity;
+pub mod jwt;
 pub mod key;
 pub mod key_gate;
 pub mod limit;

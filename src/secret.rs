@@ -2,7 +2,13 @@
 
 use std::fmt;
 
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
 use hmac::{Hmac, KeyInit, Mac};
+use keyward_policy::SecretForm;
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
@@ -20,6 +26,20 @@ impl Secret {
     /// The text itself.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+
+    /// The bytes of the key that is written in the text; `None` if it is not written so.
+    pub fn key(&self, form: SecretForm) -> Option<Vec<u8>> {
+        const LENIENT: GeneralPurposeConfig =
+            GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+        match form {
+            SecretForm::Text => Some(self.0.as_bytes().to_vec()),
+            SecretForm::Base64 { prefix } => {
+                let text = self.0.strip_prefix(prefix).unwrap_or(&self.0);
+                let text = text.replace('-', "+").replace('_', "/");
+                GeneralPurpose::new(&STANDARD, LENIENT).decode(text).ok()
+            }
+        }
     }
 
     /// Equality in time that depends on the lengths only.

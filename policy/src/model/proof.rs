@@ -20,8 +20,13 @@ pub struct Jwt {
 
 /// What verifies a token.
 pub enum JwtKeys {
-    /// HS256 under a secret of this name, which is at least 32 bytes long.
-    Secret(&'static str),
+    /// HS256 under a shared secret whose key has at least 32 bytes.
+    Secret {
+        /// Its name.
+        name: &'static str,
+        /// How the key is written in it.
+        form: SecretForm,
+    },
     /// Public keys.
     Public {
         /// With these algorithms; at least one.
@@ -85,7 +90,7 @@ pub struct Webhook {
     /// Name of the sender's secret.
     pub secret: &'static str,
     /// How the key is written in it.
-    pub secret_form: WebhookSecret,
+    pub secret_form: SecretForm,
 }
 
 /// A part of what a webhook's sender signs.
@@ -116,13 +121,13 @@ pub enum SignatureEncoding {
     Base64,
 }
 
-/// How a webhook's key is written in its secret.
-pub enum WebhookSecret {
-    /// The key is the text itself.
+/// How the bytes of a key are written in a secret.
+pub enum SecretForm {
+    /// They are the text's own.
     Text,
-    /// The key is base64, after this prefix: `whsec_`.
+    /// In base64, of either alphabet of RFC 4648, with or without padding.
     Base64 {
-        /// May be left out of the secret.
+        /// What may stand before it: `whsec_`.
         prefix: &'static str,
     },
 }
@@ -154,7 +159,7 @@ impl Webhook {
             timestamp: Some(WebhookTime::Entry("t=")),
             tolerance_s: 300,
             secret,
-            secret_form: WebhookSecret::Text,
+            secret_form: SecretForm::Text,
         }
     }
 
@@ -170,7 +175,7 @@ impl Webhook {
             timestamp: None,
             tolerance_s: 0,
             secret,
-            secret_form: WebhookSecret::Text,
+            secret_form: SecretForm::Text,
         }
     }
 
@@ -191,7 +196,7 @@ impl Webhook {
             timestamp: Some(WebhookTime::Header("webhook-timestamp")),
             tolerance_s: 300,
             secret,
-            secret_form: WebhookSecret::Base64 { prefix: "whsec_" },
+            secret_form: SecretForm::Base64 { prefix: "whsec_" },
         }
     }
 }

@@ -1,0 +1,101 @@
+//! When the JWK Set behind a URL is fetched, and which one is used meanwhile. A state machine with
+//! the time as an argument: the fetch itself is the edge's.
+
+use std::rc::Rc;
+
+use super::{Keys, UnfitKeys};
+use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
+
+/// How long a fetch may take, in milliseconds. After that another request may begin one: the one that
+/// began it may be gone.
+pub const FETCH_PATIENCE: i64 = 5 * SECOND;
+
+/// How long a set that was fetched is the last word on which keys there are: made-up key ids cause
+/// at most one fetch in this time.
+const FLOOR: i64 = MINUTE;
+
+/// How long to wait after a fetch that failed.
+const RETRY: i64 = 10 * SECOND;
+
+/// How long beyond its age a set still serves while it cannot be fetched anew. A key that the issuer
+/// has withdrawn passes no longer than this.
+const STALE: i64 = HOUR;
+
+/// One isolate's copy of one JWK Set.
+pub struct JwksCache {
+    max_age: i64,
+    set: Option<(Rc<Keys>, Timestamp)>,
+    under_way: Option<Timestamp>,
+    failed: Option<Timestamp>,
+}
+
+/// What to do for a token.
+pub enum Lookup {
+    /// Verify it with these.
+    Use(Rc<Keys>),
+    /// Fetch the set, say [`JwksCache::fetched`] or [`JwksCache::failed`], and look again.
+    Fetch,
+    /// Another request is fetching it: look again in a moment.
+    Wait,
+    /// Refuse it: [`Error::UnknownKey`](super::Error::UnknownKey).
+    Unknown,
+    /// The set cannot be had, so nothing can be said of the token: 503.
+    Unavailable,
+}
+
+impl JwksCache {
+    /// Nothing yet; a set will be used for so many seconds.
+    pub fn new(max_age_s: u32) -> Self {
+        Self { max_age: i64::from(max_age_s) * SECOND, set: None, under_way: None, failed: None }
+    }
+
+    /// What to do for a token with this key id. Says [`Lookup::Fetch`] to one request at a time.
+    pub fn look_up(&mut self, key_id: Option<&str>, now: Timestamp) -> Lookup {
+        let younger = |moment: Timestamp, age| now.0.saturating_sub(moment.0) < age;
+        let set = self.set.as_ref().filter(|(_, fetched)| younger(*fetched, self.max_age + STALE));
+        let known = set.filter(|(keys, _)| keys.know(key_id));
+        if let Some((keys, fetched)) = known
+            && younger(*fetched, self.max_age)
+        {
+            return Lookup::Use(keys.clone());
+        }
+        if known.is_none() && set.is_some_and(|(_, fetched)| younger(*fetched, FLOOR)) {
+            return Lookup::Unknown;
+        }
+        let under_way = self.under_way.is_some_and(|began| younger(began, FETCH_PATIENCE));
+        let failed = self.failed.is_some_and(|failed| younger(failed, RETRY));
+        match known {
+            Some((keys, _)) if under_way || failed => Lookup::Use(keys.clone()),
+            None if under_way => Lookup::Wait,
+            None if failed => Lookup::Unavailable,
+            _ => {
+                self.under_way = Some(now);
+                Lookup::Fetch
+            }
+        }
+    }
+
+    /// A fetch brought this text. A set without a usable key is a fetch that failed: the old one
+    /// serves on.
+    ///
+    /// # Errors
+    /// What is wrong with it, for the log.
+    pub fn fetched(&mut self, json: &str, now: Timestamp) -> Result<(), UnfitKeys> {
+        match Keys::of_set(json) {
+            Ok(keys) => {
+                *self = Self { set: Some((Rc::new(keys), now)), under_way: None, failed: None, ..*self };
+                Ok(())
+            }
+            Err(error) => {
+                self.failed(now);
+                Err(error)
+            }
+        }
+    }
+
+    /// A fetch brought nothing.
+    pub fn failed(&mut self, now: Timestamp) {
+        self.under_way = None;
+        self.failed = Some(now);
+    }
+}

@@ -1,0 +1,76 @@
+//! Access tokens of an issuer: compact JWS (RFC 7515) with a claims set (RFC 7519), verified by the
+//! rules of RFC 8725.
+//!
+//! What could be confused is not there to be: a key has exactly one algorithm, by its type; which
+//! algorithms are taken is the policy's word; `none` is not among them, and a shared secret is never
+//! looked for in a set of public keys. Of a token only `alg`, `typ` and `kid` are read before its
+//! signature was found right, and keys that it brings along (`jwk`, `jku`, `x5c` …) never.
+//!
+//! [`Token::read`] looks at the form, [`JwksCache::look_up`] says which keys to use or whether to
+//! fetch them, [`Token::verify`] decides.
+
+mod cache;
+mod claims;
+mod keys;
+mod object;
+mod token;
+
+use std::fmt;
+
+pub use cache::{FETCH_PATIENCE, JwksCache, Lookup};
+pub use claims::Claims;
+pub use keys::{Keys, MOST_SET_BYTES, UnfitKeys};
+pub use token::{MOST_BYTES, Token};
+
+/// Why a token does not pass. Nothing of the token is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Longer than [`MOST_BYTES`].
+    TooLong,
+    /// Not three parts of base64url without padding, or not the JSON that belongs there.
+    Malformed(&'static str),
+    /// It has `crit`: something must be understood that is not (RFC 7515, section 4.1.11).
+    Critical,
+    /// Another `typ` than the policy asks for.
+    WrongType,
+    /// An algorithm that the policy does not name, `none` among them, or that is not the key's.
+    WrongAlgorithm,
+    /// No key of the set has its `kid`, or it has none and the set has several keys that would fit.
+    UnknownKey,
+    /// The signature is not of this token by this key.
+    BadSignature,
+    /// A claim that must be there is not.
+    MissingClaim(&'static [&'static str]),
+    /// A claim that is not of the kind that belongs there, or cannot be told to the origin in a header.
+    InvalidClaim(&'static [&'static str]),
+    /// Another issuer.
+    WrongIssuer,
+    /// Meant for somebody else.
+    WrongAudience,
+    /// Past its `exp`.
+    Expired,
+    /// Before its `nbf`, or issued (`iat`) in the future.
+    NotYetValid,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLong => write!(f, "the token has more than {MOST_BYTES} bytes"),
+            Self::Malformed(part) => write!(f, "the token's {part} is malformed"),
+            Self::Critical => f.write_str("the token has critical header parameters"),
+            Self::WrongType => f.write_str("the token is of another type"),
+            Self::WrongAlgorithm => f.write_str("the token's algorithm is not allowed"),
+            Self::UnknownKey => f.write_str("no key of the issuer has the token's key id"),
+            Self::BadSignature => f.write_str("the token's signature is wrong"),
+            Self::MissingClaim(path) => write!(f, "the token lacks the claim {}", path.join(".")),
+            Self::InvalidClaim(path) => write!(f, "the token's claim {} is not valid", path.join(".")),
+            Self::WrongIssuer => f.write_str("the token is of another issuer"),
+            Self::WrongAudience => f.write_str("the token is for another audience"),
+            Self::Expired => f.write_str("the token has expired"),
+            Self::NotYetValid => f.write_str("the token is not valid yet"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

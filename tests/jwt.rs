@@ -1,0 +1,298 @@
+//! Access tokens: right ones pass, whatever is not as the policy says does not.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use keyward::{
+    jwt::{Claims, Error, Keys, MOST_BYTES, Token},
+    policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
+    secret::Secret,
+    time::Timestamp,
+};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::{
+    NOON,
+    jose::{self, Key, PUBLIC, SHARED, claims, encode, mac, public_keys, set_of, shared_keys, verify, with},
+};
+
+/// The examples of the standards: where from, key, token.
+const PUBLISHED: [(&str, Key, &str); 4] = [
+    (
+        "RFC 7515, A.1",
+        Key::Shared,
+        "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+    ),
+    (
+        "RFC 7515, A.2",
+        Key::Rsa,
+        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
+    ),
+    (
+        "RFC 7515, A.3",
+        Key::Ec,
+        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
+    ),
+    (
+        "RFC 8037, A.4",
+        Key::Ed,
+        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
+    ),
+];
+
+fn policy_of(key: Key) -> &'static Jwt {
+    if key == Key::Shared { &SHARED } else { &PUBLIC }
+}
+
+fn keys_of(key: Key) -> Keys {
+    if key == Key::Shared { shared_keys() } else { public_keys() }
+}
+
+#[test]
+fn signatures_of_the_standards_examples_are_right() {
+    for (source, key, token) in PUBLISHED {
+        // None of them has the claims of an access token; that is looked at after the signature.
+        let expected = if key == Key::Ed { Error::Malformed("claims") } else { Error::WrongIssuer };
+        let keys = keys_of(key);
+        assert_eq!(verify(token, policy_of(key), &keys, NOON), Err(expected), "{source}");
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let mut signature = jose::decode(signature);
+        signature[0] ^= 1;
+        let wrong = format!("{signed}.{}", encode(signature));
+        assert_eq!(verify(&wrong, policy_of(key), &keys, NOON), Err(Error::BadSignature), "{source}");
+    }
+}
+
+#[test]
+fn tokens_of_another_library_pass_and_say_who_it_is() {
+    let data: Value = serde_json::from_str(include_str!("data/pyjwt.json")).unwrap();
+    let secret = Secret::new(data["secret"].as_str().unwrap());
+    let shared = Keys::shared(&secret, SecretForm::Text).unwrap();
+    let public = Keys::of_set(&data["jwks"].to_string()).unwrap();
+    for (algorithm, token) in data["tokens"].as_object().unwrap() {
+        let (policy, keys) = if algorithm == "HS256" { (&SHARED, &shared) } else { (&PUBLIC, &public) };
+        let expected = Claims {
+            subject: "user-17".into(),
+            tenant: Some("tenant-1".into()),
+            scopes: vec!["orders:read".into(), "orders:write".into()],
+            expires: Timestamp(1_900_003_660_000),
+        };
+        assert_eq!(verify(token.as_str().unwrap(), policy, keys, NOON), Ok(expected), "{algorithm}");
+    }
+}
+
+#[test]
+fn a_key_verifies_only_with_its_own_algorithm() {
+    const NAMES: [&str; 20] = [
+        "none", "None", "NONE", "", "HS256", "hs256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256",
+        "ES256", "ES256K", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448", "A256GCM",
+    ];
+    for key in Key::ALL {
+        for name in NAMES {
+            let token = key.sign(&json!({ "alg": name, "kid": key.algorithm() }), &claims(NOON));
+            let right = name == key.algorithm() || (key == Key::Ed && name == "Ed25519");
+            for other in Key::ALL {
+                let outcome = verify(&token, policy_of(other), &keys_of(other), NOON);
+                let same_policy = policy_of(other) == policy_of(key);
+                assert_eq!(
+                    outcome.is_ok(),
+                    right && same_policy,
+                    "{name} by {key:?} for {other:?}: {outcome:?}"
+                );
+                if !right && same_policy {
+                    assert_eq!(outcome, Err(Error::WrongAlgorithm), "{name} by {key:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_algorithm_that_the_policy_does_not_name_is_refused_although_the_set_has_a_key_for_it() {
+    let set = JwkSet::Inline("");
+    let only = Jwt { keys: JwtKeys::Public { algorithms: &[PublicAlgorithm::Es256], set }, ..PUBLIC };
+    for key in Key::PUBLIC {
+        let outcome = verify(&key.token(&claims(NOON)), &only, &public_keys(), NOON);
+        assert_eq!(outcome.err(), (key != Key::Ec).then_some(Error::WrongAlgorithm), "{key:?}");
+    }
+}
+
+#[test]
+fn a_public_key_is_never_taken_for_a_shared_secret() {
+    let set = json!({ "keys": Key::PUBLIC.map(Key::jwk) }).to_string();
+    let jwk = Key::Rsa.jwk();
+    let [n, jwk_text] = [jwk["n"].as_str().unwrap().to_owned(), jwk.to_string()];
+    for secret in [set.clone().into_bytes(), jwk_text.into_bytes(), jose::decode(&n), n.into_bytes()] {
+        for kid in ["RS256", "ES256", "EdDSA"] {
+            let header = encode(json!({ "alg": "HS256", "kid": kid }).to_string());
+            let signed = format!("{header}.{}", encode(claims(NOON).to_string()));
+            let token = format!("{signed}.{}", encode(mac(&secret, signed.as_bytes())));
+            assert_eq!(verify(&token, &PUBLIC, &public_keys(), NOON), Err(Error::WrongAlgorithm));
+        }
+    }
+}
+
+#[test]
+fn a_token_without_signature_is_refused_for_every_algorithm() {
+    for key in Key::ALL {
+        let token = key.token(&claims(NOON));
+        let (signed, _) = token.rsplit_once('.').unwrap();
+        let outcome = verify(&format!("{signed}."), policy_of(key), &keys_of(key), NOON);
+        assert_eq!(outcome, Err(Error::BadSignature), "{key:?}");
+    }
+}
+
+#[test]
+fn the_key_is_chosen_by_its_id() {
+    let [rsa, ec] = [Key::Rsa, Key::Ec].map(Key::jwk);
+    let token = Key::Ec.token(&claims(NOON));
+    assert!(verify(&token, &PUBLIC, &set_of(&[rsa.clone(), ec.clone()]), NOON).is_ok());
+    assert_eq!(verify(&token, &PUBLIC, &set_of(std::slice::from_ref(&rsa)), NOON), Err(Error::UnknownKey));
+    let same_id =
+        [rsa.clone(), json!({ "kid": "RS256", "x": ec["x"], "y": ec["y"], "kty": "EC", "crv": "P-256" })];
+    let other_id = Key::Ec.sign(&json!({ "alg": "ES256", "kid": "RS256" }), &claims(NOON));
+    assert!(verify(&other_id, &PUBLIC, &set_of(&same_id), NOON).is_ok(), "the algorithm tells them apart");
+    assert_eq!(verify(&other_id, &PUBLIC, &set_of(&[rsa, ec]), NOON), Err(Error::WrongAlgorithm));
+}
+
+#[test]
+fn a_token_without_key_id_passes_only_if_one_key_fits() {
+    let token = Key::Ed.sign(&json!({ "alg": "EdDSA" }), &claims(NOON));
+    assert!(verify(&token, &PUBLIC, &public_keys(), NOON).is_ok());
+    let ed = Key::Ed.jwk();
+    let two = [ed.clone(), json!({ "kty": "OKP", "crv": "Ed25519", "x": ed["x"], "kid": "second" })];
+    assert_eq!(verify(&token, &PUBLIC, &set_of(&two), NOON), Err(Error::UnknownKey));
+}
+
+#[test]
+fn critical_header_parameters_are_refused() {
+    for crit in [json!(["b64"]), json!([]), json!(null), json!(["exp"])] {
+        let header = json!({ "alg": "HS256", "crit": crit, "b64": false });
+        let token = Key::Shared.sign(&header, &claims(NOON));
+        assert_eq!(verify(&token, &SHARED, &shared_keys(), NOON), Err(Error::Critical), "{crit}");
+    }
+}
+
+#[test]
+fn a_key_that_the_token_brings_along_is_never_looked_at() {
+    for name in ["jwk", "jku", "x5u", "x5c"] {
+        let header = json!({ "alg": "ES256", "kid": "unknown", name: Key::Ec.jwk() });
+        let token = Key::Ec.sign(&header, &claims(NOON));
+        assert_eq!(verify(&token, &PUBLIC, &public_keys(), NOON), Err(Error::UnknownKey), "{name}");
+    }
+}
+
+#[test]
+fn a_token_in_any_other_form_is_malformed() {
+    let good = Key::Shared.token(&claims(NOON));
+    let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
+    let header_of = |text: &str| Key::Shared.sign_text(text, &claims(NOON).to_string());
+    let payload_of = |text: &str| Key::Shared.sign_text(r#"{"alg":"HS256"}"#, text);
+    for (token, part) in [
+        (String::new(), "form"),
+        ("abc".into(), "form"),
+        (format!("{header}.{payload}"), "form"),
+        ("..".into(), "header"),
+        (format!(".{payload}.{signature}"), "header"),
+        (format!("{header}=.{payload}.{signature}"), "header"),
+        (format!(" {good}"), "header"),
+        (format!("{good} "), "signature"),
+        (format!("{good}="), "signature"),
+        (format!("{good}\n"), "signature"),
+        (format!("{good}.{signature}"), "form"),
+        (Key::Shared.sign_text(r#"{"alg":"HS256"}"#, "{}").replace('.', ".."), "form"),
+        (good.replace('-', "+").replace('_', "/") + "/", "signature"),
+        (header_of("null"), "header"),
+        (header_of("[]"), "header"),
+        (header_of(r#""HS256""#), "header"),
+        (header_of("{}"), "header"),
+        (header_of(r#"{"alg":null}"#), "header"),
+        (header_of(r#"{"alg":["HS256"]}"#), "header"),
+        (header_of(r#"{"alg":"HS256","kid":17}"#), "header"),
+        (header_of(r#"{"alg":"HS256","alg":"HS256"}"#), "header"),
+        (header_of(r#"{"alg":"HS256","\u0061lg":"none"}"#), "header"),
+        (header_of(r#"{"alg":"HS256","kid":"a","kid":"b"}"#), "header"),
+        (header_of("{\"alg\":\"HS256\"} {}"), "header"),
+        (header_of("\u{feff}{\"alg\":\"HS256\"}"), "header"),
+        (payload_of("null"), "claims"),
+        (payload_of("[]"), "claims"),
+        (payload_of("{"), "claims"),
+        (payload_of(r#"{"sub":"a","sub":"b"}"#), "claims"),
+        (payload_of(&"[".repeat(5_000)), "claims"),
+    ] {
+        assert_eq!(verify(&token, &SHARED, &shared_keys(), NOON), Err(Error::Malformed(part)), "{token}");
+    }
+}
+
+#[test]
+fn a_token_that_is_too_long_is_refused_before_it_is_read() {
+    for token in ["x".repeat(MOST_BYTES + 1), ".".repeat(100_000), format!("é{}", "x".repeat(100_000))] {
+        assert_eq!(Token::read(&token, &SHARED).err(), Some(Error::TooLong));
+    }
+    assert_eq!(Token::read(&"x".repeat(MOST_BYTES), &SHARED).err(), Some(Error::Malformed("form")));
+}
+
+#[test]
+fn no_error_shows_anything_of_the_token() {
+    const MARK: &str = "veryprivate";
+    let tokens = [
+        Key::Shared.sign(&json!({ "alg": MARK, "kid": MARK, "typ": MARK }), &json!({ "iss": MARK })),
+        Key::Shared.sign(&json!({ "alg": "HS256", "kid": MARK }), &json!({ "iss": MARK })),
+        Key::Shared.token(&with("aud", json!(MARK))),
+        Key::Shared.token(&with("sub", json!(format!("{MARK}\n")))),
+        Key::Shared.token(&with("exp", json!(MARK))),
+        MARK.repeat(1_000),
+        MARK.into(),
+    ];
+    for token in tokens {
+        let error = verify(&token, &SHARED, &shared_keys(), NOON).unwrap_err();
+        assert!(!format!("{error} {error:?}").contains(MARK), "{error}");
+    }
+}
+
+#[test]
+fn a_secret_is_a_key_only_if_it_is_long_enough_and_well_written() {
+    let shared = |text: &str, form| Keys::shared(&Secret::new(text), form).is_ok();
+    assert!(shared(&"x".repeat(32), SecretForm::Text));
+    assert!(!shared(&"x".repeat(31), SecretForm::Text));
+    assert!(shared(&encode([7; 32]), SecretForm::Base64 { prefix: "" }));
+    assert!(!shared(&encode([7; 31]), SecretForm::Base64 { prefix: "" }));
+    assert!(!shared(&"!".repeat(64), SecretForm::Base64 { prefix: "" }));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+
+    #[test]
+    fn any_single_changed_bit_is_refused(which in 0..4_usize, at in any::<prop::sample::Index>(), bit in 0..8_u8) {
+        let key = Key::ALL[which];
+        let token = key.token(&claims(NOON));
+        let mut bytes = token.into_bytes();
+        let at = at.index(bytes.len());
+        bytes[at] ^= 1 << bit;
+        // A header's value that is not UTF-8 never gets this far.
+        if let Ok(changed) = String::from_utf8(bytes) {
+            prop_assert!(verify(&changed, policy_of(key), &keys_of(key), NOON).is_err(), "{changed}");
+        }
+    }
+
+    #[test]
+    fn whatever_is_sent_gets_an_answer(text in ".{0,200}", header in ".{0,60}", claims in ".{0,60}") {
+        prop_assert!(verify(&text, &SHARED, &shared_keys(), NOON).is_err());
+        let signed = Key::Shared.sign_text(&header, &claims);
+        prop_assert!(verify(&signed, &SHARED, &shared_keys(), NOON).is_err());
+    }
+}
+
+#[test]
+fn no_bit_of_the_last_characters_of_a_signature_is_spare() {
+    for key in Key::ALL {
+        let token = key.token(&claims(NOON));
+        let (begin, last) = token.split_at(token.len() - 1);
+        for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars() {
+            let outcome = verify(&format!("{begin}{other}"), policy_of(key), &keys_of(key), NOON);
+            assert_eq!(outcome.is_ok(), last == other.to_string(), "{key:?}: {other}");
+        }
+    }
+}

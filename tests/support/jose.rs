@@ -1,0 +1,178 @@
+//! Makes tokens with the private keys that RFC 7515 (appendix A) and RFC 8037 (appendix A) publish.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit, Mac};
+use keyward::{
+    jwt::{Claims, Error, Keys, Token},
+    policy::{self, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
+    secret::Secret,
+    time::Timestamp,
+};
+use rsa::signature::{SignatureEncoding, Signer};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+use super::NOON;
+
+/// RFC 7515, appendix A.1.
+pub const SECRET: &str =
+    "AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow";
+/// How it is written there.
+pub const SECRET_FORM: SecretForm = SecretForm::Base64 { prefix: "" };
+/// RFC 7515, appendix A.2.
+const RSA_N: &str = "ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ";
+const RSA_D: &str = "Eq5xpGnNCivDflJsRQBXHx1hdR1k6Ulwe2JZD50LpXyWPEAeP88vLNO97IjlA7_GQ5sLKMgvfTeXZx9SE-7YwVol2NXOoAJe46sui395IW_GO-pWJ1O0BkTGoVEn2bKVRUCgu-GjBVaYLU6f3l9kJfFNS3E0QbVdxzubSu3Mkqzjkn439X0M_V51gfpRLI9JYanrC4D4qAdGcopV_0ZHHzQlBjudU2QvXt4ehNYTCBr6XCLQUShb1juUO1ZdiYoFaFQT5Tw8bGUl_x_jTj3ccPDVZFD9pIuhLhBOneufuBiB4cS98l2SR_RQyGWSeWjnczT0QU91p1DhOVRuOopznQ";
+const RSA_P: &str = "4BzEEOtIpmVdVEZNCqS7baC4crd0pqnRH_5IB3jw3bcxGn6QLvnEtfdUdiYrqBdss1l58BQ3KhooKeQTa9AB0Hw_Py5PJdTJNPY8cQn7ouZ2KKDcmnPGBY5t7yLc1QlQ5xHdwW1VhvKn-nXqhJTBgIPgtldC-KDV5z-y2XDwGUc";
+const RSA_Q: &str = "uQPEfgmVtjL0Uyyx88GZFF1fOunH3-7cepKmtH4pxhtCoHqpWmT8YAmZxaewHgHAjLYsp1ZSe7zFYHj7C6ul7TjeLQeZD_YwD66t62wDmpe_HlB-TnBA-njbglfIsRLtXlnDzQkv5dTltRJ11BKBBypeeF6689rjcJIDEz9RWdc";
+/// RFC 7515, appendix A.3.
+const EC_X: &str = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
+const EC_Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
+const EC_D: &str = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI";
+/// RFC 8037, appendix A.1.
+const ED_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+const ED_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+
+/// A key that signs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    Shared,
+    Rsa,
+    Ec,
+    Ed,
+}
+
+impl Key {
+    pub const ALL: [Self; 4] = [Self::Shared, Self::Rsa, Self::Ec, Self::Ed];
+    pub const PUBLIC: [Self; 3] = [Self::Rsa, Self::Ec, Self::Ed];
+
+    /// Its one algorithm.
+    pub fn algorithm(self) -> &'static str {
+        match self {
+            Self::Shared => "HS256",
+            Self::Rsa => "RS256",
+            Self::Ec => "ES256",
+            Self::Ed => "EdDSA",
+        }
+    }
+
+    /// Its public half, with its algorithm as `kid`.
+    pub fn jwk(self) -> Value {
+        let kid = self.algorithm();
+        match self {
+            Self::Shared => json!({ "kty": "oct", "kid": kid, "k": SECRET }),
+            Self::Rsa => json!({ "kty": "RSA", "kid": kid, "n": RSA_N, "e": "AQAB" }),
+            Self::Ec => json!({ "kty": "EC", "kid": kid, "crv": "P-256", "x": EC_X, "y": EC_Y }),
+            Self::Ed => json!({ "kty": "OKP", "kid": kid, "crv": "Ed25519", "x": ED_X }),
+        }
+    }
+
+    fn signature(self, text: &[u8]) -> Vec<u8> {
+        match self {
+            Self::Shared => mac(&decode(SECRET), text),
+            Self::Rsa => {
+                let [n, d, p, q] = [RSA_N, RSA_D, RSA_P, RSA_Q]
+                    .map(|number| rsa::BoxedUint::from_be_slice_vartime(&decode(number)));
+                let e = rsa::BoxedUint::from(65_537_u32);
+                let key = rsa::RsaPrivateKey::from_components(n, e, d, vec![p, q]).unwrap();
+                rsa::pkcs1v15::SigningKey::<Sha256>::new(key).sign(text).to_vec()
+            }
+            Self::Ec => {
+                let signature: p256::ecdsa::Signature =
+                    p256::ecdsa::SigningKey::from_slice(&decode(EC_D)).unwrap().sign(text);
+                signature.to_vec()
+            }
+            Self::Ed => {
+                let key = ed25519_dalek::SigningKey::from_bytes(&decode(ED_D).try_into().unwrap());
+                key.sign(text).to_vec()
+            }
+        }
+    }
+
+    /// A token with this header and these claims.
+    pub fn sign(self, header: &Value, claims: &Value) -> String {
+        self.sign_text(&header.to_string(), &claims.to_string())
+    }
+
+    /// A token with these two texts, whatever they are.
+    pub fn sign_text(self, header: &str, claims: &str) -> String {
+        let signed = format!("{}.{}", encode(header), encode(claims));
+        format!("{signed}.{}", encode(self.signature(signed.as_bytes())))
+    }
+
+    /// A token with these claims and the header that belongs to the key.
+    pub fn token(self, claims: &Value) -> String {
+        self.sign(&json!({ "alg": self.algorithm(), "kid": self.algorithm() }), claims)
+    }
+}
+
+pub fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
+    Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize().into_bytes().to_vec()
+}
+
+pub fn encode(bytes: impl AsRef<[u8]>) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+pub fn decode(text: &str) -> Vec<u8> {
+    URL_SAFE_NO_PAD.decode(text).unwrap()
+}
+
+/// Takes HS256 tokens.
+pub const SHARED: Jwt = Jwt {
+    issuer: "https://id.example.com",
+    audiences: &["https://api.example.com", "api"],
+    keys: JwtKeys::Secret { name: "ISSUER_SECRET", form: SECRET_FORM },
+    typ: None,
+    claims: policy::Claims { subject: &["sub"], tenant: Some(&["app_metadata", "tenant_id"]), scopes: None },
+    skew_s: 60,
+};
+
+/// Takes tokens of all three public algorithms.
+pub const PUBLIC: Jwt = Jwt {
+    keys: JwtKeys::Public {
+        algorithms: &[PublicAlgorithm::Rs256, PublicAlgorithm::Es256, PublicAlgorithm::EdDsa],
+        set: JwkSet::Url { url: "https://id.example.com/jwks.json", max_age_s: 600 },
+    },
+    ..SHARED
+};
+
+pub fn shared_keys() -> Keys {
+    Keys::shared(&Secret::new(SECRET), SECRET_FORM).unwrap()
+}
+
+pub fn set_of(jwks: &[Value]) -> Keys {
+    Keys::of_set(&json!({ "keys": jwks }).to_string()).unwrap()
+}
+
+pub fn public_keys() -> Keys {
+    set_of(&Key::PUBLIC.map(Key::jwk))
+}
+
+/// Claims that pass for an hour from this moment.
+pub fn claims(now: Timestamp) -> Value {
+    let now = now.0 / 1_000;
+    json!({
+        "iss": "https://id.example.com",
+        "aud": "https://api.example.com",
+        "sub": "user-17",
+        "iat": now,
+        "exp": now + 3_600,
+        "scope": "orders:read orders:write",
+        "app_metadata": { "tenant_id": "tenant-1" },
+    })
+}
+
+/// The usual claims at noon with one changed; `Null` takes it away.
+pub fn with(name: &str, value: Value) -> Value {
+    let mut claims = claims(NOON);
+    match value {
+        Value::Null => claims.as_object_mut().unwrap().remove(name),
+        value => claims.as_object_mut().unwrap().insert(name.to_owned(), value),
+    };
+    claims
+}
+
+/// Reads and verifies.
+pub fn verify(token: &str, policy: &Jwt, keys: &Keys, now: Timestamp) -> Result<Claims, Error> {
+    Token::read(token, policy)?.verify(keys, now)
+}
