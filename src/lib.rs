@@ -39,6 +39,7 @@ pub mod secret;
 pub mod sql;
 pub mod time;
 pub mod usage;
+pub mod webhook;
 pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
