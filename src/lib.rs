@@ -16,6 +16,7 @@
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
+pub mod cookie;
 pub mod cors;
 pub mod credential;
 pub mod denial;
@@ -26,6 +27,7 @@ pub mod jwt;
 pub mod key;
 pub mod key_gate;
 pub mod limit;
+pub mod link;
 pub mod memory;
 pub mod network;
 pub mod pipeline;

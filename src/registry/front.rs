@@ -2,6 +2,7 @@
 //! tricked into, where the credential stands, what a body must be, and which headers answers carry.
 
 use crate::{
+    cookie::{self, Repeated, SameSite},
     denial::FAILURES_PERIOD,
     network,
     registry::{
@@ -115,19 +116,11 @@ fn authorization(head: &Head) -> Option<&str> {
     head.authorization.as_deref().map(str::trim).filter(|value| !value.is_empty())
 }
 
-/// The session cookie's value. An empty one is none.
+/// The session cookie's value.
 fn session_cookie(head: &Head) -> Result<Option<&str>, Refusal> {
-    let pairs =
-        head.cookie.as_deref().unwrap_or_default().split(';').filter_map(|pair| pair.trim().split_once('='));
-    let mut values =
-        pairs.filter(|(name, value)| *name == SESSION_COOKIE && !value.is_empty()).map(|(_, value)| value);
-    match (values.next(), values.next()) {
-        (_, Some(_)) => Err(Refusal::new(
-            Code::InvalidRequest,
-            format!("The cookie {SESSION_COOKIE} stands there twice."),
-        )),
-        (value, None) => Ok(value),
-    }
+    cookie::value(head.cookie.as_deref().unwrap_or_default(), SESSION_COOKIE).map_err(|Repeated| {
+        Refusal::new(Code::InvalidRequest, format!("The cookie {SESSION_COOKIE} stands there twice."))
+    })
 }
 
 /// Refuses a write that a browser sends from another site: whenever it says so, and also when it
@@ -187,15 +180,12 @@ pub fn body_text(head: &Head, bytes: Vec<u8>) -> Result<String, Refusal> {
 
 /// `Set-Cookie` for a new session.
 pub fn set_cookie(token: &str, life_ms: i64) -> String {
-    format!(
-        "{SESSION_COOKIE}={token}; Path=/; Max-Age={}; HttpOnly; Secure; SameSite=Strict",
-        life_ms / SECOND
-    )
+    cookie::set(SESSION_COOKIE, token, life_ms / SECOND, SameSite::Strict)
 }
 
 /// `Set-Cookie` that ends the session in the browser.
 pub fn clear_cookie() -> String {
-    format!("{SESSION_COOKIE}=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict")
+    cookie::clear(SESSION_COOKIE, SameSite::Strict)
 }
 
 /// What failures of the admin API are counted under, apart from those at the gate.

@@ -1,6 +1,8 @@
 //! What can prove who sent a request, beside an API key: tokens of an issuer, signatures of a
 //! webhook's sender, and links that become a session.
 
+use super::{Alphabet, Hash, KeyFormat};
+
 policy_data! {
 /// Whose access tokens a realm takes (JWT, RFC 7519), and by which rules (RFC 8725).
 pub struct Jwt {
@@ -136,7 +138,8 @@ pub enum SecretForm {
 pub struct Link {
     /// Query parameter with the token: `token`.
     pub parameter: &'static str,
-    /// What a token begins with: `st_`. No prefix of the realm's keys begins with it, nor it with one.
+    /// What a token begins with: `st_`. It and [`Link::SESSION_PREFIX`] are apart from each other and
+    /// from the prefixes of keys: none begins with another.
     pub prefix: &'static str,
     /// How long a token works, in seconds.
     pub life_s: u32,
@@ -198,5 +201,33 @@ impl Webhook {
             secret,
             secret_form: SecretForm::Base64 { prefix: "whsec_" },
         }
+    }
+}
+
+impl Link {
+    /// What the value of a session's cookie begins with.
+    pub const SESSION_PREFIX: &str = "kw_session_";
+
+    /// What a link's token looks like.
+    pub const fn token(&self) -> KeyFormat {
+        with_check(self.prefix)
+    }
+
+    /// What the value of a session's cookie looks like. It is a key that a browser keeps.
+    pub const fn session(&self) -> KeyFormat {
+        with_check(Self::SESSION_PREFIX)
+    }
+}
+
+/// 178 random bits, and a check that nobody outside can make up.
+const fn with_check(prefix: &'static str) -> KeyFormat {
+    KeyFormat {
+        live_prefix: prefix,
+        test_prefix: None,
+        random: 30,
+        alphabet: Alphabet::Base62,
+        check: 6,
+        shown: 0,
+        hash: Hash::Sha256,
     }
 }

@@ -1,0 +1,110 @@
+//! Links that sign somebody in: a token in a URL that works once, and the session that it becomes.
+//!
+//! Both are keys in form: random characters behind a prefix, a keyed check so that a made-up one
+//! costs nothing, and only a hash that is stored ([`crate::key`] with [`Link::token`] and
+//! [`Link::session`]). The session is a key in substance too, one that stands in a cookie: its record
+//! says what it may do and until when, and it is revoked like any other. A value that is sealed
+//! instead would need no record, but could not be taken back, nor limited.
+
+use keyward_policy::Link;
+use percent_encoding::percent_decode_str;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    cookie::{self, Repeated, SameSite},
+    route::Target,
+    secret::Secret,
+    time::{SECOND, Timestamp},
+};
+
+/// A token that was taken from a URL.
+#[derive(Debug)]
+pub struct Followed {
+    /// The token. Nothing about it is checked yet.
+    pub token: Secret,
+    /// The URL without it, every other byte as it was.
+    pub url: String,
+}
+
+/// Takes the token from a request's URL.
+///
+/// # Errors
+/// [`Repeated`], also when one of them is written with percent-encoding.
+pub fn follow(link: &Link, target: Target<'_>) -> Result<Option<Followed>, Repeated> {
+    let is_token = |pair: &&str| {
+        let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
+        percent_decode_str(name).eq(link.parameter.bytes())
+    };
+    let (tokens, others): (Vec<_>, Vec<_>) = target.query.split('&').partition(is_token);
+    let token = match tokens[..] {
+        [] => return Ok(None),
+        [token] => token.split_once('=').map_or("", |(_, token)| token),
+        _ => return Err(Repeated),
+    };
+    let token = Secret::new(percent_decode_str(token).decode_utf8_lossy());
+    // With the origin in front a path that begins with `//` cannot lead to another host.
+    let url = format!("{}{}", target.origin, Target { query: &others.join("&"), ..target }.path_and_query());
+    Ok(Some(Followed { token, url }))
+}
+
+/// The value of the session's cookie.
+///
+/// # Errors
+/// [`Repeated`]
+pub fn session(link: &Link, cookies: &str) -> Result<Option<Secret>, Repeated> {
+    Ok(cookie::value(cookies, link.cookie)?.map(Secret::new))
+}
+
+/// Headers of the 303 that answers a link which was redeemed. The token is in neither URL nor
+/// `Referer` from then on, and a link in a mail or a chat finds its session when it is followed again.
+pub fn redirect(link: &Link, session: &Secret, url: String) -> [(&'static str, String); 4] {
+    let life = i64::from(link.session_life_s);
+    [
+        ("Location", url),
+        ("Set-Cookie", cookie::set(link.cookie, session.expose(), life, SameSite::Lax)),
+        ("Cache-Control", "no-store".to_owned()),
+        ("Referrer-Policy", "no-referrer".to_owned()),
+    ]
+}
+
+/// A link as the object that issued it keeps it, under its token's hash. One object decides, in one
+/// synchronous turn, so that of two requests that race one comes second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LinkState {
+    /// The first moment at which it no longer works.
+    pub expires_at: Timestamp,
+    /// When it was redeemed.
+    pub used_at: Option<Timestamp>,
+}
+
+/// Why a link that there was does not work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spent {
+    /// It was redeemed before.
+    Used,
+    /// Nobody redeemed it in time.
+    Expired,
+}
+
+impl LinkState {
+    /// A new link.
+    pub fn issue(link: &Link, now: Timestamp) -> Self {
+        Self { expires_at: now.plus(i64::from(link.life_s) * SECOND), used_at: None }
+    }
+
+    /// Uses it up.
+    ///
+    /// # Errors
+    /// [`Spent`]
+    pub fn redeem(&mut self, now: Timestamp) -> Result<(), Spent> {
+        if self.used_at.is_some() {
+            return Err(Spent::Used);
+        }
+        if now >= self.expires_at {
+            return Err(Spent::Expired);
+        }
+        self.used_at = Some(now);
+        Ok(())
+    }
+}
