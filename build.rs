@@ -7,16 +7,17 @@ fn main() {
     println!("cargo:rerun-if-env-changed=KEYWARD_POLICY");
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
     let file = env::var("KEYWARD_POLICY").unwrap_or_else(|_| "keyward.toml".to_owned());
-    println!("cargo:rerun-if-changed={file}");
 
     let fail = |message: String| -> ! {
         eprintln!("{message}");
         exit(1)
     };
-    let text = fs::read_to_string(root.join(&file))
-        .unwrap_or_else(|error| fail(format!("error: the policy file {file} cannot be read: {error}")));
+    let read = |file: &str| {
+        println!("cargo:rerun-if-changed={file}");
+        fs::read_to_string(root.join(file)).map_err(|error| error.to_string())
+    };
     let policy =
-        keyward_policy::compile::compile(&file, &text).unwrap_or_else(|mistakes| fail(mistakes.to_string()));
+        keyward_policy::compile::compile(&file, read).unwrap_or_else(|mistakes| fail(mistakes.to_string()));
     let out = PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("policy.rs");
     if let Err(error) = fs::write(&out, keyward_policy::compile::to_rust(&policy)) {
         fail(format!("error: {} cannot be written: {error}", out.display()));

@@ -1,10 +1,19 @@
 //! Taking the credential from a request: only from where the realm says, and only one.
 //! `Authorization: Bearer` is RFC 6750, section 2.1.
 
-use keyward_policy::{CredentialSource, Realm};
+use keyward_policy::{CredentialSource, Realm, SourceKind};
 use percent_encoding::percent_decode_str;
 
 use crate::{denial::Denial, key, route::Target, secret::Secret};
+
+/// A credential as sent: nothing of it is verified.
+#[derive(Clone, Debug)]
+pub struct Credential {
+    /// What it is meant to be, after where it stood.
+    pub kind: SourceKind,
+    /// The text.
+    pub text: Secret,
+}
 
 /// The one credential of a request, if there is one. `header` reads a header by its lower-case name;
 /// as the platform does, it joins what was sent more than once with a comma.
@@ -15,14 +24,14 @@ pub fn take(
     realm: &Realm,
     target: Target<'_>,
     header: impl Fn(&str) -> Option<String>,
-) -> Result<Option<Secret>, Denial> {
+) -> Result<Option<Credential>, Denial> {
     if is_in_url(realm, target) {
         return Err(Denial::KeyInUrl);
     }
     let mut found = None;
     for source in realm.credentials {
         let Some(value) = header(source.header) else { continue };
-        // No key has a comma in it, so one is the mark of a header that was sent twice.
+        // No key and no token has a comma in it, so one is the mark of a header that was sent twice.
         // Other schemes may have commas of their own.
         let repeated = value.split(',').skip(1).any(|part| read(source, part).is_some());
         let credential = read(source, &value);
@@ -30,7 +39,7 @@ pub fn take(
             return Err(Denial::RepeatedCredential);
         }
         let Some(credential) = credential else { continue };
-        if found.replace(Secret::new(credential)).is_some() {
+        if found.replace(Credential { kind: source.kind, text: Secret::new(credential) }).is_some() {
             return Err(Denial::RepeatedCredential);
         }
     }

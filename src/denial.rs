@@ -21,9 +21,9 @@ pub enum Denial {
     RepeatedCredential,
     /// A credential in the URL.
     KeyInUrl,
-    /// Wrong prefix, length, alphabet or keyed check. Decided without I/O.
+    /// It does not begin as keys of this realm do. Decided without I/O.
     MalformedKey,
-    /// Well-formed, but no key of this realm.
+    /// No key of this realm: with a wrong length, alphabet or keyed check that is seen without I/O.
     UnknownKey,
     /// Revoked by its owner.
     RevokedKey,
@@ -40,8 +40,36 @@ pub enum Denial {
     AddressRestricted,
     /// A publishable key from an origin, or on a route, that it is not for.
     OriginRestricted,
+    /// A secret key that a web page sent, in a realm that forbids it.
+    SecretKeyFromPage,
     /// A test key where only live keys may go.
     TestMode,
+    /// A token that its issuer did not make so, or for another time or API.
+    InvalidToken {
+        /// What is wrong with it, for the log.
+        reason: String,
+    },
+    /// A webhook without a signature of its sender.
+    InvalidSignature {
+        /// What is wrong with it, for the log.
+        reason: String,
+    },
+    /// A link's token that was never made here.
+    InvalidLink,
+    /// A link's token after its end.
+    ExpiredLink,
+    /// A link's token that was used before.
+    UsedLink,
+    /// A session that has ended, or was never begun.
+    InvalidSession,
+    /// The session's id is missing or badly formed.
+    InvalidSessionId,
+    /// A write by session that does not come from the same site.
+    CrossSite,
+    /// Plain HTTP, or an older TLS than the realm takes.
+    InsecureTransport,
+    /// A body larger than what can be verified.
+    BodyTooLarge,
     /// A scope is missing.
     InsufficientScope {
         /// Every scope that the route asks for.
@@ -137,7 +165,7 @@ impl Denial {
                 401,
                 "MISSING_AUTHORIZATION",
                 Some(Challenge::Bare),
-                "This request needs an API key. Send one in the header that the API documents.",
+                "This request needs a credential, like an API key. Send it in the header that the API documents.",
             ),
             Self::RepeatedCredential => (
                 400,
@@ -178,6 +206,57 @@ impl Denial {
                 None,
                 "The API key is a publishable one: it works on the routes and from the web origins that it is meant for.",
             ),
+            Self::SecretKeyFromPage => (
+                403,
+                "ORIGIN_RESTRICTED",
+                None,
+                "A secret key came from a web page, where others can read it. Use a publishable key there, and replace this one.",
+            ),
+            Self::InvalidToken { .. } => (
+                401,
+                "INVALID_TOKEN",
+                INVALID_TOKEN,
+                "The token is not valid, or no longer. Sign in again to get another one.",
+            ),
+            Self::InvalidSignature { .. } => (
+                401,
+                "INVALID_SIGNATURE",
+                Some(Challenge::Bare),
+                "The request does not carry a valid signature of its sender.",
+            ),
+            Self::InvalidLink => {
+                (401, "INVALID_LINK", Some(Challenge::Bare), "The link is not valid. Ask for a new one.")
+            }
+            Self::ExpiredLink => {
+                (401, "INVALID_LINK", Some(Challenge::Bare), "The link has expired. Ask for a new one.")
+            }
+            Self::UsedLink => (
+                401,
+                "INVALID_LINK",
+                Some(Challenge::Bare),
+                "The link was used before, and works once only. Ask for a new one.",
+            ),
+            Self::InvalidSession => {
+                (401, "INVALID_SESSION", Some(Challenge::Bare), "The session has ended. Ask for a new link.")
+            }
+            Self::InvalidSessionId => (
+                400,
+                "INVALID_SESSION_ID",
+                None,
+                "The header with the session's id is missing, was sent twice, or is not 1 to 128 letters, digits and . _ ~ : -",
+            ),
+            Self::CrossSite => {
+                (403, "CROSS_SITE", None, "A session can be used for changes from its own site only.")
+            }
+            Self::InsecureTransport => (
+                403,
+                "INSECURE_TRANSPORT",
+                None,
+                "This API takes HTTPS only, with a newer version of TLS than this. Replace a key that was sent so.",
+            ),
+            Self::BodyTooLarge => {
+                (413, "BODY_TOO_LARGE", None, "The body is larger than what can be verified here.")
+            }
             Self::TestMode => {
                 (403, "TEST_MODE", None, "A test key can only read. Use a live key for this request.")
             }
@@ -225,6 +304,17 @@ impl Denial {
             ),
         };
         Public { status, code, detail, challenge }
+    }
+
+    /// The name by which a realm tells this reason from others that share its code; else the code.
+    pub fn cause(&self) -> &'static str {
+        match self {
+            Self::MalformedKey => "MALFORMED_API_KEY",
+            Self::UnknownKey => "UNKNOWN_API_KEY",
+            Self::ExpiredLink => "EXPIRED_LINK",
+            Self::UsedLink => "USED_LINK",
+            _ => self.public().code,
+        }
     }
 
     /// `Retry-After` in seconds: rounded up, so that waiting it is enough, and at least 1.

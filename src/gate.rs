@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, rc::Rc};
 
-use keyward_policy::{KeyRequirement, Realm, Requirement, TestMode, scope};
+use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode, scope};
 
 use crate::{
     denial::Denial,
@@ -19,31 +19,66 @@ pub struct Circumstances<'a> {
     pub address: Option<IpAddr>,
     /// The `Origin` header, if there is one.
     pub origin: Option<&'a str>,
+    /// The code of the tenant whose host was asked, where hosts are tenants' own.
+    pub tenant: Option<&'a str>,
     /// When.
     pub now: Timestamp,
+}
+
+/// Who was found to be asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Anybody: the route asks for nothing.
+    Anybody,
+    /// A key that is in order.
+    Key(Rc<Record>),
 }
 
 /// Proof that a request may be forwarded. Only [`decide`], for a key that was found to be in order, and
 /// [`pass_without_key`], for a route that asks for none, make one; forwarding asks for one.
 #[derive(Debug)]
 pub struct Permit {
-    record: Option<Rc<Record>>,
+    identity: Identity,
+    session_id: Option<String>,
 }
 
 impl Permit {
-    /// The key that was found to be in order; `None` on a route that asks for none.
+    fn of(identity: Identity) -> Self {
+        Self { identity, session_id: None }
+    }
+
+    /// The same, for a request that says which session it belongs to.
+    #[must_use]
+    pub fn in_session(self, session_id: Option<String>) -> Self {
+        Self { session_id, ..self }
+    }
+
+    /// Who asks.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The key that was found to be in order; `None` if none was asked for.
     pub fn record(&self) -> Option<&Rc<Record>> {
-        self.record.as_ref()
+        match &self.identity {
+            Identity::Key(record) => Some(record),
+            Identity::Anybody => None,
+        }
+    }
+
+    /// The checked id of the session that the request belongs to.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
     }
 }
 
 /// The permit of a route that asks for no key; `None` if it asks for one.
 pub fn pass_without_key(requirement: &Requirement) -> Option<Permit> {
-    matches!(requirement, Requirement::Public).then_some(Permit { record: None })
+    matches!(requirement, Requirement::Public).then_some(Permit::of(Identity::Anybody))
 }
 
-/// Decides about a key, in this order: realm, status, expiry, tenant, plan, address, origin, mode,
-/// scope. The first thing that is wrong is the answer.
+/// Decides about a key, in this order: realm and its tenant's host, status, expiry, tenant, plan, address,
+/// kind and origin, mode, scope. The first thing that is wrong is the answer.
 ///
 /// # Errors
 /// The first thing that is wrong.
@@ -53,8 +88,8 @@ pub fn decide(
     record: &Rc<Record>,
     circumstances: Circumstances<'_>,
 ) -> Result<Permit, Denial> {
-    let Circumstances { method, address, origin, now } = circumstances;
-    if record.realm != realm.id {
+    let Circumstances { method, address, origin, tenant, now } = circumstances;
+    if record.realm != realm.id || !is_of(tenant, record) {
         return Err(Denial::UnknownKey);
     }
     if record.status == Status::Revoked {
@@ -73,21 +108,35 @@ pub fn decide(
     if !allows_address(record, address) {
         return Err(Denial::AddressRestricted);
     }
-    if record.kind == KeyKind::Publishable {
-        let listed =
-            origin.is_some_and(|origin| record.allowed_origins.iter().any(|allowed| allowed == origin));
-        if !requirement.publishable || !listed {
-            return Err(Denial::OriginRestricted);
+    match record.kind {
+        KeyKind::Secret if !requirement.by.contains(&Proof::Key) => return Err(Denial::MissingCredential),
+        KeyKind::Secret if origin.is_some() && realm.secret_keys_from_pages == PageKeys::Refuse => {
+            return Err(Denial::SecretKeyFromPage);
+        }
+        KeyKind::Secret => {}
+        KeyKind::Publishable => {
+            let listed =
+                origin.is_some_and(|origin| record.allowed_origins.iter().any(|allowed| allowed == origin));
+            if !requirement.by.contains(&Proof::Publishable) || !listed {
+                return Err(Denial::OriginRestricted);
+            }
         }
     }
     let reads = matches!(method, "GET" | "HEAD" | "OPTIONS");
-    if record.mode == Mode::Test && realm.test_mode == TestMode::ReadOnly && !reads {
+    let held_back = requirement.live_only || (realm.test_mode == TestMode::ReadOnly && !reads);
+    if record.mode == Mode::Test && held_back {
         return Err(Denial::TestMode);
     }
     if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &record.scopes, required)) {
         return Err(Denial::InsufficientScope { required: requirement.scopes });
     }
-    Ok(Permit { record: Some(Rc::clone(record)) })
+    Ok(Permit::of(Identity::Key(Rc::clone(record))))
+}
+
+/// Whether the record is of the tenant whose host was asked. Where hosts are nobody's own, every one is.
+fn is_of(tenant: Option<&str>, record: &Record) -> bool {
+    let own = |host: &str| record.tenant.code.as_deref().is_some_and(|code| code.eq_ignore_ascii_case(host));
+    tenant.is_none_or(own)
 }
 
 /// Whether the record's ranges hold the address. An IPv4 address that came in IPv6 clothes

@@ -1,11 +1,12 @@
 //! Keys: how one is made, what a well-formed one looks like, and how one is stored.
 //!
-//! A key is `prefix`, then random characters, then check characters. The check is an HMAC under the
+//! A key is `prefix`, perhaps its tenant's part and `_`, then random characters, then check characters. The check is an HMAC under the
 //! deployment's secret, so that nobody outside can make up a key that costs a lookup. Only a hash of
 //! a key is ever stored. Golden vectors in `tests/golden.rs` pin all three: a change here must not
 //! turn a live key away.
 
-use keyward_policy::{Alphabet, Hash, KeyFormat};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use keyward_policy::{Alphabet, Hash, KeyFormat, TenantPart};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -19,52 +20,137 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
+/// Characters of a tenant's id that stand in a key.
+const ID_PART: usize = 8;
+
 /// Purposes of MACs, so that one can never stand in for another.
 const CHECK: &str = "keyward key check 1";
 const STORAGE: &str = "keyward key storage 1";
 
-/// Makes a new key. Every character of the alphabet is equally likely.
-pub fn generate(format: &KeyFormat, mode: Mode, secrets: &Secrets, entropy: &mut dyn Entropy) -> Secret {
-    let alphabet = alphabet(format.alphabet);
-    // Bytes at or above the largest multiple of the alphabet's length would favour its beginning.
-    let fair = 256 - 256 % alphabet.len();
+/// What a key looks like from outside, without any I/O.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// It does not begin as keys of this format do, or ends before it is told apart from others.
+    Foreign,
+    /// It begins so, but its length, its characters or its keyed check are no key's.
+    Impossible,
+    /// It may be a key.
+    Possible,
+}
+
+/// Makes a new key of the tenant with this part, if the format has one. Every random character, in base64url
+/// every random byte, is equally likely.
+pub fn generate(
+    format: &KeyFormat,
+    tenant: &str,
+    mode: Mode,
+    secrets: &Secrets,
+    entropy: &mut dyn Entropy,
+) -> Secret {
     let mut key = prefix(format, mode).to_owned();
-    let mut missing = usize::from(format.random);
-    while missing > 0 {
-        let [byte] = entropy::bytes::<1>(entropy);
-        if let Some(character) =
-            alphabet.get(usize::from(byte) % alphabet.len()).filter(|_| usize::from(byte) < fair)
-        {
-            key.push(char::from(*character));
-            missing -= 1;
-        }
+    if format.tenant.is_some() {
+        key.push_str(tenant);
+        key.push('_');
     }
+    key.push_str(&random(format, entropy));
     let check = check_of(&secrets.mac(CHECK, &[key.as_bytes()]), format.check);
     Secret::new(key + &check)
 }
 
-/// Whether the key's prefix, length, alphabet and keyed check are right: no I/O. A check made under
-/// a previous secret is right too.
-pub fn is_well_formed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool {
-    let Some(rest) = std::iter::once(format.live_prefix)
-        .chain(format.test_prefix)
-        .find_map(|prefix| key.strip_prefix(prefix))
+fn random(format: &KeyFormat, entropy: &mut dyn Entropy) -> String {
+    let count = usize::from(format.random);
+    if format.alphabet == Alphabet::Base64Url {
+        let mut bytes = vec![0; count * 6 / 8];
+        entropy.fill(&mut bytes);
+        return URL_SAFE_NO_PAD.encode(bytes);
+    }
+    let alphabet = alphabet(format.alphabet);
+    // Bytes at or above the largest multiple of the alphabet's length would favour its beginning.
+    let fair = 256 - 256 % alphabet.len();
+    let mut text = String::with_capacity(count);
+    while text.len() < count {
+        let [byte] = entropy::bytes::<1>(entropy);
+        if let Some(character) =
+            alphabet.get(usize::from(byte) % alphabet.len()).filter(|_| usize::from(byte) < fair)
+        {
+            text.push(char::from(*character));
+        }
+    }
+    text
+}
+
+/// Looks at a key's prefix, tenant's part, length, alphabet and keyed check: no I/O. A check made under a
+/// previous secret is right too.
+pub fn shape(format: &KeyFormat, secrets: &Secrets, key: &str) -> Shape {
+    let Some(after) = after_prefix(format, key).filter(|after| after.len() >= least_after_prefix(format))
     else {
-        return false;
+        return Shape::Foreign;
+    };
+    let rest = match format.tenant {
+        None => Some(after),
+        Some(part) => after.split_once('_').filter(|(tenant, _)| is_part(part, tenant)).map(|(_, rest)| rest),
     };
     let random = usize::from(format.random);
-    if rest.len() != random + usize::from(format.check) || !rest.is_ascii() {
-        return false;
-    }
-    let (body, check) = key.split_at(key.len() - usize::from(format.check));
+    let (Some(rest), Some((body, check))) =
+        (rest, key.split_at_checked(key.len().saturating_sub(format.check.into())))
+    else {
+        return Shape::Impossible;
+    };
     let alphabet = alphabet(format.alphabet);
-    if !rest.bytes().take(random).all(|byte| alphabet.contains(&byte)) {
-        return false;
+    let fits = rest.len() == random + usize::from(format.check)
+        && rest.bytes().take(random).all(|byte| alphabet.contains(&byte));
+    let is_check =
+        |mac: [u8; 32]| bool::from(check_of(&mac, format.check).as_bytes().ct_eq(check.as_bytes()));
+    if fits && (format.check == 0 || secrets.macs(CHECK, &[body.as_bytes()]).any(is_check)) {
+        Shape::Possible
+    } else {
+        Shape::Impossible
     }
-    format.check == 0
-        || secrets
-            .macs(CHECK, &[body.as_bytes()])
-            .any(|mac| bool::from(check_of(&mac, format.check).as_bytes().ct_eq(check.as_bytes())))
+}
+
+/// Whether this may be a key: no I/O.
+pub fn is_well_formed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool {
+    shape(format, secrets, key) == Shape::Possible
+}
+
+fn after_prefix<'k>(format: &KeyFormat, key: &'k str) -> Option<&'k str> {
+    std::iter::once(format.live_prefix).chain(format.test_prefix).find_map(|prefix| key.strip_prefix(prefix))
+}
+
+/// How many characters after the prefix it takes to see whose a key is.
+fn least_after_prefix(format: &KeyFormat) -> usize {
+    match format.tenant {
+        Some(TenantPart::Id) => ID_PART,
+        Some(TenantPart::Code) | None => 1,
+    }
+}
+
+fn is_part(part: TenantPart, text: &str) -> bool {
+    match part {
+        TenantPart::Id => {
+            text.len() == ID_PART && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        }
+        TenantPart::Code => is_tenant_code(text),
+    }
+}
+
+/// Whether text may be a tenant's code: what may stand in a key before a `_` and as a label of a host's
+/// name (RFC 1123, section 2.1).
+pub fn is_tenant_code(text: &str) -> bool {
+    (2..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+/// A tenant's part in keys of this format: nothing where it has none, `None` where the tenant lacks what it
+/// is made of.
+pub fn tenant_part<'t>(format: &KeyFormat, id: &'t str, code: Option<&'t str>) -> Option<&'t str> {
+    match format.tenant {
+        None => Some(""),
+        Some(TenantPart::Id) => id.get(..ID_PART),
+        Some(TenantPart::Code) => code,
+    }
 }
 
 /// Names under which the key may be stored, the current one first: `sha256:<hex>`, or
@@ -88,10 +174,14 @@ pub fn kv_key(hash: &str) -> String {
     format!("key:{hash}")
 }
 
-/// What people may see of a key's beginning: the prefix and `shown` random characters.
+/// What people may see of a key's beginning: the prefix, the tenant's part and `shown` random characters.
 pub fn key_prefix(format: &KeyFormat, key: &str) -> String {
-    let prefix = format.test_prefix.filter(|prefix| key.starts_with(prefix)).unwrap_or(format.live_prefix);
-    key.chars().take(prefix.len() + usize::from(format.shown)).collect()
+    let after = after_prefix(format, key).unwrap_or_default();
+    let part = match format.tenant {
+        None => 0,
+        Some(_) => after.find('_').unwrap_or_default() + usize::from(format.shown > 0),
+    };
+    key.chars().take(key.len() - after.len() + part + usize::from(format.shown)).collect()
 }
 
 /// The last four characters.
@@ -106,7 +196,8 @@ pub fn appears_in(format: &KeyFormat, url: &str) -> bool {
     std::iter::once(format.live_prefix).chain(format.test_prefix).any(|prefix| {
         url.match_indices(prefix).any(|(at, _)| {
             let after = url.get(at + prefix.len()..).unwrap_or_default();
-            after.bytes().take_while(|byte| alphabet.contains(byte)).count() >= TELLING
+            let rest = format.tenant.and_then(|_| after.split_once('_')).map_or(after, |(_, rest)| rest);
+            rest.bytes().take_while(|byte| alphabet.contains(byte)).count() >= TELLING
         })
     })
 }

@@ -2,12 +2,12 @@
 //!
 //! The life of a request, and where each step is decided:
 //!
-//! 1. **Realm**: host and path choose it ([`route`]).
+//! 1. **Realm**: host and path choose it ([`route`]); it says which connections it takes ([`transport`]).
 //! 2. **Preflight**: answered from the policy ([`cors`]).
 //! 3. **Route**: method and path choose what is required ([`route`]).
-//! 4. **Credential**: taken only from where the realm says ([`credential`]).
+//! 4. **Credential**: taken only from where the realm says ([`credential`], [`session_id`]).
 //! 5. **Shape**: prefix, length, alphabet, keyed check, without any I/O ([`key`]).
-//! 6. **Find**: hash, isolate memory, KV, KeyGate ([`pipeline`], [`memory`]).
+//! 6. **Find**: hash, the policy's own keys, isolate memory, KV, KeyGate ([`pipeline`], [`configured`], [`memory`]).
 //! 7. **Decide**: pure and synchronous, a `Permit` or a `Denial` ([`gate`]).
 //! 8. **Limit**: every window of the key, all or none ([`limit`], [`key_gate`]).
 //! 9. **Forward**: without the credential, with the verified identity ([`identity`], `edge::origin`).
@@ -16,6 +16,7 @@
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
+pub mod configured;
 pub mod cookie;
 pub mod cors;
 pub mod credential;
@@ -38,8 +39,10 @@ pub mod refusal;
 pub mod registry;
 pub mod route;
 pub mod secret;
+pub mod session_id;
 pub mod sql;
 pub mod time;
+pub mod transport;
 pub mod usage;
 pub mod webhook;
 pub mod wire;

@@ -8,19 +8,20 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, LimitsUnavailable, Policy, Realm, Requirement, Route};
+use keyward_policy::{KeyRequirement, LimitsUnavailable, Policy, Realm, Requirement, Route, SourceKind};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    credential,
+    configured, credential,
     denial::{Denial, RATE_LIMITED},
     gate::{self, Circumstances, Permit},
-    key,
+    key::{self, Shape},
     memory::{Limited, Memory},
     network,
     record::Record,
     route::Target,
     secret::{Secret, Secrets},
+    session_id,
     time::Timestamp,
     wire::{Found, KeyGateCall, Taken, WindowState},
 };
@@ -61,6 +62,16 @@ pub struct Caller<'a> {
     pub address: Option<&'a str>,
     /// The `Origin` header.
     pub origin: Option<&'a str>,
+    /// The code of the tenant whose host was asked, where hosts are tenants' own.
+    pub tenant: Option<&'a str>,
+}
+
+impl<'a> Caller<'a> {
+    fn at(self, now: Timestamp) -> Circumstances<'a> {
+        let Self { method, address, origin, tenant } = self;
+        let address = address.and_then(|address| address.parse().ok());
+        Circumstances { method, address, origin, tenant, now }
+    }
 }
 
 /// A request that may pass.
@@ -127,17 +138,25 @@ impl<S: Stores> Pipeline<'_, S> {
         caller: Caller<'_>,
         header: impl Fn(&str) -> Option<String>,
     ) -> Result<Accepted, Refused> {
-        let credential = credential::take(realm, target, header)?;
-        match &route.requires {
-            requirement @ Requirement::Public => {
+        let caller = Caller { tenant: realm.tenant_of(target.host), ..caller };
+        let credential = credential::take(realm, target, &header)?;
+        let session_id = session_id::take(realm, route, &header);
+        let mut accepted = match (&route.requires, credential) {
+            (requirement @ Requirement::Public, _) => {
                 let permit = gate::pass_without_key(requirement).ok_or(Denial::Internal)?;
-                Ok(Accepted { permit, windows: Vec::new() })
+                Accepted { permit, windows: Vec::new() }
             }
-            Requirement::Key(requirement) => {
-                let key = credential.ok_or(Denial::MissingCredential)?;
-                self.check(realm, requirement, &key, caller).await
+            (Requirement::Key(requirement), Some(credential)) if credential.kind == SourceKind::Key => {
+                // Before a request is counted that will not be forwarded.
+                session_id.as_ref().map_err(Clone::clone)?;
+                self.check(realm, requirement, &credential.text, caller).await?
             }
-        }
+            (Requirement::Key(_) | Requirement::Webhook(_), _) => {
+                return Err(Denial::MissingCredential.into());
+            }
+        };
+        accepted.permit = accepted.permit.in_session(session_id?);
+        Ok(accepted)
     }
 
     /// Checks a key and charges its limits.
@@ -152,8 +171,14 @@ impl<S: Stores> Pipeline<'_, S> {
         caller: Caller<'_>,
     ) -> Result<Accepted, Refused> {
         let secrets = self.secrets.clone()?;
-        if !key::is_well_formed(&realm.key, &secrets, key.expose()) {
-            return Err(Denial::MalformedKey.into());
+        if let Some(record) = configured::find(realm, key) {
+            let permit = gate::decide(realm, requirement, &record, caller.at(self.stores.now()))?;
+            return Ok(Accepted { permit, windows: Vec::new() });
+        }
+        match key::shape(&realm.key, &secrets, key.expose()) {
+            Shape::Foreign => return Err(Denial::MalformedKey.into()),
+            Shape::Impossible => return Err(Denial::UnknownKey.into()),
+            Shape::Possible => {}
         }
         let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
         let candidate = self.find(&hashes, caller).await?;
@@ -201,12 +226,7 @@ impl<S: Stores> Pipeline<'_, S> {
         // edited faster than it can be read.
         for _ in 0..4 {
             let now = self.stores.now();
-            let circumstances = Circumstances {
-                method: caller.method,
-                address: caller.address.and_then(|address| address.parse().ok()),
-                origin: caller.origin,
-                now,
-            };
+            let circumstances = caller.at(now);
             match gate::decide(realm, requirement, &candidate.record, circumstances) {
                 Ok(permit) => {
                     let freshness = i64::from(realm.freshness_ms);

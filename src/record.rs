@@ -52,6 +52,9 @@ pub enum Format {
 pub struct Tenant {
     /// Its id, a UUID.
     pub id: String,
+    /// Its code, which hosts may have in their name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
     /// Whether its keys pass at all.
     pub status: TenantStatus,
     /// Its plan, if it has one.

@@ -23,7 +23,9 @@ pub struct Answer {
 /// The answer to a denied request. `realm` is `None` when none was found.
 pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answer {
     let public = denial.public();
-    let code = realm.map_or(public.code, |realm| spelling(realm, public.code));
+    let own = |list: fn(&Realm) -> Own| realm.and_then(|realm| spelling(list(realm), denial));
+    let code = own(|realm| realm.refusals.codes).unwrap_or(public.code);
+    let detail = own(|realm| realm.refusals.messages).unwrap_or(public.detail);
     let mut headers = vec![("Cache-Control", "no-store".to_owned()), ("X-Request-Id", request_id.to_owned())];
     if let Some(challenge) = public.challenge {
         headers.push(("WWW-Authenticate", challenge_text(challenge, denial, realm)));
@@ -36,22 +38,25 @@ pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answe
     }
     let style = realm.map_or(RefusalStyle::Problem, |realm| realm.refusals.style);
     let (content_type, body) = match style {
-        RefusalStyle::Problem => (
-            problem::CONTENT_TYPE,
-            problem::problem(public.status, public.code, code, public.detail, request_id),
-        ),
+        RefusalStyle::Problem => {
+            (problem::CONTENT_TYPE, problem::problem(public.status, public.code, code, detail, request_id))
+        }
         RefusalStyle::Json => (
             "application/json",
-            json!({ "error": { "code": code, "message": public.detail, "requestId": request_id } }),
+            json!({ "error": { "code": code, "message": detail, "requestId": request_id } }),
         ),
     };
     headers.push(("Content-Type", content_type.to_owned()));
     Answer { status: public.status, headers, body: body.to_string() }
 }
 
-/// How this realm spells one of our codes.
-pub fn spelling(realm: &Realm, code: &'static str) -> &'static str {
-    realm.refusals.codes.iter().find(|(ours, _)| *ours == code).map_or(code, |(_, theirs)| theirs)
+/// A realm's own words for our codes and causes.
+type Own = &'static [(&'static str, &'static str)];
+
+/// The realm's own word, for the cause if it has one, else for the code.
+fn spelling(list: Own, denial: &Denial) -> Option<&'static str> {
+    let of = |name| list.iter().find(|(ours, _)| *ours == name).map(|(_, theirs)| *theirs);
+    of(denial.cause()).or_else(|| of(denial.public().code))
 }
 
 /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10); none for a key

@@ -97,6 +97,15 @@ pub enum Plan {
     Route(&'static Realm, &'static Route),
 }
 
+impl Plan {
+    /// The realm that answers.
+    pub fn realm(&self) -> &'static Realm {
+        match self {
+            Self::Preflight(realm) | Self::Route(realm, _) => realm,
+        }
+    }
+}
+
 /// A refusal and the realm in whose style it is made, if one was found.
 pub type Unplanned = (Option<&'static Realm>, Denial);
 

@@ -9,21 +9,21 @@ use std::rc::Rc;
 use keyward::{
     denial::Denial,
     gate::{Circumstances, decide, pass_without_key},
-    policy::{KeyRequirement, POLICY, Realm, Requirement, TestMode},
+    policy::{KeyRequirement, POLICY, PageKeys, Proof, Realm, Requirement, TestMode},
     record::{KeyKind, Mode, Record, Status, TenantStatus},
     time::Timestamp,
 };
 use proptest::prelude::*;
 use support::{NOON, record};
 
-const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], plans: &[], publishable: false };
+const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
 
 fn realm() -> Realm {
     POLICY.realms[0]
 }
 
 fn get() -> Circumstances<'static> {
-    Circumstances { method: "GET", address: None, origin: None, now: NOON }
+    Circumstances { method: "GET", address: None, origin: None, tenant: None, now: NOON }
 }
 
 fn outcome(requirement: &KeyRequirement, record: Record, circumstances: Circumstances<'_>) -> Option<Denial> {
@@ -64,7 +64,7 @@ fn a_publishable_key_passes_only_where_the_route_allows_it_and_from_an_origin_it
         allowed_origins: vec!["https://shop.example".into()],
         ..record()
     };
-    let open = KeyRequirement { publishable: true, ..READ };
+    let open = KeyRequirement { by: &[Proof::Key, Proof::Publishable], ..READ };
     let from = |origin| Circumstances { origin, ..get() };
     assert_eq!(outcome(&open, publishable.clone(), from(Some("https://shop.example"))), None);
     for origin in [
@@ -84,6 +84,45 @@ fn a_publishable_key_passes_only_where_the_route_allows_it_and_from_an_origin_it
         outcome(&READ, publishable, from(Some("https://shop.example"))),
         Some(Denial::OriginRestricted)
     );
+}
+
+#[test]
+fn a_secret_key_passes_only_where_the_route_takes_one() {
+    let pages_only = KeyRequirement { by: &[Proof::Publishable], ..READ };
+    assert_eq!(outcome(&pages_only, record(), get()), Some(Denial::MissingCredential));
+}
+
+#[test]
+fn a_realm_may_refuse_secret_keys_that_a_web_page_sends() {
+    let strict = Realm { secret_keys_from_pages: PageKeys::Refuse, ..realm() };
+    let decide = |origin| decide(&strict, &READ, &Rc::new(record()), Circumstances { origin, ..get() }).err();
+    assert_eq!(decide(Some("https://shop.example")), Some(Denial::SecretKeyFromPage));
+    assert_eq!(decide(Some("null")), Some(Denial::SecretKeyFromPage));
+    assert_eq!(decide(None), None);
+    assert_eq!(
+        outcome(&READ, record(), Circumstances { origin: Some("https://shop.example"), ..get() }),
+        None
+    );
+}
+
+#[test]
+fn on_a_tenants_host_every_other_tenants_key_is_unknown() {
+    let on = |host, code: Option<&str>| {
+        let mut record = record();
+        record.tenant.code = code.map(str::to_owned);
+        outcome(&READ, record, Circumstances { tenant: host, ..get() })
+    };
+    assert_eq!(on(Some("store-a"), Some("Store-A")), None, "hosts are compared without case");
+    assert_eq!(on(Some("store-b"), Some("store-a")), Some(Denial::UnknownKey));
+    assert_eq!(on(Some("store-a"), None), Some(Denial::UnknownKey));
+    assert_eq!(on(None, None), None, "where hosts are nobody's own");
+}
+
+#[test]
+fn a_route_for_live_keys_refuses_test_keys_even_to_read() {
+    let live = KeyRequirement { live_only: true, ..READ };
+    assert_eq!(outcome(&live, Record { mode: Mode::Test, ..record() }, get()), Some(Denial::TestMode));
+    assert_eq!(outcome(&live, record(), get()), None);
 }
 
 #[test]
@@ -148,7 +187,7 @@ proptest! {
     fn of_several_faults_the_first_in_the_documented_order_is_told(chosen in proptest::collection::vec(any::<bool>(), 9)) {
         let mut record = record();
         record.tenant.plan = Some("pro".into());
-        let requirement = KeyRequirement { scopes: &["orders:read"], plans: &["pro"], publishable: false };
+        let requirement = KeyRequirement { plans: &["pro"], ..READ };
         let mut first = None;
         for ((spoil, denial), chosen) in faults().into_iter().zip(chosen) {
             if chosen {

@@ -51,7 +51,12 @@ fn the_record() {
         v: Format::V1,
         id: "key_1".into(),
         realm: "default".into(),
-        tenant: Tenant { id: "t-1".into(), status: TenantStatus::Inactive, plan: Some("pro".into()) },
+        tenant: Tenant {
+            id: "t-1".into(),
+            code: None,
+            status: TenantStatus::Inactive,
+            plan: Some("pro".into()),
+        },
         kind: KeyKind::Publishable,
         mode: Mode::Test,
         status: Status::Revoked,

@@ -25,7 +25,7 @@ const LINK: Link = Link {
 };
 
 fn new(format: &KeyFormat) -> String {
-    key::generate(format, Mode::Live, &secrets(), &mut Seeded::new(1)).expose().to_owned()
+    key::generate(format, "", Mode::Live, &secrets(), &mut Seeded::new(1)).expose().to_owned()
 }
 
 /// Token and URL that are left of a URL.
@@ -104,7 +104,7 @@ fn a_redirect_never_leads_to_another_host() {
 
 #[test]
 fn the_session_is_handed_over_in_a_cookie_that_only_this_host_gets_and_no_script_reads() {
-    let session = key::generate(&LINK.session(), Mode::Live, &secrets(), &mut Seeded::new(2));
+    let session = key::generate(&LINK.session(), "", Mode::Live, &secrets(), &mut Seeded::new(2));
     let headers = link::redirect(&LINK, &session, "https://mystore.com/checkout?a=1".into());
     let cookie = format!(
         "__Host-store-session={}; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax",

@@ -7,8 +7,9 @@ use keyward::policy::{POLICY, compile};
 #[test]
 fn the_embedded_policy_says_what_the_file_says() {
     let file = option_env!("KEYWARD_POLICY").unwrap_or("keyward.toml");
-    let text = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
-    let policy = compile::compile(file, &text).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    let policy = compile::compile(file, read).unwrap_or_else(|mistakes| panic!("{mistakes}"));
     assert_eq!(POLICY, policy);
 }
 

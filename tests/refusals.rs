@@ -8,7 +8,7 @@ mod support;
 use keyward::{
     credential,
     denial::Denial,
-    policy::{POLICY, Realm, RefusalStyle, Refusals},
+    policy::{POLICY, Realm, RefusalStyle, Refusals, compile},
     refusal::{Answer, rate_limit_headers, refuse},
     route::Target,
     wire::{Window, WindowState},
@@ -45,7 +45,18 @@ fn all() -> Vec<Denial> {
         Denial::PlanRequired { plans: &["pro"] },
         Denial::AddressRestricted,
         Denial::OriginRestricted,
+        Denial::SecretKeyFromPage,
         Denial::TestMode,
+        Denial::InvalidToken { reason: "expired".into() },
+        Denial::InvalidSignature { reason: "too old".into() },
+        Denial::InvalidLink,
+        Denial::ExpiredLink,
+        Denial::UsedLink,
+        Denial::InvalidSession,
+        Denial::InvalidSessionId,
+        Denial::CrossSite,
+        Denial::InsecureTransport,
+        Denial::BodyTooLarge,
         Denial::InsufficientScope { required: &["orders:read", "orders:write"] },
         Denial::RateLimited { windows: windows(), retry_after_ms: 1_001 },
         Denial::TooManyFailures,
@@ -80,12 +91,23 @@ fn each_case_has_the_status_code_and_challenge_of_the_table() {
         (401, "INVALID_API_KEY", token.clone()),
         (401, "INVALID_API_KEY", token.clone()),
         (401, "REVOKED_API_KEY", token.clone()),
-        (401, "EXPIRED_API_KEY", token),
+        (401, "EXPIRED_API_KEY", token.clone()),
         (403, "INACTIVE_ORGANIZATION", None),
         (403, "PLAN_REQUIRED", None),
         (403, "IP_RESTRICTED", None),
         (403, "ORIGIN_RESTRICTED", None),
+        (403, "ORIGIN_RESTRICTED", None),
         (403, "TEST_MODE", None),
+        (401, "INVALID_TOKEN", token),
+        (401, "INVALID_SIGNATURE", challenge("")),
+        (401, "INVALID_LINK", challenge("")),
+        (401, "INVALID_LINK", challenge("")),
+        (401, "INVALID_LINK", challenge("")),
+        (401, "INVALID_SESSION", challenge("")),
+        (400, "INVALID_SESSION_ID", None),
+        (403, "CROSS_SITE", None),
+        (403, "INSECURE_TRANSPORT", None),
+        (413, "BODY_TOO_LARGE", None),
         (
             403,
             "INSUFFICIENT_SCOPE",
@@ -145,13 +167,46 @@ fn the_rate_limit_fields_are_those_of_the_draft() {
 
 #[test]
 fn a_realm_may_spell_codes_in_its_own_way_and_choose_the_json_style() {
-    let refusals = Refusals { style: RefusalStyle::Json, codes: &[("IP_RESTRICTED", "IP_RESTRICTION")] };
+    let refusals =
+        Refusals { style: RefusalStyle::Json, codes: &[("IP_RESTRICTED", "IP_RESTRICTION")], messages: &[] };
     let realm = Realm { refusals, ..realm() };
     let answer = refuse(&Denial::AddressRestricted, Some(&realm), "req-1");
     assert_eq!(header(&answer, "content-type"), Some("application/json"));
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     assert_eq!(body["error"]["code"], "IP_RESTRICTION");
     assert_eq!(body["error"]["requestId"], "req-1");
+}
+
+#[test]
+fn a_realm_may_tell_causes_that_share_a_code_apart_in_words_and_codes_of_its_own() {
+    let refusals = Refusals {
+        style: RefusalStyle::Problem,
+        codes: &[("INVALID_API_KEY", "BAD_KEY"), ("UNKNOWN_API_KEY", "NO_SUCH_KEY")],
+        messages: &[
+            ("MALFORMED_API_KEY", "Invalid API key format"),
+            ("REVOKED_API_KEY", "API key is revoked or expired"),
+        ],
+    };
+    let realm = Realm { refusals, ..realm() };
+    let told = |denial| {
+        let body: serde_json::Value =
+            serde_json::from_str(&refuse(&denial, Some(&realm), "req-1").body).unwrap();
+        [body["code"].as_str().unwrap().to_owned(), body["detail"].as_str().unwrap().to_owned()]
+    };
+    assert_eq!(told(Denial::MalformedKey), ["BAD_KEY", "Invalid API key format"]);
+    assert_eq!(told(Denial::UnknownKey), ["NO_SUCH_KEY", Denial::UnknownKey.public().detail]);
+    assert_eq!(told(Denial::RevokedKey), ["REVOKED_API_KEY", "API key is revoked or expired"]);
+}
+
+#[test]
+fn every_cause_that_a_realm_may_name_is_one_of_a_refusal() {
+    let mut causes: Vec<&str> =
+        all().iter().map(Denial::cause).filter(|cause| !compile::CODES.contains(cause)).collect();
+    causes.retain(|cause| *cause != "NO_REALM");
+    let mut named = compile::CAUSES.to_vec();
+    causes.sort_unstable();
+    named.sort_unstable();
+    assert_eq!(causes, named);
 }
 
 #[test]
@@ -192,7 +247,7 @@ fn take(path: &str, query: &str, fields: &[(&str, &str)]) -> Result<Option<Strin
         |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
     let url = format!("https://gate.example{path}?{query}");
     credential::take(&realm(), Target::of(&url), header)
-        .map(|secret| secret.map(|secret| secret.expose().to_owned()))
+        .map(|found| found.map(|found| found.text.expose().to_owned()))
 }
 
 #[test]

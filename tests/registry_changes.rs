@@ -7,7 +7,7 @@ mod office;
 mod support;
 
 use keyward::{
-    policy::{Policy, StepUp},
+    policy::{KeyAction, Policy},
     record::Status,
     registry::publisher::Telling,
     time::SECOND,
@@ -190,7 +190,8 @@ fn a_repeated_rotation_gets_the_same_answer() {
 
 #[test]
 fn what_the_realm_asks_a_fresh_password_for_is_refused_without_one() {
-    let policy = policy_with(|realm| realm.step_up = &[StepUp::Create, StepUp::Rotate, StepUp::Revoke]);
+    let policy =
+        policy_with(|realm| realm.step_up = &[KeyAction::Create, KeyAction::Rotate, KeyAction::Revoke]);
     let (office, owner) = Office::open_over(policy);
     let body = json!({"name": "n", "scopes": ["*"]});
     office.post(&owner, "/api-keys", body.clone()).refused(403, "STEP_UP_REQUIRED");

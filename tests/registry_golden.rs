@@ -57,7 +57,7 @@ fn a_record_is_published_as_this_json() {
     let published = office.kv.borrow().values().next().unwrap().clone();
     assert_eq!(
         published,
-        r#"{"v":"1","id":"key_EWjQ0dQxFOOp43qhoncis2","realm":"default","tenant":{"id":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","status":"ACTIVE","plan":null},"kind":"publishable","mode":"live","status":"ACTIVE","version":1,"expiresAt":2208988800000,"scopes":["orders:read"],"allowedIps":["10.0.0.0/8"],"allowedOrigins":["https://a.example"],"limits":{"perMinute":600,"perDay":9}}"#
+        r#"{"v":"1","id":"key_EWjQ0dQxFOOp43qhoncis2","realm":"default","tenant":{"id":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","code":"5JSWJE","status":"ACTIVE","plan":null},"kind":"publishable","mode":"live","status":"ACTIVE","version":1,"expiresAt":2208988800000,"scopes":["orders:read"],"allowedIps":["10.0.0.0/8"],"allowedOrigins":["https://a.example"],"limits":{"perMinute":600,"perDay":9}}"#
     );
 }
 
@@ -98,6 +98,7 @@ fn released_migrations_are_never_edited() {
     let released = [
         "615114fc0198e1f6cb8075759084e2e947d8c6e0ec4144c5c6770847c329b086",
         "e8cc0d2fbf5246b57ff93e886d0a54de6baa5196a185467b255400b297561390",
+        "b41762eff19dad66cc3b39c2583c342c9c742450226855f5fd63a408ce869b94",
     ];
     assert_eq!(hashes, released);
 }

@@ -14,6 +14,7 @@ fn planned(method: &str, url: &str) -> Result<&'static str, Denial> {
         Ok(Plan::Route(_, route)) => match &route.requires {
             Requirement::Public => Ok("public"),
             Requirement::Key(requirement) => Ok(requirement.scopes[0]),
+            Requirement::Webhook(_) => panic!("the default policy has none"),
         },
         Ok(Plan::Preflight(_)) => panic!("not asked for"),
         Err((_, denial)) => Err(denial),

@@ -12,8 +12,10 @@ macro_rules! policy_data {
 }
 
 mod proof;
+mod route;
 
 pub use proof::*;
+pub use route::*;
 
 policy_data! {
 /// One deployment's whole policy.
@@ -50,8 +52,21 @@ pub struct Realm {
     pub freshness_ms: u32,
     /// What happens to a request when the object that holds the counts cannot be reached.
     pub limits_unavailable: LimitsUnavailable,
-    /// Where a credential is looked for; nowhere else.
+    /// Which connections it takes.
+    pub transport: Transport,
+    /// Where a credential is looked for; nowhere else but in the cookie of a [`Link`].
     pub credentials: &'static [CredentialSource],
+    /// Whose tokens it takes, if any.
+    pub jwt: Option<Jwt>,
+    /// Links whose token becomes a session, if any.
+    pub link: Option<Link>,
+    /// Keys that stand in the policy, by their hash.
+    pub configured_keys: &'static [ConfiguredKey],
+    /// Header with the session that a request belongs to, in lower case. It is checked and the origin
+    /// is told of it; a route may require it.
+    pub session_id_header: Option<&'static str>,
+    /// Whether a secret key that a web page sends is refused.
+    pub secret_keys_from_pages: PageKeys,
     /// Names of query parameters (lower case) in which a credential is refused.
     pub url_parameters: &'static [&'static str],
     /// What a key looks like and how it is stored.
@@ -65,7 +80,11 @@ pub struct Realm {
     /// What test keys may do.
     pub test_mode: TestMode,
     /// Actions on this realm's keys that ask for a password typed in the last five minutes.
-    pub step_up: &'static [StepUp],
+    pub step_up: &'static [KeyAction],
+    /// Actions on this realm's keys that only a tenant's owner may do, not its admins.
+    pub owner_only: &'static [KeyAction],
+    /// What becomes of the old key when one is rotated and the request does not say.
+    pub rotation: Rotation,
     /// Answers for browsers of other origins; `None` when the realm has no CORS.
     pub cors: Option<Cors>,
     /// How refusals look.
@@ -80,6 +99,9 @@ pub enum HostPattern {
     Exact(&'static str),
     /// `*.example.com`, held as `.example.com`: every name below it, at any depth, not itself.
     Below(&'static str),
+    /// `{tenant}.example.com`, held as `.example.com`: each tenant's code before it. A credential of
+    /// another tenant is unknown there.
+    Tenant(&'static str),
 }
 
 /// A path in a realm or route. See [`crate::path`] for the rule.
@@ -122,37 +144,98 @@ pub enum LimitsUnavailable {
     Refuse,
 }
 
-/// A place where a credential may stand.
+/// Which connections a realm takes.
+pub struct Transport {
+    /// The oldest TLS version that is taken; `None` takes plain HTTP too.
+    pub least_tls: Option<TlsVersion>,
+    /// Whether this machine itself may come without TLS, for development.
+    pub local_http: bool,
+}
+
+/// A version of TLS.
+#[derive(PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
+
+/// A header in which a credential may stand.
 pub struct CredentialSource {
     /// Header name in lower case.
     pub header: &'static str,
-    /// `Bearer`, compared without case, or nothing when the header's whole value is the key.
+    /// `Bearer`, compared without case, or nothing when the header's whole value is the credential.
     pub scheme: Option<&'static str>,
+    /// What stands there.
+    pub kind: SourceKind,
+    /// Whether the origin gets the header too. Never so for keys.
+    pub forward: bool,
 }
 
-/// What a key looks like: prefix, random characters, check characters.
+/// What stands in a header.
+pub enum SourceKind {
+    /// An API key.
+    Key,
+    /// A token of the realm's issuer.
+    Jwt,
+}
+
+/// A key that stands in the policy: checked without any store, and gone with the next deployment.
+pub struct ConfiguredKey {
+    /// Name, for the origin and the log.
+    pub id: &'static str,
+    /// SHA-256 of the key, in lower-case hex.
+    pub sha256: &'static str,
+    /// Scopes it holds, wildcards as written.
+    pub scopes: &'static [&'static str],
+    /// The tenant that the origin is told of.
+    pub tenant: Option<&'static str>,
+    /// The plan that it counts as.
+    pub plan: Option<&'static str>,
+}
+
+/// Whether a secret key may come from a web page, whose requests carry an `Origin` header.
+pub enum PageKeys {
+    /// It may.
+    Pass,
+    /// It is refused: whoever sees the page has the key.
+    Refuse,
+}
+
+/// What a key looks like: prefix, the tenant's part, random characters, check characters.
 pub struct KeyFormat {
     /// Prefix of live keys: `kw_live_`.
     pub live_prefix: &'static str,
     /// Prefix of test keys: `kw_test_`; `None` when the prefix does not tell them apart.
     pub test_prefix: Option<&'static str>,
+    /// What follows the prefix and says whose key it is, with a `_` after it.
+    pub tenant: Option<TenantPart>,
     /// Number of random characters.
     pub random: u8,
     /// What they are made of.
     pub alphabet: Alphabet,
     /// Number of check characters at the end (base62 of an HMAC); 0 for none.
     pub check: u8,
-    /// How many of the random characters `keyPrefix` shows after the prefix.
+    /// How many of the random characters `keyPrefix` shows after what stands before them.
     pub shown: u8,
     /// How a key is stored.
     pub hash: Hash,
+}
+
+/// The part of a key that says whose it is.
+pub enum TenantPart {
+    /// The tenant's code: `ABC123`.
+    Code,
+    /// The first eight characters of the tenant's id, a UUID: `019234ab`.
+    Id,
 }
 
 /// The characters of a key's random part.
 pub enum Alphabet {
     /// `0-9A-Za-z`
     Base62,
-    /// `A-Za-z0-9-_` (RFC 4648, section 5)
+    /// `A-Za-z0-9-_`: whole random bytes in base64url without padding (RFC 4648, section 5)
     Base64Url,
     /// `0-9a-f`
     Hex,
@@ -188,34 +271,6 @@ pub enum Grant {
     Reserved,
 }
 
-/// One route of a realm.
-pub struct Route {
-    /// Methods in upper case; empty for every method.
-    pub methods: &'static [&'static str],
-    /// The path.
-    pub path: PathPattern,
-    /// What is asked for.
-    pub requires: Requirement,
-}
-
-/// What a route asks for.
-pub enum Requirement {
-    /// Nothing.
-    Public,
-    /// A key that is in order and holds every one of these.
-    Key(KeyRequirement),
-}
-
-/// What a route asks of a key.
-pub struct KeyRequirement {
-    /// Every one of these scopes.
-    pub scopes: &'static [&'static str],
-    /// One of these plans; empty for any.
-    pub plans: &'static [&'static str],
-    /// Whether publishable keys pass here. Secret keys always do.
-    pub publishable: bool,
-}
-
 /// Limits of a realm's keys.
 pub struct Limits {
     /// Of keys (and tenants) that name none.
@@ -240,14 +295,22 @@ pub enum TestMode {
     Full,
 }
 
-/// An action on a key that may ask for a fresh password.
-pub enum StepUp {
+/// An action on a key that a realm may make harder.
+pub enum KeyAction {
     /// Create a key, or edit what one may do.
     Create,
     /// Rotate a key.
     Rotate,
     /// Revoke a key.
     Revoke,
+}
+
+/// What becomes of the old key when one is rotated.
+pub enum Rotation {
+    /// It goes on as before.
+    KeepOld,
+    /// It is revoked.
+    RevokeOld,
 }
 
 /// Answers for browsers of other origins (the Fetch standard's CORS protocol). Never with
@@ -267,8 +330,10 @@ pub struct Cors {
 pub struct Refusals {
     /// The shape of the body.
     pub style: RefusalStyle,
-    /// Codes that this realm spells in its own way: (ours, theirs).
+    /// Codes that this realm spells in its own way: (our code or cause, theirs).
     pub codes: &'static [(&'static str, &'static str)],
+    /// Messages in this realm's own words: (our code or cause, theirs).
+    pub messages: &'static [(&'static str, &'static str)],
 }
 
 /// The shape of a refusal's body.

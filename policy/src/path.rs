@@ -35,6 +35,11 @@ impl Realm {
             && self.paths.iter().any(|pattern| pattern.matches(path))
     }
 
+    /// The code of the tenant whose host this is, where hosts are tenants' own.
+    pub fn tenant_of<'h>(&self, host: &'h str) -> Option<&'h str> {
+        self.hosts.iter().find_map(|pattern| pattern.tenant(host))
+    }
+
     /// The route that takes a request with this method and normalised path.
     pub fn route_for(&self, method: &str, path: &str) -> Option<&'static Route> {
         self.routes.iter().find(|route| route.matches(method, path))

@@ -5,7 +5,7 @@
 use keyward_policy::{compile::compile, *};
 
 fn policy(text: &str) -> Policy {
-    compile("keyward.toml", text).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+    compile("keyward.toml", |_| Ok(text.to_owned())).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
 fn default_realm() -> &'static Realm {
@@ -14,6 +14,8 @@ fn default_realm() -> &'static Realm {
 
 /// A policy with only what must be there, and this after the realm's own fields.
 fn least(more: &str) -> &'static Realm {
+    let token = if more.contains("realm.jwt") { ", { header = \"X-Token\", kind = \"jwt\" }" } else { "" };
+    let credentials = format!("credentials = [{{ header = \"X-Api-Key\" }}{token}]");
     let text = format!(
         r#"
 [[realm]]
@@ -21,7 +23,7 @@ id = "least"
 hosts = ["api.example.com", "*.Example.org"]
 paths = ["/*"]
 origin = {{ url = "https://Origin.example.com:443/" }}
-credentials = [{{ header = "X-Api-Key" }}]
+{credentials}
 {more}
 [[realm.route]]
 path = "/*"
@@ -67,7 +69,15 @@ fn the_default_policy_protects_the_api_as_documented() {
     let realm = default_realm();
     assert!(scope::holds(realm.scopes, &["orders:write"], "orders:read"), "write includes read");
     assert!(!scope::holds(realm.scopes, &["orders:read"], "orders:write"));
-    assert_eq!(realm.credentials, [CredentialSource { header: "authorization", scheme: Some("Bearer") }]);
+    assert_eq!(
+        realm.credentials,
+        [CredentialSource {
+            header: "authorization",
+            scheme: Some("Bearer"),
+            kind: SourceKind::Key,
+            forward: false
+        }]
+    );
     assert_eq!(realm.freshness_ms, 5_000);
     assert_eq!(realm.origin, Origin::Binding("ORIGIN"));
     assert_eq!((realm.key.live_prefix, realm.key.test_prefix), ("kw_live_", Some("kw_test_")));
@@ -91,11 +101,17 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     assert_eq!(realm.key, default_realm().key);
     assert_eq!(realm.limits, default_realm().limits);
     assert_eq!(realm.cors, None);
-    assert_eq!(realm.refusals, Refusals { style: RefusalStyle::Problem, codes: &[] });
-    assert!(realm.scopes.is_empty() && realm.step_up.is_empty());
+    assert_eq!(realm.refusals, Refusals { style: RefusalStyle::Problem, codes: &[], messages: &[] });
+    assert!(realm.scopes.is_empty() && realm.step_up.is_empty() && realm.owner_only.is_empty());
+    assert_eq!(realm.transport, Transport { least_tls: None, local_http: false });
+    assert_eq!((realm.rotation, realm.secret_keys_from_pages), (Rotation::KeepOld, PageKeys::Pass));
+    assert!(realm.jwt.is_none() && realm.link.is_none() && realm.configured_keys.is_empty());
+    assert_eq!((realm.session_id_header, realm.key.tenant), (None, None));
+    let route = realm.routes[0];
+    assert!(!route.session_id && route.freshness_ms.is_none());
     assert!(policy(include_str!("../../keyward.toml")).admin.step_up_roles);
     let Some(Requirement::Key(key)) = realm.routes.first().map(|route| route.requires) else { panic!() };
-    assert!(!key.publishable && key.plans.is_empty());
+    assert_eq!(key, KeyRequirement::ANY_KEY);
 }
 
 #[test]
@@ -105,6 +121,48 @@ fn a_hex_key_has_128_bits_and_no_check_by_default_and_a_short_key_shows_nothing(
     let key =
         least("[realm.key]\nlive_prefix = \"sk_\"\nalphabet = \"base64url\"\nrandom = 43\ncheck = 0").key;
     assert_eq!((key.random, key.check, key.shown), (43, 0, 4));
+}
+
+#[test]
+fn a_key_with_a_tenants_part_shows_no_random_characters_by_default() {
+    let key = least("[realm.key]\nlive_prefix = \"sk_\"\ntenant = \"id\"").key;
+    assert_eq!((key.tenant, key.shown), (Some(TenantPart::Id), 0));
+}
+
+#[test]
+fn routes_that_name_no_plan_have_the_realms() {
+    let plans = |route: usize| {
+        let realm =
+            least("plans = [\"pro\"]\n[[realm.route]]\npath = \"/free/*\"\nrequires = { plans = [] }");
+        let Requirement::Key(key) = realm.routes[route].requires else { panic!() };
+        key.plans
+    };
+    assert_eq!((plans(0), plans(1)), (&[][..], &["pro"][..]));
+}
+
+#[test]
+fn a_realm_takes_tokens_by_the_rules_that_it_names() {
+    let realm = least(
+        r#"
+[[realm.route]]
+path = "/people"
+requires = { by = ["jwt"] }
+freshness = "1s"
+[realm.jwt]
+issuer = "https://id.example"
+audience = "a"
+secret = "JWT_SECRET"
+subject_claim = ["app", "user"]
+skew = "1m"
+"#,
+    );
+    let jwt = realm.jwt.unwrap();
+    assert_eq!(
+        (jwt.keys, jwt.audiences, jwt.skew_s),
+        (JwtKeys::Secret { name: "JWT_SECRET", form: SecretForm::Text }, &["a"][..], 60)
+    );
+    assert_eq!(jwt.claims, Claims { subject: &["app", "user"], tenant: None, scopes: None });
+    assert_eq!(realm.routes[0].freshness_ms, Some(1_000));
 }
 
 #[test]
@@ -176,7 +234,7 @@ fn hosts_and_ports_of_an_origin_are_checked_by_their_form() {
     let right = include_str!("mistakes/right.toml");
     let with = |authority: &str| {
         let url = format!("url = \"https://{authority}\"");
-        compile("keyward.toml", &right.replace("binding = \"ORIGIN\"", &url)).is_ok()
+        compile("keyward.toml", |_| Ok(right.replace("binding = \"ORIGIN\"", &url))).is_ok()
     };
     for good in [
         "a.example",

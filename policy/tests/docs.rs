@@ -6,17 +6,21 @@ use keyward_policy::compile::SECTIONS;
 
 const DOCS: &str = include_str!("../../docs/policy.md");
 
-const MISTAKES: [&str; 10] = [
+const MISTAKES: [&str; 14] = [
     include_str!("mistakes/admin.txt"),
+    include_str!("mistakes/configured.txt"),
     include_str!("mistakes/cors.txt"),
     include_str!("mistakes/document.txt"),
+    include_str!("mistakes/jwt.txt"),
     include_str!("mistakes/key.txt"),
     include_str!("mistakes/limits.txt"),
+    include_str!("mistakes/link.txt"),
     include_str!("mistakes/reach.txt"),
     include_str!("mistakes/realm.txt"),
     include_str!("mistakes/refusals.txt"),
     include_str!("mistakes/route.txt"),
     include_str!("mistakes/scopes.txt"),
+    include_str!("mistakes/webhook.txt"),
 ];
 
 /// Headings and what stands below each, up to the next.

@@ -38,7 +38,13 @@ fn a_pattern_takes_exactly_the_paths_its_rule_names() {
 
 #[test]
 fn get_does_not_imply_head_and_no_methods_are_all_methods() {
-    let route = |methods| Route { methods, path: pattern("/a"), requires: Requirement::Public };
+    let route = |methods| Route {
+        methods,
+        path: pattern("/a"),
+        requires: Requirement::Public,
+        session_id: false,
+        freshness_ms: None,
+    };
     assert!(route(&["GET"]).matches("GET", "/a"));
     assert!(!route(&["GET"]).matches("HEAD", "/a"));
     assert!(!route(&["GET"]).matches("get", "/a"));

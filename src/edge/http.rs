@@ -1,5 +1,6 @@
 //! Reading requests and making answers.
 
+use js_sys::Reflect;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{Error, Result, web_sys};
 
@@ -45,13 +46,24 @@ impl Client {
 
     /// What a check looks at.
     pub fn caller(&self) -> Caller<'_> {
-        Caller { method: &self.method, address: self.address.as_deref(), origin: self.origin.as_deref() }
+        Caller {
+            method: &self.method,
+            address: self.address.as_deref(),
+            origin: self.origin.as_deref(),
+            tenant: None,
+        }
     }
 
     /// Whether this is a CORS preflight.
     pub fn is_preflight(&self) -> bool {
         cors::is_preflight(&self.method, self.origin.as_deref(), self.requested_method.as_deref())
     }
+}
+
+/// The version of TLS that a request came over, as the platform names it: `TLSv1.3`.
+pub fn tls_version(request: &web_sys::Request) -> Option<String> {
+    let cf = Reflect::get(request, &"cf".into()).ok()?;
+    Reflect::get(&cf, &"tlsVersion".into()).ok()?.as_string()
 }
 
 /// An answer of the gate's own.

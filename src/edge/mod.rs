@@ -22,6 +22,7 @@ use crate::{
     policy::POLICY,
     refusal,
     route::{self, Plan, Target},
+    transport,
 };
 
 /// Every request comes in here.
@@ -60,11 +61,16 @@ async fn handle(
     }
     let client = Client::of(&request)?;
     // 1 to 3. Realm, preflight, route.
-    let (realm, route) = match route::plan(policy, &client.method, target, client.is_preflight()) {
+    let plan = match route::plan(policy, &client.method, target, client.is_preflight()) {
         Err((realm, denial)) => return gate::refuse(realm, &denial.into(), &client, request_id),
-        Ok(Plan::Preflight(realm)) => return gate::preflight(realm, &client, request_id),
-        Ok(Plan::Route(realm, route)) => (realm, route),
+        Ok(plan) => plan,
     };
+    let realm = plan.realm();
+    let tls = || http::tls_version(&request);
+    if let Err(denial) = transport::check(&realm.transport, target.scheme, client.address.as_deref(), tls) {
+        return gate::refuse(Some(realm), &denial.into(), &client, request_id);
+    }
+    let Plan::Route(realm, route) = plan else { return gate::preflight(realm, &client, request_id) };
     // 4 to 10. Credential, shape, find, decide, limit, forward, account.
     let routed = Routed { request: &request, target, client: &client, realm, route, request_id };
     gate::pass(routed, env, context).await

@@ -214,6 +214,15 @@ impl Principal {
     }
 
     /// # Errors
+    /// FORBIDDEN for whoever is neither an owner nor about to become one. `what` begins the sentence.
+    pub fn require_owner(&self, what: &str) -> Result<(), Refusal> {
+        match self {
+            Self::Member(Member { role: Role::Owner, .. }) | Self::SetUp(_) => Ok(()),
+            _ => Err(Refusal::new(Code::Forbidden, format!("{what} for owners of the tenant."))),
+        }
+    }
+
+    /// # Errors
     /// STEP_UP_REQUIRED; FORBIDDEN for an API key, which has no password.
     pub fn require_step_up(&self, now: Timestamp) -> Result<(), Refusal> {
         match self {

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    policy::{Grant, Policy, Realm, StepUp, Windows},
+    policy::{Grant, KeyAction, Policy, Realm, Windows},
     record::Limits,
     registry::{
         Handled, Outcome, Turn,
@@ -52,9 +52,9 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
         },
         "keyPrefixes": { "live": realm.key.live_prefix, "test": realm.key.test_prefix },
         "stepUp": {
-            "create": step_up(StepUp::Create),
-            "rotate": step_up(StepUp::Rotate),
-            "revoke": step_up(StepUp::Revoke),
+            "create": step_up(KeyAction::Create),
+            "rotate": step_up(KeyAction::Rotate),
+            "revoke": step_up(KeyAction::Revoke),
         },
         "freshnessSeconds": f64::from(realm.freshness_ms) / 1000.0,
     })

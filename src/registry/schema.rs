@@ -129,6 +129,10 @@ pub const MIGRATIONS: &[&str] = &[
     "
     ALTER TABLE keys ADD COLUMN unsettled_until INTEGER
 ",
+    "
+    ALTER TABLE tenants ADD COLUMN code TEXT;
+    CREATE UNIQUE INDEX tenants_by_code ON tenants (code COLLATE NOCASE)
+",
 ];
 
 /// Inserts one row. Table and columns are this crate's own words, never input.

@@ -3,8 +3,10 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::{
+    key,
     record::TenantStatus,
     registry::{
         Handled, Outcome, Turn,
@@ -24,14 +26,23 @@ use crate::{
     time::Timestamp,
 };
 
-const COLUMNS: &str = "id, name, status, plan, per_minute, per_day, operator, created_at, updated_at";
-const FIELDS: [&str; 4] = ["name", "status", "plan", "rateLimit"];
+const COLUMNS: &str = "id, code, name, status, plan, per_minute, per_day, operator, created_at, updated_at";
+const FIELDS: [&str; 5] = ["name", "code", "status", "plan", "rateLimit"];
+
+/// Characters of a code that the gate chooses: none that is easily taken for another. So many codes there
+/// are (2^30) that a few attempts find a free one.
+const CODE_ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+const CODE_LENGTH: usize = 6;
+const CODE_ATTEMPTS: usize = 8;
 
 /// A tenant as stored.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Tenant {
     /// A UUID.
     pub id: String,
+    /// A short name of its own, for keys and hosts that carry one; never changed. Tenants that were made
+    /// before there were codes have none.
+    pub code: Option<String>,
     /// For people.
     pub name: String,
     /// Whether its keys pass and its members may act.
@@ -78,6 +89,7 @@ impl Tenant {
     pub fn view(&self) -> Value {
         json!({
             "id": self.id,
+            "code": self.code,
             "name": self.name,
             "status": self.status,
             "plan": self.terms.plan,
@@ -89,11 +101,22 @@ impl Tenant {
     }
 }
 
-/// Stores a new, active tenant and returns its id.
-pub fn insert(turn: &mut Turn<'_>, name: &str, operator: bool, terms: &Terms) -> Result<String, SqlError> {
+/// Stores a new, active tenant, with this free code or one that is chosen here, and returns its id.
+pub fn insert(
+    turn: &mut Turn<'_>,
+    name: &str,
+    code: Option<String>,
+    operator: bool,
+    terms: &Terms,
+) -> Result<String, SqlError> {
     let id = ids::uuid(turn.entropy);
+    let code = match code {
+        Some(code) => code,
+        None => new_code(turn.db, &id)?,
+    };
     let columns = [
         ("id", id.as_str().into()),
+        ("code", code.into()),
         ("name", name.into()),
         ("status", word(TenantStatus::Active).into()),
         ("plan", terms.plan.clone().into()),
@@ -107,11 +130,30 @@ pub fn insert(turn: &mut Turn<'_>, name: &str, operator: bool, terms: &Terms) ->
     Ok(id)
 }
 
+/// A free code, made from the tenant's id.
+fn new_code(db: &dyn Sql, id: &str) -> Result<String, SqlError> {
+    for attempt in 0..CODE_ATTEMPTS {
+        let digest = Sha256::digest(format!("{id} {attempt}"));
+        let character = |byte: &u8| CODE_ALPHABET.get(usize::from(byte % 32)).map(|byte| char::from(*byte));
+        let code: String = digest.iter().take(CODE_LENGTH).filter_map(character).collect();
+        if is_free(db, &code)? {
+            return Ok(code);
+        }
+    }
+    Err(SqlError("no free code for a tenant was found".to_owned()))
+}
+
+/// Whether no tenant has this code, in any case: hosts are compared without.
+fn is_free(db: &dyn Sql, code: &str) -> Result<bool, SqlError> {
+    let statement = format!("SELECT {COLUMNS} FROM tenants WHERE code = ? COLLATE NOCASE");
+    Ok(sql::query_one::<Tenant>(db, &statement, &[code.into()])?.is_none())
+}
+
 /// Id of the operator's tenant, which is made when it is first needed.
 pub fn operator_id(turn: &mut Turn<'_>) -> Result<String, SqlError> {
     match Tenant::operator(turn.db)? {
         Some(tenant) => Ok(tenant.id),
-        None => insert(turn, "Operator", true, &Terms::default()),
+        None => insert(turn, "Operator", None, true, &Terms::default()),
     }
 }
 
@@ -124,8 +166,10 @@ pub fn list(turn: &mut Turn<'_>, _: &Member, _: &str) -> Handled {
 
 /// `POST /tenants`, with its first owner if one is named.
 pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
-    let mut body = Input::body(&turn.call.body, &["name", "plan", "rateLimit", "owner"])?;
+    let mut body = Input::body(&turn.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
     let name = body.required("name", name);
+    let code = body.optional("code", code);
+    refuse_taken(&mut body, turn, code.as_deref())?;
     let terms = terms(&mut body, turn, Terms::default());
     let owner = body.optional("owner", owner);
     let Some(name) = name else { return Err(body.refusal().into()) };
@@ -138,7 +182,7 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
         None => None,
     };
 
-    let id = insert(turn, &name, false, &terms)?;
+    let id = insert(turn, &name, code, false, &terms)?;
     let person = match owner {
         Some((email, stored)) => Some(members::insert(turn, &id, &email, Role::Owner, &stored)?),
         None => None,
@@ -160,6 +204,13 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     let mut body = Input::body(&turn.call.body, &FIELDS)?;
     let mut new = old.clone();
     new.name = body.present("name", name).unwrap_or(new.name);
+    if let Some(code) = body.present("code", code).filter(|code| old.code.as_ref() != Some(code)) {
+        if old.code.is_some() {
+            body.refuse("code", "cannot be changed: keys and hosts carry it");
+        }
+        refuse_taken(&mut body, turn, Some(&code))?;
+        new.code = Some(code);
+    }
     new.status = body.present("status", |value| words::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
     new.terms = terms(&mut body, turn, new.terms);
     if old.operator && new.status == TenantStatus::Inactive {
@@ -172,6 +223,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
         new.updated_at = turn.now;
         let columns = [
             ("name", new.name.as_str().into()),
+            ("code", new.code.clone().into()),
             ("status", word(new.status).into()),
             ("plan", new.terms.plan.clone().into()),
             ("per_minute", new.terms.per_minute.into()),
@@ -179,7 +231,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
             ("updated_at", Bound::from(turn.now)),
         ];
         schema::update(turn.db, "tenants", id, &columns)?;
-        if (old.status, &old.terms) != (new.status, &new.terms) {
+        if (old.status, &old.terms, &old.code) != (new.status, &new.terms, &new.code) {
             outbox::enqueue_tenant(turn.db, id, turn.now)?;
         }
         note(turn, member, id, "tenant.edit", id, (&before, &after))?;
@@ -190,6 +242,24 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
 
 fn name(value: &Value) -> Result<String, input::Wrong> {
     input::line(value, 1, 100)
+}
+
+fn code(value: &Value) -> Result<String, input::Wrong> {
+    let code = input::text(value)?;
+    if key::is_tenant_code(&code) {
+        Ok(code)
+    } else {
+        input::wrong("must be 2 to 32 letters, digits and hyphens, with no hyphen at either end")
+    }
+}
+
+fn refuse_taken(body: &mut Input, turn: &Turn<'_>, code: Option<&str>) -> Result<(), SqlError> {
+    if let Some(code) = code
+        && !is_free(turn.db, code)?
+    {
+        body.refuse("code", "is another tenant's");
+    }
+    Ok(())
 }
 
 /// A plan goes to origins in a header field, which holds no more than ASCII safely (RFC 9110, 5.5).

@@ -35,7 +35,8 @@ describe("tenants", () => {
     assert.equal(answer.status, 201);
     const { tenant, owner: person, ...more } = answer.json();
     assert.deepEqual(more, {});
-    const { id, createdAt, updatedAt, ...rest } = tenant;
+    const { id, code, createdAt, updatedAt, ...rest } = tenant;
+    assert.match(code, /^[A-Z2-9]{6}$/);
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     assert.equal(createdAt, updatedAt);
     assert.deepEqual(rest, { name: "Bakery", status: "ACTIVE", plan: "pro", rateLimit: { perMinute: 3, perDay: 30 }, operator: false });

@@ -29,7 +29,7 @@ pub fn record() -> Record {
         v: Format::V1,
         id: "key_1".into(),
         realm: "default".into(),
-        tenant: Tenant { id: "tenant-1".into(), status: TenantStatus::Active, plan: None },
+        tenant: Tenant { id: "tenant-1".into(), code: None, status: TenantStatus::Active, plan: None },
         kind: KeyKind::Secret,
         mode: Mode::Live,
         status: Status::Active,

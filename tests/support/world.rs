@@ -15,8 +15,9 @@ use keyward::{
     key_gate::KeyGate,
     memory::Memory,
     pipeline::{Accepted, Caller, Pipeline, Refused, Stores, Unavailable},
-    policy::{KeyRequirement, POLICY, Policy, Realm},
+    policy::{KeyRequirement, POLICY, Policy, Realm, Route},
     record::{Mode, Record},
+    route::Target,
     secret::{Secret, Secrets},
     time::Timestamp,
     wire::{Found, KeyGateCall},
@@ -38,8 +39,9 @@ pub struct World {
     pub secrets: Rc<Secrets>,
 }
 
-pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], plans: &[], publishable: false };
-pub const CALLER: Caller<'static> = Caller { method: "GET", address: Some("192.0.2.1"), origin: None };
+pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
+pub const CALLER: Caller<'static> =
+    Caller { method: "GET", address: Some("192.0.2.1"), origin: None, tenant: None };
 
 impl World {
     pub fn new() -> Self {
@@ -57,7 +59,7 @@ impl World {
     }
 
     pub fn new_key(&self, seed: u64) -> Secret {
-        key::generate(&POLICY.realms[0].key, Mode::Live, &self.secrets, &mut Seeded::new(seed))
+        key::generate(&POLICY.realms[0].key, "", Mode::Live, &self.secrets, &mut Seeded::new(seed))
     }
 
     pub fn hash(&self, key: &Secret) -> String {
@@ -89,6 +91,17 @@ impl World {
 
     pub fn check_anywhere(&self, policy: &Policy, key: &Secret) -> Result<Accepted, Refused> {
         now(self.pipeline().check_in_any_realm(policy, &READ, key, CALLER))
+    }
+
+    pub fn admit(
+        &self,
+        realm: &Realm,
+        route: &Route,
+        target: Target<'_>,
+        caller: Caller<'_>,
+        header: impl Fn(&str) -> Option<String>,
+    ) -> Result<Accepted, Refused> {
+        now(self.pipeline().admit(realm, route, target, caller, header))
     }
 
     fn pipeline(&self) -> Pipeline<'_, Self> {

@@ -1,6 +1,6 @@
 //! Host names, host patterns and web origins as a policy writes them.
 
-use super::leak;
+use super::{leak, reader::Item};
 use crate::model::HostPattern;
 
 /// What is wrong, as a phrase that follows the text itself, and how to mend it.
@@ -8,8 +8,8 @@ pub(super) type Wrong = (&'static str, &'static str);
 
 /// Reads a host of a realm.
 pub(super) fn host_pattern(text: &str) -> Result<HostPattern, Wrong> {
-    const HINT: &str =
-        "write a name (\"api.example.com\"), every name below one (\"*.example.com\"), or \"*\" for all";
+    const HINT: &str = "write a name (\"api.example.com\"), every name below one (\"*.example.com\"), a host for each tenant \
+         (\"{tenant}.example.com\"), or \"*\" for all";
     if text.is_empty() {
         return Err(("is empty", HINT));
     }
@@ -23,7 +23,8 @@ pub(super) fn host_pattern(text: &str) -> Result<HostPattern, Wrong> {
         return Ok(HostPattern::Any);
     }
     let below = text.strip_prefix("*.");
-    let name = below.unwrap_or(text);
+    let of_tenant = text.strip_prefix("{tenant}.");
+    let name = below.or(of_tenant).unwrap_or(text);
     if name.contains('*') {
         return Err(("has a `*` that is not its first label", HINT));
     }
@@ -34,9 +35,10 @@ pub(super) fn host_pattern(text: &str) -> Result<HostPattern, Wrong> {
         return Err(("is not a host name", HINT));
     }
     let name = name.to_ascii_lowercase();
-    Ok(match below {
-        Some(_) => HostPattern::Below(leak(&format!(".{name}"))),
-        None => HostPattern::Exact(leak(&name)),
+    Ok(match (below, of_tenant) {
+        (Some(_), _) => HostPattern::Below(leak(&format!(".{name}"))),
+        (None, Some(_)) => HostPattern::Tenant(leak(&format!(".{name}"))),
+        (None, None) => HostPattern::Exact(leak(&name)),
     })
 }
 
@@ -69,6 +71,28 @@ pub(super) fn web_origin(text: &str) -> Result<String, Wrong> {
     match port.filter(|port| *port != standard) {
         Some(port) => Ok(format!("{scheme}://{host}:{port}")),
         None => Ok(format!("{scheme}://{host}")),
+    }
+}
+
+/// Reads a whole URL of a server that is asked for something; its secrets, if it has some, are not shown.
+pub(super) fn https_url(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"https://id.example.com/.well-known/jwks.json\"")?;
+    let path = text.find("://").and_then(|at| text.get(at + 3..)?.find('/').map(|slash| at + 3 + slash));
+    let (origin, path) = text.split_at(path.unwrap_or(text.len()));
+    let wrong = match web_origin(origin) {
+        Err((wrong, hint)) => Some((wrong, hint)),
+        Ok(_) if path.contains('#') || !path.bytes().all(|byte| byte.is_ascii_graphic()) => Some((
+            "has characters that no URL has",
+            "write it like \"https://id.example.com/.well-known/jwks.json\"",
+        )),
+        Ok(_) => None,
+    };
+    match wrong {
+        Some((wrong, hint)) => {
+            item.refuse(format!("{} {wrong}", item.name), hint);
+            None
+        }
+        None => Some(leak(text)),
     }
 }
 

@@ -16,9 +16,13 @@ const MAX_AGE: u32 = 600;
 /// Browsers cap it at two hours (Chromium) and a day (Firefox).
 const MAX_AGE_MOST: u32 = 86_400;
 
-/// Reads the section, if there is one. The realm's own credential headers are always allowed: a
-/// page could not show a key without them.
-pub(super) fn read(item: Option<Item<'_>>, credentials: &[CredentialSource]) -> Option<Cors> {
+/// Reads the section, if there is one. The realm's own headers for credentials and the session's id
+/// are always allowed: a page could not call it without them.
+pub(super) fn read(
+    item: Option<Item<'_>>,
+    credentials: &[CredentialSource],
+    session_id_header: Option<&'static str>,
+) -> Option<Cors> {
     let table = item?.table(&sections::CORS, "[realm.cors]")?;
     let origins = origins(&table);
     let methods = match table.get("methods").and_then(|item| item.items("methods = [\"GET\"]")) {
@@ -30,9 +34,9 @@ pub(super) fn read(item: Option<Item<'_>>, credentials: &[CredentialSource]) -> 
             None => HEADERS.to_vec(),
             Some(items) => items.iter().filter_map(header_name).collect(),
         };
-    for source in credentials {
-        if !headers.contains(&source.header) {
-            headers.push(source.header);
+    for header in credentials.iter().map(|source| source.header).chain(session_id_header) {
+        if !headers.contains(&header) {
+            headers.push(header);
         }
     }
     let max_age =

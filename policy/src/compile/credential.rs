@@ -5,7 +5,7 @@ use super::{
     reader::{Item, Table},
     sections,
 };
-use crate::model::CredentialSource;
+use crate::model::{CredentialSource, Link, SourceKind};
 
 /// Query parameters in which clients put keys most often.
 const URL_PARAMETERS: &[&str] =
@@ -57,14 +57,16 @@ pub(super) fn read(realm: &Table<'_>) -> &'static [CredentialSource] {
 
 fn source(item: &Item<'_>) -> Option<CredentialSource> {
     let table = item.table(&sections::CREDENTIAL, "{ header = \"X-Api-Key\" }")?;
-    let header_item = table.need("header", "header = \"X-Api-Key\"")?;
-    let header = header_name(&header_item)?;
-    if is_reserved(header) {
-        header_item.refuse(
-            format!("a credential may not stand in the header {header:?}, which has another meaning"),
-            "use \"Authorization\" with a scheme, or a header of your own like \"X-Api-Key\"",
+    let header = own_header(&table.need("header", "header = \"X-Api-Key\"")?, "a credential")?;
+    let kinds = [("key", SourceKind::Key), ("jwt", SourceKind::Jwt)];
+    let kind = table.get("kind").and_then(|item| item.choice(&kinds)).unwrap_or(SourceKind::Key);
+    let forward_item = table.get("forward");
+    let forward = forward_item.as_ref().and_then(Item::flag).unwrap_or(false);
+    if let (Some(item), true, SourceKind::Key) = (&forward_item, forward, kind) {
+        item.refuse(
+            "a key is never forwarded: the origin has the verified identity instead",
+            "take `forward` out; only tokens (kind = \"jwt\") may be forwarded",
         );
-        return None;
     }
     let scheme = match table.get("scheme") {
         None => None,
@@ -80,7 +82,20 @@ fn source(item: &Item<'_>) -> Option<CredentialSource> {
             Some(leak(scheme))
         }
     };
-    Some(CredentialSource { header, scheme })
+    Some(CredentialSource { header, scheme, kind, forward })
+}
+
+/// The name of a header that has no other meaning, for `what`.
+pub(super) fn own_header(item: &Item<'_>, what: &str) -> Option<&'static str> {
+    let header = header_name(item)?;
+    if is_reserved(header) {
+        item.refuse(
+            format!("{what} may not stand in the header {header:?}, which has another meaning"),
+            "use \"Authorization\" with a scheme, or a header of your own like \"X-Api-Key\"",
+        );
+        return None;
+    }
+    Some(header)
 }
 
 /// A header name in lower case, or a note that it is none. `*` is none either: where it stands for
@@ -99,7 +114,7 @@ pub(super) fn header_name(item: &Item<'_>) -> Option<&'static str> {
 }
 
 /// A `token` of RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
+pub(super) fn is_token(text: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(plain)
 }
@@ -108,10 +123,11 @@ fn is_reserved(header: &str) -> bool {
     RESERVED.contains(&header) || RESERVED_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
 }
 
-/// Reads `url_parameters`, or its default.
-pub(super) fn url_parameters(realm: &Table<'_>) -> &'static [&'static str] {
+/// Reads `url_parameters`, or its default, which leaves out the parameter of the realm's links.
+pub(super) fn url_parameters(realm: &Table<'_>, link: Option<&Link>) -> &'static [&'static str] {
+    let of_link = |name: &str| link.is_some_and(|link| link.parameter.eq_ignore_ascii_case(name));
     let Some(names) = realm.get("url_parameters").and_then(|item| item.texts("[\"api_key\"]")) else {
-        return URL_PARAMETERS;
+        return Vec::leak(URL_PARAMETERS.iter().copied().filter(|name| !of_link(name)).collect());
     };
     let mut parameters = Vec::new();
     for (item, name) in names {
@@ -119,6 +135,12 @@ pub(super) fn url_parameters(realm: &Table<'_>) -> &'static [&'static str] {
             item.refuse(
                 format!("{} has {name:?}, which is not a parameter's name", item.name),
                 "write the decoded name alone, like \"api_key\"",
+            );
+        }
+        if of_link(name) {
+            item.refuse(
+                format!("{} has {name:?}, in which the realm's links carry their token", item.name),
+                "take it out, or choose another `parameter` in [realm.link]",
             );
         }
         parameters.push(leak(&name.to_lowercase()));

@@ -5,7 +5,7 @@ use super::{
     reader::{Item, Table},
     sections,
 };
-use crate::model::{Alphabet, Hash, KeyFormat};
+use crate::model::{Alphabet, Hash, KeyFormat, TenantPart};
 
 /// Entropy that no key may fall below, in bits: guessing stays hopeless at any rate of requests.
 const MIN_BITS: f64 = 128.0;
@@ -20,6 +20,7 @@ const SHOWN: u32 = 4;
 const DEFAULT: KeyFormat = KeyFormat {
     live_prefix: "kw_live_",
     test_prefix: Some("kw_test_"),
+    tenant: None,
     random: 30,
     alphabet: Alphabet::Base62,
     check: 6,
@@ -41,14 +42,18 @@ pub(super) fn read(item: Option<Item<'_>>) -> KeyFormat {
             ])
         })
         .unwrap_or(DEFAULT.alphabet);
+    let tenant = table
+        .get("tenant")
+        .and_then(|item| item.choice(&[("code", TenantPart::Code), ("id", TenantPart::Id)]));
     let random = random(&table, alphabet);
     KeyFormat {
         live_prefix,
         test_prefix,
+        tenant,
         random: small(random),
         alphabet,
         check: small(check(&table, alphabet)),
-        shown: small(shown(&table, alphabet, random)),
+        shown: small(shown(&table, alphabet, random, tenant)),
         hash: table
             .get("hash")
             .and_then(|item| item.choice(&[("sha256", Hash::Sha256), ("hmac-sha256", Hash::HmacSha256)]))
@@ -105,12 +110,17 @@ fn random(table: &Table<'_>, alphabet: Alphabet) -> u32 {
     };
     let Some(random) = item.number(1..=MAX_RANDOM, "characters") else { return DEFAULT.random.into() };
     let least = least_random(alphabet);
-    if random < least {
+    if alphabet == Alphabet::Base64Url && random % 4 == 1 {
+        item.refuse(
+            format!("{} is {random} characters, which no number of bytes has in base64url", item.name),
+            format!("use {} or {} characters", random - 1, random + 1),
+        );
+    } else if random < least {
         item.refuse(
             format!(
                 "{} is {random} characters, which is {:.0} bits of entropy",
                 item.name,
-                (f64::from(random) * bits(alphabet)).floor()
+                bits(alphabet, random)
             ),
             format!("at least 128 bits are needed: {least} characters of this alphabet"),
         );
@@ -137,9 +147,11 @@ fn check(table: &Table<'_>, alphabet: Alphabet) -> u32 {
     check
 }
 
-fn shown(table: &Table<'_>, alphabet: Alphabet, random: u32) -> u32 {
+fn shown(table: &Table<'_>, alphabet: Alphabet, random: u32, tenant: Option<TenantPart>) -> u32 {
     let most = random.saturating_sub(least_random(alphabet));
-    let Some(item) = table.get("shown") else { return most.min(SHOWN) };
+    // A tenant's part tells keys apart well enough.
+    let default = if tenant.is_some() { 0 } else { most.min(SHOWN) };
+    let Some(item) = table.get("shown") else { return default };
     let Some(shown) = item.number(0..=MAX_RANDOM, "characters") else { return 0 };
     if shown > most {
         item.refuse(
@@ -152,14 +164,15 @@ fn shown(table: &Table<'_>, alphabet: Alphabet, random: u32) -> u32 {
 
 /// Fewest characters that carry [`MIN_BITS`].
 fn least_random(alphabet: Alphabet) -> u32 {
-    (1..=MAX_RANDOM).find(|&count| f64::from(count) * bits(alphabet) >= MIN_BITS).unwrap_or(MAX_RANDOM)
+    (1..=MAX_RANDOM).find(|&count| bits(alphabet, count) >= MIN_BITS).unwrap_or(MAX_RANDOM)
 }
 
-/// Entropy of one character, in bits.
-fn bits(alphabet: Alphabet) -> f64 {
+/// Entropy of so many characters, in whole bits.
+fn bits(alphabet: Alphabet, count: u32) -> f64 {
     match alphabet {
-        Alphabet::Base62 => 62_f64.log2(),
-        Alphabet::Base64Url => 6.0,
-        Alphabet::Hex => 4.0,
+        Alphabet::Base62 => (f64::from(count) * 62_f64.log2()).floor(),
+        // Whole bytes, so that the last character may carry less.
+        Alphabet::Base64Url => f64::from(count * 6 / 8 * 8),
+        Alphabet::Hex => f64::from(count * 4),
     }
 }

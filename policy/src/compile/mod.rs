@@ -1,15 +1,18 @@
 //! From `keyward.toml` to a policy, or to the list of everything that is wrong with it.
 //!
-//! [`compile`] reads the document without stopping at the first mistake: each part has a module that
+//! [`compile`] reads each file without stopping at the first mistake: each part has a module that
 //! knows its fields, defaults and rules, and `reach` compares the parts with each other. What it
 //! returns lives as long as the program, since the policy is `'static`: for builds and tests.
 
 mod address;
 mod admin;
+mod configured;
 mod cors;
 mod credential;
+mod jwt;
 mod key;
 mod limits;
+mod link;
 mod mistake;
 mod reach;
 mod reader;
@@ -19,57 +22,118 @@ mod route;
 mod scopes;
 mod secret;
 mod sections;
+mod webhook;
 
 pub use mistake::{Mistake, Mistakes};
 pub use reader::Section;
-pub use refusals::CODES;
+pub use refusals::{CAUSES, CODES};
 pub use sections::SECTIONS;
+
+use std::path::{Component, Path, PathBuf};
 
 use databake::Bake;
 use toml::de::DeTable;
 
-use crate::model::Policy;
-use mistake::Report;
-use reader::Table;
+use crate::model::{Admin, Policy};
+use mistake::{Place, Report, Source};
+use reader::{Item, Table};
+use realm::Draft;
 
-/// Reads and checks a policy. `file` is what mistakes call it.
+/// Reads and checks a policy and the files that it includes. `read` gives the text of a file, or
+/// says why it cannot.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line and a hint. No secret that was found in
 /// the text shows in them.
-pub fn compile(file: &str, text: &str) -> Result<Policy, Mistakes> {
-    let report = Report::new(text);
-    let (document, syntax) = DeTable::parse_recoverable(text);
+pub fn compile(file: &str, mut read: impl FnMut(&str) -> Result<String, String>) -> Result<Policy, Mistakes> {
+    let report = Report::default();
+    let mut drafts = Vec::new();
+    let file = leak(file);
+    report.begin(file);
+    let admin = match read(file) {
+        Ok(text) => take(Source { file, text: &text, report: &report }, &mut read, &mut drafts),
+        Err(error) => {
+            let hint = "name a file that is there, relative to the project's folder";
+            report.add(&Place { file, line: 1 }, format!("the file cannot be read: {error}"), hint);
+            admin::DEFAULT
+        }
+    };
+    reach::check(&admin, &drafts, &report);
+    report.finish()?;
+    Ok(Policy { admin, realms: Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect()) })
+}
+
+/// Takes in the realms of one file, then those of the files that it includes. Returns its admin side.
+fn take(
+    source: Source<'_>,
+    read: &mut impl FnMut(&str) -> Result<String, String>,
+    drafts: &mut Vec<Draft>,
+) -> Admin {
+    let (document, syntax) = DeTable::parse_recoverable(source.text);
     for error in &syntax {
-        report.add(
+        source.refuse(
             &error.span().unwrap_or_default(),
             format!("this is not TOML: {}", error.message()),
             "https://toml.io describes the syntax; everything after such a mistake may be misread",
         );
     }
     // What cannot be parsed would only lead to mistakes that nobody made.
-    let policy = if syntax.is_empty() {
-        read(&document, &report)
-    } else {
-        Policy { admin: admin::DEFAULT, realms: &[] }
+    let document = if syntax.is_empty() { document.into_inner() } else { DeTable::default() };
+    let top = Table::new(&sections::TOP, &document, source.place(&(0..0)), &source);
+    let admin = admin::read(top.get("admin"));
+    let include = top.get("include");
+    let realms = match (&include, syntax.is_empty()) {
+        (None, true) => top.need("realm", "[[realm]] with id, hosts, paths, origin and credentials"),
+        _ => top.get("realm"),
     };
-    let secrets = secret::find(text, policy.realms);
-    for place in &secrets {
-        secret::refuse(place, &report);
+    let realms = realms.and_then(|realms| realms.items("[[realm]]")).unwrap_or_default();
+    let first = drafts.len();
+    drafts.extend(realms.iter().filter_map(realm::read));
+    for place in secret::find(source.text, drafts.iter().skip(first).map(|draft| &draft.realm)) {
+        secret::refuse(&place, &source);
     }
-    let hidden: Vec<&str> = secrets.iter().filter_map(|place| text.get(place.clone())).collect();
-    report.finish(file, &hidden)?;
-    Ok(policy)
+    for (item, path) in include.and_then(|item| item.texts("[\"other.toml\"]")).unwrap_or_default() {
+        self::include(&item, beside(source.file, path), source.report, read, drafts);
+    }
+    admin
 }
 
-fn read<'a>(document: &'a toml::Spanned<DeTable<'a>>, report: &'a Report<'a>) -> Policy {
-    let top = Table::new(&sections::TOP, document.get_ref(), 0..0, report);
-    let admin = admin::read(top.get("admin"));
-    let example = "[[realm]] with id, hosts, paths, origin and credentials";
-    let realms = top.need("realm", example).and_then(|realms| realms.items("[[realm]]")).unwrap_or_default();
-    let drafts: Vec<_> = realms.iter().filter_map(realm::read).collect();
-    reach::check(&admin, &drafts, report);
-    Policy { admin, realms: Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect()) }
+/// Takes in the realms of an included file. Its admin side does not count: a deployment has one.
+fn include(
+    item: &Item<'_>,
+    file: &'static str,
+    report: &Report,
+    read: &mut impl FnMut(&str) -> Result<String, String>,
+    drafts: &mut Vec<Draft>,
+) {
+    if !report.begin(file) {
+        item.refuse(format!("the file {file:?} is there twice"), "include each file once");
+        return;
+    }
+    match read(file) {
+        Ok(text) => {
+            take(Source { file, text: &text, report }, read, drafts);
+        }
+        Err(error) => item.refuse(
+            format!("the file {file:?} cannot be read: {error}"),
+            "name a file that is there, relative to the one that names it",
+        ),
+    }
+}
+
+/// The path of a file that is named in another, without `.` and `..` where they can be resolved.
+fn beside(file: &str, path: &str) -> &'static str {
+    let mut whole = PathBuf::new();
+    for part in Path::new(file).with_file_name(path).components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if whole.file_name().is_some() => {
+                whole.pop();
+            }
+            _ => whole.push(part),
+        }
+    }
+    leak(&whole.to_string_lossy())
 }
 
 /// The policy as a Rust expression, for a crate that depends on `keyward_policy`.

@@ -1,13 +1,15 @@
 //! What only shows when parts are compared: realms, paths and routes that no request can reach.
 //! Such a part does nothing, while its author believes that it does.
 
-use std::ops::Range;
-
-use super::{admin::HEALTH, mistake::Report, realm::Draft};
+use super::{
+    admin::HEALTH,
+    mistake::{Place, Report},
+    realm::Draft,
+};
 use crate::model::{Admin, HostPattern, PathPattern, Realm, Route};
 
 /// Notes every such mistake.
-pub(super) fn check(admin: &Admin, drafts: &[Draft], report: &Report<'_>) {
+pub(super) fn check(admin: &Admin, drafts: &[Draft], report: &Report) {
     let own = own_paths(admin);
     for (index, draft) in drafts.iter().enumerate() {
         let earlier = drafts.get(..index).unwrap_or_default();
@@ -27,19 +29,22 @@ fn own_paths(admin: &Admin) -> Vec<PathPattern> {
     paths.filter_map(|path| PathPattern::parse(&path).ok()).collect()
 }
 
-fn check_id(draft: &Draft, earlier: &[Draft], report: &Report<'_>) {
+fn check_id(draft: &Draft, earlier: &[Draft], report: &Report) {
     let id = draft.realm.id;
     if let Some(first) = earlier.iter().find(|first| first.realm.id == id && !id.is_empty()) {
         report.add(
             &draft.id_place,
-            format!("the realm id {id:?} is there twice, first on line {}", report.line(&first.id_place)),
+            format!(
+                "the realm id {id:?} is there twice, first on {}",
+                first.id_place.seen_from(&draft.id_place)
+            ),
             "give each realm an id of its own: keys belong to a realm by its id",
         );
     }
 }
 
 /// A realm is dead when each of its hosts with each of its paths belongs to an earlier realm.
-fn check_realm(draft: &Draft, earlier: &[Draft], report: &Report<'_>) {
+fn check_realm(draft: &Draft, earlier: &[Draft], report: &Report) {
     let taker = |host: &HostPattern, path: &PathPattern| {
         earlier.iter().find(|first| first.whole && takes(&first.realm, host, path))
     };
@@ -50,10 +55,10 @@ fn check_realm(draft: &Draft, earlier: &[Draft], report: &Report<'_>) {
         report.add(
             &draft.place,
             format!(
-                "the realm {:?} is never reached: the realm {:?} on line {} takes its hosts and paths",
+                "the realm {:?} is never reached: the realm {:?} on {} takes its hosts and paths",
                 realm.id,
                 first.realm.id,
-                report.line(&first.place)
+                first.place.seen_from(&draft.place)
             ),
             "the first realm that matches takes the request: put the narrower one first, or change hosts or paths",
         );
@@ -65,7 +70,7 @@ fn takes(realm: &Realm, host: &HostPattern, path: &PathPattern) -> bool {
         && realm.paths.iter().any(|pattern| pattern.covers(path))
 }
 
-fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report<'_>) {
+fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
     for (path, place) in draft.realm.paths.iter().zip(&draft.path_places) {
         let source = path.source;
         if own.iter().any(|own| own.covers(path)) {
@@ -84,7 +89,7 @@ fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report<'_>) {
     }
 }
 
-fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report<'_>) {
+fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report) {
     let realm = &draft.realm;
     for (index, (route, place)) in realm.routes.iter().zip(&draft.route_places).enumerate() {
         let source = route.path.source;
@@ -112,12 +117,7 @@ fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report<'_>) {
 }
 
 /// A route is dead for a method that an earlier route, whose path covers its own, already takes.
-fn check_methods(
-    route: &Route,
-    place: &Range<usize>,
-    takers: &[(&Route, &Range<usize>)],
-    report: &Report<'_>,
-) {
+fn check_methods(route: &Route, place: &Place, takers: &[(&Route, &Place)], report: &Report) {
     let source = route.path.source;
     let taker = |method: Option<&&str>| {
         takers.iter().find(|(first, _)| {
@@ -131,18 +131,18 @@ fn check_methods(
         route.methods.iter().filter_map(|method| Some((*method, taker(Some(method))?))).collect()
     };
     let Some((_, (first, first_place))) = dead.first() else { return };
-    let line = report.line(first_place);
+    let line = first_place.seen_from(place);
     if first.path == route.path && first.methods == route.methods {
         report.add(
             place,
-            format!("the route {source:?} is there twice, first on line {line}"),
+            format!("the route {source:?} is there twice, first on {line}"),
             "take one of them out",
         );
     } else if route.methods.is_empty() || dead.len() == route.methods.len() {
         report.add(
             place,
             format!(
-                "the route {source:?} is never reached: the route {:?} on line {line} takes it",
+                "the route {source:?} is never reached: the route {:?} on {line} takes it",
                 first.path.source
             ),
             hint,
@@ -152,7 +152,7 @@ fn check_methods(
         report.add(
             place,
             format!(
-                "the route {source:?} is never reached with {}: the route {:?} on line {line} takes it",
+                "the route {source:?} is never reached with {}: the route {:?} on {line} takes it",
                 methods.join(", "),
                 first.path.source
             ),

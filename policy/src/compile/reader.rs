@@ -8,7 +8,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::mistake::{Report, did_you_mean};
+use super::mistake::{Place, Source, did_you_mean};
 
 /// A kind of table and the fields it may have.
 pub struct Section {
@@ -22,8 +22,8 @@ pub struct Section {
 pub(super) struct Table<'a> {
     section: &'static Section,
     entries: &'a DeTable<'a>,
-    pub(super) place: Range<usize>,
-    report: &'a Report<'a>,
+    pub(super) place: Place,
+    source: &'a Source<'a>,
 }
 
 /// A value of the document and what to call it in a message.
@@ -31,7 +31,7 @@ pub(super) struct Table<'a> {
 pub(super) struct Item<'a> {
     pub(super) name: String,
     value: &'a Spanned<DeValue<'a>>,
-    pub(super) report: &'a Report<'a>,
+    source: &'a Source<'a>,
 }
 
 impl<'a> Table<'a> {
@@ -39,8 +39,8 @@ impl<'a> Table<'a> {
     pub(super) fn new(
         section: &'static Section,
         entries: &'a DeTable<'a>,
-        place: Range<usize>,
-        report: &'a Report<'a>,
+        place: Place,
+        source: &'a Source<'a>,
     ) -> Self {
         for key in entries.keys() {
             let name = key.get_ref().as_ref();
@@ -48,7 +48,7 @@ impl<'a> Table<'a> {
                 continue;
             }
             if looks_secret(name) {
-                report.add(
+                source.refuse(
                     &key.span(),
                     format!("{} has the field {name:?}, and a policy holds no secrets", section.name),
                     "take it out of the file, make a new one since this one may have been seen, and set that \
@@ -57,27 +57,27 @@ impl<'a> Table<'a> {
                 continue;
             }
             let fields = section.fields.join(", ");
-            report.add(
+            source.refuse(
                 &key.span(),
                 format!("{} has no field {name:?}", section.name),
                 format!("{}its fields are {fields}", did_you_mean(name, section.fields.iter().copied())),
             );
         }
-        Self { section, entries, place, report }
+        Self { section, entries, place, source }
     }
 
     /// The value of a field, if it is there.
     pub(super) fn get(&self, field: &str) -> Option<Item<'a>> {
         debug_assert!(self.section.fields.contains(&field), "{field} is not among the section's fields");
         let value = self.entries.get(field)?;
-        Some(Item { name: format!("{} {field}", self.section.name), value, report: self.report })
+        Some(Item { name: format!("{} {field}", self.section.name), value, source: self.source })
     }
 
     /// The value of a field that must be there; `example` shows how to write it.
     pub(super) fn need(&self, field: &str, example: &str) -> Option<Item<'a>> {
         let item = self.get(field);
         if item.is_none() {
-            self.report.add(
+            self.source.report.add(
                 &self.place,
                 format!("{} lacks the field {field:?}", self.section.name),
                 format!("add it, for example: {example}"),
@@ -88,19 +88,19 @@ impl<'a> Table<'a> {
 
     /// Notes a mistake of the table as a whole.
     pub(super) fn refuse(&self, message: impl Into<String>, hint: impl Into<String>) {
-        self.report.add(&self.place, message, hint);
+        self.source.report.add(&self.place, message, hint);
     }
 }
 
 impl<'a> Item<'a> {
-    /// Where it stands in the file, in bytes.
-    pub(super) fn place(&self) -> Range<usize> {
-        self.value.span()
+    /// Where it stands.
+    pub(super) fn place(&self) -> Place {
+        self.source.place(&self.value.span())
     }
 
     /// Notes a mistake of this value.
     pub(super) fn refuse(&self, message: impl Into<String>, hint: impl Into<String>) {
-        self.report.add(&self.place(), message, hint);
+        self.source.report.add(&self.place(), message, hint);
     }
 
     fn wrong_type(&self, expected: &str, example: &str) {
@@ -158,13 +158,13 @@ impl<'a> Item<'a> {
         number
     }
 
-    /// As a length of time in `range`, in milliseconds: `"500ms"`, `"5s"`, `"2m"`.
+    /// As a length of time in `range`, in milliseconds: `"500ms"`, `"5s"`, `"2m"`, `"1h"`.
     pub(super) fn duration_ms(&self, range: RangeInclusive<u32>) -> Option<u32> {
         let text = self.text("\"5s\"")?;
         let Some(milliseconds) = parse_duration_ms(text) else {
             self.refuse(
                 format!("{} is {text:?}, which is not a length of time", self.name),
-                "write a whole number and a unit (ms, s or m) with nothing between them, like \"5s\"",
+                "write a whole number and a unit (ms, s, m or h) with nothing between them, like \"5s\"",
             );
             return None;
         };
@@ -200,7 +200,7 @@ impl<'a> Item<'a> {
             self.wrong_type("a list", example);
             return None;
         };
-        let item = |value| Item { name: self.name.clone(), value, report: self.report };
+        let item = |value| Item { name: self.name.clone(), value, source: self.source };
         Some(values.iter().map(item).collect())
     }
 
@@ -229,7 +229,7 @@ impl<'a> Item<'a> {
             self.wrong_type("a table", example);
             return None;
         };
-        Some(Table::new(section, entries, self.place(), self.report))
+        Some(Table::new(section, entries, self.place(), self.source))
     }
 
     /// As a table whose fields are names of the policy's own, in the order of the file.
@@ -242,11 +242,11 @@ impl<'a> Item<'a> {
             .iter()
             .map(|(key, value)| Entry {
                 key: key.get_ref().as_ref(),
-                place: key.span(),
-                item: Item { name: format!("{} {:?}", self.name, key.get_ref()), value, report: self.report },
+                bytes: key.span(),
+                item: Item { name: format!("{} {:?}", self.name, key.get_ref()), value, source: self.source },
             })
             .collect();
-        entries.sort_by_key(|entry| entry.place.start);
+        entries.sort_by_key(|entry| entry.bytes.start);
         Some(entries)
     }
 }
@@ -254,8 +254,15 @@ impl<'a> Item<'a> {
 /// One entry of a table whose fields are names of the policy's own.
 pub(super) struct Entry<'a> {
     pub(super) key: &'a str,
-    pub(super) place: Range<usize>,
+    bytes: Range<usize>,
     pub(super) item: Item<'a>,
+}
+
+impl Entry<'_> {
+    /// Notes a mistake of the entry's name.
+    pub(super) fn refuse(&self, message: impl Into<String>, hint: impl Into<String>) {
+        self.item.source.refuse(&self.bytes, message, hint);
+    }
 }
 
 fn parse_duration_ms(text: &str) -> Option<u64> {
@@ -265,16 +272,18 @@ fn parse_duration_ms(text: &str) -> Option<u64> {
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
+        "h" => 3_600_000,
         _ => return None,
     };
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
 fn show_duration(milliseconds: u32) -> String {
-    if milliseconds.is_multiple_of(1_000) {
-        format!("{}s", milliseconds / 1_000)
-    } else {
-        format!("{milliseconds}ms")
+    match milliseconds {
+        _ if !milliseconds.is_multiple_of(1_000) => format!("{milliseconds}ms"),
+        // A minute and a quarter of an hour are said so, 90 seconds too.
+        3_600_000.. if milliseconds.is_multiple_of(3_600_000) => format!("{}h", milliseconds / 3_600_000),
+        _ => format!("{}s", milliseconds / 1_000),
     }
 }
 
@@ -293,7 +302,6 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 /// Whether a field of this name would hold something that must not stand in a policy.
 fn looks_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["secret", "password", "passwd", "token", "private_key", "api_key", "apikey"]
-        .iter()
-        .any(|word| name.contains(word))
+    let words = ["secret", "password", "passwd", "token", "private_key", "api_key", "apikey"];
+    name == "key" || words.iter().any(|word| name.contains(word))
 }

@@ -1,28 +1,34 @@
 //! `[[realm]]`: one protected API.
 
-use std::ops::Range;
-
 use super::{
-    address, cors, credential, key, leak, limits,
+    address, configured, cors, credential, jwt, key, leak, limits, link,
+    mistake::Place,
     reader::{Item, Table},
-    refusals, route, scopes, sections,
+    refusals,
+    route::{self, Offer},
+    scopes, sections,
+    webhook::{self, Named},
 };
-use crate::model::{HostPattern, LimitsUnavailable, Origin, PathPattern, Realm, StepUp, TestMode};
+use crate::model::{
+    CredentialSource, HostPattern, KeyAction, LimitsUnavailable, Origin, PageKeys, PathPattern, Proof, Realm,
+    Requirement, Rotation, Route, SourceKind, TestMode, TlsVersion, Transport,
+};
 
 const ORIGIN_TIMEOUT_MS: u32 = 30_000;
 const FRESHNESS_MS: u32 = 5_000;
+pub(super) const MAX_FRESHNESS_MS: u32 = 60_000;
 
 /// A realm and where its parts stand in the file.
 pub(super) struct Draft {
     pub(super) realm: Realm,
     /// Its first line.
-    pub(super) place: Range<usize>,
+    pub(super) place: Place,
     /// Its id.
-    pub(super) id_place: Range<usize>,
+    pub(super) id_place: Place,
     /// Its paths, one for one.
-    pub(super) path_places: Vec<Range<usize>>,
+    pub(super) path_places: Vec<Place>,
     /// Its routes, one for one.
-    pub(super) route_places: Vec<Range<usize>>,
+    pub(super) route_places: Vec<Place>,
     /// Whether all hosts, paths and routes could be read, so that comparing them makes sense.
     pub(super) whole: bool,
 }
@@ -35,8 +41,23 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     let hosts = hosts(&table);
     let paths = paths(&table);
     let scopes = scopes::read(table.get("scopes"));
-    let routes = route::read(&table, scopes);
     let credentials = credential::read(&table);
+    let key = key::read(table.get("key"));
+    let jwt = jwt::read(table.get("jwt"));
+    let link = link::read(table.get("link"), &key);
+    let webhooks = webhook::read(&table);
+    let session_id_header = session_id_header(&table, credentials);
+    let offer = Offer {
+        catalogue: scopes,
+        webhooks: &webhooks,
+        proofs: &proofs(credentials, &table),
+        plans: table.get("plans").as_ref().map(route::plans).unwrap_or_default(),
+        session_ids: table.get("session_id_header").is_some(),
+    };
+    let routes = route::read(&table, &offer);
+    if routes.whole {
+        check_use(&table, credentials, &routes.routes, &webhooks);
+    }
     let whole = hosts.is_some() && paths.is_some() && routes.whole;
     let (path_places, paths): (Vec<_>, Vec<_>) = paths.into_iter().flatten().unzip();
     let realm = Realm {
@@ -46,14 +67,23 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         origin: origin(&table).unwrap_or(Origin::Binding("")),
         // From a second, below which every cold origin fails, to what Cloudflare waits for (524).
         origin_timeout_ms: duration(&table, "origin_timeout", 1_000, 100_000).unwrap_or(ORIGIN_TIMEOUT_MS),
-        freshness_ms: duration(&table, "freshness", 0, 60_000).unwrap_or(FRESHNESS_MS),
+        freshness_ms: duration(&table, "freshness", 0, MAX_FRESHNESS_MS).unwrap_or(FRESHNESS_MS),
         limits_unavailable: table
             .get("limits_unavailable")
             .and_then(|item| item.choice(&[("refuse", LimitsUnavailable::Refuse)]))
             .unwrap_or(LimitsUnavailable::Refuse),
+        transport: transport(&table),
         credentials,
-        url_parameters: credential::url_parameters(&table),
-        key: key::read(table.get("key")),
+        jwt,
+        link,
+        configured_keys: configured::read(&table, scopes),
+        session_id_header,
+        secret_keys_from_pages: table
+            .get("secret_keys_from_pages")
+            .and_then(|item| item.choice(&[("pass", PageKeys::Pass), ("refuse", PageKeys::Refuse)]))
+            .unwrap_or(PageKeys::Pass),
+        url_parameters: credential::url_parameters(&table, link.as_ref()),
+        key,
         scopes,
         routes: Vec::leak(routes.routes),
         limits: limits::read(table.get("limits")),
@@ -61,12 +91,19 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
             .get("test_mode")
             .and_then(|item| item.choice(&[("read-only", TestMode::ReadOnly), ("full", TestMode::Full)]))
             .unwrap_or(TestMode::ReadOnly),
-        step_up: Vec::leak(step_up(&table)),
-        cors: cors::read(table.get("cors"), credentials),
+        step_up: actions(&table, "step_up"),
+        owner_only: actions(&table, "owner_only"),
+        rotation: table
+            .get("rotation")
+            .and_then(|item| {
+                item.choice(&[("keep-old", Rotation::KeepOld), ("revoke-old", Rotation::RevokeOld)])
+            })
+            .unwrap_or(Rotation::KeepOld),
+        cors: cors::read(table.get("cors"), credentials, session_id_header),
         refusals: refusals::read(table.get("refusals")),
     };
-    let place = table.place.clone();
-    let id_place = id_item.map_or(place.clone(), |item| item.place());
+    let place = table.place;
+    let id_place = id_item.map_or(place, |item| item.place());
     Some(Draft { realm, place, id_place, path_places, route_places: routes.places, whole })
 }
 
@@ -99,7 +136,7 @@ fn host(item: &Item<'_>) -> Option<HostPattern> {
 }
 
 /// The paths and where they stand; `None` where one cannot be read.
-fn paths(table: &Table<'_>) -> Option<Vec<(Range<usize>, PathPattern)>> {
+fn paths(table: &Table<'_>) -> Option<Vec<(Place, PathPattern)>> {
     const EXAMPLE: &str = "paths = [\"/api/*\"]";
     let item = table.need("paths", EXAMPLE)?;
     let list = item.items(EXAMPLE)?;
@@ -147,8 +184,89 @@ fn duration(table: &Table<'_>, field: &str, least_ms: u32, most_ms: u32) -> Opti
     table.get(field)?.duration_ms(least_ms..=most_ms)
 }
 
-fn step_up(table: &Table<'_>) -> Vec<StepUp> {
-    let items = table.get("step_up").and_then(|item| item.list("[\"rotate\"]")).unwrap_or_default();
-    let choices = [("create", StepUp::Create), ("rotate", StepUp::Rotate), ("revoke", StepUp::Revoke)];
-    items.iter().filter_map(|item| item.choice(&choices)).collect()
+fn actions(table: &Table<'_>, field: &str) -> &'static [KeyAction] {
+    let items = table.get(field).and_then(|item| item.list("[\"rotate\"]")).unwrap_or_default();
+    let choices =
+        [("create", KeyAction::Create), ("rotate", KeyAction::Rotate), ("revoke", KeyAction::Revoke)];
+    Vec::leak(items.iter().filter_map(|item| item.choice(&choices)).collect())
+}
+
+fn transport(table: &Table<'_>) -> Transport {
+    let versions = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
+    let least_tls = table.get("tls").and_then(|item| item.choice(&versions));
+    let local_item = table.get("local_http");
+    let local_http = local_item.as_ref().and_then(Item::flag).unwrap_or(false);
+    if let Some(item) = local_item.filter(|_| local_http && table.get("tls").is_none()) {
+        item.refuse(
+            format!("{} means nothing where plain HTTP is taken from everywhere", item.name),
+            "add tls = \"1.2\", or take it out",
+        );
+    }
+    Transport { least_tls, local_http }
+}
+
+fn session_id_header(table: &Table<'_>, credentials: &[CredentialSource]) -> Option<&'static str> {
+    let item = table.get("session_id_header")?;
+    let header = credential::own_header(&item, "the session's id")?;
+    if credentials.iter().any(|source| source.header == header) {
+        item.refuse(
+            format!("{} is {header:?}, in which a credential stands", item.name),
+            "use a header of its own, like \"X-Session-Id\"",
+        );
+        return None;
+    }
+    Some(header)
+}
+
+/// What can prove who asks in this realm. Sections that are there but cannot be read count, so that
+/// one mistake does not make others up.
+fn proofs(credentials: &[CredentialSource], table: &Table<'_>) -> Vec<Proof> {
+    let has = |kind| credentials.is_empty() || credentials.iter().any(|source| source.kind == kind);
+    let keys = has(SourceKind::Key).then_some([Proof::Key, Proof::Publishable]);
+    let tokens = table.get("jwt").map(|_| Proof::Jwt);
+    let sessions = table.get("link").map(|_| Proof::Session);
+    keys.into_iter().flatten().chain(tokens).chain(sessions).collect()
+}
+
+/// Notes what is set up and never asked for, and tokens that have no place to stand in or no issuer.
+fn check_use(table: &Table<'_>, credentials: &[CredentialSource], routes: &[Route], webhooks: &[Named<'_>]) {
+    let takes = |proof| {
+        routes.iter().any(|route| matches!(&route.requires, Requirement::Key(key) if key.by.contains(&proof)))
+    };
+    let source = credentials.iter().find(|source| source.kind == SourceKind::Jwt);
+    match (table.get("jwt"), source) {
+        (Some(item), None) if !credentials.is_empty() => item.refuse(
+            "the realm has [realm.jwt], but no header that tokens stand in",
+            "add one to `credentials`: { header = \"Authorization\", scheme = \"Bearer\", kind = \"jwt\" }",
+        ),
+        (None, Some(source)) => table.refuse(
+            format!("tokens stand in the header {:?}, but the realm has no [realm.jwt]", source.header),
+            "add it, with issuer, audience, algorithms and jwks_url",
+        ),
+        _ => {}
+    }
+    for (field, proof, word) in [("jwt", Proof::Jwt, "jwt"), ("link", Proof::Session, "session")] {
+        if let Some(item) = table.get(field).filter(|_| !takes(proof)) {
+            item.refuse(
+                format!("the realm has [realm.{field}], but no route takes what it gives"),
+                format!("add {word:?} to `by` of a route, or take the section out"),
+            );
+        }
+    }
+    if let Some(item) = table.get("configured_key").filter(|_| !takes(Proof::Key)) {
+        item.refuse(
+            "the realm has configured keys, but no route takes keys",
+            "take them out, or add a route",
+        );
+    }
+    for Named { name, webhook, item } in webhooks {
+        let Some(webhook) = webhook else { continue };
+        let asks = |route: &Route| matches!(route.requires, Requirement::Webhook(asked) if std::ptr::eq(asked, *webhook));
+        if !routes.iter().any(asks) {
+            item.refuse(
+                format!("no route takes the webhook {name:?}"),
+                format!("add one with requires = {{ webhook = {name:?} }}, or take the section out"),
+            );
+        }
+    }
 }

@@ -1,6 +1,11 @@
 //! `[realm.refusals]`: how refusals look.
 
-use super::{leak, mistake::did_you_mean, reader::Item, sections};
+use super::{
+    leak,
+    mistake::did_you_mean,
+    reader::{Item, Table},
+    sections,
+};
 use crate::model::{RefusalStyle, Refusals};
 
 /// The gate's refusal codes that a realm may spell in its own way: all but `NO_REALM`, which is
@@ -18,6 +23,14 @@ pub const CODES: &[&str] = &[
     "IP_RESTRICTED",
     "ORIGIN_RESTRICTED",
     "TEST_MODE",
+    "INVALID_TOKEN",
+    "INVALID_SIGNATURE",
+    "INVALID_LINK",
+    "INVALID_SESSION",
+    "INVALID_SESSION_ID",
+    "CROSS_SITE",
+    "INSECURE_TRANSPORT",
+    "BODY_TOO_LARGE",
     "RATE_LIMITED",
     "NO_ROUTE",
     "STORE_UNAVAILABLE",
@@ -27,7 +40,14 @@ pub const CODES: &[&str] = &[
     "INTERNAL_ERROR",
 ];
 
-const DEFAULT: Refusals = Refusals { style: RefusalStyle::Problem, codes: &[] };
+/// Causes that share a code, each of which a realm may give a code or a message of its own:
+/// `docs/errors.md` names them with their code.
+pub const CAUSES: &[&str] = &["MALFORMED_API_KEY", "UNKNOWN_API_KEY", "EXPIRED_LINK", "USED_LINK"];
+
+/// In bytes.
+const MAX_MESSAGE: usize = 300;
+
+const DEFAULT: Refusals = Refusals { style: RefusalStyle::Problem, codes: &[], messages: &[] };
 
 /// Reads the section, or its defaults.
 pub(super) fn read(item: Option<Item<'_>>) -> Refusals {
@@ -38,32 +58,48 @@ pub(super) fn read(item: Option<Item<'_>>) -> Refusals {
         .get("style")
         .and_then(|item| item.choice(&[("problem", RefusalStyle::Problem), ("json", RefusalStyle::Json)]))
         .unwrap_or(DEFAULT.style);
-    let entries = table.get("codes").and_then(|item| item.entries("{ IP_RESTRICTED = \"IP_RESTRICTION\" }"));
-    let mut codes = Vec::new();
-    for entry in entries.unwrap_or_default() {
-        let Some(ours) = CODES.iter().copied().find(|code| *code == entry.key) else {
-            entry.item.report.add(
-                &entry.place,
-                format!("there is no refusal code {:?}", entry.key),
-                format!(
-                    "{}the codes are {}",
-                    did_you_mean(entry.key, CODES.iter().copied()),
-                    CODES.join(", ")
-                ),
-            );
-            continue;
-        };
-        let Some(theirs) = entry.item.text("\"IP_RESTRICTION\"") else { continue };
+    let codes = entries(&table, "codes", "\"IP_RESTRICTION\"", |item, ours, theirs| {
         if !is_code(theirs) {
-            entry.item.refuse(
+            item.refuse(
                 format!("the realm's spelling {theirs:?} of {ours} is not a code"),
                 "use 1 to 64 letters, digits, `_`, `-` and `.`, beginning with a letter, like \"IP_RESTRICTION\"",
             );
-            continue;
         }
-        codes.push((ours, leak(theirs)));
+    });
+    let messages = entries(&table, "messages", "\"Unknown API key\"", |item, ours, theirs| {
+        if theirs.is_empty() || theirs.len() > MAX_MESSAGE || theirs.chars().any(char::is_control) {
+            item.refuse(
+                format!("the realm's message for {ours} is empty, too long or not one line"),
+                format!("write a sentence of at most {MAX_MESSAGE} bytes"),
+            );
+        }
+    });
+    Refusals { style, codes, messages }
+}
+
+/// Reads a table from our codes and causes to a realm's own text, which `check` looks at.
+fn entries(
+    table: &Table<'_>,
+    field: &str,
+    example: &str,
+    check: impl Fn(&Item<'_>, &str, &str),
+) -> &'static [(&'static str, &'static str)] {
+    let known = || CODES.iter().chain(CAUSES).copied();
+    let entries = table.get(field).and_then(|item| item.entries(&format!("{{ IP_RESTRICTED = {example} }}")));
+    let mut list = Vec::new();
+    for entry in entries.unwrap_or_default() {
+        let Some(ours) = known().find(|code| *code == entry.key) else {
+            entry.refuse(
+                format!("there is no refusal code {:?}", entry.key),
+                format!("{}docs/errors.md lists the codes and causes", did_you_mean(entry.key, known())),
+            );
+            continue;
+        };
+        let Some(theirs) = entry.item.text(example) else { continue };
+        check(&entry.item, ours, theirs);
+        list.push((ours, leak(theirs)));
     }
-    Refusals { style, codes: Vec::leak(codes) }
+    Vec::leak(list)
 }
 
 fn is_code(text: &str) -> bool {

@@ -1,55 +1,67 @@
 //! `[[realm.route]]`: methods, path, and what is asked for.
 
-use std::ops::Range;
-
 use super::{
     leak,
-    mistake::did_you_mean,
+    mistake::{Place, did_you_mean},
     reader::{Item, Table},
     sections,
+    webhook::Named,
 };
 use crate::{
-    model::{KeyRequirement, PathPattern, Requirement, Route, Scope},
+    model::{KeyRequirement, PathPattern, Proof, Requirement, Route, Scope, Webhook},
     path::BadPattern,
     scope::is_held_form,
 };
 
-/// What `requires = "key"` asks for.
-const ANY_KEY: KeyRequirement = KeyRequirement { scopes: &[], plans: &[], publishable: false };
-
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
+/// What a realm has that its routes may ask for.
+pub(super) struct Offer<'a> {
+    pub(super) catalogue: &'a [Scope],
+    pub(super) webhooks: &'a [Named<'a>],
+    /// What can prove who asks.
+    pub(super) proofs: &'a [Proof],
+    /// What is asked for where a route names no plan.
+    pub(super) plans: &'static [&'static str],
+    /// Whether there is a header for the session's id.
+    pub(super) session_ids: bool,
+}
 
 /// The routes of a realm.
 pub(super) struct Drafts {
     pub(super) routes: Vec<Route>,
     /// Where the path of each stands in the file.
-    pub(super) places: Vec<Range<usize>>,
+    pub(super) places: Vec<Place>,
     /// Whether none is missing because its path or methods cannot be read.
     pub(super) whole: bool,
 }
 
 /// Reads every route of a realm.
-pub(super) fn read(realm: &Table<'_>, catalogue: &[Scope]) -> Drafts {
+pub(super) fn read(realm: &Table<'_>, offer: &Offer<'_>) -> Drafts {
     const EXAMPLE: &str =
         "[[realm.route]] with path = \"/api/*\" and requires = { scopes = [\"orders:read\"] }";
     let list = realm.need("route", EXAMPLE).and_then(|item| item.items(EXAMPLE));
-    let drafts: Vec<_> = list.iter().flatten().map(|item| one(item, catalogue)).collect();
+    let drafts: Vec<_> = list.iter().flatten().map(|item| one(item, offer)).collect();
     let whole = list.is_some() && drafts.iter().all(Option::is_some);
     let (routes, places) = drafts.into_iter().flatten().unzip();
     Drafts { routes, places, whole }
 }
 
-fn one(item: &Item<'_>, catalogue: &[Scope]) -> Option<(Route, Range<usize>)> {
+fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place)> {
     let table = item.table(&sections::ROUTE, "[[realm.route]]")?;
     let methods = methods(&table);
     let path_item = table.need("path", "path = \"/api/orders*\"");
     let path = path_item.as_ref().and_then(path);
-    let name = path.map_or("", |path| path.source);
-    let requires = table
+    let asker = Asker { path: path.map_or("", |path| path.source), offer };
+    let asked = table
         .need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing")
-        .and_then(|item| requirement(&item, name, catalogue))
-        .unwrap_or(Requirement::Key(ANY_KEY));
-    Some((Route { methods: methods?, path: path?, requires }, path_item?.place()))
+        .and_then(|item| asker.read(&item))
+        .unwrap_or(Asked { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
+    let freshness_ms =
+        table.get("freshness").and_then(|item| item.duration_ms(0..=super::realm::MAX_FRESHNESS_MS));
+    let Asked { requires, session_id } = asked;
+    let route = Route { methods: methods?, path: path?, requires, session_id, freshness_ms };
+    Some((route, path_item?.place()))
 }
 
 /// Reads a path pattern.
@@ -84,39 +96,184 @@ pub(super) fn method(item: &Item<'_>) -> Option<&'static str> {
     found
 }
 
-fn requirement(item: &Item<'_>, path: &str, catalogue: &[Scope]) -> Option<Requirement> {
-    const HINT: &str = "write { scopes = […] } for a key that holds every one of these, \"key\" for any key, or \"public\" for nothing";
-    if let Some(word) = item.as_text() {
-        return match word {
-            "public" => Some(Requirement::Public),
-            "key" => Some(Requirement::Key(ANY_KEY)),
-            _ => {
-                item.refuse(format!("route {path:?} requires {word:?}, which is not a requirement"), HINT);
-                None
+/// What a route was found to ask for.
+struct Asked {
+    requires: Requirement,
+    session_id: bool,
+}
+
+/// Reads what one route asks for.
+struct Asker<'a> {
+    path: &'a str,
+    offer: &'a Offer<'a>,
+}
+
+impl Asker<'_> {
+    fn read(&self, item: &Item<'_>) -> Option<Asked> {
+        const HINT: &str = "write { scopes = […] } for a key that holds every one of these, \"key\" for any key, or \"public\" for nothing";
+        let path = self.path;
+        let requires = match item.as_text() {
+            Some("public") => Requirement::Public,
+            Some("key") => {
+                self.check_proof(item, Proof::Key);
+                Requirement::Key(KeyRequirement { plans: self.offer.plans, ..KeyRequirement::ANY_KEY })
             }
+            Some(word) => {
+                item.refuse(format!("route {path:?} requires {word:?}, which is not a requirement"), HINT);
+                return None;
+            }
+            None => return self.table(&item.table(&sections::REQUIRES, "{ scopes = [\"orders:read\"] }")?),
         };
+        Some(Asked { requires, session_id: false })
     }
-    let table = item.table(&sections::REQUIRES, "{ scopes = [\"orders:read\"] }")?;
-    let mut scopes = Vec::new();
-    let listed = table.need("scopes", "scopes = [\"orders:read\"]")?.texts("[\"orders:read\"]")?;
-    for (item, name) in listed {
-        if let Some(scope) = required_scope(&item, name, path, catalogue) {
-            scopes.push(scope);
+
+    fn table(&self, table: &Table<'_>) -> Option<Asked> {
+        if sections::REQUIRES.fields.iter().all(|field| table.get(field).is_none()) {
+            table.refuse(
+                format!("route {:?} requires an empty table, which says nothing", self.path),
+                "write \"key\" for any key, \"public\" for nothing, or what is needed: { scopes = [\"orders:read\"] }",
+            );
+            return None;
+        }
+        let session_item = table.get("session_id");
+        let session_id = session_item.as_ref().and_then(Item::flag).unwrap_or(false);
+        if let Some(item) = session_item.filter(|_| session_id && !self.offer.session_ids) {
+            item.refuse(
+                format!("route {:?} requires a session id, but the realm has no header for it", self.path),
+                "add session_id_header = \"X-Session-Id\" to the realm",
+            );
+        }
+        let requires = match table.get("webhook") {
+            Some(item) => Requirement::Webhook(self.webhook(table, &item)?),
+            None => Requirement::Key(self.key(table)?),
+        };
+        Some(Asked { requires, session_id })
+    }
+
+    fn webhook(&self, table: &Table<'_>, item: &Item<'_>) -> Option<&'static Webhook> {
+        for field in ["by", "scopes", "plans", "live_only"] {
+            if let Some(item) = table.get(field) {
+                item.refuse(
+                    format!("{} means nothing beside a webhook, whose sender has no key", item.name),
+                    "take it out, or give keys a route of their own",
+                );
+            }
+        }
+        let (path, name) = (self.path, item.text("\"stripe\"")?);
+        let found = self.offer.webhooks.iter().find(|webhook| webhook.name == name);
+        if found.is_none() {
+            let meant = did_you_mean(name, self.offer.webhooks.iter().map(|webhook| webhook.name));
+            item.refuse(
+                format!("route {path:?} requires the webhook {name:?}, which the realm does not have"),
+                format!("{meant}add [realm.webhook.{name}] with its scheme and the name of its secret"),
+            );
+        }
+        found?.webhook
+    }
+
+    fn key(&self, table: &Table<'_>) -> Option<KeyRequirement> {
+        let path = self.path;
+        let by = self.by(table)?;
+        let mut scopes = Vec::new();
+        let scopes_item = table.get("scopes");
+        for (item, name) in
+            scopes_item.as_ref().and_then(|item| item.texts("[\"orders:read\"]")).unwrap_or_default()
+        {
+            if let Some(scope) = required_scope(&item, name, path, self.offer.catalogue) {
+                scopes.push(scope);
+            }
+        }
+        if let Some(item) = scopes_item.filter(|_| !scopes.is_empty() && by.contains(&Proof::Session)) {
+            item.refuse(
+                format!("route {path:?} requires scopes of a session, which holds none"),
+                "take them out, or give sessions a route of their own",
+            );
+        }
+        let plans_item = table.get("plans");
+        let plans = plans_item.as_ref().map_or(self.offer.plans, plans);
+        if by.contains(&Proof::Jwt) && !plans.is_empty() {
+            let message = format!("route {path:?} requires a plan of a token, which has none");
+            let hint =
+                "plans are of tenants that have keys: take the plan out, or give tokens a route of their own";
+            match plans_item {
+                Some(item) => item.refuse(message, hint),
+                None => table.refuse(message, hint),
+            }
+        }
+        let live_only = table.get("live_only").and_then(|item| item.flag()).unwrap_or(false);
+        Some(KeyRequirement { by, scopes: Vec::leak(scopes), plans, live_only })
+    }
+
+    fn by(&self, table: &Table<'_>) -> Option<&'static [Proof]> {
+        const EXAMPLE: &str = "by = [\"key\", \"jwt\"]";
+        let Some(field) = table.get("by") else {
+            self.check_proof_of(table);
+            return Some(&[Proof::Key]);
+        };
+        let mut by: Vec<Proof> = Vec::new();
+        for item in field.items(EXAMPLE)? {
+            let Some(proof) = item.choice(&PROOFS) else { continue };
+            self.check_proof(&item, proof);
+            if by.contains(&proof) {
+                item.refuse(format!("{} has the same twice", item.name), "take one of them out");
+            }
+            by.push(proof);
+        }
+        Some(Vec::leak(by))
+    }
+
+    /// Notes that a route takes what nobody can show in this realm.
+    fn check_proof(&self, item: &Item<'_>, proof: Proof) {
+        if let Some((message, hint)) = self.missing(proof) {
+            item.refuse(message, hint);
         }
     }
-    let plans = table.get("plans").and_then(|item| item.texts("[\"pro\"]")).unwrap_or_default();
+
+    fn check_proof_of(&self, table: &Table<'_>) {
+        if let Some((message, hint)) = self.missing(Proof::Key) {
+            table.refuse(message, hint);
+        }
+    }
+
+    fn missing(&self, proof: Proof) -> Option<(String, &'static str)> {
+        let (what, hint) = match proof {
+            _ if self.offer.proofs.contains(&proof) => return None,
+            Proof::Key | Proof::Publishable => (
+                "keys, but no header of the realm carries one",
+                "add one: credentials = [{ header = \"X-Api-Key\" }]",
+            ),
+            Proof::Jwt => (
+                "tokens, but the realm has no [realm.jwt]",
+                "add it, and a header with kind = \"jwt\" to `credentials`",
+            ),
+            Proof::Session => {
+                ("sessions, but the realm has no [realm.link]", "add it: a session begins with a link")
+            }
+        };
+        Some((format!("route {:?} takes {what}", self.path), hint))
+    }
+}
+
+const PROOFS: [(&str, Proof); 4] = [
+    ("key", Proof::Key),
+    ("publishable", Proof::Publishable),
+    ("jwt", Proof::Jwt),
+    ("session", Proof::Session),
+];
+
+/// Reads names of plans.
+pub(super) fn plans(item: &Item<'_>) -> &'static [&'static str] {
     let mut names = Vec::new();
-    for (item, plan) in plans {
+    for (item, plan) in item.texts("[\"pro\"]").unwrap_or_default() {
         if plan.trim().is_empty() || plan.trim() != plan || !plan.is_ascii() || plan.len() > 50 {
             item.refuse(
-                format!("route {path:?} requires the plan {plan:?}, which is not a name"),
+                format!("{} has the plan {plan:?}, which is not a name", item.name),
                 "write it like \"pro\"",
             );
         }
         names.push(leak(plan));
     }
-    let publishable = table.get("publishable").and_then(|item| item.flag()).unwrap_or(false);
-    Some(Requirement::Key(KeyRequirement { scopes: Vec::leak(scopes), plans: Vec::leak(names), publishable }))
+    Vec::leak(names)
 }
 
 fn required_scope(item: &Item<'_>, name: &str, path: &str, catalogue: &[Scope]) -> Option<&'static str> {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     model::{Grant, Scope},
-    scope::is_scope,
+    scope::{holds, is_held_form, is_scope},
 };
 
 /// A scope as the file has it, with what it says it includes, not yet what follows from that.
@@ -30,8 +30,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> &'static [Scope] {
 
 fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
     if !is_scope(entry.key) {
-        entry.item.report.add(
-            &entry.place,
+        entry.refuse(
             format!("{:?} is not the name of a scope", entry.key),
             "write area:action in lower case, digits, `_`, `.` and `-`, at most 64 characters, like \"orders:read\"",
         );
@@ -55,6 +54,25 @@ fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
         .unwrap_or(Grant::Anyone);
     let includes = table.get("includes").and_then(|item| item.texts("[\"orders:read\"]")).unwrap_or_default();
     Some(Draft { scope: Scope { name, description: leak(description), includes: &[], grant }, includes })
+}
+
+/// Reads scopes and wildcards that a key of the policy's own holds.
+pub(super) fn held_scopes(item: &Item<'_>, catalogue: &[Scope]) -> Vec<&'static str> {
+    let mut held = Vec::new();
+    for (item, name) in item.texts("[\"orders:read\"]").unwrap_or_default() {
+        let covers = |scope: &Scope| holds(catalogue, &[name], scope.name);
+        if !is_held_form(name) || !catalogue.iter().any(covers) {
+            item.refuse(
+                format!("{} has {name:?}, which covers no scope that the catalogue has", item.name),
+                format!(
+                    "{}Scopes are listed under [realm.scopes].",
+                    did_you_mean(name, catalogue.iter().map(|scope| scope.name))
+                ),
+            );
+        }
+        held.push(leak(name));
+    }
+    held
 }
 
 fn check_includes(draft: &Draft<'_>, all: &[Draft<'_>]) {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::mistake::Report;
+use super::mistake::Source;
 use crate::model::Realm;
 
 /// The default format's prefixes, looked for in every file.
@@ -12,8 +12,8 @@ const LEAST: usize = 16;
 
 /// Where the text (comments too) has something with the form of a key: of the default format, or
 /// of one of these realms.
-pub(super) fn find(text: &str, realms: &[Realm]) -> Vec<Range<usize>> {
-    let own = realms.iter().flat_map(|realm| {
+pub(super) fn find<'r>(text: &str, realms: impl Iterator<Item = &'r Realm>) -> Vec<Range<usize>> {
+    let own = realms.flat_map(|realm| {
         let prefixes = [Some(realm.key.live_prefix), realm.key.test_prefix];
         prefixes.into_iter().flatten().map(|prefix| (prefix, usize::from(realm.key.random).max(LEAST)))
     });
@@ -35,8 +35,9 @@ fn keys(text: &str, prefix: &str, least: usize) -> impl Iterator<Item = Range<us
 }
 
 /// Notes it.
-pub(super) fn refuse(place: &Range<usize>, report: &Report<'_>) {
-    report.add(
+pub(super) fn refuse(place: &Range<usize>, source: &Source<'_>) {
+    source.report.hide(source.text.get(place.clone()).unwrap_or_default());
+    source.refuse(
         place,
         "there is an API key in the policy",
         "take it out of the file and revoke it, since it may have been seen; a policy holds no secrets",

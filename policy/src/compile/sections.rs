@@ -11,6 +11,10 @@ pub const SECTIONS: &[&Section] = &[
     &ORIGIN,
     &CREDENTIAL,
     &KEY,
+    &CONFIGURED_KEY,
+    &JWT,
+    &LINK,
+    &WEBHOOK,
     &LIMITS,
     &DEFAULT_LIMITS,
     &MAXIMUM_LIMITS,
@@ -21,7 +25,7 @@ pub const SECTIONS: &[&Section] = &[
     &REFUSALS,
 ];
 
-pub(super) const TOP: Section = Section { name: "the policy", fields: &["admin", "realm"] };
+pub(super) const TOP: Section = Section { name: "the policy", fields: &["include", "admin", "realm"] };
 pub(super) const ADMIN: Section = Section { name: "[admin]", fields: &["api", "page", "step_up_roles"] };
 pub(super) const REALM: Section = Section {
     name: "[[realm]]",
@@ -33,11 +37,22 @@ pub(super) const REALM: Section = Section {
         "origin_timeout",
         "freshness",
         "limits_unavailable",
+        "tls",
+        "local_http",
         "credentials",
         "url_parameters",
+        "secret_keys_from_pages",
+        "session_id_header",
+        "plans",
         "test_mode",
         "step_up",
+        "owner_only",
+        "rotation",
         "key",
+        "configured_key",
+        "jwt",
+        "link",
+        "webhook",
         "limits",
         "cors",
         "refusals",
@@ -47,10 +62,36 @@ pub(super) const REALM: Section = Section {
 };
 pub(super) const ORIGIN: Section = Section { name: "[[realm]] origin", fields: &["binding", "url"] };
 pub(super) const CREDENTIAL: Section =
-    Section { name: "[[realm]] credentials", fields: &["header", "scheme"] };
+    Section { name: "[[realm]] credentials", fields: &["header", "scheme", "kind", "forward"] };
 pub(super) const KEY: Section = Section {
     name: "[realm.key]",
-    fields: &["live_prefix", "test_prefix", "random", "alphabet", "check", "shown", "hash"],
+    fields: &["live_prefix", "test_prefix", "tenant", "random", "alphabet", "check", "shown", "hash"],
+};
+pub(super) const CONFIGURED_KEY: Section =
+    Section { name: "[[realm.configured_key]]", fields: &["id", "hash", "scopes", "tenant", "plan"] };
+pub(super) const JWT: Section = Section {
+    name: "[realm.jwt]",
+    fields: &[
+        "issuer",
+        "audience",
+        "algorithms",
+        "jwks_url",
+        "jwks_max_age",
+        "jwks",
+        "secret",
+        "secret_form",
+        "typ",
+        "subject_claim",
+        "tenant_claim",
+        "scopes_claim",
+        "skew",
+    ],
+};
+pub(super) const LINK: Section =
+    Section { name: "[realm.link]", fields: &["parameter", "prefix", "life", "cookie", "session_life"] };
+pub(super) const WEBHOOK: Section = Section {
+    name: "[realm.webhook.NAME]",
+    fields: &["scheme", "secret", "url", "header", "tag", "encoding", "tolerance"],
 };
 pub(super) const LIMITS: Section = Section { name: "[realm.limits]", fields: &["default", "maximum"] };
 pub(super) const DEFAULT_LIMITS: Section =
@@ -62,7 +103,10 @@ pub(super) const CORS: Section =
 pub(super) const SCOPE: Section =
     Section { name: "[realm.scopes]", fields: &["description", "includes", "grant"] };
 pub(super) const ROUTE: Section =
-    Section { name: "[[realm.route]]", fields: &["methods", "path", "requires"] };
-pub(super) const REQUIRES: Section =
-    Section { name: "[[realm.route]] requires", fields: &["scopes", "plans", "publishable"] };
-pub(super) const REFUSALS: Section = Section { name: "[realm.refusals]", fields: &["style", "codes"] };
+    Section { name: "[[realm.route]]", fields: &["methods", "path", "requires", "freshness"] };
+pub(super) const REQUIRES: Section = Section {
+    name: "[[realm.route]] requires",
+    fields: &["by", "scopes", "plans", "live_only", "session_id", "webhook"],
+};
+pub(super) const REFUSALS: Section =
+    Section { name: "[realm.refusals]", fields: &["style", "codes", "messages"] };

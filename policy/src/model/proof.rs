@@ -224,6 +224,7 @@ const fn with_check(prefix: &'static str) -> KeyFormat {
     KeyFormat {
         live_prefix: prefix,
         test_prefix: None,
+        tenant: None,
         random: 30,
         alphabet: Alphabet::Base62,
         check: 6,

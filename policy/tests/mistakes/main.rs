@@ -11,7 +11,11 @@ use keyward_policy::compile::{Mistakes, compile};
 const RIGHT: &str = include_str!("right.toml");
 
 fn mistakes(text: &str) -> Mistakes {
-    match compile("keyward.toml", text) {
+    let read = |file: &str| match file {
+        "keyward.toml" => Ok(text.to_owned()),
+        _ => Err("no such file".to_owned()),
+    };
+    match compile("keyward.toml", read) {
         Ok(_) => panic!("nothing was found wrong with:\n{text}"),
         Err(mistakes) => mistakes,
     }
@@ -39,7 +43,7 @@ fn check(table: &str) {
 
 #[test]
 fn the_policy_that_the_tables_change_is_right() {
-    assert!(compile("keyward.toml", RIGHT).is_ok());
+    assert!(compile("keyward.toml", |_| Ok(RIGHT.to_owned())).is_ok());
 }
 
 #[test]
@@ -60,6 +64,26 @@ fn mistakes_of_a_realm_are_found() {
 #[test]
 fn mistakes_of_the_key_format_are_found() {
     check(include_str!("key.txt"));
+}
+
+#[test]
+fn mistakes_of_configured_keys_are_found() {
+    check(include_str!("configured.txt"));
+}
+
+#[test]
+fn mistakes_of_tokens_are_found() {
+    check(include_str!("jwt.txt"));
+}
+
+#[test]
+fn mistakes_of_links_are_found() {
+    check(include_str!("link.txt"));
+}
+
+#[test]
+fn mistakes_of_webhooks_are_found() {
+    check(include_str!("webhook.txt"));
 }
 
 #[test]
@@ -100,6 +124,21 @@ fn a_policy_without_a_realm_is_refused() {
         assert_eq!(mistakes(text).to_string(), expected);
     }
     assert!(mistakes("realm = []").to_string().contains("is an empty list"));
+}
+
+#[test]
+fn a_mistake_in_an_included_file_names_that_file() {
+    let read = |file: &str| match file {
+        "policies/all.toml" => Ok("include = [\"../shop.toml\", \"./b/shop.toml\"]".to_owned()),
+        "shop.toml" => Ok(RIGHT.to_owned()),
+        "policies/b/shop.toml" => Ok(RIGHT.replace("random = 30", "random = 3")),
+        _ => Err("no such file".to_owned()),
+    };
+    let found = compile("policies/all.toml", read).unwrap_err();
+    let lines: Vec<String> =
+        found.list.iter().map(|found| format!("{}:{}", found.file, found.line)).collect();
+    assert_eq!(lines, [5, 6, 18].map(|line| format!("policies/b/shop.toml:{line}")));
+    assert!(found.list[1].message.ends_with("first on line 6 of shop.toml"), "{found}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     key,
-    policy::{Realm, StepUp},
+    policy::{KeyAction, Realm},
     record::{KeyKind, Status},
     registry::{
         Handled, Outcome, Turn,
@@ -58,19 +58,19 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     };
     let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
     let kind = body.optional("kind", |value| words::read(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
-    for field in ["name", "scopes"] {
-        if !body.has(field) {
-            body.refuse(field, "is required");
-        }
+    // Where there are no scopes, none can be named.
+    let required: &[&str] = if realm.scopes.is_empty() { &["name"] } else { &["name", "scopes"] };
+    for field in required.iter().filter(|field| !body.has(field)).copied().collect::<Vec<_>>() {
+        body.refuse(field, "is required");
     }
     let mut settings = Settings::blank();
     let as_admin = principal.grants_admin_scopes();
     settings.read(&mut body, Circumstances { realm, kind, as_admin, now: turn.now });
     body.finish()?;
     let token = Token::of(turn, principal)?;
-    turn.require_step_up(Some(realm), StepUp::Create, principal)?;
+    turn.require_allowed(Some(realm), KeyAction::Create, principal)?;
     if let Some(token) = &token
-        && let Some(replay) = token.replay(turn)?
+        && let Some(replay) = token.replay(turn, principal.tenant())?
     {
         return Ok(repeated(replay));
     }
@@ -103,7 +103,9 @@ pub fn make(
     token: Option<&Token>,
 ) -> Result<Made, Stop> {
     let Order { realm, kind, settings, rotated_from } = order;
-    let (plaintext, nonce) = idempotency::plaintext(turn, token, &realm.key, settings.mode);
+    let tenant = principal.tenant();
+    let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).ok_or_else(no_code)?;
+    let (plaintext, nonce) = idempotency::plaintext(turn, token, (&realm.key, part), settings.mode);
     let id = ids::id("key_", turn.entropy);
     let prefix = key::key_prefix(&realm.key, plaintext.expose());
     let last4 = key::last4(plaintext.expose());
@@ -128,6 +130,12 @@ pub fn make(
     let stored = keys::load(turn.db, principal.tenant_id(), &id)?;
     let key = stored.ok_or_else(|| SqlError("a key that was just stored is not there".to_owned()))?;
     Ok(Made { key, plaintext, nonce })
+}
+
+fn no_code() -> Refusal {
+    let detail = "Keys of this realm carry their tenant's code, and this tenant has none. \
+                  The operator can give it one.";
+    Refusal::new(Code::Conflict, detail)
 }
 
 /// The answer that shows a new key, remembered without its plaintext.

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::{
-    policy::StepUp,
+    policy::KeyAction,
     record::Status,
     registry::{
         Handled, Outcome, Turn,
@@ -41,7 +41,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     if settings != key.settings {
         // Or a key made earlier could be widened where making one asks for a fresh password.
         if !settings.allow_the_same_as(&key.settings) {
-            turn.require_step_up(Some(realm), StepUp::Create, principal)?;
+            turn.require_allowed(Some(realm), KeyAction::Create, principal)?;
         }
         turn.require_match(&key)?;
         key.store(turn, settings.columns(&key.id, &key.prefix, &key.last4))?;
@@ -57,7 +57,7 @@ pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let reason =
         body.optional("reason", |value| input::line(value, 0, 500)).filter(|reason| !reason.is_empty());
     body.finish()?;
-    turn.require_step_up(turn.policy.realm(&key.realm), StepUp::Revoke, principal)?;
+    turn.require_allowed(turn.policy.realm(&key.realm), KeyAction::Revoke, principal)?;
 
     if key.state(turn.now) != State::Revoked {
         turn.require_match(&key)?;

@@ -19,6 +19,7 @@ use crate::{
         keys,
         principal::Principal,
         schema,
+        tenants::Tenant,
     },
     secret::{Secret, Secrets},
     sql::{self, SqlError},
@@ -103,7 +104,7 @@ impl Token {
     /// # Errors
     /// IDEMPOTENCY_MISMATCH if the token was used for another request, or by another caller; CONFLICT if the key cannot
     /// be computed anew, since the secret it was made under is gone.
-    pub fn replay(&self, turn: &Turn<'_>) -> Result<Option<Replay>, Stop> {
+    pub fn replay(&self, turn: &Turn<'_>, tenant: &Tenant) -> Result<Option<Replay>, Stop> {
         turn.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[turn.now.plus(-LIFE).into()])?;
         let row = sql::query_one::<Row>(
             turn.db,
@@ -118,7 +119,8 @@ impl Token {
         let key = keys::load(turn.db, &self.tenant_id, &row.key_id)?;
         let plaintext = key.as_ref().and_then(|key| {
             let format = turn.policy.realm(&key.realm)?.key;
-            let made = self.make(&format, key.settings.mode, turn.secrets, &row.nonce);
+            let part = key::tenant_part(&format, &tenant.id, tenant.code.as_deref())?;
+            let made = self.make((&format, part), key.settings.mode, turn.secrets, &row.nonce);
             (key::storage_hash(&format, turn.secrets, made.expose()) == key.hash).then_some(made)
         });
         let (Some(key), Some(plaintext)) = (key, plaintext) else {
@@ -133,25 +135,25 @@ impl Token {
         Ok(Some(Replay { body, key_id: key.id, previous: key.rotated_from }))
     }
 
-    fn make(&self, format: &KeyFormat, mode: Mode, secrets: &Secrets, nonce: &str) -> Secret {
+    fn make(&self, (format, part): (&KeyFormat, &str), mode: Mode, secrets: &Secrets, nonce: &str) -> Secret {
         let mut entropy = Derived { secrets, token: self, nonce, counter: 0 };
-        key::generate(format, mode, secrets, &mut entropy)
+        key::generate(format, part, mode, secrets, &mut entropy)
     }
 }
 
-/// Makes a key's plaintext. The nonce is `Some` if the call carries a token.
+/// Makes the plaintext of a key with this tenant's part. The nonce is `Some` if the call carries a token.
 pub fn plaintext(
     turn: &mut Turn<'_>,
     token: Option<&Token>,
-    format: &KeyFormat,
+    (format, part): (&KeyFormat, &str),
     mode: Mode,
 ) -> (Secret, Option<String>) {
     match token {
         Some(token) => {
             let nonce = hex(&entropy::bytes::<16>(turn.entropy));
-            (token.make(format, mode, turn.secrets, &nonce), Some(nonce))
+            (token.make((format, part), mode, turn.secrets, &nonce), Some(nonce))
         }
-        None => (key::generate(format, mode, turn.secrets, turn.entropy), None),
+        None => (key::generate(format, part, mode, turn.secrets, turn.entropy), None),
     }
 }
 

@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    policy::{Policy, Realm, StepUp},
+    policy::{KeyAction, Policy, Realm},
     record::{self, Format, KeyKind, Limits, Mode, Record, Status},
     registry::{
         Turn,
@@ -132,6 +132,7 @@ impl Key {
             realm: self.realm.clone(),
             tenant: record::Tenant {
                 id: tenant.id.clone(),
+                code: tenant.code.clone(),
                 status: tenant.status,
                 plan: tenant.terms.plan.clone(),
             },
@@ -227,13 +228,16 @@ impl Turn<'_> {
         Err(Refusal::new(Code::VersionMismatch, detail))
     }
 
-    /// Refuses an action that the realm wants a fresh password for.
-    fn require_step_up(
+    /// Refuses an action that the realm keeps for owners, or wants a fresh password for.
+    fn require_allowed(
         &self,
         realm: Option<&Realm>,
-        action: StepUp,
+        action: KeyAction,
         principal: &Principal,
     ) -> Result<(), Refusal> {
+        if realm.is_some_and(|realm| realm.owner_only.contains(&action)) {
+            principal.require_owner("This, in this realm, is")?;
+        }
         if realm.is_some_and(|realm| realm.step_up.contains(&action)) {
             principal.require_step_up(self.now)?;
         }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::{
-    policy::StepUp,
+    policy::{KeyAction, Realm, Rotation},
     record::Status,
     registry::{
         Handled, Turn,
@@ -49,20 +49,24 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     }
     body.finish()?;
     let realm = turn.policy.realm(&key.realm).ok_or_else(|| edit::realm_is_gone(&key))?;
-    turn.require_step_up(Some(realm), StepUp::Rotate, principal)?;
+    turn.require_allowed(Some(realm), KeyAction::Rotate, principal)?;
     let token = Token::of(turn, principal)?;
     if let Some(token) = &token
-        && let Some(replay) = token.replay(turn)?
+        && let Some(replay) = token.replay(turn, principal.tenant())?
     {
         let freshness = freshness(turn.policy, &key.realm);
         let repeated = create::repeated(replay);
-        return Ok(promise(repeated, old(revoke, grace, key.settings.expires_at, turn.now), freshness));
+        return Ok(promise(
+            repeated,
+            old(realm, revoke, grace, key.settings.expires_at, turn.now),
+            freshness,
+        ));
     }
     turn.require_match(&key)?;
     edit::require_active(&key, turn.now, "rotated")?;
     grants::require_member_for(realm, &key.settings.scopes, principal)?;
 
-    let old = old(revoke, grace, key.settings.expires_at, turn.now);
+    let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
     let order = Order { realm, kind: key.kind, settings: &key.settings, rotated_from: Some(&key.id) };
     let made = create::make(turn, principal, &order, token.as_ref())?;
     let link = ("rotated_to", made.key.id.as_str().into());
@@ -85,9 +89,16 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     Ok(promise(outcome, old, freshness(turn.policy, &key.realm)))
 }
 
-fn old(revoke: Option<bool>, grace: Option<u32>, expires_at: Option<Timestamp>, now: Timestamp) -> Old {
+fn old(
+    realm: &Realm,
+    revoke: Option<bool>,
+    grace: Option<u32>,
+    expires_at: Option<Timestamp>,
+    now: Timestamp,
+) -> Old {
     match (revoke, grace) {
         (Some(true), _) => Old::Revoked,
+        (None, None) if realm.rotation == Rotation::RevokeOld => Old::Revoked,
         (_, Some(grace)) => {
             let end = now.plus(i64::from(grace) * SECOND);
             Old::Ends(expires_at.map_or(end, |own| own.min(end)))

@@ -201,7 +201,8 @@ fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
         let scope = input::text(scope)?;
         grants::may(of.realm, &scope, of.as_admin).map_or_else(wrong, |()| Ok(scope.clone()))
     })?;
-    if scopes.is_empty() { wrong("must name at least one scope") } else { Ok(scopes) }
+    let missing = scopes.is_empty() && !of.realm.scopes.is_empty();
+    if missing { wrong("must name at least one scope") } else { Ok(scopes) }
 }
 
 fn expiry(value: &Value, now: Timestamp) -> Result<Timestamp, Wrong> {

@@ -1,0 +1,140 @@
+//! `[realm.jwt]`: whose tokens a realm takes, and by which rules.
+
+use serde_json::Value;
+
+use super::{
+    address::https_url,
+    leak,
+    reader::{Item, Table},
+    sections,
+    webhook::secret_name,
+};
+use crate::model::{Claims, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm};
+
+/// In seconds.
+const MAX_AGE: u32 = 600;
+const SKEW: u8 = 30;
+
+const ALGORITHMS: [(&str, PublicAlgorithm); 3] =
+    [("RS256", PublicAlgorithm::Rs256), ("ES256", PublicAlgorithm::Es256), ("EdDSA", PublicAlgorithm::EdDsa)];
+
+/// Reads the section, if there is one.
+pub(super) fn read(item: Option<Item<'_>>) -> Option<Jwt> {
+    let table = item?.table(&sections::JWT, "[realm.jwt]")?;
+    let issuer = table.need("issuer", "issuer = \"https://id.example.com\"").and_then(|item| filled(&item));
+    let audiences = table
+        .need("audience", "audience = \"https://api.example.com\"")
+        .and_then(|item| one_or_more(&item, "\"https://api.example.com\""));
+    let keys = keys(&table);
+    let claims = Claims {
+        subject: claim(&table, "subject_claim").unwrap_or(&["sub"]),
+        tenant: claim(&table, "tenant_claim"),
+        scopes: claim(&table, "scopes_claim"),
+    };
+    let typ = table.get("typ").and_then(|item| filled(&item));
+    let skew = table.get("skew").and_then(|item| item.duration_ms(0..=60_000));
+    let skew_s = skew.and_then(|milliseconds| u8::try_from(milliseconds / 1_000).ok()).unwrap_or(SKEW);
+    Some(Jwt { issuer: issuer?, audiences: audiences?, keys: keys?, typ, claims, skew_s })
+}
+
+/// Text with something in it.
+fn filled(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"https://id.example.com\"")?;
+    if text.trim().is_empty() {
+        item.refuse(format!("{} is empty", item.name), "write what the issuer puts into its tokens");
+        return None;
+    }
+    Some(leak(text))
+}
+
+/// One text, or a list of them.
+fn one_or_more(item: &Item<'_>, example: &str) -> Option<&'static [&'static str]> {
+    let items = if item.as_text().is_some() { vec![item.clone()] } else { item.items(example)? };
+    let texts: Vec<_> = items.iter().map(filled).collect();
+    let texts: Option<Vec<_>> = texts.into_iter().collect();
+    texts.map(|texts| &*texts.leak())
+}
+
+/// Where a claim stands: its name, or the names on the way to it.
+fn claim(table: &Table<'_>, field: &str) -> Option<&'static [&'static str]> {
+    one_or_more(&table.get(field)?, "\"tenant_id\", or [\"app\", \"tenant_id\"] for one inside another")
+}
+
+fn keys(table: &Table<'_>) -> Option<JwtKeys> {
+    const WAYS: &str = "`jwks_url`, `jwks` or `secret`";
+    let (url, inline, secret) = (table.get("jwks_url"), table.get("jwks"), table.get("secret"));
+    match (url, inline, secret) {
+        (None, None, None) => {
+            table.refuse(
+                "[realm.jwt] has no keys to verify a token with",
+                format!("write one of {WAYS}, for example: jwks_url = \"https://id.example.com/.well-known/jwks.json\""),
+            );
+            None
+        }
+        (None, None, Some(secret)) => {
+            for field in ["algorithms", "jwks_max_age"] {
+                if let Some(item) = table.get(field) {
+                    let hint = "take it out: with `secret` the algorithm is HS256";
+                    item.refuse(format!("{} means nothing beside a secret", item.name), hint);
+                }
+            }
+            let forms = [("text", SecretForm::Text), ("base64", SecretForm::Base64 { prefix: "" })];
+            let form = table.get("secret_form").and_then(|item| item.choice(&forms));
+            let name = secret_name(&secret)?;
+            Some(JwtKeys::Secret { name, form: form.unwrap_or(SecretForm::Text) })
+        }
+        (Some(url), None, None) => {
+            let algorithms = algorithms(table);
+            let max_age = table.get("jwks_max_age").and_then(|item| item.duration_ms(60_000..=86_400_000));
+            let max_age_s = max_age.map_or(MAX_AGE, |milliseconds| milliseconds / 1_000);
+            let url = https_url(&url)?;
+            Some(JwtKeys::Public { algorithms: algorithms?, set: JwkSet::Url { url, max_age_s } })
+        }
+        (None, Some(inline), None) => {
+            let algorithms = algorithms(table)?;
+            let text = inline.text("'{ \"keys\": [ … ] }'")?;
+            if let Err((wrong, hint)) = check_set(text, algorithms) {
+                inline.refuse(format!("{} {wrong}", inline.name), hint);
+                return None;
+            }
+            Some(JwtKeys::Public { algorithms, set: JwkSet::Inline(leak(text)) })
+        }
+        _ => {
+            table.refuse("[realm.jwt] has its keys in more than one place", format!("keep one of {WAYS}"));
+            None
+        }
+    }
+}
+
+fn algorithms(table: &Table<'_>) -> Option<&'static [PublicAlgorithm]> {
+    const EXAMPLE: &str = "algorithms = [\"ES256\"]";
+    let items = table.need("algorithms", EXAMPLE)?.items(EXAMPLE)?;
+    let chosen: Vec<_> = items.iter().map(|item| item.choice(&ALGORITHMS)).collect();
+    let chosen: Option<Vec<_>> = chosen.into_iter().collect();
+    chosen.map(|algorithms| &*algorithms.leak())
+}
+
+/// Whether a JWK Set (RFC 7517, section 5) holds public keys only, and one for these algorithms.
+fn check_set(text: &str, algorithms: &[PublicAlgorithm]) -> Result<(), (&'static str, &'static str)> {
+    const FORM: &str = "write a JWK Set: '{ \"keys\": [ … ] }'";
+    let set: Value = serde_json::from_str(text).map_err(|_| ("is not JSON", FORM))?;
+    let keys = set.get("keys").and_then(Value::as_array).ok_or(("is not a JWK Set", FORM))?;
+    if keys.iter().any(|key| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some())) {
+        return Err((
+            "holds a private or shared key, and a policy holds no secrets",
+            "leave the public members only; a key that stood here may have been seen: replace it",
+        ));
+    }
+    let fits = |key: &Value, algorithm: &PublicAlgorithm| {
+        let member = |name| key.get(name).and_then(Value::as_str);
+        match algorithm {
+            PublicAlgorithm::Rs256 => member("kty") == Some("RSA"),
+            PublicAlgorithm::Es256 => (member("kty"), member("crv")) == (Some("EC"), Some("P-256")),
+            PublicAlgorithm::EdDsa => (member("kty"), member("crv")) == (Some("OKP"), Some("Ed25519")),
+        }
+    };
+    if !keys.iter().any(|key| algorithms.iter().any(|algorithm| fits(key, algorithm))) {
+        return Err(("has no key for these algorithms", "add the issuer's public key, or its algorithm"));
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! `[realm.webhook.NAME]`: how the senders of webhooks sign.
+
+use super::{
+    credential::header_name,
+    leak,
+    reader::{Entry, Item, Table},
+    sections,
+};
+use crate::model::{SecretForm, SignatureEncoding, SignedPart, Webhook};
+
+/// The schemes that a policy may name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Scheme {
+    Stripe,
+    Square,
+    Standard,
+    Hmac,
+}
+
+/// A webhook, if it could be read, and the name by which routes ask for it.
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) webhook: Option<&'static Webhook>,
+    pub(super) item: Item<'a>,
+}
+
+/// Reads the sections; without them there are none.
+pub(super) fn read<'a>(realm: &Table<'a>) -> Vec<Named<'a>> {
+    let entries = realm.get("webhook").and_then(|item| item.entries("[realm.webhook.stripe]"));
+    let named = |entry: Entry<'a>| Named { name: entry.key, webhook: one(&entry.item), item: entry.item };
+    entries.unwrap_or_default().into_iter().map(named).collect()
+}
+
+fn one(item: &Item<'_>) -> Option<&'static Webhook> {
+    let table = item.table(&sections::WEBHOOK, "[realm.webhook.stripe]")?;
+    let schemes = [
+        ("stripe", Scheme::Stripe),
+        ("square", Scheme::Square),
+        ("standard", Scheme::Standard),
+        ("hmac", Scheme::Hmac),
+    ];
+    let scheme = table.need("scheme", "scheme = \"stripe\"").and_then(|item| item.choice(&schemes));
+    let secret = table.need("secret", "secret = \"STRIPE_SECRET\"").and_then(|item| secret_name(&item));
+    let (scheme, secret) = (scheme?, secret?);
+    refuse_fields_of_others(&table, scheme);
+    let webhook = match scheme {
+        Scheme::Stripe => Webhook::stripe(secret),
+        Scheme::Standard => Webhook::standard(secret),
+        Scheme::Square => Webhook::square(secret, square_content(&table)?),
+        Scheme::Hmac => hmac(&table, secret)?,
+    };
+    let tolerance = table.get("tolerance").and_then(|item| item.duration_ms(1_000..=3_600_000));
+    let tolerance_s = tolerance.map_or(webhook.tolerance_s, |milliseconds| milliseconds / 1_000);
+    Some(Box::leak(Box::new(Webhook { tolerance_s, ..webhook })))
+}
+
+/// Each scheme has fields of its own; one that does nothing would only seem to protect.
+fn refuse_fields_of_others(table: &Table<'_>, scheme: Scheme) {
+    let of: [(&str, &[Scheme]); 5] = [
+        ("url", &[Scheme::Square]),
+        ("header", &[Scheme::Hmac]),
+        ("tag", &[Scheme::Hmac]),
+        ("encoding", &[Scheme::Hmac]),
+        ("tolerance", &[Scheme::Stripe, Scheme::Standard]),
+    ];
+    for (field, schemes) in of {
+        if let Some(item) = table.get(field).filter(|_| !schemes.contains(&scheme)) {
+            item.refuse(
+                format!("{} means nothing in this scheme", item.name),
+                "take it out: `url` is for \"square\", `header`, `tag` and `encoding` for \"hmac\", \
+                 `tolerance` for \"stripe\" and \"standard\"",
+            );
+        }
+    }
+}
+
+/// Square signs the URL that it was told, and the body.
+fn square_content(table: &Table<'_>) -> Option<&'static [SignedPart; 2]> {
+    const EXAMPLE: &str = "\"https://api.example.com/webhooks/square\"";
+    let item = table.need("url", &format!("url = {EXAMPLE}"))?;
+    let url = item.text(EXAMPLE)?;
+    if !url.starts_with("https://") || url.contains(char::is_whitespace) || !url.is_ascii() {
+        item.refuse(
+            format!("{} is {url:?}, which is not an https URL", item.name),
+            format!("write it exactly as the sender was told it, like {EXAMPLE}"),
+        );
+        return None;
+    }
+    Some(Box::leak(Box::new([SignedPart::Text(leak(url)), SignedPart::Body])))
+}
+
+/// HMAC-SHA-256 of the body alone, as many senders have it.
+fn hmac(table: &Table<'_>, secret: &'static str) -> Option<Webhook> {
+    let header = table.need("header", "header = \"X-Hub-Signature-256\"").and_then(|item| header_name(&item));
+    let tag = match table.get("tag") {
+        None => "",
+        Some(item) => {
+            let tag = item.text("\"sha256=\"")?;
+            if tag.len() > 32 || !tag.bytes().all(|byte| byte.is_ascii_graphic()) {
+                item.refuse(
+                    format!("{} is {tag:?}, which no signature begins with", item.name),
+                    "write visible ASCII characters, like \"sha256=\"",
+                );
+            }
+            leak(tag)
+        }
+    };
+    let encodings = [("hex", SignatureEncoding::Hex), ("base64", SignatureEncoding::Base64)];
+    let encoding = table.get("encoding").and_then(|item| item.choice(&encodings));
+    Some(Webhook {
+        header: header?,
+        separator: None,
+        tag,
+        encoding: encoding.unwrap_or(SignatureEncoding::Hex),
+        content: &[SignedPart::Body],
+        timestamp: None,
+        tolerance_s: 0,
+        secret,
+        secret_form: SecretForm::Text,
+    })
+}
+
+/// The name of a secret. What stands in its place is not shown: it may be the secret.
+pub(super) fn secret_name(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"STRIPE_SECRET\"")?;
+    let plain = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let fit = text.starts_with(|first: char| first.is_ascii_uppercase())
+        && text.bytes().all(plain)
+        && !text.starts_with("KEYWARD_");
+    if !fit {
+        item.refuse(
+            format!("{} is not the name of a secret, and the secret itself must not stand in a policy", item.name),
+            "write a name in capitals, like \"STRIPE_SECRET\" (KEYWARD_ is for the gate's own), and set it with \
+             `wrangler secret put`; a secret that stood here may have been seen: replace it",
+        );
+    }
+    fit.then(|| leak(text))
+}

@@ -1,0 +1,33 @@
+//! The policies under `examples/` are right, alone and together.
+
+#![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::{fs, path::Path};
+
+use keyward_policy::{Policy, compile::compile};
+
+fn example(name: &str) -> Policy {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    compile(&format!("examples/{name}/keyward.toml"), read).unwrap_or_else(|mistakes| panic!("{mistakes}"))
+}
+
+const SYSTEMS: [&str; 5] = ["bd", "gw", "bs", "bp", "kb"];
+
+#[test]
+fn each_system_is_one_realm() {
+    for name in SYSTEMS {
+        let ids: Vec<&str> = example(name).realms.iter().map(|realm| realm.id).collect();
+        assert_eq!(ids, [name]);
+    }
+}
+
+#[test]
+fn together_they_are_what_they_are_alone() {
+    let all = example("all");
+    assert_eq!(all.realms.len(), SYSTEMS.len());
+    for (realm, name) in all.realms.iter().zip(SYSTEMS) {
+        assert_eq!(*realm, example(name).realms[0]);
+    }
+    assert_eq!(all.admin, example("bd").admin);
+}
