@@ -4,13 +4,24 @@
 use keyward_policy::{CredentialSource, Realm, SourceKind};
 use percent_encoding::percent_decode_str;
 
-use crate::{denial::Denial, key, route::Target, secret::Secret};
+use crate::{cookie::Repeated, denial::Denial, key, link, route::Target, secret::Secret};
+
+/// What a credential is meant to be, after where it stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// An API key.
+    Key,
+    /// A token of the realm's issuer.
+    Jwt,
+    /// A session that began with a link.
+    Session,
+}
 
 /// A credential as sent: nothing of it is verified.
 #[derive(Clone, Debug)]
 pub struct Credential {
-    /// What it is meant to be, after where it stood.
-    pub kind: SourceKind,
+    /// What it is meant to be.
+    pub kind: Kind,
     /// The text.
     pub text: Secret,
 }
@@ -39,9 +50,20 @@ pub fn take(
             return Err(Denial::RepeatedCredential);
         }
         let Some(credential) = credential else { continue };
-        if found.replace(Credential { kind: source.kind, text: Secret::new(credential) }).is_some() {
+        let kind = match source.kind {
+            SourceKind::Key => Kind::Key,
+            SourceKind::Jwt => Kind::Jwt,
+        };
+        if found.replace(Credential { kind, text: Secret::new(credential) }).is_some() {
             return Err(Denial::RepeatedCredential);
         }
+    }
+    if let Some(link) = &realm.link
+        && let Some(cookies) = header("cookie")
+        && let Some(text) = link::session(link, &cookies).map_err(|Repeated| Denial::RepeatedCredential)?
+        && found.replace(Credential { kind: Kind::Session, text }).is_some()
+    {
+        return Err(Denial::RepeatedCredential);
     }
     Ok(found)
 }

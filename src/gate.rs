@@ -2,12 +2,16 @@
 
 use std::{net::IpAddr, rc::Rc};
 
-use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode, scope};
+use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode, Webhook, scope};
 
 use crate::{
     denial::Denial,
+    jwt::{self, Keys, Token},
+    link::Session,
     record::{KeyKind, Mode, Record, Status, TenantStatus},
+    secret::{Secret, Secrets},
     time::Timestamp,
+    webhook,
 };
 
 /// What a decision looks at beside the record.
@@ -32,10 +36,17 @@ pub enum Identity {
     Anybody,
     /// A key that is in order.
     Key(Rc<Record>),
+    /// Whoever the issuer of a token vouches for.
+    Token(jwt::Claims),
+    /// Whoever followed a link.
+    Session(Session),
+    /// The sender of a webhook.
+    Sender,
 }
 
-/// Proof that a request may be forwarded. Only [`decide`], for a key that was found to be in order, and
-/// [`pass_without_key`], for a route that asks for none, make one; forwarding asks for one.
+/// Proof that a request may be forwarded. Only what decides makes one: [`decide`] about a key,
+/// [`decide_token`], [`decide_session`], [`decide_webhook`], and [`pass_without_key`] for a route that asks for
+/// nothing; forwarding asks for one.
 #[derive(Debug)]
 pub struct Permit {
     identity: Identity,
@@ -62,7 +73,7 @@ impl Permit {
     pub fn record(&self) -> Option<&Rc<Record>> {
         match &self.identity {
             Identity::Key(record) => Some(record),
-            Identity::Anybody => None,
+            _ => None,
         }
     }
 
@@ -89,7 +100,7 @@ pub fn decide(
     circumstances: Circumstances<'_>,
 ) -> Result<Permit, Denial> {
     let Circumstances { method, address, origin, tenant, now } = circumstances;
-    if record.realm != realm.id || !is_of(tenant, record) {
+    if record.realm != realm.id || !is_of(tenant, record.tenant.code.as_deref()) {
         return Err(Denial::UnknownKey);
     }
     if record.status == Status::Revoked {
@@ -122,8 +133,7 @@ pub fn decide(
             }
         }
     }
-    let reads = matches!(method, "GET" | "HEAD" | "OPTIONS");
-    let held_back = requirement.live_only || (realm.test_mode == TestMode::ReadOnly && !reads);
+    let held_back = requirement.live_only || (realm.test_mode == TestMode::ReadOnly && !is_read(method));
     if record.mode == Mode::Test && held_back {
         return Err(Denial::TestMode);
     }
@@ -133,10 +143,94 @@ pub fn decide(
     Ok(Permit::of(Identity::Key(Rc::clone(record))))
 }
 
-/// Whether the record is of the tenant whose host was asked. Where hosts are nobody's own, every one is.
-fn is_of(tenant: Option<&str>, record: &Record) -> bool {
-    let own = |host: &str| record.tenant.code.as_deref().is_some_and(|code| code.eq_ignore_ascii_case(host));
-    tenant.is_none_or(own)
+/// Decides about a token: its signature, its claims, the tenant's host, scopes.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn decide_token(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    token: &Token<'_>,
+    keys: &Keys,
+    circumstances: Circumstances<'_>,
+) -> Result<Permit, Denial> {
+    let claims = token
+        .verify(keys, circumstances.now)
+        .map_err(|error| Denial::InvalidToken { reason: error.to_string() })?;
+    if !is_of(circumstances.tenant, claims.tenant.as_deref()) {
+        return Err(Denial::InvalidToken {
+            reason: "the token is of another tenant than the host".to_owned(),
+        });
+    }
+    // The policy has no such route, and tokens no plan.
+    if !requirement.plans.is_empty() {
+        return Err(Denial::PlanRequired { plans: requirement.plans });
+    }
+    if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &claims.scopes, required)) {
+        return Err(Denial::InsufficientScope { required: requirement.scopes });
+    }
+    Ok(Permit::of(Identity::Token(claims)))
+}
+
+/// Decides about the value of a session's cookie: its seal, its end, the tenant's host, plan, and whether what
+/// changes something comes from the session's own site, since browsers send cookies along unasked.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn decide_session(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    cookie: &Secret,
+    secrets: &Secrets,
+    from_own_site: bool,
+    circumstances: Circumstances<'_>,
+) -> Result<Permit, Denial> {
+    let session =
+        Session::open(cookie, realm.id, secrets, circumstances.now).ok_or(Denial::InvalidSession)?;
+    if !is_of(circumstances.tenant, session.tenant.code.as_deref()) {
+        return Err(Denial::InvalidSession);
+    }
+    let plans = requirement.plans;
+    if !plans.is_empty() && !session.tenant.plan.as_deref().is_some_and(|plan| plans.contains(&plan)) {
+        return Err(Denial::PlanRequired { plans });
+    }
+    if !is_read(circumstances.method) && !from_own_site {
+        return Err(Denial::CrossSite);
+    }
+    // The policy has no such route: sessions hold none.
+    if !requirement.scopes.is_empty() {
+        return Err(Denial::InsufficientScope { required: requirement.scopes });
+    }
+    Ok(Permit::of(Identity::Session(session)))
+}
+
+/// Decides about a webhook.
+///
+/// # Errors
+/// [`Denial::InvalidSignature`], [`Denial::BodyTooLarge`], and [`Denial::NotConfigured`] for a secret that is not
+/// in the form that the policy says.
+pub fn decide_webhook(
+    webhook: &Webhook,
+    secret: &Secret,
+    header: impl Fn(&str) -> Option<String>,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<Permit, Denial> {
+    match webhook::verify(webhook, secret, header, body, now) {
+        Ok(()) => Ok(Permit::of(Identity::Sender)),
+        Err(webhook::Error::BodyTooLarge) => Err(Denial::BodyTooLarge),
+        Err(webhook::Error::UnfitSecret) => Err(Denial::NotConfigured { secret: webhook.secret }),
+        Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
+    }
+}
+
+/// Whether this is the tenant whose host was asked. Where hosts are nobody's own, every one is.
+fn is_of(host: Option<&str>, tenant: Option<&str>) -> bool {
+    host.is_none_or(|host| tenant.is_some_and(|code| code.eq_ignore_ascii_case(host)))
+}
+
+fn is_read(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS")
 }
 
 /// Whether the record's ranges hold the address. An IPv4 address that came in IPv6 clothes

@@ -5,7 +5,9 @@
 //! 1. **Realm**: host and path choose it ([`route`]); it says which connections it takes ([`transport`]).
 //! 2. **Preflight**: answered from the policy ([`cors`]).
 //! 3. **Route**: method and path choose what is required ([`route`]).
-//! 4. **Credential**: taken only from where the realm says ([`credential`], [`session_id`]).
+//! 4. **Credential**: taken only from where the realm says ([`credential`], [`session_id`]). What is no key
+//!    goes its own way from here: tokens ([`jwt`]), webhooks ([`webhook`]), links and sessions ([`link`]); see
+//!    [`admission`].
 //! 5. **Shape**: prefix, length, alphabet, keyed check, without any I/O ([`key`]).
 //! 6. **Find**: hash, the policy's own keys, isolate memory, KV, KeyGate ([`pipeline`], [`configured`], [`memory`]).
 //! 7. **Decide**: pure and synchronous, a `Permit` or a `Denial` ([`gate`]).
@@ -16,6 +18,7 @@
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
+pub mod admission;
 pub mod configured;
 pub mod cookie;
 pub mod cors;

@@ -1,21 +1,60 @@
-//! Links that sign somebody in: a token in a URL that works once, and the session that it becomes.
+//! Links that carry somebody into a session: a token in a URL that works once, and what it becomes.
 //!
-//! Both are keys in form: random characters behind a prefix, a keyed check so that a made-up one
-//! costs nothing, and only a hash that is stored ([`crate::key`] with [`Link::token`] and
-//! [`Link::session`]). The session is a key in substance too, one that stands in a cookie: its record
-//! says what it may do and until when, and it is revoked like any other. A value that is sealed
-//! instead would need no record, but could not be taken back, nor limited.
+//! The token is a key in form: random characters behind a prefix, a keyed check so that a made-up one
+//! costs nothing, and only a hash that is stored ([`crate::key`] with [`Link::token`]). The session is
+//! sealed into its cookie under the deployment's secret: it needs no store, and ends by itself.
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_policy::Link;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     cookie::{self, Repeated, SameSite},
+    record::Tenant,
     route::Target,
-    secret::Secret,
+    secret::{Secret, Secrets},
     time::{SECOND, Timestamp},
 };
+use subtle::ConstantTimeEq;
+
+/// Keeps this use of the deployment's secret apart from others.
+const PURPOSE: &str = "keyward link session 1";
+
+/// Whose session it is. A stored format, pinned in `tests/golden.rs`: browsers keep it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Session {
+    /// The realm; in any other it is none.
+    pub realm: String,
+    /// The tenant that made the link, as it was then.
+    pub tenant: Tenant,
+    /// For whom, in the words of whoever made the link.
+    pub subject: Option<String>,
+    /// The session that the link was made in.
+    pub session_id: Option<String>,
+    /// The first moment at which it no longer holds.
+    pub expires_at: Timestamp,
+}
+
+impl Session {
+    /// The cookie's value: what it says, and a MAC of that.
+    pub fn seal(&self, secrets: &Secrets) -> Secret {
+        let said = URL_SAFE_NO_PAD.encode(serde_json::to_string(self).unwrap_or_default());
+        let mac = URL_SAFE_NO_PAD.encode(secrets.mac(PURPOSE, &[said.as_bytes()]));
+        Secret::new(format!("{}{said}.{mac}", Link::SESSION_PREFIX))
+    }
+
+    /// What a cookie's value says, if it was sealed here and still holds.
+    pub fn open(value: &Secret, realm: &str, secrets: &Secrets, now: Timestamp) -> Option<Self> {
+        let (said, mac) = value.expose().strip_prefix(Link::SESSION_PREFIX)?.split_once('.')?;
+        let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
+        let sealed = secrets.macs(PURPOSE, &[said.as_bytes()]).any(|own| bool::from(own.ct_eq(&mac)));
+        let said = URL_SAFE_NO_PAD.decode(said).ok().filter(|_| sealed)?;
+        let session: Self = serde_json::from_slice(&said).ok()?;
+        (session.realm == realm && now < session.expires_at).then_some(session)
+    }
+}
 
 /// A token that was taken from a URL.
 #[derive(Debug)]

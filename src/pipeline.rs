@@ -1,4 +1,4 @@
-//! Steps 4 to 8 of a request's life: credential, shape, find, decide, limit. The only thing that waits here is a
+//! Steps 5 to 8 of a key's way: shape, find, decide, limit. [`crate::admission`] comes before. The only thing that waits here is a
 //! [`Stores`], so that the whole of it runs natively against stores that fail, lag or lie.
 //!
 //! A copy of a record (from memory or KV) may let a request through only together with the KeyGate,
@@ -8,22 +8,21 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, LimitsUnavailable, Policy, Realm, Requirement, Route, SourceKind};
+use keyward_policy::{KeyRequirement, LimitsUnavailable, Policy, Realm};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    configured, credential,
+    admission::Issuers,
+    configured,
     denial::{Denial, RATE_LIMITED},
     gate::{self, Circumstances, Permit},
     key::{self, Shape},
     memory::{Limited, Memory},
     network,
     record::Record,
-    route::Target,
     secret::{Secret, Secrets},
-    session_id,
     time::Timestamp,
-    wire::{Found, KeyGateCall, Taken, WindowState},
+    wire::{Found, KeyGateCall, Redeem, Redeemed, Taken, WindowState},
 };
 
 /// A store did not answer in time, or not in a form that this build reads.
@@ -41,6 +40,14 @@ pub trait Stores {
     async fn fails_too_often(&self, network: &str) -> bool;
     /// The time. On Workers it moves only while something is waited for.
     fn now(&self) -> Timestamp;
+    /// Lets time pass.
+    async fn wait(&self, milliseconds: u32);
+    /// Has the Registry use up a link.
+    async fn redeem(&self, call: &Redeem) -> Result<Redeemed, Unavailable>;
+    /// The text at a URL, of at most [`jwt::MOST_SET_BYTES`](crate::jwt::MOST_SET_BYTES).
+    async fn fetch(&self, url: &str) -> Result<String, Unavailable>;
+    /// A secret of the deployment, by its name.
+    fn secret(&self, name: &str) -> Option<Secret>;
 }
 
 /// What a check needs beside the request.
@@ -49,6 +56,8 @@ pub struct Pipeline<'a, S> {
     pub stores: &'a S,
     /// The isolate's memory; never borrowed while something is waited for.
     pub memory: Rc<RefCell<Memory>>,
+    /// What verifies tokens; never borrowed while something is waited for.
+    pub issuers: Rc<RefCell<Issuers>>,
     /// The deployment's secrets, or that there are none.
     pub secrets: Result<Rc<Secrets>, Denial>,
 }
@@ -67,7 +76,8 @@ pub struct Caller<'a> {
 }
 
 impl<'a> Caller<'a> {
-    fn at(self, now: Timestamp) -> Circumstances<'a> {
+    /// What a decision looks at, at this moment.
+    pub fn at(self, now: Timestamp) -> Circumstances<'a> {
         let Self { method, address, origin, tenant } = self;
         let address = address.and_then(|address| address.parse().ok());
         Circumstances { method, address, origin, tenant, now }
@@ -126,39 +136,6 @@ enum Word {
 }
 
 impl<S: Stores> Pipeline<'_, S> {
-    /// Gives a route what it asks for. `header` reads a header of the request by its lower-case name.
-    ///
-    /// # Errors
-    /// Why the request may not pass.
-    pub async fn admit(
-        &self,
-        realm: &Realm,
-        route: &Route,
-        target: Target<'_>,
-        caller: Caller<'_>,
-        header: impl Fn(&str) -> Option<String>,
-    ) -> Result<Accepted, Refused> {
-        let caller = Caller { tenant: realm.tenant_of(target.host), ..caller };
-        let credential = credential::take(realm, target, &header)?;
-        let session_id = session_id::take(realm, route, &header);
-        let mut accepted = match (&route.requires, credential) {
-            (requirement @ Requirement::Public, _) => {
-                let permit = gate::pass_without_key(requirement).ok_or(Denial::Internal)?;
-                Accepted { permit, windows: Vec::new() }
-            }
-            (Requirement::Key(requirement), Some(credential)) if credential.kind == SourceKind::Key => {
-                // Before a request is counted that will not be forwarded.
-                session_id.as_ref().map_err(Clone::clone)?;
-                self.check(realm, requirement, &credential.text, caller).await?
-            }
-            (Requirement::Key(_) | Requirement::Webhook(_), _) => {
-                return Err(Denial::MissingCredential.into());
-            }
-        };
-        accepted.permit = accepted.permit.in_session(session_id?);
-        Ok(accepted)
-    }
-
     /// Checks a key and charges its limits.
     ///
     /// # Errors
@@ -361,6 +338,7 @@ impl Candidate {
     }
 }
 
-fn unavailable(store: &'static str) -> Denial {
+/// The refusal when a store did not answer.
+pub fn unavailable(store: &'static str) -> Denial {
     Denial::StoreUnavailable { store }
 }

@@ -25,7 +25,8 @@ pub fn take(
     }
 }
 
-fn is_fit(id: &str) -> bool {
+/// Whether it has the form of one.
+pub fn is_fit(id: &str) -> bool {
     // A comma, by which the platform joins what was sent twice, is not among them.
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._~:-".contains(&byte);
     (1..=LONGEST).contains(&id.len()) && id.bytes().all(plain)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{record::Record, time::Timestamp};
+use crate::{link::Session, record::Record, time::Timestamp};
 
 /// Counts by refusal code: `{"INSUFFICIENT_SCOPE": 3}`.
 pub type RefusalCounts = BTreeMap<String, u64>;
@@ -183,4 +183,28 @@ pub struct AdminReply {
     pub headers: Vec<(String, String)>,
     /// JSON text; empty for no body.
     pub body: String,
+}
+
+/// A gate asks the Registry to use up a link. `POST /redeem`, answered with [`Redeemed`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Redeem {
+    /// Storage hash of the link's token.
+    pub hash: String,
+    /// The realm in which it was followed.
+    pub realm: String,
+}
+
+/// Answer to [`Redeem`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+pub enum Redeemed {
+    /// It is used up now, and becomes this session.
+    Granted(Session),
+    /// It was used before.
+    Used,
+    /// It ended before it was used.
+    Expired,
+    /// There is no such link in this realm, or its tenant is not active.
+    Unknown,
 }

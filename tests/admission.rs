@@ -5,6 +5,7 @@
 mod support;
 
 use keyward::{
+    admission::Admission,
     denial::Denial,
     gate::Identity,
     identity,
@@ -17,7 +18,7 @@ use keyward::{
 };
 use support::{
     record,
-    world::{CALLER, World},
+    world::{CALLER, Request, World},
 };
 
 const AGENT: ConfiguredKey = ConfiguredKey {
@@ -47,11 +48,12 @@ fn needs(scopes: &'static [&'static str], plans: &'static [&'static str]) -> Rou
 }
 
 fn admit(world: &World, realm: &Realm, route: &Route, fields: &[(&str, &str)]) -> Result<Accepted, Denial> {
-    let header =
-        |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
-    world
-        .admit(realm, route, Target::of("https://a.example/api/orders"), CALLER, header)
-        .map_err(|refused| refused.denial)
+    let request = Request { fields, ..Request::default() };
+    match world.admit(realm, route, Target::of("https://a.example/api/orders"), CALLER, &request) {
+        Ok(Admission::Pass(accepted)) => Ok(accepted),
+        Ok(Admission::Redirect(_)) => panic!("no link was followed"),
+        Err(refused) => Err(refused.denial),
+    }
 }
 
 fn forwarded(accepted: &Accepted) -> Vec<(&'static str, String)> {

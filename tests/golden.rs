@@ -9,11 +9,15 @@ mod support;
 use keyward::{
     key,
     key_gate::{Counts, KeyGate},
+    link::Session,
     policy::{Hash, KeyFormat, POLICY},
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secrets,
     time::Timestamp,
-    wire::{Found, KeyGateCall, RefusalCounts, Taken, Told, UsageHour, UsageReport, Window, WindowState},
+    wire::{
+        Found, KeyGateCall, Redeem, Redeemed, RefusalCounts, Taken, Told, UsageHour, UsageReport, Window,
+        WindowState,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use support::{NOON, record};
@@ -121,4 +125,31 @@ fn the_counts_that_a_key_gate_keeps() {
         &gate.counts,
         r#"{"minute":[[1900000000000,1900000000000,1],[1900000000005,1900000000005,1]],"day":[[1900000000000,1900000000005,2]],"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null}}"#,
     );
+}
+
+#[test]
+fn links_and_sessions() {
+    let session = Session {
+        realm: "shop".into(),
+        tenant: Tenant {
+            id: "t-1".into(),
+            code: Some("A1".into()),
+            status: TenantStatus::Active,
+            plan: None,
+        },
+        subject: Some("cart-7".into()),
+        session_id: None,
+        expires_at: NOON,
+    };
+    pinned(
+        &Redeem { hash: "sha256:00".into(), realm: "shop".into() },
+        r#"{"hash":"sha256:00","realm":"shop"}"#,
+    );
+    pinned(&Redeemed::Used, r#"{"outcome":"used"}"#);
+    pinned(
+        &Redeemed::Granted(session.clone()),
+        r#"{"outcome":"granted","realm":"shop","tenant":{"id":"t-1","code":"A1","status":"ACTIVE","plan":null},"subject":"cart-7","sessionId":null,"expiresAt":1900000000000}"#,
+    );
+    let cookie = "kw_session_eyJyZWFsbSI6InNob3AiLCJ0ZW5hbnQiOnsiaWQiOiJ0LTEiLCJjb2RlIjoiQTEiLCJzdGF0dXMiOiJBQ1RJVkUiLCJwbGFuIjpudWxsfSwic3ViamVjdCI6ImNhcnQtNyIsInNlc3Npb25JZCI6bnVsbCwiZXhwaXJlc0F0IjoxOTAwMDAwMDAwMDAwfQ.6H0dSWjzCCVyYzzuVYlJd2LVQUXxiXKprXk1squ47a4";
+    assert_eq!(session.seal(&Secrets::new(SECRET, None)).expose(), cookie);
 }

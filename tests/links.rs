@@ -7,14 +7,15 @@ mod support;
 use keyward::{
     cookie::{self, Repeated, SameSite},
     key,
-    link::{self, LinkState, Spent},
+    link::{self, LinkState, Session, Spent},
     policy::{KeyFormat, Link},
     record::Mode,
     route::Target,
+    secret::{Secret, Secrets},
     time::Timestamp,
 };
 use proptest::prelude::*;
-use support::{NOON, Seeded, secrets};
+use support::{NOON, SECRET, Seeded, record, secrets};
 
 const LINK: Link = Link {
     parameter: "token",
@@ -35,19 +36,61 @@ fn follow(url: &str) -> Result<Option<(String, String)>, Repeated> {
 }
 
 #[test]
-fn a_token_and_a_session_are_told_apart_from_forgeries_and_from_each_other_without_a_lookup() {
-    let [token, session] = [LINK.token(), LINK.session()];
-    for (format, other, prefix) in [(token, session, "st_"), (session, token, Link::SESSION_PREFIX)] {
-        let made = new(&format);
-        assert!(made.starts_with(prefix), "{made}");
-        assert!(key::is_well_formed(&format, &secrets(), &made));
-        assert!(!key::is_well_formed(&other, &secrets(), &made));
-        for at in prefix.len()..made.len() {
-            let mut forged = made.clone().into_bytes();
-            forged[at] = if forged[at] == b'x' { b'y' } else { b'x' };
-            let forged = String::from_utf8(forged).unwrap();
-            assert!(!key::is_well_formed(&format, &secrets(), &forged), "{forged}");
+fn a_token_is_told_apart_from_forgeries_without_a_lookup() {
+    let format = LINK.token();
+    let made = new(&format);
+    assert!(made.starts_with("st_"), "{made}");
+    assert!(key::is_well_formed(&format, &secrets(), &made));
+    for at in 0..made.len() {
+        let mut forged = made.clone().into_bytes();
+        forged[at] = if forged[at] == b'x' { b'y' } else { b'x' };
+        let forged = String::from_utf8(forged).unwrap();
+        assert!(!key::is_well_formed(&format, &secrets(), &forged), "{forged}");
+    }
+}
+
+fn session() -> Session {
+    Session {
+        realm: "shop".into(),
+        tenant: record().tenant,
+        subject: Some("cart-7".into()),
+        session_id: None,
+        expires_at: NOON,
+    }
+}
+
+#[test]
+fn a_session_holds_until_its_end_in_its_own_realm_and_deployment() {
+    let sealed = session().seal(&secrets());
+    let open = |realm, secrets: &Secrets, now| Session::open(&sealed, realm, secrets, now);
+    let before = NOON.plus(-1);
+    assert_eq!(open("shop", &secrets(), before), Some(session()));
+    assert_eq!(open("shop", &secrets(), NOON), None, "it has ended");
+    assert_eq!(open("other", &secrets(), before), None);
+    let others = Secrets::new("another deployment's secret, long enough", None);
+    assert_eq!(open("shop", &others, before), None);
+    let rotated = Secrets::new("a newer secret of this deployment, long enough", Some(SECRET));
+    assert_eq!(open("shop", &rotated, before), Some(session()));
+}
+
+#[test]
+fn a_session_with_any_byte_changed_is_none() {
+    let sealed = session().seal(&secrets()).expose().to_owned();
+    for at in 0..sealed.len() {
+        for with in ["A", "."] {
+            let mut forged = sealed.clone();
+            forged.replace_range(at..=at, with);
+            if forged != sealed {
+                assert_eq!(
+                    Session::open(&Secret::new(forged), "shop", &secrets(), NOON.plus(-1)),
+                    None,
+                    "{at}"
+                );
+            }
         }
+    }
+    for text in ["", "kw_session_", "kw_session_.", "kw_session_e30.", "st_0123"] {
+        assert_eq!(Session::open(&Secret::new(text), "shop", &secrets(), NOON.plus(-1)), None, "{text}");
     }
 }
 
@@ -104,7 +147,7 @@ fn a_redirect_never_leads_to_another_host() {
 
 #[test]
 fn the_session_is_handed_over_in_a_cookie_that_only_this_host_gets_and_no_script_reads() {
-    let session = key::generate(&LINK.session(), "", Mode::Live, &secrets(), &mut Seeded::new(2));
+    let session = session().seal(&secrets());
     let headers = link::redirect(&LINK, &session, "https://mystore.com/checkout?a=1".into());
     let cookie = format!(
         "__Host-store-session={}; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Lax",

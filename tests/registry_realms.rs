@@ -55,8 +55,8 @@ fn a_realm_may_revoke_the_old_key_of_a_rotation_that_does_not_say() {
 }
 
 #[test]
-fn where_a_realm_has_no_scopes_keys_need_none_and_can_hold_none() {
-    let (office, owner) = Office::open_over(policy_with(|realm| realm.scopes = &[]));
+fn where_no_route_asks_for_a_scope_keys_need_none() {
+    let (office, owner) = Office::open_over(policy_with(|realm| realm.routes = &[]));
     let made = office.post(&owner, "/api-keys", json!({"name": "n"})).expect(201);
     assert_eq!(made.body["apiKey"]["scopes"], json!([]));
     office.post(&owner, "/api-keys", json!({"name": "n", "scopes": []})).expect(201);

@@ -19,7 +19,7 @@ pub use normal::{Ambiguous, normalise};
 #[cfg(feature = "compile")]
 pub use parse::BadPattern;
 
-use crate::model::{Policy, Realm, Route};
+use crate::model::{Policy, Realm, Requirement, Route};
 
 impl Policy {
     /// The realm that takes a request to this host (without port) and normalised path.
@@ -38,6 +38,12 @@ impl Realm {
     /// The code of the tenant whose host this is, where hosts are tenants' own.
     pub fn tenant_of<'h>(&self, host: &'h str) -> Option<&'h str> {
         self.hosts.iter().find_map(|pattern| pattern.tenant(host))
+    }
+
+    /// Whether some route asks for a scope: where none does, a key need not hold one.
+    pub fn asks_for_scopes(&self) -> bool {
+        let asks = |route: &Route| matches!(route.requires, Requirement::Key(key) if !key.scopes.is_empty());
+        self.routes.iter().any(asks)
     }
 
     /// The route that takes a request with this method and normalised path.

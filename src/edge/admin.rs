@@ -8,7 +8,6 @@ use worker::{Env, Result, console_error, web_sys};
 use super::{
     gate,
     http::{self, Client},
-    registry,
     stores::{self, EdgeStores},
 };
 use crate::{
@@ -72,7 +71,9 @@ pub async fn handle(
         address,
         request_id: request_id.to_owned(),
     };
-    let reply = ask(&call, env).await.unwrap_or_else(|error| {
+    // Longer than the Registry waits for its KeyGates, which is bounded as a store is.
+    let asked = stores::ask_registry::<AdminReply>(env, "/admin", &call, stores::PATIENCE * 3).await;
+    let reply = asked.unwrap_or_else(|error| {
         console_error!(
             "{}",
             json!({ "event": "registry unavailable", "requestId": request_id, "error": error })
@@ -110,16 +111,6 @@ async fn read(request: &web_sys::Request) -> Result<Option<Vec<u8>>> {
         }
     }
     Ok(Some(bytes))
-}
-
-async fn ask(call: &AdminCall, env: &Env) -> std::result::Result<AdminReply, String> {
-    let registries = env.durable_object("REGISTRY").map_err(|error| error.to_string())?;
-    let stub = registries.get_by_name(registry::NAME).map_err(|error| error.to_string())?;
-    let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
-    // Longer than the Registry waits for its KeyGates, which is bounded as a store is.
-    let text =
-        stores::within(stores::PATIENCE * 3, stores::post(&stub, "https://registry/admin", &call)).await?;
-    serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 
 fn respond(reply: AdminReply, request_id: &str) -> Result<web_sys::Response> {

@@ -12,8 +12,10 @@ use super::{
     stores::{self, EdgeStores},
 };
 use crate::{
+    admission::{Admission, Issuers},
     cors,
     denial::Denial,
+    identity,
     memory::Memory,
     pipeline::{Pipeline, Refused},
     record::Record,
@@ -25,6 +27,7 @@ use crate::{
 
 thread_local! {
     static MEMORY: Rc<RefCell<Memory>> = Rc::default();
+    static ISSUERS: Rc<RefCell<Issuers>> = Rc::default();
 }
 
 /// The isolate's memory; never borrowed while something is waited for.
@@ -52,11 +55,14 @@ pub struct Routed<'a> {
 /// Gives a request what its route asks for, and forwards it or refuses it.
 pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<web_sys::Response> {
     let Routed { request, target, client, realm, route, request_id } = routed;
-    let headers = request.headers();
-    let header = |name: &str| headers.get(name).ok().flatten();
+    let incoming = http::Incoming::of(request);
     let stores = EdgeStores { env };
-    let accepted = match pipeline(&stores).admit(realm, route, target, client.caller(), header).await {
-        Ok(accepted) => accepted,
+    let accepted = match pipeline(&stores).admit(realm, route, target, client.caller(), &incoming).await {
+        Ok(Admission::Pass(accepted)) => accepted,
+        Ok(Admission::Redirect(headers)) => {
+            let headers = headers.into_iter().chain([("X-Request-Id", request_id.to_owned())]).collect();
+            return http::respond(&Answer { status: 303, headers, body: String::new() });
+        }
         Err(refused) => {
             let answer = refuse(Some(realm), &refused, client, request_id);
             if let Some(key) = refused.key {
@@ -73,15 +79,17 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     let mut append: Vec<_> = set.extract_if(.., |(name, _)| *name == "Vary").collect();
     set.push(("X-Request-Id", request_id.to_owned()));
     set.extend(refusal::rate_limit_headers(&accepted.windows));
-    if accepted.permit.record().is_some() {
-        // What a key may see, another may not: caches must tell them apart.
-        append.extend(realm.credentials.iter().map(|source| ("Vary", source.header.to_owned())));
-    }
+    append.extend(identity::vary(realm, &accepted.permit).into_iter().map(|name| ("Vary", name.to_owned())));
     http::decorate(&response, &http::flat(&set), &http::flat(&append)).map_err(|error| http::thrown(&error))
 }
 
 fn pipeline<'a>(stores: &'a EdgeStores<'a>) -> Pipeline<'a, EdgeStores<'a>> {
-    Pipeline { stores, memory: memory(), secrets: settings::secrets(stores.env) }
+    Pipeline {
+        stores,
+        memory: memory(),
+        issuers: ISSUERS.with(Rc::clone),
+        secrets: settings::secrets(stores.env),
+    }
 }
 
 /// Checks an API key that is shown to the admin API, whichever realm it is of. What it may do there,

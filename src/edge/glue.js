@@ -43,6 +43,42 @@ export function ask(namespace, name, body, milliseconds) {
   return inTime(answer(), milliseconds);
 }
 
+// The first bytes of a body, or null if there are more than `most`.
+async function first(body, most) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of body ?? []) {
+    length += chunk.length;
+    if (length > most) return null;
+    chunks.push(chunk);
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+// The text at a URL, if it is not longer than `most` bytes.
+export function load(url, most, milliseconds) {
+  const answer = async () => {
+    // Another address than the policy's is not the issuer's.
+    const response = await fetch(url, { redirect: "error", headers: { accept: "application/json" } });
+    if (response.status !== 200) throw new Error(`answered ${response.status}`);
+    const bytes = await first(response.body, most);
+    if (bytes === null) throw new Error(`answered more than ${most} bytes`);
+    return new TextDecoder().decode(bytes);
+  };
+  return inTime(answer(), milliseconds);
+}
+
+// The body of a request that goes on afterwards, or null if it has more than `most` bytes.
+export function peek(request, most) {
+  return first(request.clone().body, most);
+}
+
 // Counts one event of this key; whether there were too many.
 export function exceeds(limiter, key, milliseconds) {
   return inTime(limiter.limit({ key }).then(({ success }) => !success), milliseconds);
@@ -53,10 +89,10 @@ export function exceeds(limiter, key, milliseconds) {
 //   url       where to, or undefined for the request's own URL
 //   removed   names, in lower case, of header fields that the origin must not see
 //   prefix    every field whose name begins so is removed: only the gate says who somebody is
-//   cookie    name of a cookie that is the gate's own
+//   cookies   names of cookies that are the gate's own
 //   identity  names and values of the fields to set, one after the other
 //   patience  milliseconds from when the request has been sent whole
-export async function forward(request, fetcher, url, removed, prefix, cookie, identity, patience) {
+export async function forward(request, fetcher, url, removed, prefix, cookies, identity, patience) {
   const abort = new AbortController();
   const init = { redirect: "manual", signal: abort.signal };
   // A shared cache between gate and origin no longer sees whose answer it holds (RFC 9111, 3.5).
@@ -78,12 +114,13 @@ export async function forward(request, fetcher, url, removed, prefix, cookie, id
     const read = name.replaceAll("_", "-");
     if (read.startsWith(prefix) || hidden.includes(read)) headers.delete(name);
   }
-  const cookies = headers.get("cookie");
-  if (cookies?.includes(cookie)) {
+  const jar = headers.get("cookie");
+  const own = lines(cookies);
+  if (jar && own.some((name) => jar.includes(name))) {
     // A comma is where the runtime joined two Cookie fields.
-    const others = cookies.split(/([;,]\s*)/).filter((part, i, parts) => {
+    const others = jar.split(/([;,]\s*)/).filter((part, i, parts) => {
       const pair = i % 2 === 0 ? part : parts[i + 1];
-      return pair.split("=")[0].trim() !== cookie;
+      return !own.includes(pair.split("=")[0].trim());
     }).join("").replace(/^[;,]\s*/, "");
     if (others) headers.set("cookie", others);
     else headers.delete("cookie");

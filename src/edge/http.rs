@@ -1,10 +1,10 @@
 //! Reading requests and making answers.
 
-use js_sys::Reflect;
-use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
+use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
+use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Error, Result, web_sys};
 
-use crate::{cors, key, pipeline::Caller, refusal::Answer};
+use crate::{admission, cors, key, pipeline::Caller, refusal::Answer};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -15,6 +15,8 @@ extern "C" {
         set: &str,
         append: &str,
     ) -> std::result::Result<web_sys::Response, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn peek(request: &web_sys::Request, most: u32) -> std::result::Result<Promise, JsValue>;
 }
 
 /// What the gate reads of every request. A header read crosses into JavaScript, so only these are.
@@ -57,6 +59,30 @@ impl Client {
     /// Whether this is a CORS preflight.
     pub fn is_preflight(&self) -> bool {
         cors::is_preflight(&self.method, self.origin.as_deref(), self.requested_method.as_deref())
+    }
+}
+
+/// A request as the pure half looks at it.
+pub struct Incoming<'a> {
+    request: &'a web_sys::Request,
+    headers: web_sys::Headers,
+}
+
+impl<'a> Incoming<'a> {
+    /// Of this request, whose body stays as it is.
+    pub fn of(request: &'a web_sys::Request) -> Self {
+        Self { request, headers: request.headers() }
+    }
+}
+
+impl admission::Incoming for Incoming<'_> {
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).ok().flatten()
+    }
+
+    async fn body(&self, most: usize) -> Option<Vec<u8>> {
+        let bytes = JsFuture::from(peek(self.request, most as u32).ok()?).await.ok()?;
+        bytes.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec())
     }
 }
 

@@ -7,7 +7,7 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, console_error, web_sys};
 
 use super::http;
-use crate::{denial::Denial, gate::Permit, identity, registry::front::SESSION_COOKIE, route::Target};
+use crate::{denial::Denial, gate::Permit, identity, route::Target};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -19,7 +19,7 @@ extern "C" {
         url: Option<&str>,
         removed: &str,
         prefix: &str,
-        cookie: &str,
+        cookies: &str,
         identity: &str,
         patience: u32,
     ) -> Result<Promise, JsValue>;
@@ -49,15 +49,13 @@ pub async fn ask(
     if url.is_none() && fetcher.is_undefined() {
         return Err(unreachable("the service binding is missing".into()));
     }
-    let credentials = realm.credentials.iter().map(|source| source.header);
-    let removed: Vec<&str> = credentials.chain(identity::OVERRIDES).collect();
     let answer = forward(
         request,
         &fetcher,
         url.as_deref(),
-        &removed.join("\n"),
+        &identity::removed(realm, permit).join("\n"),
         identity::PREFIX,
-        SESSION_COOKIE,
+        &identity::removed_cookies(realm).join("\n"),
         &http::flat(&identity::headers(permit, request_id)),
         realm.origin_timeout_ms,
     );

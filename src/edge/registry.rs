@@ -64,6 +64,14 @@ impl DurableObject for Registry {
                 let reply = self.admin(&serde_json::from_str(&body)?).await;
                 Response::ok(serde_json::to_string(&reply)?)
             }
+            "/redeem" => {
+                self.publisher.open().await.map_err(failed)?;
+                let db = &self.publisher.platform.sql;
+                let redeemed =
+                    registry::links::redeem(db, &POLICY, &serde_json::from_str(&body)?, stores::now())
+                        .map_err(failed)?;
+                Response::ok(serde_json::to_string(&redeemed)?)
+            }
             "/usage" => {
                 let report: UsageReport = serde_json::from_str(&body)?;
                 self.publisher.open().await.map_err(failed)?;

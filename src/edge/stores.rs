@@ -4,14 +4,17 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use js_sys::{JsString, Promise, Reflect, futures::JsFuture};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Delay, Env, Method, Request, RequestInit, console_error, js_sys::Date};
 
+use super::{registry, settings};
 use crate::{
+    jwt,
     pipeline::{Stores, Unavailable},
+    secret::Secret,
     time::Timestamp,
-    wire::KeyGateCall,
+    wire::{KeyGateCall, Redeem, Redeemed},
 };
 
 /// A store that takes longer than this has failed.
@@ -24,6 +27,8 @@ extern "C" {
     fn read(kv: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn ask(namespace: &JsValue, name: &str, body: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn load(url: &str, most: u32, milliseconds: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn exceeds(limiter: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
 }
@@ -53,6 +58,24 @@ impl Stores for EdgeStores<'_> {
 
     fn now(&self) -> Timestamp {
         now()
+    }
+
+    async fn wait(&self, milliseconds: u32) {
+        Delay::from(Duration::from_millis(milliseconds.into())).await;
+    }
+
+    async fn redeem(&self, call: &Redeem) -> Result<Redeemed, Unavailable> {
+        log_failure("REGISTRY", ask_registry(self.env, "/redeem", call, PATIENCE).await)
+    }
+
+    async fn fetch(&self, url: &str) -> Result<String, Unavailable> {
+        let text = settled(load(url, jwt::MOST_SET_BYTES as u32, PATIENCE_MS)).await;
+        let text = text.and_then(|text| text.as_string().ok_or_else(|| "no text".to_owned()));
+        log_failure(url, text)
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        settings::text(self.env, name).map(Secret::new)
     }
 }
 
@@ -86,6 +109,20 @@ pub async fn ask_key_gate<T: DeserializeOwned>(
     let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
     let answer = binding(env, "KEY_GATE").and_then(|gates| ask(&gates, hash, &call, PATIENCE_MS));
     let text = settled(answer).await?.as_string().unwrap_or_default();
+    serde_json::from_str(&text).map_err(|error| error.to_string())
+}
+
+/// Asks the Registry, for a bounded time.
+pub async fn ask_registry<T: DeserializeOwned>(
+    env: &Env,
+    path: &str,
+    call: &impl Serialize,
+    patience: Duration,
+) -> Result<T, String> {
+    let registries = env.durable_object("REGISTRY").map_err(|error| error.to_string())?;
+    let stub = registries.get_by_name(registry::NAME).map_err(|error| error.to_string())?;
+    let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
+    let text = within(patience, post(&stub, &format!("https://registry{path}"), &call)).await?;
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
 

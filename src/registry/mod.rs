@@ -17,6 +17,7 @@ pub mod ids;
 pub mod input;
 pub mod json;
 pub mod keys;
+pub mod links;
 pub mod members;
 pub mod outbox;
 pub mod outcome;
@@ -120,6 +121,7 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("PATCH", "/api-keys/{key_}", Handler::With(Right::Write, keys::edit::edit)),
     ("POST", "/api-keys/{key_}/revoke", Handler::With(Right::Write, keys::edit::revoke)),
     ("POST", "/api-keys/{key_}/rotate", Handler::With(Right::Write, keys::rotate::rotate)),
+    ("POST", "/links", Handler::With(Right::Links, links::issue)),
     ("GET", "/realms", Handler::With(Right::Read, realms::list)),
     ("GET", "/audit", Handler::With(Right::Read, audit::list)),
     ("GET", "/audit/verify", Handler::With(Right::Read, audit::verify)),

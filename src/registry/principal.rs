@@ -46,6 +46,8 @@ pub enum Right {
     Read,
     /// To change keys: owners and admins, `admin:write`.
     Write,
+    /// To make links: owners and admins, `links:write` or `admin:write`.
+    Links,
 }
 
 /// A member who has signed in.
@@ -205,7 +207,7 @@ impl Principal {
     /// FORBIDDEN
     pub fn require(&self, right: Right) -> Result<(), Refusal> {
         match self {
-            Self::Member(member) if right == Right::Write && member.role == Role::Viewer => {
+            Self::Member(member) if right != Right::Read && member.role == Role::Viewer => {
                 Err(Refusal::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."))
             }
             Self::Member(_) | Self::SetUp(_) => Ok(()),
@@ -278,13 +280,17 @@ impl Member {
 
 impl Holder {
     fn require(&self, right: Right) -> Result<(), Refusal> {
-        let required = match right {
-            Right::Read => "admin:read",
-            Right::Write => "admin:write",
+        let (required, or) = match right {
+            Right::Read => ("admin:read", None),
+            Right::Write => ("admin:write", None),
+            Right::Links => ("links:write", Some("admin:write")),
         };
         // A wildcard covers this API only in a realm whose catalogue says that there is such a scope.
-        let listed = self.realm.scopes.iter().any(|scope| scope.name == required);
-        if !listed || !scope::holds(self.realm.scopes, &self.scopes, required) {
+        let holds = |required: &str| {
+            let listed = self.realm.scopes.iter().any(|scope| scope.name == required);
+            listed && scope::holds(self.realm.scopes, &self.scopes, required)
+        };
+        if !holds(required) && !or.is_some_and(holds) {
             let mut refusal = Refusal::new(Code::Forbidden, format!("The key lacks the scope {required}."));
             let challenge =
                 format!("Bearer realm=\"keyward-admin\", error=\"insufficient_scope\", scope=\"{required}\"");

@@ -133,6 +133,19 @@ pub const MIGRATIONS: &[&str] = &[
     ALTER TABLE tenants ADD COLUMN code TEXT;
     CREATE UNIQUE INDEX tenants_by_code ON tenants (code COLLATE NOCASE)
 ",
+    "
+    CREATE TABLE links (
+        id TEXT PRIMARY KEY,
+        hash TEXT NOT NULL UNIQUE,
+        tenant_id TEXT NOT NULL,
+        realm TEXT NOT NULL,
+        subject TEXT,
+        session_id TEXT,
+        expires_at INTEGER NOT NULL,
+        used_at INTEGER
+    ) STRICT;
+    CREATE INDEX links_by_expiry ON links (expires_at)
+",
 ];
 
 /// Inserts one row. Table and columns are this crate's own words, never input.

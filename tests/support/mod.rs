@@ -19,8 +19,10 @@ use sha2::{Digest, Sha256};
 /// A moment to start from.
 pub const NOON: Timestamp = Timestamp(1_900_000_000_000);
 
+pub const SECRET: &str = "test-secret-of-the-deployment-1234567890";
+
 pub fn secrets() -> Secrets {
-    Secrets::new("test-secret-of-the-deployment-1234567890", None)
+    Secrets::new(SECRET, None)
 }
 
 /// An active live key with `orders:read`, 5 requests a minute, no other restriction.

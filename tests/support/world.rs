@@ -11,6 +11,7 @@ use std::{
 };
 
 use keyward::{
+    admission::{Admission, Incoming, Issuers},
     key,
     key_gate::KeyGate,
     memory::Memory,
@@ -20,7 +21,7 @@ use keyward::{
     route::Target,
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{Found, KeyGateCall},
+    wire::{Found, KeyGateCall, Redeem, Redeemed},
 };
 use serde::de::DeserializeOwned;
 
@@ -37,6 +38,11 @@ pub struct World {
     pub asked: RefCell<Vec<String>>,
     pub memory: Rc<RefCell<Memory>>,
     pub secrets: Rc<Secrets>,
+    /// What the Registry says of a link, once, by its hash.
+    pub links: RefCell<BTreeMap<String, Redeemed>>,
+    pub web: RefCell<BTreeMap<String, String>>,
+    pub named_secrets: RefCell<BTreeMap<&'static str, &'static str>>,
+    pub issuers: Rc<RefCell<Issuers>>,
 }
 
 pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
@@ -55,6 +61,10 @@ impl World {
             asked: RefCell::default(),
             memory: Rc::default(),
             secrets: Rc::new(secrets()),
+            links: RefCell::default(),
+            web: RefCell::default(),
+            named_secrets: RefCell::default(),
+            issuers: Rc::default(),
         }
     }
 
@@ -99,17 +109,39 @@ impl World {
         route: &Route,
         target: Target<'_>,
         caller: Caller<'_>,
-        header: impl Fn(&str) -> Option<String>,
-    ) -> Result<Accepted, Refused> {
-        now(self.pipeline().admit(realm, route, target, caller, header))
+        request: &Request<'_>,
+    ) -> Result<Admission, Refused> {
+        now(self.pipeline().admit(realm, route, target, caller, request))
     }
 
     fn pipeline(&self) -> Pipeline<'_, Self> {
-        Pipeline { stores: self, memory: Rc::clone(&self.memory), secrets: Ok(Rc::clone(&self.secrets)) }
+        Pipeline {
+            stores: self,
+            memory: Rc::clone(&self.memory),
+            issuers: Rc::clone(&self.issuers),
+            secrets: Ok(Rc::clone(&self.secrets)),
+        }
     }
 
     pub fn check_in(&self, realm: &Realm, key: &Secret, caller: Caller<'_>) -> Result<Accepted, Refused> {
         now(self.pipeline().check(realm, &READ, key, caller))
+    }
+}
+
+/// A request that came in.
+#[derive(Default)]
+pub struct Request<'a> {
+    pub fields: &'a [(&'a str, &'a str)],
+    pub body: &'a [u8],
+}
+
+impl Incoming for Request<'_> {
+    fn header(&self, name: &str) -> Option<String> {
+        self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned())
+    }
+
+    async fn body(&self, most: usize) -> Option<Vec<u8>> {
+        (self.body.len() <= most).then(|| self.body.to_vec())
     }
 }
 
@@ -150,6 +182,24 @@ impl Stores for World {
 
     fn now(&self) -> Timestamp {
         self.clock.get()
+    }
+
+    async fn wait(&self, milliseconds: u32) {
+        self.pass_time(milliseconds.into());
+    }
+
+    async fn redeem(&self, call: &Redeem) -> Result<Redeemed, Unavailable> {
+        self.asked.borrow_mut().push("Registry redeem".into());
+        self.links.borrow_mut().remove(&call.hash).ok_or(Unavailable)
+    }
+
+    async fn fetch(&self, url: &str) -> Result<String, Unavailable> {
+        self.asked.borrow_mut().push(format!("GET {url}"));
+        self.web.borrow().get(url).cloned().ok_or(Unavailable)
+    }
+
+    fn secret(&self, name: &str) -> Option<Secret> {
+        self.named_secrets.borrow().get(name).map(|text| Secret::new(*text))
     }
 }
 

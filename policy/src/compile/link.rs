@@ -10,12 +10,13 @@ use crate::model::{KeyFormat, Link};
 
 /// The admin page's own cookie.
 const ADMIN_COOKIE: &str = "__Host-keyward-session";
-/// In seconds: a quarter of an hour and twelve hours.
+/// In seconds: a quarter of an hour and an hour.
 const LIFE: u32 = 15 * 60;
-const SESSION_LIFE: u32 = 12 * 3_600;
-/// In milliseconds: an hour and thirty days. A link travels through other people's systems.
+const SESSION_LIFE: u32 = 3_600;
+/// In milliseconds: an hour and a day. A link travels through other people's systems, and a session cannot be
+/// taken back.
 const LONGEST_LIFE_MS: u32 = 3_600_000;
-const LONGEST_SESSION_MS: u32 = 30 * 24 * 3_600_000;
+const LONGEST_SESSION_MS: u32 = 24 * 3_600_000;
 
 /// Reads the section, if there is one.
 pub(super) fn read(item: Option<Item<'_>>, key: &KeyFormat) -> Option<Link> {

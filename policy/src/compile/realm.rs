@@ -47,12 +47,14 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     let link = link::read(table.get("link"), &key);
     let webhooks = webhook::read(&table);
     let session_id_header = session_id_header(&table, credentials);
+    let freshness_ms = duration(&table, "freshness", 0, MAX_FRESHNESS_MS).unwrap_or(FRESHNESS_MS);
     let offer = Offer {
         catalogue: scopes,
         webhooks: &webhooks,
         proofs: &proofs(credentials, &table),
         plans: table.get("plans").as_ref().map(route::plans).unwrap_or_default(),
         session_ids: table.get("session_id_header").is_some(),
+        freshness_ms,
     };
     let routes = route::read(&table, &offer);
     if routes.whole {
@@ -67,7 +69,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         origin: origin(&table).unwrap_or(Origin::Binding("")),
         // From a second, below which every cold origin fails, to what Cloudflare waits for (524).
         origin_timeout_ms: duration(&table, "origin_timeout", 1_000, 100_000).unwrap_or(ORIGIN_TIMEOUT_MS),
-        freshness_ms: duration(&table, "freshness", 0, MAX_FRESHNESS_MS).unwrap_or(FRESHNESS_MS),
+        freshness_ms,
         limits_unavailable: table
             .get("limits_unavailable")
             .and_then(|item| item.choice(&[("refuse", LimitsUnavailable::Refuse)]))

@@ -4,6 +4,7 @@ use super::{
     leak,
     mistake::{Place, did_you_mean},
     reader::{Item, Table},
+    realm::MAX_FRESHNESS_MS,
     sections,
     webhook::Named,
 };
@@ -25,6 +26,8 @@ pub(super) struct Offer<'a> {
     pub(super) plans: &'static [&'static str],
     /// Whether there is a header for the session's id.
     pub(super) session_ids: bool,
+    /// The realm's, which is what the admin API promises.
+    pub(super) freshness_ms: u32,
 }
 
 /// The routes of a realm.
@@ -57,11 +60,23 @@ fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place)> {
         .need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing")
         .and_then(|item| asker.read(&item))
         .unwrap_or(Asked { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
-    let freshness_ms =
-        table.get("freshness").and_then(|item| item.duration_ms(0..=super::realm::MAX_FRESHNESS_MS));
+    let freshness_ms = freshness(&table, offer.freshness_ms);
     let Asked { requires, session_id } = asked;
     let route = Route { methods: methods?, path: path?, requires, session_id, freshness_ms };
     Some((route, path_item?.place()))
+}
+
+/// A route's own freshness. It cannot be longer than the realm's, which people are promised.
+fn freshness(table: &Table<'_>, realms_ms: u32) -> Option<u32> {
+    let item = table.get("freshness")?;
+    let own = item.duration_ms(0..=MAX_FRESHNESS_MS)?;
+    if own > realms_ms {
+        item.refuse(
+            format!("{} is longer than the realm's freshness", item.name),
+            "make it shorter: revocations are promised to hold everywhere within the realm's",
+        );
+    }
+    Some(own)
 }
 
 /// Reads a path pattern.

@@ -208,27 +208,17 @@ impl Link {
     /// What the value of a session's cookie begins with.
     pub const SESSION_PREFIX: &str = "kw_session_";
 
-    /// What a link's token looks like.
+    /// What a link's token looks like: 178 random bits, and a check that nobody outside can make up.
     pub const fn token(&self) -> KeyFormat {
-        with_check(self.prefix)
-    }
-
-    /// What the value of a session's cookie looks like. It is a key that a browser keeps.
-    pub const fn session(&self) -> KeyFormat {
-        with_check(Self::SESSION_PREFIX)
-    }
-}
-
-/// 178 random bits, and a check that nobody outside can make up.
-const fn with_check(prefix: &'static str) -> KeyFormat {
-    KeyFormat {
-        live_prefix: prefix,
-        test_prefix: None,
-        tenant: None,
-        random: 30,
-        alphabet: Alphabet::Base62,
-        check: 6,
-        shown: 0,
-        hash: Hash::Sha256,
+        KeyFormat {
+            live_prefix: self.prefix,
+            test_prefix: None,
+            tenant: None,
+            random: 30,
+            alphabet: Alphabet::Base62,
+            check: 6,
+            shown: 0,
+            hash: Hash::Sha256,
+        }
     }
 }

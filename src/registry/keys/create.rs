@@ -58,8 +58,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     };
     let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
     let kind = body.optional("kind", |value| words::read(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
-    // Where there are no scopes, none can be named.
-    let required: &[&str] = if realm.scopes.is_empty() { &["name"] } else { &["name", "scopes"] };
+    let required: &[&str] = if realm.asks_for_scopes() { &["name", "scopes"] } else { &["name"] };
     for field in required.iter().filter(|field| !body.has(field)).copied().collect::<Vec<_>>() {
         body.refuse(field, "is required");
     }

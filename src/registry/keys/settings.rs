@@ -201,7 +201,7 @@ fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
         let scope = input::text(scope)?;
         grants::may(of.realm, &scope, of.as_admin).map_or_else(wrong, |()| Ok(scope.clone()))
     })?;
-    let missing = scopes.is_empty() && !of.realm.scopes.is_empty();
+    let missing = scopes.is_empty() && of.realm.asks_for_scopes();
     if missing { wrong("must name at least one scope") } else { Ok(scopes) }
 }
 

@@ -1,0 +1,278 @@
+//! Step 4 of a request's life, and the way of whatever is not a key: which credential it brings, whether the
+//! route takes such a one, and who decides about it.
+
+use std::{collections::BTreeMap, rc::Rc};
+
+use keyward_policy::{JwkSet, Jwt, JwtKeys, KeyRequirement, Link, Proof, Realm, Requirement, Route, Webhook};
+
+use crate::{
+    cookie::Repeated,
+    credential::{self, Credential, Kind},
+    denial::Denial,
+    gate::{self, Permit},
+    jwt::{self, JwksCache, Keys, Lookup, Token},
+    key,
+    link::{self, Followed},
+    network,
+    pipeline::{Accepted, Caller, Pipeline, Refused, Stores, unavailable},
+    record::TenantStatus,
+    route::Target,
+    secret::Secret,
+    session_id,
+    wire::{Redeem, Redeemed},
+};
+
+/// How often a request looks whether another one has fetched an issuer's keys, in milliseconds.
+const LOOK_AGAIN: u32 = 50;
+
+/// A request, as far as it is looked at here.
+#[allow(async_fn_in_trait, reason = "nothing here is sent to another thread")]
+pub trait Incoming {
+    /// A header by its lower-case name. What was sent more than once is joined with a comma.
+    fn header(&self, name: &str) -> Option<String>;
+    /// The body; `None` if it has more bytes than this, or breaks off.
+    async fn body(&self, most: usize) -> Option<Vec<u8>>;
+}
+
+/// What becomes of a request that is not refused.
+#[derive(Debug)]
+pub enum Admission {
+    /// It goes on.
+    Pass(Accepted),
+    /// It is answered with 303 and these headers: a link was used.
+    Redirect([(&'static str, String); 4]),
+}
+
+/// What verifies tokens, by realm. The isolate's memory: only ever a cache.
+#[derive(Default)]
+pub struct Issuers {
+    fixed: BTreeMap<&'static str, Rc<Keys>>,
+    fetched: BTreeMap<&'static str, JwksCache>,
+}
+
+impl<S: Stores> Pipeline<'_, S> {
+    /// Gives a route what it asks for.
+    ///
+    /// # Errors
+    /// Why the request may not pass.
+    pub async fn admit(
+        &self,
+        realm: &Realm,
+        route: &Route,
+        target: Target<'_>,
+        caller: Caller<'_>,
+        request: &impl Incoming,
+    ) -> Result<Admission, Refused> {
+        let caller = Caller { tenant: realm.tenant_of(target.host), ..caller };
+        let header = |name: &str| request.header(name);
+        let credential = credential::take(realm, target, header)?;
+        if let Some((link, followed)) = followed(realm, route, target, caller)? {
+            return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
+        }
+        let session_id = session_id::take(realm, route, header);
+        let Some(requirement) = (match &route.requires {
+            requirement @ Requirement::Public => {
+                let permit = gate::pass_without_key(requirement).ok_or(Denial::Internal)?;
+                return Ok(pass(permit.in_session(session_id?)));
+            }
+            Requirement::Webhook(webhook) => {
+                let session_id = session_id?;
+                return Ok(pass(self.webhook(webhook, request).await?.in_session(session_id)));
+            }
+            Requirement::Key(requirement) => {
+                credential.as_ref().filter(|it| takes(requirement, it)).map(|_| requirement)
+            }
+        }) else {
+            return Err(Denial::MissingCredential.into());
+        };
+        let Some(Credential { kind, text }) = credential else {
+            return Err(Denial::MissingCredential.into());
+        };
+        // Before a request is counted that will not be forwarded.
+        let session_id = session_id?;
+        let permit = match kind {
+            Kind::Key => {
+                let mut accepted = self.check(realm, requirement, &text, caller).await?;
+                accepted.permit = accepted.permit.in_session(session_id);
+                return Ok(Admission::Pass(accepted));
+            }
+            Kind::Jwt => self.token(realm, requirement, &text, caller).await?,
+            Kind::Session => {
+                let from_own_site = caller.origin == Some(target.origin)
+                    || request.header("sec-fetch-site").as_deref() == Some("same-origin");
+                let secrets = self.secrets.clone()?;
+                let circumstances = caller.at(self.stores.now());
+                gate::decide_session(realm, requirement, &text, &secrets, from_own_site, circumstances)?
+            }
+        };
+        Ok(pass(permit.in_session(session_id)))
+    }
+
+    async fn webhook(&self, webhook: &Webhook, request: &impl Incoming) -> Result<Permit, Denial> {
+        let secret =
+            self.stores.secret(webhook.secret).ok_or(Denial::NotConfigured { secret: webhook.secret })?;
+        let body = request.body(crate::webhook::MOST_BYTES).await.ok_or(Denial::BodyTooLarge)?;
+        gate::decide_webhook(webhook, &secret, |name| request.header(name), &body, self.stores.now())
+    }
+
+    /// Checks a token. Networks that keep sending wrong ones are slowed, since a signature costs time.
+    async fn token(
+        &self,
+        realm: &Realm,
+        requirement: &KeyRequirement,
+        text: &Secret,
+        caller: Caller<'_>,
+    ) -> Result<Permit, Denial> {
+        let network = caller.address.map(network::of).unwrap_or_default();
+        if self.memory.borrow_mut().is_held_back(&network, self.stores.now()) {
+            return Err(Denial::TooManyFailures);
+        }
+        let decided = self.decide_token(realm, requirement, text, caller).await;
+        if matches!(decided, Err(Denial::InvalidToken { .. })) && self.stores.fails_too_often(&network).await
+        {
+            self.memory.borrow_mut().hold_back(&network, self.stores.now());
+        }
+        decided
+    }
+
+    async fn decide_token(
+        &self,
+        realm: &Realm,
+        requirement: &KeyRequirement,
+        text: &Secret,
+        caller: Caller<'_>,
+    ) -> Result<Permit, Denial> {
+        let invalid = |error: jwt::Error| Denial::InvalidToken { reason: error.to_string() };
+        let policy = realm.jwt.as_ref().ok_or(Denial::Internal)?;
+        let token = Token::read(text.expose(), policy).map_err(invalid)?;
+        let keys = self.keys(realm.id, policy, &token).await?;
+        gate::decide_token(realm, requirement, &token, &keys, caller.at(self.stores.now()))
+    }
+
+    /// The keys of a realm's issuer.
+    async fn keys(&self, realm: &'static str, policy: &Jwt, token: &Token<'_>) -> Result<Rc<Keys>, Denial> {
+        let fixed = |make: &dyn Fn() -> Result<Keys, Denial>| {
+            if let Some(keys) = self.issuers.borrow().fixed.get(realm) {
+                return Ok(Rc::clone(keys));
+            }
+            let keys = Rc::new(make()?);
+            self.issuers.borrow_mut().fixed.insert(realm, Rc::clone(&keys));
+            Ok(keys)
+        };
+        match policy.keys {
+            JwtKeys::Secret { name, form } => fixed(&|| {
+                let secret = self.stores.secret(name).ok_or(Denial::NotConfigured { secret: name })?;
+                Keys::shared(&secret, form).map_err(|_| Denial::NotConfigured { secret: name })
+            }),
+            JwtKeys::Public { set: JwkSet::Inline(text), .. } => {
+                fixed(&|| Keys::of_set(text).map_err(|_| Denial::Internal))
+            }
+            JwtKeys::Public { set: JwkSet::Url { url, max_age_s }, .. } => {
+                self.fetched_keys(realm, url, max_age_s, token).await
+            }
+        }
+    }
+
+    async fn fetched_keys(
+        &self,
+        realm: &'static str,
+        url: &str,
+        max_age_s: u32,
+        token: &Token<'_>,
+    ) -> Result<Rc<Keys>, Denial> {
+        let began = self.stores.now();
+        while self.stores.now().0 - began.0 <= jwt::FETCH_PATIENCE * 2 {
+            let look_up = |cache: &mut JwksCache| cache.look_up(token.key_id(), self.stores.now());
+            match self.cache(realm, max_age_s, look_up) {
+                Lookup::Use(keys) => return Ok(keys),
+                Lookup::Unknown => {
+                    return Err(Denial::InvalidToken { reason: jwt::Error::UnknownKey.to_string() });
+                }
+                Lookup::Unavailable => break,
+                Lookup::Wait => self.stores.wait(LOOK_AGAIN).await,
+                Lookup::Fetch => {
+                    let text = self.stores.fetch(url).await;
+                    let now = self.stores.now();
+                    self.cache(realm, max_age_s, |cache| match text {
+                        // A set without a usable key is one that could not be had.
+                        Ok(text) => cache.fetched(&text, now).unwrap_or_default(),
+                        Err(_) => cache.failed(now),
+                    });
+                }
+            }
+        }
+        Err(unavailable("JWK Set"))
+    }
+
+    fn cache<T>(&self, realm: &'static str, max_age_s: u32, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
+        let mut issuers = self.issuers.borrow_mut();
+        use_it(issuers.fetched.entry(realm).or_insert_with(|| JwksCache::new(max_age_s)))
+    }
+
+    /// Exchanges a link's token for a session.
+    async fn redeem(
+        &self,
+        realm: &Realm,
+        link: &Link,
+        followed: Followed,
+        caller: Caller<'_>,
+    ) -> Result<[(&'static str, String); 4], Denial> {
+        let secrets = self.secrets.clone()?;
+        let (format, token) = (link.token(), followed.token.expose());
+        if !key::is_well_formed(&format, &secrets, token) {
+            return Err(Denial::InvalidLink);
+        }
+        let hash = key::storage_hash(&format, &secrets, token);
+        let call = Redeem { hash, realm: realm.id.to_owned() };
+        let session = match self.stores.redeem(&call).await.map_err(|_| unavailable("Registry"))? {
+            Redeemed::Granted(session) => session,
+            Redeemed::Used => return Err(Denial::UsedLink),
+            Redeemed::Expired => return Err(Denial::ExpiredLink),
+            Redeemed::Unknown => return Err(Denial::InvalidLink),
+        };
+        if session.tenant.status == TenantStatus::Inactive {
+            return Err(Denial::InactiveTenant);
+        }
+        let sealed = session.seal(&secrets);
+        // What is sealed is looked at as it will be when it comes back: on another tenant's host it is none.
+        let any = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
+        gate::decide_session(realm, &any, &sealed, &secrets, true, caller.at(self.stores.now()))?;
+        Ok(link::redirect(link, &sealed, followed.url))
+    }
+}
+
+fn pass(permit: Permit) -> Admission {
+    Admission::Pass(Accepted { permit, windows: Vec::new() })
+}
+
+/// Whether a route takes such a credential at all. Which keys it takes, their records say.
+fn takes(requirement: &KeyRequirement, credential: &Credential) -> bool {
+    let by = |proof: &Proof| requirement.by.contains(proof);
+    match credential.kind {
+        Kind::Key => by(&Proof::Key) || by(&Proof::Publishable),
+        Kind::Jwt => by(&Proof::Jwt),
+        Kind::Session => by(&Proof::Session),
+    }
+}
+
+/// The link that a request follows. A token is exchanged only where a person goes with a browser: where a
+/// session is taken, and by GET. Anywhere else it is a credential in the wrong place.
+fn followed<'r>(
+    realm: &'r Realm,
+    route: &Route,
+    target: Target<'_>,
+    caller: Caller<'_>,
+) -> Result<Option<(&'r Link, Followed)>, Denial> {
+    let Some(link) = &realm.link else { return Ok(None) };
+    let followed = link::follow(link, target).map_err(|Repeated| Denial::RepeatedCredential)?;
+    let Some(followed) = followed else { return Ok(None) };
+    match &route.requires {
+        Requirement::Key(requirement)
+            if requirement.by.contains(&Proof::Session) && caller.method == "GET" =>
+        {
+            Ok(Some((link, followed)))
+        }
+        _ if followed.token.expose().is_empty() => Ok(None),
+        _ => Err(Denial::KeyInUrl),
+    }
+}

@@ -1,0 +1,162 @@
+//! Links: made with a call of the admin API, used up with one of the gate. Which of two requests that race
+//! for one comes first is decided here, in one synchronous turn.
+
+use keyward_policy::{Link, Proof, Requirement};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    key,
+    link::{LinkState, Session, Spent},
+    policy::{Policy, Realm},
+    record::{self, Mode, TenantStatus},
+    registry::{
+        Handled, Outcome, Turn,
+        audit::Deed,
+        ids,
+        input::{self, Input, Wrong, wrong},
+        principal::Principal,
+        schema,
+        tenants::Tenant,
+    },
+    route::{self, Plan, Target},
+    session_id,
+    sql::{self, Sql, SqlError},
+    time::{DAY, SECOND, Timestamp},
+    wire::{Redeem, Redeemed},
+};
+
+/// How long a link is remembered after its end, so that it is told why it no longer works.
+const REMEMBERED: i64 = DAY;
+
+/// Where a link leads, and what that says of it.
+struct Destination {
+    url: String,
+    realm: &'static Realm,
+    link: Link,
+}
+
+/// `POST /links`
+pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let mut body = Input::body(&turn.call.body, &["url", "subject", "sessionId"])?;
+    let destination = body.required("url", |value| destination(value, turn.policy));
+    let subject = body.optional("subject", subject);
+    let session_id = body.optional("sessionId", session);
+    let Some(Destination { url, realm, link }) = destination else { return Err(body.refusal().into()) };
+    body.finish()?;
+
+    turn.db.run("DELETE FROM links WHERE expires_at <= ?", &[turn.now.plus(-REMEMBERED).into()])?;
+    let format = link.token();
+    let token = key::generate(&format, "", Mode::Live, turn.secrets, turn.entropy);
+    let (id, state) = (ids::id("link_", turn.entropy), LinkState::issue(&link, turn.now));
+    let columns = [
+        ("id", id.as_str().into()),
+        ("hash", key::storage_hash(&format, turn.secrets, token.expose()).into()),
+        ("tenant_id", principal.tenant_id().into()),
+        ("realm", realm.id.into()),
+        ("subject", subject.clone().into()),
+        ("session_id", session_id.clone().into()),
+        ("expires_at", state.expires_at.into()),
+    ];
+    schema::insert(turn.db, "links", &columns)?;
+    let view = json!({
+        "id": id,
+        "realm": realm.id,
+        "subject": subject,
+        "sessionId": session_id,
+        "expiresAt": state.expires_at.to_rfc3339(),
+    });
+    turn.audit(&Deed {
+        tenant_id: principal.tenant_id(),
+        actor: &principal.actor(),
+        action: "link.create",
+        target: &id,
+        before: Value::Null,
+        after: view.clone(),
+    })?;
+    let joint = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{joint}{}={}", link.parameter, token.expose());
+    Ok(Outcome::created(json!({ "link": view, "token": token.expose(), "url": url })))
+}
+
+/// A URL on which a session of this deployment can begin.
+fn destination(value: &Value, policy: &Policy) -> Result<Destination, Wrong> {
+    let url = input::text(value)?;
+    let target = Target::of(&url);
+    if !matches!(target.scheme, "https" | "http")
+        || !url.bytes().all(|byte| byte.is_ascii_graphic())
+        || url.contains('#')
+    {
+        return wrong(
+            "must be a whole URL in ASCII, without a fragment, like https://shop.example.com/checkout",
+        );
+    }
+    let Ok(Plan::Route(realm, route)) = route::plan(policy, "GET", target, false) else {
+        return wrong("leads to no route of this deployment that answers GET");
+    };
+    match (&route.requires, realm.link) {
+        (Requirement::Key(requirement), Some(link)) if requirement.by.contains(&Proof::Session) => {
+            match crate::link::follow(&link, target) {
+                Ok(None) => Ok(Destination { url, realm, link }),
+                _ => wrong("has a token already"),
+            }
+        }
+        _ => wrong("leads to a route that takes no sessions"),
+    }
+}
+
+/// Goes to the origin in a header field.
+fn subject(value: &Value) -> Result<String, Wrong> {
+    let subject = input::line(value, 1, 256)?;
+    if subject.is_ascii() {
+        Ok(subject)
+    } else {
+        wrong("can only hold ASCII characters: origins get it in a header field")
+    }
+}
+
+fn session(value: &Value) -> Result<String, Wrong> {
+    let id = input::text(value)?;
+    if session_id::is_fit(&id) { Ok(id) } else { wrong("must be 1 to 128 letters, digits and . _ ~ : -") }
+}
+
+#[derive(Deserialize)]
+struct Row {
+    id: String,
+    tenant_id: String,
+    subject: Option<String>,
+    session_id: Option<String>,
+    expires_at: Timestamp,
+    used_at: Option<Timestamp>,
+}
+
+/// Uses up a link.
+///
+/// # Errors
+/// What SQLite says.
+pub fn redeem(db: &dyn Sql, policy: &Policy, call: &Redeem, now: Timestamp) -> Result<Redeemed, SqlError> {
+    let statement = "SELECT id, tenant_id, subject, session_id, expires_at, used_at FROM links WHERE hash = ? AND realm = ?";
+    let row = sql::query_one::<Row>(db, statement, &[call.hash.as_str().into(), call.realm.as_str().into()])?;
+    let link = policy.realm(&call.realm).and_then(|realm| realm.link);
+    let (Some(row), Some(link)) = (row, link) else { return Ok(Redeemed::Unknown) };
+    let tenant = Tenant::load(db, &row.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
+    let Some(tenant) = tenant else { return Ok(Redeemed::Unknown) };
+    let mut state = LinkState { expires_at: row.expires_at, used_at: row.used_at };
+    match state.redeem(now) {
+        Err(Spent::Used) => return Ok(Redeemed::Used),
+        Err(Spent::Expired) => return Ok(Redeemed::Expired),
+        Ok(()) => schema::update(db, "links", &row.id, &[("used_at", state.used_at.into())])?,
+    }
+    Ok(Redeemed::Granted(Session {
+        realm: call.realm.clone(),
+        tenant: record::Tenant {
+            id: tenant.id,
+            code: tenant.code,
+            status: tenant.status,
+            plan: tenant.terms.plan,
+        },
+        subject: row.subject,
+        session_id: row.session_id,
+        expires_at: now.plus(i64::from(link.session_life_s) * SECOND),
+    }))
+}
