@@ -15,6 +15,7 @@ import { setup, setupSteps } from "./setup.mjs";
 const BUILDS = [
   { policy: "keyward.toml", out: "build" },
   { policy: "tests/e2e/policy.toml", out: "build/e2e", quick: true },
+  { policy: "tests/e2e/systems.toml", out: "build/systems", quick: true },
 ];
 
 await runMain(async () => {

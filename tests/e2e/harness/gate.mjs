@@ -24,7 +24,7 @@ const OBJECTS = "objects";
 const PAGE = "page";
 
 /** How to build the policies that tests are run with: `node scripts/build.mjs --policy … --out …`. */
-export const BUILDS = { default: "build", e2e: "build/e2e" };
+export const BUILDS = { default: "build", e2e: "build/e2e", systems: "build/systems" };
 
 /**
  * Starts a gate. Stop it with `stop()`, in an `after` hook.
@@ -280,13 +280,18 @@ class Isolate {
     return this.order("clock", { offsetMs });
   }
 
-  /** Calls since the start: `{ kv: { get: 1 }, objects: { KeyGate: { <name>: { fetch: 1 } } } }`. */
+  /** Calls since the start: `{ kv: { get: 1 }, objects: { KeyGate: { <name>: { fetch: 1 } } }, web: { <url>: 1 } }`. */
   counts() {
     return this.order("counts");
   }
 
   resetCounts() {
     return this.order("resetCounts");
+  }
+
+  /** What this isolate gets when it fetches a URL; null for a server that fails, which is all there is otherwise. */
+  web(url, text) {
+    return this.order("web", { url, text });
   }
 
   /** Writes to KV past the Worker; null deletes. */
