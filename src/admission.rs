@@ -92,6 +92,8 @@ impl<S: Stores> Pipeline<'_, S> {
         let session_id = session_id?;
         let permit = match kind {
             Kind::Key => {
+                let freshness_ms = route.freshness_ms.unwrap_or(realm.freshness_ms);
+                let realm = &Realm { freshness_ms, ..*realm };
                 let mut accepted = self.check(realm, requirement, &text, caller).await?;
                 accepted.permit = accepted.permit.in_session(session_id);
                 return Ok(Admission::Pass(accepted));
@@ -242,7 +244,7 @@ impl<S: Stores> Pipeline<'_, S> {
 }
 
 fn pass(permit: Permit) -> Admission {
-    Admission::Pass(Accepted { permit, windows: Vec::new() })
+    Admission::Pass(Accepted { permit, windows: Vec::new(), chore: None })
 }
 
 /// Whether a route takes such a credential at all. Which keys it takes, their records say.

@@ -44,5 +44,6 @@ fn record(realm: &Realm, key: &ConfiguredKey) -> Rc<Record> {
         allowed_ips: Vec::new(),
         allowed_origins: Vec::new(),
         limits: Limits::default(),
+        strict: false,
     })
 }

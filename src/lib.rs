@@ -11,7 +11,7 @@
 //! 5. **Shape**: prefix, length, alphabet, keyed check, without any I/O ([`key`]).
 //! 6. **Find**: hash, the policy's own keys, isolate memory, KV, KeyGate ([`pipeline`], [`configured`], [`memory`]).
 //! 7. **Decide**: pure and synchronous, a `Permit` or a `Denial` ([`gate`]).
-//! 8. **Limit**: every window of the key, all or none ([`limit`], [`key_gate`]).
+//! 8. **Limit**: every window of the key, all or none ([`lease`], [`limit`], [`key_gate`]).
 //! 9. **Forward**: without the credential, with the verified identity ([`identity`], `edge::origin`).
 //! 10. **Account**: by outcome and reason, after the answer ([`usage`]).
 //!
@@ -30,8 +30,10 @@ pub mod identity;
 pub mod jwt;
 pub mod key;
 pub mod key_gate;
+pub mod lease;
 pub mod limit;
 pub mod link;
+pub mod local;
 pub mod memory;
 pub mod network;
 pub mod pipeline;
@@ -40,6 +42,7 @@ pub mod problem;
 pub mod record;
 pub mod refusal;
 pub mod registry;
+pub mod relay;
 pub mod route;
 pub mod secret;
 pub mod session_id;

@@ -48,62 +48,81 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    /// Forgets what has left the window. A request admitted at `t` has left at `t + length`.
+    /// Forgets what has left the window. What counts at `t` has left at `t + length`.
     pub fn expire(&mut self, window: Window, now: Timestamp) {
         while self.buckets.front().is_some_and(|bucket| bucket.1.plus(window.length()) <= now) {
             self.buckets.pop_front();
         }
     }
 
-    /// Counts one request. `now` must not be before an earlier call's.
-    pub fn count(&mut self, window: Window, is_limited: bool, now: Timestamp) {
+    /// Counts requests at a moment, or at that of the newest if that is later: later is safe.
+    pub fn count(&mut self, window: Window, is_limited: bool, at: Timestamp, requests: u32) {
+        if requests == 0 {
+            return;
+        }
+        let at = self.buckets.back().map_or(at, |newest| newest.1.max(at));
         let many = !is_limited || self.buckets.len() >= EXACT;
         match self.buckets.back_mut() {
-            Some(bucket) if many && now.0 - bucket.0.0 < window.length() / GRANULES => {
-                bucket.1 = now;
-                bucket.2 = bucket.2.saturating_add(1);
+            Some(bucket) if bucket.1 == at || many && at.0 - bucket.0.0 < window.length() / GRANULES => {
+                bucket.1 = at;
+                bucket.2 = bucket.2.saturating_add(requests);
             }
-            _ => self.buckets.push_back(Bucket(now, now, 1)),
+            _ => self.buckets.push_back(Bucket(at, at, requests)),
         }
     }
 
-    /// When the newest request was admitted.
-    pub fn newest(&self) -> Option<Timestamp> {
-        self.buckets.back().map(|bucket| bucket.1)
-    }
-
-    /// What a client may know: call [`Admitted::expire`] first.
-    pub fn state(&self, window: Window, limit: u32, now: Timestamp) -> WindowState {
-        let reset = self.buckets.front().map_or(0, |bucket| bucket.1.plus(window.length()).0 - now.0);
-        WindowState {
-            window,
-            limit,
-            remaining: limit.saturating_sub(self.total()),
-            reset_ms: milliseconds(reset),
-        }
-    }
-
-    /// Milliseconds until one more request fits under `limit`; 0 when it fits now. Call
-    /// [`Admitted::expire`] first.
-    pub fn wait(&self, window: Window, limit: u32, now: Timestamp) -> u64 {
-        let mut total = self.total();
-        if total < limit {
-            return 0;
-        }
-        for bucket in &self.buckets {
-            total = total.saturating_sub(bucket.2);
-            if total < limit {
-                return milliseconds(bucket.1.plus(window.length()).0 - now.0);
-            }
-        }
-        milliseconds(window.length())
-    }
-
-    fn total(&self) -> u32 {
-        self.buckets.iter().fold(0, |total, bucket| total.saturating_add(bucket.2))
+    /// What is counted, oldest first: the moment, and how many.
+    pub fn counted(&self) -> impl Iterator<Item = (Timestamp, u32)> {
+        self.buckets.iter().map(|bucket| (bucket.1, bucket.2))
     }
 }
 
-fn milliseconds(span: i64) -> u64 {
-    u64::try_from(span).unwrap_or_default()
+/// A window with everything that is counted in it or may still come, in the order in which it leaves.
+pub struct Filled {
+    window: Window,
+    limit: u32,
+    places: Vec<(Timestamp, u32)>,
+}
+
+impl Filled {
+    /// `reserved` are requests that may still come, each with the latest moment at which it can.
+    pub fn new(
+        window: Window,
+        limit: u32,
+        admitted: &Admitted,
+        reserved: impl Iterator<Item = (Timestamp, u32)>,
+    ) -> Self {
+        let mut places: Vec<_> = admitted.counted().chain(reserved).collect();
+        places.sort_unstable();
+        Self { window, limit, places }
+    }
+
+    /// Requests that fit at a moment.
+    pub fn free(&self, at: Timestamp) -> u32 {
+        let leaves = |place: &&(Timestamp, u32)| place.0.plus(self.window.length()) > at;
+        let taken = self.places.iter().filter(leaves).fold(0, |sum: u32, place| sum.saturating_add(place.1));
+        self.limit.saturating_sub(taken)
+    }
+
+    /// The first moment, not before this one, at which one more request fits.
+    pub fn opens(&self, at: Timestamp) -> Timestamp {
+        let mut taken = self.places.iter().fold(0, |sum: u32, place| sum.saturating_add(place.1));
+        let mut opens = at;
+        for (counted, requests) in &self.places {
+            if taken < self.limit {
+                break;
+            }
+            opens = opens.max(counted.plus(self.window.length()));
+            taken = taken.saturating_sub(*requests);
+        }
+        if taken < self.limit { opens } else { at.plus(self.window.length()) }
+    }
+
+    /// What a client may know, as of a moment.
+    pub fn state(&self, at: Timestamp) -> WindowState {
+        let leaving = self.places.iter().map(|place| place.0.plus(self.window.length()));
+        let reset = leaving.filter(|leaves| *leaves > at).min().map_or(0, |leaves| leaves.0 - at.0);
+        let reset_ms = u64::try_from(reset).unwrap_or_default();
+        WindowState { window: self.window, limit: self.limit, remaining: self.free(at), reset_ms }
+    }
 }

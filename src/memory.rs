@@ -7,13 +7,15 @@ use lru::LruCache;
 
 use crate::{
     denial::FAILURES_PERIOD,
+    lease::{Holder, Lessor},
+    local::Local,
     record::Record,
     time::{SECOND, Timestamp},
     wire::{RefusalCounts, WindowState},
 };
 
-/// A record takes about 1 KiB, so this is about 10 MiB of the isolate's 128.
-const RECORDS: usize = 10_000;
+/// Of records and what goes with them, in bytes as [`Known::weight`] reckons: of the isolate's 128 MiB.
+const RECORDS: usize = 32 << 20;
 /// Hashes that belong to no key, apart from the records: forged keys cannot push real ones out.
 const MISSES: usize = 20_000;
 /// Of [`crate::network`]s that keep failing.
@@ -28,6 +30,10 @@ const REPORT_EVERY: i64 = 10 * SECOND;
 /// One isolate's memory.
 pub struct Memory {
     records: LruCache<String, Known>,
+    /// The weight of all `records`.
+    weight: usize,
+    /// Tells this isolate from others, roughly.
+    pub asker: u32,
     misses: LruCache<String, Timestamp>,
     networks: LruCache<String, Timestamp>,
 }
@@ -37,8 +43,33 @@ struct Known {
     record: Rc<Record>,
     confirmed: Timestamp,
     limited: Option<Limited>,
+    holder: Holder,
+    local: Local,
+    relay: bool,
     refused: RefusalCounts,
     reported: Option<Timestamp>,
+}
+
+impl Known {
+    fn new(record: &Rc<Record>) -> Self {
+        Self {
+            record: Rc::clone(record),
+            confirmed: Timestamp::default(),
+            limited: None,
+            holder: Holder::default(),
+            local: Local::default(),
+            relay: false,
+            refused: RefusalCounts::new(),
+            reported: None,
+        }
+    }
+
+    /// Bytes that this takes, reckoned well on the large side.
+    fn weight(&self) -> usize {
+        let lists = [&self.record.scopes, &self.record.allowed_origins];
+        let strings: usize = lists.into_iter().flatten().map(|entry| 64 + entry.len()).sum();
+        2_048 + strings + 64 * self.record.allowed_ips.len()
+    }
 }
 
 /// What a key's object said when a window was full.
@@ -67,7 +98,7 @@ impl Limited {
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { records: cache(RECORDS), misses: cache(MISSES), networks: cache(NETWORKS) }
+        Self::of(0)
     }
 }
 
@@ -79,6 +110,17 @@ fn cache<T>(most: usize) -> LruCache<String, T> {
 }
 
 impl Memory {
+    /// The memory of the isolate with this random number.
+    pub fn of(asker: u32) -> Self {
+        Self {
+            records: LruCache::unbounded(),
+            weight: 0,
+            asker,
+            misses: cache(MISSES),
+            networks: cache(NETWORKS),
+        }
+    }
+
     /// The record under this hash and when its KeyGate was last asked and said that it holds.
     pub fn record(&mut self, hash: &str) -> Option<(Rc<Record>, Timestamp)> {
         self.records.get(hash).map(|known| (Rc::clone(&known.record), known.confirmed))
@@ -86,25 +128,67 @@ impl Memory {
 
     /// The key's KeyGate, asked at this moment, said that this record holds.
     pub fn confirm(&mut self, hash: &str, record: &Rc<Record>, asked: Timestamp) {
-        if let Some(known) = self.records.get_mut(hash) {
-            if known.record.version < record.version {
-                known.limited = None;
+        let mut known = match self.records.pop(hash) {
+            Some(known) => {
+                self.weight = self.weight.saturating_sub(known.weight());
+                known
             }
-            if known.record.version <= record.version {
-                known.record = Rc::clone(record);
-                known.confirmed = known.confirmed.max(asked);
-            }
-            return;
-        }
-        self.misses.pop(hash);
-        let known = Known {
-            record: Rc::clone(record),
-            confirmed: asked,
-            limited: None,
-            refused: RefusalCounts::new(),
-            reported: None,
+            None => Known::new(record),
         };
+        self.misses.pop(hash);
+        if known.record.version < record.version {
+            // What an older version allowed, this one may not.
+            known.limited = None;
+            known.holder.give_up();
+        }
+        if known.record.version <= record.version {
+            known.record = Rc::clone(record);
+            known.confirmed = known.confirmed.max(asked);
+        }
+        self.put(hash, known);
+    }
+
+    /// This record is used although no KeyGate has confirmed it.
+    pub fn keep(&mut self, hash: &str, record: &Rc<Record>) {
+        if !self.records.contains(hash) {
+            self.put(hash, Known::new(record));
+        }
+    }
+
+    fn put(&mut self, hash: &str, known: Known) {
+        self.weight += known.weight();
         self.records.put(hash.to_owned(), known);
+        while self.weight > RECORDS
+            && let Some((_, oldest)) = self.records.pop_lru()
+        {
+            self.weight = self.weight.saturating_sub(oldest.weight());
+        }
+    }
+
+    /// What this isolate holds of the key, if its record is of this version.
+    pub fn holder(&mut self, hash: &str, version: u64) -> Option<&mut Holder> {
+        let known = self.records.get_mut(hash).filter(|known| known.record.version == version)?;
+        Some(&mut known.holder)
+    }
+
+    /// What this isolate lets through of the key while nobody can be asked.
+    pub fn local(&mut self, hash: &str) -> Option<&mut Local> {
+        self.records.get_mut(hash).map(|known| &mut known.local)
+    }
+
+    /// Whom to ask about the key.
+    pub fn lessor(&self, hash: &str) -> Lessor {
+        match self.records.peek(hash) {
+            Some(known) if known.relay => Lessor::Relay,
+            _ => Lessor::KeyGate,
+        }
+    }
+
+    /// Whom to ask about the key from now on.
+    pub fn set_lessor(&mut self, hash: &str, lessor: Lessor) {
+        if let Some(known) = self.records.get_mut(hash) {
+            known.relay = lessor == Lessor::Relay;
+        }
     }
 
     /// What the key's object said of a full window, if that is not older than `freshness` and still

@@ -6,23 +6,28 @@
 //! not older than the realm's `freshness`. So neither an old copy that would pass nor one that would
 //! refuse is ever the last word.
 
+mod charge;
+
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, LimitsUnavailable, Policy, Realm};
+use keyward_policy::{KeyRequirement, Policy, Realm};
 use serde::de::DeserializeOwned;
 
+use self::charge::Answer;
+pub use self::charge::Chore;
 use crate::{
     admission::Issuers,
     configured,
     denial::{Denial, RATE_LIMITED},
     gate::{self, Circumstances, Permit},
     key::{self, Shape},
+    lease::{self, Lessor},
     memory::{Limited, Memory},
     network,
     record::Record,
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{Found, KeyGateCall, Redeem, Redeemed, Taken, WindowState},
+    wire::{Found, KeyGateCall, Redeem, Redeemed, WindowState},
 };
 
 /// A store did not answer in time, or not in a form that this build reads.
@@ -34,8 +39,13 @@ pub struct Unavailable;
 pub trait Stores {
     /// The published text under this key of KV.
     async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable>;
-    /// The answer of the KeyGate of this name.
-    async fn key_gate<T: DeserializeOwned>(&self, hash: &str, call: &KeyGateCall) -> Result<T, Unavailable>;
+    /// The answer of the KeyGate of this name, or of a relay of its.
+    async fn key_gate<T: DeserializeOwned>(
+        &self,
+        hash: &str,
+        lessor: Lessor,
+        call: &KeyGateCall,
+    ) -> Result<T, Unavailable>;
     /// Counts a failure of this network; whether it has now failed too often.
     async fn fails_too_often(&self, network: &str) -> bool;
     /// The time. On Workers it moves only while something is waited for.
@@ -91,6 +101,8 @@ pub struct Accepted {
     pub permit: Permit,
     /// What is left in the key's windows.
     pub windows: Vec<WindowState>,
+    /// What is to be done once the answer is on its way.
+    pub chore: Option<Chore>,
 }
 
 /// A request that may not.
@@ -150,7 +162,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let secrets = self.secrets.clone()?;
         if let Some(record) = configured::find(realm, key) {
             let permit = gate::decide(realm, requirement, &record, caller.at(self.stores.now()))?;
-            return Ok(Accepted { permit, windows: Vec::new() });
+            return Ok(Accepted { permit, windows: Vec::new(), chore: None });
         }
         match key::shape(&realm.key, &secrets, key.expose()) {
             Shape::Foreign => return Err(Denial::MalformedKey.into()),
@@ -204,36 +216,40 @@ impl<S: Stores> Pipeline<'_, S> {
         for _ in 0..4 {
             let now = self.stores.now();
             let circumstances = caller.at(now);
+            let freshness_ms = if candidate.record.strict { 0 } else { realm.freshness_ms };
+            let life_ms = lease::life(freshness_ms);
             match gate::decide(realm, requirement, &candidate.record, circumstances) {
                 Ok(permit) => {
-                    let freshness = i64::from(realm.freshness_ms);
+                    if let Some((windows, chore)) = self.spend(&candidate, life_ms, now) {
+                        return Ok(Accepted { permit, windows, chore });
+                    }
+                    let freshness = i64::from(freshness_ms);
                     let remembered = self.memory.borrow_mut().limited(&candidate.hash, freshness, now);
                     if let Some(limited) = remembered {
                         self.memory.borrow_mut().refuse(&candidate.hash, RATE_LIMITED);
                         return Err(self.limited(&candidate, limited));
                     }
-                    match self.take(realm, &candidate).await? {
-                        Taken::Granted { windows } => {
-                            self.confirm(&candidate, now);
-                            return Ok(Accepted { permit, windows });
+                    match self.take(realm, &candidate, life_ms).await? {
+                        Answer::Granted { windows, chore } => {
+                            return Ok(Accepted { permit, windows, chore });
                         }
-                        Taken::Limited { windows, retry_after_ms } => {
-                            self.confirm(&candidate, now);
-                            let limited = Limited { asked: now, windows, retry_after_ms };
+                        Answer::Limited(limited) => {
                             self.memory.borrow_mut().limit(&candidate.hash, limited.clone());
                             return Err(self.limited(&candidate, limited));
                         }
-                        Taken::Changed { record } => candidate = self.replace(candidate, record, now),
-                        Taken::Unknown => return Err(unavailable("KeyGate").into()),
+                        Answer::Changed { record, asked } => {
+                            candidate = self.replace(candidate, record, asked);
+                        }
                     }
                 }
-                Err(denial) if candidate.is_fresh(realm, now) => {
+                Err(denial) if candidate.is_fresh(freshness_ms, now) => {
                     self.memory.borrow_mut().refuse(&candidate.hash, denial.public().code);
                     return Err(Refused { denial, key: Some(candidate.known_key()) });
                 }
-                Err(_) => match self.ask(&candidate.hash).await? {
-                    Some(record) => candidate = self.replace(candidate, record, now),
-                    None => return Err(unavailable("KeyGate").into()),
+                // What would refuse is not the last word either.
+                Err(_) => match self.newer(&candidate, life_ms).await? {
+                    Some((record, asked)) => candidate = self.replace(candidate, record, asked),
+                    None => candidate.word = Word::Now,
                 },
             }
         }
@@ -287,20 +303,8 @@ impl<S: Stores> Pipeline<'_, S> {
         Err(Denial::UnknownKey)
     }
 
-    /// Charges the key's limits. This is where a lease will answer in the KeyGate's place.
-    async fn take(&self, realm: &Realm, candidate: &Candidate) -> Result<Taken, Denial> {
-        let refused = self.memory.borrow_mut().take_refused(&candidate.hash, self.stores.now());
-        let call = KeyGateCall::Take { version: candidate.record.version, refused };
-        match self.stores.key_gate(&candidate.hash, &call).await {
-            Ok(taken) => Ok(taken),
-            Err(Unavailable) => match realm.limits_unavailable {
-                LimitsUnavailable::Refuse => Err(unavailable("KeyGate")),
-            },
-        }
-    }
-
     async fn ask(&self, hash: &str) -> Result<Option<Record>, Denial> {
-        let found = self.stores.key_gate::<Found>(hash, &KeyGateCall::Find).await;
+        let found = self.stores.key_gate::<Found>(hash, Lessor::KeyGate, &KeyGateCall::Find).await;
         found.map(|found| found.record).map_err(|_| unavailable("KeyGate"))
     }
 
@@ -329,10 +333,10 @@ impl Candidate {
 
     /// Whether the KeyGate's word is young enough to refuse on. Where freshness is 0 only its word to
     /// this very request is.
-    fn is_fresh(&self, realm: &Realm, now: Timestamp) -> bool {
+    fn is_fresh(&self, freshness_ms: u32, now: Timestamp) -> bool {
         match self.word {
             Word::None => false,
-            Word::Earlier(asked) => now.0 - asked.0 < i64::from(realm.freshness_ms),
+            Word::Earlier(asked) => now.0 - asked.0 < i64::from(freshness_ms),
             Word::Now => true,
         }
     }

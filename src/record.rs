@@ -36,6 +36,9 @@ pub struct Record {
     pub allowed_origins: Vec<String>,
     /// Its limits, with everything inherited already filled in.
     pub limits: Limits,
+    /// Whether its object is asked about each request, whatever the realm's freshness.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub strict: bool,
 }
 
 /// Version of the record format. A build refuses to read one that it does not know.

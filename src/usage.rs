@@ -35,11 +35,14 @@ struct Hour {
 }
 
 impl Usage {
-    /// Counts one accepted request.
-    pub fn accept(&mut self, now: Timestamp) {
-        self.last_used_at = Some(now);
-        let hour = self.hour(now);
-        hour.accepted = hour.accepted.saturating_add(1);
+    /// Counts accepted requests, the last of them at this moment.
+    pub fn accept(&mut self, requests: u32, last: Timestamp) {
+        if requests == 0 {
+            return;
+        }
+        self.last_used_at = self.last_used_at.max(Some(last));
+        let hour = self.hour(last);
+        hour.accepted = hour.accepted.saturating_add(requests.into());
     }
 
     /// Counts refusals.

@@ -20,20 +20,73 @@ pub enum KeyGateCall {
         /// The whole record.
         record: Record,
     },
-    /// A gate asks to let one request through. Answered with [`Taken`].
-    Take {
-        /// Version of the record that the decision was made on.
-        version: u64,
-        /// Refusals of this key since the last call.
-        refused: RefusalCounts,
-    },
+    /// A gate asks to let a request through, or for a lease to let some through by itself. Answered
+    /// with [`Taken`].
+    Take(Take),
     /// A gate asks for the record, because KV does not have it (yet). Answered with [`Found`].
     Find,
     /// A gate reports refusals when it has nothing to take. Answered with `{}`.
     Report {
         /// Refusals of this key since the last call.
         refused: RefusalCounts,
+        /// What became of leases.
+        #[serde(default)]
+        leases: Vec<LeaseReport>,
     },
+}
+
+/// What [`KeyGateCall::Take`] asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Take {
+    /// Version of the record that the decision was made on.
+    pub version: u64,
+    /// Whether a request is at hand; otherwise only a lease is asked for.
+    pub at_hand: bool,
+    /// It passes within so many milliseconds of now or not at all: a later answer is not used.
+    pub within_ms: u32,
+    /// Further requests that are likely within `life_ms`.
+    pub expected: u32,
+    /// Of `expected`, so many already wait: a lease of less than these is worth its call, too.
+    pub waiting: u32,
+    /// For so many milliseconds from before this call a lease may be used; 0 asks for none.
+    pub life_ms: u32,
+    /// Tells the isolates that ask apart, roughly: a random number.
+    pub asker: u32,
+    /// What became of leases that were granted here.
+    pub leases: Vec<LeaseReport>,
+    /// Requests let through since the last call without asking, because nobody could be asked.
+    pub unasked: u32,
+    /// A relay asks for so many isolates; 0 for an isolate that asks for itself.
+    pub isolates: u32,
+    /// Refusals of this key since the last call.
+    pub refused: RefusalCounts,
+}
+
+/// Requests that a gate may let through by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Lease {
+    /// Names it in reports.
+    pub id: u64,
+    /// How many.
+    pub requests: u32,
+    /// For so many milliseconds from before the call that it answers.
+    pub life_ms: u32,
+}
+
+/// What became of a lease so far, as totals: one that is lost, late or repeated does no harm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LeaseReport {
+    /// Which.
+    pub id: u64,
+    /// Requests let through under it.
+    pub used: u32,
+    /// Milliseconds since the last of them.
+    pub age_ms: u32,
+    /// Requests that may still come. What is neither used nor open was given back.
+    pub open: u32,
 }
 
 /// Answer to [`KeyGateCall::Tell`].
@@ -60,6 +113,15 @@ pub enum Taken {
     Granted {
         /// What is left.
         windows: Vec<WindowState>,
+        /// The request at hand must wait so many milliseconds before it goes on.
+        #[serde(default)]
+        wait_ms: u32,
+        /// More to let through without asking.
+        #[serde(default)]
+        lease: Option<Lease>,
+        /// How the key's object can be reached from now on.
+        #[serde(default)]
+        via: Via,
     },
     /// At least one window is full; nothing was counted.
     Limited {
@@ -67,6 +129,9 @@ pub enum Taken {
         windows: Vec<WindowState>,
         /// After so many milliseconds, and not before, one request fits into every window again.
         retry_after_ms: u64,
+        /// How the key's object can be reached from now on.
+        #[serde(default)]
+        via: Via,
     },
     /// The decision was made on another version: decide again on this record. Nothing was counted.
     Changed {
@@ -77,8 +142,18 @@ pub enum Taken {
     Unknown,
 }
 
+/// Whom a gate is to ask about a key, and how old the word is that it was given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Via {
+    /// So many ask that the next call is to go to a relay.
+    pub relay: bool,
+    /// Milliseconds since the KeyGate itself gave this word; a relay passes it on.
+    pub age_ms: u32,
+}
+
 /// One window of a key, as seen by the client that asks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WindowState {
     /// Which one.

@@ -15,8 +15,8 @@ use keyward::{
     secret::Secrets,
     time::Timestamp,
     wire::{
-        Found, KeyGateCall, Redeem, Redeemed, RefusalCounts, Taken, Told, UsageHour, UsageReport, Window,
-        WindowState,
+        Found, KeyGateCall, Lease, LeaseReport, Redeem, Redeemed, RefusalCounts, Take, Taken, Told,
+        UsageHour, UsageReport, Via, Window, WindowState,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -70,10 +70,11 @@ fn the_record() {
         allowed_ips: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         allowed_origins: vec!["https://shop.example".into()],
         limits: Limits { per_minute: Some(60), per_day: None },
+        strict: true,
     };
     pinned(
         &full,
-        r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null}}"#,
+        r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null},"strict":true}"#,
     );
 }
 
@@ -81,11 +82,28 @@ fn the_record() {
 fn the_calls_to_a_key_gate_and_its_answers() {
     let refused: RefusalCounts = [("TEST_MODE".to_owned(), 2)].into();
     pinned(&KeyGateCall::Find, r#"{"op":"find"}"#);
+    let leases = vec![LeaseReport { id: 7, used: 5, age_ms: 20, open: 1 }];
+    let take = Take {
+        version: 3,
+        at_hand: true,
+        within_ms: 500,
+        expected: 40,
+        waiting: 2,
+        life_ms: 4_750,
+        asker: 9,
+        leases: leases.clone(),
+        unasked: 1,
+        isolates: 4,
+        refused: refused.clone(),
+    };
     pinned(
-        &KeyGateCall::Take { version: 3, refused: refused.clone() },
-        r#"{"op":"take","version":3,"refused":{"TEST_MODE":2}}"#,
+        &KeyGateCall::Take(take),
+        r#"{"op":"take","version":3,"atHand":true,"withinMs":500,"expected":40,"waiting":2,"lifeMs":4750,"asker":9,"leases":[{"id":7,"used":5,"ageMs":20,"open":1}],"unasked":1,"isolates":4,"refused":{"TEST_MODE":2}}"#,
     );
-    pinned(&KeyGateCall::Report { refused }, r#"{"op":"report","refused":{"TEST_MODE":2}}"#);
+    pinned(
+        &KeyGateCall::Report { refused, leases },
+        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[{"id":7,"used":5,"ageMs":20,"open":1}]}"#,
+    );
     let tell = serde_json::to_value(KeyGateCall::Tell { record: record() }).unwrap();
     assert_eq!(
         (tell["op"].as_str(), &tell["record"]),
@@ -94,13 +112,15 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     pinned(&Told { version: 4 }, r#"{"version":4}"#);
     pinned(&Found { record: None }, r#"{"record":null}"#);
     let windows = vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset_ms: 60_000 }];
+    let via = Via { relay: true, age_ms: 3 };
+    let lease = Some(Lease { id: 8, requests: 30, life_ms: 4_750 });
     pinned(
-        &Taken::Granted { windows: windows.clone() },
-        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}]}"#,
+        &Taken::Granted { windows: windows.clone(), wait_ms: 11, lease, via },
+        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3}}"#,
     );
     pinned(
-        &Taken::Limited { windows, retry_after_ms: 12 },
-        r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12}"#,
+        &Taken::Limited { windows, retry_after_ms: 12, via },
+        r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3}}"#,
     );
     pinned(&Taken::Unknown, r#"{"outcome":"unknown"}"#);
 }
@@ -119,11 +139,12 @@ fn the_report_of_usage() {
 fn the_counts_that_a_key_gate_keeps() {
     let mut gate = KeyGate::default();
     gate.tell(record());
-    gate.take(1, &RefusalCounts::new(), NOON);
-    gate.take(1, &RefusalCounts::new(), NOON.plus(5));
+    let take = Take { version: 1, at_hand: true, within_ms: 500, ..Take::default() };
+    gate.take(&take, NOON);
+    gate.take(&Take { expected: 5, life_ms: 4_750, ..take }, NOON.plus(5));
     pinned::<Counts>(
         &gate.counts,
-        r#"{"minute":[[1900000000000,1900000000000,1],[1900000000005,1900000000005,1]],"day":[[1900000000000,1900000000005,2]],"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null}}"#,
+        r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
     );
 }
 

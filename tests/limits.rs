@@ -5,11 +5,12 @@
 mod support;
 
 use keyward::{
-    key_gate::{KeyGate, store},
-    limit::Admitted,
+    key_gate::{Keep, KeyGate, store},
+    lease::{PATIENT, PROMPT, TRAVEL},
+    limit::{Admitted, Filled},
     record::{Limits, Record},
     time::{DAY, MINUTE, Timestamp},
-    wire::{RefusalCounts, Taken, Window},
+    wire::{Take, Taken, Window},
 };
 use proptest::prelude::*;
 use support::{Database, NOON, record};
@@ -20,8 +21,16 @@ fn gate(per_minute: Option<u32>, per_day: Option<u32>) -> KeyGate {
     gate
 }
 
+/// The longest from asking to the origin.
+const ON_THE_WAY: i64 = (PROMPT + TRAVEL) as i64;
+
+/// One request at hand, decided on this version.
+fn one(version: u64) -> Take {
+    Take { version, at_hand: true, within_ms: PROMPT, ..Take::default() }
+}
+
 fn take(gate: &mut KeyGate, now: Timestamp) -> Taken {
-    gate.take(1, &RefusalCounts::new(), now)
+    gate.take(&one(1), now)
 }
 
 fn passes(gate: &mut KeyGate, now: Timestamp) -> bool {
@@ -38,11 +47,33 @@ fn admits_the_limit_and_not_one_more() {
 fn waiting_retry_after_lets_the_next_request_through_and_a_millisecond_less_does_not() {
     let mut gate = gate(Some(2), None);
     assert!(passes(&mut gate, NOON) && passes(&mut gate, NOON.plus(20_000)));
-    let Taken::Limited { retry_after_ms, windows } = take(&mut gate, NOON.plus(30_000)) else { panic!() };
+    let Taken::Limited { retry_after_ms, windows, .. } = take(&mut gate, NOON.plus(30_000)) else { panic!() };
     assert_eq!(retry_after_ms, 30_000);
     assert_eq!((windows[0].limit, windows[0].remaining, windows[0].reset_ms), (2, 0, 30_000));
     assert!(!passes(&mut gate, NOON.plus(59_999)));
     assert!(passes(&mut gate, NOON.plus(60_000)));
+}
+
+#[test]
+fn a_place_is_free_again_one_window_after_it_was_given_out_and_the_request_waits_for_the_one_before() {
+    let mut gate = gate(Some(1), None);
+    assert!(passes(&mut gate, NOON));
+    let Taken::Granted { wait_ms, .. } = take(&mut gate, NOON.plus(MINUTE + 100)) else { panic!() };
+    assert_eq!(i64::from(wait_ms), ON_THE_WAY - 100, "the one before may have come so late");
+    let mut idle = self::gate(Some(1), None);
+    assert!(passes(&mut idle, NOON));
+    let later = take(&mut idle, NOON.plus(MINUTE + ON_THE_WAY));
+    assert!(matches!(later, Taken::Granted { wait_ms: 0, .. }));
+}
+
+#[test]
+fn an_answer_that_may_be_used_late_counts_as_late() {
+    let mut gate = gate(Some(1), None);
+    let patient = Take { within_ms: PATIENT, ..one(1) };
+    assert!(matches!(gate.take(&patient, NOON), Taken::Granted { .. }));
+    let late = i64::from(PATIENT - PROMPT);
+    assert!(!passes(&mut gate, NOON.plus(MINUTE + late - 1)));
+    assert!(passes(&mut gate, NOON.plus(MINUTE + late)));
 }
 
 #[test]
@@ -61,7 +92,8 @@ fn a_request_that_one_window_refuses_is_counted_in_none() {
 fn a_key_without_limits_is_never_refused_and_shows_no_windows() {
     let mut gate = gate(None, None);
     for _ in 0..10_000 {
-        assert_eq!(take(&mut gate, NOON), Taken::Granted { windows: vec![] });
+        let Taken::Granted { windows, wait_ms: 0, .. } = take(&mut gate, NOON) else { panic!() };
+        assert_eq!(windows, []);
     }
 }
 
@@ -72,7 +104,7 @@ fn a_limit_that_an_edit_brings_counts_what_was_admitted_before() {
         assert!(passes(&mut gate, NOON));
     }
     gate.tell(Record { limits: Limits { per_minute: Some(5), per_day: None }, version: 2, ..record() });
-    assert!(matches!(gate.take(2, &RefusalCounts::new(), NOON.plus(1)), Taken::Limited { .. }));
+    assert!(matches!(gate.take(&one(2), NOON.plus(1)), Taken::Limited { .. }));
 }
 
 #[test]
@@ -81,7 +113,7 @@ fn a_decision_on_another_version_is_sent_back_with_the_record_and_costs_nothing(
     gate.tell(Record { version: 2, ..record() });
     let Taken::Changed { record } = take(&mut gate, NOON) else { panic!() };
     assert_eq!(record.version, 2);
-    assert!(matches!(gate.take(2, &RefusalCounts::new(), NOON), Taken::Granted { .. }));
+    assert!(matches!(gate.take(&one(2), NOON), Taken::Granted { .. }));
 }
 
 #[test]
@@ -114,16 +146,17 @@ fn a_clock_that_runs_backwards_gives_nothing_back() {
 fn counts_and_record_survive_a_restart() {
     let database = Database::new();
     let mut before = gate(Some(3), Some(100));
-    store::save_record(&database, before.record.as_ref().unwrap()).unwrap();
+    store::keep(&database, &before, Keep::Record).unwrap();
     for second in 0..3 {
         assert!(passes(&mut before, NOON.plus(second * 1_000)));
-        store::save_counts(&database, &before.counts).unwrap();
+        store::keep(&database, &before, Keep::Counts).unwrap();
     }
     let mut after = store::load(&database).unwrap();
-    assert_eq!(after, before);
+    assert_eq!((&after.record, &after.counts), (&before.record, &before.counts));
     assert!(!passes(&mut after, NOON.plus(59_999)));
     // Being told again, as after an edit, keeps the counts.
-    store::save_record(&database, &Record { version: 2, ..record() }).unwrap();
+    after.tell(Record { version: 2, ..record() });
+    store::keep(&database, &after, Keep::Record).unwrap();
     assert_eq!(store::load(&database).unwrap().counts, before.counts);
 }
 
@@ -138,41 +171,53 @@ fn memory_stays_small_whatever_the_limit() {
     assert!(serde_json::to_string(&gate.counts).unwrap().len() < 12_000);
 }
 
-/// What [`Admitted`] promises, without its economy: every admitted moment, one by one.
-fn admitted_within(log: &[i64], now: i64, length: i64) -> usize {
-    log.iter().filter(|at| **at > now - length && **at <= now).count()
+/// What is promised, without the economy: every moment, one by one.
+fn within(log: &[i64], after: i64, until: i64) -> usize {
+    log.iter().filter(|at| **at > after && **at <= until).count()
+}
+
+/// The most in any span of a minute.
+fn most_in_a_minute(log: &mut [i64]) -> usize {
+    log.sort_unstable();
+    log.iter().map(|last| within(log, last - MINUTE, *last)).max().unwrap_or(0)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(80))]
 
     #[test]
-    fn no_span_of_a_minute_ever_holds_more_than_the_limit(
+    fn no_span_of_a_minute_ever_holds_more_than_the_limit_however_long_each_is_on_its_way(
         limit in 1_u32..400,
-        gaps in proptest::collection::vec(prop_oneof![8 => 0_i64..30, 4 => 0_i64..900, 1 => 0_i64..70_000], 1..1_200),
+        gaps in proptest::collection::vec(
+            (prop_oneof![8 => 0_i64..30, 4 => 0_i64..900, 1 => 0_i64..70_000], 0..=ON_THE_WAY), 1..600,
+        ),
     ) {
         let mut gate = gate(Some(limit), None);
-        let mut log = Vec::new();
+        let (mut arrived, mut latest) = (Vec::new(), Vec::new());
         let mut now = NOON.0;
-        for gap in gaps {
+        for (gap, on_the_way) in gaps {
             now += gap;
-            let fits = admitted_within(&log, now, MINUTE) < limit as usize;
             match take(&mut gate, Timestamp(now)) {
-                Taken::Granted { windows } => {
-                    prop_assert!(fits);
-                    log.push(now);
-                    prop_assert!(windows[0].remaining as usize <= limit as usize - admitted_within(&log, now, MINUTE));
+                Taken::Granted { windows, wait_ms, .. } => {
+                    let goes_on = now + i64::from(wait_ms);
+                    arrived.push(goes_on + on_the_way);
+                    latest.push(goes_on + ON_THE_WAY);
+                    let horizon = now + ON_THE_WAY;
+                    let taken = within(&latest, horizon - MINUTE, i64::MAX);
+                    prop_assert!(windows[0].remaining as usize <= (limit as usize).saturating_sub(taken));
                 }
                 Taken::Limited { retry_after_ms, .. } => {
-                    prop_assert!(retry_after_ms > 0 && retry_after_ms <= MINUTE as u64);
-                    // A place is held at most a bucket's length (1/128) too long, and not at all
+                    prop_assert!(retry_after_ms > 0 && retry_after_ms <= MINUTE as u64 + 2 * ON_THE_WAY as u64);
+                    // A place is held at most a bucket's length (1/64) too long, and not at all
                     // where every request has a bucket of its own.
-                    let slack = if limit <= 128 { 0 } else { MINUTE / 128 };
-                    prop_assert!(admitted_within(&log, now, MINUTE + slack) >= limit as usize);
+                    let slack = if limit <= 64 { 0 } else { MINUTE / 64 };
+                    let horizon = now + ON_THE_WAY;
+                    prop_assert!(within(&latest, horizon - MINUTE - slack, i64::MAX) >= limit as usize);
                 }
                 other => prop_assert!(false, "{other:?}"),
             }
         }
+        prop_assert!(most_in_a_minute(&mut arrived) <= limit as usize);
     }
 
     #[test]
@@ -207,9 +252,7 @@ proptest! {
 }
 
 #[test]
-fn an_idle_window_waits_for_nothing() {
-    let mut admitted = Admitted::default();
-    admitted.expire(Window::Minute, NOON);
-    assert_eq!(admitted.wait(Window::Minute, 1, NOON), 0);
-    assert_eq!(admitted.state(Window::Minute, 7, NOON).remaining, 7);
+fn an_idle_window_is_open() {
+    let idle = Filled::new(Window::Minute, 7, &Admitted::default(), std::iter::empty());
+    assert_eq!((idle.opens(NOON), idle.free(NOON), idle.state(NOON).reset_ms), (NOON, 7, 0));
 }

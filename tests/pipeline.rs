@@ -6,8 +6,9 @@ mod support;
 
 use keyward::{
     denial::Denial,
+    lease::PROMPT,
     pipeline::Caller,
-    policy::{POLICY, Policy, Realm},
+    policy::{LimitsUnavailable, POLICY, Policy, Realm},
     record::{Limits, Record, Status},
     secret::Secret,
     time::{MINUTE, SECOND},
@@ -135,7 +136,67 @@ fn a_refused_key_asks_its_object_once_for_each_freshness_period() {
     for _ in 0..50 {
         assert_eq!(denial(&world, &key), Denial::RevokedKey);
     }
-    assert_eq!(world.asked(), ["KV", "KeyGate find"]);
+    assert_eq!(world.asked(), ["KV", "KeyGate take"]);
+}
+
+#[test]
+fn a_strict_key_or_realm_asks_for_each_request_however_hot() {
+    let strict_realm = Realm { freshness_ms: 0, ..POLICY.realms[0] };
+    let limits = Limits { per_minute: Some(10_000), per_day: None };
+    for (realm, strict) in [(&strict_realm, false), (&POLICY.realms[0], true)] {
+        let (world, key) = published(&Record { strict, limits, ..record() });
+        for _ in 0..500 {
+            assert!(world.check_in(realm, &key, CALLER).is_ok());
+            world.pass_time(5);
+        }
+        let asked = world.asked();
+        assert_eq!(asked.iter().filter(|call| *call == "KeyGate take").count(), 500);
+        world.tell(&key, &Record { status: Status::Revoked, version: 2, strict, limits, ..record() });
+        assert!(world.check_in(realm, &key, CALLER).is_err());
+    }
+}
+
+#[test]
+fn where_limits_may_be_local_each_isolate_lets_a_tenth_through_for_a_minute_then_nothing() {
+    let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..POLICY.realms[0] };
+    let limits = Limits { per_minute: Some(600), per_day: Some(300) };
+    let (world, key) = published(&Record { limits, ..record() });
+    world.gates_fail.set(true);
+    let admitted =
+        |requests: u32| (0..requests).filter(|_| world.check_in(&local, &key, CALLER).is_ok()).count();
+    assert_eq!(admitted(100), 30, "a tenth of the smaller limit");
+    let refused = world.check_in(&local, &key, CALLER).unwrap_err();
+    assert_eq!(refused.denial, Denial::StoreUnavailable { store: "KeyGate" });
+    world.pass_time(MINUTE);
+    assert_eq!(admitted(100), 0, "nor after a minute, though its window is empty");
+    // What passed is counted as soon as somebody can be told.
+    world.gates_fail.set(false);
+    let accepted = world.check_in(&local, &key, CALLER).unwrap();
+    assert_eq!(accepted.windows[1].remaining, 300 - 31);
+    // And the next outage begins anew.
+    world.gates_fail.set(true);
+    assert_eq!(admitted(100), 30);
+}
+
+#[test]
+fn where_limits_may_be_local_a_key_that_is_revoked_or_strict_is_refused_nevertheless() {
+    let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..POLICY.realms[0] };
+    for record in [Record { status: Status::Revoked, ..record() }, Record { strict: true, ..record() }] {
+        let (world, key) = published(&record);
+        world.gates_fail.set(true);
+        assert!(world.check_in(&local, &key, CALLER).is_err());
+    }
+}
+
+#[test]
+fn an_answer_that_comes_too_late_is_not_used_and_is_asked_for_again() {
+    let (world, key) =
+        published(&Record { limits: Limits { per_minute: Some(2), per_day: None }, ..record() });
+    world.slow_answers.set(vec![i64::from(PROMPT) + 1]);
+    assert!(world.check(&key).is_ok());
+    assert_eq!(world.asked(), ["KV", "KeyGate take", "KeyGate take"]);
+    world.pass_time(1_000);
+    assert!(matches!(denial(&world, &key), Denial::RateLimited { .. }), "both are counted");
 }
 
 #[test]
@@ -246,10 +307,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     /// Edits, revocations, publications that come late or never, evicted memory, failing stores: a
-    /// request passes only if the record that holds at that moment lets it, and is refused for a
-    /// reason of the key only if a record that held within the freshness bound refused it.
+    /// request passes, or is refused for a reason of the key, only if a record that held within the
+    /// freshness bound says so. Where freshness is 0, that is the one that holds.
     #[test]
-    fn whatever_happens_no_old_copy_has_the_last_word(steps in proptest::collection::vec((0_u8..7, 0_i64..4_000), 1..80)) {
+    fn whatever_happens_no_old_copy_has_the_last_word(
+        steps in proptest::collection::vec((0_u8..7, 0_i64..4_000), 1..80),
+        freshness_ms in prop_oneof![Just(0_u32), Just(5_000)],
+    ) {
+        let realm = Realm { freshness_ms, ..POLICY.realms[0] };
         let (world, key) = published(&record());
         let mut holds = record();
         let mut history = vec![(world.clock.get(), record())];
@@ -268,17 +333,16 @@ proptest! {
                 5 => world.gates_fail.set(!world.gates_fail.get()),
                 _ => {}
             }
-            let may = holds.scopes == ["orders:read"];
-            let bound = world.clock.get().plus(-i64::from(POLICY.realms[0].freshness_ms));
+            let bound = world.clock.get().plus(-i64::from(freshness_ms));
             // Whether a record that held within the bound allows, or does not allow, the request.
             let held = |allows: bool| {
                 history.iter().enumerate().any(|(index, (_, record))| {
-                    let recent = history.get(index + 1).is_none_or(|(end, _)| *end >= bound);
+                    let recent = history.get(index + 1).is_none_or(|(end, _)| *end > bound);
                     recent && (record.scopes == ["orders:read"]) == allows
                 })
             };
-            match world.check(&key).map_err(|refused| refused.denial) {
-                Ok(_) => prop_assert!(may),
+            match world.check_in(&realm, &key, CALLER).map_err(|refused| refused.denial) {
+                Ok(_) => prop_assert!(held(true)),
                 Err(Denial::InsufficientScope { .. }) => prop_assert!(held(false)),
                 Err(Denial::RateLimited { .. }) => prop_assert!(held(true)),
                 Err(Denial::StoreUnavailable { .. }) => prop_assert!(world.kv_fails.get() || world.gates_fail.get()),

@@ -142,6 +142,8 @@ pub enum Origin {
 pub enum LimitsUnavailable {
     /// 503.
     Refuse,
+    /// Each isolate lets a share of the limit through for a bounded time, then 503.
+    AllowLocal,
 }
 
 /// Which connections a realm takes.

@@ -8,16 +8,17 @@ use worker::{Context, Env, Result, console_error, console_log, web_sys};
 
 use super::{
     http::{self, Client},
-    origin, settings,
+    origin,
+    settings::{self, OsEntropy},
     stores::{self, EdgeStores},
 };
 use crate::{
     admission::{Admission, Issuers},
     cors,
     denial::Denial,
-    identity,
+    entropy, identity,
     memory::Memory,
-    pipeline::{Pipeline, Refused},
+    pipeline::{Chore, Pipeline, Refused},
     record::Record,
     refusal::{self, Answer},
     route::Target,
@@ -26,7 +27,9 @@ use crate::{
 };
 
 thread_local! {
-    static MEMORY: Rc<RefCell<Memory>> = Rc::default();
+    static MEMORY: Rc<RefCell<Memory>> = Rc::new(RefCell::new(Memory::of(u32::from_be_bytes(
+        entropy::bytes(&mut OsEntropy),
+    ))));
     static ISSUERS: Rc<RefCell<Issuers>> = Rc::default();
 }
 
@@ -71,6 +74,9 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
             return answer;
         }
     };
+    if let Some(chore) = accepted.chore {
+        context.wait_until(do_chores(chore, env.clone()));
+    }
     let response = match origin::ask(realm, &accepted.permit, request, target, env, request_id).await {
         Ok(response) => response,
         Err(denial) => return refuse(Some(realm), &denial.into(), client, request_id),
@@ -146,6 +152,16 @@ pub fn preflight(realm: &Realm, client: &Client, request_id: &str) -> Result<web
     http::respond(&Answer { status: 204, headers, body: String::new() })
 }
 
+/// Keeps leases in order while, and after, answers are sent.
+async fn do_chores(chore: Chore, env: Env) {
+    let stores = EdgeStores { env: &env };
+    let pipeline = pipeline(&stores);
+    let mut next = Some(chore);
+    while let Some(chore) = next {
+        next = pipeline.do_chore(chore).await;
+    }
+}
+
 /// Tells the key's object of refusals, after the answer and not for each of them.
 fn report(hash: String, env: &Env, context: &Context) {
     let refused = memory().borrow_mut().take_refused_if_due(&hash, stores::now());
@@ -154,7 +170,7 @@ fn report(hash: String, env: &Env, context: &Context) {
     }
     let env = env.clone();
     context.wait_until(async move {
-        let call = KeyGateCall::Report { refused };
+        let call = KeyGateCall::Report { refused, leases: Vec::new() };
         if let Err(error) = stores::ask_key_gate::<serde_json::Value>(&env, &hash, &call).await {
             console_error!("{}", json!({ "event": "report lost", "error": error }));
         }

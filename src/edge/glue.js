@@ -35,7 +35,7 @@ export function read(kv, key, milliseconds) {
 // Sends JSON text to the object of this name; the text of its answer.
 export function ask(namespace, name, body, milliseconds) {
   const answer = async () => {
-    const response = await namespace.get(namespace.idFromName(name)).fetch("https://object/", { method: "POST", body });
+    const response = await namespace.get(namespace.idFromName(name)).fetch(`https://object/${name}`, { method: "POST", body });
     const text = await response.text();
     if (response.status !== 200) throw new Error(`answered ${response.status}`);
     return text;

@@ -6,9 +6,9 @@ use worker::{DurableObject, Env, Request, Response, Result, State, console_error
 
 use super::{sql::ObjectSql, stores};
 use crate::{
-    key_gate::{KeyGate as Core, store},
+    key_gate::{Keep, KeyGate as Core, store},
     sql::SqlError,
-    wire::{Found, KeyGateCall, Taken},
+    wire::KeyGateCall,
 };
 
 /// A report that failed is tried again after this many milliseconds.
@@ -49,7 +49,7 @@ impl DurableObject for KeyGate {
         }
         self.with_core(|core| {
             core.reported(&report, stores::now());
-            store::save_counts(&self.sql(), &core.counts)
+            store::keep(&self.sql(), core, Keep::Counts)
         })
         .map_err(failed)?;
         self.schedule_report().await?;
@@ -61,29 +61,11 @@ impl KeyGate {
     /// Answers a call and keeps what it changed, in one synchronous turn: the runtime sends the answer
     /// only once that is on disk.
     fn answer(&self, call: KeyGateCall) -> std::result::Result<String, SqlError> {
-        let now = stores::now();
-        let sql = self.sql();
-        self.with_core(|core| match call {
-            KeyGateCall::Tell { record } => {
-                let told = core.tell(record);
-                if let Some(record) = &core.record {
-                    store::save_record(&sql, record)?;
-                }
-                to_text(&told)
-            }
-            KeyGateCall::Take { version, refused } => {
-                let taken = core.take(version, &refused, now);
-                // What was not admitted is only usage: the report's alarm keeps it.
-                if matches!(taken, Taken::Granted { .. }) {
-                    store::save_counts(&sql, &core.counts)?;
-                }
-                to_text(&taken)
-            }
-            KeyGateCall::Find => to_text(&Found { record: core.record.clone() }),
-            KeyGateCall::Report { refused } => {
-                core.refuse(&refused, now);
-                Ok("{}".to_owned())
-            }
+        self.with_core(|core| {
+            let (answer, keep) =
+                core.answer(call, stores::now()).map_err(|error| SqlError(error.to_string()))?;
+            store::keep(&self.sql(), core, keep)?;
+            Ok(answer)
         })
     }
 
@@ -115,10 +97,6 @@ impl KeyGate {
     fn sql(&self) -> ObjectSql {
         ObjectSql::new(&self.state)
     }
-}
-
-fn to_text(value: &impl serde::Serialize) -> std::result::Result<String, SqlError> {
-    serde_json::to_string(value).map_err(|error| SqlError(error.to_string()))
 }
 
 fn failed(error: SqlError) -> worker::Error {

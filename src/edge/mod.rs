@@ -8,6 +8,7 @@ mod key_gate;
 mod origin;
 mod page;
 mod registry;
+mod relay;
 mod settings;
 mod sql;
 mod stores;

@@ -11,7 +11,9 @@ use worker::{Delay, Env, Method, Request, RequestInit, console_error, js_sys::Da
 use super::{registry, settings};
 use crate::{
     jwt,
+    lease::Lessor,
     pipeline::{Stores, Unavailable},
+    relay::RELAYS,
     secret::Secret,
     time::Timestamp,
     wire::{KeyGateCall, Redeem, Redeemed},
@@ -45,8 +47,19 @@ impl Stores for EdgeStores<'_> {
         log_failure("KEYS", text.map(|text| text.as_string()))
     }
 
-    async fn key_gate<T: DeserializeOwned>(&self, hash: &str, call: &KeyGateCall) -> Result<T, Unavailable> {
-        log_failure("KEY_GATE", ask_key_gate(self.env, hash, call).await)
+    async fn key_gate<T: DeserializeOwned>(
+        &self,
+        hash: &str,
+        lessor: Lessor,
+        call: &KeyGateCall,
+    ) -> Result<T, Unavailable> {
+        match lessor {
+            Lessor::KeyGate => log_failure("KEY_GATE", ask_key_gate(self.env, hash, call).await),
+            Lessor::Relay => {
+                let relay = super::gate::memory().borrow().asker % RELAYS;
+                log_failure("RELAY", ask_object(self.env, "RELAY", &format!("{hash}/{relay}"), call).await)
+            }
+        }
     }
 
     async fn fails_too_often(&self, network: &str) -> bool {
@@ -106,8 +119,17 @@ pub async fn ask_key_gate<T: DeserializeOwned>(
     hash: &str,
     call: &KeyGateCall,
 ) -> Result<T, String> {
+    ask_object(env, "KEY_GATE", hash, call).await
+}
+
+async fn ask_object<T: DeserializeOwned>(
+    env: &Env,
+    class: &str,
+    name: &str,
+    call: &KeyGateCall,
+) -> Result<T, String> {
     let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
-    let answer = binding(env, "KEY_GATE").and_then(|gates| ask(&gates, hash, &call, PATIENCE_MS));
+    let answer = binding(env, class).and_then(|objects| ask(&objects, name, &call, PATIENCE_MS));
     let text = settled(answer).await?.as_string().unwrap_or_default();
     serde_json::from_str(&text).map_err(|error| error.to_string())
 }
@@ -160,7 +182,8 @@ pub fn now() -> Timestamp {
     Timestamp(Date::now() as i64)
 }
 
-fn log_failure<T>(store: &str, answer: Result<T, String>) -> Result<T, Unavailable> {
+/// Notes that a store failed.
+pub fn log_failure<T>(store: &str, answer: Result<T, String>) -> Result<T, Unavailable> {
     answer.map_err(|error| {
         console_error!(
             "{}",

@@ -3,11 +3,8 @@
 
 use serde::Deserialize;
 
-use super::{Counts, KeyGate};
-use crate::{
-    record::Record,
-    sql::{self, Sql, SqlError},
-};
+use super::{Counts, Keep, KeyGate};
+use crate::sql::{self, Sql, SqlError};
 
 /// Forward only: append, never change.
 const MIGRATIONS: &[&str] = &["CREATE TABLE key_gate (
@@ -36,30 +33,30 @@ pub fn load(db: &dyn Sql) -> Result<KeyGate, SqlError> {
         return Ok(KeyGate::default());
     };
     let unreadable = |error: serde_json::Error| SqlError(format!("key_gate cannot be read: {error}"));
-    Ok(KeyGate {
-        record: Some(serde_json::from_str(&row.record).map_err(unreadable)?),
-        counts: serde_json::from_str(&row.counts).map_err(unreadable)?,
-    })
+    let record = serde_json::from_str(&row.record).map_err(unreadable)?;
+    let counts = serde_json::from_str(&row.counts).map_err(unreadable)?;
+    Ok(KeyGate::kept(record, counts))
 }
 
-/// Keeps what the Registry said.
+/// Keeps what has changed.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn save_record(db: &dyn Sql, record: &Record) -> Result<(), SqlError> {
-    sql::migrate(db, MIGRATIONS)?;
-    let counts = to_text(&Counts::default())?;
-    let keep = "INSERT INTO key_gate (one, record, counts) VALUES (1, ?, ?)
-        ON CONFLICT (one) DO UPDATE SET record = excluded.record";
-    db.run(keep, &[to_text(record)?.into(), counts.into()]).map(drop)
-}
-
-/// Keeps the counts of a KeyGate that was told of its key.
-///
-/// # Errors
-/// What SQLite says.
-pub fn save_counts(db: &dyn Sql, counts: &Counts) -> Result<(), SqlError> {
-    db.run("UPDATE key_gate SET counts = ?", &[to_text(counts)?.into()]).map(drop)
+pub fn keep(db: &dyn Sql, gate: &KeyGate, keep: Keep) -> Result<(), SqlError> {
+    match (keep, &gate.record) {
+        (Keep::Record, Some(record)) => {
+            sql::migrate(db, MIGRATIONS)?;
+            let counts = to_text(&Counts::default())?;
+            let insert = "INSERT INTO key_gate (one, record, counts) VALUES (1, ?, ?)
+                ON CONFLICT (one) DO UPDATE SET record = excluded.record";
+            db.run(insert, &[to_text(record)?.into(), counts.into()]).map(drop)
+        }
+        (Keep::Counts, Some(_)) => {
+            db.run("UPDATE key_gate SET counts = ?", &[to_text(&gate.counts)?.into()]).map(drop)
+        }
+        // An object that was never told of a key has no table.
+        (Keep::Nothing, _) | (_, None) => Ok(()),
+    }
 }
 
 fn to_text(value: &impl serde::Serialize) -> Result<String, SqlError> {

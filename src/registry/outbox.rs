@@ -16,7 +16,7 @@ use crate::{
         keys::{self, Key, limits},
         tenants::Tenant,
     },
-    sql::{self, Sql, SqlError},
+    sql::{self, Sql, SqlError, Value},
     time::{MINUTE, SECOND, Timestamp},
 };
 
@@ -96,8 +96,13 @@ impl Outbox<'_> {
     /// What SQLite says.
     pub fn told(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
-        let statement = "UPDATE keys SET told_version = ?, told_at = ? WHERE id = ? AND told_version < ?";
-        self.db.run(statement, &[version.into(), now.into(), key_id.into(), version.into()])?;
+        // Of a version that another has overtaken it is not known whether it was strict.
+        let statement = "UPDATE keys SET told_version = ?, told_at = ?, strict_since =
+                CASE WHEN strict AND version = ? THEN coalesce(strict_since, ?) END
+            WHERE id = ? AND told_version < ?";
+        let (version, now) = (Value::from(version), Value::from(now));
+        let values = [version.clone(), now.clone(), version.clone(), now, key_id.into(), version];
+        self.db.run(statement, &values)?;
         Ok(())
     }
 

@@ -21,8 +21,44 @@ struct Promise {
     /// The object that it stands in; empty for the whole answer.
     within: &'static str,
     field: &'static str,
-    freshness_ms: u32,
+    freshness: Freshness,
     not_before: Option<Timestamp>,
+}
+
+/// How long what a KeyGate was told may take to hold everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Freshness {
+    /// How old a decision may be, in milliseconds.
+    longest_ms: u32,
+    /// Since then nothing is remembered that was decided later.
+    strict_since: Option<Timestamp>,
+}
+
+impl Freshness {
+    /// Of keys of this realm.
+    pub fn of_realm(policy: &Policy, realm: &str) -> Self {
+        let longest_ms = policy.realm(realm).map_or(0, |realm| realm.freshness_ms);
+        Self { longest_ms, strict_since: None }
+    }
+
+    /// Of keys of any realm: what a change of a tenant has to wait for.
+    pub fn of_all(policy: &Policy) -> Self {
+        let longest_ms = policy.realms.iter().map(|realm| realm.freshness_ms).max().unwrap_or_default();
+        Self { longest_ms, strict_since: None }
+    }
+
+    /// Of a key that its KeyGate has known as strict since this moment.
+    #[must_use]
+    pub fn strict_since(self, strict_since: Option<Timestamp>) -> Self {
+        Self { strict_since, ..self }
+    }
+
+    /// The moment from which on what the KeyGate was told at `told_at` holds everywhere.
+    pub fn everywhere_by(self, told_at: Timestamp) -> Timestamp {
+        // What was remembered before is forgotten by then.
+        let last = self.strict_since.unwrap_or(told_at).plus(self.longest_ms.into());
+        last.max(told_at)
+    }
 }
 
 /// What a call came to.
@@ -39,21 +75,6 @@ pub struct Outcome {
     /// Ids of the keys whose KeyGates must be told before the answer goes out, and which are to be
     /// published to KV after it.
     pub publish: Vec<String>,
-}
-
-/// The moment from which on what the KeyGate was told at `told_at` holds everywhere.
-pub fn everywhere_by(told_at: Timestamp, freshness_ms: u32) -> Timestamp {
-    told_at.plus(freshness_ms.into())
-}
-
-/// How long a decision on a key of this realm may be old.
-pub fn freshness(policy: &Policy, realm: &str) -> u32 {
-    policy.realm(realm).map_or(0, |realm| realm.freshness_ms)
-}
-
-/// The longest freshness of any realm: what a change of a tenant has to wait for.
-pub fn longest_freshness(policy: &Policy) -> u32 {
-    policy.realms.iter().map(|realm| realm.freshness_ms).max().unwrap_or_default()
 }
 
 impl Outcome {
@@ -122,10 +143,10 @@ impl Outcome {
         mut self,
         within: &'static str,
         field: &'static str,
-        freshness_ms: u32,
+        freshness: Freshness,
         not_before: Option<Timestamp>,
     ) -> Self {
-        self.promise = Some(Promise { within, field, freshness_ms, not_before });
+        self.promise = Some(Promise { within, field, freshness, not_before });
         self
     }
 
@@ -156,8 +177,7 @@ impl Outcome {
             body.insert("pendingKeys".to_owned(), telling.pending.into());
         }
         if let (Some(promise), true, Some(body)) = (self.promise, all_told, body.as_mut()) {
-            let by =
-                everywhere_by(telling.at, promise.freshness_ms).max(promise.not_before.unwrap_or_default());
+            let by = promise.freshness.everywhere_by(telling.at).max(promise.not_before.unwrap_or_default());
             let object = if promise.within.is_empty() { Some(body) } else { body.get_mut(promise.within) };
             if let Some(object) = object.and_then(Value::as_object_mut) {
                 object.insert(promise.field.to_owned(), by.to_rfc3339().into());

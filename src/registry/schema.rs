@@ -146,6 +146,10 @@ pub const MIGRATIONS: &[&str] = &[
     ) STRICT;
     CREATE INDEX links_by_expiry ON links (expires_at)
 ",
+    "
+    ALTER TABLE keys ADD COLUMN strict INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE keys ADD COLUMN strict_since INTEGER
+",
 ];
 
 /// Inserts one row. Table and columns are this crate's own words, never input.

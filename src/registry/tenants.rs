@@ -16,7 +16,7 @@ use crate::{
         input::{self, Input},
         keys::limits,
         members, outbox,
-        outcome::longest_freshness,
+        outcome::Freshness,
         password,
         principal::{Member, Role},
         schema,
@@ -237,7 +237,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
         note(turn, member, id, "tenant.edit", id, (&before, &after))?;
     }
     let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
-    Ok(answer.gradual().promise("", "effectiveEverywhereBy", longest_freshness(turn.policy), None))
+    Ok(answer.gradual().promise("", "effectiveEverywhereBy", Freshness::of_all(turn.policy), None))
 }
 
 fn name(value: &Value) -> Result<String, input::Wrong> {

@@ -124,7 +124,7 @@ describe("a field", () => {
   const wrongTypes = { number: 1, true: true, text: "text", list: [1], object: { a: 1 }, null: null };
   const takes = {
     // field: which of these are right
-    name: ["text"], scopes: [], rateLimit: ["null"], allowedIps: ["null"], allowedOrigins: ["null"], tags: ["null"], metadata: ["null"], expiresAt: ["null"], testMode: ["true"],
+    name: ["text"], scopes: [], rateLimit: ["null"], allowedIps: ["null"], allowedOrigins: ["null"], tags: ["null"], metadata: ["null"], expiresAt: ["null"], testMode: ["true"], strict: ["true"],
   };
 
   it("of another type is 400 and named, at creation and at an edit", async () => {

@@ -16,7 +16,7 @@ const SLACK = 2_000; // what a call may take
 const FIELDS = [
   "allowedIps", "allowedOrigins", "createdAt", "createdBy", "effectiveRateLimit", "expiresAt", "id", "keyPrefix", "kind",
   "last4", "lastUsedAt", "metadata", "name", "rateLimit", "realm", "revokeReason", "revokedAt", "rotatedFrom", "rotatedTo",
-  "scopes", "status", "tags", "tenantId", "testMode", "updatedAt", "version",
+  "scopes", "status", "strict", "tags", "tenantId", "testMode", "updatedAt", "version",
 ];
 
 let gate, owner;
@@ -54,7 +54,7 @@ describe("creating a key", () => {
     assert.deepEqual(effectiveRateLimit, { perMinute: 600, perDay: null });
     assert.deepEqual(rest, {
       realm: "default", tenantId: member.tenantId, kind: "secret", name: "Till 4", last4: plaintextKey.slice(-4), scopes: ["orders:read"],
-      status: "ACTIVE", testMode: false, rateLimit: { perMinute: null, perDay: null }, allowedIps: [], allowedOrigins: [], tags: [],
+      status: "ACTIVE", testMode: false, strict: false, rateLimit: { perMinute: null, perDay: null }, allowedIps: [], allowedOrigins: [], tags: [],
       metadata: {}, createdBy: { type: "member", id: member.id, email: member.email }, updatedAt: createdAt, expiresAt: null,
       lastUsedAt: null, revokedAt: null, revokeReason: null, rotatedFrom: null, rotatedTo: null, version: 1,
     });

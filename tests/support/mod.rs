@@ -41,6 +41,7 @@ pub fn record() -> Record {
         allowed_ips: Vec::new(),
         allowed_origins: Vec::new(),
         limits: Limits { per_minute: Some(5), per_day: None },
+        strict: false,
     }
 }
 

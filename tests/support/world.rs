@@ -14,6 +14,7 @@ use keyward::{
     admission::{Admission, Incoming, Issuers},
     key,
     key_gate::KeyGate,
+    lease::Lessor,
     memory::Memory,
     pipeline::{Accepted, Caller, Pipeline, Refused, Stores, Unavailable},
     policy::{KeyRequirement, POLICY, Policy, Realm, Route},
@@ -21,7 +22,7 @@ use keyward::{
     route::Target,
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{Found, KeyGateCall, Redeem, Redeemed},
+    wire::{KeyGateCall, Redeem, Redeemed},
 };
 use serde::de::DeserializeOwned;
 
@@ -33,6 +34,8 @@ pub struct World {
     pub gates: RefCell<BTreeMap<String, KeyGate>>,
     pub kv_fails: Cell<bool>,
     pub gates_fail: Cell<bool>,
+    /// How long the next answers of objects take, the last one first.
+    pub slow_answers: Cell<Vec<i64>>,
     pub limited_addresses: RefCell<HashSet<String>>,
     pub clock: Cell<Timestamp>,
     pub asked: RefCell<Vec<String>>,
@@ -56,6 +59,7 @@ impl World {
             gates: RefCell::default(),
             kv_fails: Cell::new(false),
             gates_fail: Cell::new(false),
+            slow_answers: Cell::default(),
             limited_addresses: RefCell::default(),
             clock: Cell::new(NOON),
             asked: RefCell::default(),
@@ -151,7 +155,12 @@ impl Stores for World {
         if self.kv_fails.get() { Err(Unavailable) } else { Ok(self.kv.borrow().get(kv_key).cloned()) }
     }
 
-    async fn key_gate<T: DeserializeOwned>(&self, hash: &str, call: &KeyGateCall) -> Result<T, Unavailable> {
+    async fn key_gate<T: DeserializeOwned>(
+        &self,
+        hash: &str,
+        _: Lessor,
+        call: &KeyGateCall,
+    ) -> Result<T, Unavailable> {
         // Over the wire and back, as in the runtime.
         let call: KeyGateCall = serde_json::from_str(&serde_json::to_string(call).unwrap()).unwrap();
         let op = serde_json::to_value(&call).unwrap()["op"].as_str().unwrap().to_owned();
@@ -161,18 +170,11 @@ impl Stores for World {
         }
         let mut gates = self.gates.borrow_mut();
         let gate = gates.entry(hash.to_owned()).or_default();
-        let answer = match call {
-            KeyGateCall::Tell { record } => serde_json::to_value(gate.tell(record)),
-            KeyGateCall::Take { version, refused } => {
-                serde_json::to_value(gate.take(version, &refused, self.clock.get()))
-            }
-            KeyGateCall::Find => serde_json::to_value(Found { record: gate.record.clone() }),
-            KeyGateCall::Report { refused } => {
-                gate.refuse(&refused, self.clock.get());
-                Ok(serde_json::json!({}))
-            }
-        };
-        Ok(serde_json::from_value(answer.unwrap()).unwrap())
+        let (answer, _) = gate.answer(call, self.clock.get()).unwrap();
+        let mut slow = self.slow_answers.take();
+        self.pass_time(slow.pop().unwrap_or(0));
+        self.slow_answers.set(slow);
+        Ok(serde_json::from_str(&answer).unwrap())
     }
 
     async fn fails_too_often(&self, address: &str) -> bool {

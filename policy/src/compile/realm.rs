@@ -72,7 +72,12 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         freshness_ms,
         limits_unavailable: table
             .get("limits_unavailable")
-            .and_then(|item| item.choice(&[("refuse", LimitsUnavailable::Refuse)]))
+            .and_then(|item| {
+                item.choice(&[
+                    ("refuse", LimitsUnavailable::Refuse),
+                    ("allow_local", LimitsUnavailable::AllowLocal),
+                ])
+            })
             .unwrap_or(LimitsUnavailable::Refuse),
         transport: transport(&table),
         credentials,

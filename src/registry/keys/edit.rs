@@ -14,7 +14,6 @@ use crate::{
             Key, State, grants,
             settings::{self, Circumstances},
         },
-        outcome::freshness,
         principal::Principal,
         words::word,
     },
@@ -76,7 +75,7 @@ pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
 /// before, else promised once it is.
 fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str) -> Handled {
     let key = turn.key(principal, id)?;
-    let freshness = freshness(turn.policy, &key.realm);
+    let freshness = key.freshness(turn.policy);
     let mut body = json!({ "apiKey": key.view(principal.tenant(), turn.policy, turn.now) });
     let known = key.holds_everywhere_by(freshness);
     if let (Some(by), Some(body)) = (known, body.as_object_mut()) {

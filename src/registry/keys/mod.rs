@@ -19,7 +19,7 @@ use crate::{
         Turn,
         error::{Code, Refusal, Stop},
         keys::settings::Settings,
-        outcome::everywhere_by,
+        outcome::Freshness,
         principal::Principal,
         schema,
         tenants::Tenant,
@@ -75,6 +75,8 @@ pub struct Key {
     pub told_version: u64,
     /// When that was.
     pub told_at: Option<Timestamp>,
+    /// Since when its KeyGate has known it as strict.
+    pub strict_since: Option<Timestamp>,
     /// Attempts to publish it whose end is not known.
     pub publish_attempts: u32,
 }
@@ -145,6 +147,7 @@ impl Key {
             allowed_ips: settings.allowed_ips,
             allowed_origins: settings.allowed_origins,
             limits,
+            strict: settings.strict,
         }
     }
 
@@ -164,6 +167,7 @@ impl Key {
             "scopes": settings.scopes,
             "status": self.state(now),
             "testMode": settings.mode == Mode::Test,
+            "strict": settings.strict,
             "rateLimit": settings.rate_limit,
             "effectiveRateLimit": effective,
             "allowedIps": settings.allowed_ips,
@@ -190,9 +194,15 @@ impl Key {
     }
 
     /// From when on the present version holds everywhere; `None` before the KeyGate was told of it.
-    pub fn holds_everywhere_by(&self, freshness_ms: u32) -> Option<Timestamp> {
+    pub fn holds_everywhere_by(&self, freshness: Freshness) -> Option<Timestamp> {
         let told = self.told_at.filter(|_| self.told_version >= self.version)?;
-        Some(everywhere_by(told, freshness_ms))
+        Some(freshness.everywhere_by(told))
+    }
+
+    /// How long a change of it may take to hold everywhere.
+    pub fn freshness(&self, policy: &Policy) -> Freshness {
+        let freshness = Freshness::of_realm(policy, &self.realm);
+        if self.settings.strict { freshness.strict_since(self.strict_since) } else { freshness }
     }
 
     /// Stores a change as the next version and puts it into the outbox, with one statement.

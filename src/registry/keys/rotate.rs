@@ -13,7 +13,7 @@ use crate::{
             edit, grants,
             idempotency::Token,
         },
-        outcome::{Outcome, freshness},
+        outcome::{Freshness, Outcome},
         principal::Principal,
         schema,
         words::word,
@@ -54,12 +54,11 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     if let Some(token) = &token
         && let Some(replay) = token.replay(turn, principal.tenant())?
     {
-        let freshness = freshness(turn.policy, &key.realm);
         let repeated = create::repeated(replay);
         return Ok(promise(
             repeated,
             old(realm, revoke, grace, key.settings.expires_at, turn.now),
-            freshness,
+            key.freshness(turn.policy),
         ));
     }
     turn.require_match(&key)?;
@@ -85,8 +84,9 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let previous = turn.key(principal, id)?.summary(turn.now);
     let body = json!({ "apiKey": view, "previous": previous });
     let outcome = create::shown(turn, made, token.as_ref(), body)?;
+    let freshness = key.freshness(turn.policy);
     let outcome = if matches!(old, Old::Stays) { outcome } else { outcome.publish([key.id]) };
-    Ok(promise(outcome, old, freshness(turn.policy, &key.realm)))
+    Ok(promise(outcome, old, freshness))
 }
 
 fn old(
@@ -107,10 +107,10 @@ fn old(
     }
 }
 
-fn promise(outcome: Outcome, old: Old, freshness_ms: u32) -> Outcome {
+fn promise(outcome: Outcome, old: Old, freshness: Freshness) -> Outcome {
     match old {
         Old::Stays => outcome,
-        Old::Revoked => outcome.promise("previous", "refusedEverywhereBy", freshness_ms, None),
-        Old::Ends(at) => outcome.promise("previous", "refusedEverywhereBy", freshness_ms, Some(at)),
+        Old::Revoked => outcome.promise("previous", "refusedEverywhereBy", freshness, None),
+        Old::Ends(at) => outcome.promise("previous", "refusedEverywhereBy", freshness, Some(at)),
     }
 }

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Names of these fields in the API.
-pub const FIELDS: [&str; 9] = [
+pub const FIELDS: [&str; 10] = [
     "name",
     "scopes",
     "rateLimit",
@@ -30,6 +30,7 @@ pub const FIELDS: [&str; 9] = [
     "metadata",
     "expiresAt",
     "testMode",
+    "strict",
 ];
 
 const MOST_ADDRESSES: usize = 100;
@@ -66,6 +67,9 @@ pub struct Settings {
     pub expires_at: Option<Timestamp>,
     /// Live or test.
     pub mode: Mode,
+    /// Whether its object is asked about each request, whatever the realm's freshness.
+    #[serde(deserialize_with = "from_integer")]
+    pub strict: bool,
 }
 
 fn limit_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
@@ -76,6 +80,11 @@ fn limit_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D
     }
     let Columns { per_minute, per_day } = Columns::deserialize(deserializer)?;
     Ok(Limits { per_minute, per_day })
+}
+
+/// SQLite has no booleans.
+fn from_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    i64::deserialize(deserializer).map(|number| number != 0)
 }
 
 /// For whom settings are read.
@@ -111,6 +120,7 @@ impl Settings {
             metadata: BTreeMap::new(),
             expires_at: None,
             mode: Mode::Live,
+            strict: false,
         }
     }
 
@@ -147,6 +157,9 @@ impl Settings {
         }
         if let Some(test) = body.present("testMode", input::flag) {
             self.mode = if test { Mode::Test } else { Mode::Live };
+        }
+        if let Some(strict) = body.present("strict", input::flag) {
+            self.strict = strict;
         }
     }
 
@@ -191,6 +204,7 @@ impl Settings {
             ("metadata", text(json!(self.metadata))),
             ("expires_at", self.expires_at.into()),
             ("mode", word(self.mode).into()),
+            ("strict", i64::from(self.strict).into()),
             ("search", search.into()),
         ]
     }

@@ -1,0 +1,218 @@
+//! A whole deployment in virtual time: isolates with the real pipeline, KeyGates and relays with their
+//! real cores, a network that delays and loses, KV that lags, clocks that are off. What reached the
+//! origin is logged exactly. Used by the simulation and by `tests/leases.rs`.
+#![allow(dead_code, reason = "each of those who use it uses a part")]
+
+mod keys;
+mod network;
+mod time;
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+use keyward::{
+    denial::Denial,
+    lease::TRAVEL,
+    memory::Memory,
+    pipeline::{Caller, Chore},
+    policy::{KeyRequirement, POLICY, Realm},
+    relay::Desk,
+    secret::Secrets,
+};
+
+pub use self::{
+    keys::{Key, by_minute, most_in_a_minute},
+    network::{Load, Network, Object},
+};
+use self::{
+    network::{Place, Uplink},
+    time::{Clock, Executor},
+};
+
+/// Isolates are spread over so many places.
+pub const LOCATIONS: usize = 300;
+/// When time begins: some day.
+pub const BEGIN: i64 = 1_900_000_000_000;
+
+const CALLER: Caller<'static> = Caller { method: "GET", address: None, origin: None, tenant: None };
+
+/// The world.
+pub struct World {
+    executor: Executor,
+    cloud: Rc<Cloud>,
+}
+
+/// What everything in it shares.
+pub struct Cloud {
+    clock: Rc<Clock>,
+    random: Cell<u64>,
+    network: Network,
+    realm: Realm,
+    secrets: Rc<Secrets>,
+    isolates: RefCell<Vec<Isolate>>,
+    desks: RefCell<HashMap<Object, Rc<Desk<Uplink>>>>,
+    /// The number of the key with a hash, or with a key of KV.
+    numbers: RefCell<HashMap<String, usize>>,
+    /// Keys, in the order in which they were made.
+    pub keys: RefCell<Vec<Key>>,
+    /// Calls to each object.
+    pub loads: RefCell<HashMap<Object, Load>>,
+    /// Reads of KV.
+    pub kv_reads: Cell<u64>,
+}
+
+#[derive(Clone)]
+struct Isolate {
+    memory: Rc<RefCell<Memory>>,
+    /// How far its clock is ahead.
+    skew: i64,
+    number: usize,
+}
+
+impl World {
+    /// A world with so many isolates, the same for the same seed.
+    pub fn new(seed: u64, isolates: usize, network: Network, realm: Realm) -> Self {
+        let executor = Executor::new(BEGIN);
+        let cloud = Rc::new(Cloud {
+            clock: executor.clock(),
+            // Xorshift needs a bit that is set, and neighbouring seeds should not look alike.
+            random: Cell::new((seed ^ 0x9E37_79B9_7F4A_7C15) | 1 << 63),
+            network,
+            realm,
+            secrets: Rc::new(Secrets::new("a secret of the simulation's own, 32 or more", None)),
+            isolates: RefCell::default(),
+            desks: RefCell::default(),
+            numbers: RefCell::default(),
+            keys: RefCell::default(),
+            loads: RefCell::default(),
+            kv_reads: Cell::default(),
+        });
+        let all = (0..isolates).map(|number| cloud.new_isolate(number)).collect();
+        cloud.isolates.replace(all);
+        Self { executor, cloud }
+    }
+
+    /// What it is made of.
+    pub fn cloud(&self) -> &Rc<Cloud> {
+        &self.cloud
+    }
+
+    /// Does something at a moment, in milliseconds from the beginning.
+    pub fn at(&self, moment: i64, what: impl FnOnce(&Rc<Cloud>) + 'static) {
+        let cloud = Rc::clone(&self.cloud);
+        self.cloud.clock.spawn(async move {
+            cloud.clock.sleep_until(BEGIN + moment).await;
+            what(&cloud);
+        });
+    }
+
+    /// Does something each millisecond of a span from the beginning.
+    pub fn each_millisecond(&self, span: i64, mut what: impl FnMut(&Rc<Cloud>) + 'static) {
+        let cloud = Rc::clone(&self.cloud);
+        self.cloud.clock.spawn(async move {
+            for moment in 0..span {
+                cloud.clock.sleep_until(BEGIN + moment).await;
+                what(&cloud);
+            }
+        });
+    }
+
+    /// Lets time pass until nothing is left to do.
+    pub fn run(&self) {
+        self.executor.run();
+    }
+}
+
+impl Cloud {
+    /// Milliseconds since the beginning.
+    pub fn elapsed(&self) -> i64 {
+        self.clock.now() - BEGIN
+    }
+
+    /// A random number below a bound (xorshift64*).
+    pub fn below(&self, bound: u64) -> u64 {
+        let mut random = self.random.get();
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        self.random.set(random);
+        // The higher bits are the better ones.
+        let random = u128::from(random.wrapping_mul(0x2545_F491_4F6C_DD1D));
+        ((random * u128::from(bound)) >> 64) as u64
+    }
+
+    fn new_isolate(&self, number: usize) -> Isolate {
+        let most = self.network.skew;
+        let skew = self.below(2 * most as u64 + 1) as i64 - most;
+        let asker = self.below(1 << 32) as u32;
+        Isolate { memory: Rc::new(RefCell::new(Memory::of(asker))), skew, number }
+    }
+
+    /// An isolate dies with all that it knew; another takes its place. Requests of the old one that are
+    /// under way go on.
+    pub fn crash_isolate(&self, number: usize) {
+        let isolate = self.new_isolate(number);
+        self.isolates.borrow_mut()[number] = isolate;
+    }
+
+    /// The key's object dies and wakes up with what it had stored; its relays die, too.
+    pub fn crash_objects(&self, key: usize) {
+        self.keys.borrow_mut()[key].crash();
+        self.desks.borrow_mut().retain(|object, _| object.key != key);
+    }
+
+    fn number(&self, name: &str) -> Option<usize> {
+        self.numbers.borrow().get(name).copied()
+    }
+
+    /// A request with this key comes to this isolate.
+    pub fn request(self: &Rc<Self>, isolate: usize, key: usize) {
+        let came = self.clock.now();
+        let secret = {
+            let key = &mut self.keys.borrow_mut()[key];
+            key.log.came.push(came);
+            key.log.isolates.insert(isolate);
+            Rc::clone(&key.secret)
+        };
+        let cloud = Rc::clone(self);
+        let isolate = self.isolates.borrow()[isolate].clone();
+        self.clock.spawn(async move {
+            let place = Place { cloud: &cloud, isolate: &isolate };
+            let checked =
+                place.pipeline().check(&cloud.realm, &KeyRequirement::ANY_KEY, &secret, CALLER).await;
+            let now = cloud.clock.now();
+            let log = &mut cloud.keys.borrow_mut()[key].log;
+            log.waited += u64::from(now > came);
+            match checked {
+                Ok(accepted) => {
+                    log.passed.push(now + cloud.below(u64::from(TRAVEL) + 1) as i64);
+                    log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
+                    if let Some(chore) = accepted.chore {
+                        cloud.clock.spawn(do_chores(Rc::clone(&cloud), isolate.clone(), chore));
+                    }
+                }
+                Err(refused) => match refused.denial {
+                    Denial::RateLimited { .. } => log.limited.push(now),
+                    Denial::StoreUnavailable { .. } => log.failed += 1,
+                    _ => log.unknown += 1,
+                },
+            }
+        });
+    }
+}
+
+async fn do_chores(cloud: Rc<Cloud>, isolate: Isolate, chore: Chore) {
+    let place = Place { cloud: &cloud, isolate: &isolate };
+    let mut next = Some(chore);
+    while let Some(chore) = next {
+        next = place.pipeline().do_chore(chore).await;
+    }
+}
+
+/// The default policy's realm with another freshness.
+pub fn realm(freshness_ms: u32) -> Realm {
+    Realm { freshness_ms, ..POLICY.realms[0] }
+}

@@ -1,0 +1,241 @@
+//! What lies between an isolate and its stores: messages that take time or are lost, KV that lags.
+
+use std::{collections::VecDeque, future::Future, rc::Rc};
+
+use keyward::{
+    lease::{Lessor, PATIENT},
+    pipeline::{Pipeline, Stores, Unavailable},
+    relay::{Desk, RELAYS, Upstream},
+    secret::Secret,
+    time::{SECOND, Timestamp},
+    wire::{KeyGateCall, Redeem, Redeemed, Take, Taken},
+};
+use serde::de::DeserializeOwned;
+
+use super::{Cloud, Isolate, LOCATIONS};
+
+/// How bad the network is.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    /// The shortest and the longest round trip to an object, in milliseconds.
+    pub round_trip: (i64, i64),
+    /// How many of a thousand messages are lost.
+    pub lost: u64,
+    /// How long KV may lag, in milliseconds.
+    pub kv_lag: i64,
+    /// How far the clock of an isolate may be off, in milliseconds.
+    pub skew: i64,
+}
+
+/// How long KV takes to answer.
+const KV: i64 = 10;
+
+/// An object: that of a key, or one of its relays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Object {
+    pub key: usize,
+    pub relay: Option<u32>,
+}
+
+/// Calls to one object.
+#[derive(Clone, Debug, Default)]
+pub struct Load {
+    /// Those within the last second.
+    recent: VecDeque<i64>,
+    /// The most within any second.
+    pub peak: usize,
+    /// All of them.
+    pub total: u64,
+}
+
+impl Load {
+    fn count(&mut self, now: i64) {
+        while self.recent.front().is_some_and(|call| now - call >= SECOND) {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(now);
+        self.peak = self.peak.max(self.recent.len());
+        self.total += 1;
+    }
+}
+
+impl Cloud {
+    /// One way of the round trip between a location and an object; `None` if it is never made.
+    fn leg(&self, location: usize, object: Object) -> Option<i64> {
+        if self.below(1_000) < self.network.lost {
+            return None;
+        }
+        // Always about the same for the same two places.
+        let (shortest, longest) = self.network.round_trip;
+        let relay = object.relay.map_or(0, |relay| u64::from(relay) + 1);
+        let places = [location as u64, object.key as u64, relay];
+        let mixed = places.iter().fold(0xCBF2_9CE4_8422_2325, |sum: u64, place| {
+            (sum ^ place).wrapping_mul(0x0100_0000_01B3).rotate_left(29)
+        });
+        let round_trip = shortest + (mixed % (longest - shortest + 1) as u64) as i64;
+        let jitter = self.below(round_trip as u64 / 4 + 1) as i64;
+        Some((round_trip - jitter) / 2)
+    }
+
+    fn count(&self, object: Object) {
+        self.loads.borrow_mut().entry(object).or_default().count(self.clock.now());
+    }
+
+    /// What the key's object answers.
+    fn gate(&self, key: usize, call: KeyGateCall) -> String {
+        self.count(Object { key, relay: None });
+        self.keys.borrow_mut()[key].answer(call, self.clock.now())
+    }
+
+    fn desk(self: &Rc<Self>, object: Object) -> Rc<Desk<Uplink>> {
+        let new = || {
+            let uplink = Uplink { cloud: Rc::clone(self), object };
+            Rc::new(Desk::new(uplink, self.below(1 << 32) as u32))
+        };
+        Rc::clone(self.desks.borrow_mut().entry(object).or_insert_with(new))
+    }
+
+    /// An answer between two ways through the network; an error where one is lost or takes so long that
+    /// the edge gives up.
+    async fn call<T: DeserializeOwned>(
+        &self,
+        location: usize,
+        object: Object,
+        answer: impl Future<Output = Option<String>>,
+    ) -> Result<T, Unavailable> {
+        let asked = self.clock.now();
+        let ask = async {
+            self.clock.sleep(self.leg(location, object)?).await;
+            let answer = answer.await?;
+            self.clock.sleep(self.leg(location, object)?).await;
+            serde_json::from_str(&answer).ok()
+        };
+        let answer = ask.await;
+        let gives_up = asked + i64::from(PATIENT);
+        match answer {
+            Some(answer) if self.clock.now() <= gives_up => Ok(answer),
+            _ => {
+                self.clock.sleep_until(gives_up).await;
+                Err(Unavailable)
+            }
+        }
+    }
+}
+
+/// Where a request is checked.
+pub(super) struct Place<'a> {
+    pub cloud: &'a Rc<Cloud>,
+    pub isolate: &'a Isolate,
+}
+
+impl Place<'_> {
+    pub fn pipeline(&self) -> Pipeline<'_, Self> {
+        let memory = Rc::clone(&self.isolate.memory);
+        let issuers = Rc::default();
+        Pipeline { stores: self, memory, issuers, secrets: Ok(Rc::clone(&self.cloud.secrets)) }
+    }
+
+    fn location(&self) -> usize {
+        self.isolate.number % LOCATIONS
+    }
+}
+
+impl Stores for Place<'_> {
+    async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable> {
+        let cloud = self.cloud;
+        cloud.kv_reads.set(cloud.kv_reads.get() + 1);
+        cloud.clock.sleep(KV).await;
+        let Some(key) = cloud.number(kv_key) else { return Ok(None) };
+        // Each location lags in its own way, and the same way for the same key.
+        let lag = (self.location() + key) as i64 * 7_919 % cloud.network.kv_lag.max(1);
+        Ok(cloud.keys.borrow()[key].seen(cloud.clock.now() - lag))
+    }
+
+    async fn key_gate<T: DeserializeOwned>(
+        &self,
+        hash: &str,
+        lessor: Lessor,
+        call: &KeyGateCall,
+    ) -> Result<T, Unavailable> {
+        let (cloud, location) = (self.cloud, self.location());
+        let key = cloud.number(hash).ok_or(Unavailable)?;
+        let relay = (lessor == Lessor::Relay).then_some(self.isolate.number as u32 % RELAYS);
+        let object = Object { key, relay };
+        let answer = async {
+            match relay {
+                None => Some(cloud.gate(key, call.clone())),
+                Some(_) => relay_answer(cloud, object, call).await,
+            }
+        };
+        cloud.call(location, object, answer).await
+    }
+
+    // Only keys are simulated.
+    async fn redeem(&self, _: &Redeem) -> Result<Redeemed, Unavailable> {
+        Err(Unavailable)
+    }
+
+    async fn fetch(&self, _: &str) -> Result<String, Unavailable> {
+        Err(Unavailable)
+    }
+
+    fn secret(&self, _: &str) -> Option<Secret> {
+        None
+    }
+
+    async fn fails_too_often(&self, _: &str) -> bool {
+        false
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.cloud.clock.now() + self.isolate.skew)
+    }
+
+    async fn wait(&self, milliseconds: u32) {
+        self.cloud.clock.sleep(milliseconds.into()).await;
+    }
+}
+
+/// As the edge answers for a relay.
+async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: &KeyGateCall) -> Option<String> {
+    cloud.count(object);
+    let desk = cloud.desk(object);
+    match call {
+        KeyGateCall::Take(take) => {
+            let taken = desk.take(take).await.ok()?;
+            if desk.is_short() {
+                cloud.clock.spawn(async move { desk.renew().await });
+            }
+            serde_json::to_string(&taken).ok()
+        }
+        KeyGateCall::Report { refused, leases } => {
+            desk.note(refused, leases);
+            Some("{}".to_owned())
+        }
+        _ => None,
+    }
+}
+
+/// The way from a relay to its KeyGate.
+pub(super) struct Uplink {
+    cloud: Rc<Cloud>,
+    object: Object,
+}
+
+impl Upstream for Uplink {
+    async fn ask(&self, take: &Take) -> Result<Taken, Unavailable> {
+        let Object { key, relay } = self.object;
+        // Relays are spread over the locations.
+        let location = relay.unwrap_or_default() as usize * 5 % LOCATIONS;
+        let answer = async { Some(self.cloud.gate(key, KeyGateCall::Take(take.clone()))) };
+        self.cloud.call(location, Object { key, relay: None }, answer).await
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.cloud.clock.now())
+    }
+
+    async fn wait(&self, milliseconds: u32) {
+        self.cloud.clock.sleep(milliseconds.into()).await;
+    }
+}

@@ -1,0 +1,71 @@
+//! The relay's object around [`crate::relay`]. It stores nothing.
+
+use std::{cell::OnceCell, rc::Rc, time::Duration};
+
+use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
+
+use super::{settings::OsEntropy, stores};
+use crate::{
+    entropy,
+    pipeline::Unavailable,
+    relay::{Desk, Upstream},
+    time::Timestamp,
+    wire::{KeyGateCall, Take, Taken},
+};
+
+/// One of the relays of a key.
+#[durable_object]
+pub struct Relay {
+    state: State,
+    env: Env,
+    desk: OnceCell<Rc<Desk<Uplink>>>,
+}
+
+/// The way to the key's object.
+struct Uplink {
+    env: Env,
+    hash: String,
+}
+
+impl DurableObject for Relay {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, desk: OnceCell::new() }
+    }
+
+    async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let hash = request.path().split('/').nth(1).unwrap_or_default().to_owned();
+        let desk = Rc::clone(self.desk.get_or_init(|| {
+            let id = u32::from_be_bytes(entropy::bytes(&mut OsEntropy));
+            Rc::new(Desk::new(Uplink { env: self.env.clone(), hash }, id))
+        }));
+        match serde_json::from_str(&request.text().await?)? {
+            KeyGateCall::Take(take) => {
+                let Ok(taken) = desk.take(&take).await else { return Response::error("unavailable", 503) };
+                if desk.is_short() {
+                    self.state.wait_until(async move { desk.renew().await });
+                }
+                Response::from_json(&taken)
+            }
+            KeyGateCall::Report { refused, leases } => {
+                desk.note(&refused, &leases);
+                Response::ok("{}")
+            }
+            KeyGateCall::Tell { .. } | KeyGateCall::Find => Response::error("no such call", 404),
+        }
+    }
+}
+
+impl Upstream for Uplink {
+    async fn ask(&self, take: &Take) -> std::result::Result<Taken, Unavailable> {
+        let call = KeyGateCall::Take(take.clone());
+        stores::log_failure("KEY_GATE", stores::ask_key_gate(&self.env, &self.hash, &call).await)
+    }
+
+    fn now(&self) -> Timestamp {
+        stores::now()
+    }
+
+    async fn wait(&self, milliseconds: u32) {
+        Delay::from(Duration::from_millis(milliseconds.into())).await;
+    }
+}

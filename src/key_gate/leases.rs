@@ -1,0 +1,141 @@
+//! Leases as the KeyGate that grants them sees them: what may still come, until when, and what came of
+//! it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    lease::TRAVEL,
+    time::{SECOND, Timestamp},
+    wire::{Lease, LeaseReport, Take},
+};
+
+/// At most so many are open at once: each is stored, and looked at with each call.
+const MOST_OPEN: usize = 256;
+/// At most so many who ask are told apart.
+const MOST_ASKERS: usize = 1_024;
+/// From so many isolates on: each asks about once in two seconds, and one object answers several
+/// hundred calls a second.
+const CROWD: u32 = 100;
+/// Isolates that have asked within this time share what is free …
+const RECENTLY: i64 = 5 * SECOND;
+/// … each gets at most this part of its even share, so that what is reserved and not used keeps nobody
+/// else waiting, and leases shrink to nothing near the limit.
+const PART: u32 = 2;
+
+/// Leases that may still be used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Leases {
+    open: Vec<Open>,
+    last_id: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Open {
+    id: u64,
+    used: u32,
+    open: u32,
+    /// The latest moment, by this side's clock, at which a request under it can reach the origin.
+    latest: Timestamp,
+}
+
+/// Requests let through under a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Used {
+    /// How many.
+    pub requests: u32,
+    /// The last of them has reached the origin by then.
+    pub latest: Timestamp,
+    /// Whether somebody said so; otherwise they merely can have come.
+    pub is_known: bool,
+}
+
+impl Leases {
+    /// Takes in a report: what was used since the last one. What is given back is free at once.
+    pub fn report(&mut self, report: &LeaseReport, now: Timestamp) -> Option<Used> {
+        let lease = self.open.iter_mut().find(|lease| lease.id == report.id)?;
+        let requests = report.used.saturating_sub(lease.used).min(lease.open);
+        lease.used += requests;
+        lease.open = (lease.open - requests).min(report.open);
+        // Its last use was before the report was sent, and the report took some time.
+        let latest = now.plus(i64::from(TRAVEL) - i64::from(report.age_ms)).min(lease.latest);
+        Some(Used { requests, latest, is_known: true })
+    }
+
+    /// Ends the leases that can be used no more: what nobody reported of them counts as used at the
+    /// latest moment that it could be.
+    pub fn end(&mut self, now: Timestamp) -> Vec<Used> {
+        let has_ended = |lease: &mut Open| lease.latest <= now || lease.open == 0;
+        let ended = self.open.extract_if(.., has_ended);
+        ended.map(|lease| Used { requests: lease.open, latest: lease.latest, is_known: false }).collect()
+    }
+
+    /// Grants a lease of this size, to be used for `life_ms`; `None` if there are too many already.
+    pub fn grant(&mut self, requests: u32, life_ms: u32, now: Timestamp) -> Option<Lease> {
+        if requests == 0 || life_ms == 0 || self.open.len() >= MOST_OPEN {
+            return None;
+        }
+        self.last_id += 1;
+        let latest = now.plus(i64::from(life_ms) + i64::from(TRAVEL));
+        self.open.push(Open { id: self.last_id, used: 0, open: requests, latest });
+        Some(Lease { id: self.last_id, requests, life_ms })
+    }
+
+    /// What may still come, and until when.
+    pub fn reserved(&self) -> impl Iterator<Item = (Timestamp, u32)> {
+        self.open.iter().map(|lease| (lease.latest, lease.open))
+    }
+}
+
+/// Who has asked lately, and for how much. Only sizes of leases and the way that calls take depend on it,
+/// so it is not stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Askers {
+    asked: Vec<Asker>,
+    crowd: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asker {
+    id: u32,
+    at: Timestamp,
+    wish: u32,
+    isolates: u32,
+}
+
+impl Askers {
+    /// This one asks.
+    pub fn note(&mut self, take: &Take, now: Timestamp) {
+        self.asked.retain(|other| other.id != take.asker && now.0 - other.at.0 < RECENTLY);
+        if self.asked.len() < MOST_ASKERS {
+            let wish = take.expected.saturating_add(take.at_hand.into());
+            let isolates = take.isolates.max(1);
+            self.asked.push(Asker { id: take.asker, at: now, wish, isolates });
+        }
+        // Not to and fro where there are about as many.
+        self.crowd = self.isolates() >= if self.crowd { CROWD / 2 } else { CROWD };
+    }
+
+    /// The most that one of them may get of what is free.
+    pub fn share(&self, free: u32) -> u32 {
+        match u32::try_from(self.asked.len()).unwrap_or(u32::MAX) {
+            0 | 1 => free,
+            many => free / many.saturating_mul(PART),
+        }
+    }
+
+    /// What all of them together asked for.
+    pub fn wished(&self) -> u32 {
+        self.asked.iter().fold(0, |sum, asker| sum.saturating_add(asker.wish))
+    }
+
+    /// How many isolates they are.
+    pub fn isolates(&self) -> u32 {
+        self.asked.iter().fold(0, |sum, asker| sum.saturating_add(asker.isolates))
+    }
+
+    /// Whether they are so many that they are to ask relays instead.
+    pub fn are_crowd(&self) -> bool {
+        self.crowd
+    }
+}

@@ -1,0 +1,292 @@
+//! A relay: an object between a key's KeyGate and the isolates that use the key, for the time in which
+//! so many of them do that one object could not answer them all. It holds leases as an isolate does and
+//! grants leases as a KeyGate does, each no longer than the one that it is cut from, so that what
+//! `docs/limits.md` proves holds through it unchanged. It stores nothing: what it forgets counts as used.
+
+mod desk;
+
+pub use self::desk::{Desk, Upstream};
+use crate::{
+    key_gate::Askers,
+    lease::PROMPT,
+    record::Record,
+    time::{SECOND, Timestamp},
+    wire::{Lease, LeaseReport, RefusalCounts, Take, Taken, Via, WindowState},
+};
+
+/// So many relays share a key; each isolate picks one.
+pub const RELAYS: u32 = 64;
+/// How long it is believed, at most, that a window is full …
+const LIMITED: i64 = SECOND;
+/// … and where nobody said until when.
+const FULL: i64 = SECOND / 5;
+/// A lease is asked for with this much in reserve, in parts of a hundred.
+const AMPLE: u64 = 125;
+
+/// What one relay knows of one key.
+#[derive(Debug, Default)]
+pub struct Relay {
+    /// Tells relays, and the lives of one in memory, apart: a random number.
+    id: u32,
+    /// The version that the KeyGate has confirmed last; when it was asked; what it said.
+    version: u64,
+    confirmed: Timestamp,
+    record: Option<Record>,
+    windows: Vec<WindowState>,
+    /// Whether isolates are still to ask relays.
+    is_needed: bool,
+    /// A window was full when the KeyGate was last asked; when it opens.
+    full_until: Option<Timestamp>,
+    pools: Vec<Pool>,
+    parts: Vec<Part>,
+    last_part: u64,
+    askers: Askers,
+    life_ms: u32,
+    /// What the KeyGate is still to be told.
+    unasked: u32,
+    refused: RefusalCounts,
+}
+
+/// A lease that this relay holds.
+#[derive(Debug)]
+struct Pool {
+    lease: Lease,
+    begins: Timestamp,
+    ends: Timestamp,
+    left: u32,
+    used: u32,
+    last_use: Timestamp,
+    /// Single requests that were allowed, each with the latest moment at which it is let through.
+    singles: Vec<Timestamp>,
+    renewed: bool,
+}
+
+/// A lease that was cut from a pool.
+#[derive(Debug)]
+struct Part {
+    id: u64,
+    pool: u64,
+    used: u32,
+    open: u32,
+}
+
+impl Relay {
+    /// A relay that knows nothing yet.
+    pub fn new(id: u32) -> Self {
+        // An isolate may still hold what an earlier life of this relay has granted.
+        Self { id, last_part: u64::from(id) << 20, ..Self::default() }
+    }
+
+    /// Takes in what a call has to tell. Once for each call, before [`Relay::answer`].
+    pub fn hear(&mut self, take: &Take, now: Timestamp) {
+        self.tidy(now);
+        self.unasked = self.unasked.saturating_add(take.unasked);
+        self.life_ms = self.life_ms.max(take.life_ms);
+        self.askers.note(take, now);
+        self.note(&take.refused, &take.leases, now);
+    }
+
+    /// Takes in refusals, and what became of leases.
+    pub fn note(&mut self, refused: &RefusalCounts, leases: &[LeaseReport], now: Timestamp) {
+        for (code, count) in refused {
+            *self.refused.entry(code.clone()).or_default() += count;
+        }
+        for report in leases {
+            let Some(part) = self.parts.iter_mut().find(|part| part.id == report.id) else { continue };
+            let used = report.used.saturating_sub(part.used).min(part.open);
+            let open = (part.open - used).min(report.open);
+            let back = part.open - used - open;
+            part.used += used;
+            part.open = open;
+            if let Some(pool) = self.pools.iter_mut().find(|pool| pool.lease.id == part.pool) {
+                pool.left += back;
+                if used > 0 {
+                    pool.use_up(used, now.plus(-i64::from(report.age_ms)));
+                }
+            }
+        }
+        self.parts.retain(|part| part.open > 0);
+    }
+
+    /// The answer, as far as this relay can give it; `None` if the KeyGate has to be asked before.
+    pub fn answer(&mut self, take: &Take, now: Timestamp) -> Option<Taken> {
+        self.tidy(now);
+        // Half of what an isolate may believe is left for the isolate.
+        if (now.0 - self.confirmed.0) * 2 >= i64::from(self.life_ms) {
+            return None;
+        }
+        if take.version != self.version {
+            let record = self.record.clone().filter(|record| record.version > take.version);
+            return record.map(|record| Taken::Changed { record });
+        }
+        let within_ms = if take.at_hand { i64::from(take.within_ms) } else { 0 };
+        let usable = |pool: &&mut Pool| pool.left > 0 && pool.ends.0 - now.0 >= within_ms;
+        let via = Via { relay: self.is_needed, age_ms: age(self.confirmed, now) };
+        if !take.at_hand && take.expected == 0 {
+            return Some(Taken::Granted { windows: self.windows(now), wait_ms: 0, lease: None, via });
+        }
+        let Some(pool) = self.pools.iter_mut().rev().find(usable) else {
+            let full_until = self.full_until.filter(|until| now < *until)?;
+            let retry_after_ms = u64::try_from(full_until.0 - now.0).unwrap_or_default();
+            if take.at_hand {
+                *self.refused.entry(crate::denial::RATE_LIMITED.to_owned()).or_default() += 1;
+            }
+            return Some(Taken::Limited { windows: self.windows(now), retry_after_ms, via });
+        };
+        if take.at_hand {
+            pool.left -= 1;
+            pool.singles.push(now.plus(within_ms));
+        }
+        let life = (pool.ends.0 - now.0).min(take.life_ms.into());
+        let requests = take.expected.min(self.askers.share(pool.left));
+        let mut lease = None;
+        if requests > 0 && life > i64::from(PROMPT) {
+            pool.left -= requests;
+            self.last_part += 1;
+            self.parts.push(Part { id: self.last_part, pool: pool.lease.id, used: 0, open: requests });
+            let life_ms = u32::try_from(life).unwrap_or_default();
+            lease = Some(Lease { id: self.last_part, requests, life_ms });
+        }
+        Some(Taken::Granted { windows: self.windows(now), wait_ms: 0, lease, via })
+    }
+
+    /// Whether to ask the KeyGate for more now, ahead of need.
+    pub fn is_short(&mut self, now: Timestamp) -> bool {
+        let Some(newest) = self.pools.last_mut() else { return false };
+        let few = newest.left <= newest.lease.requests / 4;
+        // What is cut from it gets shorter as it ages.
+        let old = (now.0 - newest.begins.0) * 2 >= newest.ends.0 - newest.begins.0;
+        let is_short = (few || old) && !newest.renewed;
+        newest.renewed |= is_short;
+        is_short
+    }
+
+    /// What to ask the KeyGate, on behalf of requests that were decided on this version and of so many
+    /// that wait.
+    pub fn ask(&mut self, version: u64, waiting: u32, now: Timestamp) -> Take {
+        self.tidy(now);
+        let parts = &self.parts;
+        let report = |pool: &Pool| {
+            let given: u32 =
+                parts.iter().filter(|part| part.pool == pool.lease.id).map(|part| part.open).sum();
+            let singles = u32::try_from(pool.singles.len()).unwrap_or(u32::MAX);
+            let open = pool.left.saturating_add(given).saturating_add(singles);
+            LeaseReport { id: pool.lease.id, used: pool.used, age_ms: age(pool.last_use, now), open }
+        };
+        let leases = self.pools.iter().map(report).collect();
+        let expected = u64::from(self.askers.wished()) * AMPLE / 100;
+        Take {
+            version,
+            at_hand: false,
+            within_ms: 0,
+            expected: u32::try_from(expected).unwrap_or(u32::MAX),
+            waiting,
+            life_ms: self.life_ms,
+            asker: self.id,
+            leases,
+            unasked: std::mem::take(&mut self.unasked),
+            isolates: self.askers.isolates(),
+            refused: std::mem::take(&mut self.refused),
+        }
+    }
+
+    /// What the KeyGate, asked at this moment, has answered; `None` if nothing came.
+    pub fn answered(&mut self, take: &Take, taken: Option<&Taken>, asked: Timestamp, now: Timestamp) {
+        let Some(taken) = taken else {
+            self.unasked = self.unasked.saturating_add(take.unasked);
+            self.note(&take.refused, &[], asked);
+            return;
+        };
+        match taken {
+            Taken::Granted { windows, lease, via, .. } => {
+                self.confirm(take.version, asked);
+                self.windows.clone_from(windows);
+                self.is_needed = via.relay;
+                // Less than those that wait need: the rest of them is over the limit.
+                let is_full = lease.is_none_or(|lease| lease.requests < take.waiting);
+                self.full_until = is_full.then(|| now.plus(FULL));
+                if let Some(lease) = *lease {
+                    // What is left of the older ones goes back with the next call: the new one is as
+                    // large as all that is likely to be needed.
+                    for pool in &mut self.pools {
+                        pool.left = 0;
+                    }
+                    self.pools.push(Pool {
+                        lease,
+                        begins: asked,
+                        ends: asked.plus(lease.life_ms.into()),
+                        left: lease.requests,
+                        used: 0,
+                        last_use: asked,
+                        singles: Vec::new(),
+                        renewed: false,
+                    });
+                }
+            }
+            Taken::Limited { windows, retry_after_ms, via } => {
+                self.confirm(take.version, asked);
+                self.windows.clone_from(windows);
+                self.is_needed = via.relay;
+                let retry = i64::try_from(*retry_after_ms).unwrap_or(i64::MAX);
+                // From now on, so that it is the answer for everybody who waits for one.
+                self.full_until = Some(now.plus(retry.min(LIMITED)));
+            }
+            Taken::Changed { record } => {
+                self.confirm(record.version, asked);
+                self.record = Some(record.clone());
+            }
+            Taken::Unknown => {}
+        }
+    }
+
+    /// The KeyGate, asked at this moment, holds this version.
+    fn confirm(&mut self, version: u64, asked: Timestamp) {
+        if version > self.version {
+            // What an older version allowed, this one may not.
+            for pool in &mut self.pools {
+                pool.left = 0;
+            }
+            self.version = version;
+            self.record = None;
+            self.full_until = None;
+        }
+        self.confirmed = self.confirmed.max(asked);
+    }
+
+    /// Ends the leases that have ended, with everything that was cut from them; counts the single
+    /// requests that were let through by now.
+    fn tidy(&mut self, now: Timestamp) {
+        let parts = &mut self.parts;
+        for ended in self.pools.extract_if(.., |pool| pool.ends <= now) {
+            parts.retain(|part| part.pool != ended.lease.id);
+        }
+        for pool in &mut self.pools {
+            for at in pool.singles.extract_if(.., |at| *at <= now).collect::<Vec<_>>() {
+                pool.use_up(1, at);
+            }
+        }
+    }
+
+    fn windows(&self, now: Timestamp) -> Vec<WindowState> {
+        let left = self.pools.iter().fold(0_u32, |sum, pool| sum.saturating_add(pool.left));
+        let passed = u64::from(age(self.confirmed, now));
+        let state = |state: &WindowState| WindowState {
+            remaining: state.remaining.saturating_add(left).min(state.limit),
+            reset_ms: state.reset_ms.saturating_sub(passed),
+            ..*state
+        };
+        self.windows.iter().map(state).collect()
+    }
+}
+
+impl Pool {
+    fn use_up(&mut self, requests: u32, last: Timestamp) {
+        self.used = self.used.saturating_add(requests);
+        self.last_use = self.last_use.max(last);
+    }
+}
+
+/// Milliseconds since then.
+fn age(then: Timestamp, now: Timestamp) -> u32 {
+    u32::try_from(now.0 - then.0).unwrap_or_default()
+}

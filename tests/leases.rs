@@ -1,0 +1,248 @@
+//! Leases, over many isolates and a network that delays, loses and reorders: never over the limit,
+//! little wasted, few calls, revoked in time. The real pipeline, KeyGates and relays run in virtual time
+//! against an exact log of what reached the origin.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "../examples/simulate/world/mod.rs"]
+mod world;
+
+use keyward::{
+    record::{Limits, Status},
+    time::{MINUTE, SECOND},
+};
+use proptest::prelude::*;
+use world::{BEGIN, Network, World, by_minute, most_in_a_minute, realm};
+
+const GOOD: Network = Network { round_trip: (5, 60), lost: 0, kv_lag: 0, skew: 0 };
+const FRESHNESS: i64 = 5 * SECOND;
+
+fn per_minute(limit: u32) -> Limits {
+    Limits { per_minute: Some(limit), per_day: None }
+}
+
+/// Requests with the first key every `step` milliseconds (fractions allowed), each to an isolate by chance.
+fn steadily(world: &World, isolates: usize, step: f64, span: i64) {
+    let requests = (span as f64 / step) as i64;
+    for number in 0..requests {
+        world.at((number as f64 * step) as i64, move |cloud| {
+            cloud.request(cloud.below(isolates as u64) as usize, 0);
+        });
+    }
+}
+
+fn passed(world: &World) -> Vec<i64> {
+    world.cloud().keys.borrow()[0].log.passed.clone()
+}
+
+fn calls(world: &World) -> u64 {
+    world.cloud().loads.borrow().values().map(|load| load.total).sum()
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Mishap {
+    Isolate,
+    Object,
+    Limit(u32),
+}
+
+fn mishap() -> impl Strategy<Value = Mishap> {
+    prop_oneof![Just(Mishap::Isolate), Just(Mishap::Object), (1_u32..700).prop_map(Mishap::Limit)]
+}
+
+/// The highest limit of those that held at some time in the span before each moment that passed is
+/// never exceeded in the minute before it.
+fn never_over(passed: &mut [i64], limits: &[(i64, u32)]) {
+    passed.sort_unstable();
+    let mut first = 0;
+    for (last, at) in passed.iter().enumerate() {
+        while at - passed[first] >= MINUTE {
+            first += 1;
+        }
+        let held = |(number, (from, _)): &(usize, &(i64, u32))| {
+            let until = limits.get(number + 1).map_or(i64::MAX, |(next, _)| next + FRESHNESS);
+            *from <= *at && *at <= until
+        };
+        let limit = limits.iter().enumerate().filter(held).map(|(_, (_, limit))| *limit).max().unwrap();
+        assert!(last + 1 - first <= limit as usize, "{} in a minute, limit {limit}", last + 1 - first);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(120))]
+
+    #[test]
+    fn never_over_whatever_is_lost_late_dead_edited_or_off(
+        seed: u64,
+        limit in 1_u32..700,
+        isolates in 1_usize..10,
+        lost in 0_u64..300,
+        slowest in 5_i64..2_500,
+        pace in 5_u64..400,
+        mishaps in prop::collection::vec((mishap(), 0..4 * MINUTE), 0..12),
+    ) {
+        let network = Network { round_trip: (5, slowest), lost, kv_lag: MINUTE, skew: 5_000 };
+        let world = World::new(seed, isolates, network, realm(5_000));
+        let cloud = world.cloud();
+        cloud.make_key(per_minute(limit));
+        let mut limits = vec![(BEGIN, limit)];
+        let mut now = 0;
+        while now < 4 * MINUTE {
+            let isolate = cloud.below(isolates as u64) as usize;
+            world.at(now, move |cloud| cloud.request(isolate, 0));
+            // Bursts and pauses.
+            now += match cloud.below(40) {
+                0 => cloud.below(8_000),
+                1..20 => 0,
+                _ => cloud.below(pace),
+            } as i64;
+        }
+        let mut mishaps = mishaps;
+        mishaps.sort_by_key(|(_, at)| *at);
+        for (mishap, at) in mishaps {
+            if let Mishap::Limit(limit) = mishap {
+                limits.push((BEGIN + at, limit));
+            }
+            world.at(at, move |cloud| match mishap {
+                Mishap::Isolate => cloud.crash_isolate(cloud.below(isolates as u64) as usize),
+                Mishap::Object => cloud.crash_objects(0),
+                Mishap::Limit(limit) => cloud.change(0, |record| record.limits = per_minute(limit)),
+            });
+        }
+        world.run();
+        never_over(&mut passed(&world), &limits);
+    }
+
+    #[test]
+    fn a_revoked_key_is_refused_everywhere_in_time(seed: u64, at in 5 * SECOND..40 * SECOND, pace in 2_u32..50) {
+        let network = Network { round_trip: (5, 250), lost: 30, kv_lag: MINUTE, skew: 5_000 };
+        let world = World::new(seed, 8, network, realm(5_000));
+        world.cloud().make_key(per_minute(100_000));
+        steadily(&world, 8, pace.into(), at + 10 * SECOND);
+        world.at(at, |cloud| cloud.change(0, |record| record.status = Status::Revoked));
+        world.run();
+        let last = passed(&world).into_iter().max().unwrap();
+        prop_assert!(last <= BEGIN + at + FRESHNESS);
+        prop_assert!(world.cloud().keys.borrow()[0].log.unknown > 0);
+    }
+
+    #[test]
+    fn with_freshness_0_the_very_next_request_is_refused(seed: u64, at in SECOND..20 * SECOND) {
+        let world = World::new(seed, 8, Network { kv_lag: MINUTE, ..GOOD }, realm(0));
+        world.cloud().make_key(per_minute(100_000));
+        steadily(&world, 8, 7.0, at);
+        world.at(at, |cloud| cloud.change(0, |record| record.status = Status::Revoked));
+        world.run();
+        let before = passed(&world).len();
+        steadily(&world, 8, 7.0, SECOND);
+        world.run();
+        prop_assert_eq!(passed(&world).len(), before);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_client_that_saturates_its_limit_gets_at_least_95_percent_of_it(
+        seed: u64, limit in 100_u32..2_000, isolates in prop_oneof![Just(1_usize), Just(4), Just(8)], times in 11_u32..30,
+    ) {
+        let world = World::new(seed, isolates, GOOD, realm(5_000));
+        world.cloud().make_key(per_minute(limit));
+        steadily(&world, isolates, MINUTE as f64 * 10.0 / f64::from(limit) / f64::from(times), 3 * MINUTE);
+        world.run();
+        let mut passed = passed(&world);
+        for (minute, passed) in by_minute(&passed, 3).into_iter().enumerate() {
+            prop_assert!(passed as f64 >= f64::from(limit) * 0.95, "{passed} of {limit} in minute {minute}");
+        }
+        prop_assert!(most_in_a_minute(&mut passed) <= limit as usize);
+    }
+
+    #[test]
+    fn a_client_below_its_limit_is_never_refused_because_of_leases(seed: u64, limit in 100_u32..3_000) {
+        let world = World::new(seed, 8, GOOD, realm(5_000));
+        world.cloud().make_key(per_minute(limit));
+        steadily(&world, 8, MINUTE as f64 / f64::from(limit) / 0.8, 3 * MINUTE);
+        world.run();
+        prop_assert_eq!(world.cloud().keys.borrow()[0].log.limited.len(), 0);
+    }
+
+    #[test]
+    fn a_burst_gets_the_whole_limit_however_many_isolates_it_is_spread_over(
+        seed: u64, limit in 20_u32..600, isolates in 1_usize..9, concurrency in 1_i64..50,
+    ) {
+        let world = World::new(seed, isolates, GOOD, realm(5_000));
+        world.cloud().make_key(per_minute(limit));
+        for number in 0..i64::from(limit) * 3 / 2 {
+            world.at(number / concurrency * 3, move |cloud| {
+                cloud.request(number as usize % isolates, 0);
+            });
+        }
+        world.run();
+        prop_assert_eq!(passed(&world).len(), limit as usize);
+    }
+}
+
+#[test]
+fn a_hot_key_costs_one_call_for_twenty_requests_waits_for_none_and_reads_kv_once() {
+    for isolates in [1, 4] {
+        let world = World::new(7, isolates, GOOD, realm(5_000));
+        world.cloud().make_key(per_minute(100_000));
+        for isolate in 0..isolates {
+            for number in 0..MINUTE / 10 {
+                world.at(number * 10, move |cloud| cloud.request(isolate, 0));
+            }
+        }
+        world.run();
+        let requests = passed(&world).len() as u64;
+        assert_eq!(requests, 6_000 * isolates as u64);
+        assert!(calls(&world) * 20 <= requests, "{} calls for {requests}", calls(&world));
+        let waited = world.cloud().keys.borrow()[0].log.waited;
+        assert!(waited <= 110 * isolates as u64, "{waited} waited: more than those of the first second");
+        assert!(world.cloud().kv_reads.get() <= 20 * isolates as u64);
+    }
+}
+
+#[test]
+fn a_key_used_once_a_minute_costs_one_call_a_request() {
+    let world = World::new(7, 1, GOOD, realm(5_000));
+    world.cloud().make_key(per_minute(600));
+    for minute in 0..30 {
+        world.at(minute * MINUTE, |cloud| cloud.request(0, 0));
+    }
+    world.run();
+    assert_eq!((passed(&world).len(), calls(&world)), (30, 30));
+}
+
+#[test]
+fn a_crowd_is_spread_over_relays_and_every_promise_holds_through_them() {
+    const ISOLATES: usize = 1_500;
+    let network = Network { round_trip: (5, 250), lost: 10, kv_lag: MINUTE, skew: 2_000 };
+    for limit in [3_000, 600_000] {
+        let world = World::new(11, ISOLATES, network, realm(5_000));
+        world.cloud().make_key(per_minute(limit));
+        for number in 0..150_000_i64 {
+            // It gathers over ten seconds.
+            world.at(number * 90_000 / 150_000, move |cloud| {
+                let isolate = cloud.below(ISOLATES as u64);
+                if isolate * 10_000 <= cloud.elapsed() as u64 * ISOLATES as u64 {
+                    cloud.request(isolate as usize, 0);
+                }
+            });
+        }
+        world.at(80_000, |cloud| cloud.change(0, |record| record.status = Status::Revoked));
+        world.run();
+        let loads = world.cloud().loads.borrow();
+        assert!(loads.keys().any(|object| object.relay.is_some()));
+        let (object, busiest) = loads.iter().max_by_key(|(_, load)| load.peak).unwrap();
+        assert!(busiest.peak <= 500, "{object:?}: {}", busiest.peak);
+        let mut passed = passed(&world);
+        assert!(most_in_a_minute(&mut passed) <= limit as usize);
+        assert!(*passed.last().unwrap() <= BEGIN + 80_000 + FRESHNESS);
+        if limit == 3_000 {
+            assert!(by_minute(&passed, 1)[0] >= 2_850);
+        } else {
+            assert_eq!(world.cloud().keys.borrow()[0].log.limited.len(), 0);
+        }
+    }
+}
