@@ -15,8 +15,8 @@ use crate::{
 pub const TRAVEL: u32 = 250;
 /// The request at hand is let through within this time of asking, or it asks again.
 pub const PROMPT: u32 = 500;
-/// A second answer may take this long: as long as a store is waited for.
-pub const PATIENT: u32 = 5_000;
+/// A second answer may take this long: with what it may wait and travel, still less than a usual freshness.
+pub const PATIENT: u32 = 3_500;
 /// The same where a relay answers, which may have to ask, too.
 pub const CROWDED: u32 = 1_500;
 

@@ -1,9 +1,10 @@
-//! Steps 5 to 8 of a key's way: shape, find, decide, limit. [`crate::admission`] comes before. The only thing that waits here is a
-//! [`Stores`], so that the whole of it runs natively against stores that fail, lag or lie.
+//! Steps 5 to 8 of a key's way: shape, find, decide, limit. [`crate::admission`] comes before. The only
+//! thing that waits here is a [`Stores`], so that the whole of it runs natively against stores that fail,
+//! lag or lie.
 //!
 //! A copy of a record (from memory or KV) may let a request through only together with the KeyGate,
-//! which knows the version that holds; and it may refuse one only while the KeyGate's word for it is
-//! not older than the realm's `freshness`. So neither an old copy that would pass nor one that would
+//! which knows the version that holds, or under a lease of its; and it may refuse one only while the
+//! KeyGate's word for it is not older than `freshness`. So neither an old copy that would pass nor one that would
 //! refuse is ever the last word.
 
 mod charge;

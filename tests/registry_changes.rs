@@ -10,7 +10,7 @@ use keyward::{
     policy::{KeyAction, Policy},
     record::Status,
     registry::publisher::Telling,
-    time::SECOND,
+    time::{SECOND, Timestamp},
 };
 use office::{Office, PASSWORD, policy_with};
 use serde_json::{Value, json};
@@ -232,6 +232,46 @@ fn limits_come_from_the_key_else_its_tenant_else_the_realm() {
     assert_eq!((limits(&own).per_minute, limits(&own).per_day), (Some(5), Some(1000)));
     assert_eq!(office.published(&own).unwrap().tenant.plan.as_deref(), Some("pro"));
     assert_eq!(office.published(&own).unwrap().version, 2);
+}
+
+#[test]
+fn a_strict_key_is_refused_everywhere_when_its_object_knows_but_not_before_older_leases_have_ended() {
+    let (office, owner) = Office::open();
+    let refused_by = |id: &str| {
+        let answer = office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+        Timestamp::parse_rfc3339(answer.body["refusedEverywhereBy"].as_str().unwrap()).unwrap()
+    };
+    let wait = |milliseconds| office.later(milliseconds);
+
+    let strict = office.key(&owner, json!({"strict": true})).key_id();
+    assert!(office.published(&strict).unwrap().strict);
+    wait(5 * SECOND);
+    assert_eq!(refused_by(&strict), office.now.get());
+
+    let (late, again) = (office.key(&owner, json!({})).key_id(), office.key(&owner, json!({})).key_id());
+    for id in [&late, &again] {
+        office.patch(&owner, &format!("/api-keys/{id}"), json!({"strict": true})).expect(200);
+    }
+    let made_strict = office.now.get();
+    wait(2 * SECOND);
+    assert_eq!(refused_by(&late), made_strict.plus(5 * SECOND), "leases of before live so long");
+    office.patch(&owner, &format!("/api-keys/{again}"), json!({"strict": false})).expect(200);
+    office.patch(&owner, &format!("/api-keys/{again}"), json!({"strict": true})).expect(200);
+    wait(4 * SECOND);
+    assert_eq!(refused_by(&again), office.now.get().plus(SECOND), "it was not strict in between");
+}
+
+#[test]
+fn a_strict_key_whose_object_could_not_be_told_promises_as_if_it_were_not_strict() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    office.gates_are_down.set(true);
+    office.patch(&owner, &format!("/api-keys/{id}"), json!({"strict": true})).expect(503);
+    office.now.set(office.now.get().plus(60 * SECOND));
+    office.gates_are_down.set(false);
+    let answer = office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+    let by = office.now.get().plus(5 * SECOND).to_rfc3339();
+    assert_eq!(answer.body["refusedEverywhereBy"], by);
 }
 
 #[test]

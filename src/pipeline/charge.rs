@@ -203,7 +203,7 @@ impl<S: Stores> Pipeline<'_, S> {
             (Ask::Lease | Ask::Word, _) => 0,
             (Ask::Pass { .. }, Lessor::Relay) => lease::CROWDED,
             (Ask::Pass { in_vain: false }, Lessor::KeyGate) => lease::PROMPT,
-            (Ask::Pass { in_vain: true }, Lessor::KeyGate) => lease::PATIENT,
+            (Ask::Pass { in_vain: true }, Lessor::KeyGate) => lease::PATIENT.min(life_ms).max(lease::PROMPT),
         };
         let (expected, leases) = memory.holder(hash, version).map_or((0, Vec::new()), |holder| {
             let expected = if ask == Ask::Word { 0 } else { holder.expect(lessor, life_ms, asked) };

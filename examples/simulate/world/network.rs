@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, future::Future, rc::Rc};
 
 use keyward::{
-    lease::{Lessor, PATIENT},
+    lease::Lessor,
     pipeline::{Pipeline, Stores, Unavailable},
     relay::{Desk, RELAYS, Upstream},
     secret::Secret,
@@ -13,6 +13,9 @@ use keyward::{
 use serde::de::DeserializeOwned;
 
 use super::{Cloud, Isolate, LOCATIONS};
+
+/// How long a gate waits for an object, in milliseconds.
+const PATIENCE: i64 = 5_000;
 
 /// How bad the network is.
 #[derive(Clone, Copy, Debug)]
@@ -111,7 +114,7 @@ impl Cloud {
             serde_json::from_str(&answer).ok()
         };
         let answer = ask.await;
-        let gives_up = asked + i64::from(PATIENT);
+        let gives_up = asked + PATIENCE;
         match answer {
             Some(answer) if self.clock.now() <= gives_up => Ok(answer),
             _ => {
