@@ -132,7 +132,11 @@ describe("GW", () => {
       assert.equal((await post({ Origin: `https://${SHOP}` })).status, 200);
       const forged = cookie.replace("kw_session_", "kw_session_A");
       assert.deepEqual(code(await follow(PAGE, { headers: { Cookie: forged } })), [401, "INVALID_SESSION"]);
-      assert.deepEqual(code(await follow(PAGE, { headers: { Cookie: `${cookie}; ${cookie}` } })), [400, "INVALID_REQUEST"]);
+      const twice = [...Object.entries(TLS), ["Cookie", cookie], ["Cookie", cookie]];
+      for (const headers of [{ ...TLS, Cookie: `${cookie}; ${cookie}` }, twice]) {
+        const answer = await gate.send({ target: "/checkout?cart=7", host: SHOP, headers });
+        assert.deepEqual(code(answer), [400, "INVALID_REQUEST"], "a cookie that was sent twice");
+      }
       assert.deepEqual(code(await send("/v1/carts", { headers: { Cookie: cookie, ...SESSION } })), [401, "MISSING_AUTHORIZATION"]);
       await gate.advance(3_600_000);
       assert.deepEqual(code(await follow(PAGE, { headers: { Cookie: cookie } })), [401, "INVALID_SESSION"]);

@@ -10,7 +10,7 @@ export const status = (code) => new RegExp(`the server responded with a status o
 export const NOT_SIGNED_IN = status(401);
 
 /** Goes to a view of the page. */
-export const show = (page, gate, path) => page.goto(`${gate.url}/admin/#${path}`);
+export const show = (page, gate, path) => page.goto(`${gate.url}${gate.page}/#${path}`);
 
 /** Awaits a view by its heading. */
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
@@ -22,11 +22,14 @@ export async function signIn(page, { email, password } = OWNER) {
   await page.getByRole("button", { name: "Sign in" }).click();
 }
 
-/** Runs `work(page, context)` with the first owner signed in and `path` shown; `options` as for `withPage`. */
-export function signedIn(gate, path, { expectedErrors = [], ...options }, work) {
+/**
+ * Runs `work(page, context)` with `person` (by default the first owner) signed in and `path` shown; other
+ * `options` as for `withPage`.
+ */
+export function signedIn(gate, path, { person = OWNER, expectedErrors = [], ...options }, work) {
   return withPage({ ...options, expectedErrors: [NOT_SIGNED_IN, ...expectedErrors] }, async (page, context) => {
     await show(page, gate, "/sign-in");
-    await signIn(page);
+    await signIn(page, person);
     await heading(page, "Keys");
     if (path !== "/keys") await show(page, gate, path);
     return work(page, context);

@@ -10,17 +10,17 @@ export const SECRETS = { GW_STRIPE_SECRET: "whsec_stripe_for_tests", GW_SQUARE_S
 
 /** The deployment (see `startGate`), and the operator's owner, signed in and stepped up. */
 export async function startSystems(options = {}) {
-  const gate = await startGate({ build: "systems", ...options, secrets: { ...SECRETS, ...options.secrets } });
+  const gate = await startGate({ build: "systems", page: "/admin/api", ...options, secrets: { ...SECRETS, ...options.secrets } });
   const operator = await gate.owner();
   return { gate, operator };
 }
 
-/** A new tenant of this deployment and its owner, signed in: `{ tenant, owner }`. */
+/** A new tenant of this deployment and its owner, signed in: `{ tenant, owner, person }`, `person` to sign in as. */
 export async function newTenant(gate, operator, fields) {
   const email = `owner-${fields.name.toLowerCase().replaceAll(/[^a-z0-9]/g, "-")}@example.com`;
-  const { tenant } = await operator.must("POST", "/tenants", { ...fields, owner: { email, password: PASSWORD } });
-  const owner = await new Admin(gate.url).signIn({ email, password: PASSWORD });
-  return { tenant, owner };
+  const person = { email, password: PASSWORD };
+  const { tenant } = await operator.must("POST", "/tenants", { ...fields, owner: person });
+  return { tenant, owner: await new Admin(gate.url).signIn(person), person };
 }
 
 /** A member of the owner's tenant, signed in. */

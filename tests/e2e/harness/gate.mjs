@@ -33,6 +33,7 @@ export const BUILDS = { default: "build", e2e: "build/e2e", systems: "build/syst
  *   `build`: a name in BUILDS, or a folder with index.js and index_bg.wasm;
  *   `isolates`: how many of the gate (default 1), each at an address of its own;
  *   `secrets`: added to, or (undefined) taken from, KEYWARD_SECRET and KEYWARD_SETUP_TOKEN;
+ *   `page`: the policy's base of the admin page, if it is not /admin;
  *   `persist`: folder of what is stored (default: a new one, removed by `stop`);
  *   `originAddress`: `host:port` of another origin than the recording one;
  *   `failures`: the FAILURES limiter, `{ limit, period }`, by default too generous to matter.
@@ -52,6 +53,8 @@ class Gate {
   origin;
   persist;
   secrets;
+  /** Base of the admin page. */
+  page;
 
   #options;
   #miniflare;
@@ -62,6 +65,7 @@ class Gate {
   constructor(options) {
     this.#options = options;
     this.#ownsPersist = options.persist === undefined;
+    this.page = options.page ?? "/admin";
     this.persist = options.persist ?? mkdtempSync(join(tmpdir(), "keyward-e2e-"));
     this.secrets = {
       KEYWARD_SECRET: randomBytes(32).toString("base64url"),

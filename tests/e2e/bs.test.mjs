@@ -1,0 +1,433 @@
+// BS: a GraphQL API with tenant keys (examples/bs/keyward.toml), row by row.
+
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { after, before, beforeEach, describe, it } from "node:test";
+
+import { SignJWT, UnsecuredJWT, exportJWK, exportSPKI, generateKeyPair } from "jose";
+
+import { open } from "./harness/http.mjs";
+import { waitFor } from "./harness/wait.mjs";
+import { heading, show, signedIn } from "./page.mjs";
+import { PASSWORD, ask, bearer, newMember, newTenant, startSystems } from "./systems.mjs";
+
+const HOST = "api.bs.example";
+const JWKS = "https://id.bs.example/.well-known/jwks.json";
+const QUERY = '{"query": "{ tenantInfo { id name baseCurrency status } }"}';
+
+let gate, operator, tenant, owner, person;
+before(async () => {
+  ({ gate, operator } = await startSystems({ isolates: 2 }));
+  ({ tenant, owner, person } = await newTenant(gate, operator, { name: "Acme Rides" }));
+});
+after(() => gate.stop());
+beforeEach(() => gate.origin.reset());
+
+const newKey = (fields = {}) => owner.must("POST", "/api-keys", { realm: "bs", name: "dev-laptop", ...fields });
+const send = (headers, request = {}) =>
+  ask(gate, HOST, "/graphql", { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: QUERY, ...request });
+const use = (key, request) => send({ "X-Api-Key": key }, request);
+/** What a refusal says. */
+const told = (answer) => [answer.status, answer.json().detail];
+const code = (answer) => [answer.status, answer.json().code];
+const header = (name) => gate.origin.last.headers[name]?.[0];
+const passed = () => gate.origin.requests.length;
+
+describe("BS keys", () => {
+  it("BS-2 a key is btk_, the first eight characters of the tenant's UUID, and 32 random bytes", async () => {
+    assert.match(tenant.id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
+    const keys = await Promise.all(Array.from({ length: 4 }, async () => (await newKey()).plaintextKey));
+    for (const key of keys) {
+      const random = key.match(/^btk_([0-9a-f]{8})_([\w-]{43})$/);
+      assert.equal(random?.[1], tenant.id.slice(0, 8), key);
+      const bytes = Buffer.from(random[2], "base64url");
+      assert.deepEqual([bytes.length, bytes.toString("base64url")], [32, random[2]], "no bits beyond the bytes");
+      assert.equal((await use(key)).status, 200);
+      assert.equal(header("keyward-tenant"), tenant.id);
+    }
+    assert.equal(new Set(keys).size, keys.length);
+  });
+
+  it("BS-3 only the key's SHA-256 is stored: in KV and in the objects, and the key nowhere", async () => {
+    const { apiKey, plaintextKey } = await newKey();
+    assert.equal((await use(plaintextKey)).status, 200);
+    const hash = createHash("sha256").update(plaintextKey).digest("hex");
+    const kv = await waitFor("the key in KV", async () => (await gate.storedKv()).get(`key:sha256:${hash}`));
+    assert.equal(JSON.parse(kv).id, apiKey.id);
+    const stored = gate.storedObjects();
+    const registry = stored.find(({ className }) => className === "Registry");
+    assert.equal(registry.tables.keys.find(({ id }) => id === apiKey.id).hash, `sha256:${hash}`);
+    assert.ok(stored.some(({ className, tables }) => className === "KeyGate" && JSON.stringify(tables).includes(apiKey.id)));
+    const [, , ...random] = plaintextKey.split("_");
+    for (const secret of [plaintextKey, random.join("_"), Buffer.from(random.join("_"), "base64url")]) {
+      assert.deepEqual(gate.grep(secret), []);
+    }
+    assert.notDeepEqual(gate.grep(hash), [], "a search that finds what is there");
+    assert.ok(!JSON.stringify([...(await gate.storedKv()), stored, gate.logs]).includes(plaintextKey));
+  });
+
+  it("BS-4 the list shows the first twelve characters, creation, last use and the key's own limits", async () => {
+    const since = gate.now();
+    const { apiKey, plaintextKey } = await newKey({ rateLimit: { perMinute: 7, perDay: 70 } });
+    const listed = async () => {
+      const { apiKeys } = await owner.must("GET", "/api-keys?realm=bs");
+      return apiKeys.find(({ id }) => id === apiKey.id);
+    };
+    const fresh = await listed();
+    assert.equal(fresh.keyPrefix, plaintextKey.slice(0, 12));
+    assert.ok(Math.abs(Date.parse(fresh.createdAt) - since) < 30_000, fresh.createdAt);
+    assert.deepEqual([fresh.rateLimit, fresh.lastUsedAt], [{ perMinute: 7, perDay: 70 }, null]);
+    assert.equal((await use(plaintextKey)).status, 200);
+    const { lastUsedAt } = await waitFor("the last use", async () => ((await listed()).lastUsedAt ? listed() : undefined));
+    assert.ok(Date.parse(lastUsedAt) >= Date.parse(fresh.createdAt) && Date.parse(lastUsedAt) <= gate.now(), lastUsedAt);
+    const text = JSON.stringify(await owner.must("GET", "/api-keys?realm=bs"));
+    assert.ok(!text.includes(plaintextKey.slice(13, -4)), "never the key");
+  });
+
+  describe("BS-5 limits", () => {
+    /** Sends until 429; how many passed, and the refusal. */
+    const exhaust = async (key) => {
+      for (let count = 0; ; count++) {
+        const answer = await use(key, { isolate: gate.isolates[count % 2] });
+        if (answer.status !== 200) return [count, answer];
+      }
+    };
+    const refused = (answer, window) => {
+      assert.deepEqual(code(answer), [429, "RATE_LIMITED"]);
+      assert.match(answer.header("ratelimit"), new RegExp(`"${window}";r=0;`));
+      const wait = Number(answer.header("retry-after"));
+      assert.ok(wait >= 1 && wait <= { minute: 60, day: 86_400 }[window], `${wait} s`);
+      return wait * 1000;
+    };
+
+    it("BS-5 a key that names none inherits its tenant's, in both windows", async () => {
+      const planned = await newTenant(gate, operator, { name: "Limited", rateLimit: { perMinute: 3, perDay: 5 } });
+      const { apiKey, plaintextKey } = await planned.owner.must("POST", "/api-keys", { realm: "bs", name: "Blank" });
+      assert.deepEqual(
+        [apiKey.rateLimit, apiKey.effectiveRateLimit],
+        [{ perMinute: null, perDay: null }, { perMinute: 3, perDay: 5 }],
+      );
+      const [first, byMinute] = await exhaust(plaintextKey);
+      assert.equal(first, 3);
+      await gate.advance(refused(byMinute, "minute"));
+      const [second, byDay] = await exhaust(plaintextKey);
+      assert.equal(second, 2);
+      await gate.advance(refused(byDay, "day"));
+      assert.equal((await use(plaintextKey)).status, 200);
+      await operator.signIn(); // sessions have ended meanwhile
+      await operator.stepUp();
+      await owner.signIn(person);
+    });
+
+    it("BS-5 a key's own limits stand above its tenant's, each window by itself", async () => {
+      const planned = await newTenant(gate, operator, { name: "Overridden", rateLimit: { perMinute: 2, perDay: 3 } });
+      const make = async (rateLimit) =>
+        (await planned.owner.must("POST", "/api-keys", { realm: "bs", name: "Own", rateLimit })).plaintextKey;
+      const [minute, byMinute] = await exhaust(await make({ perMinute: 4, perDay: 100 }));
+      assert.equal(minute, 4);
+      refused(byMinute, "minute");
+      const [day, byDay] = await exhaust(await make({ perMinute: 100, perDay: 6 }));
+      assert.equal(day, 6);
+      refused(byDay, "day");
+      const [inherited, stillByDay] = await exhaust(await make({ perMinute: 100 }));
+      assert.equal(inherited, 3);
+      refused(stillByDay, "day");
+    });
+
+    it("BS-5 a key and a tenant that name none have the policy's", async () => {
+      const { apiKey } = await newKey();
+      assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 600, perDay: 100_000 });
+    });
+  });
+
+  it("BS-6 to rotate a key its owner types the password again; then the old one is revoked", async () => {
+    const other = await newTenant(gate, operator, { name: "Rotates" });
+    const old = await other.owner.must("POST", "/api-keys", { realm: "bs", name: "To rotate" });
+    const path = `/api-keys/${old.apiKey.id}/rotate`;
+    await other.owner.refused([403, "STEP_UP_REQUIRED"], "POST", path, {});
+    await other.owner.refused([401, "INVALID_CREDENTIALS"], "POST", "/session/step-up", { password: "not the password" });
+    await other.owner.refused([403, "STEP_UP_REQUIRED"], "POST", path, {});
+    assert.equal((await use(old.plaintextKey)).status, 200);
+
+    await other.owner.stepUp(PASSWORD);
+    const { apiKey, plaintextKey, previous } = await other.owner.must("POST", path, {});
+    assert.deepEqual([previous.id, previous.status], [old.apiKey.id, "REVOKED"]);
+    assert.equal((await use(plaintextKey)).status, 200);
+    await gate.advance(Math.max(0, Date.parse(previous.refusedEverywhereBy) - gate.now()));
+    gate.origin.reset();
+    for (const isolate of gate.isolates) {
+      assert.deepEqual(told(await use(old.plaintextKey, { isolate })), [401, "API key is revoked or expired"]);
+    }
+    assert.equal(passed(), 0);
+    await gate.advance(300_000);
+    await other.owner.refused([403, "STEP_UP_REQUIRED"], "POST", `/api-keys/${apiKey.id}/rotate`, {});
+  });
+
+  it("BS-7 keys are created and rotated by the tenant's owners, not by its admins, nor by keys", async () => {
+    const body = { realm: "bs", name: "By an owner" };
+    const created = await owner.call("POST", "/api-keys", body);
+    assert.equal(created.status, 201);
+    const { id } = created.json().apiKey;
+    await owner.stepUp(PASSWORD);
+    const admin = await newMember(gate, owner, "admin@acme.example", "admin");
+    await admin.stepUp(PASSWORD);
+    await admin.refused([403, "FORBIDDEN"], "POST", "/api-keys", body);
+    await admin.refused([403, "FORBIDDEN"], "POST", `/api-keys/${id}/rotate`, {});
+    const managing = await owner.must("POST", "/api-keys", { realm: "bd", name: "Manages keys", scopes: ["admin:write"] });
+    const byKey = gate.admin();
+    byKey.token = managing.plaintextKey;
+    await byKey.refused([403, "FORBIDDEN"], "POST", "/api-keys", body);
+    await byKey.refused([403, "FORBIDDEN"], "POST", `/api-keys/${id}/rotate`, {});
+    assert.equal((await admin.get(id)).status, "ACTIVE", "an admin may look");
+    assert.equal((await admin.revoke(id)).apiKey.status, "REVOKED", "and revoke");
+    const own = (await newKey()).apiKey.id;
+    assert.equal((await owner.call("POST", `/api-keys/${own}/rotate`, {})).status, 201);
+  });
+
+  it("BS-8 the four refusals have the document's words, and the origin never sees the request", async () => {
+    const { apiKey, plaintextKey } = await newKey();
+    const other = plaintextKey.at(-2) === "A" ? "B" : "A";
+    const expiring = await newKey({ expiresAt: new Date(gate.now() + 60_000).toISOString() });
+    await owner.revoke(apiKey.id);
+    await gate.advance(60_000);
+    await gate.isolates[0].web(JWKS, JSON.stringify({ keys: [(await newSigner("ES256", "words")).jwk] }));
+    for (const [message, keys] of [
+      ["Invalid API key format", ["kbd_live_abcdefgh", "x".repeat(60), "btk", "btk_", "btk_0192", "btk_0192345", "BTK_019234ab_x"]],
+      ["Unknown API key", [
+        `${plaintextKey.slice(0, -2)}${other}${plaintextKey.at(-1)}`, "btk_019234ab", "btk_019234ab_", `${plaintextKey}A`,
+        plaintextKey.slice(0, -1), `btk_00000000_${plaintextKey.slice(13)}`, "btk_019234ab_Kj8mN2pQrStUvWxYz1a2B3c4D5e6F7g8H9i0...",
+      ]],
+      ["API key is revoked or expired", [plaintextKey, expiring.plaintextKey]],
+    ]) {
+      for (const key of keys) assert.deepEqual(told(await use(key)), [401, message], key);
+    }
+    for (const token of ["x", "a.b.c", plaintextKey, "eyJhbGciOiJFUzI1NiJ9.e30.AAAA"]) {
+      assert.deepEqual(told(await send(bearer(token))), [401, "Invalid or expired token"], token);
+    }
+    assert.equal(passed(), 0);
+  });
+});
+
+it("BS-9 the origin's answer, GraphQL errors and all, passes untouched and as it comes", async () => {
+  const { plaintextKey } = await newKey();
+  const errors = '{"data":null, "errors":[{"message":"no","extensions":{"code":"PERMISSION_DENIED"}}],\u00a0"x":"\u{1f511}"}\n';
+  gate.origin.answer = { status: 200, headers: { "content-type": "application/json; charset=utf-8", "x-own": "kept" }, body: errors };
+  const body = Buffer.from('{"query":\n  "{ \\u0041 é }" }  ');
+  const whole = await use(plaintextKey, { body });
+  assert.deepEqual([whole.status, whole.text], [200, errors]);
+  assert.deepEqual([whole.header("content-type"), whole.header("x-own")], ["application/json; charset=utf-8", "kept"]);
+  assert.deepEqual([gate.origin.last.url, gate.origin.last.body], ["/graphql", body]);
+  assert.equal(header("x-api-key"), undefined);
+
+  const [first, last] = ['{"data":{"a":1},"hasNext":true}\n', '{"incremental":[],"hasNext":false}\n'];
+  let goOn;
+  const held = new Promise((resolve) => { goOn = resolve; });
+  gate.origin.answer = {
+    status: 200,
+    headers: { "content-type": "application/json" },
+    body: (async function* () { yield first; await held; yield last; })(),
+  };
+  const answer = await open(gate.url, { method: "POST", target: "/graphql", host: HOST, headers: { "X-Api-Key": plaintextKey }, body: QUERY });
+  const chunks = answer.chunks();
+  let text = "";
+  while (text.length < first.length) text += (await chunks.next()).value;
+  assert.equal(text, first, "the beginning is here while the origin still holds the rest");
+  goOn();
+  for await (const chunk of chunks) text += chunk;
+  assert.equal(text, first + last);
+});
+
+/** A key pair of the issuer's: `{ sign(claims, header), jwk, publicKey }`. */
+async function newSigner(alg, kid) {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  const sign = (claims, more = {}) => new SignJWT(claims).setProtectedHeader({ alg, kid, ...more }).sign(privateKey);
+  return { sign, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, use: "sig", alg } };
+}
+
+describe("BS tokens", () => {
+  let ec, rsa;
+  before(async () => {
+    ec = await newSigner("ES256", "ec-1");
+    rsa = await newSigner("RS256", "rsa-1");
+  });
+  // Isolates keep the issuer's keys for ten minutes: each test begins when these are fetched anew.
+  beforeEach(() => publishAndWait(ec, rsa));
+
+  const publish = (...signers) => serve(JSON.stringify({ keys: signers.map(({ jwk }) => jwk) }));
+  const publishAndWait = async (...signers) => {
+    await publish(...signers);
+    await gate.advance(600_000);
+  };
+  const serve = (text) => Promise.all(gate.isolates.map((isolate) => isolate.web(JWKS, text)));
+  const seconds = () => Math.floor(gate.now() / 1000);
+  const claims = (more = {}) => ({
+    iss: "https://id.bs.example", aud: "https://api.bs.example", sub: "user-7", tenant_id: tenant.id, iat: seconds(), exp: seconds() + 600, ...more,
+  });
+  const fetches = async (isolate = gate.isolates[0]) => (await isolate.counts()).web[JWKS] ?? 0;
+  const refused = async (token, what) => {
+    assert.deepEqual(told(await send(bearer(token))), [401, "Invalid or expired token"], what);
+    assert.equal(passed(), 0, what);
+  };
+
+  it("BS-1 a key passes in X-Api-Key, a token as Bearer, and neither in the other's place", async () => {
+    const { plaintextKey } = await newKey();
+    const token = await ec.sign(claims());
+    assert.equal((await send({ "X-Api-Key": plaintextKey })).status, 200);
+    assert.equal((await send(bearer(token))).status, 200);
+    gate.origin.reset();
+    assert.deepEqual(told(await send(bearer(plaintextKey))), [401, "Invalid or expired token"]);
+    assert.deepEqual(told(await send({ "X-Api-Key": token })), [401, "Invalid API key format"]);
+    assert.deepEqual(told(await send({ "X-Api-Key": `Bearer ${plaintextKey}` })), [401, "Invalid API key format"]);
+    assert.deepEqual(code(await send({ "X-Api-Key": plaintextKey, ...bearer(token) })), [400, "INVALID_REQUEST"]);
+    assert.deepEqual(code(await send({})), [401, "MISSING_AUTHORIZATION"]);
+    assert.equal(passed(), 0);
+  });
+
+  it("BS-10 a valid token passes, and the origin learns for whom it speaks with every call", async () => {
+    for (const [signer, sub] of [[ec, "user-7"], [rsa, "user-8"], [ec, "user-9"]]) {
+      const token = await signer.sign(claims({ sub, scope: "rides:read rides:write" }));
+      assert.equal((await send({ ...bearer(token), "Keyward-Subject": "forged", "Keyward-Tenant": "forged" })).status, 200);
+      assert.deepEqual(["keyward-subject", "keyward-tenant", "keyward-scopes"].map(header), [sub, tenant.id, "rides:read rides:write"]);
+      assert.equal(header("authorization"), undefined, "the token is the gate's");
+      assert.ok(!JSON.stringify(gate.origin.last.rawHeaders).includes("forged"));
+    }
+    const many = await ec.sign(claims({ aud: ["https://other.example", "https://api.bs.example"] }));
+    assert.equal((await send(bearer(many))).status, 200);
+  });
+
+  it("BS-10 a signature, an algorithm or a key that is not the issuer's is 401", async () => {
+    const token = await ec.sign(claims());
+    const [head, payload, signature] = token.split(".");
+    const part = (value) => Buffer.from(JSON.stringify(value)).toString("base64url");
+    const flipped = Buffer.from(signature, "base64url");
+    flipped[0] ^= 1;
+    await refused(`${head}.${payload}.${flipped.toString("base64url")}`, "a changed signature");
+    await refused(`${head}.${part(claims({ sub: "admin" }))}.${signature}`, "changed claims");
+    await refused(`${head}.${payload}.`, "no signature");
+    const stranger = await newSigner("ES256", "ec-1");
+    await refused(await stranger.sign(claims()), "another's key under the issuer's key id");
+    await refused(await stranger.sign(claims(), { jwk: stranger.jwk }), "a key that the token brings along");
+    await refused(await rsa.sign(claims(), { kid: "ec-1" }), "another key's id");
+    const eddsa = await newSigner("EdDSA", "ed-1");
+    await publishAndWait(ec, rsa, eddsa);
+    await refused(await eddsa.sign(claims()), "an algorithm that the policy does not take");
+  });
+
+  it("BS-10 `none`, and a public key used as a shared secret, are 401", async () => {
+    const unsecured = new UnsecuredJWT(claims()).encode();
+    await refused(unsecured, "none");
+    for (const alg of ["none", "None", "NONE", "nOnE", ""]) {
+      const head = Buffer.from(JSON.stringify({ alg, kid: "ec-1" })).toString("base64url");
+      await refused(`${head}.${unsecured.split(".")[1]}.`, alg);
+      await refused(`${head}.${unsecured.split(".")[1]}.AAAA`, alg);
+    }
+    const pem = await exportSPKI(rsa.publicKey);
+    const forms = [pem, pem.trim(), JSON.stringify(rsa.jwk), rsa.jwk.n, Buffer.from(rsa.jwk.n, "base64url")];
+    for (const form of forms) {
+      const forged = new SignJWT(claims()).setProtectedHeader({ alg: "HS256", kid: "rsa-1" }).sign(Buffer.from(form));
+      await refused(await forged, "HS256 under the public key");
+    }
+  });
+
+  it("BS-10 another issuer, another audience, a time that is over or has not come, a claim that lacks: 401", async () => {
+    for (const [what, more] of Object.entries({
+      "another issuer": { iss: "https://evil.example" },
+      "an issuer that begins the same": { iss: "https://id.bs.example/" },
+      "no issuer": { iss: undefined },
+      "another audience": { aud: "https://other.example" },
+      "no audience": { aud: undefined },
+      "expired, the clock's skew allowed for": { exp: seconds() - 31 },
+      "no expiry": { exp: undefined },
+      "not yet": { nbf: seconds() + 60 },
+      "issued in the future": { iat: seconds() + 60 },
+      "no subject": { sub: undefined },
+      "no tenant": { tenant_id: undefined },
+    })) {
+      for (const signer of [ec, rsa]) await refused(await signer.sign(claims(more)), what);
+    }
+    const brief = await ec.sign(claims({ exp: seconds() + 60 }));
+    assert.equal((await send(bearer(brief))).status, 200);
+    gate.origin.reset();
+    await gate.advance(91_000);
+    await refused(brief, "a token that passed before");
+  });
+
+  it("BS-10 the issuer's keys are fetched once, again when a new one is used, and a withdrawn one ends", async () => {
+    await gate.isolates[0].resetCounts();
+    const tokens = await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 ? ec : rsa).sign(claims())));
+    const statuses = await Promise.all(tokens.map(async (token) => (await send(bearer(token))).status));
+    assert.deepEqual(statuses, Array(12).fill(200));
+    assert.equal(await fetches(), 1);
+
+    const next = await newSigner("ES256", "ec-2");
+    await publish(ec, next);
+    gate.origin.reset();
+    for (let i = 0; i < 5; i++) await refused(await next.sign(claims()), "made-up key ids cost no fetch");
+    assert.equal(await fetches(), 1);
+    await gate.advance(60_000);
+    assert.equal((await send(bearer(await next.sign(claims())))).status, 200);
+    assert.equal(await fetches(), 2);
+    assert.equal((await send(bearer(await ec.sign(claims())))).status, 200, "the old one still is the issuer's");
+
+    await publishAndWait(next);
+    gate.origin.reset();
+    await refused(await ec.sign(claims()), "withdrawn");
+    assert.equal((await send(bearer(await next.sign(claims())))).status, 200);
+    assert.equal(await fetches(), 3);
+  });
+
+  it("BS-10 while the issuer's keys cannot be had, nor could be for an hour, a token is neither good nor bad: 503", async () => {
+    await serve(null);
+    await gate.advance(4_200_000);
+    const token = await ec.sign(claims());
+    for (const text of [null, "", "<html>", "{}", '{"keys": []}']) {
+      await serve(text);
+      const answer = await send(bearer(token));
+      assert.deepEqual(code(answer), [503, "STORE_UNAVAILABLE"], `${text}`);
+      assert.ok(Number(answer.header("retry-after")) >= 1);
+      await gate.advance(10_000);
+    }
+    assert.equal(passed(), 0);
+    await publish(ec);
+    assert.equal((await send(bearer(token))).status, 200);
+  });
+
+  it("BS-10 a token of 100 KB, or one that stands there twice, is refused", async () => {
+    await refused(await ec.sign(claims({ padding: "x".repeat(8_000) })), "10 KB");
+    await refused(await ec.sign(claims({ padding: "x".repeat(75_000) })), "100 KB");
+    const token = await ec.sign(claims());
+    const twice = [["Authorization", `Bearer ${token}`], ["Authorization", `Bearer ${token}`]];
+    assert.deepEqual(code(await gate.send({ method: "POST", target: "/graphql", host: HOST, headers: twice, body: QUERY })), [400, "INVALID_REQUEST"]);
+    assert.equal(passed(), 0);
+  });
+});
+
+it("BS-11 the page shows a new key once, in an amber banner", async () => {
+  await signedIn(gate, "/keys/new", { person }, async (page) => {
+    await page.getByLabel("Realm").selectOption("bs");
+    await page.getByLabel("Name").fill("From the page");
+    await page.getByRole("button", { name: "Create key" }).click();
+    const banner = page.getByRole("region", { name: "Copy this key now" });
+    const key = await banner.getByTestId("new-key").innerText();
+    assert.match(key, /^btk_[0-9a-f]{8}_[\w-]{43}$/);
+    await banner.getByText("It is shown only once").waitFor();
+    for (const property of ["backgroundColor", "borderTopColor"]) {
+      const color = await banner.evaluate((node, name) => getComputedStyle(node)[name], property);
+      const [red, green, blue] = color.match(/\d+/g).map(Number);
+      assert.ok(red > green && green > blue && (green - blue) / (red - blue) > 0.5, `${property} is amber: ${color}`);
+    }
+    assert.equal((await use(key)).status, 200);
+
+    await page.getByRole("button", { name: "I have saved it" }).click();
+    await heading(page, "From the page");
+    for (const reload of [false, true]) {
+      if (reload) await page.reload();
+      await heading(page, "From the page");
+      const text = await page.evaluate(() => document.documentElement.outerHTML + JSON.stringify([localStorage, sessionStorage]));
+      assert.ok(text.includes(key.slice(0, 12)) && !text.includes(key.slice(13)), "its prefix stays, the key does not");
+    }
+    await show(page, gate, "/keys");
+    await page.getByRole("link", { name: "From the page" }).waitFor();
+    assert.ok(!(await page.content()).includes(key.slice(13)));
+  });
+});
