@@ -4,21 +4,22 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, beforeEach, describe, it } from "node:test";
 
-import { SignJWT, UnsecuredJWT, exportJWK, exportSPKI, generateKeyPair } from "jose";
+import { SignJWT, UnsecuredJWT, exportSPKI } from "jose";
 
 import { open } from "./harness/http.mjs";
 import { waitFor } from "./harness/wait.mjs";
+import { Jwks, newSigner } from "./issuer.mjs";
 import { heading, show, signedIn } from "./page.mjs";
 import { PASSWORD, ask, bearer, newMember, newTenant, startSystems } from "./systems.mjs";
 
 const HOST = "api.bs.example";
-const JWKS = "https://id.bs.example/.well-known/jwks.json";
 const QUERY = '{"query": "{ tenantInfo { id name baseCurrency status } }"}';
 
-let gate, operator, tenant, owner, person;
+let gate, operator, tenant, owner, person, jwks;
 before(async () => {
   ({ gate, operator } = await startSystems({ isolates: 2 }));
   ({ tenant, owner, person } = await newTenant(gate, operator, { name: "Acme Rides" }));
+  jwks = new Jwks(gate, "https://id.bs.example/.well-known/jwks.json");
 });
 after(() => gate.stop());
 beforeEach(() => gate.origin.reset());
@@ -190,7 +191,7 @@ describe("BS keys", () => {
     const expiring = await newKey({ expiresAt: new Date(gate.now() + 60_000).toISOString() });
     await owner.revoke(apiKey.id);
     await gate.advance(60_000);
-    await gate.isolates[0].web(JWKS, JSON.stringify({ keys: [(await newSigner("ES256", "words")).jwk] }));
+    await jwks.publish(await newSigner("ES256", "words"));
     for (const [message, keys] of [
       ["Invalid API key format", ["kbd_live_abcdefgh", "x".repeat(60), "btk", "btk_", "btk_0192", "btk_0192345", "BTK_019234ab_x"]],
       ["Unknown API key", [
@@ -237,13 +238,6 @@ it("BS-9 the origin's answer, GraphQL errors and all, passes untouched and as it
   assert.equal(text, first + last);
 });
 
-/** A key pair of the issuer's: `{ sign(claims, header), jwk, publicKey }`. */
-async function newSigner(alg, kid) {
-  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
-  const sign = (claims, more = {}) => new SignJWT(claims).setProtectedHeader({ alg, kid, ...more }).sign(privateKey);
-  return { sign, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, use: "sig", alg } };
-}
-
 describe("BS tokens", () => {
   let ec, rsa;
   before(async () => {
@@ -253,17 +247,14 @@ describe("BS tokens", () => {
   // Isolates keep the issuer's keys for ten minutes: each test begins when these are fetched anew.
   beforeEach(() => publishAndWait(ec, rsa));
 
-  const publish = (...signers) => serve(JSON.stringify({ keys: signers.map(({ jwk }) => jwk) }));
   const publishAndWait = async (...signers) => {
-    await publish(...signers);
+    await jwks.publish(...signers);
     await gate.advance(600_000);
   };
-  const serve = (text) => Promise.all(gate.isolates.map((isolate) => isolate.web(JWKS, text)));
   const seconds = () => Math.floor(gate.now() / 1000);
   const claims = (more = {}) => ({
     iss: "https://id.bs.example", aud: "https://api.bs.example", sub: "user-7", tenant_id: tenant.id, iat: seconds(), exp: seconds() + 600, ...more,
   });
-  const fetches = async (isolate = gate.isolates[0]) => (await isolate.counts()).web[JWKS] ?? 0;
   const refused = async (token, what) => {
     assert.deepEqual(told(await send(bearer(token))), [401, "Invalid or expired token"], what);
     assert.equal(passed(), 0, what);
@@ -357,38 +348,38 @@ describe("BS tokens", () => {
     const tokens = await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 ? ec : rsa).sign(claims())));
     const statuses = await Promise.all(tokens.map(async (token) => (await send(bearer(token))).status));
     assert.deepEqual(statuses, Array(12).fill(200));
-    assert.equal(await fetches(), 1);
+    assert.equal(await jwks.fetches(), 1);
 
     const next = await newSigner("ES256", "ec-2");
-    await publish(ec, next);
+    await jwks.publish(ec, next);
     gate.origin.reset();
     for (let i = 0; i < 5; i++) await refused(await next.sign(claims()), "made-up key ids cost no fetch");
-    assert.equal(await fetches(), 1);
+    assert.equal(await jwks.fetches(), 1);
     await gate.advance(60_000);
     assert.equal((await send(bearer(await next.sign(claims())))).status, 200);
-    assert.equal(await fetches(), 2);
+    assert.equal(await jwks.fetches(), 2);
     assert.equal((await send(bearer(await ec.sign(claims())))).status, 200, "the old one still is the issuer's");
 
     await publishAndWait(next);
     gate.origin.reset();
     await refused(await ec.sign(claims()), "withdrawn");
     assert.equal((await send(bearer(await next.sign(claims())))).status, 200);
-    assert.equal(await fetches(), 3);
+    assert.equal(await jwks.fetches(), 3);
   });
 
   it("BS-10 while the issuer's keys cannot be had, nor could be for an hour, a token is neither good nor bad: 503", async () => {
-    await serve(null);
+    await jwks.serve(null);
     await gate.advance(4_200_000);
     const token = await ec.sign(claims());
     for (const text of [null, "", "<html>", "{}", '{"keys": []}']) {
-      await serve(text);
+      await jwks.serve(text);
       const answer = await send(bearer(token));
       assert.deepEqual(code(answer), [503, "STORE_UNAVAILABLE"], `${text}`);
       assert.ok(Number(answer.header("retry-after")) >= 1);
       await gate.advance(10_000);
     }
     assert.equal(passed(), 0);
-    await publish(ec);
+    await jwks.publish(ec);
     assert.equal((await send(bearer(token))).status, 200);
   });
 
