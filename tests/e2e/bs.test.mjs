@@ -9,7 +9,7 @@ import { SignJWT, UnsecuredJWT, exportSPKI } from "jose";
 import { open } from "./harness/http.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { Jwks, newSigner } from "./issuer.mjs";
-import { heading, show, signedIn } from "./page.mjs";
+import { heading, show, signedIn, status } from "./page.mjs";
 import { PASSWORD, ask, bearer, newMember, newTenant, startSystems } from "./systems.mjs";
 
 const HOST = "api.bs.example";
@@ -420,5 +420,21 @@ it("BS-11 the page shows a new key once, in an amber banner", async () => {
     await show(page, gate, "/keys");
     await page.getByRole("link", { name: "From the page" }).waitFor();
     assert.ok(!(await page.content()).includes(key.slice(13)));
+  });
+});
+
+it("BS-6 the page asks for the password before it rotates a key, and shows the new one in its banner", async () => {
+  const { apiKey, plaintextKey } = await newKey();
+  await signedIn(gate, `/keys/${apiKey.id}/rotate`, { person, expectedErrors: [status(403)] }, async (page) => {
+    await page.getByRole("button", { name: "Rotate key" }).click();
+    const prompt = page.getByRole("dialog", { name: "Confirm with your password" });
+    await prompt.getByLabel("Password").fill(PASSWORD);
+    assert.equal((await use(plaintextKey)).status, 200);
+    await prompt.getByRole("button", { name: "Confirm" }).click();
+    const banner = page.getByRole("region", { name: "Copy this key now" });
+    assert.equal((await use(await banner.getByTestId("new-key").innerText())).status, 200);
+    await waitFor("the old key's end", async () => (await use(plaintextKey)).status === 401);
+    await page.getByRole("button", { name: "I have saved it" }).click();
+    await heading(page, "dev-laptop");
   });
 });
