@@ -42,7 +42,7 @@ impl Role {
 /// What a call asks of its principal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Right {
-    /// To read: every role, `admin:read`.
+    /// To read: every role, `admin:read` or `admin:write`.
     Read,
     /// To change keys: owners and admins, `admin:write`.
     Write,
@@ -281,7 +281,7 @@ impl Member {
 impl Holder {
     fn require(&self, right: Right) -> Result<(), Refusal> {
         let (required, or) = match right {
-            Right::Read => ("admin:read", None),
+            Right::Read => ("admin:read", Some("admin:write")),
             Right::Write => ("admin:write", None),
             Right::Links => ("links:write", Some("admin:write")),
         };
