@@ -36,6 +36,12 @@ impl Timestamp {
         DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
     }
 
+    /// The last whole step of so many milliseconds that is not after this moment, counted from 1970.
+    #[must_use]
+    pub fn floor(self, step: i64) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(step)))
+    }
+
     /// This moment and so many milliseconds.
     #[must_use]
     pub fn plus(self, milliseconds: i64) -> Self {

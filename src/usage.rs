@@ -90,17 +90,13 @@ impl Usage {
                 hour.reported = hour.accepted == sent.accepted && hour.refused == sent.refused;
             }
         }
-        let current = start_of_hour(now);
+        let current = now.floor(HOUR);
         self.hours.retain(|time, hour| *time >= current || !hour.reported);
     }
 
     fn hour(&mut self, now: Timestamp) -> &mut Hour {
-        let hour = self.hours.entry(start_of_hour(now)).or_default();
+        let hour = self.hours.entry(now.floor(HOUR)).or_default();
         hour.reported = false;
         hour
     }
-}
-
-fn start_of_hour(now: Timestamp) -> Timestamp {
-    Timestamp(now.0 - now.0.rem_euclid(HOUR))
 }

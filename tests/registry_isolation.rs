@@ -70,13 +70,14 @@ struct Attempt {
     body: usize,
 }
 
-const CALLS: [(&str, &str); 20] = [
+const CALLS: [(&str, &str); 21] = [
     ("GET", "/api-keys"),
     ("GET", "/api-keys?limit=1&cursor=CURSOR"),
     ("GET", "/api-keys?q=south"),
     ("GET", "/api-keys?q=ID"),
     ("POST", "/api-keys"),
     ("GET", "/api-keys/ID"),
+    ("GET", "/api-keys/ID/usage"),
     ("PATCH", "/api-keys/ID"),
     ("POST", "/api-keys/ID/revoke"),
     ("POST", "/api-keys/ID/rotate"),

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use crate::registry::{
-    error::{Code, FieldError, Refusal},
-    json,
+use crate::{
+    registry::{
+        error::{Code, FieldError, Refusal},
+        json,
+    },
+    time::Timestamp,
 };
 
 const TWICE: &str = "stands there twice";
@@ -194,6 +197,12 @@ pub fn whole_text(value: &Value, least: u32, most: u32) -> Result<u32, Wrong> {
         .and_then(|text| text.parse().ok())
         .filter(|number| (least..=most).contains(number))
         .map_or_else(|| wrong(format!("must be a whole number from {least} to {most}")), Ok)
+}
+
+/// A time as in RFC 3339.
+pub fn time(value: &Value) -> Result<Timestamp, Wrong> {
+    let time = value.as_str().and_then(Timestamp::parse_rfc3339);
+    time.map_or_else(|| wrong("must be a time as in RFC 3339, such as 2030-01-31T00:00:00Z"), Ok)
 }
 
 /// One of some words.

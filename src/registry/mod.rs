@@ -121,6 +121,7 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("PATCH", "/api-keys/{key_}", Handler::With(Right::Write, keys::edit::edit)),
     ("POST", "/api-keys/{key_}/revoke", Handler::With(Right::Write, keys::edit::revoke)),
     ("POST", "/api-keys/{key_}/rotate", Handler::With(Right::Write, keys::rotate::rotate)),
+    ("GET", "/api-keys/{key_}/usage", Handler::With(Right::Read, usage::show)),
     ("POST", "/links", Handler::With(Right::Links, links::issue)),
     ("GET", "/realms", Handler::With(Right::Read, realms::list)),
     ("GET", "/audit", Handler::With(Right::Read, audit::list)),

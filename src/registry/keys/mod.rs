@@ -220,7 +220,7 @@ impl Key {
 
 impl Turn<'_> {
     /// The key that a path names, for the principal's tenant.
-    fn key(&self, principal: &Principal, id: &str) -> Result<Key, Stop> {
+    pub(super) fn key(&self, principal: &Principal, id: &str) -> Result<Key, Stop> {
         Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| Refusal::not_found("API key"))?)
     }
 

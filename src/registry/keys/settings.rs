@@ -220,11 +220,7 @@ fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
 }
 
 fn expiry(value: &Value, now: Timestamp) -> Result<Timestamp, Wrong> {
-    let time = value.as_str().and_then(Timestamp::parse_rfc3339);
-    let Some(Timestamp(time)) = time else {
-        return wrong("must be a time as in RFC 3339, such as 2030-01-31T00:00:00Z, or null");
-    };
     // A key expires on a whole second: the gate compares to the second, and so can people.
-    let whole = Timestamp(time.saturating_sub(time.rem_euclid(SECOND)));
+    let whole = input::time(value)?.floor(SECOND);
     if whole > now { Ok(whole) } else { wrong("must be in the future") }
 }
