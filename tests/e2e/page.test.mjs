@@ -59,7 +59,7 @@ test("from the set-up link to a key that is used, revoked and refused", async ()
 
       await page.getByRole("button", { name: "I have saved it" }).click();
       await heading(page, "Warehouse");
-      await page.getByRole("button", { name: "Revoke" }).click();
+      await page.getByRole("button", { name: "Revoke key" }).click();
       const dialog = page.getByRole("dialog", { name: "Revoke Warehouse?" });
       await dialog.getByLabel("Reason").fill("no longer needed");
       await dialog.getByRole("button", { name: "Revoke key" }).click();
@@ -115,12 +115,12 @@ test("a key is created with the keyboard alone", async () => {
     await page.keyboard.press("Enter");
     await heading(page, "By keyboard");
 
-    await tabTo("Revoke");
+    await tabTo("Revoke key");
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    assert.equal(await focused(), "Revoke", "the focus returns to where the dialog was opened");
+    assert.equal(await focused(), "Revoke key", "the focus returns to where the dialog was opened");
   });
 });
 

@@ -60,7 +60,7 @@ function header(key, revoke) {
         { class: "actions" },
         link(`${path}/edit`, "Edit", { class: "button" }),
         key.status === "ACTIVE" && link(`${path}/rotate`, "Rotate", { class: "button" }),
-        button("Revoke", () => revoke(key), { class: "danger" }),
+        button("Revoke key", () => revoke(key), { class: "danger" }),
       ),
   );
 }
