@@ -4,26 +4,18 @@
 // the result is larger and slower: for tests.
 
 import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { Failure, Steps, output, run, runMain } from "./lib/progress.mjs";
 import { bin, fingerprint, isMain, logs, root, toolEnv, toolsDir, toolsKey } from "./lib/places.mjs";
+import { readPolicies } from "./lib/policy.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy", "package-lock.json"];
 
 /** No wasm-opt, and the crate itself (not what it depends on) compiled on several cores. */
 const QUICK = ["--no-opt", "--config", "profile.release.package.keyward.codegen-units=8"];
-
-/** A policy file and those that it includes, relative to the root. */
-function withIncluded(policy, found = new Set()) {
-  if (found.has(policy) || !existsSync(resolve(root, policy))) return found;
-  found.add(policy);
-  const list = readFileSync(resolve(root, policy), "utf8").match(/^include\s*=\s*\[([^\]]*)\]/m)?.[1] ?? "";
-  for (const [, path] of list.matchAll(/["']([^"']+)["']/g)) withIncluded(join(dirname(policy), path), found);
-  return found;
-}
 
 /** Builds `policy` into `out`, both relative to the root. As a step's work: says how far it is. */
 export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.toml", out = "build", quick = false } = {}, progress = () => {}) {
@@ -32,7 +24,7 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
   }
   const stamp = join(root, out, ".keyward-inputs");
   const rustc = await output("rustc", ["--version"], { cwd: root });
-  const inputs = fingerprint([...SOURCES, ...withIncluded(policy)], policy, rustc, toolsKey(), String(quick));
+  const inputs = fingerprint([...SOURCES, ...(await readPolicies(policy)).keys()], policy, rustc, toolsKey(), String(quick));
   const whole = ["index.js", "index_bg.wasm"].every((name) => existsSync(join(root, out, name)));
   if (whole && existsSync(stamp) && readFileSync(stamp, "utf8") === inputs) return Steps.nothing;
 

@@ -1,37 +1,60 @@
 // Everything from an empty clone to a running gate: set-up, build, wrangler dev with the demo origin
 // behind it, a demo key, and what to type to see it work.
 //   npm start [-- --port 8787] [--policy FILE]
+// Each policy has a state of its own: other keys, other people.
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { once } from "node:events";
+import { appendFileSync, createWriteStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import http from "node:http";
 import { connect } from "node:net";
 import { dirname, join, relative, resolve } from "node:path";
+import { text as readAll } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 
 import { build } from "./build.mjs";
+import { curl, demoOf, demoRequests, makeDemoKey, terms } from "./lib/demo.mjs";
+import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { Failure, Steps, runMain } from "./lib/progress.mjs";
 import { logs, node, root, toolEnv } from "./lib/places.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 const SECRETS = join(root, ".dev.vars");
-const DEMO_KEY = join(root, ".keyward", "demo-key");
 const LOG = join(logs, "wrangler.log");
 const READY_WITHIN_MS = 60_000;
+const DEFAULT_POLICY = "keyward.toml";
 
 await runMain(async () => {
   const { port, policy } = options();
   const base = `http://127.0.0.1:${port}`;
   const steps = new Steps(setupSteps() + 3);
   await setup(steps);
-  if (policy) process.env.KEYWARD_POLICY = policy;
+  process.env.KEYWARD_POLICY = policy;
   await steps.run("Building the Worker", (progress) => build({}, progress));
-  const secrets = devSecrets();
+  const policies = await readPolicies(policy);
+  const realms = realmsOf(policies);
+  const { api = "/api/admin", page = "/admin" } = policies.get(policy).admin ?? {};
+  const setupToken = devSecrets(secretsOf(realms)).KEYWARD_SETUP_TOKEN;
   await refuseBusyPort(port);
-  const stop = await steps.run("Starting wrangler dev", () => wranglerDev(base, port));
+  const state = join(".wrangler", `state${ownName(policy)}`);
+  const stop = await steps.run("Starting wrangler dev", () => wranglerDev(base, port, state));
   try {
-    const demo = await steps.run("A demo key", () => demoKey(base, secrets.KEYWARD_SETUP_TOKEN));
-    console.log(`\n${summary(base, secrets.KEYWARD_SETUP_TOKEN, demo)}`);
+    const demo = demoOf(realms);
+    const made = await steps.run("A demo key", () => demoKey(base, demo, join(root, ".keyward", `demo-key${ownName(policy)}`),
+      (method, path, body) => call(base, method, api + path, { Authorization: `Setup ${setupToken}` }, body)));
+    const lines = [
+      `Keyward is running. Ctrl-C stops it; what it stores stays in ${state}.`,
+      "",
+      `  Gate        ${base}`,
+      `  Admin page  ${base}${page}/#setup=${setupToken}`,
+      ...(realms.length > 1 ? [`  Realms      ${realms.map(({ id }) => id).join(", ")}; the demo key is of ${demo?.realm.id ?? "none"}`] : []),
+      ...demoLines(base, demo, made),
+      "",
+      ...(await remarks(realms)),
+      `  Its log     ${relative(process.cwd(), LOG)}`,
+    ];
+    console.log(`\n${lines.join("\n")}`);
   } catch (error) {
     await stop();
     throw error;
@@ -49,11 +72,17 @@ function options() {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new Failure(`--port ${values.port} is not a port`, "A whole number from 1 to 65535.");
   }
-  return { port, policy: values.policy && relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy)) };
+  const policy = values.policy ? relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy)) : process.env.KEYWARD_POLICY;
+  return { port, policy: policy ?? DEFAULT_POLICY };
 }
 
-/** The secrets of `.dev.vars`, which is made if it is not there. */
-function devSecrets() {
+/** What tells the files of this policy from those of the default one. */
+function ownName(policy) {
+  return policy === DEFAULT_POLICY ? "" : `-${policy.replace(/\.toml$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}`;
+}
+
+/** The secrets of `.dev.vars`, which is made if it is not there, and gets those of the policy that it lacks. */
+function devSecrets(named) {
   if (!existsSync(SECRETS)) {
     writeFileSync(SECRETS, [
       "# Secrets of the local gate, made by npm start. Not for a deployment, not for git.",
@@ -62,12 +91,16 @@ function devSecrets() {
       "",
     ].join("\n"), { mode: 0o600, flag: "wx" });
   }
-  const lines = readFileSync(SECRETS, "utf8").matchAll(/^\s*([A-Z_]+)\s*=\s*"?([^"\n]*?)"?\s*$/gm);
-  const secrets = Object.fromEntries(Array.from(lines, ([, name, value]) => [name, value]));
+  const read = () => Object.fromEntries(Array.from(
+    readFileSync(SECRETS, "utf8").matchAll(/^\s*([A-Z][A-Z0-9_]*)\s*=\s*"?([^"\n]*?)"?\s*$/gm), ([, name, value]) => [name, value]));
+  const known = read();
   for (const name of ["KEYWARD_SECRET", "KEYWARD_SETUP_TOKEN"]) {
-    if (!secrets[name]) throw new Failure(`.dev.vars has no ${name}`, "Add it (see .dev.vars.example), or remove .dev.vars and a new one is made.");
+    if (!known[name]) throw new Failure(`.dev.vars has no ${name}`, "Add it (see .dev.vars.example), or remove .dev.vars and a new one is made.");
   }
-  return secrets;
+  const missing = named.filter((name) => known[name] === undefined);
+  // Hex is base64 too, whichever of the two is expected.
+  for (const name of missing) appendFileSync(SECRETS, `${name}=${randomBytes(32).toString("hex")}\n`);
+  return read();
 }
 
 async function refuseBusyPort(port) {
@@ -82,14 +115,14 @@ async function refuseBusyPort(port) {
 }
 
 /** Starts both Workers, waits until the gate answers, and returns what stops them. */
-async function wranglerDev(base, port) {
+async function wranglerDev(base, port, state) {
   mkdirSync(logs, { recursive: true });
   const child = spawn(node(), [
     // Not bin/wrangler.js, which starts this as a child and hands on no signals.
     "--no-warnings", join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js"), "dev",
     "-c", join(root, "wrangler.toml"), "-c", join(root, "demo", "wrangler.toml"),
     "--ip", "127.0.0.1", "--port", String(port),
-    "--persist-to", join(root, ".wrangler", "state"),
+    "--persist-to", join(root, state),
     "--show-interactive-dev-session=false",
   ], { cwd: root, env: toolEnv(), stdio: ["ignore", "pipe", "pipe"] });
   const log = createWriteStream(LOG);
@@ -124,46 +157,52 @@ async function wranglerDev(base, port) {
   return stop;
 }
 
-/** `{ key }`, or `{ why }` there can be none. Made with the set-up token, which can do that until the first owner is. */
-async function demoKey(base, setupToken) {
-  const known = existsSync(DEMO_KEY) ? readFileSync(DEMO_KEY, "utf8").trim() : undefined;
-  // A write with it is refused for its scope, which says that the key works and costs none of its limit.
-  if (known && (await call(base, "POST", "/api/orders", undefined, `Bearer ${known}`)).status === 403) return { key: known };
-  const made = await call(base, "POST", "/api/admin/api-keys",
-    { name: "Demo key", scopes: ["orders:read"], rateLimit: { perMinute: 5 } }, `Setup ${setupToken}`);
-  if (made.status === 401) return { why: "the set-up is done: create keys on the page" };
-  if (made.status !== 201) return { why: `creating it says ${made.status} ${JSON.stringify(made.body)}` };
-  mkdirSync(dirname(DEMO_KEY), { recursive: true, mode: 0o700 });
-  writeFileSync(DEMO_KEY, `${made.body.plaintextKey}\n`, { mode: 0o600 });
-  return { key: made.body.plaintextKey };
+/** `{ key, host }`, or `{ why }` there is none; kept in `file`, since a key is shown once. */
+async function demoKey(base, demo, file, admin) {
+  if (!demo) return { why: "no realm of this policy has a route that a key opens" };
+  const [key, host] = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  const stillGood = async () => {
+    // What it lacks a right for says that it works, and costs none of its limit.
+    const [passes, , refused] = demoRequests(demo, { key, host });
+    const { method, target, headers } = refused.status === 403 ? refused : passes;
+    return (await call(base, method, target, headers)).status !== 401;
+  };
+  if (key && (await stillGood())) return { key, host };
+  const made = await makeDemoKey(demo, admin);
+  if (made.key) {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+    writeFileSync(file, `${made.key}\n${made.host}\n`, { mode: 0o600 });
+  }
+  return made;
 }
 
-async function call(base, method, path, body, authorization) {
-  const response = await fetch(base + path, {
-    method,
-    headers: { ...(body && { "Content-Type": "application/json" }), ...(authorization && { Authorization: authorization }) },
-    body: body && JSON.stringify(body),
-  });
-  return { status: response.status, body: await response.json().catch(() => undefined) };
+/** A request with node:http: fetch() sets the Host header itself. */
+async function call(base, method, path, headers, body) {
+  const request = http.request(base + path, { method, headers: { ...headers, ...(body && { "Content-Type": "application/json" }) } });
+  request.end(body && JSON.stringify(body));
+  const [response] = await once(request, "response");
+  const text = await readAll(response);
+  const isJson = /[/+]json/.test(response.headers["content-type"]);
+  return { status: response.statusCode, body: isJson ? JSON.parse(text) : text };
 }
 
-function summary(base, setupToken, { key, why }) {
-  const orders = `${base}/api/orders`;
-  const auth = `-H 'Authorization: Bearer ${key}'`;
+function demoLines(base, demo, made) {
+  if (made.why) return [`  Demo key    none: ${made.why}`];
   return [
-    "Keyward is running. Ctrl-C stops it; what it stores stays in .wrangler/state.",
+    `  Demo key    ${made.key}  (${terms(demo)})`,
     "",
-    `  Gate        ${base}`,
-    `  Admin page  ${base}/admin/#setup=${setupToken}`,
-    ...(key ? [
-      `  Demo key    ${key}  (orders:read, 5 a minute)`,
-      "",
-      `  200  curl -i ${orders} ${auth}`,
-      `  401  curl -i ${orders}`,
-      `  403  curl -i -X POST ${orders} ${auth}`,
-      `  429  for i in 1 2 3 4 5 6; do curl -si ${orders} ${auth} | head -1; done`,
-    ] : [`  Demo key    none: ${why}`]),
-    "",
-    `  Its log     ${relative(process.cwd(), LOG)}`,
-  ].join("\n");
+    ...demoRequests(demo, made).map((request) => `  ${request.status}  ${curl(base, request)}`),
+  ];
+}
+
+/** What is otherwise here than where it will run. */
+async function remarks(realms) {
+  const lines = [];
+  for (const { id, tls, local_http, jwt } of realms) {
+    if (tls) lines.push(`  ${id} asks for TLS ${tls}, ${local_http ? "but not of this machine (local_http)" : "so it refuses what comes here: see local_http in docs/policy.md"}.`);
+    if (jwt?.jwks_url && !(await fetch(jwt.jwks_url, { signal: AbortSignal.timeout(2_000) }).then(({ ok }) => ok, () => false))) {
+      lines.push(`  ${id} takes tokens, but not here: their keys, ${jwt.jwks_url}, cannot be fetched.`);
+    }
+  }
+  return lines;
 }

@@ -335,6 +335,9 @@ fn realms_show_the_page_what_can_be_granted() {
     assert_eq!(realm["keyPrefixes"], json!({"live": "kw_live_", "test": "kw_test_"}));
     assert_eq!(realm["limits"]["default"], json!({"perMinute": 600, "perDay": null}));
     assert_eq!(realm["stepUp"], json!({"create": false, "rotate": false, "revoke": false}));
+    assert_eq!(realm["ownerOnly"], json!({"create": false, "rotate": false, "revoke": false}));
+    assert_eq!((&realm["rotation"], &realm["publishable"]), (&json!("keep-old"), &json!(true)));
+    assert_eq!(realm["link"], Value::Null);
     let grantable = |token: &str| -> Vec<bool> {
         let scopes = office.get(token, "/realms").body["realms"][0]["scopes"].as_array().unwrap().clone();
         scopes.iter().map(|scope| scope["grantable"].as_bool().unwrap()).collect()

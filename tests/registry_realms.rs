@@ -55,6 +55,22 @@ fn a_realm_may_revoke_the_old_key_of_a_rotation_that_does_not_say() {
 }
 
 #[test]
+fn realms_tell_the_page_what_they_ask_and_how_keys_of_the_tenant_begin() {
+    let (office, owner) = Office::open_over(policy_with(|realm| {
+        realm.owner_only = &[KeyAction::Rotate];
+        realm.rotation = Rotation::RevokeOld;
+        realm.key.tenant = Some(TenantPart::Code);
+        realm.routes = &[];
+    }));
+    let realm = office.get(&owner, "/realms").expect(200).body["realms"][0].clone();
+    assert_eq!(realm["ownerOnly"], json!({"create": false, "rotate": true, "revoke": false}));
+    assert_eq!((&realm["rotation"], &realm["publishable"]), (&json!("revoke-old"), &json!(false)));
+    let plaintext = office.key(&owner, json!({"scopes": []})).plaintext();
+    let begins = realm["keyPrefixes"]["live"].as_str().unwrap();
+    assert!(begins.len() > "kw_live_".len() && plaintext.starts_with(begins), "{begins}");
+}
+
+#[test]
 fn where_no_route_asks_for_a_scope_keys_need_none() {
     let (office, owner) = Office::open_over(policy_with(|realm| realm.routes = &[]));
     let made = office.post(&owner, "/api-keys", json!({"name": "n"})).expect(201);

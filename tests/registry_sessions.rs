@@ -40,7 +40,7 @@ fn set_up_makes_the_first_owner_once() {
 }
 
 #[test]
-fn the_set_up_token_manages_the_operators_keys_until_there_is_an_owner_and_nothing_else() {
+fn the_set_up_token_manages_tenants_and_the_operators_keys_until_there_is_an_owner_and_nothing_else() {
     let office = Office::empty();
     let holder = format!("setup:{SETUP_TOKEN}");
     office.get("setup:wrong", "/api-keys").refused(401, "UNAUTHENTICATED");
@@ -49,9 +49,16 @@ fn the_set_up_token_manages_the_operators_keys_until_there_is_an_owner_and_nothi
     assert_eq!(office.get(&holder, "/api-keys").expect(200).body["apiKeys"][0]["id"], id.as_str());
     let grasping = json!({"name": "x", "scopes": ["admin:write"]});
     office.post(&holder, "/api-keys", grasping).refused(400, "VALIDATION_FAILED");
-    for (method, path) in [("POST", "/members"), ("GET", "/tenants"), ("GET", "/session")] {
+    for (method, path) in [("POST", "/members"), ("GET", "/session")] {
         office.send(office.call(method, &holder, path, Value::Null)).refused(403, "FORBIDDEN");
     }
+    let tenants = office.get(&holder, "/tenants").expect(200);
+    let path = format!("/tenants/{}", tenants.body["tenants"][0]["id"].as_str().unwrap());
+    office.patch(&holder, &path, json!({"plan": "growth"})).expect(200);
+    assert_eq!(office.published(&id).unwrap().tenant.plan.as_deref(), Some("growth"));
+    let with_owner = json!({"name": "n", "owner": {"email": "first@example.com", "password": PASSWORD}});
+    let early = office.post(&holder, "/tenants", with_owner).expect(400);
+    assert_eq!(early.fields(), ["owner"], "it would be the deployment's first member");
 
     let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
     office.post("", "/setup", body).expect(201);

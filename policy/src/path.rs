@@ -19,7 +19,7 @@ pub use normal::{Ambiguous, normalise};
 #[cfg(feature = "compile")]
 pub use parse::BadPattern;
 
-use crate::model::{Policy, Realm, Requirement, Route};
+use crate::model::{Policy, Proof, Realm, Requirement, Route};
 
 impl Policy {
     /// The realm that takes a request to this host (without port) and normalised path.
@@ -44,6 +44,13 @@ impl Realm {
     pub fn asks_for_scopes(&self) -> bool {
         let asks = |route: &Route| matches!(route.requires, Requirement::Key(key) if !key.scopes.is_empty());
         self.routes.iter().any(asks)
+    }
+
+    /// Whether some route takes this as a proof of who asks.
+    pub fn accepts(&self, proof: Proof) -> bool {
+        let accepts =
+            |route: &Route| matches!(route.requires, Requirement::Key(key) if key.by.contains(&proof));
+        self.routes.iter().any(accepts)
     }
 
     /// The route that takes a request with this method and normalised path.

@@ -103,8 +103,6 @@ enum Handler {
     With(Right, fn(&mut Turn<'_>, &Principal, &str) -> Handled),
     /// An owner of the tenant; never an API key.
     Owner(fn(&mut Turn<'_>, &Member, &str) -> Handled),
-    /// An owner of the operator's tenant; never an API key.
-    Operator(fn(&mut Turn<'_>, &Member, &str) -> Handled),
 }
 
 /// Every route of the admin API. `{key_}` stands for one segment that begins with `key_`, `{}` for
@@ -130,9 +128,9 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("POST", "/members", Handler::Owner(members::add)),
     ("PATCH", "/members/{}", Handler::Member(members::edit)),
     ("DELETE", "/members/{}", Handler::Owner(members::remove)),
-    ("GET", "/tenants", Handler::Operator(tenants::list)),
-    ("POST", "/tenants", Handler::Operator(tenants::add)),
-    ("PATCH", "/tenants/{}", Handler::Operator(tenants::edit)),
+    ("GET", "/tenants", Handler::With(Right::Tenants, tenants::list)),
+    ("POST", "/tenants", Handler::With(Right::Tenants, tenants::add)),
+    ("PATCH", "/tenants/{}", Handler::With(Right::Tenants, tenants::edit)),
 ];
 
 impl Registry<'_> {
@@ -193,11 +191,6 @@ impl Turn<'_> {
             Handler::Owner(run) => {
                 let member = self.member("Managing members is for owners who have signed in.")?;
                 member.require_owner()?;
-                run(self, &member, id)
-            }
-            Handler::Operator(run) => {
-                let member = self.member("Managing tenants is for owners of the operator's tenant.")?;
-                member.require_operator()?;
                 run(self, &member, id)
             }
         }

@@ -48,6 +48,8 @@ pub enum Right {
     Write,
     /// To make links: owners and admins, `links:write` or `admin:write`.
     Links,
+    /// To read and change tenants: owners of the operator's tenant.
+    Tenants,
 }
 
 /// A member who has signed in.
@@ -88,7 +90,7 @@ pub enum Principal {
     /// An API key.
     Key(Holder),
     /// Whoever holds the set-up token of a deployment that has no owner yet, and so could become one:
-    /// may manage the operator's keys, so that a script can prepare a deployment.
+    /// may manage the operator's tenant and keys, so that a script can prepare a deployment.
     SetUp(Tenant),
 }
 
@@ -207,6 +209,7 @@ impl Principal {
     /// FORBIDDEN
     pub fn require(&self, right: Right) -> Result<(), Refusal> {
         match self {
+            Self::Member(member) if right == Right::Tenants => member.require_operator(),
             Self::Member(member) if right != Right::Read && member.role == Role::Viewer => {
                 Err(Refusal::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."))
             }
@@ -284,6 +287,11 @@ impl Holder {
             Right::Read => ("admin:read", Some("admin:write")),
             Right::Write => ("admin:write", None),
             Right::Links => ("links:write", Some("admin:write")),
+            Right::Tenants => {
+                let detail =
+                    "An API key cannot do this. Managing tenants is for owners of the operator's tenant.";
+                return Err(Refusal::new(Code::Forbidden, detail));
+            }
         };
         // A wildcard covers this API only in a realm whose catalogue says that there is such a scope.
         let holds = |required: &str| {

@@ -4,7 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    policy::{Grant, KeyAction, Policy, Realm, Windows},
+    key,
+    policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows},
     record::Limits,
     registry::{
         Handled, Outcome, Turn,
@@ -40,7 +41,9 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
             })
         })
         .collect();
-    let step_up = |action| realm.step_up.contains(&action);
+    let tenant = principal.tenant();
+    let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).unwrap_or_default();
+    let joint = if part.is_empty() { "" } else { "_" };
     json!({
         "id": realm.id,
         "scopes": scopes,
@@ -48,16 +51,28 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
             "default": windows(realm.limits.default),
             "maximum": windows(realm.limits.maximum),
             // What a key of this tenant has that names none.
-            "inherited": limits::effective(&Limits::default(), &principal.tenant().terms, Some(realm)),
+            "inherited": limits::effective(&Limits::default(), &tenant.terms, Some(realm)),
         },
-        "keyPrefixes": { "live": realm.key.live_prefix, "test": realm.key.test_prefix },
-        "stepUp": {
-            "create": step_up(KeyAction::Create),
-            "rotate": step_up(KeyAction::Rotate),
-            "revoke": step_up(KeyAction::Revoke),
+        // With the tenant's part, where keys have one.
+        "keyPrefixes": {
+            "live": format!("{}{part}{joint}", realm.key.live_prefix),
+            "test": realm.key.test_prefix.map(|prefix| format!("{prefix}{part}{joint}")),
         },
+        "publishable": realm.accepts(Proof::Publishable),
+        "stepUp": actions(realm.step_up),
+        "ownerOnly": actions(realm.owner_only),
+        "rotation": match realm.rotation {
+            Rotation::KeepOld => "keep-old",
+            Rotation::RevokeOld => "revoke-old",
+        },
+        "link": realm.link.map(|link| json!({ "lifeSeconds": link.life_s, "sessionLifeSeconds": link.session_life_s })),
         "freshnessSeconds": f64::from(realm.freshness_ms) / 1000.0,
     })
+}
+
+fn actions(listed: &[KeyAction]) -> Value {
+    let is = |action| listed.contains(&action);
+    json!({ "create": is(KeyAction::Create), "rotate": is(KeyAction::Rotate), "revoke": is(KeyAction::Revoke) })
 }
 
 fn windows(windows: Windows) -> Value {

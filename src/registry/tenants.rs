@@ -18,7 +18,7 @@ use crate::{
         members, outbox,
         outcome::Freshness,
         password,
-        principal::{Member, Role},
+        principal::{Principal, Role},
         schema,
         words::{self, word},
     },
@@ -158,20 +158,23 @@ pub fn operator_id(turn: &mut Turn<'_>) -> Result<String, SqlError> {
 }
 
 /// `GET /tenants`: in the order they were made.
-pub fn list(turn: &mut Turn<'_>, _: &Member, _: &str) -> Handled {
+pub fn list(turn: &mut Turn<'_>, _: &Principal, _: &str) -> Handled {
     let statement = format!("SELECT {COLUMNS} FROM tenants ORDER BY created_at, id");
     let tenants = sql::query::<Tenant>(turn.db, &statement, &[])?;
     Ok(Outcome::ok(json!({ "tenants": tenants.iter().map(Tenant::view).collect::<Vec<_>>() })))
 }
 
 /// `POST /tenants`, with its first owner if one is named.
-pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let mut body = Input::body(&turn.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
     let name = body.required("name", name);
     let code = body.optional("code", code);
     refuse_taken(&mut body, turn, code.as_deref())?;
     let terms = terms(&mut body, turn, Terms::default());
     let owner = body.optional("owner", owner);
+    if owner.is_some() && matches!(principal, Principal::SetUp(_)) {
+        body.refuse("owner", "cannot be made before the operator's own: do the set-up first");
+    }
     let Some(name) = name else { return Err(body.refusal().into()) };
     body.finish()?;
     let owner = match owner {
@@ -189,17 +192,17 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     };
     let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
     let view = tenant.view();
-    note(turn, member, &id, "tenant.create", &id, (&Value::Null, &view))?;
+    note(turn, principal, &id, "tenant.create", &id, (&Value::Null, &view))?;
     let mut answer = json!({ "tenant": view });
     if let (Some(person), Some(answer)) = (person, answer.as_object_mut()) {
-        note(turn, member, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
+        note(turn, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
         answer.insert("owner".to_owned(), person.view());
     }
     Ok(Outcome::created(answer))
 }
 
 /// `PATCH /tenants/{id}`
-pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let old = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
     let mut body = Input::body(&turn.call.body, &FIELDS)?;
     let mut new = old.clone();
@@ -234,7 +237,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
         if (old.status, &old.terms, &old.code) != (new.status, &new.terms, &new.code) {
             outbox::enqueue_tenant(turn.db, id, turn.now)?;
         }
-        note(turn, member, id, "tenant.edit", id, (&before, &after))?;
+        note(turn, principal, id, "tenant.edit", id, (&before, &after))?;
     }
     let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
     Ok(answer.gradual().promise("", "effectiveEverywhereBy", Freshness::of_all(turn.policy), None))
@@ -314,14 +317,14 @@ fn owner(value: &Value) -> Result<(String, crate::secret::Secret), input::Wrong>
 /// In the operator's chain and in the tenant's own: both may read what happened.
 fn note(
     turn: &Turn<'_>,
-    member: &Member,
+    principal: &Principal,
     tenant_id: &str,
     action: &'static str,
     target: &str,
     (before, after): (&Value, &Value),
 ) -> Result<(), SqlError> {
-    let actor = member.actor();
-    let mut chains = vec![member.tenant.id.as_str(), tenant_id];
+    let actor = principal.actor();
+    let mut chains = vec![principal.tenant_id(), tenant_id];
     chains.dedup();
     for tenant_id in chains {
         turn.audit(&Deed {

@@ -1,0 +1,30 @@
+// Policies as they are written, for scripts. What is wrong with one, the build says.
+
+import { existsSync, readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+
+import { root } from "./places.mjs";
+
+/** A policy file and those that it includes, in order: a Map of path (relative to the root) to what stands there. */
+export async function readPolicies(path, found = new Map()) {
+  if (found.has(path) || !existsSync(resolve(root, path))) return found;
+  // Set-up installs it, and may run in the same process before.
+  const { parse } = await import("smol-toml");
+  let policy = {};
+  try {
+    policy = parse(readFileSync(resolve(root, path), "utf8"));
+  } catch {
+    // The build says what is wrong with it.
+  }
+  found.set(path, policy);
+  for (const included of [policy.include ?? []].flat()) await readPolicies(join(dirname(path), String(included)), found);
+  return found;
+}
+
+/** The realms of a policy with those that it includes, in order. */
+export const realmsOf = (policies) => [...policies.values()].flatMap(({ realm = [] }) => realm);
+
+/** Names of the secrets that realms ask for. */
+export const secretsOf = (realms) => realms
+  .flatMap(({ jwt, webhook = {} }) => [jwt?.secret, ...Object.values(webhook).map(({ secret }) => secret)])
+  .filter(Boolean);
