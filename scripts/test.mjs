@@ -3,12 +3,13 @@
 // `native` is cargo test; `e2e` builds the Worker and drives it in the real runtime.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { build } from "./build.mjs";
 import { Failure, Steps, runMain } from "./lib/progress.mjs";
-import { node, root, toolEnv } from "./lib/places.mjs";
+import { logs, node, root, toolEnv } from "./lib/places.mjs";
+import { reporter, summary } from "./lib/rows.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 /** Policies that end-to-end tests run with, and where `tests/e2e/harness/gate.mjs` finds them built. */
@@ -33,11 +34,22 @@ await runMain(async () => {
   for (const options of builds) {
     await steps.run(`Building the Worker with ${options.policy}`, (progress) => build(options, progress));
   }
-  if (e2e) {
-    await tests(node(), ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=2", "--test-timeout=180000",
-      ...(files.length ? files : ["tests/e2e/**/*.test.mjs"])]);
-  }
+  if (e2e) await endToEnd(files);
 });
+
+/** The end-to-end tests, all or these; then the rows of docs/systems.md. */
+async function endToEnd(files) {
+  const results = join(logs, "rows.jsonl");
+  mkdirSync(logs, { recursive: true });
+  rmSync(results, { force: true });
+  const failure = await tests(node(), ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=2", "--test-timeout=180000",
+    "--test-reporter=spec", "--test-reporter-destination=stdout", `--test-reporter=${reporter}`, `--test-reporter-destination=${results}`,
+    ...(files.length ? files : ["tests/e2e/**/*.test.mjs"])]).then(() => undefined, (error) => error);
+  const { table, wrong } = summary(existsSync(results) ? readFileSync(results, "utf8") : "", files.length === 0);
+  if (table.length) console.log(`\nRows of docs/systems.md: ${table.length}\n${table.join("\n")}`);
+  if (wrong.length) throw new Failure("the tests and docs/systems.md do not agree", wrong.join("\n"));
+  if (failure) throw failure;
+}
 
 async function tests(command, args) {
   console.log(`\n$ ${[command === node() ? "node" : command, ...args].join(" ")}`);
