@@ -16,10 +16,15 @@ const LIFETIMES = [
   ["date", "At a time of my choice"],
 ];
 
-/** `{nodes, value()}`. Without `key` for a new one, else for an edit of it, which cannot change its kind. */
-export function keySettings(realm, key) {
+/**
+ * `{nodes, value()}`. Without `key` for a new one, else for an edit of it, which cannot change its kind.
+ * `onlyNames`: what the key may do is for others to change.
+ */
+export function keySettings(realm, key, { onlyNames = false } = {}) {
   const name = input("name", { value: key?.name ?? "", "aria-required": "true", "data-focus": !key });
-  const scopes = scopePicker(realm.scopes, key?.scopes);
+  // Nothing to pick from, in a realm without scopes.
+  const hasScopes = realm.scopes.length > 0 || key?.scopes.length > 0;
+  const scopes = hasScopes ? scopePicker(realm.scopes, key?.scopes) : { value: () => [] };
   const rateLimit = limitFields(key?.rateLimit, realm.limits);
   const allowedIps = lines("allowedIps", key?.allowedIps);
   const allowedOrigins = lines("allowedOrigins", key?.allowedOrigins);
@@ -32,13 +37,18 @@ export function keySettings(realm, key) {
     "Publishable",
     "For web pages: works only on the routes that allow it, and from the origins listed here.",
   );
-  const testMode = choice(
+  const ownPrefix = realm.keyPrefixes?.test;
+  const testMode = choice("checkbox", "testMode", "true", "Test key", testModeHint(ownPrefix, key), {
+    checked: Boolean(key?.testMode),
+    disabled: Boolean(key && ownPrefix),
+  });
+  const strict = choice(
     "checkbox",
-    "testMode",
+    "strict",
     "true",
-    "Test key",
-    `For trying things out: held back as the policy says.${key || !realm.keyPrefixes.test ? "" : ` Begins with ${realm.keyPrefixes.test}.`}`,
-    { checked: Boolean(key?.testMode) },
+    "Strict",
+    "Each request asks whether the key still holds: revoking it counts from the very next one on. Takes a little longer.",
+    { checked: Boolean(key?.strict) },
   );
 
   const originField = field("Allowed origins", allowedOrigins, "One a line, such as https://shop.example.com.");
@@ -56,10 +66,9 @@ export function keySettings(realm, key) {
   );
   kind.addEventListener("change", showOrigins);
 
-  const nodes = [
-    field("Name", name, "What uses this key, so that you know later what stops when you revoke it."),
-    !key && kind,
-    originField,
+  const rights = [
+    !key && realm.publishable && kind,
+    (!key || isPublishable()) && originField,
     scopes.node,
     rateLimit.node,
     expiry.node,
@@ -68,7 +77,12 @@ export function keySettings(realm, key) {
       allowedIps,
       "One address or range a line, such as 203.0.113.0/24. Blank allows every address.",
     ),
-    group("testMode", "Mode", testMode),
+    // A realm may be strict itself: then there is nothing to choose.
+    group("testMode", "Mode", testMode, realm.freshnessSeconds !== 0 && strict),
+  ];
+  const nodes = [
+    field("Name", name, "What uses this key, so that you know later what stops when you revoke it."),
+    onlyNames ? h("fieldset", { class: "fields", disabled: true }, rights) : rights,
     field("Tags", tags, "Separated by commas."),
   ];
 
@@ -84,10 +98,17 @@ export function keySettings(realm, key) {
       .map((tag) => tag.trim())
       .filter(Boolean),
     testMode: testMode.querySelector("input").checked,
+    strict: strict.querySelector("input").checked,
     ...(!key && { kind: isPublishable() ? "publishable" : "secret" }),
   });
 
   return { nodes, value };
+}
+
+function testModeHint(ownPrefix, key) {
+  const what = "For trying things out: held back as the policy says.";
+  if (!ownPrefix) return what;
+  return key ? `${what} Cannot be changed: the key's beginning says which it is.` : `${what} Begins with ${ownPrefix}.`;
 }
 
 /** What an edit changes: the fields of `after` that differ from the key. */

@@ -29,10 +29,14 @@ export function forget() {
 }
 
 export const mayWrite = () => member?.role === "owner" || member?.role === "admin";
+
+/** Whether the member may `create`, `rotate` or `revoke` keys of this realm, which may keep that for owners. */
+export const may = (action, realm) => mayWrite() && (member.role === "owner" || !realm?.ownerOnly[action]);
+
 export const mayManageMembers = () => member?.role === "owner";
 export const mayManageTenants = () => Boolean(member?.operator);
 
-/** The realms of the policy: `[{id, scopes, limits}]`. */
+/** The realms of the policy: `[{id, scopes, limits, ownerOnly …}]`. */
 export async function realms() {
   realmsRead ??= get("/realms").then((answer) => answer.realms);
   try {

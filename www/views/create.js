@@ -4,12 +4,13 @@ import { idempotencyKeys, post } from "../api.js";
 import { fill, h, link } from "../dom.js";
 import { form } from "../form.js";
 import { keySettings, realmSelect } from "../key-form.js";
-import { newKeyBanner } from "../new-key.js";
+import { shownOnce } from "../shown-once.js";
 import { go, heading } from "../router.js";
-import { realms } from "../session.js";
+import { may, realms } from "../session.js";
 
 export async function createView() {
-  const known = await realms();
+  const all = await realms();
+  const known = all.filter((realm) => may("create", realm));
   const place = h("div");
   let banner = null;
 
@@ -31,7 +32,7 @@ export async function createView() {
 
   function showKey({ apiKey, plaintextKey }) {
     const open = () => go(`/keys/${encodeURIComponent(apiKey.id)}`);
-    banner = newKeyBanner(plaintextKey, open);
+    banner = shownOnce("key", plaintextKey, open);
     fill(
       place,
       h("p", null, "The key ", h("strong", null, apiKey.name), " is made and works from now on."),
@@ -40,9 +41,16 @@ export async function createView() {
     banner.focus();
   }
 
-  showFields(known[0]);
-  const cancel = link("/keys", "Cancel", { class: "button" });
-  fill(place, form({ submit: "Create key", onsubmit, cancel }, realmSelect(known, showFields), fields));
+  const others = all.filter((realm) => !known.includes(realm)).map(({ id }) => id);
+  const reason = `Creating keys for ${others.join(" and ")} is for owners.`;
+  const note = others.length > 0 && h("p", { class: "hint" }, reason);
+  if (known.length) {
+    showFields(known[0]);
+    const cancel = link("/keys", "Cancel", { class: "button" });
+    fill(place, form({ submit: "Create key", onsubmit, cancel }, note, realmSelect(known, showFields), fields));
+  } else {
+    fill(place, note);
+  }
   const node = [h("p", { class: "crumbs" }, link("/keys", "Keys")), heading("Create a key"), place];
   return { title: "Create a key", node, leave: () => banner?.leave() ?? true };
 }

@@ -5,7 +5,7 @@ import { announce, fill, h, link } from "../dom.js";
 import { form, problemAlert } from "../form.js";
 import { changes, keySettings } from "../key-form.js";
 import { go, heading } from "../router.js";
-import { realms } from "../session.js";
+import { may, realms } from "../session.js";
 import { edited } from "./key.js";
 
 export async function editView({ params }) {
@@ -21,7 +21,8 @@ export async function editView({ params }) {
     const { data, etag } = await call("GET", path);
     const key = data.apiKey;
     const realm = known.find(({ id }) => id === key.realm) ?? { scopes: [] };
-    const settings = keySettings(realm, key);
+    const onlyNames = !may("create", realm);
+    const settings = keySettings(realm, key, { onlyNames });
     fill(title, `Edit ${key.name}`);
     fill(crumb, key.name);
     fill(
@@ -32,6 +33,8 @@ export async function editView({ params }) {
           onsubmit: () => save(key, etag, settings),
           cancel: link(back, "Cancel", { class: "button" }),
         },
+        onlyNames &&
+          h("p", { class: "hint" }, "What this key may do is for owners to change. You can change its name and tags."),
         settings.nodes,
       ),
     );

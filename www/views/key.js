@@ -5,9 +5,9 @@ import { button, fill, h, link } from "../dom.js";
 import { deadline } from "../deadline.js";
 import { ask } from "../dialog.js";
 import { field, input } from "../form.js";
-import { keyText, limits, relative, time } from "../format.js";
+import { keyText, limits, plural, relative, time } from "../format.js";
 import { heading } from "../router.js";
-import { mayWrite, realms } from "../session.js";
+import { may, mayWrite, realms } from "../session.js";
 import { held } from "../scopes.js";
 import { facts, scopeChips, statusBadge } from "./parts.js";
 
@@ -21,7 +21,8 @@ export async function keyView({ params }) {
   const rest = h("div", { class: "stack" });
 
   function show(key) {
-    fill(rest, header(key, revoke), details(key, known));
+    const realm = known.find(({ id }) => id === key.realm);
+    fill(rest, header(key, realm, revoke), details(key, realm, known.length > 1));
   }
 
   async function revoke(key) {
@@ -47,33 +48,41 @@ export async function keyView({ params }) {
   return { title: key.name, node: [h("p", { class: "crumbs" }, link("/keys", "Keys")), statement, rest] };
 }
 
-function header(key, revoke) {
+function header(key, realm, revoke) {
   const path = `/keys/${encodeURIComponent(key.id)}`;
+  const forOwners = Object.entries({ rotate: "Rotating", revoke: "Revoking" })
+    .filter(([action]) => mayWrite() && !may(action, realm))
+    .map(([, doing]) => `${doing} it is for owners. `);
   return h(
     "div",
     { class: "title" },
-    h("div", null, heading(key.name), h("p", { class: "under" }, statusBadge(key), h("code", null, keyText(key)))),
+    h(
+      "div",
+      null,
+      heading(key.name),
+      h("p", { class: "under" }, statusBadge(key), h("code", null, keyText(key))),
+      forOwners.length > 0 && h("p", { class: "hint" }, forOwners),
+    ),
     mayWrite() &&
       key.status !== "REVOKED" &&
       h(
         "div",
         { class: "actions" },
         link(`${path}/edit`, "Edit", { class: "button" }),
-        key.status === "ACTIVE" && link(`${path}/rotate`, "Rotate", { class: "button" }),
-        button("Revoke key", () => revoke(key), { class: "danger" }),
+        key.status === "ACTIVE" && may("rotate", realm) && link(`${path}/rotate`, "Rotate", { class: "button" }),
+        may("revoke", realm) && button("Revoke key", () => revoke(key), { class: "danger" }),
       ),
   );
 }
 
-function details(key, known) {
-  const realm = known.find(({ id }) => id === key.realm);
+function details(key, realm, severalRealms) {
   const implied = realm ? [...held(realm.scopes, key.scopes)].filter((scope) => !key.scopes.includes(scope)) : [];
   const inherits = ["perMinute", "perDay"].every((window) => key.rateLimit?.[window] == null);
   const list = (values, none) =>
     values?.length ? values.map((value) => h("div", null, h("code", null, value))) : none;
   return [
     facts(
-      [
+      (key.scopes.length > 0 || realm?.scopes.length > 0) && [
         "Scopes",
         scopeChips(key.scopes),
         implied.length > 0 && h("p", { class: "hint" }, `Includes ${implied.join(", ")}.`),
@@ -81,7 +90,8 @@ function details(key, known) {
       ["Rate limit", limits(key.effectiveRateLimit), inherits && h("span", { class: "faint" }, " inherited")],
       ["Kind", key.kind === "publishable" ? "Publishable, for web pages" : "Secret, for servers"],
       ["Mode", key.testMode ? "Test" : "Live"],
-      known.length > 1 && ["Realm", key.realm],
+      severalRealms && ["Realm", key.realm],
+      realm && ["Revoking it", "counts ", whenItCounts(key, realm)],
       ["Allowed addresses", list(key.allowedIps, "Every address")],
       key.kind === "publishable" && ["Allowed origins", list(key.allowedOrigins, "None: the key works nowhere")],
       ["Expires", time(key.expiresAt), key.expiresAt && [" (", relative(key.expiresAt), ")"]],
@@ -105,6 +115,8 @@ function details(key, known) {
   ];
 }
 
+const whenItCounts = (key, { freshnessSeconds: within }) =>
+  key.strict || within === 0 ? "from the very next request on" : `everywhere within ${plural(within, "second")}`;
 const keyLink = (id) => link(`/keys/${encodeURIComponent(id)}`, id);
 const nameOf = (who) => who.email ?? who.id ?? who;
 const hasEntries = (object) => object && Object.keys(object).length > 0;

@@ -6,7 +6,7 @@ import { button, fill, h, link } from "../dom.js";
 import { alertRegion, problemAlert, select } from "../form.js";
 import { keyText, limits, plural, relative } from "../format.js";
 import { heading, rename } from "../router.js";
-import { mayWrite, realms } from "../session.js";
+import { may, mayWrite, realms } from "../session.js";
 import { scopeChips, statusBadge, table, tableRow, tableRows } from "./parts.js";
 
 const PAGE = 50;
@@ -31,6 +31,7 @@ export async function keysView({ query }) {
   const filter = Object.fromEntries(
     ["q", "status", "unusedDays", "realm"].map((name) => [name, query.get(name) ?? ""]),
   );
+  const mayCreate = known.some((realm) => may("create", realm));
   const columns = columnsFor(known);
   const titles = columns.map(({ title }) => title);
   const rows = tableRows();
@@ -97,7 +98,7 @@ export async function keysView({ query }) {
     const shown = rows.children.length;
     list.hidden = shown === 0;
     empty.hidden = shown > 0;
-    if (shown === 0) fill(empty, filtered ? nothingFound() : noKeys());
+    if (shown === 0) fill(empty, filtered ? nothingFound() : noKeys(mayCreate));
     fill(count, shown === 0 ? "" : `${plural(shown, "key")}${cursor === null ? "" : " shown, there are more"}`);
   }
 
@@ -126,7 +127,13 @@ export async function keysView({ query }) {
       "div",
       { class: "title" },
       heading("Keys"),
-      mayWrite() && link("/keys/new", "Create key", { class: "button primary" }),
+      h(
+        "div",
+        { class: "actions" },
+        mayWrite() && known.some((realm) => realm.link) && link("/links/new", "Create link", { class: "button" }),
+        mayCreate && link("/keys/new", "Create key", { class: "button primary" }),
+        mayWrite() && !mayCreate && h("p", { class: "hint" }, "Creating keys is for owners."),
+      ),
     ),
     filters,
     alerts,
@@ -138,11 +145,11 @@ export async function keysView({ query }) {
   return { title: "Keys", node };
 }
 
-function noKeys() {
+function noKeys(mayCreate) {
   return [
     h("h2", null, "No keys yet"),
     h("p", null, "A key lets one client call the API, with the scopes and limits that you give it."),
-    mayWrite() && h("p", null, link("/keys/new", "Create the first key", { class: "button primary" })),
+    mayCreate && h("p", null, link("/keys/new", "Create the first key", { class: "button primary" })),
   ];
 }
 

@@ -5,16 +5,18 @@ import { deadline } from "../deadline.js";
 import { fill, h, link } from "../dom.js";
 import { choice, field, form, group, input } from "../form.js";
 import { keyText, relative, time } from "../format.js";
-import { newKeyBanner } from "../new-key.js";
+import { shownOnce } from "../shown-once.js";
 import { go, heading } from "../router.js";
+import { realms } from "../session.js";
 
 const HOUR = 3600;
 
 export async function rotateView({ params }) {
   const path = `/api-keys/${encodeURIComponent(params.id)}`;
   const back = `/keys/${encodeURIComponent(params.id)}`;
-  const { apiKey: key } = await get(path);
-  const place = h("div");
+  const [{ apiKey: key }, known] = await Promise.all([get(path), realms()]);
+  const revokes = known.find(({ id }) => id === key.realm)?.rotation === "revoke-old";
+  const place = h("div", { class: "stack" });
   const idempotencyKey = idempotencyKeys();
   let banner = null;
 
@@ -29,7 +31,7 @@ export async function rotateView({ params }) {
     "old",
     `The old key, ${keyText(key)}`,
     choice("radio", "old", "keep", "keeps working", "until you revoke it. Choose this to move over at your own pace.", {
-      checked: true,
+      checked: !revokes,
     }),
     choice(
       "radio",
@@ -45,6 +47,7 @@ export async function rotateView({ params }) {
       "revoke",
       "is revoked at once",
       "Choose this if the key may be in the wrong hands. Whatever uses it stops until it has the new key.",
+      { checked: revokes },
     ),
   );
   const chosen = () => old.querySelector("input[name=old]:checked").value;
@@ -52,14 +55,14 @@ export async function rotateView({ params }) {
 
   const body = () =>
     ({
-      keep: {},
+      keep: { revokeOld: false },
       revoke: { revokeOld: true },
       grace: { graceSeconds: Math.round(Number(hours.value.replace(",", ".")) * HOUR) },
     })[chosen()];
 
   function showKey({ apiKey, plaintextKey, previous }) {
     const open = () => go(`/keys/${encodeURIComponent(apiKey.id)}`);
-    banner = newKeyBanner(plaintextKey, open);
+    banner = shownOnce("key", plaintextKey, open);
     fill(place, h("p", null, "The new key is made and works from now on."), banner.node, fate(previous));
     banner.focus();
   }

@@ -38,7 +38,13 @@ export async function tenantsView() {
         h(
           "div",
           { class: "faint" },
-          `${tenant.plan ? `Plan ${tenant.plan}` : "No plan"} · ${ownLimits(tenant.rateLimit)}`,
+          [
+            tenant.code && `Code ${tenant.code}`,
+            tenant.plan ? `Plan ${tenant.plan}` : "No plan",
+            ownLimits(tenant.rateLimit),
+          ]
+            .filter(Boolean)
+            .join(" · "),
         ),
       ),
       h(
@@ -69,6 +75,7 @@ const ownLimits = (rate) => (rate.perMinute == null && rate.perDay == null ? "li
 /** A dialog for a new tenant, or for what may change of one. */
 function askTenant(tenant) {
   const name = input("name", { value: tenant?.name ?? "" });
+  const code = !tenant?.code && input("code");
   const plan = input("plan", { value: tenant?.plan ?? "" });
   const rateLimit = limitFields(tenant?.rateLimit);
   const status = tenant && select("status", STATUSES, tenant.status);
@@ -77,6 +84,7 @@ function askTenant(tenant) {
 
   const body = () => ({
     name: name.value,
+    ...(code?.value && { code: code.value.trim() }),
     plan: plan.value.trim() || null,
     rateLimit: rateLimit.value(),
     ...(status && { status: status.value }),
@@ -93,6 +101,7 @@ function askTenant(tenant) {
           : post("/tenants", body()),
     },
     field("Name", name),
+    code && field("Code", code, "Stands in its keys and hosts, such as ABC123, and never changes. Blank chooses one."),
     field("Plan", plan, "Blank for none."),
     rateLimit.node,
     status && field("Status", status),

@@ -1,21 +1,21 @@
-// The one moment in which a key's text is on the page. It is held by the banner's node alone, and gone
-// with it: when the banner is closed, when the page is left, when the page goes into the back-forward cache.
+// The one moment in which the text of a key, or of a link, is on the page. It is held by the banner's node alone,
+// and gone with it: when the banner is closed, when the page is left, when the page goes into the back-forward cache.
 
 import { announce, button, h } from "./dom.js";
 import { ask } from "./dialog.js";
 
 /**
  * The banner: `{node, focus, leave}`, `leave` for the router. `onsaved` is called when the owner says that
- * the key is saved.
+ * it is saved. `what`: "key" or "link".
  */
-export function newKeyBanner(plaintextKey, onsaved) {
+export function shownOnce(what, secret, onsaved) {
   const text = h(
     "code",
-    { class: "new-key", "data-testid": "new-key", tabindex: "0", "aria-label": "The new key" },
-    plaintextKey,
+    { class: "new-key", "data-testid": `new-${what}`, tabindex: "0", "aria-label": `The new ${what}` },
+    secret,
   );
-  const copyButton = button("Copy key", copy, { class: "primary", "data-testid": "copy-key" });
-  const title = h("h2", { id: "new-key-title", tabindex: "-1" }, "Copy this key now");
+  const copyButton = button(`Copy ${what}`, copy, { class: "primary", "data-testid": `copy-${what}` });
+  const title = h("h2", { id: "new-key-title", tabindex: "-1" }, `Copy this ${what} now`);
   const node = h(
     "section",
     { class: "banner", "aria-labelledby": "new-key-title" },
@@ -29,11 +29,11 @@ export function newKeyBanner(plaintextKey, onsaved) {
     try {
       await navigator.clipboard.writeText(text.textContent);
       copyButton.textContent = "Copied";
-      announce("The key is in the clipboard.");
+      announce(`The ${what} is in the clipboard.`);
     } catch {
       // No permission, or no secure context: select it, so that one keystroke copies it.
       getSelection().selectAllChildren(text);
-      announce("The browser did not allow copying. The key is selected: copy it with Ctrl+C or ⌘C.");
+      announce(`The browser did not allow copying. The ${what} is selected: copy it with Ctrl+C or ⌘C.`);
     }
   }
 
@@ -56,8 +56,12 @@ export function newKeyBanner(plaintextKey, onsaved) {
   async function leave() {
     if (!node.isConnected) return true;
     const sure = await ask(
-      { title: "Leave without saving the key?", submit: "Leave", danger: true, dismiss: "Stay" },
-      h("p", null, "The key is shown only once. If you have not saved it, it is lost, and you will need another one."),
+      { title: `Leave without saving the ${what}?`, submit: "Leave", danger: true, dismiss: "Stay" },
+      h(
+        "p",
+        null,
+        `The ${what} is shown only once. If you have not saved it, it is lost, and you will need another one.`,
+      ),
     );
     if (sure) close();
     return Boolean(sure);

@@ -1,0 +1,45 @@
+// Makes a link that carries a person into a session, once, and shows it once.
+
+import { post } from "../api.js";
+import { fill, h, link } from "../dom.js";
+import { field, form, input } from "../form.js";
+import { time } from "../format.js";
+import { go, heading } from "../router.js";
+import { shownOnce } from "../shown-once.js";
+
+export async function linkView() {
+  const place = h("div", { class: "stack" });
+  let banner = null;
+
+  const url = input("url", { type: "url", "aria-required": "true", "data-focus": true });
+  const subject = input("subject");
+  const sessionId = input("sessionId");
+  const body = () => ({
+    url: url.value.trim(),
+    ...(subject.value && { subject: subject.value }),
+    ...(sessionId.value && { sessionId: sessionId.value }),
+  });
+
+  function showLink(made) {
+    banner = shownOnce("link", made.url, () => go("/keys"));
+    fill(place, h("p", null, "The link works once, until ", time(made.link.expiresAt), "."), banner.node);
+    banner.focus();
+  }
+
+  fill(
+    place,
+    h("p", null, "Whoever opens the link is let in, once. Send it to one person."),
+    form(
+      {
+        submit: "Create link",
+        onsubmit: async () => showLink(await post("/links", body())),
+        cancel: link("/keys", "Cancel", { class: "button" }),
+      },
+      field("Page", url, "A page that takes sessions, such as https://shop.example.com/checkout?cart=7."),
+      field("Subject (optional)", subject, "For whom: the origin is told, such as a cart or a customer."),
+      field("Session id (optional)", sessionId, "What the session belongs to: the origin is told this too."),
+    ),
+  );
+  const node = [h("p", { class: "crumbs" }, link("/keys", "Keys")), heading("Create a link"), place];
+  return { title: "Create a link", node, leave: () => banner?.leave() ?? true };
+}
