@@ -78,7 +78,7 @@ function options() {
 
 /** What tells the files of this policy from those of the default one. */
 function ownName(policy) {
-  return policy === DEFAULT_POLICY ? "" : `-${policy.replace(/\.toml$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}`;
+  return policy === DEFAULT_POLICY ? "" : `-${policy.replace(/(\/keyward)?\.toml$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}`;
 }
 
 /** The secrets of `.dev.vars`, which is made if it is not there, and gets those of the policy that it lacks. */
