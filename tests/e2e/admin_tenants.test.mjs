@@ -208,7 +208,11 @@ describe("GET /realms", () => {
         default: { perMinute: 600, perDay: null }, maximum: { perMinute: 100_000, perDay: 10_000_000 }, inherited: { perMinute: 600, perDay: null },
       },
       keyPrefixes: { live: "kw_live_", test: "kw_test_" },
+      publishable: true,
       stepUp: { create: false, rotate: false, revoke: false },
+      ownerOnly: { create: false, rotate: false, revoke: false },
+      rotation: "keep-old",
+      link: null,
       freshnessSeconds: 5,
     }] });
   });
