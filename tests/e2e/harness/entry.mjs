@@ -10,14 +10,15 @@ import * as built from "./built/index.js";
 
 const RealDate = Date;
 let offset = 0; // milliseconds that this isolate's clock is ahead
+let standsAt; // where it stands still, if it does
 
 globalThis.Date = class extends RealDate {
   constructor(...args) {
-    super(...(args.length ? args : [RealDate.now() + offset]));
+    super(...(args.length ? args : [Date.now()]));
   }
 
   static now() {
-    return RealDate.now() + offset;
+    return standsAt ?? RealDate.now() + offset;
   }
 };
 
@@ -54,7 +55,7 @@ let past; // what KV held when it began to be stale: { until, values }
 
 function activeFault(operation, name) {
   const fault = faults.get(operation);
-  if (!fault || (fault.name !== undefined && fault.name !== name)) return undefined;
+  if (!fault || (fault.name !== undefined && ![fault.name].flat().includes(name))) return undefined;
   if (fault.times !== undefined && --fault.times <= 0) faults.delete(operation);
   return fault;
 }
@@ -123,7 +124,8 @@ function wrapState(state) {
   return around(state, { storage: moved });
 }
 
-const live = { KeyGate: new Set(), Registry: new Set() }; // names of objects, to find them again
+const BINDINGS = { KeyGate: "KEY_GATE", Registry: "REGISTRY", Relay: "RELAY" };
+const live = { KeyGate: new Set(), Registry: new Set(), Relay: new Set() }; // ids of objects, to find them again
 const SHIFT = "https://harness.invalid/shift-alarm";
 
 function wrapObject(className) {
@@ -160,6 +162,7 @@ function wrapObject(className) {
 
 export const KeyGate = wrapObject("KeyGate");
 export const Registry = wrapObject("Registry");
+export const Relay = wrapObject("Relay");
 
 export default class extends WorkerEntrypoint {
   fetch(incoming) {
@@ -180,14 +183,21 @@ const orders = {
   async stale({ forMs }, env) {
     past = forMs ? { until: RealDate.now() + forMs, values: await kvValues(env.KEYS) } : undefined;
   },
-  async clock({ offsetMs }, env) {
-    const moved = offsetMs - offset;
-    offset = offsetMs;
-    for (const [className, binding] of [["KeyGate", env.KEY_GATE], ["Registry", env.REGISTRY]]) {
-      for (const id of live[className]) {
-        await binding.get(binding.idFromString(id)).fetch(SHIFT, { method: "POST", body: String(moved) });
+  async clock(to, env) {
+    const before = offset;
+    ({ standsAt } = to);
+    offset = to.offsetMs ?? standsAt - RealDate.now();
+    for (const [className, ids] of Object.entries(live)) {
+      const objects = env[BINDINGS[className]];
+      for (const id of ids) {
+        await objects.get(objects.idFromString(id)).fetch(SHIFT, { method: "POST", body: String(offset - before) });
       }
     }
+  },
+  async call({ className, name, body }, env) {
+    const objects = env[BINDINGS[className]];
+    const answer = await objects.get(objects.idFromName(name)).fetch(`https://object/${name}`, { method: "POST", body });
+    return { status: answer.status, text: await answer.text() };
   },
   async counts() {
     return counts;

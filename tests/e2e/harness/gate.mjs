@@ -3,7 +3,7 @@
 // gate as a test wants, all sharing one KV and one set of objects, which live in an isolate of their own.
 
 import childProcess from "node:child_process";
-import { randomBytes } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
@@ -61,6 +61,7 @@ class Gate {
   #workerd;
   #ownsPersist;
   #offsetMs = 0;
+  #standsAt;
 
   constructor(options) {
     this.#options = options;
@@ -108,18 +109,49 @@ class Gate {
    */
   async setClock(offsetMs) {
     this.#offsetMs = offsetMs;
-    for (const isolate of this.isolates) await isolate.clock(offsetMs);
-    await this.objects.clock(offsetMs);
+    this.#standsAt = undefined;
+    await this.#setClocks({ offsetMs });
+  }
+
+  /**
+   * Makes every worker's clock stand still, until `setClock`; then only `advance` moves it. Timers go
+   * on in real time.
+   */
+  async stopClock() {
+    await this.#standAt(this.now());
   }
 
   /** Lets time pass for all workers at once. */
   async advance(ms) {
-    await this.setClock(this.#offsetMs + ms);
+    if (this.#standsAt === undefined) await this.setClock(this.#offsetMs + ms);
+    else await this.#standAt(this.#standsAt + ms);
   }
 
   /** The workers' time, in milliseconds since 1970. */
   now() {
-    return Date.now() + this.#offsetMs;
+    return this.#standsAt ?? Date.now() + this.#offsetMs;
+  }
+
+  async #standAt(standsAt) {
+    this.#standsAt = standsAt;
+    await this.#setClocks({ standsAt });
+  }
+
+  async #setClocks(to) {
+    await Promise.all([...this.isolates, this.objects].map((worker) => worker.order("clock", to)));
+  }
+
+  /** The name of the objects that keep this key's record and counts, where keys are stored as SHA-256. */
+  objectName(key) {
+    return `sha256:${createHash("sha256").update(key).digest("hex")}`;
+  }
+
+  /** Calls to this key's objects since the last `resetCounts` of `objects`: `{ keyGate, relays }`. */
+  async callsFor(key) {
+    const name = this.objectName(key);
+    const { KeyGate = {}, Relay = {} } = (await this.objects.counts()).objects;
+    const relays = Object.entries(Relay).filter(([relay]) => relay.startsWith(`${name}/`));
+    return { keyGate: KeyGate[name]?.fetch ?? 0, relays: relays.reduce((sum, [, { fetch }]) => sum + fetch, 0) };
   }
 
   /** Everything in KV: a Map of key to value. */
@@ -150,7 +182,7 @@ class Gate {
   /** Starts the runtime again on what is stored, at the same addresses, without faults, the clock as it was. */
   async restart() {
     await this.#run();
-    if (this.#offsetMs) await this.setClock(this.#offsetMs);
+    await this.#setClocks(this.#standsAt === undefined ? { offsetMs: this.#offsetMs } : { standsAt: this.#standsAt });
   }
 
   async stop() {
@@ -218,6 +250,7 @@ class Gate {
         env: {
           KEYS: { type: "kv", id: "keys" },
           KEY_GATE: { type: "durable-object", worker: OBJECTS, exportName: "KeyGate" },
+          RELAY: { type: "durable-object", worker: OBJECTS, exportName: "Relay" },
           REGISTRY: { type: "durable-object", worker: OBJECTS, exportName: "Registry" },
           FAILURES: { type: "rate-limit", namespace: "1001", simple: { limit, period } },
           ADMIN: { type: "worker", worker: PAGE },
@@ -228,6 +261,7 @@ class Gate {
           // Kept in memory, so that their alarms can follow the clock.
           KeyGate: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
           Registry: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
+          Relay: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
         },
       },
       dev: { unsafeDirectSockets: [socket("default", url), socket("Control", control)], unsafeRegisterWorker: false },
@@ -265,10 +299,10 @@ class Isolate {
   /**
    * Sets faults, or with null ends them: `{ "kv.get": { fail: true } }`.
    * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete` of this isolate, and, of the objects',
-   * `KeyGate.fetch`, `KeyGate.alarm`, `Registry.fetch`, `Registry.alarm`.
+   * `KeyGate.fetch`, `KeyGate.alarm`, `Registry.fetch`, `Registry.alarm`, `Relay.fetch`.
    * A fault: `lagMs`, waits first; `fail`, throws without doing it; `lose`, does it, then throws;
    * `miss` (kv.get), answers that there is nothing; `times`, ends after so many calls; `name`, only
-   * for this KV key or object name.
+   * for this KV key or object name, or one of these.
    */
   faults(changes) {
     return this.order("faults", { changes });
@@ -282,6 +316,13 @@ class Isolate {
   /** Sets this worker's clock ahead of the real one. */
   clock(offsetMs) {
     return this.order("clock", { offsetMs });
+  }
+
+  /** Calls an object as a worker would, with JSON; the answer's. */
+  async call(className, name, call) {
+    const { status, text } = await this.order("call", { className, name, body: JSON.stringify(call) });
+    if (status !== 200) throw new Error(`${className} ${name}: ${status} ${text}`);
+    return JSON.parse(text);
   }
 
   /** Calls since the start: `{ kv: { get: 1 }, objects: { KeyGate: { <name>: { fetch: 1 } } }, web: { <url>: 1 } }`. */

@@ -1,0 +1,84 @@
+// Many requests over kept-alive connections, as clients that use a key all the time send them, and
+// what is counted of them.
+
+import { once } from "node:events";
+import { Agent, request } from "node:http";
+
+export const MINUTE = 60_000;
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Sends requests; `close` it. */
+export class Client {
+  // The runtime closes what was idle for 5 s: never use a connection that it may be closing.
+  #agent = new Agent({ keepAlive: true, timeout: 3_000 });
+
+  /**
+   * One GET. `{ status, headers, code, sentAt, at }`: `code` of a refusal, real times of sending and of
+   * the answer's end; a status of 0 if the connection broke.
+   */
+  async ask(isolate, headers, { target = "/api/orders", host } = {}) {
+    const sentAt = Date.now();
+    try {
+      const sent = request(new URL(target, isolate.url), { agent: this.#agent, headers: { ...headers, ...(host && { host }) } });
+      sent.end();
+      const [answer] = await once(sent, "response");
+      let body = "";
+      answer.setEncoding("utf8").on("data", (text) => { body += text; });
+      await once(answer, "end");
+      const { statusCode: status } = answer;
+      return { status, headers: answer.headers, code: status >= 400 ? codeOf(body) : undefined, sentAt, at: Date.now() };
+    } catch {
+      return { status: 0, headers: {}, sentAt, at: Date.now() };
+    }
+  }
+
+  close() {
+    this.#agent.destroy();
+  }
+}
+
+function codeOf(body) {
+  const problem = JSON.parse(body);
+  return problem.code ?? problem.error.code;
+}
+
+export const bearer = (key) => ({ Authorization: `Bearer ${key}` });
+
+/** Calls `fire(n)` so many times a second until `isOver()`; what all of them came to. */
+export async function atRate(perSecond, isOver, fire) {
+  const begin = performance.now();
+  const fired = [];
+  for (let n = 0; !isOver(); n++) {
+    const wait = begin + (n * 1_000) / perSecond - performance.now();
+    if (wait > 1) await sleep(wait);
+    fired.push(fire(n));
+  }
+  return Promise.all(fired);
+}
+
+/** The most moments in any span of this length. */
+export function mostWithin(moments, span = MINUTE) {
+  const sorted = [...moments].sort((a, b) => a - b);
+  let first = 0;
+  let most = 0;
+  for (const [last, moment] of sorted.entries()) {
+    while (moment - sorted[first] >= span) first++;
+    most = Math.max(most, last + 1 - first);
+  }
+  return most;
+}
+
+/** How many answers there were of each status: `{ 200: 600, 429: 12 }`. */
+export function byStatus(answers) {
+  const counts = {};
+  for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1;
+  return counts;
+}
+
+/** `p50`, `p99` and `max` of some numbers, for a line of the report. */
+export function spread(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  return `p50 ${at(0.5)} p99 ${at(0.99)} max ${sorted.at(-1)}`;
+}

@@ -1,0 +1,65 @@
+// Limits that hold over all isolates at once, and what they cost in calls to the key's object.
+// `always_within_limits.test.mjs` has the same over minutes of real time.
+
+import assert from "node:assert/strict";
+import { after, before, beforeEach, describe, it } from "node:test";
+
+import { startGate } from "./harness/gate.mjs";
+import { atRate, bearer, byStatus, Client, MINUTE, mostWithin } from "./harness/traffic.mjs";
+
+let gate, owner, client;
+before(async () => {
+  gate = await startGate({ isolates: 8 });
+  owner = await gate.owner();
+  client = new Client();
+});
+after(async () => {
+  client.close();
+  await gate.stop();
+});
+beforeEach(() => {
+  gate.origin.reset();
+  gate.origin.answer = { status: 200, headers: {}, body: "" };
+});
+
+const create = async (perMinute) =>
+  (await owner.createKey({ rateLimit: { perMinute, perDay: null } })).plaintextKey;
+
+describe("a limit over 8 isolates", () => {
+  for (const connections of [40, 900]) {
+    it(`KB-6 of 900 requests, ${connections} at a time, exactly 600 pass in a minute, and all others are 429`, async (t) => {
+      const key = await create(600);
+      let sent = 0;
+      const started = performance.now();
+      const connection = async (_, number) => {
+        const answers = [];
+        while (sent++ < 900) answers.push(await client.ask(gate.isolates[number % 8], bearer(key)));
+        return answers;
+      };
+      const answers = (await Promise.all(Array.from({ length: connections }, connection))).flat();
+      const { keyGate } = await gate.callsFor(key);
+      t.diagnostic(`${JSON.stringify(byStatus(answers))} in ${Math.round(performance.now() - started)} ms, ${keyGate} calls to the KeyGate`);
+      assert.deepEqual(byStatus(answers), { 200: 600, 429: 300 });
+      assert.equal(gate.origin.requests.length, 600);
+    });
+  }
+});
+
+describe("a hot key", () => {
+  it("of 100 requests a second through one isolate makes at most one call for 20 of them, and reads KV once", async (t) => {
+    const key = await create(100_000);
+    const [isolate] = gate.isolates;
+    await isolate.resetCounts();
+    const begin = Date.now();
+    const warm = atRate(120, () => Date.now() >= begin + 1_000, () => client.ask(isolate, bearer(key)));
+    const first = await warm;
+    const before = (await gate.callsFor(key)).keyGate;
+    const { get } = (await isolate.counts()).kv;
+    const answers = await atRate(120, () => Date.now() >= begin + 21_000, () => client.ask(isolate, bearer(key)));
+    const calls = (await gate.callsFor(key)).keyGate - before;
+    t.diagnostic(`${answers.length} requests, ${calls} calls: one for ${(answers.length / calls).toFixed(1)}; in the first second ${first.length} and ${before}; ${get} reads of KV`);
+    assert.deepEqual(byStatus(answers), { 200: answers.length });
+    assert.ok(calls * 20 <= answers.length, `${calls} calls for ${answers.length}`);
+    assert.equal((await isolate.counts()).kv.get, get, "KV was read after the first second");
+  });
+});

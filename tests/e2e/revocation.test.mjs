@@ -1,0 +1,133 @@
+// A revoked key is refused everywhere by the moment that the answer names: while it is in steady use
+// through 8 isolates that hold leases, by the origin's own log.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { Admin } from "./harness/admin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { bearer, Client, sleep, spread } from "./harness/traffic.mjs";
+
+const ROUNDS = 100;
+const FRESHNESS = 5_000;
+
+async function start(t, options) {
+  const gate = await startGate({ isolates: 8, ...options });
+  const client = new Client();
+  t.after(() => {
+    client.close();
+    return gate.stop();
+  });
+  gate.origin.answer = { status: 200, headers: {}, body: "" };
+  return { gate, client };
+}
+
+describe("a revoked key", () => {
+  it("passes nowhere after `refusedEverywhereBy`, 5 s after the acknowledgement at most, be its object reachable or not", async (t) => {
+    const { gate, client } = await start(t);
+    const owner = await gate.owner();
+    const cut = new Set(); // objects that cannot be reached
+    const setCut = () => gate.objects.faults({ "KeyGate.fetch": cut.size ? { fail: true, name: [...cut] } : null });
+
+    async function round(isCut) {
+      const { apiKey, plaintextKey: key } = await owner.createKey({ rateLimit: { perMinute: 100_000, perDay: null } });
+      let by = Infinity;
+      const answers = [];
+      const use = async (isolate) => {
+        const answer = await client.ask(isolate, bearer(key));
+        answers.push(answer);
+        return answer;
+      };
+      // Until each isolate has found it busy enough for a lease; then slowly, so that leases last.
+      const users = gate.isolates.map(async (isolate, number) => {
+        await sleep(number * 20);
+        for (let i = 0; i < 6; i++) {
+          await Promise.all([use(isolate), use(isolate), use(isolate)]);
+          await sleep(100);
+        }
+        while (Date.now() < by + 300) {
+          const { status } = await use(isolate);
+          await sleep(status === 200 ? 600 : 1_200);
+        }
+        return use(isolate);
+      });
+      await sleep(1_500);
+      const sent = Date.now();
+      const revoked = await owner.revoke(apiKey.id);
+      const acknowledged = Date.now();
+      by = Date.parse(revoked.refusedEverywhereBy);
+      assert.ok(by >= sent && by <= acknowledged + FRESHNESS, `${by - acknowledged} ms after the acknowledgement`);
+      if (isCut) {
+        cut.add(gate.objectName(key));
+        await setCut();
+      }
+      const last = await Promise.all(users);
+      if (isCut) {
+        cut.delete(gate.objectName(key));
+        await setCut();
+      }
+      return { id: apiKey.id, isCut, sent, acknowledged, by, answers, last };
+    }
+
+    // They begin one after the other, so that the work is even.
+    const rounds = await Promise.all(Array.from({ length: ROUNDS }, async (_, number) => {
+      await sleep(number * 800);
+      return round(number % 2 === 1);
+    }));
+
+    const latest = new Map();
+    for (const { at, headers } of gate.origin.requests) latest.set(headers["keyward-key-id"][0], at);
+    const delays = { true: [], false: [] };
+    for (const { id, isCut, sent, acknowledged, by, answers, last } of rounds) {
+      assert.ok(latest.get(id) <= by, `a request reached the origin ${latest.get(id) - by} ms too late`);
+      assert.ok(answers.every((answer) => answer.status !== 200 || answer.sentAt <= by));
+      const refusals = answers.filter((answer) => answer.status !== 200);
+      assert.ok(refusals.every((answer) => answer.at >= sent), "it was refused before it was revoked");
+      const expected = isCut ? ["REVOKED_API_KEY", "STORE_UNAVAILABLE"] : ["REVOKED_API_KEY"];
+      assert.ok([...refusals, ...last].every(({ code }) => expected.includes(code)), JSON.stringify(last.map(({ code }) => code)));
+      delays[isCut].push(Math.max(0, latest.get(id) - acknowledged));
+    }
+    t.diagnostic(`${gate.origin.requests.length} passed, ${rounds.flatMap(({ answers }) => answers).length} were sent`);
+    t.diagnostic(`ms from the acknowledgement to the last that passed: ${spread(delays.false)}; with its object out of reach: ${spread(delays.true)}; bound ${FRESHNESS}`);
+    const leased = [...delays.true, ...delays.false].filter((delay) => delay > 0).length;
+    assert.ok(leased > ROUNDS / 2, `only in ${leased} rounds did a lease outlive the revocation`);
+  });
+
+  it("passes nowhere if sent after the acknowledgement, where freshness is 0", async (t) => {
+    const { gate, client } = await start(t, { build: "e2e" });
+    const owner = await new Admin(gate.url, "/console/api").setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
+    const delays = [];
+
+    async function round() {
+      const { apiKey, plaintextKey: key } = await owner.createKey({ realm: "strict", scopes: ["things:read"] });
+      let acknowledged = Infinity;
+      const ask = async (isolate) => {
+        const isAfter = acknowledged < Infinity;
+        const answer = await client.ask(isolate, { "X-API-Key": key }, { target: "/things/1", host: "strict.test" });
+        return { ...answer, isAfter };
+      };
+      const first = await Promise.all(gate.isolates.map(ask));
+      assert.ok(first.every(({ status }) => status === 200));
+      const users = gate.isolates.map(async (isolate) => {
+        const answers = [];
+        while (answers.filter(({ isAfter }) => isAfter).length < 2) {
+          answers.push(await ask(isolate));
+          await sleep(5);
+        }
+        return answers;
+      });
+      await sleep(30);
+      await owner.revoke(apiKey.id);
+      acknowledged = Date.now();
+      const answers = (await Promise.all(users)).flat();
+      const late = answers.filter(({ isAfter }) => isAfter);
+      assert.ok(late.every(({ code }) => code === "REVOKED_API_KEY"), JSON.stringify(late.map(({ status, code }) => code ?? status)));
+      assert.ok(answers.some(({ status }) => status === 200), "it was not in use");
+      const passed = gate.origin.requests.filter(({ headers }) => headers["keyward-key-id"][0] === apiKey.id);
+      delays.push(Math.max(0, passed.at(-1).at - acknowledged));
+    }
+
+    for (let number = 0; number < ROUNDS / 2; number++) await Promise.all([round(), round()]);
+    t.diagnostic(`ms from the acknowledgement to the last, sent before it, that reached the origin: ${spread(delays)}`);
+  });
+});
