@@ -21,11 +21,11 @@ it("a key of 600 a minute, asked for three times as much, gets at least 570 in e
   gate.origin.answer = { status: 200, headers: {}, body: "" };
   const key = (await (await gate.owner()).createKey({ rateLimit: { perMinute: LIMIT, perDay: null } })).plaintextKey;
   const begin = Date.now();
-  // Half of it comes evenly, the other half through one isolate for a while, then through the next: so
+  // A quarter of it comes evenly, the rest through one isolate for a while, then through the next: so
   // leases are granted, used in part, and left alone.
   const fire = (n) => {
     const favourite = Math.floor((Date.now() - begin) / 2_500);
-    return client.ask(gate.isolates[(n % 2 ? favourite : n / 2) % 8], bearer(key));
+    return client.ask(gate.isolates[(n % 4 ? favourite : n / 4) % 8], bearer(key));
   };
   const saturate = (until) => atRate(DEMAND, () => Date.now() >= until, fire);
   const moments = () => gate.origin.requests.map(({ at }) => at);

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
-import { atRate, bearer, byStatus, Client, MINUTE, mostWithin } from "./harness/traffic.mjs";
+import { atRate, bearer, byStatus, Client, MINUTE } from "./harness/traffic.mjs";
 
 let gate, owner, client;
 before(async () => {
@@ -61,5 +61,17 @@ describe("a hot key", () => {
     assert.deepEqual(byStatus(answers), { 200: answers.length });
     assert.ok(calls * 20 <= answers.length, `${calls} calls for ${answers.length}`);
     assert.equal((await isolate.counts()).kv.get, get, "KV was read after the first second");
+  });
+});
+
+describe("a key that is used once a minute", () => {
+  it("costs one call a request", async () => {
+    const key = await create(600);
+    const before = (await gate.callsFor(key)).keyGate;
+    for (let request = 1; request <= 10; request++) {
+      assert.equal((await client.ask(gate.isolates[0], bearer(key))).status, 200);
+      assert.equal((await gate.callsFor(key)).keyGate - before, request);
+      await gate.advance(MINUTE);
+    }
   });
 });
