@@ -1,0 +1,137 @@
+// A key that so many isolates use at once that its object sends them to relays: every promise holds
+// through those, and a relay that is gone is not missed. The crowd is made up: calls to the object
+// that say they come from a hundred isolates.
+
+import assert from "node:assert/strict";
+import { after, afterEach, before, beforeEach, describe, it } from "node:test";
+
+import { startGate } from "./harness/gate.mjs";
+import { atRate, bearer, byStatus, Client, mostWithin, sleep, spread } from "./harness/traffic.mjs";
+
+const ISOLATES = 8;
+const CROWD = 100;
+
+let gate, owner, client;
+let isOpen = true;
+const crowds = new Set();
+before(async () => {
+  gate = await startGate({ isolates: ISOLATES });
+  owner = await gate.owner();
+  client = new Client();
+});
+after(async () => {
+  isOpen = false;
+  await Promise.all([...crowds].map((leave) => leave()));
+  client.close();
+  await gate.stop();
+});
+beforeEach(() => {
+  gate.origin.reset();
+  gate.origin.answer = { status: 200, headers: {}, body: "" };
+});
+afterEach(() => gate.objects.faults({ "Relay.fetch": null }));
+
+const create = (perMinute) => owner.createKey({ rateLimit: { perMinute, perDay: null } });
+const ask = (key, number) => client.ask(gate.isolates[number % ISOLATES], bearer(key));
+const everywhere = async (key) => (await Promise.all(gate.isolates.map((_, number) => ask(key, number)))).map(({ status }) => status);
+const all = (status) => Array(ISOLATES).fill(status);
+
+/** Makes the key's object believe in a crowd, until the function that it resolves to is called. */
+async function gather(key) {
+  const name = gate.objectName(key);
+  const { version } = (await gate.objects.call("KeyGate", name, { op: "find" })).record;
+  const crowd = () => Promise.all(Array.from({ length: CROWD }, (_, asker) =>
+    gate.objects.call("KeyGate", name, { op: "take", version, asker: asker + 1 })));
+  await crowd();
+  let isOver = false;
+  const going = (async () => {
+    while (!isOver && isOpen) {
+      await sleep(1_000);
+      await crowd();
+    }
+  })();
+  const leave = async () => {
+    isOver = true;
+    crowds.delete(leave);
+    await going;
+  };
+  crowds.add(leave);
+  return leave;
+}
+
+/** Every isolate asks relays from here on. */
+async function gathered(perMinute) {
+  const made = await create(perMinute);
+  const leave = await gather(made.plaintextKey);
+  assert.deepEqual(await everywhere(made.plaintextKey), all(200));
+  return { ...made, key: made.plaintextKey, leave };
+}
+
+describe("a key that a crowd uses", () => {
+  it("never passes more often than its limit allows", async (t) => {
+    const { key } = await gathered(100);
+    const begin = Date.now();
+    const answers = await atRate(60, () => Date.now() - begin > 8_000, (n) => ask(key, n));
+    const { keyGate, relays } = await gate.callsFor(key);
+    t.diagnostic(`${JSON.stringify(byStatus(answers))}, ${relays} calls to relays, ${keyGate} to the KeyGate with those of the crowd`);
+    assert.ok(relays > 0);
+    assert.ok(mostWithin(gate.origin.requests.map(({ at }) => at)) <= 100);
+    assert.ok(gate.origin.requests.length >= 95, `only ${gate.origin.requests.length} passed`);
+  });
+
+  it("is refused everywhere by the time that was promised when it is revoked", async (t) => {
+    const rounds = await Promise.all(Array.from({ length: 10 }, async (_, number) => {
+      await sleep(number * 700);
+      const { key, apiKey, leave } = await gathered(100_000);
+      let by = Infinity;
+      const using = atRate(20, () => Date.now() > by + 300, (n) => ask(key, n));
+      await sleep(2_000);
+      const revoked = await owner.revoke(apiKey.id);
+      const acknowledged = Date.now();
+      by = Date.parse(revoked.refusedEverywhereBy);
+      await using;
+      await leave();
+      const { relays } = await gate.callsFor(key);
+      return { id: apiKey.id, acknowledged, by, relays, last: await everywhere(key) };
+    }));
+    const latest = new Map(gate.origin.requests.map(({ at, headers }) => [headers["keyward-key-id"][0], at]));
+    const delays = rounds.map(({ id, acknowledged, by, relays, last }) => {
+      assert.ok(by <= acknowledged + 5_000);
+      assert.ok(latest.get(id) <= by, `${latest.get(id) - by} ms too late`);
+      assert.deepEqual(last, all(401));
+      assert.ok(relays > ISOLATES);
+      return Math.max(0, latest.get(id) - acknowledged);
+    });
+    t.diagnostic(`ms from the acknowledgement to the last that passed: ${spread(delays)}`);
+  });
+
+  it("is asked for at its own object when its relays fail", async () => {
+    const { key } = await gathered(20);
+    await gate.objects.faults({ "Relay.fetch": { fail: true } });
+    const before = await gate.callsFor(key);
+    assert.deepEqual(await everywhere(key), all(200));
+    const after = await gate.callsFor(key);
+    assert.equal(after.relays, before.relays + ISOLATES);
+    assert.ok(after.keyGate >= before.keyGate + ISOLATES);
+    await everywhere(key);
+    assert.equal(gate.origin.requests.length, 20);
+  });
+
+  it("is asked for at relays, until the crowd is gone", async (t) => {
+    const { key, leave } = await gathered(100_000);
+    assert.equal((await gate.callsFor(key)).relays, 0);
+    assert.deepEqual(await everywhere(key), all(200));
+    const crowded = await gate.callsFor(key);
+    assert.equal(crowded.relays, ISOLATES);
+    await leave();
+    await gate.advance(6_000);
+    // Their next calls still go there, and bring the news.
+    assert.deepEqual(await everywhere(key), all(200));
+    await gate.advance(6_000);
+    const before = await gate.callsFor(key);
+    assert.deepEqual(await everywhere(key), all(200));
+    const after = await gate.callsFor(key);
+    t.diagnostic(JSON.stringify({ crowded, before, after }));
+    assert.deepEqual([after.relays, after.keyGate], [before.relays, before.keyGate + ISOLATES]);
+  });
+});
