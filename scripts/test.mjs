@@ -42,7 +42,7 @@ async function endToEnd(files) {
   const results = join(logs, "rows.jsonl");
   mkdirSync(logs, { recursive: true });
   rmSync(results, { force: true });
-  const failure = await tests(node(), ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=2", "--test-timeout=180000",
+  const failure = await tests(node(), ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=2", "--test-timeout=600000",
     "--test-reporter=spec", "--test-reporter-destination=stdout", `--test-reporter=${reporter}`, `--test-reporter-destination=${results}`,
     ...(files.length ? files : ["tests/e2e/**/*.test.mjs"])]).then(() => undefined, (error) => error);
   const { table, wrong } = summary(existsSync(results) ? readFileSync(results, "utf8") : "", files.length === 0);

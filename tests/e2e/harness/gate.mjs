@@ -80,7 +80,20 @@ class Gate {
 
   async start() {
     this.origin ??= await startOrigin();
-    await this.#run();
+    for (;;) {
+      for (const worker of [...this.isolates, this.objects]) {
+        worker.url = `http://127.0.0.1:${await freePort()}`;
+        worker.control = `http://127.0.0.1:${await freePort()}`;
+      }
+      try {
+        return await this.#run();
+      } catch (error) {
+        // Another test may have taken a port meanwhile.
+        if (error.code === "ERR_ADDRESS_IN_USE") continue;
+        await this.stop();
+        throw error;
+      }
+    }
   }
 
   /** The first isolate's address. */
@@ -192,13 +205,8 @@ class Gate {
   }
 
   async #run() {
-    const isolates = [...this.isolates, this.objects];
-    for (const isolate of isolates) {
-      isolate.url ??= `http://127.0.0.1:${await freePort()}`;
-      isolate.control ??= `http://127.0.0.1:${await freePort()}`;
-    }
     const { miniflare, workerd } = await this.#spawn({
-      workers: [...isolates.map((isolate) => this.#worker(isolate)), pageWorker()],
+      workers: [...[...this.isolates, this.objects].map((isolate) => this.#worker(isolate)), pageWorker()],
       host: "127.0.0.1",
       port: 0,
       cf: false,
@@ -221,10 +229,13 @@ class Gate {
       if (/workerd/.test(command)) workerd = child;
       return child;
     };
+    const miniflare = new Miniflare(options);
     try {
-      const miniflare = new Miniflare(options);
       await miniflare.ready;
       return { miniflare, workerd };
+    } catch (error) {
+      await miniflare.dispose();
+      throw error;
     } finally {
       childProcess.spawn = spawn;
     }

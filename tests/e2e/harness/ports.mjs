@@ -4,10 +4,14 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
-/** A port of 127.0.0.1 on which nothing listens. */
+const given = new Set();
+
+/** A port of 127.0.0.1 on which nothing listens, each time another one. */
 export async function freePort() {
   for (;;) {
     const port = randomInt(20_000, 32_768);
+    if (given.has(port)) continue;
+    given.add(port);
     const free = await new Promise((resolve) => {
       const server = createServer();
       server.once("error", () => resolve(false));
