@@ -71,6 +71,16 @@ impl Admitted {
         }
     }
 
+    /// Takes out one request that was counted at this moment: of the first bucket that can hold it, so
+    /// that, if a later one does, what stays is counted later than need be, never sooner.
+    pub fn give_back(&mut self, at: Timestamp) {
+        let Some(index) = self.buckets.iter().position(|bucket| bucket.1 >= at) else { return };
+        if let Some(bucket) = self.buckets.get_mut(index) {
+            bucket.2 -= 1;
+        }
+        self.buckets.retain(|bucket| bucket.2 > 0);
+    }
+
     /// What is counted, oldest first: the moment, and how many.
     pub fn counted(&self) -> impl Iterator<Item = (Timestamp, u32)> {
         self.buckets.iter().map(|bucket| (bucket.1, bucket.2))

@@ -45,6 +45,12 @@ impl Usage {
         hour.accepted = hour.accepted.saturating_add(requests.into());
     }
 
+    /// A request that was counted as accepted a moment ago did not pass.
+    pub fn take_back(&mut self, now: Timestamp) {
+        let hour = self.hour(now);
+        hour.accepted = hour.accepted.saturating_sub(1);
+    }
+
     /// Counts refusals.
     pub fn refuse(&mut self, refused: &RefusalCounts, now: Timestamp) {
         if refused.is_empty() {

@@ -57,6 +57,9 @@ pub struct Take {
     pub leases: Vec<LeaseReport>,
     /// Requests let through since the last call without asking, because nobody could be asked.
     pub unasked: u32,
+    /// [`Taken::Granted::place`] of an answer that came too late for the request at hand: not used.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unused: Option<Timestamp>,
     /// A relay asks for so many isolates; 0 for an isolate that asks for itself.
     pub isolates: u32,
     /// Refusals of this key since the last call.
@@ -116,6 +119,9 @@ pub enum Taken {
         /// The request at hand must wait so many milliseconds before it goes on.
         #[serde(default)]
         wait_ms: u32,
+        /// Where the request at hand is counted, by the KeyGate's clock, so that it can be given back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        place: Option<Timestamp>,
         /// More to let through without asking.
         #[serde(default)]
         lease: Option<Lease>,

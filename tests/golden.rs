@@ -93,12 +93,13 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         asker: 9,
         leases: leases.clone(),
         unasked: 1,
+        unused: Some(Timestamp(1_900_000_000_750)),
         isolates: 4,
         refused: refused.clone(),
     };
     pinned(
         &KeyGateCall::Take(take),
-        r#"{"op":"take","version":3,"atHand":true,"withinMs":500,"expected":40,"waiting":2,"lifeMs":4750,"asker":9,"leases":[{"id":7,"used":5,"ageMs":20,"open":1}],"unasked":1,"isolates":4,"refused":{"TEST_MODE":2}}"#,
+        r#"{"op":"take","version":3,"atHand":true,"withinMs":500,"expected":40,"waiting":2,"lifeMs":4750,"asker":9,"leases":[{"id":7,"used":5,"ageMs":20,"open":1}],"unasked":1,"unused":1900000000750,"isolates":4,"refused":{"TEST_MODE":2}}"#,
     );
     pinned(
         &KeyGateCall::Report { refused, leases },
@@ -115,8 +116,8 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     let via = Via { relay: true, age_ms: 3 };
     let lease = Some(Lease { id: 8, requests: 30, life_ms: 4_750 });
     pinned(
-        &Taken::Granted { windows: windows.clone(), wait_ms: 11, lease, via },
-        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3}}"#,
+        &Taken::Granted { windows: windows.clone(), wait_ms: 11, place: Some(NOON), lease, via },
+        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3}}"#,
     );
     pinned(
         &Taken::Limited { windows, retry_after_ms: 12, via },

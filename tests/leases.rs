@@ -181,6 +181,20 @@ proptest! {
         world.run();
         prop_assert_eq!(passed(&world).len(), limit as usize);
     }
+
+    #[test]
+    fn so_it_does_where_the_first_answers_come_too_late(seed: u64, limit in 20_u32..600, slowest in 700_i64..2_500) {
+        let network = Network { round_trip: (100, slowest), ..GOOD };
+        let world = World::new(seed, 8, network, realm(5_000));
+        world.cloud().make_key(per_minute(limit));
+        for number in 0..limit as usize * 3 / 2 {
+            world.at(0, move |cloud| {
+                cloud.request(number % 8, 0);
+            });
+        }
+        world.run();
+        prop_assert_eq!(passed(&world).len(), limit as usize);
+    }
 }
 
 #[test]

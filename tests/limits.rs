@@ -10,7 +10,7 @@ use keyward::{
     limit::{Admitted, Filled},
     record::{Limits, Record},
     time::{DAY, MINUTE, Timestamp},
-    wire::{Take, Taken, Window},
+    wire::{KeyGateCall, Take, Taken, Window},
 };
 use proptest::prelude::*;
 use support::{Database, NOON, record};
@@ -52,6 +52,25 @@ fn waiting_retry_after_lets_the_next_request_through_and_a_millisecond_less_does
     assert_eq!((windows[0].limit, windows[0].remaining, windows[0].reset_ms), (2, 0, 30_000));
     assert!(!passes(&mut gate, NOON.plus(59_999)));
     assert!(passes(&mut gate, NOON.plus(60_000)));
+}
+
+#[test]
+fn a_place_whose_answer_came_too_late_is_given_back_by_the_call_that_asks_again() {
+    let mut gate = gate(Some(1), Some(1));
+    let Taken::Granted { place, .. } = take(&mut gate, NOON) else { panic!() };
+    assert!(!passes(&mut gate, NOON.plus(600)));
+    let again = Take { within_ms: PATIENT, unused: place, ..one(1) };
+    let (answer, keep) = gate.answer(KeyGateCall::Take(again), NOON.plus(600)).unwrap();
+    assert!(answer.contains("granted"));
+    assert_eq!(keep, Keep::Counts);
+    let hour = gate.report().unwrap().hours.remove(0);
+    assert_eq!((hour.accepted, hour.refused.values().sum::<u64>()), (1, 1));
+    // Only the second place counts.
+    let leaves = 600 + i64::from(PATIENT) + MINUTE + i64::from(TRAVEL);
+    gate.tell(Record { limits: Limits { per_minute: Some(1), per_day: None }, version: 2, ..record() });
+    let at_once = Take { at_hand: false, waiting: 1, ..one(2) };
+    assert!(matches!(gate.take(&at_once, NOON.plus(leaves - 1)), Taken::Limited { .. }));
+    assert!(matches!(gate.take(&at_once, NOON.plus(leaves)), Taken::Granted { .. }));
 }
 
 #[test]

@@ -75,7 +75,7 @@ impl KeyGate {
             KeyGateCall::Tell { record } => Ok((serde_json::to_string(&self.tell(record))?, Keep::Record)),
             KeyGateCall::Take(take) => {
                 let taken = self.take(&take, now);
-                let changed = !take.leases.is_empty() || take.unasked > 0;
+                let changed = !take.leases.is_empty() || take.unasked > 0 || take.unused.is_some();
                 let counts = changed || matches!(taken, Taken::Granted { .. });
                 let keep = if counts { Keep::Counts } else { Keep::Nothing };
                 Ok((serde_json::to_string(&taken)?, keep))
@@ -113,6 +113,9 @@ impl KeyGate {
         counts.settle(record.limits, &take.leases, now);
         counts.count(record.limits, take.unasked, now);
         counts.usage.accept(take.unasked, now);
+        if let Some(place) = take.unused {
+            counts.give_back(place, now);
+        }
         self.askers.note(take, now);
         if record.version != take.version {
             return Taken::Changed { record: record.clone() };
@@ -130,15 +133,17 @@ impl KeyGate {
             return Taken::Limited { windows: counts.states(record.limits, now), retry_after_ms, via };
         }
         let mut wait_ms = 0;
+        let mut place = None;
         if take.at_hand {
             // The latest that it can have reached the origin.
             let latest = now.plus(wait + i64::from(take.within_ms) + i64::from(TRAVEL));
             counts.count(record.limits, 1, latest);
+            place = Some(latest);
             counts.usage.accept(1, now);
             wait_ms = u32::try_from(wait).unwrap_or_default();
         }
         let lease = counts.lease(record.limits, take, &self.askers, now);
-        Taken::Granted { windows: counts.states(record.limits, now), wait_ms, lease, via }
+        Taken::Granted { windows: counts.states(record.limits, now), wait_ms, place, lease, via }
     }
 
     /// Refusals of this key that a gate has counted, and what became of leases.
@@ -195,6 +200,13 @@ impl Counts {
     fn count(&mut self, limits: Limits, requests: u32, latest: Timestamp) {
         self.minute.count(Window::Minute, limits.per_minute.is_some(), latest, requests);
         self.day.count(Window::Day, limits.per_day.is_some(), latest, requests);
+    }
+
+    /// A request that was counted so did not pass.
+    fn give_back(&mut self, place: Timestamp, now: Timestamp) {
+        self.minute.give_back(place);
+        self.day.give_back(place);
+        self.usage.take_back(now);
     }
 
     /// Grants a lease where it saves calls.

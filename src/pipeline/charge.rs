@@ -45,8 +45,9 @@ pub(super) enum Answer {
 /// What an object is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
-    /// To let the request at hand pass, which has waited for an answer in vain before.
-    Pass { in_vain: bool },
+    /// To let the request at hand pass, which may have waited for an answer in vain before: if it came
+    /// too late, instead of the place that it gave.
+    Pass { in_vain: bool, unused: Option<Timestamp> },
     /// Only for a lease.
     Lease,
     /// Only whether the record still holds.
@@ -83,9 +84,10 @@ impl<S: Stores> Pipeline<'_, S> {
         candidate: &Candidate,
         life_ms: u32,
     ) -> Result<Answer, Denial> {
+        let mut unused = None;
         for in_vain in [false, true] {
             let asked = self.stores.now();
-            let ask = Ask::Pass { in_vain };
+            let ask = Ask::Pass { in_vain, unused };
             let answer = self.call(&candidate.hash, &candidate.record, ask, life_ms, asked).await;
             let Answered { taken, lessor, within_ms } = match answer {
                 Ok(answered) => answered,
@@ -95,7 +97,9 @@ impl<S: Stores> Pipeline<'_, S> {
             };
             match taken {
                 // It is counted as let through by then: later it must not be.
-                Taken::Granted { .. } if self.stores.now().0 - asked.0 > i64::from(within_ms) => {}
+                Taken::Granted { place, .. } if self.stores.now().0 - asked.0 > i64::from(within_ms) => {
+                    unused = place;
+                }
                 Taken::Granted { windows, wait_ms, lease, .. } => {
                     if wait_ms > 0 {
                         self.stores.wait(wait_ms).await;
@@ -202,8 +206,10 @@ impl<S: Stores> Pipeline<'_, S> {
         let within_ms = match (ask, lessor) {
             (Ask::Lease | Ask::Word, _) => 0,
             (Ask::Pass { .. }, Lessor::Relay) => lease::CROWDED,
-            (Ask::Pass { in_vain: false }, Lessor::KeyGate) => lease::PROMPT,
-            (Ask::Pass { in_vain: true }, Lessor::KeyGate) => lease::PATIENT.min(life_ms).max(lease::PROMPT),
+            (Ask::Pass { in_vain: false, .. }, Lessor::KeyGate) => lease::PROMPT,
+            (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) => {
+                lease::PATIENT.min(life_ms).max(lease::PROMPT)
+            }
         };
         let (expected, leases) = memory.holder(hash, version).map_or((0, Vec::new()), |holder| {
             let expected = if ask == Ask::Word { 0 } else { holder.expect(lessor, life_ms, asked) };
@@ -218,6 +224,10 @@ impl<S: Stores> Pipeline<'_, S> {
             asker: memory.asker,
             leases,
             unasked: memory.local(hash).map_or(0, |local| local.take_unreported()),
+            unused: match ask {
+                Ask::Pass { unused, .. } => unused,
+                Ask::Lease | Ask::Word => None,
+            },
             refused: memory.take_refused(hash, asked),
             ..Take::default()
         };

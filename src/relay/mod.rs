@@ -123,7 +123,13 @@ impl Relay {
         let usable = |pool: &&mut Pool| pool.left > 0 && pool.ends.0 - now.0 >= within_ms;
         let via = Via { relay: self.is_needed, age_ms: age(self.confirmed, now) };
         if !take.at_hand && take.expected == 0 {
-            return Some(Taken::Granted { windows: self.windows(now), wait_ms: 0, lease: None, via });
+            return Some(Taken::Granted {
+                windows: self.windows(now),
+                wait_ms: 0,
+                place: None,
+                lease: None,
+                via,
+            });
         }
         let Some(pool) = self.pools.iter_mut().rev().find(usable) else {
             let full_until = self.full_until.filter(|until| now < *until)?;
@@ -147,7 +153,7 @@ impl Relay {
             let life_ms = u32::try_from(life).unwrap_or_default();
             lease = Some(Lease { id: self.last_part, requests, life_ms });
         }
-        Some(Taken::Granted { windows: self.windows(now), wait_ms: 0, lease, via })
+        Some(Taken::Granted { windows: self.windows(now), wait_ms: 0, place: None, lease, via })
     }
 
     /// Whether to ask the KeyGate for more now, ahead of need.
@@ -185,6 +191,7 @@ impl Relay {
             asker: self.id,
             leases,
             unasked: std::mem::take(&mut self.unasked),
+            unused: None,
             isolates: self.askers.isolates(),
             refused: std::mem::take(&mut self.refused),
         }
