@@ -69,9 +69,18 @@ impl<S: Stores> Pipeline<'_, S> {
         life_ms: u32,
         now: Timestamp,
     ) -> Option<(Vec<WindowState>, Option<Chore>)> {
+        self.memory.borrow_mut().holder(&candidate.hash, candidate.record.version)?.arrives(now);
+        self.spend_lease(candidate, life_ms, now)
+    }
+
+    fn spend_lease(
+        &self,
+        candidate: &Candidate,
+        life_ms: u32,
+        now: Timestamp,
+    ) -> Option<(Vec<WindowState>, Option<Chore>)> {
         let mut memory = self.memory.borrow_mut();
         let holder = memory.holder(&candidate.hash, candidate.record.version)?;
-        holder.arrives(now);
         let spent = if life_ms == 0 { None } else { holder.spend(now) }?;
         Some((spent.windows, spent.renew.then(|| Chore::of(candidate, life_ms, ChoreKind::Renew))))
     }
@@ -108,6 +117,10 @@ impl<S: Stores> Pipeline<'_, S> {
                     return Ok(Answer::Granted { windows, chore });
                 }
                 Taken::Limited { windows, retry_after_ms, via } => {
+                    // The answer to another request may have brought a lease meanwhile.
+                    if let Some((windows, chore)) = self.spend_lease(candidate, life_ms, self.stores.now()) {
+                        return Ok(Answer::Granted { windows, chore });
+                    }
                     let asked = asked.plus(-i64::from(via.age_ms));
                     return Ok(Answer::Limited(Limited { asked, windows, retry_after_ms }));
                 }
