@@ -134,7 +134,7 @@ describe("KB", () => {
     const since = gate.now();
     assert.equal((await read(plaintextKey)).status, 200);
     const used = await waitFor("the last use", async () => (await listed()).lastUsedAt);
-    assert.ok(Date.parse(used) >= since - 1 && Date.parse(used) <= gate.now(), used);
+    assert.ok(Date.parse(used) >= since - 100 && Date.parse(used) <= gate.now(), used);
   });
 
   it("KB-5 a revoked key is refused from the very next request on, in every isolate", async () => {
@@ -150,7 +150,7 @@ describe("KB", () => {
     }
   });
 
-  it("KB-6 exactly 600 requests of a key pass in a minute, through all isolates at once, and never 601", async () => {
+  it("KB-6 exactly 600 requests of a key pass in a minute, through all isolates at once, and never 601", async (t) => {
     const { apiKey, plaintextKey } = await newKey();
     const { plaintextKey: another } = await newKey();
     assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 600, perDay: null });
@@ -160,9 +160,8 @@ describe("KB", () => {
     const client = async (isolate) => {
       for (let i = 0; i < 22; i++) answers.push(await read(plaintextKey, isolate));
     };
-    const began = performance.now();
+    await gate.stopClock(t);
     await Promise.all(gate.isolates.flatMap((isolate) => Array.from({ length: 8 }, () => client(isolate))));
-    assert.ok(performance.now() - began < 60_000, "this machine takes more than a minute for 704 requests");
     const refused = answers.filter(({ status }) => status !== 200);
     assert.equal(answers.length - refused.length, 600);
     assert.equal(gate.origin.requests.length, 600);

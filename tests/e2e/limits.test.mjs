@@ -12,6 +12,7 @@ before(async () => {
   gate = await startGate({ isolates: 8 });
   owner = await gate.owner();
   client = new Client();
+  await Promise.all(gate.isolates.map((isolate) => isolate.send({ target: "/healthz" }))); // awake
 });
 after(async () => {
   client.close();

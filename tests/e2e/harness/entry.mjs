@@ -9,8 +9,9 @@ import { WorkerEntrypoint } from "cloudflare:workers";
 import * as built from "./built/index.js";
 
 const RealDate = Date;
-let offset = 0; // milliseconds that this isolate's clock is ahead
+let offset = 0; // milliseconds that this isolate's clock is ahead, while it goes
 let standsAt; // where it stands still, if it does
+const ahead = () => Date.now() - RealDate.now();
 
 globalThis.Date = class extends RealDate {
   constructor(...args) {
@@ -115,10 +116,10 @@ const around = (target, replaced) => new Proxy(target, {
 function wrapState(state) {
   const { storage } = state;
   const moved = around(storage, {
-    setAlarm: (time, ...rest) => storage.setAlarm(Number(time) - offset, ...rest),
+    setAlarm: (time, ...rest) => storage.setAlarm(Number(time) - ahead(), ...rest),
     getAlarm: async (...rest) => {
       const time = await storage.getAlarm(...rest);
-      return time === null ? null : time + offset;
+      return time === null ? null : time + ahead();
     },
   });
   return around(state, { storage: moved });
@@ -184,13 +185,13 @@ const orders = {
     past = forMs ? { until: RealDate.now() + forMs, values: await kvValues(env.KEYS) } : undefined;
   },
   async clock(to, env) {
-    const before = offset;
-    ({ standsAt } = to);
-    offset = to.offsetMs ?? standsAt - RealDate.now();
+    const before = ahead();
+    ({ standsAt, offsetMs: offset } = to);
+    const moved = ahead() - before;
     for (const [className, ids] of Object.entries(live)) {
       const objects = env[BINDINGS[className]];
       for (const id of ids) {
-        await objects.get(objects.idFromString(id)).fetch(SHIFT, { method: "POST", body: String(offset - before) });
+        await objects.get(objects.idFromString(id)).fetch(SHIFT, { method: "POST", body: String(moved) });
       }
     }
   },

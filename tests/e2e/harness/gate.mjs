@@ -127,17 +127,30 @@ class Gate {
   }
 
   /**
-   * Makes every worker's clock stand still, until `setClock`; then only `advance` moves it. Timers go
-   * on in real time.
+   * Makes every worker's clock stand still, so that only `advance` and `until` move it and no test
+   * depends on how fast this machine is. Timers and alarms go on in real time. At the end of `test`
+   * (a test's context), if given, clocks go on.
    */
-  async stopClock() {
+  async stopClock(test) {
+    test?.after(() => this.startClock());
     await this.#standAt(this.now());
+  }
+
+  /** Lets every worker's clock go on from where it stands. */
+  async startClock() {
+    await this.setClock(this.now() - Date.now());
   }
 
   /** Lets time pass for all workers at once. */
   async advance(ms) {
     if (this.#standsAt === undefined) await this.setClock(this.#offsetMs + ms);
     else await this.#standAt(this.#standsAt + ms);
+  }
+
+  /** Lets time pass until this moment, an ISO text, unless it has come. */
+  async until(moment) {
+    const ms = Date.parse(moment) - this.now();
+    if (ms > 0) await this.advance(ms);
   }
 
   /** The workers' time, in milliseconds since 1970. */
