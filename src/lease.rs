@@ -71,6 +71,8 @@ struct Held {
     used: u32,
     last_use: Timestamp,
     left: u32,
+    /// Given up, and not known to be free again.
+    unused: u32,
     begins: Timestamp,
     ends: Timestamp,
     /// What the KeyGate is known to know.
@@ -132,7 +134,7 @@ impl Holder {
     pub fn report(&mut self, lessor: Lessor, now: Timestamp) -> Vec<LeaseReport> {
         for held in &mut self.leases {
             if now >= held.ends {
-                held.left = 0;
+                held.give_up();
             }
         }
         let its = self.leases.iter().filter(|held| held.lessor == lessor);
@@ -156,6 +158,7 @@ impl Holder {
             used: 0,
             last_use: asked,
             left: lease.requests,
+            unused: 0,
             begins: asked,
             ends: asked.plus(lease.life_ms.into()),
             reported: 0,
@@ -166,7 +169,7 @@ impl Holder {
     /// What to report of a lease that is about to end, which then ends; `None` when that is known.
     pub fn end(&mut self, lessor: Lessor, id: u64, now: Timestamp) -> Option<LeaseReport> {
         let held = self.leases.iter_mut().find(|held| held.is(lessor, id))?;
-        held.left = 0;
+        held.give_up();
         Some(held.report(now))
     }
 
@@ -177,23 +180,24 @@ impl Holder {
                 held.reported = held.reported.max(report.used);
             }
         }
-        self.leases.retain(|held| held.left > 0 || held.reported < held.used);
+        let known = self.leases.extract_if(.., |held| held.left == 0 && held.reported >= held.used);
+        let free = known.fold(0_u32, |sum, held| sum.saturating_add(held.unused));
+        for state in &mut self.windows {
+            state.remaining = state.remaining.saturating_add(free).min(state.limit);
+        }
     }
 
     /// No lease is used any more; the next report gives back what is left.
     pub fn give_up(&mut self) {
         for held in &mut self.leases {
-            held.left = 0;
+            held.give_up();
         }
     }
 
     /// What a client may know is left.
     pub fn windows(&self, now: Timestamp) -> Vec<WindowState> {
-        let left = self
-            .leases
-            .iter()
-            .filter(|held| now < held.ends)
-            .fold(0_u32, |sum, held| sum.saturating_add(held.left));
+        let left = |sum: u32, held: &Held| sum.saturating_add(held.left).saturating_add(held.unused);
+        let left = self.leases.iter().fold(0, left);
         let passed = (now.0 - self.asked.0).max(0).unsigned_abs();
         let mut windows = self.windows.clone();
         for state in &mut windows {
@@ -226,6 +230,10 @@ impl Demand {
 }
 
 impl Held {
+    fn give_up(&mut self) {
+        self.unused += std::mem::take(&mut self.left);
+    }
+
     fn is(&self, lessor: Lessor, id: u64) -> bool {
         self.lessor == lessor && self.id == id
     }

@@ -8,8 +8,10 @@
 mod world;
 
 use keyward::{
+    lease::{Holder, Lessor},
     record::{Limits, Status},
-    time::{MINUTE, SECOND},
+    time::{MINUTE, SECOND, Timestamp},
+    wire::{Lease, Window, WindowState},
 };
 use proptest::prelude::*;
 use world::{BEGIN, Network, World, by_minute, most_in_a_minute, realm};
@@ -259,4 +261,25 @@ fn a_crowd_is_spread_over_relays_and_every_promise_holds_through_them() {
             assert_eq!(world.cloud().keys.borrow()[0].log.limited.len(), 0);
         }
     }
+}
+
+#[test]
+fn what_a_client_is_told_is_left_does_not_fall_and_rise_when_a_lease_ends_unused() {
+    let at = |ms: i64| Timestamp(BEGIN + ms);
+    let state = WindowState { window: Window::Minute, limit: 100, remaining: 90, reset_ms: 60_000 };
+    let mut holder = Holder::default();
+    let left = |holder: &Holder, ms| holder.windows(at(ms))[0].remaining;
+    holder.told(&[state], at(0));
+    holder.granted(Lessor::KeyGate, Lease { id: 1, requests: 10, life_ms: 4_750 }, at(0));
+    assert_eq!(left(&holder, 0), 100);
+    for _ in 0..4 {
+        holder.spend(at(100)).unwrap();
+    }
+    assert_eq!((left(&holder, 100), left(&holder, 4_760)), (96, 96));
+    let report = holder.end(Lessor::KeyGate, 1, at(4_275)).unwrap();
+    assert_eq!((report.used, report.open, left(&holder, 4_275)), (4, 0, 96));
+    holder.reported(Lessor::KeyGate, &[report]);
+    assert_eq!(left(&holder, 4_300), 96);
+    holder.told(&[WindowState { remaining: 80, ..state }], at(5_000));
+    assert_eq!(left(&holder, 5_000), 80);
 }
