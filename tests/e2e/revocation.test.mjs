@@ -89,8 +89,8 @@ describe("a revoked key", () => {
     }
     t.diagnostic(`${gate.origin.requests.length} passed, ${rounds.flatMap(({ answers }) => answers).length} were sent`);
     t.diagnostic(`ms from the acknowledgement to the last that passed: ${spread(delays.false)}; with its object out of reach: ${spread(delays.true)}; bound ${FRESHNESS}`);
-    const leased = [...delays.true, ...delays.false].filter((delay) => delay > 0).length;
-    assert.ok(leased > ROUNDS / 2, `only in ${leased} rounds did a lease outlive the revocation`);
+    const leased = [...delays.true, ...delays.false].filter((delay) => delay > 200).length;
+    assert.ok(leased > ROUNDS / 10, `only in ${leased} rounds did a lease outlive the revocation`);
   });
 
   it("passes nowhere if sent after the acknowledgement, where freshness is 0: for its realm, for itself, or for the route", async (t) => {
