@@ -157,6 +157,13 @@ fn a_strict_key_or_realm_asks_for_each_request_however_hot() {
 }
 
 #[test]
+fn a_strict_key_whose_object_is_slow_is_waited_for() {
+    let (world, key) = published(&Record { strict: true, ..record() });
+    world.slow_answers.set(vec![2_000, i64::from(PROMPT) + 1]);
+    assert!(world.check(&key).is_ok());
+}
+
+#[test]
 fn where_limits_may_be_local_each_isolate_lets_a_tenth_through_for_a_minute_then_nothing() {
     let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..POLICY.realms[0] };
     let limits = Limits { per_minute: Some(600), per_day: Some(300) };

@@ -220,6 +220,8 @@ impl<S: Stores> Pipeline<'_, S> {
             (Ask::Lease | Ask::Word, _) => 0,
             (Ask::Pass { .. }, Lessor::Relay) => lease::CROWDED,
             (Ask::Pass { in_vain: false, .. }, Lessor::KeyGate) => lease::PROMPT,
+            // No decision is used that is older than freshness; where that is 0, none but this one's own is.
+            (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) if life_ms == 0 => lease::PATIENT,
             (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) => {
                 lease::PATIENT.min(life_ms).max(lease::PROMPT)
             }
