@@ -1,6 +1,6 @@
 // What is stored, read past the Worker: for tests of what is kept, and of what must not be.
 
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -9,6 +9,16 @@ import { DatabaseSync } from "node:sqlite";
 function files(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true }).map((name) => join(folder, name)).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+}
+
+/** A file's bytes, if it is there: the runtime removes some of a database's at any time. */
+function bytes(path) {
+  try {
+    return readFileSync(path);
+  } catch (error) {
+    if (error.code === "ENOENT") return undefined;
+    throw error;
+  }
 }
 
 /** Every object's tables, read from copies of its SQLite files: `[{ className, id, tables: { name: [row] } }]`. */
@@ -24,7 +34,8 @@ function tables(path) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-sqlite-"));
   try {
     for (const suffix of ["", "-wal"]) {
-      if (existsSync(path + suffix)) copyFileSync(path + suffix, join(folder, `copy.sqlite${suffix}`));
+      const content = bytes(path + suffix);
+      if (content) writeFileSync(join(folder, `copy.sqlite${suffix}`), content);
     }
     const db = new DatabaseSync(join(folder, "copy.sqlite"));
     try {
@@ -41,5 +52,5 @@ function tables(path) {
 
 /** Files, of KV, objects, logs of databases and all, that have this text anywhere in their bytes. */
 export function grep(persist, text) {
-  return files(persist).filter((path) => readFileSync(path).includes(text));
+  return files(persist).filter((path) => bytes(path)?.includes(text));
 }
