@@ -88,6 +88,24 @@ test("a second set-up is refused with the way to sign in", async () => {
   });
 });
 
+test("what the set-up token made says so, on the key's page and in the audit", async () => {
+  const fresh = await startGate();
+  try {
+    const byToken = { Authorization: `Setup ${fresh.secrets.KEYWARD_SETUP_TOKEN}` };
+    const body = { name: "Made by a script", scopes: ["orders:read"] };
+    const { apiKey } = await fresh.admin().must("POST", "/api-keys", body, byToken);
+    await fresh.owner();
+    await signedIn(fresh, `/keys/${apiKey.id}`, {}, async (page) => {
+      await page.getByText("by the set-up token").waitFor();
+      await page.getByRole("link", { name: "Audit" }).click();
+      const row = page.getByTestId("audit-row").filter({ hasText: apiKey.id });
+      await row.getByRole("cell", { name: "the set-up token" }).waitFor();
+    });
+  } finally {
+    await fresh.stop();
+  }
+});
+
 test("a key is created with the keyboard alone", async () => {
   await signedIn(gate, "/keys", {}, async (page) => {
     const focused = () => page.evaluate(() => document.activeElement.name || document.activeElement.textContent.trim());

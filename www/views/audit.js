@@ -5,7 +5,7 @@ import { button, fill, h } from "../dom.js";
 import { alertRegion, problemAlert } from "../form.js";
 import { number, time } from "../format.js";
 import { heading } from "../router.js";
-import { table, tableRow, tableRows } from "./parts.js";
+import { actorName, table, tableRow, tableRows } from "./parts.js";
 
 const PAGE = 50;
 const COLUMNS = ["Time", "Who", "Action", "On", "Change", "Address"];
@@ -73,12 +73,6 @@ function row(entry) {
     entry.address,
   ];
   return tableRow(COLUMNS, cells, { "data-testid": "audit-row" });
-}
-
-/** A member's address, a key's id; what was typed by somebody who was refused is marked as that. */
-function actorName({ type, email, id }) {
-  if (type === "unknown") return email ? `somebody as ${email}` : "somebody";
-  return email ?? h("code", null, id);
 }
 
 /** The fields that an entry changed: `name: "a" → "b"`. */

@@ -9,7 +9,7 @@ import { keyText, limits, plural, relative, time } from "../format.js";
 import { heading } from "../router.js";
 import { may, mayWrite, realms } from "../session.js";
 import { held } from "../scopes.js";
-import { facts, scopeChips, statusBadge } from "./parts.js";
+import { actorName, facts, scopeChips, statusBadge } from "./parts.js";
 
 /** What an edit leaves behind for the view that comes after it: `{id, iso}`. */
 export const edited = { current: null };
@@ -97,7 +97,7 @@ function details(key, realm, severalRealms) {
       ["Expires", time(key.expiresAt), key.expiresAt && [" (", relative(key.expiresAt), ")"]],
       key.revokedAt && ["Revoked", time(key.revokedAt)],
       ["Last used", relative(key.lastUsedAt)],
-      ["Created", time(key.createdAt), key.createdBy && ` by ${nameOf(key.createdBy)}`],
+      ["Created", time(key.createdAt), key.createdBy && [" by ", actorName(key.createdBy)]],
       ["Changed", time(key.updatedAt), ` (version ${key.version})`],
       key.rotatedFrom && ["Replaces", keyLink(key.rotatedFrom)],
       key.rotatedTo && ["Replaced by", keyLink(key.rotatedTo)],
@@ -118,7 +118,6 @@ function details(key, realm, severalRealms) {
 const whenItCounts = (key, { freshnessSeconds: within }) =>
   key.strict || within === 0 ? "from the very next request on" : `everywhere within ${plural(within, "second")}`;
 const keyLink = (id) => link(`/keys/${encodeURIComponent(id)}`, id);
-const nameOf = (who) => who.email ?? who.id ?? who;
 const hasEntries = (object) => object && Object.keys(object).length > 0;
 
 function askToRevoke(key) {

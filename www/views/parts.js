@@ -21,6 +21,13 @@ export function scopeChips(scopes, most = Infinity) {
   );
 }
 
+/** Who did it: a member's address, a key's id; what was typed by somebody who was refused is marked as that. */
+export function actorName({ type, email, id }) {
+  if (type === "unknown") return email ? `somebody as ${email}` : "somebody";
+  if (type === "setupToken") return "the set-up token";
+  return email ?? h("code", null, id);
+}
+
 /** A list of terms and what they are; pairs whose value is null are left out. */
 export function facts(...pairs) {
   const shown = pairs.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined);
