@@ -1,10 +1,13 @@
-//! `docs/policy.md` describes what the compiler knows: every field, every kind of mistake.
+//! `docs/policy.md` describes what the compiler knows: every field, every kind of mistake. Examples in the
+//! documentation are policies, and the mistake that the README shows is what a build prints.
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_policy::compile::SECTIONS;
+use keyward_policy::compile::{SECTIONS, compile};
 
 const DOCS: &str = include_str!("../../docs/policy.md");
+
+const README: &str = include_str!("../../README.md");
 
 const MISTAKES: [&str; 14] = [
     include_str!("mistakes/admin.txt"),
@@ -66,4 +69,23 @@ fn every_kind_of_mistake_is_described_and_no_other() {
         assert!(messages.iter().any(|message| message.contains(kind)), "nothing says: {kind}");
     }
     assert!(kinds.len() >= 30);
+}
+
+/// The first code block that begins so, without what it begins with.
+fn block(text: &'static str, beginning: &str) -> &'static str {
+    text.split(beginning).nth(1).unwrap().split("\n```").next().unwrap()
+}
+
+#[test]
+fn the_examples_are_right_and_the_mistake_is_what_a_build_prints() {
+    for text in [README, DOCS] {
+        let example = block(text, "```toml\n");
+        assert!(compile("keyward.toml", |_| Ok(example.to_owned())).is_ok(), "{example}");
+    }
+    let right = r#"requires = { scopes = ["orders:read"]"#;
+    let example = block(README, "```toml\n");
+    assert_eq!(example.matches(right).count(), 1);
+    let wrong = example.replace(right, r#"requires = { scopes = ["order:read"]"#);
+    let mistakes = compile("keyward.toml", |_| Ok(wrong.clone())).unwrap_err().to_string();
+    assert_eq!(mistakes, format!("error: {}", block(README, "```\nerror: ")));
 }
