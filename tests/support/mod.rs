@@ -85,6 +85,12 @@ impl Database {
             self.run("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", &[]).unwrap();
         rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     }
+
+    /// Names of a table's columns.
+    pub fn columns(&self, table: &str) -> Vec<String> {
+        let prepared = self.0.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        prepared.column_names().into_iter().map(str::to_owned).collect()
+    }
 }
 
 impl Sql for Database {
