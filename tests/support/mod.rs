@@ -89,7 +89,7 @@ impl Database {
     /// Names of a table's columns.
     pub fn columns(&self, table: &str) -> Vec<String> {
         let prepared = self.0.prepare(&format!("SELECT * FROM {table}")).unwrap();
-        prepared.column_names().into_iter().map(str::to_owned).collect()
+        prepared.column_names().map(str::to_owned).collect()
     }
 }
 
