@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 
 import { Failure, Steps, output, run, runMain } from "./lib/progress.mjs";
 import { bin, fingerprint, isMain, logs, root, toolEnv, toolsDir, toolsKey } from "./lib/places.mjs";
-import { readPolicies } from "./lib/policy.mjs";
+import { mistakesIn, readPolicies } from "./lib/policy.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy", "package-lock.json"];
@@ -40,7 +40,8 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
   }
   rmSync(stamp, { force: true });
   let crates = 0;
-  await run(workerBuild, ["--release", "--out-dir", out, ...(quick ? QUICK : [])], {
+  const mistakes = [];
+  const built = run(workerBuild, ["--release", "--out-dir", out, ...(quick ? QUICK : [])], {
     cwd: root,
     // Its own backtrace would push the compiler's message out of sight.
     env: { ...toolEnv(), ...programs, KEYWARD_POLICY: policy, RUST_BACKTRACE: "0" },
@@ -50,8 +51,10 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
       const crate = line.match(/^\s+Compiling (\S+)/)?.[1];
       if (crate) progress(`crate ${++crates}: ${crate}`);
       else if (line.includes("Optimizing wasm")) progress("wasm-opt");
+      mistakes.push(...mistakesIn(line));
     },
   });
+  await built.catch((error) => { throw mistakes.length ? new Failure(`the policy ${policy} is wrong`, mistakes.join("\n")) : error; });
   writeFileSync(stamp, inputs);
 }
 

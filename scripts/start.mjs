@@ -10,6 +10,7 @@ import { appendFileSync, createWriteStream, existsSync, mkdirSync, readFileSync,
 import http from "node:http";
 import { connect } from "node:net";
 import { dirname, join, relative, resolve } from "node:path";
+import { createInterface } from "node:readline";
 import { text as readAll } from "node:stream/consumers";
 import { parseArgs } from "node:util";
 
@@ -38,7 +39,7 @@ await runMain(async () => {
   const setupToken = devSecrets(secretsOf(realms)).KEYWARD_SETUP_TOKEN;
   await refuseBusyPort(port);
   const state = join(".wrangler", `state${ownName(policy)}`);
-  const stop = await steps.run("Starting wrangler dev", () => wranglerDev(base, port, state));
+  const { stop, tellOfBuilds } = await steps.run("Starting wrangler dev", () => wranglerDev(base, port, state));
   try {
     const demo = demoOf(realms);
     const made = await steps.run("A demo key", () => demoKey(base, demo, join(root, ".keyward", `demo-key${ownName(policy)}`),
@@ -55,6 +56,7 @@ await runMain(async () => {
       `  Its log     ${relative(process.cwd(), LOG)}`,
     ];
     console.log(`\n${lines.join("\n")}`);
+    tellOfBuilds();
   } catch (error) {
     await stop();
     throw error;
@@ -114,7 +116,10 @@ async function refuseBusyPort(port) {
   }
 }
 
-/** Starts both Workers, waits until the gate answers, and returns what stops them. */
+/**
+ * Starts both Workers and waits until the gate answers: `{ stop, tellOfBuilds }`, of which the second has
+ * it told from then on what becomes of each change of the policy or the source.
+ */
 async function wranglerDev(base, port, state) {
   mkdirSync(logs, { recursive: true });
   const child = spawn(node(), [
@@ -154,7 +159,19 @@ async function wranglerDev(base, port, state) {
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return stop;
+  const tellOfBuilds = () => {
+    for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", tellOfBuild);
+  };
+  return { stop, tellOfBuilds };
+}
+
+/** Says what a line of wrangler's means for whoever has changed something: after each change it builds again. */
+function tellOfBuild(line) {
+  const [, changed] = line.match(/^The file (.+) changed, restarting build/) ?? [];
+  const [, said] = line.match(/^\[custom build\] (.+)/) ?? [];
+  if (changed) console.log(`\n${changed} has changed: building the Worker. Requests wait until that is done.`);
+  else if (said && !/^Running: |: in place$/.test(said)) console.log(said);
+  else if (line.includes("Local server updated and ready")) console.log("The gate runs with it.");
 }
 
 /** `{ key, host }`, or `{ why }` there is none; kept in `file`, since a key is shown once. */

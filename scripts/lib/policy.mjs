@@ -28,3 +28,6 @@ export const realmsOf = (policies) => [...policies.values()].flatMap(({ realm = 
 export const secretsOf = (realms) => realms
   .flatMap(({ jwt, webhook = {} }) => [jwt?.secret, ...Object.values(webhook).map(({ secret }) => secret)])
   .filter(Boolean);
+
+/** What a build says is wrong with a policy: each mistake, and below it the hint. */
+export const mistakesIn = (text) => text.match(/(?<=^ {2})(error: .+:\d+: | {2}hint: ).*$/gm) ?? [];

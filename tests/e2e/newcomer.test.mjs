@@ -5,12 +5,13 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join, relative } from "node:path";
+import { basename, dirname, join, relative } from "node:path";
 import { test } from "node:test";
 
-import { inPath, root } from "../../scripts/lib/places.mjs";
+import { inPath, root, toolsKey } from "../../scripts/lib/places.mjs";
 import { Admin, OWNER } from "./harness/admin.mjs";
 import { freePort } from "./harness/ports.mjs";
+import { waitFor } from "./harness/wait.mjs";
 
 /** What is made by installing, building and running. */
 const MADE = [".dev.vars", ".git", ".keyward", "build", "node_modules", "target"];
@@ -47,9 +48,13 @@ function run(command, args, options) {
   return { child, ended, text: () => text };
 }
 
-/** `npm start` in this folder, once it is ready: the lines that it ended with, and `stop()`, which is Ctrl-C. */
-async function start(t, folder, port) {
-  const { child, ended, text } = run(process.execPath, ["scripts/start.mjs", "--port", String(port)], { cwd: folder });
+/**
+ * `npm start` in this folder, once it is ready: the `lines` that it ended with, `text()`, and `stop()`,
+ * which is Ctrl-C.
+ */
+async function start(t, folder, port, env) {
+  const options = { cwd: folder, env: { ...process.env, ...env } };
+  const { child, ended, text } = run(process.execPath, ["scripts/start.mjs", "--port", String(port)], options);
   t.after(async () => {
     child.kill("SIGINT");
     await ended;
@@ -62,7 +67,7 @@ async function start(t, folder, port) {
     child.kill("SIGINT");
     assert.equal(await ended, 0, text());
   };
-  return { lines: text().slice(text().indexOf("Keyward is running")).trim().split("\n"), stop };
+  return { lines: text().slice(text().indexOf("Keyward is running")).trim().split("\n"), text, stop };
 }
 
 /** The status that a printed line gets: the last one, where it sends several requests. */
@@ -106,6 +111,33 @@ test("npm start prints lines that do what they say, and knows everything again a
   const { apiKeys } = await admin.must("GET", "/api-keys");
   assert.deepEqual(apiKeys.map(({ name, status }) => [name, status]), [["Demo key", "ACTIVE"]]);
   await second.stop();
+});
+
+test("a mistake in the policy of a gate that runs is told at once, and so is that it was mended", async (t) => {
+  const folder = copy(t);
+  linkPackages(folder);
+  copyBuild(folder);
+  const port = await freePort();
+  const mistake = ["error: keyward.toml:1: this is wrong", "  hint: take it out"];
+  // A compiler that does nothing but find this, and says it as Cargo says what a build script said.
+  const tools = join(folder, "tools-for-this", toolsKey());
+  mkdirSync(tools, { recursive: true });
+  const output = [...mistake.map((line) => `  ${line}`), "caused by that"].join("\n");
+  writeFileSync(join(tools, "worker-build"), `#!/bin/sh\ngrep -q wrong keyward.toml || exit 0\ncat <<END\n${output}\nEND\nexit 1\n`, { mode: 0o755 });
+  writeFileSync(join(tools, "bindgen"), "");
+
+  const gate = await start(t, folder, port, { KEYWARD_TOOLS: dirname(tools) });
+  const said = (what) => waitFor(what, () => gate.text().split("Its log").at(-1).includes(what), { timeoutMs: 60_000 });
+  const policy = join(folder, "keyward.toml");
+  const right = readFileSync(policy, "utf8");
+  writeFileSync(policy, `wrong\n${right}`);
+  await said("keyward.toml has changed");
+  await said(["error: the policy keyward.toml is wrong", ...mistake].join("\n  "));
+  assert.ok(!gate.text().includes("caused by that"), gate.text());
+  writeFileSync(policy, right);
+  await said("The gate runs with it.");
+  assert.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200);
+  await gate.stop();
 });
 
 test("a tool that is missing is named, with what to do", async (t) => {
