@@ -179,6 +179,12 @@ fn the_page_has_one_address() {
 }
 
 #[test]
+fn the_page_is_told_where_the_policy_has_the_admin_api() {
+    assert_eq!(front::page("GET", "/settings.js"), Page::Settings);
+    assert_eq!(front::settings("/console/api"), "export const api = \"/console/api\";\n");
+}
+
+#[test]
 fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
     let (_, sections) = include_str!("../docs/errors.md").split_once("## At the admin API").unwrap();
     let mut documented: Vec<&str> = sections.lines().filter_map(|line| line.strip_prefix("### ")).collect();

@@ -1,6 +1,7 @@
 // The admin API: one function for every call, one class for everything that can go wrong.
 
-const BASE = document.querySelector('meta[name="keyward-api"]')?.content || "/api/admin";
+// Made by the Worker, after the policy.
+import { api as BASE } from "./settings.js";
 
 /** What the page does when the API asks for more: set by app.js. */
 export const hooks = {

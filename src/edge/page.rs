@@ -27,6 +27,10 @@ pub async fn handle(
             own.push(("Allow", "GET, HEAD".to_owned()));
             http::respond(&Answer { status: 405, headers: own, body: String::new() })
         }
+        front::Page::Settings => {
+            own.push(("Content-Type", "text/javascript; charset=utf-8".to_owned()));
+            http::respond(&Answer { status: 200, headers: own, body: front::settings(POLICY.admin.api) })
+        }
         front::Page::File => {
             let url = format!("{}{path}", target.origin);
             let request = Request::from(web_sys::Request::new_with_str_and_init(&url, &init(request))?);

@@ -209,6 +209,8 @@ pub fn registry_unavailable() -> Refusal {
 pub enum Page {
     /// The file at this path.
     File,
+    /// The module that tells the page what is this deployment's own: [`settings`].
+    Settings,
     /// Send it to the page's beginning: relative links need the slash, and there is one name for it.
     Elsewhere,
     /// Only GET and HEAD.
@@ -219,7 +221,13 @@ pub enum Page {
 pub fn page(method: &str, path: &str) -> Page {
     match (method, path) {
         ("GET" | "HEAD", "" | "/index" | "/index.html") => Page::Elsewhere,
+        ("GET" | "HEAD", "/settings.js") => Page::Settings,
         ("GET" | "HEAD", _) => Page::File,
         _ => Page::WrongMethod,
     }
+}
+
+/// A JavaScript module with the base of the admin API, which every policy may choose.
+pub fn settings(api: &str) -> String {
+    format!("export const api = {};\n", serde_json::Value::from(api))
 }

@@ -7,6 +7,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { Admin, OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
+import { signedIn } from "./page.mjs";
 
 const PASSWORD = "another long passphrase 2";
 const API = "/console/api";
@@ -14,7 +15,7 @@ const ROUNDS = 30;
 
 let gate, owner;
 before(async () => {
-  gate = await startGate({ build: "e2e", isolates: 4 });
+  gate = await startGate({ build: "e2e", isolates: 4, page: "/console/page" });
   owner = await new Admin(gate.url, API).setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
 });
 after(() => gate.stop());
@@ -196,5 +197,12 @@ describe("the admin side at paths of its own", () => {
       assert.equal((await gate.send({ target })).status, 404, target);
     }
     assert.equal((await gate.send({ target: `${API}/session`, host: "strict.test", headers: { Authorization: `Bearer ${owner.token}` } })).json().member.email, OWNER.email);
+  });
+
+  it("the page finds the API there, signs in and shows the keys", async () => {
+    const { apiKey } = await create(owner, { name: "Seen on the page" });
+    await signedIn(gate, "/keys", {}, async (page) => {
+      await page.getByRole("link", { name: apiKey.name }).waitFor();
+    });
   });
 });
