@@ -101,6 +101,10 @@ test("npm start prints lines that do what they say, and knows everything again a
   const [, token] = readFileSync(secrets, "utf8").match(/^KEYWARD_SETUP_TOKEN=(.+)$/m);
   assert.ok(first.lines.includes(`  Admin page  ${admin.base}/admin/#setup=${token}`), first.lines.join("\n"));
   await admin.setUp(token);
+  const [readme] = readFileSync(join(root, "README.md"), "utf8").match(/(?<=```sh\n)curl -X POST [^`]+/);
+  const made = run("sh", ["-c", readme.replace("curl", "curl -sS").replace(":8787", `:${port}`)], { env: { ...process.env, SESSION_TOKEN: admin.token } });
+  assert.equal(await made.ended, 0, made.text());
+  assert.match(JSON.parse(made.text()).plaintextKey, /^kw_live_/);
   await first.stop();
 
   const second = await start(t, folder, port);
@@ -109,7 +113,7 @@ test("npm start prints lines that do what they say, and knows everything again a
   assert.equal(await statusOf(requests[2].line), "403");
   await admin.signIn(OWNER);
   const { apiKeys } = await admin.must("GET", "/api-keys");
-  assert.deepEqual(apiKeys.map(({ name, status }) => [name, status]), [["Demo key", "ACTIVE"]]);
+  assert.deepEqual(apiKeys.map(({ name, status }) => [name, status]), [["Nightly export", "ACTIVE"], ["Demo key", "ACTIVE"]]);
   await second.stop();
 });
 
