@@ -133,10 +133,10 @@ export async function forward(request, fetcher, url, removed, prefix, cookies, i
   return undefined;
 }
 
-// The origin's answer with fields of the gate's own. The answer to an upgrade stays as it is.
+// The origin's answer with fields of the gate's own, be it the answer to an upgrade.
 export function decorate(response, set, append) {
-  if (response.webSocket) return response;
-  const answer = new Response(response.body, response);
+  const { webSocket } = response;
+  const answer = webSocket ? new Response(null, { status: 101, headers: response.headers, webSocket }) : new Response(response.body, response);
   const fields = lines(set);
   for (let i = 0; i < fields.length; i += 2) answer.headers.set(fields[i], fields[i + 1]);
   const more = lines(append);

@@ -128,6 +128,8 @@ describe("forwarding", () => {
       headers: { ...authorized, Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": randomBytes(16).toString("base64") },
     });
     assert.equal(keyed.status, 101);
+    assert.match(keyed.header("x-request-id"), /^[0-9a-f]{32}$/);
+    assert.match(keyed.header("ratelimit"), /^"minute";r=\d+;t=\d+$/);
     keyed.socket.destroy();
     assert.deepEqual(gate.origin.last.headers["keyward-key-id"], [apiKey.id]);
     assert.equal(gate.origin.last.headers.authorization, undefined);
