@@ -12,7 +12,7 @@ import { bin, fingerprint, isMain, logs, root, toolEnv, toolsDir, toolsKey } fro
 import { mistakesIn, readPolicies } from "./lib/policy.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
-const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy", "package-lock.json"];
+const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy/Cargo.toml", "policy/src", "package-lock.json"];
 
 /** No wasm-opt, and the crate itself (not what it depends on) compiled on several cores. */
 const QUICK = ["--no-opt", "--config", "profile.release.package.keyward.codegen-units=8"];

@@ -21,10 +21,17 @@ export const setupSteps = ({ chromium = false } = {}) => (chromium ? 5 : 4);
 export async function setup(steps, { chromium = false } = {}) {
   await steps.run("Checking Rust and Node", checkMachine);
   // npm mostly waits for the network and cargo mostly computes: both at once.
-  const packages = npmPackages();
+  const giveUp = new AbortController();
+  const packages = npmPackages(giveUp.signal);
   packages.catch(() => {});
-  await steps.run(`Rust target ${TARGET}`, wasmTarget);
-  await steps.run("Building worker-build and wasm-bindgen", rustTools);
+  try {
+    await steps.run(`Rust target ${TARGET}`, wasmTarget);
+    await steps.run("Building worker-build and wasm-bindgen", rustTools);
+  } catch (error) {
+    // Or it would go on when this has ended, beside the one of the next attempt.
+    giveUp.abort();
+    throw error;
+  }
   await steps.run("npm packages (wrangler, workerd, Node 22, esbuild, binaryen)", () => packages);
   if (chromium) await steps.run("Chromium", installChromium);
 }
@@ -96,13 +103,13 @@ async function rustTools(progress) {
   rmSync(target, { recursive: true, force: true });
 }
 
-async function npmPackages() {
+async function npmPackages(signal) {
   const stamp = join(root, "node_modules", ".keyward-lock");
   const lock = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return Steps.nothing;
   // No package needs its install script: the binaries come in packages of their own, all in the lock.
   await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
-    cwd: root, log: join(logs, "npm.log"), what: "npm ci", hint: OFFLINE,
+    cwd: root, log: join(logs, "npm.log"), what: "npm ci", hint: OFFLINE, signal,
   });
   if (!existsSync(join(bin, "node")) && older(process.version, WRANGLER_NODE)) {
     throw new Failure(`wrangler needs Node ${WRANGLER_NODE.join(".")}, this is ${process.version}, and npm has no Node package for ${process.platform} ${process.arch}`,

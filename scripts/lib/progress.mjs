@@ -73,12 +73,12 @@ export class Steps {
 /**
  * Runs a program with its output in a log file, whose end is shown if it fails.
  * @param {object} options `log`: the file; `what`: how to call it in the message; `hint`: what to do
- *   when it fails; `onLine`: sees each line as it comes; `cwd` and `env` as usual.
+ *   when it fails; `onLine`: sees each line as it comes; `cwd`, `env` and `signal` as usual.
  */
-export async function run(command, args, { log, what, hint, onLine, cwd, env } = {}) {
+export async function run(command, args, { log, what, hint, onLine, cwd, env, signal } = {}) {
   mkdirSync(dirname(log), { recursive: true });
   appendFileSync(log, `\n$ ${command} ${args.join(" ")}\n`);
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, { cwd, signal, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
   const tail = [];
   for (const stream of [child.stdout, child.stderr]) {
     let rest = "";

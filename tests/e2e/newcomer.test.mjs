@@ -177,6 +177,21 @@ test("a download that fails is named, with what to do and where everything is th
   assert.match(await setupFails(folder, cargo), fails("building worker-build and wasm-bindgen", "tools.log"));
 });
 
+test("what fails leaves nothing running", async (t) => {
+  const folder = copy(t);
+  const PATH = join(folder, "programs");
+  mkdirSync(PATH);
+  for (const tool of ["sh", "env", "node", "rustc", "cc", "gcc", "clang", "sleep"]) if (inPath(tool)) symlinkSync(inPath(tool), join(PATH, tool));
+  const program = (name, ...lines) => writeFileSync(join(PATH, name), ["#!/bin/sh", '[ "$1" = --version ] && echo 99.0.0 && exit', ...lines].join("\n"), { mode: 0o755 });
+  program("npm", "echo $$ > npm.pid", "exec sleep 1000");
+  // Not before the other one runs.
+  program("cargo", "while ! [ -s ../npm.pid ]; do sleep 0.1; done", "exit 1");
+  assert.match(await setupFails(folder, { PATH, KEYWARD_TOOLS: join(folder, "tools-of-nobody") }), /^error: building worker-build/);
+  const pid = Number(readFileSync(join(folder, "npm.pid"), "utf8"));
+  t.after(() => { try { process.kill(pid); } catch { /* as it should be */ } });
+  await waitFor("npm to end", () => { try { return !process.kill(pid, 0); } catch ({ code }) { return code === "ESRCH"; } });
+});
+
 test("a browser that is not where CHROMIUM says is named", async (t) => {
   const folder = copy(t);
   linkPackages(folder);
