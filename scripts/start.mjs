@@ -31,7 +31,8 @@ await runMain(async () => {
   const base = `http://127.0.0.1:${port}`;
   const steps = new Steps(setupSteps() + 3);
   await setup(steps);
-  process.env.KEYWARD_POLICY = policy;
+  // For wrangler too, which builds again after each change.
+  Object.assign(process.env, { KEYWARD_POLICY: policy, KEYWARD_QUICK: "1" });
   await steps.run("Building the Worker", (progress) => build({}, progress));
   const policies = await readPolicies(policy);
   const realms = realmsOf(policies);

@@ -92,6 +92,7 @@ test("npm start prints lines that do what they say, and knows everything again a
   const admin = new Admin(`http://127.0.0.1:${port}`);
 
   const first = await start(t, folder, port);
+  assert.match(first.text(), /Building the Worker: in place/, "a whole build is enough for it");
   assert.ok(first.lines.length <= 20, first.lines.join("\n"));
   const requests = first.lines.map((line) => line.match(/^ {2}(\d{3}) {2}(.+)$/)).filter(Boolean).map(([, status, line]) => ({ status, line }));
   assert.deepEqual(requests.map(({ status }) => status), ["200", "401", "403", "429"]);
