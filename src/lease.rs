@@ -8,7 +8,7 @@
 
 use crate::{
     time::{SECOND, Timestamp},
-    wire::{Lease, LeaseReport, WindowState},
+    wire::{Lease, LeaseReport, Take, WindowState},
 };
 
 /// A request that was let through reaches the origin within this time.
@@ -20,17 +20,34 @@ pub const PATIENT: u32 = 3_500;
 /// The same where a relay answers, which may have to ask, too.
 pub const CROWDED: u32 = 1_500;
 
+/// For at least so many milliseconds a window is believed to be full that the KeyGate says is. Where places
+/// become free one by one, each request would ask otherwise. At most the second to which `Retry-After` is
+/// rounded up.
+pub const FULL_AT_KEY_GATE: u64 = 250;
+/// For so many one that a relay says is, which others may empty at any time.
+pub const FULL_AT_RELAY: u64 = 1_000;
+
+/// So many calls of one isolate for one key may be under way before further requests wait for what they
+/// bring, looking every so many milliseconds: for [`PATIENT`] at most, and for each call for [`CROWDED`].
+const MOST_CALLS: usize = 4;
+/// See [`MOST_CALLS`].
+pub const LOOK: u32 = 20;
+
 /// A lease is asked for with this much in reserve, in parts of a hundred.
 const AMPLE: u64 = 125;
 /// A lease costs a call to get and one to give back: fewer requests than this are not worth it.
-const WORTHWHILE: u32 = 5;
+pub const WORTHWHILE: u32 = 5;
 /// Demand is what came in a whole period: one burst, whose requests ask each for itself, is none.
 const PERIOD: i64 = SECOND / 5;
+
+/// No lease lasts longer: what is to be done at its end is done by the request that brought it, which the
+/// platform ends 30 s after its answer.
+const LONGEST: u32 = 25_000;
 
 /// How long a lease may be used where a decision may be so old: what is let through at its very end
 /// has reached the origin in time, too. 0 for no leases.
 pub fn life(freshness_ms: u32) -> u32 {
-    freshness_ms.saturating_sub(TRAVEL)
+    freshness_ms.saturating_sub(TRAVEL).min(LONGEST)
 }
 
 /// Who grants leases of a key, and is told what became of them.
@@ -50,8 +67,21 @@ pub struct Holder {
     windows: Vec<WindowState>,
     asked: Timestamp,
     demand: Demand,
+    /// Calls that are under way.
+    calls: Vec<Call>,
+    /// When each request came that waits for what those calls bring.
+    waiting: Vec<Timestamp>,
+    /// Whether a window was full when the lessor was last asked.
+    full: bool,
     /// The latest moment seen.
     latest: Timestamp,
+}
+
+/// A call that is under way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Call {
+    asked: Timestamp,
+    for_lease: bool,
 }
 
 /// Requests that came lately.
@@ -61,6 +91,8 @@ struct Demand {
     began: Timestamp,
     present: u32,
     before: u32,
+    /// Since the lessor was last asked.
+    since_asked: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -75,8 +107,8 @@ struct Held {
     unused: u32,
     begins: Timestamp,
     ends: Timestamp,
-    /// What the KeyGate is known to know.
-    reported: u32,
+    /// When the KeyGate was asked whether the record holds.
+    confirmed: Timestamp,
     /// More was asked for, ahead of this one's end.
     renewed: bool,
 }
@@ -93,17 +125,21 @@ pub struct Spent {
 impl Holder {
     /// A request comes that will need a place.
     pub fn arrives(&mut self, now: Timestamp) {
+        self.demand.count(now);
+    }
+
+    /// Lets one request through, if a lease allows it that is not older than this life: a route's may be
+    /// shorter than that of the one that asked.
+    pub fn spend(&mut self, life_ms: u32, now: Timestamp) -> Option<Spent> {
         // A clock that was set back would make every lease longer.
         if now.0 < self.latest.0 - i64::from(TRAVEL) {
             self.give_up();
         }
         self.latest = now;
-        self.demand.count(now);
-    }
-
-    /// Lets one request through, if a lease allows it.
-    pub fn spend(&mut self, now: Timestamp) -> Option<Spent> {
-        let usable = |held: &&mut Held| held.left > 0 && held.begins <= now && now < held.ends;
+        let usable = |held: &&mut Held| {
+            let is_fresh = now.0 - held.confirmed.0 < i64::from(life_ms);
+            held.left > 0 && held.begins <= now && now < held.ends && is_fresh
+        };
         let held = self.leases.iter_mut().find(usable)?;
         held.left -= 1;
         held.used += 1;
@@ -117,17 +153,61 @@ impl Holder {
         Some(Spent { windows: self.windows(now), renew })
     }
 
-    /// How many requests beyond those at hand to ask for, for a lease of this life: as many as the last
-    /// period makes likely, and at most twice as many as there were, so that a few do not reserve many.
-    /// In a crowd every call counts, and what came in the present period is enough.
-    pub fn expect(&self, lessor: Lessor, life_ms: u32, now: Timestamp) -> u32 {
-        let (before, present) = self.demand.recent(now);
-        if lessor == Lessor::Relay {
-            return (before + present).saturating_mul(2).max(WORTHWHILE);
+    /// Whether so many calls are under way that a request is to wait for what they bring: a lease, or
+    /// that a window is full. Otherwise each of those that come before the first answer would make a call.
+    pub fn has_asked(&self, now: Timestamp) -> bool {
+        let under_way = self.calls.iter().filter(|call| is_within(CROWDED, call.asked, now));
+        // One will do where nothing is known yet, or that there is nothing to get; and one that asks for
+        // those that wait.
+        let is_one_enough = self.full || self.asked == Timestamp::default();
+        let most = if is_one_enough { 1 } else { MOST_CALLS };
+        under_way.clone().any(|call| call.for_lease) || under_way.count() >= most
+    }
+
+    /// A request that came at this moment begins to wait.
+    pub fn stands_by(&mut self, came: Timestamp) {
+        self.waiting.push(came);
+    }
+
+    /// It waits no more.
+    pub fn goes_on(&mut self, came: Timestamp) {
+        if let Some(place) = self.waiting.iter().position(|other| *other == came) {
+            self.waiting.swap_remove(place);
         }
-        let likely = u64::from(before) * u64::from(life_ms) * AMPLE / 100 / PERIOD.unsigned_abs();
-        let expected = u32::try_from(likely).unwrap_or(u32::MAX).min((before + present).saturating_mul(2));
+    }
+
+    /// A call is made: how many requests beyond the one at hand to ask for, for a lease of this life, and
+    /// how many of them wait. Calls at the same time would each ask for all of them: only the first does.
+    pub fn asks(&mut self, lessor: Lessor, life_ms: u32, now: Timestamp) -> (u32, u32) {
+        // What was never answered, or never went on: a request may end at any time without a word.
+        self.calls.retain(|call| is_within(CROWDED, call.asked, now));
+        self.waiting.retain(|came| is_within(PATIENT, *came, now));
+        let is_first = !self.calls.iter().any(|call| call.for_lease);
+        let waiting = if is_first && life_ms > 0 { self.waiting.len() } else { 0 };
+        let waiting = u32::try_from(waiting).unwrap_or(u32::MAX).saturating_sub(self.left(now));
+        let likely = match lessor {
+            _ if !is_first => 0,
+            Lessor::KeyGate => self.likely(life_ms, now),
+            Lessor::Relay => self.likely_in_a_crowd(life_ms, now),
+        };
+        let expected = likely.max(waiting);
+        self.calls.push(Call { asked: now, for_lease: expected > 0 });
+        (expected, waiting)
+    }
+
+    /// As many as the last period makes likely, and at most twice as many as there were lately or under
+    /// the newest lease, so that a few do not reserve many.
+    fn likely(&self, life_ms: u32, now: Timestamp) -> u32 {
+        let (before, present) = self.demand.recent(now);
+        let there_were = (before + present).max(self.leases.last().map_or(0, |newest| newest.used));
+        let expected = within(life_ms, before, PERIOD).min(there_were.saturating_mul(2));
         if expected < WORTHWHILE { 0 } else { expected }
+    }
+
+    /// In a crowd every call counts, few requests are asked for, too: as many as there were since the
+    /// lessor was asked last.
+    fn likely_in_a_crowd(&self, life_ms: u32, now: Timestamp) -> u32 {
+        within(life_ms, self.demand.since_asked, (now.0 - self.asked.0).max(PERIOD))
     }
 
     /// What to report of every lease of this lessor's. Those that have ended are given back.
@@ -141,16 +221,26 @@ impl Holder {
         its.map(|held| held.report(now)).collect()
     }
 
+    /// This call, sent at this moment, is over: a window is full, or none is known to be.
+    pub fn answered(&mut self, asked: Timestamp, take: &Take, full: bool) {
+        self.full = full;
+        let call = Call { asked, for_lease: take.expected > 0 };
+        if let Some(place) = self.calls.iter().position(|other| *other == call) {
+            self.calls.swap_remove(place);
+        }
+    }
+
     /// The KeyGate, asked at this moment, has said what is left.
     pub fn told(&mut self, windows: &[WindowState], asked: Timestamp) {
         if asked >= self.asked {
             self.asked = asked;
+            self.demand.since_asked = 0;
             self.windows = windows.to_vec();
         }
     }
 
-    /// A call sent at this moment has brought a lease.
-    pub fn granted(&mut self, lessor: Lessor, lease: Lease, asked: Timestamp) {
+    /// A call sent at this moment has brought a lease, on a word that was so old by then.
+    pub fn granted(&mut self, lessor: Lessor, lease: Lease, age_ms: u32, asked: Timestamp) {
         self.leases.push(Held {
             lessor,
             id: lease.id,
@@ -161,7 +251,7 @@ impl Holder {
             unused: 0,
             begins: asked,
             ends: asked.plus(lease.life_ms.into()),
-            reported: 0,
+            confirmed: asked.plus(-i64::from(age_ms)),
             renewed: false,
         });
     }
@@ -175,12 +265,10 @@ impl Holder {
 
     /// The lessor has taken this report in.
     pub fn reported(&mut self, lessor: Lessor, reports: &[LeaseReport]) {
-        for report in reports {
-            if let Some(held) = self.leases.iter_mut().find(|held| held.is(lessor, report.id)) {
-                held.reported = held.reported.max(report.used);
-            }
-        }
-        let known = self.leases.extract_if(.., |held| held.left == 0 && held.reported >= held.used);
+        let known = self.leases.extract_if(.., |held| {
+            let is_it = |report: &LeaseReport| held.is(lessor, report.id) && report.used == held.used;
+            reports.iter().any(|report| is_it(report) && report.open == 0)
+        });
         let free = known.fold(0_u32, |sum, held| sum.saturating_add(held.unused));
         for state in &mut self.windows {
             state.remaining = state.remaining.saturating_add(free).min(state.limit);
@@ -188,10 +276,19 @@ impl Holder {
     }
 
     /// No lease is used any more; the next report gives back what is left.
-    pub fn give_up(&mut self) {
+    fn give_up(&mut self) {
         for held in &mut self.leases {
             held.give_up();
         }
+    }
+
+    /// Another version of the record holds: leases of the older one are given up, and neither its calls
+    /// nor what waits for them concern this one.
+    pub fn starts_over(&mut self) {
+        self.give_up();
+        self.calls.clear();
+        self.waiting.clear();
+        self.full = false;
     }
 
     /// What a client may know is left.
@@ -206,17 +303,24 @@ impl Holder {
         }
         windows
     }
+
+    /// Requests that may still be let through.
+    fn left(&self, now: Timestamp) -> u32 {
+        let usable = self.leases.iter().filter(|held| now < held.ends);
+        usable.fold(0, |sum, held| sum.saturating_add(held.left))
+    }
 }
 
 impl Demand {
     fn count(&mut self, now: Timestamp) {
         let since = now.0 - self.began.0;
         if !(0..2 * PERIOD).contains(&since) {
-            *self = Self { began: now, present: 0, before: 0 };
+            *self = Self { began: now, present: 0, before: 0, ..*self };
         } else if since >= PERIOD {
-            *self = Self { began: self.began.plus(PERIOD), present: 0, before: self.present };
+            *self = Self { began: self.began.plus(PERIOD), present: 0, before: self.present, ..*self };
         }
         self.present = self.present.saturating_add(1);
+        self.since_asked = self.since_asked.saturating_add(1);
     }
 
     /// Requests of the last whole period, and of the present one.
@@ -227,6 +331,17 @@ impl Demand {
             _ => (0, 0),
         }
     }
+}
+
+/// Whether this was less than so many milliseconds ago.
+fn is_within(milliseconds: u32, then: Timestamp, now: Timestamp) -> bool {
+    (0..milliseconds.into()).contains(&(now.0 - then.0))
+}
+
+/// How many are likely within a life, with some in reserve, where so many came within a span.
+fn within(life_ms: u32, came: u32, span: i64) -> u32 {
+    let likely = u64::from(came) * u64::from(life_ms) * AMPLE / 100 / span.unsigned_abs().max(1);
+    u32::try_from(likely).unwrap_or(u32::MAX)
 }
 
 impl Held {

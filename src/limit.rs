@@ -71,9 +71,12 @@ impl Admitted {
         }
     }
 
-    /// Takes out one request that was counted at this moment: of the first bucket that can hold it, so
-    /// that, if a later one does, what stays is counted later than need be, never sooner.
-    pub fn give_back(&mut self, at: Timestamp) {
+    /// Takes out one request that was counted at this moment, if it has not left: of the first bucket that
+    /// can hold it, so that, if a later one does, what stays is counted later than need be, never sooner.
+    pub fn give_back(&mut self, window: Window, at: Timestamp, now: Timestamp) {
+        if at.plus(window.length()) <= now {
+            return;
+        }
         let Some(index) = self.buckets.iter().position(|bucket| bucket.1 >= at) else { return };
         if let Some(bucket) = self.buckets.get_mut(index) {
             bucket.2 -= 1;

@@ -79,20 +79,23 @@ pub struct Limited {
     pub asked: Timestamp,
     /// The windows, as of then.
     pub windows: Vec<WindowState>,
-    /// Milliseconds from then until a request fits again.
+    /// Milliseconds from then until a request fits again, as far as is known.
     pub retry_after_ms: u64,
+    /// Milliseconds from then for which this is believed.
+    pub held_ms: u64,
 }
 
 impl Limited {
-    /// The same as seen later; `None` once a request may fit again.
+    /// The same as seen later; `None` once it is believed no more.
     pub fn at(&self, now: Timestamp) -> Option<Self> {
         let passed = u64::try_from(now.0 - self.asked.0).ok()?;
-        let retry_after_ms = self.retry_after_ms.checked_sub(passed).filter(|left| *left > 0)?;
+        let held_ms = self.held_ms.checked_sub(passed).filter(|left| *left > 0)?;
+        let retry_after_ms = self.retry_after_ms.saturating_sub(passed).max(1);
         let mut windows = self.windows.clone();
         for window in &mut windows {
             window.reset_ms = window.reset_ms.saturating_sub(passed);
         }
-        Some(Self { asked: now, windows, retry_after_ms })
+        Some(Self { asked: now, windows, retry_after_ms, held_ms })
     }
 }
 
@@ -139,7 +142,7 @@ impl Memory {
         if known.record.version < record.version {
             // What an older version allowed, this one may not.
             known.limited = None;
-            known.holder.give_up();
+            known.holder.starts_over();
         }
         if known.record.version <= record.version {
             known.record = Rc::clone(record);
@@ -169,6 +172,11 @@ impl Memory {
     pub fn holder(&mut self, hash: &str, version: u64) -> Option<&mut Holder> {
         let known = self.records.get_mut(hash).filter(|known| known.record.version == version)?;
         Some(&mut known.holder)
+    }
+
+    /// What this isolate holds of the key, whatever the version of its record.
+    pub fn holder_of_any(&mut self, hash: &str) -> Option<&mut Holder> {
+        self.records.get_mut(hash).map(|known| &mut known.holder)
     }
 
     /// What this isolate lets through of the key while nobody can be asked.

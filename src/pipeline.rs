@@ -19,7 +19,7 @@ pub use self::charge::Chore;
 use crate::{
     admission::Issuers,
     configured,
-    denial::{Denial, RATE_LIMITED},
+    denial::Denial,
     gate::{self, Circumstances, Permit},
     key::{self, Shape},
     lease::{self, Lessor},
@@ -172,10 +172,11 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
         let candidate = self.find(&hashes, caller).await?;
-        self.conclude(realm, requirement, candidate, caller).await
+        self.conclude(realm, realm.freshness_ms, requirement, candidate, caller).await
     }
 
-    /// Checks a key of whichever realm it belongs to, as the admin API does, which belongs to none.
+    /// Checks a key of whichever realm it belongs to, as the admin API does, which belongs to none. Always
+    /// by its KeyGate's own word, and without leases.
     ///
     /// # Errors
     /// Why the request may not pass.
@@ -195,7 +196,7 @@ impl<S: Stores> Pipeline<'_, S> {
             let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
             match self.find(&hashes, caller).await {
                 Ok(candidate) if candidate.record.realm == realm.id => {
-                    return self.conclude(realm, requirement, candidate, caller).await;
+                    return self.conclude(realm, 0, requirement, candidate, caller).await;
                 }
                 Ok(_) | Err(Denial::UnknownKey) => denial = Denial::UnknownKey,
                 Err(other) => return Err(other.into()),
@@ -208,6 +209,7 @@ impl<S: Stores> Pipeline<'_, S> {
     async fn conclude(
         &self,
         realm: &Realm,
+        freshness_ms: u32,
         requirement: &KeyRequirement,
         mut candidate: Candidate,
         caller: Caller<'_>,
@@ -217,44 +219,45 @@ impl<S: Stores> Pipeline<'_, S> {
         for _ in 0..4 {
             let now = self.stores.now();
             let circumstances = caller.at(now);
-            let freshness_ms = if candidate.record.strict { 0 } else { realm.freshness_ms };
-            let life_ms = lease::life(freshness_ms);
+            let freshness_ms = if candidate.record.strict { 0 } else { freshness_ms };
             match gate::decide(realm, requirement, &candidate.record, circumstances) {
-                Ok(permit) => {
-                    if let Some((windows, chore)) = self.spend(&candidate, life_ms, now) {
+                Ok(permit) => match self.charge(realm, &candidate, freshness_ms).await? {
+                    Answer::Granted { windows, chore } => {
+                        let permit = self.again(permit, realm, requirement, &candidate, circumstances)?;
                         return Ok(Accepted { permit, windows, chore });
                     }
-                    let freshness = i64::from(freshness_ms);
-                    let remembered = self.memory.borrow_mut().limited(&candidate.hash, freshness, now);
-                    if let Some(limited) = remembered {
-                        self.memory.borrow_mut().refuse(&candidate.hash, RATE_LIMITED);
-                        return Err(self.limited(&candidate, limited));
-                    }
-                    match self.take(realm, &candidate, life_ms).await? {
-                        Answer::Granted { windows, chore } => {
-                            return Ok(Accepted { permit, windows, chore });
-                        }
-                        Answer::Limited(limited) => {
-                            self.memory.borrow_mut().limit(&candidate.hash, limited.clone());
-                            return Err(self.limited(&candidate, limited));
-                        }
-                        Answer::Changed { record, asked } => {
-                            candidate = self.replace(candidate, record, asked);
-                        }
-                    }
-                }
+                    Answer::Limited(limited) => return Err(self.limited(&candidate, limited)),
+                    Answer::Changed { record, asked } => candidate = self.replace(candidate, record, asked),
+                },
                 Err(denial) if candidate.is_fresh(freshness_ms, now) => {
                     self.memory.borrow_mut().refuse(&candidate.hash, denial.public().code);
                     return Err(Refused { denial, key: Some(candidate.known_key()) });
                 }
                 // What would refuse is not the last word either.
-                Err(_) => match self.newer(&candidate, life_ms).await? {
+                Err(_) => match self.newer(&candidate, lease::life(freshness_ms)).await? {
                     Some((record, asked)) => candidate = self.replace(candidate, record, asked),
                     None => candidate.word = Word::Now,
                 },
             }
         }
         Err(unavailable("KeyGate").into())
+    }
+
+    /// The permit, if it still holds now: the key may have expired while its object was asked.
+    fn again(
+        &self,
+        permit: Permit,
+        realm: &Realm,
+        requirement: &KeyRequirement,
+        candidate: &Candidate,
+        then: Circumstances<'_>,
+    ) -> Result<Permit, Refused> {
+        let now = self.stores.now();
+        if now == then.now {
+            return Ok(permit);
+        }
+        gate::decide(realm, requirement, &candidate.record, Circumstances { now, ..then })
+            .map_err(|denial| Refused { denial, key: Some(candidate.known_key()) })
     }
 
     /// The record of a key: from memory, else from KV, else from its KeyGate, which knows a new key
@@ -281,7 +284,10 @@ impl<S: Stores> Pipeline<'_, S> {
             if let Some(text) = text {
                 // A format that this build does not know, or no record at all.
                 let record = serde_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
-                return Ok(Candidate { hash: hash.clone(), record: Rc::new(record), word: Word::None });
+                let record = Rc::new(record);
+                // For those that come meanwhile: they need not read it again.
+                self.memory.borrow_mut().keep(hash, &record);
+                return Ok(Candidate { hash: hash.clone(), record, word: Word::None });
             }
         }
         for hash in hashes {
@@ -310,8 +316,8 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     /// A newer record takes a candidate's place; its KeyGate, asked at this moment, sent it.
-    fn replace(&self, old: Candidate, record: Record, asked: Timestamp) -> Candidate {
-        let candidate = Candidate { hash: old.hash, record: Rc::new(record), word: Word::Now };
+    fn replace(&self, old: Candidate, record: Rc<Record>, asked: Timestamp) -> Candidate {
+        let candidate = Candidate { hash: old.hash, record, word: Word::Now };
         self.confirm(&candidate, asked);
         candidate
     }

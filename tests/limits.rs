@@ -74,6 +74,16 @@ fn a_place_whose_answer_came_too_late_is_given_back_by_the_call_that_asks_again(
 }
 
 #[test]
+fn a_place_that_is_given_back_after_its_window_takes_no_other_out() {
+    let mut gate = gate(Some(2), None);
+    let Taken::Granted { place, .. } = take(&mut gate, NOON) else { panic!() };
+    let later = NOON.plus(2 * MINUTE);
+    assert!(passes(&mut gate, later) && passes(&mut gate, later));
+    gate.take(&Take { unused: place, ..one(1) }, later);
+    assert!(!passes(&mut gate, later));
+}
+
+#[test]
 fn a_place_is_free_again_one_window_after_it_was_given_out_and_the_request_waits_for_the_one_before() {
     let mut gate = gate(Some(1), None);
     assert!(passes(&mut gate, NOON));

@@ -6,7 +6,7 @@ mod support;
 
 use keyward::{
     denial::Denial,
-    lease::PROMPT,
+    lease::{self, PROMPT},
     pipeline::Caller,
     policy::{LimitsUnavailable, POLICY, Policy, Realm},
     record::{Limits, Record, Status},
@@ -275,9 +275,10 @@ fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on
     let Denial::RateLimited { retry_after_ms, windows } = denial(&world, &key) else { panic!() };
     assert_eq!((retry_after_ms, windows[0].reset_ms), (first - 1_000, first - 1_000));
     assert_eq!(world.asked(), Vec::<String>::new());
-    world.pass_time(first as i64 - 1_001);
+    let hold = lease::FULL_AT_KEY_GATE as i64;
+    world.pass_time(first as i64 - 1_000 - hold);
     assert!(matches!(denial(&world, &key), Denial::RateLimited { .. }));
-    world.pass_time(1);
+    world.pass_time(hold);
     assert!(world.check(&key).is_ok());
 }
 

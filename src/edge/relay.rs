@@ -41,9 +41,7 @@ impl DurableObject for Relay {
         match serde_json::from_str(&request.text().await?)? {
             KeyGateCall::Take(take) => {
                 let Ok(taken) = desk.take(&take).await else { return Response::error("unavailable", 503) };
-                if desk.is_short() {
-                    self.state.wait_until(async move { desk.renew().await });
-                }
+                self.state.wait_until(async move { desk.tend().await });
                 Response::from_json(&taken)
             }
             KeyGateCall::Report { refused, leases } => {

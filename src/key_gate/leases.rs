@@ -9,18 +9,20 @@ use crate::{
     wire::{Lease, LeaseReport, Take},
 };
 
-/// At most so many are open at once: each is stored, and looked at with each call.
-const MOST_OPEN: usize = 256;
+/// At most so many are open at once: each is stored, and looked at with each call. Each of 64 relays may
+/// have asked seven times before the first of its leases ends.
+const MOST_OPEN: usize = 512;
 /// At most so many who ask are told apart.
 const MOST_ASKERS: usize = 1_024;
-/// From so many isolates on: each asks about once in two seconds, and one object answers several
-/// hundred calls a second.
-const CROWD: u32 = 100;
+/// So many isolates that make so many calls a second are a crowd: one object answers several hundred.
+/// Many that ask seldom are none.
+const CROWD: u32 = 64;
+const BUSY: u32 = 80;
 /// Isolates that have asked within this time share what is free …
 const RECENTLY: i64 = 5 * SECOND;
 /// … each gets at most this part of its even share, so that what is reserved and not used keeps nobody
 /// else waiting, and leases shrink to nothing near the limit.
-const PART: u32 = 2;
+const PART: u64 = 2;
 
 /// Leases that may still be used.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,6 +95,9 @@ impl Leases {
 pub struct Askers {
     asked: Vec<Asker>,
     crowd: bool,
+    /// The present second, and calls in it.
+    second: i64,
+    calls: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,26 +117,39 @@ impl Askers {
             let isolates = take.isolates.max(1);
             self.asked.push(Asker { id: take.asker, at: now, wish, isolates });
         }
-        // Not to and fro where there are about as many.
-        self.crowd = self.isolates() >= if self.crowd { CROWD / 2 } else { CROWD };
+        let second = now.0.div_euclid(SECOND);
+        if second != self.second {
+            (self.second, self.calls) = (second, 0);
+        }
+        self.calls += 1;
+        // Not to and fro where there are about as many: relays keep calls away from here.
+        let isolates = self.isolates(now);
+        self.crowd = if self.crowd { isolates >= CROWD / 2 } else { isolates >= CROWD && self.calls >= BUSY };
     }
 
-    /// The most that one of them may get of what is free.
-    pub fn share(&self, free: u32) -> u32 {
-        match u32::try_from(self.asked.len()).unwrap_or(u32::MAX) {
-            0 | 1 => free,
-            many => free / many.saturating_mul(PART),
+    /// The most that this one of them may get of what is free.
+    pub fn share(&self, take: &Take, free: u32, now: Timestamp) -> u32 {
+        if self.asked.len() <= 1 {
+            return free;
         }
+        let isolates = u64::from(take.isolates.max(1));
+        let share = u64::from(free) * isolates / (u64::from(self.isolates(now)) * PART).max(1);
+        u32::try_from(share).unwrap_or(free)
     }
 
     /// What all of them together asked for.
-    pub fn wished(&self) -> u32 {
-        self.asked.iter().fold(0, |sum, asker| sum.saturating_add(asker.wish))
+    pub fn wished(&self, now: Timestamp) -> u32 {
+        self.sum(now, |asker| asker.wish)
     }
 
     /// How many isolates they are.
-    pub fn isolates(&self) -> u32 {
-        self.asked.iter().fold(0, |sum, asker| sum.saturating_add(asker.isolates))
+    pub fn isolates(&self, now: Timestamp) -> u32 {
+        self.sum(now, |asker| asker.isolates)
+    }
+
+    fn sum(&self, now: Timestamp, what: impl Fn(&Asker) -> u32) -> u32 {
+        let recent = self.asked.iter().filter(|asker| now.0 - asker.at.0 < RECENTLY);
+        recent.fold(0, |sum, asker| sum.saturating_add(what(asker)))
     }
 
     /// Whether they are so many that they are to ask relays instead.

@@ -10,7 +10,7 @@ pub use self::leases::Askers;
 use self::leases::{Leases, Used};
 use crate::{
     denial::RATE_LIMITED,
-    lease::{PROMPT, TRAVEL},
+    lease::{PROMPT, TRAVEL, WORTHWHILE},
     limit::{Admitted, Filled},
     record::{Limits, Record},
     time::Timestamp,
@@ -24,7 +24,10 @@ use crate::{
 /// A request that fits within this time waits for it at the gate instead of being refused: as long as
 /// the one that it follows may have been on its way. So a place is free again exactly one window after
 /// it was given out.
-const WORTH_WAITING: i64 = (PROMPT + TRAVEL) as i64;
+pub const WORTH_WAITING: u32 = PROMPT + TRAVEL;
+
+/// Of a limit, a lease is at most this part beyond what waits for it: others may come while it is not used.
+const PART: u32 = 10;
 
 /// What a KeyGate knows. `record` and `counts` are stored apart, since they change apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -124,12 +127,12 @@ impl KeyGate {
         let opens = counts.filled(record.limits).iter().map(|filled| filled.opens(now)).max();
         let wait = opens.map_or(0, |opens| opens.0 - now.0);
         // A relay cannot wait in the place of those that ask it.
-        let too_long = if take.waiting > 0 { 0 } else { WORTH_WAITING };
+        let too_long = if take.at_hand { i64::from(WORTH_WAITING) } else { 0 };
         if (take.at_hand || take.waiting > 0) && wait > too_long {
             if take.at_hand {
                 counts.usage.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now);
             }
-            let retry_after_ms = milliseconds((wait - WORTH_WAITING).max(1));
+            let retry_after_ms = milliseconds((wait - i64::from(WORTH_WAITING)).max(1));
             return Taken::Limited { windows: counts.states(record.limits, now), retry_after_ms, via };
         }
         let mut wait_ms = 0;
@@ -204,22 +207,25 @@ impl Counts {
 
     /// A request that was counted so did not pass.
     fn give_back(&mut self, place: Timestamp, now: Timestamp) {
-        self.minute.give_back(place);
-        self.day.give_back(place);
+        self.minute.give_back(Window::Minute, place, now);
+        self.day.give_back(Window::Day, place, now);
         self.usage.take_back(now);
     }
 
     /// Grants a lease where it saves calls.
     fn lease(&mut self, limits: Limits, take: &Take, askers: &Askers, now: Timestamp) -> Option<Lease> {
         let free = self.filled(limits).iter().map(|filled| filled.free(now)).min().unwrap_or(u32::MAX);
-        let size = take.expected.min(askers.share(free)).max(take.waiting.min(free));
+        let most = [limits.per_minute, limits.per_day].into_iter().flatten().min().map(|limit| limit / PART);
+        let likely = take.expected.min(askers.share(take, free, now)).min(most.unwrap_or(u32::MAX));
+        let likely = if likely < WORTHWHILE { 0 } else { likely };
+        let size = likely.max(take.waiting.min(free));
         self.leases.grant(size, take.life_ms, now)
     }
 
     /// What a client that asks at this moment may know: what leaves within the time that it may be
     /// made to wait is gone for it.
     fn states(&self, limits: Limits, now: Timestamp) -> Vec<WindowState> {
-        self.filled(limits).iter().map(|filled| filled.state(now.plus(WORTH_WAITING))).collect()
+        self.filled(limits).iter().map(|filled| filled.state(now.plus(WORTH_WAITING.into()))).collect()
     }
 
     /// The windows that have a limit.

@@ -7,7 +7,8 @@ use keyward_policy::{LimitsUnavailable, Realm};
 
 use super::{Candidate, Pipeline, Stores, Unavailable, unavailable};
 use crate::{
-    denial::Denial,
+    denial::{Denial, RATE_LIMITED},
+    key_gate::WORTH_WAITING,
     lease::{self, Lessor},
     memory::Limited,
     record::Record,
@@ -39,14 +40,14 @@ pub(super) enum Answer {
     /// A window is full.
     Limited(Limited),
     /// Decide again on this record, which held at this moment.
-    Changed { record: Record, asked: Timestamp },
+    Changed { record: Rc<Record>, asked: Timestamp },
 }
 
 /// What an object is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ask {
-    /// To let the request at hand pass, which may have waited for an answer in vain before: if it came
-    /// too late, instead of the place that it gave.
+    /// To let the request at hand pass, which may have waited for an answer in vain before: if one came
+    /// too late, instead of the place that it gave. The KeyGate itself is asked then.
     Pass { in_vain: bool, unused: Option<Timestamp> },
     /// Only for a lease.
     Lease,
@@ -62,37 +63,85 @@ struct Answered {
 }
 
 impl<S: Stores> Pipeline<'_, S> {
-    /// Lets the request through under a lease, if this isolate holds one.
-    pub(super) fn spend(
+    /// Charges one request: to a lease that this isolate holds, else by asking, unless others have just
+    /// asked.
+    pub(super) async fn charge(
         &self,
+        realm: &Realm,
         candidate: &Candidate,
-        life_ms: u32,
-        now: Timestamp,
-    ) -> Option<(Vec<WindowState>, Option<Chore>)> {
-        self.memory.borrow_mut().holder(&candidate.hash, candidate.record.version)?.arrives(now);
-        self.spend_lease(candidate, life_ms, now)
+        freshness_ms: u32,
+    ) -> Result<Answer, Denial> {
+        let (hash, version) = (&candidate.hash, candidate.record.version);
+        let life_ms = lease::life(freshness_ms);
+        let came = self.stores.now();
+        if let Some(holder) = self.memory.borrow_mut().holder(hash, version) {
+            holder.arrives(came);
+        }
+        loop {
+            let now = self.stores.now();
+            if let Some(answer) = self.without_asking(candidate, freshness_ms, life_ms, now) {
+                return Ok(answer);
+            }
+            let has_time = life_ms > 0 && now.0 - came.0 < i64::from(lease::PATIENT);
+            let stands_by = self.memory.borrow_mut().holder(hash, version).is_some_and(|holder| {
+                let stands_by = has_time && holder.has_asked(now);
+                if stands_by {
+                    holder.stands_by(came);
+                }
+                stands_by
+            });
+            if !stands_by {
+                break;
+            }
+            self.stores.wait(lease::LOOK).await;
+            let mut memory = self.memory.borrow_mut();
+            if let Some(holder) = memory.holder(hash, version) {
+                holder.goes_on(came);
+            }
+            // The answer that it waited for may have brought another record.
+            if let Some((record, asked)) = memory.record(hash).filter(|known| known.0.version > version) {
+                return Ok(Answer::Changed { record, asked });
+            }
+        }
+        let answer = self.take(realm, candidate, life_ms).await?;
+        if let Answer::Limited(limited) = &answer {
+            self.memory.borrow_mut().limit(hash, limited.clone());
+        }
+        Ok(answer)
     }
 
-    fn spend_lease(
+    /// What this isolate can say without asking.
+    fn without_asking(
         &self,
         candidate: &Candidate,
+        freshness_ms: u32,
         life_ms: u32,
         now: Timestamp,
-    ) -> Option<(Vec<WindowState>, Option<Chore>)> {
+    ) -> Option<Answer> {
+        let spent = self.spend(candidate, life_ms, now);
+        if spent.is_some() {
+            return spent;
+        }
         let mut memory = self.memory.borrow_mut();
-        let holder = memory.holder(&candidate.hash, candidate.record.version)?;
-        let spent = if life_ms == 0 { None } else { holder.spend(now) }?;
-        Some((spent.windows, spent.renew.then(|| Chore::of(candidate, life_ms, ChoreKind::Renew))))
+        let limited = memory.limited(&candidate.hash, freshness_ms.into(), now)?;
+        memory.refuse(&candidate.hash, RATE_LIMITED);
+        Some(Answer::Limited(limited))
+    }
+
+    /// Lets the request through under a lease, if this isolate holds one.
+    fn spend(&self, candidate: &Candidate, life_ms: u32, now: Timestamp) -> Option<Answer> {
+        if life_ms == 0 {
+            return None;
+        }
+        let mut memory = self.memory.borrow_mut();
+        let spent = memory.holder(&candidate.hash, candidate.record.version)?.spend(life_ms, now)?;
+        let chore = spent.renew.then(|| Chore::of(candidate, life_ms, ChoreKind::Renew));
+        Some(Answer::Granted { windows: spent.windows, chore })
     }
 
     /// Asks the key's object for the request at hand, and for a lease where that is likely to save
     /// calls.
-    pub(super) async fn take(
-        &self,
-        realm: &Realm,
-        candidate: &Candidate,
-        life_ms: u32,
-    ) -> Result<Answer, Denial> {
+    async fn take(&self, realm: &Realm, candidate: &Candidate, life_ms: u32) -> Result<Answer, Denial> {
         let mut unused = None;
         for in_vain in [false, true] {
             let asked = self.stores.now();
@@ -100,7 +149,6 @@ impl<S: Stores> Pipeline<'_, S> {
             let answer = self.call(&candidate.hash, &candidate.record, ask, life_ms, asked).await;
             let Answered { taken, lessor, within_ms } = match answer {
                 Ok(answered) => answered,
-                // The KeyGate itself is asked next.
                 Err((Unavailable, Lessor::Relay)) => continue,
                 Err((Unavailable, Lessor::KeyGate)) => return self.without_limits(realm, candidate, life_ms),
             };
@@ -109,22 +157,34 @@ impl<S: Stores> Pipeline<'_, S> {
                 Taken::Granted { place, .. } if self.stores.now().0 - asked.0 > i64::from(within_ms) => {
                     unused = place;
                 }
-                Taken::Granted { windows, wait_ms, lease, .. } => {
+                Taken::Granted { windows, wait_ms, place, lease, .. } => {
                     if wait_ms > 0 {
                         self.stores.wait(wait_ms).await;
+                        // A timer may be late, too.
+                        let latest = asked.plus(i64::from(within_ms) + i64::from(wait_ms));
+                        if self.stores.now() > latest {
+                            unused = place;
+                            continue;
+                        }
                     }
                     let chore = lease.map(|lease| Chore::of(candidate, life_ms, end_of(lessor, lease)));
                     return Ok(Answer::Granted { windows, chore });
                 }
-                Taken::Limited { windows, retry_after_ms, via } => {
+                Taken::Limited { windows, retry_after_ms, .. } => {
                     // The answer to another request may have brought a lease meanwhile.
-                    if let Some((windows, chore)) = self.spend_lease(candidate, life_ms, self.stores.now()) {
-                        return Ok(Answer::Granted { windows, chore });
+                    if let Some(granted) = self.spend(candidate, life_ms, self.stores.now()) {
+                        return Ok(granted);
                     }
-                    let asked = asked.plus(-i64::from(via.age_ms));
-                    return Ok(Answer::Limited(Limited { asked, windows, retry_after_ms }));
+                    let held_ms = match lessor {
+                        Lessor::KeyGate => retry_after_ms.max(lease::FULL_AT_KEY_GATE),
+                        Lessor::Relay => lease::FULL_AT_RELAY,
+                    };
+                    return Ok(Answer::Limited(Limited { asked, windows, retry_after_ms, held_ms }));
                 }
-                Taken::Changed { record } => return Ok(Answer::Changed { record, asked }),
+                Taken::Changed { record } => {
+                    let asked = asked.plus(-oldest_word(lessor, life_ms));
+                    return Ok(Answer::Changed { record: Rc::new(record), asked });
+                }
                 Taken::Unknown => break,
             }
         }
@@ -137,11 +197,13 @@ impl<S: Stores> Pipeline<'_, S> {
         &self,
         candidate: &Candidate,
         life_ms: u32,
-    ) -> Result<Option<(Record, Timestamp)>, Denial> {
+    ) -> Result<Option<(Rc<Record>, Timestamp)>, Denial> {
         for _ in 0..2 {
             let asked = self.stores.now();
             match self.call(&candidate.hash, &candidate.record, Ask::Word, life_ms, asked).await {
-                Ok(Answered { taken: Taken::Changed { record }, .. }) => return Ok(Some((record, asked))),
+                Ok(Answered { taken: Taken::Changed { record }, lessor, .. }) => {
+                    return Ok(Some((Rc::new(record), asked.plus(-oldest_word(lessor, life_ms)))));
+                }
                 Ok(Answered { taken: Taken::Unknown, .. }) => break,
                 Ok(_) => return Ok(None),
                 Err((Unavailable, Lessor::Relay)) => {}
@@ -184,6 +246,11 @@ impl<S: Stores> Pipeline<'_, S> {
         let call = KeyGateCall::Take(take.clone());
         let answer = self.stores.key_gate::<Taken>(hash, lessor, &call).await;
         let mut memory = self.memory.borrow_mut();
+        if ask != Ask::Word
+            && let Some(holder) = memory.holder(hash, record.version)
+        {
+            holder.answered(asked, &take, matches!(answer, Ok(Taken::Limited { .. })));
+        }
         let Ok(mut taken) = answer else {
             if let Some(local) = memory.local(hash) {
                 local.put_back(take.unasked);
@@ -200,10 +267,10 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         if let Some(holder) = memory.holder(hash, record.version) {
             holder.reported(lessor, &take.leases);
-            if let Taken::Granted { windows, lease, .. } = &mut taken {
+            if let Taken::Granted { windows, lease, via, .. } = &mut taken {
                 holder.told(windows, asked);
                 if let Some(lease) = lease {
-                    holder.granted(lessor, *lease, asked);
+                    holder.granted(lessor, *lease, via.age_ms, asked);
                 }
                 *windows = holder.windows(asked);
             }
@@ -214,8 +281,12 @@ impl<S: Stores> Pipeline<'_, S> {
     /// Whom to ask, and the whole of what to say.
     fn prepare(&self, hash: &str, version: u64, ask: Ask, life_ms: u32, asked: Timestamp) -> (Lessor, Take) {
         let mut memory = self.memory.borrow_mut();
-        // Only the KeyGate's own word is new enough where freshness is 0.
-        let lessor = if life_ms == 0 { Lessor::KeyGate } else { memory.lessor(hash) };
+        let lessor = match ask {
+            Ask::Pass { in_vain: true, .. } => Lessor::KeyGate,
+            // Nobody else's word is new enough.
+            _ if life_ms < 2 * lease::CROWDED => Lessor::KeyGate,
+            _ => memory.lessor(hash),
+        };
         let within_ms = match (ask, lessor) {
             (Ask::Lease | Ask::Word, _) => 0,
             (Ask::Pass { .. }, Lessor::Relay) => lease::CROWDED,
@@ -223,18 +294,20 @@ impl<S: Stores> Pipeline<'_, S> {
             // No decision is used that is older than freshness; where that is 0, none but this one's own is.
             (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) if life_ms == 0 => lease::PATIENT,
             (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) => {
-                lease::PATIENT.min(life_ms).max(lease::PROMPT)
+                lease::PATIENT.min(life_ms.saturating_sub(WORTH_WAITING)).max(lease::PROMPT)
             }
         };
-        let (expected, leases) = memory.holder(hash, version).map_or((0, Vec::new()), |holder| {
-            let expected = if ask == Ask::Word { 0 } else { holder.expect(lessor, life_ms, asked) };
-            (expected, holder.report(lessor, asked))
-        });
+        let ((expected, waiting), leases) =
+            memory.holder(hash, version).map_or_else(Default::default, |holder| {
+                let wish = if ask == Ask::Word { (0, 0) } else { holder.asks(lessor, life_ms, asked) };
+                (wish, holder.report(lessor, asked))
+            });
         let take = Take {
             version,
             at_hand: matches!(ask, Ask::Pass { .. }),
             within_ms,
             expected,
+            waiting,
             life_ms,
             asker: memory.asker,
             leases,
@@ -282,14 +355,14 @@ impl<S: Stores> Pipeline<'_, S> {
         let now = self.stores.now();
         let report = {
             let mut memory = self.memory.borrow_mut();
-            memory.holder(&chore.hash, chore.version).and_then(|holder| holder.end(lessor, lease, now))
+            memory.holder_of_any(&chore.hash).and_then(|holder| holder.end(lessor, lease, now))
         };
         let Some(report) = report else { return };
         let refused = self.memory.borrow_mut().take_refused(&chore.hash, now);
         let call = KeyGateCall::Report { refused, leases: vec![report] };
         if self.stores.key_gate::<serde_json::Value>(&chore.hash, lessor, &call).await.is_ok() {
             let mut memory = self.memory.borrow_mut();
-            if let Some(holder) = memory.holder(&chore.hash, chore.version) {
+            if let Some(holder) = memory.holder_of_any(&chore.hash) {
                 holder.reported(lessor, &[report]);
             }
         }
@@ -299,6 +372,14 @@ impl<S: Stores> Pipeline<'_, S> {
 impl Chore {
     fn of(candidate: &Candidate, life_ms: u32, kind: ChoreKind) -> Self {
         Self { hash: candidate.hash.clone(), version: candidate.record.version, life_ms, kind }
+    }
+}
+
+/// How old the word may be that an answer stands on.
+fn oldest_word(lessor: Lessor, life_ms: u32) -> i64 {
+    match lessor {
+        Lessor::KeyGate => 0,
+        Lessor::Relay => i64::from(life_ms / 2),
     }
 }
 

@@ -2,13 +2,12 @@
 
 use std::{
     cell::{Cell, RefCell},
+    future::poll_fn,
     pin::pin,
+    task::{Poll, Waker},
 };
 
-use futures_util::{
-    future::{Either, select},
-    lock::Mutex,
-};
+use futures_util::future::{Either, select};
 
 use super::Relay;
 use crate::{
@@ -18,11 +17,9 @@ use crate::{
     wire::{LeaseReport, RefusalCounts, Take, Taken},
 };
 
-/// The KeyGate is asked at most once in so many milliseconds: all relays of a key together stay below
-/// 500 calls a second.
-const GAP: i64 = 200;
-/// One call asks so often for the same gate before it gives up.
-const TRIES: usize = 3;
+/// The KeyGate is asked at most once in so many milliseconds: all relays of a key together leave it room
+/// for some hundred isolates a second that join.
+pub(super) const GAP: i64 = 750;
 
 /// What a relay asks of the platform.
 #[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
@@ -40,24 +37,44 @@ pub struct Desk<U> {
     upstream: U,
     relay: RefCell<Relay>,
     waiting: Cell<u32>,
-    /// Held by the call that asks; when the KeyGate was last asked.
-    turn: Mutex<Timestamp>,
+    /// When the KeyGate was last asked.
+    asked: Cell<Timestamp>,
+    /// Those that wait for the end of the call that asks it now; `None` if none does.
+    queue: RefCell<Option<Vec<Waker>>>,
 }
 
-/// A call that waits for an answer of the KeyGate's.
-struct Waiting<'a>(&'a Cell<u32>);
+/// So many requests that wait for an answer of the KeyGate's, out of all that do.
+struct Waiting<'a>(u32, &'a Cell<u32>);
+
+impl<'a> Waiting<'a> {
+    fn of(take: &Take, all: &'a Cell<u32>) -> Self {
+        let requests = take.waiting.saturating_add(take.at_hand.into());
+        all.set(all.get().saturating_add(requests));
+        Self(requests, all)
+    }
+}
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.0.set(self.0.get() - 1);
+        self.1.set(self.1.get().saturating_sub(self.0));
+    }
+}
+
+/// The call that asks the KeyGate. All that wait for it go on together when it ends, however it does: so
+/// none that came later takes what was asked for one that was there before.
+struct Asking<'a>(&'a RefCell<Option<Vec<Waker>>>);
+
+impl Drop for Asking<'_> {
+    fn drop(&mut self) {
+        self.0.take().into_iter().flatten().for_each(Waker::wake);
     }
 }
 
 impl<U: Upstream> Desk<U> {
     /// The relay with this random number.
     pub fn new(upstream: U, id: u32) -> Self {
-        let turn = Mutex::new(Timestamp::default());
-        Self { upstream, relay: RefCell::new(Relay::new(id)), waiting: Cell::new(0), turn }
+        let (waiting, asked, queue) = Default::default();
+        Self { upstream, relay: RefCell::new(Relay::new(id)), waiting, asked, queue }
     }
 
     /// What it asks of the platform.
@@ -72,24 +89,21 @@ impl<U: Upstream> Desk<U> {
     pub async fn take(&self, take: &Take) -> Result<Taken, Unavailable> {
         let came = self.upstream.now();
         self.relay.borrow_mut().hear(take, came);
-        if let Some(taken) = self.answer(take) {
-            return Ok(taken);
-        }
-        self.waiting.set(self.waiting.get() + 1);
-        let _waiting = Waiting(&self.waiting);
-        let mut last_asked = self.turn.lock().await;
-        for _ in 0..TRIES {
-            // Nobody waits for it any more: it would be used up in vain.
-            if self.upstream.now().0 - came.0 >= i64::from(CROWDED) {
-                return Err(Unavailable);
-            }
-            // Whoever asked before may have asked for this one, too.
-            if let Some(taken) = self.answer(take) {
+        let _waiting = Waiting::of(take, &self.waiting);
+        // After that nobody waits for it any more: it would be used up in vain.
+        while self.upstream.now().0 - came.0 < i64::from(CROWDED) {
+            let answer = self.relay.borrow_mut().answer(take, self.upstream.now());
+            if let Some(taken) = answer {
                 return Ok(taken);
             }
-            self.ask(take.version, &mut last_asked).await?;
+            // Whoever asks asks for all.
+            if self.queue.borrow().is_some() {
+                self.asking_ends().await;
+            } else {
+                self.ask(take.version).await;
+            }
         }
-        self.answer(take).ok_or(Unavailable)
+        Err(Unavailable)
     }
 
     /// Takes in a report.
@@ -97,39 +111,49 @@ impl<U: Upstream> Desk<U> {
         self.relay.borrow_mut().note(refused, leases, self.upstream.now());
     }
 
-    /// Whether to [`Desk::renew`] now, ahead of need.
-    pub fn is_short(&self) -> bool {
-        self.relay.borrow_mut().is_short(self.upstream.now())
+    /// Asks the KeyGate for more ahead of need, and gives back what is left of each lease before it ends.
+    /// To be called after each answer; returns at once where nothing is to be done.
+    pub async fn tend(&self) {
+        loop {
+            if self.relay.borrow().is_short(self.upstream.now()) && self.queue.borrow().is_none() {
+                let version = self.relay.borrow().version;
+                self.ask(version).await;
+            }
+            let returns_in = self.relay.borrow_mut().returns_in(self.upstream.now());
+            let Some(returns_in) = returns_in else { return };
+            self.upstream.wait(returns_in).await;
+        }
     }
 
-    /// Asks the KeyGate for more.
-    pub async fn renew(&self) {
-        let mut last_asked = self.turn.lock().await;
-        let version = self.relay.borrow().version;
-        // Whoever needs it will ask again.
-        let _ = self.ask(version, &mut last_asked).await;
+    /// Waits for the call that asks the KeyGate.
+    async fn asking_ends(&self) {
+        let mut is_queued = false;
+        poll_fn(|context| match self.queue.borrow_mut().as_mut() {
+            Some(queue) if !is_queued => {
+                is_queued = true;
+                queue.push(context.waker().clone());
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        })
+        .await;
     }
 
-    fn answer(&self, take: &Take) -> Option<Taken> {
-        self.relay.borrow_mut().answer(take, self.upstream.now())
-    }
-
-    async fn ask(&self, version: u64, last_asked: &mut Timestamp) -> Result<(), Unavailable> {
-        let since = self.upstream.now().0 - last_asked.0;
+    async fn ask(&self, version: u64) {
+        self.queue.replace(Some(Vec::new()));
+        let _asking = Asking(&self.queue);
+        let since = self.upstream.now().0 - self.asked.get().0;
         if let Some(rest) = u32::try_from(GAP - since).ok().filter(|rest| *rest > 0) {
             self.upstream.wait(rest).await;
         }
         let asked = self.upstream.now();
-        *last_asked = asked;
+        self.asked.set(asked);
         let ask = self.relay.borrow_mut().ask(version, self.waiting.get(), asked);
-        // Everybody waits for this one.
         let (answer, patience) = (pin!(self.upstream.ask(&ask)), pin!(self.upstream.wait(CROWDED)));
-        let taken = match select(answer, patience).await {
-            Either::Left((taken, _)) => taken,
-            Either::Right(_) => Err(Unavailable),
+        let known = match select(answer, patience).await {
+            Either::Left((Ok(Taken::Unknown) | Err(Unavailable), _)) | Either::Right(_) => None,
+            Either::Left((Ok(taken), _)) => Some(taken),
         };
-        let known = taken.as_ref().ok().filter(|taken| !matches!(taken, Taken::Unknown));
-        self.relay.borrow_mut().answered(&ask, known, asked, self.upstream.now());
-        taken.map(drop)
+        self.relay.borrow_mut().answered(&ask, known.as_ref(), asked, self.upstream.now());
     }
 }

@@ -16,12 +16,16 @@ use crate::{
 
 /// So many relays share a key; each isolate picks one.
 pub const RELAYS: u32 = 64;
+/// So long before a lease ends, what is left of it is given back: the KeyGate is not asked more often than
+/// in [`desk::GAP`].
+const RETURN: i64 = SECOND;
 /// How long it is believed, at most, that a window is full …
 const LIMITED: i64 = SECOND;
 /// … and where nobody said until when.
 const FULL: i64 = SECOND / 5;
-/// A lease is asked for with this much in reserve, in parts of a hundred.
-const AMPLE: u64 = 125;
+/// Of all that isolates wish for, so many parts of a hundred are asked for at a time: before the next time,
+/// not all of them will come back. They have some in reserve.
+const TURN: u64 = 75;
 
 /// What one relay knows of one key.
 #[derive(Debug, Default)]
@@ -35,8 +39,10 @@ pub struct Relay {
     windows: Vec<WindowState>,
     /// Whether isolates are still to ask relays.
     is_needed: bool,
-    /// A window was full when the KeyGate was last asked; when it opens.
+    /// A window was full when the KeyGate was last asked; until when this is believed.
     full_until: Option<Timestamp>,
+    /// When it said that a request fits again.
+    opens: Timestamp,
     pools: Vec<Pool>,
     parts: Vec<Part>,
     last_part: u64,
@@ -59,6 +65,9 @@ struct Pool {
     /// Single requests that were allowed, each with the latest moment at which it is let through.
     singles: Vec<Timestamp>,
     renewed: bool,
+    returned: bool,
+    /// Somebody waits for the moment at which it is to be given back.
+    watched: bool,
 }
 
 /// A lease that was cut from a pool.
@@ -112,15 +121,17 @@ impl Relay {
     pub fn answer(&mut self, take: &Take, now: Timestamp) -> Option<Taken> {
         self.tidy(now);
         // Half of what an isolate may believe is left for the isolate.
-        if (now.0 - self.confirmed.0) * 2 >= i64::from(self.life_ms) {
+        if (now.0 - self.confirmed.0) * 2 >= i64::from(take.life_ms) {
             return None;
         }
         if take.version != self.version {
             let record = self.record.clone().filter(|record| record.version > take.version);
             return record.map(|record| Taken::Changed { record });
         }
-        let within_ms = if take.at_hand { i64::from(take.within_ms) } else { 0 };
-        let usable = |pool: &&mut Pool| pool.left > 0 && pool.ends.0 - now.0 >= within_ms;
+        let within_ms = i64::from(take.within_ms);
+        // A lease is cut only where it lasts for some time.
+        let needed = if take.at_hand { within_ms } else { RETURN + i64::from(PROMPT) };
+        let usable = |pool: &&mut Pool| pool.left > 0 && pool.ends.0 - now.0 > needed;
         let via = Via { relay: self.is_needed, age_ms: age(self.confirmed, now) };
         if !take.at_hand && take.expected == 0 {
             return Some(Taken::Granted {
@@ -132,8 +143,8 @@ impl Relay {
             });
         }
         let Some(pool) = self.pools.iter_mut().rev().find(usable) else {
-            let full_until = self.full_until.filter(|until| now < *until)?;
-            let retry_after_ms = u64::try_from(full_until.0 - now.0).unwrap_or_default();
+            self.full_until.filter(|until| now < *until)?;
+            let retry_after_ms = u64::try_from(self.opens.0 - now.0).unwrap_or_default().max(1);
             if take.at_hand {
                 *self.refused.entry(crate::denial::RATE_LIMITED.to_owned()).or_default() += 1;
             }
@@ -143,8 +154,10 @@ impl Relay {
             pool.left -= 1;
             pool.singles.push(now.plus(within_ms));
         }
-        let life = (pool.ends.0 - now.0).min(take.life_ms.into());
-        let requests = take.expected.min(self.askers.share(pool.left));
+        // What is given back of it is known here before it ends itself.
+        let life = (pool.ends.0 - now.0 - RETURN).min(take.life_ms.into());
+        let share = self.askers.share(take, pool.left, now);
+        let requests = take.expected.min(share).max(take.waiting.min(pool.left));
         let mut lease = None;
         if requests > 0 && life > i64::from(PROMPT) {
             pool.left -= requests;
@@ -156,21 +169,37 @@ impl Relay {
         Some(Taken::Granted { windows: self.windows(now), wait_ms: 0, place: None, lease, via })
     }
 
-    /// Whether to ask the KeyGate for more now, ahead of need.
-    pub fn is_short(&mut self, now: Timestamp) -> bool {
-        let Some(newest) = self.pools.last_mut() else { return false };
-        let few = newest.left <= newest.lease.requests / 4;
-        // What is cut from it gets shorter as it ages.
-        let old = (now.0 - newest.begins.0) * 2 >= newest.ends.0 - newest.begins.0;
-        let is_short = (few || old) && !newest.renewed;
-        newest.renewed |= is_short;
-        is_short
+    /// Whether to ask the KeyGate for more now, ahead of need, or to give back what is left.
+    pub fn is_short(&self, now: Timestamp) -> bool {
+        if self.pools.iter().any(|pool| !pool.returned && pool.is_ending(now)) {
+            return true;
+        }
+        self.pools.last().is_some_and(|newest| {
+            let few = newest.left <= newest.lease.requests / 4;
+            // What is cut from it gets shorter as it ages.
+            let old = (now.0 - newest.begins.0) * 2 >= newest.ends.0 - newest.begins.0;
+            (few || old) && !newest.renewed
+        })
+    }
+
+    /// Milliseconds until what is left of a lease is to be given back; says so once for each.
+    pub fn returns_in(&mut self, now: Timestamp) -> Option<u32> {
+        let pool = self.pools.iter_mut().find(|pool| !pool.watched)?;
+        pool.watched = true;
+        Some(age(now, pool.ends.plus(-RETURN)))
     }
 
     /// What to ask the KeyGate, on behalf of requests that were decided on this version and of so many
     /// that wait.
     pub fn ask(&mut self, version: u64, waiting: u32, now: Timestamp) -> Take {
         self.tidy(now);
+        for pool in self.pools.iter_mut().filter(|pool| pool.is_ending(now)) {
+            pool.returned = true;
+            pool.left = 0;
+        }
+        if let Some(newest) = self.pools.last_mut() {
+            newest.renewed = true;
+        }
         let parts = &self.parts;
         let report = |pool: &Pool| {
             let given: u32 =
@@ -180,7 +209,7 @@ impl Relay {
             LeaseReport { id: pool.lease.id, used: pool.used, age_ms: age(pool.last_use, now), open }
         };
         let leases = self.pools.iter().map(report).collect();
-        let expected = u64::from(self.askers.wished()) * AMPLE / 100;
+        let expected = u64::from(self.askers.wished(now)) * TURN / 100;
         Take {
             version,
             at_hand: false,
@@ -192,7 +221,7 @@ impl Relay {
             leases,
             unasked: std::mem::take(&mut self.unasked),
             unused: None,
-            isolates: self.askers.isolates(),
+            isolates: self.askers.isolates(now),
             refused: std::mem::take(&mut self.refused),
         }
     }
@@ -202,6 +231,8 @@ impl Relay {
         let Some(taken) = taken else {
             self.unasked = self.unasked.saturating_add(take.unasked);
             self.note(&take.refused, &[], asked);
+            // What it said last holds a little longer, so that not all of them ask it by themselves.
+            self.full_until = self.full_until.map(|_| now.plus(LIMITED));
             return;
         };
         match taken {
@@ -210,8 +241,9 @@ impl Relay {
                 self.windows.clone_from(windows);
                 self.is_needed = via.relay;
                 // Less than those that wait need: the rest of them is over the limit.
-                let is_full = lease.is_none_or(|lease| lease.requests < take.waiting);
+                let is_full = lease.is_some_and(|lease| lease.requests < take.waiting);
                 self.full_until = is_full.then(|| now.plus(FULL));
+                self.opens = now.plus(FULL);
                 if let Some(lease) = *lease {
                     // What is left of the older ones goes back with the next call: the new one is as
                     // large as all that is likely to be needed.
@@ -227,6 +259,8 @@ impl Relay {
                         last_use: asked,
                         singles: Vec::new(),
                         renewed: false,
+                        returned: false,
+                        watched: false,
                     });
                 }
             }
@@ -237,6 +271,7 @@ impl Relay {
                 let retry = i64::try_from(*retry_after_ms).unwrap_or(i64::MAX);
                 // From now on, so that it is the answer for everybody who waits for one.
                 self.full_until = Some(now.plus(retry.min(LIMITED)));
+                self.opens = now.plus(retry);
             }
             Taken::Changed { record } => {
                 self.confirm(record.version, asked);
@@ -287,13 +322,17 @@ impl Relay {
 }
 
 impl Pool {
+    fn is_ending(&self, now: Timestamp) -> bool {
+        self.ends.0 - now.0 <= RETURN
+    }
+
     fn use_up(&mut self, requests: u32, last: Timestamp) {
         self.used = self.used.saturating_add(requests);
         self.last_use = self.last_use.max(last);
     }
 }
 
-/// Milliseconds since then.
+/// Milliseconds from then till now; 0 if that is later.
 fn age(then: Timestamp, now: Timestamp) -> u32 {
     u32::try_from(now.0 - then.0).unwrap_or_default()
 }

@@ -41,7 +41,9 @@ async function gather(key) {
   const name = gate.objectName(key);
   const { version } = (await gate.objects.call("KeyGate", name, { op: "find" })).record;
   const take = (more) => gate.objects.call("KeyGate", name, { op: "take", version, ...more });
-  await Promise.all(Array.from({ length: CROWD }, (_, asker) => take({ asker: asker + 1 })));
+  const all = () => Promise.all(Array.from({ length: CROWD }, (_, asker) => take({ asker: asker + 1 })));
+  // Within one second by the object's clock.
+  while (!(await all()).some(({ via }) => via.relay));
   let isOver = false;
   const going = (async () => {
     while (!isOver && isOpen) {

@@ -50,6 +50,8 @@ pub struct Log {
     pub revoked_at: Option<i64>,
     /// Requests that came after that and passed.
     pub passed_after_all: u64,
+    /// When a message was lost, or an isolate that used the key or its object died.
+    pub mishaps: Vec<i64>,
 }
 
 struct Dice<'a>(&'a Cloud);
@@ -132,7 +134,8 @@ impl Key {
     }
 
     /// Its object dies, and wakes up with what it had kept.
-    pub(super) fn crash(&mut self) {
+    pub(super) fn crash(&mut self, now: i64) {
+        self.log.mishaps.push(now);
         let kept = serde_json::to_string(&self.kept).unwrap();
         self.object = KeyGate::kept(self.record.clone(), serde_json::from_str(&kept).unwrap());
     }

@@ -3,8 +3,8 @@
 //! origin is logged exactly. Used by the simulation and by `tests/leases.rs`.
 #![allow(dead_code, reason = "each of those who use it uses a part")]
 
-mod keys;
-mod network;
+pub mod keys;
+pub mod network;
 mod time;
 
 use std::{
@@ -23,12 +23,9 @@ use keyward::{
     secret::Secrets,
 };
 
-pub use self::{
-    keys::{Key, by_minute, most_in_a_minute},
-    network::{Load, Network, Object},
-};
 use self::{
-    network::{Place, Uplink},
+    keys::Key,
+    network::{Load, Network, Object, Place, Uplink},
     time::{Clock, Executor},
 };
 
@@ -156,11 +153,15 @@ impl Cloud {
     pub fn crash_isolate(&self, number: usize) {
         let isolate = self.new_isolate(number);
         self.isolates.borrow_mut()[number] = isolate;
+        let mut keys = self.keys.borrow_mut();
+        for key in keys.iter_mut().filter(|key| key.log.isolates.contains(&number)) {
+            key.log.mishaps.push(self.clock.now());
+        }
     }
 
     /// The key's object dies and wakes up with what it had stored; its relays die, too.
     pub fn crash_objects(&self, key: usize) {
-        self.keys.borrow_mut()[key].crash();
+        self.keys.borrow_mut()[key].crash(self.clock.now());
         self.desks.borrow_mut().retain(|object, _| object.key != key);
     }
 
@@ -190,7 +191,11 @@ impl Cloud {
                 Ok(accepted) => {
                     log.passed.push(now + cloud.below(u64::from(TRAVEL) + 1) as i64);
                     log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
-                    if let Some(chore) = accepted.chore {
+                    // The platform may end what goes on after an answer.
+                    let is_ended = cloud.below(1_000) < cloud.network.lost;
+                    if accepted.chore.is_some() && is_ended {
+                        log.mishaps.push(now);
+                    } else if let Some(chore) = accepted.chore {
                         cloud.clock.spawn(do_chores(Rc::clone(&cloud), isolate.clone(), chore));
                     }
                 }

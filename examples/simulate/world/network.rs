@@ -66,6 +66,7 @@ impl Cloud {
     /// One way of the round trip between a location and an object; `None` if it is never made.
     fn leg(&self, location: usize, object: Object) -> Option<i64> {
         if self.below(1_000) < self.network.lost {
+            self.keys.borrow_mut()[object.key].log.mishaps.push(self.clock.now());
             return None;
         }
         // Always about the same for the same two places.
@@ -206,9 +207,7 @@ async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: &KeyGateCall) -> 
     match call {
         KeyGateCall::Take(take) => {
             let taken = desk.take(take).await.ok()?;
-            if desk.is_short() {
-                cloud.clock.spawn(async move { desk.renew().await });
-            }
+            cloud.clock.spawn(async move { desk.tend().await });
             serde_json::to_string(&taken).ok()
         }
         KeyGateCall::Report { refused, leases } => {
