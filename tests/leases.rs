@@ -75,8 +75,18 @@ fn never_over(passed: &mut [i64], limits: &[(i64, u32)]) {
     }
 }
 
+/// A thousand schedules, or as many as PROPTEST_CASES says.
+fn schedules() -> ProptestConfig {
+    let config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_some() {
+        config
+    } else {
+        ProptestConfig { cases: 1_000, ..config }
+    }
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(schedules())]
 
     #[test]
     fn never_over_whatever_is_lost_late_dead_edited_or_off(

@@ -1,0 +1,194 @@
+// Breaks the rules of limits and leases on purpose, one at a time, and shows which tests notice: a rule
+// that no test misses is a rule that nobody holds. Prints the table that bench/results/mutants.txt keeps,
+// and ends with an error if a mutant lives:
+//   npm run mutants
+import { execFileSync, spawnSync } from "node:child_process";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { root } from "./lib/places.mjs";
+
+const MUTANTS = [
+  {
+    rule: "a lease's life counts from before it was asked for, not from its arrival",
+    file: "src/pipeline/charge.rs",
+    from: "holder.granted(lessor, *lease, via.age_ms, asked);",
+    to: "holder.granted(lessor, *lease, via.age_ms, self.stores.now());",
+  },
+  {
+    rule: "what was reserved and never reported counts as used",
+    file: "src/key_gate/leases.rs",
+    from: "Used { requests: lease.open, latest: lease.latest, is_known: false }",
+    to: "Used { requests: 0, latest: lease.latest, is_known: false }",
+  },
+  {
+    rule: "a use counts from its latest arrival: reported ones",
+    file: "src/key_gate/leases.rs",
+    from: "let latest = now.plus(i64::from(TRAVEL) - i64::from(report.age_ms)).min(lease.latest);",
+    to: "let latest = lease.latest.plus(-5_000);",
+  },
+  {
+    rule: "a use counts from its latest arrival: single ones",
+    file: "src/key_gate/mod.rs",
+    from: "let latest = now.plus(wait + i64::from(take.within_ms) + i64::from(TRAVEL));",
+    to: "let latest = now;",
+  },
+  {
+    rule: "what is reported as given back is used no more",
+    file: "src/lease.rs",
+    from: "        held.give_up();\n        Some(held.report(now))",
+    to: "        Some(LeaseReport { open: 0, ..held.report(now) })",
+  },
+  {
+    rule: "an answer that comes too late lets nothing through",
+    file: "src/pipeline/charge.rs",
+    from: "Taken::Granted { place, .. } if self.stores.now().0 - asked.0 > i64::from(within_ms) => {",
+    to: "Taken::Granted { place, .. } if self.stores.now().0 < asked.0 => {",
+  },
+  {
+    rule: "only the place whose answer came too late is given back",
+    file: "src/key_gate/mod.rs",
+    from: "        if let Some(place) = take.unused {",
+    to: "        if let Some(place) = take.unused.or_else(|| take.at_hand.then_some(now)) {",
+  },
+  {
+    rule: "that place is given back",
+    file: "src/pipeline/charge.rs",
+    from: "Ask::Pass { unused, .. } => unused,",
+    to: "Ask::Pass { unused, .. } => unused.filter(|_| false),",
+  },
+  {
+    rule: "a place that has left its window is not given back again",
+    file: "src/limit.rs",
+    from: "if at.plus(window.length()) <= now {",
+    to: "if at.plus(window.length()) < Timestamp::default() {",
+  },
+  {
+    rule: "a lease serves no route whose freshness is shorter than its age",
+    file: "src/lease.rs",
+    from: "now.0 - held.confirmed.0 < i64::from(life_ms);",
+    to: "now.0 - held.confirmed.0 < 10 * i64::from(life_ms);",
+  },
+  {
+    rule: "nobody gets more than a tenth of a limit that he may not use",
+    file: "src/key_gate/mod.rs",
+    from: ".map(|limit| limit / PART);",
+    to: ".map(|limit| limit * PART);",
+  },
+  {
+    rule: "counts are kept before the answer goes out",
+    file: "src/key_gate/mod.rs",
+    from: "let keep = if counts { Keep::Counts } else { Keep::Nothing };",
+    to: "let keep = if counts && now.0 % 2 == 0 { Keep::Counts } else { Keep::Nothing };",
+  },
+  {
+    rule: "a place is taken for a whole window",
+    file: "src/limit.rs",
+    from: "bucket.1.plus(window.length()) <= now)",
+    to: "bucket.0.plus(window.length()) <= now)",
+  },
+  {
+    rule: "a total that is reported again is not counted again",
+    file: "src/key_gate/leases.rs",
+    from: "report.used.saturating_sub(lease.used).min(lease.open)",
+    to: "report.used.min(lease.open)",
+  },
+  {
+    rule: "a clock that is set back ends leases",
+    file: "src/lease.rs",
+    from: "        if now.0 < self.latest.0 - i64::from(TRAVEL) {",
+    to: "        if now.0 < self.latest.0 - i64::from(u32::MAX) {",
+  },
+  {
+    rule: "a decision on an older version is sent back",
+    file: "src/key_gate/mod.rs",
+    from: "if record.version != take.version {",
+    to: "if record.version < take.version {",
+  },
+  {
+    rule: "of what is free, each of many isolates gets a share",
+    file: "src/key_gate/leases.rs",
+    from: "        u32::try_from(share).unwrap_or(free)",
+    to: "        u32::try_from(share).unwrap_or(free).max(free)",
+  },
+  {
+    rule: "leases are renewed ahead of need",
+    file: "src/lease.rs",
+    from: "let renew = (few || late) && !newest.renewed;",
+    to: "let renew = few && late && newest.left == 0 && !newest.renewed;",
+  },
+  {
+    rule: "a part of a relay's lease ends with it",
+    file: "src/relay/mod.rs",
+    from: "let life = (pool.ends.0 - now.0 - RETURN).min(take.life_ms.into());",
+    to: "let life = i64::from(take.life_ms);",
+  },
+  {
+    rule: "a relay reports as open what its parts may still use",
+    file: "src/relay/mod.rs",
+    from: "let open = pool.left.saturating_add(given).saturating_add(singles);",
+    to: "let open = pool.left.saturating_add(singles.min(given));",
+  },
+  {
+    rule: "an isolate is told by a relay how old its word is",
+    file: "src/relay/mod.rs",
+    from: "if (now.0 - self.confirmed.0) * 2 >= i64::from(take.life_ms) {",
+    to: "if (now.0 - self.confirmed.0) >= 10 * i64::from(take.life_ms) {",
+  },
+  {
+    rule: "an answer ends the call that it answers",
+    file: "src/lease.rs",
+    from: "position(|other| *other == call)",
+    to: "position(|other| other.asked == asked)",
+  },
+  {
+    rule: "a relay asks for all requests that wait",
+    file: "src/relay/desk.rs",
+    from: "let requests = take.waiting.saturating_add(take.at_hand.into());",
+    to: "let requests = take.waiting.min(1).max(take.at_hand.into());",
+  },
+  {
+    rule: "a crowd is sent to relays",
+    file: "src/key_gate/leases.rs",
+    from: "isolates >= CROWD && self.calls >= BUSY }",
+    to: "isolates >= 100 * CROWD && self.calls >= BUSY }",
+  },
+];
+
+const tree = join(root, "target", "mutants");
+const cargo = (...args) => spawnSync("cargo", args, {
+  cwd: tree,
+  encoding: "utf8",
+  maxBuffer: 1 << 28,
+  env: { ...process.env, CARGO_TARGET_DIR: join(root, "target", "mutants-build"), PROPTEST_CASES: "300", PROPTEST_MAX_SHRINK_ITERS: "0" },
+});
+const TESTS = ["--no-fail-fast", "--test", "leases", "--test", "limits", "--test", "pipeline"];
+
+/** The tests that fail, or `null` if it does not even compile. */
+function failed() {
+  const { status, stdout, stderr } = cargo("test", ...TESTS);
+  const names = [...stdout.matchAll(/^test (\S+) \.\.\. FAILED$/gm)].map(([, name]) => name);
+  if (status === 0 || names.length > 0) return names;
+  throw new Error(stderr);
+}
+
+execFileSync("git", ["worktree", "add", "--force", "--detach", tree, "HEAD"], { cwd: root, stdio: "ignore" });
+let living = 0;
+try {
+  if (failed().length > 0) throw new Error("Without a mutant, all tests have to pass.");
+  for (const { rule, file, from, to } of MUTANTS) {
+    const path = join(tree, file);
+    const text = readFileSync(path, "utf8");
+    if (text.split(from).length !== 2) throw new Error(`${file} has not exactly once: ${from}`);
+    writeFileSync(path, text.replace(from, () => to));
+    const names = failed();
+    writeFileSync(path, text);
+    if (names.length === 0) living++;
+    console.log(`${rule}\n  ${file}\n  ${names.length ? names.join("\n  ") : "NOBODY NOTICED"}\n`);
+  }
+} finally {
+  execFileSync("git", ["worktree", "remove", "--force", tree], { cwd: root });
+  rmSync(tree, { recursive: true, force: true });
+}
+console.log(`${MUTANTS.length} mutants, ${MUTANTS.length - living} noticed.`);
+process.exitCode = living ? 1 : 0;
