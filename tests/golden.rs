@@ -142,7 +142,7 @@ fn the_counts_that_a_key_gate_keeps() {
     gate.tell(record());
     let take = Take { version: 1, at_hand: true, within_ms: 500, ..Take::default() };
     gate.take(&take, NOON);
-    gate.take(&Take { expected: 5, life_ms: 4_750, ..take }, NOON.plus(5));
+    gate.take(&Take { waiting: 3, life_ms: 4_750, ..take }, NOON.plus(5));
     pinned::<Counts>(
         &gate.counts,
         r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
