@@ -79,8 +79,18 @@ fn a_place_that_is_given_back_after_its_window_takes_no_other_out() {
     let Taken::Granted { place, .. } = take(&mut gate, NOON) else { panic!() };
     let later = NOON.plus(2 * MINUTE);
     assert!(passes(&mut gate, later) && passes(&mut gate, later));
-    gate.take(&Take { unused: place, ..one(1) }, later);
-    assert!(!passes(&mut gate, later));
+    let again = gate.take(&Take { unused: place, ..one(1) }, later);
+    assert!(matches!(again, Taken::Limited { .. }));
+}
+
+#[test]
+fn a_lease_is_at_most_a_tenth_of_the_limit_beyond_what_waits_for_it() {
+    let lease = |expected, waiting| {
+        let take = Take { expected, waiting, life_ms: 4_750, ..one(1) };
+        let Taken::Granted { lease, .. } = gate(Some(100), Some(5_000)).take(&take, NOON) else { panic!() };
+        lease.map(|lease| lease.requests)
+    };
+    assert_eq!((lease(80, 0), lease(80, 30), lease(4, 0)), (Some(10), Some(30), None));
 }
 
 #[test]
