@@ -10,8 +10,9 @@ mod world;
 use keyward::{
     lease::{Holder, Lessor},
     record::{Limits, Status},
+    relay::Relay,
     time::{MINUTE, SECOND, Timestamp},
-    wire::{Lease, Window, WindowState},
+    wire::{Lease, Take, Taken, Via, Window, WindowState},
 };
 use proptest::prelude::*;
 use world::{
@@ -344,4 +345,49 @@ fn what_a_client_is_told_is_left_does_not_fall_and_rise_when_a_lease_ends_unused
     assert_eq!(left(&holder, 4_300), 96);
     holder.told(&[WindowState { remaining: 80, ..state }], at(5_000));
     assert_eq!(left(&holder, 5_000), 80);
+}
+
+#[test]
+fn a_clock_that_is_set_back_ends_leases() {
+    let at = |ms: i64| Timestamp(BEGIN + ms);
+    let mut holder = Holder::default();
+    holder.granted(Lessor::KeyGate, Lease { id: 1, requests: 10, life_ms: 4_750 }, 0, at(0));
+    assert!(holder.spend(4_750, at(2_000)).is_some());
+    assert!(holder.spend(4_750, at(1_000)).is_none());
+    assert!(holder.spend(4_750, at(2_000)).is_none());
+}
+
+#[test]
+fn more_is_asked_for_when_a_quarter_of_a_lease_is_left() {
+    let now = Timestamp(BEGIN);
+    let mut holder = Holder::default();
+    holder.granted(Lessor::KeyGate, Lease { id: 1, requests: 20, life_ms: 4_750 }, 0, now);
+    let renews: Vec<bool> = (0..20).map(|_| holder.spend(4_750, now).unwrap().renew).collect();
+    assert_eq!(renews.iter().position(|renews| *renews), Some(14));
+    assert_eq!(renews.iter().filter(|renews| **renews).count(), 1);
+}
+
+#[test]
+fn what_a_relay_grants_ends_before_its_own_lease_does_and_stands_on_a_young_word() {
+    let at = |ms: i64| Timestamp(BEGIN + ms);
+    let mut relay = Relay::new(1);
+    let take = Take { version: 1, expected: 10, life_ms: 4_750, ..Take::default() };
+    relay.hear(&take, at(0));
+    let ask = relay.ask(1, 0, at(0));
+    let lease = Some(Lease { id: 1, requests: 100, life_ms: 4_750 });
+    let granted = Taken::Granted {
+        windows: Vec::new(),
+        wait_ms: 0,
+        place: None,
+        lease,
+        via: Via { relay: true, age_ms: 0 },
+    };
+    relay.answered(&ask, Some(&granted), at(0), at(100));
+    let Some(Taken::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(2_000)) else {
+        panic!()
+    };
+    assert!(2_000 + part.life_ms <= 4_750 - 1_000, "{part:?}");
+    assert_eq!(via.age_ms, 2_000);
+    // Half of what may be believed is for the way on: the KeyGate is asked first.
+    assert!(relay.answer(&take, at(2_375)).is_none());
 }
