@@ -7,10 +7,13 @@
 #[path = "../examples/simulate/world/mod.rs"]
 mod world;
 
+use std::cell::Cell;
+
 use keyward::{
-    lease::{Holder, Lessor},
+    lease::{CROWDED, Holder, Lessor},
+    pipeline::Unavailable,
     record::{Limits, Status},
-    relay::Relay,
+    relay::{Desk, Relay, Upstream},
     time::{MINUTE, SECOND, Timestamp},
     wire::{Lease, Take, Taken, Via, Window, WindowState},
 };
@@ -390,4 +393,40 @@ fn what_a_relay_grants_ends_before_its_own_lease_does_and_stands_on_a_young_word
     assert_eq!(via.age_ms, 2_000);
     // Half of what may be believed is for the way on: the KeyGate is asked first.
     assert!(relay.answer(&take, at(2_375)).is_none());
+}
+
+/// A KeyGate that grants what is asked for, and how many requests waited for that.
+#[derive(Default)]
+struct Generous(Cell<u32>);
+
+impl Upstream for Generous {
+    async fn ask(&self, take: &Take) -> Result<Taken, Unavailable> {
+        self.0.set(take.waiting);
+        let lease = Some(Lease { id: 1, requests: take.waiting, life_ms: take.life_ms });
+        Ok(Taken::Granted { windows: Vec::new(), wait_ms: 0, place: None, lease, via: Via::default() })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(BEGIN)
+    }
+
+    async fn wait(&self, _: u32) {}
+}
+
+#[test]
+fn a_relay_asks_for_all_requests_that_wait_and_not_only_for_calls() {
+    let desk = Desk::new(Generous::default(), 1);
+    let take = Take {
+        version: 1,
+        at_hand: true,
+        within_ms: CROWDED,
+        expected: 6,
+        waiting: 6,
+        life_ms: 4_750,
+        ..Take::default()
+    };
+    let taken = futures::executor::block_on(desk.take(&take)).unwrap();
+    assert_eq!(desk.upstream().0.get(), 7);
+    let Taken::Granted { lease: Some(part), .. } = taken else { panic!() };
+    assert_eq!(part.requests, 6);
 }
