@@ -17,7 +17,8 @@ pub const TRAVEL: u32 = 250;
 pub const PROMPT: u32 = 500;
 /// A second answer may take this long: with what it may wait and travel, still less than a usual freshness.
 pub const PATIENT: u32 = 3_500;
-/// The same where a relay answers, which may have to ask, too.
+/// As [`PROMPT`] where a relay answers, which may have to ask, too; and how long those that wait for a call
+/// of another request wait for it.
 pub const CROWDED: u32 = 1_500;
 
 /// For at least so many milliseconds a window is believed to be full that the KeyGate says is. Where places
@@ -37,7 +38,7 @@ pub const LOOK: u32 = 20;
 const AMPLE: u64 = 125;
 /// A lease costs a call to get and one to give back: fewer requests than this are not worth it.
 pub const WORTHWHILE: u32 = 5;
-/// Demand is what came in a whole period: one burst, whose requests ask each for itself, is none.
+/// Demand is what came in a whole period: one short burst is none.
 const PERIOD: i64 = SECOND / 5;
 
 /// No lease lasts longer: what is to be done at its end is done by the request that brought it, which the
@@ -204,8 +205,8 @@ impl Holder {
         if expected < WORTHWHILE { 0 } else { expected }
     }
 
-    /// In a crowd every call counts, few requests are asked for, too: as many as there were since the
-    /// lessor was asked last.
+    /// In a crowd every call counts, so that few requests are asked for, too: as many as came since the
+    /// lessor was asked last make likely.
     fn likely_in_a_crowd(&self, life_ms: u32, now: Timestamp) -> u32 {
         within(life_ms, self.demand.since_asked, (now.0 - self.asked.0).max(PERIOD))
     }

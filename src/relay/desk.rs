@@ -19,7 +19,7 @@ use crate::{
 
 /// The KeyGate is asked at most once in so many milliseconds: all relays of a key together leave it room
 /// for some hundred isolates a second that join.
-pub(super) const GAP: i64 = 750;
+const GAP: i64 = 750;
 
 /// What a relay asks of the platform.
 #[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]

@@ -16,8 +16,7 @@ use crate::{
 
 /// So many relays share a key; each isolate picks one.
 pub const RELAYS: u32 = 64;
-/// So long before a lease ends, what is left of it is given back: the KeyGate is not asked more often than
-/// in [`desk::GAP`].
+/// So long before a lease ends, what is left of it is given back: longer than the gap between two calls.
 const RETURN: i64 = SECOND;
 /// How long it is believed, at most, that a window is full …
 const LIMITED: i64 = SECOND;
