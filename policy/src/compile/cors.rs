@@ -1,13 +1,15 @@
 //! `[realm.cors]`: which web pages of other origins may call the realm, and how.
 
 use super::{
-    address::web_origin,
     credential::header_name,
     leak,
     reader::{Item, Table},
     route, sections,
 };
-use crate::model::{Cors, CredentialSource};
+use crate::{
+    model::{Cors, CredentialSource},
+    origin::{self, BadOrigin},
+};
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 const HEADERS: &[&str] = &["authorization", "content-type", "idempotency-key"];
@@ -54,9 +56,11 @@ fn origins(table: &Table<'_>) -> &'static [&'static str] {
 fn origin(item: &Item<'_>, alone: bool) -> Option<&'static str> {
     let text = item.text("\"https://app.example.com\"")?;
     if text != "*" {
-        return web_origin(text)
+        return origin::normalise(text)
             .map(|origin| leak(&origin))
-            .map_err(|(wrong, hint)| item.refuse(format!("{} has {text:?}, which {wrong}", item.name), hint))
+            .map_err(|BadOrigin { wrong, hint }| {
+                item.refuse(format!("{} has {text:?}, which {wrong}", item.name), hint)
+            })
             .ok();
     }
     if !alone {

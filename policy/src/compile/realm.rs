@@ -13,6 +13,7 @@ use crate::model::{
     CredentialSource, HostPattern, KeyAction, LimitsUnavailable, Origin, PageKeys, PathPattern, Proof, Realm,
     Requirement, Rotation, Route, SourceKind, TestMode, TlsVersion, Transport,
 };
+use crate::origin::{self as web_origin, BadOrigin};
 
 const ORIGIN_TIMEOUT_MS: u32 = 30_000;
 const FRESHNESS_MS: u32 = 5_000;
@@ -168,9 +169,9 @@ fn origin(table: &Table<'_>) -> Option<Origin> {
             }
             Some(Origin::Binding(leak(name)))
         }
-        (None, Some(url)) => match address::web_origin(url.text("\"https://api.example.com\"")?) {
+        (None, Some(url)) => match web_origin::normalise(url.text("\"https://api.example.com\"")?) {
             Ok(origin) => Some(Origin::Url(leak(&origin))),
-            Err((wrong, hint)) => {
+            Err(BadOrigin { wrong, hint }) => {
                 // Not shown: a URL may carry a password.
                 url.refuse(format!("{} {wrong}", url.name), hint);
                 None

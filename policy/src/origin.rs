@@ -1,0 +1,144 @@
+//! Web origins (RFC 6454) as people write them, in the one form in which browsers send them (the Fetch
+//! standard's `Origin` header): scheme and host in lower case, the port unless it is the scheme's own. The
+//! policy's lists and those of keys are compared with that header byte for byte, so all of them are read here.
+
+use std::{
+    fmt,
+    net::{Ipv4Addr, Ipv6Addr},
+};
+
+/// Why a text is not an origin. Neither part repeats the text, which may hold a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadOrigin {
+    /// What is wrong, as a phrase that follows the text: `has a path`.
+    pub wrong: &'static str,
+    /// How to mend it.
+    pub hint: &'static str,
+}
+
+impl fmt::Display for BadOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.wrong, self.hint)
+    }
+}
+
+impl std::error::Error for BadOrigin {}
+
+/// Scheme, host and port, in the form in which they are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebOrigin {
+    https: bool,
+    host: String,
+    /// `None` for the scheme's own.
+    port: Option<u16>,
+}
+
+impl fmt::Display for WebOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}", if self.https { "https" } else { "http" }, self.host)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
+    }
+}
+
+/// The form of an origin that is compared. Plain http is refused, but for this machine.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn normalise(text: &str) -> Result<String, BadOrigin> {
+    let origin = WebOrigin::parse(text)?;
+    if origin.is_plain_to_elsewhere() {
+        let wrong = "is plain http to a host that is not this machine";
+        return Err(BadOrigin { wrong, hint: "use https" });
+    }
+    Ok(origin.to_string())
+}
+
+impl WebOrigin {
+    /// Reads scheme, host and perhaps port; a `/` may follow.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, BadOrigin> {
+        const HINT: &str = "write scheme, host and perhaps port, like \"https://api.example.com\"";
+        let bad = |wrong| Err(BadOrigin { wrong, hint: HINT });
+        let lower = text.to_ascii_lowercase();
+        let Some((scheme, authority)) = lower.split_once("://") else { return bad("is not a URL") };
+        let https = match scheme {
+            "https" => true,
+            "http" => false,
+            _ => return bad("has a scheme that is not http or https"),
+        };
+        let authority = authority.strip_suffix('/').unwrap_or(authority);
+        if authority.contains('@') {
+            let hint = "take them out: they are secrets, and no part of an origin";
+            return Err(BadOrigin { wrong: "has credentials in it", hint });
+        }
+        if authority.contains(['?', '#']) {
+            return bad("has a query or fragment");
+        }
+        if authority.contains('/') {
+            return bad("has a path");
+        }
+        if !authority.is_ascii() {
+            let hint = "write its ASCII form, which begins with xn--, as browsers send it";
+            return Err(BadOrigin { wrong: "has a host that is not ASCII", hint });
+        }
+        let (host, port) = split_port(authority);
+        let port = port.map(|port| port_number(port).ok_or(())).transpose();
+        let (Some(host), Ok(port)) = (canonical_host(host), port) else {
+            return bad("has no valid host and port");
+        };
+        let standard = if https { 443 } else { 80 };
+        Ok(Self { https, host, port: port.filter(|port| *port != standard) })
+    }
+
+    /// Whether the scheme is https.
+    pub fn is_https(&self) -> bool {
+        self.https
+    }
+
+    /// Whether what is sent there can be read and changed on the way: plain http, and not to this machine.
+    pub fn is_plain_to_elsewhere(&self) -> bool {
+        let loopback = self.host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+        let local = loopback || self.host == "localhost" || self.host == "[::1]";
+        !self.https && !local && !self.host.ends_with(".localhost")
+    }
+}
+
+/// Host and port of an authority; an IPv6 address keeps its brackets.
+pub(crate) fn split_port(authority: &str) -> (&str, Option<&str>) {
+    match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    }
+}
+
+fn port_number(text: &str) -> Option<u16> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|port| digits && *port > 0)
+}
+
+/// A host in lower case as the URL standard writes it: a name (`_` as in names of containers), an IPv4 address of
+/// four numbers, an IPv6 address in brackets.
+fn canonical_host(host: &str) -> Option<String> {
+    if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+        let address: Ipv6Addr = address.parse().ok()?;
+        let [.., high, low] = address.segments();
+        return Some(match address.to_ipv4_mapped() {
+            // Display writes these with dots, the URL standard does not.
+            Some(_) => format!("[::ffff:{high:x}:{low:x}]"),
+            None => format!("[{address}]"),
+        });
+    }
+    let is_label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last = host.rsplit('.').next().unwrap_or_default();
+    // What ends in a number is an IPv4 address to browsers, in forms of which they send one only.
+    let is_number = last.starts_with("0x") || last.bytes().all(|byte| byte.is_ascii_digit());
+    let fits = host.len() <= 253 && host.split('.').all(is_label);
+    (fits && (!is_number || host.parse::<Ipv4Addr>().is_ok())).then(|| host.to_owned())
+}
