@@ -17,7 +17,7 @@ use crate::{
     pipeline::{Accepted, Caller, Pipeline, Refused, Stores, unavailable},
     record::TenantStatus,
     route::Target,
-    secret::Secret,
+    secret::{Secret, Secrets},
     session_id,
     wire::{Redeem, Redeemed},
 };
@@ -65,8 +65,9 @@ impl<S: Stores> Pipeline<'_, S> {
     ) -> Result<Admission, Refused> {
         let caller = Caller { tenant: realm.tenant_of(target.host), ..caller };
         let header = |name: &str| request.header(name);
-        let credential = credential::take(realm, target, header)?;
-        if let Some((link, followed)) = followed(realm, route, target, caller)? {
+        let secrets = self.secrets.as_deref().ok();
+        let credential = credential::take(realm, target, secrets, header)?;
+        if let Some((link, followed)) = followed(realm, route, target, caller, secrets)? {
             return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
         }
         let session_id = session_id::take(realm, route, header);
@@ -264,17 +265,17 @@ fn followed<'r>(
     route: &Route,
     target: Target<'_>,
     caller: Caller<'_>,
+    secrets: Option<&Secrets>,
 ) -> Result<Option<(&'r Link, Followed)>, Denial> {
     let Some(link) = &realm.link else { return Ok(None) };
-    let followed = link::follow(link, target).map_err(|Repeated| Denial::RepeatedCredential)?;
-    let Some(followed) = followed else { return Ok(None) };
-    match &route.requires {
-        Requirement::Key(requirement)
-            if requirement.by.contains(&Proof::Session) && caller.method == "GET" =>
-        {
-            Ok(Some((link, followed)))
-        }
-        _ if followed.token.expose().is_empty() => Ok(None),
-        _ => Err(Denial::KeyInUrl),
+    let by_session =
+        matches!(&route.requires, Requirement::Key(requirement) if requirement.by.contains(&Proof::Session));
+    if by_session && caller.method == "GET" {
+        let followed = link::follow(link, target).map_err(|Repeated| Denial::RepeatedCredential)?;
+        return Ok(followed.map(|followed| (link, followed)));
     }
+    if credential::is_link_in_url(link, target, secrets) {
+        return Err(Denial::KeyInUrl);
+    }
+    Ok(None)
 }

@@ -1,10 +1,18 @@
 //! Taking the credential from a request: only from where the realm says, and only one.
 //! `Authorization: Bearer` is RFC 6750, section 2.1.
 
-use keyward_policy::{CredentialSource, Realm, SourceKind};
-use percent_encoding::percent_decode_str;
+mod url;
 
-use crate::{cookie::Repeated, denial::Denial, key, link, route::Target, secret::Secret};
+use keyward_policy::{CredentialSource, Realm, SourceKind};
+
+pub use self::url::{is_in_url, is_link_in_url};
+use crate::{
+    cookie::Repeated,
+    denial::Denial,
+    link,
+    route::Target,
+    secret::{Secret, Secrets},
+};
 
 /// What a credential is meant to be, after where it stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +35,18 @@ pub struct Credential {
 }
 
 /// The one credential of a request, if there is one. `header` reads a header by its lower-case name;
-/// as the platform does, it joins what was sent more than once with a comma.
+/// as the platform does, it joins what was sent more than once with a comma. What is in the URL is refused on
+/// every route, public ones too: it ends in logs.
 ///
 /// # Errors
 /// [`Denial::KeyInUrl`], [`Denial::RepeatedCredential`].
 pub fn take(
     realm: &Realm,
     target: Target<'_>,
+    secrets: Option<&Secrets>,
     header: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Credential>, Denial> {
-    if is_in_url(realm, target) {
+    if is_in_url(realm, target, secrets) {
         return Err(Denial::KeyInUrl);
     }
     let mut found = None;
@@ -82,16 +92,4 @@ fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<&'a str> {
         }
     };
     (!credential.is_empty()).then_some(credential)
-}
-
-/// Whether the URL holds something that is, or is named like, a credential, percent-encoded or not.
-/// Checked on every route, public ones too: what is in a URL ends in logs.
-fn is_in_url(realm: &Realm, target: Target<'_>) -> bool {
-    let decoded = |text| percent_decode_str(text).decode_utf8_lossy();
-    let named = target.query.split('&').any(|pair| {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let is = |parameter: &&str| decoded(name).eq_ignore_ascii_case(parameter);
-        !value.is_empty() && realm.url_parameters.iter().any(is)
-    });
-    named || [target.path, target.query].into_iter().any(|text| key::appears_in(&realm.key, &decoded(text)))
 }

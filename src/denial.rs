@@ -19,7 +19,7 @@ pub enum Denial {
     MissingCredential,
     /// More than one credential, or a header that was sent twice.
     RepeatedCredential,
-    /// A credential in the URL.
+    /// A credential, or a parameter that the policy refuses, in the URL.
     KeyInUrl,
     /// It does not begin as keys of this realm do. Decided without I/O.
     MalformedKey,
@@ -177,7 +177,7 @@ impl Denial {
                 400,
                 "KEY_IN_URL",
                 INVALID_REQUEST,
-                "An API key must not stand in a URL, where logs and histories keep it. Send it in a header, and replace this key.",
+                "A credential, or a parameter that is named like one, stands in the URL, which logs and histories keep. Send credentials in a header, and replace one that stood here.",
             ),
             Self::MalformedKey | Self::UnknownKey => (
                 401,

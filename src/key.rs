@@ -5,8 +5,11 @@
 //! a key is ever stored. Golden vectors in `tests/golden.rs` pin all three: a change here must not
 //! turn a live key away.
 
+use std::cell::Cell;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use keyward_policy::{Alphabet, Hash, KeyFormat, TenantPart};
+pub use keyward_policy::key::is_tenant_code;
+use keyward_policy::{Alphabet, Hash, KeyFormat, TenantPart, key::ID_PART};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -16,12 +19,9 @@ use crate::{
     secret::{Secret, Secrets},
 };
 
-const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-const HEX: &[u8; 16] = b"0123456789abcdef";
-
-/// Characters of a tenant's id that stand in a key.
-const ID_PART: usize = 8;
+/// Keyed checks that looking for a key in a text may cost. What has more things of a key's form in it is no
+/// ordinary URL, and counts as one that holds a key.
+const MOST_CHECKS: u32 = 100;
 
 /// Purposes of MACs, so that one can never stand in for another.
 const CHECK: &str = "keyward key check 1";
@@ -64,7 +64,7 @@ fn random(format: &KeyFormat, entropy: &mut dyn Entropy) -> String {
         entropy.fill(&mut bytes);
         return URL_SAFE_NO_PAD.encode(bytes);
     }
-    let alphabet = alphabet(format.alphabet);
+    let alphabet = format.alphabet.characters();
     // Bytes at or above the largest multiple of the alphabet's length would favour its beginning.
     let fair = 256 - 256 % alphabet.len();
     let mut text = String::with_capacity(count);
@@ -82,39 +82,28 @@ fn random(format: &KeyFormat, entropy: &mut dyn Entropy) -> String {
 /// Looks at a key's prefix, tenant's part, length, alphabet and keyed check: no I/O. A check made under a
 /// previous secret is right too.
 pub fn shape(format: &KeyFormat, secrets: &Secrets, key: &str) -> Shape {
-    let Some(after) = after_prefix(format, key).filter(|after| after.len() >= least_after_prefix(format))
-    else {
+    if format.after_prefix(key).is_none_or(|after| after.len() < least_after_prefix(format)) {
         return Shape::Foreign;
+    }
+    match format.split(key) {
+        Some((whole, "")) if is_keyed(format, secrets, whole) => Shape::Possible,
+        _ => Shape::Impossible,
+    }
+}
+
+/// Whether the keyed check of what has a key's form is right.
+fn is_keyed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool {
+    let Some((body, check)) = key.split_at_checked(key.len().saturating_sub(format.check.into())) else {
+        return false;
     };
-    let rest = match format.tenant {
-        None => Some(after),
-        Some(part) => after.split_once('_').filter(|(tenant, _)| is_part(part, tenant)).map(|(_, rest)| rest),
-    };
-    let random = usize::from(format.random);
-    let (Some(rest), Some((body, check))) =
-        (rest, key.split_at_checked(key.len().saturating_sub(format.check.into())))
-    else {
-        return Shape::Impossible;
-    };
-    let alphabet = alphabet(format.alphabet);
-    let fits = rest.len() == random + usize::from(format.check)
-        && rest.bytes().take(random).all(|byte| alphabet.contains(&byte));
     let is_check =
         |mac: [u8; 32]| bool::from(check_of(&mac, format.check).as_bytes().ct_eq(check.as_bytes()));
-    if fits && (format.check == 0 || secrets.macs(CHECK, &[body.as_bytes()]).any(is_check)) {
-        Shape::Possible
-    } else {
-        Shape::Impossible
-    }
+    format.check == 0 || secrets.macs(CHECK, &[body.as_bytes()]).any(is_check)
 }
 
 /// Whether this may be a key: no I/O.
 pub fn is_well_formed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool {
     shape(format, secrets, key) == Shape::Possible
-}
-
-fn after_prefix<'k>(format: &KeyFormat, key: &'k str) -> Option<&'k str> {
-    std::iter::once(format.live_prefix).chain(format.test_prefix).find_map(|prefix| key.strip_prefix(prefix))
 }
 
 /// How many characters after the prefix it takes to see whose a key is.
@@ -123,24 +112,6 @@ fn least_after_prefix(format: &KeyFormat) -> usize {
         Some(TenantPart::Id) => ID_PART,
         Some(TenantPart::Code) | None => 1,
     }
-}
-
-fn is_part(part: TenantPart, text: &str) -> bool {
-    match part {
-        TenantPart::Id => {
-            text.len() == ID_PART && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-        }
-        TenantPart::Code => is_tenant_code(text),
-    }
-}
-
-/// Whether text may be a tenant's code: what may stand in a key before a `_` and as a label of a host's
-/// name (RFC 1123, section 2.1).
-pub fn is_tenant_code(text: &str) -> bool {
-    (2..=32).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !text.starts_with('-')
-        && !text.ends_with('-')
 }
 
 /// A tenant's part in keys of this format: nothing where it has none, `None` where the tenant lacks what it
@@ -176,7 +147,7 @@ pub fn kv_key(hash: &str) -> String {
 
 /// What people may see of a key's beginning: the prefix, the tenant's part and `shown` random characters.
 pub fn key_prefix(format: &KeyFormat, key: &str) -> String {
-    let after = after_prefix(format, key).unwrap_or_default();
+    let after = format.after_prefix(key).unwrap_or_default();
     let part = match format.tenant {
         None => 0,
         Some(_) => after.find('_').unwrap_or_default() + usize::from(format.shown > 0),
@@ -189,31 +160,20 @@ pub fn last4(key: &str) -> String {
     key.chars().skip(key.chars().count().saturating_sub(4)).collect()
 }
 
-/// Whether text from a URL, its percent-encoding undone, seems to hold a key of this format.
-pub fn appears_in(format: &KeyFormat, url: &str) -> bool {
-    const TELLING: usize = 8;
-    let alphabet = alphabet(format.alphabet);
-    std::iter::once(format.live_prefix).chain(format.test_prefix).any(|prefix| {
-        url.match_indices(prefix).any(|(at, _)| {
-            let after = url.get(at + prefix.len()..).unwrap_or_default();
-            let rest = format.tenant.and_then(|_| after.split_once('_')).map_or(after, |(_, rest)| rest);
-            rest.bytes().take_while(|byte| alphabet.contains(byte)).count() >= TELLING
-        })
-    })
+/// Whether text holds a key of this format. Without secrets, which a request can come before, the form decides.
+pub fn appears_in(format: &KeyFormat, secrets: Option<&Secrets>, text: &str) -> bool {
+    let Some(secrets) = secrets else { return format.appears_in(text, None) };
+    let left = Cell::new(MOST_CHECKS);
+    format.appears_in(
+        text,
+        Some(&|key| left.replace(left.get().saturating_sub(1)) == 0 || is_keyed(format, secrets, key)),
+    )
 }
 
 fn prefix(format: &KeyFormat, mode: Mode) -> &'static str {
     match mode {
         Mode::Live => format.live_prefix,
         Mode::Test => format.test_prefix.unwrap_or(format.live_prefix),
-    }
-}
-
-fn alphabet(alphabet: Alphabet) -> &'static [u8] {
-    match alphabet {
-        Alphabet::Base62 => BASE62,
-        Alphabet::Base64Url => BASE64URL,
-        Alphabet::Hex => HEX,
     }
 }
 
@@ -226,7 +186,7 @@ fn check_of(mac: &[u8; 32], digits: u8) -> String {
 pub fn base62(mut number: u128, digits: u8) -> String {
     (0..digits)
         .map(|_| {
-            let digit = BASE62.get((number % 62) as usize).copied().unwrap_or(b'0');
+            let digit = Alphabet::Base62.characters().get((number % 62) as usize).copied().unwrap_or(b'0');
             number /= 62;
             char::from(digit)
         })

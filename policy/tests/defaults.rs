@@ -93,10 +93,7 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     assert_eq!(realm.origin, Origin::Url("https://origin.example.com"));
     assert_eq!((realm.origin_timeout_ms, realm.freshness_ms), (30_000, 5_000));
     assert_eq!(realm.limits_unavailable, LimitsUnavailable::Refuse);
-    assert_eq!(
-        realm.url_parameters,
-        ["api_key", "apikey", "api-key", "key", "access_token", "token", "x-api-key"]
-    );
+    assert_eq!(realm.url_parameters, ["api_key", "apikey", "api-key", "x-api-key", "access_token"]);
     assert_eq!(realm.test_mode, TestMode::ReadOnly);
     assert_eq!(realm.key, default_realm().key);
     assert_eq!(realm.limits, default_realm().limits);

@@ -70,6 +70,20 @@ describe("freshness 0", () => {
   });
 });
 
+describe("keys without a keyed check, which begin with sk_", () => {
+  it("are found in a URL, and words and parameters of the origin's own are no keys", async () => {
+    const { plaintextKey } = await create(owner, { scopes: ["things:write"] });
+    for (const target of ["/things/task_management?fields=disk_utilization", "/things/desk_reservations", "/things/7?token=abc&key=name", "/things/sk_7"]) {
+      assert.equal((await ask(plaintextKey, { target })).status, 200, target);
+      assert.ok(gate.origin.last.url.endsWith(target), gate.origin.last.url);
+    }
+    const twice = encodeURIComponent(encodeURIComponent(`Bearer ${plaintextKey}`));
+    for (const target of [`/things/${plaintextKey}`, `/things/7?q=${plaintextKey}.`, `/things/7?${twice}=1`, `/things/7?q=${encodeURIComponent(btoa(`${plaintextKey}:`))}`, "/things/7?api_key=x"]) {
+      assert.equal(codeOf(await ask(plaintextKey, { target })), "KEY_IN_URL", target);
+    }
+  });
+});
+
 describe("a route for certain plans", () => {
   it("is 403 PLAN_REQUIRED without the plan, passes with it, and follows a change of it at once", async () => {
     const { tenant } = await owner.must("POST", "/tenants", { name: "Planned", owner: { email: "planned@example.com", password: PASSWORD } });

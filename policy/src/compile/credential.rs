@@ -7,9 +7,9 @@ use super::{
 };
 use crate::model::{CredentialSource, Link, SourceKind};
 
-/// Query parameters in which clients put keys most often.
-const URL_PARAMETERS: &[&str] =
-    &["api_key", "apikey", "api-key", "key", "access_token", "token", "x-api-key"];
+/// Query parameters whose names say that a credential of the API stands in them (`access_token`: RFC 6750, section
+/// 2.3). Names like `key` and `token` say no such thing: pages and objects have keys and tokens too.
+const URL_PARAMETERS: &[&str] = &["api_key", "apikey", "api-key", "x-api-key", "access_token"];
 
 /// Headers that mean something else to the connection, the browser, the platform or the origin.
 const RESERVED: &[&str] = &[

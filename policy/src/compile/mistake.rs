@@ -81,6 +81,11 @@ impl Report {
         self.hidden.borrow_mut().push(text.to_owned());
     }
 
+    /// Whether some of this may not be shown.
+    pub(super) fn hides(&self, text: &str) -> bool {
+        self.hidden.borrow().iter().any(|hidden| text.contains(hidden.as_str()))
+    }
+
     /// What was noted, if anything was.
     pub(super) fn finish(self) -> Result<(), Mistakes> {
         let (mut list, files) = (self.mistakes.into_inner(), self.files.into_inner());

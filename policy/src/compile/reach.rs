@@ -73,7 +73,9 @@ fn takes(realm: &Realm, host: &HostPattern, path: &PathPattern) -> bool {
 fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
     for (path, place) in draft.realm.paths.iter().zip(&draft.path_places) {
         let source = path.source;
-        if own.iter().any(|own| own.covers(path)) {
+        if looks_like_key(&draft.realm, path) {
+            refuse_key(path, place, report);
+        } else if own.iter().any(|own| own.covers(path)) {
             report.add(
                 place,
                 format!("the realm's path {source:?} is never reached: the gate answers there itself"),
@@ -89,10 +91,32 @@ fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
     }
 }
 
+/// Whether no request to this path gets past the look for keys in its URL. Where keys have a keyed check, what
+/// only has their form passes.
+fn looks_like_key(realm: &Realm, path: &PathPattern) -> bool {
+    realm.key.check == 0 && realm.key.appears_in(path.source, None)
+}
+
+fn refuse_key(path: &PathPattern, place: &Place, report: &Report) {
+    // As a key in the policy it is refused already.
+    if !report.hides(path.source) {
+        report.hide(path.source);
+        report.add(
+            place,
+            "the path has the form of a key of this realm, so every request there is refused",
+            "choose another path: a key in a URL ends in logs; if it is a key, revoke it",
+        );
+    }
+}
+
 fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report) {
     let realm = &draft.realm;
     for (index, (route, place)) in realm.routes.iter().zip(&draft.route_places).enumerate() {
         let source = route.path.source;
+        if looks_like_key(realm, &route.path) {
+            refuse_key(&route.path, place, report);
+            continue;
+        }
         if !realm.paths.iter().any(|path| path.overlaps(&route.path)) {
             let paths: Vec<String> = realm.paths.iter().map(|path| format!("{:?}", path.source)).collect();
             report.add(

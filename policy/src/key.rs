@@ -1,0 +1,97 @@
+//! What a key looks like from outside, as far as it can be told without the deployment's secret.
+
+use crate::model::{Alphabet, KeyFormat, TenantPart};
+
+/// Characters of a tenant's id that stand in a key.
+pub const ID_PART: usize = 8;
+
+const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+impl Alphabet {
+    /// Its characters, in the order of their values.
+    pub const fn characters(self) -> &'static [u8] {
+        match self {
+            Self::Base62 => BASE62,
+            Self::Base64Url => BASE64URL,
+            Self::Hex => HEX,
+        }
+    }
+}
+
+impl TenantPart {
+    fn is(self, text: &str) -> bool {
+        match self {
+            Self::Id => text.len() == ID_PART && text.bytes().all(|byte| HEX.contains(&byte)),
+            Self::Code => is_tenant_code(text),
+        }
+    }
+}
+
+/// Whether text may be a tenant's code: what may stand in a key before a `_` and as a label of a host's
+/// name (RFC 1123, section 2.1).
+pub fn is_tenant_code(text: &str) -> bool {
+    (2..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+impl KeyFormat {
+    /// What keys begin with.
+    pub fn prefixes(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.live_prefix).chain(self.test_prefix)
+    }
+
+    /// What follows the prefix of a key; `None` if none of them is there.
+    pub fn after_prefix<'k>(&self, key: &'k str) -> Option<&'k str> {
+        self.prefixes().find_map(|prefix| key.strip_prefix(prefix))
+    }
+
+    /// A key at the beginning of `text`, and what follows it: `None` unless prefix, tenant's part, length and
+    /// alphabet are a key's.
+    pub fn split<'k>(&self, text: &'k str) -> Option<(&'k str, &'k str)> {
+        let after = self.after_prefix(text)?;
+        let rest = match self.tenant {
+            None => after,
+            Some(part) => after.split_once('_').filter(|(tenant, _)| part.is(tenant))?.1,
+        };
+        let (random, check) = (usize::from(self.random), usize::from(self.check));
+        let characters = rest.as_bytes().get(..random + check)?;
+        let (random, check) = characters.split_at_checked(random)?;
+        let fits = random.iter().all(|byte| self.alphabet.characters().contains(byte))
+            && check.iter().all(u8::is_ascii_alphanumeric);
+        fits.then(|| text.split_at_checked(text.len() - rest.len() + characters.len())).flatten()
+    }
+
+    /// Whether a key stands somewhere in `text`. `is_keyed` looks at the keyed check of what has a key's form:
+    /// then nothing else needs to be looked at. Without it, as where there is no such check, a key is one that
+    /// begins where a word does and is not part of something longer, unless that looks random too: words have
+    /// letters of one case.
+    pub fn appears_in(&self, text: &str, is_keyed: Option<&dyn Fn(&str) -> bool>) -> bool {
+        let is_one = |at: usize| {
+            let Some((before, (key, after))) =
+                text.split_at_checked(at).and_then(|(before, rest)| Some((before, self.split(rest)?)))
+            else {
+                return false;
+            };
+            if let Some(is_keyed) = is_keyed.filter(|_| self.check > 0) {
+                return is_keyed(key);
+            }
+            let goes_on = after.bytes().next().is_some_and(|byte| self.alphabet.characters().contains(&byte));
+            let random = key.len() - usize::from(self.random) - usize::from(self.check);
+            let random = key.get(random..).unwrap_or_default();
+            let mixed = random.bytes().any(|byte| byte.is_ascii_uppercase())
+                && random.bytes().any(|byte| byte.is_ascii_lowercase());
+            !before.ends_with(|last: char| last.is_ascii_alphanumeric()) && (!goes_on || mixed)
+        };
+        self.prefixes().any(|prefix| starts(text, prefix).any(is_one))
+    }
+}
+
+/// Where `prefix`, which is ASCII, stands in `text`, also where it overlaps itself.
+fn starts<'t>(text: &'t str, prefix: &'t str) -> impl Iterator<Item = usize> + 't {
+    let next = move |from: usize| text.get(from..)?.find(prefix).map(|at| from + at);
+    std::iter::successors(next(0), move |at| next(at + 1))
+}
