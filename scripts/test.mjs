@@ -53,7 +53,9 @@ async function endToEnd(files) {
 
 async function tests(command, args) {
   console.log(`\n$ ${[command === node() ? "node" : command, ...args].join(" ")}`);
-  const child = spawn(command, args, { cwd: root, env: toolEnv(), stdio: ["ignore", "inherit", "inherit"] });
+  // The runtime reads there which certificates it trusts beside the public ones: those of the tests' own servers.
+  const env = { ...toolEnv(), NODE_EXTRA_CA_CERTS: join(root, "tests", "e2e", "harness", "localhost.pem") };
+  const child = spawn(command, args, { cwd: root, env, stdio: ["ignore", "inherit", "inherit"] });
   const status = await new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => resolve(signal ?? code));

@@ -10,7 +10,7 @@ import { SECRETS, ask, bearer, newTenant, startSystems } from "./systems.mjs";
 const GATEWAY = "gateway.gw.example";
 const SHOP = "shop.gw.example";
 const AGENT_KEY = "gw-agent-key-for-tests-5f1c8d9a2b7e4063";
-const TLS = { "harness-tls": "TLSv1.3" };
+const TLS = "TLSv1.3";
 const SESSION = { "X-Session-Id": "unique_session_string_123" };
 
 let gate, operator, owner, other;
@@ -24,7 +24,7 @@ beforeEach(() => gate.origin.reset());
 
 const create = async (admin, fields = {}) => admin.must("POST", "/api-keys", { realm: "gw", name: "A key", ...fields });
 const send = (target, { host = GATEWAY, headers = {}, ...request } = {}) =>
-  ask(gate, host, target, { headers: { ...TLS, ...headers }, ...request });
+  ask(gate, host, target, { tls: TLS, headers, ...request });
 const code = (answer) => [answer.status, answer.json().code];
 const seen = () => gate.origin.requests.at(-1);
 const header = (name) => seen().headers[name]?.[0];
@@ -50,8 +50,8 @@ describe("GW", () => {
     for (const bad of ["", "a b", "a".repeat(129), "a/b", "é"]) {
       assert.deepEqual(code(await send("/v1/carts", { headers: { ...key, "X-Session-Id": bad } })), [400, "INVALID_SESSION_ID"], bad);
     }
-    const twice = [...Object.entries({ ...TLS, ...key }), ["X-Session-Id", "one"], ["X-Session-Id", "two"]];
-    assert.deepEqual(code(await gate.send({ target: "/v1/carts", host: GATEWAY, headers: twice })), [400, "INVALID_SESSION_ID"]);
+    const twice = [...Object.entries(key), ["X-Session-Id", "one"], ["X-Session-Id", "two"]];
+    assert.deepEqual(code(await gate.send({ tls: TLS, target: "/v1/carts", host: GATEWAY, headers: twice })), [400, "INVALID_SESSION_ID"]);
     assert.equal(gate.origin.requests.length, 0);
     assert.equal((await send("/v1/carts", { headers: { ...key, ...SESSION } })).status, 200);
     assert.equal(header("keyward-session"), SESSION["X-Session-Id"]);
@@ -132,9 +132,9 @@ describe("GW", () => {
       assert.equal((await post({ Origin: `https://${SHOP}` })).status, 200);
       const forged = cookie.replace("kw_session_", "kw_session_A");
       assert.deepEqual(code(await follow(PAGE, { headers: { Cookie: forged } })), [401, "INVALID_SESSION"]);
-      const twice = [...Object.entries(TLS), ["Cookie", cookie], ["Cookie", cookie]];
-      for (const headers of [{ ...TLS, Cookie: `${cookie}; ${cookie}` }, twice]) {
-        const answer = await gate.send({ target: "/checkout?cart=7", host: SHOP, headers });
+      const twice = [["Cookie", cookie], ["Cookie", cookie]];
+      for (const headers of [{ Cookie: `${cookie}; ${cookie}` }, twice]) {
+        const answer = await gate.send({ tls: TLS, target: "/checkout?cart=7", host: SHOP, headers });
         assert.deepEqual(code(answer), [400, "INVALID_REQUEST"], "a cookie that was sent twice");
       }
       assert.deepEqual(code(await send("/v1/carts", { headers: { Cookie: cookie, ...SESSION } })), [401, "MISSING_AUTHORIZATION"]);
@@ -168,7 +168,7 @@ describe("GW", () => {
 
   it("GW-6 plain HTTP and TLS older than 1.2 are refused, but from this machine", async () => {
     const over = (tls, address) => gate.send({
-      target: "/v1/catalog", host: GATEWAY, headers: { ...bearer(AGENT_KEY), "CF-Connecting-IP": address, ...(tls && { "harness-tls": tls }) },
+      target: "/v1/catalog", host: GATEWAY, tls, headers: { ...bearer(AGENT_KEY), "CF-Connecting-IP": address },
     });
     for (const tls of ["TLSv1.2", "TLSv1.3"]) assert.equal((await over(tls, "192.0.2.1")).status, 200, tls);
     for (const tls of [undefined, "TLSv1", "TLSv1.1"]) assert.deepEqual(code(await over(tls, "192.0.2.1")), [403, "INSECURE_TRANSPORT"], tls);

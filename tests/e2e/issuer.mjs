@@ -1,5 +1,5 @@
 // An issuer of access tokens, made with a library that shares nothing with ours; and the place where it
-// publishes its keys.
+// publishes its keys: a real server.
 
 import { SignJWT, exportJWK, generateKeyPair } from "jose";
 
@@ -10,25 +10,36 @@ export async function newSigner(alg, kid) {
   return { sign, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, use: "sig", alg } };
 }
 
-/** The URL of a JWK Set, as the isolates of a gate see it. */
+/** A JWK Set at the URL that the policy names, on the server that URLs of this gate lead to. */
 export class Jwks {
+  #text = null;
+
   constructor(gate, url) {
-    this.gate = gate;
-    this.url = url;
+    this.server = gate.internet;
+    this.url = new URL(url);
+    this.server.answer = (request, response) => {
+      if (!this.#isFor(request)) return void response.writeHead(404).end();
+      if (this.#text === null) return void response.writeHead(503).end();
+      response.writeHead(200, { "content-type": "application/json" }).end(this.#text);
+    };
   }
 
   /** Answers with the public keys of these. */
   publish(...signers) {
-    return this.serve(JSON.stringify({ keys: signers.map(({ jwk }) => jwk) }));
+    this.serve(JSON.stringify({ keys: signers.map(({ jwk }) => jwk) }));
   }
 
   /** Answers with this text, or (null) fails. */
   serve(text) {
-    return Promise.all(this.gate.isolates.map((isolate) => isolate.web(this.url, text)));
+    this.#text = text;
   }
 
-  /** How often the first isolate has fetched it. */
-  async fetches() {
-    return (await this.gate.isolates[0].counts()).web[this.url] ?? 0;
+  /** How often it was fetched. */
+  fetches() {
+    return this.server.requests.filter((request) => this.#isFor(request)).length;
+  }
+
+  #isFor({ url, headers: { host } }) {
+    return url === this.url.pathname && [host].flat()[0] === this.url.host;
   }
 }

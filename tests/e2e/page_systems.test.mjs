@@ -110,7 +110,7 @@ test("a link is made for a page that takes sessions, is shown once, and lets one
     await banner.getByRole("button", { name: "I have saved it" }).click();
     await heading(page, "Keys");
     assert.ok(!(await page.content()).includes(made.searchParams.get("token")));
-    const follow = async () => (await ask(gate, made.host, made.pathname + made.search, { headers: { "harness-tls": "TLSv1.3" } })).status;
+    const follow = async () => (await ask(gate, made.host, made.pathname + made.search, { tls: "TLSv1.3" })).status;
     assert.deepEqual([await follow(), await follow()], [303, 401]);
   });
 });

@@ -39,7 +39,7 @@ async function withKeys(fields) {
 /** What a realm answers, over TLS, to its own request with these headers. */
 function send(realm, headers, more = {}) {
   const { host, target, method = "GET" } = REALMS[realm];
-  return ask(gate, host, target, { method, headers: { "harness-tls": "TLSv1.3", ...headers }, ...more });
+  return ask(gate, host, target, { method, tls: "TLSv1.3", headers, ...more });
 }
 const use = (realm, key, more) => send(realm, REALMS[realm].proof(key), more);
 const told = (answer) => [answer.status, answer.json().code];
@@ -130,7 +130,7 @@ test("tenants see and use only what is their own, in every realm", async () => {
 
 test("a token, a session, a link and a key of the policy mean nothing beside their own realm", async () => {
   const issuer = await newSigner("ES256", "side-by-side");
-  await new Jwks(gate, "https://id.bs.example/.well-known/jwks.json").publish(issuer);
+  new Jwks(gate, "https://id.bs.example/.well-known/jwks.json").publish(issuer);
   const now = Math.floor(gate.now() / 1000);
   const token = await issuer.sign({
     iss: "https://id.bs.example", aud: "https://api.bs.example", sub: "user-7", tenant_id: acme.tenant.id, iat: now, exp: now + 600,

@@ -10,7 +10,7 @@ export const SECRETS = { GW_STRIPE_SECRET: "whsec_stripe_for_tests", GW_SQUARE_S
 
 /** The deployment (see `startGate`), and the operator's owner, signed in and stepped up. */
 export async function startSystems(options = {}) {
-  const gate = await startGate({ build: "systems", page: "/admin/api", ...options, secrets: { ...SECRETS, ...options.secrets } });
+  const gate = await startGate({ build: "systems", page: "/admin/api", internet: true, ...options, secrets: { ...SECRETS, ...options.secrets } });
   const operator = await gate.owner();
   return { gate, operator };
 }

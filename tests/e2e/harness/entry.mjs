@@ -23,35 +23,12 @@ globalThis.Date = class extends RealDate {
   }
 };
 
-// What the network answers beyond the bindings: URL → text, as a test set it. Nothing else can be reached.
-const web = new Map();
-const realFetch = globalThis.fetch;
-
-globalThis.fetch = async (input, init) => {
-  const url = input.url ?? String(input);
-  const { hostname } = new URL(url);
-  if (hostname === "127.0.0.1" || hostname === "localhost") return realFetch(input, init);
-  counts.web[url] = (counts.web[url] ?? 0) + 1;
-  return web.has(url) ? new Response(web.get(url)) : new Response("", { status: 503 });
-};
-
-// The runtime here has plain HTTP only: with this header a test says over which TLS a request came.
-const TLS = "harness-tls";
-
-function overTls(request) {
-  const tlsVersion = request.headers.get(TLS);
-  if (tlsVersion === null) return request;
-  const secure = new Request(request.url.replace(/^http:/, "https:"), request);
-  secure.headers.delete(TLS);
-  return Object.defineProperty(secure, "cf", { value: { tlsVersion } });
-}
-
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // What is wrong at the moment: "kv.get", "kv.put" …, "KeyGate.fetch", "Registry.alarm" … → fault.
 // A fault: { fail, lagMs, lose, miss, times, name }; see `gate.mjs` for what each means.
 const faults = new Map();
-const counts = { kv: {}, objects: {}, web: {} };
+const counts = { kv: {}, objects: {} };
 let past; // what KV held when it began to be stale: { until, values }
 
 function activeFault(operation, name) {
@@ -161,8 +138,7 @@ export const Registry = wrapObject("Registry");
 export const Relay = wrapObject("Relay");
 
 export default class extends WorkerEntrypoint {
-  fetch(incoming) {
-    const request = overTls(incoming);
+  fetch(request) {
     const env = wrapEnv(this.env);
     const Built = built.default;
     return typeof Built === "function" ? new Built(this.ctx, env).fetch(request) : Built.fetch(request, env, this.ctx);
@@ -201,11 +177,6 @@ const orders = {
   async resetCounts() {
     counts.kv = {};
     counts.objects = {};
-    counts.web = {};
-  },
-  async web({ url, text }) {
-    if (text === null) web.delete(url);
-    else web.set(url, text);
   },
   async kv(_, env) {
     return Object.fromEntries(await kvValues(env.KEYS));

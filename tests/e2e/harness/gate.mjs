@@ -10,18 +10,21 @@ import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 import { Log, LogLevel, Miniflare } from "miniflare";
+import { parse } from "smol-toml";
 
 import { Admin } from "./admin.mjs";
 import { send } from "./http.mjs";
 import { startOrigin } from "./origin.mjs";
 import { freePort } from "./ports.mjs";
 import * as stored from "./stored.mjs";
+import { startTlsFront } from "./tls.mjs";
 
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
-const compatibilityDate = readFileSync(join(root, "wrangler.toml"), "utf8").match(/^compatibility_date = "(.+)"/m)[1];
+const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags } = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
 
 const OBJECTS = "objects";
 const PAGE = "page";
+const INTERNET = "internet";
 
 /** How to build the policies that tests are run with: `node scripts/build.mjs --policy … --out …`. */
 export const BUILDS = { default: "build", e2e: "build/e2e", systems: "build/systems" };
@@ -36,6 +39,8 @@ export const BUILDS = { default: "build", e2e: "build/e2e", systems: "build/syst
  *   `page`: the policy's base of the admin page, if it is not /admin;
  *   `persist`: folder of what is stored (default: a new one, removed by `stop`);
  *   `originAddress`: `host:port` of another origin than the recording one;
+ *   `internet`: true for a recording server that every URL leads to (`gate.internet`): hosts of examples have
+ *     no address. Without it the runtime's own network is used, where 127.0.0.1 is this machine;
  *   `failures`: the FAILURES limiter, `{ limit, period }`, by default too generous to matter.
  */
 export async function startGate(options = {}) {
@@ -51,6 +56,8 @@ class Gate {
   isolates;
   objects;
   origin;
+  /** The server that URLs lead to, with the option of the same name. */
+  internet;
   persist;
   secrets;
   /** Base of the admin page. */
@@ -80,13 +87,18 @@ class Gate {
 
   async start() {
     this.origin ??= await startOrigin();
+    if (this.#options.internet) this.internet ??= await startOrigin();
     for (;;) {
       for (const worker of [...this.isolates, this.objects]) {
         worker.url = `http://127.0.0.1:${await freePort()}`;
         worker.control = `http://127.0.0.1:${await freePort()}`;
+        worker.proxy = `http://127.0.0.1:${await freePort()}`;
+        worker.secureUrl = `https://127.0.0.1:${await freePort()}`;
       }
       try {
-        return await this.#run();
+        await this.#run();
+        await Promise.all(this.isolates.map((isolate) => isolate.listenOverTls()));
+        return;
       } catch (error) {
         // Another test may have taken a port meanwhile.
         if (error.code === "ERR_ADDRESS_IN_USE") continue;
@@ -212,14 +224,16 @@ class Gate {
   }
 
   async stop() {
+    this.isolates.forEach((isolate) => isolate.tlsFront?.close());
     await this.#miniflare?.dispose();
     await this.origin?.stop();
+    await this.internet?.stop();
     if (this.#ownsPersist) rmSync(this.persist, { recursive: true, force: true });
   }
 
   async #run() {
     const { miniflare, workerd } = await this.#spawn({
-      workers: [...[...this.isolates, this.objects].map((isolate) => this.#worker(isolate)), pageWorker()],
+      workers: [...[...this.isolates, this.objects].map((isolate) => this.#worker(isolate)), pageWorker(), ...(this.internet ? [internetWorker(this.internet.address)] : [])],
       host: "127.0.0.1",
       port: 0,
       cf: false,
@@ -254,15 +268,16 @@ class Gate {
     }
   }
 
-  #worker({ name, url, control }) {
+  #worker({ name, url, control, proxy }) {
     const folder = join(root, BUILDS[this.#options.build ?? "default"] ?? this.#options.build);
     const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
     const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
-    const socket = (entrypoint, at) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint });
+    const socket = (entrypoint, at, more) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint, ...more });
     return {
       config: {
         name,
         compatibilityDate,
+        compatibilityFlags,
         manifest: {
           mainModule: "entry.mjs",
           modules: {
@@ -288,7 +303,11 @@ class Gate {
           Relay: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
         },
       },
-      dev: { unsafeDirectSockets: [socket("default", url), socket("Control", control)], unsafeRegisterWorker: false },
+      dev: {
+        unsafeDirectSockets: [socket("default", url), socket("Control", control), socket("default", proxy, { proxy: true })],
+        ...(this.internet && { outboundService: { type: "worker", worker: INTERNET } }),
+        unsafeRegisterWorker: false,
+      },
     };
   }
 }
@@ -305,19 +324,39 @@ const pageWorker = () => ({
   dev: { unsafeRegisterWorker: false },
 });
 
+// Stands where the network is: leads whatever URL is fetched to one server.
+const internetWorker = (address) => ({
+  config: {
+    name: INTERNET,
+    compatibilityDate,
+    manifest: { mainModule: "internet.mjs", modules: { "internet.mjs": { type: "esm", contents: "export default { fetch: (request, env) => env.SERVER.fetch(request) }" } } },
+    env: { SERVER: { type: "external", address, http: {} } },
+  },
+  dev: { unsafeRegisterWorker: false },
+});
+
 /** One worker: its address, and what a test can do to it while it runs. */
 class Isolate {
   url;
   control;
+  /** Takes requests for absolute URLs, as a proxy does: what stands in front of it says over what they came. */
+  proxy;
+  /** The isolate behind a server that ends TLS. */
+  secureUrl;
+  tlsFront;
 
   constructor(gate, name) {
     this.gate = gate;
     this.name = name;
   }
 
-  /** One request; see `send` in http.mjs. */
+  /** One request; see `send` in http.mjs. With `tls`, a version like "TLSv1.3", over TLS. */
   send(request) {
-    return send(this.url, request);
+    return send(request?.tls ? this.secureUrl : this.url, request);
+  }
+
+  async listenOverTls() {
+    this.tlsFront = await startTlsFront(this.secureUrl, this.proxy);
   }
 
   /**
@@ -349,18 +388,13 @@ class Isolate {
     return JSON.parse(text);
   }
 
-  /** Calls since the start: `{ kv: { get: 1 }, objects: { KeyGate: { <name>: { fetch: 1 } } }, web: { <url>: 1 } }`. */
+  /** Calls since the start: `{ kv: { get: 1 }, objects: { KeyGate: { <name>: { fetch: 1 } } } }`. */
   counts() {
     return this.order("counts");
   }
 
   resetCounts() {
     return this.order("resetCounts");
-  }
-
-  /** What this isolate gets when it fetches a URL; null for a server that fails, which is all there is otherwise. */
-  web(url, text) {
-    return this.order("web", { url, text });
   }
 
   /** Writes to KV past the Worker; null deletes. */

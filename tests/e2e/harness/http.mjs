@@ -3,6 +3,9 @@
 
 import { createHash } from "node:crypto";
 import { connect } from "node:net";
+import { connect as connectTls } from "node:tls";
+
+import { certificate } from "./tls.mjs";
 
 /**
  * Sends one request on a connection of its own and returns when the whole answer is there.
@@ -10,7 +13,8 @@ import { connect } from "node:net";
  * @param {string|URL} base where: only host and port count
  * @param {object} request `method`; `target`, sent as it stands; `headers`, an object or a list of
  *   [name, value], values as text (sent as UTF-8) or bytes; `host`, for another Host header (null for
- *   none); `body`, as text, bytes, or an async iterable that is sent in chunks; `timeoutMs`
+ *   none); `body`, as text, bytes, or an async iterable that is sent in chunks; `tls`, the only version to
+ *   speak with an https `base`; `timeoutMs`
  * @returns {Promise<Answer>} with `body`, `text` and `json()`
  */
 export async function send(base, request) {
@@ -20,8 +24,8 @@ export async function send(base, request) {
 }
 
 /** Like `send`, but returns as soon as the head is there: `answer.chunks()` has the body as it comes. */
-export async function open(base, { method = "GET", target = "/", headers = [], host, body, timeoutMs = 30_000 } = {}) {
-  const { hostname, port } = new URL(base);
+export async function open(base, { method = "GET", target = "/", headers = [], host, body, tls, timeoutMs = 30_000 } = {}) {
+  const { hostname, port, protocol } = new URL(base);
   const list = Array.isArray(headers) ? [...headers] : Object.entries(headers);
   const has = (name) => list.some(([given]) => given.toLowerCase() === name);
   const streamed = body?.[Symbol.asyncIterator] !== undefined;
@@ -31,7 +35,9 @@ export async function open(base, { method = "GET", target = "/", headers = [], h
   if (whole && !has("content-length") && !has("transfer-encoding")) list.push(["Content-Length", String(whole.length)]);
   if (streamed && !has("transfer-encoding")) list.push(["Transfer-Encoding", "chunked"]);
 
-  const socket = connect(Number(port), hostname);
+  const socket = protocol === "https:"
+    ? connectTls({ port: Number(port), host: hostname, ca: certificate.cert, ...(tls && { minVersion: tls, maxVersion: tls }), ciphers: "DEFAULT@SECLEVEL=0" })
+    : connect(Number(port), hostname);
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`${method} ${target}: silent for ${timeoutMs} ms`)));
   const sending = sendAll(socket, method, target, list, whole, streamed ? body : undefined);
   sending.catch(() => {}); // the answer tells: a server may answer and close before it has read all
