@@ -18,9 +18,9 @@ export const certificate = { key: pem.slice(0, pem.indexOf("-----BEGIN CERTIFICA
 export async function startTlsFront(url, proxy) {
   const server = createServer({ ...certificate, minVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }, (client) => {
     const inner = connect(Number(new URL(proxy).port), "127.0.0.1");
-    const destroy = () => { client.destroy(); inner.destroy(); };
-    client.on("error", destroy);
-    inner.on("error", destroy);
+    client.on("error", () => inner.destroy()).on("close", () => inner.destroy());
+    // An answer may come, and the connection end, before all of the request was taken.
+    inner.on("error", () => {}).on("close", () => client.end());
     let head = Buffer.alloc(0);
     client.on("data", function onHead(chunk) {
       head = Buffer.concat([head, chunk]);
