@@ -3,14 +3,16 @@
 
 use std::{collections::BTreeMap, rc::Rc};
 
-use keyward_policy::{JwkSet, Jwt, JwtKeys, KeyRequirement, Link, Proof, Realm, Requirement, Route, Webhook};
+use keyward_policy::{
+    JwkSet, Jwt, JwtKeys, KeyRequirement, Link, Proof, PublicAlgorithm, Realm, Requirement, Route, Webhook,
+};
 
 use crate::{
     cookie::Repeated,
     credential::{self, Credential, Kind},
     denial::Denial,
     gate::{self, Permit},
-    jwt::{self, JwksCache, Keys, Lookup, Token},
+    jwt::{self, Error, JwksCache, Keys, Lookup, Token},
     key,
     link::{self, Followed},
     network,
@@ -48,6 +50,15 @@ pub enum Admission {
 pub struct Issuers {
     fixed: BTreeMap<&'static str, Rc<Keys>>,
     fetched: BTreeMap<&'static str, JwksCache>,
+}
+
+/// Where the keys of a realm's issuer are.
+#[derive(Clone, Copy)]
+struct Source {
+    realm: &'static str,
+    url: &'static str,
+    max_age_s: u32,
+    algorithms: &'static [PublicAlgorithm],
 }
 
 impl<S: Stores> Pipeline<'_, S> {
@@ -145,11 +156,24 @@ impl<S: Stores> Pipeline<'_, S> {
         text: &Secret,
         caller: Caller<'_>,
     ) -> Result<Permit, Denial> {
-        let invalid = |error: jwt::Error| Denial::InvalidToken { reason: error.to_string() };
         let policy = realm.jwt.as_ref().ok_or(Denial::Internal)?;
-        let token = Token::read(text.expose(), policy).map_err(invalid)?;
+        let token = Token::read(text.expose(), policy).map_err(Denial::InvalidToken)?;
+        let decide = |keys: &Rc<Keys>| {
+            gate::decide_token(realm, requirement, &token, keys, caller.at(self.stores.now()))
+        };
         let keys = self.keys(realm.id, policy, &token).await?;
-        gate::decide_token(realm, requirement, &token, &keys, caller.at(self.stores.now()))
+        let decided = decide(&keys);
+        // An issuer may change its keys and not their ids, or give them none.
+        if let Err(Denial::InvalidToken(Error::UnknownKey | Error::WrongAlgorithm | Error::BadSignature)) =
+            decided
+            && let JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } = policy.keys
+            && let Ok(newer) = self
+                .fetched_keys(Source { realm: realm.id, url, max_age_s, algorithms }, &token, Some(&keys))
+                .await
+        {
+            return decide(&newer);
+        }
+        decided
     }
 
     /// The keys of a realm's issuer.
@@ -165,51 +189,60 @@ impl<S: Stores> Pipeline<'_, S> {
         match policy.keys {
             JwtKeys::Secret { name, form } => fixed(&|| {
                 let secret = self.stores.secret(name).ok_or(Denial::NotConfigured { secret: name })?;
-                Keys::shared(&secret, form).map_err(|_| Denial::NotConfigured { secret: name })
+                Keys::shared(&secret, form)
+                    .map_err(|error| Denial::UnfitSecret { secret: name, reason: error.to_string() })
             }),
-            JwtKeys::Public { set: JwkSet::Inline(text), .. } => {
-                fixed(&|| Keys::of_set(text).map_err(|_| Denial::Internal))
+            // The build has tried each of them.
+            JwtKeys::Public { algorithms, set: JwkSet::Inline(text) } => {
+                fixed(&|| Keys::of_set(text, algorithms).map_err(|_| Denial::Internal))
             }
-            JwtKeys::Public { set: JwkSet::Url { url, max_age_s }, .. } => {
-                self.fetched_keys(realm, url, max_age_s, token).await
+            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } => {
+                self.fetched_keys(Source { realm, url, max_age_s, algorithms }, token, None).await
             }
         }
     }
 
+    /// The issuer's keys, which are others than those that were `tried`.
     async fn fetched_keys(
         &self,
-        realm: &'static str,
-        url: &str,
-        max_age_s: u32,
+        source: Source,
         token: &Token<'_>,
+        tried: Option<&Rc<Keys>>,
     ) -> Result<Rc<Keys>, Denial> {
         let began = self.stores.now();
         while self.stores.now().0 - began.0 <= jwt::FETCH_PATIENCE * 2 {
-            let look_up = |cache: &mut JwksCache| cache.look_up(token.key_id(), self.stores.now());
-            match self.cache(realm, max_age_s, look_up) {
+            let look_up = |cache: &mut JwksCache| cache.look_up(token.key_id(), tried, self.stores.now());
+            match self.cache(source, look_up) {
                 Lookup::Use(keys) => return Ok(keys),
-                Lookup::Unknown => {
-                    return Err(Denial::InvalidToken { reason: jwt::Error::UnknownKey.to_string() });
+                Lookup::Unknown => return Err(Denial::InvalidToken(Error::UnknownKey)),
+                Lookup::Unavailable { reason, retry_after_ms } => {
+                    return Err(Denial::IssuerUnavailable { reason, retry_after_ms });
                 }
-                Lookup::Unavailable => break,
                 Lookup::Wait => self.stores.wait(LOOK_AGAIN).await,
                 Lookup::Fetch => {
-                    let text = self.stores.fetch(url).await;
+                    let answer = self.stores.fetch(source.url).await;
                     let now = self.stores.now();
-                    self.cache(realm, max_age_s, |cache| match text {
-                        // A set without a usable key is one that could not be had.
-                        Ok(text) => cache.fetched(&text, now).unwrap_or_default(),
-                        Err(_) => cache.failed(now),
+                    let failed = self.cache(source, |cache| match answer {
+                        Ok(text) => cache.fetched(&text, now).map_err(|error| error.to_string()),
+                        Err(reason) => {
+                            cache.failed(reason.clone(), now);
+                            Err(reason)
+                        }
                     });
+                    if let Err(reason) = failed {
+                        self.stores.note(source.url, &reason);
+                    }
                 }
             }
         }
-        Err(unavailable("JWK Set"))
+        let reason = "a fetch that others began has not ended".to_owned();
+        Err(Denial::IssuerUnavailable { reason, retry_after_ms: 0 })
     }
 
-    fn cache<T>(&self, realm: &'static str, max_age_s: u32, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
+    fn cache<T>(&self, source: Source, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
         let mut issuers = self.issuers.borrow_mut();
-        use_it(issuers.fetched.entry(realm).or_insert_with(|| JwksCache::new(max_age_s)))
+        let new = || JwksCache::new(source.max_age_s, source.algorithms);
+        use_it(issuers.fetched.entry(source.realm).or_insert_with(new))
     }
 
     /// Exchanges a link's token for a session.

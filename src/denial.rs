@@ -1,7 +1,7 @@
 //! Every reason for which Keyward does not pass a request on, and the one map from a reason to what
 //! the client is told. `docs/errors.md` has a section for each code; a test compares the two.
 
-use crate::{time, wire::WindowState};
+use crate::{jwt, time, wire::WindowState};
 
 /// Why a request was not passed on. The reason in full is for the log; the client sees
 /// [`Denial::public`].
@@ -45,10 +45,7 @@ pub enum Denial {
     /// A test key where only live keys may go.
     TestMode,
     /// A token that its issuer did not make so, or for another time or API.
-    InvalidToken {
-        /// What is wrong with it, for the log.
-        reason: String,
-    },
+    InvalidToken(jwt::Error),
     /// A webhook without a signature of its sender.
     InvalidSignature {
         /// What is wrong with it, for the log.
@@ -88,6 +85,20 @@ pub enum Denial {
     StoreUnavailable {
         /// Which, for the log.
         store: &'static str,
+    },
+    /// The keys of a token's issuer cannot be had.
+    IssuerUnavailable {
+        /// Why, for the log.
+        reason: String,
+        /// Milliseconds until they are asked for again.
+        retry_after_ms: u64,
+    },
+    /// A secret of the deployment cannot be used.
+    UnfitSecret {
+        /// Which one.
+        secret: &'static str,
+        /// Why, for the log.
+        reason: String,
     },
     /// The deployment lacks a secret.
     NotConfigured {
@@ -212,12 +223,7 @@ impl Denial {
                 None,
                 "A secret key came from a web page, where others can read it. Use a publishable key there, and replace this one.",
             ),
-            Self::InvalidToken { .. } => (
-                401,
-                "INVALID_TOKEN",
-                INVALID_TOKEN,
-                "The token is not valid, or no longer. Sign in again to get another one.",
-            ),
+            Self::InvalidToken(error) => (401, "INVALID_TOKEN", INVALID_TOKEN, of_token(*error).1),
             Self::InvalidSignature { .. } => (
                 401,
                 "INVALID_SIGNATURE",
@@ -284,7 +290,13 @@ impl Denial {
                 None,
                 "The API key cannot be checked at the moment. Try again after the time in Retry-After.",
             ),
-            Self::NotConfigured { .. } => (
+            Self::IssuerUnavailable { .. } => (
+                503,
+                "STORE_UNAVAILABLE",
+                None,
+                "The token cannot be checked at the moment, since the keys of its issuer cannot be had. Try again after the time in Retry-After.",
+            ),
+            Self::NotConfigured { .. } | Self::UnfitSecret { .. } => (
                 503,
                 "NOT_CONFIGURED",
                 None,
@@ -313,6 +325,8 @@ impl Denial {
             Self::UnknownKey => "UNKNOWN_API_KEY",
             Self::ExpiredLink => "EXPIRED_LINK",
             Self::UsedLink => "USED_LINK",
+            Self::InvalidToken(error) => of_token(*error).0,
+            Self::IssuerUnavailable { .. } => "ISSUER_UNAVAILABLE",
             _ => self.public().code,
         }
     }
@@ -322,8 +336,40 @@ impl Denial {
         match self {
             Self::RateLimited { retry_after_ms, .. } => Some(time::retry_after(*retry_after_ms)),
             Self::TooManyFailures => Some(FAILURES_PERIOD.unsigned_abs()),
-            Self::StoreUnavailable { .. } | Self::NotConfigured { .. } => Some(COME_BACK),
+            Self::IssuerUnavailable { retry_after_ms, .. } => Some(time::retry_after(*retry_after_ms)),
+            Self::StoreUnavailable { .. } | Self::NotConfigured { .. } | Self::UnfitSecret { .. } => {
+                Some(COME_BACK)
+            }
             _ => None,
         }
+    }
+}
+
+/// Cause and text for a token's refusal. What stands in the token is told apart only once its signature was
+/// found to be the issuer's, so a forged one learns nothing from it.
+fn of_token(error: jwt::Error) -> (&'static str, &'static str) {
+    use jwt::Error as E;
+    match error {
+        E::TooLong | E::Malformed(_) | E::Critical => (
+            "MALFORMED_TOKEN",
+            "This is not a token (a signed JWT) that can be read here. Check that it was copied whole.",
+        ),
+        E::WrongAlgorithm | E::UnknownKey | E::BadSignature => (
+            "UNTRUSTED_TOKEN",
+            "The token was not signed by the issuer that this API trusts, or was changed since. Sign in again to get another one.",
+        ),
+        E::WrongType | E::WrongIssuer | E::WrongAudience | E::WrongTenant => (
+            "FOREIGN_TOKEN",
+            "The token is not meant for this API: it is of another type, issuer, audience or tenant. Ask its issuer for an access token for this API.",
+        ),
+        E::MissingClaim(_) | E::InvalidClaim(_) => (
+            "INCOMPLETE_TOKEN",
+            "The token lacks a claim that this API needs, or has it in a form that is not taken. The owner of the API finds in the log which one.",
+        ),
+        E::Expired => ("EXPIRED_TOKEN", "The token has expired. Sign in again to get another one."),
+        E::NotYetValid => (
+            "EARLY_TOKEN",
+            "The token is not valid yet. Try again in a moment; if that does not help, the clock of its issuer is wrong.",
+        ),
     }
 }

@@ -154,13 +154,9 @@ pub fn decide_token(
     keys: &Keys,
     circumstances: Circumstances<'_>,
 ) -> Result<Permit, Denial> {
-    let claims = token
-        .verify(keys, circumstances.now)
-        .map_err(|error| Denial::InvalidToken { reason: error.to_string() })?;
+    let claims = token.verify(keys, circumstances.now).map_err(Denial::InvalidToken)?;
     if !is_of(circumstances.tenant, claims.tenant.as_deref()) {
-        return Err(Denial::InvalidToken {
-            reason: "the token is of another tenant than the host".to_owned(),
-        });
+        return Err(Denial::InvalidToken(jwt::Error::WrongTenant));
     }
     // The policy has no such route, and tokens no plan.
     if !requirement.plans.is_empty() {
@@ -207,7 +203,7 @@ pub fn decide_session(
 /// Decides about a webhook.
 ///
 /// # Errors
-/// [`Denial::InvalidSignature`], [`Denial::BodyTooLarge`], and [`Denial::NotConfigured`] for a secret that is not
+/// [`Denial::InvalidSignature`], [`Denial::BodyTooLarge`], and [`Denial::UnfitSecret`] for a secret that is not
 /// in the form that the policy says.
 pub fn decide_webhook(
     webhook: &Webhook,
@@ -219,7 +215,9 @@ pub fn decide_webhook(
     match webhook::verify(webhook, secret, header, body, now) {
         Ok(()) => Ok(Permit::of(Identity::Sender)),
         Err(webhook::Error::BodyTooLarge) => Err(Denial::BodyTooLarge),
-        Err(webhook::Error::UnfitSecret) => Err(Denial::NotConfigured { secret: webhook.secret }),
+        Err(error @ webhook::Error::UnfitSecret) => {
+            Err(Denial::UnfitSecret { secret: webhook.secret, reason: error.to_string() })
+        }
         Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
     }
 }

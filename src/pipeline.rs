@@ -55,8 +55,11 @@ pub trait Stores {
     async fn wait(&self, milliseconds: u32);
     /// Has the Registry use up a link.
     async fn redeem(&self, call: &Redeem) -> Result<Redeemed, Unavailable>;
-    /// The text at a URL, of at most [`jwt::MOST_SET_BYTES`](crate::jwt::MOST_SET_BYTES).
-    async fn fetch(&self, url: &str) -> Result<String, Unavailable>;
+    /// The text at a URL, of at most [`MOST_SET_BYTES`](keyward_policy::jwk::MOST_SET_BYTES), or why it cannot be
+    /// had.
+    async fn fetch(&self, url: &str) -> Result<String, String>;
+    /// Notes in the log that something outside, of this name, cannot be used.
+    fn note(&self, what: &str, reason: &str);
     /// A secret of the deployment, by its name.
     fn secret(&self, name: &str) -> Option<Secret>;
 }

@@ -4,20 +4,38 @@
 
 mod support;
 
+use std::rc::Rc;
+
 use keyward::{
-    jwt::{Error, FETCH_PATIENCE, JwksCache, Keys, Lookup, MOST_SET_BYTES, UnfitKeys},
+    jwt::{FETCH_PATIENCE, JwksCache, Keys, Lookup, UnfitKeys},
+    policy::{
+        PublicAlgorithm,
+        jwk::{MOST_SET_BYTES, UnfitSet},
+    },
     time::{HOUR, MINUTE, SECOND, Timestamp},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{
     NOON,
-    jose::{Key, PUBLIC, claims, encode, set_of, verify},
+    jose::{Key, PUBLIC, claims, decode, encode, set_of, verify},
 };
 
-/// What is wrong with a set of nothing but this key.
-fn unfit(jwk: &Value) -> Option<UnfitKeys> {
-    Keys::of_set(&json!({ "keys": [jwk] }).to_string()).err()
+/// What a realm with [`PUBLIC`] takes.
+const ALGORITHMS: &[PublicAlgorithm] =
+    &[PublicAlgorithm::Rs256, PublicAlgorithm::Es256, PublicAlgorithm::EdDsa];
+
+fn of_set(json: &str) -> Result<Keys, UnfitKeys> {
+    Keys::of_set(json, ALGORITHMS)
+}
+
+/// What is wrong with the only key of a set.
+fn unfit(jwk: &Value) -> Option<String> {
+    match of_set(&json!({ "keys": [jwk] }).to_string()) {
+        Ok(_) => None,
+        Err(UnfitKeys::NoKey(reasons)) => Some(reasons.join("; ")),
+        Err(error) => panic!("{error}"),
+    }
 }
 
 /// A key with one parameter changed; `Null` takes it away.
@@ -63,64 +81,87 @@ fn a_key_is_taken_only_if_everything_it_says_fits() {
             ("kty", Value::Null, false),
             ("x5c", json!(["anything"]), true),
         ] {
-            let expected = (!fits).then_some(UnfitKeys::NoKey);
-            assert_eq!(unfit(&with(key, name, value.clone())), expected, "{key:?}, {name}: {value}");
+            assert_eq!(unfit(&with(key, name, value.clone())).is_none(), fits, "{key:?}, {name}: {value}");
         }
     }
 }
 
 #[test]
-fn a_key_whose_numbers_are_not_a_key_is_not_taken() {
+fn a_key_that_can_verify_nothing_is_not_taken_and_the_reason_is_told() {
     let odd = |bytes: usize| encode(vec![0xff; bytes]);
-    for jwk in [
-        with(Key::Rsa, "n", Value::Null),
-        with(Key::Rsa, "n", json!("")),
-        with(Key::Rsa, "n", json!(odd(128))),
-        with(Key::Rsa, "n", json!(odd(255))),
-        with(Key::Rsa, "n", json!(odd(513))),
-        with(Key::Rsa, "n", json!(odd(4_000))),
-        with(Key::Rsa, "n", json!(encode([vec![0; 128], vec![0xff; 128]].concat()))),
-        with(Key::Rsa, "n", json!(encode([vec![0xff; 255], vec![0]].concat()))),
-        with(Key::Rsa, "n", json!("not base64url!")),
-        with(Key::Rsa, "e", Value::Null),
-        with(Key::Rsa, "e", json!("")),
-        with(Key::Rsa, "e", json!("AA")),
-        with(Key::Rsa, "e", json!("AQ")),
-        with(Key::Rsa, "e", json!(encode([4]))),
-        with(Key::Rsa, "e", json!(odd(16))),
-        with(Key::Ec, "x", Value::Null),
-        with(Key::Ec, "x", json!("")),
-        with(Key::Ec, "x", json!(odd(32))),
-        with(Key::Ec, "x", json!(odd(33))),
-        with(Key::Ec, "crv", json!("P-384")),
-        with(Key::Ec, "y", Key::Ec.jwk()["x"].clone()),
-        with(Key::Ed, "x", json!(odd(31))),
-        with(Key::Ed, "x", json!("")),
-        with(Key::Ed, "crv", json!("Ed448")),
-        with(Key::Ed, "crv", Value::Null),
+    let identity = encode([&[1][..], &[0; 31]].concat());
+    let order_4 = encode([0; 32]);
+    let size = "an `n` of another size than 2048 to 4096 bits";
+    for (jwk, reason) in [
+        (with(Key::Rsa, "use", json!("enc")), "a `use` other than"),
+        (with(Key::Rsa, "key_ops", json!(["sign"])), "`key_ops` without"),
+        (with(Key::Rsa, "key_ops", json!("verify")), "no JWK: invalid type"),
+        (with(Key::Rsa, "kid", json!(17)), "no JWK: invalid type"),
+        (with(Key::Rsa, "kty", Value::Null), "no JWK: missing field `kty`"),
+        (with(Key::Rsa, "kty", json!("rsa")), r#"the `kty` "rsa""#),
+        (with(Key::Rsa, "kty", json!("EC")), "no `crv`"),
+        (with(Key::Rsa, "alg", json!("ES256")), r#"the `alg` "ES256""#),
+        (with(Key::Rsa, "alg", json!("RSA-OAEP")), r#"the `alg` "RSA-OAEP""#),
+        (with(Key::Rsa, "alg", json!("RS512")), "none of `algorithms`"),
+        (with(Key::Rsa, "n", Value::Null), "no `n`"),
+        (with(Key::Rsa, "n", json!("")), size),
+        (with(Key::Rsa, "n", json!(odd(128))), size),
+        (with(Key::Rsa, "n", json!(odd(255))), size),
+        (with(Key::Rsa, "n", json!(odd(513))), size),
+        (with(Key::Rsa, "n", json!(odd(4_000))), size),
+        (with(Key::Rsa, "n", json!(encode([vec![0; 128], vec![0xff; 128]].concat()))), size),
+        (with(Key::Rsa, "n", json!(encode([vec![0xff; 255], vec![0]].concat()))), "no RSA key"),
+        (with(Key::Rsa, "n", json!("not base64url!")), "an `n` that is not base64url"),
+        (with(Key::Rsa, "n", json!(odd(256) + "==")), "an `n` that is not base64url"),
+        (with(Key::Rsa, "e", Value::Null), "no `e`"),
+        (with(Key::Rsa, "e", json!("")), "no RSA key"),
+        (with(Key::Rsa, "e", json!("AA")), "no RSA key"),
+        (with(Key::Rsa, "e", json!("AQ")), "no RSA key"),
+        (with(Key::Rsa, "e", json!(encode([4]))), "no RSA key"),
+        (with(Key::Rsa, "e", json!(odd(16))), "no RSA key"),
+        (with(Key::Ec, "x", Value::Null), "no `x`"),
+        (with(Key::Ec, "x", json!("")), "another length than 32 bytes"),
+        (with(Key::Ec, "x", json!(odd(32))), "not a point of its curve"),
+        (with(Key::Ec, "x", json!(odd(33))), "another length than 32 bytes"),
+        (with(Key::Ec, "y", Key::Ec.jwk()["x"].clone()), "not a point of its curve"),
+        (with(Key::Ec, "crv", json!("P-384")), "another length than 48 bytes"),
+        (with(Key::Ec, "crv", json!("secp256k1")), r#"the curve "secp256k1""#),
+        (with(Key::Ec, "crv", json!("P-521")), r#"the curve "P-521""#),
+        (with(Key::Ed, "x", json!(odd(31))), "another length than 32 bytes"),
+        (with(Key::Ed, "x", json!("")), "another length than 32 bytes"),
+        (with(Key::Ed, "x", json!(encode([&[2][..], &[0; 31]].concat()))), "not a point of its curve"),
+        (with(Key::Ed, "x", json!(identity)), "a point of small order"),
+        (with(Key::Ed, "x", json!(order_4)), "a point of small order"),
+        (with(Key::Ed, "crv", json!("X25519")), r#"the curve "X25519""#),
+        (with(Key::Ed, "crv", json!("Ed448")), r#"the curve "Ed448""#),
+        (with(Key::Ed, "crv", Value::Null), "no `crv`"),
+        (Key::Shared.jwk(), r#"the `kty` "oct""#),
+        (json!("a key"), "not a JSON object"),
+        (json!(null), "not a JSON object"),
     ] {
-        assert_eq!(unfit(&jwk), Some(UnfitKeys::NoKey), "{jwk}");
+        let told = unfit(&jwk).unwrap_or_else(|| panic!("taken: {jwk}"));
+        assert!(told.starts_with("keys[0] ") && told.contains(reason), "{jwk}: {told}");
     }
 }
 
 #[test]
-fn a_key_of_small_order_verifies_nothing() {
-    let identity = with(Key::Ed, "x", json!(encode([&[1][..], &[0; 31]].concat())));
-    let set = set_of(&[identity]);
-    let header = encode(json!({ "alg": "EdDSA", "kid": "EdDSA" }).to_string());
-    let signature = encode([&[1][..], &[0; 63]].concat());
-    let token = format!("{header}.{}.{signature}", encode(claims(NOON).to_string()));
-    assert_eq!(verify(&token, &PUBLIC, &set, NOON), Err(Error::BadSignature));
+fn a_number_with_zeros_before_it_is_the_same_number() {
+    let n = [&[0][..], &decode(Key::Rsa.jwk()["n"].as_str().unwrap())].concat();
+    let padded = json!({ "kty": "RSA", "kid": "RS256", "n": encode(n), "e": "AAEAAQ" });
+    assert!(verify(&Key::Rsa.token(&claims(NOON)), &PUBLIC, &set_of(&[padded]), NOON).is_ok());
 }
 
 #[test]
 fn text_that_is_no_set_says_so() {
-    for text in ["", "null", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":null}"#, "{", "<html>"] {
-        assert_eq!(Keys::of_set(text).err(), Some(UnfitKeys::Malformed), "{text}");
+    for text in ["null", "[]", "{}", r#"{"keys":{}}"#, r#"{"keys":null}"#] {
+        assert_eq!(of_set(text).err(), Some(UnfitKeys::Set(UnfitSet::NotASet)), "{text}");
     }
-    assert_eq!(Keys::of_set(r#"{"keys":[]}"#).err(), Some(UnfitKeys::NoKey));
+    for text in ["", "{", "<html>", "\u{feff}{}"] {
+        assert_eq!(of_set(text).err(), Some(UnfitKeys::Set(UnfitSet::NotJson)), "{text}");
+    }
+    assert_eq!(of_set(r#"{"keys":[]}"#).err(), Some(UnfitKeys::NoKey(Vec::new())));
     let long = format!(r#"{{"keys":[{}],"x":"{}"}}"#, Key::Ec.jwk(), "x".repeat(MOST_SET_BYTES));
-    assert_eq!(Keys::of_set(&long).err(), Some(UnfitKeys::TooLong));
+    assert_eq!(of_set(&long).err(), Some(UnfitKeys::Set(UnfitSet::TooLong)));
 }
 
 proptest! {
@@ -133,7 +174,7 @@ proptest! {
         bytes in prop::collection::vec(any::<u8>(), 0..600),
     ) {
         let jwk = with(Key::PUBLIC[which], name, json!(encode(bytes)));
-        if let Ok(keys) = Keys::of_set(&json!({ "keys": [jwk] }).to_string()) {
+        if let Ok(keys) = of_set(&json!({ "keys": [jwk] }).to_string()) {
             let token = Key::PUBLIC[which].token(&claims(NOON));
             let _ = verify(&token, &PUBLIC, &keys, NOON);
         }
@@ -145,12 +186,14 @@ const MAX_AGE: i64 = 10 * MINUTE;
 
 struct Issuer {
     cache: JwksCache,
+    /// Keys that did not verify the token at hand.
+    tried: Option<Rc<Keys>>,
     now: Timestamp,
 }
 
 impl Issuer {
     fn new() -> Self {
-        Self { cache: JwksCache::new(600), now: NOON }
+        Self { cache: JwksCache::new(600, ALGORITHMS), tried: None, now: NOON }
     }
 
     /// One whose set holds these keys since now.
@@ -167,18 +210,18 @@ impl Issuer {
     }
 
     fn look_up(&mut self, key: Key) -> &'static str {
-        match self.cache.look_up(Some(key.algorithm()), self.now) {
+        match self.cache.look_up(Some(key.algorithm()), self.tried.as_ref(), self.now) {
             Lookup::Use(_) => "use",
             Lookup::Fetch => "fetch",
             Lookup::Wait => "wait",
             Lookup::Unknown => "unknown",
-            Lookup::Unavailable => "unavailable",
+            Lookup::Unavailable { .. } => "unavailable",
         }
     }
 
     /// Whether what is used for a key verifies its tokens.
     fn verifies(&mut self, key: Key) -> bool {
-        match self.cache.look_up(Some(key.algorithm()), self.now) {
+        match self.cache.look_up(Some(key.algorithm()), self.tried.as_ref(), self.now) {
             Lookup::Use(keys) => verify(&key.token(&claims(NOON)), &PUBLIC, &keys, NOON).is_ok(),
             _ => false,
         }
@@ -190,7 +233,7 @@ impl Issuer {
     }
 
     fn failed(&mut self) {
-        self.cache.failed(self.now);
+        self.cache.failed("answered 500".to_owned(), self.now);
     }
 }
 
@@ -282,10 +325,47 @@ fn made_up_key_ids_cause_one_fetch_a_minute_at_most() {
 }
 
 #[test]
+fn while_a_set_cannot_be_had_it_is_told_why_and_how_long_it_is_until_the_next_try() {
+    let mut issuer = Issuer::new();
+    let told = |issuer: &mut Issuer| match issuer.cache.look_up(None, None, issuer.now) {
+        Lookup::Unavailable { reason, retry_after_ms } => (reason, retry_after_ms),
+        _ => panic!("it is available"),
+    };
+    assert_eq!(issuer.look_up(Key::Ec), "fetch");
+    issuer.failed();
+    assert_eq!(told(&mut issuer), ("answered 500".to_owned(), 10_000));
+    assert_eq!(told(issuer.wait(2_500)).1, 7_500);
+    assert_eq!(told(issuer.wait(7_499)).1, 1);
+    assert_eq!(told(issuer.wait(-HOUR)).1, 10_000, "after a clock that went back, no more than a pause");
+    assert_eq!(issuer.wait(HOUR + 1).look_up(Key::Ec), "fetch");
+    issuer.cache.fetched("<html>", issuer.now).unwrap_err();
+    assert_eq!(told(&mut issuer), ("the text is not JSON".to_owned(), 10_000));
+    issuer.wait(10_000).look_up(Key::Ec);
+    issuer.cache.fetched(r#"{"keys":[{"kty":"oct"}]}"#, issuer.now).unwrap_err();
+    let (reason, _) = told(&mut issuer);
+    assert!(reason.contains(r#"no usable key: keys[0] has the `kty` "oct""#), "{reason}");
+}
+
+#[test]
+fn a_token_that_the_known_keys_do_not_verify_has_the_set_fetched_once_a_minute_at_most() {
+    let mut issuer = Issuer::with(&[Key::Ec]);
+    let Lookup::Use(keys) = issuer.cache.look_up(Some("ES256"), None, issuer.now) else { panic!() };
+    issuer.tried = Some(keys);
+    assert_eq!(issuer.wait(MINUTE - 1).look_up(Key::Ec), "unknown");
+    assert_eq!(issuer.wait(1).look_up(Key::Ec), "fetch");
+    assert_eq!(issuer.look_up(Key::Ec), "wait");
+    issuer.fetched(&[Key::Ec]);
+    assert_eq!(issuer.look_up(Key::Ec), "use", "these are new");
+    let Lookup::Use(keys) = issuer.cache.look_up(Some("ES256"), None, issuer.now) else { panic!() };
+    issuer.tried = Some(keys);
+    assert_eq!(issuer.look_up(Key::Ec), "unknown");
+}
+
+#[test]
 fn a_set_without_a_usable_key_does_not_take_the_place_of_one_that_has_some() {
     let mut issuer = Issuer::with(&[Key::Ec]);
     assert_eq!(issuer.wait(MAX_AGE).look_up(Key::Ec), "fetch");
-    assert_eq!(issuer.cache.fetched(r#"{"keys":[]}"#, issuer.now), Err(UnfitKeys::NoKey));
+    assert_eq!(issuer.cache.fetched(r#"{"keys":[]}"#, issuer.now), Err(UnfitKeys::NoKey(Vec::new())));
     assert_eq!(issuer.look_up(Key::Ec), "use");
     assert_eq!(issuer.look_up(Key::Rsa), "unavailable");
 }

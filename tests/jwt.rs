@@ -69,7 +69,7 @@ fn tokens_of_another_library_pass_and_say_who_it_is() {
     let data: Value = serde_json::from_str(include_str!("data/pyjwt.json")).unwrap();
     let secret = Secret::new(data["secret"].as_str().unwrap());
     let shared = Keys::shared(&secret, SecretForm::Text).unwrap();
-    let public = Keys::of_set(&data["jwks"].to_string()).unwrap();
+    let public = Keys::of_set(&data["jwks"].to_string(), jose::ALL).unwrap();
     for (algorithm, token) in data["tokens"].as_object().unwrap() {
         let (policy, keys) = if algorithm == "HS256" { (&SHARED, &shared) } else { (&PUBLIC, &public) };
         let expected = Claims {
@@ -157,12 +157,105 @@ fn the_key_is_chosen_by_its_id() {
 }
 
 #[test]
-fn a_token_without_key_id_passes_only_if_one_key_fits() {
-    let token = Key::Ed.sign(&json!({ "alg": "EdDSA" }), &claims(NOON));
-    assert!(verify(&token, &PUBLIC, &public_keys(), NOON).is_ok());
-    let ed = Key::Ed.jwk();
-    let two = [ed.clone(), json!({ "kty": "OKP", "crv": "Ed25519", "x": ed["x"], "kid": "second" })];
-    assert_eq!(verify(&token, &PUBLIC, &set_of(&two), NOON), Err(Error::UnknownKey));
+fn neither_a_token_nor_a_key_has_to_have_an_id() {
+    let without_id = |mut jwk: Value| {
+        jwk.as_object_mut().unwrap().remove("kid");
+        jwk
+    };
+    let stranger = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "stranger", "x": STRANGERS_KEY });
+    for key in Key::PUBLIC {
+        let unnamed = key.sign(&json!({ "alg": key.algorithm() }), &claims(NOON));
+        assert!(verify(&unnamed, &PUBLIC, &public_keys(), NOON).is_ok(), "{key:?}");
+        let keys = set_of(&Key::PUBLIC.map(Key::jwk).map(without_id));
+        assert!(verify(&unnamed, &PUBLIC, &keys, NOON).is_ok(), "{key:?}");
+        assert!(verify(&key.token(&claims(NOON)), &PUBLIC, &keys, NOON).is_ok(), "{key:?}");
+    }
+    // While an issuer changes its key there are two, and either may have signed.
+    let unnamed = Key::Ed.sign(&json!({ "alg": "EdDSA" }), &claims(NOON));
+    for set in [[stranger.clone(), Key::Ed.jwk()], [Key::Ed.jwk(), stranger.clone()]] {
+        assert!(verify(&unnamed, &PUBLIC, &set_of(&set), NOON).is_ok());
+    }
+    assert_eq!(verify(&unnamed, &PUBLIC, &set_of(&[stranger]), NOON), Err(Error::BadSignature));
+}
+
+/// RFC 8032, section 7.1, test 2.
+const STRANGERS_KEY: &str = "PUAXw-hDiVqStwqnTRt-vJyYLM8uxJaMwM1V8Sr0Zgw";
+
+#[test]
+fn of_several_keys_that_could_be_meant_at_most_four_are_tried() {
+    let stranger = json!({ "kty": "OKP", "crv": "Ed25519", "x": STRANGERS_KEY });
+    let outcome = |strangers: usize| {
+        let mut set = vec![stranger.clone(); strangers];
+        set.push(Key::Ed.jwk());
+        verify(&Key::Ed.token(&claims(NOON)), &PUBLIC, &set_of(&set), NOON).err()
+    };
+    assert_eq!(outcome(3), None);
+    assert_eq!(outcome(4), Some(Error::UnknownKey));
+}
+
+#[test]
+fn an_id_that_stands_on_another_key_too_is_no_hindrance() {
+    let stranger = json!({ "kty": "OKP", "crv": "Ed25519", "kid": "EdDSA", "x": STRANGERS_KEY });
+    let set = set_of(&[stranger, Key::Ed.jwk(), Key::Rsa.jwk()]);
+    assert!(verify(&Key::Ed.token(&claims(NOON)), &PUBLIC, &set, NOON).is_ok());
+}
+
+#[test]
+fn an_rsa_key_verifies_with_each_algorithm_that_the_policy_names_unless_it_names_its_own() {
+    let keys = JwtKeys::Public { algorithms: jose::ALL, set: JwkSet::Inline("") };
+    let policy = Jwt { keys, ..PUBLIC };
+    let rsa = Key::Rsa.jwk();
+    for (name, _) in PublicAlgorithm::NAMES.iter().filter(|(name, _)| name.starts_with(['R', 'P'])) {
+        let token = Key::Rsa.sign_as(name, &claims(NOON));
+        assert!(verify(&token, &policy, &set_of(std::slice::from_ref(&rsa)), NOON).is_ok(), "{name}");
+        for (own, _) in PublicAlgorithm::NAMES.iter().filter(|(name, _)| name.starts_with(['R', 'P'])) {
+            let mut named = rsa.clone();
+            named["alg"] = json!(own);
+            let outcome = verify(&token, &policy, &set_of(&[named]), NOON);
+            assert_eq!(outcome.err(), (own != name).then_some(Error::WrongAlgorithm), "{name} by {own}");
+        }
+        let set = JwkSet::Inline("");
+        let other = Jwt { keys: JwtKeys::Public { algorithms: &[PublicAlgorithm::Es384], set }, ..PUBLIC };
+        assert_eq!(verify(&token, &other, &public_keys(), NOON), Err(Error::WrongAlgorithm), "{name}");
+    }
+}
+
+#[test]
+fn header_parameters_that_mean_nothing_here_are_ignored() {
+    for (name, value) in [
+        ("typ", json!("JWT")),
+        ("typ", json!(17)),
+        ("cty", json!("JSON")),
+        ("zip", json!("DEF")),
+        ("b64", json!(false)),
+        ("jku", json!("https://elsewhere.example/keys")),
+        ("x5c", json!(["AA=="])),
+        ("x5t", json!("AA")),
+        ("x5t#S256", json!("AA")),
+        ("iss", json!("somebody")),
+        ("nonce", json!({ "a": [1, 2.5, null] })),
+        ("", json!("")),
+        ("ALG", json!("none")),
+    ] {
+        let mut header = json!({ "alg": "ES256", "kid": "ES256" });
+        header[name] = value;
+        let token = Key::Ec.sign(&header, &claims(NOON));
+        assert!(verify(&token, &PUBLIC, &public_keys(), NOON).is_ok(), "{header}");
+    }
+}
+
+#[test]
+fn json_is_read_as_rfc_8259_has_it() {
+    let text = serde_json::to_string_pretty(&claims(NOON)).unwrap();
+    let header = "\r\n\t {  \"\\u0061lg\" :\n\"HS256\" } \n";
+    for payload in [
+        format!(" \t\r\n{text}\n"),
+        text.replace("\"iss\"", "\"\\u0069ss\""),
+        text.replace("user", "us\\u0065r"),
+    ] {
+        let token = Key::Shared.sign_text(header, &payload);
+        assert!(verify(&token, &SHARED, &shared_keys(), NOON).is_ok(), "{payload}");
+    }
 }
 
 #[test]
@@ -219,6 +312,21 @@ fn a_token_in_any_other_form_is_malformed() {
         (payload_of("[]"), "claims"),
         (payload_of("{"), "claims"),
         (payload_of(r#"{"sub":"a","sub":"b"}"#), "claims"),
+        (payload_of(r#"{"sub":"a","s\u0075b":"b"}"#), "claims"),
+        (payload_of(r#"{"app":{"tenant":"a","tenant":"b"}}"#), "claims"),
+        (payload_of(r#"{"app":[{"a":1},[{"b":1,"b":1}]]}"#), "claims"),
+        (payload_of(r#"{"exp":1e400}"#), "claims"),
+        (payload_of(r#"{"unknown":-1e400}"#), "claims"),
+        (payload_of(r#"{"exp":NaN}"#), "claims"),
+        (payload_of(r#"{"exp":0x10}"#), "claims"),
+        (payload_of(r#"{"exp":017}"#), "claims"),
+        (payload_of(r#"{"sub":"\ud800"}"#), "claims"),
+        (payload_of("{\"sub\":\"a\u{0}\"}"), "claims"),
+        (payload_of("{'sub':'a'}"), "claims"),
+        (payload_of(r#"{"sub":"a",}"#), "claims"),
+        (payload_of(r#"{"sub":"a"}{"sub":"a"}"#), "claims"),
+        (payload_of("\u{feff}{}"), "claims"),
+        (payload_of(""), "claims"),
         (payload_of(&"[".repeat(5_000)), "claims"),
     ] {
         assert_eq!(verify(&token, &SHARED, &shared_keys(), NOON), Err(Error::Malformed(part)), "{token}");

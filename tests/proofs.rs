@@ -7,7 +7,9 @@ mod support;
 use keyward::{
     admission::Admission,
     denial::Denial,
-    identity, key,
+    identity,
+    jwt::Error,
+    key,
     link::Session,
     pipeline::{Caller, Refused},
     policy::{
@@ -95,8 +97,8 @@ impl Call<'_> {
 }
 
 fn reason(denial: Denial) -> String {
-    let Denial::InvalidToken { reason } = denial else { panic!("{denial:?}") };
-    reason
+    let Denial::InvalidToken(error) = denial else { panic!("{denial:?}") };
+    error.to_string()
 }
 
 /// A world whose issuers can be asked.
@@ -253,10 +255,115 @@ fn an_issuer_that_cannot_be_asked_is_a_503_and_never_a_401_nor_a_pass() {
         fields: vec![("authorization", &token)],
         ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
     };
-    assert_eq!(call.told(&world).unwrap_err(), Denial::StoreUnavailable { store: "JWK Set" });
+    let unavailable = |reason: &str, retry_after_ms| {
+        Err(Denial::IssuerUnavailable { reason: reason.to_owned(), retry_after_ms })
+    };
+    assert_eq!(call.told(&world), unavailable("answered 500", 10_000));
+    world.pass_time(4_000);
+    assert_eq!(call.told(&world), unavailable("answered 500", 6_000));
+    assert_eq!(world.noted.take(), ["https://id.example.com/jwks.json: answered 500"]);
+    world.pass_time(6_000);
+    world.web.borrow_mut().insert("https://id.example.com/jwks.json".into(), r#"{"keys":[]}"#.into());
+    assert_eq!(call.told(&world), unavailable("the JWK Set has no keys", 10_000));
+    assert_eq!(world.noted.take(), ["https://id.example.com/jwks.json: the JWK Set has no keys"]);
+
     let token = bearer(Key::Shared, &jose::claims(NOON));
     let shared = Call { realm: realm(jose::SHARED), fields: vec![("authorization", &token)], ..call };
     assert_eq!(shared.told(&world).unwrap_err(), Denial::NotConfigured { secret: "ISSUER_SECRET" });
+    for (secret, why) in [("AAAA", "at least 32 bytes"), ("not base64!", "not written in the form")] {
+        world.named_secrets.borrow_mut().insert("ISSUER_SECRET", secret);
+        let Err(Denial::UnfitSecret { secret, reason }) = shared.told(&world) else { panic!() };
+        assert!(secret == "ISSUER_SECRET" && reason.contains(why), "{reason}");
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_issuers_keys_stands_in_the_log_also_while_older_ones_serve() {
+    let world = world();
+    let token = bearer(Key::Ec, &jose::claims(NOON));
+    let call = Call {
+        fields: vec![("authorization", &token)],
+        ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
+    };
+    assert!(call.told(&world).is_ok());
+    world.web.borrow_mut().clear();
+    world.pass_time(10 * MINUTE);
+    assert!(call.told(&world).is_ok());
+    assert_eq!(world.noted.take(), ["https://id.example.com/jwks.json: answered 500"]);
+}
+
+#[test]
+fn an_issuer_that_changes_its_key_and_not_its_id_works_on() {
+    const URL: &str = "https://id.example.com/jwks.json";
+    let set_with = |kid: Option<&str>, key: Key| {
+        let mut jwk = key.jwk();
+        jwk["kid"] = json!(kid);
+        json!({ "keys": [jwk] }).to_string()
+    };
+    for kid in [None, Some("the-key")] {
+        let world = world();
+        let token = |key: Key| {
+            let mut header = json!({ "alg": key.algorithm() });
+            if let Some(kid) = kid {
+                header["kid"] = json!(kid);
+            }
+            format!("Bearer {}", key.sign(&header, &jose::claims(NOON)))
+        };
+        let send = |text: &str| {
+            let call = Call {
+                fields: vec![("authorization", text)],
+                ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
+            };
+            call.told(&world).map(|_| ())
+        };
+        world.web.borrow_mut().insert(URL.into(), set_with(kid, Key::Ec));
+        assert_eq!(send(&token(Key::Ec)), Ok(()));
+        world.web.borrow_mut().insert(URL.into(), set_with(kid, Key::Ed));
+        assert_eq!(send(&token(Key::Ed)), Err(Denial::InvalidToken(Error::WrongAlgorithm)), "{kid:?}");
+        world.pass_time(MINUTE);
+        assert_eq!(send(&token(Key::Ed)), Ok(()), "{kid:?}");
+        assert_eq!(send(&token(Key::Ec)), Err(Denial::InvalidToken(Error::WrongAlgorithm)), "{kid:?}");
+
+        // What is forged stays so, whether the issuer answers or not, and asks it seldom.
+        world.asked();
+        let (forged, _) =
+            token(Key::Ed).rsplit_once('.').map(|(text, _)| (format!("{text}.AAAA"), ())).unwrap();
+        for _ in 0..120 {
+            assert_eq!(send(&forged), Err(Denial::InvalidToken(Error::BadSignature)), "{kid:?}");
+            world.pass_time(SECOND);
+        }
+        let fetches = world.asked().iter().filter(|asked| asked.starts_with("GET")).count();
+        assert!((1..=2).contains(&fetches), "{fetches}");
+        world.web.borrow_mut().clear();
+        world.pass_time(MINUTE);
+        assert_eq!(send(&forged), Err(Denial::InvalidToken(Error::BadSignature)), "{kid:?}");
+        assert_eq!(send(&token(Key::Ed)), Ok(()), "{kid:?}");
+    }
+}
+
+#[test]
+fn nothing_is_a_wildcard_among_a_tokens_scopes_and_the_origin_is_told_of_none() {
+    let world = world();
+    let send = |scope: Value, needs: &'static [&'static str]| {
+        let token = bearer(Key::Ec, &jose::with("scope", scope));
+        let call = Call {
+            fields: vec![("authorization", &token)],
+            ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], needs))
+        };
+        let told = call.told(&world)?;
+        Ok(told.into_iter().find(|(name, _)| *name == "Keyward-Scopes").unwrap().1)
+    };
+    for scope in [json!("*"), json!("openid *"), json!("orders:*"), json!(["orders:*", "*"]), json!("orders")]
+    {
+        let refused = Err(Denial::InsufficientScope { required: &["orders:read"] });
+        assert_eq!(send(scope.clone(), &["orders:read"]), refused, "{scope}");
+    }
+    assert_eq!(
+        send(json!("orders:write"), &["orders:read"]),
+        Ok("orders:write".to_owned()),
+        "it includes it"
+    );
+    assert_eq!(send(json!("openid * orders:* a:b:* e*"), &[]), Ok("openid e*".to_owned()));
 }
 
 #[test]
@@ -312,9 +419,12 @@ fn a_webhook_passes_with_its_senders_signature_and_nothing_else() {
     assert_eq!(call(right.clone(), &large).told(&world).unwrap_err(), Denial::BodyTooLarge);
     world.named_secrets.borrow_mut().clear();
     assert_eq!(
-        call(right, body).told(&world).unwrap_err(),
+        call(right.clone(), body).told(&world).unwrap_err(),
         Denial::NotConfigured { secret: "STRIPE_SECRET" }
     );
+    world.named_secrets.borrow_mut().insert("STRIPE_SECRET", "");
+    let unfit = call(right, body).told(&world).unwrap_err();
+    assert!(matches!(unfit, Denial::UnfitSecret { secret: "STRIPE_SECRET", .. }), "{unfit:?}");
 }
 
 fn session() -> Session {

@@ -8,7 +8,7 @@ mod support;
 use keyward::{
     credential,
     denial::Denial,
-    key,
+    jwt, key,
     policy::{POLICY, Realm, RefusalStyle, Refusals, compile},
     record::Mode,
     refusal::{Answer, rate_limit_headers, refuse},
@@ -49,7 +49,7 @@ fn all() -> Vec<Denial> {
         Denial::OriginRestricted,
         Denial::SecretKeyFromPage,
         Denial::TestMode,
-        Denial::InvalidToken { reason: "expired".into() },
+        Denial::InvalidToken(jwt::Error::Expired),
         Denial::InvalidSignature { reason: "too old".into() },
         Denial::InvalidLink,
         Denial::ExpiredLink,
@@ -63,6 +63,8 @@ fn all() -> Vec<Denial> {
         Denial::RateLimited { windows: windows(), retry_after_ms: 1_001 },
         Denial::TooManyFailures,
         Denial::StoreUnavailable { store: "KV" },
+        Denial::IssuerUnavailable { reason: "answered 500".into(), retry_after_ms: 7_001 },
+        Denial::UnfitSecret { secret: "ISSUER_SECRET", reason: "too short".into() },
         Denial::NotConfigured { secret: "KEYWARD_SECRET" },
         Denial::OriginUnreachable,
         Denial::OriginTimeout,
@@ -118,6 +120,8 @@ fn each_case_has_the_status_code_and_challenge_of_the_table() {
         (429, "RATE_LIMITED", None),
         (429, "RATE_LIMITED", None),
         (503, "STORE_UNAVAILABLE", None),
+        (503, "STORE_UNAVAILABLE", None),
+        (503, "NOT_CONFIGURED", None),
         (503, "NOT_CONFIGURED", None),
         (502, "ORIGIN_UNREACHABLE", None),
         (504, "ORIGIN_TIMEOUT", None),
@@ -202,13 +206,66 @@ fn a_realm_may_tell_causes_that_share_a_code_apart_in_words_and_codes_of_its_own
 
 #[test]
 fn every_cause_that_a_realm_may_name_is_one_of_a_refusal() {
+    let denials = all().into_iter().chain(TOKEN_ERRORS.map(Denial::InvalidToken));
     let mut causes: Vec<&str> =
-        all().iter().map(Denial::cause).filter(|cause| !compile::CODES.contains(cause)).collect();
+        denials.map(|denial| denial.cause()).filter(|cause| !compile::CODES.contains(cause)).collect();
     causes.retain(|cause| *cause != "NO_REALM");
     let mut named = compile::CAUSES.to_vec();
     causes.sort_unstable();
+    causes.dedup();
     named.sort_unstable();
     assert_eq!(causes, named);
+}
+
+/// One of each.
+const TOKEN_ERRORS: [jwt::Error; 14] = [
+    jwt::Error::TooLong,
+    jwt::Error::Malformed("claims"),
+    jwt::Error::Critical,
+    jwt::Error::WrongType,
+    jwt::Error::WrongAlgorithm,
+    jwt::Error::UnknownKey,
+    jwt::Error::BadSignature,
+    jwt::Error::MissingClaim(&["sub"]),
+    jwt::Error::InvalidClaim(&["sub"]),
+    jwt::Error::WrongIssuer,
+    jwt::Error::WrongAudience,
+    jwt::Error::WrongTenant,
+    jwt::Error::Expired,
+    jwt::Error::NotYetValid,
+];
+
+#[test]
+fn the_refusal_of_a_token_says_in_general_what_is_wrong_speaks_of_no_key_and_shows_nothing_of_it() {
+    for (error, cause, word) in TOKEN_ERRORS.into_iter().map(|error| match error {
+        jwt::Error::TooLong | jwt::Error::Malformed(_) | jwt::Error::Critical => {
+            (error, "MALFORMED_TOKEN", "copied whole")
+        }
+        jwt::Error::WrongAlgorithm | jwt::Error::UnknownKey | jwt::Error::BadSignature => {
+            (error, "UNTRUSTED_TOKEN", "not signed by the issuer")
+        }
+        jwt::Error::WrongType
+        | jwt::Error::WrongIssuer
+        | jwt::Error::WrongAudience
+        | jwt::Error::WrongTenant => (error, "FOREIGN_TOKEN", "not meant for this API"),
+        jwt::Error::MissingClaim(_) | jwt::Error::InvalidClaim(_) => (error, "INCOMPLETE_TOKEN", "claim"),
+        jwt::Error::Expired => (error, "EXPIRED_TOKEN", "has expired"),
+        jwt::Error::NotYetValid => (error, "EARLY_TOKEN", "not valid yet"),
+    }) {
+        let denial = Denial::InvalidToken(error);
+        let body = answer(&denial).body;
+        assert_eq!(denial.cause(), cause, "{error}");
+        assert!(body.contains("INVALID_TOKEN") && body.contains(word), "{error}: {body}");
+        assert!(!body.contains("API key") && !body.contains("claims") && !body.contains("sub"), "{body}");
+    }
+}
+
+#[test]
+fn when_an_issuers_keys_cannot_be_had_the_answer_speaks_of_tokens_and_says_how_long_to_wait() {
+    let answer = answer(&Denial::IssuerUnavailable { reason: "answered 418".into(), retry_after_ms: 7_001 });
+    assert_eq!((answer.status, header(&answer, "retry-after")), (503, Some("8")));
+    assert!(answer.body.contains("The token cannot be checked") && !answer.body.contains("API key"));
+    assert!(!answer.body.contains("418"), "why is for the log: {}", answer.body);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 #[cfg(feature = "compile")]
 pub mod compile;
+pub mod jwk;
 pub mod key;
 pub mod model;
 pub mod origin;

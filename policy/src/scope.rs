@@ -3,6 +3,9 @@
 //! A key may hold a scope, `area:*` (every scope of that area) or `*` (every scope). Nothing else is
 //! a wildcard: `*:read`, `orders:r*` and `**` grant nothing. What a held scope covers also counts
 //! with everything that the realm's catalogue says it includes.
+//!
+//! Scopes of a token are its issuer's words, to which no standard gives wildcards: what would be one is left
+//! out before it is asked what they hold.
 
 use crate::model::{Grant, Scope};
 
@@ -13,6 +16,11 @@ pub const MAX_LENGTH: usize = 64;
 pub fn is_scope(text: &str) -> bool {
     text.len() <= MAX_LENGTH
         && text.split_once(':').is_some_and(|(area, action)| is_name(area) && is_name(action))
+}
+
+/// Whether `text` has the form of a wildcard on a key.
+pub fn is_wildcard(text: &str) -> bool {
+    text == "*" || text.ends_with(":*")
 }
 
 /// Whether `text` may stand on a key: a scope, `area:*` or `*`.

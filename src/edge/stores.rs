@@ -4,13 +4,13 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 use js_sys::{JsString, Promise, Reflect, futures::JsFuture};
+use keyward_policy::jwk::MOST_SET_BYTES;
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Delay, Env, Method, Request, RequestInit, console_error, js_sys::Date};
 
 use super::{registry, settings};
 use crate::{
-    jwt,
     lease::Lessor,
     pipeline::{Stores, Unavailable},
     relay::RELAYS,
@@ -81,10 +81,13 @@ impl Stores for EdgeStores<'_> {
         log_failure("REGISTRY", ask_registry(self.env, "/redeem", call, PATIENCE).await)
     }
 
-    async fn fetch(&self, url: &str) -> Result<String, Unavailable> {
-        let text = settled(load(url, jwt::MOST_SET_BYTES as u32, PATIENCE_MS)).await;
-        let text = text.and_then(|text| text.as_string().ok_or_else(|| "no text".to_owned()));
-        log_failure(url, text)
+    async fn fetch(&self, url: &str) -> Result<String, String> {
+        let text = settled(load(url, MOST_SET_BYTES as u32, PATIENCE_MS)).await;
+        text.and_then(|text| text.as_string().ok_or_else(|| "no text".to_owned()))
+    }
+
+    fn note(&self, what: &str, reason: &str) {
+        note(what, reason);
     }
 
     fn secret(&self, name: &str) -> Option<Secret> {
@@ -185,10 +188,11 @@ pub fn now() -> Timestamp {
 /// Notes that a store failed.
 pub fn log_failure<T>(store: &str, answer: Result<T, String>) -> Result<T, Unavailable> {
     answer.map_err(|error| {
-        console_error!(
-            "{}",
-            serde_json::json!({ "event": "store unavailable", "store": store, "error": error })
-        );
+        note(store, &error);
         Unavailable
     })
+}
+
+fn note(store: &str, error: &str) {
+    console_error!("{}", serde_json::json!({ "event": "store unavailable", "store": store, "error": error }));
 }

@@ -3,6 +3,8 @@
 
 use std::rc::Rc;
 
+use keyward_policy::PublicAlgorithm;
+
 use super::{Keys, UnfitKeys};
 use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 
@@ -10,8 +12,8 @@ use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 /// began it may be gone.
 pub const FETCH_PATIENCE: i64 = 5 * SECOND;
 
-/// How long a set that was fetched is the last word on which keys there are: made-up key ids cause
-/// at most one fetch in this time.
+/// How long a set that was fetched is the last word on which keys there are: made-up key ids and
+/// forged signatures cause at most one fetch in this time.
 const FLOOR: i64 = MINUTE;
 
 /// How long to wait after a fetch that failed.
@@ -24,9 +26,15 @@ const STALE: i64 = HOUR;
 /// One isolate's copy of one JWK Set.
 pub struct JwksCache {
     max_age: i64,
+    algorithms: &'static [PublicAlgorithm],
     set: Option<(Rc<Keys>, Timestamp)>,
     under_way: Option<Timestamp>,
-    failed: Option<Timestamp>,
+    failed: Option<Failure>,
+}
+
+struct Failure {
+    at: Timestamp,
+    reason: String,
 }
 
 /// What to do for a token.
@@ -40,20 +48,27 @@ pub enum Lookup {
     /// Refuse it: [`Error::UnknownKey`](super::Error::UnknownKey).
     Unknown,
     /// The set cannot be had, so nothing can be said of the token: 503.
-    Unavailable,
+    Unavailable {
+        /// Why, for the log.
+        reason: String,
+        /// Milliseconds until it is fetched again.
+        retry_after_ms: u64,
+    },
 }
 
 impl JwksCache {
-    /// Nothing yet; a set will be used for so many seconds.
-    pub fn new(max_age_s: u32) -> Self {
-        Self { max_age: i64::from(max_age_s) * SECOND, set: None, under_way: None, failed: None }
+    /// Nothing yet; a set will be used for so many seconds, for tokens with these algorithms.
+    pub fn new(max_age_s: u32, algorithms: &'static [PublicAlgorithm]) -> Self {
+        Self { max_age: i64::from(max_age_s) * SECOND, algorithms, set: None, under_way: None, failed: None }
     }
 
-    /// What to do for a token with this key id. Says [`Lookup::Fetch`] to one request at a time.
-    pub fn look_up(&mut self, key_id: Option<&str>, now: Timestamp) -> Lookup {
+    /// What to do for a token with this key id, which could not be verified with those that were `tried`.
+    /// Says [`Lookup::Fetch`] to one request at a time.
+    pub fn look_up(&mut self, key_id: Option<&str>, tried: Option<&Rc<Keys>>, now: Timestamp) -> Lookup {
         let younger = |moment: Timestamp, age| now.0.saturating_sub(moment.0) < age;
         let set = self.set.as_ref().filter(|(_, fetched)| younger(*fetched, self.max_age + STALE));
-        let known = set.filter(|(keys, _)| keys.know(key_id));
+        let is_new = |keys: &Rc<Keys>| tried.is_none_or(|tried| !Rc::ptr_eq(keys, tried));
+        let known = set.filter(|(keys, _)| keys.know(key_id) && is_new(keys));
         if let Some((keys, fetched)) = known
             && younger(*fetched, self.max_age)
         {
@@ -63,11 +78,15 @@ impl JwksCache {
             return Lookup::Unknown;
         }
         let under_way = self.under_way.is_some_and(|began| younger(began, FETCH_PATIENCE));
-        let failed = self.failed.is_some_and(|failed| younger(failed, RETRY));
-        match known {
-            Some((keys, _)) if under_way || failed => Lookup::Use(keys.clone()),
-            None if under_way => Lookup::Wait,
-            None if failed => Lookup::Unavailable,
+        let failed = self.failed.as_ref().filter(|failed| younger(failed.at, RETRY));
+        match (known, failed) {
+            (Some((keys, _)), failed) if under_way || failed.is_some() => Lookup::Use(keys.clone()),
+            (None, _) if under_way => Lookup::Wait,
+            (None, Some(failure)) => Lookup::Unavailable {
+                reason: failure.reason.clone(),
+                // A clock that went back makes it no longer than a whole pause.
+                retry_after_ms: (failure.at.0 + RETRY - now.0).clamp(0, RETRY).unsigned_abs(),
+            },
             _ => {
                 self.under_way = Some(now);
                 Lookup::Fetch
@@ -81,21 +100,15 @@ impl JwksCache {
     /// # Errors
     /// What is wrong with it, for the log.
     pub fn fetched(&mut self, json: &str, now: Timestamp) -> Result<(), UnfitKeys> {
-        match Keys::of_set(json) {
-            Ok(keys) => {
-                *self = Self { set: Some((Rc::new(keys), now)), under_way: None, failed: None, ..*self };
-                Ok(())
-            }
-            Err(error) => {
-                self.failed(now);
-                Err(error)
-            }
-        }
+        let keys =
+            Keys::of_set(json, self.algorithms).inspect_err(|error| self.failed(error.to_string(), now))?;
+        *self = Self { set: Some((Rc::new(keys), now)), under_way: None, failed: None, ..*self };
+        Ok(())
     }
 
-    /// A fetch brought nothing.
-    pub fn failed(&mut self, now: Timestamp) {
+    /// A fetch brought nothing, for this reason.
+    pub fn failed(&mut self, reason: String, now: Timestamp) {
         self.under_way = None;
-        self.failed = Some(now);
+        self.failed = Some(Failure { at: now, reason });
     }
 }

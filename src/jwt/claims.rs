@@ -1,6 +1,6 @@
 //! What a token whose signature is right says, and whether it holds here and now.
 
-use keyward_policy::Jwt;
+use keyward_policy::{Jwt, scope};
 use serde_json::Value;
 
 use super::{Error, object::Object};
@@ -16,7 +16,8 @@ pub struct Claims {
     pub subject: String,
     /// Of which tenant, where the policy names the claim.
     pub tenant: Option<String>,
-    /// Its scopes (RFC 6749, section 3.3).
+    /// Its scopes (RFC 6749, section 3.3), but for what would be a wildcard on a key: here it says nothing, and the
+    /// origin is not to take it for more.
     pub scopes: Vec<String>,
     /// The first moment at which it no longer passes, the allowed skew included.
     pub expires: Timestamp,
@@ -86,7 +87,8 @@ fn scopes(claims: &Object, path: Option<&'static [&'static str]>) -> Result<Vec<
         other => one_or_more(other),
     };
     let scopes = scopes.filter(|scopes| scopes.iter().all(|scope| is_scope(scope)));
-    Ok(scopes.ok_or(Error::InvalidClaim(path))?.into_iter().map(str::to_owned).collect())
+    let scopes = scopes.ok_or(Error::InvalidClaim(path))?.into_iter();
+    Ok(scopes.filter(|scope| !scope::is_wildcard(scope)).map(str::to_owned).collect())
 }
 
 /// A scope-token of RFC 6749, section 3.3.

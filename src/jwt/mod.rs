@@ -1,10 +1,11 @@
 //! Access tokens of an issuer: compact JWS (RFC 7515) with a claims set (RFC 7519), verified by the
 //! rules of RFC 8725.
 //!
-//! What could be confused is not there to be: a key has exactly one algorithm, by its type; which
-//! algorithms are taken is the policy's word; `none` is not among them, and a shared secret is never
-//! looked for in a set of public keys. Of a token only `alg`, `typ` and `kid` are read before its
-//! signature was found right, and keys that it brings along (`jwk`, `jku`, `x5c` …) never.
+//! What could be confused is not there to be: a key verifies only with algorithms of its type, and with
+//! its own where it names one; which are taken is the policy's word; `none` is not among them, and a
+//! shared secret is never looked for in a set of public keys. Of a token only `alg`, `typ` and `kid` are
+//! read before its signature was found right, and keys that it brings along (`jwk`, `jku`, `x5c` …) never.
+//! `docs/tokens.md` says of every part of a token what passes.
 //!
 //! [`Token::read`] looks at the form, [`JwksCache::look_up`] says which keys to use or whether to
 //! fetch them, [`Token::verify`] decides.
@@ -19,7 +20,7 @@ use std::fmt;
 
 pub use cache::{FETCH_PATIENCE, JwksCache, Lookup};
 pub use claims::Claims;
-pub use keys::{Keys, MOST_SET_BYTES, UnfitKeys};
+pub use keys::{Keys, UnfitKeys};
 pub use token::{MOST_BYTES, Token};
 
 /// Why a token does not pass. Nothing of the token is in it.
@@ -35,7 +36,7 @@ pub enum Error {
     WrongType,
     /// An algorithm that the policy does not name, `none` among them, or that is not the key's.
     WrongAlgorithm,
-    /// No key of the set has its `kid`, or it has none and the set has several keys that would fit.
+    /// No key of the set has its `kid`, or more keys could be meant than are tried.
     UnknownKey,
     /// The signature is not of this token by this key.
     BadSignature,
@@ -47,6 +48,8 @@ pub enum Error {
     WrongIssuer,
     /// Meant for somebody else.
     WrongAudience,
+    /// Of another tenant than the one whose host was asked.
+    WrongTenant,
     /// Past its `exp`.
     Expired,
     /// Before its `nbf`, or issued (`iat`) in the future.
@@ -67,6 +70,7 @@ impl fmt::Display for Error {
             Self::InvalidClaim(path) => write!(f, "the token's claim {} is not valid", path.join(".")),
             Self::WrongIssuer => f.write_str("the token is of another issuer"),
             Self::WrongAudience => f.write_str("the token is for another audience"),
+            Self::WrongTenant => f.write_str("the token is of another tenant than the host"),
             Self::Expired => f.write_str("the token has expired"),
             Self::NotYetValid => f.write_str("the token is not valid yet"),
         }

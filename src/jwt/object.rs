@@ -1,15 +1,16 @@
-//! A JSON object in which no name stands twice, as RFC 7515 (section 4) and RFC 7519 (section 4) ask
-//! of headers and claims: a second one must not be able to hide from whoever reads the first.
+//! JSON in which no name stands twice in an object, as RFC 7515 (section 4) and RFC 7519 (section 4) ask
+//! of headers and claims: a second one must not be able to hide from whoever reads the first. A path leads
+//! into objects within objects, so it holds for those too.
 
-use std::{collections::BTreeMap, fmt};
+use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, MapAccess, Visitor},
+    de::{Error, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-pub struct Object(BTreeMap<String, Value>);
+pub struct Object(Map<String, Value>);
 
 impl Object {
     /// The member of this name.
@@ -26,26 +27,70 @@ impl Object {
 
 impl<'de> Deserialize<'de> for Object {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Members;
+        match Unrepeated::deserialize(deserializer)? {
+            Unrepeated(Value::Object(members)) => Ok(Self(members)),
+            Unrepeated(_) => Err(Error::custom("not a JSON object")),
+        }
+    }
+}
 
-        impl<'de> Visitor<'de> for Members {
-            type Value = Object;
+/// A value without repeated names anywhere.
+struct Unrepeated(Value);
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
+impl<'de> Deserialize<'de> for Unrepeated {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Reader)
+    }
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Object, A::Error> {
-                let mut object = BTreeMap::new();
-                while let Some((name, value)) = members.next_entry()? {
-                    if object.insert(name, value).is_some() {
-                        return Err(Error::custom("a name stands twice"));
-                    }
-                }
-                Ok(Object(object))
+struct Reader;
+
+impl<'de> Visitor<'de> for Reader {
+    type Value = Unrepeated;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Unrepeated, E> {
+        Ok(Unrepeated(Value::Null))
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Unrepeated, E> {
+        Ok(Unrepeated(value.into()))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Unrepeated, E> {
+        Ok(Unrepeated(value.into()))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Unrepeated, E> {
+        Ok(Unrepeated(value.into()))
+    }
+
+    fn visit_f64<E>(self, value: f64) -> Result<Unrepeated, E> {
+        Ok(Unrepeated(value.into()))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Unrepeated, E> {
+        Ok(Unrepeated(value.into()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Unrepeated, A::Error> {
+        let mut list = Vec::new();
+        while let Some(Unrepeated(value)) = values.next_element()? {
+            list.push(value);
+        }
+        Ok(Unrepeated(list.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Unrepeated, A::Error> {
+        let mut object = Map::new();
+        while let Some((name, Unrepeated(value))) = members.next_entry::<String, _>()? {
+            if object.insert(name, value).is_some() {
+                return Err(Error::custom("a name stands twice"));
             }
         }
-
-        deserializer.deserialize_map(Members)
+        Ok(Unrepeated(object.into()))
     }
 }

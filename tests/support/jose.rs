@@ -1,18 +1,25 @@
 //! Makes tokens with the private keys that RFC 7515 (appendix A) and RFC 8037 (appendix A) publish.
 
+use std::convert::Infallible;
+
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use keyward::{
+    entropy::Entropy,
     jwt::{Claims, Error, Keys, Token},
     policy::{self, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
     secret::Secret,
     time::Timestamp,
 };
-use rsa::signature::{SignatureEncoding, Signer};
+use rsa::{
+    pkcs1v15, pss,
+    rand_core::{TryCryptoRng, TryRng},
+    signature::{RandomizedSigner, SignatureEncoding, Signer},
+};
 use serde_json::{Value, json};
-use sha2::Sha256;
+use sha2::{Sha256, Sha384, Sha512};
 
-use super::NOON;
+use super::{NOON, Seeded};
 
 /// RFC 7515, appendix A.1.
 pub const SECRET: &str =
@@ -69,13 +76,7 @@ impl Key {
     fn signature(self, text: &[u8]) -> Vec<u8> {
         match self {
             Self::Shared => mac(&decode(SECRET), text),
-            Self::Rsa => {
-                let [n, d, p, q] = [RSA_N, RSA_D, RSA_P, RSA_Q]
-                    .map(|number| rsa::BoxedUint::from_be_slice_vartime(&decode(number)));
-                let e = rsa::BoxedUint::from(65_537_u32);
-                let key = rsa::RsaPrivateKey::from_components(n, e, d, vec![p, q]).unwrap();
-                rsa::pkcs1v15::SigningKey::<Sha256>::new(key).sign(text).to_vec()
-            }
+            Self::Rsa => pkcs1v15::SigningKey::<Sha256>::new(rsa_key()).sign(text).to_vec(),
             Self::Ec => {
                 let signature: p256::ecdsa::Signature =
                     p256::ecdsa::SigningKey::from_slice(&decode(EC_D)).unwrap().sign(text);
@@ -86,6 +87,24 @@ impl Key {
                 key.sign(text).to_vec()
             }
         }
+    }
+
+    /// A token of an RSA key with any of its algorithms.
+    pub fn sign_as(self, algorithm: &str, claims: &Value) -> String {
+        let header = json!({ "alg": algorithm, "kid": self.algorithm() });
+        let signed = format!("{}.{}", encode(header.to_string()), encode(claims.to_string()));
+        let (key, text) = (rsa_key(), signed.as_bytes());
+        let mut random = Salt(Seeded::new(1));
+        let signature = match algorithm {
+            "RS256" => pkcs1v15::SigningKey::<Sha256>::new(key).sign(text).to_vec(),
+            "RS384" => pkcs1v15::SigningKey::<Sha384>::new(key).sign(text).to_vec(),
+            "RS512" => pkcs1v15::SigningKey::<Sha512>::new(key).sign(text).to_vec(),
+            "PS256" => pss::SigningKey::<Sha256>::new(key).sign_with_rng(&mut random, text).to_vec(),
+            "PS384" => pss::SigningKey::<Sha384>::new(key).sign_with_rng(&mut random, text).to_vec(),
+            "PS512" => pss::SigningKey::<Sha512>::new(key).sign_with_rng(&mut random, text).to_vec(),
+            other => panic!("{other}"),
+        };
+        format!("{signed}.{}", encode(signature))
     }
 
     /// A token with this header and these claims.
@@ -105,6 +124,38 @@ impl Key {
     }
 }
 
+/// Randomness for salts.
+struct Salt(Seeded);
+
+impl TryRng for Salt {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.0.fill(&mut bytes);
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.0.fill(&mut bytes);
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        self.0.fill(bytes);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Salt {}
+
+fn rsa_key() -> rsa::RsaPrivateKey {
+    let [n, d, p, q] =
+        [RSA_N, RSA_D, RSA_P, RSA_Q].map(|number| rsa::BoxedUint::from_be_slice_vartime(&decode(number)));
+    rsa::RsaPrivateKey::from_components(n, rsa::BoxedUint::from(65_537_u32), d, vec![p, q]).unwrap()
+}
+
 pub fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize().into_bytes().to_vec()
 }
@@ -117,6 +168,19 @@ pub fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
+/// Every algorithm with a public key.
+pub const ALL: &[PublicAlgorithm] = &[
+    PublicAlgorithm::Rs256,
+    PublicAlgorithm::Rs384,
+    PublicAlgorithm::Rs512,
+    PublicAlgorithm::Ps256,
+    PublicAlgorithm::Ps384,
+    PublicAlgorithm::Ps512,
+    PublicAlgorithm::Es256,
+    PublicAlgorithm::Es384,
+    PublicAlgorithm::EdDsa,
+];
+
 /// Takes HS256 tokens.
 pub const SHARED: Jwt = Jwt {
     issuer: "https://id.example.com",
@@ -127,7 +191,7 @@ pub const SHARED: Jwt = Jwt {
     skew_s: 60,
 };
 
-/// Takes tokens of all three public algorithms.
+/// Takes tokens of one algorithm for each of the public keys.
 pub const PUBLIC: Jwt = Jwt {
     keys: JwtKeys::Public {
         algorithms: &[PublicAlgorithm::Rs256, PublicAlgorithm::Es256, PublicAlgorithm::EdDsa],
@@ -141,7 +205,7 @@ pub fn shared_keys() -> Keys {
 }
 
 pub fn set_of(jwks: &[Value]) -> Keys {
-    Keys::of_set(&json!({ "keys": jwks }).to_string()).unwrap()
+    Keys::of_set(&json!({ "keys": jwks }).to_string(), ALL).unwrap()
 }
 
 pub fn public_keys() -> Keys {

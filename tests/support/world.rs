@@ -39,6 +39,8 @@ pub struct World {
     pub limited_addresses: RefCell<HashSet<String>>,
     pub clock: Cell<Timestamp>,
     pub asked: RefCell<Vec<String>>,
+    /// What stands in the log about what is outside.
+    pub noted: RefCell<Vec<String>>,
     pub memory: Rc<RefCell<Memory>>,
     pub secrets: Rc<Secrets>,
     /// What the Registry says of a link, once, by its hash.
@@ -63,6 +65,7 @@ impl World {
             limited_addresses: RefCell::default(),
             clock: Cell::new(NOON),
             asked: RefCell::default(),
+            noted: RefCell::default(),
             memory: Rc::default(),
             secrets: Rc::new(secrets()),
             links: RefCell::default(),
@@ -195,9 +198,13 @@ impl Stores for World {
         self.links.borrow_mut().remove(&call.hash).ok_or(Unavailable)
     }
 
-    async fn fetch(&self, url: &str) -> Result<String, Unavailable> {
+    async fn fetch(&self, url: &str) -> Result<String, String> {
         self.asked.borrow_mut().push(format!("GET {url}"));
-        self.web.borrow().get(url).cloned().ok_or(Unavailable)
+        self.web.borrow().get(url).cloned().ok_or_else(|| "answered 500".to_owned())
+    }
+
+    fn note(&self, what: &str, reason: &str) {
+        self.noted.borrow_mut().push(format!("{what}: {reason}"));
     }
 
     fn secret(&self, name: &str) -> Option<Secret> {

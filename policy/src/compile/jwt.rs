@@ -9,14 +9,14 @@ use super::{
     sections,
     webhook::secret_name,
 };
-use crate::model::{Claims, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm};
+use crate::{
+    jwk,
+    model::{Claims, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
+};
 
 /// In seconds.
 const MAX_AGE: u32 = 600;
 const SKEW: u8 = 30;
-
-const ALGORITHMS: [(&str, PublicAlgorithm); 3] =
-    [("RS256", PublicAlgorithm::Rs256), ("ES256", PublicAlgorithm::Es256), ("EdDSA", PublicAlgorithm::EdDsa)];
 
 /// Reads the section, if there is one.
 pub(super) fn read(item: Option<Item<'_>>) -> Option<Jwt> {
@@ -91,10 +91,10 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
             Some(JwtKeys::Public { algorithms: algorithms?, set: JwkSet::Url { url, max_age_s } })
         }
         (None, Some(inline), None) => {
-            let algorithms = algorithms(table)?;
+            let algorithms = algorithms(table);
             let text = inline.text("'{ \"keys\": [ … ] }'")?;
-            if let Err((wrong, hint)) = check_set(text, algorithms) {
-                inline.refuse(format!("{} {wrong}", inline.name), hint);
+            let algorithms = algorithms?;
+            if !is_usable_set(&inline, text, algorithms) {
                 return None;
             }
             Some(JwtKeys::Public { algorithms, set: JwkSet::Inline(leak(text)) })
@@ -108,33 +108,62 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
 
 fn algorithms(table: &Table<'_>) -> Option<&'static [PublicAlgorithm]> {
     const EXAMPLE: &str = "algorithms = [\"ES256\"]";
-    let items = table.need("algorithms", EXAMPLE)?.items(EXAMPLE)?;
-    let chosen: Vec<_> = items.iter().map(|item| item.choice(&ALGORITHMS)).collect();
-    let chosen: Option<Vec<_>> = chosen.into_iter().collect();
-    chosen.map(|algorithms| &*algorithms.leak())
+    let mut chosen = Vec::new();
+    let mut right = true;
+    for item in table.need("algorithms", EXAMPLE)?.items(EXAMPLE)? {
+        match item.choice(&PublicAlgorithm::NAMES) {
+            Some(algorithm) if chosen.contains(&algorithm) => {
+                let name = item.as_text().unwrap_or_default();
+                item.refuse(
+                    format!("{} has {name:?} twice", item.name),
+                    "take one of them out; \"Ed25519\" is another name of \"EdDSA\"",
+                );
+                right = false;
+            }
+            Some(algorithm) => chosen.push(algorithm),
+            None => right = false,
+        }
+    }
+    right.then(|| &*chosen.leak())
 }
 
-/// Whether a JWK Set (RFC 7517, section 5) holds public keys only, and one for these algorithms.
-fn check_set(text: &str, algorithms: &[PublicAlgorithm]) -> Result<(), (&'static str, &'static str)> {
-    const FORM: &str = "write a JWK Set: '{ \"keys\": [ … ] }'";
-    let set: Value = serde_json::from_str(text).map_err(|_| ("is not JSON", FORM))?;
-    let keys = set.get("keys").and_then(Value::as_array).ok_or(("is not a JWK Set", FORM))?;
-    if keys.iter().any(|key| ["d", "k", "p", "q"].iter().any(|member| key.get(member).is_some())) {
-        return Err((
+/// Whether text is a JWK Set (RFC 7517, section 5) of public keys, each of which verifies with one of these
+/// algorithms. What is wrong is noted.
+fn is_usable_set(item: &Item<'_>, text: &str, algorithms: &[PublicAlgorithm]) -> bool {
+    let refuse = |wrong: &str, hint: &str| {
+        item.refuse(format!("{} {wrong}", item.name), hint);
+        false
+    };
+    let set: Value = serde_json::from_str(text).unwrap_or_default();
+    let keys = set.get("keys").and_then(Value::as_array);
+    if keys.into_iter().flatten().any(is_secret) {
+        return refuse(
             "holds a private or shared key, and a policy holds no secrets",
             "leave the public members only; a key that stood here may have been seen: replace it",
-        ));
+        );
     }
-    let fits = |key: &Value, algorithm: &PublicAlgorithm| {
-        let member = |name| key.get(name).and_then(Value::as_str);
-        match algorithm {
-            PublicAlgorithm::Rs256 => member("kty") == Some("RSA"),
-            PublicAlgorithm::Es256 => (member("kty"), member("crv")) == (Some("EC"), Some("P-256")),
-            PublicAlgorithm::EdDsa => (member("kty"), member("crv")) == (Some("OKP"), Some("Ed25519")),
+    let keys = match jwk::parse_set(text, algorithms) {
+        Ok(keys) => keys,
+        Err(error) => {
+            return refuse(&error.to_string(), "write a JWK Set of at most 64 KiB: '{ \"keys\": [ … ] }'");
         }
     };
-    if !keys.iter().any(|key| algorithms.iter().any(|algorithm| fits(key, algorithm))) {
-        return Err(("has no key for these algorithms", "add the issuer's public key, or its algorithm"));
+    if keys.is_empty() {
+        return refuse("has no keys", "add the issuer's public key");
     }
-    Ok(())
+    let mut right = true;
+    for (at, key) in keys.into_iter().enumerate() {
+        if let Err(reason) = key {
+            right = refuse(
+                &format!("keys[{at}] {reason}, so it can verify no token"),
+                "take this key out, or put the issuer's public signing key in its place",
+            );
+        }
+    }
+    right
+}
+
+/// Whether a JWK has members that only its owner may know (RFC 7518, section 6).
+fn is_secret(jwk: &Value) -> bool {
+    ["d", "p", "q", "dp", "dq", "qi", "oth", "k", "priv"].iter().any(|member| jwk.get(member).is_some())
 }

@@ -42,7 +42,19 @@ pub const CODES: &[&str] = &[
 
 /// Causes that share a code, each of which a realm may give a code or a message of its own:
 /// `docs/errors.md` names them with their code.
-pub const CAUSES: &[&str] = &["MALFORMED_API_KEY", "UNKNOWN_API_KEY", "EXPIRED_LINK", "USED_LINK"];
+pub const CAUSES: &[&str] = &[
+    "MALFORMED_API_KEY",
+    "UNKNOWN_API_KEY",
+    "MALFORMED_TOKEN",
+    "UNTRUSTED_TOKEN",
+    "FOREIGN_TOKEN",
+    "INCOMPLETE_TOKEN",
+    "EXPIRED_TOKEN",
+    "EARLY_TOKEN",
+    "ISSUER_UNAVAILABLE",
+    "EXPIRED_LINK",
+    "USED_LINK",
+];
 
 /// In bytes.
 const MAX_MESSAGE: usize = 300;

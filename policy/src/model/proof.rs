@@ -39,12 +39,24 @@ pub enum JwtKeys {
 }
 
 /// A signature algorithm with a public key. There is no `none`, and HS256 is not among them: a
-/// public key can never be taken for a shared secret.
+/// public key can never be taken for a shared secret. RSA keys have 2048 to 4096 bits.
 pub enum PublicAlgorithm {
-    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3); keys of 2048 to 4096 bits.
+    /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3).
     Rs256,
+    /// The same with SHA-384.
+    Rs384,
+    /// The same with SHA-512.
+    Rs512,
+    /// RSASSA-PSS with SHA-256 (RFC 7518, section 3.5).
+    Ps256,
+    /// The same with SHA-384.
+    Ps384,
+    /// The same with SHA-512.
+    Ps512,
     /// ECDSA with P-256 and SHA-256 (RFC 7518, section 3.4).
     Es256,
+    /// ECDSA with P-384 and SHA-384.
+    Es384,
     /// Ed25519 (RFC 8037; by the name of RFC 9864 too).
     EdDsa,
 }
@@ -148,6 +160,27 @@ pub struct Link {
     /// How long the session lives, in seconds.
     pub session_life_s: u32,
 }
+}
+
+impl PublicAlgorithm {
+    /// As `alg` names them (RFC 7518, section 3.1; RFC 8037; RFC 9864).
+    pub const NAMES: [(&str, Self); 10] = [
+        ("RS256", Self::Rs256),
+        ("RS384", Self::Rs384),
+        ("RS512", Self::Rs512),
+        ("PS256", Self::Ps256),
+        ("PS384", Self::Ps384),
+        ("PS512", Self::Ps512),
+        ("ES256", Self::Es256),
+        ("ES384", Self::Es384),
+        ("EdDSA", Self::EdDsa),
+        ("Ed25519", Self::EdDsa),
+    ];
+
+    /// The algorithm of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::NAMES.iter().find(|(known, _)| *known == name).map(|(_, algorithm)| *algorithm)
+    }
 }
 
 impl Webhook {
