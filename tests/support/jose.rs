@@ -168,6 +168,10 @@ pub fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
+pub fn is_base64url(text: &str) -> bool {
+    URL_SAFE_NO_PAD.decode(text).is_ok()
+}
+
 /// Every algorithm with a public key.
 pub const ALL: &[PublicAlgorithm] = &[
     PublicAlgorithm::Rs256,
