@@ -3,20 +3,43 @@
 
 use keyward_policy::Cors;
 
-/// What a browser may read of an answer beside the headers that it always may.
+/// What a browser may read of an answer beside the header fields that it always may.
 const EXPOSED: &str = "WWW-Authenticate, Retry-After, RateLimit, RateLimit-Policy, X-Request-Id";
 
-/// Whether this is a preflight. An OPTIONS request without these headers is a request like any other.
+/// Whether this is a CORS-preflight request. An OPTIONS request without these fields is one like any other.
 pub fn is_preflight(method: &str, origin: Option<&str>, requested_method: Option<&str>) -> bool {
     method == "OPTIONS" && origin.is_some() && requested_method.is_some()
 }
 
-/// Header fields of the answer to a preflight. Without them the browser refuses, which is what an
-/// origin that is not listed gets.
-pub fn preflight_headers(cors: Option<&Cors>, origin: &str) -> Vec<(&'static str, String)> {
-    let Some(cors) = cors else { return Vec::new() };
-    let mut headers = allow_origin(cors, origin);
-    if cors.origins.contains(&"*") || cors.origins.contains(&origin) {
+/// What an answer says to browsers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields {
+    /// `Access-Control-Allow-Origin`
+    pub allowed: Option<String>,
+    /// `Access-Control-Expose-Headers`
+    pub exposed: Option<&'static str>,
+    /// What caches have to tell such answers apart by.
+    pub vary: Option<&'static str>,
+}
+
+/// The fields of an answer to a request with this `Origin`, or with none: a cache that keeps an answer may give
+/// it to either ("CORS protocol and HTTP caches"). So where every origin may read, each answer says so; where
+/// some may, each answer varies.
+pub fn fields(cors: &Cors, origin: Option<&str>) -> Fields {
+    if cors.origins.contains(&"*") {
+        return Fields { allowed: Some("*".to_owned()), exposed: Some(EXPOSED), vary: None };
+    }
+    let allowed = origin.filter(|origin| cors.origins.contains(origin)).map(str::to_owned);
+    Fields { exposed: allowed.is_some().then_some(EXPOSED), allowed, vary: Some("Origin") }
+}
+
+/// Header fields of the answer to a preflight. Without `Access-Control-Allow-Origin` the browser refuses, which is
+/// what an origin that is not listed gets.
+pub fn preflight_headers(cors: &Cors, origin: &str) -> Vec<(&'static str, String)> {
+    let Fields { allowed, vary, .. } = fields(cors, Some(origin));
+    let mut headers: Vec<_> = vary.map(|name| ("Vary", name.to_owned())).into_iter().collect();
+    if let Some(allowed) = allowed {
+        headers.push(("Access-Control-Allow-Origin", allowed));
         headers.push(("Access-Control-Allow-Methods", cors.methods.join(", ")));
         // Named one by one: `*` does not cover Authorization.
         headers.push(("Access-Control-Allow-Headers", cors.headers.join(", ")));
@@ -25,23 +48,16 @@ pub fn preflight_headers(cors: Option<&Cors>, origin: &str) -> Vec<(&'static str
     headers
 }
 
-/// Header fields of every other answer to a request with this `Origin`.
+/// Header fields of an answer of the gate's own.
 pub fn response_headers(cors: Option<&Cors>, origin: Option<&str>) -> Vec<(&'static str, String)> {
-    let (Some(cors), Some(origin)) = (cors, origin) else { return Vec::new() };
-    let mut headers = allow_origin(cors, origin);
-    if headers.iter().any(|(name, _)| *name == "Access-Control-Allow-Origin") {
-        headers.push(("Access-Control-Expose-Headers", EXPOSED.to_owned()));
-    }
-    headers
-}
-
-fn allow_origin(cors: &Cors, origin: &str) -> Vec<(&'static str, String)> {
-    if cors.origins.contains(&"*") {
-        return vec![("Access-Control-Allow-Origin", "*".to_owned())];
-    }
-    let mut headers = vec![("Vary", "Origin".to_owned())];
-    if cors.origins.contains(&origin) {
-        headers.push(("Access-Control-Allow-Origin", origin.to_owned()));
-    }
-    headers
+    let Some(cors) = cors else { return Vec::new() };
+    let Fields { allowed, exposed, vary } = fields(cors, origin);
+    let exposed = exposed.map(|names| ("Access-Control-Expose-Headers", names.to_owned()));
+    let vary = vary.map(|name| ("Vary", name.to_owned()));
+    allowed
+        .map(|origin| ("Access-Control-Allow-Origin", origin))
+        .into_iter()
+        .chain(exposed)
+        .chain(vary)
+        .collect()
 }

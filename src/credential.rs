@@ -78,6 +78,33 @@ pub fn take(
     Ok(found)
 }
 
+/// Whether a header's value is one of this source's scheme, whatever follows it.
+pub fn has_scheme(source: &CredentialSource, value: &str) -> bool {
+    let Some(scheme) = source.scheme else { return !value.is_empty() };
+    value.split(',').any(|part| {
+        let part = part.trim_start();
+        let end = part.find(|character: char| {
+            !(character.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(character))
+        });
+        part.split_at(end.unwrap_or(part.len())).0.eq_ignore_ascii_case(scheme)
+    })
+}
+
+/// Whether a header's value is, or holds, a credential of one of these realms: what begins as a key does, and
+/// what has a key's or token's form wherever it stands.
+pub fn is_of_any(
+    realms: &[Realm],
+    source: &CredentialSource,
+    value: &str,
+    secrets: Option<&Secrets>,
+) -> bool {
+    let texts = || value.split(',').filter_map(|part| read(source, part));
+    realms.iter().any(|realm| {
+        texts().any(|text| realm.key.after_prefix(text).is_some())
+            || url::holds_credential(realm, value, secrets)
+    })
+}
+
 /// The credential in one header's value; `None` when the header is for something else.
 fn read<'a>(source: &CredentialSource, value: &'a str) -> Option<&'a str> {
     let value = value.trim_matches([' ', '\t']);

@@ -105,8 +105,14 @@ pub enum Denial {
         /// Which one.
         secret: &'static str,
     },
+    /// The client did not send its body to the end.
+    BrokenBody,
+    /// A GET or HEAD with a body whose length is not said.
+    LengthRequired,
     /// The origin could not be reached.
     OriginUnreachable,
+    /// The origin's answer is none that can be passed on.
+    OriginInvalid,
     /// The origin did not begin its answer in time.
     OriginTimeout,
     /// A fault of Keyward itself.
@@ -301,6 +307,24 @@ impl Denial {
                 "NOT_CONFIGURED",
                 None,
                 "This gate lacks a setting. Its owner finds in the log which one.",
+            ),
+            Self::BrokenBody => (
+                400,
+                "INVALID_REQUEST",
+                None,
+                "The request's body broke off before its end. Send it again, whole.",
+            ),
+            Self::LengthRequired => (
+                411,
+                "LENGTH_REQUIRED",
+                None,
+                "A GET or HEAD request came with a body in chunks. Send its Content-Length, or no body.",
+            ),
+            Self::OriginInvalid => (
+                502,
+                "ORIGIN_INVALID",
+                None,
+                "The API behind this gate gave an answer that is not valid HTTP. Whether it did what was asked is not known.",
             ),
             Self::OriginUnreachable => {
                 (502, "ORIGIN_UNREACHABLE", None, "The API behind this gate cannot be reached at the moment.")

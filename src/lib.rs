@@ -12,7 +12,7 @@
 //! 6. **Find**: hash, the policy's own keys, isolate memory, KV, KeyGate ([`pipeline`], [`configured`], [`memory`]).
 //! 7. **Decide**: pure and synchronous, a `Permit` or a `Denial` ([`gate`]).
 //! 8. **Limit**: every window of the key, all or none ([`lease`], [`limit`], [`key_gate`]).
-//! 9. **Forward**: without the credential, with the verified identity ([`identity`], `edge::origin`).
+//! 9. **Forward**: without the credential, with the verified identity ([`forwarding`], [`identity`]).
 //! 10. **Account**: by outcome and reason, after the answer ([`usage`]).
 //!
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
@@ -25,6 +25,7 @@ pub mod cors;
 pub mod credential;
 pub mod denial;
 pub mod entropy;
+pub mod forwarding;
 pub mod gate;
 pub mod identity;
 pub mod jwt;

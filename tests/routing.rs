@@ -5,7 +5,7 @@
 use keyward::{
     cors,
     denial::Denial,
-    policy::{Cors, POLICY, Requirement},
+    policy::{Cors, POLICY, Policy, Realm, Requirement},
     route::{Plan, Side, Target, plan, side},
 };
 
@@ -16,7 +16,7 @@ fn planned(method: &str, url: &str) -> Result<&'static str, Denial> {
             Requirement::Key(requirement) => Ok(requirement.scopes[0]),
             Requirement::Webhook(_) => panic!("the default policy has none"),
         },
-        Ok(Plan::Preflight(_)) => panic!("not asked for"),
+        Ok(Plan::Preflight(..)) => panic!("not asked for"),
         Err((_, denial)) => Err(denial),
     }
 }
@@ -68,11 +68,42 @@ fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
 
 #[test]
 fn what_is_no_host_is_refused_before_any_realm() {
-    for host in ["", "a b", "a,b", "%00", "exämple", "[::1", "[x]", ":80"] {
+    for host in [
+        "",
+        "a b",
+        "a,b",
+        "%00",
+        "exämple",
+        "[::1",
+        "[x]",
+        ":80",
+        "user@gate.example",
+        "u:p@gate.example",
+        "@gate.example",
+        "gate.example:99999",
+        "gate.example:65536",
+        "gate.example:-1",
+        "gate.example:8o",
+        "gate.example:80:80",
+        "[::1]:99999",
+    ] {
         let url = format!("https://{host}/api/public/x");
         assert_eq!(planned("GET", &url), Err(Denial::InvalidHost), "{host}");
+        for own in ["/healthz", "/admin/", "/api/admin/session"] {
+            let url = format!("https://{host}{own}");
+            assert_eq!(side(&POLICY, Target::of(&url)), None, "{url}");
+        }
     }
-    for host in ["gate.example", "GATE.example.", "127.0.0.1:8787", "[2001:db8::1]", "[::1]:8787", "a_b-c"] {
+    for host in [
+        "gate.example",
+        "GATE.example.",
+        "127.0.0.1:8787",
+        "[2001:db8::1]",
+        "[::1]:8787",
+        "a_b-c",
+        "gate.example:",
+        "gate.example:65535",
+    ] {
         assert_eq!(planned("GET", &format!("https://{host}/api/orders")), Ok("orders:read"), "{host}");
     }
 }
@@ -85,22 +116,37 @@ fn a_url_is_taken_apart_as_it_is_written() {
         ("https", "Gate.example", "https://Gate.example:8443")
     );
     assert_eq!((target.path, target.query), ("/a%20b/", "x=1&y=%2F?z"));
-    assert_eq!(target.path_and_query(), "/a%20b/?x=1&y=%2F?z");
+    assert_eq!(target.path_and_query, "/a%20b/?x=1&y=%2F?z");
+    assert_eq!(target.authority(), "Gate.example:8443");
     let bare = Target::of("http://[::1]:8787?q");
     assert_eq!((bare.host, bare.path, bare.query), ("[::1]", "/", "q"));
     assert_eq!(Target::of("http://u:p@h.example/x#frag").host, "h.example");
     assert_eq!(Target::of("http://h.example/x#frag").path, "/x");
-    assert_eq!(Target::of("http://h.example/x").path_and_query(), "/x");
+    for (url, path_and_query) in [
+        ("http://h.example", "/"),
+        ("http://h.example/x", "/x"),
+        ("http://h.example/x?", "/x?"),
+        ("http://h.example/?", "/?"),
+        ("http://h.example/x??a", "/x??a"),
+        ("http://h.example/x?a#b?c", "/x?a"),
+    ] {
+        assert_eq!(Target::of(url).path_and_query, path_and_query, "{url}");
+    }
+}
+
+fn own(path: &str) -> Option<Side<'_>> {
+    let url = format!("https://gate.example{path}").leak();
+    side(&POLICY, Target::of(url))
 }
 
 #[test]
 fn keywards_own_paths_are_known_and_nothing_that_only_begins_like_them() {
-    assert_eq!(side(&POLICY, "/healthz"), Some(Side::Health));
-    assert_eq!(side(&POLICY, "/api/admin/api-keys"), Some(Side::Admin { path: "/api-keys" }));
-    assert_eq!(side(&POLICY, "/api/admin"), Some(Side::Admin { path: "" }));
-    assert_eq!(side(&POLICY, "/admin/"), Some(Side::Page { path: "/" }));
+    assert_eq!(own("/healthz"), Some(Side::Health));
+    assert_eq!(own("/api/admin/api-keys"), Some(Side::Admin { path: "/api-keys" }));
+    assert_eq!(own("/api/admin"), Some(Side::Admin { path: "" }));
+    assert_eq!(own("/admin/"), Some(Side::Page { path: "/" }));
     for path in ["/healthz/", "/api/administrator", "/adminx", "/", "/api/orders"] {
-        assert_eq!(side(&POLICY, path), None, "{path}");
+        assert_eq!(own(path), None, "{path}");
     }
 }
 
@@ -125,31 +171,50 @@ fn only_options_with_both_headers_is_a_preflight() {
 
 #[test]
 fn a_preflight_from_a_listed_origin_is_allowed_and_from_another_is_not() {
-    let allowed = cors::preflight_headers(Some(&LISTED), "https://app.example");
+    let allowed = cors::preflight_headers(&LISTED, "https://app.example");
     assert_eq!(field(&allowed, "Access-Control-Allow-Origin").as_deref(), Some("https://app.example"));
     assert_eq!(field(&allowed, "Access-Control-Allow-Headers").as_deref(), Some("authorization"));
     assert_eq!(field(&allowed, "Access-Control-Allow-Methods").as_deref(), Some("GET, POST"));
     assert_eq!(field(&allowed, "Access-Control-Max-Age").as_deref(), Some("600"));
     assert_eq!(field(&allowed, "Vary").as_deref(), Some("Origin"));
     assert_eq!(field(&allowed, "Access-Control-Allow-Credentials"), None);
-    let refused = cors::preflight_headers(Some(&LISTED), "https://evil.example");
+    let refused = cors::preflight_headers(&LISTED, "https://evil.example");
     assert_eq!(refused, [("Vary", "Origin".to_owned())]);
-    assert_eq!(cors::preflight_headers(None, "https://app.example"), []);
+}
+
+#[test]
+fn without_cors_a_preflight_is_a_request_like_any_other() {
+    static WITHOUT: Policy = Policy { realms: &[Realm { cors: None, ..POLICY.realms[0] }], ..POLICY };
+    let plan_of = |path: &str| match plan(&WITHOUT, "OPTIONS", Target::of(path), true) {
+        Ok(Plan::Route(_, route)) => Ok(route.path.source),
+        Ok(Plan::Preflight(..)) => panic!("nothing says how to answer it"),
+        Err((_, denial)) => Err(denial),
+    };
+    assert_eq!(plan_of("https://gate.example/api/public/x"), Ok("/api/public/*"));
+    assert!(plan_of("https://gate.example/api/orders").is_err());
+    assert!(matches!(
+        plan(&POLICY, "OPTIONS", Target::of("https://gate.example/api/orders"), true),
+        Ok(Plan::Preflight(..))
+    ));
 }
 
 #[test]
 fn what_a_browser_may_read_is_named_on_every_answer() {
-    let fields = cors::response_headers(Some(&LISTED), Some("https://app.example"));
-    let exposed = field(&fields, "Access-Control-Expose-Headers").unwrap();
+    let exposed = cors::fields(&LISTED, Some("https://app.example")).exposed.unwrap();
     for name in ["WWW-Authenticate", "Retry-After", "RateLimit", "RateLimit-Policy", "X-Request-Id"] {
         assert!(exposed.contains(name));
     }
-    assert_eq!(cors::response_headers(Some(&LISTED), None), []);
-    assert_eq!(
-        field(
-            &cors::response_headers(Some(&LISTED), Some("https://evil.example")),
-            "Access-Control-Expose-Headers"
-        ),
-        None
-    );
+    assert_eq!(cors::fields(&LISTED, Some("https://evil.example")).exposed, None);
+}
+
+#[test]
+fn a_cache_may_give_an_answer_to_requests_with_and_without_an_origin() {
+    const EVERY: Cors = Cors { origins: &["*"], ..LISTED };
+    for origin in [None, Some("https://app.example"), Some("null")] {
+        let every = cors::fields(&EVERY, origin);
+        assert_eq!((every.allowed.as_deref(), every.vary), (Some("*"), None), "{origin:?}");
+        assert_eq!(cors::fields(&LISTED, origin).vary, Some("Origin"), "{origin:?}");
+    }
+    assert_eq!(cors::fields(&LISTED, None).allowed, None);
+    assert_eq!(cors::response_headers(None, Some("https://app.example")), []);
 }

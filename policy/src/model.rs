@@ -46,7 +46,9 @@ pub struct Realm {
     pub paths: &'static [PathPattern],
     /// Where accepted requests go.
     pub origin: Origin,
-    /// How long the origin may take to begin its answer, in milliseconds.
+    /// Whether the origin gets `Forwarded` (RFC 7239) beside `X-Forwarded-Host`, `-Proto` and `-For`.
+    pub forwarded: bool,
+    /// How long the origin may keep the gate waiting, in milliseconds: for more of the body, for its answer.
     pub origin_timeout_ms: u32,
     /// How old a decision may be, in milliseconds: the bound of revocations and edits. 0 is strict.
     pub freshness_ms: u32,

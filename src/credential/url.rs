@@ -29,14 +29,16 @@ pub fn is_in_url(realm: &Realm, target: Target<'_>, secrets: Option<&Secrets>) -
             !value.is_empty() && realm.url_parameters.iter().any(is)
         })
     };
-    let issuer = realm.jwt.map(|jwt| jwt.issuer);
-    let holds = |text: &str| {
-        let text = decoded(text);
-        holds_key(&realm.key, secrets, &text)
-            || issuer.is_some_and(|issuer| holds_token_of(issuer, &text))
-            || holds_configured(realm, &text)
-    };
+    let holds = |text: &str| holds_credential(realm, &decoded(text), secrets);
     named() || holds(target.path) || holds(target.query)
+}
+
+/// Whether text holds what has the form of a key or token of this realm.
+pub(super) fn holds_credential(realm: &Realm, text: &str, secrets: Option<&Secrets>) -> bool {
+    let issuer = realm.jwt.map(|jwt| jwt.issuer);
+    holds_key(&realm.key, secrets, text)
+        || issuer.is_some_and(|issuer| holds_token_of(issuer, text))
+        || holds_configured(realm, text)
 }
 
 /// Whether the URL holds the token of a link, on a route where none is exchanged.

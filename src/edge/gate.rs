@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, Policy, Proof, Realm, Route};
+use keyward_policy::{Cors, KeyRequirement, Policy, Proof, Realm, Route};
 use serde_json::json;
 use worker::{Context, Env, Result, console_error, console_log, web_sys};
 
@@ -16,7 +16,7 @@ use crate::{
     admission::{Admission, Issuers},
     cors,
     denial::Denial,
-    entropy, identity,
+    entropy, forwarding,
     memory::Memory,
     pipeline::{Chore, Pipeline, Refused},
     record::Record,
@@ -47,6 +47,8 @@ pub struct Routed<'a> {
     pub target: Target<'a>,
     /// What was read of it.
     pub client: &'a Client,
+    /// The policy.
+    pub policy: &'static Policy,
     /// The realm that answers for it.
     pub realm: &'static Realm,
     /// The route that it takes.
@@ -57,7 +59,7 @@ pub struct Routed<'a> {
 
 /// Gives a request what its route asks for, and forwards it or refuses it.
 pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<web_sys::Response> {
-    let Routed { request, target, client, realm, route, request_id } = routed;
+    let Routed { request, target, client, realm, route, request_id, .. } = routed;
     let incoming = http::Incoming::of(request);
     let stores = EdgeStores { env };
     let accepted = match pipeline(&stores).admit(realm, route, target, client.caller(), &incoming).await {
@@ -77,16 +79,13 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     if let Some(chore) = accepted.chore {
         context.wait_until(do_chores(chore, env.clone()));
     }
-    let response = match origin::ask(realm, &accepted.permit, request, target, env, request_id).await {
-        Ok(response) => response,
-        Err(denial) => return refuse(Some(realm), &denial.into(), client, request_id),
-    };
-    let mut set = cors::response_headers(realm.cors.as_ref(), client.origin.as_deref());
-    let mut append: Vec<_> = set.extract_if(.., |(name, _)| *name == "Vary").collect();
-    set.push(("X-Request-Id", request_id.to_owned()));
-    set.extend(refusal::rate_limit_headers(&accepted.windows));
-    append.extend(identity::vary(realm, &accepted.permit).into_iter().map(|name| ("Vary", name.to_owned())));
-    http::decorate(&response, &http::flat(&set), &http::flat(&append)).map_err(|error| http::thrown(&error))
+    let permit = &accepted.permit;
+    let fields = forwarding::answer(realm, permit, client.origin.as_deref(), &accepted.windows, request_id);
+    let answer = origin::ask(routed, permit, env).await;
+    match answer.and_then(|response| origin::hand_back(routed, &response, &fields)) {
+        Ok(response) => Ok(response),
+        Err(denial) => refuse(Some(realm), &denial.into(), client, request_id),
+    }
 }
 
 fn pipeline<'a>(stores: &'a EdgeStores<'a>) -> Pipeline<'a, EdgeStores<'a>> {
@@ -145,9 +144,8 @@ pub fn refuse(
 }
 
 /// The answer to a preflight.
-pub fn preflight(realm: &Realm, client: &Client, request_id: &str) -> Result<web_sys::Response> {
-    let mut headers =
-        cors::preflight_headers(realm.cors.as_ref(), client.origin.as_deref().unwrap_or_default());
+pub fn preflight(cors: &Cors, client: &Client, request_id: &str) -> Result<web_sys::Response> {
+    let mut headers = cors::preflight_headers(cors, client.origin.as_deref().unwrap_or_default());
     headers.push(("X-Request-Id", request_id.to_owned()));
     http::respond(&Answer { status: 204, headers, body: String::new() })
 }

@@ -2,19 +2,14 @@
 
 use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{Error, Result, web_sys};
+use worker::{Result, web_sys};
 
 use crate::{admission, cors, key, pipeline::Caller, refusal::Answer};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
-    /// The origin's answer with fields of the gate's own.
-    #[wasm_bindgen(catch)]
-    pub fn decorate(
-        response: &web_sys::Response,
-        set: &str,
-        append: &str,
-    ) -> std::result::Result<web_sys::Response, JsValue>;
+    #[wasm_bindgen(catch, js_name = hasContent)]
+    fn has_content(request: &web_sys::Request, milliseconds: u32) -> std::result::Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn peek(request: &web_sys::Request, most: u32) -> std::result::Result<Promise, JsValue>;
 }
@@ -86,6 +81,22 @@ impl admission::Incoming for Incoming<'_> {
     }
 }
 
+/// How long content that need not be there is waited for.
+const CONTENT_PATIENCE_MS: u32 = 5_000;
+
+/// Whether this is a GET or HEAD with content of a length that it does not say. The runtime would forward it
+/// without.
+pub async fn lacks_length(request: &web_sys::Request) -> bool {
+    let takes_no_body = matches!(request.method().as_str(), "GET" | "HEAD");
+    if !takes_no_body || request.body().is_none() || request.headers().has("content-length").unwrap_or(true) {
+        return false;
+    }
+    match has_content(request, CONTENT_PATIENCE_MS) {
+        Ok(promise) => JsFuture::from(promise).await.is_ok_and(|has| has.is_truthy()),
+        Err(_) => true,
+    }
+}
+
 /// The version of TLS that a request came over, as the platform names it: `TLSv1.3`.
 pub fn tls_version(request: &web_sys::Request) -> Option<String> {
     let cf = Reflect::get(request, &"cf".into()).ok()?;
@@ -138,9 +149,4 @@ pub fn flat(fields: &[(&str, String)]) -> String {
         text.push_str(part);
     }
     text
-}
-
-/// What JavaScript threw, as text.
-pub fn thrown(value: &JsValue) -> Error {
-    Error::RustError(format!("{value:?}"))
 }

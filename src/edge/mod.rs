@@ -52,7 +52,7 @@ async fn handle(
 ) -> worker::Result<web_sys::Response> {
     let url = request.url();
     let target = Target::of(&url);
-    match route::side(policy, target.path) {
+    match route::side(policy, target) {
         Some(route::Side::Health) => return http::health(&request.method()),
         Some(route::Side::Admin { path }) => {
             return admin::handle(request, target, path, env, request_id).await;
@@ -71,8 +71,14 @@ async fn handle(
     if let Err(denial) = transport::check(&realm.transport, target.scheme, client.address.as_deref(), tls) {
         return gate::refuse(Some(realm), &denial.into(), &client, request_id);
     }
-    let Plan::Route(realm, route) = plan else { return gate::preflight(realm, &client, request_id) };
+    let route = match plan {
+        Plan::Preflight(_, cors) => return gate::preflight(cors, &client, request_id),
+        Plan::Route(_, route) => route,
+    };
+    if http::lacks_length(&request).await {
+        return gate::refuse(Some(realm), &Denial::LengthRequired.into(), &client, request_id);
+    }
     // 4 to 10. Credential, shape, find, decide, limit, forward, account.
-    let routed = Routed { request: &request, target, client: &client, realm, route, request_id };
+    let routed = Routed { request: &request, target, client: &client, policy, realm, route, request_id };
     gate::pass(routed, env, context).await
 }

@@ -36,7 +36,16 @@ pub async fn handle(
             let request = Request::from(web_sys::Request::new_with_str_and_init(&url, &init(request))?);
             let response: Response = env.assets("ADMIN")?.fetch_request(request).await?;
             let response = web_sys::Response::from(response);
-            http::decorate(&response, &http::flat(&own), "").map_err(|error| http::thrown(&error))
+            let headers = response.headers();
+            let init = web_sys::ResponseInit::new();
+            init.set_status(response.status());
+            init.set_headers(&headers);
+            let file =
+                web_sys::Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), &init)?;
+            for (name, value) in &own {
+                file.headers().set(name, value)?;
+            }
+            Ok(file)
         }
     }
 }

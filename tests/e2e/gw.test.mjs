@@ -218,7 +218,7 @@ describe("GW", () => {
       const whole = Buffer.alloc(1024 * 1024, "x");
       assert.equal((await deliver("/webhooks/stripe", whole, stripe(whole))).status, 200);
       assert.equal(seen().body.length, whole.length);
-      const large = Buffer.alloc(5 * 1024 * 1024, "x");
+      const large = Buffer.alloc(1024 * 1024 + 1, "x");
       assert.deepEqual(code(await deliver("/webhooks/stripe", large, stripe(large))), [413, "BODY_TOO_LARGE"]);
     });
   });

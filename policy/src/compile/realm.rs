@@ -68,6 +68,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         hosts: Vec::leak(hosts.unwrap_or_default()),
         paths: Vec::leak(paths),
         origin: origin(&table).unwrap_or(Origin::Binding("")),
+        forwarded: table.get("forwarded").as_ref().and_then(Item::flag).unwrap_or(false),
         // From a second, below which every cold origin fails, to what Cloudflare waits for (524).
         origin_timeout_ms: duration(&table, "origin_timeout", 1_000, 100_000).unwrap_or(ORIGIN_TIMEOUT_MS),
         freshness_ms,

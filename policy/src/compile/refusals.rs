@@ -35,6 +35,8 @@ pub const CODES: &[&str] = &[
     "NO_ROUTE",
     "STORE_UNAVAILABLE",
     "NOT_CONFIGURED",
+    "LENGTH_REQUIRED",
+    "ORIGIN_INVALID",
     "ORIGIN_UNREACHABLE",
     "ORIGIN_TIMEOUT",
     "INTERNAL_ERROR",

@@ -34,6 +34,7 @@ pub(super) const REALM: Section = Section {
         "hosts",
         "paths",
         "origin",
+        "forwarded",
         "origin_timeout",
         "freshness",
         "limits_unavailable",

@@ -1,0 +1,260 @@
+// A request's way to the origin and its answer's way back: the runtime's streams and headers, edited as
+// `crate::forwarding` says. It stays on the JavaScript side, where a header or a chunk costs no crossing.
+
+/** What `forward` gives instead of an answer. */
+const TIMED_OUT = "timed out";
+const BROKEN_OFF = "broken off";
+
+/** Bytes of a body that are read at once: a large upload costs fewer turns, a small one no memory to speak of. */
+const LEAST_READ = 16 * 1024;
+const MOST_READ = 256 * 1024;
+
+const lines = (text) => (text === "" ? [] : text.split("\n"));
+
+/**
+ * Sends a request on. The answer; or "timed out", when the origin has kept the gate waiting for longer than
+ * `patience`; or "broken off", when the client has not sent its body to the end; or other text that says why the
+ * origin cannot be reached. What is thrown is a fault of the gate's own.
+ * @param fetcher a service binding, or undefined for the network
+ * @param url where to, or undefined for the request's own URL
+ * @param removed names, in lower case, of fields that the origin must not see; one that ends in `-` stands for
+ *   all that begin so. `_` counts as `-`: many servers give an application both under one name (CGI, RFC 3875,
+ *   section 4.1.18)
+ * @param cookies names of cookies that the origin must not see
+ * @param fields names and values to set, one after the other
+ * @param patience milliseconds for which the origin may take nothing of the body, or not begin its answer
+ */
+export async function forward(request, fetcher, url, removed, cookies, fields, patience) {
+  const abort = new AbortController();
+  let end;
+  const ended = new Promise((resolve) => { end = resolve; });
+  const giveUp = (why) => { end(why); abort.abort(); };
+  const origin = new Patience(patience, () => giveUp(TIMED_OUT));
+
+  const init = { redirect: "manual", signal: abort.signal };
+  // What a cache between gate and origin keeps for one consumer it would give to another, since the credential
+  // is gone (RFC 9111, section 3.5). `cache: "no-store"` would tell the origin too, in fields of its own.
+  if (!fetcher) init.cf = { cacheTtlByStatus: { "100-599": -1 } };
+  // The runtime takes no body in `init` for GET and HEAD, but a copy keeps what the client sent, if anything.
+  const body = request.method === "GET" || request.method === "HEAD" ? null : request.body;
+  let sink;
+  if (body) {
+    const length = request.headers.get("content-length");
+    const pipe = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
+    init.body = pipe.readable;
+    sink = pipe.writable;
+  }
+  const copy = request.bodyUsed
+    // Its body was looked at, and was empty.
+    ? new Request(request.url, { ...init, method: request.method, headers: request.headers })
+    : new Request(request, init);
+  const onward = url === undefined ? copy : new Request(url, copy);
+  editRequest(onward.headers, request, removed, cookies, fields);
+
+  if (body) void send(body, sink, origin, () => giveUp(BROKEN_OFF));
+  else origin.begin();
+  try {
+    return await Promise.race([fetcher ? fetcher.fetch(onward) : fetch(onward), ended]);
+  } catch (error) {
+    return `${error}`;
+  } finally {
+    origin.end();
+  }
+}
+
+/** Counts how long something is waited for without a break, until `pause`, and no more after `end`. */
+class Patience {
+  #timer;
+  #over = false;
+
+  constructor(milliseconds, onEnd) {
+    this.milliseconds = milliseconds;
+    this.onEnd = onEnd;
+  }
+
+  begin() {
+    if (!this.#over) this.#timer = setTimeout(this.onEnd, this.milliseconds);
+  }
+
+  pause() {
+    clearTimeout(this.#timer);
+  }
+
+  end() {
+    this.pause();
+    this.#over = true;
+  }
+}
+
+/**
+ * Sends a body on, chunk by chunk. That the source breaks off is told, since the origin must not take what
+ * came for the whole. That the origin takes no more is not: it may have answered, and the answer says why.
+ */
+async function send(source, sink, origin, onBrokenOff) {
+  const reader = source.getReader({ mode: "byob" });
+  const writer = sink.getWriter();
+  let buffer = new ArrayBuffer(LEAST_READ);
+  for (;;) {
+    let chunk;
+    try {
+      chunk = await reader.read(new Uint8Array(buffer));
+    } catch {
+      return onBrokenOff();
+    }
+    try {
+      origin.begin();
+      if (chunk.done) return void (await writer.close());
+      await writer.write(chunk.value);
+      origin.pause();
+    } catch {
+      return void reader.cancel().catch(() => {});
+    }
+    const full = chunk.value.byteLength === chunk.value.buffer.byteLength;
+    buffer = full && buffer.byteLength < MOST_READ ? new ArrayBuffer(MOST_READ) : chunk.value.buffer;
+  }
+}
+
+/** Whether a field of this name, in lower case, is one of a list as `forward` takes it. */
+function matcher(list) {
+  const names = new Set(lines(list));
+  const prefixes = [...names].filter((name) => name.endsWith("-"));
+  return (name) => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+}
+
+const matchers = new Map();
+
+function matches(list) {
+  // A list belongs to a realm and a kind of credential: there are few.
+  let found = matchers.get(list);
+  if (!found) {
+    if (matchers.size > 1000) matchers.clear();
+    matchers.set(list, (found = matcher(list)));
+  }
+  return found;
+}
+
+/** Fields that `Connection` names belong to this connection only (RFC 9110, section 7.6.1). */
+const namedIn = (connection) => (connection ?? "").toLowerCase().split(",").map((name) => name.trim());
+
+/** What the runtime itself frames and routes a message by, whatever `Connection` names. */
+const RUNTIME_OWN = new Set(["", "close", "connection", "content-length", "host", "upgrade"]);
+
+function removeNamedByConnection(headers) {
+  const connection = headers.get("connection");
+  if (connection === null) return;
+  for (const name of namedIn(connection)) {
+    if (RUNTIME_OWN.has(name)) continue;
+    try {
+      headers.delete(name);
+    } catch {
+      // Not a field's name.
+    }
+  }
+}
+
+function editRequest(headers, request, removed, cookies, fields) {
+  removeNamedByConnection(headers);
+  const isRemoved = matches(removed);
+  for (const name of [...headers.keys()]) if (isRemoved(name.replaceAll("_", "-"))) headers.delete(name);
+  const jar = headers.get("cookie");
+  if (jar !== null) {
+    const kept = withoutCookies(jar, lines(cookies));
+    if (kept === "") headers.delete("cookie");
+    else if (kept !== jar) headers.set("cookie", kept);
+  }
+  // Cloudflare asks with an Accept-Encoding of its own and keeps the client's here.
+  const accepted = request.cf?.clientAcceptEncoding;
+  if (accepted) headers.set("accept-encoding", accepted);
+  else if (accepted === "") headers.delete("accept-encoding");
+  const given = lines(fields);
+  for (let i = 0; i < given.length; i += 2) headers.set(given[i], given[i + 1]);
+}
+
+/**
+ * A Cookie field without the cookies of these names. Several fields become one (RFC 9113, section 8.2.3): the
+ * runtime joins them with a comma, which in a cookie's own value is not followed by a space and a name.
+ */
+function withoutCookies(jar, names) {
+  const joined = jar.replace(/, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, "; ");
+  if (!names.some((name) => joined.includes(name))) return joined;
+  // A comma without a space may part cookies to some servers.
+  const isOwn = (pair) => names.includes(pair.split("=")[0].trim());
+  return joined.split(/([;,]\s*)/)
+    .filter((part, i, parts) => !isOwn(i % 2 === 0 ? part : parts[i + 1]))
+    .join("").replace(/^[;,]\s*/, "");
+}
+
+/**
+ * The origin's answer as the client gets it, or undefined if it is none that can be passed on.
+ * @param removed as for `forward`
+ * @param set names and values, one after the other
+ * @param merged names and values to be added to lists that the origin may have begun
+ * @param own the origin's address, scheme, host and port, as the policy names it; undefined for a binding
+ * @param asked the address that the client asked
+ */
+export function decorate(response, removed, set, merged, own, asked) {
+  const { status, webSocket } = response;
+  if (status > 599 || (status < 200 && !webSocket)) return undefined;
+  const init = webSocket ? { status, headers: response.headers, webSocket } : response;
+  const answer = new Response(webSocket || NO_BODY.has(status) ? null : response.body, init);
+  const { headers } = answer;
+  removeNamedByConnection(headers);
+  const isRemoved = matches(removed);
+  for (const name of [...headers.keys()]) if (isRemoved(name)) headers.delete(name);
+  if (own !== undefined) for (const name of ADDRESSES) mapAddresses(headers, name, own, asked);
+  const fields = lines(set);
+  for (let i = 0; i < fields.length; i += 2) headers.set(fields[i], fields[i + 1]);
+  const more = lines(merged);
+  for (let i = 0; i < more.length; i += 2) merge(headers, more[i], more[i + 1]);
+  return answer;
+}
+
+/** Statuses whose answers have no content (the Fetch standard's null body status). */
+const NO_BODY = new Set([204, 205, 304]);
+
+/** Adds the members of a list to a field, none of them twice; `*` in it says all there is to say. */
+function merge(headers, name, list) {
+  const present = (headers.get(name) ?? "").split(",").map((member) => member.trim()).filter(Boolean);
+  const known = new Set(present.map((member) => member.toLowerCase()));
+  if (known.has("*")) return;
+  const missing = list.split(",").map((member) => member.trim()).filter((member) => !known.has(member.toLowerCase()));
+  if (missing.length || present.length > known.size) {
+    const unique = [...new Map([...present, ...missing].map((member) => [member.toLowerCase(), member])).values()];
+    headers.set(name, unique.join(", "));
+  }
+}
+
+/** Fields in which an origin names itself, and the part of each that is a URL. */
+const ADDRESSES = ["location", "content-location", "refresh", "link"];
+const URLS = {
+  location: /^()(.*)$/,
+  "content-location": /^()(.*)$/,
+  refresh: /^(\s*\d+\s*[;,]\s*(?:url\s*=\s*)?["']?)([^"']*)/i,
+  link: /(<)([^>]*)(?=>)/g,
+};
+
+/** Maps the origin's own address back to the one that was asked. */
+function mapAddresses(headers, name, own, asked) {
+  const value = headers.get(name);
+  if (value === null) return;
+  const mapped = value.replace(URLS[name], (_, before, url) => before + mapAddress(url, own, asked));
+  if (mapped !== value) headers.set(name, mapped);
+}
+
+function mapAddress(url, own, asked) {
+  const [, address, rest] = url.match(/^\s*((?:https?:)?\/\/[^/?#]*)(.*)$/is) ?? [];
+  if (address === undefined || !isSameServer(address, own)) return url;
+  return asked + rest;
+}
+
+/** Whether an address is the origin's own, also by its other scheme: behind TLS that ends before it, many say http. */
+function isSameServer(address, own) {
+  try {
+    const other = new URL(address, own);
+    const { protocol, hostname, port } = new URL(own);
+    const sameHost = other.hostname === hostname && other.username === "" && other.password === "";
+    return sameHost && (other.port === port || (other.protocol !== protocol && other.port === ""));
+  } catch {
+    return false;
+  }
+}
