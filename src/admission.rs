@@ -129,7 +129,8 @@ impl<S: Stores> Pipeline<'_, S> {
         gate::decide_webhook(webhook, &secret, |name| request.header(name), &body, self.stores.now())
     }
 
-    /// Checks a token. Networks that keep sending wrong ones are slowed, since a signature costs time.
+    /// Checks a token. Networks that keep sending forged ones are slowed, since a signature costs time; one that is
+    /// its issuer's and has expired, say, comes from an honest client, whose neighbours are to pass.
     async fn token(
         &self,
         realm: &Realm,
@@ -142,7 +143,8 @@ impl<S: Stores> Pipeline<'_, S> {
             return Err(Denial::TooManyFailures);
         }
         let decided = self.decide_token(realm, requirement, text, caller).await;
-        if matches!(decided, Err(Denial::InvalidToken { .. })) && self.stores.fails_too_often(&network).await
+        if matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature())
+            && self.stores.fails_too_often(&network).await
         {
             self.memory.borrow_mut().hold_back(&network, self.stores.now());
         }

@@ -370,14 +370,27 @@ fn nothing_is_a_wildcard_among_a_tokens_scopes_and_the_origin_is_told_of_none() 
 fn a_network_that_keeps_sending_wrong_tokens_is_slowed() {
     let world = world();
     world.limited_addresses.borrow_mut().insert("192.0.2.1".into());
-    let call = Call {
-        fields: vec![("authorization", "Bearer x.y.z")],
-        ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
-    };
+    let call_of = || Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]));
+    let call = Call { fields: vec![("authorization", "Bearer x.y.z")], ..call_of() };
     reason(call.told(&world).unwrap_err());
     assert_eq!(call.told(&world).unwrap_err(), Denial::TooManyFailures);
     world.pass_time(10 * SECOND);
     reason(call.told(&world).unwrap_err());
+    world.pass_time(10 * SECOND);
+    // What the issuer signed is no guess.
+    for (name, value) in [
+        ("exp", json!(1)),
+        ("nbf", json!(1e12)),
+        ("aud", json!("other")),
+        ("iss", json!("other")),
+        ("sub", Value::Null),
+        ("sub", json!(7)),
+    ] {
+        let token = bearer(Key::Ec, &jose::with(name, value));
+        let honest = Call { fields: vec![("authorization", token.as_str())], ..call_of() };
+        reason(honest.told(&world).unwrap_err());
+        reason(honest.told(&world).unwrap_err());
+    }
 }
 
 #[test]

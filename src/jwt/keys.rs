@@ -19,6 +19,9 @@ const FEWEST_SECRET_BYTES: usize = 32;
 /// Most keys that are tried for one token.
 const MOST_TRIED: usize = 4;
 
+/// Of how many keys it is told why they cannot be used.
+const MOST_REASONS: usize = 4;
+
 /// What tokens are verified with.
 pub struct Keys(Kind);
 
@@ -92,7 +95,7 @@ impl Keys {
         for (at, key) in jwk::parse_set(json, algorithms).map_err(UnfitKeys::Set)?.into_iter().enumerate() {
             match key {
                 Ok(key) => keys.push(key),
-                Err(reason) if reasons.len() < MOST_TRIED => reasons.push(format!("keys[{at}] {reason}")),
+                Err(reason) if reasons.len() < MOST_REASONS => reasons.push(format!("keys[{at}] {reason}")),
                 Err(_) => {}
             }
         }

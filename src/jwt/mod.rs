@@ -56,6 +56,28 @@ pub enum Error {
     NotYetValid,
 }
 
+impl Error {
+    /// Whether the token is its issuer's all the same: the signature was found right.
+    pub fn is_after_signature(self) -> bool {
+        match self {
+            Self::TooLong
+            | Self::Malformed(_)
+            | Self::Critical
+            | Self::WrongType
+            | Self::WrongAlgorithm
+            | Self::UnknownKey
+            | Self::BadSignature => false,
+            Self::MissingClaim(_)
+            | Self::InvalidClaim(_)
+            | Self::WrongIssuer
+            | Self::WrongAudience
+            | Self::WrongTenant
+            | Self::Expired
+            | Self::NotYetValid => true,
+        }
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

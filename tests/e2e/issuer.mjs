@@ -1,13 +1,14 @@
 // An issuer of access tokens, made with a library that shares nothing with ours; and the place where it
 // publishes its keys: a real server.
 
-import { SignJWT, exportJWK, generateKeyPair } from "jose";
+import { CompactSign, SignJWT, exportJWK, generateKeyPair } from "jose";
 
-/** A key pair under an id: `{ sign(claims, header), jwk, publicKey }`. */
+/** A key pair under an id: `{ sign(claims, header), signBytes(payload), jwk, publicKey }`. */
 export async function newSigner(alg, kid) {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
   const sign = (claims, more = {}) => new SignJWT(claims).setProtectedHeader({ alg, kid, ...more }).sign(privateKey);
-  return { sign, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, use: "sig", alg } };
+  const signBytes = (bytes) => new CompactSign(bytes).setProtectedHeader({ alg, kid }).sign(privateKey);
+  return { sign, signBytes, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, use: "sig", alg } };
 }
 
 /** A JWK Set at the URL that the policy names, on the server that URLs of this gate lead to. */
