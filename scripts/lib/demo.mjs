@@ -4,42 +4,70 @@
 /** Low, so that a person can reach it. */
 const PER_MINUTE = 5;
 
+/** Stands for a key that is not known here. */
+const SOME_KEY = "$KEY";
+
 /**
- * For the first of these realms in which a key opens something: `realm`; `scopes` and `plan` that the
- * key and its tenant need; `passes`, a request that they open; `lacks`, one that they do not, if there
- * is one. Nothing if there is no such realm.
+ * For the first of these realms in which a key opens something, else for the first with a route: `realm`,
+ * and requests: `open`, which needs nothing, and `closed`, which needs something. With a key, moreover
+ * its `credential`; `scopes` and `plan` that it and its tenant need; `passes`, a request that they open;
+ * `lacks`, one that they do not. Of all requests there may be none.
  */
 export function demoOf(realms) {
-  for (const realm of realms) {
-    const credential = realm.credentials?.find(({ kind = "key" }) => kind === "key");
-    const samples = (realm.route ?? []).map((route) => sample(realm, route)).filter((request) => request?.by.includes("key"));
+  const demos = realms.map((realm) => {
+    const samples = (realm.route ?? []).map((route) => sample(realms, realm, route)).filter(Boolean);
     // A read, where there is one.
-    const passes = samples.find(({ method }) => method === "GET") ?? samples[0];
-    if (!credential || !passes) continue;
+    const first = (requests) => requests.find(({ method }) => method === "GET") ?? requests[0];
+    const demo = {
+      realm,
+      open: first(samples.filter(({ by }) => !by.length)),
+      closed: first(samples.filter(({ by }) => by.length)),
+    };
+    const credential = realm.credentials?.find(({ kind = "key" }) => kind === "key");
+    const opened = samples.filter(({ by }) => by.includes("key"));
+    const passes = first(opened);
+    if (!credential || !passes) return demo;
     const { scopes, plans: [plan] } = passes;
     const held = withIncluded(realm, scopes);
-    const lacks = samples.find((request) => !request.scopes.every((scope) => held.has(scope)) || (request.plans.length > 0 && !request.plans.includes(plan)));
-    return { realm, credential, scopes, plan, passes, lacks };
-  }
-  return undefined;
+    const lacks = opened.find((request) => !request.scopes.every((scope) => held.has(scope)) || (request.plans.length > 0 && !request.plans.includes(plan)));
+    return { ...demo, credential, scopes, plan, passes, lacks };
+  });
+  return demos.find(({ passes }) => passes) ?? demos.find(({ open, closed }) => open ?? closed);
 }
 
-/** A request to this route, and what it needs. Nothing where no credential is needed, or another route comes first. */
-function sample(realm, route) {
-  const needs = typeof route.requires === "object" ? route.requires : {};
-  if (route.requires === "public" || needs.webhook) return undefined;
-  const [method] = route.methods ?? ["GET"];
-  const path = route.path.replaceAll(/\{[^}]*\}/g, "1").replace(/\/\*$/, "/1").replace(/\*$/, "");
+/** A request to this route, and what it needs. Nothing where another route or realm comes first. */
+function sample(realms, realm, route) {
+  const method = route.methods?.includes("GET") ? "GET" : route.methods?.[0] ?? "GET";
+  const path = pathOf(route.path);
+  const host = hostOf(realm);
+  if (realms.find((other) => hasHost(other, host) && other.paths.some((pattern) => matches(pattern, path))) !== realm) return undefined;
   if (realm.route.find((other) => (other.methods ?? [method]).includes(method) && matches(other.path, path)) !== route) return undefined;
+  const needs = typeof route.requires === "object" ? route.requires : {};
   const { by = ["key"], scopes = [], plans = realm.plans ?? [] } = needs;
-  return { method, path, by, scopes, plans, headers: needs.session_id ? { [realm.session_id_header]: "demo" } : {} };
+  const headers = needs.session_id ? { [realm.session_id_header]: "demo" } : {};
+  if (route.requires === "public") return { method, path, by: [], headers };
+  return { method, path, by: needs.webhook ? ["webhook"] : by, scopes, plans, headers };
 }
+
+/** A path of a pattern. */
+const pathOf = (pattern) => pattern.replaceAll(/\{[^}]*\}/g, "1").replace(/\/\*$/, "/1").replace(/\*$/, "");
 
 /** Whether a path is of a pattern: the part of docs/policy.md, Paths, that plain paths need. */
 const matches = (pattern, path) => {
   const literal = pattern.replaceAll(/[.+?^$()|[\]\\]/g, "\\$&");
   return new RegExp(`^${literal.replaceAll(/\{[^}]*\}/g, "[^/]+").replace(/\*$/, ".*")}$`).test(path);
 };
+
+/** A host of the realm's, for the tenant with this code; empty where every host is. */
+function hostOf({ hosts: [host] }, code = "any") {
+  return host === "*" ? "" : host.replace("{tenant}", code.toLowerCase()).replace("*", "any");
+}
+
+/** Whether a realm answers for such a host. */
+const hasHost = ({ hosts }, host) => hosts.some((pattern) => {
+  const parent = pattern.match(/^(?:\*|\{tenant\})(\..+)$/)?.[1];
+  return pattern === "*" || pattern.toLowerCase() === host.toLowerCase() || (parent && host.toLowerCase().endsWith(parent.toLowerCase()));
+});
 
 /** These scopes and all that the realm's catalogue includes in them. */
 function withIncluded(realm, scopes, held = new Set()) {
@@ -54,54 +82,72 @@ function withIncluded(realm, scopes, held = new Set()) {
 
 /**
  * Makes the key, with the set-up token, which can do that until the first owner is: `{ key, host }`, or
- * `{ why }` there is none. `call(method, path, body)` is of the admin API and gives `{ status, body }`.
+ * `{ why, host }` there is none. `call(method, path, body)` is of the admin API and gives `{ status, body }`.
  */
-export async function makeDemoKey({ realm, scopes, plan }, call) {
+export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
   const tenants = await call("GET", "/tenants");
-  if (tenants.status === 401) return { why: "the set-up is done: create keys on the page" };
+  const tenant = tenants.body.tenants?.[0];
+  const host = hostOf(realm, tenant?.code);
+  const none = (why) => ({ why, host });
+  if (!passes) return none("no route of this policy is opened by a secret key");
+  if (tenants.status === 401) return none("the set-up is done: create keys on the page");
   const said = ({ status, body }) => `${status} ${JSON.stringify(body)}`;
-  if (tenants.status !== 200) return { why: `asking for the tenants says ${said(tenants)}` };
-  const [tenant] = tenants.body.tenants;
+  if (!tenant) return none(`asking for the tenants says ${said(tenants)}`);
   if (plan && !tenant.plan) await call("PATCH", `/tenants/${tenant.id}`, { plan });
-  const made = await call("POST", "/api-keys", { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: PER_MINUTE } });
-  if (made.status !== 201) return { why: `creating it says ${said(made)}` };
-  return { key: made.body.plaintextKey, host: hostOf(realm, tenant) };
+  const made = await call("POST", "/api-keys", { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) } });
+  if (made.status !== 201) return none(`creating it says ${said(made)}`);
+  return { key: made.body.plaintextKey, host };
 }
 
-/** A host of the realm's; empty where every host is. */
-function hostOf({ hosts: [host] }, { code }) {
-  return host === "*" ? "" : host.replace("{tenant}", code.toLowerCase()).replace("*", "any");
-}
+const perMinute = ({ limits }) => Math.min(PER_MINUTE, limits?.maximum?.per_minute ?? PER_MINUTE);
 
 /** What the key may do, in few words. */
-export const terms = ({ scopes }) => [...scopes, `${PER_MINUTE} a minute`].join(", ");
+export const terms = ({ realm, scopes }) => [...scopes, `${perMinute(realm)} a minute`].join(", ");
 
-/** Requests that show it: `{ status, method, target, headers, times }`, where `times` is how many it takes for that status. */
-export function demoRequests({ credential, passes, lacks }, { key, host }) {
-  const request = (status, { method, path, headers }, { proof = true, query = "", times = 1 } = {}) => ({
+/**
+ * Requests that show it: `{ status, method, target, headers, times }`, where `times` is how many it takes
+ * for that status. Those with `passes` pass the gate, and the status is what the demo origin says.
+ */
+export function demoRequests({ realm, credential, open, closed, passes, lacks }, { key, host }) {
+  const request = (status, { method, path, headers }, { proof, query = "", times = 1 } = {}) => ({
     status, method, times,
+    passes: status === 200,
     target: path + query,
     headers: {
       ...(host && { Host: host }),
-      ...(proof && { [credential.header]: credential.scheme ? `${credential.scheme} ${key}` : key }),
+      ...(proof && { [credential.header]: credential.scheme ? `${credential.scheme} ${proof}` : proof }),
       ...headers,
     },
   });
+  if (realm.tls && !realm.local_http) return [request(403, passes ?? closed ?? open)];
+  if (passes && !key) return [request(200, passes, { proof: SOME_KEY }), request(401, passes)];
+  if (passes) {
+    return [
+      request(200, passes, { proof: key }),
+      request(401, passes),
+      // Where a key opens everything, another thing that nobody may do.
+      lacks ? request(403, lacks, { proof: key }) : request(400, passes, { query: `?api_key=${key}` }),
+      request(429, passes, { proof: key, times: perMinute(realm) + 1 }),
+    ];
+  }
+  const nowhere = realm.paths.map((pattern) => `${pathOf(pattern)}-nothing`)
+    .find((path) => realm.paths.some((pattern) => matches(pattern, path)) && !realm.route.some((route) => matches(route.path, path)));
   return [
-    request(200, passes),
-    request(401, passes, { proof: false }),
-    // Where a key opens everything, another thing that nobody may do.
-    lacks ? request(403, lacks) : request(400, passes, { proof: false, query: `?api_key=${key}` }),
-    request(429, passes, { times: PER_MINUTE + 1 }),
+    ...(open ? [request(200, open)] : []),
+    ...(closed ? [request(401, closed)] : []),
+    ...(nowhere ? [request(404, { method: "GET", path: nowhere, headers: {} })] : []),
   ];
 }
 
 /** A request as a line for a shell. */
 export function curl(base, { method, target, headers, times }) {
   const rest = [
-    ...(method === "GET" ? [] : ["-X", method]),
-    target.includes("?") ? `'${base}${target}'` : `${base}${target}`,
-    ...Object.entries(headers).map(([name, value]) => `-H '${name}: ${value}'`),
+    ...(method === "GET" ? [] : method === "HEAD" ? ["-I"] : ["-X", method]),
+    word(base + target),
+    ...Object.entries(headers).map(([name, value]) => `-H ${value.includes(SOME_KEY) ? `"${name}: ${value}"` : quoted(`${name}: ${value}`)}`),
   ].join(" ");
   return times === 1 ? `curl -i ${rest}` : `for i in ${Array.from({ length: times }, (_, i) => i + 1).join(" ")}; do curl -si ${rest} | head -1; done`;
 }
+
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+const word = (text) => (/^[\w:/.@%+=,-]+$/.test(text) ? text : quoted(text));

@@ -11,30 +11,66 @@ import { SECRETS } from "./systems.mjs";
 
 const EXAMPLES = ["bd", "gw", "bs", "bp", "kb", "all"].map((name) => `examples/${name}/keyward.toml`);
 
+/** The statuses that are printed for these realms, after each was tried on the gate. */
+async function tried(t, build, realms, secrets = SECRETS) {
+  const gate = await startGate({ build, secrets });
+  t.after(() => gate.stop());
+  const demo = demoOf(realms);
+  const made = await makeDemoKey(demo, async (method, path, body) => {
+    const answer = await gate.admin().call(method, path, body, { Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
+    return { status: answer.status, body: answer.json() };
+  });
+  assert.equal(made.key === undefined, demo.passes === undefined, made.why);
+  const requests = demoRequests(demo, made);
+  for (const request of requests) {
+    const { status, method, target, headers, times } = request;
+    const statuses = [];
+    // From this machine, as when it is tried by hand: realms may ask for TLS of everybody else.
+    const send = () => gate.send({ method, target, headers: { ...headers, "CF-Connecting-IP": "127.0.0.1" } });
+    for (let i = 0; i < times; i++) statuses.push((await send()).status);
+    assert.equal(statuses.at(-1), status, `${curl(gate.url, request)}: ${statuses}`);
+  }
+  return requests.map(({ status }) => status);
+}
+
 for (const policy of ["keyward.toml", ...EXAMPLES]) {
   test(`the requests that npm start prints for ${policy} answer what it says`, async (t) => {
     const realms = realmsOf(await readPolicies(policy));
     assert.deepEqual(secretsOf(realms).filter((name) => !SECRETS[name]), []);
-    const gate = await startGate({ build: policy === "keyward.toml" ? "default" : "systems", secrets: SECRETS });
-    t.after(() => gate.stop());
-    const demo = demoOf(realms);
-    const made = await makeDemoKey(demo, async (method, path, body) => {
-      const answer = await gate.admin().call(method, path, body, { Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
-      return { status: answer.status, body: answer.json() };
-    });
-    assert.equal(made.why, undefined);
-    for (const request of demoRequests(demo, made)) {
-      const { status, method, target, headers, times } = request;
-      const statuses = [];
-      // From this machine, as when it is tried by hand: realms may ask for TLS of everybody else.
-      const send = () => gate.send({ method, target, headers: { ...headers, "CF-Connecting-IP": "127.0.0.1" } });
-      for (let i = 0; i < times; i++) statuses.push((await send()).status);
-      assert.equal(statuses.at(-1), status, `${curl(gate.url, request)}: ${statuses}`);
-    }
+    const statuses = await tried(t, policy === "keyward.toml" ? "default" : "systems", realms);
+    assert.equal(statuses.length, 4);
   });
 }
 
+for (const [what, id, expected] of [
+  ["a realm that is open to all", "start-open", [200, 404]],
+  ["another scheme, a low limit and a path with a quote", "start-scheme", [200, 401, 400, 429]],
+  ["a header of the realm's own and a session id", "start-header", [200, 401, 400, 429]],
+  ["tokens only", "start-tokens", [401, 404]],
+  ["webhooks only", "start-webhooks", [401, 404]],
+  ["TLS only, also from this machine", "start-tls", [403]],
+]) {
+  test(`the requests that npm start prints answer what it says: ${what}`, async (t) => {
+    const realms = realmsOf(await readPolicies("tests/e2e/start.toml")).filter((realm) => realm.id === id);
+    const secrets = { ...SECRETS, START_TOKENS: "a secret that signs tokens, for tests", START_WEBHOOKS: "whsec_for_tests" };
+    assert.deepEqual(await tried(t, "systems", realms, secrets), expected);
+  });
+}
+
+test("a request that an earlier realm would take is not printed for a later one", () => {
+  const realm = (id, host) => ({ id, hosts: [host], paths: ["/*"], route: [{ path: "/a", requires: "key" }], credentials: [{ header: "X-Key" }] });
+  assert.equal(demoOf([{ ...realm("first", "*.example"), credentials: [] }, realm("second", "b.example"), realm("third", "c.test")]).realm.id, "third");
+});
+
+test("where no key is known, the requests name one that the reader has to fill in", () => {
+  const demo = demoOf([{ id: "a", hosts: ["*"], paths: ["/*"], route: [{ path: "/a", requires: "key" }], credentials: [{ header: "Authorization", scheme: "Bearer" }] }]);
+  const lines = demoRequests(demo, { why: "the set-up is done", host: "" }).map((request) => `${request.status} ${curl("http://127.0.0.1:1", request)}`);
+  assert.deepEqual(lines, ['200 curl -i http://127.0.0.1:1/a -H "Authorization: Bearer $KEY"', "401 curl -i http://127.0.0.1:1/a"]);
+});
+
 test("a request is printed as a line that a shell reads as it is meant", () => {
-  const request = { method: "POST", target: "/a?b=c&d", headers: { Host: "x.example" }, times: 1 };
-  assert.equal(curl("http://127.0.0.1:1", request), "curl -i -X POST 'http://127.0.0.1:1/a?b=c&d' -H 'Host: x.example'");
+  const line = (request) => curl("http://127.0.0.1:1", { method: "GET", target: "/", headers: {}, times: 1, ...request });
+  assert.equal(line({ method: "POST", target: "/a?b=c&d", headers: { Host: "x.example" } }), "curl -i -X POST 'http://127.0.0.1:1/a?b=c&d' -H 'Host: x.example'");
+  assert.equal(line({ target: "/it's/$(x)" }), "curl -i 'http://127.0.0.1:1/it'\\''s/$(x)'");
+  assert.equal(line({ method: "HEAD" }), "curl -i -I http://127.0.0.1:1/", "with -X HEAD it would wait for a body");
 });
