@@ -1,15 +1,18 @@
 // Builds the Worker with worker-build, unless what it is made of is unchanged since the last time.
 //   node scripts/build.mjs [--policy FILE] [--out DIR] [--quick]
-// Defaults: keyward.toml (or KEYWARD_POLICY) and build/. With --quick (or KEYWARD_QUICK=1) it takes half
-// of the time and the result is larger and slower: to try and to test it. A full build does for that too.
+// Defaults: keyward.toml (or KEYWARD_POLICY) and build/. With --quick (or KEYWARD_QUICK=1, or for `wrangler
+// dev`) it takes half of the time and the result is larger and slower: to try and to test it. A full build
+// does for that too.
 
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { join, relative, resolve } from "node:path";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
-import { Failure, Steps, output, run, runMain } from "./lib/progress.mjs";
+import { CARGO_PROGRESS, Failure, Steps, cratesIn, output, run, runMain } from "./lib/progress.mjs";
 import { bin, fingerprint, isMain, logs, root, toolEnv, toolsDir, toolsKey } from "./lib/places.mjs";
-import { mistakesIn, readPolicies } from "./lib/policy.mjs";
+import { openEnds } from "./lib/deployment.mjs";
+import { mistakesIn, readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
+import { devSecrets } from "./lib/secrets.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy/Cargo.toml", "policy/src", "package-lock.json"];
@@ -17,10 +20,29 @@ const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", 
 /** No wasm-opt, and the crate itself (not what it depends on) compiled on several cores. */
 const QUICK = ["--no-opt", "--config", "profile.release.package.keyward.codegen-units=8"];
 
+/** What wrangler runs (`main` of wrangler.toml): the Worker, or the one for a developer's machine. */
+const ENTRY = "build/worker.js";
+
+/** What wrangler runs this for; it sets that itself. */
+const command = process.env.WRANGLER_COMMAND;
+
+const defaultPolicy = () => process.env.KEYWARD_POLICY ?? "keyward.toml";
+
 /** Builds `policy` into `out`, both relative to the root. As a step's work: says how far it is. */
-export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.toml", out = "build", quick = process.env.KEYWARD_QUICK === "1" } = {}, progress = () => {}) {
+export async function build({
+  policy = defaultPolicy(),
+  out = "build",
+  dev = command === "dev",
+  quick = dev || process.env.KEYWARD_QUICK === "1",
+} = {}, progress = () => {}) {
   if (!existsSync(resolve(root, policy))) {
     throw new Failure(`the policy file ${policy} is not there`, "Name it relative to the project's folder.");
+  }
+  if (dev) devSecrets(secretsOf(realmsOf(await readPolicies(policy))));
+  if (join(root, out) === dirname(join(root, ENTRY))) {
+    const module = dev ? "../demo/worker.mjs" : "./index.js";
+    mkdirSync(join(root, out), { recursive: true });
+    writeFileSync(join(root, ENTRY), `export * from "${module}";\nexport { default } from "${module}";\n`);
   }
   const stamp = join(root, out, ".keyward-inputs");
   const rustc = await output("rustc", ["--version"], { cwd: root });
@@ -41,18 +63,17 @@ export async function build({ policy = process.env.KEYWARD_POLICY ?? "keyward.to
     if (!existsSync(path)) throw new Failure(`${path} is not there`, "node scripts/setup.mjs installs it.");
   }
   rmSync(stamp, { force: true });
-  let crates = 0;
   const mistakes = [];
   const built = run(workerBuild, ["--release", "--out-dir", out, ...(quick ? QUICK : [])], {
     cwd: root,
     // Its own backtrace would push the compiler's message out of sight.
-    env: { ...toolEnv(), ...programs, KEYWARD_POLICY: policy, RUST_BACKTRACE: "0" },
+    env: { ...toolEnv(), ...programs, ...CARGO_PROGRESS, KEYWARD_POLICY: policy, RUST_BACKTRACE: "0" },
     log: join(logs, `build-${out.replaceAll("/", "-")}.log`),
     what: `building the Worker with ${policy}`,
     onLine: (line) => {
-      const crate = line.match(/^\s+Compiling (\S+)/)?.[1];
-      if (crate) progress(`crate ${++crates}: ${crate}`);
-      else if (line.includes("Optimizing wasm")) progress("wasm-opt");
+      const crates = cratesIn(line);
+      if (crates) progress(quick ? crates : `part 1 of 2, ${crates}`);
+      else if (line.includes("Optimizing wasm")) progress("part 2 of 2, wasm-opt");
       mistakes.push(...mistakesIn(line));
     },
   });
@@ -67,5 +88,6 @@ if (isMain(import.meta)) {
     const steps = new Steps(setupSteps() + 1);
     await setup(steps);
     await steps.run("Building the Worker", (progress) => build(values, progress));
+    if (command && command !== "dev") for (const line of await openEnds(await readPolicies(values.policy ?? defaultPolicy()))) console.log(`note: ${line}`);
   });
 }

@@ -2,14 +2,16 @@
 // pinned version. Repeatable, and safe to interrupt: what is half done is done again.
 
 import { createHash } from "node:crypto";
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { accessSync, constants, cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join } from "node:path";
 
-import { Failure, Steps, lockedVersion, output, run, runMain } from "./lib/progress.mjs";
+import { CARGO_PROGRESS, Failure, Steps, cratesIn, lockedVersion, output, run, runMain } from "./lib/progress.mjs";
 import { bin, findChromium, inPath, isMain, logs, root, toolsDir } from "./lib/places.mjs";
+import { devSecrets } from "./lib/secrets.mjs";
 
 const RUST = [1, 91]; // what the `worker` crate needs
-const NODE = [20, 0];
+const NODE = [20, 12];
 const WRANGLER_NODE = [22, 12];
 const TARGET = "wasm32-unknown-unknown";
 const OFFLINE = "Is the network reachable? It can be run again; what is already there is kept.";
@@ -22,7 +24,8 @@ export async function setup(steps, { chromium = false } = {}) {
   await steps.run("Checking Rust and Node", checkMachine);
   // npm mostly waits for the network and cargo mostly computes: both at once.
   const giveUp = new AbortController();
-  const packages = npmPackages(giveUp.signal);
+  let tell = () => {};
+  const packages = npmPackages(giveUp.signal, (text) => tell(text));
   packages.catch(() => {});
   try {
     await steps.run(`Rust target ${TARGET}`, wasmTarget);
@@ -32,7 +35,10 @@ export async function setup(steps, { chromium = false } = {}) {
     giveUp.abort();
     throw error;
   }
-  await steps.run("npm packages (wrangler, workerd, Node 22, esbuild, binaryen)", () => packages);
+  await steps.run("npm packages (wrangler, workerd, Node 22, esbuild, binaryen)", (progress) => {
+    tell = progress;
+    return packages;
+  });
   if (chromium) await steps.run("Chromium", installChromium);
 }
 
@@ -59,6 +65,9 @@ async function checkMachine() {
   if (!inPath("cc") && !inPath("clang") && !inPath("gcc")) {
     throw new Failure("no C compiler (cc) is in PATH; Rust links with it", "On Debian and Ubuntu: apt-get install build-essential");
   }
+  canWrite(homedir(), "npm, Cargo and wrangler keep their files there", "Set HOME to a folder that can be written.");
+  canWrite(toolsDir(), "the programs that set-up builds are kept there", "Set KEYWARD_TOOLS to a folder that can be written.");
+  canWrite(root, "everything is built there", "Clone the project to where you may write.");
   const needed = lockedVersion(join(root, "Cargo.lock"), "wasm-bindgen");
   const pinned = lockedVersion(join(root, "tools", "Cargo.lock"), "wasm-bindgen-cli-support");
   if (needed !== pinned) {
@@ -66,6 +75,18 @@ async function checkMachine() {
       `They have to agree: set the version in tools/Cargo.toml to "=${needed}", then run cargo update in tools/.`);
   }
   return Steps.nothing;
+}
+
+/** Fails unless files can be made in this folder, or in the nearest one above it that is there. */
+function canWrite(folder, why, hint) {
+  let place = folder;
+  while (!existsSync(place) && place !== dirname(place) && folder !== homedir()) place = dirname(place);
+  try {
+    accessSync(place, constants.W_OK);
+  } catch ({ code }) {
+    throw new Failure(`${folder} cannot be written (${code}); ${why}`, hint);
+  }
+  if (!statSync(place).isDirectory()) throw new Failure(`${folder} cannot be written (${place} is not a folder); ${why}`, hint);
 }
 
 async function wasmTarget() {
@@ -82,17 +103,15 @@ async function rustTools(progress) {
   const programs = ["worker-build", "bindgen"];
   const ready = toolsDir();
   if (programs.every((name) => existsSync(join(ready, name)))) return Steps.nothing;
-  const total = readFileSync(join(root, "tools", "Cargo.lock"), "utf8").match(/^\[\[package\]\]/gm).length;
   const target = join(root, "target", "tools");
-  let compiled = 0;
   await run("cargo", ["build", "--locked", "-p", "worker-build", "--bin", "worker-build", "-p", "keyward-tools", "--bin", "bindgen"], {
     cwd: join(root, "tools"),
     // Flags and wrappers that are meant for the user's own code would only make this slower.
-    env: { CARGO_TARGET_DIR: target, CARGO_BUILD_TARGET_DIR: undefined, RUSTFLAGS: "", CARGO_INCREMENTAL: "0" },
+    env: { ...CARGO_PROGRESS, CARGO_TARGET_DIR: target, CARGO_BUILD_TARGET_DIR: undefined, RUSTFLAGS: "", CARGO_INCREMENTAL: "0" },
     log: join(logs, "tools.log"),
     what: "building worker-build and wasm-bindgen",
     hint: OFFLINE,
-    onLine: (line) => { if (/^\s+Compiling /.test(line)) progress(`crate ${++compiled} of about ${total}`); },
+    onLine: (line) => { if (cratesIn(line)) progress(cratesIn(line)); },
   });
   // Renamed into place whole, so that nobody ever finds half of them.
   const fresh = `${ready}.${process.pid}`;
@@ -103,13 +122,21 @@ async function rustTools(progress) {
   rmSync(target, { recursive: true, force: true });
 }
 
-async function npmPackages(signal) {
+async function npmPackages(signal, progress) {
   const stamp = join(root, "node_modules", ".keyward-lock");
-  const lock = createHash("sha256").update(readFileSync(join(root, "package-lock.json"))).digest("hex");
+  const text = readFileSync(join(root, "package-lock.json"), "utf8");
+  const lock = createHash("sha256").update(text).digest("hex");
   if (existsSync(stamp) && readFileSync(stamp, "utf8") === lock) return Steps.nothing;
   // No package needs its install script: the binaries come in packages of their own, all in the lock.
-  await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund"], {
+  const isForHere = ({ os, cpu }) => [os ?? process.platform].flat().includes(process.platform) && [cpu ?? process.arch].flat().includes(process.arch);
+  const total = Object.entries(JSON.parse(text).packages).filter(([path, details]) => path && isForHere(details)).length;
+  const fetched = new Set();
+  await run("npm", ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=http"], {
     cwd: root, log: join(logs, "npm.log"), what: "npm ci", hint: OFFLINE, signal,
+    onLine: (line) => {
+      const [url] = line.match(/https?:\/\/\S+\.tgz/) ?? [];
+      if (url) progress(`package ${fetched.add(url).size} of about ${total}`);
+    },
   });
   if (!existsSync(join(bin, "node")) && older(process.version, WRANGLER_NODE)) {
     throw new Failure(`wrangler needs Node ${WRANGLER_NODE.join(".")}, this is ${process.version}, and npm has no Node package for ${process.platform} ${process.arch}`,
@@ -118,7 +145,7 @@ async function npmPackages(signal) {
   writeFileSync(stamp, lock);
 }
 
-async function installChromium() {
+async function installChromium(progress) {
   const found = findChromium();
   if (found) {
     if (existsSync(found)) return Steps.nothing;
@@ -127,9 +154,15 @@ async function installChromium() {
   const byHand = "Install Chromium or Chrome by hand, and set CHROMIUM to its path if it is not in PATH.";
   const sudo = process.getuid?.() === 0 ? [] : (await output("sudo", ["-n", "true"])) === undefined ? undefined : ["sudo", "-n"];
   if (!inPath("apt-get") || !sudo) throw new Failure("the browser tests need Chromium, which is not installed", byHand);
+  let total;
+  let done = 0;
+  const onLine = (line) => {
+    total = line.match(/(\d+) newly installed/)?.[1] ?? total;
+    if (line.startsWith("Setting up ")) progress(`package ${++done} of ${total}`);
+  };
   const apt = (what, args, hint) => {
     const [command, ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
-    return run(command, rest, { log: join(logs, "apt.log"), what, hint });
+    return run(command, rest, { log: join(logs, "apt.log"), what, hint, onLine });
   };
   await apt("apt-get update", ["update"], OFFLINE);
   await apt("apt-get install chromium", ["install", "-y", "--no-install-recommends", "chromium"], byHand);
@@ -137,5 +170,8 @@ async function installChromium() {
 
 if (isMain(import.meta)) {
   const chromium = process.argv.includes("--chromium");
-  await runMain(() => setup(new Steps(setupSteps({ chromium })), { chromium }));
+  await runMain(async () => {
+    await setup(new Steps(setupSteps({ chromium })), { chromium });
+    devSecrets();
+  });
 }

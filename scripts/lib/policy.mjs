@@ -5,14 +5,17 @@ import { dirname, join, resolve } from "node:path";
 
 import { root } from "./places.mjs";
 
-/** A policy file and those that it includes, in order: a Map of path (relative to the root) to what stands there. */
+/**
+ * A policy file and those that it includes, in order: a Map of path (relative to the root) to what stands
+ * there, which is nothing for a file that is not there.
+ */
 export async function readPolicies(path, found = new Map()) {
-  if (found.has(path) || !existsSync(resolve(root, path))) return found;
+  if (found.has(path)) return found;
   // Set-up installs it, and may run in the same process before.
   const { parse } = await import("smol-toml");
   let policy = {};
   try {
-    policy = parse(readFileSync(resolve(root, path), "utf8"));
+    if (existsSync(resolve(root, path))) policy = parse(readFileSync(resolve(root, path), "utf8"));
   } catch {
     // The build says what is wrong with it.
   }

@@ -17,11 +17,26 @@ export async function runMain(main) {
   try {
     await main();
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    console.error(`\nerror: ${error.message}`);
-    if (error.hint) console.error(`  ${error.hint.replaceAll("\n", "\n  ")}`);
+    const { message, hint } = error instanceof Failure ? error : ofSystem(error);
+    console.error(`\nerror: ${message}`);
+    if (hint) console.error(`  ${hint.replaceAll("\n", "\n  ")}`);
     process.exit(1);
   }
+}
+
+/** What to do about what a system says of a file. */
+const HINTS = {
+  EACCES: "Give this user the right to it, or remove it if another user made it (with sudo, say).",
+  EPERM: "Give this user the right to it, or remove it if another user made it (with sudo, say).",
+  EROFS: "It is on a read-only file system.",
+  ENOSPC: "The disk is full.",
+};
+
+/** A fault of a file or folder, as a Failure; everything else is a mistake in the scripts and thrown on. */
+function ofSystem(error) {
+  const { code, syscall, path } = error;
+  if (!syscall || !path) throw error;
+  return new Failure(`${path}: ${syscall} failed (${code})`, HINTS[code]);
 }
 
 /** How often a step that runs long says so where lines cannot be overwritten. */
@@ -83,13 +98,15 @@ export async function run(command, args, { log, what, hint, onLine, cwd, env, si
   for (const stream of [child.stdout, child.stderr]) {
     let rest = "";
     stream.setEncoding("utf8").on("data", (chunk) => {
-      appendFileSync(log, chunk);
-      const lines = (rest + chunk).split("\n");
+      const lines = (rest + chunk).split(/[\r\n]/);
       rest = lines.pop();
       for (const line of lines) {
+        onLine?.(line);
+        // What Cargo would overwrite is not worth keeping.
+        if (cratesIn(line)) continue;
+        appendFileSync(log, `${line}\n`);
         tail.push(line);
         if (tail.length > 30) tail.shift();
-        onLine?.(line);
       }
     });
   }
@@ -102,6 +119,15 @@ export async function run(command, args, { log, what, hint, onLine, cwd, env, si
       ...tail.map((line) => `| ${line}`), `Everything it said: ${log}`, ...(hint ? [hint] : []),
     ].join("\n"));
   }
+}
+
+/** For the environment of Cargo: it says how far it is, also where nobody can see that at a terminal. */
+export const CARGO_PROGRESS = { CARGO_TERM_PROGRESS_WHEN: "always", CARGO_TERM_PROGRESS_WIDTH: "200" };
+
+/** What a line of Cargo's says of how far it is, in our words; nothing for all others. */
+export function cratesIn(line) {
+  const [, done, total, crates] = line.match(/^\s*Building \[[=> ]*\] (\d+)\/(\d+)(?:: (.*))?/) ?? [];
+  return total && `crate ${done} of ${total}${crates?.trim() ? `: ${crates.trim()}` : ""}`;
 }
 
 /** What a program prints, or undefined where it is missing or fails. */

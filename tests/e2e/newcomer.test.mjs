@@ -3,12 +3,17 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { once } from "node:events";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { test } from "node:test";
 
-import { inPath, root, toolsKey } from "../../scripts/lib/places.mjs";
+import { before, openLog } from "../../scripts/lib/log.mjs";
+import { inPath, root, toolEnv, toolsKey } from "../../scripts/lib/places.mjs";
+import { cratesIn } from "../../scripts/lib/progress.mjs";
+import { readSecrets } from "../../scripts/lib/secrets.mjs";
 import { Admin, OWNER } from "./harness/admin.mjs";
 import { freePort } from "./harness/ports.mjs";
 import { waitFor } from "./harness/wait.mjs";
@@ -52,9 +57,10 @@ function run(command, args, options) {
  * `npm start` in this folder, once it is ready: the `lines` that it ended with, `text()`, and `stop()`,
  * which is Ctrl-C.
  */
-async function start(t, folder, port, env) {
-  const options = { cwd: folder, env: { ...process.env, ...env } };
-  const { child, ended, text } = run(process.execPath, ["scripts/start.mjs", "--port", String(port)], options);
+async function start(t, folder, port, env, ...args) {
+  // INIT_CWD is where npm was called.
+  const options = { cwd: folder, env: { ...process.env, INIT_CWD: folder, ...env } };
+  const { child, ended, text } = run(process.execPath, ["scripts/start.mjs", "--port", String(port), ...args], options);
   t.after(async () => {
     child.kill("SIGINT");
     await ended;
@@ -109,41 +115,185 @@ test("npm start prints lines that do what they say, and knows everything again a
   await first.stop();
 
   const second = await start(t, folder, port);
-  assert.deepEqual(second.lines, first.lines, "the same key, the same secrets");
+  // The set-up is done, so its link would lead nowhere.
+  assert.deepEqual(second.lines, first.lines.map((line) => line.replace(`#setup=${token}`, "")), "the same key, the same secrets");
+  for (const [url] of second.lines.filter((line) => !line.includes("curl")).join("\n").matchAll(/http:\S+/g)) {
+    assert.equal((await fetch(url)).status, 200, `${url} is printed as something to open`);
+  }
   // The key is known; whether its minute is over depends on how long the restart took.
   assert.equal(await statusOf(requests[2].line), "403");
   await admin.signIn(OWNER);
   const { apiKeys } = await admin.must("GET", "/api-keys");
   assert.deepEqual(apiKeys.map(({ name, status }) => [name, status]), [["Nightly export", "ACTIVE"], ["Demo key", "ACTIVE"]]);
   await second.stop();
+
+  rmSync(join(folder, ".keyward", "demo-key"));
+  const third = await start(t, folder, port);
+  const shown = third.lines.filter((line) => /curl|KEY/.test(line)).map((line) => line.trim());
+  assert.deepEqual(shown.map((line) => line.slice(0, 3)), ["200", "401", "KEY"], third.lines.join("\n"));
+  const { plaintextKey } = await admin.must("POST", "/api-keys", { name: "Mine", scopes: ["orders:read"] });
+  assert.equal(await statusOf(`KEY=${plaintextKey}; ${shown[0].slice(3)}`), "200");
+  await third.stop();
+
+  const log = readFileSync(join(folder, "target", "logs", "gate.log"), "utf8");
+  assert.equal(log.match(/^\S+Z npm start: /gm).length, 3, "of all starts");
+  for (const line of log.trim().split("\n")) assert.match(line, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z .*\S/);
+  assert.match(log, /Z GET \/api\/orders 200 \d+ ms [0-9a-f]{32}$/m);
+  assert.match(log, /Z POST \/api\/orders 403 \d+ ms [0-9a-f]{32}$/m);
 });
 
-test("a mistake in the policy of a gate that runs is told at once, and so is that it was mended", async (t) => {
+test("no key that stands in a URL gets into the log", async (t) => {
   const folder = copy(t);
   linkPackages(folder);
   copyBuild(folder);
   const port = await freePort();
-  const mistake = ["error: keyward.toml:1: this is wrong", "  hint: take it out"];
-  // A compiler that does nothing but find this, and says it as Cargo says what a build script said.
+  const gate = await start(t, folder, port);
+  const [key] = gate.lines.join("\n").match(/kw_live_\w+/);
+  for (const target of [`/api/orders/${key}`, `/api/orders?api_key=${key}`, `/${key}/b`]) await fetch(`http://127.0.0.1:${port}${target}`);
+  const log = () => readFileSync(join(folder, "target", "logs", "gate.log"), "utf8");
+  await waitFor("the last request in the log", () => /GET \/…\/b 404/.test(log()));
+  assert.match(log(), /GET \/api\/orders\/… 40\d/);
+  assert.ok(!log().includes(key));
+  await gate.stop();
+});
+
+test("a log that becomes long is kept, and a new one begun", (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "keyward-log-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "gate.log");
+  for (const [start, words] of [["first", ["a", "b"]], ["second", ["c"]]]) {
+    const log = openLog(file, 50);
+    for (const word of words) log.write(`${start} ${word}`);
+  }
+  const words = (path) => readFileSync(path, "utf8").trim().split("\n").map((line) => line.split(" ").slice(1).join(" "));
+  assert.deepEqual([words(before(file)), words(file)], [["first a", "first b"], ["second c"]]);
+});
+
+test("after npm run setup, npx wrangler dev by itself runs the gate in front of the demo origin", async (t) => {
+  const folder = copy(t);
+  linkPackages(folder);
+  copyBuild(folder);
+  const setup = run(process.execPath, ["scripts/setup.mjs"], { cwd: folder });
+  assert.equal(await setup.ended, 0, setup.text());
+  const [, token] = readFileSync(join(folder, ".dev.vars"), "utf8").match(/^KEYWARD_SETUP_TOKEN=(.+)$/m);
+  const port = await freePort();
+  // A group of its own, since npx hands on no signals.
+  const wrangler = run("npx", ["wrangler", "dev", "--port", String(port)], { cwd: folder, env: toolEnv(), detached: true });
+  t.after(async () => {
+    process.kill(-wrangler.child.pid, "SIGTERM");
+    await wrangler.ended;
+  });
+  const base = `http://127.0.0.1:${port}`;
+  await waitFor("the gate", async () => (await fetch(`${base}/healthz`)).ok, { timeoutMs: 60_000 });
+  const made = await fetch(`${base}/api/admin/api-keys`, {
+    method: "POST",
+    headers: { Authorization: `Setup ${token}`, "Content-Type": "application/json" },
+    body: JSON.stringify({ name: "x", scopes: ["orders:read"] }),
+  });
+  const { plaintextKey } = await made.json();
+  const passed = await fetch(`${base}/api/orders?a=b`, { headers: { Authorization: `Bearer ${plaintextKey}` } });
+  assert.equal(passed.status, 200);
+  const { query, headers } = await passed.json();
+  assert.equal(query, "a=b");
+  assert.equal(headers["keyward-scopes"], "orders:read");
+  assert.equal(headers.authorization, undefined);
+});
+
+test("a port that is in use is told before anything else is done, with one that is free", async (t) => {
+  const folder = copy(t);
+  const server = createServer();
+  t.after(() => server.close());
+  const port = await freePort();
+  server.listen(port, "127.0.0.1");
+  await once(server, "listening");
+  for (const [args, env] of [[["--port", String(port)], {}], [[], { npm_config_port: String(port) }]]) {
+    const started = run(process.execPath, ["scripts/start.mjs", ...args], { cwd: folder, env: { ...process.env, ...env } });
+    assert.equal(await started.ended, 1, started.text());
+    const [, other] = started.text().match(new RegExp(`^\nerror: port ${port} of 127.0.0.1 is in use\n.* npm start -- --port (\\d+)\n$`)) ?? [];
+    assert.ok(Number(other) > port, started.text());
+  }
+});
+
+test("a secret that the gate would refuse is told before anything else is done", async (t) => {
+  const folder = copy(t);
+  for (const secret of ["short", `${"a".repeat(40)},b`, `"${"a".repeat(31)} "`]) {
+    writeFileSync(join(folder, ".dev.vars"), `KEYWARD_SECRET=${secret}\n`);
+    const started = run(process.execPath, ["scripts/start.mjs", "--port", String(await freePort())], { cwd: folder });
+    assert.equal(await started.ended, 1, started.text());
+    assert.match(started.text(), /^\nerror: KEYWARD_SECRET in .*\.dev\.vars is not fit to be one: .*\n.*openssl rand -hex 32\n/, secret);
+  }
+});
+
+test("the secrets of a deployment are kept in a file that git ignores, and the one before stays valid", async (t) => {
+  const folder = copy(t);
+  linkPackages(folder);
+  const file = join(folder, ".keyward", "secrets.env");
+  const secrets = async (...args) => {
+    const { ended, text } = run(process.execPath, ["scripts/secrets.mjs", ...args], { cwd: folder });
+    assert.equal(await ended, 0, text());
+    return { text: text(), values: readSecrets(file) };
+  };
+  const first = await secrets();
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+  assert.match(readFileSync(join(root, ".gitignore"), "utf8"), /^\/\.keyward$/m);
+  assert.deepEqual(Object.keys(first.values), ["KEYWARD_SECRET", "KEYWARD_SETUP_TOKEN"]);
+  assert.ok(first.text.includes(`/admin/#setup=${first.values.KEYWARD_SETUP_TOKEN}`), first.text);
+  assert.ok(!first.text.includes(first.values.KEYWARD_SECRET));
+  assert.deepEqual((await secrets()).values, first.values);
+
+  const second = await secrets("--rotate");
+  assert.notEqual(second.values.KEYWARD_SECRET, first.values.KEYWARD_SECRET);
+  assert.equal(second.values.KEYWARD_SECRET_PREVIOUS, first.values.KEYWARD_SECRET);
+  const third = await secrets("--rotate", "--policy", join(root, "examples/gw/keyward.toml"));
+  assert.equal(third.values.KEYWARD_SECRET_PREVIOUS, `${second.values.KEYWARD_SECRET},${first.values.KEYWARD_SECRET}`);
+  assert.equal(third.values.KEYWARD_SETUP_TOKEN, first.values.KEYWARD_SETUP_TOKEN);
+  assert.match(third.text, /GW_STRIPE_SECRET, GW_SQUARE_SECRET/);
+  assert.equal(statSync(file).mode & 0o777, 0o600);
+});
+
+/** A compiler that does nothing but find this mistake in this file, and say it as Cargo says what a build script said. */
+function fakeCompiler(folder, file, mistake) {
   const tools = join(folder, "tools-for-this", toolsKey());
   mkdirSync(tools, { recursive: true });
   const output = [...mistake.map((line) => `  ${line}`), "caused by that"].join("\n");
-  writeFileSync(join(tools, "worker-build"), `#!/bin/sh\ngrep -q wrong keyward.toml || exit 0\ncat <<END\n${output}\nEND\nexit 1\n`, { mode: 0o755 });
+  writeFileSync(join(tools, "worker-build"), `#!/bin/sh\ngrep -q wrong ${file} || exit 0\ncat <<END\n${output}\nEND\nexit 1\n`, { mode: 0o755 });
   writeFileSync(join(tools, "bindgen"), "");
+  return { KEYWARD_TOOLS: dirname(tools) };
+}
 
-  const gate = await start(t, folder, port, { KEYWARD_TOOLS: dirname(tools) });
-  const said = (what) => waitFor(what, () => gate.text().split("Its log").at(-1).includes(what), { timeoutMs: 60_000 });
-  const policy = join(folder, "keyward.toml");
-  const right = readFileSync(policy, "utf8");
-  writeFileSync(policy, `wrong\n${right}`);
-  await said("keyward.toml has changed");
-  await said(["error: the policy keyward.toml is wrong", ...mistake].join("\n  "));
-  assert.ok(!gate.text().includes("caused by that"), gate.text());
-  writeFileSync(policy, right);
-  await said("The gate runs with it.");
-  assert.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200);
-  await gate.stop();
-});
+for (const [what, policy, changed] of [
+  ["the default policy", "keyward.toml", "keyward.toml"],
+  ["a policy of one's own", "mine/policy.toml", "mine/policy.toml"],
+  ["a policy that another includes", "mine/policy.toml", "mine/more/included.toml"],
+]) {
+  test(`a mistake in ${what} of a gate that runs is told at once, and so is that it was mended`, async (t) => {
+    const folder = copy(t);
+    linkPackages(folder);
+    copyBuild(folder);
+    mkdirSync(join(folder, "mine", "more"), { recursive: true });
+    writeFileSync(join(folder, "mine/policy.toml"), `include = ["more/included.toml"]\n${readFileSync(join(root, "keyward.toml"), "utf8")}`);
+    writeFileSync(join(folder, "mine/more/included.toml"), "# nothing yet\n");
+    const port = await freePort();
+    const mistake = [`error: ${changed}:1: this is wrong`, "  hint: take it out"];
+
+    const gate = await start(t, folder, port, fakeCompiler(folder, changed, mistake), "--policy", policy);
+    const said = async (text) => {
+      await waitFor(text, () => gate.text().split("Its log").at(-1).includes(text), { timeoutMs: 60_000 });
+    };
+    const file = join(folder, changed);
+    const right = readFileSync(file, "utf8");
+    writeFileSync(file, `wrong\n${right}`);
+    await said(`${changed} has changed`);
+    await said([`error: the policy ${policy} is wrong`, ...mistake].join("\n  "));
+    assert.ok(!gate.text().includes("caused by that"), gate.text());
+    // As editors do it: another file takes its place.
+    writeFileSync(`${file}.new`, right);
+    renameSync(`${file}.new`, file);
+    await said("The gate runs with it.");
+    assert.equal((await fetch(`http://127.0.0.1:${port}/healthz`)).status, 200);
+    await gate.stop();
+  });
+}
 
 test("a tool that is missing is named, with what to do", async (t) => {
   const folder = copy(t);
@@ -159,6 +309,22 @@ test("a tool that is missing is named, with what to do", async (t) => {
     for (const tool of tools) if (!without.includes(tool) && inPath(tool)) symlinkSync(inPath(tool), join(PATH, tool));
     assert.match(await setupFails(folder, { PATH }), says);
   }
+});
+
+test("a folder that cannot be written is named, with what to do", async (t) => {
+  const folder = copy(t);
+  const nowhere = join(folder, "README.md", "x");
+  // Where rustup and Cargo are found does not depend on it.
+  const { CARGO_HOME = join(homedir(), ".cargo"), RUSTUP_HOME = join(homedir(), ".rustup") } = process.env;
+  assert.match(await setupFails(folder, { HOME: nowhere, CARGO_HOME, RUSTUP_HOME }), /^error: .*README\.md\/x cannot be written \(ENOTDIR\); .*\n {2}Set HOME /);
+  assert.match(await setupFails(folder, { KEYWARD_TOOLS: nowhere }), /^error: .*README\.md\/x\/\w+ cannot be written .*\n {2}Set KEYWARD_TOOLS /);
+  writeFileSync(join(folder, "target"), "");
+  assert.match(await setupFails(folder), /^error: .*\/target\/logs: mkdir failed \(ENOTDIR\)/);
+});
+
+test("how far Cargo is has a total", () => {
+  assert.equal(cratesIn("    Building [=======>     ] 32/124: serde, keyward(build)   "), "crate 32 of 124: serde, keyward(build)");
+  assert.equal(cratesIn("   Compiling serde v1.0.0"), undefined);
 });
 
 test("a download that fails is named, with what to do and where everything is that was said", async (t) => {

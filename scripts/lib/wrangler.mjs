@@ -1,0 +1,96 @@
+// `wrangler dev` as a child of `npm start`: what it says goes to a log, and what becomes of changes is told.
+
+import { spawn } from "node:child_process";
+import { EventEmitter } from "node:events";
+import { mkdirSync, readFileSync, watchFile, writeFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+
+import { openLog } from "./log.mjs";
+import { logs, node, root, toolEnv } from "./places.mjs";
+import { readPolicies } from "./policy.mjs";
+import { Failure, runMain } from "./progress.mjs";
+
+export const LOG = join(logs, "gate.log");
+const READY_WITHIN_MS = 60_000;
+
+/** The one policy that wrangler watches by itself, and the file that it watches instead of all others (wrangler.toml). */
+const WATCHED_POLICY = "keyward.toml";
+const CHANGED = join(root, ".keyward", "changed");
+
+/**
+ * Starts the Worker and waits until it answers: `{ stop, tellOfBuilds }`, of which the second has it told
+ * from then on what becomes of each change of the policy or the source.
+ */
+export async function wranglerDev(base, port, state, policy) {
+  const log = openLog(LOG);
+  log.write(`npm start: ${base}, ${policy}`);
+  mkdirSync(dirname(CHANGED), { recursive: true, mode: 0o700 });
+  writeFileSync(CHANGED, "");
+  const child = spawn(node(), [
+    // Not bin/wrangler.js, which starts this as a child and hands on no signals.
+    "--no-warnings", join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js"), "dev",
+    "-c", join(root, "wrangler.toml"),
+    "--ip", "127.0.0.1", "--port", String(port),
+    "--persist-to", join(root, state),
+    "--show-interactive-dev-session=false",
+  ], { cwd: root, env: toolEnv(), stdio: ["ignore", "pipe", "pipe"] });
+  const lines = new EventEmitter();
+  for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", (line) => lines.emit("line", line));
+  lines.on("line", (line) => {
+    // The Worker's own line for each request (demo/worker.mjs) has more, and no key in it.
+    if (line.trim() && !/^\[wrangler:info\] [A-Z]+ \//.test(line)) log.write(line);
+  });
+  const ended = new Promise((resolve) => child.on("close", resolve));
+  let wanted = false;
+  const stop = async () => {
+    wanted = true;
+    const impatient = setTimeout(() => child.kill("SIGKILL"), 5_000);
+    child.kill("SIGTERM");
+    await ended;
+    clearTimeout(impatient);
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
+    process.on(signal, () => void stop().then(() => process.exit(0)));
+  }
+  const failed = (why) => new Failure(why, `${log.tail.join("\n").trim()}\nEverything it said: ${LOG}`);
+  let gone = false;
+  void ended.then((code) => {
+    gone = true;
+    if (!wanted) void runMain(() => { throw failed(`wrangler dev ended (${code})`); });
+  });
+  const end = Date.now() + READY_WITHIN_MS;
+  while (!gone && !(await fetch(`${base}/healthz`).then(({ ok }) => ok, () => false))) {
+    if (Date.now() > end) {
+      await stop();
+      throw failed(`the gate does not answer on ${base}/healthz`);
+    }
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  await watchPolicies(policy);
+  return { stop, tellOfBuilds: () => lines.on("line", tellOfBuild) };
+}
+
+/** Has wrangler build again after a change of the policy, or of one that it includes, wherever they are. */
+async function watchPolicies(policy, watched = new Set([WATCHED_POLICY])) {
+  for (const file of (await readPolicies(policy)).keys()) {
+    if (watched.has(file)) continue;
+    watched.add(file);
+    // By looking, not by the system's events: editors replace files, and a file may be gone for a while.
+    watchFile(resolve(root, file), { interval: 300 }, () => {
+      writeFileSync(CHANGED, file);
+      void watchPolicies(policy, watched);
+    });
+  }
+}
+
+/** Says what a line of wrangler's means for whoever has changed something: after each change it builds again. */
+function tellOfBuild(line) {
+  const [, changed] = line.match(/^The file (.+) changed, restarting build/) ?? [];
+  const [, said] = line.match(/^\[custom build\] (.+)/) ?? [];
+  if (changed) {
+    const file = resolve(root, changed) === CHANGED ? readFileSync(CHANGED, "utf8") : changed;
+    console.log(`\n${file} has changed: building the Worker. Requests wait until that is done.`);
+  } else if (said && !/^Running: |: in place$/.test(said)) console.log(said);
+  else if (line.includes("Local server updated and ready")) console.log("The gate runs with it.");
+}
