@@ -91,7 +91,7 @@ fn a_key_that_can_verify_nothing_is_not_taken_and_the_reason_is_told() {
     let odd = |bytes: usize| encode(vec![0xff; bytes]);
     let identity = encode([&[1][..], &[0; 31]].concat());
     let order_4 = encode([0; 32]);
-    let size = "an `n` of another size than 2048 to 4096 bits";
+    let size = "an `n` of another size than 2048 to 8192 bits";
     for (jwk, reason) in [
         (with(Key::Rsa, "use", json!("enc")), "a `use` other than"),
         (with(Key::Rsa, "key_ops", json!(["sign"])), "`key_ops` without"),
@@ -107,7 +107,7 @@ fn a_key_that_can_verify_nothing_is_not_taken_and_the_reason_is_told() {
         (with(Key::Rsa, "n", json!("")), size),
         (with(Key::Rsa, "n", json!(odd(128))), size),
         (with(Key::Rsa, "n", json!(odd(255))), size),
-        (with(Key::Rsa, "n", json!(odd(513))), size),
+        (with(Key::Rsa, "n", json!(odd(1_025))), size),
         (with(Key::Rsa, "n", json!(odd(4_000))), size),
         (with(Key::Rsa, "n", json!(encode([vec![0; 128], vec![0xff; 128]].concat()))), size),
         (with(Key::Rsa, "n", json!(encode([vec![0xff; 255], vec![0]].concat()))), "no RSA key"),

@@ -16,7 +16,7 @@ use crate::model::PublicAlgorithm;
 pub const MOST_SET_BYTES: usize = 64 * 1024;
 
 /// Bits of an RSA key: fewer are forbidden by RFC 7518 (section 3.3), more cost too much time.
-const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=4096;
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// A public key that can verify.
 pub struct VerifyingKey {

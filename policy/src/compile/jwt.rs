@@ -44,6 +44,13 @@ fn filled(item: &Item<'_>) -> Option<&'static str> {
         item.refuse(format!("{} is empty", item.name), "write what the issuer puts into its tokens");
         return None;
     }
+    if text.trim() != text || text.contains(char::is_control) {
+        item.refuse(
+            format!("{} has {text:?}, with white space around it or a control character in it", item.name),
+            "write exactly what the issuer puts into its tokens: it is compared to the letter",
+        );
+        return None;
+    }
     Some(leak(text))
 }
 

@@ -39,7 +39,7 @@ pub enum JwtKeys {
 }
 
 /// A signature algorithm with a public key. There is no `none`, and HS256 is not among them: a
-/// public key can never be taken for a shared secret. RSA keys have 2048 to 4096 bits.
+/// public key can never be taken for a shared secret. RSA keys have 2048 to 8192 bits.
 pub enum PublicAlgorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256 (RFC 7518, section 3.3).
     Rs256,
