@@ -32,8 +32,11 @@ const LOOK_AGAIN: u32 = 50;
 pub trait Incoming {
     /// A header by its lower-case name. What was sent more than once is joined with a comma.
     fn header(&self, name: &str) -> Option<String>;
-    /// The body; `None` if it has more bytes than this, or breaks off.
-    async fn body(&self, most: usize) -> Option<Vec<u8>>;
+    /// The body.
+    ///
+    /// # Errors
+    /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::BrokenBody`] if it breaks off.
+    async fn body(&self, most: usize) -> Result<Vec<u8>, Denial>;
 }
 
 /// What becomes of a request that is not refused.
@@ -124,8 +127,8 @@ impl<S: Stores> Pipeline<'_, S> {
 
     async fn webhook(&self, webhook: &Webhook, request: &impl Incoming) -> Result<Permit, Denial> {
         let secret =
-            self.stores.secret(webhook.secret).ok_or(Denial::NotConfigured { secret: webhook.secret })?;
-        let body = request.body(crate::webhook::MOST_BYTES).await.ok_or(Denial::BodyTooLarge)?;
+            self.stores.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
+        let body = request.body(crate::webhook::MOST_BYTES).await?;
         gate::decide_webhook(webhook, &secret, |name| request.header(name), &body, self.stores.now())
     }
 
@@ -190,7 +193,7 @@ impl<S: Stores> Pipeline<'_, S> {
         };
         match policy.keys {
             JwtKeys::Secret { name, form } => fixed(&|| {
-                let secret = self.stores.secret(name).ok_or(Denial::NotConfigured { secret: name })?;
+                let secret = self.stores.secret(name).ok_or(Denial::NotConfigured { what: name })?;
                 Keys::shared(&secret, form)
                     .map_err(|error| Denial::UnfitSecret { secret: name, reason: error.to_string() })
             }),

@@ -100,10 +100,10 @@ pub enum Denial {
         /// Why, for the log.
         reason: String,
     },
-    /// The deployment lacks a secret.
+    /// The deployment lacks a secret or a binding.
     NotConfigured {
         /// Which one.
-        secret: &'static str,
+        what: &'static str,
     },
     /// The client did not send its body to the end.
     BrokenBody,

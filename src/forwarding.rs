@@ -45,8 +45,10 @@ const PROVENANCE: [&str; 12] = [
 ];
 
 /// Fields that are for the next server only (RFC 9110, sections 7.6.1 and 11.7). What `Connection` names goes
-/// with them; the runtime does `Connection`, `Transfer-Encoding` and `Upgrade` itself.
-const HOP_BY_HOP: [&str; 7] = [
+/// with them; the runtime does `Connection`, `Transfer-Encoding` and `Upgrade` itself. `Expect` is answered by the
+/// time the body is here (section 10.1.1), and an origin that is told of it keeps the runtime waiting.
+const HOP_BY_HOP: [&str; 8] = [
+    "expect",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authentication-info",

@@ -269,7 +269,7 @@ fn an_issuer_that_cannot_be_asked_is_a_503_and_never_a_401_nor_a_pass() {
 
     let token = bearer(Key::Shared, &jose::claims(NOON));
     let shared = Call { realm: realm(jose::SHARED), fields: vec![("authorization", &token)], ..call };
-    assert_eq!(shared.told(&world).unwrap_err(), Denial::NotConfigured { secret: "ISSUER_SECRET" });
+    assert_eq!(shared.told(&world).unwrap_err(), Denial::NotConfigured { what: "ISSUER_SECRET" });
     for (secret, why) in [("AAAA", "at least 32 bytes"), ("not base64!", "not written in the form")] {
         world.named_secrets.borrow_mut().insert("ISSUER_SECRET", secret);
         let Err(Denial::UnfitSecret { secret, reason }) = shared.told(&world) else { panic!() };
@@ -436,7 +436,7 @@ fn a_webhook_passes_with_its_senders_signature_and_nothing_else() {
     world.named_secrets.borrow_mut().clear();
     assert_eq!(
         call(right.clone(), body).told(&world).unwrap_err(),
-        Denial::NotConfigured { secret: "STRIPE_SECRET" }
+        Denial::NotConfigured { what: "STRIPE_SECRET" }
     );
     world.named_secrets.borrow_mut().insert("STRIPE_SECRET", "");
     let unfit = call(right, body).told(&world).unwrap_err();

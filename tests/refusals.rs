@@ -65,7 +65,7 @@ fn all() -> Vec<Denial> {
         Denial::StoreUnavailable { store: "KV" },
         Denial::IssuerUnavailable { reason: "answered 500".into(), retry_after_ms: 7_001 },
         Denial::UnfitSecret { secret: "ISSUER_SECRET", reason: "too short".into() },
-        Denial::NotConfigured { secret: "KEYWARD_SECRET" },
+        Denial::NotConfigured { what: "KEYWARD_SECRET" },
         Denial::BrokenBody,
         Denial::LengthRequired,
         Denial::OriginInvalid,

@@ -4,7 +4,7 @@ use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Result, web_sys};
 
-use crate::{admission, cors, key, pipeline::Caller, refusal::Answer};
+use crate::{admission, cors, denial::Denial, key, pipeline::Caller, refusal::Answer};
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
@@ -75,26 +75,33 @@ impl admission::Incoming for Incoming<'_> {
         self.headers.get(name).ok().flatten()
     }
 
-    async fn body(&self, most: usize) -> Option<Vec<u8>> {
-        let bytes = JsFuture::from(peek(self.request, most as u32).ok()?).await.ok()?;
-        bytes.dyn_into::<Uint8Array>().ok().map(|bytes| bytes.to_vec())
+    async fn body(&self, most: usize) -> std::result::Result<Vec<u8>, Denial> {
+        let promise = peek(self.request, most as u32).map_err(|_| Denial::Internal)?;
+        let bytes = JsFuture::from(promise).await.map_err(|_| Denial::BrokenBody)?;
+        bytes.dyn_into::<Uint8Array>().map(|bytes| bytes.to_vec()).map_err(|_| Denial::BodyTooLarge)
     }
 }
 
 /// How long content that need not be there is waited for.
 const CONTENT_PATIENCE_MS: u32 = 5_000;
 
-/// Whether this is a GET or HEAD with content of a length that it does not say. The runtime would forward it
-/// without.
-pub async fn lacks_length(request: &web_sys::Request) -> bool {
-    let takes_no_body = matches!(request.method().as_str(), "GET" | "HEAD");
-    if !takes_no_body || request.body().is_none() || request.headers().has("content-length").unwrap_or(true) {
-        return false;
+/// What is wrong with a request's body, as far as it is seen before the request is counted: a length that no
+/// stream of the runtime has, or none where the runtime would forward the request without its body.
+pub async fn unfit_body(request: &web_sys::Request) -> Option<Denial> {
+    request.body()?;
+    let length = request.headers().get("content-length").ok()?;
+    if let Some(length) = length {
+        let most = js_sys::Number::MAX_SAFE_INTEGER as u64;
+        return length.parse::<u64>().map_or(true, |length| length > most).then_some(Denial::BodyTooLarge);
     }
-    match has_content(request, CONTENT_PATIENCE_MS) {
-        Ok(promise) => JsFuture::from(promise).await.is_ok_and(|has| has.is_truthy()),
+    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+        return None;
+    }
+    let has_content = match has_content(request, CONTENT_PATIENCE_MS) {
+        Ok(promise) => JsFuture::from(promise).await.map_or(true, |has| has.is_truthy()),
         Err(_) => true,
-    }
+    };
+    has_content.then_some(Denial::LengthRequired)
 }
 
 /// The version of TLS that a request came over, as the platform names it: `TLSv1.3`.

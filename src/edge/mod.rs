@@ -75,8 +75,8 @@ async fn handle(
         Plan::Preflight(_, cors) => return gate::preflight(cors, &client, request_id),
         Plan::Route(_, route) => route,
     };
-    if http::lacks_length(&request).await {
-        return gate::refuse(Some(realm), &Denial::LengthRequired.into(), &client, request_id);
+    if let Some(denial) = http::unfit_body(&request).await {
+        return gate::refuse(Some(realm), &denial.into(), &client, request_id);
     }
     // 4 to 10. Credential, shape, find, decide, limit, forward, account.
     let routed = Routed { request: &request, target, client: &client, policy, realm, route, request_id };

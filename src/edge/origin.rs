@@ -47,8 +47,12 @@ pub async fn ask(routed: Routed<'_>, permit: &Permit, env: &Env) -> Result<web_s
         Origin::Binding(name) => (Reflect::get(env, &name.into()).unwrap_or_default(), None),
         Origin::Url(origin) => (JsValue::UNDEFINED, Some(format!("{origin}{}", target.path_and_query))),
     };
-    if url.is_none() && fetcher.is_undefined() {
-        return Err(failed(Denial::OriginUnreachable, "the service binding is missing", request_id));
+    if let (Origin::Binding(name), true) = (realm.origin, fetcher.is_undefined()) {
+        return Err(failed(
+            Denial::NotConfigured { what: name },
+            "the service binding is missing",
+            request_id,
+        ));
     }
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();

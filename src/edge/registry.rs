@@ -140,7 +140,7 @@ impl Registry {
 impl Runtime {
     fn secrets(&self) -> std::result::Result<Rc<Secrets>, Refusal> {
         settings::secrets(&self.env).map_err(|denial| match denial {
-            Denial::NotConfigured { secret } => Refusal::not_configured(secret),
+            Denial::NotConfigured { what } => Refusal::not_configured(what),
             _ => front::registry_unavailable(),
         })
     }

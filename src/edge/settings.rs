@@ -25,7 +25,7 @@ pub fn secrets(env: &Env) -> Result<Rc<Secrets>, Denial> {
     }
     let current = text(env, "KEYWARD_SECRET").filter(|text| secret::is_fit(text));
     let current = current.ok_or(Denial::NotConfigured {
-        secret: "KEYWARD_SECRET (at least 32 visible ASCII characters, no comma)",
+        what: "KEYWARD_SECRET (at least 32 visible ASCII characters, no comma)",
     })?;
     let secrets = Rc::new(Secrets::new(&current, text(env, "KEYWARD_SECRET_PREVIOUS").as_deref()));
     SECRETS.set(Some(Rc::clone(&secrets)));

@@ -182,6 +182,32 @@ for (const by of ["binding", "url"]) {
   }
 }
 
+describe("an upload that waits to be told to go on", () => {
+  let gate;
+  before(async () => { gate = await startGate({ build: "e2e" }); });
+  after(() => gate?.stop());
+
+  it("reaches the origin whole, without waiting for it (curl and .NET ask so)", async () => {
+    const body = Buffer.alloc(3 * MIB, "x");
+    const sent = request(new URL("/open/x", gate.url), { method: "POST", headers: { Host: "open.test", Expect: "100-continue", "Content-Length": body.length } });
+    // Either is what clients take as a sign to send.
+    sent.once("continue", () => sent.end(body));
+    const [answer] = await once(sent, "response");
+    assert.equal(answer.statusCode, 200);
+    answer.resume();
+    assert.deepEqual([gate.origin.last.body.length, gate.origin.last.headers.expect], [body.length, undefined]);
+  });
+
+  it("400, not a fault of the gate's, when its length is no number or has no bytes behind it", async () => {
+    for (const length of ["9007199254740993", "18446744073709551616", "1e3"]) {
+      const client = begin(gate.url, "open.test", LENGTH.replace("10", length));
+      client.socket.end("abc");
+      await waitFor("the end", () => client.closed);
+      assert.doesNotMatch(client.text, /^HTTP\/1\.1 (2|5)/, length);
+    }
+  });
+});
+
 describe("a transfer that the gate ends", () => {
   let gate, origin;
   before(async () => {

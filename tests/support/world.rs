@@ -12,6 +12,7 @@ use std::{
 
 use keyward::{
     admission::{Admission, Incoming, Issuers},
+    denial::Denial,
     key,
     key_gate::KeyGate,
     lease::Lessor,
@@ -147,8 +148,8 @@ impl Incoming for Request<'_> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned())
     }
 
-    async fn body(&self, most: usize) -> Option<Vec<u8>> {
-        (self.body.len() <= most).then(|| self.body.to_vec())
+    async fn body(&self, most: usize) -> Result<Vec<u8>, Denial> {
+        if self.body.len() <= most { Ok(self.body.to_vec()) } else { Err(Denial::BodyTooLarge) }
     }
 }
 
