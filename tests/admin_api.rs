@@ -64,7 +64,10 @@ fn every_call_is_described_and_no_other() {
         .filter(|line| line.contains("Handler::"))
         .map(|line| {
             let [_, method, _, path, ..] = line.split('"').collect::<Vec<_>>()[..] else { panic!("{line}") };
-            format!("{method} {}", path.replace("{key_}", "{id}").replace("{}", "{id}"))
+            format!(
+                "{method} {}",
+                path.replace("{key_}", "{id}").replace("{link_}", "{id}").replace("{}", "{id}")
+            )
         })
         .collect();
     let described =

@@ -79,11 +79,16 @@ fn an_edit_of_another_version_is_refused() {
         office.send(call)
     };
     edit("\"1\"", "b").expect(200);
-    for stale in ["\"1\"", "W/\"2\"", "2", "\"3\", \"4\"", ""] {
+    for stale in
+        ["\"1\"", "W/\"1\"", "W/\"3\"", "w/\"2\"", "W/2", "2", "\"3\", \"4\"", "\"3\", *", "W/W/\"2\"", ""]
+    {
         edit(stale, "c").refused(412, "VERSION_MISMATCH");
     }
     edit("\"1\", \"2\"", "d").expect(200);
     edit("*", "e").expect(200);
+    // As whatever compresses answers on the way weakens it.
+    edit("W/\"4\"", "f").expect(200);
+    edit("W/\"4\",\tW/\"5\" ", "g").expect(200);
 }
 
 #[test]

@@ -101,6 +101,7 @@ fn released_migrations_are_never_edited() {
         "b41762eff19dad66cc3b39c2583c342c9c742450226855f5fd63a408ce869b94",
         "4d8a13cb85ffffe6a3064b6fcb28bcb5040564a033c17b50dfac21eb17f5fabb",
         "af1fd3e05bcac1f57bb804e316cec95e3e485b545e57bcd7938212e09592ebe0",
+        "181fa388eb30d5b4adb23b5ef5f1135fb845e1916d308278454ebbdebe647187",
     ];
     assert_eq!(hashes, released);
 }

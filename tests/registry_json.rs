@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use keyward::registry::json::read;
+use keyward::registry::json::{Unread, read};
 use serde_json::json;
 
 #[test]
@@ -22,7 +22,19 @@ fn a_name_that_is_repeated_is_named_with_its_path() {
 
 #[test]
 fn what_is_not_json_or_too_deep_is_an_error() {
-    for text in ["", "{", "{} {}", "{a: 1}", "[1,]", "NaN", "1e999", &"[".repeat(100_000)] {
-        assert!(read(text).is_err());
+    for text in ["", "{", "{} {}", "{a: 1}", "[1,]", "NaN", &"[".repeat(100_000)] {
+        assert!(matches!(read(text), Err(Unread::Malformed(_))));
     }
+}
+
+#[test]
+fn a_number_that_is_too_large_to_hold_is_named_with_its_path() {
+    for (text, at) in [
+        ("1e400", ""),
+        (r#"{"a": -1e400}"#, "a"),
+        (r#"{"a": 1, "b": [{"c": 1}, {"c": 1, "d": 1E+999}], "e": 1}"#, "b[1].d"),
+    ] {
+        assert!(matches!(read(text), Err(Unread::BeyondRange(path)) if path == at), "{text}");
+    }
+    assert_eq!(read("1e-400").unwrap().0, json!(0.0));
 }

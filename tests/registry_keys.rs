@@ -65,7 +65,7 @@ fn every_wrong_field_is_named_at_once() {
         json!({
             "name": "x".repeat(10_000), "scopes": ["orders:fly", "orders:read", 7], "realm": "moon", "kind": "magic",
             "rateLimit": {"perMinute": 0, "perDay": 1.5, "perYear": 1}, "allowedIps": ["not an address", "10.0.0.0/33"],
-            "allowedOrigins": ["https://shop.example.com/"], "tags": [""], "metadata": {"a": 1, "b c": "x"},
+            "allowedOrigins": ["https://shop.example.com/x"], "tags": [""], "metadata": {"a": 1, "b c": "x"},
             "expiresAt": "yesterday", "testMode": "yes", "admin": true
         }),
     );
@@ -141,6 +141,13 @@ fn each_wrong_value_is_refused() {
         ("allowedIps", json!(vec!["10.0.0.1"; 101])),
         ("allowedIps[0]", json!(["10.0.0"])),
         ("allowedIps[0]", json!(["::/129"])),
+        ("allowedIps[0]", json!(["1.2.3.4/0"])),
+        ("allowedIps[0]", json!(["10.0.0.1/8"])),
+        ("allowedIps[0]", json!(["192.0.2.1/31"])),
+        ("allowedIps[0]", json!(["::1/0"])),
+        ("allowedIps[0]", json!(["2001:db8::1/32"])),
+        ("allowedIps[0]", json!(["::ffff:192.0.2.1/0"])),
+        ("allowedIps[0]", json!(["::ffff:192.0.2.1/120"])),
         ("allowedOrigins", json!(["https://a.example"])),
         ("tags", json!(vec!["t"; 21])),
         ("tags[0]", json!(["t".repeat(51)])),
@@ -182,10 +189,10 @@ fn a_body_that_is_not_json_is_refused_without_repeating_it() {
 fn addresses_are_kept_in_one_form() {
     let (office, owner) = Office::open();
     let ips = json!([
-        "10.1.2.3/8",
+        "10.0.0.0/8",
         "::ffff:192.0.2.1",
         "::ffff:198.51.100.0/120",
-        "2001:DB8::1/32",
+        "2001:DB8::/32",
         "10.0.0.0/8",
         "203.0.113.9"
     ]);
@@ -213,11 +220,18 @@ fn a_publishable_key_needs_origins_and_a_secret_one_must_not_have_them() {
     {
         publishable(json!([good])).expect(201);
     }
+    for (written, kept) in [
+        ("HTTPS://App.example/", "https://app.example"),
+        ("https://shop.example.com:443", "https://shop.example.com"),
+        ("http://localhost:80/", "http://localhost"),
+    ] {
+        let made = publishable(json!([written])).expect(201);
+        assert_eq!(made.body["apiKey"]["allowedOrigins"], json!([kept]));
+        assert_eq!(keyward_policy::origin::normalise(written).as_deref(), Ok(kept), "as the policy's lists");
+    }
     for bad in [
-        "https://shop.example.com/",
-        "https://Shop.example.com",
-        "https://shop.example.com:443",
-        "http://a.example:80",
+        "https://shop.example.com/x",
+        "http://a.example",
         "shop.example.com",
         "*",
         "https://*.example.com",

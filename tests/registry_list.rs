@@ -160,3 +160,74 @@ fn lists_of_a_hundred_thousand_keys_are_read_from_an_index() {
         assert!(plan.contains("USING INDEX keys_of_") && !plan.contains("TEMP B-TREE"), "{plan}");
     }
 }
+
+#[test]
+fn no_list_has_a_cursor_to_an_empty_page_and_each_is_whole_over_its_pages() {
+    let (office, owner) = Office::open();
+    for i in 0..3 {
+        office.key(&owner, json!({}));
+        office.member(&owner, &format!("m{i}@example.com"), "viewer");
+        office.tenant(&owner, &format!("t{i}"));
+    }
+    let lists =
+        [("/api-keys", "apiKeys"), ("/audit", "entries"), ("/members", "members"), ("/tenants", "tenants")];
+    for (path, name) in lists {
+        let whole = office.get(&owner, path).expect(200).body;
+        assert_eq!(whole["nextCursor"], Value::Null, "{path}");
+        let whole = whole[name].as_array().unwrap().clone();
+        for limit in 1..=whole.len() {
+            let (mut seen, mut next) = (Vec::new(), format!("{path}?limit={limit}"));
+            loop {
+                let page = office.get(&owner, &next).expect(200).body;
+                let entries = page[name].as_array().unwrap();
+                assert!((1..=limit).contains(&entries.len()), "{next}");
+                seen.extend(entries.clone());
+                let Some(cursor) = page["nextCursor"].as_str() else { break };
+                next = format!("{path}?limit={limit}&cursor={cursor}");
+            }
+            assert_eq!(seen, whole, "{path}, {limit} at once");
+        }
+        for wrong in ["limit=0", "limit=101", "cursor=x", "page=1"] {
+            office.get(&owner, &format!("{path}?{wrong}")).refused(400, "VALIDATION_FAILED");
+        }
+    }
+}
+
+#[test]
+fn a_name_is_found_in_whatever_normal_form_it_was_made_or_is_looked_for() {
+    let (office, owner) = Office::open();
+    let made = |name: &str| office.key(&owner, json!({ "name": name })).key_id();
+    let (composed, decomposed) = (made("Café"), made("Cafe\u{301}"));
+    let (marked, wide) = (made("\u{feff}Acme\u{feff} "), made("ＡＣＭＥ"));
+    let found = |q: &str| -> Vec<String> {
+        let query: String = q.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let answer = office.get(&owner, &format!("/api-keys?q={query}")).expect(200);
+        answer.body["apiKeys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["id"].as_str().unwrap().into())
+            .collect()
+    };
+    for q in ["Café", "Cafe\u{301}", "CAFÉ", "CAFE\u{301}", "\u{feff}café", "fé", "ca\u{200b}fé"] {
+        assert_eq!(found(q), [&*decomposed, &*composed], "{q:?}");
+    }
+    for q in ["acme", "\u{feff}Acme", "Ａｃｍｅ"] {
+        assert_eq!(found(q), [&*wide, &*marked], "{q:?}");
+    }
+    for q in ["", " ", "\u{feff}", "\u{200b}"] {
+        assert_eq!(found(q).len(), 4, "nothing is looked for");
+    }
+
+    // As stored before: in lower case, in the form in which it was typed.
+    for (id, search) in [(&composed, "café"), (&decomposed, "cafe\u{301}"), (&marked, "\u{feff}acme")] {
+        office
+            .db
+            .run("UPDATE keys SET search = ? WHERE id = ?", &[search.into(), id.as_str().into()])
+            .unwrap();
+    }
+    for q in ["Café", "CAFE\u{301}"] {
+        assert_eq!(found(q), [&*decomposed, &*composed], "{q:?}");
+    }
+    assert_eq!(found("acme"), [&*wide, &*marked]);
+}

@@ -110,6 +110,10 @@ impl Registry {
         }
         let telling = self.publisher.tell_all(&outcome.publish).await;
         self.publisher.publish_after(outcome.publish.clone());
+        if let Err(error) = outcome.keep_promise(&self.publisher.platform.sql, telling) {
+            log("database", &error.to_string(), Some(request_id));
+            return front::registry_unavailable().reply(request_id);
+        }
         outcome.reply(telling, request_id)
     }
 

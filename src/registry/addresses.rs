@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
+use keyward_policy::origin;
 use serde_json::Value;
 
 use crate::registry::input::{self, Wrong, wrong};
@@ -10,21 +11,30 @@ use crate::registry::input::{self, Wrong, wrong};
 /// Bits of an IPv6 address before the IPv4 address that it maps (RFC 4291, 2.5.5.2).
 const MAPPED: u8 = 96;
 
-/// A range in CIDR notation (RFC 4632), or one address. Bits after the prefix are dropped, and a
-/// range of v4-mapped addresses is the IPv4 range, which is how the gate sees a caller's address.
+/// A range in CIDR notation (RFC 4632), or one address. A range of v4-mapped addresses is the IPv4 range, which is how
+/// the gate sees a caller's address. An address with a prefix is refused unless the prefix leaves nothing of it out:
+/// who writes `203.0.113.7/0` means one address, and would let everybody in.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn range(value: &Value) -> Result<IpNet, Wrong> {
     let text = input::text(value)?;
+    let shown = input::shown(&text);
     let range = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     let Some(range) = range else {
-        let shown = input::shown(&text);
         return wrong(format!(
             "'{shown}' is neither an address nor a range such as 203.0.113.0/24 or 2001:db8::/32"
         ));
     };
-    Ok(canonical(range).trunc())
+    let whole = range.trunc();
+    if range != whole {
+        let all = if range.prefix_len() == 0 { " (every address)" } else { "" };
+        let address = range.addr();
+        return wrong(format!(
+            "'{shown}' names an address and a range: write {address} for the one, {whole}{all} for the other"
+        ));
+    }
+    Ok(canonical(range))
 }
 
 fn canonical(range: IpNet) -> IpNet {
@@ -35,50 +45,10 @@ fn canonical(range: IpNet) -> IpNet {
         .map_or(range, IpNet::V4)
 }
 
-/// An origin in the form in which browsers send it (Fetch standard, 3.2): scheme, host in lower
-/// case, and the port unless it is the scheme's own.
+/// An origin, in the form in which browsers send it: by the same rule as the policy's lists.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn origin(value: &Value) -> Result<String, Wrong> {
-    let text = input::text(value)?;
-    if is_origin(&text) {
-        return Ok(text);
-    }
-    let shown = input::shown(&text);
-    wrong(format!(
-        "'{shown}' is not an origin as browsers send it: https:// and a host in lower case, \
-         a port only if it is not the usual one, nothing after it"
-    ))
-}
-
-fn is_origin(text: &str) -> bool {
-    let (rest, usual) = match (text.strip_prefix("https://"), text.strip_prefix("http://")) {
-        (Some(rest), _) => (rest, "443"),
-        (_, Some(rest)) => (rest, "80"),
-        _ => return false,
-    };
-    let (host, port) = match rest.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
-        _ => (rest, None),
-    };
-    let named = |host: &str| {
-        let label = |label: &str| {
-            !label.is_empty()
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_'))
-        };
-        host.len() <= 253 && host.split('.').all(label)
-    };
-    let literal = |host: &str| {
-        let inner = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        inner.is_some_and(|inner| {
-            inner.parse::<std::net::Ipv6Addr>().is_ok_and(|address| address.to_string() == inner)
-        })
-    };
-    let unusual = |port: &str| {
-        port != usual && port.parse::<u16>().is_ok_and(|number| number > 0 && number.to_string() == port)
-    };
-    (named(host) || literal(host)) && port.is_none_or(unusual)
+    origin::normalise(&input::text(value)?).or_else(|bad| wrong(bad.to_string()))
 }

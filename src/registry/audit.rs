@@ -15,7 +15,7 @@ use crate::{
         error::Refusal,
         input::{self, Input},
         principal::Principal,
-        schema,
+        schema, text,
     },
     sql::{self, Sql, SqlError},
 };
@@ -53,7 +53,7 @@ impl Actor {
 
     /// Somebody who showed nothing that holds, under the e-mail address that was typed.
     pub fn unknown(email: Option<&str>) -> Self {
-        Self { kind: "unknown", id: None, email: email.map(str::to_owned) }
+        Self { kind: "unknown", id: None, email: email.map(text::masked) }
     }
 
     /// As the API shows it.
@@ -121,19 +121,17 @@ impl Turn<'_> {
 /// `GET /audit`: newest first.
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let tenant_id = principal.tenant_id();
-    let mut query = Input::query(&turn.call.query, &["limit", "cursor"]);
-    let limit = query.optional("limit", |value| input::whole_text(value, 1, 100)).unwrap_or(50);
-    let before = query.optional("cursor", |value| turn.position(LIST, tenant_id, value));
+    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
+    let page = turn.page(LIST, tenant_id, &mut query);
     query.finish()?;
 
     let rows = sql::query::<Row>(
         turn.db,
         "SELECT seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-        &[tenant_id.into(), before.unwrap_or(i64::from(u32::MAX)).into(), (limit + 1).into()],
+        &[tenant_id.into(), page.after.unwrap_or(i64::MAX).into(), page.rows().into()],
     )?;
-    let page = rows.get(..limit as usize);
-    let next = page.and_then(<[Row]>::last).map(|row| cursor::encode(turn.secrets, LIST, tenant_id, row.seq));
-    let entries: Vec<Value> = page.unwrap_or(&rows).iter().map(shown).collect();
+    let (rows, next) = page.cut(turn.secrets, rows, |row| row.seq);
+    let entries: Vec<Value> = rows.iter().map(shown).collect();
     Ok(Outcome::ok(json!({ "entries": entries, "nextCursor": next })))
 }
 

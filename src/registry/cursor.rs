@@ -1,14 +1,13 @@
-//! Cursors: opaque to the caller, and only those that were handed out to the same tenant for the
-//! same list are taken back.
+//! Pages of lists: how long one is, and the cursor that leads to the next, if there is one. Cursors are opaque to
+//! the caller, and only those that were handed out to the same tenant for the same list are taken back.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value;
 use subtle::ConstantTimeEq;
 
 use crate::{
     registry::{
         Turn,
-        input::{self, Wrong},
+        input::{self, Input},
     },
     secret::Secrets,
 };
@@ -39,13 +38,52 @@ fn parts<'a>(list: &'a str, tenant_id: &'a str, position: &'a [u8]) -> [&'a [u8]
     [list.as_bytes(), &[0], tenant_id.as_bytes(), &[0], position]
 }
 
+/// Names of the parameters that [`Turn::page`] reads.
+pub const PARAMETERS: [&str; 2] = ["limit", "cursor"];
+const MOST: u32 = 100;
+const USUAL: u32 = 50;
+
+/// The page that is asked for.
+pub struct Page<'a> {
+    list: &'static str,
+    tenant_id: &'a str,
+    limit: u32,
+    /// The position after which it begins; `None` for the list's first page.
+    pub after: Option<i64>,
+}
+
 impl Turn<'_> {
-    /// The position that a `cursor` parameter names.
-    pub fn position(&self, list: &str, tenant_id: &str, value: &Value) -> Result<i64, Wrong> {
-        let cursor = value.as_str().unwrap_or_default();
-        decode(self.secrets, list, tenant_id, cursor).map_or_else(
-            || input::wrong("is not a cursor of this list: take `nextCursor` as it was given"),
-            Ok,
-        )
+    /// Reads which page of this list of this tenant is asked for.
+    pub fn page<'a>(&self, list: &'static str, tenant_id: &'a str, query: &mut Input) -> Page<'a> {
+        let limit = query.optional("limit", |value| input::whole_text(value, 1, MOST)).unwrap_or(USUAL);
+        let after = query.optional("cursor", |value| {
+            let cursor = value.as_str().unwrap_or_default();
+            decode(self.secrets, list, tenant_id, cursor).map_or_else(
+                || input::wrong("is not a cursor of this list: take `nextCursor` as it was given"),
+                Ok,
+            )
+        });
+        Page { list, tenant_id, limit, after }
+    }
+}
+
+impl Page<'_> {
+    /// How many rows to read: the one more than is shown only says whether there is a next page.
+    pub fn rows(&self) -> u32 {
+        self.limit + 1
+    }
+
+    /// The rows to show, and the cursor to the next page; none if there is nothing on it.
+    pub fn cut<T>(
+        &self,
+        secrets: &Secrets,
+        mut rows: Vec<T>,
+        position: impl Fn(&T) -> i64,
+    ) -> (Vec<T>, Option<String>) {
+        let more = rows.len() > self.limit as usize;
+        rows.truncate(self.limit as usize);
+        let last = rows.last().filter(|_| more);
+        let next = last.map(|row| encode(secrets, self.list, self.tenant_id, position(row)));
+        (rows, next)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     registry::{
         error::{Code, FieldError, Refusal},
-        json,
+        json, text,
     },
     time::Timestamp,
 };
@@ -35,10 +35,21 @@ impl Input {
     /// MALFORMED_JSON, or VALIDATION_FAILED if it is something else than an object.
     pub fn body(text: &str, known: &[&str]) -> Result<Self, Refusal> {
         let text = if text.trim().is_empty() { "{}" } else { text };
-        let (value, repeated) = json::read(text).map_err(|error| {
-            // serde_json's own message may quote the body, in which a password may stand.
-            let place = format!("line {}, column {}", error.line(), error.column());
-            Refusal::new(Code::MalformedJson, format!("The body is not JSON: it cannot be read at {place}."))
+        if text.starts_with(text::BYTE_ORDER_MARK) {
+            let detail = "The body is not JSON: it begins with a byte order mark (U+FEFF) at line 1, column 1. \
+                          Send it without.";
+            return Err(Refusal::new(Code::MalformedJson, detail));
+        }
+        let (value, repeated) = json::read(text).map_err(|unread| match unread {
+            json::Unread::BeyondRange(path) => {
+                Refusal::field(&shown(&path), "is a number beyond what can be read: write a smaller one")
+            }
+            json::Unread::Malformed(error) => {
+                // serde_json's own message may quote the body, in which a password may stand.
+                let place = format!("line {}, column {}", error.line(), error.column());
+                let detail = format!("The body is not JSON: it cannot be read at {place}.");
+                Refusal::new(Code::MalformedJson, detail)
+            }
         })?;
         let Value::Object(fields) = value else {
             return Err(Refusal::field("body", "must be a JSON object"));
@@ -163,17 +174,33 @@ pub fn text(value: &Value) -> Result<String, Wrong> {
     value.as_str().map_or_else(|| wrong("must be a string"), |text| Ok(text.to_owned()))
 }
 
-/// One line of text for people, trimmed: so many characters, none of them a control character.
+/// One line of text for people, trimmed: so many characters, each of which can be seen.
 pub fn line(value: &Value, least: usize, most: usize) -> Result<String, Wrong> {
-    let text = text(value)?.trim().to_owned();
+    let text = text::trimmed(&text(value)?).to_owned();
     let length = text.chars().count();
-    if text.chars().any(char::is_control) {
-        wrong("cannot hold control characters or line breaks")
-    } else if length < least || length > most {
-        wrong(format!("must be {least} to {most} characters long, not {length}"))
-    } else {
-        Ok(text)
+    if length < least || length > most {
+        return wrong(format!("must be {least} to {most} characters long, not {length}"));
     }
+    text::check(&text).map_or_else(wrong, |()| Ok(text))
+}
+
+/// What somebody looks for, in the form in which text is searched and in those of before: so many characters at most.
+pub fn search(value: &Value, most: usize) -> Result<Vec<String>, Wrong> {
+    let text = text::trimmed(&text(value)?).to_owned();
+    let length = text.chars().count();
+    if length > most {
+        return wrong(format!("can be at most {most} characters long, not {length}"));
+    }
+    if text.chars().any(char::is_control) {
+        return wrong("cannot hold control characters or line breaks");
+    }
+    let mut forms = vec![text::folded(&text)];
+    if forms != [""] {
+        forms.extend(text::unfolded(&text));
+        forms.sort_unstable();
+        forms.dedup();
+    }
+    Ok(forms)
 }
 
 /// True or false.
@@ -272,8 +299,7 @@ pub fn dictionary(value: &Value, most: usize, longest: usize) -> Result<BTreeMap
 /// What of a caller's own text may be repeated to it.
 pub fn shown(text: &str) -> String {
     const LONGEST: usize = 64;
-    let mut shown: String =
-        text.chars().take(LONGEST).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut shown = text::masked(&text.chars().take(LONGEST).collect::<String>());
     if text.chars().nth(LONGEST).is_some() {
         shown.push('…');
     }

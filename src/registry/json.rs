@@ -7,28 +7,53 @@ use std::{cell::RefCell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Error, Map, Number, Value};
 
+/// Why a text was not read.
+#[derive(Debug)]
+pub enum Unread {
+    /// It is not JSON, or is nested deeper than serde_json reads (128).
+    Malformed(Error),
+    /// It is JSON, with a number at this path that is beyond what can be held, such as `1e400`.
+    BeyondRange(String),
+}
+
 /// Reads a text: its value, and the paths of members whose name is repeated, such as
 /// `rateLimit.perDay`.
 ///
 /// # Errors
-/// If it is not JSON, or is nested deeper than serde_json reads (128).
-pub fn read(text: &str) -> Result<(Value, Vec<String>), Error> {
-    let repeated = RefCell::default();
+/// As [`Unread`].
+pub fn read(text: &str) -> Result<(Value, Vec<String>), Unread> {
+    let notes = Notes::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let value = Reader { path: String::new(), repeated: &repeated }.deserialize(&mut deserializer)?;
-    deserializer.end()?;
-    Ok((value, repeated.into_inner()))
+    let reader = Reader { path: String::new(), notes: &notes };
+    let value = reader.deserialize(&mut deserializer).map_err(|error| {
+        // serde_json has no other sign of it.
+        let beyond = error.to_string().starts_with("number out of range");
+        match notes.failed.take() {
+            Some(path) if beyond => Unread::BeyondRange(path),
+            _ => Unread::Malformed(error),
+        }
+    })?;
+    deserializer.end().map_err(Unread::Malformed)?;
+    Ok((value, notes.repeated.into_inner()))
+}
+
+/// What is noted while a text is read.
+#[derive(Default)]
+struct Notes {
+    repeated: RefCell<Vec<String>>,
+    /// Where the reading ended.
+    failed: RefCell<Option<String>>,
 }
 
 /// Reads one value, and knows where it stands.
 struct Reader<'a> {
     path: String,
-    repeated: &'a RefCell<Vec<String>>,
+    notes: &'a Notes,
 }
 
 impl Reader<'_> {
     fn at(&self, path: String) -> Self {
-        Self { path, repeated: self.repeated }
+        Self { path, notes: self.notes }
     }
 }
 
@@ -36,7 +61,10 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        deserializer.deserialize_any(self)
+        let (path, notes) = (self.path.clone(), self.notes);
+        deserializer.deserialize_any(self).inspect_err(|_| {
+            notes.failed.borrow_mut().get_or_insert(path);
+        })
     }
 }
 
@@ -85,7 +113,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
             let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
             let value = members.next_value_seed(self.at(path.clone()))?;
             if object.insert(name, value).is_some() {
-                self.repeated.borrow_mut().push(path);
+                self.notes.repeated.borrow_mut().push(path);
             }
         }
         Ok(object.into())

@@ -13,6 +13,7 @@ use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::Deed,
+        error::Refusal,
         ids,
         input::{self, Input, Wrong, wrong},
         principal::Principal,
@@ -59,13 +60,16 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         ("expires_at", state.expires_at.into()),
     ];
     schema::insert(turn.db, "links", &columns)?;
-    let view = json!({
-        "id": id,
-        "realm": realm.id,
-        "subject": subject,
-        "sessionId": session_id,
-        "expiresAt": state.expires_at.to_rfc3339(),
-    });
+    let row = Row {
+        id: id.clone(),
+        tenant_id: principal.tenant_id().to_owned(),
+        realm: realm.id.to_owned(),
+        subject,
+        session_id,
+        expires_at: state.expires_at,
+        used_at: state.used_at,
+    };
+    let view = row.view();
     turn.audit(&Deed {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
@@ -76,7 +80,16 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     })?;
     let joint = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{joint}{}={}", link.parameter, token.expose());
-    Ok(Outcome::created(json!({ "link": view, "token": token.expose(), "url": url })))
+    let body = json!({ "link": view, "token": token.expose(), "url": url });
+    Ok(turn.created(&format!("/links/{id}"), body))
+}
+
+/// `GET /links/{id}`: one that the tenant made, until a day after its end.
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+    let statement = format!("SELECT {COLUMNS} FROM links WHERE id = ? AND tenant_id = ?");
+    let row = sql::query_one::<Row>(turn.db, &statement, &[id.into(), principal.tenant_id().into()])?;
+    let row = row.ok_or_else(|| Refusal::not_found("link"))?;
+    Ok(Outcome::ok(json!({ "link": row.view() })))
 }
 
 /// A URL on which a session of this deployment can begin.
@@ -124,10 +137,27 @@ fn session(value: &Value) -> Result<String, Wrong> {
 struct Row {
     id: String,
     tenant_id: String,
+    realm: String,
     subject: Option<String>,
     session_id: Option<String>,
     expires_at: Timestamp,
     used_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "id, tenant_id, realm, subject, session_id, expires_at, used_at";
+
+impl Row {
+    /// As the API shows it: never its token.
+    fn view(&self) -> Value {
+        json!({
+            "id": self.id,
+            "realm": self.realm,
+            "subject": self.subject,
+            "sessionId": self.session_id,
+            "expiresAt": self.expires_at.to_rfc3339(),
+            "usedAt": self.used_at.map(Timestamp::to_rfc3339),
+        })
+    }
 }
 
 /// Uses up a link.
@@ -135,8 +165,9 @@ struct Row {
 /// # Errors
 /// What SQLite says.
 pub fn redeem(db: &dyn Sql, policy: &Policy, call: &Redeem, now: Timestamp) -> Result<Redeemed, SqlError> {
-    let statement = "SELECT id, tenant_id, subject, session_id, expires_at, used_at FROM links WHERE hash = ? AND realm = ?";
-    let row = sql::query_one::<Row>(db, statement, &[call.hash.as_str().into(), call.realm.as_str().into()])?;
+    let statement = format!("SELECT {COLUMNS} FROM links WHERE hash = ? AND realm = ?");
+    let row =
+        sql::query_one::<Row>(db, &statement, &[call.hash.as_str().into(), call.realm.as_str().into()])?;
     let link = policy.realm(&call.realm).and_then(|realm| realm.link);
     let (Some(row), Some(link)) = (row, link) else { return Ok(Redeemed::Unknown) };
     let tenant = Tenant::load(db, &row.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);

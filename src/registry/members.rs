@@ -3,14 +3,16 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::{self, Deed},
+        cursor, email,
         error::{Code, Refusal, Stop},
         ids,
-        input::{self, Input, Wrong, wrong},
+        input::Input,
         password,
         principal::{Member, Principal, Role},
         schema,
@@ -19,9 +21,6 @@ use crate::{
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
-
-/// Longest e-mail address (RFC 5321, 4.5.3.1.3, without the angle brackets).
-const LONGEST_EMAIL: usize = 254;
 
 const COLUMNS: &str = "id, tenant_id, email, role, password, created_at";
 
@@ -45,7 +44,10 @@ pub struct Person {
 impl Person {
     /// The member with this address, of whatever tenant: for signing in only.
     pub fn by_email(db: &dyn Sql, email: &str) -> Result<Option<Self>, SqlError> {
-        sql::query_one(db, &format!("SELECT {COLUMNS} FROM members WHERE email = ?"), &[email.into()])
+        // Before addresses were kept in one normal form, they were kept as typed.
+        let decomposed: String = email.nfd().collect();
+        let statement = format!("SELECT {COLUMNS} FROM members WHERE email IN (?, ?)");
+        sql::query_one(db, &statement, &[email.into(), decomposed.into()])
     }
 
     /// The tenant's member with this id.
@@ -63,28 +65,6 @@ impl Person {
             "tenantId": self.tenant_id,
             "createdAt": self.created_at.to_rfc3339(),
         })
-    }
-}
-
-/// An e-mail address in lower case, plausible: who mistypes one is told, nothing more.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn email(value: &Value) -> Result<String, Wrong> {
-    let text = input::text(value)?.trim().to_lowercase();
-    let plausible = text.len() <= LONGEST_EMAIL
-        && !text.chars().any(|c| c.is_whitespace() || c.is_control())
-        && text.split_once('@').is_some_and(|(local, domain)| {
-            !local.is_empty()
-                && !domain.is_empty()
-                && !domain.contains('@')
-                && !domain.starts_with('.')
-                && !domain.ends_with('.')
-        });
-    if plausible {
-        Ok(text)
-    } else {
-        wrong(format!("must be an e-mail address of at most {LONGEST_EMAIL} bytes"))
     }
 }
 
@@ -132,18 +112,41 @@ pub fn exist(db: &dyn Sql) -> Result<bool, SqlError> {
     Ok(!db.run("SELECT 1 FROM members LIMIT 1", &[])?.is_empty())
 }
 
-/// `GET /members`
+/// `GET /members`: in the order they were added.
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
-    let statement = format!("SELECT {COLUMNS} FROM members WHERE tenant_id = ? ORDER BY created_at, id");
-    let people = sql::query::<Person>(turn.db, &statement, &[principal.tenant_id().into()])?;
-    Ok(Outcome::ok(json!({ "members": people.iter().map(Person::view).collect::<Vec<_>>() })))
+    #[derive(Deserialize)]
+    struct Row {
+        position: i64,
+        #[serde(flatten)]
+        person: Person,
+    }
+    let tenant_id = principal.tenant_id();
+    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
+    let page = turn.page("members", tenant_id, &mut query);
+    query.finish()?;
+
+    let statement = format!(
+        "SELECT rowid AS position, {COLUMNS} FROM members WHERE tenant_id = ? AND rowid > ? ORDER BY rowid LIMIT ?"
+    );
+    let values = [tenant_id.into(), page.after.unwrap_or_default().into(), page.rows().into()];
+    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
+    let (rows, next) = page.cut(turn.secrets, rows, |row| row.position);
+    let members: Vec<Value> = rows.iter().map(|row| row.person.view()).collect();
+    Ok(Outcome::ok(json!({ "members": members, "nextCursor": next })))
+}
+
+/// `GET /members/{id}`
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+    let person = Person::load(turn.db, principal.tenant_id(), id)?;
+    let person = person.ok_or_else(|| Refusal::not_found("member"))?;
+    Ok(Outcome::ok(json!({ "member": person.view() })))
 }
 
 /// `POST /members`
 pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     require_fresh_password(turn, member)?;
     let mut body = Input::body(&turn.call.body, &["email", "role", "password"])?;
-    let address = body.required("email", email);
+    let address = body.required("email", email::chosen);
     let role = body.required("role", |value| words::read(value, &Role::ALL));
     let chosen = body.required("password", password::chosen);
     let (Some(address), Some(role), Some(chosen)) = (address, role, chosen) else {
@@ -155,7 +158,7 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
 
     let person = insert(turn, &member.tenant.id, &address, role, &stored)?;
     note(turn, member, "member.create", &person.id, Value::Null, person.view())?;
-    Ok(Outcome::created(json!({ "member": person.view() })))
+    Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
 }
 
 /// `PATCH /members/{id}`: an owner changes role or password of anybody; everybody changes the own
@@ -245,7 +248,7 @@ fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), Stop> {
 }
 
 fn require_fresh_password(turn: &Turn<'_>, member: &Member) -> Result<(), Refusal> {
-    if turn.policy.admin.step_up_roles { member.require_step_up(turn.now) } else { Ok(()) }
+    if turn.policy.admin.step_up_roles { member.require_fresh_password(turn.now) } else { Ok(()) }
 }
 
 fn note(

@@ -11,6 +11,7 @@
 pub mod addresses;
 pub mod audit;
 pub mod cursor;
+pub mod email;
 pub mod error;
 pub mod front;
 pub mod ids;
@@ -28,8 +29,11 @@ pub mod realms;
 pub mod schema;
 pub mod session;
 pub mod tenants;
+pub mod text;
 pub mod usage;
 pub mod words;
+
+use serde_json::Value;
 
 use crate::{
     entropy::Entropy,
@@ -121,15 +125,18 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("POST", "/api-keys/{key_}/rotate", Handler::With(Right::Write, keys::rotate::rotate)),
     ("GET", "/api-keys/{key_}/usage", Handler::With(Right::Read, usage::show)),
     ("POST", "/links", Handler::With(Right::Links, links::issue)),
+    ("GET", "/links/{link_}", Handler::With(Right::Links, links::show)),
     ("GET", "/realms", Handler::With(Right::Read, realms::list)),
     ("GET", "/audit", Handler::With(Right::Read, audit::list)),
     ("GET", "/audit/verify", Handler::With(Right::Read, audit::verify)),
     ("GET", "/members", Handler::With(Right::Read, members::list)),
     ("POST", "/members", Handler::Owner(members::add)),
+    ("GET", "/members/{}", Handler::With(Right::Read, members::show)),
     ("PATCH", "/members/{}", Handler::Member(members::edit)),
     ("DELETE", "/members/{}", Handler::Owner(members::remove)),
     ("GET", "/tenants", Handler::With(Right::Tenants, tenants::list)),
     ("POST", "/tenants", Handler::With(Right::Tenants, tenants::add)),
+    ("GET", "/tenants/{}", Handler::With(Right::Tenants, tenants::show)),
     ("PATCH", "/tenants/{}", Handler::With(Right::Tenants, tenants::edit)),
 ];
 
@@ -194,6 +201,11 @@ impl Turn<'_> {
                 run(self, &member, id)
             }
         }
+    }
+
+    /// 201 for what can be found at this path of the API.
+    fn created(&self, path: &str, body: Value) -> Outcome {
+        Outcome::created(format!("{}{path}", self.policy.admin.api), body)
     }
 
     fn member(&mut self, otherwise: &str) -> Result<Member, Stop> {

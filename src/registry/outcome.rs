@@ -6,9 +6,10 @@ use crate::{
     policy::Policy,
     registry::{
         error::{Code, Refusal},
+        keys::idempotency::Remembered,
         publisher::Telling,
     },
-    sql::SqlError,
+    sql::{Sql, SqlError},
     time::Timestamp,
     wire::AdminReply,
 };
@@ -70,6 +71,7 @@ pub struct Outcome {
     refusal: Option<Refusal>,
     promise: Option<Promise>,
     gradual: bool,
+    remembered: Option<Remembered>,
     /// What the database said when it failed: for the log, never for the caller.
     pub fault: Option<SqlError>,
     /// Ids of the keys whose KeyGates must be told before the answer goes out, and which are to be
@@ -86,6 +88,7 @@ impl Outcome {
             refusal: None,
             promise: None,
             gradual: false,
+            remembered: None,
             fault: None,
             publish: Vec::new(),
         }
@@ -96,9 +99,9 @@ impl Outcome {
         Self::new(200, Some(body))
     }
 
-    /// 201
-    pub fn created(body: Value) -> Self {
-        Self::new(201, Some(body))
+    /// 201, and where what was made is to be found (RFC 9110, 15.3.2).
+    pub fn created(location: String, body: Value) -> Self {
+        Self::new(201, Some(body)).header("Location", location)
     }
 
     /// 204
@@ -158,6 +161,35 @@ impl Outcome {
         self
     }
 
+    /// As the answer to a request with an `Idempotency-Key`: a repeat promises what this one does.
+    #[must_use]
+    pub fn remember(mut self, remembered: Remembered) -> Self {
+        self.remembered = Some(remembered);
+        self
+    }
+
+    /// Remembers, for a repeat, what the answer is going to promise.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn keep_promise(&self, db: &dyn Sql, telling: Telling) -> Result<(), SqlError> {
+        match (&self.remembered, self.promised(telling)) {
+            (Some(remembered), Some(by)) => remembered.promise(db, by),
+            _ => Ok(()),
+        }
+    }
+
+    /// From when on the change holds everywhere: what was promised before, else what telling the KeyGates makes known.
+    fn promised(&self, telling: Telling) -> Option<Timestamp> {
+        let promise = self.promise.as_ref()?;
+        let before = self.remembered.as_ref().and_then(|remembered| remembered.promised_at);
+        let known = || {
+            let by = promise.freshness.everywhere_by(telling.at);
+            (telling.pending == 0).then(|| by.max(promise.not_before.unwrap_or_default()))
+        };
+        before.or_else(known)
+    }
+
     /// The answer. `telling` is how far telling the KeyGates of [`Outcome::publish`] has come. While
     /// one does not know, nothing is promised: a created key is shown nevertheless, since it cannot
     /// be shown again, and a gradual change says how much of it is left; any other is 503 until it
@@ -172,12 +204,12 @@ impl Outcome {
                           Repeat the call to see when it holds everywhere.";
             return Refusal::new(Code::StoreUnavailable, detail).reply(request_id);
         }
+        let promised = self.promised(telling);
         let mut body = self.body;
         if let (false, true, Some(Value::Object(body))) = (all_told, self.gradual, body.as_mut()) {
             body.insert("pendingKeys".to_owned(), telling.pending.into());
         }
-        if let (Some(promise), true, Some(body)) = (self.promise, all_told, body.as_mut()) {
-            let by = promise.freshness.everywhere_by(telling.at).max(promise.not_before.unwrap_or_default());
+        if let (Some(promise), Some(by), Some(body)) = (self.promise, promised, body.as_mut()) {
             let object = if promise.within.is_empty() { Some(body) } else { body.get_mut(promise.within) };
             if let Some(object) = object.and_then(Value::as_object_mut) {
                 object.insert(promise.field.to_owned(), by.to_rfc3339().into());

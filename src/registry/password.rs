@@ -7,6 +7,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde_json::Value as Json;
 use subtle::ConstantTimeEq;
+use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     entropy, network,
@@ -22,6 +23,8 @@ use crate::{
 
 /// Iterations of new passwords: the most that the platform derives.
 pub const ITERATIONS: u32 = 100_000;
+/// Characters of the longest password.
+const LONGEST: usize = 200;
 /// Bytes of a salt.
 const SALT: usize = 16;
 /// Name and version of the stored form.
@@ -46,6 +49,8 @@ const STRANGERS: &str = "strangers";
 pub enum Purpose {
     /// Compare with what is stored.
     Verify,
+    /// The same with what was typed as it was typed: passwords were stored so before they were normalised.
+    VerifyAsTyped,
     /// Store it.
     Set,
 }
@@ -92,15 +97,21 @@ impl Derived {
     }
 }
 
-/// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2).
+/// The form in which a password is derived, so that it is the same whatever keyboard typed it (NIST SP 800-63B,
+/// 3.1.1.2).
+fn normalised(password: &Secret) -> Secret {
+    Secret::new(password.expose().nfkc().collect::<String>())
+}
+
+/// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2), as normalised.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn chosen(value: &Json) -> Result<Secret, Wrong> {
     let text = input::text(value)?;
-    match text.chars().count() {
-        12..=200 => Ok(Secret::new(text)),
-        length => wrong(format!("must be 12 to 200 characters long, not {length}")),
+    match text.nfkc().count() {
+        12..=LONGEST => Ok(Secret::new(text)),
+        length => wrong(format!("must be 12 to {LONGEST} characters long, not {length}")),
     }
 }
 
@@ -110,8 +121,8 @@ pub fn chosen(value: &Json) -> Result<Secret, Wrong> {
 /// What is wrong with it.
 pub fn typed(value: &Json) -> Result<Secret, Wrong> {
     let text = input::text(value)?;
-    if text.chars().count() > 200 {
-        wrong("can be at most 200 characters long")
+    if text.chars().count().min(text.nfkc().count()) > LONGEST {
+        wrong(format!("can be at most {LONGEST} characters long"))
     } else {
         Ok(Secret::new(text))
     }
@@ -126,7 +137,7 @@ impl Turn<'_> {
         let salt = entropy::bytes(self.entropy);
         Err(Stop::Derive(PasswordJob {
             purpose: Purpose::Set,
-            password: password.clone(),
+            password: normalised(password),
             salt,
             iterations: ITERATIONS,
         }))
@@ -141,17 +152,29 @@ impl Turn<'_> {
         password: &Secret,
         stored: Option<&str>,
     ) -> Result<bool, Stop> {
-        let Some(derived) = self.derived(Purpose::Verify) else {
-            self.count_attempt(Some(email))?;
-            let (iterations, salt) = stored.and_then(parameters).unwrap_or_else(|| self.nobodys(email));
-            return Err(Stop::Derive(PasswordJob {
-                purpose: Purpose::Verify,
-                password: password.clone(),
-                salt,
-                iterations,
-            }));
-        };
-        let right = stored.is_some_and(|stored| derived.is(stored));
+        let normalised = normalised(password);
+        let forms = [(Purpose::Verify, &normalised), (Purpose::VerifyAsTyped, password)];
+        // Most passwords have one form only.
+        let forms = forms.into_iter().take(if normalised.expose() == password.expose() { 1 } else { 2 });
+        let mut right = false;
+        for (purpose, password) in forms {
+            let Some(derived) = self.derived(purpose) else {
+                if purpose == Purpose::Verify {
+                    self.count_attempt(Some(email))?;
+                }
+                let (iterations, salt) = stored.and_then(parameters).unwrap_or_else(|| self.nobodys(email));
+                return Err(Stop::Derive(PasswordJob {
+                    purpose,
+                    password: password.clone(),
+                    salt,
+                    iterations,
+                }));
+            };
+            right = stored.is_some_and(|stored| derived.is(stored));
+            if right {
+                break;
+            }
+        }
         // Once: the handler runs again if it also sets a password.
         if right && self.derived(Purpose::Set).is_none() {
             self.forgive_attempts(email)?;

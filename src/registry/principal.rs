@@ -67,6 +67,8 @@ pub struct Member {
     pub session: String,
     /// When the session ends.
     pub expires_at: Timestamp,
+    /// When the session began, with a password.
+    pub signed_in_at: Timestamp,
     /// When a password was last typed in this session to step up.
     pub stepped_up_at: Option<Timestamp>,
 }
@@ -101,6 +103,7 @@ struct SessionRow {
     email: String,
     role: Role,
     expires_at: Timestamp,
+    created_at: Timestamp,
     stepped_up_at: Option<Timestamp>,
 }
 
@@ -135,7 +138,7 @@ impl Turn<'_> {
         let hash = session::token_hash(token);
         let row = sql::query_one::<SessionRow>(
             self.db,
-            "SELECT member_id, members.tenant_id, email, role, expires_at, stepped_up_at
+            "SELECT member_id, members.tenant_id, email, role, expires_at, sessions.created_at, stepped_up_at
              FROM sessions JOIN members ON members.id = member_id WHERE hash = ? AND expires_at > ?",
             &[hash.as_str().into(), self.now.into()],
         )?;
@@ -147,6 +150,7 @@ impl Turn<'_> {
             role: row.role,
             session: hash,
             expires_at: row.expires_at,
+            signed_in_at: row.created_at,
             stepped_up_at: row.stepped_up_at,
         }))
     }
@@ -265,6 +269,16 @@ impl Member {
         Err(Refusal::new(Code::Forbidden, "Managing tenants is for owners of the operator's tenant."))
     }
 
+    /// Asks for a password typed in the last five minutes: to sign in, or to step up.
+    ///
+    /// # Errors
+    /// STEP_UP_REQUIRED
+    pub fn require_fresh_password(&self, now: Timestamp) -> Result<(), Refusal> {
+        if now < self.signed_in_at.plus(STEP_UP) { Ok(()) } else { self.require_step_up(now) }
+    }
+
+    /// Asks for a password typed in this session, in the last five minutes: signing in is not enough.
+    ///
     /// # Errors
     /// STEP_UP_REQUIRED
     pub fn require_step_up(&self, now: Timestamp) -> Result<(), Refusal> {
@@ -275,7 +289,7 @@ impl Member {
         Err(Refusal::new(Code::StepUpRequired, detail))
     }
 
-    /// Until when what asks for a fresh password is open.
+    /// Until when what asks for the password again is open.
     pub fn stepped_up_until(&self) -> Option<Timestamp> {
         self.stepped_up_at.map(|at| at.plus(STEP_UP))
     }

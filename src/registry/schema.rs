@@ -150,6 +150,20 @@ pub const MIGRATIONS: &[&str] = &[
     ALTER TABLE keys ADD COLUMN strict INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE keys ADD COLUMN strict_since INTEGER
 ",
+    // An end with milliseconds came from a grace: those that people set are whole seconds. The key that was made
+    // then still says what the old one's own expiry was.
+    "
+    ALTER TABLE idempotency ADD COLUMN promised_at INTEGER;
+    ALTER TABLE keys ADD COLUMN grace_ends_at INTEGER;
+    ALTER TABLE keys ADD COLUMN own_expires_at INTEGER;
+    UPDATE keys SET
+        grace_ends_at = expires_at,
+        own_expires_at = (SELECT successor.expires_at FROM keys AS successor WHERE successor.id = keys.rotated_to)
+    WHERE expires_at % 1000 <> 0 AND EXISTS (
+        SELECT 1 FROM keys AS successor
+        WHERE successor.id = keys.rotated_to AND COALESCE(successor.expires_at, 0) % 1000 = 0
+    )
+",
 ];
 
 /// Inserts one row. Table and columns are this crate's own words, never input.

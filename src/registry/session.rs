@@ -11,6 +11,7 @@ use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::{Actor, Deed},
+        email,
         error::{Code, Refusal, Stop},
         front::{clear_cookie, set_cookie},
         input::{self, Input},
@@ -44,7 +45,7 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     let expected = setup_token(turn)?;
     let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
     let token = body.required("token", input::text).map(Secret::new);
-    let email = body.required("email", members::email);
+    let email = body.required("email", email::chosen);
     let chosen = body.required("password", password::chosen);
     let (Some(token), Some(email), Some(chosen)) = (token, email, chosen) else {
         return Err(body.refusal().into());
@@ -70,7 +71,7 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
         before: Value::Null,
         after: person.view(),
     })?;
-    Ok(Outcome::created(json!({ "member": person.view() })))
+    Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
 }
 
 /// The token that set-up asks for.
@@ -85,7 +86,7 @@ pub fn setup_token<'a>(turn: &Turn<'a>) -> Result<&'a Secret, Refusal> {
 /// `POST /session`: signs in.
 pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
     let mut body = Input::body(&turn.call.body, &["email", "password"])?;
-    let email = body.required("email", members::email);
+    let email = body.required("email", email::typed);
     let typed = body.required("password", password::typed);
     let (Some(email), Some(typed)) = (email, typed) else { return Err(body.refusal().into()) };
     body.finish()?;
@@ -116,8 +117,8 @@ pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
     note(turn, &person.tenant_id, &Actor::member(&person.id, &person.email), "session.create", &person.id)?;
     let cookie = set_cookie(&token, LIFE);
     let member = view(&person.id, &person.email, person.role, &tenant);
-    Ok(Outcome::created(json!({ "token": token, "expiresAt": expires_at.to_rfc3339(), "member": member }))
-        .header("Set-Cookie", cookie))
+    let body = json!({ "token": token, "expiresAt": expires_at.to_rfc3339(), "member": member });
+    Ok(turn.created("/session", body).header("Set-Cookie", cookie))
 }
 
 /// Who is signed in. `operator`: whether it may manage tenants.

@@ -11,6 +11,7 @@ use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::{self, Deed},
+        cursor, email,
         error::Refusal,
         ids,
         input::{self, Input},
@@ -158,10 +159,30 @@ pub fn operator_id(turn: &mut Turn<'_>) -> Result<String, SqlError> {
 }
 
 /// `GET /tenants`: in the order they were made.
-pub fn list(turn: &mut Turn<'_>, _: &Principal, _: &str) -> Handled {
-    let statement = format!("SELECT {COLUMNS} FROM tenants ORDER BY created_at, id");
-    let tenants = sql::query::<Tenant>(turn.db, &statement, &[])?;
-    Ok(Outcome::ok(json!({ "tenants": tenants.iter().map(Tenant::view).collect::<Vec<_>>() })))
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    #[derive(Deserialize)]
+    struct Row {
+        position: i64,
+        #[serde(flatten)]
+        tenant: Tenant,
+    }
+    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
+    let page = turn.page("tenants", principal.tenant_id(), &mut query);
+    query.finish()?;
+
+    let statement =
+        format!("SELECT rowid AS position, {COLUMNS} FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT ?");
+    let values = [page.after.unwrap_or_default().into(), page.rows().into()];
+    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
+    let (rows, next) = page.cut(turn.secrets, rows, |row| row.position);
+    let tenants: Vec<Value> = rows.iter().map(|row| row.tenant.view()).collect();
+    Ok(Outcome::ok(json!({ "tenants": tenants, "nextCursor": next })))
+}
+
+/// `GET /tenants/{id}`
+pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> Handled {
+    let tenant = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    Ok(Outcome::ok(json!({ "tenant": tenant.view() })))
 }
 
 /// `POST /tenants`, with its first owner if one is named.
@@ -198,7 +219,7 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         note(turn, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
         answer.insert("owner".to_owned(), person.view());
     }
-    Ok(Outcome::created(answer))
+    Ok(turn.created(&format!("/tenants/{id}"), answer))
 }
 
 /// `PATCH /tenants/{id}`
@@ -305,7 +326,7 @@ fn owner(value: &Value) -> Result<(String, crate::secret::Secret), input::Wrong>
         |at: &str, errors: input::Wrong| wrong.extend(errors.into_iter().map(|(_, m)| (at.to_owned(), m)));
     let missing = Value::Null;
     let email =
-        members::email(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
+        email::chosen(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
     let chosen = password::chosen(object.get("password").unwrap_or(&missing))
         .map_err(|errors| note(".password", errors));
     match (email, chosen) {

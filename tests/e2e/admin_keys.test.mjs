@@ -66,13 +66,13 @@ describe("creating a key", () => {
   it("takes every field, and each of them counts at the gate at once, in every isolate", async () => {
     const fields = {
       name: "Everything", realm: "default", kind: "publishable", scopes: ["orders:*"], rateLimit: { perMinute: 2, perDay: 3 },
-      allowedIps: ["203.0.113.7/24", "2001:db8::1"], allowedOrigins: ["https://shop.example"], tags: ["till", "eu"],
+      allowedIps: ["203.0.113.0/24", "2001:db8::1"], allowedOrigins: ["HTTPS://Shop.example:443/"], tags: ["till", "eu"],
       metadata: { store: "4" }, expiresAt: new Date(gate.now() + DAY).toISOString(), testMode: true,
     };
     const { apiKey, plaintextKey } = await owner.must("POST", "/api-keys", fields);
     const seconds = fields.expiresAt.replace(/\.\d{3}Z/, ".000Z");
     assert.deepEqual(Object.fromEntries(Object.keys(fields).map((name) => [name, apiKey[name]])), {
-      ...fields, allowedIps: ["203.0.113.0/24", "2001:db8::1/128"], expiresAt: seconds,
+      ...fields, allowedIps: ["203.0.113.0/24", "2001:db8::1/128"], allowedOrigins: ["https://shop.example"], expiresAt: seconds,
     });
     assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 2, perDay: 3 });
     assert.match(plaintextKey, /^kw_test_/);
@@ -124,6 +124,38 @@ describe("listing keys", () => {
       assert.ok(found.every((key) => [key.name, key.keyPrefix, key.last4, key.id, ...key.tags].some((text) => text.toLowerCase().includes(q.toLowerCase()))), q);
     }
     assert.deepEqual(await list("q=%20sicherlich%20nicht"), { apiKeys: [], nextCursor: null });
+  });
+
+  it("finds a name in whatever normal form it was made or is looked for", async () => {
+    const made = [];
+    for (const name of ["Café Nord", "Cafe\u0301 Nord", "\ufeffAcme Nord"]) made.push((await owner.createKey({ name })).apiKey.id);
+    const [composed, decomposed, marked] = made;
+    const found = async (q) => ids(await list(`q=${encodeURIComponent(q)}`));
+    for (const q of ["Café Nord", "Cafe\u0301 nord", "CAFÉ NORD", "\ufeffCAFE\u0301 nord"]) assert.deepEqual(await found(q), [decomposed, composed], q);
+    for (const q of ["acme nord", "\ufeffAcme Nord"]) assert.deepEqual(await found(q), [marked], q);
+    assert.deepEqual([(await owner.get(composed)).name, (await owner.get(decomposed)).name, (await owner.get(marked)).name], ["Café Nord", "Cafe\u0301 Nord", "Acme Nord"]);
+  });
+
+  it("the last page has no cursor, full or not, in every list", async () => {
+    await owner.stepUp();
+    for (const i of [1, 2]) {
+      await owner.createKey();
+      await owner.must("POST", "/members", { email: `paged${i}@example.com`, role: "viewer", password: "a long enough password" });
+      await owner.must("POST", "/tenants", { name: `Paged ${i}` });
+    }
+    for (const [path, name] of [["/api-keys", "apiKeys"], ["/audit", "entries"], ["/members", "members"], ["/tenants", "tenants"]]) {
+      const pages = [];
+      for (let query = "?limit=1"; query; ) {
+        const { [name]: entries, nextCursor } = await owner.must("GET", path + query);
+        assert.equal(entries.length, 1, `${path}: page ${pages.length + 1}`);
+        pages.push(...entries);
+        query = nextCursor === null ? null : `?limit=1&cursor=${nextCursor}`;
+      }
+      const limit = Math.min(pages.length, 100);
+      const whole = await owner.must("GET", `${path}?limit=${limit}`);
+      assert.deepEqual(whole[name], pages.slice(0, limit), path);
+      assert.equal(whole.nextCursor === null, limit === pages.length, path);
+    }
   });
 
   it("filters by status, which the clock changes too, and by realm", async () => {
@@ -179,6 +211,15 @@ describe("reading and editing a key", () => {
     assert.ok(edited.updatedAt >= apiKey.updatedAt);
     assert.deepEqual({ ...edited, updatedAt: apiKey.updatedAt }, { ...apiKey, name: "Renamed", tags: ["b"], version: 2 });
     assert.deepEqual(await owner.get(apiKey.id), edited);
+  });
+
+  it("If-Match takes the tag of the answer, weakened on the way or not", async () => {
+    const { apiKey } = await owner.createKey();
+    const edit = (name, match) => owner.call("PATCH", `/api-keys/${apiKey.id}`, { name }, { "If-Match": match });
+    const versions = [];
+    for (const match of ['"1"', 'W/"2"', '"9", W/"3"', "*", ' W/"5"\t']) versions.push((await edit(match, match)).header("etag"));
+    assert.deepEqual(versions, ['"2"', '"3"', '"4"', '"5"', '"6"']);
+    await owner.refused([412, "VERSION_MISMATCH"], "PATCH", `/api-keys/${apiKey.id}`, { name: "late" }, { "If-Match": 'W/"5"' });
   });
 
   it("If-Match keeps two people from overwriting each other", async () => {

@@ -72,6 +72,38 @@ describe("sessions", () => {
     assert.equal(answer.header("cache-control"), "no-store");
   });
 
+  it("201 names where to find what was made, and it is found there", async () => {
+    await owner.stepUp();
+    const { apiKey } = await owner.createKey();
+    const made = {
+      session: ["/session", OWNER, "member"],
+      member: ["/members", { email: "found@example.com", role: "viewer", password: PASSWORD }, "member"],
+      tenant: ["/tenants", { name: "Found" }, "tenant"],
+      key: ["/api-keys", { name: "Found", scopes: ["orders:read"] }, "apiKey"],
+      rotated: [`/api-keys/${apiKey.id}/rotate`, {}, "apiKey"],
+    };
+    for (const [what, [path, body, field]] of Object.entries(made)) {
+      const answer = await owner.call("POST", path, body);
+      assert.equal(answer.status, 201, what);
+      const found = await gate.send({ target: answer.header("location"), headers: { Authorization: `Bearer ${owner.token}` } });
+      assert.deepEqual([found.status, found.json()[field].id], [200, answer.json()[field].id], what);
+    }
+  });
+
+  it("a password is the same in whatever Unicode form it is typed", async () => {
+    await owner.stepUp();
+    const forms = ["Zoë's café, naïve", "Zoe\u0308's cafe\u0301, nai\u0308ve", "\uff3aoë's café, naïve"];
+    for (const [i, password] of forms.entries()) {
+      const email = `zoe${i}@example.com`;
+      await owner.must("POST", "/members", { email, role: "viewer", password });
+      for (const typed of forms) {
+        const zoe = await gate.admin().signIn({ email, password: typed });
+        await zoe.stepUp(typed);
+      }
+      await gate.admin().refused([401, "INVALID_CREDENTIALS"], "POST", "/session", { email, password: "Zoe's cafe, naive" });
+    }
+  });
+
   it("GET /session says who it is, by header and by cookie", async () => {
     const answer = await signIn();
     const { token, member } = answer.json();
@@ -303,14 +335,29 @@ describe("step-up, where the policy asks for it", () => {
     const calls = [
       ["POST", `/api-keys/${key.id}/rotate`, {}],
       ["POST", `/api-keys/${key.id}/revoke`, {}],
-      ["POST", "/members", { email: "m@example.com", role: "viewer", password: PASSWORD }],
-      ["DELETE", "/members/mem_x"],
     ];
+    // To sign in the password was typed, but not for this.
+    for (const call of calls) await owner.refused([403, "STEP_UP_REQUIRED"], ...call);
+    await gate.advance(300_000);
+    calls.push(["POST", "/members", { email: "m@example.com", role: "viewer", password: PASSWORD }], ["DELETE", "/members/mem_x"]);
     for (const call of calls) await owner.refused([403, "STEP_UP_REQUIRED"], ...call);
     assert.deepEqual(await owner.get(key.id), key);
     assert.equal((await owner.must("GET", "/api-keys")).apiKeys.length, 1);
     assert.equal((await owner.must("GET", "/members")).members.length, 1);
     await owner.patch(key.id, { name: "An edit needs none" });
+  });
+
+  it("members change without it within five minutes of signing in, and not a moment later", async (t) => {
+    await gate.stopClock(t);
+    const fresh = await new Admin(gate.url, "/console/api").signIn();
+    const add = (email) => ["POST", "/members", { email, role: "viewer", password: PASSWORD }];
+    await gate.advance(300_000 - 1);
+    const { member } = await fresh.must(...add("fresh@example.com"));
+    await gate.advance(1);
+    await fresh.refused([403, "STEP_UP_REQUIRED"], ...add("late@example.com"));
+    await fresh.refused([403, "STEP_UP_REQUIRED"], "DELETE", `/members/${member.id}`);
+    await fresh.stepUp();
+    await fresh.must("DELETE", `/members/${member.id}`);
   });
 
   it("401 for a wrong password, which opens nothing", async () => {

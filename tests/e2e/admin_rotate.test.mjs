@@ -104,6 +104,25 @@ describe("rotating a key", () => {
     assert.deepEqual(await everywhere(old.plaintextKey), ["EXPIRED_API_KEY", "EXPIRED_API_KEY"]);
   });
 
+  it("rotated again in its grace, a key makes one that lives on when the grace is over", async (t) => {
+    const old = await owner.createKey();
+    await gate.stopClock(t);
+    const rotate = (id, body) => owner.rotate(id, body);
+    const first = await rotate(old.apiKey.id, { graceSeconds: 60 });
+    // The answer was lost: the same again, then in other ways, then what was made from it.
+    const again = await rotate(old.apiKey.id, { graceSeconds: 60 });
+    const kept = await rotate(old.apiKey.id, {});
+    const later = await rotate(again.apiKey.id, {});
+    const revoking = await rotate(old.apiKey.id, { revokeOld: true });
+    for (const made of [first, again, kept, later, revoking]) assert.equal(made.apiKey.expiresAt, null);
+    assert.equal(again.previous.expiresAt, first.previous.expiresAt, "the old key's end does not move");
+    await gate.advance(60_000 + FRESHNESS);
+    assert.deepEqual(await everywhere(old.plaintextKey), ["REVOKED_API_KEY", "REVOKED_API_KEY"]);
+    for (const made of [first, again, kept, later, revoking]) assert.deepEqual(await everywhere(made.plaintextKey), [200, 200]);
+    const { detail } = (await owner.refused([409, "CONFLICT"], "POST", `/api-keys/${old.apiKey.id}/rotate`, {})).json();
+    assert.ok(detail.includes(revoking.apiKey.id), "it names the key that replaced it");
+  });
+
   it("the new key is there for the very next request, in every isolate", async () => {
     let { apiKey } = await owner.createKey();
     for (let i = 0; i < 5; i++) {
@@ -131,11 +150,21 @@ describe("Idempotency-Key", () => {
   const create = (token, more = {}) => owner.call("POST", "/api-keys", { name: "Once", scopes: ["orders:read"], ...more }, { "Idempotency-Key": token });
   const count = async () => (await owner.must("GET", "/api-keys?limit=100&q=Once")).apiKeys.length;
 
+  /** Everything of an answer that is its own: not the id of the request, nor the time. */
+  const whole = ({ status, text, rawHeaders }) => ({ status, text, headers: rawHeaders.map(([name, value]) => `${name.toLowerCase()}: ${value}`).filter((line) => !/^(x-request-id|date|idempotent-replayed):/.test(line)).sort() });
+  const same = (first, again) => {
+    assert.equal(first.header("idempotent-replayed"), undefined);
+    assert.equal(again.header("idempotent-replayed"), "true");
+    assert.deepEqual(whole(again), whole(first));
+  };
+
   it("a repeat gets the same answer, plaintext included, and makes nothing", async () => {
     const first = await create("repeat-1");
     const before = await count();
     const again = await create("repeat-1");
-    assert.deepEqual([again.status, again.json()], [201, first.json()]);
+    same(first, again);
+    assert.equal(first.header("location"), `/api/admin/api-keys/${first.json().apiKey.id}`);
+    assert.equal(first.header("etag"), '"1"');
     assert.equal(await count(), before);
     assert.equal((await use(again.json().plaintextKey)).status, 200);
     const other = await create("repeat-2");
@@ -174,14 +203,21 @@ describe("Idempotency-Key", () => {
   });
 
   it("a repeated rotation rotates once", async () => {
-    const { apiKey } = await owner.createKey();
-    const rotate = () => owner.call("POST", `/api-keys/${apiKey.id}/rotate`, { revokeOld: true }, { "Idempotency-Key": "rotation" });
-    const first = (await rotate()).json();
-    const second = (await rotate()).json();
-    assert.equal(second.plaintextKey, first.plaintextKey);
-    assert.deepEqual(second.apiKey, first.apiKey);
-    assert.ok(Date.parse(second.previous.refusedEverywhereBy) >= Date.parse(first.previous.refusedEverywhereBy));
-    assert.equal((await owner.get(apiKey.id)).rotatedTo, first.apiKey.id);
+    for (const [name, fate] of Object.entries({ keep: {}, revoke: { revokeOld: true }, grace: { graceSeconds: 60 }, end: { graceSeconds: 0 } })) {
+      const { apiKey } = await owner.createKey();
+      const rotate = () => owner.call("POST", `/api-keys/${apiKey.id}/rotate`, fate, { "Idempotency-Key": `rotation-${name}` });
+      const first = await rotate();
+      assert.equal(first.status, 201);
+      same(first, await rotate());
+      const made = first.json().apiKey;
+      assert.equal((await owner.get(apiKey.id)).rotatedTo, made.id);
+      // Whatever becomes of both: that is what was answered.
+      await owner.patch(made.id, { name: "Another name" });
+      await owner.revoke(made.id);
+      await owner.revoke(apiKey.id);
+      await gate.advance(FRESHNESS + 1);
+      same(first, await rotate());
+    }
   });
 
   it("is forgotten after a day, and is each tenant's own", async () => {

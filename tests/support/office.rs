@@ -253,6 +253,7 @@ impl Office {
         self.run(self.publisher.keep_alarm()).unwrap();
         let telling = self.run(self.publisher.tell_all(&outcome.publish));
         self.publisher.publish_after(outcome.publish.clone());
+        outcome.keep_promise(&self.db, telling).unwrap();
         let reply = outcome.reply(telling, &call.request_id);
         self.run_tasks();
         let body = serde_json::from_str(&reply.body).unwrap_or_default();

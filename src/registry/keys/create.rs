@@ -25,6 +25,9 @@ use crate::{
     sql::{SqlError, Value as Bound},
 };
 
+/// The version of a key that was just made.
+const FIRST_VERSION: u64 = 1;
+
 /// A key to be made.
 pub struct Order<'a> {
     /// For which realm.
@@ -50,6 +53,14 @@ pub struct Made {
 /// `POST /api-keys`
 pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let known = [&["realm", "kind"], &settings::FIELDS[..]].concat();
+    let token = Token::of(turn, principal)?;
+    // Before the body is looked at: what it asks for may no longer be possible, and was done.
+    if let Some(token) = &token
+        && let Some(replay) = token.replay(turn, principal.tenant())?
+    {
+        turn.require_allowed(turn.policy.realm(&replay.key.realm), KeyAction::Create, principal)?;
+        return Ok(repeated(turn, replay));
+    }
     let mut body = Input::body(&turn.call.body, &known)?;
     let realms: Vec<(&str, &'static Realm)> =
         turn.policy.realms.iter().map(|realm| (realm.id, realm)).collect();
@@ -66,13 +77,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let as_admin = principal.grants_admin_scopes();
     settings.read(&mut body, Circumstances { realm, kind, as_admin, now: turn.now });
     body.finish()?;
-    let token = Token::of(turn, principal)?;
     turn.require_allowed(Some(realm), KeyAction::Create, principal)?;
-    if let Some(token) = &token
-        && let Some(replay) = token.replay(turn, principal.tenant())?
-    {
-        return Ok(repeated(replay));
-    }
 
     let order = Order { realm, kind, settings: &settings, rotated_from: None };
     let made = make(turn, principal, &order, token.as_ref())?;
@@ -118,7 +123,7 @@ pub fn make(
         ("last4", last4.into()),
         ("hash", key::storage_hash(&realm.key, turn.secrets, plaintext.expose()).into()),
         ("status", word(Status::Active).into()),
-        ("version", 1_u32.into()),
+        ("version", i64::try_from(FIRST_VERSION).unwrap_or(1).into()),
         ("created_at", turn.now.into()),
         ("created_by", principal.actor().view().to_string().into()),
         ("updated_at", turn.now.into()),
@@ -146,10 +151,23 @@ pub fn shown(turn: &Turn<'_>, made: Made, token: Option<&Token>, mut body: Value
     if let Some(body) = body.as_object_mut() {
         body.insert("plaintextKey".to_owned(), plaintext.expose().into());
     }
-    Ok(Outcome::created(body).version(key.version).publish([key.id]))
+    let outcome = created(turn, &key, body);
+    Ok(match token {
+        Some(token) => outcome.remember(token.remembered()),
+        None => outcome,
+    })
 }
 
-/// The answer to a request that was carried out before.
-pub fn repeated(replay: Replay) -> Outcome {
-    Outcome::created(replay.body).publish([Some(replay.key_id), replay.previous].into_iter().flatten())
+/// The answer to a request that was carried out before: what was answered then, and a mark.
+pub fn repeated(turn: &Turn<'_>, replay: Replay) -> Outcome {
+    let Replay { key, body, token } = replay;
+    let previous = key.rotated_from.clone();
+    created(turn, &Key { version: FIRST_VERSION, ..key }, body)
+        .publish(previous)
+        .header("Idempotent-Replayed", "true")
+        .remember(token)
+}
+
+fn created(turn: &Turn<'_>, key: &Key, body: Value) -> Outcome {
+    turn.created(&format!("/api-keys/{}", key.id), body).version(key.version).publish([key.id.clone()])
 }

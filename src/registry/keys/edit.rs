@@ -108,10 +108,11 @@ pub fn require_active(key: &Key, now: Timestamp, what: &str) -> Result<(), Refus
         State::Revoked => "revoked",
         State::Expired => "expired",
     };
-    Err(Refusal::new(
-        Code::Conflict,
-        format!("The key is {state} and can no longer be {what}. Make a new one."),
-    ))
+    let instead = match &key.rotated_to {
+        Some(successor) => format!("{successor} replaced it: go on with that one, or make a new one."),
+        None => "Make a new one.".to_owned(),
+    };
+    Err(Refusal::new(Code::Conflict, format!("The key is {state} and can no longer be {what}. {instead}")))
 }
 
 /// The refusal for a key whose realm the policy no longer has.

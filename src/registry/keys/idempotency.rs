@@ -16,14 +16,14 @@ use crate::{
     registry::{
         Turn,
         error::{Code, Refusal, Stop},
-        keys,
+        keys::{self, Key},
         principal::Principal,
         schema,
         tenants::Tenant,
     },
     secret::{Secret, Secrets},
-    sql::{self, SqlError},
-    time::DAY,
+    sql::{self, Sql, SqlError},
+    time::{DAY, Timestamp},
 };
 
 const PURPOSE: &str = "keyward idempotent create 1";
@@ -32,6 +32,7 @@ const LIFE: i64 = DAY;
 const LONGEST: usize = 255;
 
 /// A request that carries an `Idempotency-Key`.
+#[derive(Clone, Debug)]
 pub struct Token {
     tenant_id: String,
     name: String,
@@ -42,10 +43,19 @@ pub struct Token {
 pub struct Replay {
     /// The answer's body, plaintext included.
     pub body: Value,
-    /// The key that was made.
-    pub key_id: String,
-    /// The key that it replaced, if it did.
-    pub previous: Option<String>,
+    /// The key that was made, as it is now.
+    pub key: Key,
+    /// The request, with what was promised then.
+    pub token: Remembered,
+}
+
+/// A request whose answer is remembered, to which what the answer promises is added once it is known.
+#[derive(Clone, Debug)]
+pub struct Remembered {
+    tenant_id: String,
+    name: String,
+    /// What was promised, if that is known already.
+    pub promised_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -54,6 +64,7 @@ struct Row {
     nonce: String,
     key_id: String,
     answer: String,
+    promised_at: Option<Timestamp>,
 }
 
 /// The characters of a key made under an idempotency key: HMACs of a counter.
@@ -108,7 +119,7 @@ impl Token {
         turn.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[turn.now.plus(-LIFE).into()])?;
         let row = sql::query_one::<Row>(
             turn.db,
-            "SELECT request, nonce, key_id, answer FROM idempotency WHERE tenant_id = ? AND name = ?",
+            "SELECT request, nonce, key_id, answer, promised_at FROM idempotency WHERE tenant_id = ? AND name = ?",
             &[self.tenant_id.as_str().into(), self.name.as_str().into()],
         )?;
         let Some(row) = row else { return Ok(None) };
@@ -132,7 +143,13 @@ impl Token {
         if let Some(body) = body.as_object_mut() {
             body.insert("plaintextKey".to_owned(), plaintext.expose().into());
         }
-        Ok(Some(Replay { body, key_id: key.id, previous: key.rotated_from }))
+        let token = Remembered { promised_at: row.promised_at, ..self.remembered() };
+        Ok(Some(Replay { body, key, token }))
+    }
+
+    /// To add to it what the answer promises.
+    pub fn remembered(&self) -> Remembered {
+        Remembered { tenant_id: self.tenant_id.clone(), name: self.name.clone(), promised_at: None }
     }
 
     fn make(&self, (format, part): (&KeyFormat, &str), mode: Mode, secrets: &Secrets, nonce: &str) -> Secret {
@@ -154,6 +171,19 @@ pub fn plaintext(
             (token.make((format, part), mode, turn.secrets, &nonce), Some(nonce))
         }
         None => (key::generate(format, part, mode, turn.secrets, turn.entropy), None),
+    }
+}
+
+impl Remembered {
+    /// Remembers what the answer promises, for a repeat: the first promise stays.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn promise(&self, db: &dyn Sql, by: Timestamp) -> Result<(), SqlError> {
+        let first =
+            "UPDATE idempotency SET promised_at = ? WHERE tenant_id = ? AND name = ? AND promised_at IS NULL";
+        db.run(first, &[by.into(), self.tenant_id.as_str().into(), self.name.as_str().into()])?;
+        Ok(())
     }
 }
 

@@ -28,6 +28,9 @@ use crate::{
     time::Timestamp,
 };
 
+/// Optional whitespace around what a header field lists (RFC 9110, 5.6.3).
+const WHITESPACE: [char; 2] = [' ', '\t'];
+
 /// A key as stored.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Key {
@@ -54,6 +57,10 @@ pub struct Key {
     /// What an edit can change.
     #[serde(flatten)]
     pub settings: Settings,
+    /// The end that a rotation's grace put on it.
+    pub grace_ends_at: Option<Timestamp>,
+    /// The expiry that its owner had set before that.
+    pub own_expires_at: Option<Timestamp>,
     /// When it was made.
     pub created_at: Timestamp,
     /// By whom, as the API shows it.
@@ -123,6 +130,13 @@ impl Key {
             Status::Active if self.settings.expires_at.is_some_and(|at| at <= now) => State::Expired,
             Status::Active => State::Active,
         }
+    }
+
+    /// The expiry that its owner set, without the end that a grace put before it. A grace no longer counts
+    /// once the expiry was edited after it.
+    pub fn own_expiry(&self) -> Option<Timestamp> {
+        let ends = self.settings.expires_at;
+        if ends.is_some() && ends == self.grace_ends_at { self.own_expires_at } else { ends }
     }
 
     /// As published.
@@ -226,10 +240,17 @@ impl Turn<'_> {
 
     /// Refuses unless `If-Match`, if there is one, names this version. To be asked only where something
     /// would change: a call that was carried out before may be repeated (RFC 9110, 13.1.1).
+    ///
+    /// A weak tag counts as the strong one. Ours names a version of the key, which no compression on the way
+    /// can change; whoever weakens it (RFC 9110, 8.8.3.3) would otherwise make every change behind it fail.
     fn require_match(&self, key: &Key) -> Result<(), Refusal> {
         let Some(wanted) = &self.call.if_match else { return Ok(()) };
         let present = format!("\"{}\"", key.version);
-        if wanted.split(',').map(str::trim).any(|tag| tag == "*" || tag == present) {
+        let strong = |tag: &str| {
+            let tag = tag.trim_matches(WHITESPACE);
+            tag.strip_prefix("W/").unwrap_or(tag) == present
+        };
+        if wanted.trim_matches(WHITESPACE) == "*" || wanted.split(',').any(strong) {
             return Ok(());
         }
         let detail = format!(

@@ -12,6 +12,7 @@ use crate::{
             create::{self, Order},
             edit, grants,
             idempotency::Token,
+            settings::Settings,
         },
         outcome::{Freshness, Outcome},
         principal::Principal,
@@ -54,19 +55,18 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     if let Some(token) = &token
         && let Some(replay) = token.replay(turn, principal.tenant())?
     {
-        let repeated = create::repeated(replay);
-        return Ok(promise(
-            repeated,
-            old(realm, revoke, grace, key.settings.expires_at, turn.now),
-            key.freshness(turn.policy),
-        ));
+        let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
+        let repeated = create::repeated(turn, replay);
+        return Ok(promise(repeated, old, key.freshness(turn.policy)));
     }
     turn.require_match(&key)?;
     edit::require_active(&key, turn.now, "rotated")?;
     grants::require_member_for(realm, &key.settings.scopes, principal)?;
 
     let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
-    let order = Order { realm, kind: key.kind, settings: &key.settings, rotated_from: Some(&key.id) };
+    // A grace is the old key's alone: the new one lives as long as its owner said.
+    let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
+    let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id) };
     let made = create::make(turn, principal, &order, token.as_ref())?;
     let link = ("rotated_to", made.key.id.as_str().into());
     match old {
@@ -76,7 +76,10 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
             let revoked = ("status", word(Status::Revoked).into());
             key.store(turn, vec![link, revoked, ("revoked_at", turn.now.into()), ("revoke_reason", reason)])?;
         }
-        Old::Ends(at) => key.store(turn, vec![link, ("expires_at", at.into())])?,
+        Old::Ends(at) => {
+            let own = ("own_expires_at", key.own_expiry().into());
+            key.store(turn, vec![link, ("expires_at", at.into()), ("grace_ends_at", at.into()), own])?;
+        }
     }
     edit::note(turn, principal, &key, "key.rotate")?;
     let view = create::note(turn, principal, &made.key)?;

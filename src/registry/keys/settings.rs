@@ -13,6 +13,7 @@ use crate::{
         addresses,
         input::{self, Input, Wrong, wrong},
         keys::{from_json_text, grants, limits},
+        text,
         words::word,
     },
     sql::Value as Bound,
@@ -152,7 +153,8 @@ impl Settings {
         {
             self.metadata = metadata.unwrap_or_default();
         }
-        if let Some(expires_at) = body.nullable("expiresAt", |value| expiry(value, of.now)) {
+        let present = self.expires_at;
+        if let Some(expires_at) = body.nullable("expiresAt", |value| expiry(value, of.now, present)) {
             self.expires_at = expires_at;
         }
         if let Some(test) = body.present("testMode", input::flag) {
@@ -183,29 +185,28 @@ impl Settings {
         }
     }
 
-    /// As columns. `search` is what a text search looks through, in lower case.
+    /// As columns. `search` is what a text search looks through.
     pub fn columns(&self, id: &str, prefix: &str, last4: &str) -> Vec<(&'static str, Bound)> {
-        let text = |value: Value| Bound::Text(value.to_string());
+        let json = |value: Value| Bound::Text(value.to_string());
         let search = [
             &[self.name.as_str(), prefix, last4, id],
             &self.tags.iter().map(String::as_str).collect::<Vec<_>>()[..],
         ]
         .concat()
-        .join("\n")
-        .to_lowercase();
+        .join("\n");
         vec![
             ("name", self.name.as_str().into()),
-            ("scopes", text(json!(self.scopes))),
+            ("scopes", json(json!(self.scopes))),
             ("per_minute", self.rate_limit.per_minute.into()),
             ("per_day", self.rate_limit.per_day.into()),
-            ("allowed_ips", text(json!(self.allowed_ips))),
-            ("allowed_origins", text(json!(self.allowed_origins))),
-            ("tags", text(json!(self.tags))),
-            ("metadata", text(json!(self.metadata))),
+            ("allowed_ips", json(json!(self.allowed_ips))),
+            ("allowed_origins", json(json!(self.allowed_origins))),
+            ("tags", json(json!(self.tags))),
+            ("metadata", json(json!(self.metadata))),
             ("expires_at", self.expires_at.into()),
             ("mode", word(self.mode).into()),
             ("strict", i64::from(self.strict).into()),
-            ("search", search.into()),
+            ("search", text::folded(&search).into()),
         ]
     }
 }
@@ -219,8 +220,13 @@ fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
     if missing { wrong("must name at least one scope") } else { Ok(scopes) }
 }
 
-fn expiry(value: &Value, now: Timestamp) -> Result<Timestamp, Wrong> {
+fn expiry(value: &Value, now: Timestamp, present: Option<Timestamp>) -> Result<Timestamp, Wrong> {
+    let time = input::time(value)?;
+    // Sent back as it was shown: the end of a grace has milliseconds.
+    if present == Some(time) {
+        return Ok(time);
+    }
     // A key expires on a whole second: the gate compares to the second, and so can people.
-    let whole = input::time(value)?.floor(SECOND);
+    let whole = time.floor(SECOND);
     if whole > now { Ok(whole) } else { wrong("must be in the future") }
 }
