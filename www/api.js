@@ -70,7 +70,7 @@ async function send(method, path, { query, body, headers } = {}) {
     const retryAfter = Number.parseInt(response.headers.get("Retry-After"), 10);
     throw new Problem({ ...data, status: response.status, retryAfter: Number.isNaN(retryAfter) ? null : retryAfter });
   }
-  return { data, etag: response.headers.get("ETag") };
+  return { data };
 }
 
 function parse(text) {
@@ -82,7 +82,7 @@ function parse(text) {
 }
 
 /**
- * One call. `{data, etag}`, or a Problem is thrown. `options`: `query`, `body`, `headers`, and
+ * One call. `{data}`, or a Problem is thrown. `options`: `query`, `body`, `headers`, and
  * `anonymous` for calls that are made without a session too.
  */
 export async function call(method, path, options = {}) {
@@ -100,6 +100,18 @@ export async function call(method, path, options = {}) {
 
 /** A read, for its data alone. */
 export const get = async (path, query) => (await call("GET", path, { query })).data;
+
+/** Every entry of a list that is short enough to be read whole, page after page. */
+export async function getAll(path, name) {
+  const entries = [];
+  let cursor = null;
+  do {
+    const page = await get(path, { limit: 100, cursor });
+    entries.push(...page[name]);
+    cursor = page.nextCursor;
+  } while (cursor);
+  return entries;
+}
 
 /** A write, for its data alone. */
 export const post = async (path, body = {}, options = {}) => (await call("POST", path, { ...options, body })).data;

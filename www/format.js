@@ -63,6 +63,13 @@ export const keyText = (key) => `${key.keyPrefix}…${key.last4}`;
 /** `1 key`, `2 keys` */
 export const plural = (count, word) => `${number(count)} ${word}${count === 1 ? "" : "s"}`;
 
+/** JSON for people: what cannot be seen, or reorders the rest, is written as an escape. */
+export const jsonText = (value, indent) =>
+  JSON.stringify(value, null, indent).replace(
+    /[\p{Default_Ignorable_Code_Point}\p{Bidi_Control}\u2028\u2029\u2800]/gu,
+    (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
+  );
+
 /** How long to wait: `45 seconds`, `3 minutes`. */
 export function duration(seconds) {
   return seconds < 120 ? plural(seconds, "second") : plural(Math.ceil(seconds / 60), "minute");

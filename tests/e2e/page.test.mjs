@@ -76,6 +76,18 @@ test("from the set-up link to a key that is used, revoked and refused", async ()
   }
 });
 
+test("a set-up link that is not percent-encoded as it should be shows the form, with what it holds", async () => {
+  for (const [written, shown] of [["%", "%"], ["a%zz", "a%zz"], ["%E0%A4%A", "%E0%A4%A"], ["a%20b", "a b"]]) {
+    await withPage({ expectedErrors: [NOT_SIGNED_IN] }, async (page) => {
+      await page.goto(`${gate.url}/admin/#setup=${written}`);
+      await heading(page, "Set up Keyward");
+      assert.equal(await page.getByLabel("Set-up token").inputValue(), shown);
+      await page.goto(`${gate.url}/admin/#/keys/%E0%A4%A`);
+      await page.getByRole("heading", { level: 1 }).waitFor();
+    });
+  }
+});
+
 test("a second set-up is refused with the way to sign in", async () => {
   await withPage({ expectedErrors: [status(409)] }, async (page) => {
     await show(page, gate, `setup=${gate.secrets.KEYWARD_SETUP_TOKEN}`);
@@ -246,8 +258,36 @@ test("a store that does not answer is said to be that, and trying again helps on
   });
 });
 
+test("a rotation asks how long the grace is, rather than guess", async () => {
+  const { apiKey } = await owner.createKey({ name: "Guess" });
+  await signedIn(gate, `/keys/${apiKey.id}/rotate`, { expectedErrors: [status(400)] }, async (page) => {
+    await page.getByLabel("works for some more hours").check();
+    for (const hours of ["", "soon", "1e400", "-1"]) {
+      await page.getByRole("textbox", { name: "Hours" }).fill(hours);
+      await page.getByRole("button", { name: "Rotate key" }).click();
+      await page.getByText("Must be a whole number from 0").waitFor();
+    }
+    assert.deepEqual(await owner.get(apiKey.id), apiKey);
+    await page.getByRole("textbox", { name: "Hours" }).fill("0,5");
+    await page.getByRole("button", { name: "Rotate key" }).click();
+    await page.getByText("The old key works until").waitFor();
+  });
+});
+
+test("whoever has just signed in adds a member without typing the password again", async () => {
+  await signedIn(gate, "/members", {}, async (page) => {
+    const dialog = page.getByRole("dialog");
+    await page.getByRole("button", { name: "Add member" }).click();
+    await dialog.getByLabel("E-mail address").fill("at.once@example.com");
+    await dialog.getByLabel("First password").fill("a long first password");
+    await dialog.getByRole("button", { name: "Add member" }).click();
+    await page.getByTestId("member-row").filter({ hasText: "at.once@example.com" }).waitFor();
+  });
+});
+
 test("an owner types the password once more, then adds, changes and removes a member", async () => {
   await signedIn(gate, "/members", { expectedErrors: [status(403)] }, async (page) => {
+    await gate.advance(5 * 60_000);
     const email = "new@example.com";
     const dialog = page.getByRole("dialog");
     await page.getByRole("button", { name: "Add member" }).click();

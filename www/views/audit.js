@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { button, fill, h } from "../dom.js";
 import { alertRegion, problemAlert } from "../form.js";
-import { number, time } from "../format.js";
+import { jsonText, number, time } from "../format.js";
 import { heading } from "../router.js";
 import { actorName, table, tableRow, tableRows } from "./parts.js";
 
@@ -83,7 +83,7 @@ function change({ before, after }) {
   const line = (name) => {
     const sides = [before?.[name], after?.[name]]
       .filter((side) => side !== undefined)
-      .map((side) => JSON.stringify(side));
+      .map((side) => jsonText(side));
     return h("div", null, `${name}: ${sides.join(" → ")}`);
   };
   // Of what is new or gone every field counts as changed: their names would say little.

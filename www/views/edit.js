@@ -1,6 +1,6 @@
 // Edits a key. If-Match keeps one editor from overwriting what another one has just saved.
 
-import { call, Problem } from "../api.js";
+import { call, get, Problem } from "../api.js";
 import { announce, fill, h, link } from "../dom.js";
 import { form, problemAlert } from "../form.js";
 import { changes, keySettings } from "../key-form.js";
@@ -18,8 +18,7 @@ export async function editView({ params }) {
   const crumb = link(back, "Key");
 
   async function load() {
-    const { data, etag } = await call("GET", path);
-    const key = data.apiKey;
+    const { apiKey: key } = await get(path);
     const realm = known.find(({ id }) => id === key.realm) ?? { scopes: [] };
     const onlyNames = !may("create", realm);
     const settings = keySettings(realm, key, { onlyNames });
@@ -30,7 +29,7 @@ export async function editView({ params }) {
       form(
         {
           submit: "Save",
-          onsubmit: () => save(key, etag, settings),
+          onsubmit: () => save(key, settings),
           cancel: link(back, "Cancel", { class: "button" }),
         },
         onlyNames &&
@@ -40,7 +39,7 @@ export async function editView({ params }) {
     );
   }
 
-  async function save(key, etag, settings) {
+  async function save(key, settings) {
     note.replaceChildren();
     const body = changes(key, settings.value());
     if (Object.keys(body).length === 0) {
@@ -48,7 +47,8 @@ export async function editView({ params }) {
       return go(back);
     }
     try {
-      const { data } = await call("PATCH", path, { body, headers: { "If-Match": etag } });
+      // The version in the body: what stands between may change an ETag.
+      const { data } = await call("PATCH", path, { body, headers: { "If-Match": `"${key.version}"` } });
       edited.current = { id: key.id, iso: data.effectiveEverywhereBy };
       return go(back);
     } catch (problem) {

@@ -5,7 +5,7 @@ import { button, fill, h, link } from "../dom.js";
 import { deadline } from "../deadline.js";
 import { ask } from "../dialog.js";
 import { field, input } from "../form.js";
-import { keyText, limits, plural, relative, time } from "../format.js";
+import { jsonText, keyText, limits, plural, relative, time } from "../format.js";
 import { heading } from "../router.js";
 import { may, mayWrite, realms } from "../session.js";
 import { held } from "../scopes.js";
@@ -109,7 +109,7 @@ function details(key, realm, severalRealms) {
           key.tags.map((tag) => h("span", { class: "chip" }, tag)),
         ),
       ],
-      hasEntries(key.metadata) && ["Metadata", h("pre", null, JSON.stringify(key.metadata, null, 2))],
+      hasEntries(key.metadata) && ["Metadata", h("pre", null, jsonText(key.metadata, 2))],
       ["Id", h("code", null, key.id)],
     ),
   ];

@@ -1,6 +1,6 @@
 // Who may use the admin side, and what they may do there. For owners.
 
-import { call, get, post } from "../api.js";
+import { call, getAll, post } from "../api.js";
 import { button, fill, h } from "../dom.js";
 import { ask } from "../dialog.js";
 import { alertRegion, field, input, select } from "../form.js";
@@ -20,7 +20,7 @@ export async function membersView() {
   const alerts = alertRegion();
 
   async function load() {
-    const { members } = await get("/members");
+    const members = await getAll("/members", "members");
     fill(list, members.map(item));
   }
 

@@ -57,7 +57,7 @@ export async function rotateView({ params }) {
     ({
       keep: { revokeOld: false },
       revoke: { revokeOld: true },
-      grace: { graceSeconds: Math.round(Number(hours.value.replace(",", ".")) * HOUR) },
+      grace: { graceSeconds: seconds(hours.value) },
     })[chosen()];
 
   function showKey({ apiKey, plaintextKey, previous }) {
@@ -85,6 +85,12 @@ export async function rotateView({ params }) {
     place,
   ];
   return { title: `Rotate ${key.name}`, node, leave: () => banner?.leave() ?? true };
+}
+
+// What is not a number goes to the server as it is, which says what is wrong with it.
+function seconds(hours) {
+  const number = Number(hours.trim().replace(",", ".") || Number.NaN);
+  return Number.isFinite(number) ? Math.round(number * HOUR) : hours;
 }
 
 /** What becomes of the old key, in words. */

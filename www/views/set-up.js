@@ -13,8 +13,17 @@ export function takeSetUpToken() {
   const match = /^#setup=(.+)$/.exec(location.hash);
   if (!match) return false;
   history.replaceState(null, "", "#/set-up");
-  tokenFromLink = decodeURIComponent(match[1]);
+  tokenFromLink = decoded(match[1]);
   return true;
+}
+
+/** A token that is not percent-encoded, or not as it should be, is taken as it stands: the server says if it is wrong. */
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 export async function setUpView() {

@@ -1,6 +1,6 @@
 // The tenants of this deployment. For its operator, the owner of the tenant that was set up first.
 
-import { call, get, post } from "../api.js";
+import { call, getAll, post } from "../api.js";
 import { button, fill, h } from "../dom.js";
 import { ask } from "../dialog.js";
 import { alertRegion, field, input, select } from "../form.js";
@@ -19,7 +19,7 @@ export async function tenantsView() {
   const alerts = alertRegion();
 
   async function load() {
-    const { tenants } = await get("/tenants");
+    const tenants = await getAll("/tenants", "tenants");
     fill(list, tenants.map(item));
   }
 
