@@ -6,18 +6,18 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
 
-const ORIGIN = "http://127.0.0.1:18182";
+const ORIGIN = "http://127.0.0.1:18183";
 
-for (const [by, host] of [["service binding", "open.test"], ["URL", "raw.test"]]) {
+for (const [by, host] of [["service binding", "open.test"], ["URL", "headers.test"]]) {
   describe(`an origin by ${by}`, () => {
     let gate, origin, key;
     before(async () => {
       gate = await startGate({ build: "e2e" });
-      origin = by === "URL" ? await startOrigin({ port: 18182 }) : gate.origin;
+      origin = by === "URL" ? await startOrigin({ port: 18183 }) : gate.origin;
       const admin = gate.admin();
       admin.api = "/console/api";
       await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
-      ({ plaintextKey: key } = await admin.createKey({ realm: by === "URL" ? "raw" : "open", scopes: ["things:read"] }));
+      ({ plaintextKey: key } = await admin.createKey({ realm: by === "URL" ? "headers" : "open", scopes: ["things:read"] }));
     });
     after(async () => {
       await gate?.stop();
@@ -86,7 +86,7 @@ for (const [by, host] of [["service binding", "open.test"], ["URL", "raw.test"]]
         ["Location", `${ORIGIN}/next?a=b#c`, `${public_}/next?a=b#c`],
         ["Location", `${ORIGIN}`, public_],
         ["Location", `${ORIGIN.replace("http", "HTTP")}/next`, `${public_}/next`],
-        ["Location", "//127.0.0.1:18182/next", `${public_}/next`],
+        ["Location", "//127.0.0.1:18183/next", `${public_}/next`],
         ["Content-Location", `${ORIGIN}/files/1`, `${public_}/files/1`],
         ["Refresh", `5; url=${ORIGIN}/next`, `5; url=${public_}/next`],
         ["Link", `<${ORIGIN}/x?page=2>; rel="next", <https://elsewhere.example/>; rel="x", <${ORIGIN}/x?page=9>; rel="last"`,
@@ -95,7 +95,7 @@ for (const [by, host] of [["service binding", "open.test"], ["URL", "raw.test"]]
         const answer = await answered({ [name]: given });
         assert.equal(answer.header(name), by === "URL" ? expected : given);
       }
-      for (const other of ["/next", "next?x=" + ORIGIN, "https://elsewhere.example/x", "http://127.0.0.1:18183/x", "http://127.0.0.1.evil.example:18182/x", "http://user@127.0.0.1:18182/x", "?x", ""]) {
+      for (const other of ["/next", "next?x=" + ORIGIN, "https://elsewhere.example/x", "http://127.0.0.1:18199/x", "http://127.0.0.1.evil.example:18183/x", "http://user@127.0.0.1:18183/x", "?x", ""]) {
         assert.equal((await answered({ Location: other })).header("location") ?? "", other);
       }
     });

@@ -15,7 +15,7 @@ import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
-const PORT = 18182; // of the realm "raw"
+const PORT = 18184; // of the realm "transfers"
 const MIB = 1 << 20;
 
 /** A build that forwards to the service binding, or to the realm's URL, and does nothing else. */
@@ -69,7 +69,7 @@ for (const by of ["binding", "url"]) {
         if (through === "a bare Worker") folder = bareWorker(by);
         const build = folder ? relative(root, folder) : "e2e";
         gate = await startGate({ build, originAddress: origin.address });
-        host = by === "url" ? "raw.test" : "open.test";
+        host = by === "url" ? "transfers.test" : "open.test";
       });
       after(async () => {
         await gate?.stop();
@@ -221,7 +221,7 @@ describe("a transfer that the gate ends", () => {
 
   it("504 when the origin takes no more of a body for as long as it may keep the gate waiting, and its connection ends", async () => {
     origin.behave = (socket) => socket.pause();
-    const client = begin(gate.url, "raw.test", CHUNKED);
+    const client = begin(gate.url, "transfers.test", CHUNKED);
     const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
     const more = () => { while (!client.socket.destroyed && client.text === "" && client.socket.write(chunk)); };
     client.socket.on("drain", more);
@@ -237,7 +237,7 @@ describe("a transfer that the gate ends", () => {
   it("502 ORIGIN_INVALID for an answer with a status that HTTP does not have", async () => {
     for (const status of [600, 999]) {
       origin.behave = (socket) => socket.once("data", () => socket.end(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`));
-      const answer = await gate.send({ host: "raw.test", target: "/open/x" });
+      const answer = await gate.send({ host: "transfers.test", target: "/open/x" });
       assert.deepEqual([answer.status, answer.json().code], [502, "ORIGIN_INVALID"], String(status));
     }
   });
@@ -271,7 +271,7 @@ describe("200 MB through the gate", () => {
   for (const framing of ["chunked", "length"]) {
     it(`go each way whole, ${framing}`, async () => {
       const sent = request(new URL(`/open/${framing}`, gate.url), {
-        method: "POST", headers: { Host: "raw.test", ...(framing === "length" && { "Content-Length": 200 * MIB }) },
+        method: "POST", headers: { Host: "transfers.test", ...(framing === "length" && { "Content-Length": 200 * MIB }) },
       });
       write(sent, 200);
       const [answer] = await once(sent, "response");
