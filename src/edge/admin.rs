@@ -1,7 +1,6 @@
 //! The admin API's front: reads the request, has it judged by [`crate::registry::front`], and asks
 //! the Registry.
 
-use futures_util::StreamExt;
 use serde_json::json;
 use worker::{Env, Result, console_error, web_sys};
 
@@ -11,6 +10,7 @@ use super::{
     stores::{self, EdgeStores},
 };
 use crate::{
+    admission::Incoming,
     pipeline::Stores,
     policy::POLICY,
     refusal,
@@ -52,10 +52,9 @@ pub async fn handle(
     if gate::memory().borrow_mut().is_held_back(&caller, stores::now()) {
         return respond(front::held_back().reply(request_id), request_id);
     }
-    let body = match read(&request).await? {
-        Some(bytes) => front::body_text(&head, bytes),
-        None => Err(front::too_large()),
-    };
+    let bytes = http::Incoming::of(&request).body(front::MOST_BYTES).await;
+    let body =
+        bytes.map_err(|denial| front::unread(&denial)).and_then(|bytes| front::body_text(&head, bytes));
     let body = match body {
         Ok(body) => body,
         Err(refusal) => return respond(refusal.reply(request_id), request_id),
@@ -97,20 +96,6 @@ fn head(request: &web_sys::Request) -> Result<Head> {
         origin: headers.get("origin")?,
         fetch_site: headers.get("sec-fetch-site")?,
     })
-}
-
-/// The body's bytes; `None` as soon as there are too many.
-async fn read(request: &web_sys::Request) -> Result<Option<Vec<u8>>> {
-    let Some(stream) = request.body() else { return Ok(Some(Vec::new())) };
-    let mut chunks = worker::ByteStream::from(stream);
-    let mut bytes = Vec::new();
-    while let Some(chunk) = chunks.next().await {
-        bytes.extend(chunk?);
-        if bytes.len() > front::MOST_BYTES {
-            return Ok(None);
-        }
-    }
-    Ok(Some(bytes))
 }
 
 fn respond(reply: AdminReply, request_id: &str) -> Result<web_sys::Response> {

@@ -3,7 +3,7 @@
 
 use crate::{
     cookie::{self, Repeated, SameSite},
-    denial::FAILURES_PERIOD,
+    denial::{Denial, FAILURES_PERIOD},
     network,
     registry::{
         error::{Code, Refusal},
@@ -159,6 +159,14 @@ pub fn require_declared_size(head: &Head) -> Result<(), Refusal> {
 /// The refusal of a body that turns out too large.
 pub fn too_large() -> Refusal {
     Refusal::new(Code::BodyTooLarge, format!("The admin API takes bodies of at most {MOST_BYTES} bytes."))
+}
+
+/// The refusal of a body that could not be read.
+pub fn unread(denial: &Denial) -> Refusal {
+    match denial {
+        Denial::BodyTooLarge => too_large(),
+        _ => Refusal::new(Code::MalformedJson, "The body broke off before its end. Send it again, whole."),
+    }
 }
 
 /// The body as text, if it is declared as JSON. No body needs no declaration.

@@ -281,3 +281,21 @@ describe("200 MB through the gate", () => {
     });
   }
 });
+
+describe("a body that breaks off on its way to the gate itself", () => {
+  let gate;
+  before(async () => { gate = await startGate(); });
+  after(() => gate?.stop());
+
+  it("is no fault of the gate's: the admin API says that it broke off, or nothing", async () => {
+    const head = "POST /api/admin/session HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (const [text, end] of [[`${head}2\r\n{"\r\n`, (socket) => socket.end()], [`${head}2\r\n{"\r\nzz\r\n`, () => {}]]) {
+      const client = begin(gate.url, "127.0.0.1", text);
+      end(client.socket);
+      await waitFor("the end", () => client.closed || client.text.includes("\r\n\r\n"));
+      assert.doesNotMatch(client.text, /^HTTP\/1\.1 5/);
+      client.socket.destroy();
+    }
+    assert.deepEqual(gate.logs.filter(({ message }) => /"event":"fault"/.test(message)), []);
+  });
+});
