@@ -225,9 +225,8 @@ impl Jwk {
     }
 
     fn rsa(&self) -> Result<Material, UnfitKey> {
-        let [n, e] = [(&self.n, "n"), (&self.e, "e")].map(|(member, name)| {
-            decode(member, name).map(|bytes| BoxedUint::from_be_slice_vartime(significant(&bytes)))
-        });
+        let [n, e] = [(&self.n, "n"), (&self.e, "e")]
+            .map(|(member, name)| decode(member, name).map(|bytes| BoxedUint::from_be_slice_vartime(&bytes)));
         let key = RsaPublicKey::new_with_size_limits(n?, e?, RSA_BITS);
         key.map(|key| Material::Rsa(Box::new(key))).map_err(|error| match error {
             rsa::Error::ModulusTooSmall | rsa::Error::ModulusTooLarge => UnfitKey(format!(
@@ -263,10 +262,4 @@ fn decode(member: &Option<String>, name: &str) -> Result<Vec<u8>, UnfitKey> {
 fn coordinate<const N: usize>(member: &Option<String>, name: &str) -> Result<[u8; N], UnfitKey> {
     let bytes = decode(member, name)?;
     bytes.try_into().map_err(|_| UnfitKey(format!("has an `{name}` of another length than {N} bytes")))
-}
-
-/// A number without the zeros that some libraries put before it (RFC 7518, section 6.3.1.1).
-fn significant(bytes: &[u8]) -> &[u8] {
-    let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
-    bytes.get(zeros..).unwrap_or_default()
 }
