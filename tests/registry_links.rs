@@ -66,6 +66,23 @@ fn a_link_works_once_and_says_for_whom_it_was_made() {
 }
 
 #[test]
+fn a_link_is_found_where_its_answer_says_without_its_token_and_by_its_own_tenant_only() {
+    let (office, owner) = Office::open_over(policy());
+    let (other, _) = office.tenant(&owner, "other");
+    let made = new_link(&office, &owner, json!({ "subject": "cart-7" })).expect(201);
+    let path = made.header("Location").unwrap().strip_prefix(office.policy.admin.api).unwrap();
+    let found = office.get(&owner, path).expect(200);
+    assert_eq!(found.body["link"], made.body["link"]);
+    assert_eq!(found.body["link"]["usedAt"], Value::Null);
+    assert!(!found.text.contains(made.body["token"].as_str().unwrap()));
+    office.get(&other, path).refused(404, "NOT_FOUND");
+    let (viewer, _) = office.member(&owner, "v@example.com", "viewer");
+    office.get(&viewer, path).refused(403, "FORBIDDEN");
+    redeem(&office, made.body["token"].as_str().unwrap(), "default");
+    assert_eq!(office.get(&owner, path).body["link"]["usedAt"], office.now.get().to_rfc3339());
+}
+
+#[test]
 fn a_link_ends_and_is_known_in_its_own_realm_only() {
     let (office, owner) = Office::open_over(policy());
     let token = new_link(&office, &owner, json!({})).expect(201).body["token"].as_str().unwrap().to_owned();
