@@ -1,4 +1,4 @@
-//! Hosts, paths and methods: which realm and which route take a request.
+//! Hosts and paths: which realm and which route take a request.
 //!
 //! A path pattern is segments, each written out or `{name}` (any one segment that is not empty),
 //! and at its very end perhaps one `*`: `/a/b*` matches where what follows `/a/` begins with `b`
@@ -19,7 +19,7 @@ pub use normal::{Ambiguous, normalise};
 #[cfg(feature = "compile")]
 pub use parse::BadPattern;
 
-use crate::model::{Policy, Proof, Realm, Requirement, Route};
+use crate::model::{HostPattern, Policy, Proof, Realm, Requirement, Route};
 
 impl Policy {
     /// The realm that takes a request to this host (without port) and normalised path.
@@ -35,8 +35,14 @@ impl Realm {
             && self.paths.iter().any(|pattern| pattern.matches(path))
     }
 
-    /// The code of the tenant whose host this is, where hosts are tenants' own.
+    /// The code of the tenant whose host this is, where hosts are tenants' own. A host that the realm names in full
+    /// is nobody's.
     pub fn tenant_of<'h>(&self, host: &'h str) -> Option<&'h str> {
+        let is_named =
+            |pattern: &HostPattern| matches!(pattern, HostPattern::Exact(_)) && pattern.matches(host);
+        if self.hosts.iter().any(is_named) {
+            return None;
+        }
         self.hosts.iter().find_map(|pattern| pattern.tenant(host))
     }
 
@@ -60,8 +66,8 @@ impl Realm {
 }
 
 impl Route {
-    /// Whether it takes this method and normalised path. GET does not imply HEAD.
+    /// Whether it takes this method and normalised path.
     pub fn matches(&self, method: &str, path: &str) -> bool {
-        (self.methods.is_empty() || self.methods.contains(&method)) && self.path.matches(path)
+        self.methods().contains(&method) && self.path.matches(path)
     }
 }

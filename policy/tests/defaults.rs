@@ -276,3 +276,57 @@ fn words_that_only_resemble_keys_are_no_keys() {
         policy(&format!("# {comment}\n{right}"));
     }
 }
+
+#[test]
+fn a_byte_order_mark_at_the_beginning_of_a_file_says_nothing() {
+    let right = include_str!("mistakes/right.toml");
+    assert_eq!(policy(&format!("\u{feff}{right}")), policy(right));
+    let included = compile("a.toml", |file| {
+        Ok(if file == "a.toml" {
+            "\u{feff}include = [\"b.toml\"]".into()
+        } else {
+            format!("\u{feff}{right}")
+        })
+    });
+    assert_eq!(included.unwrap().realms, policy(right).realms);
+    let wrong = format!("\u{feff}{}", right.replace("id = \"shop\"", "id = \"The Shop\""));
+    assert_eq!(compile("a.toml", |_| Ok(wrong.clone())).unwrap_err().list[0].line, 6);
+}
+
+#[test]
+fn plain_http_to_another_host_passes_where_the_policy_says_so() {
+    let right = include_str!("mistakes/right.toml");
+    for (url, origin) in [
+        ("http://app:3000", "http://app:3000"),
+        ("http://my_app:80", "http://my_app"),
+        ("HTTP://192.168.0.7:8080/", "http://192.168.0.7:8080"),
+        ("http://[fd00::1]", "http://[fd00::1]"),
+        ("http://localhost:3000", "http://localhost:3000"),
+    ] {
+        let text = right.replace("binding = \"ORIGIN\"", &format!("url = \"{url}\", plain_http = true"));
+        assert_eq!(policy(&text).realms[0].origin, Origin::Url(origin), "{url}");
+    }
+}
+
+#[test]
+fn a_slow_origin_may_take_a_quarter_of_an_hour() {
+    let text =
+        include_str!("mistakes/right.toml").replace("origin_timeout = \"30s\"", "origin_timeout = \"15m\"");
+    assert_eq!(policy(&text).realms[0].origin_timeout_ms, 900_000);
+}
+
+#[test]
+fn a_host_that_is_named_in_full_is_no_tenants() {
+    let right = include_str!("mistakes/right.toml");
+    for hosts in [
+        "\"api.th.test\", \"{tenant}.th.test\"",
+        "\"{tenant}.th.test\", \"api.th.test\"",
+        "\"{tenant}.th.test\", \"API.th.test\", \"*.th.test\"",
+    ] {
+        let realm = policy(&right.replace("\"api.example.com\"", hosts)).realms[0];
+        for host in ["api.th.test", "API.TH.test", "api.th.test."] {
+            assert_eq!(realm.tenant_of(host), None, "{hosts}: {host}");
+        }
+        assert_eq!(realm.tenant_of("acme.th.test"), Some("acme"), "{hosts}");
+    }
+}

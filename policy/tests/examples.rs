@@ -31,3 +31,16 @@ fn together_they_are_what_they_are_alone() {
     }
     assert_eq!(all.admin, example("bd").admin);
 }
+
+#[test]
+fn the_policies_of_the_end_to_end_tests_are_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    let files = fs::read_dir(root.join("tests/e2e")).unwrap().map(|file| file.unwrap().file_name());
+    let files = files.filter_map(|name| name.to_str().map(str::to_owned));
+    let policies: Vec<String> = files.filter(|name| name.ends_with(".toml")).collect();
+    assert!(policies.len() >= 3, "{policies:?}");
+    for name in policies {
+        compile(&format!("tests/e2e/{name}"), read).unwrap_or_else(|mistakes| panic!("{mistakes}"));
+    }
+}

@@ -4,6 +4,7 @@
 
 use keyward_policy::{
     HostPattern, PathPattern, Requirement, Route,
+    method::{NAMED, USUAL},
     path::{Ambiguous, normalise},
 };
 use proptest::prelude::*;
@@ -26,6 +27,11 @@ fn a_pattern_takes_exactly_the_paths_its_rule_names() {
         ("/a/{id}/b", &["/a/1/b"], &["/a//b", "/a/1", "/a/1/b/", "/a/1/c"]),
         ("/{x}/b/*", &["/a/b/", "/a/b/c/d"], &["//b/", "/a/b", "/a/c/b"]),
         ("/v1/things:batch", &["/v1/things:batch"], &["/v1/things"]),
+        // What OData, FHIR and others have is not what other routers would read in it.
+        ("/odata/$metadata", &["/odata/$metadata"], &["/odata/x"]),
+        ("/odata/Products(1)/$value", &["/odata/Products(1)/$value"], &[]),
+        ("/fhir/Patient/{id}/$everything", &["/fhir/Patient/1/$everything"], &[]),
+        ("/@me/~a/+1/a.b/c;d=e", &["/@me/~a/+1/a.b/c;d=e"], &[]),
     ] {
         for path in takes {
             assert!(pattern(source).matches(path), "{source} should take {path}");
@@ -37,7 +43,7 @@ fn a_pattern_takes_exactly_the_paths_its_rule_names() {
 }
 
 #[test]
-fn get_does_not_imply_head_and_no_methods_are_all_methods() {
+fn get_does_not_imply_head_and_no_methods_are_the_usual_ones() {
     let route = |methods| Route {
         methods,
         path: pattern("/a"),
@@ -48,7 +54,14 @@ fn get_does_not_imply_head_and_no_methods_are_all_methods() {
     assert!(route(&["GET"]).matches("GET", "/a"));
     assert!(!route(&["GET"]).matches("HEAD", "/a"));
     assert!(!route(&["GET"]).matches("get", "/a"));
-    assert!(route(&[]).matches("PROPFIND", "/a"));
+    for method in USUAL {
+        assert!(route(&[]).matches(method, "/a"), "{method}");
+    }
+    for method in NAMED.iter().chain(&["TRACE", "CONNECT", "BREW", "", "GET "]) {
+        assert!(!route(&[]).matches(method, "/a"), "{method}");
+    }
+    assert!(route(&["PROPFIND"]).matches("PROPFIND", "/a"));
+    assert!(!NAMED.contains(&"TRACE") && !NAMED.contains(&"CONNECT"), "they never pass");
     assert!(!route(&[]).matches("GET", "/b"));
 }
 

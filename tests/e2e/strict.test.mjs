@@ -84,6 +84,24 @@ describe("keys without a keyed check, which begin with sk_", () => {
   });
 });
 
+describe("methods", () => {
+  const passes = async (method, path) => (await gate.isolates[0].send({ method, target: path, host: "strict.test" })).status === 200;
+
+  it("are the usual ones where a route names none, and others only where it names them", async () => {
+    for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) assert.ok(await passes(method, "/usual/x"), method);
+    for (const method of ["PROPFIND", "MKCOL", "LOCK", "PURGE", "M-SEARCH"]) {
+      assert.ok(!await passes(method, "/usual/x"), method);
+      assert.ok(await passes(method, "/dav/x"), method);
+      assert.equal(gate.origin.last.method, method);
+    }
+    const asked = gate.origin.requests.length;
+    for (const method of ["TRACE", "CONNECT", "COPY", "BREW", "get"]) {
+      for (const path of ["/usual/x", "/dav/x"]) assert.ok(!await passes(method, path), method);
+    }
+    assert.equal(gate.origin.requests.length, asked);
+  });
+});
+
 describe("a route for certain plans", () => {
   it("is 403 PLAN_REQUIRED without the plan, passes with it, and follows a change of it at once", async () => {
     const { tenant } = await owner.must("POST", "/tenants", { name: "Planned", owner: { email: "planned@example.com", password: PASSWORD } });

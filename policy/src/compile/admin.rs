@@ -6,31 +6,37 @@ use crate::model::{Admin, PathPattern, Tail};
 /// The path that answers whether the gate is up. It belongs to no realm.
 pub(super) const HEALTH: &str = "/healthz";
 
+/// In place of a base that cannot be read: no path begins so.
+pub(super) const UNREAD: &str = "";
+
 pub(super) const DEFAULT: Admin = Admin { api: "/api/admin", page: "/admin", step_up_roles: true };
 
 /// Reads the section, or its defaults.
 pub(super) fn read(item: Option<Item<'_>>) -> Admin {
     let Some(table) = item.and_then(|item| item.table(&sections::ADMIN, "[admin]")) else { return DEFAULT };
     let (api_item, page_item) = (table.get("api"), table.get("page"));
-    let api = api_item.as_ref().and_then(base).unwrap_or(DEFAULT.api);
-    let page = page_item.as_ref().and_then(base).unwrap_or(DEFAULT.page);
+    let read = |item: &Option<Item<'_>>, default| item.as_ref().map_or(Some(default), base);
+    let (api, page) = (read(&api_item, DEFAULT.api), read(&page_item, DEFAULT.page));
     let step_up_roles =
         table.get("step_up_roles").and_then(|item| item.flag()).unwrap_or(DEFAULT.step_up_roles);
     for (item, base) in [(&api_item, api), (&page_item, page)] {
-        if let Some(item) = item.as_ref().filter(|_| overlap(base, HEALTH)) {
+        let (Some(item), Some(base)) = (item, base) else { continue };
+        if overlap(base, HEALTH) {
             item.refuse(
                 format!("{} {base:?} overlaps {HEALTH}, which answers whether the gate is up", item.name),
                 "choose another path",
             );
         }
     }
-    if let Some(item) = page_item.or(api_item).filter(|_| overlap(api, page)) {
+    if let (Some(item), Some(api), Some(page)) = (page_item.or(api_item), api, page)
+        && overlap(api, page)
+    {
         item.refuse(
             format!("the admin API {api:?} and the admin page {page:?} overlap"),
             "choose two paths of which neither contains the other, like \"/api/admin\" and \"/admin\"",
         );
     }
-    Admin { api, page, step_up_roles }
+    Admin { api: api.unwrap_or(UNREAD), page: page.unwrap_or(UNREAD), step_up_roles }
 }
 
 /// Whether one base path is, or is below, the other.

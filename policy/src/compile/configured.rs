@@ -4,15 +4,15 @@
 use super::{
     leak,
     reader::{Item, Table},
-    scopes::held_scopes,
+    scopes::{Catalogue, held_scopes},
     sections,
 };
-use crate::model::{ConfiguredKey, Scope};
+use crate::model::ConfiguredKey;
 
 const ALGORITHM: &str = "sha256:";
 
 /// Reads the list; without it there are none.
-pub(super) fn read(realm: &Table<'_>, catalogue: &[Scope]) -> &'static [ConfiguredKey] {
+pub(super) fn read(realm: &Table<'_>, catalogue: &Catalogue) -> &'static [ConfiguredKey] {
     let items = realm.get("configured_key").and_then(|item| item.items("[[realm.configured_key]]"));
     let mut keys: Vec<ConfiguredKey> = Vec::new();
     for item in items.unwrap_or_default() {
@@ -28,7 +28,7 @@ pub(super) fn read(realm: &Table<'_>, catalogue: &[Scope]) -> &'static [Configur
     Vec::leak(keys)
 }
 
-fn one(item: &Item<'_>, catalogue: &[Scope]) -> Option<ConfiguredKey> {
+fn one(item: &Item<'_>, catalogue: &Catalogue) -> Option<ConfiguredKey> {
     let table = item.table(&sections::CONFIGURED_KEY, "[[realm.configured_key]]")?;
     let id = table.need("id", "id = \"agent\"").and_then(|item| name(&item));
     let hash = table.need("hash", "hash = \"sha256:<64 hex digits>\"").and_then(|item| hash(&item));

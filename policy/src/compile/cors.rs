@@ -31,11 +31,13 @@ pub(super) fn read(
         None => METHODS,
         Some(items) => Vec::leak(items.iter().filter_map(route::method).collect()),
     };
-    let mut headers: Vec<&'static str> =
-        match table.get("headers").and_then(|item| item.list("[\"content-type\"]")) {
-            None => HEADERS.to_vec(),
-            Some(items) => items.iter().filter_map(header_name).collect(),
-        };
+    let mut headers: Vec<&'static str> = match table
+        .get("headers")
+        .and_then(|item| item.list_by("[\"content-type\"]", str::to_ascii_lowercase))
+    {
+        None => HEADERS.to_vec(),
+        Some(items) => items.iter().filter_map(header_name).collect(),
+    };
     for header in credentials.iter().map(|source| source.header).chain(session_id_header) {
         if !headers.contains(&header) {
             headers.push(header);
@@ -48,7 +50,10 @@ pub(super) fn read(
 
 fn origins(table: &Table<'_>) -> &'static [&'static str] {
     const EXAMPLE: &str = "origins = [\"https://app.example.com\"]";
-    let Some(items) = table.need("origins", EXAMPLE).and_then(|item| item.items(EXAMPLE)) else { return &[] };
+    let form = |text: &str| origin::normalise(text).unwrap_or_else(|_| text.to_owned());
+    let Some(items) = table.need("origins", EXAMPLE).and_then(|item| item.items_by(EXAMPLE, form)) else {
+        return &[];
+    };
     let alone = items.len() == 1;
     Vec::leak(items.iter().filter_map(|item| origin(item, alone)).collect())
 }

@@ -1,6 +1,7 @@
 //! Where a realm looks for credentials, and the query parameters in which it refuses them.
 
 use super::{
+    field_names::is_reserved,
     leak,
     reader::{Item, Table},
     sections,
@@ -11,58 +12,80 @@ use crate::model::{CredentialSource, Link, SourceKind};
 /// 2.3). Names like `key` and `token` say no such thing: pages and objects have keys and tokens too.
 const URL_PARAMETERS: &[&str] = &["api_key", "apikey", "api-key", "x-api-key", "access_token"];
 
-/// Headers that mean something else to the connection, the browser, the platform or the origin.
-const RESERVED: &[&str] = &[
-    "connection",
-    "content-length",
-    "content-type",
-    "cookie",
-    "forwarded",
-    "host",
-    "keep-alive",
-    "origin",
-    "range",
-    "referer",
-    "set-cookie",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
+/// Schemes (of the IANA registry, and of wide use) in which something else stands than one key or token as it is:
+/// parameters, base64 of a name and a password, a signature.
+const OTHER_SCHEMES: &[&str] = &[
+    "aws4-hmac-sha256",
+    "basic",
+    "concealed",
+    "digest",
+    "dpop",
+    "gnap",
+    "hawk",
+    "hoba",
+    "kerberos",
+    "mutual",
+    "negotiate",
+    "ntlm",
+    "privatetoken",
+    "scram-sha-1",
+    "scram-sha-256",
+    "signature",
+    "vapid",
 ];
-const RESERVED_PREFIXES: &[&str] = &["keyward-", "cf-", "x-forwarded-", "sec-", "access-control-"];
 
 const EXAMPLE: &str = "credentials = [{ header = \"Authorization\", scheme = \"Bearer\" }]";
 
+/// Where a realm looks for credentials.
+pub(super) struct Sources {
+    pub(super) list: &'static [CredentialSource],
+    /// Whether all of them could be read.
+    whole: bool,
+}
+
+impl Sources {
+    /// Whether one of this kind is there, or may be among what cannot be read.
+    pub(super) fn may_have(&self, kind: SourceKind) -> bool {
+        !self.whole || self.list.iter().any(|source| source.kind == kind)
+    }
+}
+
 /// Reads `credentials`.
-pub(super) fn read(realm: &Table<'_>) -> &'static [CredentialSource] {
-    let Some(item) = realm.need("credentials", EXAMPLE) else { return &[] };
-    let Some(list) = item.items(EXAMPLE) else { return &[] };
+pub(super) fn read(realm: &Table<'_>) -> Sources {
+    let items = realm.need("credentials", EXAMPLE).and_then(|item| item.items(EXAMPLE));
     let mut sources: Vec<CredentialSource> = Vec::new();
-    for item in list {
-        let Some(source) = source(&item) else { continue };
-        let same = |earlier: &CredentialSource| {
-            let schemes = (earlier.scheme.map(str::to_lowercase), source.scheme.map(str::to_lowercase));
-            earlier.header == source.header && schemes.0 == schemes.1
-        };
-        if sources.iter().any(same) {
+    for item in items.iter().flatten() {
+        let Some(source) = source(item) else { continue };
+        let scheme = |source: &CredentialSource| source.scheme.map(str::to_lowercase);
+        let of_header: Vec<_> = sources.iter().filter(|earlier| earlier.header == source.header).collect();
+        if of_header.iter().any(|earlier| scheme(earlier) == scheme(&source)) {
             item.refuse(
                 format!("the credential source {:?} is there twice", source.header),
                 "take one of them out; names and schemes are compared without case",
             );
+        } else if of_header.iter().any(|earlier| earlier.scheme.is_none() || source.scheme.is_none()) {
+            item.refuse(
+                format!("the header {:?} is there with a scheme and without one", source.header),
+                "give each entry its scheme: without one the header's whole value is the key, scheme and all",
+            );
         }
         sources.push(source);
     }
-    Vec::leak(sources)
+    let whole = items.is_some_and(|items| items.len() == sources.len());
+    Sources { list: Vec::leak(sources), whole }
 }
 
 fn source(item: &Item<'_>) -> Option<CredentialSource> {
+    const HEADERS: &str = "use \"Authorization\" with a scheme, or a header of your own like \"X-Api-Key\"";
     let table = item.table(&sections::CREDENTIAL, "{ header = \"X-Api-Key\" }")?;
-    let header = own_header(&table.need("header", "header = \"X-Api-Key\"")?, "a credential")?;
+    let header = table
+        .need("header", "header = \"X-Api-Key\"")
+        .and_then(|item| own_header(&item, "a credential", HEADERS));
     let kinds = [("key", SourceKind::Key), ("jwt", SourceKind::Jwt)];
-    let kind = table.get("kind").and_then(|item| item.choice(&kinds)).unwrap_or(SourceKind::Key);
+    let kind = table.get("kind").map_or(Some(SourceKind::Key), |item| item.choice(&kinds));
     let forward_item = table.get("forward");
     let forward = forward_item.as_ref().and_then(Item::flag).unwrap_or(false);
-    if let (Some(item), true, SourceKind::Key) = (&forward_item, forward, kind) {
+    if let (Some(item), true, Some(SourceKind::Key)) = (&forward_item, forward, kind) {
         item.refuse(
             "a key is never forwarded: the origin has the verified identity instead",
             "take `forward` out; only tokens (kind = \"jwt\") may be forwarded",
@@ -70,28 +93,52 @@ fn source(item: &Item<'_>) -> Option<CredentialSource> {
     }
     let scheme = match table.get("scheme") {
         None => None,
-        Some(item) => {
-            let scheme = item.text("\"Bearer\"")?;
-            if !is_token(scheme) {
-                item.refuse(
-                    format!("{} is {scheme:?}, which is not one word", item.name),
-                    "write the scheme alone, like \"Bearer\"; leave it out when the header's whole value is the key",
-                );
-                return None;
-            }
-            Some(leak(scheme))
-        }
+        Some(item) => Some(scheme(&item)?),
     };
-    Some(CredentialSource { header, scheme, kind, forward })
+    Some(CredentialSource { header: header?, scheme, kind: kind?, forward })
 }
 
-/// The name of a header that has no other meaning, for `what`.
-pub(super) fn own_header(item: &Item<'_>, what: &str) -> Option<&'static str> {
+fn scheme(item: &Item<'_>) -> Option<&'static str> {
+    let text = item.text("\"Bearer\"")?;
+    if !is_token(text) {
+        let alone = text.trim().trim_end_matches(':');
+        let alone = if is_token(alone) { alone } else { "Bearer" };
+        item.refuse(
+            format!("{} is {text:?}, which is not one word", item.name),
+            format!("write the scheme alone, like {alone:?}; leave it out when the header's whole value is the key"),
+        );
+        return None;
+    }
+    if OTHER_SCHEMES.iter().any(|scheme| scheme.eq_ignore_ascii_case(text)) {
+        item.refuse(
+            format!(
+                "{} is {text:?}, after which stands something else than a key or token as it is",
+                item.name
+            ),
+            "use \"Bearer\", or a word of your own like \"ApiKey\"",
+        );
+        return None;
+    }
+    Some(leak(text))
+}
+
+/// The name of a header that has no other meaning, for `what`; `mend` says which one it could be.
+pub(super) fn own_header(item: &Item<'_>, what: &str, mend: &str) -> Option<&'static str> {
     let header = header_name(item)?;
     if is_reserved(header) {
         item.refuse(
             format!("{what} may not stand in the header {header:?}, which has another meaning"),
-            "use \"Authorization\" with a scheme, or a header of your own like \"X-Api-Key\"",
+            mend,
+        );
+        return None;
+    }
+    if header.contains('_') {
+        item.refuse(
+            format!("{what} may not stand in the header {header:?}, which has a `_`"),
+            format!(
+                "write {:?}: many servers drop names with `_`, or take them for those with `-`",
+                header.replace('_', "-")
+            ),
         );
         return None;
     }
@@ -106,7 +153,7 @@ pub(super) fn header_name(item: &Item<'_>) -> Option<&'static str> {
     if text.is_empty() || !text.bytes().all(plain) {
         item.refuse(
             format!("{} has {text:?}, which is not a header name", item.name),
-            "header names are letters, digits, `-` and `_`, like \"X-Api-Key\"",
+            "header names are letters, digits and `-`, like \"X-Api-Key\"",
         );
         return None;
     }
@@ -119,18 +166,17 @@ pub(super) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(plain)
 }
 
-fn is_reserved(header: &str) -> bool {
-    RESERVED.contains(&header) || RESERVED_PREFIXES.iter().any(|prefix| header.starts_with(prefix))
-}
-
 /// Reads `url_parameters`, or its default, which leaves out the parameter of the realm's links.
 pub(super) fn url_parameters(realm: &Table<'_>, link: Option<&Link>) -> &'static [&'static str] {
     let of_link = |name: &str| link.is_some_and(|link| link.parameter.eq_ignore_ascii_case(name));
-    let Some(names) = realm.get("url_parameters").and_then(|item| item.texts("[\"api_key\"]")) else {
+    const EXAMPLE: &str = "[\"api_key\"]";
+    let Some(names) = realm.get("url_parameters").and_then(|item| item.list_by(EXAMPLE, str::to_lowercase))
+    else {
         return Vec::leak(URL_PARAMETERS.iter().copied().filter(|name| !of_link(name)).collect());
     };
     let mut parameters = Vec::new();
-    for (item, name) in names {
+    for item in names {
+        let Some(name) = item.text(EXAMPLE) else { continue };
         if name.is_empty() || name.contains(['&', '=', '#', '%', '+']) || name.contains(char::is_whitespace) {
             item.refuse(
                 format!("{} has {name:?}, which is not a parameter's name", item.name),

@@ -56,7 +56,19 @@ fn filled(item: &Item<'_>) -> Option<&'static str> {
 
 /// One text, or a list of them.
 fn one_or_more(item: &Item<'_>, example: &str) -> Option<&'static [&'static str]> {
-    let items = if item.as_text().is_some() { vec![item.clone()] } else { item.items(example)? };
+    if item.as_text().is_none() {
+        item.items(example)?;
+    }
+    path(item, example)
+}
+
+/// One text, or a list of them in which the same may stand twice.
+fn path(item: &Item<'_>, example: &str) -> Option<&'static [&'static str]> {
+    let items = if item.as_text().is_some() {
+        vec![item.clone()]
+    } else {
+        item.filled(item.sequence(example)?, example)?
+    };
     let texts: Vec<_> = items.iter().map(filled).collect();
     let texts: Option<Vec<_>> = texts.into_iter().collect();
     texts.map(|texts| &*texts.leak())
@@ -64,7 +76,7 @@ fn one_or_more(item: &Item<'_>, example: &str) -> Option<&'static [&'static str]
 
 /// Where a claim stands: its name, or the names on the way to it.
 fn claim(table: &Table<'_>, field: &str) -> Option<&'static [&'static str]> {
-    one_or_more(&table.get(field)?, "\"tenant_id\", or [\"app\", \"tenant_id\"] for one inside another")
+    path(&table.get(field)?, "\"tenant_id\", or [\"app\", \"tenant_id\"] for one inside another")
 }
 
 fn keys(table: &Table<'_>) -> Option<JwtKeys> {
@@ -72,10 +84,12 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
     let (url, inline, secret) = (table.get("jwks_url"), table.get("jwks"), table.get("secret"));
     match (url, inline, secret) {
         (None, None, None) => {
-            table.refuse(
-                "[realm.jwt] has no keys to verify a token with",
-                format!("write one of {WAYS}, for example: jwks_url = \"https://id.example.com/.well-known/jwks.json\""),
-            );
+            if table.is_known() {
+                table.refuse(
+                    "[realm.jwt] has no keys to verify a token with",
+                    format!("write one of {WAYS}, for example: jwks_url = \"https://id.example.com/.well-known/jwks.json\""),
+                );
+            }
             None
         }
         (None, None, Some(secret)) => {
@@ -115,23 +129,16 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
 
 fn algorithms(table: &Table<'_>) -> Option<&'static [PublicAlgorithm]> {
     const EXAMPLE: &str = "algorithms = [\"ES256\"]";
-    let mut chosen = Vec::new();
-    let mut right = true;
-    for item in table.need("algorithms", EXAMPLE)?.items(EXAMPLE)? {
-        match item.choice(&PublicAlgorithm::NAMES) {
-            Some(algorithm) if chosen.contains(&algorithm) => {
-                let name = item.as_text().unwrap_or_default();
-                item.refuse(
-                    format!("{} has {name:?} twice", item.name),
-                    "take one of them out; \"Ed25519\" is another name of \"EdDSA\"",
-                );
-                right = false;
-            }
-            Some(algorithm) => chosen.push(algorithm),
-            None => right = false,
-        }
-    }
-    right.then(|| &*chosen.leak())
+    // Ed25519 is another name of EdDSA.
+    let form = |text: &str| {
+        let named = PublicAlgorithm::NAMES.iter().find(|(name, _)| *name == text);
+        named.map_or_else(|| text.to_owned(), |(_, algorithm)| format!("{algorithm:?}"))
+    };
+    let items = table.need("algorithms", EXAMPLE)?.items_by(EXAMPLE, form)?;
+    // Collected twice so that every one is read, not only those before the first mistake.
+    let chosen: Vec<_> = items.iter().map(|item| item.choice(&PublicAlgorithm::NAMES)).collect();
+    let chosen: Option<Vec<_>> = chosen.into_iter().collect();
+    chosen.map(|algorithms| &*algorithms.leak())
 }
 
 /// Whether text is a JWK Set (RFC 7517, section 5) of public keys, each of which verifies with one of these

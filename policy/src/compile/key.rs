@@ -17,7 +17,7 @@ const MAX_PREFIX: usize = 32;
 /// How many random characters `keyPrefix` shows, where the key is long enough.
 const SHOWN: u32 = 4;
 
-const DEFAULT: KeyFormat = KeyFormat {
+pub(super) const DEFAULT: KeyFormat = KeyFormat {
     live_prefix: "kw_live_",
     test_prefix: Some("kw_test_"),
     tenant: None,
@@ -28,37 +28,28 @@ const DEFAULT: KeyFormat = KeyFormat {
     hash: Hash::Sha256,
 };
 
-/// Reads the section, or its defaults.
-pub(super) fn read(item: Option<Item<'_>>) -> KeyFormat {
-    let Some(table) = item.and_then(|item| item.table(&sections::KEY, "[realm.key]")) else { return DEFAULT };
-    let (live_prefix, test_prefix) = prefixes(&table);
-    let alphabet = table
-        .get("alphabet")
-        .and_then(|item| {
-            item.choice(&[
-                ("base62", Alphabet::Base62),
-                ("base64url", Alphabet::Base64Url),
-                ("hex", Alphabet::Hex),
-            ])
-        })
-        .unwrap_or(DEFAULT.alphabet);
+/// Reads the section, or its defaults; `None` where what keys look like cannot be read.
+pub(super) fn read(item: Option<Item<'_>>) -> Option<KeyFormat> {
+    let Some(item) = item else { return Some(DEFAULT) };
+    let table = item.table(&sections::KEY, "[realm.key]")?;
+    let prefixes = prefixes(&table);
+    let alphabets =
+        [("base62", Alphabet::Base62), ("base64url", Alphabet::Base64Url), ("hex", Alphabet::Hex)];
+    let alphabet = table.get("alphabet").map_or(Some(DEFAULT.alphabet), |item| item.choice(&alphabets));
     let tenant = table
         .get("tenant")
         .and_then(|item| item.choice(&[("code", TenantPart::Code), ("id", TenantPart::Id)]));
+    let hash = table
+        .get("hash")
+        .and_then(|item| item.choice(&[("sha256", Hash::Sha256), ("hmac-sha256", Hash::HmacSha256)]))
+        .unwrap_or(DEFAULT.hash);
+    // How many characters there are to be depends on the alphabet, and how many of them show on those.
+    let alphabet = alphabet?;
     let random = random(&table, alphabet);
-    KeyFormat {
-        live_prefix,
-        test_prefix,
-        tenant,
-        random: small(random),
-        alphabet,
-        check: small(check(&table, alphabet)),
-        shown: small(shown(&table, alphabet, random, tenant)),
-        hash: table
-            .get("hash")
-            .and_then(|item| item.choice(&[("sha256", Hash::Sha256), ("hmac-sha256", Hash::HmacSha256)]))
-            .unwrap_or(DEFAULT.hash),
-    }
+    let check = small(check(&table, alphabet));
+    let shown = small(shown(&table, alphabet, random?, tenant));
+    let (live_prefix, test_prefix) = prefixes?;
+    Some(KeyFormat { live_prefix, test_prefix, tenant, random: small(random?), alphabet, check, shown, hash })
 }
 
 /// Every number here was checked against a bound below 256.
@@ -66,7 +57,8 @@ fn small(number: u32) -> u8 {
     u8::try_from(number).unwrap_or(u8::MAX)
 }
 
-fn prefixes(table: &Table<'_>) -> (&'static str, Option<&'static str>) {
+/// The prefixes of live and test keys; `None` where one cannot be read.
+fn prefixes(table: &Table<'_>) -> Option<(&'static str, Option<&'static str>)> {
     let live_item = table.need("live_prefix", "live_prefix = \"kw_live_\"");
     let test_item = table.get("test_prefix");
     let live = live_item.as_ref().and_then(prefix);
@@ -87,7 +79,7 @@ fn prefixes(table: &Table<'_>) -> (&'static str, Option<&'static str>) {
         ),
         _ => {}
     }
-    (live.unwrap_or(DEFAULT.live_prefix), test)
+    (test.is_some() || test_item.is_none()).then_some((live?, test))
 }
 
 fn prefix(item: &Item<'_>) -> Option<&'static str> {
@@ -104,11 +96,12 @@ fn prefix(item: &Item<'_>) -> Option<&'static str> {
     Some(leak(text))
 }
 
-fn random(table: &Table<'_>, alphabet: Alphabet) -> u32 {
+/// How many random characters there are; `None` where that cannot be read.
+fn random(table: &Table<'_>, alphabet: Alphabet) -> Option<u32> {
     let Some(item) = table.get("random") else {
-        return if alphabet == Alphabet::Hex { 32 } else { DEFAULT.random.into() };
+        return Some(if alphabet == Alphabet::Hex { 32 } else { DEFAULT.random.into() });
     };
-    let Some(random) = item.number(1..=MAX_RANDOM, "characters") else { return DEFAULT.random.into() };
+    let random = item.number(1..=MAX_RANDOM, "characters")?;
     let least = least_random(alphabet);
     if alphabet == Alphabet::Base64Url && random % 4 == 1 {
         item.refuse(
@@ -124,8 +117,9 @@ fn random(table: &Table<'_>, alphabet: Alphabet) -> u32 {
             ),
             format!("at least 128 bits are needed: {least} characters of this alphabet"),
         );
+        return None;
     }
-    random
+    Some(random)
 }
 
 fn check(table: &Table<'_>, alphabet: Alphabet) -> u32 {

@@ -19,30 +19,55 @@ pub(super) fn read(item: Option<Item<'_>>) -> Limits {
     let Some(table) = item.and_then(|item| item.table(&sections::LIMITS, "[realm.limits]")) else {
         return DEFAULT;
     };
-    let default_item = table.get("default");
-    let default = default_item
-        .as_ref()
-        .and_then(|item| windows(item, &sections::DEFAULT_LIMITS))
-        .unwrap_or(DEFAULT.default);
-    let maximum = table
-        .get("maximum")
-        .and_then(|item| windows(&item, &sections::MAXIMUM_LIMITS))
-        .unwrap_or(DEFAULT.maximum);
+    let (default_item, maximum_item) = (table.get("default"), table.get("maximum"));
+    let default =
+        default_item.as_ref().map_or(Some(DEFAULT.default), |item| windows(item, &sections::DEFAULT_LIMITS));
+    let maximum =
+        maximum_item.as_ref().map_or(Some(DEFAULT.maximum), |item| windows(item, &sections::MAXIMUM_LIMITS));
+    // What cannot be read is compared with nothing.
+    if let (Some(default), Some(maximum)) = (default, maximum) {
+        check(default, maximum, |message, hint| match &default_item {
+            Some(item) => item.refuse(message, hint),
+            None => table.refuse(message, hint),
+        });
+        for (item, windows) in [(&default_item, default), (&maximum_item, maximum)] {
+            let (Some(item), Some(minute), Some(day)) = (item, windows.per_minute, windows.per_day) else {
+                continue;
+            };
+            if day < minute {
+                item.refuse(
+                    format!("{} has per_day = {day}, which is below its per_minute = {minute}", item.name),
+                    "a day has 1,440 minutes: raise the limit of a day, or take that of a minute out",
+                );
+            }
+        }
+    }
+    Limits { default: default.unwrap_or(DEFAULT.default), maximum: maximum.unwrap_or(DEFAULT.maximum) }
+}
+
+fn check(default: Windows, maximum: Windows, refuse: impl Fn(String, &str)) {
     for (name, default, maximum) in [
         ("per_minute", default.per_minute, maximum.per_minute),
         ("per_day", default.per_day, maximum.per_day),
     ] {
-        let (Some(default), Some(maximum)) = (default, maximum) else { continue };
-        if default > maximum {
-            let message = format!("the default limit {name} = {default} is above the maximum {maximum}");
-            let hint = "lower the default or raise the maximum";
-            match &default_item {
-                Some(item) => item.refuse(message, hint),
-                None => table.refuse(message, hint),
-            }
+        if let (Some(default), Some(maximum)) = (default, maximum)
+            && default > maximum
+        {
+            refuse(
+                format!("the default limit {name} = {default} is above the maximum {maximum}"),
+                "lower the default or raise the maximum",
+            );
         }
     }
-    Limits { default, maximum }
+    if let (Some(minute), Some(day)) = (default.per_minute, maximum.per_day)
+        && default.per_day.is_none()
+        && minute > day
+    {
+        refuse(
+            format!("the default limit per_minute = {minute} is above the maximum per_day = {day}"),
+            "lower the default or raise the maximum",
+        );
+    }
 }
 
 fn windows(item: &Item<'_>, section: &'static Section) -> Option<Windows> {

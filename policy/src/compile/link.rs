@@ -19,7 +19,7 @@ const LONGEST_LIFE_MS: u32 = 3_600_000;
 const LONGEST_SESSION_MS: u32 = 24 * 3_600_000;
 
 /// Reads the section, if there is one.
-pub(super) fn read(item: Option<Item<'_>>, key: &KeyFormat) -> Option<Link> {
+pub(super) fn read(item: Option<Item<'_>>, key: Option<&KeyFormat>) -> Option<Link> {
     let table = item?.table(&sections::LINK, "[realm.link]")?;
     let parameter = table.need("parameter", "parameter = \"token\"").and_then(|item| parameter(&item));
     let prefix = table.need("prefix", "prefix = \"st_\"").and_then(|item| prefix(&item, key));
@@ -46,7 +46,7 @@ fn parameter(item: &Item<'_>) -> Option<&'static str> {
     Some(leak(text))
 }
 
-fn prefix(item: &Item<'_>, key: &KeyFormat) -> Option<&'static str> {
+fn prefix(item: &Item<'_>, key: Option<&KeyFormat>) -> Option<&'static str> {
     let text = item.text("\"st_\"")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if text.is_empty() || text.len() > 16 || !text.bytes().all(plain) {
@@ -56,7 +56,7 @@ fn prefix(item: &Item<'_>, key: &KeyFormat) -> Option<&'static str> {
         );
         return None;
     }
-    let taken = [Some(key.live_prefix), key.test_prefix, Some(Link::SESSION_PREFIX)].into_iter().flatten();
+    let taken = key.into_iter().flat_map(KeyFormat::prefixes).chain([Link::SESSION_PREFIX]);
     for other in taken.filter(|other| other.starts_with(text) || text.starts_with(other)) {
         item.refuse(
             format!("the prefix {text:?} of tokens and the prefix {other:?} of keys or sessions cannot be told apart"),

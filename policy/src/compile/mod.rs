@@ -9,11 +9,13 @@ mod admin;
 mod configured;
 mod cors;
 mod credential;
+mod field_names;
 mod jwt;
 mod key;
 mod limits;
 mod link;
 mod mistake;
+mod origin;
 mod reach;
 mod reader;
 mod realm;
@@ -53,7 +55,7 @@ pub fn compile(file: &str, mut read: impl FnMut(&str) -> Result<String, String>)
     let admin = match read(file) {
         Ok(text) => take(Source { file, text: &text, report: &report }, &mut read, &mut drafts),
         Err(error) => {
-            let hint = "name a file that is there, relative to the project's folder";
+            let hint = "name a file that is there and is text in UTF-8, relative to the project's folder";
             report.add(&Place { file, line: 1 }, format!("the file cannot be read: {error}"), hint);
             admin::DEFAULT
         }
@@ -69,6 +71,8 @@ fn take(
     read: &mut impl FnMut(&str) -> Result<String, String>,
     drafts: &mut Vec<Draft>,
 ) -> Admin {
+    // Some editors on Windows begin a file with a byte order mark, which says nothing in UTF-8.
+    let source = Source { text: source.text.strip_prefix('\u{feff}').unwrap_or(source.text), ..source };
     let (document, syntax) = DeTable::parse_recoverable(source.text);
     for error in &syntax {
         source.refuse(
@@ -92,7 +96,10 @@ fn take(
     for place in secret::find(source.text, drafts.iter().skip(first).map(|draft| &draft.realm)) {
         secret::refuse(&place, &source);
     }
-    for (item, path) in include.and_then(|item| item.texts("[\"other.toml\"]")).unwrap_or_default() {
+    const FILES: &str = "[\"other.toml\"]";
+    // The same file may be named in more than one way: it is looked for when it is read.
+    for item in include.and_then(|item| item.sequence(FILES)).unwrap_or_default() {
+        let Some(path) = item.text(FILES) else { continue };
         self::include(&item, beside(source.file, path), source.report, read, drafts);
     }
     admin
@@ -116,7 +123,7 @@ fn include(
         }
         Err(error) => item.refuse(
             format!("the file {file:?} cannot be read: {error}"),
-            "name a file that is there, relative to the one that names it",
+            "name a file that is there and is text in UTF-8, relative to the one that names it",
         ),
     }
 }

@@ -2,7 +2,7 @@
 //! Such a part does nothing, while its author believes that it does.
 
 use super::{
-    admin::HEALTH,
+    admin::{HEALTH, UNREAD},
     mistake::{Place, Report},
     realm::Draft,
 };
@@ -25,7 +25,8 @@ pub(super) fn check(admin: &Admin, drafts: &[Draft], report: &Report) {
 /// Paths that the gate answers itself, before any realm is asked.
 fn own_paths(admin: &Admin) -> Vec<PathPattern> {
     let below = |base: &str| [base.to_owned(), format!("{base}/*")];
-    let paths = [HEALTH.to_owned()].into_iter().chain(below(admin.api)).chain(below(admin.page));
+    let bases = [admin.api, admin.page].into_iter().filter(|base| *base != UNREAD);
+    let paths = [HEALTH.to_owned()].into_iter().chain(bases.flat_map(below));
     paths.filter_map(|path| PathPattern::parse(&path).ok()).collect()
 }
 
@@ -143,17 +144,14 @@ fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report) {
 /// A route is dead for a method that an earlier route, whose path covers its own, already takes.
 fn check_methods(route: &Route, place: &Place, takers: &[(&Route, &Place)], report: &Report) {
     let source = route.path.source;
-    let taker = |method: Option<&&str>| {
-        takers.iter().find(|(first, _)| {
-            first.methods.is_empty() || method.is_some_and(|method| first.methods.contains(method))
-        })
-    };
+    let taker = |method: &&str| takers.iter().find(|(first, _)| first.methods().contains(method));
     let hint = "the first route that matches takes the request: put the narrower one first, or take one out";
-    let dead: Vec<_> = if route.methods.is_empty() {
-        taker(None).map(|first| ("every method", first)).into_iter().collect()
-    } else {
-        route.methods.iter().filter_map(|method| Some((*method, taker(Some(method))?))).collect()
-    };
+    let mut dead: Vec<_> =
+        route.methods().iter().filter_map(|method| Some((*method, taker(method)?))).collect();
+    if route.methods.is_empty() && dead.len() < route.methods().len() {
+        // It is for what is left.
+        dead.clear();
+    }
     let Some((_, (first, first_place))) = dead.first() else { return };
     let line = first_place.seen_from(place);
     if first.path == route.path && first.methods == route.methods {
@@ -162,7 +160,7 @@ fn check_methods(route: &Route, place: &Place, takers: &[(&Route, &Place)], repo
             format!("the route {source:?} is there twice, first on {line}"),
             "take one of them out",
         );
-    } else if route.methods.is_empty() || dead.len() == route.methods.len() {
+    } else if dead.len() == route.methods().len() {
         report.add(
             place,
             format!(

@@ -8,7 +8,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 
-use super::mistake::{Place, Source, did_you_mean};
+use super::mistake::{Place, Source, did_you_mean, nearest};
 
 /// A kind of table and the fields it may have.
 pub struct Section {
@@ -22,6 +22,9 @@ pub struct Section {
 pub(super) struct Table<'a> {
     section: &'static Section,
     entries: &'a DeTable<'a>,
+    /// Fields that are not there, and the misspelt name under which each is: read all the same, so that the
+    /// spelling is the only mistake.
+    misspelt: Vec<(&'static str, &'a str)>,
     pub(super) place: Place,
     source: &'a Source<'a>,
 }
@@ -31,6 +34,8 @@ pub(super) struct Table<'a> {
 pub(super) struct Item<'a> {
     pub(super) name: String,
     value: &'a Spanned<DeValue<'a>>,
+    /// Whether it stands under a misspelt name: then something else than the field may have been meant.
+    guessed: bool,
     source: &'a Source<'a>,
 }
 
@@ -42,12 +47,17 @@ impl<'a> Table<'a> {
         place: Place,
         source: &'a Source<'a>,
     ) -> Self {
+        let mut misspelt: Vec<(&'static str, &'a str)> = Vec::new();
         for key in entries.keys() {
             let name = key.get_ref().as_ref();
             if section.fields.contains(&name) {
                 continue;
             }
-            if looks_secret(name) {
+            let missing = section.fields.iter().copied().filter(|field| !entries.contains_key(*field));
+            let meant = nearest(name, missing);
+            if let Some(field) = meant.filter(|field| misspelt.iter().all(|(taken, _)| taken != field)) {
+                misspelt.push((field, name));
+            } else if looks_secret(name) {
                 source.refuse(
                     &key.span(),
                     format!("{} has the field {name:?}, and a policy holds no secrets", section.name),
@@ -63,14 +73,33 @@ impl<'a> Table<'a> {
                 format!("{}its fields are {fields}", did_you_mean(name, section.fields.iter().copied())),
             );
         }
-        Self { section, entries, place, source }
+        Self { section, entries, misspelt, place, source }
     }
 
     /// The value of a field, if it is there.
     pub(super) fn get(&self, field: &str) -> Option<Item<'a>> {
         debug_assert!(self.section.fields.contains(&field), "{field} is not among the section's fields");
-        let value = self.entries.get(field)?;
-        Some(Item { name: format!("{} {field}", self.section.name), value, source: self.source })
+        let misspelt = self.misspelt.iter().find(|(meant, _)| *meant == field).map(|(_, name)| *name);
+        let value = self.entries.get(misspelt.unwrap_or(field))?;
+        let name = format!("{} {field}", self.section.name);
+        Some(Item { name, value, guessed: misspelt.is_some(), source: self.source })
+    }
+
+    /// Whether it has no field at all, not even one that its section does not have.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Whether all its fields are those of its section: else what is not there may be what was misnamed.
+    pub(super) fn is_known(&self) -> bool {
+        self.entries.keys().all(|key| self.section.fields.contains(&key.get_ref().as_ref()))
+    }
+
+    /// Whether no part of this field's list stands under a misspelt name beside it.
+    pub(super) fn is_whole(&self, field: &str) -> bool {
+        let unknown = self.entries.keys().map(|key| key.get_ref().as_ref());
+        let mut unknown = unknown.filter(|name| !self.section.fields.contains(name));
+        unknown.all(|name| nearest(name, self.section.fields.iter().copied()) != Some(field))
     }
 
     /// The value of a field that must be there; `example` shows how to write it.
@@ -104,6 +133,9 @@ impl<'a> Item<'a> {
     }
 
     fn wrong_type(&self, expected: &str, example: &str) {
+        if self.guessed {
+            return;
+        }
         self.refuse(
             format!("{} is {}, but must be {expected}", self.name, kind(self.value.get_ref())),
             format!("write it like {example}"),
@@ -136,24 +168,27 @@ impl<'a> Item<'a> {
     /// As a whole number in `range`.
     pub(super) fn number(&self, range: RangeInclusive<u32>, unit: &str) -> Option<u32> {
         let (least, most) = (range.start(), range.end());
+        let mend = format!("choose a number from {least} to {most}");
         let DeValue::Integer(digits) = self.value.get_ref() else {
-            self.refuse(
-                format!(
-                    "{} is {}, but must be a whole number of {unit}",
-                    self.name,
-                    kind(self.value.get_ref())
-                ),
-                format!("choose a number from {least} to {most}"),
-            );
+            // Written out: 1e3 has no fraction, and `inf` is no number that could be chosen.
+            let given = match self.value.get_ref() {
+                DeValue::Float(float) => float.as_str(),
+                other => kind(other),
+            };
+            if !self.guessed {
+                self.refuse(
+                    format!("{} is {}, but must be a whole number of {unit}", self.name, shortened(given)),
+                    mend,
+                );
+            }
             return None;
         };
+        // What does not fit is as far out of range as what fits and is the largest.
         let number = i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(i128::MAX);
         let number = u32::try_from(number).ok().filter(|number| range.contains(number));
         if number.is_none() {
-            self.refuse(
-                format!("{} is {digits} {unit}, which is out of range", self.name),
-                format!("choose a number from {least} to {most}"),
-            );
+            let given = shortened(&digits.to_string());
+            self.refuse(format!("{} is {given} {unit}, which is out of range", self.name), mend);
         }
         number
     }
@@ -194,19 +229,49 @@ impl<'a> Item<'a> {
         chosen
     }
 
-    /// As a list.
+    /// As a list in which nothing stands twice.
     pub(super) fn list(&self, example: &str) -> Option<Vec<Item<'a>>> {
+        self.list_by(example, str::to_owned)
+    }
+
+    /// As a list in which nothing stands twice, where what has the same `form` is the same.
+    pub(super) fn list_by(&self, example: &str, form: impl Fn(&str) -> String) -> Option<Vec<Item<'a>>> {
+        let list = self.sequence(example)?;
+        let mut forms = Vec::new();
+        for item in &list {
+            let Some(text) = item.as_text() else { continue };
+            let form = form(text);
+            if forms.contains(&form) {
+                item.refuse(format!("{} has {text:?} twice", item.name), "take one of them out");
+            }
+            forms.push(form);
+        }
+        Some(list)
+    }
+
+    /// As a list in which the same may stand twice.
+    pub(super) fn sequence(&self, example: &str) -> Option<Vec<Item<'a>>> {
         let Some(values) = self.value.get_ref().as_array() else {
             self.wrong_type("a list", example);
             return None;
         };
-        let item = |value| Item { name: self.name.clone(), value, source: self.source };
+        let item =
+            |value| Item { name: self.name.clone(), value, guessed: self.guessed, source: self.source };
         Some(values.iter().map(item).collect())
     }
 
-    /// As a list with something in it.
+    /// As a list with something in it, and nothing twice.
     pub(super) fn items(&self, example: &str) -> Option<Vec<Item<'a>>> {
-        let list = self.list(example)?;
+        self.items_by(example, str::to_owned)
+    }
+
+    /// As a list with something in it, and nothing twice that has the same `form`.
+    pub(super) fn items_by(&self, example: &str, form: impl Fn(&str) -> String) -> Option<Vec<Item<'a>>> {
+        self.filled(self.list_by(example, form)?, example)
+    }
+
+    /// A list with something in it.
+    pub(super) fn filled(&self, list: Vec<Item<'a>>, example: &str) -> Option<Vec<Item<'a>>> {
         if list.is_empty() {
             self.refuse(
                 format!("{} is an empty list", self.name),
@@ -217,7 +282,7 @@ impl<'a> Item<'a> {
         Some(list)
     }
 
-    /// As a list of text; what is not text is noted and left out.
+    /// As a list of text in which nothing stands twice; what is not text is noted and left out.
     pub(super) fn texts(&self, example: &str) -> Option<Vec<(Item<'a>, &'a str)>> {
         let items = self.list(example)?;
         Some(items.into_iter().filter_map(|item| item.text(example).map(|text| (item, text))).collect())
@@ -243,7 +308,12 @@ impl<'a> Item<'a> {
             .map(|(key, value)| Entry {
                 key: key.get_ref().as_ref(),
                 bytes: key.span(),
-                item: Item { name: format!("{} {:?}", self.name, key.get_ref()), value, source: self.source },
+                item: Item {
+                    name: format!("{} {:?}", self.name, key.get_ref()),
+                    value,
+                    guessed: false,
+                    source: self.source,
+                },
             })
             .collect();
         entries.sort_by_key(|entry| entry.bytes.start);
@@ -275,14 +345,16 @@ fn parse_duration_ms(text: &str) -> Option<u64> {
         "h" => 3_600_000,
         _ => return None,
     };
-    number.parse::<u64>().ok()?.checked_mul(factor)
+    // Too many digits are a length of time all the same, out of every range.
+    (digits > 0).then(|| number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(factor))
 }
 
 fn show_duration(milliseconds: u32) -> String {
     match milliseconds {
         _ if !milliseconds.is_multiple_of(1_000) => format!("{milliseconds}ms"),
-        // A minute and a quarter of an hour are said so, 90 seconds too.
         3_600_000.. if milliseconds.is_multiple_of(3_600_000) => format!("{}h", milliseconds / 3_600_000),
+        // A minute is said in seconds, 90 seconds too.
+        120_000.. if milliseconds.is_multiple_of(60_000) => format!("{}m", milliseconds / 60_000),
         _ => format!("{}s", milliseconds / 1_000),
     }
 }
@@ -291,12 +363,21 @@ fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
         DeValue::Integer(_) => "a whole number",
-        DeValue::Float(_) => "a number with a fraction",
+        DeValue::Float(_) => "a number",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
+}
+
+/// The beginning of something long.
+fn shortened(text: &str) -> String {
+    const LONGEST: usize = 40;
+    text.char_indices()
+        .nth(LONGEST)
+        .and_then(|(at, _)| text.get(..at))
+        .map_or_else(|| text.to_owned(), |text| format!("{text}…"))
 }
 
 /// Whether a field of this name would hold something that must not stand in a policy.

@@ -1,8 +1,11 @@
 //! `[[realm]]`: one protected API.
 
 use super::{
-    address, configured, cors, credential, jwt, key, leak, limits, link,
+    address, configured, cors,
+    credential::{self, Sources},
+    jwt, key, leak, limits, link,
     mistake::Place,
+    origin,
     reader::{Item, Table},
     refusals,
     route::{self, Offer},
@@ -13,9 +16,12 @@ use crate::model::{
     CredentialSource, HostPattern, KeyAction, LimitsUnavailable, Origin, PageKeys, PathPattern, Proof, Realm,
     Requirement, Rotation, Route, SourceKind, TestMode, TlsVersion, Transport,
 };
-use crate::origin::{self as web_origin, BadOrigin};
 
 const ORIGIN_TIMEOUT_MS: u32 = 30_000;
+/// Below a second every cold origin fails.
+const LEAST_ORIGIN_TIMEOUT_MS: u32 = 1_000;
+/// A quarter of an hour: a language model that thinks before its first word.
+const MOST_ORIGIN_TIMEOUT_MS: u32 = 15 * 60_000;
 const FRESHNESS_MS: u32 = 5_000;
 pub(super) const MAX_FRESHNESS_MS: u32 = 60_000;
 
@@ -41,25 +47,30 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     let id = id_item.as_ref().and_then(id);
     let hosts = hosts(&table);
     let paths = paths(&table);
-    let scopes = scopes::read(table.get("scopes"));
-    let credentials = credential::read(&table);
+    let catalogue = scopes::read(table.get("scopes"));
+    let sources = credential::read(&table);
+    let credentials = sources.list;
     let key = key::read(table.get("key"));
     let jwt = jwt::read(table.get("jwt"));
-    let link = link::read(table.get("link"), &key);
+    let link = link::read(table.get("link"), key.as_ref());
     let webhooks = webhook::read(&table);
     let session_id_header = session_id_header(&table, credentials);
-    let freshness_ms = duration(&table, "freshness", 0, MAX_FRESHNESS_MS).unwrap_or(FRESHNESS_MS);
+    let freshness_ms = match table.get("freshness") {
+        None => Some(FRESHNESS_MS),
+        Some(item) => item.duration_ms(0..=MAX_FRESHNESS_MS),
+    };
     let offer = Offer {
-        catalogue: scopes,
+        catalogue: &catalogue,
         webhooks: &webhooks,
-        proofs: &proofs(credentials, &table),
+        proofs: &proofs(&sources, &table),
         plans: table.get("plans").as_ref().map(route::plans).unwrap_or_default(),
         session_ids: table.get("session_id_header").is_some(),
         freshness_ms,
     };
     let routes = route::read(&table, &offer);
-    if routes.whole {
-        check_use(&table, credentials, &routes.routes, &webhooks);
+    check_sources(&table, &sources, &webhooks);
+    if routes.asked {
+        check_use(&table, &routes.routes, &webhooks);
     }
     let whole = hosts.is_some() && paths.is_some() && routes.whole;
     let (path_places, paths): (Vec<_>, Vec<_>) = paths.into_iter().flatten().unzip();
@@ -67,11 +78,13 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         id: id.unwrap_or_default(),
         hosts: Vec::leak(hosts.unwrap_or_default()),
         paths: Vec::leak(paths),
-        origin: origin(&table).unwrap_or(Origin::Binding("")),
+        origin: origin::read(&table).unwrap_or(Origin::Binding("")),
         forwarded: table.get("forwarded").as_ref().and_then(Item::flag).unwrap_or(false),
-        // From a second, below which every cold origin fails, to what Cloudflare waits for (524).
-        origin_timeout_ms: duration(&table, "origin_timeout", 1_000, 100_000).unwrap_or(ORIGIN_TIMEOUT_MS),
-        freshness_ms,
+        origin_timeout_ms: table
+            .get("origin_timeout")
+            .and_then(|item| item.duration_ms(LEAST_ORIGIN_TIMEOUT_MS..=MOST_ORIGIN_TIMEOUT_MS))
+            .unwrap_or(ORIGIN_TIMEOUT_MS),
+        freshness_ms: freshness_ms.unwrap_or(FRESHNESS_MS),
         limits_unavailable: table
             .get("limits_unavailable")
             .and_then(|item| {
@@ -85,15 +98,15 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         credentials,
         jwt,
         link,
-        configured_keys: configured::read(&table, scopes),
+        configured_keys: configured::read(&table, &catalogue),
         session_id_header,
         secret_keys_from_pages: table
             .get("secret_keys_from_pages")
             .and_then(|item| item.choice(&[("pass", PageKeys::Pass), ("refuse", PageKeys::Refuse)]))
             .unwrap_or(PageKeys::Pass),
         url_parameters: credential::url_parameters(&table, link.as_ref()),
-        key,
-        scopes,
+        key: key.unwrap_or(key::DEFAULT),
+        scopes: catalogue.scopes,
         routes: Vec::leak(routes.routes),
         limits: limits::read(table.get("limits")),
         test_mode: table
@@ -132,7 +145,7 @@ fn id(item: &Item<'_>) -> Option<&'static str> {
 fn hosts(table: &Table<'_>) -> Option<Vec<HostPattern>> {
     const EXAMPLE: &str = "hosts = [\"api.example.com\"], or [\"*\"] for every host";
     let item = table.need("hosts", EXAMPLE)?;
-    let list = item.items(EXAMPLE)?;
+    let list = item.items_by(EXAMPLE, str::to_ascii_lowercase)?;
     let hosts: Vec<_> = list.iter().map(host).collect();
     hosts.into_iter().collect()
 }
@@ -148,49 +161,10 @@ fn host(item: &Item<'_>) -> Option<HostPattern> {
 fn paths(table: &Table<'_>) -> Option<Vec<(Place, PathPattern)>> {
     const EXAMPLE: &str = "paths = [\"/api/*\"]";
     let item = table.need("paths", EXAMPLE)?;
-    let list = item.items(EXAMPLE)?;
+    let list = item.items_by(EXAMPLE, route::path_form)?;
     // Collected twice so that every path is read, not only those before the first mistake.
     let paths: Vec<_> = list.iter().map(|item| Some((item.place(), route::path(item)?))).collect();
     paths.into_iter().collect()
-}
-
-fn origin(table: &Table<'_>) -> Option<Origin> {
-    const EXAMPLE: &str = "{ binding = \"ORIGIN\" } or { url = \"https://api.example.com\" }";
-    let item = table.need("origin", &format!("origin = {EXAMPLE}"))?;
-    let origin = item.table(&sections::ORIGIN, EXAMPLE)?;
-    match (origin.get("binding"), origin.get("url")) {
-        (Some(binding), None) => {
-            let name = binding.text("\"ORIGIN\"")?;
-            let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-            if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(plain) {
-                binding.refuse(
-                    format!("{} is {name:?}, which cannot name a binding", binding.name),
-                    "use the name that wrangler.toml gives the service: letters, digits and `_`, like \"ORIGIN\"",
-                );
-            }
-            Some(Origin::Binding(leak(name)))
-        }
-        (None, Some(url)) => match web_origin::normalise(url.text("\"https://api.example.com\"")?) {
-            Ok(origin) => Some(Origin::Url(leak(&origin))),
-            Err(BadOrigin { wrong, hint }) => {
-                // Not shown: a URL may carry a password.
-                url.refuse(format!("{} {wrong}", url.name), hint);
-                None
-            }
-        },
-        (Some(_), Some(_)) => {
-            item.refuse("the origin has both a binding and a url", format!("keep one: {EXAMPLE}"));
-            None
-        }
-        (None, None) => {
-            item.refuse("the origin has neither a binding nor a url", format!("write {EXAMPLE}"));
-            None
-        }
-    }
-}
-
-fn duration(table: &Table<'_>, field: &str, least_ms: u32, most_ms: u32) -> Option<u32> {
-    table.get(field)?.duration_ms(least_ms..=most_ms)
 }
 
 fn actions(table: &Table<'_>, field: &str) -> &'static [KeyAction] {
@@ -216,7 +190,8 @@ fn transport(table: &Table<'_>) -> Transport {
 
 fn session_id_header(table: &Table<'_>, credentials: &[CredentialSource]) -> Option<&'static str> {
     let item = table.get("session_id_header")?;
-    let header = credential::own_header(&item, "the session's id")?;
+    let header =
+        credential::own_header(&item, "the session's id", "use a header of its own, like \"X-Session-Id\"")?;
     if credentials.iter().any(|source| source.header == header) {
         item.refuse(
             format!("{} is {header:?}, in which a credential stands", item.name),
@@ -227,24 +202,20 @@ fn session_id_header(table: &Table<'_>, credentials: &[CredentialSource]) -> Opt
     Some(header)
 }
 
-/// What can prove who asks in this realm. Sections that are there but cannot be read count, so that
+/// What can prove who asks in this realm. Sections and headers that are there but cannot be read count, so that
 /// one mistake does not make others up.
-fn proofs(credentials: &[CredentialSource], table: &Table<'_>) -> Vec<Proof> {
-    let has = |kind| credentials.is_empty() || credentials.iter().any(|source| source.kind == kind);
-    let keys = has(SourceKind::Key).then_some([Proof::Key, Proof::Publishable]);
+fn proofs(sources: &Sources, table: &Table<'_>) -> Vec<Proof> {
+    let keys = sources.may_have(SourceKind::Key).then_some([Proof::Key, Proof::Publishable]);
     let tokens = table.get("jwt").map(|_| Proof::Jwt);
     let sessions = table.get("link").map(|_| Proof::Session);
     keys.into_iter().flatten().chain(tokens).chain(sessions).collect()
 }
 
-/// Notes what is set up and never asked for, and tokens that have no place to stand in or no issuer.
-fn check_use(table: &Table<'_>, credentials: &[CredentialSource], routes: &[Route], webhooks: &[Named<'_>]) {
-    let takes = |proof| {
-        routes.iter().any(|route| matches!(&route.requires, Requirement::Key(key) if key.by.contains(&proof)))
-    };
-    let source = credentials.iter().find(|source| source.kind == SourceKind::Jwt);
+/// Notes tokens that have no place to stand in or no issuer, and headers that two things stand in.
+fn check_sources(table: &Table<'_>, sources: &Sources, webhooks: &[Named<'_>]) {
+    let source = sources.list.iter().find(|source| source.kind == SourceKind::Jwt);
     match (table.get("jwt"), source) {
-        (Some(item), None) if !credentials.is_empty() => item.refuse(
+        (Some(item), None) if !sources.may_have(SourceKind::Jwt) => item.refuse(
             "the realm has [realm.jwt], but no header that tokens stand in",
             "add one to `credentials`: { header = \"Authorization\", scheme = \"Bearer\", kind = \"jwt\" }",
         ),
@@ -254,6 +225,24 @@ fn check_use(table: &Table<'_>, credentials: &[CredentialSource], routes: &[Rout
         ),
         _ => {}
     }
+    for Named { webhook, item, .. } in webhooks {
+        let header = webhook.map_or("", |webhook| webhook.header);
+        if sources.list.iter().any(|source| source.header == header) {
+            item.refuse(
+                format!(
+                    "a webhook's signature stands in the header {header:?}, in which a credential stands"
+                ),
+                "use a header of its own for one of them",
+            );
+        }
+    }
+}
+
+/// Notes what is set up and never asked for.
+fn check_use(table: &Table<'_>, routes: &[Route], webhooks: &[Named<'_>]) {
+    let takes = |proof| {
+        routes.iter().any(|route| matches!(&route.requires, Requirement::Key(key) if key.by.contains(&proof)))
+    };
     for (field, proof, word) in [("jwt", Proof::Jwt, "jwt"), ("link", Proof::Session, "session")] {
         if let Some(item) = table.get(field).filter(|_| !takes(proof)) {
             item.refuse(

@@ -5,20 +5,20 @@ use super::{
     mistake::{Place, did_you_mean},
     reader::{Item, Table},
     realm::MAX_FRESHNESS_MS,
+    scopes::Catalogue,
     sections,
     webhook::Named,
 };
 use crate::{
-    model::{KeyRequirement, PathPattern, Proof, Requirement, Route, Scope, Webhook},
+    method::{NAMED, USUAL},
+    model::{KeyRequirement, PathPattern, Proof, Requirement, Route, Segment, Webhook},
     path::BadPattern,
     scope::is_held_form,
 };
 
-const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-
 /// What a realm has that its routes may ask for.
 pub(super) struct Offer<'a> {
-    pub(super) catalogue: &'a [Scope],
+    pub(super) catalogue: &'a Catalogue,
     pub(super) webhooks: &'a [Named<'a>],
     /// What can prove who asks.
     pub(super) proofs: &'a [Proof],
@@ -26,8 +26,8 @@ pub(super) struct Offer<'a> {
     pub(super) plans: &'static [&'static str],
     /// Whether there is a header for the session's id.
     pub(super) session_ids: bool,
-    /// The realm's, which is what the admin API promises.
-    pub(super) freshness_ms: u32,
+    /// The realm's, which is what the admin API promises; `None` where it cannot be read.
+    pub(super) freshness_ms: Option<u32>,
 }
 
 /// The routes of a realm.
@@ -37,6 +37,8 @@ pub(super) struct Drafts {
     pub(super) places: Vec<Place>,
     /// Whether none is missing because its path or methods cannot be read.
     pub(super) whole: bool,
+    /// Whether it is known of all of them what they ask for.
+    pub(super) asked: bool,
 }
 
 /// Reads every route of a realm.
@@ -45,12 +47,19 @@ pub(super) fn read(realm: &Table<'_>, offer: &Offer<'_>) -> Drafts {
         "[[realm.route]] with path = \"/api/*\" and requires = { scopes = [\"orders:read\"] }";
     let list = realm.need("route", EXAMPLE).and_then(|item| item.items(EXAMPLE));
     let drafts: Vec<_> = list.iter().flatten().map(|item| one(item, offer)).collect();
-    let whole = list.is_some() && drafts.iter().all(Option::is_some);
-    let (routes, places) = drafts.into_iter().flatten().unzip();
-    Drafts { routes, places, whole }
+    let whole = list.is_some() && drafts.iter().all(Option::is_some) && realm.is_whole("route");
+    let mut asked = whole;
+    let (mut routes, mut places) = (Vec::new(), Vec::new());
+    for (route, place, is_asked) in drafts.into_iter().flatten() {
+        routes.push(route);
+        places.push(place);
+        asked &= is_asked;
+    }
+    Drafts { routes, places, whole, asked }
 }
 
-fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place)> {
+/// A route, where its path stands, and whether it is known what it asks for.
+fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place, bool)> {
     let table = item.table(&sections::ROUTE, "[[realm.route]]")?;
     let methods = methods(&table);
     let path_item = table.need("path", "path = \"/api/orders*\"");
@@ -58,19 +67,20 @@ fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place)> {
     let asker = Asker { path: path.map_or("", |path| path.source), offer };
     let asked = table
         .need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing")
-        .and_then(|item| asker.read(&item))
-        .unwrap_or(Asked { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
+        .and_then(|item| asker.read(&item));
+    let is_asked = asked.is_some();
     let freshness_ms = freshness(&table, offer.freshness_ms);
-    let Asked { requires, session_id } = asked;
+    let Asked { requires, session_id } =
+        asked.unwrap_or(Asked { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
     let route = Route { methods: methods?, path: path?, requires, session_id, freshness_ms };
-    Some((route, path_item?.place()))
+    Some((route, path_item?.place(), is_asked))
 }
 
 /// A route's own freshness. It cannot be longer than the realm's, which people are promised.
-fn freshness(table: &Table<'_>, realms_ms: u32) -> Option<u32> {
+fn freshness(table: &Table<'_>, realms_ms: Option<u32>) -> Option<u32> {
     let item = table.get("freshness")?;
     let own = item.duration_ms(0..=MAX_FRESHNESS_MS)?;
-    if own > realms_ms {
+    if realms_ms.is_some_and(|realms| own > realms) {
         item.refuse(
             format!("{} is longer than the realm's freshness", item.name),
             "make it shorter: revocations are promised to hold everywhere within the realm's",
@@ -87,9 +97,23 @@ pub(super) fn path(item: &Item<'_>) -> Option<PathPattern> {
         .ok()
 }
 
-/// The methods, none for all; `None` where one cannot be read.
+/// What two patterns have in common that match the same paths: the names of their parameters make no difference.
+pub(super) fn path_form(text: &str) -> String {
+    PathPattern::parse(text).map_or_else(
+        |_| text.to_owned(),
+        |pattern| {
+            let nameless = pattern.segments.iter().map(|segment| match segment {
+                Segment::Literal(text) => *text,
+                Segment::Parameter(_) => "{}",
+            });
+            format!("{:?}{:?}", nameless.collect::<Vec<_>>(), pattern.tail)
+        },
+    )
+}
+
+/// The methods, none for the usual ones; `None` where one cannot be read.
 fn methods(table: &Table<'_>) -> Option<&'static [&'static str]> {
-    const EXAMPLE: &str = "methods = [\"GET\", \"HEAD\"]; without the field every method matches";
+    const EXAMPLE: &str = "methods = [\"GET\", \"HEAD\"]; without the field the usual methods match";
     let Some(item) = table.get("methods") else { return Some(&[]) };
     // Collected twice so that every method is read, not only those before the first mistake.
     let methods: Vec<_> = item.items(EXAMPLE)?.iter().map(method).collect();
@@ -100,12 +124,16 @@ fn methods(table: &Table<'_>) -> Option<&'static [&'static str]> {
 /// Reads a method.
 pub(super) fn method(item: &Item<'_>) -> Option<&'static str> {
     let text = item.text("\"GET\"")?;
-    let found = METHODS.iter().copied().find(|method| *method == text);
+    let methods = || USUAL.iter().chain(NAMED).copied();
+    let found = methods().find(|method| *method == text);
     if found.is_none() {
-        let meant = did_you_mean(text, METHODS.iter().copied());
+        let meant = did_you_mean(text, methods());
         item.refuse(
             format!("{} has {text:?}, which is no method that passes here", item.name),
-            format!("{meant}the methods, in upper case, are {}", METHODS.join(", ")),
+            format!(
+                "{meant}the methods, in upper case, are {}; docs/policy.md has the others, like PROPFIND",
+                USUAL.join(", ")
+            ),
         );
     }
     found
@@ -144,6 +172,9 @@ impl Asker<'_> {
 
     fn table(&self, table: &Table<'_>) -> Option<Asked> {
         if sections::REQUIRES.fields.iter().all(|field| table.get(field).is_none()) {
+            if !table.is_empty() {
+                return None;
+            }
             table.refuse(
                 format!("route {:?} requires an empty table, which says nothing", self.path),
                 "write \"key\" for any key, \"public\" for nothing, or what is needed: { scopes = [\"orders:read\"] }",
@@ -226,15 +257,14 @@ impl Asker<'_> {
             return Some(&[Proof::Key]);
         };
         let mut by: Vec<Proof> = Vec::new();
-        for item in field.items(EXAMPLE)? {
+        let items = field.items(EXAMPLE)?;
+        for item in &items {
             let Some(proof) = item.choice(&PROOFS) else { continue };
-            self.check_proof(&item, proof);
-            if by.contains(&proof) {
-                item.refuse(format!("{} has the same twice", item.name), "take one of them out");
-            }
+            self.check_proof(item, proof);
             by.push(proof);
         }
-        Some(Vec::leak(by))
+        // What a word that is none was meant for is not known.
+        (by.len() == items.len()).then(|| &*by.leak())
     }
 
     /// Notes that a route takes what nobody can show in this realm.
@@ -291,22 +321,25 @@ pub(super) fn plans(item: &Item<'_>) -> &'static [&'static str] {
     Vec::leak(names)
 }
 
-fn required_scope(item: &Item<'_>, name: &str, path: &str, catalogue: &[Scope]) -> Option<&'static str> {
-    if let Some(scope) = catalogue.iter().find(|scope| scope.name == name) {
+fn required_scope(item: &Item<'_>, name: &str, path: &str, catalogue: &Catalogue) -> Option<&'static str> {
+    if let Some(scope) = catalogue.scopes.iter().find(|scope| scope.name == name) {
         return Some(scope.name);
+    }
+    if catalogue.may_have(name) && !name.contains('*') {
+        return None;
     }
     if name.contains('*') && is_held_form(name) {
         item.refuse(
             format!("route {path:?} requires the wildcard {name:?}, which only keys may hold"),
             "name the scopes that the route needs; a key that holds a wildcard covering them passes",
         );
-    } else if catalogue.is_empty() {
+    } else if catalogue.scopes.is_empty() {
         item.refuse(
             format!("route {path:?} requires the scope {name:?}, but the realm has no scopes"),
             format!("add [realm.scopes] with {name:?} = \"what it allows\""),
         );
     } else {
-        let meant = did_you_mean(name, catalogue.iter().map(|scope| scope.name));
+        let meant = did_you_mean(name, catalogue.scopes.iter().map(|scope| scope.name));
         item.refuse(
             format!("route {path:?} requires the scope {name:?}, which the catalogue does not have"),
             format!("{meant}Scopes are listed under [realm.scopes]."),

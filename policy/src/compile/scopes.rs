@@ -2,7 +2,7 @@
 
 use super::{
     leak,
-    mistake::did_you_mean,
+    mistake::{did_you_mean, nearest},
     reader::{Entry, Item},
     sections,
 };
@@ -17,15 +17,44 @@ struct Draft<'a> {
     includes: Vec<(Item<'a>, &'a str)>,
 }
 
+/// The catalogue, and what of it cannot be read, so that whoever names that makes no second mistake.
+pub(super) struct Catalogue {
+    pub(super) scopes: &'static [Scope],
+    /// Names of entries that are wrong.
+    unread: Vec<&'static str>,
+    /// Whether the section is a table at all, or is not there.
+    is_table: bool,
+}
+
+impl Catalogue {
+    /// Whether it cannot be told that it lacks this: a scope, `area:*` or `*`. An entry that is wrong may be meant by
+    /// its right name.
+    pub(super) fn may_have(&self, name: &str) -> bool {
+        let wildcard = name.ends_with('*') && !self.unread.is_empty();
+        !self.is_table || wildcard || nearest(name, self.unread.iter().copied()).is_some()
+    }
+
+    fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.scopes.iter().map(|scope| scope.name)
+    }
+}
+
 /// Reads the section; without it the catalogue is empty.
-pub(super) fn read(item: Option<Item<'_>>) -> &'static [Scope] {
-    let Some(entries) = item.and_then(|item| item.entries("[realm.scopes]")) else { return &[] };
-    let drafts: Vec<Draft<'_>> = entries.iter().filter_map(draft).collect();
+pub(super) fn read(item: Option<Item<'_>>) -> Catalogue {
+    let entries = item.as_ref().map(|item| item.entries("[realm.scopes]"));
+    let is_table = !matches!(entries, Some(None));
+    let (mut drafts, mut unread) = (Vec::new(), Vec::new());
+    for entry in entries.flatten().iter().flatten() {
+        match draft(entry) {
+            Some(draft) => drafts.push(draft),
+            None => unread.push(leak(entry.key)),
+        }
+    }
     for draft in &drafts {
-        check_includes(draft, &drafts);
+        check_includes(draft, &drafts, &unread);
     }
     let scopes = drafts.iter().map(|draft| Scope { includes: closure(draft, &drafts), ..draft.scope });
-    Vec::leak(scopes.collect())
+    Catalogue { scopes: Vec::leak(scopes.collect()), unread, is_table }
 }
 
 fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
@@ -57,17 +86,14 @@ fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
 }
 
 /// Reads scopes and wildcards that a key of the policy's own holds.
-pub(super) fn held_scopes(item: &Item<'_>, catalogue: &[Scope]) -> Vec<&'static str> {
+pub(super) fn held_scopes(item: &Item<'_>, catalogue: &Catalogue) -> Vec<&'static str> {
     let mut held = Vec::new();
     for (item, name) in item.texts("[\"orders:read\"]").unwrap_or_default() {
-        let covers = |scope: &Scope| holds(catalogue, &[name], scope.name);
-        if !is_held_form(name) || !catalogue.iter().any(covers) {
+        let covers = |scope: &Scope| holds(catalogue.scopes, &[name], scope.name);
+        if !catalogue.may_have(name) && (!is_held_form(name) || !catalogue.scopes.iter().any(covers)) {
             item.refuse(
                 format!("{} has {name:?}, which covers no scope that the catalogue has", item.name),
-                format!(
-                    "{}Scopes are listed under [realm.scopes].",
-                    did_you_mean(name, catalogue.iter().map(|scope| scope.name))
-                ),
+                format!("{}Scopes are listed under [realm.scopes].", did_you_mean(name, catalogue.names())),
             );
         }
         held.push(leak(name));
@@ -75,13 +101,16 @@ pub(super) fn held_scopes(item: &Item<'_>, catalogue: &[Scope]) -> Vec<&'static 
     held
 }
 
-fn check_includes(draft: &Draft<'_>, all: &[Draft<'_>]) {
+/// Notes what it includes wrongly; whose names are `unread` there are, though wrong themselves.
+fn check_includes(draft: &Draft<'_>, all: &[Draft<'_>], unread: &[&str]) {
     let name = draft.scope.name;
     let names = || all.iter().map(|draft| draft.scope.name);
     for (item, included) in &draft.includes {
         if *included == name {
             item.refuse(format!("the scope {name:?} includes itself"), "take it out of its own `includes`");
-        } else if !names().any(|name| name == *included) {
+        } else if !names().any(|name| name == *included)
+            && nearest(included, unread.iter().copied()).is_none()
+        {
             item.refuse(
                 format!("the scope {name:?} includes {included:?}, which the catalogue does not have"),
                 format!("{}Scopes are listed under [realm.scopes].", did_you_mean(included, names())),

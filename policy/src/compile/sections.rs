@@ -61,7 +61,8 @@ pub(super) const REALM: Section = Section {
         "route",
     ],
 };
-pub(super) const ORIGIN: Section = Section { name: "[[realm]] origin", fields: &["binding", "url"] };
+pub(super) const ORIGIN: Section =
+    Section { name: "[[realm]] origin", fields: &["binding", "url", "plain_http"] };
 pub(super) const CREDENTIAL: Section =
     Section { name: "[[realm]] credentials", fields: &["header", "scheme", "kind", "forward"] };
 pub(super) const KEY: Section = Section {

@@ -1,7 +1,7 @@
 //! `[realm.webhook.NAME]`: how the senders of webhooks sign.
 
 use super::{
-    credential::header_name,
+    credential::own_header,
     leak,
     reader::{Entry, Item, Table},
     sections,
@@ -91,7 +91,9 @@ fn square_content(table: &Table<'_>) -> Option<&'static [SignedPart; 2]> {
 
 /// HMAC-SHA-256 of the body alone, as many senders have it.
 fn hmac(table: &Table<'_>, secret: &'static str) -> Option<Webhook> {
-    let header = table.need("header", "header = \"X-Hub-Signature-256\"").and_then(|item| header_name(&item));
+    let header = table.need("header", "header = \"X-Hub-Signature-256\"").and_then(|item| {
+        own_header(&item, "a webhook's signature", "write the sender's own, like \"X-Hub-Signature-256\"")
+    });
     let tag = match table.get("tag") {
         None => "",
         Some(item) => {

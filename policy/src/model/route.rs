@@ -5,7 +5,7 @@ use super::{PathPattern, Webhook};
 policy_data! {
 /// One route of a realm.
 pub struct Route {
-    /// Methods in upper case; empty for every method.
+    /// Methods in upper case, as named; empty for [`crate::method::USUAL`].
     pub methods: &'static [&'static str],
     /// The path.
     pub path: PathPattern,

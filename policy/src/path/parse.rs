@@ -1,6 +1,6 @@
 //! Reading a path pattern.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::normal::stands_in_path;
 use crate::model::{PathPattern, Segment, Tail};
@@ -11,7 +11,7 @@ pub struct BadPattern {
     /// What is wrong, as a phrase that follows the pattern.
     pub wrong: String,
     /// How to mend it.
-    pub hint: &'static str,
+    pub hint: Cow<'static, str>,
 }
 
 impl fmt::Display for BadPattern {
@@ -22,8 +22,8 @@ impl fmt::Display for BadPattern {
 
 impl std::error::Error for BadPattern {}
 
-fn bad<T>(wrong: impl Into<String>, hint: &'static str) -> Result<T, BadPattern> {
-    Err(BadPattern { wrong: wrong.into(), hint })
+fn bad<T>(wrong: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Result<T, BadPattern> {
+    Err(BadPattern { wrong: wrong.into(), hint: hint.into() })
 }
 
 impl PathPattern {
@@ -35,6 +35,7 @@ impl PathPattern {
         let Some(path) = source.strip_prefix('/') else {
             return bad("does not begin with `/`", "write the whole path, like \"/api/orders\"");
         };
+        path.split('/').try_for_each(other_router)?;
         let (path, open) = path.strip_suffix('*').map_or((path, false), |path| (path, true));
         let mut parts = path.split('/').peekable();
         let mut segments = Vec::new();
@@ -55,6 +56,75 @@ impl PathPattern {
     fn new(source: &str, segments: Vec<Segment>, tail: Tail) -> Self {
         Self { source: leak(source), segments: Vec::leak(segments), tail }
     }
+}
+
+/// Refuses what is a parameter, a wildcard or a regular expression in the language of another router. Much of it
+/// would be a literal here, which no request ever has.
+fn other_router(part: &str) -> Result<(), BadPattern> {
+    const BELOW: &str = "end the pattern with \"/*\" for anything below";
+    let is_name = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-')
+    };
+    // The name in the middle of signs: `<int:id>`, `{id:[0-9]+}`, `:id?`.
+    let name = |text: &str| {
+        let mut words = text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        words.find(|word| !word.is_empty() && !TYPES.contains(word)).unwrap_or("id").to_owned()
+    };
+    let parameter = |text: &str| {
+        bad(
+            format!("has the segment `{part}`, which is no parameter here"),
+            format!("write {{{}}} for any one segment", name(text)),
+        )
+    };
+    let rest = || bad(format!("has the segment `{part}`, which is no wildcard here"), BELOW);
+    let inner = |open, close| part.strip_prefix(open).and_then(|part: &str| part.strip_suffix(close));
+    if part == "**" || part.starts_with('*') && is_name(part.trim_start_matches('*')) {
+        return rest();
+    }
+    if let Some(text) = part.strip_prefix(':') {
+        return if text.ends_with(['*', '+']) { rest() } else { parameter(text) };
+    }
+    if let Some(text) = inner("{", "}") {
+        let (_, form) = text.split_once(':').unwrap_or(("", ""));
+        let below = matches!(form, "path" | ".*" | ".+") || text.starts_with('*') || text.ends_with("...");
+        return match text {
+            "$" => bad(
+                "has the segment `{$}`, which is no end here",
+                "leave it out: a pattern without `*` ends where it ends",
+            ),
+            _ if below || form.is_empty() && text.ends_with(['*', '+']) => rest(),
+            _ if !form.is_empty() || text.ends_with('?') => parameter(text),
+            _ => Ok(()),
+        };
+    }
+    if let Some(text) = inner("[", "]") {
+        return if text.contains("...") { rest() } else { parameter(text) };
+    }
+    if let Some(text) = inner("<", ">") {
+        return if text.starts_with("path:") { rest() } else { parameter(text) };
+    }
+    if let Some(text) = part.strip_prefix('$').filter(|text| names_one(text)) {
+        return parameter(text);
+    }
+    let regex =
+        [".*", ".+", "(?", "\\d", "\\w", "[^", "[0-9", "[a-z", "[A-Z"].iter().any(|sign| part.contains(sign));
+    if regex || part.starts_with('^') || part.len() > 1 && part.ends_with('$') {
+        return bad(
+            format!("has the segment `{part}`, which is a regular expression"),
+            format!("write {{id}} for any one segment; {BELOW}"),
+        );
+    }
+    Ok(())
+}
+
+/// Words for the types of parameters that stand before or after their names.
+const TYPES: &[&str] = &["int", "str", "string", "uuid", "slug", "path", "float", "any", "re"];
+
+/// Whether what follows a `$` is one thing's name, a parameter in some routers. OData and FHIR have literal segments
+/// that begin so: `$metadata`, `$batch`, `$everything`.
+fn names_one(text: &str) -> bool {
+    ["id", "uuid", "slug", "name", "key"].contains(&text) || text.ends_with("_id") || text.ends_with("Id")
 }
 
 fn segment(part: &str, earlier: &[Segment]) -> Result<Segment, BadPattern> {
@@ -95,7 +165,12 @@ fn check_literal(part: &str) -> Result<(), BadPattern> {
                     "a parameter is a whole segment, like \"/orders/{id}\"; end with \"/*\" for anything below",
                 );
             }
-            '?' => return bad("has a query (`?`)", "take it out: routes are chosen by path and method"),
+            '?' => {
+                return bad(
+                    "has a query (`?`)",
+                    "take it out: routes are chosen by path and method, and nothing in a pattern may be missing",
+                );
+            }
             '#' => return bad("has a fragment (`#`)", "take it out: it is never sent to a server"),
             '%' => {
                 return bad(
