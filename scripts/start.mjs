@@ -3,7 +3,7 @@
 //   npm start [-- --port 8787] [--policy FILE]
 // Each policy has a state of its own: other keys, other people.
 
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { once } from "node:events";
 import { dirname, join, relative, resolve } from "node:path";
@@ -30,6 +30,7 @@ await runMain(async () => {
   await refuseBusyPort(port, "npm start -- --port");
   if (!existsSync(resolve(root, policy))) throw new Failure(`the policy file ${policy} is not there`, "Its path is relative to where you are.");
   devSecrets();
+  beTheOnlyOne(`${base}, ${policy}`);
   const steps = new Steps(setupSteps() + 3);
   await setup(steps);
   // For wrangler too, which builds again after each change.
@@ -72,7 +73,7 @@ function options() {
   try {
     ({ values } = parseArgs({ options: { port: { type: "string" }, policy: { type: "string" } } }));
   } catch (error) {
-    throw new Failure(error.message, "npm start -- --port 8787 --policy keyward.toml");
+    throw new Failure(error.message, "Options stand behind a --, or npm takes them for its own: npm start -- --port 8787 --policy keyward.toml");
   }
   // Without the `--` in between, npm takes options for its own and hands them on like this.
   const { npm_config_port = "8787", npm_config_policy } = process.env;
@@ -83,6 +84,26 @@ function options() {
   }
   const policy = values.policy ? relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy)) : process.env.KEYWARD_POLICY;
   return { port, policy: policy ?? DEFAULT_POLICY };
+}
+
+/** Fails while another `npm start` runs in this folder: both would build into the same place, and store in it. */
+function beTheOnlyOne(what) {
+  const file = join(root, ".keyward", "running");
+  const [pid, other] = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  if (pid && isAlive(Number(pid))) {
+    throw new Failure(`npm start runs already in this folder (process ${pid}): ${other}`, `Stop it, or clone the project to another folder for a second one. If it does not run, remove ${relative(process.cwd(), file)}.`);
+  }
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
+  writeFileSync(file, `${process.pid}\n${what}\n`);
+  process.on("exit", () => rmSync(file, { force: true }));
+}
+
+function isAlive(pid) {
+  try {
+    return process.kill(pid, 0);
+  } catch ({ code }) {
+    return code === "EPERM";
+  }
 }
 
 /** What tells the files of this policy from those of the default one. */

@@ -214,6 +214,24 @@ test("a port that is in use is told before anything else is done, with one that 
   }
 });
 
+test("a second npm start in the same folder is refused while the first runs", async (t) => {
+  const folder = copy(t);
+  const first = run("sleep", ["1000"], {});
+  t.after(() => first.child.kill());
+  const running = join(folder, ".keyward", "running");
+  mkdirSync(dirname(running));
+  writeFileSync(running, `${first.child.pid}\nhttp://127.0.0.1:8787, keyward.toml\n`);
+  const second = run(process.execPath, ["scripts/start.mjs", "--port", String(await freePort())], { cwd: folder });
+  assert.equal(await second.ended, 1, second.text());
+  assert.match(second.text(), new RegExp(`^\nerror: npm start runs already in this folder \\(process ${first.child.pid}\\): http://127.0.0.1:8787, keyward.toml\n`));
+  assert.ok(readFileSync(running, "utf8").startsWith(String(first.child.pid)), "it is still the first one's");
+  first.child.kill();
+  await first.ended;
+  const third = run(process.execPath, ["scripts/start.mjs", "--port", String(await freePort())], { cwd: folder, env: { ...process.env, PATH: "/nothing" } });
+  await third.ended;
+  assert.match(third.text(), /^\[1\/7\] /, "what is left of one that was killed does not stand in the way");
+});
+
 test("a secret that the gate would refuse is told before anything else is done", async (t) => {
   const folder = copy(t);
   for (const secret of ["short", `${"a".repeat(40)},b`, `"${"a".repeat(31)} "`]) {
