@@ -17,7 +17,6 @@ pub const NAMED: &[&str] = &[
     "MKACTIVITY",
     "MKCOL",
     "MOVE",
-    "M-SEARCH",
     "NOTIFY",
     "PROPFIND",
     "PROPPATCH",
