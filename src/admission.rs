@@ -12,6 +12,7 @@ use crate::{
     credential::{self, Credential, Kind},
     denial::Denial,
     gate::{self, Permit},
+    hint::{self, Stray},
     jwt::{self, Error, JwksCache, Keys, Lookup, Token},
     key,
     link::{self, Followed},
@@ -85,7 +86,8 @@ impl<S: Stores> Pipeline<'_, S> {
             return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
         }
         let session_id = session_id::take(realm, route, header);
-        let Some(requirement) = (match &route.requires {
+        let shown = credential.as_ref().map(|credential| credential.kind);
+        let requirement = match &route.requires {
             requirement @ Requirement::Public => {
                 let permit = gate::pass_without_key(requirement).ok_or(Denial::Internal)?;
                 return Ok(pass(permit.in_session(session_id?)));
@@ -94,14 +96,10 @@ impl<S: Stores> Pipeline<'_, S> {
                 let session_id = session_id?;
                 return Ok(pass(self.webhook(webhook, request).await?.in_session(session_id)));
             }
-            Requirement::Key(requirement) => {
-                credential.as_ref().filter(|it| takes(requirement, it)).map(|_| requirement)
-            }
-        }) else {
-            return Err(Denial::MissingCredential.into());
+            Requirement::Key(requirement) => requirement,
         };
-        let Some(Credential { kind, text }) = credential else {
-            return Err(Denial::MissingCredential.into());
+        let Some(Credential { kind, text }) = credential.filter(|it| takes(requirement, it.kind)) else {
+            return Err(missing(realm, requirement, shown, header).into());
         };
         // Before a request is counted that will not be forwarded.
         let session_id = session_id?;
@@ -142,8 +140,12 @@ impl<S: Stores> Pipeline<'_, S> {
         caller: Caller<'_>,
     ) -> Result<Permit, Denial> {
         let network = caller.address.map(network::of).unwrap_or_default();
-        if self.memory.borrow_mut().is_held_back(&network, self.stores.now()) {
-            return Err(Denial::TooManyFailures);
+        if hint::is_key(realm, text.expose()) {
+            return Err(Denial::KeyAsToken);
+        }
+        let held_back = self.memory.borrow_mut().held_back(&network, self.stores.now());
+        if let Some(retry_after_ms) = held_back {
+            return Err(Denial::TooManyFailures { retry_after_ms });
         }
         let decided = self.decide_token(realm, requirement, text, caller).await;
         if matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature())
@@ -286,10 +288,27 @@ fn pass(permit: Permit) -> Admission {
     Admission::Pass(Accepted { permit, windows: Vec::new(), chore: None })
 }
 
+/// The refusal of a request that shows nothing, or a credential of a kind that the route does not take.
+fn missing(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    shown: Option<Kind>,
+    header: impl Fn(&str) -> Option<String>,
+) -> Denial {
+    let by = requirement.by;
+    let kind = shown.map(|kind| match kind {
+        Kind::Key => Proof::Key,
+        Kind::Jwt => Proof::Jwt,
+        Kind::Session => Proof::Session,
+    });
+    let stray = kind.map_or_else(|| hint::stray(realm, by, header), |kind| Some(Stray::Kind(kind)));
+    Denial::MissingCredential { by, stray }
+}
+
 /// Whether a route takes such a credential at all. Which keys it takes, their records say.
-fn takes(requirement: &KeyRequirement, credential: &Credential) -> bool {
+fn takes(requirement: &KeyRequirement, kind: Kind) -> bool {
     let by = |proof: &Proof| requirement.by.contains(proof);
-    match credential.kind {
+    match kind {
         Kind::Key => by(&Proof::Key) || by(&Proof::Publishable),
         Kind::Jwt => by(&Proof::Jwt),
         Kind::Session => by(&Proof::Session),

@@ -45,5 +45,6 @@ fn record(realm: &Realm, key: &ConfiguredKey) -> Rc<Record> {
         allowed_origins: Vec::new(),
         limits: Limits::default(),
         strict: false,
+        replaced: false,
     })
 }

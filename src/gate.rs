@@ -5,7 +5,8 @@ use std::{net::IpAddr, rc::Rc};
 use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode, Webhook, scope};
 
 use crate::{
-    denial::Denial,
+    denial::{Denial, PublishableFault},
+    hint::Stray,
     jwt::{self, Keys, Token},
     link::Session,
     record::{KeyKind, Mode, Record, Status, TenantStatus},
@@ -101,13 +102,13 @@ pub fn decide(
 ) -> Result<Permit, Denial> {
     let Circumstances { method, address, origin, tenant, now } = circumstances;
     if record.realm != realm.id || !is_of(tenant, record.tenant.code.as_deref()) {
-        return Err(Denial::UnknownKey);
+        return Err(Denial::UnknownKey { slip: None });
     }
     if record.status == Status::Revoked {
-        return Err(Denial::RevokedKey);
+        return Err(Denial::RevokedKey { replaced: record.replaced });
     }
     if record.expires_at.is_some_and(|end| end <= now) {
-        return Err(Denial::ExpiredKey);
+        return Err(Denial::ExpiredKey { replaced: record.replaced });
     }
     if record.tenant.status == TenantStatus::Inactive {
         return Err(Denial::InactiveTenant);
@@ -117,28 +118,36 @@ pub fn decide(
         return Err(Denial::PlanRequired { plans });
     }
     if !allows_address(record, address) {
-        return Err(Denial::AddressRestricted);
+        return Err(Denial::AddressRestricted { address });
     }
     match record.kind {
-        KeyKind::Secret if !requirement.by.contains(&Proof::Key) => return Err(Denial::MissingCredential),
+        KeyKind::Secret if !requirement.by.contains(&Proof::Key) => {
+            let stray = Some(Stray::Kind(Proof::Key));
+            return Err(Denial::MissingCredential { by: requirement.by, stray });
+        }
         KeyKind::Secret if origin.is_some() && realm.secret_keys_from_pages == PageKeys::Refuse => {
             return Err(Denial::SecretKeyFromPage);
         }
         KeyKind::Secret => {}
         KeyKind::Publishable => {
-            let listed =
-                origin.is_some_and(|origin| record.allowed_origins.iter().any(|allowed| allowed == origin));
-            if !requirement.by.contains(&Proof::Publishable) || !listed {
-                return Err(Denial::OriginRestricted);
+            if !requirement.by.contains(&Proof::Publishable) {
+                return Err(Denial::OriginRestricted(PublishableFault::Route));
+            }
+            let Some(origin) = origin else {
+                return Err(Denial::OriginRestricted(PublishableFault::NoOrigin));
+            };
+            if !record.allowed_origins.iter().any(|allowed| allowed == origin) {
+                return Err(Denial::OriginRestricted(PublishableFault::OtherOrigin));
             }
         }
     }
-    let held_back = requirement.live_only || (realm.test_mode == TestMode::ReadOnly && !is_read(method));
+    let live_only = requirement.live_only;
+    let held_back = live_only || (realm.test_mode == TestMode::ReadOnly && !is_read(method));
     if record.mode == Mode::Test && held_back {
-        return Err(Denial::TestMode);
+        return Err(Denial::TestMode { live_only });
     }
     if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &record.scopes, required)) {
-        return Err(Denial::InsufficientScope { required: requirement.scopes });
+        return Err(Denial::InsufficientScope { of: Proof::Key, required: requirement.scopes });
     }
     Ok(Permit::of(Identity::Key(Rc::clone(record))))
 }
@@ -163,7 +172,7 @@ pub fn decide_token(
         return Err(Denial::PlanRequired { plans: requirement.plans });
     }
     if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &claims.scopes, required)) {
-        return Err(Denial::InsufficientScope { required: requirement.scopes });
+        return Err(Denial::InsufficientScope { of: Proof::Jwt, required: requirement.scopes });
     }
     Ok(Permit::of(Identity::Token(claims)))
 }
@@ -195,7 +204,7 @@ pub fn decide_session(
     }
     // The policy has no such route: sessions hold none.
     if !requirement.scopes.is_empty() {
-        return Err(Denial::InsufficientScope { required: requirement.scopes });
+        return Err(Denial::InsufficientScope { of: Proof::Session, required: requirement.scopes });
     }
     Ok(Permit::of(Identity::Session(session)))
 }

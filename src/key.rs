@@ -106,6 +106,35 @@ pub fn is_well_formed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool 
     shape(format, secrets, key) == Shape::Possible
 }
 
+/// How long what follows the prefix and the tenant's part is, and how long it has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Length {
+    /// Characters there are.
+    pub given: usize,
+    /// Characters that a key has.
+    pub right: usize,
+}
+
+/// The length of text that begins as keys of this format do; `None` for any other.
+pub fn length_after_prefix(format: &KeyFormat, text: &str) -> Option<Length> {
+    let after = after_prefix(format, text)?;
+    let rest = match format.tenant {
+        None => after,
+        Some(_) => after.split_once('_').map_or("", |(_, rest)| rest),
+    };
+    let right = usize::from(format.random) + usize::from(format.check);
+    Some(Length { given: rest.chars().count(), right })
+}
+
+/// Whether text begins as keys of this format do.
+pub fn begins_as(format: &KeyFormat, text: &str) -> bool {
+    after_prefix(format, text).is_some()
+}
+
+fn after_prefix<'k>(format: &KeyFormat, key: &'k str) -> Option<&'k str> {
+    std::iter::once(format.live_prefix).chain(format.test_prefix).find_map(|prefix| key.strip_prefix(prefix))
+}
+
 /// How many characters after the prefix it takes to see whose a key is.
 fn least_after_prefix(format: &KeyFormat) -> usize {
     match format.tenant {

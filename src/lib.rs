@@ -27,6 +27,7 @@ pub mod denial;
 pub mod entropy;
 pub mod forwarding;
 pub mod gate;
+pub mod hint;
 pub mod identity;
 pub mod jwt;
 pub mod key;

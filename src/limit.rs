@@ -133,9 +133,34 @@ impl Filled {
 
     /// What a client may know, as of a moment.
     pub fn state(&self, at: Timestamp) -> WindowState {
+        let remaining = self.free(at);
         let leaving = self.places.iter().map(|place| place.0.plus(self.window.length()));
-        let reset = leaving.filter(|leaves| *leaves > at).min().map_or(0, |leaves| leaves.0 - at.0);
+        let reset = match remaining {
+            // The first to leave may not be enough: a limit may have been lowered.
+            0 => self.opens(at).0 - at.0,
+            _ => leaving.filter(|leaves| *leaves > at).min().map_or(0, |leaves| leaves.0 - at.0),
+        };
         let reset_ms = u64::try_from(reset).unwrap_or_default();
-        WindowState { window: self.window, limit: self.limit, remaining: self.free(at), reset_ms }
+        WindowState { window: self.window, limit: self.limit, remaining, reset_ms }
+    }
+}
+
+/// Makes what a refused client is told agree with the time that it is told to wait. A key's object and its
+/// relays say both from what they know at one moment; what an isolate or relay passes on has aged, and may
+/// count places that are kept for others.
+///
+/// At least one window is full, the longest of those opens after exactly that time, and none later.
+pub fn agree(windows: &mut [WindowState], retry_after_ms: u64) {
+    for state in windows.iter_mut() {
+        state.remaining = state.remaining.min(state.limit);
+        if state.remaining == 0 {
+            state.reset_ms = state.reset_ms.min(retry_after_ms);
+        }
+    }
+    // The one that is full and opens last, else the one with the least room.
+    let last = windows.iter_mut().min_by_key(|state| (state.remaining, u64::MAX - state.reset_ms));
+    if let Some(state) = last {
+        state.remaining = 0;
+        state.reset_ms = retry_after_ms;
     }
 }

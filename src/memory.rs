@@ -226,9 +226,10 @@ impl Memory {
         self.misses.put(hash.to_owned(), now.plus(MISS_LIFE));
     }
 
-    /// Whether this network is held back.
-    pub fn is_held_back(&mut self, network: &str, now: Timestamp) -> bool {
-        self.networks.get(network).is_some_and(|until| now < *until)
+    /// For how many milliseconds this network is still held back, if it is.
+    pub fn held_back(&mut self, network: &str, now: Timestamp) -> Option<u64> {
+        let until = self.networks.get(network)?;
+        u64::try_from(until.0 - now.0).ok().filter(|left| *left > 0)
     }
 
     /// Holds this network back for a period of the platform's limiter.

@@ -21,8 +21,10 @@ use crate::{
     configured,
     denial::Denial,
     gate::{self, Circumstances, Permit},
+    hint,
     key::{self, Shape},
     lease::{self, Lessor},
+    limit,
     memory::{Limited, Memory},
     network,
     record::Record,
@@ -133,6 +135,9 @@ impl From<Denial> for Refused {
     }
 }
 
+/// No such key, and nothing to be seen of it that would say why.
+const UNKNOWN: Denial = Denial::UnknownKey { slip: None };
+
 /// A record at hand.
 struct Candidate {
     hash: String,
@@ -169,8 +174,12 @@ impl<S: Stores> Pipeline<'_, S> {
             return Ok(Accepted { permit, windows: Vec::new(), chore: None });
         }
         match key::shape(&realm.key, &secrets, key.expose()) {
-            Shape::Foreign => return Err(Denial::MalformedKey.into()),
-            Shape::Impossible => return Err(Denial::UnknownKey.into()),
+            Shape::Foreign => {
+                return Err(Denial::MalformedKey { slip: hint::slip(&realm.key, key.expose()) }.into());
+            }
+            Shape::Impossible => {
+                return Err(Denial::UnknownKey { slip: hint::slip(&realm.key, key.expose()) }.into());
+            }
             Shape::Possible => {}
         }
         let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
@@ -191,7 +200,7 @@ impl<S: Stores> Pipeline<'_, S> {
         caller: Caller<'_>,
     ) -> Result<Accepted, Refused> {
         let secrets = self.secrets.clone()?;
-        let mut denial = Denial::MalformedKey;
+        let mut denial = Denial::MalformedKey { slip: None };
         for realm in policy.realms {
             if !key::is_well_formed(&realm.key, &secrets, key.expose()) {
                 continue;
@@ -201,7 +210,7 @@ impl<S: Stores> Pipeline<'_, S> {
                 Ok(candidate) if candidate.record.realm == realm.id => {
                     return self.conclude(realm, 0, requirement, candidate, caller).await;
                 }
-                Ok(_) | Err(Denial::UnknownKey) => denial = Denial::UnknownKey,
+                Ok(_) | Err(Denial::UnknownKey { .. }) => denial = UNKNOWN,
                 Err(other) => return Err(other.into()),
             }
         }
@@ -276,10 +285,12 @@ impl<S: Stores> Pipeline<'_, S> {
                 }
             }
             if hashes.iter().all(|hash| memory.is_miss(hash, now)) {
-                return Err(Denial::UnknownKey);
+                return Err(UNKNOWN);
             }
-            if network.as_deref().is_some_and(|network| memory.is_held_back(network, now)) {
-                return Err(Denial::TooManyFailures);
+            if let Some(retry_after_ms) =
+                network.as_deref().and_then(|network| memory.held_back(network, now))
+            {
+                return Err(Denial::TooManyFailures { retry_after_ms });
             }
         }
         for hash in hashes {
@@ -310,7 +321,7 @@ impl<S: Stores> Pipeline<'_, S> {
         {
             self.memory.borrow_mut().hold_back(&network, now);
         }
-        Err(Denial::UnknownKey)
+        Err(UNKNOWN)
     }
 
     async fn ask(&self, hash: &str) -> Result<Option<Record>, Denial> {
@@ -330,7 +341,8 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     fn limited(&self, candidate: &Candidate, limited: Limited) -> Refused {
-        let Limited { windows, retry_after_ms, .. } = limited;
+        let Limited { mut windows, retry_after_ms, .. } = limited;
+        limit::agree(&mut windows, retry_after_ms);
         let denial = Denial::RateLimited { windows, retry_after_ms };
         Refused { denial, key: Some(candidate.known_key()) }
     }

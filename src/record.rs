@@ -39,6 +39,9 @@ pub struct Record {
     /// Whether its object is asked about each request, whatever the realm's freshness.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub strict: bool,
+    /// Whether it was rotated, so that another key stands in its place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaced: bool,
 }
 
 /// Version of the record format. A build refuses to read one that it does not know.

@@ -2,7 +2,7 @@
 
 use std::net::Ipv6Addr;
 
-use keyward_policy::{Cors, Policy, Realm, Route, path};
+use keyward_policy::{Cors, Policy, Realm, Route, Tail, path};
 
 use crate::denial::Denial;
 
@@ -126,7 +126,7 @@ pub type Unplanned = (Option<&'static Realm>, Denial);
 /// Chooses realm and route.
 ///
 /// # Errors
-/// No host, no realm, a path that can be read in more than one way, or no route.
+/// No host, no realm, a path that can be read in more than one way, no route, or none for this method.
 pub fn plan(
     policy: &Policy,
     method: &str,
@@ -143,6 +143,20 @@ pub fn plan(
     if is_preflight && let Some(cors) = &realm.cors {
         return Ok(Plan::Preflight(realm, cors));
     }
-    let route = realm.route_for(method, &path).ok_or((Some(realm), Denial::NoRoute))?;
+    let route = realm.route_for(method, &path).ok_or_else(|| (Some(realm), no_route(realm, &path)))?;
     Ok(Plan::Route(realm, route))
+}
+
+/// Why no route takes a request: its path, or only its method (RFC 9110, section 15.5.6). A pattern that ends
+/// in `*` stands for a whole tree, of which only the origin knows what there is: that something can be written
+/// somewhere below says nothing of a path that nobody can read.
+fn no_route(realm: &Realm, path: &str) -> Denial {
+    let is_there = |route: &Route| route.path.tail == Tail::Exact || route.methods().contains(&"GET");
+    if !realm.routes_at(path).any(is_there) {
+        return Denial::NoRoute;
+    }
+    let mut allow: Vec<_> = realm.routes_at(path).flat_map(Route::methods).copied().collect();
+    allow.sort_unstable();
+    allow.dedup();
+    Denial::MethodNotAllowed { allow }
 }

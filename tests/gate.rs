@@ -7,8 +7,9 @@ mod support;
 use std::rc::Rc;
 
 use keyward::{
-    denial::Denial,
+    denial::{Denial, PublishableFault},
     gate::{Circumstances, decide, pass_without_key},
+    hint::Stray,
     policy::{KeyRequirement, POLICY, PageKeys, Proof, Realm, Requirement, TestMode},
     record::{KeyKind, Mode, Record, Status, TenantStatus},
     time::Timestamp,
@@ -45,7 +46,7 @@ fn only_a_route_that_asks_for_nothing_is_passed_without_a_key() {
 #[test]
 fn refuses_a_key_of_another_realm_as_unknown() {
     let other = Record { realm: "other".into(), ..record() };
-    assert_eq!(outcome(&READ, other, get()), Some(Denial::UnknownKey));
+    assert_eq!(outcome(&READ, other, get()), Some(Denial::UnknownKey { slip: None }));
 }
 
 #[test]
@@ -53,8 +54,8 @@ fn refuses_from_the_very_moment_of_expiry_and_not_before() {
     let expiring = Record { expires_at: Some(NOON), ..record() };
     let at = |now| outcome(&READ, expiring.clone(), Circumstances { now, ..get() });
     assert_eq!(at(Timestamp(NOON.0 - 1)), None);
-    assert_eq!(at(NOON), Some(Denial::ExpiredKey));
-    assert_eq!(at(NOON.plus(1)), Some(Denial::ExpiredKey));
+    assert_eq!(at(NOON), Some(Denial::ExpiredKey { replaced: false }));
+    assert_eq!(at(NOON.plus(1)), Some(Denial::ExpiredKey { replaced: false }));
 }
 
 #[test]
@@ -68,7 +69,6 @@ fn a_publishable_key_passes_only_where_the_route_allows_it_and_from_an_origin_it
     let from = |origin| Circumstances { origin, ..get() };
     assert_eq!(outcome(&open, publishable.clone(), from(Some("https://shop.example"))), None);
     for origin in [
-        None,
         Some("null"),
         Some("https://shop.example.evil"),
         Some("http://shop.example"),
@@ -76,20 +76,26 @@ fn a_publishable_key_passes_only_where_the_route_allows_it_and_from_an_origin_it
     ] {
         assert_eq!(
             outcome(&open, publishable.clone(), from(origin)),
-            Some(Denial::OriginRestricted),
+            Some(Denial::OriginRestricted(PublishableFault::OtherOrigin)),
             "{origin:?}"
         );
     }
     assert_eq!(
+        outcome(&open, publishable.clone(), from(None)),
+        Some(Denial::OriginRestricted(PublishableFault::NoOrigin))
+    );
+    assert_eq!(
         outcome(&READ, publishable, from(Some("https://shop.example"))),
-        Some(Denial::OriginRestricted)
+        Some(Denial::OriginRestricted(PublishableFault::Route))
     );
 }
 
 #[test]
 fn a_secret_key_passes_only_where_the_route_takes_one() {
     let pages_only = KeyRequirement { by: &[Proof::Publishable], ..READ };
-    assert_eq!(outcome(&pages_only, record(), get()), Some(Denial::MissingCredential));
+    let stray = Some(Stray::Kind(Proof::Key));
+    let missing = Denial::MissingCredential { by: &[Proof::Publishable], stray };
+    assert_eq!(outcome(&pages_only, record(), get()), Some(missing));
 }
 
 #[test]
@@ -113,15 +119,18 @@ fn on_a_tenants_host_every_other_tenants_key_is_unknown() {
         outcome(&READ, record, Circumstances { tenant: host, ..get() })
     };
     assert_eq!(on(Some("store-a"), Some("Store-A")), None, "hosts are compared without case");
-    assert_eq!(on(Some("store-b"), Some("store-a")), Some(Denial::UnknownKey));
-    assert_eq!(on(Some("store-a"), None), Some(Denial::UnknownKey));
+    assert_eq!(on(Some("store-b"), Some("store-a")), Some(Denial::UnknownKey { slip: None }));
+    assert_eq!(on(Some("store-a"), None), Some(Denial::UnknownKey { slip: None }));
     assert_eq!(on(None, None), None, "where hosts are nobody's own");
 }
 
 #[test]
 fn a_route_for_live_keys_refuses_test_keys_even_to_read() {
     let live = KeyRequirement { live_only: true, ..READ };
-    assert_eq!(outcome(&live, Record { mode: Mode::Test, ..record() }, get()), Some(Denial::TestMode));
+    assert_eq!(
+        outcome(&live, Record { mode: Mode::Test, ..record() }, get()),
+        Some(Denial::TestMode { live_only: true })
+    );
     assert_eq!(outcome(&live, record(), get()), None);
 }
 
@@ -134,7 +143,7 @@ fn a_test_key_reads_and_never_writes_whatever_its_scopes() {
     for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "get"] {
         assert_eq!(
             outcome(&READ, test.clone(), Circumstances { method, ..get() }),
-            Some(Denial::TestMode),
+            Some(Denial::TestMode { live_only: false }),
             "{method}"
         );
     }
@@ -159,7 +168,10 @@ fn a_route_for_certain_plans_refuses_every_other_plan_and_none() {
 #[test]
 fn every_scope_of_the_route_is_needed() {
     let both = KeyRequirement { scopes: &["orders:read", "admin:read"], ..READ };
-    assert_eq!(outcome(&both, record(), get()), Some(Denial::InsufficientScope { required: both.scopes }));
+    assert_eq!(
+        outcome(&both, record(), get()),
+        Some(Denial::InsufficientScope { of: Proof::Key, required: both.scopes })
+    );
     let holder = Record { scopes: vec!["orders:write".into(), "admin:*".into()], ..record() };
     assert_eq!(outcome(&both, holder, get()), None);
 }
@@ -170,15 +182,21 @@ type Fault = (fn(&mut Record), Denial);
 /// Everything that can be wrong, in the order in which it is told.
 fn faults() -> Vec<Fault> {
     vec![
-        (|record| record.realm = "other".into(), Denial::UnknownKey),
-        (|record| record.status = Status::Revoked, Denial::RevokedKey),
-        (|record| record.expires_at = Some(NOON), Denial::ExpiredKey),
+        (|record| record.realm = "other".into(), Denial::UnknownKey { slip: None }),
+        (|record| record.status = Status::Revoked, Denial::RevokedKey { replaced: false }),
+        (|record| record.expires_at = Some(NOON), Denial::ExpiredKey { replaced: false }),
         (|record| record.tenant.status = TenantStatus::Inactive, Denial::InactiveTenant),
         (|record| record.tenant.plan = None, Denial::PlanRequired { plans: &["pro"] }),
-        (|record| record.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()], Denial::AddressRestricted),
-        (|record| record.kind = KeyKind::Publishable, Denial::OriginRestricted),
-        (|record| record.mode = Mode::Test, Denial::TestMode),
-        (|record| record.scopes.clear(), Denial::InsufficientScope { required: &["orders:read"] }),
+        (
+            |record| record.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()],
+            Denial::AddressRestricted { address: None },
+        ),
+        (|record| record.kind = KeyKind::Publishable, Denial::OriginRestricted(PublishableFault::Route)),
+        (|record| record.mode = Mode::Test, Denial::TestMode { live_only: false }),
+        (
+            |record| record.scopes.clear(),
+            Denial::InsufficientScope { of: Proof::Key, required: &["orders:read"] },
+        ),
     ]
 }
 

@@ -233,7 +233,7 @@ fn a_million_keys_and_a_million_forged_ones_fit_and_hot_keys_are_served_from_mem
             isolate.check(Key::Real(real), 1).unwrap_err();
         }
         let refused = isolate.check(Key::Forged(number), number << 8);
-        assert!(matches!(refused, Err(Refused { denial: Denial::UnknownKey, .. })));
+        assert!(matches!(refused, Err(Refused { denial: Denial::UnknownKey { slip: None }, .. })));
         if number % HOT_EVERY == 0 {
             let reads = isolate.stores.reads.get();
             isolate.check(Key::Real(number / HOT_EVERY % HOT), 1).unwrap();

@@ -38,10 +38,10 @@ fn a_malformed_key_costs_no_io_at_all() {
     let mut forged = key.expose().to_owned();
     forged.replace_range(10..11, if &forged[10..11] == "a" { "b" } else { "a" });
     for text in ["", "kw_live_", "x"] {
-        assert_eq!(denial(&world, &Secret::new(text)), Denial::MalformedKey, "{text}");
+        assert!(matches!(denial(&world, &Secret::new(text)), Denial::MalformedKey { .. }), "{text}");
     }
     for text in [forged.as_str(), "kw_live_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
-        assert_eq!(denial(&world, &Secret::new(text)), Denial::UnknownKey, "{text}");
+        assert!(matches!(denial(&world, &Secret::new(text)), Denial::UnknownKey { .. }), "{text}");
     }
     assert_eq!(world.asked(), Vec::<String>::new());
 }
@@ -59,7 +59,7 @@ fn a_known_key_is_read_from_kv_once_and_then_from_memory() {
 fn a_new_key_works_before_kv_knows_it_even_if_it_was_asked_for_before() {
     let world = World::new();
     let key = world.new_key(1);
-    assert_eq!(denial(&world, &key), Denial::UnknownKey);
+    assert_eq!(denial(&world, &key), Denial::UnknownKey { slip: None });
     world.pass_time(SECOND);
     world.tell(&key, &record());
     assert!(world.check(&key).is_ok());
@@ -69,9 +69,9 @@ fn a_new_key_works_before_kv_knows_it_even_if_it_was_asked_for_before() {
 fn an_unknown_key_is_remembered_for_a_moment_so_that_repeating_it_costs_nothing() {
     let world = World::new();
     let key = world.new_key(1);
-    assert_eq!(denial(&world, &key), Denial::UnknownKey);
+    assert_eq!(denial(&world, &key), Denial::UnknownKey { slip: None });
     assert_eq!(world.asked(), ["KV", "KeyGate find", "FAILURES"]);
-    assert_eq!(denial(&world, &key), Denial::UnknownKey);
+    assert_eq!(denial(&world, &key), Denial::UnknownKey { slip: None });
     assert_eq!(world.asked(), Vec::<String>::new());
 }
 
@@ -80,14 +80,14 @@ fn an_address_that_keeps_failing_is_held_back_before_kv_is_asked_and_known_keys_
     let (world, good) = published(&record());
     world.check(&good).unwrap();
     world.limited_addresses.borrow_mut().insert("192.0.2.1".into());
-    assert_eq!(denial(&world, &world.new_key(2)), Denial::UnknownKey);
+    assert_eq!(denial(&world, &world.new_key(2)), Denial::UnknownKey { slip: None });
     world.asked();
-    assert_eq!(denial(&world, &world.new_key(3)), Denial::TooManyFailures);
+    assert_eq!(denial(&world, &world.new_key(3)), Denial::TooManyFailures { retry_after_ms: 10_000 });
     assert_eq!(world.asked(), Vec::<String>::new());
     assert!(world.check(&good).is_ok());
     world.pass_time(10 * SECOND);
     world.limited_addresses.borrow_mut().clear();
-    assert_eq!(denial(&world, &world.new_key(3)), Denial::UnknownKey);
+    assert_eq!(denial(&world, &world.new_key(3)), Denial::UnknownKey { slip: None });
 }
 
 #[test]
@@ -98,9 +98,9 @@ fn a_network_that_keeps_failing_is_held_back_whatever_addresses_of_it_it_uses() 
         let caller = Caller { address: Some(address), ..CALLER };
         world.check_in(&POLICY.realms[0], &world.new_key(seed), caller).unwrap_err().denial
     };
-    assert_eq!(guess(1, "2001:db8:1:2::1"), Denial::UnknownKey);
-    assert_eq!(guess(2, "2001:db8:1:2:ffff::2"), Denial::TooManyFailures);
-    assert_eq!(guess(3, "2001:db8:1:3::1"), Denial::UnknownKey);
+    assert_eq!(guess(1, "2001:db8:1:2::1"), Denial::UnknownKey { slip: None });
+    assert_eq!(guess(2, "2001:db8:1:2:ffff::2"), Denial::TooManyFailures { retry_after_ms: 10_000 });
+    assert_eq!(guess(3, "2001:db8:1:3::1"), Denial::UnknownKey { slip: None });
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn a_revoked_key_is_refused_by_the_very_next_request_though_memory_and_kv_hold_t
     let (world, key) = published(&record());
     world.check(&key).unwrap();
     world.tell(&key, &Record { status: Status::Revoked, version: 2, ..record() });
-    assert_eq!(denial(&world, &key), Denial::RevokedKey);
+    assert_eq!(denial(&world, &key), Denial::RevokedKey { replaced: false });
 }
 
 #[test]
@@ -134,7 +134,7 @@ fn a_refused_key_asks_its_object_once_for_each_freshness_period() {
     let revoked = Record { status: Status::Revoked, ..record() };
     let (world, key) = published(&revoked);
     for _ in 0..50 {
-        assert_eq!(denial(&world, &key), Denial::RevokedKey);
+        assert_eq!(denial(&world, &key), Denial::RevokedKey { replaced: false });
     }
     assert_eq!(world.asked(), ["KV", "KeyGate take"]);
 }
@@ -304,11 +304,17 @@ fn a_key_is_found_in_its_own_realm_whichever_realm_it_is_shown_to_first() {
     let accepted = world.check_anywhere(&policy, &key).unwrap();
     assert_eq!(accepted.permit.record().unwrap().realm, "second");
     let stranger = world.check_anywhere(&policy, &world.new_key(5)).unwrap_err();
-    assert_eq!(stranger.denial, Denial::UnknownKey);
-    assert_eq!(world.check_anywhere(&policy, &Secret::new("x")).unwrap_err().denial, Denial::MalformedKey);
+    assert_eq!(stranger.denial, Denial::UnknownKey { slip: None });
+    assert_eq!(
+        world.check_anywhere(&policy, &Secret::new("x")).unwrap_err().denial,
+        Denial::MalformedKey { slip: None }
+    );
     let revoked = Record { realm: "second".into(), status: Status::Revoked, version: 2, ..record() };
     world.tell(&key, &revoked);
-    assert_eq!(world.check_anywhere(&policy, &key).unwrap_err().denial, Denial::RevokedKey);
+    assert_eq!(
+        world.check_anywhere(&policy, &key).unwrap_err().denial,
+        Denial::RevokedKey { replaced: false }
+    );
 }
 
 proptest! {

@@ -111,6 +111,6 @@ fn a_refusal_is_problem_details() {
     let reply = Refusal::field("name", "is required").reply("req-1");
     assert_eq!(
         reply.body,
-        r#"{"code":"VALIDATION_FAILED","detail":"Mend name and send the request again.","errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
+        r#"{"code":"VALIDATION_FAILED","detail":"Mend name and send the request again.","error":{"code":"VALIDATION_FAILED","message":"Mend name and send the request again.","type":"invalid_request_error"},"errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
     );
 }

@@ -5,7 +5,7 @@
 use keyward::{
     cors,
     denial::Denial,
-    policy::{Cors, POLICY, Policy, Realm, Requirement},
+    policy::{Cors, POLICY, Policy, Realm, Requirement, compile},
     route::{Plan, Side, Target, plan, side},
 };
 
@@ -23,6 +23,8 @@ fn planned(method: &str, url: &str) -> Result<&'static str, Denial> {
 
 #[test]
 fn the_default_policy_is_the_documented_one() {
+    let allow = vec!["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
+    let not_this_method = Err(Denial::MethodNotAllowed { allow });
     for (method, path, expected) in [
         ("GET", "/api/orders", Ok("orders:read")),
         ("HEAD", "/api/orders/7?x=1", Ok("orders:read")),
@@ -30,10 +32,10 @@ fn the_default_policy_is_the_documented_one() {
         ("DELETE", "/api/orders/7", Ok("orders:write")),
         ("GET", "/api/public/x", Ok("public")),
         ("POST", "/api/public/x", Ok("public")),
-        ("OPTIONS", "/api/orders", Err(Denial::NoRoute)),
+        ("OPTIONS", "/api/orders", not_this_method.clone()),
         ("GET", "/api/other", Err(Denial::NoRoute)),
         ("GET", "/api/Orders", Err(Denial::NoRoute)),
-        ("get", "/api/orders", Err(Denial::NoRoute)),
+        ("get", "/api/orders", not_this_method),
         ("GET", "/", Err(Denial::NoRealm)),
         ("GET", "/apis/orders", Err(Denial::NoRealm)),
     ] {
@@ -217,4 +219,34 @@ fn a_cache_may_give_an_answer_to_requests_with_and_without_an_origin() {
     }
     assert_eq!(cors::fields(&LISTED, None).allowed, None);
     assert_eq!(cors::response_headers(None, Some("https://app.example")), []);
+}
+
+#[test]
+fn a_path_is_told_to_be_there_where_a_route_names_it_or_it_can_be_read() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    let policy = compile::compile("examples/kb/keyward.toml", read).unwrap();
+    let allowed = |method: &str, path: &str| {
+        let url = format!("https://kb.example{path}");
+        match plan(&policy, method, Target::of(&url), false) {
+            Err((_, Denial::MethodNotAllowed { allow })) => Some(allow.join(", ")),
+            Err((_, Denial::NoRoute)) => None,
+            other => panic!("{method} {path}: {other:?}"),
+        }
+    };
+    let told = [
+        ("POST", "/api/v1/products", Some("GET, HEAD"), "a tree that can be read"),
+        ("PROPFIND", "/api/v1/products/bulk", Some("GET, HEAD, POST"), "each of the routes"),
+        (
+            "OPTIONS",
+            "/api/v1/quotes/7",
+            Some("DELETE, GET, HEAD, PATCH, POST, PUT"),
+            "a path that a route names",
+        ),
+        ("GET", "/api/v1/quotes/7/lines", None, "only the origin knows what can be written below"),
+        ("GET", "/api/v1/unknown", None, "no route has it"),
+    ];
+    for (method, path, expected, why) in told {
+        assert_eq!(allowed(method, path).as_deref(), expected, "{method} {path}: {why}");
+    }
 }

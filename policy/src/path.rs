@@ -59,6 +59,11 @@ impl Realm {
         self.routes.iter().any(accepts)
     }
 
+    /// The routes that take requests with this normalised path, whatever their methods.
+    pub fn routes_at<'p>(&self, path: &'p str) -> impl Iterator<Item = &'static Route> + use<'p> {
+        self.routes.iter().filter(|route| route.path.matches(path))
+    }
+
     /// The route that takes a request with this method and normalised path.
     pub fn route_for(&self, method: &str, path: &str) -> Option<&'static Route> {
         self.routes.iter().find(|route| route.matches(method, path))

@@ -49,8 +49,9 @@ pub async fn handle(
     let (if_match, idempotency_key) = (headers.get("if-match")?, headers.get("idempotency-key")?);
     let address = headers.get("cf-connecting-ip")?.unwrap_or_default();
     let caller = front::failures_of(&address);
-    if gate::memory().borrow_mut().is_held_back(&caller, stores::now()) {
-        return respond(front::held_back().reply(request_id), request_id);
+    let held_back = gate::memory().borrow_mut().held_back(&caller, stores::now());
+    if let Some(retry_after_ms) = held_back {
+        return respond(front::held_back(retry_after_ms).reply(request_id), request_id);
     }
     let bytes = http::Incoming::of(&request).body(front::MOST_BYTES).await;
     let body =

@@ -20,7 +20,7 @@ use crate::{
     memory::Memory,
     pipeline::{Chore, Pipeline, Refused},
     record::Record,
-    refusal::{self, Answer},
+    refusal::{self, Answer, mcp},
     route::Target,
     secret::Secret,
     wire::KeyGateCall,
@@ -138,6 +138,9 @@ pub fn refuse(
         })
     );
     let mut answer = refusal::refuse(denial, realm, request_id);
+    if mcp::is_asked_for(&client.method, client.accept().as_deref()) {
+        answer = mcp::respond(answer);
+    }
     let cors = realm.and_then(|realm| realm.cors.as_ref());
     answer.headers.extend(cors::response_headers(cors, client.origin.as_deref()));
     http::respond(&answer)

@@ -24,6 +24,7 @@ pub struct Client {
     pub origin: Option<String>,
     /// `Access-Control-Request-Method`, read for OPTIONS only.
     requested_method: Option<String>,
+    headers: web_sys::Headers,
 }
 
 impl Client {
@@ -38,7 +39,13 @@ impl Client {
             origin: headers.get("origin")?,
             method,
             requested_method,
+            headers,
         })
+    }
+
+    /// `Accept`, which only refusals look at.
+    pub fn accept(&self) -> Option<String> {
+        self.headers.get("accept").ok().flatten()
     }
 
     /// What a check looks at.

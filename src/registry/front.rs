@@ -3,7 +3,7 @@
 
 use crate::{
     cookie::{self, Repeated, SameSite},
-    denial::{Denial, FAILURES_PERIOD},
+    denial::Denial,
     network,
     registry::{
         error::{Code, Refusal},
@@ -202,9 +202,10 @@ pub fn failures_of(address: &str) -> String {
 }
 
 /// The refusal of a network that keeps failing, without asking the Registry.
-pub fn held_back() -> Refusal {
+pub fn held_back(retry_after_ms: u64) -> Refusal {
     let detail = "Too many failed attempts. Come back after the time in Retry-After.";
-    Refusal::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(FAILURES_PERIOD * SECOND))
+    let until = i64::try_from(retry_after_ms).unwrap_or(i64::MAX);
+    Refusal::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(until))
 }
 
 /// The refusal when the Registry itself cannot be reached.

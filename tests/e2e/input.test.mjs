@@ -145,7 +145,7 @@ describe("the request target", () => {
 
 describe("the method", () => {
   it("that no route names is 404, whether or not anybody knows it", async () => {
-    for (const method of ["TRACE", "PROPFIND", "PURGE", "OPTIONS", "LOCK"]) await refused([404, "NO_ROUTE"], { method, headers: bearer(key) });
+    for (const method of ["TRACE", "PROPFIND", "PURGE", "OPTIONS", "LOCK"]) await refused([405, "METHOD_NOT_ALLOWED"], { method, headers: bearer(key) });
     for (const method of ["FOO", "get", "A".repeat(5_000)]) {
       const answer = await ask({ method, headers: bearer(key) });
       assert.equal(answer.status, 501, "the runtime's own answer");

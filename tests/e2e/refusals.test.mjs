@@ -88,7 +88,9 @@ describe("refusals of the default policy", () => {
 
   it("403 INSUFFICIENT_SCOPE names the scope that is needed", async () => {
     const { plaintextKey } = await owner.createKey({ scopes: ["orders:read"] });
-    await refused({ method: "POST", ...bearer(plaintextKey) }, 403, "INSUFFICIENT_SCOPE", `, error="insufficient_scope", scope="orders:write"`);
+    const answer = await refused({ method: "POST", ...bearer(plaintextKey) }, 403, "INSUFFICIENT_SCOPE", `, error="insufficient_scope", scope="orders:write"`);
+    assert.deepEqual(answer.json().requiredScopes, ["orders:write"]);
+    assert.match(answer.json().detail, /needs the scope orders:write/);
   });
 
   it("403 IP_RESTRICTED outside the key's ranges, and 200 inside", async () => {
@@ -135,11 +137,65 @@ describe("refusals of the default policy", () => {
     assert.equal((await gate.send({ target: "/api/orders", ...bearer(plaintextKey) })).status, 200);
   });
 
+  it("what was sent wrongly is told apart in the text, and never repeated", async () => {
+    const { plaintextKey } = await owner.createKey();
+    const [other] = (await owner.createKey()).plaintextKey.slice(-1);
+    const says = async (headers, status, code, pattern) => {
+      const answer = await gate.send({ target: "/api/orders", headers });
+      const { detail, code: told, error } = answer.json();
+      assert.deepEqual([answer.status, told], [status, code], `${JSON.stringify(headers)}: ${answer.text}`);
+      assert.match(detail, pattern);
+      assert.equal(error.message, detail);
+      for (const part of [plaintextKey.slice(8), plaintextKey.slice(-6)]) assert.ok(!answer.text.includes(part), "it repeats the key");
+    };
+    const missing = (headers, pattern) => says(headers, 401, "MISSING_AUTHORIZATION", pattern);
+    const invalid = (text, pattern) => says({ Authorization: `Bearer ${text}` }, 401, "INVALID_API_KEY", pattern);
+    const send = "Send it as Authorization: Bearer <API key>\\.";
+    await missing({}, new RegExp(`^This request has no credential\\. ${send}$`));
+    await missing({ "X-API-Key": plaintextKey }, new RegExp(`^The X-API-Key header is not read here\\. ${send}$`));
+    await missing({ "Api-Key": plaintextKey }, /^The API-Key header is not read here\. /);
+    for (const value of [plaintextKey, `Token ${plaintextKey}`, `Basic ${btoa(`${plaintextKey}:`)}`]) {
+      await missing({ Authorization: value }, /^The Authorization header does not begin with Bearer and a space\. /);
+    }
+    await missing({ Authorization: "Bearer" }, /^The Authorization header holds no credential\. /);
+    for (const text of ["YOUR_API_KEY", "<key>", "sk_test_...", "$API_KEY", "{{apiKey}}", "undefined", `${plaintextKey.slice(0, 12)}…`]) await invalid(text, /placeholder/);
+    await invalid(`"${plaintextKey}"`, /quotation marks/);
+    await invalid(`Bearer ${plaintextKey}`, /stands before the API key/);
+    await invalid(`${plaintextKey}\\n`, /a line break/);
+    await invalid(`${plaintextKey.slice(0, 20)} ${plaintextKey.slice(20)}`, /a space/);
+    await invalid(plaintextKey.slice(0, -1), /too short/);
+    await invalid(`${plaintextKey}${other}`, /too long/);
+    await invalid("eyJhbGciOiJFUzI1NiJ9.e30.AAAA", /A token stands where an API key belongs/);
+    await invalid("sk-proj-0123456789", /those begin with kw_live_ or kw_test_/);
+  });
+
+  it("a key that was rotated is told apart from one that was revoked", async () => {
+    const says = async (key, code, pattern) => {
+      const { detail } = (await refused(bearer(key), 401, code, TOKEN)).json();
+      assert.match(detail, pattern);
+    };
+    const [revoked, rotated, ending] = await Promise.all([1, 2, 3].map(() => owner.createKey()));
+    await owner.revoke(revoked.apiKey.id);
+    await owner.rotate(rotated.apiKey.id, { revokeOld: true });
+    await owner.rotate(ending.apiKey.id, { graceSeconds: 60 });
+    await gate.advance(61_000);
+    await says(revoked.plaintextKey, "REVOKED_API_KEY", /revoked\. Use another one\.$/);
+    await says(rotated.plaintextKey, "REVOKED_API_KEY", /another one has replaced it/);
+    await says(ending.plaintextKey, "EXPIRED_API_KEY", /another one has replaced it/);
+  });
+
   it("404 NO_REALM and NO_ROUTE, and never the origin", async () => {
     const { plaintextKey } = await owner.createKey({ scopes: ["*"] });
     await refused({ target: "/", ...bearer(plaintextKey) }, 404, "NO_REALM");
     await refused({ target: "/api/unknown", ...bearer(plaintextKey) }, 404, "NO_ROUTE");
-    await refused({ target: "/api/orders", method: "OPTIONS", ...bearer(plaintextKey) }, 404, "NO_ROUTE");
+  });
+
+  it("405 METHOD_NOT_ALLOWED for a path that has other methods, which Allow names", async () => {
+    const { plaintextKey } = await owner.createKey({ scopes: ["*"] });
+    for (const request of [{ method: "OPTIONS", ...bearer(plaintextKey) }, { method: "PROPFIND" }]) {
+      const answer = await refused(request, 405, "METHOD_NOT_ALLOWED");
+      assert.equal(answer.header("allow"), "DELETE, GET, HEAD, PATCH, POST, PUT");
+    }
   });
 
   it("400 INVALID_REQUEST for a path that the origin may read in another way", async () => {
@@ -163,7 +219,10 @@ describe("refusals of the default policy", () => {
     const answer = await refused(bearer(plaintextKey), 429, "RATE_LIMITED");
     const seconds = Number(answer.header("retry-after"));
     assert.equal(seconds, 60);
-    assert.match(answer.header("ratelimit"), /^"minute";r=0;t=\d+$/);
+    assert.equal(answer.header("ratelimit"), `"minute";r=0;t=60`);
+    assert.match(answer.json().detail, /its 3 requests a minute\. Try again in 60 seconds\.$/);
+    assert.deepEqual(answer.json().violatedPolicies, ["minute"]);
+    assert.equal(answer.header("x-should-retry"), undefined, "a minute is worth waiting for");
     await gate.advance((seconds - 1) * 1000);
     await refused(bearer(plaintextKey), 429, "RATE_LIMITED");
     await gate.advance(1000);

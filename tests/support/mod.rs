@@ -42,6 +42,7 @@ pub fn record() -> Record {
         allowed_origins: Vec::new(),
         limits: Limits { per_minute: Some(5), per_day: None },
         strict: false,
+        replaced: false,
     }
 }
 

@@ -86,6 +86,7 @@ impl Cloud {
             allowed_origins: Vec::new(),
             limits,
             strict: false,
+            replaced: false,
         };
         let now = self.clock.now();
         let mut key = Key {

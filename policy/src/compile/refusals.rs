@@ -33,6 +33,7 @@ pub const CODES: &[&str] = &[
     "BODY_TOO_LARGE",
     "RATE_LIMITED",
     "NO_ROUTE",
+    "METHOD_NOT_ALLOWED",
     "STORE_UNAVAILABLE",
     "NOT_CONFIGURED",
     "LENGTH_REQUIRED",

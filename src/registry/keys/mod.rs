@@ -162,6 +162,7 @@ impl Key {
             allowed_origins: settings.allowed_origins,
             limits,
             strict: settings.strict,
+            replaced: self.rotated_to.is_some(),
         }
     }
 

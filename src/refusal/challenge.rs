@@ -1,0 +1,66 @@
+//! `WWW-Authenticate` (RFC 9110, section 11.6.1): a challenge for each way to send what is asked for.
+//! `Bearer` is RFC 6750's, and stands only where a header is read that begins so. A header that holds a
+//! credential and nothing else has no registered scheme: its challenge is `ApiKey`, and names the header.
+
+use keyward_policy::{Proof, Realm};
+
+use super::field_name;
+use crate::{
+    denial::{Challenge, Denial},
+    hint,
+};
+
+/// Every kind there is.
+const ANY: &[Proof] = &[Proof::Key, Proof::Jwt, Proof::Session];
+
+/// The field's value for a denial that has one.
+pub fn text(challenge: Challenge, denial: &Denial, realm: Option<&Realm>) -> String {
+    let mut attributes = String::new();
+    if let Challenge::Error(error) = challenge {
+        attributes.push_str(&format!(", error=\"{error}\""));
+    }
+    if let Denial::InsufficientScope { required, .. } = denial {
+        attributes.push_str(&format!(", scope=\"{}\"", required.join(" ")));
+    }
+    let Some(realm) = realm else { return format!("Bearer realm=\"keyward\"{attributes}") };
+    if let Denial::InvalidSignature { .. } = denial {
+        return format!("Signature realm=\"{}\"", realm.id);
+    }
+    let own = challenges(realm, asked(denial), &attributes);
+    if own.is_empty() { challenges(realm, ANY, &attributes) } else { own }
+}
+
+/// For each way in which the realm takes one of these kinds.
+fn challenges(realm: &Realm, kinds: &[Proof], attributes: &str) -> String {
+    let sources = realm.credentials.iter().filter(|source| hint::is_for(source.kind, kinds));
+    let mut challenges: Vec<String> = sources
+        .map(|source| match source.scheme {
+            Some(scheme) => format!("{scheme} realm=\"{}\"{attributes}", realm.id),
+            None => {
+                let header = field_name(source.header);
+                format!("ApiKey realm=\"{}\", header=\"{header}\"{attributes}", realm.id)
+            }
+        })
+        .collect();
+    if let Some(link) = realm.link.filter(|_| kinds.contains(&Proof::Session)) {
+        challenges.push(format!("Cookie realm=\"{}\", cookie-name=\"{}\"", realm.id, link.cookie));
+    }
+    challenges.join(", ")
+}
+
+/// The kinds of credentials that would do instead.
+fn asked(denial: &Denial) -> &'static [Proof] {
+    match denial {
+        Denial::MissingCredential { by, .. } => by,
+        Denial::InsufficientScope { of: Proof::Jwt, .. } | Denial::InvalidToken(_) | Denial::KeyAsToken => {
+            &[Proof::Jwt]
+        }
+        Denial::InsufficientScope { of: Proof::Session, .. }
+        | Denial::InvalidLink
+        | Denial::ExpiredLink
+        | Denial::UsedLink
+        | Denial::InvalidSession => &[Proof::Session],
+        Denial::RepeatedCredential | Denial::KeyInUrl => ANY,
+        _ => &[Proof::Key],
+    }
+}
