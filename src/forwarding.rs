@@ -2,7 +2,7 @@
 //! back. `docs/origin.md` has both as tables, which tests compare with what an origin and a client really get.
 //!
 //! What is named nowhere here passes as it came. Lists of names are in lower case; one that ends in `-` stands
-//! for every name that begins so.
+//! for every name that begins so, and one after a `~` is removed where it is spelled otherwise (`X_Api_Key`).
 
 use std::net::IpAddr;
 
@@ -20,8 +20,9 @@ use crate::{
     wire::WindowState,
 };
 
-/// Only Keyward says who somebody is.
-const IDENTITY: &str = "keyward-";
+/// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
+/// is not its own (`CF_Connecting_IP`) is a client's.
+const IDENTITY: [&str; 4] = ["keyward-", "~cf-", "remote-user", "x-remote-user"];
 
 /// Fields by which a client tells some origins to take the request for one with another method or path than the
 /// gate has decided on.
@@ -29,9 +30,20 @@ const OVERRIDES: [&str; 5] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 /// Fields that say where a request came from. A client's own word is removed; the gate's takes its place.
-const PROVENANCE: [&str; 12] = [
+const PROVENANCE: [&str; 23] = [
     "forwarded",
+    "forwarded-for",
+    "client-ip",
+    "proxy-client-ip",
+    "wl-proxy-client-ip",
+    "x-forwarded",
     "x-forwarded-",
+    "x-original-for",
+    "x-original-forwarded-for",
+    "x-original-proto",
+    "x-originating-ip",
+    "x-remote-addr",
+    "x-remote-ip",
     "x-original-host",
     "x-host",
     "x-real-ip",
@@ -76,7 +88,7 @@ pub fn removed(
     secrets: Option<&Secrets>,
     header: impl Fn(&str) -> Option<String>,
 ) -> Vec<&'static str> {
-    let mut names = vec![IDENTITY];
+    let mut names = IDENTITY.to_vec();
     names.extend(OVERRIDES.iter().chain(&PROVENANCE).chain(&HOP_BY_HOP));
     let holds = |source: &&CredentialSource| {
         header(source.header).is_some_and(|value| match permit.identity() {
@@ -90,14 +102,30 @@ pub fn removed(
             }
         })
     };
-    let credentials = realm.credentials.iter().filter(holds).map(|source| source.header);
-    names.extend(credentials);
+    names.extend(realm.credentials.iter().filter(holds).map(|source| source.header));
+    // In the header of another realm a credential of this deployment is somebody's all the same.
+    let others = realms.iter().flat_map(|realm| realm.credentials);
+    for source in others.filter(|other| realm.credentials.iter().all(|own| own.header != other.header)) {
+        if header(source.header).is_some_and(|value| credential::is_of_any(realms, source, &value, secrets)) {
+            names.push(source.header);
+        }
+    }
     names
 }
 
-/// Cookies of the gate's own, which the origin does not get.
-pub fn removed_cookies(realm: &Realm) -> Vec<&'static str> {
-    realm.link.iter().map(|link| link.cookie).chain([SESSION_COOKIE]).collect()
+/// Headers in which a credential may stand in any realm. In another spelling (`X_Api_Key`) no realm reads them, and
+/// many origins would: so spelled they do not go on.
+pub fn removed_if_misspelt(realms: &[Realm]) -> Vec<&'static str> {
+    let mut names: Vec<_> =
+        realms.iter().flat_map(|realm| realm.credentials).map(|source| source.header).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Cookies of the gate's own, of whichever realm: the origin does not get them, and sets none of them.
+pub fn removed_cookies(realms: &[Realm]) -> Vec<&'static str> {
+    realms.iter().filter_map(|realm| realm.link.map(|link| link.cookie)).chain([SESSION_COOKIE]).collect()
 }
 
 /// Header fields that the origin gets from the gate: the verified identity, and where the request came from.
@@ -152,6 +180,8 @@ pub fn answer(
     request_id: &str,
 ) -> AnswerFields {
     let mut removed: Vec<&'static str> = HOP_BY_HOP.to_vec();
+    // Another way to the origin, past the gate (RFC 7838).
+    removed.push("alt-svc");
     let mut set = vec![("X-Request-Id", request_id.to_owned())];
     let mut merged = Vec::new();
     set.extend(refusal::rate_limit_headers(windows));

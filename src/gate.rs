@@ -20,6 +20,8 @@ use crate::{
 pub struct Circumstances<'a> {
     /// The request's method.
     pub method: &'a str,
+    /// Whether it asks for another protocol (`Upgrade`): a WebSocket.
+    pub upgrades: bool,
     /// The client's address, if the platform told it.
     pub address: Option<IpAddr>,
     /// The `Origin` header, if there is one.
@@ -100,7 +102,7 @@ pub fn decide(
     record: &Rc<Record>,
     circumstances: Circumstances<'_>,
 ) -> Result<Permit, Denial> {
-    let Circumstances { method, address, origin, tenant, now } = circumstances;
+    let Circumstances { address, origin, tenant, now, .. } = circumstances;
     if record.realm != realm.id || !is_of(tenant, record.tenant.code.as_deref()) {
         return Err(Denial::UnknownKey { slip: None });
     }
@@ -142,7 +144,7 @@ pub fn decide(
         }
     }
     let live_only = requirement.live_only;
-    let held_back = live_only || (realm.test_mode == TestMode::ReadOnly && !is_read(method));
+    let held_back = live_only || (realm.test_mode == TestMode::ReadOnly && !circumstances.only_reads());
     if record.mode == Mode::Test && held_back {
         return Err(Denial::TestMode { live_only });
     }
@@ -199,7 +201,7 @@ pub fn decide_session(
     if !plans.is_empty() && !session.tenant.plan.as_deref().is_some_and(|plan| plans.contains(&plan)) {
         return Err(Denial::PlanRequired { plans });
     }
-    if !is_read(circumstances.method) && !from_own_site {
+    if !circumstances.only_reads() && !from_own_site {
         return Err(Denial::CrossSite);
     }
     // The policy has no such route: sessions hold none.
@@ -236,8 +238,11 @@ fn is_of(host: Option<&str>, tenant: Option<&str>) -> bool {
     host.is_none_or(|host| tenant.is_some_and(|code| code.eq_ignore_ascii_case(host)))
 }
 
-fn is_read(method: &str) -> bool {
-    matches!(method, "GET" | "HEAD" | "OPTIONS")
+impl Circumstances<'_> {
+    /// Whether the request can change nothing. A WebSocket, opened by GET, carries whatever follows.
+    fn only_reads(&self) -> bool {
+        matches!(self.method, "GET" | "HEAD" | "OPTIONS") && !self.upgrades
+    }
 }
 
 /// Whether the record's ranges hold the address. An IPv4 address that came in IPv6 clothes

@@ -83,6 +83,8 @@ pub struct Pipeline<'a, S> {
 pub struct Caller<'a> {
     /// The request's method.
     pub method: &'a str,
+    /// Whether it asks for another protocol (`Upgrade`): a WebSocket.
+    pub upgrades: bool,
     /// `CF-Connecting-IP` as sent by the platform.
     pub address: Option<&'a str>,
     /// The `Origin` header.
@@ -94,9 +96,9 @@ pub struct Caller<'a> {
 impl<'a> Caller<'a> {
     /// What a decision looks at, at this moment.
     pub fn at(self, now: Timestamp) -> Circumstances<'a> {
-        let Self { method, address, origin, tenant } = self;
+        let Self { method, upgrades, address, origin, tenant } = self;
         let address = address.and_then(|address| address.parse().ok());
-        Circumstances { method, address, origin, tenant, now }
+        Circumstances { method, upgrades, address, origin, tenant, now }
     }
 }
 

@@ -137,7 +137,9 @@ pub fn plan(
     if !target.has_valid_host() {
         return Err((None, Denial::InvalidHost));
     }
-    let path = path::normalise(target.path).map_err(|_| (None, Denial::AmbiguousPath))?;
+    // In the style of the realm that the path seems to be of, so that a page can read it.
+    let ambiguous = |_| (policy.realm_for(target.host, target.path), Denial::AmbiguousPath);
+    let path = path::normalise(target.path).map_err(ambiguous)?;
     let realm = policy.realm_for(target.host, &path).ok_or((None, Denial::NoRealm))?;
     // Where the policy has no CORS, a preflight is the origin's to answer, on a route that takes it.
     if is_preflight && let Some(cors) = &realm.cors {
@@ -159,4 +161,27 @@ fn no_route(realm: &Realm, path: &str) -> Denial {
     allow.sort_unstable();
     allow.dedup();
     Denial::MethodNotAllowed { allow }
+}
+
+/// Whether what a COPY or MOVE writes to (`Destination`, RFC 4918, section 10.3) is on the very route that was
+/// chosen for what it reads: what the request shows was asked for by no other.
+pub fn stays_on_route(
+    realm: &Realm,
+    route: &Route,
+    method: &str,
+    target: Target<'_>,
+    destination: Option<&str>,
+) -> bool {
+    let Some(destination) = destination.filter(|_| matches!(method, "COPY" | "MOVE")) else { return true };
+    let absolute = if destination.starts_with('/') && !destination.starts_with("//") {
+        format!("{}{destination}", target.origin)
+    } else {
+        destination.to_owned()
+    };
+    let other = Target::of(&absolute);
+    let path = path::normalise(other.path).ok();
+    other.origin.eq_ignore_ascii_case(target.origin)
+        && path
+            .and_then(|path| realm.route_for(method, &path))
+            .is_some_and(|found| std::ptr::eq(found, route))
 }

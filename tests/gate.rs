@@ -24,7 +24,7 @@ fn realm() -> Realm {
 }
 
 fn get() -> Circumstances<'static> {
-    Circumstances { method: "GET", address: None, origin: None, tenant: None, now: NOON }
+    Circumstances { method: "GET", upgrades: false, address: None, origin: None, tenant: None, now: NOON }
 }
 
 fn outcome(requirement: &KeyRequirement, record: Record, circumstances: Circumstances<'_>) -> Option<Denial> {
@@ -216,4 +216,13 @@ proptest! {
         let post = Circumstances { method: "POST", ..get() };
         prop_assert_eq!(outcome(&requirement, record, post), first);
     }
+}
+
+#[test]
+fn a_websocket_is_no_read_for_a_test_key() {
+    let key = Record { mode: Mode::Test, ..record() };
+    assert_eq!(outcome(&READ, key.clone(), get()), None);
+    let opens = Circumstances { upgrades: true, ..get() };
+    assert_eq!(outcome(&READ, key, opens), Some(Denial::TestMode { live_only: false }));
+    assert_eq!(outcome(&READ, record(), opens), None, "a live key opens one");
 }

@@ -195,7 +195,8 @@ impl Isolate {
     fn check(&self, key: Key, address: u32) -> Result<(), Refused> {
         self.stores.at_hand.set(key);
         let address = std::net::Ipv4Addr::from_bits(address).to_string();
-        let caller = Caller { method: "GET", address: Some(&address), origin: None, tenant: None };
+        let caller =
+            Caller { method: "GET", upgrades: false, address: Some(&address), origin: None, tenant: None };
         let pipeline = Pipeline {
             stores: &self.stores,
             memory: Rc::clone(&self.memory),

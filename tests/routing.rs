@@ -6,7 +6,7 @@ use keyward::{
     cors,
     denial::Denial,
     policy::{Cors, POLICY, Policy, Realm, Requirement, compile},
-    route::{Plan, Side, Target, plan, side},
+    route::{self, Plan, Side, Target, plan, side},
 };
 
 fn planned(method: &str, url: &str) -> Result<&'static str, Denial> {
@@ -66,6 +66,13 @@ fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
         Ok("orders:read"),
         "the same path in other bytes"
     );
+}
+
+#[test]
+fn an_ambiguous_path_is_refused_in_the_style_of_the_realm_that_it_seems_to_be_of() {
+    let realm = |url| plan(&POLICY, "GET", Target::of(url), false).unwrap_err().0.map(|realm| realm.id);
+    assert_eq!(realm("https://gate.example/api/orders/%2F"), Some("default"));
+    assert_eq!(realm("https://gate.example/other/%2F"), None);
 }
 
 #[test]
@@ -249,4 +256,46 @@ fn a_path_is_told_to_be_there_where_a_route_names_it_or_it_can_be_read() {
     for (method, path, expected, why) in told {
         assert_eq!(allowed(method, path).as_deref(), expected, "{method} {path}: {why}");
     }
+}
+
+#[test]
+fn what_is_copied_or_moved_stays_on_its_route() {
+    const DAV: &str = r#"
+[[realm]]
+id = "dav"
+hosts = ["*"]
+paths = ["/*"]
+origin = { binding = "ORIGIN" }
+credentials = [{ header = "Authorization", scheme = "Bearer" }]
+[[realm.route]]
+path = "/keyed/*"
+requires = "key"
+[[realm.route]]
+methods = ["GET", "COPY", "MOVE"]
+path = "/open/*"
+requires = "public"
+"#;
+    let policy = keyward_policy::compile::compile("keyward.toml", |_| Ok(DAV.to_owned())).unwrap();
+    let target = Target::of("https://dav.example/open/a");
+    let Ok(Plan::Route(realm, chosen)) = plan(&policy, "MOVE", target, false) else {
+        panic!("it has a route")
+    };
+    let stays = |destination| route::stays_on_route(realm, chosen, "MOVE", target, Some(destination));
+    for own in ["/open/b", "https://dav.example/open/b", "https://DAV.example/open/b?x"] {
+        assert!(stays(own), "{own}");
+    }
+    for other in [
+        "/keyed/b",
+        "https://dav.example/keyed/b",
+        "https://dav.example/open/../keyed/b",
+        "/open/%2e%2e/keyed/b",
+        "https://other.example/open/b",
+        "http://dav.example/open/b",
+        "//other.example/open/b",
+        "open/b",
+        "",
+    ] {
+        assert!(!stays(other), "{other}");
+    }
+    assert!(route::stays_on_route(realm, chosen, "GET", target, Some("/keyed/b")), "it means nothing there");
 }

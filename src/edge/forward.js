@@ -18,8 +18,8 @@ const lines = (text) => (text === "" ? [] : text.split("\n"));
  * @param fetcher a service binding, or undefined for the network
  * @param url where to, or undefined for the request's own URL
  * @param removed names, in lower case, of fields that the origin must not see; one that ends in `-` stands for
- *   all that begin so. `_` counts as `-`: many servers give an application both under one name (CGI, RFC 3875,
- *   section 4.1.18)
+ *   all that begin so; one after a `~` is removed where it is spelled otherwise. Every sign counts as `-`: servers
+ *   give an application several spellings under one name (CGI, RFC 3875, section 4.1.18)
  * @param cookies names of cookies that the origin must not see
  * @param fields names and values to set, one after the other
  * @param patience milliseconds for which the origin may take nothing of the body, or not begin its answer
@@ -36,9 +36,11 @@ export async function forward(request, fetcher, url, removed, cookies, fields, p
   // is gone (RFC 9111, section 3.5). `cache: "no-store"` would tell the origin too, in fields of its own.
   if (!fetcher) init.cf = { cacheTtlByStatus: { "100-599": -1 } };
   // The runtime takes no body in `init` for GET and HEAD, but a copy keeps what the client sent, if anything.
-  const body = request.method === "GET" || request.method === "HEAD" ? null : request.body;
+  const isCopied = request.method === "GET" || request.method === "HEAD";
+  const body = request.bodyUsed ? null : request.body;
+  const watched = isCopied && body ? request.clone().body : null;
   let sink;
-  if (body) {
+  if (body && !isCopied) {
     const length = request.headers.get("content-length");
     const pipe = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
     init.body = pipe.readable;
@@ -50,8 +52,11 @@ export async function forward(request, fetcher, url, removed, cookies, fields, p
     : new Request(request, init);
   const onward = url === undefined ? copy : new Request(url, copy);
   editRequest(onward.headers, request, removed, cookies, fields);
+  if (url !== undefined) mapDestination(onward.headers, originOf(request.url), originOf(url));
 
-  if (body) void send(body, sink, origin, () => giveUp(BROKEN_OFF));
+  const onBrokenOff = () => giveUp(BROKEN_OFF);
+  if (sink) void send(body, sink, origin, onBrokenOff);
+  else if (watched) void watch(watched, origin, onBrokenOff);
   else origin.begin();
   try {
     return await Promise.race([fetcher ? fetcher.fetch(onward) : fetch(onward), ended]);
@@ -103,6 +108,9 @@ async function send(source, sink, origin, onBrokenOff) {
     }
     try {
       origin.begin();
+      // An origin that refuses a large upload and closes has often answered by now. Written on to, its system would
+      // throw that answer away; given a moment, the runtime reads it first.
+      if (chunk.value?.buffer.byteLength === MOST_READ) await scheduler.wait(1);
       if (chunk.done) return void (await writer.close());
       await writer.write(chunk.value);
       origin.pause();
@@ -110,7 +118,17 @@ async function send(source, sink, origin, onBrokenOff) {
       return void reader.cancel().catch(() => {});
     }
     const full = chunk.value.byteLength === chunk.value.buffer.byteLength;
-    buffer = full && buffer.byteLength < MOST_READ ? new ArrayBuffer(MOST_READ) : chunk.value.buffer;
+    buffer = full && chunk.value.buffer.byteLength < MOST_READ ? new ArrayBuffer(MOST_READ) : chunk.value.buffer;
+  }
+}
+
+/** Follows a body that the runtime sends on by itself: the origin is waited for when it has come to its end. */
+async function watch(body, origin, onBrokenOff) {
+  try {
+    for await (const _ of body);
+    origin.begin();
+  } catch {
+    onBrokenOff();
   }
 }
 
@@ -118,7 +136,12 @@ async function send(source, sink, origin, onBrokenOff) {
 function matcher(list) {
   const names = new Set(lines(list));
   const prefixes = [...names].filter((name) => name.endsWith("-"));
-  return (name) => names.has(name) || prefixes.some((prefix) => name.startsWith(prefix));
+  const begins = (name, how) => prefixes.some((prefix) => prefix.startsWith(how) && name.startsWith(prefix.slice(how.length)));
+  return (name) => {
+    if (names.has(name) || begins(name, "")) return true;
+    const read = name.replace(/[^a-z0-9]/g, "-");
+    return read !== name && (names.has(read) || names.has(`~${read}`) || begins(read, "") || begins(read, "~"));
+  };
 }
 
 const matchers = new Map();
@@ -137,7 +160,7 @@ function matches(list) {
 const namedIn = (connection) => (connection ?? "").toLowerCase().split(",").map((name) => name.trim());
 
 /** What the runtime itself frames and routes a message by, whatever `Connection` names. */
-const RUNTIME_OWN = new Set(["", "close", "connection", "content-length", "host", "upgrade"]);
+const RUNTIME_OWN = new Set(["", "close", "connection", "content-encoding", "content-length", "content-type", "host", "upgrade"]);
 
 function removeNamedByConnection(headers) {
   const connection = headers.get("connection");
@@ -155,7 +178,9 @@ function removeNamedByConnection(headers) {
 function editRequest(headers, request, removed, cookies, fields) {
   removeNamedByConnection(headers);
   const isRemoved = matches(removed);
-  for (const name of [...headers.keys()]) if (isRemoved(name.replaceAll("_", "-"))) headers.delete(name);
+  for (const name of [...headers.keys()]) if (isRemoved(name)) headers.delete(name);
+  // A WebSocket is opened by GET alone (RFC 6455, section 4.1); the runtime would make one of any method.
+  if (request.method !== "GET") headers.delete("upgrade");
   const jar = headers.get("cookie");
   if (jar !== null) {
     const kept = withoutCookies(jar, lines(cookies));
@@ -175,7 +200,7 @@ function editRequest(headers, request, removed, cookies, fields) {
  * runtime joins them with a comma, which in a cookie's own value is not followed by a space and a name.
  */
 function withoutCookies(jar, names) {
-  const joined = jar.replace(/, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, "; ");
+  const joined = jar.replace(/"[^"]*"|, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, (part) => (part.startsWith(",") ? "; " : part));
   if (!names.some((name) => joined.includes(name))) return joined;
   // A comma without a space may part cookies to some servers.
   const isOwn = (pair) => names.includes(pair.split("=")[0].trim());
@@ -187,12 +212,13 @@ function withoutCookies(jar, names) {
 /**
  * The origin's answer as the client gets it, or undefined if it is none that can be passed on.
  * @param removed as for `forward`
+ * @param cookies names of cookies that only the gate sets
  * @param set names and values, one after the other
  * @param merged names and values to be added to lists that the origin may have begun
  * @param own the origin's address, scheme, host and port, as the policy names it; undefined for a binding
  * @param asked the address that the client asked
  */
-export function decorate(response, removed, set, merged, own, asked) {
+export function decorate(response, removed, cookies, set, merged, own, asked) {
   const { status, webSocket } = response;
   if (status > 599 || (status < 200 && !webSocket)) return undefined;
   const init = webSocket ? { status, headers: response.headers, webSocket } : response;
@@ -201,12 +227,22 @@ export function decorate(response, removed, set, merged, own, asked) {
   removeNamedByConnection(headers);
   const isRemoved = matches(removed);
   for (const name of [...headers.keys()]) if (isRemoved(name)) headers.delete(name);
-  if (own !== undefined) for (const name of ADDRESSES) mapAddresses(headers, name, own, asked);
+  removeOwnCookies(headers, lines(cookies));
+  if (own !== undefined) mapAddresses(headers, own, asked);
   const fields = lines(set);
   for (let i = 0; i < fields.length; i += 2) headers.set(fields[i], fields[i + 1]);
   const more = lines(merged);
   for (let i = 0; i < more.length; i += 2) merge(headers, more[i], more[i + 1]);
   return answer;
+}
+
+/** An origin sets no cookie of the gate's own. */
+function removeOwnCookies(headers, names) {
+  const all = headers.getSetCookie();
+  const others = all.filter((cookie) => !names.includes(cookie.split("=")[0].trim()));
+  if (others.length === all.length) return;
+  headers.delete("set-cookie");
+  for (const cookie of others) headers.append("set-cookie", cookie);
 }
 
 /** Statuses whose answers have no content (the Fetch standard's null body status). */
@@ -224,36 +260,40 @@ function merge(headers, name, list) {
   }
 }
 
-/** Fields in which an origin names itself, and the part of each that is a URL. */
-const ADDRESSES = ["location", "content-location", "refresh", "link"];
-const URLS = {
-  location: /^()(.*)$/,
-  "content-location": /^()(.*)$/,
-  refresh: /^(\s*\d+\s*[;,]\s*(?:url\s*=\s*)?["']?)([^"']*)/i,
-  link: /(<)([^>]*)(?=>)/g,
-};
+/** Scheme, host and port of a URL. */
+const originOf = (url) => url.slice(0, url.indexOf("/", url.indexOf("://") + 3));
 
-/** Maps the origin's own address back to the one that was asked. */
-function mapAddresses(headers, name, own, asked) {
-  const value = headers.get(name);
-  if (value === null) return;
-  const mapped = value.replace(URLS[name], (_, before, url) => before + mapAddress(url, own, asked));
-  if (mapped !== value) headers.set(name, mapped);
+/** Where a COPY or MOVE goes, in the origin's own words (RFC 4918, section 10.3). */
+function mapDestination(headers, asked, own) {
+  const destination = headers.get("destination");
+  if (destination?.startsWith(`${asked}/`)) headers.set("destination", own + destination.slice(asked.length));
 }
 
-function mapAddress(url, own, asked) {
-  const [, address, rest] = url.match(/^\s*((?:https?:)?\/\/[^/?#]*)(.*)$/is) ?? [];
-  if (address === undefined || !isSameServer(address, own)) return url;
-  return asked + rest;
+/** Fields that are a URL, in which an origin may name itself, and fields with URLs in them. */
+const URLS = ["location", "content-location", "operation-location", "odata-entityid", "sourcemap"];
+const WITH_URLS = ["link", "refresh", "www-authenticate"];
+const ADDRESS = /((?:https?:)?\/\/[^\s/?#\\<>"',;]+)(?=[\s/?#\\<>"',;]|$)/;
+const AT_BEGIN = new RegExp(`^(\\s*)${ADDRESS.source}`, "i");
+const ANYWHERE = new RegExp(`(^|[\\s<"',;]|\\burl\\s*=\\s*)${ADDRESS.source}`, "gi");
+
+/** Maps the origin's own address back to the one that was asked. */
+function mapAddresses(headers, own, asked) {
+  for (const [names, pattern] of [[URLS, AT_BEGIN], [WITH_URLS, ANYWHERE]]) {
+    for (const name of names) {
+      const value = headers.get(name);
+      if (value === null) continue;
+      const mapped = value.replace(pattern, (whole, before, address) => (isSameServer(address, own) ? before + asked : whole));
+      if (mapped !== value) headers.set(name, mapped);
+    }
+  }
 }
 
 /** Whether an address is the origin's own, also by its other scheme: behind TLS that ends before it, many say http. */
 function isSameServer(address, own) {
   try {
     const other = new URL(address, own);
-    const { protocol, hostname, port } = new URL(own);
-    const sameHost = other.hostname === hostname && other.username === "" && other.password === "";
-    return sameHost && (other.port === port || (other.protocol !== protocol && other.port === ""));
+    const { hostname, port } = new URL(own);
+    return other.hostname === hostname && other.port === port && other.username === "" && other.password === "";
   } catch {
     return false;
   }

@@ -65,6 +65,8 @@ export function load(url, most, milliseconds) {
 
 // The body of a request that goes on afterwards, or null if it has more than `most` bytes.
 export function peek(request, most) {
+  // It was looked at, and was empty.
+  if (request.bodyUsed) return Promise.resolve(new Uint8Array());
   return first(request.clone().body, most);
 }
 

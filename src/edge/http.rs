@@ -22,6 +22,8 @@ pub struct Client {
     pub address: Option<String>,
     /// The `Origin` header.
     pub origin: Option<String>,
+    /// Whether there is an `Upgrade` header, read for GET only.
+    upgrades: bool,
     /// `Access-Control-Request-Method`, read for OPTIONS only.
     requested_method: Option<String>,
     headers: web_sys::Headers,
@@ -34,7 +36,9 @@ impl Client {
         let method = request.method();
         let requested_method =
             if method == "OPTIONS" { headers.get("access-control-request-method")? } else { None };
+        let upgrades = method == "GET" && headers.has("upgrade")?;
         Ok(Self {
+            upgrades,
             address: headers.get("cf-connecting-ip")?,
             origin: headers.get("origin")?,
             method,
@@ -52,6 +56,7 @@ impl Client {
     pub fn caller(&self) -> Caller<'_> {
         Caller {
             method: &self.method,
+            upgrades: self.upgrades,
             address: self.address.as_deref(),
             origin: self.origin.as_deref(),
             tenant: None,

@@ -30,6 +30,7 @@ extern "C" {
     fn decorate(
         response: &web_sys::Response,
         removed: &str,
+        cookies: &str,
         set: &str,
         merged: &str,
         own: Option<&str>,
@@ -57,13 +58,18 @@ pub async fn ask(routed: Routed<'_>, permit: &Permit, env: &Env) -> Result<web_s
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let secrets = settings::secrets(env).ok();
-    let removed = forwarding::removed(policy.realms, realm, permit, secrets.as_deref(), header);
+    let mut removed =
+        forwarding::removed(policy.realms, realm, permit, secrets.as_deref(), header).join("\n");
+    for name in forwarding::removed_if_misspelt(policy.realms) {
+        removed.push_str("\n~");
+        removed.push_str(name);
+    }
     let answer = forward(
         request,
         &fetcher,
         url.as_deref(),
-        &removed.join("\n"),
-        &forwarding::removed_cookies(realm).join("\n"),
+        &removed,
+        &forwarding::removed_cookies(policy.realms).join("\n"),
         &http::flat(&forwarding::added(realm, permit, target, client.caller(), request_id)),
         realm.origin_timeout_ms,
     );
@@ -85,11 +91,12 @@ pub fn hand_back(
     response: &web_sys::Response,
     fields: &AnswerFields,
 ) -> Result<web_sys::Response, Denial> {
-    let Routed { target, realm, request_id, .. } = routed;
+    let Routed { target, policy, realm, request_id, .. } = routed;
     let AnswerFields { removed, set, merged } = fields;
     let own = forwarding::own_address(realm);
     let (removed, set, merged) = (removed.join("\n"), http::flat(set), http::flat(merged));
-    let answer = decorate(response, &removed, &set, &merged, own, target.origin)
+    let cookies = forwarding::removed_cookies(policy.realms).join("\n");
+    let answer = decorate(response, &removed, &cookies, &set, &merged, own, target.origin)
         .map_err(|error| failed(Denial::Internal, &format!("{error:?}"), request_id))?;
     answer
         .dyn_into()

@@ -122,7 +122,7 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
             "The API behind this gate gave an answer that is not valid HTTP. Whether it did what was asked is not known."
         }
         Denial::OriginUnreachable => {
-            "The API behind this gate cannot be reached at the moment. Try again later."
+            "The API behind this gate could not be reached, or broke off without an answer. Whether it did what was asked is not known."
         }
         Denial::OriginTimeout => {
             "The API behind this gate did not answer in time. Whether it did its work is not known."

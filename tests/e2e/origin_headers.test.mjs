@@ -43,6 +43,27 @@ for (const [by, host] of [["service binding", "open.test"], ["URL", "headers.tes
       assert.deepEqual(["X-Forwarded-Proto", "X-Forwarded-For"].map(got), ["https", "192.0.2.7"]);
     });
 
+    it("gets no field of the gate's, of Cloudflare's or with a credential in another spelling that it may read as one", async () => {
+      const names = ["Keyward.Key.Id", "Keyward*Key*Id", "keyward_tenant", "X.Forwarded.For", "X.Original.URL", "CF_Connecting_IP", "CF_Connecting-IP", "Client-IP", "X-Forwarded", "Forwarded-For",
+        "X-Original-For", "X-Remote-Addr", "Remote-User", "X.Remote.User"];
+      await ask({ ...Object.fromEntries(names.map((name) => [name, "spoofed"])), "CF-Connecting-IP": "192.0.2.7", "CF-Ray": "kept", "X-Custom_Name": "kept" });
+      assert.ok(!JSON.stringify(origin.last.rawHeaders).includes("spoofed"), JSON.stringify(origin.last.rawHeaders));
+      assert.deepEqual([got("CF-Ray"), got("X-Custom_Name")], ["kept", "kept"]);
+      for (const name of ["X_API_Key", "X.Api.Key", "X-API-Key"]) {
+        for (const [target, own] of [["/open/x", {}], ["/keyed/x", { Authorization: `Bearer ${key}` }]]) {
+          assert.equal((await ask({ ...own, [name]: key }, { target })).status, 200);
+          assert.ok(!JSON.stringify(origin.last.rawHeaders).includes(key), `${name} ${target}`);
+        }
+      }
+    });
+
+    it("gets the method that was decided on: a WebSocket is opened by GET alone", async () => {
+      for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
+        await ask({ Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" }, { method, body: "hello" });
+        assert.deepEqual([origin.last.method, origin.last.body.toString()], [method, "hello"]);
+      }
+    });
+
     it("gets no field that is for the next server only, nor what Connection names", async () => {
       await ask([["Connection", "close, X-Hop, x-other"], ["X-Hop", "hop"], ["X-Other", "hop"], ["Proxy-Authorization", "hop"], ["Proxy-Connection", "hop"], ["Proxy-Authenticate", "hop"],
         ["Keep-Alive", "hop"], ["TE", "hop"], ["Trailer", "hop"], ["X-Kept", "kept"]]);
@@ -61,6 +82,7 @@ for (const [by, host] of [["service binding", "open.test"], ["URL", "headers.tes
         [["__Host-keyward-session=kws_x", "a=1"], "a=1"],
         [["a=1", "__Host-keyward-session=kws_x; b=2"], "a=1; b=2"],
         [["a=", "b"], "a=, b"],
+        [['a="1, b=2"; c=3'], 'a="1, b=2"; c=3'],
       ]) {
         await ask(lines.map((line) => ["Cookie", line]));
         assert.equal(got("Cookie"), joined);
@@ -87,6 +109,10 @@ for (const [by, host] of [["service binding", "open.test"], ["URL", "headers.tes
         ["Location", `${ORIGIN}`, public_],
         ["Location", `${ORIGIN.replace("http", "HTTP")}/next`, `${public_}/next`],
         ["Location", "//127.0.0.1:18183/next", `${public_}/next`],
+        ["Refresh", `.5 url=${ORIGIN}/next`, `.5 url=${public_}/next`],
+        ["Operation-Location", `${ORIGIN}/jobs/1`, `${public_}/jobs/1`],
+        ["WWW-Authenticate", `Bearer resource_metadata="${ORIGIN}/.well-known/x"`, `Bearer resource_metadata="${public_}/.well-known/x"`],
+        ["Location", `${ORIGIN}\\next`, `${public_}\\next`],
         ["Content-Location", `${ORIGIN}/files/1`, `${public_}/files/1`],
         ["Refresh", `5; url=${ORIGIN}/next`, `5; url=${public_}/next`],
         ["Link", `<${ORIGIN}/x?page=2>; rel="next", <https://elsewhere.example/>; rel="x", <${ORIGIN}/x?page=9>; rel="last"`,
@@ -95,7 +121,7 @@ for (const [by, host] of [["service binding", "open.test"], ["URL", "headers.tes
         const answer = await answered({ [name]: given });
         assert.equal(answer.header(name), by === "URL" ? expected : given);
       }
-      for (const other of ["/next", "next?x=" + ORIGIN, "https://elsewhere.example/x", "http://127.0.0.1:18199/x", "http://127.0.0.1.evil.example:18183/x", "http://user@127.0.0.1:18183/x", "?x", ""]) {
+      for (const other of ["/next", "next?x=" + ORIGIN, "https://elsewhere.example/x", "http://127.0.0.1:18199/x", "https://127.0.0.1/x", "http://127.0.0.1/x", "http://127.0.0.1.evil.example:18183/x", "http://user@127.0.0.1:18183/x", "?x", ""]) {
         assert.equal((await answered({ Location: other })).header("location") ?? "", other);
       }
     });
@@ -113,7 +139,9 @@ for (const [by, host] of [["service binding", "open.test"], ["URL", "headers.tes
       const answer = await answered([["Connection", "X-Hop"], ["X-Hop", "hop"], ["Keep-Alive", "hop"], ["Proxy-Authenticate", "hop"], ["Proxy-Connection", "hop"], ["TE", "hop"], ["Trailer", "hop"], ["X-Kept", "kept"]]);
       assert.ok(!JSON.stringify(answer.rawHeaders).includes("hop"), JSON.stringify(answer.rawHeaders));
       assert.equal(answer.header("x-kept"), "kept");
-      assert.deepEqual((await answered([["Set-Cookie", "a=1"], ["Set-Cookie", "b=2"]])).all("set-cookie"), ["a=1", "b=2"]);
+      const cookies = [["Set-Cookie", "a=1"], ["Set-Cookie", "__Host-keyward-session=x; Path=/"], ["Set-Cookie", "b=2"]];
+      assert.deepEqual((await answered(cookies)).all("set-cookie"), ["a=1", "b=2"], "none of the gate's own");
+      assert.equal((await answered({ "Alt-Svc": 'h2="elsewhere.example:443"' })).header("alt-svc"), undefined, "a way past the gate");
     });
 
     it("without [realm.cors] answers preflights and says itself who may read", async () => {

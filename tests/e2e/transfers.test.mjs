@@ -58,6 +58,7 @@ function begin(url, host, text) {
 
 const CHUNKED = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
 const LENGTH = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 10\r\n\r\n";
+const GET_LENGTH = LENGTH.replace("POST", "GET");
 const GET = "GET /open/x HTTP/1.1\r\nHost: HOST\r\n\r\n";
 
 for (const by of ["binding", "url"]) {
@@ -91,6 +92,7 @@ for (const by of ["binding", "url"]) {
         ["resets between two chunks", `${CHUNKED}5\r\nhello\r\n`, (socket) => socket.resetAndDestroy()],
         ["resets before its length", `${LENGTH}hello`, (socket) => socket.resetAndDestroy()],
         ["closes between two chunks", `${CHUNKED}5\r\nhello\r\n`, (socket) => socket.destroy()],
+        ["ends a GET before its length", `${GET_LENGTH}hello`, (socket) => socket.end()],
         ["sends what is no chunk", `${CHUNKED}5\r\nhello\r\n`, (socket) => socket.write("zz\r\n")],
       ]) {
         it(`a client that ${how} is no complete request to the origin`, async () => {
@@ -198,12 +200,54 @@ describe("an upload that waits to be told to go on", () => {
     assert.deepEqual([gate.origin.last.body.length, gate.origin.last.headers.expect], [body.length, undefined]);
   });
 
+  it("has its time, by GET too: a client that sends slowly is no slow origin", async () => {
+    const client = begin(gate.url, "open.test", GET_LENGTH);
+    // Longer in all than the realm's origin_timeout of 2 s.
+    for (let i = 0; i < 5; i++) {
+      client.socket.write("ab");
+      await new Promise((resolve) => { setTimeout(resolve, 600); });
+    }
+    await waitFor("the answer", () => client.text.includes("\r\n\r\n"));
+    assert.match(client.text, /^HTTP\/1\.1 200 /);
+    client.socket.destroy();
+  });
+
   it("400, not a fault of the gate's, when its length is no number or has no bytes behind it", async () => {
     for (const length of ["9007199254740993", "18446744073709551616", "1e3"]) {
       const client = begin(gate.url, "open.test", LENGTH.replace("10", length));
       client.socket.end("abc");
       await waitFor("the end", () => client.closed);
       assert.doesNotMatch(client.text, /^HTTP\/1\.1 (2|5)/, length);
+    }
+  });
+});
+
+describe("an origin that refuses a large upload and closes at once", () => {
+  let gate, server;
+  before(async () => {
+    server = createHttpServer((_, response) => {
+      response.writeHead(413, { Connection: "close", "Content-Length": 9 });
+      response.end("too large");
+    });
+    await new Promise((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+    gate = await startGate({ build: "e2e", originAddress: `127.0.0.1:${server.address().port}` });
+  });
+  after(async () => {
+    await gate?.stop();
+    server?.close();
+  });
+
+  it("is heard to the end of its answer", async () => {
+    for (const [head, frame] of [[CHUNKED, (chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`], [LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk]]) {
+      const client = begin(gate.url, "open.test", head);
+      const chunk = frame("x".repeat(MIB / 16));
+      let left = 320;
+      const more = () => { while (left-- > 0 && !client.socket.destroyed) if (!client.socket.write(chunk)) return; };
+      client.socket.on("drain", more);
+      more();
+      await waitFor("the end", () => client.closed || client.text.endsWith("too large"));
+      assert.match(client.text, /^HTTP\/1\.1 413 [^]*too large$/);
+      client.socket.destroy();
     }
   });
 });

@@ -53,7 +53,7 @@ pub struct World {
 
 pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
 pub const CALLER: Caller<'static> =
-    Caller { method: "GET", address: Some("192.0.2.1"), origin: None, tenant: None };
+    Caller { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin: None, tenant: None };
 
 impl World {
     pub fn new() -> Self {

@@ -34,7 +34,8 @@ pub const LOCATIONS: usize = 300;
 /// When time begins: some day.
 pub const BEGIN: i64 = 1_900_000_000_000;
 
-const CALLER: Caller<'static> = Caller { method: "GET", address: None, origin: None, tenant: None };
+const CALLER: Caller<'static> =
+    Caller { method: "GET", upgrades: false, address: None, origin: None, tenant: None };
 
 /// The world.
 pub struct World {
