@@ -20,7 +20,8 @@ fn allows(ranges: &[&str], address: Option<&str>) -> bool {
     let allowed_ips = ranges.iter().map(|range| range.parse().unwrap()).collect();
     let record = Rc::new(Record { allowed_ips, ..record() });
     let address = address.and_then(|address| address.parse().ok());
-    let circumstances = Circumstances { method: "GET", address, origin: None, tenant: None, now: NOON };
+    let circumstances =
+        Circumstances { method: "GET", upgrades: false, address, origin: None, tenant: None, now: NOON };
     decide(&POLICY.realms[0], &ANY, &record, circumstances).is_ok()
 }
 
