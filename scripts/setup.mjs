@@ -6,8 +6,10 @@ import { accessSync, constants, cpSync, existsSync, mkdirSync, readFileSync, ren
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 
-import { CARGO_PROGRESS, Failure, Steps, cratesIn, lockedVersion, output, run, runMain } from "./lib/progress.mjs";
+import { aptInstall } from "./lib/apt.mjs";
 import { bin, findChromium, inPath, isMain, logs, root, toolsDir } from "./lib/places.mjs";
+import { CARGO_PROGRESS, Failure, Steps, cratesIn, lockedVersion, output, run, runMain } from "./lib/progress.mjs";
+import { pythonPackages } from "./lib/python.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
 
 const RUST = [1, 91]; // what the `worker` crate needs
@@ -17,10 +19,10 @@ const TARGET = "wasm32-unknown-unknown";
 const OFFLINE = "Is the network reachable? It can be run again; what is already there is kept.";
 
 /** How many steps `setup` runs. */
-export const setupSteps = ({ chromium = false } = {}) => (chromium ? 5 : 4);
+export const setupSteps = ({ chromium = false, python = false } = {}) => 4 + chromium + python;
 
-/** Installs what is missing. With `chromium`, a browser for the tests too. */
-export async function setup(steps, { chromium = false } = {}) {
+/** Installs what is missing; for the tests also, with `chromium`, a browser and, with `python`, client libraries in Python. */
+export async function setup(steps, { chromium = false, python = false } = {}) {
   await steps.run("Checking Rust and Node", checkMachine);
   // npm mostly waits for the network and cargo mostly computes: both at once.
   const giveUp = new AbortController();
@@ -40,6 +42,7 @@ export async function setup(steps, { chromium = false } = {}) {
     return packages;
   });
   if (chromium) await steps.run("Chromium", installChromium);
+  if (python) await steps.run("Client libraries in Python", pythonPackages);
 }
 
 const older = (version, least) => {
@@ -152,26 +155,13 @@ async function installChromium(progress) {
     throw new Failure(`CHROMIUM is set to ${found}, which is not there`, "Set it to a Chromium or Chrome, or unset it.");
   }
   const byHand = "Install Chromium or Chrome by hand, and set CHROMIUM to its path if it is not in PATH.";
-  const sudo = process.getuid?.() === 0 ? [] : (await output("sudo", ["-n", "true"])) === undefined ? undefined : ["sudo", "-n"];
-  if (!inPath("apt-get") || !sudo) throw new Failure("the browser tests need Chromium, which is not installed", byHand);
-  let total;
-  let done = 0;
-  const onLine = (line) => {
-    total = line.match(/(\d+) newly installed/)?.[1] ?? total;
-    if (line.startsWith("Setting up ")) progress(`package ${++done} of ${total}`);
-  };
-  const apt = (what, args, hint) => {
-    const [command, ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
-    return run(command, rest, { log: join(logs, "apt.log"), what, hint, onLine });
-  };
-  await apt("apt-get update", ["update"], OFFLINE);
-  await apt("apt-get install chromium", ["install", "-y", "--no-install-recommends", "chromium"], byHand);
+  await aptInstall("chromium", { missing: "the browser tests need Chromium, which is not installed", byHand, progress });
 }
 
 if (isMain(import.meta)) {
-  const chromium = process.argv.includes("--chromium");
+  const options = { chromium: process.argv.includes("--chromium"), python: process.argv.includes("--python") };
   await runMain(async () => {
-    await setup(new Steps(setupSteps({ chromium })), { chromium });
+    await setup(new Steps(setupSteps(options)), options);
     devSecrets();
   });
 }

@@ -27,8 +27,9 @@ await runMain(async () => {
   const native = part !== "e2e";
   const e2e = part !== "native";
   const builds = e2e ? BUILDS.filter(({ policy }) => existsSync(join(root, policy))) : [];
-  const steps = new Steps(setupSteps({ chromium: e2e }) + builds.length);
-  await setup(steps, { chromium: e2e });
+  const extras = { chromium: e2e, python: e2e };
+  const steps = new Steps(setupSteps(extras) + builds.length);
+  await setup(steps, extras);
   // First what is quickest to tell that something is wrong.
   if (native) await tests("cargo", ["test", "--workspace"]);
   for (const options of builds) {

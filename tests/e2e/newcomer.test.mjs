@@ -382,3 +382,16 @@ test("a browser that is not where CHROMIUM says is named", async (t) => {
   linkPackages(folder);
   assert.match(await setupFails(folder, { CHROMIUM: "/no/chromium" }, "--chromium"), /^error: CHROMIUM is set to \/no\/chromium, which is not there\n/);
 });
+
+test("a Python that is not there, too old or not whole is named, and how to get another one", async (t) => {
+  const folder = copy(t);
+  linkPackages(folder);
+  const old = join(folder, "python");
+  const answers = (lines) => writeFileSync(old, ["#!/bin/sh", ...lines, ""].join("\n"), { mode: 0o755 });
+  const failure = () => setupFails(folder, { PYTHON: old }, "--python");
+  assert.match(await failure(), /^error: PYTHON is set to \S+\/python, which cannot be run\n {2}Set it to a Python, or unset it\.\n/);
+  answers(["echo 3.9.2"]);
+  assert.match(await failure(), /^error: \S+\/python is Python 3\.9\.2: 3\.10 or newer is needed\n {2}Install Python 3\.10 or newer/);
+  answers(['case "$2" in *ensurepip*) exit 1;; esac', "echo 3.13.1"]);
+  assert.match(await failure(), /^error: \S+\/python has no modules venv and ensurepip, or cannot be run\n {2}Install Python 3\.10 or newer/);
+});
