@@ -1,4 +1,5 @@
-//! Access tokens: right ones pass, whatever is not as the policy says does not.
+//! Access tokens: right ones pass, whatever is not as the policy says does not. What is wrong as a JWS is in
+//! `jws_faults.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -14,32 +15,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{
     NOON,
-    jose::{self, Key, PUBLIC, SHARED, claims, encode, mac, public_keys, set_of, shared_keys, verify, with},
+    jose::{self, Key, PUBLIC, SHARED, claims, encode, public_keys, set_of, shared_keys, verify, with},
 };
-
-/// The examples of the standards: where from, key, token.
-const PUBLISHED: [(&str, Key, &str); 4] = [
-    (
-        "RFC 7515, A.1",
-        Key::Shared,
-        "eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
-    ),
-    (
-        "RFC 7515, A.2",
-        Key::Rsa,
-        "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.cC4hiUPoj9Eetdgtv3hF80EGrhuB__dzERat0XF9g2VtQgr9PJbu3XOiZj5RZmh7AAuHIm4Bh-0Qc_lF5YKt_O8W2Fp5jujGbds9uJdbF9CUAr7t1dnZcAcQjbKBYNX4BAynRFdiuB--f_nZLgrnbyTyWzO75vRK5h6xBArLIARNPvkSjtQBMHlb1L07Qe7K0GarZRmB_eSN9383LcOLn6_dO--xi12jzDwusC-eOkHWEsqtFZESc6BfI7noOPqvhJ1phCnvWh6IeYI2w9QOYEUipUTI8np6LbgGY9Fs98rqVt5AXLIhWkWywlVmtVrBp0igcN_IoypGlUPQGe77Rw",
-    ),
-    (
-        "RFC 7515, A.3",
-        Key::Ec,
-        "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOyKAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q",
-    ),
-    (
-        "RFC 8037, A.4",
-        Key::Ed,
-        "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc.hgyY0il_MGCjP0JzlnLWG1PPOt7-09PGcvMg3AIbQR6dWbhijcNR4ki4iylGjg5BhVsPt9g7sVvpAr_MuM0KAg",
-    ),
-];
 
 fn policy_of(key: Key) -> &'static Jwt {
     if key == Key::Shared { &SHARED } else { &PUBLIC }
@@ -47,21 +24,6 @@ fn policy_of(key: Key) -> &'static Jwt {
 
 fn keys_of(key: Key) -> Keys {
     if key == Key::Shared { shared_keys() } else { public_keys() }
-}
-
-#[test]
-fn signatures_of_the_standards_examples_are_right() {
-    for (source, key, token) in PUBLISHED {
-        // None of them has the claims of an access token; that is looked at after the signature.
-        let expected = if key == Key::Ed { Error::Malformed("claims") } else { Error::WrongIssuer };
-        let keys = keys_of(key);
-        assert_eq!(verify(token, policy_of(key), &keys, NOON), Err(expected), "{source}");
-        let (signed, signature) = token.rsplit_once('.').unwrap();
-        let mut signature = jose::decode(signature);
-        signature[0] ^= 1;
-        let wrong = format!("{signed}.{}", encode(signature));
-        assert_eq!(verify(&wrong, policy_of(key), &keys, NOON), Err(Error::BadSignature), "{source}");
-    }
 }
 
 #[test]
@@ -115,31 +77,6 @@ fn an_algorithm_that_the_policy_does_not_name_is_refused_although_the_set_has_a_
     for key in Key::PUBLIC {
         let outcome = verify(&key.token(&claims(NOON)), &only, &public_keys(), NOON);
         assert_eq!(outcome.err(), (key != Key::Ec).then_some(Error::WrongAlgorithm), "{key:?}");
-    }
-}
-
-#[test]
-fn a_public_key_is_never_taken_for_a_shared_secret() {
-    let set = json!({ "keys": Key::PUBLIC.map(Key::jwk) }).to_string();
-    let jwk = Key::Rsa.jwk();
-    let [n, jwk_text] = [jwk["n"].as_str().unwrap().to_owned(), jwk.to_string()];
-    for secret in [set.clone().into_bytes(), jwk_text.into_bytes(), jose::decode(&n), n.into_bytes()] {
-        for kid in ["RS256", "ES256", "EdDSA"] {
-            let header = encode(json!({ "alg": "HS256", "kid": kid }).to_string());
-            let signed = format!("{header}.{}", encode(claims(NOON).to_string()));
-            let token = format!("{signed}.{}", encode(mac(&secret, signed.as_bytes())));
-            assert_eq!(verify(&token, &PUBLIC, &public_keys(), NOON), Err(Error::WrongAlgorithm));
-        }
-    }
-}
-
-#[test]
-fn a_token_without_signature_is_refused_for_every_algorithm() {
-    for key in Key::ALL {
-        let token = key.token(&claims(NOON));
-        let (signed, _) = token.rsplit_once('.').unwrap();
-        let outcome = verify(&format!("{signed}."), policy_of(key), &keys_of(key), NOON);
-        assert_eq!(outcome, Err(Error::BadSignature), "{key:?}");
     }
 }
 
@@ -268,15 +205,6 @@ fn critical_header_parameters_are_refused() {
 }
 
 #[test]
-fn a_key_that_the_token_brings_along_is_never_looked_at() {
-    for name in ["jwk", "jku", "x5u", "x5c"] {
-        let header = json!({ "alg": "ES256", "kid": "unknown", name: Key::Ec.jwk() });
-        let token = Key::Ec.sign(&header, &claims(NOON));
-        assert_eq!(verify(&token, &PUBLIC, &public_keys(), NOON), Err(Error::UnknownKey), "{name}");
-    }
-}
-
-#[test]
 fn a_token_in_any_other_form_is_malformed() {
     let good = Key::Shared.token(&claims(NOON));
     let [header, payload, signature] = good.split('.').collect::<Vec<_>>()[..] else { panic!() };
@@ -390,17 +318,5 @@ proptest! {
         prop_assert!(verify(&text, &SHARED, &shared_keys(), NOON).is_err());
         let signed = Key::Shared.sign_text(&header, &claims);
         prop_assert!(verify(&signed, &SHARED, &shared_keys(), NOON).is_err());
-    }
-}
-
-#[test]
-fn no_bit_of_the_last_characters_of_a_signature_is_spare() {
-    for key in Key::ALL {
-        let token = key.token(&claims(NOON));
-        let (begin, last) = token.split_at(token.len() - 1);
-        for other in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_".chars() {
-            let outcome = verify(&format!("{begin}{other}"), policy_of(key), &keys_of(key), NOON);
-            assert_eq!(outcome.is_ok(), last == other.to_string(), "{key:?}: {other}");
-        }
     }
 }

@@ -73,7 +73,8 @@ impl Key {
         }
     }
 
-    fn signature(self, text: &[u8]) -> Vec<u8> {
+    /// A signature of any text.
+    pub fn signature(self, text: &[u8]) -> Vec<u8> {
         match self {
             Self::Shared => mac(&decode(SECRET), text),
             Self::Rsa => pkcs1v15::SigningKey::<Sha256>::new(rsa_key()).sign(text).to_vec(),
@@ -156,6 +157,12 @@ fn rsa_key() -> rsa::RsaPrivateKey {
     rsa::RsaPrivateKey::from_components(n, rsa::BoxedUint::from(65_537_u32), d, vec![p, q]).unwrap()
 }
 
+/// What the RSA key makes of an encoded message, whatever its padding is (RFC 8017, section 5.2.1).
+pub fn rsa_signature(encoded: &[u8]) -> Vec<u8> {
+    let encoded = rsa::BoxedUint::from_be_slice(encoded, 2048).unwrap();
+    rsa::hazmat::rsa_decrypt(None::<&mut Salt>, &rsa_key(), &encoded).unwrap().to_be_bytes().to_vec()
+}
+
 pub fn mac(key: &[u8], text: &[u8]) -> Vec<u8> {
     Hmac::<Sha256>::new_from_slice(key).unwrap().chain_update(text).finalize().into_bytes().to_vec()
 }
@@ -168,9 +175,23 @@ pub fn decode(text: &str) -> Vec<u8> {
     URL_SAFE_NO_PAD.decode(text).unwrap()
 }
 
-pub fn is_base64url(text: &str) -> bool {
-    URL_SAFE_NO_PAD.decode(text).is_ok()
-}
+/// Every encoding of an Ed25519 point of small order, those with a number beyond the field's among them.
+pub const SMALL_ORDER: [&str; 14] = [
+    "0100000000000000000000000000000000000000000000000000000000000000",
+    "0100000000000000000000000000000000000000000000000000000000000080",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "0000000000000000000000000000000000000000000000000000000000000000",
+    "0000000000000000000000000000000000000000000000000000000000000080",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+    "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc85",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac03fa",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+    "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
+];
 
 /// Every algorithm with a public key.
 pub const ALL: &[PublicAlgorithm] = &[
