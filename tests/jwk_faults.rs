@@ -163,7 +163,7 @@ fn a_shared_secret_in_a_set_of_public_keys_verifies_nothing() {
 fn a_shared_secret_has_at_least_the_bytes_of_its_hash() {
     for bytes in [0, 1, 16, 31, 32, 33, 64, 65, 200] {
         let secret = vec![7; bytes];
-        let keys = Keys::shared(&Secret::new(&encode(&secret)), SECRET_FORM);
+        let keys = Keys::shared(&Secret::new(encode(&secret)), SECRET_FORM);
         match keys {
             Ok(keys) => {
                 let text = format!("{}.{}", encode(r#"{"alg":"HS256"}"#), encode(claims(NOON).to_string()));

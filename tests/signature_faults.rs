@@ -63,11 +63,11 @@ fn bytes(number: &BoxedUint, length: usize) -> Vec<u8> {
 }
 
 fn plus(a: &[u8], b: &[u8], length: usize) -> Vec<u8> {
-    bytes(&number(a).wrapping_add(&number(b)), length)
+    bytes(&number(a).wrapping_add(number(b)), length)
 }
 
 fn minus(a: &[u8], b: &[u8]) -> Vec<u8> {
-    bytes(&number(a).wrapping_sub(&number(b)), a.len())
+    bytes(&number(a).wrapping_sub(number(b)), a.len())
 }
 
 fn without_zeros(bytes: &[u8]) -> &[u8] {
