@@ -107,16 +107,37 @@ pub fn query_one<T: DeserializeOwned>(
     Ok(query(db, statement, values)?.into_iter().next())
 }
 
-/// Brings the schema forward: runs the migrations that this database has not seen, in order, and
-/// remembers each. Migrations are only ever appended; `docs/storage.md` lists them.
+/// What an object's database holds, as a history of steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Schema {
+    /// Steps that an older build cannot live with, in order. A database that has seen more of them than the
+    /// build knows is not touched by it.
+    pub migrations: &'static [&'static str],
+    /// Steps that an older build does not notice, in order: a table, an index that is not unique, or a column
+    /// that may be null or has a default. They let a build and the one before it serve side by side.
+    pub additions: &'static [Addition],
+}
+
+/// One step that an older build does not notice.
+#[derive(Clone, Copy, Debug)]
+pub struct Addition {
+    /// What is remembered of it; unique in its schema.
+    pub name: &'static str,
+    /// What is run.
+    pub statements: &'static str,
+}
+
+/// Brings the schema forward: runs the steps that this database has not seen and remembers each.
+/// Steps are only ever appended; `docs/storage.md` lists the tables.
 ///
 /// # Errors
 /// What SQLite says; or that the database is newer than this build, which then must not touch it.
-pub fn migrate(db: &dyn Sql, migrations: &[&str]) -> Result<(), SqlError> {
+pub fn migrate(db: &dyn Sql, schema: &Schema) -> Result<(), SqlError> {
     #[derive(serde::Deserialize)]
     struct Seen {
         seen: usize,
     }
+    let Schema { migrations, additions } = schema;
     db.run("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY) STRICT", &[])?;
     let seen =
         query_one::<Seen>(db, "SELECT COUNT(*) AS seen FROM migrations", &[])?.map_or(0, |row| row.seen);
@@ -127,10 +148,27 @@ pub fn migrate(db: &dyn Sql, migrations: &[&str]) -> Result<(), SqlError> {
         )));
     }
     for (index, migration) in migrations.iter().enumerate().skip(seen) {
-        for statement in migration.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
-            db.run(statement, &[])?;
-        }
+        run_all(db, migration)?;
         db.run("INSERT INTO migrations (number) VALUES (?)", &[Value::Integer(index as i64 + 1)])?;
+    }
+    if additions.is_empty() {
+        return Ok(());
+    }
+    db.run("CREATE TABLE IF NOT EXISTS additions (name TEXT PRIMARY KEY) STRICT", &[])?;
+    for Addition { name, statements } in *additions {
+        let name = Value::from(*name);
+        if db.run("SELECT name FROM additions WHERE name = ?", std::slice::from_ref(&name))?.is_empty() {
+            run_all(db, statements)?;
+            db.run("INSERT INTO additions (name) VALUES (?)", &[name])?;
+        }
+    }
+    Ok(())
+}
+
+/// Runs statements that end in `;`, none of which holds one.
+fn run_all(db: &dyn Sql, statements: &str) -> Result<(), SqlError> {
+    for statement in statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+        db.run(statement, &[])?;
     }
     Ok(())
 }

@@ -91,9 +91,21 @@ fn a_password_is_stored_as_algorithm_iterations_salt_and_key() {
     );
 }
 
+fn hash(text: &str) -> String {
+    keyward::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text))
+}
+
+#[test]
+fn released_additions_are_never_edited() {
+    let hashes: Vec<(&str, String)> =
+        schema::ADDITIONS.iter().map(|addition| (addition.name, hash(addition.statements))).collect();
+    let released: [(&str, &str); 0] = [];
+    let released = released.map(|(name, hash)| (name, hash.to_owned()));
+    assert_eq!(hashes, released);
+}
+
 #[test]
 fn released_migrations_are_never_edited() {
-    let hash = |text: &str| keyward::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text));
     let hashes: Vec<String> = schema::MIGRATIONS.iter().map(|text| hash(text)).collect();
     let released = [
         "615114fc0198e1f6cb8075759084e2e947d8c6e0ec4144c5c6770847c329b086",

@@ -10,6 +10,7 @@ use keyward::{
     key,
     key_gate::{Keep, KeyGate, store},
     registry,
+    sql::{self, Addition, Schema, Sql},
 };
 use support::{Database, record};
 
@@ -80,4 +81,21 @@ fn every_class_of_objects_has_a_chapter() {
     for class in classes {
         chapter(&format!("{class} ("));
     }
+}
+
+#[test]
+fn a_build_serves_a_database_with_additions_that_it_does_not_know_and_refuses_one_with_such_a_migration() {
+    const ADDED: Addition =
+        Addition { name: "b", statements: "ALTER TABLE a ADD COLUMN b TEXT; CREATE INDEX i ON a (b)" };
+    let older = Schema { migrations: &["CREATE TABLE a (id TEXT) STRICT"], additions: &[] };
+    let newer = Schema { additions: &[ADDED], ..older };
+    let newest = Schema { migrations: &["CREATE TABLE a (id TEXT) STRICT", "DROP INDEX i"], ..newer };
+    let db = Database::new();
+    for schema in [older, newer, older, newer] {
+        sql::migrate(&db, &schema).unwrap();
+        db.run("INSERT INTO a (id) VALUES ('1')", &[]).unwrap();
+    }
+    assert_eq!(db.columns("a"), ["id", "b"]);
+    sql::migrate(&db, &newest).unwrap();
+    assert!(sql::migrate(&db, &newer).unwrap_err().0.contains("deploy the newer build"));
 }

@@ -4,9 +4,10 @@
 use serde::Deserialize;
 
 use super::{Counts, Keep, KeyGate};
-use crate::sql::{self, Sql, SqlError};
+use crate::sql::{self, Schema, Sql, SqlError};
 
 /// Forward only: append, never change.
+const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: &[] };
 const MIGRATIONS: &[&str] = &["CREATE TABLE key_gate (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     record TEXT NOT NULL,
@@ -28,7 +29,7 @@ pub fn load(db: &dyn Sql) -> Result<KeyGate, SqlError> {
     if db.run(table, &[])?.is_empty() {
         return Ok(KeyGate::default());
     }
-    sql::migrate(db, MIGRATIONS)?;
+    sql::migrate(db, &SCHEMA)?;
     let Some(row) = sql::query_one::<Row>(db, "SELECT record, counts FROM key_gate", &[])? else {
         return Ok(KeyGate::default());
     };
@@ -45,7 +46,7 @@ pub fn load(db: &dyn Sql) -> Result<KeyGate, SqlError> {
 pub fn keep(db: &dyn Sql, gate: &KeyGate, keep: Keep) -> Result<(), SqlError> {
     match (keep, &gate.record) {
         (Keep::Record, Some(record)) => {
-            sql::migrate(db, MIGRATIONS)?;
+            sql::migrate(db, &SCHEMA)?;
             let counts = to_text(&Counts::default())?;
             let insert = "INSERT INTO key_gate (one, record, counts) VALUES (1, ?, ?)
                 ON CONFLICT (one) DO UPDATE SET record = excluded.record";

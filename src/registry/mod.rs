@@ -93,7 +93,7 @@ pub struct Turn<'a> {
 /// # Errors
 /// As [`sql::migrate`].
 pub fn migrate(db: &dyn Sql) -> Result<(), SqlError> {
-    sql::migrate(db, schema::MIGRATIONS)
+    sql::migrate(db, &schema::SCHEMA)
 }
 
 /// Who may call a route, and what runs.

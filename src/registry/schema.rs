@@ -5,7 +5,13 @@
 //! A key's row is also its outbox entry: `publish_due` says when it has to be told and published
 //! next. One statement therefore changes a key and enqueues it, and a crash cannot come in between.
 
-use crate::sql::{Sql, SqlError, Value};
+use crate::sql::{Addition, Schema, Sql, SqlError, Value};
+
+/// The tables.
+pub const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: ADDITIONS };
+
+/// What an older build does not notice. A released one is never edited: append. Prefer this to a migration.
+pub const ADDITIONS: &[Addition] = &[];
 
 /// Migrations, forward only. A released one is never edited: append.
 pub const MIGRATIONS: &[&str] = &[
