@@ -69,13 +69,40 @@ impl fmt::Display for SqlError {
 
 impl std::error::Error for SqlError {}
 
-/// One object's SQLite database. Calls without an await between them are atomic against a crash.
+/// One object's SQLite database. Calls without an await between them are atomic against a crash, and those
+/// of one [`transaction`] also against a statement that fails.
 pub trait Sql {
     /// Runs one statement and returns its rows, each a JSON object by column name.
     ///
     /// # Errors
     /// What SQLite says, without the bound values.
     fn run(&self, statement: &str, values: &[Value]) -> Result<Vec<serde_json::Value>, SqlError>;
+
+    /// Calls `turn` once. What it writes is kept if it returns true; otherwise, and on an error, all of it is
+    /// undone. Transactions nest. Use [`transaction`].
+    ///
+    /// # Errors
+    /// What SQLite says: nothing of it is kept then.
+    fn attempt(&self, turn: &mut dyn FnMut() -> bool) -> Result<(), SqlError>;
+}
+
+/// Runs `turn` as one transaction: everything that it writes is written if it returns `Ok`, else nothing is.
+///
+/// # Errors
+/// What `turn` says, or what SQLite says.
+pub fn transaction<T, E: From<SqlError>>(db: &dyn Sql, turn: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    let mut turn = Some(turn);
+    let mut result = None;
+    let ended = db.attempt(&mut || {
+        result = turn.take().map(|turn| turn());
+        matches!(result, Some(Ok(_)))
+    });
+    match (ended, result) {
+        (_, Some(Err(error))) => Err(error),
+        (Ok(()), Some(Ok(value))) => Ok(value),
+        (Err(error), _) => Err(error.into()),
+        (Ok(()), None) => Err(SqlError("the transaction was not run".to_owned()).into()),
+    }
 }
 
 /// Runs one statement and reads its rows as `T`.
@@ -127,7 +154,8 @@ pub struct Addition {
     pub statements: &'static str,
 }
 
-/// Brings the schema forward: runs the steps that this database has not seen and remembers each.
+/// Brings the schema forward: runs the steps that this database has not seen, each in one transaction with the
+/// row that remembers it.
 /// Steps are only ever appended; `docs/storage.md` lists the tables.
 ///
 /// # Errors
@@ -148,8 +176,10 @@ pub fn migrate(db: &dyn Sql, schema: &Schema) -> Result<(), SqlError> {
         )));
     }
     for (index, migration) in migrations.iter().enumerate().skip(seen) {
-        run_all(db, migration)?;
-        db.run("INSERT INTO migrations (number) VALUES (?)", &[Value::Integer(index as i64 + 1)])?;
+        transaction(db, || {
+            run_all(db, migration)?;
+            db.run("INSERT INTO migrations (number) VALUES (?)", &[Value::Integer(index as i64 + 1)])
+        })?;
     }
     if additions.is_empty() {
         return Ok(());
@@ -158,8 +188,10 @@ pub fn migrate(db: &dyn Sql, schema: &Schema) -> Result<(), SqlError> {
     for Addition { name, statements } in *additions {
         let name = Value::from(*name);
         if db.run("SELECT name FROM additions WHERE name = ?", std::slice::from_ref(&name))?.is_empty() {
-            run_all(db, statements)?;
-            db.run("INSERT INTO additions (name) VALUES (?)", &[name])?;
+            transaction(db, || {
+                run_all(db, statements)?;
+                db.run("INSERT INTO additions (name) VALUES (?)", std::slice::from_ref(&name))
+            })?;
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-// The stores and the network, each asked for a bounded time: a promise and its timer cost no crossing here.
+// The stores and the network, each asked for a bounded time: a promise and its timer cost no crossing here. And
+// what the bindings of the runtime do not have.
 
 const TIMED_OUT = Symbol("timed out");
 
@@ -80,4 +81,17 @@ export async function hasContent(request, milliseconds) {
 // Counts one event of this key; whether there were too many.
 export function exceeds(limiter, key, milliseconds) {
   return inTime(limiter.limit({ key }).then(({ success }) => !success), milliseconds);
+}
+
+const UNDONE = Symbol("undone");
+
+// Calls `turn` in a transaction of the object's database, which is kept if it returns true and undone otherwise.
+export function attempt(storage, turn) {
+  try {
+    storage.transactionSync(() => {
+      if (!turn()) throw UNDONE;
+    });
+  } catch (error) {
+    if (error !== UNDONE) throw error;
+  }
 }

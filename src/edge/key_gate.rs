@@ -1,12 +1,12 @@
 //! The KeyGate's object: storage and alarms around [`crate::key_gate::KeyGate`].
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
 
 use super::{sql::ObjectSql, stores};
 use crate::{
-    key_gate::{Keep, KeyGate as Core, store},
+    key_gate::{Keep, KeyGate as Core, store::Kept},
     sql::SqlError,
     wire::KeyGateCall,
 };
@@ -19,13 +19,13 @@ const RETRY_REPORT: i64 = 60_000;
 pub struct KeyGate {
     state: State,
     env: Env,
-    core: RefCell<Option<Core>>,
+    core: Kept,
     alarm_is_set: Cell<bool>,
 }
 
 impl DurableObject for KeyGate {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, core: RefCell::new(None), alarm_is_set: Cell::new(false) }
+        Self { state, env, core: Kept::default(), alarm_is_set: Cell::new(false) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -37,7 +37,7 @@ impl DurableObject for KeyGate {
 
     async fn alarm(&self) -> Result<Response> {
         self.alarm_is_set.set(false);
-        let report = self.with_core(|core| Ok(core.report())).map_err(failed)?;
+        let report = self.turn(|core| Ok((core.report(), Keep::Nothing))).map_err(failed)?;
         let Some(report) = report.filter(|report| !report.hours.is_empty()) else { return Response::ok("") };
         let body = serde_json::to_string(&report)?;
         let registry = self.env.durable_object("REGISTRY")?.get_by_name(super::registry::NAME)?;
@@ -47,9 +47,9 @@ impl DurableObject for KeyGate {
             self.alarm_is_set.set(true);
             return Response::ok("");
         }
-        self.with_core(|core| {
+        self.turn(|core| {
             core.reported(&report, stores::now());
-            store::keep(&self.sql(), core, Keep::Counts)
+            Ok(((), Keep::Counts))
         })
         .map_err(failed)?;
         self.schedule_report().await?;
@@ -61,41 +61,23 @@ impl KeyGate {
     /// Answers a call and keeps what it changed, in one synchronous turn: the runtime sends the answer
     /// only once that is on disk.
     fn answer(&self, call: KeyGateCall) -> std::result::Result<String, SqlError> {
-        self.with_core(|core| {
-            let (answer, keep) =
-                core.answer(call, stores::now()).map_err(|error| SqlError(error.to_string()))?;
-            store::keep(&self.sql(), core, keep)?;
-            Ok(answer)
-        })
+        self.turn(|core| core.answer(call, stores::now()).map_err(|error| SqlError(error.to_string())))
     }
 
-    /// Runs `turn` on the core, which is read from storage first if this object has just woken up.
-    /// After a failure the core is read again: memory must not know more than the disk.
-    fn with_core<T>(
+    fn turn<T>(
         &self,
-        turn: impl FnOnce(&mut Core) -> std::result::Result<T, SqlError>,
+        turn: impl FnOnce(&mut Core) -> std::result::Result<(T, Keep), SqlError>,
     ) -> std::result::Result<T, SqlError> {
-        let mut slot = self.core.borrow_mut();
-        let mut core = match slot.take() {
-            Some(core) => core,
-            None => store::load(&self.sql())?,
-        };
-        let answer = turn(&mut core)?;
-        *slot = Some(core);
-        Ok(answer)
+        self.core.turn(&ObjectSql::new(&self.state), turn)
     }
 
     async fn schedule_report(&self) -> Result<()> {
-        let due = self.with_core(|core| Ok(core.report_in(stores::now()))).map_err(failed)?;
+        let due = self.turn(|core| Ok((core.report_in(stores::now()), Keep::Nothing))).map_err(failed)?;
         if let Some(milliseconds) = due.filter(|_| !self.alarm_is_set.get()) {
             self.state.storage().set_alarm(milliseconds).await?;
             self.alarm_is_set.set(true);
         }
         Ok(())
-    }
-
-    fn sql(&self) -> ObjectSql {
-        ObjectSql::new(&self.state)
     }
 }
 

@@ -1,17 +1,29 @@
 //! An object's SQLite database as [`crate::sql::Sql`].
 
+use js_sys::{JsString, Reflect};
+use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{SqlStorage, SqlStorageValue, State};
 
 use crate::sql::{Sql, SqlError, Value};
 
+#[wasm_bindgen(module = "/src/edge/glue.js")]
+extern "C" {
+    #[wasm_bindgen(catch)]
+    fn attempt(storage: &JsValue, turn: &mut dyn FnMut() -> bool) -> Result<(), JsValue>;
+}
+
 /// The database of one object.
 #[derive(Clone)]
-pub struct ObjectSql(SqlStorage);
+pub struct ObjectSql {
+    sql: SqlStorage,
+    storage: JsValue,
+}
 
 impl ObjectSql {
     /// The database of this object.
     pub fn new(state: &State) -> Self {
-        Self(state.storage().sql())
+        let storage = Reflect::get(state.as_raw(), &JsString::from("storage")).unwrap_or_default();
+        Self { sql: state.storage().sql(), storage }
     }
 }
 
@@ -25,7 +37,12 @@ impl Sql for ObjectSql {
                 Value::Text(text) => SqlStorageValue::String(text.clone()),
             })
             .collect();
-        let cursor = self.0.exec(statement, values).map_err(|error| SqlError(error.to_string()))?;
+        let cursor = self.sql.exec(statement, values).map_err(|error| SqlError(error.to_string()))?;
         cursor.to_array().map_err(|error| SqlError(error.to_string()))
+    }
+
+    fn attempt(&self, turn: &mut dyn FnMut() -> bool) -> Result<(), SqlError> {
+        attempt(&self.storage, &mut || turn())
+            .map_err(|error| SqlError(worker::Error::from(error).to_string()))
     }
 }

@@ -1,6 +1,8 @@
 //! How a KeyGate is kept: one row, so that each call writes at most once. An object that was never
 //! told of a key writes nothing at all: made-up keys leave no trace.
 
+use std::cell::RefCell;
+
 use serde::Deserialize;
 
 use super::{Counts, Keep, KeyGate};
@@ -13,6 +15,33 @@ const MIGRATIONS: &[&str] = &["CREATE TABLE key_gate (
     record TEXT NOT NULL,
     counts TEXT NOT NULL
 ) STRICT"];
+
+/// A KeyGate in memory, and its database beside it. Empty when the object has just woken up.
+#[derive(Default)]
+pub struct Kept(RefCell<Option<KeyGate>>);
+
+impl Kept {
+    /// Runs a synchronous turn on the KeyGate and keeps what it changed. After a failure the KeyGate is read
+    /// again by the next turn: memory must not know more than the disk.
+    ///
+    /// # Errors
+    /// What the turn says; as [`load`] and [`keep`].
+    pub fn turn<T>(
+        &self,
+        db: &dyn Sql,
+        turn: impl FnOnce(&mut KeyGate) -> Result<(T, Keep), SqlError>,
+    ) -> Result<T, SqlError> {
+        let mut slot = self.0.borrow_mut();
+        let mut gate = match slot.take() {
+            Some(gate) => gate,
+            None => load(db)?,
+        };
+        let (answer, changed) = turn(&mut gate)?;
+        keep(db, &gate, changed)?;
+        *slot = Some(gate);
+        Ok(answer)
+    }
+}
 
 #[derive(Deserialize)]
 struct Row {
@@ -46,11 +75,13 @@ pub fn load(db: &dyn Sql) -> Result<KeyGate, SqlError> {
 pub fn keep(db: &dyn Sql, gate: &KeyGate, keep: Keep) -> Result<(), SqlError> {
     match (keep, &gate.record) {
         (Keep::Record, Some(record)) => {
-            sql::migrate(db, &SCHEMA)?;
             let counts = to_text(&Counts::default())?;
             let insert = "INSERT INTO key_gate (one, record, counts) VALUES (1, ?, ?)
                 ON CONFLICT (one) DO UPDATE SET record = excluded.record";
-            db.run(insert, &[to_text(record)?.into(), counts.into()]).map(drop)
+            sql::transaction(db, || {
+                sql::migrate(db, &SCHEMA)?;
+                db.run(insert, &[to_text(record)?.into(), counts.into()]).map(drop)
+            })
         }
         (Keep::Counts, Some(_)) => {
             db.run("UPDATE key_gate SET counts = ?", &[to_text(&gate.counts)?.into()]).map(drop)

@@ -165,6 +165,15 @@ impl Row {
 /// # Errors
 /// What SQLite says.
 pub fn redeem(db: &dyn Sql, policy: &Policy, call: &Redeem, now: Timestamp) -> Result<Redeemed, SqlError> {
+    sql::transaction(db, || redeem_in_turn(db, policy, call, now))
+}
+
+fn redeem_in_turn(
+    db: &dyn Sql,
+    policy: &Policy,
+    call: &Redeem,
+    now: Timestamp,
+) -> Result<Redeemed, SqlError> {
     let statement = format!("SELECT {COLUMNS} FROM links WHERE hash = ? AND realm = ?");
     let row =
         sql::query_one::<Row>(db, &statement, &[call.hash.as_str().into(), call.realm.as_str().into()])?;

@@ -1,8 +1,8 @@
 //! The Registry: the source of truth for tenants, people, keys and the audit, behind the admin API.
 //!
 //! Pure: SQL, time, randomness, secrets and finished password derivations come in, an answer comes
-//! out. A call is one synchronous turn, validated first and written last, so that a crash leaves
-//! all of it or nothing. What a call may read or change is bound to its principal's tenant.
+//! out. A call is one synchronous turn and one transaction, so that a crash or a statement that fails
+//! leaves all of it or nothing. What a call may read or change is bound to its principal's tenant.
 //!
 //! The life of a call: [`Registry::handle`] finds the route, authenticates, checks the right to do
 //! it and runs the handler. A handler that needs a password derived stops with [`Step::Derive`].
@@ -140,8 +140,15 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("PATCH", "/tenants/{}", Handler::With(Right::Tenants, tenants::edit)),
 ];
 
+/// Method and path of every route.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    ROUTES.iter().map(|(method, path, _)| (*method, *path))
+}
+
 impl Registry<'_> {
-    /// Answers a call of the admin API, or says which password to derive first.
+    /// Answers a call of the admin API, or says which password to derive first. Everything that this writes is
+    /// one transaction. A refusal keeps what was written, since it counts attempts and notes failures: a
+    /// handler writes nothing else before its last refusal.
     pub fn handle(
         &self,
         call: &AdminCall,
@@ -159,12 +166,13 @@ impl Registry<'_> {
             now,
             entropy,
         };
-        match turn.run() {
-            Ok(outcome) => Step::Done(outcome),
-            Err(Stop::Refused(refusal)) => Step::Done(Outcome::refused(refusal)),
-            Err(Stop::Derive(job)) => Step::Derive(job),
-            Err(Stop::Failed(error)) => Step::Done(Outcome::failed(error)),
-        }
+        let step = sql::transaction(self.db, || match turn.run() {
+            Ok(outcome) => Ok(Step::Done(outcome)),
+            Err(Stop::Refused(refusal)) => Ok(Step::Done(Outcome::refused(refusal))),
+            Err(Stop::Derive(job)) => Ok(Step::Derive(job)),
+            Err(Stop::Failed(error)) => Err(error),
+        });
+        step.unwrap_or_else(|error| Step::Done(Outcome::failed(error)))
     }
 }
 

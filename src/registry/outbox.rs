@@ -73,6 +73,10 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn begin(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
+        sql::transaction(self.db, || self.begin_in_turn(key_id, now))
+    }
+
+    fn begin_in_turn(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
         let Some(key) = keys::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
         let wait =
             FIRST_RETRY.checked_shl(key.publish_attempts.min(30)).map_or(LAST_RETRY, |w| w.min(LAST_RETRY));
@@ -125,6 +129,10 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn published(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
+        sql::transaction(self.db, || self.published_in_turn(key_id, version, now))
+    }
+
+    fn published_in_turn(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
         let newer = "UPDATE keys SET publish_attempts = publish_attempts - 1 WHERE id = ? AND version > ?";
         self.db.run(newer, &[key_id.into(), version.into()])?;

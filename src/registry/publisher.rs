@@ -127,11 +127,18 @@ impl<P: Platform> Publisher<P> {
     /// with what it is for.
     ///
     /// # Errors
-    /// What SQLite says, or that the alarm could not be set.
+    /// That the alarm could not be set.
     pub async fn keep_alarm(&self) -> Result<(), String> {
         let now = self.platform.now();
-        let Some(next) = self.outbox().next_due().map_err(text)? else { return Ok(()) };
-        let next = next.max(now.plus(BACKSTOP));
+        let next = match self.outbox().next_due() {
+            Ok(Some(next)) => next.max(now.plus(BACKSTOP)),
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                // Nothing is known about the outbox: look again.
+                self.platform.log("outbox", &text(error));
+                now.plus(BACKSTOP)
+            }
+        };
         // One that should have rung by now is not counted on.
         let soon_enough = self.alarm_at.get().is_some_and(|at| now < at && at <= next);
         if soon_enough { Ok(()) } else { self.set_alarm(next).await }

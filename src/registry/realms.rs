@@ -85,6 +85,10 @@ fn windows(windows: Windows) -> Value {
 /// # Errors
 /// What SQLite says.
 pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
+    sql::transaction(db, || adopt_in_turn(db, policy, now))
+}
+
+fn adopt_in_turn(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
     #[derive(Deserialize)]
     struct Row {
         limits: String,

@@ -37,6 +37,10 @@ struct Row {
 /// # Errors
 /// What SQLite says.
 pub fn apply(db: &dyn Sql, report: &UsageReport) -> Result<(), SqlError> {
+    sql::transaction(db, || apply_in_turn(db, report))
+}
+
+fn apply_in_turn(db: &dyn Sql, report: &UsageReport) -> Result<(), SqlError> {
     #[derive(Deserialize)]
     struct Key {
         tenant_id: String,

@@ -7,6 +7,8 @@ pub mod jose;
 pub mod outside;
 pub mod world;
 
+use std::cell::Cell;
+
 use keyward::{
     entropy::Entropy,
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
@@ -73,31 +75,72 @@ impl Entropy for Seeded {
 }
 
 /// A real SQLite database in memory, as an object has one on disk.
-pub struct Database(rusqlite::Connection);
+pub struct Database {
+    connection: rusqlite::Connection,
+    /// How many steps still go well before one fails. Steps are statements, and the begin and end of a
+    /// transaction. After the one that failed all goes well again.
+    fails_after: Cell<Option<u32>>,
+}
 
 impl Database {
     pub fn new() -> Self {
-        Self(rusqlite::Connection::open_in_memory().unwrap())
+        Self { connection: rusqlite::Connection::open_in_memory().unwrap(), fails_after: Cell::new(None) }
+    }
+
+    /// Lets one step fail, after so many that go well.
+    pub fn fail_after(&self, steps: u32) {
+        self.fails_after.set(Some(steps));
+    }
+
+    /// Whether the step that was to fail has not come; it will no longer.
+    pub fn has_not_failed(&self) -> bool {
+        self.fails_after.take().is_some()
+    }
+
+    fn step(&self) -> Result<(), SqlError> {
+        match self.fails_after.get() {
+            Some(0) => {
+                self.fails_after.set(None);
+                Err(SqlError("database or disk is full".into()))
+            }
+            left => {
+                self.fails_after.set(left.map(|steps| steps - 1));
+                Ok(())
+            }
+        }
+    }
+
+    /// Every table's definition and rows, and every index.
+    pub fn dump(&self) -> String {
+        let all = |statement: &str| self.rows(statement, &[]).unwrap();
+        let mut text = String::new();
+        for entry in all("SELECT type, name, sql FROM sqlite_master ORDER BY name") {
+            text.push_str(&format!("{entry}\n"));
+        }
+        for table in self.tables() {
+            for row in all(&format!("SELECT * FROM {table} ORDER BY rowid")) {
+                text.push_str(&format!("{table} {row}\n"));
+            }
+        }
+        text
     }
 
     /// Names of its tables.
     pub fn tables(&self) -> Vec<String> {
         let rows =
-            self.run("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", &[]).unwrap();
+            self.rows("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name", &[]).unwrap();
         rows.iter().map(|row| row["name"].as_str().unwrap().to_owned()).collect()
     }
 
     /// Names of a table's columns.
     pub fn columns(&self, table: &str) -> Vec<String> {
-        let prepared = self.0.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let prepared = self.connection.prepare(&format!("SELECT * FROM {table}")).unwrap();
         prepared.column_names().map(str::to_owned).collect()
     }
-}
 
-impl Sql for Database {
-    fn run(&self, statement: &str, values: &[Value]) -> Result<Vec<serde_json::Value>, SqlError> {
+    fn rows(&self, statement: &str, values: &[Value]) -> Result<Vec<serde_json::Value>, SqlError> {
         let failed = |error: rusqlite::Error| SqlError(error.to_string());
-        let mut prepared = self.0.prepare(statement).map_err(failed)?;
+        let mut prepared = self.connection.prepare(statement).map_err(failed)?;
         let names: Vec<String> = prepared.column_names().map(str::to_owned).collect();
         let values = values.iter().map(|value| match value {
             Value::Null => rusqlite::types::Value::Null,
@@ -121,5 +164,27 @@ impl Sql for Database {
             all.push(object.into());
         }
         Ok(all)
+    }
+}
+
+impl Sql for Database {
+    fn run(&self, statement: &str, values: &[Value]) -> Result<Vec<serde_json::Value>, SqlError> {
+        self.step()?;
+        self.rows(statement, values)
+    }
+
+    /// As workerd does it: with savepoints.
+    fn attempt(&self, turn: &mut dyn FnMut() -> bool) -> Result<(), SqlError> {
+        let run = |statement: &str| {
+            self.connection.execute_batch(statement).map_err(|error| SqlError(error.to_string()))
+        };
+        self.step()?;
+        run("SAVEPOINT turn")?;
+        let ended = if turn() { self.step().map(|()| true) } else { Ok(false) };
+        if !matches!(ended, Ok(true)) {
+            run("ROLLBACK TO turn")?;
+        }
+        run("RELEASE turn")?;
+        ended.map(drop)
     }
 }

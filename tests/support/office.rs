@@ -13,7 +13,6 @@ use keyward::{
     policy::{POLICY, Policy, Realm},
     registry::{Outcome, Registry, Step, outbox::Outbox, password::PasswordJob, publisher::Publisher},
     secret::{Secret, Secrets},
-    sql::Sql,
     time::Timestamp,
     wire::{AdminCall, AdminCredential},
 };
@@ -271,13 +270,7 @@ impl Office {
 
     /// Everything that is stored, as text.
     pub fn dump(&self) -> String {
-        let mut text = String::new();
-        for table in self.db.tables() {
-            for row in self.db.run(&format!("SELECT * FROM {table}"), &[]).unwrap() {
-                text.push_str(&format!("{table} {row}\n"));
-            }
-        }
-        text
+        self.db.dump()
     }
 }
 

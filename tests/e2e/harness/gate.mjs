@@ -202,6 +202,11 @@ class Gate {
     return stored.objects(this.persist);
   }
 
+  /** Runs statements on the databases of a class of objects, as SQL, between `kill` and `restart`. */
+  alterObjects(className, statements) {
+    stored.alter(this.persist, className, statements);
+  }
+
   /** The stored files that have this text anywhere in them. */
   grep(text) {
     return stored.grep(this.persist, text);

@@ -50,6 +50,19 @@ function tables(path) {
   }
 }
 
+/** Runs statements on the database of every object of a class. While the runtime is dead only. */
+export function alter(persist, className, statements) {
+  const paths = files(join(persist, "do")).filter((path) => path.includes(`-${className}/`) && /[0-9a-f]{64}\.sqlite$/.test(path));
+  for (const path of paths) {
+    const db = new DatabaseSync(path);
+    try {
+      db.exec(statements);
+    } finally {
+      db.close();
+    }
+  }
+}
+
 /** Files, of KV, objects, logs of databases and all, that have this text anywhere in their bytes. */
 export function grep(persist, text) {
   return files(persist).filter((path) => bytes(path)?.includes(text));
