@@ -11,7 +11,10 @@ use crate::sql::{Addition, Schema, Sql, SqlError, Value};
 pub const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: ADDITIONS };
 
 /// What an older build does not notice. A released one is never edited: append. Prefer this to a migration.
-pub const ADDITIONS: &[Addition] = &[];
+pub const ADDITIONS: &[Addition] = &[Addition {
+    name: "idempotency of a key",
+    statements: "CREATE INDEX idempotency_of_key ON idempotency (key_id)",
+}];
 
 /// Migrations, forward only. A released one is never edited: append.
 pub const MIGRATIONS: &[&str] = &[

@@ -11,7 +11,7 @@ use crate::{
         error::{Code, Refusal, Stop},
         input::{self, Input},
         keys::{
-            Key, State, grants,
+            Key, State, grants, idempotency,
             settings::{self, Circumstances},
         },
         principal::Principal,
@@ -90,6 +90,7 @@ pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static 
     let new = turn.key(principal, &old.id)?;
     let view = |key: &Key| -> Value { key.view(principal.tenant(), turn.policy, turn.now) };
     let (before, after) = audit::difference(&view(old), &view(&new));
+    idempotency::settings_change(turn.db, &old.id, &before)?;
     let deed = Deed {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),

@@ -16,7 +16,7 @@ use crate::{
     registry::{
         Turn,
         error::{Code, Refusal, Stop},
-        keys::{self, Key},
+        keys::{self, Key, settings::FIELDS},
         principal::Principal,
         schema,
         tenants::Tenant,
@@ -30,6 +30,10 @@ const PURPOSE: &str = "keyward idempotent create 1";
 /// How long a request is remembered.
 const LIFE: i64 = DAY;
 const LONGEST: usize = 255;
+/// A setting whose JSON is longer than this is not remembered with an answer: the key's own row has it.
+const LONG: usize = 256;
+/// The member of an answer that is the key.
+const KEY: &str = "apiKey";
 
 /// A request that carries an `Idempotency-Key`.
 #[derive(Clone, Debug)]
@@ -140,6 +144,7 @@ impl Token {
             return Err(Refusal::new(Code::Conflict, detail).into());
         };
         let mut body: Value = serde_json::from_str(&row.answer).unwrap_or_default();
+        complete(&mut body, &key.view(tenant, turn.policy, turn.now));
         if let Some(body) = body.as_object_mut() {
             body.insert("plaintextKey".to_owned(), plaintext.expose().into());
         }
@@ -187,7 +192,42 @@ impl Remembered {
     }
 }
 
-/// Remembers an answer, which must not hold the plaintext.
+/// Puts those settings into a remembered answer that it leaves to `key`, another view of the same key.
+/// Whether there were any.
+fn complete(answer: &mut Value, key: &Value) -> bool {
+    let Some(remembered) = answer.get_mut(KEY).and_then(Value::as_object_mut) else { return false };
+    let before = remembered.len();
+    for field in FIELDS {
+        if let Some(value) = key.get(field) {
+            remembered.entry(field).or_insert_with(|| value.clone());
+        }
+    }
+    remembered.len() > before
+}
+
+/// Settings of a key change: answers that leave them to its row get them as they were.
+///
+/// # Errors
+/// What SQLite says.
+pub fn settings_change(db: &dyn Sql, key_id: &str, before: &Value) -> Result<(), SqlError> {
+    #[derive(Deserialize)]
+    struct Row {
+        rowid: i64,
+        answer: String,
+    }
+    let of_key = "SELECT rowid, answer FROM idempotency WHERE key_id = ?";
+    for row in sql::query::<Row>(db, of_key, &[key_id.into()])? {
+        let mut answer: Value = serde_json::from_str(&row.answer).unwrap_or_default();
+        if complete(&mut answer, before) {
+            let values = [answer.to_string().into(), row.rowid.into()];
+            db.run("UPDATE idempotency SET answer = ? WHERE rowid = ?", &values)?;
+        }
+    }
+    Ok(())
+}
+
+/// Remembers an answer, which must not hold the plaintext, but for settings that are long: a repeat takes them from
+/// the key.
 pub fn remember(
     turn: &Turn<'_>,
     token: &Token,
@@ -195,6 +235,10 @@ pub fn remember(
     key_id: &str,
     answer: &Value,
 ) -> Result<(), SqlError> {
+    let mut answer = answer.clone();
+    if let Some(key) = answer.get_mut(KEY).and_then(Value::as_object_mut) {
+        key.retain(|name, value| !FIELDS.contains(&name.as_str()) || value.to_string().len() <= LONG);
+    }
     let columns = [
         ("tenant_id", token.tenant_id.as_str().into()),
         ("name", token.name.as_str().into()),

@@ -40,6 +40,9 @@ const MOST_SCOPES: usize = 100;
 const MOST_TAGS: usize = 20;
 const MOST_METADATA: usize = 20;
 const LONGEST_METADATA: usize = 500;
+/// Bytes that are searched of one key. Some characters are many in the form in which text is searched (U+FDFA is 18),
+/// so a few tags could be as large as all the rest.
+const MOST_SEARCHED: usize = 8_192;
 
 /// What an edit can change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -206,9 +209,15 @@ impl Settings {
             ("expires_at", self.expires_at.into()),
             ("mode", word(self.mode).into()),
             ("strict", i64::from(self.strict).into()),
-            ("search", text::folded(&search).into()),
+            ("search", searched(&search).into()),
         ]
     }
+}
+
+fn searched(text: &str) -> String {
+    let mut searched = text::folded(text);
+    searched.truncate(searched.floor_char_boundary(MOST_SEARCHED));
+    searched
 }
 
 fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {

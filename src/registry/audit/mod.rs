@@ -4,6 +4,10 @@
 //! written by the JSON Canonicalization Scheme (RFC 8785). Whoever can read the entries can check
 //! them; whoever notes the last hash can also tell when entries were cut off the end.
 
+mod short;
+
+pub use short::difference;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -101,8 +105,8 @@ impl Turn<'_> {
             "actor": deed.actor.view(),
             "action": deed.action,
             "target": deed.target,
-            "before": deed.before,
-            "after": deed.after,
+            "before": short::shortened(&deed.before),
+            "after": short::shortened(&deed.after),
             "address": self.call.address,
             "requestId": self.call.request_id,
             "previousHash": previous,
@@ -222,18 +226,4 @@ fn canonical(value: &Value) -> String {
         }
         plain => plain.to_string(),
     }
-}
-
-/// Both sides of a change, cut down to the fields that differ.
-pub fn difference(before: &Value, after: &Value) -> (Value, Value) {
-    let (Some(old), Some(new)) = (before.as_object(), after.as_object()) else {
-        return (before.clone(), after.clone());
-    };
-    let differing = |of: &Map<String, Value>| {
-        of.iter()
-            .filter(|(name, _)| old.get(*name) != new.get(*name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    };
-    (Value::Object(differing(old)), Value::Object(differing(new)))
 }
