@@ -9,6 +9,9 @@
 
 use crate::model::{Grant, Scope};
 
+/// Scopes that the admin API asks of a key.
+pub const OF_ADMIN_API: [&str; 3] = ["admin:read", "admin:write", "links:write"];
+
 /// Longest scope there may be, in characters. Bounds what a record, a token and a log line hold.
 pub const MAX_LENGTH: usize = 64;
 
@@ -28,6 +31,19 @@ pub fn is_held_form(text: &str) -> bool {
     text == "*"
         || is_scope(text)
         || (text.len() <= MAX_LENGTH && text.strip_suffix(":*").is_some_and(is_name))
+}
+
+/// Whether a scope is the admin API's by its meaning, whatever a catalogue says of it: one that it asks for, or another
+/// of the area `admin`, which a later version may ask for. Only a tenant's admin grants such a scope.
+pub fn is_admin(scope: &str) -> bool {
+    OF_ADMIN_API.contains(&scope) || scope.starts_with("admin:")
+}
+
+/// Whether only a tenant's admin may put `held` on a key: it covers a scope that [is the admin API's](is_admin), or one
+/// that the catalogue keeps for admins.
+pub fn needs_admin(catalogue: &[Scope], held: &str) -> bool {
+    let kept = catalogue.iter().filter(|scope| scope.grant == Grant::Admin || is_admin(scope.name));
+    kept.into_iter().any(|scope| holds(catalogue, &[held], scope.name))
 }
 
 /// Whether a key that holds `held` has the scope `required`, in a realm with this catalogue.

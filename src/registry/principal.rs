@@ -4,13 +4,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    policy::{Realm, scope},
-    record::{Record, TenantStatus},
+    policy::Realm,
+    record::{KeyKind, Record, TenantStatus},
     registry::{
         Turn,
         audit::Actor,
         error::{Code, Refusal, Stop},
-        keys::{self, State},
+        keys::{self, State, grants, settings::Settings},
         members, session,
         tenants::{self, Tenant},
     },
@@ -81,7 +81,7 @@ pub struct Holder {
     /// The tenant, and so the bounds of everything.
     pub tenant: Tenant,
     realm: &'static Realm,
-    scopes: Vec<String>,
+    settings: Settings,
 }
 
 /// Who calls.
@@ -171,12 +171,18 @@ impl Turn<'_> {
     }
 
     /// The gate found the key to be in order; whether it still is, the database says.
+    ///
+    /// # Errors
+    /// FORBIDDEN for a publishable key, whatever it holds: everybody who sees its page has it.
     fn holder(&self, record: &Record) -> Result<Option<Holder>, Stop> {
         let Some(key) = keys::load(self.db, &record.tenant.id, &record.id)? else { return Ok(None) };
+        if key.kind == KeyKind::Publishable {
+            return Err(publishable().into());
+        }
         let active = key.state(self.now) == State::Active;
         let Some(realm) = self.policy.realm(&key.realm).filter(|_| active) else { return Ok(None) };
         let tenant = Tenant::load(self.db, &key.tenant_id)?;
-        Ok(tenant.map(|tenant| Holder { id: key.id, tenant, realm, scopes: key.settings.scopes }))
+        Ok(tenant.map(|tenant| Holder { id: key.id, tenant, realm, settings: key.settings }))
     }
 }
 
@@ -307,11 +313,7 @@ impl Holder {
                 return Err(Refusal::new(Code::Forbidden, detail));
             }
         };
-        // A wildcard covers this API only in a realm whose catalogue says that there is such a scope.
-        let holds = |required: &str| {
-            let listed = self.realm.scopes.iter().any(|scope| scope.name == required);
-            listed && scope::holds(self.realm.scopes, &self.scopes, required)
-        };
+        let holds = |required: &str| grants::holds_at_admin_api(self.realm, &self.settings, required);
         if !holds(required) && !or.is_some_and(holds) {
             let mut refusal = Refusal::new(Code::Forbidden, format!("The key lacks the scope {required}."));
             let challenge =
@@ -327,6 +329,13 @@ impl Holder {
 pub fn unauthenticated() -> Refusal {
     let detail = "Sign in, or send `Authorization: Bearer` with a session token or an API key.";
     Refusal::new(Code::Unauthenticated, detail)
+}
+
+/// The refusal of a publishable key.
+fn publishable() -> Refusal {
+    let detail =
+        "A publishable key is for web pages, and does nothing here. Use a secret key, from a server.";
+    Refusal::new(Code::Forbidden, detail)
 }
 
 /// The refusal for people and keys of a tenant that is not active.

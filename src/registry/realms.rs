@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     key,
     policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows},
-    record::Limits,
+    record::{KeyKind, Limits},
     registry::{
         Handled, Outcome, Turn,
         keys::{grants, limits},
@@ -32,11 +32,12 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
                 "name": scope.name,
                 "description": scope.description,
                 "includes": scope.includes,
-                "grantable": grants::may(realm, scope.name, principal.grants_admin_scopes()).is_ok(),
+                "grantable":
+                    grants::may(realm, KeyKind::Secret, scope.name, principal.grants_admin_scopes()).is_ok(),
                 "grant": match scope.grant {
-                    Grant::Anyone => "anyone",
-                    Grant::Admin => "admin",
                     Grant::Reserved => "reserved",
+                    _ if grants::needs_admin(realm, scope.name) => "admin",
+                    _ => "anyone",
                 },
             })
         })
@@ -89,6 +90,7 @@ pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlErr
 }
 
 fn adopt_in_turn(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
+    grants::give(db, policy)?;
     #[derive(Deserialize)]
     struct Row {
         limits: String,

@@ -11,10 +11,19 @@ use crate::sql::{Addition, Schema, Sql, SqlError, Value};
 pub const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: ADDITIONS };
 
 /// What an older build does not notice. A released one is never edited: append. Prefer this to a migration.
-pub const ADDITIONS: &[Addition] = &[Addition {
-    name: "idempotency of a key",
-    statements: "CREATE INDEX idempotency_of_key ON idempotency (key_id)",
-}];
+pub const ADDITIONS: &[Addition] = &[
+    Addition {
+        name: "idempotency of a key",
+        statements: "CREATE INDEX idempotency_of_key ON idempotency (key_id)",
+    },
+    Addition {
+        name: "admin scopes of a key",
+        statements: "
+    ALTER TABLE keys ADD COLUMN admin_scopes TEXT;
+    CREATE INDEX keys_without_admin_scopes ON keys (realm, scopes) WHERE admin_scopes IS NULL
+",
+    },
+];
 
 /// Migrations, forward only. A released one is never edited: append.
 pub const MIGRATIONS: &[&str] = &[

@@ -8,13 +8,15 @@ use super::{
 };
 use crate::{
     model::{Grant, Scope},
-    scope::{holds, is_held_form, is_scope},
+    scope::{holds, is_admin, is_held_form, is_scope, needs_admin},
 };
 
 /// A scope as the file has it, with what it says it includes, not yet what follows from that.
 struct Draft<'a> {
     scope: Scope,
     includes: Vec<(Item<'a>, &'a str)>,
+    /// Where it says that anyone may grant it.
+    grant: Option<Item<'a>>,
 }
 
 /// The catalogue, and what of it cannot be read, so that whoever names that makes no second mistake.
@@ -54,7 +56,27 @@ pub(super) fn read(item: Option<Item<'_>>) -> Catalogue {
         check_includes(draft, &drafts, &unread);
     }
     let scopes = drafts.iter().map(|draft| Scope { includes: closure(draft, &drafts), ..draft.scope });
+    let written: Vec<Scope> = scopes.collect();
+    let scopes =
+        drafts.iter().zip(&written).map(|(draft, scope)| Scope { grant: grant(draft, &written), ..*scope });
     Catalogue { scopes: Vec::leak(scopes.collect()), unread, is_table }
+}
+
+/// Who may grant a scope: what is for admins by its meaning, or by what it includes, is for admins though the file
+/// does not say so, and cannot be for anyone.
+fn grant(draft: &Draft<'_>, catalogue: &[Scope]) -> Grant {
+    let Scope { name, grant, .. } = draft.scope;
+    if grant != Grant::Anyone || !needs_admin(catalogue, name) {
+        return grant;
+    }
+    if let Some(item) = &draft.grant {
+        let why = if is_admin(name) { "is the admin API's" } else { "includes one that only admins grant" };
+        item.refuse(
+            format!("the scope {name:?} {why}, so it cannot be granted by anyone"),
+            "write grant = \"admin\", or leave it out: then it is that",
+        );
+    }
+    Grant::Admin
 }
 
 fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
@@ -68,21 +90,21 @@ fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
     let name = leak(entry.key);
     if let Some(description) = entry.item.as_text() {
         let scope = Scope { name, description: leak(description), includes: &[], grant: Grant::Anyone };
-        return Some(Draft { scope, includes: Vec::new() });
+        return Some(Draft { scope, includes: Vec::new(), grant: None });
     }
     let table = entry.item.table(&sections::SCOPE, "\"Read orders\" or { description = \"Read orders\" }")?;
     let description = table
         .need("description", "description = \"Read orders\"")
         .and_then(|item| item.text("\"Read orders\""))
         .unwrap_or_default();
-    let grant = table
-        .get("grant")
-        .and_then(|item| {
-            item.choice(&[("anyone", Grant::Anyone), ("admin", Grant::Admin), ("reserved", Grant::Reserved)])
-        })
-        .unwrap_or(Grant::Anyone);
+    let grant_item = table.get("grant");
+    let written = grant_item.as_ref().and_then(|item| {
+        item.choice(&[("anyone", Grant::Anyone), ("admin", Grant::Admin), ("reserved", Grant::Reserved)])
+    });
+    let grant = written.unwrap_or(Grant::Anyone);
     let includes = table.get("includes").and_then(|item| item.texts("[\"orders:read\"]")).unwrap_or_default();
-    Some(Draft { scope: Scope { name, description: leak(description), includes: &[], grant }, includes })
+    let scope = Scope { name, description: leak(description), includes: &[], grant };
+    Some(Draft { scope, includes, grant: grant_item.filter(|_| written == Some(Grant::Anyone)) })
 }
 
 /// Reads scopes and wildcards that a key of the policy's own holds.
@@ -94,6 +116,14 @@ pub(super) fn held_scopes(item: &Item<'_>, catalogue: &Catalogue) -> Vec<&'stati
             item.refuse(
                 format!("{} has {name:?}, which covers no scope that the catalogue has", item.name),
                 format!("{}Scopes are listed under [realm.scopes].", did_you_mean(name, catalogue.names())),
+            );
+        } else if is_admin(name) {
+            item.refuse(
+                format!(
+                    "{} has {name:?}, which the admin API does not take from a key of the policy's own",
+                    item.name
+                ),
+                "take it out: the admin API takes members, and keys that it made itself",
             );
         }
         held.push(leak(name));

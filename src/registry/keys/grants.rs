@@ -1,20 +1,26 @@
 //! Which scopes may be put on a key, and by whom.
 
+use serde::Deserialize;
+use serde_json::json;
+
 use crate::{
-    policy::{Grant, Realm, scope},
+    policy::{Grant, Policy, Realm, scope},
+    record::KeyKind,
     registry::{
         error::{Code, Refusal},
         input,
+        keys::settings::Settings,
         principal::Principal,
     },
+    sql::{self, Sql, SqlError},
 };
 
-/// Whether a scope, `area:*` or `*` may be put on a key of this realm. `as_admin`: by a member who
+/// Whether a scope, `area:*` or `*` may be put on a key of this realm and kind. `as_admin`: by a member who
 /// is an owner or an admin.
 ///
 /// # Errors
 /// Why not, and what could be.
-pub fn may(realm: &Realm, held: &str, as_admin: bool) -> Result<(), String> {
+pub fn may(realm: &Realm, kind: KeyKind, held: &str, as_admin: bool) -> Result<(), String> {
     let shown = input::shown(held);
     let covered = || realm.scopes.iter().filter(|scope| scope::holds(realm.scopes, &[held], scope.name));
     let listed = realm.scopes.iter().find(|scope| scope.name == held);
@@ -33,10 +39,31 @@ pub fn may(realm: &Realm, held: &str, as_admin: bool) -> Result<(), String> {
         }
         _ => {}
     }
-    if !as_admin && needs_admin(realm, held) {
+    if !needs_admin(realm, held) {
+        return Ok(());
+    }
+    if kind == KeyKind::Publishable {
+        return Err(format!(
+            "'{shown}' is, or covers, a scope for admins, which no publishable key can hold: everybody can read one"
+        ));
+    }
+    if !as_admin {
         return Err(format!("'{shown}' can only be granted by a member who is an owner or an admin"));
     }
     Ok(())
+}
+
+/// Refuses to make another key with the scopes of a publishable one that holds what none can hold any more.
+///
+/// # Errors
+/// CONFLICT
+pub fn require_fit(realm: &Realm, kind: KeyKind, held: &[String]) -> Result<(), Refusal> {
+    if kind == KeyKind::Secret || !held.iter().any(|scope| needs_admin(realm, scope)) {
+        return Ok(());
+    }
+    let detail = "The key is publishable and holds a scope for admins, which no such key can hold: \
+                  change its scopes first, or make a secret key.";
+    Err(Refusal::new(Code::Conflict, detail))
 }
 
 /// Refuses whoever could not have granted what a key holds: such a key is changed by people only.
@@ -54,9 +81,44 @@ pub fn require_member_for(realm: &Realm, held: &[String], principal: &Principal)
 
 /// Whether a scope or wildcard covers something that only a tenant's admin may grant.
 pub fn needs_admin(realm: &Realm, held: &str) -> bool {
-    realm
-        .scopes
-        .iter()
-        .filter(|scope| scope.grant == Grant::Admin)
-        .any(|scope| scope::holds(realm.scopes, &[held], scope.name))
+    scope::needs_admin(realm.scopes, held)
+}
+
+/// Scopes of the admin API that a key with these scopes is given: those that they cover in the catalogue of now. They
+/// are stored with the key: what a wildcard covers, or a scope includes, only since the policy has changed was granted
+/// by nobody.
+pub fn of_admin_api(realm: &Realm, held: &[String]) -> Vec<String> {
+    let listed = |required: &&str| realm.scopes.iter().any(|scope| scope.name == *required);
+    let required = scope::OF_ADMIN_API.into_iter().filter(listed);
+    required.filter(|required| scope::holds(realm.scopes, held, required)).map(str::to_owned).collect()
+}
+
+/// Whether a key may do at the admin API what asks for `required`: its scopes cover it, and it was given to it. Of a key
+/// that an older build has stored only the scope itself counts, until [`give`] has looked at it.
+pub fn holds_at_admin_api(realm: &Realm, settings: &Settings, required: &str) -> bool {
+    let given = settings.admin_scopes.as_ref().unwrap_or(&settings.scopes);
+    given.iter().any(|given| given == required)
+        && of_admin_api(realm, &settings.scopes).iter().any(|covered| covered == required)
+}
+
+/// Gives keys that an older build has stored what their scopes cover by the present policy.
+///
+/// # Errors
+/// What SQLite says.
+pub fn give(db: &dyn Sql, policy: &Policy) -> Result<(), SqlError> {
+    #[derive(Deserialize)]
+    struct Row {
+        realm: String,
+        scopes: String,
+    }
+    // Most keys share their scopes with others. What is left is looked at when the object next wakes up.
+    let without = "SELECT DISTINCT realm, scopes FROM keys WHERE admin_scopes IS NULL LIMIT 1000";
+    for Row { realm, scopes } in sql::query::<Row>(db, without, &[])? {
+        let held: Vec<String> = serde_json::from_str(&scopes).unwrap_or_default();
+        let Some(found) = policy.realm(&realm) else { continue };
+        let given = json!(of_admin_api(found, &held)).to_string();
+        let give = "UPDATE keys SET admin_scopes = ? WHERE admin_scopes IS NULL AND realm = ? AND scopes = ?";
+        db.run(give, &[given.into(), realm.into(), scopes.into()])?;
+    }
+    Ok(())
 }

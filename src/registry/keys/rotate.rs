@@ -62,6 +62,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     turn.require_match(&key)?;
     edit::require_active(&key, turn.now, "rotated")?;
     grants::require_member_for(realm, &key.settings.scopes, principal)?;
+    grants::require_fit(realm, key.kind, &key.settings.scopes)?;
 
     let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
     // A grace is the old key's alone: the new one lives as long as its owner said.

@@ -52,6 +52,10 @@ pub struct Settings {
     /// Scopes and wildcards.
     #[serde(deserialize_with = "from_json_text")]
     pub scopes: Vec<String>,
+    /// Scopes of the admin API that it was [given](grants::of_admin_api) with them; `None` in what an older build has
+    /// stored.
+    #[serde(default, deserialize_with = "from_nullable_json_text")]
+    pub admin_scopes: Option<Vec<String>>,
     /// Limits that it names itself; `None` inherits.
     #[serde(flatten, deserialize_with = "limit_columns")]
     pub rate_limit: Limits,
@@ -86,6 +90,14 @@ fn limit_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D
     Ok(Limits { per_minute, per_day })
 }
 
+/// A column that may hold JSON text.
+fn from_nullable_json_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<String>>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| serde_json::from_str(&text).map_err(serde::de::Error::custom)).transpose()
+}
+
 /// SQLite has no booleans.
 fn from_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     i64::deserialize(deserializer).map(|number| number != 0)
@@ -117,6 +129,7 @@ impl Settings {
         Self {
             name: String::new(),
             scopes: Vec::new(),
+            admin_scopes: Some(Vec::new()),
             rate_limit: Limits::default(),
             allowed_ips: Vec::new(),
             allowed_origins: Vec::new(),
@@ -135,6 +148,7 @@ impl Settings {
             self.name = name;
         }
         if let Some(scopes) = body.present("scopes", |value| scopes(value, of)) {
+            self.admin_scopes = Some(grants::of_admin_api(of.realm, &scopes));
             self.scopes = scopes;
         }
         if let Some(own) = body.nullable("rateLimit", |value| limits::read(value, &of.realm.limits.maximum)) {
@@ -200,6 +214,7 @@ impl Settings {
         vec![
             ("name", self.name.as_str().into()),
             ("scopes", json(json!(self.scopes))),
+            ("admin_scopes", self.admin_scopes.as_ref().map(|scopes| json!(scopes).to_string()).into()),
             ("per_minute", self.rate_limit.per_minute.into()),
             ("per_day", self.rate_limit.per_day.into()),
             ("allowed_ips", json(json!(self.allowed_ips))),
@@ -223,7 +238,7 @@ fn searched(text: &str) -> String {
 fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
     let scopes = input::list(value, MOST_SCOPES, |scope| {
         let scope = input::text(scope)?;
-        grants::may(of.realm, &scope, of.as_admin).map_or_else(wrong, |()| Ok(scope.clone()))
+        grants::may(of.realm, of.kind, &scope, of.as_admin).map_or_else(wrong, |()| Ok(scope.clone()))
     })?;
     let missing = scopes.is_empty() && of.realm.asks_for_scopes();
     if missing { wrong("must name at least one scope") } else { Ok(scopes) }
