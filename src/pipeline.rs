@@ -11,7 +11,7 @@ mod charge;
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{KeyRequirement, Policy, Realm};
+use keyward_policy::{KeyRequirement, Policy, Realm, TestMode};
 use serde::de::DeserializeOwned;
 
 use self::charge::Answer;
@@ -190,7 +190,8 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     /// Checks a key of whichever realm it belongs to, as the admin API does, which belongs to none. Always
-    /// by its KeyGate's own word, and without leases.
+    /// by its KeyGate's own word, and without leases. A test key only reads there, whatever it may do in its realm: what
+    /// it would make are live keys, too.
     ///
     /// # Errors
     /// Why the request may not pass.
@@ -210,6 +211,7 @@ impl<S: Stores> Pipeline<'_, S> {
             let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
             match self.find(&hashes, caller).await {
                 Ok(candidate) if candidate.record.realm == realm.id => {
+                    let realm = &Realm { test_mode: TestMode::ReadOnly, ..*realm };
                     return self.conclude(realm, 0, requirement, candidate, caller).await;
                 }
                 Ok(_) | Err(Denial::UnknownKey { .. }) => denial = UNKNOWN,

@@ -2,12 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+mod support;
+
 use keyward::{
+    key,
     policy::POLICY,
+    record::Mode,
     registry::{
         error::Code,
         front::{self, Head, MOST_BYTES, Page, Shown},
     },
+    route::Target,
 };
 
 const OWN: &str = "https://api.example.com";
@@ -114,6 +119,7 @@ fn the_credential_is_a_session_or_a_key() {
         (Some("Setup"), None),
         (Some("Bearer kws_other"), Some(COOKIE.to_owned())),
         (Some("Bearer kw_live_x"), Some(COOKIE.to_owned())),
+        (Some("Bearer kw_live_x"), Some("__Host-keyward-session=kw_live_x".to_owned())),
         (None, Some(format!("{COOKIE}; {COOKIE}"))),
         (Some("Bearer"), None),
         (Some("Bearer "), None),
@@ -124,6 +130,115 @@ fn the_credential_is_a_session_or_a_key() {
         (Some("Bearer kws_\u{e9}"), None),
     ] {
         assert_eq!(shown(authorization, cookie.as_deref()), "wrong", "{authorization:?} {cookie:?}");
+    }
+}
+
+/// What is shown, or the code of the refusal.
+fn judged(method: &str, url: &str, head: &Head) -> Result<Shown, String> {
+    let secrets = support::secrets();
+    front::judge(&POLICY, method, Target::of(url), Some(&secrets), head, "req-1").map_err(|reply| {
+        let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap();
+        assert_eq!(reply.status, body["status"]);
+        assert!(
+            !reply.headers.iter().any(|(name, _)| name == "Cache-Control"),
+            "every answer has that already"
+        );
+        body["code"].as_str().unwrap().to_owned()
+    })
+}
+
+#[test]
+fn an_api_key_from_a_web_page_of_another_origin_does_nothing_here_not_even_reads() {
+    let url = format!("{OWN}/api/admin/api-keys");
+    let judge = |method: &str, token: &str, origin: Option<&str>, site: Option<&str>| {
+        let head = Head {
+            authorization: Some(format!("Bearer {token}")),
+            origin: origin.map(str::to_owned),
+            fetch_site: site.map(str::to_owned),
+            ..Head::default()
+        };
+        judged(method, &url, &head).map(|_| ())
+    };
+    for method in ["GET", "HEAD", "POST", "PATCH", "DELETE"] {
+        for (origin, site) in
+            [(None, None), (Some(OWN), None), (Some(OWN), Some("same-origin")), (None, Some("none"))]
+        {
+            assert_eq!(judge(method, "kw_live_x", origin, site), Ok(()), "{method} {origin:?} {site:?}");
+        }
+        for (origin, site) in [
+            (Some("https://shop.example"), None),
+            (Some("https://shop.example"), Some("same-origin")),
+            (Some("https://shop.example"), Some("none")),
+            (Some("null"), None),
+            (Some(""), None),
+            (Some("http://api.example.com"), Some("same-origin")),
+            (Some("https://api.example.com:8443"), None),
+            (Some("https://api.example.com, https://shop.example"), Some("same-origin")),
+            (Some(OWN), Some("cross-site")),
+            (Some(OWN), Some("same-origin, cross-site")),
+            (None, Some("same-site")),
+            (None, Some("cross-site")),
+            (None, Some("")),
+        ] {
+            let refused = Err("CROSS_SITE".to_owned());
+            assert_eq!(judge(method, "kw_live_x", origin, site), refused, "{method} {origin:?} {site:?}");
+        }
+    }
+    // A person's session behind a proxy that the gate does not know of: there the browser's own word counts.
+    let proxied = Some("https://console.example");
+    assert_eq!(judge("POST", "kws_x", proxied, Some("same-origin")), Ok(()));
+}
+
+#[test]
+fn a_key_or_token_in_the_url_is_refused_whatever_else_is_shown() {
+    let secrets = support::secrets();
+    let format = &POLICY.realms[0].key;
+    let key = key::generate(format, "", Mode::Live, &secrets, &mut support::Seeded::new(1));
+    let encoded = key.expose().replace('_', "%5F");
+    let session = head(|head| head.authorization = text("Bearer kws_abc"));
+    for target in [
+        format!("/api-keys/{}", key.expose()),
+        format!("/api-keys?q={}", key.expose()),
+        format!("/session?x={encoded}"),
+        format!("/api-keys?q=a&cursor=%2522{encoded}"),
+        "/realms?api_key=x".to_owned(),
+        "/realms?access_token=kws_abc".to_owned(),
+    ] {
+        for head in [&session, &Head::default()] {
+            let refused = judged("GET", &format!("{OWN}/api/admin{target}"), head).unwrap_err();
+            assert_eq!(refused, "KEY_IN_URL", "{target}");
+        }
+    }
+    for target in [
+        "/api-keys?q=kw_live_&limit=5",
+        "/api-keys/key_zxgNOFBJwZ7IUuCFLBuqc7?api_key=",
+        "/audit?cursor=AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY",
+    ] {
+        assert!(judged("GET", &format!("{OWN}/api/admin{target}"), &session).is_ok(), "{target}");
+    }
+}
+
+#[test]
+fn what_is_malformed_counts_as_a_failure_where_nobody_needs_to_be_signed_in() {
+    const OPEN: &[u16] = &[400, 401, 409, 413, 415];
+    for (open, asked, failures) in
+        [(true, true, OPEN), (true, false, OPEN), (false, true, &[401]), (false, false, &[])]
+    {
+        for status in [200, 201, 204, 400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 503] {
+            let is_one = front::is_failure(open, asked, status);
+            assert_eq!(is_one, failures.contains(&status), "{open} {asked} {status}");
+        }
+    }
+    let open = |method: &str, path: &str| keyward::registry::is_open(method, path);
+    assert!(open("POST", "/session") && open("POST", "/setup"));
+    for (method, path) in [
+        ("GET", "/session"),
+        ("DELETE", "/session"),
+        ("POST", "/session/step-up"),
+        ("POST", "/api-keys"),
+        ("POST", "/x"),
+    ] {
+        assert!(!open(method, path), "{method} {path}");
     }
 }
 

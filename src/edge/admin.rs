@@ -7,13 +7,13 @@ use worker::{Env, Result, console_error, web_sys};
 use super::{
     gate,
     http::{self, Client},
+    settings,
     stores::{self, EdgeStores},
 };
 use crate::{
     admission::Incoming,
     pipeline::Stores,
     policy::POLICY,
-    refusal,
     registry::front::{self, Head, Shown},
     route::Target,
     wire::{AdminCall, AdminCredential, AdminReply},
@@ -28,63 +28,85 @@ pub async fn handle(
     request_id: &str,
 ) -> Result<web_sys::Response> {
     let method = request.method();
-    let head = head(&request)?;
-    let judged = front::require_same_origin(&method, target.origin, &head)
-        .and_then(|()| front::require_declared_size(&head))
-        .and_then(|()| front::credential(&head));
-    let credential = match judged {
-        Ok(Shown::Nothing) => AdminCredential::None,
-        Ok(Shown::Session(token)) => AdminCredential::Session { token: token.expose().to_owned() },
-        Ok(Shown::SetUp(token)) => AdminCredential::SetUp { token: token.expose().to_owned() },
-        Ok(Shown::Key(key)) => match gate::verify_key(&POLICY, &key, &Client::of(&request)?, env).await {
-            Ok(record) => AdminCredential::Key { record },
-            Err(denial) => return http::respond(&refusal::refuse(&denial, None, request_id)),
-        },
-        Err(refusal) => return respond(refusal.reply(request_id), request_id),
-    };
-    if let Err(refusal) = crate::registry::refuse_at_once(&method, path, &credential) {
-        return respond(refusal.reply(request_id), request_id);
-    }
-    let headers = request.headers();
-    let (if_match, idempotency_key) = (headers.get("if-match")?, headers.get("idempotency-key")?);
-    let address = headers.get("cf-connecting-ip")?.unwrap_or_default();
+    let address = request.headers().get("cf-connecting-ip")?.unwrap_or_default();
     let caller = front::failures_of(&address);
     let held_back = gate::memory().borrow_mut().held_back(&caller, stores::now());
     if let Some(retry_after_ms) = held_back {
         return respond(front::held_back(retry_after_ms).reply(request_id), request_id);
     }
-    let bytes = http::Incoming::of(&request).body(front::MOST_BYTES).await;
-    let body =
-        bytes.map_err(|denial| front::unread(&denial)).and_then(|bytes| front::body_text(&head, bytes));
-    let body = match body {
-        Ok(body) => body,
-        Err(refusal) => return respond(refusal.reply(request_id), request_id),
+    let head = head(&request)?;
+    let (reply, asked) = match admit(&request, &method, target, path, &head, env, request_id).await? {
+        Err(reply) => (reply, false),
+        Ok(credential) => {
+            let bytes = http::Incoming::of(&request).body(front::MOST_BYTES).await;
+            let body = bytes
+                .map_err(|denial| front::unread(&denial))
+                .and_then(|bytes| front::body_text(&head, bytes));
+            match body {
+                Err(refusal) => (refusal.reply(request_id), false),
+                Ok(body) => {
+                    let headers = request.headers();
+                    let call = AdminCall {
+                        method: method.clone(),
+                        path: path.to_owned(),
+                        query: target.query.to_owned(),
+                        credential,
+                        if_match: headers.get("if-match")?,
+                        idempotency_key: headers.get("idempotency-key")?,
+                        body,
+                        address,
+                        request_id: request_id.to_owned(),
+                    };
+                    (ask(&call, env).await, true)
+                }
+            }
+        }
     };
-    let call = AdminCall {
-        method,
-        path: path.to_owned(),
-        query: target.query.to_owned(),
-        credential,
-        if_match,
-        idempotency_key,
-        body,
-        address,
-        request_id: request_id.to_owned(),
+    let open = crate::registry::is_open(&method, path);
+    let stores = EdgeStores { env };
+    if front::is_failure(open, asked, reply.status) && stores.fails_too_often(&caller).await {
+        gate::memory().borrow_mut().hold_back(&caller, stores::now());
+    }
+    respond(reply, request_id)
+}
+
+/// The credential of a request that goes on to the Registry; else the answer.
+async fn admit(
+    request: &web_sys::Request,
+    method: &str,
+    target: Target<'_>,
+    path: &str,
+    head: &Head,
+    env: &Env,
+    request_id: &str,
+) -> Result<std::result::Result<AdminCredential, AdminReply>> {
+    let secrets = settings::secrets(env).ok();
+    let credential = match front::judge(&POLICY, method, target, secrets.as_deref(), head, request_id) {
+        Ok(Shown::Nothing) => AdminCredential::None,
+        Ok(Shown::Session(token)) => AdminCredential::Session { token: token.expose().to_owned() },
+        Ok(Shown::SetUp(token)) => AdminCredential::SetUp { token: token.expose().to_owned() },
+        Ok(Shown::Key(key)) => match gate::verify_key(&POLICY, &key, &Client::of(request)?, env).await {
+            Ok(record) => AdminCredential::Key { record },
+            Err(denial) => return Ok(Err(front::denied(&denial, request_id))),
+        },
+        Err(reply) => return Ok(Err(reply)),
     };
+    let refused = crate::registry::refuse_at_once(method, path, &credential);
+    Ok(refused.map(|()| credential).map_err(|refusal| refusal.reply(request_id)))
+}
+
+/// The Registry's answer.
+async fn ask(call: &AdminCall, env: &Env) -> AdminReply {
+    let request_id = &call.request_id;
     // Longer than the Registry waits for its KeyGates, which is bounded as a store is.
-    let asked = stores::ask_registry::<AdminReply>(env, "/admin", &call, stores::PATIENCE * 3).await;
-    let reply = asked.unwrap_or_else(|error| {
+    let asked = stores::ask_registry::<AdminReply>(env, "/admin", call, stores::PATIENCE * 3).await;
+    asked.unwrap_or_else(|error| {
         console_error!(
             "{}",
             json!({ "event": "registry unavailable", "requestId": request_id, "error": error })
         );
         front::registry_unavailable().reply(request_id)
-    });
-    let stores = EdgeStores { env };
-    if reply.status == 401 && stores.fails_too_often(&caller).await {
-        gate::memory().borrow_mut().hold_back(&caller, stores::now());
-    }
-    respond(reply, request_id)
+    })
 }
 
 fn head(request: &web_sys::Request) -> Result<Head> {

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{Cors, KeyRequirement, Policy, Proof, Realm, Route};
+use keyward_policy::{Cors, KeyRequirement, Policy, Realm, Route};
 use serde_json::json;
 use worker::{Context, Env, Result, console_error, console_log, web_sys};
 
@@ -108,10 +108,9 @@ pub async fn verify_key(
     client: &Client,
     env: &Env,
 ) -> std::result::Result<Record, Denial> {
-    const ANY: KeyRequirement =
-        KeyRequirement { by: &[Proof::Key, Proof::Publishable], ..KeyRequirement::ANY_KEY };
     let stores = EdgeStores { env };
-    let checked = pipeline(&stores).check_in_any_realm(policy, &ANY, key, client.caller()).await;
+    let pipeline = pipeline(&stores);
+    let checked = pipeline.check_in_any_realm(policy, &KeyRequirement::ANY_KEY, key, client.caller()).await;
     let accepted = checked.map_err(|refused| refused.denial)?;
     accepted.permit.record().map(|record| Record::clone(record)).ok_or(Denial::Internal)
 }

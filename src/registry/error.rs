@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     problem,
-    registry::password::PasswordJob,
+    registry::{password::PasswordJob, text},
     sql::SqlError,
     time::{self, SECOND, Timestamp},
     wire::AdminReply,
@@ -106,7 +106,10 @@ impl Code {
 }
 
 /// Most wrong fields that one answer names.
-const MOST_FIELDS: usize = 100;
+pub const MOST_FIELDS: usize = 20;
+/// Longest name and message of one, in characters.
+const LONGEST_FIELD: usize = 200;
+const LONGEST_MESSAGE: usize = 500;
 
 /// One wrong field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -115,6 +118,13 @@ pub struct FieldError {
     pub field: String,
     /// What is wrong and what would be right.
     pub message: String,
+}
+
+impl FieldError {
+    /// One wrong field. Bounded, whatever name and message were made of.
+    pub fn new(field: &str, message: &str) -> Self {
+        Self { field: text::cut(field, LONGEST_FIELD), message: text::cut(message, LONGEST_MESSAGE) }
+    }
 }
 
 /// A refusal: what was wrong and how to mend it. Never holds a secret.
@@ -147,16 +157,17 @@ impl Refusal {
     /// A refusal of wrong fields. Names the first [`MOST_FIELDS`], so that a small body of nonsense
     /// has no large answer.
     pub fn fields(mut fields: Vec<FieldError>) -> Self {
+        let more = if fields.len() > MOST_FIELDS { " and so on," } else { "" };
         fields.truncate(MOST_FIELDS);
         let mut names: Vec<&str> = fields.iter().map(|error| error.field.as_str()).collect();
         names.dedup();
-        let detail = format!("Mend {} and send the request again.", names.join(", "));
+        let detail = format!("Mend {}{more} and send the request again.", names.join(", "));
         Self { fields, ..Self::new(Code::ValidationFailed, detail) }
     }
 
     /// A refusal of one wrong field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
-        Self::fields(vec![FieldError { field: field.to_owned(), message: message.into() }])
+        Self::fields(vec![FieldError::new(field, &message.into())])
     }
 
     /// A refusal until a moment.

@@ -3,14 +3,19 @@
 
 use crate::{
     cookie::{self, Repeated, SameSite},
+    credential,
     denial::Denial,
     network,
+    policy::Policy,
+    refusal,
     registry::{
         error::{Code, Refusal},
         session::TOKEN_PREFIX,
     },
-    secret::Secret,
+    route::Target,
+    secret::{Secret, Secrets},
     time::{SECOND, Timestamp},
+    wire::AdminReply,
 };
 
 /// Most bytes of a body.
@@ -76,11 +81,49 @@ pub enum Shown {
     Key(Secret),
 }
 
+/// Judges a request before anything of it is carried out: who sends it, how large it is, and what is shown.
+///
+/// # Errors
+/// The answer: as [`require_same_origin`], [`require_declared_size`], [`credential`] and [`require_server`]; KEY_IN_URL
+/// for a key or token in the URL.
+pub fn judge(
+    policy: &Policy,
+    method: &str,
+    target: Target<'_>,
+    secrets: Option<&Secrets>,
+    head: &Head,
+    request_id: &str,
+) -> Result<Shown, AdminReply> {
+    let judged = require_same_origin(method, target.origin, head)
+        .and_then(|()| require_declared_size(head))
+        .and_then(|()| credential(head))
+        .and_then(|shown| require_server(target.origin, head, &shown).map(|()| shown));
+    let shown = judged.map_err(|refusal| refusal.reply(request_id))?;
+    // Of whichever realm: it ends in logs, whether it would have counted here or not.
+    if policy.realms.iter().any(|realm| credential::is_in_url(realm, target, secrets)) {
+        return Err(denied(&Denial::KeyInUrl, request_id));
+    }
+    Ok(shown)
+}
+
+/// The answer to a key that the gate finds not to be in order.
+pub fn denied(denial: &Denial, request_id: &str) -> AdminReply {
+    let answer = refusal::refuse(denial, None, request_id);
+    // What every answer of the admin API has.
+    let own = |name: &str| !matches!(name, "Cache-Control" | "X-Request-Id");
+    let headers = answer.headers.into_iter().filter(|(name, _)| own(name));
+    AdminReply {
+        status: answer.status,
+        headers: headers.map(|(name, value)| (name.to_owned(), value)).collect(),
+        body: answer.body,
+    }
+}
+
 /// Finds the credential.
 ///
 /// # Errors
-/// INVALID_REQUEST for two that differ, a repeated or another scheme than Bearer (RFC 6750, 2.1) and
-/// Setup, which is our own.
+/// INVALID_REQUEST for two that differ, an API key beside the session's cookie, a repeated one, or another scheme than
+/// Bearer (RFC 6750, 2.1) and Setup, which is our own.
 pub fn credential(head: &Head) -> Result<Shown, Refusal> {
     let bearer = match authorization(head) {
         None => None,
@@ -101,8 +144,9 @@ pub fn credential(head: &Head) -> Result<Shown, Refusal> {
     };
     let cookie = session_cookie(head)?;
     match (bearer, cookie) {
-        (Some(bearer), Some(cookie)) if bearer != cookie => {
-            let detail = "The cookie and the Authorization header hold two different credentials. Send one.";
+        (Some(bearer), Some(cookie)) if bearer != cookie || !bearer.starts_with(TOKEN_PREFIX) => {
+            let detail = "The cookie and the Authorization header hold two different credentials, or an API key stands in a \
+                          cookie. Send one, a key as `Authorization: Bearer`.";
             Err(Refusal::new(Code::InvalidRequest, detail))
         }
         (Some(token), _) if !token.starts_with(TOKEN_PREFIX) => Ok(Shown::Key(Secret::new(token))),
@@ -145,6 +189,23 @@ pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), R
         return Err(Refusal::new(Code::CrossSite, detail));
     }
     Ok(())
+}
+
+/// Refuses an API key that a web page sends: a page's keys can be read by everybody who sees it, and this API manages
+/// others. A browser says with `Origin` or `Sec-Fetch-Site` that it is one; that either is this host's own must be said
+/// by both, since of the two a script of a page can leave neither out nor change it.
+///
+/// # Errors
+/// CROSS_SITE
+pub fn require_server(own: &str, head: &Head, shown: &Shown) -> Result<(), Refusal> {
+    let foreign = head.origin.as_deref().is_some_and(|origin| origin != own)
+        || head.fetch_site.as_deref().is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    if !foreign || !matches!(shown, Shown::Key(_)) {
+        return Ok(());
+    }
+    let detail = "A web page of another origin sent an API key. The admin API takes keys from servers and scripts, \
+                  which send no Origin; replace a key that stands in a page.";
+    Err(Refusal::new(Code::CrossSite, detail))
 }
 
 /// Refuses a body that its own header declares too large.
@@ -194,6 +255,13 @@ pub fn set_cookie(token: &str, life_ms: i64) -> String {
 /// `Set-Cookie` that ends the session in the browser.
 pub fn clear_cookie() -> String {
     cookie::clear(SESSION_COOKIE, SameSite::Strict)
+}
+
+/// Whether an answer counts as a failure of the network that asked. Where nobody needs to be signed in, what is malformed
+/// does too: it costs as much to read as what is right, and nobody sends it by the dozen who does not mean to. Elsewhere
+/// only what the Registry was `asked`: a page that asks who is signed in, and is told that nobody is, has not failed.
+pub fn is_failure(open: bool, asked: bool, status: u16) -> bool {
+    if open { matches!(status, 400 | 401 | 409 | 413 | 415) } else { asked && status == 401 }
 }
 
 /// What failures of the admin API are counted under, apart from those at the gate.

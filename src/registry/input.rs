@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     registry::{
-        error::{Code, FieldError, Refusal},
+        error::{Code, FieldError, MOST_FIELDS, Refusal},
         json, text,
     },
     time::Timestamp,
@@ -25,7 +25,19 @@ pub fn wrong<T>(message: impl Into<String>) -> Result<T, Wrong> {
 /// A body or a query, being read.
 pub struct Input {
     fields: Map<String, Value>,
-    errors: Vec<FieldError>,
+    errors: Errors,
+}
+
+/// What is wrong: as much as an answer names, and one more, which says that there is more.
+#[derive(Default)]
+struct Errors(Vec<FieldError>);
+
+impl Errors {
+    fn note(&mut self, field: &str, message: &str) {
+        if self.0.len() <= MOST_FIELDS {
+            self.0.push(FieldError::new(field, message));
+        }
+    }
 }
 
 impl Input {
@@ -64,39 +76,32 @@ impl Input {
     /// Reads a query string with no other parameters than these, each at most once.
     pub fn query(text: &str, known: &[&str]) -> Self {
         let mut fields = Map::new();
-        let mut errors = Vec::new();
+        let mut errors = Errors::default();
         for pair in text.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (Some(name), Some(value)) = (form_decode(name), form_decode(value)) else {
-                errors.push(FieldError {
-                    field: shown(name),
-                    message: "is not percent-encoded UTF-8".to_owned(),
-                });
+                errors.note(&shown(name), "is not percent-encoded UTF-8");
                 continue;
             };
             if fields.contains_key(&name) {
-                errors.push(FieldError { field: shown(&name), message: TWICE.to_owned() });
+                errors.note(&shown(&name), TWICE);
             }
             fields.insert(name, Value::String(value));
         }
         let mut input = Self::known(fields, known, "parameter");
-        input.errors.extend(errors);
+        for FieldError { field, message } in errors.0 {
+            input.errors.note(&field, &message);
+        }
         input
     }
 
     fn known(fields: Map<String, Value>, known: &[&str], what: &str) -> Self {
-        let errors = fields
-            .keys()
-            .filter(|name| !known.contains(&name.as_str()))
-            .map(|name| FieldError {
-                field: shown(name),
-                message: if known.is_empty() {
-                    format!("is not a {what} here: there are none")
-                } else {
-                    format!("is not a {what} here: there are {}", known.join(", "))
-                },
-            })
-            .collect();
+        let mut errors = Errors::default();
+        let are = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let message = format!("is not a {what} here: there are {are}");
+        for name in fields.keys().filter(|name| !known.contains(&name.as_str())).take(MOST_FIELDS + 1) {
+            errors.note(&shown(name), &message);
+        }
         Self { fields, errors }
     }
 
@@ -107,7 +112,7 @@ impl Input {
 
     /// Notes that a field is wrong.
     pub fn refuse(&mut self, field: &str, message: impl Into<String>) {
-        self.errors.push(FieldError { field: field.to_owned(), message: message.into() });
+        self.errors.note(field, &message.into());
     }
 
     /// Reads a field, `null` included. `None` if it is not there or is wrong, which is noted.
@@ -121,11 +126,9 @@ impl Input {
             value => match parse(value) {
                 Ok(parsed) => Some(Some(parsed)),
                 Err(wrong) => {
-                    self.errors.extend(
-                        wrong
-                            .into_iter()
-                            .map(|(at, message)| FieldError { field: format!("{field}{at}"), message }),
-                    );
+                    for (at, message) in wrong {
+                        self.errors.note(&format!("{field}{at}"), &message);
+                    }
                     None
                 }
             },
@@ -160,12 +163,12 @@ impl Input {
     /// # Errors
     /// VALIDATION_FAILED with everything that was noted.
     pub fn finish(self) -> Result<(), Refusal> {
-        if self.errors.is_empty() { Ok(()) } else { Err(self.refusal()) }
+        if self.errors.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
     }
 
     /// The refusal of everything that was noted.
     pub fn refusal(self) -> Refusal {
-        Refusal::fields(self.errors)
+        Refusal::fields(self.errors.0)
     }
 }
 
@@ -260,8 +263,9 @@ pub fn list<T: PartialEq>(
         match parse(item) {
             Ok(item) if read.contains(&item) => {}
             Ok(item) => read.push(item),
+            Err(_) if errors.len() > MOST_FIELDS => {}
             Err(wrong) => {
-                errors.extend(wrong.into_iter().map(|(at, message)| (format!("[{index}]{at}"), message)))
+                errors.extend(wrong.into_iter().map(|(at, message)| (format!("[{index}]{at}"), message)));
             }
         }
     }
@@ -298,12 +302,7 @@ pub fn dictionary(value: &Value, most: usize, longest: usize) -> Result<BTreeMap
 
 /// What of a caller's own text may be repeated to it.
 pub fn shown(text: &str) -> String {
-    const LONGEST: usize = 64;
-    let mut shown = text::masked(&text.chars().take(LONGEST).collect::<String>());
-    if text.chars().nth(LONGEST).is_some() {
-        shown.push('…');
-    }
-    shown
+    text::masked(&text::cut(text, 64))
 }
 
 /// `application/x-www-form-urlencoded` (URL standard, 5.1), strictly. `None` if it is not that.

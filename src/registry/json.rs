@@ -1,11 +1,16 @@
 //! JSON in which an object names each of its members once. RFC 8259, section 4, leaves open what a
 //! name that is repeated means; an interface that keeps one of two values would guess what its
 //! caller wants.
+//!
+//! What is noted of a text is bounded, and where a value stands is put into words only when it is noted: a text with
+//! long names costs no more than any other of its length.
 
 use std::{cell::RefCell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Error, Map, Number, Value};
+
+use crate::registry::error::MOST_FIELDS;
 
 /// Why a text was not read.
 #[derive(Debug)]
@@ -16,7 +21,10 @@ pub enum Unread {
     BeyondRange(String),
 }
 
-/// Reads a text: its value, and the paths of members whose name is repeated, such as
+/// Most repeated names that are noted: one more than any answer shows, which says that there are more.
+const MOST_REPEATED: usize = MOST_FIELDS + 1;
+
+/// Reads a text: its value, and the paths of the first members whose name is repeated, such as
 /// `rateLimit.perDay`.
 ///
 /// # Errors
@@ -24,7 +32,7 @@ pub enum Unread {
 pub fn read(text: &str) -> Result<(Value, Vec<String>), Unread> {
     let notes = Notes::default();
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    let reader = Reader { path: String::new(), notes: &notes };
+    let reader = Reader { place: Place::Whole, notes: &notes };
     let value = reader.deserialize(&mut deserializer).map_err(|error| {
         // serde_json has no other sign of it.
         let beyond = error.to_string().starts_with("number out of range");
@@ -45,25 +53,66 @@ struct Notes {
     failed: RefCell<Option<String>>,
 }
 
-/// Reads one value, and knows where it stands.
-struct Reader<'a> {
-    path: String,
-    notes: &'a Notes,
+impl Notes {
+    fn repeat(&self, place: &Place<'_>) {
+        let mut repeated = self.repeated.borrow_mut();
+        if repeated.len() < MOST_REPEATED {
+            repeated.push(place.path());
+        }
+    }
 }
 
-impl Reader<'_> {
-    fn at(&self, path: String) -> Self {
-        Self { path, notes: self.notes }
+/// Where a value stands: the whole text, or a member or item of what stands somewhere itself.
+#[derive(Clone, Copy)]
+enum Place<'a> {
+    Whole,
+    Member(&'a Place<'a>, &'a str),
+    Item(&'a Place<'a>, usize),
+}
+
+impl Place<'_> {
+    /// In words, as far as anybody reads on.
+    fn path(&self) -> String {
+        let mut path = String::new();
+        self.write(&mut path);
+        path
     }
+
+    fn write(&self, path: &mut String) {
+        const LONGEST: usize = 200;
+        match self {
+            Self::Whole => {}
+            Self::Member(of, name) => {
+                of.write(path);
+                if path.len() < LONGEST {
+                    path.push_str(if path.is_empty() { "" } else { "." });
+                    path.extend(name.chars().take(LONGEST));
+                }
+            }
+            Self::Item(of, index) => {
+                of.write(path);
+                if path.len() < LONGEST {
+                    path.push_str(&format!("[{index}]"));
+                }
+            }
+        }
+    }
+}
+
+/// Reads one value, and knows where it stands.
+struct Reader<'a> {
+    place: Place<'a>,
+    notes: &'a Notes,
 }
 
 impl<'de> DeserializeSeed<'de> for Reader<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
-        let (path, notes) = (self.path.clone(), self.notes);
+        let Self { place, notes } = self;
         deserializer.deserialize_any(self).inspect_err(|_| {
-            notes.failed.borrow_mut().get_or_insert(path);
+            // The innermost comes first.
+            notes.failed.borrow_mut().get_or_insert_with(|| place.path());
         })
     }
 }
@@ -101,8 +150,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut list = Vec::new();
-        while let Some(item) = items.next_element_seed(self.at(format!("{}[{}]", self.path, list.len())))? {
-            list.push(item);
+        let item = |index| Reader { place: Place::Item(&self.place, index), notes: self.notes };
+        while let Some(value) = items.next_element_seed(item(list.len()))? {
+            list.push(value);
         }
         Ok(list.into())
     }
@@ -110,11 +160,12 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Map::new();
         while let Some(name) = members.next_key::<String>()? {
-            let path = if self.path.is_empty() { name.clone() } else { format!("{}.{name}", self.path) };
-            let value = members.next_value_seed(self.at(path.clone()))?;
-            if object.insert(name, value).is_some() {
-                self.notes.repeated.borrow_mut().push(path);
+            let place = Place::Member(&self.place, &name);
+            let value = members.next_value_seed(Reader { place, notes: self.notes })?;
+            if object.contains_key(&name) {
+                self.notes.repeat(&place);
             }
+            object.insert(name, value);
         }
         Ok(object.into())
     }

@@ -189,6 +189,11 @@ pub fn refuse_at_once(method: &str, path: &str, credential: &AdminCredential) ->
     }
 }
 
+/// Whether anybody may make this call: nobody can have signed in yet.
+pub fn is_open(method: &str, path: &str) -> bool {
+    matches!(route(method, path), Ok((Handler::Open(_), _)))
+}
+
 impl Turn<'_> {
     fn run(&mut self) -> Handled {
         let (handler, id) = route(&self.call.method, &self.call.path)?;

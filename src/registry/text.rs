@@ -54,6 +54,14 @@ pub fn unfolded(text: &str) -> [String; 2] {
     [text.nfc().collect::<String>().to_lowercase(), text.nfd().collect::<String>().to_lowercase()]
 }
 
+/// The beginning of a text, of so many characters, with a mark where something is left out.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        None => text.to_owned(),
+        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+    }
+}
+
 /// A text with a mark in the place of every character that cannot be seen.
 pub fn masked(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()

@@ -212,6 +212,11 @@ class Gate {
     return stored.grep(this.persist, text);
   }
 
+  /** Bytes of memory that the runtime's process has now. */
+  memory() {
+    return Number(childProcess.execFileSync("ps", ["-o", "rss=", "-p", String(this.#workerd.pid)], { encoding: "utf8" })) * 1024;
+  }
+
   /** Ends the runtime as a crash would: SIGKILL, nothing is written any more. */
   async kill() {
     const ended = new Promise((resolve) => this.#workerd.once("exit", resolve));

@@ -1,0 +1,467 @@
+//! Nothing that anybody sends is answered with much more than it was, or takes much more memory than it is long. Each
+//! entry of the pure half gets texts that are made to be bad for it, and every byte that is allocated meanwhile is
+//! counted.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/office.rs"]
+mod office;
+mod support;
+
+use std::{
+    alloc::{GlobalAlloc, Layout, System},
+    cell::Cell,
+};
+
+use keyward::{
+    cookie, cors, credential, forwarding, gate, hint,
+    jwt::Token,
+    key, link,
+    pipeline::Caller,
+    policy::{Link, POLICY, Policy, Realm, Requirement},
+    refusal::{self, mcp},
+    registry::{
+        cursor, email,
+        error::MOST_FIELDS,
+        front::{self, Head, MOST_BYTES},
+        input::{self, Input},
+        json, password,
+        publisher::Telling,
+        text,
+    },
+    route::{self, Target},
+    session_id,
+    time::Timestamp,
+    webhook,
+};
+use office::{Office, policy_with};
+use serde_json::{Value, json};
+use support::{NOON, jose, secrets};
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
+}
+
+/// The system's allocator, with an account for each thread.
+struct Counting;
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn note(bytes: isize) {
+    let _ = HELD.try_with(|held| {
+        held.set(held.get() + bytes);
+        PEAK.with(|peak| peak.set(peak.get().max(held.get())));
+    });
+}
+
+#[allow(unsafe_code, reason = "an allocator cannot be written without")]
+// SAFETY: it only counts what it hands on to the system's.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        note(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note(-(layout.size() as isize));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// What it returns, and how much was held at once meanwhile beyond what was held before.
+fn peak_of<T>(work: impl FnOnce() -> T) -> (T, usize) {
+    let before = HELD.get();
+    PEAK.set(before);
+    let result = work();
+    (result, usize::try_from(PEAK.get() - before).unwrap())
+}
+
+/// Runs an entry on a text; what it returns is what comes back of it, in bytes.
+#[track_caller]
+fn bounded(name: &str, text: &str, entry: impl FnOnce(&str) -> usize) {
+    let (output, peak) = peak_of(|| entry(text));
+    let shown: String = text.chars().take(60).collect();
+    assert!(
+        output <= 16 * 1024 + 3 * text.len(),
+        "{name}: {output} bytes come back of {}: {shown}",
+        text.len()
+    );
+    assert!(
+        peak <= 256 * 1024 + 128 * text.len(),
+        "{name}: {peak} bytes are held for {}: {shown}",
+        text.len()
+    );
+}
+
+/// So much of a text, over and over.
+fn many(unit: &str, bytes: usize) -> String {
+    unit.repeat(bytes / unit.len())
+}
+
+/// Texts for header fields, paths, queries and cookies.
+fn lines() -> Vec<String> {
+    const BYTES: usize = 32 * 1024;
+    const UNITS: [&str; 33] = [
+        "a",
+        "%",
+        "%25",
+        "%2525",
+        "%61",
+        "kw_live_",
+        "kw_live_kw_",
+        "a=b&",
+        "&",
+        "=",
+        ";",
+        ",",
+        ";,=",
+        "/",
+        "a/",
+        "//",
+        "-",
+        " ",
+        "\"",
+        "(",
+        "{",
+        "[",
+        ".",
+        "eyJ",
+        "eyJhIjoxfQ.",
+        "Bearer ",
+        "Bearer x, ",
+        "token=x&",
+        "t=1,v1=a,",
+        "for=1;host=a,",
+        "__Host-keyward-session=kws_a; ",
+        "ﷺ",
+        "\u{0}",
+    ];
+    let key = key::generate(
+        &POLICY.realms[0].key,
+        "",
+        keyward::record::Mode::Live,
+        &secrets(),
+        &mut support::Seeded::new(1),
+    );
+    let like_keys = many(&format!("{}x", &key.expose()[..key.expose().len() - 1]), BYTES);
+    UNITS.iter().map(|unit| many(unit, BYTES)).chain([like_keys]).collect()
+}
+
+/// Bodies, as large as the admin API takes them.
+fn bodies() -> Vec<String> {
+    let room = MOST_BYTES - 64;
+    let long = many("n", MOST_BYTES / 2);
+    let deep = 100;
+    let name = many("n", MOST_BYTES / 4 / deep);
+    let nested =
+        |inner: &str| format!("{}{inner}{}", format!("{{\"{name}\":").repeat(deep), "}".repeat(deep));
+    let numbered = |to: usize| (0..to).map(|n| format!("\"f{n}\":0")).collect::<Vec<_>>().join(",");
+    let twice = |unit: &str| format!("{{{}}}", many(unit, room).trim_end_matches(','));
+    let in_field = |field: &str, value: String| format!("{{\"{field}\":{value}}}");
+    let string = |unit: &str| format!("\"{}\"", many(unit, room));
+    let list = |unit: &str| format!("[{}]", many(unit, room).trim_end_matches(','));
+    let mut bodies = vec![
+        // What was once answered with 180 MB.
+        format!("{{\"{long}\":{{{}}}}}", many("\"a\":1,", MOST_BYTES / 2 - 64).trim_end_matches(',')),
+        format!("{{\"{long}\":[{}]}}", many("{\"a\":1,\"a\":1},", MOST_BYTES / 2 - 64).trim_end_matches(',')),
+        nested(&format!("{{{}}}", many("\"a\":1,", MOST_BYTES / 4).trim_end_matches(','))),
+        nested(&format!("[{}]", many("1e9,", MOST_BYTES / 4).trim_end_matches(','))),
+        nested("1e400"),
+        format!("{{{}}}", numbered(6_000)),
+        twice("\"a\":0,"),
+        twice("\"\":0,"),
+        twice("\"\":{\"\":0},"),
+        list("[],"),
+        list("{\"\":0},"),
+        many("[", room),
+        many("{\"a\":", room),
+        string("a"),
+    ];
+    for field in [
+        "name",
+        "scopes",
+        "tags",
+        "allowedIps",
+        "allowedOrigins",
+        "metadata",
+        "rateLimit",
+        "expiresAt",
+        "realm",
+        "email",
+        "password",
+        "token",
+        "role",
+        "owner",
+        "plan",
+        "code",
+        "url",
+        "subject",
+        "sessionId",
+        "reason",
+    ] {
+        for unit in
+            ["a", "ﷺ", "İ", "\u{300}", "\u{1f3f4}\u{e0061}", "\\u0000", "\\u202e", "a.", "@", "1.", ":"]
+        {
+            bodies.push(in_field(field, string(unit)));
+        }
+        for unit in ["0,", "\"\",", "[],", "{\"\":0},", "\"a:b\",", "\"1.1.1.1\",", "\"https://a\","] {
+            bodies.push(in_field(field, list(unit)));
+        }
+        bodies.push(in_field(field, format!("{{{}}}", numbered(5_000))));
+        bodies.push(in_field(field, nested("1")));
+    }
+    bodies
+}
+
+/// A realm with everything that a realm can have.
+fn realm() -> &'static Realm {
+    const LINK: Link =
+        Link { parameter: "token", prefix: "st_", life_s: 60, cookie: "__Host-shop", session_life_s: 60 };
+    let policy = policy_with(|realm| {
+        realm.jwt = Some(jose::SHARED);
+        realm.link = Some(LINK);
+        realm.session_id_header = Some("x-session-id");
+        realm.forwarded = true;
+    });
+    &policy.realms[0]
+}
+
+fn size(headers: &[(&str, String)]) -> usize {
+    headers.iter().map(|(name, value)| name.len() + value.len()).sum()
+}
+
+#[test]
+fn what_a_client_sends_to_the_gate_costs_in_proportion() {
+    let (realm, secrets) = (realm(), secrets());
+    let policy: &'static Policy =
+        Box::leak(Box::new(Policy { realms: std::slice::from_ref(realm), ..POLICY }));
+    let route = &realm.routes[1];
+    let Requirement::Key(_) = route.requires else { panic!("a route that takes keys") };
+    let own = Target::of("https://api.example.com/api/orders");
+    let stripe = webhook_of_stripe();
+    let caller =
+        |origin| Caller { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin, tenant: None };
+    for line in lines() {
+        for url in [
+            format!("https://api.example.com/api/public/{line}"),
+            format!("https://api.example.com/api/orders?{line}"),
+            format!("https://{line}/api/orders"),
+            line.clone(),
+        ] {
+            bounded("the URL", &url, |url| {
+                let target = Target::of(url);
+                let side = route::side(policy, target).is_some();
+                let planned = route::plan(policy, "GET", target, false);
+                let refused = planned
+                    .err()
+                    .map_or(0, |(realm, denial)| refusal::refuse(&denial, realm, "r").body.len());
+                let permit = gate::pass_without_key(&Requirement::Public).unwrap();
+                let added = forwarding::added(realm, &permit, target, caller(None), "r");
+                let followed = link::follow(&realm.link.unwrap(), target);
+                let found = credential::is_in_url(realm, target, Some(&secrets))
+                    || credential::is_in_url(realm, target, None)
+                    || credential::is_link_in_url(&realm.link.unwrap(), target, Some(&secrets));
+                usize::from(side || found)
+                    + refused
+                    + size(&added)
+                    + followed.map_or(0, |it| it.map_or(0, |it| it.url.len()))
+            });
+        }
+        bounded("header fields", &line, |line| {
+            let header = |_: &str| Some(line.to_owned());
+            let taken = credential::take(realm, own, Some(&secrets), header);
+            let denial = match taken {
+                Err(denial) => denial,
+                Ok(_) => keyward::denial::Denial::MissingCredential {
+                    by: &[],
+                    stray: hint::stray(realm, &[], header),
+                },
+            };
+            let answer = mcp::respond(refusal::refuse(&denial, Some(realm), "r"));
+            let session = session_id::take(realm, route, header).map_or(0, |id| id.map_or(0, |id| id.len()));
+            let stays = route::stays_on_route(realm, route, "COPY", own, Some(line));
+            let permit = gate::pass_without_key(&Requirement::Public).unwrap();
+            let removed = forwarding::removed(policy.realms, realm, &permit, Some(&secrets), header);
+            let answered = forwarding::answer(realm, &permit, Some(line), &[], "r");
+            let asked = mcp::is_asked_for("POST", Some(line));
+            let cors = cors::preflight_headers(&realm.cors.unwrap(), line);
+            let signed =
+                webhook::verify(&stripe, &keyward::secret::Secret::new("whsec_x"), header, b"{}", NOON)
+                    .is_ok();
+            answer.body.len()
+                + size(&answer.headers)
+                + session
+                + removed.len()
+                + size(&answered.set)
+                + size(&cors)
+                + usize::from(stays || asked || signed)
+        });
+        bounded("a credential", &line, |line| {
+            let shape = key::shape(&realm.key, &secrets, line);
+            let slip = hint::slip(&realm.key, line);
+            let token = Token::read(line, &jose::SHARED).is_ok();
+            let cookies = cookie::value(line, "__Host-shop").is_ok();
+            usize::from(shape == key::Shape::Possible || slip.is_some() || token || cookies)
+        });
+    }
+    // A token whose signature is right and whose claims are as many as fit.
+    for unit in ["\"\",", "{\"\":0},", "[],", "\"a\","] {
+        let claims = format!("{{\"iss\":\"x\",\"scope\":[{}]}}", many(unit, 5_000).trim_end_matches(','));
+        let token = jose::Key::Shared.sign_text("{\"alg\":\"HS256\"}", &claims);
+        bounded("a token", &token, |token| {
+            usize::from(jose::verify(token, &jose::SHARED, &jose::shared_keys(), NOON).is_ok())
+        });
+    }
+}
+
+/// The scheme of Stripe, as a policy has it.
+fn webhook_of_stripe() -> keyward::policy::Webhook {
+    let gw =
+        keyward_policy::compile::compile(
+            "gw",
+            |_| Ok(include_str!("../examples/gw/keyward.toml").to_owned()),
+        );
+    let routes = gw.unwrap().realms[0].routes;
+    routes
+        .iter()
+        .find_map(|route| match route.requires {
+            Requirement::Webhook(webhook) => Some(*webhook),
+            _ => None,
+        })
+        .unwrap()
+}
+
+#[test]
+fn what_a_client_sends_to_the_admin_apis_front_costs_in_proportion() {
+    let secrets = secrets();
+    for line in lines() {
+        let some = || Some(line.clone());
+        let heads = [
+            Head { authorization: some(), ..Head::default() },
+            Head { authorization: Some(format!("Bearer {line}")), cookie: some(), ..Head::default() },
+            Head { cookie: some(), origin: some(), fetch_site: some(), ..Head::default() },
+            Head { content_type: some(), content_length: some(), ..Head::default() },
+        ];
+        for head in heads {
+            bounded("a head", &line, |line| {
+                let url = format!("https://api.example.com/api/admin/api-keys?{line}");
+                let judged = front::judge(&POLICY, "POST", Target::of(&url), Some(&secrets), &head, "r");
+                let body = front::body_text(&head, b"{}".to_vec()).is_ok();
+                judged.map_or_else(|reply| reply.body.len(), |_| usize::from(body))
+            });
+        }
+        bounded("a query", &line, |line| {
+            let refused = Input::query(line, &["limit", "cursor"]).refusal();
+            assert!(refused.fields.len() <= MOST_FIELDS);
+            refused.reply("r").body.len()
+        });
+        bounded("a cursor", &line, |line| usize::from(cursor::decode(&secrets, "keys", "t", line).is_some()));
+        bounded("a time", &line, |line| usize::from(Timestamp::parse_rfc3339(line).is_some()));
+    }
+}
+
+#[test]
+fn a_text_costs_in_proportion_in_every_form_that_it_is_brought_into() {
+    for unit in [
+        "a",
+        "ﷺ",
+        "İ",
+        "ΐ",
+        "\u{300}",
+        "\u{1f3f4}",
+        "\u{1f3f4}\u{e0061}",
+        "\u{feff}",
+        "a\u{200d}",
+        "\u{1d160}",
+        "각",
+    ] {
+        let text = many(unit, MOST_BYTES);
+        // Eighteen characters of one is the most that form NFKC makes.
+        let forms = |text: &str| {
+            let folded = text::folded(text).len();
+            assert!(folded <= 18 * text.len(), "{folded}");
+            text::unfolded(text).map(|form| form.len()).into_iter().max().unwrap()
+        };
+        bounded("forms", &text, |text| forms(text) / 4);
+        let value = Value::from(text.as_str());
+        bounded("a value", &text, |_| {
+            let wrong = [
+                email::typed(&value).err(),
+                email::chosen(&value).err(),
+                password::typed(&value).err(),
+                password::chosen(&value).err(),
+                input::search(&value, 100).err(),
+                input::line(&value, 1, 100).err(),
+            ];
+            wrong.into_iter().flatten().flatten().map(|(at, message)| at.len() + message.len()).sum()
+        });
+    }
+}
+
+#[test]
+fn a_body_costs_in_proportion_in_every_call_that_takes_one() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    let (_, member) = office.member(&owner, "viewer@example.com", "viewer");
+    let key = |path: &str| format!("/api-keys/{id}{path}");
+    let calls = [
+        ("POST", "/session".to_owned()),
+        ("POST", "/setup".to_owned()),
+        ("POST", "/session/step-up".to_owned()),
+        ("POST", "/api-keys".to_owned()),
+        ("PATCH", key("")),
+        ("POST", key("/revoke")),
+        ("POST", key("/rotate")),
+        ("POST", "/links".to_owned()),
+        ("POST", "/members".to_owned()),
+        ("PATCH", format!("/members/{member}")),
+        ("POST", "/tenants".to_owned()),
+    ];
+    for body in bodies() {
+        assert!(body.len() <= MOST_BYTES, "{}", body.len());
+        bounded("JSON", &body, |body| match json::read(body) {
+            Ok((_, repeated)) => repeated.iter().map(String::len).sum(),
+            Err(json::Unread::BeyondRange(path)) => path.len(),
+            Err(json::Unread::Malformed(_)) => 0,
+        });
+        for (method, path) in &calls {
+            // Of somebody who has not signed in: that is answered before the body is looked at, but in open calls.
+            for token in [owner.as_str(), ""] {
+                let mut call = office.call(method, token, path, Value::Null);
+                call.body.clone_from(&body);
+                bounded(path, &body, |_| {
+                    let outcome = office.step(&call);
+                    let reply = outcome.reply(Telling { at: NOON, pending: 0 }, "r");
+                    let answer: Value = serde_json::from_str(&reply.body).unwrap_or_default();
+                    assert!(reply.status < 400 || reply.body.len() < 16 * 1024, "{path}: {}", reply.body);
+                    assert!(answer["errors"].as_array().is_none_or(|errors| errors.len() <= MOST_FIELDS));
+                    reply.body.len()
+                        + reply.headers.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>()
+                });
+            }
+        }
+    }
+    // Nobody's attempts are remembered for ever, and of what was refused nothing is kept.
+    let stored = office.dump().len();
+    assert!(stored < 200 * 1024, "{stored} bytes are stored");
+}
+
+#[test]
+fn of_many_mistakes_the_first_are_named_and_that_there_are_more() {
+    let fields = |count: usize| {
+        let body: serde_json::Map<String, Value> =
+            (0..count).map(|n| (format!("f{n:04}"), json!(0))).collect();
+        Office::empty().post("", "/session", body.into()).expect(400)
+    };
+    // `email` and `password` are wrong, too.
+    let few = fields(MOST_FIELDS - 2);
+    assert_eq!(few.fields().len(), MOST_FIELDS);
+    assert!(!few.body["detail"].as_str().unwrap().contains("and so on"));
+    for count in [MOST_FIELDS - 1, MOST_FIELDS, 5_000] {
+        let lot = fields(count);
+        assert_eq!(lot.fields().len(), MOST_FIELDS, "{count}");
+        assert!(lot.body["detail"].as_str().unwrap().contains("and so on"), "{}", lot.body["detail"]);
+    }
+}
