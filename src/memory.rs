@@ -1,5 +1,6 @@
 //! What one isolate remembers between requests. It is only ever a cache: it may be gone at any
-//! moment, and every part of it is bounded.
+//! moment, and every part of it is bounded. That there is no key under a hash is not remembered: there may be one
+//! the next moment, and it has to work everywhere from then on.
 
 use std::{num::NonZeroUsize, rc::Rc};
 
@@ -16,12 +17,8 @@ use crate::{
 
 /// Of records and what goes with them, in bytes as [`Known::weight`] reckons: of the isolate's 128 MiB.
 const RECORDS: usize = 32 << 20;
-/// Hashes that belong to no key, apart from the records: forged keys cannot push real ones out.
-const MISSES: usize = 20_000;
 /// Of [`crate::network`]s that keep failing.
 const NETWORKS: usize = 10_000;
-/// How long a miss is remembered. Short, since the key may be created meanwhile.
-const MISS_LIFE: i64 = SECOND;
 /// How long a network that fails too often is held back.
 const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
 /// Refusals of one key are reported at most this often.
@@ -34,7 +31,6 @@ pub struct Memory {
     weight: usize,
     /// Tells this isolate from others, roughly.
     pub asker: u32,
-    misses: LruCache<String, Timestamp>,
     networks: LruCache<String, Timestamp>,
 }
 
@@ -115,13 +111,7 @@ fn cache<T>(most: usize) -> LruCache<String, T> {
 impl Memory {
     /// The memory of the isolate with this random number.
     pub fn of(asker: u32) -> Self {
-        Self {
-            records: LruCache::unbounded(),
-            weight: 0,
-            asker,
-            misses: cache(MISSES),
-            networks: cache(NETWORKS),
-        }
+        Self { records: LruCache::unbounded(), weight: 0, asker, networks: cache(NETWORKS) }
     }
 
     /// The record under this hash and when its KeyGate was last asked and said that it holds.
@@ -138,7 +128,6 @@ impl Memory {
             }
             None => Known::new(record),
         };
-        self.misses.pop(hash);
         if known.record.version < record.version {
             // What an older version allowed, this one may not.
             known.limited = None;
@@ -214,16 +203,6 @@ impl Memory {
         if let Some(known) = self.records.get_mut(hash) {
             known.limited = Some(limited);
         }
-    }
-
-    /// Whether this hash was found to belong to no key a moment ago.
-    pub fn is_miss(&mut self, hash: &str, now: Timestamp) -> bool {
-        self.misses.get(hash).is_some_and(|until| now < *until)
-    }
-
-    /// This hash belongs to no key.
-    pub fn miss(&mut self, hash: &str, now: Timestamp) {
-        self.misses.put(hash.to_owned(), now.plus(MISS_LIFE));
     }
 
     /// For how many milliseconds this network is still held back, if it is.

@@ -288,9 +288,6 @@ impl<S: Stores> Pipeline<'_, S> {
                     return Ok(Candidate { hash: hash.clone(), record, word: Word::Earlier(asked) });
                 }
             }
-            if hashes.iter().all(|hash| memory.is_miss(hash, now)) {
-                return Err(UNKNOWN);
-            }
             if let Some(retry_after_ms) =
                 network.as_deref().and_then(|network| memory.held_back(network, now))
             {
@@ -317,9 +314,6 @@ impl<S: Stores> Pipeline<'_, S> {
             }
         }
         let now = self.stores.now();
-        for hash in hashes {
-            self.memory.borrow_mut().miss(hash, now);
-        }
         if let Some(network) = network
             && self.stores.fails_too_often(&network).await
         {

@@ -231,7 +231,7 @@ fn everything_done_is_in_the_audit_without_a_secret() {
     let audit = office.get(&owner, "/audit").expect(200);
     let entries = audit.body["entries"].as_array().unwrap();
     let actions: Vec<&str> = entries.iter().rev().map(|entry| entry["action"].as_str().unwrap()).collect();
-    let expected = "setup session.create session.refused session.refused key.create key.edit key.rotate key.create \
+    let expected = "setup session.create session.refused session.refused key.create key.edit key.create key.rotate \
                     member.create session.create member.delete";
     assert_eq!(actions.join(" "), expected);
     let edit = &entries[5];

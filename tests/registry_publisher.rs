@@ -95,22 +95,20 @@ fn a_key_is_published_once_at_a_time() {
 #[test]
 fn kv_never_gets_what_the_gate_was_not_told_of() {
     let (office, owner) = Office::open();
-    office.gates_are_down.set(true);
     let id = office.key(&owner, json!({})).key_id();
+    office.gates_are_down.set(true);
+    office.patch(&owner, &format!("/api-keys/{id}"), json!({"name": "other"})).expect(503);
     office.alarm();
-    assert_eq!((office.kv_writes.get(), office.published(&id)), (0, None));
+    assert_eq!((office.kv_writes.get(), office.published(&id).unwrap().version), (1, 1));
 }
 
 #[test]
 fn a_gate_that_holds_an_older_version_after_it_was_told_was_not_told() {
     let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    let edit = office.call("PATCH", &owner, &format!("/api-keys/{id}"), json!({"name": "other"}));
+    let outcome = office.step(&edit);
     office.tells.borrow_mut().push_back(Course { lands: None, ..AT_ONCE });
-    let outcome = office.step(&office.call(
-        "POST",
-        &owner,
-        "/api-keys",
-        json!({"name": "n", "scopes": ["orders:read"]}),
-    ));
     assert_eq!(office.run(office.publisher.tell_all(&outcome.publish)).pending, 1);
 }
 
@@ -133,9 +131,10 @@ fn a_change_holds_from_when_the_gate_was_told_however_late_the_answer_is() {
 #[test]
 fn an_alarm_that_could_not_be_set_is_not_counted_on() {
     let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    settle(&office);
     office.kv_is_down.set(true);
-    let call = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
-    office.step(&call);
+    office.step(&office.call("PATCH", &owner, &format!("/api-keys/{id}"), json!({"name": "other"})));
     office.alarm_cannot_be_set.set(true);
     assert!(office.run(office.publisher.keep_alarm()).is_err());
     office.alarm_cannot_be_set.set(false);
@@ -224,7 +223,12 @@ proptest! {
             pass(&office, wait);
             let path = |of: usize| format!("/api-keys/{}", ids[of % ids.len()]);
             match event {
-                Event::Create => ids.push(office.key(&owner, json!({})).key_id()),
+                Event::Create => {
+                    let answer = office.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
+                    if answer.status == 201 {
+                        ids.push(answer.key_id());
+                    }
+                }
                 Event::Edit(of) => {
                     let limit = json!({"rateLimit": {"perMinute": number + 1}});
                     office.patch(&owner, &path(of), limit);
@@ -236,6 +240,10 @@ proptest! {
             }
         }
         settle(&office);
+        let listed = office.get(&owner, "/api-keys?status=ACTIVE").expect(200).body["apiKeys"].clone();
+        for key in listed.as_array().unwrap() {
+            prop_assert!(ids.iter().any(|id| key["id"] == *id), "a key that nobody has is live: {key}");
+        }
         for id in &ids {
             let shown = office.get(&owner, &format!("/api-keys/{id}")).expect(200).body["apiKey"].clone();
             let published = office.published(id).unwrap();

@@ -7,7 +7,7 @@ mod office;
 mod support;
 
 use keyward::{
-    registry::Step,
+    registry::{Progress, Step},
     secret::Secret,
     sql::Sql,
     time::{HOUR, MINUTE, SECOND},
@@ -214,7 +214,8 @@ fn attempts_at_the_same_moment_are_counted_before_any_is_checked() {
     let call = office.call("POST", "", "/session", credentials("owner@example.com", "wrong"));
     let mut jobs = 0;
     for _ in 0..10 {
-        let step = office.registry().handle(&call, &[], office.now.get(), &mut Seeded::new(1));
+        let step =
+            office.registry().handle(&call, &Progress::default(), office.now.get(), &mut Seeded::new(1));
         jobs += u32::from(matches!(step, Step::Derive(_)));
     }
     assert_eq!(jobs, 5);

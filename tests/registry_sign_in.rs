@@ -11,8 +11,9 @@ use keyward::{
     secret::Secret,
     sql::Sql,
 };
-use office::{Office, PASSWORD, derive};
+use office::{Office, PASSWORD};
 use serde_json::json;
+use support::outside::derive;
 
 const COMPOSED: &str = "Zoë's café, naïve";
 const DECOMPOSED: &str = "Zoe\u{308}'s cafe\u{301}, nai\u{308}ve";

@@ -21,7 +21,8 @@ use crate::{
     policy::{POLICY, Policy},
     record::Record,
     registry::{
-        self, Outcome, Step,
+        self,
+        call::Deployment,
         error::Refusal,
         front,
         password::PasswordJob,
@@ -91,53 +92,12 @@ impl DurableObject for Registry {
 impl Registry {
     /// Answers one call of the admin API.
     async fn admin(&self, call: &AdminCall) -> AdminReply {
-        let request_id = &call.request_id;
         let secrets = match self.publisher.platform.secrets() {
             Ok(secrets) => secrets,
-            Err(refusal) => return refusal.reply(request_id),
+            Err(refusal) => return refusal.reply(&call.request_id),
         };
-        if let Err(error) = self.publisher.open().await {
-            log("opening", &error, Some(request_id));
-            return front::registry_unavailable().reply(request_id);
-        }
-        let outcome = self.decide(call, &secrets).await;
-        if let Some(fault) = &outcome.fault {
-            log("database", &fault.to_string(), Some(request_id));
-        }
-        if let Err(error) = self.publisher.keep_alarm().await {
-            log("alarm", &error, Some(request_id));
-            return front::registry_unavailable().reply(request_id);
-        }
-        let telling = self.publisher.tell_all(&outcome.publish).await;
-        self.publisher.publish_after(outcome.publish.clone());
-        if let Err(error) = outcome.keep_promise(&self.publisher.platform.sql, telling) {
-            log("database", &error.to_string(), Some(request_id));
-            return front::registry_unavailable().reply(request_id);
-        }
-        outcome.reply(telling, request_id)
-    }
-
-    /// Runs the call, deriving the passwords it asks for.
-    async fn decide(&self, call: &AdminCall, secrets: &Secrets) -> Outcome {
-        let registry = registry::Registry {
-            db: &self.publisher.platform.sql,
-            policy: &POLICY,
-            secrets,
-            setup_token: self.setup_token.as_ref(),
-        };
-        let mut derived = Vec::new();
-        loop {
-            match registry.handle(call, &derived, stores::now(), &mut OsEntropy) {
-                Step::Done(outcome) => return outcome,
-                Step::Derive(job) => match derive(&job).await {
-                    Ok(key) => derived.push(job.done(key)),
-                    Err(error) => {
-                        log("password derivation", &format!("{error:?}"), Some(&call.request_id));
-                        return Outcome::refused(front::registry_unavailable());
-                    }
-                },
-            }
-        }
+        let deployment = Deployment { secrets: &secrets, setup_token: self.setup_token.as_ref() };
+        self.publisher.answer(call, deployment, &mut OsEntropy).await
     }
 }
 
@@ -186,8 +146,15 @@ impl Platform for Runtime {
         stores::now()
     }
 
-    fn log(&self, what: &str, error: &str) {
-        log(what, error, None);
+    async fn derive(&self, job: &PasswordJob) -> std::result::Result<[u8; 32], String> {
+        derive(job).await.map_err(|error| format!("{error:?}"))
+    }
+
+    fn log(&self, what: &str, error: &str, request_id: Option<&str>) {
+        console_error!(
+            "{}",
+            json!({ "event": "registry", "what": what, "error": error, "requestId": request_id })
+        );
     }
 }
 
@@ -223,11 +190,4 @@ async fn derive(job: &PasswordJob) -> std::result::Result<[u8; 32], JsValue> {
 
 fn failed(error: impl std::fmt::Display) -> worker::Error {
     worker::Error::RustError(error.to_string())
-}
-
-fn log(what: &str, error: &str, request_id: Option<&str>) {
-    console_error!(
-        "{}",
-        json!({ "event": "registry", "what": what, "error": error, "requestId": request_id })
-    );
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     problem,
-    registry::{password::PasswordJob, text},
+    registry::{keys::fresh::Fresh, password::PasswordJob, text},
     sql::SqlError,
     time::{self, SECOND, Timestamp},
     wire::AdminReply,
@@ -209,12 +209,15 @@ fn retry_after(milliseconds: i64) -> (String, String) {
 }
 
 /// Why a handler stopped before its end.
-#[derive(Debug)]
 pub enum Stop {
     /// The call is refused.
     Refused(Refusal),
     /// It goes on once this password has been derived: call again with the result.
     Derive(PasswordJob),
+    /// It goes on once this key's KeyGate was told: call again with the result.
+    Tell(Fresh),
+    /// The KeyGate of the key that it made could not be told.
+    Untold,
     /// The database failed: for the log, not for the caller.
     Failed(SqlError),
 }

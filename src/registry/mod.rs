@@ -5,11 +5,13 @@
 //! leaves all of it or nothing. What a call may read or change is bound to its principal's tenant.
 //!
 //! The life of a call: [`Registry::handle`] finds the route, authenticates, checks the right to do
-//! it and runs the handler. A handler that needs a password derived stops with [`Step::Derive`].
-//! An [`Outcome`] names the keys whose KeyGates must be told before the answer goes out.
+//! it and runs the handler. A handler that has to wait for something stops with a [`Step`] that says for what, and
+//! runs again from its beginning, in a turn of its own, with the result. An [`Outcome`] names the keys whose
+//! KeyGates must be told before the answer goes out. [`call`] carries all of it out.
 
 pub mod addresses;
 pub mod audit;
+pub mod call;
 pub mod cursor;
 pub mod email;
 pub mod error;
@@ -33,6 +35,8 @@ pub mod text;
 pub mod usage;
 pub mod words;
 
+use std::cell::Cell;
+
 use serde_json::Value;
 
 use crate::{
@@ -40,6 +44,7 @@ use crate::{
     policy::Policy,
     registry::{
         error::{Code, Refusal, Stop},
+        keys::fresh::{self, Fresh, Introduced},
         password::{Derived, PasswordJob},
         principal::{Member, Principal, Right},
     },
@@ -72,8 +77,19 @@ pub struct Registry<'a> {
 pub enum Step {
     /// Derive this password, then call again with all results so far.
     Derive(PasswordJob),
+    /// Tell this key's KeyGate of it, then call again.
+    Tell(Fresh),
     /// It is done.
     Done(Outcome),
+}
+
+/// What was done for a call between its turns.
+#[derive(Default)]
+pub struct Progress {
+    /// Passwords that were derived.
+    pub derived: Vec<Derived>,
+    /// The key that it made.
+    pub introduced: Option<Introduced>,
 }
 
 /// One call in hand.
@@ -83,9 +99,11 @@ pub struct Turn<'a> {
     secrets: &'a Secrets,
     setup_token: Option<&'a Secret>,
     call: &'a AdminCall,
-    derived: &'a [Derived],
+    progress: &'a Progress,
     now: Timestamp,
     entropy: &'a mut dyn Entropy,
+    /// Whether what was written is kept although the call is refused.
+    stands: Cell<bool>,
 }
 
 /// Brings the database's schema forward.
@@ -146,13 +164,13 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 }
 
 impl Registry<'_> {
-    /// Answers a call of the admin API, or says which password to derive first. Everything that this writes is
-    /// one transaction. A refusal keeps what was written, since it counts attempts and notes failures: a
-    /// handler writes nothing else before its last refusal.
+    /// Answers a call of the admin API, or says what has to be done first. What this writes is one transaction: a
+    /// call that fails or is refused writes nothing, but for attempts that a refusal counts, and for the key
+    /// that it made in an earlier turn, which is cancelled.
     pub fn handle(
         &self,
         call: &AdminCall,
-        derived: &[Derived],
+        progress: &Progress,
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Step {
@@ -162,17 +180,33 @@ impl Registry<'_> {
             secrets: self.secrets,
             setup_token: self.setup_token,
             call,
-            derived,
+            progress,
             now,
             entropy,
+            stands: Cell::new(false),
         };
         let step = sql::transaction(self.db, || match turn.run() {
             Ok(outcome) => Ok(Step::Done(outcome)),
-            Err(Stop::Refused(refusal)) => Ok(Step::Done(Outcome::refused(refusal))),
             Err(Stop::Derive(job)) => Ok(Step::Derive(job)),
-            Err(Stop::Failed(error)) => Err(error),
+            Err(Stop::Tell(fresh)) => Ok(Step::Tell(fresh)),
+            Err(Stop::Refused(refusal)) if turn.stands.get() => Ok(Step::Done(Outcome::refused(refusal))),
+            Err(stop) => Err(stop),
         });
-        step.unwrap_or_else(|error| Step::Done(Outcome::failed(error)))
+        let may_be_repeated = call.idempotency_key.is_some();
+        let (mut outcome, is_kept) = match step {
+            Ok(step) => return step,
+            Err(Stop::Refused(refusal)) => (Outcome::refused(refusal), false),
+            Err(Stop::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
+            Err(Stop::Failed(error)) => (Outcome::failed(error), may_be_repeated),
+            // These are kept above.
+            Err(Stop::Derive(job)) => return Step::Derive(job),
+            Err(Stop::Tell(fresh)) => return Step::Tell(fresh),
+        };
+        // What cannot be cancelled now is cancelled by the alarm.
+        if !is_kept && let Err(error) = turn.cancel() {
+            outcome.fault = Some(error);
+        }
+        Step::Done(outcome)
     }
 }
 
@@ -214,6 +248,11 @@ impl Turn<'_> {
                 run(self, &member, id)
             }
         }
+    }
+
+    /// Keeps what this turn writes also if the call is refused: attempts have to count then above all.
+    fn keep_if_refused(&self) {
+        self.stands.set(true);
     }
 
     /// 201 for what can be found at this path of the API.

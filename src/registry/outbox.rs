@@ -168,7 +168,7 @@ impl Outbox<'_> {
             .collect())
     }
 
-    /// When the next key is due; `None` when everything is published.
+    /// When the next key is due, to be published or to be cancelled; `None` when everything is published.
     ///
     /// # Errors
     /// What SQLite says.
@@ -177,7 +177,10 @@ impl Outbox<'_> {
         struct Row {
             next: Option<Timestamp>,
         }
-        let next = "SELECT MIN(publish_due) AS next FROM keys WHERE publish_due IS NOT NULL";
+        let next = "SELECT MIN(at) AS next FROM (
+                SELECT MIN(publish_due) AS at FROM keys WHERE publish_due IS NOT NULL
+                UNION ALL SELECT MIN(deliver_by) FROM keys WHERE deliver_by IS NOT NULL
+            )";
         Ok(sql::query_one::<Row>(self.db, next, &[])?.and_then(|row| row.next))
     }
 }

@@ -191,8 +191,8 @@ impl Outcome {
     }
 
     /// The answer. `telling` is how far telling the KeyGates of [`Outcome::publish`] has come. While
-    /// one does not know, nothing is promised: a created key is shown nevertheless, since it cannot
-    /// be shown again, and a gradual change says how much of it is left; any other is 503 until it
+    /// one does not know, nothing is promised: a new key, which was told before, is shown nevertheless, since it
+    /// cannot be shown again, and a gradual change says how much of it is left; any other is 503 until it
     /// can be promised.
     pub fn reply(self, telling: Telling, request_id: &str) -> AdminReply {
         if let Some(refusal) = self.refusal {

@@ -170,6 +170,7 @@ impl Turn<'_> {
                     iterations,
                 }));
             };
+            self.keep_if_refused();
             right = stored.is_some_and(|stored| derived.is(stored));
             if right {
                 break;
@@ -187,6 +188,7 @@ impl Turn<'_> {
     /// # Errors
     /// TOO_MANY_ATTEMPTS, without counting.
     pub fn count_attempt(&self, email: Option<&str>) -> Result<(), Stop> {
+        self.keep_if_refused();
         let email = email.map(|email| (email_subject(email), ATTEMPTS_OF_EMAIL));
         let subjects = email.into_iter().chain([(address_subject(&self.call.address), ATTEMPTS_OF_ADDRESS)]);
         let subjects: Vec<(String, u32)> = subjects.collect();
@@ -247,7 +249,7 @@ impl Turn<'_> {
     }
 
     fn derived(&self, purpose: Purpose) -> Option<Derived> {
-        self.derived.iter().find(|derived| derived.purpose == purpose).cloned()
+        self.progress.derived.iter().find(|derived| derived.purpose == purpose).cloned()
     }
 
     /// Parameters for an e-mail address that nobody has: the same each time.

@@ -26,7 +26,9 @@ use crate::{
     record::Record,
     registry::{
         self,
+        keys::fresh,
         outbox::{Outbox, Publication},
+        password::PasswordJob,
     },
     sql::Sql,
     time::{SECOND, Timestamp},
@@ -59,8 +61,10 @@ pub trait Platform: 'static {
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
     /// The time.
     fn now(&self) -> Timestamp;
-    /// Notes what went wrong.
-    fn log(&self, what: &str, error: &str);
+    /// Derives a password.
+    async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], String>;
+    /// Notes what went wrong, in which call if it was in one.
+    fn log(&self, what: &str, error: &str, request_id: Option<&str>);
 }
 
 /// How far telling KeyGates has come.
@@ -135,7 +139,7 @@ impl<P: Platform> Publisher<P> {
             Ok(None) => return Ok(()),
             Err(error) => {
                 // Nothing is known about the outbox: look again.
-                self.platform.log("outbox", &text(error));
+                self.platform.log("outbox", &text(error), None);
                 now.plus(BACKSTOP)
             }
         };
@@ -157,7 +161,7 @@ impl<P: Platform> Publisher<P> {
     pub async fn alarm(self: &Rc<Self>) -> Result<(), String> {
         self.alarm_at.set(None);
         if let Err(error) = self.publish_due().await {
-            self.platform.log("publishing", &error);
+            self.platform.log("publishing", &error, None);
             // Nothing is known about the outbox: look again.
             self.set_alarm(self.platform.now().plus(BACKSTOP)).await?;
         }
@@ -166,6 +170,7 @@ impl<P: Platform> Publisher<P> {
 
     async fn publish_due(self: &Rc<Self>) -> Result<(), String> {
         self.open().await?;
+        fresh::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE).map_err(text)?;
         let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE).map_err(text)?;
         stream::iter(due)
             .for_each_concurrent(SIDE_BY_SIDE, |id| async move { self.publish(&id).await })
@@ -186,14 +191,14 @@ impl<P: Platform> Publisher<P> {
                         told.set(told.get() + 1);
                         last.set(last.get().max(Some(at)));
                     }
-                    Err(error) => self.platform.log("telling", &error),
+                    Err(error) => self.platform.log("telling", &error, None),
                 }
             }
         };
         let some = ids.iter().take(MOST_AT_ONCE as usize);
         let all = stream::iter(some).for_each_concurrent(SIDE_BY_SIDE, tell);
         if self.in_time(all.map(Ok)).await.is_err() {
-            self.platform.log("telling", &format!("{} of {} keys told in time", told.get(), ids.len()));
+            self.platform.log("telling", &format!("{} of {} keys told in time", told.get(), ids.len()), None);
         }
         Telling {
             at: last.get().unwrap_or(self.platform.now()),
@@ -242,7 +247,7 @@ impl<P: Platform> Publisher<P> {
         }
         let _held = Held { publishing: &self.publishing, id: id.to_owned() };
         if let Err(error) = self.publish_all_of(id).await {
-            self.platform.log("publishing", &error);
+            self.platform.log("publishing", &error, None);
         }
     }
 
@@ -282,7 +287,7 @@ impl<P: Platform> Publisher<P> {
             Err(error) => Err(error),
         };
         if let Err(error) = again {
-            self.platform.log("outbox", &error);
+            self.platform.log("outbox", &error, None);
         }
     }
 

@@ -23,6 +23,13 @@ pub const ADDITIONS: &[Addition] = &[
     CREATE INDEX keys_without_admin_scopes ON keys (realm, scopes) WHERE admin_scopes IS NULL
 ",
     },
+    Addition {
+        name: "keys that were not shown yet",
+        statements: "
+    ALTER TABLE keys ADD COLUMN deliver_by INTEGER;
+    CREATE INDEX keys_to_deliver ON keys (deliver_by) WHERE deliver_by IS NOT NULL
+",
+    },
 ];
 
 /// Migrations, forward only. A released one is never edited: append.

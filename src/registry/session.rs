@@ -52,7 +52,7 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     };
     body.finish()?;
 
-    if turn.derived.is_empty() {
+    if turn.progress.derived.is_empty() {
         turn.count_attempt(None)?;
     }
     if !expected.equals(token.expose()) {

@@ -3,21 +3,16 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::{
-    cell::{Cell, RefCell},
-    ops::Deref,
-    rc::Rc,
-};
+use std::{cell::RefCell, ops::Deref, rc::Rc};
 
 use keyward::{
     policy::{POLICY, Policy, Realm},
-    registry::{Outcome, Registry, Step, outbox::Outbox, password::PasswordJob, publisher::Publisher},
+    registry::{Outcome, Registry, call::Deployment, outbox::Outbox, publisher::Publisher},
     secret::{Secret, Secrets},
     time::Timestamp,
     wire::{AdminCall, AdminCredential},
 };
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use crate::support::{
     Seeded,
@@ -35,7 +30,6 @@ pub struct Office {
     pub setup_token: Option<Secret>,
     pub policy: &'static Policy,
     pub address: RefCell<String>,
-    pub derivations: Cell<u32>,
     entropy: RefCell<Seeded>,
 }
 
@@ -123,7 +117,6 @@ impl Office {
             setup_token: Some(Secret::new(SETUP_TOKEN)),
             policy,
             address: RefCell::new("192.0.2.1".into()),
-            derivations: Cell::new(0),
             entropy: RefCell::new(Seeded::new(7)),
         }
     }
@@ -220,40 +213,29 @@ impl Office {
         }
     }
 
-    pub fn registry(&self) -> Registry<'_> {
-        Registry {
-            db: &self.outside.db,
-            policy: self.policy,
-            secrets: &self.secrets,
-            setup_token: self.setup_token.as_ref(),
-        }
-    }
-
     pub fn outbox(&self) -> Outbox<'_> {
         Outbox { db: &self.outside.db, policy: self.policy }
     }
 
-    pub fn step(&self, call: &AdminCall) -> Outcome {
-        let mut derived = Vec::new();
-        loop {
-            match self.registry().handle(call, &derived, self.now.get(), &mut *self.entropy.borrow_mut()) {
-                Step::Done(outcome) => return outcome,
-                Step::Derive(job) => {
-                    self.derivations.set(self.derivations.get() + 1);
-                    derived.push(job.done(derive(&job)));
-                }
-            }
-        }
+    fn deployment(&self) -> Deployment<'_> {
+        Deployment { secrets: &self.secrets, setup_token: self.setup_token.as_ref() }
     }
 
-    /// A whole call, as the edge carries it out.
+    pub fn registry(&self) -> Registry<'_> {
+        let Deployment { secrets, setup_token } = self.deployment();
+        Registry { db: &self.outside.db, policy: self.policy, secrets, setup_token }
+    }
+
+    /// The call's turns, and nothing after them.
+    pub fn step(&self, call: &AdminCall) -> Outcome {
+        let entropy = &mut *self.entropy.borrow_mut();
+        self.run(self.publisher.decide(call, self.deployment(), entropy))
+    }
+
+    /// A whole call.
     pub fn send(&self, call: AdminCall) -> Answer {
-        let outcome = self.step(&call);
-        self.run(self.publisher.keep_alarm()).unwrap();
-        let telling = self.run(self.publisher.tell_all(&outcome.publish));
-        self.publisher.publish_after(outcome.publish.clone());
-        outcome.keep_promise(&self.db, telling).unwrap();
-        let reply = outcome.reply(telling, &call.request_id);
+        let entropy = &mut *self.entropy.borrow_mut();
+        let reply = self.run(self.publisher.answer(&call, self.deployment(), entropy));
         self.run_tasks();
         let body = serde_json::from_str(&reply.body).unwrap_or_default();
         Answer { status: reply.status, headers: reply.headers, text: reply.body, body }
@@ -272,9 +254,4 @@ impl Office {
     pub fn dump(&self) -> String {
         self.db.dump()
     }
-}
-
-/// Stands in for PBKDF2, which the edge has from the platform.
-pub fn derive(job: &PasswordJob) -> [u8; 32] {
-    Sha256::digest([&job.salt[..], job.password.expose().as_bytes()].concat()).into()
 }

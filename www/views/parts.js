@@ -25,6 +25,7 @@ export function scopeChips(scopes, most = Infinity) {
 export function actorName({ type, email, id }) {
   if (type === "unknown") return email ? `somebody as ${email}` : "somebody";
   if (type === "setupToken") return "the set-up token";
+  if (type === "system") return "Keyward";
   return email ?? h("code", null, id);
 }
 

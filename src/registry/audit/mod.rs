@@ -22,6 +22,7 @@ use crate::{
         schema, text,
     },
     sql::{self, Sql, SqlError},
+    time::Timestamp,
 };
 
 /// Name of this list in its cursors.
@@ -53,6 +54,11 @@ impl Actor {
     /// Whoever holds the set-up token, before there is an owner.
     pub fn set_up() -> Self {
         Self { kind: "setupToken", id: None, email: None }
+    }
+
+    /// The gate itself.
+    pub fn system() -> Self {
+        Self { kind: "system", id: None, email: None }
     }
 
     /// Somebody who showed nothing that holds, under the e-mail address that was typed.
@@ -89,7 +95,34 @@ struct Row {
     hash: String,
 }
 
+/// When and in which call something was done.
+pub struct Occasion<'a> {
+    db: &'a dyn Sql,
+    /// The time.
+    pub now: Timestamp,
+    address: &'a str,
+    request_id: &'a str,
+}
+
 impl Turn<'_> {
+    /// This call.
+    pub fn occasion(&self) -> Occasion<'_> {
+        let (address, request_id) = (&self.call.address, &self.call.request_id);
+        Occasion { db: self.db, now: self.now, address, request_id }
+    }
+
+    /// Appends to the tenant's chain.
+    pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
+        self.occasion().audit(deed)
+    }
+}
+
+impl<'a> Occasion<'a> {
+    /// No call: an alarm.
+    pub fn by_itself(db: &'a dyn Sql, now: Timestamp) -> Self {
+        Self { db, now, address: "", request_id: "" }
+    }
+
     /// Appends to the tenant's chain.
     pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
         let last = sql::query_one::<Row>(
@@ -107,8 +140,8 @@ impl Turn<'_> {
             "target": deed.target,
             "before": short::shortened(&deed.before),
             "after": short::shortened(&deed.after),
-            "address": self.call.address,
-            "requestId": self.call.request_id,
+            "address": self.address,
+            "requestId": self.request_id,
             "previousHash": previous,
         }));
         let hash = hash(&entry);

@@ -13,7 +13,8 @@ use crate::{
         ids,
         input::{self, Input},
         keys::{
-            self, Key,
+            self,
+            fresh::{self, Fresh},
             idempotency::{self, Replay, Token},
             settings::{self, Circumstances, Settings},
         },
@@ -40,16 +41,6 @@ pub struct Order<'a> {
     pub rotated_from: Option<&'a str>,
 }
 
-/// A key that was made: the only moment at which its plaintext exists.
-pub struct Made {
-    /// As stored.
-    pub key: Key,
-    /// The plaintext.
-    pub plaintext: Secret,
-    /// What it was computed from, if the call carries an `Idempotency-Key`.
-    pub nonce: Option<String>,
-}
-
 /// `POST /api-keys`
 pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let known = [&["realm", "kind"], &settings::FIELDS[..]].concat();
@@ -59,7 +50,17 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         && let Some(replay) = token.replay(turn, principal.tenant())?
     {
         turn.require_allowed(turn.policy.realm(&replay.key.realm), KeyAction::Create, principal)?;
-        return Ok(repeated(turn, replay));
+        if replay.is_shown() {
+            return repeated(turn, principal, replay);
+        }
+        if !turn.has_made() {
+            return Err(Stop::Tell(replay.fresh()));
+        }
+    }
+    if turn.has_made() {
+        let (key, plaintext) = turn.deliver(principal)?;
+        let body = json!({ "apiKey": key.view(principal.tenant(), turn.policy, turn.now) });
+        return shown(turn, plaintext, token.as_ref(), body);
     }
     let mut body = Input::body(&turn.call.body, &known)?;
     let realms: Vec<(&str, &'static Realm)> =
@@ -80,37 +81,22 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     turn.require_allowed(Some(realm), KeyAction::Create, principal)?;
 
     let order = Order { realm, kind, settings: &settings, rotated_from: None };
-    let made = make(turn, principal, &order, token.as_ref())?;
-    let view = note(turn, principal, &made.key)?;
-    shown(turn, made, token.as_ref(), json!({ "apiKey": view }))
+    Err(Stop::Tell(make(turn, principal, &order, token.as_ref())?))
 }
 
-/// Writes into the audit that a key was made, and returns the key as the API shows it.
-pub fn note(turn: &Turn<'_>, principal: &Principal, key: &Key) -> Result<Value, Stop> {
-    let view = key.view(principal.tenant(), turn.policy, turn.now);
-    turn.audit(&Deed {
-        tenant_id: principal.tenant_id(),
-        actor: &principal.actor(),
-        action: "key.create",
-        target: &key.id,
-        before: Value::Null,
-        after: view.clone(),
-    })?;
-    Ok(view)
-}
-
-/// Stores a new key and puts it into the outbox.
+/// Stores a new key, puts it into the outbox and audits it.
 pub fn make(
     turn: &mut Turn<'_>,
     principal: &Principal,
     order: &Order<'_>,
     token: Option<&Token>,
-) -> Result<Made, Stop> {
+) -> Result<Fresh, Stop> {
     let Order { realm, kind, settings, rotated_from } = order;
     let tenant = principal.tenant();
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).ok_or_else(no_code)?;
     let (plaintext, nonce) = idempotency::plaintext(turn, token, (&realm.key, part), settings.mode);
     let id = ids::id("key_", turn.entropy);
+    let shown_within = if nonce.is_some() { idempotency::LIFE } else { fresh::SHOWN_WITHIN };
     let prefix = key::key_prefix(&realm.key, plaintext.expose());
     let last4 = key::last4(plaintext.expose());
     let mut columns = settings.columns(&id, &prefix, &last4);
@@ -129,11 +115,24 @@ pub fn make(
         ("updated_at", turn.now.into()),
         ("rotated_from", rotated_from.map(Bound::from).unwrap_or(Bound::Null)),
         ("publish_due", turn.now.into()),
+        ("deliver_by", turn.now.plus(shown_within).into()),
     ]);
     schema::insert(turn.db, "keys", &columns)?;
     let stored = keys::load(turn.db, principal.tenant_id(), &id)?;
     let key = stored.ok_or_else(|| SqlError("a key that was just stored is not there".to_owned()))?;
-    Ok(Made { key, plaintext, nonce })
+    let view = key.view(principal.tenant(), turn.policy, turn.now);
+    turn.audit(&Deed {
+        tenant_id: principal.tenant_id(),
+        actor: &principal.actor(),
+        action: "key.create",
+        target: &id,
+        before: Value::Null,
+        after: view.clone(),
+    })?;
+    if let Some((token, nonce)) = token.zip(nonce) {
+        idempotency::remember(turn, token, nonce, &id, &json!({ "apiKey": view }))?;
+    }
+    Ok(Fresh { id, plaintext })
 }
 
 fn no_code() -> Refusal {
@@ -143,31 +142,33 @@ fn no_code() -> Refusal {
 }
 
 /// The answer that shows a new key, remembered without its plaintext.
-pub fn shown(turn: &Turn<'_>, made: Made, token: Option<&Token>, mut body: Value) -> Handled {
-    let Made { key, plaintext, nonce } = made;
-    if let Some((token, nonce)) = token.zip(nonce) {
-        idempotency::remember(turn, token, nonce, &key.id, &body)?;
+pub fn shown(turn: &Turn<'_>, plaintext: Secret, token: Option<&Token>, body: Value) -> Handled {
+    if let Some(token) = token {
+        idempotency::answer(turn, token, &body)?;
     }
-    if let Some(body) = body.as_object_mut() {
-        body.insert("plaintextKey".to_owned(), plaintext.expose().into());
-    }
-    let outcome = created(turn, &key, body);
+    let outcome = created(turn, body, &plaintext);
     Ok(match token {
         Some(token) => outcome.remember(token.remembered()),
         None => outcome,
     })
 }
 
-/// The answer to a request that was carried out before: what was answered then, and a mark.
-pub fn repeated(turn: &Turn<'_>, replay: Replay) -> Outcome {
-    let Replay { key, body, token } = replay;
-    let previous = key.rotated_from.clone();
-    created(turn, &Key { version: FIRST_VERSION, ..key }, body)
-        .publish(previous)
-        .header("Idempotent-Replayed", "true")
-        .remember(token)
+/// The answer to a request that was carried out before: what was answered then, and a mark. That the key was shown
+/// again is audited.
+pub fn repeated(turn: &Turn<'_>, principal: &Principal, replay: Replay) -> Handled {
+    let Replay { key, body, plaintext, token } = replay;
+    fresh::note_replay(turn, principal, &key)?;
+    let outcome = created(turn, body, &plaintext).publish(key.rotated_from);
+    Ok(outcome.header("Idempotent-Replayed", "true").remember(token))
 }
 
-fn created(turn: &Turn<'_>, key: &Key, body: Value) -> Outcome {
-    turn.created(&format!("/api-keys/{}", key.id), body).version(key.version).publish([key.id.clone()])
+/// The answer, with the key as it is in its body.
+fn created(turn: &Turn<'_>, mut body: Value, plaintext: &Secret) -> Outcome {
+    let key = body.get("apiKey");
+    let version = key.and_then(|key| key.get("version")).and_then(Value::as_u64).unwrap_or(FIRST_VERSION);
+    let id = key.and_then(|key| key.get("id")).and_then(Value::as_str).unwrap_or_default().to_owned();
+    if let Some(body) = body.as_object_mut() {
+        body.insert("plaintextKey".to_owned(), plaintext.expose().into());
+    }
+    turn.created(&format!("/api-keys/{id}"), body).version(version).publish([id])
 }

@@ -2,7 +2,8 @@
 //! answer, plaintext included, although no plaintext is stored. A key made under an idempotency key
 //! takes its characters from an HMAC of a stored random nonce under the deployment's secret, so that
 //! a repeat can compute it anew and nobody who reads the database can. Only the caller who made the
-//! key may repeat: to anybody else of the tenant its plaintext would be a key that was never theirs.
+//! key may repeat: to anybody else of the tenant its plaintext would be a key that was never theirs. Each repeat that
+//! shows a key is audited.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -16,19 +17,19 @@ use crate::{
     registry::{
         Turn,
         error::{Code, Refusal, Stop},
-        keys::{self, Key, settings::FIELDS},
+        keys::{self, Key, fresh::Fresh, settings::FIELDS},
         principal::Principal,
         schema,
         tenants::Tenant,
     },
     secret::{Secret, Secrets},
-    sql::{self, Sql, SqlError},
+    sql::{self, Sql, SqlError, Value as Bound},
     time::{DAY, Timestamp},
 };
 
 const PURPOSE: &str = "keyward idempotent create 1";
 /// How long a request is remembered.
-const LIFE: i64 = DAY;
+pub const LIFE: i64 = DAY;
 const LONGEST: usize = 255;
 /// A setting whose JSON is longer than this is not remembered with an answer: the key's own row has it.
 const LONG: usize = 256;
@@ -45,12 +46,26 @@ pub struct Token {
 
 /// What was answered before.
 pub struct Replay {
-    /// The answer's body, plaintext included.
+    /// The answer's body, without the plaintext.
     pub body: Value,
+    /// The plaintext.
+    pub plaintext: Secret,
     /// The key that was made, as it is now.
     pub key: Key,
     /// The request, with what was promised then.
     pub token: Remembered,
+}
+
+impl Replay {
+    /// Whether the key was shown. If not, the request was begun only.
+    pub fn is_shown(&self) -> bool {
+        self.key.deliver_by.is_none()
+    }
+
+    /// The key, to be told and shown.
+    pub fn fresh(self) -> Fresh {
+        Fresh { id: self.key.id, plaintext: self.plaintext }
+    }
 }
 
 /// A request whose answer is remembered, to which what the answer promises is added once it is known.
@@ -145,11 +160,8 @@ impl Token {
         };
         let mut body: Value = serde_json::from_str(&row.answer).unwrap_or_default();
         complete(&mut body, &key.view(tenant, turn.policy, turn.now));
-        if let Some(body) = body.as_object_mut() {
-            body.insert("plaintextKey".to_owned(), plaintext.expose().into());
-        }
         let token = Remembered { promised_at: row.promised_at, ..self.remembered() };
-        Ok(Some(Replay { body, key, token }))
+        Ok(Some(Replay { body, plaintext, key, token }))
     }
 
     /// To add to it what the answer promises.
@@ -226,8 +238,17 @@ pub fn settings_change(db: &dyn Sql, key_id: &str, before: &Value) -> Result<(),
     Ok(())
 }
 
-/// Remembers an answer, which must not hold the plaintext, but for settings that are long: a repeat takes them from
-/// the key.
+/// An answer as it is remembered: without settings that are long, since a repeat takes them from the key. It must not
+/// hold the plaintext.
+fn stored(answer: &Value) -> Bound {
+    let mut answer = answer.clone();
+    if let Some(key) = answer.get_mut(KEY).and_then(Value::as_object_mut) {
+        key.retain(|name, value| !FIELDS.contains(&name.as_str()) || value.to_string().len() <= LONG);
+    }
+    answer.to_string().into()
+}
+
+/// Remembers a request and the key that it made, with what is known of its answer.
 pub fn remember(
     turn: &Turn<'_>,
     token: &Token,
@@ -235,18 +256,21 @@ pub fn remember(
     key_id: &str,
     answer: &Value,
 ) -> Result<(), SqlError> {
-    let mut answer = answer.clone();
-    if let Some(key) = answer.get_mut(KEY).and_then(Value::as_object_mut) {
-        key.retain(|name, value| !FIELDS.contains(&name.as_str()) || value.to_string().len() <= LONG);
-    }
     let columns = [
         ("tenant_id", token.tenant_id.as_str().into()),
         ("name", token.name.as_str().into()),
         ("request", token.request.as_str().into()),
         ("nonce", nonce.into()),
         ("key_id", key_id.into()),
-        ("answer", answer.to_string().into()),
+        ("answer", stored(answer)),
         ("created_at", turn.now.into()),
     ];
     schema::insert(turn.db, "idempotency", &columns)
+}
+
+/// Remembers the request's whole answer.
+pub fn answer(turn: &Turn<'_>, token: &Token, answer: &Value) -> Result<(), SqlError> {
+    let whole = "UPDATE idempotency SET answer = ? WHERE tenant_id = ? AND name = ?";
+    let (tenant_id, name) = (token.tenant_id.as_str(), token.name.as_str());
+    turn.db.run(whole, &[stored(answer), tenant_id.into(), name.into()]).map(drop)
 }

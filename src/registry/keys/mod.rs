@@ -2,6 +2,7 @@
 
 pub mod create;
 pub mod edit;
+pub mod fresh;
 pub mod grants;
 pub mod idempotency;
 pub mod limits;
@@ -86,6 +87,8 @@ pub struct Key {
     pub strict_since: Option<Timestamp>,
     /// Attempts to publish it whose end is not known.
     pub publish_attempts: u32,
+    /// When it is cancelled if it was not shown until then; `None` once it was.
+    pub deliver_by: Option<Timestamp>,
 }
 
 /// What a key is at a moment.
@@ -120,6 +123,13 @@ pub fn load(db: &dyn Sql, tenant_id: &str, id: &str) -> Result<Option<Key>, SqlE
 pub fn load_due(db: &dyn Sql, id: &str, by: Option<Timestamp>) -> Result<Option<Key>, SqlError> {
     let due = "SELECT * FROM keys WHERE id = ? AND publish_due <= COALESCE(?, publish_due)";
     sql::query_one(db, due, &[id.into(), by.into()])
+}
+
+fn store(db: &dyn Sql, key: &Key, now: Timestamp, changes: Vec<(&str, Bound)>) -> Result<(), SqlError> {
+    let version = i64::try_from(key.version.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut columns = changes;
+    columns.extend([("version", version.into()), ("updated_at", now.into()), ("publish_due", now.into())]);
+    schema::update(db, "keys", &key.id, &columns)
 }
 
 impl Key {
@@ -222,14 +232,7 @@ impl Key {
 
     /// Stores a change as the next version and puts it into the outbox, with one statement.
     fn store(&self, turn: &Turn<'_>, changes: Vec<(&str, Bound)>) -> Result<(), SqlError> {
-        let version = i64::try_from(self.version.saturating_add(1)).unwrap_or(i64::MAX);
-        let mut columns = changes;
-        columns.extend([
-            ("version", version.into()),
-            ("updated_at", turn.now.into()),
-            ("publish_due", turn.now.into()),
-        ]);
-        schema::update(turn.db, "keys", &self.id, &columns)
+        store(turn.db, self, turn.now, changes)
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     record::Status,
     registry::{
         Handled, Turn,
+        error::Stop,
         input::{self, Input},
         keys::{
             create::{self, Order},
@@ -55,21 +56,30 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     if let Some(token) = &token
         && let Some(replay) = token.replay(turn, principal.tenant())?
     {
-        let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
-        let repeated = create::repeated(turn, replay);
-        return Ok(promise(repeated, old, key.freshness(turn.policy)));
+        if replay.is_shown() {
+            let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
+            let repeated = create::repeated(turn, principal, replay)?;
+            return Ok(promise(repeated, old, key.freshness(turn.policy)));
+        }
+        if !turn.has_made() {
+            return Err(Stop::Tell(replay.fresh()));
+        }
     }
     turn.require_match(&key)?;
     edit::require_active(&key, turn.now, "rotated")?;
     grants::require_member_for(realm, &key.settings.scopes, principal)?;
     grants::require_fit(realm, key.kind, &key.settings.scopes)?;
 
+    if !turn.has_made() {
+        // A grace is the old key's alone: the new one lives as long as its owner said.
+        let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
+        let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id) };
+        return Err(Stop::Tell(create::make(turn, principal, &order, token.as_ref())?));
+    }
+    // Only now, when the new key works, does anything become of the old one.
+    let (new, plaintext) = turn.deliver(principal)?;
     let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
-    // A grace is the old key's alone: the new one lives as long as its owner said.
-    let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
-    let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id) };
-    let made = create::make(turn, principal, &order, token.as_ref())?;
-    let link = ("rotated_to", made.key.id.as_str().into());
+    let link = ("rotated_to", new.id.as_str().into());
     match old {
         Old::Stays => schema::update(turn.db, "keys", &key.id, &[link])?,
         Old::Revoked => {
@@ -83,11 +93,11 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
         }
     }
     edit::note(turn, principal, &key, "key.rotate")?;
-    let view = create::note(turn, principal, &made.key)?;
 
+    let view = new.view(principal.tenant(), turn.policy, turn.now);
     let previous = turn.key(principal, id)?.summary(turn.now);
     let body = json!({ "apiKey": view, "previous": previous });
-    let outcome = create::shown(turn, made, token.as_ref(), body)?;
+    let outcome = create::shown(turn, plaintext, token.as_ref(), body)?;
     let freshness = key.freshness(turn.policy);
     let outcome = if matches!(old, Old::Stays) { outcome } else { outcome.publish([key.id]) };
     Ok(promise(outcome, old, freshness))

@@ -1,0 +1,80 @@
+//! A KeyGate in memory never knows more than its database: each single statement of each call fails once.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use keyward::{
+    key_gate::{
+        Counts, Keep,
+        store::{self, Kept},
+    },
+    record::{Record, Status},
+    sql::SqlError,
+    time::SECOND,
+    wire::{KeyGateCall, LeaseReport, Take},
+};
+use support::{Database, NOON, record};
+
+fn take() -> KeyGateCall {
+    KeyGateCall::Take(Take { version: 1, at_hand: true, life_ms: 5_000, expected: 100, ..Take::default() })
+}
+
+fn call(db: &Database, gate: &Kept, call: KeyGateCall) -> Result<String, SqlError> {
+    gate.turn(db, |gate| Ok(gate.answer(call, NOON.plus(SECOND)).unwrap()))
+}
+
+fn known(db: &Database, gate: &Kept) -> (Option<Record>, Counts) {
+    gate.turn(db, |gate| Ok(((gate.record.clone(), gate.counts.clone()), Keep::Nothing))).unwrap()
+}
+
+#[test]
+fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
+    let revoked = Record { version: 2, status: Status::Revoked, ..record() };
+    let report = LeaseReport { id: 1, used: 2, open: 0, age_ms: 0 };
+    let calls = [
+        ("the first word of the key", vec![], KeyGateCall::Tell { record: record() }),
+        ("a newer one", vec![KeyGateCall::Tell { record: record() }], KeyGateCall::Tell { record: revoked }),
+        ("a request", vec![KeyGateCall::Tell { record: record() }], take()),
+        ("another", vec![KeyGateCall::Tell { record: record() }, take()], take()),
+        (
+            "a report",
+            vec![KeyGateCall::Tell { record: record() }, take()],
+            KeyGateCall::Report { refused: [("TEST_MODE".to_owned(), 1)].into(), leases: vec![report] },
+        ),
+    ];
+    for (what, before, last) in calls {
+        for woken in [false, true] {
+            let begin = || {
+                let (db, gate) = (Database::new(), Kept::default());
+                for earlier in before.clone() {
+                    call(&db, &gate, earlier).unwrap();
+                }
+                (db, if woken { Kept::default() } else { gate })
+            };
+            let (twin, gate) = begin();
+            let expected = call(&twin, &gate, last.clone()).unwrap();
+            for steps in 0.. {
+                let (db, gate) = begin();
+                let stored = db.dump();
+                db.fail_after(steps);
+                let answer = call(&db, &gate, last.clone());
+                if db.has_not_failed() {
+                    assert_eq!(answer.unwrap(), expected, "{what}");
+                    assert!(steps > 0, "{what}: what did fail?");
+                    break;
+                }
+                assert!(answer.is_err(), "{what} after {steps}");
+                assert_eq!(db.dump(), stored, "{what} after {steps}");
+                let disk = store::load(&db).unwrap();
+                assert_eq!(known(&db, &gate), (disk.record, disk.counts), "{what} after {steps}");
+                assert_eq!(
+                    call(&db, &gate, last.clone()).unwrap(),
+                    expected,
+                    "{what} after {steps}, repeated"
+                );
+                assert_eq!(db.dump(), twin.dump(), "{what} after {steps}, repeated");
+            }
+        }
+    }
+}
