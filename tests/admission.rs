@@ -6,15 +6,17 @@ mod support;
 
 use keyward::{
     admission::Admission,
-    denial::Denial,
+    denial::{Denial, PublishableFault},
     gate::Identity,
     identity,
-    pipeline::Accepted,
+    pipeline::{Accepted, Caller},
     policy::{
-        ConfiguredKey, HostPattern, KeyRequirement, POLICY, Proof, Realm, Requirement, Route, TlsVersion,
-        Transport,
+        ConfiguredKey, HostPattern, KeyRequirement, POLICY, Policy, Proof, Realm, Requirement, Route,
+        TestMode, TlsVersion, Transport,
     },
+    record::{KeyKind, Mode, Record},
     route::Target,
+    secret::Secret,
     transport,
 };
 use support::{
@@ -163,6 +165,85 @@ fn on_a_tenants_host_its_own_keys_pass_and_no_others() {
         admit(&other, &realm, &needs(&[], &[]), &[("authorization", &bearer)]).unwrap_err(),
         Denial::UnknownKey { slip: None }
     );
+}
+
+#[test]
+fn beside_tenants_hosts_one_that_is_named_takes_every_tenants_keys_and_any_other_takes_none() {
+    const TENANT: HostPattern = HostPattern::Tenant(".th.test");
+    const NAMED: HostPattern = HostPattern::Exact("api.th.test");
+    const ORDERS: [&[HostPattern]; 4] = [
+        &[NAMED, TENANT],
+        &[TENANT, NAMED],
+        &[HostPattern::Any, TENANT, NAMED],
+        &[NAMED, HostPattern::Below(".th.test"), TENANT],
+    ];
+    for hosts in ORDERS {
+        let realm = Realm { hosts, ..realm() };
+        for code in ["acme", "api"] {
+            let world = World::new();
+            let key = world.new_key(1);
+            let mut own = record();
+            own.tenant.code = Some(code.into());
+            world.tell(&key, &own);
+            let bearer = format!("Bearer {}", key.expose());
+            let request = Request { fields: &[("authorization", &bearer)], ..Request::default() };
+            let on = |host: &str| {
+                let url = format!("https://{host}/api/orders");
+                world.admit(&realm, &needs(&[], &[]), Target::of(&url), CALLER, &request).is_ok()
+            };
+            for host in ["api.th.test", "API.th.test.", "api.th.test:8443"] {
+                assert!(on(host), "{hosts:?}: {code} on {host}");
+            }
+            assert_eq!(on("acme.th.test"), code == "acme", "{hosts:?}: {code}");
+            for host in
+                ["other.th.test", "x.acme.th.test", "x.api.th.test", "th.test", "192.0.2.1", "[2001:db8::1]"]
+            {
+                assert!(!on(host), "{hosts:?}: {code} on {host}");
+            }
+        }
+    }
+}
+
+fn known(record: &Record) -> (World, Secret) {
+    let world = World::new();
+    let key = world.new_key(1);
+    world.tell(&key, record);
+    (world, key)
+}
+
+#[test]
+fn at_the_admin_api_a_test_key_only_reads_and_keys_of_pages_and_of_the_policy_are_none() {
+    for test_mode in [TestMode::ReadOnly, TestMode::Full] {
+        let realm = Realm { test_mode, ..realm() };
+        let policy = Policy { realms: Box::leak(Box::new([realm])), ..POLICY };
+        let (world, key) = known(&Record { mode: Mode::Test, ..record() });
+        for (method, expected) in [
+            ("GET", Ok(())),
+            ("HEAD", Ok(())),
+            ("POST", Err(Denial::TestMode { live_only: false })),
+            ("PATCH", Err(Denial::TestMode { live_only: false })),
+            ("DELETE", Err(Denial::TestMode { live_only: false })),
+        ] {
+            let checked = world.check_for_admin_api(&policy, &key, Caller { method, ..CALLER });
+            assert_eq!(checked.map(|_| ()).map_err(|refused| refused.denial), expected, "{method}");
+        }
+        let agent = Secret::new(AGENTS_KEY);
+        let denied = world.check_for_admin_api(&policy, &agent, CALLER).unwrap_err().denial;
+        assert_eq!(denied, Denial::MalformedKey { slip: None });
+
+        let page = Record {
+            kind: KeyKind::Publishable,
+            allowed_origins: vec!["https://shop.example".into()],
+            scopes: vec!["*".into()],
+            ..record()
+        };
+        let (world, key) = known(&page);
+        for origin in [None, Some("https://shop.example"), Some("https://other.example")] {
+            let denied =
+                world.check_for_admin_api(&policy, &key, Caller { origin, ..CALLER }).unwrap_err().denial;
+            assert_eq!(denied, Denial::OriginRestricted(PublishableFault::Route), "{origin:?}");
+        }
+    }
 }
 
 #[test]

@@ -36,14 +36,16 @@ impl Realm {
     }
 
     /// The code of the tenant whose host this is, where hosts are tenants' own. A host that the realm names in full
-    /// is nobody's.
+    /// is nobody's. One that only a wildcard takes is that of a tenant without a code, of which there is none: or what
+    /// belongs to a tenant would pass on any host but those of others.
     pub fn tenant_of<'h>(&self, host: &'h str) -> Option<&'h str> {
         let is_named =
             |pattern: &HostPattern| matches!(pattern, HostPattern::Exact(_)) && pattern.matches(host);
-        if self.hosts.iter().any(is_named) {
+        let has_tenants = self.hosts.iter().any(|pattern| matches!(pattern, HostPattern::Tenant(_)));
+        if !has_tenants || self.hosts.iter().any(is_named) {
             return None;
         }
-        self.hosts.iter().find_map(|pattern| pattern.tenant(host))
+        Some(self.hosts.iter().find_map(|pattern| pattern.tenant(host)).unwrap_or_default())
     }
 
     /// Whether some route asks for a scope: where none does, a key need not hold one.

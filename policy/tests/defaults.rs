@@ -316,17 +316,58 @@ fn a_slow_origin_may_take_a_quarter_of_an_hour() {
 }
 
 #[test]
-fn a_host_that_is_named_in_full_is_no_tenants() {
+fn a_host_that_is_named_in_full_is_no_tenants_and_one_that_a_wildcard_takes_is_of_none_there_is() {
     let right = include_str!("mistakes/right.toml");
+    let realm = |hosts: &str| policy(&right.replace("\"api.example.com\"", hosts)).realms[0];
     for hosts in [
         "\"api.th.test\", \"{tenant}.th.test\"",
         "\"{tenant}.th.test\", \"api.th.test\"",
         "\"{tenant}.th.test\", \"API.th.test\", \"*.th.test\"",
+        "\"*\", \"{tenant}.TH.test\", \"api.th.test\"",
+        "\"[2001:DB8:0::1]\", \"{tenant}.th.test\", \"api.th.test\"",
     ] {
-        let realm = policy(&right.replace("\"api.example.com\"", hosts)).realms[0];
+        let realm = realm(hosts);
         for host in ["api.th.test", "API.TH.test", "api.th.test."] {
             assert_eq!(realm.tenant_of(host), None, "{hosts}: {host}");
         }
-        assert_eq!(realm.tenant_of("acme.th.test"), Some("acme"), "{hosts}");
+        for (host, code) in [
+            ("acme.th.test", "acme"),
+            ("ACME.TH.TEST.", "ACME"),
+            ("apis.th.test", "apis"),
+            ("xn--bcher-kva.th.test", "xn--bcher-kva"),
+        ] {
+            assert_eq!(realm.tenant_of(host), Some(code), "{hosts}: {host}");
+        }
+        for host in [
+            "api.acme.th.test",
+            "th.test",
+            "th.test.evil.example",
+            "acme.th.test..",
+            "192.0.2.1",
+            "[::1]",
+            "",
+        ] {
+            assert_eq!(realm.tenant_of(host), Some(""), "{hosts}: {host}");
+        }
+    }
+    assert_eq!(realm("\"[2001:DB8:0::1]\", \"{tenant}.th.test\"").tenant_of("[2001:db8::1]"), None);
+    // Where hosts are nobody's own, tenants have none.
+    for hosts in ["\"*\"", "\"*.th.test\"", "\"api.th.test\""] {
+        for host in ["api.th.test", "acme.th.test", "a.b.th.test"] {
+            assert_eq!(realm(hosts).tenant_of(host), None, "{hosts}: {host}");
+        }
+    }
+}
+
+#[test]
+fn an_address_among_the_hosts_has_the_form_that_requests_have() {
+    let right = include_str!("mistakes/right.toml");
+    for (written, kept) in [
+        ("[2001:DB8:0:0::1]", "[2001:db8::1]"),
+        ("[::ffff:192.0.2.1]", "[::ffff:192.0.2.1]"),
+        ("192.0.2.1", "192.0.2.1"),
+    ] {
+        let realm = policy(&right.replace("api.example.com", written)).realms[0];
+        assert_eq!(realm.hosts, [HostPattern::Exact(kept)], "{written}");
     }
 }

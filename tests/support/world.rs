@@ -111,6 +111,16 @@ impl World {
         now(self.pipeline().check_in_any_realm(policy, &READ, key, CALLER))
     }
 
+    /// As the admin API checks one.
+    pub fn check_for_admin_api(
+        &self,
+        policy: &Policy,
+        key: &Secret,
+        caller: Caller<'_>,
+    ) -> Result<Accepted, Refused> {
+        now(self.pipeline().check_in_any_realm(policy, &KeyRequirement::ANY_KEY, key, caller))
+    }
+
     pub fn admit(
         &self,
         realm: &Realm,

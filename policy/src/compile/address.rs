@@ -1,5 +1,7 @@
 //! Host patterns and URLs as a policy writes them.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::{leak, reader::Item};
 use crate::{
     model::HostPattern,
@@ -8,6 +10,21 @@ use crate::{
 
 /// What is wrong, as a phrase that follows the text itself, and how to mend it.
 pub(super) type Wrong = (&'static str, &'static str);
+
+const ADDRESS_HINT: &str = "write an IPv4 address as four numbers (\"192.0.2.1\"), and an IPv6 address in brackets (\"[2001:db8::1]\")";
+
+/// A host in the form in which requests have it: that of the URL standard. `None` for an IPv4 address that is written
+/// otherwise than as four numbers, which every client turns into those.
+fn in_one_form(name: &str) -> Option<String> {
+    let literal = name.strip_prefix('[').and_then(|name| name.strip_suffix(']'));
+    if let Some(address) = literal.and_then(|text| text.parse::<Ipv6Addr>().ok()) {
+        return Some(format!("[{address}]"));
+    }
+    let last = name.rsplit('.').next().unwrap_or_default();
+    let is_number = last.bytes().all(|byte| byte.is_ascii_digit())
+        || last.strip_prefix("0x").is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    (!is_number || name.parse::<Ipv4Addr>().is_ok()).then(|| name.to_owned())
+}
 
 /// Reads a host of a realm.
 pub(super) fn host_pattern(text: &str) -> Result<HostPattern, Wrong> {
@@ -38,6 +55,7 @@ pub(super) fn host_pattern(text: &str) -> Result<HostPattern, Wrong> {
         return Err(("is not a host name", HINT));
     }
     let name = name.to_ascii_lowercase();
+    let name = in_one_form(&name).ok_or(("is an address that no client writes so", ADDRESS_HINT))?;
     Ok(match (below, of_tenant) {
         (Some(_), _) => HostPattern::Below(leak(&format!(".{name}"))),
         (None, Some(_)) => HostPattern::Tenant(leak(&format!(".{name}"))),
@@ -74,7 +92,7 @@ fn has_port(text: &str) -> bool {
 /// A name (RFC 1123, section 2.1), an IPv4 address, or an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')) {
-        return address.parse::<std::net::Ipv6Addr>().is_ok();
+        return address.parse::<Ipv6Addr>().is_ok();
     }
     let is_label = |label: &str| {
         !label.is_empty()
