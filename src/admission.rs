@@ -19,7 +19,7 @@ use crate::{
     network,
     pipeline::{Accepted, Caller, Pipeline, Refused, Stores, unavailable},
     record::TenantStatus,
-    route::{self, Target},
+    route::Target,
     secret::{Secret, Secrets},
     session_id,
     wire::{Redeem, Redeemed},
@@ -80,10 +80,6 @@ impl<S: Stores> Pipeline<'_, S> {
     ) -> Result<Admission, Refused> {
         let caller = Caller { tenant: realm.tenant_of(target.host), ..caller };
         let header = |name: &str| request.header(name);
-        let destination = matches!(caller.method, "COPY" | "MOVE").then(|| header("destination")).flatten();
-        if !route::stays_on_route(realm, route, caller.method, target, destination.as_deref()) {
-            return Err(Denial::NoRoute.into());
-        }
         let secrets = self.secrets.as_deref().ok();
         let credential = credential::take(realm, target, secrets, header)?;
         if let Some((link, followed)) = followed(realm, route, target, caller, secrets)? {

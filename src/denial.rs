@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use keyward_policy::Proof;
+use keyward_policy::{Proof, path::Ambiguous};
 
 use crate::{
     hint::{Slip, Stray},
@@ -25,7 +25,7 @@ pub enum Denial {
         allow: Vec<&'static str>,
     },
     /// The path can be read in more than one way.
-    AmbiguousPath,
+    AmbiguousPath(Ambiguous),
     /// The `Host` header holds no host's name.
     InvalidHost,
     /// A credential is needed, and there is none that counts.
@@ -212,7 +212,7 @@ impl Denial {
             Self::NoRealm => (404, "NO_REALM", None),
             Self::NoRoute => (404, "NO_ROUTE", None),
             Self::MethodNotAllowed { .. } => (405, "METHOD_NOT_ALLOWED", None),
-            Self::AmbiguousPath | Self::InvalidHost | Self::BrokenBody => (400, "INVALID_REQUEST", None),
+            Self::AmbiguousPath(_) | Self::InvalidHost | Self::BrokenBody => (400, "INVALID_REQUEST", None),
             Self::LengthRequired => (411, "LENGTH_REQUIRED", None),
             Self::MissingCredential { .. } => (401, "MISSING_AUTHORIZATION", Some(Challenge::Bare)),
             Self::RepeatedCredential => (400, "INVALID_REQUEST", INVALID_REQUEST),

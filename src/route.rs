@@ -2,7 +2,10 @@
 
 use std::net::Ipv6Addr;
 
-use keyward_policy::{Cors, Policy, Realm, Route, Tail, path};
+use keyward_policy::{
+    Admin, Cors, Policy, Realm, Route, Tail,
+    path::{self, Ambiguous},
+};
 
 use crate::denial::Denial;
 
@@ -94,7 +97,7 @@ pub fn side<'a>(policy: &Policy, target: Target<'a>) -> Option<Side<'a>> {
     if !target.has_valid_host() {
         return None;
     }
-    if target.path == "/healthz" {
+    if target.path == Admin::HEALTH {
         return Some(Side::Health);
     }
     below(policy.admin.api)
@@ -138,7 +141,7 @@ pub fn plan(
         return Err((None, Denial::InvalidHost));
     }
     // In the style of the realm that the path seems to be of, so that a page can read it.
-    let ambiguous = |_| (policy.realm_for(target.host, target.path), Denial::AmbiguousPath);
+    let ambiguous = |why| (policy.realm_for(target.host, target.path), Denial::AmbiguousPath(why));
     let path = path::normalise(target.path).map_err(ambiguous)?;
     let realm = policy.realm_for(target.host, &path).ok_or((None, Denial::NoRealm))?;
     // Where the policy has no CORS, a preflight is the origin's to answer, on a route that takes it.
@@ -146,6 +149,9 @@ pub fn plan(
         return Ok(Plan::Preflight(realm, cors));
     }
     let route = realm.route_for(method, &path).ok_or_else(|| (Some(realm), no_route(realm, &path)))?;
+    if !policy.is_clear(target.host, method, &path, realm, route) {
+        return Err((Some(realm), Denial::AmbiguousPath(Ambiguous::OtherRoute)));
+    }
     Ok(Plan::Route(realm, route))
 }
 
@@ -166,6 +172,7 @@ fn no_route(realm: &Realm, path: &str) -> Denial {
 /// Whether what a COPY or MOVE writes to (`Destination`, RFC 4918, section 10.3) is on the very route that was
 /// chosen for what it reads: what the request shows was asked for by no other.
 pub fn stays_on_route(
+    policy: &Policy,
     realm: &Realm,
     route: &Route,
     method: &str,
@@ -179,9 +186,9 @@ pub fn stays_on_route(
         destination.to_owned()
     };
     let other = Target::of(&absolute);
-    let path = path::normalise(other.path).ok();
     other.origin.eq_ignore_ascii_case(target.origin)
-        && path
-            .and_then(|path| realm.route_for(method, &path))
-            .is_some_and(|found| std::ptr::eq(found, route))
+        && matches!(
+            plan(policy, method, other, false),
+            Ok(Plan::Route(its_realm, its_route)) if its_realm.id == realm.id && std::ptr::eq(its_route, route)
+        )
 }

@@ -8,7 +8,10 @@ use keyward::{
     denial::{Denial, PublishableFault},
     hint::{Slip, Stray},
     jwt,
-    policy::{CredentialSource, Link, POLICY, Proof, Realm, RefusalStyle, Refusals, SourceKind, compile},
+    policy::{
+        CredentialSource, Link, POLICY, Proof, Realm, RefusalStyle, Refusals, SourceKind, compile,
+        path::Ambiguous,
+    },
     refusal::{Answer, mcp, rate_limit_headers, refuse},
     wire::{Window, WindowState},
 };
@@ -42,7 +45,10 @@ fn all() -> Vec<Denial> {
         Denial::NoRealm,
         Denial::NoRoute,
         Denial::MethodNotAllowed { allow: vec!["GET", "HEAD"] },
-        Denial::AmbiguousPath,
+        Denial::AmbiguousPath(Ambiguous::EncodedSlash),
+        Denial::AmbiguousPath(Ambiguous::DoubleEncoding),
+        Denial::AmbiguousPath(Ambiguous::LookAlike('\u{ff0f}')),
+        Denial::AmbiguousPath(Ambiguous::OtherRoute),
         Denial::InvalidHost,
         missing(None),
         missing(Some(Stray::Header("x-api-key"))),

@@ -5,7 +5,7 @@
 use keyward::{
     cors,
     denial::Denial,
-    policy::{Cors, POLICY, Policy, Realm, Requirement, compile},
+    policy::{Cors, POLICY, Policy, Realm, Requirement, compile, path::Ambiguous},
     route::{self, Plan, Side, Target, plan, side},
 };
 
@@ -45,19 +45,19 @@ fn the_default_policy_is_the_documented_one() {
 
 #[test]
 fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
-    for path in [
-        "/api/public/..%2forders",
-        "/api/public/%2e%2e/orders",
-        "/api/public/..%5corders",
-        "/api/public/..;/orders",
-        "/api/public/%252e%252e%252forders",
-        "/api/public/x%00",
-        "/api/public/%zz",
-        "/api/public/../orders",
+    for (path, why) in [
+        ("/api/public/..%2forders", Ambiguous::EncodedSlash),
+        ("/api/public/%2e%2e/orders", Ambiguous::DotSegment),
+        ("/api/public/..%5corders", Ambiguous::Backslash),
+        ("/api/public/..;/orders", Ambiguous::DotSegment),
+        ("/api/public/%252e%252e%252forders", Ambiguous::DoubleEncoding),
+        ("/api/public/x%00", Ambiguous::Control),
+        ("/api/public/%zz", Ambiguous::Percent),
+        ("/api/public/../orders", Ambiguous::DotSegment),
     ] {
         assert_eq!(
             planned("GET", &format!("https://gate.example{path}")),
-            Err(Denial::AmbiguousPath),
+            Err(Denial::AmbiguousPath(why)),
             "{path}"
         );
     }
@@ -271,6 +271,10 @@ credentials = [{ header = "Authorization", scheme = "Bearer" }]
 path = "/keyed/*"
 requires = "key"
 [[realm.route]]
+methods = ["MOVE"]
+path = "/open/secret/*"
+requires = "key"
+[[realm.route]]
 methods = ["GET", "COPY", "MOVE"]
 path = "/open/*"
 requires = "public"
@@ -280,7 +284,8 @@ requires = "public"
     let Ok(Plan::Route(realm, chosen)) = plan(&policy, "MOVE", target, false) else {
         panic!("it has a route")
     };
-    let stays = |destination| route::stays_on_route(realm, chosen, "MOVE", target, Some(destination));
+    let stays =
+        |destination| route::stays_on_route(&policy, realm, chosen, "MOVE", target, Some(destination));
     for own in ["/open/b", "https://dav.example/open/b", "https://DAV.example/open/b?x"] {
         assert!(stays(own), "{own}");
     }
@@ -288,6 +293,13 @@ requires = "public"
         "/keyed/b",
         "https://dav.example/keyed/b",
         "https://dav.example/open/../keyed/b",
+        "/open/..%253b/keyed/b",
+        "/open/%EF%BC%8E%EF%BC%8E/keyed/b",
+        "/open/a, /keyed/b",
+        "/open/a\t/b",
+        "/open/secret/b",
+        "/open/SECRET/b",
+        "/admin/b",
         "/open/%2e%2e/keyed/b",
         "https://other.example/open/b",
         "http://dav.example/open/b",
@@ -297,5 +309,8 @@ requires = "public"
     ] {
         assert!(!stays(other), "{other}");
     }
-    assert!(route::stays_on_route(realm, chosen, "GET", target, Some("/keyed/b")), "it means nothing there");
+    assert!(
+        route::stays_on_route(&policy, realm, chosen, "GET", target, Some("/keyed/b")),
+        "it means nothing there"
+    );
 }

@@ -349,6 +349,11 @@ pub enum RefusalStyle {
 }
 }
 
+impl Admin {
+    /// The path that answers whether the gate is up. It belongs to no realm.
+    pub const HEALTH: &str = "/healthz";
+}
+
 impl Policy {
     /// The realm of this name.
     pub fn realm(&self, id: &str) -> Option<&'static Realm> {

@@ -7,13 +7,16 @@
 //!
 //! Patterns are matched against the path as [`normalise`] gives it. A path that origin servers read
 //! in different ways has no such form: it is refused, since a check made on one reading protects
-//! nothing under another.
+//! nothing under another. What is one path to some servers and another to others, though a good one
+//! either way (`/Admin`), passes where both are guarded alike: [`Policy::is_clear`].
 
 mod host;
 mod normal;
 #[cfg(feature = "compile")]
 mod parse;
 mod pattern;
+mod reading;
+mod segment;
 
 pub use normal::{Ambiguous, normalise};
 #[cfg(feature = "compile")]

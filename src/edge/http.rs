@@ -52,6 +52,12 @@ impl Client {
         self.headers.get("accept").ok().flatten()
     }
 
+    /// `Destination`, which only COPY and MOVE have (RFC 4918, section 10.3).
+    pub fn destination(&self) -> Option<String> {
+        let has_one = matches!(self.method.as_str(), "COPY" | "MOVE");
+        has_one.then(|| self.headers.get("destination").ok().flatten()).flatten()
+    }
+
     /// What a check looks at.
     pub fn caller(&self) -> Caller<'_> {
         Caller {

@@ -75,6 +75,10 @@ async fn handle(
         Plan::Preflight(_, cors) => return gate::preflight(cors, &client, request_id),
         Plan::Route(_, route) => route,
     };
+    let destination = client.destination();
+    if !route::stays_on_route(policy, realm, route, &client.method, target, destination.as_deref()) {
+        return gate::refuse(Some(realm), &Denial::NoRoute.into(), &client, request_id);
+    }
     if let Some(denial) = http::unfit_body(&request).await {
         return gate::refuse(Some(realm), &denial.into(), &client, request_id);
     }

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use keyward_policy::{Proof, Realm};
+use keyward_policy::{Proof, Realm, path::Ambiguous};
 
 use super::field_name;
 use crate::{
@@ -22,9 +22,7 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         Denial::MethodNotAllowed { allow } => {
             return format!("This path is there, but not for this method. Use {}.", one_of(allow)).into();
         }
-        Denial::AmbiguousPath => {
-            "The path holds an encoded slash, backslash, dot segment or control character. Send it in its plain form."
-        }
+        Denial::AmbiguousPath(why) => return ambiguous(*why).into(),
         Denial::InvalidHost => "The Host header does not hold the name of a host. Send the one of this API.",
         Denial::MissingCredential { by, stray } => return missing(realm, by, *stray).into(),
         Denial::RepeatedCredential => {
@@ -221,6 +219,17 @@ fn token(error: jwt::Error) -> &'static str {
             "The token is not valid yet. Try again in a moment; if that does not help, the clock of its issuer is wrong."
         }
     }
+}
+
+fn ambiguous(why: Ambiguous) -> String {
+    let mend = match why {
+        Ambiguous::OtherRoute => "Send it exactly as the API names it",
+        Ambiguous::Percent | Ambiguous::NotUtf8 | Ambiguous::DoubleEncoding => {
+            "Percent-encode the path once, as UTF-8"
+        }
+        _ => "Send it in its plain form, without it",
+    };
+    format!("The path {why}: servers read such paths in different ways. {mend}.")
 }
 
 fn unknown(slip: Option<Slip>) -> &'static str {

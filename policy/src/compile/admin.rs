@@ -3,9 +3,6 @@
 use super::{leak, reader::Item, sections};
 use crate::model::{Admin, PathPattern, Tail};
 
-/// The path that answers whether the gate is up. It belongs to no realm.
-pub(super) const HEALTH: &str = "/healthz";
-
 /// In place of a base that cannot be read: no path begins so.
 pub(super) const UNREAD: &str = "";
 
@@ -21,9 +18,13 @@ pub(super) fn read(item: Option<Item<'_>>) -> Admin {
         table.get("step_up_roles").and_then(|item| item.flag()).unwrap_or(DEFAULT.step_up_roles);
     for (item, base) in [(&api_item, api), (&page_item, page)] {
         let (Some(item), Some(base)) = (item, base) else { continue };
-        if overlap(base, HEALTH) {
+        if overlap(base, Admin::HEALTH) {
             item.refuse(
-                format!("{} {base:?} overlaps {HEALTH}, which answers whether the gate is up", item.name),
+                format!(
+                    "{} {base:?} overlaps {}, which answers whether the gate is up",
+                    item.name,
+                    Admin::HEALTH
+                ),
                 "choose another path",
             );
         }

@@ -2,7 +2,7 @@
 //! Such a part does nothing, while its author believes that it does.
 
 use super::{
-    admin::{HEALTH, UNREAD},
+    admin::UNREAD,
     mistake::{Place, Report},
     realm::Draft,
 };
@@ -26,7 +26,7 @@ pub(super) fn check(admin: &Admin, drafts: &[Draft], report: &Report) {
 fn own_paths(admin: &Admin) -> Vec<PathPattern> {
     let below = |base: &str| [base.to_owned(), format!("{base}/*")];
     let bases = [admin.api, admin.page].into_iter().filter(|base| *base != UNREAD);
-    let paths = [HEALTH.to_owned()].into_iter().chain(bases.flat_map(below));
+    let paths = [Admin::HEALTH.to_owned()].into_iter().chain(bases.flat_map(below));
     paths.filter_map(|path| PathPattern::parse(&path).ok()).collect()
 }
 
@@ -76,7 +76,7 @@ fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
         let source = path.source;
         if looks_like_key(&draft.realm, path) {
             refuse_key(path, place, report);
-        } else if own.iter().any(|own| own.covers(path)) {
+        } else if own.iter().any(|own| own.covers(path) || own.as_read().covers(&path.as_read())) {
             report.add(
                 place,
                 format!("the realm's path {source:?} is never reached: the gate answers there itself"),
@@ -127,7 +127,7 @@ fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report) {
             );
             continue;
         }
-        if own.iter().any(|own| own.covers(&route.path)) {
+        if own.iter().any(|own| own.covers(&route.path) || own.as_read().covers(&route.path.as_read())) {
             report.add(
                 place,
                 format!("the route {source:?} is never reached: the gate answers there itself"),
@@ -138,6 +138,36 @@ fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report) {
         let earlier = realm.routes.iter().zip(&draft.route_places).take(index);
         let takers: Vec<_> = earlier.filter(|(first, _)| first.path.covers(&route.path)).collect();
         check_methods(route, place, &takers, report);
+        check_readings(draft, index, report);
+    }
+}
+
+/// A route is dead when each of its paths is, to a server that ignores case and the like, one of another route that
+/// asks for something else: such requests are refused.
+fn check_readings(draft: &Draft, index: usize, report: &Report) {
+    let routes = || draft.realm.routes.iter().zip(&draft.route_places).enumerate();
+    let Some((_, (route, place))) = routes().nth(index) else { return };
+    let read = route.path.as_read();
+    let is_same = |number: usize, other: &Route| {
+        let theirs = other.path.as_read();
+        !other.asks_the_same(route)
+            && !other.path.overlaps(&route.path)
+            && route.methods().iter().all(|method| other.methods().contains(method))
+            && theirs.covers(&read)
+            // Once for both.
+            && (number < index || !read.covers(&theirs))
+    };
+    if let Some((_, (other, line))) = routes().find(|(number, (other, _))| is_same(*number, other)) {
+        let (source, theirs) = (route.path.source, other.path.source);
+        report.add(
+            place,
+            format!(
+                "the route {source:?} is never reached: to servers that ignore case, a slash at the end and the like \
+                 it is the route {theirs:?} on {}, which asks for something else",
+                line.seen_from(place)
+            ),
+            "let both ask for the same, or give one of them another path",
+        );
     }
 }
 

@@ -184,6 +184,19 @@ impl PublicAlgorithm {
 }
 
 impl Webhook {
+    /// The headers that are looked at, in lower case.
+    pub fn headers(&self) -> impl Iterator<Item = &'static str> + use<> {
+        let signed = self.content.iter().filter_map(|part| match part {
+            SignedPart::Header(name) => Some(*name),
+            _ => None,
+        });
+        let time = match self.timestamp {
+            Some(WebhookTime::Header(name)) => Some(name),
+            _ => None,
+        };
+        signed.chain(time).chain([self.header])
+    }
+
     /// Stripe: `Stripe-Signature: t=<seconds>,v1=<hex>` over `<seconds>.<body>`.
     pub const fn stripe(secret: &'static str) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use super::normal::stands_in_path;
+use super::{Ambiguous, normal::stands_in_path, segment as grammar};
 use crate::model::{PathPattern, Segment, Tail};
 
 /// Why a text is not a path pattern.
@@ -46,6 +46,9 @@ impl PathPattern {
             }
             if last && open {
                 check_literal(part)?;
+                if let Err(why) = grammar::check_beginning(part) {
+                    return never(part, why);
+                }
                 return Ok(Self::new(source, segments, Tail::Prefix(leak(part))));
             }
             segments.push(segment(part, &segments)?);
@@ -130,6 +133,12 @@ fn names_one(text: &str) -> bool {
 fn segment(part: &str, earlier: &[Segment]) -> Result<Segment, BadPattern> {
     let Some(name) = part.strip_prefix('{').and_then(|part| part.strip_suffix('}')) else {
         check_literal(part)?;
+        // Empty, it is the slash at the end.
+        if !part.is_empty()
+            && let Err(why) = grammar::check(part)
+        {
+            return never(part, why);
+        }
         return Ok(Segment::Literal(leak(part)));
     };
     if name.is_empty() {
@@ -145,6 +154,14 @@ fn segment(part: &str, earlier: &[Segment]) -> Result<Segment, BadPattern> {
         return bad(format!("has the parameter `{{{name}}}` twice"), "give each parameter a name of its own");
     }
     Ok(Segment::Parameter(leak(name)))
+}
+
+/// Refuses what no request has, since such a path is refused.
+fn never<T>(part: &str, why: Ambiguous) -> Result<T, BadPattern> {
+    bad(
+        format!("has the segment `{part}`, which no request has that passes: its path {why}"),
+        "write the path that servers read in one way only",
+    )
 }
 
 fn check_literal(part: &str) -> Result<(), BadPattern> {
