@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use keyward_policy::{CredentialSource, Origin, Realm, SourceKind};
+use keyward_policy::{CredentialSource, Origin, Realm, Requirement, SourceKind};
 
 use crate::{
     cors, credential,
@@ -22,7 +22,20 @@ use crate::{
 
 /// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
 /// is not its own (`CF_Connecting_IP`) is a client's.
-const IDENTITY: [&str; 4] = ["keyward-", "~cf-", "remote-user", "x-remote-user"];
+const IDENTITY: [&str; 12] = [
+    "keyward-",
+    "~cf-",
+    "client-cert",
+    "client-cert-chain",
+    "remote-user",
+    "ssl-client-",
+    "x-auth-request-",
+    "x-authenticated-",
+    "x-client-cert",
+    "x-remote-user",
+    "x-ssl-client-",
+    "x-webauth-",
+];
 
 /// Fields by which a client tells some origins to take the request for one with another method or path than the
 /// gate has decided on.
@@ -70,15 +83,21 @@ const HOP_BY_HOP: [&str; 8] = [
     "trailer",
 ];
 
+/// Fields by which a server frames a message and says what is in it: in another spelling they are a client's attempt
+/// to have it read otherwise.
+const FRAMING: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
+
 /// What the CORS protocol reads of an answer. Where the realm has CORS, the policy alone says it.
-const CORS: [&str; 6] = [
-    "access-control-allow-origin",
-    "access-control-allow-credentials",
-    "access-control-allow-methods",
-    "access-control-allow-headers",
-    "access-control-allow-private-network",
-    "access-control-max-age",
-];
+const CORS: [&str; 2] = ["access-control-allow-", "access-control-max-age"];
+
+/// Fields of an answer that are the gate's to say, or hold for the whole host, which the gate's own page and other
+/// origins share: another way in, past the gate (RFC 7838); the end of everybody's sessions there; a script before
+/// every page of it; reports on every request to it, with their URLs.
+const GATES_OWN: [&str; 7] =
+    ["keyward-", "x-request-id", "alt-svc", "clear-site-data", "service-worker-allowed", "nel", "report-to"];
+
+/// Where the gate says what is left of a key's limits, nobody else does.
+const RATE_LIMITS: [&str; 5] = ["ratelimit", "ratelimit-", "x-ratelimit", "x-ratelimit-", "x-rate-limit-"];
 
 /// Header fields of a client that the origin does not get. `header` reads one by its lower-case name.
 pub fn removed(
@@ -113,11 +132,20 @@ pub fn removed(
     names
 }
 
-/// Headers in which a credential may stand in any realm. In another spelling (`X_Api_Key`) no realm reads them, and
-/// many origins would: so spelled they do not go on.
+/// Headers that the gate decides by: those in which a credential, a session's id or a signature may stand in any realm,
+/// and what frames a message. In another spelling (`X_Api_Key`) no realm reads them, and many origins would: so spelled
+/// they do not go on.
 pub fn removed_if_misspelt(realms: &[Realm]) -> Vec<&'static str> {
-    let mut names: Vec<_> =
-        realms.iter().flat_map(|realm| realm.credentials).map(|source| source.header).collect();
+    let mut names = FRAMING.to_vec();
+    for realm in realms {
+        names.extend(realm.credentials.iter().map(|source| source.header));
+        names.extend(realm.session_id_header);
+        for route in realm.routes {
+            if let Requirement::Webhook(webhook) = route.requires {
+                names.extend(webhook.headers());
+            }
+        }
+    }
     names.sort_unstable();
     names.dedup();
     names
@@ -169,6 +197,8 @@ pub struct AnswerFields {
     pub set: Vec<(&'static str, String)>,
     /// Lists that the origin may have begun, and what is added to them.
     pub merged: Vec<(&'static str, String)>,
+    /// How challenges begin that only the gate makes.
+    pub challenges: Vec<String>,
 }
 
 /// What becomes of an answer's header fields.
@@ -180,8 +210,10 @@ pub fn answer(
     request_id: &str,
 ) -> AnswerFields {
     let mut removed: Vec<&'static str> = HOP_BY_HOP.to_vec();
-    // Another way to the origin, past the gate (RFC 7838).
-    removed.push("alt-svc");
+    removed.extend(GATES_OWN);
+    if !windows.is_empty() {
+        removed.extend(RATE_LIMITS);
+    }
     let mut set = vec![("X-Request-Id", request_id.to_owned())];
     let mut merged = Vec::new();
     set.extend(refusal::rate_limit_headers(windows));
@@ -196,7 +228,11 @@ pub fn answer(
     if !vary.is_empty() {
         merged.push(("Vary", vary.join(", ")));
     }
-    AnswerFields { removed, set, merged }
+    if !matches!(permit.identity(), Identity::Anybody | Identity::Sender) {
+        // What shared caches do with `Authorization` (RFC 9111, section 3.5) they are to do with each credential.
+        merged.push(("Cache-Control", "private".to_owned()));
+    }
+    AnswerFields { removed, set, merged, challenges: refusal::challenge::own(realm) }
 }
 
 /// Header fields by whose value answers differ, so that caches tell apart who may see what.

@@ -281,7 +281,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
             };
             let answer = mcp::respond(refusal::refuse(&denial, Some(realm), "r"));
             let session = session_id::take(realm, route, header).map_or(0, |id| id.map_or(0, |id| id.len()));
-            let stays = route::stays_on_route(realm, route, "COPY", own, Some(line));
+            let stays = route::stays_on_route(policy, realm, route, "COPY", own, Some(line));
             let permit = gate::pass_without_key(&Requirement::Public).unwrap();
             let removed = forwarding::removed(policy.realms, realm, &permit, Some(&secrets), header);
             let answered = forwarding::answer(realm, &permit, Some(line), &[], "r");

@@ -177,12 +177,54 @@ fn an_answers_cors_fields_are_the_policys_where_it_has_any_and_else_the_origins(
     let has = |fields: &AnswerFields, name: &str| fields.removed.contains(&name);
     for origin in [None, Some("https://app.example"), Some("https://evil.example")] {
         let own = fields(Some(LISTED), origin);
-        assert!(has(&own, "access-control-allow-origin") && has(&own, "access-control-allow-credentials"));
+        assert!(has(&own, "access-control-allow-") && has(&own, "access-control-max-age"));
         assert!(own.merged.contains(&("Vary", "Origin".to_owned())));
         let allowed = own.set.contains(&("Access-Control-Allow-Origin", "https://app.example".to_owned()));
         assert_eq!(allowed, origin == Some("https://app.example"));
         let none = fields(None, origin);
         assert!(!none.removed.iter().any(|name| name.starts_with("access-control-")), "{origin:?}");
         assert_eq!((none.set, none.merged), (vec![("X-Request-Id", "req-1".to_owned())], vec![]));
+    }
+}
+
+/// The names of a column of docs/origin.md, in lower case, by what it says of them: `removed` in each spelling or not.
+fn documented(column: usize) -> Vec<(String, String)> {
+    let docs = include_str!("../docs/origin.md");
+    let table =
+        docs.split_once("| field | to the origin | to the client |\n| --- | --- | --- |\n").unwrap().1;
+    let rows = table.split("\n\n").next().unwrap().lines().map(|row| row.split(" | ").collect::<Vec<_>>());
+    rows.flat_map(|cells| {
+        let says = cells[column].to_owned();
+        let names: Vec<_> = cells[0].split('`').skip(1).step_by(2).map(str::to_lowercase).collect();
+        names.into_iter().map(move |name| (name, says.clone()))
+    })
+    .collect()
+}
+
+#[test]
+fn each_field_that_is_removed_stands_in_the_table() {
+    let stands = |name: &str, column| {
+        let is = |written: &str| written == name || written.strip_suffix('*') == Some(name);
+        documented(column).iter().any(|(written, says)| is(written) && !says.starts_with("passes"))
+            || documented(column).iter().any(|(written, says)| is(written) && says.contains("else removed"))
+    };
+    let windows = [keyward::wire::WindowState {
+        window: keyward::wire::Window::Minute,
+        limit: 1,
+        remaining: 1,
+        reset_ms: 0,
+    }];
+    for name in forwarding::removed(&[REALM], &REALM, &of_key(), None, |_| None) {
+        let name = name.trim_start_matches('~');
+        assert!(stands(name, 1), "{name} is missing in the table of docs/origin.md, to the origin");
+    }
+    let fields = forwarding::answer(&REALM, &of_key(), None, &windows, "req-1");
+    let own = fields.set.iter().chain(&fields.merged).map(|(name, _)| name.to_lowercase());
+    for name in fields.removed.iter().map(|name| (*name).to_owned()).chain(own) {
+        let prefix = name.starts_with("access-control-allow-").then_some("access-control-allow-");
+        assert!(
+            stands(prefix.unwrap_or(&name), 2),
+            "{name} is missing in the table of docs/origin.md, to the client"
+        );
     }
 }

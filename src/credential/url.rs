@@ -23,14 +23,24 @@ const LEAST_CONFIGURED: usize = 16;
 /// Percent-encoding is undone, however often it was applied.
 pub fn is_in_url(realm: &Realm, target: Target<'_>, secrets: Option<&Secrets>) -> bool {
     let named = || {
-        target.query.split('&').any(|pair| {
+        // Some servers part at `;` too.
+        target.query.split(['&', ';']).any(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let is = |parameter: &&str| decoded(name).eq_ignore_ascii_case(parameter);
-            !value.is_empty() && realm.url_parameters.iter().any(is)
+            !value.is_empty()
+                && realm.url_parameters.iter().any(|parameter| is_name(&decoded(name), parameter))
         })
     };
     let holds = |text: &str| holds_credential(realm, &decoded(text), secrets);
     named() || holds(target.path) || holds(target.query)
+}
+
+/// Whether a server may read a parameter's name as this one: PHP takes signs (`api.key`, `api+key`) for `_`.
+fn is_name(name: &str, parameter: &str) -> bool {
+    let read = |text: &str| -> Vec<u8> {
+        let sign = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+        text.trim_start_matches([' ', '+']).bytes().map(sign).collect()
+    };
+    name.eq_ignore_ascii_case(parameter) || read(name) == read(parameter)
 }
 
 /// Whether text holds what has the form of a key or token of this realm.

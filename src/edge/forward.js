@@ -132,6 +132,12 @@ async function watch(body, origin, onBrokenOff) {
   }
 }
 
+/**
+ * The name by which servers know a field or cookie that give an application several spellings under one (CGI, RFC 3875,
+ * section 4.1.18; WSGI, PHP): without case, each sign a `-`.
+ */
+const readName = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, "-");
+
 /** Whether a field of this name, in lower case, is one of a list as `forward` takes it. */
 function matcher(list) {
   const names = new Set(lines(list));
@@ -139,7 +145,7 @@ function matcher(list) {
   const begins = (name, how) => prefixes.some((prefix) => prefix.startsWith(how) && name.startsWith(prefix.slice(how.length)));
   return (name) => {
     if (names.has(name) || begins(name, "")) return true;
-    const read = name.replace(/[^a-z0-9]/g, "-");
+    const read = readName(name);
     return read !== name && (names.has(read) || names.has(`~${read}`) || begins(read, "") || begins(read, "~"));
   };
 }
@@ -180,7 +186,7 @@ function editRequest(headers, request, removed, cookies, fields) {
   const isRemoved = matches(removed);
   for (const name of [...headers.keys()]) if (isRemoved(name)) headers.delete(name);
   // A WebSocket is opened by GET alone (RFC 6455, section 4.1); the runtime would make one of any method.
-  if (request.method !== "GET") headers.delete("upgrade");
+  if (request.method !== "GET" || headers.get("upgrade")?.toLowerCase() !== "websocket") headers.delete("upgrade");
   const jar = headers.get("cookie");
   if (jar !== null) {
     const kept = withoutCookies(jar, lines(cookies));
@@ -201,24 +207,41 @@ function editRequest(headers, request, removed, cookies, fields) {
  */
 function withoutCookies(jar, names) {
   const joined = jar.replace(/"[^"]*"|, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, (part) => (part.startsWith(",") ? "; " : part));
-  if (!names.some((name) => joined.includes(name))) return joined;
+  const isOwn = namesCookieOf(names);
   // A comma without a space may part cookies to some servers.
-  const isOwn = (pair) => names.includes(pair.split("=")[0].trim());
-  return joined.split(/([;,]\s*)/)
-    .filter((part, i, parts) => !isOwn(i % 2 === 0 ? part : parts[i + 1]))
-    .join("").replace(/^[;,]\s*/, "");
+  const parts = joined.split(/([;,]\s*)/);
+  const kept = parts.filter((part, i) => !isOwn(i % 2 === 0 ? part : parts[i + 1]));
+  return kept.length === parts.length ? joined : kept.join("").replace(/^[;,]\s*/, "");
+}
+
+/** Tells whether a cookie, as `name=value`, has one of these names, in any spelling that a server may read as one. */
+function namesCookieOf(names) {
+  const own = new Set(names.map(readName));
+  return (pair) => {
+    // What browsers send of a cookie without a name begins with its value.
+    const [, name] = pair.match(/^[\s="]*([^=]*)/);
+    return own.has(readName(decoded(name).trim().replace(/"$/, "")));
+  };
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /**
  * The origin's answer as the client gets it, or undefined if it is none that can be passed on.
  * @param removed as for `forward`
  * @param cookies names of cookies that only the gate sets
+ * @param challenges beginnings of challenges that only the gate makes
  * @param set names and values, one after the other
  * @param merged names and values to be added to lists that the origin may have begun
- * @param own the origin's address, scheme, host and port, as the policy names it; undefined for a binding
- * @param asked the address that the client asked
+ * @param addresses the origin's own, scheme, host and port, and the one that the client asked; undefined for a binding
  */
-export function decorate(response, removed, cookies, set, merged, own, asked) {
+export function decorate(response, removed, cookies, challenges, set, merged, addresses) {
   const { status, webSocket } = response;
   if (status > 599 || (status < 200 && !webSocket)) return undefined;
   const init = webSocket ? { status, headers: response.headers, webSocket } : response;
@@ -228,22 +251,35 @@ export function decorate(response, removed, cookies, set, merged, own, asked) {
   const isRemoved = matches(removed);
   for (const name of [...headers.keys()]) if (isRemoved(name)) headers.delete(name);
   removeOwnCookies(headers, lines(cookies));
-  if (own !== undefined) mapAddresses(headers, own, asked);
+  removeOwnChallenges(headers, lines(challenges));
+  if (addresses !== undefined) mapAddresses(headers, ...lines(addresses));
   const fields = lines(set);
   for (let i = 0; i < fields.length; i += 2) headers.set(fields[i], fields[i + 1]);
   const more = lines(merged);
-  for (let i = 0; i < more.length; i += 2) merge(headers, more[i], more[i + 1]);
+  for (let i = 0; i < more.length; i += 2) {
+    if (!(more[i] === "Cache-Control" && saysWhoMayKeepIt(headers))) merge(headers, more[i], more[i + 1]);
+  }
   return answer;
 }
 
 /** An origin sets no cookie of the gate's own. */
 function removeOwnCookies(headers, names) {
   const all = headers.getSetCookie();
-  const others = all.filter((cookie) => !names.includes(cookie.split("=")[0].trim()));
+  const isOwn = namesCookieOf(names);
+  const others = all.filter((cookie) => !isOwn(cookie.split(";")[0]));
   if (others.length === all.length) return;
   headers.delete("set-cookie");
   for (const cookie of others) headers.append("set-cookie", cookie);
 }
+
+/** An origin does not say of the client's credential what only the gate says. */
+function removeOwnChallenges(headers, own) {
+  const given = headers.get("www-authenticate")?.toLowerCase().replace(/"/g, "").replace(/\s+/g, " ").replace(/ ?= ?/g, "=");
+  if (given !== undefined && own.some((challenge) => given.includes(challenge))) headers.delete("www-authenticate");
+}
+
+/** Whether an answer to a request with `Authorization` could be kept by a cache that many share, or by none (RFC 9111, section 3.5). */
+const saysWhoMayKeepIt = (headers) => /(^|[,\s])(public|private|no-store|must-revalidate|s-maxage)\b/i.test(headers.get("cache-control") ?? "");
 
 /** Statuses whose answers have no content (the Fetch standard's null body status). */
 const NO_BODY = new Set([204, 205, 304]);

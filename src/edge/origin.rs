@@ -11,7 +11,14 @@ use crate::{
     denial::Denial,
     forwarding::{self, AnswerFields},
     gate::Permit,
+    policy::POLICY,
 };
+
+thread_local! {
+    /// As lines of the list of what is removed: the same for every request.
+    static MISSPELT: String =
+        forwarding::removed_if_misspelt(POLICY.realms).iter().map(|name| format!("\n~{name}")).collect();
+}
 
 #[wasm_bindgen(module = "/src/edge/forward.js")]
 extern "C" {
@@ -31,10 +38,10 @@ extern "C" {
         response: &web_sys::Response,
         removed: &str,
         cookies: &str,
+        challenges: &str,
         set: &str,
         merged: &str,
-        own: Option<&str>,
-        asked: &str,
+        addresses: Option<&str>,
     ) -> Result<JsValue, JsValue>;
 }
 
@@ -60,10 +67,7 @@ pub async fn ask(routed: Routed<'_>, permit: &Permit, env: &Env) -> Result<web_s
     let secrets = settings::secrets(env).ok();
     let mut removed =
         forwarding::removed(policy.realms, realm, permit, secrets.as_deref(), header).join("\n");
-    for name in forwarding::removed_if_misspelt(policy.realms) {
-        removed.push_str("\n~");
-        removed.push_str(name);
-    }
+    MISSPELT.with(|misspelt| removed.push_str(misspelt));
     let answer = forward(
         request,
         &fetcher,
@@ -92,15 +96,16 @@ pub fn hand_back(
     fields: &AnswerFields,
 ) -> Result<web_sys::Response, Denial> {
     let Routed { target, policy, realm, request_id, .. } = routed;
-    let AnswerFields { removed, set, merged } = fields;
-    let own = forwarding::own_address(realm);
+    let AnswerFields { removed, set, merged, challenges } = fields;
+    let addresses = forwarding::own_address(realm).map(|own| format!("{own}\n{}", target.origin));
     let (removed, set, merged) = (removed.join("\n"), http::flat(set), http::flat(merged));
     let cookies = forwarding::removed_cookies(policy.realms).join("\n");
-    let answer = decorate(response, &removed, &cookies, &set, &merged, own, target.origin)
-        .map_err(|error| failed(Denial::Internal, &format!("{error:?}"), request_id))?;
-    answer
-        .dyn_into()
-        .map_err(|_| failed(Denial::OriginInvalid, &format!("it answered {}", response.status()), request_id))
+    let challenges = challenges.join("\n");
+    let invalid = |why: String| failed(Denial::OriginInvalid, &why, request_id);
+    // What cannot be made of the origin's answer is the origin's fault: it may have done what was asked.
+    let answer = decorate(response, &removed, &cookies, &challenges, &set, &merged, addresses.as_deref())
+        .map_err(|error| invalid(format!("{error:?}")))?;
+    answer.dyn_into().map_err(|_| invalid(format!("it answered {}", response.status())))
 }
 
 /// The denial, of which the log says why.

@@ -30,6 +30,17 @@ pub fn text(challenge: Challenge, denial: &Denial, realm: Option<&Realm>) -> Str
     if own.is_empty() { challenges(realm, ANY, &attributes) } else { own }
 }
 
+/// How each challenge of this realm's begins, in lower case and without quotation marks: an origin makes none of them.
+pub fn own(realm: &Realm) -> Vec<String> {
+    let schemes = realm.credentials.iter().map(|source| source.scheme.unwrap_or("ApiKey"));
+    let mut own: Vec<_> = schemes
+        .chain(["Cookie", "Signature"])
+        .map(|scheme| format!("{} realm={}", scheme.to_ascii_lowercase(), realm.id))
+        .collect();
+    own.dedup();
+    own
+}
+
 /// For each way in which the realm takes one of these kinds.
 fn challenges(realm: &Realm, kinds: &[Proof], attributes: &str) -> String {
     let sources = realm.credentials.iter().filter(|source| hint::is_for(source.kind, kinds));

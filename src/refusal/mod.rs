@@ -1,6 +1,6 @@
 //! The one place where a denial becomes an HTTP answer: status, headers, body.
 
-mod challenge;
+pub mod challenge;
 pub mod mcp;
 mod words;
 
