@@ -7,7 +7,7 @@
 //! here before the report is sent, whether or not it arrives.
 
 use crate::{
-    time::{SECOND, Timestamp},
+    time::{MINUTE, SECOND, Timestamp},
     wire::{Lease, LeaseReport, Take, WindowState},
 };
 
@@ -233,7 +233,8 @@ impl Holder {
 
     /// The KeyGate, asked at this moment, has said what is left.
     pub fn told(&mut self, windows: &[WindowState], asked: Timestamp) {
-        if asked >= self.asked {
+        // Answers may overtake each other, but not by so much: the clock was set back.
+        if asked >= self.asked || self.asked.0 - asked.0 > MINUTE {
             self.asked = asked;
             self.demand.since_asked = 0;
             self.windows = windows.to_vec();

@@ -84,6 +84,13 @@ impl Admitted {
         self.buckets.retain(|bucket| bucket.2 > 0);
     }
 
+    /// The clock was set: every moment is by so much less or more now.
+    pub fn shift(&mut self, by: i64) {
+        for bucket in &mut self.buckets {
+            (bucket.0, bucket.1) = (bucket.0.plus(by), bucket.1.plus(by));
+        }
+    }
+
     /// What is counted, oldest first: the moment, and how many.
     pub fn counted(&self) -> impl Iterator<Item = (Timestamp, u32)> {
         self.buckets.iter().map(|bucket| (bucket.1, bucket.2))

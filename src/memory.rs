@@ -11,8 +11,9 @@ use crate::{
     lease::{Holder, Lessor},
     local::Local,
     record::Record,
-    time::{SECOND, Timestamp},
-    wire::{RefusalCounts, WindowState},
+    tally::Ledger,
+    time::{MINUTE, SECOND, Timestamp},
+    wire::WindowState,
 };
 
 /// Of records and what goes with them, in bytes as [`Known::weight`] reckons: of the isolate's 128 MiB.
@@ -21,8 +22,9 @@ const RECORDS: usize = 32 << 20;
 const NETWORKS: usize = 10_000;
 /// How long a network that fails too often is held back.
 const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
-/// Refusals of one key are reported at most this often.
-const REPORT_EVERY: i64 = 10 * SECOND;
+/// Words of a KeyGate may overtake each other by less than this. One that is older by more was given before the
+/// clock was set back.
+const OUT_OF_ORDER: i64 = MINUTE;
 
 /// One isolate's memory.
 pub struct Memory {
@@ -31,6 +33,8 @@ pub struct Memory {
     weight: usize,
     /// Tells this isolate from others, roughly.
     pub asker: u32,
+    /// What was counted and is still to be told.
+    pub ledger: Ledger,
     networks: LruCache<String, Timestamp>,
 }
 
@@ -42,8 +46,6 @@ struct Known {
     holder: Holder,
     local: Local,
     relay: bool,
-    refused: RefusalCounts,
-    reported: Option<Timestamp>,
 }
 
 impl Known {
@@ -55,8 +57,6 @@ impl Known {
             holder: Holder::default(),
             local: Local::default(),
             relay: false,
-            refused: RefusalCounts::new(),
-            reported: None,
         }
     }
 
@@ -101,6 +101,12 @@ impl Default for Memory {
     }
 }
 
+/// Milliseconds until then, if that has not come. More than it ever was is none: the clock was set back.
+fn left(until: Timestamp, most: i64, now: Timestamp) -> Option<u64> {
+    let left = until.0 - now.0;
+    if (1..=most).contains(&left) { u64::try_from(left).ok() } else { None }
+}
+
 /// A cache that takes room only as it fills.
 fn cache<T>(most: usize) -> LruCache<String, T> {
     let mut cache = LruCache::unbounded();
@@ -110,8 +116,14 @@ fn cache<T>(most: usize) -> LruCache<String, T> {
 
 impl Memory {
     /// The memory of the isolate with this random number.
-    pub fn of(asker: u32) -> Self {
-        Self { records: LruCache::unbounded(), weight: 0, asker, networks: cache(NETWORKS) }
+    pub fn of(random: u64) -> Self {
+        Self {
+            records: LruCache::unbounded(),
+            weight: 0,
+            asker: (random >> 32) as u32,
+            ledger: Ledger::of(random),
+            networks: cache(NETWORKS),
+        }
     }
 
     /// The record under this hash and when its KeyGate was last asked and said that it holds.
@@ -135,7 +147,8 @@ impl Memory {
         }
         if known.record.version <= record.version {
             known.record = Rc::clone(record);
-            known.confirmed = known.confirmed.max(asked);
+            let is_before = known.confirmed.0 - asked.0 < OUT_OF_ORDER;
+            known.confirmed = if is_before { known.confirmed.max(asked) } else { asked };
         }
         self.put(hash, known);
     }
@@ -207,40 +220,11 @@ impl Memory {
 
     /// For how many milliseconds this network is still held back, if it is.
     pub fn held_back(&mut self, network: &str, now: Timestamp) -> Option<u64> {
-        let until = self.networks.get(network)?;
-        u64::try_from(until.0 - now.0).ok().filter(|left| *left > 0)
+        left(*self.networks.get(network)?, HELD_BACK, now)
     }
 
     /// Holds this network back for a period of the platform's limiter.
     pub fn hold_back(&mut self, network: &str, now: Timestamp) {
         self.networks.put(network.to_owned(), now.plus(HELD_BACK));
-    }
-
-    /// Counts a refusal of a key that is known.
-    pub fn refuse(&mut self, hash: &str, code: &str) {
-        if let Some(known) = self.records.get_mut(hash) {
-            let count = known.refused.entry(code.to_owned()).or_default();
-            *count = count.saturating_add(1);
-        }
-    }
-
-    /// Refusals of this key that nobody was told of; they are forgotten here.
-    pub fn take_refused(&mut self, hash: &str, now: Timestamp) -> RefusalCounts {
-        self.records.get_mut(hash).map_or_else(RefusalCounts::new, |known| {
-            if !known.refused.is_empty() {
-                known.reported = Some(now);
-            }
-            std::mem::take(&mut known.refused)
-        })
-    }
-
-    /// The same, but empty when the last report of this key was a moment ago.
-    pub fn take_refused_if_due(&mut self, hash: &str, now: Timestamp) -> RefusalCounts {
-        let recent = self
-            .records
-            .peek(hash)
-            .and_then(|known| known.reported)
-            .is_some_and(|reported| now.0 - reported.0 < REPORT_EVERY);
-        if recent { RefusalCounts::new() } else { self.take_refused(hash, now) }
     }
 }

@@ -8,14 +8,15 @@
 //! refuse is ever the last word.
 
 mod charge;
+mod tell;
 
 use std::{cell::RefCell, rc::Rc};
 
 use keyward_policy::{KeyRequirement, Policy, Realm, TestMode};
 use serde::de::DeserializeOwned;
 
-use self::charge::Answer;
 pub use self::charge::Chore;
+use self::charge::{Answer, CountedBy};
 use crate::{
     admission::Issuers,
     configured,
@@ -30,7 +31,7 @@ use crate::{
     record::Record,
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{Found, KeyGateCall, Redeem, Redeemed, WindowState},
+    wire::{Found, KeyGateCall, Redeem, Redeemed, Unused, WindowState},
 };
 
 /// A store did not answer in time, or not in a form that this build reads.
@@ -127,7 +128,7 @@ pub struct Refused {
 pub struct KnownKey {
     /// Its id, for the log.
     pub id: String,
-    /// Its storage hash, under which [`Memory`] counts its refusals.
+    /// Its storage hash, under which its refusals are counted.
     pub hash: String,
 }
 
@@ -221,8 +222,24 @@ impl<S: Stores> Pipeline<'_, S> {
         Err(denial.into())
     }
 
-    /// Decides about a record, and asks its KeyGate.
+    /// Decides about a record, and asks its KeyGate. What is answered is counted here, if its KeyGate has not.
     async fn conclude(
+        &self,
+        realm: &Realm,
+        freshness_ms: u32,
+        requirement: &KeyRequirement,
+        candidate: Candidate,
+        caller: Caller<'_>,
+    ) -> Result<Accepted, Refused> {
+        let decided = self.decide(realm, freshness_ms, requirement, candidate, caller).await;
+        if let Err(Refused { denial, key: Some(key) }) = &decided {
+            let now = self.stores.now();
+            self.memory.borrow_mut().ledger.refuse(&key.hash, denial.public().code, now);
+        }
+        decided
+    }
+
+    async fn decide(
         &self,
         realm: &Realm,
         freshness_ms: u32,
@@ -238,15 +255,23 @@ impl<S: Stores> Pipeline<'_, S> {
             let freshness_ms = if candidate.record.strict { 0 } else { freshness_ms };
             match gate::decide(realm, requirement, &candidate.record, circumstances) {
                 Ok(permit) => match self.charge(realm, &candidate, freshness_ms).await? {
-                    Answer::Granted { windows, chore } => {
-                        let permit = self.again(permit, realm, requirement, &candidate, circumstances)?;
-                        return Ok(Accepted { permit, windows, chore });
+                    Answer::Granted { windows, chore, counted_by } => {
+                        let permit = self.again(permit, realm, requirement, &candidate, circumstances);
+                        let now = self.stores.now();
+                        let ledger = &mut self.memory.borrow_mut().ledger;
+                        match (counted_by, &permit) {
+                            (CountedBy::Gate, Ok(_)) => ledger.accept(&candidate.hash, now),
+                            (CountedBy::KeyGate { call, place }, Err(_)) => {
+                                ledger.unused(&candidate.hash, Unused { call, place }, now);
+                            }
+                            (CountedBy::Gate, Err(_)) | (CountedBy::KeyGate { .. }, Ok(_)) => {}
+                        }
+                        return Ok(Accepted { permit: permit?, windows, chore });
                     }
                     Answer::Limited(limited) => return Err(self.limited(&candidate, limited)),
                     Answer::Changed { record, asked } => candidate = self.replace(candidate, record, asked),
                 },
                 Err(denial) if candidate.is_fresh(freshness_ms, now) => {
-                    self.memory.borrow_mut().refuse(&candidate.hash, denial.public().code);
                     return Err(Refused { denial, key: Some(candidate.known_key()) });
                 }
                 // What would refuse is not the last word either.
@@ -356,7 +381,8 @@ impl Candidate {
     fn is_fresh(&self, freshness_ms: u32, now: Timestamp) -> bool {
         match self.word {
             Word::None => false,
-            Word::Earlier(asked) => now.0 - asked.0 < i64::from(freshness_ms),
+            // One of the future was given before the clock was set back.
+            Word::Earlier(asked) => (0..i64::from(freshness_ms)).contains(&(now.0 - asked.0)),
             Word::Now => true,
         }
     }

@@ -32,6 +32,9 @@ pub enum KeyGateCall {
         /// What became of leases.
         #[serde(default)]
         leases: Vec<LeaseReport>,
+        /// See [`Take::tally`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        tally: Option<Tally>,
     },
 }
 
@@ -60,10 +63,69 @@ pub struct Take {
     /// [`Taken::Granted::place`] of an answer that came too late for the request at hand: not used.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unused: Option<Timestamp>,
+    /// The call that it answered.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unused_call: u64,
     /// A relay asks for so many isolates; 0 for an isolate that asks for itself.
     pub isolates: u32,
-    /// Refusals of this key since the last call.
+    /// Refusals of this key since the last call: for objects of an older build, where there is a tally.
     pub refused: RefusalCounts,
+    /// Names this call among all; 0 of older builds.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub call: u64,
+    /// What the asker has counted. `None` of older builds, for which this side counts refusals and leases.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tally: Option<Tally>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// What a gate or relay has counted of a key's requests since it was last heard. [`crate::tally`]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Tally {
+    /// Who tells: a random number.
+    pub teller: u64,
+    /// Grows with each tally of this teller. One that is repeated is the same; 0 tells nothing.
+    pub number: u64,
+    /// The teller's time.
+    pub sent: Timestamp,
+    /// What came in each hour.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hours: Vec<TallyHour>,
+    /// Calls that asked for a request which was not let through after all.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unused: Vec<Unused>,
+}
+
+/// What came in one hour.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct TallyHour {
+    /// The last moment of these, by the teller's clock.
+    pub at: Timestamp,
+    /// When a request was last let through, if one was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<Timestamp>,
+    /// Requests let through under leases and without asking. Single ones the key's object has counted.
+    pub accepted: u64,
+    /// Requests refused, by code.
+    pub refused: RefusalCounts,
+}
+
+/// A call that asked for a request which was not let through: its answer came too late or never, or the key had
+/// ended by then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Unused {
+    /// [`Take::call`]
+    pub call: u64,
+    /// [`Taken::Granted::place`], if an answer came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<Timestamp>,
 }
 
 /// Requests that a gate may let through by itself.
@@ -183,7 +245,7 @@ pub enum Window {
 }
 
 /// What a KeyGate reports to the Registry, from an alarm: whole totals, so that a repeat is harmless.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageReport {
     /// Id of the key.
@@ -192,10 +254,22 @@ pub struct UsageReport {
     pub last_used_at: Option<Timestamp>,
     /// Totals of the hours that changed since the last report.
     pub hours: Vec<UsageHour>,
+    /// The KeyGate's time. `None` of older builds, which tell no hour again that was early.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Timestamp>,
+}
+
+/// The Registry's answer to a [`UsageReport`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct UsageTaken {
+    /// Hours that were not taken, since they have not come yet by the Registry's clock: to be told again.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub early: Vec<Timestamp>,
 }
 
 /// Totals of one key in one hour.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageHour {
     /// The hour's first moment.
@@ -204,6 +278,9 @@ pub struct UsageHour {
     pub accepted: u64,
     /// Requests refused, by code.
     pub refused: RefusalCounts,
+    /// Requests that were told as accepted and taken back, all in all: `accepted` is without them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub taken_back: u64,
 }
 
 /// A call of the admin API, as the Worker hands it to the Registry. Not `Debug`: it holds tokens and

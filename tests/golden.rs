@@ -15,8 +15,8 @@ use keyward::{
     secret::Secrets,
     time::Timestamp,
     wire::{
-        Found, KeyGateCall, Lease, LeaseReport, Redeem, Redeemed, RefusalCounts, Take, Taken, Told,
-        UsageHour, UsageReport, Via, Window, WindowState,
+        Found, KeyGateCall, Lease, LeaseReport, Redeem, Redeemed, RefusalCounts, Take, Taken, Tally,
+        TallyHour, Told, Unused, UsageHour, UsageReport, UsageTaken, Via, Window, WindowState,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -97,14 +97,32 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         unused: Some(Timestamp(1_900_000_000_750)),
         isolates: 4,
         refused: refused.clone(),
+        ..Take::default()
     };
     pinned(
         &KeyGateCall::Take(take),
         r#"{"op":"take","version":3,"atHand":true,"withinMs":500,"expected":40,"waiting":2,"lifeMs":4750,"asker":9,"leases":[{"id":7,"used":5,"ageMs":20,"open":1}],"unasked":1,"unused":1900000000750,"isolates":4,"refused":{"TEST_MODE":2}}"#,
     );
     pinned(
-        &KeyGateCall::Report { refused, leases },
+        &KeyGateCall::Report { refused, leases, tally: None },
         r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[{"id":7,"used":5,"ageMs":20,"open":1}]}"#,
+    );
+    let hour = TallyHour {
+        at: NOON,
+        last_used_at: Some(NOON.plus(-1)),
+        accepted: 7,
+        refused: [("TEST_MODE".to_owned(), 2)].into(),
+    };
+    let unused = vec![Unused { call: 4, place: Some(NOON) }, Unused { call: 5, place: None }];
+    let tally = Tally { teller: 11, number: 6, sent: NOON, hours: vec![hour], unused };
+    pinned(
+        &KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) },
+        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}]}}"#,
+    );
+    let take = Take { call: 3, unused_call: 2, tally: Some(Tally::default()), ..Take::default() };
+    pinned(
+        &KeyGateCall::Take(take),
+        r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"unusedCall":2,"isolates":0,"refused":{},"call":3,"tally":{"teller":0,"number":0,"sent":0}}"#,
     );
     let tell = serde_json::to_value(KeyGateCall::Tell { record: record() }).unwrap();
     assert_eq!(
@@ -129,12 +147,32 @@ fn the_calls_to_a_key_gate_and_its_answers() {
 
 #[test]
 fn the_report_of_usage() {
-    let hour =
-        UsageHour { hour: Timestamp(3_600_000), accepted: 5, refused: [("TEST_MODE".to_owned(), 2)].into() };
+    let hour = UsageHour {
+        hour: Timestamp(3_600_000),
+        accepted: 5,
+        refused: [("TEST_MODE".to_owned(), 2)].into(),
+        taken_back: 0,
+    };
     pinned(
-        &UsageReport { key_id: "key_1".into(), last_used_at: Some(Timestamp(3_600_001)), hours: vec![hour] },
+        &UsageReport {
+            key_id: "key_1".into(),
+            last_used_at: Some(Timestamp(3_600_001)),
+            hours: vec![hour],
+            sent: None,
+        },
         r#"{"keyId":"key_1","lastUsedAt":3600001,"hours":[{"hour":3600000,"accepted":5,"refused":{"TEST_MODE":2}}]}"#,
     );
+}
+
+#[test]
+fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
+    let hour = UsageHour { hour: Timestamp(3_600_000), taken_back: 1, ..UsageHour::default() };
+    pinned(
+        &UsageReport { key_id: "key_1".into(), last_used_at: None, hours: vec![hour], sent: Some(NOON) },
+        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000}"#,
+    );
+    pinned(&UsageTaken::default(), "{}");
+    pinned(&UsageTaken { early: vec![Timestamp(7_200_000)] }, r#"{"early":[7200000]}"#);
 }
 
 #[test]
@@ -147,6 +185,15 @@ fn the_counts_that_a_key_gate_keeps() {
     pinned::<Counts>(
         &gate.counts,
         r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
+    );
+}
+
+#[test]
+fn the_counts_with_those_who_told_them_and_what_a_newer_build_added() {
+    pinned::<Counts>(
+        &serde_json::from_str(r#"{"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#)
+            .unwrap(),
+        r#"{"minute":[],"day":[],"leases":{"open":[],"lastId":0},"usage":{"lastUsedAt":null,"hours":{},"lastReport":null},"latest":0,"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#,
     );
 }
 

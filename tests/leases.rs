@@ -15,7 +15,7 @@ use keyward::{
     record::{Limits, Status},
     relay::{Desk, Relay, Upstream},
     time::{MINUTE, SECOND, Timestamp},
-    wire::{Lease, Take, Taken, Via, Window, WindowState},
+    wire::{KeyGateCall, Lease, Take, Taken, Via, Window, WindowState},
 };
 use proptest::prelude::*;
 use world::{
@@ -404,6 +404,10 @@ impl Upstream for Generous {
         self.0.set(take.waiting);
         let lease = Some(Lease { id: 1, requests: take.waiting, life_ms: take.life_ms });
         Ok(Taken::Granted { windows: Vec::new(), wait_ms: 0, place: None, lease, via: Via::default() })
+    }
+
+    async fn tell(&self, _: &KeyGateCall) -> Result<(), Unavailable> {
+        Ok(())
     }
 
     fn now(&self) -> Timestamp {

@@ -10,7 +10,7 @@ use keyward::{
     limit::{Admitted, Filled},
     record::{Limits, Record},
     time::{DAY, MINUTE, Timestamp},
-    wire::{KeyGateCall, Take, Taken, Window},
+    wire::{KeyGateCall, Take, Taken, Tally, Window},
 };
 use proptest::prelude::*;
 use support::{Database, NOON, record};
@@ -63,7 +63,7 @@ fn a_place_whose_answer_came_too_late_is_given_back_by_the_call_that_asks_again(
     let (answer, keep) = gate.answer(KeyGateCall::Take(again), NOON.plus(600)).unwrap();
     assert!(answer.contains("granted"));
     assert_eq!(keep, Keep::Counts);
-    let hour = gate.report().unwrap().hours.remove(0);
+    let hour = gate.report(NOON).unwrap().hours.remove(0);
     assert_eq!((hour.accepted, hour.refused.values().sum::<u64>()), (1, 1));
     // Only the second place counts.
     let leaves = 600 + i64::from(PATIENT) + MINUTE + i64::from(TRAVEL);
@@ -173,12 +173,53 @@ fn an_object_that_was_told_of_no_key_says_so_and_stores_nothing() {
 }
 
 #[test]
-fn a_clock_that_runs_backwards_gives_nothing_back() {
+fn a_clock_that_is_set_back_gives_nothing_back_and_locks_nobody_out_for_longer_than_a_window() {
     let mut gate = gate(Some(3), None);
-    assert!((0..3).all(|_| passes(&mut gate, NOON)));
-    assert!(!passes(&mut gate, NOON.plus(-DAY)));
-    assert!(!passes(&mut gate, NOON.plus(59_999)));
-    assert!(passes(&mut gate, NOON.plus(60_000)));
+    assert!((0..3).all(|second| passes(&mut gate, NOON.plus(second * 10_000))));
+    for (back, passed) in [(DAY, 20_000), (MINUTE, 20_000), (1_001, 20_000)] {
+        let now = NOON.plus(20_000 - back);
+        let mut gate = gate.clone();
+        let Taken::Limited { retry_after_ms, windows, .. } = take(&mut gate, now) else { panic!() };
+        assert_eq!((retry_after_ms, windows[0].reset_ms), (40_000, 40_000), "back by {back}");
+        assert!(!passes(&mut gate, now.plus(MINUTE - passed - 1)));
+        assert!(passes(&mut gate, now.plus(MINUTE - passed)));
+    }
+    // Less than that is made up for by standing still, and what is said is true by the clock.
+    let now = NOON.plus(20_000 - 900);
+    let Taken::Limited { retry_after_ms, .. } = take(&mut gate, now) else { panic!() };
+    assert_eq!(retry_after_ms, 40_900);
+    assert!(!passes(&mut gate, now.plus(40_899)));
+    assert!(passes(&mut gate, now.plus(40_900)));
+}
+
+#[test]
+fn a_clock_that_moves_ahead_of_those_that_ask_gives_nothing_back_either() {
+    for (ahead, waits) in [(DAY, MINUTE), (30_000, MINUTE)] {
+        let mut gate = gate(Some(3), None);
+        // By the asker's clock, which is some days off.
+        let at = |asker: i64, own: i64| {
+            let tally = Tally { teller: 5, sent: NOON.plus(-3 * DAY + asker), ..Tally::default() };
+            (Take { tally: Some(tally), ..one(1) }, NOON.plus(own))
+        };
+        let mut passes = |asker, own| {
+            let (take, now) = at(asker, own);
+            matches!(gate.take(&take, now), Taken::Granted { .. })
+        };
+        assert!((0..3).all(|ms| passes(ms, ms)));
+        assert!(!passes(1_000, ahead + 1_000));
+        assert!(!passes(waits - 1, ahead + waits - 1));
+        // Its own clock goes on from there.
+        assert!(passes(waits + 10, ahead + waits + 10), "{ahead}");
+    }
+    // One whose asker's clock was set back instead is locked out for no longer than a window.
+    let mut gate = gate(Some(3), None);
+    let mut passes = |asker, own| {
+        let tally = Tally { teller: 5, sent: NOON.plus(asker), ..Tally::default() };
+        matches!(gate.take(&Take { tally: Some(tally), ..one(1) }, NOON.plus(own)), Taken::Granted { .. })
+    };
+    assert!((0..3).all(|ms| passes(ms, ms)));
+    assert!(!passes(-DAY, 50_000));
+    assert!(passes(-DAY + MINUTE, 50_000 + MINUTE));
 }
 
 #[test]

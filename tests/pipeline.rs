@@ -264,7 +264,7 @@ fn refusals_of_a_key_reach_its_object_with_the_next_request_that_asks_it() {
     world.pass_time(6 * SECOND);
     world.check(&key).unwrap();
     let gates = world.gates.borrow();
-    let report = gates[&world.hash(&key)].report().unwrap();
+    let report = gates[&world.hash(&key)].report(world.clock.get()).unwrap();
     let refused: RefusalCounts = [("INSUFFICIENT_SCOPE".to_owned(), 3)].into();
     assert_eq!((report.hours[0].accepted, &report.hours[0].refused), (1, &refused));
     assert_eq!(report.last_used_at, Some(world.clock.get()));

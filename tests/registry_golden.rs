@@ -103,6 +103,7 @@ fn released_additions_are_never_edited() {
         ("idempotency of a key", "3e0af78a5ee03b913be15bfaa55112e4ecc69e534cf46ab0e3e0cafcb68828ff"),
         ("admin scopes of a key", "02c765b277231152a29734b673f97f842436b4a94f27351ca1143e9d65e814c2"),
         ("keys that were not shown yet", "35cb14076a4ab81d5941fd13025e9b3f255cbe11a6cc5380511b591bda5d6335"),
+        ("usage taken back", "8839e7661874b69a451d911e98688ec2f2498840466ae761aacf92fa4ecc1be3"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

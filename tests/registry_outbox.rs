@@ -213,11 +213,13 @@ fn usage_reports_count_once_in_whatever_order_they_come() {
             hour: NOON,
             accepted,
             refused: [("INSUFFICIENT_SCOPE".to_owned(), refused)].into(),
+            taken_back: 0,
         }],
+        sent: None,
     };
     let (early, late) = (report(NOON.plus(MINUTE), 5, 1), report(NOON.plus(HOUR / 2), 9, 3));
     for report in [&early, &late, &late, &early] {
-        usage::apply(&office.db, report).unwrap();
+        usage::apply(&office.db, report, office.now.get()).unwrap();
     }
     let read = office.get(&owner, &format!("/api-keys/{id}"));
     assert_eq!(read.body["apiKey"]["lastUsedAt"], NOON.plus(HOUR / 2).to_rfc3339());
@@ -229,7 +231,7 @@ fn usage_reports_count_once_in_whatever_order_they_come() {
         (&json!(9), &json!("{\"INSUFFICIENT_SCOPE\":3}"))
     );
     let stray = UsageReport { key_id: "key_nobody".into(), ..late };
-    usage::apply(&office.db, &stray).unwrap();
+    usage::apply(&office.db, &stray, office.now.get()).unwrap();
     assert_eq!(office.next_due(), None);
 }
 
@@ -251,10 +253,11 @@ fn a_tenant_with_more_keys_than_one_call_can_tell_is_changed_all_the_same() {
 fn a_report_that_says_nothing_new_writes_nothing() {
     let (office, owner) = Office::open();
     let id = office.key(&owner, json!({})).key_id();
-    let hours = vec![UsageHour { hour: NOON, accepted: 5, refused: [("TEST_MODE".to_owned(), 1)].into() }];
-    let report = UsageReport { key_id: id, last_used_at: Some(NOON), hours };
+    let refused = [("TEST_MODE".to_owned(), 1)].into();
+    let hours = vec![UsageHour { hour: NOON, accepted: 5, refused, taken_back: 0 }];
+    let report = UsageReport { key_id: id, last_used_at: Some(NOON), hours, sent: None };
     let written = || {
-        usage::apply(&office.db, &report).unwrap();
+        usage::apply(&office.db, &report, office.now.get()).unwrap();
         let count = keyward::sql::Sql::run(&office.db, "SELECT total_changes() AS n", &[]).unwrap();
         count[0]["n"].as_u64().unwrap()
     };

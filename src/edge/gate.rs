@@ -4,13 +4,13 @@ use std::{cell::RefCell, rc::Rc};
 
 use keyward_policy::{Cors, KeyRequirement, Policy, Realm, Route};
 use serde_json::json;
-use worker::{Context, Env, Result, console_error, console_log, web_sys};
+use worker::{Context, Env, Result, console_log, web_sys};
 
 use super::{
     http::{self, Client},
     origin,
     settings::{self, OsEntropy},
-    stores::{self, EdgeStores},
+    stores::EdgeStores,
 };
 use crate::{
     admission::{Admission, Issuers},
@@ -23,11 +23,10 @@ use crate::{
     refusal::{self, Answer, mcp},
     route::Target,
     secret::Secret,
-    wire::KeyGateCall,
 };
 
 thread_local! {
-    static MEMORY: Rc<RefCell<Memory>> = Rc::new(RefCell::new(Memory::of(u32::from_be_bytes(
+    static MEMORY: Rc<RefCell<Memory>> = Rc::new(RefCell::new(Memory::of(u64::from_be_bytes(
         entropy::bytes(&mut OsEntropy),
     ))));
     static ISSUERS: Rc<RefCell<Issuers>> = Rc::default();
@@ -68,13 +67,7 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
             let headers = headers.into_iter().chain([("X-Request-Id", request_id.to_owned())]).collect();
             return http::respond(&Answer { status: 303, headers, body: String::new() });
         }
-        Err(refused) => {
-            let answer = refuse(Some(realm), &refused, client, request_id);
-            if let Some(key) = refused.key {
-                report(key.hash, env, context);
-            }
-            return answer;
-        }
+        Err(refused) => return refuse(Some(realm), &refused, client, request_id),
     };
     if let Some(chore) = accepted.chore {
         context.wait_until(do_chores(chore, env.clone()));
@@ -162,17 +155,10 @@ async fn do_chores(chore: Chore, env: Env) {
     }
 }
 
-/// Tells the key's object of refusals, after the answer and not for each of them.
-fn report(hash: String, env: &Env, context: &Context) {
-    let refused = memory().borrow_mut().take_refused_if_due(&hash, stores::now());
-    if refused.is_empty() {
-        return;
+/// Has the objects of keys hear, behind the answer, what this isolate has counted.
+pub fn tell(env: &Env, context: &Context) {
+    if pipeline(&EdgeStores { env }).begins_to_tell() {
+        let env = env.clone();
+        context.wait_until(async move { pipeline(&EdgeStores { env: &env }).tell().await });
     }
-    let env = env.clone();
-    context.wait_until(async move {
-        let call = KeyGateCall::Report { refused, leases: Vec::new() };
-        if let Err(error) = stores::ask_key_gate::<serde_json::Value>(&env, &hash, &call).await {
-            console_error!("{}", json!({ "event": "report lost", "error": error }));
-        }
-    });
 }

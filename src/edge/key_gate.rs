@@ -8,7 +8,9 @@ use super::{sql::ObjectSql, stores};
 use crate::{
     key_gate::{Keep, KeyGate as Core, store::Kept},
     sql::SqlError,
-    wire::KeyGateCall,
+    time::Timestamp,
+    usage,
+    wire::{KeyGateCall, UsageTaken},
 };
 
 /// A report that failed is tried again after this many milliseconds.
@@ -20,12 +22,13 @@ pub struct KeyGate {
     state: State,
     env: Env,
     core: Kept,
-    alarm_is_set: Cell<bool>,
+    /// When the alarm rings, as far as is known.
+    alarm_at: Cell<Option<Timestamp>>,
 }
 
 impl DurableObject for KeyGate {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, core: Kept::default(), alarm_is_set: Cell::new(false) }
+        Self { state, env, core: Kept::default(), alarm_at: Cell::new(None) }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -36,19 +39,28 @@ impl DurableObject for KeyGate {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.alarm_is_set.set(false);
-        let report = self.turn(|core| Ok((core.report(), Keep::Nothing))).map_err(failed)?;
+        self.alarm_at.set(None);
+        let report = self.turn(|core| Ok((core.report(stores::now()), Keep::Nothing))).map_err(failed)?;
         let Some(report) = report.filter(|report| !report.hours.is_empty()) else { return Response::ok("") };
         let body = serde_json::to_string(&report)?;
         let registry = self.env.durable_object("REGISTRY")?.get_by_name(super::registry::NAME)?;
-        if let Err(error) = stores::in_time(stores::post(&registry, "https://registry/usage", &body)).await {
-            console_error!("{}", serde_json::json!({ "event": "usage not reported yet", "error": error }));
-            self.state.storage().set_alarm(RETRY_REPORT).await?;
-            self.alarm_is_set.set(true);
-            return Response::ok("");
-        }
+        let answer = stores::in_time(stores::post(&registry, "https://registry/usage", &body)).await;
+        // An older build answers `{}`.
+        let taken = answer
+            .and_then(|text| serde_json::from_str::<UsageTaken>(&text).map_err(|error| error.to_string()));
+        let taken = match taken {
+            Ok(taken) => taken,
+            Err(error) => {
+                console_error!(
+                    "{}",
+                    serde_json::json!({ "event": "usage not reported yet", "error": error })
+                );
+                self.set_alarm(RETRY_REPORT).await?;
+                return Response::ok("");
+            }
+        };
         self.turn(|core| {
-            core.reported(&report, stores::now());
+            core.reported(&report, &taken.early, stores::now());
             Ok(((), Keep::Counts))
         })
         .map_err(failed)?;
@@ -73,10 +85,15 @@ impl KeyGate {
 
     async fn schedule_report(&self) -> Result<()> {
         let due = self.turn(|core| Ok((core.report_in(stores::now()), Keep::Nothing))).map_err(failed)?;
-        if let Some(milliseconds) = due.filter(|_| !self.alarm_is_set.get()) {
-            self.state.storage().set_alarm(milliseconds).await?;
-            self.alarm_is_set.set(true);
+        match due.filter(|_| !usage::rings(self.alarm_at.get(), stores::now())) {
+            Some(milliseconds) => self.set_alarm(milliseconds).await,
+            None => Ok(()),
         }
+    }
+
+    async fn set_alarm(&self, milliseconds: i64) -> Result<()> {
+        self.state.storage().set_alarm(milliseconds).await?;
+        self.alarm_at.set(Some(stores::now().plus(milliseconds)));
         Ok(())
     }
 }

@@ -30,7 +30,9 @@ use crate::{
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let request_id = http::request_id();
-    match handle(&POLICY, request, &env, &context, &request_id).await {
+    let answer = handle(&POLICY, request, &env, &context, &request_id).await;
+    gate::tell(&env, &context);
+    match answer {
         Ok(response) => Ok(response),
         Err(error) => {
             // Never passed on: a fault of the gate's own closes it.

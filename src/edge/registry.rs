@@ -76,8 +76,8 @@ impl DurableObject for Registry {
             "/usage" => {
                 let report: UsageReport = serde_json::from_str(&body)?;
                 self.publisher.open().await.map_err(failed)?;
-                registry::usage::apply(&self.publisher.platform.sql, &report).map_err(failed)?;
-                Response::ok("{}")
+                let taken = registry::usage::apply(&self.publisher.platform.sql, &report, stores::now());
+                Response::ok(serde_json::to_string(&taken.map_err(failed)?)?)
             }
             _ => Response::error("no such call", 404),
         }

@@ -35,17 +35,21 @@ impl DurableObject for Relay {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let hash = request.path().split('/').nth(1).unwrap_or_default().to_owned();
         let desk = Rc::clone(self.desk.get_or_init(|| {
-            let id = u32::from_be_bytes(entropy::bytes(&mut OsEntropy));
-            Rc::new(Desk::new(Uplink { env: self.env.clone(), hash }, id))
+            let random = u64::from_be_bytes(entropy::bytes(&mut OsEntropy));
+            Rc::new(Desk::new(Uplink { env: self.env.clone(), hash }, random))
         }));
+        let tells = Rc::clone(&desk);
         match serde_json::from_str(&request.text().await?)? {
             KeyGateCall::Take(take) => {
-                let Ok(taken) = desk.take(&take).await else { return Response::error("unavailable", 503) };
+                let taken = desk.take(&take).await;
+                self.state.wait_until(async move { tells.tell().await });
+                let Ok(taken) = taken else { return Response::error("unavailable", 503) };
                 self.state.wait_until(async move { desk.tend().await });
                 Response::from_json(&taken)
             }
-            KeyGateCall::Report { refused, leases } => {
-                desk.note(&refused, &leases);
+            KeyGateCall::Report { refused, leases, tally } => {
+                desk.note(&refused, &leases, tally.as_ref());
+                self.state.wait_until(async move { tells.tell().await });
                 Response::ok("{}")
             }
             KeyGateCall::Tell { .. } | KeyGateCall::Find => Response::error("no such call", 404),
@@ -57,6 +61,11 @@ impl Upstream for Uplink {
     async fn ask(&self, take: &Take) -> std::result::Result<Taken, Unavailable> {
         let call = KeyGateCall::Take(take.clone());
         stores::log_failure("KEY_GATE", stores::ask_key_gate(&self.env, &self.hash, &call).await)
+    }
+
+    async fn tell(&self, report: &KeyGateCall) -> std::result::Result<(), Unavailable> {
+        let heard = stores::ask_key_gate::<serde_json::Value>(&self.env, &self.hash, report).await;
+        stores::log_failure("KEY_GATE", heard.map(drop))
     }
 
     fn now(&self) -> Timestamp {

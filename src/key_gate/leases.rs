@@ -83,6 +83,13 @@ impl Leases {
         Some(Lease { id: self.last_id, requests, life_ms })
     }
 
+    /// The clock was set: every moment is by so much less or more now.
+    pub fn shift(&mut self, by: i64) {
+        for lease in &mut self.open {
+            lease.latest = lease.latest.plus(by);
+        }
+    }
+
     /// What may still come, and until when.
     pub fn reserved(&self) -> impl Iterator<Item = (Timestamp, u32)> {
         self.open.iter().map(|lease| (lease.latest, lease.open))
@@ -111,7 +118,8 @@ struct Asker {
 impl Askers {
     /// This one asks.
     pub fn note(&mut self, take: &Take, now: Timestamp) {
-        self.asked.retain(|other| other.id != take.asker && now.0 - other.at.0 < RECENTLY);
+        let recent = |other: &Asker| (0..RECENTLY).contains(&(now.0 - other.at.0));
+        self.asked.retain(|other| other.id != take.asker && recent(other));
         if self.asked.len() < MOST_ASKERS {
             let wish = take.expected.saturating_add(take.at_hand.into());
             let isolates = take.isolates.max(1);

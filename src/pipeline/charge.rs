@@ -7,13 +7,13 @@ use keyward_policy::{LimitsUnavailable, Realm};
 
 use super::{Candidate, Pipeline, Stores, Unavailable, unavailable};
 use crate::{
-    denial::{Denial, RATE_LIMITED},
+    denial::Denial,
     key_gate::WORTH_WAITING,
     lease::{self, Lessor},
     memory::Limited,
     record::Record,
     time::Timestamp,
-    wire::{KeyGateCall, Lease, Take, Taken, WindowState},
+    wire::{KeyGateCall, Lease, Take, Taken, Unused, WindowState},
 };
 
 /// What keeps a lease in order.
@@ -36,11 +36,20 @@ enum ChoreKind {
 /// What the key's object says to a request.
 pub(super) enum Answer {
     /// It may pass.
-    Granted { windows: Vec<WindowState>, chore: Option<Chore> },
+    Granted { windows: Vec<WindowState>, chore: Option<Chore>, counted_by: CountedBy },
     /// A window is full.
     Limited(Limited),
     /// Decide again on this record, which held at this moment.
     Changed { record: Rc<Record>, asked: Timestamp },
+}
+
+/// Who counts as usage that a request passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum CountedBy {
+    /// Nobody yet: the gate tells it later.
+    Gate,
+    /// The key's object, when this call asked.
+    KeyGate { call: u64, place: Option<Timestamp> },
 }
 
 /// What an object is asked for.
@@ -48,7 +57,7 @@ pub(super) enum Answer {
 enum Ask {
     /// To let the request at hand pass, which may have waited for an answer in vain before: if one came
     /// too late, instead of the place that it gave. The KeyGate itself is asked then.
-    Pass { in_vain: bool, unused: Option<Timestamp> },
+    Pass { in_vain: bool, unused: Option<Unused> },
     /// Only for a lease.
     Lease,
     /// Only whether the record still holds.
@@ -60,6 +69,7 @@ struct Answered {
     taken: Taken,
     lessor: Lessor,
     within_ms: u32,
+    call: u64,
 }
 
 impl<S: Stores> Pipeline<'_, S> {
@@ -82,7 +92,7 @@ impl<S: Stores> Pipeline<'_, S> {
             if let Some(answer) = self.without_asking(candidate, freshness_ms, life_ms, now) {
                 return Ok(answer);
             }
-            let has_time = life_ms > 0 && now.0 - came.0 < i64::from(lease::PATIENT);
+            let has_time = life_ms > 0 && (0..i64::from(lease::PATIENT)).contains(&(now.0 - came.0));
             let stands_by = self.memory.borrow_mut().holder(hash, version).is_some_and(|holder| {
                 let stands_by = has_time && holder.has_asked(now);
                 if stands_by {
@@ -122,9 +132,7 @@ impl<S: Stores> Pipeline<'_, S> {
         if spent.is_some() {
             return spent;
         }
-        let mut memory = self.memory.borrow_mut();
-        let limited = memory.limited(&candidate.hash, freshness_ms.into(), now)?;
-        memory.refuse(&candidate.hash, RATE_LIMITED);
+        let limited = self.memory.borrow_mut().limited(&candidate.hash, freshness_ms.into(), now)?;
         Some(Answer::Limited(limited))
     }
 
@@ -136,7 +144,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let mut memory = self.memory.borrow_mut();
         let spent = memory.holder(&candidate.hash, candidate.record.version)?.spend(life_ms, now)?;
         let chore = spent.renew.then(|| Chore::of(candidate, life_ms, ChoreKind::Renew));
-        Some(Answer::Granted { windows: spent.windows, chore })
+        Some(Answer::Granted { windows: spent.windows, chore, counted_by: CountedBy::Gate })
     }
 
     /// Asks the key's object for the request at hand, and for a lease where that is likely to save
@@ -147,28 +155,39 @@ impl<S: Stores> Pipeline<'_, S> {
             let asked = self.stores.now();
             let ask = Ask::Pass { in_vain, unused };
             let answer = self.call(&candidate.hash, &candidate.record, ask, life_ms, asked).await;
-            let Answered { taken, lessor, within_ms } = match answer {
+            let Answered { taken, lessor, within_ms, call } = match answer {
                 Ok(answered) => answered,
                 Err((Unavailable, Lessor::Relay)) => continue,
                 Err((Unavailable, Lessor::KeyGate)) => return self.without_limits(realm, candidate, life_ms),
             };
+            // It is counted as let through by then: later it must not be. Nor where nobody knows how late it is,
+            // since the clock was set back meanwhile.
+            let in_time = |wait_ms: u32| {
+                let latest = i64::from(within_ms) + i64::from(wait_ms);
+                (0..=latest).contains(&(self.stores.now().0 - asked.0))
+            };
             match taken {
-                // It is counted as let through by then: later it must not be.
-                Taken::Granted { place, .. } if self.stores.now().0 - asked.0 > i64::from(within_ms) => {
-                    unused = place;
-                }
                 Taken::Granted { windows, wait_ms, place, lease, .. } => {
-                    if wait_ms > 0 {
+                    let mut passes = in_time(0);
+                    if passes && wait_ms > 0 {
                         self.stores.wait(wait_ms).await;
                         // A timer may be late, too.
-                        let latest = asked.plus(i64::from(within_ms) + i64::from(wait_ms));
-                        if self.stores.now() > latest {
-                            unused = place;
-                            continue;
+                        passes = in_time(wait_ms);
+                    }
+                    if !passes {
+                        unused = (lessor == Lessor::KeyGate).then_some(Unused { call, place });
+                        if let Some(unused) = unused {
+                            let now = self.stores.now();
+                            self.memory.borrow_mut().ledger.unused(&candidate.hash, unused, now);
                         }
+                        continue;
                     }
                     let chore = lease.map(|lease| Chore::of(candidate, life_ms, end_of(lessor, lease)));
-                    return Ok(Answer::Granted { windows, chore });
+                    let counted_by = match lessor {
+                        Lessor::KeyGate => CountedBy::KeyGate { call, place },
+                        Lessor::Relay => CountedBy::Gate,
+                    };
+                    return Ok(Answer::Granted { windows, chore, counted_by });
                 }
                 Taken::Limited { windows, retry_after_ms, .. } => {
                     // The answer to another request may have brought a lease meanwhile.
@@ -227,7 +246,7 @@ impl<S: Stores> Pipeline<'_, S> {
             }
         };
         if may_pass {
-            Ok(Answer::Granted { windows: Vec::new(), chore: None })
+            Ok(Answer::Granted { windows: Vec::new(), chore: None, counted_by: CountedBy::Gate })
         } else {
             Err(unavailable("KeyGate"))
         }
@@ -245,7 +264,15 @@ impl<S: Stores> Pipeline<'_, S> {
         let (lessor, take) = self.prepare(hash, record.version, ask, life_ms, asked);
         let call = KeyGateCall::Take(take.clone());
         let answer = self.stores.key_gate::<Taken>(hash, lessor, &call).await;
+        let now = self.stores.now();
         let mut memory = self.memory.borrow_mut();
+        if let Some(tally) = &take.tally {
+            memory.ledger.end(hash, tally, answer.is_ok(), now);
+        }
+        if take.at_hand && answer.is_err() && lessor == Lessor::KeyGate {
+            // It may have been granted.
+            memory.ledger.unused(hash, Unused { call: take.call, place: None }, now);
+        }
         if ask != Ask::Word
             && let Some(holder) = memory.holder(hash, record.version)
         {
@@ -275,7 +302,7 @@ impl<S: Stores> Pipeline<'_, S> {
                 *windows = holder.windows(asked);
             }
         }
-        Ok(Answered { taken, lessor, within_ms: take.within_ms })
+        Ok(Answered { taken, lessor, within_ms: take.within_ms, call: take.call })
     }
 
     /// Whom to ask, and the whole of what to say.
@@ -302,6 +329,11 @@ impl<S: Stores> Pipeline<'_, S> {
                 let wish = if ask == Ask::Word { (0, 0) } else { holder.asks(lessor, life_ms, asked) };
                 (wish, holder.report(lessor, asked))
             });
+        let tally = memory.ledger.begin(hash, lessor, asked);
+        let unused = match ask {
+            Ask::Pass { unused, .. } => unused,
+            Ask::Lease | Ask::Word => None,
+        };
         let take = Take {
             version,
             at_hand: matches!(ask, Ask::Pass { .. }),
@@ -312,11 +344,11 @@ impl<S: Stores> Pipeline<'_, S> {
             asker: memory.asker,
             leases,
             unasked: memory.local(hash).map_or(0, |local| local.take_unreported()),
-            unused: match ask {
-                Ask::Pass { unused, .. } => unused,
-                Ask::Lease | Ask::Word => None,
-            },
-            refused: memory.take_refused(hash, asked),
+            unused: unused.and_then(|unused| unused.place),
+            unused_call: unused.map_or(0, |unused| unused.call),
+            refused: tally.refused(),
+            call: memory.ledger.call(),
+            tally: Some(tally),
             ..Take::default()
         };
         (lessor, take)
@@ -358,13 +390,14 @@ impl<S: Stores> Pipeline<'_, S> {
             memory.holder_of_any(&chore.hash).and_then(|holder| holder.end(lessor, lease, now))
         };
         let Some(report) = report else { return };
-        let refused = self.memory.borrow_mut().take_refused(&chore.hash, now);
-        let call = KeyGateCall::Report { refused, leases: vec![report] };
-        if self.stores.key_gate::<serde_json::Value>(&chore.hash, lessor, &call).await.is_ok() {
-            let mut memory = self.memory.borrow_mut();
-            if let Some(holder) = memory.holder_of_any(&chore.hash) {
-                holder.reported(lessor, &[report]);
-            }
+        let tally = self.memory.borrow_mut().ledger.begin(&chore.hash, lessor, now);
+        let (refused, leases) = (tally.refused(), vec![report]);
+        let call = KeyGateCall::Report { refused, leases, tally: Some(tally.clone()) };
+        let heard = self.stores.key_gate::<serde_json::Value>(&chore.hash, lessor, &call).await.is_ok();
+        let mut memory = self.memory.borrow_mut();
+        memory.ledger.end(&chore.hash, &tally, heard, self.stores.now());
+        if heard && let Some(holder) = memory.holder_of_any(&chore.hash) {
+            holder.reported(lessor, &[report]);
         }
     }
 }

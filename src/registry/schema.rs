@@ -30,6 +30,10 @@ pub const ADDITIONS: &[Addition] = &[
     CREATE INDEX keys_to_deliver ON keys (deliver_by) WHERE deliver_by IS NOT NULL
 ",
     },
+    Addition {
+        name: "usage taken back",
+        statements: "ALTER TABLE usage ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0",
+    },
 ];
 
 /// Migrations, forward only. A released one is never edited: append.

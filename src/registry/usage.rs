@@ -14,8 +14,8 @@ use crate::{
         principal::Principal,
     },
     sql::{self, Sql, SqlError},
-    time::{DAY, HOUR, Timestamp},
-    wire::{RefusalCounts, UsageReport},
+    time::{DAY, HOUR, MINUTE, Timestamp},
+    wire::{RefusalCounts, UsageReport, UsageTaken},
 };
 
 /// How much time a point can stand for.
@@ -25,22 +25,27 @@ const USUAL_POINTS: i64 = 24;
 /// Most points of one answer: six weeks by the hour.
 const MOST_POINTS: i64 = 1_000;
 
+/// An hour that begins later than this from now has not come: the KeyGate's clock is wrong, or this one.
+const EARLY: i64 = MINUTE;
+
 #[derive(PartialEq, Eq, Deserialize)]
 struct Row {
     accepted: u64,
     refused: String,
+    taken_back: u64,
 }
 
 /// Takes a KeyGate's report in, writing only what it changes. One of a key that does not exist
-/// changes nothing.
+/// changes nothing. Hours that have not come are not taken, where the KeyGate tells them again once its clock is
+/// right.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn apply(db: &dyn Sql, report: &UsageReport) -> Result<(), SqlError> {
-    sql::transaction(db, || apply_in_turn(db, report))
+pub fn apply(db: &dyn Sql, report: &UsageReport, now: Timestamp) -> Result<UsageTaken, SqlError> {
+    sql::transaction(db, || apply_in_turn(db, report, now))
 }
 
-fn apply_in_turn(db: &dyn Sql, report: &UsageReport) -> Result<(), SqlError> {
+fn apply_in_turn(db: &dyn Sql, report: &UsageReport, now: Timestamp) -> Result<UsageTaken, SqlError> {
     #[derive(Deserialize)]
     struct Key {
         tenant_id: String,
@@ -48,41 +53,57 @@ fn apply_in_turn(db: &dyn Sql, report: &UsageReport) -> Result<(), SqlError> {
     let id = report.key_id.as_str();
     let Some(key) = sql::query_one::<Key>(db, "SELECT tenant_id FROM keys WHERE id = ?", &[id.into()])?
     else {
-        return Ok(());
+        return Ok(UsageTaken::default());
     };
+    let tells_again = report.sent.is_some();
+    let mut early = Vec::new();
     for hour in &report.hours {
+        if tells_again && hour.hour > now.plus(EARLY) {
+            early.push(hour.hour);
+            continue;
+        }
         let known = sql::query_one::<Row>(
             db,
-            "SELECT accepted, refused FROM usage WHERE key_id = ? AND hour = ?",
+            "SELECT accepted, refused, taken_back FROM usage WHERE key_id = ? AND hour = ?",
             &[id.into(), hour.hour.into()],
         )?;
         // Totals only grow: of two reports of one hour the larger number is the later one.
-        let accepted = known.as_ref().map_or(0, |row| row.accepted).max(hour.accepted);
+        let (before, back) = known.as_ref().map_or((0, 0), |row| (row.accepted, row.taken_back));
+        let counted = before.saturating_add(back).max(hour.accepted.saturating_add(hour.taken_back));
+        let taken_back = back.max(hour.taken_back);
         let mut refused: RefusalCounts =
             known.as_ref().and_then(|row| serde_json::from_str(&row.refused).ok()).unwrap_or_default();
         for (code, count) in &hour.refused {
             let known = refused.entry(code.clone()).or_default();
             *known = (*known).max(*count);
         }
-        let new = Row { accepted, refused: serde_json::to_string(&refused).unwrap_or_default() };
+        let accepted = counted - taken_back;
+        let new = Row { accepted, refused: serde_json::to_string(&refused).unwrap_or_default(), taken_back };
         if known.as_ref() == Some(&new) {
             continue;
         }
+        let number = |count: u64| i64::try_from(count).unwrap_or(i64::MAX).into();
         let values = [
             key.tenant_id.as_str().into(),
             id.into(),
             hour.hour.into(),
-            i64::try_from(new.accepted).unwrap_or(i64::MAX).into(),
+            number(new.accepted),
             new.refused.into(),
+            number(new.taken_back),
         ];
-        let put = "INSERT OR REPLACE INTO usage (tenant_id, key_id, hour, accepted, refused) VALUES (?, ?, ?, ?, ?)";
+        let put = "INSERT OR REPLACE INTO usage (tenant_id, key_id, hour, accepted, refused, taken_back)
+            VALUES (?, ?, ?, ?, ?, ?)";
         db.run(put, &values)?;
     }
     if let Some(used) = report.last_used_at {
-        let later = "UPDATE keys SET last_used_at = ? WHERE id = ? AND COALESCE(last_used_at, 0) < ?";
-        db.run(later, &[used.into(), id.into(), used.into()])?;
+        let latest = if tells_again { now } else { used };
+        let used = used.min(latest);
+        // One of the future was told by a clock that was wrong.
+        let later = "UPDATE keys SET last_used_at = ?
+            WHERE id = ? AND (COALESCE(last_used_at, 0) < ? OR ? AND last_used_at > ?)";
+        db.run(later, &[used.into(), id.into(), used.into(), tells_again.into(), latest.into()])?;
     }
-    Ok(())
+    Ok(UsageTaken { early })
 }
 
 /// `GET /api-keys/{id}/usage`
@@ -136,7 +157,7 @@ impl Span {
         }
         let hours = sql::query::<Hour>(
             db,
-            "SELECT hour, accepted, refused FROM usage WHERE key_id = ? AND hour >= ? AND hour < ?",
+            "SELECT hour, accepted, refused, taken_back FROM usage WHERE key_id = ? AND hour >= ? AND hour < ?",
             &[key_id.into(), self.from.into(), self.to.into()],
         )?;
         for Hour { hour, row } in hours {

@@ -13,19 +13,26 @@ use super::Relay;
 use crate::{
     lease::CROWDED,
     pipeline::Unavailable,
-    time::Timestamp,
-    wire::{LeaseReport, RefusalCounts, Take, Taken},
+    time::{SECOND, Timestamp},
+    wire::{KeyGateCall, LeaseReport, RefusalCounts, Take, Taken, Tally},
 };
 
 /// The KeyGate is asked at most once in so many milliseconds: all relays of a key together leave it room
 /// for some hundred isolates a second that join.
 const GAP: i64 = 750;
 
+/// When something is to be told, it looks again after so long at the latest …
+const LOOK: i64 = SECOND;
+/// … and gives up after so many.
+const LOOKS: u32 = 900;
+
 /// What a relay asks of the platform.
 #[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
 pub trait Upstream {
     /// The KeyGate's answer.
     async fn ask(&self, take: &Take) -> Result<Taken, Unavailable>;
+    /// Has the KeyGate hear what was counted.
+    async fn tell(&self, report: &KeyGateCall) -> Result<(), Unavailable>;
     /// The time.
     fn now(&self) -> Timestamp;
     /// Lets time pass.
@@ -72,9 +79,9 @@ impl Drop for Asking<'_> {
 
 impl<U: Upstream> Desk<U> {
     /// The relay with this random number.
-    pub fn new(upstream: U, id: u32) -> Self {
+    pub fn new(upstream: U, random: u64) -> Self {
         let (waiting, asked, queue) = Default::default();
-        Self { upstream, relay: RefCell::new(Relay::new(id)), waiting, asked, queue }
+        Self { upstream, relay: RefCell::new(Relay::new(random)), waiting, asked, queue }
     }
 
     /// What it asks of the platform.
@@ -91,7 +98,7 @@ impl<U: Upstream> Desk<U> {
         self.relay.borrow_mut().hear(take, came);
         let _waiting = Waiting::of(take, &self.waiting);
         // After that nobody waits for it any more: it would be used up in vain.
-        while self.upstream.now().0 - came.0 < i64::from(CROWDED) {
+        while (0..i64::from(CROWDED)).contains(&(self.upstream.now().0 - came.0)) {
             let answer = self.relay.borrow_mut().answer(take, self.upstream.now());
             if let Some(taken) = answer {
                 return Ok(taken);
@@ -107,8 +114,29 @@ impl<U: Upstream> Desk<U> {
     }
 
     /// Takes in a report.
-    pub fn note(&self, refused: &RefusalCounts, leases: &[LeaseReport]) {
-        self.relay.borrow_mut().note(refused, leases, self.upstream.now());
+    pub fn note(&self, refused: &RefusalCounts, leases: &[LeaseReport], tally: Option<&Tally>) {
+        self.relay.borrow_mut().note(refused, leases, tally, self.upstream.now());
+    }
+
+    /// Has the KeyGate hear what was counted, where no call is made that takes it along. To be called after each
+    /// answer; returns at once where nothing is to be done.
+    pub async fn tell(&self) {
+        if !self.relay.borrow_mut().begins_to_tell() {
+            return;
+        }
+        for _ in 0..LOOKS {
+            let Some(due) = self.relay.borrow_mut().tells_in(self.upstream.now()) else { return };
+            if due > 0 {
+                self.upstream.wait(u32::try_from(due.min(LOOK)).unwrap_or_default()).await;
+                continue;
+            }
+            let told = self.relay.borrow_mut().tell(self.upstream.now());
+            if let Some((tally, report)) = told {
+                let heard = self.upstream.tell(&report).await.is_ok();
+                self.relay.borrow_mut().told(&tally, heard, self.upstream.now());
+            }
+        }
+        self.relay.borrow_mut().gives_up_telling();
     }
 
     /// Asks the KeyGate for more ahead of need, and gives back what is left of each lease before it ends.
@@ -143,7 +171,8 @@ impl<U: Upstream> Desk<U> {
         self.queue.replace(Some(Vec::new()));
         let _asking = Asking(&self.queue);
         let since = self.upstream.now().0 - self.asked.get().0;
-        if let Some(rest) = u32::try_from(GAP - since).ok().filter(|rest| *rest > 0) {
+        // A clock that was set back makes it no longer.
+        if let Some(rest) = u32::try_from((GAP - since).min(GAP)).ok().filter(|rest| *rest > 0) {
             self.upstream.wait(rest).await;
         }
         let asked = self.upstream.now();

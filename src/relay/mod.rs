@@ -1,17 +1,19 @@
 //! A relay: an object between a key's KeyGate and the isolates that use the key, for the time in which
 //! so many of them do that one object could not answer them all. It holds leases as an isolate does and
 //! grants leases as a KeyGate does, each no longer than the one that it is cut from, so that what
-//! `docs/limits.md` proves holds through it unchanged. It stores nothing: what it forgets counts as used.
+//! `docs/limits.md` proves holds through it unchanged. It stores nothing: what it forgets counts as used. What
+//! isolates tell it of usage it passes on in tallies of its own.
 
 mod desk;
 
 pub use self::desk::{Desk, Upstream};
 use crate::{
     key_gate::Askers,
-    lease::PROMPT,
+    lease::{Lessor, PROMPT, TRAVEL},
     record::Record,
+    tally::{Tellers, Untold},
     time::{SECOND, Timestamp},
-    wire::{Lease, LeaseReport, RefusalCounts, Take, Taken, Via, WindowState},
+    wire::{KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, Via, WindowState},
 };
 
 /// So many relays share a key; each isolate picks one.
@@ -31,6 +33,8 @@ const TURN: u64 = 75;
 pub struct Relay {
     /// Tells relays, and the lives of one in memory, apart: a random number.
     id: u32,
+    /// The latest moment seen.
+    latest: Timestamp,
     /// The version that the KeyGate has confirmed last; when it was asked; what it said.
     version: u64,
     confirmed: Timestamp,
@@ -49,7 +53,13 @@ pub struct Relay {
     life_ms: u32,
     /// What the KeyGate is still to be told.
     unasked: u32,
-    refused: RefusalCounts,
+    untold: Untold,
+    /// Its name as a teller, and the number of its last tally.
+    teller: u64,
+    tallies: u64,
+    tellers: Tellers,
+    /// Somebody sees to it that this is told.
+    tells: bool,
 }
 
 /// A lease that this relay holds.
@@ -80,9 +90,22 @@ struct Part {
 
 impl Relay {
     /// A relay that knows nothing yet.
-    pub fn new(id: u32) -> Self {
+    pub fn new(random: u64) -> Self {
+        let id = (random >> 32) as u32;
         // An isolate may still hold what an earlier life of this relay has granted.
-        Self { id, last_part: u64::from(id) << 20, ..Self::default() }
+        Self { id, teller: random, last_part: u64::from(id) << 20, ..Self::default() }
+    }
+
+    /// Where the clock was set back, every lease would last longer: they are forgotten with all that goes with
+    /// them, and so count as used.
+    fn notice(&mut self, now: Timestamp) {
+        if now.0 < self.latest.0 - i64::from(TRAVEL) {
+            let Self { id, last_part, unasked, teller, tallies, tells, .. } = *self;
+            let (untold, tellers) = (std::mem::take(&mut self.untold), std::mem::take(&mut self.tellers));
+            *self =
+                Self { id, last_part, unasked, untold, teller, tallies, tellers, tells, ..Self::default() };
+        }
+        self.latest = now;
     }
 
     /// Takes in what a call has to tell. Once for each call, before [`Relay::answer`].
@@ -91,13 +114,25 @@ impl Relay {
         self.unasked = self.unasked.saturating_add(take.unasked);
         self.life_ms = self.life_ms.max(take.life_ms);
         self.askers.note(take, now);
-        self.note(&take.refused, &take.leases, now);
+        self.note(&take.refused, &take.leases, take.tally.as_ref(), now);
+        if take.tally.is_none() {
+            self.untold.accept(take.unasked.into(), now, now);
+        }
     }
 
-    /// Takes in refusals, and what became of leases.
-    pub fn note(&mut self, refused: &RefusalCounts, leases: &[LeaseReport], now: Timestamp) {
-        for (code, count) in refused {
-            *self.refused.entry(code.clone()).or_default() += count;
+    /// Takes in what was counted, and what became of leases. Of an older build usage is counted here.
+    pub fn note(
+        &mut self,
+        refused: &RefusalCounts,
+        leases: &[LeaseReport],
+        tally: Option<&Tally>,
+        now: Timestamp,
+    ) {
+        self.notice(now);
+        match tally {
+            None => self.untold.refuse(refused, now, now),
+            Some(tally) if self.tellers.hear(tally, now) => self.untold.pass_on(tally, now),
+            Some(_) => {}
         }
         for report in leases {
             let Some(part) = self.parts.iter_mut().find(|part| part.id == report.id) else { continue };
@@ -109,7 +144,11 @@ impl Relay {
             if let Some(pool) = self.pools.iter_mut().find(|pool| pool.lease.id == part.pool) {
                 pool.left += back;
                 if used > 0 {
-                    pool.use_up(used, now.plus(-i64::from(report.age_ms)));
+                    let at = now.plus(-i64::from(report.age_ms));
+                    pool.use_up(used, at);
+                    if tally.is_none() {
+                        self.untold.accept(used.into(), at, now);
+                    }
                 }
             }
         }
@@ -144,14 +183,17 @@ impl Relay {
         let Some(pool) = self.pools.iter_mut().rev().find(usable) else {
             self.full_until.filter(|until| now < *until)?;
             let retry_after_ms = u64::try_from(self.opens.0 - now.0).unwrap_or_default().max(1);
-            if take.at_hand {
-                *self.refused.entry(crate::denial::RATE_LIMITED.to_owned()).or_default() += 1;
+            if take.at_hand && take.tally.is_none() {
+                self.untold.refuse(&[(crate::denial::RATE_LIMITED.to_owned(), 1)].into(), now, now);
             }
             return Some(Taken::Limited { windows: self.windows(now), retry_after_ms, via });
         };
         if take.at_hand {
             pool.left -= 1;
             pool.singles.push(now.plus(within_ms));
+            if take.tally.is_none() {
+                self.untold.accept(1, now, now);
+            }
         }
         // What is given back of it is known here before it ends itself.
         let life = (pool.ends.0 - now.0 - RETURN).min(take.life_ms.into());
@@ -208,6 +250,7 @@ impl Relay {
             LeaseReport { id: pool.lease.id, used: pool.used, age_ms: age(pool.last_use, now), open }
         };
         let leases = self.pools.iter().map(report).collect();
+        let tally = self.untold.begin(self.teller, &mut self.tallies, Lessor::KeyGate, now);
         let expected = u64::from(self.askers.wished(now)) * TURN / 100;
         Take {
             version,
@@ -219,17 +262,51 @@ impl Relay {
             asker: self.id,
             leases,
             unasked: std::mem::take(&mut self.unasked),
-            unused: None,
             isolates: self.askers.isolates(now),
-            refused: std::mem::take(&mut self.refused),
+            refused: tally.refused(),
+            tally: Some(tally),
+            ..Take::default()
         }
+    }
+
+    /// Whether somebody is to see to it from now on that what was counted is told.
+    pub fn begins_to_tell(&mut self) -> bool {
+        let begins = !self.tells && !self.untold.is_empty();
+        self.tells |= begins;
+        begins
+    }
+
+    /// Milliseconds until something is to be told; `None` if nothing is left.
+    pub fn tells_in(&mut self, now: Timestamp) -> Option<i64> {
+        self.tells = !self.untold.is_empty();
+        self.untold.due_in(now).filter(|_| self.tells)
+    }
+
+    /// Nobody sees to it any more.
+    pub fn gives_up_telling(&mut self) {
+        self.tells = false;
+    }
+
+    /// What to tell the KeyGate now; `None` if another call has it with it.
+    pub fn tell(&mut self, now: Timestamp) -> Option<(Tally, KeyGateCall)> {
+        let tally = self.untold.begin(self.teller, &mut self.tallies, Lessor::KeyGate, now);
+        let call =
+            KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally.clone()) };
+        (!tally.is_empty()).then_some((tally, call))
+    }
+
+    /// It was heard, or nobody knows.
+    pub fn told(&mut self, tally: &Tally, heard: bool, now: Timestamp) {
+        self.untold.end(tally.number, heard, now);
     }
 
     /// What the KeyGate, asked at this moment, has answered; `None` if nothing came.
     pub fn answered(&mut self, take: &Take, taken: Option<&Taken>, asked: Timestamp, now: Timestamp) {
+        if let Some(tally) = &take.tally {
+            self.told(tally, taken.is_some(), now);
+        }
         let Some(taken) = taken else {
             self.unasked = self.unasked.saturating_add(take.unasked);
-            self.note(&take.refused, &[], asked);
             // What it said last holds a little longer, so that not all of them ask it by themselves.
             self.full_until = self.full_until.map(|_| now.plus(LIMITED));
             return;
@@ -297,6 +374,7 @@ impl Relay {
     /// Ends the leases that have ended, with everything that was cut from them; counts the single
     /// requests that were let through by now.
     fn tidy(&mut self, now: Timestamp) {
+        self.notice(now);
         let parts = &mut self.parts;
         for ended in self.pools.extract_if(.., |pool| pool.ends <= now) {
             parts.retain(|part| part.pool != ended.lease.id);

@@ -1,7 +1,10 @@
 //! The keys of the world: what their objects and KV hold of each, and an exact log of what came of its
 //! requests.
 
-use std::{collections::HashSet, rc::Rc};
+use std::{
+    collections::{BTreeMap, HashSet},
+    rc::Rc,
+};
 
 use keyward::{
     entropy::Entropy,
@@ -9,8 +12,8 @@ use keyward::{
     key_gate::{Counts, Keep, KeyGate},
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secret,
-    time::{MINUTE, Timestamp},
-    wire::KeyGateCall,
+    time::{HOUR, MINUTE, Timestamp},
+    wire::{KeyGateCall, UsageReport},
 };
 
 use super::{BEGIN, Cloud};
@@ -38,6 +41,9 @@ pub struct Log {
     pub passed: Vec<i64>,
     /// When each request was refused with 429.
     pub limited: Vec<i64>,
+    /// Answers by the hour and the code, `accepted` for those that passed, without those that said that
+    /// something did not answer.
+    pub answered: BTreeMap<(i64, String), u64>,
     /// Refused because something did not answer.
     pub failed: u64,
     /// Refused with 401.
@@ -52,6 +58,13 @@ pub struct Log {
     pub passed_after_all: u64,
     /// When a message was lost, or an isolate that used the key or its object died.
     pub mishaps: Vec<i64>,
+}
+
+impl Log {
+    pub(super) fn answer(&mut self, code: &str, now: i64) {
+        let hour = Timestamp(now).floor(HOUR).0;
+        *self.answered.entry((hour, code.to_owned())).or_default() += 1;
+    }
 }
 
 struct Dice<'a>(&'a Cloud);
@@ -139,6 +152,17 @@ impl Key {
         self.log.mishaps.push(now);
         let kept = serde_json::to_string(&self.kept).unwrap();
         self.object = KeyGate::kept(self.record.clone(), serde_json::from_str(&kept).unwrap());
+    }
+
+    /// What its object would report of its use.
+    pub fn usage(&self, now: i64) -> UsageReport {
+        self.object.report(Timestamp(now)).unwrap()
+    }
+
+    /// The report was taken.
+    pub fn reported(&mut self, report: &UsageReport, now: i64) {
+        self.object.reported(report, &[], Timestamp(now));
+        self.kept = self.object.counts.clone();
     }
 
     /// What KV shows of it at a moment.

@@ -142,11 +142,15 @@ impl Cloud {
         ((random * u128::from(bound)) >> 64) as u64
     }
 
+    fn random_bits(&self) -> u64 {
+        self.below(1 << 32) << 32 | self.below(1 << 32)
+    }
+
     fn new_isolate(&self, number: usize) -> Isolate {
         let most = self.network.skew;
         let skew = self.below(2 * most as u64 + 1) as i64 - most;
-        let asker = self.below(1 << 32) as u32;
-        Isolate { memory: Rc::new(RefCell::new(Memory::of(asker))), skew, number }
+        let memory = Memory::of(self.random_bits());
+        Isolate { memory: Rc::new(RefCell::new(memory)), skew, number }
     }
 
     /// An isolate dies with all that it knew; another takes its place. Requests of the old one that are
@@ -186,10 +190,14 @@ impl Cloud {
             let checked =
                 place.pipeline().check(&cloud.realm, &KeyRequirement::ANY_KEY, &secret, CALLER).await;
             let now = cloud.clock.now();
+            if place.pipeline().begins_to_tell() {
+                cloud.clock.spawn(tell(Rc::clone(&cloud), isolate.clone()));
+            }
             let log = &mut cloud.keys.borrow_mut()[key].log;
             log.waited += u64::from(now > came);
             match checked {
                 Ok(accepted) => {
+                    log.answer("accepted", now);
                     log.passed.push(now + cloud.below(u64::from(TRAVEL) + 1) as i64);
                     log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
                     // The platform may end what goes on after an answer.
@@ -200,11 +208,16 @@ impl Cloud {
                         cloud.clock.spawn(do_chores(Rc::clone(&cloud), isolate.clone(), chore));
                     }
                 }
-                Err(refused) => match refused.denial {
-                    Denial::RateLimited { .. } => log.limited.push(now),
-                    Denial::StoreUnavailable { .. } => log.failed += 1,
-                    _ => log.unknown += 1,
-                },
+                Err(refused) => {
+                    if refused.key.is_some() {
+                        log.answer(refused.denial.public().code, now);
+                    }
+                    match refused.denial {
+                        Denial::RateLimited { .. } => log.limited.push(now),
+                        Denial::StoreUnavailable { .. } => log.failed += 1,
+                        _ => log.unknown += 1,
+                    }
+                }
             }
         });
     }
@@ -216,6 +229,10 @@ async fn do_chores(cloud: Rc<Cloud>, isolate: Isolate, chore: Chore) {
     while let Some(chore) = next {
         next = place.pipeline().do_chore(chore).await;
     }
+}
+
+async fn tell(cloud: Rc<Cloud>, isolate: Isolate) {
+    Place { cloud: &cloud, isolate: &isolate }.pipeline().tell().await;
 }
 
 /// The default policy's realm with another freshness.

@@ -94,7 +94,7 @@ impl Cloud {
     fn desk(self: &Rc<Self>, object: Object) -> Rc<Desk<Uplink>> {
         let new = || {
             let uplink = Uplink { cloud: Rc::clone(self), object };
-            Rc::new(Desk::new(uplink, self.below(1 << 32) as u32))
+            Rc::new(Desk::new(uplink, self.random_bits()))
         };
         Rc::clone(self.desks.borrow_mut().entry(object).or_insert_with(new))
     }
@@ -206,14 +206,18 @@ impl Stores for Place<'_> {
 async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: &KeyGateCall) -> Option<String> {
     cloud.count(object);
     let desk = cloud.desk(object);
+    let tells = Rc::clone(&desk);
     match call {
         KeyGateCall::Take(take) => {
-            let taken = desk.take(take).await.ok()?;
+            let taken = desk.take(take).await;
+            cloud.clock.spawn(async move { tells.tell().await });
+            let taken = taken.ok()?;
             cloud.clock.spawn(async move { desk.tend().await });
             serde_json::to_string(&taken).ok()
         }
-        KeyGateCall::Report { refused, leases } => {
-            desk.note(refused, leases);
+        KeyGateCall::Report { refused, leases, tally } => {
+            desk.note(refused, leases, tally.as_ref());
+            cloud.clock.spawn(async move { tells.tell().await });
             Some("{}".to_owned())
         }
         _ => None,
@@ -226,13 +230,23 @@ pub(super) struct Uplink {
     object: Object,
 }
 
-impl Upstream for Uplink {
-    async fn ask(&self, take: &Take) -> Result<Taken, Unavailable> {
+impl Uplink {
+    async fn call<T: DeserializeOwned>(&self, call: KeyGateCall) -> Result<T, Unavailable> {
         let Object { key, relay } = self.object;
         // Relays are spread over the locations.
         let location = relay.unwrap_or_default() as usize * 5 % LOCATIONS;
-        let answer = async { Some(self.cloud.gate(key, KeyGateCall::Take(take.clone()))) };
+        let answer = async { Some(self.cloud.gate(key, call)) };
         self.cloud.call(location, Object { key, relay: None }, answer).await
+    }
+}
+
+impl Upstream for Uplink {
+    async fn ask(&self, take: &Take) -> Result<Taken, Unavailable> {
+        self.call(KeyGateCall::Take(take.clone())).await
+    }
+
+    async fn tell(&self, report: &KeyGateCall) -> Result<(), Unavailable> {
+        self.call::<serde_json::Value>(report.clone()).await.map(drop)
     }
 
     fn now(&self) -> Timestamp {

@@ -1,0 +1,62 @@
+//! Behind an answer: the objects of keys are told what this isolate has counted, without a further request.
+
+use futures_util::{StreamExt, stream};
+
+use super::{Pipeline, Stores};
+use crate::{
+    time::{SECOND, Timestamp},
+    wire::KeyGateCall,
+};
+
+/// A round ends by then, since the platform ends what goes on 30 s after an answer. What is left then, where
+/// calls have failed, the next request of this isolate sees to, whatever its key.
+const LONGEST: i64 = 25 * SECOND;
+/// It looks again after so long at the latest.
+const LOOK: i64 = SECOND;
+/// So many calls of a round, and so many at a time.
+const MOST_CALLS: usize = 40;
+const SIDE_BY_SIDE: usize = 4;
+
+impl<S: Stores> Pipeline<'_, S> {
+    /// Whether this request is to begin a round of [`Pipeline::tell`], once its answer is on its way.
+    pub fn begins_to_tell(&self) -> bool {
+        self.memory.borrow_mut().ledger.begins_round(self.stores.now())
+    }
+
+    /// Tells, for some time, what there is to tell.
+    pub async fn tell(&self) {
+        let began = self.stores.now();
+        let mut calls = 0;
+        while calls < MOST_CALLS && !self.memory.borrow().ledger.is_empty() && self.is_within(began) {
+            let due = self.memory.borrow().ledger.due(self.stores.now());
+            if due.is_empty() {
+                self.stores.wait(LOOK as u32).await;
+                continue;
+            }
+            calls += due.len();
+            let tell = |hash: String| async move { self.tell_one(&hash).await };
+            stream::iter(due).for_each_concurrent(SIDE_BY_SIDE, tell).await;
+        }
+        self.memory.borrow_mut().ledger.ends_round(began);
+    }
+
+    fn is_within(&self, began: Timestamp) -> bool {
+        (0..LONGEST).contains(&(self.stores.now().0 - began.0))
+    }
+
+    async fn tell_one(&self, hash: &str) {
+        let now = self.stores.now();
+        let (lessor, tally) = {
+            let memory = &mut self.memory.borrow_mut();
+            let lessor = memory.ledger.told_to(hash).unwrap_or_else(|| memory.lessor(hash));
+            (lessor, memory.ledger.begin(hash, lessor, now))
+        };
+        if tally.is_empty() {
+            return;
+        }
+        let call =
+            KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally.clone()) };
+        let heard = self.stores.key_gate::<serde_json::Value>(hash, lessor, &call).await.is_ok();
+        self.memory.borrow_mut().ledger.end(hash, &tally, heard, self.stores.now());
+    }
+}

@@ -1,0 +1,119 @@
+// What was answered is what the usage of a key says: by the hour and the code, without a further request.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { startGate } from "./harness/gate.mjs";
+import { waitFor } from "./harness/wait.mjs";
+
+const HOUR = 3_600_000;
+
+let gate, owner;
+before(async () => {
+  gate = await startGate({ isolates: 2 });
+  owner = await gate.owner();
+});
+after(() => gate?.stop());
+
+const use = (key, { isolate = 0, ...more } = {}) =>
+  gate.isolates[isolate].send({ target: "/api/orders", ...more, headers: { Authorization: `Bearer ${key}`, "CF-Connecting-IP": "192.0.2.1" } });
+
+/** The totals of a key's usage by hour and code, `accepted` among them. */
+function sum(hours) {
+  const all = {};
+  for (const { hour, accepted, refused } of hours) {
+    for (const [code, count] of Object.entries({ accepted, ...refused })) {
+      if (count) all[`${hour} ${code}`] = (all[`${hour} ${code}`] ?? 0) + count;
+    }
+  }
+  return all;
+}
+
+const objects = (className) => gate.storedObjects().filter((object) => object.className === className);
+
+/** What the key's object has on disk, read past the Worker: no request helps it on. */
+function counted(id) {
+  const row = objects("KeyGate").flatMap(({ tables }) => tables.key_gate ?? []).find(({ record }) => JSON.parse(record).id === id);
+  return sum(Object.entries(JSON.parse(row.counts).usage.hours).map(([hour, counts]) => ({ hour, ...counts })));
+}
+
+/** What the Registry has on disk. */
+const told = (id) => sum(objects("Registry").flatMap(({ tables }) => tables.usage).filter(({ key_id }) => key_id === id)
+  .map(({ hour, accepted, refused }) => ({ hour, accepted, refused: JSON.parse(refused) })));
+
+/** Answers as they were given, by key, hour and code. */
+class Answers {
+  all = new Map();
+
+  async send(made, options) {
+    const answer = await use(made.plaintextKey, options);
+    const code = answer.status === 200 ? "accepted" : answer.json().code;
+    const hour = Math.floor(gate.now() / HOUR) * HOUR;
+    const counts = this.all.get(made.apiKey.id) ?? {};
+    counts[`${hour} ${code}`] = (counts[`${hour} ${code}`] ?? 0) + 1;
+    this.all.set(made.apiKey.id, counts);
+    return code;
+  }
+
+  /** Every object has them on disk, and then the Registry. */
+  async areTold() {
+    await waitFor("the keys' objects to know", () => {
+      for (const [id, counts] of this.all) assert.deepEqual(counted(id), counts);
+      return true;
+    });
+    await waitFor("the Registry to know", async () => {
+      await gate.advance(60_000); // reports gather for some minutes
+      for (const [id, counts] of this.all) assert.deepEqual(told(id), counts);
+      return true;
+    }, { everyMs: 250 });
+  }
+}
+
+describe("usage", () => {
+  it("has hundreds of refusals, for six reasons, in their hours, each once and without a further request", async () => {
+    // Well before a full hour, so that none comes in between.
+    await gate.setClock(HOUR - (Date.now() % HOUR) + 10 * 60_000);
+    const answers = new Answers();
+    const key = (fields) => owner.createKey(fields);
+    const soon = new Date(gate.now() + 2_000 - (gate.now() % 1_000)).toISOString();
+    const keys = {
+      REVOKED_API_KEY: await key(),
+      EXPIRED_API_KEY: await key({ expiresAt: soon }),
+      INSUFFICIENT_SCOPE: await key(),
+      IP_RESTRICTED: await key({ allowedIps: ["198.51.100.0/24"] }),
+      ORIGIN_RESTRICTED: await key({ kind: "publishable", allowedOrigins: ["https://shop.example"] }),
+      RATE_LIMITED: await key({ rateLimit: { perMinute: 2, perDay: null } }),
+      strict: await key({ strict: true, rateLimit: { perMinute: 2, perDay: null } }),
+    };
+    await owner.revoke(keys.REVOKED_API_KEY.apiKey.id);
+    await gate.until(soon);
+    for (const made of [keys.RATE_LIMITED, keys.strict]) {
+      for (let i = 0; i < 2; i++) assert.equal(await answers.send(made), "accepted");
+    }
+    const method = (code) => (code === "INSUFFICIENT_SCOPE" ? "POST" : "GET");
+    for (let i = 0; i < 58; i++) {
+      const codes = await Promise.all(Object.entries(keys).map(([code, made]) => answers.send(made, { method: method(code), isolate: i % 2 })));
+      assert.deepEqual(codes, Object.keys(keys).map((code) => (code === "strict" ? "RATE_LIMITED" : code)));
+    }
+    await answers.areTold();
+  });
+
+  it("has what passed under leases, once, whatever answers of the object are lost", async () => {
+    const answers = new Answers();
+    const made = await owner.createKey({ rateLimit: { perMinute: 100_000, perDay: null } });
+    const name = gate.objectName(made.plaintextKey);
+    for (let round = 0; round < 8; round++) {
+      // Each second call is done, and its answer lost.
+      await gate.objects.faults({ "KeyGate.fetch": round % 2 ? { lose: true, name, times: 1 } : null });
+      await Promise.all(Array.from({ length: 12 }, (_, i) => answers.send(made, { isolate: i % 2 })));
+    }
+    await gate.objects.faults({ "KeyGate.fetch": null });
+    // Refused because the object did not answer is no answer about the key.
+    for (const counts of answers.all.values()) for (const each of Object.keys(counts)) if (each.endsWith("STORE_UNAVAILABLE")) delete counts[each];
+    await waitFor("leases to end and what they let through to be told", () => {
+      for (const [id, counts] of answers.all) assert.deepEqual(counted(id), counts);
+      return true;
+    }, { timeoutMs: 25_000 });
+    await answers.areTold();
+  });
+});
