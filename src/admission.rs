@@ -217,7 +217,7 @@ impl<S: Stores> Pipeline<'_, S> {
         tried: Option<&Rc<Keys>>,
     ) -> Result<Rc<Keys>, Denial> {
         let began = self.stores.now();
-        while self.stores.now().0 - began.0 <= jwt::FETCH_PATIENCE * 2 {
+        while (0..=jwt::FETCH_PATIENCE * 2).contains(&(self.stores.now().0 - began.0)) {
             let look_up = |cache: &mut JwksCache| cache.look_up(token.key_id(), tried, self.stores.now());
             match self.cache(source, look_up) {
                 Lookup::Use(keys) => return Ok(keys),

@@ -151,6 +151,8 @@ pub struct Untold {
     /// When that is to be told.
     due: Option<Timestamp>,
     sent: Option<Sent>,
+    /// When a round took it on.
+    taken_on: Option<Timestamp>,
 }
 
 /// A tally that was sent and not answered yet.
@@ -218,6 +220,7 @@ impl Untold {
     /// Milliseconds until something is to be told.
     pub fn due_in(&self, now: Timestamp) -> Option<i64> {
         let (at, longest) = match &self.sent {
+            _ if self.is_taken_on(now) => return Some(UNDER_WAY),
             Some(Sent { under_way: Some(since), .. }) => (since.plus(UNDER_WAY), UNDER_WAY),
             Some(sent) => (sent.again, LONGEST_RETRY),
             None => (self.due?, GATHER_ACCEPTED),
@@ -226,8 +229,13 @@ impl Untold {
         Some((at.0 - now.0).clamp(0, longest))
     }
 
+    fn is_taken_on(&self, now: Timestamp) -> bool {
+        self.taken_on.is_some_and(|at| (0..UNDER_WAY).contains(&(now.0 - at.0)))
+    }
+
     /// The tally to send along with a call, empty if there is none or another call has it.
     pub fn begin(&mut self, teller: u64, numbers: &mut u64, to: Lessor, now: Timestamp) -> Tally {
+        self.taken_on = None;
         let empty = Tally { teller, sent: now, ..Tally::default() };
         if let Some(sent) = &mut self.sent {
             sent.first = sent.first.min(now);
@@ -374,10 +382,14 @@ impl Ledger {
         }
     }
 
-    /// Keys of which something is to be told now, one round's at most.
-    pub fn due(&self, now: Timestamp) -> Vec<String> {
-        let due = self.keys.iter().filter(|(_, untold)| untold.due_in(now) == Some(0));
-        due.take(ROUND).map(|(hash, _)| hash.clone()).collect()
+    /// Keys of which something is to be told now, one round's at most, which takes them on.
+    pub fn due(&mut self, now: Timestamp) -> Vec<String> {
+        let due = self.keys.iter_mut().filter(|(_, untold)| untold.due_in(now) == Some(0));
+        let take_on = |(hash, untold): (&String, &mut Untold)| {
+            untold.taken_on = Some(now);
+            hash.clone()
+        };
+        due.take(ROUND).map(take_on).collect()
     }
 
     /// Whether there is nothing to tell.

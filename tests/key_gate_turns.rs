@@ -40,7 +40,11 @@ fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
         (
             "a report",
             vec![KeyGateCall::Tell { record: record() }, take()],
-            KeyGateCall::Report { refused: [("TEST_MODE".to_owned(), 1)].into(), leases: vec![report] },
+            KeyGateCall::Report {
+                refused: [("TEST_MODE".to_owned(), 1)].into(),
+                leases: vec![report],
+                tally: None,
+            },
         ),
     ];
     for (what, before, last) in calls {

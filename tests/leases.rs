@@ -393,6 +393,8 @@ fn what_a_relay_grants_ends_before_its_own_lease_does_and_stands_on_a_young_word
     assert_eq!(via.age_ms, 2_000);
     // Half of what may be believed is for the way on: the KeyGate is asked first.
     assert!(relay.answer(&take, at(2_375)).is_none());
+    // A clock that was set back would make its lease longer.
+    assert!(relay.answer(&take, at(1_900)).is_none());
 }
 
 /// A KeyGate that grants what is asked for, and how many requests waited for that.

@@ -11,7 +11,7 @@ use keyward::{
     policy::{LimitsUnavailable, POLICY, Policy, Realm},
     record::{Limits, Record, Status},
     secret::Secret,
-    time::{MINUTE, SECOND},
+    time::{DAY, MINUTE, SECOND},
     wire::RefusalCounts,
 };
 use proptest::prelude::*;
@@ -370,4 +370,25 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn an_isolate_whose_clock_was_a_day_ahead_believes_nothing_of_what_it_noted_then() {
+    let world = World::new();
+    let (key, narrow) = (world.new_key(1), world.new_key(2));
+    let scopes = vec!["admin:read".into()];
+    let unfit = Record { scopes, ..record() };
+    world.tell(&narrow, &unfit);
+    world.publish(&narrow, &unfit);
+    world.pass_time(DAY);
+    // A refusal, an unknown key, a network that is held back.
+    world.limited_addresses.borrow_mut().insert("192.0.2.1".into());
+    assert!(matches!(denial(&world, &narrow), Denial::InsufficientScope { .. }));
+    assert!(matches!(denial(&world, &key), Denial::UnknownKey { .. }));
+    world.limited_addresses.borrow_mut().clear();
+    world.pass_time(-DAY);
+    world.tell(&key, &record());
+    world.check(&key).unwrap();
+    world.tell(&narrow, &Record { version: 2, ..record() });
+    world.check(&narrow).unwrap();
 }

@@ -357,10 +357,11 @@ fn taking_in_a_report_of_usage_is_one_turn() {
             hour: NOON.plus(hour * 60 * MINUTE),
             accepted,
             refused: [("TEST_MODE".to_owned(), 1)].into(),
+            taken_back: 0,
         };
         let hours = vec![hour(0, 3), hour(1, 4)];
-        let report = UsageReport { key_id: stage.key.clone(), last_used_at: Some(NOON), hours };
-        usage::apply(&stage.office.db, &report)
+        let report = UsageReport { key_id: stage.key.clone(), last_used_at: Some(NOON), hours, sent: None };
+        usage::apply(&stage.office.db, &report, stage.office.now.get()).map(drop)
     });
 }
 

@@ -126,10 +126,10 @@ proptest! {
             }
         }
         world.run();
-        for key in 0..3 {
-            report(cloud, &office.0, &ids[key], key, true);
+        for (key, id) in ids.iter().enumerate() {
+            report(cloud, &office.0, id, key, true);
             let answered = &cloud.keys.borrow()[key].log.answered;
-            prop_assert_eq!(&stored(&office.0, &ids[key]), answered, "key {}", key);
+            prop_assert_eq!(&stored(&office.0, id), answered, "key {}", key);
         }
     }
 }

@@ -76,6 +76,8 @@ impl DurableObject for Registry {
             "/usage" => {
                 let report: UsageReport = serde_json::from_str(&body)?;
                 self.publisher.open().await.map_err(failed)?;
+                // An alarm that was set by a clock that was ahead rings late: here it is set anew.
+                self.publisher.keep_alarm().await.map_err(failed)?;
                 let taken = registry::usage::apply(&self.publisher.platform.sql, &report, stores::now());
                 Response::ok(serde_json::to_string(&taken.map_err(failed)?)?)
             }

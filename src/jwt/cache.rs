@@ -65,7 +65,8 @@ impl JwksCache {
     /// What to do for a token with this key id, which could not be verified with those that were `tried`.
     /// Says [`Lookup::Fetch`] to one request at a time.
     pub fn look_up(&mut self, key_id: Option<&str>, tried: Option<&Rc<Keys>>, now: Timestamp) -> Lookup {
-        let younger = |moment: Timestamp, age| now.0.saturating_sub(moment.0) < age;
+        // What is of the future was so before the clock was set back: it is not young.
+        let younger = |moment: Timestamp, age| (0..age).contains(&now.0.saturating_sub(moment.0));
         let set = self.set.as_ref().filter(|(_, fetched)| younger(*fetched, self.max_age + STALE));
         let is_new = |keys: &Rc<Keys>| tried.is_none_or(|tried| !Rc::ptr_eq(keys, tried));
         let known = set.filter(|(keys, _)| keys.know(key_id) && is_new(keys));

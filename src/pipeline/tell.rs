@@ -28,7 +28,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let began = self.stores.now();
         let mut calls = 0;
         while calls < MOST_CALLS && !self.memory.borrow().ledger.is_empty() && self.is_within(began) {
-            let due = self.memory.borrow().ledger.due(self.stores.now());
+            let due = self.memory.borrow_mut().ledger.due(self.stores.now());
             if due.is_empty() {
                 self.stores.wait(LOOK as u32).await;
                 continue;

@@ -17,7 +17,7 @@ use crate::{
         tenants::Tenant,
     },
     sql::{self, Sql, SqlError, Value},
-    time::{MINUTE, SECOND, Timestamp},
+    time::{DAY, MINUTE, SECOND, Timestamp},
 };
 
 /// Wait after the first failure; it doubles with each further one.
@@ -139,9 +139,11 @@ impl Outbox<'_> {
         let unsettled =
             "UPDATE keys SET unsettled_until = ? WHERE id = ? AND version = ? AND publish_attempts > 1";
         self.db.run(unsettled, &[now.plus(SETTLED).into(), key_id.into(), version.into()])?;
-        let done = "UPDATE keys SET publish_due = CASE WHEN unsettled_until > ? THEN unsettled_until END, publish_attempts = 0 \
-                    WHERE id = ? AND version = ?";
-        self.db.run(done, &[now.into(), key_id.into(), version.into()])?;
+        let done = "UPDATE keys SET publish_attempts = 0,
+                publish_due = CASE WHEN unsettled_until > ? THEN MIN(unsettled_until, ?) END
+            WHERE id = ? AND version = ?";
+        let latest = now.plus(SETTLED);
+        self.db.run(done, &[now.into(), latest.into(), key_id.into(), version.into()])?;
         Ok(())
     }
 
@@ -166,6 +168,20 @@ impl Outbox<'_> {
             .into_iter()
             .map(|row| row.id)
             .collect())
+    }
+
+    /// No key waits for longer than after its last retry. One that does was put off before the clock was set
+    /// back, and is due now.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn bring_back(&self, now: Timestamp) -> Result<(), SqlError> {
+        let back = "UPDATE keys SET publish_due = ? WHERE publish_due IS NOT NULL AND publish_due > ?";
+        self.db.run(back, &[now.into(), now.plus(LAST_RETRY).into()])?;
+        // Nor is a key that was not shown yet cancelled later than one that is made now under an Idempotency-Key.
+        let back = "UPDATE keys SET deliver_by = ? WHERE deliver_by IS NOT NULL AND deliver_by > ?";
+        let latest = now.plus(DAY);
+        self.db.run(back, &[latest.into(), latest.into()]).map(drop)
     }
 
     /// When the next key is due, to be published or to be cancelled; `None` when everything is published.

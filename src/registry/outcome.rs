@@ -57,7 +57,8 @@ impl Freshness {
     /// The moment from which on what the KeyGate was told at `told_at` holds everywhere.
     pub fn everywhere_by(self, told_at: Timestamp) -> Timestamp {
         // What was remembered before is forgotten by then.
-        let last = self.strict_since.unwrap_or(told_at).plus(self.longest_ms.into());
+        let since = self.strict_since.map_or(told_at, |since| since.min(told_at));
+        let last = since.plus(self.longest_ms.into());
         last.max(told_at)
     }
 }

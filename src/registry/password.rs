@@ -192,6 +192,7 @@ impl Turn<'_> {
         let email = email.map(|email| (email_subject(email), ATTEMPTS_OF_EMAIL));
         let subjects = email.into_iter().chain([(address_subject(&self.call.address), ATTEMPTS_OF_ADDRESS)]);
         let subjects: Vec<(String, u32)> = subjects.collect();
+        self.bring_attempts_back()?;
         for (subject, most) in &subjects {
             if let Some(until) = self.blocked_until(subject, *most)? {
                 let detail = "Too many failed attempts. Wait until they are forgotten; after Retry-After seconds one more is possible.";
@@ -213,6 +214,7 @@ impl Turn<'_> {
     /// Whether a failed attempt that was aimed at nobody may still be written down: the audit is kept
     /// for good, and strangers could fill it.
     pub fn may_note_stranger(&self) -> Result<bool, SqlError> {
+        self.bring_attempts_back()?;
         if self.blocked_until(STRANGERS, NOTED_OF_STRANGERS)?.is_some() {
             return Ok(false);
         }
@@ -234,6 +236,13 @@ impl Turn<'_> {
             "DELETE FROM attempts WHERE number = (SELECT MAX(number) FROM attempts WHERE subject = ?)";
         self.db.run(newest, &[address_subject(&self.call.address).into()])?;
         Ok(())
+    }
+
+    /// Attempts of the future were counted before the clock was set back: they lock out no longer than any
+    /// that is made now.
+    fn bring_attempts_back(&self) -> Result<(), SqlError> {
+        let back = "UPDATE attempts SET at = ? WHERE at > ?";
+        self.db.run(back, &[self.now.into(), self.now.into()]).map(drop)
     }
 
     /// When the subject may try again, if it has to wait: when the oldest of its last `most`

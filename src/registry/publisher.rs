@@ -170,6 +170,7 @@ impl<P: Platform> Publisher<P> {
 
     async fn publish_due(self: &Rc<Self>) -> Result<(), String> {
         self.open().await?;
+        self.outbox().bring_back(self.platform.now()).map_err(text)?;
         fresh::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE).map_err(text)?;
         let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE).map_err(text)?;
         stream::iter(due)
@@ -213,6 +214,8 @@ impl<P: Platform> Publisher<P> {
             self.tell(&publication).await?;
         }
         let told_at = self.outbox().told_at(id).map_err(text)?;
+        // Never later than now, though the clock may have been ahead then.
+        let told_at = told_at.map(|at| at.min(self.platform.now()));
         told_at.ok_or_else(|| format!("the KeyGate of {id} was not told"))
     }
 

@@ -77,7 +77,7 @@ fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str)
     let key = turn.key(principal, id)?;
     let freshness = key.freshness(turn.policy);
     let mut body = json!({ "apiKey": key.view(principal.tenant(), turn.policy, turn.now) });
-    let known = key.holds_everywhere_by(freshness);
+    let known = key.holds_everywhere_by(freshness, turn.now);
     if let (Some(by), Some(body)) = (known, body.as_object_mut()) {
         body.insert(field.to_owned(), by.to_rfc3339().into());
     }

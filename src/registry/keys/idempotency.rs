@@ -135,6 +135,9 @@ impl Token {
     /// IDEMPOTENCY_MISMATCH if the token was used for another request, or by another caller; CONFLICT if the key cannot
     /// be computed anew, since the secret it was made under is gone.
     pub fn replay(&self, turn: &Turn<'_>, tenant: &Tenant) -> Result<Option<Replay>, Stop> {
+        // The clock was set back: what was remembered ahead of it is so for no longer than what is new.
+        let back = "UPDATE idempotency SET created_at = ? WHERE created_at > ?";
+        turn.db.run(back, &[turn.now.into(), turn.now.into()])?;
         turn.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[turn.now.plus(-LIFE).into()])?;
         let row = sql::query_one::<Row>(
             turn.db,

@@ -219,9 +219,10 @@ impl Key {
     }
 
     /// From when on the present version holds everywhere; `None` before the KeyGate was told of it.
-    pub fn holds_everywhere_by(&self, freshness: Freshness) -> Option<Timestamp> {
+    pub fn holds_everywhere_by(&self, freshness: Freshness, now: Timestamp) -> Option<Timestamp> {
         let told = self.told_at.filter(|_| self.told_version >= self.version)?;
-        Some(freshness.everywhere_by(told))
+        // Never later than now, though the clock may have been ahead then.
+        Some(freshness.everywhere_by(told.min(now)))
     }
 
     /// How long a change of it may take to hold everywhere.
