@@ -29,7 +29,7 @@ const UNDER_WAY: i64 = 10 * SECOND;
 /// A teller is remembered for longer than it tries.
 pub const REMEMBERED: i64 = 2 * GIVE_UP;
 /// So many tellers are told apart: those heard last.
-const MOST_TELLERS: usize = 128;
+const MOST_TELLERS: usize = 512;
 /// Clocks that are no further apart are taken to agree on the hour.
 const AGREE: i64 = MINUTE;
 /// Hours, and unused calls, of one tally.
