@@ -130,8 +130,8 @@ impl<S: Stores> Pipeline<'_, S> {
         gate::decide_webhook(webhook, &secret, |name| request.header(name), &body, self.stores.now())
     }
 
-    /// Checks a token. Networks that keep sending forged ones are slowed, since a signature costs time; one that is
-    /// its issuer's and has expired, say, comes from an honest client, whose neighbours are to pass.
+    /// Checks a token. Networks that keep sending forged ones are told to wait; whoever has one of the issuer's passes,
+    /// whatever the neighbours send. One that is its issuer's and has expired, say, comes from an honest client.
     async fn token(
         &self,
         realm: &Realm,
@@ -143,14 +143,15 @@ impl<S: Stores> Pipeline<'_, S> {
         if hint::is_key(realm, text.expose()) {
             return Err(Denial::KeyAsToken);
         }
+        let decided = self.decide_token(realm, requirement, text, caller).await;
+        if !matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature()) {
+            return decided;
+        }
         let held_back = self.memory.borrow_mut().held_back(&network, self.stores.now());
         if let Some(retry_after_ms) = held_back {
             return Err(Denial::TooManyFailures { retry_after_ms });
         }
-        let decided = self.decide_token(realm, requirement, text, caller).await;
-        if matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature())
-            && self.stores.fails_too_often(&network).await
-        {
+        if self.stores.fails_too_often(&network).await {
             self.memory.borrow_mut().hold_back(&network, self.stores.now());
         }
         decided

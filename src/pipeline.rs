@@ -313,11 +313,6 @@ impl<S: Stores> Pipeline<'_, S> {
                     return Ok(Candidate { hash: hash.clone(), record, word: Word::Earlier(asked) });
                 }
             }
-            if let Some(retry_after_ms) =
-                network.as_deref().and_then(|network| memory.held_back(network, now))
-            {
-                return Err(Denial::TooManyFailures { retry_after_ms });
-            }
         }
         for hash in hashes {
             let text = self.stores.read(&key::kv_key(hash)).await.map_err(|_| unavailable("KV"))?;
@@ -329,6 +324,13 @@ impl<S: Stores> Pipeline<'_, S> {
                 self.memory.borrow_mut().keep(hash, &record);
                 return Ok(Candidate { hash: hash.clone(), record, word: Word::None });
             }
+        }
+        // Whoever guesses is told so before an object is asked; a neighbour of theirs has a key that KV knows.
+        let held_back = network
+            .as_deref()
+            .and_then(|network| self.memory.borrow_mut().held_back(network, self.stores.now()));
+        if let Some(retry_after_ms) = held_back {
+            return Err(Denial::TooManyFailures { retry_after_ms });
         }
         for hash in hashes {
             let asked = self.stores.now();
