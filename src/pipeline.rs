@@ -304,7 +304,6 @@ impl<S: Stores> Pipeline<'_, S> {
     /// The record of a key: from memory, else from KV, else from its KeyGate, which knows a new key
     /// before KV does.
     async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Denial> {
-        let now = self.stores.now();
         let network = caller.address.map(network::of);
         {
             let mut memory = self.memory.borrow_mut();

@@ -304,6 +304,9 @@ pub struct AdminCall {
     pub body: String,
     /// `CF-Connecting-IP`
     pub address: String,
+    /// `User-Agent`, as far as it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
     /// For the answer and the audit.
     pub request_id: String,
 }

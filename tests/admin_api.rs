@@ -66,7 +66,10 @@ fn every_call_is_described_and_no_other() {
             let [_, method, _, path, ..] = line.split('"').collect::<Vec<_>>()[..] else { panic!("{line}") };
             format!(
                 "{method} {}",
-                path.replace("{key_}", "{id}").replace("{link_}", "{id}").replace("{}", "{id}")
+                path.replace("{key_}", "{id}")
+                    .replace("{link_}", "{id}")
+                    .replace("{ses_}", "{id}")
+                    .replace("{}", "{id}")
             )
         })
         .collect();

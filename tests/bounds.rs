@@ -391,7 +391,7 @@ fn a_text_costs_in_proportion_in_every_form_that_it_is_brought_into() {
                 email::typed(&value).err(),
                 email::chosen(&value).err(),
                 password::typed(&value).err(),
-                password::chosen(&value).err(),
+                password::chosen(&value, &["owner@example.com", "Acme"]).err(),
                 input::search(&value, 100).err(),
                 input::line(&value, 1, 100).err(),
             ];

@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::collections::BTreeSet;
+
 use keyward::{
     key,
     policy::POLICY,
@@ -13,6 +15,8 @@ use keyward::{
         front::{self, Head, MOST_BYTES, Page, Shown},
     },
     route::Target,
+    secret::Secret,
+    wire::AdminCredential,
 };
 
 const OWN: &str = "https://api.example.com";
@@ -220,7 +224,7 @@ fn a_key_or_token_in_the_url_is_refused_whatever_else_is_shown() {
 
 #[test]
 fn what_is_malformed_counts_as_a_failure_where_nobody_needs_to_be_signed_in() {
-    const OPEN: &[u16] = &[400, 401, 409, 413, 415];
+    const OPEN: &[u16] = &[400, 401, 409, 413, 415, 429];
     for (open, asked, failures) in
         [(true, true, OPEN), (true, false, OPEN), (false, true, &[401]), (false, false, &[])]
     {
@@ -318,4 +322,51 @@ fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
     let source = include_str!("../src/registry/error.rs");
     let variants = source.split("pub enum Code {").nth(1).unwrap().split("\n}").next().unwrap();
     assert_eq!(variants.lines().filter(|line| line.ends_with(',')).count(), Code::ALL.len());
+}
+
+#[test]
+fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_it_is_none() {
+    let (secrets, setup) = (support::secrets(), Secret::new("the-set-up-token-of-this-deployment"));
+    let of = |credential: AdminCredential| {
+        front::failures_of_shown(&credential, "2001:db8:1:2::7", Some(&secrets), Some(&setup))
+    };
+    assert_eq!(of(AdminCredential::Key { record: support::record() }), None);
+    assert_eq!(of(AdminCredential::SetUp { token: setup.expose().into() }), None);
+    let junk = of(AdminCredential::Session { token: "kws_made-up".into() }).unwrap();
+    assert_eq!((junk.counted.as_str(), &junk.held_back), ("admin 2001:db8:1:2::/64", &junk.counted));
+    assert_eq!(of(AdminCredential::SetUp { token: "wrong".into() }), Some(junk));
+
+    let open = |path: &str, body: Option<&str>, id: &str| {
+        front::failures_of_open(path, body, "192.0.2.1", id, Some(&setup))
+            .map(|it| (it.counted, it.held_back))
+    };
+    let set_up =
+        |token: &str| format!(r#"{{"token": "{token}", "email": "a@example.com", "password": "x"}}"#);
+    assert_eq!(open("/setup", Some(&set_up(setup.expose())), "r"), None);
+    // What people type is counted in parts, apart from what nobody does.
+    let sign_in = r#"{"email": "a@example.com", "password": "x"}"#;
+    let parts: BTreeSet<_> =
+        (0..500).map(|n| open("/session", Some(sign_in), &format!("req-{n}")).unwrap()).collect();
+    assert_eq!(parts.len(), 16);
+    assert!(parts.iter().all(|(_, held_back)| held_back == "open 192.0.2.1"));
+    assert_eq!(open("/setup", Some(&set_up("wrong")), "r").unwrap().1, "open 192.0.2.1");
+    for malformed in [
+        None,
+        Some("{"),
+        Some("{}"),
+        Some(r#"{"email": "a@example.com"}"#),
+        Some(r#"{"email": 1, "password": "x"}"#),
+    ] {
+        let subject = "malformed 192.0.2.1".to_owned();
+        assert_eq!(open("/session", malformed, "r"), Some((subject.clone(), subject)), "{malformed:?}");
+    }
+}
+
+#[test]
+fn a_refusal_to_sign_in_takes_as_long_whatever_was_looked_at() {
+    let at =
+        |milliseconds| front::keep_back("/session", 429, support::NOON, support::NOON.plus(milliseconds));
+    assert_eq!([at(0), at(150), at(400), at(9_000), at(-5)], [400, 250, 0, 0, 400]);
+    assert_eq!(front::keep_back("/session", 401, support::NOON, support::NOON), 0);
+    assert_eq!(front::keep_back("/setup", 429, support::NOON, support::NOON), 0);
 }

@@ -91,6 +91,12 @@ fn a_password_is_stored_as_algorithm_iterations_salt_and_key() {
     );
 }
 
+#[test]
+fn a_session_token_ends_with_this_check() {
+    let (_, owner) = Office::open();
+    assert_eq!(owner, "kws_R2QgX7eNnZnsc8XCtJDxT6hRkhVRNB8rJYju4U7JVQQ");
+}
+
 fn hash(text: &str) -> String {
     keyward::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text))
 }
@@ -104,6 +110,8 @@ fn released_additions_are_never_edited() {
         ("admin scopes of a key", "02c765b277231152a29734b673f97f842436b4a94f27351ca1143e9d65e814c2"),
         ("keys that were not shown yet", "35cb14076a4ab81d5941fd13025e9b3f255cbe11a6cc5380511b591bda5d6335"),
         ("usage taken back", "8839e7661874b69a451d911e98688ec2f2498840466ae761aacf92fa4ecc1be3"),
+        ("guesses", "55c70e3a621fdd3db837df650d499e1d44ff4d1ebd7106887c69a5fcb80fe3c5"),
+        ("sessions are listed", "a2dda1ddabd81c0f0adb1981850446758aa4cc0db073b9daa8975725953fd4fa"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

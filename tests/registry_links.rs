@@ -50,6 +50,17 @@ fn redeem(office: &Office, token: &str, realm: &str) -> Redeemed {
 }
 
 #[test]
+fn a_link_outlives_the_session_it_was_made_in_so_it_asks_people_for_a_fresh_password() {
+    let (office, owner) = Office::open_over(policy());
+    let machine = format!("key:{}", office.key(&owner, json!({"scopes": ["links:write"]})).key_id());
+    office.later(5 * MINUTE);
+    new_link(&office, &owner, json!({})).refused(403, "STEP_UP_REQUIRED");
+    new_link(&office, &machine, json!({})).expect(201);
+    office.post(&owner, "/session/step-up", json!({"password": office::PASSWORD})).expect(204);
+    new_link(&office, &owner, json!({})).expect(201);
+}
+
+#[test]
 fn a_link_works_once_and_says_for_whom_it_was_made() {
     let (office, owner) = Office::open_over(policy());
     let made = new_link(&office, &owner, json!({ "subject": "cart-7", "sessionId": "chat-1" })).expect(201);

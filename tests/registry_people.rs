@@ -72,7 +72,9 @@ fn the_last_owner_stays() {
     office.patch(&owner, &path, json!({"role": "viewer"})).refused(409, "CONFLICT");
     office.member(&owner, "second@example.com", "owner");
     office.patch(&owner, &path, json!({"role": "viewer"})).expect(200);
-    office.post(&owner, "/api-keys", json!({})).refused(403, "FORBIDDEN");
+    office.get(&owner, "/session").refused(401, "UNAUTHENTICATED");
+    let viewer = office.sign_in("owner@example.com");
+    office.post(&viewer, "/api-keys", json!({})).refused(403, "FORBIDDEN");
 }
 
 #[test]

@@ -13,6 +13,7 @@ import { keysView } from "./views/keys.js";
 import { linkView } from "./views/link.js";
 import { membersView } from "./views/members.js";
 import { rotateView } from "./views/rotate.js";
+import { sessionsView } from "./views/sessions.js";
 import { setUpView, takeSetUpToken } from "./views/set-up.js";
 import { signInView } from "./views/sign-in.js";
 import { tenantsView } from "./views/tenants.js";
@@ -27,6 +28,7 @@ route("/keys/:id/rotate", rotateView);
 route("/links/new", linkView);
 route("/audit", auditView);
 route("/members", membersView);
+route("/sessions", sessionsView);
 route("/tenants", tenantsView);
 
 const OPEN = ["/sign-in", "/set-up"];
@@ -75,7 +77,7 @@ function showFrame(path) {
         h(
           "div",
           { class: "who" },
-          h("span", { title: session.member.email }, session.member.email),
+          link("/sessions", session.member.email, { title: `${session.member.email}: your sessions` }),
           h("span", { class: "badge" }, session.member.role),
           button("Sign out", signOut, { class: "small" }),
         ),

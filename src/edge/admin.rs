@@ -14,7 +14,10 @@ use crate::{
     admission::Incoming,
     pipeline::Stores,
     policy::POLICY,
-    registry::front::{self, Head, Shown},
+    registry::{
+        error::Refusal,
+        front::{self, Failures, Head, Shown},
+    },
     route::Target,
     wire::{AdminCall, AdminCredential, AdminReply},
 };
@@ -28,46 +31,77 @@ pub async fn handle(
     request_id: &str,
 ) -> Result<web_sys::Response> {
     let method = request.method();
+    let arrived = stores::now();
     let address = request.headers().get("cf-connecting-ip")?.unwrap_or_default();
-    let caller = front::failures_of(&address);
-    let held_back = gate::memory().borrow_mut().held_back(&caller, stores::now());
-    if let Some(retry_after_ms) = held_back {
-        return respond(front::held_back(retry_after_ms).reply(request_id), request_id);
-    }
+    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_token(env));
+    let open = crate::registry::is_open(&method, path);
     let head = head(&request)?;
-    let (reply, asked) = match admit(&request, &method, target, path, &head, env, request_id).await? {
-        Err(reply) => (reply, false),
+    let admitted = admit(&request, &method, target, path, &head, env, request_id).await?;
+    let failures = match &admitted {
+        Ok(credential) if !open => {
+            front::failures_of_shown(credential, &address, secrets.as_deref(), setup_token.as_ref())
+        }
+        _ => None,
+    };
+    // Before a body is read, where what is shown decides.
+    if let Some(refusal) = held_back(failures.as_ref()) {
+        return respond(refusal.reply(request_id), request_id);
+    }
+    let read = match admitted {
+        Err(reply) => Err(reply),
         Ok(credential) => {
             let bytes = http::Incoming::of(&request).body(front::MOST_BYTES).await;
             let body = bytes
                 .map_err(|denial| front::unread(&denial))
                 .and_then(|bytes| front::body_text(&head, bytes));
-            match body {
-                Err(refusal) => (refusal.reply(request_id), false),
-                Ok(body) => {
-                    let headers = request.headers();
-                    let call = AdminCall {
-                        method: method.clone(),
-                        path: path.to_owned(),
-                        query: target.query.to_owned(),
-                        credential,
-                        if_match: headers.get("if-match")?,
-                        idempotency_key: headers.get("idempotency-key")?,
-                        body,
-                        address,
-                        request_id: request_id.to_owned(),
-                    };
-                    (ask(&call, env).await, true)
-                }
-            }
+            body.map(|body| (credential, body)).map_err(|refusal| refusal.reply(request_id))
         }
     };
-    let open = crate::registry::is_open(&method, path);
+    let failures = if open {
+        let body = read.as_ref().ok().map(|(_, body)| body.as_str());
+        front::failures_of_open(path, body, &address, request_id, setup_token.as_ref())
+    } else {
+        failures
+    };
+    if let Some(refusal) = held_back(failures.as_ref()) {
+        return respond(refusal.reply(request_id), request_id);
+    }
+    let (reply, asked) = match read {
+        Err(reply) => (reply, false),
+        Ok((credential, body)) => {
+            let headers = request.headers();
+            let call = AdminCall {
+                method: method.clone(),
+                path: path.to_owned(),
+                query: target.query.to_owned(),
+                credential,
+                if_match: headers.get("if-match")?,
+                idempotency_key: headers.get("idempotency-key")?,
+                body,
+                address,
+                agent: front::agent(headers.get("user-agent")?.as_deref()),
+                request_id: request_id.to_owned(),
+            };
+            (ask(&call, env).await, true)
+        }
+    };
     let stores = EdgeStores { env };
-    if front::is_failure(open, asked, reply.status) && stores.fails_too_often(&caller).await {
-        gate::memory().borrow_mut().hold_back(&caller, stores::now());
+    if let Some(failures) = failures.filter(|_| front::is_failure(open, asked, reply.status))
+        && stores.fails_too_often(&failures.counted).await
+    {
+        gate::memory().borrow_mut().hold_back(&failures.held_back, stores::now());
+    }
+    let wait = if open { front::keep_back(path, reply.status, arrived, stores::now()) } else { 0 };
+    if wait > 0 {
+        stores.wait(wait).await;
     }
     respond(reply, request_id)
+}
+
+/// The refusal of a call whose like have failed too often.
+fn held_back(failures: Option<&Failures>) -> Option<Refusal> {
+    let subject = &failures?.held_back;
+    gate::memory().borrow_mut().held_back(subject, stores::now()).map(front::held_back)
 }
 
 /// The credential of a request that goes on to the Registry; else the answer.

@@ -53,7 +53,7 @@ struct Runtime {
 
 impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
-        let setup_token = settings::text(&env, "KEYWARD_SETUP_TOKEN").map(Secret::new);
+        let setup_token = settings::setup_token(&env);
         let sql = ObjectSql::new(&state);
         Self { publisher: Publisher::new(Runtime { state, env, sql }), setup_token }
     }

@@ -7,7 +7,7 @@ use worker::Env;
 use crate::{
     denial::Denial,
     entropy::Entropy,
-    secret::{self, Secrets},
+    secret::{self, Secret, Secrets},
 };
 
 thread_local! {
@@ -30,6 +30,11 @@ pub fn secrets(env: &Env) -> Result<Rc<Secrets>, Denial> {
     let secrets = Rc::new(Secrets::new(&current, text(env, "KEYWARD_SECRET_PREVIOUS").as_deref()));
     SECRETS.set(Some(Rc::clone(&secrets)));
     Ok(secrets)
+}
+
+/// The token of set-up, if there is one.
+pub fn setup_token(env: &Env) -> Option<Secret> {
+    text(env, "KEYWARD_SETUP_TOKEN").map(Secret::new)
 }
 
 /// A secret by its name; `None` when it is not there.

@@ -1,6 +1,8 @@
 //! What the admin API and page decide about HTTP itself: which requests a browser may have been
 //! tricked into, where the credential stands, what a body must be, and which headers answers carry.
 
+use serde::Deserialize;
+
 use crate::{
     cookie::{self, Repeated, SameSite},
     credential,
@@ -10,12 +12,12 @@ use crate::{
     refusal,
     registry::{
         error::{Code, Refusal},
-        session::TOKEN_PREFIX,
+        session::{self, TOKEN_PREFIX},
     },
     route::Target,
     secret::{Secret, Secrets},
     time::{SECOND, Timestamp},
-    wire::AdminReply,
+    wire::{AdminCredential, AdminReply},
 };
 
 /// Most bytes of a body.
@@ -261,12 +263,98 @@ pub fn clear_cookie() -> String {
 /// does too: it costs as much to read as what is right, and nobody sends it by the dozen who does not mean to. Elsewhere
 /// only what the Registry was `asked`: a page that asks who is signed in, and is told that nobody is, has not failed.
 pub fn is_failure(open: bool, asked: bool, status: u16) -> bool {
-    if open { matches!(status, 400 | 401 | 409 | 413 | 415) } else { asked && status == 401 }
+    if open { matches!(status, 400 | 401 | 409 | 413 | 415 | 429) } else { asked && status == 401 }
 }
 
-/// What failures of the admin API are counted under, apart from those at the gate.
-pub fn failures_of(address: &str) -> String {
-    format!("admin {}", network::of(address))
+/// Under what a call that fails is counted, and its like are then held back: by network, apart from failures at the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// For the platform's limiter.
+    pub counted: String,
+    /// In the isolate's memory.
+    pub held_back: String,
+}
+
+impl Failures {
+    fn of(what: &str, address: &str) -> Self {
+        let subject = format!("{what} {}", network::of(address));
+        Self { counted: subject.clone(), held_back: subject }
+    }
+}
+
+/// Whom a call for which one has to be let in slows when it fails. Nobody (`None`), where what is shown proves by itself
+/// that it is no guess: neighbours of whoever guesses are not refused for it.
+pub fn failures_of_shown(
+    credential: &AdminCredential,
+    address: &str,
+    secrets: Option<&Secrets>,
+    setup_token: Option<&Secret>,
+) -> Option<Failures> {
+    let is_proof = match credential {
+        AdminCredential::Key { .. } => true,
+        AdminCredential::Session { token } => {
+            secrets.is_some_and(|secrets| session::is_our_token(secrets, token))
+        }
+        AdminCredential::SetUp { token } => setup_token.is_some_and(|own| own.equals(token)),
+        AdminCredential::None => false,
+    };
+    (!is_proof).then(|| Failures::of("admin", address))
+}
+
+/// Into how many parts failures of what is well formed are counted.
+const SHARES: u32 = 16;
+
+/// Whom a call that anybody may make slows when it fails. `body` is `None` where it could not be read.
+///
+/// Who signs in has proved nothing yet. A flood of failures is held back all the same, but only what no people type: failures
+/// of what is well formed are counted in [`SHARES`] parts, so that it takes about as many times the limiter's number. What is
+/// malformed holds back only its like.
+pub fn failures_of_open(
+    path: &str,
+    body: Option<&str>,
+    address: &str,
+    request_id: &str,
+    setup_token: Option<&Secret>,
+) -> Option<Failures> {
+    #[derive(Deserialize)]
+    struct Fields {
+        token: Option<String>,
+        email: String,
+        #[serde(rename = "password")]
+        _password: String,
+    }
+    let fields = body.and_then(|body| serde_json::from_str::<Fields>(body).ok());
+    match fields.filter(|fields| !fields.email.is_empty()) {
+        None => Some(Failures::of("malformed", address)),
+        Some(Fields { token: Some(token), .. })
+            if path == "/setup" && setup_token.is_some_and(|own| own.equals(&token)) =>
+        {
+            None
+        }
+        Some(_) => {
+            let share = request_id.bytes().fold(0, |sum: u32, byte| sum.wrapping_add(byte.into())) % SHARES;
+            let Failures { held_back, .. } = Failures::of("open", address);
+            Some(Failures { counted: format!("{held_back} {share}"), held_back })
+        }
+    }
+}
+
+/// How long a refusal to sign in takes at least, in milliseconds: how long it took must not tell whether a password was
+/// derived, and so whether the person has signed in from this network before.
+const REFUSED_SIGN_IN: i64 = 400;
+
+/// For how many milliseconds more an answer is kept back, to a call of this path that anybody may make.
+pub fn keep_back(path: &str, status: u16, arrived: Timestamp, now: Timestamp) -> u32 {
+    let refused = path == "/session" && status == Code::TooManyAttempts.facts().0;
+    let left = REFUSED_SIGN_IN.saturating_sub(now.0.saturating_sub(arrived.0)).clamp(0, REFUSED_SIGN_IN);
+    if refused { u32::try_from(left).unwrap_or_default() } else { 0 }
+}
+
+/// As much of a `User-Agent` as is kept, for people to know their own by: characters that can be seen.
+pub fn agent(header: Option<&str>) -> Option<String> {
+    const LONGEST: usize = 160;
+    let shown: String = header?.chars().filter(|c| c.is_ascii_graphic() || *c == ' ').take(LONGEST).collect();
+    (!shown.trim().is_empty()).then(|| shown.trim().to_owned())
 }
 
 /// The refusal of a network that keeps failing, without asking the Registry.

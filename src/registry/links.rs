@@ -14,6 +14,7 @@ use crate::{
         Handled, Outcome, Turn,
         audit::Deed,
         error::Refusal,
+        guard::Authorised,
         ids,
         input::{self, Input, Wrong, wrong},
         principal::Principal,
@@ -37,6 +38,28 @@ struct Destination {
     link: Link,
 }
 
+/// A link to be made.
+pub struct NewLink<'a> {
+    row: &'a Row,
+    hash: &'a str,
+}
+
+impl Authorised<NewLink<'_>> {
+    fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+        let NewLink { row, hash } = **self;
+        let columns = [
+            ("id", row.id.as_str().into()),
+            ("hash", hash.into()),
+            ("tenant_id", row.tenant_id.as_str().into()),
+            ("realm", row.realm.as_str().into()),
+            ("subject", row.subject.clone().into()),
+            ("session_id", row.session_id.clone().into()),
+            ("expires_at", row.expires_at.into()),
+        ];
+        schema::insert(turn.db, "links", &columns)
+    }
+}
+
 /// `POST /links`
 pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let mut body = Input::body(&turn.call.body, &["url", "subject", "sessionId"])?;
@@ -49,17 +72,8 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     turn.db.run("DELETE FROM links WHERE expires_at <= ?", &[turn.now.plus(-REMEMBERED).into()])?;
     let format = link.token();
     let token = key::generate(&format, "", Mode::Live, turn.secrets, turn.entropy);
+    let hash = key::storage_hash(&format, turn.secrets, token.expose());
     let (id, state) = (ids::id("link_", turn.entropy), LinkState::issue(&link, turn.now));
-    let columns = [
-        ("id", id.as_str().into()),
-        ("hash", key::storage_hash(&format, turn.secrets, token.expose()).into()),
-        ("tenant_id", principal.tenant_id().into()),
-        ("realm", realm.id.into()),
-        ("subject", subject.clone().into()),
-        ("session_id", session_id.clone().into()),
-        ("expires_at", state.expires_at.into()),
-    ];
-    schema::insert(turn.db, "links", &columns)?;
     let row = Row {
         id: id.clone(),
         tenant_id: principal.tenant_id().to_owned(),
@@ -69,6 +83,7 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         expires_at: state.expires_at,
         used_at: state.used_at,
     };
+    turn.authorise(principal, NewLink { row: &row, hash: &hash })?.store(turn)?;
     let view = row.view();
     turn.audit(&Deed {
         tenant_id: principal.tenant_id(),

@@ -11,11 +11,12 @@ use crate::{
         audit::{self, Deed},
         cursor, email,
         error::{Code, Refusal, Stop},
+        guard::{Act, Authorised},
         ids,
         input::Input,
         password,
         principal::{Member, Principal, Role},
-        schema,
+        schema, sessions,
         words::{self, word},
     },
     sql::{self, Sql, SqlError},
@@ -78,33 +79,73 @@ pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), Stop> {
     }
 }
 
-/// Stores a new member.
-pub fn insert(
-    turn: &mut Turn<'_>,
-    tenant_id: &str,
-    email: &str,
-    role: Role,
-    password: &str,
-) -> Result<Person, SqlError> {
-    let person = Person {
+/// Somebody joins, leaves, or becomes another.
+pub struct Membership<'a> {
+    /// In which tenant.
+    pub tenant_id: &'a str,
+    /// As before; `None` for who joins.
+    pub before: Option<&'a Person>,
+    /// As afterwards; `None` for who leaves.
+    pub after: Option<&'a Person>,
+    /// The session in which the person typed the present password with this very call.
+    pub typed_in: Option<&'a str>,
+}
+
+/// A new member, who is not stored yet.
+pub fn new(turn: &mut Turn<'_>, tenant_id: &str, email: &str, role: Role, password: &str) -> Person {
+    Person {
         id: ids::id("mem_", turn.entropy),
         tenant_id: tenant_id.to_owned(),
         email: email.to_owned(),
         role,
         password: password.to_owned(),
         created_at: turn.now,
-    };
-    let columns = [
-        ("id", person.id.as_str().into()),
-        ("tenant_id", tenant_id.into()),
-        ("email", email.into()),
-        ("role", word(role).into()),
-        ("password", password.into()),
-        ("created_at", turn.now.into()),
-        ("updated_at", turn.now.into()),
-    ];
-    schema::insert(turn.db, "members", &columns)?;
-    Ok(person)
+    }
+}
+
+impl Authorised<Membership<'_>> {
+    /// Stores it. Whoever was signed in with another role or password, or is gone, is so no longer.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+        let rights = |person: &Person| {
+            [
+                ("role", word(person.role).into()),
+                ("password", person.password.as_str().into()),
+                ("updated_at", turn.now.into()),
+            ]
+        };
+        match (self.before, self.after) {
+            (None, Some(person)) => {
+                let mut columns = vec![
+                    ("id", person.id.as_str().into()),
+                    ("tenant_id", person.tenant_id.as_str().into()),
+                    ("email", person.email.as_str().into()),
+                    ("created_at", person.created_at.into()),
+                ];
+                columns.extend(rights(person));
+                schema::insert(turn.db, "members", &columns)
+            }
+            (Some(old), Some(new)) => {
+                schema::update(turn.db, "members", &old.id, &rights(new))?;
+                // Who typed the password may stay in this session, unless it began with another role.
+                let spared = self.typed_in.filter(|_| old.role == new.role);
+                sessions::end_all(turn, &old.id, spared.unwrap_or_default())?;
+                if old.password != new.password {
+                    turn.forget_networks(&old.id)?;
+                }
+                if self.typed_in.is_some() { turn.remember_network(&old.id) } else { Ok(()) }
+            }
+            (Some(person), None) => {
+                sessions::end_all(turn, &person.id, "")?;
+                turn.forget_networks(&person.id)?;
+                turn.db.run("DELETE FROM members WHERE id = ?", &[person.id.as_str().into()])?;
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
+    }
 }
 
 /// Whether anybody was ever made a member: the last owner cannot be removed.
@@ -144,11 +185,14 @@ pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
 
 /// `POST /members`
 pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
-    require_fresh_password(turn, member)?;
+    let (principal, tenant) = (Principal::from(member), &member.tenant);
+    let joins = |after| Membership { tenant_id: &tenant.id, before: None, after, typed_in: None };
+    joins(None).require(turn, &principal)?;
     let mut body = Input::body(&turn.call.body, &["email", "role", "password"])?;
     let address = body.required("email", email::chosen);
     let role = body.required("role", |value| words::read(value, &Role::ALL));
-    let chosen = body.required("password", password::chosen);
+    let context = [address.as_deref().unwrap_or_default(), &tenant.name];
+    let chosen = body.required("password", |value| password::chosen(value, &context));
     let (Some(address), Some(role), Some(chosen)) = (address, role, chosen) else {
         return Err(body.refusal().into());
     };
@@ -156,7 +200,8 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     require_free(turn, &address)?;
     let stored = turn.set_password(&chosen)?;
 
-    let person = insert(turn, &member.tenant.id, &address, role, &stored)?;
+    let person = new(turn, &tenant.id, &address, role, &stored);
+    turn.authorise(&principal, joins(Some(&person)))?.store(turn)?;
     note(turn, member, "member.create", &person.id, Value::Null, person.view())?;
     Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
 }
@@ -168,49 +213,45 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     if !own {
         member.require_owner()?;
     }
+    let (principal, tenant) = (Principal::from(member), &member.tenant);
+    let person = Person::load(turn.db, &tenant.id, id)?;
     let known: &[&str] = if own { &["role", "password", "currentPassword"] } else { &["role", "password"] };
     let mut body = Input::body(&turn.call.body, known)?;
     let role = body.present("role", |value| words::read(value, &Role::ALL));
-    let chosen = body.present("password", password::chosen);
+    let context = [person.as_ref().map_or("", |person| person.email.as_str()), &tenant.name];
+    let chosen = body.present("password", |value| password::chosen(value, &context));
     let current = body.present("currentPassword", password::typed);
     if own && chosen.is_some() && !body.has("currentPassword") {
         body.refuse("currentPassword", "is required to change your own password");
     }
     body.finish()?;
 
-    let person = Person::load(turn.db, &member.tenant.id, id)?.ok_or_else(|| Refusal::not_found("member"))?;
+    let person = person.ok_or_else(|| Refusal::not_found("member"))?;
     let role = role.filter(|role| *role != person.role);
+    if role.is_none() && chosen.is_none() {
+        return Ok(Outcome::ok(json!({ "member": person.view() })));
+    }
+    let mut changed = Person { role: role.unwrap_or(person.role), ..person.clone() };
+    let asked = changed.clone();
+    let current = current.filter(|_| chosen.is_some());
+    let typed_in = current.is_some().then_some(member.session.as_str());
+    let becomes =
+        |after| Membership { tenant_id: &tenant.id, before: Some(&person), after: Some(after), typed_in };
+    becomes(&asked).require(turn, &principal)?;
     if role.is_some() {
-        member.require_owner()?;
         require_another_owner(turn, &person)?;
     }
-    if role.is_some() || (chosen.is_some() && !own) {
-        require_fresh_password(turn, member)?;
-    }
-    if let (true, Some(current)) = (chosen.is_some(), current)
-        && !turn.check_password(&person.email, &current, Some(&person.password))?
+    if let Some(current) = current
+        && !turn.check_in_session(member, &current, &person)?
     {
         note(turn, member, "session.refused", &person.id, Value::Null, Value::Null)?;
         return Err(Refusal::new(Code::InvalidCredentials, "The present password is wrong.").into());
     }
-    let stored = match &chosen {
-        Some(chosen) => turn.set_password(chosen)?,
-        None => person.password.clone(),
-    };
-
-    let changed = Person { role: role.unwrap_or(person.role), password: stored, ..person.clone() };
-    if role.is_none() && chosen.is_none() {
-        return Ok(Outcome::ok(json!({ "member": person.view() })));
+    if let Some(chosen) = &chosen {
+        changed.password = turn.set_password(chosen)?;
     }
-    let columns = [
-        ("role", word(changed.role).into()),
-        ("password", changed.password.as_str().into()),
-        ("updated_at", turn.now.into()),
-    ];
-    schema::update(turn.db, "members", id, &columns)?;
-    // Whoever was signed in with the old role or password is so no longer; only one's own present session stays.
-    let spared = if own { member.session.as_str() } else { "" };
-    turn.db.run("DELETE FROM sessions WHERE member_id = ? AND hash <> ?", &[id.into(), spared.into()])?;
+
+    turn.authorise(&principal, becomes(&changed))?.store(turn)?;
     let (before, mut after) = audit::difference(&person.view(), &changed.view());
     if let (true, Some(after)) = (chosen.is_some(), after.as_object_mut()) {
         after.insert("passwordChanged".to_owned(), true.into());
@@ -221,12 +262,13 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
 
 /// `DELETE /members/{id}`
 pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
-    require_fresh_password(turn, member)?;
-    let person = Person::load(turn.db, &member.tenant.id, id)?.ok_or_else(|| Refusal::not_found("member"))?;
+    let (principal, tenant_id) = (Principal::from(member), member.tenant.id.as_str());
+    let leaves = |before| Membership { tenant_id, before, after: None, typed_in: None };
+    leaves(None).require(turn, &principal)?;
+    let person = Person::load(turn.db, tenant_id, id)?.ok_or_else(|| Refusal::not_found("member"))?;
     require_another_owner(turn, &person)?;
 
-    turn.db.run("DELETE FROM sessions WHERE member_id = ?", &[id.into()])?;
-    turn.db.run("DELETE FROM members WHERE id = ?", &[id.into()])?;
+    turn.authorise(&principal, leaves(Some(&person)))?.store(turn)?;
     note(turn, member, "member.delete", id, person.view(), Value::Null)?;
     Ok(Outcome::no_content())
 }
@@ -245,10 +287,6 @@ fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), Stop> {
         return Err(Refusal::new(Code::Conflict, detail).into());
     }
     Ok(())
-}
-
-fn require_fresh_password(turn: &Turn<'_>, member: &Member) -> Result<(), Refusal> {
-    if turn.policy.admin.step_up_roles { member.require_fresh_password(turn.now) } else { Ok(()) }
 }
 
 fn note(

@@ -16,6 +16,7 @@ pub mod cursor;
 pub mod email;
 pub mod error;
 pub mod front;
+pub mod guard;
 pub mod ids;
 pub mod input;
 pub mod json;
@@ -30,8 +31,10 @@ pub mod publisher;
 pub mod realms;
 pub mod schema;
 pub mod session;
+pub mod sessions;
 pub mod tenants;
 pub mod text;
+pub mod throttle;
 pub mod usage;
 pub mod words;
 
@@ -135,6 +138,9 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("GET", "/session", Handler::Member(session::show)),
     ("DELETE", "/session", Handler::Member(session::sign_out)),
     ("POST", "/session/step-up", Handler::Member(session::step_up)),
+    ("GET", "/sessions", Handler::Member(sessions::list_own)),
+    ("DELETE", "/sessions", Handler::Member(sessions::end_others)),
+    ("DELETE", "/sessions/{ses_}", Handler::Member(sessions::end)),
     ("GET", "/api-keys", Handler::With(Right::Read, keys::list::list)),
     ("POST", "/api-keys", Handler::With(Right::Write, keys::create::create)),
     ("GET", "/api-keys/{key_}", Handler::With(Right::Read, keys::list::show)),
@@ -152,6 +158,8 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("GET", "/members/{}", Handler::With(Right::Read, members::show)),
     ("PATCH", "/members/{}", Handler::Member(members::edit)),
     ("DELETE", "/members/{}", Handler::Owner(members::remove)),
+    ("GET", "/members/{}/sessions", Handler::Owner(sessions::list_of_member)),
+    ("DELETE", "/members/{}/sessions", Handler::Owner(sessions::end_of_member)),
     ("GET", "/tenants", Handler::With(Right::Tenants, tenants::list)),
     ("POST", "/tenants", Handler::With(Right::Tenants, tenants::add)),
     ("GET", "/tenants/{}", Handler::With(Right::Tenants, tenants::show)),

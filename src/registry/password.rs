@@ -1,24 +1,28 @@
 //! Passwords: PBKDF2-HMAC-SHA-256 (RFC 8018), derived outside by the platform's own crypto, since
 //! that is asynchronous and this is not. A handler that needs a derivation stops with a
 //! [`PasswordJob`] before it has written anything it would write twice, and is called again with
-//! the result. Also: how many attempts there may be.
+//! the result.
+
+mod guessable;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::Deserialize;
 use serde_json::Value as Json;
 use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 
+pub use self::guessable::is_guessable;
 use crate::{
-    entropy, network,
+    entropy,
     registry::{
         Turn,
         error::{Code, Refusal, Stop},
         input::{self, Wrong, wrong},
+        members::Person,
+        principal::Member,
+        throttle::Counter,
     },
     secret::Secret,
-    sql::{self, SqlError},
-    time::{MINUTE, Timestamp},
+    time::Timestamp,
 };
 
 /// Iterations of new passwords: the most that the platform derives.
@@ -29,20 +33,6 @@ const LONGEST: usize = 200;
 const SALT: usize = 16;
 /// Name and version of the stored form.
 const ALGORITHM: &str = "pbkdf2-sha256";
-
-/// Failures count for so long.
-const ATTEMPTS_WINDOW: i64 = 15 * MINUTE;
-/// Failures after which an e-mail address has to wait.
-const ATTEMPTS_OF_EMAIL: u32 = 5;
-/// Failures after which a network address has to wait.
-const ATTEMPTS_OF_ADDRESS: u32 = 20;
-/// Failures with e-mail addresses that nobody has which are written down within the window.
-const NOTED_OF_STRANGERS: u32 = 20;
-/// Attempts that are remembered at all: the oldest give way. To push one out takes thousands of
-/// networks at once.
-const MOST_ATTEMPTS: i64 = 100_000;
-/// What they are counted under.
-const STRANGERS: &str = "strangers";
 
 /// What a derivation is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,12 +56,15 @@ pub struct PasswordJob {
     pub salt: [u8; SALT],
     /// The number of iterations.
     pub iterations: u32,
+    /// Until when attempts are refused unless the password is right.
+    pub held_until: Option<Timestamp>,
 }
 
 impl PasswordJob {
     /// The job, done.
     pub fn done(&self, key: [u8; 32]) -> Derived {
-        Derived { purpose: self.purpose, salt: self.salt, iterations: self.iterations, key }
+        let Self { purpose, salt, iterations, held_until, .. } = *self;
+        Derived { purpose, salt, iterations, key, held_until }
     }
 }
 
@@ -82,6 +75,17 @@ pub struct Derived {
     salt: [u8; SALT],
     iterations: u32,
     key: [u8; 32],
+    held_until: Option<Timestamp>,
+}
+
+/// What a typed password turned out to be.
+pub enum Verdict {
+    /// The member's.
+    Right,
+    /// Not the member's.
+    Wrong,
+    /// Not the member's, and to be answered as if nobody had looked.
+    Unseen(Refusal),
 }
 
 impl Derived {
@@ -103,13 +107,19 @@ fn normalised(password: &Secret) -> Secret {
     Secret::new(password.expose().nfkc().collect::<String>())
 }
 
-/// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2), as normalised.
+/// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2), as normalised, and
+/// none that is tried first. `context` is what belongs to the person: e-mail address, name of the tenant.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn chosen(value: &Json) -> Result<Secret, Wrong> {
+pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, Wrong> {
     let text = input::text(value)?;
     match text.nfkc().count() {
+        12..=LONGEST if is_guessable(&text, context) => wrong(
+            "is one that is tried first: apart from common words, names, years, rows of keys, repetitions and what belongs \
+             to the account (e-mail address, tenant) there is almost nothing in it. Take several words that do not \
+             belong together, or have a password manager make one",
+        ),
         12..=LONGEST => Ok(Secret::new(text)),
         length => wrong(format!("must be 12 to {LONGEST} characters long, not {length}")),
     }
@@ -140,121 +150,116 @@ impl Turn<'_> {
             password: normalised(password),
             salt,
             iterations: ITERATIONS,
+            held_until: None,
         }))
     }
 
-    /// Whether this is the member's password. `stored` is `None` for a member that does not exist:
-    /// it takes as long, so that nobody learns that. Attempts of the address and of the e-mail
-    /// address are counted before the derivation, so that no number of calls at once gets more.
-    pub fn check_password(
+    /// Checks a password that is typed to sign in. `person` is `None` for an address that nobody has: it takes as
+    /// long and waits as long, so that nobody learns that.
+    ///
+    /// Failures are counted of the address from this network, of the address, and of the network. Only the first
+    /// counter holds back whoever comes from a network from which the person has signed in before: so strangers elsewhere
+    /// cannot keep anybody out, nor can neighbours who try other addresses.
+    pub fn check_sign_in(
         &mut self,
         email: &str,
         password: &Secret,
-        stored: Option<&str>,
-    ) -> Result<bool, Stop> {
-        let normalised = normalised(password);
-        let forms = [(Purpose::Verify, &normalised), (Purpose::VerifyAsTyped, password)];
-        // Most passwords have one form only.
-        let forms = forms.into_iter().take(if normalised.expose() == password.expose() { 1 } else { 2 });
-        let mut right = false;
-        for (purpose, password) in forms {
-            let Some(derived) = self.derived(purpose) else {
-                if purpose == Purpose::Verify {
-                    self.count_attempt(Some(email))?;
-                }
-                let (iterations, salt) = stored.and_then(parameters).unwrap_or_else(|| self.nobodys(email));
-                return Err(Stop::Derive(PasswordJob {
-                    purpose,
-                    password: password.clone(),
-                    salt,
-                    iterations,
-                }));
-            };
-            self.keep_if_refused();
-            right = stored.is_some_and(|stored| derived.is(stored));
-            if right {
-                break;
+        person: Option<&Person>,
+    ) -> Result<Verdict, Stop> {
+        let pair = Counter::of_pair(email, &self.call.address);
+        let wide = [Counter::of_email(email), Counter::of_network(&self.call.address)];
+        let stored = person.map(|person| person.password.as_str());
+        let (right, held_until) = self.verify(email, password, stored, |turn| {
+            let mut held_until = None;
+            for counter in &wide {
+                held_until = held_until.max(turn.blocked_until(counter)?);
             }
-        }
+            let own = turn.blocked_until(&pair)?;
+            match (held_until, own) {
+                (None, None) => {
+                    for counter in &wide {
+                        turn.count(counter)?;
+                    }
+                }
+                (Some(_), None)
+                    if let Some(person) = person
+                        && turn.knows_network(&person.id)? => {}
+                // The same for every address: what holds back the pair would tell that it was let through to here.
+                (Some(until), _) | (None, Some(until)) => return Err(turn.too_many(until).into()),
+            }
+            turn.count(&pair)?;
+            Ok(held_until)
+        })?;
         // Once: the handler runs again if it also sets a password.
         if right && self.derived(Purpose::Set).is_none() {
-            self.forgive_attempts(email)?;
+            self.forgive(&pair)?;
+            for counter in wide.iter().filter(|_| held_until.is_none()) {
+                self.forgive(counter)?;
+            }
+        }
+        Ok(match held_until {
+            _ if right => Verdict::Right,
+            Some(until) => Verdict::Unseen(self.too_many(until)),
+            None => Verdict::Wrong,
+        })
+    }
+
+    /// Whether this is the password of whoever has signed in. Failures are counted of the session: strangers have none.
+    pub fn check_in_session(
+        &mut self,
+        member: &Member,
+        password: &Secret,
+        person: &Person,
+    ) -> Result<bool, Stop> {
+        let session = Counter::of_session(&member.session);
+        let (right, _) = self.verify(&member.email, password, Some(&person.password), |turn| {
+            if let Some(until) = turn.blocked_until(&session)? {
+                return Err(turn.too_many(until).into());
+            }
+            turn.count(&session)?;
+            Ok(None)
+        })?;
+        if right && self.derived(Purpose::Set).is_none() {
+            self.forgive(&session)?;
         }
         Ok(right)
     }
 
-    /// Counts one attempt of the caller's address, and of an e-mail address if there is one.
-    ///
-    /// # Errors
-    /// TOO_MANY_ATTEMPTS, without counting.
-    pub fn count_attempt(&self, email: Option<&str>) -> Result<(), Stop> {
-        self.keep_if_refused();
-        let email = email.map(|email| (email_subject(email), ATTEMPTS_OF_EMAIL));
-        let subjects = email.into_iter().chain([(address_subject(&self.call.address), ATTEMPTS_OF_ADDRESS)]);
-        let subjects: Vec<(String, u32)> = subjects.collect();
-        self.bring_attempts_back()?;
-        for (subject, most) in &subjects {
-            if let Some(until) = self.blocked_until(subject, *most)? {
-                let detail = "Too many failed attempts. Wait until they are forgotten; after Retry-After seconds one more is possible.";
-                return Err(Refusal::until(Code::TooManyAttempts, detail, self.now, until).into());
+    /// Whether the password is the stored one. `count` is run once, before the derivation, so that no number of calls at
+    /// once gets more attempts.
+    fn verify(
+        &mut self,
+        email: &str,
+        password: &Secret,
+        stored: Option<&str>,
+        count: impl FnOnce(&Self) -> Result<Option<Timestamp>, Stop>,
+    ) -> Result<(bool, Option<Timestamp>), Stop> {
+        let held_until = match self.derived(Purpose::Verify) {
+            Some(derived) => derived.held_until,
+            None => count(self)?,
+        };
+        let normalised = normalised(password);
+        let forms = [(Purpose::Verify, &normalised), (Purpose::VerifyAsTyped, password)];
+        // Most passwords have one form only.
+        let forms = forms.into_iter().take(if normalised.expose() == password.expose() { 1 } else { 2 });
+        for (purpose, password) in forms {
+            let Some(derived) = self.derived(purpose) else {
+                let (iterations, salt) = stored.and_then(parameters).unwrap_or_else(|| self.nobodys(email));
+                let password = password.clone();
+                return Err(Stop::Derive(PasswordJob { purpose, password, salt, iterations, held_until }));
+            };
+            self.keep_if_refused();
+            if stored.is_some_and(|stored| derived.is(stored)) {
+                return Ok((true, held_until));
             }
         }
-        self.db.run("DELETE FROM attempts WHERE at <= ?", &[self.now.plus(-ATTEMPTS_WINDOW).into()])?;
-        let oldest = "DELETE FROM attempts WHERE number <= (SELECT MAX(number) FROM attempts) - ?";
-        self.db.run(oldest, &[MOST_ATTEMPTS.into()])?;
-        for (subject, _) in subjects {
-            self.db.run(
-                "INSERT INTO attempts (subject, at) VALUES (?, ?)",
-                &[subject.into(), self.now.into()],
-            )?;
-        }
-        Ok(())
+        Ok((false, held_until))
     }
 
-    /// Whether a failed attempt that was aimed at nobody may still be written down: the audit is kept
-    /// for good, and strangers could fill it.
-    pub fn may_note_stranger(&self) -> Result<bool, SqlError> {
-        self.bring_attempts_back()?;
-        if self.blocked_until(STRANGERS, NOTED_OF_STRANGERS)?.is_some() {
-            return Ok(false);
-        }
-        self.db
-            .run("INSERT INTO attempts (subject, at) VALUES (?, ?)", &[STRANGERS.into(), self.now.into()])?;
-        Ok(true)
-    }
-
-    /// Takes back what [`Turn::count_attempt`] counted for an attempt that turned out right: all
-    /// of the e-mail address, one of the network address.
-    pub fn forgive_attempts(&self, email: &str) -> Result<(), SqlError> {
-        self.db.run("DELETE FROM attempts WHERE subject = ?", &[email_subject(email).into()])?;
-        self.forgive_address()
-    }
-
-    /// Takes back one attempt of the network address.
-    pub fn forgive_address(&self) -> Result<(), SqlError> {
-        let newest =
-            "DELETE FROM attempts WHERE number = (SELECT MAX(number) FROM attempts WHERE subject = ?)";
-        self.db.run(newest, &[address_subject(&self.call.address).into()])?;
-        Ok(())
-    }
-
-    /// Attempts of the future were counted before the clock was set back: they lock out no longer than any
-    /// that is made now.
-    fn bring_attempts_back(&self) -> Result<(), SqlError> {
-        let back = "UPDATE attempts SET at = ? WHERE at > ?";
-        self.db.run(back, &[self.now.into(), self.now.into()]).map(drop)
-    }
-
-    /// When the subject may try again, if it has to wait: when the oldest of its last `most`
-    /// attempts leaves the window.
-    fn blocked_until(&self, subject: &str, most: u32) -> Result<Option<Timestamp>, SqlError> {
-        #[derive(Deserialize)]
-        struct Attempt {
-            at: Timestamp,
-        }
-        let last = "SELECT at FROM attempts WHERE subject = ? AND at > ? ORDER BY at DESC LIMIT 1 OFFSET ?";
-        let values = [subject.into(), self.now.plus(-ATTEMPTS_WINDOW).into(), (most - 1).into()];
-        Ok(sql::query_one::<Attempt>(self.db, last, &values)?.map(|attempt| attempt.at.plus(ATTEMPTS_WINDOW)))
+    fn too_many(&self, until: Timestamp) -> Refusal {
+        let detail = "Too many failed attempts. One more is possible after Retry-After seconds. The right password is let in \
+                      before that from where this person has signed in lately, unless the failures came from there.";
+        Refusal::until(Code::TooManyAttempts, detail, self.now, until)
     }
 
     fn derived(&self, purpose: Purpose) -> Option<Derived> {
@@ -266,14 +271,6 @@ impl Turn<'_> {
         let mac = self.secrets.mac("keyward nobody's salt 1", &[email.as_bytes()]);
         (ITERATIONS, mac.first_chunk().copied().unwrap_or_default())
     }
-}
-
-fn email_subject(email: &str) -> String {
-    format!("email:{email}")
-}
-
-fn address_subject(address: &str) -> String {
-    format!("address:{}", network::of(address))
 }
 
 /// Iterations and salt of a stored password.

@@ -11,7 +11,7 @@ use crate::{
         audit::Actor,
         error::{Code, Refusal, Stop},
         keys::{self, State, grants, settings::Settings},
-        members, session,
+        members, session, sessions,
         tenants::{self, Tenant},
     },
     sql,
@@ -143,6 +143,7 @@ impl Turn<'_> {
             &[hash.as_str().into(), self.now.into()],
         )?;
         let Some(row) = row else { return Ok(None) };
+        sessions::see(self, &hash)?;
         Ok(Tenant::load(self.db, &row.tenant_id)?.map(|tenant| Member {
             id: row.member_id,
             tenant,
@@ -161,11 +162,9 @@ impl Turn<'_> {
             return Ok(None);
         }
         let expected = session::setup_token(self)?;
-        self.count_attempt(None)?;
         if !expected.equals(token) {
             return Ok(None);
         }
-        self.forgive_address()?;
         let id = tenants::operator_id(self)?;
         Ok(Tenant::load(self.db, &id)?)
     }
@@ -183,6 +182,12 @@ impl Turn<'_> {
         let Some(realm) = self.policy.realm(&key.realm).filter(|_| active) else { return Ok(None) };
         let tenant = Tenant::load(self.db, &key.tenant_id)?;
         Ok(tenant.map(|tenant| Holder { id: key.id, tenant, realm, settings: key.settings }))
+    }
+}
+
+impl From<&Member> for Principal {
+    fn from(member: &Member) -> Self {
+        Self::Member(member.clone())
     }
 }
 

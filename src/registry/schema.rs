@@ -34,6 +34,33 @@ pub const ADDITIONS: &[Addition] = &[
         name: "usage taken back",
         statements: "ALTER TABLE usage ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0",
     },
+    Addition {
+        name: "guesses",
+        statements: "
+            CREATE TABLE guesses (
+                number INTEGER PRIMARY KEY,
+                subject TEXT NOT NULL UNIQUE,
+                failures INTEGER NOT NULL,
+                at INTEGER NOT NULL
+            ) STRICT;
+            CREATE INDEX guesses_by_time ON guesses (at);
+            CREATE TABLE known_networks (
+                number INTEGER PRIMARY KEY,
+                member_id TEXT NOT NULL,
+                network TEXT NOT NULL,
+                seen_at INTEGER NOT NULL
+            ) STRICT;
+            CREATE INDEX known_networks_of_member ON known_networks (member_id, network)
+        ",
+    },
+    Addition {
+        name: "sessions are listed",
+        statements: "
+            ALTER TABLE sessions ADD COLUMN seen_at INTEGER;
+            ALTER TABLE sessions ADD COLUMN network TEXT;
+            ALTER TABLE sessions ADD COLUMN agent TEXT
+        ",
+    },
 ];
 
 /// Migrations, forward only. A released one is never edited: append.

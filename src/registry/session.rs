@@ -1,12 +1,16 @@
-//! Set-up and sessions. A session is a random token, of which only the hash is stored.
+//! Set-up, signing in and out. A session is a random token, of which only the hash is stored. A part of it is a check under
+//! the deployment's secret, so that a made-up token is known for one before anything is asked.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use subtle::ConstantTimeEq;
+
 use crate::{
-    entropy,
+    entropy::{self, Entropy},
     key::hex,
+    network,
     record::TenantStatus,
     registry::{
         Handled, Outcome, Turn,
@@ -15,13 +19,13 @@ use crate::{
         error::{Code, Refusal, Stop},
         front::{clear_cookie, set_cookie},
         input::{self, Input},
-        members::{self, Person},
-        password,
-        principal::{Member, Role, inactive},
-        schema,
+        members::{self, Membership, Person},
+        password::{self, Verdict},
+        principal::{Member, Principal, Role, inactive, unauthenticated},
+        schema, sessions,
         tenants::{self, Tenant},
     },
-    secret::Secret,
+    secret::{Secret, Secrets},
     time::{HOUR, Timestamp},
 };
 
@@ -29,10 +33,36 @@ use crate::{
 pub const TOKEN_PREFIX: &str = "kws_";
 /// How long a session lasts.
 const LIFE: i64 = 12 * HOUR;
+/// Bytes of a token that are random, and those after them that check it.
+const RANDOM: usize = 24;
+const CHECK: usize = 8;
+const CHECK_PURPOSE: &str = "keyward session check 1";
+/// Characters of the shortest set-up token.
+const SHORTEST_SETUP_TOKEN: usize = 20;
 
 /// How a token is stored.
 pub fn token_hash(token: &str) -> String {
     hex(&Sha256::digest(token))
+}
+
+/// A new token.
+fn new_token(secrets: &Secrets, entropy: &mut dyn Entropy) -> String {
+    let random: Vec<u8> = entropy::bytes::<{ RANDOM + CHECK }>(entropy).into_iter().take(RANDOM).collect();
+    let check = secrets.mac(CHECK_PURPOSE, &[&random]).into_iter().take(CHECK);
+    let bytes: Vec<u8> = random.iter().copied().chain(check).collect();
+    format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Whether this deployment has made the token, whatever has become of its session since. A build before there were
+/// checks made tokens that are not known so.
+pub fn is_our_token(secrets: &Secrets, token: &str) -> bool {
+    let bytes = token.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    bytes.filter(|bytes| bytes.len() == RANDOM + CHECK).is_some_and(|bytes| {
+        let (random, check) = bytes.split_at(RANDOM);
+        secrets
+            .macs(CHECK_PURPOSE, &[random])
+            .any(|mac| bool::from(mac.get(..CHECK).unwrap_or_default().ct_eq(check)))
+    })
 }
 
 /// `POST /setup`: makes the operator's tenant and its first owner, once.
@@ -46,23 +76,24 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
     let token = body.required("token", input::text).map(Secret::new);
     let email = body.required("email", email::chosen);
-    let chosen = body.required("password", password::chosen);
+    let context = email.clone().unwrap_or_default();
+    let chosen = body.required("password", |value| password::chosen(value, &[&context]));
     let (Some(token), Some(email), Some(chosen)) = (token, email, chosen) else {
         return Err(body.refusal().into());
     };
     body.finish()?;
 
-    if turn.progress.derived.is_empty() {
-        turn.count_attempt(None)?;
-    }
+    // Nobody who fails here makes anybody else wait: the token is too long to be guessed at any pace.
     if !expected.equals(token.expose()) {
         return Err(Refusal::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
     }
     let stored = turn.set_password(&chosen)?;
 
-    turn.forgive_address()?;
     let tenant_id = tenants::operator_id(turn)?;
-    let person = members::insert(turn, &tenant_id, &email, Role::Owner, &stored)?;
+    let tenant = Tenant::load(turn.db, &tenant_id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let person = members::new(turn, &tenant_id, &email, Role::Owner, &stored);
+    let joins = Membership { tenant_id: &tenant_id, before: None, after: Some(&person), typed_in: None };
+    turn.authorise(&Principal::SetUp(tenant), joins)?.store(turn)?;
     turn.audit(&Deed {
         tenant_id: &tenant_id,
         actor: &Actor::member(&person.id, &person.email),
@@ -74,13 +105,22 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
 }
 
-/// The token that set-up asks for.
+/// The token that set-up asks for. It must be one that nobody guesses: nothing slows those who try.
 ///
 /// # Errors
 /// NOT_CONFIGURED
 pub fn setup_token<'a>(turn: &Turn<'a>) -> Result<&'a Secret, Refusal> {
     let token = turn.setup_token.filter(|token| !token.expose().is_empty());
-    token.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))
+    let token = token.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))?;
+    let text = token.expose();
+    if text.chars().count() < SHORTEST_SETUP_TOKEN || password::is_guessable(text, &[]) {
+        let detail = format!(
+            "The secret KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_SETUP_TOKEN} random characters. \
+             `npm run secrets` makes such a one."
+        );
+        return Err(Refusal::new(Code::NotConfigured, detail));
+    }
+    Ok(token)
 }
 
 /// `POST /session`: signs in.
@@ -92,26 +132,37 @@ pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
     body.finish()?;
 
     let person = Person::by_email(turn.db, &email)?;
-    let right =
-        turn.check_password(&email, &typed, person.as_ref().map(|person| person.password.as_str()))?;
-    let Some(person) = person.as_ref().filter(|_| right) else {
-        note_failure(turn, person.as_ref(), &email)?;
-        let detail = "The e-mail address or the password is wrong.";
-        return Err(Refusal::new(Code::InvalidCredentials, detail).into());
+    let refusal = match (turn.check_sign_in(&email, &typed, person.as_ref())?, &person) {
+        (Verdict::Right, Some(person)) => return open(turn, person),
+        (Verdict::Unseen(refusal), _) => refusal,
+        (Verdict::Right | Verdict::Wrong, _) => {
+            Refusal::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
+        }
     };
+    note_failure(turn, person.as_ref(), &email)?;
+    Err(refusal.into())
+}
+
+/// Begins a session of somebody who has shown the password.
+fn open(turn: &mut Turn<'_>, person: &Person) -> Handled {
     let tenant =
         Tenant::load(turn.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
 
-    let token = format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(entropy::bytes::<32>(turn.entropy)));
+    turn.remember_network(&person.id)?;
+    let token = new_token(turn.secrets, turn.entropy);
     let expires_at = turn.now.plus(LIFE);
     turn.db.run("DELETE FROM sessions WHERE expires_at <= ?", &[turn.now.into()])?;
+    sessions::bound(turn, &person.id)?;
     let columns = [
         ("hash", token_hash(&token).into()),
         ("tenant_id", person.tenant_id.as_str().into()),
         ("member_id", person.id.as_str().into()),
         ("created_at", turn.now.into()),
         ("expires_at", expires_at.into()),
+        ("seen_at", turn.now.into()),
+        ("network", network::of(&turn.call.address).into()),
+        ("agent", turn.call.agent.clone().into()),
     ];
     schema::insert(turn.db, "sessions", &columns)?;
     note(turn, &person.tenant_id, &Actor::member(&person.id, &person.email), "session.create", &person.id)?;
@@ -156,9 +207,9 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     let Some(typed) = typed else { return Err(body.refusal().into()) };
     body.finish()?;
 
-    let person = Person::load(turn.db, &member.tenant.id, &member.id)?;
-    if !turn.check_password(&member.email, &typed, person.as_ref().map(|person| person.password.as_str()))? {
-        note_failure(turn, person.as_ref(), &member.email)?;
+    let person = Person::load(turn.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
+    if !turn.check_in_session(member, &typed, &person)? {
+        note_failure(turn, Some(&person), &member.email)?;
         return Err(Refusal::new(Code::InvalidCredentials, "The password is wrong.").into());
     }
     let values = [turn.now.into(), member.session.as_str().into()];

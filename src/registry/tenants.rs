@@ -13,10 +13,12 @@ use crate::{
         audit::{self, Deed},
         cursor, email,
         error::Refusal,
+        guard::{Act, Authorised},
         ids,
         input::{self, Input},
         keys::limits,
-        members, outbox,
+        members::{self, Membership, Person},
+        outbox,
         outcome::Freshness,
         password,
         principal::{Principal, Role},
@@ -185,6 +187,11 @@ pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> Handled {
     Ok(Outcome::ok(json!({ "tenant": tenant.view() })))
 }
 
+/// The first owner of a tenant.
+fn joins<'a>(tenant_id: &'a str, after: Option<&'a Person>) -> Membership<'a> {
+    Membership { tenant_id, before: None, after, typed_in: None }
+}
+
 /// `POST /tenants`, with its first owner if one is named.
 pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let mut body = Input::body(&turn.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
@@ -192,7 +199,8 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let code = body.optional("code", code);
     refuse_taken(&mut body, turn, code.as_deref())?;
     let terms = terms(&mut body, turn, Terms::default());
-    let owner = body.optional("owner", owner);
+    let tenant_name = name.as_deref().unwrap_or_default().to_owned();
+    let owner = body.optional("owner", |value| owner(value, &tenant_name));
     if owner.is_some() && matches!(principal, Principal::SetUp(_)) {
         body.refuse("owner", "cannot be made before the operator's own: do the set-up first");
     }
@@ -200,6 +208,7 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     body.finish()?;
     let owner = match owner {
         Some((email, password)) => {
+            joins("", None).require(turn, principal)?;
             members::require_free(turn, &email)?;
             Some((email, turn.set_password(&password)?))
         }
@@ -208,7 +217,11 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 
     let id = insert(turn, &name, code, false, &terms)?;
     let person = match owner {
-        Some((email, stored)) => Some(members::insert(turn, &id, &email, Role::Owner, &stored)?),
+        Some((email, stored)) => {
+            let person = members::new(turn, &id, &email, Role::Owner, &stored);
+            turn.authorise(principal, joins(&id, Some(&person)))?.store(turn)?;
+            Some(person)
+        }
         None => None,
     };
     let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
@@ -220,6 +233,30 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         answer.insert("owner".to_owned(), person.view());
     }
     Ok(turn.created(&format!("/tenants/{id}"), answer))
+}
+
+/// A tenant becomes another.
+pub struct Revision<'a> {
+    /// As before.
+    pub old: &'a Tenant,
+    /// As afterwards.
+    pub new: &'a Tenant,
+}
+
+impl Authorised<Revision<'_>> {
+    fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+        let Revision { new, .. } = **self;
+        let columns = [
+            ("name", new.name.as_str().into()),
+            ("code", new.code.clone().into()),
+            ("status", word(new.status).into()),
+            ("plan", new.terms.plan.clone().into()),
+            ("per_minute", new.terms.per_minute.into()),
+            ("per_day", new.terms.per_day.into()),
+            ("updated_at", Bound::from(turn.now)),
+        ];
+        schema::update(turn.db, "tenants", &new.id, &columns)
+    }
 }
 
 /// `PATCH /tenants/{id}`
@@ -245,16 +282,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let (before, after) = audit::difference(&old.view(), &new.view());
     if before != after {
         new.updated_at = turn.now;
-        let columns = [
-            ("name", new.name.as_str().into()),
-            ("code", new.code.clone().into()),
-            ("status", word(new.status).into()),
-            ("plan", new.terms.plan.clone().into()),
-            ("per_minute", new.terms.per_minute.into()),
-            ("per_day", new.terms.per_day.into()),
-            ("updated_at", Bound::from(turn.now)),
-        ];
-        schema::update(turn.db, "tenants", id, &columns)?;
+        turn.authorise(principal, Revision { old: &old, new: &new })?.store(turn)?;
         if (old.status, &old.terms, &old.code) != (new.status, &new.terms, &new.code) {
             outbox::enqueue_tenant(turn.db, id, turn.now)?;
         }
@@ -311,7 +339,7 @@ fn terms(body: &mut Input, turn: &Turn<'_>, mut terms: Terms) -> Terms {
 }
 
 /// The first owner: e-mail address and password.
-fn owner(value: &Value) -> Result<(String, crate::secret::Secret), input::Wrong> {
+fn owner(value: &Value, tenant: &str) -> Result<(String, crate::secret::Secret), input::Wrong> {
     let Some(object) = value.as_object() else {
         return input::wrong("must be an object with email and password");
     };
@@ -327,7 +355,8 @@ fn owner(value: &Value) -> Result<(String, crate::secret::Secret), input::Wrong>
     let missing = Value::Null;
     let email =
         email::chosen(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
-    let chosen = password::chosen(object.get("password").unwrap_or(&missing))
+    let context = [object.get("email").and_then(Value::as_str).unwrap_or_default(), tenant];
+    let chosen = password::chosen(object.get("password").unwrap_or(&missing), &context)
         .map_err(|errors| note(".password", errors));
     match (email, chosen) {
         (Ok(email), Ok(chosen)) if wrong.is_empty() => Ok((email, chosen)),

@@ -212,5 +212,11 @@ describe("guessing at the admin API", () => {
     assert.deepEqual([held.status, held.json().code, held.header("retry-after")], [429, "TOO_MANY_ATTEMPTS", "10"]);
     assert.deepEqual((await gate.objects.counts()).objects, {});
     assert.equal((await owner.call("GET", "/session")).status, 200, "others go on");
+    const neighbour = { "CF-Connecting-IP": "2001:db8:1:2::99" };
+    assert.equal((await owner.call("GET", "/session", undefined, neighbour)).status, 200, "and whoever has a session, from that network too");
+    const { plaintextKey } = await owner.createKey({ scopes: ["admin:read"] });
+    assert.equal((await owner.call("GET", "/api-keys", undefined, { ...bearer(plaintextKey), ...neighbour })).status, 200, "or a key");
+    const { email, password } = OWNER;
+    assert.equal((await gate.admin().call("POST", "/session", { email, password }, neighbour)).status, 201, "or signs in");
   });
 });

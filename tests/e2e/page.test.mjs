@@ -319,6 +319,7 @@ test("an owner types the password once more, then adds, changes and removes a me
 
 for (const width of [320, 390, 768]) {
   test(`no view scrolls sideways at ${width} pixels`, async () => {
+    await owner.stepUp();
     const { apiKey } = await owner.createKey({
       name: `AVeryLongNameWithoutAnySpacesInIt${"x".repeat(60)}`,
       scopes: ["orders:read", "orders:write", "admin:read"],
@@ -335,6 +336,7 @@ for (const width of [320, 390, 768]) {
         "/audit",
         "/members",
         "/tenants",
+        "/sessions",
       ]) {
         await show(page, gate, path);
         await waitFor(path, () =>
@@ -352,3 +354,24 @@ for (const width of [320, 390, 768]) {
     });
   });
 }
+
+test("somebody sees where they are signed in, and ends one session and then all others", async () => {
+  const [first, second] = [await gate.admin().signIn(), await gate.admin().signIn()];
+  await signedIn(gate, "/keys", {}, async (page) => {
+    await page.getByRole("link", { name: OWNER.email }).click();
+    await heading(page, "Your sessions");
+    const rows = page.getByTestId("session-row");
+    await rows.filter({ hasText: "(this one)" }).waitFor();
+    const { sessions } = await second.must("GET", "/sessions");
+    assert.equal(await rows.count(), sessions.length);
+    await rows.nth(1).getByRole("button", { name: /^End/ }).click();
+    await waitFor("the end of the second", async () => (await second.call("GET", "/session")).status === 401);
+    await page.getByRole("button", { name: "End all others" }).click();
+    await waitFor("one to be left", async () => (await rows.count()) === 1);
+    assert.equal((await first.call("GET", "/session")).status, 401);
+    await page.getByRole("link", { name: "Keys" }).click();
+    await heading(page, "Keys");
+  });
+  await owner.signIn();
+  await owner.stepUp();
+});

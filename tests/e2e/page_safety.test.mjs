@@ -104,9 +104,11 @@ test("wrong passwords are refused in words, and too many with the time to wait",
       await signIn(page, { ...OWNER, password: "not the password" });
       await page.getByText("The e-mail address or the password is wrong.").waitFor();
       await waitFor("the limit", async () => {
+        const answered = page.waitForResponse((answer) => answer.request().method() === "POST");
         await signIn(page, { ...OWNER, password: "not the password" });
-        return page.getByText(/Try again in \d+ (second|minute)/).isVisible();
+        return (await answered).status() === 429;
       });
+      await page.getByText(/Try again in \d+ (second|minute)/).waitFor();
     });
   } finally {
     await fresh.stop();

@@ -209,6 +209,7 @@ impl Office {
             idempotency_key: None,
             body: if body.is_null() { String::new() } else { body.to_string() },
             address: self.address.borrow().clone(),
+            agent: None,
             request_id: "req-1".into(),
         }
     }

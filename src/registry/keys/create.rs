@@ -4,16 +4,17 @@ use serde_json::{Value, json};
 
 use crate::{
     key,
-    policy::{KeyAction, Realm},
+    policy::Realm,
     record::{KeyKind, Status},
     registry::{
         Handled, Outcome, Turn,
         audit::Deed,
         error::{Code, Refusal, Stop},
+        guard::Authorised,
         ids,
         input::{self, Input},
         keys::{
-            self,
+            self, Key,
             fresh::{self, Fresh},
             idempotency::{self, Replay, Token},
             settings::{self, Circumstances, Settings},
@@ -49,7 +50,11 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     if let Some(token) = &token
         && let Some(replay) = token.replay(turn, principal.tenant())?
     {
-        turn.require_allowed(turn.policy.realm(&replay.key.realm), KeyAction::Create, principal)?;
+        // It shows a key as making one does.
+        if let Some(realm) = turn.policy.realm(&replay.key.realm) {
+            let Key { kind, settings, .. } = &replay.key;
+            turn.authorise(principal, Order { realm, kind: *kind, settings, rotated_from: None })?;
+        }
         if replay.is_shown() {
             return repeated(turn, principal, replay);
         }
@@ -78,9 +83,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let as_admin = principal.grants_admin_scopes();
     settings.read(&mut body, Circumstances { realm, kind, as_admin, now: turn.now });
     body.finish()?;
-    turn.require_allowed(Some(realm), KeyAction::Create, principal)?;
-
-    let order = Order { realm, kind, settings: &settings, rotated_from: None };
+    let order = turn.authorise(principal, Order { realm, kind, settings: &settings, rotated_from: None })?;
     Err(Stop::Tell(make(turn, principal, &order, token.as_ref())?))
 }
 
@@ -88,10 +91,10 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 pub fn make(
     turn: &mut Turn<'_>,
     principal: &Principal,
-    order: &Order<'_>,
+    order: &Authorised<Order<'_>>,
     token: Option<&Token>,
 ) -> Result<Fresh, Stop> {
-    let Order { realm, kind, settings, rotated_from } = order;
+    let Order { realm, kind, settings, rotated_from } = &**order;
     let tenant = principal.tenant();
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).ok_or_else(no_code)?;
     let (plaintext, nonce) = idempotency::plaintext(turn, token, (&realm.key, part), settings.mode);

@@ -3,19 +3,18 @@
 use serde_json::{Value, json};
 
 use crate::{
-    policy::KeyAction,
-    record::Status,
     registry::{
         Handled, Outcome, Turn,
         audit::{self, Deed},
         error::{Code, Refusal, Stop},
         input::{self, Input},
         keys::{
-            Key, State, grants, idempotency,
+            Key, State,
+            change::{Change, Fate},
+            grants, idempotency,
             settings::{self, Circumstances},
         },
         principal::Principal,
-        words::word,
     },
     sql::SqlError,
     time::Timestamp,
@@ -38,12 +37,9 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     require_active(&key, turn.now, "edited")?;
 
     if settings != key.settings {
-        // Or a key made earlier could be widened where making one asks for a fresh password.
-        if !settings.allow_the_same_as(&key.settings) {
-            turn.require_allowed(Some(realm), KeyAction::Create, principal)?;
-        }
+        let change = turn.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
         turn.require_match(&key)?;
-        key.store(turn, settings.columns(&key.id, &key.prefix, &key.last4))?;
+        change.store(turn, None)?;
         note(turn, principal, &key, "key.edit")?;
     }
     answer(turn, principal, id, "effectiveEverywhereBy")
@@ -56,16 +52,11 @@ pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let reason =
         body.optional("reason", |value| input::line(value, 0, 500)).filter(|reason| !reason.is_empty());
     body.finish()?;
-    turn.require_allowed(turn.policy.realm(&key.realm), KeyAction::Revoke, principal)?;
+    let change = turn.authorise(principal, Change::of_fate(&key, Fate::Revoked { reason }))?;
 
     if key.state(turn.now) != State::Revoked {
         turn.require_match(&key)?;
-        let changes = vec![
-            ("status", word(Status::Revoked).into()),
-            ("revoked_at", turn.now.into()),
-            ("revoke_reason", reason.into()),
-        ];
-        key.store(turn, changes)?;
+        change.store(turn, None)?;
         note(turn, principal, &key, "key.revoke")?;
     }
     answer(turn, principal, id, "refusedEverywhereBy")

@@ -79,6 +79,12 @@ pub fn require_member_for(realm: &Realm, held: &[String], principal: &Principal)
     Err(Refusal::new(Code::Forbidden, detail))
 }
 
+/// Whether a scope or wildcard opens more than the realm's API: what only a tenant's admin may grant, or everything there is
+/// or will be.
+pub fn opens_admin(realm: &Realm, held: &str) -> bool {
+    held == "*" || needs_admin(realm, held)
+}
+
 /// Whether a scope or wildcard covers something that only a tenant's admin may grant.
 pub fn needs_admin(realm: &Realm, held: &str) -> bool {
     scope::needs_admin(realm.scopes, held)

@@ -1,5 +1,6 @@
 //! Keys: as stored, as published, as shown. The key itself is never among it.
 
+pub mod change;
 pub mod create;
 pub mod edit;
 pub mod fresh;
@@ -14,7 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use crate::{
-    policy::{KeyAction, Policy, Realm},
+    policy::Policy,
     record::{self, Format, KeyKind, Limits, Mode, Record, Status},
     registry::{
         Turn,
@@ -230,11 +231,6 @@ impl Key {
         let freshness = Freshness::of_realm(policy, &self.realm);
         if self.settings.strict { freshness.strict_since(self.strict_since) } else { freshness }
     }
-
-    /// Stores a change as the next version and puts it into the outbox, with one statement.
-    fn store(&self, turn: &Turn<'_>, changes: Vec<(&str, Bound)>) -> Result<(), SqlError> {
-        store(turn.db, self, turn.now, changes)
-    }
 }
 
 impl Turn<'_> {
@@ -262,21 +258,5 @@ impl Turn<'_> {
             "The key's version is {present} now. Read it again, then repeat the change on what you see."
         );
         Err(Refusal::new(Code::VersionMismatch, detail))
-    }
-
-    /// Refuses an action that the realm keeps for owners, or wants a fresh password for.
-    fn require_allowed(
-        &self,
-        realm: Option<&Realm>,
-        action: KeyAction,
-        principal: &Principal,
-    ) -> Result<(), Refusal> {
-        if realm.is_some_and(|realm| realm.owner_only.contains(&action)) {
-            principal.require_owner("This, in this realm, is")?;
-        }
-        if realm.is_some_and(|realm| realm.step_up.contains(&action)) {
-            principal.require_step_up(self.now)?;
-        }
-        Ok(())
     }
 }

@@ -3,13 +3,13 @@
 use serde_json::json;
 
 use crate::{
-    policy::{KeyAction, Realm, Rotation},
-    record::Status,
+    policy::{Realm, Rotation},
     registry::{
         Handled, Turn,
         error::Stop,
         input::{self, Input},
         keys::{
+            change::{Change, Fate},
             create::{self, Order},
             edit, grants,
             idempotency::Token,
@@ -17,25 +17,12 @@ use crate::{
         },
         outcome::{Freshness, Outcome},
         principal::Principal,
-        schema,
-        words::word,
     },
     time::{SECOND, Timestamp},
 };
 
 /// Ten years.
 const LONGEST_GRACE: u32 = 315_360_000;
-
-/// What becomes of the old key.
-#[derive(Clone, Copy)]
-enum Old {
-    /// It goes on as before.
-    Stays,
-    /// It is revoked.
-    Revoked,
-    /// It expires, at the latest then.
-    Ends(Timestamp),
-}
 
 /// `POST /api-keys/{id}/rotate`
 pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
@@ -51,15 +38,19 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     }
     body.finish()?;
     let realm = turn.policy.realm(&key.realm).ok_or_else(|| edit::realm_is_gone(&key))?;
-    turn.require_allowed(Some(realm), KeyAction::Rotate, principal)?;
+    let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
+    // A grace is the old key's alone: the new one lives as long as its owner said.
+    let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
+    let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id) };
     let token = Token::of(turn, principal)?;
-    if let Some(token) = &token
-        && let Some(replay) = token.replay(turn, principal.tenant())?
-    {
+    let replay = token.as_ref().map(|token| token.replay(turn, principal.tenant())).transpose()?.flatten();
+    // A repeat shows the key once more: it asks for as much as the first time.
+    let order = turn.authorise(principal, order)?;
+    let change = turn.authorise(principal, Change::of_fate(&key, old.clone()))?;
+    if let Some(replay) = replay {
         if replay.is_shown() {
-            let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
             let repeated = create::repeated(turn, principal, replay)?;
-            return Ok(promise(repeated, old, key.freshness(turn.policy)));
+            return Ok(promise(repeated, &old, key.freshness(turn.policy)));
         }
         if !turn.has_made() {
             return Err(Stop::Tell(replay.fresh()));
@@ -71,27 +62,11 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     grants::require_fit(realm, key.kind, &key.settings.scopes)?;
 
     if !turn.has_made() {
-        // A grace is the old key's alone: the new one lives as long as its owner said.
-        let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
-        let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id) };
         return Err(Stop::Tell(create::make(turn, principal, &order, token.as_ref())?));
     }
     // Only now, when the new key works, does anything become of the old one.
     let (new, plaintext) = turn.deliver(principal)?;
-    let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
-    let link = ("rotated_to", new.id.as_str().into());
-    match old {
-        Old::Stays => schema::update(turn.db, "keys", &key.id, &[link])?,
-        Old::Revoked => {
-            let reason = "rotated".into();
-            let revoked = ("status", word(Status::Revoked).into());
-            key.store(turn, vec![link, revoked, ("revoked_at", turn.now.into()), ("revoke_reason", reason)])?;
-        }
-        Old::Ends(at) => {
-            let own = ("own_expires_at", key.own_expiry().into());
-            key.store(turn, vec![link, ("expires_at", at.into()), ("grace_ends_at", at.into()), own])?;
-        }
-    }
+    change.store(turn, Some(&new.id))?;
     edit::note(turn, principal, &key, "key.rotate")?;
 
     let view = new.view(principal.tenant(), turn.policy, turn.now);
@@ -99,8 +74,8 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let body = json!({ "apiKey": view, "previous": previous });
     let outcome = create::shown(turn, plaintext, token.as_ref(), body)?;
     let freshness = key.freshness(turn.policy);
-    let outcome = if matches!(old, Old::Stays) { outcome } else { outcome.publish([key.id]) };
-    Ok(promise(outcome, old, freshness))
+    let outcome = if matches!(old, Fate::Stays) { outcome } else { outcome.publish([key.id.clone()]) };
+    Ok(promise(outcome, &old, freshness))
 }
 
 fn old(
@@ -109,22 +84,23 @@ fn old(
     grace: Option<u32>,
     expires_at: Option<Timestamp>,
     now: Timestamp,
-) -> Old {
+) -> Fate {
+    let revoked = || Fate::Revoked { reason: Some("rotated".to_owned()) };
     match (revoke, grace) {
-        (Some(true), _) => Old::Revoked,
-        (None, None) if realm.rotation == Rotation::RevokeOld => Old::Revoked,
+        (Some(true), _) => revoked(),
+        (None, None) if realm.rotation == Rotation::RevokeOld => revoked(),
         (_, Some(grace)) => {
             let end = now.plus(i64::from(grace) * SECOND);
-            Old::Ends(expires_at.map_or(end, |own| own.min(end)))
+            Fate::Ends(expires_at.map_or(end, |own| own.min(end)))
         }
-        _ => Old::Stays,
+        _ => Fate::Stays,
     }
 }
 
-fn promise(outcome: Outcome, old: Old, freshness: Freshness) -> Outcome {
+fn promise(outcome: Outcome, old: &Fate, freshness: Freshness) -> Outcome {
     match old {
-        Old::Stays => outcome,
-        Old::Revoked => outcome.promise("previous", "refusedEverywhereBy", freshness, None),
-        Old::Ends(at) => outcome.promise("previous", "refusedEverywhereBy", freshness, Some(at)),
+        Fate::Stays => outcome,
+        Fate::Revoked { .. } => outcome.promise("previous", "refusedEverywhereBy", freshness, None),
+        Fate::Ends(at) => outcome.promise("previous", "refusedEverywhereBy", freshness, Some(*at)),
     }
 }

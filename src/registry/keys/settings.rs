@@ -7,12 +7,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::{
-    policy::Realm,
+    policy::{Realm, scope},
     record::{KeyKind, Limits, Mode},
     registry::{
         addresses,
         input::{self, Input, Wrong, wrong},
         keys::{from_json_text, grants, limits},
+        tenants::Terms,
         text,
         words::word,
     },
@@ -122,6 +123,35 @@ impl Settings {
     pub fn allow_the_same_as(&self, other: &Self) -> bool {
         let Self { name, tags, metadata, .. } = other.clone();
         Self { name, tags, metadata, ..self.clone() } == *other
+    }
+
+    /// Whether a key with these settings can do less than one with `other`: lacks a scope, an address, an origin, a part
+    /// of a limit or some of its time, or only reads.
+    pub fn takes_from(&self, other: &Self, terms: &Terms, realm: &Realm) -> bool {
+        let holds = |settings: &Self, name: &str| scope::holds(realm.scopes, &settings.scopes, name);
+        let lacks_scope =
+            realm.scopes.iter().any(|scope| holds(other, scope.name) && !holds(self, scope.name));
+        let within = |net: &IpNet| self.allowed_ips.iter().any(|own| own.contains(net));
+        let given = |settings: &Self| settings.admin_scopes.clone().unwrap_or_default();
+        let lacks_admin_scope = given(other).iter().any(|scope| !given(self).contains(scope));
+        let lacks_address = !self.allowed_ips.is_empty()
+            && (other.allowed_ips.is_empty() || !other.allowed_ips.iter().all(within));
+        let lacks_origin = other.allowed_origins.iter().any(|origin| !self.allowed_origins.contains(origin));
+        let limit = |settings: &Self| limits::effective(&settings.rate_limit, terms, Some(realm));
+        let (own, others) = (limit(self), limit(other));
+        let less = |own: Option<u32>, other: Option<u32>| {
+            own.is_some_and(|own| other.is_none_or(|other| own < other))
+        };
+        let lacks_requests = less(own.per_minute, others.per_minute) || less(own.per_day, others.per_day);
+        let lacks_time = self.expires_at.is_some_and(|own| other.expires_at.is_none_or(|other| own < other));
+        let only_reads = self.mode == Mode::Test && other.mode == Mode::Live;
+        lacks_scope
+            || lacks_admin_scope
+            || lacks_address
+            || lacks_origin
+            || lacks_requests
+            || lacks_time
+            || only_reads
     }
 
     /// What a new key has where the request says nothing. It has no name and no scopes yet.

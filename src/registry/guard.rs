@@ -1,0 +1,184 @@
+//! What a call may bring about, asked in one place. Whatever begins, ends or changes a key, what a person may do, or whether
+//! a tenant acts, is first described: an [`Act`]. What writes it takes it [`Authorised`], which only [`Turn::authorise`] makes.
+//! So what is asked for depends on what happens and not on the call that does it, and a new call cannot forget to ask.
+
+use std::ops::Deref;
+
+use crate::{
+    policy::{KeyAction, Realm},
+    record::TenantStatus,
+    registry::{
+        Turn,
+        error::{Code, Refusal},
+        keys::{
+            change::{Change, Fate},
+            create::Order,
+            grants,
+        },
+        links::NewLink,
+        members::Membership,
+        principal::Principal,
+        tenants::Revision,
+    },
+};
+
+/// An act that its principal may do.
+pub struct Authorised<T>(T);
+
+impl<T> Deref for Authorised<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Something to be done that not everybody may do.
+pub trait Act {
+    /// # Errors
+    /// FORBIDDEN, STEP_UP_REQUIRED
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal>;
+}
+
+impl Turn<'_> {
+    /// The act, if the principal may do it.
+    ///
+    /// # Errors
+    /// FORBIDDEN, STEP_UP_REQUIRED
+    pub fn authorise<T: Act>(&self, principal: &Principal, act: T) -> Result<Authorised<T>, Refusal> {
+        act.require(self, principal)?;
+        Ok(Authorised(act))
+    }
+
+    /// Refuses an action that the realm keeps for owners, or wants the password again for.
+    fn require_action(&self, realm: &Realm, action: KeyAction, principal: &Principal) -> Result<(), Refusal> {
+        if realm.owner_only.contains(&action) {
+            principal.require_owner("This, in this realm, is")?;
+        }
+        if realm.step_up.contains(&action) {
+            principal.require_step_up(self.now)?;
+        }
+        Ok(())
+    }
+}
+
+/// A key begins to exist, be it made or by rotation.
+impl Act for Order<'_> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+        turn.require_action(self.realm, KeyAction::Create, principal)?;
+        if self.rotated_from.is_some() {
+            turn.require_action(self.realm, KeyAction::Rotate, principal)?;
+        }
+        require_for_scopes(turn, principal, self.realm, &self.settings.scopes)
+    }
+}
+
+/// A key becomes another one, or ends.
+impl Act for Change<'_> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+        let Some(realm) = turn.policy.realm(&self.key.realm) else { return Ok(()) };
+        match self.fate {
+            Fate::Revoked { .. } => return turn.require_action(realm, KeyAction::Revoke, principal),
+            Fate::Ends(at) => {
+                let sooner = self.key.settings.expires_at.is_none_or(|own| at < own);
+                return if sooner {
+                    turn.require_action(realm, KeyAction::Revoke, principal)
+                } else {
+                    Ok(())
+                };
+            }
+            Fate::Stays => {}
+        }
+        let (old, new) = (&self.key.settings, &self.settings);
+        if new.allow_the_same_as(old) {
+            return Ok(());
+        }
+        // Or a key made earlier could be widened where making one asks for more.
+        turn.require_action(realm, KeyAction::Create, principal)?;
+        let terms = &principal.tenant().terms;
+        if new.takes_from(old, terms, realm) {
+            turn.require_action(realm, KeyAction::Revoke, principal)?;
+        }
+        if old.takes_from(new, terms, realm) {
+            require_for_scopes(turn, principal, realm, &new.scopes)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// What outlives the session in which it was made, and opens this API, asks for the password whatever the policy says: or who
+/// steals a session has the tenant for good.
+fn require_for_scopes(
+    turn: &Turn<'_>,
+    principal: &Principal,
+    realm: &Realm,
+    scopes: &[String],
+) -> Result<(), Refusal> {
+    if !scopes.iter().any(|scope| grants::opens_admin(realm, scope)) {
+        return Ok(());
+    }
+    match principal {
+        Principal::Member(member) => member.require_fresh_password(turn.now),
+        Principal::Key(_) | Principal::SetUp(_) => grants::require_member_for(realm, scopes, principal),
+    }
+}
+
+/// A link becomes a session at the gate, which outlives the one it was made in.
+impl Act for NewLink<'_> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+        match principal {
+            Principal::Member(member) => member.require_fresh_password(turn.now),
+            Principal::Key(_) | Principal::SetUp(_) => Ok(()),
+        }
+    }
+}
+
+/// Somebody joins, leaves, or gets another role or password.
+impl Act for Membership<'_> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+        let in_own_tenant = self.tenant_id == principal.tenant_id();
+        let member = match principal {
+            Principal::Member(member) => member,
+            // It makes the first owner, and nobody else.
+            Principal::SetUp(tenant) if tenant.operator && in_own_tenant && self.before.is_none() => {
+                return Ok(());
+            }
+            Principal::Key(_) | Principal::SetUp(_) => {
+                return Err(Refusal::new(
+                    Code::Forbidden,
+                    "Managing members is for owners who have signed in.",
+                ));
+            }
+        };
+        let same_role = self.before.map(|person| person.role) == self.after.map(|person| person.role);
+        if same_role && self.before.is_some_and(|person| person.id == member.id) && self.typed_in.is_some() {
+            return Ok(());
+        }
+        if in_own_tenant {
+            member.require_owner()?
+        } else {
+            member.require_operator()?
+        }
+        if turn.policy.admin.step_up_roles { member.require_fresh_password(turn.now) } else { Ok(()) }
+    }
+}
+
+/// A tenant is changed. That it acts, or does not, holds for all its people and keys.
+impl Act for Revision<'_> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+        let Principal::Member(member) = principal else { return Ok(()) };
+        if self.old.status == self.new.status {
+            return Ok(());
+        }
+        if turn.policy.admin.step_up_roles {
+            member.require_fresh_password(turn.now)?;
+        }
+        let action = match self.new.status {
+            TenantStatus::Active => KeyAction::Create,
+            TenantStatus::Inactive => KeyAction::Revoke,
+        };
+        let asks = turn.policy.realms.iter().any(|realm| realm.step_up.contains(&action));
+        if asks { member.require_step_up(turn.now) } else { Ok(()) }
+    }
+}

@@ -1,0 +1,176 @@
+//! The list of who is signed in, and ending sessions of it: one's own, and as an owner those of members.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    registry::{
+        Handled, Outcome, Turn,
+        audit::Deed,
+        cursor,
+        error::{Refusal, Stop},
+        front::clear_cookie,
+        input::Input,
+        members::Person,
+        principal::{Member, Role},
+    },
+    sql::{self, SqlError},
+    time::{MINUTE, Timestamp},
+};
+
+/// Sessions that a member has at once: the oldest give way.
+const MOST: u32 = 100;
+/// How exactly is kept when a session was last used, so that not every call writes.
+const SEEN_EVERY: i64 = 5 * MINUTE;
+/// What ids begin with, and how much of the token's hash follows: enough to name one, and nothing to sign in with.
+const ID_PREFIX: &str = "ses_";
+const ID_LENGTH: usize = 24;
+
+/// A session as listed.
+#[derive(Deserialize)]
+struct Row {
+    position: i64,
+    hash: String,
+    member_id: String,
+    created_at: Timestamp,
+    expires_at: Timestamp,
+    /// `None` of one that an older build has begun.
+    seen_at: Option<Timestamp>,
+    network: Option<String>,
+    agent: Option<String>,
+}
+
+const COLUMNS: &str = "rowid AS position, hash, member_id, created_at, expires_at, seen_at, network, agent";
+
+impl Row {
+    /// As the API shows it. `present`: hash of the session that asks.
+    fn view(&self, present: &str) -> Value {
+        let seen_at = self.seen_at.unwrap_or(self.created_at);
+        json!({
+            "id": id(&self.hash),
+            "memberId": self.member_id,
+            "createdAt": self.created_at.to_rfc3339(),
+            "lastSeenAt": seen_at.to_rfc3339(),
+            "expiresAt": self.expires_at.to_rfc3339(),
+            "network": self.network,
+            "userAgent": self.agent,
+            "current": self.hash == present,
+        })
+    }
+}
+
+fn id(hash: &str) -> String {
+    format!("{ID_PREFIX}{}", hash.get(..ID_LENGTH).unwrap_or(hash))
+}
+
+/// `GET /sessions`: one's own, in the order they began.
+pub fn list_own(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+    list(turn, member, &member.id)
+}
+
+/// `GET /members/{id}/sessions`
+pub fn list_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+    require_of_tenant(turn, member, id)?;
+    list(turn, member, id)
+}
+
+fn list(turn: &Turn<'_>, member: &Member, of: &str) -> Handled {
+    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
+    let page = turn.page("sessions", &member.tenant.id, &mut query);
+    query.finish()?;
+    let statement = format!(
+        "SELECT {COLUMNS} FROM sessions WHERE member_id = ? AND tenant_id = ? AND expires_at > ? AND rowid > ?
+         ORDER BY rowid LIMIT ?"
+    );
+    let after = page.after.unwrap_or_default();
+    let values =
+        [of.into(), member.tenant.id.as_str().into(), turn.now.into(), after.into(), page.rows().into()];
+    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
+    let (rows, next) = page.cut(turn.secrets, rows, |row| row.position);
+    let sessions: Vec<Value> = rows.iter().map(|row| row.view(&member.session)).collect();
+    Ok(Outcome::ok(json!({ "sessions": sessions, "nextCursor": next })))
+}
+
+/// `DELETE /sessions/{id}`: one of one's own; as an owner, of anybody in the tenant.
+pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> Handled {
+    let of = (member.role != Role::Owner).then_some(member.id.as_str());
+    let statement = format!(
+        "SELECT {COLUMNS} FROM sessions WHERE tenant_id = ? AND member_id = COALESCE(?, member_id) AND expires_at > ?"
+    );
+    let values = [member.tenant.id.as_str().into(), of.into(), turn.now.into()];
+    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
+    let row = rows.into_iter().find(|row| id(&row.hash) == session);
+    let row = row.ok_or_else(|| Refusal::not_found("session"))?;
+    turn.db.run("DELETE FROM sessions WHERE hash = ?", &[row.hash.as_str().into()])?;
+    note(turn, member, &row.member_id, json!({ "session": session }))?;
+    let outcome = Outcome::no_content();
+    let own = row.hash == member.session;
+    Ok(if own { outcome.header("Set-Cookie", clear_cookie()) } else { outcome })
+}
+
+/// `DELETE /sessions`: all of one's own but this one.
+pub fn end_others(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+    end_all(turn, &member.id, &member.session)?;
+    note(turn, member, &member.id, json!({ "session": "others" }))?;
+    Ok(Outcome::no_content())
+}
+
+/// `DELETE /members/{id}/sessions`: all of a member's; the one that asks stays.
+pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+    require_of_tenant(turn, member, id)?;
+    end_all(turn, id, &member.session)?;
+    note(turn, member, id, json!({ "session": "all" }))?;
+    Ok(Outcome::no_content())
+}
+
+fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), Stop> {
+    let person = Person::load(turn.db, &member.tenant.id, id)?;
+    person.map(|_| ()).ok_or_else(|| Refusal::not_found("member").into())
+}
+
+/// Ends all sessions of a member but this one; the hash may be empty.
+///
+/// # Errors
+/// What SQLite says.
+pub fn end_all(turn: &Turn<'_>, member_id: &str, but: &str) -> Result<(), SqlError> {
+    let end = "DELETE FROM sessions WHERE member_id = ? AND hash <> ?";
+    turn.db.run(end, &[member_id.into(), but.into()])?;
+    Ok(())
+}
+
+/// Makes room for one more session of a member.
+///
+/// # Errors
+/// What SQLite says.
+pub fn bound(turn: &Turn<'_>, member_id: &str) -> Result<(), SqlError> {
+    let oldest = "DELETE FROM sessions WHERE member_id = ? AND rowid NOT IN
+        (SELECT rowid FROM sessions WHERE member_id = ? ORDER BY rowid DESC LIMIT ?)";
+    turn.db.run(oldest, &[member_id.into(), member_id.into(), (MOST - 1).into()])?;
+    Ok(())
+}
+
+/// Keeps when a session was last used, and from where.
+///
+/// # Errors
+/// What SQLite says.
+pub fn see(turn: &Turn<'_>, hash: &str) -> Result<(), SqlError> {
+    let network = crate::network::of(&turn.call.address);
+    let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ? WHERE hash = ? AND COALESCE(seen_at, 0) <= ?";
+    let long_ago = turn.now.plus(-SEEN_EVERY);
+    let agent = turn.call.agent.clone();
+    turn.db.run(see, &[turn.now.into(), network.into(), agent.into(), hash.into(), long_ago.into()])?;
+    Ok(())
+}
+
+fn note(turn: &Turn<'_>, member: &Member, target: &str, before: Value) -> Result<(), SqlError> {
+    let actor = member.actor();
+    let deed = Deed {
+        tenant_id: &member.tenant.id,
+        actor: &actor,
+        action: "session.end",
+        target,
+        before,
+        after: Value::Null,
+    };
+    turn.audit(&deed)
+}

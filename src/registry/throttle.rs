@@ -1,0 +1,193 @@
+//! What slows those who guess. Nobody is shut out: whoever fails waits, longer each time up to a bound, and only those
+//! wait whom the failures tell apart from the person whose password is guessed. `docs/threat-model.md` has the sums.
+
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    key::hex,
+    network,
+    registry::{Turn, schema},
+    sql::{self, SqlError},
+    time::{DAY, MINUTE, SECOND, Timestamp},
+};
+
+/// Failures that cost no wait, where waits grow.
+const FREE: u32 = 5;
+/// The first wait, which doubles with each failure, and the longest.
+const FIRST_WAIT: i64 = SECOND;
+const LONGEST_WAIT: i64 = 5 * MINUTE;
+/// Failures are forgotten after so long without another one.
+const LIFE: i64 = DAY;
+/// Counters that are kept at all: those that were not touched for the longest time give way. To push one out takes
+/// tens of thousands of counted failures, each of which costs a derivation.
+const MOST: i64 = 100_000;
+/// Networks that are remembered of a member, and for how long after the last sign-in from there.
+const MOST_NETWORKS: u32 = 20;
+const NETWORK_LIFE: i64 = 180 * DAY;
+
+/// How a counter makes wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pace {
+    /// Some failures are free; then each wait is twice the one before.
+    Growing,
+    /// So many failures at once, and then one in each interval.
+    Steady { burst: i64, interval: i64 },
+}
+
+/// One thing that failures are counted of.
+#[derive(Clone, Debug)]
+pub struct Counter {
+    subject: String,
+    pace: Pace,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    failures: u32,
+    at: Timestamp,
+}
+
+impl Counter {
+    fn new(kind: &str, of: &str, pace: Pace) -> Self {
+        // Hashed: what was typed as an address may be a password, and no row is long.
+        let digest = hex(&Sha256::digest(of));
+        Self { subject: format!("{kind}:{}", digest.get(..32).unwrap_or_default()), pace }
+    }
+
+    /// An e-mail address as typed from one network.
+    pub fn of_pair(email: &str, address: &str) -> Self {
+        Self::new("pair", &format!("{} {email}", network::of(address)), Pace::Growing)
+    }
+
+    /// An e-mail address from wherever.
+    pub fn of_email(email: &str) -> Self {
+        Self::new("email", email, Pace::Steady { burst: 30, interval: 10 * MINUTE })
+    }
+
+    /// A network, whatever addresses are typed there: as many as a whole office mistypes.
+    pub fn of_network(address: &str) -> Self {
+        Self::new("network", &network::of(address), Pace::Steady { burst: 100, interval: 10 * SECOND })
+    }
+
+    /// A session in which a password is asked for again.
+    pub fn of_session(hash: &str) -> Self {
+        Self::new("session", hash, Pace::Growing)
+    }
+
+    /// Failures that are aimed at nobody and are written down.
+    pub fn of_strangers() -> Self {
+        Self::new("strangers", "", Pace::Steady { burst: 20, interval: 15 * MINUTE / 20 })
+    }
+}
+
+impl Turn<'_> {
+    /// When one more attempt is possible, if not now.
+    pub(super) fn blocked_until(&self, counter: &Counter) -> Result<Option<Timestamp>, SqlError> {
+        let Some(Row { failures, at }) = self.counted(counter)? else { return Ok(None) };
+        let until = match counter.pace {
+            Pace::Growing => at.plus(wait_after(failures)),
+            // `at` is when the bucket is empty again.
+            Pace::Steady { burst, interval } => at.plus(-(burst - 1) * interval),
+        };
+        Ok((until > self.now).then_some(until))
+    }
+
+    /// Counts a failure: before it is known to be one, so that no number of attempts at once gets more.
+    pub(super) fn count(&self, counter: &Counter) -> Result<(), SqlError> {
+        self.keep_if_refused();
+        let row = self.counted(counter)?;
+        let (failures, at) = match counter.pace {
+            Pace::Growing => (row.map_or(0, |row| row.failures).saturating_add(1), self.now),
+            Pace::Steady { interval, .. } => {
+                let empty_at = row.map_or(self.now, |row| row.at.max(self.now));
+                (0, empty_at.plus(interval))
+            }
+        };
+        // REPLACE gives the row a new number: the newest is the one that was touched last.
+        let replace = "INSERT OR REPLACE INTO guesses (subject, failures, at) VALUES (?, ?, ?)";
+        self.db.run(replace, &[counter.subject.as_str().into(), failures.into(), at.into()])?;
+        self.db.run("DELETE FROM guesses WHERE at <= ?", &[self.now.plus(-LIFE).into()])?;
+        let oldest = "DELETE FROM guesses WHERE number <= (SELECT MAX(number) FROM guesses) - ?";
+        self.db.run(oldest, &[MOST.into()])?;
+        Ok(())
+    }
+
+    /// What was counted turned out to be no failure: takes all of it back where waits grow, else this one.
+    pub(super) fn forgive(&self, counter: &Counter) -> Result<(), SqlError> {
+        let subject = counter.subject.as_str().into();
+        match counter.pace {
+            Pace::Growing => self.db.run("DELETE FROM guesses WHERE subject = ?", &[subject])?,
+            Pace::Steady { interval, .. } => self
+                .db
+                .run("UPDATE guesses SET at = at - ? WHERE subject = ?", &[interval.into(), subject])?,
+        };
+        Ok(())
+    }
+
+    fn counted(&self, counter: &Counter) -> Result<Option<Row>, SqlError> {
+        let values = [counter.subject.as_str().into(), self.now.plus(-LIFE).into()];
+        let counted = "SELECT failures, at FROM guesses WHERE subject = ? AND at > ?";
+        // What was counted before the clock was set back makes wait no longer than what is counted now.
+        let latest = match counter.pace {
+            Pace::Growing => self.now,
+            Pace::Steady { burst, interval } => self.now.plus(burst * interval),
+        };
+        let row = sql::query_one::<Row>(self.db, counted, &values)?;
+        let Some(Row { failures, .. }) = row.as_ref().filter(|row| row.at > latest) else { return Ok(row) };
+        self.keep_if_refused();
+        let back = "UPDATE guesses SET at = ? WHERE subject = ?";
+        self.db.run(back, &[latest.into(), counter.subject.as_str().into()])?;
+        Ok(Some(Row { failures: *failures, at: latest }))
+    }
+
+    /// Whether a failed attempt that was aimed at nobody may still be written down: the audit is kept
+    /// for good, and strangers could fill it.
+    pub(super) fn may_note_stranger(&self) -> Result<bool, SqlError> {
+        let strangers = Counter::of_strangers();
+        let free = self.blocked_until(&strangers)?.is_none();
+        if free {
+            self.count(&strangers)?;
+        }
+        Ok(free)
+    }
+
+    /// Whether the member has signed in from the caller's network before.
+    pub(super) fn knows_network(&self, member_id: &str) -> Result<bool, SqlError> {
+        let known = "SELECT 1 FROM known_networks WHERE member_id = ? AND network = ? AND seen_at > ?";
+        let network = network::of(&self.call.address);
+        let values = [member_id.into(), network.into(), self.now.plus(-NETWORK_LIFE).into()];
+        Ok(!self.db.run(known, &values)?.is_empty())
+    }
+
+    /// The member has shown the right password from the caller's network.
+    pub(super) fn remember_network(&self, member_id: &str) -> Result<(), SqlError> {
+        let network = network::of(&self.call.address);
+        let columns = [
+            ("member_id", member_id.into()),
+            ("network", network.as_str().into()),
+            ("seen_at", self.now.into()),
+        ];
+        let present = "DELETE FROM known_networks WHERE member_id = ? AND network = ?";
+        self.db.run(present, &[member_id.into(), network.as_str().into()])?;
+        schema::insert(self.db, "known_networks", &columns)?;
+        let oldest = "DELETE FROM known_networks WHERE member_id = ? AND number NOT IN
+            (SELECT number FROM known_networks WHERE member_id = ? ORDER BY number DESC LIMIT ?)";
+        self.db.run(oldest, &[member_id.into(), member_id.into(), MOST_NETWORKS.into()])?;
+        Ok(())
+    }
+
+    /// The member has another password, or is gone: whoever signed in before knows nothing any more.
+    pub(super) fn forget_networks(&self, member_id: &str) -> Result<(), SqlError> {
+        self.db.run("DELETE FROM known_networks WHERE member_id = ?", &[member_id.into()])?;
+        Ok(())
+    }
+}
+
+/// How long the next attempt has to wait after so many failures.
+fn wait_after(failures: u32) -> i64 {
+    match failures.checked_sub(FREE) {
+        None => 0,
+        Some(doublings) => (FIRST_WAIT << doublings.min(20)).min(LONGEST_WAIT),
+    }
+}
