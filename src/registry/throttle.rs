@@ -128,17 +128,20 @@ impl Turn<'_> {
     fn counted(&self, counter: &Counter) -> Result<Option<Row>, SqlError> {
         let values = [counter.subject.as_str().into(), self.now.plus(-LIFE).into()];
         let counted = "SELECT failures, at FROM guesses WHERE subject = ? AND at > ?";
-        // What was counted before the clock was set back makes wait no longer than what is counted now.
-        let latest = match counter.pace {
-            Pace::Growing => self.now,
-            Pace::Steady { burst, interval } => self.now.plus(burst * interval),
+        // What was counted before the clock was set back makes wait no longer than what is counted now: beyond `latest` no
+        // counter comes, and it goes on from `instead`.
+        let (latest, instead) = match counter.pace {
+            Pace::Growing => (self.now, self.now),
+            Pace::Steady { burst, interval } => {
+                (self.now.plus(burst * interval), self.now.plus((burst - 1) * interval))
+            }
         };
         let row = sql::query_one::<Row>(self.db, counted, &values)?;
         let Some(Row { failures, .. }) = row.as_ref().filter(|row| row.at > latest) else { return Ok(row) };
         self.keep_if_refused();
         let back = "UPDATE guesses SET at = ? WHERE subject = ?";
-        self.db.run(back, &[latest.into(), counter.subject.as_str().into()])?;
-        Ok(Some(Row { failures: *failures, at: latest }))
+        self.db.run(back, &[instead.into(), counter.subject.as_str().into()])?;
+        Ok(Some(Row { failures: *failures, at: instead }))
     }
 
     /// Whether a failed attempt that was aimed at nobody may still be written down: the audit is kept
