@@ -10,7 +10,7 @@ use crate::sql::{Addition, Schema, Sql, SqlError, Value};
 /// The tables.
 pub const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: ADDITIONS };
 
-/// What an older build does not notice. A released one is never edited: append. Prefer this to a migration.
+/// What an older build does not notice. A released one is never edited: append.
 pub const ADDITIONS: &[Addition] = &[
     Addition {
         name: "idempotency of a key",
@@ -63,7 +63,7 @@ pub const ADDITIONS: &[Addition] = &[
     },
 ];
 
-/// Migrations, forward only. A released one is never edited: append.
+/// What the first release has run. None is edited or added: an older build refuses a database that has seen more.
 pub const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE tenants (

@@ -4,10 +4,11 @@
 
 import childProcess from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { brotliDecompressSync } from "node:zlib";
 
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { parse } from "smol-toml";
@@ -33,7 +34,8 @@ export const BUILDS = { default: "build", e2e: "build/e2e", systems: "build/syst
  * Starts a gate. Stop it with `stop()`, in an `after` hook.
  *
  * @param {object} options
- *   `build`: a name in BUILDS, or a folder with index.js and index_bg.wasm;
+ *   `build`: a name in BUILDS, or a folder with index.js and index_bg.wasm or index_bg.wasm.br; `builds`: one for each isolate;
+ *   `objectsBuild`: that of the objects, if it is another than the first isolate's;
  *   `isolates`: how many of the gate (default 1), each at an address of its own;
  *   `secrets`: added to, or (undefined) taken from, KEYWARD_SECRET and KEYWARD_SETUP_TOKEN;
  *   `page`: the policy's base of the admin page, if it is not /admin;
@@ -227,8 +229,12 @@ class Gate {
     await disposed;
   }
 
-  /** Starts the runtime again on what is stored, at the same addresses, without faults, the clock as it was. */
-  async restart() {
+  /**
+   * Starts the runtime again on what is stored, at the same addresses, without faults, the clock as it was;
+   * with `changes` to the options of `startGate` that say which builds.
+   */
+  async restart(changes = {}) {
+    this.#options = { ...this.#options, ...changes };
     await this.#run();
     await this.#setClocks(this.#standsAt === undefined ? { offsetMs: this.#offsetMs } : { standsAt: this.#standsAt });
   }
@@ -279,7 +285,8 @@ class Gate {
   }
 
   #worker({ name, url, control, proxy }) {
-    const folder = join(root, BUILDS[this.#options.build ?? "default"] ?? this.#options.build);
+    const { build = "default", builds = this.isolates.map(() => build), objectsBuild = builds[0] } = this.#options;
+    const module = built(name === OBJECTS ? objectsBuild : builds[this.isolates.findIndex((isolate) => isolate.name === name)]);
     const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
     const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
     const socket = (entrypoint, at, more) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint, ...more });
@@ -292,8 +299,8 @@ class Gate {
           mainModule: "entry.mjs",
           modules: {
             "entry.mjs": { type: "esm", contents: readFileSync(new URL("entry.mjs", import.meta.url), "utf8") },
-            "built/index.js": { type: "esm", contents: readFileSync(join(folder, "index.js"), "utf8") },
-            "built/index_bg.wasm": { type: "wasm", contents: new Uint8Array(readFileSync(join(folder, "index_bg.wasm"))) },
+            "built/index.js": { type: "esm", contents: module.script },
+            "built/index_bg.wasm": { type: "wasm", contents: module.wasm },
           },
         },
         env: {
@@ -320,6 +327,17 @@ class Gate {
       },
     };
   }
+}
+
+/** The modules of a build, named as for `startGate`. */
+function built(build) {
+  const folder = join(root, BUILDS[build] ?? build);
+  const wasm = join(folder, "index_bg.wasm");
+  const compressed = `${wasm}.br`;
+  return {
+    script: readFileSync(join(folder, "index.js"), "utf8"),
+    wasm: new Uint8Array(existsSync(compressed) ? brotliDecompressSync(readFileSync(compressed)) : readFileSync(wasm)),
+  };
 }
 
 // The page's files, as the assets binding of a worker of their own, so that nothing stands before the gate.

@@ -1,0 +1,132 @@
+// The build before this one and this one on the same stored data, as during a deployment and after one that is taken
+// back: gates of both at once, the objects of either, and back again. `tests/data/predecessor` says which build that is.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { Admin } from "./harness/admin.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { MINUTE, bearer, byStatus } from "./harness/traffic.mjs";
+import { waitFor } from "./harness/wait.mjs";
+
+const OLD = "tests/data/predecessor";
+const NEW = "default";
+const GATES = ["old", "new"];
+const EVERYWHERE = 6_000; // a change holds within the realm's `freshness`
+const MOST = 60;
+
+let gate, first;
+before(async () => {
+  gate = await startGate({ isolates: 2, builds: [OLD, NEW], objectsBuild: OLD });
+  first = await gate.owner();
+  await gate.stopClock(); // no leases: what passes is counted at once
+});
+after(() => gate?.stop());
+
+const use = (at, key, more) => gate.isolates[at].send({ target: "/api/orders", ...more, headers: bearer(key) });
+const told = (answer) => (answer.status === 200 ? 200 : answer.json().code);
+
+/** What was made, by whichever builds: `{ key, comes, by, until, … }`, what comes of a request with the key, until when. */
+const made = [];
+/** The key of all that repeat one `Idempotency-Key`, and how many requests passed with it. */
+let repeated;
+let passed = 0;
+/** Where the list goes on. */
+let cursor;
+
+/** Every key still is what it was made to be, at both gates. */
+async function allHold(where) {
+  for (const { key, comes, by, until = Infinity, ...request } of made) {
+    if (gate.now() >= until) continue;
+    for (const at of [0, 1]) assert.equal(told(await use(at, key, request)), comes, `${where}: at the ${GATES[at]} gate, made by ${by}`);
+  }
+}
+
+/** Makes some of everything through this gate, and checks each with the other one, too. */
+async function makeAll(at, by) {
+  const owner = new Admin(gate.isolates[at].url);
+  owner.token = first.token;
+  const other = 1 - at;
+  const add = (key, comes, more) => made.push({ key, comes, by, ...more });
+  const create = (fields) => owner.createKey({ name: `Key ${made.length}`, ...fields });
+  const both = async (key, request) => [told(await use(at, key, request)), told(await use(other, key, request))];
+
+  const limited = await create({ rateLimit: { perMinute: 3, perDay: null } });
+  const all = [...await both(limited.plaintextKey), ...await both(limited.plaintextKey)];
+  assert.deepEqual(all, [200, 200, 200, "RATE_LIMITED"], by);
+  // Well within the minute.
+  add(limited.plaintextKey, "RATE_LIMITED", { until: gate.now() + 50_000 });
+
+  const revoked = await create();
+  assert.deepEqual(await both(revoked.plaintextKey), [200, 200], by);
+  await owner.revoke(revoked.apiKey.id);
+
+  const edited = await create();
+  assert.deepEqual(await both(edited.plaintextKey, { method: "POST" }), ["INSUFFICIENT_SCOPE", "INSUFFICIENT_SCOPE"], by);
+  await owner.patch(edited.apiKey.id, { scopes: ["orders:read", "orders:write"] });
+
+  const replaced = await create();
+  const rotated = await owner.rotate(replaced.apiKey.id, { revokeOld: true });
+  await gate.advance(EVERYWHERE);
+  for (const [{ plaintextKey }, comes, more] of [[revoked, "REVOKED_API_KEY"], [edited, 200, { method: "POST" }], [replaced, "REVOKED_API_KEY"], [rotated, 200]]) {
+    assert.deepEqual(await both(plaintextKey, more), [comes, comes], by);
+    add(plaintextKey, comes, more);
+  }
+
+  const { plaintextKey: manages } = await create({ scopes: ["admin:read"] });
+  add(manages, 200, { target: "/api/admin/api-keys?limit=1" });
+
+  // What one build handed out, each takes back: a session, a password, a cursor, a request that is repeated.
+  await new Admin(gate.isolates[at].url).signIn();
+  const again = await owner.must("POST", "/api-keys", { name: "Once", scopes: ["orders:read"] }, { "Idempotency-Key": "the-same" });
+  repeated ??= again;
+  assert.equal(again.plaintextKey, repeated.plaintextKey, by);
+  const list = await owner.must("GET", `/api-keys?limit=1${cursor ? `&cursor=${cursor}` : ""}`);
+  assert.equal(list.apiKeys.length, 1, by);
+  cursor = list.nextCursor;
+  for (let i = 0; i < 3; i++) assert.deepEqual(await both(repeated.plaintextKey), [200, 200], by);
+  passed += 6;
+  assert.equal((await owner.must("GET", "/audit/verify")).ok, true, by);
+}
+
+/** A limit holds while both gates hold leases. */
+async function busy(where) {
+  const { plaintextKey: key } = await first.createKey({ name: "Busy", rateLimit: { perMinute: MOST, perDay: null } });
+  await gate.startClock();
+  await gate.objects.resetCounts();
+  const begin = gate.now();
+  const answers = [];
+  while (byStatus(answers)[429] === undefined) {
+    answers.push(...await Promise.all(Array.from({ length: 16 }, (_, i) => use(i % 2, key))));
+    assert.ok(gate.now() - begin < MINUTE / 2, `${where}: ${JSON.stringify(byStatus(answers))}`);
+  }
+  const counts = byStatus(answers);
+  assert.deepEqual(Object.keys(counts), ["200", "429"], where);
+  assert.ok(counts[200] <= MOST, `${where}: ${counts[200]} passed`);
+  const { keyGate } = await gate.callsFor(key);
+  assert.ok(keyGate < counts[200], `${where}: ${keyGate} calls for ${counts[200]} requests: no lease was used`);
+  await gate.stopClock();
+}
+
+test("a build and the one before it serve side by side, and one can go back", async (t) => {
+  for (const [name, objectsBuild] of [["old", OLD], ["new", NEW], ["old again", OLD], ["new again", NEW]]) {
+    const where = `the objects ${name}`;
+    await t.test(where, async () => {
+      await gate.kill();
+      await gate.restart({ objectsBuild });
+      await allHold(where);
+      for (const at of [0, 1]) await makeAll(at, `the ${GATES[at]} gate, ${where}`);
+      await allHold(where);
+      await busy(where);
+    });
+  }
+  await t.test("usage is whole, whichever counted it", async () => {
+    const accepted = async () => (await first.must("GET", `/api-keys/${repeated.apiKey.id}/usage`)).points.reduce((sum, point) => sum + point.accepted, 0);
+    await waitFor("usage of all", async () => {
+      await gate.advance(60_000); // reports gather for some minutes
+      assert.equal(await accepted(), passed);
+      return true;
+    }, { everyMs: 250 });
+  });
+  assert.deepEqual(gate.logs.filter(({ message }) => /cannot be read|deploy the newer|"event":"fault"/.test(message)), []);
+});
