@@ -49,6 +49,7 @@ pub mod route;
 pub mod secret;
 pub mod session_id;
 pub mod sql;
+pub mod strict;
 pub mod tally;
 pub mod time;
 pub mod transport;

@@ -14,6 +14,7 @@ use crate::{
     record::Tenant,
     route::Target,
     secret::{Secret, Secrets},
+    strict,
     time::{SECOND, Timestamp},
 };
 use subtle::ConstantTimeEq;
@@ -30,8 +31,10 @@ pub struct Session {
     /// The tenant that made the link, as it was then.
     pub tenant: Tenant,
     /// For whom, in the words of whoever made the link.
+    #[serde(deserialize_with = "strict::nullable")]
     pub subject: Option<String>,
     /// The session that the link was made in.
+    #[serde(deserialize_with = "strict::nullable")]
     pub session_id: Option<String>,
     /// The first moment at which it no longer holds.
     pub expires_at: Timestamp,

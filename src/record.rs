@@ -4,7 +4,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::{strict, time::Timestamp};
 
 /// One key, as published. Never holds the key itself, only ever found by its hash.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,7 @@ pub struct Record {
     /// Grows with every change; a higher one replaces a lower one, never the other way round.
     pub version: u64,
     /// The first moment at which it no longer passes.
+    #[serde(deserialize_with = "strict::nullable")]
     pub expires_at: Option<Timestamp>,
     /// Scopes it holds, wildcards as written.
     pub scopes: Vec<String>,
@@ -64,6 +65,7 @@ pub struct Tenant {
     /// Whether its keys pass at all.
     pub status: TenantStatus,
     /// Its plan, if it has one.
+    #[serde(deserialize_with = "strict::nullable")]
     pub plan: Option<String>,
 }
 
@@ -122,7 +124,9 @@ pub enum Status {
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
     /// Requests in any 60 seconds.
+    #[serde(deserialize_with = "strict::nullable")]
     pub per_minute: Option<u32>,
     /// Requests in any 86,400 seconds.
+    #[serde(deserialize_with = "strict::nullable")]
     pub per_day: Option<u32>,
 }

@@ -1,12 +1,15 @@
 //! What the Worker and its objects say to each other: JSON over `fetch`, the same structs on both
 //! sides. Only the Worker can reach the objects. Golden vectors in `tests/golden.rs` pin the shapes,
 //! since during a deployment an old Worker talks to a new object.
+//!
+//! An answer is read strictly: what every build writes must be there, also where it may be null. A field that is
+//! missing is a store that fails, never the absence of what it says.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{link::Session, record::Record, time::Timestamp};
+use crate::{lease::PATIENT, link::Session, record::Record, strict, time::Timestamp};
 
 /// Counts by refusal code: `{"INSUFFICIENT_SCOPE": 3}`.
 pub type RefusalCounts = BTreeMap<String, u64>;
@@ -25,7 +28,7 @@ pub enum KeyGateCall {
     Take(Take),
     /// A gate asks for the record, because KV does not have it (yet). Answered with [`Found`].
     Find,
-    /// A gate reports refusals when it has nothing to take. Answered with `{}`.
+    /// A gate reports refusals when it has nothing to take. Answered with [`Noted`].
     Report {
         /// Refusals of this key since the last call.
         refused: RefusalCounts,
@@ -38,6 +41,18 @@ pub enum KeyGateCall {
     },
 }
 
+impl KeyGateCall {
+    /// Whether nothing is wrong when an object gets it twice. What passes and is counted twice is only wasted; but what
+    /// is given back, and what was counted elsewhere, must be told once.
+    pub fn is_repeatable(&self) -> bool {
+        match self {
+            Self::Tell { .. } | Self::Find => true,
+            Self::Take(take) => take.unused.is_none() && take.unasked == 0 && take.refused.is_empty(),
+            Self::Report { refused, .. } => refused.is_empty(),
+        }
+    }
+}
+
 /// What [`KeyGateCall::Take`] asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -46,7 +61,9 @@ pub struct Take {
     pub version: u64,
     /// Whether a request is at hand; otherwise only a lease is asked for.
     pub at_hand: bool,
-    /// It passes within so many milliseconds of now or not at all: a later answer is not used.
+    /// It passes within so many milliseconds of now or not at all: a later answer is not used. Who does not say
+    /// may take as long as anybody.
+    #[serde(default = "longest")]
     pub within_ms: u32,
     /// Further requests that are likely within `life_ms`.
     pub expected: u32,
@@ -128,6 +145,10 @@ pub struct Unused {
     pub place: Option<Timestamp>,
 }
 
+fn longest() -> u32 {
+    PATIENT
+}
+
 /// Requests that a gate may let through by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -162,11 +183,16 @@ pub struct Told {
     pub version: u64,
 }
 
+/// Answer to [`KeyGateCall::Report`] and to a [`UsageReport`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Noted {}
+
 /// Answer to [`KeyGateCall::Find`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Found {
     /// The record that holds now, if this object was ever told one.
+    #[serde(deserialize_with = "strict::nullable")]
     pub record: Option<Record>,
 }
 
@@ -179,16 +205,14 @@ pub enum Taken {
         /// What is left.
         windows: Vec<WindowState>,
         /// The request at hand must wait so many milliseconds before it goes on.
-        #[serde(default)]
         wait_ms: u32,
         /// Where the request at hand is counted, by the KeyGate's clock, so that it can be given back.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         place: Option<Timestamp>,
         /// More to let through without asking.
-        #[serde(default)]
+        #[serde(deserialize_with = "strict::nullable")]
         lease: Option<Lease>,
         /// How the key's object can be reached from now on.
-        #[serde(default)]
         via: Via,
     },
     /// At least one window is full; nothing was counted.
@@ -198,7 +222,6 @@ pub enum Taken {
         /// After so many milliseconds, and not before, one request fits into every window again.
         retry_after_ms: u64,
         /// How the key's object can be reached from now on.
-        #[serde(default)]
         via: Via,
     },
     /// The decision was made on another version: decide again on this record. Nothing was counted.
@@ -212,7 +235,7 @@ pub enum Taken {
 
 /// Whom a gate is to ask about a key, and how old the word is that it was given.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase")]
 pub struct Via {
     /// So many ask that the next call is to go to a relay.
     pub relay: bool,
@@ -251,6 +274,7 @@ pub struct UsageReport {
     /// Id of the key.
     pub key_id: String,
     /// When it was last accepted.
+    #[serde(deserialize_with = "strict::nullable")]
     pub last_used_at: Option<Timestamp>,
     /// Totals of the hours that changed since the last report.
     pub hours: Vec<UsageHour>,
@@ -297,8 +321,10 @@ pub struct AdminCall {
     /// Who asks.
     pub credential: AdminCredential,
     /// `If-Match`
+    #[serde(deserialize_with = "strict::nullable")]
     pub if_match: Option<String>,
     /// `Idempotency-Key`
+    #[serde(deserialize_with = "strict::nullable")]
     pub idempotency_key: Option<String>,
     /// The body as text; empty if there was none. At most 64 KiB.
     pub body: String,

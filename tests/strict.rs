@@ -1,0 +1,123 @@
+//! Whatever KV, an object or the Registry answers is read strictly: what every build writes must be there. An answer
+//! that is cut short, of something else, or empty is a store that fails, and never says that there is no such key, no
+//! limit or no end.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use keyward::{
+    link::Session,
+    record::Record,
+    wire::{
+        AdminReply, Found, KeyGateCall, Lease, LeaseReport, Noted, Redeemed, Take, Taken, Told, UsageHour,
+        UsageReport, Via, Window, WindowState,
+    },
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use support::{NOON, record};
+
+/// What an older build leaves out where there is nothing to say, and what a relay does.
+const MAY_BE_MISSING: [&str; 4] = ["/strict", "/replaced", "/tenant/code", "/place"];
+
+/// The paths of all fields of a value.
+fn paths(value: &Value, at: &str, all: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, field) in fields {
+                all.push(format!("{at}/{name}"));
+                paths(field, &format!("{at}/{name}"), all);
+            }
+        }
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, item)| paths(item, &format!("{at}/{index}"), all));
+        }
+        _ => {}
+    }
+}
+
+/// Every field is needed, and nothing else than the value is read as one.
+fn is_strict<T: Serialize + DeserializeOwned>(value: &T) {
+    let whole = serde_json::to_value(value).unwrap();
+    assert!(serde_json::from_value::<T>(whole.clone()).is_ok());
+    let mut all = Vec::new();
+    paths(&whole, "", &mut all);
+    for path in all {
+        let (parent, name) = path.rsplit_once('/').unwrap();
+        let mut cut = whole.clone();
+        cut.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
+        let is_read = serde_json::from_value::<T>(cut).is_ok();
+        let may_be_missing = MAY_BE_MISSING.iter().any(|field| path.ends_with(field));
+        assert_eq!(is_read, may_be_missing, "{path} of {whole}");
+    }
+    for garbage in ["{}", "[]", "null", "true", "7", "\"\"", "", "<html></html>", "{\"error\":\"x\"}"] {
+        assert!(serde_json::from_str::<T>(garbage).is_err(), "{garbage:?} as {whole}");
+    }
+}
+
+#[test]
+fn every_answer_needs_every_field() {
+    let full = Record {
+        strict: true,
+        replaced: true,
+        allowed_ips: vec!["192.0.2.0/24".parse().unwrap()],
+        ..record()
+    };
+    is_strict(&full);
+    is_strict(&record());
+    is_strict(&Found { record: Some(full.clone()) });
+    is_strict(&Found { record: None });
+    is_strict(&Told { version: 1 });
+    let windows = vec![WindowState { window: Window::Minute, limit: 1, remaining: 0, reset_ms: 1 }];
+    let via = Via { relay: true, age_ms: 3 };
+    for (place, lease) in [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, life_ms: 1 }))] {
+        is_strict(&Taken::Granted { windows: windows.clone(), wait_ms: 0, place, lease, via });
+    }
+    is_strict(&Taken::Limited { windows, retry_after_ms: 1, via });
+    is_strict(&Taken::Changed { record: full });
+    is_strict(&Taken::Unknown);
+    let session = Session {
+        realm: "shop".into(),
+        tenant: record().tenant,
+        subject: None,
+        session_id: None,
+        expires_at: NOON,
+    };
+    is_strict(&session);
+    is_strict(&Redeemed::Granted(session));
+    is_strict(&Redeemed::Used);
+    let hour = UsageHour { hour: NOON, accepted: 1, refused: [].into() };
+    is_strict(&UsageReport { key_id: "key_1".into(), last_used_at: None, hours: vec![hour] });
+    is_strict(&LeaseReport { id: 1, used: 1, age_ms: 1, open: 1 });
+    is_strict(&AdminReply { status: 200, headers: Vec::new(), body: String::new() });
+}
+
+#[test]
+fn a_report_is_answered_with_an_object() {
+    assert!(serde_json::from_str::<Noted>("{}").is_ok());
+    for garbage in ["null", "7", "\"\"", "", "<html>"] {
+        assert!(serde_json::from_str::<Noted>(garbage).is_err(), "{garbage:?}");
+    }
+}
+
+#[test]
+fn a_call_that_does_not_say_by_when_it_passes_is_counted_as_late_as_any() {
+    let call = serde_json::from_value(json!({ "op": "take", "version": 1, "atHand": true })).unwrap();
+    let KeyGateCall::Take(take) = call else { panic!() };
+    assert_eq!(take.within_ms, 3_500);
+}
+
+#[test]
+fn a_call_is_made_twice_only_where_an_object_may_get_it_twice() {
+    let take = |take: Take| KeyGateCall::Take(take).is_repeatable();
+    assert!(KeyGateCall::Find.is_repeatable() && KeyGateCall::Tell { record: record() }.is_repeatable());
+    assert!(take(Take { at_hand: true, expected: 10, ..Take::default() }));
+    // A place that is given back twice would free another's; what was counted elsewhere would count twice.
+    assert!(!take(Take { unused: Some(NOON), ..Take::default() }));
+    assert!(!take(Take { unasked: 1, ..Take::default() }));
+    let refused = || [("TEST_MODE".to_owned(), 1)].into();
+    assert!(!take(Take { refused: refused(), ..Take::default() }));
+    assert!(!KeyGateCall::Report { refused: refused(), leases: Vec::new() }.is_repeatable());
+    assert!(KeyGateCall::Report { refused: [].into(), leases: Vec::new() }.is_repeatable());
+}
