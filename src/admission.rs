@@ -8,12 +8,13 @@ use keyward_policy::{
 };
 
 use crate::{
+    breaker::Dependency,
     cookie::Repeated,
     credential::{self, Credential, Kind},
     denial::Denial,
     gate::{self, Permit},
     hint::{self, Stray},
-    jwt::{self, Error, JwksCache, Keys, Lookup, Token},
+    jwt::{Error, JwksCache, Keys, Lookup, Token},
     key,
     link::{self, Followed},
     network,
@@ -27,6 +28,8 @@ use crate::{
 
 /// How often a request looks whether another one has fetched an issuer's keys, in milliseconds.
 const LOOK_AGAIN: u32 = 50;
+/// A fetch that could take less time than this is not begun: that it failed would say nothing of the issuer.
+const LEAST_FETCH: u32 = 250;
 
 /// A request, as far as it is looked at here.
 #[allow(async_fn_in_trait, reason = "nothing here is sent to another thread")]
@@ -151,7 +154,7 @@ impl<S: Stores> Pipeline<'_, S> {
         if let Some(retry_after_ms) = held_back {
             return Err(Denial::TooManyFailures { retry_after_ms });
         }
-        if self.stores.fails_too_often(&network).await {
+        if self.fails_too_often(&network).await {
             self.memory.borrow_mut().hold_back(&network, self.stores.now());
         }
         decided
@@ -217,18 +220,30 @@ impl<S: Stores> Pipeline<'_, S> {
         token: &Token<'_>,
         tried: Option<&Rc<Keys>>,
     ) -> Result<Rc<Keys>, Denial> {
-        let began = self.stores.now();
-        while (0..=jwt::FETCH_PATIENCE * 2).contains(&(self.stores.now().0 - began.0)) {
-            let look_up = |cache: &mut JwksCache| cache.look_up(token.key_id(), tried, self.stores.now());
+        loop {
+            let now = self.stores.now();
+            let left = self.deadline.left(now);
+            let look_up = |cache: &mut JwksCache| cache.look_up(token.key_id(), tried, now);
             match self.cache(source, look_up) {
                 Lookup::Use(keys) => return Ok(keys),
                 Lookup::Unknown => return Err(Denial::InvalidToken(Error::UnknownKey)),
                 Lookup::Unavailable { reason, retry_after_ms } => {
                     return Err(Denial::IssuerUnavailable { reason, retry_after_ms });
                 }
-                Lookup::Wait => self.stores.wait(LOOK_AGAIN).await,
-                Lookup::Fetch => {
-                    let answer = self.stores.fetch(source.url).await;
+                Lookup::Wait if left > LOOK_AGAIN => self.stores.wait(LOOK_AGAIN).await,
+                Lookup::Wait => {
+                    let reason = "a fetch that others began has not ended".to_owned();
+                    return Err(Denial::IssuerUnavailable { reason, retry_after_ms: 0 });
+                }
+                Lookup::Fetch { stale } => {
+                    // Where older keys serve on, there is to be time for that.
+                    let within_ms = if stale.is_some() { left / 2 } else { left };
+                    if within_ms < LEAST_FETCH {
+                        let reason = "no time was left to fetch it".to_owned();
+                        return stale.ok_or(Denial::IssuerUnavailable { reason, retry_after_ms: 0 });
+                    }
+                    self.cache(source, |cache| cache.fetches_until(now.plus(within_ms.into())));
+                    let answer = self.stores.fetch(source.url, within_ms).await;
                     let now = self.stores.now();
                     let failed = self.cache(source, |cache| match answer {
                         Ok(text) => cache.fetched(&text, now).map_err(|error| error.to_string()),
@@ -243,8 +258,6 @@ impl<S: Stores> Pipeline<'_, S> {
                 }
             }
         }
-        let reason = "a fetch that others began has not ended".to_owned();
-        Err(Denial::IssuerUnavailable { reason, retry_after_ms: 0 })
     }
 
     fn cache<T>(&self, source: Source, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
@@ -268,7 +281,9 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         let hash = key::storage_hash(&format, &secrets, token);
         let call = Redeem { hash, realm: realm.id.to_owned() };
-        let session = match self.stores.redeem(&call).await.map_err(|_| unavailable("Registry"))? {
+        let redeem = async |within_ms| self.stores.redeem(&call, within_ms).await;
+        let redeemed = self.ask_of(Dependency::Registry, self.left(), redeem).await;
+        let session = match redeemed.map_err(|_| unavailable("Registry"))? {
             Redeemed::Granted(session) => session,
             Redeemed::Used => return Err(Denial::UsedLink),
             Redeemed::Expired => return Err(Denial::ExpiredLink),

@@ -19,10 +19,12 @@
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
 pub mod admission;
+pub mod breaker;
 pub mod configured;
 pub mod cookie;
 pub mod cors;
 pub mod credential;
+pub mod deadline;
 pub mod denial;
 pub mod entropy;
 pub mod forwarding;

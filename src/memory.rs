@@ -7,6 +7,7 @@ use std::{num::NonZeroUsize, rc::Rc};
 use lru::LruCache;
 
 use crate::{
+    breaker::Breakers,
     denial::FAILURES_PERIOD,
     lease::{Holder, Lessor},
     local::Local,
@@ -35,6 +36,8 @@ pub struct Memory {
     pub asker: u32,
     /// What was counted and is still to be told.
     pub ledger: Ledger,
+    /// What is left alone since it fails.
+    pub breakers: Breakers,
     networks: LruCache<String, Timestamp>,
 }
 
@@ -122,6 +125,7 @@ impl Memory {
             weight: 0,
             asker: (random >> 32) as u32,
             ledger: Ledger::of(random),
+            breakers: Breakers::default(),
             networks: cache(NETWORKS),
         }
     }

@@ -7,6 +7,8 @@
 //! KeyGate's word for it is not older than `freshness`. So neither an old copy that would pass nor one that would
 //! refuse is ever the last word.
 
+mod ask;
+mod call;
 mod charge;
 mod tell;
 
@@ -19,7 +21,9 @@ pub use self::charge::Chore;
 use self::charge::{Answer, CountedBy};
 use crate::{
     admission::Issuers,
+    breaker::Dependency,
     configured,
+    deadline::Deadline,
     denial::Denial,
     gate::{self, Circumstances, Permit},
     hint,
@@ -38,29 +42,30 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unavailable;
 
-/// What a check asks of the platform.
+/// What a check asks of the platform. What is asked for an answer within so many milliseconds fails when those are over.
 #[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
 pub trait Stores {
     /// The published text under this key of KV.
-    async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable>;
+    async fn read(&self, kv_key: &str, within_ms: u32) -> Result<Option<String>, Unavailable>;
     /// The answer of the KeyGate of this name, or of a relay of its.
     async fn key_gate<T: DeserializeOwned>(
         &self,
         hash: &str,
         lessor: Lessor,
         call: &KeyGateCall,
+        within_ms: u32,
     ) -> Result<T, Unavailable>;
     /// Counts a failure of this network; whether it has now failed too often.
-    async fn fails_too_often(&self, network: &str) -> bool;
+    async fn fails_too_often(&self, network: &str, within_ms: u32) -> Result<bool, Unavailable>;
     /// The time. On Workers it moves only while something is waited for.
     fn now(&self) -> Timestamp;
     /// Lets time pass.
     async fn wait(&self, milliseconds: u32);
     /// Has the Registry use up a link.
-    async fn redeem(&self, call: &Redeem) -> Result<Redeemed, Unavailable>;
+    async fn redeem(&self, call: &Redeem, within_ms: u32) -> Result<Redeemed, Unavailable>;
     /// The text at a URL, of at most [`MOST_SET_BYTES`](keyward_policy::jwk::MOST_SET_BYTES), or why it cannot be
     /// had.
-    async fn fetch(&self, url: &str) -> Result<String, String>;
+    async fn fetch(&self, url: &str, within_ms: u32) -> Result<String, String>;
     /// Notes in the log that something outside, of this name, cannot be used.
     fn note(&self, what: &str, reason: &str);
     /// A secret of the deployment, by its name.
@@ -77,6 +82,8 @@ pub struct Pipeline<'a, S> {
     pub issuers: Rc<RefCell<Issuers>>,
     /// The deployment's secrets, or that there are none.
     pub secrets: Result<Rc<Secrets>, Denial>,
+    /// Until when the decision must be there.
+    pub deadline: Deadline,
 }
 
 /// What a check looks at beside the key and the time.
@@ -302,7 +309,7 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     /// The record of a key: from memory, else from KV, else from its KeyGate, which knows a new key
-    /// before KV does.
+    /// before KV does, and every key where KV fails.
     async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Denial> {
         let network = caller.address.map(network::of);
         {
@@ -313,16 +320,9 @@ impl<S: Stores> Pipeline<'_, S> {
                 }
             }
         }
-        for hash in hashes {
-            let text = self.stores.read(&key::kv_key(hash)).await.map_err(|_| unavailable("KV"))?;
-            if let Some(text) = text {
-                // A format that this build does not know, or no record at all.
-                let record = serde_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
-                let record = Rc::new(record);
-                // For those that come meanwhile: they need not read it again.
-                self.memory.borrow_mut().keep(hash, &record);
-                return Ok(Candidate { hash: hash.clone(), record, word: Word::None });
-            }
+        let published = self.published(hashes).await;
+        if let Ok(Some(candidate)) = published {
+            return Ok(candidate);
         }
         // Whoever guesses is told so before an object is asked; a neighbour of theirs has a key that KV knows.
         let held_back = network
@@ -340,16 +340,40 @@ impl<S: Stores> Pipeline<'_, S> {
             }
         }
         let now = self.stores.now();
+        // Guesses cost the objects a call each also while KV fails.
         if let Some(network) = network
-            && self.stores.fails_too_often(&network).await
+            && self.fails_too_often(&network).await
         {
             self.memory.borrow_mut().hold_back(&network, now);
         }
-        Err(UNKNOWN)
+        // Of two that should know one could not be asked.
+        Err(published.map_or_else(|denial| denial, |_| UNKNOWN))
+    }
+
+    /// The record of a key as KV has it.
+    async fn published(&self, hashes: &[String]) -> Result<Option<Candidate>, Denial> {
+        for hash in hashes {
+            // The rest is for the key's object, which is asked next.
+            let within_ms = self.left() / 2;
+            let read = async |within_ms| self.stores.read(&key::kv_key(hash), within_ms).await;
+            let text = self.ask_of(Dependency::Kv, within_ms, read).await.map_err(|_| unavailable("KV"))?;
+            if let Some(text) = text {
+                // A format that this build does not know, or no record at all.
+                let record = serde_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
+                let record = Rc::new(record);
+                // For those that come meanwhile: they need not read it again.
+                self.memory.borrow_mut().keep(hash, &record);
+                return Ok(Some(Candidate { hash: hash.clone(), record, word: Word::None }));
+            }
+        }
+        Ok(None)
     }
 
     async fn ask(&self, hash: &str) -> Result<Option<Record>, Denial> {
-        let found = self.stores.key_gate::<Found>(hash, Lessor::KeyGate, &KeyGateCall::Find).await;
+        let find = async |within_ms| {
+            self.stores.key_gate::<Found>(hash, Lessor::KeyGate, &KeyGateCall::Find, within_ms).await
+        };
+        let found = self.ask_of(Dependency::KeyGate(hash), self.left(), find).await;
         found.map(|found| found.record).map_err(|_| unavailable("KeyGate"))
     }
 

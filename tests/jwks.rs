@@ -7,7 +7,7 @@ mod support;
 use std::rc::Rc;
 
 use keyward::{
-    jwt::{FETCH_PATIENCE, JwksCache, Keys, Lookup, UnfitKeys},
+    jwt::{JwksCache, Keys, Lookup, UnfitKeys},
     policy::{
         JwkSet, Jwt, JwtKeys, PublicAlgorithm,
         jwk::{MOST_SET_BYTES, UnfitSet},
@@ -192,6 +192,9 @@ proptest! {
 /// How long a set is used.
 const MAX_AGE: i64 = 10 * MINUTE;
 
+/// How long a fetch may take.
+const PATIENCE: i64 = 2 * SECOND;
+
 struct Issuer {
     cache: JwksCache,
     /// Keys that did not verify the token at hand.
@@ -220,7 +223,10 @@ impl Issuer {
     fn look_up(&mut self, key: Key) -> &'static str {
         match self.cache.look_up(Some(key.algorithm()), self.tried.as_ref(), self.now) {
             Lookup::Use(_) => "use",
-            Lookup::Fetch => "fetch",
+            Lookup::Fetch { .. } => {
+                self.cache.fetches_until(self.now.plus(PATIENCE));
+                "fetch"
+            }
             Lookup::Wait => "wait",
             Lookup::Unknown => "unknown",
             Lookup::Unavailable { .. } => "unavailable",
@@ -261,7 +267,7 @@ fn the_first_request_fetches_the_set_and_the_others_wait_for_it() {
 fn a_fetch_that_nobody_brings_to_an_end_is_begun_anew() {
     let mut issuer = Issuer::new();
     assert_eq!(issuer.look_up(Key::Ec), "fetch");
-    assert_eq!(issuer.wait(FETCH_PATIENCE - 1).look_up(Key::Ec), "wait");
+    assert_eq!(issuer.wait(PATIENCE - 1).look_up(Key::Ec), "wait");
     assert_eq!(issuer.wait(1).look_up(Key::Ec), "fetch");
     assert_eq!(issuer.look_up(Key::Ec), "wait");
 }

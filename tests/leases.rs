@@ -12,6 +12,7 @@ use std::cell::Cell;
 use keyward::{
     lease::{CROWDED, Holder, Lessor},
     pipeline::Unavailable,
+    policy::Realm,
     record::{Limits, Status},
     relay::{Desk, Relay, Upstream},
     time::{MINUTE, SECOND, Timestamp},
@@ -101,9 +102,10 @@ proptest! {
         slowest in 5_i64..2_500,
         pace in 5_u64..400,
         mishaps in prop::collection::vec((mishap(), 0..4 * MINUTE), 0..12),
+        decision_timeout_ms in prop_oneof![Just(2_000_u32), 1_000_u32..8_000],
     ) {
         let network = Network { round_trip: (5, slowest), lost, kv_lag: MINUTE, skew: 5_000 };
-        let world = World::new(seed, isolates, network, realm(5_000));
+        let world = World::new(seed, isolates, network, Realm { decision_timeout_ms, ..realm(5_000) });
         let cloud = world.cloud();
         cloud.make_key(per_minute(limit));
         let mut limits = vec![(BEGIN, limit)];
@@ -132,6 +134,7 @@ proptest! {
         }
         world.run();
         never_over(&mut passed(&world), &limits);
+        prop_assert!(cloud.keys.borrow()[0].log.longest <= decision_timeout_ms.into(), "it waited for too long");
     }
 
     #[test]
@@ -206,7 +209,8 @@ proptest! {
     #[test]
     fn so_it_does_where_the_first_answers_come_too_late(seed: u64, limit in 20_u32..600, slowest in 700_i64..2_500) {
         let network = Network { round_trip: (600, slowest), ..GOOD };
-        let world = World::new(seed, 8, network, realm(5_000));
+        // Two calls of that length do not fit into the usual deadline.
+        let world = World::new(seed, 8, network, Realm { decision_timeout_ms: 8_000, ..realm(5_000) });
         world.cloud().make_key(per_minute(limit));
         for number in 0..limit as usize * 3 / 2 {
             world.at(0, move |cloud| {
@@ -216,6 +220,20 @@ proptest! {
         world.run();
         prop_assert_eq!(passed(&world).len(), limit as usize);
     }
+}
+
+#[test]
+fn while_an_object_hangs_no_request_waits_longer_than_the_deadline_however_many_wait_for_each_other() {
+    let network = Network { lost: 1_000, ..GOOD };
+    let world = World::new(3, 2, network, realm(5_000));
+    world.cloud().make_key(per_minute(100_000));
+    steadily(&world, 2, 7.0, 20 * SECOND);
+    world.run();
+    let keys = world.cloud().keys.borrow();
+    assert_eq!((passed(&world).len(), keys[0].log.failed), (0, keys[0].log.came.len() as u64));
+    assert!(keys[0].log.longest <= i64::from(realm(5_000).decision_timeout_ms), "{} ms", keys[0].log.longest);
+    // Most of them are told at once that it is of no use.
+    assert!(keys[0].log.waited < keys[0].log.failed / 2, "{} waited", keys[0].log.waited);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use std::{
 };
 
 use keyward::{
+    deadline::Deadline,
     denial::Denial,
     key_gate::KeyGate,
     lease::Lessor,
@@ -127,7 +128,7 @@ impl Million {
 }
 
 impl Stores for Million {
-    async fn read(&self, _: &str) -> Result<Option<String>, Unavailable> {
+    async fn read(&self, _: &str, _: u32) -> Result<Option<String>, Unavailable> {
         self.reads.set(self.reads.get() + 1);
         Ok(match self.at_hand.get() {
             Key::Real(number) => Some(self.record(number).to_owned()),
@@ -140,6 +141,7 @@ impl Stores for Million {
         _: &str,
         _: Lessor,
         call: &KeyGateCall,
+        _: u32,
     ) -> Result<T, Unavailable> {
         let answer = match self.at_hand.get() {
             Key::Forged(_) => serde_json::to_string(&Found { record: None }).unwrap(),
@@ -157,11 +159,11 @@ impl Stores for Million {
         Ok(serde_json::from_str(&answer).unwrap())
     }
 
-    async fn redeem(&self, _: &Redeem) -> Result<Redeemed, Unavailable> {
+    async fn redeem(&self, _: &Redeem, _: u32) -> Result<Redeemed, Unavailable> {
         Err(Unavailable)
     }
 
-    async fn fetch(&self, _: &str) -> Result<String, String> {
+    async fn fetch(&self, _: &str, _: u32) -> Result<String, String> {
         Err("there is no issuer".to_owned())
     }
 
@@ -171,8 +173,8 @@ impl Stores for Million {
         None
     }
 
-    async fn fails_too_often(&self, _: &str) -> bool {
-        true
+    async fn fails_too_often(&self, _: &str, _: u32) -> Result<bool, Unavailable> {
+        Ok(true)
     }
 
     fn now(&self) -> Timestamp {
@@ -202,6 +204,7 @@ impl Isolate {
             memory: Rc::clone(&self.memory),
             issuers: Rc::default(),
             secrets: Ok(Rc::clone(&self.secrets)),
+            deadline: Deadline::within(REALM.decision_timeout_ms, self.stores.clock.get()),
         };
         let checked = now(pipeline.check(&REALM, &KeyRequirement::ANY_KEY, &key.text(), caller));
         checked.map(drop)

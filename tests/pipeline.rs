@@ -4,6 +4,8 @@
 
 mod support;
 
+use std::cell::Cell;
+
 use keyward::{
     denial::Denial,
     lease::{self, PROMPT},
@@ -17,7 +19,7 @@ use keyward::{
 use proptest::prelude::*;
 use support::{
     record,
-    world::{CALLER, World},
+    world::{CALLER, Fault, World},
 };
 
 fn published(record: &Record) -> (World, Secret) {
@@ -175,8 +177,9 @@ fn a_strict_key_or_realm_asks_for_each_request_however_hot() {
 #[test]
 fn a_strict_key_whose_object_is_slow_is_waited_for() {
     let (world, key) = published(&Record { strict: true, ..record() });
+    let patient = Realm { decision_timeout_ms: 4_000, ..POLICY.realms[0] };
     world.slow_answers.set(vec![2_000, i64::from(PROMPT) + 1]);
-    assert!(world.check(&key).is_ok());
+    assert!(world.check_in(&patient, &key, CALLER).is_ok());
 }
 
 #[test]
@@ -184,7 +187,7 @@ fn where_limits_may_be_local_each_isolate_lets_a_tenth_through_for_a_minute_then
     let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..POLICY.realms[0] };
     let limits = Limits { per_minute: Some(600), per_day: Some(300) };
     let (world, key) = published(&Record { limits, ..record() });
-    world.gates_fail.set(true);
+    world.gate_fault.set(Some(Fault::Fails));
     let admitted =
         |requests: u32| (0..requests).filter(|_| world.check_in(&local, &key, CALLER).is_ok()).count();
     assert_eq!(admitted(100), 30, "a tenth of the smaller limit");
@@ -193,11 +196,12 @@ fn where_limits_may_be_local_each_isolate_lets_a_tenth_through_for_a_minute_then
     world.pass_time(MINUTE);
     assert_eq!(admitted(100), 0, "nor after a minute, though its window is empty");
     // What passed is counted as soon as somebody can be told.
-    world.gates_fail.set(false);
+    world.gate_fault.set(None);
+    world.pass_time(5 * SECOND);
     let accepted = world.check_in(&local, &key, CALLER).unwrap();
     assert_eq!(accepted.windows[1].remaining, 300 - 31);
     // And the next outage begins anew.
-    world.gates_fail.set(true);
+    world.gate_fault.set(Some(Fault::Fails));
     assert_eq!(admitted(100), 30);
 }
 
@@ -206,7 +210,7 @@ fn where_limits_may_be_local_a_key_that_is_revoked_or_strict_is_refused_neverthe
     let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..POLICY.realms[0] };
     for record in [Record { status: Status::Revoked, ..record() }, Record { strict: true, ..record() }] {
         let (world, key) = published(&record);
-        world.gates_fail.set(true);
+        world.gate_fault.set(Some(Fault::Fails));
         assert!(world.check_in(&local, &key, CALLER).is_err());
     }
 }
@@ -225,30 +229,59 @@ fn an_answer_that_comes_too_late_is_not_used_asked_for_again_and_given_back() {
 #[test]
 fn a_store_that_fails_is_503_and_never_a_verdict_about_the_key() {
     let (world, key) = published(&record());
-    world.kv_fails.set(true);
-    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KV" });
-    world.kv_fails.set(false);
-    world.gates_fail.set(true);
+    world.gate_fault.set(Some(Fault::Fails));
     assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KeyGate" });
     // Unknown to KV and the object cannot say: not a 401.
     assert_eq!(denial(&world, &world.new_key(9)), Denial::StoreUnavailable { store: "KeyGate" });
+    world.kv_fault.set(Some(Fault::Fails));
+    assert_eq!(denial(&world, &world.new_key(8)), Denial::StoreUnavailable { store: "KeyGate" });
+    world.gate_fault.set(None);
+    assert_eq!(denial(&world, &world.new_key(7)), Denial::StoreUnavailable { store: "KV" });
+}
+
+#[test]
+fn where_only_kv_fails_the_keys_object_which_has_the_record_answers() {
+    let (world, key) = published(&record());
+    world.kv_fault.set(Some(Fault::Fails));
+    assert!(world.check(&key).is_ok());
+    assert_eq!(world.asked(), ["KV", "KeyGate find", "KeyGate take"]);
+    world.check(&key).unwrap();
+    let (revoked, key) = published(&Record { status: Status::Revoked, ..record() });
+    revoked.kv_fault.set(Some(Fault::Fails));
+    assert_eq!(denial(&revoked, &key), Denial::RevokedKey { replaced: false });
+}
+
+#[test]
+fn a_network_that_guesses_while_kv_fails_is_held_back_before_any_object_is_asked() {
+    let (world, good) = published(&record());
+    world.check(&good).unwrap();
+    world.kv_fault.set(Some(Fault::Fails));
+    world.limited_addresses.borrow_mut().insert("192.0.2.1".into());
+    assert_eq!(denial(&world, &world.new_key(2)), Denial::StoreUnavailable { store: "KV" });
+    world.asked();
+    assert_eq!(denial(&world, &world.new_key(3)), Denial::TooManyFailures { retry_after_ms: 10_000 });
+    assert_eq!(world.asked(), Vec::<String>::new());
+    assert!(world.check(&good).is_ok());
 }
 
 #[test]
 fn kv_that_fails_does_not_stop_a_key_that_memory_knows() {
     let (world, key) = published(&record());
     world.check(&key).unwrap();
-    world.kv_fails.set(true);
+    world.kv_fault.set(Some(Fault::Fails));
     world.pass_time(10 * MINUTE);
     assert!(world.check(&key).is_ok());
 }
 
 #[test]
-fn a_record_of_a_format_that_this_build_does_not_know_is_503() {
+fn a_record_that_this_build_cannot_read_is_503_unless_the_keys_object_has_one_that_it_can() {
     let (world, key) = published(&record());
-    let text = serde_json::to_string(&record()).unwrap().replace("\"v\":\"1\"", "\"v\":\"2\"");
-    world.kv.borrow_mut().values_mut().for_each(|value| value.clone_from(&text));
-    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KV record" });
+    let newer = serde_json::to_string(&record()).unwrap().replace("\"v\":\"1\"", "\"v\":\"2\"");
+    world.kv.borrow_mut().values_mut().for_each(|value| value.clone_from(&newer));
+    world.gate_fault.set(Some(Fault::Says(format!("{{\"record\":{newer}}}").leak())));
+    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KeyGate" });
+    world.gate_fault.set(None);
+    assert!(world.check(&key).is_ok());
 }
 
 #[test]
@@ -333,6 +366,10 @@ fn a_key_is_found_in_its_own_realm_whichever_realm_it_is_shown_to_first() {
     );
 }
 
+fn toggle(fault: &Cell<Option<Fault>>) {
+    fault.set(if fault.get().is_some() { None } else { Some(Fault::Fails) });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
@@ -348,6 +385,7 @@ proptest! {
         let (world, key) = published(&record());
         let mut holds = record();
         let mut history = vec![(world.clock.get(), record())];
+        let mut failed = i64::MIN;
         for (step, wait) in steps {
             world.pass_time(wait);
             match step {
@@ -359,9 +397,12 @@ proptest! {
                 }
                 2 => world.publish(&key, &holds),
                 3 => *world.memory.borrow_mut() = keyward::memory::Memory::default(),
-                4 => world.kv_fails.set(!world.kv_fails.get()),
-                5 => world.gates_fail.set(!world.gates_fail.get()),
+                4 => toggle(&world.kv_fault),
+                5 => toggle(&world.gate_fault),
                 _ => {}
+            }
+            if world.gate_fault.get().is_some() {
+                failed = world.clock.get().0;
             }
             let bound = world.clock.get().plus(-i64::from(freshness_ms));
             // Whether a record that held within the bound allows, or does not allow, the request.
@@ -375,7 +416,8 @@ proptest! {
                 Ok(_) => prop_assert!(held(true)),
                 Err(Denial::InsufficientScope { .. }) => prop_assert!(held(false)),
                 Err(Denial::RateLimited { .. }) => prop_assert!(held(true)),
-                Err(Denial::StoreUnavailable { .. }) => prop_assert!(world.kv_fails.get() || world.gates_fail.get()),
+                // What is well again is shut out for 5 s at the most.
+                Err(Denial::StoreUnavailable { .. }) => prop_assert!(world.clock.get().0 - failed < 5 * SECOND),
                 Err(other) => prop_assert!(false, "{other:?}"),
             }
         }

@@ -28,7 +28,7 @@ use support::{
     NOON, Seeded,
     jose::{self, Key},
     record,
-    world::{CALLER, Request, World},
+    world::{CALLER, Fault, Request, World},
 };
 
 const LINK: Link =
@@ -610,4 +610,87 @@ fn the_gates_own_cookies_never_reach_the_origin_and_caches_tell_sessions_apart()
     let Admission::Pass(accepted) = call.send(&world).unwrap() else { panic!() };
     assert_eq!(forwarding::removed_cookies(&[call.realm]), ["__Host-shop", "__Host-keyward-session"]);
     assert_eq!(forwarding::vary(&call.realm, &accepted.permit), ["x-api-key", "authorization", "cookie"]);
+}
+
+/// What everything that is asked may do.
+const FAULTS: [Fault; 6] = [
+    Fault::Fails,
+    Fault::Hangs,
+    Fault::Slow(1_500),
+    Fault::Slow(60_000),
+    Fault::Says("<html>"),
+    Fault::Says("{}"),
+];
+/// No verdict takes longer.
+const DEADLINE: i64 = POLICY.realms[0].decision_timeout_ms as i64;
+
+#[test]
+fn whatever_the_registry_does_a_link_is_told_by_the_deadline_and_never_called_invalid() {
+    for fault in FAULTS {
+        let (world, token) = linked();
+        world.registry_fault.set(Some(fault));
+        let url = format!("https://shop.example/checkout?token={token}");
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let came = world.clock.get();
+            let sent = (Call { url: &url, ..shop() }).send(&world);
+            times.push(world.clock.get().0 - came.0);
+            if fault == Fault::Slow(1_500) {
+                assert!(matches!(sent, Ok(Admission::Redirect(_))));
+                break;
+            }
+            assert_eq!(sent.unwrap_err(), Denial::StoreUnavailable { store: "Registry" }, "{fault:?}");
+        }
+        assert!(times.iter().all(|took| *took <= DEADLINE), "{fault:?}: {times:?}");
+        assert_eq!(times.get(3..).unwrap_or_default().iter().sum::<i64>(), 0, "{fault:?}: {times:?}");
+    }
+}
+
+#[test]
+fn whatever_the_issuer_does_a_token_is_told_by_the_deadline_and_older_keys_serve_on() {
+    for fault in FAULTS {
+        for is_known in [false, true] {
+            let world = world();
+            let token = bearer(Key::Ec, &jose::claims(NOON.plus(10 * MINUTE)));
+            let call = || Call {
+                fields: vec![("authorization", &token)],
+                ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
+            };
+            world.pass_time(10 * MINUTE);
+            if is_known {
+                assert!(call().told(&world).is_ok());
+                world.pass_time(10 * MINUTE);
+            }
+            world.issuer_fault.set(Some(fault));
+            for round in 0..3 {
+                let came = world.clock.get();
+                let told = call().told(&world);
+                let took = world.clock.get().0 - came.0;
+                assert!(took <= DEADLINE && (round == 0 || took == 0), "{fault:?}: {took} ms");
+                if is_known || fault == Fault::Slow(1_500) {
+                    assert!(told.is_ok(), "{fault:?}: {told:?}");
+                } else {
+                    assert!(matches!(told, Err(Denial::IssuerUnavailable { .. })), "{fault:?}: {told:?}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn whatever_the_limiter_does_a_wrong_token_is_told_by_the_deadline() {
+    for fault in FAULTS {
+        let world = world();
+        world.limiter_fault.set(Some(fault));
+        let forged = format!("{}x", bearer(Key::Ec, &jose::claims(NOON)));
+        let call = Call {
+            fields: vec![("authorization", &forged)],
+            ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
+        };
+        for _ in 0..3 {
+            let came = world.clock.get();
+            assert!(matches!(call.told(&world), Err(Denial::InvalidToken(_))), "{fault:?}");
+            assert!(world.clock.get().0 - came.0 <= 500, "{fault:?}");
+        }
+    }
 }

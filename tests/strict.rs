@@ -87,8 +87,8 @@ fn every_answer_needs_every_field() {
     is_strict(&session);
     is_strict(&Redeemed::Granted(session));
     is_strict(&Redeemed::Used);
-    let hour = UsageHour { hour: NOON, accepted: 1, refused: [].into() };
-    is_strict(&UsageReport { key_id: "key_1".into(), last_used_at: None, hours: vec![hour] });
+    let hour = UsageHour { hour: NOON, accepted: 1, refused: [].into(), taken_back: 0 };
+    is_strict(&UsageReport { key_id: "key_1".into(), last_used_at: None, hours: vec![hour], sent: None });
     is_strict(&LeaseReport { id: 1, used: 1, age_ms: 1, open: 1 });
     is_strict(&AdminReply { status: 200, headers: Vec::new(), body: String::new() });
 }
@@ -118,6 +118,6 @@ fn a_call_is_made_twice_only_where_an_object_may_get_it_twice() {
     assert!(!take(Take { unasked: 1, ..Take::default() }));
     let refused = || [("TEST_MODE".to_owned(), 1)].into();
     assert!(!take(Take { refused: refused(), ..Take::default() }));
-    assert!(!KeyGateCall::Report { refused: refused(), leases: Vec::new() }.is_repeatable());
-    assert!(KeyGateCall::Report { refused: [].into(), leases: Vec::new() }.is_repeatable());
+    assert!(!KeyGateCall::Report { refused: refused(), leases: Vec::new(), tally: None }.is_repeatable());
+    assert!(KeyGateCall::Report { refused: [].into(), leases: Vec::new(), tally: None }.is_repeatable());
 }

@@ -50,6 +50,8 @@ pub struct Realm {
     pub forwarded: bool,
     /// How long the origin may keep the gate waiting, in milliseconds: for more of the body, for its answer.
     pub origin_timeout_ms: u32,
+    /// How long a decision may take, in milliseconds, over everything that it waits for.
+    pub decision_timeout_ms: u32,
     /// How old a decision may be, in milliseconds: the bound of revocations and edits. 0 is strict.
     pub freshness_ms: u32,
     /// What happens to a request when the object that holds the counts cannot be reached.

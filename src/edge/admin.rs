@@ -12,7 +12,8 @@ use super::{
 };
 use crate::{
     admission::Incoming,
-    pipeline::Stores,
+    breaker::Dependency,
+    pipeline::{Stores, Unavailable},
     policy::POLICY,
     registry::{
         error::Refusal,
@@ -21,6 +22,9 @@ use crate::{
     route::Target,
     wire::{AdminCall, AdminCredential, AdminReply},
 };
+
+/// A call of the admin API is answered within so many milliseconds: the Registry waits 5 s for its KeyGates.
+const PATIENCE_MS: u32 = 10_000;
 
 /// Answers a request to the admin API. `path` is the one below its base.
 pub async fn handle(
@@ -86,8 +90,9 @@ pub async fn handle(
         }
     };
     let stores = EdgeStores { env };
+    let pipeline = gate::pipeline(&stores, PATIENCE_MS);
     if let Some(failures) = failures.filter(|_| front::is_failure(open, asked, reply.status))
-        && stores.fails_too_often(&failures.counted).await
+        && pipeline.fails_too_often(&failures.counted).await
     {
         gate::memory().borrow_mut().hold_back(&failures.held_back, stores::now());
     }
@@ -132,15 +137,20 @@ async fn admit(
 /// The Registry's answer.
 async fn ask(call: &AdminCall, env: &Env) -> AdminReply {
     let request_id = &call.request_id;
-    // Longer than the Registry waits for its KeyGates, which is bounded as a store is.
-    let asked = stores::ask_registry::<AdminReply>(env, "/admin", call, stores::PATIENCE * 3).await;
-    asked.unwrap_or_else(|error| {
-        console_error!(
-            "{}",
-            json!({ "event": "registry unavailable", "requestId": request_id, "error": error })
-        );
-        front::registry_unavailable().reply(request_id)
-    })
+    let stores = EdgeStores { env };
+    let repeatable = matches!(call.method.as_str(), "GET" | "HEAD");
+    let ask = async |within_ms| {
+        let reply = stores::ask_registry::<AdminReply>(env, "/admin", call, within_ms, repeatable).await;
+        reply.map_err(|error| {
+            console_error!(
+                "{}",
+                json!({ "event": "registry unavailable", "requestId": request_id, "error": error })
+            );
+            Unavailable
+        })
+    };
+    let asked = gate::pipeline(&stores, PATIENCE_MS).ask_of(Dependency::Registry, PATIENCE_MS, ask).await;
+    asked.unwrap_or_else(|Unavailable| front::registry_unavailable().reply(request_id))
 }
 
 fn head(request: &web_sys::Request) -> Result<Head> {

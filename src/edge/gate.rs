@@ -10,11 +10,12 @@ use super::{
     http::{self, Client},
     origin,
     settings::{self, OsEntropy},
-    stores::EdgeStores,
+    stores::{self, EdgeStores},
 };
 use crate::{
     admission::{Admission, Issuers},
     cors,
+    deadline::Deadline,
     denial::Denial,
     entropy, forwarding,
     memory::Memory,
@@ -61,7 +62,8 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     let Routed { request, target, client, realm, route, request_id, .. } = routed;
     let incoming = http::Incoming::of(request);
     let stores = EdgeStores { env };
-    let accepted = match pipeline(&stores).admit(realm, route, target, client.caller(), &incoming).await {
+    let pipeline = pipeline(&stores, realm.decision_timeout_ms);
+    let accepted = match pipeline.admit(realm, route, target, client.caller(), &incoming).await {
         Ok(Admission::Pass(accepted)) => accepted,
         Ok(Admission::Redirect(headers)) => {
             let headers = headers.into_iter().chain([("X-Request-Id", request_id.to_owned())]).collect();
@@ -81,12 +83,14 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     }
 }
 
-fn pipeline<'a>(stores: &'a EdgeStores<'a>) -> Pipeline<'a, EdgeStores<'a>> {
+/// What decides, within so many milliseconds of now.
+pub fn pipeline<'a>(stores: &'a EdgeStores<'a>, within_ms: u32) -> Pipeline<'a, EdgeStores<'a>> {
     Pipeline {
         stores,
         memory: memory(),
         issuers: ISSUERS.with(Rc::clone),
         secrets: settings::secrets(stores.env),
+        deadline: Deadline::within(within_ms, stores::now()),
     }
 }
 
@@ -102,7 +106,9 @@ pub async fn verify_key(
     env: &Env,
 ) -> std::result::Result<Record, Denial> {
     let stores = EdgeStores { env };
-    let pipeline = pipeline(&stores);
+    // It may be of any realm.
+    let within_ms = policy.realms.iter().map(|realm| realm.decision_timeout_ms).max().unwrap_or_default();
+    let pipeline = pipeline(&stores, within_ms);
     let checked = pipeline.check_in_any_realm(policy, &KeyRequirement::ANY_KEY, key, client.caller()).await;
     let accepted = checked.map_err(|refused| refused.denial)?;
     accepted.permit.record().map(|record| Record::clone(record)).ok_or(Denial::Internal)
@@ -148,7 +154,8 @@ pub fn preflight(cors: &Cors, client: &Client, request_id: &str) -> Result<web_s
 /// Keeps leases in order while, and after, answers are sent.
 async fn do_chores(chore: Chore, env: Env) {
     let stores = EdgeStores { env: &env };
-    let pipeline = pipeline(&stores);
+    // Nothing is decided: each chore has a bound of its own.
+    let pipeline = pipeline(&stores, 0);
     let mut next = Some(chore);
     while let Some(chore) = next {
         next = pipeline.do_chore(chore).await;
@@ -157,8 +164,8 @@ async fn do_chores(chore: Chore, env: Env) {
 
 /// Has the objects of keys hear, behind the answer, what this isolate has counted.
 pub fn tell(env: &Env, context: &Context) {
-    if pipeline(&EdgeStores { env }).begins_to_tell() {
+    if pipeline(&EdgeStores { env }, 0).begins_to_tell() {
         let env = env.clone();
-        context.wait_until(async move { pipeline(&EdgeStores { env: &env }).tell().await });
+        context.wait_until(async move { pipeline(&EdgeStores { env: &env }, 0).tell().await });
     }
 }

@@ -16,20 +16,47 @@ async function inTime(promise, milliseconds) {
   }
 }
 
+// A binding, which must have this method: one that is missing, or of another type, is named.
+function bound(env, name, method) {
+  const binding = env[name];
+  if (binding === undefined || binding === null) throw new Error(`the binding ${name} is missing`);
+  if (typeof binding[method] !== "function") throw new Error(`the binding ${name} is of another type: it has no "${method}"`);
+  return binding;
+}
+
 // The text under a key of KV, or null.
-export function read(kv, key, milliseconds) {
-  return inTime(kv.get(key), milliseconds);
+export async function read(env, key, milliseconds) {
+  const text = await inTime(bound(env, "KEYS", "get").get(key), milliseconds);
+  if (text !== null && typeof text !== "string") throw new Error(`answered neither text nor null but ${typeof text}`);
+  return text;
 }
 
 // Sends JSON text to the object of this name; the text of its answer.
-export function ask(namespace, name, body, milliseconds) {
-  const answer = async () => {
-    const response = await namespace.get(namespace.idFromName(name)).fetch(`https://object/${name}`, { method: "POST", body });
+export async function ask(env, binding, name, path, body, milliseconds, repeatable) {
+  let isOver = false;
+  const once = async () => {
+    const objects = bound(env, binding, "idFromName");
+    const response = await objects.get(objects.idFromName(name)).fetch(`https://object${path}`, { method: "POST", body });
     const text = await response.text();
     if (response.status !== 200) throw new Error(`answered ${response.status}`);
     return text;
   };
-  return inTime(answer(), milliseconds);
+  // The platform says which errors a second try may not meet (an object that was just reset, a connection that was
+  // lost), and which it would make worse. A stub that has failed stays so: each try has one of its own.
+  const twice = async () => {
+    try {
+      return await once();
+    } catch (error) {
+      const isTransient = error?.retryable === true || error?.durableObjectReset === true;
+      if (!repeatable || isOver || !isTransient || error.overloaded === true) throw error;
+      return once();
+    }
+  };
+  try {
+    return await inTime(twice(), milliseconds);
+  } finally {
+    isOver = true;
+  }
 }
 
 // The first bytes of a body, or null if there are more than `most`.
@@ -79,8 +106,10 @@ export async function hasContent(request, milliseconds) {
 }
 
 // Counts one event of this key; whether there were too many.
-export function exceeds(limiter, key, milliseconds) {
-  return inTime(limiter.limit({ key }).then(({ success }) => !success), milliseconds);
+export async function exceeds(env, key, milliseconds) {
+  const outcome = await inTime(bound(env, "FAILURES", "limit").limit({ key }), milliseconds);
+  if (typeof outcome?.success !== "boolean") throw new Error("answered neither yes nor no");
+  return !outcome.success;
 }
 
 const UNDONE = Symbol("undone");

@@ -42,12 +42,10 @@ impl DurableObject for KeyGate {
         self.alarm_at.set(None);
         let report = self.turn(|core| Ok((core.report(stores::now()), Keep::Nothing))).map_err(failed)?;
         let Some(report) = report.filter(|report| !report.hours.is_empty()) else { return Response::ok("") };
-        let body = serde_json::to_string(&report)?;
-        let registry = self.env.durable_object("REGISTRY")?.get_by_name(super::registry::NAME)?;
-        let answer = stores::in_time(stores::post(&registry, "https://registry/usage", &body)).await;
         // An older build answers `{}`.
-        let taken = answer
-            .and_then(|text| serde_json::from_str::<UsageTaken>(&text).map_err(|error| error.to_string()));
+        let taken =
+            stores::ask_registry::<UsageTaken>(&self.env, "/usage", &report, stores::BACKGROUND_MS, true)
+                .await;
         let taken = match taken {
             Ok(taken) => taken,
             Err(error) => {

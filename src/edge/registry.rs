@@ -1,6 +1,6 @@
 //! The Registry's object: storage, alarm and password derivation around [`crate::registry`].
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use futures_util::future::LocalBoxFuture;
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
@@ -122,7 +122,8 @@ impl Platform for Runtime {
     }
 
     async fn tell(&self, hash: &str, record: &Record) -> std::result::Result<Told, String> {
-        stores::ask_key_gate(&self.env, hash, &KeyGateCall::Tell { record: record.clone() }).await
+        let tell = KeyGateCall::Tell { record: record.clone() };
+        stores::ask_key_gate(&self.env, hash, &tell, stores::BACKGROUND_MS).await
     }
 
     async fn put(&self, kv_key: &str, text: &str) -> std::result::Result<(), String> {
@@ -137,7 +138,7 @@ impl Platform for Runtime {
     }
 
     async fn patience(&self) {
-        Delay::from(stores::PATIENCE).await;
+        Delay::from(Duration::from_millis(stores::BACKGROUND_MS.into())).await;
     }
 
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {

@@ -7,10 +7,11 @@ use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durabl
 use super::{settings::OsEntropy, stores};
 use crate::{
     entropy,
+    lease::CROWDED,
     pipeline::Unavailable,
     relay::{Desk, Upstream},
     time::Timestamp,
-    wire::{KeyGateCall, Take, Taken},
+    wire::{KeyGateCall, Noted, Take, Taken},
 };
 
 /// One of the relays of a key.
@@ -60,11 +61,12 @@ impl DurableObject for Relay {
 impl Upstream for Uplink {
     async fn ask(&self, take: &Take) -> std::result::Result<Taken, Unavailable> {
         let call = KeyGateCall::Take(take.clone());
-        stores::log_failure("KEY_GATE", stores::ask_key_gate(&self.env, &self.hash, &call).await)
+        let answer = stores::ask_key_gate(&self.env, &self.hash, &call, CROWDED).await;
+        stores::log_failure("KEY_GATE", answer)
     }
 
     async fn tell(&self, report: &KeyGateCall) -> std::result::Result<(), Unavailable> {
-        let heard = stores::ask_key_gate::<serde_json::Value>(&self.env, &self.hash, report).await;
+        let heard = stores::ask_key_gate::<Noted>(&self.env, &self.hash, report, stores::BACKGROUND_MS).await;
         stores::log_failure("KEY_GATE", heard.map(drop))
     }
 

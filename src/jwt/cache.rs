@@ -8,10 +8,6 @@ use keyward_policy::PublicAlgorithm;
 use super::{Keys, UnfitKeys};
 use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 
-/// How long a fetch may take, in milliseconds. After that another request may begin one: the one that
-/// began it may be gone.
-pub const FETCH_PATIENCE: i64 = 5 * SECOND;
-
 /// How long a set that was fetched is the last word on which keys there are: made-up key ids and
 /// forged signatures cause at most one fetch in this time.
 const FLOOR: i64 = MINUTE;
@@ -28,7 +24,8 @@ pub struct JwksCache {
     max_age: i64,
     algorithms: &'static [PublicAlgorithm],
     set: Option<(Rc<Keys>, Timestamp)>,
-    under_way: Option<Timestamp>,
+    /// When the fetch that is under way began, and when it is over: whoever began it may be gone.
+    under_way: Option<(Timestamp, Timestamp)>,
     failed: Option<Failure>,
 }
 
@@ -41,8 +38,12 @@ struct Failure {
 pub enum Lookup {
     /// Verify it with these.
     Use(Rc<Keys>),
-    /// Fetch the set, say [`JwksCache::fetched`] or [`JwksCache::failed`], and look again.
-    Fetch,
+    /// Fetch the set: say [`JwksCache::fetches_until`] before, [`JwksCache::fetched`] or [`JwksCache::failed`] after,
+    /// and look again.
+    Fetch {
+        /// Older keys, which serve while that takes too long or fails.
+        stale: Option<Rc<Keys>>,
+    },
     /// Another request is fetching it: look again in a moment.
     Wait,
     /// Refuse it: [`Error::UnknownKey`](super::Error::UnknownKey).
@@ -78,7 +79,7 @@ impl JwksCache {
         if known.is_none() && set.is_some_and(|(_, fetched)| younger(*fetched, FLOOR)) {
             return Lookup::Unknown;
         }
-        let under_way = self.under_way.is_some_and(|began| younger(began, FETCH_PATIENCE));
+        let under_way = self.under_way.is_some_and(|(began, ends)| (began..ends).contains(&now));
         let failed = self.failed.as_ref().filter(|failed| younger(failed.at, RETRY));
         match (known, failed) {
             (Some((keys, _)), failed) if under_way || failed.is_some() => Lookup::Use(keys.clone()),
@@ -89,9 +90,16 @@ impl JwksCache {
                 retry_after_ms: (failure.at.0 + RETRY - now.0).clamp(0, RETRY).unsigned_abs(),
             },
             _ => {
-                self.under_way = Some(now);
-                Lookup::Fetch
+                self.under_way = Some((now, now));
+                Lookup::Fetch { stale: known.map(|(keys, _)| Rc::clone(keys)) }
             }
+        }
+    }
+
+    /// The fetch is over by then. After that another request may begin one.
+    pub fn fetches_until(&mut self, ends: Timestamp) {
+        if let Some(under_way) = &mut self.under_way {
+            under_way.1 = ends;
         }
     }
 

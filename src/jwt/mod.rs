@@ -18,7 +18,7 @@ mod token;
 
 use std::fmt;
 
-pub use cache::{FETCH_PATIENCE, JwksCache, Lookup};
+pub use cache::{JwksCache, Lookup};
 pub use claims::Claims;
 pub use keys::{Keys, UnfitKeys};
 pub use token::{MOST_BYTES, Token};

@@ -5,16 +5,22 @@ use std::rc::Rc;
 
 use keyward_policy::{LimitsUnavailable, Realm};
 
-use super::{Candidate, Pipeline, Stores, Unavailable, unavailable};
+use super::{
+    Candidate, Pipeline, Stores, Unavailable,
+    call::{Answered, Ask, Call, dependency},
+    unavailable,
+};
 use crate::{
     denial::Denial,
-    key_gate::WORTH_WAITING,
     lease::{self, Lessor},
     memory::Limited,
     record::Record,
     time::Timestamp,
-    wire::{KeyGateCall, Lease, Take, Taken, Unused, WindowState},
+    wire::{KeyGateCall, Lease, Noted, Taken, Unused, WindowState},
 };
+
+/// What is asked after an answer is waited for so long.
+pub(super) const CHORE: u32 = 5_000;
 
 /// What keeps a lease in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,26 +58,6 @@ pub(super) enum CountedBy {
     KeyGate { call: u64, place: Option<Timestamp> },
 }
 
-/// What an object is asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Ask {
-    /// To let the request at hand pass, which may have waited for an answer in vain before: if one came
-    /// too late, instead of the place that it gave. The KeyGate itself is asked then.
-    Pass { in_vain: bool, unused: Option<Unused> },
-    /// Only for a lease.
-    Lease,
-    /// Only whether the record still holds.
-    Word,
-}
-
-/// An answer and what it answers.
-struct Answered {
-    taken: Taken,
-    lessor: Lessor,
-    within_ms: u32,
-    call: u64,
-}
-
 impl<S: Stores> Pipeline<'_, S> {
     /// Charges one request: to a lease that this isolate holds, else by asking, unless others have just
     /// asked.
@@ -89,10 +75,16 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         loop {
             let now = self.stores.now();
+            // A timer may have been late.
+            if self.deadline.has_passed(now) {
+                return Err(unavailable("KeyGate"));
+            }
             if let Some(answer) = self.without_asking(candidate, freshness_ms, life_ms, now) {
                 return Ok(answer);
             }
-            let has_time = life_ms > 0 && (0..i64::from(lease::PATIENT)).contains(&(now.0 - came.0));
+            let has_time = life_ms > 0
+                && (0..i64::from(lease::PATIENT)).contains(&(now.0 - came.0))
+                && self.deadline.left(now) > lease::LOOK;
             let stands_by = self.memory.borrow_mut().holder(hash, version).is_some_and(|holder| {
                 let stands_by = has_time && holder.has_asked(now);
                 if stands_by {
@@ -150,12 +142,19 @@ impl<S: Stores> Pipeline<'_, S> {
     /// Asks the key's object for the request at hand, and for a lease where that is likely to save
     /// calls.
     async fn take(&self, realm: &Realm, candidate: &Candidate, life_ms: u32) -> Result<Answer, Denial> {
+        let Candidate { hash, record, .. } = candidate;
         let mut unused = None;
         for in_vain in [false, true] {
             let asked = self.stores.now();
-            let ask = Ask::Pass { in_vain, unused };
-            let answer = self.call(&candidate.hash, &candidate.record, ask, life_ms, asked).await;
-            let Answered { taken, lessor, within_ms, call } = match answer {
+            let left = self.deadline.left(asked);
+            if left == 0 {
+                break;
+            }
+            let ask = Ask::Pass { in_vain, unused: unused.take() };
+            // Where another way is left when the object does not answer, there is to be time for it.
+            let patience = if may_be_local(realm, life_ms) { left - left / 4 } else { left };
+            let called = self.call(Call { hash, record, ask, life_ms, asked, patience }).await;
+            let Answered { taken, lessor, within_ms, call } = match called {
                 Ok(answered) => answered,
                 Err((Unavailable, Lessor::Relay)) => continue,
                 Err((Unavailable, Lessor::KeyGate)) => return self.without_limits(realm, candidate, life_ms),
@@ -168,17 +167,18 @@ impl<S: Stores> Pipeline<'_, S> {
             };
             match taken {
                 Taken::Granted { windows, wait_ms, place, lease, .. } => {
-                    let mut passes = in_time(0);
+                    // A wait that would end too late is not begun.
+                    let mut passes = in_time(0) && wait_ms <= self.left();
                     if passes && wait_ms > 0 {
                         self.stores.wait(wait_ms).await;
                         // A timer may be late, too.
-                        passes = in_time(wait_ms);
+                        passes = in_time(wait_ms) && !self.deadline.has_passed(self.stores.now());
                     }
                     if !passes {
                         unused = (lessor == Lessor::KeyGate).then_some(Unused { call, place });
                         if let Some(unused) = unused {
                             let now = self.stores.now();
-                            self.memory.borrow_mut().ledger.unused(&candidate.hash, unused, now);
+                            self.memory.borrow_mut().ledger.unused(hash, unused, now);
                         }
                         continue;
                     }
@@ -219,7 +219,9 @@ impl<S: Stores> Pipeline<'_, S> {
     ) -> Result<Option<(Rc<Record>, Timestamp)>, Denial> {
         for _ in 0..2 {
             let asked = self.stores.now();
-            match self.call(&candidate.hash, &candidate.record, Ask::Word, life_ms, asked).await {
+            let Candidate { hash, record, .. } = candidate;
+            let patience = self.deadline.left(asked);
+            match self.call(Call { hash, record, ask: Ask::Word, life_ms, asked, patience }).await {
                 Ok(Answered { taken: Taken::Changed { record }, lessor, .. }) => {
                     return Ok(Some((Rc::new(record), asked.plus(-oldest_word(lessor, life_ms)))));
                 }
@@ -236,122 +238,15 @@ impl<S: Stores> Pipeline<'_, S> {
     fn without_limits(&self, realm: &Realm, candidate: &Candidate, life_ms: u32) -> Result<Answer, Denial> {
         let Candidate { hash, record, .. } = candidate;
         let mut memory = self.memory.borrow_mut();
-        let may_pass = match realm.limits_unavailable {
-            LimitsUnavailable::Refuse => false,
-            // Strict: only the KeyGate's own word lets a request through.
-            LimitsUnavailable::AllowLocal if life_ms == 0 => false,
-            LimitsUnavailable::AllowLocal => {
-                memory.keep(hash, record);
-                memory.local(hash).is_some_and(|local| local.admit(record.limits, self.stores.now()))
-            }
+        let may_pass = may_be_local(realm, life_ms) && {
+            memory.keep(hash, record);
+            memory.local(hash).is_some_and(|local| local.admit(record.limits, self.stores.now()))
         };
         if may_pass {
             Ok(Answer::Granted { windows: Vec::new(), chore: None, counted_by: CountedBy::Gate })
         } else {
             Err(unavailable("KeyGate"))
         }
-    }
-
-    /// Sends what is asked for together with what there is to tell, and notes the answer.
-    async fn call(
-        &self,
-        hash: &str,
-        record: &Rc<Record>,
-        ask: Ask,
-        life_ms: u32,
-        asked: Timestamp,
-    ) -> Result<Answered, (Unavailable, Lessor)> {
-        let (lessor, take) = self.prepare(hash, record.version, ask, life_ms, asked);
-        let call = KeyGateCall::Take(take.clone());
-        let answer = self.stores.key_gate::<Taken>(hash, lessor, &call).await;
-        let now = self.stores.now();
-        let mut memory = self.memory.borrow_mut();
-        if let Some(tally) = &take.tally {
-            memory.ledger.end(hash, tally, answer.is_ok(), now);
-        }
-        if take.at_hand && answer.is_err() && lessor == Lessor::KeyGate {
-            // It may have been granted.
-            memory.ledger.unused(hash, Unused { call: take.call, place: None }, now);
-        }
-        if ask != Ask::Word
-            && let Some(holder) = memory.holder(hash, record.version)
-        {
-            holder.answered(asked, &take, matches!(answer, Ok(Taken::Limited { .. })));
-        }
-        let Ok(mut taken) = answer else {
-            if let Some(local) = memory.local(hash) {
-                local.put_back(take.unasked);
-            }
-            memory.set_lessor(hash, Lessor::KeyGate);
-            return Err((Unavailable, lessor));
-        };
-        if let Taken::Granted { via, .. } | Taken::Limited { via, .. } = &taken {
-            memory.confirm(hash, record, asked.plus(-i64::from(via.age_ms)));
-            memory.set_lessor(hash, if via.relay { Lessor::Relay } else { Lessor::KeyGate });
-            if let Some(local) = memory.local(hash) {
-                local.ends();
-            }
-        }
-        if let Some(holder) = memory.holder(hash, record.version) {
-            holder.reported(lessor, &take.leases);
-            if let Taken::Granted { windows, lease, via, .. } = &mut taken {
-                holder.told(windows, asked);
-                if let Some(lease) = lease {
-                    holder.granted(lessor, *lease, via.age_ms, asked);
-                }
-                *windows = holder.windows(asked);
-            }
-        }
-        Ok(Answered { taken, lessor, within_ms: take.within_ms, call: take.call })
-    }
-
-    /// Whom to ask, and the whole of what to say.
-    fn prepare(&self, hash: &str, version: u64, ask: Ask, life_ms: u32, asked: Timestamp) -> (Lessor, Take) {
-        let mut memory = self.memory.borrow_mut();
-        let lessor = match ask {
-            Ask::Pass { in_vain: true, .. } => Lessor::KeyGate,
-            // Nobody else's word is new enough.
-            _ if life_ms < 2 * lease::CROWDED => Lessor::KeyGate,
-            _ => memory.lessor(hash),
-        };
-        let within_ms = match (ask, lessor) {
-            (Ask::Lease | Ask::Word, _) => 0,
-            (Ask::Pass { .. }, Lessor::Relay) => lease::CROWDED,
-            (Ask::Pass { in_vain: false, .. }, Lessor::KeyGate) => lease::PROMPT,
-            // No decision is used that is older than freshness; where that is 0, none but this one's own is.
-            (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) if life_ms == 0 => lease::PATIENT,
-            (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) => {
-                lease::PATIENT.min(life_ms.saturating_sub(WORTH_WAITING)).max(lease::PROMPT)
-            }
-        };
-        let ((expected, waiting), leases) =
-            memory.holder(hash, version).map_or_else(Default::default, |holder| {
-                let wish = if ask == Ask::Word { (0, 0) } else { holder.asks(lessor, life_ms, asked) };
-                (wish, holder.report(lessor, asked))
-            });
-        let tally = memory.ledger.begin(hash, lessor, asked);
-        let unused = match ask {
-            Ask::Pass { unused, .. } => unused,
-            Ask::Lease | Ask::Word => None,
-        };
-        let take = Take {
-            version,
-            at_hand: matches!(ask, Ask::Pass { .. }),
-            within_ms,
-            expected,
-            waiting,
-            life_ms,
-            asker: memory.asker,
-            leases,
-            unasked: memory.local(hash).map_or(0, |local| local.take_unreported()),
-            unused: unused.and_then(|unused| unused.place),
-            unused_call: unused.map_or(0, |unused| unused.call),
-            refused: tally.refused(),
-            call: memory.ledger.call(),
-            tally: Some(tally),
-            ..Take::default()
-        };
-        (lessor, take)
     }
 
     /// Does what is to be done after an answer. Says what is to be done next.
@@ -371,8 +266,8 @@ impl<S: Stores> Pipeline<'_, S> {
         let known = self.memory.borrow_mut().record(hash);
         let (record, _) = known.filter(|(record, _)| record.version == *version)?;
         let asked = self.stores.now();
-        let Answered { taken, lessor, .. } =
-            self.call(hash, &record, Ask::Lease, *life_ms, asked).await.ok()?;
+        let call = Call { hash, record: &record, ask: Ask::Lease, life_ms: *life_ms, asked, patience: CHORE };
+        let Answered { taken, lessor, .. } = self.call(call).await.ok()?;
         match taken {
             Taken::Granted { lease: Some(lease), .. } => Some(Chore { kind: end_of(lessor, lease), ..chore }),
             Taken::Changed { record } => {
@@ -393,10 +288,12 @@ impl<S: Stores> Pipeline<'_, S> {
         let tally = self.memory.borrow_mut().ledger.begin(&chore.hash, lessor, now);
         let (refused, leases) = (tally.refused(), vec![report]);
         let call = KeyGateCall::Report { refused, leases, tally: Some(tally.clone()) };
-        let heard = self.stores.key_gate::<serde_json::Value>(&chore.hash, lessor, &call).await.is_ok();
+        let hash = &chore.hash;
+        let tell = async |within_ms| self.stores.key_gate::<Noted>(hash, lessor, &call, within_ms).await;
+        let heard = self.ask_of(dependency(hash, lessor), CHORE, tell).await.is_ok();
         let mut memory = self.memory.borrow_mut();
-        memory.ledger.end(&chore.hash, &tally, heard, self.stores.now());
-        if heard && let Some(holder) = memory.holder_of_any(&chore.hash) {
+        memory.ledger.end(hash, &tally, heard, self.stores.now());
+        if heard && let Some(holder) = memory.holder_of_any(hash) {
             holder.reported(lessor, &[report]);
         }
     }
@@ -406,6 +303,12 @@ impl Chore {
     fn of(candidate: &Candidate, life_ms: u32, kind: ChoreKind) -> Self {
         Self { hash: candidate.hash.clone(), version: candidate.record.version, life_ms, kind }
     }
+}
+
+/// Whether requests may pass while the key's object does not answer. Where decisions are strict only the object's own
+/// word lets one through.
+fn may_be_local(realm: &Realm, life_ms: u32) -> bool {
+    realm.limits_unavailable == LimitsUnavailable::AllowLocal && life_ms > 0
 }
 
 /// How old the word may be that an answer stands on.

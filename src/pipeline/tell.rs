@@ -2,10 +2,10 @@
 
 use futures_util::{StreamExt, stream};
 
-use super::{Pipeline, Stores};
+use super::{Pipeline, Stores, call::dependency, charge::CHORE};
 use crate::{
     time::{SECOND, Timestamp},
-    wire::KeyGateCall,
+    wire::{KeyGateCall, Noted},
 };
 
 /// A round ends by then, since the platform ends what goes on 30 s after an answer. What is left then, where
@@ -56,7 +56,8 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         let call =
             KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally.clone()) };
-        let heard = self.stores.key_gate::<serde_json::Value>(hash, lessor, &call).await.is_ok();
+        let tell = async |within_ms| self.stores.key_gate::<Noted>(hash, lessor, &call, within_ms).await;
+        let heard = self.ask_of(dependency(hash, lessor), CHORE, tell).await.is_ok();
         self.memory.borrow_mut().ledger.end(hash, &tally, heard, self.stores.now());
     }
 }

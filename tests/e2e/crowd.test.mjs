@@ -1,27 +1,23 @@
 // A key that so many isolates use at once that its object sends them to relays: every promise holds
-// through those, and a relay that is gone is not missed. The crowd is made up: calls to the object
-// that say they come from a hundred isolates.
+// through those, and a relay that is gone is not missed.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 
+import { gather, scatter } from "./harness/crowd.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { atRate, bearer, byStatus, Client, mostWithin, sleep, spread } from "./harness/traffic.mjs";
 
 const ISOLATES = 8;
-const CROWD = 100;
 
 let gate, owner, client;
-let isOpen = true;
-const crowds = new Set();
 before(async () => {
   gate = await startGate({ isolates: ISOLATES });
   owner = await gate.owner();
   client = new Client();
 });
 after(async () => {
-  isOpen = false;
-  await Promise.all([...crowds].map((leave) => leave()));
+  await scatter();
   client.close();
   await gate.stop();
 });
@@ -36,34 +32,10 @@ const ask = (key, number) => client.ask(gate.isolates[number % ISOLATES], bearer
 const everywhere = async (key) => (await Promise.all(gate.isolates.map((_, number) => ask(key, number)))).map(({ status }) => status);
 const all = (status) => Array(ISOLATES).fill(status);
 
-/** Makes the key's object believe in a crowd, until the function that it resolves to is called. */
-async function gather(key) {
-  const name = gate.objectName(key);
-  const { version } = (await gate.objects.call("KeyGate", name, { op: "find" })).record;
-  const take = (more) => gate.objects.call("KeyGate", name, { op: "take", version, ...more });
-  const all = () => Promise.all(Array.from({ length: CROWD }, (_, asker) => take({ asker: asker + 1 })));
-  // Within one second by the object's clock.
-  while (!(await all()).some(({ via }) => via.relay));
-  let isOver = false;
-  const going = (async () => {
-    while (!isOver && isOpen) {
-      await take({ asker: 1, isolates: CROWD });
-      await sleep(1_000);
-    }
-  })();
-  const leave = async () => {
-    isOver = true;
-    crowds.delete(leave);
-    await going;
-  };
-  crowds.add(leave);
-  return leave;
-}
-
 /** Every isolate asks relays from here on. */
 async function gathered(perMinute) {
   const made = await create(perMinute);
-  const leave = await gather(made.plaintextKey);
+  const leave = await gather(gate, made.plaintextKey);
   assert.deepEqual(await everywhere(made.plaintextKey), all(200));
   return { ...made, key: made.plaintextKey, leave };
 }

@@ -252,8 +252,12 @@ test("a store that does not answer is said to be that, and trying again helps on
     } finally {
       await gate.objects.faults({ "Registry.fetch": null });
     }
-    await page.getByRole("button", { name: "Try again" }).click();
-    await page.getByTestId("key-row").first().waitFor();
+    // What has failed is asked again after a few seconds.
+    await waitFor("the keys", async () => {
+      await page.getByRole("button", { name: "Try again" }).click({ timeout: 1_000 });
+      await page.getByTestId("key-row").first().waitFor({ timeout: 1_000 });
+      return true;
+    });
     assert.equal(await page.getByText("STORE_UNAVAILABLE").count(), 0);
   });
 });

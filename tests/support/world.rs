@@ -1,4 +1,5 @@
-//! The platform, natively: KV with its faults, KeyGates with the real core, a clock that tests move.
+//! The platform, natively: KV, KeyGates and relays with the real cores, each with its faults, and a clock that tests
+//! move and that waiting moves.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 use keyward::{
     admission::{Admission, Incoming, Issuers},
+    deadline::Deadline,
     denial::Denial,
     key,
     key_gate::KeyGate,
@@ -20,21 +22,42 @@ use keyward::{
     pipeline::{Accepted, Caller, Pipeline, Refused, Stores, Unavailable},
     policy::{KeyRequirement, POLICY, Policy, Realm, Route},
     record::{Mode, Record},
+    relay::Relay,
     route::Target,
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{KeyGateCall, Redeem, Redeemed},
+    wire::{KeyGateCall, Redeem, Redeemed, Take},
 };
 use serde::de::DeserializeOwned;
 
 use super::{NOON, Seeded, secrets};
 
+/// What is wrong with something that is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It fails at once.
+    Fails,
+    /// It never answers.
+    Hangs,
+    /// It answers after so many milliseconds.
+    Slow(i64),
+    /// It answers this, whatever it was asked.
+    Says(&'static str),
+}
+
 /// All that one isolate can see, and what it asked for.
 pub struct World {
     pub kv: RefCell<BTreeMap<String, String>>,
     pub gates: RefCell<BTreeMap<String, KeyGate>>,
-    pub kv_fails: Cell<bool>,
-    pub gates_fail: Cell<bool>,
+    pub relays: RefCell<BTreeMap<String, Relay>>,
+    pub kv_fault: Cell<Option<Fault>>,
+    pub gate_fault: Cell<Option<Fault>>,
+    /// Objects of other keys than of these hashes are well, if any are named.
+    pub faulty: RefCell<HashSet<String>>,
+    pub relay_fault: Cell<Option<Fault>>,
+    pub limiter_fault: Cell<Option<Fault>>,
+    pub registry_fault: Cell<Option<Fault>>,
+    pub issuer_fault: Cell<Option<Fault>>,
     /// How long the next answers of objects take, the last one first.
     pub slow_answers: Cell<Vec<i64>>,
     pub limited_addresses: RefCell<HashSet<String>>,
@@ -60,8 +83,14 @@ impl World {
         Self {
             kv: RefCell::default(),
             gates: RefCell::default(),
-            kv_fails: Cell::new(false),
-            gates_fail: Cell::new(false),
+            relays: RefCell::default(),
+            kv_fault: Cell::default(),
+            gate_fault: Cell::default(),
+            faulty: RefCell::default(),
+            relay_fault: Cell::default(),
+            limiter_fault: Cell::default(),
+            registry_fault: Cell::default(),
+            issuer_fault: Cell::default(),
             slow_answers: Cell::default(),
             limited_addresses: RefCell::default(),
             clock: Cell::new(NOON),
@@ -108,7 +137,7 @@ impl World {
     }
 
     pub fn check_anywhere(&self, policy: &Policy, key: &Secret) -> Result<Accepted, Refused> {
-        now(self.pipeline().check_in_any_realm(policy, &READ, key, CALLER))
+        now(self.pipeline(&policy.realms[0]).check_in_any_realm(policy, &READ, key, CALLER))
     }
 
     /// As the admin API checks one.
@@ -118,7 +147,12 @@ impl World {
         key: &Secret,
         caller: Caller<'_>,
     ) -> Result<Accepted, Refused> {
-        now(self.pipeline().check_in_any_realm(policy, &KeyRequirement::ANY_KEY, key, caller))
+        now(self.pipeline(&policy.realms[0]).check_in_any_realm(
+            policy,
+            &KeyRequirement::ANY_KEY,
+            key,
+            caller,
+        ))
     }
 
     pub fn admit(
@@ -129,20 +163,83 @@ impl World {
         caller: Caller<'_>,
         request: &Request<'_>,
     ) -> Result<Admission, Refused> {
-        now(self.pipeline().admit(realm, route, target, caller, request))
+        now(self.pipeline(realm).admit(realm, route, target, caller, request))
     }
 
-    fn pipeline(&self) -> Pipeline<'_, Self> {
+    /// What is to be done after an answer, and after that, until nothing is left to do.
+    pub fn do_chores(&self, accepted: &Accepted) {
+        let mut next = accepted.chore.clone();
+        while let Some(chore) = next {
+            next = now(self.pipeline(&POLICY.realms[0]).do_chore(chore));
+        }
+    }
+
+    /// Makes the key's object believe in a crowd, so that it sends who asks to relays.
+    pub fn gather(&self, key: &Secret) {
+        let mut gates = self.gates.borrow_mut();
+        let gate = gates.get_mut(&self.hash(key)).unwrap();
+        let version = gate.record.as_ref().unwrap().version;
+        for asker in 1..=200 {
+            gate.take(&Take { version, asker, ..Take::default() }, self.clock.get());
+        }
+    }
+
+    /// What a fault makes of a call: it fails, or this is said instead of the answer.
+    fn suffer(&self, fault: Option<Fault>, within_ms: u32) -> Result<Option<&'static str>, Unavailable> {
+        assert!(within_ms > 0, "asked for an answer within no time");
+        let within = i64::from(within_ms);
+        match fault {
+            None => Ok(None),
+            Some(Fault::Fails) => Err(Unavailable),
+            Some(Fault::Says(text)) => Ok(Some(text)),
+            Some(Fault::Slow(milliseconds)) if milliseconds <= within => {
+                self.pass_time(milliseconds);
+                Ok(None)
+            }
+            Some(Fault::Slow(_) | Fault::Hangs) => {
+                self.pass_time(within);
+                Err(Unavailable)
+            }
+        }
+    }
+
+    /// What a relay answers.
+    fn relay(&self, hash: &str, call: KeyGateCall) -> Result<String, Unavailable> {
+        let mut relays = self.relays.borrow_mut();
+        let relay = relays.entry(hash.to_owned()).or_insert_with(|| Relay::new(1));
+        let now = self.clock.get();
+        match call {
+            KeyGateCall::Take(take) => {
+                relay.hear(&take, now);
+                let mut taken = relay.answer(&take, now);
+                if taken.is_none() {
+                    let ask = relay.ask(take.version, u32::from(take.at_hand), now);
+                    let asked = self.gates.borrow_mut().get_mut(hash).ok_or(Unavailable)?.take(&ask, now);
+                    relay.answered(&ask, Some(&asked), now, now);
+                    taken = relay.answer(&take, now);
+                }
+                Ok(serde_json::to_string(&taken.ok_or(Unavailable)?).unwrap())
+            }
+            KeyGateCall::Report { refused, leases, tally } => {
+                relay.note(&refused, &leases, tally.as_ref(), now);
+                Ok("{}".to_owned())
+            }
+            _ => Err(Unavailable),
+        }
+    }
+
+    fn pipeline(&self, realm: &Realm) -> Pipeline<'_, Self> {
         Pipeline {
             stores: self,
             memory: Rc::clone(&self.memory),
             issuers: Rc::clone(&self.issuers),
             secrets: Ok(Rc::clone(&self.secrets)),
+            deadline: Deadline::within(realm.decision_timeout_ms, self.clock.get()),
         }
     }
 
     pub fn check_in(&self, realm: &Realm, key: &Secret, caller: Caller<'_>) -> Result<Accepted, Refused> {
-        now(self.pipeline().check(realm, &READ, key, caller))
+        now(self.pipeline(realm).check(realm, &READ, key, caller))
     }
 }
 
@@ -164,36 +261,51 @@ impl Incoming for Request<'_> {
 }
 
 impl Stores for World {
-    async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable> {
+    async fn read(&self, kv_key: &str, within_ms: u32) -> Result<Option<String>, Unavailable> {
         self.asked.borrow_mut().push("KV".into());
-        if self.kv_fails.get() { Err(Unavailable) } else { Ok(self.kv.borrow().get(kv_key).cloned()) }
+        let said = self.suffer(self.kv_fault.get(), within_ms)?;
+        Ok(said.map(str::to_owned).or_else(|| self.kv.borrow().get(kv_key).cloned()))
     }
 
     async fn key_gate<T: DeserializeOwned>(
         &self,
         hash: &str,
-        _: Lessor,
+        lessor: Lessor,
         call: &KeyGateCall,
+        within_ms: u32,
     ) -> Result<T, Unavailable> {
         // Over the wire and back, as in the runtime.
         let call: KeyGateCall = serde_json::from_str(&serde_json::to_string(call).unwrap()).unwrap();
         let op = serde_json::to_value(&call).unwrap()["op"].as_str().unwrap().to_owned();
-        self.asked.borrow_mut().push(format!("KeyGate {op}"));
-        if self.gates_fail.get() {
-            return Err(Unavailable);
+        self.asked.borrow_mut().push(format!("{lessor:?} {op}"));
+        let faulty = self.faulty.borrow();
+        let fault = match lessor {
+            Lessor::Relay => self.relay_fault.get(),
+            Lessor::KeyGate => self.gate_fault.get().filter(|_| faulty.is_empty() || faulty.contains(hash)),
+        };
+        if let Some(said) = self.suffer(fault, within_ms)? {
+            return serde_json::from_str(said).map_err(|_| Unavailable);
         }
-        let mut gates = self.gates.borrow_mut();
-        let gate = gates.entry(hash.to_owned()).or_default();
-        let (answer, _) = gate.answer(call, self.clock.get()).unwrap();
+        let answer = match lessor {
+            Lessor::Relay => self.relay(hash, call)?,
+            Lessor::KeyGate => {
+                let mut gates = self.gates.borrow_mut();
+                gates.entry(hash.to_owned()).or_default().answer(call, self.clock.get()).unwrap().0
+            }
+        };
         let mut slow = self.slow_answers.take();
-        self.pass_time(slow.pop().unwrap_or(0));
+        let takes = slow.pop().unwrap_or(0);
         self.slow_answers.set(slow);
+        self.suffer(Some(Fault::Slow(takes)), within_ms)?;
         Ok(serde_json::from_str(&answer).unwrap())
     }
 
-    async fn fails_too_often(&self, address: &str) -> bool {
+    async fn fails_too_often(&self, address: &str, within_ms: u32) -> Result<bool, Unavailable> {
         self.asked.borrow_mut().push("FAILURES".into());
-        self.limited_addresses.borrow().contains(address)
+        match self.suffer(self.limiter_fault.get(), within_ms)? {
+            Some(_) => Err(Unavailable),
+            None => Ok(self.limited_addresses.borrow().contains(address)),
+        }
     }
 
     fn now(&self) -> Timestamp {
@@ -204,14 +316,21 @@ impl Stores for World {
         self.pass_time(milliseconds.into());
     }
 
-    async fn redeem(&self, call: &Redeem) -> Result<Redeemed, Unavailable> {
+    async fn redeem(&self, call: &Redeem, within_ms: u32) -> Result<Redeemed, Unavailable> {
         self.asked.borrow_mut().push("Registry redeem".into());
+        if let Some(said) = self.suffer(self.registry_fault.get(), within_ms)? {
+            return serde_json::from_str(said).map_err(|_| Unavailable);
+        }
         self.links.borrow_mut().remove(&call.hash).ok_or(Unavailable)
     }
 
-    async fn fetch(&self, url: &str) -> Result<String, String> {
+    async fn fetch(&self, url: &str, within_ms: u32) -> Result<String, String> {
         self.asked.borrow_mut().push(format!("GET {url}"));
-        self.web.borrow().get(url).cloned().ok_or_else(|| "answered 500".to_owned())
+        match self.suffer(self.issuer_fault.get(), within_ms) {
+            Ok(Some(said)) => Ok(said.to_owned()),
+            Ok(None) => self.web.borrow().get(url).cloned().ok_or_else(|| "answered 500".to_owned()),
+            Err(Unavailable) => Err("no answer".to_owned()),
+        }
     }
 
     fn note(&self, what: &str, reason: &str) {

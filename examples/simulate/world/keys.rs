@@ -50,6 +50,8 @@ pub struct Log {
     pub unknown: u64,
     /// Requests that waited for KV or an object.
     pub waited: u64,
+    /// The longest that one of them waited for its verdict.
+    pub longest: i64,
     /// The limits that held, and since when.
     pub limits: Vec<(i64, Limits)>,
     /// When its object was told that it is revoked.

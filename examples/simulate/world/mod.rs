@@ -195,6 +195,7 @@ impl Cloud {
             }
             let log = &mut cloud.keys.borrow_mut()[key].log;
             log.waited += u64::from(now > came);
+            log.longest = log.longest.max(now - came);
             match checked {
                 Ok(accepted) => {
                     log.answer("accepted", now);

@@ -1,9 +1,19 @@
 //! What lies between an isolate and its stores: messages that take time or are lost, KV that lags.
 
-use std::{collections::VecDeque, future::Future, rc::Rc};
+use std::{
+    collections::VecDeque,
+    future::{Future, pending},
+    pin::pin,
+    rc::Rc,
+};
 
+use futures::{
+    channel::oneshot,
+    future::{Either, select},
+};
 use keyward::{
-    lease::Lessor,
+    deadline::Deadline,
+    lease::{CROWDED, Lessor},
     pipeline::{Pipeline, Stores, Unavailable},
     relay::{Desk, RELAYS, Upstream},
     secret::Secret,
@@ -13,9 +23,6 @@ use keyward::{
 use serde::de::DeserializeOwned;
 
 use super::{Cloud, Isolate, LOCATIONS};
-
-/// How long a gate waits for an object, in milliseconds.
-const PATIENCE: i64 = 5_000;
 
 /// How bad the network is.
 #[derive(Clone, Copy, Debug)]
@@ -100,28 +107,34 @@ impl Cloud {
     }
 
     /// An answer between two ways through the network; an error where one is lost or takes so long that
-    /// the edge gives up.
+    /// the edge gives up. What was sent arrives all the same.
     async fn call<T: DeserializeOwned>(
-        &self,
+        self: &Rc<Self>,
         location: usize,
         object: Object,
-        answer: impl Future<Output = Option<String>>,
+        within_ms: u32,
+        answer: impl Future<Output = Option<String>> + 'static,
     ) -> Result<T, Unavailable> {
-        let asked = self.clock.now();
-        let ask = async {
-            self.clock.sleep(self.leg(location, object)?).await;
-            let answer = answer.await?;
-            self.clock.sleep(self.leg(location, object)?).await;
-            serde_json::from_str(&answer).ok()
-        };
-        let answer = ask.await;
-        let gives_up = asked + PATIENCE;
-        match answer {
-            Some(answer) if self.clock.now() <= gives_up => Ok(answer),
-            _ => {
-                self.clock.sleep_until(gives_up).await;
-                Err(Unavailable)
+        let gives_up = self.clock.now() + i64::from(within_ms);
+        let (cloud, (tell, told)) = (Rc::clone(self), oneshot::channel());
+        self.clock.spawn(async move {
+            let Some(there) = cloud.leg(location, object) else { return };
+            cloud.clock.sleep(there).await;
+            let Some(answer) = answer.await else { return };
+            let Some(back) = cloud.leg(location, object) else { return };
+            cloud.clock.sleep(back).await;
+            let _ = tell.send(answer);
+        });
+        // One that is lost is waited for in vain.
+        let told = async {
+            match told.await {
+                Ok(answer) => answer,
+                Err(_) => pending().await,
             }
+        };
+        match select(pin!(told), pin!(self.clock.sleep_until(gives_up))).await {
+            Either::Left((answer, _)) => serde_json::from_str(&answer).map_err(|_| Unavailable),
+            Either::Right(_) => Err(Unavailable),
         }
     }
 }
@@ -136,7 +149,9 @@ impl Place<'_> {
     pub fn pipeline(&self) -> Pipeline<'_, Self> {
         let memory = Rc::clone(&self.isolate.memory);
         let issuers = Rc::default();
-        Pipeline { stores: self, memory, issuers, secrets: Ok(Rc::clone(&self.cloud.secrets)) }
+        let secrets = Ok(Rc::clone(&self.cloud.secrets));
+        let deadline = Deadline::within(self.cloud.realm.decision_timeout_ms, self.now());
+        Pipeline { stores: self, memory, issuers, secrets, deadline }
     }
 
     fn location(&self) -> usize {
@@ -145,7 +160,7 @@ impl Place<'_> {
 }
 
 impl Stores for Place<'_> {
-    async fn read(&self, kv_key: &str) -> Result<Option<String>, Unavailable> {
+    async fn read(&self, kv_key: &str, _: u32) -> Result<Option<String>, Unavailable> {
         let cloud = self.cloud;
         cloud.kv_reads.set(cloud.kv_reads.get() + 1);
         cloud.clock.sleep(KV).await;
@@ -160,26 +175,28 @@ impl Stores for Place<'_> {
         hash: &str,
         lessor: Lessor,
         call: &KeyGateCall,
+        within_ms: u32,
     ) -> Result<T, Unavailable> {
         let (cloud, location) = (self.cloud, self.location());
         let key = cloud.number(hash).ok_or(Unavailable)?;
         let relay = (lessor == Lessor::Relay).then_some(self.isolate.number as u32 % RELAYS);
         let object = Object { key, relay };
-        let answer = async {
+        let (at_object, call) = (Rc::clone(cloud), call.clone());
+        let answer = async move {
             match relay {
-                None => Some(cloud.gate(key, call.clone())),
-                Some(_) => relay_answer(cloud, object, call).await,
+                None => Some(at_object.gate(key, call)),
+                Some(_) => relay_answer(&at_object, object, call).await,
             }
         };
-        cloud.call(location, object, answer).await
+        cloud.call(location, object, within_ms, answer).await
     }
 
     // Only keys are simulated.
-    async fn redeem(&self, _: &Redeem) -> Result<Redeemed, Unavailable> {
+    async fn redeem(&self, _: &Redeem, _: u32) -> Result<Redeemed, Unavailable> {
         Err(Unavailable)
     }
 
-    async fn fetch(&self, _: &str) -> Result<String, String> {
+    async fn fetch(&self, _: &str, _: u32) -> Result<String, String> {
         Err("there is no issuer".to_owned())
     }
 
@@ -189,8 +206,8 @@ impl Stores for Place<'_> {
         None
     }
 
-    async fn fails_too_often(&self, _: &str) -> bool {
-        false
+    async fn fails_too_often(&self, _: &str, _: u32) -> Result<bool, Unavailable> {
+        Ok(false)
     }
 
     fn now(&self) -> Timestamp {
@@ -203,20 +220,20 @@ impl Stores for Place<'_> {
 }
 
 /// As the edge answers for a relay.
-async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: &KeyGateCall) -> Option<String> {
+async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: KeyGateCall) -> Option<String> {
     cloud.count(object);
     let desk = cloud.desk(object);
     let tells = Rc::clone(&desk);
     match call {
         KeyGateCall::Take(take) => {
-            let taken = desk.take(take).await;
+            let taken = desk.take(&take).await;
             cloud.clock.spawn(async move { tells.tell().await });
             let taken = taken.ok()?;
             cloud.clock.spawn(async move { desk.tend().await });
             serde_json::to_string(&taken).ok()
         }
         KeyGateCall::Report { refused, leases, tally } => {
-            desk.note(refused, leases, tally.as_ref());
+            desk.note(&refused, &leases, tally.as_ref());
             cloud.clock.spawn(async move { tells.tell().await });
             Some("{}".to_owned())
         }
@@ -235,8 +252,9 @@ impl Uplink {
         let Object { key, relay } = self.object;
         // Relays are spread over the locations.
         let location = relay.unwrap_or_default() as usize * 5 % LOCATIONS;
-        let answer = async { Some(self.cloud.gate(key, call)) };
-        self.cloud.call(location, Object { key, relay: None }, answer).await
+        let cloud = Rc::clone(&self.cloud);
+        let answer = async move { Some(cloud.gate(key, call)) };
+        self.cloud.call(location, Object { key, relay: None }, CROWDED, answer).await
     }
 }
 

@@ -26,7 +26,7 @@ globalThis.Date = class extends RealDate {
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 // What is wrong at the moment: "kv.get", "kv.put" …, "KeyGate.fetch", "Registry.alarm" … → fault.
-// A fault: { fail, lagMs, lose, miss, times, name }; see `gate.mjs` for what each means.
+// A fault: { fail, error, throws, lagMs, lose, miss, answer, reset, times, name }; see `gate.mjs` for what each means.
 const faults = new Map();
 const counts = { kv: {}, objects: {} };
 let past; // what KV held when it began to be stale: { until, values }
@@ -38,14 +38,21 @@ function activeFault(operation, name) {
   return fault;
 }
 
-async function suffer(operation, name, work) {
+async function suffer(operation, name, work, { say = (answer) => answer, reset } = {}) {
   const fault = activeFault(operation, name);
   if (fault?.lagMs) await sleep(fault.lagMs);
-  if (fault?.fail) throw new Error(`${operation} fails, as the test asked`);
+  if (fault?.fail) throw Object.assign(new Error(`${operation} fails, as the test asked`), fault.error);
+  if (fault?.reset) reset();
   if (fault?.miss) return null;
+  if (fault && "answer" in fault) return say(fault.answer);
   const result = await work();
   if (fault?.lose) throw new Error(`${operation} was done, its answer is lost, as the test asked`);
   return result;
+}
+
+// A call that does not even return a promise.
+function failAtOnce(operation) {
+  if (faults.get(operation)?.throws) throw new TypeError(`${operation} throws, as the test asked`);
 }
 
 function wrapKv(kv) {
@@ -55,6 +62,7 @@ function wrapKv(kv) {
   };
   const get = (...args) => {
     counts.kv.get = (counts.kv.get ?? 0) + 1;
+    failAtOnce("kv.get");
     return suffer("kv.get", args[0], () => {
       if (past && RealDate.now() < past.until) {
         const text = past.values.get(args[0]) ?? null;
@@ -78,7 +86,33 @@ async function kvValues(kv) {
   return values;
 }
 
-const wrapEnv = (env) => ({ ...env, KEYS: wrapKv(env.KEYS) });
+function wrapLimiter(limiter) {
+  const limit = (event) => {
+    failAtOnce("FAILURES.limit");
+    return suffer("FAILURES.limit", event.key, () => limiter.limit(event));
+  };
+  return { limit };
+}
+
+// As on the platform, a stub that has failed once fails for good.
+function wrapObjects(objects) {
+  const get = (id) => {
+    let broken;
+    const fetch = async (...args) => {
+      if (broken) throw broken;
+      try {
+        return await suffer("KEY_GATE.fetch", id.name, () => objects.get(id).fetch(...args));
+      } catch (error) {
+        throw broken = error;
+      }
+    };
+    return { fetch };
+  };
+  return { idFromName: (name) => objects.idFromName(name), get };
+}
+
+const replaced = {}; // bindings that are another value here, or (undefined) none
+const wrapEnv = (env) => ({ ...env, KEYS: wrapKv(env.KEYS), FAILURES: wrapLimiter(env.FAILURES), KEY_GATE: wrapObjects(env.KEY_GATE), ...replaced });
 
 // A getter or method of a native object only works with that object as `this`.
 const around = (target, replaced) => new Proxy(target, {
@@ -124,7 +158,9 @@ function wrapObject(className) {
       }
       const perName = ((counts.objects[className] ??= {})[this.name] ??= { fetch: 0 });
       perName.fetch++; // alarms ring whenever they are due: none of them is counted
-      return suffer(`${className}.fetch`, this.name, () => this.inner.fetch(request));
+      const reset = () => this.state.abort("reset, as the test asked");
+      const say = (answer) => new Response(answer);
+      return suffer(`${className}.fetch`, this.name, () => this.inner.fetch(request), { say, reset });
     }
 
     async alarm(info) {
@@ -151,6 +187,10 @@ const orders = {
       if (fault) faults.set(operation, fault);
       else faults.delete(operation);
     }
+  },
+  async binding({ name, value, isThere }) {
+    if (isThere) delete replaced[name];
+    else replaced[name] = value;
   },
   async stale({ forMs }, env) {
     past = forMs ? { until: RealDate.now() + forMs, values: await kvValues(env.KEYS) } : undefined;

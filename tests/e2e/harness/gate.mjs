@@ -389,14 +389,25 @@ class Isolate {
 
   /**
    * Sets faults, or with null ends them: `{ "kv.get": { fail: true } }`.
-   * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete` of this isolate, and, of the objects',
+   * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete`, `FAILURES.limit` and `KEY_GATE.fetch` (a call of a stub) of this isolate, and, of the objects',
    * `KeyGate.fetch`, `KeyGate.alarm`, `Registry.fetch`, `Registry.alarm`, `Relay.fetch`.
-   * A fault: `lagMs`, waits first; `fail`, throws without doing it; `lose`, does it, then throws;
-   * `miss` (kv.get), answers that there is nothing; `times`, ends after so many calls; `name`, only
+   * A fault: `lagMs`, waits first; `fail`, throws without doing it, an error with the properties of `error`; `lose`, does it, then throws;
+   * `miss` (kv.get), answers that there is nothing; `answer`, answers this instead; `throws` (kv.get, FAILURES.limit),
+   * throws where a promise belongs; `reset` (objects), ends the object as a deployment would; `times`, ends after so many calls; `name`, only
    * for this KV key or object name, or one of these.
    */
   faults(changes) {
     return this.order("faults", { changes });
+  }
+
+  /** This isolate has no such binding, or another value in its place. */
+  withoutBinding(name, value) {
+    return this.order("binding", { name, value, isThere: false });
+  }
+
+  /** The binding is as it was. */
+  withBinding(name) {
+    return this.order("binding", { name, isThere: true });
   }
 
   /** KV answers this isolate, for so long (real time), from what it holds now; 0 ends that. */

@@ -1,0 +1,248 @@
+//! Circuit breakers: what keeps failing is left alone for a while, so that requests are answered at once instead
+//! of each waiting for it in vain. One isolate's, with the time as an argument; how they are used is in
+//! `docs/failures.md`.
+//!
+//! **Closed**: calls are made. After so many failures in a row it **opens**: no call is made for a pause, which doubles
+//! from one opening to the next. Then one call at a time may try (**half-open**): one that goes well closes it, one
+//! that fails opens it again. So what is well again is shut out for the longest pause and one call that
+//! tries, at most.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use crate::time::Timestamp;
+
+/// When a breaker opens, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// The first pause, in milliseconds.
+    pub first_ms: u32,
+    /// The longest pause, in milliseconds.
+    pub longest_ms: u32,
+}
+
+/// One breaker.
+#[derive(Clone, Debug, Default)]
+pub struct Breaker {
+    /// In a row, while it is closed.
+    failures: u32,
+    /// Since when it is open, and for how long.
+    open: Option<Span>,
+    /// The call that tries.
+    probe: Option<Span>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    began: Timestamp,
+    length_ms: u32,
+}
+
+impl Span {
+    /// A clock that goes back ends it.
+    fn has(self, now: Timestamp) -> bool {
+        (0..self.length_ms.into()).contains(&(now.0 - self.began.0))
+    }
+}
+
+/// Leave to make a call. Whoever has it says how the call ended, if it does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Leave {
+    /// The breaker is closed.
+    Closed,
+    /// This call tries, since that moment.
+    Probe(Timestamp),
+}
+
+/// How a call ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With an answer that can be read, whatever it says.
+    Well,
+    /// Without one.
+    Badly,
+    /// It was given too little time to tell.
+    Unclear,
+}
+
+impl Breaker {
+    /// Whether a call that ends within so many milliseconds may be made now.
+    pub fn leave(&mut self, now: Timestamp, within_ms: u32) -> Option<Leave> {
+        let Some(open) = self.open else { return Some(Leave::Closed) };
+        // One that never said how it ended is over by then.
+        if open.has(now) || self.probe.is_some_and(|probe| probe.has(now)) {
+            return None;
+        }
+        self.probe = Some(Span { began: now, length_ms: within_ms });
+        Some(Leave::Probe(now))
+    }
+
+    /// A call is over. Whether that opens the breaker.
+    pub fn ended(&mut self, rule: Rule, leave: Leave, end: End, now: Timestamp) -> bool {
+        let is_probe = self.probe.is_some_and(|probe| leave == Leave::Probe(probe.began));
+        if is_probe {
+            self.probe = None;
+        }
+        match (end, self.open) {
+            (End::Well, _) => {
+                *self = Self::default();
+                false
+            }
+            (End::Unclear, _) => false,
+            (End::Badly, Some(open)) if is_probe => {
+                let length_ms = open.length_ms.saturating_mul(2).min(rule.longest_ms);
+                self.open = Some(Span { began: now, length_ms });
+                true
+            }
+            // It was made before the breaker opened.
+            (End::Badly, Some(_)) => false,
+            (End::Badly, None) => {
+                self.failures = self.failures.saturating_add(1);
+                if self.failures >= rule.failures {
+                    self.open = Some(Span { began: now, length_ms: rule.first_ms });
+                }
+                self.open.is_some()
+            }
+        }
+    }
+
+    /// Whether a call could be made now.
+    pub fn is_closed(&self, now: Timestamp) -> bool {
+        let is_busy = |span: Option<Span>| span.is_some_and(|span| span.has(now));
+        self.open.is_none() || !is_busy(self.open) && !is_busy(self.probe)
+    }
+}
+
+/// A store may come back in the 5 s that a 503 names.
+const STORE: Rule = Rule { failures: 3, first_ms: 1_000, longest_ms: 5_000 };
+/// Objects of so many different keys in a row mean that it is not for a single one of them.
+const CLASS: Rule = Rule { failures: 4, ..STORE };
+/// A relay is never needed: the key's object answers, too.
+const RELAY: Rule = Rule { failures: 1, first_ms: 5_000, longest_ms: 30_000 };
+/// Nor is the limiter.
+const LIMITER: Rule = Rule { failures: 2, first_ms: 5_000, longest_ms: 30_000 };
+
+/// Of objects that fail, so many are remembered.
+const OBJECTS: usize = 1_000;
+
+/// What a decision depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependency<'a> {
+    /// KV.
+    Kv,
+    /// The object of the key with this hash.
+    KeyGate(&'a str),
+    /// This isolate's relay to it.
+    Relay(&'a str),
+    /// The limiter of failing networks.
+    Limiter,
+    /// The Registry.
+    Registry,
+}
+
+impl Dependency<'_> {
+    /// The name of its binding.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kv => "KEYS",
+            Self::KeyGate(_) => "KEY_GATE",
+            Self::Relay(_) => "RELAY",
+            Self::Limiter => "FAILURES",
+            Self::Registry => "REGISTRY",
+        }
+    }
+}
+
+/// One isolate's breakers. The issuers' are [`JwksCache`](crate::jwt::JwksCache)s.
+#[derive(Debug)]
+pub struct Breakers {
+    kv: Breaker,
+    limiter: Breaker,
+    registry: Breaker,
+    /// Of the objects that have failed since they last answered.
+    key_gates: LruCache<String, Breaker>,
+    /// Of all objects of the class: a failure of one that has failed before says nothing of the others, so it
+    /// neither counts here nor is it the call that tries.
+    class: Breaker,
+    relays: LruCache<String, Breaker>,
+}
+
+impl Default for Breakers {
+    fn default() -> Self {
+        let objects = || LruCache::new(NonZeroUsize::new(OBJECTS).unwrap_or(NonZeroUsize::MIN));
+        let (kv, limiter, registry, class) = Default::default();
+        Self { kv, limiter, registry, key_gates: objects(), class, relays: objects() }
+    }
+}
+
+impl Breakers {
+    /// Whether a call that ends within so many milliseconds may be made now.
+    pub fn leave(&mut self, of: Dependency<'_>, now: Timestamp, within_ms: u32) -> Option<Leave> {
+        let breaker = match of {
+            Dependency::Kv => &mut self.kv,
+            Dependency::Limiter => &mut self.limiter,
+            Dependency::Registry => &mut self.registry,
+            Dependency::Relay(hash) => match self.relays.get_mut(hash) {
+                Some(relay) => relay,
+                None => return Some(Leave::Closed),
+            },
+            Dependency::KeyGate(hash) => match self.key_gates.get_mut(hash) {
+                Some(object) => object,
+                None => &mut self.class,
+            },
+        };
+        breaker.leave(now, within_ms)
+    }
+
+    /// A call is over. Whether that opens a breaker.
+    pub fn ended(&mut self, of: Dependency<'_>, leave: Leave, end: End, now: Timestamp) -> bool {
+        match of {
+            Dependency::Kv => self.kv.ended(STORE, leave, end, now),
+            Dependency::Limiter => self.limiter.ended(LIMITER, leave, end, now),
+            Dependency::Registry => self.registry.ended(STORE, leave, end, now),
+            Dependency::Relay(hash) => one_of(&mut self.relays, hash, RELAY, leave, end, now),
+            Dependency::KeyGate(hash) => {
+                let has_failed = self.key_gates.contains(hash);
+                let opens = one_of(&mut self.key_gates, hash, STORE, leave, end, now);
+                if has_failed && end != End::Well {
+                    return opens;
+                }
+                self.class.ended(CLASS, leave, end, now) || opens
+            }
+        }
+    }
+
+    /// Whether a relay of this key could be asked now.
+    pub fn relay_is_closed(&self, hash: &str, now: Timestamp) -> bool {
+        self.relays.peek(hash).is_none_or(|relay| relay.is_closed(now))
+    }
+}
+
+/// As [`Breaker::ended`]; only those that have failed are kept.
+fn one_of(
+    all: &mut LruCache<String, Breaker>,
+    hash: &str,
+    rule: Rule,
+    leave: Leave,
+    end: End,
+    now: Timestamp,
+) -> bool {
+    match (all.get_mut(hash), end) {
+        (Some(_), End::Well) => {
+            all.pop(hash);
+            false
+        }
+        (Some(breaker), _) => breaker.ended(rule, leave, end, now),
+        (None, End::Badly) => {
+            let mut breaker = Breaker::default();
+            // A call that tried was the class's.
+            let opens = breaker.ended(rule, Leave::Closed, end, now);
+            all.put(hash.to_owned(), breaker);
+            opens
+        }
+        (None, _) => false,
+    }
+}

@@ -1,0 +1,257 @@
+// Whatever a decision depends on fails, hangs, is slow, or answers garbage or `{}`: what a client gets whose key the
+// isolate meets for the first time, and that nobody waits for long. Every fault is made where a binding is called.
+
+import assert from "node:assert/strict";
+import { after, before, describe, it } from "node:test";
+
+import { Admin } from "./harness/admin.mjs";
+import { gather, scatter } from "./harness/crowd.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { waitFor } from "./harness/wait.mjs";
+import { ask, newTenant, startSystems } from "./systems.mjs";
+
+/** The deadline of a decision is 2 s; this machine may be busy. */
+const BOUND = 5_000;
+/** What is told at once: less than one wait for what hangs. */
+const AT_ONCE = 1_500;
+
+const FAULTS = {
+  fails: { fail: true },
+  hangs: { lagMs: 60_000 },
+  "is slow": { lagMs: 300 },
+  "answers garbage": { answer: "<html>out of order</html>" },
+  "answers {}": { answer: "{}" },
+};
+
+let gate, owner;
+before(async () => {
+  // One for each fault, so that none has left anything alone because of another.
+  gate = await startGate({ isolates: Object.keys(FAULTS).length + 1 });
+  owner = await gate.owner();
+});
+after(async () => {
+  await scatter();
+  await gate?.stop();
+});
+
+const passed = [200];
+const unavailable = [503, "STORE_UNAVAILABLE"];
+
+/** One request: what it got, and after how many milliseconds. */
+async function timed(send) {
+  const sentAt = performance.now();
+  const answer = await send();
+  if (answer.status === 503) assert.ok(Number(answer.header("retry-after")) >= 1);
+  const took = performance.now() - sentAt;
+  if (answer.status < 300) return { got: [answer.status], took };
+  const problem = answer.json();
+  return { got: [answer.status, problem.code ?? problem.error.code], took };
+}
+
+const request = (key, isolate = gate.isolates.at(-1)) => timed(() => isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } }));
+const newKey = async (fields) => (await owner.createKey(fields)).plaintextKey;
+
+/** Sends with a new key each time while a fault lasts; in the end all is well again. */
+async function suffer(isolate, operation, fault, expected, rounds = 5) {
+  const worker = operation === "kv.get" ? isolate : gate.objects;
+  const keys = [];
+  for (let i = 0; i < rounds; i++) keys.push(await newKey());
+  await worker.faults({ [operation]: fault });
+  try {
+    for (const [round, key] of keys.entries()) {
+      const { got, took } = await request(key, isolate);
+      assert.deepEqual(got, expected, `round ${round}, after ${took} ms`);
+      assert.ok(took < (round < 4 || fault.lagMs < 1_000 ? BOUND : AT_ONCE), `round ${round} took ${took} ms`);
+    }
+  } finally {
+    await worker.faults({ [operation]: null });
+  }
+  await waitFor("all to be well", async () => (await request(keys[0], isolate)).got[0] === 200);
+}
+
+for (const [number, [what, fault]] of Object.entries(FAULTS).entries()) {
+  const isolate = () => gate.isolates[number];
+
+  it(`KV that ${what}: the key's object answers`, () => suffer(isolate(), "kv.get", fault, passed));
+
+  it(`a key's object that ${what}: ${fault.lagMs < 1_000 ? "200" : "503"}`, () =>
+    suffer(isolate(), "KeyGate.fetch", fault, fault.lagMs < 1_000 ? passed : unavailable, 6));
+
+  it(`a relay that ${what}: the key's object answers, and is asked from then on`, async () => {
+    const key = await newKey({ rateLimit: { perMinute: 100_000, perDay: null } });
+    const leave = await gather(gate, key);
+    assert.deepEqual((await request(key, isolate())).got, passed);
+    await gate.objects.faults({ "Relay.fetch": fault });
+    const before = (await gate.callsFor(key)).relays;
+    try {
+      for (let round = 0; round < 5; round++) {
+        const { got, took } = await request(key, isolate());
+        assert.deepEqual(got, passed);
+        assert.ok(took < (round === 0 || fault.lagMs < 1_000 ? BOUND : AT_ONCE), `round ${round} took ${took} ms`);
+      }
+      const asked = (await gate.callsFor(key)).relays - before;
+      if (fault.lagMs !== 300) assert.equal(asked, 1);
+    } finally {
+      await gate.objects.faults({ "Relay.fetch": null });
+      await leave();
+    }
+  });
+}
+
+it("an object that hangs is not waited for again and again, and other keys' objects are asked all the same", async () => {
+  const [hanging, other] = [await newKey(), await newKey()];
+  await gate.objects.faults({ "KeyGate.fetch": { lagMs: 60_000, name: gate.objectName(hanging) } });
+  try {
+    const took = [];
+    for (let round = 0; round < 12; round++) {
+      const answer = await request(hanging);
+      assert.deepEqual(answer.got, unavailable);
+      took.push(answer.took);
+      assert.deepEqual((await request(other)).got, passed);
+    }
+    assert.ok(took.filter((ms) => ms > AT_ONCE).length <= 6, `${took}`);
+  } finally {
+    await gate.objects.faults({ "KeyGate.fetch": null });
+  }
+  await waitFor("it to pass again", async () => (await request(hanging)).got[0] === 200);
+});
+
+it("requests that come while another one waits for a hanging object wait no longer than it does", async () => {
+  const key = await newKey();
+  await gate.objects.faults({ "KeyGate.fetch": { lagMs: 60_000, name: gate.objectName(key) } });
+  try {
+    for (const { got, took } of await Promise.all(Array.from({ length: 12 }, () => request(key)))) {
+      assert.deepEqual(got, unavailable);
+      assert.ok(took < BOUND, `${took} ms`);
+    }
+  } finally {
+    await gate.objects.faults({ "KeyGate.fetch": null });
+  }
+});
+
+it("KV and the key's object that both hang: 503 within one deadline", async () => {
+  const key = await newKey();
+  await gate.isolates.at(-1).faults({ "kv.get": FAULTS.hangs });
+  await gate.objects.faults({ "KeyGate.fetch": FAULTS.hangs });
+  try {
+    const { got, took } = await request(key);
+    assert.deepEqual(got, unavailable);
+    assert.ok(took < BOUND, `${took} ms`);
+  } finally {
+    await gate.isolates.at(-1).faults({ "kv.get": null });
+    await gate.objects.faults({ "KeyGate.fetch": null });
+  }
+});
+
+it("an object that is reset under a call, as by a deployment, is asked once more and answers", async () => {
+  const key = await newKey();
+  assert.deepEqual((await request(key)).got, passed);
+  await gate.objects.resetCounts();
+  await gate.objects.faults({ "KeyGate.fetch": { reset: true, times: 1, name: gate.objectName(key) } });
+  assert.deepEqual((await request(key)).got, passed);
+  assert.equal((await gate.callsFor(key)).keyGate, 2);
+});
+
+for (const [error, tries] of [[{ retryable: true }, 2], [{ durableObjectReset: true }, 2], [{ retryable: true, overloaded: true }, 1], [{}, 1]]) {
+  it(`an error with ${JSON.stringify(error)} is ${tries === 2 ? "no reason to give up: a stub of its own is asked once more" : "not met a second time"}`, async () => {
+    const isolate = gate.isolates.at(-1);
+    const key = await newKey();
+    const name = gate.objectName(key);
+    await isolate.faults({ "KEY_GATE.fetch": { fail: true, error, name, times: 1 } });
+    assert.deepEqual((await request(key)).got, tries === 2 ? passed : unavailable);
+    await isolate.faults({ "KEY_GATE.fetch": { fail: true, error, name, times: tries } });
+    assert.deepEqual((await request(key)).got, unavailable, "once more and not twice");
+    assert.deepEqual((await request(key)).got, passed, "and that was all");
+  });
+}
+
+describe("a binding that throws, is missing, or is another thing", () => {
+  const isolate = () => gate.isolates.at(-1);
+  const logged = (pattern) => waitFor(`the log to say ${pattern}`, () => gate.logs.some(({ message }) => pattern.test(message)));
+
+  for (const [name, expected] of [["KEYS", passed], ["KEY_GATE", unavailable]]) {
+    for (const [what, value, says] of [["missing", undefined, `the binding ${name} is missing`], ["a text", "x", `the binding ${name} is of another type`], ["an object", {}, `the binding ${name} is of another type`]]) {
+      it(`${name}, ${what}: ${expected[0]} at once, and the log names it`, async () => {
+        const key = await newKey();
+        gate.logs.length = 0;
+        await isolate().withoutBinding(name, value);
+        try {
+          const { got, took } = await request(key);
+          assert.deepEqual(got, expected);
+          assert.ok(took < AT_ONCE, `${took} ms`);
+          await logged(new RegExp(says));
+        } finally {
+          await isolate().withBinding(name);
+        }
+      });
+    }
+  }
+
+  it("KV that throws where a promise belongs", async () => {
+    await suffer(isolate(), "kv.get", { throws: true }, passed, 2);
+  });
+
+  for (const value of [7, { id: "key" }, true]) {
+    it(`KV that answers ${JSON.stringify(value)}, which is no text`, () => suffer(isolate(), "kv.get", { answer: value }, passed, 2));
+  }
+});
+
+describe("the limiter of failing networks, where a key's form has no check", () => {
+  const all = [...Object.entries(FAULTS), ["throws", { throws: true }], ["answers {} as an object", { answer: {} }]];
+  let own;
+  before(async () => {
+    own = await startGate({ build: "e2e", isolates: all.length });
+    await new Admin(own.url, "/console/api").setUp(own.secrets.KEYWARD_SETUP_TOKEN);
+  });
+  after(() => own?.stop());
+
+  let guesses = 0;
+  const guess = (isolate) => timed(() => isolate.send({ target: "/things/1", host: "strict.test", headers: { "X-API-Key": `sk_${String(guesses++).padStart(43, "A")}`, "CF-Connecting-IP": "192.0.2.77" } }));
+
+  for (const [number, [what, fault]] of all.entries()) {
+    it(`that ${what}: a key that there is not is 401 all the same, and its network is not held back`, async () => {
+      const isolate = own.isolates[number];
+      await isolate.faults({ "FAILURES.limit": fault });
+      try {
+        for (let round = 0; round < 4; round++) {
+          const { got, took } = await guess(isolate);
+          assert.deepEqual(got, [401, "INVALID_API_KEY"]);
+          assert.ok(took < (round < 2 ? BOUND : AT_ONCE), `round ${round} took ${took} ms`);
+        }
+      } finally {
+        await isolate.faults({ "FAILURES.limit": null });
+      }
+    });
+  }
+});
+
+describe("the Registry, where a link is followed", () => {
+  let systems, tenant;
+  before(async () => {
+    systems = await startSystems();
+    tenant = await newTenant(systems.gate, systems.operator, { name: "Acme", code: "acme", plan: "integrations" });
+  });
+  after(() => systems?.gate.stop());
+
+  for (const [what, fault] of Object.entries(FAULTS)) {
+    const isSlow = fault.lagMs < 1_000;
+    it(`that ${what}: ${isSlow ? "303" : "503, and never that the link is not valid"}`, async () => {
+      const { gate } = systems;
+      const link = await waitFor("a link", () => tenant.owner.must("POST", "/links", { url: "https://shop.gw.example/checkout" }));
+      const follow = () => ask(gate, "shop.gw.example", `/checkout?token=${link.token}`, { tls: "TLSv1.3" });
+      await gate.objects.faults({ "Registry.fetch": fault });
+      try {
+        for (let round = 0; round < (isSlow ? 1 : 4); round++) {
+          const sentAt = performance.now();
+          const answer = await follow();
+          assert.equal(answer.status, isSlow ? 303 : 503, answer.text);
+          const took = performance.now() - sentAt;
+          assert.ok(took < (round < 3 ? BOUND : AT_ONCE), `round ${round} took ${took} ms`);
+        }
+      } finally {
+        await gate.objects.faults({ "Registry.fetch": null });
+      }
+      if (!isSlow) await waitFor("the link to be followed", async () => (await follow()).status === 303);
+    });
+  }
+});
