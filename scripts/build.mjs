@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 
 import { CARGO_PROGRESS, Failure, Steps, cratesIn, output, run, runMain } from "./lib/progress.mjs";
 import { bin, fingerprint, isMain, logs, root, toolEnv, toolsDir, toolsKey } from "./lib/places.mjs";
-import { openEnds } from "./lib/deployment.mjs";
+import { missing, openEnds } from "./lib/deployment.mjs";
 import { mistakesIn, readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
 import { setup, setupSteps } from "./setup.mjs";
@@ -87,7 +87,15 @@ if (isMain(import.meta)) {
     if (values.policy) values.policy = relative(root, resolve(values.policy));
     const steps = new Steps(setupSteps() + 1);
     await setup(steps);
+    const isDeployed = command && command !== "dev";
+    const policies = await readPolicies(values.policy ?? defaultPolicy());
+    const lacks = isDeployed ? await missing(policies) : [];
+    if (lacks.length) {
+      throw new Failure("what would be deployed is not a whole gate", [
+        ...lacks, "An environment inherits no bindings: write them below [env.…] too, as the top of the file has them. Give it a KV namespace of its own.",
+      ].join("\n"));
+    }
     await steps.run("Building the Worker", (progress) => build(values, progress));
-    if (command && command !== "dev") for (const line of await openEnds(await readPolicies(values.policy ?? defaultPolicy()))) console.log(`note: ${line}`);
+    if (isDeployed) for (const line of await openEnds(policies)) console.log(`note: ${line}`);
   });
 }

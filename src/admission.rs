@@ -36,11 +36,13 @@ const LEAST_FETCH: u32 = 250;
 pub trait Incoming {
     /// A header by its lower-case name. What was sent more than once is joined with a comma.
     fn header(&self, name: &str) -> Option<String>;
-    /// The body.
+    /// Shows the body, piece by piece.
     ///
     /// # Errors
-    /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::BrokenBody`] if it breaks off.
-    async fn body(&self, most: usize) -> Result<Vec<u8>, Denial>;
+    /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::Overloaded`] if there is no room for it,
+    /// [`Denial::LateBody`] if it takes longer than [`READ_WITHIN`](crate::in_flight::READ_WITHIN),
+    /// [`Denial::BrokenBody`] if it breaks off.
+    async fn body(&self, most: usize, see: impl FnMut(&[u8])) -> Result<(), Denial>;
 }
 
 /// What becomes of a request that is not refused.
@@ -97,7 +99,7 @@ impl<S: Stores> Pipeline<'_, S> {
             }
             Requirement::Webhook(webhook) => {
                 let session_id = session_id?;
-                return Ok(pass(self.webhook(webhook, request).await?.in_session(session_id)));
+                return Ok(pass(self.webhook(webhook, request, caller).await?.in_session(session_id)));
             }
             Requirement::Key(requirement) => requirement,
         };
@@ -126,11 +128,42 @@ impl<S: Stores> Pipeline<'_, S> {
         Ok(pass(permit.in_session(session_id)))
     }
 
-    async fn webhook(&self, webhook: &Webhook, request: &impl Incoming) -> Result<Permit, Denial> {
+    /// Checks a webhook: first what its headers show, so that only the body of one that may be its sender's is
+    /// read. Networks that keep sending others are slowed; but not those from which a sender has delivered
+    /// lately, since many share their network, and the signature is known only after the body.
+    async fn webhook(
+        &self,
+        webhook: &Webhook,
+        request: &impl Incoming,
+        caller: Caller<'_>,
+    ) -> Result<Permit, Denial> {
+        let most = crate::webhook::MOST_BYTES;
+        let declared = request.header("content-length").and_then(|length| length.parse::<usize>().ok());
+        if declared.is_some_and(|length| length > most) {
+            return Err(Denial::BodyTooLarge);
+        }
         let secret =
             self.stores.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
-        let body = request.body(crate::webhook::MOST_BYTES).await?;
-        gate::decide_webhook(webhook, &secret, |name| request.header(name), &body, self.stores.now())
+        let mut check =
+            gate::begin_webhook(webhook, &secret, |name| request.header(name), self.stores.now())?;
+        let network = crate::webhook::failures_of(&caller.address.map(network::of).unwrap_or_default());
+        let held_back = self.memory.borrow_mut().sender_held_back(&network, self.stores.now());
+        if let Some(retry_after_ms) = held_back {
+            return Err(Denial::TooManyFailures { retry_after_ms });
+        }
+        let read = request.body(most, |piece| check.see(piece)).await;
+        let decided = read.and_then(|()| check.finish());
+        match &decided {
+            Ok(_) => self.memory.borrow_mut().delivered(&network, self.stores.now()),
+            // What cost the reading of a body, in vain.
+            Err(Denial::Overloaded | Denial::Internal) => {}
+            Err(_) => {
+                if self.fails_too_often_after_body(&network).await {
+                    self.memory.borrow_mut().hold_back(&network, self.stores.now());
+                }
+            }
+        }
+        decided
     }
 
     /// Checks a token. Networks that keep sending forged ones are told to wait; whoever has one of the issuer's passes,

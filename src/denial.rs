@@ -103,7 +103,7 @@ pub enum Denial {
     CrossSite,
     /// Plain HTTP, or an older TLS than the realm takes.
     InsecureTransport,
-    /// A body larger than what can be verified.
+    /// A body larger than what the gate reads itself.
     BodyTooLarge,
     /// A scope is missing.
     InsufficientScope {
@@ -119,7 +119,7 @@ pub enum Denial {
         /// Milliseconds until a request fits again.
         retry_after_ms: u64,
     },
-    /// Too many unknown keys, or wrong tokens, from this network.
+    /// Too many unknown keys, wrong tokens or forged webhooks from this network.
     TooManyFailures {
         /// Milliseconds for which it is still held back.
         retry_after_ms: u64,
@@ -150,6 +150,10 @@ pub enum Denial {
     },
     /// The client did not send its body to the end.
     BrokenBody,
+    /// The client did not send its body in time.
+    LateBody,
+    /// As many bytes of bodies as the gate may hold are being read already.
+    Overloaded,
     /// A GET or HEAD with a body whose length is not said.
     LengthRequired,
     /// The origin could not be reached.
@@ -213,6 +217,7 @@ impl Denial {
             Self::NoRoute => (404, "NO_ROUTE", None),
             Self::MethodNotAllowed { .. } => (405, "METHOD_NOT_ALLOWED", None),
             Self::AmbiguousPath(_) | Self::InvalidHost | Self::BrokenBody => (400, "INVALID_REQUEST", None),
+            Self::LateBody => (408, "REQUEST_TIMEOUT", None),
             Self::LengthRequired => (411, "LENGTH_REQUIRED", None),
             Self::MissingCredential { .. } => (401, "MISSING_AUTHORIZATION", Some(Challenge::Bare)),
             Self::RepeatedCredential => (400, "INVALID_REQUEST", INVALID_REQUEST),
@@ -243,6 +248,7 @@ impl Denial {
                 (503, "STORE_UNAVAILABLE", None)
             }
             Self::NotConfigured { .. } | Self::UnfitSecret { .. } => (503, "NOT_CONFIGURED", None),
+            Self::Overloaded => (503, "OVERLOADED", None),
             Self::OriginUnreachable => (502, "ORIGIN_UNREACHABLE", None),
             Self::OriginInvalid => (502, "ORIGIN_INVALID", None),
             Self::OriginTimeout => (504, "ORIGIN_TIMEOUT", None),
@@ -272,9 +278,10 @@ impl Denial {
             Self::RateLimited { retry_after_ms, .. }
             | Self::TooManyFailures { retry_after_ms }
             | Self::IssuerUnavailable { retry_after_ms, .. } => Some(time::retry_after(*retry_after_ms)),
-            Self::StoreUnavailable { .. } | Self::NotConfigured { .. } | Self::UnfitSecret { .. } => {
-                Some(COME_BACK)
-            }
+            Self::StoreUnavailable { .. }
+            | Self::NotConfigured { .. }
+            | Self::UnfitSecret { .. }
+            | Self::Overloaded => Some(COME_BACK),
             _ => None,
         }
     }

@@ -48,7 +48,7 @@ pub enum Identity {
 }
 
 /// Proof that a request may be forwarded. Only what decides makes one: [`decide`] about a key,
-/// [`decide_token`], [`decide_session`], [`decide_webhook`], and [`pass_without_key`] for a route that asks for
+/// [`decide_token`], [`decide_session`], a [`WebhookCheck`], and [`pass_without_key`] for a route that asks for
 /// nothing; forwarding asks for one.
 #[derive(Debug)]
 pub struct Permit {
@@ -211,25 +211,44 @@ pub fn decide_session(
     Ok(Permit::of(Identity::Session(session)))
 }
 
-/// Decides about a webhook.
+/// A webhook whose headers are in order, while its body is read.
+pub struct WebhookCheck(webhook::Check);
+
+/// Begins to decide about a webhook, by all but its body.
 ///
 /// # Errors
-/// [`Denial::InvalidSignature`], [`Denial::BodyTooLarge`], and [`Denial::UnfitSecret`] for a secret that is not
-/// in the form that the policy says.
-pub fn decide_webhook(
+/// [`Denial::InvalidSignature`], and [`Denial::UnfitSecret`] for a secret that is not in the form that the policy
+/// says.
+pub fn begin_webhook(
     webhook: &Webhook,
     secret: &Secret,
     header: impl Fn(&str) -> Option<String>,
-    body: &[u8],
     now: Timestamp,
-) -> Result<Permit, Denial> {
-    match webhook::verify(webhook, secret, header, body, now) {
-        Ok(()) => Ok(Permit::of(Identity::Sender)),
-        Err(webhook::Error::BodyTooLarge) => Err(Denial::BodyTooLarge),
+) -> Result<WebhookCheck, Denial> {
+    match webhook::Check::begin(webhook, secret, header, now) {
+        Ok(check) => Ok(WebhookCheck(check)),
         Err(error @ webhook::Error::UnfitSecret) => {
             Err(Denial::UnfitSecret { secret: webhook.secret, reason: error.to_string() })
         }
         Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
+    }
+}
+
+impl WebhookCheck {
+    /// Sees the next piece of the body.
+    pub fn see(&mut self, piece: &[u8]) {
+        self.0.see(piece);
+    }
+
+    /// Decides, at the body's end.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidSignature`]
+    pub fn finish(self) -> Result<Permit, Denial> {
+        match self.0.finish() {
+            Ok(()) => Ok(Permit::of(Identity::Sender)),
+            Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! 2. **Preflight**: answered from the policy ([`cors`]).
 //! 3. **Route**: method and path choose what is required ([`route`]).
 //! 4. **Credential**: taken only from where the realm says ([`credential`], [`session_id`]). What is no key
-//!    goes its own way from here: tokens ([`jwt`]), webhooks ([`webhook`]), links and sessions ([`link`]); see
+//!    goes its own way from here: tokens ([`jwt`]), webhooks ([`webhook`], whose bodies have bounded room: [`in_flight`]), links and sessions ([`link`]); see
 //!    [`admission`].
 //! 5. **Shape**: prefix, length, alphabet, keyed check, without any I/O ([`key`]).
 //! 6. **Find**: hash, the policy's own keys, isolate memory, KV, KeyGate ([`pipeline`], [`configured`], [`memory`]).
@@ -31,6 +31,7 @@ pub mod forwarding;
 pub mod gate;
 pub mod hint;
 pub mod identity;
+pub mod in_flight;
 pub mod jwt;
 pub mod key;
 pub mod key_gate;
@@ -43,6 +44,7 @@ pub mod network;
 pub mod pipeline;
 pub mod policy;
 pub mod problem;
+pub mod ready;
 pub mod record;
 pub mod refusal;
 pub mod registry;

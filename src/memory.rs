@@ -13,7 +13,7 @@ use crate::{
     local::Local,
     record::Record,
     tally::Ledger,
-    time::{MINUTE, SECOND, Timestamp},
+    time::{HOUR, MINUTE, SECOND, Timestamp},
     wire::WindowState,
 };
 
@@ -21,6 +21,8 @@ use crate::{
 const RECORDS: usize = 32 << 20;
 /// Of [`crate::network`]s that keep failing.
 const NETWORKS: usize = 10_000;
+/// How long a network from which a webhook came that was its sender's is not held back for others.
+const SENDER_LIFE: i64 = HOUR;
 /// How long a network that fails too often is held back.
 const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
 /// Words of a KeyGate may overtake each other by less than this. One that is older by more was given before the
@@ -39,6 +41,7 @@ pub struct Memory {
     /// What is left alone since it fails.
     pub breakers: Breakers,
     networks: LruCache<String, Timestamp>,
+    senders: LruCache<String, Timestamp>,
 }
 
 /// What is known of one key.
@@ -127,6 +130,7 @@ impl Memory {
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
             networks: cache(NETWORKS),
+            senders: cache(NETWORKS),
         }
     }
 
@@ -230,5 +234,18 @@ impl Memory {
     /// Holds this network back for a period of the platform's limiter.
     pub fn hold_back(&mut self, network: &str, now: Timestamp) {
         self.networks.put(network.to_owned(), now.plus(HELD_BACK));
+    }
+
+    /// A webhook that was its sender's came from this network.
+    pub fn delivered(&mut self, network: &str, now: Timestamp) {
+        self.senders.put(network.to_owned(), now.plus(SENDER_LIFE));
+    }
+
+    /// As [`Self::held_back`], for a network whose senders of webhooks are not.
+    pub fn sender_held_back(&mut self, network: &str, now: Timestamp) -> Option<u64> {
+        let held_back = self.held_back(network, now)?;
+        let is_sender =
+            self.senders.get(network).is_some_and(|until| left(*until, SENDER_LIFE, now).is_some());
+        (!is_sender).then_some(held_back)
     }
 }

@@ -3,7 +3,7 @@
 use std::net::Ipv6Addr;
 
 use keyward_policy::{
-    Admin, Cors, Policy, Realm, Route, Tail,
+    Cors, Policy, Realm, Route, Tail,
     path::{self, Ambiguous},
 };
 
@@ -78,6 +78,8 @@ fn is_host(host: &str) -> bool {
 pub enum Side<'a> {
     /// `GET /healthz`
     Health,
+    /// `GET /readyz`
+    Ready,
     /// The admin API; the path below its base, beginning with `/`.
     Admin {
         /// `/api-keys`
@@ -97,8 +99,10 @@ pub fn side<'a>(policy: &Policy, target: Target<'a>) -> Option<Side<'a>> {
     if !target.has_valid_host() {
         return None;
     }
-    if target.path == Admin::HEALTH {
-        return Some(Side::Health);
+    match target.path {
+        "/healthz" => return Some(Side::Health),
+        "/readyz" => return Some(Side::Ready),
+        _ => {}
     }
     below(policy.admin.api)
         .map(|path| Side::Admin { path })

@@ -11,6 +11,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use keyward_policy::{SignatureEncoding, SignedPart, Webhook, WebhookTime};
 use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::{
     key,
@@ -20,6 +21,9 @@ use crate::{
 
 /// Most bytes of a body: it has to be in memory whole before it is known who sent it.
 pub const MOST_BYTES: usize = 1024 * 1024;
+
+/// Bytes of an HMAC-SHA-256.
+const SIGNATURE: usize = 32;
 
 /// What the platform puts between the values of a header that was sent more than once (Fetch
 /// standard). No scheme has it inside of a value.
@@ -31,8 +35,6 @@ const MOST_DIGITS: usize = 12;
 /// Why a request is not taken for the sender's. Nothing of the request is in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// A body of more than [`MOST_BYTES`].
-    BodyTooLarge,
     /// The secret is not written as the policy says, or empty. A fault of the deployment.
     UnfitSecret,
     /// This header is not there, or empty.
@@ -47,6 +49,8 @@ pub enum Error {
     FromTheFuture,
     /// The signature header has no signature of the version that the policy names.
     NoSignature,
+    /// None of them is written as the policy says: it cannot be one, whatever the body.
+    MalformedSignature,
     /// No signature is of this request with this secret.
     BadSignature,
 }
@@ -54,7 +58,6 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BodyTooLarge => write!(f, "the webhook's body has more than {MOST_BYTES} bytes"),
             Self::UnfitSecret => f.write_str("the webhook's secret is not in the form that the policy says"),
             Self::MissingHeader(name) => write!(f, "the webhook lacks the header {name}"),
             Self::RepeatedHeader(name) => write!(f, "the webhook's header {name} was sent more than once"),
@@ -62,6 +65,7 @@ impl fmt::Display for Error {
             Self::TooOld => f.write_str("the webhook was sent too long ago"),
             Self::FromTheFuture => f.write_str("the webhook was sent in the future"),
             Self::NoSignature => f.write_str("the webhook has no signature of the right version"),
+            Self::MalformedSignature => f.write_str("the webhook's signature is malformed"),
             Self::BadSignature => f.write_str("the webhook's signature is wrong"),
         }
     }
@@ -69,66 +73,101 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// Checks a request. `header` reads a header by its lower-case name; as the platform does, it joins
-/// what was sent more than once.
-///
-/// # Errors
-/// The first thing that is wrong. The signature comes last, so that only what might be right costs
-/// the time to compute one.
-pub fn verify(
-    webhook: &Webhook,
-    secret: &Secret,
-    header: impl Fn(&str) -> Option<String>,
-    body: &[u8],
-    now: Timestamp,
-) -> Result<(), Error> {
-    if body.len() > MOST_BYTES {
-        return Err(Error::BodyTooLarge);
-    }
-    let read = |name| match header(name).filter(|value| !value.is_empty()) {
-        None => Err(Error::MissingHeader(name)),
-        Some(value) if value.contains(JOINED) => Err(Error::RepeatedHeader(name)),
-        Some(value) => Ok(value),
-    };
-    let signatures = read(webhook.header)?;
-    let entries = || signatures.split(|character| Some(character) == webhook.separator);
+/// A request whose headers are in order. Only its body can still show that it is not its sender's.
+pub struct Check {
+    mac: Hmac<Sha256>,
+    /// What is signed after the body.
+    rest: String,
+    signatures: Vec<[u8; SIGNATURE]>,
+}
 
-    let time = match webhook.timestamp {
-        None => String::new(),
-        Some(WebhookTime::Header(name)) => in_time(webhook, name, read(name)?, now)?,
-        Some(WebhookTime::Entry(tag)) => {
-            let mut times = entries().filter_map(|entry| entry.strip_prefix(tag));
-            match (times.next(), times.next()) {
-                (Some(time), None) => in_time(webhook, webhook.header, time.to_owned(), now)?,
-                _ => return Err(Error::MalformedTime(webhook.header)),
+impl Check {
+    /// Begins with all but the body. `header` reads a header by its lower-case name; as the platform does, it
+    /// joins what was sent more than once.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn begin(
+        webhook: &Webhook,
+        secret: &Secret,
+        header: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let read = |name| match header(name).filter(|value| !value.is_empty()) {
+            None => Err(Error::MissingHeader(name)),
+            Some(value) if value.contains(JOINED) => Err(Error::RepeatedHeader(name)),
+            Some(value) => Ok(value),
+        };
+        let signatures = read(webhook.header)?;
+        let entries = || signatures.split(|character| Some(character) == webhook.separator);
+
+        let time = match webhook.timestamp {
+            None => String::new(),
+            Some(WebhookTime::Header(name)) => in_time(webhook, name, read(name)?, now)?,
+            Some(WebhookTime::Entry(tag)) => {
+                let mut times = entries().filter_map(|entry| entry.strip_prefix(tag));
+                match (times.next(), times.next()) {
+                    (Some(time), None) => in_time(webhook, webhook.header, time.to_owned(), now)?,
+                    _ => return Err(Error::MalformedTime(webhook.header)),
+                }
             }
+        };
+        let mut tagged = entries().filter_map(|entry| entry.strip_prefix(webhook.tag)).peekable();
+        tagged.peek().ok_or(Error::NoSignature)?;
+        let signatures: Vec<_> = tagged.filter_map(|text| signature(webhook.encoding, text)).collect();
+        if signatures.is_empty() {
+            return Err(Error::MalformedSignature);
         }
-    };
-    let mut signatures = entries().filter_map(|entry| entry.strip_prefix(webhook.tag)).peekable();
-    signatures.peek().ok_or(Error::NoSignature)?;
 
-    let key = secret.key(webhook.secret_form).filter(|key| !key.is_empty()).ok_or(Error::UnfitSecret)?;
-    let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Error::UnfitSecret)?;
-    for part in webhook.content {
-        match part {
-            SignedPart::Text(text) => mac.update(text.as_bytes()),
-            SignedPart::Header(name) => mac.update(read(name)?.as_bytes()),
-            SignedPart::Timestamp => mac.update(time.as_bytes()),
-            SignedPart::Body => mac.update(body),
+        let key = secret.key(webhook.secret_form).filter(|key| !key.is_empty()).ok_or(Error::UnfitSecret)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Error::UnfitSecret)?;
+        let (mut rest, mut after) = (String::new(), false);
+        for part in webhook.content {
+            let text = match part {
+                SignedPart::Text(text) => (*text).to_owned(),
+                SignedPart::Header(name) => read(name)?,
+                SignedPart::Timestamp => time.clone(),
+                SignedPart::Body => {
+                    after = true;
+                    continue;
+                }
+            };
+            if after { rest.push_str(&text) } else { mac.update(text.as_bytes()) }
         }
+        Ok(Self { mac, rest, signatures })
     }
-    let mac = mac.finalize().into_bytes();
-    let right = match webhook.encoding {
-        SignatureEncoding::Hex => {
-            let expected = Secret::new(key::hex(&mac));
-            signatures.any(|signature| expected.equals(&signature.to_ascii_lowercase()))
-        }
-        SignatureEncoding::Base64 => {
-            let expected = Secret::new(STANDARD.encode(mac));
-            signatures.any(|signature| expected.equals(signature))
-        }
+
+    /// Sees the next piece of the body.
+    pub fn see(&mut self, piece: &[u8]) {
+        self.mac.update(piece);
+    }
+
+    /// Ends with the body's end.
+    ///
+    /// # Errors
+    /// [`Error::BadSignature`]
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.mac.update(self.rest.as_bytes());
+        let expected: [u8; SIGNATURE] = self.mac.finalize().into_bytes().into();
+        // All of them, each in constant time.
+        let right = self.signatures.iter().fold(Choice::from(0), |right, it| right | expected.ct_eq(it));
+        if bool::from(right) { Ok(()) } else { Err(Error::BadSignature) }
+    }
+}
+
+/// A signature's bytes, if that is one as the policy says that they are written.
+fn signature(encoding: SignatureEncoding, text: &str) -> Option<[u8; SIGNATURE]> {
+    let bytes = match encoding {
+        SignatureEncoding::Hex => key::unhex(text)?,
+        SignatureEncoding::Base64 => STANDARD.decode(text).ok()?,
     };
-    if right { Ok(()) } else { Err(Error::BadSignature) }
+    bytes.try_into().ok()
+}
+
+/// What failures of webhooks are counted under, apart from those of keys: whoever forges one does not keep
+/// their neighbours' keys out.
+pub fn failures_of(network: &str) -> String {
+    format!("webhook {network}")
 }
 
 /// The time of sending as it was written, if it is near enough to now.

@@ -287,9 +287,8 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
             let answered = forwarding::answer(realm, &permit, Some(line), &[], "r");
             let asked = mcp::is_asked_for("POST", Some(line));
             let cors = cors::preflight_headers(&realm.cors.unwrap(), line);
-            let signed =
-                webhook::verify(&stripe, &keyward::secret::Secret::new("whsec_x"), header, b"{}", NOON)
-                    .is_ok();
+            let secret = keyward::secret::Secret::new("whsec_x");
+            let signed = webhook::Check::begin(&stripe, &secret, header, NOON).is_ok();
             answer.body.len()
                 + size(&answer.headers)
                 + session

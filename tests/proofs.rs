@@ -84,7 +84,7 @@ impl Call<'_> {
 
     fn send(&self, world: &World) -> Result<Admission, Denial> {
         let caller = Caller { method: self.method, origin: self.origin, ..CALLER };
-        let request = Request { fields: &self.fields, body: self.body };
+        let request = Request { fields: &self.fields, body: self.body, ..Request::default() };
         let admitted = world.admit(&self.realm, &self.route, Target::of(self.url), caller, &request);
         admitted.map_err(|Refused { denial, .. }| denial)
     }

@@ -104,6 +104,8 @@ fn all() -> Vec<Denial> {
         Denial::UnfitSecret { secret: "ISSUER_SECRET", reason: "too short".into() },
         Denial::NotConfigured { what: "KEYWARD_SECRET" },
         Denial::BrokenBody,
+        Denial::LateBody,
+        Denial::Overloaded,
         Denial::LengthRequired,
         Denial::OriginInvalid,
         Denial::OriginUnreachable,

@@ -151,10 +151,11 @@ fn own(path: &str) -> Option<Side<'_>> {
 #[test]
 fn keywards_own_paths_are_known_and_nothing_that_only_begins_like_them() {
     assert_eq!(own("/healthz"), Some(Side::Health));
+    assert_eq!(own("/readyz"), Some(Side::Ready));
     assert_eq!(own("/api/admin/api-keys"), Some(Side::Admin { path: "/api-keys" }));
     assert_eq!(own("/api/admin"), Some(Side::Admin { path: "" }));
     assert_eq!(own("/admin/"), Some(Side::Page { path: "/" }));
-    for path in ["/healthz/", "/api/administrator", "/adminx", "/", "/api/orders"] {
+    for path in ["/healthz/", "/readyz/x", "/api/administrator", "/adminx", "/", "/api/orders"] {
         assert_eq!(own(path), None, "{path}");
     }
 }

@@ -50,6 +50,8 @@ pub struct Realm {
     pub forwarded: bool,
     /// How long the origin may keep the gate waiting, in milliseconds: for more of the body, for its answer.
     pub origin_timeout_ms: u32,
+    /// How long the client may send nothing of a body that has not ended, in milliseconds.
+    pub client_timeout_ms: u32,
     /// How long a decision may take, in milliseconds, over everything that it waits for.
     pub decision_timeout_ms: u32,
     /// How old a decision may be, in milliseconds: the bound of revocations and edits. 0 is strict.
@@ -352,8 +354,8 @@ pub enum RefusalStyle {
 }
 
 impl Admin {
-    /// The path that answers whether the gate is up. It belongs to no realm.
-    pub const HEALTH: &str = "/healthz";
+    /// The paths that answer whether the gate is up, and whether all that it needs is. They belong to no realm.
+    pub const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 }
 
 impl Policy {

@@ -92,6 +92,7 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     assert_eq!(realm.hosts, [HostPattern::Exact("api.example.com"), HostPattern::Below(".example.org")]);
     assert_eq!(realm.origin, Origin::Url("https://origin.example.com"));
     assert_eq!((realm.origin_timeout_ms, realm.freshness_ms), (30_000, 5_000));
+    assert_eq!(realm.client_timeout_ms, 30_000);
     assert_eq!(realm.decision_timeout_ms, 2_000);
     assert_eq!(realm.limits_unavailable, LimitsUnavailable::Refuse);
     assert_eq!(realm.url_parameters, ["api_key", "apikey", "api-key", "x-api-key", "access_token"]);

@@ -2,7 +2,7 @@
 //! the Registry.
 
 use serde_json::json;
-use worker::{Env, Result, console_error, web_sys};
+use worker::{Context, Env, Result, console_error, web_sys};
 
 use super::{
     gate,
@@ -32,6 +32,7 @@ pub async fn handle(
     target: Target<'_>,
     path: &str,
     env: &Env,
+    context: &Context,
     request_id: &str,
 ) -> Result<web_sys::Response> {
     let method = request.method();
@@ -49,15 +50,16 @@ pub async fn handle(
     };
     // Before a body is read, where what is shown decides.
     if let Some(refusal) = held_back(failures.as_ref()) {
-        return respond(refusal.reply(request_id), request_id);
+        return respond(&request, refusal.reply(request_id), request_id);
     }
     let read = match admitted {
         Err(reply) => Err(reply),
         Ok(credential) => {
-            let bytes = http::Incoming::of(&request).body(front::MOST_BYTES).await;
-            let body = bytes
-                .map_err(|denial| front::unread(&denial))
-                .and_then(|bytes| front::body_text(&head, bytes));
+            let mut bytes = Vec::new();
+            let incoming = http::Incoming::of_admin_call(&request, context);
+            let read = incoming.body(front::MOST_BYTES, |piece| bytes.extend_from_slice(piece)).await;
+            let body =
+                read.map_err(|denial| front::unread(&denial)).and_then(|()| front::body_text(&head, bytes));
             body.map(|body| (credential, body)).map_err(|refusal| refusal.reply(request_id))
         }
     };
@@ -68,7 +70,7 @@ pub async fn handle(
         failures
     };
     if let Some(refusal) = held_back(failures.as_ref()) {
-        return respond(refusal.reply(request_id), request_id);
+        return respond(&request, refusal.reply(request_id), request_id);
     }
     let (reply, asked) = match read {
         Err(reply) => (reply, false),
@@ -100,13 +102,63 @@ pub async fn handle(
     if wait > 0 {
         stores.wait(wait).await;
     }
-    respond(reply, request_id)
+    respond(&request, reply, request_id)
 }
 
 /// The refusal of a call whose like have failed too often.
 fn held_back(failures: Option<&Failures>) -> Option<Refusal> {
     let subject = &failures?.held_back;
     gate::memory().borrow_mut().held_back(subject, stores::now()).map(front::held_back)
+}
+
+/// Whether a request shows what only an operator has: the session of one, or the set-up token, which is looked at
+/// here, so that it is good for that also when the Registry cannot answer. Failures are counted.
+pub async fn is_operator(
+    request: &web_sys::Request,
+    target: Target<'_>,
+    env: &Env,
+    request_id: &str,
+) -> Result<bool> {
+    const PATH: &str = "/tenants";
+    let address = request.headers().get("cf-connecting-ip")?.unwrap_or_default();
+    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_token(env));
+    let head = head(request)?;
+    if head.authorization.is_none() && head.cookie.is_none() {
+        return Ok(false);
+    }
+    let Ok(credential) = admit(request, "GET", target, PATH, &head, env, request_id).await? else {
+        return Ok(false);
+    };
+    let failures = front::failures_of_shown(&credential, &address, secrets.as_deref(), setup_token.as_ref());
+    if held_back(failures.as_ref()).is_some() {
+        return Ok(false);
+    }
+    let is_operator = match credential {
+        AdminCredential::SetUp { token } => setup_token.is_some_and(|own| own.equals(&token)),
+        AdminCredential::None => false,
+        credential => {
+            let call = AdminCall {
+                method: "GET".to_owned(),
+                path: PATH.to_owned(),
+                query: "limit=1".to_owned(),
+                credential,
+                if_match: None,
+                idempotency_key: None,
+                body: String::new(),
+                address,
+                agent: front::agent(None),
+                request_id: request_id.to_owned(),
+            };
+            ask(&call, env).await.status == 200
+        }
+    };
+    let stores = EdgeStores { env };
+    if let Some(failures) = failures.filter(|_| !is_operator)
+        && gate::pipeline(&stores, PATIENCE_MS).fails_too_often(&failures.counted).await
+    {
+        gate::memory().borrow_mut().hold_back(&failures.held_back, stores::now());
+    }
+    Ok(is_operator)
 }
 
 /// The credential of a request that goes on to the Registry; else the answer.
@@ -165,18 +217,9 @@ fn head(request: &web_sys::Request) -> Result<Head> {
     })
 }
 
-fn respond(reply: AdminReply, request_id: &str) -> Result<web_sys::Response> {
-    let headers = web_sys::Headers::new()?;
-    for (name, value) in front::API_HEADERS {
-        headers.set(name, value)?;
-    }
-    headers.set("X-Request-Id", request_id)?;
-    for (name, value) in &reply.headers {
-        headers.append(name, value)?;
-    }
-    let init = web_sys::ResponseInit::new();
-    init.set_status(reply.status);
-    init.set_headers(&headers);
-    let body = (!reply.body.is_empty()).then_some(reply.body.as_str());
-    Ok(web_sys::Response::new_with_opt_str_and_init(body, &init)?)
+fn respond(request: &web_sys::Request, reply: AdminReply, request_id: &str) -> Result<web_sys::Response> {
+    let own = front::API_HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let id = ("X-Request-Id".to_owned(), request_id.to_owned());
+    let headers = own.chain([id]).chain(reply.headers).collect();
+    http::respond_with(request, reply.status, headers, &reply.body)
 }

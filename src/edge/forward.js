@@ -3,6 +3,7 @@
 
 /** What `forward` gives instead of an answer. */
 const TIMED_OUT = "timed out";
+const STALLED = "stalled";
 const BROKEN_OFF = "broken off";
 
 /** Bytes of a body that are read at once: a large upload costs fewer turns, a small one no memory to speak of. */
@@ -12,9 +13,9 @@ const MOST_READ = 256 * 1024;
 const lines = (text) => (text === "" ? [] : text.split("\n"));
 
 /**
- * Sends a request on. The answer; or "timed out", when the origin has kept the gate waiting for longer than
- * `patience`; or "broken off", when the client has not sent its body to the end; or other text that says why the
- * origin cannot be reached. What is thrown is a fault of the gate's own.
+ * Sends a request on. The answer; or "timed out", when the origin has kept the gate waiting for longer than it may;
+ * or "stalled", when the client has; or "broken off", when the client has not sent its body to the end; or other
+ * text that says why the origin cannot be reached. What is thrown is a fault of the gate's own.
  * @param fetcher a service binding, or undefined for the network
  * @param url where to, or undefined for the request's own URL
  * @param removed names, in lower case, of fields that the origin must not see; one that ends in `-` stands for
@@ -22,14 +23,16 @@ const lines = (text) => (text === "" ? [] : text.split("\n"));
  *   give an application several spellings under one name (CGI, RFC 3875, section 4.1.18)
  * @param cookies names of cookies that the origin must not see
  * @param fields names and values to set, one after the other
- * @param patience milliseconds for which the origin may take nothing of the body, or not begin its answer
+ * @param held the body, if the gate has read it
+ * @param originTimeout milliseconds for which the origin may take nothing of the body, or not begin its answer
+ * @param clientTimeout milliseconds for which the client may send nothing of a body that has not ended
  */
-export async function forward(request, fetcher, url, removed, cookies, fields, patience) {
+export async function forward(request, fetcher, url, removed, cookies, fields, held, originTimeout, clientTimeout) {
   const abort = new AbortController();
   let end;
   const ended = new Promise((resolve) => { end = resolve; });
   const giveUp = (why) => { end(why); abort.abort(); };
-  const origin = new Patience(patience, () => giveUp(TIMED_OUT));
+  const patience = new Patience({ origin: originTimeout, client: clientTimeout }, (who) => giveUp(who === "origin" ? TIMED_OUT : STALLED));
 
   const init = { redirect: "manual", signal: abort.signal };
   // What a cache between gate and origin keeps for one consumer it would give to another, since the credential
@@ -40,14 +43,16 @@ export async function forward(request, fetcher, url, removed, cookies, fields, p
   const body = request.bodyUsed ? null : request.body;
   const watched = isCopied && body ? request.clone().body : null;
   let sink;
-  if (body && !isCopied) {
+  if (held && !isCopied) {
+    init.body = held;
+  } else if (body && !isCopied) {
     const length = request.headers.get("content-length");
     const pipe = length === null ? new IdentityTransformStream() : new FixedLengthStream(Number(length));
     init.body = pipe.readable;
     sink = pipe.writable;
   }
   const copy = request.bodyUsed
-    // Its body was looked at, and was empty.
+    // The gate has read it, to its end.
     ? new Request(request.url, { ...init, method: request.method, headers: request.headers })
     : new Request(request, init);
   const onward = url === undefined ? copy : new Request(url, copy);
@@ -55,38 +60,51 @@ export async function forward(request, fetcher, url, removed, cookies, fields, p
   if (url !== undefined) mapDestination(onward.headers, originOf(request.url), originOf(url));
 
   const onBrokenOff = () => giveUp(BROKEN_OFF);
-  if (sink) void send(body, sink, origin, onBrokenOff);
-  else if (watched) void watch(watched, origin, onBrokenOff);
-  else origin.begin();
+  if (sink) void send(body, sink, patience, onBrokenOff);
+  else if (watched) void watch(watched, patience, onBrokenOff);
+  else patience.waitFor("origin");
   try {
     return await Promise.race([fetcher ? fetcher.fetch(onward) : fetch(onward), ended]);
   } catch (error) {
     return `${error}`;
   } finally {
-    origin.end();
+    patience.end();
   }
 }
 
-/** Counts how long something is waited for without a break, until `pause`, and no more after `end`. */
+/** Counts how long one side keeps the gate waiting without a break: the origin and the client in turn. */
 class Patience {
+  #of;
+  #least;
+  #onLate;
+  #who;
+  #since;
   #timer;
   #over = false;
 
-  constructor(milliseconds, onEnd) {
-    this.milliseconds = milliseconds;
-    this.onEnd = onEnd;
+  /** @param of how many milliseconds each may take, by its name; whose they are over, `onLate` is told once */
+  constructor(of, onLate) {
+    this.#of = of;
+    this.#least = Math.min(...Object.values(of));
+    this.#onLate = onLate;
   }
 
-  begin() {
-    if (!this.#over) this.#timer = setTimeout(this.onEnd, this.milliseconds);
+  /** From now on it is this side that is waited for. */
+  waitFor(who) {
+    this.#who = who;
+    this.#since = performance.now();
+    // One timer for the whole transfer, since one for each chunk would cost more than the chunk.
+    if (!this.#timer && !this.#over) this.#timer = setTimeout(() => this.#look(), this.#least);
   }
 
-  pause() {
-    clearTimeout(this.#timer);
+  #look() {
+    const left = this.#of[this.#who] - (performance.now() - this.#since);
+    if (left <= 0) this.#onLate(this.#who);
+    else this.#timer = setTimeout(() => this.#look(), Math.min(left, this.#least));
   }
 
   end() {
-    this.pause();
+    clearTimeout(this.#timer);
     this.#over = true;
   }
 }
@@ -95,27 +113,28 @@ class Patience {
  * Sends a body on, chunk by chunk. That the source breaks off is told, since the origin must not take what
  * came for the whole. That the origin takes no more is not: it may have answered, and the answer says why.
  */
-async function send(source, sink, origin, onBrokenOff) {
+async function send(source, sink, patience, onBrokenOff) {
   const reader = source.getReader({ mode: "byob" });
   const writer = sink.getWriter();
   let buffer = new ArrayBuffer(LEAST_READ);
   for (;;) {
     let chunk;
     try {
+      patience.waitFor("client");
       chunk = await reader.read(new Uint8Array(buffer));
     } catch {
       return onBrokenOff();
     }
     try {
-      origin.begin();
+      patience.waitFor("origin");
       // An origin that refuses a large upload and closes has often answered by now. Written on to, its system would
       // throw that answer away; given a moment, the runtime reads it first.
       if (chunk.value?.buffer.byteLength === MOST_READ) await scheduler.wait(1);
       if (chunk.done) return void (await writer.close());
       await writer.write(chunk.value);
-      origin.pause();
     } catch {
-      return void reader.cancel().catch(() => {});
+      // What the client still sends is left to whoever answers.
+      return reader.releaseLock();
     }
     const full = chunk.value.byteLength === chunk.value.buffer.byteLength;
     buffer = full && chunk.value.buffer.byteLength < MOST_READ ? new ArrayBuffer(MOST_READ) : chunk.value.buffer;
@@ -123,10 +142,11 @@ async function send(source, sink, origin, onBrokenOff) {
 }
 
 /** Follows a body that the runtime sends on by itself: the origin is waited for when it has come to its end. */
-async function watch(body, origin, onBrokenOff) {
+async function watch(body, patience, onBrokenOff) {
   try {
-    for await (const _ of body);
-    origin.begin();
+    patience.waitFor("client");
+    for await (const _ of body) patience.waitFor("client");
+    patience.waitFor("origin");
   } catch {
     onBrokenOff();
   }

@@ -60,7 +60,7 @@ pub struct Routed<'a> {
 /// Gives a request what its route asks for, and forwards it or refuses it.
 pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<web_sys::Response> {
     let Routed { request, target, client, realm, route, request_id, .. } = routed;
-    let incoming = http::Incoming::of(request);
+    let incoming = http::Incoming::of(request, context);
     let stores = EdgeStores { env };
     let pipeline = pipeline(&stores, realm.decision_timeout_ms);
     let accepted = match pipeline.admit(realm, route, target, client.caller(), &incoming).await {
@@ -69,17 +69,18 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
             let headers = headers.into_iter().chain([("X-Request-Id", request_id.to_owned())]).collect();
             return http::respond(&Answer { status: 303, headers, body: String::new() });
         }
-        Err(refused) => return refuse(Some(realm), &refused, client, request_id),
+        Err(refused) => return refuse(request, Some(realm), &refused, client, request_id),
     };
     if let Some(chore) = accepted.chore {
         context.wait_until(do_chores(chore, env.clone()));
     }
     let permit = &accepted.permit;
     let fields = forwarding::answer(realm, permit, client.origin.as_deref(), &accepted.windows, request_id);
-    let answer = origin::ask(routed, permit, env).await;
+    let held = incoming.held(realm.origin_timeout_ms);
+    let answer = origin::ask(routed, held, permit, env).await;
     match answer.and_then(|response| origin::hand_back(routed, &response, &fields)) {
         Ok(response) => Ok(response),
-        Err(denial) => refuse(Some(realm), &denial.into(), client, request_id),
+        Err(denial) => refuse(request, Some(realm), &denial.into(), client, request_id),
     }
 }
 
@@ -116,6 +117,7 @@ pub async fn verify_key(
 
 /// The answer to a refused request, which its own web page may read where the realm has CORS.
 pub fn refuse(
+    request: &web_sys::Request,
     realm: Option<&Realm>,
     refused: &Refused,
     client: &Client,
@@ -141,7 +143,7 @@ pub fn refuse(
     }
     let cors = realm.and_then(|realm| realm.cors.as_ref());
     answer.headers.extend(cors::response_headers(cors, client.origin.as_deref()));
-    http::respond(&answer)
+    http::respond_to(request, &answer)
 }
 
 /// The answer to a preflight.

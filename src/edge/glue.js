@@ -59,43 +59,29 @@ export async function ask(env, binding, name, path, body, milliseconds, repeatab
   }
 }
 
-// The first bytes of a body, or null if there are more than `most`.
-async function first(body, most) {
-  const chunks = [];
-  let length = 0;
-  for await (const chunk of body ?? []) {
-    length += chunk.length;
-    if (length > most) return null;
-    chunks.push(chunk);
-  }
-  const bytes = new Uint8Array(length);
-  let at = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, at);
-    at += chunk.length;
-  }
-  return bytes;
-}
-
-// The text at a URL, if it is not longer than `most` bytes.
-export function load(url, most, milliseconds) {
+// The text at a URL, if it is not longer than `most` bytes. What does not come in time is given up.
+export async function load(url, most, milliseconds) {
+  const abort = new AbortController();
   const answer = async () => {
     // Another address than the policy's is not the issuer's: a redirect is answered with its own status. (The
     // runtime knows "follow" and "manual" only.)
-    const response = await fetch(url, { redirect: "manual", headers: { accept: "application/json" } });
+    const response = await fetch(url, { redirect: "manual", headers: { accept: "application/json" }, signal: abort.signal });
     if (response.status !== 200) throw new Error(`answered ${response.status}`);
-    const bytes = await first(response.body, most);
-    if (bytes === null) throw new Error(`answered more than ${most} bytes`);
-    return new TextDecoder().decode(bytes);
+    const decoder = new TextDecoder();
+    let text = "";
+    let length = 0;
+    for await (const chunk of response.body ?? []) {
+      length += chunk.length;
+      if (length > most) throw new Error(`answered more than ${most} bytes`);
+      text += decoder.decode(chunk, { stream: true });
+    }
+    return text + decoder.decode();
   };
-  return inTime(answer(), milliseconds);
-}
-
-// The body of a request that goes on afterwards, or null if it has more than `most` bytes.
-export function peek(request, most) {
-  // It was looked at, and was empty.
-  if (request.bodyUsed) return Promise.resolve(new Uint8Array());
-  return first(request.clone().body, most);
+  try {
+    return await inTime(answer(), milliseconds);
+  } finally {
+    abort.abort();
+  }
 }
 
 // Whether a request whose length is not said has any content. What has not come in time counts as some.

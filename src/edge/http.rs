@@ -1,17 +1,51 @@
 //! Reading requests and making answers.
 
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+};
+
 use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{Result, web_sys};
+use worker::{Context, Result, web_sys};
 
-use crate::{admission, cors, denial::Denial, key, pipeline::Caller, refusal::Answer};
+use super::stores;
+use crate::{
+    admission, cors,
+    denial::Denial,
+    in_flight::{InFlight, READ_WITHIN, Room},
+    key, network,
+    pipeline::Caller,
+    refusal::Answer,
+    webhook,
+};
+
+thread_local! {
+    static WEBHOOKS: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_webhooks()));
+    static ADMIN_CALLS: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_admin_calls()));
+}
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = hasContent)]
     fn has_content(request: &web_sys::Request, milliseconds: u32) -> std::result::Result<Promise, JsValue>;
+}
+
+#[wasm_bindgen(module = "/src/edge/body.js")]
+extern "C" {
     #[wasm_bindgen(catch)]
-    fn peek(request: &web_sys::Request, most: u32) -> std::result::Result<Promise, JsValue>;
+    fn read(
+        request: &web_sys::Request,
+        most: u32,
+        milliseconds: u32,
+    ) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn answer(
+        request: &web_sys::Request,
+        status: u16,
+        headers: Vec<String>,
+        text: &str,
+    ) -> std::result::Result<web_sys::Response, JsValue>;
 }
 
 /// What the gate reads of every request. A header read crosses into JavaScript, so only these are.
@@ -78,25 +112,75 @@ impl Client {
 /// A request as the pure half looks at it.
 pub struct Incoming<'a> {
     request: &'a web_sys::Request,
+    context: &'a Context,
     headers: web_sys::Headers,
+    room: Rc<RefCell<InFlight>>,
+    held: OnceCell<(Uint8Array, Room)>,
 }
 
 impl<'a> Incoming<'a> {
-    /// Of this request, whose body stays as it is.
-    pub fn of(request: &'a web_sys::Request) -> Self {
-        Self { request, headers: request.headers() }
+    /// Of this request to a realm.
+    pub fn of(request: &'a web_sys::Request, context: &'a Context) -> Self {
+        Self::within(request, context, WEBHOOKS.with(Rc::clone))
+    }
+
+    /// Of this request to the admin API.
+    pub fn of_admin_call(request: &'a web_sys::Request, context: &'a Context) -> Self {
+        Self::within(request, context, ADMIN_CALLS.with(Rc::clone))
+    }
+
+    fn within(request: &'a web_sys::Request, context: &'a Context, room: Rc<RefCell<InFlight>>) -> Self {
+        Self { request, context, headers: request.headers(), room, held: OnceCell::new() }
+    }
+
+    /// The body, if it was read; its room is held for so many milliseconds more, or until this is dropped.
+    pub fn held(&self, milliseconds: u32) -> Option<&Uint8Array> {
+        let (body, room) = self.held.get()?;
+        room.keep_until(stores::now().plus(milliseconds.into()));
+        Some(body)
     }
 }
+
+/// Bytes of a body that are looked at at once.
+const PIECE: u32 = 64 * 1024;
 
 impl admission::Incoming for Incoming<'_> {
     fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).ok().flatten()
     }
 
-    async fn body(&self, most: usize) -> std::result::Result<Vec<u8>, Denial> {
-        let promise = peek(self.request, most as u32).map_err(|_| Denial::Internal)?;
-        let bytes = JsFuture::from(promise).await.map_err(|_| Denial::BrokenBody)?;
-        bytes.dyn_into::<Uint8Array>().map(|bytes| bytes.to_vec()).map_err(|_| Denial::BodyTooLarge)
+    async fn body(&self, most: usize, mut see: impl FnMut(&[u8])) -> std::result::Result<(), Denial> {
+        if self.request.body().is_none() {
+            return Ok(());
+        }
+        let length = self.header("content-length").and_then(|length| length.parse().ok());
+        let network = network::of(&self.header("cf-connecting-ip").unwrap_or_default());
+        let room = Room::take(&self.room, &network, length.unwrap_or(most).min(most), stores::now());
+        let room = room.ok_or(Denial::Overloaded)?;
+        let body = read(self.request, most as u32, READ_WITHIN as u32).map_err(|_| Denial::Internal)?;
+        let reading = body.clone();
+        // Else the runtime would end this with the client's connection, and nobody would give the room back.
+        self.context.wait_until(async move {
+            let _ = JsFuture::from(reading).await;
+        });
+        let body = JsFuture::from(body).await.map_err(|_| Denial::Internal)?;
+        let body: Uint8Array = body.dyn_into().map_err(|why| match why.as_string().as_deref() {
+            Some("too large") => Denial::BodyTooLarge,
+            Some("late") => Denial::LateBody,
+            Some("broken off") => Denial::BrokenBody,
+            _ => Denial::Internal,
+        })?;
+        // The body is in memory once: here there is a piece of it at a time.
+        let mut piece = Vec::new();
+        let mut at = 0;
+        while at < body.length() {
+            let end = at.saturating_add(PIECE).min(body.length());
+            piece.resize((end - at) as usize, 0);
+            body.subarray(at, end).copy_to(&mut piece);
+            see(&piece);
+            at = end;
+        }
+        self.held.set((body, room)).map_err(|_| Denial::Internal)
     }
 }
 
@@ -104,15 +188,19 @@ impl admission::Incoming for Incoming<'_> {
 const CONTENT_PATIENCE_MS: u32 = 5_000;
 
 /// What is wrong with a request's body, as far as it is seen before the request is counted: a length that no
-/// stream of the runtime has, or none where the runtime would forward the request without its body.
+/// stream of the runtime has, or one of which the gate would hold too much, or none where the runtime would forward
+/// the request without its body.
 pub async fn unfit_body(request: &web_sys::Request) -> Option<Denial> {
     request.body()?;
     let length = request.headers().get("content-length").ok()?;
+    let is_copied = matches!(request.method().as_str(), "GET" | "HEAD");
     if let Some(length) = length {
-        let most = js_sys::Number::MAX_SAFE_INTEGER as u64;
+        // To see where the body of a GET ends, the gate takes a copy, of which it may have to hold all.
+        let most =
+            if is_copied { webhook::MOST_BYTES as u64 } else { js_sys::Number::MAX_SAFE_INTEGER as u64 };
         return length.parse::<u64>().map_or(true, |length| length > most).then_some(Denial::BodyTooLarge);
     }
-    if !matches!(request.method().as_str(), "GET" | "HEAD") {
+    if !is_copied {
         return None;
     }
     let has_content = match has_content(request, CONTENT_PATIENCE_MS) {
@@ -139,6 +227,26 @@ pub fn respond(answer: &Answer) -> Result<web_sys::Response> {
     init.set_headers(&headers);
     let body = (!answer.body.is_empty()).then_some(answer.body.as_str());
     Ok(web_sys::Response::new_with_opt_str_and_init(body, &init)?)
+}
+
+/// An answer of the gate's own to this request, of which a body may still be coming.
+pub fn respond_to(request: &web_sys::Request, answer: &Answer) -> Result<web_sys::Response> {
+    if request.body().is_none() {
+        return respond(answer);
+    }
+    let headers = answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+    respond_with(request, answer.status, headers.collect(), &answer.body)
+}
+
+/// The same, in parts.
+pub fn respond_with(
+    request: &web_sys::Request,
+    status: u16,
+    headers: Vec<(String, String)>,
+    body: &str,
+) -> Result<web_sys::Response> {
+    let headers = headers.into_iter().flat_map(|(name, value)| [name, value]).collect();
+    Ok(answer(request, status, headers, body)?)
 }
 
 /// `GET /healthz`: the Worker runs. Asks nobody else, so that it says only that.

@@ -7,6 +7,7 @@ mod http;
 mod key_gate;
 mod origin;
 mod page;
+mod ready;
 mod registry;
 mod relay;
 mod settings;
@@ -56,8 +57,9 @@ async fn handle(
     let target = Target::of(&url);
     match route::side(policy, target) {
         Some(route::Side::Health) => return http::health(&request.method()),
+        Some(route::Side::Ready) => return ready::handle(&request, target, env, request_id).await,
         Some(route::Side::Admin { path }) => {
-            return admin::handle(request, target, path, env, request_id).await;
+            return admin::handle(request, target, path, env, context, request_id).await;
         }
         Some(route::Side::Page { path }) => return page::handle(&request, target, path, env).await,
         None => {}
@@ -65,13 +67,13 @@ async fn handle(
     let client = Client::of(&request)?;
     // 1 to 3. Realm, preflight, route.
     let plan = match route::plan(policy, &client.method, target, client.is_preflight()) {
-        Err((realm, denial)) => return gate::refuse(realm, &denial.into(), &client, request_id),
+        Err((realm, denial)) => return gate::refuse(&request, realm, &denial.into(), &client, request_id),
         Ok(plan) => plan,
     };
     let realm = plan.realm();
     let tls = || http::tls_version(&request);
     if let Err(denial) = transport::check(&realm.transport, target.scheme, client.address.as_deref(), tls) {
-        return gate::refuse(Some(realm), &denial.into(), &client, request_id);
+        return gate::refuse(&request, Some(realm), &denial.into(), &client, request_id);
     }
     let route = match plan {
         Plan::Preflight(_, cors) => return gate::preflight(cors, &client, request_id),
@@ -79,10 +81,10 @@ async fn handle(
     };
     let destination = client.destination();
     if !route::stays_on_route(policy, realm, route, &client.method, target, destination.as_deref()) {
-        return gate::refuse(Some(realm), &Denial::NoRoute.into(), &client, request_id);
+        return gate::refuse(&request, Some(realm), &Denial::NoRoute.into(), &client, request_id);
     }
     if let Some(denial) = http::unfit_body(&request).await {
-        return gate::refuse(Some(realm), &denial.into(), &client, request_id);
+        return gate::refuse(&request, Some(realm), &denial.into(), &client, request_id);
     }
     // 4 to 10. Credential, shape, find, decide, limit, forward, account.
     let routed = Routed { request: &request, target, client: &client, policy, realm, route, request_id };

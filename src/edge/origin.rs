@@ -1,7 +1,7 @@
 //! Step 9: the request goes on, without the credential, with the verified identity, its body a
 //! stream that is never read here.
 
-use js_sys::{Promise, Reflect, futures::JsFuture};
+use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
 use keyward_policy::Origin;
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Env, console_error, web_sys};
@@ -30,7 +30,9 @@ extern "C" {
         removed: &str,
         cookies: &str,
         fields: &str,
-        patience: u32,
+        held: Option<&Uint8Array>,
+        origin_timeout: u32,
+        client_timeout: u32,
     ) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(catch)]
@@ -45,11 +47,16 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
 }
 
-/// The origin's answer.
+/// The origin's answer. `held` is the body, if the gate has read it.
 ///
 /// # Errors
 /// Why there is none.
-pub async fn ask(routed: Routed<'_>, permit: &Permit, env: &Env) -> Result<web_sys::Response, Denial> {
+pub async fn ask(
+    routed: Routed<'_>,
+    held: Option<&Uint8Array>,
+    permit: &Permit,
+    env: &Env,
+) -> Result<web_sys::Response, Denial> {
     let Routed { request, target, client, policy, realm, request_id, .. } = routed;
     let (fetcher, url) = match realm.origin {
         Origin::Binding(name) => (Reflect::get(env, &name.into()).unwrap_or_default(), None),
@@ -75,12 +82,15 @@ pub async fn ask(routed: Routed<'_>, permit: &Permit, env: &Env) -> Result<web_s
         &removed,
         &forwarding::removed_cookies(policy.realms).join("\n"),
         &http::flat(&forwarding::added(realm, permit, target, client.caller(), request_id)),
+        held,
         realm.origin_timeout_ms,
+        realm.client_timeout_ms,
     );
     let fault = |error: JsValue| failed(Denial::Internal, &format!("{error:?}"), request_id);
     let answer = JsFuture::from(answer.map_err(fault)?).await.map_err(fault)?;
     answer.dyn_into().map_err(|why| match why.as_string().as_deref() {
         Some("timed out") => Denial::OriginTimeout,
+        Some("stalled") => Denial::LateBody,
         Some("broken off") => Denial::BrokenBody,
         why => failed(Denial::OriginUnreachable, why.unwrap_or_default(), request_id),
     })

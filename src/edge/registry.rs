@@ -65,6 +65,10 @@ impl DurableObject for Registry {
                 let reply = self.admin(&serde_json::from_str(&body)?).await;
                 Response::ok(serde_json::to_string(&reply)?)
             }
+            "/ready" => {
+                let fault = self.publisher.open().await.err();
+                Response::ok(json!({ "fault": fault }).to_string())
+            }
             "/redeem" => {
                 self.publisher.open().await.map_err(failed)?;
                 let db = &self.publisher.platform.sql;

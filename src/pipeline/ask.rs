@@ -71,8 +71,16 @@ impl<S: Stores> Pipeline<'_, S> {
     /// Counts a failure of this network; whether it has now failed too often. The limiter guards stores against
     /// guessing and decides about no key: without it keys still work.
     pub(crate) async fn fails_too_often(&self, network: &str) -> bool {
-        let within_ms = self.left().min(LIMITER);
+        self.fails_too_often_within(network, self.left()).await
+    }
+
+    /// The same behind what a client took its time for, which does not count as the decision's.
+    pub(crate) async fn fails_too_often_after_body(&self, network: &str) -> bool {
+        self.fails_too_often_within(network, LIMITER).await
+    }
+
+    async fn fails_too_often_within(&self, network: &str, within_ms: u32) -> bool {
         let count = async |within_ms| self.stores.fails_too_often(network, within_ms).await;
-        self.ask_of(Dependency::Limiter, within_ms, count).await.unwrap_or(false)
+        self.ask_of(Dependency::Limiter, within_ms.min(LIMITER), count).await.unwrap_or(false)
     }
 }

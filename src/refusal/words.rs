@@ -91,7 +91,7 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         Denial::InsecureTransport => {
             "This API takes HTTPS only, with a newer version of TLS than this. Use a current client, and replace a key that was sent so."
         }
-        Denial::BodyTooLarge => "The body is larger than what can be verified here. Send less.",
+        Denial::BodyTooLarge => "The body is larger than what is taken here. Send less.",
         Denial::TestMode { live_only: true } => {
             "The API key is a test key, and this request takes live keys only. Use a live key."
         }
@@ -113,6 +113,10 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
             "This gate lacks a setting. Its owner finds in the log which one."
         }
         Denial::BrokenBody => "The request's body broke off before its end. Send it again, whole.",
+        Denial::LateBody => "The request's body did not come in time. Send it again, without a pause.",
+        Denial::Overloaded => {
+            "So many requests are being read here that there is no room for another one. Try again after the time in Retry-After."
+        }
         Denial::LengthRequired => {
             "A GET or HEAD request came with a body in chunks. Send its Content-Length, or no body."
         }

@@ -37,6 +37,8 @@ pub enum Code {
     MethodNotAllowed,
     /// Set-up was done before.
     AlreadySetUp,
+    /// The body did not come in time.
+    RequestTimeout,
     /// It cannot be done in the present state.
     Conflict,
     /// `If-Match` names another version.
@@ -53,11 +55,13 @@ pub enum Code {
     StoreUnavailable,
     /// The deployment lacks a secret.
     NotConfigured,
+    /// As many bodies as the gate may hold are being read already.
+    Overloaded,
 }
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 21] = [
         Self::ValidationFailed,
         Self::MalformedJson,
         Self::InvalidRequest,
@@ -68,6 +72,7 @@ impl Code {
         Self::CrossSite,
         Self::NotFound,
         Self::MethodNotAllowed,
+        Self::RequestTimeout,
         Self::AlreadySetUp,
         Self::Conflict,
         Self::VersionMismatch,
@@ -77,6 +82,7 @@ impl Code {
         Self::TooManyAttempts,
         Self::StoreUnavailable,
         Self::NotConfigured,
+        Self::Overloaded,
     ];
 
     /// HTTP status and `code`.
@@ -92,6 +98,7 @@ impl Code {
             Self::CrossSite => (403, "CROSS_SITE"),
             Self::NotFound => (404, "NOT_FOUND"),
             Self::MethodNotAllowed => (405, "METHOD_NOT_ALLOWED"),
+            Self::RequestTimeout => (408, "REQUEST_TIMEOUT"),
             Self::AlreadySetUp => (409, "ALREADY_SET_UP"),
             Self::Conflict => (409, "CONFLICT"),
             Self::VersionMismatch => (412, "VERSION_MISMATCH"),
@@ -101,6 +108,7 @@ impl Code {
             Self::TooManyAttempts => (429, "TOO_MANY_ATTEMPTS"),
             Self::StoreUnavailable => (503, "STORE_UNAVAILABLE"),
             Self::NotConfigured => (503, "NOT_CONFIGURED"),
+            Self::Overloaded => (503, "OVERLOADED"),
         }
     }
 }
@@ -148,7 +156,7 @@ impl Refusal {
             Code::Unauthenticated | Code::InvalidCredentials => {
                 vec![("WWW-Authenticate".to_owned(), "Bearer realm=\"keyward-admin\"".to_owned())]
             }
-            Code::StoreUnavailable => vec![retry_after(SECOND)],
+            Code::StoreUnavailable | Code::Overloaded | Code::NotConfigured => vec![retry_after(SECOND)],
             _ => Vec::new(),
         };
         Self { code, detail: detail.into(), fields: Vec::new(), headers }

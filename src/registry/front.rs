@@ -228,6 +228,14 @@ pub fn too_large() -> Refusal {
 pub fn unread(denial: &Denial) -> Refusal {
     match denial {
         Denial::BodyTooLarge => too_large(),
+        Denial::LateBody => Refusal::new(
+            Code::RequestTimeout,
+            "The body did not come in time. Send it again, without a pause.",
+        ),
+        Denial::Overloaded => {
+            let detail = "So many calls are being read that there is no room for another one. Try again.";
+            Refusal::new(Code::Overloaded, detail)
+        }
         _ => Refusal::new(Code::MalformedJson, "The body broke off before its end. Send it again, whole."),
     }
 }

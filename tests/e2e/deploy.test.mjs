@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -44,6 +44,50 @@ test("wrangler deploy --dry-run has every binding, the whole Worker and the secr
   const exported = script.match(/export \{([^}]*)\}/g).join();
   for (const name of ["KeyGate", "Registry", "Relay", "default"]) assert.match(exported, new RegExp(`\\b${name}\\b`));
   assert.ok(!/DemoOrigin|bodySha256/.test(script), "the demo is not deployed");
+});
+
+/** What the top of wrangler.toml has and an environment does not inherit, for the environment `x`. */
+function bindingsForX(toml) {
+  const sections = toml.split(/(?=^\[)/m).filter((section) => /^\[\[(kv_namespaces|durable_objects\.bindings|ratelimits|services)\]\]/.test(section));
+  return sections.map((section) => section.replace(/^\[\[/, "[[env.x.")).join("\n");
+}
+
+test("an environment that lacks something of the gate is refused by what wrangler runs, and a whole one is not", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "keyward-env-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  // The project as it is, with a wrangler.toml of its own.
+  for (const name of readdirSync(root)) if (!["wrangler.toml", ".git", ".wrangler", "scripts"].includes(name)) symlinkSync(join(root, name), join(folder, name));
+  cpSync(join(root, "scripts"), join(folder, "scripts"), { recursive: true });
+  const top = readFileSync(join(root, "wrangler.toml"), "utf8");
+  const whole = `${top}\n[env.x]\n${bindingsForX(top)}`;
+  const deploy = async (toml, ...args) => {
+    writeFileSync(join(folder, "wrangler.toml"), toml);
+    const { code = 0, stdout, stderr } = await promisify(execFile)(join(root, "node_modules/.bin/wrangler"), ["deploy", "--dry-run", "--outdir", join(folder, "bundle"), ...args], { cwd: folder, env: { ...toolEnv(), KEYWARD_QUICK: "1" } }).catch((error) => error);
+    return { code, said: stdout + stderr };
+  };
+
+  const bare = await deploy(`${top}\n[env.x]\n`, "--env", "x");
+  assert.notEqual(bare.code, 0, bare.said);
+  for (const what of ['[[env.x.kv_namespaces]] with binding = "KEYS"', '[[env.x.durable_objects.bindings]] with name = "REGISTRY"', '"KEY_GATE"', '"RELAY"', '[[env.x.ratelimits]] with name = "FAILURES"', '[[env.x.services]] with binding = "ORIGIN"']) {
+    assert.ok(bare.said.includes(what), `${what}\n${bare.said}`);
+  }
+  assert.doesNotMatch(bare.said, /exiting now/);
+
+  for (const [what, toml] of [
+    ["env.x.compatibility_flags lacks \"fetch_legacy_url\"", whole.replace("[env.x]", "[env.x]\ncompatibility_flags = []")],
+    ["env.x.compatibility_date is before", whole.replace("[env.x]", '[env.x]\ncompatibility_date = "2024-01-01"')],
+    ["[[env.x.migrations]] with Relay in new_sqlite_classes", `${whole}\n[[env.x.migrations]]\ntag = "v1"\nnew_sqlite_classes = ["Registry", "KeyGate"]\n`],
+    ["[env.x.assets] with binding", `${whole}\n[env.x.assets]\ndirectory = "./www"\nbinding = "ADMIN"\n`],
+    ['wrangler.toml: [[ratelimits]] with name = "FAILURES"', top.replace('name = "FAILURES"', 'name = "OTHER"')],
+  ]) {
+    const { code, said } = await deploy(toml, ...(toml.includes("[env.x]") ? ["--env", "x"] : []));
+    assert.notEqual(code, 0, said);
+    assert.ok(said.includes(what), `${what}\n${said}`);
+  }
+
+  const { code, said } = await deploy(whole, "--env", "x");
+  assert.equal(code, 0, said);
+  for (const name of ["KEYS", "REGISTRY", "KEY_GATE", "RELAY", "FAILURES", "ADMIN", "ORIGIN"]) assert.match(said, new RegExp(`env\\.${name}\\b`));
 });
 
 test("the commands that README and CONTRIBUTING name are there", () => {

@@ -2,16 +2,17 @@
 // Worker that does nothing but forward.
 
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer as createHttpServer, request } from "node:http";
-import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { startGate } from "./harness/gate.mjs";
+import { begin, startRawOrigin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -28,32 +29,6 @@ function bareWorker(by) {
     export class KeyGate {} export class Registry {} export class Relay {}`);
   copyFileSync(join(root, "build", "e2e", "index_bg.wasm"), join(folder, "index_bg.wasm"));
   return folder;
-}
-
-/** An origin of which a test sees every byte and which it can make do anything: `behave(socket, connection)`. */
-async function startRawOrigin(port) {
-  const origin = { connections: [], behave: () => {} };
-  const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const connection = { socket, text: "", ended: false };
-    origin.connections.push(connection);
-    socket.on("error", () => {}).on("close", () => { connection.closed = true; });
-    socket.on("data", (chunk) => { connection.text += chunk.toString("latin1"); }).on("end", () => { connection.ended = true; });
-    origin.behave(socket, connection);
-  });
-  await new Promise((resolve, reject) => { server.once("error", reject).listen(port ?? 0, "127.0.0.1", resolve); });
-  origin.address = `127.0.0.1:${server.address().port}`;
-  origin.stop = () => { origin.connections.forEach(({ socket }) => socket.destroy()); server.close(); };
-  return origin;
-}
-
-/** A client's connection after it has sent the beginning of a request. */
-function begin(url, host, text) {
-  const socket = connect(Number(new URL(url).port), "127.0.0.1");
-  const client = { socket, text: "", closed: false };
-  socket.on("data", (chunk) => { client.text += chunk.toString("latin1"); });
-  socket.on("error", () => {}).on("close", () => { client.closed = true; });
-  socket.write(text.replace("HOST", host));
-  return client;
 }
 
 const CHUNKED = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -284,6 +259,151 @@ describe("a transfer that the gate ends", () => {
       const answer = await gate.send({ host: "transfers.test", target: "/open/x" });
       assert.deepEqual([answer.status, answer.json().code], [502, "ORIGIN_INVALID"], String(status));
     }
+  });
+});
+
+for (const [by, host] of [["binding", "hasty-bound.test"], ["url", "hasty.test"]]) {
+  describe(`a side that keeps the gate waiting, origin by ${by}`, () => {
+    let gate, origin;
+    before(async () => {
+      origin = await startRawOrigin(by === "url" ? PORT : undefined);
+      gate = await startGate({ build: "e2e", originAddress: origin.address });
+    });
+    after(async () => {
+      await gate?.stop();
+      origin?.stop();
+    });
+
+    const start = (text, behave = () => {}) => {
+      origin.connections.length = 0;
+      origin.behave = behave;
+      return begin(gate.url, host, text);
+    };
+    const isOver = () => origin.connections.every(({ ended, closed }) => ended || closed);
+    const isNoWholeRequest = (length) => {
+      for (const { text } of origin.connections) {
+        assert.ok(!text.endsWith("0\r\n\r\n"), JSON.stringify(text));
+        if (length) assert.ok(text.split("\r\n\r\n")[1].length < length, JSON.stringify(text));
+      }
+    };
+
+    for (const [what, text, length] of [
+      ["between two chunks", `${CHUNKED}5\r\nhello\r\n`],
+      ["within a chunk", `${CHUNKED}ff\r\nhello`],
+      ["before the first chunk", CHUNKED],
+      ["before its length", `${LENGTH}hello`, 10],
+      ["before its first byte", LENGTH, 10],
+      ["in a GET", `${GET_LENGTH}hello`, 10],
+    ]) {
+      it(`408 when the client stalls ${what}, and the origin gets no complete request`, async () => {
+        const client = start(text);
+        await waitFor("408", () => client.status);
+        assert.match(client.text, /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/);
+        await waitFor("the end at the origin", isOver);
+        isNoWholeRequest(length);
+        client.socket.destroy();
+      });
+    }
+
+    it("a client that is slow and steady has all the time it takes", async () => {
+      const client = start(CHUNKED, (socket, connection) => socket.on("data", () => {
+        if (connection.text.endsWith("0\r\n\r\n")) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+      }));
+      // Longer in all than client_timeout and origin_timeout.
+      for (let i = 0; i < 8; i++) {
+        client.socket.write("1\r\nx\r\n");
+        await new Promise((resolve) => { setTimeout(resolve, 500); });
+      }
+      client.socket.write("0\r\n\r\n");
+      await waitFor("the answer", () => client.status);
+      assert.equal(client.status, 200, client.text);
+      client.socket.destroy();
+    });
+
+    for (const [when, behave, send] of [
+      ["takes nothing of the body", (socket) => socket.pause(), true],
+      ["takes no more in the middle of it", (socket) => { socket.on("data", (chunk) => { if ((socket.left ??= MIB) > 0 && (socket.left -= chunk.length) <= 0) socket.pause(); }); }, true],
+      ["does not answer what it has taken whole", () => {}, false],
+    ]) {
+      it(`504 when the origin ${when}`, async () => {
+        const client = start(CHUNKED, behave);
+        if (send) {
+          const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
+          const more = () => { while (!client.socket.destroyed && !client.status && client.socket.write(chunk)); };
+          client.socket.on("drain", more);
+          more();
+        } else {
+          client.socket.write("5\r\nhello\r\n0\r\n\r\n");
+        }
+        await waitFor("504", () => client.status);
+        assert.match(client.text, /^HTTP\/1\.1 504 [^]*ORIGIN_TIMEOUT/);
+        origin.connections[0].socket.resume();
+        await waitFor("the end at the origin", isOver);
+        if (send) isNoWholeRequest();
+        client.socket.destroy();
+      });
+    }
+
+    it("a stream of events may be silent for longer than both", async () => {
+      const client = start(GET, (socket) => socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")));
+      await waitFor("the beginning", () => client.text.includes("hello"));
+      await new Promise((resolve) => { setTimeout(resolve, 3_000); });
+      origin.connections[0].socket.end("5\r\nagain\r\n0\r\n\r\n");
+      await waitFor("the next event, and the end", () => client.text.includes("again") && client.text.endsWith("0\r\n\r\n"));
+      client.socket.destroy();
+    });
+
+    it("a WebSocket may be silent for longer than both", async () => {
+      const upgrade = "GET /open/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+      const client = start(upgrade, (socket, connection) => socket.on("data", () => {
+        const [, key] = /sec-websocket-key: (.+)\r\n/i.exec(connection.text) ?? [];
+        if (connection.isOpen || !key) return;
+        connection.isOpen = true;
+        const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+      }));
+      await waitFor("101", () => client.text.startsWith("HTTP/1.1 101"));
+      await new Promise((resolve) => { setTimeout(resolve, 3_000); });
+      origin.connections[0].socket.write(Buffer.from([0x81, 5, ...Buffer.from("hello")]));
+      await waitFor("a message", () => client.text.endsWith("hello"));
+      client.socket.destroy();
+    });
+
+    it("a client that does not read holds no more of an answer than a few buffers", async () => {
+      let written = 0;
+      const client = start(GET, (socket) => socket.once("data", () => {
+        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+        const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
+        const more = () => { do written += chunk.length; while (!socket.destroyed && socket.writable && socket.write(chunk)); };
+        socket.on("drain", more);
+        more();
+      }));
+      client.socket.pause();
+      // When nothing has moved for a second, all buffers are full.
+      let last = -1;
+      await waitFor("the origin to be held up", async () => {
+        const before = last;
+        last = written;
+        return last > 0 && last === before;
+      }, { everyMs: 1_000, timeoutMs: 20_000 });
+      assert.ok(written < 32 * MIB, `${written} bytes`);
+      client.socket.destroy();
+      await waitFor("the end at the origin", isOver);
+    });
+  });
+}
+
+describe("a GET with a body", () => {
+  let gate;
+  before(async () => { gate = await startGate({ build: "e2e" }); });
+  after(() => gate?.stop());
+
+  it("passes with up to 1 MiB, since the gate may have to hold a copy of it", async () => {
+    const ask = (size) => gate.send({ host: "open.test", target: "/open/x", body: Buffer.alloc(size, "x") });
+    assert.equal((await ask(MIB)).status, 200);
+    assert.equal(gate.origin.last.body.length, MIB);
+    const answer = await ask(MIB + 1);
+    assert.deepEqual([answer.status, answer.json().code], [413, "BODY_TOO_LARGE"]);
   });
 });
 

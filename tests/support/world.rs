@@ -248,6 +248,10 @@ impl World {
 pub struct Request<'a> {
     pub fields: &'a [(&'a str, &'a str)],
     pub body: &'a [u8],
+    /// Why the body cannot be read, if it cannot.
+    pub fault: Option<Denial>,
+    /// How often the body was asked for.
+    pub read: Cell<usize>,
 }
 
 impl Incoming for Request<'_> {
@@ -255,8 +259,16 @@ impl Incoming for Request<'_> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned())
     }
 
-    async fn body(&self, most: usize) -> Result<Vec<u8>, Denial> {
-        if self.body.len() <= most { Ok(self.body.to_vec()) } else { Err(Denial::BodyTooLarge) }
+    async fn body(&self, most: usize, mut see: impl FnMut(&[u8])) -> Result<(), Denial> {
+        self.read.set(self.read.get() + 1);
+        if let Some(fault) = &self.fault {
+            return Err(fault.clone());
+        }
+        if self.body.len() > most {
+            return Err(Denial::BodyTooLarge);
+        }
+        self.body.chunks(7).for_each(&mut see);
+        Ok(())
     }
 }
 

@@ -18,13 +18,9 @@ pub(super) fn read(item: Option<Item<'_>>) -> Admin {
         table.get("step_up_roles").and_then(|item| item.flag()).unwrap_or(DEFAULT.step_up_roles);
     for (item, base) in [(&api_item, api), (&page_item, page)] {
         let (Some(item), Some(base)) = (item, base) else { continue };
-        if overlap(base, Admin::HEALTH) {
+        if let Some(path) = Admin::HEALTH.into_iter().find(|path| overlap(base, path)) {
             item.refuse(
-                format!(
-                    "{} {base:?} overlaps {}, which answers whether the gate is up",
-                    item.name,
-                    Admin::HEALTH
-                ),
+                format!("{} {base:?} overlaps {path}, which answers whether the gate is up", item.name),
                 "choose another path",
             );
         }

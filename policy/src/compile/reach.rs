@@ -26,7 +26,7 @@ pub(super) fn check(admin: &Admin, drafts: &[Draft], report: &Report) {
 fn own_paths(admin: &Admin) -> Vec<PathPattern> {
     let below = |base: &str| [base.to_owned(), format!("{base}/*")];
     let bases = [admin.api, admin.page].into_iter().filter(|base| *base != UNREAD);
-    let paths = [Admin::HEALTH.to_owned()].into_iter().chain(bases.flat_map(below));
+    let paths = Admin::HEALTH.map(str::to_owned).into_iter().chain(bases.flat_map(below));
     paths.filter_map(|path| PathPattern::parse(&path).ok()).collect()
 }
 

@@ -22,6 +22,9 @@ const ORIGIN_TIMEOUT_MS: u32 = 30_000;
 const LEAST_ORIGIN_TIMEOUT_MS: u32 = 1_000;
 /// A quarter of an hour: a language model that thinks before its first word.
 const MOST_ORIGIN_TIMEOUT_MS: u32 = 15 * 60_000;
+const CLIENT_TIMEOUT_MS: u32 = 30_000;
+/// Mobile networks are silent for a second now and then.
+const CLIENT_TIMEOUTS_MS: std::ops::RangeInclusive<u32> = 1_000..=15 * 60_000;
 const DECISION_TIMEOUT_MS: u32 = 2_000;
 /// A key at its limit may have to wait 750 ms for its place, after its object was asked.
 const LEAST_DECISION_TIMEOUT_MS: u32 = 1_000;
@@ -89,6 +92,10 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
             .get("origin_timeout")
             .and_then(|item| item.duration_ms(LEAST_ORIGIN_TIMEOUT_MS..=MOST_ORIGIN_TIMEOUT_MS))
             .unwrap_or(ORIGIN_TIMEOUT_MS),
+        client_timeout_ms: table
+            .get("client_timeout")
+            .and_then(|item| item.duration_ms(CLIENT_TIMEOUTS_MS))
+            .unwrap_or(CLIENT_TIMEOUT_MS),
         decision_timeout_ms: table
             .get("decision_timeout")
             .and_then(|item| item.duration_ms(LEAST_DECISION_TIMEOUT_MS..=MOST_DECISION_TIMEOUT_MS))

@@ -36,6 +36,7 @@ pub(super) const REALM: Section = Section {
         "origin",
         "forwarded",
         "origin_timeout",
+        "client_timeout",
         "decision_timeout",
         "freshness",
         "limits_unavailable",

@@ -43,6 +43,7 @@ export const BUILDS = { default: "build", e2e: "build/e2e", systems: "build/syst
  *   `originAddress`: `host:port` of another origin than the recording one;
  *   `internet`: true for a recording server that every URL leads to (`gate.internet`): hosts of examples have
  *     no address. Without it the runtime's own network is used, where 127.0.0.1 is this machine;
+ *   `unbound`: names of bindings that are missing;
  *   `failures`: the FAILURES limiter, `{ limit, period }`, by default too generous to matter.
  */
 export async function startGate(options = {}) {
@@ -303,7 +304,7 @@ class Gate {
             "built/index_bg.wasm": { type: "wasm", contents: module.wasm },
           },
         },
-        env: {
+        env: Object.fromEntries(Object.entries({
           KEYS: { type: "kv", id: "keys" },
           KEY_GATE: { type: "durable-object", worker: OBJECTS, exportName: "KeyGate" },
           RELAY: { type: "durable-object", worker: OBJECTS, exportName: "Relay" },
@@ -312,7 +313,7 @@ class Gate {
           ADMIN: { type: "worker", worker: PAGE },
           ORIGIN: { type: "external", address: this.#options.originAddress ?? this.origin.address, http: {} },
           ...Object.fromEntries(text.map(([key, value]) => [key, { type: "text", value }])),
-        },
+        }).filter(([key]) => !this.#options.unbound?.includes(key))),
         exports: name !== OBJECTS ? {} : {
           // Kept in memory, so that their alarms can follow the clock.
           KeyGate: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },

@@ -1,0 +1,246 @@
+// Bodies that the gate reads itself, before it knows who sends them: webhooks, and calls of the admin API.
+
+import assert from "node:assert/strict";
+import { createHmac } from "node:crypto";
+import { once } from "node:events";
+import { request } from "node:http";
+import { after, before, beforeEach, describe, it } from "node:test";
+
+import { startGate } from "./harness/gate.mjs";
+import { begin } from "./harness/raw.mjs";
+import { waitFor } from "./harness/wait.mjs";
+
+const MIB = 1 << 20;
+const HOOKS_SECRET = "whsec_for_tests";
+const BODY = Buffer.from('{"id":"evt_1","note":"gr\u00fc\u00dfe"}\n');
+const FORGER = "192.0.2.1";
+const SENDER = "192.0.2.2";
+
+const signature = (body, at = Math.floor(Date.now() / 1000)) => `t=${at},v1=${createHmac("sha256", HOOKS_SECRET).update(`${at}.`).update(body).digest("hex")}`;
+const forged = () => signature("another body");
+const start = (options) => startGate({ build: "e2e", secrets: { HOOKS_SECRET }, ...options });
+
+/** The head of a webhook with a signature in the right form, from this address. */
+const head = (fields, { from = FORGER, sign = forged() } = {}) => [
+  "POST /events HTTP/1.1", "Host: HOST", `CF-Connecting-IP: ${from}`, ...(sign ? [`Stripe-Signature: ${sign}`] : []), ...fields, "", "",
+].join("\r\n");
+
+const deliver = (gate, { from = SENDER, body = BODY, sign = signature(body), sent = body } = {}) => gate.send({
+  method: "POST", host: "hooks.test", target: "/events", body: sent, headers: { "Stripe-Signature": sign, "CF-Connecting-IP": from },
+});
+
+/** A body as a client sends it that does not say how long it is. */
+async function* inChunks(body, size = 50_000) {
+  for (let at = 0; at < body.length; at += size) yield body.subarray(at, at + size);
+}
+
+const code = (answer) => [answer.status, answer.json().code];
+
+describe("a webhook's body", () => {
+  let gate;
+  before(async () => { gate = await start(); });
+  after(() => gate?.stop());
+  beforeEach(() => gate.origin.reset());
+
+  it("reaches the origin as it was, of any size up to 1 MiB, with its length said or not", async () => {
+    for (const size of [0, 1, 16 * 1024, 16 * 1024 + 1, 65_536, 262_144, MIB - 1, MIB]) {
+      const body = Buffer.alloc(size, "gr\u00fc\u00dfe");
+      for (const sent of [body, inChunks(body)]) {
+        const answer = await deliver(gate, { body, sent });
+        assert.equal(answer.status, 200, `${size}: ${answer.text}`);
+        assert.ok(gate.origin.last.body.equals(body), String(size));
+      }
+    }
+  });
+
+  it("passes with a GET too, which is signed like any other", async () => {
+    const answer = await gate.send({ host: "hooks.test", target: "/events", headers: { "Stripe-Signature": signature("") } });
+    assert.equal(answer.status, 200);
+    const withBody = await gate.send({ host: "hooks.test", target: "/events", body: BODY, headers: { "Stripe-Signature": signature(BODY) } });
+    assert.equal(withBody.status, 200);
+    assert.ok(gate.origin.last.body.equals(BODY));
+  });
+
+  it("is not waited for when the headers say enough", async () => {
+    const old = signature(BODY, Math.floor(Date.now() / 1000) - 301);
+    for (const [status, text] of [
+      [413, head([`Content-Length: ${MIB + 1}`])],
+      [401, head(["Content-Length: 10"], { sign: null })],
+      [401, head(["Content-Length: 10"], { sign: old })],
+      [401, head(["Content-Length: 10"], { sign: forged().slice(0, -1) })],
+      [401, head(["Content-Length: 10", `Stripe-Signature: ${forged()}`])],
+      [401, head(["Transfer-Encoding: chunked"], { sign: "t=now,v1=x" })],
+    ]) {
+      // No byte of the body is ever sent.
+      const client = begin(gate.url, "hooks.test", text);
+      await waitFor("the answer", () => client.status, { timeoutMs: 5_000 });
+      assert.equal(client.status, status, text);
+      client.socket.destroy();
+    }
+  });
+
+  it("413 in chunks that are too many, and 401 with a wrong signature", async () => {
+    const large = Buffer.alloc(MIB + 1, "x");
+    assert.deepEqual(code(await deliver(gate, { body: large, sent: inChunks(large) })), [413, "BODY_TOO_LARGE"]);
+    assert.deepEqual(code(await deliver(gate, { sign: forged() })), [401, "INVALID_SIGNATURE"]);
+    assert.equal(gate.origin.requests.length, 0);
+  });
+
+  it("takes bounded room: 503 at once for what is beyond, 408 for what does not end, and a sender from elsewhere passes", async () => {
+    const most = 4;
+    const beginning = Buffer.alloc(MIB - 1, "x");
+    const clients = Array.from({ length: 120 }, () => {
+      const client = begin(gate.url, "hooks.test", head([`Content-Length: ${MIB}`]));
+      client.socket.write(beginning);
+      return client;
+    });
+    await waitFor("the refusals", () => clients.filter(({ status }) => status === 503).length >= clients.length - most);
+    const held = clients.filter(({ status }) => !status);
+    assert.ok(held.length > 0 && held.length <= most, `${held.length} are read`);
+    for (const client of clients) if (client.status) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
+    assert.deepEqual(code(await deliver(gate, { from: FORGER })), [503, "OVERLOADED"]);
+    assert.equal((await deliver(gate)).status, 200);
+
+    // One that keeps coming has no more time than one that is silent.
+    const slow = begin(gate.url, "hooks.test", head([`Content-Length: ${MIB}`], { from: "192.0.2.8" }));
+    const drip = setInterval(() => slow.socket.write("x"), 200);
+    held.push(slow);
+    await waitFor("408", () => held.every(({ status }) => status === 408), { timeoutMs: 20_000 });
+    clearInterval(drip);
+    slow.socket.destroy();
+    for (const client of held) assert.match(client.text, /REQUEST_TIMEOUT/);
+    assert.equal((await deliver(gate, { from: FORGER })).status, 200, "there is room again");
+    clients.forEach(({ socket }) => socket.destroy());
+  });
+
+  it("gives its room back when its client goes away", async () => {
+    for (let round = 0; round < 3; round++) {
+      const clients = Array.from({ length: 4 }, () => begin(gate.url, "hooks.test", head([`Content-Length: ${MIB}`], { from: "192.0.2.9" })));
+      clients.forEach(({ socket }) => socket.write("x"));
+      await waitFor("no room", async () => (await deliver(gate, { from: "192.0.2.9" })).status === 503);
+      clients.forEach(({ socket }) => socket.resetAndDestroy());
+      // Long before its time would be over.
+      await waitFor("room", async () => (await deliver(gate, { from: "192.0.2.9" })).status === 200, { timeoutMs: 5_000 });
+    }
+  });
+});
+
+describe("forged webhooks", () => {
+  let gate;
+  before(async () => { gate = await start({ failures: { limit: 3, period: 10 } }); });
+  after(() => gate?.stop());
+
+  it("hold their network back, and neither others nor keys", async () => {
+    const statuses = [];
+    for (let i = 0; i < 6; i++) statuses.push((await deliver(gate, { from: FORGER, sign: forged() })).status);
+    assert.deepEqual(statuses, [401, 401, 401, 401, 429, 429]);
+    const held = await deliver(gate, { from: FORGER });
+    assert.deepEqual(code(held), [429, "RATE_LIMITED"]);
+    assert.ok(Number(held.header("retry-after")) <= 10);
+    assert.equal((await deliver(gate)).status, 200);
+    const keyed = await gate.send({ host: "hooks.test", target: "/keyed/x", headers: { "CF-Connecting-IP": FORGER } });
+    assert.equal(keyed.status, 401);
+  });
+
+  it("do not keep out a sender that has delivered from their network", async () => {
+    const from = "192.0.2.3";
+    assert.equal((await deliver(gate, { from })).status, 200);
+    for (let i = 0; i < 6; i++) {
+      assert.equal((await deliver(gate, { from, sign: forged() })).status, 401);
+      assert.equal((await deliver(gate, { from })).status, 200);
+    }
+  });
+});
+
+describe("a call of the admin API", () => {
+  let gate;
+  before(async () => { gate = await start(); });
+  after(() => gate?.stop());
+
+  const call = (fields) => ["POST /console/api/session HTTP/1.1", "Host: HOST", "Content-Type: application/json", `CF-Connecting-IP: ${FORGER}`, ...fields, "", ""].join("\r\n");
+
+  it("takes bounded room, and 408 when its body does not end", async () => {
+    const clients = Array.from({ length: 40 }, () => begin(gate.url, "127.0.0.1", call([`Content-Length: ${64 * 1024}`])));
+    clients.forEach(({ socket }) => socket.write("{"));
+    await waitFor("the refusals", () => clients.filter(({ status }) => status === 503).length >= 24);
+    for (const client of clients) if (client.status) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
+    const other = await gate.send({ method: "POST", target: "/console/api/session", body: "{}", headers: { "Content-Type": "application/json", "CF-Connecting-IP": SENDER } });
+    assert.equal(other.status, 400, other.text);
+    await waitFor("408", () => clients.every(({ status }) => status), { timeoutMs: 20_000 });
+    assert.ok(clients.some(({ text }) => /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/.test(text)));
+    clients.forEach(({ socket }) => socket.destroy());
+  });
+
+  it("413 when its chunks are too many", async () => {
+    const answer = await gate.send({ method: "POST", target: "/console/api/session", body: inChunks(Buffer.alloc(70_000, " ")), headers: { "Content-Type": "application/json" } });
+    assert.deepEqual(code(answer), [413, "BODY_TOO_LARGE"]);
+  });
+});
+
+describe("a refusal", () => {
+  let gate;
+  before(async () => { gate = await start(); });
+  after(() => gate?.stop());
+
+  const chunked = (body) => Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from("\r\n0\r\n\r\n")]);
+  const keyed = (fields) => ["POST /keyed/x HTTP/1.1", "Host: HOST", ...fields, "", ""].join("\r\n");
+  const admin = (fields) => ["POST /console/api/session HTTP/1.1", "Host: HOST", "Content-Type: application/json", ...fields, "", ""].join("\r\n");
+  const size = 3 * MIB;
+  const body = Buffer.alloc(size, "x");
+
+  for (const [what, status, text, sent] of [
+    ["of a webhook that is too large", 413, head([`Content-Length: ${size}`]), body],
+    ["of a webhook in chunks that are too many", 413, head(["Transfer-Encoding: chunked"], { from: "192.0.2.20" }), chunked(body)],
+    ["of a webhook without a signature", 401, head(["Transfer-Encoding: chunked"], { sign: null }), chunked(body)],
+    ["of a request without a key", 401, keyed([`Content-Length: ${size}`]), body],
+    ["of a call of the admin API that is too large", 413, admin([`Content-Length: ${size}`]), body],
+    ["of a call of the admin API in chunks that are too many", 413, admin(["Transfer-Encoding: chunked"]), chunked(body)],
+  ]) {
+    it(`${what} reaches a client that sends all before it reads`, async () => {
+      for (let i = 0; i < 5; i++) {
+        const client = begin(gate.url, "hooks.test", text);
+        client.socket.pause();
+        await new Promise((resolve) => { client.socket.write(sent, resolve); });
+        client.socket.resume();
+        await waitFor("the answer", () => client.status || client.closed);
+        assert.equal(client.status, status, client.text);
+        assert.match(client.text, /"requestId"/, "the whole of it");
+        client.socket.destroy();
+      }
+    });
+
+    it(`${what} reaches a client that goes on sending`, async () => {
+      const client = begin(gate.url, "hooks.test", text.replace(String(size), String(200 * MIB)));
+      const isChunked = text.includes("chunked");
+      const part = isChunked ? chunked(Buffer.alloc(MIB / 16, "x")).subarray(0, -5) : body.subarray(0, MIB / 16);
+      let left = 3200;
+      const more = () => { while (left-- > 0 && !client.socket.destroyed && !client.status) if (!client.socket.write(part)) return; };
+      client.socket.on("drain", more);
+      more();
+      await waitFor("the answer", () => client.status || client.closed);
+      assert.equal(client.status, status, client.text);
+      client.socket.destroy();
+    });
+  }
+
+  it("reaches an ordinary client of Node's, whose connection is good for the next request", async () => {
+    for (let i = 0; i < 2; i++) {
+      const sent = request(new URL("/events", gate.url), { method: "POST", headers: { Host: "hooks.test", "Content-Length": size, "Stripe-Signature": forged() } });
+      sent.end(body);
+      const [answer] = await once(sent, "response");
+      assert.equal(answer.statusCode, 413);
+      answer.resume();
+      await once(answer, "end");
+    }
+  });
+
+  it("does not listen for ever to a client that does not end", async () => {
+    const client = begin(gate.url, "hooks.test", head([`Content-Length: ${200 * MIB}`]));
+    const part = Buffer.alloc(MIB / 16, "x");
+    const more = () => { while (!client.socket.destroyed && client.socket.write(part)); };
+    client.socket.on("drain", more);
+    more();
+    await waitFor("the end", () => client.closed, { timeoutMs: 20_000 });
+    assert.equal(client.status, 413);
+  });
+});

@@ -1,0 +1,102 @@
+// `/readyz`: whether all that the gate needs is there. Anybody learns whether, an operator what.
+
+import assert from "node:assert/strict";
+import { describe, it } from "node:test";
+
+import { startGate } from "./harness/gate.mjs";
+import { waitFor } from "./harness/wait.mjs";
+
+const ready = (gate, headers) => gate.send({ target: "/readyz", headers });
+const setUp = (gate) => ({ Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
+/** The parts that are at fault, as an operator sees them. */
+const faults = async (gate) => Object.fromEntries(Object.entries((await ready(gate, setUp(gate))).json().parts).filter(([, found]) => found !== "ok"));
+
+describe("a gate that has all it needs", () => {
+  it("says ok to anybody, each part to an operator, and asks the stores once in five seconds", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    await gate.stopClock();
+    const answer = await ready(gate);
+    assert.deepEqual([answer.status, answer.json()], [200, { status: "ok" }]);
+    assert.equal(answer.header("cache-control"), "no-store");
+    const parts = { secrets: "ok", kv: "ok", keyGate: "ok", registry: "ok", relay: "ok", failures: "ok", page: "ok", origins: "ok" };
+    assert.deepEqual((await ready(gate, setUp(gate))).json(), { status: "ok", parts });
+    const owner = await gate.owner();
+    assert.deepEqual((await ready(gate, { Authorization: `Bearer ${owner.token}` })).json(), { status: "ok", parts });
+
+    for (const [what, headers] of [["a wrong token", { Authorization: `Setup ${"x".repeat(32)}` }], ["no session", { Authorization: "Bearer kws_x" }], ["a scheme", { Authorization: "Basic eDp5" }]]) {
+      assert.deepEqual((await ready(gate, headers)).json(), { status: "ok" }, what);
+    }
+    await Promise.all([gate.isolates[0].resetCounts(), gate.objects.resetCounts()]);
+    await gate.advance(5_000);
+    await Promise.all(Array.from({ length: 50 }, () => ready(gate)));
+    const { KeyGate, Registry } = (await gate.objects.counts()).objects;
+    assert.deepEqual([(await gate.isolates[0].counts()).kv, KeyGate, Registry], [{ get: 1 }, { readyz: { fetch: 1 } }, { registry: { fetch: 1 } }]);
+    assert.ok(!(await gate.storedObjects()).some(({ className, tables }) => className === "KeyGate" && Object.values(tables).flat().length), "nothing is stored for it");
+
+    assert.equal((await gate.send({ method: "POST", target: "/readyz" })).status, 405);
+    const head = await gate.send({ method: "HEAD", target: "/readyz" });
+    assert.deepEqual([head.status, head.text], [200, ""]);
+    assert.equal(gate.origin.requests.length, 0);
+  });
+});
+
+describe("a gate that lacks something", () => {
+  for (const [part, fault, worker] of [["kv", { "kv.get": { fail: true } }], ["keyGate", { "KeyGate.fetch": { fail: true } }, "objects"], ["registry", { "Registry.fetch": { fail: true } }, "objects"]]) {
+    it(`503 when this fails: ${part}; and 200 when it works again`, async (t) => {
+      const gate = await startGate();
+      t.after(() => gate.stop());
+      const isolate = worker ? gate.objects : gate.isolates[0];
+      await isolate.faults(fault);
+      const answer = await ready(gate);
+      assert.deepEqual([answer.status, answer.json()], [503, { status: "unavailable" }]);
+      assert.ok(answer.header("retry-after"));
+      assert.deepEqual(Object.keys(await faults(gate)), [part]);
+      assert.equal((await gate.send({ target: "/healthz" })).status, 200, "the Worker runs");
+      assert.ok(gate.logs.some(({ message }) => /"event":"not ready"/.test(message) && message.includes(part)));
+      await isolate.faults(Object.fromEntries(Object.keys(fault).map((name) => [name, null])));
+      await gate.advance(5_000);
+      assert.equal((await ready(gate)).status, 200);
+    });
+  }
+
+  it("503 with a secret that is too short or missing, which the operator and the log are told by name", async (t) => {
+    for (const KEYWARD_SECRET of ["hush", undefined]) {
+      const gate = await startGate({ secrets: { KEYWARD_SECRET } });
+      t.after(() => gate.stop());
+      assert.equal((await ready(gate)).status, 503);
+      assert.match((await faults(gate)).secrets, /^KEYWARD_SECRET /);
+      const [{ message }] = gate.logs.filter(({ message }) => /"event":"not ready"/.test(message));
+      assert.ok(message.includes("KEYWARD_SECRET") && !message.includes("hush"));
+    }
+  });
+
+  it("503 with a Registry whose database is of a newer build", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    await gate.owner();
+    await gate.kill();
+    gate.alterObjects("Registry", "INSERT INTO migrations (number) VALUES (99)");
+    await gate.restart();
+    assert.equal((await ready(gate)).status, 503);
+    assert.match((await faults(gate)).registry, /has schema \d+, this build knows \d+/);
+    assert.equal((await gate.send({ target: "/healthz" })).status, 200, "the Worker runs");
+  });
+
+  it("503 without the origin that the policy names", async (t) => {
+    const gate = await startGate({ unbound: ["ORIGIN"] });
+    t.after(() => gate.stop());
+    assert.equal((await ready(gate)).status, 503);
+    assert.deepEqual(await faults(gate), { origins: "the binding ORIGIN is missing" });
+  });
+
+  it("is not a way to guess the set-up token", async (t) => {
+    const gate = await startGate({ failures: { limit: 3, period: 10 } });
+    t.after(() => gate.stop());
+    const wrong = { Authorization: `Setup ${"x".repeat(32)}` };
+    await waitFor("a network that is held back", async () => {
+      await ready(gate, wrong);
+      return (await ready(gate, setUp(gate))).json().parts === undefined;
+    });
+  });
+});

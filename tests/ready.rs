@@ -1,0 +1,73 @@
+//! What `/readyz` finds and tells.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::HashMap;
+
+use keyward::{
+    policy::{POLICY, Policy, Realm, Requirement, Route, Webhook},
+    ready::{self, Cache, Look, Readiness},
+    time::{SECOND, Timestamp},
+};
+
+const NOON: Timestamp = Timestamp(1_900_000_000_000);
+const GOOD: &str = "0123456789abcdef0123456789abcdef";
+
+fn faults(policy: &Policy, secrets: &[(&str, &str)]) -> Option<String> {
+    let secrets: HashMap<_, _> = secrets.iter().copied().collect();
+    ready::secrets(policy, |name| secrets.get(name).map(|text| (*text).to_owned())).err()
+}
+
+#[test]
+fn a_secret_that_is_missing_or_not_fit_is_named_and_nothing_of_it_is_shown() {
+    let set_up = ("KEYWARD_SETUP_TOKEN", GOOD);
+    assert_eq!(faults(&POLICY, &[("KEYWARD_SECRET", GOOD), set_up]), None);
+    assert_eq!(faults(&POLICY, &[("KEYWARD_SECRET", GOOD)]), None, "there may be an owner");
+    let rotated = [("KEYWARD_SECRET", GOOD), ("KEYWARD_SECRET_PREVIOUS", GOOD)];
+    assert_eq!(faults(&POLICY, &rotated), None);
+    for (secrets, name) in [
+        (vec![], "KEYWARD_SECRET"),
+        (vec![("KEYWARD_SECRET", "hush")], "KEYWARD_SECRET"),
+        (vec![("KEYWARD_SECRET", GOOD), ("KEYWARD_SECRET_PREVIOUS", "hush")], "KEYWARD_SECRET_PREVIOUS"),
+        (vec![("KEYWARD_SECRET", GOOD), ("KEYWARD_SETUP_TOKEN", "hush")], "KEYWARD_SETUP_TOKEN"),
+    ] {
+        let fault = faults(&POLICY, &secrets).unwrap();
+        assert!(fault.starts_with(name) && !fault.contains("hush"), "{fault}");
+    }
+}
+
+#[test]
+fn a_secret_that_the_policy_names_is_one_of_them() {
+    const STRIPE: Webhook = Webhook::standard("SENDER_SECRET");
+    let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
+    let realm = Realm { routes: Vec::leak(vec![route, route]), ..POLICY.realms[0] };
+    let policy = Policy { realms: Vec::leak(vec![realm]), ..POLICY };
+    let with = |text| faults(&policy, &[("KEYWARD_SECRET", GOOD), ("SENDER_SECRET", text)]);
+    assert_eq!(faults(&policy, &[("KEYWARD_SECRET", GOOD)]).unwrap(), "SENDER_SECRET is not set");
+    assert_eq!(with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), None);
+    assert_eq!(with("not base64!").unwrap(), "SENDER_SECRET is not in the form that the policy says");
+}
+
+#[test]
+fn strangers_learn_whether_and_operators_what() {
+    let mut found = Readiness::default();
+    found.note("kv", Ok(()));
+    assert_eq!((found.status(), found.body(false)), (200, r#"{"status":"ok"}"#.to_owned()));
+    found.note("registry", Err("has schema 9".into()));
+    assert_eq!((found.status(), found.body(false)), (503, r#"{"status":"unavailable"}"#.to_owned()));
+    let details: serde_json::Value = serde_json::from_str(&found.body(true)).unwrap();
+    assert_eq!(details["parts"], serde_json::json!({ "kv": "ok", "registry": "has schema 9" }));
+}
+
+#[test]
+fn one_request_checks_for_all_and_what_it_finds_is_believed_for_five_seconds() {
+    let mut cache = Cache::default();
+    assert_eq!(cache.look(NOON), Look::Check);
+    assert_eq!(cache.look(NOON.plus(SECOND)), Look::Wait);
+    let found = cache.found(Readiness::default(), NOON.plus(SECOND));
+    assert_eq!(cache.look(NOON.plus(6 * SECOND - 1)), Look::Known(found));
+    assert_eq!(cache.look(NOON.plus(6 * SECOND)), Look::Check);
+    assert_eq!(cache.look(NOON.plus(6 * SECOND)), Look::Wait);
+    assert_eq!(cache.look(NOON.plus(16 * SECOND)), Look::Check, "the check before was ended by the runtime");
+    assert_eq!(cache.look(NOON), Look::Check, "a clock that is set back");
+}

@@ -1,0 +1,185 @@
+//! Bodies of webhooks: which are read, and who is slowed.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use keyward::{
+    admission::Admission,
+    denial::Denial,
+    gate::Identity,
+    in_flight::{InFlight, READ_WITHIN},
+    key,
+    policy::{POLICY, Requirement, Route, Webhook},
+    route::Target,
+    time::{HOUR, SECOND, Timestamp},
+};
+use support::{
+    NOON, jose,
+    world::{CALLER, Request, World},
+};
+
+const STRIPE: Webhook = Webhook::stripe("STRIPE_SECRET");
+const BODY: &[u8] = br#"{"id":"evt_1"}"#;
+
+fn world() -> World {
+    let world = World::new();
+    world.named_secrets.borrow_mut().insert("STRIPE_SECRET", "whsec_test");
+    world
+}
+
+fn signature(at: Timestamp, body: &[u8]) -> String {
+    let seconds = at.0 / SECOND;
+    let mac = jose::mac(b"whsec_test", &[format!("{seconds}.").as_bytes(), body].concat());
+    format!("t={seconds},v1={}", key::hex(&mac))
+}
+
+fn forged(at: Timestamp) -> String {
+    signature(at, b"another body")
+}
+
+fn send(world: &World, address: &'static str, request: &Request<'_>) -> Result<(), Denial> {
+    let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
+    let caller = keyward::pipeline::Caller { method: "POST", address: Some(address), ..CALLER };
+    match world.admit(&POLICY.realms[0], &route, Target::of("https://a.example/api/x"), caller, request) {
+        Ok(Admission::Pass(accepted)) => {
+            assert_eq!(accepted.permit.identity(), &Identity::Sender);
+            Ok(())
+        }
+        Ok(Admission::Redirect(_)) => panic!("no link was followed"),
+        Err(refused) => Err(refused.denial),
+    }
+}
+
+fn deliver(world: &World, address: &'static str, signature: &str) -> Result<(), Denial> {
+    let fields = [("stripe-signature", signature)];
+    send(world, address, &Request { fields: &fields, body: BODY, ..Request::default() })
+}
+
+#[test]
+fn no_body_is_read_of_what_its_headers_show_to_be_no_senders() {
+    let right = signature(NOON, BODY);
+    let old = signature(NOON.plus(-301 * SECOND), BODY);
+    let cut = right[..right.len() - 1].to_owned();
+    let twice = format!("{right}, {right}");
+    let cases: [(&str, &[(&str, &str)]); 6] = [
+        ("no signature", &[]),
+        ("sent twice", &[("stripe-signature", &twice)]),
+        ("too old", &[("stripe-signature", &old)]),
+        ("too short", &[("stripe-signature", &cut)]),
+        ("too large", &[("stripe-signature", &right), ("content-length", "1048577")]),
+        ("no number", &[("stripe-signature", "t=x,v1=x")]),
+    ];
+    for (what, fields) in cases {
+        let world = world();
+        let request = Request { fields, body: BODY, ..Request::default() };
+        assert!(send(&world, "192.0.2.1", &request).is_err(), "{what}");
+        assert_eq!(request.read.get(), 0, "{what}");
+        assert_eq!(world.asked(), Vec::<String>::new(), "{what}: it costs nothing");
+    }
+    let world = world();
+    world.named_secrets.borrow_mut().clear();
+    let request = Request { fields: &[("stripe-signature", &right)], body: BODY, ..Request::default() };
+    assert_eq!(send(&world, "192.0.2.1", &request), Err(Denial::NotConfigured { what: "STRIPE_SECRET" }));
+    assert_eq!(request.read.get(), 0);
+}
+
+#[test]
+fn a_network_that_keeps_sending_forged_ones_is_held_back_before_a_body_is_read() {
+    let world = world();
+    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    assert!(matches!(deliver(&world, "192.0.2.1", &forged(NOON)), Err(Denial::InvalidSignature { .. })));
+    let right = signature(NOON, BODY);
+    let request = Request { fields: &[("stripe-signature", &right)], body: BODY, ..Request::default() };
+    assert!(matches!(send(&world, "192.0.2.1", &request), Err(Denial::TooManyFailures { .. })));
+    assert_eq!(request.read.get(), 0);
+    assert_eq!(deliver(&world, "192.0.2.2", &right), Ok(()), "another network is not");
+    world.clock.set(NOON.plus(10 * SECOND));
+    assert_eq!(deliver(&world, "192.0.2.1", &right), Ok(()), "and it is let in again");
+}
+
+#[test]
+fn a_sender_that_shares_its_network_with_a_forger_still_passes() {
+    let world = world();
+    assert_eq!(deliver(&world, "192.0.2.1", &signature(NOON, BODY)), Ok(()));
+    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    for _ in 0..3 {
+        assert!(matches!(deliver(&world, "192.0.2.1", &forged(NOON)), Err(Denial::InvalidSignature { .. })));
+        assert_eq!(deliver(&world, "192.0.2.1", &signature(NOON, BODY)), Ok(()));
+    }
+    let later = NOON.plus(HOUR);
+    world.clock.set(later);
+    assert!(deliver(&world, "192.0.2.1", &forged(later)).is_err());
+    let held_back = deliver(&world, "192.0.2.1", &signature(later, BODY));
+    assert!(
+        matches!(held_back, Err(Denial::TooManyFailures { .. })),
+        "nothing came for an hour: {held_back:?}"
+    );
+}
+
+#[test]
+fn a_body_that_is_late_breaks_off_or_is_too_large_counts_as_a_failure_and_a_lack_of_room_does_not() {
+    for (fault, counts) in [
+        (Denial::LateBody, true),
+        (Denial::BrokenBody, true),
+        (Denial::BodyTooLarge, true),
+        (Denial::Overloaded, false),
+    ] {
+        let world = world();
+        let right = signature(NOON, BODY);
+        let request = Request {
+            fields: &[("stripe-signature", &right)],
+            fault: Some(fault.clone()),
+            ..Request::default()
+        };
+        assert_eq!(send(&world, "192.0.2.1", &request), Err(fault.clone()));
+        assert_eq!(world.asked().contains(&"FAILURES".to_owned()), counts, "{fault:?}");
+    }
+}
+
+#[test]
+fn forged_webhooks_keep_no_keys_out() {
+    let world = world();
+    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    assert!(deliver(&world, "192.0.2.1", &forged(NOON)).is_err());
+    let key = world.new_key(1);
+    world.tell(&key, &support::record());
+    assert!(world.check(&key).is_ok());
+}
+
+const KIB: usize = 1024;
+
+#[test]
+fn room_is_bounded_in_all_and_for_each_network() {
+    let end = NOON.plus(READ_WITHIN);
+    let mut room = InFlight::new(100 * KIB, 40 * KIB);
+    let take = |room: &mut InFlight, network: &str| room.take(network, 20 * KIB, NOON, end);
+    let first = take(&mut room, "a").unwrap();
+    assert!(take(&mut room, "a").is_some());
+    assert_eq!(take(&mut room, "a"), None, "its part is used up");
+    assert!(take(&mut room, "b").is_some() && take(&mut room, "b").is_some());
+    assert!(take(&mut room, "c").is_some());
+    assert_eq!(take(&mut room, "c"), None, "all is used up");
+    room.give_back(first);
+    room.give_back(first);
+    assert!(take(&mut room, "c").is_some());
+    assert_eq!(take(&mut room, "d"), None, "what is given back twice is free once");
+}
+
+#[test]
+fn room_that_nobody_gives_back_is_free_when_its_time_is_over() {
+    let mut room = InFlight::new(20 * KIB, 20 * KIB);
+    let end = NOON.plus(READ_WITHIN);
+    let id = room.take("a", 20 * KIB, NOON, end).unwrap();
+    assert_eq!(room.take("b", KIB, end.plus(-1), end), None);
+    room.keep_until(id, end.plus(SECOND));
+    assert_eq!(room.take("b", KIB, end, end), None, "a longer time was asked for");
+    assert!(room.take("b", KIB, end.plus(SECOND), end.plus(HOUR)).is_some());
+}
+
+#[test]
+fn many_small_bodies_do_not_come_for_nothing() {
+    let mut room = InFlight::new(10 * KIB, 10 * KIB);
+    let taken = (0..20).filter(|_| room.take("a", 0, NOON, NOON.plus(SECOND)).is_some()).count();
+    assert_eq!(taken, 10);
+}
