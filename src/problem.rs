@@ -52,6 +52,8 @@ fn title(status: u16) -> &'static str {
         502 => "Bad Gateway",
         503 => "Service Unavailable",
         504 => "Gateway Timeout",
+        // RFC 4918, 11.5
+        507 => "Insufficient Storage",
         _ => "Internal Server Error",
     }
 }

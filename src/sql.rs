@@ -57,6 +57,8 @@ impl<T: Into<Value>> From<Option<T>> for Value {
     }
 }
 
+const UNDONE: &str = "SQLite has undone everything";
+
 /// What the database said when it could not run a statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SqlError(pub String);
@@ -68,6 +70,19 @@ impl fmt::Display for SqlError {
 }
 
 impl std::error::Error for SqlError {}
+
+impl SqlError {
+    /// Whether the database cannot grow any more (SQLITE_FULL).
+    pub fn is_full(&self) -> bool {
+        self.0.contains("database or disk is full")
+    }
+
+    /// Whether SQLite has undone more than a [`transaction`]: whatever was open around it, too. What is written after
+    /// that is written by itself.
+    pub fn is_undone(&self) -> bool {
+        self.0.starts_with(UNDONE)
+    }
+}
 
 /// One object's SQLite database. Calls without an await between them are atomic against a crash, and those
 /// of one [`transaction`] also against a statement that fails.
@@ -84,6 +99,12 @@ pub trait Sql {
     /// # Errors
     /// What SQLite says: nothing of it is kept then.
     fn attempt(&self, turn: &mut dyn FnMut() -> bool) -> Result<(), SqlError>;
+
+    /// Bytes of it that are in use. What was deleted and can be used again does not count.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    fn size(&self) -> Result<u64, SqlError>;
 }
 
 /// Runs `turn` as one transaction: everything that it writes is written if it returns `Ok`, else nothing is.
@@ -98,7 +119,8 @@ pub fn transaction<T, E: From<SqlError>>(db: &dyn Sql, turn: impl FnOnce() -> Re
         matches!(result, Some(Ok(_)))
     });
     match (ended, result) {
-        (_, Some(Err(error))) => Err(error),
+        (Ok(()), Some(Err(error))) => Err(error),
+        (Err(lost), Some(Err(_))) => Err(SqlError(format!("{UNDONE}: {}", lost.0)).into()),
         (Ok(()), Some(Ok(value))) => Ok(value),
         (Err(error), _) => Err(error.into()),
         (Ok(()), None) => Err(SqlError("the transaction was not run".to_owned()).into()),

@@ -119,7 +119,7 @@ fn usage_of_hours_that_have_not_come_is_told_again_once_clocks_agree() {
         hours: hours.to_vec(),
         sent: Some(NOON.plus(AHEAD)),
     };
-    let taken = usage::apply(&office.db, &report, NOON).unwrap();
+    let taken = usage::apply(&office.db, &report, true, NOON).unwrap();
     assert_eq!(taken.early, [NOON.plus(AHEAD).floor(HOUR)]);
     let read = |path: &str| office.get(&owner, &format!("/api-keys/{id}{path}")).expect(200).body;
     assert_eq!(read("")["apiKey"]["lastUsedAt"], NOON.to_rfc3339());

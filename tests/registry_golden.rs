@@ -112,6 +112,11 @@ fn released_additions_are_never_edited() {
         ("usage taken back", "8839e7661874b69a451d911e98688ec2f2498840466ae761aacf92fa4ecc1be3"),
         ("guesses", "55c70e3a621fdd3db837df650d499e1d44ff4d1ebd7106887c69a5fcb80fe3c5"),
         ("sessions are listed", "a2dda1ddabd81c0f0adb1981850446758aa4cc0db073b9daa8975725953fd4fa"),
+        ("usage by hour", "350485d02d5a5698ffe1e37840f2ecc5e997b2b1e83edd4fd52495dd6f99e907"),
+        ("usage by day", "0e4a981082a341d9ff881551f4355e043d21c6a4dafd9e970caf263794cf44c6"),
+        ("audit checkpoints", "4236e159209975fbf59d57048b6863612a34a53cc3fa51350b3b311b9d823459"),
+        ("quotas", "4de0c746058143daf0d774e3be990a36a8d54e3dfb56e46987123fa8f630f27c"),
+        ("ballast", "2e59e13c6063e0e3b8571ceb59c47fdb27b93cb1481e229233eafd4da503b4ff"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

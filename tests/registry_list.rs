@@ -141,7 +141,7 @@ fn the_list_is_filtered_by_status_realm_and_use() {
         hours: Vec::new(),
         sent: None,
     };
-    keyward::registry::usage::apply(&office.db, &used, office.now.get()).unwrap();
+    keyward::registry::usage::apply(&office.db, &used, true, office.now.get()).unwrap();
     let owner = office.sign_in("owner@example.com");
     let unused = office.get(&owner, "/api-keys?unusedDays=1").body["apiKeys"].clone();
     let unused: Vec<&str> =

@@ -219,7 +219,7 @@ fn usage_reports_count_once_in_whatever_order_they_come() {
     };
     let (early, late) = (report(NOON.plus(MINUTE), 5, 1), report(NOON.plus(HOUR / 2), 9, 3));
     for report in [&early, &late, &late, &early] {
-        usage::apply(&office.db, report, office.now.get()).unwrap();
+        usage::apply(&office.db, report, true, office.now.get()).unwrap();
     }
     let read = office.get(&owner, &format!("/api-keys/{id}"));
     assert_eq!(read.body["apiKey"]["lastUsedAt"], NOON.plus(HOUR / 2).to_rfc3339());
@@ -231,7 +231,7 @@ fn usage_reports_count_once_in_whatever_order_they_come() {
         (&json!(9), &json!("{\"INSUFFICIENT_SCOPE\":3}"))
     );
     let stray = UsageReport { key_id: "key_nobody".into(), ..late };
-    usage::apply(&office.db, &stray, office.now.get()).unwrap();
+    usage::apply(&office.db, &stray, true, office.now.get()).unwrap();
     assert_eq!(office.next_due(), None);
 }
 
@@ -257,7 +257,7 @@ fn a_report_that_says_nothing_new_writes_nothing() {
     let hours = vec![UsageHour { hour: NOON, accepted: 5, refused, taken_back: 0 }];
     let report = UsageReport { key_id: id, last_used_at: Some(NOON), hours, sent: None };
     let written = || {
-        usage::apply(&office.db, &report, office.now.get()).unwrap();
+        usage::apply(&office.db, &report, true, office.now.get()).unwrap();
         let count = keyward::sql::Sql::run(&office.db, "SELECT total_changes() AS n", &[]).unwrap();
         count[0]["n"].as_u64().unwrap()
     };

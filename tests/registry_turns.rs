@@ -153,6 +153,7 @@ const CASES: &[Case] = &[
     ("GET", "/links/{link_}", Stage::open, |stage| {
         stage.call("GET", &format!("/links/{}", stage.link), Value::Null)
     }),
+    ("GET", "/quotas", Stage::open, |stage| stage.call("GET", "/quotas", Value::Null)),
     ("GET", "/realms", Stage::open, |stage| stage.call("GET", "/realms", Value::Null)),
     ("GET", "/realms", Stage::empty, |stage| {
         stage.office.call("GET", &format!("setup:{SETUP_TOKEN}"), "/realms", Value::Null)
@@ -371,7 +372,7 @@ fn taking_in_a_report_of_usage_is_one_turn() {
         };
         let hours = vec![hour(0, 3), hour(1, 4)];
         let report = UsageReport { key_id: stage.key.clone(), last_used_at: Some(NOON), hours, sent: None };
-        usage::apply(&stage.office.db, &report, stage.office.now.get()).map(drop)
+        usage::apply(&stage.office.db, &report, true, stage.office.now.get()).map(drop)
     });
 }
 

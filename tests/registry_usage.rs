@@ -19,7 +19,7 @@ fn report(office: &Office, key_id: &str, hour: Timestamp, accepted: u64, refused
     let refused = refused.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
     let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
     let report = UsageReport { key_id: key_id.to_owned(), hours, ..UsageReport::default() };
-    usage::apply(&office.db, &report, office.now.get()).unwrap();
+    usage::apply(&office.db, &report, true, office.now.get()).unwrap();
 }
 
 fn points(office: &Office, token: &str, key_id: &str, query: &str) -> Vec<Value> {

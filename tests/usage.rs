@@ -66,7 +66,7 @@ fn report(cloud: &Cloud, office: &Office, id: &str, key: usize, is_heard: bool) 
     let now = BEGIN + cloud.elapsed();
     let key = &mut cloud.keys.borrow_mut()[key];
     let report = UsageReport { key_id: id.to_owned(), ..key.usage(now) };
-    usage::apply(&office.db, &report, Timestamp(now)).unwrap();
+    usage::apply(&office.db, &report, true, Timestamp(now)).unwrap();
     if is_heard {
         key.reported(&report, now);
     }
@@ -280,7 +280,7 @@ fn the_registry_takes_back_what_it_was_told_too_much() {
     let told = |accepted, taken_back| {
         let hours = vec![UsageHour { hour: NOON.floor(HOUR), accepted, taken_back, ..UsageHour::default() }];
         let report = UsageReport { key_id: id.clone(), hours, sent: Some(NOON), last_used_at: None };
-        usage::apply(&office.db, &report, NOON).unwrap();
+        usage::apply(&office.db, &report, true, NOON).unwrap();
         stored(&office, &id).into_values().sum::<u64>()
     };
     // The last but one comes late.

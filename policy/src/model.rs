@@ -11,9 +11,11 @@ macro_rules! policy_data {
     )*};
 }
 
+mod admin;
 mod proof;
 mod route;
 
+pub use admin::*;
 pub use proof::*;
 pub use route::*;
 
@@ -24,16 +26,6 @@ pub struct Policy {
     pub admin: Admin,
     /// In the order of the file; the first whose host and path match takes the request.
     pub realms: &'static [Realm],
-}
-
-/// The admin side.
-pub struct Admin {
-    /// Base path of the admin API, without a slash at the end: `/api/admin`.
-    pub api: &'static str,
-    /// Base path of the admin page, without a slash at the end: `/admin`.
-    pub page: &'static str,
-    /// Whether a change of a member's role asks for a password typed in the last five minutes.
-    pub step_up_roles: bool,
 }
 
 /// One protected API: who may ask for it, how they show a key, and what a key may do there.

@@ -108,7 +108,10 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     assert_eq!((realm.session_id_header, realm.key.tenant), (None, None));
     let route = realm.routes[0];
     assert!(!route.session_id && route.freshness_ms.is_none());
-    assert!(policy(include_str!("../../keyward.toml")).admin.step_up_roles);
+    let admin = policy(include_str!("../../keyward.toml")).admin;
+    assert!(admin.step_up_roles);
+    assert_eq!((admin.storage, admin.audit_retention_days), (8_000_000_000, None));
+    assert_eq!((admin.quotas.keys, admin.quotas.key_bytes, admin.rate.network), (10_000, 100_000_000, 600));
     let Some(Requirement::Key(key)) = realm.routes.first().map(|route| route.requires) else { panic!() };
     assert_eq!(key, KeyRequirement::ANY_KEY);
 }
@@ -372,4 +375,17 @@ fn an_address_among_the_hosts_has_the_form_that_requests_have() {
         let realm = policy(&right.replace("api.example.com", written)).realms[0];
         assert_eq!(realm.hosts, [HostPattern::Exact(kept)], "{written}");
     }
+}
+
+#[test]
+fn the_admin_side_takes_as_much_as_it_says() {
+    let text = include_str!("../../keyward.toml").replace(
+        "[admin]\n",
+        "[admin]\nstorage = \"500MB\"\naudit_retention = \"400d\"\nrate = { tenant = 7 }\n\
+         quotas = { keys = 5, key_bytes = \"2MB\" }\n",
+    );
+    let admin = policy(&text).admin;
+    assert_eq!((admin.storage, admin.audit_retention_days), (500_000_000, Some(400)));
+    assert_eq!((admin.quotas.keys, admin.quotas.key_bytes, admin.quotas.links), (5, 2_000_000, 10_000));
+    assert_eq!((admin.rate.tenant, admin.rate.principal), (7, 1_200));
 }

@@ -82,8 +82,13 @@ impl DurableObject for Registry {
                 self.publisher.open().await.map_err(failed)?;
                 // An alarm that was set by a clock that was ahead rings late: here it is set anew.
                 self.publisher.keep_alarm().await.map_err(failed)?;
-                let taken = registry::usage::apply(&self.publisher.platform.sql, &report, stores::now());
-                Response::ok(serde_json::to_string(&taken.map_err(failed)?)?)
+                let db = &self.publisher.platform.sql;
+                let room = registry::room::is_left(db, &POLICY).map_err(failed)?;
+                let taken = registry::usage::apply(db, &report, room, stores::now()).map_err(failed)?;
+                if let Ok(secrets) = self.publisher.platform.secrets() {
+                    self.publisher.keep_up(&secrets);
+                }
+                Response::ok(serde_json::to_string(&taken)?)
             }
             _ => Response::error("no such call", 404),
         }

@@ -45,4 +45,8 @@ impl Sql for ObjectSql {
         attempt(&self.storage, &mut || turn())
             .map_err(|error| SqlError(worker::Error::from(error).to_string()))
     }
+
+    fn size(&self) -> Result<u64, SqlError> {
+        Ok(u64::try_from(self.sql.database_size()).unwrap_or(u64::MAX))
+    }
 }

@@ -8,6 +8,7 @@ use crate::{
     registry::{
         Outcome, Progress, Registry, Step, front,
         publisher::{Platform, Publisher},
+        upkeep::Upkeep,
     },
     secret::{Secret, Secrets},
     wire::{AdminCall, AdminReply},
@@ -39,6 +40,12 @@ impl<P: Platform> Publisher<P> {
             return unavailable("opening", &error);
         }
         let outcome = self.decide(call, deployment, entropy).await;
+        for notice in self.memory.notices.take() {
+            self.platform.log("nearly full", &notice, Some(request_id));
+        }
+        if call.method != "GET" {
+            self.keep_up(deployment.secrets);
+        }
         if let Some(fault) = &outcome.fault {
             self.platform.log("database", &fault.to_string(), Some(request_id));
         }
@@ -53,6 +60,15 @@ impl<P: Platform> Publisher<P> {
         outcome.reply(telling, request_id)
     }
 
+    /// One turn of upkeep. What it leaves is done by the next.
+    pub fn keep_up(&self, secrets: &Secrets) {
+        let upkeep =
+            Upkeep { db: self.platform.db(), policy: self.platform.policy(), secrets, memory: &self.memory };
+        if let Err(error) = upkeep.turn(self.platform.now()) {
+            self.platform.log("upkeep", &error.to_string(), None);
+        }
+    }
+
     /// Runs the call's turns.
     pub async fn decide(
         self: &Rc<Self>,
@@ -62,7 +78,7 @@ impl<P: Platform> Publisher<P> {
     ) -> Outcome {
         let Deployment { secrets, setup_token } = deployment;
         let (db, policy) = (self.platform.db(), self.platform.policy());
-        let registry = Registry { db, policy, secrets, setup_token };
+        let registry = Registry { db, policy, secrets, setup_token, memory: &self.memory };
         let mut progress = Progress::default();
         loop {
             match registry.handle(call, &progress, self.platform.now(), entropy) {

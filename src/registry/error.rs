@@ -49,6 +49,12 @@ pub enum Code {
     UnsupportedMediaType,
     /// The `Idempotency-Key` was used for another request.
     IdempotencyMismatch,
+    /// The tenant has as much as it may have.
+    QuotaExceeded,
+    /// The database has as much as it may hold.
+    StorageFull,
+    /// Too many calls of the admin API.
+    RateLimited,
     /// Too many failed attempts to sign in.
     TooManyAttempts,
     /// A store cannot answer.
@@ -61,7 +67,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::ValidationFailed,
         Self::MalformedJson,
         Self::InvalidRequest,
@@ -79,6 +85,9 @@ impl Code {
         Self::BodyTooLarge,
         Self::UnsupportedMediaType,
         Self::IdempotencyMismatch,
+        Self::QuotaExceeded,
+        Self::StorageFull,
+        Self::RateLimited,
         Self::TooManyAttempts,
         Self::StoreUnavailable,
         Self::NotConfigured,
@@ -105,6 +114,9 @@ impl Code {
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE"),
             Self::UnsupportedMediaType => (415, "UNSUPPORTED_MEDIA_TYPE"),
             Self::IdempotencyMismatch => (422, "IDEMPOTENCY_MISMATCH"),
+            Self::QuotaExceeded => (409, "QUOTA_EXCEEDED"),
+            Self::StorageFull => (507, "STORAGE_FULL"),
+            Self::RateLimited => (429, "RATE_LIMITED"),
             Self::TooManyAttempts => (429, "TOO_MANY_ATTEMPTS"),
             Self::StoreUnavailable => (503, "STORE_UNAVAILABLE"),
             Self::NotConfigured => (503, "NOT_CONFIGURED"),

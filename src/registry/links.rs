@@ -13,11 +13,12 @@ use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::Deed,
-        error::Refusal,
+        error::{Refusal, Stop},
         guard::Authorised,
         ids,
         input::{self, Input, Wrong, wrong},
         principal::Principal,
+        quotas::{self, Quota},
         schema,
         tenants::Tenant,
     },
@@ -30,6 +31,9 @@ use crate::{
 
 /// How long a link is remembered after its end, so that it is told why it no longer works.
 const REMEMBERED: i64 = DAY;
+/// Links of one tenant that are remembered after their end at the most, of those that were used the last.
+const MOST_REMEMBERED: u32 = 20_000;
+const FORGOTTEN_AT_ONCE: u32 = 100;
 
 /// Where a link leads, and what that says of it.
 struct Destination {
@@ -69,6 +73,7 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let Some(Destination { url, realm, link }) = destination else { return Err(body.refusal().into()) };
     body.finish()?;
 
+    make_room(turn, principal.tenant())?;
     turn.db.run("DELETE FROM links WHERE expires_at <= ?", &[turn.now.plus(-REMEMBERED).into()])?;
     let format = link.token();
     let token = key::generate(&format, "", Mode::Live, turn.secrets, turn.entropy);
@@ -97,6 +102,20 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let url = format!("{url}{joint}{}={}", link.parameter, token.expose());
     let body = json!({ "link": view, "token": token.expose(), "url": url });
     Ok(turn.created(&format!("/links/{id}"), body))
+}
+
+/// Refuses more links than a tenant may have open, and forgets the oldest of too many that are over.
+fn make_room(turn: &Turn<'_>, tenant: &Tenant) -> Result<(), Stop> {
+    let open = quotas::used(turn.db, &tenant.id, Quota::Links, turn.now)?;
+    turn.require_quota(tenant, Quota::Links, open, 1)?;
+    let too_many = "DELETE FROM links WHERE rowid IN (
+            SELECT rowid FROM links WHERE tenant_id = ? AND (used_at IS NOT NULL OR expires_at <= ?)
+            ORDER BY used_at DESC LIMIT ? OFFSET ?
+        )";
+    let values =
+        [tenant.id.as_str().into(), turn.now.into(), FORGOTTEN_AT_ONCE.into(), MOST_REMEMBERED.into()];
+    turn.db.run(too_many, &values)?;
+    Ok(())
 }
 
 /// `GET /links/{id}`: one that the tenant made, until a day after its end.

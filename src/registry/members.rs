@@ -16,6 +16,7 @@ use crate::{
         input::Input,
         password,
         principal::{Member, Principal, Role},
+        quotas::{self, Quota},
         schema, sessions,
         words::{self, word},
     },
@@ -198,6 +199,8 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     };
     body.finish()?;
     require_free(turn, &address)?;
+    let members = quotas::used(turn.db, &member.tenant.id, Quota::Members, turn.now)?;
+    turn.require_quota(&member.tenant, Quota::Members, members, 1)?;
     let stored = turn.set_password(&chosen)?;
 
     let person = new(turn, &tenant.id, &address, role, &stored);

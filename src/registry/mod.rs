@@ -13,6 +13,7 @@ pub mod addresses;
 pub mod audit;
 pub mod call;
 pub mod cursor;
+pub mod effect;
 pub mod email;
 pub mod error;
 pub mod front;
@@ -23,18 +24,23 @@ pub mod json;
 pub mod keys;
 pub mod links;
 pub mod members;
+pub mod memory;
 pub mod outbox;
 pub mod outcome;
 pub mod password;
 pub mod principal;
 pub mod publisher;
+pub mod quotas;
+pub mod rates;
 pub mod realms;
+pub mod room;
 pub mod schema;
 pub mod session;
 pub mod sessions;
 pub mod tenants;
 pub mod text;
 pub mod throttle;
+pub mod upkeep;
 pub mod usage;
 pub mod words;
 
@@ -46,8 +52,10 @@ use crate::{
     entropy::Entropy,
     policy::Policy,
     registry::{
+        effect::Effect,
         error::{Code, Refusal, Stop},
         keys::fresh::{self, Fresh, Introduced},
+        memory::Memory,
         password::{Derived, PasswordJob},
         principal::{Member, Principal, Right},
     },
@@ -74,6 +82,8 @@ pub struct Registry<'a> {
     pub secrets: &'a Secrets,
     /// `KEYWARD_SETUP_TOKEN`, if it is set.
     pub setup_token: Option<&'a Secret>,
+    /// What the object remembers.
+    pub memory: &'a Memory,
 }
 
 /// How far a call came.
@@ -101,12 +111,15 @@ pub struct Turn<'a> {
     policy: &'static Policy,
     secrets: &'a Secrets,
     setup_token: Option<&'a Secret>,
+    memory: &'a Memory,
     call: &'a AdminCall,
     progress: &'a Progress,
     now: Timestamp,
     entropy: &'a mut dyn Entropy,
     /// Whether what was written is kept although the call is refused.
     stands: Cell<bool>,
+    /// Whether the call was counted, in an attempt before this one.
+    is_counted: bool,
 }
 
 /// Brings the database's schema forward.
@@ -150,6 +163,7 @@ const ROUTES: &[(&str, &str, Handler)] = &[
     ("GET", "/api-keys/{key_}/usage", Handler::With(Right::Read, usage::show)),
     ("POST", "/links", Handler::With(Right::Links, links::issue)),
     ("GET", "/links/{link_}", Handler::With(Right::Links, links::show)),
+    ("GET", "/quotas", Handler::With(Right::Read, quotas::show)),
     ("GET", "/realms", Handler::With(Right::Read, realms::list)),
     ("GET", "/audit", Handler::With(Right::Read, audit::list)),
     ("GET", "/audit/verify", Handler::With(Right::Read, audit::verify)),
@@ -182,39 +196,88 @@ impl Registry<'_> {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Step {
-        let mut turn = Turn {
+        let effect = Effect::of(&call.method, &call.path);
+        let before = self.db.size();
+        let mut attempt = |further| self.attempt(call, progress, now, &mut *entropy, further);
+        let step = match effect {
+            Effect::Ends | Effect::Helps => room::in_need(self.db, attempt),
+            Effect::Reads | Effect::Makes | Effect::Grows => attempt(0),
+        };
+        let step = step.unwrap_or_else(|error| {
+            let turn = self.turn(call, progress, now, entropy);
+            let mut outcome = Outcome::failed(error);
+            // What cannot be cancelled now is cancelled by the alarm.
+            if call.idempotency_key.is_none()
+                && let Err(error) = turn.cancel()
+            {
+                outcome.fault = Some(error);
+            }
+            Step::Done(outcome)
+        });
+        if let (Ok(before), Ok(after)) = (before, self.db.size()) {
+            self.memory.notices.borrow_mut().extend(room::notice(self.policy, before, after));
+        }
+        step
+    }
+
+    fn turn<'t>(
+        &'t self,
+        call: &'t AdminCall,
+        progress: &'t Progress,
+        now: Timestamp,
+        entropy: &'t mut dyn Entropy,
+    ) -> Turn<'t> {
+        Turn {
             db: self.db,
             policy: self.policy,
             secrets: self.secrets,
             setup_token: self.setup_token,
+            memory: self.memory,
             call,
             progress,
             now,
             entropy,
             stands: Cell::new(false),
-        };
-        let step = sql::transaction(self.db, || match turn.run() {
-            Ok(outcome) => Ok(Step::Done(outcome)),
-            Err(Stop::Derive(job)) => Ok(Step::Derive(job)),
-            Err(Stop::Tell(fresh)) => Ok(Step::Tell(fresh)),
-            Err(Stop::Refused(refusal)) if turn.stands.get() => Ok(Step::Done(Outcome::refused(refusal))),
-            Err(stop) => Err(stop),
+            is_counted: !progress.derived.is_empty() || progress.introduced.is_some(),
+        }
+    }
+
+    /// One attempt at it, after so many that found no room.
+    fn attempt(
+        &self,
+        call: &AdminCall,
+        progress: &Progress,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+        further: usize,
+    ) -> Result<Step, SqlError> {
+        let mut turn = self.turn(call, progress, now, entropy);
+        turn.is_counted |= further > 0;
+        let step = sql::transaction(self.db, || {
+            room::make(self.db, further)?;
+            match turn.run() {
+                Ok(outcome) => Ok(Step::Done(outcome)),
+                Err(Stop::Derive(job)) => Ok(Step::Derive(job)),
+                Err(Stop::Tell(fresh)) => Ok(Step::Tell(fresh)),
+                Err(Stop::Refused(refusal)) if turn.stands.get() => Ok(Step::Done(Outcome::refused(refusal))),
+                Err(stop) => Err(stop),
+            }
         });
         let may_be_repeated = call.idempotency_key.is_some();
         let (mut outcome, is_kept) = match step {
-            Ok(step) => return step,
+            Ok(step) => return Ok(step),
             Err(Stop::Refused(refusal)) => (Outcome::refused(refusal), false),
             Err(Stop::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
-            Err(Stop::Failed(error)) => (Outcome::failed(error), may_be_repeated),
+            Err(Stop::Failed(error)) => return Err(error),
             // These are kept above.
-            Err(Stop::Derive(job)) => return Step::Derive(job),
-            Err(Stop::Tell(fresh)) => return Step::Tell(fresh),
+            Err(Stop::Derive(job)) => return Ok(Step::Derive(job)),
+            Err(Stop::Tell(fresh)) => return Ok(Step::Tell(fresh)),
         };
         // What cannot be cancelled now is cancelled by the alarm.
         if !is_kept && let Err(error) = turn.cancel() {
             outcome.fault = Some(error);
         }
-        Step::Done(outcome)
+        Ok(Step::Done(outcome))
     }
 }
 
@@ -239,20 +302,31 @@ pub fn is_open(method: &str, path: &str) -> bool {
 impl Turn<'_> {
     fn run(&mut self) -> Handled {
         let (handler, id) = route(&self.call.method, &self.call.path)?;
+        let effect = Effect::of(&self.call.method, &self.call.path);
         match handler {
-            Handler::Open(run) => run(self),
+            Handler::Open(run) => {
+                // Who calls with the right set-up token has nothing yet to be told by from whoever guesses it.
+                if self.call.path != "/setup" {
+                    self.count_stranger(effect)?;
+                }
+                self.require_room(effect)?;
+                run(self)
+            }
             Handler::Member(run) => {
                 let member = self.member("This is for members: sign in.")?;
+                self.require_room_for(&member.tenant, effect)?;
                 run(self, &member, id)
             }
             Handler::With(right, run) => {
-                let principal = self.principal()?;
+                let principal = self.caller()?;
                 principal.require(right)?;
+                self.require_room_for(principal.tenant(), effect)?;
                 run(self, &principal, id)
             }
             Handler::Owner(run) => {
                 let member = self.member("Managing members is for owners who have signed in.")?;
                 member.require_owner()?;
+                self.require_room_for(&member.tenant, effect)?;
                 run(self, &member, id)
             }
         }
@@ -263,13 +337,27 @@ impl Turn<'_> {
         self.stands.set(true);
     }
 
+    /// Who calls, unless that is too often.
+    fn caller(&mut self) -> Result<Principal, Stop> {
+        let effect = Effect::of(&self.call.method, &self.call.path);
+        let principal = match self.principal() {
+            Err(Stop::Refused(refusal)) => {
+                self.count_stranger(effect)?;
+                return Err(refusal.into());
+            }
+            principal => principal?,
+        };
+        self.count_call(&principal, effect)?;
+        Ok(principal)
+    }
+
     /// 201 for what can be found at this path of the API.
     fn created(&self, path: &str, body: Value) -> Outcome {
         Outcome::created(format!("{}{path}", self.policy.admin.api), body)
     }
 
     fn member(&mut self, otherwise: &str) -> Result<Member, Stop> {
-        match self.principal()? {
+        match self.caller()? {
             Principal::Member(member) => Ok(member),
             Principal::SetUp(_) => {
                 let detail = format!("The set-up token cannot do this: make the first owner. {otherwise}");

@@ -14,6 +14,7 @@ use crate::{
     record::Record,
     registry::{
         keys::{self, Key, limits},
+        room,
         tenants::Tenant,
     },
     sql::{self, Sql, SqlError, Value},
@@ -73,7 +74,7 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn begin(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
-        sql::transaction(self.db, || self.begin_in_turn(key_id, now))
+        room::transaction(self.db, || self.begin_in_turn(key_id, now))
     }
 
     fn begin_in_turn(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
@@ -106,7 +107,7 @@ impl Outbox<'_> {
             WHERE id = ? AND told_version < ?";
         let (version, now) = (Value::from(version), Value::from(now));
         let values = [version.clone(), now.clone(), version.clone(), now, key_id.into(), version];
-        self.db.run(statement, &values)?;
+        room::transaction(self.db, || self.db.run(statement, &values))?;
         Ok(())
     }
 
@@ -129,7 +130,7 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn published(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
-        sql::transaction(self.db, || self.published_in_turn(key_id, version, now))
+        room::transaction(self.db, || self.published_in_turn(key_id, version, now))
     }
 
     fn published_in_turn(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
@@ -154,7 +155,7 @@ impl Outbox<'_> {
     /// What SQLite says.
     pub fn publish_again(&self, key_id: &str, now: Timestamp) -> Result<(), SqlError> {
         let again = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
-        self.db.run(again, &[now.into(), key_id.into()])?;
+        room::transaction(self.db, || self.db.run(again, &[now.into(), key_id.into()]))?;
         Ok(())
     }
 

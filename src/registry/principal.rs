@@ -201,6 +201,15 @@ impl Principal {
         }
     }
 
+    /// What it is told apart by.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Member(member) => &member.id,
+            Self::Key(holder) => &holder.id,
+            Self::SetUp(_) => "setup",
+        }
+    }
+
     /// Id of the tenant.
     pub fn tenant_id(&self) -> &str {
         &self.tenant().id

@@ -27,6 +27,7 @@ use crate::{
     registry::{
         self,
         keys::fresh,
+        memory::Memory,
         outbox::{Outbox, Publication},
         password::PasswordJob,
     },
@@ -81,6 +82,8 @@ pub struct Telling {
 pub struct Publisher<P> {
     /// The platform.
     pub platform: P,
+    /// What the object remembers.
+    pub memory: Memory,
     is_open: Cell<bool>,
     alarm_at: Cell<Option<Timestamp>>,
     publishing: RefCell<BTreeSet<String>>,
@@ -103,6 +106,7 @@ impl<P: Platform> Publisher<P> {
     pub fn new(platform: P) -> Rc<Self> {
         Rc::new(Self {
             platform,
+            memory: Memory::default(),
             is_open: Cell::default(),
             alarm_at: Cell::default(),
             publishing: RefCell::default(),

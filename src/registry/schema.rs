@@ -61,6 +61,58 @@ pub const ADDITIONS: &[Addition] = &[
             ALTER TABLE sessions ADD COLUMN agent TEXT
         ",
     },
+    Addition { name: "usage by hour", statements: "CREATE INDEX usage_by_hour ON usage (hour)" },
+    Addition {
+        name: "usage by day",
+        statements: "
+    CREATE TABLE usage_days (
+        number INTEGER PRIMARY KEY,
+        tenant_id TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        accepted INTEGER NOT NULL,
+        refused TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX usage_days_of_key ON usage_days (key_id, day);
+    CREATE INDEX usage_days_by_time ON usage_days (day)
+",
+    },
+    Addition {
+        name: "audit checkpoints",
+        statements: "
+    CREATE TABLE audit_checkpoints (
+        tenant_id TEXT PRIMARY KEY,
+        checkpoint TEXT NOT NULL,
+        mac TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE audit_refused (
+        tenant_id TEXT PRIMARY KEY,
+        day INTEGER NOT NULL,
+        of_day INTEGER NOT NULL,
+        total INTEGER NOT NULL
+    ) STRICT
+",
+    },
+    Addition {
+        name: "quotas",
+        statements: "
+    ALTER TABLE tenants ADD COLUMN quotas TEXT;
+    ALTER TABLE keys ADD COLUMN bytes INTEGER GENERATED ALWAYS AS (
+        length(CAST(name AS BLOB)) + length(CAST(scopes AS BLOB)) + length(CAST(allowed_ips AS BLOB))
+        + length(CAST(allowed_origins AS BLOB)) + length(CAST(tags AS BLOB)) + length(CAST(metadata AS BLOB))
+        + length(CAST(search AS BLOB))
+    ) VIRTUAL;
+    CREATE INDEX keys_by_end ON keys (tenant_id, status, expires_at, revoked_at, bytes);
+    CREATE INDEX links_of_tenant ON links (tenant_id, used_at, expires_at)
+",
+    },
+    Addition {
+        name: "ballast",
+        statements: "
+    CREATE TABLE ballast (number INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+    INSERT INTO ballast (text) VALUES (hex(zeroblob(131072)))
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

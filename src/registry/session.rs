@@ -15,6 +15,7 @@ use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::{Actor, Deed},
+        effect::Effect,
         email,
         error::{Code, Refusal, Stop},
         front::{clear_cookie, set_cookie},
@@ -149,6 +150,7 @@ fn open(turn: &mut Turn<'_>, person: &Person) -> Handled {
         Tenant::load(turn.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
 
+    turn.require_audit(&tenant, Effect::Helps)?;
     turn.remember_network(&person.id)?;
     let token = new_token(turn.secrets, turn.entropy);
     let expires_at = turn.now.plus(LIFE);

@@ -22,15 +22,17 @@ use crate::{
         outcome::Freshness,
         password,
         principal::{Principal, Role},
-        schema,
+        quotas::{self, Own},
+        room, schema,
         words::{self, word},
     },
     sql::{self, Sql, SqlError, Value as Bound},
     time::Timestamp,
 };
 
-const COLUMNS: &str = "id, code, name, status, plan, per_minute, per_day, operator, created_at, updated_at";
-const FIELDS: [&str; 5] = ["name", "code", "status", "plan", "rateLimit"];
+const COLUMNS: &str =
+    "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at";
+const FIELDS: [&str; 6] = ["name", "code", "status", "plan", "rateLimit", "quotas"];
 
 /// Characters of a code that the gate chooses: none that is easily taken for another. So many codes there
 /// are (2^30) that a few attempts find a free one.
@@ -56,6 +58,9 @@ pub struct Tenant {
     /// Whether it is the one that was set up first, whose owners manage tenants.
     #[serde(deserialize_with = "flag")]
     pub operator: bool,
+    /// Quotas that it was given in place of the policy's.
+    #[serde(default, deserialize_with = "own_quotas")]
+    pub quotas: Own,
     /// Since when.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -75,6 +80,11 @@ pub struct Terms {
 
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(u8::deserialize(deserializer)? != 0)
+}
+
+fn own_quotas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Own, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map_or_else(|| Ok(Own::new()), |text| serde_json::from_str(&text).map_err(serde::de::Error::custom))
 }
 
 impl Tenant {
@@ -97,6 +107,7 @@ impl Tenant {
             "status": self.status,
             "plan": self.terms.plan,
             "rateLimit": { "perMinute": self.terms.per_minute, "perDay": self.terms.per_day },
+            "quotas": self.quotas,
             "operator": self.operator,
             "createdAt": self.created_at.to_rfc3339(),
             "updatedAt": self.updated_at.to_rfc3339(),
@@ -184,7 +195,11 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 /// `GET /tenants/{id}`
 pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> Handled {
     let tenant = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
-    Ok(Outcome::ok(json!({ "tenant": tenant.view() })))
+    Ok(Outcome::ok(json!({
+        "tenant": tenant.view(),
+        "quotas": quotas::view(turn, &tenant)?,
+        "storage": room::view(turn.db, turn.policy)?,
+    })))
 }
 
 /// The first owner of a tenant.
@@ -253,6 +268,7 @@ impl Authorised<Revision<'_>> {
             ("plan", new.terms.plan.clone().into()),
             ("per_minute", new.terms.per_minute.into()),
             ("per_day", new.terms.per_day.into()),
+            ("quotas", (!new.quotas.is_empty()).then(|| json!(new.quotas).to_string()).into()),
             ("updated_at", Bound::from(turn.now)),
         ];
         schema::update(turn.db, "tenants", &new.id, &columns)
@@ -274,6 +290,9 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     }
     new.status = body.present("status", |value| words::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
     new.terms = terms(&mut body, turn, new.terms);
+    if let Some(own) = body.nullable("quotas", |value| quotas::read(value, &old.quotas)) {
+        new.quotas = own.unwrap_or_default();
+    }
     if old.operator && new.status == TenantStatus::Inactive {
         body.refuse("status", "cannot be INACTIVE for the operator's own tenant: nobody could undo it");
     }

@@ -39,7 +39,7 @@ describe("tenants", () => {
     assert.match(code, /^[A-Z2-9]{6}$/);
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     assert.equal(createdAt, updatedAt);
-    assert.deepEqual(rest, { name: "Bakery", status: "ACTIVE", plan: "pro", rateLimit: { perMinute: 3, perDay: 30 }, operator: false });
+    assert.deepEqual(rest, { name: "Bakery", status: "ACTIVE", plan: "pro", rateLimit: { perMinute: 3, perDay: 30 }, quotas: {}, operator: false });
     assert.deepEqual([person.email, person.role, person.tenantId], ["bakery@example.com", "owner", id]);
     const { tenants } = await owner.must("GET", "/tenants");
     assert.equal(tenants[0].operator, true);
@@ -258,7 +258,7 @@ describe("the audit", () => {
     const entries = await entriesOf(admin);
     assert.deepEqual(entries.map(({ action, target }) => [action, target]), [
       ["tenant.create", tenant.id], ["member.create", member.id], ["session.create", member.id], ["session.stepUp", member.id],
-      ["key.create", apiKey.id], ["key.edit", apiKey.id], ["key.rotate", apiKey.id], ["key.create", next.id], ["key.revoke", next.id],
+      ["key.create", apiKey.id], ["key.edit", apiKey.id], ["key.create", next.id], ["key.rotate", apiKey.id], ["key.revoke", next.id],
       ["member.create", added.id], ["member.edit", added.id], ["member.delete", added.id], ["tenant.edit", tenant.id],
       ["session.refused", member.id], ["session.delete", member.id], ["session.create", member.id],
     ]);

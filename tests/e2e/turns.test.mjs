@@ -28,14 +28,19 @@ for (const how of ["ABORT", "ROLLBACK"]) {
     });
     after(() => gate.stop());
 
-    const registry = () => gate.storedObjects().find(({ className }) => className === "Registry").tables;
+    // Of the ballast only that it is there: it is given up for a call that is repeated.
+    const registry = () => {
+      const { ballast, ...rest } = gate.storedObjects().find(({ className }) => className === "Registry").tables;
+      return { ...rest, ballast: ballast.length };
+    };
 
     const calls = () => [
-      ["POST", `/api-keys/${key.apiKey.id}/revoke`, {}],
       ["PATCH", `/api-keys/${key.apiKey.id}`, { scopes: ["orders:write"] }],
       ["POST", `/api-keys/${key.apiKey.id}/rotate`, { revokeOld: true }],
       ["POST", "/api-keys", { name: "Another", scopes: ["orders:read"] }],
       ["POST", "/tenants", { name: "Another" }],
+      // The last: for this one the ballast may be given up, after which nothing new is taken.
+      ["POST", `/api-keys/${key.apiKey.id}/revoke`, {}],
     ];
 
     it("is 503, keeps every table as it was, and the key as it was", async () => {
@@ -53,7 +58,7 @@ for (const how of ["ABORT", "ROLLBACK"]) {
       gate.alterObjects("Registry", "DROP TRIGGER full");
       await gate.restart();
       owner = Object.assign(gate.admin(), { token: owner.token });
-      await owner.must(...calls()[0]);
+      await owner.must(...calls().at(-1));
       assert.equal((await gate.send(request(key.plaintextKey))).json().code, "REVOKED_API_KEY");
       const { entries } = await owner.must("GET", "/audit?limit=1");
       assert.deepEqual([entries[0].action, entries[0].target], ["key.revoke", key.apiKey.id]);

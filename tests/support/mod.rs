@@ -92,6 +92,12 @@ impl Database {
         self.fails_after.set(Some(steps));
     }
 
+    /// Lets it have no more than the pages that it has, and so many.
+    pub fn allow_pages(&self, more: u64) {
+        let pages = self.rows("PRAGMA page_count", &[]).unwrap()[0]["page_count"].as_u64().unwrap();
+        self.rows(&format!("PRAGMA max_page_count = {}", pages + more), &[]).unwrap();
+    }
+
     /// Whether the step that was to fail has not come; it will no longer.
     pub fn has_not_failed(&self) -> bool {
         self.fails_after.take().is_some()
@@ -101,7 +107,7 @@ impl Database {
         match self.fails_after.get() {
             Some(0) => {
                 self.fails_after.set(None);
-                Err(SqlError("database or disk is full".into()))
+                Err(SqlError("disk I/O error".into()))
             }
             left => {
                 self.fails_after.set(left.map(|steps| steps - 1));
@@ -118,7 +124,9 @@ impl Database {
             text.push_str(&format!("{entry}\n"));
         }
         for table in self.tables() {
-            for row in all(&format!("SELECT * FROM {table} ORDER BY rowid")) {
+            // Of the ballast only that it is there: it is large.
+            let columns = if table == "ballast" { "number" } else { "*" };
+            for row in all(&format!("SELECT {columns} FROM {table} ORDER BY rowid")) {
                 text.push_str(&format!("{table} {row}\n"));
             }
         }
@@ -186,5 +194,10 @@ impl Sql for Database {
         }
         run("RELEASE turn")?;
         ended.map(drop)
+    }
+    fn size(&self) -> Result<u64, SqlError> {
+        let one =
+            |pragma: &str| self.rows(&format!("PRAGMA {pragma}"), &[]).unwrap()[0][pragma].as_u64().unwrap();
+        Ok((one("page_count") - one("freelist_count")) * one("page_size"))
     }
 }

@@ -224,7 +224,14 @@ impl Office {
 
     pub fn registry(&self) -> Registry<'_> {
         let Deployment { secrets, setup_token } = self.deployment();
-        Registry { db: &self.outside.db, policy: self.policy, secrets, setup_token }
+        let memory = &self.publisher.memory;
+        Registry { db: &self.outside.db, policy: self.policy, secrets, setup_token, memory }
+    }
+
+    /// What was told in the log of what is nearly full.
+    pub fn notices(&self) -> Vec<String> {
+        let log = self.log.borrow();
+        log.iter().filter_map(|line| line.strip_prefix("nearly full: ")).map(str::to_owned).collect()
     }
 
     /// The call's turns, and nothing after them.

@@ -38,7 +38,7 @@ export async function auditView() {
       fill(
         verdict,
         answer.ok
-          ? `The chain is whole: ${number(answer.entries)} entries, none missing or changed.`
+          ? `The chain is whole: ${whole(answer)}, none missing or changed.`
           : `The chain is broken at entry ${number(answer.brokenAt)}.`,
       );
     } catch (problem) {
@@ -62,6 +62,11 @@ export async function auditView() {
   ];
   return { title: "Audit", node };
 }
+
+const whole = ({ entries, checkpoint }) =>
+  checkpoint
+    ? `entries ${number(checkpoint.seq + 1)} to ${number(entries)}, after what was cut off for its age`
+    : `${number(entries)} entries`;
 
 function row(entry) {
   const cells = [

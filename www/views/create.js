@@ -4,6 +4,7 @@ import { idempotencyKeys, post } from "../api.js";
 import { fill, h, link } from "../dom.js";
 import { form } from "../form.js";
 import { keySettings, realmSelect } from "../key-form.js";
+import { quotaNote } from "../quota-note.js";
 import { shownOnce } from "../shown-once.js";
 import { go, heading } from "../router.js";
 import { may, realms } from "../session.js";
@@ -44,10 +45,11 @@ export async function createView() {
   const others = all.filter((realm) => !known.includes(realm)).map(({ id }) => id);
   const reason = `Creating keys for ${others.join(" and ")} is for owners.`;
   const note = others.length > 0 && h("p", { class: "hint" }, reason);
+  const nearlyFull = await quotaNote();
   if (known.length) {
     showFields(known[0]);
     const cancel = link("/keys", "Cancel", { class: "button" });
-    fill(place, form({ submit: "Create key", onsubmit, cancel }, note, realmSelect(known, showFields), fields));
+    fill(place, form({ submit: "Create key", onsubmit, cancel }, nearlyFull, note, realmSelect(known, showFields), fields));
   } else {
     fill(place, note);
   }

@@ -1,12 +1,20 @@
 //! `[admin]`: where the admin API and page live.
 
-use super::{leak, reader::Item, sections};
+use super::{leak, quotas, reader::Item, sections};
 use crate::model::{Admin, PathPattern, Tail};
 
 /// In place of a base that cannot be read: no path begins so.
 pub(super) const UNREAD: &str = "";
 
-pub(super) const DEFAULT: Admin = Admin { api: "/api/admin", page: "/admin", step_up_roles: true };
+pub(super) const DEFAULT: Admin = Admin {
+    api: "/api/admin",
+    page: "/admin",
+    step_up_roles: true,
+    quotas: quotas::DEFAULT,
+    rate: quotas::DEFAULT_RATE,
+    storage: quotas::DEFAULT_STORAGE,
+    audit_retention_days: None,
+};
 
 /// Reads the section, or its defaults.
 pub(super) fn read(item: Option<Item<'_>>) -> Admin {
@@ -33,7 +41,15 @@ pub(super) fn read(item: Option<Item<'_>>) -> Admin {
             "choose two paths of which neither contains the other, like \"/api/admin\" and \"/admin\"",
         );
     }
-    Admin { api: api.unwrap_or(UNREAD), page: page.unwrap_or(UNREAD), step_up_roles }
+    Admin {
+        api: api.unwrap_or(UNREAD),
+        page: page.unwrap_or(UNREAD),
+        step_up_roles,
+        quotas: quotas::quotas(table.get("quotas")),
+        rate: quotas::rate(table.get("rate")),
+        storage: quotas::storage(table.get("storage")),
+        audit_retention_days: quotas::retention_days(table.get("audit_retention")),
+    }
 }
 
 /// Whether one base path is, or is below, the other.

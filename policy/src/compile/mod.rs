@@ -16,6 +16,7 @@ mod limits;
 mod link;
 mod mistake;
 mod origin;
+mod quotas;
 mod reach;
 mod reader;
 mod realm;

@@ -7,6 +7,8 @@ use super::reader::Section;
 pub const SECTIONS: &[&Section] = &[
     &TOP,
     &ADMIN,
+    &QUOTAS,
+    &RATE,
     &REALM,
     &ORIGIN,
     &CREDENTIAL,
@@ -26,7 +28,16 @@ pub const SECTIONS: &[&Section] = &[
 ];
 
 pub(super) const TOP: Section = Section { name: "the policy", fields: &["include", "admin", "realm"] };
-pub(super) const ADMIN: Section = Section { name: "[admin]", fields: &["api", "page", "step_up_roles"] };
+pub(super) const ADMIN: Section = Section {
+    name: "[admin]",
+    fields: &["api", "page", "step_up_roles", "quotas", "rate", "storage", "audit_retention"],
+};
+pub(super) const QUOTAS: Section = Section {
+    name: "[admin.quotas]",
+    fields: &["keys", "ended_keys", "key_bytes", "links", "members", "idempotency_keys", "audit_entries"],
+};
+pub(super) const RATE: Section =
+    Section { name: "[admin.rate]", fields: &["principal", "tenant", "network"] };
 pub(super) const REALM: Section = Section {
     name: "[[realm]]",
     fields: &[

@@ -4,6 +4,8 @@
 //! written by the JSON Canonicalization Scheme (RFC 8785). Whoever can read the entries can check
 //! them; whoever notes the last hash can also tell when entries were cut off the end.
 
+mod refused;
+pub mod retention;
 mod short;
 
 pub use short::difference;
@@ -12,19 +14,26 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
+use self::retention::Stored;
 use crate::{
     key::hex,
     registry::{
         Handled, Outcome, Turn, cursor,
-        error::Refusal,
+        effect::Effect,
+        error::{Refusal, Stop},
         input::{self, Input},
         principal::Principal,
-        schema, text,
+        quotas::Quota,
+        room, schema,
+        tenants::Tenant,
+        text,
     },
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
 
+/// A failed attempt to sign in.
+pub const REFUSED: &str = "session.refused";
 /// Name of this list in its cursors.
 const LIST: &str = "audit";
 /// What the first entry holds as the hash of the one before.
@@ -111,9 +120,25 @@ impl Turn<'_> {
         Occasion { db: self.db, now: self.now, address, request_id }
     }
 
-    /// Appends to the tenant's chain.
+    /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room.
     pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
+        let refused = deed.action == REFUSED;
+        if refused
+            && !(room::is_left(self.db, self.policy)? && refused::count(self.db, deed.tenant_id, self.now)?)
+        {
+            return Ok(());
+        }
         self.occasion().audit(deed)
+    }
+
+    /// Refuses what a tenant's chain has no room for.
+    ///
+    /// # Errors
+    /// QUOTA_EXCEEDED
+    pub fn require_audit(&self, tenant: &Tenant, effect: Effect) -> Result<(), Stop> {
+        let quota = Quota::AuditEntries;
+        let Some(bound) = effect.bound(quota.limit(tenant, self.policy)) else { return Ok(()) };
+        self.require_within(tenant, quota, entries(self.db, &tenant.id)?, 1, bound)
     }
 }
 
@@ -125,12 +150,8 @@ impl<'a> Occasion<'a> {
 
     /// Appends to the tenant's chain.
     pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
-        let last = sql::query_one::<Row>(
-            self.db,
-            "SELECT seq, '' AS entry, hash FROM audit WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1",
-            &[deed.tenant_id.into()],
-        )?;
-        let (seq, previous) = last.map_or((1, BEGINNING.to_owned()), |row| (row.seq + 1, row.hash));
+        let (last, previous) = end(self.db, deed.tenant_id)?;
+        let seq = last + 1;
         let entry = canonical(&json!({
             "seq": seq,
             "tenantId": deed.tenant_id,
@@ -155,6 +176,27 @@ impl<'a> Occasion<'a> {
     }
 }
 
+/// Place and hash of the last entry of a tenant's chain; of the one before the first, if there is none.
+fn end(db: &dyn Sql, tenant_id: &str) -> Result<(i64, String), SqlError> {
+    let last = "SELECT seq, '' AS entry, hash FROM audit WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1";
+    if let Some(row) = sql::query_one::<Row>(db, last, &[tenant_id.into()])? {
+        return Ok((row.seq, row.hash));
+    }
+    // Of a chain that was cut at least one entry is left: one without any is broken, and shall not look whole.
+    Ok((0, BEGINNING.to_owned()))
+}
+
+/// How many entries a tenant has itself caused and are kept.
+///
+/// # Errors
+/// What SQLite says.
+pub fn entries(db: &dyn Sql, tenant_id: &str) -> Result<u64, SqlError> {
+    let cut =
+        Stored::load(db, tenant_id)?.and_then(|stored| stored.read()).map_or(0, |checkpoint| checkpoint.seq);
+    let own = end(db, tenant_id)?.0 - cut - refused::total(db, tenant_id)?;
+    Ok(u64::try_from(own).unwrap_or_default())
+}
+
 /// `GET /audit`: newest first.
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let tenant_id = principal.tenant_id();
@@ -173,22 +215,36 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 }
 
 /// `GET /audit/verify?from`: whether the tenant's chain is whole, from an entry on. One call checks so
-/// many entries at most, since no other call runs meanwhile; `next` is then where to go on.
+/// many entries at most, since no other call runs meanwhile; `next` is then where to go on. A chain that was
+/// cut begins after its checkpoint, if that is signed.
 pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let tenant_id = principal.tenant_id();
     let mut query = Input::query(&turn.call.query, &["from"]);
     let from = query.optional("from", |value| input::whole_text(value, 1, u32::MAX)).unwrap_or(1);
     query.finish()?;
-    let before = i64::from(from) - 1;
-    let Some(previous) = hash_of(turn.db, tenant_id, before)? else {
+    let stored = Stored::load(turn.db, tenant_id)?;
+    let checkpoint = stored.as_ref().and_then(|stored| stored.verified(turn.secrets, tenant_id));
+    let cut = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
+    let before = (i64::from(from) - 1).max(cut);
+    let previous = match &checkpoint {
+        Some(checkpoint) if before == cut => Some(checkpoint.hash.clone()),
+        _ => hash_of(turn.db, tenant_id, before)?,
+    };
+    let forged = stored.is_some() && checkpoint.is_none();
+    let Some(previous) = previous.or_else(|| forged.then(|| BEGINNING.to_owned())) else {
         return Err(Refusal::field("from", "comes after the end of the chain").into());
     };
 
     let rows = rows_after(turn.db, tenant_id, before, CHECKED_AT_ONCE + 1)?;
     let (mut last, mut last_hash) = (before, previous);
-    let mut broken_at = None;
+    // What was cut is gone, and at least one entry was left.
+    let well_cut = before > cut || checkpoint.is_none() || is_well_cut(turn.db, tenant_id, cut)?;
+    let mut broken_at = (forged || !well_cut).then_some(before + 1);
     for row in rows.iter().take(CHECKED_AT_ONCE as usize) {
         let expected = last + 1;
+        if broken_at.is_some() {
+            break;
+        }
         if row.seq != expected || row.hash != hash(&row.entry) || !follows(&row.entry, expected, &last_hash) {
             broken_at = Some(expected);
             break;
@@ -197,12 +253,20 @@ pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     }
     let more = broken_at.is_none() && rows.len() > CHECKED_AT_ONCE as usize;
     let mut body = json!({ "ok": broken_at.is_none(), "entries": last, "lastHash": last_hash });
-    for (field, seq) in [("brokenAt", broken_at), ("next", more.then_some(last + 1))] {
-        if let (Some(seq), Some(body)) = (seq, body.as_object_mut()) {
-            body.insert(field.to_owned(), seq.into());
-        }
+    let next = more.then_some(last + 1);
+    let shown = stored.map(|stored| stored.view(checkpoint.is_some()));
+    if let Some(body) = body.as_object_mut() {
+        body.extend(broken_at.map(|seq| ("brokenAt".to_owned(), seq.into())));
+        body.extend(next.map(|seq| ("next".to_owned(), seq.into())));
+        body.extend(shown.map(|shown| ("checkpoint".to_owned(), shown)));
     }
     Ok(Outcome::ok(body))
+}
+
+/// Whether nothing is left of what was cut, and something of what was not.
+fn is_well_cut(db: &dyn Sql, tenant_id: &str, cut: i64) -> Result<bool, SqlError> {
+    let left = rows_after(db, tenant_id, 0, 1)?;
+    Ok(left.first().is_some_and(|row| row.seq > cut))
 }
 
 /// The hash of an entry; what the first one holds for the one before it.

@@ -9,6 +9,7 @@ use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::Deed,
+        effect::Effect,
         error::{Code, Refusal, Stop},
         guard::Authorised,
         ids,
@@ -17,9 +18,11 @@ use crate::{
             self, Key,
             fresh::{self, Fresh},
             idempotency::{self, Replay, Token},
+            room::{self, Growth},
             settings::{self, Circumstances, Settings},
         },
         principal::Principal,
+        quotas::{self, Quota},
         schema,
         words::{self, word},
     },
@@ -40,6 +43,8 @@ pub struct Order<'a> {
     pub settings: &'a Settings,
     /// The key that it replaces.
     pub rotated_from: Option<&'a str>,
+    /// What becomes of the number of keys.
+    pub growth: Growth,
 }
 
 /// `POST /api-keys`
@@ -53,7 +58,8 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         // It shows a key as making one does.
         if let Some(realm) = turn.policy.realm(&replay.key.realm) {
             let Key { kind, settings, .. } = &replay.key;
-            turn.authorise(principal, Order { realm, kind: *kind, settings, rotated_from: None })?;
+            let order = Order { realm, kind: *kind, settings, rotated_from: None, growth: Growth::Same };
+            turn.authorise(principal, order)?;
         }
         if replay.is_shown() {
             return repeated(turn, principal, replay);
@@ -83,7 +89,8 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let as_admin = principal.grants_admin_scopes();
     settings.read(&mut body, Circumstances { realm, kind, as_admin, now: turn.now });
     body.finish()?;
-    let order = turn.authorise(principal, Order { realm, kind, settings: &settings, rotated_from: None })?;
+    let order = Order { realm, kind, settings: &settings, rotated_from: None, growth: Growth::More };
+    let order = turn.authorise(principal, order)?;
     Err(Stop::Tell(make(turn, principal, &order, token.as_ref())?))
 }
 
@@ -94,8 +101,13 @@ pub fn make(
     order: &Authorised<Order<'_>>,
     token: Option<&Token>,
 ) -> Result<Fresh, Stop> {
-    let Order { realm, kind, settings, rotated_from } = &**order;
+    let Order { realm, kind, settings, rotated_from, growth } = &**order;
     let tenant = principal.tenant();
+    room::make(turn, tenant, room::bytes_of(settings), *growth)?;
+    if token.is_some() {
+        let remembered = quotas::used(turn.db, &tenant.id, Quota::IdempotencyKeys, turn.now)?;
+        turn.require_quota(tenant, Quota::IdempotencyKeys, remembered, 1)?;
+    }
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).ok_or_else(no_code)?;
     let (plaintext, nonce) = idempotency::plaintext(turn, token, (&realm.key, part), settings.mode);
     let id = ids::id("key_", turn.entropy);
@@ -160,6 +172,8 @@ pub fn shown(turn: &Turn<'_>, plaintext: Secret, token: Option<&Token>, body: Va
 /// again is audited.
 pub fn repeated(turn: &Turn<'_>, principal: &Principal, replay: Replay) -> Handled {
     let Replay { key, body, plaintext, token } = replay;
+    // It adds an entry to the audit, and it can be repeated without an end.
+    turn.require_room_for(principal.tenant(), Effect::Helps)?;
     fresh::note_replay(turn, principal, &key)?;
     let outcome = created(turn, body, &plaintext).publish(key.rotated_from);
     Ok(outcome.header("Idempotent-Replayed", "true").remember(token))

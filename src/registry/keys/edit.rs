@@ -11,7 +11,7 @@ use crate::{
         keys::{
             Key, State,
             change::{Change, Fate},
-            grants, idempotency,
+            grants, idempotency, room,
             settings::{self, Circumstances},
         },
         principal::Principal,
@@ -37,8 +37,10 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     require_active(&key, turn.now, "edited")?;
 
     if settings != key.settings {
+        let adding = room::bytes_of(&settings).saturating_sub(room::bytes_of(&key.settings));
         let change = turn.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
         turn.require_match(&key)?;
+        room::require_for(turn, principal.tenant(), adding)?;
         change.store(turn, None)?;
         note(turn, principal, &key, "key.edit")?;
     }

@@ -8,6 +8,7 @@ pub mod grants;
 pub mod idempotency;
 pub mod limits;
 pub mod list;
+pub mod room;
 pub mod rotate;
 pub mod settings;
 

@@ -13,6 +13,7 @@ use crate::{
             create::{self, Order},
             edit, grants,
             idempotency::Token,
+            room::Growth,
             settings::Settings,
         },
         outcome::{Freshness, Outcome},
@@ -41,7 +42,12 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
     // A grace is the old key's alone: the new one lives as long as its owner said.
     let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
-    let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id) };
+    let growth = match old {
+        Fate::Stays => Growth::More,
+        Fate::Revoked { .. } => Growth::Same,
+        Fate::Ends(_) => Growth::MoreForNow,
+    };
+    let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id), growth };
     let token = Token::of(turn, principal)?;
     let replay = token.as_ref().map(|token| token.replay(turn, principal.tenant())).transpose()?.flatten();
     // A repeat shows the key once more: it asks for as much as the first time.

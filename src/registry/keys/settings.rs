@@ -45,6 +45,10 @@ const LONGEST_METADATA: usize = 500;
 /// so a few tags could be as large as all the rest.
 const MOST_SEARCHED: usize = 8_192;
 
+/// Columns that the database measures as `bytes`.
+pub const MEASURED: [&str; 7] =
+    ["name", "scopes", "allowed_ips", "allowed_origins", "tags", "metadata", "search"];
+
 /// What an edit can change.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Settings {

@@ -1,0 +1,49 @@
+//! The admin side: where it lives, what it asks for, and how much it takes.
+
+policy_data! {
+/// The admin side.
+pub struct Admin {
+    /// Base path of the admin API, without a slash at the end: `/api/admin`.
+    pub api: &'static str,
+    /// Base path of the admin page, without a slash at the end: `/admin`.
+    pub page: &'static str,
+    /// Whether a change of a member's role asks for a password typed in the last five minutes.
+    pub step_up_roles: bool,
+    /// What a tenant may have that was given no quotas of its own.
+    pub quotas: Quotas,
+    /// How often the admin API may be called.
+    pub rate: AdminRate,
+    /// Bytes of the Registry's database from which on it takes nothing new.
+    pub storage: u64,
+    /// Days for which entries of the audit are kept; `None` is for good.
+    pub audit_retention_days: Option<u32>,
+}
+
+/// How much a tenant may have.
+pub struct Quotas {
+    /// Keys that are neither revoked nor expired.
+    pub keys: u32,
+    /// Keys that are: of more the oldest go.
+    pub ended_keys: u32,
+    /// Bytes of what is set on all its keys.
+    pub key_bytes: u32,
+    /// Links that are neither used nor expired.
+    pub links: u32,
+    /// Members.
+    pub members: u32,
+    /// Requests with an `Idempotency-Key` that are remembered.
+    pub idempotency_keys: u32,
+    /// Entries of the audit, without failed attempts to sign in.
+    pub audit_entries: u32,
+}
+
+/// Calls of the admin API a minute, which may also come all at once.
+pub struct AdminRate {
+    /// Of one member or API key.
+    pub principal: u32,
+    /// Of one tenant.
+    pub tenant: u32,
+    /// Of one network, while nobody has signed in.
+    pub network: u32,
+}
+}

@@ -1,0 +1,149 @@
+//! The beginning of a chain that was cut: a checkpoint with the place and hash of the last entry that is gone, signed
+//! with the deployment's secret, so that whoever can write the database cannot cut by themselves.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use subtle::ConstantTimeEq;
+
+use super::{REFUSED, canonical, follows, hash};
+use crate::{
+    key::hex,
+    secret::Secrets,
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
+
+const PURPOSE: &str = "keyward audit checkpoint 1";
+/// Most entries of one tenant that one turn cuts off.
+const AT_ONCE: usize = 100;
+
+/// What is known of the entries that are gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Checkpoint {
+    tenant_id: String,
+    /// Place of the last one.
+    pub seq: i64,
+    /// Its hash.
+    pub hash: String,
+    /// Its time.
+    time: String,
+    /// How many are gone.
+    entries: i64,
+    /// When they were cut off.
+    cut_at: String,
+}
+
+/// A checkpoint as stored.
+#[derive(Deserialize)]
+pub struct Stored {
+    checkpoint: String,
+    mac: String,
+}
+
+impl Stored {
+    /// That of a tenant, if its chain was ever cut.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn load(db: &dyn Sql, tenant_id: &str) -> Result<Option<Self>, SqlError> {
+        let of_tenant = "SELECT checkpoint, mac FROM audit_checkpoints WHERE tenant_id = ?";
+        sql::query_one(db, of_tenant, &[tenant_id.into()])
+    }
+
+    /// What it says, if that is of this tenant and signed with a secret of the deployment.
+    pub fn verified(&self, secrets: &Secrets, tenant_id: &str) -> Option<Checkpoint> {
+        let parts: [&[u8]; 1] = [self.checkpoint.as_bytes()];
+        let mut macs = secrets.macs(PURPOSE, &parts);
+        let signed = macs.any(|mac| bool::from(hex(&mac).as_bytes().ct_eq(self.mac.as_bytes())));
+        self.read().filter(|checkpoint| signed && checkpoint.tenant_id == tenant_id)
+    }
+
+    /// What it says, be it signed or not.
+    pub fn read(&self) -> Option<Checkpoint> {
+        serde_json::from_str(&self.checkpoint).ok()
+    }
+
+    /// As the API shows it.
+    pub fn view(&self, signed: bool) -> Value {
+        let mut view: Map<String, Value> = serde_json::from_str(&self.checkpoint).unwrap_or_default();
+        view.insert("signed".to_owned(), signed.into());
+        Value::Object(view)
+    }
+
+    fn is_of(&self, secrets: &Secrets) -> bool {
+        hex(&secrets.mac(PURPOSE, &[self.checkpoint.as_bytes()])) == self.mac
+    }
+}
+
+fn store(db: &dyn Sql, secrets: &Secrets, checkpoint: &Checkpoint) -> Result<(), SqlError> {
+    let text = canonical(&json!(checkpoint));
+    let mac = hex(&secrets.mac(PURPOSE, &[text.as_bytes()]));
+    let put = "INSERT OR REPLACE INTO audit_checkpoints (tenant_id, checkpoint, mac) VALUES (?, ?, ?)";
+    db.run(put, &[checkpoint.tenant_id.as_str().into(), text.into(), mac.into()])?;
+    Ok(())
+}
+
+/// Signs a tenant's checkpoint with the present secret, if it was signed with one before: that will be gone some day.
+///
+/// # Errors
+/// What SQLite says.
+pub fn sign_again(db: &dyn Sql, secrets: &Secrets, tenant_id: &str) -> Result<(), SqlError> {
+    let Some(stored) = Stored::load(db, tenant_id)?.filter(|stored| !stored.is_of(secrets)) else {
+        return Ok(());
+    };
+    match stored.verified(secrets, tenant_id) {
+        Some(checkpoint) => store(db, secrets, &checkpoint),
+        None => Ok(()),
+    }
+}
+
+/// Cuts off the entries of a tenant that are older than `before`, as many as one turn may; the newest always stays. What
+/// is not whole is not cut: it would no longer be seen.
+///
+/// # Errors
+/// What SQLite says.
+pub fn cut(
+    db: &dyn Sql,
+    secrets: &Secrets,
+    tenant_id: &str,
+    before: Timestamp,
+    now: Timestamp,
+) -> Result<(), SqlError> {
+    let mut checkpoint = match Stored::load(db, tenant_id)? {
+        None => None,
+        Some(stored) => match stored.verified(secrets, tenant_id) {
+            None => return Ok(()),
+            checkpoint => checkpoint,
+        },
+    };
+    let beginning = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
+    let mut refused: i64 = 0;
+    let rows = super::rows_after(db, tenant_id, 0, u32::try_from(AT_ONCE + 1).unwrap_or(u32::MAX))?;
+    // The last one that was read is never cut: it is the newest, or there is a further turn.
+    for row in rows.iter().take(rows.len().saturating_sub(1)) {
+        let (seq, previous) = checkpoint.as_ref().map_or((1, super::BEGINNING.to_owned()), |checkpoint| {
+            (checkpoint.seq + 1, checkpoint.hash.clone())
+        });
+        let entry: Value = serde_json::from_str(&row.entry).unwrap_or_default();
+        let time = entry.get("time").and_then(Value::as_str).unwrap_or_default();
+        let whole = row.seq == seq && row.hash == hash(&row.entry) && follows(&row.entry, seq, &previous);
+        if !whole || Timestamp::parse_rfc3339(time).is_none_or(|time| time >= before) {
+            break;
+        }
+        refused += i64::from(entry.get("action").and_then(Value::as_str) == Some(REFUSED));
+        checkpoint = Some(Checkpoint {
+            tenant_id: tenant_id.to_owned(),
+            seq,
+            hash: row.hash.clone(),
+            time: time.to_owned(),
+            entries: seq,
+            cut_at: now.to_rfc3339(),
+        });
+    }
+    let Some(checkpoint) = checkpoint.filter(|checkpoint| checkpoint.seq > beginning) else { return Ok(()) };
+    store(db, secrets, &checkpoint)?;
+    let cut_off = "DELETE FROM audit WHERE tenant_id = ? AND seq <= ?";
+    db.run(cut_off, &[tenant_id.into(), checkpoint.seq.into()])?;
+    super::refused::forget(db, tenant_id, refused)
+}

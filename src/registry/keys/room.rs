@@ -1,0 +1,108 @@
+//! How many keys a tenant may have, and which rows of ended ones go. A key that is revoked or expired stays in the list
+//! until newer ones of its kind need the room; KV and its object go on knowing it, so it is refused as what it is for
+//! good. So a tenant can rotate for ever.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::{
+    registry::{
+        Turn,
+        effect::Effect,
+        error::Stop,
+        keys::settings::{MEASURED, Settings},
+        quotas::{Quota, Used},
+        tenants::Tenant,
+    },
+    sql::{self, SqlError, Value as Bound},
+};
+
+/// Most rows of ended keys that go with one call.
+const AT_ONCE: u64 = 50;
+
+/// What becomes of the number of keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Growth {
+    /// There is one more.
+    More,
+    /// There is one more until another one ends, whose grace has begun.
+    MoreForNow,
+    /// Another one ends at once.
+    Same,
+}
+
+/// Bytes of settings, as the database will measure them.
+pub fn bytes_of(settings: &Settings) -> u64 {
+    // Id and visible parts are searched, too: of every key as long.
+    let columns = settings.columns("", "", "");
+    let measured = columns.iter().filter(|(name, _)| MEASURED.contains(name));
+    measured.map(|(_, value)| if let Bound::Text(text) = value { text.len() as u64 } else { 0 }).sum()
+}
+
+/// Makes room for one more key with such settings.
+///
+/// # Errors
+/// QUOTA_EXCEEDED, STORAGE_FULL
+pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Result<(), Stop> {
+    turn.require_room(Effect::Grows)?;
+    turn.require_audit(tenant, Effect::Grows)?;
+    let mut used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+    let limit = |quota: Quota| quota.limit(tenant, turn.policy);
+    let too_many = |used: &Used| used.ended_keys > limit(Quota::EndedKeys);
+    let too_large = |used: &Used| used.key_bytes.saturating_add(adding) > limit(Quota::KeyBytes);
+    if too_many(&used) || too_large(&used) {
+        // A few more than must go, so that not every call has to look for them.
+        let spare = (limit(Quota::EndedKeys) / 50).min(AT_ONCE / 2);
+        let surplus = used.ended_keys.saturating_sub(limit(Quota::EndedKeys));
+        let most = if too_large(&used) { AT_ONCE } else { surplus.saturating_add(spare).min(AT_ONCE) };
+        remove_ended(turn, &tenant.id, most)?;
+        used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+    }
+    // Only where KV does not take what is published: what is not in it yet cannot go.
+    let twice = limit(Quota::EndedKeys).saturating_mul(2).saturating_add(AT_ONCE);
+    turn.require_within(tenant, Quota::EndedKeys, used.ended_keys, 1, twice)?;
+    let keys = limit(Quota::Keys);
+    match growth {
+        Growth::More => turn.require_quota(tenant, Quota::Keys, used.keys, 1)?,
+        // Or nobody whose quota is used up could rotate without an interruption.
+        Growth::MoreForNow => {
+            let bound = keys.saturating_add((keys / 10).max(1));
+            turn.require_within(tenant, Quota::Keys, used.keys, 1, bound)?;
+        }
+        Growth::Same => {}
+    }
+    turn.require_quota(tenant, Quota::KeyBytes, used.key_bytes, adding)
+}
+
+/// Refuses settings that are larger than what there is room for.
+///
+/// # Errors
+/// QUOTA_EXCEEDED
+pub fn require_for(turn: &Turn<'_>, tenant: &Tenant, adding: u64) -> Result<(), Stop> {
+    if adding == 0 {
+        return Ok(());
+    }
+    let used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+    turn.require_quota(tenant, Quota::KeyBytes, used.key_bytes, adding)
+}
+
+/// Removes the rows of those keys that ended first. What is not in KV yet stays.
+fn remove_ended(turn: &Turn<'_>, tenant_id: &str, most: u64) -> Result<(), SqlError> {
+    #[derive(Deserialize)]
+    struct Row {
+        number: i64,
+    }
+    // The inner one reads the index only.
+    let first =
+        "SELECT number FROM keys WHERE publish_due IS NULL AND told_version >= version AND number IN (
+            SELECT number FROM keys INDEXED BY keys_by_end
+            WHERE tenant_id = ? AND (status = 'REVOKED' OR expires_at <= ?)
+            ORDER BY COALESCE(revoked_at, expires_at), number LIMIT ?
+        )";
+    let values = [tenant_id.into(), turn.now.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let rows = sql::query::<Row>(turn.db, first, &values)?;
+    let numbers: Vec<i64> = rows.into_iter().map(|row| row.number).collect();
+    let gone = "DELETE FROM keys WHERE number IN (SELECT value FROM json_each(?))";
+    turn.db.run(gone, &[json!(numbers).to_string().into()])?;
+    Ok(())
+}

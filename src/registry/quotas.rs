@@ -1,0 +1,284 @@
+//! Quotas: how much one tenant may have of everything that stays, so that none can use up what all share. The policy
+//! says how much, the operator says otherwise for one tenant.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    policy::{Policy, Quotas},
+    registry::{
+        Handled, Outcome, Turn, audit,
+        error::{Code, Refusal, Stop},
+        input::{self, Wrong, wrong},
+        principal::Principal,
+        tenants::Tenant,
+    },
+    sql::{self, Sql, SqlError},
+    time::{DAY, Timestamp},
+};
+
+/// Parts of a quota, in percent, at which a line of the log says how much is used.
+const TOLD_AT: [u64; 2] = [95, 80];
+
+/// What a tenant may have so many of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quota {
+    /// Keys that are neither revoked nor expired.
+    Keys,
+    /// Keys that are.
+    EndedKeys,
+    /// Bytes of what is set on its keys.
+    KeyBytes,
+    /// Links that are neither used nor expired.
+    Links,
+    /// Members.
+    Members,
+    /// Requests with an `Idempotency-Key` that are remembered.
+    IdempotencyKeys,
+    /// Entries of the audit, without failed attempts to sign in.
+    AuditEntries,
+}
+
+/// Quotas that one tenant was given in place of the policy's, by name.
+pub type Own = BTreeMap<String, u32>;
+
+impl Quota {
+    /// Every quota.
+    pub const ALL: [Self; 7] = [
+        Self::Keys,
+        Self::EndedKeys,
+        Self::KeyBytes,
+        Self::Links,
+        Self::Members,
+        Self::IdempotencyKeys,
+        Self::AuditEntries,
+    ];
+
+    /// Its name in the API, what it counts, and what makes room.
+    const fn facts(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Self::Keys => {
+                ("keys", "keys that are neither revoked nor expired", "Revoke some that are not used")
+            }
+            Self::EndedKeys => ("endedKeys", "revoked and expired keys", "Wait until KV holds them"),
+            Self::KeyBytes => ("keyBytes", "bytes of what is set on keys", "Set less on them"),
+            Self::Links => ("links", "links that are neither used nor expired", "Wait until some are"),
+            Self::Members => ("members", "members", "Remove some"),
+            Self::IdempotencyKeys => (
+                "idempotencyKeys",
+                "requests with an Idempotency-Key within 24 hours",
+                "Wait until some are older",
+            ),
+            Self::AuditEntries => {
+                ("auditEntries", "entries of the audit", "Revoking, signing out and removing still work")
+            }
+        }
+    }
+
+    fn of_policy(self, quotas: &Quotas) -> u32 {
+        match self {
+            Self::Keys => quotas.keys,
+            Self::EndedKeys => quotas.ended_keys,
+            Self::KeyBytes => quotas.key_bytes,
+            Self::Links => quotas.links,
+            Self::Members => quotas.members,
+            Self::IdempotencyKeys => quotas.idempotency_keys,
+            Self::AuditEntries => quotas.audit_entries,
+        }
+    }
+
+    /// How much this tenant may have.
+    pub fn limit(self, tenant: &Tenant, policy: &Policy) -> u64 {
+        tenant.quotas.get(self.facts().0).copied().unwrap_or(self.of_policy(&policy.admin.quotas)).into()
+    }
+}
+
+/// What a tenant has.
+pub struct Used {
+    /// Keys that are neither revoked nor expired.
+    pub keys: u64,
+    /// Keys that are.
+    pub ended_keys: u64,
+    /// Bytes of what is set on all of them.
+    pub key_bytes: u64,
+}
+
+impl Used {
+    /// Its keys: one pass over the tenant's part of an index.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn of_keys(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<Self, SqlError> {
+        #[derive(Deserialize)]
+        struct Row {
+            total: u64,
+            keys: Option<u64>,
+            bytes: Option<u64>,
+        }
+        let count = "SELECT COUNT(*) AS total, SUM(status <> 'REVOKED' AND (expires_at IS NULL OR expires_at > ?)) AS keys,
+                SUM(bytes) AS bytes FROM keys INDEXED BY keys_by_end WHERE tenant_id = ?";
+        let row = sql::query_one::<Row>(db, count, &[now.into(), tenant_id.into()])?;
+        let row = row.unwrap_or(Row { total: 0, keys: None, bytes: None });
+        let keys = row.keys.unwrap_or_default();
+        Ok(Self {
+            keys,
+            ended_keys: row.total.saturating_sub(keys),
+            key_bytes: row.bytes.unwrap_or_default(),
+        })
+    }
+}
+
+fn count(db: &dyn Sql, statement: &str, values: &[sql::Value]) -> Result<u64, SqlError> {
+    #[derive(Deserialize)]
+    struct Row {
+        count: u64,
+    }
+    Ok(sql::query_one::<Row>(db, statement, values)?.map_or(0, |row| row.count))
+}
+
+/// How much a tenant uses of a quota.
+///
+/// # Errors
+/// What SQLite says.
+pub fn used(db: &dyn Sql, tenant_id: &str, quota: Quota, now: Timestamp) -> Result<u64, SqlError> {
+    let tenant = || sql::Value::from(tenant_id);
+    match quota {
+        Quota::Keys => Ok(Used::of_keys(db, tenant_id, now)?.keys),
+        Quota::EndedKeys => Ok(Used::of_keys(db, tenant_id, now)?.ended_keys),
+        Quota::KeyBytes => Ok(Used::of_keys(db, tenant_id, now)?.key_bytes),
+        Quota::Links => {
+            let open = "SELECT COUNT(*) AS count FROM links WHERE tenant_id = ? AND used_at IS NULL AND expires_at > ?";
+            count(db, open, &[tenant(), now.into()])
+        }
+        Quota::Members => count(db, "SELECT COUNT(*) AS count FROM members WHERE tenant_id = ?", &[tenant()]),
+        Quota::IdempotencyKeys => {
+            let lately = "SELECT COUNT(*) AS count FROM idempotency WHERE tenant_id = ? AND created_at > ?";
+            count(db, lately, &[tenant(), now.plus(-DAY).into()])
+        }
+        Quota::AuditEntries => audit::entries(db, tenant_id),
+    }
+}
+
+impl Turn<'_> {
+    /// Refuses to add so many to what a tenant uses of a quota. The last that fits is told in the log where it is the
+    /// one with which the quota is nearly used up.
+    ///
+    /// # Errors
+    /// QUOTA_EXCEEDED
+    pub fn require_quota(&self, tenant: &Tenant, quota: Quota, used: u64, adding: u64) -> Result<(), Stop> {
+        self.require_within(tenant, quota, used, adding, quota.limit(tenant, self.policy))
+    }
+
+    /// The same for a bound other than the quota itself.
+    ///
+    /// # Errors
+    /// QUOTA_EXCEEDED
+    pub fn require_within(
+        &self,
+        tenant: &Tenant,
+        quota: Quota,
+        used: u64,
+        adding: u64,
+        bound: u64,
+    ) -> Result<(), Stop> {
+        let limit = quota.limit(tenant, self.policy);
+        let after = used.saturating_add(adding);
+        let (name, what, mend) = quota.facts();
+        if adding > 0 && after > bound {
+            let detail = format!(
+                "Tenant {} has {used} of the {limit} {what} that it may have (quota {name}). {mend}, or ask the \
+                 operator of this deployment to raise the quota with `PATCH /tenants/{}`.",
+                tenant.name, tenant.id
+            );
+            return Err(Refusal::new(Code::QuotaExceeded, detail).into());
+        }
+        if let Some(percent) = crossed(limit, used, after) {
+            self.notice(format!(
+                "tenant {} uses {after} of {limit} {what}: {percent} % of quota {name}",
+                tenant.id
+            ));
+        }
+        Ok(())
+    }
+
+    /// A line for the log.
+    pub fn notice(&self, text: String) {
+        self.memory.notices.borrow_mut().push(text);
+    }
+}
+
+/// The part at which the log says so, if it is reached with this step.
+pub fn crossed(limit: u64, before: u64, after: u64) -> Option<u64> {
+    TOLD_AT.into_iter().find(|percent| {
+        let at = limit.saturating_mul(*percent).div_ceil(100);
+        before < at && at <= after
+    })
+}
+
+/// Every quota of a tenant: `{"keys": {"used": 3, "limit": 10000}, …}`.
+///
+/// # Errors
+/// What SQLite says.
+pub fn view(turn: &Turn<'_>, tenant: &Tenant) -> Result<Value, SqlError> {
+    let keys = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+    let mut all = serde_json::Map::new();
+    for quota in Quota::ALL {
+        let used = match quota {
+            Quota::Keys => keys.keys,
+            Quota::EndedKeys => keys.ended_keys,
+            Quota::KeyBytes => keys.key_bytes,
+            other => used(turn.db, &tenant.id, other, turn.now)?,
+        };
+        let limit = quota.limit(tenant, turn.policy);
+        all.insert(quota.facts().0.to_owned(), json!({ "used": used, "limit": limit }));
+    }
+    Ok(Value::Object(all))
+}
+
+/// `GET /quotas`
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    Ok(Outcome::ok(json!({ "quotas": view(turn, principal.tenant())? })))
+}
+
+/// Reads quotas of one tenant over those that it has: each a whole number, or `null` for the policy's.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn read(value: &Value, known: &Own) -> Result<Own, Wrong> {
+    let Some(object) = value.as_object() else { return wrong("must be an object of quotas") };
+    let mut own = known.clone();
+    let mut errors = Wrong::new();
+    for (name, value) in object {
+        if Quota::ALL.iter().all(|quota| quota.facts().0 != name) {
+            let names = Quota::ALL.map(|quota| quota.facts().0).join(", ");
+            errors.push((format!(".{}", input::shown(name)), format!("is not a quota: there are {names}")));
+        } else if value.is_null() {
+            own.remove(name);
+        } else {
+            match input::whole(value, 0, u32::MAX) {
+                Ok(limit) => {
+                    own.insert(name.clone(), limit);
+                }
+                Err(wrong) => errors.extend(
+                    wrong.into_iter().map(|(_, message)| (format!(".{name}"), message + ", or null")),
+                ),
+            }
+        }
+    }
+    if errors.is_empty() { Ok(own) } else { Err(errors) }
+}
+
+/// A number of bytes as people read it.
+pub fn bytes(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 3] = [(1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    let unit = UNITS.into_iter().find(|(size, _)| bytes >= *size);
+    unit.map_or_else(
+        || format!("{bytes} bytes"),
+        |(size, unit)| {
+            let tenths = bytes / (size / 10);
+            format!("{}.{} {unit}", tenths / 10, tenths % 10)
+        },
+    )
+}

@@ -1,0 +1,155 @@
+//! How often the admin API may be called: by one principal, by one tenant, and by one network while nobody is signed
+//! in. Kept in the memory of the one Registry object, and bounded there.
+//!
+//! The generic cell rate algorithm: of each subject one moment is known, at which its calls so far are worked off. A
+//! minute's calls may come at once; then one passes each time that one is worked off, and the wait that is told is
+//! exact. What ends something (revoking, signing out) is counted by itself, so nothing else can delay it, and it waits
+//! for one call to be worked off at the most.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use crate::{
+    network,
+    registry::{
+        Turn,
+        effect::Effect,
+        error::{Code, Refusal},
+        principal::Principal,
+    },
+    time::{MINUTE, Timestamp},
+};
+
+/// Microseconds in a minute.
+const SPAN: i64 = MINUTE * 1_000;
+/// Most subjects of one kind. Of more, whoever has been quiet for longest is forgotten.
+const MOST: usize = 10_000;
+
+/// Who calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// A member or API key.
+    Principal,
+    /// All of a tenant.
+    Tenant,
+    /// A network, while nobody is signed in.
+    Network,
+}
+
+/// One who calls, and how many calls a minute it may make.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// Its id.
+    pub id: &'a str,
+    /// Calls a minute.
+    pub rate: u32,
+}
+
+/// When the calls of each subject are worked off, in microseconds since 1970: by kind and whether something ends.
+type Subjects = BTreeMap<(Kind, bool), BTreeMap<String, i64>>;
+
+/// The calls of the last minute.
+#[derive(Debug, Default)]
+pub struct Rates(RefCell<Subjects>);
+
+impl Rates {
+    /// Counts one call for each of these, or for none.
+    ///
+    /// # Errors
+    /// Who has made too many, and the milliseconds after which the same call passes.
+    pub fn count<'a>(
+        &self,
+        callers: &[Caller<'a>],
+        ends: bool,
+        now: Timestamp,
+    ) -> Result<(), (Caller<'a>, u64)> {
+        let mut all = self.0.borrow_mut();
+        let now = now.0.saturating_mul(1_000);
+        let mut counted = Vec::new();
+        let mut longest: Option<(Caller<'_>, i64)> = None;
+        for caller in callers {
+            let known = all.get(&(caller.kind, ends)).and_then(|subjects| subjects.get(caller.id)).copied();
+            // One that lies further ahead was noted by a clock that has been set back since.
+            let worked_off = known.filter(|at| *at <= now.saturating_add(2 * SPAN)).unwrap_or(now).max(now);
+            let after = worked_off.saturating_add(SPAN / i64::from(caller.rate.max(1)));
+            let wait = after.saturating_sub(SPAN).saturating_sub(now);
+            if wait > longest.map_or(0, |(_, longest)| longest) {
+                longest = Some((*caller, wait));
+            }
+            counted.push((caller, after));
+        }
+        if let Some((caller, wait)) = longest {
+            return Err((caller, u64::try_from(wait).unwrap_or_default().div_ceil(1_000)));
+        }
+        for (caller, after) in counted {
+            let subjects = all.entry((caller.kind, ends)).or_default();
+            if subjects.len() >= MOST && !subjects.contains_key(caller.id) {
+                forget(subjects, now);
+            }
+            subjects.insert(caller.id.to_owned(), after);
+        }
+        Ok(())
+    }
+
+    /// How many subjects are known.
+    pub fn known(&self) -> usize {
+        self.0.borrow().values().map(BTreeMap::len).sum()
+    }
+}
+
+impl Turn<'_> {
+    /// Counts a call of somebody who is signed in.
+    ///
+    /// # Errors
+    /// RATE_LIMITED
+    pub fn count_call(&self, principal: &Principal, effect: Effect) -> Result<(), Refusal> {
+        let rate = self.policy.admin.rate;
+        let id = principal.id();
+        let callers = [
+            Caller { kind: Kind::Principal, id, rate: rate.principal },
+            Caller { kind: Kind::Tenant, id: principal.tenant_id(), rate: rate.tenant },
+        ];
+        self.count_callers(&callers, effect)
+    }
+
+    /// Counts a call of somebody of whom nothing is known but the network.
+    ///
+    /// # Errors
+    /// RATE_LIMITED
+    pub fn count_stranger(&self, effect: Effect) -> Result<(), Refusal> {
+        let network = network::of(&self.call.address);
+        let caller = Caller { kind: Kind::Network, id: &network, rate: self.policy.admin.rate.network };
+        self.count_callers(&[caller], effect)
+    }
+
+    fn count_callers(&self, callers: &[Caller<'_>], effect: Effect) -> Result<(), Refusal> {
+        if self.is_counted {
+            return Ok(());
+        }
+        self.memory.rates.count(callers, effect == Effect::Ends, self.now).map_err(|(caller, wait)| {
+            let whose = match caller.kind {
+                Kind::Principal => "you",
+                Kind::Tenant => "your tenant",
+                Kind::Network => "your network",
+            };
+            let detail = format!(
+                "The admin API takes {} calls a minute of {whose}, and there were more. Repeat this after the time in \
+                 Retry-After. Whoever runs this deployment can change it (`rate` in the policy's [admin]).",
+                caller.rate
+            );
+            let wait = i64::try_from(wait).unwrap_or(i64::MAX);
+            Refusal::until(Code::RateLimited, detail, self.now, self.now.plus(wait))
+        })
+    }
+}
+
+/// Makes room for one more.
+fn forget(subjects: &mut BTreeMap<String, i64>, now: i64) {
+    subjects.retain(|_, worked_off| *worked_off > now);
+    if subjects.len() >= MOST
+        && let Some(quietest) = subjects.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone())
+    {
+        subjects.remove(&quietest);
+    }
+}

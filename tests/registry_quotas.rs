@@ -1,0 +1,307 @@
+//! Quotas: how much of everything one tenant may have, what it is told, and what goes on nevertheless.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/office.rs"]
+mod office;
+mod support;
+
+use keyward::{
+    policy::{Policy, Quotas},
+    registry::effect::Effect,
+    sql::Sql,
+    time::DAY,
+};
+use office::{Answer, Office, PASSWORD, policy_with};
+use serde_json::{Value, json};
+
+fn policy(change: impl FnOnce(&mut Quotas)) -> &'static Policy {
+    let mut policy = policy_with(|_| {});
+    let mut quotas = policy.admin.quotas;
+    change(&mut quotas);
+    let mut changed = Policy { ..*policy };
+    changed.admin.quotas = quotas;
+    policy = Box::leak(Box::new(changed));
+    policy
+}
+
+fn create(office: &Office, token: &str, fields: Value) -> Answer {
+    let mut body = json!({"name": "a key", "scopes": ["orders:read"]});
+    body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    office.post(token, "/api-keys", body)
+}
+
+fn used(office: &Office, token: &str, quota: &str) -> (u64, u64) {
+    let quota = office.get(token, "/quotas").expect(200).body["quotas"][quota].clone();
+    (quota["used"].as_u64().unwrap(), quota["limit"].as_u64().unwrap())
+}
+
+#[test]
+fn a_key_too_many_is_refused_with_what_is_used_of_what_and_who_can_raise_it() {
+    let (office, owner) = Office::open_over(policy(|quotas| quotas.keys = 3));
+    let ids: Vec<String> = (0..3).map(|_| create(&office, &owner, json!({})).expect(201).key_id()).collect();
+    assert_eq!(used(&office, &owner, "keys"), (3, 3));
+    let before = office.dump();
+    let refused = create(&office, &owner, json!({}));
+    let detail = refused.body["detail"].as_str().unwrap();
+    for part in ["has 3 of the 3 keys", "quota keys", "Revoke some", "operator", "PATCH /tenants/"] {
+        assert!(detail.contains(part), "{detail}");
+    }
+    refused.refused(409, "QUOTA_EXCEEDED");
+    assert_eq!(office.dump(), before, "nothing has changed");
+    office.post(&owner, &format!("/api-keys/{}/revoke", ids[0]), json!({})).expect(200);
+    create(&office, &owner, json!({})).expect(201);
+    let soon = office.now.get().plus(DAY).to_rfc3339();
+    office.patch(&owner, &format!("/api-keys/{}", ids[1]), json!({"expiresAt": soon})).expect(200);
+    create(&office, &owner, json!({})).refused(409, "QUOTA_EXCEEDED");
+    office.later(DAY);
+    let owner = office.sign_in("owner@example.com");
+    create(&office, &owner, json!({})).expect(201);
+}
+
+#[test]
+fn the_operator_gives_one_tenant_other_quotas_and_takes_them_back() {
+    let (office, operator) = Office::open_over(policy(|quotas| quotas.keys = 1));
+    let (owner, id) = office.tenant(&operator, "shop");
+    let path = format!("/tenants/{id}");
+    create(&office, &owner, json!({})).expect(201);
+    create(&office, &owner, json!({})).refused(409, "QUOTA_EXCEEDED");
+    office.patch(&owner, &path, json!({"quotas": {"keys": 9}})).refused(403, "FORBIDDEN");
+    let changed = office.patch(&operator, &path, json!({"quotas": {"keys": 2, "links": 5}})).expect(200);
+    assert_eq!(changed.body["tenant"]["quotas"], json!({"keys": 2, "links": 5}));
+    create(&office, &owner, json!({})).expect(201);
+    create(&office, &owner, json!({})).refused(409, "QUOTA_EXCEEDED");
+    create(&office, &operator, json!({})).expect(201);
+    create(&office, &operator, json!({})).refused(409, "QUOTA_EXCEEDED");
+    let shown = office.get(&operator, &path).expect(200).body;
+    assert_eq!(shown["quotas"]["keys"], json!({"used": 2, "limit": 2}));
+    assert_eq!(shown["quotas"]["links"], json!({"used": 0, "limit": 5}));
+    assert_eq!(shown["storage"]["used"], office.db.size().unwrap());
+    assert_eq!(shown["storage"]["limit"], office.policy.admin.storage);
+    let entry = office.get(&owner, "/audit?limit=1").body["entries"][0].clone();
+    let entries = office.get(&operator, "/audit").body["entries"].as_array().unwrap().clone();
+    let edit = entries.iter().find(|entry| entry["action"] == "tenant.edit").unwrap();
+    assert_eq!(
+        (&edit["before"]["quotas"], &edit["after"]["quotas"]),
+        (&json!({}), &json!({"keys": 2, "links": 5}))
+    );
+    assert_eq!(entry["action"], "key.create");
+
+    let changed = office.patch(&operator, &path, json!({"quotas": {"keys": null}})).expect(200);
+    assert_eq!(changed.body["tenant"]["quotas"], json!({"links": 5}), "each is named by itself");
+    assert_eq!(used(&office, &owner, "keys"), (2, 1));
+    office.patch(&operator, &path, json!({"quotas": null})).expect(200);
+    assert_eq!(used(&office, &owner, "links"), (0, 10_000));
+    let wrong = office.patch(&operator, &path, json!({"quotas": {"kyes": 1, "keys": -1, "links": "5"}}));
+    assert_eq!(wrong.fields(), ["quotas.keys", "quotas.kyes", "quotas.links"]);
+}
+
+#[test]
+fn a_tenant_can_rotate_for_ever_and_its_last_ended_keys_stay_in_the_list() {
+    let (office, owner) = Office::open_over(policy(|quotas| {
+        (quotas.keys, quotas.ended_keys) = (1, 10);
+    }));
+    let mut id = create(&office, &owner, json!({})).expect(201).key_id();
+    let mut all = vec![id.clone()];
+    let grace = [json!({"revokeOld": true}), json!({"graceSeconds": 60})];
+    for n in 0..60 {
+        let answer = office.post(&owner, &format!("/api-keys/{id}/rotate"), grace[n % 2].clone());
+        id = answer.expect(201).key_id();
+        all.push(id.clone());
+        office.later(61_000);
+        let rows = office.db.run("SELECT COUNT(*) AS rows FROM keys", &[]).unwrap()[0]["rows"].as_u64();
+        assert!(rows.unwrap() <= 13, "{rows:?}");
+    }
+    office.post(&owner, &format!("/api-keys/{id}/rotate"), json!({})).refused(409, "QUOTA_EXCEEDED");
+    let listed = office.get(&owner, "/api-keys?limit=100").body["apiKeys"].as_array().unwrap().clone();
+    let listed: Vec<&str> = listed.iter().map(|key| key["id"].as_str().unwrap()).collect();
+    let newest: Vec<&str> = all.iter().rev().take(listed.len()).map(String::as_str).collect();
+    assert_eq!(listed, newest, "those that ended first have gone");
+    assert!(listed.len() >= 11, "{}", listed.len());
+    let records = office.kv.borrow();
+    assert_eq!(records.len(), all.len(), "each is known at the gate for good");
+    let first = records.values().find(|record| record.contains(&all[0])).unwrap();
+    assert!(first.contains(r#""status":"REVOKED""#) && first.contains(r#""replaced":true"#), "{first}");
+}
+
+#[test]
+fn an_ended_key_whose_end_is_not_in_kv_yet_does_not_go() {
+    let (office, owner) = Office::open_over(policy(|quotas| quotas.ended_keys = 0));
+    let first = create(&office, &owner, json!({})).expect(201).key_id();
+    office.kv_is_down.set(true);
+    let path = format!("/api-keys/{first}");
+    office.post(&owner, &format!("{path}/revoke"), json!({})).expect(200);
+    create(&office, &owner, json!({})).expect(201);
+    office.get(&owner, &path).expect(200);
+    office.kv_is_down.set(false);
+    for _ in 0..20 {
+        office.later(5 * 60_000);
+        office.alarm();
+    }
+    assert!(office.kv.borrow().values().any(|record| record.contains(&first) && record.contains("REVOKED")));
+    create(&office, &owner, json!({})).expect(201);
+    office.get(&owner, &path).refused(404, "NOT_FOUND");
+}
+
+#[test]
+fn what_is_set_on_keys_is_limited_as_a_whole_and_ended_ones_give_way() {
+    let large = |c: &str| json!({"metadata": {"a": c.repeat(500), "b": c.repeat(500)}});
+    let (office, owner) = Office::open_over(policy(|quotas| quotas.key_bytes = 6_000));
+    let ids: Vec<String> = (0..4).map(|_| create(&office, &owner, large("x")).expect(201).key_id()).collect();
+    create(&office, &owner, large("x")).expect(201);
+    let refused = create(&office, &owner, large("x"));
+    assert!(refused.body["detail"].as_str().unwrap().contains("quota keyBytes"), "{}", refused.text);
+    refused.refused(409, "QUOTA_EXCEEDED");
+    // Measured by the database itself.
+    let bytes = office.db.run("SELECT SUM(bytes) AS bytes FROM keys", &[]).unwrap();
+    assert_eq!(used(&office, &owner, "keyBytes").0, bytes[0]["bytes"]);
+    let path = format!("/api-keys/{}", ids[0]);
+    let larger = json!({"metadata": {"a": "x".repeat(500), "b": "x".repeat(500), "c": "x".repeat(500), "d": "x".repeat(500)}});
+    office.patch(&owner, &path, larger).refused(409, "QUOTA_EXCEEDED");
+    office.patch(&owner, &path, large("y")).expect(200);
+    office.patch(&owner, &path, json!({"metadata": null})).expect(200);
+    create(&office, &owner, large("x")).expect(201);
+    office.post(&owner, &format!("/api-keys/{}/revoke", ids[1]), json!({})).expect(200);
+    create(&office, &owner, large("x")).expect(201);
+    office.get(&owner, &format!("/api-keys/{}", ids[1])).refused(404, "NOT_FOUND");
+}
+
+#[test]
+fn members_and_remembered_requests_are_limited() {
+    let (office, owner) = Office::open_over(policy(|quotas| {
+        (quotas.members, quotas.idempotency_keys) = (2, 2);
+    }));
+    let add = |email: &str| {
+        office.post(&owner, "/members", json!({"email": email, "role": "viewer", "password": PASSWORD}))
+    };
+    let second = add("a@example.com").expect(201).body["member"]["id"].as_str().unwrap().to_owned();
+    add("b@example.com").refused(409, "QUOTA_EXCEEDED");
+    office.delete(&owner, &format!("/members/{second}")).expect(204);
+    add("b@example.com").expect(201);
+
+    let create = |name: &str| {
+        let body = json!({"name": "a key", "scopes": ["orders:read"]});
+        let mut call = office.call("POST", &owner, "/api-keys", body);
+        call.idempotency_key = Some(name.to_owned());
+        office.send(call)
+    };
+    let first = create("1").expect(201);
+    create("2").expect(201);
+    create("3").refused(409, "QUOTA_EXCEEDED");
+    assert_eq!(create("1").expect(201).text, first.text, "a repeat adds nothing");
+    office.key(&owner, json!({}));
+    office.later(DAY);
+    let owner = office.sign_in("owner@example.com");
+    assert_eq!(used(&office, &owner, "idempotencyKeys").0, 0);
+}
+
+#[test]
+fn a_member_has_so_many_sessions_and_signing_in_ends_the_earliest() {
+    let (office, first) = Office::open();
+    let mut last = String::new();
+    for _ in 0..100 {
+        office.later(1_000);
+        last = office.sign_in("owner@example.com");
+    }
+    office.get(&first, "/session").refused(401, "UNAUTHENTICATED");
+    office.get(&last, "/session").expect(200);
+    let sessions = office.db.run("SELECT COUNT(*) AS sessions FROM sessions", &[]).unwrap();
+    assert_eq!(sessions[0]["sessions"], 100);
+}
+
+#[test]
+fn with_a_full_audit_nothing_new_is_made_and_everything_can_still_be_ended() {
+    let (office, owner) = Office::open_over(policy(|quotas| quotas.audit_entries = 10));
+    let (second, member) = office.member(&owner, "second@example.com", "owner");
+    let mut ids = Vec::new();
+    let refused = loop {
+        let answer = create(&office, &owner, json!({}));
+        if answer.status != 201 {
+            break answer;
+        }
+        ids.push(answer.key_id());
+    };
+    assert!(refused.body["detail"].as_str().unwrap().contains("has 10 of the 10 entries of the audit"));
+    refused.refused(409, "QUOTA_EXCEEDED");
+    let path = format!("/api-keys/{}", ids[0]);
+    office.patch(&owner, &path, json!({"name": "other"})).refused(409, "QUOTA_EXCEEDED");
+    office.post(&owner, &format!("{path}/rotate"), json!({})).refused(409, "QUOTA_EXCEEDED");
+    // A tenth more for whoever has to sign in, and no more.
+    let again = office.sign_in("owner@example.com");
+    let body = json!({"email": "owner@example.com", "password": PASSWORD});
+    office.post("", "/session", body).refused(409, "QUOTA_EXCEEDED");
+    for id in &ids {
+        office.post(&again, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+    }
+    office.delete(&second, "/session").expect(204);
+    office.delete(&owner, &format!("/members/{member}")).expect(204);
+    let chain = office.get(&owner, "/audit/verify").expect(200).body;
+    assert_eq!((&chain["ok"], chain["entries"].as_u64()), (&json!(true), Some(11 + ids.len() as u64 + 2)));
+}
+
+#[test]
+fn strangers_neither_fill_a_tenants_audit_nor_push_anything_out() {
+    let (office, _) = Office::open_over(policy(|quotas| quotas.audit_entries = 20));
+    // All of it within one day.
+    office.later(office.now.get().floor(DAY).plus(DAY).0 - office.now.get().0);
+    let owner = office.sign_in("owner@example.com");
+    office.member(&owner, "second@example.com", "viewer");
+    let own = used(&office, &owner, "auditEntries").0;
+    let mut tried = 0;
+    for hour in 0..11 {
+        for n in 0..40 {
+            *office.address.borrow_mut() = format!("203.0.113.{n}");
+            let email = ["owner@example.com", "second@example.com", "nobody@example.com"][n % 3];
+            let answer = office.post("", "/session", json!({"email": email, "password": "a wrong password"}));
+            tried += u32::from(answer.status == 401);
+            office.later(60_000);
+        }
+        assert!(hour == 0 || tried > 0);
+    }
+    let entries = office
+        .db
+        .run("SELECT COUNT(*) AS entries FROM audit WHERE entry LIKE '%session.refused%'", &[])
+        .unwrap();
+    assert_eq!(entries[0]["entries"], 100, "of {tried}");
+    assert_eq!(used(&office, &owner, "auditEntries").0, own);
+    create(&office, &owner, json!({})).expect(201);
+    let chain = office.get(&owner, "/audit/verify").expect(200).body;
+    assert_eq!((&chain["ok"], chain["entries"].as_u64()), (&json!(true), Some(own + 100 + 1)));
+}
+
+#[test]
+fn what_is_nearly_used_up_is_told_once_at_80_and_once_at_95_percent() {
+    let (office, owner) = Office::open_over(policy(|quotas| quotas.keys = 20));
+    for _ in 0..20 {
+        create(&office, &owner, json!({})).expect(201);
+    }
+    create(&office, &owner, json!({})).refused(409, "QUOTA_EXCEEDED");
+    let notices = office.notices();
+    let told: Vec<&str> = notices.iter().map(|notice| notice.rsplit(" uses ").next().unwrap()).collect();
+    let what = "keys that are neither revoked nor expired";
+    assert_eq!(
+        told,
+        [format!("16 of 20 {what}: 80 % of quota keys"), format!("19 of 20 {what}: 95 % of quota keys"),]
+    );
+}
+
+#[test]
+fn a_route_of_which_nothing_is_said_makes_the_database_grow() {
+    for (method, path, effect) in [
+        ("GET", "/api-keys", Effect::Reads),
+        ("POST", "/api-keys/key_1/revoke", Effect::Ends),
+        ("DELETE", "/session", Effect::Ends),
+        ("DELETE", "/members/mem_1", Effect::Ends),
+        ("PATCH", "/tenants/1", Effect::Helps),
+        ("POST", "/session", Effect::Helps),
+        ("POST", "/api-keys", Effect::Makes),
+        ("POST", "/api-keys/key_1/rotate", Effect::Makes),
+        ("PATCH", "/api-keys/key_1", Effect::Grows),
+        ("POST", "/links", Effect::Grows),
+        ("POST", "/members", Effect::Grows),
+        ("POST", "/tenants", Effect::Grows),
+        ("PUT", "/something/new", Effect::Grows),
+    ] {
+        assert_eq!(Effect::of(method, path), effect, "{method} {path}");
+    }
+}

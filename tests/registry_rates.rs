@@ -1,0 +1,170 @@
+//! How often the admin API may be called, and that waiting for what `Retry-After` says is enough.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/office.rs"]
+mod office;
+mod support;
+
+use keyward::{
+    policy::{AdminRate, Policy},
+    registry::rates::{Caller, Kind, Rates},
+    time::Timestamp,
+};
+use office::{Answer, Office, policy_with};
+use proptest::prelude::*;
+use serde_json::json;
+use support::NOON;
+
+fn policy(rate: AdminRate) -> &'static Policy {
+    let mut policy = Policy { ..*policy_with(|_| {}) };
+    policy.admin.rate = rate;
+    Box::leak(Box::new(policy))
+}
+
+fn wait(answer: &Answer) -> i64 {
+    assert_eq!((answer.status, answer.code()), (429, "RATE_LIMITED"), "{}", answer.text);
+    answer.header("Retry-After").unwrap().parse::<i64>().unwrap() * 1_000
+}
+
+#[test]
+fn a_principal_has_its_rate_and_nobody_else_pays_for_it() {
+    let (office, owner) =
+        Office::open_over(policy(AdminRate { principal: 10, tenant: 1_000, network: 1_000 }));
+    let (other, _) = office.member(&owner, "other@example.com", "viewer");
+    office.later(60_000);
+    for _ in 0..10 {
+        office.get(&owner, "/session").expect(200);
+    }
+    let refused = office.get(&owner, "/session");
+    let milliseconds = wait(&refused);
+    assert_eq!(milliseconds, 6_000);
+    assert!(refused.body["detail"].as_str().unwrap().contains("10 calls a minute of you"));
+    office.get(&other, "/session").expect(200);
+    // Another session of the same member is the same principal.
+    let again = office.sign_in("owner@example.com");
+    wait(&office.get(&again, "/session"));
+    office.later(milliseconds - 1_000);
+    wait(&office.get(&owner, "/session"));
+    office.later(1_000);
+    office.get(&owner, "/session").expect(200);
+    wait(&office.get(&owner, "/session"));
+}
+
+#[test]
+fn a_tenant_has_its_rate_whoever_of_it_calls() {
+    let (office, owner) =
+        Office::open_over(policy(AdminRate { principal: 1_000, tenant: 10, network: 1_000 }));
+    let (shop, _) = office.tenant(&owner, "shop");
+    office.later(60_000);
+    let (other, _) = office.member(&owner, "other@example.com", "viewer");
+    for n in 0..9 {
+        office.get(if n % 2 == 0 { &owner } else { &other }, "/session").expect(200);
+    }
+    assert!(office.get(&other, "/session").body["detail"].as_str().unwrap().contains("your tenant"));
+    office.get(&shop, "/session").expect(200);
+}
+
+#[test]
+fn revoking_is_not_held_up_by_other_calls_and_waits_for_one_call_at_the_most() {
+    let (office, owner) = Office::open_over(policy(AdminRate { principal: 30, tenant: 30, network: 1_000 }));
+    let ids: Vec<String> = (0..3).map(|_| office.key(&owner, json!({})).key_id()).collect();
+    while office.get(&owner, "/session").status == 200 {}
+    for id in &ids {
+        office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+    }
+    let path = format!("/api-keys/{}/revoke", ids[0]);
+    let refused = loop {
+        let answer = office.post(&owner, &path, json!({}));
+        if answer.status != 200 {
+            break answer;
+        }
+    };
+    let milliseconds = wait(&refused);
+    assert!(milliseconds <= 2_000);
+    office.later(milliseconds);
+    office.post(&owner, &path, json!({})).expect(200);
+}
+
+#[test]
+fn a_network_that_shows_nothing_that_holds_has_its_rate_and_those_signed_in_do_not_pay_for_it() {
+    let (office, owner) =
+        Office::open_over(policy(AdminRate { principal: 1_000, tenant: 1_000, network: 5 }));
+    office.later(60_000);
+    for _ in 0..5 {
+        office.get("kws_made-up", "/session").refused(401, "UNAUTHENTICATED");
+    }
+    assert!(office.get("kws_made-up", "/session").body["detail"].as_str().unwrap().contains("your network"));
+    let body = json!({"email": "owner@example.com", "password": office::PASSWORD});
+    wait(&office.post("", "/session", body.clone()));
+    office.get(&owner, "/session").expect(200);
+    *office.address.borrow_mut() = "198.51.100.7".into();
+    office.post("", "/session", body).expect(201);
+}
+
+#[test]
+fn a_sign_in_is_one_call_however_often_it_is_gone_through() {
+    let (office, _) = Office::open_over(policy(AdminRate { principal: 1_000, tenant: 1_000, network: 2 }));
+    office.later(60_000);
+    office.sign_in("owner@example.com");
+    office.sign_in("owner@example.com");
+    let body = json!({"email": "owner@example.com", "password": office::PASSWORD});
+    wait(&office.post("", "/session", body));
+}
+
+#[test]
+fn some_hundreds_of_calls_a_minute_do_not_meet_the_default() {
+    let (office, owner) = Office::open();
+    for _ in 0..5 {
+        for _ in 0..1_000 {
+            office.get(&owner, "/session").expect(200);
+        }
+        office.later(60_000);
+    }
+}
+
+#[test]
+fn what_is_remembered_of_callers_is_bounded_and_a_clock_set_back_holds_nobody_up() {
+    let rates = Rates::default();
+    for n in 0..25_000 {
+        let id = format!("2001:db8:{n:x}::/64");
+        let caller = Caller { kind: Kind::Network, id: &id, rate: 1 };
+        rates.count(&[caller], false, NOON.plus(n)).unwrap();
+    }
+    assert_eq!(rates.known(), 10_000);
+    let newest = Caller { kind: Kind::Network, id: "2001:db8:61a7::/64", rate: 1 };
+    assert!(rates.count(&[newest], false, NOON.plus(25_000)).is_err(), "whoever called last is still known");
+    rates.count(&[newest], false, NOON.plus(-86_400_000)).unwrap();
+}
+
+proptest! {
+    #[test]
+    fn in_no_minute_pass_more_than_twice_the_rate_and_each_wait_is_exact(
+        rate in 1u32..50,
+        gaps in prop::collection::vec(0i64..5_000, 1..200),
+    ) {
+        let rates = Rates::default();
+        let caller = Caller { kind: Kind::Tenant, id: "t", rate };
+        let mut now = NOON;
+        let mut passed: Vec<Timestamp> = Vec::new();
+        for gap in gaps {
+            now = now.plus(gap);
+            match rates.count(&[caller], false, now) {
+                Ok(()) => passed.push(now),
+                Err((_, wait)) => {
+                    let wait = i64::try_from(wait).unwrap();
+                    prop_assert!(wait >= 1);
+                    // A millisecond before it is not enough; at it, it is.
+                    prop_assert!(wait == 1 || rates.count(&[caller], false, now.plus(wait - 1)).is_err());
+                    now = now.plus(wait);
+                    prop_assert!(rates.count(&[caller], false, now).is_ok());
+                    passed.push(now);
+                }
+            }
+        }
+        for (index, from) in passed.iter().enumerate() {
+            let within = passed[index..].iter().filter(|at| at.0 < from.0 + 60_000).count();
+            prop_assert!(within <= 2 * rate as usize, "{within}");
+        }
+    }
+}

@@ -1,0 +1,298 @@
+//! What goes with time: usage by the hour, then by the day; the audit, where the policy says so, with a signed
+//! checkpoint in its place.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+#[path = "support/office.rs"]
+mod office;
+mod support;
+
+use std::collections::BTreeMap;
+
+use keyward::{
+    policy::Policy,
+    registry::usage,
+    secret::Secrets,
+    sql::Sql,
+    time::{DAY, HOUR, Timestamp},
+    wire::{UsageHour, UsageReport},
+};
+use office::{Office, policy_with};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use support::{NOON, SECRET};
+
+fn report(office: &Office, key_id: &str, hour: Timestamp, accepted: u64, refused: u64) {
+    let refused = [("TEST_MODE".to_owned(), refused)].into();
+    let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
+    let report = UsageReport { key_id: key_id.to_owned(), last_used_at: None, hours, sent: None };
+    usage::apply(&office.db, &report, true, office.now.get()).unwrap();
+}
+
+/// Totals by day, of two years and more.
+fn days(office: &Office, key_id: &str) -> BTreeMap<String, (u64, u64)> {
+    let owner = office.sign_in("owner@example.com");
+    let to = office.now.get().plus(DAY).floor(DAY);
+    let query = format!("?step=1d&to={}&from={}", to.to_rfc3339(), to.plus(-900 * DAY).to_rfc3339());
+    let answer = office.get(&owner, &format!("/api-keys/{key_id}/usage{query}")).expect(200);
+    let points = answer.body["points"].as_array().unwrap().clone();
+    let counts = |point: &Value| {
+        (point["accepted"].as_u64().unwrap(), point["refused"]["TEST_MODE"].as_u64().unwrap_or_default())
+    };
+    let all = points.iter().map(|point| (point["time"].as_str().unwrap().to_owned(), counts(point)));
+    all.filter(|(_, counts)| *counts != (0, 0)).collect()
+}
+
+fn keep_up(office: &Office) {
+    office.publisher.keep_up(&office.secrets);
+}
+
+fn count(office: &Office, table: &str) -> u64 {
+    office.db.run(&format!("SELECT COUNT(*) AS n FROM {table}"), &[]).unwrap()[0]["n"].as_u64().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn rolling_up_changes_no_total_of_a_day_in_whatever_steps_it_is_done(
+        uses in prop::collection::vec((0i64..2_000, 1u64..50, 0u64..5), 1..300),
+        turns in 0u32..12,
+        later in 0i64..200,
+    ) {
+        let (office, owner) = Office::open();
+        let ids = [office.key(&owner, json!({})).key_id(), office.key(&owner, json!({})).key_id()];
+        for (n, (hours_ago, accepted, refused)) in uses.iter().enumerate() {
+            report(&office, &ids[n % 2], NOON.plus(-hours_ago * HOUR), *accepted, *refused);
+        }
+        let before = ids.clone().map(|id| days(&office, &id));
+        office.later(later * DAY);
+        for _ in 0..turns {
+            keep_up(&office);
+        }
+        let part = ids.clone().map(|id| days(&office, &id));
+        prop_assert_eq!(&part, &before);
+        for _ in 0..20 {
+            keep_up(&office);
+        }
+        let all = ids.map(|id| days(&office, &id));
+        prop_assert_eq!(&all, &before);
+        let first = usage::retention::first_hour(office.now.get());
+        let left = office.db.run("SELECT COUNT(*) AS n FROM usage WHERE hour < ?", &[first.into()]).unwrap();
+        prop_assert_eq!(&left[0]["n"], 0);
+    }
+}
+
+#[test]
+fn hours_are_kept_for_90_days_and_days_for_two_years() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    for n in 0..1_000 {
+        report(&office, &id, NOON.plus(-n * HOUR), 1, 0);
+    }
+    assert_eq!((count(&office, "usage"), count(&office, "usage_days")), (1_000, 0));
+    office.later(91 * DAY);
+    keep_up(&office);
+    assert!(count(&office, "usage") >= 900 - 13, "a turn is bounded");
+    for _ in 0..10 {
+        keep_up(&office);
+    }
+    let hours = count(&office, "usage");
+    assert!(hours < 24, "{hours}");
+    assert!((41..=42).contains(&count(&office, "usage_days")));
+    // What is reported late of a time that was rolled up would count twice, and is dropped.
+    let before = days(&office, &id);
+    report(&office, &id, NOON.plus(-500 * HOUR), 1, 0);
+    assert_eq!(days(&office, &id), before);
+    let owner = office.sign_in("owner@example.com");
+    let from = NOON.plus(-10 * DAY).to_rfc3339();
+    let path = format!("/api-keys/{id}/usage?from={from}&to={}", NOON.to_rfc3339());
+    let refused = office.get(&owner, &path);
+    assert!(refused.message("from").contains("step=1d"), "{}", refused.text);
+    office.later(730 * DAY);
+    for _ in 0..3 {
+        keep_up(&office);
+    }
+    assert_eq!((count(&office, "usage"), count(&office, "usage_days")), (0, 0));
+}
+
+#[test]
+fn what_was_taken_back_is_in_no_day_and_is_taken_back_without_room_too() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    let told = |accepted: u64, taken_back: u64, hour: Timestamp, room: bool| {
+        let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused: [].into(), taken_back }];
+        let report =
+            UsageReport { key_id: id.clone(), last_used_at: None, hours, sent: Some(office.now.get()) };
+        usage::apply(&office.db, &report, room, office.now.get()).unwrap()
+    };
+    told(5, 0, NOON, true);
+    told(3, 2, NOON, false);
+    told(9, 0, NOON.plus(-DAY), false);
+    assert_eq!(told(7, 0, NOON.plus(DAY), false).early, [NOON.plus(DAY).floor(HOUR)]);
+    let before = days(&office, &id);
+    assert_eq!(before.values().collect::<Vec<_>>(), [&(3, 0)]);
+    office.later(91 * DAY);
+    keep_up(&office);
+    assert_eq!((count(&office, "usage"), count(&office, "usage_days")), (0, 1));
+    assert_eq!(days(&office, &id), before);
+}
+
+fn forgetful(days: u32) -> &'static Policy {
+    let mut policy = Policy { ..*policy_with(|_| {}) };
+    policy.admin.audit_retention_days = Some(days);
+    Box::leak(Box::new(policy))
+}
+
+fn verify(office: &Office) -> Value {
+    let owner = office.sign_in("owner@example.com");
+    office.get(&owner, "/audit/verify").expect(200).body
+}
+
+/// A chain with an entry every day for so many days, cut at so many.
+fn cut_chain(entries: i64, kept: u32) -> Office {
+    let (office, _) = Office::open_over(forgetful(kept));
+    for _ in 0..entries {
+        office.later(DAY);
+        office.sign_in("owner@example.com");
+    }
+    for _ in 0..5 {
+        keep_up(&office);
+    }
+    office
+}
+
+#[test]
+fn what_is_older_than_the_policy_says_is_cut_and_the_rest_verifies_from_a_signed_checkpoint() {
+    let office = cut_chain(50, 30);
+    let left = office.db.run("SELECT MIN(seq) AS first, COUNT(*) AS n FROM audit", &[]).unwrap();
+    assert_eq!((&left[0]["first"], &left[0]["n"]), (&json!(22), &json!(31)));
+    let chain = verify(&office);
+    assert_eq!((&chain["ok"], &chain["entries"]), (&json!(true), &json!(53)));
+    let checkpoint = &chain["checkpoint"];
+    assert_eq!(
+        (&checkpoint["seq"], &checkpoint["entries"], &checkpoint["signed"]),
+        (&json!(21), &json!(21), &json!(true))
+    );
+    let first = office.db.run("SELECT entry FROM audit ORDER BY seq LIMIT 1", &[]).unwrap();
+    let first: Value = serde_json::from_str(first[0]["entry"].as_str().unwrap()).unwrap();
+    assert_eq!(first["previousHash"], checkpoint["hash"], "as anybody can check");
+    assert_eq!(checkpoint["tenantId"], first["tenantId"]);
+    assert_eq!(checkpoint["time"], NOON.plus(19 * DAY).to_rfc3339());
+
+    // Everything but the newest is older now.
+    office.later(500 * DAY);
+    for _ in 0..5 {
+        keep_up(&office);
+    }
+    assert_eq!(count(&office, "audit"), 1);
+    let chain = verify(&office);
+    assert_eq!((&chain["ok"], &chain["entries"]), (&json!(true), &json!(54)));
+}
+
+#[test]
+fn without_a_retention_nothing_is_cut() {
+    let (office, _) = Office::open();
+    office.later(3_650 * DAY);
+    keep_up(&office);
+    assert_eq!(verify(&office)["entries"], 3);
+    assert_eq!(count(&office, "audit_checkpoints"), 0);
+}
+
+#[test]
+fn a_checkpoint_that_was_tampered_with_is_told() {
+    for (what, statement) in [
+        (
+            "its text",
+            "UPDATE audit_checkpoints SET checkpoint = replace(checkpoint, '\"seq\":21', '\"seq\":20')",
+        ),
+        ("its signature", "UPDATE audit_checkpoints SET mac = replace(mac, substr(mac, 1, 1), 'g')"),
+        ("is gone", "DELETE FROM audit_checkpoints"),
+        ("entries after it are gone", "DELETE FROM audit WHERE seq = 22"),
+        ("all entries are gone", "DELETE FROM audit"),
+        ("what was cut is back", "INSERT INTO audit SELECT tenant_id, 5, entry, hash FROM audit LIMIT 1"),
+        (
+            "an entry is another",
+            "UPDATE audit SET entry = replace(entry, '192.0.2.1', '192.0.2.9') WHERE seq = 30",
+        ),
+    ] {
+        let office = cut_chain(50, 30);
+        let owner = office.sign_in("owner@example.com");
+        office.db.run(statement, &[]).unwrap();
+        let chain = office.get(&owner, "/audit/verify").expect(200).body;
+        assert_eq!(chain["ok"], false, "{what}: {chain}");
+        assert!(chain["brokenAt"].is_i64(), "{what}: {chain}");
+        let tampered = ["its text", "its signature"].contains(&what);
+        assert_eq!(chain["checkpoint"]["signed"] == false, tampered, "{what}: {chain}");
+        // And what does not fit is not cut away.
+        office.later(500 * DAY);
+        for _ in 0..5 {
+            keep_up(&office);
+        }
+        let owner = office.sign_in("owner@example.com");
+        let chain = office.get(&owner, "/audit/verify").expect(200).body;
+        assert_eq!(chain["ok"], false, "{what}: {chain}");
+    }
+}
+
+#[test]
+fn a_checkpoint_outlives_a_change_of_the_secret_and_is_signed_anew() {
+    let mut office = cut_chain(50, 30);
+    office.secrets = Secrets::new("another-secret-of-the-deployment-123456", Some(SECRET));
+    assert_eq!(verify(&office)["ok"], true);
+    // An upkeep later the old secret is not needed any more.
+    for _ in 0..3 {
+        keep_up(&office);
+    }
+    office.secrets = Secrets::new("another-secret-of-the-deployment-123456", None);
+    assert_eq!(verify(&office)["ok"], true);
+    office.secrets = Secrets::new("and-a-third-one-that-never-signed-anything", None);
+    let chain = verify(&office);
+    assert_eq!((&chain["ok"], &chain["checkpoint"]["signed"]), (&json!(false), &json!(false)));
+}
+
+#[test]
+fn each_tenant_has_a_chain_and_a_checkpoint_of_its_own() {
+    let (office, operator) = Office::open_over(forgetful(30));
+    let (_, id) = office.tenant(&operator, "shop");
+    for _ in 0..40 {
+        office.later(DAY);
+        office.sign_in("owner@example.com");
+        office.sign_in("owner@shop.example");
+    }
+    for _ in 0..10 {
+        keep_up(&office);
+    }
+    assert_eq!(count(&office, "audit_checkpoints"), 2);
+    let owner = office.sign_in("owner@shop.example");
+    assert_eq!(office.get(&owner, "/audit/verify").body["ok"], true);
+    // One of another tenant's does not do.
+    let other = "UPDATE audit_checkpoints SET (checkpoint, mac) =
+        (SELECT checkpoint, mac FROM audit_checkpoints WHERE tenant_id <> ?) WHERE tenant_id = ?";
+    office.db.run(other, &[id.as_str().into(), id.as_str().into()]).unwrap();
+    assert_eq!(office.get(&owner, "/audit/verify").body["ok"], false);
+    assert_eq!(verify(&office)["ok"], true);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_chain_verifies_after_any_cuts(
+        gaps in prop::collection::vec(0i64..40, 1..60),
+        turns in prop::collection::vec(0u32..3, 60),
+        kept in 30u32..90,
+    ) {
+        let (office, _) = Office::open_over(forgetful(kept));
+        let mut entries = 2;
+        for (gap, turns) in gaps.iter().zip(turns) {
+            office.later(gap * DAY);
+            for _ in 0..turns {
+                keep_up(&office);
+            }
+            let chain = verify(&office);
+            entries += 1;
+            prop_assert_eq!((&chain["ok"], &chain["entries"]), (&json!(true), &json!(entries)));
+            let left = office.db.run("SELECT MAX(seq) - MIN(seq) + 1 AS span, COUNT(*) AS n FROM audit", &[]).unwrap();
+            prop_assert_eq!(&left[0]["span"], &left[0]["n"]);
+        }
+    }
+}
