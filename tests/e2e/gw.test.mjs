@@ -5,7 +5,7 @@ import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, beforeEach, describe, it } from "node:test";
 
-import { SECRETS, ask, bearer, newTenant, startSystems } from "./systems.mjs";
+import { PASSWORD, SECRETS, ask, bearer, newTenant, startSystems } from "./systems.mjs";
 
 const GATEWAY = "gateway.gw.example";
 const SHOP = "shop.gw.example";
@@ -143,6 +143,7 @@ describe("GW", () => {
     });
 
     it("GW-4 may be made by a key that holds the scope for it", async () => {
+      await owner.stepUp(PASSWORD);
       const { plaintextKey } = await create(owner, { scopes: ["links:write"] });
       const made = await gate.admin().call("POST", "/links", { url: PAGE }, bearer(plaintextKey));
       assert.equal(made.status, 201);

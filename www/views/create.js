@@ -45,7 +45,9 @@ export async function createView() {
   const others = all.filter((realm) => !known.includes(realm)).map(({ id }) => id);
   const reason = `Creating keys for ${others.join(" and ")} is for owners.`;
   const note = others.length > 0 && h("p", { class: "hint" }, reason);
-  const nearlyFull = await quotaNote();
+  // The form does not wait for it.
+  const nearlyFull = h("div");
+  quotaNote().then((line) => fill(nearlyFull, line), () => {});
   if (known.length) {
     showFields(known[0]);
     const cancel = link("/keys", "Cancel", { class: "button" });
