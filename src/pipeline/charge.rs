@@ -285,12 +285,14 @@ impl<S: Stores> Pipeline<'_, S> {
             memory.holder_of_any(&chore.hash).and_then(|holder| holder.end(lessor, lease, now))
         };
         let Some(report) = report else { return };
+        let Ok(asking) = self.begin(dependency(&chore.hash, lessor), CHORE) else { return };
         let tally = self.memory.borrow_mut().ledger.begin(&chore.hash, lessor, now);
         let (refused, leases) = (tally.refused(), vec![report]);
         let call = KeyGateCall::Report { refused, leases, tally: Some(tally.clone()) };
         let hash = &chore.hash;
-        let tell = async |within_ms| self.stores.key_gate::<Noted>(hash, lessor, &call, within_ms).await;
-        let heard = self.ask_of(dependency(hash, lessor), CHORE, tell).await.is_ok();
+        let heard = self.stores.key_gate::<Noted>(hash, lessor, &call, CHORE).await;
+        self.end_of(asking, &heard);
+        let heard = heard.is_ok();
         let mut memory = self.memory.borrow_mut();
         memory.ledger.end(hash, &tally, heard, self.stores.now());
         if heard && let Some(holder) = memory.holder_of_any(hash) {

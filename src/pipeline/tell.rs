@@ -4,6 +4,7 @@ use futures_util::{StreamExt, stream};
 
 use super::{Pipeline, Stores, call::dependency, charge::CHORE};
 use crate::{
+    lease::Lessor,
     time::{SECOND, Timestamp},
     wire::{KeyGateCall, Noted},
 };
@@ -46,18 +47,22 @@ impl<S: Stores> Pipeline<'_, S> {
 
     async fn tell_one(&self, hash: &str) {
         let now = self.stores.now();
-        let (lessor, tally) = {
-            let memory = &mut self.memory.borrow_mut();
-            let lessor = memory.ledger.told_to(hash).unwrap_or_else(|| memory.lessor(hash));
-            (lessor, memory.ledger.begin(hash, lessor, now))
+        let lessor = {
+            let memory = self.memory.borrow();
+            let to_relay = memory.lessor(hash) == Lessor::Relay && memory.breakers.relay_is_closed(hash, now);
+            memory.ledger.told_to(hash).unwrap_or(if to_relay { Lessor::Relay } else { Lessor::KeyGate })
         };
+        // A tally is nobody else's once it was begun for this one: so not before it can be sent.
+        let Ok(asking) = self.begin(dependency(hash, lessor), CHORE) else { return };
+        let tally = self.memory.borrow_mut().ledger.begin(hash, lessor, now);
         if tally.is_empty() {
+            self.end_of(asking, &Ok(()));
             return;
         }
         let call =
             KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally.clone()) };
-        let tell = async |within_ms| self.stores.key_gate::<Noted>(hash, lessor, &call, within_ms).await;
-        let heard = self.ask_of(dependency(hash, lessor), CHORE, tell).await.is_ok();
-        self.memory.borrow_mut().ledger.end(hash, &tally, heard, self.stores.now());
+        let heard = self.stores.key_gate::<Noted>(hash, lessor, &call, CHORE).await;
+        self.end_of(asking, &heard);
+        self.memory.borrow_mut().ledger.end(hash, &tally, heard.is_ok(), self.stores.now());
     }
 }
