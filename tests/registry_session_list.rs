@@ -78,6 +78,19 @@ fn somebody_ends_one_session_or_all_but_the_present_one() {
 }
 
 #[test]
+fn ending_what_has_ended_adds_nothing_to_the_audit() {
+    let (office, owner) = Office::open();
+    let entries = || office.get(&owner, "/audit").expect(200).body["entries"].as_array().unwrap().len();
+    let me = office.get(&owner, "/session").expect(200).body["member"]["id"].as_str().unwrap().to_owned();
+    office.delete(&owner, "/sessions").expect(204);
+    let before = entries();
+    for path in ["/sessions".to_owned(), format!("/members/{me}/sessions")] {
+        office.delete(&owner, &path).expect(204);
+    }
+    assert_eq!(entries(), before);
+}
+
+#[test]
 fn an_owner_ends_the_sessions_of_members_and_nobody_elses_are_touched() {
     let (office, owner) = Office::open();
     let (viewer, id) = office.member(&owner, "viewer@example.com", "viewer");

@@ -271,7 +271,7 @@ pub fn clear_cookie() -> String {
 /// does too: it costs as much to read as what is right, and nobody sends it by the dozen who does not mean to. Elsewhere
 /// only what the Registry was `asked`: a page that asks who is signed in, and is told that nobody is, has not failed.
 pub fn is_failure(open: bool, asked: bool, status: u16) -> bool {
-    if open { matches!(status, 400 | 401 | 409 | 413 | 415 | 429) } else { asked && status == 401 }
+    if open { matches!(status, 400 | 401 | 408 | 409 | 413 | 415 | 429) } else { asked && status == 401 }
 }
 
 /// Under what a call that fails is counted, and its like are then held back: by network, apart from failures at the gate.

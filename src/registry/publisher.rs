@@ -175,7 +175,10 @@ impl<P: Platform> Publisher<P> {
     async fn publish_due(self: &Rc<Self>) -> Result<(), String> {
         self.open().await?;
         self.outbox().bring_back(self.platform.now()).map_err(text)?;
-        fresh::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE).map_err(text)?;
+        // Whatever keeps these from being cancelled keeps nothing else from being published.
+        if let Err(error) = fresh::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE) {
+            self.platform.log("cancelling", &text(error), None);
+        }
         let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE).map_err(text)?;
         stream::iter(due)
             .for_each_concurrent(SIDE_BY_SIDE, |id| async move { self.publish(&id).await })

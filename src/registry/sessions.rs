@@ -110,16 +110,19 @@ pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> Handled {
 
 /// `DELETE /sessions`: all of one's own but this one.
 pub fn end_others(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
-    end_all(turn, &member.id, &member.session)?;
-    note(turn, member, &member.id, json!({ "session": "others" }))?;
+    // What ends nothing leaves no trace either: it could be repeated without end.
+    if end_all(turn, &member.id, &member.session)? {
+        note(turn, member, &member.id, json!({ "session": "others" }))?;
+    }
     Ok(Outcome::no_content())
 }
 
 /// `DELETE /members/{id}/sessions`: all of a member's; the one that asks stays.
 pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     require_of_tenant(turn, member, id)?;
-    end_all(turn, id, &member.session)?;
-    note(turn, member, id, json!({ "session": "all" }))?;
+    if end_all(turn, id, &member.session)? {
+        note(turn, member, id, json!({ "session": "all" }))?;
+    }
     Ok(Outcome::no_content())
 }
 
@@ -128,14 +131,13 @@ fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), S
     person.map(|_| ()).ok_or_else(|| Refusal::not_found("member").into())
 }
 
-/// Ends all sessions of a member but this one; the hash may be empty.
+/// Ends all sessions of a member but this one; the hash may be empty. Whether there were any.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn end_all(turn: &Turn<'_>, member_id: &str, but: &str) -> Result<(), SqlError> {
-    let end = "DELETE FROM sessions WHERE member_id = ? AND hash <> ?";
-    turn.db.run(end, &[member_id.into(), but.into()])?;
-    Ok(())
+pub fn end_all(turn: &Turn<'_>, member_id: &str, but: &str) -> Result<bool, SqlError> {
+    let end = "DELETE FROM sessions WHERE member_id = ? AND hash <> ? RETURNING hash";
+    Ok(!turn.db.run(end, &[member_id.into(), but.into()])?.is_empty())
 }
 
 /// Makes room for one more session of a member.
