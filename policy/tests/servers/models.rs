@@ -216,7 +216,7 @@ pub const SERVERS: &[(&str, &[Step])] = &[
         &[cut_query, decode, merge, dots, cut_query, decode_leniently, merge, dots],
     ),
     ("Apache httpd", &[cut_query, refuse_slash, decode, cut_at_nul, merge, dots]),
-    ("Node, new URL()", &[drop_controls, backslashes, encoded_dots, cut_query, decode_leniently]),
+    ("Node, new URL()", &[drop_controls, cut_query, backslashes, encoded_dots, decode_leniently]),
     ("Express", &[cut_query, decode, fold_case, cut_slash]),
     ("Express, then express.static", &[cut_query, decode, cut_at_nul, merge, dots]),
     ("Python, http.server", &[cut_query, decode_leniently, merge, dots]),
