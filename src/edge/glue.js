@@ -1,10 +1,19 @@
 // The stores and the network, each asked for a bounded time: a promise and its timer cost no crossing here. And
 // what the bindings of the runtime do not have.
 
+import { waitUntil } from "cloudflare:workers";
+
 const TIMED_OUT = Symbol("timed out");
 
-// The promise's value, if it comes within so many milliseconds.
-async function inTime(promise, milliseconds) {
+// The promise's value, if it comes within so many milliseconds. It does also when the client hangs up meanwhile: how a
+// call ends is what others wait for, or go by, so nobody may leave them without it.
+function inTime(promise, milliseconds) {
+  const ended = orTimedOut(promise, milliseconds);
+  waitUntil(ended.catch(() => {}));
+  return ended;
+}
+
+async function orTimedOut(promise, milliseconds) {
   let timer;
   const late = new Promise((resolve) => { timer = setTimeout(resolve, milliseconds, TIMED_OUT); });
   try {

@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 import { Admin } from "./harness/admin.mjs";
 import { gather, scatter } from "./harness/crowd.mjs";
 import { startGate } from "./harness/gate.mjs";
+import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { ask, newTenant, startSystems } from "./systems.mjs";
 
@@ -164,6 +165,49 @@ for (const [error, tries] of [[{ retryable: true }, 2], [{ durableObjectReset: t
     assert.deepEqual((await request(key)).got, passed, "and that was all");
   });
 }
+
+describe("a client that hangs up while the stores are asked for it", () => {
+  const isolate = () => gate.isolates.at(-1);
+  const calls = async (className) => Object.values((await gate.objects.counts()).objects[className] ?? {}).reduce((sum, { fetch }) => sum + fetch, 0);
+
+  /** Sends a request, and hangs up as soon as an object of this class is asked for it; whether one was. */
+  async function hangUp(className, text) {
+    const before = await calls(className);
+    const client = begin(isolate().url, "HOST", text);
+    while (!client.text && (await calls(className)) === before);
+    client.socket.resetAndDestroy();
+    return !client.text;
+  }
+
+  it("does not keep the Registry from others, whose call it was that tried", async () => {
+    const stranger = JSON.stringify({ email: "nobody@example.com", password: "not the password of anybody" });
+    const signIn = `POST /api/admin/session HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: ${stranger.length}\r\n\r\n${stranger}`;
+    const here = new Admin(isolate().url);
+    here.token = owner.token;
+    const status = async () => (await here.call("GET", "/members")).status;
+    await gate.objects.faults({ "Registry.fetch": { fail: true } });
+    for (let failures = 0; failures < 3; failures++) assert.equal(await status(), 503);
+    await gate.objects.faults({ "Registry.fetch": { lagMs: 500 } });
+    await waitFor("a stranger's call to be the one that tries", () => hangUp("Registry", signIn));
+    await gate.objects.faults({ "Registry.fetch": null });
+    // Far less than the 10 s for which a call of the admin API is waited for.
+    await waitFor("the Registry to be asked again", async () => (await status()) === 200, { timeoutMs: BOUND });
+  });
+
+  it("does not keep others with the same key waiting", async () => {
+    const key = await newKey();
+    await gate.objects.faults({ "KeyGate.fetch": { lagMs: 300, name: gate.objectName(key) } });
+    try {
+      assert.ok(await hangUp("KeyGate", `GET /api/orders HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${key}\r\n\r\n`));
+      const { got, took } = await request(key);
+      assert.deepEqual(got, passed);
+      // A call that is never heard of again is waited for as long as that.
+      assert.ok(took < AT_ONCE, `${took} ms`);
+    } finally {
+      await gate.objects.faults({ "KeyGate.fetch": null });
+    }
+  });
+});
 
 describe("a binding that throws, is missing, or is another thing", () => {
   const isolate = () => gate.isolates.at(-1);
