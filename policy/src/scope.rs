@@ -59,8 +59,9 @@ fn answers_for(catalogue: &[Scope], held: &str, required: &str) -> bool {
         || catalogue.iter().any(|scope| covers(held, scope.name) && scope.includes.contains(&required))
 }
 
-/// Whether `held` covers `scope` by its form alone.
-fn covers(held: &str, scope: &str) -> bool {
+/// Whether `held` covers `scope` by its form alone, so whatever the catalogue lists, now or later. `scope` may be a
+/// wildcard itself.
+pub fn covers(held: &str, scope: &str) -> bool {
     held == "*"
         || held == scope
         || held

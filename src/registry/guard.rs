@@ -99,7 +99,8 @@ impl Act for Change<'_> {
         if new.takes_from(old, terms, realm) {
             turn.require_action(realm, KeyAction::Revoke, principal)?;
         }
-        if old.takes_from(new, terms, realm) {
+        // A key that is no longer strict goes on for longer after it was revoked.
+        if old.takes_from(new, terms, realm) || old.strict && !new.strict {
             require_for_scopes(turn, principal, realm, &new.scopes)
         } else {
             Ok(())
@@ -164,21 +165,30 @@ impl Act for Membership<'_> {
     }
 }
 
-/// A tenant is changed. That it acts, or does not, holds for all its people and keys.
+/// A tenant is changed. That it acts, or does not, holds for all its people and keys; and its plan, limits and code for
+/// what all its keys may do, as an edit of each would.
 impl Act for Revision<'_> {
     fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
         let Principal::Member(member) = principal else { return Ok(()) };
-        if self.old.status == self.new.status {
-            return Ok(());
+        let (old, new) = (self.old, self.new);
+        let mut actions = Vec::new();
+        if old.status != new.status {
+            if turn.policy.admin.step_up_roles {
+                member.require_fresh_password(turn.now)?;
+            }
+            actions.push(match new.status {
+                TenantStatus::Active => KeyAction::Create,
+                TenantStatus::Inactive => KeyAction::Revoke,
+            });
         }
-        if turn.policy.admin.step_up_roles {
-            member.require_fresh_password(turn.now)?;
+        if old.terms != new.terms || old.code != new.code {
+            actions.push(KeyAction::Create);
         }
-        let action = match self.new.status {
-            TenantStatus::Active => KeyAction::Create,
-            TenantStatus::Inactive => KeyAction::Revoke,
-        };
-        let asks = turn.policy.realms.iter().any(|realm| realm.step_up.contains(&action));
-        if asks { member.require_step_up(turn.now) } else { Ok(()) }
+        if new.terms.take_from(&old.terms) {
+            actions.push(KeyAction::Revoke);
+        }
+        let listed =
+            |action: &KeyAction| turn.policy.realms.iter().any(|realm| realm.step_up.contains(action));
+        if actions.iter().any(listed) { member.require_step_up(turn.now) } else { Ok(()) }
     }
 }

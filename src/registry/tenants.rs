@@ -78,6 +78,21 @@ pub struct Terms {
     pub per_day: Option<u32>,
 }
 
+impl Terms {
+    /// Whether keys may be able to do less under these than under `other`. What a plan opens, routes say.
+    pub fn take_from(&self, other: &Self) -> bool {
+        let less = |own: Option<u32>, other: Option<u32>| {
+            own.is_some_and(|own| other.is_none_or(|other| own < other))
+        };
+        // One that is taken out leaves the realm's, which may be lower.
+        let lower =
+            |own: Option<u32>, other: Option<u32>| less(own, other) || own.is_none() && other.is_some();
+        self.plan != other.plan
+            || lower(self.per_minute, other.per_minute)
+            || lower(self.per_day, other.per_day)
+    }
+}
+
 fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     Ok(u8::deserialize(deserializer)? != 0)
 }

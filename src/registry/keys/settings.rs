@@ -129,12 +129,14 @@ impl Settings {
         Self { name, tags, metadata, ..self.clone() } == *other
     }
 
-    /// Whether a key with these settings can do less than one with `other`: lacks a scope, an address, an origin, a part
-    /// of a limit or some of its time, or only reads.
+    /// Whether a key with these settings can do less than one with `other`: lacks a scope, a wildcard (which also means
+    /// scopes that there will be), an address, an origin, a part of a limit or some of its time, or only reads.
     pub fn takes_from(&self, other: &Self, terms: &Terms, realm: &Realm) -> bool {
         let holds = |settings: &Self, name: &str| scope::holds(realm.scopes, &settings.scopes, name);
         let lacks_scope =
             realm.scopes.iter().any(|scope| holds(other, scope.name) && !holds(self, scope.name));
+        let covers = |held: &str| self.scopes.iter().any(|own| scope::covers(own, held));
+        let lacks_wildcard = other.scopes.iter().any(|held| scope::is_wildcard(held) && !covers(held));
         let within = |net: &IpNet| self.allowed_ips.iter().any(|own| own.contains(net));
         let given = |settings: &Self| settings.admin_scopes.clone().unwrap_or_default();
         let lacks_admin_scope = given(other).iter().any(|scope| !given(self).contains(scope));
@@ -150,6 +152,7 @@ impl Settings {
         let lacks_time = self.expires_at.is_some_and(|own| other.expires_at.is_none_or(|other| own < other));
         let only_reads = self.mode == Mode::Test && other.mode == Mode::Live;
         lacks_scope
+            || lacks_wildcard
             || lacks_admin_scope
             || lacks_address
             || lacks_origin
