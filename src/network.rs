@@ -1,5 +1,6 @@
 //! Who counts as one caller where failures are counted: an IPv4 address by itself; of an IPv6 address
-//! the first 64 bits, since whoever has one usually has all 2^64 that share them (RFC 6177).
+//! the first 64 bits, since whoever has one usually has all 2^64 that share them (RFC 6177). And whose many such callers
+//! may be: of an IPv6 address the first 48 bits, which anybody can have for the asking.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,5 +10,13 @@ pub fn of(address: &str) -> String {
         Ok(IpAddr::V6(v6)) => format!("{}/64", Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
         Ok(v4) => v4.to_string(),
         Err(_) => address.to_owned(),
+    }
+}
+
+/// The site that this address is of: the first 48 bits, 65,536 callers as [`of`] counts them. IPv4 has none.
+pub fn site_of(address: &str) -> Option<String> {
+    match address.parse().map(|address: IpAddr| address.to_canonical()) {
+        Ok(IpAddr::V6(v6)) => Some(format!("{}/48", Ipv6Addr::from_bits(v6.to_bits() >> 80 << 80))),
+        _ => None,
     }
 }

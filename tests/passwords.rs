@@ -162,7 +162,7 @@ fn a_password_that_was_taken_before_still_signs_in() {
         password: keyward::secret::Secret::new("password1234"),
         salt: [7; 16],
         iterations: keyward::registry::password::ITERATIONS,
-        held_until: None,
+        held: None,
     };
     let stored = job.done(support::outside::derive(&job)).stored();
     keyward::sql::Sql::run(

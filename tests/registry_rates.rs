@@ -95,21 +95,24 @@ fn a_network_that_shows_nothing_that_holds_has_its_rate_and_those_signed_in_do_n
         office.get("kws_made-up", "/session").refused(401, "UNAUTHENTICATED");
     }
     assert!(office.get("kws_made-up", "/session").body["detail"].as_str().unwrap().contains("your network"));
-    let body = json!({"email": "owner@example.com", "password": office::PASSWORD});
-    wait(&office.post("", "/session", body.clone()));
+    let body = |email: &str| json!({"email": email, "password": office::PASSWORD});
+    wait(&office.post("", "/session", body("nobody@example.com")));
     office.get(&owner, "/session").expect(200);
+    office.post("", "/session", body("owner@example.com")).expect(201);
     *office.address.borrow_mut() = "198.51.100.7".into();
-    office.post("", "/session", body).expect(201);
+    office.post("", "/session", body("nobody@example.com")).refused(401, "INVALID_CREDENTIALS");
 }
 
 #[test]
 fn a_sign_in_is_one_call_however_often_it_is_gone_through() {
     let (office, _) = Office::open_over(policy(AdminRate { principal: 1_000, tenant: 1_000, network: 2 }));
     office.later(60_000);
-    office.sign_in("owner@example.com");
-    office.sign_in("owner@example.com");
-    let body = json!({"email": "owner@example.com", "password": office::PASSWORD});
-    wait(&office.post("", "/session", body));
+    *office.address.borrow_mut() = "198.51.100.7".into();
+    let sign_in =
+        |email: &str| office.post("", "/session", json!({"email": email, "password": office::PASSWORD}));
+    sign_in("owner@example.com").expect(201);
+    sign_in("nobody@example.com").refused(401, "INVALID_CREDENTIALS");
+    wait(&sign_in("nobody@example.com"));
 }
 
 #[test]

@@ -101,6 +101,21 @@ fn an_owner_ends_the_sessions_of_members_and_nobody_elses_are_touched() {
     for token in [&admin, &stranger] {
         office.delete(token, &session).refused(404, "NOT_FOUND");
     }
+    let of_owner = format!("/sessions/{}", current(&office, &owner));
+    for token in [&admin, &viewer, &stranger] {
+        office.delete(token, &of_owner).refused(404, "NOT_FOUND");
+    }
+    let other = format!("{}x", &of_owner[..of_owner.len() - 1]);
+    for id in [
+        &of_owner[..of_owner.len() - 1],
+        &other,
+        &format!("{of_owner}0"),
+        "/sessions/ses_%",
+        "/sessions/ses_0",
+    ] {
+        office.delete(&owner, id).refused(404, "NOT_FOUND");
+    }
+    assert!(is_open(&office, &owner));
     office.get(&admin, &path).refused(403, "FORBIDDEN");
     office.delete(&admin, &path).refused(403, "FORBIDDEN");
     office.get(&stranger, &path).refused(404, "NOT_FOUND");

@@ -107,6 +107,29 @@ fn a_session_is_a_cookie_and_a_token_of_which_only_the_hash_is_stored() {
 }
 
 #[test]
+fn while_a_tenant_is_not_active_its_people_can_sign_out_and_do_nothing_else() {
+    let (office, operator) = Office::open();
+    let (owner, id) = office.tenant(&operator, "shop");
+    let set = |status: &str| {
+        office.patch(&operator, &format!("/tenants/{id}"), json!({"status": status})).expect(200);
+    };
+    let other = office.sign_in("owner@shop.example");
+    set("INACTIVE");
+    for (method, path) in
+        [("GET", "/session"), ("GET", "/api-keys"), ("DELETE", "/sessions"), ("GET", "/members")]
+    {
+        office.send(office.call(method, &owner, path, Value::Null)).refused(403, "FORBIDDEN");
+    }
+    let step_up = json!({"password": PASSWORD});
+    office.post(&owner, "/session/step-up", step_up).refused(403, "FORBIDDEN");
+    office.post("", "/session", credentials("owner@shop.example", PASSWORD)).refused(403, "FORBIDDEN");
+    office.delete(&owner, "/session").expect(204);
+    set("ACTIVE");
+    office.get(&owner, "/session").refused(401, "UNAUTHENTICATED");
+    office.get(&other, "/session").expect(200);
+}
+
+#[test]
 fn a_session_ends_after_twelve_hours() {
     let (office, owner) = Office::open();
     office.later(12 * HOUR - 1);

@@ -71,7 +71,7 @@ fn a_password_that_was_stored_as_typed_still_opens() {
             password: Secret::new(stored),
             salt: [7; 16],
             iterations: ITERATIONS,
-            held_until: None,
+            held: None,
         };
         let values = [job.done(derive(&job)).stored().into(), "zoe@example.com".into()];
         office.db.run("UPDATE members SET password = ? WHERE email = ?", &values).unwrap();

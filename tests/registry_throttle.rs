@@ -273,3 +273,141 @@ fn another_password_makes_every_network_new() {
         office.db.run("SELECT 1 FROM known_networks WHERE member_id = ?", &[id.as_str().into()]).unwrap();
     assert_eq!(left, Vec::<Value>::new());
 }
+
+/// So many people sign in at the same moment, each with these passwords.
+fn at_once(office: &Office, calls: impl IntoIterator<Item = (String, &'static str)>) -> Vec<u16> {
+    let calls: Vec<_> = calls
+        .into_iter()
+        .map(|(email, password)| {
+            office.call("POST", "", "/session", json!({"email": email, "password": password}))
+        })
+        .collect();
+    office.send_at_once(&calls).iter().map(|answer| answer.status).collect()
+}
+
+#[test]
+fn right_passwords_at_the_same_moment_are_all_let_in() {
+    let (office, owner) = Office::open();
+    office.derivation_ms.set(120);
+    let before = office.now.get();
+    assert_eq!(at_once(&office, (0..30).map(|_| (OWNER.to_owned(), PASSWORD))), [201; 30]);
+    assert!(office.now.get().0 - before.0 <= 2_000, "and soon");
+    let step_up = office.call("POST", &owner, "/session/step-up", json!({"password": PASSWORD}));
+    let answers = office.send_at_once(&vec![step_up; 12]);
+    assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [204; 12]);
+}
+
+#[test]
+fn wrong_passwords_at_the_same_moment_get_no_more_attempts_by_waiting_and_a_bounded_wait() {
+    let (office, _) = Office::open();
+    office.derivation_ms.set(120);
+    let (derivations, before) = (office.derivations.get(), office.now.get());
+    let statuses = at_once(&office, (0..300).map(|_| (OWNER.to_owned(), WRONG)));
+    let of = |status| statuses.iter().filter(|own| **own == status).count();
+    assert_eq!((of(401), of(429)), (5, 295));
+    assert_eq!(office.derivations.get() - derivations, 5);
+    assert!(office.now.get().0 - before.0 <= 2_000);
+    office.later(SECOND);
+    try_from(&office, HOME, OWNER, PASSWORD).expect(201);
+}
+
+#[test]
+fn a_derivation_that_never_ends_keeps_nobody_waiting_for_long() {
+    let (office, _) = Office::open();
+    let sign_in = office.call("POST", "", "/session", json!({"email": OWNER, "password": PASSWORD}));
+    for _ in 0..5 {
+        let step =
+            office.registry().handle(&sign_in, &Progress::default(), office.now.get(), &mut Seeded::new(1));
+        assert!(matches!(step, Step::Derive(_)));
+    }
+    let before = office.now.get();
+    // By then what was counted makes wait no longer.
+    try_from(&office, HOME, OWNER, PASSWORD).expect(201);
+    assert!((1..=2_000).contains(&(office.now.get().0 - before.0)));
+}
+
+/// The network has made so many calls that one more is refused.
+fn crowd(office: &Office) {
+    let junk =
+        (0..5_000).map(|_| office.post("", "/session", json!({"email": "x"})).code() == "RATE_LIMITED");
+    assert!(junk.take_while(|refused| !refused).count() < 2_000);
+}
+
+#[test]
+fn neighbours_who_call_too_often_keep_nobody_out_who_has_signed_in_from_there_and_learn_nothing_of_it() {
+    let (office, _) = Office::open();
+    crowd(&office);
+    let told = |email: &str| {
+        let answer = try_from(&office, HOME, email, WRONG);
+        answer.refused(429, "RATE_LIMITED");
+        let retry_after = answer.header("Retry-After").map(str::to_owned);
+        (retry_after, answer.body["detail"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(told(OWNER), told("nobody@example.com"));
+    try_from(&office, HOME, OWNER, PASSWORD).expect(201);
+    try_from(&office, "198.51.100.1", OWNER, PASSWORD).expect(201);
+    crowd(&office);
+    let derivations = office.derivations.get();
+    for _ in 0..100 {
+        assert_eq!(told(OWNER), told("nobody@example.com"));
+    }
+    assert_eq!(office.derivations.get() - derivations, 5, "nor do they guess any faster");
+}
+
+#[test]
+fn whoever_is_known_is_let_in_beside_a_crowd_as_often_as_a_network_may_call_and_no_more() {
+    let (office, _) = Office::open();
+    crowd(&office);
+    let signed_in = (0..2_000).take_while(|_| try_from(&office, HOME, OWNER, PASSWORD).status == 201).count();
+    assert_eq!(signed_in, office.policy.admin.rate.network as usize);
+}
+
+#[test]
+fn a_site_of_many_ipv6_networks_has_a_thousand_guesses_and_then_one_a_second() {
+    let (office, _) = Office::open();
+    let guess = |n: u32| {
+        let address = format!("2001:db8:7:{n:x}::1");
+        try_from(&office, &address, &format!("n{n}@example.com"), WRONG).status
+    };
+    assert_eq!((0..1_500).take_while(|n| guess(*n) == 401).count(), 1_000);
+    assert_eq!(wait_of(&try_from(&office, "2001:db8:7:ffff::1", "new@example.com", WRONG)), 1);
+    assert_eq!(try_from(&office, "2001:db8:8::1", "new@example.com", WRONG).status, 401, "another site");
+    assert_eq!(try_from(&office, "::ffff:192.0.2.9", "new@example.com", WRONG).status, 401, "IPv4");
+    office.later(SECOND);
+    assert_eq!((guess(2_000), guess(2_001)), (401, 429));
+    office.later(SECOND);
+    try_from(&office, "2001:db8:7:aaaa::1", OWNER, PASSWORD).expect(201);
+    // Known from then on.
+    guess(2_002);
+    try_from(&office, "2001:db8:7:aaaa::2", OWNER, PASSWORD).expect(201);
+}
+
+#[test]
+fn an_address_is_counted_as_one_however_it_is_spelled() {
+    let (office, owner) = Office::open();
+    office.member(&owner, "zoë.k@example.com", "viewer");
+    let spellings = [
+        "zoë.k@example.com",
+        "zoe\u{308}.k@example.com",
+        "ZOË.K@EXAMPLE.COM",
+        "Zoe\u{308}.\u{212a}@example.com",
+        " zoë.k@example.com\u{feff}",
+    ];
+    for spelling in spellings {
+        try_from(&office, "203.0.113.9", spelling, WRONG).refused(401, "INVALID_CREDENTIALS");
+    }
+    for spelling in spellings {
+        wait_of(&try_from(&office, "203.0.113.9", spelling, PASSWORD));
+    }
+}
+
+#[test]
+fn nothing_that_takes_long_is_done_before_the_set_up_token_is_right() {
+    let office = Office::empty();
+    let set_up = |token: &str| {
+        office.post("", "/setup", json!({"token": token, "email": OWNER, "password": "password1234"}))
+    };
+    set_up("wrong").refused(401, "INVALID_CREDENTIALS");
+    assert_eq!(set_up(SETUP_TOKEN).expect(400).fields(), ["password"]);
+    assert_eq!(office.derivations.get(), 0);
+}

@@ -150,6 +150,10 @@ impl Platform for Runtime {
         Delay::from(Duration::from_millis(stores::BACKGROUND_MS.into())).await;
     }
 
+    async fn pause(&self, milliseconds: u32) {
+        Delay::from(Duration::from_millis(milliseconds.into())).await;
+    }
+
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
         self.state.wait_until(work);
     }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use crate::{
     entropy::Entropy,
     registry::{
-        Outcome, Progress, Registry, Step, front,
+        Outcome, Progress, Registry, Step, attempts, front,
         publisher::{Platform, Publisher},
         upkeep::Upkeep,
     },
@@ -90,6 +90,10 @@ impl<P: Platform> Publisher<P> {
                         return Outcome::refused(front::registry_unavailable());
                     }
                 },
+                Step::Wait => {
+                    progress.waits += 1;
+                    self.platform.pause(attempts::LOOK_AGAIN_MS).await;
+                }
                 Step::Tell(fresh) => {
                     let alarm = self.keep_alarm().await;
                     if let Err(error) = &alarm {

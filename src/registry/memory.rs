@@ -2,13 +2,15 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::registry::rates::Rates;
+use crate::registry::{attempts::Attempts, rates::Rates};
 
 /// It.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The calls of the last minute.
     pub rates: Rates,
+    /// Passwords that are being derived.
+    pub attempts: Attempts,
     /// Lines for the log of what is nearly full, until the call's answer goes out.
     pub notices: RefCell<Vec<String>>,
     /// The tenant that upkeep has looked after last, by its place in the table.

@@ -10,6 +10,7 @@
 //! KeyGates must be told before the answer goes out. [`call`] carries all of it out.
 
 pub mod addresses;
+pub mod attempts;
 pub mod audit;
 pub mod call;
 pub mod cursor;
@@ -92,6 +93,8 @@ pub enum Step {
     Derive(PasswordJob),
     /// Tell this key's KeyGate of it, then call again.
     Tell(Fresh),
+    /// Wait for [`attempts::LOOK_AGAIN_MS`], then call again.
+    Wait,
     /// It is done.
     Done(Outcome),
 }
@@ -103,6 +106,8 @@ pub struct Progress {
     pub derived: Vec<Derived>,
     /// The key that it made.
     pub introduced: Option<Introduced>,
+    /// How often it has waited for what others had begun.
+    pub waits: u32,
 }
 
 /// One call in hand.
@@ -238,7 +243,7 @@ impl Registry<'_> {
             now,
             entropy,
             stands: Cell::new(false),
-            is_counted: !progress.derived.is_empty() || progress.introduced.is_some(),
+            is_counted: !progress.derived.is_empty() || progress.introduced.is_some() || progress.waits > 0,
         }
     }
 
@@ -272,6 +277,7 @@ impl Registry<'_> {
             // These are kept above.
             Err(Stop::Derive(job)) => return Ok(Step::Derive(job)),
             Err(Stop::Tell(fresh)) => return Ok(Step::Tell(fresh)),
+            Err(Stop::Wait) => return Ok(Step::Wait),
         };
         // What cannot be cancelled now is cancelled by the alarm.
         if !is_kept && let Err(error) = turn.cancel() {
@@ -304,11 +310,8 @@ impl Turn<'_> {
         let (handler, id) = route(&self.call.method, &self.call.path)?;
         let effect = Effect::of(&self.call.method, &self.call.path);
         match handler {
+            // Each of them counts who calls, once it knows what of.
             Handler::Open(run) => {
-                // Who calls with the right set-up token has nothing yet to be told by from whoever guesses it.
-                if self.call.path != "/setup" {
-                    self.count_stranger(effect)?;
-                }
                 self.require_room(effect)?;
                 run(self)
             }

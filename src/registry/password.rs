@@ -56,15 +56,15 @@ pub struct PasswordJob {
     pub salt: [u8; SALT],
     /// The number of iterations.
     pub iterations: u32,
-    /// Until when attempts are refused unless the password is right.
-    pub held_until: Option<Timestamp>,
+    /// How the attempt is refused unless the password is right, if all others are held back.
+    pub held: Option<Box<Refusal>>,
 }
 
 impl PasswordJob {
     /// The job, done.
     pub fn done(&self, key: [u8; 32]) -> Derived {
-        let Self { purpose, salt, iterations, held_until, .. } = *self;
-        Derived { purpose, salt, iterations, key, held_until }
+        let Self { purpose, salt, iterations, .. } = *self;
+        Derived { purpose, salt, iterations, key, held: self.held.clone() }
     }
 }
 
@@ -75,7 +75,7 @@ pub struct Derived {
     salt: [u8; SALT],
     iterations: u32,
     key: [u8; 32],
-    held_until: Option<Timestamp>,
+    held: Option<Box<Refusal>>,
 }
 
 /// What a typed password turned out to be.
@@ -107,22 +107,39 @@ fn normalised(password: &Secret) -> Secret {
     Secret::new(password.expose().nfkc().collect::<String>())
 }
 
+const GUESSABLE: &str = "is one that is tried first: apart from common words, names, years, rows of keys, repetitions and \
+    what belongs to the account (e-mail address, tenant) there is almost nothing in it. Take several words that do not \
+    belong together, or have a password manager make one";
+
 /// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2), as normalised, and
 /// none that is tried first. `context` is what belongs to the person: e-mail address, name of the tenant.
 ///
 /// # Errors
 /// What is wrong with it.
 pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, Wrong> {
+    let chosen = of_fit_length(value)?;
+    if is_guessable(chosen.expose(), context) { wrong(GUESSABLE) } else { Ok(chosen) }
+}
+
+/// The same for whoever has not proved anything yet: without what takes long to look at, which
+/// [`require_unguessable`] does after the proof.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn of_fit_length(value: &Json) -> Result<Secret, Wrong> {
     let text = input::text(value)?;
     match text.nfkc().count() {
-        12..=LONGEST if is_guessable(&text, context) => wrong(
-            "is one that is tried first: apart from common words, names, years, rows of keys, repetitions and what belongs \
-             to the account (e-mail address, tenant) there is almost nothing in it. Take several words that do not \
-             belong together, or have a password manager make one",
-        ),
         12..=LONGEST => Ok(Secret::new(text)),
         length => wrong(format!("must be 12 to {LONGEST} characters long, not {length}")),
     }
+}
+
+/// Refuses a chosen password that is tried first.
+///
+/// # Errors
+/// VALIDATION_FAILED
+pub fn require_unguessable(chosen: &Secret, context: &[&str]) -> Result<(), Refusal> {
+    if is_guessable(chosen.expose(), context) { Err(Refusal::field("password", GUESSABLE)) } else { Ok(()) }
 }
 
 /// A password that someone types to prove it. Bounded, so that deriving it costs what it costs.
@@ -150,56 +167,61 @@ impl Turn<'_> {
             password: normalised(password),
             salt,
             iterations: ITERATIONS,
-            held_until: None,
+            held: None,
         }))
     }
 
     /// Checks a password that is typed to sign in. `person` is `None` for an address that nobody has: it takes as
     /// long and waits as long, so that nobody learns that.
     ///
-    /// Failures are counted of the address from this network, of the address, and of the network. Only the first
-    /// counter holds back whoever comes from a network from which the person has signed in before: so strangers elsewhere
-    /// cannot keep anybody out, nor can neighbours who try other addresses.
+    /// Failures are counted of the address from this network, of the address, of the network and of its site. Only the
+    /// first counter holds back whoever comes from a network from which the person has signed in before: so strangers
+    /// elsewhere cannot keep anybody out, nor can neighbours who try other addresses, or call too often (`crowded`).
     pub fn check_sign_in(
         &mut self,
         email: &str,
         password: &Secret,
         person: Option<&Person>,
+        crowded: Option<Refusal>,
     ) -> Result<Verdict, Stop> {
         let pair = Counter::of_pair(email, &self.call.address);
-        let wide = [Counter::of_email(email), Counter::of_network(&self.call.address)];
+        let wide = Counter::wide(email, &self.call.address);
         let stored = person.map(|person| person.password.as_str());
-        let (right, held_until) = self.verify(email, password, stored, |turn| {
+        let (right, held) = self.verify(email, password, stored, &pair, |turn| {
             let mut held_until = None;
             for counter in &wide {
                 held_until = held_until.max(turn.blocked_until(counter)?);
             }
-            let own = turn.blocked_until(&pair)?;
-            match (held_until, own) {
-                (None, None) => {
+            let held = crowded.or_else(|| held_until.map(|until| turn.too_many(until))).map(Box::new);
+            match &held {
+                None => {
+                    if let Some(until) = turn.blocked_after_others(&pair)? {
+                        return Err(turn.too_many(until).into());
+                    }
                     for counter in &wide {
                         turn.count(counter)?;
                     }
                 }
-                (Some(_), None)
+                Some(_)
                     if let Some(person) = person
-                        && turn.knows_network(&person.id)? => {}
+                        && turn.knows_network(&person.id)?
+                        && turn.blocked_until(&pair)?.is_none()
+                        && turn.count_known(&person.id).is_ok() => {}
                 // The same for every address: what holds back the pair would tell that it was let through to here.
-                (Some(until), _) | (None, Some(until)) => return Err(turn.too_many(until).into()),
+                Some(refusal) => return Err(Refusal::clone(refusal).into()),
             }
             turn.count(&pair)?;
-            Ok(held_until)
+            Ok(held)
         })?;
-        // Once: the handler runs again if it also sets a password.
-        if right && self.derived(Purpose::Set).is_none() {
+        if right {
             self.forgive(&pair)?;
-            for counter in wide.iter().filter(|_| held_until.is_none()) {
+            for counter in wide.iter().filter(|_| held.is_none()) {
                 self.forgive(counter)?;
             }
         }
-        Ok(match held_until {
+        Ok(match held {
             _ if right => Verdict::Right,
-            Some(until) => Verdict::Unseen(self.too_many(until)),
+            Some(refusal) => Verdict::Unseen(*refusal),
             None => Verdict::Wrong,
         })
     }
@@ -212,13 +234,14 @@ impl Turn<'_> {
         person: &Person,
     ) -> Result<bool, Stop> {
         let session = Counter::of_session(&member.session);
-        let (right, _) = self.verify(&member.email, password, Some(&person.password), |turn| {
-            if let Some(until) = turn.blocked_until(&session)? {
+        let (right, _) = self.verify(&member.email, password, Some(&person.password), &session, |turn| {
+            if let Some(until) = turn.blocked_after_others(&session)? {
                 return Err(turn.too_many(until).into());
             }
             turn.count(&session)?;
             Ok(None)
         })?;
+        // Once: the handler runs again if it also sets a password.
         if right && self.derived(Purpose::Set).is_none() {
             self.forgive(&session)?;
         }
@@ -226,17 +249,22 @@ impl Turn<'_> {
     }
 
     /// Whether the password is the stored one. `count` is run once, before the derivation, so that no number of calls at
-    /// once gets more attempts.
+    /// once gets more attempts. Until the answer is known, others whom `own` holds back wait for it.
     fn verify(
         &mut self,
         email: &str,
         password: &Secret,
         stored: Option<&str>,
-        count: impl FnOnce(&Self) -> Result<Option<Timestamp>, Stop>,
-    ) -> Result<(bool, Option<Timestamp>), Stop> {
-        let held_until = match self.derived(Purpose::Verify) {
-            Some(derived) => derived.held_until,
-            None => count(self)?,
+        own: &Counter,
+        count: impl FnOnce(&Self) -> Result<Option<Box<Refusal>>, Stop>,
+    ) -> Result<(bool, Option<Box<Refusal>>), Stop> {
+        let held = match self.derived(Purpose::Verify) {
+            Some(derived) => derived.held,
+            None => {
+                let held = count(self)?;
+                self.begin(own);
+                held
+            }
         };
         let normalised = normalised(password);
         let forms = [(Purpose::Verify, &normalised), (Purpose::VerifyAsTyped, password)];
@@ -246,14 +274,23 @@ impl Turn<'_> {
             let Some(derived) = self.derived(purpose) else {
                 let (iterations, salt) = stored.and_then(parameters).unwrap_or_else(|| self.nobodys(email));
                 let password = password.clone();
-                return Err(Stop::Derive(PasswordJob { purpose, password, salt, iterations, held_until }));
+                return Err(Stop::Derive(PasswordJob { purpose, password, salt, iterations, held }));
             };
             self.keep_if_refused();
             if stored.is_some_and(|stored| derived.is(stored)) {
-                return Ok((true, held_until));
+                self.end_once(own);
+                return Ok((true, held));
             }
         }
-        Ok((false, held_until))
+        self.end_once(own);
+        Ok((false, held))
+    }
+
+    /// The handler runs again if it also sets a password.
+    fn end_once(&self, own: &Counter) {
+        if self.derived(Purpose::Set).is_none() {
+            self.end(own);
+        }
     }
 
     fn too_many(&self, until: Timestamp) -> Refusal {

@@ -58,6 +58,8 @@ pub trait Platform: 'static {
     async fn set_alarm(&self, at: Timestamp) -> Result<(), String>;
     /// Ends when whatever has not answered by then has failed.
     async fn patience(&self);
+    /// Ends after so many milliseconds.
+    async fn pause(&self, milliseconds: u32);
     /// Runs on after the present event.
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
     /// The time.

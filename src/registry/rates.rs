@@ -123,6 +123,16 @@ impl Turn<'_> {
         self.count_callers(&[caller], effect)
     }
 
+    /// Counts a call of somebody in whose network there are too many, but who is known there.
+    ///
+    /// # Errors
+    /// RATE_LIMITED
+    pub fn count_known(&self, member_id: &str) -> Result<(), Refusal> {
+        let id = format!("{} {member_id}", network::of(&self.call.address));
+        let caller = Caller { kind: Kind::Network, id: &id, rate: self.policy.admin.rate.network };
+        self.count_callers(&[caller], Effect::Helps)
+    }
+
     fn count_callers(&self, callers: &[Caller<'_>], effect: Effect) -> Result<(), Refusal> {
         if self.is_counted {
             return Ok(());

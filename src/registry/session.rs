@@ -73,21 +73,20 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
             Refusal::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()
         );
     }
-    let expected = setup_token(turn)?;
     let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
     let token = body.required("token", input::text).map(Secret::new);
     let email = body.required("email", email::chosen);
-    let context = email.clone().unwrap_or_default();
-    let chosen = body.required("password", |value| password::chosen(value, &[&context]));
+    let chosen = body.required("password", password::of_fit_length);
     let (Some(token), Some(email), Some(chosen)) = (token, email, chosen) else {
         return Err(body.refusal().into());
     };
     body.finish()?;
 
     // Nobody who fails here makes anybody else wait: the token is too long to be guessed at any pace.
-    if !expected.equals(token.expose()) {
+    if !is_setup_token(turn, token.expose())? {
         return Err(Refusal::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
     }
+    password::require_unguessable(&chosen, &[&email])?;
     let stored = turn.set_password(&chosen)?;
 
     let tenant_id = tenants::operator_id(turn)?;
@@ -106,34 +105,47 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
 }
 
-/// The token that set-up asks for. It must be one that nobody guesses: nothing slows those who try.
+/// Whether this is the token that set-up asks for. That must be one that nobody guesses: nothing slows those who try.
+/// What takes long to look at is looked at for whoever has it.
 ///
 /// # Errors
 /// NOT_CONFIGURED
-pub fn setup_token<'a>(turn: &Turn<'a>) -> Result<&'a Secret, Refusal> {
-    let token = turn.setup_token.filter(|token| !token.expose().is_empty());
-    let token = token.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))?;
-    let text = token.expose();
-    if text.chars().count() < SHORTEST_SETUP_TOKEN || password::is_guessable(text, &[]) {
-        let detail = format!(
-            "The secret KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_SETUP_TOKEN} random characters. \
-             `npm run secrets` makes such a one."
-        );
-        return Err(Refusal::new(Code::NotConfigured, detail));
+pub fn is_setup_token(turn: &Turn<'_>, token: &str) -> Result<bool, Refusal> {
+    let own = turn.setup_token.filter(|own| !own.expose().is_empty());
+    let own = own.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))?;
+    let is_right = own.equals(token);
+    if is_too_short(own) || is_right && !is_fit_for_set_up(own) {
+        return Err(Refusal::new(Code::NotConfigured, format!("The secret {}.", guessable_setup_token())));
     }
-    Ok(token)
+    Ok(is_right)
 }
 
-/// `POST /session`: signs in.
-pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
-    let mut body = Input::body(&turn.call.body, &["email", "password"])?;
-    let email = body.required("email", email::typed);
-    let typed = body.required("password", password::typed);
-    let (Some(email), Some(typed)) = (email, typed) else { return Err(body.refusal().into()) };
-    body.finish()?;
+/// Whether a secret can be the set-up token: nobody guesses it.
+pub fn is_fit_for_set_up(token: &Secret) -> bool {
+    !is_too_short(token) && !password::is_guessable(token.expose(), &[])
+}
 
+fn is_too_short(token: &Secret) -> bool {
+    token.expose().chars().count() < SHORTEST_SETUP_TOKEN
+}
+
+/// What is wrong with one that is not.
+pub fn guessable_setup_token() -> String {
+    format!(
+        "KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_SETUP_TOKEN} random characters. `npm run secrets` \
+         makes such a one"
+    )
+}
+
+/// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
+pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
+    let crowded = turn.count_stranger(Effect::Helps).err();
+    let (email, typed) = match (read_credentials(&turn.call.body), &crowded) {
+        (Err(_), Some(crowded)) => return Err(crowded.clone().into()),
+        (credentials, _) => credentials?,
+    };
     let person = Person::by_email(turn.db, &email)?;
-    let refusal = match (turn.check_sign_in(&email, &typed, person.as_ref())?, &person) {
+    let refusal = match (turn.check_sign_in(&email, &typed, person.as_ref(), crowded)?, &person) {
         (Verdict::Right, Some(person)) => return open(turn, person),
         (Verdict::Unseen(refusal), _) => refusal,
         (Verdict::Right | Verdict::Wrong, _) => {
@@ -142,6 +154,15 @@ pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
     };
     note_failure(turn, person.as_ref(), &email)?;
     Err(refusal.into())
+}
+
+fn read_credentials(body: &str) -> Result<(String, Secret), Refusal> {
+    let mut body = Input::body(body, &["email", "password"])?;
+    let email = body.required("email", email::typed);
+    let typed = body.required("password", password::typed);
+    let (Some(email), Some(typed)) = (email, typed) else { return Err(body.refusal()) };
+    body.finish()?;
+    Ok((email, typed))
 }
 
 /// Begins a session of somebody who has shown the password.

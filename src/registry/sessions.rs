@@ -94,12 +94,15 @@ fn list(turn: &Turn<'_>, member: &Member, of: &str) -> Handled {
 /// `DELETE /sessions/{id}`: one of one's own; as an owner, of anybody in the tenant.
 pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> Handled {
     let of = (member.role != Role::Owner).then_some(member.id.as_str());
+    // Of a tenant's many sessions those whose hashes begin so, which is at most one.
+    let begin = session.strip_prefix(ID_PREFIX).unwrap_or_default();
     let statement = format!(
-        "SELECT {COLUMNS} FROM sessions WHERE tenant_id = ? AND member_id = COALESCE(?, member_id) AND expires_at > ?"
+        "SELECT {COLUMNS} FROM sessions WHERE hash >= ? AND hash < ? AND tenant_id = ?
+         AND member_id = COALESCE(?, member_id) AND expires_at > ? LIMIT 1"
     );
-    let values = [member.tenant.id.as_str().into(), of.into(), turn.now.into()];
-    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
-    let row = rows.into_iter().find(|row| id(&row.hash) == session);
+    let (end, tenant_id) = (format!("{begin}g"), member.tenant.id.as_str());
+    let values = [begin.into(), end.into(), tenant_id.into(), of.into(), turn.now.into()];
+    let row = sql::query_one::<Row>(turn.db, &statement, &values)?.filter(|row| id(&row.hash) == session);
     let row = row.ok_or_else(|| Refusal::not_found("session"))?;
     turn.db.run("DELETE FROM sessions WHERE hash = ?", &[row.hash.as_str().into()])?;
     note(turn, member, &row.member_id, json!({ "session": session }))?;

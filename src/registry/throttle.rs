@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     key::hex,
     network,
-    registry::{Turn, schema},
+    registry::{Turn, attempts::MOST_LOOKS, error::Stop, schema},
     sql::{self, SqlError},
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
@@ -70,6 +70,19 @@ impl Counter {
         Self::new("network", &network::of(address), Pace::Steady { burst: 100, interval: 10 * SECOND })
     }
 
+    /// A site of many networks, from each of which one could try as much: so that nobody has 65,536 times as many
+    /// attempts by taking another of the own networks each time.
+    fn of_site(address: &str) -> Option<Self> {
+        let site = network::site_of(address)?;
+        Some(Self::new("site", &site, Pace::Steady { burst: 1_000, interval: SECOND }))
+    }
+
+    /// Those that hold back everybody but who is known at the network.
+    pub fn wide(email: &str, address: &str) -> Vec<Self> {
+        let counters = [Self::of_email(email), Self::of_network(address)];
+        counters.into_iter().chain(Self::of_site(address)).collect()
+    }
+
     /// A session in which a password is asked for again.
     pub fn of_session(hash: &str) -> Self {
         Self::new("session", hash, Pace::Growing)
@@ -82,6 +95,28 @@ impl Counter {
 }
 
 impl Turn<'_> {
+    /// When one more attempt is possible, if not now. While somebody's attempt is still looked at who shares the counter,
+    /// that is waited for: it may be no failure.
+    ///
+    /// # Errors
+    /// [`Stop::Wait`]
+    pub(super) fn blocked_after_others(&self, counter: &Counter) -> Result<Option<Timestamp>, Stop> {
+        let until = self.blocked_until(counter)?;
+        let may_wait =
+            || self.progress.waits < MOST_LOOKS && self.memory.attempts.may_wait(&counter.subject, self.now);
+        if until.is_some() && may_wait() { Err(Stop::Wait) } else { Ok(until) }
+    }
+
+    /// An attempt is looked at from now on.
+    pub(super) fn begin(&self, counter: &Counter) {
+        self.memory.attempts.begin(&counter.subject, self.now);
+    }
+
+    /// It is known what it was.
+    pub(super) fn end(&self, counter: &Counter) {
+        self.memory.attempts.end(&counter.subject);
+    }
+
     /// When one more attempt is possible, if not now.
     pub(super) fn blocked_until(&self, counter: &Counter) -> Result<Option<Timestamp>, SqlError> {
         let Some(Row { failures, at }) = self.counted(counter)? else { return Ok(None) };

@@ -179,6 +179,13 @@ describe("sessions", () => {
     assert.equal((await attempt(PASSWORD, "192.0.2.51")).status, 201);
   });
 
+  it("right passwords at the same moment are all let in", async () => {
+    const answers = await Promise.all(Array.from({ length: 20 }, signIn));
+    assert.deepEqual(answers.map(({ status }) => status), Array(20).fill(201));
+    const stepUps = await Promise.all(Array.from({ length: 10 }, () => owner.call("POST", "/session/step-up", { password: OWNER.password })));
+    assert.deepEqual(stepUps.map(({ status }) => status), Array(10).fill(204));
+  });
+
   it("strangers who fail with an address keep its owner neither from signing in at a known network nor from typing the password", async () => {
     const person = { email: "target@example.com", password: PASSWORD };
     const { member } = await owner.must("POST", "/members", { role: "viewer", ...person });

@@ -249,6 +249,17 @@ impl Office {
         Answer { status: reply.status, headers: reply.headers, text: reply.body, body }
     }
 
+    /// Whole calls, all at the same time.
+    pub fn send_at_once(&self, calls: &[AdminCall]) -> Vec<Answer> {
+        let answers = calls.iter().enumerate().map(|(number, call)| async move {
+            let mut entropy = Seeded::new(number as u64 + 1_000);
+            let reply = self.publisher.answer(call, self.deployment(), &mut entropy).await;
+            let body = serde_json::from_str(&reply.body).unwrap_or_default();
+            Answer { status: reply.status, headers: reply.headers, text: reply.body, body }
+        });
+        self.run(futures_util::future::join_all(answers))
+    }
+
     /// The alarm rings.
     pub fn alarm(&self) {
         self.run(self.publisher.alarm()).unwrap();

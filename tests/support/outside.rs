@@ -59,6 +59,8 @@ pub struct Outside {
     pub alarm: Cell<Option<Timestamp>>,
     pub alarm_cannot_be_set: Cell<bool>,
     pub derivations: Cell<u32>,
+    /// How long each takes.
+    pub derivation_ms: Cell<i64>,
     pub log: RefCell<Vec<String>>,
     timers: RefCell<Vec<(Timestamp, Waker)>>,
     landings: RefCell<Vec<(Timestamp, String, String)>>,
@@ -81,6 +83,7 @@ impl Outside {
             alarm: Cell::default(),
             alarm_cannot_be_set: Cell::default(),
             derivations: Cell::default(),
+            derivation_ms: Cell::default(),
             log: RefCell::default(),
             timers: RefCell::default(),
             landings: RefCell::default(),
@@ -240,6 +243,10 @@ impl Platform for Object {
         self.wait(PATIENCE).await;
     }
 
+    async fn pause(&self, milliseconds: u32) {
+        self.wait(milliseconds.into()).await;
+    }
+
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
         self.tasks.borrow_mut().push(work);
     }
@@ -250,6 +257,7 @@ impl Platform for Object {
 
     async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], String> {
         self.derivations.set(self.derivations.get() + 1);
+        self.wait(self.derivation_ms.get()).await;
         Ok(derive(job))
     }
 
