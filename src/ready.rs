@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     jwt::Keys,
+    registry::session,
     secret::{self, Secret},
     time::{SECOND, Timestamp},
 };
@@ -16,8 +17,8 @@ use crate::{
 const FRESH: i64 = 5 * SECOND;
 /// A check that takes longer than this was ended by the runtime.
 const LONGEST_CHECK: i64 = 10 * SECOND;
-/// Fewest characters of the set-up token: it makes the first owner.
-const LEAST_SETUP_TOKEN: usize = 20;
+/// How old what was found may be that is answered while a check runs.
+const OLDEST: i64 = FRESH + LONGEST_CHECK;
 
 /// What was found: each part by its name, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,9 +67,6 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Result<
     if previous.split(',').map(str::trim).any(|text| !text.is_empty() && !secret::is_fit(text)) {
         faults.push("KEYWARD_SECRET_PREVIOUS has one that no key was made with: each has at least 32 characters, visible ASCII".to_owned());
     }
-    if get("KEYWARD_SETUP_TOKEN").is_some_and(|text| text.len() < LEAST_SETUP_TOKEN) {
-        faults.push(format!("KEYWARD_SETUP_TOKEN needs at least {LEAST_SETUP_TOKEN} characters"));
-    }
     for realm in policy.realms {
         if let Some(JwtKeys::Secret { name, form }) = realm.jwt.as_ref().map(|jwt| jwt.keys) {
             match get(name) {
@@ -98,6 +96,16 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Result<
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
 }
 
+/// Looks at the token that makes the first owner, while there is none: later it opens nothing, and without it a gate may
+/// still do all that its policy says.
+///
+/// # Errors
+/// That it can be guessed. Nothing of it is in that.
+pub fn set_up(has_owner: bool, token: Option<&Secret>) -> Result<(), String> {
+    let unfit = token.is_some_and(|token| !token.expose().is_empty() && !session::is_fit_for_set_up(token));
+    if unfit && !has_owner { Err(session::guessable_setup_token()) } else { Ok(()) }
+}
+
 /// What an isolate has found, and whether it is looking.
 #[derive(Debug, Default)]
 pub struct Cache {
@@ -117,15 +125,17 @@ pub enum Look {
 }
 
 impl Cache {
-    /// Says it, and notes that the caller checks if it is to.
+    /// Says it, and notes that the caller checks if it is to. Whoever comes while somebody checks is answered what was
+    /// found before, if that is not too old.
     pub fn look(&mut self, now: Timestamp) -> Look {
         let is_young = |since: &Timestamp, life: i64| (0..life).contains(&(now.0 - since.0));
+        let is_checked = self.checking.as_ref().is_some_and(|since| is_young(since, LONGEST_CHECK));
         if let Some((since, readiness)) = &self.known
-            && is_young(since, FRESH)
+            && is_young(since, if is_checked { OLDEST } else { FRESH })
         {
             return Look::Known(Rc::clone(readiness));
         }
-        if self.checking.as_ref().is_some_and(|since| is_young(since, LONGEST_CHECK)) {
+        if is_checked {
             return Look::Wait;
         }
         self.checking = Some(now);

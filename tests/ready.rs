@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use keyward::{
     policy::{POLICY, Policy, Realm, Requirement, Route, Webhook},
     ready::{self, Cache, Look, Readiness},
+    secret::Secret,
     time::{SECOND, Timestamp},
 };
 
@@ -29,10 +30,22 @@ fn a_secret_that_is_missing_or_not_fit_is_named_and_nothing_of_it_is_shown() {
         (vec![], "KEYWARD_SECRET"),
         (vec![("KEYWARD_SECRET", "hush")], "KEYWARD_SECRET"),
         (vec![("KEYWARD_SECRET", GOOD), ("KEYWARD_SECRET_PREVIOUS", "hush")], "KEYWARD_SECRET_PREVIOUS"),
-        (vec![("KEYWARD_SECRET", GOOD), ("KEYWARD_SETUP_TOKEN", "hush")], "KEYWARD_SETUP_TOKEN"),
     ] {
         let fault = faults(&POLICY, &secrets).unwrap();
         assert!(fault.starts_with(name) && !fault.contains("hush"), "{fault}");
+    }
+}
+
+#[test]
+fn a_set_up_token_that_can_be_guessed_is_a_fault_while_there_is_no_owner() {
+    let found = |has_owner, token: Option<&str>| ready::set_up(has_owner, token.map(Secret::new).as_ref());
+    for weak in ["hush", "short-but-random-9x", "passwordpassword1234", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
+        let fault = found(false, Some(weak)).unwrap_err();
+        assert!(fault.starts_with("KEYWARD_SETUP_TOKEN") && !fault.contains(weak), "{fault}");
+        assert_eq!(found(true, Some(weak)), Ok(()), "it opens nothing any more");
+    }
+    for token in [None, Some(""), Some("q3VbT0xk7RzNw2LdYh8J")] {
+        assert_eq!(found(false, token), Ok(()), "a gate may do without an owner");
     }
 }
 
@@ -65,9 +78,12 @@ fn one_request_checks_for_all_and_what_it_finds_is_believed_for_five_seconds() {
     assert_eq!(cache.look(NOON), Look::Check);
     assert_eq!(cache.look(NOON.plus(SECOND)), Look::Wait);
     let found = cache.found(Readiness::default(), NOON.plus(SECOND));
-    assert_eq!(cache.look(NOON.plus(6 * SECOND - 1)), Look::Known(found));
+    let known = Look::Known(found);
+    assert_eq!(cache.look(NOON.plus(6 * SECOND - 1)), known);
     assert_eq!(cache.look(NOON.plus(6 * SECOND)), Look::Check);
-    assert_eq!(cache.look(NOON.plus(6 * SECOND)), Look::Wait);
+    assert_eq!(cache.look(NOON.plus(6 * SECOND)), known, "what was found before, while one checks");
+    assert_eq!(cache.look(NOON.plus(16 * SECOND - 1)), known);
     assert_eq!(cache.look(NOON.plus(16 * SECOND)), Look::Check, "the check before was ended by the runtime");
+    assert_eq!(cache.look(NOON.plus(16 * SECOND)), Look::Wait, "what was found before is too old");
     assert_eq!(cache.look(NOON), Look::Check, "a clock that is set back");
 }

@@ -370,3 +370,21 @@ fn a_refusal_to_sign_in_takes_as_long_whatever_was_looked_at() {
     assert_eq!(front::keep_back("/session", 401, support::NOON, support::NOON), 0);
     assert_eq!(front::keep_back("/setup", 429, support::NOON, support::NOON), 0);
 }
+
+#[test]
+fn only_a_session_that_we_made_or_the_set_up_token_is_asked_about_as_an_operators() {
+    let ours = {
+        let random = [7; 24];
+        let check = support::secrets().mac("keyward session check 1", &[&random]);
+        let bytes: Vec<u8> = random.iter().chain(&check[..8]).copied().collect();
+        format!("kws_{}", base64::Engine::encode(&base64::engine::general_purpose::URL_SAFE_NO_PAD, bytes))
+    };
+    let secrets = support::secrets();
+    let asked = |shown, secrets| front::of_operator(shown, secrets).is_some();
+    assert!(asked(Shown::Session(Secret::new(&*ours)), Some(&secrets)));
+    assert!(asked(Shown::SetUp(Secret::new("x")), None));
+    assert!(!asked(Shown::Session(Secret::new(ours)), None), "nothing can be said of it");
+    assert!(!asked(Shown::Session(Secret::new(format!("kws_{}", "A".repeat(43)))), Some(&secrets)));
+    assert!(!asked(Shown::Key(Secret::new("kw_live_x")), Some(&secrets)), "a key is nobody");
+    assert!(!asked(Shown::Nothing, Some(&secrets)));
+}

@@ -38,13 +38,13 @@ pub async fn handle(
     let method = request.method();
     let arrived = stores::now();
     let address = request.headers().get("cf-connecting-ip")?.unwrap_or_default();
-    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_token(env));
+    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_proof(env));
     let open = crate::registry::is_open(&method, path);
     let head = head(&request)?;
     let admitted = admit(&request, &method, target, path, &head, env, request_id).await?;
     let failures = match &admitted {
         Ok(credential) if !open => {
-            front::failures_of_shown(credential, &address, secrets.as_deref(), setup_token.as_ref())
+            front::failures_of_shown(credential, &address, secrets.as_deref(), setup_token.as_deref())
         }
         _ => None,
     };
@@ -65,7 +65,7 @@ pub async fn handle(
     };
     let failures = if open {
         let body = read.as_ref().ok().map(|(_, body)| body.as_str());
-        front::failures_of_open(path, body, &address, request_id, setup_token.as_ref())
+        front::failures_of_open(path, body, &address, request_id, setup_token.as_deref())
     } else {
         failures
     };
@@ -120,22 +120,20 @@ pub async fn is_operator(
     request_id: &str,
 ) -> Result<bool> {
     const PATH: &str = "/tenants";
-    let address = request.headers().get("cf-connecting-ip")?.unwrap_or_default();
-    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_token(env));
-    let head = head(request)?;
-    if head.authorization.is_none() && head.cookie.is_none() {
-        return Ok(false);
-    }
-    let Ok(credential) = admit(request, "GET", target, PATH, &head, env, request_id).await? else {
+    let headers = request.headers();
+    let address = headers.get("cf-connecting-ip")?.unwrap_or_default();
+    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_proof(env));
+    let shown = front::judge(&POLICY, "GET", target, secrets.as_deref(), &head(request)?, request_id);
+    let Some(credential) = shown.ok().and_then(|shown| front::of_operator(shown, secrets.as_deref())) else {
         return Ok(false);
     };
-    let failures = front::failures_of_shown(&credential, &address, secrets.as_deref(), setup_token.as_ref());
+    let failures =
+        front::failures_of_shown(&credential, &address, secrets.as_deref(), setup_token.as_deref());
     if held_back(failures.as_ref()).is_some() {
         return Ok(false);
     }
     let is_operator = match credential {
         AdminCredential::SetUp { token } => setup_token.is_some_and(|own| own.equals(&token)),
-        AdminCredential::None => false,
         credential => {
             let call = AdminCall {
                 method: "GET".to_owned(),
@@ -146,7 +144,7 @@ pub async fn is_operator(
                 idempotency_key: None,
                 body: String::new(),
                 address,
-                agent: front::agent(None),
+                agent: front::agent(headers.get("user-agent")?.as_deref()),
                 request_id: request_id.to_owned(),
             };
             ask(&call, env).await.status == 200

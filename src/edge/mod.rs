@@ -57,7 +57,7 @@ async fn handle(
     let target = Target::of(&url);
     match route::side(policy, target) {
         Some(route::Side::Health) => return http::health(&request.method()),
-        Some(route::Side::Ready) => return ready::handle(&request, target, env, request_id).await,
+        Some(route::Side::Ready) => return ready::handle(&request, target, env, context, request_id).await,
         Some(route::Side::Admin { path }) => {
             return admin::handle(request, target, path, env, context, request_id).await;
         }

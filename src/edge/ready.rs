@@ -1,12 +1,13 @@
 //! `GET /readyz`: asks each store once in a while, and tells whether all is there.
 
-use std::{cell::RefCell, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
+use futures_util::FutureExt;
 use js_sys::Reflect;
 use keyward_policy::Origin;
 use serde::Deserialize;
 use serde_json::json;
-use worker::{Delay, Env, Result, console_error, web_sys};
+use worker::{Context, Delay, Env, Result, console_error, web_sys};
 
 use super::{
     admin, http, settings,
@@ -40,6 +41,7 @@ pub async fn handle(
     request: &web_sys::Request,
     target: Target<'_>,
     env: &Env,
+    context: &Context,
     request_id: &str,
 ) -> Result<web_sys::Response> {
     let mut headers =
@@ -49,45 +51,66 @@ pub async fn handle(
         headers.push(("Allow", "GET, HEAD".to_owned()));
         return http::respond_to(request, &Answer { status: 405, headers, body: String::new() });
     }
-    for _ in 0..LOOKS {
-        let look = CACHE.with_borrow_mut(|cache| cache.look(stores::now()));
-        let readiness = match look {
-            Look::Known(readiness) => readiness,
-            Look::Check => {
-                let found = check(env).await;
-                if found.status() != 200 {
-                    console_error!("{}", json!({ "event": "not ready", "found": found.body(true) }));
-                }
-                CACHE.with_borrow_mut(|cache| cache.found(found, stores::now()))
-            }
-            Look::Wait => {
-                Delay::from(LOOK_AGAIN).await;
-                continue;
-            }
-        };
-        let details = admin::is_operator(request, target, env, request_id).await?;
-        let status = readiness.status();
-        if status != 200 {
-            headers.push(("Retry-After", "5".to_owned()));
-        }
-        let body = if method == "HEAD" { String::new() } else { readiness.body(details) };
-        return http::respond(&Answer { status, headers, body });
+    let Some(readiness) = find(env, context).await else {
+        return http::respond(&refusal::refuse(
+            &Denial::StoreUnavailable { store: NOBODY },
+            None,
+            request_id,
+        ));
+    };
+    let status = readiness.status();
+    if status != 200 {
+        headers.push(("Retry-After", "5".to_owned()));
     }
-    http::respond(&refusal::refuse(&Denial::StoreUnavailable { store: NOBODY }, None, request_id))
+    let body = if method == "HEAD" {
+        String::new()
+    } else {
+        readiness.body(admin::is_operator(request, target, env, request_id).await?)
+    };
+    http::respond(&Answer { status, headers, body })
+}
+
+/// What was found, by this request or another; `None` if no check came to its end.
+async fn find(env: &Env, context: &Context) -> Option<Rc<Readiness>> {
+    for _ in 0..LOOKS {
+        match CACHE.with_borrow_mut(|cache| cache.look(stores::now())) {
+            Look::Known(readiness) => return Some(readiness),
+            Look::Check => {
+                let env = env.clone();
+                let check = async move {
+                    let found = check(&env).await;
+                    if found.status() != 200 {
+                        console_error!("{}", json!({ "event": "not ready", "found": found.body(true) }));
+                    }
+                    CACHE.with_borrow_mut(|cache| cache.found(found, stores::now()))
+                };
+                let check = check.shared();
+                // It goes on when whoever asked hangs up: others wait for it.
+                context.wait_until(check.clone().map(drop));
+                return Some(check.await);
+            }
+            Look::Wait => Delay::from(LOOK_AGAIN).await,
+        }
+    }
+    None
 }
 
 /// Asks all parts.
 async fn check(env: &Env) -> Readiness {
     #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
     struct Opened {
         fault: Option<String>,
+        /// What is wrong with the set-up token; an older build says nothing of it.
+        #[serde(default)]
+        set_up: Option<String>,
     }
     let registry = async {
         match stores::ask_registry::<Opened>(env, "/ready", &json!({}), PATIENCE_MS, true).await {
-            Ok(Opened { fault }) => fault.map_or(Ok(()), Err),
+            Ok(Opened { fault, set_up }) => (fault.map_or(Ok(()), Err), set_up.map_or(Ok(()), Err)),
             // One of the build before, which answers.
-            Err(error) if error == "answered 404" => Ok(()),
-            Err(error) => Err(error),
+            Err(error) if error == "answered 404" => (Ok(()), Ok(())),
+            Err(error) => (Err(error), Ok(())),
         }
     };
     let kv_stores = EdgeStores { env };
@@ -96,9 +119,9 @@ async fn check(env: &Env) -> Readiness {
     };
     let key_gate =
         async { stores::ask_key_gate::<Found>(env, NOBODY, &KeyGateCall::Find, PATIENCE_MS).await.map(drop) };
-    let (kv, key_gate, registry) = futures_util::join!(kv, key_gate, registry);
+    let (kv, key_gate, (registry, set_up)) = futures_util::join!(kv, key_gate, registry);
     let mut found = Readiness::default();
-    found.note("secrets", ready::secrets(&POLICY, |name| settings::text(env, name)));
+    found.note("secrets", ready::secrets(&POLICY, |name| settings::text(env, name)).and(set_up));
     found.note("kv", kv);
     found.note("keyGate", key_gate);
     found.note("registry", registry);

@@ -19,6 +19,7 @@ use super::{
 use crate::{
     denial::Denial,
     policy::{POLICY, Policy},
+    ready,
     record::Record,
     registry::{
         self,
@@ -67,7 +68,9 @@ impl DurableObject for Registry {
             }
             "/ready" => {
                 let fault = self.publisher.open().await.err();
-                Response::ok(json!({ "fault": fault }).to_string())
+                let has_owner = registry::members::exist(&self.publisher.platform.sql);
+                let set_up = ready::set_up(has_owner.unwrap_or(true), self.setup_token.as_ref()).err();
+                Response::ok(json!({ "fault": fault, "setUp": set_up }).to_string())
             }
             "/redeem" => {
                 self.publisher.open().await.map_err(failed)?;

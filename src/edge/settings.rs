@@ -1,18 +1,23 @@
 //! The deployment's secrets and its randomness.
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{OnceCell, RefCell},
+    rc::Rc,
+};
 
 use worker::Env;
 
 use crate::{
     denial::Denial,
     entropy::Entropy,
+    registry::session,
     secret::{self, Secret, Secrets},
 };
 
 thread_local! {
     // A new deployment or a changed secret starts new isolates, so an isolate reads them once.
     static SECRETS: RefCell<Option<Rc<Secrets>>> = const { RefCell::new(None) };
+    static SETUP_PROOF: OnceCell<Option<Rc<Secret>>> = const { OnceCell::new() };
 }
 
 /// The secrets of checks and hashes.
@@ -35,6 +40,12 @@ pub fn secrets(env: &Env) -> Result<Rc<Secrets>, Denial> {
 /// The token of set-up, if there is one.
 pub fn setup_token(env: &Env) -> Option<Secret> {
     text(env, "KEYWARD_SETUP_TOKEN").map(Secret::new)
+}
+
+/// The token of set-up where it proves who shows it: not if it can be guessed.
+pub fn setup_proof(env: &Env) -> Option<Rc<Secret>> {
+    let fit = || setup_token(env).filter(session::is_fit_for_set_up).map(Rc::new);
+    SETUP_PROOF.with(|proof| proof.get_or_init(fit).clone())
 }
 
 /// A secret by its name; `None` when it is not there.

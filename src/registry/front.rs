@@ -309,6 +309,20 @@ pub fn failures_of_shown(
     (!is_proof).then(|| Failures::of("admin", address))
 }
 
+/// What may show that an operator asks, of a request that is judged: neither a key, which is nobody, nor a session that we
+/// did not make is worth a question.
+pub fn of_operator(shown: Shown, secrets: Option<&Secrets>) -> Option<AdminCredential> {
+    match shown {
+        Shown::SetUp(token) => Some(AdminCredential::SetUp { token: token.expose().to_owned() }),
+        Shown::Session(token)
+            if secrets.is_some_and(|secrets| session::is_our_token(secrets, token.expose())) =>
+        {
+            Some(AdminCredential::Session { token: token.expose().to_owned() })
+        }
+        Shown::Session(_) | Shown::Key(_) | Shown::Nothing => None,
+    }
+}
+
 /// Into how many parts failures of what is well formed are counted.
 const SHARES: u32 = 16;
 

@@ -4,6 +4,8 @@ import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
+import { begin } from "./harness/raw.mjs";
+import { waitFor } from "./harness/wait.mjs";
 
 const ready = (gate, headers) => gate.send({ target: "/readyz", headers });
 const setUp = (gate) => ({ Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
@@ -38,6 +40,41 @@ describe("a gate that has all it needs", () => {
     assert.deepEqual([head.status, head.text], [200, ""]);
     assert.equal(gate.origin.requests.length, 0);
   });
+
+  it("goes on checking when whoever asked hangs up, and the next one is told what it found", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    const asked = async () => (await gate.objects.counts()).objects.Registry?.registry?.fetch ?? 0;
+    await gate.objects.faults({ "Registry.fetch": { lagMs: 1_000, times: 1 } });
+    const client = begin(gate.url, new URL(gate.url).host, "GET /readyz HTTP/1.1\r\nHost: HOST\r\n\r\n");
+    await waitFor("the check", async () => (await asked()) === 1);
+    client.socket.destroy();
+    assert.deepEqual([(await ready(gate)).status, await asked()], [200, 1]);
+  });
+
+  it("does nothing more for whoever shows what is no operator's, and says nothing more", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    const { plaintextKey } = await owner.createKey({ scopes: ["admin:read"] });
+    await gate.stopClock();
+    await ready(gate);
+    await Promise.all([gate.isolates[0].resetCounts(), gate.objects.resetCounts()]);
+    for (const shown of [`kws_${"A".repeat(43)}`, plaintextKey, `kw_live_${"A".repeat(36)}`]) {
+      assert.deepEqual((await ready(gate, { Authorization: `Bearer ${shown}` })).json(), { status: "ok" });
+    }
+    assert.deepEqual([(await gate.objects.counts()).objects, (await gate.isolates[0].counts()).kv], [{}, {}]);
+  });
+
+  it("leaves in the list of sessions what a session was used with", async (t) => {
+    const gate = await startGate();
+    t.after(() => gate.stop());
+    const owner = await gate.owner();
+    await gate.advance(6 * 60_000);
+    const headers = { Authorization: `Bearer ${owner.token}`, "User-Agent": "a monitor" };
+    assert.equal((await ready(gate, headers)).json().parts.kv, "ok");
+    assert.deepEqual((await owner.must("GET", "/sessions")).sessions.map(({ userAgent }) => userAgent), ["a monitor"]);
+  });
 });
 
 describe("a gate that lacks something", () => {
@@ -68,6 +105,18 @@ describe("a gate that lacks something", () => {
       const [{ message }] = gate.logs.filter(({ message }) => /"event":"not ready"/.test(message));
       assert.ok(message.includes("KEYWARD_SECRET") && !message.includes("hush"));
     }
+  });
+
+  it("503 with a set-up token that can be guessed, which opens nothing here either, until there is an owner", async (t) => {
+    const KEYWARD_SETUP_TOKEN = "passwordpassword1234";
+    const gate = await startGate({ secrets: { KEYWARD_SETUP_TOKEN } });
+    t.after(() => gate.stop());
+    const answer = await ready(gate, { Authorization: `Setup ${KEYWARD_SETUP_TOKEN}` });
+    assert.deepEqual([answer.status, answer.json()], [503, { status: "unavailable" }]);
+    const [{ message }] = gate.logs.filter(({ message }) => /"event":"not ready"/.test(message));
+    assert.ok(message.includes("KEYWARD_SETUP_TOKEN can be guessed") && !message.includes(KEYWARD_SETUP_TOKEN), message);
+    const { code } = (await gate.admin().call("POST", "/setup", { token: KEYWARD_SETUP_TOKEN, email: "a@example.com", password: "a long enough password" })).json();
+    assert.equal(code, "NOT_CONFIGURED");
   });
 
   it("503 with a Registry whose database is of a newer build", async (t) => {
