@@ -28,6 +28,7 @@ route("/keys/:id/rotate", rotateView);
 route("/links/new", linkView);
 route("/audit", auditView);
 route("/members", membersView);
+route("/members/:id/sessions", sessionsView);
 route("/sessions", sessionsView);
 route("/tenants", tenantsView);
 

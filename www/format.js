@@ -70,6 +70,31 @@ export const jsonText = (value, indent) =>
     (character) => `\\u{${character.codePointAt(0).toString(16)}}`,
   );
 
+const BROWSERS = [
+  ["Edge", /\bEdg(?:e|A|iOS)?\//],
+  ["Opera", /\bOPR\//],
+  ["Firefox", /\b(?:Firefox|FxiOS)\//],
+  ["Chrome", /\b(?:Chrome|Chromium|CriOS)\//],
+  ["Safari", /\bSafari\//],
+];
+const SYSTEMS = [
+  ["Android", /\bAndroid\b/],
+  ["iPhone", /\biPhone\b/],
+  ["iPad", /\biPad\b/],
+  ["Windows", /\bWindows\b/],
+  ["macOS", /\bMacintosh\b/],
+  ["ChromeOS", /\bCrOS\b/],
+  ["Linux", /\bLinux\b/],
+];
+
+/** What a `User-Agent` says of a browser, in words: `Firefox on Linux`. Of other programs, what they say themselves. */
+export function program(userAgent) {
+  if (!userAgent) return "An unknown program";
+  const [browser, system] = [BROWSERS, SYSTEMS].map((all) => all.find(([, pattern]) => pattern.test(userAgent))?.[0]);
+  if (!browser) return userAgent;
+  return system ? `${browser} on ${system}` : browser;
+}
+
 /** How long to wait: `45 seconds`, `3 minutes`. */
 export function duration(seconds) {
   return seconds < 120 ? plural(seconds, "second") : plural(Math.ceil(seconds / 60), "minute");

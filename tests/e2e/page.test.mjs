@@ -341,6 +341,7 @@ for (const width of [320, 390, 768]) {
         "/members",
         "/tenants",
         "/sessions",
+        `/members/${(await owner.must("GET", "/session")).member.id}/sessions`,
       ]) {
         await show(page, gate, path);
         await waitFor(path, () =>
@@ -365,7 +366,7 @@ test("somebody sees where they are signed in, and ends one session and then all 
     await page.getByRole("link", { name: OWNER.email }).click();
     await heading(page, "Your sessions");
     const rows = page.getByTestId("session-row");
-    await rows.filter({ hasText: "(this one)" }).waitFor();
+    await rows.filter({ hasText: "This one" }).waitFor();
     const { sessions } = await second.must("GET", "/sessions");
     assert.equal(await rows.count(), sessions.length);
     await rows.nth(1).getByRole("button", { name: /^End/ }).click();
@@ -378,4 +379,35 @@ test("somebody sees where they are signed in, and ends one session and then all 
   });
   await owner.signIn();
   await owner.stepUp();
+});
+
+test("somebody changes their password, and an owner ends a member's sessions", async () => {
+  const person = { email: "changes@example.com", password: "a password for a while" };
+  const { member } = await owner.must("POST", "/members", { role: "viewer", ...person });
+  const other = await gate.admin().signIn(person);
+  const changed = { ...person, password: "another one from then on" };
+  await signedIn(gate, "/sessions", { person, expectedErrors: [status(401)] }, async (page) => {
+    await heading(page, "Your sessions");
+    const change = async (present) => {
+      await page.getByLabel("Present password").fill(present);
+      await page.getByLabel("New password").fill(changed.password);
+      await page.getByRole("dialog").getByRole("button", { name: "Change password" }).click();
+    };
+    await page.getByRole("button", { name: "Change password" }).click();
+    await change("wrong wrong wrong");
+    await page.getByText("The present password is wrong.").waitFor();
+    await change(person.password);
+    await page.getByText("The password is changed.").waitFor();
+    await waitFor("one to be left", async () => (await page.getByTestId("session-row").count()) === 1);
+  });
+  await other.refused([401, "UNAUTHENTICATED"], "GET", "/session");
+  const again = await gate.admin().signIn(changed);
+  await signedIn(gate, "/members", {}, async (page) => {
+    await page.getByRole("link", { name: `Sessions of ${member.email}` }).click();
+    await heading(page, `Sessions of ${member.email}`);
+    assert.equal(await page.getByTestId("session-row").count(), 2);
+    await page.getByRole("button", { name: "End all" }).click();
+    await page.getByText("Not signed in anywhere.").waitFor();
+  });
+  await again.refused([401, "UNAUTHENTICATED"], "GET", "/session");
 });

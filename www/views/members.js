@@ -1,7 +1,7 @@
 // Who may use the admin side, and what they may do there. For owners.
 
 import { call, getAll, post } from "../api.js";
-import { button, fill, h } from "../dom.js";
+import { button, fill, h, link } from "../dom.js";
 import { ask } from "../dialog.js";
 import { alertRegion, field, input, select } from "../form.js";
 import { time } from "../format.js";
@@ -43,6 +43,7 @@ export async function membersView() {
         h(
           "div",
           { class: "actions" },
+          link(`${path}/sessions`, "Sessions", { class: "button", "aria-label": `Sessions of ${member.email}` }),
           button("Change role", () => act(() => askRole(member, path), `The role of ${member.email} is changed.`), {
             "aria-label": `Change role of ${member.email}`,
           }),

@@ -1,35 +1,57 @@
-// Where the member is signed in, and ending that elsewhere.
+// Where the member is signed in, and ending that elsewhere; and for owners, where another member is.
 
-import { call, getAll } from "../api.js";
-import { button, fill, h } from "../dom.js";
-import { alertRegion } from "../form.js";
-import { time } from "../format.js";
+import { call, get, getAll } from "../api.js";
+import { ask } from "../dialog.js";
+import { button, fill, h, link } from "../dom.js";
+import { alertRegion, field, input } from "../form.js";
+import { program, relative, time } from "../format.js";
 import { heading } from "../router.js";
+import { member as me } from "../session.js";
 import { acting } from "./parts.js";
 
-export async function sessionsView() {
+export async function sessionsView({ params }) {
+  const path = params.id ? `/members/${encodeURIComponent(params.id)}` : "";
+  const own = !path || params.id === me.id;
+  const whose = own ? null : (await get(path)).member.email;
   const list = h("ul", { class: "list" });
+  const none = h("p", { class: "empty" }, "Not signed in anywhere.");
   const alerts = alertRegion();
 
   async function load() {
-    const sessions = await getAll("/sessions", "sessions");
+    const sessions = await getAll(`${path}/sessions`, "sessions");
     fill(list, sessions.toReversed().map(item));
+    list.hidden = sessions.length === 0;
+    none.hidden = sessions.length > 0;
+    endAll.hidden = !sessions.some(({ current }) => !current);
   }
 
   const act = acting(alerts, load);
   const end = (path) => () => call("DELETE", path);
+  const endAll = button(
+    own ? "End all others" : "End all",
+    () => act(end(`${own ? "" : path}/sessions`), own ? "All other sessions are ended." : "All sessions are ended."),
+    { class: "danger" },
+  );
 
   function item({ id, current, network, userAgent, createdAt, lastSeenAt }) {
-    const what = userAgent ?? "An unknown program";
+    const what = program(userAgent);
     return h(
       "li",
       { "data-testid": "session-row" },
       h(
         "div",
         null,
-        h("strong", null, what),
-        current && " (this one)",
-        h("div", { class: "faint" }, network && `${network}, `, "since ", time(createdAt), ", last seen ", time(lastSeenAt)),
+        h("strong", { title: userAgent }, what),
+        current && [" ", h("span", { class: "badge active" }, "This one")],
+        h(
+          "div",
+          { class: "faint" },
+          network && ["From ", h("code", null, network), " · "],
+          "last seen ",
+          relative(lastSeenAt),
+          " · signed in ",
+          time(createdAt),
+        ),
       ),
       !current &&
         h(
@@ -44,16 +66,44 @@ export async function sessionsView() {
   }
 
   await load();
+  const title = own ? "Your sessions" : `Sessions of ${whose}`;
   const node = [
+    !own && h("p", { class: "crumbs" }, link("/members", "Members"), " / ", whose),
     h(
       "div",
       { class: "title" },
-      heading("Your sessions"),
-      button("End all others", () => act(end("/sessions"), "All other sessions are ended."), { class: "danger" }),
+      heading(title),
+      h(
+        "div",
+        { class: "actions" },
+        own &&
+          button("Change password", () => act(askPassword, "The password is changed. All other sessions are ended.")),
+        endAll,
+      ),
     ),
-    h("p", { class: "hint" }, "Where you are signed in. If you do not know one, end it and change your password."),
+    own && h("p", { class: "hint" }, "Where you are signed in. If you do not know one, end it and change your password."),
     alerts,
     list,
+    none,
   ];
-  return { title: "Your sessions", node };
+  return { title, node };
+}
+
+function askPassword() {
+  const present = input("currentPassword", { type: "password", autocomplete: "current-password", required: true });
+  const password = input("password", { type: "password", autocomplete: "new-password", required: true });
+  return ask(
+    {
+      title: "Change your password",
+      submit: "Change password",
+      onsubmit: () =>
+        call("PATCH", `/members/${encodeURIComponent(me.id)}`, {
+          body: { currentPassword: present.value, password: password.value },
+        }),
+    },
+    // Tells password managers whose password it is.
+    h("input", { type: "email", autocomplete: "username", value: me.email, readOnly: true, hidden: true }),
+    field("Present password", present),
+    field("New password", password, "At least 12 characters. Best made by a password manager."),
+  );
 }
