@@ -11,12 +11,13 @@ import { root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { Failure, Steps, runMain } from "./lib/progress.mjs";
 import { MADE, appendSecrets, readSecrets, refuseUnfit } from "./lib/secrets.mjs";
-import { setup, setupSteps } from "./setup.mjs";
+import { refuseOldNode, setup, setupSteps } from "./setup.mjs";
 
 const FILE = join(root, ".keyward", "secrets.env");
 const COMMENT = "# Secrets of the deployment. Keep a copy in a safe place: without KEYWARD_SECRET no key is valid.";
 
 await runMain(async () => {
+  refuseOldNode();
   let values;
   try {
     ({ values } = parseArgs({ options: { rotate: { type: "boolean" }, policy: { type: "string" } } }));

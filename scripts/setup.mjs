@@ -50,10 +50,15 @@ const older = (version, least) => {
   return major < least[0] || (major === least[0] && minor < least[1]);
 };
 
-async function checkMachine() {
+/** Fails where scripts, or wrangler, would fail with something that nobody understands. */
+export function refuseOldNode() {
   if (older(process.version, NODE)) {
     throw new Failure(`Node ${process.version} is too old: ${NODE.join(".")} or newer is needed`, "See https://nodejs.org/.");
   }
+}
+
+async function checkMachine() {
+  refuseOldNode();
   const npm = await output("npm", ["--version"]);
   if (!npm) throw new Failure("npm is not in PATH", "It comes with Node: https://nodejs.org/.");
   const rustc = await output("rustc", ["--version"], { cwd: root });

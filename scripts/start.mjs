@@ -17,13 +17,14 @@ import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { refuseBusyPort } from "./lib/ports.mjs";
 import { Failure, Steps, runMain } from "./lib/progress.mjs";
 import { root } from "./lib/places.mjs";
-import { devSecrets } from "./lib/secrets.mjs";
+import { ANOTHER_TOKEN, DEV_VARS, devSecrets } from "./lib/secrets.mjs";
 import { LOG, wranglerDev } from "./lib/wrangler.mjs";
-import { setup, setupSteps } from "./setup.mjs";
+import { refuseOldNode, setup, setupSteps } from "./setup.mjs";
 
 const DEFAULT_POLICY = "keyward.toml";
 
 await runMain(async () => {
+  refuseOldNode();
   const { port, policy } = options();
   const base = `http://127.0.0.1:${port}`;
   // What would fail after minutes of building is told before.
@@ -45,10 +46,12 @@ await runMain(async () => {
   const { stop, tellOfBuilds } = await steps.run("Starting wrangler dev", () => wranglerDev(base, port, state, policy));
   try {
     const asSetup = (method, path, body) => call(base, method, api + path, { Authorization: `Setup ${setupToken}` }, body);
+    // The token is refused once there is an owner, and one that can be guessed until then.
+    const { status, body } = await asSetup("GET", "/tenants");
+    if (body.code === "NOT_CONFIGURED") throw new Failure(body.detail, `It stands in ${relative(process.cwd(), DEV_VARS)}. ${ANOTHER_TOKEN}`);
+    const isSetUp = status === 401;
     const demo = demoOf(realms);
     const made = await steps.run("A demo key", () => demoKey(base, demo, join(root, ".keyward", `demo-key${ownName(policy)}`), asSetup));
-    // The token is refused once there is an owner.
-    const isSetUp = (await asSetup("GET", "/tenants")).status === 401;
     const lines = [
       `Keyward is running. Ctrl-C stops it; what it stores stays in ${state}.`,
       "",
@@ -58,6 +61,7 @@ await runMain(async () => {
       ...(await demoLines(base, demo, made)),
       "",
       ...(await remarks(realms)),
+      ...notReady((await call(base, "GET", "/readyz", { Authorization: `Setup ${setupToken}` })).body),
       `  Its log     ${relative(process.cwd(), LOG)}`,
     ];
     console.log(`\n${lines.join("\n")}`);
@@ -156,6 +160,10 @@ async function demoLines(base, demo, made) {
     ...(demo.passes && !made.key ? ["", `  KEY: one of your keys${demo.scopes.length ? ` with ${demo.scopes.join(", ")}` : ""}: KEY=kw_…`] : []),
   ];
 }
+
+/** What the gate itself says that it lacks; of origins `remarks` says more. */
+const notReady = ({ parts = {} }) =>
+  Object.entries(parts).filter(([part, found]) => part !== "origins" && found !== "ok").map(([part, found]) => `  Not ready: ${part}: ${found}.`);
 
 /** What is otherwise here than where it will run. */
 async function remarks(realms) {

@@ -35,6 +35,9 @@ function deployments(config) {
   return [["", config], ...Object.entries(config.env ?? {}).map(([name, own]) => [`env.${name}.`, { ...inherited, ...own }])];
 }
 
+/** The id of the namespace for keys, once it has one. */
+const keysOf = ({ kv_namespaces: all = [] }) => all.find(({ binding, id = "" }) => binding === "KEYS" && !/^0*$/.test(id))?.id;
+
 /**
  * What the gate cannot do without and a deployment would not have, a line each: in the file's words, of each
  * environment, since wrangler uploads it all the same.
@@ -42,10 +45,14 @@ function deployments(config) {
 export async function missing(policies) {
   const config = await readConfig();
   const lines = [];
+  const ids = new Map();
   for (const [at, own] of deployments(config)) {
     const need = (is, what) => { if (!is) lines.push(`wrangler.toml: ${what}`); };
     need(own.main === config.main, `${at}main is not ${config.main}, which is the gate`);
     need(own.kv_namespaces?.some(({ binding }) => binding === "KEYS"), `[[${at}kv_namespaces]] with binding = "KEYS" is missing`);
+    const id = keysOf(own);
+    need(!id || !ids.has(id), `[[${at}kv_namespaces]] has the id of [[${ids.get(id)}kv_namespaces]]: two gates would write over each other's keys`);
+    if (id) ids.set(id, at);
     for (const [binding, className] of Object.entries(OBJECTS)) {
       need(own.durable_objects?.bindings?.some((entry) => entry.name === binding && entry.class_name === className),
         `[[${at}durable_objects.bindings]] with name = "${binding}" and class_name = "${className}" is missing`);

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { parseEnv } from "node:util";
+import * as util from "node:util";
 
 import { root } from "./places.mjs";
 import { Failure } from "./progress.mjs";
@@ -17,8 +17,11 @@ export const MADE = {
   KEYWARD_SETUP_TOKEN: () => randomBytes(24).toString("base64url"),
 };
 
-/** What a file of secrets holds; nothing if it is not there. */
-export const readSecrets = (file) => (existsSync(file) ? parseEnv(readFileSync(file, "utf8")) : {});
+/**
+ * What a file of secrets holds; nothing if it is not there. An old Node has no `parseEnv`, and has to come as far as to
+ * where it is told so.
+ */
+export const readSecrets = (file) => (existsSync(file) ? util.parseEnv(readFileSync(file, "utf8")) : {});
 
 /** Appends these to a file of secrets that only its owner may read; `comment` begins a new one. */
 export function appendSecrets(file, comment, secrets) {
@@ -28,12 +31,30 @@ export function appendSecrets(file, comment, secrets) {
   appendFileSync(file, lines);
 }
 
-/** Fails where the gate would refuse to run with these, read from `file`. The rule is `secret::is_fit`. */
-export function refuseUnfit(file, { KEYWARD_SECRET }) {
-  if (KEYWARD_SECRET === undefined || /^[!-+\--~]{32,}$/.test(KEYWARD_SECRET)) return;
-  throw new Failure(`KEYWARD_SECRET in ${relative(process.cwd(), file)} is not fit to be one: it needs at least 32 characters, visible ASCII without a comma`,
-    "Put a random one in its place, for example from: openssl rand -hex 32\nKeys that were made with another secret are then invalid.");
+const isFit = (secret) => /^[!-+\--~]{32,}$/.test(secret);
+
+/**
+ * Fails where the gate would refuse to run with these, read from `file`. The rules are `secret::is_fit` and
+ * `session::is_fit_for_set_up`, of which the gate itself says the part that is more than a length.
+ */
+export function refuseUnfit(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = "", KEYWARD_SETUP_TOKEN }) {
+  const refuse = (name, why, hint) => { throw new Failure(`${name} in ${relative(process.cwd(), file)} ${why}`, hint); };
+  const needs = "it needs at least 32 characters, visible ASCII without a comma";
+  if (KEYWARD_SECRET !== undefined && !isFit(KEYWARD_SECRET)) {
+    refuse("KEYWARD_SECRET", `is not fit to be one: ${needs}`,
+      "Put a random one in its place, for example from: openssl rand -hex 32\nKeys that were made with another secret are then invalid.");
+  }
+  if (KEYWARD_SECRET_PREVIOUS.split(",").map((one) => one.trim()).some((one) => one && !isFit(one))) {
+    refuse("KEYWARD_SECRET_PREVIOUS", `has one that no key was made with: ${needs}; commas stand between several`, "Take it out.");
+  }
+  // An empty one is none.
+  if (KEYWARD_SETUP_TOKEN && [...KEYWARD_SETUP_TOKEN].length < 20) {
+    refuse("KEYWARD_SETUP_TOKEN", "can be guessed: it needs at least 20 random characters", ANOTHER_TOKEN);
+  }
 }
+
+/** What to do about a set-up token that can be guessed. */
+export const ANOTHER_TOKEN = "Take its line out: a random one is then made in its place.";
 
 /**
  * The secrets of the gate on this machine. Those that are not there yet are made: its own, and, at

@@ -34,7 +34,8 @@ export async function wranglerDev(base, port, state, policy) {
     "--ip", "127.0.0.1", "--port", String(port),
     "--persist-to", join(root, state),
     "--show-interactive-dev-session=false",
-  ], { cwd: root, env: toolEnv(), stdio: ["ignore", "pipe", "pipe"] });
+    // The top of the file, whichever environment is chosen for deployments.
+  ], { cwd: root, env: { ...toolEnv(), CLOUDFLARE_ENV: undefined }, stdio: ["ignore", "pipe", "pipe"] });
   const lines = new EventEmitter();
   for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", (line) => lines.emit("line", line));
   lines.on("line", (line) => {

@@ -313,6 +313,46 @@ for (const [what, policy, changed] of [
   });
 }
 
+/** Runs `npm start` in this folder, where it has to fail; what it says. */
+async function startFails(folder, env, ...args) {
+  const begun = run(process.execPath, [...args, "scripts/start.mjs", "--port", String(await freePort())], { cwd: folder, env: { ...process.env, INIT_CWD: folder, ...env } });
+  assert.equal(await begun.ended, 1, begun.text());
+  return begun.text();
+}
+
+test("npm start with a secret that cannot be used says which and what to do, and prints nothing that does not work", async (t) => {
+  const folder = copy(t);
+  linkPackages(folder);
+  copyBuild(folder);
+  const fit = "0123456789abcdef0123456789abcdef";
+  for (const [secrets, says] of [
+    [`KEYWARD_SECRET=short`, /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit .*\n {2}Put a random one/],
+    [`KEYWARD_SECRET=`, /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit /],
+    [`KEYWARD_SECRET=${fit}\nKEYWARD_SECRET_PREVIOUS=${fit},short`, /^\nerror: KEYWARD_SECRET_PREVIOUS in \.dev\.vars has one .*\n {2}Take it out/],
+    [`KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=short`, /^\nerror: KEYWARD_SETUP_TOKEN in \.dev\.vars can be guessed.*\n {2}Take its line out/],
+    // Only the gate knows what is guessed first.
+    [`KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=passwordpassword1234`, /\nerror: The secret KEYWARD_SETUP_TOKEN can be guessed.*\n {2}It stands in \.dev\.vars\. Take its line out/],
+  ]) {
+    writeFileSync(join(folder, ".dev.vars"), `${secrets}\n`);
+    const said = await startFails(folder);
+    assert.match(said, says);
+    assert.doesNotMatch(said, /#setup=|curl|short\b.*=|password1234/, "no link, no line");
+  }
+});
+
+test("npm start with a Node that is too old says so before anything of it is missed", async (t) => {
+  const folder = copy(t);
+  writeFileSync(join(folder, ".dev.vars"), "KEYWARD_SECRET=short\n");
+  // What an old Node does not have; its version is what it is told by.
+  const old = join(folder, "old.mjs");
+  writeFileSync(old, 'import util from "node:util";\nimport { syncBuiltinESMExports } from "node:module";\ndelete util.parseEnv;\nsyncBuiltinESMExports();\nObject.defineProperty(process, "version", { value: "v18.20.4" });\n');
+  assert.match(await startFails(folder, {}, "--import", old), /^\nerror: Node v18\.20\.4 is too old: 20\.12 or newer is needed\n {2}See https:\/\/nodejs\.org\//);
+  // One that has it not at all cannot even link what names it.
+  for (const name of readdirSync(join(folder, "scripts"), { recursive: true }).filter((name) => name.endsWith(".mjs"))) {
+    assert.doesNotMatch(readFileSync(join(folder, "scripts", name), "utf8"), /^import \{[^}]*\bparseEnv\b/m, name);
+  }
+});
+
 test("a tool that is missing is named, with what to do", async (t) => {
   const folder = copy(t);
   const tools = ["sh", "env", "node", "npm", "rustc", "cargo", "cc", "gcc", "clang"];
