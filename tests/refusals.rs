@@ -2,24 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-mod support;
+#[path = "support/denials.rs"]
+mod denials;
 
+use denials::{BY_KEY, all, in_a_mixed_realm, mixed, realm, windows};
 use keyward::{
-    denial::{Denial, PublishableFault},
-    hint::{Slip, Stray},
+    denial::Denial,
     jwt,
-    policy::{
-        CredentialSource, Link, POLICY, Proof, Realm, RefusalStyle, Refusals, SourceKind, compile,
-        path::Ambiguous,
-    },
+    policy::{CredentialSource, Proof, Realm, RefusalStyle, Refusals, compile},
     refusal::{Answer, mcp, rate_limit_headers, refuse},
-    wire::{Window, WindowState},
 };
 use serde_json::Value;
-
-fn realm() -> Realm {
-    POLICY.realms[0]
-}
 
 fn answer(denial: &Denial) -> Answer {
     refuse(denial, Some(&realm()), "req-1")
@@ -31,132 +24,6 @@ fn header<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 
 fn body(answer: &Answer) -> Value {
     serde_json::from_str(&answer.body).unwrap()
-}
-
-const BY_KEY: &[Proof] = &[Proof::Key];
-const SCOPES: &[&str] = &["orders:read", "orders:write"];
-
-/// One of each, and each kind of those that have several. A variant that is missing here fails
-/// `every_code_has_a_section…`, which counts those of the source.
-fn all() -> Vec<Denial> {
-    let missing = |stray| Denial::MissingCredential { by: BY_KEY, stray };
-    let malformed = |slip| Denial::MalformedKey { slip: Some(slip) };
-    vec![
-        Denial::NoRealm,
-        Denial::NoRoute,
-        Denial::MethodNotAllowed { allow: vec!["GET", "HEAD"] },
-        Denial::AmbiguousPath(Ambiguous::EncodedSlash),
-        Denial::AmbiguousPath(Ambiguous::DoubleEncoding),
-        Denial::AmbiguousPath(Ambiguous::LookAlike('\u{ff0f}')),
-        Denial::AmbiguousPath(Ambiguous::OtherRoute),
-        Denial::InvalidHost,
-        missing(None),
-        missing(Some(Stray::Header("x-api-key"))),
-        missing(Some(Stray::Scheme { header: "authorization", scheme: "Bearer" })),
-        missing(Some(Stray::Empty("authorization"))),
-        missing(Some(Stray::Kind(Proof::Jwt))),
-        Denial::RepeatedCredential,
-        Denial::KeyInUrl,
-        Denial::MalformedKey { slip: None },
-        malformed(Slip::Placeholder),
-        malformed(Slip::Quoted),
-        malformed(Slip::Scheme),
-        malformed(Slip::Whitespace),
-        malformed(Slip::Token),
-        malformed(Slip::Short),
-        Denial::UnknownKey { slip: None },
-        Denial::UnknownKey { slip: Some(Slip::Long) },
-        Denial::RevokedKey { replaced: false },
-        Denial::RevokedKey { replaced: true },
-        Denial::ExpiredKey { replaced: false },
-        Denial::ExpiredKey { replaced: true },
-        Denial::InactiveTenant,
-        Denial::PlanRequired { plans: &["pro", "enterprise"] },
-        Denial::AddressRestricted { address: None },
-        Denial::AddressRestricted { address: Some("192.0.2.7".parse().unwrap()) },
-        Denial::OriginRestricted(PublishableFault::Route),
-        Denial::OriginRestricted(PublishableFault::NoOrigin),
-        Denial::OriginRestricted(PublishableFault::OtherOrigin),
-        Denial::SecretKeyFromPage,
-        Denial::TestMode { live_only: false },
-        Denial::TestMode { live_only: true },
-        Denial::InvalidToken(jwt::Error::Expired),
-        Denial::KeyAsToken,
-        Denial::InvalidSignature { reason: "too old".into() },
-        Denial::InvalidLink,
-        Denial::ExpiredLink,
-        Denial::UsedLink,
-        Denial::InvalidSession,
-        Denial::InvalidSessionId,
-        Denial::CrossSite,
-        Denial::InsecureTransport,
-        Denial::BodyTooLarge,
-        Denial::InsufficientScope { of: Proof::Key, required: SCOPES },
-        Denial::InsufficientScope { of: Proof::Key, required: &["orders:read"] },
-        Denial::InsufficientScope { of: Proof::Jwt, required: &["orders:read"] },
-        Denial::InsufficientScope { of: Proof::Session, required: &["orders:read"] },
-        Denial::RateLimited { windows: windows(), retry_after_ms: 1_001 },
-        Denial::RateLimited { windows: full_day(), retry_after_ms: 60_001 },
-        Denial::TooManyFailures { retry_after_ms: 9_001 },
-        Denial::StoreUnavailable { store: "KV" },
-        Denial::StoreUnavailable { store: "Registry" },
-        Denial::IssuerUnavailable { reason: "answered 500".into(), retry_after_ms: 7_001 },
-        Denial::UnfitSecret { secret: "ISSUER_SECRET", reason: "too short".into() },
-        Denial::NotConfigured { what: "KEYWARD_SECRET" },
-        Denial::BrokenBody,
-        Denial::LateBody,
-        Denial::Overloaded,
-        Denial::LengthRequired,
-        Denial::OriginInvalid,
-        Denial::OriginUnreachable,
-        Denial::OriginTimeout,
-        Denial::Internal,
-    ]
-}
-
-fn windows() -> Vec<WindowState> {
-    vec![
-        WindowState { window: Window::Minute, limit: 600, remaining: 0, reset_ms: 1_001 },
-        WindowState { window: Window::Day, limit: 10_000, remaining: 9_400, reset_ms: 86_000_000 },
-    ]
-}
-
-fn full_day() -> Vec<WindowState> {
-    vec![
-        WindowState { window: Window::Minute, limit: 1, remaining: 0, reset_ms: 59_000 },
-        WindowState { window: Window::Day, limit: 10_000, remaining: 0, reset_ms: 60_001 },
-    ]
-}
-
-/// Takes keys as `X-API-Key`, tokens as `Authorization: Bearer`, and sessions.
-fn mixed() -> Realm {
-    let source = |header, scheme, kind| CredentialSource { header, scheme, kind, forward: false };
-    let credentials = vec![
-        source("x-api-key", None, SourceKind::Key),
-        source("authorization", Some("Bearer"), SourceKind::Jwt),
-    ];
-    let link =
-        Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
-    Realm { id: "mixed", credentials: credentials.leak(), link: Some(link), ..realm() }
-}
-
-/// The same where it takes more than one kind of credential: what names a header, or challenges.
-fn in_a_mixed_realm() -> Vec<Denial> {
-    let by = &[Proof::Key, Proof::Jwt, Proof::Session];
-    vec![
-        Denial::MissingCredential { by, stray: None },
-        Denial::MissingCredential { by: BY_KEY, stray: Some(Stray::Header("authorization")) },
-        Denial::MissingCredential { by: &[Proof::Publishable], stray: Some(Stray::Kind(Proof::Key)) },
-        Denial::MissingCredential { by: &[Proof::Session], stray: None },
-        Denial::RepeatedCredential,
-        Denial::UnknownKey { slip: None },
-        Denial::InvalidToken(jwt::Error::Expired),
-        Denial::KeyAsToken,
-        Denial::InvalidSession,
-        Denial::InvalidSignature { reason: "too old".into() },
-        Denial::InsufficientScope { of: Proof::Key, required: &["orders:read"] },
-        Denial::InsufficientScope { of: Proof::Jwt, required: &["orders:read"] },
-    ]
 }
 
 /// An answer as it goes over the wire, its body laid out for reading.

@@ -1,4 +1,4 @@
-//! Bodies of webhooks: which are read, and who is slowed.
+//! Webhooks on their way through the gate: which pass, which bodies are read, and who is slowed.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -15,7 +15,9 @@ use keyward::{
     time::{HOUR, SECOND, Timestamp},
 };
 use support::{
-    NOON, jose,
+    NOON,
+    call::{self, Call},
+    jose,
     world::{CALLER, Request, World},
 };
 
@@ -54,6 +56,38 @@ fn send(world: &World, address: &'static str, request: &Request<'_>) -> Result<(
 fn deliver(world: &World, address: &'static str, signature: &str) -> Result<(), Denial> {
     let fields = [("stripe-signature", signature)];
     send(world, address, &Request { fields: &fields, body: BODY, ..Request::default() })
+}
+
+#[test]
+fn a_webhook_passes_with_its_senders_signature_and_nothing_else() {
+    let world = call::world();
+    let seconds = NOON.0 / SECOND;
+    let body: &[u8] = br#"{"id":"evt_1"}"#;
+    let sign = |secret: &str| {
+        key::hex(&jose::mac(secret.as_bytes(), &[format!("{seconds}.").as_bytes(), body].concat()))
+    };
+    let signature = format!("t={seconds},v1={}", sign("whsec_test"));
+    let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
+    let sent =
+        |fields, body| Call { method: "POST", fields, body, ..Call::of(call::realm(jose::PUBLIC), route) };
+    let right = vec![("stripe-signature", signature.as_str())];
+    assert_eq!(sent(right.clone(), body).told(&world).unwrap(), [("Keyward-Request-Id", "req-1".to_owned())]);
+
+    let invalid = |call: Call<'_>| matches!(call.told(&world), Err(Denial::InvalidSignature { .. }));
+    let forged = format!("t={seconds},v1={}", sign("whsec_other"));
+    assert!(invalid(sent(right.clone(), br#"{"id":"evt_2"}"#)));
+    assert!(invalid(sent(vec![("stripe-signature", &forged)], body)));
+    assert!(invalid(sent(vec![("x-api-key", "kw_live_x")], body)), "a key is no signature");
+    let large = vec![b'x'; 5 * 1024 * 1024];
+    assert_eq!(sent(right.clone(), &large).told(&world).unwrap_err(), Denial::BodyTooLarge);
+    world.named_secrets.borrow_mut().clear();
+    assert_eq!(
+        sent(right.clone(), body).told(&world).unwrap_err(),
+        Denial::NotConfigured { what: "STRIPE_SECRET" }
+    );
+    world.named_secrets.borrow_mut().insert("STRIPE_SECRET", "");
+    let unfit = sent(right, body).told(&world).unwrap_err();
+    assert!(matches!(unfit, Denial::UnfitSecret { secret: "STRIPE_SECRET", .. }), "{unfit:?}");
 }
 
 #[test]

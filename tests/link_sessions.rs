@@ -1,0 +1,203 @@
+//! Links, and the sessions that they become, on their way through the gate.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+mod support;
+
+use keyward::{
+    admission::Admission,
+    denial::Denial,
+    forwarding, key,
+    link::Session,
+    policy::{HostPattern, Proof, Realm, Requirement, Route},
+    record::{Mode, TenantStatus},
+    time::MINUTE,
+    wire::Redeemed,
+};
+use support::{
+    NOON, Seeded,
+    call::{Call, DEADLINE, FAULTS, LINK, by, realm, world},
+    jose, record,
+    world::{Fault, World},
+};
+
+fn session() -> Session {
+    Session {
+        realm: "default".into(),
+        tenant: record().tenant,
+        subject: Some("cart-7".into()),
+        session_id: Some("chat-1".into()),
+        expires_at: NOON.plus(MINUTE),
+    }
+}
+
+/// A world in which the link of this token can be used once.
+fn linked() -> (World, String) {
+    let world = world();
+    let format = LINK.token();
+    let token = key::generate(&format, "", Mode::Live, &world.secrets, &mut Seeded::new(3));
+    let hash = key::storage_hash(&format, &world.secrets, token.expose());
+    world.links.borrow_mut().insert(hash, Redeemed::Granted(session()));
+    (world, token.expose().to_owned())
+}
+
+fn shop<'a>() -> Call<'a> {
+    Call::of(realm(jose::PUBLIC), by(&[Proof::Session], &[]))
+}
+
+#[test]
+fn a_link_becomes_a_session_and_the_url_loses_its_token() {
+    let (world, token) = linked();
+    let url = format!("https://shop.example/checkout?a=1&token={token}");
+    let Admission::Redirect(headers) = (Call { url: &url, ..shop() }).send(&world).unwrap() else { panic!() };
+    let header = |name| headers.iter().find(|(own, _)| *own == name).unwrap().1.as_str();
+    assert_eq!(header("Location"), "https://shop.example/checkout?a=1");
+    let (cookie, attributes) = header("Set-Cookie").split_once("; ").unwrap();
+    assert_eq!(attributes, "Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax");
+    let told = (Call { fields: vec![("cookie", cookie)], ..shop() }).told(&world).unwrap();
+    for (name, value) in
+        [("Keyward-Subject", "cart-7"), ("Keyward-Tenant", "tenant-1"), ("Keyward-Session", "chat-1")]
+    {
+        assert!(told.contains(&(name, value.into())), "{name}: {told:?}");
+    }
+}
+
+#[test]
+fn a_link_is_exchanged_only_by_get_and_where_a_session_is_taken() {
+    let (world, token) = linked();
+    let url = format!("https://shop.example/checkout?token={token}");
+    for method in ["HEAD", "POST"] {
+        assert_eq!(
+            (Call { url: &url, method, ..shop() }).send(&world).unwrap_err(),
+            Denial::KeyInUrl,
+            "{method}"
+        );
+    }
+    let elsewhere = Call { route: by(&[Proof::Key], &[]), url: &url, ..shop() };
+    assert_eq!(elsewhere.send(&world).unwrap_err(), Denial::KeyInUrl);
+    let own = "https://shop.example/orders?token=abc&token=def";
+    let public = Route { requires: Requirement::Public, ..by(&[], &[]) };
+    let passed = (Call { route: public, url: own, ..shop() }).send(&world);
+    assert!(matches!(passed, Ok(Admission::Pass(_))), "the origin has parameters of that name for itself");
+    let twice = format!("{url}&token={token}");
+    assert_eq!((Call { url: &twice, ..shop() }).send(&world).unwrap_err(), Denial::RepeatedCredential);
+    assert_eq!(world.asked(), Vec::<String>::new());
+    assert!(matches!((Call { url: &url, ..shop() }).send(&world), Ok(Admission::Redirect(_))));
+}
+
+#[test]
+fn a_link_that_is_forged_used_or_over_is_told_apart() {
+    let (world, token) = linked();
+    let hash = key::storage_hash(&LINK.token(), &world.secrets, &token);
+    let follow = |token: &str| {
+        (Call { url: &format!("https://shop.example/checkout?token={token}"), ..shop() })
+            .send(&world)
+            .unwrap_err()
+    };
+    for forged in ["", "st_abc123", &token[..token.len() - 1], &token.replace("st_", "ST_")] {
+        assert_eq!(follow(forged), Denial::InvalidLink, "{forged}");
+    }
+    assert_eq!(world.asked(), Vec::<String>::new(), "a forged one costs nothing");
+    for (answer, denial) in [
+        (Redeemed::Used, Denial::UsedLink),
+        (Redeemed::Expired, Denial::ExpiredLink),
+        (Redeemed::Unknown, Denial::InvalidLink),
+    ] {
+        world.links.borrow_mut().insert(hash.clone(), answer);
+        assert_eq!(follow(&token), denial);
+    }
+    assert_eq!(follow(&token), Denial::StoreUnavailable { store: "Registry" });
+    let mut inactive = session();
+    inactive.tenant.status = TenantStatus::Inactive;
+    world.links.borrow_mut().insert(hash, Redeemed::Granted(inactive));
+    assert_eq!(follow(&token), Denial::InactiveTenant);
+}
+
+#[test]
+fn a_session_is_none_after_its_end_in_another_realm_or_forged_and_two_are_refused() {
+    let world = world();
+    let sealed = |session: Session| format!("__Host-shop={}", session.seal(&world.secrets).expose());
+    let send = |cookie: &str| (Call { fields: vec![("cookie", cookie)], ..shop() }).told(&world).map(|_| ());
+    let good = sealed(session());
+    assert_eq!(send(&good), Ok(()));
+    for bad in [
+        sealed(Session { expires_at: NOON, ..session() }),
+        sealed(Session { realm: "other".into(), ..session() }),
+        good.replace("kw_session_", "kw_session_A"),
+    ] {
+        assert_eq!(send(&bad), Err(Denial::InvalidSession), "{bad}");
+    }
+    assert_eq!(send(&format!("{good}; {good}")), Err(Denial::RepeatedCredential));
+    assert_eq!(send("other=1"), Err(Denial::MissingCredential { by: &[Proof::Session], stray: None }));
+}
+
+#[test]
+fn a_session_changes_something_only_from_its_own_site() {
+    let world = world();
+    let cookie = format!("__Host-shop={}", session().seal(&world.secrets).expose());
+    let send = |method, origin, site: Option<&str>| {
+        let mut fields = vec![("cookie", cookie.as_str())];
+        fields.extend(site.map(|site| ("sec-fetch-site", site)));
+        (Call { method, origin, fields, ..shop() }).told(&world).map(|_| ())
+    };
+    assert_eq!(send("GET", Some("https://evil.example"), Some("cross-site")), Ok(()));
+    assert_eq!(send("POST", Some("https://shop.example"), None), Ok(()));
+    assert_eq!(send("POST", None, Some("same-origin")), Ok(()));
+    for (origin, site) in [
+        (None, None),
+        (Some("https://evil.example"), Some("cross-site")),
+        (Some("null"), None),
+        (None, Some("same-site")),
+    ] {
+        assert_eq!(send("POST", origin, site), Err(Denial::CrossSite), "{origin:?} {site:?}");
+    }
+}
+
+#[test]
+fn on_a_tenants_host_a_session_of_another_tenant_is_none() {
+    let world = world();
+    let mut own = session();
+    own.tenant.code = Some("shop".into());
+    let cookie = format!("__Host-shop={}", own.seal(&world.secrets).expose());
+    let on = |suffix| {
+        let realm = Realm { hosts: suffix, ..realm(jose::PUBLIC) };
+        (Call { realm, fields: vec![("cookie", &cookie)], ..shop() }).told(&world).map(|_| ())
+    };
+    assert_eq!(on(&[HostPattern::Tenant(".example")]), Ok(()));
+    own.tenant.code = Some("other".into());
+    let cookie = format!("__Host-shop={}", own.seal(&world.secrets).expose());
+    let realm = Realm { hosts: &[HostPattern::Tenant(".example")], ..realm(jose::PUBLIC) };
+    let other = Call { realm, fields: vec![("cookie", &cookie)], ..shop() };
+    assert_eq!(other.told(&world).unwrap_err(), Denial::InvalidSession);
+}
+
+#[test]
+fn the_gates_own_cookies_never_reach_the_origin_and_caches_tell_sessions_apart() {
+    let world = world();
+    let cookie = format!("__Host-shop={}", session().seal(&world.secrets).expose());
+    let call = Call { fields: vec![("cookie", &cookie)], ..shop() };
+    let Admission::Pass(accepted) = call.send(&world).unwrap() else { panic!() };
+    assert_eq!(forwarding::removed_cookies(&[call.realm]), ["__Host-shop", "__Host-keyward-session"]);
+    assert_eq!(forwarding::vary(&call.realm, &accepted.permit), ["x-api-key", "authorization", "cookie"]);
+}
+#[test]
+fn whatever_the_registry_does_a_link_is_told_by_the_deadline_and_never_called_invalid() {
+    for fault in FAULTS {
+        let (world, token) = linked();
+        world.registry_fault.set(Some(fault));
+        let url = format!("https://shop.example/checkout?token={token}");
+        let mut times = Vec::new();
+        for _ in 0..5 {
+            let came = world.clock.get();
+            let sent = (Call { url: &url, ..shop() }).send(&world);
+            times.push(world.clock.get().0 - came.0);
+            if fault == Fault::Slow(1_500) {
+                assert!(matches!(sent, Ok(Admission::Redirect(_))));
+                break;
+            }
+            assert_eq!(sent.unwrap_err(), Denial::StoreUnavailable { store: "Registry" }, "{fault:?}");
+        }
+        assert!(times.iter().all(|took| *took <= DEADLINE), "{fault:?}: {times:?}");
+        assert_eq!(times.get(3..).unwrap_or_default().iter().sum::<i64>(), 0, "{fault:?}: {times:?}");
+    }
+}
