@@ -16,7 +16,7 @@ use crate::{
     hint::{self, Stray},
     jwt::{Error, JwksCache, Keys, Lookup, Token},
     key,
-    link::{self, Followed},
+    link::{self, Followed, Session},
     network,
     pipeline::{Accepted, Caller, Pipeline, Refused, Stores, unavailable},
     record::TenantStatus,
@@ -183,13 +183,8 @@ impl<S: Stores> Pipeline<'_, S> {
         if !matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature()) {
             return decided;
         }
-        let held_back = self.memory.borrow_mut().held_back(&network, self.stores.now());
-        if let Some(retry_after_ms) = held_back {
-            return Err(Denial::TooManyFailures { retry_after_ms });
-        }
-        if self.fails_too_often(&network).await {
-            self.memory.borrow_mut().hold_back(&network, self.stores.now());
-        }
+        self.not_held_back(&network)?;
+        self.count_failure(&network).await;
         decided
     }
 
@@ -299,7 +294,8 @@ impl<S: Stores> Pipeline<'_, S> {
         use_it(issuers.fetched.entry(source.realm).or_insert_with(new))
     }
 
-    /// Exchanges a link's token for a session.
+    /// Exchanges a link's token for a session. Networks that keep following links which are used up are told to wait
+    /// before the Registry is asked, of which there is one.
     async fn redeem(
         &self,
         realm: &Realm,
@@ -313,15 +309,31 @@ impl<S: Stores> Pipeline<'_, S> {
             return Err(Denial::InvalidLink);
         }
         let hash = key::storage_hash(&format, &secrets, token);
+        let network = link::failures_of(&caller.address.map(network::of).unwrap_or_default());
+        self.not_held_back(&network)?;
         let call = Redeem { hash, realm: realm.id.to_owned() };
         let redeem = async |within_ms| self.stores.redeem(&call, within_ms).await;
-        let redeemed = self.ask_of(Dependency::Registry, self.left(), redeem).await;
-        let session = match redeemed.map_err(|_| unavailable("Registry"))? {
-            Redeemed::Granted(session) => session,
-            Redeemed::Used => return Err(Denial::UsedLink),
-            Redeemed::Expired => return Err(Denial::ExpiredLink),
-            Redeemed::Unknown => return Err(Denial::InvalidLink),
+        let redeemed = self.ask_of(Dependency::Links, self.left(), redeem).await;
+        let denial = match redeemed.map_err(|_| unavailable("Registry"))? {
+            Redeemed::Granted(session) => return self.begin_session(realm, link, session, followed, caller),
+            Redeemed::Used => Denial::UsedLink,
+            Redeemed::Expired => Denial::ExpiredLink,
+            Redeemed::Unknown => Denial::InvalidLink,
         };
+        self.count_failure(&network).await;
+        Err(denial)
+    }
+
+    /// The answer to a link that began this session.
+    fn begin_session(
+        &self,
+        realm: &Realm,
+        link: &Link,
+        session: Session,
+        followed: Followed,
+        caller: Caller<'_>,
+    ) -> Result<[(&'static str, String); 4], Denial> {
+        let secrets = self.secrets.clone()?;
         if session.tenant.status == TenantStatus::Inactive {
             return Err(Denial::InactiveTenant);
         }

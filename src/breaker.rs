@@ -139,8 +139,12 @@ pub enum Dependency<'a> {
     Relay(&'a str),
     /// The limiter of failing networks.
     Limiter,
-    /// The Registry.
+    /// The Registry, at the admin API.
     Registry,
+    /// The Registry there, for whoever has shown nothing yet that is no guess: who signs in, say.
+    SignIn,
+    /// The Registry, where strangers follow links.
+    Links,
 }
 
 impl Dependency<'_> {
@@ -151,7 +155,7 @@ impl Dependency<'_> {
             Self::KeyGate(_) => "KEY_GATE",
             Self::Relay(_) => "RELAY",
             Self::Limiter => "FAILURES",
-            Self::Registry => "REGISTRY",
+            Self::Registry | Self::SignIn | Self::Links => "REGISTRY",
         }
     }
 }
@@ -162,6 +166,8 @@ pub struct Breakers {
     kv: Breaker,
     limiter: Breaker,
     registry: Breaker,
+    sign_in: Breaker,
+    links: Breaker,
     /// Of the objects that have failed since they last answered.
     key_gates: LruCache<String, Breaker>,
     /// Of all objects of the class: a failure of one that has failed before says nothing of the others, so it
@@ -173,8 +179,8 @@ pub struct Breakers {
 impl Default for Breakers {
     fn default() -> Self {
         let objects = || LruCache::new(NonZeroUsize::new(OBJECTS).unwrap_or(NonZeroUsize::MIN));
-        let (kv, limiter, registry, class) = Default::default();
-        Self { kv, limiter, registry, key_gates: objects(), class, relays: objects() }
+        let (kv, limiter, registry, sign_in, links, class) = Default::default();
+        Self { kv, limiter, registry, sign_in, links, key_gates: objects(), class, relays: objects() }
     }
 }
 
@@ -185,6 +191,8 @@ impl Breakers {
             Dependency::Kv => &mut self.kv,
             Dependency::Limiter => &mut self.limiter,
             Dependency::Registry => &mut self.registry,
+            Dependency::SignIn => &mut self.sign_in,
+            Dependency::Links => &mut self.links,
             Dependency::Relay(hash) => match self.relays.get_mut(hash) {
                 Some(relay) => relay,
                 None => return Some(Leave::Closed),
@@ -203,6 +211,8 @@ impl Breakers {
             Dependency::Kv => self.kv.ended(STORE, leave, end, now),
             Dependency::Limiter => self.limiter.ended(LIMITER, leave, end, now),
             Dependency::Registry => self.registry.ended(STORE, leave, end, now),
+            Dependency::SignIn => self.sign_in.ended(STORE, leave, end, now),
+            Dependency::Links => self.links.ended(STORE, leave, end, now),
             Dependency::Relay(hash) => one_of(&mut self.relays, hash, RELAY, leave, end, now),
             Dependency::KeyGate(hash) => {
                 let has_failed = self.key_gates.contains(hash);

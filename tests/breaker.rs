@@ -96,6 +96,20 @@ fn use_objects(breakers: &mut Breakers, calls: &[(&str, End)], now: Timestamp) -
 }
 
 #[test]
+fn who_follows_links_who_signs_in_and_who_is_signed_in_keep_nobody_else_from_the_registry() {
+    let all = [Dependency::Registry, Dependency::SignIn, Dependency::Links];
+    for fails in all {
+        let mut breakers = Breakers::default();
+        for _ in 0..3 {
+            breakers.ended(fails, Leave::Closed, End::Badly, at(0));
+        }
+        for of in all {
+            assert_eq!(breakers.leave(of, at(1), CALL).is_none(), of == fails, "{fails:?} {of:?}");
+        }
+    }
+}
+
+#[test]
 fn one_object_that_fails_is_left_alone_and_no_other_suffers() {
     let mut breakers = Breakers::default();
     let failing = [("a", End::Badly); 5];

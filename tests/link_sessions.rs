@@ -11,13 +11,14 @@ use keyward::{
     link::Session,
     policy::{HostPattern, Proof, Realm, Requirement, Route},
     record::{Mode, TenantStatus},
-    time::MINUTE,
+    time::{MINUTE, SECOND},
     wire::Redeemed,
 };
 use support::{
     NOON, Seeded,
     call::{Call, DEADLINE, FAULTS, LINK, by, realm, world},
-    jose, record,
+    jose::{self, Key},
+    record,
     world::{Fault, World},
 };
 
@@ -106,11 +107,55 @@ fn a_link_that_is_forged_used_or_over_is_told_apart() {
         world.links.borrow_mut().insert(hash.clone(), answer);
         assert_eq!(follow(&token), denial);
     }
+    world.links.borrow_mut().clear();
     assert_eq!(follow(&token), Denial::StoreUnavailable { store: "Registry" });
     let mut inactive = session();
     inactive.tenant.status = TenantStatus::Inactive;
     world.links.borrow_mut().insert(hash, Redeemed::Granted(inactive));
     assert_eq!(follow(&token), Denial::InactiveTenant);
+}
+
+#[test]
+fn a_network_that_keeps_following_links_which_are_over_is_held_back_before_the_registry_is_asked() {
+    for over in [Redeemed::Used, Redeemed::Expired, Redeemed::Unknown] {
+        let (world, token) = linked();
+        world.most_failures.set(Some(20));
+        let hash = key::storage_hash(&LINK.token(), &world.secrets, &token);
+        let granted = world.links.borrow_mut().insert(hash.clone(), over.clone()).unwrap();
+        let url = format!("https://shop.example/checkout?token={token}");
+        let follow = || (Call { url: &url, ..shop() }).send(&world);
+        let answers: Vec<_> = (0..100).map(|_| follow().unwrap_err()).collect();
+        let told = answers.iter().filter(|denial| denial.public().code == "INVALID_LINK").count();
+        assert_eq!(told, 21, "{over:?}: somebody who reloads a page is not locked out");
+        assert_eq!(answers[21..], vec![Denial::TooManyFailures { retry_after_ms: 10_000 }; 79]);
+        assert_eq!(world.asked().iter().filter(|asked| *asked == "Registry redeem").count(), 21);
+
+        // Neither keys nor tokens of that network are, nor links of others.
+        let token = format!("Bearer {}", Key::Ec.token(&jose::claims(NOON)));
+        let by_token = Call {
+            fields: vec![("authorization", token.as_str())],
+            ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
+        };
+        assert!(by_token.told(&world).is_ok());
+        let new = world.new_key(1);
+        assert_eq!(world.check(&new).unwrap_err().denial, Denial::UnknownKey { slip: None });
+        world.links.borrow_mut().insert(hash, granted);
+        let elsewhere = Call { url: &url, address: "192.0.2.2", ..shop() };
+        assert!(matches!(elsewhere.send(&world), Ok(Admission::Redirect(_))));
+        world.pass_time(10 * SECOND);
+        assert_eq!(follow().unwrap_err(), Denial::UsedLink, "the wait was enough");
+    }
+}
+
+#[test]
+fn keys_that_are_guessed_keep_nobody_from_following_a_link() {
+    let (world, token) = linked();
+    world.most_failures.set(Some(20));
+    for seed in 0..50 {
+        world.check(&world.new_key(seed)).unwrap_err();
+    }
+    let url = format!("https://shop.example/checkout?token={token}");
+    assert!(matches!((Call { url: &url, ..shop() }).send(&world), Ok(Admission::Redirect(_))));
 }
 
 #[test]

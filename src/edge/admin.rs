@@ -88,7 +88,7 @@ pub async fn handle(
                 agent: front::agent(headers.get("user-agent")?.as_deref()),
                 request_id: request_id.to_owned(),
             };
-            (ask(&call, env).await, true)
+            (ask(&call, env, failures.is_none()).await, true)
         }
     };
     let stores = EdgeStores { env };
@@ -147,7 +147,7 @@ pub async fn is_operator(
                 agent: front::agent(headers.get("user-agent")?.as_deref()),
                 request_id: request_id.to_owned(),
             };
-            ask(&call, env).await.status == 200
+            ask(&call, env, failures.is_none()).await.status == 200
         }
     };
     let stores = EdgeStores { env };
@@ -184,9 +184,11 @@ async fn admit(
     Ok(refused.map(|()| credential).map_err(|refusal| refusal.reply(request_id)))
 }
 
-/// The Registry's answer.
-async fn ask(call: &AdminCall, env: &Env) -> AdminReply {
+/// The Registry's answer, to a stranger or to whoever has shown something that is no guess: calls that fail for the one
+/// are not taken for a failure of the other's.
+async fn ask(call: &AdminCall, env: &Env, is_proof: bool) -> AdminReply {
     let request_id = &call.request_id;
+    let of = if is_proof { Dependency::Registry } else { Dependency::SignIn };
     let stores = EdgeStores { env };
     let repeatable = matches!(call.method.as_str(), "GET" | "HEAD");
     let ask = async |within_ms| {
@@ -199,7 +201,7 @@ async fn ask(call: &AdminCall, env: &Env) -> AdminReply {
             Unavailable
         })
     };
-    let asked = gate::pipeline(&stores, PATIENCE_MS).ask_of(Dependency::Registry, PATIENCE_MS, ask).await;
+    let asked = gate::pipeline(&stores, PATIENCE_MS).ask_of(of, PATIENCE_MS, ask).await;
     asked.unwrap_or_else(|Unavailable| front::registry_unavailable().reply(request_id))
 }
 

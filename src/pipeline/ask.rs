@@ -4,6 +4,7 @@
 use super::{Pipeline, Stores, Unavailable};
 use crate::{
     breaker::{Dependency, End, Leave},
+    denial::Denial,
     time::Timestamp,
 };
 
@@ -66,6 +67,20 @@ impl<S: Stores> Pipeline<'_, S> {
         let answer = ask(within_ms).await;
         self.end_of(asking, &answer);
         answer
+    }
+
+    /// # Errors
+    /// [`Denial::TooManyFailures`] for a network that is held back.
+    pub(crate) fn not_held_back(&self, network: &str) -> Result<(), Denial> {
+        let held_back = self.memory.borrow_mut().held_back(network, self.stores.now());
+        held_back.map_or(Ok(()), |retry_after_ms| Err(Denial::TooManyFailures { retry_after_ms }))
+    }
+
+    /// Counts a failure of this network, which is held back from then on if those are too many.
+    pub(crate) async fn count_failure(&self, network: &str) {
+        if self.fails_too_often(network).await {
+            self.memory.borrow_mut().hold_back(network, self.stores.now());
+        }
     }
 
     /// Counts a failure of this network; whether it has now failed too often. The limiter guards stores against

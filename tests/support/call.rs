@@ -51,6 +51,7 @@ pub struct Call<'a> {
     pub method: &'a str,
     pub url: &'a str,
     pub origin: Option<&'a str>,
+    pub address: &'a str,
     pub fields: Vec<(&'a str, &'a str)>,
     pub body: &'a [u8],
 }
@@ -63,13 +64,15 @@ impl Call<'_> {
             method: "GET",
             url: "https://shop.example/checkout?a=1",
             origin: None,
+            address: "192.0.2.1",
             fields: Vec::new(),
             body: b"",
         }
     }
 
     pub fn send(&self, world: &World) -> Result<Admission, Denial> {
-        let caller = Caller { method: self.method, origin: self.origin, ..CALLER };
+        let Self { method, origin, address, .. } = *self;
+        let caller = Caller { method, origin, address: Some(address), ..CALLER };
         let request = Request { fields: &self.fields, body: self.body, ..Request::default() };
         let admitted = world.admit(&self.realm, &self.route, Target::of(self.url), caller, &request);
         admitted.map_err(|Refused { denial, .. }| denial)

@@ -61,13 +61,16 @@ pub struct World {
     /// How long the next answers of objects take, the last one first.
     pub slow_answers: Cell<Vec<i64>>,
     pub limited_addresses: RefCell<HashSet<String>>,
+    /// After so many failures of a network the limiter says that they are too many.
+    pub most_failures: Cell<Option<u32>>,
+    failures: RefCell<BTreeMap<String, u32>>,
     pub clock: Cell<Timestamp>,
     pub asked: RefCell<Vec<String>>,
     /// What stands in the log about what is outside.
     pub noted: RefCell<Vec<String>>,
     pub memory: Rc<RefCell<Memory>>,
     pub secrets: Rc<Secrets>,
-    /// What the Registry says of a link, once, by its hash.
+    /// What the Registry says of a link, by its hash. One that was granted is used from then on.
     pub links: RefCell<BTreeMap<String, Redeemed>>,
     pub web: RefCell<BTreeMap<String, String>>,
     pub named_secrets: RefCell<BTreeMap<&'static str, &'static str>>,
@@ -93,6 +96,8 @@ impl World {
             issuer_fault: Cell::default(),
             slow_answers: Cell::default(),
             limited_addresses: RefCell::default(),
+            most_failures: Cell::default(),
+            failures: RefCell::default(),
             clock: Cell::new(NOON),
             asked: RefCell::default(),
             noted: RefCell::default(),
@@ -316,7 +321,13 @@ impl Stores for World {
         self.asked.borrow_mut().push("FAILURES".into());
         match self.suffer(self.limiter_fault.get(), within_ms)? {
             Some(_) => Err(Unavailable),
-            None => Ok(self.limited_addresses.borrow().contains(address)),
+            None => {
+                let mut failures = self.failures.borrow_mut();
+                let count = failures.entry(address.to_owned()).or_default();
+                *count += 1;
+                let too_many = self.most_failures.get().is_some_and(|most| *count > most);
+                Ok(too_many || self.limited_addresses.borrow().contains(address))
+            }
         }
     }
 
@@ -333,7 +344,13 @@ impl Stores for World {
         if let Some(said) = self.suffer(self.registry_fault.get(), within_ms)? {
             return serde_json::from_str(said).map_err(|_| Unavailable);
         }
-        self.links.borrow_mut().remove(&call.hash).ok_or(Unavailable)
+        let mut links = self.links.borrow_mut();
+        let link = links.get_mut(&call.hash).ok_or(Unavailable)?;
+        let answer = link.clone();
+        if matches!(answer, Redeemed::Granted(_)) {
+            *link = Redeemed::Used;
+        }
+        Ok(answer)
     }
 
     async fn fetch(&self, url: &str, within_ms: u32) -> Result<String, String> {
