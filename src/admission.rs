@@ -206,11 +206,15 @@ impl<S: Stores> Pipeline<'_, S> {
         if let Err(Denial::InvalidToken(Error::UnknownKey | Error::WrongAlgorithm | Error::BadSignature)) =
             decided
             && let JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } = policy.keys
-            && let Ok(newer) = self
-                .fetched_keys(Source { realm: realm.id, url, max_age_s, algorithms }, &token, Some(&keys))
-                .await
         {
-            return decide(&newer);
+            let source = Source { realm: realm.id, url, max_age_s, algorithms };
+            return match self.fetched_keys(source, &token, Some(&keys)).await {
+                Ok(newer) => decide(&newer),
+                // There are no newer ones.
+                Err(Denial::InvalidToken(_)) => decided,
+                // There may be: a token is not called forged that could be signed with one of them.
+                Err(unavailable) => Err(unavailable),
+            };
         }
         decided
     }

@@ -2,11 +2,14 @@
 // the issuer's keys on a real server.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 
 import { SignJWT, importJWK } from "jose";
 
 import { startGate } from "./harness/gate.mjs";
+import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { Jwks, newSigner } from "./issuer.mjs";
 
@@ -184,6 +187,53 @@ describe("an issuer", () => {
     } finally {
       gate.internet.answer = published;
     }
+  });
+
+  it("that changes its key and then does not answer is 503, and never that the token is not its own", async (test) => {
+    await gate.stopClock(test);
+    const published = gate.internet.answer;
+    test.after(() => { gate.internet.answer = published; });
+    for (const kid of ["kept", undefined]) {
+      const [old, next] = await Promise.all([newSigner("ES256", kid), newSigner("ES256", kid)]);
+      gate.internet.answer = published;
+      await publish(old);
+      assert.equal((await send(await old.sign(claims()))).status, 200);
+      await gate.advance(60_000);
+      for (const answer of [(request, response) => response.writeHead(500).end(), () => {}]) {
+        gate.internet.answer = answer;
+        const refused = await send(await next.sign(claims()));
+        assert.deepEqual(code(refused), [503, "STORE_UNAVAILABLE"], kid);
+        assert.equal((await send(await old.sign(claims()))).status, 200, "older keys serve on");
+        await gate.advance(Number(refused.header("retry-after")) * 1_000);
+      }
+      gate.internet.answer = published;
+      jwks.publish(next);
+      assert.equal((await send(await next.sign(claims()))).status, 200);
+      assert.deepEqual(code(await send(await old.sign(claims()))), [401, "INVALID_TOKEN"]);
+    }
+  });
+
+  it("is heard to the end although the client for whom it was asked has hung up", async (test) => {
+    const signer = await newSigner("ES256", "dropped");
+    jwks.publish(signer);
+    const published = gate.internet.answer;
+    test.after(() => { gate.internet.answer = published; });
+    // Beyond what older keys serve for.
+    await gate.advance(5_000_000);
+    const asked = [];
+    gate.internet.answer = (request, response) => void asked.push([request, response]);
+    const token = await signer.sign(claims());
+    const client = begin(gate.url, HOST, `GET /me HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer ${token}\r\n\r\n`);
+    await waitFor("the fetch", () => asked.length === 1);
+    client.socket.resetAndDestroy();
+    const [[request, response]] = asked;
+    // Time for the gate to give it up with its client.
+    await Promise.race([once(response, "close"), pause(400)]);
+    const second = send(token);
+    await Promise.race([once(response, "close"), pause(100)]);
+    published(request, response);
+    assert.equal((await second).status, 200);
+    assert.equal(asked.length, 1, "it is not asked again");
   });
 
   it("whose keys cannot be had is 503 with the time that is left, and the log says why", async (test) => {
