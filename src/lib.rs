@@ -20,6 +20,7 @@
 
 pub mod admission;
 pub mod breaker;
+pub mod budget;
 pub mod configured;
 pub mod cookie;
 pub mod cors;

@@ -8,6 +8,7 @@ use lru::LruCache;
 
 use crate::{
     breaker::Breakers,
+    budget::{Allowance, Budget},
     denial::FAILURES_PERIOD,
     lease::{Holder, Lessor},
     local::Local,
@@ -25,6 +26,11 @@ const NETWORKS: usize = 10_000;
 const SENDER_LIFE: i64 = HOUR;
 /// How long a network that fails too often is held back.
 const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
+/// What a network may have looked up that is held back: enough for the keys of its neighbours, and a bound to what
+/// guesses cost. KV is read so often for keys that the isolate does not know …
+const READS: Allowance = Allowance { at_once: 100, every_ms: 50 };
+/// … and, while KV fails, so many objects are asked.
+const ASKS: Allowance = Allowance { at_once: 10, every_ms: 1_000 };
 /// Words of a KeyGate may overtake each other by less than this. One that is older by more was given before the
 /// clock was set back.
 const OUT_OF_ORDER: i64 = MINUTE;
@@ -40,8 +46,25 @@ pub struct Memory {
     pub ledger: Ledger,
     /// What is left alone since it fails.
     pub breakers: Breakers,
-    networks: LruCache<String, Timestamp>,
+    networks: LruCache<String, HeldBack>,
     senders: LruCache<String, Timestamp>,
+}
+
+/// A network that failed too often.
+#[derive(Default)]
+struct HeldBack {
+    until: Timestamp,
+    reads: Budget,
+    asks: Budget,
+}
+
+/// What is asked about a key that the isolate does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lookup {
+    /// KV.
+    Kv,
+    /// The key's object.
+    KeyGate,
 }
 
 /// What is known of one key.
@@ -228,12 +251,27 @@ impl Memory {
 
     /// For how many milliseconds this network is still held back, if it is.
     pub fn held_back(&mut self, network: &str, now: Timestamp) -> Option<u64> {
-        left(*self.networks.get(network)?, HELD_BACK, now)
+        left(self.networks.get(network)?.until, HELD_BACK, now)
+    }
+
+    /// Whether this is looked up for a network that is held back.
+    pub fn may_look_up(&mut self, network: &str, lookup: Lookup, now: Timestamp) -> bool {
+        let Some(held_back) = self.networks.get_mut(network) else { return true };
+        match lookup {
+            Lookup::Kv => held_back.reads.spend(READS, now),
+            Lookup::KeyGate => held_back.asks.spend(ASKS, now),
+        }
     }
 
     /// Holds this network back for a period of the platform's limiter.
     pub fn hold_back(&mut self, network: &str, now: Timestamp) {
-        self.networks.put(network.to_owned(), now.plus(HELD_BACK));
+        let until = now.plus(HELD_BACK);
+        match self.networks.get_mut(network) {
+            Some(held_back) => held_back.until = until,
+            None => {
+                self.networks.put(network.to_owned(), HeldBack { until, ..HeldBack::default() });
+            }
+        }
     }
 
     /// A webhook that was its sender's came from this network.

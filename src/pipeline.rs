@@ -30,7 +30,7 @@ use crate::{
     key::{self, Shape},
     lease::{self, Lessor},
     limit,
-    memory::{Limited, Memory},
+    memory::{Limited, Lookup, Memory},
     network,
     record::Record,
     secret::{Secret, Secrets},
@@ -311,7 +311,7 @@ impl<S: Stores> Pipeline<'_, S> {
     /// The record of a key: from memory, else from KV, else from its KeyGate, which knows a new key
     /// before KV does, and every key where KV fails.
     async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Denial> {
-        let network = caller.address.map(network::of);
+        let network = caller.address.map(network::of).unwrap_or_default();
         {
             let mut memory = self.memory.borrow_mut();
             for hash in hashes {
@@ -320,17 +320,18 @@ impl<S: Stores> Pipeline<'_, S> {
                 }
             }
         }
-        let published = self.published(hashes).await;
-        if let Ok(Some(candidate)) = published {
-            return Ok(candidate);
-        }
-        // Whoever guesses is told so before an object is asked; a neighbour of theirs has a key that KV knows.
-        let held_back = network
-            .as_deref()
-            .and_then(|network| self.memory.borrow_mut().held_back(network, self.stores.now()));
-        if let Some(retry_after_ms) = held_back {
-            return Err(Denial::TooManyFailures { retry_after_ms });
-        }
+        // Whoever guesses is told so; but a neighbour of theirs has a key that KV knows.
+        self.may_look_up(&network, Lookup::Kv)?;
+        let without_kv = match self.published(hashes).await {
+            Ok(Some(candidate)) => return Ok(candidate),
+            Ok(None) => {
+                self.not_held_back(&network)?;
+                None
+            }
+            // It may be a neighbour's, which could not be read: that is not called a failure of the network.
+            Err(denial) if self.may_look_up(&network, Lookup::KeyGate).is_err() => return Err(denial),
+            Err(denial) => Some(denial),
+        };
         for hash in hashes {
             let asked = self.stores.now();
             if let Some(record) = self.ask(hash).await? {
@@ -339,15 +340,19 @@ impl<S: Stores> Pipeline<'_, S> {
                 return Ok(candidate);
             }
         }
-        let now = self.stores.now();
         // Guesses cost the objects a call each also while KV fails.
-        if let Some(network) = network
-            && self.fails_too_often(&network).await
-        {
-            self.memory.borrow_mut().hold_back(&network, now);
-        }
+        self.count_failure(&network).await;
         // Of two that should know one could not be asked.
-        Err(published.map_or_else(|denial| denial, |_| UNKNOWN))
+        Err(without_kv.unwrap_or(UNKNOWN))
+    }
+
+    /// # Errors
+    /// [`Denial::TooManyFailures`] for a network that is held back and has had as much looked up as it may.
+    fn may_look_up(&self, network: &str, lookup: Lookup) -> Result<(), Denial> {
+        self.not_held_back(network).or_else(|denial| {
+            let may = self.memory.borrow_mut().may_look_up(network, lookup, self.stores.now());
+            if may { Ok(()) } else { Err(denial) }
+        })
     }
 
     /// The record of a key as KV has it.

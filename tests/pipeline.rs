@@ -252,16 +252,29 @@ fn where_only_kv_fails_the_keys_object_which_has_the_record_answers() {
 }
 
 #[test]
-fn a_network_that_guesses_while_kv_fails_is_held_back_before_any_object_is_asked() {
+fn a_network_that_guesses_while_kv_fails_has_few_objects_asked_and_its_neighbours_keys_are_not_refused() {
     let (world, good) = published(&record());
     world.check(&good).unwrap();
     world.kv_fault.set(Some(Fault::Fails));
     world.limited_addresses.borrow_mut().insert("192.0.2.1".into());
     assert_eq!(denial(&world, &world.new_key(2)), Denial::StoreUnavailable { store: "KV" });
     world.asked();
-    assert_eq!(denial(&world, &world.new_key(3)), Denial::TooManyFailures { retry_after_ms: 10_000 });
-    assert_eq!(world.asked(), ["KV"]);
-    assert!(world.check(&good).is_ok());
+    // Then so many objects are, for the keys of neighbours …
+    let mut asked = 0;
+    for guess in 3..60 {
+        assert_eq!(denial(&world, &world.new_key(guess)), Denial::StoreUnavailable { store: "KV" });
+        asked += world.asked().iter().filter(|asked| *asked == "KeyGate find").count();
+    }
+    assert_eq!(asked, 10);
+    // … and no more; what they do not know is still no verdict, and a second later there is one more.
+    let (key, other) = (world.new_key(1_000), world.new_key(1_001));
+    world.tell(&key, &record());
+    world.tell(&other, &record());
+    assert_eq!(denial(&world, &key), Denial::StoreUnavailable { store: "KV" });
+    world.pass_time(SECOND);
+    assert!(world.check(&key).is_ok());
+    assert_eq!(denial(&world, &other), Denial::StoreUnavailable { store: "KV" });
+    assert!(world.check(&good).is_ok(), "what the isolate knows passes");
 }
 
 #[test]
