@@ -63,7 +63,10 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     let incoming = http::Incoming::of(request, context);
     let stores = EdgeStores { env };
     let pipeline = pipeline(&stores, realm.decision_timeout_ms);
-    let accepted = match pipeline.admit(realm, route, target, client.caller(), &incoming).await {
+    let admitted = pipeline.admit(realm, route, target, client.caller(), &incoming).await;
+    // Before the origin is waited for: the runtime ends this with its client's connection.
+    tell(env, context);
+    let accepted = match admitted {
         Ok(Admission::Pass(accepted)) => accepted,
         Ok(Admission::Redirect(headers)) => {
             let headers = headers.into_iter().chain([("X-Request-Id", request_id.to_owned())]).collect();

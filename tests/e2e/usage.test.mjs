@@ -3,7 +3,10 @@
 import assert from "node:assert/strict";
 import { after, before, describe, it } from "node:test";
 
+import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
+import { open } from "./harness/http.mjs";
+import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 const HOUR = 3_600_000;
@@ -47,7 +50,10 @@ class Answers {
 
   async send(made, options) {
     const answer = await use(made.plaintextKey, options);
-    const code = answer.status === 200 ? "accepted" : answer.json().code;
+    return this.count(made, answer.status === 200 ? "accepted" : answer.json().code);
+  }
+
+  count(made, code) {
     const hour = Math.floor(gate.now() / HOUR) * HOUR;
     const counts = this.all.get(made.apiKey.id) ?? {};
     counts[`${hour} ${code}`] = (counts[`${hour} ${code}`] ?? 0) + 1;
@@ -95,6 +101,71 @@ describe("usage", () => {
       const codes = await Promise.all(Object.entries(keys).map(([code, made]) => answers.send(made, { method: method(code), isolate: i % 2 })));
       assert.deepEqual(codes, Object.keys(keys).map((code) => (code === "strict" ? "RATE_LIMITED" : code)));
     }
+    await answers.areTold();
+  });
+
+  it("has what was let through for clients that hung up, although the key's object fails for a while", async (t) => {
+    t.after(() => gate.origin.reset());
+    const answers = new Answers();
+    const made = await owner.createKey();
+    const fault = { "KeyGate.fetch": { fail: true, name: gate.objectName(made.plaintextKey) } };
+    t.after(() => gate.objects.faults({ "KeyGate.fetch": null }));
+    gate.origin.hang();
+    const before = gate.origin.requests.length;
+    const head = `GET /api/orders HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer ${made.plaintextKey}\r\n\r\n`;
+    const clients = Array.from({ length: 8 }, () => begin(gate.isolates[1].url, "api.test", head));
+    await gate.origin.received(before + clients.length);
+    await gate.objects.faults(fault);
+    await gate.objects.resetCounts();
+    for (const client of clients) {
+      client.socket.resetAndDestroy();
+      answers.count(made, "accepted");
+    }
+    await waitFor("the object to be told in vain", async () => (await gate.callsFor(made.plaintextKey)).keyGate > 0, { timeoutMs: 20_000 });
+    await gate.objects.faults({ "KeyGate.fetch": null });
+    await waitFor("the object to know, without a further request", () => {
+      assert.deepEqual(counted(made.apiKey.id), answers.all.get(made.apiKey.id));
+      return true;
+    }, { timeoutMs: 25_000 });
+  });
+
+  it("has WebSockets, each once", async () => {
+    const answers = new Answers();
+    const made = await owner.createKey();
+    const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" };
+    for (let i = 0; i < 3; i++) {
+      const answer = await open(gate.isolates[0].url, { target: "/api/orders/live", headers: { ...upgrade, Authorization: `Bearer ${made.plaintextKey}` } });
+      assert.equal(answer.status, 101);
+      answer.socket.destroy();
+      answers.count(made, "accepted");
+    }
+    await answers.areTold();
+  });
+
+  it("has what a key did at the admin API, accepted and refused", async () => {
+    const answers = new Answers();
+    await owner.stepUp(OWNER.password);
+    const made = await owner.createKey({ scopes: ["admin:read"] });
+    const call = () => gate.admin().call("GET", "/api-keys", undefined, { Authorization: `Bearer ${made.plaintextKey}` });
+    for (let i = 0; i < 3; i++) {
+      assert.equal((await call()).status, 200);
+      answers.count(made, "accepted");
+    }
+    await owner.revoke(made.apiKey.id);
+    for (let i = 0; i < 4; i++) answers.count(made, (await call()).json().code);
+    await answers.areTold();
+  });
+
+  it("has refusals that were answered while the key's object did not answer, once it does", async () => {
+    const answers = new Answers();
+    const made = await owner.createKey();
+    await owner.revoke(made.apiKey.id);
+    assert.equal(await answers.send(made), "REVOKED_API_KEY");
+    await gate.objects.faults({ "KeyGate.fetch": { fail: true, name: gate.objectName(made.plaintextKey) } });
+    // From the isolate's memory, for as long as the object's word is fresh.
+    for (let i = 0; i < 10; i++) assert.equal(await answers.send(made), "REVOKED_API_KEY");
+    await waitFor("a call that failed", () => gate.logs.some(({ message }) => message.includes('"store":"KEY_GATE"')));
+    await gate.objects.faults({ "KeyGate.fetch": null });
     await answers.areTold();
   });
 
