@@ -17,8 +17,7 @@ use crate::{
     jwt::{Error, JwksCache, Keys, Lookup, Token},
     key,
     link::{self, Followed, Session},
-    network,
-    pipeline::{Accepted, Caller, Pipeline, Refused, Stores, unavailable},
+    pipeline::{Accepted, Caller, Failures, Pipeline, Refused, Stores, unavailable},
     record::TenantStatus,
     route::Target,
     secret::{Secret, Secrets},
@@ -146,22 +145,18 @@ impl<S: Stores> Pipeline<'_, S> {
             self.stores.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
         let mut check =
             gate::begin_webhook(webhook, &secret, |name| request.header(name), self.stores.now())?;
-        let network = crate::webhook::failures_of(&caller.address.map(network::of).unwrap_or_default());
-        let held_back = self.memory.borrow_mut().sender_held_back(&network, self.stores.now());
-        if let Some(retry_after_ms) = held_back {
-            return Err(Denial::TooManyFailures { retry_after_ms });
+        let source = caller.source(Failures::Webhooks);
+        let is_sender = self.memory.borrow_mut().has_delivered(&source.network, self.stores.now());
+        if !is_sender {
+            self.not_held_back(&source)?;
         }
         let read = request.body(most, |piece| check.see(piece)).await;
         let decided = read.and_then(|()| check.finish());
         match &decided {
-            Ok(_) => self.memory.borrow_mut().delivered(&network, self.stores.now()),
+            Ok(_) => self.memory.borrow_mut().delivered(&source.network, self.stores.now()),
             // What cost the reading of a body, in vain.
             Err(Denial::Overloaded | Denial::Internal) => {}
-            Err(_) => {
-                if self.fails_too_often_after_body(&network).await {
-                    self.memory.borrow_mut().hold_back(&network, self.stores.now());
-                }
-            }
+            Err(_) => self.count_failure_after_body(&source).await,
         }
         decided
     }
@@ -175,7 +170,6 @@ impl<S: Stores> Pipeline<'_, S> {
         text: &Secret,
         caller: Caller<'_>,
     ) -> Result<Permit, Denial> {
-        let network = caller.address.map(network::of).unwrap_or_default();
         if hint::is_key(realm, text.expose()) {
             return Err(Denial::KeyAsToken);
         }
@@ -183,8 +177,9 @@ impl<S: Stores> Pipeline<'_, S> {
         if !matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature()) {
             return decided;
         }
-        self.not_held_back(&network)?;
-        self.count_failure(&network).await;
+        let source = caller.source(Failures::Keys);
+        self.not_held_back(&source)?;
+        self.count_failure(&source).await;
         decided
     }
 
@@ -313,8 +308,8 @@ impl<S: Stores> Pipeline<'_, S> {
             return Err(Denial::InvalidLink);
         }
         let hash = key::storage_hash(&format, &secrets, token);
-        let network = link::failures_of(&caller.address.map(network::of).unwrap_or_default());
-        self.not_held_back(&network)?;
+        let source = caller.source(Failures::Links);
+        self.not_held_back(&source)?;
         let call = Redeem { hash, realm: realm.id.to_owned() };
         let redeem = async |within_ms| self.stores.redeem(&call, within_ms).await;
         let redeemed = self.ask_of(Dependency::Links, self.left(), redeem).await;
@@ -324,7 +319,7 @@ impl<S: Stores> Pipeline<'_, S> {
             Redeemed::Expired => Denial::ExpiredLink,
             Redeemed::Unknown => Denial::InvalidLink,
         };
-        self.count_failure(&network).await;
+        self.count_failure(&source).await;
         Err(denial)
     }
 

@@ -59,12 +59,6 @@ impl Session {
     }
 }
 
-/// What failures of links are counted under, apart from those of keys: whoever reloads a page whose link was used keeps
-/// nobody's key out, and whoever guesses keys keeps nobody from following a link.
-pub fn failures_of(network: &str) -> String {
-    format!("link {network}")
-}
-
 /// A token that was taken from a URL.
 #[derive(Debug)]
 pub struct Followed {

@@ -22,6 +22,9 @@ use crate::{
 const RECORDS: usize = 32 << 20;
 /// Of [`crate::network`]s that keep failing.
 const NETWORKS: usize = 10_000;
+/// One failure in so many is counted of its site: so a site has so many times as many as a network before it is held back,
+/// since it may be a campus.
+const OF_SITES: u32 = 16;
 /// How long a network from which a webhook came that was its sender's is not held back for others.
 const SENDER_LIFE: i64 = HOUR;
 /// How long a network that fails too often is held back.
@@ -47,6 +50,8 @@ pub struct Memory {
     /// What is left alone since it fails.
     pub breakers: Breakers,
     networks: LruCache<String, HeldBack>,
+    /// Counts failures.
+    failures: u32,
     senders: LruCache<String, Timestamp>,
 }
 
@@ -153,6 +158,7 @@ impl Memory {
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
             networks: cache(NETWORKS),
+            failures: random as u32,
             senders: cache(NETWORKS),
         }
     }
@@ -279,11 +285,14 @@ impl Memory {
         self.senders.put(network.to_owned(), now.plus(SENDER_LIFE));
     }
 
-    /// As [`Self::held_back`], for a network whose senders of webhooks are not.
-    pub fn sender_held_back(&mut self, network: &str, now: Timestamp) -> Option<u64> {
-        let held_back = self.held_back(network, now)?;
-        let is_sender =
-            self.senders.get(network).is_some_and(|until| left(*until, SENDER_LIFE, now).is_some());
-        (!is_sender).then_some(held_back)
+    /// Whether one came from this network lately.
+    pub fn has_delivered(&mut self, network: &str, now: Timestamp) -> bool {
+        self.senders.get(network).is_some_and(|until| left(*until, SENDER_LIFE, now).is_some())
+    }
+
+    /// Whether a failure is counted of its site, too.
+    pub fn counts_site(&mut self) -> bool {
+        self.failures = self.failures.wrapping_add(1);
+        self.failures.is_multiple_of(OF_SITES)
     }
 }

@@ -10,6 +10,7 @@
 mod ask;
 mod call;
 mod charge;
+mod failures;
 mod tell;
 
 use std::{cell::RefCell, rc::Rc};
@@ -19,6 +20,7 @@ use serde::de::DeserializeOwned;
 
 pub use self::charge::Chore;
 use self::charge::{Answer, CountedBy};
+pub(crate) use self::failures::Failures;
 use crate::{
     admission::Issuers,
     breaker::Dependency,
@@ -31,7 +33,6 @@ use crate::{
     lease::{self, Lessor},
     limit,
     memory::{Limited, Lookup, Memory},
-    network,
     record::Record,
     secret::{Secret, Secrets},
     time::Timestamp,
@@ -311,7 +312,7 @@ impl<S: Stores> Pipeline<'_, S> {
     /// The record of a key: from memory, else from KV, else from its KeyGate, which knows a new key
     /// before KV does, and every key where KV fails.
     async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Denial> {
-        let network = caller.address.map(network::of).unwrap_or_default();
+        let source = caller.source(Failures::Keys);
         {
             let mut memory = self.memory.borrow_mut();
             for hash in hashes {
@@ -321,15 +322,15 @@ impl<S: Stores> Pipeline<'_, S> {
             }
         }
         // Whoever guesses is told so; but a neighbour of theirs has a key that KV knows.
-        self.may_look_up(&network, Lookup::Kv)?;
+        self.may_look_up(&source, Lookup::Kv)?;
         let without_kv = match self.published(hashes).await {
             Ok(Some(candidate)) => return Ok(candidate),
             Ok(None) => {
-                self.not_held_back(&network)?;
+                self.not_held_back(&source)?;
                 None
             }
             // It may be a neighbour's, which could not be read: that is not called a failure of the network.
-            Err(denial) if self.may_look_up(&network, Lookup::KeyGate).is_err() => return Err(denial),
+            Err(denial) if self.may_look_up(&source, Lookup::KeyGate).is_err() => return Err(denial),
             Err(denial) => Some(denial),
         };
         for hash in hashes {
@@ -341,18 +342,9 @@ impl<S: Stores> Pipeline<'_, S> {
             }
         }
         // Guesses cost the objects a call each also while KV fails.
-        self.count_failure(&network).await;
+        self.count_failure(&source).await;
         // Of two that should know one could not be asked.
         Err(without_kv.unwrap_or(UNKNOWN))
-    }
-
-    /// # Errors
-    /// [`Denial::TooManyFailures`] for a network that is held back and has had as much looked up as it may.
-    fn may_look_up(&self, network: &str, lookup: Lookup) -> Result<(), Denial> {
-        self.not_held_back(network).or_else(|denial| {
-            let may = self.memory.borrow_mut().may_look_up(network, lookup, self.stores.now());
-            if may { Ok(()) } else { Err(denial) }
-        })
     }
 
     /// The record of a key as KV has it.

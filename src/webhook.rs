@@ -164,12 +164,6 @@ fn signature(encoding: SignatureEncoding, text: &str) -> Option<[u8; SIGNATURE]>
     bytes.try_into().ok()
 }
 
-/// What failures of webhooks are counted under, apart from those of keys: whoever forges one does not keep
-/// their neighbours' keys out.
-pub fn failures_of(network: &str) -> String {
-    format!("webhook {network}")
-}
-
 /// The time of sending as it was written, if it is near enough to now.
 fn in_time(webhook: &Webhook, header: &'static str, time: String, now: Timestamp) -> Result<String, Error> {
     let digits = (1..=MOST_DIGITS).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());

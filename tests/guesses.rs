@@ -101,6 +101,37 @@ fn keys_without_a_check_cost_few_lookups_of_any_kind_of_key_and_also_at_the_admi
 }
 
 #[test]
+fn whoever_has_a_site_full_of_networks_is_held_back_too_and_its_neighbours_keys_pass() {
+    let site = |seed: u64| format!("2001:db8:7:{seed:x}::{seed:x}");
+    let check = |world: &World, key: &Secret, address: &str| {
+        let caller = Caller { address: Some(address), ..CALLER };
+        world.check_in(&UNCHECKED, key, caller).map(|_| ()).map_err(|it| it.denial)
+    };
+    let world = world();
+    let neighbours = unchecked_key(&world, 2_000);
+    let hash = key::storage_hash(&UNCHECKED.key, &world.secrets, neighbours.expose());
+    world.gates.borrow_mut().entry(hash.clone()).or_default().tell(record());
+    world.kv.borrow_mut().insert(key::kv_key(&hash), serde_json::to_string(&record()).unwrap());
+    let (asked, answers) =
+        cost(&world, |seed| check(&world, &unchecked_key(&world, seed), &site(seed)).unwrap_err());
+    // Sixteen times as many as of one network.
+    let lookups = counts(&[("KV", 436), ("KeyGate find", 336), ("FAILURES", 357)]);
+    assert_eq!((asked, answers), (lookups, counts(&[(401_u16, 336), (429, 664)])));
+    world.pass_time(50);
+    assert_eq!(check(&world, &neighbours, &site(5_000)), Ok(()));
+    let guess = unchecked_key(&world, 1);
+    assert_eq!(check(&world, &guess, "2001:db8:8::1"), Err(Denial::UnknownKey { slip: None }));
+
+    let world = self::world();
+    let (_, answers) = cost(&world, |seed| {
+        let (address, fields) = (site(seed), vec![("authorization", "Bearer x.y.z")]);
+        let call = Call::of(call::realm(jose::PUBLIC), by(&[Proof::Jwt], &[]));
+        Call { fields, address: &address, ..call }.told(&world).unwrap_err()
+    });
+    assert_eq!(answers, counts(&[(401_u16, 336), (429, 664)]), "tokens");
+}
+
+#[test]
 fn a_neighbour_whose_key_kv_knows_waits_at_the_most_for_a_read_and_one_that_the_isolate_knows_not_at_all() {
     let world = world();
     let [known, neighbours] = [2_000, 2_001].map(|seed| unchecked_key(&world, seed));

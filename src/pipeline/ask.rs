@@ -4,14 +4,11 @@
 use super::{Pipeline, Stores, Unavailable};
 use crate::{
     breaker::{Dependency, End, Leave},
-    denial::Denial,
     time::Timestamp,
 };
 
 /// Who is given less time than this and does not answer may be well.
 const FAIR: u32 = 250;
-/// The limiter of failing networks decides about no request: none waits longer for it.
-const LIMITER: u32 = 500;
 
 /// A call that is under way.
 #[derive(Clone, Copy)]
@@ -67,35 +64,5 @@ impl<S: Stores> Pipeline<'_, S> {
         let answer = ask(within_ms).await;
         self.end_of(asking, &answer);
         answer
-    }
-
-    /// # Errors
-    /// [`Denial::TooManyFailures`] for a network that is held back.
-    pub(crate) fn not_held_back(&self, network: &str) -> Result<(), Denial> {
-        let held_back = self.memory.borrow_mut().held_back(network, self.stores.now());
-        held_back.map_or(Ok(()), |retry_after_ms| Err(Denial::TooManyFailures { retry_after_ms }))
-    }
-
-    /// Counts a failure of this network, which is held back from then on if those are too many.
-    pub(crate) async fn count_failure(&self, network: &str) {
-        if self.fails_too_often(network).await {
-            self.memory.borrow_mut().hold_back(network, self.stores.now());
-        }
-    }
-
-    /// Counts a failure of this network; whether it has now failed too often. The limiter guards stores against
-    /// guessing and decides about no key: without it keys still work.
-    pub(crate) async fn fails_too_often(&self, network: &str) -> bool {
-        self.fails_too_often_within(network, self.left()).await
-    }
-
-    /// The same behind what a client took its time for, which does not count as the decision's.
-    pub(crate) async fn fails_too_often_after_body(&self, network: &str) -> bool {
-        self.fails_too_often_within(network, LIMITER).await
-    }
-
-    async fn fails_too_often_within(&self, network: &str, within_ms: u32) -> bool {
-        let count = async |within_ms| self.stores.fails_too_often(network, within_ms).await;
-        self.ask_of(Dependency::Limiter, within_ms.min(LIMITER), count).await.unwrap_or(false)
     }
 }
