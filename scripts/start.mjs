@@ -162,8 +162,10 @@ async function demoLines(base, demo, made) {
 }
 
 /** What the gate itself says that it lacks; of origins `remarks` says more. */
-const notReady = ({ parts = {} }) =>
-  Object.entries(parts).filter(([part, found]) => part !== "origins" && found !== "ok").map(([part, found]) => `  Not ready: ${part}: ${found}.`);
+function notReady({ parts = {} }) {
+  const faults = Object.entries(parts).filter(([part, found]) => part !== "origins" && found !== "ok");
+  return faults.map(([part, found]) => `  Not ready: ${part}: ${found}.`);
+}
 
 /** What is otherwise here than where it will run. */
 async function remarks(realms) {
