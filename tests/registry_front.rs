@@ -366,7 +366,7 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
 fn a_refusal_to_sign_in_takes_as_long_whatever_was_looked_at() {
     let at =
         |milliseconds| front::keep_back("/session", 429, support::NOON, support::NOON.plus(milliseconds));
-    assert_eq!([at(0), at(150), at(400), at(9_000), at(-5)], [400, 250, 0, 0, 400]);
+    assert_eq!([at(0), at(150), at(1_000), at(9_000), at(-5)], [1_000, 850, 0, 0, 1_000]);
     assert_eq!(front::keep_back("/session", 401, support::NOON, support::NOON), 0);
     assert_eq!(front::keep_back("/setup", 429, support::NOON, support::NOON), 0);
 }

@@ -7,14 +7,14 @@ mod office;
 mod support;
 
 use keyward::{
-    registry::{Progress, Step},
+    registry::{Progress, Step, attempts::Attempts, front},
     secret::Secret,
     sql::Sql,
     time::{HOUR, MINUTE, SECOND},
 };
 use office::{Answer, Office, PASSWORD, SETUP_TOKEN};
 use serde_json::{Value, json};
-use support::Seeded;
+use support::{NOON, Seeded};
 
 const OWNER: &str = "owner@example.com";
 const HOME: &str = "192.0.2.1";
@@ -298,6 +298,24 @@ fn right_passwords_at_the_same_moment_are_all_let_in() {
 }
 
 #[test]
+fn right_passwords_at_the_same_moment_are_let_in_at_a_known_network_while_strangers_guess_or_neighbours_crowd()
+ {
+    let holds: [fn(&Office); 2] = [|office| assert_eq!(flood(office, OWNER), 30), crowd];
+    for hold in holds {
+        let (office, _) = Office::open();
+        hold(&office);
+        office.derivation_ms.set(80);
+        assert_eq!(at_once(&office, (0..12).map(|_| (OWNER.to_owned(), PASSWORD))), [201; 12]);
+        // And what is wrong is refused before anybody could see that it was looked at.
+        let before = office.now.get();
+        let statuses = at_once(&office, (0..40).map(|_| (OWNER.to_owned(), WRONG)));
+        // A crowd leaves room for a call now and then.
+        assert!(statuses.iter().filter(|status| **status != 429).count() < 5);
+        assert!(office.now.get().0 - before.0 < front::REFUSED_SIGN_IN);
+    }
+}
+
+#[test]
 fn wrong_passwords_at_the_same_moment_get_no_more_attempts_by_waiting_and_a_bounded_wait() {
     let (office, _) = Office::open();
     office.derivation_ms.set(120);
@@ -324,6 +342,20 @@ fn a_derivation_that_never_ends_keeps_nobody_waiting_for_long() {
     // By then what was counted makes wait no longer.
     try_from(&office, HOME, OWNER, PASSWORD).expect(201);
     assert!((1..=2_000).contains(&(office.now.get().0 - before.0)));
+}
+
+#[test]
+fn few_wait_at_a_time_and_nothing_grows_by_it() {
+    let attempts = Attempts::default();
+    attempts.begin("pair:a", NOON);
+    let waiting = |now| (0..200).filter(|_| attempts.may_wait("pair:a", now)).count();
+    assert_eq!([waiting(NOON), waiting(NOON.plus(100)), waiting(NOON.plus(5 * SECOND))], [50, 50, 0]);
+    assert_eq!(waiting(NOON.plus(-1)), 0, "a clock that was set back");
+    for n in 0..2_000 {
+        attempts.begin(&format!("pair:{n}"), NOON);
+    }
+    let may_wait = |subject| attempts.may_wait(subject, NOON.plus(200));
+    assert_eq!([may_wait("pair:0"), may_wait("pair:1999")], [false, true]);
 }
 
 /// The network has made so many calls that one more is refused.

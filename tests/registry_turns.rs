@@ -223,7 +223,7 @@ fn turns(office: &Office, call: &AdminCall, seed: u64) -> Outcome {
                 return outcome;
             }
             Step::Derive(job) => progress.derived.push(job.done(support::outside::derive(&job))),
-            Step::Wait => progress.waits += 1,
+            Step::Wait(crowded) => (progress.waits, progress.crowded) = (progress.waits + 1, crowded),
             Step::Tell(fresh) => {
                 let told =
                     office.run(office.publisher.tell_all(std::slice::from_ref(&fresh.id))).pending == 0;

@@ -49,6 +49,9 @@ export function relative(iso, absent = "Never") {
   return h("time", { datetime: iso, title }, relativeText(iso));
 }
 
+/** The same of what has happened, also where the clock of this machine is behind the server's. */
+export const ago = (iso) => relative(new Date(Math.min(Date.parse(iso), Date.now())).toISOString());
+
 /** `600 a minute, 10,000 a day`; null is no limit. Breaks between the two only. */
 export function limits(rate) {
   const parts = [];
@@ -74,7 +77,7 @@ const BROWSERS = [
   ["Edge", /\bEdg(?:e|A|iOS)?\//],
   ["Opera", /\bOPR\//],
   ["Firefox", /\b(?:Firefox|FxiOS)\//],
-  ["Chrome", /\b(?:Chrome|Chromium|CriOS)\//],
+  ["Chrome", /(?:Chrome|Chromium|CriOS)\//],
   ["Safari", /\bSafari\//],
 ];
 const SYSTEMS = [

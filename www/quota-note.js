@@ -21,6 +21,8 @@ export async function quotaNote() {
     .filter(({ used, limit }) => used >= limit * NEARLY)
     .map(({ used, limit, what }) => `${number(used)} of ${number(limit)} ${what}`);
   if (lines.length === 0) return null;
-  const text = `In use: ${lines.join("; ")}. The operator of this deployment can raise it.`;
-  return h("p", { class: "hint", "data-testid": "quota-note" }, text);
+  const isFull = Object.keys(COUNTED).some((name) => quotas[name].used >= quotas[name].limit);
+  const what = isFull ? "There is no room for more" : "Nearly used up";
+  const text = `${what}: ${lines.join("; ")}. The operator of this deployment can raise it.`;
+  return h("p", { class: "warning", "data-testid": "quota-note" }, text);
 }

@@ -17,6 +17,11 @@ const MOST: usize = 1_000;
 pub const LOOK_AGAIN_MS: u32 = 100;
 /// How often it looks at the most.
 pub const MOST_LOOKS: u32 = 20;
+/// How often it looks where nobody may learn that there was anything to look at: less than [`front::REFUSED_SIGN_IN`]
+/// in all.
+///
+/// [`front::REFUSED_SIGN_IN`]: crate::registry::front::REFUSED_SIGN_IN
+pub const MOST_LOOKS_UNSEEN: u32 = 6;
 /// Calls that may begin to wait within [`LOOK_AGAIN_MS`], so that whoever floods makes few of them look.
 const MOST_WAITING: u32 = 50;
 

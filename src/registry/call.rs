@@ -90,8 +90,9 @@ impl<P: Platform> Publisher<P> {
                         return Outcome::refused(front::registry_unavailable());
                     }
                 },
-                Step::Wait => {
+                Step::Wait(crowded) => {
                     progress.waits += 1;
+                    progress.crowded = crowded;
                     self.platform.pause(attempts::LOOK_AGAIN_MS).await;
                 }
                 Step::Tell(fresh) => {

@@ -236,8 +236,8 @@ pub enum Stop {
     Derive(PasswordJob),
     /// It goes on once this key's KeyGate was told: call again with the result.
     Tell(Fresh),
-    /// It goes on once what others have begun has come to its end: call again.
-    Wait,
+    /// It goes on once what others have begun has come to its end: call again, with how others are refused meanwhile.
+    Wait(Option<Box<Refusal>>),
     /// The KeyGate of the key that it made could not be told.
     Untold,
     /// The database failed: for the log, not for the caller.

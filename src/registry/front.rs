@@ -362,8 +362,8 @@ pub fn failures_of_open(
 }
 
 /// How long a refusal to sign in takes at least, in milliseconds: how long it took must not tell whether a password was
-/// derived, and so whether the person has signed in from this network before.
-const REFUSED_SIGN_IN: i64 = 400;
+/// derived, or waited for, and so whether the person has signed in from this network before.
+pub const REFUSED_SIGN_IN: i64 = 1_000;
 
 /// For how many milliseconds more an answer is kept back, to a call of this path that anybody may make.
 pub fn keep_back(path: &str, status: u16, arrived: Timestamp, now: Timestamp) -> u32 {

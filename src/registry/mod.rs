@@ -93,8 +93,8 @@ pub enum Step {
     Derive(PasswordJob),
     /// Tell this key's KeyGate of it, then call again.
     Tell(Fresh),
-    /// Wait for [`attempts::LOOK_AGAIN_MS`], then call again.
-    Wait,
+    /// Wait for [`attempts::LOOK_AGAIN_MS`], then call again with one wait more, and this.
+    Wait(Option<Box<Refusal>>),
     /// It is done.
     Done(Outcome),
 }
@@ -108,6 +108,8 @@ pub struct Progress {
     pub introduced: Option<Introduced>,
     /// How often it has waited for what others had begun.
     pub waits: u32,
+    /// How it is refused, unless it is let through, since its network called too often when it came.
+    pub crowded: Option<Box<Refusal>>,
 }
 
 /// One call in hand.
@@ -277,7 +279,7 @@ impl Registry<'_> {
             // These are kept above.
             Err(Stop::Derive(job)) => return Ok(Step::Derive(job)),
             Err(Stop::Tell(fresh)) => return Ok(Step::Tell(fresh)),
-            Err(Stop::Wait) => return Ok(Step::Wait),
+            Err(Stop::Wait(crowded)) => return Ok(Step::Wait(crowded)),
         };
         // What cannot be cancelled now is cancelled by the alarm.
         if !is_kept && let Err(error) = turn.cancel() {

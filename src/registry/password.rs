@@ -15,6 +15,7 @@ use crate::{
     entropy,
     registry::{
         Turn,
+        attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
         error::{Code, Refusal, Stop},
         input::{self, Wrong, wrong},
         members::Person,
@@ -192,10 +193,11 @@ impl Turn<'_> {
             for counter in &wide {
                 held_until = held_until.max(turn.blocked_until(counter)?);
             }
-            let held = crowded.or_else(|| held_until.map(|until| turn.too_many(until))).map(Box::new);
+            let held = || crowded.clone().or_else(|| held_until.map(|until| turn.too_many(until)));
+            let held = held().map(Box::new);
             match &held {
                 None => {
-                    if let Some(until) = turn.blocked_after_others(&pair)? {
+                    if let Some(until) = turn.blocked_after_others(&pair, MOST_LOOKS, None)? {
                         return Err(turn.too_many(until).into());
                     }
                     for counter in &wide {
@@ -205,8 +207,8 @@ impl Turn<'_> {
                 Some(_)
                     if let Some(person) = person
                         && turn.knows_network(&person.id)?
-                        && turn.blocked_until(&pair)?.is_none()
-                        && turn.count_known(&person.id).is_ok() => {}
+                        && turn.count_known(&person.id).is_ok()
+                        && turn.blocked_after_others(&pair, MOST_LOOKS_UNSEEN, crowded)?.is_none() => {}
                 // The same for every address: what holds back the pair would tell that it was let through to here.
                 Some(refusal) => return Err(Refusal::clone(refusal).into()),
             }
@@ -235,7 +237,7 @@ impl Turn<'_> {
     ) -> Result<bool, Stop> {
         let session = Counter::of_session(&member.session);
         let (right, _) = self.verify(&member.email, password, Some(&person.password), &session, |turn| {
-            if let Some(until) = turn.blocked_after_others(&session)? {
+            if let Some(until) = turn.blocked_after_others(&session, MOST_LOOKS, None)? {
                 return Err(turn.too_many(until).into());
             }
             turn.count(&session)?;

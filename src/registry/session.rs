@@ -139,7 +139,8 @@ pub fn guessable_setup_token() -> String {
 
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
 pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
-    let crowded = turn.count_stranger(Effect::Helps).err();
+    let counted = turn.count_stranger(Effect::Helps);
+    let crowded = turn.progress.crowded.as_deref().cloned().or(counted.err());
     let (email, typed) = match (read_credentials(&turn.call.body), &crowded) {
         (Err(_), Some(crowded)) => return Err(crowded.clone().into()),
         (credentials, _) => credentials?,

@@ -7,7 +7,11 @@ use sha2::{Digest, Sha256};
 use crate::{
     key::hex,
     network,
-    registry::{Turn, attempts::MOST_LOOKS, error::Stop, schema},
+    registry::{
+        Turn,
+        error::{Refusal, Stop},
+        schema,
+    },
     sql::{self, SqlError},
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
@@ -96,15 +100,20 @@ impl Counter {
 
 impl Turn<'_> {
     /// When one more attempt is possible, if not now. While somebody's attempt is still looked at who shares the counter,
-    /// that is waited for: it may be no failure.
+    /// that is waited for, so many times: it may be no failure. `crowded` is how all others are refused meanwhile.
     ///
     /// # Errors
     /// [`Stop::Wait`]
-    pub(super) fn blocked_after_others(&self, counter: &Counter) -> Result<Option<Timestamp>, Stop> {
+    pub(super) fn blocked_after_others(
+        &self,
+        counter: &Counter,
+        looks: u32,
+        crowded: Option<Refusal>,
+    ) -> Result<Option<Timestamp>, Stop> {
         let until = self.blocked_until(counter)?;
         let may_wait =
-            || self.progress.waits < MOST_LOOKS && self.memory.attempts.may_wait(&counter.subject, self.now);
-        if until.is_some() && may_wait() { Err(Stop::Wait) } else { Ok(until) }
+            || self.progress.waits < looks && self.memory.attempts.may_wait(&counter.subject, self.now);
+        if until.is_some() && may_wait() { Err(Stop::Wait(crowded.map(Box::new))) } else { Ok(until) }
     }
 
     /// An attempt is looked at from now on.

@@ -33,7 +33,7 @@ describe("quotas and the rate of calls", () => {
     const answer = await shop.refused([409, "QUOTA_EXCEEDED"], "POST", "/api-keys", { name: "One more", scopes: ["orders:read"] });
     assert.match(answer.json().detail, /^Tenant Shop has 3 of the 3 keys .*quota keys.*operator/);
     await signedIn(gate, "/keys/new", { person, expectedErrors: [status(409)] }, async (page) => {
-      await page.getByText("In use: 3 of 3 keys that are neither revoked nor expired").waitFor();
+      await page.getByText("There is no room for more: 3 of 3 keys that are neither revoked nor expired").waitFor();
       await page.getByLabel("Name").fill("One more");
       await page.getByLabel("orders:read").check();
       await page.getByRole("button", { name: "Create key" }).click();

@@ -4,7 +4,7 @@ import { call, get, getAll } from "../api.js";
 import { ask } from "../dialog.js";
 import { button, fill, h, link } from "../dom.js";
 import { alertRegion, field, input } from "../form.js";
-import { program, relative, time } from "../format.js";
+import { ago, program, time } from "../format.js";
 import { heading } from "../router.js";
 import { member as me } from "../session.js";
 import { acting } from "./parts.js";
@@ -48,7 +48,7 @@ export async function sessionsView({ params }) {
           { class: "faint" },
           network && ["From ", h("code", null, network), " · "],
           "last seen ",
-          relative(lastSeenAt),
+          ago(lastSeenAt),
           " · signed in ",
           time(createdAt),
         ),
