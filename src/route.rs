@@ -168,6 +168,7 @@ fn no_route(realm: &Realm, path: &str) -> Denial {
         return Denial::NoRoute;
     }
     let mut allow: Vec<_> = realm.routes_at(path).flat_map(Route::methods).copied().collect();
+    allow.retain(|method| realm.route_for(method, path).is_some());
     allow.sort_unstable();
     allow.dedup();
     Denial::MethodNotAllowed { allow }

@@ -69,9 +69,16 @@ impl Realm {
         self.routes.iter().filter(|route| route.path.matches(path))
     }
 
-    /// The route that takes a request with this method and normalised path.
+    /// The route that takes a request with this method and normalised path: the first that matches both. But HEAD tells
+    /// what GET does, so where a route takes GET, none but that takes HEAD. And what an earlier route guards, with
+    /// whatever methods, no public route opens with others that it does not name.
     pub fn route_for(&self, method: &str, path: &str) -> Option<&'static Route> {
-        self.routes.iter().find(|route| route.matches(method, path))
+        let find = |method| self.routes.iter().find(|route| route.matches(method, path));
+        let found = if method == "HEAD" { find("GET").or_else(|| find(method)) } else { find(method) }?;
+        let earlier = self.routes.iter().take_while(|route| !std::ptr::eq(*route, found));
+        let is_opened = found.is_open_to_usual()
+            && earlier.filter(|route| route.path.matches(path)).any(Route::is_guarded);
+        (found.methods().contains(&method) && !is_opened).then_some(found)
     }
 }
 
@@ -79,5 +86,23 @@ impl Route {
     /// Whether it takes this method and normalised path.
     pub fn matches(&self, method: &str, path: &str) -> bool {
         self.methods().contains(&method) && self.path.matches(path)
+    }
+
+    /// Whether it asks for anything.
+    pub(crate) fn is_guarded(&self) -> bool {
+        self.requires != Requirement::Public
+    }
+
+    /// Whether it asks for nothing, with methods that it does not name.
+    pub(crate) fn is_open_to_usual(&self) -> bool {
+        self.methods.is_empty() && !self.is_guarded()
+    }
+
+    /// Whether it has a say in what another route, with this method, lets through of a path that both take.
+    fn has_a_say(&self, method: &str, other: &Self) -> bool {
+        let methods = self.methods();
+        methods.contains(&method)
+            || method == "HEAD" && methods.contains(&"GET")
+            || other.is_open_to_usual() && self.is_guarded()
     }
 }

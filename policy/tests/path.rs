@@ -65,6 +65,72 @@ fn get_does_not_imply_head_and_no_methods_are_the_usual_ones() {
     assert!(!route(&[]).matches("GET", "/b"));
 }
 
+fn with_routes(routes: &str) -> Result<keyward_policy::Policy, String> {
+    let text = format!(
+        "[[realm]]\nid = \"a\"\nhosts = [\"*\"]\npaths = [\"/*\"]\norigin = {{ binding = \"ORIGIN\" }}\n\
+         credentials = [{{ header = \"Authorization\", scheme = \"Bearer\" }}]\n{routes}"
+    );
+    let compiled = keyward_policy::compile::compile("keyward.toml", |_| Ok(text.clone()));
+    compiled.map_err(|mistakes| mistakes.to_string())
+}
+
+fn route(methods: &str, path: &str, requires: &str) -> String {
+    let methods = if methods.is_empty() { String::new() } else { format!("methods = {methods}\n") };
+    format!("[[realm.route]]\n{methods}path = \"{path}\"\nrequires = \"{requires}\"\n")
+}
+
+#[test]
+fn no_method_reads_what_get_is_asked_a_key_for() {
+    let broad = [r#"["GET", "HEAD"]"#, r#"["HEAD", "POST"]"#, r#"["HEAD"]"#, ""];
+    for open in broad {
+        for narrow in [r#"["GET"]"#, r#"["GET", "POST"]"#, r#"["PUT", "GET"]"#] {
+            let routes = [route(narrow, "/files/secret", "key"), route(open, "/files/*", "public")].concat();
+            let policy = with_routes(&routes).unwrap();
+            let realm = &policy.realms[0];
+            let guards = |path: &str, method: &str| match realm.route_for(method, path) {
+                None => true,
+                Some(route) => {
+                    route.requires != Requirement::Public || !policy.is_clear("h", method, path, realm, route)
+                }
+            };
+            // In each spelling that some origin takes for it.
+            for path in ["/files/secret", "/files/SECRET", "/files/secret/", "/files/secret;x"] {
+                for method in ["GET", "HEAD"] {
+                    assert!(guards(path, method), "{open} {narrow} {path} {method}");
+                }
+                for method in USUAL.iter().filter(|_| open.is_empty()) {
+                    assert!(guards(path, method), "{open} {narrow} {path} {method}");
+                }
+            }
+            let takes = if open.is_empty() { "DELETE" } else { "HEAD" };
+            assert!(!guards("/files/other", takes), "{open} {narrow}: what is not guarded is open");
+        }
+    }
+    // What is named is meant: reading is open, writing is not, and the other way round.
+    for (guarded, open) in
+        [(r#"["POST", "PUT"]"#, r#"["GET", "HEAD"]"#), (r#"["GET", "HEAD"]"#, r#"["POST"]"#)]
+    {
+        let policy =
+            with_routes(&[route(guarded, "/x", "key"), route(open, "/*", "public")].concat()).unwrap();
+        let method = if open.contains("HEAD") { "HEAD" } else { "POST" };
+        assert_eq!(policy.realms[0].route_for(method, "/x").unwrap().requires, Requirement::Public);
+    }
+}
+
+#[test]
+fn a_route_for_head_where_another_takes_get_does_not_build_nor_does_one_that_opens_nothing() {
+    for routes in [
+        [route(r#"["HEAD"]"#, "/x", "public"), route(r#"["GET"]"#, "/*", "key")],
+        [route(r#"["GET"]"#, "/*", "key"), route(r#"["HEAD"]"#, "/x", "public")],
+        [route(r#"["GET"]"#, "/*", "key"), route("", "/x", "public")],
+    ] {
+        let wrong = with_routes(&routes.concat()).unwrap_err();
+        assert!(wrong.contains("is never reached"), "{wrong}");
+    }
+    let routes = [route(r#"["HEAD"]"#, "/x", "public"), route(r#"["GET", "HEAD"]"#, "/y", "key")];
+    assert!(with_routes(&routes.concat()).is_ok());
+}
+
 #[test]
 fn hosts_are_compared_without_case_and_without_the_root_dot() {
     let exact = HostPattern::Exact("api.example.com");
@@ -228,6 +294,26 @@ const SPELLINGS: &[(&str, bool)] = &[
     ("/healthz/", false),
     ("/Admin/x", false),
     ("/same/A", true),
+    ("/same/A~1", true),
+    // What Windows calls what has a longer name, or a stream of it.
+    ("/open/ADMINI~1", false),
+    ("/open/admini~1.ht", false),
+    ("/open/adm~2", false),
+    ("/open/AD3F2B~1", false),
+    ("/open/%41dmin%7e1", false),
+    ("/open/keyed:x", false),
+    ("/open/keyed:", false),
+    ("/open/KEYED.:x", false),
+    ("/open/ADMINI~1:x", false),
+    ("/AP~1/x", false),
+    ("/open/HEAD~1", true),
+    ("/open/keyed~", true),
+    ("/open/keyed~x", true),
+    ("/open/administration~1", true),
+    ("/open/x:keyed", true),
+    ("/open/keyed:own", true),
+    ("/open/keyed:own:x", false),
+    ("/open/keyed~1.js", true),
 ];
 
 #[test]
@@ -249,7 +335,16 @@ paths = ["/*"]
 origin = { binding = "ORIGIN" }
 credentials = [{ header = "Authorization", scheme = "Bearer" }]
 [[realm.route]]
+path = "/open/keyed:own"
+requires = "public"
+[[realm.route]]
+path = "/open/keyed~1.js"
+requires = "public"
+[[realm.route]]
 path = "/open/keyed"
+requires = "key"
+[[realm.route]]
+path = "/open/administration"
 requires = "key"
 [[realm.route]]
 path = "/same/a"

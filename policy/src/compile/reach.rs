@@ -135,9 +135,15 @@ fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report) {
             );
             continue;
         }
-        let earlier = realm.routes.iter().zip(&draft.route_places).take(index);
-        let takers: Vec<_> = earlier.filter(|(first, _)| first.path.covers(&route.path)).collect();
-        check_methods(route, place, &takers, report);
+        let others = realm.routes.iter().zip(&draft.route_places).enumerate();
+        let covering = others.filter(|(other, (first, _))| *other != index && first.path.covers(&route.path));
+        let (earlier, later): (Vec<_>, Vec<_>) = covering.partition(|(other, _)| *other < index);
+        let takers: Vec<_> = earlier.into_iter().map(|(_, taker)| taker).collect();
+        // HEAD goes where GET goes.
+        let reads = |route: &Route| route.methods().contains(&"GET");
+        let mut later = later.into_iter().map(|(_, taker)| taker);
+        let reader = later.find(|(other, _)| reads(other) && !reads(route));
+        check_methods(route, place, &takers, reader, report);
         check_readings(draft, index, report);
     }
 }
@@ -171,18 +177,50 @@ fn check_readings(draft: &Draft, index: usize, report: &Report) {
     }
 }
 
-/// A route is dead for a method that an earlier route, whose path covers its own, already takes.
-fn check_methods(route: &Route, place: &Place, takers: &[(&Route, &Place)], report: &Report) {
+/// A route is dead for a method that an earlier route, whose path covers its own, already takes; and for HEAD where
+/// another one takes GET there.
+fn check_methods(
+    route: &Route,
+    place: &Place,
+    takers: &[(&Route, &Place)],
+    reader: Option<(&Route, &Place)>,
+    report: &Report,
+) {
     let source = route.path.source;
-    let taker = |method: &&str| takers.iter().find(|(first, _)| first.methods().contains(method));
-    let hint = "the first route that matches takes the request: put the narrower one first, or take one out";
+    if let Some((first, line)) = takers.iter().find(|(first, _)| first.is_guarded())
+        && route.is_open_to_usual()
+    {
+        report.add(
+            place,
+            format!(
+                "the route {source:?} is never reached: the route {:?} on {} guards its paths, and a public route without \
+                 methods opens none of them",
+                first.path.source,
+                line.seen_from(place)
+            ),
+            "name the methods that it is for",
+        );
+        return;
+    }
+    let takes = |method: &str, first: &Route| {
+        first.methods().contains(&method) || method == "HEAD" && first.methods().contains(&"GET")
+    };
+    let taker = |method: &&str| {
+        let taker = takers.iter().copied().find(|(first, _)| takes(method, first));
+        taker.or_else(|| reader.filter(|_| *method == "HEAD"))
+    };
     let mut dead: Vec<_> =
         route.methods().iter().filter_map(|method| Some((*method, taker(method)?))).collect();
     if route.methods.is_empty() && dead.len() < route.methods().len() {
         // It is for what is left.
         dead.clear();
     }
-    let Some((_, (first, first_place))) = dead.first() else { return };
+    let Some((method, (first, first_place))) = dead.first() else { return };
+    let hint = if first.methods().contains(method) {
+        "the first route that matches takes the request: put the narrower one first, or take one out"
+    } else {
+        "HEAD goes where GET goes: add HEAD to that route's methods, and take it out here"
+    };
     let line = first_place.seen_from(place);
     if first.path == route.path && first.methods == route.methods {
         report.add(

@@ -2,7 +2,8 @@
 //!
 //! Many servers ignore case, a slash at the end, `;parameters`, dots at the end of a name, accents. The gate does not:
 //! to it `/Admin`, `/admin;x` and `/admin/` are no `/admin`. So that none of them reaches through a broad route what a
-//! narrow one guards, a path passes only if every route that takes it, or takes its reading, asks for the same.
+//! narrow one guards, a path passes only if every route that takes it, or takes its reading, asks for the same. To Windows,
+//! `/ADMINI~1` and `/administration:x` are `/administration` as well, unless a route says that they are names of their own.
 
 use std::borrow::Cow;
 
@@ -11,23 +12,41 @@ use crate::model::{Admin, PathPattern, Policy, Realm, Route, Segment, Tail};
 
 /// How the loosest of servers reads a path: names as [`segment::reading`] has them, empty ones left out.
 pub struct Reading<'p> {
-    names: Vec<Cow<'p, str>>,
+    names: Vec<Name<'p>>,
     /// Whether the path ends in a slash, which is one to some servers and none to others.
     ends_in_slash: bool,
 }
 
+struct Name<'p> {
+    text: Cow<'p, str>,
+    /// Whether the policy has it written out.
+    is_written: bool,
+}
+
+impl Name<'_> {
+    fn is(&self, literal: &str) -> bool {
+        self.text == literal || !self.is_written && segment::is_name_of(&self.text, literal)
+    }
+
+    fn begins(&self, prefix: &str) -> bool {
+        self.text.starts_with(prefix) || !self.is_written && segment::is_short_name_of(&self.text, prefix)
+    }
+}
+
 impl<'p> Reading<'p> {
-    /// The reading of a normalised path.
-    pub fn of(path: &'p str) -> Self {
-        let names = path.split('/').map(read).filter(|name| !name.is_empty());
+    /// The reading of a normalised path that this pattern takes.
+    fn of(path: &'p str, pattern: &PathPattern) -> Self {
+        let name = |(index, text)| Name { text: read(text), is_written: pattern.has_written(index) };
+        let segments = path.split('/').skip(1).enumerate();
+        let names = segments.map(name).filter(|name| !name.text.is_empty());
         Self { names: names.collect(), ends_in_slash: path.ends_with('/') }
     }
 
     /// Whether it is this base path, or below it.
     fn is_within(&self, base: &str) -> bool {
         let mut names = self.names.iter();
-        let own = Reading::of(base).names;
-        !own.is_empty() && own.iter().all(|name| names.next() == Some(name))
+        let mut own = base.split('/').map(read).filter(|name| !name.is_empty()).peekable();
+        own.peek().is_some() && own.all(|own| names.next().is_some_and(|name| name.is(&own)))
     }
 }
 
@@ -40,6 +59,15 @@ fn read(normal: &str) -> Cow<'_, str> {
 }
 
 impl PathPattern {
+    /// Whether it says of the segment at this place that it is a name of its own.
+    fn has_written(&self, index: usize) -> bool {
+        match (self.segments.get(index), self.tail) {
+            (Some(segment), _) => matches!(segment, Segment::Literal(_)),
+            (None, Tail::Prefix(prefix)) => index == self.segments.len() && prefix.contains([':', '~']),
+            (None, Tail::Exact) => false,
+        }
+    }
+
     /// Whether it takes a path with this reading.
     fn matches_reading(&self, reading: &Reading<'_>) -> bool {
         let mut names = reading.names.iter();
@@ -48,7 +76,7 @@ impl PathPattern {
                 Segment::Parameter(_) => names.next().is_some(),
                 Segment::Literal(text) => {
                     let text = segment::reading(text);
-                    text.is_empty() || names.next() == Some(&text)
+                    text.is_empty() || names.next().is_some_and(|name| name.is(&text))
                 }
             };
             if !matches {
@@ -57,7 +85,7 @@ impl PathPattern {
         }
         match (self.tail, names.next()) {
             (Tail::Exact, name) => name.is_none(),
-            (Tail::Prefix(prefix), Some(name)) => name.starts_with(&*segment::reading(prefix)),
+            (Tail::Prefix(prefix), Some(name)) => name.begins(&segment::reading(prefix)),
             (Tail::Prefix(prefix), None) => reading.ends_in_slash && segment::reading(prefix).is_empty(),
         }
     }
@@ -102,7 +130,7 @@ impl Policy {
     /// Whether every reading of a normalised path leads to this realm and route, which take the path itself: or to
     /// routes that ask for the same.
     pub fn is_clear(&self, host: &str, method: &str, path: &str, realm: &Realm, route: &Route) -> bool {
-        let reading = Reading::of(path);
+        let reading = Reading::of(path, &route.path);
         let is_own = |base: &&str| !base.is_empty() && reading.is_within(base);
         if Admin::HEALTH.iter().chain(&[self.admin.api, self.admin.page]).any(is_own) {
             return false;
@@ -117,7 +145,7 @@ impl Policy {
             return false;
         }
         let asks_otherwise = |other: &&Route| {
-            other.methods().contains(&method)
+            other.has_a_say(method, route)
                 && !other.asks_the_same(route)
                 && other.path.matches_only_reading(path, &reading)
         };

@@ -90,6 +90,29 @@ pub(super) fn reading(text: &str) -> Cow<'_, str> {
     Cow::Owned(reading)
 }
 
+/// Whether a name, as read, is on Windows another one of what has this literal one: its short name, or a stream of it.
+pub(super) fn is_name_of(name: &str, literal: &str) -> bool {
+    let (file, is_stream) = name.split_once(':').map_or((name, false), |(file, _)| (core(file), true));
+    is_stream && file == literal || is_short_name_of(file, literal)
+}
+
+/// Whether this can be the short name (8.3) of what has a long name that begins so: `ADMINI~1`, `ADMINI~1.HTM` or, of the
+/// fifth that would have the same, `AD3F2B~1`.
+pub(super) fn is_short_name_of(short: &str, long: &str) -> bool {
+    let base = short.split('.').next().unwrap_or_default();
+    let Some((stem, number)) = base.rsplit_once('~').filter(|_| base.len() <= 8) else { return false };
+    if number.is_empty() || !number.bytes().all(|byte| byte.is_ascii_digit()) {
+        return false;
+    }
+    // Some of these are left out of it, others are a `_`.
+    let plain = |text: &str| -> String { text.chars().filter(|c| !" ._,;=[]".contains(*c)).collect() };
+    let (stem, long) = (plain(stem), plain(long));
+    let beginning = stem.get(..2).filter(|_| stem.len() == 6);
+    let is_hash = stem.get(2..).is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    !stem.is_empty() && long.starts_with(&stem)
+        || is_hash && beginning.is_some_and(|beginning| long.starts_with(beginning))
+}
+
 /// The text with each character as the one in ASCII that some server takes it for, if there is one: by compatible
 /// decomposition (NFKC, NFKD), by what Windows and its code pages fit best, or by leaving out marks and what is not
 /// shown.

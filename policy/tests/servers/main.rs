@@ -50,6 +50,9 @@ requires = { scopes = ["a:a"] }
 path = "/admin"
 requires = { scopes = ["a:b"] }
 [[realm.route]]
+path = "/administration"
+requires = { scopes = ["a:e"] }
+[[realm.route]]
 path = "/files/{name}/secret"
 requires = { scopes = ["a:c"] }
 [[realm.route]]
@@ -112,6 +115,10 @@ const NAMES: &[&str] = &[
     "adm\u{131}n",
     "a\u{301}dmin",
     "ＦILES.D",
+    "administration",
+    "ADMINI~1",
+    "admini~1",
+    "AD3F2B~1",
 ];
 const SIGNS: &[&str] = &[
     ".",

@@ -177,6 +177,13 @@ fn ntfs(path: String) -> Option<String> {
         _ => segment.replace('"', "."),
     })
 }
+/// Short names, of what the policy's routes have a long one.
+fn short_names(path: String) -> Option<String> {
+    each(&path, |segment| match segment.to_ascii_uppercase().as_str() {
+        "ADMINI~1" | "AD3F2B~1" => "administration".to_owned(),
+        _ => segment.to_owned(),
+    })
+}
 fn fold_case(path: String) -> Option<String> {
     Some(path.to_lowercase().replace('ß', "ss"))
 }
@@ -205,6 +212,7 @@ pub const STEPS: &[Step] = &[
     nfkc,
     best_fit,
     ntfs,
+    short_names,
     fold_case,
     cut_slash,
 ];
@@ -228,7 +236,21 @@ pub const SERVERS: &[(&str, &[Step])] = &[
         "Spring behind a proxy",
         &[cut_query, decode, dots, cut_parameters, decode_leniently, cut_parameters, dots, merge],
     ),
-    ("IIS", &[cut_query, decode_u, decode_overlong, backslashes, dots, merge, ntfs, trim_names, fold_case]),
+    (
+        "IIS",
+        &[
+            cut_query,
+            decode_u,
+            decode_overlong,
+            backslashes,
+            dots,
+            merge,
+            ntfs,
+            trim_names,
+            short_names,
+            fold_case,
+        ],
+    ),
     (
         "IIS of old",
         &[
@@ -239,6 +261,7 @@ pub const SERVERS: &[(&str, &[Step])] = &[
             backslashes,
             trim_dots,
             trim_names,
+            short_names,
             dots,
             fold_case,
         ],
@@ -254,6 +277,7 @@ pub const SERVERS: &[(&str, &[Step])] = &[
             backslashes,
             ntfs,
             trim_names,
+            short_names,
             dots,
             merge,
             fold_case,
