@@ -2,7 +2,8 @@
 //! back. `docs/origin.md` has both as tables, which tests compare with what an origin and a client really get.
 //!
 //! What is named nowhere here passes as it came. Lists of names are in lower case; one that ends in `-` stands
-//! for every name that begins so, and one after a `~` is removed where it is spelled otherwise (`X_Api_Key`).
+//! for every name that begins so, one between two `-` for every name that has these words in it (`-client-ip-` for
+//! `True-Client-IP`), and one after a `~` is removed where it is spelled otherwise (`X_Api_Key`).
 
 use std::net::IpAddr;
 
@@ -21,52 +22,94 @@ use crate::{
 };
 
 /// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
-/// is not its own (`CF_Connecting_IP`) is a client's.
-const IDENTITY: [&str; 12] = [
+/// is not its own (`CF_Connecting_IP`) is a client's. The others are those of proxies, gateways, meshes and hosts that let
+/// origins know who asks; none of them is between Keyward and its origin unless it sets its own.
+const IDENTITY: [&str; 45] = [
     "keyward-",
     "~cf-",
-    "client-cert",
-    "client-cert-chain",
-    "remote-user",
-    "ssl-client-",
+    "-authenticated-",
+    "-client-cert-",
+    "-client-principal-",
+    "-jwt-assertion-",
+    "-ssl-client-",
+    "-userinfo-",
+    "auth-groups",
+    "auth-mail",
+    "auth-user",
+    "cf-access-",
+    "gap-",
+    "iv-",
+    "l5d-",
+    "mellon-",
+    "ngrok-auth-",
+    "oam-",
+    "oidc-",
+    "remote-",
+    "shib-",
+    "sm-",
+    "tailscale-",
+    "x-amzn-lambda-",
+    "x-amzn-lattice-",
+    "x-amzn-mtls-",
+    "x-amzn-oidc-",
+    "x-amzn-request-context",
+    "x-anonymous-consumer",
+    "x-apigateway-",
+    "x-appengine-",
+    "x-arr-",
+    "x-auth-couchdb-",
     "x-auth-request-",
-    "x-authenticated-",
-    "x-client-cert",
-    "x-remote-user",
-    "x-ssl-client-",
+    "x-authentik-",
+    "x-consumer-",
+    "x-credential-",
+    "x-goog-iap-",
+    "x-id-token",
+    "x-ms-token-",
+    "x-pomerium-",
+    "x-proxy-",
+    "x-remote-",
+    "x-vouch-",
     "x-webauth-",
 ];
 
-/// Fields by which a client tells some origins to take the request for one with another method or path than the
-/// gate has decided on.
-const OVERRIDES: [&str; 5] =
-    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
+/// Fields by which a client tells some origins to take the request for another one than the gate has decided on: with
+/// another method, for another path, by another way (`Proxy` is `HTTP_PROXY` to a CGI program) or past a part of it.
+const OVERRIDES: [&str; 12] = [
+    "-method-override-",
+    "proxy",
+    "x-accel-",
+    "x-envoy-",
+    "x-http-method",
+    "x-invoke-",
+    "x-middleware-",
+    "x-override-",
+    "x-rewrite-",
+    "x-sendfile-type",
+    "x-unencoded-url",
+    "x-waws-unencoded-url",
+];
 
-/// Fields that say where a request came from. A client's own word is removed; the gate's takes its place.
-const PROVENANCE: [&str; 23] = [
+/// Fields that say where a request came from, or what it was. A client's own word is removed; the gate's takes its place.
+const PROVENANCE: [&str; 19] = [
+    "-client-ip-",
+    "-forwarded-for-",
+    "-real-ip-",
+    "cloudfront-",
+    "fly-forwarded-",
     "forwarded",
-    "forwarded-for",
-    "client-ip",
-    "proxy-client-ip",
-    "wl-proxy-client-ip",
+    "front-end-https",
+    "wl-proxy-",
+    "x-azure-",
     "x-forwarded",
     "x-forwarded-",
-    "x-original-for",
-    "x-original-forwarded-for",
-    "x-original-proto",
-    "x-originating-ip",
-    "x-remote-addr",
-    "x-remote-ip",
-    "x-original-host",
     "x-host",
-    "x-real-ip",
-    "x-client-ip",
-    "x-cluster-client-ip",
-    "true-client-ip",
+    "x-nf-",
+    "x-original-",
+    "x-originating-",
+    "x-proxyuser-ip",
     "x-scheme",
     "x-url-scheme",
-    "front-end-https",
-    "x-proxyuser-ip",
+    "x-vercel-ip-",
 ];
 
 /// Fields that are for the next server only (RFC 9110, sections 7.6.1 and 11.7). What `Connection` names goes

@@ -19,10 +19,12 @@ function outcome(cell) {
 
 const ROWS = docs.split("| field | to the origin | to the client |\n| --- | --- | --- |\n")[1].split("\n\n")[0].split("\n").map((line) => {
   const [fields, request, answer] = line.slice(2, -2).split(" | ");
-  const names = [...fields.matchAll(/`([^`]+)`/g)].map(([, name]) => name.replace("*", "Probe")).filter((name) => !/[^A-Za-z-]/.test(name) && name !== "credentials");
+  const names = [...fields.matchAll(/`([^`]+)`/g)].map(([, name]) => name.replaceAll("*", "Probe")).filter((name) => !/[^A-Za-z0-9-]/.test(name) && name !== "credentials");
   assert.ok(names.length, `no field: ${line}`);
   return { fields, names, request: outcome(request), answer: outcome(answer) };
 });
+// What has a word in it may have it first, last or alone.
+for (const row of ROWS) row.names.push(...row.names.flatMap((name) => (/^Probe-.*-Probe$/.test(name) ? [name.slice(6), name.slice(0, -6), name.slice(6, -6)] : [])));
 const NAMES = ROWS.flatMap(({ names }) => names);
 
 /** Other ways to write a name that CGI, WSGI or PHP make one of, and of case. */

@@ -61,7 +61,7 @@ describe("in no spelling", () => {
     });
 
     it(`an identity, an address or another path reaches an origin by ${by}`, async () => {
-      for (const name of ["Keyward-Tenant", "Keyward-Key-Id", "X-Remote-User", "X-Forwarded-For", "X-Forwarded-Anything-Else", "X-Original-URL", "X-HTTP-Method-Override", "True-Client-IP", "X-WebAuth-User", "Client-Cert"]) {
+      for (const name of ["Keyward-Tenant", "Keyward-Key-Id", "X-Remote-User", "X-Forwarded-For", "X-Forwarded-Anything-Else", "X-Original-URL", "X-HTTP-Method-Override", "True-Client-IP", "X-WebAuth-User", "Client-Cert", "Remote-Groups", "X-MS-Client-Principal-Name", "Cf-Access-Jwt-Assertion", "X-Goog-Authenticated-User-Email", "X-Middleware-Subrequest"]) {
         const answer = await gate.send({ host, target: targets[0], headers: spellings(name).flatMap((name) => [[name, "spoofed"], [name, "spoofed"]]) });
         assert.equal(answer.status, 200, answer.text);
         assert.ok(!JSON.stringify(origin().last.rawHeaders).includes("spoofed"), `${name}: ${JSON.stringify(origin().last.rawHeaders)}`);
