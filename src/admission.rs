@@ -14,6 +14,7 @@ use crate::{
     denial::Denial,
     gate::{self, Permit},
     hint::{self, Stray},
+    in_flight::READ_WITHIN,
     jwt::{Error, JwksCache, Keys, Lookup, Token},
     key,
     link::{self, Followed, Session},
@@ -35,13 +36,12 @@ const LEAST_FETCH: u32 = 250;
 pub trait Incoming {
     /// A header by its lower-case name. What was sent more than once is joined with a comma.
     fn header(&self, name: &str) -> Option<String>;
-    /// Shows the body, piece by piece.
+    /// Shows the body, piece by piece, if it comes within so many milliseconds.
     ///
     /// # Errors
     /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::Overloaded`] if there is no room for it,
-    /// [`Denial::LateBody`] if it takes longer than [`READ_WITHIN`](crate::in_flight::READ_WITHIN),
-    /// [`Denial::BrokenBody`] if it breaks off.
-    async fn body(&self, most: usize, see: impl FnMut(&[u8])) -> Result<(), Denial>;
+    /// [`Denial::LateBody`] if it takes longer, [`Denial::BrokenBody`] if it breaks off.
+    async fn body(&self, most: usize, within_ms: i64, see: impl FnMut(&[u8])) -> Result<(), Denial>;
 }
 
 /// What becomes of a request that is not refused.
@@ -128,8 +128,9 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     /// Checks a webhook: first what its headers show, so that only the body of one that may be its sender's is
-    /// read. Networks that keep sending others are slowed; but not those from which a sender has delivered
-    /// lately, since many share their network, and the signature is known only after the body.
+    /// read. Networks that keep sending others are slowed: only one at a time of theirs is read, now and then. But not
+    /// those from which a sender has delivered lately, since many share their network, and the signature is known only
+    /// after the body.
     async fn webhook(
         &self,
         webhook: &Webhook,
@@ -147,10 +148,8 @@ impl<S: Stores> Pipeline<'_, S> {
             gate::begin_webhook(webhook, &secret, |name| request.header(name), self.stores.now())?;
         let source = caller.source(Failures::Webhooks);
         let is_sender = self.memory.borrow_mut().has_delivered(&source.network, self.stores.now());
-        if !is_sender {
-            self.not_held_back(&source)?;
-        }
-        let read = request.body(most, |piece| check.see(piece)).await;
+        let within_ms = if is_sender { READ_WITHIN } else { self.may_deliver(&source)? };
+        let read = request.body(most, within_ms, |piece| check.see(piece)).await;
         let decided = read.and_then(|()| check.finish());
         match &decided {
             Ok(_) => self.memory.borrow_mut().delivered(&source.network, self.stores.now()),

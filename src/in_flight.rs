@@ -1,9 +1,10 @@
-//! Bodies that the gate itself has to read before it knows who sends them: how long it waits for one, and how
-//! many bytes of them an isolate holds at once. Whoever could fill the room for all would keep senders
-//! out, so one network gets a part of it.
+//! Bodies that are in memory whole: how long one is waited for, and how many bytes of them an isolate holds at once.
+//! Each network, or credential, gets a part. Where room is short, what is still coming gives way: of whoever holds most
+//! the oldest, so that nobody is kept out by those who send slowly, however many they are.
 
 use std::{
     cell::RefCell,
+    cmp::Reverse,
     collections::{BTreeMap, HashMap},
     rc::Rc,
 };
@@ -14,66 +15,142 @@ use crate::time::{SECOND, Timestamp};
 pub const READ_WITHIN: i64 = 10 * SECOND;
 
 /// What a request takes beside its body, in bytes.
-const LEAST: usize = 1024;
+const LEAST: usize = 4 * 1024;
 const MIB: usize = 1 << 20;
 
 /// The room for one kind of bodies, in an isolate.
 #[derive(Debug)]
 pub struct InFlight {
+    kind: &'static str,
     most: usize,
-    most_of_network: usize,
+    most_of_one: usize,
+    /// In the order in which they came.
     held: BTreeMap<u64, Held>,
     total: usize,
-    networks: HashMap<String, usize>,
+    parts: HashMap<String, usize>,
     next: u64,
 }
 
 #[derive(Debug)]
 struct Held {
-    network: String,
+    whose: String,
     bytes: usize,
     until: Timestamp,
+    is_coming: bool,
 }
 
 impl InFlight {
-    /// Room for so many bytes, of which one network may take so many.
-    pub fn new(most: usize, most_of_network: usize) -> Self {
-        Self { most, most_of_network, held: BTreeMap::new(), total: 0, networks: HashMap::new(), next: 0 }
+    /// Room for so many bytes, of which one network or credential may take so many.
+    pub fn new(kind: &'static str, most: usize, most_of_one: usize) -> Self {
+        Self { kind, most, most_of_one, held: BTreeMap::new(), total: 0, parts: HashMap::new(), next: 0 }
     }
 
     /// For webhooks: 32 MiB of an isolate's 128, and 4 MiB of a network's.
     pub fn of_webhooks() -> Self {
-        Self::new(32 * MIB, 4 * MIB)
+        Self::new("webhook", 32 * MIB, 4 * MIB)
     }
 
-    /// For the admin API: 4 MiB, and 1 MiB of a network's.
-    pub fn of_admin_calls() -> Self {
-        Self::new(4 * MIB, MIB)
+    /// For copies of bodies of GET and HEAD: 16 MiB, and 4 MiB of a network's.
+    pub fn of_copies() -> Self {
+        Self::new("copy", 16 * MIB, 4 * MIB)
     }
 
-    /// Takes room for a body until then, or until it is given back; `None` if there is none. The runtime ends requests
-    /// without a word, so that what is not given back has to end by itself.
-    pub fn take(&mut self, network: &str, bytes: usize, now: Timestamp, until: Timestamp) -> Option<u64> {
+    /// For calls of the admin API by those who have proved nothing: 4 MiB, and 1 MiB of a network's.
+    pub fn of_strangers() -> Self {
+        Self::new("stranger", 4 * MIB, MIB)
+    }
+
+    /// For calls of the admin API with a session, key or set-up token that is one: 4 MiB, and 1 MiB of a credential's.
+    pub fn of_the_known() -> Self {
+        Self::new("known", 4 * MIB, MIB)
+    }
+
+    /// Takes room for a body that is coming, until then, or until it is given back: its place, and the places that it took the room
+    /// from, whose requests are to be told. `None` if there is none. The runtime ends requests without a word, so that
+    /// what is not given back has to end by itself.
+    pub fn take(
+        &mut self,
+        whose: &str,
+        bytes: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Option<(u64, Vec<u64>)> {
         let bytes = bytes.max(LEAST);
-        if !self.has_room(network, bytes) {
-            let ended = self.held.iter().filter(|(_, held)| held.until <= now).map(|(id, _)| *id);
-            for id in ended.collect::<Vec<_>>() {
-                self.give_back(id);
-            }
-            if !self.has_room(network, bytes) {
-                return None;
-            }
-        }
+        let gave_way = self.make_room(whose, bytes, now)?;
         self.next += 1;
         self.total += bytes;
-        *self.networks.entry(network.to_owned()).or_default() += bytes;
-        self.held.insert(self.next, Held { network: network.to_owned(), bytes, until });
-        Some(self.next)
+        *self.parts.entry(whose.to_owned()).or_default() += bytes;
+        self.held.insert(self.next, Held { whose: whose.to_owned(), bytes, until, is_coming: true });
+        Some((self.next, gave_way))
     }
 
-    fn has_room(&self, network: &str, bytes: usize) -> bool {
-        let of_network = self.networks.get(network).copied().unwrap_or_default();
-        self.total + bytes <= self.most && of_network + bytes <= self.most_of_network
+    /// Takes more room for a body that is coming, of which the length was not said: so many bytes in all.
+    pub fn grow(&mut self, id: u64, bytes: usize, now: Timestamp) -> Option<Vec<u64>> {
+        let held = self.held.get_mut(&id)?;
+        let more = bytes.saturating_sub(held.bytes);
+        // It does not give way to itself.
+        held.is_coming = false;
+        let whose = held.whose.clone();
+        let gave_way = self.make_room(&whose, more, now);
+        let held = self.held.get_mut(&id)?;
+        held.is_coming = true;
+        if gave_way.is_some() {
+            held.bytes += more;
+            self.total += more;
+            *self.parts.entry(whose).or_default() += more;
+        }
+        gave_way
+    }
+
+    fn make_room(&mut self, whose: &str, bytes: usize, now: Timestamp) -> Option<Vec<u64>> {
+        let mut gave_way = Vec::new();
+        if self.has_room(whose, bytes) {
+            return Some(gave_way);
+        }
+        gave_way.extend(self.held.iter().filter(|(_, held)| held.until <= now).map(|(id, _)| *id));
+        gave_way.iter().for_each(|id| self.give_back(*id));
+        let stays = || self.held.values().filter(|held| !held.is_coming);
+        let all: usize = stays().map(|held| held.bytes).sum();
+        let own: usize = stays().filter(|held| held.whose == whose).map(|held| held.bytes).sum();
+        if own + bytes > self.most_of_one || all + bytes > self.most {
+            // Nobody gives way in vain.
+            return None;
+        }
+        while !self.has_room(whose, bytes) {
+            let own = self.part_of(whose) + bytes > self.most_of_one;
+            let id = self.first_to_go(own.then_some(whose))?;
+            self.give_back(id);
+            gave_way.push(id);
+        }
+        Some(gave_way)
+    }
+
+    fn part_of(&self, whose: &str) -> usize {
+        self.parts.get(whose).copied().unwrap_or_default()
+    }
+
+    fn has_room(&self, whose: &str, bytes: usize) -> bool {
+        self.total + bytes <= self.most && self.part_of(whose) + bytes <= self.most_of_one
+    }
+
+    /// Of these, or of whoever holds most, the oldest body that is still coming.
+    fn first_to_go(&self, whose: Option<&str>) -> Option<u64> {
+        let coming = self.held.iter().filter(|(_, held)| held.is_coming);
+        let theirs = coming.filter(|(_, held)| whose.is_none_or(|whose| held.whose == whose));
+        theirs.max_by_key(|(id, held)| (self.part_of(&held.whose), Reverse(**id))).map(|(id, _)| *id)
+    }
+
+    /// The body is here, with so many bytes, and is held until then; from now on it does not give way. Whether its
+    /// place was still its own.
+    pub fn has_come(&mut self, id: u64, bytes: usize, until: Timestamp) -> bool {
+        let Some(held) = self.held.get_mut(&id) else { return false };
+        let saved = held.bytes.saturating_sub(bytes.max(LEAST));
+        held.bytes -= saved;
+        held.until = until;
+        held.is_coming = false;
+        let whose = held.whose.clone();
+        self.make_free(&whose, saved);
+        true
     }
 
     /// Holds what was taken until then.
@@ -85,12 +162,17 @@ impl InFlight {
 
     /// Gives room back.
     pub fn give_back(&mut self, id: u64) {
-        let Some(Held { network, bytes, .. }) = self.held.remove(&id) else { return };
+        if let Some(Held { whose, bytes, .. }) = self.held.remove(&id) {
+            self.make_free(&whose, bytes);
+        }
+    }
+
+    fn make_free(&mut self, whose: &str, bytes: usize) {
         self.total -= bytes;
-        if let Some(of_network) = self.networks.get_mut(&network) {
-            *of_network -= bytes;
-            if *of_network == 0 {
-                self.networks.remove(&network);
+        if let Some(part) = self.parts.get_mut(whose) {
+            *part -= bytes;
+            if *part == 0 {
+                self.parts.remove(whose);
             }
         }
     }
@@ -104,10 +186,38 @@ pub struct Room {
 }
 
 impl Room {
-    /// As [`InFlight::take`], for the time that reading a body may take.
-    pub fn take(all: &Rc<RefCell<InFlight>>, network: &str, bytes: usize, now: Timestamp) -> Option<Self> {
-        let id = all.borrow_mut().take(network, bytes, now, now.plus(READ_WITHIN + SECOND))?;
-        Some(Self { all: Rc::clone(all), id })
+    /// As [`InFlight::take`]; the places by their names.
+    pub fn take(
+        all: &Rc<RefCell<InFlight>>,
+        whose: &str,
+        bytes: usize,
+        now: Timestamp,
+        until: Timestamp,
+    ) -> Option<(Self, Vec<String>)> {
+        let (id, gave_way) = all.borrow_mut().take(whose, bytes, now, until)?;
+        let room = Self { all: Rc::clone(all), id };
+        let names = gave_way.into_iter().map(|id| room.name_of(id)).collect();
+        Some((room, names))
+    }
+
+    /// As [`InFlight::grow`]; the places by their names.
+    pub fn grow(&self, bytes: usize, now: Timestamp) -> Option<Vec<String>> {
+        let gave_way = self.all.borrow_mut().grow(self.id, bytes, now)?;
+        Some(gave_way.into_iter().map(|id| self.name_of(id)).collect())
+    }
+
+    /// The name of this place, which no other has.
+    pub fn name(&self) -> String {
+        self.name_of(self.id)
+    }
+
+    fn name_of(&self, id: u64) -> String {
+        format!("{} {id}", self.all.borrow().kind)
+    }
+
+    /// As [`InFlight::has_come`].
+    pub fn has_come(&self, bytes: usize, until: Timestamp) -> bool {
+        self.all.borrow_mut().has_come(self.id, bytes, until)
     }
 
     /// Holds it until then.

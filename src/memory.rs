@@ -27,6 +27,8 @@ const NETWORKS: usize = 10_000;
 const OF_SITES: u32 = 16;
 /// How long a network from which a webhook came that was its sender's is not held back for others.
 const SENDER_LIFE: i64 = HOUR;
+/// A network that is held back may try a webhook so often, and has so long for its body.
+pub const TRIAL: i64 = SECOND / 2;
 /// How long a network that fails too often is held back.
 const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
 /// What a network may have looked up that is held back: enough for the keys of its neighbours, and a bound to what
@@ -59,6 +61,8 @@ pub struct Memory {
 #[derive(Default)]
 struct HeldBack {
     until: Timestamp,
+    /// When a webhook of it was tried last.
+    tried: Timestamp,
     reads: Budget,
     asks: Budget,
 }
@@ -269,13 +273,25 @@ impl Memory {
         }
     }
 
+    /// Whether a webhook of a network that is held back is tried: it may be that of a sender, of which none came to this
+    /// isolate yet. So one is now and then.
+    pub fn may_try(&mut self, network: &str, now: Timestamp) -> bool {
+        let Some(held_back) = self.networks.get_mut(network) else { return true };
+        let is_early = (0..TRIAL).contains(&(now.0 - held_back.tried.0));
+        if !is_early {
+            held_back.tried = now;
+        }
+        !is_early
+    }
+
     /// Holds this network back for a period of the platform's limiter.
     pub fn hold_back(&mut self, network: &str, now: Timestamp) {
         let until = now.plus(HELD_BACK);
         match self.networks.get_mut(network) {
-            Some(held_back) => held_back.until = until,
+            Some(held_back) => (held_back.until, held_back.tried) = (until, now),
             None => {
-                self.networks.put(network.to_owned(), HeldBack { until, ..HeldBack::default() });
+                let held_back = HeldBack { until, tried: now, ..HeldBack::default() };
+                self.networks.put(network.to_owned(), held_back);
             }
         }
     }

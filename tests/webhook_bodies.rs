@@ -183,37 +183,130 @@ fn forged_webhooks_keep_no_keys_out() {
 
 const KIB: usize = 1024;
 
+fn room(most: usize, most_of_one: usize) -> InFlight {
+    InFlight::new("test", most, most_of_one)
+}
+
+/// Takes room for 20 KiB; the place, and those that gave way for it.
+fn take(room: &mut InFlight, whose: &str) -> Option<(u64, Vec<u64>)> {
+    room.take(whose, 20 * KIB, NOON, NOON.plus(READ_WITHIN))
+}
+
+/// The same for a body that has come since.
+fn fill(room: &mut InFlight, whose: &str) -> Option<u64> {
+    let (place, gave_way) = take(room, whose)?;
+    assert!(gave_way.is_empty());
+    assert!(room.has_come(place, 20 * KIB, NOON.plus(READ_WITHIN)));
+    Some(place)
+}
+
 #[test]
 fn room_is_bounded_in_all_and_for_each_network() {
-    let end = NOON.plus(READ_WITHIN);
-    let mut room = InFlight::new(100 * KIB, 40 * KIB);
-    let take = |room: &mut InFlight, network: &str| room.take(network, 20 * KIB, NOON, end);
-    let first = take(&mut room, "a").unwrap();
-    assert!(take(&mut room, "a").is_some());
+    let mut room = room(100 * KIB, 40 * KIB);
+    let first = fill(&mut room, "a").unwrap();
+    assert!(fill(&mut room, "a").is_some());
     assert_eq!(take(&mut room, "a"), None, "its part is used up");
-    assert!(take(&mut room, "b").is_some() && take(&mut room, "b").is_some());
-    assert!(take(&mut room, "c").is_some());
+    assert!(fill(&mut room, "b").is_some() && fill(&mut room, "b").is_some());
+    assert!(fill(&mut room, "c").is_some());
     assert_eq!(take(&mut room, "c"), None, "all is used up");
     room.give_back(first);
     room.give_back(first);
-    assert!(take(&mut room, "c").is_some());
+    assert!(fill(&mut room, "c").is_some());
     assert_eq!(take(&mut room, "d"), None, "what is given back twice is free once");
 }
 
 #[test]
 fn room_that_nobody_gives_back_is_free_when_its_time_is_over() {
-    let mut room = InFlight::new(20 * KIB, 20 * KIB);
+    let mut room = room(20 * KIB, 20 * KIB);
     let end = NOON.plus(READ_WITHIN);
-    let id = room.take("a", 20 * KIB, NOON, end).unwrap();
+    let id = fill(&mut room, "a").unwrap();
     assert_eq!(room.take("b", KIB, end.plus(-1), end), None);
     room.keep_until(id, end.plus(SECOND));
     assert_eq!(room.take("b", KIB, end, end), None, "a longer time was asked for");
-    assert!(room.take("b", KIB, end.plus(SECOND), end.plus(HOUR)).is_some());
+    let (_, gave_way) = room.take("b", KIB, end.plus(SECOND), end.plus(HOUR)).unwrap();
+    assert_eq!(gave_way, [id]);
 }
 
 #[test]
 fn many_small_bodies_do_not_come_for_nothing() {
-    let mut room = InFlight::new(10 * KIB, 10 * KIB);
-    let taken = (0..20).filter(|_| room.take("a", 0, NOON, NOON.plus(SECOND)).is_some()).count();
-    assert_eq!(taken, 10);
+    let mut room = room(40 * KIB, 40 * KIB);
+    let come = |room: &mut InFlight| {
+        let (id, _) = room.take("a", 0, NOON, NOON.plus(SECOND))?;
+        room.has_come(id, 0, NOON.plus(SECOND)).then_some(())
+    };
+    assert_eq!((0..20).filter(|_| come(&mut room).is_some()).count(), 10);
+}
+
+#[test]
+fn a_body_of_which_the_length_is_not_said_takes_room_as_it_comes_and_keeps_what_it_has() {
+    let mut room = room(100 * KIB, 100 * KIB);
+    let chunked: Vec<_> =
+        (0..5).map(|_| room.take("a", 16 * KIB, NOON, NOON.plus(SECOND)).unwrap().0).collect();
+    assert_eq!(room.grow(chunked[4], 36 * KIB, NOON), Some(vec![]), "there is room for that");
+    assert_eq!(room.grow(chunked[4], 64 * KIB, NOON).as_deref(), Some(&chunked[..2]), "the oldest go");
+    assert!(room.has_come(chunked[4], 60 * KIB, NOON.plus(SECOND)));
+    assert_eq!(room.grow(chunked[0], 64 * KIB, NOON), None, "it has no place any more");
+    assert_eq!(room.grow(chunked[2], 64 * KIB, NOON), None, "what has come stays");
+    assert!(room.has_come(chunked[2], 8 * KIB, NOON.plus(SECOND)));
+    assert!(room.has_come(chunked[3], 8 * KIB, NOON.plus(SECOND)));
+    let rest = room.take("b", 24 * KIB, NOON, NOON.plus(SECOND)).unwrap();
+    assert!(rest.1.is_empty(), "60 and 16 are taken, and no more");
+}
+
+#[test]
+fn who_sends_slowly_keeps_nobody_out_however_many_they_are() {
+    let mut room = room(100 * KIB, 40 * KIB);
+    // Three networks fill it all with what does not end, one of them more than others.
+    let slow: Vec<_> = ["a", "a", "b", "b", "c"].map(|whose| take(&mut room, whose).unwrap().0).into();
+    let (sender, gave_way) = take(&mut room, "sender").unwrap();
+    assert_eq!(gave_way, [slow[0]], "the oldest of those that hold most");
+    assert!(!room.has_come(slow[0], 20 * KIB, NOON), "it has no place any more");
+    for round in 0..20 {
+        // They come again and again; the sender, who holds least, is not the one to go.
+        let whose = ["a", "b", "c"][round % 3];
+        let (_, gave_way) = take(&mut room, whose).unwrap();
+        assert!(!gave_way.contains(&sender) && gave_way.len() == 1, "{round}");
+    }
+    assert!(room.has_come(sender, KIB, NOON));
+    // Of its own network the oldest goes, and what has come stays.
+    let mut own = self::room(100 * KIB, 40 * KIB);
+    let (stays, first) = (fill(&mut own, "a").unwrap(), take(&mut own, "a").unwrap().0);
+    assert_eq!(take(&mut own, "a").unwrap().1, [first]);
+    assert!(own.has_come(stays, KIB, NOON));
+}
+
+#[test]
+fn nobody_gives_way_in_vain() {
+    let mut room = room(100 * KIB, 40 * KIB);
+    assert!(fill(&mut room, "a").is_some());
+    let (slow, _) = take(&mut room, "a").unwrap();
+    assert_eq!(room.take("a", 40 * KIB, NOON, NOON.plus(SECOND)), None);
+    assert!(room.has_come(slow, KIB, NOON));
+}
+
+#[test]
+fn a_network_that_is_held_back_may_try_one_now_and_then_with_little_time() {
+    let world = world();
+    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    assert!(deliver(&world, "192.0.2.1", &forged(NOON)).is_err());
+    let (mut tried, mut within) = (0, 0);
+    // A forger sends on, a hundred a second for two.
+    for step in 1..=200 {
+        let now = NOON.plus(10 * step);
+        world.clock.set(now);
+        let sign = forged(now);
+        let request = Request { fields: &[("stripe-signature", &sign)], body: BODY, ..Request::default() };
+        assert!(send(&world, "192.0.2.1", &request).is_err());
+        tried += request.read.get();
+        within = within.max(request.read_within.get());
+    }
+    assert_eq!((tried, within), (4, SECOND / 2), "one at a time, each half a second");
+    // A sender's own gets its turn, and from then on is not held back at all.
+    let now = NOON.plus(2_510);
+    world.clock.set(now);
+    assert_eq!(deliver(&world, "192.0.2.1", &signature(now, BODY)), Ok(()));
+    for _ in 0..3 {
+        assert!(matches!(deliver(&world, "192.0.2.1", &forged(now)), Err(Denial::InvalidSignature { .. })));
+        assert_eq!(deliver(&world, "192.0.2.1", &signature(now, BODY)), Ok(()));
+    }
 }

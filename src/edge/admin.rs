@@ -13,6 +13,7 @@ use super::{
 use crate::{
     admission::Incoming,
     breaker::Dependency,
+    in_flight::READ_WITHIN,
     pipeline::{Stores, Unavailable},
     policy::POLICY,
     registry::{
@@ -52,12 +53,15 @@ pub async fn handle(
     if let Some(refusal) = held_back(failures.as_ref()) {
         return respond(&request, refusal.reply(request_id), request_id);
     }
+    let shown = admitted.as_ref().ok();
+    let proof = shown.and_then(|shown| front::proof(shown, secrets.as_deref(), setup_token.as_deref()));
+    let incoming = http::Incoming::of_admin_call(&request, context, proof);
     let read = match admitted {
         Err(reply) => Err(reply),
         Ok(credential) => {
             let mut bytes = Vec::new();
-            let incoming = http::Incoming::of_admin_call(&request, context);
-            let read = incoming.body(front::MOST_BYTES, |piece| bytes.extend_from_slice(piece)).await;
+            let see = |piece: &[u8]| bytes.extend_from_slice(piece);
+            let read = incoming.body(front::MOST_BYTES, READ_WITHIN, see).await;
             let body =
                 read.map_err(|denial| front::unread(&denial)).and_then(|()| front::body_text(&head, bytes));
             body.map(|body| (credential, body)).map_err(|refusal| refusal.reply(request_id))
@@ -88,9 +92,12 @@ pub async fn handle(
                 agent: front::agent(headers.get("user-agent")?.as_deref()),
                 request_id: request_id.to_owned(),
             };
+            // What waits for the Registry has its room as long as that may take.
+            incoming.hold(2 * PATIENCE_MS);
             (ask(&call, env, failures.is_none()).await, true)
         }
     };
+    drop(incoming);
     let stores = EdgeStores { env };
     let pipeline = gate::pipeline(&stores, PATIENCE_MS);
     if let Some(failures) = failures.filter(|_| front::is_failure(open, asked, reply.status))

@@ -4,16 +4,38 @@
 const TOO_LARGE = "too large";
 const LATE = "late";
 const BROKEN_OFF = "broken off";
+const GAVE_WAY = "gave way";
+
+/** How to tell the request that has a place in the room for bodies that it has to give way, by the place's name. */
+const places = new Map();
+
+/** Takes a place: the promise settles when it has to be given up. */
+export function takePlace(name) {
+  return new Promise((resolve) => { places.set(name, resolve); });
+}
+
+/** Leaves a place, of which nobody has to be told any more. */
+export function leavePlace(name) {
+  places.delete(name);
+}
+
+/** Has the request in this place give way. */
+export function vacatePlace(name) {
+  places.get(name)?.(GAVE_WAY);
+  places.delete(name);
+}
 
 /** Bytes that are made room for at first where the length of a body is not said. */
 const FIRST = 16 * 1024;
 
 /**
- * The body of a request, in one buffer; or "too large", "late" or "broken off".
+ * The body of a request, in one buffer; or "too large", "late", "broken off" or "gave way".
  * @param most bytes
  * @param milliseconds from now until its end
+ * @param givesWay settles when the room is needed for others
+ * @param grow takes room for so many bytes in all, where the length is not said; whether there is
  */
-export async function read(request, most, milliseconds) {
+export async function read(request, most, milliseconds, givesWay, grow) {
   // It was looked at, and was empty.
   if (request.bodyUsed || request.body === null) return new Uint8Array();
   // The runtime sends on the body of a GET by itself.
@@ -22,10 +44,10 @@ export async function read(request, most, milliseconds) {
   let timer;
   const late = new Promise((resolve) => { timer = setTimeout(resolve, milliseconds, LATE); });
   const length = request.headers.get("content-length");
-  const whole = readWhole(reader, length === null ? undefined : Number(length), most).catch(() => BROKEN_OFF);
+  const whole = readWhole(reader, length === null ? undefined : Number(length), most, grow).catch(() => BROKEN_OFF);
   try {
-    const body = await Promise.race([whole, late]);
-    if (body === LATE) void reader.cancel().catch(() => {});
+    const body = await Promise.race([whole, late, givesWay]);
+    if (body === LATE || body === GAVE_WAY) void reader.cancel().catch(() => {});
     // What still comes is left to whoever answers.
     else if (body === TOO_LARGE) reader.releaseLock();
     return body;
@@ -34,15 +56,18 @@ export async function read(request, most, milliseconds) {
   }
 }
 
-async function readWhole(reader, length, most) {
+async function readWhole(reader, length, most, grow) {
   // With room for a byte too many, which shows that there is one.
+  if (length === undefined && !grow(FIRST)) return GAVE_WAY;
   let buffer = new ArrayBuffer(Math.min(length ?? FIRST, most + 1));
   let filled = 0;
   // The runtime lets no more through than the length says, and no less.
   while (filled !== length) {
     if (filled > most) return TOO_LARGE;
     if (filled === buffer.byteLength) {
-      const larger = new ArrayBuffer(Math.min(4 * filled, most + 1));
+      const bytes = Math.min(4 * filled, most + 1);
+      if (!grow(Math.min(bytes, most))) return GAVE_WAY;
+      const larger = new ArrayBuffer(bytes);
       new Uint8Array(larger).set(new Uint8Array(buffer));
       buffer = larger;
     }
@@ -51,7 +76,8 @@ async function readWhole(reader, length, most) {
     if (done) break;
     filled += value.byteLength;
   }
-  return new Uint8Array(buffer, 0, filled);
+  // What is held is as long as it is said to be.
+  return new Uint8Array(filled < buffer.byteLength ? buffer.slice(0, filled) : buffer);
 }
 
 /** What a client may still send, in bytes, without that anything is lost when its connection is closed: workerd takes in as much. */

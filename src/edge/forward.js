@@ -5,29 +5,35 @@
 const TIMED_OUT = "timed out";
 const STALLED = "stalled";
 const BROKEN_OFF = "broken off";
+const GAVE_WAY = "gave way";
 
 /** Bytes of a body that are read at once: a large upload costs fewer turns, a small one no memory to speak of. */
 const LEAST_READ = 16 * 1024;
 const MOST_READ = 256 * 1024;
+/** So many uploads of an isolate have a large buffer; one that has not moved for so long, in milliseconds, has ended without a word. */
+const MOST_LARGE = 64;
+const LONGEST_PAUSE = 16 * 60_000;
 
 const lines = (text) => (text === "" ? [] : text.split("\n"));
 
 /**
  * Sends a request on. The answer; or "timed out", when the origin has kept the gate waiting for longer than it may;
- * or "stalled", when the client has; or "broken off", when the client has not sent its body to the end; or other
- * text that says why the origin cannot be reached. What is thrown is a fault of the gate's own.
+ * or "stalled", when the client has; or "broken off", when the client has not sent its body to the end; or "gave way";
+ * or other text that says why the origin cannot be reached. What is thrown is a fault of the gate's own.
  * @param fetcher a service binding, or undefined for the network
  * @param url where to, or undefined for the request's own URL
  * @param removed names, in lower case, of fields that the origin must not see; one that ends in `-` stands for
- *   all that begin so; one after a `~` is removed where it is spelled otherwise. Every sign counts as `-`: servers
- *   give an application several spellings under one name (CGI, RFC 3875, section 4.1.18)
+ *   all that begin so, one between two `-` for all that have these words in them; one after a `~` is removed where it
+ *   is spelled otherwise. Every sign counts as `-`: servers give an application several spellings under one name (CGI,
+ *   RFC 3875, section 4.1.18)
  * @param cookies names of cookies that the origin must not see
  * @param fields names and values to set, one after the other
  * @param held the body, if the gate has read it
+ * @param givesWay settles when the room for the copy of a body is needed for others; undefined if none is taken
  * @param originTimeout milliseconds for which the origin may take nothing of the body, or not begin its answer
  * @param clientTimeout milliseconds for which the client may send nothing of a body that has not ended
  */
-export async function forward(request, fetcher, url, removed, cookies, fields, held, originTimeout, clientTimeout) {
+export async function forward(request, fetcher, url, removed, cookies, fields, held, givesWay, originTimeout, clientTimeout) {
   const abort = new AbortController();
   let end;
   const ended = new Promise((resolve) => { end = resolve; });
@@ -41,7 +47,8 @@ export async function forward(request, fetcher, url, removed, cookies, fields, h
   // The runtime takes no body in `init` for GET and HEAD, but a copy keeps what the client sent, if anything.
   const isCopied = request.method === "GET" || request.method === "HEAD";
   const body = request.bodyUsed ? null : request.body;
-  const watched = isCopied && body ? request.clone().body : null;
+  const watched = isCopied && body ? request.clone().body.getReader() : null;
+  void givesWay?.then(() => giveUp(GAVE_WAY));
   let sink;
   if (held && !isCopied) {
     init.body = held;
@@ -69,6 +76,8 @@ export async function forward(request, fetcher, url, removed, cookies, fields, h
     return `${error}`;
   } finally {
     patience.end();
+    // From now on the runtime takes no more in than the origin takes.
+    void watched?.cancel().catch(() => {});
   }
 }
 
@@ -116,6 +125,29 @@ class Patience {
 async function send(source, sink, patience, onBrokenOff) {
   const reader = source.getReader({ mode: "byob" });
   const writer = sink.getWriter();
+  const upload = Symbol("upload");
+  try {
+    await pass(reader, writer, upload, patience, onBrokenOff);
+  } finally {
+    large.delete(upload);
+  }
+}
+
+/** Uploads with a large buffer, and when each moved last. */
+const large = new Map();
+
+/** Whether an upload may have a large buffer now. */
+function mayBeLarge(upload) {
+  const now = performance.now();
+  if (!large.has(upload) && large.size >= MOST_LARGE) {
+    for (const [other, moved] of large) if (now - moved > LONGEST_PAUSE) large.delete(other);
+    if (large.size >= MOST_LARGE) return false;
+  }
+  large.set(upload, now);
+  return true;
+}
+
+async function pass(reader, writer, upload, patience, onBrokenOff) {
   let buffer = new ArrayBuffer(LEAST_READ);
   for (;;) {
     let chunk;
@@ -136,16 +168,16 @@ async function send(source, sink, patience, onBrokenOff) {
       // What the client still sends is left to whoever answers.
       return reader.releaseLock();
     }
-    const full = chunk.value.byteLength === chunk.value.buffer.byteLength;
-    buffer = full && chunk.value.buffer.byteLength < MOST_READ ? new ArrayBuffer(MOST_READ) : chunk.value.buffer;
+    const { byteLength, buffer: own } = chunk.value;
+    const isLarge = byteLength === own.byteLength && mayBeLarge(upload);
+    buffer = isLarge && own.byteLength < MOST_READ ? new ArrayBuffer(MOST_READ) : own;
   }
 }
 
 /** Follows a body that the runtime sends on by itself: the origin is waited for when it has come to its end. */
-async function watch(body, patience, onBrokenOff) {
+async function watch(reader, patience, onBrokenOff) {
   try {
-    patience.waitFor("client");
-    for await (const _ of body) patience.waitFor("client");
+    do patience.waitFor("client"); while (!(await reader.read()).done);
     patience.waitFor("origin");
   } catch {
     onBrokenOff();
@@ -161,11 +193,13 @@ const readName = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, "-");
 /** Whether a field of this name, in lower case, is one of a list as `forward` takes it. */
 function matcher(list) {
   const names = new Set(lines(list));
+  const words = [...names].filter((name) => name.startsWith("-"));
   const prefixes = [...names].filter((name) => name.endsWith("-"));
   const begins = (name, how) => prefixes.some((prefix) => prefix.startsWith(how) && name.startsWith(prefix.slice(how.length)));
   return (name) => {
     if (names.has(name) || begins(name, "")) return true;
     const read = readName(name);
+    if (words.some((some) => `-${read}-`.includes(some))) return true;
     return read !== name && (names.has(read) || names.has(`~${read}`) || begins(read, "") || begins(read, "~"));
   };
 }

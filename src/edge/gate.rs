@@ -7,7 +7,7 @@ use serde_json::json;
 use worker::{Context, Env, Result, console_log, web_sys};
 
 use super::{
-    http::{self, Client},
+    http::{self, Client, Place},
     origin,
     settings::{self, OsEntropy},
     stores::{self, EdgeStores},
@@ -79,8 +79,15 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     }
     let permit = &accepted.permit;
     let fields = forwarding::answer(realm, permit, client.origin.as_deref(), &accepted.windows, request_id);
-    let held = incoming.held(realm.origin_timeout_ms);
-    let answer = origin::ask(routed, held, permit, env).await;
+    let held = incoming.hold(realm.origin_timeout_ms);
+    let in_all = i64::from(realm.client_timeout_ms) + i64::from(realm.origin_timeout_ms);
+    let answer = match Place::of_copy(request, in_all) {
+        Ok(place) => {
+            let gives_way = place.as_ref().map(Place::gives_way);
+            origin::ask(routed, held, gives_way, permit, env).await
+        }
+        Err(denial) => Err(denial),
+    };
     match answer.and_then(|response| origin::hand_back(routed, &response, &fields)) {
         Ok(response) => Ok(response),
         Err(denial) => refuse(request, Some(realm), &denial.into(), client, request_id),

@@ -6,23 +6,29 @@ use std::{
 };
 
 use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{
+    JsCast, JsValue,
+    prelude::{Closure, wasm_bindgen},
+};
 use worker::{Context, Result, web_sys};
 
 use super::stores;
 use crate::{
     admission, cors,
     denial::Denial,
-    in_flight::{InFlight, READ_WITHIN, Room},
+    in_flight::{InFlight, Room},
     key, network,
     pipeline::Caller,
     refusal::Answer,
+    time::SECOND,
     webhook,
 };
 
 thread_local! {
     static WEBHOOKS: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_webhooks()));
-    static ADMIN_CALLS: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_admin_calls()));
+    static COPIES: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_copies()));
+    static STRANGERS: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_strangers()));
+    static THE_KNOWN: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_the_known()));
 }
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
@@ -38,7 +44,15 @@ extern "C" {
         request: &web_sys::Request,
         most: u32,
         milliseconds: u32,
+        gives_way: &Promise,
+        grow: &Closure<dyn FnMut(u32) -> bool>,
     ) -> std::result::Result<Promise, JsValue>;
+    #[wasm_bindgen(js_name = takePlace)]
+    fn take_place(name: &str) -> Promise;
+    #[wasm_bindgen(js_name = leavePlace)]
+    fn leave_place(name: &str);
+    #[wasm_bindgen(js_name = vacatePlace)]
+    fn vacate_place(name: &str);
     #[wasm_bindgen(catch)]
     fn answer(
         request: &web_sys::Request,
@@ -115,30 +129,106 @@ pub struct Incoming<'a> {
     context: &'a Context,
     headers: web_sys::Headers,
     room: Rc<RefCell<InFlight>>,
-    held: OnceCell<(Uint8Array, Room)>,
+    whose: String,
+    /// Whether the body itself is needed once it has been shown.
+    is_kept: bool,
+    held: OnceCell<(Option<Uint8Array>, Rc<Place>)>,
 }
 
 impl<'a> Incoming<'a> {
     /// Of this request to a realm.
     pub fn of(request: &'a web_sys::Request, context: &'a Context) -> Self {
-        Self::within(request, context, WEBHOOKS.with(Rc::clone))
+        let (headers, held) = (request.headers(), OnceCell::new());
+        let whose = network_of(&headers);
+        Self { request, context, headers, room: WEBHOOKS.with(Rc::clone), whose, is_kept: true, held }
     }
 
-    /// Of this request to the admin API.
-    pub fn of_admin_call(request: &'a web_sys::Request, context: &'a Context) -> Self {
-        Self::within(request, context, ADMIN_CALLS.with(Rc::clone))
+    /// Of this request to the admin API; with what proves that it is made by somebody here, if anything does.
+    pub fn of_admin_call(request: &'a web_sys::Request, context: &'a Context, proof: Option<String>) -> Self {
+        let (headers, held) = (request.headers(), OnceCell::new());
+        let room = if proof.is_some() { &THE_KNOWN } else { &STRANGERS }.with(Rc::clone);
+        let whose = proof.unwrap_or_else(|| network_of(&headers));
+        Self { request, context, headers, room, whose, is_kept: false, held }
     }
 
-    fn within(request: &'a web_sys::Request, context: &'a Context, room: Rc<RefCell<InFlight>>) -> Self {
-        Self { request, context, headers: request.headers(), room, held: OnceCell::new() }
+    /// Holds the room of what was read for so many milliseconds more, or until this is dropped. The body, if it was
+    /// kept.
+    pub fn hold(&self, milliseconds: u32) -> Option<&Uint8Array> {
+        let (body, place) = self.held.get()?;
+        place.room.keep_until(stores::now().plus(milliseconds.into()));
+        body.as_ref()
+    }
+}
+
+/// The network that a request comes from.
+fn network_of(headers: &web_sys::Headers) -> String {
+    network::of(&headers.get("cf-connecting-ip").ok().flatten().unwrap_or_default())
+}
+
+/// Room for a body, until this is dropped, whose request is told when it has to give way.
+pub struct Place {
+    room: Room,
+    name: String,
+    gives_way: Promise,
+}
+
+impl Place {
+    fn take(
+        all: &Rc<RefCell<InFlight>>,
+        whose: &str,
+        bytes: usize,
+        milliseconds: i64,
+    ) -> std::result::Result<Self, Denial> {
+        let now = stores::now();
+        let taken = Room::take(all, whose, bytes, now, now.plus(milliseconds));
+        let (room, gave_way) = taken.ok_or(Denial::Overloaded)?;
+        gave_way.iter().for_each(|name| vacate_place(name));
+        let name = room.name();
+        Ok(Self { gives_way: take_place(&name), room, name })
     }
 
-    /// The body, if it was read; its room is held for so many milliseconds more, or until this is dropped.
-    pub fn held(&self, milliseconds: u32) -> Option<&Uint8Array> {
-        let (body, room) = self.held.get()?;
-        room.keep_until(stores::now().plus(milliseconds.into()));
-        Some(body)
+    /// For the copy of a body that is taken to see where it ends, if one is ([`unfit_body`]).
+    ///
+    /// # Errors
+    /// [`Denial::Overloaded`]
+    pub fn of_copy(
+        request: &web_sys::Request,
+        milliseconds: i64,
+    ) -> std::result::Result<Option<Self>, Denial> {
+        if !is_copied(request) || request.body().is_none() {
+            return Ok(None);
+        }
+        let headers = request.headers();
+        let bytes = said_length(&headers).unwrap_or_default();
+        COPIES.with(|all| Self::take(all, &network_of(&headers), bytes, milliseconds)).map(Some)
     }
+
+    /// Takes more room, so many bytes in all; whether there is.
+    fn grow(&self, bytes: usize) -> bool {
+        let gave_way = self.room.grow(bytes, stores::now());
+        gave_way.iter().flatten().for_each(|name| vacate_place(name));
+        gave_way.is_some()
+    }
+
+    /// Settles when the request has to give way.
+    pub fn gives_way(&self) -> &Promise {
+        &self.gives_way
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        leave_place(&self.name);
+    }
+}
+
+/// Whether the runtime sends on the body of such a request by itself, so that the gate sees a copy only.
+fn is_copied(request: &web_sys::Request) -> bool {
+    matches!(request.method().as_str(), "GET" | "HEAD")
+}
+
+fn said_length(headers: &web_sys::Headers) -> Option<usize> {
+    headers.get("content-length").ok().flatten().and_then(|length| length.parse().ok())
 }
 
 /// Bytes of a body that are looked at at once.
@@ -149,15 +239,23 @@ impl admission::Incoming for Incoming<'_> {
         self.headers.get(name).ok().flatten()
     }
 
-    async fn body(&self, most: usize, mut see: impl FnMut(&[u8])) -> std::result::Result<(), Denial> {
+    async fn body(
+        &self,
+        most: usize,
+        within_ms: i64,
+        mut see: impl FnMut(&[u8]),
+    ) -> std::result::Result<(), Denial> {
         if self.request.body().is_none() {
             return Ok(());
         }
-        let length = self.header("content-length").and_then(|length| length.parse().ok());
-        let network = network::of(&self.header("cf-connecting-ip").unwrap_or_default());
-        let room = Room::take(&self.room, &network, length.unwrap_or(most).min(most), stores::now());
-        let room = room.ok_or(Denial::Overloaded)?;
-        let body = read(self.request, most as u32, READ_WITHIN as u32).map_err(|_| Denial::Internal)?;
+        let bytes = said_length(&self.headers).unwrap_or_default().min(most);
+        let place = Rc::new(Place::take(&self.room, &self.whose, bytes, within_ms + SECOND)?);
+        let grow = Closure::new({
+            let place = Rc::clone(&place);
+            move |bytes: u32| place.grow(bytes as usize)
+        });
+        let body = read(self.request, most as u32, within_ms as u32, &place.gives_way, &grow)
+            .map_err(|_| Denial::Internal)?;
         let reading = body.clone();
         // Else the runtime would end this with the client's connection, and nobody would give the room back.
         self.context.wait_until(async move {
@@ -168,8 +266,12 @@ impl admission::Incoming for Incoming<'_> {
             Some("too large") => Denial::BodyTooLarge,
             Some("late") => Denial::LateBody,
             Some("broken off") => Denial::BrokenBody,
+            Some("gave way") => Denial::Overloaded,
             _ => Denial::Internal,
         })?;
+        if !place.room.has_come(body.length() as usize, stores::now().plus(SECOND)) {
+            return Err(Denial::Overloaded);
+        }
         // The body is in memory once: here there is a piece of it at a time.
         let mut piece = Vec::new();
         let mut at = 0;
@@ -180,7 +282,7 @@ impl admission::Incoming for Incoming<'_> {
             see(&piece);
             at = end;
         }
-        self.held.set((body, room)).map_err(|_| Denial::Internal)
+        self.held.set((self.is_kept.then_some(body), place)).map_err(|_| Denial::Internal)
     }
 }
 
@@ -193,7 +295,7 @@ const CONTENT_PATIENCE_MS: u32 = 5_000;
 pub async fn unfit_body(request: &web_sys::Request) -> Option<Denial> {
     request.body()?;
     let length = request.headers().get("content-length").ok()?;
-    let is_copied = matches!(request.method().as_str(), "GET" | "HEAD");
+    let is_copied = is_copied(request);
     if let Some(length) = length {
         // To see where the body of a GET ends, the gate takes a copy, of which it may have to hold all.
         let most =

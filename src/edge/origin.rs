@@ -31,6 +31,7 @@ extern "C" {
         cookies: &str,
         fields: &str,
         held: Option<&Uint8Array>,
+        gives_way: Option<&Promise>,
         origin_timeout: u32,
         client_timeout: u32,
     ) -> Result<Promise, JsValue>;
@@ -47,13 +48,14 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
 }
 
-/// The origin's answer. `held` is the body, if the gate has read it.
+/// The origin's answer. `held` is the body, if the gate has read it; `gives_way` settles when its copy has to make room.
 ///
 /// # Errors
 /// Why there is none.
 pub async fn ask(
     routed: Routed<'_>,
     held: Option<&Uint8Array>,
+    gives_way: Option<&Promise>,
     permit: &Permit,
     env: &Env,
 ) -> Result<web_sys::Response, Denial> {
@@ -83,6 +85,7 @@ pub async fn ask(
         &forwarding::removed_cookies(policy.realms).join("\n"),
         &http::flat(&forwarding::added(realm, permit, target, client.caller(), request_id)),
         held,
+        gives_way,
         realm.origin_timeout_ms,
         realm.client_timeout_ms,
     );
@@ -92,6 +95,7 @@ pub async fn ask(
         Some("timed out") => Denial::OriginTimeout,
         Some("stalled") => Denial::LateBody,
         Some("broken off") => Denial::BrokenBody,
+        Some("gave way") => Denial::Overloaded,
         why => failed(Denial::OriginUnreachable, why.unwrap_or_default(), request_id),
     })
 }

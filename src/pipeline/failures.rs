@@ -2,7 +2,13 @@
 //! for a while. That guards stores against guessing and decides about no key: without the limiter keys still work.
 
 use super::{Caller, Pipeline, Stores};
-use crate::{breaker::Dependency, denial::Denial, memory::Lookup, network};
+use crate::{
+    breaker::Dependency,
+    denial::Denial,
+    in_flight::READ_WITHIN,
+    memory::{Lookup, TRIAL},
+    network,
+};
 
 /// No request waits longer for the limiter.
 const LIMITER: u32 = 500;
@@ -55,6 +61,19 @@ impl<S: Stores> Pipeline<'_, S> {
         let (mut memory, now) = (self.memory.borrow_mut(), self.stores.now());
         let held_back = source.all().filter_map(|subject| memory.held_back(subject, now)).max();
         held_back.map_or(Ok(()), |retry_after_ms| Err(Denial::TooManyFailures { retry_after_ms }))
+    }
+
+    /// For how many milliseconds a webhook's body may come. Of a network that is held back one at a time is read, now and
+    /// then, and has little time.
+    ///
+    /// # Errors
+    /// [`Denial::TooManyFailures`] where this is held back and one was tried a moment ago.
+    pub(crate) fn may_deliver(&self, source: &Source) -> Result<i64, Denial> {
+        self.not_held_back(source).map(|()| READ_WITHIN).or_else(|denial| {
+            let (mut memory, now) = (self.memory.borrow_mut(), self.stores.now());
+            let may = source.all().all(|subject| memory.may_try(subject, now));
+            if may { Ok(TRIAL) } else { Err(denial) }
+        })
     }
 
     /// # Errors

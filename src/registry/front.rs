@@ -298,15 +298,27 @@ pub fn failures_of_shown(
     secrets: Option<&Secrets>,
     setup_token: Option<&Secret>,
 ) -> Option<Failures> {
-    let is_proof = match credential {
-        AdminCredential::Key { .. } => true,
-        AdminCredential::Session { token } => {
-            secrets.is_some_and(|secrets| session::is_our_token(secrets, token))
+    let proof = proof(credential, secrets, setup_token);
+    proof.is_none().then(|| Failures::of("admin", address))
+}
+
+/// A name for what is shown, if it proves by itself, without the Registry, that it was given to somebody here: their
+/// bodies have a room that nobody else can fill.
+pub fn proof(
+    credential: &AdminCredential,
+    secrets: Option<&Secrets>,
+    setup_token: Option<&Secret>,
+) -> Option<String> {
+    match credential {
+        AdminCredential::Key { record } => Some(format!("key {}", record.id)),
+        AdminCredential::Session { token } => secrets
+            .is_some_and(|secrets| session::is_our_token(secrets, token))
+            .then(|| format!("session {}", session::token_hash(token))),
+        AdminCredential::SetUp { token } => {
+            setup_token.is_some_and(|own| own.equals(token)).then(|| "set-up".to_owned())
         }
-        AdminCredential::SetUp { token } => setup_token.is_some_and(|own| own.equals(token)),
-        AdminCredential::None => false,
-    };
-    (!is_proof).then(|| Failures::of("admin", address))
+        AdminCredential::None => None,
+    }
 }
 
 /// What may show that an operator asks, of a request that is judged: neither a key, which is nobody, nor a session that we

@@ -257,6 +257,8 @@ pub struct Request<'a> {
     pub fault: Option<Denial>,
     /// How often the body was asked for.
     pub read: Cell<usize>,
+    /// For how long it was waited at most, in milliseconds.
+    pub read_within: Cell<i64>,
 }
 
 impl Incoming for Request<'_> {
@@ -264,8 +266,9 @@ impl Incoming for Request<'_> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned())
     }
 
-    async fn body(&self, most: usize, mut see: impl FnMut(&[u8])) -> Result<(), Denial> {
+    async fn body(&self, most: usize, within_ms: i64, mut see: impl FnMut(&[u8])) -> Result<(), Denial> {
         self.read.set(self.read.get() + 1);
+        self.read_within.set(within_ms);
         if let Some(fault) = &self.fault {
             return Err(fault.clone());
         }
