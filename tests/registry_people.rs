@@ -359,3 +359,22 @@ fn realms_show_the_page_what_can_be_granted() {
         "not admin:*"
     );
 }
+
+#[test]
+fn a_key_that_the_gate_found_in_order_does_nothing_here_once_the_registry_knows_that_it_has_ended() {
+    let (office, owner) = Office::open();
+    let end = office.now.get().plus(MINUTE);
+    let expiring =
+        office.key(&owner, json!({"scopes": ["admin:read"], "expiresAt": end.to_rfc3339()})).key_id();
+    let revoked = office.key(&owner, json!({"scopes": ["admin:read"]})).key_id();
+    let list = |id: &str| office.call("GET", &format!("key:{id}"), "/api-keys", Value::Null);
+    let calls = [list(&expiring), list(&revoked)];
+    for call in &calls {
+        office.send(call.clone()).expect(200);
+    }
+    office.post(&owner, &format!("/api-keys/{revoked}/revoke"), json!({})).expect(200);
+    office.later(MINUTE);
+    for call in calls {
+        office.send(call).refused(401, "UNAUTHENTICATED");
+    }
+}
