@@ -235,6 +235,40 @@ fn attempts_at_the_same_moment_are_counted_before_any_is_checked() {
 }
 
 #[test]
+fn a_flood_of_failures_pushes_out_neither_a_wait_nor_a_network_that_is_known() {
+    let (office, _) = Office::open();
+    let elsewhere = "198.51.100.77";
+    for _ in 0..8 {
+        while try_from(&office, elsewhere, OWNER, WRONG).status == 401 {}
+        office.later(30 * SECOND);
+    }
+    flood(&office, OWNER);
+    while try_from(&office, elsewhere, "somebody@example.com", WRONG).status == 401 {}
+    let waits = |email: &str| wait_of(&try_from(&office, elsewhere, email, WRONG));
+    let (before, pair) = (waits(OWNER), waits("somebody@example.com"));
+    // What as many attempts with made-up addresses from made-up networks leave: of each a pair, an address and a network,
+    // all of them newer.
+    let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 40000)
+        INSERT INTO guesses (subject, failures, at) SELECT kind || n, failures, ? + later FROM n,
+        (SELECT 'pair:x' AS kind, 1 AS failures, 0 AS later UNION ALL SELECT 'email:x', 0, 600000
+         UNION ALL SELECT 'network:x', 0, 10000)";
+    office.db.run(many, &[office.now.get().into()]).unwrap();
+    try_from(&office, HOME, "another@example.com", WRONG).refused(401, "INVALID_CREDENTIALS");
+    assert!(count(&office, "guesses") <= 100_000);
+    assert_eq!((waits(OWNER), waits("somebody@example.com")), (before, pair));
+    try_from(&office, HOME, OWNER, PASSWORD).expect(201);
+    assert_eq!(count(&office, "known_networks"), 1);
+    // Nor does one counter that is touched again and again.
+    office
+        .db
+        .run("UPDATE guesses SET number = 900000 WHERE number = (SELECT MAX(number) FROM guesses)", &[])
+        .unwrap();
+    try_from(&office, HOME, "one-more@example.com", WRONG).refused(401, "INVALID_CREDENTIALS");
+    assert!(count(&office, "guesses") > 90_000);
+    assert_eq!((waits(OWNER), waits("somebody@example.com")), (before, pair));
+}
+
+#[test]
 fn what_is_counted_and_remembered_is_bounded() {
     let (office, owner) = Office::open();
     let many = "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 100500)

@@ -23,9 +23,11 @@ const FIRST_WAIT: i64 = SECOND;
 const LONGEST_WAIT: i64 = 5 * MINUTE;
 /// Failures are forgotten after so long without another one.
 const LIFE: i64 = DAY;
-/// Counters that are kept at all: those that were not touched for the longest time give way. To push one out takes
-/// tens of thousands of counted failures, each of which costs a derivation.
+/// Counters that are kept at all. Of more, those give way that make nobody wait, and then those whose waits end first:
+/// a flood of failures pushes out itself.
 const MOST: i64 = 100_000;
+/// How many more give way at once, so that not every failure has to look for them.
+const SPARE: i64 = 1_000;
 /// Networks that are remembered of a member, and for how long after the last sign-in from there.
 const MOST_NETWORKS: u32 = 20;
 const NETWORK_LIFE: i64 = 180 * DAY;
@@ -148,12 +150,37 @@ impl Turn<'_> {
                 (0, empty_at.plus(interval))
             }
         };
-        // REPLACE gives the row a new number: the newest is the one that was touched last.
         let replace = "INSERT OR REPLACE INTO guesses (subject, failures, at) VALUES (?, ?, ?)";
         self.db.run(replace, &[counter.subject.as_str().into(), failures.into(), at.into()])?;
         self.db.run("DELETE FROM guesses WHERE at <= ?", &[self.now.plus(-LIFE).into()])?;
-        let oldest = "DELETE FROM guesses WHERE number <= (SELECT MAX(number) FROM guesses) - ?";
-        self.db.run(oldest, &[MOST.into()])?;
+        self.bound_counters()
+    }
+
+    /// Makes room where there are too many counters.
+    fn bound_counters(&self) -> Result<(), SqlError> {
+        #[derive(Deserialize)]
+        struct Counters {
+            surplus: i64,
+        }
+        let surplus = || {
+            let count = "SELECT COUNT(*) - ? AS surplus FROM guesses";
+            Ok(sql::query_one::<Counters>(self.db, count, &[MOST.into()])?.map_or(0, |row| row.surplus))
+        };
+        if surplus()? <= 0 {
+            return Ok(());
+        }
+        // Buckets that are empty. Only where waits grow failures are counted.
+        self.db.run("DELETE FROM guesses WHERE failures = 0 AND at <= ?", &[self.now.into()])?;
+        let surplus = surplus()?;
+        if surplus <= 0 {
+            return Ok(());
+        }
+        let first = "DELETE FROM guesses WHERE number IN (
+                SELECT number FROM guesses
+                ORDER BY failures NOT BETWEEN 1 AND ?, at + iif(failures > 0, ?, 0) LIMIT ?
+            )";
+        let values = [(FREE - 1).into(), LONGEST_WAIT.into(), (surplus + SPARE).into()];
+        self.db.run(first, &values)?;
         Ok(())
     }
 
