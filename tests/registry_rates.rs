@@ -8,13 +8,18 @@ mod support;
 
 use keyward::{
     policy::{AdminRate, Policy},
-    registry::rates::{Caller, Kind, Rates},
+    registry::{
+        cost,
+        rates::{Caller, Kind, Rates, Weight},
+    },
     time::Timestamp,
 };
 use office::{Answer, Office, policy_with};
 use proptest::prelude::*;
 use serde_json::json;
 use support::NOON;
+
+const ONE: Weight = Weight { ends: false, cost: 1 };
 
 fn policy(rate: AdminRate) -> &'static Policy {
     let mut policy = Policy { ..*policy_with(|_| {}) };
@@ -58,7 +63,8 @@ fn a_tenant_has_its_rate_whoever_of_it_calls() {
     let (shop, _) = office.tenant(&owner, "shop");
     office.later(60_000);
     let (other, _) = office.member(&owner, "other@example.com", "viewer");
-    for n in 0..9 {
+    office.later(60_000);
+    for n in 0..10 {
         office.get(if n % 2 == 0 { &owner } else { &other }, "/session").expect(200);
     }
     assert!(office.get(&other, "/session").body["detail"].as_str().unwrap().contains("your tenant"));
@@ -132,12 +138,68 @@ fn what_is_remembered_of_callers_is_bounded_and_a_clock_set_back_holds_nobody_up
     for n in 0..25_000 {
         let id = format!("2001:db8:{n:x}::/64");
         let caller = Caller { kind: Kind::Network, id: &id, rate: 1 };
-        rates.count(&[caller], false, NOON.plus(n)).unwrap();
+        rates.count(&[caller], ONE, NOON.plus(n)).unwrap();
     }
     assert_eq!(rates.known(), 10_000);
     let newest = Caller { kind: Kind::Network, id: "2001:db8:61a7::/64", rate: 1 };
-    assert!(rates.count(&[newest], false, NOON.plus(25_000)).is_err(), "whoever called last is still known");
-    rates.count(&[newest], false, NOON.plus(-86_400_000)).unwrap();
+    assert!(rates.count(&[newest], ONE, NOON.plus(25_000)).is_err(), "whoever called last is still known");
+    rates.count(&[newest], ONE, NOON.plus(-86_400_000)).unwrap();
+}
+
+#[test]
+fn what_goes_through_all_of_a_tenant_or_derives_counts_as_many_calls_however_it_is_spelt() {
+    for (method, path, query, cost) in [
+        ("GET", "/session", "", 1),
+        ("GET", "/api-keys", "", 1),
+        ("GET", "/api-keys", "limit=100&cursor=x", 1),
+        ("GET", "/api-keys/key_1", "q=x", 1),
+        ("GET", "/api-keys", "q=x", 10),
+        ("HEAD", "/api-keys", "limit=1&%71=x", 10),
+        ("GET", "/api-keys", "%75nused%44ays=1", 10),
+        ("GET", "/api-keys", "status=REVOKED", 10),
+        ("GET", "/api-keys", "realm=default", 10),
+        ("GET", "/api-keys/key_1/usage", "", 5),
+        ("GET", "/quotas", "", 5),
+        ("GET", "/tenants/1", "", 5),
+        ("GET", "/tenants", "", 1),
+        ("GET", "/audit", "", 1),
+        ("GET", "/audit/verify", "", 20),
+        ("HEAD", "/audit/verify", "from=5", 20),
+        ("POST", "/session", "", 1),
+        ("POST", "/session/step-up", "", 10),
+        ("POST", "/members", "", 10),
+        ("PATCH", "/members/mem_1", "", 10),
+        ("POST", "/tenants", "", 10),
+        ("PATCH", "/tenants/1", "", 20),
+        ("POST", "/api-keys/key_1/revoke", "", 1),
+        ("DELETE", "/members/mem_1", "", 1),
+    ] {
+        assert_eq!(cost::of(method, path, query), cost, "{method} {path}?{query}");
+    }
+}
+
+#[test]
+fn a_call_that_costs_much_uses_up_the_rate_sooner_and_waits_as_long_as_is_told() {
+    let (office, owner) =
+        Office::open_over(policy(AdminRate { principal: 60, tenant: 1_000, network: 1_000 }));
+    office.later(60_000);
+    for _ in 0..3 {
+        office.get(&owner, "/audit/verify").expect(200);
+    }
+    let refused = office.get(&owner, "/audit/verify");
+    assert!(refused.body["detail"].as_str().unwrap().contains("this one counts as 20"), "{}", refused.text);
+    assert_eq!(wait(&refused), 20_000);
+    office.later(1_000);
+    office.get(&owner, "/session").expect(200);
+    office.later(19_000);
+    wait(&office.get(&owner, "/audit/verify"));
+    office.later(1_000);
+    office.get(&owner, "/audit/verify").expect(200);
+    // What costs more than a minute's calls passes after a minute without any.
+    let (office, owner) = Office::open_over(policy(AdminRate { principal: 7, tenant: 7, network: 1_000 }));
+    office.later(60_000);
+    office.get(&owner, "/audit/verify").expect(200);
+    assert_eq!(wait(&office.get(&owner, "/audit/verify")), 60_000);
 }
 
 proptest! {
@@ -152,15 +214,15 @@ proptest! {
         let mut passed: Vec<Timestamp> = Vec::new();
         for gap in gaps {
             now = now.plus(gap);
-            match rates.count(&[caller], false, now) {
+            match rates.count(&[caller], ONE, now) {
                 Ok(()) => passed.push(now),
                 Err((_, wait)) => {
                     let wait = i64::try_from(wait).unwrap();
                     prop_assert!(wait >= 1);
                     // A millisecond before it is not enough; at it, it is.
-                    prop_assert!(wait == 1 || rates.count(&[caller], false, now.plus(wait - 1)).is_err());
+                    prop_assert!(wait == 1 || rates.count(&[caller], ONE, now.plus(wait - 1)).is_err());
                     now = now.plus(wait);
-                    prop_assert!(rates.count(&[caller], false, now).is_ok());
+                    prop_assert!(rates.count(&[caller], ONE, now).is_ok());
                     passed.push(now);
                 }
             }

@@ -13,6 +13,7 @@ pub mod addresses;
 pub mod attempts;
 pub mod audit;
 pub mod call;
+pub mod cost;
 pub mod cursor;
 pub mod effect;
 pub mod email;

@@ -4,14 +4,14 @@
 //! The generic cell rate algorithm: of each subject one moment is known, at which its calls so far are worked off. A
 //! minute's calls may come at once; then one passes each time that one is worked off, and the wait that is told is
 //! exact. What ends something (revoking, signing out) is counted by itself, so nothing else can delay it, and it waits
-//! for one call to be worked off at the most.
+//! for one call to be worked off at the most. What costs more [counts as several calls](crate::registry::cost).
 
 use std::{cell::RefCell, collections::BTreeMap};
 
 use crate::{
     network,
     registry::{
-        Turn,
+        Turn, cost,
         effect::Effect,
         error::{Code, Refusal},
         principal::Principal,
@@ -46,6 +46,15 @@ pub struct Caller<'a> {
     pub rate: u32,
 }
 
+/// How a call counts.
+#[derive(Clone, Copy, Debug)]
+pub struct Weight {
+    /// Whether it ends something.
+    pub ends: bool,
+    /// As how many calls.
+    pub cost: u32,
+}
+
 /// When the calls of each subject are worked off, in microseconds since 1970: by kind and whether something ends.
 type Subjects = BTreeMap<(Kind, bool), BTreeMap<String, i64>>;
 
@@ -54,16 +63,17 @@ type Subjects = BTreeMap<(Kind, bool), BTreeMap<String, i64>>;
 pub struct Rates(RefCell<Subjects>);
 
 impl Rates {
-    /// Counts one call for each of these, or for none.
+    /// Counts a call for each of these, or for none.
     ///
     /// # Errors
     /// Who has made too many, and the milliseconds after which the same call passes.
     pub fn count<'a>(
         &self,
         callers: &[Caller<'a>],
-        ends: bool,
+        weight: Weight,
         now: Timestamp,
     ) -> Result<(), (Caller<'a>, u64)> {
+        let Weight { ends, cost } = weight;
         let mut all = self.0.borrow_mut();
         let now = now.0.saturating_mul(1_000);
         let mut counted = Vec::new();
@@ -72,7 +82,9 @@ impl Rates {
             let known = all.get(&(caller.kind, ends)).and_then(|subjects| subjects.get(caller.id)).copied();
             // One that lies further ahead was noted by a clock that has been set back since.
             let worked_off = known.filter(|at| *at <= now.saturating_add(2 * SPAN)).unwrap_or(now).max(now);
-            let after = worked_off.saturating_add(SPAN / i64::from(caller.rate.max(1)));
+            // One that costs more than a minute's calls passes when all before it are worked off.
+            let cost = cost.min(caller.rate).max(1);
+            let after = worked_off.saturating_add(i64::from(cost) * SPAN / i64::from(caller.rate.max(1)));
             let wait = after.saturating_sub(SPAN).saturating_sub(now);
             if wait > longest.map_or(0, |(_, longest)| longest) {
                 longest = Some((*caller, wait));
@@ -137,16 +149,19 @@ impl Turn<'_> {
         if self.is_counted {
             return Ok(());
         }
-        self.memory.rates.count(callers, effect == Effect::Ends, self.now).map_err(|(caller, wait)| {
+        let cost = cost::of(&self.call.method, &self.call.path, &self.call.query);
+        let weight = Weight { ends: effect == Effect::Ends, cost };
+        self.memory.rates.count(callers, weight, self.now).map_err(|(caller, wait)| {
             let whose = match caller.kind {
                 Kind::Principal => "you",
                 Kind::Tenant => "your tenant",
                 Kind::Network => "your network",
             };
             let detail = format!(
-                "The admin API takes {} calls a minute of {whose}, and there were more. Repeat this after the time in \
+                "The admin API takes {} calls a minute of {whose}, and there were more{}. Repeat this after the time in \
                  Retry-After. Whoever runs this deployment can change it (`rate` in the policy's [admin]).",
-                caller.rate
+                caller.rate,
+                if cost > 1 { format!("; this one counts as {cost}") } else { String::new() }
             );
             let wait = i64::try_from(wait).unwrap_or(i64::MAX);
             Refusal::until(Code::RateLimited, detail, self.now, self.now.plus(wait))

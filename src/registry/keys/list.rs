@@ -21,6 +21,12 @@ const FILTERS: [&str; 4] = ["q", "status", "realm", "unusedDays"];
 /// Ten years.
 const MOST_UNUSED_DAYS: u32 = 3_660;
 
+/// Whether a query of the list looks for something: it may then go through all of a tenant's keys for one page.
+pub fn looks_for_something(query: &str) -> bool {
+    let query = Input::query(query, &FILTERS);
+    FILTERS.iter().any(|filter| query.has(filter))
+}
+
 /// `GET /api-keys/{id}`
 pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let key = turn.key(principal, id)?;
