@@ -117,6 +117,8 @@ fn released_additions_are_never_edited() {
         ("audit checkpoints", "4236e159209975fbf59d57048b6863612a34a53cc3fa51350b3b311b9d823459"),
         ("quotas", "4de0c746058143daf0d774e3be990a36a8d54e3dfb56e46987123fa8f630f27c"),
         ("ballast", "2e59e13c6063e0e3b8571ceb59c47fdb27b93cb1481e229233eafd4da503b4ff"),
+        ("audit by day", "d52e7d9aefdaf986c9b2f72b3d9d806d9d4fe5723a8e4080ff2b2dd7924638f3"),
+        ("what a tenant holds", "17fa81411c27936b3a976b43cf320c862f58d4587eab67edb6f6c502b4205fc8"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

@@ -6,7 +6,13 @@
 mod office;
 mod support;
 
-use keyward::{key::hex, sql::Sql};
+use keyward::{
+    key::hex,
+    registry::usage,
+    sql::Sql,
+    time::HOUR,
+    wire::{UsageHour, UsageReport},
+};
 use office::{Answer, Office};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -122,6 +128,172 @@ fn a_repeat_is_the_first_answer_to_the_letter_whatever_became_of_the_key() {
     }
     office.post(&owner, &format!("{path}/revoke"), json!({})).expect(200);
     assert_eq!(create(&office, &owner, "n-1", fields).text, first.text);
+}
+
+#[test]
+fn what_a_repeat_has_to_keep_of_settings_that_were_changed_counts_as_what_is_set_on_keys() {
+    let mut policy = keyward::policy::Policy { ..*office::policy_with(|_| {}) };
+    policy.admin.quotas.key_bytes = 100_000;
+    let (office, owner) = Office::open_over(Box::leak(Box::new(policy)));
+    let mut made = 0;
+    let refused = loop {
+        let mut call = office.call(
+            "POST",
+            &owner,
+            "/api-keys",
+            json!({"name": "k", "scopes": ["orders:read"], "metadata": large()}),
+        );
+        call.idempotency_key = Some(format!("n-{made}"));
+        let answer = office.send(call);
+        if answer.status != 201 || made > 20 {
+            break answer;
+        }
+        made += 1;
+        let small = json!({"metadata": null});
+        let edited = office.patch(&owner, &format!("/api-keys/{}", answer.key_id()), small);
+        assert!([200, 409].contains(&edited.status), "{}", edited.text);
+    };
+    refused.refused(409, "QUOTA_EXCEEDED");
+    assert_eq!(made, 2);
+    let kept =
+        office.db.run("SELECT SUM(length(CAST(answer AS BLOB))) AS bytes FROM idempotency", &[]).unwrap();
+    assert!(kept[0]["bytes"].as_u64().unwrap() < 100_000 + 2 * 4_096);
+    let used =
+        |owner: &str| office.get(owner, "/quotas").body["quotas"]["keyBytes"]["used"].as_u64().unwrap();
+    assert!(used(&owner) > 80_000);
+    // A day later nothing has to be kept.
+    office.later(25 * 3_600_000);
+    let owner = office.sign_in("owner@example.com");
+    create(&office, &owner, "another", json!({}));
+    assert!(used(&owner) < 50_000, "{}", used(&owner));
+}
+
+/// Rows, bytes a row and megabytes that docs/storage.md says a tenant has of this at the most.
+fn documented(what: &str) -> (u64, u64, u64) {
+    let lines = include_str!("../docs/storage.md").lines();
+    let line = lines.filter_map(|line| line.strip_prefix("| ")).find(|line| line.starts_with(what)).unwrap();
+    let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+    let number = |cell: &str| cell.replace([',', ' '], "").trim_end_matches("MB").parse::<u64>().unwrap_or(0);
+    (number(cells[1]), number(cells[2]), number(cells[3]))
+}
+
+#[test]
+fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
+    let (office, owner) = Office::open();
+    let stored = |table: &str| {
+        let pages = "SELECT SUM(pgsize) AS n FROM dbstat WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = ?)";
+        office.db.run(pages, &[table.into()]).unwrap()[0]["n"].as_u64().unwrap()
+    };
+    let rows = |table: &str| {
+        office.db.run(&format!("SELECT COUNT(*) AS n FROM {table}"), &[]).unwrap()[0]["n"].as_u64().unwrap()
+    };
+    let too_large = |table: &str, what: &str| {
+        let (bytes, (_, most, _)) = (stored(table) / rows(table), documented(what));
+        assert!(rows(table) >= 100);
+        if bytes > most { format!("a row of {table} has {bytes} bytes, not {most}; ") } else { String::new() }
+    };
+    let mut wrong = String::new();
+    // Keys with next to nothing set on them, whose owner has a long address and gives a long reason.
+    let email = format!("{}@{}.com", "a".repeat(64), vec!["b".repeat(61); 3].join("."));
+    let (admin, _) = office.member(&owner, &email, "admin");
+    *office.address.borrow_mut() = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".into();
+    for _ in 0..150 {
+        office.later(1_000);
+        let id = office.post(&admin, "/api-keys", json!({"name": "k", "scopes": ["*"]})).expect(201).key_id();
+        let reason = json!({"reason": "\u{1f511}".repeat(500)});
+        office.post(&admin, &format!("/api-keys/{id}/revoke"), reason).expect(200);
+    }
+    wrong += &too_large("keys", "keys, active and ended");
+    // Requests whose answers leave nothing to the key's row.
+    for n in 0..100 {
+        office.later(1_000);
+        let fields = json!({"name": "\u{1f511}".repeat(60), "tags": ["t".repeat(50), "u".repeat(50), "v".repeat(50), "w".repeat(50)],
+            "metadata": {"a": "x".repeat(240)}, "allowedIps": ["2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8:ffff:ffff:ffff:ffff:ffff:fff0"]});
+        create(&office, &admin, &format!("{n:0>255}"), fields);
+    }
+    wrong += &too_large("idempotency", "remembered requests");
+    // Edits of which both sides are as long as they can be.
+    let id = office.key(&admin, json!({})).key_id();
+    office.db.run("DELETE FROM audit WHERE seq < (SELECT MAX(seq) FROM audit)", &[]).unwrap();
+    office.db.run("VACUUM", &[]).unwrap();
+    for n in 0..200 {
+        office.later(1_000);
+        let side: Map<String, Value> =
+            (0..19).map(|field| (format!("f{field}"), Value::from(format!("{n:0>92}")))).collect();
+        office.patch(&admin, &format!("/api-keys/{id}"), json!({"metadata": side})).expect(200);
+    }
+    let longest = office.db.run("SELECT MAX(length(CAST(entry AS BLOB))) AS n FROM audit", &[]).unwrap();
+    assert!((4_500..5_400).contains(&longest[0]["n"].as_u64().unwrap()), "{longest:?}");
+    wrong += &too_large("audit", "entries of the audit");
+    // Each hour refused for every reason.
+    let codes = [
+        "INVALID_REQUEST",
+        "INVALID_API_KEY",
+        "REVOKED_API_KEY",
+        "EXPIRED_API_KEY",
+        "INACTIVE_ORGANIZATION",
+        "PLAN_REQUIRED",
+        "IP_RESTRICTED",
+        "ORIGIN_RESTRICTED",
+        "TEST_MODE",
+        "INSUFFICIENT_SCOPE",
+        "RATE_LIMITED",
+    ];
+    let refused = codes.map(|code| (code.to_owned(), 1_000_000_000_u64));
+    let now = office.now.get().floor(HOUR);
+    let hours = (0..500).map(|n| UsageHour {
+        hour: now.plus(-n * HOUR),
+        accepted: 1_000_000_000,
+        refused: refused.clone().into(),
+        taken_back: 0,
+    });
+    let report = UsageReport { key_id: id, last_used_at: None, hours: hours.collect(), sent: None };
+    usage::apply(&office.db, &report, true, office.now.get()).unwrap();
+    office
+        .db
+        .run(
+            "INSERT INTO usage_days (tenant_id, key_id, day, accepted, refused)
+        SELECT tenant_id, key_id, hour, accepted, refused FROM usage",
+            &[],
+        )
+        .unwrap();
+    wrong += &too_large("usage", "usage by the hour");
+    wrong += &too_large("usage_days", "usage by the hour");
+    // Links, sessions and networks, as the API stores them at their longest.
+    let text = |length: usize| "x".repeat(length);
+    for n in 0..200_u32 {
+        office.db.run(
+            "INSERT INTO links (id, hash, tenant_id, realm, subject, session_id, expires_at, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            &[format!("link_{n:0>22}").into(), format!("hmac-sha256:{n:0>64}").into(), text(36).into(), text(32).into(),
+              text(256).into(), text(128).into(), office.now.get().into(), office.now.get().into()],
+        ).unwrap();
+        office.db.run(
+            "INSERT INTO sessions (hash, tenant_id, member_id, created_at, expires_at, stepped_up_at, seen_at, network, agent)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            &[format!("{n:0>64}").into(), text(36).into(), text(26).into(), now.into(), now.into(), now.into(), now.into(),
+              text(45).into(), text(160).into()],
+        ).unwrap();
+    }
+    wrong += &too_large("links", "links, and those");
+    wrong += &too_large("sessions", "sessions and known networks");
+
+    assert_eq!(wrong, "");
+    // So many rows there can be with the quotas that a policy has which says nothing of them.
+    let quotas = keyward::policy::POLICY.admin.quotas;
+    let [keys, ended, members] = [quotas.keys, quotas.ended_keys, quotas.members].map(u64::from);
+    let all_keys = keys + keys / 10 + 2 * ended + 50;
+    let audit = u64::from(quotas.audit_entries);
+    for (what, most) in [
+        ("keys, active and ended", all_keys),
+        ("remembered requests", quotas.idempotency_keys.into()),
+        ("links, and those", u64::from(quotas.links) + 20_000 + 100),
+        ("sessions and known networks", members * 120),
+        ("entries of the audit", audit + audit / 10 + all_keys + members),
+        ("usage by the hour", 2 * u64::from(usage::retention::MOST_OF_TENANT)),
+    ] {
+        let (rows, bytes, megabytes) = documented(what);
+        assert_eq!((rows, megabytes), (most, (rows * bytes).div_ceil(1_000_000)), "{what}");
+    }
 }
 
 #[test]

@@ -273,6 +273,124 @@ fn each_tenant_has_a_chain_and_a_checkpoint_of_its_own() {
     assert_eq!(verify(&office)["ok"], true);
 }
 
+#[test]
+fn failed_attempts_from_before_they_were_counted_count_for_nothing_and_are_not_taken_off_when_they_are_cut() {
+    // What an older build leaves: no row, or one that counts from somewhere on.
+    for older in [
+        "DELETE FROM audit_refused",
+        "UPDATE audit_refused SET total = 5, is_whole = NULL",
+        "UPDATE audit_refused SET total = 0, is_whole = NULL",
+    ] {
+        let (office, _) = Office::open_over(forgetful(30));
+        let own = || {
+            let owner = office.sign_in("owner@example.com");
+            office.get(&owner, "/quotas").expect(200).body["quotas"]["auditEntries"]["used"].as_u64().unwrap()
+        };
+        for n in 0..20 {
+            office.later(DAY);
+            *office.address.borrow_mut() = format!("203.0.113.{n}");
+            let wrong = json!({"email": "owner@example.com", "password": "a wrong password"});
+            office.post("", "/session", wrong).expect(401);
+        }
+        office.db.run(older, &[]).unwrap();
+        for _ in 0..2 {
+            keep_up(&office);
+        }
+        assert_eq!(own(), 3, "{older}");
+        office.later(DAY);
+        let wrong = json!({"email": "owner@example.com", "password": "a wrong password"});
+        office.post("", "/session", wrong).expect(401);
+        assert_eq!(own(), 4, "{older}");
+        // All but the last are cut.
+        office.later(25 * DAY);
+        for _ in 0..2 {
+            keep_up(&office);
+        }
+        let refused =
+            office.db.run("SELECT COUNT(*) AS n FROM audit WHERE entry LIKE '%session.refused%'", &[]);
+        let refused = refused.unwrap()[0]["n"].as_u64().unwrap();
+        assert!((1..21).contains(&refused), "{refused}");
+        assert_eq!(own(), count(&office, "audit") - refused, "{older}");
+    }
+}
+
+#[test]
+fn every_tenant_is_looked_after_however_soon_the_object_dies_and_whoever_calls_at_once() {
+    let (mut office, operator) = Office::open_over(forgetful(30));
+    let names = ["a", "b", "c", "d", "e"];
+    for name in names {
+        office.tenant(&operator, name);
+    }
+    office.later(40 * DAY);
+    let owner = office.sign_in("owner@e.example");
+    let cut = |office: &Office| count(office, "audit_checkpoints");
+    // Signing in is nobody's call yet.
+    let before = cut(&office);
+    office.restart(office.policy);
+    office.post(&owner, "/api-keys", json!({"name": "k", "scopes": ["orders:read"]})).expect(201);
+    let of_e = "SELECT 1 FROM audit_checkpoints JOIN tenants ON id = tenant_id WHERE name = 'e'";
+    assert!(before > 1 || !office.db.run(of_e, &[]).unwrap().is_empty());
+    let mut random = 1_i64;
+    for _ in 0..100 {
+        office.restart(office.policy);
+        random = (random * 1_103_515_245 + 12_345) % (1 << 31);
+        office.later((random >> 16) % 10_000);
+        office.run(office.publisher.open()).unwrap();
+        keep_up(&office);
+    }
+    let looked_after =
+        office.db.run("SELECT COUNT(*) AS n FROM audit_checkpoints", &[]).unwrap()[0]["n"].clone();
+    assert_eq!(looked_after, 6, "the operator's, too");
+}
+
+#[test]
+fn a_tenant_has_so_many_hours_and_days_at_the_most_and_no_total_changes_by_that() {
+    let (office, owner) = Office::open();
+    let ids = [office.key(&owner, json!({})).key_id(), office.key(&owner, json!({})).key_id()];
+    for n in 0..120 {
+        for id in &ids {
+            report(&office, id, NOON.plus(-n * HOUR), 1, 1);
+        }
+    }
+    let before = ids.clone().map(|id| days(&office, &id));
+    let tenant = office.record(&ids[0]).tenant.id;
+    let bound = |most: u32| {
+        office.later(HOUR);
+        for _ in 0..5 {
+            let now = office.now.get();
+            keyward::sql::transaction(&office.db, || {
+                usage::retention::count(&office.db, &tenant, most, now)?;
+                usage::retention::bound(&office.db, &tenant)
+            })
+            .unwrap();
+        }
+    };
+    bound(60);
+    let left = count(&office, "usage");
+    assert!((58..=60).contains(&left), "{left}");
+    assert_eq!(ids.clone().map(|id| days(&office, &id)), before);
+    // What is told late of an hour that was rolled up would count twice, for whatever else there is room by then.
+    office.db.run("DELETE FROM usage", &[]).unwrap();
+    bound(60);
+    let known = ids.clone().map(|id| days(&office, &id));
+    report(&office, &ids[0], NOON.plus(-100 * HOUR), 1, 1);
+    assert_eq!(ids.clone().map(|id| days(&office, &id)), known);
+    let from = NOON.plus(-100 * HOUR).to_rfc3339();
+    let refused =
+        office.get(&owner, &format!("/api-keys/{}/usage?from={from}&to={}", ids[0], NOON.to_rfc3339()));
+    assert!(refused.message("from").contains("step=1d"), "{}", refused.text);
+    assert!(count(&office, "usage_days") >= 8);
+    bound(4);
+    assert!(count(&office, "usage_days") <= 4);
+    // The hours of just now stay, however many there are.
+    let now = office.now.get();
+    for id in &ids {
+        report(&office, id, now, 1, 1);
+    }
+    bound(1);
+    assert_eq!(count(&office, "usage"), 2);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
     #[test]

@@ -1,8 +1,14 @@
 //! What one Registry object remembers for as long as it is in memory: nothing that anybody was promised.
 
-use std::cell::{Cell, RefCell};
+use std::{
+    cell::{Cell, RefCell},
+    collections::BTreeSet,
+};
 
-use crate::registry::{attempts::Attempts, rates::Rates};
+use crate::{
+    registry::{attempts::Attempts, rates::Rates},
+    time::{HOUR, Timestamp},
+};
 
 /// It.
 #[derive(Debug, Default)]
@@ -13,6 +19,22 @@ pub struct Memory {
     pub attempts: Attempts,
     /// Lines for the log of what is nearly full, until the call's answer goes out.
     pub notices: RefCell<Vec<String>>,
-    /// The tenant that upkeep has looked after last, by its place in the table.
-    pub looked_after: Cell<i64>,
+    /// The tenant that upkeep has looked after last, by its place in the table; `None` before the first.
+    pub looked_after: Cell<Option<i64>>,
+    /// The tenant that the latest call or report was of, until upkeep has looked after it.
+    pub latest: RefCell<Option<String>>,
+    /// The tenants whose usage was counted in this hour.
+    counted: RefCell<(Timestamp, BTreeSet<String>)>,
+}
+
+impl Memory {
+    /// Whether this is asked of the tenant for the first time in an hour.
+    pub fn is_first_of_hour(&self, tenant_id: &str, now: Timestamp) -> bool {
+        let mut counted = self.counted.borrow_mut();
+        let hour = now.floor(HOUR);
+        if counted.0 != hour {
+            *counted = (hour, BTreeSet::new());
+        }
+        counted.1.insert(tenant_id.to_owned())
+    }
 }

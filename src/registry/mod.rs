@@ -208,8 +208,8 @@ impl Registry<'_> {
         let before = self.db.size();
         let mut attempt = |further| self.attempt(call, progress, now, &mut *entropy, further);
         let step = match effect {
-            Effect::Ends | Effect::Helps => room::in_need(self.db, attempt),
-            Effect::Reads | Effect::Makes | Effect::Grows => attempt(0),
+            Effect::Ends | Effect::Admits | Effect::Helps => room::in_need(self.db, attempt),
+            Effect::Reads | Effect::Repeats | Effect::Makes | Effect::Grows => attempt(0),
         };
         let step = step.unwrap_or_else(|error| {
             let turn = self.turn(call, progress, now, entropy);
@@ -353,6 +353,7 @@ impl Turn<'_> {
             }
             principal => principal?,
         };
+        self.memory.latest.replace(Some(principal.tenant_id().to_owned()));
         self.count_call(&principal, effect)?;
         Ok(principal)
     }

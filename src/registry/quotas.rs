@@ -101,7 +101,7 @@ pub struct Used {
     pub keys: u64,
     /// Keys that are.
     pub ended_keys: u64,
-    /// Bytes of what is set on all of them.
+    /// Bytes of what is set on all of them, and of what was and is remembered for the repeat of a request.
     pub key_bytes: u64,
 }
 
@@ -116,16 +116,18 @@ impl Used {
             total: u64,
             keys: Option<u64>,
             bytes: Option<u64>,
+            kept: Option<u64>,
         }
         let count = "SELECT COUNT(*) AS total, SUM(status <> 'REVOKED' AND (expires_at IS NULL OR expires_at > ?)) AS keys,
-                SUM(bytes) AS bytes FROM keys INDEXED BY keys_by_end WHERE tenant_id = ?";
-        let row = sql::query_one::<Row>(db, count, &[now.into(), tenant_id.into()])?;
-        let row = row.unwrap_or(Row { total: 0, keys: None, bytes: None });
+                SUM(bytes) AS bytes, (SELECT SUM(kept) FROM idempotency WHERE tenant_id = ? AND kept > 0) AS kept
+            FROM keys INDEXED BY keys_by_end WHERE tenant_id = ?";
+        let row = sql::query_one::<Row>(db, count, &[now.into(), tenant_id.into(), tenant_id.into()])?;
+        let row = row.unwrap_or(Row { total: 0, keys: None, bytes: None, kept: None });
         let keys = row.keys.unwrap_or_default();
         Ok(Self {
             keys,
             ended_keys: row.total.saturating_sub(keys),
-            key_bytes: row.bytes.unwrap_or_default(),
+            key_bytes: row.bytes.unwrap_or_default().saturating_add(row.kept.unwrap_or_default()),
         })
     }
 }

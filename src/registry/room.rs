@@ -45,7 +45,7 @@ impl Turn<'_> {
     /// # Errors
     /// STORAGE_FULL
     pub fn require_room(&self, effect: Effect) -> Result<(), Stop> {
-        let Some(bound) = effect.bound(self.policy.admin.storage) else { return Ok(()) };
+        let Some(bound) = effect.storage(self.policy.admin.storage) else { return Ok(()) };
         let used = self.db.size()?;
         // What was given up for a revocation is not there for what grows.
         let grows = matches!(effect, Effect::Makes | Effect::Grows);

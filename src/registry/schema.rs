@@ -113,6 +113,33 @@ pub const ADDITIONS: &[Addition] = &[
     INSERT INTO ballast (text) VALUES (hex(zeroblob(131072)))
 ",
     },
+    Addition {
+        name: "audit by day",
+        statements: "
+    CREATE TABLE audit_daily (
+        tenant_id TEXT NOT NULL,
+        what TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        entries INTEGER NOT NULL,
+        left_out INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, what)
+    ) STRICT;
+    ALTER TABLE audit_refused ADD COLUMN is_whole INTEGER
+",
+    },
+    Addition {
+        name: "what a tenant holds",
+        statements: "
+    CREATE TABLE usage_bounds (
+        tenant_id TEXT PRIMARY KEY,
+        first_hour INTEGER NOT NULL,
+        first_day INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX usage_days_of_tenant ON usage_days (tenant_id, day);
+    ALTER TABLE idempotency ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX idempotency_kept ON idempotency (tenant_id, kept) WHERE kept > 0
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

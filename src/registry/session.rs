@@ -14,7 +14,10 @@ use crate::{
     record::TenantStatus,
     registry::{
         Handled, Outcome, Turn,
-        audit::{Actor, Deed},
+        audit::{
+            Actor, Deed,
+            daily::{self, Kind},
+        },
         effect::Effect,
         email,
         error::{Code, Refusal, Stop},
@@ -139,7 +142,7 @@ pub fn guessable_setup_token() -> String {
 
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
 pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
-    let counted = turn.count_stranger(Effect::Helps);
+    let counted = turn.count_stranger(Effect::Admits);
     let crowded = turn.progress.crowded.as_deref().cloned().or(counted.err());
     let (email, typed) = match (read_credentials(&turn.call.body), &crowded) {
         (Err(_), Some(crowded)) => return Err(crowded.clone().into()),
@@ -172,7 +175,6 @@ fn open(turn: &mut Turn<'_>, person: &Person) -> Handled {
         Tenant::load(turn.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
 
-    turn.require_audit(&tenant, Effect::Helps)?;
     turn.remember_network(&person.id)?;
     let token = new_token(turn.secrets, turn.entropy);
     let expires_at = turn.now.plus(LIFE);
@@ -244,16 +246,15 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
 
 /// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's.
 fn note_failure(turn: &Turn<'_>, person: Option<&Person>, email: &str) -> Result<(), Stop> {
-    let tenant_id = match person {
-        Some(person) => Some(person.tenant_id.clone()),
-        None if turn.may_note_stranger()? => Tenant::operator(turn.db)?.map(|tenant| tenant.id),
-        None => None,
-    };
-    let target = person.map(|person| person.id.as_str()).unwrap_or_default();
-    match tenant_id {
-        Some(tenant_id) => note(turn, &tenant_id, &Actor::unknown(Some(email)), "session.refused", target),
-        None => Ok(()),
+    let actor = Actor::unknown(Some(email));
+    if let Some(person) = person {
+        return note(turn, &person.tenant_id, &actor, "session.refused", &person.id);
     }
+    let Some(Tenant { id, .. }) = Tenant::operator(turn.db)? else { return Ok(()) };
+    if turn.may_note_stranger()? {
+        return note(turn, &id, &actor, "session.refused", "");
+    }
+    Ok(daily::leave_out(turn.db, &id, Kind::Strangers, turn.now)?)
 }
 
 fn note(

@@ -11,8 +11,10 @@ use crate::{
     registry::{
         Handled, Outcome, Turn,
         audit::{self, Deed},
-        cursor, email,
-        error::Refusal,
+        cursor,
+        effect::Effect,
+        email,
+        error::{Refusal, Stop},
         guard::{Act, Authorised},
         ids,
         input::{self, Input},
@@ -398,7 +400,8 @@ fn owner(value: &Value, tenant: &str) -> Result<(String, crate::secret::Secret),
     }
 }
 
-/// In the operator's chain and in the tenant's own: both may read what happened.
+/// In the operator's chain and in the tenant's own: both may read what happened. No chain is too full for it, but the
+/// operator's takes so many a day then, until its own quota is raised.
 fn note(
     turn: &Turn<'_>,
     principal: &Principal,
@@ -406,7 +409,11 @@ fn note(
     action: &'static str,
     target: &str,
     (before, after): (&Value, &Value),
-) -> Result<(), SqlError> {
+) -> Result<(), Stop> {
+    if !turn.is_admitted(principal.tenant_id(), audit::daily::Kind::Tenants)? {
+        let operator = Tenant::load(turn.db, principal.tenant_id())?;
+        turn.require_audit(operator.as_ref().unwrap_or(principal.tenant()), Effect::Grows)?;
+    }
     let actor = principal.actor();
     let mut chains = vec![principal.tenant_id(), tenant_id];
     chains.dedup();

@@ -1,5 +1,6 @@
 //! What is done a little at a time, after calls and reports: usage is rolled up, the audit is cut where the policy says
-//! so, and the ballast is put back. One turn of it is bounded, and there is one for each call that may add something.
+//! so, and the ballast is put back. One turn of it is bounded, and there is one for each call that may add something: it
+//! looks after the tenant of that call, and after the next one of all.
 
 use serde::Deserialize;
 
@@ -31,28 +32,51 @@ impl Upkeep<'_> {
     pub fn turn(&self, now: Timestamp) -> Result<(), SqlError> {
         let kept = sql::transaction(self.db, || {
             usage::retention::roll_up(self.db, now)?;
-            self.look_after_a_tenant(now)
+            let latest = self.memory.latest.take();
+            let next = self.next_tenant(now)?.filter(|next| Some(next) != latest.as_ref());
+            latest.into_iter().chain(next).try_for_each(|tenant_id| self.look_after(&tenant_id, now))
         });
         // By itself: on a full database the rest is to be done nevertheless.
         kept.and(sql::transaction(self.db, || room::restore_ballast(self.db, self.policy)))
     }
 
-    /// The next tenant's audit, in the order in which tenants were made, and from the first again.
-    fn look_after_a_tenant(&self, now: Timestamp) -> Result<(), SqlError> {
+    /// The next tenant, in the order in which they were made, and from the first again. An object that wakes up begins
+    /// anywhere, as the time has it: it may never live long enough to get far.
+    fn next_tenant(&self, now: Timestamp) -> Result<Option<String>, SqlError> {
         #[derive(Deserialize)]
         struct Row {
             position: i64,
             id: String,
         }
+        #[derive(Deserialize)]
+        struct Last {
+            last: Option<i64>,
+        }
+        let after = match self.memory.looked_after.get() {
+            Some(after) => after,
+            None => {
+                let last = sql::query_one::<Last>(self.db, "SELECT MAX(rowid) AS last FROM tenants", &[])?;
+                now.0.rem_euclid(last.and_then(|row| row.last).unwrap_or_default().max(1))
+            }
+        };
         let next = "SELECT rowid AS position, id FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT 1";
-        let next = sql::query_one::<Row>(self.db, next, &[self.memory.looked_after.get().into()])?;
-        self.memory.looked_after.set(next.as_ref().map_or(0, |row| row.position));
-        let Some(Row { id, .. }) = next else { return Ok(()) };
-        audit::retention::sign_again(self.db, self.secrets, &id)?;
+        let next = sql::query_one::<Row>(self.db, next, &[after.into()])?;
+        self.memory.looked_after.set(Some(next.as_ref().map_or(0, |row| row.position)));
+        Ok(next.map(|row| row.id))
+    }
+
+    fn look_after(&self, id: &str, now: Timestamp) -> Result<(), SqlError> {
+        if self.memory.is_first_of_hour(id, now) {
+            usage::retention::count(self.db, id, usage::retention::MOST_OF_TENANT, now)?;
+        }
+        usage::retention::bound(self.db, id)?;
+        audit::daily::close(self.db, id, now)?;
+        audit::daily::count_refused(self.db, id)?;
+        audit::retention::sign_again(self.db, self.secrets, id)?;
         match self.policy.admin.audit_retention_days {
             Some(days) => {
                 let before = now.plus(-i64::from(days) * DAY);
-                audit::retention::cut(self.db, self.secrets, &id, before, now)
+                audit::retention::cut(self.db, self.secrets, id, before, now)
             }
             None => Ok(()),
         }

@@ -4,7 +4,7 @@
 //! written by the JSON Canonicalization Scheme (RFC 8785). Whoever can read the entries can check
 //! them; whoever notes the last hash can also tell when entries were cut off the end.
 
-mod refused;
+pub mod daily;
 pub mod retention;
 mod short;
 
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
-use self::retention::Stored;
+use self::{daily::Kind, retention::Stored};
 use crate::{
     key::hex,
     registry::{
@@ -34,6 +34,8 @@ use crate::{
 
 /// A failed attempt to sign in.
 pub const REFUSED: &str = "session.refused";
+/// How the names of all that happens to sessions begin.
+const OF_SESSIONS: &str = "session.";
 /// Name of this list in its cursors.
 const LIST: &str = "audit";
 /// What the first entry holds as the hash of the one before.
@@ -120,15 +122,32 @@ impl Turn<'_> {
         Occasion { db: self.db, now: self.now, address, request_id }
     }
 
-    /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room.
+    /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room; of
+    /// sessions so many a day while the chain is full.
     pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
-        let refused = deed.action == REFUSED;
-        if refused
-            && !(room::is_left(self.db, self.policy)? && refused::count(self.db, deed.tenant_id, self.now)?)
-        {
-            return Ok(());
-        }
-        self.occasion().audit(deed)
+        let Deed { tenant_id, action, target, .. } = *deed;
+        let written = if action == REFUSED {
+            let person = Some(target).filter(|id| !id.is_empty());
+            room::is_left(self.db, self.policy)?
+                && daily::admit_refused(self.db, tenant_id, person, self.now)?
+        } else if action.starts_with(OF_SESSIONS) {
+            self.is_admitted(tenant_id, Kind::Sessions)?
+        } else {
+            true
+        };
+        if written { self.occasion().audit(deed) } else { Ok(()) }
+    }
+
+    /// Whether an entry of what is never refused may be written: while the tenant's audit is not full, and then so
+    /// many a day.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn is_admitted(&self, tenant_id: &str, kind: Kind) -> Result<bool, SqlError> {
+        let Some(tenant) = Tenant::load(self.db, tenant_id)? else { return Ok(true) };
+        let limit = Quota::AuditEntries.limit(&tenant, self.policy);
+        let bound = Effect::Repeats.audit_entries(limit).unwrap_or(limit);
+        Ok(entries(self.db, tenant_id)? < bound || daily::admit(self.db, tenant_id, kind, self.now)?)
     }
 
     /// Refuses what a tenant's chain has no room for.
@@ -137,7 +156,7 @@ impl Turn<'_> {
     /// QUOTA_EXCEEDED
     pub fn require_audit(&self, tenant: &Tenant, effect: Effect) -> Result<(), Stop> {
         let quota = Quota::AuditEntries;
-        let Some(bound) = effect.bound(quota.limit(tenant, self.policy)) else { return Ok(()) };
+        let Some(bound) = effect.audit_entries(quota.limit(tenant, self.policy)) else { return Ok(()) };
         self.require_within(tenant, quota, entries(self.db, &tenant.id)?, 1, bound)
     }
 }
@@ -193,7 +212,7 @@ fn end(db: &dyn Sql, tenant_id: &str) -> Result<(i64, String), SqlError> {
 pub fn entries(db: &dyn Sql, tenant_id: &str) -> Result<u64, SqlError> {
     let cut =
         Stored::load(db, tenant_id)?.and_then(|stored| stored.read()).map_or(0, |checkpoint| checkpoint.seq);
-    let own = end(db, tenant_id)?.0 - cut - refused::total(db, tenant_id)?;
+    let own = end(db, tenant_id)?.0 - cut - daily::refused(db, tenant_id)?;
     Ok(u64::try_from(own).unwrap_or_default())
 }
 

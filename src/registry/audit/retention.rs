@@ -145,5 +145,5 @@ pub fn cut(
     store(db, secrets, &checkpoint)?;
     let cut_off = "DELETE FROM audit WHERE tenant_id = ? AND seq <= ?";
     db.run(cut_off, &[tenant_id.into(), checkpoint.seq.into()])?;
-    super::refused::forget(db, tenant_id, refused)
+    super::daily::forget_refused(db, tenant_id, refused)
 }

@@ -173,7 +173,7 @@ pub fn shown(turn: &Turn<'_>, plaintext: Secret, token: Option<&Token>, body: Va
 pub fn repeated(turn: &Turn<'_>, principal: &Principal, replay: Replay) -> Handled {
     let Replay { key, body, plaintext, token } = replay;
     // It adds an entry to the audit, and it can be repeated without an end.
-    turn.require_room_for(principal.tenant(), Effect::Helps)?;
+    turn.require_room_for(principal.tenant(), Effect::Repeats)?;
     fresh::note_replay(turn, principal, &key)?;
     let outcome = created(turn, body, &plaintext).publish(key.rotated_from);
     Ok(outcome.header("Idempotent-Replayed", "true").remember(token))

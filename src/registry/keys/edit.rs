@@ -37,12 +37,13 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     require_active(&key, turn.now, "edited")?;
 
     if settings != key.settings {
-        let adding = room::bytes_of(&settings).saturating_sub(room::bytes_of(&key.settings));
         let change = turn.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
         turn.require_match(&key)?;
-        room::require_for(turn, principal.tenant(), adding)?;
+        let before = room::bytes_used(turn, principal.tenant())?;
         change.store(turn, None)?;
         note(turn, principal, &key, "key.edit")?;
+        // By now it is known what a repeat of the request that made the key has to keep.
+        room::require_since(turn, principal.tenant(), before)?;
     }
     answer(turn, principal, id, "effectiveEverywhereBy")
 }

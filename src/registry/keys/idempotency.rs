@@ -220,7 +220,8 @@ fn complete(answer: &mut Value, key: &Value) -> bool {
     remembered.len() > before
 }
 
-/// Settings of a key change: answers that leave them to its row get them as they were.
+/// Settings of a key change: answers that leave them to its row get them as they were. How much that is counts, as
+/// what is set on keys does, for as long as the answer is kept.
 ///
 /// # Errors
 /// What SQLite says.
@@ -234,8 +235,10 @@ pub fn settings_change(db: &dyn Sql, key_id: &str, before: &Value) -> Result<(),
     for row in sql::query::<Row>(db, of_key, &[key_id.into()])? {
         let mut answer: Value = serde_json::from_str(&row.answer).unwrap_or_default();
         if complete(&mut answer, before) {
-            let values = [answer.to_string().into(), row.rowid.into()];
-            db.run("UPDATE idempotency SET answer = ? WHERE rowid = ?", &values)?;
+            let answer = answer.to_string();
+            let more = answer.len().saturating_sub(row.answer.len());
+            let values = [answer.into(), i64::try_from(more).unwrap_or_default().into(), row.rowid.into()];
+            db.run("UPDATE idempotency SET answer = ?, kept = kept + ? WHERE rowid = ?", &values)?;
         }
     }
     Ok(())

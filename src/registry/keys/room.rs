@@ -74,16 +74,21 @@ pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Re
     turn.require_quota(tenant, Quota::KeyBytes, used.key_bytes, adding)
 }
 
-/// Refuses settings that are larger than what there is room for.
+/// Bytes of what is set on a tenant's keys.
+///
+/// # Errors
+/// What SQLite says.
+pub fn bytes_used(turn: &Turn<'_>, tenant: &Tenant) -> Result<u64, SqlError> {
+    Ok(Used::of_keys(turn.db, &tenant.id, turn.now)?.key_bytes)
+}
+
+/// Refuses a change that was made, if with it more is set on keys than there is room for.
 ///
 /// # Errors
 /// QUOTA_EXCEEDED
-pub fn require_for(turn: &Turn<'_>, tenant: &Tenant, adding: u64) -> Result<(), Stop> {
-    if adding == 0 {
-        return Ok(());
-    }
-    let used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
-    turn.require_quota(tenant, Quota::KeyBytes, used.key_bytes, adding)
+pub fn require_since(turn: &Turn<'_>, tenant: &Tenant, before: u64) -> Result<(), Stop> {
+    let adding = bytes_used(turn, tenant)?.saturating_sub(before);
+    turn.require_quota(tenant, Quota::KeyBytes, before, adding)
 }
 
 /// Removes the rows of those keys that ended first. What is not in KV yet stays.

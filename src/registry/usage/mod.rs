@@ -102,18 +102,12 @@ fn apply_in_turn(
     room: bool,
     now: Timestamp,
 ) -> Result<UsageTaken, SqlError> {
-    #[derive(Deserialize)]
-    struct Key {
-        tenant_id: String,
-    }
     let id = report.key_id.as_str();
-    let Some(key) = sql::query_one::<Key>(db, "SELECT tenant_id FROM keys WHERE id = ?", &[id.into()])?
-    else {
-        return Ok(UsageTaken::default());
-    };
+    let Some(tenant_id) = tenant_of(db, id)? else { return Ok(UsageTaken::default()) };
     let tells_again = report.sent.is_some();
     let mut early = Vec::new();
-    for told in report.hours.iter().filter(|told| told.hour >= retention::first_hour(now)) {
+    let first = retention::first_hour_of(db, &tenant_id, now)?;
+    for told in report.hours.iter().filter(|told| told.hour >= first) {
         if tells_again && told.hour > now.plus(EARLY) {
             early.push(told.hour);
             continue;
@@ -132,7 +126,7 @@ fn apply_in_turn(
             }
             None if room => {
                 let of = [
-                    ("tenant_id", key.tenant_id.as_str().into()),
+                    ("tenant_id", tenant_id.as_str().into()),
                     ("key_id", id.into()),
                     ("hour", told.hour.into()),
                 ];
@@ -152,10 +146,24 @@ fn apply_in_turn(
     Ok(UsageTaken { early })
 }
 
+/// Whose key this is.
+///
+/// # Errors
+/// What SQLite says.
+pub fn tenant_of(db: &dyn Sql, key_id: &str) -> Result<Option<String>, SqlError> {
+    #[derive(Deserialize)]
+    struct Key {
+        tenant_id: String,
+    }
+    let key = sql::query_one::<Key>(db, "SELECT tenant_id FROM keys WHERE id = ?", &[key_id.into()])?;
+    Ok(key.map(|key| key.tenant_id))
+}
+
 /// `GET /api-keys/{id}/usage`
 pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let key = turn.key(principal, id)?;
-    let span = Span::read(&turn.call.query, turn.now)?;
+    let first = retention::first_hour_of(turn.db, &key.tenant_id, turn.now)?;
+    let span = Span::read(&turn.call.query, first, turn.now)?;
     Ok(Outcome::ok(json!({ "points": span.points(turn.db, &key.id)? })))
 }
 
@@ -169,7 +177,8 @@ struct Span {
 }
 
 impl Span {
-    fn read(query: &str, now: Timestamp) -> Result<Self, Refusal> {
+    /// `first`: the first hour that is kept as such.
+    fn read(query: &str, first: Timestamp, now: Timestamp) -> Result<Self, Refusal> {
         let mut query = Input::query(query, &["from", "to", "step"]);
         let step = query.optional("step", |value| input::one_of(value, &STEPS)).unwrap_or(HOUR);
         let to = query.optional("to", input::time).unwrap_or(now);
@@ -184,7 +193,6 @@ impl Span {
                 format!("is more than {MOST_POINTS} steps before `to`: ask for less, or in longer steps");
             return Err(Refusal::field("from", message));
         }
-        let first = retention::first_hour(now);
         if step == HOUR && span.from < first {
             let message = format!(
                 "is before {}: of older days only totals are kept. Ask for them with `step=1d`",

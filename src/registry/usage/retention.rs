@@ -1,5 +1,6 @@
-//! How long usage is kept: by the hour for 90 days, then by the day for two years. So much of a key as it has life, and
-//! no more: a key that is used for ever has 2,160 rows of hours and 640 of days.
+//! How long usage is kept: by the hour for 90 days, then by the day for two years. A key that is used for ever so has
+//! 2,160 rows of hours and 640 of days. Of a tenant a million of each are kept: where there are more, hours become days
+//! sooner, and the oldest days go.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use super::Counts;
 use crate::{
     registry::schema,
     sql::{self, Sql, SqlError},
-    time::{DAY, Timestamp},
+    time::{DAY, HOUR, Timestamp},
 };
 
 const HOURS_KEPT: i64 = 90 * DAY;
@@ -19,9 +20,86 @@ const DAYS_KEPT: i64 = 730 * DAY;
 /// turn of this.
 const AT_ONCE: u32 = 100;
 
-/// The first hour that is kept as such: of every day before, only the totals are.
+/// Most rows of hours that a tenant has, and most of days.
+pub const MOST_OF_TENANT: u32 = 1_000_000;
+/// So many hours at least are kept as such: the present one is still told.
+const FEWEST_HOURS: i64 = 2 * HOUR;
+
+/// The first hour that is kept as such, of any tenant: of every day before, only the totals are.
 pub fn first_hour(now: Timestamp) -> Timestamp {
     now.plus(-HOURS_KEPT).floor(DAY)
+}
+
+#[derive(Deserialize)]
+struct Bounds {
+    first_hour: Timestamp,
+    first_day: Timestamp,
+}
+
+fn bounds(db: &dyn Sql, tenant_id: &str) -> Result<Option<Bounds>, SqlError> {
+    let known = "SELECT first_hour, first_day FROM usage_bounds WHERE tenant_id = ?";
+    sql::query_one(db, known, &[tenant_id.into()])
+}
+
+/// The same of one tenant.
+///
+/// # Errors
+/// What SQLite says.
+pub fn first_hour_of(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<Timestamp, SqlError> {
+    let of_tenant = bounds(db, tenant_id)?.map(|bounds| bounds.first_hour);
+    Ok(of_tenant.map_or(first_hour(now), |own| own.max(first_hour(now))))
+}
+
+/// Finds from when on a tenant's rows are kept so that they are `most` of each kind. That never goes back: what was
+/// rolled up would count twice. It takes some tens of milliseconds where there are so many.
+///
+/// # Errors
+/// What SQLite says.
+pub fn count(db: &dyn Sql, tenant_id: &str, most: u32, now: Timestamp) -> Result<(), SqlError> {
+    let hour = "SELECT hour AS time FROM usage WHERE tenant_id = ? ORDER BY hour DESC LIMIT 1 OFFSET ?";
+    let day = "SELECT day AS time FROM usage_days WHERE tenant_id = ? ORDER BY day DESC LIMIT 1 OFFSET ?";
+    let latest = now.plus(-FEWEST_HOURS).floor(HOUR);
+    let hour = after_row(db, hour, tenant_id, most)?.map(|time| time.plus(HOUR).min(latest));
+    let day = after_row(db, day, tenant_id, most)?.map(|time| time.plus(DAY));
+    if hour.is_none() && day.is_none() {
+        return Ok(());
+    }
+    let put = "INSERT INTO usage_bounds (tenant_id, first_hour, first_day) VALUES (?, ?, ?) ON CONFLICT (tenant_id)
+        DO UPDATE SET first_hour = MAX(first_hour, excluded.first_hour), first_day = MAX(first_day, excluded.first_day)";
+    let (hour, day) = (hour.unwrap_or_default(), day.unwrap_or_default());
+    db.run(put, &[tenant_id.into(), hour.into(), day.into()])?;
+    Ok(())
+}
+
+/// Rolls up and removes what is from before that, a few rows at a time.
+///
+/// # Errors
+/// What SQLite says.
+pub fn bound(db: &dyn Sql, tenant_id: &str) -> Result<(), SqlError> {
+    let Some(Bounds { first_hour: hour, first_day: day }) = bounds(db, tenant_id)? else { return Ok(()) };
+    let oldest =
+        "SELECT rowid, tenant_id, key_id, hour, accepted, refused FROM usage WHERE tenant_id = ? AND hour < ?
+        ORDER BY hour LIMIT ?";
+    roll(db, oldest, &[tenant_id.into(), hour.into(), AT_ONCE.into()])?;
+    let over = "DELETE FROM usage_days WHERE number IN
+        (SELECT number FROM usage_days WHERE tenant_id = ? AND day < ? LIMIT ?)";
+    db.run(over, &[tenant_id.into(), day.into(), AT_ONCE.into()])?;
+    Ok(())
+}
+
+/// The time of the row after the newest `most`, if there are more.
+fn after_row(
+    db: &dyn Sql,
+    statement: &str,
+    tenant_id: &str,
+    most: u32,
+) -> Result<Option<Timestamp>, SqlError> {
+    #[derive(Deserialize)]
+    struct Row {
+        time: Timestamp,
+    }
+    let row = sql::query_one::<Row>(db, statement, &[tenant_id.into(), most.into()])?;
+    Ok(row.map(|row| row.time))
 }
 
 /// Rolls up hours whose time has come, and removes days whose time is over: as many as one turn may.
@@ -29,6 +107,15 @@ pub fn first_hour(now: Timestamp) -> Timestamp {
 /// # Errors
 /// What SQLite says.
 pub fn roll_up(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
+    let oldest = "SELECT rowid, tenant_id, key_id, hour, accepted, refused FROM usage WHERE hour < ? ORDER BY hour LIMIT ?";
+    roll(db, oldest, &[first_hour(now).into(), AT_ONCE.into()])?;
+    let over = "DELETE FROM usage_days WHERE number IN (SELECT number FROM usage_days WHERE day < ? LIMIT ?)";
+    db.run(over, &[now.plus(-DAYS_KEPT).floor(DAY).into(), AT_ONCE.into()])?;
+    Ok(())
+}
+
+/// Rolls up the hours that this selects.
+fn roll(db: &dyn Sql, oldest: &str, values: &[sql::Value]) -> Result<(), SqlError> {
     #[derive(Deserialize)]
     struct Hour {
         rowid: i64,
@@ -38,8 +125,7 @@ pub fn roll_up(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
         #[serde(flatten)]
         counts: Counts,
     }
-    let oldest = "SELECT rowid, tenant_id, key_id, hour, accepted, refused FROM usage WHERE hour < ? ORDER BY hour LIMIT ?";
-    let hours = sql::query::<Hour>(db, oldest, &[first_hour(now).into(), AT_ONCE.into()])?;
+    let hours = sql::query::<Hour>(db, oldest, values)?;
     if !hours.is_empty() {
         let rows: Vec<i64> = hours.iter().map(|hour| hour.rowid).collect();
         let mut days = BTreeMap::<(String, Timestamp), (String, Counts)>::new();
@@ -53,8 +139,6 @@ pub fn roll_up(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
         let rolled_up = "DELETE FROM usage WHERE rowid IN (SELECT value FROM json_each(?))";
         db.run(rolled_up, &[json!(rows).to_string().into()])?;
     }
-    let over = "DELETE FROM usage_days WHERE number IN (SELECT number FROM usage_days WHERE day < ? LIMIT ?)";
-    db.run(over, &[now.plus(-DAYS_KEPT).floor(DAY).into(), AT_ONCE.into()])?;
     Ok(())
 }
 
