@@ -8,7 +8,7 @@ mod support;
 
 use keyward::{
     record::Status,
-    registry::{Progress, Step},
+    registry::{Progress, Step, call},
     sql::Sql,
     time::{DAY, MINUTE, SECOND},
     wire::AdminCall,
@@ -19,17 +19,6 @@ use support::{
     Seeded,
     outside::{AT_ONCE, Course, DOWN, PATIENCE},
 };
-
-/// Lets time pass, with its alarms.
-fn pass(office: &Office, milliseconds: i64) {
-    let end = office.now.get().plus(milliseconds);
-    while let Some(alarm) = office.alarm.get().filter(|at| *at <= end) {
-        office.pass((alarm.0 - office.now.get().0).max(0));
-        office.alarm.set(None);
-        office.alarm();
-    }
-    office.pass((end.0 - office.now.get().0).max(0));
-}
 
 fn create(office: &Office, owner: &str, idempotency_key: Option<&str>) -> AdminCall {
     let body = json!({"name": "new", "scopes": ["orders:read"]});
@@ -97,7 +86,7 @@ fn a_key_that_could_not_be_told_is_503_and_no_key_is_left_that_nobody_has() {
         office.tells.borrow_mut().push_back(failure);
         unavailable(&office.send(create(&office, &owner, None)), "Repeat the call");
         assert_eq!(active(&office, &owner), Vec::<String>::new());
-        pass(&office, 10 * SECOND);
+        office.pass_with_alarms(10 * SECOND);
         assert_eq!(live_at_the_gate(&office), Vec::<String>::new(), "{failure:?}");
         let shown = office.get(&owner, "/api-keys").expect(200).body["apiKeys"][0].clone();
         assert_eq!(shown["status"], "REVOKED");
@@ -134,9 +123,9 @@ fn nobody_repeats_it_within_a_day_and_the_key_is_cancelled() {
     let (office, owner) = Office::open();
     office.tells.borrow_mut().push_back(DOWN);
     office.send(create(&office, &owner, Some("k"))).expect(503);
-    pass(&office, DAY - SECOND);
+    office.pass_with_alarms(DAY - SECOND);
     assert_eq!(live_at_the_gate(&office).len(), 1, "it waits");
-    pass(&office, 10 * SECOND);
+    office.pass_with_alarms(10 * SECOND);
     assert_eq!(live_at_the_gate(&office), Vec::<String>::new());
     let owner = office.sign_in("owner@example.com");
     let made = office.send(create(&office, &owner, Some("k"))).expect(201);
@@ -156,7 +145,7 @@ fn a_rotation_that_is_answered_503_does_nothing_to_the_old_key() {
                 let send = || office.send(rotate(&office, &owner, &old, fate.clone(), idempotency_key));
                 unavailable(&send(), "goes on");
                 assert_eq!(shown(), before);
-                pass(&office, 10 * SECOND);
+                office.pass_with_alarms(10 * SECOND);
                 assert_eq!(shown(), before);
                 assert_eq!(office.record(&old).version, 1);
                 let new = send().expect(201);
@@ -187,7 +176,7 @@ fn an_object_that_dies_before_the_key_was_shown_leaves_no_live_key() {
         assert!(matches!(step, Step::Tell(_)));
         office.run(office.publisher.keep_alarm()).unwrap();
         office.restart(office.policy);
-        pass(&office, 2 * MINUTE);
+        office.pass_with_alarms(2 * MINUTE);
         assert_eq!(active(&office, &owner), [old.as_str()], "{}", call.path);
         assert_eq!(live_at_the_gate(&office), [old.as_str()], "{}", call.path);
     }
@@ -204,7 +193,7 @@ fn a_key_that_was_used_is_not_cancelled_whoever_has_shown_it() {
     office.send(create(&office, &owner, Some("k"))).expect(503);
     // An older build showed it, which knows nothing of such keys.
     office.db.run("UPDATE keys SET last_used_at = 1", &[]).unwrap();
-    pass(&office, 2 * DAY);
+    office.pass_with_alarms(2 * DAY);
     assert_eq!(live_at_the_gate(&office).len(), 1);
 }
 
@@ -225,7 +214,7 @@ fn what_happens_to_a_key_before_it_is_shown_is_told_instead_of_it() {
     send().expect(503);
     office.post(&owner, &format!("/api-keys/{old}/revoke"), json!({})).expect(200);
     send().refused(409, "CONFLICT");
-    pass(&office, 10 * SECOND);
+    office.pass_with_alarms(10 * SECOND);
     assert_eq!((active(&office, &owner), live_at_the_gate(&office)), (vec![], vec![]));
 }
 
@@ -256,7 +245,7 @@ fn of_two_rotations_at_the_same_time_one_ends_the_old_key() {
         statuses.push(outcome.reply(telling, "req-1").status);
     }
     assert_eq!(statuses, [201, 409]);
-    pass(&office, 10 * SECOND);
+    office.pass_with_alarms(10 * SECOND);
     assert_eq!(active(&office, &owner).len(), 1);
     assert_eq!(live_at_the_gate(&office), active(&office, &owner));
 }
@@ -293,7 +282,7 @@ fn whatever_statement_of_a_whole_call_fails_its_answer_is_true() {
     let begin = || {
         let (office, owner) = Office::open();
         let old = office.key(&owner, json!({})).key_id();
-        pass(&office, 5 * MINUTE);
+        office.pass_with_alarms(5 * MINUTE);
         (office, owner, old)
     };
     type Call = fn(&Office, &str, &str) -> AdminCall;
@@ -317,11 +306,17 @@ fn whatever_statement_of_a_whole_call_fails_its_answer_is_true() {
                 503 => vec![],
                 _ => panic!("{what}"),
             };
-            pass(&office, 5 * MINUTE);
             let ends_old = call.body.contains("revokeOld") && !shown.is_empty();
             let mut expected = if ends_old { vec![] } else { vec![old.clone()] };
             expected.extend(shown.clone());
             expected.sort();
+            // At once: whoever was shown a key has one that works, the old one goes on unless it was, and is refused where
+            // the answer says from when on.
+            let live = live_at_the_gate(&office);
+            assert!(shown.iter().all(|id| live.contains(id)), "{what}");
+            let promised = answer.body["previous"].get("refusedEverywhereBy").is_some();
+            assert!(live.contains(&old) != promised || (ends_old && !promised), "{what}");
+            office.pass_with_alarms(5 * MINUTE);
             if shown.is_empty() && call.idempotency_key.is_some() {
                 let again = office.send(call).expect(201);
                 assert!(live_at_the_gate(&office).contains(&again.key_id()), "{what}");
@@ -338,6 +333,57 @@ fn whatever_statement_of_a_whole_call_fails_its_answer_is_true() {
                 break;
             }
         }
+    }
+}
+
+#[test]
+fn what_a_call_tells_is_told_in_less_time_than_the_gate_waits_for_the_answer() {
+    let slow = Course { lands: Some(0), answers: PATIENCE - 100, well: true };
+    for second in [slow, Course { answers: 60 * SECOND, ..slow }, DOWN] {
+        let (office, owner) = Office::open();
+        let old = office.key(&owner, json!({})).key_id();
+        office.tells.borrow_mut().extend([slow, second]);
+        let before = office.now.get();
+        let answer = office.send(rotate(&office, &owner, &old, json!({"revokeOld": true}), None)).expect(201);
+        assert!(answer.body["plaintextKey"].is_string());
+        assert!(answer.body["previous"].get("refusedEverywhereBy").is_none(), "nothing is promised yet");
+        let took = office.now.get().0 - before.0;
+        assert!(took <= 8_000 && took < i64::from(call::ANSWERED_WITHIN_MS), "{took}");
+        office.pass_with_alarms(MINUTE);
+        assert_eq!(live_at_the_gate(&office), [answer.key_id()]);
+    }
+}
+
+#[test]
+fn an_alarm_that_cannot_be_set_takes_no_key_from_whoever_made_it_and_acknowledges_nothing_that_could_be_lost()
+{
+    let slow = Course { lands: Some(0), answers: 2 * SECOND, well: true };
+    for fate in [Value::Null, json!({}), json!({"revokeOld": true})] {
+        let (office, owner) = Office::open();
+        let old = office.key(&owner, json!({})).key_id();
+        office.pass_with_alarms(5 * MINUTE);
+        office.tells.borrow_mut().push_back(slow);
+        // One before the key is told, none after it.
+        office.alarms_left.set(Some(1));
+        let call = match fate.is_null() {
+            true => create(&office, &owner, None),
+            false => rotate(&office, &owner, &old, fate, None),
+        };
+        let made = office.send(call).expect(201);
+        assert!(live_at_the_gate(&office).contains(&made.key_id()));
+        office.post(&owner, "/links", json!({})).refused(400, "VALIDATION_FAILED");
+        office.kv_is_down.set(true);
+        let path = format!("/api-keys/{}/revoke", made.key_id());
+        unavailable(&office.post(&owner, &path, json!({})), "Repeat the call");
+        assert!(!live_at_the_gate(&office).contains(&made.key_id()), "it is told nevertheless");
+        // What has nothing to publish is not concerned.
+        office.delete(&owner, "/session").expect(204);
+        let owner = office.sign_in("owner@example.com");
+        office.alarms_left.set(None);
+        office.kv_is_down.set(false);
+        office.post(&owner, &path, json!({})).expect(200);
+        office.pass_with_alarms(5 * MINUTE);
+        assert_eq!(office.published(&made.key_id()).unwrap().status, Status::Revoked);
     }
 }
 

@@ -22,20 +22,9 @@ fn late(milliseconds: i64) -> Course {
     Course { lands: Some(milliseconds), answers: milliseconds, well: true }
 }
 
-/// Lets time pass, with its alarms.
-fn pass(office: &Office, milliseconds: i64) {
-    let end = office.now.get().plus(milliseconds);
-    while let Some(alarm) = office.alarm.get().filter(|at| *at <= end) {
-        office.pass((alarm.0 - office.now.get().0).max(0));
-        office.alarm.set(None);
-        office.alarm();
-    }
-    office.pass((end.0 - office.now.get().0).max(0));
-}
-
 /// Lets time pass until nothing is left to publish.
 fn settle(office: &Office) {
-    pass(office, 60 * MINUTE);
+    office.pass_with_alarms(60 * MINUTE);
     assert_eq!((office.alarm.get(), office.next_due()), (None, None), "it never ends");
 }
 
@@ -49,7 +38,7 @@ fn a_put_that_lands_after_it_was_given_up_does_not_stay() {
         assert_eq!(office.published(&id), None);
         office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
         assert_eq!(office.published(&id).unwrap().status, Status::Revoked, "the next is not held up");
-        pass(&office, hangs);
+        office.pass_with_alarms(hangs);
         settle(&office);
         assert_eq!(office.published(&id).unwrap().status, Status::Revoked, "{hangs}");
     }
@@ -120,7 +109,7 @@ fn a_change_holds_from_when_the_gate_was_told_however_late_the_answer_is() {
     let revoke = office.call("POST", &owner, &format!("/api-keys/{id}/revoke"), json!({}));
     let outcome = office.step(&revoke);
     office.alarm();
-    pass(&office, 700);
+    office.pass_with_alarms(700);
     let telling = office.run(office.publisher.tell_all(&outcome.publish));
     assert_eq!((telling.at, telling.pending), (told, 0));
     let promised = |reply: &str| serde_json::from_str::<Value>(reply).unwrap()["refusedEverywhereBy"].clone();
@@ -220,7 +209,7 @@ proptest! {
         office.tells.borrow_mut().extend(tells);
         office.puts.borrow_mut().extend(puts);
         for (number, (wait, event)) in events.into_iter().enumerate() {
-            pass(&office, wait);
+            office.pass_with_alarms(wait);
             let path = |of: usize| format!("/api-keys/{}", ids[of % ids.len()]);
             match event {
                 Event::Create => {

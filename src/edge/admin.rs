@@ -17,6 +17,7 @@ use crate::{
     pipeline::{Stores, Unavailable},
     policy::POLICY,
     registry::{
+        call,
         error::Refusal,
         front::{self, Failures, Head, Shown},
     },
@@ -24,8 +25,8 @@ use crate::{
     wire::{AdminCall, AdminCredential, AdminReply},
 };
 
-/// A call of the admin API is answered within so many milliseconds: the Registry waits 5 s for its KeyGates.
-const PATIENCE_MS: u32 = 10_000;
+/// A call of the admin API is answered within so many milliseconds.
+const PATIENCE_MS: u32 = call::ANSWERED_WITHIN_MS;
 
 /// Answers a request to the admin API. `path` is the one below its base.
 pub async fn handle(
@@ -209,7 +210,9 @@ async fn ask(call: &AdminCall, env: &Env, is_proof: bool) -> AdminReply {
         })
     };
     let asked = gate::pipeline(&stores, PATIENCE_MS).ask_of(of, PATIENCE_MS, ask).await;
-    asked.unwrap_or_else(|Unavailable| front::registry_unavailable().reply(request_id))
+    asked.unwrap_or_else(|Unavailable| {
+        front::unanswered(&call.method, call.idempotency_key.is_some()).reply(request_id)
+    })
 }
 
 fn head(request: &web_sys::Request) -> Result<Head> {

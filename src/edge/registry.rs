@@ -82,15 +82,8 @@ impl DurableObject for Registry {
             }
             "/usage" => {
                 let report: UsageReport = serde_json::from_str(&body)?;
-                self.publisher.open().await.map_err(failed)?;
-                // An alarm that was set by a clock that was ahead rings late: here it is set anew.
-                self.publisher.keep_alarm().await.map_err(failed)?;
-                let db = &self.publisher.platform.sql;
-                let room = registry::room::is_left(db, &POLICY).map_err(failed)?;
-                let taken = registry::usage::apply(db, &report, room, stores::now()).map_err(failed)?;
-                if let Ok(secrets) = self.publisher.platform.secrets() {
-                    self.publisher.keep_up(&secrets);
-                }
+                let secrets = self.publisher.platform.secrets().ok();
+                let taken = self.publisher.take_usage(&report, secrets.as_deref()).await.map_err(failed)?;
                 Response::ok(serde_json::to_string(&taken)?)
             }
             _ => Response::error("no such call", 404),
@@ -147,10 +140,6 @@ impl Platform for Runtime {
     async fn set_alarm(&self, at: Timestamp) -> std::result::Result<(), String> {
         let offset = at.0.saturating_sub(stores::now().0).max(0);
         self.state.storage().set_alarm(offset).await.map_err(|error| error.to_string())
-    }
-
-    async fn patience(&self) {
-        Delay::from(Duration::from_millis(stores::BACKGROUND_MS.into())).await;
     }
 
     async fn pause(&self, milliseconds: u32) {

@@ -7,12 +7,22 @@ use crate::{
     entropy::Entropy,
     registry::{
         Outcome, Progress, Registry, Step, attempts, front,
-        publisher::{Platform, Publisher},
+        publisher::{PATIENCE_MS, Platform, Publisher},
+        room,
         upkeep::Upkeep,
+        usage,
     },
     secret::{Secret, Secrets},
-    wire::{AdminCall, AdminReply},
+    sql,
+    time::Timestamp,
+    wire::{AdminCall, AdminReply, UsageReport, UsageTaken},
 };
+
+/// The gate waits so many milliseconds for the answer to a call.
+pub const ANSWERED_WITHIN_MS: u32 = 10_000;
+/// All that a call tells to KeyGates, one after the other, is told within so many milliseconds: an answer that nobody waits for any
+/// more would be lost, and with it a key that was made.
+pub const DELIVERED_WITHIN: i64 = 8_000;
 
 /// What a deployment's calls have in common.
 #[derive(Clone, Copy)]
@@ -36,10 +46,11 @@ impl<P: Platform> Publisher<P> {
             self.platform.log(what, error, Some(request_id));
             front::registry_unavailable().reply(request_id)
         };
+        let end = self.platform.now().plus(DELIVERED_WITHIN);
         if let Err(error) = self.open().await {
             return unavailable("opening", &error);
         }
-        let outcome = self.decide(call, deployment, entropy).await;
+        let outcome = self.decide(call, deployment, entropy, end).await;
         for notice in self.memory.notices.take() {
             self.platform.log("nearly full", &notice, Some(request_id));
         }
@@ -49,15 +60,50 @@ impl<P: Platform> Publisher<P> {
         if let Some(fault) = &outcome.fault {
             self.platform.log("database", &fault.to_string(), Some(request_id));
         }
-        if let Err(error) = self.keep_alarm().await {
-            return unavailable("alarm", &error);
-        }
-        let telling = self.tell_all(&outcome.publish).await;
+        // What is done by now is done: whatever fails from here on does not take a key from whoever made it.
+        let alarm = self.keep_alarm().await;
+        let telling = self.tell_all_within(&outcome.publish, self.left(end)).await;
         self.publish_after(outcome.publish.clone());
+        let alarm = if alarm.is_err() { self.keep_alarm().await } else { alarm };
         if let Err(error) = outcome.keep_promise(self.platform.db(), telling) {
-            return unavailable("database", &error.to_string());
+            self.platform.log("database", &error.to_string(), Some(request_id));
         }
+        let outcome = match alarm {
+            Ok(()) => outcome,
+            Err(error) => {
+                self.platform.log("alarm", &error, Some(request_id));
+                outcome.without_alarm()
+            }
+        };
         outcome.reply(telling, request_id)
+    }
+
+    /// Milliseconds until then, as many as one answer is waited for at the most.
+    fn left(&self, end: Timestamp) -> u32 {
+        u32::try_from(end.0.saturating_sub(self.platform.now().0)).unwrap_or_default().min(PATIENCE_MS)
+    }
+
+    /// Takes a KeyGate's report of usage in.
+    ///
+    /// # Errors
+    /// What SQLite says, or that the alarm could not be set.
+    pub async fn take_usage(
+        &self,
+        report: &UsageReport,
+        secrets: Option<&Secrets>,
+    ) -> Result<UsageTaken, String> {
+        self.open().await?;
+        // An alarm that was set by a clock that was ahead rings late: here it is set anew.
+        self.keep_alarm().await?;
+        let db = self.platform.db();
+        let text = |error: sql::SqlError| error.to_string();
+        let room = room::is_left(db, self.platform.policy()).map_err(text)?;
+        let taken = usage::apply(db, report, room, self.platform.now()).map_err(text)?;
+        self.memory.latest.replace(usage::tenant_of(db, &report.key_id).map_err(text)?);
+        if let Some(secrets) = secrets {
+            self.keep_up(secrets);
+        }
+        Ok(taken)
     }
 
     /// One turn of upkeep. What it leaves is done by the next.
@@ -69,12 +115,13 @@ impl<P: Platform> Publisher<P> {
         }
     }
 
-    /// Runs the call's turns.
+    /// Runs the call's turns. What it tells to KeyGates is told before `end`.
     pub async fn decide(
         self: &Rc<Self>,
         call: &AdminCall,
         deployment: Deployment<'_>,
         entropy: &mut dyn Entropy,
+        end: Timestamp,
     ) -> Outcome {
         let Deployment { secrets, setup_token } = deployment;
         let (db, policy) = (self.platform.db(), self.platform.policy());
@@ -100,8 +147,8 @@ impl<P: Platform> Publisher<P> {
                     if let Err(error) = &alarm {
                         self.platform.log("alarm", error, Some(&call.request_id));
                     }
-                    let told =
-                        alarm.is_ok() && self.tell_all(std::slice::from_ref(&fresh.id)).await.pending == 0;
+                    let ids = std::slice::from_ref(&fresh.id);
+                    let told = alarm.is_ok() && self.tell_all_within(ids, self.left(end)).await.pending == 0;
                     progress.introduced = Some(fresh.introduced(told));
                 }
             }

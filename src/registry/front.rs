@@ -403,6 +403,23 @@ pub fn registry_unavailable() -> Refusal {
     Refusal::new(Code::StoreUnavailable, "The registry did not answer. Try again.")
 }
 
+/// The same for a call of this method, which may have been carried out although no answer came.
+pub fn unanswered(method: &str, may_be_repeated: bool) -> Refusal {
+    let detail = match method {
+        "GET" | "HEAD" => return registry_unavailable(),
+        _ if may_be_repeated => {
+            "The registry did not answer, so it is not known whether this was done. Repeat it with the same \
+             Idempotency-Key: that gets the key if it was made."
+        }
+        _ => {
+            "The registry did not answer, so it is not known whether this was done. Look first, then repeat it: what is \
+             changed or ended can be so twice, what is made would be made twice. A key that was made and that nobody \
+             has is to be revoked; with an Idempotency-Key the repeat would get it."
+        }
+    };
+    Refusal::new(Code::StoreUnavailable, detail)
+}
+
 /// What to answer to a request for the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Page {

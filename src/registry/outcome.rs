@@ -169,6 +169,18 @@ impl Outcome {
         self
     }
 
+    /// The outcome where no alarm could be set that publishes what is changed: nothing is acknowledged then but what cannot be
+    /// shown again.
+    #[must_use]
+    pub fn without_alarm(self) -> Self {
+        if self.publish.is_empty() || self.status == 201 || self.refusal.is_some() {
+            return self;
+        }
+        let detail = "The change is stored and will be applied, but nothing makes sure yet that it is published. Repeat the \
+                      call until it is.";
+        Self::refused(Refusal::new(Code::StoreUnavailable, detail))
+    }
+
     /// Remembers, for a repeat, what the answer is going to promise.
     ///
     /// # Errors

@@ -36,6 +36,8 @@ use crate::{
     wire::Told,
 };
 
+/// Longest that one answer of a KeyGate or of KV is waited for, in milliseconds.
+pub const PATIENCE_MS: u32 = 5_000;
 /// What is left in the outbox is tried this much later, and what is due then at the earliest.
 const BACKSTOP: i64 = SECOND;
 /// Keys that one event tells or publishes: two calls each stay below the platform's 1,000.
@@ -56,8 +58,6 @@ pub trait Platform: 'static {
     async fn put(&self, kv_key: &str, text: &str) -> Result<(), String>;
     /// Sets the object's one alarm.
     async fn set_alarm(&self, at: Timestamp) -> Result<(), String>;
-    /// Ends when whatever has not answered by then has failed.
-    async fn patience(&self);
     /// Ends after so many milliseconds.
     async fn pause(&self, milliseconds: u32);
     /// Runs on after the present event.
@@ -190,6 +190,11 @@ impl<P: Platform> Publisher<P> {
 
     /// Tells the KeyGates of these keys what holds now, as many as can be told in time.
     pub async fn tell_all(&self, ids: &[String]) -> Telling {
+        self.tell_all_within(ids, PATIENCE_MS).await
+    }
+
+    /// The same within so many milliseconds.
+    pub async fn tell_all_within(&self, ids: &[String], milliseconds: u32) -> Telling {
         let told = Cell::new(0);
         let last = Cell::new(None);
         let tell = |id: &'_ String| {
@@ -207,7 +212,7 @@ impl<P: Platform> Publisher<P> {
         };
         let some = ids.iter().take(MOST_AT_ONCE as usize);
         let all = stream::iter(some).for_each_concurrent(SIDE_BY_SIDE, tell);
-        if self.in_time(all.map(Ok)).await.is_err() {
+        if self.within(milliseconds, all.map(Ok)).await.is_err() {
             self.platform.log("telling", &format!("{} of {} keys told in time", told.get(), ids.len()), None);
         }
         Telling {
@@ -234,7 +239,8 @@ impl<P: Platform> Publisher<P> {
             return Ok(());
         }
         let (id, version) = (&publication.record.id, publication.record.version);
-        let told = self.in_time(self.platform.tell(&publication.hash, &publication.record)).await?;
+        let told =
+            self.within(PATIENCE_MS, self.platform.tell(&publication.hash, &publication.record)).await?;
         if told.version < version {
             return Err(format!("the KeyGate of {id} holds version {}, not {version}", told.version));
         }
@@ -277,7 +283,7 @@ impl<P: Platform> Publisher<P> {
         let record = serde_json::to_string(&publication.record).map_err(text)?;
         let this = Rc::clone(self);
         let put = async move { this.platform.put(&publication.kv_key, &record).await }.boxed_local();
-        match select(put, pin!(self.platform.patience())).await {
+        match select(put, pin!(self.platform.pause(PATIENCE_MS))).await {
             Either::Left((ended, _)) => ended,
             Either::Right((_, late)) => {
                 let (this, id) = (Rc::clone(self), publication.record.id);
@@ -303,8 +309,12 @@ impl<P: Platform> Publisher<P> {
         }
     }
 
-    async fn in_time<T>(&self, answer: impl Future<Output = Result<T, String>>) -> Result<T, String> {
-        match select(pin!(answer), pin!(self.platform.patience())).await {
+    async fn within<T>(
+        &self,
+        milliseconds: u32,
+        answer: impl Future<Output = Result<T, String>>,
+    ) -> Result<T, String> {
+        match select(pin!(answer), pin!(self.platform.pause(milliseconds))).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => Err("no answer in time".to_owned()),
         }

@@ -7,7 +7,12 @@ use std::{cell::RefCell, ops::Deref, rc::Rc};
 
 use keyward::{
     policy::{POLICY, Policy, Realm},
-    registry::{Outcome, Registry, call::Deployment, outbox::Outbox, publisher::Publisher},
+    registry::{
+        Outcome, Registry,
+        call::{self, Deployment},
+        outbox::Outbox,
+        publisher::Publisher,
+    },
     secret::{Secret, Secrets},
     time::Timestamp,
     wire::{AdminCall, AdminCredential},
@@ -237,7 +242,8 @@ impl Office {
     /// The call's turns, and nothing after them.
     pub fn step(&self, call: &AdminCall) -> Outcome {
         let entropy = &mut *self.entropy.borrow_mut();
-        self.run(self.publisher.decide(call, self.deployment(), entropy))
+        let end = self.now.get().plus(call::DELIVERED_WITHIN);
+        self.run(self.publisher.decide(call, self.deployment(), entropy, end))
     }
 
     /// A whole call.
@@ -258,6 +264,17 @@ impl Office {
             Answer { status: reply.status, headers: reply.headers, text: reply.body, body }
         });
         self.run(futures_util::future::join_all(answers))
+    }
+
+    /// Lets time pass, with its alarms.
+    pub fn pass_with_alarms(&self, milliseconds: i64) {
+        let end = self.now.get().plus(milliseconds);
+        while let Some(alarm) = self.alarm.get().filter(|at| *at <= end) {
+            self.pass((alarm.0 - self.now.get().0).max(0));
+            self.alarm.set(None);
+            self.alarm();
+        }
+        self.pass((end.0 - self.now.get().0).max(0));
     }
 
     /// The alarm rings.

@@ -58,6 +58,8 @@ pub struct Outside {
     pub kv_writes: Cell<u32>,
     pub alarm: Cell<Option<Timestamp>>,
     pub alarm_cannot_be_set: Cell<bool>,
+    /// How often it can still be set before it cannot.
+    pub alarms_left: Cell<Option<u32>>,
     pub derivations: Cell<u32>,
     /// How long each takes.
     pub derivation_ms: Cell<i64>,
@@ -82,6 +84,7 @@ impl Outside {
             kv_writes: Cell::default(),
             alarm: Cell::default(),
             alarm_cannot_be_set: Cell::default(),
+            alarms_left: Cell::default(),
             derivations: Cell::default(),
             derivation_ms: Cell::default(),
             log: RefCell::default(),
@@ -232,15 +235,13 @@ impl Platform for Object {
     }
 
     async fn set_alarm(&self, at: Timestamp) -> Result<(), String> {
-        if self.alarm_cannot_be_set.get() {
+        let left = self.alarms_left.get();
+        self.alarms_left.set(left.map(|left| left.saturating_sub(1)));
+        if self.alarm_cannot_be_set.get() || left == Some(0) {
             return Err("the alarm cannot be set".to_owned());
         }
         self.alarm.set(Some(at));
         Ok(())
-    }
-
-    async fn patience(&self) {
-        self.wait(PATIENCE).await;
     }
 
     async fn pause(&self, milliseconds: u32) {
