@@ -5,7 +5,7 @@
 //! **Closed**: calls are made. After so many failures in a row it **opens**: no call is made for a pause, which doubles
 //! from one opening to the next. Then one call at a time may try (**half-open**): one that goes well closes it, one
 //! that fails opens it again. So what is well again is shut out for the longest pause and one call that
-//! tries, at most.
+//! tries, at most. Who made that call may hang up meanwhile: the edge sees each call to its end all the same.
 
 use std::num::NonZeroUsize;
 
@@ -117,16 +117,26 @@ impl Breaker {
 }
 
 /// A store may come back in the 5 s that a 503 names.
-const STORE: Rule = Rule { failures: 3, first_ms: 1_000, longest_ms: 5_000 };
-/// Objects of so many different keys in a row mean that it is not for a single one of them.
-const CLASS: Rule = Rule { failures: 4, ..STORE };
+pub const STORE: Rule = Rule { failures: 3, first_ms: 1_000, longest_ms: 5_000 };
+/// Objects of so many different keys in a row mean that it is not for a single one of them; and those of so many
+/// different tenants, that it is not for what one of them does.
+const MANY: Rule = Rule { failures: 4, ..STORE };
 /// A relay is never needed: the key's object answers, too.
 const RELAY: Rule = Rule { failures: 1, first_ms: 5_000, longest_ms: 30_000 };
 /// Nor is the limiter.
 const LIMITER: Rule = Rule { failures: 2, first_ms: 5_000, longest_ms: 30_000 };
 
-/// Of objects that fail, so many are remembered.
+/// Of objects that fail, so many are remembered, and of those whose they are.
 const OBJECTS: usize = 1_000;
+
+/// On whose account an object is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// The key's tenant.
+    Tenant(&'a str),
+    /// The network that sent a key of which nobody knows yet whose it is.
+    Network(&'a str),
+}
 
 /// What a decision depends on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +144,12 @@ pub enum Dependency<'a> {
     /// KV.
     Kv,
     /// The object of the key with this hash.
-    KeyGate(&'a str),
+    KeyGate {
+        /// The hash.
+        hash: &'a str,
+        /// Whose it is.
+        owner: Owner<'a>,
+    },
     /// This isolate's relay to it.
     Relay(&'a str),
     /// The limiter of failing networks.
@@ -152,7 +167,7 @@ impl Dependency<'_> {
     pub fn name(self) -> &'static str {
         match self {
             Self::Kv => "KEYS",
-            Self::KeyGate(_) => "KEY_GATE",
+            Self::KeyGate { .. } => "KEY_GATE",
             Self::Relay(_) => "RELAY",
             Self::Limiter => "FAILURES",
             Self::Registry | Self::SignIn | Self::Links => "REGISTRY",
@@ -170,8 +185,12 @@ pub struct Breakers {
     links: Breaker,
     /// Of the objects that have failed since they last answered.
     key_gates: LruCache<String, Breaker>,
-    /// Of all objects of the class: a failure of one that has failed before says nothing of the others, so it
-    /// neither counts here nor is it the call that tries.
+    /// Of all objects of a tenant of which one has failed since: a failure of one that has failed before says nothing
+    /// of the others, so it neither counts here nor is it the call that tries.
+    tenants: LruCache<String, Breaker>,
+    /// The same of objects of unknown keys that a network has sent.
+    networks: LruCache<String, Breaker>,
+    /// Of all objects: a failure of a tenant's of which one has failed before says nothing of other tenants'.
     class: Breaker,
     relays: LruCache<String, Breaker>,
 }
@@ -180,7 +199,8 @@ impl Default for Breakers {
     fn default() -> Self {
         let objects = || LruCache::new(NonZeroUsize::new(OBJECTS).unwrap_or(NonZeroUsize::MIN));
         let (kv, limiter, registry, sign_in, links, class) = Default::default();
-        Self { kv, limiter, registry, sign_in, links, key_gates: objects(), class, relays: objects() }
+        let (key_gates, tenants, networks, relays) = (objects(), objects(), objects(), objects());
+        Self { kv, limiter, registry, sign_in, links, key_gates, tenants, networks, class, relays }
     }
 }
 
@@ -197,10 +217,17 @@ impl Breakers {
                 Some(relay) => relay,
                 None => return Some(Leave::Closed),
             },
-            Dependency::KeyGate(hash) => match self.key_gates.get_mut(hash) {
-                Some(object) => object,
-                None => &mut self.class,
-            },
+            Dependency::KeyGate { hash, owner } => {
+                if self.key_gates.contains(hash) {
+                    self.key_gates.get_mut(hash).unwrap_or(&mut self.class)
+                } else {
+                    let (owners, name) = match owner {
+                        Owner::Tenant(id) => (&mut self.tenants, id),
+                        Owner::Network(network) => (&mut self.networks, network),
+                    };
+                    owners.get_mut(name).unwrap_or(&mut self.class)
+                }
+            }
         };
         breaker.leave(now, within_ms)
     }
@@ -214,13 +241,19 @@ impl Breakers {
             Dependency::SignIn => self.sign_in.ended(STORE, leave, end, now),
             Dependency::Links => self.links.ended(STORE, leave, end, now),
             Dependency::Relay(hash) => one_of(&mut self.relays, hash, RELAY, leave, end, now),
-            Dependency::KeyGate(hash) => {
-                let has_failed = self.key_gates.contains(hash);
-                let opens = one_of(&mut self.key_gates, hash, STORE, leave, end, now);
-                if has_failed && end != End::Well {
-                    return opens;
-                }
-                self.class.ended(CLASS, leave, end, now) || opens
+            Dependency::KeyGate { hash, owner } => {
+                let (owners, name, is_tenants) = match owner {
+                    Owner::Tenant(id) => (&mut self.tenants, id, true),
+                    Owner::Network(network) => (&mut self.networks, network, false),
+                };
+                // A failure counts once, at each step up. What a stranger's key meets never counts for all: anybody can
+                // make up keys, and ask so much of one object that it fails.
+                let of_others = |counts: bool| if end == End::Badly && !counts { End::Unclear } else { end };
+                let of_owner = of_others(!self.key_gates.contains(hash));
+                let of_all = if is_tenants && !owners.contains(name) { of_owner } else { of_others(false) };
+                let object = one_of(&mut self.key_gates, hash, STORE, leave, end, now);
+                let owner = one_of(owners, name, MANY, leave, of_owner, now);
+                self.class.ended(MANY, leave, of_all, now) || owner || object
             }
         }
     }

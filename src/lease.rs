@@ -74,8 +74,10 @@ pub struct Holder {
     waiting: Vec<Timestamp>,
     /// Whether a window was full when the lessor was last asked.
     full: bool,
-    /// The latest moment seen.
+    /// The last moment seen.
     latest: Timestamp,
+    /// By how much the clock was set back all in all.
+    set_back: i64,
 }
 
 /// A call that is under way.
@@ -126,17 +128,33 @@ pub struct Spent {
 impl Holder {
     /// A request comes that will need a place.
     pub fn arrives(&mut self, now: Timestamp) {
+        self.notice(now);
         self.demand.count(now);
+    }
+
+    /// A clock that was set back would make every lease longer. By a little, they end earlier by as much; by more, they
+    /// are given up. By how much it was set back so far.
+    pub fn notice(&mut self, now: Timestamp) -> i64 {
+        let back = self.latest.0 - now.0;
+        if back > i64::from(TRAVEL) {
+            self.give_up();
+        } else if back > 0 {
+            for held in &mut self.leases {
+                let Held { begins, ends, confirmed, last_use, .. } = held;
+                for moment in [begins, ends, confirmed, last_use] {
+                    *moment = moment.plus(-back);
+                }
+            }
+        }
+        self.latest = now;
+        self.set_back = self.set_back.saturating_add(back.max(0));
+        self.set_back
     }
 
     /// Lets one request through, if a lease allows it that is not older than this life: a route's may be
     /// shorter than that of the one that asked.
     pub fn spend(&mut self, life_ms: u32, now: Timestamp) -> Option<Spent> {
-        // A clock that was set back would make every lease longer.
-        if now.0 < self.latest.0 - i64::from(TRAVEL) {
-            self.give_up();
-        }
-        self.latest = now;
+        self.notice(now);
         let usable = |held: &&mut Held| {
             let is_fresh = now.0 - held.confirmed.0 < i64::from(life_ms);
             held.left > 0 && held.begins <= now && now < held.ends && is_fresh
@@ -157,12 +175,20 @@ impl Holder {
     /// Whether so many calls are under way that a request is to wait for what they bring: a lease, or
     /// that a window is full. Otherwise each of those that come before the first answer would make a call.
     pub fn has_asked(&self, now: Timestamp) -> bool {
-        let under_way = self.calls.iter().filter(|call| is_within(CROWDED, call.asked, now));
         // One will do where nothing is known yet, or that there is nothing to get; and one that asks for
         // those that wait.
         let is_one_enough = self.full || self.asked == Timestamp::default();
         let most = if is_one_enough { 1 } else { MOST_CALLS };
-        under_way.clone().any(|call| call.for_lease) || under_way.count() >= most
+        self.under_way(now).any(|call| call.for_lease) || self.under_way(now).count() >= most
+    }
+
+    /// Whether so many are that one more is too many also for a request that has waited for long.
+    pub fn is_busy(&self, now: Timestamp) -> bool {
+        self.under_way(now).count() >= MOST_CALLS
+    }
+
+    fn under_way(&self, now: Timestamp) -> impl Iterator<Item = &Call> {
+        self.calls.iter().filter(move |call| is_within(CROWDED, call.asked, now))
     }
 
     /// A request that came at this moment begins to wait.
@@ -213,6 +239,7 @@ impl Holder {
 
     /// What to report of every lease of this lessor's. Those that have ended are given back.
     pub fn report(&mut self, lessor: Lessor, now: Timestamp) -> Vec<LeaseReport> {
+        self.notice(now);
         for held in &mut self.leases {
             if now >= held.ends {
                 held.give_up();
@@ -260,6 +287,7 @@ impl Holder {
 
     /// What to report of a lease that is about to end, which then ends; `None` when that is known.
     pub fn end(&mut self, lessor: Lessor, id: u64, now: Timestamp) -> Option<LeaseReport> {
+        self.notice(now);
         let held = self.leases.iter_mut().find(|held| held.is(lessor, id))?;
         held.give_up();
         Some(held.report(now))

@@ -56,6 +56,7 @@ pub mod session_id;
 pub mod sql;
 pub mod strict;
 pub mod tally;
+pub mod tellers;
 pub mod time;
 pub mod transport;
 pub mod usage;

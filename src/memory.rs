@@ -84,6 +84,7 @@ struct Known {
     holder: Holder,
     local: Local,
     relay: bool,
+    slow: bool,
 }
 
 impl Known {
@@ -95,6 +96,7 @@ impl Known {
             holder: Holder::default(),
             local: Local::default(),
             relay: false,
+            slow: false,
         }
     }
 
@@ -172,6 +174,11 @@ impl Memory {
         self.records.get(hash).map(|known| (Rc::clone(&known.record), known.confirmed))
     }
 
+    /// The record under this hash, looked at in passing.
+    pub fn peek(&self, hash: &str) -> Option<Rc<Record>> {
+        self.records.peek(hash).map(|known| Rc::clone(&known.record))
+    }
+
     /// The key's KeyGate, asked at this moment, said that this record holds.
     pub fn confirm(&mut self, hash: &str, record: &Rc<Record>, asked: Timestamp) {
         let mut known = match self.records.pop(hash) {
@@ -239,6 +246,18 @@ impl Memory {
     pub fn set_lessor(&mut self, hash: &str, lessor: Lessor) {
         if let Some(known) = self.records.get_mut(hash) {
             known.relay = lessor == Lessor::Relay;
+        }
+    }
+
+    /// Whether relays said when they were last asked that the key's object does not answer them.
+    pub fn is_slow(&self, hash: &str) -> bool {
+        self.records.peek(hash).is_some_and(|known| known.slow)
+    }
+
+    /// What they say.
+    pub fn set_slow(&mut self, hash: &str, slow: bool) {
+        if let Some(known) = self.records.get_mut(hash) {
+            known.slow = slow;
         }
     }
 

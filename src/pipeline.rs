@@ -23,7 +23,7 @@ use self::charge::{Answer, CountedBy};
 pub(crate) use self::failures::Failures;
 use crate::{
     admission::Issuers,
-    breaker::Dependency,
+    breaker::{Dependency, Owner},
     configured,
     deadline::Deadline,
     denial::Denial,
@@ -335,7 +335,8 @@ impl<S: Stores> Pipeline<'_, S> {
         };
         for hash in hashes {
             let asked = self.stores.now();
-            if let Some(record) = self.ask(hash).await? {
+            let owner = Owner::Network(&source.network);
+            if let Some(record) = self.ask(hash, owner).await? {
                 let candidate = Candidate { hash: hash.clone(), record: Rc::new(record), word: Word::Now };
                 self.confirm(&candidate, asked);
                 return Ok(candidate);
@@ -366,11 +367,11 @@ impl<S: Stores> Pipeline<'_, S> {
         Ok(None)
     }
 
-    async fn ask(&self, hash: &str) -> Result<Option<Record>, Denial> {
+    async fn ask(&self, hash: &str, owner: Owner<'_>) -> Result<Option<Record>, Denial> {
         let find = async |within_ms| {
             self.stores.key_gate::<Found>(hash, Lessor::KeyGate, &KeyGateCall::Find, within_ms).await
         };
-        let found = self.ask_of(Dependency::KeyGate(hash), self.left(), find).await;
+        let found = self.ask_of(Dependency::KeyGate { hash, owner }, self.left(), find).await;
         found.map(|found| found.record).map_err(|_| unavailable("KeyGate"))
     }
 

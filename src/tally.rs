@@ -1,13 +1,11 @@
 //! What a gate or a relay counted of a key's requests and its object is still to be told. A tally has a
 //! number and is sent again unchanged until it is answered, and whoever hears one remembers the last number of
-//! each teller: so what is lost, late or repeated on the way counts once. No request waits for any of this.
+//! each teller: so what is lost, late or repeated on the way counts once ([`crate::tellers`]). No request waits for any of this.
 
 use std::{
     collections::{BTreeMap, HashMap},
     mem,
 };
-
-use serde::{Deserialize, Serialize};
 
 use crate::{
     lease::Lessor,
@@ -26,10 +24,8 @@ const LONGEST_RETRY: i64 = 16 * SECOND;
 const GIVE_UP: i64 = 15 * MINUTE;
 /// A call that has not ended by then never will: stores are waited for less long.
 const UNDER_WAY: i64 = 10 * SECOND;
-/// A teller is remembered for longer than it tries.
+/// Who tells is to be remembered for longer than it tries.
 pub const REMEMBERED: i64 = 2 * GIVE_UP;
-/// So many tellers are told apart: those heard last.
-const MOST_TELLERS: usize = 512;
 /// Clocks that are no further apart are taken to agree on the hour.
 const AGREE: i64 = MINUTE;
 /// Hours, and unused calls, of one tally.
@@ -72,49 +68,6 @@ pub fn add(counts: &mut RefusalCounts, more: &RefusalCounts) {
     for (code, count) in more {
         let total = counts.entry(code.clone()).or_default();
         *total = total.saturating_add(*count);
-    }
-}
-
-/// Those who told something lately. Stored, since a tally may be repeated after the object was away.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Tellers(Vec<Teller>);
-
-/// Who, the last number, and the times of its last call: the teller's and the hearer's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Teller(u64, u64, Timestamp, Timestamp);
-
-impl Tellers {
-    /// Whether nobody was heard.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Hears a tally: whether it is new.
-    pub fn hear(&mut self, tally: &Tally, now: Timestamp) -> bool {
-        let Tally { teller, number, sent, .. } = *tally;
-        let known = self.0.iter().position(|known| known.0 == teller).map(|place| self.0.remove(place));
-        let last = known.map_or(0, |known| known.1);
-        self.0.retain(|known| (0..REMEMBERED).contains(&(now.0 - known.3.0)));
-        if self.0.len() >= MOST_TELLERS {
-            // In the order in which they were heard last.
-            self.0.remove(0);
-        }
-        self.0.push(Teller(teller, last.max(number), sent, now));
-        number > last
-    }
-
-    /// By how much more the hearer's clock has moved than this teller's, since it was last heard.
-    pub fn ahead(&self, tally: &Tally, now: Timestamp) -> i64 {
-        let known = self.0.iter().find(|known| known.0 == tally.teller);
-        known.map_or(0, |known| (now.0 - known.3.0) - (tally.sent.0 - known.2.0))
-    }
-
-    /// The hearer's clock was set: what it showed then is by so much less now.
-    pub fn shift(&mut self, by: i64) {
-        for known in &mut self.0 {
-            known.3 = known.3.plus(by);
-        }
     }
 }
 

@@ -231,6 +231,11 @@ pub enum Taken {
     },
     /// This object was never told of the key.
     Unknown,
+    /// A relay has taken in what the call tells, but cannot answer in time.
+    Unreached {
+        /// The key's object does not answer it. Otherwise there was too little time to ask.
+        slow: bool,
+    },
 }
 
 /// Whom a gate is to ask about a key, and how old the word is that it was given.

@@ -6,7 +6,7 @@
 mod support;
 
 use keyward::{
-    breaker::{Breaker, Breakers, Dependency, End, Leave, Rule},
+    breaker::{Breaker, Breakers, Dependency, End, Leave, Owner, Rule},
     time::Timestamp,
 };
 use proptest::prelude::*;
@@ -86,8 +86,14 @@ fn a_clock_that_goes_back_shuts_nothing_out() {
 
 /// Calls with these keys one after the other, each ending so.
 fn use_objects(breakers: &mut Breakers, calls: &[(&str, End)], now: Timestamp) -> Vec<bool> {
-    let mut call = |(hash, end): &(&str, End)| {
-        let of = Dependency::KeyGate(hash);
+    let calls: Vec<_> = calls.iter().map(|(hash, end)| (*hash, Owner::Tenant("one"), *end)).collect();
+    use_objects_of(breakers, &calls, now)
+}
+
+/// The same with keys of several tenants.
+fn use_objects_of(breakers: &mut Breakers, calls: &[(&str, Owner<'_>, End)], now: Timestamp) -> Vec<bool> {
+    let mut call = |(hash, owner, end): &(&str, Owner<'_>, End)| {
+        let of = Dependency::KeyGate { hash, owner: *owner };
         let Some(leave) = breakers.leave(of, now, CALL) else { return false };
         breakers.ended(of, leave, *end, now);
         true
@@ -119,16 +125,53 @@ fn one_object_that_fails_is_left_alone_and_no_other_suffers() {
 }
 
 #[test]
-fn objects_of_four_keys_that_fail_in_a_row_are_the_class_and_one_that_answers_is_enough_to_end_that() {
+fn objects_of_four_keys_that_fail_in_a_row_are_the_tenant_and_one_that_answers_is_enough_to_end_that() {
     let mut breakers = Breakers::default();
     let fail = |key| (key, End::Badly);
     let failing = ["a", "b", "c", "a", "b", "c"].map(fail);
-    assert_eq!(use_objects(&mut breakers, &failing, at(0)), [true; 6], "three keys are not the class");
+    assert_eq!(use_objects(&mut breakers, &failing, at(0)), [true; 6], "three keys are not the tenant");
     assert_eq!(use_objects(&mut breakers, &[fail("d"), ("e", End::Well)], at(0)), [true, false]);
     // What has failed before is no judge of the others: it neither tries for them nor keeps them out.
     assert_eq!(use_objects(&mut breakers, &[fail("d"), fail("e")], at(1_000)), [true, true]);
     assert_eq!(use_objects(&mut breakers, &[("f", End::Well)], at(2_999)), [false]);
     assert_eq!(use_objects(&mut breakers, &[("f", End::Well), ("g", End::Well)], at(3_000)), [true, true]);
+}
+
+#[test]
+fn objects_of_four_tenants_that_fail_in_a_row_are_all_and_one_that_answers_is_enough_to_end_that() {
+    let mut breakers = Breakers::default();
+    let (fail, works) = (End::Badly, End::Well);
+    let of = Owner::Tenant;
+    let failing = [("a", of("1"), fail), ("b", of("1"), fail), ("c", of("2"), fail), ("d", of("3"), fail)];
+    assert_eq!(use_objects_of(&mut breakers, &failing, at(0)), [true; 4]);
+    let fifth = [("e", of("3"), fail), ("f", of("4"), fail), ("g", of("5"), works), ("h", of("1"), fail)];
+    assert_eq!(use_objects_of(&mut breakers, &fifth, at(0)), [true, true, false, true]);
+    // A tenant of which one has failed neither tries for the others nor keeps them out.
+    assert_eq!(use_objects_of(&mut breakers, &[("i", of("2"), fail)], at(1_000)), [true]);
+    assert_eq!(
+        use_objects_of(&mut breakers, &[("g", of("5"), works), ("j", of("6"), works)], at(1_000)),
+        [true; 2]
+    );
+}
+
+#[test]
+fn networks_whose_made_up_keys_fail_are_never_all_and_a_call_of_theirs_that_tries_leaves_it_as_it_is() {
+    let mut breakers = Breakers::default();
+    let (fail, works) = (End::Badly, End::Well);
+    let networks: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    for network in &networks {
+        let key = [(network.as_str(), Owner::Network(network), fail)];
+        assert_eq!(use_objects_of(&mut breakers, &key, at(0)), [true]);
+    }
+    assert_eq!(use_objects_of(&mut breakers, &[("a", Owner::Tenant("1"), works)], at(0)), [true]);
+    for tenant in ["2", "3", "4", "5"] {
+        let hash = format!("of {tenant}");
+        use_objects_of(&mut breakers, &[(&hash, Owner::Tenant(tenant), fail)], at(0));
+    }
+    let strangers = Owner::Network("192.0.2.0/24");
+    assert_eq!(use_objects_of(&mut breakers, &[("b", strangers, fail)], at(999)), [false]);
+    assert_eq!(use_objects_of(&mut breakers, &[("b", strangers, fail)], at(1_000)), [true]);
+    assert_eq!(use_objects_of(&mut breakers, &[("c", Owner::Tenant("6"), works)], at(1_000)), [true]);
 }
 
 #[test]
@@ -144,7 +187,12 @@ fn what_is_remembered_of_objects_is_bounded_and_what_works_takes_no_room() {
         let hash = number.to_string();
         use_objects(&mut breakers, &[(&hash, End::Badly)], at(number * 10_000));
     }
-    assert!(format!("{breakers:?}").len() < 1_000_000);
+    for number in 0..10_000_i64 {
+        let (hash, tenant) = (number.to_string(), format!("tenant {number}"));
+        use_objects_of(&mut breakers, &[(&hash, Owner::Tenant(&tenant), End::Badly)], at(number * 10_000));
+        use_objects_of(&mut breakers, &[(&hash, Owner::Network(&tenant), End::Badly)], at(number * 10_000));
+    }
+    assert!(format!("{breakers:?}").len() < 2_000_000);
 }
 
 proptest! {

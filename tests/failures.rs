@@ -10,8 +10,8 @@ use std::cell::Cell;
 use keyward::{
     denial::Denial,
     memory::Memory,
-    policy::{LimitsUnavailable, POLICY, Realm},
-    record::{Limits, Record, Status},
+    policy::{KeyRequirement, LimitsUnavailable, POLICY, Realm},
+    record::{Limits, Record, Status, Tenant},
     secret::Secret,
     time::{MINUTE, SECOND},
 };
@@ -345,6 +345,112 @@ fn a_relay_that_hangs_is_asked_again_only_after_a_pause_however_often_the_object
         world.pass_time(SECOND);
     }
     assert!(world.asked().iter().filter(|call| call.starts_with("Relay")).count() >= 3, "it is used again");
+}
+
+#[test]
+fn a_relay_that_cannot_reach_the_object_says_so_and_nobody_asks_the_object_instead() {
+    let (world, key) = (World::new(), World::new().new_key(1));
+    world.tell(&key, &record());
+    world.publish(&key, &record());
+    world.gather(&key);
+    check(&world, &key);
+    world.asked();
+    world.relay_fault.set(Some(Fault::Says(r#"{"outcome":"unreached","slow":true}"#)));
+    for _ in 0..10 {
+        assert_eq!(check(&world, &key), (Verdict::Unavailable, 0));
+        world.pass_time(20);
+    }
+    assert_eq!(world.asked(), ["Relay take"; 10], "it answers, so it is asked again, and nobody else");
+    // What would be refused on the record at hand is not refused without the object's word either.
+    let write = KeyRequirement { scopes: &["orders:write"], ..KeyRequirement::ANY_KEY };
+    world.pass_time(10 * SECOND);
+    let refused = world.check_for(REALM, &write, &key, CALLER).unwrap_err().denial;
+    assert!(matches!(refused, Denial::StoreUnavailable { .. }), "{refused:?}");
+    let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..*REALM };
+    assert_eq!(check_in(&world, &local, &key), (Verdict::Pass, 0));
+    world.relay_fault.set(None);
+    assert_eq!(check(&world, &key).0, Verdict::Pass);
+    // Where there was merely too little time, the object itself is asked; the relay is well all the same.
+    world.relay_fault.set(Some(Fault::Says(r#"{"outcome":"unreached","slow":false}"#)));
+    world.pass_time(10 * SECOND);
+    world.gather(&key);
+    check(&world, &key);
+    world.asked();
+    for _ in 0..3 {
+        world.gather(&key);
+        assert_eq!(check(&world, &key), (Verdict::Pass, 0));
+        world.pass_time(SECOND);
+    }
+    assert_eq!(world.asked(), ["Relay take", "KeyGate take"].repeat(3));
+}
+
+/// A key of this tenant.
+fn key_of(world: &World, tenant: &str, seed: u64) -> Secret {
+    let tenant = Tenant { id: tenant.to_owned(), ..record().tenant };
+    let (key, record) = (world.new_key(seed), Record { tenant, ..record() });
+    world.tell(&key, &record);
+    world.publish(&key, &record);
+    key
+}
+
+#[test]
+fn objects_of_one_tenant_that_hang_keep_no_other_tenant_out_however_many_they_are() {
+    let world = World::new();
+    world.gate_fault.set(Some(Fault::Hangs));
+    let mut waited = 0;
+    for seed in 1..=60 {
+        let hanging = key_of(&world, "a", seed);
+        world.faulty.borrow_mut().insert(world.hash(&hanging));
+        let (verdict, took) = check(&world, &hanging);
+        assert_eq!(verdict, Verdict::Unavailable);
+        waited += i64::from(took > 0);
+        // One that this isolate meets for the first time.
+        if seed % 4 == 0 {
+            let other = key_of(&world, "b", 1_000 + seed);
+            assert_eq!(check(&world, &other), (Verdict::Pass, 0), "after {seed}");
+        }
+    }
+    assert!(waited <= 12, "{waited} waited");
+}
+
+#[test]
+fn nor_do_made_up_keys_of_a_network_of_which_the_objects_hang() {
+    let world = World::new();
+    world.gate_fault.set(Some(Fault::Hangs));
+    for seed in 1..=60 {
+        let (known, made_up) = (key_of(&world, "b", 1_000 + seed), world.new_key(seed));
+        world.faulty.borrow_mut().insert(world.hash(&made_up));
+        assert_eq!(check(&world, &made_up).0, Verdict::Unavailable);
+        if seed % 6 == 0 {
+            assert_eq!(check(&world, &known), (Verdict::Pass, 0), "after {seed}");
+        }
+    }
+}
+
+#[test]
+fn while_the_objects_of_all_tenants_hang_one_that_comes_for_the_first_time_is_answered_at_once() {
+    let world = World::new();
+    let keys: Vec<_> = (1..=30).map(|seed| key_of(&world, &seed.to_string(), seed)).collect();
+    world.gate_fault.set(Some(Fault::Hangs));
+    let took: Vec<_> = keys.iter().map(|key| check(&world, key)).collect();
+    assert_eq!(took.iter().filter(|(_, took)| *took > 0).count(), 4, "{took:?}");
+    world.gate_fault.set(None);
+    world.pass_time(SECOND);
+    assert_eq!(check(&world, &keys[20]), (Verdict::Pass, 0));
+}
+
+#[test]
+fn whoever_is_given_less_time_than_a_usual_answer_may_take_says_nothing_of_what_is_well() {
+    // An object that takes as long as answers may, and requests to which their deadline leaves less.
+    let (world, key) = (World::new(), World::new().new_key(1));
+    world.tell(&key, &record());
+    world.publish(&key, &record());
+    let short = Realm { decision_timeout_ms: 450, ..*REALM };
+    world.gate_fault.set(Some(Fault::Slow(480)));
+    for _ in 0..10 {
+        assert_eq!(check_in(&world, &short, &key).0, Verdict::Unavailable);
+    }
+    assert_eq!(check(&world, &key).0, Verdict::Pass);
 }
 
 #[test]

@@ -143,6 +143,7 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3}}"#,
     );
     pinned(&Taken::Unknown, r#"{"outcome":"unknown"}"#);
+    pinned(&Taken::Unreached { slow: true }, r#"{"outcome":"unreached","slow":true}"#);
 }
 
 #[test]

@@ -223,6 +223,37 @@ fn a_clock_that_moves_ahead_of_those_that_ask_gives_nothing_back_either() {
 }
 
 #[test]
+fn nor_does_it_where_one_that_was_not_heard_before_is_the_first_to_call_then() {
+    for ahead in [DAY, 70_000] {
+        let mut gate = gate(Some(3), None);
+        let mut passes = |teller, asker: i64, own: i64| {
+            let tally = Tally { teller, sent: NOON.plus(asker), ..Tally::default() };
+            matches!(gate.take(&Take { tally: Some(tally), ..one(1) }, NOON.plus(own)), Taken::Granted { .. })
+        };
+        assert!((0..3).all(|ms| passes(5, ms, ms)));
+        // Clocks of those who ask are a little apart.
+        assert!(!passes(6, 1_300, ahead + 1_000));
+        assert!(!passes(5, 2_000, ahead + 2_000));
+        assert!(!passes(7, MINUTE - 1_000, ahead + MINUTE - 1_000));
+        assert!(passes(5, MINUTE + 10, ahead + MINUTE + 10), "{ahead}");
+    }
+}
+
+#[test]
+fn of_those_who_have_told_nothing_but_the_time_only_a_few_are_stored() {
+    let mut gate = gate(Some(100_000), None);
+    for teller in 1..=600 {
+        let tally = Tally { teller, number: u64::from(teller % 100 == 0), sent: NOON, ..Tally::default() };
+        gate.take(&Take { tally: Some(tally), ..one(1) }, NOON);
+    }
+    let stored = serde_json::to_value(&gate.counts).unwrap();
+    let tellers: Vec<u64> =
+        stored["tellers"].as_array().unwrap().iter().map(|teller| teller[0].as_u64().unwrap()).collect();
+    // Those who told something, of the 512 that are known; and the last eight.
+    assert_eq!(tellers, [100, 200, 300, 400, 500, 592, 593, 594, 595, 596, 597, 598, 599, 600]);
+}
+
+#[test]
 fn counts_and_record_survive_a_restart() {
     let database = Database::new();
     let mut before = gate(Some(3), Some(100));
@@ -315,6 +346,66 @@ proptest! {
                 now = now.plus(retry_after_ms as i64);
                 prop_assert!(passes(&mut gate, now));
             }
+        }
+    }
+
+    #[test]
+    fn wherever_the_clock_is_set_a_limit_holds_and_waiting_what_a_refusal_says_is_enough(
+        limit in 1_u32..12,
+        calls in proptest::collection::vec(
+            (
+                0_i64..9_000,
+                prop_oneof![
+                    20 => Just(0),
+                    1 => -2_000_i64..2_000,
+                    1 => -9_000_i64..9_000,
+                    1 => -200_000_i64..-10_000,
+                    1 => 60_000_i64..200_000,
+                    1 => Just(DAY),
+                    1 => Just(-DAY),
+                ],
+                1_u64..4,
+                any::<bool>(),
+            ),
+            1..150,
+        ),
+    ) {
+        let mut gate = gate(Some(limit), None);
+        let (mut now, mut ahead, mut wrong, mut strangers) = (NOON, 0, 0, 100);
+        let (mut passed, mut unseen) = (Vec::new(), Vec::new());
+        for (gap, step, teller, is_new) in calls {
+            now = now.plus(gap);
+            ahead += step;
+            // Less than 10 s at a time cannot be told from a message that was on its way for long; by as much what is
+            // known of clocks may be wrong later.
+            if step > 0 {
+                let is_seen = step > 10_000 + wrong;
+                unseen.push((now.0, if is_seen { wrong } else { step }));
+            }
+            if step.abs() <= 10_000 {
+                wrong += step.abs();
+            }
+            strangers += u64::from(is_new);
+            let teller = if is_new { strangers } else { teller };
+            let call = |gate: &mut KeyGate, at: Timestamp| {
+                let tally = Tally { teller, sent: at, ..Tally::default() };
+                gate.take(&Take { tally: Some(tally), ..one(1) }, at.plus(ahead))
+            };
+            match call(&mut gate, now) {
+                Taken::Granted { wait_ms, .. } => passed.push(now.0 + i64::from(wait_ms)),
+                Taken::Limited { retry_after_ms, .. } => {
+                    prop_assert!(retry_after_ms <= MINUTE as u64 + 1_000, "{retry_after_ms}");
+                    let later = now.plus(retry_after_ms as i64);
+                    let is_enough = matches!(call(&mut gate.clone(), later), Taken::Granted { .. });
+                    prop_assert!(is_enough, "{retry_after_ms}");
+                }
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
+        for (last, at) in passed.iter().enumerate().skip(limit as usize) {
+            let began = passed[last - limit as usize];
+            let early: i64 = unseen.iter().filter(|step| (began..=*at).contains(&step.0)).map(|step| step.1).sum();
+            prop_assert!(at - began >= MINUTE - early, "{} in {} ms", limit + 1, at - began);
         }
     }
 

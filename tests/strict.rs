@@ -77,6 +77,7 @@ fn every_answer_needs_every_field() {
     is_strict(&Taken::Limited { windows, retry_after_ms: 1, via });
     is_strict(&Taken::Changed { record: full });
     is_strict(&Taken::Unknown);
+    is_strict(&Taken::Unreached { slow: true });
     let session = Session {
         realm: "shop".into(),
         tenant: record().tenant,

@@ -2,7 +2,11 @@
 
 use std::{cell::OnceCell, rc::Rc, time::Duration};
 
-use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
+use futures_util::future::LocalBoxFuture;
+use worker::{
+    Delay, DurableObject, Env, Request, Response, Result, State, durable_object,
+    wasm_bindgen_futures::spawn_local,
+};
 
 use super::{settings::OsEntropy, stores};
 use crate::{
@@ -44,7 +48,6 @@ impl DurableObject for Relay {
             KeyGateCall::Take(take) => {
                 let taken = desk.take(&take).await;
                 self.state.wait_until(async move { tells.tell().await });
-                let Ok(taken) = taken else { return Response::error("unavailable", 503) };
                 self.state.wait_until(async move { desk.tend().await });
                 Response::from_json(&taken)
             }
@@ -76,5 +79,9 @@ impl Upstream for Uplink {
 
     async fn wait(&self, milliseconds: u32) {
         Delay::from(Duration::from_millis(milliseconds.into())).await;
+    }
+
+    fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
+        spawn_local(work);
     }
 }

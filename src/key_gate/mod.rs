@@ -17,8 +17,8 @@ use crate::{
     lease::{PROMPT, TRAVEL, WORTHWHILE},
     limit::{Admitted, Filled},
     record::{Limits, Record},
-    tally::Tellers,
-    time::{SECOND, Timestamp},
+    tellers::Tellers,
+    time::Timestamp,
     usage::Usage,
     wire::{
         Found, KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, Told, UsageReport, Via,
@@ -33,11 +33,6 @@ pub const WORTH_WAITING: u32 = PROMPT + TRAVEL;
 
 /// Of a limit, a lease is at most this part beyond what waits for it: others may come while it is not used.
 const PART: u32 = 10;
-
-/// A clock that was set back by less stands still until it is there again; all other steps are made up for.
-const STANDS_STILL: i64 = SECOND;
-/// A clock that has moved by so much more than a teller's was set ahead: the way of a message takes less.
-const AHEAD: i64 = 10 * SECOND;
 
 /// What a KeyGate knows. `record` and `counts` are stored apart, since they change apart.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -192,32 +187,25 @@ impl KeyGate {
         self.counts.settle(record.limits, leases, tally.is_some(), now);
     }
 
-    /// The moment at which a call counts when the clock shows this one. What is kept moves with the clock, so
-    /// that what was admitted stays counted for a whole window, and for no longer:
-    ///
-    /// - A clock that was set back by a little stands still. By more, everything kept is earlier by as much.
-    /// - One that has moved by much more than that of a teller since it was last heard was set ahead: everything
-    ///   kept is later by as much, and the latest moment seen is now at the most.
+    /// The moment at which a call counts when the clock shows this one. What is kept moves with a clock that is set,
+    /// so that what was admitted stays counted for a whole window, and for no longer.
     fn at(&mut self, clock: Timestamp, tally: Option<&Tally>) -> Timestamp {
-        let Counts { latest, tellers, .. } = &self.counts;
-        let seen = *latest;
-        let ahead = tally.map_or(0, |tally| tellers.ahead(tally, clock));
-        if clock.0 < seen.0 - STANDS_STILL {
-            self.shift(clock.0 - seen.0);
+        let step = self.counts.tellers.follow(tally, self.counts.latest, clock);
+        if step != 0 {
+            self.shift(step);
+        }
+        if step < 0 {
             self.counts.usage.set_back(clock);
-        } else if ahead > AHEAD {
-            self.shift(ahead.min(clock.0 - seen.0).max(0));
         }
         self.counts.latest = self.counts.latest.max(clock);
         self.counts.latest
     }
 
     fn shift(&mut self, by: i64) {
-        let Counts { minute, day, leases, tellers, latest, .. } = &mut self.counts;
+        let Counts { minute, day, leases, latest, .. } = &mut self.counts;
         minute.shift(by);
         day.shift(by);
         leases.shift(by);
-        tellers.shift(by);
         *latest = latest.plus(by);
         self.singles.shift(by);
     }

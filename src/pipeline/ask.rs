@@ -4,11 +4,12 @@
 use super::{Pipeline, Stores, Unavailable};
 use crate::{
     breaker::{Dependency, End, Leave},
+    lease,
     time::Timestamp,
 };
 
-/// Who is given less time than this and does not answer may be well.
-const FAIR: u32 = 250;
+/// Who is given less time than this and does not answer may be well: a usual answer may take as long.
+const FAIR: u32 = lease::PROMPT;
 
 /// A call that is under way.
 #[derive(Clone, Copy)]
@@ -51,6 +52,12 @@ impl<S: Stores> Pipeline<'_, S> {
         if opens {
             self.stores.note(of.name(), "it fails again and again: it is not asked for a while");
         }
+    }
+
+    /// A call is not made after all: that says nothing of what it was for.
+    pub(super) fn not_made(&self, Asking { of, leave, .. }: Asking<'_>) {
+        let now = self.stores.now();
+        self.memory.borrow_mut().breakers.ended(of, leave, End::Unclear, now);
     }
 
     /// The answer of something, if it is asked and answers within so many milliseconds.

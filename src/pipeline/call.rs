@@ -1,10 +1,12 @@
 //! One call of a key's object or relay: whom to ask, what to say, and what its answer leaves in memory.
 
-use std::rc::Rc;
+use std::{pin::pin, rc::Rc};
+
+use futures_util::future::{Either, select};
 
 use super::{Pipeline, Stores, Unavailable};
 use crate::{
-    breaker::Dependency,
+    breaker::{Dependency, Owner},
     key_gate::WORTH_WAITING,
     lease::{self, Lessor},
     record::Record,
@@ -42,6 +44,10 @@ pub(super) struct Answered {
     pub taken: Taken,
     pub lessor: Lessor,
     pub within_ms: u32,
+    /// When it was asked, by the clock as it was set when the answer came.
+    pub asked: Timestamp,
+    /// It came after `within_ms`, whatever the clock shows.
+    pub is_late: bool,
     /// The call's name.
     pub call: u64,
 }
@@ -51,12 +57,30 @@ impl<S: Stores> Pipeline<'_, S> {
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answered, (Unavailable, Lessor)> {
         let Call { hash, record, ask, asked, .. } = call;
         let (lessor, patience) = self.whom_to_ask(call);
-        let asking = self.begin(dependency(hash, lessor), patience).map_err(|error| (error, lessor))?;
+        let of = dependency(hash, Owner::Tenant(&record.tenant.id), lessor);
+        let asking = self.begin(of, patience).map_err(|error| (error, lessor))?;
         let take = self.prepare(call, lessor, patience);
+        let set_back = |now| {
+            let mut memory = self.memory.borrow_mut();
+            memory.holder(hash, record.version).map(|holder| holder.notice(now))
+        };
+        let before = set_back(asked);
         let sent = KeyGateCall::Take(take.clone());
-        let answer = self.stores.key_gate::<Taken>(hash, lessor, &sent, patience).await;
+        let answer = self.stores.key_gate::<Taken>(hash, lessor, &sent, patience);
+        // A timer goes on where a clock is set back.
+        let (answer, is_late) = if take.at_hand && take.within_ms < patience {
+            match select(pin!(answer), pin!(self.stores.wait(take.within_ms))).await {
+                Either::Left((answer, _)) => (answer, false),
+                Either::Right((_, answer)) => (answer.await, true),
+            }
+        } else {
+            (answer.await, false)
+        };
         self.end_of(asking, &answer);
         let now = self.stores.now();
+        // What is counted from the call on is, like all leases, earlier by as much.
+        let asked_then = asked;
+        let asked = asked.plus(before.zip(set_back(now)).map_or(0, |(before, after)| before - after));
         let mut memory = self.memory.borrow_mut();
         if let Some(tally) = &take.tally {
             memory.ledger.end(hash, tally, answer.is_ok(), now);
@@ -68,7 +92,7 @@ impl<S: Stores> Pipeline<'_, S> {
         if ask != Ask::Word
             && let Some(holder) = memory.holder(hash, record.version)
         {
-            holder.answered(asked, &take, matches!(answer, Ok(Taken::Limited { .. })));
+            holder.answered(asked_then, &take, matches!(answer, Ok(Taken::Limited { .. })));
         }
         let Ok(mut taken) = answer else {
             if let Some(local) = memory.local(hash) {
@@ -77,7 +101,14 @@ impl<S: Stores> Pipeline<'_, S> {
             memory.set_lessor(hash, Lessor::KeyGate);
             return Err((Unavailable, lessor));
         };
+        if let Taken::Unreached { slow } = taken {
+            memory.set_slow(hash, slow);
+            if !slow {
+                return Err((Unavailable, lessor));
+            }
+        }
         if let Taken::Granted { via, .. } | Taken::Limited { via, .. } = &taken {
+            memory.set_slow(hash, false);
             memory.confirm(hash, record, asked.plus(-i64::from(via.age_ms)));
             memory.set_lessor(hash, if via.relay { Lessor::Relay } else { Lessor::KeyGate });
             if let Some(local) = memory.local(hash) {
@@ -94,20 +125,22 @@ impl<S: Stores> Pipeline<'_, S> {
                 *windows = holder.windows(asked);
             }
         }
-        Ok(Answered { taken, lessor, within_ms: take.within_ms, call: take.call })
+        Ok(Answered { taken, lessor, within_ms: take.within_ms, asked, is_late, call: take.call })
     }
 
     /// Whom to ask, and for how long to wait for the answer.
     fn whom_to_ask(&self, call: Call<'_>) -> (Lessor, u32) {
         let Call { hash, ask, life_ms, asked, patience, .. } = call;
         let memory = self.memory.borrow();
-        // When a relay does not answer, the KeyGate is asked next.
-        let at_relay = lease::CROWDED.min(patience.saturating_sub(lease::PROMPT));
+        // When a relay does not answer, the KeyGate is asked next; not so where it does not answer the relay.
+        let is_slow = memory.is_slow(hash);
+        let spare = patience.saturating_sub(lease::PROMPT);
+        let at_relay = lease::CROWDED.min(if is_slow && spare < lease::PROMPT { patience } else { spare });
         let to_relay = match ask {
             Ask::Pass { in_vain: true, .. } => false,
             // Nobody else's word is new enough.
             _ if life_ms < 2 * lease::CROWDED => false,
-            _ => at_relay >= lease::PROMPT && memory.lessor(hash) == Lessor::Relay,
+            _ => (is_slow || at_relay >= lease::PROMPT) && memory.lessor(hash) == Lessor::Relay,
         };
         if to_relay && memory.breakers.relay_is_closed(hash, asked) {
             (Lessor::Relay, at_relay)
@@ -161,9 +194,14 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 }
 
-pub(super) fn dependency(hash: &str, lessor: Lessor) -> Dependency<'_> {
+pub(super) fn dependency<'a>(hash: &'a str, owner: Owner<'a>, lessor: Lessor) -> Dependency<'a> {
     match lessor {
-        Lessor::KeyGate => Dependency::KeyGate(hash),
+        Lessor::KeyGate => Dependency::KeyGate { hash, owner },
         Lessor::Relay => Dependency::Relay(hash),
     }
+}
+
+/// Whose a key is that this isolate may have forgotten.
+pub(super) fn owner(record: Option<&Rc<Record>>) -> Owner<'_> {
+    record.map_or(Owner::Network(""), |record| Owner::Tenant(&record.tenant.id))
 }

@@ -7,7 +7,7 @@ use keyward_policy::{LimitsUnavailable, Realm};
 
 use super::{
     Candidate, Pipeline, Stores, Unavailable,
-    call::{Answered, Ask, Call, dependency},
+    call::{Answered, Ask, Call, dependency, owner},
     unavailable,
 };
 use crate::{
@@ -73,6 +73,7 @@ impl<S: Stores> Pipeline<'_, S> {
         if let Some(holder) = self.memory.borrow_mut().holder(hash, version) {
             holder.arrives(came);
         }
+        let mut has_stood_by = false;
         loop {
             let now = self.stores.now();
             // A timer may have been late.
@@ -82,19 +83,25 @@ impl<S: Stores> Pipeline<'_, S> {
             if let Some(answer) = self.without_asking(candidate, freshness_ms, life_ms, now) {
                 return Ok(answer);
             }
-            let has_time = life_ms > 0
-                && (0..i64::from(lease::PATIENT)).contains(&(now.0 - came.0))
-                && self.deadline.left(now) > lease::LOOK;
+            let has_time = life_ms > 0 && self.deadline.left(now) > lease::LOOK;
+            let is_patient = (0..i64::from(lease::PATIENT)).contains(&(now.0 - came.0));
             let stands_by = self.memory.borrow_mut().holder(hash, version).is_some_and(|holder| {
-                let stands_by = has_time && holder.has_asked(now);
+                let stands_by =
+                    has_time && if is_patient { holder.has_asked(now) } else { holder.is_busy(now) };
                 if stands_by {
                     holder.stands_by(came);
                 }
                 stands_by
             });
             if !stands_by {
+                // All that have waited for the same calls in vain would make one of their own now, for which no time
+                // is left.
+                if has_stood_by && !has_time {
+                    return self.without_limits(realm, candidate, life_ms);
+                }
                 break;
             }
+            has_stood_by = true;
             self.stores.wait(lease::LOOK).await;
             let mut memory = self.memory.borrow_mut();
             if let Some(holder) = memory.holder(hash, version) {
@@ -154,7 +161,7 @@ impl<S: Stores> Pipeline<'_, S> {
             // Where another way is left when the object does not answer, there is to be time for it.
             let patience = if may_be_local(realm, life_ms) { left - left / 4 } else { left };
             let called = self.call(Call { hash, record, ask, life_ms, asked, patience }).await;
-            let Answered { taken, lessor, within_ms, call } = match called {
+            let Answered { taken, lessor, within_ms, asked, is_late, call } = match called {
                 Ok(answered) => answered,
                 Err((Unavailable, Lessor::Relay)) => continue,
                 Err((Unavailable, Lessor::KeyGate)) => return self.without_limits(realm, candidate, life_ms),
@@ -168,7 +175,7 @@ impl<S: Stores> Pipeline<'_, S> {
             match taken {
                 Taken::Granted { windows, wait_ms, place, lease, .. } => {
                     // A wait that would end too late is not begun.
-                    let mut passes = in_time(0) && wait_ms <= self.left();
+                    let mut passes = !is_late && in_time(0) && wait_ms <= self.left();
                     if passes && wait_ms > 0 {
                         self.stores.wait(wait_ms).await;
                         // A timer may be late, too.
@@ -204,6 +211,8 @@ impl<S: Stores> Pipeline<'_, S> {
                     let asked = asked.plus(-oldest_word(lessor, life_ms));
                     return Ok(Answer::Changed { record: Rc::new(record), asked });
                 }
+                // It asks for all that ask it. If each asked by itself now, the object would answer nobody.
+                Taken::Unreached { .. } => return self.without_limits(realm, candidate, life_ms),
                 Taken::Unknown => break,
             }
         }
@@ -225,8 +234,8 @@ impl<S: Stores> Pipeline<'_, S> {
                 Ok(Answered { taken: Taken::Changed { record }, lessor, .. }) => {
                     return Ok(Some((Rc::new(record), asked.plus(-oldest_word(lessor, life_ms)))));
                 }
-                Ok(Answered { taken: Taken::Unknown, .. }) => break,
-                Ok(_) => return Ok(None),
+                Ok(Answered { taken: Taken::Unknown | Taken::Unreached { .. }, .. }) => break,
+                Ok(Answered { taken: Taken::Granted { .. } | Taken::Limited { .. }, .. }) => return Ok(None),
                 Err((Unavailable, Lessor::Relay)) => {}
                 Err((Unavailable, Lessor::KeyGate)) => break,
             }
@@ -285,7 +294,9 @@ impl<S: Stores> Pipeline<'_, S> {
             memory.holder_of_any(&chore.hash).and_then(|holder| holder.end(lessor, lease, now))
         };
         let Some(report) = report else { return };
-        let Ok(asking) = self.begin(dependency(&chore.hash, lessor), CHORE) else { return };
+        let record = self.memory.borrow().peek(&chore.hash);
+        let of = dependency(&chore.hash, owner(record.as_ref()), lessor);
+        let Ok(asking) = self.begin(of, CHORE) else { return };
         let tally = self.memory.borrow_mut().ledger.begin(&chore.hash, lessor, now);
         let (refused, leases) = (tally.refused(), vec![report]);
         let call = KeyGateCall::Report { refused, leases, tally: Some(tally.clone()) };

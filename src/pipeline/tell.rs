@@ -2,7 +2,11 @@
 
 use futures_util::{StreamExt, stream};
 
-use super::{Pipeline, Stores, call::dependency, charge::CHORE};
+use super::{
+    Pipeline, Stores,
+    call::{dependency, owner},
+    charge::CHORE,
+};
 use crate::{
     lease::Lessor,
     time::{SECOND, Timestamp},
@@ -47,16 +51,18 @@ impl<S: Stores> Pipeline<'_, S> {
 
     async fn tell_one(&self, hash: &str) {
         let now = self.stores.now();
-        let lessor = {
+        let (lessor, record) = {
             let memory = self.memory.borrow();
             let to_relay = memory.lessor(hash) == Lessor::Relay && memory.breakers.relay_is_closed(hash, now);
-            memory.ledger.told_to(hash).unwrap_or(if to_relay { Lessor::Relay } else { Lessor::KeyGate })
+            let usual = if to_relay { Lessor::Relay } else { Lessor::KeyGate };
+            (memory.ledger.told_to(hash).unwrap_or(usual), memory.peek(hash))
         };
         // A tally is nobody else's once it was begun for this one: so not before it can be sent.
-        let Ok(asking) = self.begin(dependency(hash, lessor), CHORE) else { return };
+        let of = dependency(hash, owner(record.as_ref()), lessor);
+        let Ok(asking) = self.begin(of, CHORE) else { return };
         let tally = self.memory.borrow_mut().ledger.begin(hash, lessor, now);
         if tally.is_empty() {
-            self.end_of(asking, &Ok(()));
+            self.not_made(asking);
             return;
         }
         let call =

@@ -4,14 +4,16 @@ use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
     pin::pin,
+    rc::Rc,
     task::{Poll, Waker},
 };
 
-use futures_util::future::{Either, select};
+use futures_util::future::{Either, LocalBoxFuture, select};
 
 use super::Relay;
 use crate::{
-    lease::CROWDED,
+    breaker::{Breaker, End, Leave, STORE},
+    lease::{CROWDED, PROMPT, TRAVEL},
     pipeline::Unavailable,
     time::{SECOND, Timestamp},
     wire::{KeyGateCall, LeaseReport, RefusalCounts, Take, Taken, Tally},
@@ -20,6 +22,8 @@ use crate::{
 /// The KeyGate is asked at most once in so many milliseconds: all relays of a key together leave it room
 /// for some hundred isolates a second that join.
 const GAP: i64 = 750;
+/// A call that tries whether it answers again has ended by then.
+const LONGEST: u32 = CROWDED + GAP as u32;
 
 /// When something is to be told, it looks again after so long at the latest …
 const LOOK: i64 = SECOND;
@@ -37,15 +41,23 @@ pub trait Upstream {
     fn now(&self) -> Timestamp;
     /// Lets time pass.
     async fn wait(&self, milliseconds: u32);
+    /// Does this beside all else, to its end.
+    fn spawn(&self, work: LocalBoxFuture<'static, ()>);
 }
 
 /// A relay with what it waits for.
 pub struct Desk<U> {
     upstream: U,
     relay: RefCell<Relay>,
+    /// Of the KeyGate.
+    breaker: RefCell<Breaker>,
     waiting: Cell<u32>,
     /// When the KeyGate was last asked.
     asked: Cell<Timestamp>,
+    /// The same while it is asked.
+    sent: Cell<Option<Timestamp>>,
+    /// It did not answer then.
+    has_failed: Cell<bool>,
     /// Those that wait for the end of the call that asks it now; `None` if none does.
     queue: RefCell<Option<Vec<Waker>>>,
 }
@@ -77,11 +89,12 @@ impl Drop for Asking<'_> {
     }
 }
 
-impl<U: Upstream> Desk<U> {
+impl<U: Upstream + 'static> Desk<U> {
     /// The relay with this random number.
     pub fn new(upstream: U, random: u64) -> Self {
-        let (waiting, asked, queue) = Default::default();
-        Self { upstream, relay: RefCell::new(Relay::new(random)), waiting, asked, queue }
+        let (breaker, waiting, asked, sent, has_failed, queue) = Default::default();
+        let relay = RefCell::new(Relay::new(random));
+        Self { upstream, relay, breaker, waiting, asked, sent, has_failed, queue }
     }
 
     /// What it asks of the platform.
@@ -90,27 +103,30 @@ impl<U: Upstream> Desk<U> {
     }
 
     /// Answers a gate.
-    ///
-    /// # Errors
-    /// The KeyGate cannot be reached.
-    pub async fn take(&self, take: &Take) -> Result<Taken, Unavailable> {
+    pub async fn take(self: &Rc<Self>, take: &Take) -> Taken {
         let came = self.upstream.now();
         self.relay.borrow_mut().hear(take, came);
         let _waiting = Waiting::of(take, &self.waiting);
-        // After that nobody waits for it any more: it would be used up in vain.
-        while (0..i64::from(CROWDED)).contains(&(self.upstream.now().0 - came.0)) {
-            let answer = self.relay.borrow_mut().answer(take, self.upstream.now());
+        // After that nobody waits for it any more: it would be used up in vain. The gate hears of it before it gives
+        // this relay up.
+        let within = if take.at_hand { take.within_ms.min(CROWDED) } else { CROWDED };
+        let within = within.saturating_sub(TRAVEL);
+        loop {
+            let now = self.upstream.now();
+            let passed = u32::try_from(now.0 - came.0).unwrap_or(u32::MAX);
+            let left = within.saturating_sub(passed);
+            if left == 0 {
+                return Taken::Unreached { slow: self.is_slow(now) };
+            }
+            let answer = self.relay.borrow_mut().answer(take, now);
             if let Some(taken) = answer {
-                return Ok(taken);
+                return taken;
             }
-            // Whoever asks asks for all.
-            if self.queue.borrow().is_some() {
-                self.asking_ends().await;
-            } else {
-                self.ask(take.version).await;
+            if !self.asks(take.version) {
+                return Taken::Unreached { slow: true };
             }
+            select(pin!(self.asking_ends()), pin!(self.upstream.wait(left))).await;
         }
-        Err(Unavailable)
     }
 
     /// Takes in a report.
@@ -141,11 +157,13 @@ impl<U: Upstream> Desk<U> {
 
     /// Asks the KeyGate for more ahead of need, and gives back what is left of each lease before it ends.
     /// To be called after each answer; returns at once where nothing is to be done.
-    pub async fn tend(&self) {
+    pub async fn tend(self: &Rc<Self>) {
         loop {
             if self.relay.borrow().is_short(self.upstream.now()) && self.queue.borrow().is_none() {
                 let version = self.relay.borrow().version;
-                self.ask(version).await;
+                if self.asks(version) {
+                    self.asking_ends().await;
+                }
             }
             let returns_in = self.relay.borrow_mut().returns_in(self.upstream.now());
             let Some(returns_in) = returns_in else { return };
@@ -167,8 +185,25 @@ impl<U: Upstream> Desk<U> {
         .await;
     }
 
-    async fn ask(&self, version: u64) {
+    /// Whether the KeyGate takes longer than it usually may, or did not answer when it was asked last.
+    fn is_slow(&self, now: Timestamp) -> bool {
+        self.has_failed.get() || self.sent.get().is_some_and(|sent| now.0 - sent.0 >= i64::from(PROMPT))
+    }
+
+    /// Whether the KeyGate is being asked from now on: whoever asks asks for all. Not so while it fails again and again.
+    fn asks(self: &Rc<Self>, version: u64) -> bool {
+        if self.queue.borrow().is_some() {
+            return true;
+        }
+        let Some(leave) = self.breaker.borrow_mut().leave(self.upstream.now(), LONGEST) else { return false };
         self.queue.replace(Some(Vec::new()));
+        let desk = Rc::clone(self);
+        // Not as a part of the call that it is for, which may end before.
+        self.upstream.spawn(Box::pin(async move { desk.ask(version, leave).await }));
+        true
+    }
+
+    async fn ask(&self, version: u64, leave: Leave) {
         let _asking = Asking(&self.queue);
         let since = self.upstream.now().0 - self.asked.get().0;
         // A clock that was set back makes it no longer.
@@ -177,12 +212,19 @@ impl<U: Upstream> Desk<U> {
         }
         let asked = self.upstream.now();
         self.asked.set(asked);
+        self.sent.set(Some(asked));
         let ask = self.relay.borrow_mut().ask(version, self.waiting.get(), asked);
         let (answer, patience) = (pin!(self.upstream.ask(&ask)), pin!(self.upstream.wait(CROWDED)));
-        let known = match select(answer, patience).await {
-            Either::Left((Ok(Taken::Unknown) | Err(Unavailable), _)) | Either::Right(_) => None,
-            Either::Left((Ok(taken), _)) => Some(taken),
+        let answer = match select(answer, patience).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right(_) => Err(Unavailable),
         };
-        self.relay.borrow_mut().answered(&ask, known.as_ref(), asked, self.upstream.now());
+        let now = self.upstream.now();
+        self.sent.set(None);
+        self.has_failed.set(answer.is_err());
+        let end = if answer.is_ok() { End::Well } else { End::Badly };
+        self.breaker.borrow_mut().ended(STORE, leave, end, now);
+        let known = answer.ok().filter(|taken| *taken != Taken::Unknown);
+        self.relay.borrow_mut().answered(&ask, known.as_ref(), asked, now);
     }
 }

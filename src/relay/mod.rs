@@ -11,7 +11,8 @@ use crate::{
     key_gate::Askers,
     lease::{Lessor, PROMPT, TRAVEL},
     record::Record,
-    tally::{Tellers, Untold},
+    tally::Untold,
+    tellers::Tellers,
     time::{SECOND, Timestamp},
     wire::{KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, Via, WindowState},
 };
@@ -96,25 +97,43 @@ impl Relay {
         Self { id, teller: random, last_part: u64::from(id) << 20, ..Self::default() }
     }
 
-    /// Where the clock was set back, every lease would last longer: they are forgotten with all that goes with
-    /// them, and so count as used.
+    /// Where the clock was set back, every lease would last longer. By a little, they end earlier by as much; by more,
+    /// they are forgotten with all that goes with them, and so count as used.
     fn notice(&mut self, now: Timestamp) {
-        if now.0 < self.latest.0 - i64::from(TRAVEL) {
+        let back = self.latest.0 - now.0;
+        if back > i64::from(TRAVEL) {
             let Self { id, last_part, unasked, teller, tallies, tells, .. } = *self;
             let (untold, tellers) = (std::mem::take(&mut self.untold), std::mem::take(&mut self.tellers));
             *self =
                 Self { id, last_part, unasked, untold, teller, tallies, tellers, tells, ..Self::default() };
+            self.tellers.shift(-back);
+        } else if back > 0 {
+            self.shift(-back);
         }
         self.latest = now;
     }
 
+    fn shift(&mut self, by: i64) {
+        let Self { confirmed, full_until, opens, tellers, .. } = self;
+        for pool in &mut self.pools {
+            let Pool { begins, ends, last_use, singles, .. } = pool;
+            for moment in [begins, ends, last_use].into_iter().chain(singles) {
+                *moment = moment.plus(by);
+            }
+        }
+        for moment in [confirmed, opens].into_iter().chain(full_until) {
+            *moment = moment.plus(by);
+        }
+        tellers.shift(by);
+    }
+
     /// Takes in what a call has to tell. Once for each call, before [`Relay::answer`].
     pub fn hear(&mut self, take: &Take, now: Timestamp) {
+        self.note(&take.refused, &take.leases, take.tally.as_ref(), now);
         self.tidy(now);
         self.unasked = self.unasked.saturating_add(take.unasked);
         self.life_ms = self.life_ms.max(take.life_ms);
         self.askers.note(take, now);
-        self.note(&take.refused, &take.leases, take.tally.as_ref(), now);
         if take.tally.is_none() {
             self.untold.accept(take.unasked.into(), now, now);
         }
@@ -128,6 +147,10 @@ impl Relay {
         tally: Option<&Tally>,
         now: Timestamp,
     ) {
+        // Set ahead, it would forget too soon who has told what.
+        if now >= self.latest {
+            self.tellers.follow(tally, self.latest, now);
+        }
         self.notice(now);
         match tally {
             None => self.untold.refuse(refused, now, now),
@@ -353,7 +376,7 @@ impl Relay {
                 self.confirm(record.version, asked);
                 self.record = Some(record.clone());
             }
-            Taken::Unknown => {}
+            Taken::Unknown | Taken::Unreached { .. } => {}
         }
     }
 

@@ -244,7 +244,17 @@ impl World {
     }
 
     pub fn check_in(&self, realm: &Realm, key: &Secret, caller: Caller<'_>) -> Result<Accepted, Refused> {
-        now(self.pipeline(realm).check(realm, &READ, key, caller))
+        self.check_for(realm, &READ, key, caller)
+    }
+
+    pub fn check_for(
+        &self,
+        realm: &Realm,
+        requirement: &KeyRequirement,
+        key: &Secret,
+        caller: Caller<'_>,
+    ) -> Result<Accepted, Refused> {
+        now(self.pipeline(realm).check(realm, requirement, key, caller))
     }
 }
 

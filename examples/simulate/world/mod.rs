@@ -60,13 +60,17 @@ pub struct Cloud {
     pub loads: RefCell<HashMap<Object, Load>>,
     /// Reads of KV.
     pub kv_reads: Cell<u64>,
+    /// Objects of keys get calls and never answer.
+    pub hangs: Cell<bool>,
+    /// How far the clocks of keys' objects are ahead.
+    pub objects_ahead: Cell<i64>,
 }
 
 #[derive(Clone)]
 struct Isolate {
     memory: Rc<RefCell<Memory>>,
     /// How far its clock is ahead.
-    skew: i64,
+    skew: Rc<Cell<i64>>,
     number: usize,
 }
 
@@ -87,6 +91,8 @@ impl World {
             keys: RefCell::default(),
             loads: RefCell::default(),
             kv_reads: Cell::default(),
+            hangs: Cell::default(),
+            objects_ahead: Cell::default(),
         });
         let all = (0..isolates).map(|number| cloud.new_isolate(number)).collect();
         cloud.isolates.replace(all);
@@ -150,7 +156,7 @@ impl Cloud {
         let most = self.network.skew;
         let skew = self.below(2 * most as u64 + 1) as i64 - most;
         let memory = Memory::of(self.random_bits());
-        Isolate { memory: Rc::new(RefCell::new(memory)), skew, number }
+        Isolate { memory: Rc::new(RefCell::new(memory)), skew: Rc::new(Cell::new(skew)), number }
     }
 
     /// An isolate dies with all that it knew; another takes its place. Requests of the old one that are
@@ -162,6 +168,13 @@ impl Cloud {
         for key in keys.iter_mut().filter(|key| key.log.isolates.contains(&number)) {
             key.log.mishaps.push(self.clock.now());
         }
+    }
+
+    /// The clock of an isolate is set.
+    pub fn set_clock(&self, number: usize, by: i64) {
+        let isolates = self.isolates.borrow();
+        let skew = &isolates[number].skew;
+        skew.set(skew.get() + by);
     }
 
     /// The key's object dies and wakes up with what it had stored; its relays die, too.

@@ -9,7 +9,7 @@ use std::{
 
 use futures::{
     channel::oneshot,
-    future::{Either, select},
+    future::{Either, LocalBoxFuture, select},
 };
 use keyward::{
     deadline::Deadline,
@@ -92,10 +92,13 @@ impl Cloud {
         self.loads.borrow_mut().entry(object).or_default().count(self.clock.now());
     }
 
-    /// What the key's object answers.
-    fn gate(&self, key: usize, call: KeyGateCall) -> String {
+    /// What the key's object answers, if it does.
+    fn gate(&self, key: usize, call: KeyGateCall) -> Option<String> {
         self.count(Object { key, relay: None });
-        self.keys.borrow_mut()[key].answer(call, self.clock.now())
+        if self.hangs.get() {
+            return None;
+        }
+        Some(self.keys.borrow_mut()[key].answer(call, self.clock.now() + self.objects_ahead.get()))
     }
 
     fn desk(self: &Rc<Self>, object: Object) -> Rc<Desk<Uplink>> {
@@ -184,7 +187,7 @@ impl Stores for Place<'_> {
         let (at_object, call) = (Rc::clone(cloud), call.clone());
         let answer = async move {
             match relay {
-                None => Some(at_object.gate(key, call)),
+                None => at_object.gate(key, call),
                 Some(_) => relay_answer(&at_object, object, call).await,
             }
         };
@@ -211,7 +214,7 @@ impl Stores for Place<'_> {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp(self.cloud.clock.now() + self.isolate.skew)
+        Timestamp(self.cloud.clock.now() + self.isolate.skew.get())
     }
 
     async fn wait(&self, milliseconds: u32) {
@@ -228,7 +231,6 @@ async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: KeyGateCall) -> O
         KeyGateCall::Take(take) => {
             let taken = desk.take(&take).await;
             cloud.clock.spawn(async move { tells.tell().await });
-            let taken = taken.ok()?;
             cloud.clock.spawn(async move { desk.tend().await });
             serde_json::to_string(&taken).ok()
         }
@@ -253,7 +255,7 @@ impl Uplink {
         // Relays are spread over the locations.
         let location = relay.unwrap_or_default() as usize * 5 % LOCATIONS;
         let cloud = Rc::clone(&self.cloud);
-        let answer = async move { Some(cloud.gate(key, call)) };
+        let answer = async move { cloud.gate(key, call) };
         self.cloud.call(location, Object { key, relay: None }, CROWDED, answer).await
     }
 }
@@ -273,5 +275,9 @@ impl Upstream for Uplink {
 
     async fn wait(&self, milliseconds: u32) {
         self.cloud.clock.sleep(milliseconds.into()).await;
+    }
+
+    fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
+        self.cloud.clock.spawn(work);
     }
 }
