@@ -1,6 +1,7 @@
 //! Bodies that are in memory whole: how long one is waited for, and how many bytes of them an isolate holds at once.
-//! Each network, or credential, gets a part. Where room is short, what is still coming gives way: of whoever holds most
-//! the oldest, so that nobody is kept out by those who send slowly, however many they are.
+//! Each network, or credential, gets a part. Where room is short, what is still coming gives way: first what comes
+//! slowly, then what is of whoever has most of it under way, so that nobody is kept out by those who send slowly, however
+//! many they are, nor for what they have sent already.
 
 use std::{
     cell::RefCell,
@@ -13,6 +14,9 @@ use crate::time::{SECOND, Timestamp};
 
 /// How long a client may take to send such a body.
 pub const READ_WITHIN: i64 = 10 * SECOND;
+
+/// A body that has been coming for so long comes slowly.
+const SLOW: i64 = SECOND;
 
 /// What a request takes beside its body, in bytes.
 const LEAST: usize = 4 * 1024;
@@ -35,6 +39,7 @@ pub struct InFlight {
 struct Held {
     whose: String,
     bytes: usize,
+    since: Timestamp,
     until: Timestamp,
     is_coming: bool,
 }
@@ -80,7 +85,8 @@ impl InFlight {
         self.next += 1;
         self.total += bytes;
         *self.parts.entry(whose.to_owned()).or_default() += bytes;
-        self.held.insert(self.next, Held { whose: whose.to_owned(), bytes, until, is_coming: true });
+        self.held
+            .insert(self.next, Held { whose: whose.to_owned(), bytes, since: now, until, is_coming: true });
         Some((self.next, gave_way))
     }
 
@@ -116,9 +122,18 @@ impl InFlight {
             // Nobody gives way in vain.
             return None;
         }
-        while !self.has_room(whose, bytes) {
-            let own = self.part_of(whose) + bytes > self.most_of_one;
-            let id = self.first_to_go(own.then_some(whose))?;
+        // Its own part is a matter of its own.
+        for id in self.in_order_of_giving_way(Some(whose), now) {
+            if self.part_of(whose) + bytes <= self.most_of_one {
+                break;
+            }
+            self.give_back(id);
+            gave_way.push(id);
+        }
+        for id in self.in_order_of_giving_way(None, now) {
+            if self.has_room(whose, bytes) {
+                break;
+            }
             self.give_back(id);
             gave_way.push(id);
         }
@@ -133,11 +148,24 @@ impl InFlight {
         self.total + bytes <= self.most && self.part_of(whose) + bytes <= self.most_of_one
     }
 
-    /// Of these, or of whoever holds most, the oldest body that is still coming.
-    fn first_to_go(&self, whose: Option<&str>) -> Option<u64> {
-        let coming = self.held.iter().filter(|(_, held)| held.is_coming);
-        let theirs = coming.filter(|(_, held)| whose.is_none_or(|whose| held.whose == whose));
-        theirs.max_by_key(|(id, held)| (self.part_of(&held.whose), Reverse(**id))).map(|(id, _)| *id)
+    /// The bodies that are still coming, of all or of one: slow ones first, then those of whoever has most of them
+    /// under way, and the oldest first.
+    fn in_order_of_giving_way(&self, whose: Option<&str>, now: Timestamp) -> Vec<u64> {
+        let coming = || self.held.iter().filter(|(_, held)| held.is_coming);
+        let mut under_way: HashMap<&str, usize> = HashMap::new();
+        for (_, held) in coming() {
+            *under_way.entry(&held.whose).or_default() += held.bytes;
+        }
+        let theirs = coming().filter(|(_, held)| whose.is_none_or(|whose| held.whose == whose));
+        let mut order: Vec<_> = theirs
+            .map(|(id, held)| {
+                let is_slow = !(0..SLOW).contains(&(now.0 - held.since.0));
+                let most = under_way.get(held.whose.as_str()).copied().unwrap_or_default();
+                (Reverse((is_slow, most)), *id)
+            })
+            .collect();
+        order.sort_unstable();
+        order.into_iter().map(|(_, id)| id).collect()
     }
 
     /// The body is here, with so many bytes, and is held until then; from now on it does not give way. Whether its

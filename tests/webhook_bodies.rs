@@ -276,6 +276,33 @@ fn who_sends_slowly_keeps_nobody_out_however_many_they_are() {
 }
 
 #[test]
+fn what_somebody_has_sent_before_makes_nothing_give_way_that_comes_next() {
+    let mut room = room(160 * KIB, 160 * KIB);
+    // A busy sender: what it has sent waits for the origin, and more comes.
+    for _ in 0..4 {
+        assert!(fill(&mut room, "sender").is_some());
+    }
+    let (next, _) = take(&mut room, "sender").unwrap();
+    let others = ["a", "b", "a"].map(|whose| take(&mut room, whose).unwrap().0);
+    assert_eq!(take(&mut room, "c").unwrap().1, [others[0]], "of those that have most under way");
+    assert!(room.has_come(next, 20 * KIB, NOON.plus(SECOND)));
+}
+
+#[test]
+fn what_comes_slowly_gives_way_first_whoever_sends_it() {
+    let mut room = room(100 * KIB, 100 * KIB);
+    let slow = ["a", "b"].map(|whose| take(&mut room, whose).unwrap().0);
+    let later = NOON.plus(SECOND);
+    let mut take = |whose| room.take(whose, 20 * KIB, later, later.plus(READ_WITHIN)).unwrap();
+    // A sender with much at once, and then as many others as there is room for.
+    let (quick, _) = take("sender");
+    assert!(take("sender").1.is_empty() && take("sender").1.is_empty());
+    assert_eq!(take("c").1, [slow[0]]);
+    assert_eq!(take("d").1, [slow[1]]);
+    assert!(room.has_come(quick, 20 * KIB, later));
+}
+
+#[test]
 fn nobody_gives_way_in_vain() {
     let mut room = room(100 * KIB, 40 * KIB);
     assert!(fill(&mut room, "a").is_some());

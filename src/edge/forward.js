@@ -30,10 +30,11 @@ const lines = (text) => (text === "" ? [] : text.split("\n"));
  * @param fields names and values to set, one after the other
  * @param held the body, if the gate has read it
  * @param givesWay settles when the room for the copy of a body is needed for others; undefined if none is taken
+ * @param hasCome is called when all of that body has come, if it does before the answer begins
  * @param originTimeout milliseconds for which the origin may take nothing of the body, or not begin its answer
  * @param clientTimeout milliseconds for which the client may send nothing of a body that has not ended
  */
-export async function forward(request, fetcher, url, removed, cookies, fields, held, givesWay, originTimeout, clientTimeout) {
+export async function forward(request, fetcher, url, removed, cookies, fields, held, givesWay, hasCome, originTimeout, clientTimeout) {
   const abort = new AbortController();
   let end;
   const ended = new Promise((resolve) => { end = resolve; });
@@ -68,7 +69,7 @@ export async function forward(request, fetcher, url, removed, cookies, fields, h
 
   const onBrokenOff = () => giveUp(BROKEN_OFF);
   if (sink) void send(body, sink, patience, onBrokenOff);
-  else if (watched) void watch(watched, patience, onBrokenOff);
+  else if (watched) void watch(watched, patience, hasCome, onBrokenOff);
   else patience.waitFor("origin");
   try {
     return await Promise.race([fetcher ? fetcher.fetch(onward) : fetch(onward), ended]);
@@ -115,6 +116,11 @@ class Patience {
   end() {
     clearTimeout(this.#timer);
     this.#over = true;
+  }
+
+  /** Whether nobody is waited for any more. */
+  get isOver() {
+    return this.#over;
   }
 }
 
@@ -175,10 +181,12 @@ async function pass(reader, writer, upload, patience, onBrokenOff) {
 }
 
 /** Follows a body that the runtime sends on by itself: the origin is waited for when it has come to its end. */
-async function watch(reader, patience, onBrokenOff) {
+async function watch(reader, patience, hasCome, onBrokenOff) {
   try {
     do patience.waitFor("client"); while (!(await reader.read()).done);
+    if (patience.isOver) return;
     patience.waitFor("origin");
+    hasCome?.();
   } catch {
     onBrokenOff();
   }

@@ -227,8 +227,10 @@ fn is_copied(request: &web_sys::Request) -> bool {
     matches!(request.method().as_str(), "GET" | "HEAD")
 }
 
+/// The length that a request says its body has. Of what is no number nobody knows how much comes.
 fn said_length(headers: &web_sys::Headers) -> Option<usize> {
-    headers.get("content-length").ok().flatten().and_then(|length| length.parse().ok())
+    let length = headers.get("content-length").ok().flatten()?;
+    Some(length.parse::<u64>().ok().and_then(|length| length.try_into().ok()).unwrap_or(usize::MAX))
 }
 
 /// Bytes of a body that are looked at at once.

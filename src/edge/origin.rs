@@ -1,12 +1,18 @@
 //! Step 9: the request goes on, without the credential, with the verified identity, its body a
 //! stream that is never read here.
 
-use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
+use std::cell::RefCell;
+
+use js_sys::{Function, Promise, Reflect, Uint8Array, futures::JsFuture};
 use keyward_policy::Origin;
-use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
+use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use worker::{Env, console_error, web_sys};
 
-use super::{gate::Routed, http, settings};
+use super::{
+    gate::Routed,
+    http::{self, Place},
+    settings,
+};
 use crate::{
     denial::Denial,
     forwarding::{self, AnswerFields},
@@ -32,6 +38,7 @@ extern "C" {
         fields: &str,
         held: Option<&Uint8Array>,
         gives_way: Option<&Promise>,
+        has_come: Option<&Function>,
         origin_timeout: u32,
         client_timeout: u32,
     ) -> Result<Promise, JsValue>;
@@ -48,14 +55,14 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
 }
 
-/// The origin's answer. `held` is the body, if the gate has read it; `gives_way` settles when its copy has to make room.
+/// The origin's answer. `held` is the body, if the gate has read it; `place` is for its copy, until all of that has come.
 ///
 /// # Errors
 /// Why there is none.
 pub async fn ask(
     routed: Routed<'_>,
     held: Option<&Uint8Array>,
-    gives_way: Option<&Promise>,
+    place: Option<Place>,
     permit: &Permit,
     env: &Env,
 ) -> Result<web_sys::Response, Denial> {
@@ -77,6 +84,12 @@ pub async fn ask(
     let mut removed =
         forwarding::removed(policy.realms, realm, permit, secrets.as_deref(), header).join("\n");
     MISSPELT.with(|misspelt| removed.push_str(misspelt));
+    let gives_way = place.as_ref().map(|place| place.gives_way().clone());
+    // Only what has a place pays for telling that it needs it no more.
+    let has_come = place.map(|place| {
+        let place = RefCell::new(Some(place));
+        Closure::<dyn Fn()>::new(move || drop(place.take()))
+    });
     let answer = forward(
         request,
         &fetcher,
@@ -85,7 +98,8 @@ pub async fn ask(
         &forwarding::removed_cookies(policy.realms).join("\n"),
         &http::flat(&forwarding::added(realm, permit, target, client.caller(), request_id)),
         held,
-        gives_way,
+        gives_way.as_ref(),
+        has_come.as_ref().map(|has_come| has_come.as_ref().unchecked_ref()),
         realm.origin_timeout_ms,
         realm.client_timeout_ms,
     );

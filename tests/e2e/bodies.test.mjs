@@ -165,6 +165,23 @@ describe("a webhook's body", () => {
     }
     [...clients, ...more].forEach(({ socket }) => socket.destroy());
   });
+
+  it("of a GET that has come whole takes no room while the origin thinks", async () => {
+    const body = Buffer.alloc(MIB / 4, "y");
+    const waiting = [];
+    gate.origin.answer = async (request, response, recorded) => {
+      await recorded.complete;
+      waiting.push(() => response.end("thought"));
+    };
+    // 5 MiB of one network, of which 4 have room while they come: a few at a time.
+    const answers = [];
+    while (answers.length < 20) {
+      for (let i = 0; i < 5; i++) answers.push(gate.send({ host: "open.test", target: "/open/x", body, headers: { "CF-Connecting-IP": SENDER } }));
+      await waitFor("these to be at the origin", () => waiting.length === answers.length);
+    }
+    waiting.forEach((answer) => answer());
+    for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200, answer.text);
+  });
 });
 
 describe("forged webhooks", () => {
