@@ -18,6 +18,7 @@ use crate::{
     jwt::{Error, JwksCache, Keys, Lookup, Token},
     key,
     link::{self, Followed, Session},
+    memory,
     pipeline::{Accepted, Caller, Failures, Pipeline, Refused, Stores, unavailable},
     record::TenantStatus,
     route::Target,
@@ -138,8 +139,9 @@ impl<S: Stores> Pipeline<'_, S> {
         caller: Caller<'_>,
     ) -> Result<Permit, Denial> {
         let most = crate::webhook::MOST_BYTES;
-        let declared = request.header("content-length").and_then(|length| length.parse::<usize>().ok());
-        if declared.is_some_and(|length| length > most) {
+        // Of a length that is no number nobody knows what comes.
+        let fits = |length: String| length.parse().is_ok_and(|length: u64| length <= most as u64);
+        if !request.header("content-length").is_none_or(fits) {
             return Err(Denial::BodyTooLarge);
         }
         let secret =
@@ -307,9 +309,13 @@ impl<S: Stores> Pipeline<'_, S> {
             return Err(Denial::InvalidLink);
         }
         let hash = key::storage_hash(&format, &secrets, token);
+        let over = self.memory.borrow_mut().why_over(&hash, self.stores.now());
+        if let Some(denial) = over {
+            return Err(denial);
+        }
         let source = caller.source(Failures::Links);
-        self.not_held_back(&source)?;
-        let call = Redeem { hash, realm: realm.id.to_owned() };
+        self.may_look_up(&source, memory::Lookup::Link)?;
+        let call = Redeem { hash: hash.clone(), realm: realm.id.to_owned() };
         let redeem = async |within_ms| self.stores.redeem(&call, within_ms).await;
         let redeemed = self.ask_of(Dependency::Links, self.left(), redeem).await;
         let denial = match redeemed.map_err(|_| unavailable("Registry"))? {
@@ -318,6 +324,10 @@ impl<S: Stores> Pipeline<'_, S> {
             Redeemed::Expired => Denial::ExpiredLink,
             Redeemed::Unknown => Denial::InvalidLink,
         };
+        // What is unknown may be a link of a tenant that is active again the next moment.
+        if denial != Denial::InvalidLink {
+            self.memory.borrow_mut().is_over(&hash, denial.clone(), self.stores.now());
+        }
         self.count_failure(&source).await;
         Err(denial)
     }

@@ -9,7 +9,7 @@ use lru::LruCache;
 use crate::{
     breaker::Breakers,
     budget::{Allowance, Budget},
-    denial::FAILURES_PERIOD,
+    denial::{Denial, FAILURES_PERIOD},
     lease::{Holder, Lessor},
     local::Local,
     record::Record,
@@ -36,6 +36,12 @@ const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
 const READS: Allowance = Allowance { at_once: 100, every_ms: 50 };
 /// … and, while KV fails, so many objects are asked.
 const ASKS: Allowance = Allowance { at_once: 10, every_ms: 1_000 };
+/// And so many links are followed.
+const FOLLOWS: Allowance = Allowance { at_once: 10, every_ms: 500 };
+/// How long a link that is over is known to be, so that whoever reloads it costs nobody anything.
+const OVER: i64 = MINUTE;
+/// Of so many.
+const LINKS: usize = 1_000;
 /// Words of a KeyGate may overtake each other by less than this. One that is older by more was given before the
 /// clock was set back.
 const OUT_OF_ORDER: i64 = MINUTE;
@@ -55,6 +61,8 @@ pub struct Memory {
     /// Counts failures.
     failures: u32,
     senders: LruCache<String, Timestamp>,
+    /// Links that are over, by the hash of their token: why, and until when that is remembered.
+    links: LruCache<String, (Denial, Timestamp)>,
 }
 
 /// A network that failed too often.
@@ -65,6 +73,7 @@ struct HeldBack {
     tried: Timestamp,
     reads: Budget,
     asks: Budget,
+    links: Budget,
 }
 
 /// What is asked about a key that the isolate does not know.
@@ -74,6 +83,8 @@ pub enum Lookup {
     Kv,
     /// The key's object.
     KeyGate,
+    /// The Registry, for a link.
+    Link,
 }
 
 /// What is known of one key.
@@ -166,6 +177,7 @@ impl Memory {
             networks: cache(NETWORKS),
             failures: random as u32,
             senders: cache(NETWORKS),
+            links: cache(LINKS),
         }
     }
 
@@ -289,6 +301,7 @@ impl Memory {
         match lookup {
             Lookup::Kv => held_back.reads.spend(READS, now),
             Lookup::KeyGate => held_back.asks.spend(ASKS, now),
+            Lookup::Link => held_back.links.spend(FOLLOWS, now),
         }
     }
 
@@ -323,6 +336,17 @@ impl Memory {
     /// Whether one came from this network lately.
     pub fn has_delivered(&mut self, network: &str, now: Timestamp) -> bool {
         self.senders.get(network).is_some_and(|until| left(*until, SENDER_LIFE, now).is_some())
+    }
+
+    /// A link was used before, or has ended: for good.
+    pub fn is_over(&mut self, link: &str, denial: Denial, now: Timestamp) {
+        self.links.put(link.to_owned(), (denial, now.plus(OVER)));
+    }
+
+    /// Why a link is over, if that is known.
+    pub fn why_over(&mut self, link: &str, now: Timestamp) -> Option<Denial> {
+        let (denial, until) = self.links.get(link)?;
+        left(*until, OVER, now).map(|_| denial.clone())
     }
 
     /// Whether a failure is counted of its site, too.

@@ -227,12 +227,19 @@ fn links_cost_nothing_that_is_asked_and_those_that_are_over_the_registry_a_few_t
     };
     let (asked, answers) = cost(&world, |seed| follow(&format!("st_{seed:036}")));
     assert_eq!((asked, answers), (BTreeMap::new(), counts(&[(401_u16, 1_000)])));
-    let token = key::generate(&LINK.token(), "", Mode::Live, &world.secrets, &mut Seeded::new(3));
-    let hash = key::storage_hash(&LINK.token(), &world.secrets, token.expose());
-    world.links.borrow_mut().insert(hash, Redeemed::Used);
-    let (asked, answers) = cost(&world, |_| follow(token.expose()));
-    let expected = counts(&[("Registry redeem", 21), ("FAILURES", 21)]);
-    assert_eq!((asked, answers), (expected, counts(&[(401_u16, 21), (429, 979)])));
+    let used = |seed: u64| {
+        let token = key::generate(&LINK.token(), "", Mode::Live, &world.secrets, &mut Seeded::new(seed));
+        let hash = key::storage_hash(&LINK.token(), &world.secrets, token.expose());
+        world.links.borrow_mut().insert(hash, Redeemed::Used);
+        token
+    };
+    let one = used(0);
+    let (asked, answers) = cost(&world, |_| follow(one.expose()));
+    let expected = counts(&[("Registry redeem", 1), ("FAILURES", 1)]);
+    assert_eq!((asked, answers), (expected, counts(&[(401_u16, 1_000)])));
+    let (asked, answers) = cost(&world, |seed| follow(used(1 + seed).expose()));
+    let expected = counts(&[("Registry redeem", 30), ("FAILURES", 30)]);
+    assert_eq!((asked, answers), (expected, counts(&[(401_u16, 30), (429, 970)])));
 }
 
 #[test]

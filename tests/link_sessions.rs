@@ -106,6 +106,8 @@ fn a_link_that_is_forged_used_or_over_is_told_apart() {
     ] {
         world.links.borrow_mut().insert(hash.clone(), answer);
         assert_eq!(follow(&token), denial);
+        // That it is over is remembered for so long.
+        world.pass_time(MINUTE);
     }
     world.links.borrow_mut().clear();
     assert_eq!(follow(&token), Denial::StoreUnavailable { store: "Registry" });
@@ -115,35 +117,73 @@ fn a_link_that_is_forged_used_or_over_is_told_apart() {
     assert_eq!(follow(&token), Denial::InactiveTenant);
 }
 
+/// A link that is over, by its token.
+fn over(world: &World, seed: u64, how: &Redeemed) -> String {
+    let format = LINK.token();
+    let token = key::generate(&format, "", Mode::Live, &world.secrets, &mut Seeded::new(seed));
+    let hash = key::storage_hash(&format, &world.secrets, token.expose());
+    world.links.borrow_mut().insert(hash, how.clone());
+    format!("https://shop.example/checkout?token={}", token.expose())
+}
+
+/// How often the Registry was asked since the last look.
+fn asked_of_the_registry(world: &World) -> usize {
+    world.asked().iter().filter(|asked| *asked == "Registry redeem").count()
+}
+
 #[test]
-fn a_network_that_keeps_following_links_which_are_over_is_held_back_before_the_registry_is_asked() {
-    for over in [Redeemed::Used, Redeemed::Expired, Redeemed::Unknown] {
+fn a_network_that_follows_many_links_which_are_over_is_held_back_and_a_few_good_ones_pass_all_the_same() {
+    for how in [Redeemed::Used, Redeemed::Expired, Redeemed::Unknown] {
         let (world, token) = linked();
         world.most_failures.set(Some(20));
-        let hash = key::storage_hash(&LINK.token(), &world.secrets, &token);
-        let granted = world.links.borrow_mut().insert(hash.clone(), over.clone()).unwrap();
-        let url = format!("https://shop.example/checkout?token={token}");
-        let follow = || (Call { url: &url, ..shop() }).send(&world);
-        let answers: Vec<_> = (0..100).map(|_| follow().unwrap_err()).collect();
+        let follow = |url: &str| (Call { url, ..shop() }).send(&world);
+        let answers: Vec<_> = (100..200).map(|seed| follow(&over(&world, seed, &how)).unwrap_err()).collect();
         let told = answers.iter().filter(|denial| denial.public().code == "INVALID_LINK").count();
-        assert_eq!(told, 21, "{over:?}: somebody who reloads a page is not locked out");
-        assert_eq!(answers[21..], vec![Denial::TooManyFailures { retry_after_ms: 10_000 }; 79]);
-        assert_eq!(world.asked().iter().filter(|asked| *asked == "Registry redeem").count(), 21);
+        assert_eq!(told, 31, "{how:?}: 21 until it is held back, and 10 for the links of neighbours");
+        assert_eq!(answers[31..], vec![Denial::TooManyFailures { retry_after_ms: 10_000 }; 69]);
+        assert_eq!(asked_of_the_registry(&world), 31);
 
         // Neither keys nor tokens of that network are, nor links of others.
-        let token = format!("Bearer {}", Key::Ec.token(&jose::claims(NOON)));
+        let by = format!("Bearer {}", Key::Ec.token(&jose::claims(NOON)));
         let by_token = Call {
-            fields: vec![("authorization", token.as_str())],
-            ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
+            fields: vec![("authorization", by.as_str())],
+            ..Call::of(realm(jose::PUBLIC), self::by(&[Proof::Jwt], &[]))
         };
         assert!(by_token.told(&world).is_ok());
         let new = world.new_key(1);
         assert_eq!(world.check(&new).unwrap_err().denial, Denial::UnknownKey { slip: None });
-        world.links.borrow_mut().insert(hash, granted);
-        let elsewhere = Call { url: &url, address: "192.0.2.2", ..shop() };
-        assert!(matches!(elsewhere.send(&world), Ok(Admission::Redirect(_))));
-        world.pass_time(10 * SECOND);
-        assert_eq!(follow().unwrap_err(), Denial::UsedLink, "the wait was enough");
+        let url = |token: &str| format!("https://shop.example/checkout?token={token}");
+        let elsewhere = Call { url: &over(&world, 201, &how), address: "192.0.2.2", ..shop() };
+        assert_eq!(elsewhere.send(&world).unwrap_err().public().code, "INVALID_LINK");
+        // A neighbour's good link passes a moment later, while it is held back.
+        world.pass_time(SECOND);
+        assert!(matches!(follow(&url(&token)), Ok(Admission::Redirect(_))));
+    }
+}
+
+#[test]
+fn whoever_reloads_a_link_that_is_over_is_told_so_at_the_cost_of_one_call_a_minute() {
+    for (how, denial) in [(Redeemed::Used, Denial::UsedLink), (Redeemed::Expired, Denial::ExpiredLink)] {
+        let (world, token) = linked();
+        world.most_failures.set(Some(20));
+        let url = over(&world, 100, &how);
+        for _ in 0..100 {
+            assert_eq!((Call { url: &url, ..shop() }).send(&world).unwrap_err(), denial);
+        }
+        assert_eq!(asked_of_the_registry(&world), 1);
+        let good = format!("https://shop.example/checkout?token={token}");
+        assert!(matches!((Call { url: &good, ..shop() }).send(&world), Ok(Admission::Redirect(_))));
+        asked_of_the_registry(&world);
+        world.pass_time(MINUTE);
+        assert_eq!((Call { url: &url, ..shop() }).send(&world).unwrap_err(), denial);
+        assert_eq!(asked_of_the_registry(&world), 1, "it is asked again");
+    }
+    // What is unknown now may be good the next moment: its tenant may be made active again.
+    let (world, _) = linked();
+    let url = over(&world, 100, &Redeemed::Unknown);
+    for _ in 0..3 {
+        assert_eq!((Call { url: &url, ..shop() }).send(&world).unwrap_err(), Denial::InvalidLink);
+        assert_eq!(asked_of_the_registry(&world), 1);
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
     admission::Incoming,
     breaker::Dependency,
     in_flight::READ_WITHIN,
-    pipeline::{Stores, Unavailable},
+    pipeline::{Pipeline, Stores, Unavailable},
     policy::POLICY,
     registry::{
         call,
@@ -101,10 +101,8 @@ pub async fn handle(
     drop(incoming);
     let stores = EdgeStores { env };
     let pipeline = gate::pipeline(&stores, PATIENCE_MS);
-    if let Some(failures) = failures.filter(|_| front::is_failure(open, asked, reply.status))
-        && pipeline.fails_too_often(&failures.counted).await
-    {
-        gate::memory().borrow_mut().hold_back(&failures.held_back, stores::now());
+    if let Some(failures) = failures.filter(|_| front::is_failure(open, asked, reply.status)) {
+        count(&failures, &pipeline).await;
     }
     let wait = if open { front::keep_back(path, reply.status, arrived, stores::now()) } else { 0 };
     if wait > 0 {
@@ -115,8 +113,23 @@ pub async fn handle(
 
 /// The refusal of a call whose like have failed too often.
 fn held_back(failures: Option<&Failures>) -> Option<Refusal> {
-    let subject = &failures?.held_back;
-    gate::memory().borrow_mut().held_back(subject, stores::now()).map(front::held_back)
+    let Failures { held_back, site, .. } = failures?;
+    let (memory, now) = (gate::memory(), stores::now());
+    let mut memory = memory.borrow_mut();
+    let subjects = [Some(held_back), site.as_ref()].into_iter().flatten();
+    subjects.filter_map(|subject| memory.held_back(subject, now)).max().map(front::held_back)
+}
+
+/// Counts a failure, whose like are held back from then on if those are too many.
+async fn count(failures: &Failures, pipeline: &Pipeline<'_, EdgeStores<'_>>) {
+    let Failures { counted, held_back, site } = failures;
+    let counts_site = gate::memory().borrow_mut().counts_site();
+    let site = site.as_ref().filter(|_| counts_site).map(|site| (site, site));
+    for (counted, held_back) in [Some((counted, held_back)), site].into_iter().flatten() {
+        if pipeline.fails_too_often(counted).await {
+            gate::memory().borrow_mut().hold_back(held_back, stores::now());
+        }
+    }
 }
 
 /// Whether a request shows what only an operator has: the session of one, or the set-up token, which is looked at
@@ -159,10 +172,8 @@ pub async fn is_operator(
         }
     };
     let stores = EdgeStores { env };
-    if let Some(failures) = failures.filter(|_| !is_operator)
-        && gate::pipeline(&stores, PATIENCE_MS).fails_too_often(&failures.counted).await
-    {
-        gate::memory().borrow_mut().hold_back(&failures.held_back, stores::now());
+    if let Some(failures) = failures.filter(|_| !is_operator) {
+        count(&failures, &gate::pipeline(&stores, PATIENCE_MS)).await;
     }
     Ok(is_operator)
 }

@@ -78,7 +78,7 @@ impl<S: Stores> Pipeline<'_, S> {
 
     /// # Errors
     /// [`Denial::TooManyFailures`] where this is held back and has had as much looked up as it may.
-    pub(super) fn may_look_up(&self, source: &Source, lookup: Lookup) -> Result<(), Denial> {
+    pub(crate) fn may_look_up(&self, source: &Source, lookup: Lookup) -> Result<(), Denial> {
         self.not_held_back(source).or_else(|denial| {
             let (mut memory, now) = (self.memory.borrow_mut(), self.stores.now());
             let may = source.all().all(|subject| memory.may_look_up(subject, lookup, now));

@@ -281,12 +281,15 @@ pub struct Failures {
     pub counted: String,
     /// In the isolate's memory.
     pub held_back: String,
+    /// All of the site, for both, after many more: whoever has one has some ten thousand networks.
+    pub site: Option<String>,
 }
 
 impl Failures {
     fn of(what: &str, address: &str) -> Self {
         let subject = format!("{what} {}", network::of(address));
-        Self { counted: subject.clone(), held_back: subject }
+        let site = network::site_of(address).map(|site| format!("{what} {site}"));
+        Self { counted: subject.clone(), held_back: subject, site }
     }
 }
 
@@ -368,7 +371,8 @@ pub fn failures_of_open(
         Some(_) => {
             let share = request_id.bytes().fold(0, |sum: u32, byte| sum.wrapping_add(byte.into())) % SHARES;
             let Failures { held_back, .. } = Failures::of("open", address);
-            Some(Failures { counted: format!("{held_back} {share}"), held_back })
+            // The Registry counts sites by itself, and lets those in who are known there.
+            Some(Failures { counted: format!("{held_back} {share}"), held_back, site: None })
         }
     }
 }
