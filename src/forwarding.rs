@@ -24,9 +24,19 @@ use crate::{
 /// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
 /// is not its own (`CF_Connecting_IP`) is a client's. The others are those of proxies, gateways, meshes and hosts that let
 /// origins know who asks; none of them is between Keyward and its origin unless it sets its own.
-const IDENTITY: [&str; 45] = [
+const IDENTITY: [&str; 57] = [
     "keyward-",
     "~cf-",
+    "$wsat",
+    "$wscc",
+    "$wscs",
+    "$wsis",
+    "$wspr",
+    "$wsra",
+    "$wsrh",
+    "$wsru",
+    "$wssn",
+    "$wssp",
     "-authenticated-",
     "-client-cert-",
     "-client-principal-",
@@ -47,7 +57,9 @@ const IDENTITY: [&str; 45] = [
     "remote-",
     "shib-",
     "sm-",
-    "tailscale-",
+    "tailscale-app-capabilities",
+    "tailscale-headers-info",
+    "tailscale-user-",
     "x-amzn-lambda-",
     "x-amzn-lattice-",
     "x-amzn-mtls-",
@@ -74,16 +86,22 @@ const IDENTITY: [&str; 45] = [
 
 /// Fields by which a client tells some origins to take the request for another one than the gate has decided on: with
 /// another method, for another path, by another way (`Proxy` is `HTTP_PROXY` to a CGI program) or past a part of it.
-const OVERRIDES: [&str; 12] = [
+const OVERRIDES: [&str; 18] = [
     "-method-override-",
+    "path-info",
     "proxy",
+    "script-name",
     "x-accel-",
+    "x-astro-",
     "x-envoy-",
     "x-http-method",
     "x-invoke-",
+    "x-matched-path",
     "x-middleware-",
+    "x-now-route-matches",
     "x-override-",
     "x-rewrite-",
+    "x-script-name",
     "x-sendfile-type",
     "x-unencoded-url",
     "x-waws-unencoded-url",
