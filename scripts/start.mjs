@@ -45,7 +45,7 @@ await runMain(async () => {
   const state = join(".wrangler", `state${ownName(policy)}`);
   const { stop, tellOfBuilds } = await steps.run("Starting wrangler dev", () => wranglerDev(base, port, state, policy));
   try {
-    const asSetup = (method, path, body) => call(base, method, api + path, { Authorization: `Setup ${setupToken}` }, body);
+    const asSetup = (method, path, body, headers) => call(base, method, api + path, { Authorization: `Setup ${setupToken}`, ...headers }, body);
     // The token is refused once there is an owner, and one that can be guessed until then.
     const { status, body } = await asSetup("GET", "/tenants");
     if (body.code === "NOT_CONFIGURED") throw new Failure(body.detail, `It stands in ${relative(process.cwd(), DEV_VARS)}. ${ANOTHER_TOKEN}`);
@@ -143,7 +143,8 @@ async function call(base, method, path, headers, body) {
   const [response] = await once(request, "response");
   const text = await readAll(response);
   const isJson = /[/+]json/.test(response.headers["content-type"]);
-  return { status: response.statusCode, body: isJson ? JSON.parse(text) : text };
+  const retryAfter = Number(response.headers["retry-after"]) || undefined;
+  return { status: response.statusCode, retryAfter, body: isJson ? JSON.parse(text) : text };
 }
 
 /** The key, and requests with what they get. Of an origin of the user's own, only the gate's part is known. */

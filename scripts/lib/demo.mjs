@@ -1,8 +1,13 @@
 // What shows a policy at work: a key for the first realm that takes keys, and requests that pass, that
 // lack something, and that are over the limit. Made from the policy as it is written.
 
+import { randomUUID } from "node:crypto";
+
 /** Low, so that a person can reach it. */
 const PER_MINUTE = 5;
+
+/** How often making a key is tried. */
+const TRIES = 5;
 
 /** Stands for a key that is not known here. */
 const SOME_KEY = "$KEY";
@@ -82,7 +87,7 @@ function withIncluded(realm, scopes, held = new Set()) {
 
 /**
  * Makes the key, with the set-up token, which can do that until the first owner is: `{ key, host }`, or
- * `{ why, host }` there is none. `call(method, path, body)` is of the admin API and gives `{ status, body }`.
+ * `{ why, host }` there is none. `call(method, path, body, headers)` is of the admin API and gives `{ status, retryAfter, body }`.
  */
 export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
   const tenants = await call("GET", "/tenants");
@@ -94,7 +99,14 @@ export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
   const said = ({ status, body }) => `${status} ${JSON.stringify(body)}`;
   if (!tenant) return none(`asking for the tenants says ${said(tenants)}`);
   if (plan && !tenant.plan) await call("PATCH", `/tenants/${tenant.id}`, { plan });
-  const made = await call("POST", "/api-keys", { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) } });
+  const make = () => call("POST", "/api-keys", { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) } }, once);
+  const once = { "Idempotency-Key": randomUUID() };
+  let made = await make();
+  // A machine that has just begun may be busy with it: whoever repeats gets the same key.
+  for (let tries = 1; made.status === 503 && tries < TRIES; tries++) {
+    await new Promise((resolve) => setTimeout(resolve, 1_000 * (made.retryAfter ?? 1)));
+    made = await make();
+  }
   if (made.status !== 201) return none(`creating it says ${said(made)}`);
   return { key: made.body.plaintextKey, host };
 }

@@ -148,7 +148,7 @@ test("no key that stands in a URL gets into the log", async (t) => {
   copyBuild(folder);
   const port = await freePort();
   const gate = await start(t, folder, port);
-  const [key] = gate.lines.join("\n").match(/kw_live_\w+/);
+  const [key] = gate.lines.join("\n").match(/kw_live_\w+/) ?? assert.fail(gate.lines.join("\n"));
   for (const target of [`/api/orders/${key}`, `/api/orders?api_key=${key}`, `/${key}/b`]) await fetch(`http://127.0.0.1:${port}${target}`);
   const log = () => readFileSync(join(folder, "target", "logs", "gate.log"), "utf8");
   await waitFor("the last request in the log", () => /GET \/…\/b 404/.test(log()));

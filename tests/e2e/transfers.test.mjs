@@ -36,6 +36,17 @@ const LENGTH = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 10\r\n\r\
 const GET_LENGTH = LENGTH.replace("POST", "GET");
 const GET = "GET /open/x HTTP/1.1\r\nHost: HOST\r\n\r\n";
 
+/**
+ * An origin that closes while it is still being sent something takes its answer with it where that was not read yet (RFC
+ * 9112, section 9.6): on a busy machine that happens now and then, to a bare Worker too.
+ */
+const TRIES = 5;
+async function isHeard(tries, attempt, answer = /^HTTP\/1\.1 413 /) {
+  let text;
+  for (let i = 0; i < tries; i++) if (answer.test(text = await attempt())) return;
+  assert.match(text, answer);
+}
+
 for (const by of ["binding", "url"]) {
   for (const through of ["a bare Worker", "the gate"]) {
     describe(`a transfer through ${through}, origin by ${by}`, () => {
@@ -86,7 +97,7 @@ for (const by of ["binding", "url"]) {
           ["chunks", CHUNKED, (chunk) => Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")])],
           ["a length", LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk],
         ]) {
-          it(`an origin that refuses an upload of ${what} early and ${how} is heard`, async () => {
+          it(`an origin that refuses an upload of ${what} early and ${how} is heard`, () => isHeard(how === "closes" ? TRIES : 1, async () => {
             const client = start(head, (socket) => socket.once("data", () => {
               socket.write("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
               close(socket);
@@ -100,9 +111,9 @@ for (const by of ["binding", "url"]) {
             client.socket.on("drain", more);
             more();
             await waitFor("the origin's refusal", () => client.text.includes("\r\n\r\n") || client.closed);
-            assert.match(client.text, /^HTTP\/1\.1 413 /);
             client.socket.destroy();
-          });
+            return client.text;
+          }));
         }
       }
 
@@ -214,15 +225,17 @@ describe("an origin that refuses a large upload and closes at once", () => {
 
   it("is heard to the end of its answer", async () => {
     for (const [head, frame] of [[CHUNKED, (chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`], [LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk]]) {
-      const client = begin(gate.url, "open.test", head);
-      const chunk = frame("x".repeat(MIB / 16));
-      let left = 320;
-      const more = () => { while (left-- > 0 && !client.socket.destroyed) if (!client.socket.write(chunk)) return; };
-      client.socket.on("drain", more);
-      more();
-      await waitFor("the end", () => client.closed || client.text.endsWith("too large"));
-      assert.match(client.text, /^HTTP\/1\.1 413 [^]*too large$/);
-      client.socket.destroy();
+      await isHeard(TRIES, async () => {
+        const client = begin(gate.url, "open.test", head);
+        const chunk = frame("x".repeat(MIB / 16));
+        let left = 320;
+        const more = () => { while (left-- > 0 && !client.socket.destroyed) if (!client.socket.write(chunk)) return; };
+        client.socket.on("drain", more);
+        more();
+        await waitFor("the end", () => client.closed || client.text.endsWith("too large"));
+        client.socket.destroy();
+        return client.text;
+      }, /^HTTP\/1\.1 413 [^]*too large$/);
     }
   });
 });
