@@ -43,7 +43,7 @@ const PERIOD: i64 = SECOND / 5;
 
 /// No lease lasts longer: what is to be done at its end is done by the request that brought it, which the
 /// platform ends 30 s after its answer.
-const LONGEST: u32 = 25_000;
+pub const LONGEST: u32 = 25_000;
 
 /// How long a lease may be used where a decision may be so old: what is let through at its very end
 /// has reached the origin in time, too. 0 for no leases.
@@ -76,8 +76,6 @@ pub struct Holder {
     full: bool,
     /// The last moment seen.
     latest: Timestamp,
-    /// By how much the clock was set back all in all.
-    set_back: i64,
 }
 
 /// A call that is under way.
@@ -133,8 +131,8 @@ impl Holder {
     }
 
     /// A clock that was set back would make every lease longer. By a little, they end earlier by as much; by more, they
-    /// are given up. By how much it was set back so far.
-    pub fn notice(&mut self, now: Timestamp) -> i64 {
+    /// are given up.
+    pub fn notice(&mut self, now: Timestamp) {
         let back = self.latest.0 - now.0;
         if back > i64::from(TRAVEL) {
             self.give_up();
@@ -147,8 +145,6 @@ impl Holder {
             }
         }
         self.latest = now;
-        self.set_back = self.set_back.saturating_add(back.max(0));
-        self.set_back
     }
 
     /// Lets one request through, if a lease allows it that is not older than this life: a route's may be

@@ -51,6 +51,10 @@ pub struct Memory {
     records: LruCache<String, Known>,
     /// The weight of all `records`.
     weight: usize,
+    /// The last moment seen.
+    latest: Timestamp,
+    /// By how much the clock was set back all in all.
+    set_back: i64,
     /// Tells this isolate from others, roughly.
     pub asker: u32,
     /// What was counted and is still to be told.
@@ -171,6 +175,8 @@ impl Memory {
         Self {
             records: LruCache::unbounded(),
             weight: 0,
+            latest: Timestamp::default(),
+            set_back: 0,
             asker: (random >> 32) as u32,
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
@@ -179,6 +185,14 @@ impl Memory {
             senders: cache(NETWORKS),
             links: cache(LINKS),
         }
+    }
+
+    /// The clock shows this moment. By how much it was set back so far, as far as could be seen.
+    pub fn notice(&mut self, now: Timestamp) -> i64 {
+        let back = self.latest.0.saturating_sub(now.0).max(0);
+        self.latest = now;
+        self.set_back = self.set_back.saturating_add(back);
+        self.set_back
     }
 
     /// The record under this hash and when its KeyGate was last asked and said that it holds.

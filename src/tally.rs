@@ -170,6 +170,24 @@ impl Untold {
         self.gathered.is_empty() && self.sent.is_none()
     }
 
+    /// Gives up what nobody could be told for so long, whether it was tried or, while it is of no use, not.
+    fn give_up(&mut self, now: Timestamp) {
+        if let Some(sent) = &mut self.sent {
+            sent.first = sent.first.min(now);
+            if now.0 - sent.first.0 >= GIVE_UP {
+                self.sent = None;
+                // It had to wait for that until now.
+                self.due = self.due.map(|_| now);
+            }
+        } else if let Some(due) = &mut self.due {
+            *due = (*due).min(now.plus(GATHER_ACCEPTED));
+            if now.0 - due.0 >= GIVE_UP {
+                self.gathered = Content::default();
+                self.due = None;
+            }
+        }
+    }
+
     /// Milliseconds until something is to be told.
     pub fn due_in(&self, now: Timestamp) -> Option<i64> {
         let (at, longest) = match &self.sent {
@@ -337,6 +355,10 @@ impl Ledger {
 
     /// Keys of which something is to be told now, one round's at most, which takes them on.
     pub fn due(&mut self, now: Timestamp) -> Vec<String> {
+        self.keys.retain(|_, untold| {
+            untold.give_up(now);
+            !untold.is_empty()
+        });
         let due = self.keys.iter_mut().filter(|(_, untold)| untold.due_in(now) == Some(0));
         let take_on = |(hash, untold): (&String, &mut Untold)| {
             untold.taken_on = Some(now);

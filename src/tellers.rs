@@ -55,7 +55,8 @@ impl Tellers {
     }
 
     /// By how much what was counted is to be moved since the hearer's clock was set: that has shown `seen` before,
-    /// and shows `clock` when this tally comes. What it showed when others were heard moves, too.
+    /// and shows `clock` when this tally comes. What it showed when others were heard moves with it, and by nothing
+    /// else: what one teller's clock shows says nothing of when others were heard.
     ///
     /// - A clock that was set back by a little stands still. By more, what was counted is earlier by as much as can be
     ///   seen without believing anybody: it leaves later than need be, never sooner.
@@ -64,7 +65,7 @@ impl Tellers {
     ///   counted must not be forgotten because a new one is the first to call.
     pub fn follow(&mut self, tally: Option<&Tally>, seen: Timestamp, clock: Timestamp) -> i64 {
         let passed = clock.0 - seen.0;
-        let (moved, is_known) = tally.and_then(|tally| self.moved(tally, clock)).unwrap_or_default();
+        let moved = tally.and_then(|tally| self.moved(tally, clock)).unwrap_or_default();
         let step = if passed < -STANDS_STILL {
             passed
         } else if moved > AHEAD {
@@ -73,23 +74,16 @@ impl Tellers {
         } else {
             0
         };
-        let by = if step != 0 && moved != 0 || is_known && moved < -AHEAD { moved } else { step };
-        if by != 0 {
-            self.shift(by);
-            // None of them was heard in the future, or it would be forgotten.
-            for known in &mut self.0 {
-                known.3 = known.3.min(clock);
-            }
-        }
+        self.shift(step);
         step
     }
 
-    /// How far the hearer's clock has moved away from this teller's, and whether that was heard before.
-    fn moved(&self, tally: &Tally, clock: Timestamp) -> Option<(i64, bool)> {
+    /// How far the hearer's clock has moved away from this teller's.
+    fn moved(&self, tally: &Tally, clock: Timestamp) -> Option<i64> {
         let now = Teller(tally.teller, 0, tally.sent, clock).offset();
         let known = self.0.iter().find(|known| known.0 == tally.teller).map(Teller::offset);
         let before = known.or_else(|| self.0.iter().map(Teller::offset).max())?;
-        Some((now.saturating_sub(before), known.is_some()))
+        Some(now.saturating_sub(before))
     }
 
     /// The hearer's clock was set: what it showed then is by so much more or less now.

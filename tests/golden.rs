@@ -185,8 +185,11 @@ fn the_counts_that_a_key_gate_keeps() {
     gate.take(&Take { waiting: 3, life_ms: 4_750, ..take }, NOON.plus(5));
     pinned::<Counts>(
         &gate.counts,
-        r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
+        r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005,"lifeMs":4750}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
     );
+    // As older builds have stored them.
+    let older = r#"{"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1}}"#;
+    assert!(serde_json::from_str::<Counts>(older).is_ok());
 }
 
 #[test]

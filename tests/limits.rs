@@ -10,7 +10,7 @@ use keyward::{
     limit::{Admitted, Filled},
     record::{Limits, Record},
     time::{DAY, MINUTE, Timestamp},
-    wire::{KeyGateCall, Take, Taken, Tally, Window},
+    wire::{KeyGateCall, LeaseReport, Take, Taken, Tally, TallyHour, Window},
 };
 use proptest::prelude::*;
 use support::{Database, NOON, record};
@@ -239,6 +239,54 @@ fn nor_does_it_where_one_that_was_not_heard_before_is_the_first_to_call_then() {
     }
 }
 
+/// A request with this asker's clock.
+fn passes_with(gate: &mut KeyGate, teller: u64, sent: Timestamp, now: Timestamp) -> bool {
+    let tally = Tally { teller, sent, ..Tally::default() };
+    matches!(gate.take(&Take { tally: Some(tally), ..one(1) }, now), Taken::Granted { .. })
+}
+
+#[test]
+fn an_asker_whose_clock_is_wrong_keeps_nobody_out_and_lets_nobody_pass_too_often() {
+    // When it calls in each minute, who, and by how much its clock is off in that minute.
+    type Call = (i64, u64, fn(i64) -> i64);
+    let behind: [Call; 2] = [(0, 1, |_| 0), (30_000, 2, |_| -MINUTE)];
+    let set_ahead: [Call; 2] = [(0, 1, |_| 0), (1_000, 2, |minute| if minute < 5 { 0 } else { MINUTE })];
+    let set_back: [Call; 2] = [(0, 1, |_| 0), (1_000, 2, |minute| if minute < 5 { 0 } else { -2 * DAY })];
+    for calls in [behind, set_ahead, set_back] {
+        let (mut large, mut small, mut passed) = (gate(Some(20), None), gate(Some(1), None), Vec::new());
+        for minute in 0..60 {
+            for (at, teller, off) in calls {
+                let now = NOON.plus(minute * MINUTE + at);
+                assert!(passes_with(&mut large, teller, now.plus(off(minute)), now), "in minute {minute}");
+                if passes_with(&mut small, teller, now.plus(off(minute)), now) {
+                    passed.push(now.0);
+                }
+            }
+        }
+        assert!(passed.last() >= Some(&(NOON.0 + 57 * MINUTE)), "{passed:?}");
+        assert!(
+            passed.windows(2).all(|two| (MINUTE..=2 * MINUTE).contains(&(two[1] - two[0]))),
+            "{passed:?}"
+        );
+    }
+}
+
+#[test]
+fn a_report_frees_no_place_early_however_long_ago_its_requests_were_by_a_clock_that_was_set_ahead() {
+    for age_ms in [4_000, 60_000, 86_400_000] {
+        let mut gate = gate(Some(3), None);
+        let wish = Take { waiting: 3, life_ms: 4_750, ..Take::default() };
+        let Taken::Granted { lease: Some(lease), .. } = gate.take(&Take { version: 1, ..wish }, NOON) else {
+            panic!()
+        };
+        let report = LeaseReport { id: lease.id, used: 3, open: 0, age_ms };
+        gate.report_of(&[].into(), &[report], None, NOON.plus(3_000));
+        let leaves = MINUTE + i64::from(TRAVEL) - ON_THE_WAY;
+        assert!(!passes(&mut gate, NOON.plus(leaves - 1)), "{age_ms}");
+        assert!(passes(&mut gate, NOON.plus(leaves)), "{age_ms}");
+    }
+}
+
 #[test]
 fn of_those_who_have_told_nothing_but_the_time_only_a_few_are_stored() {
     let mut gate = gate(Some(100_000), None);
@@ -384,6 +432,9 @@ proptest! {
             }
             if step.abs() <= 10_000 {
                 wrong += step.abs();
+            } else if step < 0 {
+                // So much of it cannot be told from the time that has passed.
+                wrong += gap + 1_000;
             }
             strangers += u64::from(is_new);
             let teller = if is_new { strangers } else { teller };
@@ -406,6 +457,40 @@ proptest! {
             let began = passed[last - limit as usize];
             let early: i64 = unseen.iter().filter(|step| (began..=*at).contains(&step.0)).map(|step| step.1).sum();
             prop_assert!(at - began >= MINUTE - early, "{} in {} ms", limit + 1, at - began);
+        }
+    }
+
+    #[test]
+    fn whatever_an_askers_clock_shows_others_are_not_kept_out_and_nothing_is_heard_twice(
+        askers in proptest::collection::vec(
+            prop_oneof![3 => -2_000_i64..2_000, 2 => -2 * MINUTE..2 * MINUTE, 1 => Just(DAY), 1 => Just(-DAY)], 2..=4,
+        ),
+        step in prop_oneof![-2 * MINUTE..2 * MINUTE, -DAY..DAY],
+        after in 0_usize..80,
+        calls in proptest::collection::vec((20_000_i64..60_000, 0_usize..4, any::<bool>()), 100),
+    ) {
+        let mut gate = gate(Some(20), None);
+        let (mut now, mut askers) = (NOON, askers);
+        let mut numbers = vec![0_u64; askers.len()];
+        for (call, (gap, asker, repeats)) in calls.into_iter().enumerate() {
+            let asker = asker % askers.len();
+            now = now.plus(gap);
+            if call == after {
+                askers[0] += step;
+            }
+            let sent = now.plus(askers[asker]);
+            if !repeats {
+                numbers[asker] += 1;
+            }
+            let hour = TallyHour { at: sent, accepted: 1, ..TallyHour::default() };
+            let (teller, number) = (asker as u64 + 1, numbers[asker]);
+            let hours = if number > 0 { vec![hour] } else { Vec::new() };
+            let tally = Tally { teller, number, sent, hours, ..Tally::default() };
+            // Three a minute at most, and a window for each time that the object's clock may have been set.
+            let taken = gate.take(&Take { tally: Some(tally), ..one(1) }, now);
+            prop_assert!(matches!(taken, Taken::Granted { .. }), "call {call}");
+            let told: u64 = gate.report(now).unwrap().hours.iter().map(|hour| hour.accepted).sum();
+            prop_assert_eq!(told, call as u64 + 1 + numbers.iter().sum::<u64>());
         }
     }
 

@@ -4,17 +4,17 @@
 
 mod support;
 
-use std::cell::Cell;
+use std::{cell::Cell, rc::Rc};
 
 use keyward::{
     denial::Denial,
     lease::{self, PROMPT},
     pipeline::Caller,
-    policy::{LimitsUnavailable, POLICY, Policy, Realm},
+    policy::{KeyRequirement, LimitsUnavailable, POLICY, Policy, Realm},
     record::{Limits, Record, Status},
     secret::Secret,
     time::{DAY, MINUTE, SECOND},
-    wire::RefusalCounts,
+    wire::{KeyGateCall, RefusalCounts},
 };
 use proptest::prelude::*;
 use support::{
@@ -456,4 +456,66 @@ fn an_isolate_whose_clock_was_a_day_ahead_believes_nothing_of_what_it_noted_then
     world.check(&key).unwrap();
     world.tell(&narrow, &Record { version: 2, ..record() });
     world.check(&narrow).unwrap();
+}
+
+#[test]
+fn a_lease_of_a_record_that_was_forgotten_and_known_again_meanwhile_lasts_no_longer() {
+    let record = Record { limits: Limits::default(), ..record() };
+    let (world, key) = published(&record);
+    // Set back by 6 s all in all.
+    for _ in 0..30 {
+        world.check(&key).unwrap();
+        world.pass_time(-200);
+    }
+    let (hash, record) = (world.hash(&key), Rc::new(record));
+    let large = Rc::new(Record { scopes: vec!["x".repeat(1 << 20)], ..(*record).clone() });
+    *world.meanwhile.borrow_mut() = Some(Box::new(move |world, call, _| {
+        if matches!(call, KeyGateCall::Take(take) if take.expected > 0) {
+            let mut memory = world.memory.borrow_mut();
+            for number in 0..40 {
+                memory.keep(&format!("sha256:{number}"), &large);
+            }
+            assert!(memory.peek(&hash).is_none(), "it is forgotten");
+            memory.keep(&hash, &record);
+        }
+    }));
+    let granted = (0..200).any(|_| {
+        world.pass_time(10);
+        world.check(&key).unwrap().chore.is_some()
+    });
+    assert!(granted);
+    world.asked();
+    world.check(&key).unwrap();
+    assert_eq!(world.asked(), Vec::<String>::new(), "there is a lease");
+    world.pass_time(5 * SECOND);
+    world.check(&key).unwrap();
+    assert_eq!(world.asked(), ["KeyGate take"]);
+}
+
+#[test]
+fn who_asks_for_a_lease_or_whether_a_record_holds_says_how_long_it_waits() {
+    let (world, key) = published(&Record { limits: Limits::default(), ..record() });
+    let seen = Rc::new(Cell::new(0));
+    let seen_there = Rc::clone(&seen);
+    *world.meanwhile.borrow_mut() = Some(Box::new(move |_, call, waits| {
+        if let KeyGateCall::Take(take) = call
+            && !take.at_hand
+        {
+            assert_eq!(take.within_ms, waits);
+            seen_there.set(seen_there.get() + 1);
+        }
+    }));
+    for _ in 0..100 {
+        world.pass_time(10);
+        let accepted = world.check(&key).unwrap();
+        if format!("{:?}", accepted.chore).contains("Renew") {
+            world.do_chores(&accepted);
+        }
+    }
+    assert!(seen.get() > 0, "a lease was asked for");
+    seen.set(0);
+    let write = KeyRequirement { scopes: &["orders:write"], ..KeyRequirement::ANY_KEY };
+    world.pass_time(10 * SECOND);
+    assert!(world.check_for(&POLICY.realms[0], &write, &key, CALLER).is_err());
+    assert_eq!(seen.get(), 1);
 }

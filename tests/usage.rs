@@ -224,6 +224,21 @@ fn what_was_counted_before_the_hour_ended_is_that_hours_however_late_it_is_told(
 }
 
 #[test]
+fn nor_does_it_because_the_clock_of_another_teller_was_set() {
+    for by in [2 * HOUR, DAY, -2 * HOUR, -DAY] {
+        let mut gate = gate();
+        let other = |number, sent| Tally { teller: 8, ..tally(number, sent, sent, 1, 0) };
+        hear(&mut gate, tally(1, NOON, NOON, 2, 0), NOON);
+        hear(&mut gate, other(1, NOON), NOON);
+        let later = NOON.plus(2 * SECOND);
+        hear(&mut gate, other(2, later.plus(by)), later);
+        hear(&mut gate, tally(1, later, NOON, 2, 0), later);
+        let told: u64 = gate.report(later).unwrap().hours.iter().map(|hour| hour.accepted).sum();
+        assert_eq!(told, 4, "{by}");
+    }
+}
+
+#[test]
 fn usage_under_a_lease_is_told_once_also_after_the_lease_was_ended() {
     let mut gate = gate();
     let none = Tally { teller: 9, sent: NOON, ..Tally::default() };
@@ -311,4 +326,38 @@ fn an_isolate_keeps_what_it_has_to_tell_of_ten_thousand_keys_at_most_and_begins_
         }
     }
     assert_eq!((told, ledger.is_empty()), (10_000, true));
+}
+
+#[test]
+fn what_nobody_can_be_told_for_a_quarter_of_an_hour_is_given_up_whether_or_not_it_was_tried() {
+    for tries in [false, true] {
+        let mut ledger = Ledger::of(1);
+        ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON);
+        // A breaker may give no leave for a call: nothing is begun then.
+        for minute in 0..15 {
+            let now = NOON.plus(minute * MINUTE + 2 * SECOND);
+            assert_eq!(ledger.due(now), ["sha256:1"], "in minute {minute}");
+            if tries {
+                let tally = ledger.begin("sha256:1", Lessor::KeyGate, now);
+                ledger.end("sha256:1", &tally, false, now);
+            }
+        }
+        let at = NOON.plus(15 * MINUTE + 2 * SECOND);
+        assert!(ledger.due(at).is_empty() && ledger.is_empty(), "tries: {tries}");
+    }
+    // What waited for another tally to be given up is tried for as long itself.
+    let mut ledger = Ledger::of(1);
+    ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON);
+    let tally = ledger.begin("sha256:1", Lessor::KeyGate, NOON.plus(2 * SECOND));
+    ledger.refuse("sha256:1", "TEST_MODE", NOON.plus(3 * SECOND));
+    ledger.end("sha256:1", &tally, false, NOON.plus(4 * SECOND));
+    let later = NOON.plus(16 * MINUTE);
+    assert_eq!(ledger.due(later), ["sha256:1"]);
+    assert_eq!(ledger.begin("sha256:1", Lessor::KeyGate, later).refused().len(), 1);
+    // A clock that was set back keeps nothing for longer.
+    let mut ledger = Ledger::of(1);
+    ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON.plus(DAY));
+    ledger.due(NOON);
+    ledger.due(NOON.plus(16 * MINUTE));
+    assert!(ledger.is_empty());
 }

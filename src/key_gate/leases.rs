@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    lease::TRAVEL,
+    lease::{LONGEST, TRAVEL},
     time::{SECOND, Timestamp},
     wire::{Lease, LeaseReport, Take},
 };
@@ -39,6 +39,13 @@ struct Open {
     open: u32,
     /// The latest moment, by this side's clock, at which a request under it can reach the origin.
     latest: Timestamp,
+    /// For how long it was granted, in milliseconds. Older builds store no such thing.
+    #[serde(rename = "lifeMs", default = "longest")]
+    life_ms: u32,
+}
+
+fn longest() -> u32 {
+    LONGEST
 }
 
 /// Requests let through under a lease.
@@ -59,8 +66,10 @@ impl Leases {
         let requests = report.used.saturating_sub(lease.used).min(lease.open);
         lease.used += requests;
         lease.open = (lease.open - requests).min(report.open);
-        // Its last use was before the report was sent, and the report took some time.
-        let latest = now.plus(i64::from(TRAVEL) - i64::from(report.age_ms)).min(lease.latest);
+        // Its last use was before the report was sent, and the report took some time. It was after the lease was
+        // granted, however old it is by a clock that was set ahead since.
+        let latest = now.plus(i64::from(TRAVEL) - i64::from(report.age_ms));
+        let latest = latest.max(lease.latest.plus(-i64::from(lease.life_ms))).min(lease.latest);
         Some(Used { requests, latest, is_known: true })
     }
 
@@ -79,7 +88,7 @@ impl Leases {
         }
         self.last_id += 1;
         let latest = now.plus(i64::from(life_ms) + i64::from(TRAVEL));
-        self.open.push(Open { id: self.last_id, used: 0, open: requests, latest });
+        self.open.push(Open { id: self.last_id, used: 0, open: requests, latest, life_ms });
         Some(Lease { id: self.last_id, requests, life_ms })
     }
 

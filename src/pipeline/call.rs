@@ -62,7 +62,10 @@ impl<S: Stores> Pipeline<'_, S> {
         let take = self.prepare(call, lessor, patience);
         let set_back = |now| {
             let mut memory = self.memory.borrow_mut();
-            memory.holder(hash, record.version).map(|holder| holder.notice(now))
+            if let Some(holder) = memory.holder(hash, record.version) {
+                holder.notice(now);
+            }
+            memory.notice(now)
         };
         let before = set_back(asked);
         let sent = KeyGateCall::Take(take.clone());
@@ -78,9 +81,9 @@ impl<S: Stores> Pipeline<'_, S> {
         };
         self.end_of(asking, &answer);
         let now = self.stores.now();
-        // What is counted from the call on is, like all leases, earlier by as much.
+        // What is counted from the call on is, like all leases, earlier by as much as the clock was set back meanwhile.
         let asked_then = asked;
-        let asked = asked.plus(before.zip(set_back(now)).map_or(0, |(before, after)| before - after));
+        let asked = asked.plus(before - set_back(now));
         let mut memory = self.memory.borrow_mut();
         if let Some(tally) = &take.tally {
             memory.ledger.end(hash, tally, answer.is_ok(), now);
@@ -154,7 +157,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let Call { hash, record, ask, life_ms, asked, .. } = call;
         let mut memory = self.memory.borrow_mut();
         let within_ms = match (ask, lessor) {
-            (Ask::Lease | Ask::Word, _) => 0,
+            (Ask::Lease | Ask::Word, _) => patience,
             (Ask::Pass { .. }, Lessor::Relay) => lease::CROWDED,
             (Ask::Pass { in_vain: false, .. }, Lessor::KeyGate) => lease::PROMPT,
             // No decision is used that is older than freshness; where that is 0, none but this one's own is.

@@ -76,6 +76,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let mut has_stood_by = false;
         loop {
             let now = self.stores.now();
+            self.memory.borrow_mut().notice(now);
             // A timer may have been late.
             if self.deadline.has_passed(now) {
                 return Err(unavailable("KeyGate"));
@@ -231,7 +232,7 @@ impl<S: Stores> Pipeline<'_, S> {
             let Candidate { hash, record, .. } = candidate;
             let patience = self.deadline.left(asked);
             match self.call(Call { hash, record, ask: Ask::Word, life_ms, asked, patience }).await {
-                Ok(Answered { taken: Taken::Changed { record }, lessor, .. }) => {
+                Ok(Answered { taken: Taken::Changed { record }, lessor, asked, .. }) => {
                     return Ok(Some((Rc::new(record), asked.plus(-oldest_word(lessor, life_ms)))));
                 }
                 Ok(Answered { taken: Taken::Unknown | Taken::Unreached { .. }, .. }) => break,

@@ -107,20 +107,20 @@ impl<U: Upstream + 'static> Desk<U> {
         let came = self.upstream.now();
         self.relay.borrow_mut().hear(take, came);
         let _waiting = Waiting::of(take, &self.waiting);
-        // After that nobody waits for it any more: it would be used up in vain. The gate hears of it before it gives
-        // this relay up.
-        let within = if take.at_hand { take.within_ms.min(CROWDED) } else { CROWDED };
-        let within = within.saturating_sub(TRAVEL);
+        // After that nobody waits for it any more: it would be used up in vain. An older gate that has no request at
+        // hand does not say for how long it waits.
+        let within = if take.within_ms > 0 { take.within_ms.min(CROWDED) } else { CROWDED };
         loop {
             let now = self.upstream.now();
             let passed = u32::try_from(now.0 - came.0).unwrap_or(u32::MAX);
-            let left = within.saturating_sub(passed);
-            if left == 0 {
-                return Taken::Unreached { slow: self.is_slow(now) };
-            }
-            let answer = self.relay.borrow_mut().answer(take, now);
+            let answer = (passed < within).then(|| self.relay.borrow_mut().answer(take, now)).flatten();
             if let Some(taken) = answer {
                 return taken;
+            }
+            // The gate hears of it before it gives this relay up.
+            let left = within.saturating_sub(TRAVEL).saturating_sub(passed);
+            if left == 0 {
+                return Taken::Unreached { slow: self.is_slow(now) };
             }
             if !self.asks(take.version) {
                 return Taken::Unreached { slow: true };
@@ -214,6 +214,7 @@ impl<U: Upstream + 'static> Desk<U> {
         self.asked.set(asked);
         self.sent.set(Some(asked));
         let ask = self.relay.borrow_mut().ask(version, self.waiting.get(), asked);
+        let before = self.relay.borrow_mut().notice(asked);
         let (answer, patience) = (pin!(self.upstream.ask(&ask)), pin!(self.upstream.wait(CROWDED)));
         let answer = match select(answer, patience).await {
             Either::Left((answer, _)) => answer,
@@ -225,6 +226,12 @@ impl<U: Upstream + 'static> Desk<U> {
         let end = if answer.is_ok() { End::Well } else { End::Badly };
         self.breaker.borrow_mut().ended(STORE, leave, end, now);
         let known = answer.ok().filter(|taken| *taken != Taken::Unknown);
-        self.relay.borrow_mut().answered(&ask, known.as_ref(), asked, now);
+        let mut relay = self.relay.borrow_mut();
+        // A lease is counted from the call on: like all others, earlier by as much as the clock was set back meanwhile.
+        // Of that, what is hidden by the time that has passed is no more than the answer was waited for.
+        let set_back = relay.notice(now) - before;
+        let asked =
+            if set_back > 0 { asked.plus(-set_back).min(now.plus(-i64::from(CROWDED))) } else { asked };
+        relay.answered(&ask, known.as_ref(), asked, now);
     }
 }

@@ -36,6 +36,8 @@ pub struct Relay {
     id: u32,
     /// The latest moment seen.
     latest: Timestamp,
+    /// By how much the clock was set back all in all.
+    set_back: i64,
     /// The version that the KeyGate has confirmed last; when it was asked; what it said.
     version: u64,
     confirmed: Timestamp,
@@ -98,19 +100,31 @@ impl Relay {
     }
 
     /// Where the clock was set back, every lease would last longer. By a little, they end earlier by as much; by more,
-    /// they are forgotten with all that goes with them, and so count as used.
-    fn notice(&mut self, now: Timestamp) {
+    /// they are forgotten with all that goes with them, and so count as used. By how much it was set back so far.
+    pub fn notice(&mut self, now: Timestamp) -> i64 {
         let back = self.latest.0 - now.0;
         if back > i64::from(TRAVEL) {
-            let Self { id, last_part, unasked, teller, tallies, tells, .. } = *self;
+            let Self { id, set_back, last_part, unasked, teller, tallies, tells, .. } = *self;
             let (untold, tellers) = (std::mem::take(&mut self.untold), std::mem::take(&mut self.tellers));
-            *self =
-                Self { id, last_part, unasked, untold, teller, tallies, tellers, tells, ..Self::default() };
+            *self = Self {
+                id,
+                set_back,
+                last_part,
+                unasked,
+                untold,
+                teller,
+                tallies,
+                tellers,
+                tells,
+                ..Self::default()
+            };
             self.tellers.shift(-back);
         } else if back > 0 {
             self.shift(-back);
         }
         self.latest = now;
+        self.set_back = self.set_back.saturating_add(back.max(0));
+        self.set_back
     }
 
     fn shift(&mut self, by: i64) {
@@ -181,8 +195,8 @@ impl Relay {
     /// The answer, as far as this relay can give it; `None` if the KeyGate has to be asked before.
     pub fn answer(&mut self, take: &Take, now: Timestamp) -> Option<Taken> {
         self.tidy(now);
-        // Half of what an isolate may believe is left for the isolate.
-        if (now.0 - self.confirmed.0) * 2 >= i64::from(take.life_ms) {
+        // Half of what an isolate may believe is left for the isolate. Nothing is believed that is of the future.
+        if self.confirmed > now || (now.0 - self.confirmed.0) * 2 >= i64::from(take.life_ms) {
             return None;
         }
         if take.version != self.version {
@@ -323,15 +337,16 @@ impl Relay {
         self.untold.end(tally.number, heard, now);
     }
 
-    /// What the KeyGate, asked at this moment, has answered; `None` if nothing came.
+    /// What the KeyGate, asked at this moment by the clock as it is set now, has answered; `None` if nothing came.
     pub fn answered(&mut self, take: &Take, taken: Option<&Taken>, asked: Timestamp, now: Timestamp) {
         if let Some(tally) = &take.tally {
             self.told(tally, taken.is_some(), now);
         }
         let Some(taken) = taken else {
             self.unasked = self.unasked.saturating_add(take.unasked);
-            // What it said last holds a little longer, so that not all of them ask it by themselves.
-            self.full_until = self.full_until.map(|_| now.plus(LIMITED));
+            // What it said last holds a little longer, so that not all of them ask it by themselves: for as long as it
+            // is true.
+            self.full_until = self.full_until.map(|_| now.plus(LIMITED).min(self.opens));
             return;
         };
         match taken {

@@ -66,6 +66,8 @@ pub struct World {
     failures: RefCell<BTreeMap<String, u32>>,
     pub clock: Cell<Timestamp>,
     pub asked: RefCell<Vec<String>>,
+    /// What happens while an object is asked this, and waited for so many milliseconds.
+    pub meanwhile: RefCell<Option<Box<Meanwhile>>>,
     /// What stands in the log about what is outside.
     pub noted: RefCell<Vec<String>>,
     pub memory: Rc<RefCell<Memory>>,
@@ -80,6 +82,8 @@ pub struct World {
 pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
 pub const CALLER: Caller<'static> =
     Caller { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin: None, tenant: None };
+
+pub type Meanwhile = dyn Fn(&World, &KeyGateCall, u32);
 
 impl World {
     pub fn new() -> Self {
@@ -100,6 +104,7 @@ impl World {
             failures: RefCell::default(),
             clock: Cell::new(NOON),
             asked: RefCell::default(),
+            meanwhile: RefCell::default(),
             noted: RefCell::default(),
             memory: Rc::default(),
             secrets: Rc::new(secrets()),
@@ -308,6 +313,9 @@ impl Stores for World {
         let call: KeyGateCall = serde_json::from_str(&serde_json::to_string(call).unwrap()).unwrap();
         let op = serde_json::to_value(&call).unwrap()["op"].as_str().unwrap().to_owned();
         self.asked.borrow_mut().push(format!("{lessor:?} {op}"));
+        if let Some(meanwhile) = &*self.meanwhile.borrow() {
+            meanwhile(self, &call, within_ms);
+        }
         let faulty = self.faulty.borrow();
         let fault = match lessor {
             Lessor::Relay => self.relay_fault.get(),
