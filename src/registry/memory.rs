@@ -2,7 +2,7 @@
 
 use std::{
     cell::{Cell, RefCell},
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
 };
 
 use crate::{
@@ -23,6 +23,8 @@ pub struct Memory {
     pub looked_after: Cell<Option<i64>>,
     /// The tenant that the latest call or report was of, until upkeep has looked after it.
     pub latest: RefCell<Option<String>>,
+    /// The tenants whose ended keys upkeep has to look at, and how many bytes are wanted on another key.
+    pub crowded: RefCell<BTreeMap<String, u64>>,
     /// The tenants whose usage was counted in this hour.
     counted: RefCell<(Timestamp, BTreeSet<String>)>,
 }
@@ -36,5 +38,12 @@ impl Memory {
             *counted = (hour, BTreeSet::new());
         }
         counted.1.insert(tenant_id.to_owned())
+    }
+
+    /// Has upkeep remove ended keys of the tenant, until as many are left as there may be and so many bytes are free.
+    pub fn make_room(&self, tenant_id: &str, wanted: u64) {
+        let mut crowded = self.crowded.borrow_mut();
+        let known = crowded.entry(tenant_id.to_owned()).or_default();
+        *known = wanted.max(*known);
     }
 }

@@ -63,7 +63,11 @@ impl Quota {
                 ("keys", "keys that are neither revoked nor expired", "Revoke some that are not used")
             }
             Self::EndedKeys => ("endedKeys", "revoked and expired keys", "Wait until KV holds them"),
-            Self::KeyBytes => ("keyBytes", "bytes of what is set on keys", "Set less on them"),
+            Self::KeyBytes => (
+                "keyBytes",
+                "bytes of what is set on keys",
+                "Set less on them; ended ones give way, some with each call",
+            ),
             Self::Links => ("links", "links that are neither used nor expired", "Wait until some are"),
             Self::Members => ("members", "members", "Remove some"),
             Self::IdempotencyKeys => (
@@ -103,6 +107,8 @@ pub struct Used {
     pub ended_keys: u64,
     /// Bytes of what is set on all of them, and of what was and is remembered for the repeat of a request.
     pub key_bytes: u64,
+    /// Those of them that are set on keys which have ended.
+    pub ended_bytes: u64,
 }
 
 impl Used {
@@ -116,18 +122,22 @@ impl Used {
             total: u64,
             keys: Option<u64>,
             bytes: Option<u64>,
+            ended_bytes: Option<u64>,
             kept: Option<u64>,
         }
         let count = "SELECT COUNT(*) AS total, SUM(status <> 'REVOKED' AND (expires_at IS NULL OR expires_at > ?)) AS keys,
-                SUM(bytes) AS bytes, (SELECT SUM(kept) FROM idempotency WHERE tenant_id = ? AND kept > 0) AS kept
+                SUM(bytes) AS bytes, SUM(CASE WHEN status = 'REVOKED' OR expires_at <= ? THEN bytes END) AS ended_bytes,
+                (SELECT SUM(kept) FROM idempotency WHERE tenant_id = ? AND kept > 0) AS kept
             FROM keys INDEXED BY keys_by_end WHERE tenant_id = ?";
-        let row = sql::query_one::<Row>(db, count, &[now.into(), tenant_id.into(), tenant_id.into()])?;
-        let row = row.unwrap_or(Row { total: 0, keys: None, bytes: None, kept: None });
+        let row =
+            sql::query_one::<Row>(db, count, &[now.into(), now.into(), tenant_id.into(), tenant_id.into()])?;
+        let row = row.unwrap_or(Row { total: 0, keys: None, bytes: None, ended_bytes: None, kept: None });
         let keys = row.keys.unwrap_or_default();
         Ok(Self {
             keys,
             ended_keys: row.total.saturating_sub(keys),
             key_bytes: row.bytes.unwrap_or_default().saturating_add(row.kept.unwrap_or_default()),
+            ended_bytes: row.ended_bytes.unwrap_or_default(),
         })
     }
 }

@@ -1,12 +1,12 @@
 //! What is done a little at a time, after calls and reports: usage is rolled up, the audit is cut where the policy says
-//! so, and the ballast is put back. One turn of it is bounded, and there is one for each call that may add something: it
+//! so, ended keys that there are too many of go, and the ballast is put back. One turn of it is bounded, and there is one for each call that may add something: it
 //! looks after the tenant of that call, and after the next one of all.
 
 use serde::Deserialize;
 
 use crate::{
     policy::Policy,
-    registry::{audit, memory::Memory, room, usage},
+    registry::{audit, keys, memory::Memory, room, tenants::Tenant, usage},
     secret::Secrets,
     sql::{self, Sql, SqlError},
     time::{DAY, Timestamp},
@@ -30,14 +30,30 @@ impl Upkeep<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn turn(&self, now: Timestamp) -> Result<(), SqlError> {
+        let latest = self.memory.latest.take();
+        let next = self.next_tenant(now)?.filter(|next| Some(next) != latest.as_ref());
+        let tenants: Vec<String> = latest.into_iter().chain(next).collect();
+        // Each by itself: on a full database the rest is to be done nevertheless.
         let kept = sql::transaction(self.db, || {
             usage::retention::roll_up(self.db, now)?;
-            let latest = self.memory.latest.take();
-            let next = self.next_tenant(now)?.filter(|next| Some(next) != latest.as_ref());
-            latest.into_iter().chain(next).try_for_each(|tenant_id| self.look_after(&tenant_id, now))
+            tenants.iter().try_for_each(|tenant_id| self.look_after(tenant_id, now))
         });
-        // By itself: on a full database the rest is to be done nevertheless.
-        kept.and(sql::transaction(self.db, || room::restore_ballast(self.db, self.policy)))
+        let freed = tenants.iter().try_for_each(|tenant_id| self.remove_ended_keys(tenant_id, now));
+        kept.and(freed).and(sql::transaction(self.db, || room::restore_ballast(self.db, self.policy)))
+    }
+
+    /// A few of those that there are too many of. A call that is refused for want of room has no part in it, and so does
+    /// not undo it.
+    fn remove_ended_keys(&self, id: &str, now: Timestamp) -> Result<(), SqlError> {
+        let Some(wanted) = self.memory.crowded.borrow().get(id).copied() else { return Ok(()) };
+        let left = sql::transaction(self.db, || match Tenant::load(self.db, id)? {
+            Some(tenant) => keys::room::remove_surplus(self.db, self.policy, &tenant, wanted, now),
+            None => Ok(false),
+        })?;
+        if !left {
+            self.memory.crowded.borrow_mut().remove(id);
+        }
+        Ok(())
     }
 
     /// The next tenant, in the order in which they were made, and from the first again. An object that wakes up begins
@@ -68,6 +84,7 @@ impl Upkeep<'_> {
     fn look_after(&self, id: &str, now: Timestamp) -> Result<(), SqlError> {
         if self.memory.is_first_of_hour(id, now) {
             usage::retention::count(self.db, id, usage::retention::MOST_OF_TENANT, now)?;
+            self.memory.make_room(id, 0);
         }
         usage::retention::bound(self.db, id)?;
         audit::daily::close(self.db, id, now)?;

@@ -39,11 +39,14 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     if settings != key.settings {
         let change = turn.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
         turn.require_match(&key)?;
-        let before = room::bytes_used(turn, principal.tenant())?;
+        // To set less on a key is never refused, although a repeat of the request that made it may have to keep more.
+        let grows = room::bytes_of(&change.settings) > room::bytes_of(&key.settings);
+        let before = grows.then(|| room::bytes_used(turn, principal.tenant())).transpose()?;
         change.store(turn, None)?;
         note(turn, principal, &key, "key.edit")?;
-        // By now it is known what a repeat of the request that made the key has to keep.
-        room::require_since(turn, principal.tenant(), before)?;
+        if let Some(before) = before {
+            room::require_since(turn, principal.tenant(), before)?;
+        }
     }
     answer(turn, principal, id, "effectiveEverywhereBy")
 }

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
+    policy::Policy,
     registry::{
         Turn,
         effect::Effect,
@@ -14,10 +15,11 @@ use crate::{
         quotas::{Quota, Used},
         tenants::Tenant,
     },
-    sql::{self, SqlError, Value as Bound},
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::Timestamp,
 };
 
-/// Most rows of ended keys that go with one call.
+/// Most rows of ended keys that go with one call, and most with one turn of upkeep.
 const AT_ONCE: u64 = 50;
 
 /// What becomes of the number of keys.
@@ -47,6 +49,7 @@ pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Re
     turn.require_room(Effect::Grows)?;
     turn.require_audit(tenant, Effect::Grows)?;
     let mut used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+    let mut fewer = false;
     let limit = |quota: Quota| quota.limit(tenant, turn.policy);
     let too_many = |used: &Used| used.ended_keys > limit(Quota::EndedKeys);
     let too_large = |used: &Used| used.key_bytes.saturating_add(adding) > limit(Quota::KeyBytes);
@@ -55,12 +58,16 @@ pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Re
         let spare = (limit(Quota::EndedKeys) / 50).min(AT_ONCE / 2);
         let surplus = used.ended_keys.saturating_sub(limit(Quota::EndedKeys));
         let most = if too_large(&used) { AT_ONCE } else { surplus.saturating_add(spare).min(AT_ONCE) };
-        remove_ended(turn, &tenant.id, most)?;
+        fewer = remove_ended(turn.db, &tenant.id, most, turn.now)? > 0;
         used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+        turn.memory.make_room(&tenant.id, if too_large(&used) { adding } else { 0 });
     }
-    // Only where KV does not take what is published: what is not in it yet cannot go.
-    let twice = limit(Quota::EndedKeys).saturating_mul(2).saturating_add(AT_ONCE);
-    turn.require_within(tenant, Quota::EndedKeys, used.ended_keys, 1, twice)?;
+    // Only where KV does not take what is published: what is not in it yet cannot go. Where some went, however many
+    // there are, there are no more of them with this call.
+    if !fewer {
+        let twice = limit(Quota::EndedKeys).saturating_mul(2).saturating_add(AT_ONCE);
+        turn.require_within(tenant, Quota::EndedKeys, used.ended_keys, 1, twice)?;
+    }
     let keys = limit(Quota::Keys);
     match growth {
         Growth::More => turn.require_quota(tenant, Quota::Keys, used.keys, 1)?,
@@ -88,11 +95,36 @@ pub fn bytes_used(turn: &Turn<'_>, tenant: &Tenant) -> Result<u64, SqlError> {
 /// QUOTA_EXCEEDED
 pub fn require_since(turn: &Turn<'_>, tenant: &Tenant, before: u64) -> Result<(), Stop> {
     let adding = bytes_used(turn, tenant)?.saturating_sub(before);
-    turn.require_quota(tenant, Quota::KeyBytes, before, adding)
+    let refused = turn.require_quota(tenant, Quota::KeyBytes, before, adding);
+    if refused.is_err() {
+        turn.memory.make_room(&tenant.id, adding);
+    }
+    refused
 }
 
-/// Removes the rows of those keys that ended first. What is not in KV yet stays.
-fn remove_ended(turn: &Turn<'_>, tenant_id: &str, most: u64) -> Result<(), SqlError> {
+/// Removes some of the ended keys that are beyond the quota, or whose bytes are wanted where that is enough. Whether any
+/// went.
+///
+/// # Errors
+/// What SQLite says.
+pub fn remove_surplus(
+    db: &dyn Sql,
+    policy: &Policy,
+    tenant: &Tenant,
+    wanted: u64,
+    now: Timestamp,
+) -> Result<bool, SqlError> {
+    let used = Used::of_keys(db, &tenant.id, now)?;
+    let surplus = used.ended_keys.saturating_sub(Quota::EndedKeys.limit(tenant, policy));
+    let bytes = Quota::KeyBytes.limit(tenant, policy);
+    let with = used.key_bytes.saturating_add(wanted);
+    let gives_way = with > bytes && with.saturating_sub(used.ended_bytes) <= bytes;
+    let most = if gives_way { AT_ONCE } else { surplus.min(AT_ONCE) };
+    Ok(most > 0 && remove_ended(db, &tenant.id, most, now)? > 0)
+}
+
+/// Removes the rows of those keys that ended first. What is not in KV yet stays. How many went.
+fn remove_ended(db: &dyn Sql, tenant_id: &str, most: u64, now: Timestamp) -> Result<usize, SqlError> {
     #[derive(Deserialize)]
     struct Row {
         number: i64,
@@ -104,10 +136,10 @@ fn remove_ended(turn: &Turn<'_>, tenant_id: &str, most: u64) -> Result<(), SqlEr
             WHERE tenant_id = ? AND (status = 'REVOKED' OR expires_at <= ?)
             ORDER BY COALESCE(revoked_at, expires_at), number LIMIT ?
         )";
-    let values = [tenant_id.into(), turn.now.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
-    let rows = sql::query::<Row>(turn.db, first, &values)?;
+    let values = [tenant_id.into(), now.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
+    let rows = sql::query::<Row>(db, first, &values)?;
     let numbers: Vec<i64> = rows.into_iter().map(|row| row.number).collect();
     let gone = "DELETE FROM keys WHERE number IN (SELECT value FROM json_each(?))";
-    turn.db.run(gone, &[json!(numbers).to_string().into()])?;
-    Ok(())
+    db.run(gone, &[json!(numbers).to_string().into()])?;
+    Ok(numbers.len())
 }
