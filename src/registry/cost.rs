@@ -12,6 +12,8 @@ const VERIFIES: u32 = 20;
 const SEARCHES: u32 = 10;
 /// It counts all of a tenant's keys and links, or goes through the usage of years.
 const COUNTS: u32 = 5;
+/// It counts the keys, in an index, beside what it does.
+const COUNTS_KEYS: u32 = 2;
 /// It changes all of a tenant's keys.
 const CHANGES_ALL: u32 = 20;
 
@@ -27,6 +29,7 @@ pub fn of(method: &str, path: &str, query: &str) -> u32 {
             _ => 1,
         },
         "POST" if matches!(path, "/session/step-up" | "/members" | "/tenants") => DERIVES,
+        "POST" if path == "/api-keys" || path.ends_with("/rotate") => COUNTS_KEYS,
         "PATCH" if below("/members/") => DERIVES,
         "PATCH" if below("/tenants/") => CHANGES_ALL,
         _ => 1,

@@ -319,18 +319,19 @@ impl Turn<'_> {
                 run(self)
             }
             Handler::Member(run) => {
-                let member = self.member("This is for members: sign in.")?;
+                let member = self.member("This is for members: sign in.", |_| true)?;
                 self.require_room_for(&member.tenant, effect)?;
                 run(self, &member, id)
             }
             Handler::With(right, run) => {
-                let principal = self.caller()?;
+                let principal = self.caller(|principal| principal.require(right).is_ok())?;
                 principal.require(right)?;
                 self.require_room_for(principal.tenant(), effect)?;
                 run(self, &principal, id)
             }
             Handler::Owner(run) => {
-                let member = self.member("Managing members is for owners who have signed in.")?;
+                let entitled = |member: &Member| member.require_owner().is_ok();
+                let member = self.member("Managing members is for owners who have signed in.", entitled)?;
                 member.require_owner()?;
                 self.require_room_for(&member.tenant, effect)?;
                 run(self, &member, id)
@@ -343,8 +344,8 @@ impl Turn<'_> {
         self.stands.set(true);
     }
 
-    /// Who calls, unless that is too often.
-    fn caller(&mut self) -> Result<Principal, Stop> {
+    /// Who calls, unless that is too often. `entitled`: whether it has the right to.
+    fn caller(&mut self, entitled: impl Fn(&Principal) -> bool) -> Result<Principal, Stop> {
         let effect = Effect::of(&self.call.method, &self.call.path);
         let principal = match self.principal() {
             Err(Stop::Refused(refusal)) => {
@@ -354,7 +355,7 @@ impl Turn<'_> {
             principal => principal?,
         };
         self.memory.latest.replace(Some(principal.tenant_id().to_owned()));
-        self.count_call(&principal, effect)?;
+        self.count_call(&principal, effect, entitled(&principal))?;
         Ok(principal)
     }
 
@@ -363,8 +364,8 @@ impl Turn<'_> {
         Outcome::created(format!("{}{path}", self.policy.admin.api), body)
     }
 
-    fn member(&mut self, otherwise: &str) -> Result<Member, Stop> {
-        match self.caller()? {
+    fn member(&mut self, otherwise: &str, entitled: impl Fn(&Member) -> bool) -> Result<Member, Stop> {
+        match self.caller(|principal| matches!(principal, Principal::Member(member) if entitled(member)))? {
             Principal::Member(member) => Ok(member),
             Principal::SetUp(_) => {
                 let detail = format!("The set-up token cannot do this: make the first owner. {otherwise}");

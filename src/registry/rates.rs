@@ -4,7 +4,8 @@
 //! The generic cell rate algorithm: of each subject one moment is known, at which its calls so far are worked off. A
 //! minute's calls may come at once; then one passes each time that one is worked off, and the wait that is told is
 //! exact. What ends something (revoking, signing out) is counted by itself, so nothing else can delay it, and it waits
-//! for one call to be worked off at the most. What costs more [counts as several calls](crate::registry::cost).
+//! for one call to be worked off at the most. So does what costs more, which then
+//! [counts as several calls](crate::registry::cost).
 
 use std::{cell::RefCell, collections::BTreeMap};
 
@@ -82,10 +83,14 @@ impl Rates {
             let known = all.get(&(caller.kind, ends)).and_then(|subjects| subjects.get(caller.id)).copied();
             // One that lies further ahead was noted by a clock that has been set back since.
             let worked_off = known.filter(|at| *at <= now.saturating_add(2 * SPAN)).unwrap_or(now).max(now);
-            // One that costs more than a minute's calls passes when all before it are worked off.
-            let cost = cost.min(caller.rate).max(1);
-            let after = worked_off.saturating_add(i64::from(cost) * SPAN / i64::from(caller.rate.max(1)));
-            let wait = after.saturating_sub(SPAN).saturating_sub(now);
+            let calls = |calls: u32| {
+                let rate = caller.rate.max(1);
+                worked_off.saturating_add(i64::from(calls.clamp(1, rate)) * SPAN / i64::from(rate))
+            };
+            // One that costs more passes as soon as one that costs least would, or these could keep it out for good. What it
+            // costs is owed then, a minute's calls at the most.
+            let after = calls(cost);
+            let wait = calls(1).saturating_sub(SPAN).saturating_sub(now);
             if wait > longest.map_or(0, |(_, longest)| longest) {
                 longest = Some((*caller, wait));
             }
@@ -111,18 +116,20 @@ impl Rates {
 }
 
 impl Turn<'_> {
-    /// Counts a call of somebody who is signed in.
+    /// Counts a call of somebody who is signed in. One that its principal has no right to is not the tenant's: a key that is
+    /// for something else, and that many have, would keep its people out.
     ///
     /// # Errors
     /// RATE_LIMITED
-    pub fn count_call(&self, principal: &Principal, effect: Effect) -> Result<(), Refusal> {
+    pub fn count_call(&self, principal: &Principal, effect: Effect, entitled: bool) -> Result<(), Refusal> {
         let rate = self.policy.admin.rate;
         let id = principal.id();
         let callers = [
             Caller { kind: Kind::Principal, id, rate: rate.principal },
             Caller { kind: Kind::Tenant, id: principal.tenant_id(), rate: rate.tenant },
         ];
-        self.count_callers(&callers, effect)
+        let [own, _] = callers;
+        if entitled { self.count_callers(&callers, effect) } else { self.count_callers(&[own], effect) }
     }
 
     /// Counts a call of somebody of whom nothing is known but the network.
