@@ -184,3 +184,30 @@ fn after_the_ballast_the_oldest_usage_gives_way_and_then_nothing_is_changed_at_a
     assert_eq!(office.dump(), before, "never revoked without an entry");
     assert_eq!(office.get(&owner, "/audit/verify").expect(200).body["ok"], true);
 }
+
+#[test]
+fn failed_sign_ins_that_a_full_database_takes_no_entries_of_are_told_as_left_out() {
+    let (mut office, owner) = Office::open_over(policy(1_000_000));
+    fill(&office, &owner);
+    for email in ["owner@example.com", "owner@example.com", "nobody@example.com"] {
+        office.post("", "/session", json!({"email": email, "password": "a wrong password"})).expect(401);
+    }
+    let told = |office: &Office| -> Vec<(i64, String)> {
+        let entries = "SELECT entry FROM audit WHERE entry LIKE '%session.refused%' ORDER BY seq";
+        let entries = office.db.run(entries, &[]).unwrap();
+        let after = entries.iter().map(|row| {
+            let entry: Value = serde_json::from_str(row["entry"].as_str().unwrap()).unwrap();
+            entry["after"].clone()
+        });
+        let mut told: Vec<_> = after
+            .map(|after| (after["leftOut"].as_i64().unwrap(), after["of"].as_str().unwrap().to_owned()))
+            .collect();
+        told.sort();
+        told
+    };
+    assert_eq!(told(&office), []);
+    office.later(24 * HOUR);
+    office.restart(policy(2_000_000));
+    office.sign_in("owner@example.com");
+    assert_eq!(told(&office), [(1, "strangers".to_owned()), (2, "people".to_owned())]);
+}

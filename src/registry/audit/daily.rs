@@ -1,5 +1,5 @@
 //! Entries of which a chain takes so many a day, and says how many more there were: failed attempts to sign in, which
-//! anybody can cause, and sessions that begin and end although the tenant's audit is full. So neither is refused, and
+//! anybody can cause, and sessions that begin and end, which any member can, as often as it likes. So neither is refused, and
 //! neither fills what is kept for good.
 
 use serde::Deserialize;
@@ -21,7 +21,7 @@ pub enum Kind {
     People,
     /// Failed attempts at nobody.
     Strangers,
-    /// Sessions, while the audit is full.
+    /// Sessions: of one member, and of all while the audit is full.
     Sessions,
     /// An operator's changes of tenants, while the operator's audit is full.
     Tenants,
@@ -106,6 +106,28 @@ pub fn admit_refused(
         add(db, tenant_id)?;
     }
     Ok(free)
+}
+
+/// The same for what a member does with sessions: nobody fills a chain by signing in and out. So many of each member are
+/// written, whatever others do.
+///
+/// # Errors
+/// What SQLite says.
+pub fn admit_session(
+    db: &dyn Sql,
+    tenant_id: &str,
+    member_id: &str,
+    now: Timestamp,
+) -> Result<bool, SqlError> {
+    close(db, tenant_id, now)?;
+    let what = format!("{} of {member_id}", Kind::Sessions.name());
+    let entries = load(db, tenant_id, &what)?.map_or(0, |row| row.entries);
+    if entries < MOST_A_DAY {
+        put(db, tenant_id, &what, now, (entries + 1, 0))?;
+        return Ok(true);
+    }
+    leave_out(db, tenant_id, Kind::Sessions, now)?;
+    Ok(false)
 }
 
 /// Ends the days that are over: an entry says how many were left out.

@@ -123,15 +123,22 @@ impl Turn<'_> {
     }
 
     /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room; of
-    /// sessions so many a day while the chain is full.
+    /// sessions so many a day of each member, and of all members together while the chain is full.
     pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
-        let Deed { tenant_id, action, target, .. } = *deed;
+        let Deed { tenant_id, action, target, actor, .. } = *deed;
         let written = if action == REFUSED {
             let person = Some(target).filter(|id| !id.is_empty());
-            room::is_left(self.db, self.policy)?
-                && daily::admit_refused(self.db, tenant_id, person, self.now)?
+            if room::is_left(self.db, self.policy)? {
+                daily::admit_refused(self.db, tenant_id, person, self.now)?
+            } else {
+                let kind = if person.is_some() { Kind::People } else { Kind::Strangers };
+                daily::leave_out(self.db, tenant_id, kind, self.now)?;
+                false
+            }
         } else if action.starts_with(OF_SESSIONS) {
-            self.is_admitted(tenant_id, Kind::Sessions)?
+            let member = actor.id.as_deref().unwrap_or_default();
+            daily::admit_session(self.db, tenant_id, member, self.now)?
+                && self.is_admitted(tenant_id, Kind::Sessions)?
         } else {
             true
         };
