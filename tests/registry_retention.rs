@@ -11,9 +11,9 @@ use std::collections::BTreeMap;
 
 use keyward::{
     policy::Policy,
-    registry::usage,
+    registry::{audit, usage},
     secret::Secrets,
-    sql::Sql,
+    sql::{self, Sql},
     time::{DAY, HOUR, Timestamp},
     wire::{UsageHour, UsageReport},
 };
@@ -187,6 +187,38 @@ fn what_is_older_than_the_policy_says_is_cut_and_the_rest_verifies_from_a_signed
     assert_eq!(count(&office, "audit"), 1);
     let chain = verify(&office);
     assert_eq!((&chain["ok"], &chain["entries"]), (&json!(true), &json!(54)));
+}
+
+/// How much of the audit is read.
+struct Counting<'a>(&'a dyn Sql, std::cell::Cell<usize>);
+
+impl Sql for Counting<'_> {
+    fn run(&self, statement: &str, values: &[sql::Value]) -> Result<Vec<Value>, sql::SqlError> {
+        let rows = self.0.run(statement, values)?;
+        self.1.set(self.1.get() + rows.len());
+        Ok(rows)
+    }
+    fn attempt(&self, turn: &mut dyn FnMut() -> bool) -> Result<(), sql::SqlError> {
+        self.0.attempt(turn)
+    }
+    fn size(&self) -> Result<u64, sql::SqlError> {
+        self.0.size()
+    }
+}
+
+#[test]
+fn while_nothing_is_old_enough_to_be_cut_only_the_first_entry_and_the_checkpoint_are_read() {
+    let office = cut_chain(150, 100);
+    let tenant = office.db.run("SELECT id FROM tenants", &[]).unwrap()[0]["id"].as_str().unwrap().to_owned();
+    let now = office.now.get();
+    let read = |before: Timestamp| {
+        let counting = Counting(&office.db, std::cell::Cell::default());
+        audit::retention::cut(&counting, &office.secrets, &tenant, before, now).unwrap();
+        counting.1.get()
+    };
+    assert_eq!(read(now.plus(-100 * DAY)), 2);
+    assert!(read(now.plus(-50 * DAY)) > 50);
+    assert_eq!(verify(&office)["checkpoint"]["seq"], 101);
 }
 
 #[test]

@@ -117,6 +117,15 @@ pub fn cut(
             checkpoint => checkpoint,
         },
     };
+    let field = |row: &super::Row, name: &str| {
+        let entry: Value = serde_json::from_str(&row.entry).unwrap_or_default();
+        entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+    };
+    let is_old = |time: &str| Timestamp::parse_rfc3339(time).is_some_and(|time| time < before);
+    // Mostly there is nothing to cut: that is seen from the first one alone.
+    if !super::rows_after(db, tenant_id, 0, 1)?.first().is_some_and(|row| is_old(&field(row, "time"))) {
+        return Ok(());
+    }
     let beginning = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
     let mut refused: i64 = 0;
     let rows = super::rows_after(db, tenant_id, 0, u32::try_from(AT_ONCE + 1).unwrap_or(u32::MAX))?;
@@ -125,18 +134,17 @@ pub fn cut(
         let (seq, previous) = checkpoint.as_ref().map_or((1, super::BEGINNING.to_owned()), |checkpoint| {
             (checkpoint.seq + 1, checkpoint.hash.clone())
         });
-        let entry: Value = serde_json::from_str(&row.entry).unwrap_or_default();
-        let time = entry.get("time").and_then(Value::as_str).unwrap_or_default();
+        let time = field(row, "time");
         let whole = row.seq == seq && row.hash == hash(&row.entry) && follows(&row.entry, seq, &previous);
-        if !whole || Timestamp::parse_rfc3339(time).is_none_or(|time| time >= before) {
+        if !whole || !is_old(&time) {
             break;
         }
-        refused += i64::from(entry.get("action").and_then(Value::as_str) == Some(REFUSED));
+        refused += i64::from(field(row, "action") == REFUSED);
         checkpoint = Some(Checkpoint {
             tenant_id: tenant_id.to_owned(),
             seq,
             hash: row.hash.clone(),
-            time: time.to_owned(),
+            time,
             entries: seq,
             cut_at: now.to_rfc3339(),
         });
