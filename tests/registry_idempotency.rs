@@ -9,6 +9,7 @@ mod support;
 
 use keyward::{
     policy::KeyAction,
+    sql::Sql,
     time::{HOUR, SECOND},
 };
 use office::{Answer, Office, PASSWORD, SETUP_TOKEN, policy_with};
@@ -112,6 +113,58 @@ fn a_repeat_shows_the_key_only_to_whom_the_realm_would_let_make_one_now() {
     create().refused(403, "STEP_UP_REQUIRED");
     office.post(&owner, "/session/step-up", json!({"password": PASSWORD})).expect(204);
     same(&first, &create());
+}
+
+#[test]
+fn a_repeated_rotation_shows_the_key_only_to_whom_what_it_opens_by_now_may_be_shown() {
+    let (office, owner) = Office::open();
+    let script =
+        office.post(&owner, "/api-keys", json!({"name": "s", "scopes": ["admin:write"]})).expect(201);
+    let script = format!("key:{}", script.key_id());
+    let id = office.key(&owner, json!({})).key_id();
+    let rotate = || send(&office, &script, &format!("/api-keys/{id}/rotate"), json!({}), "r");
+    let first = rotate();
+    same(&first, &rotate());
+    let path = format!("/api-keys/{}", first.key_id());
+    office.patch(&owner, &path, json!({"scopes": ["orders:read", "admin:write"]})).expect(200);
+    rotate().refused(403, "FORBIDDEN");
+    office.patch(&owner, &path, json!({"scopes": ["orders:read"]})).expect(200);
+    same(&first, &rotate());
+}
+
+#[test]
+fn a_repeated_rotation_is_answered_as_the_first_when_the_old_key_has_left_the_list() {
+    for fate in [json!({}), json!({"revokeOld": true}), json!({"graceSeconds": 60})] {
+        let (office, owner) = Office::open();
+        let id = office.key(&owner, json!({"expiresAt": NOON.plus(2 * HOUR).to_rfc3339()})).key_id();
+        let rotate = || send(&office, &owner, &format!("/api-keys/{id}/rotate"), fate.clone(), "r");
+        let first = rotate();
+        office.later(HOUR);
+        office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+        gone(&office, &id);
+        office.get(&owner, &format!("/api-keys/{id}")).refused(404, "NOT_FOUND");
+        same(&first, &rotate());
+        send(&office, &owner, &format!("/api-keys/{id}/rotate"), fate.clone(), "s").refused(404, "NOT_FOUND");
+    }
+}
+
+#[test]
+fn a_repeat_whose_key_has_left_the_list_is_told_so() {
+    let (office, owner) = Office::open();
+    let create = || send(&office, &owner, "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}), "c");
+    let id = create().expect(201).key_id();
+    office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+    gone(&office, &id);
+    let again = create();
+    again.refused(409, "CONFLICT");
+    let detail = again.body["detail"].as_str().unwrap();
+    assert!(detail.contains("has left the list") && !detail.contains("secret"), "{detail}");
+}
+
+/// As when newer ones need the room.
+fn gone(office: &Office, id: &str) {
+    let gone = "DELETE FROM keys WHERE id = ? AND publish_due IS NULL RETURNING id";
+    assert_eq!(office.db.run(gone, &[id.into()]).unwrap().len(), 1);
 }
 
 #[test]

@@ -121,3 +121,17 @@ fn usage_is_for_whoever_may_read_the_key() {
     office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
     assert_eq!(points(&office, &owner, &id, "").last().unwrap()["accepted"], 1, "also of a revoked key");
 }
+
+#[test]
+fn usage_without_from_begins_with_the_first_hour_that_is_kept() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    let first = usage::retention::first_hour(office.now.get());
+    let shown = points(&office, &owner, &id, &format!("?to={}", first.plus(3 * HOUR).to_rfc3339()));
+    assert_eq!((shown.len(), &shown[0]["time"]), (3, &json!(first.to_rfc3339())));
+    let refused = office.get(&owner, &format!("/api-keys/{id}/usage?to={}", first.to_rfc3339()));
+    assert_eq!(refused.fields(), ["to"]);
+    assert!(refused.message("to").contains("step=1d"), "{}", refused.text);
+    let days = points(&office, &owner, &id, &format!("?step=1d&to={}", first.to_rfc3339()));
+    assert_eq!(days.len(), 24);
+}

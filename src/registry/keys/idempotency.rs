@@ -132,8 +132,8 @@ impl Token {
     /// What was answered to this request before.
     ///
     /// # Errors
-    /// IDEMPOTENCY_MISMATCH if the token was used for another request, or by another caller; CONFLICT if the key cannot
-    /// be computed anew, since the secret it was made under is gone.
+    /// IDEMPOTENCY_MISMATCH if the token was used for another request, or by another caller; CONFLICT if the key has
+    /// left the list, or cannot be computed anew, since the secret it was made under is gone.
     pub fn replay(&self, turn: &Turn<'_>, tenant: &Tenant) -> Result<Option<Replay>, Stop> {
         // The clock was set back: what was remembered ahead of it is so for no longer than what is new.
         let back = "UPDATE idempotency SET created_at = ? WHERE created_at > ?";
@@ -149,14 +149,18 @@ impl Token {
             let detail = "This Idempotency-Key was used for another request, or by somebody else, within 24 hours. Use a new one.";
             return Err(Refusal::new(Code::IdempotencyMismatch, detail).into());
         }
-        let key = keys::load(turn.db, &self.tenant_id, &row.key_id)?;
-        let plaintext = key.as_ref().and_then(|key| {
+        let Some(key) = keys::load(turn.db, &self.tenant_id, &row.key_id)? else {
+            let detail = "This request was carried out before. The key that it made has ended since, and has left the list to \
+                          make room for newer ones: it cannot be shown again. Make a new one, with a new Idempotency-Key.";
+            return Err(Refusal::new(Code::Conflict, detail).into());
+        };
+        let shown_again = || {
             let format = turn.policy.realm(&key.realm)?.key;
             let part = key::tenant_part(&format, &tenant.id, tenant.code.as_deref())?;
             let made = self.make((&format, part), key.settings.mode, turn.secrets, &row.nonce);
             (key::storage_hash(&format, turn.secrets, made.expose()) == key.hash).then_some(made)
-        });
-        let (Some(key), Some(plaintext)) = (key, plaintext) else {
+        };
+        let Some(plaintext) = shown_again() else {
             let detail = "This request was carried out before, but its key cannot be shown again: \
                           the deployment's secret or the realm's key format has changed since. Rotate it, or make a new one.";
             return Err(Refusal::new(Code::Conflict, detail).into());

@@ -6,13 +6,14 @@ use crate::{
     policy::{Realm, Rotation},
     registry::{
         Handled, Turn,
-        error::Stop,
+        error::{Refusal, Stop},
         input::{self, Input},
         keys::{
+            self, Key,
             change::{Change, Fate},
             create::{self, Order},
             edit, grants,
-            idempotency::Token,
+            idempotency::{Replay, Token},
             room::Growth,
             settings::Settings,
         },
@@ -27,17 +28,15 @@ const LONGEST_GRACE: u32 = 315_360_000;
 
 /// `POST /api-keys/{id}/rotate`
 pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
-    let key = turn.key(principal, id)?;
-    let mut body = Input::body(&turn.call.body, &["revokeOld", "graceSeconds"])?;
-    let revoke = body.optional("revokeOld", input::flag);
-    let grace = body.optional("graceSeconds", |value| input::whole(value, 0, LONGEST_GRACE));
-    if revoke.is_some() && grace.is_some() {
-        body.refuse(
-            "graceSeconds",
-            "cannot stand beside revokeOld: the old key is either revoked or ends after the grace",
-        );
-    }
-    body.finish()?;
+    let token = Token::of(turn, principal)?;
+    let replay = token.as_ref().map(|token| token.replay(turn, principal.tenant())).transpose()?.flatten();
+    let Some(key) = keys::load(turn.db, principal.tenant_id(), id)? else {
+        return match replay.filter(Replay::is_shown) {
+            Some(replay) => repeated_without_old(turn, principal, id, replay),
+            None => Err(Refusal::not_found("API key").into()),
+        };
+    };
+    let (revoke, grace) = read(&turn.call.body)?;
     let realm = turn.policy.realm(&key.realm).ok_or_else(|| edit::realm_is_gone(&key))?;
     let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
     // A grace is the old key's alone: the new one lives as long as its owner said.
@@ -48,9 +47,10 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
         Fate::Ends(_) => Growth::MoreForNow,
     };
     let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id), growth };
-    let token = Token::of(turn, principal)?;
-    let replay = token.as_ref().map(|token| token.replay(turn, principal.tenant())).transpose()?.flatten();
-    // A repeat shows the key once more: it asks for as much as the first time.
+    // A repeat shows the key once more: it asks for as much as the first time, and for what the key opens by now.
+    if let Some(replay) = &replay {
+        authorise_repeat(turn, principal, id, replay)?;
+    }
     let order = turn.authorise(principal, order)?;
     let change = turn.authorise(principal, Change::of_fate(&key, old.clone()))?;
     if let Some(replay) = replay {
@@ -82,6 +82,46 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let freshness = key.freshness(turn.policy);
     let outcome = if matches!(old, Fate::Stays) { outcome } else { outcome.publish([key.id.clone()]) };
     Ok(promise(outcome, &old, freshness))
+}
+
+/// Whether the old key is revoked, and in how many seconds it ends.
+fn read(body: &str) -> Result<(Option<bool>, Option<u32>), Refusal> {
+    let mut body = Input::body(body, &["revokeOld", "graceSeconds"])?;
+    let revoke = body.optional("revokeOld", input::flag);
+    let grace = body.optional("graceSeconds", |value| input::whole(value, 0, LONGEST_GRACE));
+    if revoke.is_some() && grace.is_some() {
+        body.refuse(
+            "graceSeconds",
+            "cannot stand beside revokeOld: the old key is either revoked or ends after the grace",
+        );
+    }
+    body.finish()?;
+    Ok((revoke, grace))
+}
+
+/// Asks for what it takes to make such a key as the one that a repeat shows.
+fn authorise_repeat(
+    turn: &Turn<'_>,
+    principal: &Principal,
+    old_id: &str,
+    replay: &Replay,
+) -> Result<(), Refusal> {
+    let Key { kind, settings, realm, .. } = &replay.key;
+    let Some(realm) = turn.policy.realm(realm) else { return Ok(()) };
+    let order = Order { realm, kind: *kind, settings, rotated_from: Some(old_id), growth: Growth::Same };
+    turn.authorise(principal, order).map(drop)
+}
+
+/// The answer to a repeat after the old key has left the list, which it does once KV knows that it has ended.
+fn repeated_without_old(turn: &Turn<'_>, principal: &Principal, id: &str, replay: Replay) -> Handled {
+    authorise_repeat(turn, principal, id, &replay)?;
+    let (revoke, grace) = read(&turn.call.body)?;
+    let realm = turn.policy.realm(&replay.key.realm);
+    let old = realm.map_or(Fate::Stays, |realm| old(realm, revoke, grace, None, turn.now));
+    // It has ended, whenever that was to be.
+    let old = if matches!(old, Fate::Ends(_)) { Fate::Ends(turn.now) } else { old };
+    let freshness = Freshness::of_realm(turn.policy, &replay.key.realm);
+    Ok(promise(create::repeated(turn, principal, replay)?, &old, freshness))
 }
 
 fn old(

@@ -182,8 +182,20 @@ impl Span {
         let mut query = Input::query(query, &["from", "to", "step"]);
         let step = query.optional("step", |value| input::one_of(value, &STEPS)).unwrap_or(HOUR);
         let to = query.optional("to", input::time).unwrap_or(now);
-        let from = query.optional("from", input::time).unwrap_or(to.plus(-USUAL_POINTS * step));
+        let named = query.optional("from", input::time);
         query.finish()?;
+        let message = |what: &str| {
+            format!(
+                "{what} {}: of older days only totals are kept. Ask for them with `step=1d`",
+                first.to_rfc3339()
+            )
+        };
+        let from = match named {
+            Some(from) => from,
+            None if step == HOUR && to <= first => return Err(Refusal::field("to", message("is not after"))),
+            None if step == HOUR => to.plus(-USUAL_POINTS * step).max(first),
+            None => to.plus(-USUAL_POINTS * step),
+        };
         let span = Self { from: from.floor(step), to, step };
         if from >= to {
             return Err(Refusal::field("from", format!("must be before `to`, which is {}", to.to_rfc3339())));
@@ -194,11 +206,7 @@ impl Span {
             return Err(Refusal::field("from", message));
         }
         if step == HOUR && span.from < first {
-            let message = format!(
-                "is before {}: of older days only totals are kept. Ask for them with `step=1d`",
-                first.to_rfc3339()
-            );
-            return Err(Refusal::field("from", message));
+            return Err(Refusal::field("from", message("is before")));
         }
         Ok(span)
     }
