@@ -181,6 +181,21 @@ fn what_goes_through_all_of_a_tenant_or_derives_counts_as_many_calls_however_it_
 }
 
 #[test]
+fn what_is_malformed_or_not_there_counts_as_one_call_however_much_it_would_have_cost() {
+    let (office, owner) =
+        Office::open_over(policy(AdminRate { principal: 60, tenant: 1_000, network: 1_000 }));
+    office.later(60_000);
+    for _ in 0..20 {
+        office.post(&owner, "/members", json!({ "email": "no address" })).expect(400);
+        office.patch(&owner, "/members/usr_nobody", json!({ "role": "admin" })).expect(404);
+    }
+    for _ in 0..20 {
+        office.get(&owner, "/session").expect(200);
+    }
+    assert_eq!(office.get(&owner, "/session").status, 429, "and as no less");
+}
+
+#[test]
 fn a_call_that_costs_much_uses_up_the_rate_sooner_and_waits_as_long_as_is_told() {
     let (office, owner) =
         Office::open_over(policy(AdminRate { principal: 60, tenant: 1_000, network: 1_000 }));

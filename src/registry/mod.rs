@@ -46,7 +46,7 @@ pub mod upkeep;
 pub mod usage;
 pub mod words;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use serde_json::Value;
 
@@ -128,6 +128,8 @@ pub struct Turn<'a> {
     stands: Cell<bool>,
     /// Whether the call was counted, in an attempt before this one.
     is_counted: bool,
+    /// As what it was counted in this one.
+    counted: RefCell<Option<rates::Counted>>,
 }
 
 /// Brings the database's schema forward.
@@ -247,6 +249,7 @@ impl Registry<'_> {
             entropy,
             stands: Cell::new(false),
             is_counted: !progress.derived.is_empty() || progress.introduced.is_some() || progress.waits > 0,
+            counted: RefCell::default(),
         }
     }
 
@@ -274,7 +277,10 @@ impl Registry<'_> {
         let may_be_repeated = call.idempotency_key.is_some();
         let (mut outcome, is_kept) = match step {
             Ok(step) => return Ok(step),
-            Err(Stop::Refused(refusal)) => (Outcome::refused(refusal), false),
+            Err(Stop::Refused(refusal)) => {
+                turn.give_back_if_cheap(&refusal);
+                (Outcome::refused(refusal), false)
+            }
             Err(Stop::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
             Err(Stop::Failed(error)) => return Err(error),
             // These are kept above.

@@ -56,6 +56,13 @@ pub struct Weight {
     pub cost: u32,
 }
 
+/// A call as it was counted: of whom, and how many calls a minute each may make.
+#[derive(Debug)]
+pub struct Counted {
+    callers: Vec<(Kind, String, u32)>,
+    weight: Weight,
+}
+
 /// When the calls of each subject are worked off, in microseconds since 1970: by kind and whether something ends.
 type Subjects = BTreeMap<(Kind, bool), BTreeMap<String, i64>>;
 
@@ -109,6 +116,20 @@ impl Rates {
         Ok(())
     }
 
+    /// Gives back what a call was counted as beyond one, since it was refused for what it says.
+    fn give_back(&self, counted: &Counted) {
+        let mut all = self.0.borrow_mut();
+        for (kind, id, rate) in &counted.callers {
+            let rate = (*rate).max(1);
+            let beyond = counted.weight.cost.clamp(1, rate) - 1;
+            if let Some(at) =
+                all.get_mut(&(*kind, counted.weight.ends)).and_then(|subjects| subjects.get_mut(id))
+            {
+                *at = at.saturating_sub(i64::from(beyond) * SPAN / i64::from(rate));
+            }
+        }
+    }
+
     /// How many subjects are known.
     pub fn known(&self) -> usize {
         self.0.borrow().values().map(BTreeMap::len).sum()
@@ -152,13 +173,27 @@ impl Turn<'_> {
         self.count_callers(&[caller], Effect::Helps)
     }
 
+    /// What is malformed, or of something that is not there, is refused before it costs much: it counts as one call, so
+    /// that a program with a mistake in it is told of the mistake.
+    pub fn give_back_if_cheap(&self, refusal: &Refusal) {
+        if matches!(refusal.code.facts().0, 400 | 404 | 405 | 409 | 412 | 415 | 422)
+            && let Some(counted) = self.counted.take()
+        {
+            self.memory.rates.give_back(&counted);
+        }
+    }
+
     fn count_callers(&self, callers: &[Caller<'_>], effect: Effect) -> Result<(), Refusal> {
         if self.is_counted {
             return Ok(());
         }
         let cost = cost::of(&self.call.method, &self.call.path, &self.call.query);
         let weight = Weight { ends: effect == Effect::Ends, cost };
+        let callers_of = |caller: &Caller<'_>| (caller.kind, caller.id.to_owned(), caller.rate);
+        let counted = Counted { callers: callers.iter().map(callers_of).collect(), weight };
+        self.counted.replace(Some(counted));
         self.memory.rates.count(callers, weight, self.now).map_err(|(caller, wait)| {
+            self.counted.take();
             let whose = match caller.kind {
                 Kind::Principal => "you",
                 Kind::Tenant => "your tenant",
