@@ -138,10 +138,16 @@ fn to_set_less_on_a_key_is_never_refused_although_a_repeat_has_to_keep_more() {
         office.send(call)
     };
     let first = create("1").expect(201);
-    create("2").expect(201);
+    let second = create("2").expect(201);
     let path = format!("/api-keys/{}", first.key_id());
     office.patch(&owner, &path, json!({ "metadata": metadata(75) })).expect(200);
     office.patch(&owner, &path, json!({ "name": "b key" })).expect(200);
+    // One as large in its place is more, by what is kept of it.
+    let second = format!("/api-keys/{}", second.key_id());
+    let other = json!({"metadata": metadata(100).to_string().replace('x', "y").parse::<Value>().unwrap()});
+    office.patch(&owner, &second, other).refused(409, "QUOTA_EXCEEDED");
+    let other = json!({"metadata": {"other": "less"}});
+    office.patch(&owner, &second, other).expect(200);
     office.patch(&owner, &path, json!({ "metadata": metadata(80) })).refused(409, "QUOTA_EXCEEDED");
     office.patch(&owner, &path, json!({ "metadata": null })).expect(200);
     assert_eq!(create("1").expect(201).text, first.text);

@@ -16,7 +16,6 @@ use crate::{
         },
         principal::Principal,
     },
-    sql::SqlError,
     time::Timestamp,
 };
 
@@ -39,13 +38,12 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     if settings != key.settings {
         let change = turn.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
         turn.require_match(&key)?;
-        // To set less on a key is never refused, although a repeat of the request that made it may have to keep more.
-        let grows = room::bytes_of(&change.settings) > room::bytes_of(&key.settings);
-        let before = grows.then(|| room::bytes_used(turn, principal.tenant())).transpose()?;
+        let (old, new) = (room::bytes_of(&key.settings), room::bytes_of(&change.settings));
         change.store(turn, None)?;
-        note(turn, principal, &key, "key.edit")?;
-        if let Some(before) = before {
-            room::require_since(turn, principal.tenant(), before)?;
+        let kept = note(turn, principal, &key, "key.edit")?;
+        // To set less on a key is never refused, although a repeat of the request that made it may have to keep more.
+        if let Some(more) = new.checked_sub(old) {
+            room::require_since(turn, principal.tenant(), more.saturating_add(kept))?;
         }
     }
     answer(turn, principal, id, "effectiveEverywhereBy")
@@ -82,12 +80,12 @@ fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str)
     Ok(if known.is_some() { outcome } else { outcome.publish([key.id]).promise("", field, freshness, None) })
 }
 
-/// Audits what changed, from the key as it was to the key as it is stored now.
-pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static str) -> Result<(), Stop> {
+/// Audits what changed, from the key as it was to the key as it is stored now. How many bytes more are kept for repeats.
+pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static str) -> Result<u64, Stop> {
     let new = turn.key(principal, &old.id)?;
     let view = |key: &Key| -> Value { key.view(principal.tenant(), turn.policy, turn.now) };
     let (before, after) = audit::difference(&view(old), &view(&new));
-    idempotency::settings_change(turn.db, &old.id, &before)?;
+    let kept = idempotency::settings_change(turn.db, &old.id, &before)?;
     let deed = Deed {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
@@ -96,7 +94,8 @@ pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static 
         before,
         after,
     };
-    turn.audit(&deed).map_err(|error: SqlError| error.into())
+    turn.audit(&deed)?;
+    Ok(kept)
 }
 
 /// Refuses what only an active key can be.

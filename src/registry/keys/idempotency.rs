@@ -225,27 +225,29 @@ fn complete(answer: &mut Value, key: &Value) -> bool {
 }
 
 /// Settings of a key change: answers that leave them to its row get them as they were. How much that is counts, as
-/// what is set on keys does, for as long as the answer is kept.
+/// what is set on keys does, for as long as the answer is kept. The answer is how much more that is now.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn settings_change(db: &dyn Sql, key_id: &str, before: &Value) -> Result<(), SqlError> {
+pub fn settings_change(db: &dyn Sql, key_id: &str, before: &Value) -> Result<u64, SqlError> {
     #[derive(Deserialize)]
     struct Row {
         rowid: i64,
         answer: String,
     }
+    let mut kept: u64 = 0;
     let of_key = "SELECT rowid, answer FROM idempotency WHERE key_id = ?";
     for row in sql::query::<Row>(db, of_key, &[key_id.into()])? {
         let mut answer: Value = serde_json::from_str(&row.answer).unwrap_or_default();
         if complete(&mut answer, before) {
             let answer = answer.to_string();
-            let more = answer.len().saturating_sub(row.answer.len());
+            let more = u64::try_from(answer.len().saturating_sub(row.answer.len())).unwrap_or_default();
+            kept = kept.saturating_add(more);
             let values = [answer.into(), i64::try_from(more).unwrap_or_default().into(), row.rowid.into()];
             db.run("UPDATE idempotency SET answer = ?, kept = kept + ? WHERE rowid = ?", &values)?;
         }
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// An answer as it is remembered: without settings that are long, since a repeat takes them from the key. It must not
