@@ -80,7 +80,7 @@ struct HeldBack {
     links: Budget,
 }
 
-/// What is asked about a key that the isolate does not know.
+/// What is asked about a key or link that the isolate does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lookup {
     /// KV.

@@ -334,6 +334,7 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
     assert_eq!(of(AdminCredential::SetUp { token: setup.expose().into() }), None);
     let junk = of(AdminCredential::Session { token: "kws_made-up".into() }).unwrap();
     assert_eq!((junk.counted.as_str(), &junk.held_back), ("admin 2001:db8:1:2::/64", &junk.counted));
+    assert_eq!(junk.site.as_deref(), Some("admin 2001:db8:1::/48"), "ever new networks of one site are one");
     assert_eq!(of(AdminCredential::SetUp { token: "wrong".into() }), Some(junk));
 
     let open = |path: &str, body: Option<&str>, id: &str| {

@@ -19,7 +19,7 @@ function outcome(cell) {
 
 const ROWS = docs.split("| field | to the origin | to the client |\n| --- | --- | --- |\n")[1].split("\n\n")[0].split("\n").map((line) => {
   const [fields, request, answer] = line.slice(2, -2).split(" | ");
-  const names = [...fields.matchAll(/`([^`]+)`/g)].map(([, name]) => name.replaceAll("*", "Probe")).filter((name) => !/[^A-Za-z0-9-]/.test(name) && name !== "credentials");
+  const names = [...fields.matchAll(/`([^`]+)`/g)].map(([, name]) => name.replaceAll("*", "Probe")).filter((name) => !/[^$A-Za-z0-9-]/.test(name) && name !== "credentials");
   assert.ok(names.length, `no field: ${line}`);
   return { fields, names, request: outcome(request), answer: outcome(answer) };
 });
