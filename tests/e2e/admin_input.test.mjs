@@ -14,8 +14,8 @@ const ERRORS = { json: [400, "MALFORMED_JSON"], large: [413, "BODY_TOO_LARGE"], 
 
 let gate, owner, apiKey, plaintextKey, state;
 
-/** Everything that the admin API could have changed: keys, people, tenants and the length of the audit. */
-const everything = async () => Promise.all([["GET", "/api-keys?limit=100"], ["GET", "/members"], ["GET", "/tenants"], ["GET", "/audit/verify"]].map((call) => owner.must(...call)));
+/** Everything that the admin API could have changed: keys, people, tenants and the audit's newest entry. */
+const everything = async () => Promise.all(["/api-keys?limit=100", "/members", "/tenants", "/audit?limit=1"].map((path) => owner.must("GET", path)));
 
 before(async () => {
   gate = await startGate();

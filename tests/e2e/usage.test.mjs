@@ -107,15 +107,22 @@ describe("usage", () => {
   it("has what was let through for clients that hung up, although the key's object fails for a while", async (t) => {
     t.after(() => gate.origin.reset());
     const answers = new Answers();
-    const made = await owner.createKey();
-    const fault = { "KeyGate.fetch": { fail: true, name: gate.objectName(made.plaintextKey) } };
+    const made = await owner.createKey({ rateLimit: { perMinute: 100_000, perDay: null } });
+    // Under a lease, so that none of them tells the object of itself.
+    await waitFor("a lease", async () => {
+      const burst = await Promise.all(Array.from({ length: 30 }, () => answers.send(made, { isolate: 1 })));
+      assert.ok(burst.every((code) => code === "accepted"));
+      await gate.objects.resetCounts();
+      await answers.send(made, { isolate: 1 });
+      return (await gate.callsFor(made.plaintextKey)).keyGate === 0;
+    });
+    await gate.objects.faults({ "KeyGate.fetch": { fail: true, name: gate.objectName(made.plaintextKey) } });
     t.after(() => gate.objects.faults({ "KeyGate.fetch": null }));
     gate.origin.hang();
     const before = gate.origin.requests.length;
     const head = `GET /api/orders HTTP/1.1\r\nHost: HOST\r\nAuthorization: Bearer ${made.plaintextKey}\r\n\r\n`;
     const clients = Array.from({ length: 8 }, () => begin(gate.isolates[1].url, "api.test", head));
     await gate.origin.received(before + clients.length);
-    await gate.objects.faults(fault);
     await gate.objects.resetCounts();
     for (const client of clients) {
       client.socket.resetAndDestroy();
