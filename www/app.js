@@ -1,8 +1,8 @@
 // The admin page: the frame around the views, and who may see which.
 
 import { hooks } from "./api.js";
-import { announce, button, fill, h, link } from "./dom.js";
 import { stepUp } from "./dialog.js";
+import { announce, button, fill, h, link } from "./dom.js";
 import { go, here, replace, route, start } from "./router.js";
 import * as session from "./session.js";
 import { auditView } from "./views/audit.js";

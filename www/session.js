@@ -32,7 +32,8 @@ export const mayWrite = () => member?.role === "owner" || member?.role === "admi
 
 /** Whether the member may `create`, `rotate` or `revoke` keys of this realm, which may keep that for owners. Rotating makes a key. */
 export const may = (action, realm) =>
-  mayWrite() && (member.role === "owner" || !(realm?.ownerOnly[action] || (action === "rotate" && realm?.ownerOnly.create)));
+  mayWrite() &&
+  (member.role === "owner" || !(realm?.ownerOnly[action] || (action === "rotate" && realm?.ownerOnly.create)));
 
 export const mayManageMembers = () => member?.role === "owner";
 export const mayManageTenants = () => Boolean(member?.operator);

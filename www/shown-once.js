@@ -1,8 +1,8 @@
 // The one moment in which the text of a key, or of a link, is on the page. It is held by the banner's node alone,
 // and gone with it: when the banner is closed, when the page is left, when the page goes into the back-forward cache.
 
-import { announce, button, h } from "./dom.js";
 import { ask } from "./dialog.js";
+import { announce, button, h } from "./dom.js";
 
 /**
  * The banner: `{node, focus, leave}`, `leave` for the router. `onsaved` is called when the owner says that

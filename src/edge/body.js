@@ -11,7 +11,9 @@ const places = new Map();
 
 /** Takes a place: the promise settles when it has to be given up. */
 export function takePlace(name) {
-  return new Promise((resolve) => { places.set(name, resolve); });
+  return new Promise((resolve) => {
+    places.set(name, resolve);
+  });
 }
 
 /** Leaves a place, of which nobody has to be told any more. */
@@ -42,7 +44,9 @@ export async function read(request, most, milliseconds, givesWay, grow) {
   const isCopied = request.method === "GET" || request.method === "HEAD";
   const reader = (isCopied ? request.clone() : request).body.getReader({ mode: "byob" });
   let timer;
-  const late = new Promise((resolve) => { timer = setTimeout(resolve, milliseconds, LATE); });
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds, LATE);
+  });
   const length = request.headers.get("content-length");
   const whole = readWhole(reader, length === null ? undefined : Number(length), most, grow).catch(() => BROKEN_OFF);
   try {

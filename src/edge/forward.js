@@ -34,12 +34,31 @@ const lines = (text) => (text === "" ? [] : text.split("\n"));
  * @param originTimeout milliseconds for which the origin may take nothing of the body, or not begin its answer
  * @param clientTimeout milliseconds for which the client may send nothing of a body that has not ended
  */
-export async function forward(request, fetcher, url, removed, cookies, fields, held, givesWay, hasCome, originTimeout, clientTimeout) {
+export async function forward(
+  request,
+  fetcher,
+  url,
+  removed,
+  cookies,
+  fields,
+  held,
+  givesWay,
+  hasCome,
+  originTimeout,
+  clientTimeout,
+) {
   const abort = new AbortController();
   let end;
-  const ended = new Promise((resolve) => { end = resolve; });
-  const giveUp = (why) => { end(why); abort.abort(); };
-  const patience = new Patience({ origin: originTimeout, client: clientTimeout }, (who) => giveUp(who === "origin" ? TIMED_OUT : STALLED));
+  const ended = new Promise((resolve) => {
+    end = resolve;
+  });
+  const giveUp = (why) => {
+    end(why);
+    abort.abort();
+  };
+  const patience = new Patience({ origin: originTimeout, client: clientTimeout }, (who) =>
+    giveUp(who === "origin" ? TIMED_OUT : STALLED),
+  );
 
   const init = { redirect: "manual", signal: abort.signal };
   // What a cache between gate and origin keeps for one consumer it would give to another, since the credential
@@ -60,8 +79,8 @@ export async function forward(request, fetcher, url, removed, cookies, fields, h
     sink = pipe.writable;
   }
   const copy = request.bodyUsed
-    // The gate has read it, to its end.
-    ? new Request(request.url, { ...init, method: request.method, headers: request.headers })
+    ? // The gate has read it, to its end.
+      new Request(request.url, { ...init, method: request.method, headers: request.headers })
     : new Request(request, init);
   const onward = url === undefined ? copy : new Request(url, copy);
   editRequest(onward.headers, request, removed, cookies, fields);
@@ -183,7 +202,8 @@ async function pass(reader, writer, upload, patience, onBrokenOff) {
 /** Follows a body that the runtime sends on by itself: the origin is waited for when it has come to its end. */
 async function watch(reader, patience, hasCome, onBrokenOff) {
   try {
-    do patience.waitFor("client"); while (!(await reader.read()).done);
+    do patience.waitFor("client");
+    while (!(await reader.read()).done);
     if (patience.isOver) return;
     patience.waitFor("origin");
     hasCome?.();
@@ -203,7 +223,8 @@ function matcher(list) {
   const names = new Set(lines(list));
   const words = [...names].filter((name) => name.startsWith("-"));
   const prefixes = [...names].filter((name) => name.endsWith("-"));
-  const begins = (name, how) => prefixes.some((prefix) => prefix.startsWith(how) && name.startsWith(prefix.slice(how.length)));
+  const begins = (name, how) =>
+    prefixes.some((prefix) => prefix.startsWith(how) && name.startsWith(prefix.slice(how.length)));
   return (name) => {
     if (names.has(name) || begins(name, "")) return true;
     const read = readName(name);
@@ -225,10 +246,23 @@ function matches(list) {
 }
 
 /** Fields that `Connection` names belong to this connection only (RFC 9110, section 7.6.1). */
-const namedIn = (connection) => (connection ?? "").toLowerCase().split(",").map((name) => name.trim());
+const namedIn = (connection) =>
+  (connection ?? "")
+    .toLowerCase()
+    .split(",")
+    .map((name) => name.trim());
 
 /** What the runtime itself frames and routes a message by, whatever `Connection` names. */
-const RUNTIME_OWN = new Set(["", "close", "connection", "content-encoding", "content-length", "content-type", "host", "upgrade"]);
+const RUNTIME_OWN = new Set([
+  "",
+  "close",
+  "connection",
+  "content-encoding",
+  "content-length",
+  "content-type",
+  "host",
+  "upgrade",
+]);
 
 function removeNamedByConnection(headers) {
   const connection = headers.get("connection");
@@ -268,7 +302,9 @@ function editRequest(headers, request, removed, cookies, fields) {
  * runtime joins them with a comma, which in a cookie's own value is not followed by a space and a name.
  */
 function withoutCookies(jar, names) {
-  const joined = jar.replace(/"[^"]*"|, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, (part) => (part.startsWith(",") ? "; " : part));
+  const joined = jar.replace(/"[^"]*"|, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, (part) =>
+    part.startsWith(",") ? "; " : part,
+  );
   const isOwn = namesCookieOf(names);
   // A comma without a space may part cookies to some servers.
   const parts = joined.split(/([;,]\s*)/);
@@ -336,22 +372,34 @@ function removeOwnCookies(headers, names) {
 
 /** An origin does not say of the client's credential what only the gate says. */
 function removeOwnChallenges(headers, own) {
-  const given = headers.get("www-authenticate")?.toLowerCase().replace(/"/g, "").replace(/\s+/g, " ").replace(/ ?= ?/g, "=");
+  const given = headers
+    .get("www-authenticate")
+    ?.toLowerCase()
+    .replace(/"/g, "")
+    .replace(/\s+/g, " ")
+    .replace(/ ?= ?/g, "=");
   if (given !== undefined && own.some((challenge) => given.includes(challenge))) headers.delete("www-authenticate");
 }
 
 /** Whether an answer to a request with `Authorization` could be kept by a cache that many share, or by none (RFC 9111, section 3.5). */
-const saysWhoMayKeepIt = (headers) => /(^|[,\s])(public|private|no-store|must-revalidate|s-maxage)\b/i.test(headers.get("cache-control") ?? "");
+const saysWhoMayKeepIt = (headers) =>
+  /(^|[,\s])(public|private|no-store|must-revalidate|s-maxage)\b/i.test(headers.get("cache-control") ?? "");
 
 /** Statuses whose answers have no content (the Fetch standard's null body status). */
 const NO_BODY = new Set([204, 205, 304]);
 
 /** Adds the members of a list to a field, none of them twice; `*` in it says all there is to say. */
 function merge(headers, name, list) {
-  const present = (headers.get(name) ?? "").split(",").map((member) => member.trim()).filter(Boolean);
+  const present = (headers.get(name) ?? "")
+    .split(",")
+    .map((member) => member.trim())
+    .filter(Boolean);
   const known = new Set(present.map((member) => member.toLowerCase()));
   if (known.has("*")) return;
-  const missing = list.split(",").map((member) => member.trim()).filter((member) => !known.has(member.toLowerCase()));
+  const missing = list
+    .split(",")
+    .map((member) => member.trim())
+    .filter((member) => !known.has(member.toLowerCase()));
   if (missing.length || present.length > known.size) {
     const unique = [...new Map([...present, ...missing].map((member) => [member.toLowerCase(), member])).values()];
     headers.set(name, unique.join(", "));
@@ -376,11 +424,16 @@ const ANYWHERE = new RegExp(`(^|[\\s<"',;]|\\burl\\s*=\\s*)${ADDRESS.source}`, "
 
 /** Maps the origin's own address back to the one that was asked. */
 function mapAddresses(headers, own, asked) {
-  for (const [names, pattern] of [[URLS, AT_BEGIN], [WITH_URLS, ANYWHERE]]) {
+  for (const [names, pattern] of [
+    [URLS, AT_BEGIN],
+    [WITH_URLS, ANYWHERE],
+  ]) {
     for (const name of names) {
       const value = headers.get(name);
       if (value === null) continue;
-      const mapped = value.replace(pattern, (whole, before, address) => (isSameServer(address, own) ? before + asked : whole));
+      const mapped = value.replace(pattern, (whole, before, address) =>
+        isSameServer(address, own) ? before + asked : whole,
+      );
       if (mapped !== value) headers.set(name, mapped);
     }
   }

@@ -15,7 +15,9 @@ function inTime(promise, milliseconds) {
 
 async function orTimedOut(promise, milliseconds) {
   let timer;
-  const late = new Promise((resolve) => { timer = setTimeout(resolve, milliseconds, TIMED_OUT); });
+  const late = new Promise((resolve) => {
+    timer = setTimeout(resolve, milliseconds, TIMED_OUT);
+  });
   try {
     const value = await Promise.race([promise, late]);
     if (value === TIMED_OUT) throw new Error(`no answer within ${milliseconds} ms`);
@@ -29,7 +31,8 @@ async function orTimedOut(promise, milliseconds) {
 function bound(env, name, method) {
   const binding = env[name];
   if (binding === undefined || binding === null) throw new Error(`the binding ${name} is missing`);
-  if (typeof binding[method] !== "function") throw new Error(`the binding ${name} is of another type: it has no "${method}"`);
+  if (typeof binding[method] !== "function")
+    throw new Error(`the binding ${name} is of another type: it has no "${method}"`);
   return binding;
 }
 
@@ -45,7 +48,9 @@ export async function ask(env, binding, name, path, body, milliseconds, repeatab
   let isOver = false;
   const once = async () => {
     const objects = bound(env, binding, "idFromName");
-    const response = await objects.get(objects.idFromName(name)).fetch(`https://object${path}`, { method: "POST", body });
+    const response = await objects
+      .get(objects.idFromName(name))
+      .fetch(`https://object${path}`, { method: "POST", body });
     const text = await response.text();
     if (response.status !== 200) throw new Error(`answered ${response.status}`);
     return text;
@@ -74,7 +79,11 @@ export async function load(url, most, milliseconds) {
   const answer = async () => {
     // Another address than the policy's is not the issuer's: a redirect is answered with its own status. (The
     // runtime knows "follow" and "manual" only.)
-    const response = await fetch(url, { redirect: "manual", headers: { accept: "application/json" }, signal: abort.signal });
+    const response = await fetch(url, {
+      redirect: "manual",
+      headers: { accept: "application/json" },
+      signal: abort.signal,
+    });
     if (response.status !== 200) throw new Error(`answered ${response.status}`);
     const decoder = new TextDecoder();
     let text = "";

@@ -28,7 +28,14 @@ describe("keys at the admin API", () => {
     assert.equal(answer.header("x-content-type-options"), "nosniff");
     return answer;
   };
-  const publishable = (fields) => owner.call("POST", "/api-keys", { name: "For the page", kind: "publishable", allowedOrigins: [PAGE, own], scopes: ["orders:read"], ...fields });
+  const publishable = (fields) =>
+    owner.call("POST", "/api-keys", {
+      name: "For the page",
+      kind: "publishable",
+      allowedOrigins: [PAGE, own],
+      scopes: ["orders:read"],
+      ...fields,
+    });
   /** What changes with every call that does anything. */
   const state = async () => (await owner.must("GET", "/audit?limit=1")).entries;
 
@@ -37,8 +44,19 @@ describe("keys at the admin API", () => {
     const before = await state();
     for (const origin of [undefined, PAGE, own]) {
       for (const site of [undefined, "same-origin", "none", "cross-site"]) {
-        const headers = { ...bearer(plaintextKey), ...(origin && { Origin: origin }), ...(site && { "Sec-Fetch-Site": site }) };
-        for (const what of [READ, WRITE, ["POST", `/api-keys/${apiKey.id}/revoke`, {}], ["GET", "/realms"], ["GET", "/audit"], ["GET", "/members"]]) {
+        const headers = {
+          ...bearer(plaintextKey),
+          ...(origin && { Origin: origin }),
+          ...(site && { "Sec-Fetch-Site": site }),
+        };
+        for (const what of [
+          READ,
+          WRITE,
+          ["POST", `/api-keys/${apiKey.id}/revoke`, {}],
+          ["GET", "/realms"],
+          ["GET", "/audit"],
+          ["GET", "/members"],
+        ]) {
           const answer = await call(what, headers);
           assert.ok(["ORIGIN_RESTRICTED", "CROSS_SITE"].includes(outcome(answer)[1]), `${what} ${answer.text}`);
           assert.equal(answer.status, 403);
@@ -64,9 +82,18 @@ describe("keys at the admin API", () => {
     const { plaintextKey } = await owner.createKey({ scopes: ["admin:write"] });
     const before = await state();
     const foreign = [PAGE, "null", own.replace("http:", "https:"), `${own}0`, `${own}, ${PAGE}`, own.toUpperCase()];
-    const heads = foreign.flatMap((Origin) => [{ Origin }, { Origin, "Sec-Fetch-Site": "same-origin" }, { Origin, "Sec-Fetch-Site": "none" }]);
+    const heads = foreign.flatMap((Origin) => [
+      { Origin },
+      { Origin, "Sec-Fetch-Site": "same-origin" },
+      { Origin, "Sec-Fetch-Site": "none" },
+    ]);
     for (const head of [...heads, { "Sec-Fetch-Site": "cross-site" }, { "Sec-Fetch-Site": "same-site", Origin: own }]) {
-      for (const what of [READ, WRITE]) assert.deepEqual(outcome(await call(what, { ...bearer(plaintextKey), ...head })), [403, "CROSS_SITE"], JSON.stringify(head));
+      for (const what of [READ, WRITE])
+        assert.deepEqual(
+          outcome(await call(what, { ...bearer(plaintextKey), ...head })),
+          [403, "CROSS_SITE"],
+          JSON.stringify(head),
+        );
     }
     assert.deepEqual(await state(), before, "something was done");
     for (const head of [{}, { Origin: own }, { Origin: own, "Sec-Fetch-Site": "same-origin" }]) {
@@ -87,7 +114,11 @@ describe("keys at the admin API", () => {
       ["/api-keys", cookie(plaintextKey), [401, "UNAUTHENTICATED"]],
       ["/api-keys", { ...bearer(plaintextKey), ...cookie(plaintextKey) }, [400, "INVALID_REQUEST"]],
       ["/api-keys", { ...bearer(plaintextKey), ...cookie(owner.token) }, [400, "INVALID_REQUEST"]],
-      ["/api-keys", { ...bearer(owner.token), Cookie: `__Host-keyward-session=${owner.token}; __Host-keyward-session=x` }, [400, "INVALID_REQUEST"]],
+      [
+        "/api-keys",
+        { ...bearer(owner.token), Cookie: `__Host-keyward-session=${owner.token}; __Host-keyward-session=x` },
+        [400, "INVALID_REQUEST"],
+      ],
       ["/api-keys", { Authorization: `Bearer ${plaintextKey}, Bearer ${plaintextKey}` }, [400, "INVALID_REQUEST"]],
       ["/api-keys", { "X-Api-Key": plaintextKey }, [401, "UNAUTHENTICATED"]],
     ]) {
@@ -101,11 +132,30 @@ describe("keys at the admin API", () => {
   it("reach no route by another spelling of its path", async () => {
     const headers = bearer(owner.token);
     gate.origin.reset();
-    for (const path of ["/session/", "//session", "/./session/x/..//", "/%73ession", "/session%2f", "/session;x", "/session%00", "/api-keys/..%2fsession", "/SESSION", "/session/.%2e/session"]) {
+    for (const path of [
+      "/session/",
+      "//session",
+      "/./session/x/..//",
+      "/%73ession",
+      "/session%2f",
+      "/session;x",
+      "/session%00",
+      "/api-keys/..%2fsession",
+      "/SESSION",
+      "/session/.%2e/session",
+    ]) {
       const answer = await call(["GET", path], headers);
       assert.equal(answer.status, 404, path);
     }
-    for (const target of ["/api/%61dmin/session", "/API/admin/session", "/api//admin/session", "/api/admin%2fsession", "/api\\admin/session", "/api/admin;/session", "/api/adminx/session"]) {
+    for (const target of [
+      "/api/%61dmin/session",
+      "/API/admin/session",
+      "/api//admin/session",
+      "/api/admin%2fsession",
+      "/api\\admin/session",
+      "/api/admin;/session",
+      "/api/adminx/session",
+    ]) {
       const answer = await send(gate.url, { target, headers });
       assert.ok([400, 404].includes(answer.status), `${target}: ${answer.status}`);
       assert.ok(!answer.text.includes("owner@example.com"), target);
@@ -150,7 +200,13 @@ describe("what nobody signed in sends", () => {
       ["/setup", "{}", json],
       ["/session", "{}", { ...json, Authorization: "Basic eA==" }],
     ].entries()) {
-      const call = (n) => send(gate.url, { method: "POST", target: `/api/admin${path}`, headers: { ...headers, "CF-Connecting-IP": `2001:db8:${i}:1::${n}` }, body });
+      const call = (n) =>
+        send(gate.url, {
+          method: "POST",
+          target: `/api/admin${path}`,
+          headers: { ...headers, "CF-Connecting-IP": `2001:db8:${i}:1::${n}` },
+          body,
+        });
       const statuses = [];
       for (let n = 1; n <= 10; n++) statuses.push((await call(n)).status);
       assert.ok([400, 409, 413, 415].includes(statuses[0]), `${statuses}`);
@@ -160,6 +216,7 @@ describe("what nobody signed in sends", () => {
       assert.deepEqual((await gate.objects.counts()).objects, {}, "no object is asked");
     }
     assert.equal((await owner.call("GET", "/session")).status, 200, "others go on");
-    for (let n = 0; n < 10; n++) assert.equal((await owner.call("POST", "/api-keys", "{")).status, 400, "who is signed in may err");
+    for (let n = 0; n < 10; n++)
+      assert.equal((await owner.call("POST", "/api-keys", "{")).status, 400, "who is signed in may err");
   });
 });

@@ -13,9 +13,33 @@ const FRESHNESS = 5_000;
 
 /** Every field of a key as listed, in alphabetical order. */
 const FIELDS = [
-  "allowedIps", "allowedOrigins", "createdAt", "createdBy", "effectiveRateLimit", "expiresAt", "id", "keyPrefix", "kind",
-  "last4", "lastUsedAt", "metadata", "name", "rateLimit", "realm", "revokeReason", "revokedAt", "rotatedFrom", "rotatedTo",
-  "scopes", "status", "strict", "tags", "tenantId", "testMode", "updatedAt", "version",
+  "allowedIps",
+  "allowedOrigins",
+  "createdAt",
+  "createdBy",
+  "effectiveRateLimit",
+  "expiresAt",
+  "id",
+  "keyPrefix",
+  "kind",
+  "last4",
+  "lastUsedAt",
+  "metadata",
+  "name",
+  "rateLimit",
+  "realm",
+  "revokeReason",
+  "revokedAt",
+  "rotatedFrom",
+  "rotatedTo",
+  "scopes",
+  "status",
+  "strict",
+  "tags",
+  "tenantId",
+  "testMode",
+  "updatedAt",
+  "version",
 ];
 
 let gate, owner;
@@ -25,7 +49,8 @@ before(async () => {
 });
 after(() => gate.stop());
 
-const use = (key, more = {}, isolate = gate.isolates[0]) => isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` }, ...more });
+const use = (key, more = {}, isolate = gate.isolates[0]) =>
+  isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` }, ...more });
 const ids = ({ apiKeys }) => apiKeys.map(({ id }) => id);
 const list = (query) => owner.must("GET", `/api-keys?${query}`);
 
@@ -48,35 +73,83 @@ describe("creating a key", () => {
     assert.equal(answer.header("etag"), `"${apiKey.version}"`);
     const { member } = await owner.must("GET", "/session");
     const { id, keyPrefix, createdAt, effectiveRateLimit, ...rest } = apiKey;
-    assert.ok(plaintextKey.startsWith(keyPrefix) && keyPrefix.startsWith("kw_live_") && keyPrefix.length <= 16, keyPrefix);
+    assert.ok(
+      plaintextKey.startsWith(keyPrefix) && keyPrefix.startsWith("kw_live_") && keyPrefix.length <= 16,
+      keyPrefix,
+    );
     assert.match(id, /^key_/);
     assert.equal(Date.parse(createdAt), gate.now());
     assert.deepEqual(effectiveRateLimit, { perMinute: 600, perDay: null });
     assert.deepEqual(rest, {
-      realm: "default", tenantId: member.tenantId, kind: "secret", name: "Till 4", last4: plaintextKey.slice(-4), scopes: ["orders:read"],
-      status: "ACTIVE", testMode: false, strict: false, rateLimit: { perMinute: null, perDay: null }, allowedIps: [], allowedOrigins: [], tags: [],
-      metadata: {}, createdBy: { type: "member", id: member.id, email: member.email }, updatedAt: createdAt, expiresAt: null,
-      lastUsedAt: null, revokedAt: null, revokeReason: null, rotatedFrom: null, rotatedTo: null, version: 1,
+      realm: "default",
+      tenantId: member.tenantId,
+      kind: "secret",
+      name: "Till 4",
+      last4: plaintextKey.slice(-4),
+      scopes: ["orders:read"],
+      status: "ACTIVE",
+      testMode: false,
+      strict: false,
+      rateLimit: { perMinute: null, perDay: null },
+      allowedIps: [],
+      allowedOrigins: [],
+      tags: [],
+      metadata: {},
+      createdBy: { type: "member", id: member.id, email: member.email },
+      updatedAt: createdAt,
+      expiresAt: null,
+      lastUsedAt: null,
+      revokedAt: null,
+      revokeReason: null,
+      rotatedFrom: null,
+      rotatedTo: null,
+      version: 1,
     });
-    for (const text of [(await owner.call("GET", `/api-keys/${id}`)).text, (await owner.call("GET", "/api-keys")).text]) {
+    for (const text of [
+      (await owner.call("GET", `/api-keys/${id}`)).text,
+      (await owner.call("GET", "/api-keys")).text,
+    ]) {
       assert.ok(!text.includes(plaintextKey.slice(8, -4)), "shown again");
     }
   });
 
   it("takes every field, and each of them counts at the gate at once, in every isolate", async () => {
     const fields = {
-      name: "Everything", realm: "default", kind: "publishable", scopes: ["orders:*"], rateLimit: { perMinute: 2, perDay: 3 },
-      allowedIps: ["203.0.113.0/24", "2001:db8::1"], allowedOrigins: ["HTTPS://Shop.example:443/"], tags: ["till", "eu"],
-      metadata: { store: "4" }, expiresAt: new Date(gate.now() + DAY).toISOString(), testMode: true,
+      name: "Everything",
+      realm: "default",
+      kind: "publishable",
+      scopes: ["orders:*"],
+      rateLimit: { perMinute: 2, perDay: 3 },
+      allowedIps: ["203.0.113.0/24", "2001:db8::1"],
+      allowedOrigins: ["HTTPS://Shop.example:443/"],
+      tags: ["till", "eu"],
+      metadata: { store: "4" },
+      expiresAt: new Date(gate.now() + DAY).toISOString(),
+      testMode: true,
     };
     const { apiKey, plaintextKey } = await owner.must("POST", "/api-keys", fields);
     const seconds = fields.expiresAt.replace(/\.\d{3}Z/, ".000Z");
     assert.deepEqual(Object.fromEntries(Object.keys(fields).map((name) => [name, apiKey[name]])), {
-      ...fields, allowedIps: ["203.0.113.0/24", "2001:db8::1/128"], allowedOrigins: ["https://shop.example"], expiresAt: seconds,
+      ...fields,
+      allowedIps: ["203.0.113.0/24", "2001:db8::1/128"],
+      allowedOrigins: ["https://shop.example"],
+      expiresAt: seconds,
     });
     assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 2, perDay: 3 });
     assert.match(plaintextKey, /^kw_test_/);
-    const ask = (isolate, more) => use(plaintextKey, { headers: { Authorization: `Bearer ${plaintextKey}`, Origin: "https://shop.example", "CF-Connecting-IP": "203.0.113.200", ...more } }, isolate);
+    const ask = (isolate, more) =>
+      use(
+        plaintextKey,
+        {
+          headers: {
+            Authorization: `Bearer ${plaintextKey}`,
+            Origin: "https://shop.example",
+            "CF-Connecting-IP": "203.0.113.200",
+            ...more,
+          },
+        },
+        isolate,
+      );
     for (const isolate of gate.isolates) {
       assert.equal((await ask(isolate, { "CF-Connecting-IP": "203.0.114.1" })).json().code, "IP_RESTRICTED");
       assert.equal((await ask(isolate, { Origin: "https://evil.example" })).json().code, "ORIGIN_RESTRICTED");
@@ -111,7 +184,10 @@ describe("listing keys", () => {
     assert.deepEqual(second.apiKeys, made.slice(2, 4));
     const third = await list(`q=paged&limit=2&cursor=${second.nextCursor}`);
     assert.deepEqual(third, { apiKeys: made.slice(4), nextCursor: null });
-    assert.deepEqual((await list(`q=paged&limit=3&cursor=${first.nextCursor}`)), { apiKeys: made.slice(2), nextCursor: null });
+    assert.deepEqual(await list(`q=paged&limit=3&cursor=${first.nextCursor}`), {
+      apiKeys: made.slice(2),
+      nextCursor: null,
+    });
   });
 
   it("finds by name, tag, prefix, last four and id, whatever the case, and nothing by a wildcard", async () => {
@@ -121,29 +197,50 @@ describe("listing keys", () => {
     }
     for (const q of ["%", "_", "Ü%sicher", "* OR 1=1", "'"]) {
       const found = (await list(`q=${encodeURIComponent(q)}`)).apiKeys;
-      assert.ok(found.every((key) => [key.name, key.keyPrefix, key.last4, key.id, ...key.tags].some((text) => text.toLowerCase().includes(q.toLowerCase()))), q);
+      assert.ok(
+        found.every((key) =>
+          [key.name, key.keyPrefix, key.last4, key.id, ...key.tags].some((text) =>
+            text.toLowerCase().includes(q.toLowerCase()),
+          ),
+        ),
+        q,
+      );
     }
     assert.deepEqual(await list("q=%20sicherlich%20nicht"), { apiKeys: [], nextCursor: null });
   });
 
   it("finds a name in whatever normal form it was made or is looked for", async () => {
     const made = [];
-    for (const name of ["Café Nord", "Cafe\u0301 Nord", "\ufeffAcme Nord"]) made.push((await owner.createKey({ name })).apiKey.id);
+    for (const name of ["Café Nord", "Cafe\u0301 Nord", "\ufeffAcme Nord"])
+      made.push((await owner.createKey({ name })).apiKey.id);
     const [composed, decomposed, marked] = made;
     const found = async (q) => ids(await list(`q=${encodeURIComponent(q)}`));
-    for (const q of ["Café Nord", "Cafe\u0301 nord", "CAFÉ NORD", "\ufeffCAFE\u0301 nord"]) assert.deepEqual(await found(q), [decomposed, composed], q);
+    for (const q of ["Café Nord", "Cafe\u0301 nord", "CAFÉ NORD", "\ufeffCAFE\u0301 nord"])
+      assert.deepEqual(await found(q), [decomposed, composed], q);
     for (const q of ["acme nord", "\ufeffAcme Nord"]) assert.deepEqual(await found(q), [marked], q);
-    assert.deepEqual([(await owner.get(composed)).name, (await owner.get(decomposed)).name, (await owner.get(marked)).name], ["Café Nord", "Cafe\u0301 Nord", "Acme Nord"]);
+    assert.deepEqual(
+      [(await owner.get(composed)).name, (await owner.get(decomposed)).name, (await owner.get(marked)).name],
+      ["Café Nord", "Cafe\u0301 Nord", "Acme Nord"],
+    );
   });
 
   it("the last page has no cursor, full or not, in every list", async () => {
     await owner.stepUp();
     for (const i of [1, 2]) {
       await owner.createKey();
-      await owner.must("POST", "/members", { email: `paged${i}@example.com`, role: "viewer", password: "a long enough password" });
+      await owner.must("POST", "/members", {
+        email: `paged${i}@example.com`,
+        role: "viewer",
+        password: "a long enough password",
+      });
       await owner.must("POST", "/tenants", { name: `Paged ${i}` });
     }
-    for (const [path, name] of [["/api-keys", "apiKeys"], ["/audit", "entries"], ["/members", "members"], ["/tenants", "tenants"]]) {
+    for (const [path, name] of [
+      ["/api-keys", "apiKeys"],
+      ["/audit", "entries"],
+      ["/members", "members"],
+      ["/tenants", "tenants"],
+    ]) {
       const pages = [];
       for (let query = "?limit=1"; query; ) {
         const { [name]: entries, nextCursor } = await owner.must("GET", path + query);
@@ -165,7 +262,10 @@ describe("listing keys", () => {
     const expiresAt = new Date(gate.now() + 60_000).toISOString();
     const expiring = (await owner.createKey({ tags: ["by-status"], expiresAt })).apiKey.id;
     const by = async (status) => ids(await list(`q=by-status&status=${status}`));
-    assert.deepEqual([await by("ACTIVE"), await by("REVOKED"), await by("EXPIRED")], [[expiring, active], [revoked], []]);
+    assert.deepEqual(
+      [await by("ACTIVE"), await by("REVOKED"), await by("EXPIRED")],
+      [[expiring, active], [revoked], []],
+    );
     await gate.advance(60_000);
     assert.deepEqual([await by("ACTIVE"), await by("REVOKED"), await by("EXPIRED")], [[active], [revoked], [expiring]]);
     assert.equal((await owner.get(expiring)).status, "EXPIRED");
@@ -209,7 +309,10 @@ describe("reading and editing a key", () => {
     assert.deepEqual([answer.status, more, answer.header("etag")], [200, {}, `"2"`]);
     assertPromised(effectiveEverywhereBy, since);
     assert.ok(edited.updatedAt >= apiKey.updatedAt);
-    assert.deepEqual({ ...edited, updatedAt: apiKey.updatedAt }, { ...apiKey, name: "Renamed", tags: ["b"], version: 2 });
+    assert.deepEqual(
+      { ...edited, updatedAt: apiKey.updatedAt },
+      { ...apiKey, name: "Renamed", tags: ["b"], version: 2 },
+    );
     assert.deepEqual(await owner.get(apiKey.id), edited);
   });
 
@@ -217,9 +320,16 @@ describe("reading and editing a key", () => {
     const { apiKey } = await owner.createKey();
     const edit = (name, match) => owner.call("PATCH", `/api-keys/${apiKey.id}`, { name }, { "If-Match": match });
     const versions = [];
-    for (const match of ['"1"', 'W/"2"', '"9", W/"3"', "*", ' W/"5"\t']) versions.push((await edit(match, match)).header("etag"));
+    for (const match of ['"1"', 'W/"2"', '"9", W/"3"', "*", ' W/"5"\t'])
+      versions.push((await edit(match, match)).header("etag"));
     assert.deepEqual(versions, ['"2"', '"3"', '"4"', '"5"', '"6"']);
-    await owner.refused([412, "VERSION_MISMATCH"], "PATCH", `/api-keys/${apiKey.id}`, { name: "late" }, { "If-Match": 'W/"5"' });
+    await owner.refused(
+      [412, "VERSION_MISMATCH"],
+      "PATCH",
+      `/api-keys/${apiKey.id}`,
+      { name: "late" },
+      { "If-Match": 'W/"5"' },
+    );
   });
 
   it("If-Match keeps two people from overwriting each other", async () => {
@@ -240,31 +350,64 @@ describe("reading and editing a key", () => {
   it("scopes and addresses that are taken away or given hold everywhere by the moment that was promised", async (t) => {
     await gate.stopClock(t);
     const { apiKey, plaintextKey } = await owner.createKey({ scopes: ["orders:read"] });
-    const write = async () => Promise.all(gate.isolates.map((isolate) => use(plaintextKey, { method: "POST" }, isolate)));
-    assert.deepEqual((await write()).map(({ status }) => status), [403, 403]);
+    const write = async () =>
+      Promise.all(gate.isolates.map((isolate) => use(plaintextKey, { method: "POST" }, isolate)));
+    assert.deepEqual(
+      (await write()).map(({ status }) => status),
+      [403, 403],
+    );
     const given = await owner.patch(apiKey.id, { scopes: ["orders:write"] });
     await gate.until(given.effectiveEverywhereBy);
-    assert.deepEqual((await write()).map(({ status }) => status), [200, 200]);
+    assert.deepEqual(
+      (await write()).map(({ status }) => status),
+      [200, 200],
+    );
     const taken = await owner.patch(apiKey.id, { scopes: ["orders:read"], allowedIps: ["203.0.113.0/24"] });
     await gate.until(taken.effectiveEverywhereBy);
-    assert.deepEqual((await write()).map((answer) => answer.json().code), ["IP_RESTRICTED", "IP_RESTRICTED"]);
+    assert.deepEqual(
+      (await write()).map((answer) => answer.json().code),
+      ["IP_RESTRICTED", "IP_RESTRICTED"],
+    );
     await owner.patch(apiKey.id, { allowedIps: [] });
     await gate.advance(FRESHNESS);
-    assert.deepEqual((await write()).map((answer) => answer.json().code), ["INSUFFICIENT_SCOPE", "INSUFFICIENT_SCOPE"]);
+    assert.deepEqual(
+      (await write()).map((answer) => answer.json().code),
+      ["INSUFFICIENT_SCOPE", "INSUFFICIENT_SCOPE"],
+    );
   });
 
   it("null takes a limit, an expiry or a list away", async () => {
-    const set = { rateLimit: { perMinute: 5, perDay: 9 }, allowedIps: ["203.0.113.0/24"], tags: ["x"], metadata: { a: "b" }, expiresAt: "2100-01-01T00:00:00Z" };
+    const set = {
+      rateLimit: { perMinute: 5, perDay: 9 },
+      allowedIps: ["203.0.113.0/24"],
+      tags: ["x"],
+      metadata: { a: "b" },
+      expiresAt: "2100-01-01T00:00:00Z",
+    };
     const { apiKey } = await owner.createKey(set);
     assert.equal(apiKey.expiresAt, "2100-01-01T00:00:00.000Z");
-    const { apiKey: blank } = await owner.patch(apiKey.id, Object.fromEntries(Object.keys(set).map((name) => [name, null])));
-    assert.deepEqual([blank.rateLimit, blank.allowedIps, blank.tags, blank.metadata, blank.expiresAt], [{ perMinute: null, perDay: null }, [], [], {}, null]);
+    const { apiKey: blank } = await owner.patch(
+      apiKey.id,
+      Object.fromEntries(Object.keys(set).map((name) => [name, null])),
+    );
+    assert.deepEqual(
+      [blank.rateLimit, blank.allowedIps, blank.tags, blank.metadata, blank.expiresAt],
+      [{ perMinute: null, perDay: null }, [], [], {}, null],
+    );
     assert.deepEqual(blank.effectiveRateLimit, { perMinute: 600, perDay: null });
   });
 
   it("what a key is cannot be edited: kind, realm, mode, status; nor a revoked or expired one", async () => {
     const { apiKey } = await owner.createKey();
-    for (const [field, value] of Object.entries({ kind: "publishable", realm: "default", status: "REVOKED", id: "key_x", tenantId: "x", version: 9, plaintextKey: "x" })) {
+    for (const [field, value] of Object.entries({
+      kind: "publishable",
+      realm: "default",
+      status: "REVOKED",
+      id: "key_x",
+      tenantId: "x",
+      version: 9,
+      plaintextKey: "x",
+    })) {
       await owner.invalid([field], "PATCH", `/api-keys/${apiKey.id}`, { [field]: value });
     }
     await owner.invalid(["testMode"], "PATCH", `/api-keys/${apiKey.id}`, { testMode: true });
@@ -290,7 +433,8 @@ describe("revoking a key", () => {
     assert.deepEqual([revoked.status, revoked.revokeReason, revoked.version], ["REVOKED", "lost", 2]);
     assert.match(revoked.revokedAt, TIME);
     await gate.until(refusedEverywhereBy);
-    for (const isolate of gate.isolates) assert.equal((await use(plaintextKey, {}, isolate)).json().code, "REVOKED_API_KEY");
+    for (const isolate of gate.isolates)
+      assert.equal((await use(plaintextKey, {}, isolate)).json().code, "REVOKED_API_KEY");
     const entries = (await owner.must("GET", "/audit?limit=1")).entries[0].seq;
     const again = await owner.call("POST", `/api-keys/${apiKey.id}/revoke`, { reason: "another" });
     const { lastUsedAt } = again.json().apiKey; // reported meanwhile

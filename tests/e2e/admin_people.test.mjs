@@ -13,7 +13,9 @@ const from = (address) => ({ "CF-Connecting-IP": address });
 
 describe("set-up", () => {
   let gate;
-  before(async () => { gate = await startGate(); });
+  before(async () => {
+    gate = await startGate();
+  });
   after(() => gate.stop());
   const setUp = (more = {}) => ({ token: gate.secrets.KEYWARD_SETUP_TOKEN, ...OWNER, ...more });
 
@@ -27,7 +29,9 @@ describe("set-up", () => {
   });
 
   it("makes one owner, however many ask at once, and is 409 from then on", async () => {
-    const attempts = ["one@example.com", "two@example.com", "three@example.com"].map((email) => gate.admin().call("POST", "/setup", setUp({ email })));
+    const attempts = ["one@example.com", "two@example.com", "three@example.com"].map((email) =>
+      gate.admin().call("POST", "/setup", setUp({ email })),
+    );
     const answers = await Promise.all(attempts);
     assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409]);
     const { member, ...more } = answers.find(({ status }) => status === 201).json();
@@ -68,7 +72,9 @@ describe("sessions", () => {
     assert.ok(Math.abs(Date.parse(expiresAt) - gate.now() - 12 * HOUR) < 10_000, expiresAt);
     assert.deepEqual([member.email, member.role], [OWNER.email, "owner"]);
     assert.ok(member.id && member.tenantId);
-    assert.deepEqual(answer.all("set-cookie"), [`__Host-keyward-session=${token}; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict`]);
+    assert.deepEqual(answer.all("set-cookie"), [
+      `__Host-keyward-session=${token}; Path=/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict`,
+    ]);
     assert.equal(answer.header("cache-control"), "no-store");
   });
 
@@ -85,7 +91,10 @@ describe("sessions", () => {
     for (const [what, [path, body, field]] of Object.entries(made)) {
       const answer = await owner.call("POST", path, body);
       assert.equal(answer.status, 201, what);
-      const found = await gate.send({ target: answer.header("location"), headers: { Authorization: `Bearer ${owner.token}` } });
+      const found = await gate.send({
+        target: answer.header("location"),
+        headers: { Authorization: `Bearer ${owner.token}` },
+      });
       assert.deepEqual([found.status, found.json()[field].id], [200, answer.json()[field].id], what);
     }
   });
@@ -100,7 +109,9 @@ describe("sessions", () => {
         const zoe = await gate.admin().signIn({ email, password: typed });
         await zoe.stepUp(typed);
       }
-      await gate.admin().refused([401, "INVALID_CREDENTIALS"], "POST", "/session", { email, password: "Zoe's cafe, naive" });
+      await gate
+        .admin()
+        .refused([401, "INVALID_CREDENTIALS"], "POST", "/session", { email, password: "Zoe's cafe, naive" });
     }
   });
 
@@ -117,8 +128,23 @@ describe("sessions", () => {
 
   it("a write with the cookie has to come from the page's own origin", async () => {
     const answer = await signIn();
-    const write = (headers) => gate.admin().call("POST", "/api-keys", { name: "By cookie", scopes: ["orders:read"] }, { Cookie: cookieOf(answer), ...headers });
-    for (const headers of [{}, { Origin: "https://evil.example" }, { Origin: "null" }, { "Sec-Fetch-Site": "cross-site" }, { "Sec-Fetch-Site": "same-site" }, { "Sec-Fetch-Site": "none" }]) {
+    const write = (headers) =>
+      gate
+        .admin()
+        .call(
+          "POST",
+          "/api-keys",
+          { name: "By cookie", scopes: ["orders:read"] },
+          { Cookie: cookieOf(answer), ...headers },
+        );
+    for (const headers of [
+      {},
+      { Origin: "https://evil.example" },
+      { Origin: "null" },
+      { "Sec-Fetch-Site": "cross-site" },
+      { "Sec-Fetch-Site": "same-site" },
+      { "Sec-Fetch-Site": "none" },
+    ]) {
       const refused = await write(headers);
       assert.deepEqual([refused.status, refused.json().code], [403, "CROSS_SITE"], JSON.stringify(headers));
     }
@@ -136,7 +162,10 @@ describe("sessions", () => {
     const out = await admin.call("DELETE", "/session");
     assert.equal(out.status, 204);
     assert.equal(out.body.length, 0);
-    assert.match(out.header("set-cookie"), /^__Host-keyward-session=; Path=\/; Max-Age=0; HttpOnly; Secure; SameSite=Strict$/);
+    assert.match(
+      out.header("set-cookie"),
+      /^__Host-keyward-session=; Path=\/; Max-Age=0; HttpOnly; Secure; SameSite=Strict$/,
+    );
     await admin.refused([401, "UNAUTHENTICATED"], "GET", "/session");
     await gate.admin().refused([401, "UNAUTHENTICATED"], "GET", "/api-keys", undefined, { Cookie: cookieOf(answer) });
     await owner.must("GET", "/session");
@@ -145,10 +174,17 @@ describe("sessions", () => {
   it("401 without a credential and with one that was never given out, 400 for two that differ", async () => {
     const anybody = gate.admin();
     await anybody.refused([401, "UNAUTHENTICATED"], "GET", "/api-keys");
-    await anybody.refused([401, "UNAUTHENTICATED"], "GET", "/api-keys", undefined, { Authorization: `Bearer kws_${"A".repeat(43)}` });
+    await anybody.refused([401, "UNAUTHENTICATED"], "GET", "/api-keys", undefined, {
+      Authorization: `Bearer kws_${"A".repeat(43)}`,
+    });
     const answer = await signIn();
     await owner.refused([400, "INVALID_REQUEST"], "GET", "/api-keys", undefined, { Cookie: cookieOf(answer) });
-    for (const Authorization of ["Basic b3duZXI6eA==", "Bearer", `Bearer ${owner.token} ${owner.token}`, `Bearer ${owner.token},x`]) {
+    for (const Authorization of [
+      "Basic b3duZXI6eA==",
+      "Bearer",
+      `Bearer ${owner.token} ${owner.token}`,
+      `Bearer ${owner.token},x`,
+    ]) {
       await gate.admin().refused([400, "INVALID_REQUEST"], "GET", "/api-keys", undefined, { Authorization });
     }
   });
@@ -156,7 +192,9 @@ describe("sessions", () => {
   it("a wrong password and an unknown address are told apart by nothing", async () => {
     const answers = [];
     for (const email of [OWNER.email, "nobody@example.com"]) {
-      const { text } = await gate.admin().refused([401, "INVALID_CREDENTIALS"], "POST", "/session", { email, password: "wrong wrong wrong" });
+      const { text } = await gate
+        .admin()
+        .refused([401, "INVALID_CREDENTIALS"], "POST", "/session", { email, password: "wrong wrong wrong" });
       answers.push({ ...JSON.parse(text), requestId: "" });
     }
     assert.deepEqual(answers[0], answers[1]);
@@ -165,12 +203,20 @@ describe("sessions", () => {
 
   it("429 after five failures from one network, for as long as Retry-After says and a second at first", async (t) => {
     await gate.stopClock(t);
-    const { member } = await owner.must("POST", "/members", { email: "locked@example.com", role: "viewer", password: PASSWORD });
-    const attempt = (password, address = "192.0.2.50") => gate.admin().call("POST", "/session", { email: member.email, password }, from(address));
+    const { member } = await owner.must("POST", "/members", {
+      email: "locked@example.com",
+      role: "viewer",
+      password: PASSWORD,
+    });
+    const attempt = (password, address = "192.0.2.50") =>
+      gate.admin().call("POST", "/session", { email: member.email, password }, from(address));
     for (const seconds of [1, 2, 4]) {
       for (let i = seconds === 1 ? 0 : 4; i < 5; i++) assert.equal((await attempt("wrong wrong wrong")).status, 401);
       const answer = await attempt(PASSWORD);
-      assert.deepEqual([answer.status, answer.json().code, answer.header("retry-after")], [429, "TOO_MANY_ATTEMPTS", String(seconds)]);
+      assert.deepEqual(
+        [answer.status, answer.json().code, answer.header("retry-after")],
+        [429, "TOO_MANY_ATTEMPTS", String(seconds)],
+      );
       await gate.advance(seconds * 1_000 - 1);
       assert.equal((await attempt(PASSWORD)).status, 429);
       await gate.advance(1);
@@ -181,9 +227,17 @@ describe("sessions", () => {
 
   it("right passwords at the same moment are all let in", async () => {
     const answers = await Promise.all(Array.from({ length: 20 }, signIn));
-    assert.deepEqual(answers.map(({ status }) => status), Array(20).fill(201));
-    const stepUps = await Promise.all(Array.from({ length: 10 }, () => owner.call("POST", "/session/step-up", { password: OWNER.password })));
-    assert.deepEqual(stepUps.map(({ status }) => status), Array(10).fill(204));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      Array(20).fill(201),
+    );
+    const stepUps = await Promise.all(
+      Array.from({ length: 10 }, () => owner.call("POST", "/session/step-up", { password: OWNER.password })),
+    );
+    assert.deepEqual(
+      stepUps.map(({ status }) => status),
+      Array(10).fill(204),
+    );
   });
 
   it("strangers who fail with an address keep its owner neither from signing in at a known network nor from typing the password", async () => {
@@ -192,7 +246,9 @@ describe("sessions", () => {
     const target = await gate.admin().signIn(person);
     let refused = 0;
     for (let i = 0; refused < 3; i++) {
-      const { status } = await gate.admin().call("POST", "/session", { email: person.email, password: "wrong wrong wrong" }, from(`198.51.100.${i}`));
+      const { status } = await gate
+        .admin()
+        .call("POST", "/session", { email: person.email, password: "wrong wrong wrong" }, from(`198.51.100.${i}`));
       assert.ok(status === 401 || status === 429);
       refused += status === 429;
       assert.ok(i < 60, "an address is not guessed at without end");
@@ -200,16 +256,23 @@ describe("sessions", () => {
     await gate.admin().signIn(person);
     await target.stepUp(PASSWORD);
     await target.must("PATCH", `/members/${member.id}`, { password: `${PASSWORD}!`, currentPassword: PASSWORD });
-    const elsewhere = await gate.admin().call("POST", "/session", { ...person, password: `${PASSWORD}!` }, from("203.0.113.5"));
+    const elsewhere = await gate
+      .admin()
+      .call("POST", "/session", { ...person, password: `${PASSWORD}!` }, from("203.0.113.5"));
     assert.deepEqual([elsewhere.status, Number(elsewhere.header("retry-after")) <= 600], [429, true]);
   });
 
   it("429 for a network that fails with ever new names, but not for who has signed in from there, nor for another network", async (t) => {
     // One attempt more is possible every ten seconds.
     await gate.stopClock(t);
-    const attempt = (i, address) => gate.admin().call("POST", "/session", { email: `guess${i}@example.com`, password: "wrong wrong wrong" }, from(address));
+    const attempt = (i, address) =>
+      gate
+        .admin()
+        .call("POST", "/session", { email: `guess${i}@example.com`, password: "wrong wrong wrong" }, from(address));
     await gate.admin().must("POST", "/session", OWNER, from("192.0.2.60"));
-    const statuses = await Promise.all(Array.from({ length: 104 }, async (_, i) => (await attempt(i, "192.0.2.60")).status));
+    const statuses = await Promise.all(
+      Array.from({ length: 104 }, async (_, i) => (await attempt(i, "192.0.2.60")).status),
+    );
     assert.deepEqual(statuses.sort(), [...Array(100).fill(401), ...Array(4).fill(429)]);
     await gate.admin().must("POST", "/session", OWNER, from("192.0.2.60"));
     assert.equal((await attempt(999, "192.0.2.61")).status, 401);
@@ -223,7 +286,10 @@ describe("sessions", () => {
     second.token = (await second.must("POST", "/session", OWNER, { ...from("2001:db8:9:8:7::1"), ...agent })).token;
     const third = await gate.admin().signIn();
     const { sessions } = await third.must("GET", "/sessions");
-    assert.deepEqual(sessions.map(({ current }) => current), [false, false, true]);
+    assert.deepEqual(
+      sessions.map(({ current }) => current),
+      [false, false, true],
+    );
     assert.deepEqual([sessions[1].network, sessions[1].userAgent], ["2001:db8:9:8::/64", agent["User-Agent"]]);
     await third.must("DELETE", `/sessions/${sessions[1].id}`);
     await second.refused([401, "UNAUTHENTICATED"], "GET", "/session");
@@ -256,7 +322,10 @@ describe("roles", () => {
     gate = await startGate();
     owner = await gate.owner();
     // Of a tenant that is not the operator's, so that its owner is no more than that.
-    const made = await owner.must("POST", "/tenants", { name: "Shop", owner: { email: "shop@example.com", password: PASSWORD } });
+    const made = await owner.must("POST", "/tenants", {
+      name: "Shop",
+      owner: { email: "shop@example.com", password: PASSWORD },
+    });
     tenant = made.tenant;
     people.owner = await enter({ email: "shop@example.com", password: PASSWORD });
     for (const role of ["admin", "viewer"]) {
@@ -304,10 +373,16 @@ describe("roles", () => {
   it("members are added, shown, changed and removed by an owner", async () => {
     const person = { email: "Casey@Example.com", password: PASSWORD };
     const { member } = await people.owner.must("POST", "/members", { role: "viewer", ...person });
-    assert.deepEqual({ ...member, id: "", createdAt: "" }, { id: "", email: "casey@example.com", role: "viewer", tenantId: tenant.id, createdAt: "" });
+    assert.deepEqual(
+      { ...member, id: "", createdAt: "" },
+      { id: "", email: "casey@example.com", role: "viewer", tenantId: tenant.id, createdAt: "" },
+    );
     assert.match(member.createdAt, TIME);
     const { members } = await people.viewer.must("GET", "/members");
-    assert.deepEqual(members.find(({ id }) => id === member.id), member);
+    assert.deepEqual(
+      members.find(({ id }) => id === member.id),
+      member,
+    );
     assert.ok(!JSON.stringify(members).includes("pbkdf2"));
     await people.owner.refused([409, "CONFLICT"], "POST", "/members", { role: "viewer", ...person });
 
@@ -385,7 +460,10 @@ describe("step-up, where the policy asks for it", () => {
     // To sign in the password was typed, but not for this.
     for (const call of calls) await owner.refused([403, "STEP_UP_REQUIRED"], ...call);
     await gate.advance(300_000);
-    calls.push(["POST", "/members", { email: "m@example.com", role: "viewer", password: PASSWORD }], ["DELETE", "/members/mem_x"]);
+    calls.push(
+      ["POST", "/members", { email: "m@example.com", role: "viewer", password: PASSWORD }],
+      ["DELETE", "/members/mem_x"],
+    );
     for (const call of calls) await owner.refused([403, "STEP_UP_REQUIRED"], ...call);
     assert.deepEqual(await owner.get(key.id), key);
     assert.equal((await owner.must("GET", "/api-keys")).apiKeys.length, 1);

@@ -15,15 +15,27 @@ before(async () => {
 });
 after(() => gate.stop());
 
-const use = (key, isolate = gate.isolates[0]) => isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });
-const everywhere = (key) => Promise.all(gate.isolates.map(async (isolate) => {
-  const answer = await use(key, isolate);
-  return answer.status === 200 ? 200 : answer.json().code;
-}));
+const use = (key, isolate = gate.isolates[0]) =>
+  isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });
+const everywhere = (key) =>
+  Promise.all(
+    gate.isolates.map(async (isolate) => {
+      const answer = await use(key, isolate);
+      return answer.status === 200 ? 200 : answer.json().code;
+    }),
+  );
 
 describe("rotating a key", () => {
   it("makes a new key with the old one's settings; the old one stays", async () => {
-    const fields = { name: "Till", scopes: ["orders:write"], rateLimit: { perMinute: 7, perDay: 70 }, allowedIps: ["192.0.2.0/24"], tags: ["t"], metadata: { a: "b" }, expiresAt: "2100-01-01T00:00:00Z" };
+    const fields = {
+      name: "Till",
+      scopes: ["orders:write"],
+      rateLimit: { perMinute: 7, perDay: 70 },
+      allowedIps: ["192.0.2.0/24"],
+      tags: ["t"],
+      metadata: { a: "b" },
+      expiresAt: "2100-01-01T00:00:00Z",
+    };
     const old = await owner.createKey(fields);
     const answer = await owner.call("POST", `/api-keys/${old.apiKey.id}/rotate`, {});
     const { apiKey, plaintextKey, previous, ...more } = answer.json();
@@ -32,14 +44,22 @@ describe("rotating a key", () => {
     assert.notEqual(plaintextKey, old.plaintextKey);
     assert.match(plaintextKey, /^kw_live_[0-9A-Za-z]{36}$/);
     const { id, createdAt, updatedAt, keyPrefix, last4, ...rest } = apiKey;
-    assert.ok(id !== old.apiKey.id && createdAt === updatedAt && plaintextKey.startsWith(keyPrefix) && plaintextKey.endsWith(last4));
+    assert.ok(
+      id !== old.apiKey.id &&
+        createdAt === updatedAt &&
+        plaintextKey.startsWith(keyPrefix) &&
+        plaintextKey.endsWith(last4),
+    );
     const expected = { ...old.apiKey, rotatedFrom: old.apiKey.id };
     for (const field of ["id", "createdAt", "updatedAt", "keyPrefix", "last4"]) delete expected[field];
     assert.deepEqual(rest, expected);
     assert.deepEqual(await owner.get(old.apiKey.id), { ...old.apiKey, rotatedTo: id });
     assert.deepEqual(await owner.get(id), apiKey);
     for (const key of [old.plaintextKey, plaintextKey]) {
-      const answer = await gate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}`, "CF-Connecting-IP": "192.0.2.3" } });
+      const answer = await gate.send({
+        target: "/api/orders",
+        headers: { Authorization: `Bearer ${key}`, "CF-Connecting-IP": "192.0.2.3" },
+      });
       assert.equal(answer.status, 200);
     }
   });
@@ -59,7 +79,12 @@ describe("rotating a key", () => {
     const { plaintextKey, apiKey, previous } = await owner.rotate(old.apiKey.id, { revokeOld: true });
     const ahead = Date.parse(previous.refusedEverywhereBy) - since;
     assert.equal(ahead, FRESHNESS);
-    assert.deepEqual(previous, { id: old.apiKey.id, status: "REVOKED", expiresAt: null, refusedEverywhereBy: previous.refusedEverywhereBy });
+    assert.deepEqual(previous, {
+      id: old.apiKey.id,
+      status: "REVOKED",
+      expiresAt: null,
+      refusedEverywhereBy: previous.refusedEverywhereBy,
+    });
     await gate.until(previous.refusedEverywhereBy);
     assert.deepEqual(await everywhere(old.plaintextKey), ["REVOKED_API_KEY", "REVOKED_API_KEY"]);
     assert.deepEqual(await everywhere(plaintextKey), [200, 200]);
@@ -118,7 +143,8 @@ describe("rotating a key", () => {
     assert.equal(again.previous.expiresAt, first.previous.expiresAt, "the old key's end does not move");
     await gate.advance(60_000 + FRESHNESS);
     assert.deepEqual(await everywhere(old.plaintextKey), ["REVOKED_API_KEY", "REVOKED_API_KEY"]);
-    for (const made of [first, again, kept, later, revoking]) assert.deepEqual(await everywhere(made.plaintextKey), [200, 200]);
+    for (const made of [first, again, kept, later, revoking])
+      assert.deepEqual(await everywhere(made.plaintextKey), [200, 200]);
     const { detail } = (await owner.refused([409, "CONFLICT"], "POST", `/api-keys/${old.apiKey.id}/rotate`, {})).json();
     assert.ok(detail.includes(revoking.apiKey.id), "it names the key that replaced it");
   });
@@ -136,7 +162,8 @@ describe("rotating a key", () => {
     const { apiKey } = await owner.createKey();
     const path = `/api-keys/${apiKey.id}/rotate`;
     await owner.invalid(["graceSeconds"], "POST", path, { revokeOld: true, graceSeconds: 5 });
-    for (const graceSeconds of [-1, 1.5, "5", 1e12, true, []]) await owner.invalid(["graceSeconds"], "POST", path, { graceSeconds });
+    for (const graceSeconds of [-1, 1.5, "5", 1e12, true, []])
+      await owner.invalid(["graceSeconds"], "POST", path, { graceSeconds });
     await owner.invalid(["revokeOld"], "POST", path, { revokeOld: "yes" });
     await owner.invalid(["scopes"], "POST", path, { scopes: ["*"] });
     await owner.refused([412, "VERSION_MISMATCH"], "POST", path, {}, { "If-Match": `"2"` });
@@ -147,11 +174,19 @@ describe("rotating a key", () => {
 });
 
 describe("Idempotency-Key", () => {
-  const create = (token, more = {}) => owner.call("POST", "/api-keys", { name: "Once", scopes: ["orders:read"], ...more }, { "Idempotency-Key": token });
+  const create = (token, more = {}) =>
+    owner.call("POST", "/api-keys", { name: "Once", scopes: ["orders:read"], ...more }, { "Idempotency-Key": token });
   const count = async () => (await owner.must("GET", "/api-keys?limit=100&q=Once")).apiKeys.length;
 
   /** Everything of an answer that is its own: not the id of the request, nor the time. */
-  const whole = ({ status, text, rawHeaders }) => ({ status, text, headers: rawHeaders.map(([name, value]) => `${name.toLowerCase()}: ${value}`).filter((line) => !/^(x-request-id|date|idempotent-replayed):/.test(line)).sort() });
+  const whole = ({ status, text, rawHeaders }) => ({
+    status,
+    text,
+    headers: rawHeaders
+      .map(([name, value]) => `${name.toLowerCase()}: ${value}`)
+      .filter((line) => !/^(x-request-id|date|idempotent-replayed):/.test(line))
+      .sort(),
+  });
   const same = (first, again) => {
     assert.equal(first.header("idempotent-replayed"), undefined);
     assert.equal(again.header("idempotent-replayed"), "true");
@@ -174,8 +209,20 @@ describe("Idempotency-Key", () => {
   it("422 for another body or path, and the first answer stays", async () => {
     const first = await create("reused");
     const { id } = first.json().apiKey;
-    await owner.refused([422, "IDEMPOTENCY_MISMATCH"], "POST", "/api-keys", { name: "Other", scopes: ["orders:read"] }, { "Idempotency-Key": "reused" });
-    await owner.refused([422, "IDEMPOTENCY_MISMATCH"], "POST", `/api-keys/${id}/rotate`, {}, { "Idempotency-Key": "reused" });
+    await owner.refused(
+      [422, "IDEMPOTENCY_MISMATCH"],
+      "POST",
+      "/api-keys",
+      { name: "Other", scopes: ["orders:read"] },
+      { "Idempotency-Key": "reused" },
+    );
+    await owner.refused(
+      [422, "IDEMPOTENCY_MISMATCH"],
+      "POST",
+      `/api-keys/${id}/rotate`,
+      {},
+      { "Idempotency-Key": "reused" },
+    );
     assert.deepEqual((await create("reused")).json(), first.json());
   });
 
@@ -185,14 +232,23 @@ describe("Idempotency-Key", () => {
     await owner.must("POST", "/members", { role: "admin", ...person });
     const colleague = await gate.admin().signIn(person);
     const first = await create("not-yours");
-    const answer = await colleague.refused([422, "IDEMPOTENCY_MISMATCH"], "POST", "/api-keys", { name: "Once", scopes: ["orders:read"] }, { "Idempotency-Key": "not-yours" });
+    const answer = await colleague.refused(
+      [422, "IDEMPOTENCY_MISMATCH"],
+      "POST",
+      "/api-keys",
+      { name: "Once", scopes: ["orders:read"] },
+      { "Idempotency-Key": "not-yours" },
+    );
     assert.ok(!answer.text.includes(first.json().plaintextKey));
   });
 
   it("requests at the same time make one key", async () => {
     const before = await count();
     const answers = await Promise.all(Array.from({ length: 8 }, () => create("at-once")));
-    assert.deepEqual(answers.map(({ status }) => status), Array(8).fill(201));
+    assert.deepEqual(
+      answers.map(({ status }) => status),
+      Array(8).fill(201),
+    );
     assert.equal(new Set(answers.map((answer) => answer.json().plaintextKey)).size, 1);
     assert.equal(await count(), before + 1);
   });
@@ -203,9 +259,15 @@ describe("Idempotency-Key", () => {
   });
 
   it("a repeated rotation rotates once", async () => {
-    for (const [name, fate] of Object.entries({ keep: {}, revoke: { revokeOld: true }, grace: { graceSeconds: 60 }, end: { graceSeconds: 0 } })) {
+    for (const [name, fate] of Object.entries({
+      keep: {},
+      revoke: { revokeOld: true },
+      grace: { graceSeconds: 60 },
+      end: { graceSeconds: 0 },
+    })) {
       const { apiKey } = await owner.createKey();
-      const rotate = () => owner.call("POST", `/api-keys/${apiKey.id}/rotate`, fate, { "Idempotency-Key": `rotation-${name}` });
+      const rotate = () =>
+        owner.call("POST", `/api-keys/${apiKey.id}/rotate`, fate, { "Idempotency-Key": `rotation-${name}` });
       const first = await rotate();
       assert.equal(first.status, 201);
       same(first, await rotate());
@@ -222,10 +284,18 @@ describe("Idempotency-Key", () => {
 
   it("is forgotten after a day, and is each tenant's own", async () => {
     const first = await create("daily");
-    const made = await owner.must("POST", "/tenants", { name: "Other", owner: { email: "other@example.com", password: "a long enough password" } });
+    const made = await owner.must("POST", "/tenants", {
+      name: "Other",
+      owner: { email: "other@example.com", password: "a long enough password" },
+    });
     assert.ok(made.tenant.id);
     const other = await gate.admin().signIn({ email: "other@example.com", password: "a long enough password" });
-    const theirs = await other.must("POST", "/api-keys", { name: "Once", scopes: ["orders:read"] }, { "Idempotency-Key": "daily" });
+    const theirs = await other.must(
+      "POST",
+      "/api-keys",
+      { name: "Once", scopes: ["orders:read"] },
+      { "Idempotency-Key": "daily" },
+    );
     assert.notEqual(theirs.plaintextKey, first.json().plaintextKey);
     await gate.advance(24 * 3_600_000);
     await owner.signIn();

@@ -18,7 +18,8 @@ before(async () => {
 });
 after(() => gate.stop());
 
-const use = (key, more = {}) => gate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` }, ...more });
+const use = (key, more = {}) =>
+  gate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` }, ...more });
 
 /** A new tenant and its owner, signed in and stepped up. */
 async function tenantOf(name) {
@@ -31,7 +32,12 @@ async function tenantOf(name) {
 
 describe("tenants", () => {
   it("are made and listed by the operator, with limits that their keys inherit", async () => {
-    const answer = await owner.call("POST", "/tenants", { name: "Bakery", plan: "pro", rateLimit: { perMinute: 3, perDay: 30 }, owner: { email: "bakery@example.com", password: PASSWORD } });
+    const answer = await owner.call("POST", "/tenants", {
+      name: "Bakery",
+      plan: "pro",
+      rateLimit: { perMinute: 3, perDay: 30 },
+      owner: { email: "bakery@example.com", password: PASSWORD },
+    });
     assert.equal(answer.status, 201);
     const { tenant, owner: person, ...more } = answer.json();
     assert.deepEqual(more, {});
@@ -39,7 +45,14 @@ describe("tenants", () => {
     assert.match(code, /^[A-Z2-9]{6}$/);
     assert.match(id, /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/);
     assert.equal(createdAt, updatedAt);
-    assert.deepEqual(rest, { name: "Bakery", status: "ACTIVE", plan: "pro", rateLimit: { perMinute: 3, perDay: 30 }, quotas: {}, operator: false });
+    assert.deepEqual(rest, {
+      name: "Bakery",
+      status: "ACTIVE",
+      plan: "pro",
+      rateLimit: { perMinute: 3, perDay: 30 },
+      quotas: {},
+      operator: false,
+    });
     assert.deepEqual([person.email, person.role, person.tenantId], ["bakery@example.com", "owner", id]);
     const { tenants } = await owner.must("GET", "/tenants");
     assert.equal(tenants[0].operator, true);
@@ -53,15 +66,24 @@ describe("tenants", () => {
     for (const expected of [200, 200, 200, 429]) assert.equal((await use(blank.plaintextKey)).status, expected);
     assert.equal(gate.origin.last.headers["keyward-plan"][0], "pro");
     assert.equal(gate.origin.last.headers["keyward-tenant"][0], id);
-    await owner.refused([409, "CONFLICT"], "POST", "/tenants", { name: "Again", owner: { email: "bakery@example.com", password: PASSWORD } });
+    await owner.refused([409, "CONFLICT"], "POST", "/tenants", {
+      name: "Again",
+      owner: { email: "bakery@example.com", password: PASSWORD },
+    });
   });
 
   it("a change of terms reaches the keys that exist", async () => {
     const { tenant, admin } = await tenantOf("terms");
     const { plaintextKey, apiKey } = await admin.createKey();
     assert.equal((await use(plaintextKey)).status, 200);
-    const { tenant: changed, effectiveEverywhereBy } = await owner.must("PATCH", `/tenants/${tenant.id}`, { plan: "enterprise", rateLimit: { perMinute: 2, perDay: null } });
-    assert.deepEqual([changed.plan, changed.rateLimit, changed.name], ["enterprise", { perMinute: 2, perDay: null }, "terms"]);
+    const { tenant: changed, effectiveEverywhereBy } = await owner.must("PATCH", `/tenants/${tenant.id}`, {
+      plan: "enterprise",
+      rateLimit: { perMinute: 2, perDay: null },
+    });
+    assert.deepEqual(
+      [changed.plan, changed.rateLimit, changed.name],
+      ["enterprise", { perMinute: 2, perDay: null }, "terms"],
+    );
     await gate.until(effectiveEverywhereBy);
     assert.equal((await use(plaintextKey)).status, 200);
     assert.equal(gate.origin.last.headers["keyward-plan"][0], "enterprise");
@@ -76,7 +98,9 @@ describe("tenants", () => {
     await gate.advance(FRESHNESS);
     assert.equal((await use(plaintextKey)).json().code, "INACTIVE_ORGANIZATION");
     await admin.refused([403, "FORBIDDEN"], "GET", "/api-keys");
-    await gate.admin().refused([403, "FORBIDDEN"], "POST", "/session", { email: "asleep@example.com", password: PASSWORD });
+    await gate
+      .admin()
+      .refused([403, "FORBIDDEN"], "POST", "/session", { email: "asleep@example.com", password: PASSWORD });
     const byKey = gate.admin();
     byKey.token = plaintextKey;
     await byKey.refused([403, "INACTIVE_ORGANIZATION"], "GET", "/api-keys");
@@ -126,11 +150,15 @@ describe("an API key at the admin API", () => {
     const none = as((await owner.createKey({ scopes: ["orders:*"] })).plaintextKey);
     const all = as((await owner.createKey({ scopes: ["*"] })).plaintextKey);
     for (const admin of [reader, writer, all]) {
-      for (const path of ["/api-keys", "/realms", "/audit", "/audit/verify", "/members", `/api-keys/${made.apiKey.id}`]) await admin.must("GET", path);
+      for (const path of ["/api-keys", "/realms", "/audit", "/audit/verify", "/members", `/api-keys/${made.apiKey.id}`])
+        await admin.must("GET", path);
     }
     const body = { name: "By key", scopes: ["orders:read"] };
     const refused = await reader.refused([403, "FORBIDDEN"], "POST", "/api-keys", body);
-    assert.equal(refused.header("www-authenticate"), `Bearer realm="keyward-admin", error="insufficient_scope", scope="admin:write"`);
+    assert.equal(
+      refused.header("www-authenticate"),
+      `Bearer realm="keyward-admin", error="insufficient_scope", scope="admin:write"`,
+    );
     await none.refused([403, "FORBIDDEN"], "GET", "/api-keys");
     const { apiKey, plaintextKey } = await writer.must("POST", "/api-keys", body);
     assert.deepEqual(apiKey.createdBy, { type: "apiKey", id: made.apiKey.id, email: null });
@@ -138,7 +166,11 @@ describe("an API key at the admin API", () => {
     await writer.patch(apiKey.id, { name: "By key 2" });
     const next = await writer.rotate(apiKey.id, { revokeOld: true });
     await writer.revoke(next.apiKey.id);
-    assert.deepEqual((await writer.must("GET", "/audit?limit=1")).entries[0].actor, { type: "apiKey", id: made.apiKey.id, email: null });
+    assert.deepEqual((await writer.must("GET", "/audit?limit=1")).entries[0].actor, {
+      type: "apiKey",
+      id: made.apiKey.id,
+      email: null,
+    });
   });
 
   it("does nothing that is for people: members, tenants, step-up, sessions, set-up", async () => {
@@ -154,8 +186,12 @@ describe("an API key at the admin API", () => {
       ["POST", "/session/step-up", { password: OWNER.password }],
       ["GET", "/session"],
       ["DELETE", "/session"],
-    ]) await writer.refused([403, "FORBIDDEN"], ...call);
-    await writer.refused([409, "ALREADY_SET_UP"], "POST", "/setup", { token: gate.secrets.KEYWARD_SETUP_TOKEN, ...OWNER });
+    ])
+      await writer.refused([403, "FORBIDDEN"], ...call);
+    await writer.refused([409, "ALREADY_SET_UP"], "POST", "/setup", {
+      token: gate.secrets.KEYWARD_SETUP_TOKEN,
+      ...OWNER,
+    });
   });
 
   it("cannot make itself or another more than it is", async () => {
@@ -172,7 +208,10 @@ describe("an API key at the admin API", () => {
     await writer.refused([403, "FORBIDDEN"], "POST", `/api-keys/${made.apiKey.id}/rotate`, {});
     assert.deepEqual((await owner.get(made.apiKey.id)).scopes, ["admin:write", "orders:read"]);
     const { realms } = await writer.must("GET", "/realms");
-    assert.deepEqual(realms[0].scopes.filter(({ grantable }) => !grantable).map(({ name }) => name), ["admin:read", "admin:write"]);
+    assert.deepEqual(
+      realms[0].scopes.filter(({ grantable }) => !grantable).map(({ name }) => name),
+      ["admin:read", "admin:write"],
+    );
   });
 
   it("is refused as at the gate when it does not hold, and its limits count", async () => {
@@ -190,39 +229,66 @@ describe("an API key at the admin API", () => {
     await as(elsewhere.plaintextKey).refused([403, "IP_RESTRICTED"], "GET", "/realms");
     const test = await owner.createKey({ scopes: ["admin:write"], testMode: true });
     await as(test.plaintextKey).must("GET", "/api-keys");
-    await as(test.plaintextKey).refused([403, "TEST_MODE"], "POST", "/api-keys", { name: "By test", scopes: ["orders:read"] });
+    await as(test.plaintextKey).refused([403, "TEST_MODE"], "POST", "/api-keys", {
+      name: "By test",
+      scopes: ["orders:read"],
+    });
   });
 });
 
 describe("GET /realms", () => {
   it("is the policy as the page needs it", async () => {
-    assert.deepEqual(await owner.must("GET", "/realms"), { realms: [{
-      id: "default",
-      scopes: [
-        { name: "orders:read", description: "Read orders", includes: [], grantable: true, grant: "anyone" },
-        { name: "orders:write", description: "Create and change orders", includes: ["orders:read"], grantable: true, grant: "anyone" },
-        { name: "admin:read", description: "Read the admin API", includes: [], grantable: true, grant: "admin" },
-        { name: "admin:write", description: "Manage keys through the admin API", includes: ["admin:read"], grantable: true, grant: "admin" },
+    assert.deepEqual(await owner.must("GET", "/realms"), {
+      realms: [
+        {
+          id: "default",
+          scopes: [
+            { name: "orders:read", description: "Read orders", includes: [], grantable: true, grant: "anyone" },
+            {
+              name: "orders:write",
+              description: "Create and change orders",
+              includes: ["orders:read"],
+              grantable: true,
+              grant: "anyone",
+            },
+            { name: "admin:read", description: "Read the admin API", includes: [], grantable: true, grant: "admin" },
+            {
+              name: "admin:write",
+              description: "Manage keys through the admin API",
+              includes: ["admin:read"],
+              grantable: true,
+              grant: "admin",
+            },
+          ],
+          limits: {
+            default: { perMinute: 600, perDay: null },
+            maximum: { perMinute: 100_000, perDay: 10_000_000 },
+            inherited: { perMinute: 600, perDay: null },
+          },
+          keyPrefixes: { live: "kw_live_", test: "kw_test_" },
+          publishable: true,
+          stepUp: { create: false, rotate: false, revoke: false },
+          ownerOnly: { create: false, rotate: false, revoke: false },
+          rotation: "keep-old",
+          link: null,
+          freshnessSeconds: 5,
+        },
       ],
-      limits: {
-        default: { perMinute: 600, perDay: null }, maximum: { perMinute: 100_000, perDay: 10_000_000 }, inherited: { perMinute: 600, perDay: null },
-      },
-      keyPrefixes: { live: "kw_live_", test: "kw_test_" },
-      publishable: true,
-      stepUp: { create: false, rotate: false, revoke: false },
-      ownerOnly: { create: false, rotate: false, revoke: false },
-      rotation: "keep-old",
-      link: null,
-      freshnessSeconds: 5,
-    }] });
+    });
   });
 });
 
 describe("the audit", () => {
   /** RFC 8785, for the values that an entry has. */
-  const canonical = (value) => (value && typeof value === "object" && !Array.isArray(value)
-    ? `{${Object.keys(value).sort().map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`
-    : Array.isArray(value) ? `[${value.map(canonical).join(",")}]` : JSON.stringify(value));
+  const canonical = (value) =>
+    value && typeof value === "object" && !Array.isArray(value)
+      ? `{${Object.keys(value)
+          .sort()
+          .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`)
+          .join(",")}}`
+      : Array.isArray(value)
+        ? `[${value.map(canonical).join(",")}]`
+        : JSON.stringify(value);
 
   /** Every entry, oldest first, read page by page. */
   async function entriesOf(admin) {
@@ -247,23 +313,58 @@ describe("the audit", () => {
     await admin.invalid(["name"], "PATCH", `/api-keys/${apiKey.id}`, { name: "" });
     const { apiKey: next } = await admin.rotate(apiKey.id, { revokeOld: true });
     await admin.revoke(next.id, "done");
-    const { member: added } = await admin.must("POST", "/members", { email: "aud-viewer@example.com", role: "viewer", password: PASSWORD });
+    const { member: added } = await admin.must("POST", "/members", {
+      email: "aud-viewer@example.com",
+      role: "viewer",
+      password: PASSWORD,
+    });
     await admin.must("PATCH", `/members/${added.id}`, { role: "admin", password: `${PASSWORD}!` });
     await admin.must("DELETE", `/members/${added.id}`);
     await owner.must("PATCH", `/tenants/${tenant.id}`, { plan: "pro" });
-    await gate.admin().refused([401, "INVALID_CREDENTIALS"], "POST", "/session", { email: "audited@example.com", password: "wrong wrong wrong" });
+    await gate.admin().refused([401, "INVALID_CREDENTIALS"], "POST", "/session", {
+      email: "audited@example.com",
+      password: "wrong wrong wrong",
+    });
     await admin.must("DELETE", "/session");
     await admin.signIn({ email: "audited@example.com", password: PASSWORD });
 
     const entries = await entriesOf(admin);
-    assert.deepEqual(entries.map(({ action, target }) => [action, target]), [
-      ["tenant.create", tenant.id], ["member.create", member.id], ["session.create", member.id], ["session.stepUp", member.id],
-      ["key.create", apiKey.id], ["key.edit", apiKey.id], ["key.create", next.id], ["key.rotate", apiKey.id], ["key.revoke", next.id],
-      ["member.create", added.id], ["member.edit", added.id], ["member.delete", added.id], ["tenant.edit", tenant.id],
-      ["session.refused", member.id], ["session.delete", member.id], ["session.create", member.id],
-    ]);
+    assert.deepEqual(
+      entries.map(({ action, target }) => [action, target]),
+      [
+        ["tenant.create", tenant.id],
+        ["member.create", member.id],
+        ["session.create", member.id],
+        ["session.stepUp", member.id],
+        ["key.create", apiKey.id],
+        ["key.edit", apiKey.id],
+        ["key.create", next.id],
+        ["key.rotate", apiKey.id],
+        ["key.revoke", next.id],
+        ["member.create", added.id],
+        ["member.edit", added.id],
+        ["member.delete", added.id],
+        ["tenant.edit", tenant.id],
+        ["session.refused", member.id],
+        ["session.delete", member.id],
+        ["session.create", member.id],
+      ],
+    );
     for (const entry of entries) {
-      assert.deepEqual(Object.keys(entry).sort(), ["action", "actor", "address", "after", "before", "hash", "previousHash", "requestId", "seq", "target", "tenantId", "time"]);
+      assert.deepEqual(Object.keys(entry).sort(), [
+        "action",
+        "actor",
+        "address",
+        "after",
+        "before",
+        "hash",
+        "previousHash",
+        "requestId",
+        "seq",
+        "target",
+        "tenantId",
+        "time",
+      ]);
       assert.deepEqual([entry.tenantId, entry.address], [tenant.id, "192.0.2.1"]);
       assert.match(entry.requestId, /^[0-9a-f]{32}$/);
       assert.ok(Math.abs(Date.parse(entry.time) - gate.now()) < 60_000);
@@ -273,15 +374,23 @@ describe("the audit", () => {
     assert.equal(of("key.create").before, null);
     const { before, after, actor } = of("key.edit");
     assert.deepEqual(actor, { type: "member", id: member.id, email: member.email });
-    assert.deepEqual([before.name, before.tags, before.version, after.name, after.tags, after.version], ["Before", [], 1, "After", ["x"], 2]);
+    assert.deepEqual(
+      [before.name, before.tags, before.version, after.name, after.tags, after.version],
+      ["Before", [], 1, "After", ["x"], 2],
+    );
     assert.deepEqual([of("key.rotate").after.status, of("key.rotate").after.rotatedTo], ["REVOKED", next.id]);
     assert.equal(of("key.revoke").after.revokeReason, "done");
     assert.deepEqual(of("member.edit").after, { role: "admin", passwordChanged: true });
     assert.deepEqual([of("tenant.edit").before.plan, of("tenant.edit").after.plan], [null, "pro"]);
     assert.equal(of("tenant.edit").actor.email, OWNER.email);
     assert.deepEqual(of("session.refused").actor, { type: "unknown", id: null, email: "audited@example.com" });
-    const operators = (await owner.must("GET", "/audit?limit=100")).entries.filter(({ target }) => [tenant.id, member.id].includes(target));
-    assert.deepEqual(operators.map(({ action }) => action), ["tenant.edit", "member.create", "tenant.create"]);
+    const operators = (await owner.must("GET", "/audit?limit=100")).entries.filter(({ target }) =>
+      [tenant.id, member.id].includes(target),
+    );
+    assert.deepEqual(
+      operators.map(({ action }) => action),
+      ["tenant.edit", "member.create", "tenant.create"],
+    );
   });
 
   it("is a chain that anybody can compute again", async () => {
@@ -294,7 +403,11 @@ describe("the audit", () => {
       previous = createHash("sha256").update(canonical(entry)).digest("hex");
       assert.equal(hash, previous, canonical(entry));
     }
-    assert.deepEqual(await owner.must("GET", "/audit/verify"), { ok: true, entries: entries.length, lastHash: previous });
+    assert.deepEqual(await owner.must("GET", "/audit/verify"), {
+      ok: true,
+      entries: entries.length,
+      lastHash: previous,
+    });
   });
 
   it("holds no secret", async () => {
@@ -303,7 +416,18 @@ describe("the audit", () => {
     const text = JSON.stringify(await entriesOf(owner));
     const keyHash = createHash("sha256").update(plaintextKey).digest("hex");
     const tokenHash = createHash("sha256").update(owner.token).digest("hex");
-    for (const secret of [plaintextKey.slice(8, -4), keyHash, owner.token, tokenHash, OWNER.password, PASSWORD, "wrong wrong wrong", gate.secrets.KEYWARD_SETUP_TOKEN, gate.secrets.KEYWARD_SECRET, "pbkdf2"]) {
+    for (const secret of [
+      plaintextKey.slice(8, -4),
+      keyHash,
+      owner.token,
+      tokenHash,
+      OWNER.password,
+      PASSWORD,
+      "wrong wrong wrong",
+      gate.secrets.KEYWARD_SETUP_TOKEN,
+      gate.secrets.KEYWARD_SECRET,
+      "pbkdf2",
+    ]) {
       assert.ok(!text.includes(secret), secret);
     }
   });

@@ -11,7 +11,9 @@ import { atRate, bearer, byStatus, Client, MINUTE, mostWithin, sleep } from "./h
 const LIMIT = 600;
 const DEMAND = 30; // a second: three times the limit
 
-it("a key of 600 a minute, asked for three times as much, gets at least 570 in each minute and never more than 600 in any, also when the runtime is killed", { timeout: 480_000 }, async (t) => {
+it("a key of 600 a minute, asked for three times as much, gets at least 570 in each minute and never more than 600 in any, also when the runtime is killed", {
+  timeout: 480_000,
+}, async (t) => {
   const gate = await startGate({ isolates: 8 });
   const client = new Client();
   t.after(() => {
@@ -31,12 +33,16 @@ it("a key of 600 a minute, asked for three times as much, gets at least 570 in e
   const saturate = () => atRate(DEMAND, () => Date.now() >= end, fire);
   const moments = () => gate.origin.requests.map(({ at }) => at);
   const report = (what, answers, calls) =>
-    t.diagnostic(`${what}: ${JSON.stringify(byStatus(answers))}, ${calls} calls to the KeyGate, at most ${mostWithin(moments())} in a minute`);
+    t.diagnostic(
+      `${what}: ${JSON.stringify(byStatus(answers))}, ${calls} calls to the KeyGate, at most ${mostWithin(moments())} in a minute`,
+    );
 
   const answers = await saturate();
   const { keyGate } = await gate.callsFor(key);
   const from = moments()[0];
-  const minutes = [0, 1, 2].map((minute) => moments().filter((at) => Math.floor((at - from) / MINUTE) === minute).length);
+  const minutes = [0, 1, 2].map(
+    (minute) => moments().filter((at) => Math.floor((at - from) / MINUTE) === minute).length,
+  );
   report(`minutes of ${minutes.join(", ")}`, answers, keyGate);
   assert.ok(mostWithin(moments()) <= LIMIT, `${mostWithin(moments())} in a minute`);
   for (const passed of minutes) assert.ok(passed >= LIMIT * 0.95, `${minutes}`);

@@ -42,7 +42,8 @@ async function serve(handler) {
   await once(server, "listening");
 }
 
-const ask = (target, headers = {}, host = "applications.test") => gate.send({ host, target, headers: { Authorization: `Bearer ${key}`, ...headers } });
+const ask = (target, headers = {}, host = "applications.test") =>
+  gate.send({ host, target, headers: { Authorization: `Bearer ${key}`, ...headers } });
 
 describe("Express", () => {
   it("answers 304 to who has the answer already", async () => {
@@ -55,8 +56,16 @@ describe("Express", () => {
 
   it("sends a part of a file that it could compress, also where Cloudflare asks for other encodings than the client", async () => {
     writeFileSync(join(folder, "text.txt"), "0123456789".repeat(1000));
-    await serve(express().use(compression({ threshold: 0 })).use("/keyed", express.static(folder)));
-    const part = await ask("/keyed/text.txt", { Range: "bytes=2-5", "Accept-Encoding": "br, gzip", "MF-CF-Blob": JSON.stringify({ clientAcceptEncoding: "identity" }) });
+    await serve(
+      express()
+        .use(compression({ threshold: 0 }))
+        .use("/keyed", express.static(folder)),
+    );
+    const part = await ask("/keyed/text.txt", {
+      Range: "bytes=2-5",
+      "Accept-Encoding": "br, gzip",
+      "MF-CF-Blob": JSON.stringify({ clientAcceptEncoding: "identity" }),
+    });
     assert.deepEqual([part.status, part.text, part.header("content-range")], [206, "2345", "bytes 2-5/10000"]);
     const whole = await ask("/keyed/text.txt", { "Accept-Encoding": "gzip" });
     assert.deepEqual([whole.status, whole.header("content-encoding")], [200, "gzip"]);
@@ -67,10 +76,18 @@ describe("Express", () => {
       const app = express().set("trust proxy", trust);
       app.use((request, response, next) => {
         if (request.path.endsWith("/")) return next();
-        return response.redirect(308, `${request.protocol}://${trust ? request.host : request.get("host")}${request.path}/`);
+        return response.redirect(
+          308,
+          `${request.protocol}://${trust ? request.host : request.get("host")}${request.path}/`,
+        );
       });
       await serve(app);
-      const answer = await gate.send({ host: "applications.test:8443", target: "/keyed/list", tls: "TLSv1.3", headers: { Authorization: `Bearer ${key}` } });
+      const answer = await gate.send({
+        host: "applications.test:8443",
+        target: "/keyed/list",
+        tls: "TLSv1.3",
+        headers: { Authorization: `Bearer ${key}` },
+      });
       assert.deepEqual([answer.status, answer.header("location")], [308, "https://applications.test:8443/keyed/list/"]);
     });
   }
@@ -79,7 +96,11 @@ describe("Express", () => {
 describe("a resumable upload (tus)", () => {
   for (const respectForwardedHeaders of [true, false]) {
     it(`goes through the gate to its end, ${respectForwardedHeaders ? "told to trust it" : "as it comes"}`, async () => {
-      const tus = new TusServer({ path: "/keyed/files", datastore: new FileStore({ directory: folder }), respectForwardedHeaders });
+      const tus = new TusServer({
+        path: "/keyed/files",
+        datastore: new FileStore({ directory: folder }),
+        respectForwardedHeaders,
+      });
       const seen = [];
       await serve((request, response) => {
         seen.push([request.method, request.headers["keyward-key-id"] !== undefined, request.headers.authorization]);
@@ -88,8 +109,12 @@ describe("a resumable upload (tus)", () => {
       const body = Buffer.alloc(300_000, "tus");
       const upload = await new Promise((resolve, reject) => {
         const one = new Upload(body, {
-          endpoint: `${gate.url}/keyed/files`, chunkSize: 100_000, retryDelays: null, headers: { Authorization: `Bearer ${key}` },
-          onSuccess: () => resolve(one), onError: reject,
+          endpoint: `${gate.url}/keyed/files`,
+          chunkSize: 100_000,
+          retryDelays: null,
+          headers: { Authorization: `Bearer ${key}` },
+          onSuccess: () => resolve(one),
+          onError: reject,
         });
         one.start();
       });

@@ -45,8 +45,13 @@ describe("the gate under attack", () => {
       { Authorization: `Bearer "${key}"` },
       { Authorization: `Bearer ${key} x` },
       { Authorization: `Bearer ${key};` },
-    ]) await stopped({ headers });
-    await stopped({ method: "POST", headers: { "Content-Type": "application/x-www-form-urlencoded" }, body: `access_token=${key}` });
+    ])
+      await stopped({ headers });
+    await stopped({
+      method: "POST",
+      headers: { "Content-Type": "application/x-www-form-urlencoded" },
+      body: `access_token=${key}`,
+    });
   });
 
   it("refuses forged and borrowed keys without asking any store", async () => {
@@ -59,9 +64,22 @@ describe("the gate under attack", () => {
       for (const forged of [
         foreign, // well made, under another deployment's secret
         key.replace("kw_live_", "kw_test_"), // a test key's prefix must not borrow a live key's check, nor the other way round
-        key.toLowerCase(), flip(8), flip(20), flip(key.length - 1), `${key} `.trim() + "A", key.slice(1), `kw_live_${key}`,
-        `kw_live_${"0".repeat(36)}`, "kw_live_" + "é".repeat(18), "kws_" + "A".repeat(43), "null", "undefined", "../../x", "key:sha256:0",
-      ]) assert.equal((await stopped({ headers: bearer(forged) }, [401])).json().code, "INVALID_API_KEY", forged);
+        key.toLowerCase(),
+        flip(8),
+        flip(20),
+        flip(key.length - 1),
+        `${key} `.trim() + "A",
+        key.slice(1),
+        `kw_live_${key}`,
+        `kw_live_${"0".repeat(36)}`,
+        "kw_live_" + "é".repeat(18),
+        "kws_" + "A".repeat(43),
+        "null",
+        "undefined",
+        "../../x",
+        "key:sha256:0",
+      ])
+        assert.equal((await stopped({ headers: bearer(forged) }, [401])).json().code, "INVALID_API_KEY", forged);
       assert.deepEqual((await gate.isolates[0].counts()).kv, {});
       assert.deepEqual((await gate.objects.counts()).objects, {});
     } finally {
@@ -70,36 +88,72 @@ describe("the gate under attack", () => {
   });
 
   it("lets no client say who it is, in any spelling that an origin may read as ours", async () => {
-    const spellings = ["Keyward-Tenant", "keyward-tenant", "KEYWARD-TENANT", "Keyward_Tenant", "keyward_key-id", "KEYWARD_SCOPES", "Keyward-Plan", "Keyward-Subject", "Keyward-Identity", "Keyward-Anything"];
+    const spellings = [
+      "Keyward-Tenant",
+      "keyward-tenant",
+      "KEYWARD-TENANT",
+      "Keyward_Tenant",
+      "keyward_key-id",
+      "KEYWARD_SCOPES",
+      "Keyward-Plan",
+      "Keyward-Subject",
+      "Keyward-Identity",
+      "Keyward-Anything",
+    ];
     for (const target of ["/api/orders", "/api/public/x"]) {
       const headers = [["Authorization", `Bearer ${key}`], ...spellings.map((name) => [name, "evil"])];
       assert.equal((await ask({ target, headers })).status, 200);
-      const seen = gate.origin.last.rawHeaders.filter(([name]) => name.replaceAll("_", "-").toLowerCase().startsWith("keyward-"));
+      const seen = gate.origin.last.rawHeaders.filter(([name]) =>
+        name.replaceAll("_", "-").toLowerCase().startsWith("keyward-"),
+      );
       assert.equal(new Set(seen.map(([name]) => name.toLowerCase())).size, seen.length, "each name once");
       assert.ok(!JSON.stringify(gate.origin.last.rawHeaders).includes("evil"));
       assert.equal(seen.length, target === "/api/orders" ? 5 : 1);
       gate.origin.reset();
     }
-    for (const [name, value] of [["Keyward-Tenant ", "evil"], [" Keyward-Tenant", "evil"], ["X-A", "b\r\n Keyward-Tenant: evil"], ["Keyward-Tenant\t", "evil"], ["X-A", "b\rKeyward-Tenant: evil"], ["X-A", "b\0c"]]) {
-      await stopped({ headers: [["Authorization", `Bearer ${key}`], [name, value]] });
+    for (const [name, value] of [
+      ["Keyward-Tenant ", "evil"],
+      [" Keyward-Tenant", "evil"],
+      ["X-A", "b\r\n Keyward-Tenant: evil"],
+      ["Keyward-Tenant\t", "evil"],
+      ["X-A", "b\rKeyward-Tenant: evil"],
+      ["X-A", "b\0c"],
+    ]) {
+      await stopped({
+        headers: [
+          ["Authorization", `Bearer ${key}`],
+          [name, value],
+        ],
+      });
     }
   });
 
   it("keeps an identity that the gate has set from being named as the connection's own", async () => {
-    assert.equal((await ask({ headers: { ...bearer(key), Connection: "close, Keyward-Tenant, Keyward-Key-Id" } })).status, 200);
+    assert.equal(
+      (await ask({ headers: { ...bearer(key), Connection: "close, Keyward-Tenant, Keyward-Key-Id" } })).status,
+      200,
+    );
     assert.equal(gate.origin.last.headers["keyward-tenant"].length, 1);
     assert.doesNotMatch(String(gate.origin.last.headers.connection), /keyward/i);
   });
 
   it("sends the origin no credential: neither the key, look-alikes of its header, nor the admin session", async () => {
     const headers = [
-      ["Authorization", `Bearer ${key}`], ["authorization ".trim().toUpperCase().replace("AUTHORIZATION", "X_Authorization"), "kept"],
-      ["Cookie", "a=1"], ["Cookie", `${COOKIE}=kws_secret; b=2`],
+      ["Authorization", `Bearer ${key}`],
+      ["authorization ".trim().toUpperCase().replace("AUTHORIZATION", "X_Authorization"), "kept"],
+      ["Cookie", "a=1"],
+      ["Cookie", `${COOKIE}=kws_secret; b=2`],
     ];
     assert.equal((await ask({ headers })).status, 200);
     assert.doesNotMatch(JSON.stringify(gate.origin.last), new RegExp(`${key}|kws_`));
     assert.match(gate.origin.last.headers.cookie[0], /a=1.*b=2/);
-    for (const cookie of [`${COOKIE}=kws_secret`, ` ${COOKIE} = kws_secret`, `a=1, ${COOKIE}=kws_secret`, `${COOKIE}=kws_secret; ${COOKIE}=kws_secret`, `a=1;${COOKIE}=kws_secret;b=2`]) {
+    for (const cookie of [
+      `${COOKIE}=kws_secret`,
+      ` ${COOKIE} = kws_secret`,
+      `a=1, ${COOKIE}=kws_secret`,
+      `${COOKIE}=kws_secret; ${COOKIE}=kws_secret`,
+      `a=1;${COOKIE}=kws_secret;b=2`,
+    ]) {
       await ask({ target: "/api/public/x", headers: { Cookie: cookie } });
       assert.doesNotMatch(JSON.stringify(gate.origin.last), /kws_/, cookie);
     }
@@ -107,8 +161,18 @@ describe("the gate under attack", () => {
   });
 
   it("keeps origins from being told of another method or path than was decided on", async () => {
-    const names = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override", "X-Original-URL", "X-Rewrite-URL", "X_HTTP_METHOD_OVERRIDE"];
-    assert.equal((await ask({ headers: { ...bearer(key), ...Object.fromEntries(names.map((name) => [name, "DELETE"])) } })).status, 200);
+    const names = [
+      "X-HTTP-Method-Override",
+      "X-HTTP-Method",
+      "X-Method-Override",
+      "X-Original-URL",
+      "X-Rewrite-URL",
+      "X_HTTP_METHOD_OVERRIDE",
+    ];
+    assert.equal(
+      (await ask({ headers: { ...bearer(key), ...Object.fromEntries(names.map((name) => [name, "DELETE"])) } })).status,
+      200,
+    );
     assert.ok(!JSON.stringify(gate.origin.last.rawHeaders).includes("DELETE"));
     gate.origin.reset();
     await stopped({ method: "POST", headers: { ...bearer(key), "X-HTTP-Method-Override": "GET" } }, [403]);
@@ -119,13 +183,51 @@ describe("the gate under attack", () => {
 
   it("lets no spelling of a path reach a protected one through a public one", async () => {
     const spellings = [
-      "/api/public/../orders", "/api/public/%2e%2e/orders", "/api/public/.%2e/orders", "/api/public/..%2forders", "/api/public/..%5corders",
-      "/api/public\\..\\orders", "/api/public/..;/orders", "/api/public/..;x=1/orders", "/api/public/%2e%2e;/orders", "/api/public/%252e%252e/orders",
-      "/api/public/%25252e%25252e%25252forders", "/api/public//../orders", "//api/public/../orders", "/api/public/./../orders", "/api/public/x/../../orders",
-      "/api/public/%c0%ae%c0%ae/orders", "/api/public/%00/../orders", "/api/public/\t../orders", "/api/public/%0d%0aGET%20/api/orders", "/api/public/x%2f..%2f..%2forders",
-      "/api/%6frders", "/%61pi/orders", "/api/orders/", "/api/orders;public", "/api/orders%3f", "/api/orders%23", "/API/orders", "/api/Orders", "/api/orders#/api/public/x",
-      "/api/orders?/api/public/x", "http://x/api/orders", "http://x/api/public/../orders", "https://api/public/x/api/orders", "*", "/", "/api", "/api/", "/api/public", "api/public/x",
-      "/api/admin/../orders", "/admin/../api/orders", "/healthz/../api/orders", "/healthz/", "/healthz;/api/orders", "/admin%2f..%2fapi/orders",
+      "/api/public/../orders",
+      "/api/public/%2e%2e/orders",
+      "/api/public/.%2e/orders",
+      "/api/public/..%2forders",
+      "/api/public/..%5corders",
+      "/api/public\\..\\orders",
+      "/api/public/..;/orders",
+      "/api/public/..;x=1/orders",
+      "/api/public/%2e%2e;/orders",
+      "/api/public/%252e%252e/orders",
+      "/api/public/%25252e%25252e%25252forders",
+      "/api/public//../orders",
+      "//api/public/../orders",
+      "/api/public/./../orders",
+      "/api/public/x/../../orders",
+      "/api/public/%c0%ae%c0%ae/orders",
+      "/api/public/%00/../orders",
+      "/api/public/\t../orders",
+      "/api/public/%0d%0aGET%20/api/orders",
+      "/api/public/x%2f..%2f..%2forders",
+      "/api/%6frders",
+      "/%61pi/orders",
+      "/api/orders/",
+      "/api/orders;public",
+      "/api/orders%3f",
+      "/api/orders%23",
+      "/API/orders",
+      "/api/Orders",
+      "/api/orders#/api/public/x",
+      "/api/orders?/api/public/x",
+      "http://x/api/orders",
+      "http://x/api/public/../orders",
+      "https://api/public/x/api/orders",
+      "*",
+      "/",
+      "/api",
+      "/api/",
+      "/api/public",
+      "api/public/x",
+      "/api/admin/../orders",
+      "/admin/../api/orders",
+      "/healthz/../api/orders",
+      "/healthz/",
+      "/healthz;/api/orders",
+      "/admin%2f..%2fapi/orders",
     ];
     for (const target of spellings) {
       const answer = await ask({ target });
@@ -135,9 +237,24 @@ describe("the gate under attack", () => {
   });
 
   it("decides on the very host and path that it forwards, whatever the Host header holds", async () => {
-    for (const host of ["evil/api/public/x?", "evil/api/public/x#", "evil?/api/public/", "user:pass@evil", "evil/..", "evil\\api\\public", "a b", "a,b", "[::1]:1", "evil.", "EVIL:99999", "evil#", "\u00e9vil"]) {
+    for (const host of [
+      "evil/api/public/x?",
+      "evil/api/public/x#",
+      "evil?/api/public/",
+      "user:pass@evil",
+      "evil/..",
+      "evil\\api\\public",
+      "a b",
+      "a,b",
+      "[::1]:1",
+      "evil.",
+      "EVIL:99999",
+      "evil#",
+      "\u00e9vil",
+    ]) {
       const answer = await ask({ host }); // /api/orders without a key
-      for (const { url } of gate.origin.requests) assert.match(url, /^\/api\/public\//, `${host}: ${url} passed without a key`);
+      for (const { url } of gate.origin.requests)
+        assert.match(url, /^\/api\/public\//, `${host}: ${url} passed without a key`);
       assert.ok(answer.status >= 400 || gate.origin.requests.length, `${host}: ${answer.status}`);
       gate.origin.reset();
     }
@@ -146,12 +263,29 @@ describe("the gate under attack", () => {
   it("sees where a request ends as the origin does", async () => {
     const smuggled = "0\r\n\r\nGET /api/orders/smuggled HTTP/1.1\r\nHost: x\r\n\r\n";
     for (const headers of [
-      [["Transfer-Encoding", "chunked"], ["Content-Length", "4"]],
-      [["Content-Length", "4"], ["Transfer-Encoding", "chunked"]],
-      [["Transfer-Encoding", "xchunked"]], [["Transfer-Encoding", "chunked, identity"]], [["Transfer-Encoding", " chunked"]],
-      [["Content-Length", "4"], ["Content-Length", "0"]], [["Content-Length", "+4"]], [["Content-Length", "4, 4"]], [["Content-Length", "-1"]], [["Content-Length", "0x4"]],
+      [
+        ["Transfer-Encoding", "chunked"],
+        ["Content-Length", "4"],
+      ],
+      [
+        ["Content-Length", "4"],
+        ["Transfer-Encoding", "chunked"],
+      ],
+      [["Transfer-Encoding", "xchunked"]],
+      [["Transfer-Encoding", "chunked, identity"]],
+      [["Transfer-Encoding", " chunked"]],
+      [
+        ["Content-Length", "4"],
+        ["Content-Length", "0"],
+      ],
+      [["Content-Length", "+4"]],
+      [["Content-Length", "4, 4"]],
+      [["Content-Length", "-1"]],
+      [["Content-Length", "0x4"]],
     ]) {
-      await gate.send({ method: "POST", target: "/api/public/x", headers, body: smuggled, timeoutMs: 2000 }).catch(() => {});
+      await gate
+        .send({ method: "POST", target: "/api/public/x", headers, body: smuggled, timeoutMs: 2000 })
+        .catch(() => {});
       for (const { url } of gate.origin.requests) assert.equal(url, "/api/public/x", JSON.stringify(headers));
       gate.origin.reset();
     }
@@ -159,23 +293,60 @@ describe("the gate under attack", () => {
 
   it("believes no client about its address", async () => {
     const bound = (await owner.createKey({ allowedIps: ["198.51.100.7"] })).plaintextKey;
-    const names = ["X-Forwarded-For", "X-Real-IP", "True-Client-IP", "X-Client-IP", "Forwarded", "CF-Connecting-IPv6", "CF_Connecting_IP", "X-Cluster-Client-IP"];
+    const names = [
+      "X-Forwarded-For",
+      "X-Real-IP",
+      "True-Client-IP",
+      "X-Client-IP",
+      "Forwarded",
+      "CF-Connecting-IPv6",
+      "CF_Connecting_IP",
+      "X-Cluster-Client-IP",
+    ];
     const spoofed = names.map((name) => [name, name === "Forwarded" ? "for=198.51.100.7" : "198.51.100.7"]);
-    for (const own of [[["CF-Connecting-IP", "192.0.2.1"]], [["CF-Connecting-IP", "192.0.2.1"], ["CF-Connecting-IP", "198.51.100.7"]], [["CF-Connecting-IP", "198.51.100.7"], ["CF-Connecting-IP", "192.0.2.1"]], [["CF-Connecting-IP", "198.51.100.7, 192.0.2.1"]], [["CF-Connecting-IP", "198.51.100.7:80"]], [["CF-Connecting-IP", "0198.51.100.7"]], []]) {
+    for (const own of [
+      [["CF-Connecting-IP", "192.0.2.1"]],
+      [
+        ["CF-Connecting-IP", "192.0.2.1"],
+        ["CF-Connecting-IP", "198.51.100.7"],
+      ],
+      [
+        ["CF-Connecting-IP", "198.51.100.7"],
+        ["CF-Connecting-IP", "192.0.2.1"],
+      ],
+      [["CF-Connecting-IP", "198.51.100.7, 192.0.2.1"]],
+      [["CF-Connecting-IP", "198.51.100.7:80"]],
+      [["CF-Connecting-IP", "0198.51.100.7"]],
+      [],
+    ]) {
       await stopped({ headers: [["Authorization", `Bearer ${bound}`], ...own, ...spoofed] }, [403]);
     }
   });
 
   it("lets no web origin but the listed ones use a publishable key, nor any look-alike", async () => {
     const { plaintextKey } = await owner.createKey({ kind: "publishable", allowedOrigins: ["https://shop.example"] });
-    for (const origin of ["https://shop.example.evil.example", "https://evilshop.example", "http://shop.example", "https://shop.example:8443", "https://SHOP.example", "https://shop.example/", "null", "https://shop.example, https://evil.example", "https://shop.example\u00a0"]) {
+    for (const origin of [
+      "https://shop.example.evil.example",
+      "https://evilshop.example",
+      "http://shop.example",
+      "https://shop.example:8443",
+      "https://SHOP.example",
+      "https://shop.example/",
+      "null",
+      "https://shop.example, https://evil.example",
+      "https://shop.example\u00a0",
+    ]) {
       await stopped({ headers: { ...bearer(plaintextKey), Origin: origin } }, [403]);
     }
     await stopped({ headers: { ...bearer(plaintextKey), Referer: "https://shop.example/" } }, [403]);
   });
 
   it("lets no shared cache give one consumer's answer to another", async () => {
-    gate.origin.answer = { status: 200, headers: { "cache-control": "public, max-age=3600", vary: "Accept" }, body: "mine" };
+    gate.origin.answer = {
+      status: 200,
+      headers: { "cache-control": "public, max-age=3600", vary: "Accept" },
+      body: "mine",
+    };
     const answer = await ask({ headers: bearer(key) });
     assert.match(answer.header("vary"), /Accept.*authorization/i);
     for (const refused of [await ask({}), await ask({ headers: bearer("x") }), await ask({ target: "/nowhere" })]) {
@@ -196,8 +367,18 @@ describe("the gate under attack", () => {
       { headers: { Authorization: `Bearer ${many(10_000, " ")}x` } },
       { headers: { Authorization: `Bearer ${many(15_000, "k")}` } },
       { headers: Array.from({ length: 100 }, (_, i) => [`X-${i}`, "y"]) },
-      { target: "/api/admin/session", method: "POST", headers: { "Content-Type": "application/json" }, body: many(30_000, "[") },
-      { target: "/api/admin/session", method: "POST", headers: { "Content-Type": "application/json" }, body: `{${Array.from({ length: 5000 }, (_, i) => `"f${i}":0`)}}` },
+      {
+        target: "/api/admin/session",
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: many(30_000, "["),
+      },
+      {
+        target: "/api/admin/session",
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: `{${Array.from({ length: 5000 }, (_, i) => `"f${i}":0`)}}`,
+      },
       { target: `/api/admin/api-keys?${many(3000, "q=1&")}`, headers: bearer(owner.token) },
     ]) {
       const start = performance.now();
@@ -227,7 +408,10 @@ describe("the gate under attack", () => {
     acknowledged = true;
     const late = (await Promise.all(users)).flat();
     late.push((await ask({ headers: bearer(plaintextKey) })).status);
-    assert.ok(late.every((status) => status === 401), JSON.stringify(late));
+    assert.ok(
+      late.every((status) => status === 401),
+      JSON.stringify(late),
+    );
   });
 
   it("an edit, a rotation and a revocation at once leave the key revoked", async () => {
@@ -242,14 +426,24 @@ describe("the gate under attack", () => {
     assert.equal(answers[2].status, 200);
     assert.equal((await owner.get(made.apiKey.id)).status, "REVOKED");
     await stopped({ headers: bearer(made.plaintextKey) }, [401]);
-    for (const change of [["PATCH", path, { expiresAt: null }], ["POST", `${path}/rotate`, {}]]) {
+    for (const change of [
+      ["PATCH", path, { expiresAt: null }],
+      ["POST", `${path}/rotate`, {}],
+    ]) {
       assert.equal((await owner.call(...change)).status, 409, "nothing brings it back");
     }
   });
 
   it("writes no key, password, session or set-up token into a log, an answer or storage", async () => {
     const { plaintextKey } = await owner.createKey({ name: "leak?" });
-    const secrets = [key, plaintextKey, OWNER.password, owner.token, gate.secrets.KEYWARD_SETUP_TOKEN, gate.secrets.KEYWARD_SECRET];
+    const secrets = [
+      key,
+      plaintextKey,
+      OWNER.password,
+      owner.token,
+      gate.secrets.KEYWARD_SETUP_TOKEN,
+      gate.secrets.KEYWARD_SECRET,
+    ];
     const answers = [
       await ask({ headers: bearer(`${plaintextKey}x`) }),
       await ask({ headers: { Authorization: `Bearer ${plaintextKey}, Bearer ${plaintextKey}` } }),
@@ -257,7 +451,11 @@ describe("the gate under attack", () => {
       await owner.call("POST", "/session", { email: OWNER.email, password: `${OWNER.password}!` }),
       await owner.call("POST", "/session", `{"email": "${OWNER.email}", "password": "${OWNER.password}"`),
       await owner.call("POST", "/session", { email: OWNER.email, password: OWNER.password, extra: true }),
-      await owner.call("POST", "/setup", { token: gate.secrets.KEYWARD_SETUP_TOKEN, email: "x@example.com", password: OWNER.password }),
+      await owner.call("POST", "/setup", {
+        token: gate.secrets.KEYWARD_SETUP_TOKEN,
+        email: "x@example.com",
+        password: OWNER.password,
+      }),
       await owner.call("GET", `/audit?limit=100`),
       await owner.call("GET", `/api-keys?limit=100`),
     ];

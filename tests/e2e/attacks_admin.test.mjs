@@ -26,40 +26,105 @@ describe("the admin API under attack", () => {
     const count = await keys();
     const own = new URL(gate.url).origin;
     const body = JSON.stringify({ name: "csrf", scopes: ["orders:read"] });
-    const foreign = ["https://evil.example", "null", own.replace("http:", "https:"), `${own}0`, own.replace(/:\d+$/, ""), `${own}.evil.example`, own.toUpperCase(), `${own}/`, `${own}, https://evil.example`];
+    const foreign = [
+      "https://evil.example",
+      "null",
+      own.replace("http:", "https:"),
+      `${own}0`,
+      own.replace(/:\d+$/, ""),
+      `${own}.evil.example`,
+      own.toUpperCase(),
+      `${own}/`,
+      `${own}, https://evil.example`,
+    ];
     const json = { "Content-Type": "application/json" };
     const heads = [
       json, // no word of where from
       ...foreign.map((Origin) => ({ ...json, Origin })),
       ...["cross-site", "same-site", "none", "SAME-ORIGIN", ""].map((site) => ({ ...json, "Sec-Fetch-Site": site })),
-      ...["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "text/plain;application/json", ""].map((type) => ({ "Content-Type": type, Origin: own })),
+      ...[
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "text/plain;application/json",
+        "",
+      ].map((type) => ({ "Content-Type": type, Origin: own })),
       { Origin: "https://evil.example", "Content-Type": "text/plain", "X-HTTP-Method-Override": "POST" },
     ];
     for (const headers of heads) {
-      const answer = await send(gate.url, { method: "POST", target: "/api/admin/api-keys", headers: { Cookie: `${COOKIE}=${owner.token}`, ...headers }, body });
+      const answer = await send(gate.url, {
+        method: "POST",
+        target: "/api/admin/api-keys",
+        headers: { Cookie: `${COOKIE}=${owner.token}`, ...headers },
+        body,
+      });
       assert.ok([403, 415].includes(answer.status), `${JSON.stringify(headers)}: ${answer.status}`);
     }
-    for (const [method, target] of [["GET", "/api/admin/api-keys?_method=POST"], ["GET", "/api/admin/session?_method=DELETE"], ["HEAD", "/api/admin/api-keys"]]) {
-      await send(gate.url, { method, target, headers: { Cookie: `${COOKIE}=${owner.token}`, "X-HTTP-Method-Override": "DELETE", Origin: "https://evil.example" } });
+    for (const [method, target] of [
+      ["GET", "/api/admin/api-keys?_method=POST"],
+      ["GET", "/api/admin/session?_method=DELETE"],
+      ["HEAD", "/api/admin/api-keys"],
+    ]) {
+      await send(gate.url, {
+        method,
+        target,
+        headers: {
+          Cookie: `${COOKIE}=${owner.token}`,
+          "X-HTTP-Method-Override": "DELETE",
+          Origin: "https://evil.example",
+        },
+      });
     }
     assert.equal(await keys(), count, "a key was made");
     assert.equal((await owner.call("GET", "/session")).status, 200, "the session is gone");
-    const signIn = await send(gate.url, { method: "POST", target: "/api/admin/session", headers: { Origin: "https://evil.example", "Content-Type": "application/json" }, body: JSON.stringify(OWNER) });
+    const signIn = await send(gate.url, {
+      method: "POST",
+      target: "/api/admin/session",
+      headers: { Origin: "https://evil.example", "Content-Type": "application/json" },
+      body: JSON.stringify(OWNER),
+    });
     assert.equal(signIn.status, 403, "nobody is signed in as somebody else from elsewhere");
     assert.equal(signIn.header("set-cookie"), undefined);
   });
 
   it("lets no other web origin read it, and answers no preflight", async () => {
     for (const method of ["GET", "OPTIONS"]) {
-      const answer = await send(gate.url, { method, target: "/api/admin/api-keys", headers: { Cookie: `${COOKIE}=${owner.token}`, Origin: "https://evil.example", "Access-Control-Request-Method": "GET" } });
-      assert.deepEqual(answer.rawHeaders.filter(([name]) => /^access-control/i.test(name)), [], method);
+      const answer = await send(gate.url, {
+        method,
+        target: "/api/admin/api-keys",
+        headers: {
+          Cookie: `${COOKIE}=${owner.token}`,
+          Origin: "https://evil.example",
+          "Access-Control-Request-Method": "GET",
+        },
+      });
+      assert.deepEqual(
+        answer.rawHeaders.filter(([name]) => /^access-control/i.test(name)),
+        [],
+        method,
+      );
     }
   });
 
   it("is framed, embedded or redirected to nowhere, on every path of the page", async () => {
-    for (const target of ["/admin/", "/admin/app.js", "/admin/nothing", "/admin//evil.example/", "/admin//evil.example/%2e%2e/", "/admin/\\evil.example\\..\\index.html", "/admin/views//", "/admin/%2f%2fevil.example", "/admin", "/admin/index.html"]) {
+    for (const target of [
+      "/admin/",
+      "/admin/app.js",
+      "/admin/nothing",
+      "/admin//evil.example/",
+      "/admin//evil.example/%2e%2e/",
+      "/admin/\\evil.example\\..\\index.html",
+      "/admin/views//",
+      "/admin/%2f%2fevil.example",
+      "/admin",
+      "/admin/index.html",
+    ]) {
       const answer = await send(gate.url, { target });
-      assert.match(answer.header("content-security-policy") ?? "", /default-src 'none'.*frame-ancestors 'none'/, target);
+      assert.match(
+        answer.header("content-security-policy") ?? "",
+        /default-src 'none'.*frame-ancestors 'none'/,
+        target,
+      );
       assert.equal(answer.header("x-frame-options"), "DENY", target);
       const location = answer.header("location");
       assert.ok(location === undefined || location === "/admin/", `${target}: ${location}`);
@@ -68,40 +133,89 @@ describe("the admin API under attack", () => {
 
   it("takes no session that it did not make, and none after its end", async () => {
     const read = (headers) => send(gate.url, { target: "/api/admin/session", headers });
-    for (const token of ["kws_", `kws_${"A".repeat(43)}`, "kws_' OR 1=1 --", `${owner.token}x`, owner.token.slice(0, -1), owner.token.toUpperCase(), owner.token.slice(4)]) {
+    for (const token of [
+      "kws_",
+      `kws_${"A".repeat(43)}`,
+      "kws_' OR 1=1 --",
+      `${owner.token}x`,
+      owner.token.slice(0, -1),
+      owner.token.toUpperCase(),
+      owner.token.slice(4),
+    ]) {
       assert.ok([400, 401].includes((await read(bearer(token))).status), token);
       assert.ok([400, 401].includes((await read({ Cookie: `${COOKIE}=${token}` })).status), token);
     }
     // Fixation: whatever cookie one comes with, signing in makes a new one.
     const fixed = `kws_${"B".repeat(43)}`;
-    const answer = await send(gate.url, { method: "POST", target: "/api/admin/session", headers: { Cookie: `${COOKIE}=${fixed}`, Origin: new URL(gate.url).origin, "Content-Type": "application/json" }, body: JSON.stringify(OWNER) });
+    const answer = await send(gate.url, {
+      method: "POST",
+      target: "/api/admin/session",
+      headers: { Cookie: `${COOKIE}=${fixed}`, Origin: new URL(gate.url).origin, "Content-Type": "application/json" },
+      body: JSON.stringify(OWNER),
+    });
     assert.equal(answer.status, 201, answer.text);
-    assert.match(answer.header("set-cookie"), /^__Host-keyward-session=kws_[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict$/);
+    assert.match(
+      answer.header("set-cookie"),
+      /^__Host-keyward-session=kws_[\w-]{43}; Path=\/; Max-Age=43200; HttpOnly; Secure; SameSite=Strict$/,
+    );
     assert.equal((await read({ Cookie: `${COOKIE}=${fixed}` })).status, 401);
     const { token } = answer.json();
     assert.notEqual(token, fixed);
-    assert.equal((await read({ Cookie: `${COOKIE}=${fixed}; ${COOKIE}=${token}` })).status, 400, "two cookies are none");
-    assert.equal((await read({ ...bearer(owner.token), Cookie: `${COOKIE}=${token}` })).status, 400, "two credentials are none");
-    assert.equal((await send(gate.url, { method: "DELETE", target: "/api/admin/session", headers: bearer(token) })).status, 204);
+    assert.equal(
+      (await read({ Cookie: `${COOKIE}=${fixed}; ${COOKIE}=${token}` })).status,
+      400,
+      "two cookies are none",
+    );
+    assert.equal(
+      (await read({ ...bearer(owner.token), Cookie: `${COOKIE}=${token}` })).status,
+      400,
+      "two credentials are none",
+    );
+    assert.equal(
+      (await send(gate.url, { method: "DELETE", target: "/api/admin/session", headers: bearer(token) })).status,
+      204,
+    );
     assert.equal((await read(bearer(token))).status, 401);
   });
 
   it("gives an API key with admin:write no more than that", async () => {
-    const { plaintextKey, apiKey } = await owner.createKey({ scopes: ["admin:write"], expiresAt: new Date(gate.now() + 3_600_000).toISOString() });
-    const call = (method, path, body) => send(gate.url, { method, target: `/api/admin${path}`, headers: { ...bearer(plaintextKey), "Content-Type": "application/json" }, body: body && JSON.stringify(body) });
+    const { plaintextKey, apiKey } = await owner.createKey({
+      scopes: ["admin:write"],
+      expiresAt: new Date(gate.now() + 3_600_000).toISOString(),
+    });
+    const call = (method, path, body) =>
+      send(gate.url, {
+        method,
+        target: `/api/admin${path}`,
+        headers: { ...bearer(plaintextKey), "Content-Type": "application/json" },
+        body: body && JSON.stringify(body),
+      });
     assert.equal((await call("POST", "/api-keys", { name: "n", scopes: ["orders:read"] })).status, 201);
     for (const scopes of [["admin:read"], ["admin:write"], ["admin:*"], ["*"], ["orders:read", "*"]]) {
       assert.equal((await call("POST", "/api-keys", { name: "n", scopes })).status, 400, scopes.join());
     }
     for (const change of [{ expiresAt: null }, { scopes: ["*"] }, { allowedIps: [] }, { name: "x" }]) {
-      assert.ok([400, 403].includes((await call("PATCH", `/api-keys/${apiKey.id}`, change)).status), JSON.stringify(change));
+      assert.ok(
+        [400, 403].includes((await call("PATCH", `/api-keys/${apiKey.id}`, change)).status),
+        JSON.stringify(change),
+      );
     }
     assert.equal((await call("POST", `/api-keys/${apiKey.id}/rotate`, {})).status, 403);
     const { members } = (await call("GET", "/members")).json();
-    for (const [method, path, body] of [["POST", "/members", { email: "a@example.com", role: "owner", password: "a long password" }], ["PATCH", `/members/${members[0].id}`, { password: "a long password" }], ["DELETE", `/members/${members[0].id}`], ["POST", "/session/step-up", { password: OWNER.password }], ["GET", "/tenants"], ["POST", "/tenants", { name: "x" }]]) {
+    for (const [method, path, body] of [
+      ["POST", "/members", { email: "a@example.com", role: "owner", password: "a long password" }],
+      ["PATCH", `/members/${members[0].id}`, { password: "a long password" }],
+      ["DELETE", `/members/${members[0].id}`],
+      ["POST", "/session/step-up", { password: OWNER.password }],
+      ["GET", "/tenants"],
+      ["POST", "/tenants", { name: "x" }],
+    ]) {
       assert.equal((await call(method, path, body)).status, 403, `${method} ${path}`);
     }
-    assert.equal((await call("POST", "/setup", { token: "x", email: "a@example.com", password: "a long password" })).status, 409);
+    assert.equal(
+      (await call("POST", "/setup", { token: "x", email: "a@example.com", password: "a long password" })).status,
+      409,
+    );
     // Nor does it let one in where only its tenant's people are, or anywhere at the gate.
     assert.equal((await gate.send({ target: "/api/orders", headers: bearer(plaintextKey) })).status, 403);
   });
@@ -109,7 +223,10 @@ describe("the admin API under attack", () => {
   it("shows a tenant nothing of another, and changes nothing of it", async () => {
     await owner.stepUp();
     const { apiKey } = await owner.createKey({ name: "the operator's" });
-    const { owner: person } = await owner.must("POST", "/tenants", { name: "Other", owner: { email: "other@example.com", password: "other horse battery 1" } });
+    const { owner: person } = await owner.must("POST", "/tenants", {
+      name: "Other",
+      owner: { email: "other@example.com", password: "other horse battery 1" },
+    });
     const other = await gate.admin().signIn({ email: "other@example.com", password: "other horse battery 1" });
     await other.stepUp("other horse battery 1");
     const mine = (await owner.must("GET", "/session")).member;
@@ -117,10 +234,17 @@ describe("the admin API under attack", () => {
     const path = `/api-keys/${apiKey.id}`;
     const cursor = (await owner.must("GET", "/audit?limit=1")).nextCursor;
     for (const [method, target, body, status] of [
-      ["GET", path, undefined, 404], ["PATCH", path, { name: "x" }, 404], ["POST", `${path}/revoke`, {}, 404], ["POST", `${path}/rotate`, {}, 404],
-      ["PATCH", `/members/${mine.id}`, { role: "viewer" }, 404], ["DELETE", `/members/${mine.id}`, undefined, 404],
-      ["GET", `/audit?cursor=${cursor}`, undefined, 400], ["GET", "/tenants", undefined, 403], ["PATCH", `/tenants/${mine.tenantId}`, { status: "INACTIVE" }, 403],
-    ]) assert.equal((await other.call(method, target, body)).status, status, `${method} ${target}`);
+      ["GET", path, undefined, 404],
+      ["PATCH", path, { name: "x" }, 404],
+      ["POST", `${path}/revoke`, {}, 404],
+      ["POST", `${path}/rotate`, {}, 404],
+      ["PATCH", `/members/${mine.id}`, { role: "viewer" }, 404],
+      ["DELETE", `/members/${mine.id}`, undefined, 404],
+      ["GET", `/audit?cursor=${cursor}`, undefined, 400],
+      ["GET", "/tenants", undefined, 403],
+      ["PATCH", `/tenants/${mine.tenantId}`, { status: "INACTIVE" }, 403],
+    ])
+      assert.equal((await other.call(method, target, body)).status, status, `${method} ${target}`);
     for (const target of ["/api-keys", "/members", "/realms"]) {
       assert.doesNotMatch((await other.call("GET", target)).text, new RegExp(`${apiKey.id}|${mine.id}`), target);
     }
@@ -135,7 +259,11 @@ describe("the admin API under attack", () => {
     await gate.advance(5 * 60_000);
     const body = { email: "mule@example.com", role: "owner", password: "a long password" };
     const me = (await thief.must("GET", "/session")).member.id;
-    for (const attempt of [["POST", "/members", body], ["PATCH", `/members/${me}`, { role: "viewer" }], ["DELETE", `/members/${me}`]]) {
+    for (const attempt of [
+      ["POST", "/members", body],
+      ["PATCH", `/members/${me}`, { role: "viewer" }],
+      ["DELETE", `/members/${me}`],
+    ]) {
       const answer = await thief.call(...attempt);
       assert.ok(["STEP_UP_REQUIRED", "CONFLICT"].includes(answer.json().code), `${attempt[0]}: ${answer.text}`);
     }
@@ -153,7 +281,10 @@ describe("the admin API under attack", () => {
     const second = await gate.admin().signIn(other);
     await second.stepUp(other.password);
     const me = (await owner.must("GET", "/session")).member.id;
-    const answers = await Promise.all([owner.call("DELETE", `/members/${member.id}`), second.call("PATCH", `/members/${me}`, { role: "viewer" })]);
+    const answers = await Promise.all([
+      owner.call("DELETE", `/members/${member.id}`),
+      second.call("PATCH", `/members/${me}`, { role: "viewer" }),
+    ]);
     const done = answers.filter(({ status }) => status < 300).length;
     assert.equal(done, 1, JSON.stringify(answers.map(({ status, text }) => [status, text])));
     const survivor = answers[0].status < 300 ? owner : second;
@@ -167,7 +298,9 @@ describe("the admin API under attack", () => {
 
   it("makes one key of the same order sent many times at once", async () => {
     const order = { name: "once", scopes: ["orders:read"] };
-    const answers = await Promise.all(Array.from({ length: 10 }, () => owner.call("POST", "/api-keys", order, { "Idempotency-Key": "once-1" })));
+    const answers = await Promise.all(
+      Array.from({ length: 10 }, () => owner.call("POST", "/api-keys", order, { "Idempotency-Key": "once-1" })),
+    );
     assert.deepEqual([...new Set(answers.map(({ status }) => status))], [201]);
     assert.equal(new Set(answers.map((answer) => answer.json().plaintextKey)).size, 1);
     assert.equal((await owner.must("GET", "/api-keys?q=once")).apiKeys.length, 1);
@@ -175,7 +308,15 @@ describe("the admin API under attack", () => {
 
   it("reaches no object without a credential", async () => {
     await gate.objects.resetCounts();
-    for (const [method, path] of [["GET", "/session"], ["GET", "/api-keys"], ["POST", "/api-keys"], ["DELETE", "/session"], ["GET", "/audit/verify"], ["GET", "/nothing"], ["PUT", "/session"]]) {
+    for (const [method, path] of [
+      ["GET", "/session"],
+      ["GET", "/api-keys"],
+      ["POST", "/api-keys"],
+      ["DELETE", "/session"],
+      ["GET", "/audit/verify"],
+      ["GET", "/nothing"],
+      ["PUT", "/session"],
+    ]) {
       const answer = await send(gate.url, { method, target: `/api/admin${path}` });
       assert.ok([401, 404, 405].includes(answer.status), `${method} ${path}: ${answer.status}`);
     }
@@ -188,11 +329,23 @@ describe("setting up under attack", () => {
     const gate = await startGate({ isolates: 2 });
     t.after(() => gate.stop());
     const token = gate.secrets.KEYWARD_SETUP_TOKEN;
-    const answers = await Promise.all(Array.from({ length: 6 }, (_, i) =>
-      send(gate.isolates[i % 2].url, { method: "POST", target: "/api/admin/setup", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ token, email: `owner${i}@example.com`, password: "a long password" }) })));
+    const answers = await Promise.all(
+      Array.from({ length: 6 }, (_, i) =>
+        send(gate.isolates[i % 2].url, {
+          method: "POST",
+          target: "/api/admin/setup",
+          headers: { "Content-Type": "application/json" },
+          body: JSON.stringify({ token, email: `owner${i}@example.com`, password: "a long password" }),
+        }),
+      ),
+    );
     assert.deepEqual(answers.map(({ status }) => status).sort(), [201, 409, 409, 409, 409, 409]);
     for (const path of ["/api-keys", "/members", "/audit"]) {
-      assert.equal((await send(gate.url, { target: `/api/admin${path}`, headers: { Authorization: `Setup ${token}` } })).status, 401, path);
+      assert.equal(
+        (await send(gate.url, { target: `/api/admin${path}`, headers: { Authorization: `Setup ${token}` } })).status,
+        401,
+        path,
+      );
     }
   });
 });
@@ -202,7 +355,11 @@ describe("guessing at the admin API", () => {
     const gate = await startGate({ failures: { limit: 4, period: 10 } });
     t.after(() => gate.stop());
     const owner = await gate.owner();
-    const guess = (i) => send(gate.url, { target: "/api/admin/session", headers: { ...bearer(`kws_${String(i).padStart(43, "A")}`), "CF-Connecting-IP": `2001:db8:1:2::${i}` } });
+    const guess = (i) =>
+      send(gate.url, {
+        target: "/api/admin/session",
+        headers: { ...bearer(`kws_${String(i).padStart(43, "A")}`), "CF-Connecting-IP": `2001:db8:1:2::${i}` },
+      });
     const statuses = [];
     for (let i = 1; i <= 12; i++) statuses.push((await guess(i)).status);
     assert.equal(statuses[0], 401);
@@ -213,10 +370,22 @@ describe("guessing at the admin API", () => {
     assert.deepEqual((await gate.objects.counts()).objects, {});
     assert.equal((await owner.call("GET", "/session")).status, 200, "others go on");
     const neighbour = { "CF-Connecting-IP": "2001:db8:1:2::99" };
-    assert.equal((await owner.call("GET", "/session", undefined, neighbour)).status, 200, "and whoever has a session, from that network too");
+    assert.equal(
+      (await owner.call("GET", "/session", undefined, neighbour)).status,
+      200,
+      "and whoever has a session, from that network too",
+    );
     const { plaintextKey } = await owner.createKey({ scopes: ["admin:read"] });
-    assert.equal((await owner.call("GET", "/api-keys", undefined, { ...bearer(plaintextKey), ...neighbour })).status, 200, "or a key");
+    assert.equal(
+      (await owner.call("GET", "/api-keys", undefined, { ...bearer(plaintextKey), ...neighbour })).status,
+      200,
+      "or a key",
+    );
     const { email, password } = OWNER;
-    assert.equal((await gate.admin().call("POST", "/session", { email, password }, neighbour)).status, 201, "or signs in");
+    assert.equal(
+      (await gate.admin().call("POST", "/session", { email, password }, neighbour)).status,
+      201,
+      "or signs in",
+    );
   });
 });

@@ -5,7 +5,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { waitFor } from "./harness/wait.mjs";
 import { heading, show, signedIn } from "./page.mjs";
-import { PASSWORD, ask, bearer, newMember, newTenant, startSystems } from "./systems.mjs";
+import { ask, bearer, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
 const HOST = "app.bd.example";
 const TARGET = "/api/inventory/channel-location?locationId=loc_123&page=1&limit=50";
@@ -19,7 +19,8 @@ before(async () => {
 after(() => gate.stop());
 beforeEach(() => gate.origin.reset());
 
-const create = (admin, fields = {}) => admin.must("POST", "/api-keys", { name: "A key", scopes: ["inventory:read"], ...fields });
+const create = (admin, fields = {}) =>
+  admin.must("POST", "/api-keys", { name: "A key", scopes: ["inventory:read"], ...fields });
 const use = (key, { target = TARGET, host = HOST, headers = {}, ...request } = {}) =>
   ask(gate, host, target, { headers: { ...(key && bearer(key)), ...headers }, ...request });
 const as = (key) => Object.assign(gate.admin(), { token: key });
@@ -44,15 +45,27 @@ describe("BD", () => {
 
   describe("BD-2 POST /api/admin/api-keys", () => {
     const post = (body, headers = bearer(owner.token)) =>
-      ask(gate, HOST, "/api/admin/api-keys", { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
+      ask(gate, HOST, "/api/admin/api-keys", {
+        method: "POST",
+        headers: { "Content-Type": "application/json", ...headers },
+        body: JSON.stringify(body),
+      });
 
     it("BD-2 answers a session's token with the key and its text", async () => {
       const answer = await post({ name: "Production API Key", scopes: ["inventory:read", "forecast:read"] });
       assert.equal(answer.status, 201);
       const { apiKey, plaintextKey } = answer.json();
       const { id, name, keyPrefix, last4, scopes, status, createdAt } = apiKey;
-      assert.deepEqual([name, keyPrefix, last4, scopes, status],
-        ["Production API Key", "bdk_live_ABC123", plaintextKey.slice(-4), ["inventory:read", "forecast:read"], "ACTIVE"]);
+      assert.deepEqual(
+        [name, keyPrefix, last4, scopes, status],
+        [
+          "Production API Key",
+          "bdk_live_ABC123",
+          plaintextKey.slice(-4),
+          ["inventory:read", "forecast:read"],
+          "ACTIVE",
+        ],
+      );
       assert.match(id, /^key_/);
       assert.match(createdAt, /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z$/);
       assert.equal((await use(plaintextKey)).status, 200);
@@ -67,7 +80,11 @@ describe("BD", () => {
       ]) {
         const answer = await post(body);
         assert.equal(answer.status, 400);
-        assert.deepEqual(answer.json().errors.map(({ field }) => field), missing, JSON.stringify(body));
+        assert.deepEqual(
+          answer.json().errors.map(({ field }) => field),
+          missing,
+          JSON.stringify(body),
+        );
       }
       assert.equal((await post({ name: "n", scopes: ["inventory:read"] }, {})).status, 401);
       assert.equal((await post({ name: "n", scopes: ["inventory:read"] }, bearer(`${owner.token}x`))).status, 401);
@@ -106,7 +123,12 @@ describe("BD", () => {
 
   describe("BD-4 scopes", () => {
     const areas = ["inventory", "forecast", "planning", "procurement", "shipping"];
-    const scopes = [...areas.flatMap((area) => [`${area}:read`, `${area}:write`]), "reports:read", "admin:read", "admin:write"];
+    const scopes = [
+      ...areas.flatMap((area) => [`${area}:read`, `${area}:write`]),
+      "reports:read",
+      "admin:read",
+      "admin:write",
+    ];
     const wildcards = [...areas, "reports", "admin"].map((area) => `${area}:*`).concat("*");
 
     /** Whether a key passes where `required` is asked for. */
@@ -118,22 +140,32 @@ describe("BD", () => {
         return answer.status === 200;
       }
       // An empty body is refused for what it lacks, once the key may send one at all.
-      const answer = await as(key).call(action === "read" ? "GET" : "POST", "/api-keys", action === "read" ? undefined : {});
+      const answer = await as(key).call(
+        action === "read" ? "GET" : "POST",
+        "/api-keys",
+        action === "read" ? undefined : {},
+      );
       if (![200, 400].includes(answer.status)) assert.deepEqual(outcome(answer), [403, "FORBIDDEN"]);
       return answer.status !== 403;
     }
 
     it("BD-4 every scope and wildcard opens exactly what it names", async () => {
-      const rows = await Promise.all([...scopes, ...wildcards].map(async (held) => {
-        const { plaintextKey } = await create(owner, { scopes: [held] });
-        const opens = [];
-        for (const required of scopes) if (await passes(plaintextKey, required)) opens.push(required);
-        return [held, opens];
-      }));
-      const named = (held) => scopes.filter((scope) => held === "*" || held === scope || held === `${scope.split(":")[0]}:*`);
+      const rows = await Promise.all(
+        [...scopes, ...wildcards].map(async (held) => {
+          const { plaintextKey } = await create(owner, { scopes: [held] });
+          const opens = [];
+          for (const required of scopes) if (await passes(plaintextKey, required)) opens.push(required);
+          return [held, opens];
+        }),
+      );
+      const named = (held) =>
+        scopes.filter((scope) => held === "*" || held === scope || held === `${scope.split(":")[0]}:*`);
       // Whoever may change keys may read them.
       const expected = (held) => (held === "admin:write" ? ["admin:read", "admin:write"] : named(held));
-      assert.deepEqual(Object.fromEntries(rows), Object.fromEntries([...scopes, ...wildcards].map((held) => [held, expected(held)])));
+      assert.deepEqual(
+        Object.fromEntries(rows),
+        Object.fromEntries([...scopes, ...wildcards].map((held) => [held, expected(held)])),
+      );
     });
 
     it("BD-4 what covers admin scopes is granted by a tenant's admin only", async () => {
@@ -164,7 +196,10 @@ describe("BD", () => {
     });
   });
 
-  for (const [realm, host, spelling] of [["bd", HOST, "IP_RESTRICTED"], ["bd-other-spelling", "other.bd.example", "IP_RESTRICTION"]]) {
+  for (const [realm, host, spelling] of [
+    ["bd", HOST, "IP_RESTRICTED"],
+    ["bd-other-spelling", "other.bd.example", "IP_RESTRICTION"],
+  ]) {
     it(`BD-5 every code is provoked, with ${spelling} for an address`, async () => {
       const { tenant, owner: third } = await newTenant(gate, operator, { name: `Third ${realm}` });
       const newKey = (fields) => create(third, { realm, ...fields });
@@ -179,7 +214,12 @@ describe("BD", () => {
       assert.equal((await use(good.plaintextKey, { host })).status, 200);
       gate.origin.reset();
       assert.match(await refused(undefined, 401, "MISSING_AUTHORIZATION"), /^Bearer realm="[^"]+"$/);
-      for (const wrong of ["nonsense", `${good.plaintextKey}x`, good.plaintextKey.slice(0, -1), good.plaintextKey.toLowerCase()]) {
+      for (const wrong of [
+        "nonsense",
+        `${good.plaintextKey}x`,
+        good.plaintextKey.slice(0, -1),
+        good.plaintextKey.toLowerCase(),
+      ]) {
         assert.match(await refused(wrong, 401, "INVALID_API_KEY"), /error="invalid_token"/);
       }
       const revoked = await newKey();
@@ -200,7 +240,11 @@ describe("BD", () => {
       await operator.must("PATCH", `/tenants/${tenant.id}`, { status: "ACTIVE" });
       await settle();
       for (const address of ["198.51.100.7", "2001:db8::1"]) {
-        assert.equal((await use(bound.plaintextKey, { host, headers: { "CF-Connecting-IP": address } })).status, 200, address);
+        assert.equal(
+          (await use(bound.plaintextKey, { host, headers: { "CF-Connecting-IP": address } })).status,
+          200,
+          address,
+        );
       }
     });
   }
@@ -208,8 +252,16 @@ describe("BD", () => {
   it("BD-6 the inventory needs inventory:read, and the origin gets the query byte for byte", async () => {
     const { plaintextKey } = await create(owner);
     const { plaintextKey: without } = await create(owner, { scopes: ["forecast:read", "inventory:write"] });
-    for (const query of ["locationId=loc_123&page=1&limit=50", "q=a+b%20c&q=%C3%BC&%2F=%2f&empty=&&x", "locationId=loc_123'();:@!*,[]~|"]) {
-      assert.equal((await use(plaintextKey, { target: `/api/inventory/channel-location?${query}` })).status, 200, query);
+    for (const query of [
+      "locationId=loc_123&page=1&limit=50",
+      "q=a+b%20c&q=%C3%BC&%2F=%2f&empty=&&x",
+      "locationId=loc_123'();:@!*,[]~|",
+    ]) {
+      assert.equal(
+        (await use(plaintextKey, { target: `/api/inventory/channel-location?${query}` })).status,
+        200,
+        query,
+      );
       assert.equal(gate.origin.last.url, `/api/inventory/channel-location?${query}`);
     }
     assert.equal(gate.origin.last.headers.authorization, undefined);
@@ -264,7 +316,13 @@ describe("BD", () => {
     for (const stranger of [other, byKey]) {
       const { apiKeys } = await stranger.must("GET", "/api-keys?limit=100");
       assert.deepEqual([...new Set(apiKeys.map(({ tenantId }) => tenantId))], [theirs.apiKey.tenantId]);
-      for (const [method, path, body] of [["GET", ""], ["PATCH", "", { name: "Mine" }], ["POST", "/revoke"], ["POST", "/rotate"], ["GET", "/usage"]]) {
+      for (const [method, path, body] of [
+        ["GET", ""],
+        ["PATCH", "", { name: "Mine" }],
+        ["POST", "/revoke"],
+        ["POST", "/rotate"],
+        ["GET", "/usage"],
+      ]) {
         await stranger.refused([404, "NOT_FOUND"], method, `/api-keys/${mine.apiKey.id}${path}`, body);
       }
     }
@@ -291,30 +349,43 @@ describe("BD", () => {
   it("BD-9 each key has a log of its use: accepted and refused, by the hour", async () => {
     const { apiKey, plaintextKey } = await create(owner);
     await create(owner); // whose log stays empty
-    const sum = (points) => points.reduce(
-      ([accepted, refused], point) => [accepted + point.accepted, refused + (point.refused.INSUFFICIENT_SCOPE ?? 0)], [0, 0]);
+    const sum = (points) =>
+      points.reduce(
+        ([accepted, refused], point) => [accepted + point.accepted, refused + (point.refused.INSUFFICIENT_SCOPE ?? 0)],
+        [0, 0],
+      );
     const log = async () => (await owner.must("GET", `/api-keys/${apiKey.id}/usage`)).points;
     for (let i = 0; i < 3; i++) await use(plaintextKey);
     await use(plaintextKey, { method: "POST" });
-    await waitFor("the first report", async () => {
-      await gate.advance(60_000); // reports gather for some minutes
-      assert.deepEqual(sum(await log()), [3, 1]);
-      return true;
-    }, { everyMs: 250 });
+    await waitFor(
+      "the first report",
+      async () => {
+        await gate.advance(60_000); // reports gather for some minutes
+        assert.deepEqual(sum(await log()), [3, 1]);
+        return true;
+      },
+      { everyMs: 250 },
+    );
     await gate.advance(3_600_000);
     const later = gate.now() - (gate.now() % 3_600_000);
     for (let i = 0; i < 5; i++) await use(plaintextKey);
-    await waitFor("the second report", async () => {
-      await gate.advance(60_000); // reports gather for some minutes
-      assert.deepEqual(sum(await log()), [8, 1]);
-      return true;
-    }, { everyMs: 250 });
+    await waitFor(
+      "the second report",
+      async () => {
+        await gate.advance(60_000); // reports gather for some minutes
+        assert.deepEqual(sum(await log()), [8, 1]);
+        return true;
+      },
+      { everyMs: 250 },
+    );
     const points = await log();
     assert.deepEqual(sum(points.filter(({ time }) => Date.parse(time) < later)), [3, 1]);
     for (const [index, { time: at }] of points.slice(1).entries()) {
       assert.equal(Date.parse(at) - Date.parse(points[index].time), 3_600_000);
     }
-    const { apiKeys: [unused] } = await owner.must("GET", "/api-keys");
+    const {
+      apiKeys: [unused],
+    } = await owner.must("GET", "/api-keys");
     assert.deepEqual(sum((await owner.must("GET", `/api-keys/${unused.id}/usage`)).points), [0, 0]);
     await owner.invalid(["from"], "GET", `/api-keys/${apiKey.id}/usage?from=yesterday`);
   });

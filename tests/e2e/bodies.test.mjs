@@ -16,18 +16,31 @@ const BODY = Buffer.from('{"id":"evt_1","note":"gr\u00fc\u00dfe"}\n');
 const FORGER = "192.0.2.1";
 const SENDER = "192.0.2.2";
 
-const signature = (body, at = Math.floor(Date.now() / 1000)) => `t=${at},v1=${createHmac("sha256", HOOKS_SECRET).update(`${at}.`).update(body).digest("hex")}`;
+const signature = (body, at = Math.floor(Date.now() / 1000)) =>
+  `t=${at},v1=${createHmac("sha256", HOOKS_SECRET).update(`${at}.`).update(body).digest("hex")}`;
 const forged = () => signature("another body");
 const start = (options) => startGate({ build: "e2e", secrets: { HOOKS_SECRET }, ...options });
 
 /** The head of a webhook with a signature in the right form, from this address. */
-const head = (fields, { from = FORGER, sign = forged() } = {}) => [
-  "POST /events HTTP/1.1", "Host: HOST", `CF-Connecting-IP: ${from}`, ...(sign ? [`Stripe-Signature: ${sign}`] : []), ...fields, "", "",
-].join("\r\n");
+const head = (fields, { from = FORGER, sign = forged() } = {}) =>
+  [
+    "POST /events HTTP/1.1",
+    "Host: HOST",
+    `CF-Connecting-IP: ${from}`,
+    ...(sign ? [`Stripe-Signature: ${sign}`] : []),
+    ...fields,
+    "",
+    "",
+  ].join("\r\n");
 
-const deliver = (gate, { from = SENDER, body = BODY, sign = signature(body), sent = body } = {}) => gate.send({
-  method: "POST", host: "hooks.test", target: "/events", body: sent, headers: { "Stripe-Signature": sign, "CF-Connecting-IP": from },
-});
+const deliver = (gate, { from = SENDER, body = BODY, sign = signature(body), sent = body } = {}) =>
+  gate.send({
+    method: "POST",
+    host: "hooks.test",
+    target: "/events",
+    body: sent,
+    headers: { "Stripe-Signature": sign, "CF-Connecting-IP": from },
+  });
 
 /** A body as a client sends it that does not say how long it is. */
 async function* inChunks(body, size = 50_000) {
@@ -38,7 +51,9 @@ const code = (answer) => [answer.status, answer.json().code];
 
 describe("a webhook's body", () => {
   let gate;
-  before(async () => { gate = await start(); });
+  before(async () => {
+    gate = await start();
+  });
   after(() => gate?.stop());
   beforeEach(() => gate.origin.reset());
 
@@ -54,9 +69,18 @@ describe("a webhook's body", () => {
   });
 
   it("passes with a GET too, which is signed like any other", async () => {
-    const answer = await gate.send({ host: "hooks.test", target: "/events", headers: { "Stripe-Signature": signature("") } });
+    const answer = await gate.send({
+      host: "hooks.test",
+      target: "/events",
+      headers: { "Stripe-Signature": signature("") },
+    });
     assert.equal(answer.status, 200);
-    const withBody = await gate.send({ host: "hooks.test", target: "/events", body: BODY, headers: { "Stripe-Signature": signature(BODY) } });
+    const withBody = await gate.send({
+      host: "hooks.test",
+      target: "/events",
+      body: BODY,
+      headers: { "Stripe-Signature": signature(BODY) },
+    });
     assert.equal(withBody.status, 200);
     assert.ok(gate.origin.last.body.equals(BODY));
   });
@@ -121,7 +145,8 @@ describe("a webhook's body", () => {
     await waitFor("the refusals", () => refused(clients).length >= clients.length - 32);
     const large = Buffer.alloc(MIB, "x");
     for (let i = 0; i < 5; i++) {
-      for (const from of [SENDER, "198.51.100.7"]) assert.equal((await deliver(gate, { from, body: large, sent: inChunks(large) })).status, 200, from);
+      for (const from of [SENDER, "198.51.100.7"])
+        assert.equal((await deliver(gate, { from, body: large, sent: inChunks(large) })).status, 200, from);
     }
     clients.forEach(({ socket }) => socket.destroy());
   });
@@ -130,13 +155,18 @@ describe("a webhook's body", () => {
     const release = [];
     gate.origin.answer = async (_, response, recorded) => {
       await recorded.complete;
-      await new Promise((resolve) => { release.push(resolve); });
+      await new Promise((resolve) => {
+        release.push(resolve);
+      });
       response.end("ok");
     };
     const answers = Array.from({ length: 40 }, () => deliver(gate, { sent: inChunks(BODY) }));
     await waitFor("all of them at the origin", () => release.length === answers.length);
     release.forEach((go) => go());
-    assert.deepEqual((await Promise.all(answers)).map(({ status }) => status), answers.map(() => 200));
+    assert.deepEqual(
+      (await Promise.all(answers)).map(({ status }) => status),
+      answers.map(() => 200),
+    );
   });
 
   it("leaves nothing in memory: what 600 that stall have taken is used again", async () => {
@@ -159,7 +189,12 @@ describe("a webhook's body", () => {
     for (const client of refused(more)) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
     for (const from of [FORGER, SENDER]) {
       const body = Buffer.alloc(MIB / 2, "y");
-      const answer = await gate.send({ host: "open.test", target: "/open/x", body, headers: { "CF-Connecting-IP": from } });
+      const answer = await gate.send({
+        host: "open.test",
+        target: "/open/x",
+        body,
+        headers: { "CF-Connecting-IP": from },
+      });
       assert.equal(answer.status, 200, answer.text);
       assert.ok(gate.origin.last.body.equals(body));
     }
@@ -176,7 +211,10 @@ describe("a webhook's body", () => {
     // 5 MiB of one network, of which 4 have room while they come: a few at a time.
     const answers = [];
     while (answers.length < 20) {
-      for (let i = 0; i < 5; i++) answers.push(gate.send({ host: "open.test", target: "/open/x", body, headers: { "CF-Connecting-IP": SENDER } }));
+      for (let i = 0; i < 5; i++)
+        answers.push(
+          gate.send({ host: "open.test", target: "/open/x", body, headers: { "CF-Connecting-IP": SENDER } }),
+        );
       await waitFor("these to be at the origin", () => waiting.length === answers.length);
     }
     waiting.forEach((answer) => answer());
@@ -186,12 +224,16 @@ describe("a webhook's body", () => {
 
 describe("forged webhooks", () => {
   let gate;
-  before(async () => { gate = await start({ failures: { limit: 3, period: 10 } }); });
+  before(async () => {
+    gate = await start({ failures: { limit: 3, period: 10 } });
+  });
   after(() => gate?.stop());
 
   it("hold their network back, and neither others nor keys", async () => {
     for (let i = 0; i < 4; i++) assert.equal((await deliver(gate, { from: FORGER, sign: forged() })).status, 401);
-    const answers = await Promise.all(Array.from({ length: 20 }, () => deliver(gate, { from: FORGER, sign: forged() })));
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => deliver(gate, { from: FORGER, sign: forged() })),
+    );
     const held = answers.filter(({ status }) => status === 429);
     assert.ok(held.length > 10, `${held.length} of them`);
     assert.deepEqual(code(held[0]), [429, "RATE_LIMITED"]);
@@ -223,17 +265,36 @@ describe("forged webhooks", () => {
 
 describe("a call of the admin API", () => {
   let gate;
-  before(async () => { gate = await start(); });
+  before(async () => {
+    gate = await start();
+  });
   after(() => gate?.stop());
 
-  const call = (fields) => ["POST /console/api/session HTTP/1.1", "Host: HOST", "Content-Type: application/json", `CF-Connecting-IP: ${FORGER}`, ...fields, "", ""].join("\r\n");
+  const call = (fields) =>
+    [
+      "POST /console/api/session HTTP/1.1",
+      "Host: HOST",
+      "Content-Type: application/json",
+      `CF-Connecting-IP: ${FORGER}`,
+      ...fields,
+      "",
+      "",
+    ].join("\r\n");
 
   it("takes bounded room, and 408 when its body does not end", async () => {
-    const clients = Array.from({ length: 40 }, () => begin(gate.url, "127.0.0.1", call([`Content-Length: ${64 * 1024}`])));
+    const clients = Array.from({ length: 40 }, () =>
+      begin(gate.url, "127.0.0.1", call([`Content-Length: ${64 * 1024}`])),
+    );
     clients.forEach(({ socket }) => socket.write("{"));
     await waitFor("the refusals", () => clients.filter(({ status }) => status === 503).length >= 24);
-    for (const client of clients) if (client.status) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
-    const other = await gate.send({ method: "POST", target: "/console/api/session", body: "{}", headers: { "Content-Type": "application/json", "CF-Connecting-IP": SENDER } });
+    for (const client of clients)
+      if (client.status) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
+    const other = await gate.send({
+      method: "POST",
+      target: "/console/api/session",
+      body: "{}",
+      headers: { "Content-Type": "application/json", "CF-Connecting-IP": SENDER },
+    });
     assert.equal(other.status, 400, other.text);
     await waitFor("408", () => clients.every(({ status }) => status), { timeoutMs: 20_000 });
     assert.ok(clients.some(({ text }) => /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/.test(text)));
@@ -248,7 +309,11 @@ describe("a call of the admin API", () => {
     await owner.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
     const { plaintextKey, apiKey } = await owner.createKey({ realm: "open", scopes: ["things:read"] });
     const clients = Array.from({ length: 160 }, (_, i) => {
-      const client = begin(gate.url, "127.0.0.1", call([`Content-Length: ${64 * 1024}`]).replace(FORGER, `198.51.100.${i % 40}`));
+      const client = begin(
+        gate.url,
+        "127.0.0.1",
+        call([`Content-Length: ${64 * 1024}`]).replace(FORGER, `198.51.100.${i % 40}`),
+      );
       client.socket.write("{");
       return client;
     });
@@ -260,8 +325,15 @@ describe("a call of the admin API", () => {
       other.api = owner.api;
       await other.signIn();
     }
-    assert.equal((await owner.call("POST", `/api-keys/${apiKey.id}/revoke`, {}, { "CF-Connecting-IP": "198.51.100.7" })).status, 200);
-    const gone = await gate.send({ host: "open.test", target: "/keyed/x", headers: { Authorization: `Bearer ${plaintextKey}` } });
+    assert.equal(
+      (await owner.call("POST", `/api-keys/${apiKey.id}/revoke`, {}, { "CF-Connecting-IP": "198.51.100.7" })).status,
+      200,
+    );
+    const gone = await gate.send({
+      host: "open.test",
+      target: "/keyed/x",
+      headers: { Authorization: `Bearer ${plaintextKey}` },
+    });
     assert.equal(gone.status, 401, gone.text);
     clients.forEach(({ socket }) => socket.destroy());
   });
@@ -272,7 +344,9 @@ describe("a call of the admin API", () => {
     await owner.signIn();
     await gate.objects.faults({ "Registry.fetch": { lagMs: 4_000 } });
     try {
-      const calls = await Promise.all(Array.from({ length: 24 }, () => owner.call("POST", "/api-keys", body(64 * 1024))));
+      const calls = await Promise.all(
+        Array.from({ length: 24 }, () => owner.call("POST", "/api-keys", body(64 * 1024))),
+      );
       const refused = calls.filter(({ status }) => status === 503);
       assert.equal(refused.length, 8, "16 of 64 KiB are the part of one who is signed in");
       for (const answer of refused) assert.deepEqual(code(answer), [503, "OVERLOADED"]);
@@ -283,35 +357,58 @@ describe("a call of the admin API", () => {
   });
 
   it("413 when its chunks are too many", async () => {
-    const answer = await gate.send({ method: "POST", target: "/console/api/session", body: inChunks(Buffer.alloc(70_000, " ")), headers: { "Content-Type": "application/json" } });
+    const answer = await gate.send({
+      method: "POST",
+      target: "/console/api/session",
+      body: inChunks(Buffer.alloc(70_000, " ")),
+      headers: { "Content-Type": "application/json" },
+    });
     assert.deepEqual(code(answer), [413, "BODY_TOO_LARGE"]);
   });
 });
 
 describe("a refusal", () => {
   let gate;
-  before(async () => { gate = await start(); });
+  before(async () => {
+    gate = await start();
+  });
   after(() => gate?.stop());
 
-  const chunked = (body) => Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from("\r\n0\r\n\r\n")]);
+  const chunked = (body) =>
+    Buffer.concat([Buffer.from(`${body.length.toString(16)}\r\n`), body, Buffer.from("\r\n0\r\n\r\n")]);
   const keyed = (fields) => ["POST /keyed/x HTTP/1.1", "Host: HOST", ...fields, "", ""].join("\r\n");
-  const admin = (fields) => ["POST /console/api/session HTTP/1.1", "Host: HOST", "Content-Type: application/json", ...fields, "", ""].join("\r\n");
+  const admin = (fields) =>
+    ["POST /console/api/session HTTP/1.1", "Host: HOST", "Content-Type: application/json", ...fields, "", ""].join(
+      "\r\n",
+    );
   const size = 3 * MIB;
   const body = Buffer.alloc(size, "x");
 
   for (const [what, status, text, sent] of [
     ["of a webhook that is too large", 413, head([`Content-Length: ${size}`]), body],
-    ["of a webhook in chunks that are too many", 413, head(["Transfer-Encoding: chunked"], { from: "192.0.2.20" }), chunked(body)],
+    [
+      "of a webhook in chunks that are too many",
+      413,
+      head(["Transfer-Encoding: chunked"], { from: "192.0.2.20" }),
+      chunked(body),
+    ],
     ["of a webhook without a signature", 401, head(["Transfer-Encoding: chunked"], { sign: null }), chunked(body)],
     ["of a request without a key", 401, keyed([`Content-Length: ${size}`]), body],
     ["of a call of the admin API that is too large", 413, admin([`Content-Length: ${size}`]), body],
-    ["of a call of the admin API in chunks that are too many", 413, admin(["Transfer-Encoding: chunked"]), chunked(body)],
+    [
+      "of a call of the admin API in chunks that are too many",
+      413,
+      admin(["Transfer-Encoding: chunked"]),
+      chunked(body),
+    ],
   ]) {
     it(`${what} reaches a client that sends all before it reads`, async () => {
       for (let i = 0; i < 5; i++) {
         const client = begin(gate.url, "hooks.test", text);
         client.socket.pause();
-        await new Promise((resolve) => { client.socket.write(sent, resolve); });
+        await new Promise((resolve) => {
+          client.socket.write(sent, resolve);
+        });
         client.socket.resume();
         await waitFor("the answer", () => client.status || client.closed);
         assert.equal(client.status, status, client.text);
@@ -325,7 +422,9 @@ describe("a refusal", () => {
       const isChunked = text.includes("chunked");
       const part = isChunked ? chunked(Buffer.alloc(MIB / 16, "x")).subarray(0, -5) : body.subarray(0, MIB / 16);
       let left = 3200;
-      const more = () => { while (left-- > 0 && !client.socket.destroyed && !client.status) if (!client.socket.write(part)) return; };
+      const more = () => {
+        while (left-- > 0 && !client.socket.destroyed && !client.status) if (!client.socket.write(part)) return;
+      };
       client.socket.on("drain", more);
       more();
       await waitFor("the answer", () => client.status || client.closed);
@@ -336,7 +435,10 @@ describe("a refusal", () => {
 
   it("reaches an ordinary client of Node's, whose connection is good for the next request", async () => {
     for (let i = 0; i < 2; i++) {
-      const sent = request(new URL("/events", gate.url), { method: "POST", headers: { Host: "hooks.test", "Content-Length": size, "Stripe-Signature": forged() } });
+      const sent = request(new URL("/events", gate.url), {
+        method: "POST",
+        headers: { Host: "hooks.test", "Content-Length": size, "Stripe-Signature": forged() },
+      });
       sent.end(body);
       const [answer] = await once(sent, "response");
       assert.equal(answer.statusCode, 413);
@@ -348,7 +450,9 @@ describe("a refusal", () => {
   it("does not listen for ever to a client that does not end", async () => {
     const client = begin(gate.url, "hooks.test", head([`Content-Length: ${200 * MIB}`]));
     const part = Buffer.alloc(MIB / 16, "x");
-    const more = () => { while (!client.socket.destroyed && client.socket.write(part)); };
+    const more = () => {
+      while (!client.socket.destroyed && client.socket.write(part));
+    };
     client.socket.on("drain", more);
     more();
     await waitFor("the end", () => client.closed, { timeoutMs: 20_000 });

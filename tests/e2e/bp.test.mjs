@@ -22,7 +22,8 @@ before(async () => {
 after(() => gate.stop());
 beforeEach(() => gate.origin.reset());
 
-const create = (admin, fields = {}) => admin.must("POST", "/api-keys", { realm: "bp", name: "A key", scopes: ["products:read"], ...fields });
+const create = (admin, fields = {}) =>
+  admin.must("POST", "/api-keys", { realm: "bp", name: "A key", scopes: ["products:read"], ...fields });
 const use = (key, { target = PRODUCTS, host = HOST, headers = {}, ...request } = {}) =>
   ask(gate, host, target, { headers: { ...(key && { "X-API-Key": key }), ...headers }, ...request });
 const codeOf = (answer) => (answer.status === 200 ? 200 : answer.json().code);
@@ -36,15 +37,22 @@ describe("BP", () => {
     for (const { plaintextKey } of [corner, other]) assert.match(plaintextKey, /^bpos_[0-9A-Za-z]{36}$/);
     for (const isolate of gate.isolates) {
       for (const [key, host, expected] of [
-        [corner, HOST, 200], [corner, HARBOUR, "INVALID_API_KEY"], [other, HARBOUR, 200], [other, HOST, "INVALID_API_KEY"],
-        [corner, "CORNER.bp.example:443", 200], [corner, "nobody.bp.example", "INVALID_API_KEY"],
+        [corner, HOST, 200],
+        [corner, HARBOUR, "INVALID_API_KEY"],
+        [other, HARBOUR, 200],
+        [other, HOST, "INVALID_API_KEY"],
+        [corner, "CORNER.bp.example:443", 200],
+        [corner, "nobody.bp.example", "INVALID_API_KEY"],
       ]) {
         assert.equal(codeOf(await use(key.plaintextKey, { host, isolate })), expected, host);
       }
     }
     gate.origin.reset();
     assert.deepEqual(outcome(await use(corner.plaintextKey, { host: "bp.example" })), [404, "NO_REALM"]);
-    assert.deepEqual(outcome(await use(undefined, { headers: { Authorization: `Bearer ${corner.plaintextKey}` } })), [401, "MISSING_AUTHORIZATION"]);
+    assert.deepEqual(outcome(await use(undefined, { headers: { Authorization: `Bearer ${corner.plaintextKey}` } })), [
+      401,
+      "MISSING_AUTHORIZATION",
+    ]);
     assert.equal(gate.origin.requests.length, 0);
   });
 
@@ -55,10 +63,17 @@ describe("BP", () => {
         [apiKey.rateLimit, apiKey.effectiveRateLimit, apiKey.expiresAt, apiKey.testMode],
         [{ perMinute: null, perDay: null }, { perMinute: 60, perDay: null }, null, false],
       );
-      const rateLimit = (perMinute) => ({ realm: "bp", name: "Fast", scopes: ["products:read"], rateLimit: { perMinute } });
+      const rateLimit = (perMinute) => ({
+        realm: "bp",
+        name: "Fast",
+        scopes: ["products:read"],
+        rateLimit: { perMinute },
+      });
       for (const wrong of [1_001, 0, -1, 1.5, "60"]) {
         await owner.invalid(["rateLimit.perMinute"], "POST", "/api-keys", rateLimit(wrong));
-        await owner.invalid(["rateLimit.perMinute"], "PATCH", `/api-keys/${apiKey.id}`, { rateLimit: { perMinute: wrong } });
+        await owner.invalid(["rateLimit.perMinute"], "PATCH", `/api-keys/${apiKey.id}`, {
+          rateLimit: { perMinute: wrong },
+        });
       }
       const fast = await create(owner, rateLimit(1_000));
       assert.equal(fast.apiKey.effectiveRateLimit.perMinute, 1_000);
@@ -68,12 +83,18 @@ describe("BP", () => {
 
     it("BP-2 each can be set, and changed", async () => {
       const first = {
-        name: "Website Sync", scopes: ["products:read", "sales:read"], rateLimit: { perMinute: 30, perDay: null },
-        expiresAt: "2040-01-01T00:00:00.000Z", testMode: true,
+        name: "Website Sync",
+        scopes: ["products:read", "sales:read"],
+        rateLimit: { perMinute: 30, perDay: null },
+        expiresAt: "2040-01-01T00:00:00.000Z",
+        testMode: true,
       };
       const second = {
-        name: "BI Dashboard", scopes: ["customers:write"], rateLimit: { perMinute: 1_000, perDay: null },
-        expiresAt: "2041-06-01T12:00:00.000Z", testMode: false,
+        name: "BI Dashboard",
+        scopes: ["customers:write"],
+        rateLimit: { perMinute: 1_000, perDay: null },
+        expiresAt: "2041-06-01T12:00:00.000Z",
+        testMode: false,
       };
       const { apiKey, plaintextKey } = await create(owner, first);
       const settings = async () => {
@@ -107,15 +128,20 @@ describe("BP", () => {
     }
     assert.deepEqual(outcome(await use(test, { method: "POST" })), [403, "TEST_MODE"]);
     assert.equal(gate.origin.requests.length, 0);
-    for (const method of ["POST", "PUT", "PATCH", "DELETE"]) assert.equal((await use(live, request(method))).status, 200, method);
+    for (const method of ["POST", "PUT", "PATCH", "DELETE"])
+      assert.equal((await use(live, request(method))).status, 200, method);
   });
 
   it("BP-4 a key in the URL is refused even if it is valid, and goes nowhere", async () => {
     const { plaintextKey } = await create(owner);
     const encoded = [...Buffer.from(plaintextKey)].map((byte) => `%${byte.toString(16)}`).join("");
     for (const target of [
-      `${PRODUCTS}?api_key=${plaintextKey}`, `${PRODUCTS}?X-API-KEY=${plaintextKey}`, `${PRODUCTS}?page=1&anything=${plaintextKey}`,
-      `${PRODUCTS}?q=${encoded}`, `${PRODUCTS}/${plaintextKey}`, `${PRODUCTS}?key=of-some-other-form`,
+      `${PRODUCTS}?api_key=${plaintextKey}`,
+      `${PRODUCTS}?X-API-KEY=${plaintextKey}`,
+      `${PRODUCTS}?page=1&anything=${plaintextKey}`,
+      `${PRODUCTS}?q=${encoded}`,
+      `${PRODUCTS}/${plaintextKey}`,
+      `${PRODUCTS}?key=of-some-other-form`,
     ]) {
       for (const key of [undefined, plaintextKey]) {
         const answer = await use(key, { target });
@@ -126,7 +152,10 @@ describe("BP", () => {
       }
     }
     assert.equal(gate.origin.requests.length, 0);
-    assert.ok(gate.logs.some(({ message }) => message.includes("KEY_IN_URL")), "refusals are logged");
+    assert.ok(
+      gate.logs.some(({ message }) => message.includes("KEY_IN_URL")),
+      "refusals are logged",
+    );
     assert.ok(!gate.logs.some(({ message }) => message.includes(plaintextKey) || message.includes(encoded)));
     assert.deepEqual(gate.grep(plaintextKey), []);
     assert.equal(codeOf(await use(plaintextKey)), 200);
@@ -141,16 +170,18 @@ describe("BP", () => {
       ["webhooks:manage", "POST", "/api/v1/webhooks"],
     ];
     const names = [...new Set(routes.map(([scope]) => scope))];
-    const rows = await Promise.all(names.map(async (held) => {
-      const { plaintextKey } = await create(owner, { scopes: [held] });
-      const opens = new Set();
-      for (const [scope, method, target] of routes) {
-        const answer = await use(plaintextKey, { method, target });
-        if (answer.status === 200) opens.add(scope);
-        else assert.deepEqual(outcome(answer), [403, "INSUFFICIENT_SCOPE"]);
-      }
-      return [held, [...opens]];
-    }));
+    const rows = await Promise.all(
+      names.map(async (held) => {
+        const { plaintextKey } = await create(owner, { scopes: [held] });
+        const opens = new Set();
+        for (const [scope, method, target] of routes) {
+          const answer = await use(plaintextKey, { method, target });
+          if (answer.status === 200) opens.add(scope);
+          else assert.deepEqual(outcome(answer), [403, "INSUFFICIENT_SCOPE"]);
+        }
+        return [held, [...opens]];
+      }),
+    );
     const expected = (held) => (held.endsWith(":write") ? [held.replace(":write", ":read"), held] : [held]);
     assert.deepEqual(Object.fromEntries(rows), Object.fromEntries(names.map((held) => [held, expected(held)])));
   });
@@ -197,7 +228,10 @@ describe("BP", () => {
       await heading(page, "Till 4");
       await page.getByRole("button", { name: "Revoke key" }).click();
       await page.getByRole("dialog").getByRole("button", { name: "Revoke key" }).click();
-      await page.getByTestId("refused-by").getByText(/Refused everywhere by \d\d:\d\d:\d\d/).waitFor();
+      await page
+        .getByTestId("refused-by")
+        .getByText(/Refused everywhere by \d\d:\d\d:\d\d/)
+        .waitFor();
       assert.deepEqual(outcome(await use(plaintextKey)), [401, "REVOKED_API_KEY"]);
       await page.getByText("Revoked", { exact: true }).first().waitFor();
     });

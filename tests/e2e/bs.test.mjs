@@ -4,13 +4,13 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, beforeEach, describe, it } from "node:test";
 
-import { SignJWT, UnsecuredJWT, exportSPKI } from "jose";
+import { exportSPKI, SignJWT, UnsecuredJWT } from "jose";
 
 import { open } from "./harness/http.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { Jwks, newSigner } from "./issuer.mjs";
 import { heading, show, signedIn, status } from "./page.mjs";
-import { PASSWORD, ask, bearer, newMember, newTenant, startSystems } from "./systems.mjs";
+import { ask, bearer, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
 const HOST = "api.bs.example";
 const QUERY = '{"query": "{ tenantInfo { id name baseCurrency status } }"}';
@@ -26,7 +26,12 @@ beforeEach(() => gate.origin.reset());
 
 const newKey = (fields = {}) => owner.must("POST", "/api-keys", { realm: "bs", name: "dev-laptop", ...fields });
 const send = (headers, request = {}) =>
-  ask(gate, HOST, "/graphql", { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: QUERY, ...request });
+  ask(gate, HOST, "/graphql", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...headers },
+    body: QUERY,
+    ...request,
+  });
 const use = (key, request) => send({ "X-Api-Key": key }, request);
 /** What a refusal says. */
 const told = (answer) => [answer.status, answer.json().detail];
@@ -58,7 +63,9 @@ describe("BS keys", () => {
     const stored = gate.storedObjects();
     const registry = stored.find(({ className }) => className === "Registry");
     assert.equal(registry.tables.keys.find(({ id }) => id === apiKey.id).hash, `sha256:${hash}`);
-    assert.ok(stored.some(({ className, tables }) => className === "KeyGate" && JSON.stringify(tables).includes(apiKey.id)));
+    assert.ok(
+      stored.some(({ className, tables }) => className === "KeyGate" && JSON.stringify(tables).includes(apiKey.id)),
+    );
     const [, , ...random] = plaintextKey.split("_");
     for (const secret of [plaintextKey, random.join("_"), Buffer.from(random.join("_"), "base64url")]) {
       assert.deepEqual(gate.grep(secret), []);
@@ -79,8 +86,13 @@ describe("BS keys", () => {
     assert.ok(Math.abs(Date.parse(fresh.createdAt) - since) < 30_000, fresh.createdAt);
     assert.deepEqual([fresh.rateLimit, fresh.lastUsedAt], [{ perMinute: 7, perDay: 70 }, null]);
     assert.equal((await use(plaintextKey)).status, 200);
-    const { lastUsedAt } = await waitFor("the last use", async () => ((await listed()).lastUsedAt ? listed() : undefined));
-    assert.ok(Date.parse(lastUsedAt) >= Date.parse(fresh.createdAt) && Date.parse(lastUsedAt) <= gate.now(), lastUsedAt);
+    const { lastUsedAt } = await waitFor("the last use", async () =>
+      (await listed()).lastUsedAt ? listed() : undefined,
+    );
+    assert.ok(
+      Date.parse(lastUsedAt) >= Date.parse(fresh.createdAt) && Date.parse(lastUsedAt) <= gate.now(),
+      lastUsedAt,
+    );
     const text = JSON.stringify(await owner.must("GET", "/api-keys?realm=bs"));
     assert.ok(!text.includes(plaintextKey.slice(13, -4)), "never the key");
   });
@@ -107,7 +119,10 @@ describe("BS keys", () => {
       const { apiKey, plaintextKey } = await planned.owner.must("POST", "/api-keys", { realm: "bs", name: "Blank" });
       assert.deepEqual(
         [apiKey.rateLimit, apiKey.effectiveRateLimit],
-        [{ perMinute: null, perDay: null }, { perMinute: 3, perDay: 5 }],
+        [
+          { perMinute: null, perDay: null },
+          { perMinute: 3, perDay: 5 },
+        ],
       );
       const [first, byMinute] = await exhaust(plaintextKey);
       assert.equal(first, 3);
@@ -147,7 +162,9 @@ describe("BS keys", () => {
     const old = await other.owner.must("POST", "/api-keys", { realm: "bs", name: "To rotate" });
     const path = `/api-keys/${old.apiKey.id}/rotate`;
     await other.owner.refused([403, "STEP_UP_REQUIRED"], "POST", path, {});
-    await other.owner.refused([401, "INVALID_CREDENTIALS"], "POST", "/session/step-up", { password: "not the password" });
+    await other.owner.refused([401, "INVALID_CREDENTIALS"], "POST", "/session/step-up", {
+      password: "not the password",
+    });
     await other.owner.refused([403, "STEP_UP_REQUIRED"], "POST", path, {});
     assert.equal((await use(old.plaintextKey)).status, 200);
 
@@ -175,7 +192,11 @@ describe("BS keys", () => {
     await admin.stepUp(PASSWORD);
     await admin.refused([403, "FORBIDDEN"], "POST", "/api-keys", body);
     await admin.refused([403, "FORBIDDEN"], "POST", `/api-keys/${id}/rotate`, {});
-    const managing = await owner.must("POST", "/api-keys", { realm: "bd", name: "Manages keys", scopes: ["admin:write"] });
+    const managing = await owner.must("POST", "/api-keys", {
+      realm: "bd",
+      name: "Manages keys",
+      scopes: ["admin:write"],
+    });
     const byKey = gate.admin();
     byKey.token = managing.plaintextKey;
     await byKey.refused([403, "FORBIDDEN"], "POST", "/api-keys", body);
@@ -194,11 +215,22 @@ describe("BS keys", () => {
     await gate.advance(60_000);
     jwks.publish(await newSigner("ES256", "words"));
     for (const [message, keys] of [
-      ["Invalid API key format", ["kbd_live_abcdefgh", "x".repeat(60), "btk", "btk_", "btk_0192", "btk_0192345", "BTK_019234ab_x"]],
-      ["Unknown API key", [
-        `${plaintextKey.slice(0, -2)}${other}${plaintextKey.at(-1)}`, "btk_019234ab", "btk_019234ab_", `${plaintextKey}A`,
-        plaintextKey.slice(0, -1), `btk_00000000_${plaintextKey.slice(13)}`, "btk_019234ab_Kj8mN2pQrStUvWxYz1a2B3c4D5e6F7g8H9i0...",
-      ]],
+      [
+        "Invalid API key format",
+        ["kbd_live_abcdefgh", "x".repeat(60), "btk", "btk_", "btk_0192", "btk_0192345", "BTK_019234ab_x"],
+      ],
+      [
+        "Unknown API key",
+        [
+          `${plaintextKey.slice(0, -2)}${other}${plaintextKey.at(-1)}`,
+          "btk_019234ab",
+          "btk_019234ab_",
+          `${plaintextKey}A`,
+          plaintextKey.slice(0, -1),
+          `btk_00000000_${plaintextKey.slice(13)}`,
+          "btk_019234ab_Kj8mN2pQrStUvWxYz1a2B3c4D5e6F7g8H9i0...",
+        ],
+      ],
       ["API key is revoked or expired", [plaintextKey, expiring.plaintextKey]],
     ]) {
       for (const key of keys) assert.deepEqual(told(await use(key)), [401, message], key);
@@ -212,8 +244,13 @@ describe("BS keys", () => {
 
 it("BS-9 the origin's answer, GraphQL errors and all, passes untouched and as it comes", async () => {
   const { plaintextKey } = await newKey();
-  const errors = '{"data":null, "errors":[{"message":"no","extensions":{"code":"PERMISSION_DENIED"}}],\u00a0"x":"\u{1f511}"}\n';
-  gate.origin.answer = { status: 200, headers: { "content-type": "application/json; charset=utf-8", "x-own": "kept" }, body: errors };
+  const errors =
+    '{"data":null, "errors":[{"message":"no","extensions":{"code":"PERMISSION_DENIED"}}],\u00a0"x":"\u{1f511}"}\n';
+  gate.origin.answer = {
+    status: 200,
+    headers: { "content-type": "application/json; charset=utf-8", "x-own": "kept" },
+    body: errors,
+  };
   const body = Buffer.from('{"query":\n  "{ \\u0041 é }" }  ');
   const whole = await use(plaintextKey, { body });
   assert.deepEqual([whole.status, whole.text], [200, errors]);
@@ -223,13 +260,25 @@ it("BS-9 the origin's answer, GraphQL errors and all, passes untouched and as it
 
   const [first, last] = ['{"data":{"a":1},"hasNext":true}\n', '{"incremental":[],"hasNext":false}\n'];
   let goOn;
-  const held = new Promise((resolve) => { goOn = resolve; });
+  const held = new Promise((resolve) => {
+    goOn = resolve;
+  });
   gate.origin.answer = {
     status: 200,
     headers: { "content-type": "application/json" },
-    body: (async function* () { yield first; await held; yield last; })(),
+    body: (async function* () {
+      yield first;
+      await held;
+      yield last;
+    })(),
   };
-  const answer = await open(gate.url, { method: "POST", target: "/graphql", host: HOST, headers: { "X-Api-Key": plaintextKey }, body: QUERY });
+  const answer = await open(gate.url, {
+    method: "POST",
+    target: "/graphql",
+    host: HOST,
+    headers: { "X-Api-Key": plaintextKey },
+    body: QUERY,
+  });
   const chunks = answer.chunks();
   let text = "";
   while (text.length < first.length) text += (await chunks.next()).value;
@@ -254,7 +303,13 @@ describe("BS tokens", () => {
   };
   const seconds = () => Math.floor(gate.now() / 1000);
   const claims = (more = {}) => ({
-    iss: "https://id.bs.example", aud: "https://api.bs.example", sub: "user-7", tenant_id: tenant.id, iat: seconds(), exp: seconds() + 600, ...more,
+    iss: "https://id.bs.example",
+    aud: "https://api.bs.example",
+    sub: "user-7",
+    tenant_id: tenant.id,
+    iat: seconds(),
+    exp: seconds() + 600,
+    ...more,
   });
   const refused = async (token, what) => {
     assert.deepEqual(told(await send(bearer(token))), [401, "Invalid or expired token"], what);
@@ -276,10 +331,21 @@ describe("BS tokens", () => {
   });
 
   it("BS-10 a valid token passes, and the origin learns for whom it speaks with every call", async () => {
-    for (const [signer, sub] of [[ec, "user-7"], [rsa, "user-8"], [ec, "user-9"]]) {
+    for (const [signer, sub] of [
+      [ec, "user-7"],
+      [rsa, "user-8"],
+      [ec, "user-9"],
+    ]) {
       const token = await signer.sign(claims({ sub, scope: "rides:read rides:write" }));
-      assert.equal((await send({ ...bearer(token), "Keyward-Subject": "forged", "Keyward-Tenant": "forged" })).status, 200);
-      assert.deepEqual(["keyward-subject", "keyward-tenant", "keyward-scopes"].map(header), [sub, tenant.id, "rides:read rides:write"]);
+      assert.equal(
+        (await send({ ...bearer(token), "Keyward-Subject": "forged", "Keyward-Tenant": "forged" })).status,
+        200,
+      );
+      assert.deepEqual(["keyward-subject", "keyward-tenant", "keyward-scopes"].map(header), [
+        sub,
+        tenant.id,
+        "rides:read rides:write",
+      ]);
       assert.equal(header("authorization"), undefined, "the token is the gate's");
       assert.ok(!JSON.stringify(gate.origin.last.rawHeaders).includes("forged"));
     }
@@ -389,8 +455,14 @@ describe("BS tokens", () => {
     await refused(await ec.sign(claims({ padding: "x".repeat(8_000) })), "10 KB");
     await refused(await ec.sign(claims({ padding: "x".repeat(75_000) })), "100 KB");
     const token = await ec.sign(claims());
-    const twice = [["Authorization", `Bearer ${token}`], ["Authorization", `Bearer ${token}`]];
-    assert.deepEqual(code(await gate.send({ method: "POST", target: "/graphql", host: HOST, headers: twice, body: QUERY })), [400, "INVALID_REQUEST"]);
+    const twice = [
+      ["Authorization", `Bearer ${token}`],
+      ["Authorization", `Bearer ${token}`],
+    ];
+    assert.deepEqual(
+      code(await gate.send({ method: "POST", target: "/graphql", host: HOST, headers: twice, body: QUERY })),
+      [400, "INVALID_REQUEST"],
+    );
     assert.equal(passed(), 0);
   });
 });
@@ -416,7 +488,9 @@ it("BS-11 the page shows a new key once, in an amber banner", async () => {
     for (const reload of [false, true]) {
       if (reload) await page.reload();
       await heading(page, "From the page");
-      const text = await page.evaluate(() => document.documentElement.outerHTML + JSON.stringify([localStorage, sessionStorage]));
+      const text = await page.evaluate(
+        () => document.documentElement.outerHTML + JSON.stringify([localStorage, sessionStorage]),
+      );
       assert.ok(text.includes(key.slice(0, 12)) && !text.includes(key.slice(13)), "its prefix stays, the key does not");
     }
     await show(page, gate, "/keys");

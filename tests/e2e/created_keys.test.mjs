@@ -34,11 +34,19 @@ describe("a key that is made while its object cannot be told", () => {
   }
 
   /** Ids of the keys that some KeyGate has as active. */
-  const live = () => gate.storedObjects().filter(({ className }) => className === "KeyGate")
-    .flatMap(({ tables }) => tables.key_gate ?? []).map(({ record }) => JSON.parse(record))
-    .filter(({ status }) => status === "ACTIVE").map(({ id }) => id);
+  const live = () =>
+    gate
+      .storedObjects()
+      .filter(({ className }) => className === "KeyGate")
+      .flatMap(({ tables }) => tables.key_gate ?? [])
+      .map(({ record }) => JSON.parse(record))
+      .filter(({ status }) => status === "ACTIVE")
+      .map(({ id }) => id);
 
-  for (const [how, fault] of [["is down", { fail: true }], ["loses its answer", { lose: true }]]) {
+  for (const [how, fault] of [
+    ["is down", { fail: true }],
+    ["loses its answer", { lose: true }],
+  ]) {
     it(`is 503 when the object ${how}, nothing stays live, and the repeat works everywhere`, async () => {
       const before = new Set(live());
       await gate.objects.faults({ "KeyGate.fetch": fault });
@@ -64,7 +72,10 @@ describe("a key that is made while its object cannot be told", () => {
     const again = await owner.call(...call);
     assert.deepEqual([again.status, again.header("idempotent-replayed"), again.text], [201, "true", first.text]);
     const { entries } = await owner.must("GET", "/audit?limit=2");
-    assert.deepEqual(entries.map(({ action }) => action), ["key.replay", "key.create"]);
+    assert.deepEqual(
+      entries.map(({ action }) => action),
+      ["key.replay", "key.create"],
+    );
     assert.deepEqual([entries[0].target, entries[0].actor], [apiKeys[0].id, entries[1].actor]);
   });
 
@@ -80,7 +91,8 @@ describe("a key that is made while its object cannot be told", () => {
       const { plaintextKey, previous } = await owner.must(...call);
       await worksEverywhere(plaintextKey);
       await gate.until(previous.refusedEverywhereBy);
-      for (const isolate of gate.isolates) assert.equal((await isolate.send(request(old))).json().code, "REVOKED_API_KEY");
+      for (const isolate of gate.isolates)
+        assert.equal((await isolate.send(request(old))).json().code, "REVOKED_API_KEY");
     }
   });
 });
@@ -90,7 +102,8 @@ describe("a key that somebody tried before there was one", () => {
     const made = await startGate();
     t.after(() => made.stop());
     const { plaintextKey: key, apiKey } = await (await made.owner()).createKey();
-    const isRecordOf = ({ className, tables }) => className === "KeyGate" && tables.key_gate?.[0].record.includes(apiKey.id);
+    const isRecordOf = ({ className, tables }) =>
+      className === "KeyGate" && tables.key_gate?.[0].record.includes(apiKey.id);
     const record = JSON.parse(made.storedObjects().find(isRecordOf).tables.key_gate[0].record);
     // The same secret, so that its form is right here too.
     const gate = await startGate({ isolates: 3, secrets: made.secrets });

@@ -29,7 +29,8 @@ afterEach(() => gate.objects.faults({ "Relay.fetch": null }));
 
 const create = (perMinute) => owner.createKey({ rateLimit: { perMinute, perDay: null } });
 const ask = (key, number) => client.ask(gate.isolates[number % ISOLATES], bearer(key));
-const everywhere = async (key) => (await Promise.all(gate.isolates.map((_, number) => ask(key, number)))).map(({ status }) => status);
+const everywhere = async (key) =>
+  (await Promise.all(gate.isolates.map((_, number) => ask(key, number)))).map(({ status }) => status);
 const all = (status) => Array(ISOLATES).fill(status);
 
 /** Every isolate asks relays from here on. */
@@ -44,33 +45,48 @@ describe("a key that a crowd uses", () => {
   it("never passes more often than its limit allows", async (t) => {
     const { key } = await gathered(100);
     const begin = Date.now();
-    const answers = await atRate(60, () => Date.now() - begin > 8_000, (n) => ask(key, n));
+    const answers = await atRate(
+      60,
+      () => Date.now() - begin > 8_000,
+      (n) => ask(key, n),
+    );
     const { keyGate, relays } = await gate.callsFor(key);
-    t.diagnostic(`${JSON.stringify(byStatus(answers))}, ${relays} calls to relays, ${keyGate} to the KeyGate with those of the crowd`);
+    t.diagnostic(
+      `${JSON.stringify(byStatus(answers))}, ${relays} calls to relays, ${keyGate} to the KeyGate with those of the crowd`,
+    );
     assert.ok(relays > 0);
     assert.ok(mostWithin(gate.origin.requests.map(({ at }) => at)) <= 100);
     assert.ok(gate.origin.requests.length >= 95, `only ${gate.origin.requests.length} passed`);
   });
 
   it("is refused everywhere by the time that was promised when it is revoked", async (t) => {
-    const rounds = await Promise.all(Array.from({ length: 10 }, async (_, number) => {
-      await sleep(number * 700);
-      const { key, apiKey, leave } = await gathered(100_000);
-      let by = Infinity;
-      const using = atRate(20, () => Date.now() > by + 300, (n) => ask(key, n));
-      await sleep(2_000);
-      const revoked = await owner.revoke(apiKey.id);
-      const acknowledged = Date.now();
-      by = Date.parse(revoked.refusedEverywhereBy);
-      const answers = await using;
-      await leave();
-      const { relays } = await gate.callsFor(key);
-      return { id: apiKey.id, acknowledged, by, relays, answers, last: await everywhere(key) };
-    }));
+    const rounds = await Promise.all(
+      Array.from({ length: 10 }, async (_, number) => {
+        await sleep(number * 700);
+        const { key, apiKey, leave } = await gathered(100_000);
+        let by = Infinity;
+        const using = atRate(
+          20,
+          () => Date.now() > by + 300,
+          (n) => ask(key, n),
+        );
+        await sleep(2_000);
+        const revoked = await owner.revoke(apiKey.id);
+        const acknowledged = Date.now();
+        by = Date.parse(revoked.refusedEverywhereBy);
+        const answers = await using;
+        await leave();
+        const { relays } = await gate.callsFor(key);
+        return { id: apiKey.id, acknowledged, by, relays, answers, last: await everywhere(key) };
+      }),
+    );
     const latest = new Map(gate.origin.requests.map(({ at, headers }) => [headers["keyward-key-id"][0], at]));
     const delays = rounds.map(({ id, acknowledged, by, relays, answers, last }) => {
       assert.ok(by <= acknowledged + 5_000);
-      assert.ok(answers.every(({ status, sentAt }) => status !== 200 || sentAt <= by), "it passed although it was sent too late");
+      assert.ok(
+        answers.every(({ status, sentAt }) => status !== 200 || sentAt <= by),
+        "it passed although it was sent too late",
+      );
       assert.ok(latest.get(id) <= by, `${latest.get(id) - by} ms too late`);
       assert.deepEqual(last, all(401));
       assert.ok(relays > ISOLATES);

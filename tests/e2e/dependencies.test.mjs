@@ -49,7 +49,8 @@ async function timed(send) {
   return { got: [answer.status, problem.code ?? problem.error.code], took };
 }
 
-const request = (key, isolate = gate.isolates.at(-1)) => timed(() => isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } }));
+const request = (key, isolate = gate.isolates.at(-1)) =>
+  timed(() => isolate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } }));
 const newKey = async (fields) => (await owner.createKey(fields)).plaintextKey;
 
 /** Sends with a new key each time while a fault lasts; in the end all is well again. */
@@ -72,10 +73,14 @@ async function suffer(isolate, operation, fault, expected, rounds = 5) {
   // Where KV is left alone objects are asked whose keys they are, on account of the network that asks.
   const reads = async () => (await isolate.counts()).kv.get ?? 0;
   const before = await reads();
-  await waitFor("KV to be asked again", async () => {
-    await request(await newKey(), isolate);
-    return (await reads()) > before;
-  }, { everyMs: 500 });
+  await waitFor(
+    "KV to be asked again",
+    async () => {
+      await request(await newKey(), isolate);
+      return (await reads()) > before;
+    },
+    { everyMs: 500 },
+  );
 }
 
 for (const [number, [what, fault]] of Object.entries(FAULTS).entries()) {
@@ -161,7 +166,12 @@ it("an object that is reset under a call, as by a deployment, is asked once more
   assert.equal((await gate.callsFor(key)).keyGate, 2);
 });
 
-for (const [error, tries] of [[{ retryable: true }, 2], [{ durableObjectReset: true }, 2], [{ retryable: true, overloaded: true }, 1], [{}, 1]]) {
+for (const [error, tries] of [
+  [{ retryable: true }, 2],
+  [{ durableObjectReset: true }, 2],
+  [{ retryable: true, overloaded: true }, 1],
+  [{}, 1],
+]) {
   it(`an error with ${JSON.stringify(error)} is ${tries === 2 ? "no reason to give up: a stub of its own is asked once more" : "not met a second time"}`, async () => {
     const isolate = gate.isolates.at(-1);
     const key = await newKey();
@@ -176,7 +186,8 @@ for (const [error, tries] of [[{ retryable: true }, 2], [{ durableObjectReset: t
 
 describe("a client that hangs up while the stores are asked for it", () => {
   const isolate = () => gate.isolates.at(-1);
-  const calls = async (className) => Object.values((await gate.objects.counts()).objects[className] ?? {}).reduce((sum, { fetch }) => sum + fetch, 0);
+  const calls = async (className) =>
+    Object.values((await gate.objects.counts()).objects[className] ?? {}).reduce((sum, { fetch }) => sum + fetch, 0);
 
   /** Sends a request, and hangs up as soon as an object of this class is asked for it; whether one was. */
   async function hangUp(className, text) {
@@ -217,10 +228,18 @@ describe("a client that hangs up while the stores are asked for it", () => {
 
 describe("a binding that throws, is missing, or is another thing", () => {
   const isolate = () => gate.isolates.at(-1);
-  const logged = (pattern) => waitFor(`the log to say ${pattern}`, () => gate.logs.some(({ message }) => pattern.test(message)));
+  const logged = (pattern) =>
+    waitFor(`the log to say ${pattern}`, () => gate.logs.some(({ message }) => pattern.test(message)));
 
-  for (const [name, expected] of [["KEYS", passed], ["KEY_GATE", unavailable]]) {
-    for (const [what, value, says] of [["missing", undefined, `the binding ${name} is missing`], ["a text", "x", `the binding ${name} is of another type`], ["an object", {}, `the binding ${name} is of another type`]]) {
+  for (const [name, expected] of [
+    ["KEYS", passed],
+    ["KEY_GATE", unavailable],
+  ]) {
+    for (const [what, value, says] of [
+      ["missing", undefined, `the binding ${name} is missing`],
+      ["a text", "x", `the binding ${name} is of another type`],
+      ["an object", {}, `the binding ${name} is of another type`],
+    ]) {
       it(`${name}, ${what}: ${expected[0]} at once, and the log names it`, async () => {
         const key = await newKey();
         gate.logs.length = 0;
@@ -242,7 +261,8 @@ describe("a binding that throws, is missing, or is another thing", () => {
   });
 
   for (const value of [7, { id: "key" }, true]) {
-    it(`KV that answers ${JSON.stringify(value)}, which is no text`, () => suffer(isolate(), "kv.get", { answer: value }, passed, 2));
+    it(`KV that answers ${JSON.stringify(value)}, which is no text`, () =>
+      suffer(isolate(), "kv.get", { answer: value }, passed, 2));
   }
 });
 
@@ -256,7 +276,14 @@ describe("the limiter of failing networks, where a key's form has no check", () 
   after(() => own?.stop());
 
   let guesses = 0;
-  const guess = (isolate) => timed(() => isolate.send({ target: "/things/1", host: "strict.test", headers: { "X-API-Key": `sk_${String(guesses++).padStart(43, "A")}`, "CF-Connecting-IP": "192.0.2.77" } }));
+  const guess = (isolate) =>
+    timed(() =>
+      isolate.send({
+        target: "/things/1",
+        host: "strict.test",
+        headers: { "X-API-Key": `sk_${String(guesses++).padStart(43, "A")}`, "CF-Connecting-IP": "192.0.2.77" },
+      }),
+    );
 
   for (const [number, [what, fault]] of all.entries()) {
     it(`that ${what}: a key that there is not is 401 all the same, and its network is not held back`, async () => {
@@ -287,7 +314,9 @@ describe("the Registry, where a link is followed", () => {
     const isSlow = fault.lagMs < 1_000;
     it(`that ${what}: ${isSlow ? "303" : "503, and never that the link is not valid"}`, async () => {
       const { gate } = systems;
-      const link = await waitFor("a link", () => tenant.owner.must("POST", "/links", { url: "https://shop.gw.example/checkout" }));
+      const link = await waitFor("a link", () =>
+        tenant.owner.must("POST", "/links", { url: "https://shop.gw.example/checkout" }),
+      );
       const follow = () => ask(gate, "shop.gw.example", `/checkout?token=${link.token}`, { tls: "TLSv1.3" });
       await gate.objects.faults({ "Registry.fetch": fault });
       try {

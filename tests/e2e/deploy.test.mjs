@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { cpSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -20,25 +20,40 @@ test("wrangler deploy --dry-run has every binding, the whole Worker and the secr
   const said = stdout + stderr;
   assert.match(said, /--dry-run: exiting now/);
 
-  const bindings = Array.from(said.matchAll(/^env\.(\w+)(?: \(.*?\))? {2,}(.+?) *$/gm), ([, name, resource]) => [name, resource]);
-  assert.deepEqual(Object.fromEntries(bindings), {
-    KEYS: "KV Namespace",
-    REGISTRY: "Durable Object",
-    KEY_GATE: "Durable Object",
-    RELAY: "Durable Object",
-    FAILURES: "Rate Limit",
-    ADMIN: "Assets",
-    ORIGIN: "Worker",
-    KEYWARD_SECRET: "Environment Variable",
-    KEYWARD_SETUP_TOKEN: "Environment Variable",
-  }, said);
+  const bindings = Array.from(said.matchAll(/^env\.(\w+)(?: \(.*?\))? {2,}(.+?) *$/gm), ([, name, resource]) => [
+    name,
+    resource,
+  ]);
+  assert.deepEqual(
+    Object.fromEntries(bindings),
+    {
+      KEYS: "KV Namespace",
+      REGISTRY: "Durable Object",
+      KEY_GATE: "Durable Object",
+      RELAY: "Durable Object",
+      FAILURES: "Rate Limit",
+      ADMIN: "Assets",
+      ORIGIN: "Worker",
+      KEYWARD_SECRET: "Environment Variable",
+      KEYWARD_SETUP_TOKEN: "Environment Variable",
+    },
+    said,
+  );
   assert.ok(!said.includes("s".repeat(43)), "no secret is shown");
-  for (const note of [/note: the origin of realm default is the demo/, /note: the KV namespace has no id yet/, /note: no routes/]) assert.match(said, note);
+  for (const note of [
+    /note: the origin of realm default is the demo/,
+    /note: the KV namespace has no id yet/,
+    /note: no routes/,
+  ])
+    assert.match(said, note);
 
   const files = readdirSync(join(out, "bundle"));
   const wasm = files.filter((name) => name.endsWith(".wasm"));
   assert.equal(wasm.length, 1, files.join());
-  assert.ok(readFileSync(join(out, "bundle", wasm[0])).equals(readFileSync(join(root, "build", "index_bg.wasm"))), "the Worker that was built");
+  assert.ok(
+    readFileSync(join(out, "bundle", wasm[0])).equals(readFileSync(join(root, "build", "index_bg.wasm"))),
+    "the Worker that was built",
+  );
   const script = readFileSync(join(out, "bundle", "worker.js"), "utf8");
   assert.ok(script.includes(wasm[0]));
   const exported = script.match(/export \{([^}]*)\}/g).join();
@@ -48,7 +63,9 @@ test("wrangler deploy --dry-run has every binding, the whole Worker and the secr
 
 /** What the top of wrangler.toml has and an environment does not inherit, for the environment `x`. */
 function bindingsForX(toml) {
-  const sections = toml.split(/(?=^\[)/m).filter((section) => /^\[\[(kv_namespaces|durable_objects\.bindings|ratelimits|services)\]\]/.test(section));
+  const sections = toml
+    .split(/(?=^\[)/m)
+    .filter((section) => /^\[\[(kv_namespaces|durable_objects\.bindings|ratelimits|services)\]\]/.test(section));
   return sections.map((section) => section.replace(/^\[\[/, "[[env.x.")).join("\n");
 }
 
@@ -56,29 +73,55 @@ test("an environment that lacks something of the gate is refused by what wrangle
   const folder = mkdtempSync(join(tmpdir(), "keyward-env-"));
   t.after(() => rmSync(folder, { recursive: true }));
   // The project as it is, with a wrangler.toml of its own.
-  for (const name of readdirSync(root)) if (!["wrangler.toml", ".git", ".wrangler", "scripts"].includes(name)) symlinkSync(join(root, name), join(folder, name));
+  for (const name of readdirSync(root))
+    if (!["wrangler.toml", ".git", ".wrangler", "scripts"].includes(name))
+      symlinkSync(join(root, name), join(folder, name));
   cpSync(join(root, "scripts"), join(folder, "scripts"), { recursive: true });
   const top = readFileSync(join(root, "wrangler.toml"), "utf8");
   const whole = `${top}\n[env.x]\n${bindingsForX(top)}`;
   const deploy = async (toml, ...args) => {
     writeFileSync(join(folder, "wrangler.toml"), toml);
-    const { code = 0, stdout, stderr } = await promisify(execFile)(join(root, "node_modules/.bin/wrangler"), ["deploy", "--dry-run", "--outdir", join(folder, "bundle"), ...args], { cwd: folder, env: { ...toolEnv(), KEYWARD_QUICK: "1" } }).catch((error) => error);
+    const {
+      code = 0,
+      stdout,
+      stderr,
+    } = await promisify(execFile)(
+      join(root, "node_modules/.bin/wrangler"),
+      ["deploy", "--dry-run", "--outdir", join(folder, "bundle"), ...args],
+      { cwd: folder, env: { ...toolEnv(), KEYWARD_QUICK: "1" } },
+    ).catch((error) => error);
     return { code, said: stdout + stderr };
   };
 
   const bare = await deploy(`${top}\n[env.x]\n`, "--env", "x");
   assert.notEqual(bare.code, 0, bare.said);
-  for (const what of ['[[env.x.kv_namespaces]] with binding = "KEYS"', '[[env.x.durable_objects.bindings]] with name = "REGISTRY"', '"KEY_GATE"', '"RELAY"', '[[env.x.ratelimits]] with name = "FAILURES"', '[[env.x.services]] with binding = "ORIGIN"']) {
+  for (const what of [
+    '[[env.x.kv_namespaces]] with binding = "KEYS"',
+    '[[env.x.durable_objects.bindings]] with name = "REGISTRY"',
+    '"KEY_GATE"',
+    '"RELAY"',
+    '[[env.x.ratelimits]] with name = "FAILURES"',
+    '[[env.x.services]] with binding = "ORIGIN"',
+  ]) {
     assert.ok(bare.said.includes(what), `${what}\n${bare.said}`);
   }
   assert.doesNotMatch(bare.said, /exiting now/);
 
   for (const [what, toml] of [
-    ["env.x.compatibility_flags lacks \"fetch_legacy_url\"", whole.replace("[env.x]", "[env.x]\ncompatibility_flags = []")],
+    [
+      'env.x.compatibility_flags lacks "fetch_legacy_url"',
+      whole.replace("[env.x]", "[env.x]\ncompatibility_flags = []"),
+    ],
     ["env.x.compatibility_date is before", whole.replace("[env.x]", '[env.x]\ncompatibility_date = "2024-01-01"')],
-    ["[[env.x.migrations]] with Relay in new_sqlite_classes", `${whole}\n[[env.x.migrations]]\ntag = "v1"\nnew_sqlite_classes = ["Registry", "KeyGate"]\n`],
+    [
+      "[[env.x.migrations]] with Relay in new_sqlite_classes",
+      `${whole}\n[[env.x.migrations]]\ntag = "v1"\nnew_sqlite_classes = ["Registry", "KeyGate"]\n`,
+    ],
     ["[env.x.assets] with binding", `${whole}\n[env.x.assets]\ndirectory = "./www"\nbinding = "ADMIN"\n`],
-    ["[[env.x.kv_namespaces]] has the id of [[kv_namespaces]]", whole.replaceAll('"00000000000000000000000000000000"', '"0123456789abcdef0123456789abcdef"')],
+    [
+      "[[env.x.kv_namespaces]] has the id of [[kv_namespaces]]",
+      whole.replaceAll('"00000000000000000000000000000000"', '"0123456789abcdef0123456789abcdef"'),
+    ],
     ['wrangler.toml: [[ratelimits]] with name = "FAILURES"', top.replace('name = "FAILURES"', 'name = "OTHER"')],
   ]) {
     const { code, said } = await deploy(toml, ...(toml.includes("[env.x]") ? ["--env", "x"] : []));
@@ -88,14 +131,22 @@ test("an environment that lacks something of the gate is refused by what wrangle
 
   const { code, said } = await deploy(whole, "--env", "x");
   assert.equal(code, 0, said);
-  for (const name of ["KEYS", "REGISTRY", "KEY_GATE", "RELAY", "FAILURES", "ADMIN", "ORIGIN"]) assert.match(said, new RegExp(`env\\.${name}\\b`));
+  for (const name of ["KEYS", "REGISTRY", "KEY_GATE", "RELAY", "FAILURES", "ADMIN", "ORIGIN"])
+    assert.match(said, new RegExp(`env\\.${name}\\b`));
 });
 
 test("the commands that README and CONTRIBUTING name are there", () => {
   const { scripts } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
   for (const document of ["README.md", "CONTRIBUTING.md"]) {
-    const named = Array.from(readFileSync(join(root, document), "utf8").matchAll(/\bnpm (?:run )?(\w+)/g), ([, name]) => name);
+    const named = Array.from(
+      readFileSync(join(root, document), "utf8").matchAll(/\bnpm (?:run )?(\w+)/g),
+      ([, name]) => name,
+    );
     assert.ok(named.length > 3, document);
-    assert.deepEqual(named.filter((name) => !scripts[name]), [], document);
+    assert.deepEqual(
+      named.filter((name) => !scripts[name]),
+      [],
+      document,
+    );
   }
 });

@@ -2,8 +2,8 @@
 
 import assert from "node:assert/strict";
 import { createHash, randomBytes } from "node:crypto";
-import { gzipSync } from "node:zlib";
 import { after, before, beforeEach, describe, it } from "node:test";
+import { gzipSync } from "node:zlib";
 
 import { startGate } from "./harness/gate.mjs";
 import { open } from "./harness/http.mjs";
@@ -16,13 +16,21 @@ describe("forwarding", () => {
   before(async () => {
     gate = await startGate();
     const owner = await gate.owner();
-    ({ plaintextKey: key, apiKey } = await owner.createKey({ scopes: ["orders:write"], rateLimit: { perMinute: 10_000, perDay: null } }));
+    ({ plaintextKey: key, apiKey } = await owner.createKey({
+      scopes: ["orders:write"],
+      rateLimit: { perMinute: 10_000, perDay: null },
+    }));
     authorized = { Authorization: `Bearer ${key}` };
   });
   after(() => gate.stop());
   beforeEach(() => gate.origin.reset());
 
-  const ask = (request = {}) => gate.send({ target: "/api/orders", ...request, headers: [...Object.entries(authorized), ...Object.entries(request.headers ?? {})] });
+  const ask = (request = {}) =>
+    gate.send({
+      target: "/api/orders",
+      ...request,
+      headers: [...Object.entries(authorized), ...Object.entries(request.headers ?? {})],
+    });
 
   it("takes the credential away and says who it is", async () => {
     const answer = await ask();
@@ -39,8 +47,14 @@ describe("forwarding", () => {
 
   it("removes every identity header that a client sends, on public routes too", async () => {
     const spoofed = {
-      "Keyward-Key-Id": "spoofed", "keyward-tenant": "spoofed", "KEYWARD-SCOPES": "spoofed", "Keyward-Plan": "spoofed",
-      "Keyward-Subject": "spoofed", "Keyward-Session": "spoofed", "Keyward-Identity": "spoofed", "Keyward-Request-Id": "spoofed",
+      "Keyward-Key-Id": "spoofed",
+      "keyward-tenant": "spoofed",
+      "KEYWARD-SCOPES": "spoofed",
+      "Keyward-Plan": "spoofed",
+      "Keyward-Subject": "spoofed",
+      "Keyward-Session": "spoofed",
+      "Keyward-Identity": "spoofed",
+      "Keyward-Request-Id": "spoofed",
       "Keyward-Anything": "spoofed",
     };
     for (const target of ["/api/orders", "/api/public/x"]) {
@@ -83,14 +97,18 @@ describe("forwarding", () => {
 
   it("begins to send the request's body on before it has all come", async () => {
     let release;
-    const held = new Promise((resolve) => { release = resolve; });
+    const held = new Promise((resolve) => {
+      release = resolve;
+    });
     async function* body() {
       yield "first";
       await held;
       yield "second";
     }
     gate.origin.answer = async (request, response, recorded) => {
-      request.on("data", (chunk) => { if (chunk.toString().startsWith("first")) release(); });
+      request.on("data", (chunk) => {
+        if (chunk.toString().startsWith("first")) release();
+      });
       response.end((await recorded.complete, recorded.body));
     };
     const answer = await ask({ method: "POST", body: body() });
@@ -100,10 +118,13 @@ describe("forwarding", () => {
   it("passes server-sent events on as they come", async () => {
     let next;
     gate.origin.answer = {
-      status: 200, headers: { "content-type": "text/event-stream" },
+      status: 200,
+      headers: { "content-type": "text/event-stream" },
       body: (async function* () {
         yield "data: 1\n\n";
-        await new Promise((resolve) => { next = resolve; });
+        await new Promise((resolve) => {
+          next = resolve;
+        });
         yield "data: 2\n\n";
       })(),
     };
@@ -117,15 +138,26 @@ describe("forwarding", () => {
 
   it("lets a WebSocket through, with the identity on its handshake", async () => {
     const socket = new WebSocket(gate.url.replace("http", "ws") + "/api/public/echo");
-    const opened = new Promise((resolve, reject) => { socket.onopen = resolve; socket.onerror = reject; });
+    const opened = new Promise((resolve, reject) => {
+      socket.onopen = resolve;
+      socket.onerror = reject;
+    });
     await opened;
-    const echoed = new Promise((resolve) => { socket.onmessage = ({ data }) => resolve(data); });
+    const echoed = new Promise((resolve) => {
+      socket.onmessage = ({ data }) => resolve(data);
+    });
     socket.send("hello");
     assert.equal(await echoed, "hello");
     socket.close();
     const keyed = await open(gate.url, {
       target: "/api/orders/live",
-      headers: { ...authorized, Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": randomBytes(16).toString("base64") },
+      headers: {
+        ...authorized,
+        Connection: "Upgrade",
+        Upgrade: "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": randomBytes(16).toString("base64"),
+      },
     });
     assert.equal(keyed.status, 101);
     assert.match(keyed.header("x-request-id"), /^[0-9a-f]{32}$/);
@@ -137,7 +169,10 @@ describe("forwarding", () => {
 
   it("leaves statuses, redirects and headers of the origin alone", async () => {
     for (const status of [200, 201, 204, 301, 302, 303, 304, 307, 400, 401, 403, 404, 418, 429, 500, 503]) {
-      gate.origin.answer = { status, headers: { location: "https://elsewhere.example/x", "x-own": "kept", "set-cookie": "a=b" } };
+      gate.origin.answer = {
+        status,
+        headers: { location: "https://elsewhere.example/x", "x-own": "kept", "set-cookie": "a=b" },
+      };
       const answer = await ask();
       assert.equal(answer.status, status);
       assert.equal(answer.header("location"), "https://elsewhere.example/x");
@@ -190,13 +225,22 @@ describe("an origin that is named by its URL", () => {
   });
   beforeEach(() => remote.reset());
 
-  const ask = (request = {}) => gate.send({ host: "remote.test", target: "/things/1?a=%20b", ...request, headers: { "X-API-Key": key, ...request.headers } });
+  const ask = (request = {}) =>
+    gate.send({
+      host: "remote.test",
+      target: "/things/1?a=%20b",
+      ...request,
+      headers: { "X-API-Key": key, ...request.headers },
+    });
 
   it("gets method, path, query and body as they were sent, and the identity", async () => {
     const body = randomBytes(100_000);
     const answer = await ask({ method: "PUT", body });
     assert.equal(answer.status, 200);
-    assert.deepEqual([remote.last.method, remote.last.url, remote.last.bodySha256], ["PUT", "/things/1?a=%20b", sha256(body)]);
+    assert.deepEqual(
+      [remote.last.method, remote.last.url, remote.last.bodySha256],
+      ["PUT", "/things/1?a=%20b", sha256(body)],
+    );
     assert.equal(remote.last.headers["x-api-key"], undefined);
     assert.ok(remote.last.headers["keyward-key-id"]);
     assert.match(answer.header("ratelimit-policy"), /"day";q=5000;w=86400/);
@@ -208,11 +252,17 @@ describe("an origin that is named by its URL", () => {
     const answer = await ask();
     assert.deepEqual([answer.status, answer.json().code], [504, "ORIGIN_TIMEOUT"]);
     let release;
-    remote.answer = { status: 200, headers: {}, body: (async function* () {
-      yield "begun";
-      await new Promise((resolve) => { release = resolve; });
-      yield " and ended";
-    })() };
+    remote.answer = {
+      status: 200,
+      headers: {},
+      body: (async function* () {
+        yield "begun";
+        await new Promise((resolve) => {
+          release = resolve;
+        });
+        yield " and ended";
+      })(),
+    };
     const slow = await open(gate.url, { host: "remote.test", target: "/things/1", headers: { "X-API-Key": key } });
     const started = Date.now();
     // Longer than the realm's origin_timeout of one second, which only bounds the beginning.

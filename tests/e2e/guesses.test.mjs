@@ -23,8 +23,10 @@ beforeEach(() => gate.origin.reset());
 
 const code = (answer) => [answer.status, answer.json().code];
 const newLink = async () => (await owner.must("POST", "/links", { url: `https://${SHOP}/checkout` })).token;
-const follow = (token, from) => ask(gate, SHOP, `/checkout?token=${token}`, { tls: TLS, headers: { "CF-Connecting-IP": from } });
-const registryCalls = async () => Object.values((await gate.objects.counts()).objects.Registry ?? {}).reduce((sum, { fetch = 0 }) => sum + fetch, 0);
+const follow = (token, from) =>
+  ask(gate, SHOP, `/checkout?token=${token}`, { tls: TLS, headers: { "CF-Connecting-IP": from } });
+const registryCalls = async () =>
+  Object.values((await gate.objects.counts()).objects.Registry ?? {}).reduce((sum, { fetch = 0 }) => sum + fetch, 0);
 
 describe("links that are over", () => {
   it("a few of them lock nobody out; many hold their network back from the Registry, and nobody else", async () => {
@@ -50,7 +52,10 @@ describe("links that are over", () => {
     assert.equal(await registryCalls(), 0);
 
     const { plaintextKey } = await owner.must("POST", "/api-keys", { realm: "gw", name: "A neighbour's" });
-    const byKey = await ask(gate, GATEWAY, "/v1/catalog", { tls: TLS, headers: { ...bearer(plaintextKey), "CF-Connecting-IP": from } });
+    const byKey = await ask(gate, GATEWAY, "/v1/catalog", {
+      tls: TLS,
+      headers: { ...bearer(plaintextKey), "CF-Connecting-IP": from },
+    });
     assert.equal(byKey.status, 200, "keys of that network pass");
     assert.equal((await follow(await newLink(), "192.0.2.22")).status, 303, "so do links of another");
     const wait = Number((await follow(fresh, from)).header("retry-after"));
@@ -69,13 +74,17 @@ describe("the Registry that fails where links are followed", () => {
       await waitFor("the gate to leave it alone", async () => {
         await gate.objects.resetCounts();
         assert.equal((await follow(token, "192.0.2.23")).status, 503);
-        return await registryCalls() === 0;
+        return (await registryCalls()) === 0;
       });
     } finally {
       await gate.objects.faults({ "Registry.fetch": null });
     }
     assert.equal((await owner.call("GET", "/session")).status, 200);
-    assert.equal((await gate.admin().call("POST", "/session", { email: "nobody@example.com", password: "a wrong passphrase 1" })).status, 401);
+    assert.equal(
+      (await gate.admin().call("POST", "/session", { email: "nobody@example.com", password: "a wrong passphrase 1" }))
+        .status,
+      401,
+    );
     await waitFor("the link", async () => (await follow(token, "192.0.2.23")).status === 303);
   });
 });

@@ -5,7 +5,7 @@ import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, beforeEach, describe, it } from "node:test";
 
-import { PASSWORD, SECRETS, ask, bearer, newTenant, startSystems } from "./systems.mjs";
+import { ask, bearer, newTenant, PASSWORD, SECRETS, startSystems } from "./systems.mjs";
 
 const GATEWAY = "gateway.gw.example";
 const SHOP = "shop.gw.example";
@@ -39,7 +39,10 @@ describe("GW", () => {
     assert.equal(header("authorization"), undefined);
     assert.deepEqual((await gate.isolates[0].counts()).kv, {});
     assert.deepEqual((await gate.objects.counts()).objects, {});
-    assert.deepEqual(code(await send("/v1/carts", { headers: { ...bearer(`${AGENT_KEY}x`), ...SESSION } })), [401, "INVALID_API_KEY"]);
+    assert.deepEqual(code(await send("/v1/carts", { headers: { ...bearer(`${AGENT_KEY}x`), ...SESSION } })), [
+      401,
+      "INVALID_API_KEY",
+    ]);
     const policy = readFileSync(new URL("../../examples/gw/keyward.toml", import.meta.url), "utf8");
     assert.ok(!policy.includes(AGENT_KEY));
   });
@@ -48,10 +51,17 @@ describe("GW", () => {
     const key = bearer(AGENT_KEY);
     assert.deepEqual(code(await send("/v1/carts", { headers: key })), [400, "INVALID_SESSION_ID"]);
     for (const bad of ["", "a b", "a".repeat(129), "a/b", "é"]) {
-      assert.deepEqual(code(await send("/v1/carts", { headers: { ...key, "X-Session-Id": bad } })), [400, "INVALID_SESSION_ID"], bad);
+      assert.deepEqual(
+        code(await send("/v1/carts", { headers: { ...key, "X-Session-Id": bad } })),
+        [400, "INVALID_SESSION_ID"],
+        bad,
+      );
     }
     const twice = [...Object.entries(key), ["X-Session-Id", "one"], ["X-Session-Id", "two"]];
-    assert.deepEqual(code(await gate.send({ tls: TLS, target: "/v1/carts", host: GATEWAY, headers: twice })), [400, "INVALID_SESSION_ID"]);
+    assert.deepEqual(code(await gate.send({ tls: TLS, target: "/v1/carts", host: GATEWAY, headers: twice })), [
+      400,
+      "INVALID_SESSION_ID",
+    ]);
     assert.equal(gate.origin.requests.length, 0);
     assert.equal((await send("/v1/carts", { headers: { ...key, ...SESSION } })).status, 200);
     assert.equal(header("keyward-session"), SESSION["X-Session-Id"]);
@@ -64,7 +74,10 @@ describe("GW", () => {
     assert.equal((await send("/v1/insights/sales", { headers: bearer(plaintextKey) })).status, 200);
     assert.deepEqual([header("keyward-plan"), header("keyward-tenant")], ["growth", apiKey.tenantId]);
     const small = await create(other);
-    assert.deepEqual(code(await send("/v1/insights/sales", { headers: bearer(small.plaintextKey) })), [403, "PLAN_REQUIRED"]);
+    assert.deepEqual(code(await send("/v1/insights/sales", { headers: bearer(small.plaintextKey) })), [
+      403,
+      "PLAN_REQUIRED",
+    ]);
     assert.equal((await send("/v1/carts", { headers: { ...bearer(small.plaintextKey), ...SESSION } })).status, 200);
     assert.equal(header("keyward-plan"), "free");
   });
@@ -95,17 +108,20 @@ describe("GW", () => {
 
       const page = await follow(PAGE, { headers: { Cookie: `a=b; ${cookie}` } });
       assert.equal(page.status, 200);
-      assert.deepEqual(
-        ["keyward-subject", "keyward-session", "keyward-tenant"].map(header),
-        ["cart-7", "chat-1", (await owner.must("GET", "/session")).member.tenantId],
-      );
+      assert.deepEqual(["keyward-subject", "keyward-session", "keyward-tenant"].map(header), [
+        "cart-7",
+        "chat-1",
+        (await owner.must("GET", "/session")).member.tenantId,
+      ]);
       assert.equal(header("cookie"), "a=b", "the cookie is the gate's own");
     });
 
     it("GW-4 works once, also when two requests race in two isolates", async () => {
       const { url } = await newLink();
       const { pathname, search } = new URL(url);
-      const race = await Promise.all(Array.from({ length: 8 }, (_, i) => send(pathname + search, { host: SHOP, isolate: gate.isolates[i % 2] })));
+      const race = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => send(pathname + search, { host: SHOP, isolate: gate.isolates[i % 2] })),
+      );
       assert.deepEqual(race.map(({ status }) => status).sort(), [303, ...Array(7).fill(401)]);
       assert.deepEqual(code(await follow(url)), [401, "INVALID_LINK"]);
     });
@@ -132,12 +148,18 @@ describe("GW", () => {
       assert.equal((await post({ Origin: `https://${SHOP}` })).status, 200);
       const forged = cookie.replace("kw_session_", "kw_session_A");
       assert.deepEqual(code(await follow(PAGE, { headers: { Cookie: forged } })), [401, "INVALID_SESSION"]);
-      const twice = [["Cookie", cookie], ["Cookie", cookie]];
+      const twice = [
+        ["Cookie", cookie],
+        ["Cookie", cookie],
+      ];
       for (const headers of [{ Cookie: `${cookie}; ${cookie}` }, twice]) {
         const answer = await gate.send({ tls: TLS, target: "/checkout?cart=7", host: SHOP, headers });
         assert.deepEqual(code(answer), [400, "INVALID_REQUEST"], "a cookie that was sent twice");
       }
-      assert.deepEqual(code(await send("/v1/carts", { headers: { Cookie: cookie, ...SESSION } })), [401, "MISSING_AUTHORIZATION"]);
+      assert.deepEqual(code(await send("/v1/carts", { headers: { Cookie: cookie, ...SESSION } })), [
+        401,
+        "MISSING_AUTHORIZATION",
+      ]);
       await gate.advance(3_600_000);
       assert.deepEqual(code(await follow(PAGE, { headers: { Cookie: cookie } })), [401, "INVALID_SESSION"]);
     });
@@ -156,7 +178,8 @@ describe("GW", () => {
   it("GW-5 a publishable key works on public routes from its origins, and a secret key in a page is refused", async () => {
     const origin = "https://shop.example";
     const { plaintextKey: publishable } = await create(owner, { kind: "publishable", allowedOrigins: [origin] });
-    const from = (key, target, Origin) => send(target, { headers: { ...bearer(key), ...SESSION, ...(Origin && { Origin }) } });
+    const from = (key, target, Origin) =>
+      send(target, { headers: { ...bearer(key), ...SESSION, ...(Origin && { Origin }) } });
     assert.equal((await from(publishable, "/v1/catalog", origin)).status, 200);
     assert.deepEqual(code(await from(publishable, "/v1/catalog", "https://evil.example")), [403, "ORIGIN_RESTRICTED"]);
     assert.deepEqual(code(await from(publishable, "/v1/carts", origin)), [403, "ORIGIN_RESTRICTED"]);
@@ -168,11 +191,16 @@ describe("GW", () => {
   });
 
   it("GW-6 plain HTTP and TLS older than 1.2 are refused, but from this machine", async () => {
-    const over = (tls, address) => gate.send({
-      target: "/v1/catalog", host: GATEWAY, tls, headers: { ...bearer(AGENT_KEY), "CF-Connecting-IP": address },
-    });
+    const over = (tls, address) =>
+      gate.send({
+        target: "/v1/catalog",
+        host: GATEWAY,
+        tls,
+        headers: { ...bearer(AGENT_KEY), "CF-Connecting-IP": address },
+      });
     for (const tls of ["TLSv1.2", "TLSv1.3"]) assert.equal((await over(tls, "192.0.2.1")).status, 200, tls);
-    for (const tls of [undefined, "TLSv1", "TLSv1.1"]) assert.deepEqual(code(await over(tls, "192.0.2.1")), [403, "INSECURE_TRANSPORT"], tls);
+    for (const tls of [undefined, "TLSv1", "TLSv1.1"])
+      assert.deepEqual(code(await over(tls, "192.0.2.1")), [403, "INSECURE_TRANSPORT"], tls);
     assert.equal((await over(undefined, "127.0.0.1")).status, 200);
     assert.equal(gate.origin.requests.length, 3);
   });
@@ -189,7 +217,10 @@ describe("GW", () => {
     const deliver = (target, body, headers) => send(target, { method: "POST", body, headers });
 
     it("GW-7 of Stripe and of Square passes with its sender's signature, its body unchanged", async () => {
-      for (const [target, headers] of [["/webhooks/stripe", stripe(BODY)], ["/webhooks/square", square(BODY)]]) {
+      for (const [target, headers] of [
+        ["/webhooks/stripe", stripe(BODY)],
+        ["/webhooks/square", square(BODY)],
+      ]) {
         assert.equal((await deliver(target, BODY, headers)).status, 200, target);
         assert.deepEqual(seen().body, BODY);
       }

@@ -55,19 +55,40 @@ describe("the header with the key", () => {
 
   it("with control characters, spaces or bytes beyond ASCII is 401", async () => {
     const wrong = [
-      bytes(key, [0x01]), bytes(key, [0x7f]), bytes(key, [0x1b], "[2J"), bytes(key, "\t", key), `${key} ${key}`, `${key} x`, `x ${key}`,
-      "kw_live_ééééééééééééééééééééééééééééééééééé", bytes(key, [0xe9]), bytes(key.slice(0, -1), [0xff]), bytes([0xc3, 0x28]), "\u{1f511}", "ｋｗ＿live",
-      `${key.slice(0, -1)}\u0430`, `"${key}"`, `${key};`, `${key}%00`,
+      bytes(key, [0x01]),
+      bytes(key, [0x7f]),
+      bytes(key, [0x1b], "[2J"),
+      bytes(key, "\t", key),
+      `${key} ${key}`,
+      `${key} x`,
+      `x ${key}`,
+      "kw_live_ééééééééééééééééééééééééééééééééééé",
+      bytes(key, [0xe9]),
+      bytes(key.slice(0, -1), [0xff]),
+      bytes([0xc3, 0x28]),
+      "\u{1f511}",
+      "ｋｗ＿live",
+      `${key.slice(0, -1)}\u0430`,
+      `"${key}"`,
+      `${key};`,
+      `${key}%00`,
     ];
     for (const value of wrong) await refused([401, "INVALID_API_KEY"], { headers: bearer(value) });
   });
 
   it("with NUL, CR or a line folded in never reaches the gate", async () => {
-    for (const value of [bytes(key, [0]), `${key}\rX-Other: 1`, `${key}\r\n folded`]) await turnedAway({ headers: bearer(value) });
+    for (const value of [bytes(key, [0]), `${key}\rX-Other: 1`, `${key}\r\n folded`])
+      await turnedAway({ headers: bearer(value) });
   });
 
   it("with a comma, or sent twice, is 400", async () => {
-    for (const headers of [bearer(`${key},`), bearer(`,${key}`), bearer(`${key}, Bearer ${key}`), [...bearer(key), ...bearer(key)], [...bearer(key), ["authorization", "Basic eDp5"]]]) {
+    for (const headers of [
+      bearer(`${key},`),
+      bearer(`,${key}`),
+      bearer(`${key}, Bearer ${key}`),
+      [...bearer(key), ...bearer(key)],
+      [...bearer(key), ["authorization", "Basic eDp5"]],
+    ]) {
       await refused([400, "INVALID_REQUEST"], { headers });
     }
   });
@@ -79,7 +100,8 @@ describe("the header with the key", () => {
   });
 
   it("a key in another header is none", async () => {
-    for (const name of ["X-API-Key", "Cookie", "Proxy-Authorization", "Keyward-Key-Id"]) await refused([401, "MISSING_AUTHORIZATION"], { headers: [[name, key]] });
+    for (const name of ["X-API-Key", "Cookie", "Proxy-Authorization", "Keyward-Key-Id"])
+      await refused([401, "MISSING_AUTHORIZATION"], { headers: [[name, key]] });
   });
 });
 
@@ -87,8 +109,17 @@ describe("a key in the URL", () => {
   it("is 400 by the parameter's name or by its look, encoded or not, and the origin does not learn it", async () => {
     const encoded = key.replaceAll("_", "%5F");
     for (const target of [
-      `/api/orders?api_key=${key}`, "/api/orders?api_key=anything", "/api/orders?a=b&API_KEY=x", "/api/orders?access_token=x", "/api/orders?api%5fkey=x",
-      `/api/orders?x=${key}`, `/api/orders?${key}`, `/api/orders?x=${encoded}`, `/api/orders/${key}`, `/api/orders/${encoded}`, `/api/public/x?y=${key}`,
+      `/api/orders?api_key=${key}`,
+      "/api/orders?api_key=anything",
+      "/api/orders?a=b&API_KEY=x",
+      "/api/orders?access_token=x",
+      "/api/orders?api%5fkey=x",
+      `/api/orders?x=${key}`,
+      `/api/orders?${key}`,
+      `/api/orders?x=${encoded}`,
+      `/api/orders/${key}`,
+      `/api/orders/${encoded}`,
+      `/api/public/x?y=${key}`,
     ]) {
       await refused([400, "KEY_IN_URL"], { target, headers: bearer(key) });
     }
@@ -97,14 +128,24 @@ describe("a key in the URL", () => {
 
 describe("the host", () => {
   it("that is none is 400", async () => {
-    for (const host of ["a b", "a,b", "%00", "exämple.test", "\u{1f511}", "[x]", "a'b"]) await refused([400, "INVALID_REQUEST"], { host, headers: bearer(key) });
+    for (const host of ["a b", "a,b", "%00", "exämple.test", "\u{1f511}", "[x]", "a'b"])
+      await refused([400, "INVALID_REQUEST"], { host, headers: bearer(key) });
     await refused([400, "INVALID_REQUEST"], { headers: [["Host", "a"], ["Host", "b"], ...bearer(key)] });
     await turnedAway({ host: "", headers: bearer(key) });
     await turnedAway({ host: null, headers: bearer(key) });
   });
 
   it("that carries a path, a query or a user does not lead past a route", async () => {
-    for (const host of ["x/api/public/", "x/api/public/?", "x/api/public/#", "x?", "x#", "x/..", "api/public@x", "x\\api\\public"]) {
+    for (const host of [
+      "x/api/public/",
+      "x/api/public/?",
+      "x/api/public/#",
+      "x?",
+      "x#",
+      "x/..",
+      "api/public@x",
+      "x\\api\\public",
+    ]) {
       const answer = await ask({ host });
       // Either it is refused, or the origin was asked for the public path that was judged.
       if (answer.status === 200) assert.match(gate.origin.last.url, /^\/api\/public\//, host);
@@ -115,7 +156,11 @@ describe("the host", () => {
 
 describe("the request target", () => {
   it("in absolute form is judged by its path like any other", async () => {
-    for (const target of ["http://evil.example/api/orders", "https://evil.example/api/orders", "http://user:pw@evil.example/api/orders"]) {
+    for (const target of [
+      "http://evil.example/api/orders",
+      "https://evil.example/api/orders",
+      "http://user:pw@evil.example/api/orders",
+    ]) {
       await refused([401, "MISSING_AUTHORIZATION"], { target });
     }
     await refused([404, "NO_ROUTE"], { target: "http://evil.example/api/unknown", headers: bearer(key) });
@@ -124,11 +169,34 @@ describe("the request target", () => {
   });
 
   it("that is no path at all is turned away", async () => {
-    for (const target of ["*", "api/orders", "javascript:alert(1)", "http://[::1/api/orders", "/", "?", "//", "/..", "/.//api/orders"]) await turnedAway({ target, headers: bearer(key) });
+    for (const target of [
+      "*",
+      "api/orders",
+      "javascript:alert(1)",
+      "http://[::1/api/orders",
+      "/",
+      "?",
+      "//",
+      "/..",
+      "/.//api/orders",
+    ])
+      await turnedAway({ target, headers: bearer(key) });
   });
 
   it("that can be read in more than one way is 400", async () => {
-    for (const target of ["//evil.example/api/orders", "/api//orders", "/api/./orders", "/api/x/../orders", "/api\\orders", "/api/orders/%", "/api/orders/%zz", "/api/orders/%ff", "/api/%2e%2e/orders", "/api%2forders", "/api/orders%00"]) {
+    for (const target of [
+      "//evil.example/api/orders",
+      "/api//orders",
+      "/api/./orders",
+      "/api/x/../orders",
+      "/api\\orders",
+      "/api/orders/%",
+      "/api/orders/%zz",
+      "/api/orders/%ff",
+      "/api/%2e%2e/orders",
+      "/api%2forders",
+      "/api/orders%00",
+    ]) {
       await turnedAway({ target, headers: bearer(key) });
     }
   });
@@ -145,7 +213,8 @@ describe("the request target", () => {
 
 describe("the method", () => {
   it("that no route names is 404, whether or not anybody knows it", async () => {
-    for (const method of ["TRACE", "PROPFIND", "PURGE", "OPTIONS", "LOCK"]) await refused([405, "METHOD_NOT_ALLOWED"], { method, headers: bearer(key) });
+    for (const method of ["TRACE", "PROPFIND", "PURGE", "OPTIONS", "LOCK"])
+      await refused([405, "METHOD_NOT_ALLOWED"], { method, headers: bearer(key) });
     for (const method of ["FOO", "get", "A".repeat(5_000)]) {
       const answer = await ask({ method, headers: bearer(key) });
       assert.equal(answer.status, 501, "the runtime's own answer");
@@ -156,10 +225,20 @@ describe("the method", () => {
 
 describe("addresses and origins that a client makes up", () => {
   it("are not believed, whatever they hold", async () => {
-    for (const [name, value] of [["CF-Connecting-IP", "garbage"], ["CF-Connecting-IP", "999.1.1.1"], ["CF-Connecting-IP", ""], ["Origin", "null"], ["Origin", bytes([0xff])], ["Origin", "a".repeat(10_000)]]) {
+    for (const [name, value] of [
+      ["CF-Connecting-IP", "garbage"],
+      ["CF-Connecting-IP", "999.1.1.1"],
+      ["CF-Connecting-IP", ""],
+      ["Origin", "null"],
+      ["Origin", bytes([0xff])],
+      ["Origin", "a".repeat(10_000)],
+    ]) {
       assert.equal((await ask({ headers: [[name, value], ...bearer(key)] })).status, 200, `${name}: ${value}`);
     }
-    const forged = ["Keyward-Key-Id", "keyward-tenant", "KEYWARD-SCOPES", "Keyward-Anything"].map((name) => [name, "forged"]);
+    const forged = ["Keyward-Key-Id", "keyward-tenant", "KEYWARD-SCOPES", "Keyward-Anything"].map((name) => [
+      name,
+      "forged",
+    ]);
     assert.equal((await ask({ headers: [...forged, ...bearer(key)] })).status, 200);
     assert.deepEqual(gate.origin.last.headers["keyward-key-id"], [apiKey.id]);
     assert.ok(!JSON.stringify(gate.origin.last.rawHeaders).includes("forged"));

@@ -1,7 +1,7 @@
 // An issuer of access tokens, made with a library that shares nothing with ours; and the place where it
 // publishes its keys: a real server.
 
-import { CompactSign, SignJWT, exportJWK, generateKeyPair } from "jose";
+import { CompactSign, exportJWK, generateKeyPair, SignJWT } from "jose";
 
 /** A key pair under an id: `{ sign(claims, header), signBytes(payload), jwk, publicKey }`. */
 export async function newSigner(alg, kid) {

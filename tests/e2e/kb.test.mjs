@@ -34,7 +34,12 @@ describe("KB", () => {
     assert.equal(gate.origin.last.headers.authorization, undefined);
     gate.origin.reset();
     const get = (headers, target = "/api/v1/quotes") => ask(gate, HOST, target, { headers });
-    for (const headers of [{}, { "X-API-Key": plaintextKey }, { Authorization: plaintextKey }, { Authorization: `Basic ${plaintextKey}` }]) {
+    for (const headers of [
+      {},
+      { "X-API-Key": plaintextKey },
+      { Authorization: plaintextKey },
+      { Authorization: `Basic ${plaintextKey}` },
+    ]) {
       assert.deepEqual(code(await get(headers)), [401, "MISSING_AUTHORIZATION"]);
     }
     assert.deepEqual(code(await get({}, `/api/v1/quotes?key=${plaintextKey}`)), [400, "KEY_IN_URL"]);
@@ -75,7 +80,11 @@ describe("KB", () => {
           assert.equal(answer.status, 200, what);
         } else {
           assert.deepEqual(code(answer), [403, "INSUFFICIENT_SCOPE"], what);
-          assert.match(answer.header("www-authenticate"), new RegExp(`error="insufficient_scope", scope="${needs}"`), what);
+          assert.match(
+            answer.header("www-authenticate"),
+            new RegExp(`error="insufficient_scope", scope="${needs}"`),
+            what,
+          );
         }
       }
     }
@@ -86,7 +95,10 @@ describe("KB", () => {
     const { scopes } = realms.find(({ id }) => id === "kb");
     const { grant, grantable, description } = scopes.find(({ name }) => name === "quotes:write");
     assert.deepEqual([grant, grantable, description], ["reserved", false, "Reserved for quote writes"]);
-    assert.deepEqual(scopes.filter((scope) => !scope.grantable).map(({ name }) => name), ["quotes:write"]);
+    assert.deepEqual(
+      scopes.filter((scope) => !scope.grantable).map(({ name }) => name),
+      ["quotes:write"],
+    );
     for (const admin of [owner, operator]) {
       const body = { realm: "kb", name: "No", scopes: ["quotes:read", "quotes:write"] };
       await admin.invalid(["scopes[1]"], "POST", "/api-keys", body);
@@ -107,7 +119,10 @@ describe("KB", () => {
       // As docs/storage.md has it: what a deployment stores for a key.
       const salted = ({ secrets }, key) =>
         createHmac("sha256", secrets.KEYWARD_SECRET).update(`keyward key storage 1\0${key}`).digest("hex");
-      for (const [deployment, foreign, key] of [[gate, other.gate, here], [other.gate, gate, there]]) {
+      for (const [deployment, foreign, key] of [
+        [gate, other.gate, here],
+        [other.gate, gate, there],
+      ]) {
         const place = `key:hmac-sha256:${salted(deployment, key)}`;
         await waitFor("the key in KV", async () => (await deployment.storedKv()).has(place));
         const registry = deployment.storedObjects().find(({ className }) => className === "Registry");
@@ -115,7 +130,11 @@ describe("KB", () => {
         assert.notEqual(salted(foreign, key), salted(deployment, key));
         assert.deepEqual(deployment.grep(salted(foreign, key)), []);
         const plain = createHash("sha256").update(key).digest();
-        const forms = [plain, ...["hex", "base64", "base64url"].map((form) => plain.toString(form)), plain.toString("hex").toUpperCase()];
+        const forms = [
+          plain,
+          ...["hex", "base64", "base64url"].map((form) => plain.toString(form)),
+          plain.toString("hex").toUpperCase(),
+        ];
         for (const text of [key, key.slice(9), ...forms]) assert.deepEqual(deployment.grep(text), []);
         const everything = JSON.stringify([...(await deployment.storedKv()), deployment.storedObjects()]);
         for (const text of [key, ...forms.slice(1)]) assert.ok(!everything.includes(text));
@@ -127,9 +146,13 @@ describe("KB", () => {
 
   it("KB-4 the list shows each key's prefix and when it was last used", async () => {
     const { apiKey, plaintextKey } = await newKey();
-    const listed = async () => (await owner.must("GET", "/api-keys?realm=kb")).apiKeys.find(({ id }) => id === apiKey.id);
+    const listed = async () =>
+      (await owner.must("GET", "/api-keys?realm=kb")).apiKeys.find(({ id }) => id === apiKey.id);
     const { keyPrefix, last4, lastUsedAt } = await listed();
-    assert.ok(keyPrefix.startsWith("kbd_live_") && keyPrefix.length <= 13 && plaintextKey.startsWith(keyPrefix), keyPrefix);
+    assert.ok(
+      keyPrefix.startsWith("kbd_live_") && keyPrefix.length <= 13 && plaintextKey.startsWith(keyPrefix),
+      keyPrefix,
+    );
     assert.deepEqual([last4, lastUsedAt], [plaintextKey.slice(-4), null]);
     const since = gate.now();
     assert.equal((await read(plaintextKey)).status, 200);
@@ -179,16 +202,29 @@ describe("KB", () => {
 
   it("KB-7 a tenant whose plan does not include integrations gets 403 with every key, everywhere", async () => {
     const { tenant, owner: admin } = await newTenant(gate, operator, { name: "Starter", plan: "starter" });
-    const uses = [["*", "/api/v1/quotes"], ["quotes:read", "/api/v1/quotes"], ["products:read", "/api/v1/products"]];
-    const keys = await Promise.all(uses.map(async ([scope, target]) => [(await newKey([scope], { admin })).plaintextKey, target]));
-    for (const [plan, opens] of [["starter", false], ["integrations", true], [null, false], ["enterprise", true], ["Integrations", false]]) {
+    const uses = [
+      ["*", "/api/v1/quotes"],
+      ["quotes:read", "/api/v1/quotes"],
+      ["products:read", "/api/v1/products"],
+    ];
+    const keys = await Promise.all(
+      uses.map(async ([scope, target]) => [(await newKey([scope], { admin })).plaintextKey, target]),
+    );
+    for (const [plan, opens] of [
+      ["starter", false],
+      ["integrations", true],
+      [null, false],
+      ["enterprise", true],
+      ["Integrations", false],
+    ]) {
       await operator.must("PATCH", `/tenants/${tenant.id}`, { plan });
       for (const [key, target] of keys) {
         const answer = await send(key, "GET", target);
         if (opens) assert.equal(answer.status, 200, `${plan} ${target}`);
         else assert.deepEqual(code(answer), [403, "PLAN_REQUIRED"], `${plan} ${target}`);
       }
-      if (!opens) assert.deepEqual(code(await send(keys[0][0], "POST", "/api/v1/products/bulk")), [403, "PLAN_REQUIRED"]);
+      if (!opens)
+        assert.deepEqual(code(await send(keys[0][0], "POST", "/api/v1/products/bulk")), [403, "PLAN_REQUIRED"]);
     }
   });
 

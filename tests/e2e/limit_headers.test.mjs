@@ -62,7 +62,10 @@ describe("`remaining`, for a client that sends one request after the other", () 
     assert.ok(keyGate < seen.length / 2, "no lease was in play");
     const rises = seen.filter(({ left }, i) => i > 0 && left > seen[i - 1].left);
     assert.deepEqual(rises, []);
-    assert.deepEqual(seen.filter(({ sent, left }) => left > 2_000 - sent), []);
+    assert.deepEqual(
+      seen.filter(({ sent, left }) => left > 2_000 - sent),
+      [],
+    );
   });
 });
 

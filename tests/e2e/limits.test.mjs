@@ -23,13 +23,14 @@ beforeEach(() => {
   gate.origin.answer = { status: 200, headers: {}, body: "" };
 });
 
-const create = async (perMinute) =>
-  (await owner.createKey({ rateLimit: { perMinute, perDay: null } })).plaintextKey;
+const create = async (perMinute) => (await owner.createKey({ rateLimit: { perMinute, perDay: null } })).plaintextKey;
 
 describe("a limit of 600 a minute over 8 isolates", () => {
   const tally = async (t, key, answers, started) => {
     const { keyGate } = await gate.callsFor(key);
-    t.diagnostic(`${JSON.stringify(byStatus(answers))} in ${Math.round(performance.now() - started)} ms, ${keyGate} calls to the KeyGate`);
+    t.diagnostic(
+      `${JSON.stringify(byStatus(answers))} in ${Math.round(performance.now() - started)} ms, ${keyGate} calls to the KeyGate`,
+    );
   };
 
   it("lets exactly 600 pass in a minute if it is asked again and again", async (t) => {
@@ -49,7 +50,9 @@ describe("a limit of 600 a minute over 8 isolates", () => {
     };
     const answers = (await Promise.all(Array.from({ length: 40 }, connection))).flat();
     await tally(t, key, answers, started);
-    const more = await Promise.all(Array.from({ length: 100 }, (_, n) => client.ask(gate.isolates[n % 8], bearer(key))));
+    const more = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => client.ask(gate.isolates[n % 8], bearer(key))),
+    );
     assert.deepEqual(byStatus(more), { 429: 100 });
     assert.equal(gate.origin.requests.length, 600);
   });
@@ -78,7 +81,9 @@ describe("a hot key", () => {
     const { get } = (await isolate.counts()).kv;
     const answers = await use(begin + 21_000);
     const calls = (await gate.callsFor(key)).keyGate - before;
-    t.diagnostic(`${answers.length} requests, ${calls} calls: one for ${(answers.length / calls).toFixed(1)}; in the first second ${first.length} and ${before}; ${get} reads of KV`);
+    t.diagnostic(
+      `${answers.length} requests, ${calls} calls: one for ${(answers.length / calls).toFixed(1)}; in the first second ${first.length} and ${before}; ${get} reads of KV`,
+    );
     assert.deepEqual(byStatus(answers), { 200: answers.length });
     assert.ok(calls * 20 <= answers.length, `${calls} calls for ${answers.length}`);
     assert.equal((await isolate.counts()).kv.get, get, "KV was read after the first second");

@@ -4,7 +4,18 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { homedir, tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
@@ -25,13 +36,17 @@ const MADE = [".dev.vars", ".git", ".keyward", "build", "node_modules", "target"
 function copy(t) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-copy-"));
   t.after(() => rmSync(folder, { recursive: true, force: true, maxRetries: 10 }));
-  cpSync(root, folder, { recursive: true, filter: (path) => !MADE.includes(relative(root, path)) && basename(path) !== ".wrangler" });
+  cpSync(root, folder, {
+    recursive: true,
+    filter: (path) => !MADE.includes(relative(root, path)) && basename(path) !== ".wrangler",
+  });
   return folder;
 }
 
 /** Puts the Worker that was built here into a copy. */
 function copyBuild(folder) {
-  for (const name of ["index.js", "index_bg.wasm", ".keyward-inputs"]) cpSync(join(root, "build", name), join(folder, "build", name));
+  for (const name of ["index.js", "index_bg.wasm", ".keyward-inputs"])
+    cpSync(join(root, "build", name), join(folder, "build", name));
 }
 
 /** Puts the packages that are installed here into a copy, one by one: npm could remove no more than the links. */
@@ -48,8 +63,13 @@ function linkPackages(folder) {
 function run(command, args, options) {
   const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let text = "";
-  for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", (chunk) => { text += chunk; });
-  const ended = new Promise((resolve, reject) => child.on("error", reject).on("close", (code, signal) => resolve(signal ?? code)));
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+    });
+  const ended = new Promise((resolve, reject) =>
+    child.on("error", reject).on("close", (code, signal) => resolve(signal ?? code)),
+  );
   return { child, ended, text: () => text };
 }
 
@@ -80,7 +100,11 @@ async function start(t, folder, port, env, ...args) {
 async function statusOf(line) {
   const shell = run("sh", ["-c", line]);
   assert.equal(await shell.ended, 0, shell.text());
-  return shell.text().match(/^HTTP\/1\.1 \d{3}/gm).at(-1).slice(-3);
+  return shell
+    .text()
+    .match(/^HTTP\/1\.1 \d{3}/gm)
+    .at(-1)
+    .slice(-3);
 }
 
 /** Runs set-up in this folder, where it has to fail; what it says of that. */
@@ -100,8 +124,14 @@ test("npm start prints lines that do what they say, and knows everything again a
   const first = await start(t, folder, port);
   assert.match(first.text(), /Building the Worker: in place/, "a whole build is enough for it");
   assert.ok(first.lines.length <= 20, first.lines.join("\n"));
-  const requests = first.lines.map((line) => line.match(/^ {2}(\d{3}) {2}(.+)$/)).filter(Boolean).map(([, status, line]) => ({ status, line }));
-  assert.deepEqual(requests.map(({ status }) => status), ["200", "401", "403", "429"]);
+  const requests = first.lines
+    .map((line) => line.match(/^ {2}(\d{3}) {2}(.+)$/))
+    .filter(Boolean)
+    .map(([, status, line]) => ({ status, line }));
+  assert.deepEqual(
+    requests.map(({ status }) => status),
+    ["200", "401", "403", "429"],
+  );
   for (const { status, line } of requests) assert.equal(await statusOf(line), status, line);
   const secrets = join(folder, ".dev.vars");
   assert.equal(statSync(secrets).mode & 0o777, 0o600);
@@ -109,28 +139,47 @@ test("npm start prints lines that do what they say, and knows everything again a
   assert.ok(first.lines.includes(`  Admin page  ${admin.base}/admin/#setup=${token}`), first.lines.join("\n"));
   await admin.setUp(token);
   const [readme] = readFileSync(join(root, "README.md"), "utf8").match(/(?<=```sh\n)curl -X POST [^`]+/);
-  const made = run("sh", ["-c", readme.replace("curl", "curl -sS").replace(":8787", `:${port}`)], { env: { ...process.env, SESSION_TOKEN: admin.token } });
+  const made = run("sh", ["-c", readme.replace("curl", "curl -sS").replace(":8787", `:${port}`)], {
+    env: { ...process.env, SESSION_TOKEN: admin.token },
+  });
   assert.equal(await made.ended, 0, made.text());
   assert.match(JSON.parse(made.text()).plaintextKey, /^kw_live_/);
   await first.stop();
 
   const second = await start(t, folder, port);
   // The set-up is done, so its link would lead nowhere.
-  assert.deepEqual(second.lines, first.lines.map((line) => line.replace(`#setup=${token}`, "")), "the same key, the same secrets");
-  for (const [url] of second.lines.filter((line) => !line.includes("curl")).join("\n").matchAll(/http:\S+/g)) {
+  assert.deepEqual(
+    second.lines,
+    first.lines.map((line) => line.replace(`#setup=${token}`, "")),
+    "the same key, the same secrets",
+  );
+  for (const [url] of second.lines
+    .filter((line) => !line.includes("curl"))
+    .join("\n")
+    .matchAll(/http:\S+/g)) {
     assert.equal((await fetch(url)).status, 200, `${url} is printed as something to open`);
   }
   // The key is known; whether its minute is over depends on how long the restart took.
   assert.equal(await statusOf(requests[2].line), "403");
   await admin.signIn(OWNER);
   const { apiKeys } = await admin.must("GET", "/api-keys");
-  assert.deepEqual(apiKeys.map(({ name, status }) => [name, status]), [["Nightly export", "ACTIVE"], ["Demo key", "ACTIVE"]]);
+  assert.deepEqual(
+    apiKeys.map(({ name, status }) => [name, status]),
+    [
+      ["Nightly export", "ACTIVE"],
+      ["Demo key", "ACTIVE"],
+    ],
+  );
   await second.stop();
 
   rmSync(join(folder, ".keyward", "demo-key"));
   const third = await start(t, folder, port);
   const shown = third.lines.filter((line) => /curl|KEY/.test(line)).map((line) => line.trim());
-  assert.deepEqual(shown.map((line) => line.slice(0, 3)), ["200", "401", "KEY"], third.lines.join("\n"));
+  assert.deepEqual(
+    shown.map((line) => line.slice(0, 3)),
+    ["200", "401", "KEY"],
+    third.lines.join("\n"),
+  );
   const { plaintextKey } = await admin.must("POST", "/api-keys", { name: "Mine", scopes: ["orders:read"] });
   assert.equal(await statusOf(`KEY=${plaintextKey}; ${shown[0].slice(3)}`), "200");
   await third.stop();
@@ -149,7 +198,8 @@ test("no key that stands in a URL gets into the log", async (t) => {
   const port = await freePort();
   const gate = await start(t, folder, port);
   const [key] = gate.lines.join("\n").match(/kw_live_\w+/) ?? assert.fail(gate.lines.join("\n"));
-  for (const target of [`/api/orders/${key}`, `/api/orders?api_key=${key}`, `/${key}/b`]) await fetch(`http://127.0.0.1:${port}${target}`);
+  for (const target of [`/api/orders/${key}`, `/api/orders?api_key=${key}`, `/${key}/b`])
+    await fetch(`http://127.0.0.1:${port}${target}`);
   const log = () => readFileSync(join(folder, "target", "logs", "gate.log"), "utf8");
   await waitFor("the last request in the log", () => /GET \/…\/b 404/.test(log()));
   assert.match(log(), /GET \/api\/orders\/… 40\d/);
@@ -161,11 +211,18 @@ test("a log that becomes long is kept, and a new one begun", (t) => {
   const folder = mkdtempSync(join(tmpdir(), "keyward-log-"));
   t.after(() => rmSync(folder, { recursive: true }));
   const file = join(folder, "gate.log");
-  for (const [start, words] of [["first", ["a", "b"]], ["second", ["c"]]]) {
+  for (const [start, words] of [
+    ["first", ["a", "b"]],
+    ["second", ["c"]],
+  ]) {
     const log = openLog(file, 50);
     for (const word of words) log.write(`${start} ${word}`);
   }
-  const words = (path) => readFileSync(path, "utf8").trim().split("\n").map((line) => line.split(" ").slice(1).join(" "));
+  const words = (path) =>
+    readFileSync(path, "utf8")
+      .trim()
+      .split("\n")
+      .map((line) => line.split(" ").slice(1).join(" "));
   assert.deepEqual([words(before(file)), words(file)], [["first a", "first b"], ["second c"]]);
 });
 
@@ -178,7 +235,11 @@ test("after npm run setup, npx wrangler dev by itself runs the gate in front of 
   const [, token] = readFileSync(join(folder, ".dev.vars"), "utf8").match(/^KEYWARD_SETUP_TOKEN=(.+)$/m);
   const port = await freePort();
   // A group of its own, since npx hands on no signals.
-  const wrangler = run("npx", ["wrangler", "dev", "--port", String(port)], { cwd: folder, env: toolEnv(), detached: true });
+  const wrangler = run("npx", ["wrangler", "dev", "--port", String(port)], {
+    cwd: folder,
+    env: toolEnv(),
+    detached: true,
+  });
   t.after(async () => {
     process.kill(-wrangler.child.pid, "SIGTERM");
     await wrangler.ended;
@@ -206,10 +267,19 @@ test("a port that is in use is told before anything else is done, with one that 
   const port = await freePort();
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
-  for (const [args, env] of [[["--port", String(port)], {}], [[], { npm_config_port: String(port) }]]) {
-    const started = run(process.execPath, ["scripts/start.mjs", ...args], { cwd: folder, env: { ...process.env, ...env } });
+  for (const [args, env] of [
+    [["--port", String(port)], {}],
+    [[], { npm_config_port: String(port) }],
+  ]) {
+    const started = run(process.execPath, ["scripts/start.mjs", ...args], {
+      cwd: folder,
+      env: { ...process.env, ...env },
+    });
     assert.equal(await started.ended, 1, started.text());
-    const [, other] = started.text().match(new RegExp(`^\nerror: port ${port} of 127.0.0.1 is in use\n.* npm start -- --port (\\d+)\n$`)) ?? [];
+    const [, other] =
+      started
+        .text()
+        .match(new RegExp(`^\nerror: port ${port} of 127.0.0.1 is in use\n.* npm start -- --port (\\d+)\n$`)) ?? [];
     assert.ok(Number(other) > port, started.text());
   }
 });
@@ -223,11 +293,19 @@ test("a second npm start in the same folder is refused while the first runs", as
   writeFileSync(running, `${first.child.pid}\nhttp://127.0.0.1:8787, keyward.toml\n`);
   const second = run(process.execPath, ["scripts/start.mjs", "--port", String(await freePort())], { cwd: folder });
   assert.equal(await second.ended, 1, second.text());
-  assert.match(second.text(), new RegExp(`^\nerror: npm start runs already in this folder \\(process ${first.child.pid}\\): http://127.0.0.1:8787, keyward.toml\n`));
+  assert.match(
+    second.text(),
+    new RegExp(
+      `^\nerror: npm start runs already in this folder \\(process ${first.child.pid}\\): http://127.0.0.1:8787, keyward.toml\n`,
+    ),
+  );
   assert.ok(readFileSync(running, "utf8").startsWith(String(first.child.pid)), "it is still the first one's");
   first.child.kill();
   await first.ended;
-  const third = run(process.execPath, ["scripts/start.mjs", "--port", String(await freePort())], { cwd: folder, env: { ...process.env, PATH: "/nothing" } });
+  const third = run(process.execPath, ["scripts/start.mjs", "--port", String(await freePort())], {
+    cwd: folder,
+    env: { ...process.env, PATH: "/nothing" },
+  });
   await third.ended;
   assert.match(third.text(), /^\[1\/7\] /, "what is left of one that was killed does not stand in the way");
 });
@@ -238,7 +316,11 @@ test("a secret that the gate would refuse is told before anything else is done",
     writeFileSync(join(folder, ".dev.vars"), `KEYWARD_SECRET=${secret}\n`);
     const started = run(process.execPath, ["scripts/start.mjs", "--port", String(await freePort())], { cwd: folder });
     assert.equal(await started.ended, 1, started.text());
-    assert.match(started.text(), /^\nerror: KEYWARD_SECRET in .*\.dev\.vars is not fit to be one: .*\n.*openssl rand -hex 32\n/, secret);
+    assert.match(
+      started.text(),
+      /^\nerror: KEYWARD_SECRET in .*\.dev\.vars is not fit to be one: .*\n.*openssl rand -hex 32\n/,
+      secret,
+    );
   }
 });
 
@@ -274,7 +356,11 @@ function fakeCompiler(folder, file, mistake) {
   const tools = join(folder, "tools-for-this", toolsKey());
   mkdirSync(tools, { recursive: true });
   const output = [...mistake.map((line) => `  ${line}`), "caused by that"].join("\n");
-  writeFileSync(join(tools, "worker-build"), `#!/bin/sh\ngrep -q wrong ${file} || exit 0\ncat <<END\n${output}\nEND\nexit 1\n`, { mode: 0o755 });
+  writeFileSync(
+    join(tools, "worker-build"),
+    `#!/bin/sh\ngrep -q wrong ${file} || exit 0\ncat <<END\n${output}\nEND\nexit 1\n`,
+    { mode: 0o755 },
+  );
   writeFileSync(join(tools, "bindgen"), "");
   return { KEYWARD_TOOLS: dirname(tools) };
 }
@@ -289,7 +375,10 @@ for (const [what, policy, changed] of [
     linkPackages(folder);
     copyBuild(folder);
     mkdirSync(join(folder, "mine", "more"), { recursive: true });
-    writeFileSync(join(folder, "mine/policy.toml"), `include = ["more/included.toml"]\n${readFileSync(join(root, "keyward.toml"), "utf8")}`);
+    writeFileSync(
+      join(folder, "mine/policy.toml"),
+      `include = ["more/included.toml"]\n${readFileSync(join(root, "keyward.toml"), "utf8")}`,
+    );
     writeFileSync(join(folder, "mine/more/included.toml"), "# nothing yet\n");
     const port = await freePort();
     const mistake = [`error: ${changed}:1: this is wrong`, "  hint: take it out"];
@@ -315,7 +404,10 @@ for (const [what, policy, changed] of [
 
 /** Runs `npm start` in this folder, where it has to fail; what it says. */
 async function startFails(folder, env, ...args) {
-  const begun = run(process.execPath, [...args, "scripts/start.mjs", "--port", String(await freePort())], { cwd: folder, env: { ...process.env, INIT_CWD: folder, ...env } });
+  const begun = run(process.execPath, [...args, "scripts/start.mjs", "--port", String(await freePort())], {
+    cwd: folder,
+    env: { ...process.env, INIT_CWD: folder, ...env },
+  });
   assert.equal(await begun.ended, 1, begun.text());
   return begun.text();
 }
@@ -328,10 +420,19 @@ test("npm start with a secret that cannot be used says which and what to do, and
   for (const [secrets, says] of [
     [`KEYWARD_SECRET=short`, /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit .*\n {2}Put a random one/],
     [`KEYWARD_SECRET=`, /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit /],
-    [`KEYWARD_SECRET=${fit}\nKEYWARD_SECRET_PREVIOUS=${fit},short`, /^\nerror: KEYWARD_SECRET_PREVIOUS in \.dev\.vars has one .*\n {2}Take it out/],
-    [`KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=short`, /^\nerror: KEYWARD_SETUP_TOKEN in \.dev\.vars can be guessed.*\n {2}Take its line out/],
+    [
+      `KEYWARD_SECRET=${fit}\nKEYWARD_SECRET_PREVIOUS=${fit},short`,
+      /^\nerror: KEYWARD_SECRET_PREVIOUS in \.dev\.vars has one .*\n {2}Take it out/,
+    ],
+    [
+      `KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=short`,
+      /^\nerror: KEYWARD_SETUP_TOKEN in \.dev\.vars can be guessed.*\n {2}Take its line out/,
+    ],
     // Only the gate knows what is guessed first.
-    [`KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=passwordpassword1234`, /\nerror: The secret KEYWARD_SETUP_TOKEN can be guessed.*\n {2}It stands in \.dev\.vars\. Take its line out/],
+    [
+      `KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=passwordpassword1234`,
+      /\nerror: The secret KEYWARD_SETUP_TOKEN can be guessed.*\n {2}It stands in \.dev\.vars\. Take its line out/,
+    ],
   ]) {
     writeFileSync(join(folder, ".dev.vars"), `${secrets}\n`);
     const said = await startFails(folder);
@@ -345,10 +446,18 @@ test("npm start with a Node that is too old says so before anything of it is mis
   writeFileSync(join(folder, ".dev.vars"), "KEYWARD_SECRET=short\n");
   // What an old Node does not have; its version is what it is told by.
   const old = join(folder, "old.mjs");
-  writeFileSync(old, 'import util from "node:util";\nimport { syncBuiltinESMExports } from "node:module";\ndelete util.parseEnv;\nsyncBuiltinESMExports();\nObject.defineProperty(process, "version", { value: "v18.20.4" });\n');
-  assert.match(await startFails(folder, {}, "--import", old), /^\nerror: Node v18\.20\.4 is too old: 20\.12 or newer is needed\n {2}See https:\/\/nodejs\.org\//);
+  writeFileSync(
+    old,
+    'import util from "node:util";\nimport { syncBuiltinESMExports } from "node:module";\ndelete util.parseEnv;\nsyncBuiltinESMExports();\nObject.defineProperty(process, "version", { value: "v18.20.4" });\n',
+  );
+  assert.match(
+    await startFails(folder, {}, "--import", old),
+    /^\nerror: Node v18\.20\.4 is too old: 20\.12 or newer is needed\n {2}See https:\/\/nodejs\.org\//,
+  );
   // One that has it not at all cannot even link what names it.
-  for (const name of readdirSync(join(folder, "scripts"), { recursive: true }).filter((name) => name.endsWith(".mjs"))) {
+  for (const name of readdirSync(join(folder, "scripts"), { recursive: true }).filter((name) =>
+    name.endsWith(".mjs"),
+  )) {
     assert.doesNotMatch(readFileSync(join(folder, "scripts", name), "utf8"), /^import \{[^}]*\bparseEnv\b/m, name);
   }
 });
@@ -374,23 +483,39 @@ test("a folder that cannot be written is named, with what to do", async (t) => {
   const nowhere = join(folder, "README.md", "x");
   // Where rustup and Cargo are found does not depend on it.
   const { CARGO_HOME = join(homedir(), ".cargo"), RUSTUP_HOME = join(homedir(), ".rustup") } = process.env;
-  assert.match(await setupFails(folder, { HOME: nowhere, CARGO_HOME, RUSTUP_HOME }), /^error: .*README\.md\/x cannot be written \(ENOTDIR\); .*\n {2}Set HOME /);
-  assert.match(await setupFails(folder, { KEYWARD_TOOLS: nowhere }), /^error: .*README\.md\/x\/\w+ cannot be written .*\n {2}Set KEYWARD_TOOLS /);
+  assert.match(
+    await setupFails(folder, { HOME: nowhere, CARGO_HOME, RUSTUP_HOME }),
+    /^error: .*README\.md\/x cannot be written \(ENOTDIR\); .*\n {2}Set HOME /,
+  );
+  assert.match(
+    await setupFails(folder, { KEYWARD_TOOLS: nowhere }),
+    /^error: .*README\.md\/x\/\w+ cannot be written .*\n {2}Set KEYWARD_TOOLS /,
+  );
   writeFileSync(join(folder, "target"), "");
   assert.match(await setupFails(folder), /^error: .*\/target\/logs: mkdir failed \(ENOTDIR\)/);
 });
 
 test("how far Cargo is has a total", () => {
-  assert.equal(cratesIn("    Building [=======>     ] 32/124: serde, keyward(build)   "), "crate 32 of 124: serde, keyward(build)");
+  assert.equal(
+    cratesIn("    Building [=======>     ] 32/124: serde, keyward(build)   "),
+    "crate 32 of 124: serde, keyward(build)",
+  );
   assert.equal(cratesIn("   Compiling serde v1.0.0"), undefined);
 });
 
 test("a download that fails is named, with what to do and where everything is that was said", async (t) => {
   const nobody = `http://127.0.0.1:${await freePort()}/`;
   const folder = copy(t);
-  const fails = (what, log) => new RegExp(`^error: ${what} failed .*\n[^]*Everything it said: .*/target/logs/${log}\n.*Is the network reachable\\?`);
+  const fails = (what, log) =>
+    new RegExp(
+      `^error: ${what} failed .*\n[^]*Everything it said: .*/target/logs/${log}\n.*Is the network reachable\\?`,
+    );
 
-  const npm = { npm_config_registry: nobody, npm_config_fetch_retries: "0", npm_config_cache: join(folder, "npm-cache") };
+  const npm = {
+    npm_config_registry: nobody,
+    npm_config_fetch_retries: "0",
+    npm_config_cache: join(folder, "npm-cache"),
+  };
   assert.match(await setupFails(folder, npm), fails("npm ci", "npm.log"));
 
   linkPackages(folder);
@@ -406,21 +531,43 @@ test("what fails leaves nothing running", async (t) => {
   const folder = copy(t);
   const PATH = join(folder, "programs");
   mkdirSync(PATH);
-  for (const tool of ["sh", "env", "node", "rustc", "cc", "gcc", "clang", "sleep"]) if (inPath(tool)) symlinkSync(inPath(tool), join(PATH, tool));
-  const program = (name, ...lines) => writeFileSync(join(PATH, name), ["#!/bin/sh", '[ "$1" = --version ] && echo 99.0.0 && exit', ...lines].join("\n"), { mode: 0o755 });
+  for (const tool of ["sh", "env", "node", "rustc", "cc", "gcc", "clang", "sleep"])
+    if (inPath(tool)) symlinkSync(inPath(tool), join(PATH, tool));
+  const program = (name, ...lines) =>
+    writeFileSync(join(PATH, name), ["#!/bin/sh", '[ "$1" = --version ] && echo 99.0.0 && exit', ...lines].join("\n"), {
+      mode: 0o755,
+    });
   program("npm", "echo $$ > npm.pid", "exec sleep 1000");
   // Not before the other one runs.
   program("cargo", "while ! [ -s ../npm.pid ]; do sleep 0.1; done", "exit 1");
-  assert.match(await setupFails(folder, { PATH, KEYWARD_TOOLS: join(folder, "tools-of-nobody") }), /^error: building worker-build/);
+  assert.match(
+    await setupFails(folder, { PATH, KEYWARD_TOOLS: join(folder, "tools-of-nobody") }),
+    /^error: building worker-build/,
+  );
   const pid = Number(readFileSync(join(folder, "npm.pid"), "utf8"));
-  t.after(() => { try { process.kill(pid); } catch { /* as it should be */ } });
-  await waitFor("npm to end", () => { try { return !process.kill(pid, 0); } catch ({ code }) { return code === "ESRCH"; } });
+  t.after(() => {
+    try {
+      process.kill(pid);
+    } catch {
+      /* as it should be */
+    }
+  });
+  await waitFor("npm to end", () => {
+    try {
+      return !process.kill(pid, 0);
+    } catch ({ code }) {
+      return code === "ESRCH";
+    }
+  });
 });
 
 test("a browser that is not where CHROMIUM says is named", async (t) => {
   const folder = copy(t);
   linkPackages(folder);
-  assert.match(await setupFails(folder, { CHROMIUM: "/no/chromium" }, "--chromium"), /^error: CHROMIUM is set to \/no\/chromium, which is not there\n/);
+  assert.match(
+    await setupFails(folder, { CHROMIUM: "/no/chromium" }, "--chromium"),
+    /^error: CHROMIUM is set to \/no\/chromium, which is not there\n/,
+  );
 });
 
 test("a Python that is not there, too old or not whole is named, and how to get another one", async (t) => {
@@ -429,9 +576,18 @@ test("a Python that is not there, too old or not whole is named, and how to get 
   const old = join(folder, "python");
   const answers = (lines) => writeFileSync(old, ["#!/bin/sh", ...lines, ""].join("\n"), { mode: 0o755 });
   const failure = () => setupFails(folder, { PYTHON: old }, "--python");
-  assert.match(await failure(), /^error: PYTHON is set to \S+\/python, which cannot be run\n {2}Set it to a Python, or unset it\.\n/);
+  assert.match(
+    await failure(),
+    /^error: PYTHON is set to \S+\/python, which cannot be run\n {2}Set it to a Python, or unset it\.\n/,
+  );
   answers(["echo 3.9.2"]);
-  assert.match(await failure(), /^error: \S+\/python is Python 3\.9\.2: 3\.10 or newer is needed\n {2}Install Python 3\.10 or newer/);
+  assert.match(
+    await failure(),
+    /^error: \S+\/python is Python 3\.9\.2: 3\.10 or newer is needed\n {2}Install Python 3\.10 or newer/,
+  );
   answers(['case "$2" in *ensurepip*) exit 1;; esac', "echo 3.13.1"]);
-  assert.match(await failure(), /^error: \S+\/python has no modules venv and ensurepip, or cannot be run\n {2}Install Python 3\.10 or newer/);
+  assert.match(
+    await failure(),
+    /^error: \S+\/python has no modules venv and ensurepip, or cannot be run\n {2}Install Python 3\.10 or newer/,
+  );
 });

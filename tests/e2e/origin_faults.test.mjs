@@ -14,13 +14,22 @@ const head = (status, ...fields) => [`HTTP/1.1 ${status}`, ...fields, "", ""].jo
 const LENGTH = "Content-Length: 1";
 const OK = (...fields) => `${head("200 OK", ...fields)}x`;
 
-const INVALID = Object.fromEntries(["600 X", "700 X", "999 X"].map((status) => [status, `${head(status, LENGTH)}x`]).concat([
-  ["101 unasked", head("101 X", "Upgrade: websocket", "Connection: Upgrade")],
-  ["101 alone", head("101 X")],
-]));
+const INVALID = Object.fromEntries(
+  ["600 X", "700 X", "999 X"]
+    .map((status) => [status, `${head(status, LENGTH)}x`])
+    .concat([
+      ["101 unasked", head("101 X", "Upgrade: websocket", "Connection: Upgrade")],
+      ["101 alone", head("101 X")],
+    ]),
+);
 
 const NO_HTTP = {
-  ...Object.fromEntries(["0 X", "000 X", "99 X", "099 X", "1000 X", "-1 X", "abc X", "", "200 a\x01b"].map((status) => [`status ${JSON.stringify(status)}`, `${head(status, LENGTH)}x`])),
+  ...Object.fromEntries(
+    ["0 X", "000 X", "99 X", "099 X", "1000 X", "-1 X", "abc X", "", "200 a\x01b"].map((status) => [
+      `status ${JSON.stringify(status)}`,
+      `${head(status, LENGTH)}x`,
+    ]),
+  ),
   "100 alone": head("100 Continue"),
   "103 alone": head("103 Early Hints", "Link: </a>; rel=preload"),
   "HTTP/0.9": "<html>hello</html>",
@@ -29,7 +38,12 @@ const NO_HTTP = {
   nothing: "",
   "half a head": "HTTP/1.1 200 OK\r\nX-",
   "lengths that differ": OK("Content-Length: 1", "Content-Length: 2"),
-  ...Object.fromEntries(["-1", "+1", "abc", "99999999999999999999999"].map((length) => [`length ${length}`, OK(`Content-Length: ${length}`)])),
+  ...Object.fromEntries(
+    ["-1", "+1", "abc", "99999999999999999999999"].map((length) => [
+      `length ${length}`,
+      OK(`Content-Length: ${length}`),
+    ]),
+  ),
   "a field without a colon": OK("foo", LENGTH),
   "a space in a field's name": OK("foo bar: x", LENGTH),
   "a space after a field's name": OK("foo : x", LENGTH),
@@ -45,11 +59,21 @@ const PASSES = {
   "no text beside the status": [`${head("200", LENGTH)}x`, 200, "x"],
   "an empty text beside the status": [`${head("200 ", LENGTH)}x`, 200, "x"],
   "a status that nobody has named": [`${head("599 X", LENGTH)}x`, 599, "x"],
-  ...Object.fromEntries([100, 102, 103, 150].map((status) => [`${status} before it`, [head(`${status} X`, "Link: </a>; rel=preload") + OK(LENGTH), 200, "x"]])),
-  ...Object.fromEntries([204, 205, 304].flatMap((status) => [
-    [`${status} with a body`, [`${head(`${status} X`, LENGTH)}x`, status, ""]],
-    [`${status} with chunks`, [`${head(`${status} X`, "Transfer-Encoding: chunked")}1\r\nx\r\n0\r\n\r\n`, status, ""]],
-  ])),
+  ...Object.fromEntries(
+    [100, 102, 103, 150].map((status) => [
+      `${status} before it`,
+      [head(`${status} X`, "Link: </a>; rel=preload") + OK(LENGTH), 200, "x"],
+    ]),
+  ),
+  ...Object.fromEntries(
+    [204, 205, 304].flatMap((status) => [
+      [`${status} with a body`, [`${head(`${status} X`, LENGTH)}x`, status, ""]],
+      [
+        `${status} with chunks`,
+        [`${head(`${status} X`, "Transfer-Encoding: chunked")}1\r\nx\r\n0\r\n\r\n`, status, ""],
+      ],
+    ]),
+  ),
   "more than the length": [`${OK(LENGTH)}yz`, 200, "x"],
   "the same length twice": [OK(LENGTH, LENGTH), 200, "x"],
   "a length beside chunks": [`${head("200 OK", LENGTH, "Transfer-Encoding: chunked")}1\r\nx\r\n0\r\n\r\n`, 200, "x"],
@@ -88,7 +112,10 @@ describe("an origin's odd answer", () => {
     server.close();
   });
 
-  for (const [by, host] of [["a service binding", "open.test"], ["a URL", "faults.test"]]) {
+  for (const [by, host] of [
+    ["a service binding", "open.test"],
+    ["a URL", "faults.test"],
+  ]) {
     const ask = (text) => {
       bytes = text;
       seen = 0;
@@ -105,7 +132,8 @@ describe("an origin's odd answer", () => {
     });
 
     it(`by ${by} that is not HTTP is 502 ORIGIN_UNREACHABLE`, async () => {
-      for (const [name, text] of [...Object.entries(NO_HTTP), ["a reset", undefined]]) await mayHave(text, name, "ORIGIN_UNREACHABLE");
+      for (const [name, text] of [...Object.entries(NO_HTTP), ["a reset", undefined]])
+        await mayHave(text, name, "ORIGIN_UNREACHABLE");
     });
 
     it(`by ${by} passes where HTTP can carry it`, async () => {
@@ -117,7 +145,8 @@ describe("an origin's odd answer", () => {
     });
 
     it(`by ${by} that breaks off does not end`, async () => {
-      for (const [name, text] of Object.entries(BREAKS)) await assert.rejects(ask(text), /ended before the answer did/, name);
+      for (const [name, text] of Object.entries(BREAKS))
+        await assert.rejects(ask(text), /ended before the answer did/, name);
     });
   }
 });

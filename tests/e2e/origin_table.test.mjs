@@ -12,26 +12,43 @@ const docs = readFileSync(new URL("../../docs/origin.md", import.meta.url), "utf
 
 /** The outcome that a cell begins with: `removed with limits, else passes: why`. */
 function outcome(cell) {
-  const [, first, situation, other] = cell.match(/^(passes|removed|replaced|merged)(?: ([^:]*?), else (passes|removed|replaced|merged)\b)?/) ?? [];
+  const [, first, situation, other] =
+    cell.match(/^(passes|removed|replaced|merged)(?: ([^:]*?), else (passes|removed|replaced|merged)\b)?/) ?? [];
   assert.ok(first, `no outcome: ${cell}`);
   return { first, situation, other };
 }
 
-const ROWS = docs.split("| field | to the origin | to the client |\n| --- | --- | --- |\n")[1].split("\n\n")[0].split("\n").map((line) => {
-  const [fields, request, answer] = line.slice(2, -2).split(" | ");
-  const names = [...fields.matchAll(/`([^`]+)`/g)].map(([, name]) => name.replaceAll("*", "Probe")).filter((name) => !/[^$A-Za-z0-9-]/.test(name) && name !== "credentials");
-  assert.ok(names.length, `no field: ${line}`);
-  return { fields, names, request: outcome(request), answer: outcome(answer) };
-});
+const ROWS = docs
+  .split("| field | to the origin | to the client |\n| --- | --- | --- |\n")[1]
+  .split("\n\n")[0]
+  .split("\n")
+  .map((line) => {
+    const [fields, request, answer] = line.slice(2, -2).split(" | ");
+    const names = [...fields.matchAll(/`([^`]+)`/g)]
+      .map(([, name]) => name.replaceAll("*", "Probe"))
+      .filter((name) => !/[^$A-Za-z0-9-]/.test(name) && name !== "credentials");
+    assert.ok(names.length, `no field: ${line}`);
+    return { fields, names, request: outcome(request), answer: outcome(answer) };
+  });
 // What has a word in it may have it first, last or alone.
-for (const row of ROWS) row.names.push(...row.names.flatMap((name) => (/^Probe-.*-Probe$/.test(name) ? [name.slice(6), name.slice(0, -6), name.slice(6, -6)] : [])));
+for (const row of ROWS)
+  row.names.push(
+    ...row.names.flatMap((name) =>
+      /^Probe-.*-Probe$/.test(name) ? [name.slice(6), name.slice(0, -6), name.slice(6, -6)] : [],
+    ),
+  );
 const NAMES = ROWS.flatMap(({ names }) => names);
 
 /** Other ways to write a name that CGI, WSGI or PHP make one of, and of case. */
 const SPELLINGS = [
-  (name) => name, (name) => name.toUpperCase(), (name) => name.toLowerCase(),
-  ...["_", ".", "~", "|", "*", "!", "'", "+", "$", "`", "^", "%", "&", "#"].map((sign) => (name) => name.replaceAll("-", sign)),
-  (name) => name.replace("-", "_"), (name) => name.replace(/-(?=[^-]*$)/, "."),
+  (name) => name,
+  (name) => name.toUpperCase(),
+  (name) => name.toLowerCase(),
+  ...["_", ".", "~", "|", "*", "!", "'", "+", "$", "`", "^", "%", "&", "#"].map(
+    (sign) => (name) => name.replaceAll("-", sign),
+  ),
+  (name) => name.replace("-", "_"),
+  (name) => name.replace(/-(?=[^-]*$)/, "."),
 ];
 
 /** What is sent, where a mere mark would be no value, or end the connection. */
@@ -46,27 +63,91 @@ const ANSWER = {
 };
 
 const CONTEXTS = [
-  ["by a service binding", { build: "e2e", realm: "open", host: "open.test", target: "/open/x", holds: ["by service binding"] }],
-  ["by a service binding, with a key", { build: "e2e", realm: "open", host: "open.test", target: "/keyed/x", keyed: true, holds: ["by service binding", "for a key with limits", "with a credential asked for"] }],
-  ["by a URL", { build: "e2e", realm: "table", host: "table.test", target: "/open/x", holds: ["with `forwarded = true`"], url: true }],
-  ["by a URL, with a key", { build: "e2e", realm: "table", host: "table.test", target: "/keyed/x", keyed: true, url: true, holds: ["with `forwarded = true`", "for a key with limits", "with a credential asked for"] }],
-  ["of a realm with CORS", { build: "default", realm: "default", target: "/api/public/x", holds: ["by service binding", "with `[realm.cors]`"] }],
-  ["of a realm with CORS, with a key", { build: "default", realm: "default", target: "/api/orders", keyed: true, holds: ["by service binding", "with `[realm.cors]`", "for a key with limits", "with a credential asked for"] }],
+  [
+    "by a service binding",
+    { build: "e2e", realm: "open", host: "open.test", target: "/open/x", holds: ["by service binding"] },
+  ],
+  [
+    "by a service binding, with a key",
+    {
+      build: "e2e",
+      realm: "open",
+      host: "open.test",
+      target: "/keyed/x",
+      keyed: true,
+      holds: ["by service binding", "for a key with limits", "with a credential asked for"],
+    },
+  ],
+  [
+    "by a URL",
+    {
+      build: "e2e",
+      realm: "table",
+      host: "table.test",
+      target: "/open/x",
+      holds: ["with `forwarded = true`"],
+      url: true,
+    },
+  ],
+  [
+    "by a URL, with a key",
+    {
+      build: "e2e",
+      realm: "table",
+      host: "table.test",
+      target: "/keyed/x",
+      keyed: true,
+      url: true,
+      holds: ["with `forwarded = true`", "for a key with limits", "with a credential asked for"],
+    },
+  ],
+  [
+    "of a realm with CORS",
+    {
+      build: "default",
+      realm: "default",
+      target: "/api/public/x",
+      holds: ["by service binding", "with `[realm.cors]`"],
+    },
+  ],
+  [
+    "of a realm with CORS, with a key",
+    {
+      build: "default",
+      realm: "default",
+      target: "/api/orders",
+      keyed: true,
+      holds: ["by service binding", "with `[realm.cors]`", "for a key with limits", "with a credential asked for"],
+    },
+  ],
 ];
 /** Situations that are a matter of what is sent, and have tests of their own below. */
-const SENT = ["with a credential in it", "in another spelling", "where it names the gate's realm", "for a WebSocket by GET"];
+const SENT = [
+  "with a credential in it",
+  "in another spelling",
+  "where it names the gate's realm",
+  "for a WebSocket by GET",
+];
 
 describe("docs/origin.md", () => {
   const gates = {};
   let remote;
   before(async () => {
     remote = await startOrigin({ port: 18187 });
-    for (const [build, base, scope] of [["e2e", "/console/api", "things:read"], ["default", "/api/admin", "orders:read"]]) {
+    for (const [build, base, scope] of [
+      ["e2e", "/console/api", "things:read"],
+      ["default", "/api/admin", "orders:read"],
+    ]) {
       const gate = await startGate({ build });
       const admin = gate.admin();
       admin.api = base;
       await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
-      gates[build] = { gate, keys: {}, key: async (realm) => (gates[build].keys[realm] ??= (await admin.createKey({ realm, scopes: [scope] })).plaintextKey) };
+      gates[build] = {
+        gate,
+        keys: {},
+        key: async (realm) =>
+          (gates[build].keys[realm] ??= (await admin.createKey({ realm, scopes: [scope] })).plaintextKey),
+      };
     }
   });
   after(async () => {
@@ -84,7 +165,8 @@ describe("docs/origin.md", () => {
     }
   });
 
-  const expected = ({ first, situation, other }, holds) => (situation === undefined || holds.includes(situation) ? first : other);
+  const expected = ({ first, situation, other }, holds) =>
+    situation === undefined || holds.includes(situation) ? first : other;
 
   function check(way, { name, sent, got, all, mark, is }) {
     const says = `${name} is not ${is} on its way to the ${way}: ${JSON.stringify(sent)} became ${JSON.stringify(got)}`;
@@ -111,31 +193,50 @@ describe("docs/origin.md", () => {
             .filter(({ plain }) => !(build === "default" && plain === "X-API-Key"))
             .filter(({ plain }) => plain !== "Host" && !(keyed && plain === "Authorization"));
           const isOther = (name, plain) => name.toLowerCase() !== plain.toLowerCase();
-          const headers = fields.map(({ name, plain, mark }) => [name, (isOther(name, plain) ? undefined : REQUEST[plain.toLowerCase()])?.(mark) ?? mark]);
+          const headers = fields.map(({ name, plain, mark }) => [
+            name,
+            (isOther(name, plain) ? undefined : REQUEST[plain.toLowerCase()])?.(mark) ?? mark,
+          ]);
           origin.reset();
           const answer = await gate.send({ host, target, headers: [...Object.entries(own), ...headers] });
           assert.equal(answer.status, 200, answer.text);
           const { rawHeaders } = origin.last;
-          assert.equal(origin.last.headers.host[0], url ? origin.address : host ?? new URL(gate.url).host);
+          assert.equal(origin.last.headers.host[0], url ? origin.address : (host ?? new URL(gate.url).host));
           const all = JSON.stringify(rawHeaders);
           for (const [i, { name, plain, mark }] of fields.entries()) {
             const row = ROWS.find(({ names }) => names.includes(plain));
-            const got = rawHeaders.filter(([given]) => given.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
+            const got = rawHeaders
+              .filter(([given]) => given.toLowerCase() === name.toLowerCase())
+              .map(([, value]) => value);
             const also = isOther(name, plain) ? ["in another spelling"] : [];
             // A header of the policy's in another spelling is removed, as what frames a message is.
-            const is = also.length && (row.request.situation === "with a credential in it") ? "removed" : expected(row.request, [...holds, ...also]);
+            const is =
+              also.length && row.request.situation === "with a credential in it"
+                ? "removed"
+                : expected(row.request, [...holds, ...also]);
             const isMerged = is === "merged" && also.length === 0;
-            check("origin", { name, sent: headers[i][1], got, all, mark, is: is === "merged" && !isMerged ? "passes" : is });
+            check("origin", {
+              name,
+              sent: headers[i][1],
+              got,
+              all,
+              mark,
+              is: is === "merged" && !isMerged ? "passes" : is,
+            });
           }
         }
       });
 
       it("an answer's fields, in each spelling", async () => {
         for (const [number, spelled] of SPELLINGS.entries()) {
-          const fields = NAMES.map((name, i) => ({ name: spelled(name), plain: name, mark: `probe-${i}-` }))
-            .filter(({ name, plain }) => number === 0 || name !== plain);
+          const fields = NAMES.map((name, i) => ({ name: spelled(name), plain: name, mark: `probe-${i}-` })).filter(
+            ({ name, plain }) => number === 0 || name !== plain,
+          );
           const isOther = (name, plain) => name.toLowerCase() !== plain.toLowerCase();
-          const headers = fields.map(({ name, plain, mark }) => [name, (isOther(name, plain) ? undefined : ANSWER[plain.toLowerCase()])?.(mark) ?? mark]);
+          const headers = fields.map(({ name, plain, mark }) => [
+            name,
+            (isOther(name, plain) ? undefined : ANSWER[plain.toLowerCase()])?.(mark) ?? mark,
+          ]);
           origin.reset();
           origin.answer = { status: 200, headers, body: "x" };
           const answer = await gate.send({ host, target, headers: Object.entries(own) });
@@ -145,7 +246,14 @@ describe("docs/origin.md", () => {
             const row = ROWS.find(({ names }) => names.includes(plain));
             const is = expected(row.answer, holds);
             const other = isOther(name, plain);
-            check("client", { name, sent: headers[i][1], got: answer.all(name), all, mark, is: is === "merged" && other ? "passes" : is });
+            check("client", {
+              name,
+              sent: headers[i][1],
+              got: answer.all(name),
+              all,
+              mark,
+              is: is === "merged" && other ? "passes" : is,
+            });
           }
         }
       });

@@ -8,7 +8,7 @@ import { OWNER } from "./harness/admin.mjs";
 import { withPage } from "./harness/browser.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
-import { NOT_SIGNED_IN, heading, show, signIn, signedIn, status, useKey } from "./page.mjs";
+import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status, useKey } from "./page.mjs";
 
 let gate;
 let owner;
@@ -77,7 +77,12 @@ test("from the set-up link to a key that is used, revoked and refused", async ()
 });
 
 test("a set-up link that is not percent-encoded as it should be shows the form, with what it holds", async () => {
-  for (const [written, shown] of [["%", "%"], ["a%zz", "a%zz"], ["%E0%A4%A", "%E0%A4%A"], ["a%20b", "a b"]]) {
+  for (const [written, shown] of [
+    ["%", "%"],
+    ["a%zz", "a%zz"],
+    ["%E0%A4%A", "%E0%A4%A"],
+    ["a%20b", "a b"],
+  ]) {
     await withPage({ expectedErrors: [NOT_SIGNED_IN] }, async (page) => {
       await page.goto(`${gate.url}/admin/#setup=${written}`);
       await heading(page, "Set up Keyward");

@@ -37,7 +37,11 @@ async function startProxy(changed) {
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
-  return { tags, url: `http://127.0.0.1:${server.address().port}`, stop: () => new Promise((done) => server.close(done).closeAllConnections()) };
+  return {
+    tags,
+    url: `http://127.0.0.1:${server.address().port}`,
+    stop: () => new Promise((done) => server.close(done).closeAllConnections()),
+  };
 }
 
 const KINDS = {
@@ -66,7 +70,11 @@ for (const [kind, [changed, seen]] of Object.entries(KINDS)) {
         await page.getByText("Someone else changed this key").waitFor();
         assert.equal((await owner.get(apiKey.id)).name, "Meanwhile");
       });
-      if (seen) assert.ok(proxy.tags.some((tag) => seen.test(tag)), proxy.tags.join());
+      if (seen)
+        assert.ok(
+          proxy.tags.some((tag) => seen.test(tag)),
+          proxy.tags.join(),
+        );
       else assert.deepEqual(proxy.tags, []);
     } finally {
       await proxy.stop();

@@ -9,7 +9,7 @@ import { OWNER } from "./harness/admin.mjs";
 import { withPage } from "./harness/browser.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
-import { NOT_SIGNED_IN, heading, show, signIn, signedIn, status, useKey } from "./page.mjs";
+import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status, useKey } from "./page.mjs";
 
 let gate;
 let owner;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { heading, show, signedIn, status } from "./page.mjs";
-import { PASSWORD, ask, newMember, newTenant, startSystems } from "./systems.mjs";
+import { ask, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
 const ADMIN = { email: "admin@example.com", password: PASSWORD };
 const SHOP = "https://shop.gw.example/checkout?cart=7";
@@ -18,7 +18,8 @@ before(async () => {
 });
 after(() => gate?.stop());
 
-const newKey = async (realm, fields) => (await owner.must("POST", "/api-keys", { realm, name: `Of ${realm}`, ...fields })).apiKey;
+const newKey = async (realm, fields) =>
+  (await owner.must("POST", "/api-keys", { realm, name: `Of ${realm}`, ...fields })).apiKey;
 
 test("the form for a new key asks for what its realm knows, and nothing else", async () => {
   await signedIn(gate, "/keys/new", { person }, async (page) => {

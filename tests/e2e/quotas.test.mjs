@@ -30,7 +30,10 @@ describe("quotas and the rate of calls", () => {
     });
     await shop.createKey();
     await shop.createKey();
-    const answer = await shop.refused([409, "QUOTA_EXCEEDED"], "POST", "/api-keys", { name: "One more", scopes: ["orders:read"] });
+    const answer = await shop.refused([409, "QUOTA_EXCEEDED"], "POST", "/api-keys", {
+      name: "One more",
+      scopes: ["orders:read"],
+    });
     assert.match(answer.json().detail, /^Tenant Shop has 3 of the 3 keys .*quota keys.*operator/);
     await signedIn(gate, "/keys/new", { person, expectedErrors: [status(409)] }, async (page) => {
       await page.getByText("There is no room for more: 3 of 3 keys that are neither revoked nor expired").waitFor();
@@ -49,7 +52,10 @@ describe("quotas and the rate of calls", () => {
     const { quotas, storage } = await operator.must("GET", `/tenants/${tenant.id}`);
     assert.deepEqual(quotas.keys, { used: 3, limit: 3 });
     assert.deepEqual(quotas.endedKeys, { used: 1, limit: 10_000 });
-    assert.ok(storage.used > 100_000 && storage.used < 10_000_000 && storage.limit === 8_000_000_000, JSON.stringify(storage));
+    assert.ok(
+      storage.used > 100_000 && storage.used < 10_000_000 && storage.limit === 8_000_000_000,
+      JSON.stringify(storage),
+    );
     await operator.must("PATCH", `/tenants/${tenant.id}`, { quotas: { keys: 4 } });
     await shop.createKey();
     assert.deepEqual((await shop.must("GET", "/quotas")).quotas.keys, { used: 4, limit: 4 });
@@ -85,9 +91,11 @@ describe("a database that has reached its bound", () => {
 
   it("takes nothing new with 507, tells of it before, and revokes, signs out and removes", async () => {
     const metadata = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`field_${n}`, "\u{1f511}".repeat(500)]));
-    const create = (name) => owner.call("POST", "/api-keys", { realm: "strict", name, scopes: ["things:read"], metadata });
+    const create = (name) =>
+      owner.call("POST", "/api-keys", { realm: "strict", name, scopes: ["things:read"], metadata });
     const first = (await create("first")).json();
-    const use = () => gate.send({ target: "/things/1", host: "strict.test", headers: { "X-API-Key": first.plaintextKey } });
+    const use = () =>
+      gate.send({ target: "/things/1", host: "strict.test", headers: { "X-API-Key": first.plaintextKey } });
     await waitFor("the key in KV", async () => (await use()).status === 200);
     const second = { email: "second@example.com", password: PASSWORD };
     const { member } = await owner.must("POST", "/members", { ...second, role: "viewer" });
@@ -96,8 +104,14 @@ describe("a database that has reached its bound", () => {
       const answer = await create(`n-${n}`);
       if (answer.status !== 201) refused = answer;
     }
-    assert.deepEqual([refused?.status, refused?.json().code, refused?.json().title], [507, "STORAGE_FULL", "Insufficient Storage"], refused?.text);
-    const told = gate.logs.filter(({ message }) => message.includes("`storage`")).map(({ message }) => message.match(/: (\d+) %/)[1]);
+    assert.deepEqual(
+      [refused?.status, refused?.json().code, refused?.json().title],
+      [507, "STORAGE_FULL", "Insufficient Storage"],
+      refused?.text,
+    );
+    const told = gate.logs
+      .filter(({ message }) => message.includes("`storage`"))
+      .map(({ message }) => message.match(/: (\d+) %/)[1]);
     assert.deepEqual(told, ["80", "95"]);
     await owner.refused([507, "STORAGE_FULL"], "POST", "/tenants", { name: "Another" });
 
@@ -108,7 +122,13 @@ describe("a database that has reached its bound", () => {
     await fresh.must("DELETE", "/session");
     await owner.must("DELETE", `/members/${member.id}`);
     const { entries } = await owner.must("GET", "/audit?limit=5");
-    assert.deepEqual(entries.map(({ action }) => action).reverse(), ["session.stepUp", "key.revoke", "session.create", "session.delete", "member.delete"]);
+    assert.deepEqual(entries.map(({ action }) => action).reverse(), [
+      "session.stepUp",
+      "key.revoke",
+      "session.create",
+      "session.delete",
+      "member.delete",
+    ]);
     assert.equal((await owner.must("GET", "/audit/verify")).ok, true);
   });
 });
@@ -122,7 +142,10 @@ for (const how of ["ABORT", "ROLLBACK"]) {
       let owner = await gate.owner();
       const { apiKey, plaintextKey } = await owner.createKey();
       await gate.kill();
-      gate.alterObjects("Registry", `CREATE TRIGGER full BEFORE INSERT ON audit WHEN (SELECT MAX(length(text)) FROM ballast) > 100 BEGIN SELECT RAISE(${how}, 'database or disk is full'); END`);
+      gate.alterObjects(
+        "Registry",
+        `CREATE TRIGGER full BEFORE INSERT ON audit WHEN (SELECT MAX(length(text)) FROM ballast) > 100 BEGIN SELECT RAISE(${how}, 'database or disk is full'); END`,
+      );
       await gate.restart();
       owner = Object.assign(gate.admin(), { token: owner.token });
       await owner.refused([503, "STORE_UNAVAILABLE"], "POST", "/api-keys", { name: "New", scopes: ["orders:read"] });

@@ -10,7 +10,10 @@ import { waitFor } from "./harness/wait.mjs";
 const ready = (gate, headers) => gate.send({ target: "/readyz", headers });
 const setUp = (gate) => ({ Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
 /** The parts that are at fault, as an operator sees them. */
-const faults = async (gate) => Object.fromEntries(Object.entries((await ready(gate, setUp(gate))).json().parts).filter(([, found]) => found !== "ok"));
+const faults = async (gate) =>
+  Object.fromEntries(
+    Object.entries((await ready(gate, setUp(gate))).json().parts).filter(([, found]) => found !== "ok"),
+  );
 
 describe("a gate that has all it needs", () => {
   it("says ok to anybody, each part to an operator, and asks the stores once in five seconds", async (t) => {
@@ -20,20 +23,41 @@ describe("a gate that has all it needs", () => {
     const answer = await ready(gate);
     assert.deepEqual([answer.status, answer.json()], [200, { status: "ok" }]);
     assert.equal(answer.header("cache-control"), "no-store");
-    const parts = { secrets: "ok", kv: "ok", keyGate: "ok", registry: "ok", relay: "ok", failures: "ok", page: "ok", origins: "ok" };
+    const parts = {
+      secrets: "ok",
+      kv: "ok",
+      keyGate: "ok",
+      registry: "ok",
+      relay: "ok",
+      failures: "ok",
+      page: "ok",
+      origins: "ok",
+    };
     assert.deepEqual((await ready(gate, setUp(gate))).json(), { status: "ok", parts });
     const owner = await gate.owner();
     assert.deepEqual((await ready(gate, { Authorization: `Bearer ${owner.token}` })).json(), { status: "ok", parts });
 
-    for (const [what, headers] of [["a wrong token", { Authorization: `Setup ${"x".repeat(32)}` }], ["no session", { Authorization: "Bearer kws_x" }], ["a scheme", { Authorization: "Basic eDp5" }]]) {
+    for (const [what, headers] of [
+      ["a wrong token", { Authorization: `Setup ${"x".repeat(32)}` }],
+      ["no session", { Authorization: "Bearer kws_x" }],
+      ["a scheme", { Authorization: "Basic eDp5" }],
+    ]) {
       assert.deepEqual((await ready(gate, headers)).json(), { status: "ok" }, what);
     }
     await Promise.all([gate.isolates[0].resetCounts(), gate.objects.resetCounts()]);
     await gate.advance(5_000);
     await Promise.all(Array.from({ length: 50 }, () => ready(gate)));
     const { KeyGate, Registry } = (await gate.objects.counts()).objects;
-    assert.deepEqual([(await gate.isolates[0].counts()).kv, KeyGate, Registry], [{ get: 1 }, { readyz: { fetch: 1 } }, { registry: { fetch: 1 } }]);
-    assert.ok(!(await gate.storedObjects()).some(({ className, tables }) => className === "KeyGate" && Object.values(tables).flat().length), "nothing is stored for it");
+    assert.deepEqual(
+      [(await gate.isolates[0].counts()).kv, KeyGate, Registry],
+      [{ get: 1 }, { readyz: { fetch: 1 } }, { registry: { fetch: 1 } }],
+    );
+    assert.ok(
+      !(await gate.storedObjects()).some(
+        ({ className, tables }) => className === "KeyGate" && Object.values(tables).flat().length,
+      ),
+      "nothing is stored for it",
+    );
 
     assert.equal((await gate.send({ method: "POST", target: "/readyz" })).status, 405);
     const head = await gate.send({ method: "HEAD", target: "/readyz" });
@@ -73,12 +97,19 @@ describe("a gate that has all it needs", () => {
     await gate.advance(6 * 60_000);
     const headers = { Authorization: `Bearer ${owner.token}`, "User-Agent": "a monitor" };
     assert.equal((await ready(gate, headers)).json().parts.kv, "ok");
-    assert.deepEqual((await owner.must("GET", "/sessions")).sessions.map(({ userAgent }) => userAgent), ["a monitor"]);
+    assert.deepEqual(
+      (await owner.must("GET", "/sessions")).sessions.map(({ userAgent }) => userAgent),
+      ["a monitor"],
+    );
   });
 });
 
 describe("a gate that lacks something", () => {
-  for (const [part, fault, worker] of [["kv", { "kv.get": { fail: true } }], ["keyGate", { "KeyGate.fetch": { fail: true } }, "objects"], ["registry", { "Registry.fetch": { fail: true } }, "objects"]]) {
+  for (const [part, fault, worker] of [
+    ["kv", { "kv.get": { fail: true } }],
+    ["keyGate", { "KeyGate.fetch": { fail: true } }, "objects"],
+    ["registry", { "Registry.fetch": { fail: true } }, "objects"],
+  ]) {
     it(`503 when this fails: ${part}; and 200 when it works again`, async (t) => {
       const gate = await startGate();
       t.after(() => gate.stop());
@@ -114,8 +145,17 @@ describe("a gate that lacks something", () => {
     const answer = await ready(gate, { Authorization: `Setup ${KEYWARD_SETUP_TOKEN}` });
     assert.deepEqual([answer.status, answer.json()], [503, { status: "unavailable" }]);
     const [{ message }] = gate.logs.filter(({ message }) => /"event":"not ready"/.test(message));
-    assert.ok(message.includes("KEYWARD_SETUP_TOKEN can be guessed") && !message.includes(KEYWARD_SETUP_TOKEN), message);
-    const { code } = (await gate.admin().call("POST", "/setup", { token: KEYWARD_SETUP_TOKEN, email: "a@example.com", password: "a long enough password" })).json();
+    assert.ok(
+      message.includes("KEYWARD_SETUP_TOKEN can be guessed") && !message.includes(KEYWARD_SETUP_TOKEN),
+      message,
+    );
+    const { code } = (
+      await gate.admin().call("POST", "/setup", {
+        token: KEYWARD_SETUP_TOKEN,
+        email: "a@example.com",
+        password: "a long enough password",
+      })
+    ).json();
     assert.equal(code, "NOT_CONFIGURED");
   });
 

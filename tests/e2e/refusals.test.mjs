@@ -26,7 +26,10 @@ describe("refusals of the default policy", () => {
     assert.match(answer.header("x-request-id"), /^[0-9a-f]{32}$/);
     assert.equal(answer.json().requestId, answer.header("x-request-id"));
     assert.equal(answer.json().status, status);
-    assert.equal(answer.header("www-authenticate"), challenge === undefined ? undefined : `Bearer realm="default"${challenge}`);
+    assert.equal(
+      answer.header("www-authenticate"),
+      challenge === undefined ? undefined : `Bearer realm="default"${challenge}`,
+    );
     assert.equal(gate.origin.requests.length, before, "the origin saw it");
     return answer;
   }
@@ -46,7 +49,15 @@ describe("refusals of the default policy", () => {
     const { plaintextKey } = await owner.createKey();
     await gate.objects.resetCounts();
     const flipped = plaintextKey.replace(/.$/, (last) => (last === "a" ? "b" : "a"));
-    for (const key of ["x", "kw_live_", flipped, plaintextKey.slice(0, -1), `${plaintextKey}0`, plaintextKey.toUpperCase(), `kw_live_${"a".repeat(36)}`]) {
+    for (const key of [
+      "x",
+      "kw_live_",
+      flipped,
+      plaintextKey.slice(0, -1),
+      `${plaintextKey}0`,
+      plaintextKey.toUpperCase(),
+      `kw_live_${"a".repeat(36)}`,
+    ]) {
       await refused(bearer(key), 401, "INVALID_API_KEY", TOKEN);
     }
     assert.deepEqual((await gate.isolates[0].counts()).kv, {});
@@ -71,7 +82,10 @@ describe("refusals of the default policy", () => {
 
   it("400 INVALID_REQUEST for a header that was sent twice, even with the same key", async () => {
     const { plaintextKey } = await owner.createKey();
-    const twice = [["Authorization", `Bearer ${plaintextKey}`], ["Authorization", `Bearer ${plaintextKey}`]];
+    const twice = [
+      ["Authorization", `Bearer ${plaintextKey}`],
+      ["Authorization", `Bearer ${plaintextKey}`],
+    ];
     await refused({ headers: twice }, 400, "INVALID_REQUEST", REQUEST);
     await refused(bearer(`${plaintextKey},${plaintextKey}`), 400, "INVALID_REQUEST", REQUEST);
   });
@@ -88,7 +102,12 @@ describe("refusals of the default policy", () => {
 
   it("403 INSUFFICIENT_SCOPE names the scope that is needed", async () => {
     const { plaintextKey } = await owner.createKey({ scopes: ["orders:read"] });
-    const answer = await refused({ method: "POST", ...bearer(plaintextKey) }, 403, "INSUFFICIENT_SCOPE", `, error="insufficient_scope", scope="orders:write"`);
+    const answer = await refused(
+      { method: "POST", ...bearer(plaintextKey) },
+      403,
+      "INSUFFICIENT_SCOPE",
+      `, error="insufficient_scope", scope="orders:write"`,
+    );
     assert.deepEqual(answer.json().requiredScopes, ["orders:write"]);
     assert.match(answer.json().detail, /needs the scope orders:write/);
   });
@@ -99,9 +118,17 @@ describe("refusals of the default policy", () => {
       await refused(bearer(plaintextKey, { "CF-Connecting-IP": address }), 403, "IP_RESTRICTED");
     }
     for (const address of ["198.51.100.77", "2001:db8::1", "::ffff:198.51.100.2"]) {
-      assert.equal((await gate.send({ target: "/api/orders", ...bearer(plaintextKey, { "CF-Connecting-IP": address }) })).status, 200, address);
+      assert.equal(
+        (await gate.send({ target: "/api/orders", ...bearer(plaintextKey, { "CF-Connecting-IP": address }) })).status,
+        200,
+        address,
+      );
     }
-    const spoofed = { "CF-Connecting-IP": "192.0.2.1", "X-Forwarded-For": "198.51.100.77", "X-Real-IP": "198.51.100.77" };
+    const spoofed = {
+      "CF-Connecting-IP": "192.0.2.1",
+      "X-Forwarded-For": "198.51.100.77",
+      "X-Real-IP": "198.51.100.77",
+    };
     await refused(bearer(plaintextKey, spoofed), 403, "IP_RESTRICTED");
   });
 
@@ -110,7 +137,10 @@ describe("refusals of the default policy", () => {
     await refused(bearer(plaintextKey), 403, "ORIGIN_RESTRICTED");
     const answer = await refused(bearer(plaintextKey, { Origin: "https://evil.example" }), 403, "ORIGIN_RESTRICTED");
     assert.equal(answer.header("access-control-allow-origin"), "*");
-    const fine = await gate.send({ target: "/api/orders", ...bearer(plaintextKey, { Origin: "https://shop.example" }) });
+    const fine = await gate.send({
+      target: "/api/orders",
+      ...bearer(plaintextKey, { Origin: "https://shop.example" }),
+    });
     assert.equal(fine.status, 200);
     assert.match(fine.header("access-control-expose-headers"), /RateLimit/);
   });
@@ -126,7 +156,10 @@ describe("refusals of the default policy", () => {
   });
 
   it("403 INACTIVE_ORGANIZATION as soon as the tenant is set inactive, and 200 within the freshness bound when it is back", async () => {
-    const made = await owner.must("POST", "/tenants", { name: "Sleepy", owner: { email: "sleepy@example.com", password: "a long enough password" } });
+    const made = await owner.must("POST", "/tenants", {
+      name: "Sleepy",
+      owner: { email: "sleepy@example.com", password: "a long enough password" },
+    });
     const sleepy = await gate.admin().signIn({ email: "sleepy@example.com", password: "a long enough password" });
     const { plaintextKey } = await sleepy.createKey();
     assert.equal((await gate.send({ target: "/api/orders", ...bearer(plaintextKey) })).status, 200);
@@ -146,7 +179,8 @@ describe("refusals of the default policy", () => {
       assert.deepEqual([answer.status, told], [status, code], `${JSON.stringify(headers)}: ${answer.text}`);
       assert.match(detail, pattern);
       assert.equal(error.message, detail);
-      for (const part of [plaintextKey.slice(8), plaintextKey.slice(-6)]) assert.ok(!answer.text.includes(part), "it repeats the key");
+      for (const part of [plaintextKey.slice(8), plaintextKey.slice(-6)])
+        assert.ok(!answer.text.includes(part), "it repeats the key");
     };
     const missing = (headers, pattern) => says(headers, 401, "MISSING_AUTHORIZATION", pattern);
     const invalid = (text, pattern) => says({ Authorization: `Bearer ${text}` }, 401, "INVALID_API_KEY", pattern);
@@ -158,7 +192,16 @@ describe("refusals of the default policy", () => {
       await missing({ Authorization: value }, /^The Authorization header does not begin with Bearer and a space\. /);
     }
     await missing({ Authorization: "Bearer" }, /^The Authorization header holds no credential\. /);
-    for (const text of ["YOUR_API_KEY", "<key>", "sk_test_...", "$API_KEY", "{{apiKey}}", "undefined", `${plaintextKey.slice(0, 12)}…`]) await invalid(text, /placeholder/);
+    for (const text of [
+      "YOUR_API_KEY",
+      "<key>",
+      "sk_test_...",
+      "$API_KEY",
+      "{{apiKey}}",
+      "undefined",
+      `${plaintextKey.slice(0, 12)}…`,
+    ])
+      await invalid(text, /placeholder/);
     await invalid(`"${plaintextKey}"`, /quotation marks/);
     await invalid(`Bearer ${plaintextKey}`, /stands before the API key/);
     await invalid(`${plaintextKey}\\n`, /a line break/);
@@ -199,7 +242,12 @@ describe("refusals of the default policy", () => {
   });
 
   it("400 INVALID_REQUEST for a path that the origin may read in another way", async () => {
-    for (const target of ["/api/public/..%2forders", "/api/public/..%5corders", "/api/public/..;/orders", "/api/public/%00"]) {
+    for (const target of [
+      "/api/public/..%2forders",
+      "/api/public/..%5corders",
+      "/api/public/..;/orders",
+      "/api/public/%00",
+    ]) {
       await refused({ target }, 400, "INVALID_REQUEST");
     }
     // Dot segments in their plain form are resolved before any route is chosen.
@@ -230,7 +278,10 @@ describe("refusals of the default policy", () => {
   });
 
   it("every refusal can be read by a browser of another origin", async () => {
-    for (const [request, status] of [[{}, 401], [{ target: "/api/unknown" }, 404]]) {
+    for (const [request, status] of [
+      [{}, 401],
+      [{ target: "/api/unknown" }, 404],
+    ]) {
       const answer = await gate.send({ target: "/api/orders", ...request, headers: { Origin: "https://app.example" } });
       assert.equal(answer.status, status);
       assert.equal(answer.header("access-control-allow-origin"), "*");
@@ -240,8 +291,13 @@ describe("refusals of the default policy", () => {
 
   it("answers a preflight itself and without a credential, and only a true one", async () => {
     const answer = await gate.send({
-      method: "OPTIONS", target: "/api/orders",
-      headers: { Origin: "https://app.example", "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization" },
+      method: "OPTIONS",
+      target: "/api/orders",
+      headers: {
+        Origin: "https://app.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+      },
     });
     assert.equal(answer.status, 204);
     assert.equal(answer.header("access-control-allow-origin"), "*");
@@ -260,7 +316,13 @@ describe("refusals of the default policy", () => {
 
   it("a refusal of the key costs no quota", async () => {
     const { plaintextKey } = await owner.createKey({ rateLimit: { perMinute: 1, perDay: null } });
-    for (let i = 0; i < 5; i++) await refused({ method: "POST", ...bearer(plaintextKey) }, 403, "INSUFFICIENT_SCOPE", `, error="insufficient_scope", scope="orders:write"`);
+    for (let i = 0; i < 5; i++)
+      await refused(
+        { method: "POST", ...bearer(plaintextKey) },
+        403,
+        "INSUFFICIENT_SCOPE",
+        `, error="insufficient_scope", scope="orders:write"`,
+      );
     assert.equal((await gate.send({ target: "/api/orders", ...bearer(plaintextKey) })).status, 200);
   });
 });
@@ -275,7 +337,12 @@ describe("failing addresses", () => {
     await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
     const { plaintextKey } = await admin.createKey({ realm: "strict", scopes: ["things:read"] });
     const { plaintextKey: neighbours } = await admin.createKey({ realm: "strict", scopes: ["things:read"] });
-    const ask = (key, address = "192.0.2.9") => gate.send({ target: "/things/1", host: "strict.test", headers: { "X-API-Key": key, "CF-Connecting-IP": address } });
+    const ask = (key, address = "192.0.2.9") =>
+      gate.send({
+        target: "/things/1",
+        host: "strict.test",
+        headers: { "X-API-Key": key, "CF-Connecting-IP": address },
+      });
     assert.equal((await ask(plaintextKey)).status, 200);
     const guess = (i) => `sk_${String(i).padStart(43, "A")}`;
     let answer;
@@ -302,7 +369,10 @@ describe("settings", () => {
     const answer = await gate.send({ target: "/api/orders", ...bearer(`kw_live_${"a".repeat(36)}`) });
     assert.deepEqual([answer.status, answer.json().code], [503, "NOT_CONFIGURED"]);
     assert.ok(answer.header("retry-after"));
-    assert.ok(gate.logs.some(({ message }) => message.includes("KEYWARD_SECRET")), "the log says which");
+    assert.ok(
+      gate.logs.some(({ message }) => message.includes("KEYWARD_SECRET")),
+      "the log says which",
+    );
     assert.equal(gate.origin.requests.length, 0);
   });
 
@@ -312,9 +382,15 @@ describe("settings", () => {
     const { plaintextKey: old } = await owner.createKey();
     const { persist } = first;
     await first.kill();
-    const secrets = { KEYWARD_SECRET: "another-secret-of-enough-length-012345", KEYWARD_SECRET_PREVIOUS: first.secrets.KEYWARD_SECRET };
+    const secrets = {
+      KEYWARD_SECRET: "another-secret-of-enough-length-012345",
+      KEYWARD_SECRET_PREVIOUS: first.secrets.KEYWARD_SECRET,
+    };
     const second = await startGate({ persist, secrets });
-    t.after(async () => { await second.stop(); await first.stop(); });
+    t.after(async () => {
+      await second.stop();
+      await first.stop();
+    });
     assert.equal((await second.send({ target: "/api/orders", ...bearer(old) })).status, 200);
     const { plaintextKey: fresh } = await (await second.admin().signIn()).createKey();
     assert.equal((await second.send({ target: "/api/orders", ...bearer(fresh) })).status, 200);

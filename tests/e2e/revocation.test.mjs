@@ -71,10 +71,12 @@ describe("a revoked key", () => {
     }
 
     // They begin one after the other, so that the work is even.
-    const rounds = await Promise.all(Array.from({ length: ROUNDS }, async (_, number) => {
-      await sleep(number * 800);
-      return round(number % 2 === 1);
-    }));
+    const rounds = await Promise.all(
+      Array.from({ length: ROUNDS }, async (_, number) => {
+        await sleep(number * 800);
+        return round(number % 2 === 1);
+      }),
+    );
 
     const latest = new Map();
     for (const { at, headers } of gate.origin.requests) latest.set(headers["keyward-key-id"][0], at);
@@ -83,13 +85,21 @@ describe("a revoked key", () => {
       assert.ok(latest.get(id) <= by, `a request reached the origin ${latest.get(id) - by} ms too late`);
       assert.ok(answers.every((answer) => answer.status !== 200 || answer.sentAt <= by));
       const refusals = answers.filter((answer) => answer.status !== 200);
-      assert.ok(refusals.every((answer) => answer.at >= sent), "it was refused before it was revoked");
+      assert.ok(
+        refusals.every((answer) => answer.at >= sent),
+        "it was refused before it was revoked",
+      );
       const expected = isCut ? ["REVOKED_API_KEY", "STORE_UNAVAILABLE"] : ["REVOKED_API_KEY"];
-      assert.ok([...refusals, ...last].every(({ code }) => expected.includes(code)), JSON.stringify(last.map(({ code }) => code)));
+      assert.ok(
+        [...refusals, ...last].every(({ code }) => expected.includes(code)),
+        JSON.stringify(last.map(({ code }) => code)),
+      );
       delays[isCut].push(Math.max(0, latest.get(id) - acknowledged));
     }
     t.diagnostic(`${gate.origin.requests.length} passed, ${rounds.flatMap(({ answers }) => answers).length} were sent`);
-    t.diagnostic(`ms from the acknowledgement to the last that passed: ${spread(delays.false)}; with its object out of reach: ${spread(delays.true)}; bound ${FRESHNESS}`);
+    t.diagnostic(
+      `ms from the acknowledgement to the last that passed: ${spread(delays.false)}; with its object out of reach: ${spread(delays.true)}; bound ${FRESHNESS}`,
+    );
     const leased = [...delays.true, ...delays.false].filter((delay) => delay > 200).length;
     assert.ok(leased > ROUNDS / 10, `only in ${leased} rounds did a lease outlive the revocation`);
   });
@@ -116,7 +126,9 @@ describe("a revoked key", () => {
         if (lax) await Promise.all([1, 2].map(() => client.ask(isolate, headers, { target: lax, host })));
         return { ...(await asking), isAfter };
       };
-      await waitFor("the key to pass everywhere", async () => (await Promise.all(gate.isolates.map(ask))).every(({ status }) => status === 200));
+      await waitFor("the key to pass everywhere", async () =>
+        (await Promise.all(gate.isolates.map(ask))).every(({ status }) => status === 200),
+      );
       const users = gate.isolates.map(async (isolate) => {
         const answers = [];
         while (answers.filter(({ isAfter }) => isAfter).length < 2) {
@@ -131,9 +143,17 @@ describe("a revoked key", () => {
       const answers = (await Promise.all(users)).flat();
       const late = answers.filter(({ isAfter }) => isAfter);
       // An object that is slow to answer is 503, on a machine that is busy.
-      assert.ok(late.every(({ code }) => ["REVOKED_API_KEY", "STORE_UNAVAILABLE"].includes(code)), JSON.stringify(late.map(({ status, code }) => code ?? status)));
-      assert.ok(answers.some(({ status }) => status === 200), "it was not in use");
-      const passed = gate.origin.requests.filter(({ url, headers }) => url === target && headers["keyward-key-id"][0] === apiKey.id);
+      assert.ok(
+        late.every(({ code }) => ["REVOKED_API_KEY", "STORE_UNAVAILABLE"].includes(code)),
+        JSON.stringify(late.map(({ status, code }) => code ?? status)),
+      );
+      assert.ok(
+        answers.some(({ status }) => status === 200),
+        "it was not in use",
+      );
+      const passed = gate.origin.requests.filter(
+        ({ url, headers }) => url === target && headers["keyward-key-id"][0] === apiKey.id,
+      );
       delays.push(Math.max(0, passed.at(-1).at - acknowledged));
     }
 

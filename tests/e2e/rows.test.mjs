@@ -8,7 +8,10 @@ import { test } from "node:test";
 import report, { summary } from "../../scripts/lib/rows.mjs";
 
 const doc = readFileSync(new URL("../../docs/systems.md", import.meta.url), "utf8");
-const documented = Array.from(doc.matchAll(/^\| ([A-Z]{2}-\d+) .*tests\/e2e\/(\w+\.test\.mjs)/gm), ([, row, file]) => ({ row, file }));
+const documented = Array.from(doc.matchAll(/^\| ([A-Z]{2}-\d+) .*tests\/e2e\/(\w+\.test\.mjs)/gm), ([, row, file]) => ({
+  row,
+  file,
+}));
 const lines = (results) => results.map((result) => `${JSON.stringify(result)}\n`).join("");
 const passed = documented.map((row) => ({ ...row, passed: true }));
 
@@ -16,7 +19,10 @@ const passed = documented.map((row) => ({ ...row, passed: true }));
 const wrongWith = (...own) => summary(lines([...own, ...passed.slice(1)]), true).wrong;
 
 test("44 rows of five systems, and nothing to complain of when each passes where the document says", () => {
-  assert.deepEqual(["BD", "GW", "BS", "BP", "KB"].map((system) => documented.filter(({ row }) => row.startsWith(system)).length), [9, 7, 11, 8, 9]);
+  assert.deepEqual(
+    ["BD", "GW", "BS", "BP", "KB"].map((system) => documented.filter(({ row }) => row.startsWith(system)).length),
+    [9, 7, 11, 8, 9],
+  );
   const { table, wrong } = summary(lines(passed), true);
   assert.deepEqual([table.length, table.filter((line) => line.includes(" pass ")).length, wrong], [44, 44, []]);
 });
@@ -27,17 +33,36 @@ test("a row that has no test, fails, or is tested elsewhere, and a test of no ro
   assert.equal(wrongWith(first, { ...first, passed: false }).length, 1, "one of its tests fails");
   assert.equal(wrongWith({ ...first, file: "other.test.mjs" }).length, 2, "there and not here");
   assert.deepEqual(wrongWith(first, { ...first, row: "XX-1" }), ["XX-1: docs/systems.md has no such row"]);
-  assert.deepEqual(summary(lines(passed.slice(0, 2)), false).wrong, [], "of a part of the tests, the other rows say nothing");
+  assert.deepEqual(
+    summary(lines(passed.slice(0, 2)), false).wrong,
+    [],
+    "of a part of the tests, the other rows say nothing",
+  );
 });
 
 test("a test counts for the rows that its name begins with, and only if it ran", async () => {
-  const event = (type, name, more = {}) => ({ type: `test:${type}`, data: { name, file: "/x/bd.test.mjs", details: { type: "test" }, ...more } });
+  const event = (type, name, more = {}) => ({
+    type: `test:${type}`,
+    data: { name, file: "/x/bd.test.mjs", details: { type: "test" }, ...more },
+  });
   const events = [
-    event("pass", "BD-1 a promise"), event("fail", "BP-6 KB-5 two"), event("pass", "BD-2 later", { skip: true }), event("pass", "about BD-3"),
-    event("pass", "BD-4 all", { details: { type: "suite" } }), event("fail", "BD-4 all", { details: { type: "suite" } }), { type: "test:stdout", data: {} },
+    event("pass", "BD-1 a promise"),
+    event("fail", "BP-6 KB-5 two"),
+    event("pass", "BD-2 later", { skip: true }),
+    event("pass", "about BD-3"),
+    event("pass", "BD-4 all", { details: { type: "suite" } }),
+    event("fail", "BD-4 all", { details: { type: "suite" } }),
+    { type: "test:stdout", data: {} },
   ];
   const results = (await Array.fromAsync(report(Readable.from(events)))).map((line) => JSON.parse(line));
-  assert.deepEqual(results.map(({ row, passed: well }) => [row, well]), [
-    ["BD-1", true], ["BP-6", false], ["KB-5", false], ["BD-2", false], ["BD-4", false],
-  ]);
+  assert.deepEqual(
+    results.map(({ row, passed: well }) => [row, well]),
+    [
+      ["BD-1", true],
+      ["BP-6", false],
+      ["KB-5", false],
+      ["BD-2", false],
+      ["BD-4", false],
+    ],
+  );
 });

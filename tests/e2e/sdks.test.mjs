@@ -4,8 +4,8 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, afterEach, before, beforeEach, describe, it } from "node:test";
-import { promisify } from "node:util";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 
 import Anthropic from "@anthropic-ai/sdk";
 import { Client } from "@modelcontextprotocol/sdk/client/index.js";
@@ -19,8 +19,22 @@ import { python } from "../../scripts/lib/python.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
-const COMPLETION = { id: "c", object: "chat.completion", created: 1, model: "m", choices: [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }] };
-const MESSAGE = { id: "m", type: "message", role: "assistant", model: "m", content: [{ type: "text", text: "hello" }], stop_reason: "end_turn", usage: { input_tokens: 1, output_tokens: 1 } };
+const COMPLETION = {
+  id: "c",
+  object: "chat.completion",
+  created: 1,
+  model: "m",
+  choices: [{ index: 0, message: { role: "assistant", content: "hello" }, finish_reason: "stop" }],
+};
+const MESSAGE = {
+  id: "m",
+  type: "message",
+  role: "assistant",
+  model: "m",
+  content: [{ type: "text", text: "hello" }],
+  stop_reason: "end_turn",
+  usage: { input_tokens: 1, output_tokens: 1 },
+};
 const CUSTOMER = { id: "cus_1", object: "customer" };
 
 let gate, admin;
@@ -43,7 +57,9 @@ beforeEach(() => {
 async function asTheApis(request, response, recorded) {
   await recorded.complete;
   if (request.url === "/mcp") return asMcp(request, response, recorded);
-  const answer = { "/v1/chat/completions": COMPLETION, "/v1/messages": MESSAGE, "/v1/customers/cus_1": CUSTOMER }[request.url];
+  const answer = { "/v1/chat/completions": COMPLETION, "/v1/messages": MESSAGE, "/v1/customers/cus_1": CUSTOMER }[
+    request.url
+  ];
   response.writeHead(answer ? 200 : 404, { "content-type": "application/json" });
   response.end(JSON.stringify(answer ?? {}));
 }
@@ -58,12 +74,14 @@ async function asMcp(request, response, recorded) {
 }
 
 /** One request with this key, past the libraries. */
-const send = (key) => gate.send({ target: "/v1/customers/cus_1", host: new URL(url).host, headers: { Authorization: `Bearer ${key}` } });
+const send = (key) =>
+  gate.send({ target: "/v1/customers/cus_1", host: new URL(url).host, headers: { Authorization: `Bearer ${key}` } });
 
 /** Takes this key's only request of the window. */
 const use = async (key) => assert.equal((await send(key)).status, 200);
 
-const newKey = async (fields = {}) => (await admin.createKey({ realm: "sdks", scopes: ["models:use"], ...fields })).plaintextKey;
+const newKey = async (fields = {}) =>
+  (await admin.createKey({ realm: "sdks", scopes: ["models:use"], ...fields })).plaintextKey;
 
 /** `fetch`, and the statuses that it was answered with. */
 function recording() {
@@ -85,12 +103,20 @@ const NODE = {
   },
   async anthropic({ key, retries, fetch }) {
     const client = new Anthropic({ baseURL: url, apiKey: key, authToken: null, maxRetries: retries, fetch });
-    const answer = await client.messages.create({ model: "m", max_tokens: 9, messages: [{ role: "user", content: "hi" }] });
+    const answer = await client.messages.create({
+      model: "m",
+      max_tokens: 9,
+      messages: [{ role: "user", content: "hi" }],
+    });
     return answer.content[0].text;
   },
   async stripe({ key, retries, fetch }) {
     const client = new Stripe(key, {
-      host: "localhost", port: Number(new URL(url).port), protocol: "http", maxNetworkRetries: retries, telemetry: false,
+      host: "localhost",
+      port: Number(new URL(url).port),
+      protocol: "http",
+      maxNetworkRetries: retries,
+      telemetry: false,
       httpClient: Stripe.createFetchHttpClient(fetch),
     });
     return (await client.customers.retrieve("cus_1")).id;
@@ -99,7 +125,9 @@ const NODE = {
     const client = new Client({ name: "test", version: "1" });
     const requestInit = key === undefined ? {} : { headers: { Authorization: `Bearer ${key}` } };
     try {
-      await client.connect(new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit, fetch, authProvider }));
+      await client.connect(
+        new StreamableHTTPClientTransport(new URL(`${url}/mcp`), { requestInit, fetch, authProvider }),
+      );
       return (await client.callTool({ name: "greet" })).content[0].text;
     } finally {
       await client.close();
@@ -109,7 +137,10 @@ const NODE = {
 
 /** The same in Python: a list of `{ value }` or `{ error, status, message }`. */
 async function inPython(calls) {
-  const child = promisify(execFile)(python, [fileURLToPath(new URL("sdks.py", import.meta.url))], { timeout: 120_000, env: { ...process.env, NO_PROXY: "localhost" } });
+  const child = promisify(execFile)(python, [fileURLToPath(new URL("sdks.py", import.meta.url))], {
+    timeout: 120_000,
+    env: { ...process.env, NO_PROXY: "localhost" },
+  });
   child.child.stdin.end(JSON.stringify({ url, calls }));
   return JSON.parse((await child).stdout);
 }
@@ -119,9 +150,24 @@ const VALUES = { openai: "hello", anthropic: "hello", stripe: "cus_1", mcp: "hel
 
 /** What each library calls an error of each status; one that it has no name for is of its general class. */
 const CLASSES = {
-  openai: { 401: "AuthenticationError", 403: "PermissionDeniedError", 429: "RateLimitError", 503: "InternalServerError" },
-  anthropic: { 401: "AuthenticationError", 403: "PermissionDeniedError", 429: "RateLimitError", 503: "ServiceUnavailableError" },
-  stripe: { 401: "StripeAuthenticationError", 403: "StripePermissionError", 429: "StripeRateLimitError", 503: "StripeAPIError" },
+  openai: {
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    429: "RateLimitError",
+    503: "InternalServerError",
+  },
+  anthropic: {
+    401: "AuthenticationError",
+    403: "PermissionDeniedError",
+    429: "RateLimitError",
+    503: "ServiceUnavailableError",
+  },
+  stripe: {
+    401: "StripeAuthenticationError",
+    403: "StripePermissionError",
+    429: "StripeRateLimitError",
+    503: "StripeAPIError",
+  },
 };
 const CLASSES_IN_PYTHON = {
   ...CLASSES,
@@ -130,8 +176,16 @@ const CLASSES_IN_PYTHON = {
 
 /** Each refusal: how a key gets it, and what a person must be able to read. */
 const REFUSALS = {
-  "an unknown key": { status: 401, key: async () => "sdk_live_nonsense", says: /The API key is too short: its end is missing\. Copy it whole\./ },
-  "a missing scope": { status: 403, key: () => newKey({ scopes: ["models:list"] }), says: /needs the scope models:use, and the API key does not hold it/ },
+  "an unknown key": {
+    status: 401,
+    key: async () => "sdk_live_nonsense",
+    says: /The API key is too short: its end is missing\. Copy it whole\./,
+  },
+  "a missing scope": {
+    status: 403,
+    key: () => newKey({ scopes: ["models:list"] }),
+    says: /needs the scope models:use, and the API key does not hold it/,
+  },
   "a full window": {
     status: 429,
     key: async () => {
@@ -159,7 +213,10 @@ describe("client libraries", () => {
     const key = await newKey();
     for (const sdk of LIBRARIES) assert.equal(await NODE[sdk]({ key, retries: 0 }), VALUES[sdk], sdk);
     const told = await inPython(LIBRARIES.map((sdk) => ({ sdk, key, retries: 0 })));
-    assert.deepEqual(told, LIBRARIES.map((sdk) => ({ value: VALUES[sdk] })));
+    assert.deepEqual(
+      told,
+      LIBRARIES.map((sdk) => ({ value: VALUES[sdk] })),
+    );
   });
 
   for (const [what, { status, key: keyFor, says }] of Object.entries(REFUSALS)) {
@@ -168,11 +225,19 @@ describe("client libraries", () => {
       const key = await keyFor();
       const passed = gate.origin.requests.length;
       for (const sdk of LIBRARIES) {
-        const error = await NODE[sdk]({ key, retries: 0 }).then((value) => assert.fail(`${sdk} took ${JSON.stringify(value)} for an answer`), (thrown) => thrown);
+        const error = await NODE[sdk]({ key, retries: 0 }).then(
+          (value) => assert.fail(`${sdk} took ${JSON.stringify(value)} for an answer`),
+          (thrown) => thrown,
+        );
         assert.match(error.message, says, sdk);
         assert.ok(!error.message.includes(key.slice(9)), "it shows the key");
         if (sdk === "mcp") assert.equal(error.code, status);
-        else assert.deepEqual([error.constructor.name, error.status ?? error.statusCode], [CLASSES[sdk][status], status], sdk);
+        else
+          assert.deepEqual(
+            [error.constructor.name, error.status ?? error.statusCode],
+            [CLASSES[sdk][status], status],
+            sdk,
+          );
       }
       const told = await inPython(LIBRARIES.map((sdk) => ({ sdk, key, retries: 0 })));
       for (const [index, sdk] of LIBRARIES.entries()) {
@@ -197,7 +262,10 @@ describe("client libraries", () => {
       const refusals = () => gate.logs.filter(({ message }) => message.includes("RATE_LIMITED"));
       const called = call(key);
       // Time goes on only now, however long the library took to start.
-      await Promise.race([called, waitFor("the refusal", () => refusals().length > 0, { timeoutMs: 60_000, everyMs: 5 })]);
+      await Promise.race([
+        called,
+        waitFor("the refusal", () => refusals().length > 0, { timeoutMs: 60_000, everyMs: 5 }),
+      ]);
       await gate.startClock();
       const value = await called;
       assert.equal(refusals().length, 1, "it came back too early, or was not refused");
@@ -221,7 +289,10 @@ describe("client libraries", () => {
       assert.deepEqual(statuses, [429], sdk);
     }
     gate.logs.length = 0;
-    for (const { message } of await inPython(["openai", "anthropic", "stripe"].map((sdk) => ({ sdk, key, retries: 5 })))) assert.match(message, /1 request a day/);
+    for (const { message } of await inPython(
+      ["openai", "anthropic", "stripe"].map((sdk) => ({ sdk, key, retries: 5 })),
+    ))
+      assert.match(message, /1 request a day/);
     assert.equal(gate.logs.filter(({ message }) => message.includes("RATE_LIMITED")).length, 3);
   });
 
@@ -237,10 +308,16 @@ describe("client libraries", () => {
       clientMetadata: { redirect_uris: ["http://127.0.0.1/callback"], client_name: "test" },
       clientInformation: () => undefined,
       tokens: () => undefined,
-      saveTokens: () => {}, saveCodeVerifier: () => {}, codeVerifier: () => "x", saveClientInformation: () => {},
+      saveTokens: () => {},
+      saveCodeVerifier: () => {},
+      codeVerifier: () => "x",
+      saveClientInformation: () => {},
       redirectToAuthorization: () => assert.fail("nobody can sign in here"),
     };
-    const error = await NODE.mcp({ key: undefined, fetch: watched, authProvider }).then(() => assert.fail("it was let in"), (thrown) => thrown);
+    const error = await NODE.mcp({ key: undefined, fetch: watched, authProvider }).then(
+      () => assert.fail("it was let in"),
+      (thrown) => thrown,
+    );
     assert.ok(asked.length < 12, JSON.stringify(asked));
     for (const [path, status] of asked) if (path.startsWith("/.well-known/")) assert.equal(status, 404, path);
     assert.match(error.message, /No API is served at this host and path|has no credential/);

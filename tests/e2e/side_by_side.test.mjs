@@ -32,7 +32,12 @@ beforeEach(() => gate.origin.reset());
 async function withKeys(fields) {
   const made = await newTenant(gate, operator, fields);
   const keys = {};
-  for (const realm of IDS) keys[realm] = await made.owner.must("POST", "/api-keys", { realm, name: `Of ${realm}`, scopes: REALMS[realm].scopes });
+  for (const realm of IDS)
+    keys[realm] = await made.owner.must("POST", "/api-keys", {
+      realm,
+      name: `Of ${realm}`,
+      scopes: REALMS[realm].scopes,
+    });
   return { ...made, keys };
 }
 
@@ -64,22 +69,35 @@ test("a scope of one realm cannot be granted in another that does not have it", 
   const areas = (realm) => [...new Set(catalogue[realm].map((name) => `${name.split(":")[0]}:*`))];
   let tried = 0;
   for (const [from, to] of OTHERS) {
-    const foreign = [...catalogue[from], ...areas(from)].filter((name) => ![...catalogue[to], ...areas(to)].includes(name));
+    const foreign = [...catalogue[from], ...areas(from)].filter(
+      (name) => ![...catalogue[to], ...areas(to)].includes(name),
+    );
     if (!foreign.length) continue;
     tried += 1;
     const fields = foreign.map((_, i) => `scopes[${i}]`);
     await acme.owner.invalid(fields, "POST", "/api-keys", { realm: to, name: "Foreign", scopes: foreign });
     const patch = { scopes: [...REALMS[to].scopes, foreign[0]] };
-    await acme.owner.invalid([`scopes[${patch.scopes.length - 1}]`], "PATCH", `/api-keys/${acme.keys[to].apiKey.id}`, patch);
+    await acme.owner.invalid(
+      [`scopes[${patch.scopes.length - 1}]`],
+      "PATCH",
+      `/api-keys/${acme.keys[to].apiKey.id}`,
+      patch,
+    );
   }
   // All pairs but those from the realm without scopes, which has none to give.
   assert.equal(tried, OTHERS.length - (IDS.length - 1));
 });
 
 test("every refusal is in its own realm's name and words", async () => {
-  const WORDS = { bs: { UNKNOWN: "Unknown API key", REVOKED: "API key is revoked or expired", MALFORMED: "Invalid API key format" } };
+  const WORDS = {
+    bs: { UNKNOWN: "Unknown API key", REVOKED: "API key is revoked or expired", MALFORMED: "Invalid API key format" },
+  };
   for (const realm of IDS) {
-    const { apiKey, plaintextKey } = await acme.owner.must("POST", "/api-keys", { realm, name: "Revoked", scopes: REALMS[realm].scopes });
+    const { apiKey, plaintextKey } = await acme.owner.must("POST", "/api-keys", {
+      realm,
+      name: "Revoked",
+      scopes: REALMS[realm].scopes,
+    });
     assert.equal((await use(realm, plaintextKey)).status, 200);
     await acme.owner.revoke(apiKey.id);
     await gate.advance(5_000);
@@ -133,7 +151,12 @@ test("a token, a session, a link and a key of the policy mean nothing beside the
   new Jwks(gate, "https://id.bs.example/.well-known/jwks.json").publish(issuer);
   const now = Math.floor(gate.now() / 1000);
   const token = await issuer.sign({
-    iss: "https://id.bs.example", aud: "https://api.bs.example", sub: "user-7", tenant_id: acme.tenant.id, iat: now, exp: now + 600,
+    iss: "https://id.bs.example",
+    aud: "https://api.bs.example",
+    sub: "user-7",
+    tenant_id: acme.tenant.id,
+    iat: now,
+    exp: now + 600,
   });
   const newLink = () => acme.owner.must("POST", "/links", { url: "https://shop.gw.example/checkout" });
   const atShop = (target, headers = {}) => send("gw", headers, { host: "shop.gw.example", target });
@@ -154,7 +177,10 @@ test("a token, a session, a link and a key of the policy mean nothing beside the
     assert.deepEqual(told(await send(realm, { Cookie })), [401, "MISSING_AUTHORIZATION"], `the cookie in ${realm}`);
     if (realm !== "gw") {
       assert.equal((await use(realm, agent)).status, 401, `the policy's key in ${realm}`);
-      assert.ok([400, 401].includes((await send(realm, {}, { target: `${target}?token=${fresh}` })).status), `the link in ${realm}`);
+      assert.ok(
+        [400, 401].includes((await send(realm, {}, { target: `${target}?token=${fresh}` })).status),
+        `the link in ${realm}`,
+      );
     }
     // What signs people in at the admin side opens no realm.
     assert.equal((await use(realm, acme.owner.token)).status, 401, `the admin's session in ${realm}`);

@@ -14,7 +14,8 @@ before(async () => {
 });
 after(() => gate?.stop());
 
-const orders = (key) => gate.send({ target: "/api/orders?page=2", headers: key ? { Authorization: `Bearer ${key}` } : {} });
+const orders = (key) =>
+  gate.send({ target: "/api/orders?page=2", headers: key ? { Authorization: `Bearer ${key}` } : {} });
 
 test("it is healthy without a credential, and the origin is not asked", async () => {
   gate.origin.reset();

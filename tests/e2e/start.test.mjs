@@ -17,7 +17,9 @@ async function tried(t, build, realms, secrets = SECRETS) {
   t.after(() => gate.stop());
   const demo = demoOf(realms);
   const made = await makeDemoKey(demo, async (method, path, body) => {
-    const answer = await gate.admin().call(method, path, body, { Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
+    const answer = await gate
+      .admin()
+      .call(method, path, body, { Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
     return { status: answer.status, body: answer.json() };
   });
   assert.equal(made.key === undefined, demo.passes === undefined, made.why);
@@ -36,7 +38,10 @@ async function tried(t, build, realms, secrets = SECRETS) {
 for (const policy of ["keyward.toml", ...EXAMPLES]) {
   test(`the requests that npm start prints for ${policy} answer what it says`, async (t) => {
     const realms = realmsOf(await readPolicies(policy));
-    assert.deepEqual(secretsOf(realms).filter((name) => !SECRETS[name]), []);
+    assert.deepEqual(
+      secretsOf(realms).filter((name) => !SECRETS[name]),
+      [],
+    );
     const statuses = await tried(t, policy === "keyward.toml" ? "default" : "systems", realms);
     assert.equal(statuses.length, 4);
   });
@@ -52,25 +57,59 @@ for (const [what, id, expected] of [
 ]) {
   test(`the requests that npm start prints answer what it says: ${what}`, async (t) => {
     const realms = realmsOf(await readPolicies("tests/e2e/start.toml")).filter((realm) => realm.id === id);
-    const secrets = { ...SECRETS, START_TOKENS: "a secret that signs tokens, for tests", START_WEBHOOKS: "whsec_for_tests" };
+    const secrets = {
+      ...SECRETS,
+      START_TOKENS: "a secret that signs tokens, for tests",
+      START_WEBHOOKS: "whsec_for_tests",
+    };
     assert.deepEqual(await tried(t, "systems", realms, secrets), expected);
   });
 }
 
 test("a request that an earlier realm would take is not printed for a later one", () => {
-  const realm = (id, host) => ({ id, hosts: [host], paths: ["/*"], route: [{ path: "/a", requires: "key" }], credentials: [{ header: "X-Key" }] });
-  assert.equal(demoOf([{ ...realm("first", "*.example"), credentials: [] }, realm("second", "b.example"), realm("third", "c.test")]).realm.id, "third");
+  const realm = (id, host) => ({
+    id,
+    hosts: [host],
+    paths: ["/*"],
+    route: [{ path: "/a", requires: "key" }],
+    credentials: [{ header: "X-Key" }],
+  });
+  assert.equal(
+    demoOf([
+      { ...realm("first", "*.example"), credentials: [] },
+      realm("second", "b.example"),
+      realm("third", "c.test"),
+    ]).realm.id,
+    "third",
+  );
 });
 
 test("where no key is known, the requests name one that the reader has to fill in", () => {
-  const demo = demoOf([{ id: "a", hosts: ["*"], paths: ["/*"], route: [{ path: "/a", requires: "key" }], credentials: [{ header: "Authorization", scheme: "Bearer" }] }]);
-  const lines = demoRequests(demo, { why: "the set-up is done", host: "" }).map((request) => `${request.status} ${curl("http://127.0.0.1:1", request)}`);
-  assert.deepEqual(lines, ['200 curl -i http://127.0.0.1:1/a -H "Authorization: Bearer $KEY"', "401 curl -i http://127.0.0.1:1/a"]);
+  const demo = demoOf([
+    {
+      id: "a",
+      hosts: ["*"],
+      paths: ["/*"],
+      route: [{ path: "/a", requires: "key" }],
+      credentials: [{ header: "Authorization", scheme: "Bearer" }],
+    },
+  ]);
+  const lines = demoRequests(demo, { why: "the set-up is done", host: "" }).map(
+    (request) => `${request.status} ${curl("http://127.0.0.1:1", request)}`,
+  );
+  assert.deepEqual(lines, [
+    '200 curl -i http://127.0.0.1:1/a -H "Authorization: Bearer $KEY"',
+    "401 curl -i http://127.0.0.1:1/a",
+  ]);
 });
 
 test("a request is printed as a line that a shell reads as it is meant", () => {
-  const line = (request) => curl("http://127.0.0.1:1", { method: "GET", target: "/", headers: {}, times: 1, ...request });
-  assert.equal(line({ method: "POST", target: "/a?b=c&d", headers: { Host: "x.example" } }), "curl -i -X POST 'http://127.0.0.1:1/a?b=c&d' -H 'Host: x.example'");
+  const line = (request) =>
+    curl("http://127.0.0.1:1", { method: "GET", target: "/", headers: {}, times: 1, ...request });
+  assert.equal(
+    line({ method: "POST", target: "/a?b=c&d", headers: { Host: "x.example" } }),
+    "curl -i -X POST 'http://127.0.0.1:1/a?b=c&d' -H 'Host: x.example'",
+  );
   assert.equal(line({ target: "/it's/$(x)" }), "curl -i 'http://127.0.0.1:1/it'\\''s/$(x)'");
   assert.equal(line({ method: "HEAD" }), "curl -i -I http://127.0.0.1:1/", "with -X HEAD it would wait for a body");
 });

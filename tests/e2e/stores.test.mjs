@@ -62,7 +62,10 @@ describe("a store that fails", () => {
 
   it("a record that cannot be read is 503, unless the key's object has one that can be", async () => {
     const { plaintextKey: key, apiKey } = await owner.createKey();
-    const name = await waitFor("the record in KV", async () => [...(await gate.storedKv())].find(([, value]) => value.includes(apiKey.id))?.[0]);
+    const name = await waitFor(
+      "the record in KV",
+      async () => [...(await gate.storedKv())].find(([, value]) => value.includes(apiKey.id))?.[0],
+    );
     const record = (await gate.storedKv()).get(name);
     const newer = record.replace(`"v":"1"`, `"v":"2"`);
     await gate.objects.faults({ "KeyGate.fetch": { answer: `{"record":${newer}}`, name: gate.objectName(key) } });
@@ -104,7 +107,11 @@ describe("a store that fails", () => {
     assert.equal((await gate.send(request(key))).status, 200, "it works at once all the same");
     assert.equal(await published(gate, apiKey.id), undefined);
     await gate.objects.faults({ "kv.put": null });
-    await waitFor("both records in KV", async () => await published(gate, apiKey.id) && (await published(gate, gone.id))?.status === "REVOKED", { timeoutMs: 30_000 });
+    await waitFor(
+      "both records in KV",
+      async () => (await published(gate, apiKey.id)) && (await published(gate, gone.id))?.status === "REVOKED",
+      { timeoutMs: 30_000 },
+    );
   });
 
   it("KV that writes an old record late holds the newest in the end", async () => {
@@ -113,9 +120,13 @@ describe("a store that fails", () => {
     const { plaintextKey: key, apiKey } = await owner.createKey();
     await owner.revoke(apiKey.id);
     const status = async () => (await published(gate, apiKey.id))?.status;
-    await waitFor("the revocation in KV, while the first write hangs", async () => await status() === "REVOKED", { timeoutMs: 30_000 });
-    await waitFor("the first write to land", async () => (await gate.objects.counts()).kv.put === 3, { timeoutMs: 30_000 });
-    await waitFor("the revocation in KV again", async () => await status() === "REVOKED");
+    await waitFor("the revocation in KV, while the first write hangs", async () => (await status()) === "REVOKED", {
+      timeoutMs: 30_000,
+    });
+    await waitFor("the first write to land", async () => (await gate.objects.counts()).kv.put === 3, {
+      timeoutMs: 30_000,
+    });
+    await waitFor("the revocation in KV again", async () => (await status()) === "REVOKED");
     assert.equal((await gate.send(request(key))).json().code, "REVOKED_API_KEY");
   });
 
@@ -126,7 +137,9 @@ describe("a store that fails", () => {
     assert.deepEqual([answer.status, answer.json().code], [503, "STORE_UNAVAILABLE"]);
     await unavailable(gate.isolates[0], key);
     await gate.objects.faults({ "KeyGate.fetch": null });
-    await waitFor("the revocation to be applied", async () => (await gate.send(request(key))).status === 401, { timeoutMs: 30_000 });
+    await waitFor("the revocation to be applied", async () => (await gate.send(request(key))).status === 401, {
+      timeoutMs: 30_000,
+    });
   });
 
   it("a Registry that is down makes the admin API 503 and the gate goes on", async () => {
@@ -147,7 +160,10 @@ describe("a runtime that is killed", () => {
     const created = await owner.createKey({ name: "before" });
     const edited = await owner.createKey();
     const revoked = await owner.createKey();
-    await waitFor("the first versions in KV", async () => await published(gate, revoked.apiKey.id) && await published(gate, edited.apiKey.id));
+    await waitFor(
+      "the first versions in KV",
+      async () => (await published(gate, revoked.apiKey.id)) && (await published(gate, edited.apiKey.id)),
+    );
     await gate.objects.faults({ "kv.put": DOWN });
     const late = await owner.createKey({ name: "late" });
     await owner.patch(edited.apiKey.id, { scopes: ["orders:write"] });
@@ -155,10 +171,14 @@ describe("a runtime that is killed", () => {
     assert.equal(await published(gate, late.apiKey.id), undefined);
     await gate.kill();
     await gate.restart();
-    await waitFor("everything in KV", async () =>
-      (await published(gate, late.apiKey.id)) &&
-      (await published(gate, edited.apiKey.id))?.scopes.includes("orders:write") &&
-      (await published(gate, revoked.apiKey.id))?.status === "REVOKED", { timeoutMs: 30_000 });
+    await waitFor(
+      "everything in KV",
+      async () =>
+        (await published(gate, late.apiKey.id)) &&
+        (await published(gate, edited.apiKey.id))?.scopes.includes("orders:write") &&
+        (await published(gate, revoked.apiKey.id))?.status === "REVOKED",
+      { timeoutMs: 30_000 },
+    );
     assert.equal((await gate.send(request(late.plaintextKey))).status, 200);
     assert.equal((await gate.send(request(created.plaintextKey))).status, 200);
     assert.equal((await gate.send(request(revoked.plaintextKey))).json().code, "REVOKED_API_KEY");
@@ -191,7 +211,8 @@ describe("limits over several isolates", () => {
     const owner = await gate.owner();
     await gate.stopClock();
     const { plaintextKey: key, apiKey } = await owner.createKey({ rateLimit: { perMinute: 100, perDay: null } });
-    const burst = (count) => Promise.all(Array.from({ length: count }, (_, i) => gate.isolates[i % 4].send(request(key))));
+    const burst = (count) =>
+      Promise.all(Array.from({ length: count }, (_, i) => gate.isolates[i % 4].send(request(key))));
     const answers = await burst(160);
     assert.equal(answers.filter(({ status }) => status === 200).length, 100);
     assert.equal(answers.filter(({ status }) => status === 429).length, 60);
@@ -228,7 +249,12 @@ describe("what is stored", () => {
     const gate = await startGate();
     t.after(() => gate.stop());
     const owner = await gate.owner();
-    const { plaintextKey: key } = await owner.must("POST", "/api-keys", { name: "Secret", scopes: ["orders:read"] }, { "Idempotency-Key": "once" });
+    const { plaintextKey: key } = await owner.must(
+      "POST",
+      "/api-keys",
+      { name: "Secret", scopes: ["orders:read"] },
+      { "Idempotency-Key": "once" },
+    );
     await gate.send(request(key));
     const hash = createHash("sha256").update(key).digest("hex");
     assert.ok((await gate.storedKv()).has(`key:sha256:${hash}`));

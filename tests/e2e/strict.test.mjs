@@ -26,10 +26,13 @@ const ask = (key, { target = "/things/1", isolate = gate.isolates[0], headers = 
   isolate.send({ target, host: "strict.test", headers: { ...(key && { "X-API-Key": key }), ...headers } });
 /** The code in a refusal of this realm's style. */
 const codeOf = (answer) => answer.json().error.code;
-const everywhere = (key, request = {}) => Promise.all(gate.isolates.map(async (isolate) => {
-  const answer = await ask(key, { ...request, isolate });
-  return answer.status === 200 ? 200 : codeOf(answer);
-}));
+const everywhere = (key, request = {}) =>
+  Promise.all(
+    gate.isolates.map(async (isolate) => {
+      const answer = await ask(key, { ...request, isolate });
+      return answer.status === 200 ? 200 : codeOf(answer);
+    }),
+  );
 const all = (result) => gate.isolates.map(() => result);
 
 describe("freshness 0", () => {
@@ -65,7 +68,10 @@ describe("freshness 0", () => {
       ({ apiKey, plaintextKey } = next);
     }
     await owner.patch(apiKey.id, { allowedIps: ["203.0.113.0/24"] });
-    assert.deepEqual(await everywhere(plaintextKey, { headers: { "CF-Connecting-IP": "192.0.2.7" } }), all("IP_RESTRICTION"));
+    assert.deepEqual(
+      await everywhere(plaintextKey, { headers: { "CF-Connecting-IP": "192.0.2.7" } }),
+      all("IP_RESTRICTION"),
+    );
     assert.deepEqual(await everywhere(plaintextKey, { headers: { "CF-Connecting-IP": "203.0.113.7" } }), all(200));
   });
 });
@@ -73,30 +79,61 @@ describe("freshness 0", () => {
 describe("keys without a keyed check, which begin with sk_", () => {
   it("are found in a URL, and words and parameters of the origin's own are no keys", async () => {
     const { plaintextKey } = await create(owner, { scopes: ["things:write"] });
-    for (const target of ["/things/task_management?fields=disk_utilization", "/things/desk_reservations", "/things/7?token=abc&key=name", "/things/sk_7"]) {
+    for (const target of [
+      "/things/task_management?fields=disk_utilization",
+      "/things/desk_reservations",
+      "/things/7?token=abc&key=name",
+      "/things/sk_7",
+    ]) {
       assert.equal((await ask(plaintextKey, { target })).status, 200, target);
       assert.ok(gate.origin.last.url.endsWith(target), gate.origin.last.url);
     }
     const twice = encodeURIComponent(encodeURIComponent(`Bearer ${plaintextKey}`));
-    for (const target of [`/things/${plaintextKey}`, `/things/7?q=${plaintextKey}.`, `/things/7?${twice}=1`, `/things/7?q=${encodeURIComponent(btoa(`${plaintextKey}:`))}`, "/things/7?api_key=x"]) {
+    for (const target of [
+      `/things/${plaintextKey}`,
+      `/things/7?q=${plaintextKey}.`,
+      `/things/7?${twice}=1`,
+      `/things/7?q=${encodeURIComponent(btoa(`${plaintextKey}:`))}`,
+      "/things/7?api_key=x",
+    ]) {
       assert.equal(codeOf(await ask(plaintextKey, { target })), "KEY_IN_URL", target);
     }
   });
 });
 
 describe("methods", () => {
-  const passes = async (method, path) => (await gate.isolates[0].send({ method, target: path, host: "strict.test" })).status === 200;
+  const passes = async (method, path) =>
+    (await gate.isolates[0].send({ method, target: path, host: "strict.test" })).status === 200;
 
   it("are the usual ones where a route names none, and others only where it names them", async () => {
-    for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]) assert.ok(await passes(method, "/usual/x"), method);
-    for (const method of ["ACL", "CHECKOUT", "COPY", "LOCK", "MERGE", "MKACTIVITY", "MKCOL", "MOVE", "NOTIFY", "PROPFIND", "PROPPATCH", "PURGE", "REPORT", "SEARCH", "SUBSCRIBE", "UNLOCK", "UNSUBSCRIBE"]) {
-      assert.ok(!await passes(method, "/usual/x"), method);
+    for (const method of ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+      assert.ok(await passes(method, "/usual/x"), method);
+    for (const method of [
+      "ACL",
+      "CHECKOUT",
+      "COPY",
+      "LOCK",
+      "MERGE",
+      "MKACTIVITY",
+      "MKCOL",
+      "MOVE",
+      "NOTIFY",
+      "PROPFIND",
+      "PROPPATCH",
+      "PURGE",
+      "REPORT",
+      "SEARCH",
+      "SUBSCRIBE",
+      "UNLOCK",
+      "UNSUBSCRIBE",
+    ]) {
+      assert.ok(!(await passes(method, "/usual/x")), method);
       assert.ok(await passes(method, "/dav/x"), method);
       assert.equal(gate.origin.last.method, method);
     }
     const asked = gate.origin.requests.length;
     for (const method of ["TRACE", "CONNECT", "BREW", "get"]) {
-      for (const path of ["/usual/x", "/dav/x"]) assert.ok(!await passes(method, path), method);
+      for (const path of ["/usual/x", "/dav/x"]) assert.ok(!(await passes(method, path)), method);
     }
     assert.equal(gate.origin.requests.length, asked);
   });
@@ -104,11 +141,21 @@ describe("methods", () => {
 
 describe("a route for certain plans", () => {
   it("is 403 PLAN_REQUIRED without the plan, passes with it, and follows a change of it at once", async () => {
-    const { tenant } = await owner.must("POST", "/tenants", { name: "Planned", owner: { email: "planned@example.com", password: PASSWORD } });
+    const { tenant } = await owner.must("POST", "/tenants", {
+      name: "Planned",
+      owner: { email: "planned@example.com", password: PASSWORD },
+    });
     const admin = await new Admin(gate.url, API).signIn({ email: "planned@example.com", password: PASSWORD });
     const { plaintextKey } = await create(admin);
     const target = "/pro/report";
-    for (const [plan, expected] of [[undefined, "PLAN_REQUIRED"], ["pro", 200], ["free", "PLAN_REQUIRED"], ["Pro", "PLAN_REQUIRED"], ["enterprise", 200], [null, "PLAN_REQUIRED"]]) {
+    for (const [plan, expected] of [
+      [undefined, "PLAN_REQUIRED"],
+      ["pro", 200],
+      ["free", "PLAN_REQUIRED"],
+      ["Pro", "PLAN_REQUIRED"],
+      ["enterprise", 200],
+      [null, "PLAN_REQUIRED"],
+    ]) {
       if (plan !== undefined) await owner.must("PATCH", `/tenants/${tenant.id}`, { plan });
       assert.deepEqual(await everywhere(plaintextKey, { target }), all(expected), `${plan}`);
       assert.equal((await ask(plaintextKey)).status, 200, "a route for everybody is open");
@@ -121,13 +168,22 @@ describe("keyed hashes", () => {
     const { plaintextKey } = await create(owner);
     assert.match(plaintextKey, /^sk_[\w-]{43}$/);
     await ask(plaintextKey);
-    const keyed = createHmac("sha256", gate.secrets.KEYWARD_SECRET).update(`keyward key storage 1\0${plaintextKey}`).digest("hex");
+    const keyed = createHmac("sha256", gate.secrets.KEYWARD_SECRET)
+      .update(`keyward key storage 1\0${plaintextKey}`)
+      .digest("hex");
     const plain = createHash("sha256").update(plaintextKey).digest();
     const record = JSON.parse((await gate.storedKv()).get(`key:hmac-sha256:${keyed}`));
     assert.equal(record.realm, "strict");
     const registry = gate.storedObjects().find(({ className }) => className === "Registry");
     assert.ok(registry.tables.keys.some(({ hash }) => hash === `hmac-sha256:${keyed}`));
-    for (const text of [plain.toString("hex"), plain.toString("base64"), plain.toString("base64url"), plain, plaintextKey, plaintextKey.slice(3)]) {
+    for (const text of [
+      plain.toString("hex"),
+      plain.toString("base64"),
+      plain.toString("base64url"),
+      plain,
+      plaintextKey,
+      plaintextKey.slice(3),
+    ]) {
       assert.deepEqual(gate.grep(text), []);
     }
   });
@@ -138,7 +194,11 @@ describe("keyed hashes", () => {
     const { plaintextKey } = await create(owner);
     // The record is copied, as a thief of the store could do: without the secret it names no key.
     for (const [name, value] of await gate.storedKv()) await other.isolates[0].putKv(name, value);
-    const answer = await other.send({ target: "/things/1", host: "strict.test", headers: { "X-API-Key": plaintextKey } });
+    const answer = await other.send({
+      target: "/things/1",
+      host: "strict.test",
+      headers: { "X-API-Key": plaintextKey },
+    });
     assert.deepEqual([answer.status, codeOf(answer)], [401, "INVALID_API_KEY"]);
   });
 });
@@ -151,26 +211,57 @@ describe("refusals in the realm's own style", () => {
     assert.equal(answer.header("content-type"), "application/json");
     assert.equal(answer.header("cache-control"), "no-store");
     const { code, message, requestId, ...more } = answer.json().error;
-    assert.deepEqual([code, requestId, typeof message, more], ["IP_RESTRICTION", answer.header("x-request-id"), "string", {}], answer.text);
+    assert.deepEqual(
+      [code, requestId, typeof message, more],
+      ["IP_RESTRICTION", answer.header("x-request-id"), "string", {}],
+      answer.text,
+    );
     const none = await ask();
-    assert.deepEqual([none.status, codeOf(none), none.header("content-type")], [401, "MISSING_AUTHORIZATION", "application/json"]);
+    assert.deepEqual(
+      [none.status, codeOf(none), none.header("content-type")],
+      [401, "MISSING_AUTHORIZATION", "application/json"],
+    );
     assert.equal(none.header("www-authenticate"), `ApiKey realm="strict", header="X-API-Key"`);
     assert.equal(codeOf(await ask("sk_short")), "INVALID_API_KEY");
   });
 
   it("a key in Authorization is no key here", async () => {
     const { plaintextKey } = await create(owner);
-    assert.equal(codeOf(await ask(undefined, { headers: { Authorization: `Bearer ${plaintextKey}` } })), "MISSING_AUTHORIZATION");
+    assert.equal(
+      codeOf(await ask(undefined, { headers: { Authorization: `Bearer ${plaintextKey}` } })),
+      "MISSING_AUTHORIZATION",
+    );
   });
 
   it("can be read by the listed origin only, and so can answers; preflights too", async () => {
     const { plaintextKey } = await create(owner);
-    const preflight = (origin) => gate.send({
-      method: "OPTIONS", target: "/things/1", host: "strict.test", headers: { Origin: origin, "Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "x-api-key" },
-    });
-    for (const [origin, allowed] of [["https://app.example", "https://app.example"], ["https://evil.example", undefined], ["http://app.example", undefined], ["https://app.example.evil.example", undefined], ["null", undefined]]) {
-      const answers = [await ask(plaintextKey, { headers: { Origin: origin } }), await ask(undefined, { headers: { Origin: origin } }), await preflight(origin)];
-      assert.deepEqual(answers.map(({ status }) => status), [200, 401, 204]);
+    const preflight = (origin) =>
+      gate.send({
+        method: "OPTIONS",
+        target: "/things/1",
+        host: "strict.test",
+        headers: {
+          Origin: origin,
+          "Access-Control-Request-Method": "GET",
+          "Access-Control-Request-Headers": "x-api-key",
+        },
+      });
+    for (const [origin, allowed] of [
+      ["https://app.example", "https://app.example"],
+      ["https://evil.example", undefined],
+      ["http://app.example", undefined],
+      ["https://app.example.evil.example", undefined],
+      ["null", undefined],
+    ]) {
+      const answers = [
+        await ask(plaintextKey, { headers: { Origin: origin } }),
+        await ask(undefined, { headers: { Origin: origin } }),
+        await preflight(origin),
+      ];
+      assert.deepEqual(
+        answers.map(({ status }) => status),
+        [200, 401, 204],
+      );
       for (const answer of answers) {
         assert.equal(answer.header("access-control-allow-origin"), allowed, origin);
         assert.match(answer.header("vary"), /Origin/i);
@@ -181,9 +272,18 @@ describe("refusals in the realm's own style", () => {
 
 describe("what may be put on a key", () => {
   it("a reserved scope is on nobody's key, a scope of another realm neither", async () => {
-    await owner.invalid(["scopes[1]"], "POST", "/api-keys", { name: "K", realm: "strict", scopes: ["things:read", "things:purge"] });
+    await owner.invalid(["scopes[1]"], "POST", "/api-keys", {
+      name: "K",
+      realm: "strict",
+      scopes: ["things:read", "things:purge"],
+    });
     await owner.invalid(["scopes[0]"], "POST", "/api-keys", { name: "K", realm: "remote", scopes: ["things:write"] });
-    await owner.invalid(["rateLimit.perDay", "rateLimit.perMinute"], "POST", "/api-keys", { name: "K", realm: "remote", scopes: ["things:read"], rateLimit: { perMinute: 1_001, perDay: 10_001 } });
+    await owner.invalid(["rateLimit.perDay", "rateLimit.perMinute"], "POST", "/api-keys", {
+      name: "K",
+      realm: "remote",
+      scopes: ["things:read"],
+      rateLimit: { perMinute: 1_001, perDay: 10_001 },
+    });
     const { apiKey } = await owner.createKey({ realm: "remote", scopes: ["things:read"] });
     assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 1_000, perDay: 5_000 });
   });
@@ -205,7 +305,8 @@ describe("an API key of a realm at the admin API", () => {
     const writer = as(plaintextKey);
     const made = await create(writer);
     assert.equal((await ask(made.plaintextKey)).status, 200);
-    for (const action of ["rotate", "revoke"]) await writer.refused([403, "FORBIDDEN"], "POST", `/api-keys/${made.apiKey.id}/${action}`, {});
+    for (const action of ["rotate", "revoke"])
+      await writer.refused([403, "FORBIDDEN"], "POST", `/api-keys/${made.apiKey.id}/${action}`, {});
     await owner.revoke(apiKey.id);
     await writer.refused([401, "REVOKED_API_KEY"], "GET", "/api-keys");
     assert.equal((await ask(made.plaintextKey)).status, 200);
@@ -228,7 +329,16 @@ describe("the admin side at paths of its own", () => {
     for (const target of ["/api/admin/session", "/admin/", "/console/", "/console/apix/session", "/console/pagex"]) {
       assert.equal((await gate.send({ target, host: "nowhere.test" })).status, 404, target);
     }
-    assert.equal((await gate.send({ target: `${API}/session`, host: "strict.test", headers: { Authorization: `Bearer ${owner.token}` } })).json().member.email, OWNER.email);
+    assert.equal(
+      (
+        await gate.send({
+          target: `${API}/session`,
+          host: "strict.test",
+          headers: { Authorization: `Bearer ${owner.token}` },
+        })
+      ).json().member.email,
+      OWNER.email,
+    );
   });
 
   it("the page finds the API there, signs in and shows the keys", async () => {

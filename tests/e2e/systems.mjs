@@ -6,11 +6,20 @@ import { startGate } from "./harness/gate.mjs";
 export const PASSWORD = "another long passphrase 2";
 
 /** Secrets that the policies name. */
-export const SECRETS = { GW_STRIPE_SECRET: "whsec_stripe_for_tests", GW_SQUARE_SECRET: "square-signature-key-for-tests" };
+export const SECRETS = {
+  GW_STRIPE_SECRET: "whsec_stripe_for_tests",
+  GW_SQUARE_SECRET: "square-signature-key-for-tests",
+};
 
 /** The deployment (see `startGate`), and the operator's owner, signed in and stepped up. */
 export async function startSystems(options = {}) {
-  const gate = await startGate({ build: "systems", page: "/admin/api", internet: true, ...options, secrets: { ...SECRETS, ...options.secrets } });
+  const gate = await startGate({
+    build: "systems",
+    page: "/admin/api",
+    internet: true,
+    ...options,
+    secrets: { ...SECRETS, ...options.secrets },
+  });
   const operator = await gate.owner();
   return { gate, operator };
 }

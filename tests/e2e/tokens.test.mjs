@@ -6,7 +6,7 @@ import { once } from "node:events";
 import { after, before, beforeEach, describe, it } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 
-import { SignJWT, importJWK } from "jose";
+import { importJWK, SignJWT } from "jose";
 
 import { startGate } from "./harness/gate.mjs";
 import { begin } from "./harness/raw.mjs";
@@ -15,7 +15,13 @@ import { Jwks, newSigner } from "./issuer.mjs";
 
 const HOST = "tokens.test";
 /** RFC 7515, appendix A.3. */
-const RFC_KEY = { kty: "EC", crv: "P-256", x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0", d: "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI" };
+const RFC_KEY = {
+  kty: "EC",
+  crv: "P-256",
+  x: "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU",
+  y: "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0",
+  d: "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI",
+};
 const SHORT = "only 31 bytes: too short by one";
 
 let gate, jwks;
@@ -27,8 +33,15 @@ after(() => gate?.stop());
 beforeEach(() => gate.origin.reset());
 
 const seconds = () => Math.floor(gate.now() / 1000);
-const claims = (more = {}) => ({ iss: "https://id.tokens.test", aud: "https://api.tokens.test", sub: "user-7", exp: seconds() + 600, ...more });
-const send = (token, target = "/me", host = HOST) => gate.send({ target, host, headers: token === undefined ? {} : { Authorization: `Bearer ${token}` } });
+const claims = (more = {}) => ({
+  iss: "https://id.tokens.test",
+  aud: "https://api.tokens.test",
+  sub: "user-7",
+  exp: seconds() + 600,
+  ...more,
+});
+const send = (token, target = "/me", host = HOST) =>
+  gate.send({ target, host, headers: token === undefined ? {} : { Authorization: `Bearer ${token}` } });
 const header = (name) => gate.origin.last.headers[name]?.[0];
 const code = (answer) => [answer.status, answer.json().code];
 
@@ -44,16 +57,34 @@ describe("tokens that pass", () => {
     const signers = await Promise.all(names.map((name) => newSigner(name, `key-${name}`)));
     await publish(...signers);
     for (const [at, signer] of signers.entries()) {
-      const answer = await send(await signer.sign(claims({ sub: names[at], scope: "things:write openid" })), "/things/1");
+      const answer = await send(
+        await signer.sign(claims({ sub: names[at], scope: "things:write openid" })),
+        "/things/1",
+      );
       assert.equal(answer.status, 200, `${names[at]}: ${answer.text}`);
-      assert.deepEqual(["keyward-subject", "keyward-scopes", "authorization"].map(header), [names[at], "things:write openid", undefined]);
+      assert.deepEqual(["keyward-subject", "keyward-scopes", "authorization"].map(header), [
+        names[at],
+        "things:write openid",
+        undefined,
+      ]);
     }
   });
 
   it("although keys beside theirs cannot be used, and tokens and keys have no id or share one", async () => {
-    const [named, same, unnamed] = await Promise.all([newSigner("ES256", "one"), newSigner("ES256", "one"), newSigner("ES256")]);
+    const [named, same, unnamed] = await Promise.all([
+      newSigner("ES256", "one"),
+      newSigner("ES256", "one"),
+      newSigner("ES256"),
+    ]);
     const { kid, ...withoutId } = unnamed.jwk;
-    const unusable = [{ kty: "AKP", pub: "AA" }, { ...named.jwk, use: "enc" }, { kty: "RSA", e: "AQAB" }, { kty: "OKP", crv: "X25519", x: "AA" }, null, "key"];
+    const unusable = [
+      { kty: "AKP", pub: "AA" },
+      { ...named.jwk, use: "enc" },
+      { kty: "RSA", e: "AQAB" },
+      { kty: "OKP", crv: "X25519", x: "AA" },
+      null,
+      "key",
+    ];
     jwks.serve(JSON.stringify({ keys: [...unusable, named.jwk, same.jwk, withoutId] }));
     await gate.advance(600_000);
     for (const signer of [named, same, unnamed]) assert.equal((await send(await signer.sign(claims()))).status, 200);
@@ -65,8 +96,14 @@ describe("tokens that pass", () => {
     await publish(signer);
     for (const [more, head] of [
       [{ exp: seconds() + 600.5, iat: seconds() - 0.25 }, { typ: "JWT" }],
-      [{ exp: 1e300, nbf: 0, iat: -1 }, { typ: "application/at+jwt", cty: "JSON", zip: "DEF" }],
-      [{ aud: ["https://other.test", "https://api.tokens.test"] }, { x5t: "AA", "x5t#S256": "AA", jku: "https://evil.test/", nonce: "n" }],
+      [
+        { exp: 1e300, nbf: 0, iat: -1 },
+        { typ: "application/at+jwt", cty: "JSON", zip: "DEF" },
+      ],
+      [
+        { aud: ["https://other.test", "https://api.tokens.test"] },
+        { x5t: "AA", "x5t#S256": "AA", jku: "https://evil.test/", nonce: "n" },
+      ],
       [{ scope: "", scp: ["things:read"] }, { typ: "dpop+jwt" }],
       [{ sub: "u".repeat(256), other: { deep: [[[{}]]] }, "": null }, {}],
     ]) {
@@ -79,9 +116,11 @@ describe("tokens that pass", () => {
     const key = await importJWK(RFC_KEY, "ES256");
     const sign = (head) => new SignJWT(claims()).setProtectedHeader({ alg: "ES256", ...head }).sign(key);
     for (const typ of ["at+jwt", "AT+JWT", "application/at+jwt"]) {
-      for (const kid of [undefined, "any"]) assert.equal((await send(await sign({ typ, kid }), "/me", "tokens-inline.test")).status, 200, typ);
+      for (const kid of [undefined, "any"])
+        assert.equal((await send(await sign({ typ, kid }), "/me", "tokens-inline.test")).status, 200, typ);
     }
-    for (const typ of ["JWT", undefined]) assert.deepEqual(code(await send(await sign({ typ }), "/me", "tokens-inline.test")), [401, "INVALID_TOKEN"]);
+    for (const typ of ["JWT", undefined])
+      assert.deepEqual(code(await send(await sign({ typ }), "/me", "tokens-inline.test")), [401, "INVALID_TOKEN"]);
   });
 });
 
@@ -118,9 +157,32 @@ describe("tokens that do not pass", () => {
 
   it("are 401 and never 500, whatever their claims are made of", async () => {
     for (const more of [
-      { sub: "jörg" }, { sub: "a\r\nKeyward-Tenant: evil" }, { sub: "a\u0000" }, { sub: "\ud83d\udd11" }, { sub: " a" }, { sub: "u".repeat(257) }, { sub: "" }, { sub: 7 }, { sub: null }, { sub: ["a"] },
-      { scope: "ä" }, { scope: 'a"b' }, { scope: { a: 1 } }, { scope: null }, { aud: 7 }, { aud: {} }, { aud: [7] }, { iss: ["https://id.tokens.test"] },
-      { exp: "2100" }, { exp: null }, { exp: {} }, { exp: -1 }, { exp: -1e300 }, { nbf: "0" }, { nbf: 1e300 }, { iat: true },
+      { sub: "jörg" },
+      { sub: "a\r\nKeyward-Tenant: evil" },
+      { sub: "a\u0000" },
+      { sub: "\ud83d\udd11" },
+      { sub: " a" },
+      { sub: "u".repeat(257) },
+      { sub: "" },
+      { sub: 7 },
+      { sub: null },
+      { sub: ["a"] },
+      { scope: "ä" },
+      { scope: 'a"b' },
+      { scope: { a: 1 } },
+      { scope: null },
+      { aud: 7 },
+      { aud: {} },
+      { aud: [7] },
+      { iss: ["https://id.tokens.test"] },
+      { exp: "2100" },
+      { exp: null },
+      { exp: {} },
+      { exp: -1 },
+      { exp: -1e300 },
+      { nbf: "0" },
+      { nbf: 1e300 },
+      { iat: true },
     ]) {
       const token = await signer.signBytes(Buffer.from(JSON.stringify(claims(more))));
       assert.deepEqual(code(await send(token)), [401, "INVALID_TOKEN"], JSON.stringify(more));
@@ -128,12 +190,29 @@ describe("tokens that do not pass", () => {
     const now = seconds();
     const begin = `{"iss":"https://id.tokens.test","aud":"https://api.tokens.test"`;
     for (const text of [
-      `${begin},"sub":"a","exp":1e400}`, `${begin},"sub":"a","exp":${now + 60},"sub":"b"}`, `${begin},"sub":"a","exp":${now + 60},"x":{"y":1,"y":2}}`,
-      `${begin},"sub":"\\ud800","exp":${now + 60}}`, `\ufeff${begin},"sub":"a","exp":${now + 60}}`, `${begin},"sub":"a","exp":${now + 60}`, "[]", "null", '"text"', "", "[".repeat(5_000),
+      `${begin},"sub":"a","exp":1e400}`,
+      `${begin},"sub":"a","exp":${now + 60},"sub":"b"}`,
+      `${begin},"sub":"a","exp":${now + 60},"x":{"y":1,"y":2}}`,
+      `${begin},"sub":"\\ud800","exp":${now + 60}}`,
+      `\ufeff${begin},"sub":"a","exp":${now + 60}}`,
+      `${begin},"sub":"a","exp":${now + 60}`,
+      "[]",
+      "null",
+      '"text"',
+      "",
+      "[".repeat(5_000),
     ]) {
-      assert.deepEqual(code(await send(await signer.signBytes(Buffer.from(text)))), [401, "INVALID_TOKEN"], text.slice(0, 80));
+      assert.deepEqual(
+        code(await send(await signer.signBytes(Buffer.from(text)))),
+        [401, "INVALID_TOKEN"],
+        text.slice(0, 80),
+      );
     }
-    assert.deepEqual(code(await send(await signer.signBytes(Buffer.from([0xff, 0xfe])))), [401, "INVALID_TOKEN"], "not UTF-8");
+    assert.deepEqual(
+      code(await send(await signer.signBytes(Buffer.from([0xff, 0xfe])))),
+      [401, "INVALID_TOKEN"],
+      "not UTF-8",
+    );
     assert.equal(gate.origin.requests.length, 0);
   });
 
@@ -143,7 +222,10 @@ describe("tokens that do not pass", () => {
       assert.deepEqual(code(answer), [403, "INSUFFICIENT_SCOPE"], JSON.stringify(scope));
     }
     assert.equal(gate.origin.requests.length, 0);
-    assert.equal((await send(await signer.sign(claims({ scope: "* things:write things:*" })), "/things/1")).status, 200);
+    assert.equal(
+      (await send(await signer.sign(claims({ scope: "* things:write things:*" })), "/things/1")).status,
+      200,
+    );
     assert.equal(header("keyward-scopes"), "things:write");
   });
 
@@ -171,7 +253,8 @@ describe("an issuer", () => {
       assert.equal((await send(await next.sign(claims()))).status, 200);
       assert.deepEqual(code(await send(await old.sign(claims()))), [401, "INVALID_TOKEN"]);
       const fetches = jwks.fetches();
-      for (let i = 0; i < 10; i++) assert.deepEqual(code(await send(await old.sign(claims(), { kid: `made-up-${i}` }))), [401, "INVALID_TOKEN"]);
+      for (let i = 0; i < 10; i++)
+        assert.deepEqual(code(await send(await old.sign(claims(), { kid: `made-up-${i}` }))), [401, "INVALID_TOKEN"]);
       assert.equal(jwks.fetches(), fetches, "what is made up costs no fetch within the minute");
     }
   });
@@ -192,7 +275,9 @@ describe("an issuer", () => {
   it("that changes its key and then does not answer is 503, and never that the token is not its own", async (test) => {
     await gate.stopClock(test);
     const published = gate.internet.answer;
-    test.after(() => { gate.internet.answer = published; });
+    test.after(() => {
+      gate.internet.answer = published;
+    });
     for (const kid of ["kept", undefined]) {
       const [old, next] = await Promise.all([newSigner("ES256", kid), newSigner("ES256", kid)]);
       gate.internet.answer = published;
@@ -217,7 +302,9 @@ describe("an issuer", () => {
     const signer = await newSigner("ES256", "dropped");
     jwks.publish(signer);
     const published = gate.internet.answer;
-    test.after(() => { gate.internet.answer = published; });
+    test.after(() => {
+      gate.internet.answer = published;
+    });
     // Beyond what older keys serve for.
     await gate.advance(5_000_000);
     const asked = [];
@@ -243,20 +330,34 @@ describe("an issuer", () => {
     const answers = {
       "a failure": [(response) => response.writeHead(500).end("no"), /answered 500/],
       "nothing there": [(response) => response.writeHead(404).end(), /answered 404/],
-      "a redirect": [(response) => response.writeHead(302, { location: "https://evil.test/jwks.json" }).end(), /answered 302/],
+      "a redirect": [
+        (response) => response.writeHead(302, { location: "https://evil.test/jwks.json" }).end(),
+        /answered 302/,
+      ],
       "a page": [(response) => response.end("<html></html>"), /not JSON/],
-      "nothing": [(response) => response.end(), /not JSON/],
+      nothing: [(response) => response.end(), /not JSON/],
       "no set": [(response) => response.end("{}"), /not a JWK Set/],
       "no keys": [(response) => response.end('{"keys":[]}'), /has no keys/],
-      "no usable key": [(response) => response.end('{"keys":[{"kty":"oct"},{"kty":"RSA","e":"AQAB"}]}'), /keys\[0\] has the `kty`.*keys\[1\] has no `n`/],
+      "no usable key": [
+        (response) => response.end('{"keys":[{"kty":"oct"},{"kty":"RSA","e":"AQAB"}]}'),
+        /keys\[0\] has the `kty`.*keys\[1\] has no `n`/,
+      ],
       "too much": [(response) => response.end(`{"keys":[],"x":"${"x".repeat(70_000)}"}`), /more than 65536 bytes/],
       "an endless answer": [(response) => endless(response), /more than 65536 bytes/],
-      "an end in the middle": [(response) => { response.writeHead(200, { "content-length": 1000 }).write("{"); response.destroy(); }, /./],
+      "an end in the middle": [
+        (response) => {
+          response.writeHead(200, { "content-length": 1000 }).write("{");
+          response.destroy();
+        },
+        /./,
+      ],
       "a closed connection": [(response) => response.destroy(), /./],
       "no answer": [() => {}, /no answer within 2000 ms/],
     };
     const published = gate.internet.answer;
-    test.after(() => { gate.internet.answer = published; });
+    test.after(() => {
+      gate.internet.answer = published;
+    });
     // Beyond what older keys serve for.
     await gate.advance(5_000_000);
     for (const [what, [answer, reason]] of Object.entries(answers)) {
@@ -267,7 +368,9 @@ describe("an issuer", () => {
       assert.match(first.json().detail, /^The token cannot be checked/, what);
       assert.equal(first.header("retry-after"), "10", what);
       for (const event of ["store unavailable", "refused"]) {
-        const logged = await waitFor(`the log, ${what}`, () => gate.logs.find(({ message }) => message.includes(`"${event}"`)));
+        const logged = await waitFor(`the log, ${what}`, () =>
+          gate.logs.find(({ message }) => message.includes(`"${event}"`)),
+        );
         assert.match(logged.message, reason, what);
       }
       await gate.advance(6_500);
@@ -285,7 +388,9 @@ describe("an issuer", () => {
 
 function endless(response) {
   response.writeHead(200);
-  const more = () => { while (response.write("x".repeat(16_384))); };
+  const more = () => {
+    while (response.write("x".repeat(16_384)));
+  };
   response.on("drain", more);
   more();
 }

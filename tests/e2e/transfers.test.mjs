@@ -22,11 +22,15 @@ const MIB = 1 << 20;
 /** A build that forwards to the service binding, or to the realm's URL, and does nothing else. */
 function bareWorker(by) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-bare-"));
-  const onward = by === "binding"
-    ? 'env.ORIGIN.fetch(new Request(request, { redirect: "manual" }))'
-    : `fetch(new Request("http://127.0.0.1:${PORT}" + request.url.slice(request.url.indexOf("/", 8)), new Request(request, { redirect: "manual" })))`;
-  writeFileSync(join(folder, "index.js"), `export default { fetch: (request, env) => ${onward} };
-    export class KeyGate {} export class Registry {} export class Relay {}`);
+  const onward =
+    by === "binding"
+      ? 'env.ORIGIN.fetch(new Request(request, { redirect: "manual" }))'
+      : `fetch(new Request("http://127.0.0.1:${PORT}" + request.url.slice(request.url.indexOf("/", 8)), new Request(request, { redirect: "manual" })))`;
+  writeFileSync(
+    join(folder, "index.js"),
+    `export default { fetch: (request, env) => ${onward} };
+    export class KeyGate {} export class Registry {} export class Relay {}`,
+  );
   copyFileSync(join(root, "build", "e2e", "index_bg.wasm"), join(folder, "index_bg.wasm"));
   return folder;
 }
@@ -43,7 +47,7 @@ const GET = "GET /open/x HTTP/1.1\r\nHost: HOST\r\n\r\n";
 const TRIES = 5;
 async function isHeard(tries, attempt, answer = /^HTTP\/1\.1 413 /) {
   let text;
-  for (let i = 0; i < tries; i++) if (answer.test(text = await attempt())) return;
+  for (let i = 0; i < tries; i++) if (answer.test((text = await attempt()))) return;
   assert.match(text, answer);
 }
 
@@ -92,33 +96,53 @@ for (const by of ["binding", "url"]) {
         });
       }
 
-      for (const [how, close] of [["keeps reading", () => {}], ["reads no more", (socket) => socket.pause()], ["closes", (socket) => { socket.pause(); socket.end(); }]]) {
+      for (const [how, close] of [
+        ["keeps reading", () => {}],
+        ["reads no more", (socket) => socket.pause()],
+        [
+          "closes",
+          (socket) => {
+            socket.pause();
+            socket.end();
+          },
+        ],
+      ]) {
         for (const [what, head, frame] of [
-          ["chunks", CHUNKED, (chunk) => Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")])],
+          [
+            "chunks",
+            CHUNKED,
+            (chunk) => Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]),
+          ],
           ["a length", LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk],
         ]) {
-          it(`an origin that refuses an upload of ${what} early and ${how} is heard`, () => isHeard(how === "closes" ? TRIES : 1, async () => {
-            const client = start(head, (socket) => socket.once("data", () => {
-              socket.write("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
-              close(socket);
+          it(`an origin that refuses an upload of ${what} early and ${how} is heard`, () =>
+            isHeard(how === "closes" ? TRIES : 1, async () => {
+              const client = start(head, (socket) =>
+                socket.once("data", () => {
+                  socket.write("HTTP/1.1 413 Content Too Large\r\nContent-Length: 3\r\nConnection: close\r\n\r\nbig");
+                  close(socket);
+                }),
+              );
+              // As a client does that sends on while it listens.
+              const chunk = frame(Buffer.alloc(MIB / 16, "x"));
+              let left = 320;
+              const more = () => {
+                while (left-- > 0 && !client.socket.destroyed && !client.text.includes("\r\n\r\n"))
+                  if (!client.socket.write(chunk)) return;
+              };
+              client.socket.on("drain", more);
+              more();
+              await waitFor("the origin's refusal", () => client.text.includes("\r\n\r\n") || client.closed);
+              client.socket.destroy();
+              return client.text;
             }));
-            // As a client does that sends on while it listens.
-            const chunk = frame(Buffer.alloc(MIB / 16, "x"));
-            let left = 320;
-            const more = () => {
-              while (left-- > 0 && !client.socket.destroyed && !client.text.includes("\r\n\r\n")) if (!client.socket.write(chunk)) return;
-            };
-            client.socket.on("drain", more);
-            more();
-            await waitFor("the origin's refusal", () => client.text.includes("\r\n\r\n") || client.closed);
-            client.socket.destroy();
-            return client.text;
-          }));
         }
       }
 
       it("an origin that closes without an answer leaves the client none of its own", async () => {
-        const client = start(`${CHUNKED}5\r\nhello\r\n0\r\n\r\n`, (socket) => socket.once("data", () => socket.destroy()));
+        const client = start(`${CHUNKED}5\r\nhello\r\n0\r\n\r\n`, (socket) =>
+          socket.once("data", () => socket.destroy()),
+        );
         await waitFor("the end", () => client.closed || client.text.includes("\r\n\r\n"));
         if (through === "the gate") assert.match(client.text, /^HTTP\/1\.1 502 /);
         else assert.doesNotMatch(client.text, /^HTTP\/1\.1 2/);
@@ -126,10 +150,22 @@ for (const by of ["binding", "url"]) {
       });
 
       for (const [how, head, end] of [
-        ["ends between two chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", (socket) => socket.end()],
+        [
+          "ends between two chunks",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+          (socket) => socket.end(),
+        ],
         ["ends before its length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", (socket) => socket.end()],
-        ["resets between two chunks", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", (socket) => socket.resetAndDestroy()],
-        ["resets before its length", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello", (socket) => socket.resetAndDestroy()],
+        [
+          "resets between two chunks",
+          "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+          (socket) => socket.resetAndDestroy(),
+        ],
+        [
+          "resets before its length",
+          "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
+          (socket) => socket.resetAndDestroy(),
+        ],
       ]) {
         it(`an origin whose answer ${how} is no complete answer to the client`, async () => {
           const client = start(GET, (socket) => socket.once("data", () => socket.write(head)));
@@ -142,12 +178,16 @@ for (const by of ["binding", "url"]) {
       }
 
       it("a client that goes away while it is answered ends the answer at the origin", async () => {
-        const client = start(GET, (socket) => socket.once("data", () => {
-          socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-          const more = () => { while (!socket.destroyed && socket.writable && socket.write("10000\r\n" + "x".repeat(0x10000) + "\r\n")); };
-          socket.on("drain", more);
-          more();
-        }));
+        const client = start(GET, (socket) =>
+          socket.once("data", () => {
+            socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+            const more = () => {
+              while (!socket.destroyed && socket.writable && socket.write("10000\r\n" + "x".repeat(0x10000) + "\r\n"));
+            };
+            socket.on("drain", more);
+            more();
+          }),
+        );
         await waitFor("the beginning", () => client.text.length > 1000);
         client.socket.destroy();
         await waitFor("the end at the origin", () => origin.connections[0].closed || origin.connections[0].ended);
@@ -156,7 +196,10 @@ for (const by of ["binding", "url"]) {
       it("an answer may begin, and go on, while the request still comes", async () => {
         const client = start(CHUNKED, (socket, connection) => {
           socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"));
-          socket.on("data", () => { if (connection.text.endsWith("0\r\n\r\n")) socket.end("3\r\nend\r\n0\r\n\r\n"); else socket.write("4\r\necho\r\n"); });
+          socket.on("data", () => {
+            if (connection.text.endsWith("0\r\n\r\n")) socket.end("3\r\nend\r\n0\r\n\r\n");
+            else socket.write("4\r\necho\r\n");
+          });
         });
         for (let i = 1; i <= 3; i++) {
           client.socket.write(`4\r\npart\r\n`);
@@ -172,12 +215,17 @@ for (const by of ["binding", "url"]) {
 
 describe("an upload that waits to be told to go on", () => {
   let gate;
-  before(async () => { gate = await startGate({ build: "e2e" }); });
+  before(async () => {
+    gate = await startGate({ build: "e2e" });
+  });
   after(() => gate?.stop());
 
   it("reaches the origin whole, without waiting for it (curl and .NET ask so)", async () => {
     const body = Buffer.alloc(3 * MIB, "x");
-    const sent = request(new URL("/open/x", gate.url), { method: "POST", headers: { Host: "open.test", Expect: "100-continue", "Content-Length": body.length } });
+    const sent = request(new URL("/open/x", gate.url), {
+      method: "POST",
+      headers: { Host: "open.test", Expect: "100-continue", "Content-Length": body.length },
+    });
     // Either is what clients take as a sign to send.
     sent.once("continue", () => sent.end(body));
     const [answer] = await once(sent, "response");
@@ -191,7 +239,9 @@ describe("an upload that waits to be told to go on", () => {
     // Longer in all than the realm's origin_timeout of 2 s.
     for (let i = 0; i < 5; i++) {
       client.socket.write("ab");
-      await new Promise((resolve) => { setTimeout(resolve, 600); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 600);
+      });
     }
     await waitFor("the answer", () => client.text.includes("\r\n\r\n"));
     assert.match(client.text, /^HTTP\/1\.1 200 /);
@@ -215,7 +265,9 @@ describe("an origin that refuses a large upload and closes at once", () => {
       response.writeHead(413, { Connection: "close", "Content-Length": 9 });
       response.end("too large");
     });
-    await new Promise((resolve) => { server.listen(0, "127.0.0.1", resolve); });
+    await new Promise((resolve) => {
+      server.listen(0, "127.0.0.1", resolve);
+    });
     gate = await startGate({ build: "e2e", originAddress: `127.0.0.1:${server.address().port}` });
   });
   after(async () => {
@@ -224,18 +276,27 @@ describe("an origin that refuses a large upload and closes at once", () => {
   });
 
   it("is heard to the end of its answer", async () => {
-    for (const [head, frame] of [[CHUNKED, (chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`], [LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk]]) {
-      await isHeard(TRIES, async () => {
-        const client = begin(gate.url, "open.test", head);
-        const chunk = frame("x".repeat(MIB / 16));
-        let left = 320;
-        const more = () => { while (left-- > 0 && !client.socket.destroyed) if (!client.socket.write(chunk)) return; };
-        client.socket.on("drain", more);
-        more();
-        await waitFor("the end", () => client.closed || client.text.endsWith("too large"));
-        client.socket.destroy();
-        return client.text;
-      }, /^HTTP\/1\.1 413 [^]*too large$/);
+    for (const [head, frame] of [
+      [CHUNKED, (chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`],
+      [LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk],
+    ]) {
+      await isHeard(
+        TRIES,
+        async () => {
+          const client = begin(gate.url, "open.test", head);
+          const chunk = frame("x".repeat(MIB / 16));
+          let left = 320;
+          const more = () => {
+            while (left-- > 0 && !client.socket.destroyed) if (!client.socket.write(chunk)) return;
+          };
+          client.socket.on("drain", more);
+          more();
+          await waitFor("the end", () => client.closed || client.text.endsWith("too large"));
+          client.socket.destroy();
+          return client.text;
+        },
+        /^HTTP\/1\.1 413 [^]*too large$/,
+      );
     }
   });
 });
@@ -255,7 +316,9 @@ describe("a transfer that the gate ends", () => {
     origin.behave = (socket) => socket.pause();
     const client = begin(gate.url, "transfers.test", CHUNKED);
     const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
-    const more = () => { while (!client.socket.destroyed && client.text === "" && client.socket.write(chunk)); };
+    const more = () => {
+      while (!client.socket.destroyed && client.text === "" && client.socket.write(chunk));
+    };
     client.socket.on("drain", more);
     more();
     await waitFor("504", () => client.text.startsWith("HTTP/1.1 504 "));
@@ -268,14 +331,18 @@ describe("a transfer that the gate ends", () => {
 
   it("502 ORIGIN_INVALID for an answer with a status that HTTP does not have", async () => {
     for (const status of [600, 999]) {
-      origin.behave = (socket) => socket.once("data", () => socket.end(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`));
+      origin.behave = (socket) =>
+        socket.once("data", () => socket.end(`HTTP/1.1 ${status} Odd\r\nContent-Length: 0\r\n\r\n`));
       const answer = await gate.send({ host: "transfers.test", target: "/open/x" });
       assert.deepEqual([answer.status, answer.json().code], [502, "ORIGIN_INVALID"], String(status));
     }
   });
 });
 
-for (const [by, host] of [["binding", "hasty-bound.test"], ["url", "hasty.test"]]) {
+for (const [by, host] of [
+  ["binding", "hasty-bound.test"],
+  ["url", "hasty.test"],
+]) {
   describe(`a side that keeps the gate waiting, origin by ${by}`, () => {
     let gate, origin;
     before(async () => {
@@ -319,13 +386,17 @@ for (const [by, host] of [["binding", "hasty-bound.test"], ["url", "hasty.test"]
     }
 
     it("a client that is slow and steady has all the time it takes", async () => {
-      const client = start(CHUNKED, (socket, connection) => socket.on("data", () => {
-        if (connection.text.endsWith("0\r\n\r\n")) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-      }));
+      const client = start(CHUNKED, (socket, connection) =>
+        socket.on("data", () => {
+          if (connection.text.endsWith("0\r\n\r\n")) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+        }),
+      );
       // Longer in all than client_timeout and origin_timeout.
       for (let i = 0; i < 8; i++) {
         client.socket.write("1\r\nx\r\n");
-        await new Promise((resolve) => { setTimeout(resolve, 500); });
+        await new Promise((resolve) => {
+          setTimeout(resolve, 500);
+        });
       }
       client.socket.write("0\r\n\r\n");
       await waitFor("the answer", () => client.status);
@@ -335,14 +406,24 @@ for (const [by, host] of [["binding", "hasty-bound.test"], ["url", "hasty.test"]
 
     for (const [when, behave, send] of [
       ["takes nothing of the body", (socket) => socket.pause(), true],
-      ["takes no more in the middle of it", (socket) => { socket.on("data", (chunk) => { if ((socket.left ??= MIB) > 0 && (socket.left -= chunk.length) <= 0) socket.pause(); }); }, true],
+      [
+        "takes no more in the middle of it",
+        (socket) => {
+          socket.on("data", (chunk) => {
+            if ((socket.left ??= MIB) > 0 && (socket.left -= chunk.length) <= 0) socket.pause();
+          });
+        },
+        true,
+      ],
       ["does not answer what it has taken whole", () => {}, false],
     ]) {
       it(`504 when the origin ${when}`, async () => {
         const client = start(CHUNKED, behave);
         if (send) {
           const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
-          const more = () => { while (!client.socket.destroyed && !client.status && client.socket.write(chunk)); };
+          const more = () => {
+            while (!client.socket.destroyed && !client.status && client.socket.write(chunk));
+          };
           client.socket.on("drain", more);
           more();
         } else {
@@ -358,25 +439,43 @@ for (const [by, host] of [["binding", "hasty-bound.test"], ["url", "hasty.test"]
     }
 
     it("a stream of events may be silent for longer than both", async () => {
-      const client = start(GET, (socket) => socket.once("data", () => socket.write("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")));
+      const client = start(GET, (socket) =>
+        socket.once("data", () =>
+          socket.write(
+            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream; charset=utf-8\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
+          ),
+        ),
+      );
       await waitFor("the beginning", () => client.text.includes("hello"));
-      await new Promise((resolve) => { setTimeout(resolve, 3_000); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 3_000);
+      });
       origin.connections[0].socket.end("5\r\nagain\r\n0\r\n\r\n");
-      await waitFor("the next event, and the end", () => client.text.includes("again") && client.text.endsWith("0\r\n\r\n"));
+      await waitFor(
+        "the next event, and the end",
+        () => client.text.includes("again") && client.text.endsWith("0\r\n\r\n"),
+      );
       client.socket.destroy();
     });
 
     it("a WebSocket may be silent for longer than both", async () => {
-      const upgrade = "GET /open/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-      const client = start(upgrade, (socket, connection) => socket.on("data", () => {
-        const [, key] = /sec-websocket-key: (.+)\r\n/i.exec(connection.text) ?? [];
-        if (connection.isOpen || !key) return;
-        connection.isOpen = true;
-        const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
-        socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
-      }));
+      const upgrade =
+        "GET /open/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+      const client = start(upgrade, (socket, connection) =>
+        socket.on("data", () => {
+          const [, key] = /sec-websocket-key: (.+)\r\n/i.exec(connection.text) ?? [];
+          if (connection.isOpen || !key) return;
+          connection.isOpen = true;
+          const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+          socket.write(
+            `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+          );
+        }),
+      );
       await waitFor("101", () => client.text.startsWith("HTTP/1.1 101"));
-      await new Promise((resolve) => { setTimeout(resolve, 3_000); });
+      await new Promise((resolve) => {
+        setTimeout(resolve, 3_000);
+      });
       origin.connections[0].socket.write(Buffer.from([0x81, 5, ...Buffer.from("hello")]));
       await waitFor("a message", () => client.text.endsWith("hello"));
       client.socket.destroy();
@@ -384,21 +483,30 @@ for (const [by, host] of [["binding", "hasty-bound.test"], ["url", "hasty.test"]
 
     it("a client that does not read holds no more of an answer than a few buffers", async () => {
       let written = 0;
-      const client = start(GET, (socket) => socket.once("data", () => {
-        socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
-        const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
-        const more = () => { do written += chunk.length; while (!socket.destroyed && socket.writable && socket.write(chunk)); };
-        socket.on("drain", more);
-        more();
-      }));
+      const client = start(GET, (socket) =>
+        socket.once("data", () => {
+          socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+          const chunk = `10000\r\n${"x".repeat(0x10000)}\r\n`;
+          const more = () => {
+            do written += chunk.length;
+            while (!socket.destroyed && socket.writable && socket.write(chunk));
+          };
+          socket.on("drain", more);
+          more();
+        }),
+      );
       client.socket.pause();
       // When nothing has moved for a second, all buffers are full.
       let last = -1;
-      await waitFor("the origin to be held up", async () => {
-        const before = last;
-        last = written;
-        return last > 0 && last === before;
-      }, { everyMs: 1_000, timeoutMs: 20_000 });
+      await waitFor(
+        "the origin to be held up",
+        async () => {
+          const before = last;
+          last = written;
+          return last > 0 && last === before;
+        },
+        { everyMs: 1_000, timeoutMs: 20_000 },
+      );
       assert.ok(written < 32 * MIB, `${written} bytes`);
       client.socket.destroy();
       await waitFor("the end at the origin", isOver);
@@ -408,7 +516,9 @@ for (const [by, host] of [["binding", "hasty-bound.test"], ["url", "hasty.test"]
 
 describe("a GET with a body", () => {
   let gate;
-  before(async () => { gate = await startGate({ build: "e2e" }); });
+  before(async () => {
+    gate = await startGate({ build: "e2e" });
+  });
   after(() => gate?.stop());
 
   it("passes with up to 1 MiB, since the gate may have to hold a copy of it", async () => {
@@ -426,13 +536,17 @@ describe("200 MB through the gate", () => {
   before(async () => {
     server = createHttpServer((request, response) => {
       received = 0;
-      request.on("data", (chunk) => { received += chunk.length; });
+      request.on("data", (chunk) => {
+        received += chunk.length;
+      });
       request.on("end", () => {
         if (request.url.endsWith("length")) response.setHeader("Content-Length", 200 * MIB);
         write(response, 200);
       });
     });
-    await new Promise((resolve) => { server.listen(PORT, "127.0.0.1", resolve); });
+    await new Promise((resolve) => {
+      server.listen(PORT, "127.0.0.1", resolve);
+    });
     gate = await startGate({ build: "e2e" });
   });
   after(async () => {
@@ -448,7 +562,8 @@ describe("200 MB through the gate", () => {
   for (const framing of ["chunked", "length"]) {
     it(`go each way whole, ${framing}`, async () => {
       const sent = request(new URL(`/open/${framing}`, gate.url), {
-        method: "POST", headers: { Host: "transfers.test", ...(framing === "length" && { "Content-Length": 200 * MIB }) },
+        method: "POST",
+        headers: { Host: "transfers.test", ...(framing === "length" && { "Content-Length": 200 * MIB }) },
       });
       write(sent, 200);
       const [answer] = await once(sent, "response");
@@ -461,18 +576,27 @@ describe("200 MB through the gate", () => {
 
 describe("a body that breaks off on its way to the gate itself", () => {
   let gate;
-  before(async () => { gate = await startGate(); });
+  before(async () => {
+    gate = await startGate();
+  });
   after(() => gate?.stop());
 
   it("is no fault of the gate's: the admin API says that it broke off, or nothing", async () => {
-    const head = "POST /api/admin/session HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (const [text, end] of [[`${head}2\r\n{"\r\n`, (socket) => socket.end()], [`${head}2\r\n{"\r\nzz\r\n`, () => {}]]) {
+    const head =
+      "POST /api/admin/session HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (const [text, end] of [
+      [`${head}2\r\n{"\r\n`, (socket) => socket.end()],
+      [`${head}2\r\n{"\r\nzz\r\n`, () => {}],
+    ]) {
       const client = begin(gate.url, "127.0.0.1", text);
       end(client.socket);
       await waitFor("the end", () => client.closed || client.text.includes("\r\n\r\n"));
       assert.doesNotMatch(client.text, /^HTTP\/1\.1 5/);
       client.socket.destroy();
     }
-    assert.deepEqual(gate.logs.filter(({ message }) => /"event":"fault"/.test(message)), []);
+    assert.deepEqual(
+      gate.logs.filter(({ message }) => /"event":"fault"/.test(message)),
+      [],
+    );
   });
 });

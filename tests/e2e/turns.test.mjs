@@ -20,7 +20,10 @@ for (const how of ["ABORT", "ROLLBACK"]) {
       other = await owner.createKey();
       await waitFor("both keys in KV", async () => [...(await gate.storedKv()).values()].length === 2);
       await gate.kill();
-      gate.alterObjects("Registry", `CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(${how}, 'database or disk is full'); END`);
+      gate.alterObjects(
+        "Registry",
+        `CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT RAISE(${how}, 'database or disk is full'); END`,
+      );
       await gate.restart();
       owner = Object.assign(gate.admin(), { token: owner.token });
       await owner.get(key.apiKey.id);

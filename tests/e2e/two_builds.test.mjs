@@ -6,7 +6,7 @@ import { after, before, test } from "node:test";
 
 import { Admin } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
-import { MINUTE, bearer, byStatus } from "./harness/traffic.mjs";
+import { bearer, byStatus, MINUTE } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 const OLD = "tests/data/predecessor";
@@ -39,7 +39,8 @@ let cursor;
 async function allHold(where) {
   for (const { key, comes, by, until = Infinity, ...request } of made) {
     if (gate.now() >= until) continue;
-    for (const at of [0, 1]) assert.equal(told(await use(at, key, request)), comes, `${where}: at the ${GATES[at]} gate, made by ${by}`);
+    for (const at of [0, 1])
+      assert.equal(told(await use(at, key, request)), comes, `${where}: at the ${GATES[at]} gate, made by ${by}`);
   }
 }
 
@@ -53,7 +54,7 @@ async function makeAll(at, by) {
   const both = async (key, request) => [told(await use(at, key, request)), told(await use(other, key, request))];
 
   const limited = await create({ rateLimit: { perMinute: 3, perDay: null } });
-  const all = [...await both(limited.plaintextKey), ...await both(limited.plaintextKey)];
+  const all = [...(await both(limited.plaintextKey)), ...(await both(limited.plaintextKey))];
   assert.deepEqual(all, [200, 200, 200, "RATE_LIMITED"], by);
   // Well within the minute.
   add(limited.plaintextKey, "RATE_LIMITED", { until: gate.now() + 50_000 });
@@ -63,13 +64,22 @@ async function makeAll(at, by) {
   await owner.revoke(revoked.apiKey.id);
 
   const edited = await create();
-  assert.deepEqual(await both(edited.plaintextKey, { method: "POST" }), ["INSUFFICIENT_SCOPE", "INSUFFICIENT_SCOPE"], by);
+  assert.deepEqual(
+    await both(edited.plaintextKey, { method: "POST" }),
+    ["INSUFFICIENT_SCOPE", "INSUFFICIENT_SCOPE"],
+    by,
+  );
   await owner.patch(edited.apiKey.id, { scopes: ["orders:read", "orders:write"] });
 
   const replaced = await create();
   const rotated = await owner.rotate(replaced.apiKey.id, { revokeOld: true });
   await gate.advance(EVERYWHERE);
-  for (const [{ plaintextKey }, comes, more] of [[revoked, "REVOKED_API_KEY"], [edited, 200, { method: "POST" }], [replaced, "REVOKED_API_KEY"], [rotated, 200]]) {
+  for (const [{ plaintextKey }, comes, more] of [
+    [revoked, "REVOKED_API_KEY"],
+    [edited, 200, { method: "POST" }],
+    [replaced, "REVOKED_API_KEY"],
+    [rotated, 200],
+  ]) {
     assert.deepEqual(await both(plaintextKey, more), [comes, comes], by);
     add(plaintextKey, comes, more);
   }
@@ -79,7 +89,12 @@ async function makeAll(at, by) {
 
   // What one build handed out, each takes back: a session, a password, a cursor, a request that is repeated.
   await new Admin(gate.isolates[at].url).signIn();
-  const again = await owner.must("POST", "/api-keys", { name: "Once", scopes: ["orders:read"] }, { "Idempotency-Key": "the-same" });
+  const again = await owner.must(
+    "POST",
+    "/api-keys",
+    { name: "Once", scopes: ["orders:read"] },
+    { "Idempotency-Key": "the-same" },
+  );
   repeated ??= again;
   assert.equal(again.plaintextKey, repeated.plaintextKey, by);
   const list = await owner.must("GET", `/api-keys?limit=1${cursor ? `&cursor=${cursor}` : ""}`);
@@ -97,7 +112,7 @@ async function busy(where) {
   const begin = gate.now();
   const answers = [];
   while (byStatus(answers)[429] === undefined) {
-    answers.push(...await Promise.all(Array.from({ length: 16 }, (_, i) => use(i % 2, key))));
+    answers.push(...(await Promise.all(Array.from({ length: 16 }, (_, i) => use(i % 2, key)))));
     await gate.advance(STEP);
     assert.ok(gate.now() - begin < MINUTE / 2, `${where}: ${JSON.stringify(byStatus(answers))}`);
   }
@@ -109,7 +124,12 @@ async function busy(where) {
 }
 
 test("a build and the one before it serve side by side, and one can go back", async (t) => {
-  for (const [name, objectsBuild] of [["old", OLD], ["new", NEW], ["old again", OLD], ["new again", NEW]]) {
+  for (const [name, objectsBuild] of [
+    ["old", OLD],
+    ["new", NEW],
+    ["old again", OLD],
+    ["new again", NEW],
+  ]) {
     const where = `the objects ${name}`;
     await t.test(where, async () => {
       await gate.kill();
@@ -121,12 +141,23 @@ test("a build and the one before it serve side by side, and one can go back", as
     });
   }
   await t.test("usage is whole, whichever counted it", async () => {
-    const accepted = async () => (await first.must("GET", `/api-keys/${repeated.apiKey.id}/usage`)).points.reduce((sum, point) => sum + point.accepted, 0);
-    await waitFor("usage of all", async () => {
-      await gate.advance(60_000); // reports gather for some minutes
-      assert.equal(await accepted(), passed);
-      return true;
-    }, { everyMs: 250 });
+    const accepted = async () =>
+      (await first.must("GET", `/api-keys/${repeated.apiKey.id}/usage`)).points.reduce(
+        (sum, point) => sum + point.accepted,
+        0,
+      );
+    await waitFor(
+      "usage of all",
+      async () => {
+        await gate.advance(60_000); // reports gather for some minutes
+        assert.equal(await accepted(), passed);
+        return true;
+      },
+      { everyMs: 250 },
+    );
   });
-  assert.deepEqual(gate.logs.filter(({ message }) => /cannot be read|deploy the newer|"event":"fault"/.test(message)), []);
+  assert.deepEqual(
+    gate.logs.filter(({ message }) => /cannot be read|deploy the newer|"event":"fault"/.test(message)),
+    [],
+  );
 });

@@ -28,7 +28,8 @@ async function start(t, options) {
 async function untilRefused(ask) {
   for (let passed = 0; ; passed++) {
     const answer = await ask();
-    if (answer.status !== 200) return { passed, status: answer.status, code: answer.code, retryAfter: Number(answer.headers["retry-after"]) };
+    if (answer.status !== 200)
+      return { passed, status: answer.status, code: answer.code, retryAfter: Number(answer.headers["retry-after"]) };
   }
 }
 
@@ -42,7 +43,9 @@ function isUnavailable({ passed, retryAfter, ...answer }, expected) {
 describe("with the key's object and KV out of reach", () => {
   it("requests pass as long as a lease lives, and not longer", async (t) => {
     const { gate, client } = await start(t);
-    const { plaintextKey: key } = await (await gate.owner()).createKey({ rateLimit: { perMinute: 10_000, perDay: null } });
+    const { plaintextKey: key } = await (await gate.owner()).createKey({
+      rateLimit: { perMinute: 10_000, perDay: null },
+    });
     const [isolate] = gate.isolates;
     const ask = () => client.ask(isolate, bearer(key));
     for (let i = 0; i < 100; i++) {
@@ -62,8 +65,13 @@ describe('a realm of `limits_unavailable = "allow_local"`', () => {
   async function startLocal(t) {
     const { gate, client } = await start(t, { build: "e2e" });
     const owner = await new Admin(gate.url, "/console/api").setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
-    const { plaintextKey: key } = await owner.createKey({ realm: "local", scopes: ["things:read"], rateLimit: { perMinute: 100, perDay: null } });
-    const ask = (number, target = "/things/1") => client.ask(gate.isolates[number], bearer(key), { target, host: "local.test" });
+    const { plaintextKey: key } = await owner.createKey({
+      realm: "local",
+      scopes: ["things:read"],
+      rateLimit: { perMinute: 100, perDay: null },
+    });
+    const ask = (number, target = "/things/1") =>
+      client.ask(gate.isolates[number], bearer(key), { target, host: "local.test" });
     return { gate, ask };
   }
 

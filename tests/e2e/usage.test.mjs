@@ -19,7 +19,11 @@ before(async () => {
 after(() => gate?.stop());
 
 const use = (key, { isolate = 0, ...more } = {}) =>
-  gate.isolates[isolate].send({ target: "/api/orders", ...more, headers: { Authorization: `Bearer ${key}`, "CF-Connecting-IP": "192.0.2.1" } });
+  gate.isolates[isolate].send({
+    target: "/api/orders",
+    ...more,
+    headers: { Authorization: `Bearer ${key}`, "CF-Connecting-IP": "192.0.2.1" },
+  });
 
 /** The totals of a key's usage by hour and code, `accepted` among them. */
 function sum(hours) {
@@ -36,13 +40,20 @@ const objects = (className) => gate.storedObjects().filter((object) => object.cl
 
 /** What the key's object has on disk, read past the Worker: no request helps it on. */
 function counted(id) {
-  const row = objects("KeyGate").flatMap(({ tables }) => tables.key_gate ?? []).find(({ record }) => JSON.parse(record).id === id);
+  const row = objects("KeyGate")
+    .flatMap(({ tables }) => tables.key_gate ?? [])
+    .find(({ record }) => JSON.parse(record).id === id);
   return sum(Object.entries(JSON.parse(row.counts).usage.hours).map(([hour, counts]) => ({ hour, ...counts })));
 }
 
 /** What the Registry has on disk. */
-const told = (id) => sum(objects("Registry").flatMap(({ tables }) => tables.usage).filter(({ key_id }) => key_id === id)
-  .map(({ hour, accepted, refused }) => ({ hour, accepted, refused: JSON.parse(refused) })));
+const told = (id) =>
+  sum(
+    objects("Registry")
+      .flatMap(({ tables }) => tables.usage)
+      .filter(({ key_id }) => key_id === id)
+      .map(({ hour, accepted, refused }) => ({ hour, accepted, refused: JSON.parse(refused) })),
+  );
 
 /** Answers as they were given, by key, hour and code. */
 class Answers {
@@ -67,11 +78,15 @@ class Answers {
       for (const [id, counts] of this.all) assert.deepEqual(counted(id), counts);
       return true;
     });
-    await waitFor("the Registry to know", async () => {
-      await gate.advance(60_000); // reports gather for some minutes
-      for (const [id, counts] of this.all) assert.deepEqual(told(id), counts);
-      return true;
-    }, { everyMs: 250 });
+    await waitFor(
+      "the Registry to know",
+      async () => {
+        await gate.advance(60_000); // reports gather for some minutes
+        for (const [id, counts] of this.all) assert.deepEqual(told(id), counts);
+        return true;
+      },
+      { everyMs: 250 },
+    );
   }
 }
 
@@ -98,8 +113,13 @@ describe("usage", () => {
     }
     const method = (code) => (code === "INSUFFICIENT_SCOPE" ? "POST" : "GET");
     for (let i = 0; i < 58; i++) {
-      const codes = await Promise.all(Object.entries(keys).map(([code, made]) => answers.send(made, { method: method(code), isolate: i % 2 })));
-      assert.deepEqual(codes, Object.keys(keys).map((code) => (code === "strict" ? "RATE_LIMITED" : code)));
+      const codes = await Promise.all(
+        Object.entries(keys).map(([code, made]) => answers.send(made, { method: method(code), isolate: i % 2 })),
+      );
+      assert.deepEqual(
+        codes,
+        Object.keys(keys).map((code) => (code === "strict" ? "RATE_LIMITED" : code)),
+      );
     }
     await answers.areTold();
   });
@@ -128,20 +148,34 @@ describe("usage", () => {
       client.socket.resetAndDestroy();
       answers.count(made, "accepted");
     }
-    await waitFor("the object to be told in vain", async () => (await gate.callsFor(made.plaintextKey)).keyGate > 0, { timeoutMs: 20_000 });
+    await waitFor("the object to be told in vain", async () => (await gate.callsFor(made.plaintextKey)).keyGate > 0, {
+      timeoutMs: 20_000,
+    });
     await gate.objects.faults({ "KeyGate.fetch": null });
-    await waitFor("the object to know, without a further request", () => {
-      assert.deepEqual(counted(made.apiKey.id), answers.all.get(made.apiKey.id));
-      return true;
-    }, { timeoutMs: 25_000 });
+    await waitFor(
+      "the object to know, without a further request",
+      () => {
+        assert.deepEqual(counted(made.apiKey.id), answers.all.get(made.apiKey.id));
+        return true;
+      },
+      { timeoutMs: 25_000 },
+    );
   });
 
   it("has WebSockets, each once", async () => {
     const answers = new Answers();
     const made = await owner.createKey();
-    const upgrade = { Connection: "Upgrade", Upgrade: "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==" };
+    const upgrade = {
+      Connection: "Upgrade",
+      Upgrade: "websocket",
+      "Sec-WebSocket-Version": "13",
+      "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    };
     for (let i = 0; i < 3; i++) {
-      const answer = await open(gate.isolates[0].url, { target: "/api/orders/live", headers: { ...upgrade, Authorization: `Bearer ${made.plaintextKey}` } });
+      const answer = await open(gate.isolates[0].url, {
+        target: "/api/orders/live",
+        headers: { ...upgrade, Authorization: `Bearer ${made.plaintextKey}` },
+      });
       assert.equal(answer.status, 101);
       answer.socket.destroy();
       answers.count(made, "accepted");
@@ -153,7 +187,8 @@ describe("usage", () => {
     const answers = new Answers();
     await owner.stepUp(OWNER.password);
     const made = await owner.createKey({ scopes: ["admin:read"] });
-    const call = () => gate.admin().call("GET", "/api-keys", undefined, { Authorization: `Bearer ${made.plaintextKey}` });
+    const call = () =>
+      gate.admin().call("GET", "/api-keys", undefined, { Authorization: `Bearer ${made.plaintextKey}` });
     for (let i = 0; i < 3; i++) {
       assert.equal((await call()).status, 200);
       answers.count(made, "accepted");
@@ -187,11 +222,16 @@ describe("usage", () => {
     }
     await gate.objects.faults({ "KeyGate.fetch": null });
     // Refused because the object did not answer is no answer about the key.
-    for (const counts of answers.all.values()) for (const each of Object.keys(counts)) if (each.endsWith("STORE_UNAVAILABLE")) delete counts[each];
-    await waitFor("leases to end and what they let through to be told", () => {
-      for (const [id, counts] of answers.all) assert.deepEqual(counted(id), counts);
-      return true;
-    }, { timeoutMs: 25_000 });
+    for (const counts of answers.all.values())
+      for (const each of Object.keys(counts)) if (each.endsWith("STORE_UNAVAILABLE")) delete counts[each];
+    await waitFor(
+      "leases to end and what they let through to be told",
+      () => {
+        for (const [id, counts] of answers.all) assert.deepEqual(counted(id), counts);
+        return true;
+      },
+      { timeoutMs: 25_000 },
+    );
     await answers.areTold();
   });
 });

@@ -86,9 +86,7 @@ function change({ before, after }) {
   const changed = names.filter((name) => JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]));
   if (changed.length === 0) return null;
   const line = (name) => {
-    const sides = [before?.[name], after?.[name]]
-      .filter((side) => side !== undefined)
-      .map((side) => jsonText(side));
+    const sides = [before?.[name], after?.[name]].filter((side) => side !== undefined).map((side) => jsonText(side));
     return h("div", null, `${name}: ${sides.join(" → ")}`);
   };
   // Of what is new or gone every field counts as changed: their names would say little.

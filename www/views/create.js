@@ -5,9 +5,9 @@ import { fill, h, link } from "../dom.js";
 import { form } from "../form.js";
 import { keySettings, realmSelect } from "../key-form.js";
 import { quotaNote } from "../quota-note.js";
-import { shownOnce } from "../shown-once.js";
 import { go, heading } from "../router.js";
 import { may, realms } from "../session.js";
+import { shownOnce } from "../shown-once.js";
 
 export async function createView() {
   const all = await realms();
@@ -47,11 +47,17 @@ export async function createView() {
   const note = others.length > 0 && h("p", { class: "hint" }, reason);
   // The form does not wait for it.
   const nearlyFull = h("div");
-  quotaNote().then((line) => fill(nearlyFull, line), () => {});
+  quotaNote().then(
+    (line) => fill(nearlyFull, line),
+    () => {},
+  );
   if (known.length) {
     showFields(known[0]);
     const cancel = link("/keys", "Cancel", { class: "button" });
-    fill(place, form({ submit: "Create key", onsubmit, cancel }, nearlyFull, note, realmSelect(known, showFields), fields));
+    fill(
+      place,
+      form({ submit: "Create key", onsubmit, cancel }, nearlyFull, note, realmSelect(known, showFields), fields),
+    );
   } else {
     fill(place, note);
   }

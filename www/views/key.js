@@ -1,14 +1,14 @@
 // One key: everything about it, and what can be done with it.
 
 import { call, post } from "../api.js";
-import { button, fill, h, link } from "../dom.js";
 import { deadline } from "../deadline.js";
 import { ask } from "../dialog.js";
+import { button, fill, h, link } from "../dom.js";
 import { field, input } from "../form.js";
 import { jsonText, keyText, limits, plural, relative, time } from "../format.js";
 import { heading } from "../router.js";
-import { may, mayWrite, realms } from "../session.js";
 import { held } from "../scopes.js";
+import { may, mayWrite, realms } from "../session.js";
 import { actorName, facts, scopeChips, statusBadge } from "./parts.js";
 
 /** What an edit leaves behind for the view that comes after it: `{id, iso}`. */

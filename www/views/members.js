@@ -1,8 +1,8 @@
 // Who may use the admin side, and what they may do there. For owners.
 
 import { call, getAll, post } from "../api.js";
-import { button, fill, h, link } from "../dom.js";
 import { ask } from "../dialog.js";
+import { button, fill, h, link } from "../dom.js";
 import { alertRegion, field, input, select } from "../form.js";
 import { time } from "../format.js";
 import { heading } from "../router.js";

@@ -5,9 +5,9 @@ import { deadline } from "../deadline.js";
 import { fill, h, link } from "../dom.js";
 import { choice, field, form, group, input } from "../form.js";
 import { keyText, relative, time } from "../format.js";
-import { shownOnce } from "../shown-once.js";
 import { go, heading } from "../router.js";
 import { realms } from "../session.js";
+import { shownOnce } from "../shown-once.js";
 
 const HOUR = 3600;
 

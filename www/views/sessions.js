@@ -81,7 +81,8 @@ export async function sessionsView({ params }) {
         endAll,
       ),
     ),
-    own && h("p", { class: "hint" }, "Where you are signed in. If you do not know one, end it and change your password."),
+    own &&
+      h("p", { class: "hint" }, "Where you are signed in. If you do not know one, end it and change your password."),
     alerts,
     list,
     none,

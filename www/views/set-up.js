@@ -1,6 +1,6 @@
 // The first owner, made with the deployment's one-time token.
 
-import { post, Problem } from "../api.js";
+import { Problem, post } from "../api.js";
 import { h, link } from "../dom.js";
 import { field, form, input } from "../form.js";
 import { heading, replace } from "../router.js";

@@ -1,8 +1,8 @@
 // The tenants of this deployment. For its operator, the owner of the tenant that was set up first.
 
 import { call, getAll, post } from "../api.js";
-import { button, fill, h } from "../dom.js";
 import { ask } from "../dialog.js";
+import { button, fill, h } from "../dom.js";
 import { alertRegion, field, input, select } from "../form.js";
 import { limits } from "../format.js";
 import { limitFields } from "../key-form.js";

@@ -56,16 +56,25 @@ export class Admin {
     assert.equal(problem.requestId, answer.header("x-request-id"), what);
     assert.ok(problem.title && problem.detail && problem.type.startsWith("urn:keyward:error:"), what);
     if (status === 401) assert.match(answer.header("www-authenticate") ?? "", /^Bearer realm=/, what);
-    for (const { field, message, ...more } of problem.errors ?? []) assert.deepEqual([typeof field, typeof message, more], ["string", "string", {}]);
+    for (const { field, message, ...more } of problem.errors ?? [])
+      assert.deepEqual([typeof field, typeof message, more], ["string", "string", {}]);
     const secrets = [this.token, typeof body === "object" && body?.password, typeof body === "object" && body?.token];
-    for (const secret of secrets) assert.ok(!(typeof secret === "string" && secret.length > 7 && answer.text.includes(secret)), "it repeats a secret");
+    for (const secret of secrets)
+      assert.ok(
+        !(typeof secret === "string" && secret.length > 7 && answer.text.includes(secret)),
+        "it repeats a secret",
+      );
     return answer;
   }
 
   /** A call that has to be refused for these fields (sorted) and no others; the problem. */
   async invalid(fields, method, path, body, headers) {
     const problem = (await this.refused([400, "VALIDATION_FAILED"], method, path, body, headers)).json();
-    assert.deepEqual([...new Set(problem.errors.map(({ field }) => field))].sort(), [...fields].sort(), JSON.stringify(problem.errors));
+    assert.deepEqual(
+      [...new Set(problem.errors.map(({ field }) => field))].sort(),
+      [...fields].sort(),
+      JSON.stringify(problem.errors),
+    );
     return problem;
   }
 

@@ -6,8 +6,15 @@ import { chromium } from "playwright-core";
 
 import { findChromium } from "../../../scripts/lib/places.mjs";
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-  "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 
 /**
  * Runs `work(page, context)` in a fresh profile and closes the browser after it.
@@ -20,9 +27,13 @@ export async function withPage({ expectedErrors = [], ...options }, work) {
     const context = await browser.newContext(options);
     const page = await context.newPage();
     const errors = [];
-    const note = (text) => { if (!expectedErrors.some((pattern) => pattern.test(text))) errors.push(text); };
+    const note = (text) => {
+      if (!expectedErrors.some((pattern) => pattern.test(text))) errors.push(text);
+    };
     page.on("pageerror", (error) => note(`uncaught: ${error.stack}`));
-    page.on("console", (message) => { if (message.type() === "error") note(`console: ${message.text()}`); });
+    page.on("console", (message) => {
+      if (message.type() === "error") note(`console: ${message.text()}`);
+    });
     const result = await work(page, context);
     assert.deepEqual(errors, [], "errors that the page reported");
     return result;

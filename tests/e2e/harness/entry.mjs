@@ -56,10 +56,12 @@ function failAtOnce(operation) {
 }
 
 function wrapKv(kv) {
-  const call = (method) => (...args) => {
-    counts.kv[method] = (counts.kv[method] ?? 0) + 1;
-    return suffer(`kv.${method}`, args[0], () => kv[method](...args));
-  };
+  const call =
+    (method) =>
+    (...args) => {
+      counts.kv[method] = (counts.kv[method] ?? 0) + 1;
+      return suffer(`kv.${method}`, args[0], () => kv[method](...args));
+    };
   const get = (...args) => {
     counts.kv.get = (counts.kv.get ?? 0) + 1;
     failAtOnce("kv.get");
@@ -72,7 +74,13 @@ function wrapKv(kv) {
       return kv.get(...args);
     });
   };
-  return { get, getWithMetadata: call("getWithMetadata"), put: call("put"), list: call("list"), delete: call("delete") };
+  return {
+    get,
+    getWithMetadata: call("getWithMetadata"),
+    put: call("put"),
+    list: call("list"),
+    delete: call("delete"),
+  };
 }
 
 async function kvValues(kv) {
@@ -103,7 +111,7 @@ function wrapObjects(objects) {
       try {
         return await suffer("KEY_GATE.fetch", id.name, () => objects.get(id).fetch(...args));
       } catch (error) {
-        throw broken = error;
+        throw (broken = error);
       }
     };
     return { fetch };
@@ -112,16 +120,23 @@ function wrapObjects(objects) {
 }
 
 const replaced = {}; // bindings that are another value here, or (undefined) none
-const wrapEnv = (env) => ({ ...env, KEYS: wrapKv(env.KEYS), FAILURES: wrapLimiter(env.FAILURES), KEY_GATE: wrapObjects(env.KEY_GATE), ...replaced });
+const wrapEnv = (env) => ({
+  ...env,
+  KEYS: wrapKv(env.KEYS),
+  FAILURES: wrapLimiter(env.FAILURES),
+  KEY_GATE: wrapObjects(env.KEY_GATE),
+  ...replaced,
+});
 
 // A getter or method of a native object only works with that object as `this`.
-const around = (target, replaced) => new Proxy(target, {
-  get(_, property) {
-    if (property in replaced) return replaced[property];
-    const value = target[property];
-    return typeof value === "function" ? value.bind(target) : value;
-  },
-});
+const around = (target, replaced) =>
+  new Proxy(target, {
+    get(_, property) {
+      if (property in replaced) return replaced[property];
+      const value = target[property];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 
 // workerd rings alarms by the real clock: times are moved on the way in and out.
 function wrapState(state) {
@@ -208,7 +223,9 @@ const orders = {
   },
   async call({ className, name, body }, env) {
     const objects = env[BINDINGS[className]];
-    const answer = await objects.get(objects.idFromName(name)).fetch(`https://object/${name}`, { method: "POST", body });
+    const answer = await objects
+      .get(objects.idFromName(name))
+      .fetch(`https://object/${name}`, { method: "POST", body });
     return { status: answer.status, text: await answer.text() };
   },
   async counts() {

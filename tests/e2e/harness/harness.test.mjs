@@ -19,13 +19,18 @@ describe("the harness", () => {
   after(() => gate?.stop());
   beforeEach(() => gate.origin.reset());
 
-  const use = (isolate, key, request = {}) => isolate.send({ target: "/api/orders", ...request, headers: [["Authorization", `Bearer ${key}`], ...(request.headers ?? [])] });
+  const use = (isolate, key, request = {}) =>
+    isolate.send({
+      target: "/api/orders",
+      ...request,
+      headers: [["Authorization", `Bearer ${key}`], ...(request.headers ?? [])],
+    });
 
   test("isolates have addresses and faults of their own, and share what is stored", async () => {
     const [first, second] = gate.isolates;
     const { plaintextKey } = await admin.createKey();
     assert.notEqual(first.url, second.url);
-    await second.faults({ "kv.get": { fail: true }, });
+    await second.faults({ "kv.get": { fail: true } });
     await gate.objects.faults({ "KeyGate.fetch": { fail: true } });
     assert.equal((await use(second, plaintextKey)).status, 503);
     await gate.objects.faults({ "KeyGate.fetch": null });
@@ -71,7 +76,8 @@ describe("the harness", () => {
     const { plaintextKey } = await admin.createKey({ expiresAt });
     for (const isolate of gate.isolates) assert.equal((await use(isolate, plaintextKey)).status, 200);
     await gate.advance(3_600_001);
-    for (const isolate of gate.isolates) assert.equal((await use(isolate, plaintextKey)).json().code, "EXPIRED_API_KEY");
+    for (const isolate of gate.isolates)
+      assert.equal((await use(isolate, plaintextKey)).json().code, "EXPIRED_API_KEY");
   });
 
   test("a killed runtime is gone at once, and comes back at its address with what was stored", async () => {
@@ -91,7 +97,10 @@ describe("the harness", () => {
       return [...all.values()].some((value) => value.includes(apiKey.id)) && all;
     });
     assert.ok(kv.size > 0);
-    const rows = gate.storedObjects().filter(({ className }) => className === "Registry").flatMap(({ tables }) => Object.values(tables).flat());
+    const rows = gate
+      .storedObjects()
+      .filter(({ className }) => className === "Registry")
+      .flatMap(({ tables }) => Object.values(tables).flat());
     assert.ok(rows.some((row) => Object.values(row).includes(apiKey.id)));
     assert.notDeepEqual(gate.grep("Findable by this name"), []);
     assert.deepEqual(gate.grep(plaintextKey), []);
@@ -101,8 +110,16 @@ describe("the harness", () => {
     const { plaintextKey } = await admin.createKey({ scopes: ["orders:write"] });
     const body = Buffer.from(Array.from({ length: 70_000 }, (_, i) => i % 251));
     const answer = await use(gate.isolates[0], plaintextKey, {
-      method: "PUT", target: "/api/orders/1?a=%20b&c", headers: [["X-Twice", "1"], ["X-Twice", "2"]],
-      body: (async function* () { yield body.subarray(0, 10); yield body.subarray(10); })(),
+      method: "PUT",
+      target: "/api/orders/1?a=%20b&c",
+      headers: [
+        ["X-Twice", "1"],
+        ["X-Twice", "2"],
+      ],
+      body: (async function* () {
+        yield body.subarray(0, 10);
+        yield body.subarray(10);
+      })(),
     });
     assert.equal(answer.status, 200, answer.text);
     const { method, url, rawHeaders, bodySha256, body: received } = gate.origin.last;
@@ -115,12 +132,24 @@ describe("the harness", () => {
   test("the origin answers as scripted, in pieces that arrive one by one", async () => {
     const { plaintextKey } = await admin.createKey();
     let goOn;
-    gate.origin.answer = { headers: [["content-type", "text/event-stream"], ["x-twice", "1"], ["x-twice", "2"]], body: (async function* () {
-      yield "data: 1\n\n";
-      await new Promise((resolve) => { goOn = resolve; });
-      yield "data: 2\n\n";
-    })() };
-    const answer = await open(gate.url, { target: "/api/orders", headers: { Authorization: `Bearer ${plaintextKey}` } });
+    gate.origin.answer = {
+      headers: [
+        ["content-type", "text/event-stream"],
+        ["x-twice", "1"],
+        ["x-twice", "2"],
+      ],
+      body: (async function* () {
+        yield "data: 1\n\n";
+        await new Promise((resolve) => {
+          goOn = resolve;
+        });
+        yield "data: 2\n\n";
+      })(),
+    };
+    const answer = await open(gate.url, {
+      target: "/api/orders",
+      headers: { Authorization: `Bearer ${plaintextKey}` },
+    });
     assert.equal(answer.status, 200);
     const chunks = answer.chunks();
     assert.equal((await chunks.next()).value.toString(), "data: 1\n\n");
@@ -144,10 +173,23 @@ describe("the harness", () => {
     const { plaintextKey } = await admin.createKey();
     const { hostname, port } = new URL(gate.url);
     const socket = connect(Number(port), hostname);
-    socket.write(["GET /api/orders/live HTTP/1.1", `Host: ${hostname}:${port}`, `Authorization: Bearer ${plaintextKey}`,
-      "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "", ""].join("\r\n"));
+    socket.write(
+      [
+        "GET /api/orders/live HTTP/1.1",
+        `Host: ${hostname}:${port}`,
+        `Authorization: Bearer ${plaintextKey}`,
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+        "",
+        "",
+      ].join("\r\n"),
+    );
     let received = Buffer.alloc(0);
-    socket.on("data", (chunk) => { received = Buffer.concat([received, chunk]); });
+    socket.on("data", (chunk) => {
+      received = Buffer.concat([received, chunk]);
+    });
     await waitFor("101", () => received.includes("\r\n\r\n"));
     assert.match(received.toString("latin1"), /^HTTP\/1\.1 101 /);
     // A masked text frame "hi", with a mask of zeroes.
@@ -162,8 +204,19 @@ describe("the harness", () => {
       return page.title();
     });
     assert.match(title, /Keyward/);
-    await assert.rejects(withPage({}, (page) => page.evaluate(() => new Promise((resolve) => {
-      setTimeout(() => { setTimeout(resolve); throw new Error("on the page"); });
-    }))), /on the page/);
+    await assert.rejects(
+      withPage({}, (page) =>
+        page.evaluate(
+          () =>
+            new Promise((resolve) => {
+              setTimeout(() => {
+                setTimeout(resolve);
+                throw new Error("on the page");
+              });
+            }),
+        ),
+      ),
+      /on the page/,
+    );
   });
 });

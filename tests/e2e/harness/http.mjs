@@ -24,7 +24,10 @@ export async function send(base, request) {
 }
 
 /** Like `send`, but returns as soon as the head is there: `answer.chunks()` has the body as it comes. */
-export async function open(base, { method = "GET", target = "/", headers = [], host, body, tls, timeoutMs = 30_000 } = {}) {
+export async function open(
+  base,
+  { method = "GET", target = "/", headers = [], host, body, tls, timeoutMs = 30_000 } = {},
+) {
   const { hostname, port, protocol } = new URL(base);
   const list = Array.isArray(headers) ? [...headers] : Object.entries(headers);
   const has = (name) => list.some(([given]) => given.toLowerCase() === name);
@@ -35,9 +38,16 @@ export async function open(base, { method = "GET", target = "/", headers = [], h
   if (whole && !has("content-length") && !has("transfer-encoding")) list.push(["Content-Length", String(whole.length)]);
   if (streamed && !has("transfer-encoding")) list.push(["Transfer-Encoding", "chunked"]);
 
-  const socket = protocol === "https:"
-    ? connectTls({ port: Number(port), host: hostname, ca: certificate.cert, ...(tls && { minVersion: tls, maxVersion: tls }), ciphers: "DEFAULT@SECLEVEL=0" })
-    : connect(Number(port), hostname);
+  const socket =
+    protocol === "https:"
+      ? connectTls({
+          port: Number(port),
+          host: hostname,
+          ca: certificate.cert,
+          ...(tls && { minVersion: tls, maxVersion: tls }),
+          ciphers: "DEFAULT@SECLEVEL=0",
+        })
+      : connect(Number(port), hostname);
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`${method} ${target}: silent for ${timeoutMs} ms`)));
   const sending = sendAll(socket, method, target, list, whole, streamed ? body : undefined);
   sending.catch(() => {}); // the answer tells: a server may answer and close before it has read all
@@ -46,7 +56,9 @@ export async function open(base, { method = "GET", target = "/", headers = [], h
 
 async function sendAll(socket, method, target, headers, whole, chunks) {
   const head = headers.map(([name, value]) => Buffer.concat([Buffer.from(`${name}: `), Buffer.from(value), CRLF]));
-  socket.write(Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n`), ...head, CRLF, whole ?? Buffer.alloc(0)]));
+  socket.write(
+    Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n`), ...head, CRLF, whole ?? Buffer.alloc(0)]),
+  );
   if (!chunks) return;
   for await (const chunk of chunks) {
     if (socket.destroyed) return;
@@ -111,7 +123,7 @@ class Answer {
         yield chunk;
       }
     } else {
-      for (let chunk; (chunk = await this.#bytes.some(Infinity, true)).length;) yield chunk;
+      for (let chunk; (chunk = await this.#bytes.some(Infinity, true)).length; ) yield chunk;
     }
     this.socket.end();
   }
@@ -146,16 +158,27 @@ class Bytes {
       this.#pending = Buffer.concat([this.#pending, chunk]);
       this.#wake();
     });
-    socket.on("error", (error) => { this.#failed = error; this.#wake(); });
-    socket.on("close", () => { this.#ended = true; this.#wake(); });
-    socket.on("end", () => { this.#ended = true; this.#wake(); });
+    socket.on("error", (error) => {
+      this.#failed = error;
+      this.#wake();
+    });
+    socket.on("close", () => {
+      this.#ended = true;
+      this.#wake();
+    });
+    socket.on("end", () => {
+      this.#ended = true;
+      this.#wake();
+    });
   }
 
   async #more() {
     if (this.#ended || this.#failed) {
       throw new Error(`the connection ended before the answer did${this.#failed ? `: ${this.#failed.message}` : ""}`);
     }
-    await new Promise((resolve) => { this.#wake = resolve; });
+    await new Promise((resolve) => {
+      this.#wake = resolve;
+    });
   }
 
   #cut(length) {

@@ -92,7 +92,13 @@ class Origin {
   #record(request) {
     const rawHeaders = [];
     for (let i = 0; i < request.rawHeaders.length; i += 2) rawHeaders.push(request.rawHeaders.slice(i, i + 2));
-    const recorded = { method: request.method, url: request.url, rawHeaders, headers: request.headersDistinct, at: Date.now() };
+    const recorded = {
+      method: request.method,
+      url: request.url,
+      rawHeaders,
+      headers: request.headersDistinct,
+      at: Date.now(),
+    };
     this.requests.push(recorded);
     return recorded;
   }
@@ -113,10 +119,16 @@ class Origin {
       response.writeHead(status, Array.isArray(headers) ? headers.flat() : headers);
       if (body === undefined) {
         const url = new URL(request.url, "http://origin");
-        response.end(JSON.stringify({
-          method: request.method, path: url.pathname, query: url.search.slice(1), headers: request.headers,
-          bodyBytes: recorded.body.length, bodySha256: recorded.bodySha256,
-        }));
+        response.end(
+          JSON.stringify({
+            method: request.method,
+            path: url.pathname,
+            query: url.search.slice(1),
+            headers: request.headers,
+            bodyBytes: recorded.body.length,
+            bodySha256: recorded.bodySha256,
+          }),
+        );
       } else if (typeof body === "string" || body instanceof Uint8Array) {
         response.end(body);
       } else {
@@ -130,9 +142,13 @@ class Origin {
 
   #upgrade(request, socket) {
     this.#record(request);
-    const accept = createHash("sha1").update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
+    const accept = createHash("sha1")
+      .update(`${request.headers["sec-websocket-key"]}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`)
+      .digest("base64");
     socket.on("error", () => {});
-    socket.write(`HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`);
+    socket.write(
+      `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
+    );
     this.webSocket(socket);
   }
 }
@@ -156,7 +172,8 @@ function echo(socket) {
       let length = pending[1] & 0x7f;
       let at = 2;
       if (length === 126) [length, at] = pending.length < 4 ? [Infinity, 4] : [pending.readUInt16BE(2), 4];
-      else if (length === 127) [length, at] = pending.length < 10 ? [Infinity, 10] : [Number(pending.readBigUInt64BE(2)), 10];
+      else if (length === 127)
+        [length, at] = pending.length < 10 ? [Infinity, 10] : [Number(pending.readBigUInt64BE(2)), 10];
       if (pending.length < at + 4 + length) return;
       const mask = pending.subarray(at, at + 4);
       const payload = Buffer.from(pending.subarray(at + 4, at + 4 + length)).map((byte, i) => byte ^ mask[i % 4]);

@@ -8,22 +8,50 @@ export async function startRawOrigin(port) {
   const server = createServer({ allowHalfOpen: true }, (socket) => {
     const connection = { socket, text: "", ended: false };
     origin.connections.push(connection);
-    socket.on("error", () => {}).on("close", () => { connection.closed = true; });
-    socket.on("data", (chunk) => { connection.text += chunk.toString("latin1"); }).on("end", () => { connection.ended = true; });
+    socket
+      .on("error", () => {})
+      .on("close", () => {
+        connection.closed = true;
+      });
+    socket
+      .on("data", (chunk) => {
+        connection.text += chunk.toString("latin1");
+      })
+      .on("end", () => {
+        connection.ended = true;
+      });
     origin.behave(socket, connection);
   });
-  await new Promise((resolve, reject) => { server.once("error", reject).listen(port ?? 0, "127.0.0.1", resolve); });
+  await new Promise((resolve, reject) => {
+    server.once("error", reject).listen(port ?? 0, "127.0.0.1", resolve);
+  });
   origin.address = `127.0.0.1:${server.address().port}`;
-  origin.stop = () => { origin.connections.forEach(({ socket }) => socket.destroy()); server.close(); };
+  origin.stop = () => {
+    origin.connections.forEach(({ socket }) => socket.destroy());
+    server.close();
+  };
   return origin;
 }
 
 /** A client's connection after it has sent the beginning of a request: `text` is what came back, `status` its status. */
 export function begin(url, host, text) {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
-  const client = { socket, text: "", closed: false, get status() { return Number(/^HTTP\/1\.1 (\d{3}) [^]*\r\n\r\n/.exec(client.text)?.[1]) || undefined; } };
-  socket.on("data", (chunk) => { client.text += chunk.toString("latin1"); });
-  socket.on("error", () => {}).on("close", () => { client.closed = true; });
+  const client = {
+    socket,
+    text: "",
+    closed: false,
+    get status() {
+      return Number(/^HTTP\/1\.1 (\d{3}) [^]*\r\n\r\n/.exec(client.text)?.[1]) || undefined;
+    },
+  };
+  socket.on("data", (chunk) => {
+    client.text += chunk.toString("latin1");
+  });
+  socket
+    .on("error", () => {})
+    .on("close", () => {
+      client.closed = true;
+    });
   socket.write(text.replace("HOST", host));
   return client;
 }

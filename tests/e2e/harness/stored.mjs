@@ -8,7 +8,9 @@ import { DatabaseSync } from "node:sqlite";
 /** Every file below a folder. */
 function files(folder) {
   if (!existsSync(folder)) return [];
-  return readdirSync(folder, { recursive: true }).map((name) => join(folder, name)).filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
+  return readdirSync(folder, { recursive: true })
+    .map((name) => join(folder, name))
+    .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
 /** A file's bytes, if it is there: the runtime removes some of a database's at any time. */
@@ -23,11 +25,13 @@ function bytes(path) {
 
 /** Every object's tables, read from copies of its SQLite files: `[{ className, id, tables: { name: [row] } }]`. */
 export function objects(persist) {
-  return files(join(persist, "do")).filter((path) => /-(KeyGate|Registry)\/[0-9a-f]{64}\.sqlite$/.test(path)).map((path) => ({
-    className: path.match(/-(KeyGate|Registry)\//)[1],
-    id: basename(path, ".sqlite"),
-    tables: tables(path),
-  }));
+  return files(join(persist, "do"))
+    .filter((path) => /-(KeyGate|Registry)\/[0-9a-f]{64}\.sqlite$/.test(path))
+    .map((path) => ({
+      className: path.match(/-(KeyGate|Registry)\//)[1],
+      id: basename(path, ".sqlite"),
+      tables: tables(path),
+    }));
 }
 
 function tables(path) {
@@ -40,7 +44,11 @@ function tables(path) {
     const db = new DatabaseSync(join(folder, "copy.sqlite"));
     try {
       // _cf_… are the runtime's own.
-      const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_cf_*'").all();
+      const names = db
+        .prepare(
+          "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT GLOB 'sqlite_*' AND name NOT GLOB '_cf_*'",
+        )
+        .all();
       return Object.fromEntries(names.map(({ name }) => [name, db.prepare(`SELECT * FROM "${name}"`).all()]));
     } finally {
       db.close();
@@ -52,7 +60,9 @@ function tables(path) {
 
 /** Runs statements on the database of every object of a class. While the runtime is dead only. */
 export function alter(persist, className, statements) {
-  const paths = files(join(persist, "do")).filter((path) => path.includes(`-${className}/`) && /[0-9a-f]{64}\.sqlite$/.test(path));
+  const paths = files(join(persist, "do")).filter(
+    (path) => path.includes(`-${className}/`) && /[0-9a-f]{64}\.sqlite$/.test(path),
+  );
   for (const path of paths) {
     const db = new DatabaseSync(path);
     try {

@@ -9,7 +9,10 @@ import { createServer } from "node:tls";
 const pem = readFileSync(new URL("localhost.pem", import.meta.url), "utf8");
 
 /** For 127.0.0.1 and localhost, signed by itself: of use to these tests only. */
-export const certificate = { key: pem.slice(0, pem.indexOf("-----BEGIN CERTIFICATE")), cert: pem.slice(pem.indexOf("-----BEGIN CERTIFICATE")) };
+export const certificate = {
+  key: pem.slice(0, pem.indexOf("-----BEGIN CERTIFICATE")),
+  cert: pem.slice(pem.indexOf("-----BEGIN CERTIFICATE")),
+};
 
 /**
  * Ends TLS of any version at `url` and sends each connection's one request on to the proxy socket at
@@ -45,5 +48,9 @@ function absolute(head, tlsVersion) {
   const host = head.match(/^host: *(.*)$/im)?.[1] ?? "127.0.0.1";
   const [line, ...fields] = head.split("\r\n");
   const [method, target, version] = line.split(" ");
-  return [`${method} https://${host}${target} ${version}`, ...fields, `MF-CF-Blob: ${JSON.stringify({ tlsVersion })}`].join("\r\n");
+  return [
+    `${method} https://${host}${target} ${version}`,
+    ...fields,
+    `MF-CF-Blob: ${JSON.stringify({ tlsVersion })}`,
+  ].join("\r\n");
 }

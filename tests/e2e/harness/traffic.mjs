@@ -20,14 +20,25 @@ export class Client {
   async ask(isolate, headers, { target = "/api/orders", host } = {}) {
     const sentAt = Date.now();
     try {
-      const sent = request(new URL(target, isolate.url), { agent: this.#agent, headers: { ...headers, ...(host && { host }) } });
+      const sent = request(new URL(target, isolate.url), {
+        agent: this.#agent,
+        headers: { ...headers, ...(host && { host }) },
+      });
       sent.end();
       const [answer] = await once(sent, "response");
       let body = "";
-      answer.setEncoding("utf8").on("data", (text) => { body += text; });
+      answer.setEncoding("utf8").on("data", (text) => {
+        body += text;
+      });
       await once(answer, "end");
       const { statusCode: status } = answer;
-      return { status, headers: answer.headers, code: status >= 400 ? codeOf(body) : undefined, sentAt, at: Date.now() };
+      return {
+        status,
+        headers: answer.headers,
+        code: status >= 400 ? codeOf(body) : undefined,
+        sentAt,
+        at: Date.now(),
+      };
     } catch {
       return { status: 0, headers: {}, sentAt, at: Date.now() };
     }
