@@ -1,5 +1,8 @@
 //! Cookies of the gate's own (RFC 6265bis): for this host only, out of reach of scripts.
 
+/// The session's cookie. `__Host-`: only from this host, only over a secure connection (RFC 6265bis, 4.1.3.2).
+pub const SESSION_COOKIE: &str = "__Host-keyward-session";
+
 /// When a browser sends a cookie along with a request that another site caused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SameSite {

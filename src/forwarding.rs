@@ -10,12 +10,12 @@ use std::net::IpAddr;
 use keyward_policy::{CredentialSource, Origin, Realm, Requirement, SourceKind};
 
 use crate::{
+    cookie::SESSION_COOKIE,
     cors, credential,
     gate::{Identity, Permit},
     identity,
     pipeline::Caller,
     refusal,
-    registry::front::SESSION_COOKIE,
     route::Target,
     secret::Secrets,
     wire::WindowState,

@@ -8,7 +8,6 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     jwt::Keys,
-    registry::session,
     secret::{self, Secret},
     time::{SECOND, Timestamp},
 };
@@ -94,16 +93,6 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Result<
     }
     faults.dedup();
     if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
-}
-
-/// Looks at the token that makes the first owner, while there is none: later it opens nothing, and without it a gate may
-/// still do all that its policy says.
-///
-/// # Errors
-/// That it can be guessed. Nothing of it is in that.
-pub fn set_up(has_owner: bool, token: Option<&Secret>) -> Result<(), String> {
-    let unfit = token.is_some_and(|token| !token.expose().is_empty() && !session::is_fit_for_set_up(token));
-    if unfit && !has_owner { Err(session::guessable_setup_token()) } else { Ok(()) }
 }
 
 /// What an isolate has found, and whether it is looking.

@@ -23,11 +23,10 @@ use keyward::{
     registry::{
         cursor, email,
         error::MOST_FIELDS,
+        freshness::Telling,
         front::{self, Head, MOST_BYTES},
         input::{self, Input},
-        json, password,
-        publisher::Telling,
-        text,
+        json, password, text,
     },
     route::{self, Target},
     session_id,

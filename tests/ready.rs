@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use keyward::{
     policy::{POLICY, Policy, Realm, Requirement, Route, Webhook},
     ready::{self, Cache, Look, Readiness},
+    registry::setup_token::set_up_fault,
     secret::Secret,
     time::{SECOND, Timestamp},
 };
@@ -38,7 +39,7 @@ fn a_secret_that_is_missing_or_not_fit_is_named_and_nothing_of_it_is_shown() {
 
 #[test]
 fn a_set_up_token_that_can_be_guessed_is_a_fault_while_there_is_no_owner() {
-    let found = |has_owner, token: Option<&str>| ready::set_up(has_owner, token.map(Secret::new).as_ref());
+    let found = |has_owner, token: Option<&str>| set_up_fault(has_owner, token.map(Secret::new).as_ref());
     for weak in ["hush", "short-but-random-9x", "passwordpassword1234", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
         let fault = found(false, Some(weak)).unwrap_err();
         assert!(fault.starts_with("KEYWARD_SETUP_TOKEN") && !fault.contains(weak), "{fault}");

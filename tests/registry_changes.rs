@@ -9,7 +9,7 @@ mod support;
 use keyward::{
     policy::{KeyAction, Policy},
     record::Status,
-    registry::publisher::Telling,
+    registry::freshness::Telling,
     time::{SECOND, Timestamp},
 };
 use office::{Office, PASSWORD, policy_with};

@@ -9,7 +9,7 @@ mod office;
 mod support;
 
 use keyward::{
-    registry::{cursor, error::Refusal, ids, schema, session},
+    registry::{cursor, error::Refusal, ids, schema, sessions::token},
     sql::Sql,
 };
 use office::Office;
@@ -21,7 +21,7 @@ const TENANT: &str = "00000000-0000-4000-8000-000000000000";
 #[test]
 fn sessions_are_found_by_this_hash() {
     assert_eq!(
-        session::token_hash("kws_abc"),
+        token::token_hash("kws_abc"),
         "55b0c2acc1dcff741c79d2754cc10ee4e29f715e347382f4ef07e3266d10f9e9"
     );
 }

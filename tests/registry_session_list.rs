@@ -7,7 +7,7 @@ mod office;
 mod support;
 
 use keyward::{
-    registry::{front, session},
+    registry::{front, sessions::token},
     sql::Sql,
     time::{MINUTE, Timestamp},
 };
@@ -48,7 +48,7 @@ fn people_see_where_they_are_signed_in_and_nothing_to_sign_in_with() {
     assert_eq!(listed.body["sessions"][0]["current"], true);
     assert_eq!(session["createdAt"], NOON.to_rfc3339());
     for token in [&member, &second] {
-        assert!(!listed.text.contains(token.as_str()) && !listed.text.contains(&session::token_hash(token)));
+        assert!(!listed.text.contains(token.as_str()) && !listed.text.contains(&token::token_hash(token)));
     }
     // To within five minutes, so that few calls write.
     let seen =
@@ -163,7 +163,7 @@ fn a_session_that_an_older_build_began_is_listed_and_ended_like_any() {
     let me = office.get(&owner, "/session").body["member"]["id"].as_str().unwrap().to_owned();
     let columns = "INSERT INTO sessions (hash, tenant_id, member_id, created_at, expires_at)
         SELECT ?, tenant_id, id, ?, ? FROM members WHERE id = ?";
-    let hash = session::token_hash("kws_of-an-older-build");
+    let hash = token::token_hash("kws_of-an-older-build");
     let now = office.now.get();
     office.db.run(columns, &[hash.into(), now.into(), now.plus(MINUTE).into(), me.into()]).unwrap();
     let old = sessions(&office, &owner, "/sessions")[1].clone();
@@ -176,14 +176,14 @@ fn a_session_that_an_older_build_began_is_listed_and_ended_like_any() {
 #[test]
 fn a_made_up_token_is_known_for_one_and_a_real_one_for_ours() {
     let (office, owner) = Office::open();
-    assert!(session::is_our_token(&secrets(), &owner));
+    assert!(token::is_our_token(&secrets(), &owner));
     let mut other = owner.clone();
     let last = if other.pop() == Some('A') { 'E' } else { 'A' };
     other.push(last);
     for made_up in [other.as_str(), "kws_", "kws_x", &"kws_A".repeat(9), owner.trim_start_matches("kws_")] {
-        assert!(!session::is_our_token(&secrets(), made_up), "{made_up}");
+        assert!(!token::is_our_token(&secrets(), made_up), "{made_up}");
     }
-    assert!(session::is_our_token(
+    assert!(token::is_our_token(
         &keyward::secret::Secrets::new(&"n".repeat(40), Some(support::SECRET)),
         &owner
     ));

@@ -13,7 +13,7 @@ use keyward::{
     key,
     policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route},
     registry::{
-        self, Outcome, Progress, Step, keys::fresh, links, publisher::Telling, schema, session, usage,
+        self, Outcome, Progress, Step, freshness::Telling, keys::fresh, links, schema, sessions::token, usage,
     },
     sql::{self, Schema, Sql, SqlError},
     time::{DAY, MINUTE},
@@ -115,7 +115,7 @@ const CASES: &[Case] = &[
     ("GET", "/sessions", Stage::open, |stage| stage.call("GET", "/sessions", Value::Null)),
     ("DELETE", "/sessions", Stage::open, |stage| stage.call("DELETE", "/sessions", Value::Null)),
     ("DELETE", "/sessions/{ses_}", Stage::open, |stage| {
-        let id = &session::token_hash(&stage.member)[..24];
+        let id = &token::token_hash(&stage.member)[..24];
         stage.call("DELETE", &format!("/sessions/ses_{id}"), Value::Null)
     }),
     ("GET", "/members/{}/sessions", Stage::open, |stage| {

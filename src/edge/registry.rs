@@ -19,15 +19,14 @@ use super::{
 use crate::{
     denial::Denial,
     policy::{POLICY, Policy},
-    ready,
     record::Record,
     registry::{
         self,
         call::Deployment,
         error::Refusal,
-        front,
         password::PasswordJob,
         publisher::{Platform, Publisher},
+        setup_token,
     },
     secret::{Secret, Secrets},
     sql::Sql,
@@ -69,7 +68,8 @@ impl DurableObject for Registry {
             "/ready" => {
                 let fault = self.publisher.open().await.err();
                 let has_owner = registry::members::exist(&self.publisher.platform.sql);
-                let set_up = ready::set_up(has_owner.unwrap_or(true), self.setup_token.as_ref()).err();
+                let set_up =
+                    setup_token::set_up_fault(has_owner.unwrap_or(true), self.setup_token.as_ref()).err();
                 Response::ok(json!({ "fault": fault, "setUp": set_up }).to_string())
             }
             "/redeem" => {
@@ -112,7 +112,7 @@ impl Runtime {
     fn secrets(&self) -> std::result::Result<Rc<Secrets>, Refusal> {
         settings::secrets(&self.env).map_err(|denial| match denial {
             Denial::NotConfigured { what } => Refusal::not_configured(what),
-            _ => front::registry_unavailable(),
+            _ => Refusal::registry_unavailable(),
         })
     }
 }

@@ -10,7 +10,7 @@ use worker::Env;
 use crate::{
     denial::Denial,
     entropy::Entropy,
-    registry::session,
+    registry::setup_token,
     secret::{self, Secret, Secrets},
 };
 
@@ -44,7 +44,7 @@ pub fn setup_token(env: &Env) -> Option<Secret> {
 
 /// The token of set-up where it proves who shows it: not if it can be guessed.
 pub fn setup_proof(env: &Env) -> Option<Rc<Secret>> {
-    let fit = || setup_token(env).filter(session::is_fit_for_set_up).map(Rc::new);
+    let fit = || setup_token(env).filter(setup_token::is_fit_for_set_up).map(Rc::new);
     SETUP_PROOF.with(|proof| proof.get_or_init(fit).clone())
 }
 

@@ -6,11 +6,15 @@ use std::rc::Rc;
 use crate::{
     entropy::Entropy,
     registry::{
-        Outcome, Progress, Registry, Step, attempts, front,
+        attempts,
+        dispatch::{Registry, Step},
+        error::Refusal,
+        outcome::Outcome,
+        progress::Progress,
         publisher::{PATIENCE_MS, Platform, Publisher},
         room,
         upkeep::Upkeep,
-        usage,
+        usage::report as usage,
     },
     secret::{Secret, Secrets},
     sql,
@@ -44,7 +48,7 @@ impl<P: Platform> Publisher<P> {
         let request_id = call.request_id.as_str();
         let unavailable = |what: &str, error: &str| {
             self.platform.log(what, error, Some(request_id));
-            front::registry_unavailable().reply(request_id)
+            Refusal::registry_unavailable().reply(request_id)
         };
         let end = self.platform.now().plus(DELIVERED_WITHIN);
         if let Err(error) = self.open().await {
@@ -134,7 +138,7 @@ impl<P: Platform> Publisher<P> {
                     Ok(key) => progress.derived.push(job.done(key)),
                     Err(error) => {
                         self.platform.log("password derivation", &error, Some(&call.request_id));
-                        return Outcome::refused(front::registry_unavailable());
+                        return Outcome::refused(Refusal::registry_unavailable());
                     }
                 },
                 Step::Wait(crowded) => {

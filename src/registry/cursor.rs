@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     registry::{
-        Turn,
+        context::Turn,
         input::{self, Input},
     },
     secret::Secrets,

@@ -6,8 +6,7 @@ use serde_json::json;
 
 use crate::{
     problem,
-    registry::{keys::fresh::Fresh, password::PasswordJob, text},
-    sql::SqlError,
+    registry::text,
     time::{self, SECOND, Timestamp},
     wire::AdminReply,
 };
@@ -210,6 +209,11 @@ impl Refusal {
         )
     }
 
+    /// The Registry itself cannot be reached.
+    pub fn registry_unavailable() -> Self {
+        Self::new(Code::StoreUnavailable, "The registry did not answer. Try again.")
+    }
+
     /// As the answer.
     pub fn reply(self, request_id: &str) -> AdminReply {
         let (status, code) = self.code.facts();
@@ -226,32 +230,4 @@ impl Refusal {
 fn retry_after(milliseconds: i64) -> (String, String) {
     let seconds = time::retry_after(u64::try_from(milliseconds).unwrap_or_default());
     ("Retry-After".to_owned(), seconds.to_string())
-}
-
-/// Why a handler stopped before its end.
-pub enum Stop {
-    /// The call is refused.
-    Refused(Refusal),
-    /// It goes on once this password has been derived: call again with the result.
-    Derive(PasswordJob),
-    /// It goes on once this key's KeyGate was told: call again with the result.
-    Tell(Fresh),
-    /// It goes on once what others have begun has come to its end: call again, with how others are refused meanwhile.
-    Wait(Option<Box<Refusal>>),
-    /// The KeyGate of the key that it made could not be told.
-    Untold,
-    /// The database failed: for the log, not for the caller.
-    Failed(SqlError),
-}
-
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(refusal)
-    }
-}
-
-impl From<SqlError> for Stop {
-    fn from(error: SqlError) -> Self {
-        Self::Failed(error)
-    }
 }

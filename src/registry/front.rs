@@ -4,7 +4,7 @@
 use serde::Deserialize;
 
 use crate::{
-    cookie::{self, Repeated, SameSite},
+    cookie::{self, Repeated, SESSION_COOKIE},
     credential,
     denial::Denial,
     network,
@@ -12,19 +12,16 @@ use crate::{
     refusal,
     registry::{
         error::{Code, Refusal},
-        session::{self, TOKEN_PREFIX},
+        sessions::token::{self, TOKEN_PREFIX},
     },
     route::Target,
     secret::{Secret, Secrets},
-    time::{SECOND, Timestamp},
+    time::Timestamp,
     wire::{AdminCredential, AdminReply},
 };
 
 /// Most bytes of a body.
 pub const MOST_BYTES: usize = 64 * 1024;
-
-/// The session's cookie. `__Host-`: only from this host, only over a secure connection (RFC 6265bis, 4.1.3.2).
-pub const SESSION_COOKIE: &str = "__Host-keyward-session";
 
 /// Headers of every answer of the admin API.
 pub const API_HEADERS: [(&str, &str); 2] =
@@ -257,16 +254,6 @@ pub fn body_text(head: &Head, bytes: Vec<u8>) -> Result<String, Refusal> {
     String::from_utf8(bytes).map_err(|_| Refusal::new(Code::MalformedJson, "The body is not UTF-8."))
 }
 
-/// `Set-Cookie` for a new session.
-pub fn set_cookie(token: &str, life_ms: i64) -> String {
-    cookie::set(SESSION_COOKIE, token, life_ms / SECOND, SameSite::Strict)
-}
-
-/// `Set-Cookie` that ends the session in the browser.
-pub fn clear_cookie() -> String {
-    cookie::clear(SESSION_COOKIE, SameSite::Strict)
-}
-
 /// Whether an answer counts as a failure of the network that asked. Where nobody needs to be signed in, what is malformed
 /// does too: it costs as much to read as what is right, and nobody sends it by the dozen who does not mean to. Elsewhere
 /// only what the Registry was `asked`: a page that asks who is signed in, and is told that nobody is, has not failed.
@@ -315,8 +302,8 @@ pub fn proof(
     match credential {
         AdminCredential::Key { record } => Some(format!("key {}", record.id)),
         AdminCredential::Session { token } => secrets
-            .is_some_and(|secrets| session::is_our_token(secrets, token))
-            .then(|| format!("session {}", session::token_hash(token))),
+            .is_some_and(|secrets| token::is_our_token(secrets, token))
+            .then(|| format!("session {}", token::token_hash(token))),
         AdminCredential::SetUp { token } => {
             setup_token.is_some_and(|own| own.equals(token)).then(|| "set-up".to_owned())
         }
@@ -330,7 +317,7 @@ pub fn of_operator(shown: Shown, secrets: Option<&Secrets>) -> Option<AdminCrede
     match shown {
         Shown::SetUp(token) => Some(AdminCredential::SetUp { token: token.expose().to_owned() }),
         Shown::Session(token)
-            if secrets.is_some_and(|secrets| session::is_our_token(secrets, token.expose())) =>
+            if secrets.is_some_and(|secrets| token::is_our_token(secrets, token.expose())) =>
         {
             Some(AdminCredential::Session { token: token.expose().to_owned() })
         }
@@ -402,15 +389,10 @@ pub fn held_back(retry_after_ms: u64) -> Refusal {
     Refusal::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(until))
 }
 
-/// The refusal when the Registry itself cannot be reached.
-pub fn registry_unavailable() -> Refusal {
-    Refusal::new(Code::StoreUnavailable, "The registry did not answer. Try again.")
-}
-
 /// The same for a call of this method, which may have been carried out although no answer came.
 pub fn unanswered(method: &str, may_be_repeated: bool) -> Refusal {
     let detail = match method {
-        "GET" | "HEAD" => return registry_unavailable(),
+        "GET" | "HEAD" => return Refusal::registry_unavailable(),
         _ if may_be_repeated => {
             "The registry did not answer, so it is not known whether this was done. Repeat it with the same \
              Idempotency-Key: that gets the key if it was made."

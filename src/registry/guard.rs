@@ -1,66 +1,25 @@
 //! What a call may bring about, asked in one place. Whatever begins, ends or changes a key, what a person may do, or whether
-//! a tenant acts, is first described: an [`Act`]. What writes it takes it [`Authorised`], which only [`Turn::authorise`] makes.
-//! So what is asked for depends on what happens and not on the call that does it, and a new call cannot forget to ask.
-
-use std::ops::Deref;
+//! a tenant acts, is an [`Act`]. So what is asked for depends on what happens and not on the call that does it, and a new
+//! call cannot forget to ask.
 
 use crate::{
     policy::{KeyAction, Realm},
     record::TenantStatus,
     registry::{
-        Turn,
+        authorise::Act,
+        context::Turn,
         error::{Code, Refusal},
         keys::{
             change::{Change, Fate},
-            create::Order,
             grants,
+            new_key::Order,
         },
         links::NewLink,
-        members::Membership,
+        members::membership::Membership,
         principal::Principal,
-        tenants::Revision,
+        tenants::store::Revision,
     },
 };
-
-/// An act that its principal may do.
-pub struct Authorised<T>(T);
-
-impl<T> Deref for Authorised<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        &self.0
-    }
-}
-
-/// Something to be done that not everybody may do.
-pub trait Act {
-    /// # Errors
-    /// FORBIDDEN, STEP_UP_REQUIRED
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal>;
-}
-
-impl Turn<'_> {
-    /// The act, if the principal may do it.
-    ///
-    /// # Errors
-    /// FORBIDDEN, STEP_UP_REQUIRED
-    pub fn authorise<T: Act>(&self, principal: &Principal, act: T) -> Result<Authorised<T>, Refusal> {
-        act.require(self, principal)?;
-        Ok(Authorised(act))
-    }
-
-    /// Refuses an action that the realm keeps for owners, or wants the password again for.
-    fn require_action(&self, realm: &Realm, action: KeyAction, principal: &Principal) -> Result<(), Refusal> {
-        if realm.owner_only.contains(&action) {
-            principal.require_owner("This, in this realm, is")?;
-        }
-        if realm.step_up.contains(&action) {
-            principal.require_step_up(self.now)?;
-        }
-        Ok(())
-    }
-}
 
 /// A key begins to exist, be it made or by rotation.
 impl Act for Order<'_> {
@@ -121,7 +80,7 @@ fn require_for_scopes(
     }
     match principal {
         Principal::Member(member) => member.require_fresh_password(turn.now),
-        Principal::Key(_) | Principal::SetUp(_) => grants::require_member_for(realm, scopes, principal),
+        Principal::Key(_) | Principal::SetUp(_) => principal.require_member_for(realm, scopes),
     }
 }
 

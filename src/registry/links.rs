@@ -11,16 +11,18 @@ use crate::{
     policy::{Policy, Realm},
     record::{self, Mode, TenantStatus},
     registry::{
-        Handled, Outcome, Turn,
-        audit::Deed,
-        error::{Refusal, Stop},
-        guard::Authorised,
+        audit::event::Deed,
+        authorise::Authorised,
+        context::Turn,
+        error::Refusal,
+        handler::{Handled, Stop},
         ids,
         input::{self, Input, Wrong, wrong},
+        outcome::Outcome,
         principal::Principal,
         quotas::{self, Quota},
-        schema,
-        tenants::Tenant,
+        rows,
+        tenants::tenant::Tenant,
     },
     route::{self, Plan, Target},
     session_id,
@@ -60,7 +62,7 @@ impl Authorised<NewLink<'_>> {
             ("session_id", row.session_id.clone().into()),
             ("expires_at", row.expires_at.into()),
         ];
-        schema::insert(turn.db, "links", &columns)
+        rows::insert(turn.db, "links", &columns)
     }
 }
 
@@ -219,7 +221,7 @@ fn redeem_in_turn(
     match state.redeem(now) {
         Err(Spent::Used) => return Ok(Redeemed::Used),
         Err(Spent::Expired) => return Ok(Redeemed::Expired),
-        Ok(()) => schema::update(db, "links", &row.id, &[("used_at", state.used_at.into())])?,
+        Ok(()) => rows::update(db, "links", &row.id, &[("used_at", state.used_at.into())])?,
     }
     Ok(Redeemed::Granted(Session {
         realm: call.realm.clone(),

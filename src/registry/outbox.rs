@@ -13,9 +13,12 @@ use crate::{
     policy::Policy,
     record::Record,
     registry::{
-        keys::{self, Key, limits},
+        keys::{
+            key::{self, Key},
+            limits,
+        },
         room,
-        tenants::Tenant,
+        tenants::tenant::Tenant,
     },
     sql::{self, Sql, SqlError, Value},
     time::{DAY, MINUTE, SECOND, Timestamp},
@@ -61,7 +64,7 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn publication(&self, key_id: &str) -> Result<Option<Publication>, SqlError> {
-        match keys::load_due(self.db, key_id, None)? {
+        match key::load_due(self.db, key_id, None)? {
             Some(key) => self.of(key),
             None => Ok(None),
         }
@@ -78,7 +81,7 @@ impl Outbox<'_> {
     }
 
     fn begin_in_turn(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
-        let Some(key) = keys::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
+        let Some(key) = key::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
         let wait =
             FIRST_RETRY.checked_shl(key.publish_attempts.min(30)).map_or(LAST_RETRY, |w| w.min(LAST_RETRY));
         let begun = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";

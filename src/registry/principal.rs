@@ -1,22 +1,16 @@
-//! Who calls, and what they may do. Everything is looked up in the database at each call: a role
-//! taken away, a member removed, a tenant made inactive or a key revoked counts at once.
+//! Who calls, and what they may do.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     policy::Realm,
-    record::{KeyKind, Record, TenantStatus},
     registry::{
-        Turn,
-        audit::Actor,
-        error::{Code, Refusal, Stop},
-        keys::{self, State, grants, settings::Settings},
-        members, session, sessions,
-        tenants::{self, Tenant},
+        audit::event::Actor,
+        error::{Code, Refusal},
+        keys::{grants, settings::Settings},
+        tenants::tenant::Tenant,
     },
-    sql,
     time::{MINUTE, Timestamp},
-    wire::AdminCredential,
 };
 
 /// How long a typed password opens what asks for one.
@@ -80,8 +74,8 @@ pub struct Holder {
     pub id: String,
     /// The tenant, and so the bounds of everything.
     pub tenant: Tenant,
-    realm: &'static Realm,
-    settings: Settings,
+    pub(super) realm: &'static Realm,
+    pub(super) settings: Settings,
 }
 
 /// Who calls.
@@ -94,96 +88,6 @@ pub enum Principal {
     /// Whoever holds the set-up token of a deployment that has no owner yet, and so could become one:
     /// may manage the operator's tenant and keys, so that a script can prepare a deployment.
     SetUp(Tenant),
-}
-
-#[derive(Deserialize)]
-struct SessionRow {
-    member_id: String,
-    tenant_id: String,
-    email: String,
-    role: Role,
-    expires_at: Timestamp,
-    created_at: Timestamp,
-    stepped_up_at: Option<Timestamp>,
-}
-
-impl Turn<'_> {
-    /// Authenticates the call.
-    ///
-    /// # Errors
-    /// UNAUTHENTICATED; FORBIDDEN if the tenant is not active.
-    pub fn principal(&mut self) -> Result<Principal, Stop> {
-        let call = self.call;
-        let principal = match &call.credential {
-            AdminCredential::None => return Err(unauthenticated().into()),
-            AdminCredential::Session { token } => self.session(token)?.map(Principal::Member),
-            AdminCredential::SetUp { token } => self.set_up_holder(token)?.map(Principal::SetUp),
-            AdminCredential::Key { record } => self.holder(record)?.map(Principal::Key),
-        };
-        let Some(principal) = principal else {
-            let detail = "The session or key does not hold (any more). Sign in again.";
-            let mut refusal = Refusal::new(Code::Unauthenticated, detail);
-            // RFC 6750, 3.1
-            let challenge = "Bearer realm=\"keyward-admin\", error=\"invalid_token\"".to_owned();
-            refusal.headers = vec![("WWW-Authenticate".to_owned(), challenge)];
-            return Err(refusal.into());
-        };
-        // Or nobody could take back a session that goes on when the tenant acts again.
-        let signs_out = call.method == "DELETE" && call.path == "/session";
-        if principal.tenant().status == TenantStatus::Inactive && !signs_out {
-            return Err(inactive().into());
-        }
-        Ok(principal)
-    }
-
-    fn session(&self, token: &str) -> Result<Option<Member>, Stop> {
-        let hash = session::token_hash(token);
-        let row = sql::query_one::<SessionRow>(
-            self.db,
-            "SELECT member_id, members.tenant_id, email, role, expires_at, sessions.created_at, stepped_up_at
-             FROM sessions JOIN members ON members.id = member_id WHERE hash = ? AND expires_at > ?",
-            &[hash.as_str().into(), self.now.into()],
-        )?;
-        let Some(row) = row else { return Ok(None) };
-        sessions::see(self, &hash)?;
-        Ok(Tenant::load(self.db, &row.tenant_id)?.map(|tenant| Member {
-            id: row.member_id,
-            tenant,
-            email: row.email,
-            role: row.role,
-            session: hash,
-            expires_at: row.expires_at,
-            signed_in_at: row.created_at,
-            stepped_up_at: row.stepped_up_at,
-        }))
-    }
-
-    /// The operator's tenant, if the set-up token is right and there is no owner yet.
-    fn set_up_holder(&mut self, token: &str) -> Result<Option<Tenant>, Stop> {
-        if members::exist(self.db)? {
-            return Ok(None);
-        }
-        if !session::is_setup_token(self, token)? {
-            return Ok(None);
-        }
-        let id = tenants::operator_id(self)?;
-        Ok(Tenant::load(self.db, &id)?)
-    }
-
-    /// The gate found the key to be in order; whether it still is, the database says.
-    ///
-    /// # Errors
-    /// FORBIDDEN for a publishable key, whatever it holds: everybody who sees its page has it.
-    fn holder(&self, record: &Record) -> Result<Option<Holder>, Stop> {
-        let Some(key) = keys::load(self.db, &record.tenant.id, &record.id)? else { return Ok(None) };
-        if key.kind == KeyKind::Publishable {
-            return Err(publishable().into());
-        }
-        let active = key.state(self.now) == State::Active;
-        let Some(realm) = self.policy.realm(&key.realm).filter(|_| active) else { return Ok(None) };
-        let tenant = Tenant::load(self.db, &key.tenant_id)?;
-        Ok(tenant.map(|tenant| Holder { id: key.id, tenant, realm, settings: key.settings }))
-    }
 }
 
 impl From<&Member> for Principal {
@@ -228,6 +132,19 @@ impl Principal {
     /// Whether it may put a scope on a key that only a tenant's admin may.
     pub fn grants_admin_scopes(&self) -> bool {
         matches!(self, Self::Member(Member { role: Role::Owner | Role::Admin, .. }))
+    }
+
+    /// Refuses whoever could not have granted what a key holds: such a key is changed by people only.
+    ///
+    /// # Errors
+    /// FORBIDDEN
+    pub fn require_member_for(&self, realm: &Realm, held: &[String]) -> Result<(), Refusal> {
+        if self.grants_admin_scopes() || !held.iter().any(|scope| grants::needs_admin(realm, scope)) {
+            return Ok(());
+        }
+        let detail = "The key holds a scope that only a member who is an owner or an admin can grant: \
+                      only such a member can change or rotate it.";
+        Err(Refusal::new(Code::Forbidden, detail))
     }
 
     /// # Errors
@@ -333,7 +250,7 @@ impl Holder {
                 return Err(Refusal::new(Code::Forbidden, detail));
             }
         };
-        let holds = |required: &str| grants::holds_at_admin_api(self.realm, &self.settings, required);
+        let holds = |required: &str| self.settings.holds_at_admin_api(self.realm, required);
         if !holds(required) && !or.is_some_and(holds) {
             let mut refusal = Refusal::new(Code::Forbidden, format!("The key lacks the scope {required}."));
             let challenge =
@@ -349,13 +266,6 @@ impl Holder {
 pub fn unauthenticated() -> Refusal {
     let detail = "Sign in, or send `Authorization: Bearer` with a session token or an API key.";
     Refusal::new(Code::Unauthenticated, detail)
-}
-
-/// The refusal of a publishable key.
-fn publishable() -> Refusal {
-    let detail =
-        "A publishable key is for web pages, and does nothing here. Use a secret key, from a server.";
-    Refusal::new(Code::Forbidden, detail)
 }
 
 /// The refusal for people and keys of a tenant that is not active.

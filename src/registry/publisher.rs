@@ -25,11 +25,12 @@ use crate::{
     policy::Policy,
     record::Record,
     registry::{
-        self,
+        freshness::Telling,
         keys::fresh,
         memory::Memory,
         outbox::{Outbox, Publication},
-        password::PasswordJob,
+        password::derivation::PasswordJob,
+        realms, schema,
     },
     sql::Sql,
     time::{SECOND, Timestamp},
@@ -68,16 +69,6 @@ pub trait Platform: 'static {
     async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], String>;
     /// Notes what went wrong, in which call if it was in one.
     fn log(&self, what: &str, error: &str, request_id: Option<&str>);
-}
-
-/// How far telling KeyGates has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Telling {
-    /// When the last of those that know was told: the moment that is stored, so that a repeated call
-    /// promises the same.
-    pub at: Timestamp,
-    /// Keys whose KeyGates do not know yet.
-    pub pending: usize,
 }
 
 /// Publishing of one Registry.
@@ -122,8 +113,8 @@ impl<P: Platform> Publisher<P> {
     /// What SQLite says, or that the alarm could not be set.
     pub async fn open(&self) -> Result<(), String> {
         if !self.is_open.get() {
-            let adopted = registry::migrate(self.platform.db()).and_then(|()| {
-                registry::adopt(self.platform.db(), self.platform.policy(), self.platform.now())
+            let adopted = schema::migrate(self.platform.db()).and_then(|()| {
+                realms::adopt(self.platform.db(), self.platform.policy(), self.platform.now())
             });
             adopted.map_err(text)?;
             self.keep_alarm().await?;

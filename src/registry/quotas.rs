@@ -1,19 +1,21 @@
 //! Quotas: how much one tenant may have of everything that stays, so that none can use up what all share. The policy
 //! says how much, the operator says otherwise for one tenant.
 
-use std::collections::BTreeMap;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
     policy::{Policy, Quotas},
     registry::{
-        Handled, Outcome, Turn, audit,
-        error::{Code, Refusal, Stop},
+        audit::retention as audit,
+        context::Turn,
+        error::{Code, Refusal},
+        handler::{Handled, Stop},
         input::{self, Wrong, wrong},
+        outcome::Outcome,
         principal::Principal,
-        tenants::Tenant,
+        rows::count,
+        tenants::tenant::{Own, Tenant},
     },
     sql::{self, Sql, SqlError},
     time::{DAY, Timestamp},
@@ -40,9 +42,6 @@ pub enum Quota {
     /// Entries of the audit, without failed attempts to sign in.
     AuditEntries,
 }
-
-/// Quotas that one tenant was given in place of the policy's, by name.
-pub type Own = BTreeMap<String, u32>;
 
 impl Quota {
     /// Every quota.
@@ -142,14 +141,6 @@ impl Used {
     }
 }
 
-fn count(db: &dyn Sql, statement: &str, values: &[sql::Value]) -> Result<u64, SqlError> {
-    #[derive(Deserialize)]
-    struct Row {
-        count: u64,
-    }
-    Ok(sql::query_one::<Row>(db, statement, values)?.map_or(0, |row| row.count))
-}
-
 /// How much a tenant uses of a quota.
 ///
 /// # Errors
@@ -213,11 +204,6 @@ impl Turn<'_> {
             ));
         }
         Ok(())
-    }
-
-    /// A line for the log.
-    pub fn notice(&self, text: String) {
-        self.memory.notices.borrow_mut().push(text);
     }
 }
 

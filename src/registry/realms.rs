@@ -8,9 +8,11 @@ use crate::{
     policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows},
     record::{KeyKind, Limits},
     registry::{
-        Handled, Outcome, Turn,
+        context::Turn,
+        handler::Handled,
         keys::{grants, limits},
         outbox,
+        outcome::Outcome,
         principal::Principal,
     },
     sql::{self, Sql, SqlError},

@@ -8,11 +8,13 @@ use serde_json::{Value, json};
 use crate::{
     policy::Policy,
     registry::{
-        Turn,
+        audit::retention as audit,
+        context::Turn,
         effect::Effect,
-        error::{Code, Refusal, Stop},
-        quotas,
-        tenants::Tenant,
+        error::{Code, Refusal},
+        handler::Stop,
+        quotas::{self, Quota},
+        tenants::tenant::Tenant,
     },
     sql::{self, Sql, SqlError},
 };
@@ -63,6 +65,16 @@ impl Turn<'_> {
              deployment can raise `storage` in the policy's [admin], shorten `audit_retention`, or lower quotas."
         );
         Err(Refusal::new(Code::StorageFull, detail).into())
+    }
+
+    /// Refuses what a tenant's chain has no room for.
+    ///
+    /// # Errors
+    /// QUOTA_EXCEEDED
+    pub fn require_audit(&self, tenant: &Tenant, effect: Effect) -> Result<(), Stop> {
+        let quota = Quota::AuditEntries;
+        let Some(bound) = effect.audit_entries(quota.limit(tenant, self.policy)) else { return Ok(()) };
+        self.require_within(tenant, quota, audit::entries(self.db, &tenant.id)?, 1, bound)
     }
 }
 

@@ -5,7 +5,7 @@
 //! A key's row is also its outbox entry: `publish_due` says when it has to be told and published
 //! next. One statement therefore changes a key and enqueues it, and a crash cannot come in between.
 
-use crate::sql::{Addition, Schema, Sql, SqlError, Value};
+use crate::sql::{self, Addition, Schema, Sql, SqlError};
 
 /// The tables.
 pub const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: ADDITIONS };
@@ -301,25 +301,10 @@ pub const MIGRATIONS: &[&str] = &[
 ",
 ];
 
-/// Inserts one row. Table and columns are this crate's own words, never input.
+/// Brings the database's schema forward.
 ///
 /// # Errors
-/// What SQLite says.
-pub fn insert(db: &dyn Sql, table: &str, columns: &[(&str, Value)]) -> Result<(), SqlError> {
-    let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
-    let marks = vec!["?"; columns.len()].join(", ");
-    let values: Vec<Value> = columns.iter().map(|(_, value)| value.clone()).collect();
-    db.run(&format!("INSERT INTO {table} ({}) VALUES ({marks})", names.join(", ")), &values)?;
-    Ok(())
-}
-
-/// Updates the row whose `id` this is. Table and columns are this crate's own words, never input.
-///
-/// # Errors
-/// What SQLite says.
-pub fn update(db: &dyn Sql, table: &str, id: &str, columns: &[(&str, Value)]) -> Result<(), SqlError> {
-    let sets: Vec<String> = columns.iter().map(|(name, _)| format!("{name} = ?")).collect();
-    let values: Vec<Value> = columns.iter().map(|(_, value)| value.clone()).chain([id.into()]).collect();
-    db.run(&format!("UPDATE {table} SET {} WHERE id = ?", sets.join(", ")), &values)?;
-    Ok(())
+/// As [`sql::migrate`].
+pub fn migrate(db: &dyn Sql) -> Result<(), SqlError> {
+    sql::migrate(db, &SCHEMA)
 }

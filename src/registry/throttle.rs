@@ -7,11 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     key::hex,
     network,
-    registry::{
-        Turn,
-        error::{Refusal, Stop},
-        schema,
-    },
+    registry::{context::Turn, error::Refusal, handler::Stop, rows},
     sql::{self, SqlError},
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
@@ -244,7 +240,7 @@ impl Turn<'_> {
         ];
         let present = "DELETE FROM known_networks WHERE member_id = ? AND network = ?";
         self.db.run(present, &[member_id.into(), network.as_str().into()])?;
-        schema::insert(self.db, "known_networks", &columns)?;
+        rows::insert(self.db, "known_networks", &columns)?;
         let oldest = "DELETE FROM known_networks WHERE member_id = ? AND number NOT IN
             (SELECT number FROM known_networks WHERE member_id = ? ORDER BY number DESC LIMIT ?)";
         self.db.run(oldest, &[member_id.into(), member_id.into(), MOST_NETWORKS.into()])?;

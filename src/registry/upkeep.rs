@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::{
     policy::Policy,
-    registry::{audit, keys, memory::Memory, room, tenants::Tenant, usage},
+    registry::{audit, keys, memory::Memory, room, tenants::tenant::Tenant, usage},
     secret::Secrets,
     sql::{self, Sql, SqlError},
     time::{DAY, Timestamp},

@@ -5,7 +5,10 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Actor, Deed, Occasion, REFUSED};
+use super::{
+    chain::Occasion,
+    event::{Actor, Deed, REFUSED},
+};
 use crate::{
     sql::{self, Sql, SqlError},
     time::{DAY, Timestamp},

@@ -5,7 +5,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
 
-use super::{REFUSED, canonical, follows, hash};
+use super::{
+    canonical::{canonical, hash},
+    chain::{self, BEGINNING, Row, follows, rows_after},
+    daily,
+    event::REFUSED,
+};
 use crate::{
     key::hex,
     secret::Secrets,
@@ -117,23 +122,23 @@ pub fn cut(
             checkpoint => checkpoint,
         },
     };
-    let field = |row: &super::Row, name: &str| {
+    let field = |row: &Row, name: &str| {
         let entry: Value = serde_json::from_str(&row.entry).unwrap_or_default();
         entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let is_old = |time: &str| Timestamp::parse_rfc3339(time).is_some_and(|time| time < before);
     // Mostly there is nothing to cut: that is seen from the first one alone.
-    if !super::rows_after(db, tenant_id, 0, 1)?.first().is_some_and(|row| is_old(&field(row, "time"))) {
+    if !rows_after(db, tenant_id, 0, 1)?.first().is_some_and(|row| is_old(&field(row, "time"))) {
         return Ok(());
     }
     let beginning = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
     let mut refused: i64 = 0;
-    let rows = super::rows_after(db, tenant_id, 0, u32::try_from(AT_ONCE + 1).unwrap_or(u32::MAX))?;
+    let rows = rows_after(db, tenant_id, 0, u32::try_from(AT_ONCE + 1).unwrap_or(u32::MAX))?;
     // The last one that was read is never cut: it is the newest, or there is a further turn.
     for row in rows.iter().take(rows.len().saturating_sub(1)) {
-        let (seq, previous) = checkpoint.as_ref().map_or((1, super::BEGINNING.to_owned()), |checkpoint| {
-            (checkpoint.seq + 1, checkpoint.hash.clone())
-        });
+        let (seq, previous) = checkpoint
+            .as_ref()
+            .map_or((1, BEGINNING.to_owned()), |checkpoint| (checkpoint.seq + 1, checkpoint.hash.clone()));
         let time = field(row, "time");
         let whole = row.seq == seq && row.hash == hash(&row.entry) && follows(&row.entry, seq, &previous);
         if !whole || !is_old(&time) {
@@ -153,5 +158,16 @@ pub fn cut(
     store(db, secrets, &checkpoint)?;
     let cut_off = "DELETE FROM audit WHERE tenant_id = ? AND seq <= ?";
     db.run(cut_off, &[tenant_id.into(), checkpoint.seq.into()])?;
-    super::daily::forget_refused(db, tenant_id, refused)
+    daily::forget_refused(db, tenant_id, refused)
+}
+
+/// How many entries a tenant has itself caused and are kept.
+///
+/// # Errors
+/// What SQLite says.
+pub fn entries(db: &dyn Sql, tenant_id: &str) -> Result<u64, SqlError> {
+    let cut =
+        Stored::load(db, tenant_id)?.and_then(|stored| stored.read()).map_or(0, |checkpoint| checkpoint.seq);
+    let own = chain::end(db, tenant_id)?.0 - cut - daily::refused(db, tenant_id)?;
+    Ok(u64::try_from(own).unwrap_or_default())
 }

@@ -3,7 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{canonical, hash};
+use super::canonical::{canonical, hash};
 
 /// Most bytes of JSON for one side of a change, as long as something in it can be shortened.
 const LONGEST: usize = 2_048;

@@ -3,10 +3,13 @@
 use crate::{
     record::Status,
     registry::{
-        Turn,
-        guard::Authorised,
-        keys::{Key, settings::Settings},
-        schema,
+        authorise::Authorised,
+        context::Turn,
+        keys::{
+            key::{self, Key},
+            settings::Settings,
+        },
+        rows,
         words::word,
     },
     sql::{SqlError, Value as Bound},
@@ -56,11 +59,7 @@ impl Authorised<Change<'_>> {
         let changes: Vec<(&str, Bound)> = match fate {
             Fate::Stays if *settings == key.settings => {
                 let link: Vec<_> = link.into_iter().collect();
-                return if link.is_empty() {
-                    Ok(())
-                } else {
-                    schema::update(turn.db, "keys", &key.id, &link)
-                };
+                return if link.is_empty() { Ok(()) } else { rows::update(turn.db, "keys", &key.id, &link) };
             }
             Fate::Stays => settings.columns(&key.id, &key.prefix, &key.last4),
             Fate::Revoked { reason } => vec![
@@ -74,6 +73,6 @@ impl Authorised<Change<'_>> {
                 ("own_expires_at", key.own_expiry().into()),
             ],
         };
-        super::store(turn.db, key, turn.now, changes.into_iter().chain(link).collect())
+        key::store(turn.db, key, turn.now, changes.into_iter().chain(link).collect())
     }
 }

@@ -7,23 +7,27 @@ use crate::{
     policy::Realm,
     record::{KeyKind, Status},
     registry::{
-        Handled, Outcome, Turn,
-        audit::Deed,
+        audit::event::Deed,
+        authorise::Authorised,
+        context::Turn,
         effect::Effect,
-        error::{Code, Refusal, Stop},
-        guard::Authorised,
+        error::{Code, Refusal},
+        handler::{Handled, Stop},
         ids,
         input::{self, Input},
         keys::{
-            self, Key,
-            fresh::{self, Fresh},
+            fresh,
             idempotency::{self, Replay, Token},
+            key::{self as stored, Key},
+            new_key::Order,
             room::{self, Growth},
             settings::{self, Circumstances, Settings},
         },
+        outcome::Outcome,
         principal::Principal,
+        progress::Fresh,
         quotas::{self, Quota},
-        schema,
+        rows,
         words::{self, word},
     },
     secret::Secret,
@@ -32,20 +36,6 @@ use crate::{
 
 /// The version of a key that was just made.
 const FIRST_VERSION: u64 = 1;
-
-/// A key to be made.
-pub struct Order<'a> {
-    /// For which realm.
-    pub realm: &'static Realm,
-    /// Secret or publishable.
-    pub kind: KeyKind,
-    /// What its owner sets.
-    pub settings: &'a Settings,
-    /// The key that it replaces.
-    pub rotated_from: Option<&'a str>,
-    /// What becomes of the number of keys.
-    pub growth: Growth,
-}
 
 /// `POST /api-keys`
 pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
@@ -132,9 +122,9 @@ pub fn make(
         ("publish_due", turn.now.into()),
         ("deliver_by", turn.now.plus(shown_within).into()),
     ]);
-    schema::insert(turn.db, "keys", &columns)?;
-    let stored = keys::load(turn.db, principal.tenant_id(), &id)?;
-    let key = stored.ok_or_else(|| SqlError("a key that was just stored is not there".to_owned()))?;
+    rows::insert(turn.db, "keys", &columns)?;
+    let key = stored::load(turn.db, principal.tenant_id(), &id)?;
+    let key = key.ok_or_else(|| SqlError("a key that was just stored is not there".to_owned()))?;
     let view = key.view(principal.tenant(), turn.policy, turn.now);
     turn.audit(&Deed {
         tenant_id: principal.tenant_id(),

@@ -2,29 +2,28 @@
 
 use serde_json::{Value, json};
 
-use crate::{
-    registry::{
-        Handled, Outcome, Turn,
-        audit::{self, Deed},
-        error::{Code, Refusal, Stop},
-        input::{self, Input},
-        keys::{
-            Key, State,
-            change::{Change, Fate},
-            grants, idempotency, room,
-            settings::{self, Circumstances},
-        },
-        principal::Principal,
+use crate::registry::{
+    audit::{event::Deed, short},
+    context::Turn,
+    handler::{Handled, Stop},
+    input::{self, Input},
+    keys::{
+        change::{Change, Fate},
+        idempotency,
+        key::{Key, State},
+        room,
+        settings::{self, Circumstances},
     },
-    time::Timestamp,
+    outcome::Outcome,
+    principal::Principal,
 };
 
 /// `PATCH /api-keys/{id}`
 pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let key = turn.key(principal, id)?;
-    let realm = turn.policy.realm(&key.realm).ok_or_else(|| realm_is_gone(&key))?;
+    let realm = turn.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
     // Or a stolen one could free itself of its addresses and its end.
-    grants::require_member_for(realm, &key.settings.scopes, principal)?;
+    principal.require_member_for(realm, &key.settings.scopes)?;
     let mut body = Input::body(&turn.call.body, &settings::FIELDS)?;
     let mut settings = key.settings.clone();
     let as_admin = principal.grants_admin_scopes();
@@ -33,7 +32,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
         body.refuse("testMode", "cannot be changed: the key's own prefix says which it is. Make a new key");
     }
     body.finish()?;
-    require_active(&key, turn.now, "edited")?;
+    key.require_active(turn.now, "edited")?;
 
     if settings != key.settings {
         let change = turn.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
@@ -84,7 +83,7 @@ fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str)
 pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static str) -> Result<u64, Stop> {
     let new = turn.key(principal, &old.id)?;
     let view = |key: &Key| -> Value { key.view(principal.tenant(), turn.policy, turn.now) };
-    let (before, after) = audit::difference(&view(old), &view(&new));
+    let (before, after) = short::difference(&view(old), &view(&new));
     let kept = idempotency::settings_change(turn.db, &old.id, &before)?;
     let deed = Deed {
         tenant_id: principal.tenant_id(),
@@ -96,27 +95,4 @@ pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static 
     };
     turn.audit(&deed)?;
     Ok(kept)
-}
-
-/// Refuses what only an active key can be.
-pub fn require_active(key: &Key, now: Timestamp, what: &str) -> Result<(), Refusal> {
-    let state = match key.state(now) {
-        State::Active => return Ok(()),
-        State::Revoked => "revoked",
-        State::Expired => "expired",
-    };
-    let instead = match &key.rotated_to {
-        Some(successor) => format!("{successor} replaced it: go on with that one, or make a new one."),
-        None => "Make a new one.".to_owned(),
-    };
-    Err(Refusal::new(Code::Conflict, format!("The key is {state} and can no longer be {what}. {instead}")))
-}
-
-/// The refusal for a key whose realm the policy no longer has.
-pub fn realm_is_gone(key: &Key) -> Refusal {
-    let detail = format!(
-        "The policy has no realm {} any more: the key works nowhere. It can only be revoked.",
-        key.realm
-    );
-    Refusal::new(Code::Conflict, detail)
 }

@@ -9,11 +9,16 @@ use serde_json::{Value, json};
 use crate::{
     record::Status,
     registry::{
-        Turn,
-        audit::{Actor, Deed, Occasion},
-        error::{Code, Refusal, Stop},
-        keys::{self, Key, edit},
+        audit::{
+            chain::Occasion,
+            event::{Actor, Deed},
+        },
+        context::Turn,
+        error::{Code, Refusal},
+        handler::Stop,
+        keys::key::{self, Key},
         principal::Principal,
+        progress::Introduced,
         words::word,
     },
     secret::Secret,
@@ -25,27 +30,6 @@ use crate::{
 pub const SHOWN_WITHIN: i64 = MINUTE;
 /// Why it was revoked.
 const REASON: &str = "cancelled: it was never shown to anybody";
-
-/// A key that was made: stored, and not shown yet.
-pub struct Fresh {
-    /// Its id.
-    pub id: String,
-    /// The plaintext, which exists nowhere else.
-    pub plaintext: Secret,
-}
-
-/// One whose KeyGate was to be told.
-pub struct Introduced {
-    fresh: Fresh,
-    told: bool,
-}
-
-impl Fresh {
-    /// Whether its KeyGate knows it now.
-    pub fn introduced(self, told: bool) -> Introduced {
-        Introduced { fresh: self, told }
-    }
-}
 
 impl Turn<'_> {
     /// Whether this call has made its key already.
@@ -62,7 +46,7 @@ impl Turn<'_> {
             return Err(Stop::Untold);
         };
         let key = self.key(principal, &fresh.id)?;
-        edit::require_active(&key, self.now, "shown")?;
+        key.require_active(self.now, "shown")?;
         self.db.run("UPDATE keys SET deliver_by = NULL WHERE id = ?", &[key.id.as_str().into()])?;
         Ok((key, fresh.plaintext.clone()))
     }
@@ -125,7 +109,7 @@ fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlErro
         ("revoked_at", now.into()),
         ("revoke_reason", REASON.into()),
     ];
-    keys::store(db, &key, now, changes)?;
+    key::store(db, &key, now, changes)?;
     occasion.audit(&Deed {
         tenant_id: &key.tenant_id,
         actor: &Actor::system(),

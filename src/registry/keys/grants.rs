@@ -9,8 +9,6 @@ use crate::{
     registry::{
         error::{Code, Refusal},
         input,
-        keys::settings::Settings,
-        principal::Principal,
     },
     sql::{self, Sql, SqlError},
 };
@@ -66,19 +64,6 @@ pub fn require_fit(realm: &Realm, kind: KeyKind, held: &[String]) -> Result<(), 
     Err(Refusal::new(Code::Conflict, detail))
 }
 
-/// Refuses whoever could not have granted what a key holds: such a key is changed by people only.
-///
-/// # Errors
-/// FORBIDDEN
-pub fn require_member_for(realm: &Realm, held: &[String], principal: &Principal) -> Result<(), Refusal> {
-    if principal.grants_admin_scopes() || !held.iter().any(|scope| needs_admin(realm, scope)) {
-        return Ok(());
-    }
-    let detail = "The key holds a scope that only a member who is an owner or an admin can grant: \
-                  only such a member can change or rotate it.";
-    Err(Refusal::new(Code::Forbidden, detail))
-}
-
 /// Whether a scope or wildcard opens more than the realm's API: what only a tenant's admin may grant, or everything there is
 /// or will be.
 pub fn opens_admin(realm: &Realm, held: &str) -> bool {
@@ -97,14 +82,6 @@ pub fn of_admin_api(realm: &Realm, held: &[String]) -> Vec<String> {
     let listed = |required: &&str| realm.scopes.iter().any(|scope| scope.name == *required);
     let required = scope::OF_ADMIN_API.into_iter().filter(listed);
     required.filter(|required| scope::holds(realm.scopes, held, required)).map(str::to_owned).collect()
-}
-
-/// Whether a key may do at the admin API what asks for `required`: its scopes cover it, and it was given to it. Of a key
-/// that an older build has stored only the scope itself counts, until [`give`] has looked at it.
-pub fn holds_at_admin_api(realm: &Realm, settings: &Settings, required: &str) -> bool {
-    let given = settings.admin_scopes.as_ref().unwrap_or(&settings.scopes);
-    given.iter().any(|given| given == required)
-        && of_admin_api(realm, &settings.scopes).iter().any(|covered| covered == required)
 }
 
 /// Gives keys that an older build has stored what their scopes cover by the present policy.

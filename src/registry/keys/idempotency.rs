@@ -15,12 +15,18 @@ use crate::{
     policy::KeyFormat,
     record::Mode,
     registry::{
-        Turn,
-        error::{Code, Refusal, Stop},
-        keys::{self, Key, fresh::Fresh, settings::FIELDS},
+        context::Turn,
+        error::{Code, Refusal},
+        handler::Stop,
+        keys::{
+            key::{self as stored_key, Key},
+            settings::FIELDS,
+        },
         principal::Principal,
-        schema,
-        tenants::Tenant,
+        progress::Fresh,
+        remembered::Remembered,
+        rows,
+        tenants::tenant::Tenant,
     },
     secret::{Secret, Secrets},
     sql::{self, Sql, SqlError, Value as Bound},
@@ -66,15 +72,6 @@ impl Replay {
     pub fn fresh(self) -> Fresh {
         Fresh { id: self.key.id, plaintext: self.plaintext }
     }
-}
-
-/// A request whose answer is remembered, to which what the answer promises is added once it is known.
-#[derive(Clone, Debug)]
-pub struct Remembered {
-    tenant_id: String,
-    name: String,
-    /// What was promised, if that is known already.
-    pub promised_at: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -149,7 +146,7 @@ impl Token {
             let detail = "This Idempotency-Key was used for another request, or by somebody else, within 24 hours. Use a new one.";
             return Err(Refusal::new(Code::IdempotencyMismatch, detail).into());
         }
-        let Some(key) = keys::load(turn.db, &self.tenant_id, &row.key_id)? else {
+        let Some(key) = stored_key::load(turn.db, &self.tenant_id, &row.key_id)? else {
             let detail = "This request was carried out before. The key that it made has ended since, and has left the list to \
                           make room for newer ones: it cannot be shown again. Make a new one, with a new Idempotency-Key.";
             return Err(Refusal::new(Code::Conflict, detail).into());
@@ -195,19 +192,6 @@ pub fn plaintext(
             (token.make((format, part), mode, turn.secrets, &nonce), Some(nonce))
         }
         None => (key::generate(format, part, mode, turn.secrets, turn.entropy), None),
-    }
-}
-
-impl Remembered {
-    /// Remembers what the answer promises, for a repeat: the first promise stays.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn promise(&self, db: &dyn Sql, by: Timestamp) -> Result<(), SqlError> {
-        let first =
-            "UPDATE idempotency SET promised_at = ? WHERE tenant_id = ? AND name = ? AND promised_at IS NULL";
-        db.run(first, &[by.into(), self.tenant_id.as_str().into(), self.name.as_str().into()])?;
-        Ok(())
     }
 }
 
@@ -277,7 +261,7 @@ pub fn remember(
         ("answer", stored(answer)),
         ("created_at", turn.now.into()),
     ];
-    schema::insert(turn.db, "idempotency", &columns)
+    rows::insert(turn.db, "idempotency", &columns)
 }
 
 /// Remembers the request's whole answer.

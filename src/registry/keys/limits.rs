@@ -7,7 +7,7 @@ use crate::{
     record::Limits,
     registry::{
         input::{self, Wrong, wrong},
-        tenants::Terms,
+        tenants::tenant::Terms,
     },
 };
 

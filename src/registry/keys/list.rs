@@ -5,9 +5,12 @@ use serde_json::{Value, json};
 use crate::{
     record::Status,
     registry::{
-        Handled, Outcome, Turn, cursor,
+        context::Turn,
+        cursor,
+        handler::Handled,
         input::{self, Input},
-        keys::{Key, State},
+        keys::key::{Key, State},
+        outcome::Outcome,
         principal::Principal,
         words::{self, word},
     },

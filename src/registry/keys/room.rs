@@ -8,12 +8,12 @@ use serde_json::json;
 use crate::{
     policy::Policy,
     registry::{
-        Turn,
+        context::Turn,
         effect::Effect,
-        error::Stop,
+        handler::Stop,
         keys::settings::{MEASURED, Settings},
         quotas::{Quota, Used},
-        tenants::Tenant,
+        tenants::tenant::Tenant,
     },
     sql::{self, Sql, SqlError, Value as Bound},
     time::Timestamp,

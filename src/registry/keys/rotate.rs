@@ -5,19 +5,21 @@ use serde_json::json;
 use crate::{
     policy::{Realm, Rotation},
     registry::{
-        Handled, Turn,
-        error::{Refusal, Stop},
+        context::Turn,
+        error::Refusal,
+        freshness::Freshness,
+        handler::{Handled, Stop},
         input::{self, Input},
         keys::{
-            self, Key,
             change::{Change, Fate},
-            create::{self, Order},
-            edit, grants,
+            create, edit, grants,
             idempotency::{Replay, Token},
+            key::{self, Key},
+            new_key::Order,
             room::Growth,
             settings::Settings,
         },
-        outcome::{Freshness, Outcome},
+        outcome::Outcome,
         principal::Principal,
     },
     time::{SECOND, Timestamp},
@@ -30,14 +32,14 @@ const LONGEST_GRACE: u32 = 315_360_000;
 pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let token = Token::of(turn, principal)?;
     let replay = token.as_ref().map(|token| token.replay(turn, principal.tenant())).transpose()?.flatten();
-    let Some(key) = keys::load(turn.db, principal.tenant_id(), id)? else {
+    let Some(key) = key::load(turn.db, principal.tenant_id(), id)? else {
         return match replay.filter(Replay::is_shown) {
             Some(replay) => repeated_without_old(turn, principal, id, replay),
             None => Err(Refusal::not_found("API key").into()),
         };
     };
     let (revoke, grace) = read(&turn.call.body)?;
-    let realm = turn.policy.realm(&key.realm).ok_or_else(|| edit::realm_is_gone(&key))?;
+    let realm = turn.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
     let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
     // A grace is the old key's alone: the new one lives as long as its owner said.
     let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
@@ -63,8 +65,8 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
         }
     }
     turn.require_match(&key)?;
-    edit::require_active(&key, turn.now, "rotated")?;
-    grants::require_member_for(realm, &key.settings.scopes, principal)?;
+    key.require_active(turn.now, "rotated")?;
+    principal.require_member_for(realm, &key.settings.scopes)?;
     grants::require_fit(realm, key.kind, &key.settings.scopes)?;
 
     if !turn.has_made() {

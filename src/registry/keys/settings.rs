@@ -12,8 +12,9 @@ use crate::{
     registry::{
         addresses,
         input::{self, Input, Wrong, wrong},
-        keys::{from_json_text, grants, limits},
-        tenants::Terms,
+        keys::{grants, limits},
+        rows::{from_integer, from_json_text, from_nullable_json_text},
+        tenants::tenant::Terms,
         text,
         words::word,
     },
@@ -95,19 +96,6 @@ fn limit_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D
     Ok(Limits { per_minute, per_day })
 }
 
-/// A column that may hold JSON text.
-fn from_nullable_json_text<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Vec<String>>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| serde_json::from_str(&text).map_err(serde::de::Error::custom)).transpose()
-}
-
-/// SQLite has no booleans.
-fn from_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    i64::deserialize(deserializer).map(|number| number != 0)
-}
-
 /// For whom settings are read.
 #[derive(Clone, Copy)]
 pub struct Circumstances {
@@ -159,6 +147,15 @@ impl Settings {
             || lacks_requests
             || lacks_time
             || only_reads
+    }
+
+    /// Whether a key with these settings may do at the admin API what asks for `required`: its scopes cover it, and it
+    /// was given to it. Of a key that an older build has stored only the scope itself counts, until [`grants::give`] has
+    /// looked at it.
+    pub fn holds_at_admin_api(&self, realm: &Realm, required: &str) -> bool {
+        let given = self.admin_scopes.as_ref().unwrap_or(&self.scopes);
+        given.iter().any(|given| given == required)
+            && grants::of_admin_api(realm, &self.scopes).iter().any(|covered| covered == required)
     }
 
     /// What a new key has where the request says nothing. It has no name and no scopes yet.

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::Counts;
+use super::counts::Counts;
 use crate::{
-    registry::schema,
+    registry::rows,
     sql::{self, Sql, SqlError},
     time::{DAY, HOUR, Timestamp},
 };
@@ -149,7 +149,7 @@ fn add(db: &dyn Sql, tenant_id: &str, key_id: &str, day: Timestamp, counts: Coun
         let mut columns =
             vec![("tenant_id", tenant_id.into()), ("key_id", key_id.into()), ("day", day.into())];
         columns.extend(counts.columns());
-        return schema::insert(db, "usage_days", &columns);
+        return rows::insert(db, "usage_days", &columns);
     };
     total.add(&counts);
     let [(_, accepted), (_, refused)] = total.columns();

@@ -1,144 +1,39 @@
-//! Set-up, signing in and out. A session is a random token, of which only the hash is stored. A part of it is a check under
-//! the deployment's secret, so that a made-up token is known for one before anything is asked.
+//! Signing in and out, and typing the password again.
 
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
-
-use subtle::ConstantTimeEq;
 
 use crate::{
-    entropy::{self, Entropy},
-    key::hex,
     network,
     record::TenantStatus,
     registry::{
-        Handled, Outcome, Turn,
         audit::{
-            Actor, Deed,
             daily::{self, Kind},
+            event::{Actor, Deed},
         },
+        context::Turn,
         effect::Effect,
         email,
-        error::{Code, Refusal, Stop},
-        front::{clear_cookie, set_cookie},
-        input::{self, Input},
-        members::{self, Membership, Person},
-        password::{self, Verdict},
-        principal::{Member, Principal, Role, inactive, unauthenticated},
-        schema, sessions,
-        tenants::{self, Tenant},
+        error::{Code, Refusal},
+        handler::{Handled, Stop},
+        input::Input,
+        members::member::Person,
+        outcome::Outcome,
+        password::{check::Verdict, rules as password},
+        principal::{Member, Role, inactive, unauthenticated},
+        rows,
+        sessions::{
+            cookie::{clear_cookie, set_cookie},
+            store,
+            token::{new_token, token_hash},
+        },
+        tenants::tenant::Tenant,
     },
-    secret::{Secret, Secrets},
+    secret::Secret,
     time::{HOUR, Timestamp},
 };
 
-/// What session tokens begin with, which tells them from API keys.
-pub const TOKEN_PREFIX: &str = "kws_";
 /// How long a session lasts.
 const LIFE: i64 = 12 * HOUR;
-/// Bytes of a token that are random, and those after them that check it.
-const RANDOM: usize = 24;
-const CHECK: usize = 8;
-const CHECK_PURPOSE: &str = "keyward session check 1";
-/// Characters of the shortest set-up token.
-const SHORTEST_SETUP_TOKEN: usize = 20;
-
-/// How a token is stored.
-pub fn token_hash(token: &str) -> String {
-    hex(&Sha256::digest(token))
-}
-
-/// A new token.
-fn new_token(secrets: &Secrets, entropy: &mut dyn Entropy) -> String {
-    let random: Vec<u8> = entropy::bytes::<{ RANDOM + CHECK }>(entropy).into_iter().take(RANDOM).collect();
-    let check = secrets.mac(CHECK_PURPOSE, &[&random]).into_iter().take(CHECK);
-    let bytes: Vec<u8> = random.iter().copied().chain(check).collect();
-    format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
-}
-
-/// Whether this deployment has made the token, whatever has become of its session since. A build before there were
-/// checks made tokens that are not known so.
-pub fn is_our_token(secrets: &Secrets, token: &str) -> bool {
-    let bytes = token.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-    bytes.filter(|bytes| bytes.len() == RANDOM + CHECK).is_some_and(|bytes| {
-        let (random, check) = bytes.split_at(RANDOM);
-        secrets
-            .macs(CHECK_PURPOSE, &[random])
-            .any(|mac| bool::from(mac.get(..CHECK).unwrap_or_default().ct_eq(check)))
-    })
-}
-
-/// `POST /setup`: makes the operator's tenant and its first owner, once.
-pub fn set_up(turn: &mut Turn<'_>) -> Handled {
-    if members::exist(turn.db)? {
-        return Err(
-            Refusal::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()
-        );
-    }
-    let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
-    let token = body.required("token", input::text).map(Secret::new);
-    let email = body.required("email", email::chosen);
-    let chosen = body.required("password", password::of_fit_length);
-    let (Some(token), Some(email), Some(chosen)) = (token, email, chosen) else {
-        return Err(body.refusal().into());
-    };
-    body.finish()?;
-
-    // Nobody who fails here makes anybody else wait: the token is too long to be guessed at any pace.
-    if !is_setup_token(turn, token.expose())? {
-        return Err(Refusal::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
-    }
-    password::require_unguessable(&chosen, &[&email])?;
-    let stored = turn.set_password(&chosen)?;
-
-    let tenant_id = tenants::operator_id(turn)?;
-    let tenant = Tenant::load(turn.db, &tenant_id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
-    let person = members::new(turn, &tenant_id, &email, Role::Owner, &stored);
-    let joins = Membership { tenant_id: &tenant_id, before: None, after: Some(&person), typed_in: None };
-    turn.authorise(&Principal::SetUp(tenant), joins)?.store(turn)?;
-    turn.audit(&Deed {
-        tenant_id: &tenant_id,
-        actor: &Actor::member(&person.id, &person.email),
-        action: "setup",
-        target: &person.id,
-        before: Value::Null,
-        after: person.view(),
-    })?;
-    Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
-}
-
-/// Whether this is the token that set-up asks for. That must be one that nobody guesses: nothing slows those who try.
-/// What takes long to look at is looked at for whoever has it.
-///
-/// # Errors
-/// NOT_CONFIGURED
-pub fn is_setup_token(turn: &Turn<'_>, token: &str) -> Result<bool, Refusal> {
-    let own = turn.setup_token.filter(|own| !own.expose().is_empty());
-    let own = own.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))?;
-    let is_right = own.equals(token);
-    if is_too_short(own) || is_right && !is_fit_for_set_up(own) {
-        return Err(Refusal::new(Code::NotConfigured, format!("The secret {}.", guessable_setup_token())));
-    }
-    Ok(is_right)
-}
-
-/// Whether a secret can be the set-up token: nobody guesses it.
-pub fn is_fit_for_set_up(token: &Secret) -> bool {
-    !is_too_short(token) && !password::is_guessable(token.expose(), &[])
-}
-
-fn is_too_short(token: &Secret) -> bool {
-    token.expose().chars().count() < SHORTEST_SETUP_TOKEN
-}
-
-/// What is wrong with one that is not.
-pub fn guessable_setup_token() -> String {
-    format!(
-        "KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_SETUP_TOKEN} random characters. `npm run secrets` \
-         makes such a one"
-    )
-}
 
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
 pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
@@ -179,7 +74,7 @@ fn open(turn: &mut Turn<'_>, person: &Person) -> Handled {
     let token = new_token(turn.secrets, turn.entropy);
     let expires_at = turn.now.plus(LIFE);
     turn.db.run("DELETE FROM sessions WHERE expires_at <= ?", &[turn.now.into()])?;
-    sessions::bound(turn, &person.id)?;
+    store::bound(turn, &person.id)?;
     let columns = [
         ("hash", token_hash(&token).into()),
         ("tenant_id", person.tenant_id.as_str().into()),
@@ -190,7 +85,7 @@ fn open(turn: &mut Turn<'_>, person: &Person) -> Handled {
         ("network", network::of(&turn.call.address).into()),
         ("agent", turn.call.agent.clone().into()),
     ];
-    schema::insert(turn.db, "sessions", &columns)?;
+    rows::insert(turn.db, "sessions", &columns)?;
     note(turn, &person.tenant_id, &Actor::member(&person.id, &person.email), "session.create", &person.id)?;
     let cookie = set_cookie(&token, LIFE);
     let member = view(&person.id, &person.email, person.role, &tenant);

@@ -1,83 +1,21 @@
-//! Passwords: PBKDF2-HMAC-SHA-256 (RFC 8018), derived outside by the platform's own crypto, since
-//! that is asynchronous and this is not. A handler that needs a derivation stops with a
-//! [`PasswordJob`] before it has written anything it would write twice, and is called again with
-//! the result.
+//! Setting a password, and checking one that is typed: as long as it takes whoever is right, and no faster for whoever
+//! guesses.
 
-mod guessable;
-
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde_json::Value as Json;
-use subtle::ConstantTimeEq;
-use unicode_normalization::UnicodeNormalization;
-
-pub use self::guessable::is_guessable;
 use crate::{
     entropy,
     registry::{
-        Turn,
         attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
-        error::{Code, Refusal, Stop},
-        input::{self, Wrong, wrong},
-        members::Person,
+        context::Turn,
+        error::{Code, Refusal},
+        handler::Stop,
+        members::member::Person,
+        password::derivation::{Derived, ITERATIONS, PasswordJob, Purpose, SALT, normalised, parameters},
         principal::Member,
         throttle::Counter,
     },
     secret::Secret,
     time::Timestamp,
 };
-
-/// Iterations of new passwords: the most that the platform derives.
-pub const ITERATIONS: u32 = 100_000;
-/// Characters of the longest password.
-const LONGEST: usize = 200;
-/// Bytes of a salt.
-const SALT: usize = 16;
-/// Name and version of the stored form.
-const ALGORITHM: &str = "pbkdf2-sha256";
-
-/// What a derivation is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// Compare with what is stored.
-    Verify,
-    /// The same with what was typed as it was typed: passwords were stored so before they were normalised.
-    VerifyAsTyped,
-    /// Store it.
-    Set,
-}
-
-/// One PBKDF2-HMAC-SHA-256 derivation of 32 bytes.
-#[derive(Clone, Debug)]
-pub struct PasswordJob {
-    /// What for.
-    pub purpose: Purpose,
-    /// What was typed.
-    pub password: Secret,
-    /// The salt.
-    pub salt: [u8; SALT],
-    /// The number of iterations.
-    pub iterations: u32,
-    /// How the attempt is refused unless the password is right, if all others are held back.
-    pub held: Option<Box<Refusal>>,
-}
-
-impl PasswordJob {
-    /// The job, done.
-    pub fn done(&self, key: [u8; 32]) -> Derived {
-        let Self { purpose, salt, iterations, .. } = *self;
-        Derived { purpose, salt, iterations, key, held: self.held.clone() }
-    }
-}
-
-/// A derivation, done.
-#[derive(Clone)]
-pub struct Derived {
-    purpose: Purpose,
-    salt: [u8; SALT],
-    iterations: u32,
-    key: [u8; 32],
-    held: Option<Box<Refusal>>,
-}
 
 /// What a typed password turned out to be.
 pub enum Verdict {
@@ -87,73 +25,6 @@ pub enum Verdict {
     Wrong,
     /// Not the member's, and to be answered as if nobody had looked.
     Unseen(Refusal),
-}
-
-impl Derived {
-    /// As stored: algorithm, iterations, salt, key.
-    pub fn stored(&self) -> String {
-        let (salt, key) = (URL_SAFE_NO_PAD.encode(self.salt), URL_SAFE_NO_PAD.encode(self.key));
-        format!("{ALGORITHM}:{}:{salt}:{key}", self.iterations)
-    }
-
-    /// Whether it is the stored password. In time that depends on nothing of either.
-    fn is(&self, stored: &str) -> bool {
-        bool::from(self.stored().as_bytes().ct_eq(stored.as_bytes()))
-    }
-}
-
-/// The form in which a password is derived, so that it is the same whatever keyboard typed it (NIST SP 800-63B,
-/// 3.1.1.2).
-fn normalised(password: &Secret) -> Secret {
-    Secret::new(password.expose().nfkc().collect::<String>())
-}
-
-const GUESSABLE: &str = "is one that is tried first: apart from common words, names, years, rows of keys, repetitions and \
-    what belongs to the account (e-mail address, tenant) there is almost nothing in it. Take several words that do not \
-    belong together, or have a password manager make one";
-
-/// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2), as normalised, and
-/// none that is tried first. `context` is what belongs to the person: e-mail address, name of the tenant.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, Wrong> {
-    let chosen = of_fit_length(value)?;
-    if is_guessable(chosen.expose(), context) { wrong(GUESSABLE) } else { Ok(chosen) }
-}
-
-/// The same for whoever has not proved anything yet: without what takes long to look at, which
-/// [`require_unguessable`] does after the proof.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn of_fit_length(value: &Json) -> Result<Secret, Wrong> {
-    let text = input::text(value)?;
-    match text.nfkc().count() {
-        12..=LONGEST => Ok(Secret::new(text)),
-        length => wrong(format!("must be 12 to {LONGEST} characters long, not {length}")),
-    }
-}
-
-/// Refuses a chosen password that is tried first.
-///
-/// # Errors
-/// VALIDATION_FAILED
-pub fn require_unguessable(chosen: &Secret, context: &[&str]) -> Result<(), Refusal> {
-    if is_guessable(chosen.expose(), context) { Err(Refusal::field("password", GUESSABLE)) } else { Ok(()) }
-}
-
-/// A password that someone types to prove it. Bounded, so that deriving it costs what it costs.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn typed(value: &Json) -> Result<Secret, Wrong> {
-    let text = input::text(value)?;
-    if text.chars().count().min(text.nfkc().count()) > LONGEST {
-        wrong(format!("can be at most {LONGEST} characters long"))
-    } else {
-        Ok(Secret::new(text))
-    }
 }
 
 impl Turn<'_> {
@@ -310,12 +181,4 @@ impl Turn<'_> {
         let mac = self.secrets.mac("keyward nobody's salt 1", &[email.as_bytes()]);
         (ITERATIONS, mac.first_chunk().copied().unwrap_or_default())
     }
-}
-
-/// Iterations and salt of a stored password.
-fn parameters(stored: &str) -> Option<(u32, [u8; SALT])> {
-    let mut parts = stored.strip_prefix(ALGORITHM)?.strip_prefix(':')?.split(':');
-    let iterations = parts.next()?.parse().ok()?;
-    let salt = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;
-    Some((iterations, salt.try_into().ok()?))
 }

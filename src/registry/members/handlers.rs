@@ -1,158 +1,29 @@
-//! People: their roles and passwords. E-mail addresses are unique over all tenants, since signing
-//! in comes before a tenant is known.
+//! The calls that list and change members.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     registry::{
-        Handled, Outcome, Turn,
-        audit::{self, Deed},
+        audit::{event::Deed, short},
+        authorise::Act,
+        context::Turn,
         cursor, email,
-        error::{Code, Refusal, Stop},
-        guard::{Act, Authorised},
-        ids,
+        error::{Code, Refusal},
+        handler::{Handled, Stop},
         input::Input,
-        password,
+        members::{
+            member::{self, COLUMNS, Person},
+            membership::Membership,
+        },
+        outcome::Outcome,
+        password::rules as password,
         principal::{Member, Principal, Role},
         quotas::{self, Quota},
-        schema, sessions,
         words::{self, word},
     },
-    sql::{self, Sql, SqlError},
-    time::Timestamp,
+    sql::{self, SqlError},
 };
-
-const COLUMNS: &str = "id, tenant_id, email, role, password, created_at";
-
-/// A member as stored.
-#[derive(Clone, Deserialize)]
-pub struct Person {
-    /// Id.
-    pub id: String,
-    /// Whose member.
-    pub tenant_id: String,
-    /// In lower case.
-    pub email: String,
-    /// Role.
-    pub role: Role,
-    /// The stored form of the password.
-    pub password: String,
-    /// Since when.
-    pub created_at: Timestamp,
-}
-
-impl Person {
-    /// The member with this address, of whatever tenant: for signing in only.
-    pub fn by_email(db: &dyn Sql, email: &str) -> Result<Option<Self>, SqlError> {
-        // Before addresses were kept in one normal form, they were kept as typed.
-        let decomposed: String = email.nfd().collect();
-        let statement = format!("SELECT {COLUMNS} FROM members WHERE email IN (?, ?)");
-        sql::query_one(db, &statement, &[email.into(), decomposed.into()])
-    }
-
-    /// The tenant's member with this id.
-    pub fn load(db: &dyn Sql, tenant_id: &str, id: &str) -> Result<Option<Self>, SqlError> {
-        let statement = format!("SELECT {COLUMNS} FROM members WHERE tenant_id = ? AND id = ?");
-        sql::query_one(db, &statement, &[tenant_id.into(), id.into()])
-    }
-
-    /// As the API shows it.
-    pub fn view(&self) -> Value {
-        json!({
-            "id": self.id,
-            "email": self.email,
-            "role": self.role,
-            "tenantId": self.tenant_id,
-            "createdAt": self.created_at.to_rfc3339(),
-        })
-    }
-}
-
-/// Refuses an address that somebody has.
-pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), Stop> {
-    match Person::by_email(turn.db, email)? {
-        Some(_) => {
-            Err(Refusal::new(Code::Conflict, "This e-mail address cannot be added: it is in use.").into())
-        }
-        None => Ok(()),
-    }
-}
-
-/// Somebody joins, leaves, or becomes another.
-pub struct Membership<'a> {
-    /// In which tenant.
-    pub tenant_id: &'a str,
-    /// As before; `None` for who joins.
-    pub before: Option<&'a Person>,
-    /// As afterwards; `None` for who leaves.
-    pub after: Option<&'a Person>,
-    /// The session in which the person typed the present password with this very call.
-    pub typed_in: Option<&'a str>,
-}
-
-/// A new member, who is not stored yet.
-pub fn new(turn: &mut Turn<'_>, tenant_id: &str, email: &str, role: Role, password: &str) -> Person {
-    Person {
-        id: ids::id("mem_", turn.entropy),
-        tenant_id: tenant_id.to_owned(),
-        email: email.to_owned(),
-        role,
-        password: password.to_owned(),
-        created_at: turn.now,
-    }
-}
-
-impl Authorised<Membership<'_>> {
-    /// Stores it. Whoever was signed in with another role or password, or is gone, is so no longer.
-    ///
-    /// # Errors
-    /// What SQLite says.
-    pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
-        let rights = |person: &Person| {
-            [
-                ("role", word(person.role).into()),
-                ("password", person.password.as_str().into()),
-                ("updated_at", turn.now.into()),
-            ]
-        };
-        match (self.before, self.after) {
-            (None, Some(person)) => {
-                let mut columns = vec![
-                    ("id", person.id.as_str().into()),
-                    ("tenant_id", person.tenant_id.as_str().into()),
-                    ("email", person.email.as_str().into()),
-                    ("created_at", person.created_at.into()),
-                ];
-                columns.extend(rights(person));
-                schema::insert(turn.db, "members", &columns)
-            }
-            (Some(old), Some(new)) => {
-                schema::update(turn.db, "members", &old.id, &rights(new))?;
-                // Who typed the password may stay in this session, unless it began with another role.
-                let spared = self.typed_in.filter(|_| old.role == new.role);
-                sessions::end_all(turn, &old.id, spared.unwrap_or_default())?;
-                if old.password != new.password {
-                    turn.forget_networks(&old.id)?;
-                }
-                if self.typed_in.is_some() { turn.remember_network(&old.id) } else { Ok(()) }
-            }
-            (Some(person), None) => {
-                sessions::end_all(turn, &person.id, "")?;
-                turn.forget_networks(&person.id)?;
-                turn.db.run("DELETE FROM members WHERE id = ?", &[person.id.as_str().into()])?;
-                Ok(())
-            }
-            (None, None) => Ok(()),
-        }
-    }
-}
-
-/// Whether anybody was ever made a member: the last owner cannot be removed.
-pub fn exist(db: &dyn Sql) -> Result<bool, SqlError> {
-    Ok(!db.run("SELECT 1 FROM members LIMIT 1", &[])?.is_empty())
-}
 
 /// `GET /members`: in the order they were added.
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
@@ -198,12 +69,12 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
         return Err(body.refusal().into());
     };
     body.finish()?;
-    require_free(turn, &address)?;
+    member::require_free(turn, &address)?;
     let members = quotas::used(turn.db, &member.tenant.id, Quota::Members, turn.now)?;
     turn.require_quota(&member.tenant, Quota::Members, members, 1)?;
     let stored = turn.set_password(&chosen)?;
 
-    let person = new(turn, &tenant.id, &address, role, &stored);
+    let person = member::new(turn, &tenant.id, &address, role, &stored);
     turn.authorise(&principal, joins(Some(&person)))?.store(turn)?;
     note(turn, member, "member.create", &person.id, Value::Null, person.view())?;
     Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
@@ -255,7 +126,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     }
 
     turn.authorise(&principal, becomes(&changed))?.store(turn)?;
-    let (before, mut after) = audit::difference(&person.view(), &changed.view());
+    let (before, mut after) = short::difference(&person.view(), &changed.view());
     if let (true, Some(after)) = (chosen.is_some(), after.as_object_mut()) {
         after.insert("passwordChanged".to_owned(), true.into());
     }

@@ -5,23 +5,21 @@ use serde_json::{Value, json};
 
 use crate::{
     registry::{
-        Handled, Outcome, Turn,
-        audit::Deed,
+        audit::event::Deed,
+        context::Turn,
         cursor,
-        error::{Refusal, Stop},
-        front::clear_cookie,
+        error::Refusal,
+        handler::{Handled, Stop},
         input::Input,
-        members::Person,
+        members::member::Person,
+        outcome::Outcome,
         principal::{Member, Role},
+        sessions::{cookie::clear_cookie, store::end_all},
     },
     sql::{self, SqlError},
-    time::{MINUTE, Timestamp},
+    time::Timestamp,
 };
 
-/// Sessions that a member has at once: the oldest give way.
-const MOST: u32 = 100;
-/// How exactly is kept when a session was last used, so that not every call writes.
-const SEEN_EVERY: i64 = 5 * MINUTE;
 /// What ids begin with, and how much of the token's hash follows: enough to name one, and nothing to sign in with.
 const ID_PREFIX: &str = "ses_";
 const ID_LENGTH: usize = 24;
@@ -132,39 +130,6 @@ pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled 
 fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), Stop> {
     let person = Person::load(turn.db, &member.tenant.id, id)?;
     person.map(|_| ()).ok_or_else(|| Refusal::not_found("member").into())
-}
-
-/// Ends all sessions of a member but this one; the hash may be empty. Whether there were any.
-///
-/// # Errors
-/// What SQLite says.
-pub fn end_all(turn: &Turn<'_>, member_id: &str, but: &str) -> Result<bool, SqlError> {
-    let end = "DELETE FROM sessions WHERE member_id = ? AND hash <> ? RETURNING hash";
-    Ok(!turn.db.run(end, &[member_id.into(), but.into()])?.is_empty())
-}
-
-/// Makes room for one more session of a member.
-///
-/// # Errors
-/// What SQLite says.
-pub fn bound(turn: &Turn<'_>, member_id: &str) -> Result<(), SqlError> {
-    let oldest = "DELETE FROM sessions WHERE member_id = ? AND rowid NOT IN
-        (SELECT rowid FROM sessions WHERE member_id = ? ORDER BY rowid DESC LIMIT ?)";
-    turn.db.run(oldest, &[member_id.into(), member_id.into(), (MOST - 1).into()])?;
-    Ok(())
-}
-
-/// Keeps when a session was last used, and from where.
-///
-/// # Errors
-/// What SQLite says.
-pub fn see(turn: &Turn<'_>, hash: &str) -> Result<(), SqlError> {
-    let network = crate::network::of(&turn.call.address);
-    let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ? WHERE hash = ? AND COALESCE(seen_at, 0) <= ?";
-    let long_ago = turn.now.plus(-SEEN_EVERY);
-    let agent = turn.call.agent.clone();
-    turn.db.run(see, &[turn.now.into(), network.into(), agent.into(), hash.into(), long_ago.into()])?;
-    Ok(())
 }
 
 fn note(turn: &Turn<'_>, member: &Member, target: &str, before: Value) -> Result<(), SqlError> {

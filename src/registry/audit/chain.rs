@@ -1,0 +1,114 @@
+//! A tenant's chain: appending to it, and reading it.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    canonical::{canonical, hash},
+    event::Deed,
+    short,
+};
+use crate::{
+    registry::{context::Turn, rows},
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
+
+/// What the first entry holds as the hash of the one before.
+pub const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
+
+/// An entry as stored.
+#[derive(Deserialize)]
+pub struct Row {
+    /// Its place in the chain.
+    pub seq: i64,
+    /// Its text.
+    pub entry: String,
+    /// The hash of that.
+    pub hash: String,
+}
+
+/// When and in which call something was done.
+pub struct Occasion<'a> {
+    db: &'a dyn Sql,
+    /// The time.
+    pub now: Timestamp,
+    address: &'a str,
+    request_id: &'a str,
+}
+
+impl Turn<'_> {
+    /// This call.
+    pub fn occasion(&self) -> Occasion<'_> {
+        let (address, request_id) = (&self.call.address, &self.call.request_id);
+        Occasion { db: self.db, now: self.now, address, request_id }
+    }
+}
+
+impl<'a> Occasion<'a> {
+    /// No call: an alarm.
+    pub fn by_itself(db: &'a dyn Sql, now: Timestamp) -> Self {
+        Self { db, now, address: "", request_id: "" }
+    }
+
+    /// Appends to the tenant's chain.
+    pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
+        let (last, previous) = end(self.db, deed.tenant_id)?;
+        let seq = last + 1;
+        let entry = canonical(&json!({
+            "seq": seq,
+            "tenantId": deed.tenant_id,
+            "time": self.now.to_rfc3339(),
+            "actor": deed.actor.view(),
+            "action": deed.action,
+            "target": deed.target,
+            "before": short::shortened(&deed.before),
+            "after": short::shortened(&deed.after),
+            "address": self.address,
+            "requestId": self.request_id,
+            "previousHash": previous,
+        }));
+        let hash = hash(&entry);
+        let columns = [
+            ("tenant_id", deed.tenant_id.into()),
+            ("seq", seq.into()),
+            ("entry", entry.into()),
+            ("hash", hash.into()),
+        ];
+        rows::insert(self.db, "audit", &columns)
+    }
+}
+
+/// Place and hash of the last entry of a tenant's chain; of the one before the first, if there is none.
+///
+/// # Errors
+/// What SQLite says.
+pub fn end(db: &dyn Sql, tenant_id: &str) -> Result<(i64, String), SqlError> {
+    let last = "SELECT seq, '' AS entry, hash FROM audit WHERE tenant_id = ? ORDER BY seq DESC LIMIT 1";
+    if let Some(row) = sql::query_one::<Row>(db, last, &[tenant_id.into()])? {
+        return Ok((row.seq, row.hash));
+    }
+    // Of a chain that was cut at least one entry is left: one without any is broken, and shall not look whole.
+    Ok((0, BEGINNING.to_owned()))
+}
+
+/// So many entries after this one.
+///
+/// # Errors
+/// What SQLite says.
+pub fn rows_after(db: &dyn Sql, tenant_id: &str, seq: i64, most: u32) -> Result<Vec<Row>, SqlError> {
+    let rows = "SELECT seq, entry, hash FROM audit WHERE tenant_id = ? AND seq > ? ORDER BY seq LIMIT ?";
+    sql::query(db, rows, &[tenant_id.into(), seq.into(), most.into()])
+}
+
+/// Whether the entry itself says that it is this one, after that one.
+pub fn follows(entry: &str, seq: i64, previous: &str) -> bool {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Links {
+        seq: i64,
+        previous_hash: String,
+    }
+    serde_json::from_str::<Links>(entry)
+        .is_ok_and(|links| links.seq == seq && links.previous_hash == previous)
+}

@@ -1,0 +1,112 @@
+//! Reading and checking a tenant's chain.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    canonical::hash,
+    chain::{BEGINNING, Row, follows, rows_after},
+    retention::Stored,
+};
+use crate::{
+    registry::{
+        context::Turn,
+        cursor,
+        error::Refusal,
+        handler::Handled,
+        input::{self, Input},
+        outcome::Outcome,
+        principal::Principal,
+    },
+    sql::{self, Sql, SqlError},
+};
+
+/// Name of this list in its cursors.
+const LIST: &str = "audit";
+/// Most entries that one call checks: some tens of milliseconds.
+const CHECKED_AT_ONCE: u32 = 1_000;
+
+/// `GET /audit`: newest first.
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let tenant_id = principal.tenant_id();
+    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
+    let page = turn.page(LIST, tenant_id, &mut query);
+    query.finish()?;
+
+    let rows = sql::query::<Row>(
+        turn.db,
+        "SELECT seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
+        &[tenant_id.into(), page.after.unwrap_or(i64::MAX).into(), page.rows().into()],
+    )?;
+    let (rows, next) = page.cut(turn.secrets, rows, |row| row.seq);
+    let entries: Vec<Value> = rows.iter().map(shown).collect();
+    Ok(Outcome::ok(json!({ "entries": entries, "nextCursor": next })))
+}
+
+/// `GET /audit/verify?from`: whether the tenant's chain is whole, from an entry on. One call checks so
+/// many entries at most, since no other call runs meanwhile; `next` is then where to go on. A chain that was
+/// cut begins after its checkpoint, if that is signed.
+pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let tenant_id = principal.tenant_id();
+    let mut query = Input::query(&turn.call.query, &["from"]);
+    let from = query.optional("from", |value| input::whole_text(value, 1, u32::MAX)).unwrap_or(1);
+    query.finish()?;
+    let stored = Stored::load(turn.db, tenant_id)?;
+    let checkpoint = stored.as_ref().and_then(|stored| stored.verified(turn.secrets, tenant_id));
+    let cut = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
+    let before = (i64::from(from) - 1).max(cut);
+    let previous = match &checkpoint {
+        Some(checkpoint) if before == cut => Some(checkpoint.hash.clone()),
+        _ => hash_of(turn.db, tenant_id, before)?,
+    };
+    let forged = stored.is_some() && checkpoint.is_none();
+    let Some(previous) = previous.or_else(|| forged.then(|| BEGINNING.to_owned())) else {
+        return Err(Refusal::field("from", "comes after the end of the chain").into());
+    };
+
+    let rows = rows_after(turn.db, tenant_id, before, CHECKED_AT_ONCE + 1)?;
+    let (mut last, mut last_hash) = (before, previous);
+    // What was cut is gone, and at least one entry was left.
+    let well_cut = before > cut || checkpoint.is_none() || is_well_cut(turn.db, tenant_id, cut)?;
+    let mut broken_at = (forged || !well_cut).then_some(before + 1);
+    for row in rows.iter().take(CHECKED_AT_ONCE as usize) {
+        let expected = last + 1;
+        if broken_at.is_some() {
+            break;
+        }
+        if row.seq != expected || row.hash != hash(&row.entry) || !follows(&row.entry, expected, &last_hash) {
+            broken_at = Some(expected);
+            break;
+        }
+        (last, last_hash) = (row.seq, row.hash.clone());
+    }
+    let more = broken_at.is_none() && rows.len() > CHECKED_AT_ONCE as usize;
+    let mut body = json!({ "ok": broken_at.is_none(), "entries": last, "lastHash": last_hash });
+    let next = more.then_some(last + 1);
+    let shown = stored.map(|stored| stored.view(checkpoint.is_some()));
+    if let Some(body) = body.as_object_mut() {
+        body.extend(broken_at.map(|seq| ("brokenAt".to_owned(), seq.into())));
+        body.extend(next.map(|seq| ("next".to_owned(), seq.into())));
+        body.extend(shown.map(|shown| ("checkpoint".to_owned(), shown)));
+    }
+    Ok(Outcome::ok(body))
+}
+
+/// Whether nothing is left of what was cut, and something of what was not.
+fn is_well_cut(db: &dyn Sql, tenant_id: &str, cut: i64) -> Result<bool, SqlError> {
+    let left = rows_after(db, tenant_id, 0, 1)?;
+    Ok(left.first().is_some_and(|row| row.seq > cut))
+}
+
+/// The hash of an entry; what the first one holds for the one before it.
+fn hash_of(db: &dyn Sql, tenant_id: &str, seq: i64) -> Result<Option<String>, SqlError> {
+    if seq == 0 {
+        return Ok(Some(BEGINNING.to_owned()));
+    }
+    Ok(rows_after(db, tenant_id, seq - 1, 1)?.into_iter().find(|row| row.seq == seq).map(|row| row.hash))
+}
+
+fn shown(row: &Row) -> Value {
+    let mut entry: Map<String, Value> = serde_json::from_str(&row.entry).unwrap_or_default();
+    entry.insert("hash".to_owned(), row.hash.clone().into());
+    Value::Object(entry)
+}

@@ -1,0 +1,52 @@
+//! Which of what is done is written down: of failed attempts to sign in and of sessions only so many a day, of which
+//! anybody or any member can cause as many as they like.
+
+use super::{
+    daily::{self, Kind},
+    event::{Deed, REFUSED},
+    retention::entries,
+};
+use crate::{
+    registry::{context::Turn, effect::Effect, quotas::Quota, room, tenants::tenant::Tenant},
+    sql::SqlError,
+};
+
+/// How the names of all that happens to sessions begin.
+const OF_SESSIONS: &str = "session.";
+
+impl Turn<'_> {
+    /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room; of
+    /// sessions so many a day of each member, and of all members together while the chain is full.
+    pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
+        let Deed { tenant_id, action, target, actor, .. } = *deed;
+        let written = if action == REFUSED {
+            let person = Some(target).filter(|id| !id.is_empty());
+            if room::is_left(self.db, self.policy)? {
+                daily::admit_refused(self.db, tenant_id, person, self.now)?
+            } else {
+                let kind = if person.is_some() { Kind::People } else { Kind::Strangers };
+                daily::leave_out(self.db, tenant_id, kind, self.now)?;
+                false
+            }
+        } else if action.starts_with(OF_SESSIONS) {
+            let member = actor.id.as_deref().unwrap_or_default();
+            daily::admit_session(self.db, tenant_id, member, self.now)?
+                && self.is_admitted(tenant_id, Kind::Sessions)?
+        } else {
+            true
+        };
+        if written { self.occasion().audit(deed) } else { Ok(()) }
+    }
+
+    /// Whether an entry of what is never refused may be written: while the tenant's audit is not full, and then so
+    /// many a day.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn is_admitted(&self, tenant_id: &str, kind: Kind) -> Result<bool, SqlError> {
+        let Some(tenant) = Tenant::load(self.db, tenant_id)? else { return Ok(true) };
+        let limit = Quota::AuditEntries.limit(&tenant, self.policy);
+        let bound = Effect::Repeats.audit_entries(limit).unwrap_or(limit);
+        Ok(entries(self.db, tenant_id)? < bound || daily::admit(self.db, tenant_id, kind, self.now)?)
+    }
+}

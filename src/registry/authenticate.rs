@@ -1,0 +1,119 @@
+//! Who calls: from the credential that is shown to a [`Principal`]. Everything is looked up in the database at each
+//! call: a role taken away, a member removed, a tenant made inactive or a key revoked counts at once.
+
+use serde::Deserialize;
+
+use crate::{
+    record::{KeyKind, Record, TenantStatus},
+    registry::{
+        context::Turn,
+        error::{Code, Refusal},
+        handler::Stop,
+        keys::key::{self, State},
+        members::member as members,
+        principal::{Holder, Member, Principal, Role, inactive, unauthenticated},
+        sessions::{store, token},
+        setup_token,
+        tenants::{store as tenants, tenant::Tenant},
+    },
+    sql,
+    time::Timestamp,
+    wire::AdminCredential,
+};
+
+#[derive(Deserialize)]
+struct SessionRow {
+    member_id: String,
+    tenant_id: String,
+    email: String,
+    role: Role,
+    expires_at: Timestamp,
+    created_at: Timestamp,
+    stepped_up_at: Option<Timestamp>,
+}
+
+impl Turn<'_> {
+    /// Authenticates the call.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED; FORBIDDEN if the tenant is not active.
+    pub fn principal(&mut self) -> Result<Principal, Stop> {
+        let call = self.call;
+        let principal = match &call.credential {
+            AdminCredential::None => return Err(unauthenticated().into()),
+            AdminCredential::Session { token } => self.session(token)?.map(Principal::Member),
+            AdminCredential::SetUp { token } => self.set_up_holder(token)?.map(Principal::SetUp),
+            AdminCredential::Key { record } => self.holder(record)?.map(Principal::Key),
+        };
+        let Some(principal) = principal else {
+            let detail = "The session or key does not hold (any more). Sign in again.";
+            let mut refusal = Refusal::new(Code::Unauthenticated, detail);
+            // RFC 6750, 3.1
+            let challenge = "Bearer realm=\"keyward-admin\", error=\"invalid_token\"".to_owned();
+            refusal.headers = vec![("WWW-Authenticate".to_owned(), challenge)];
+            return Err(refusal.into());
+        };
+        // Or nobody could take back a session that goes on when the tenant acts again.
+        let signs_out = call.method == "DELETE" && call.path == "/session";
+        if principal.tenant().status == TenantStatus::Inactive && !signs_out {
+            return Err(inactive().into());
+        }
+        Ok(principal)
+    }
+
+    fn session(&self, token: &str) -> Result<Option<Member>, Stop> {
+        let hash = token::token_hash(token);
+        let row = sql::query_one::<SessionRow>(
+            self.db,
+            "SELECT member_id, members.tenant_id, email, role, expires_at, sessions.created_at, stepped_up_at
+             FROM sessions JOIN members ON members.id = member_id WHERE hash = ? AND expires_at > ?",
+            &[hash.as_str().into(), self.now.into()],
+        )?;
+        let Some(row) = row else { return Ok(None) };
+        store::see(self, &hash)?;
+        Ok(Tenant::load(self.db, &row.tenant_id)?.map(|tenant| Member {
+            id: row.member_id,
+            tenant,
+            email: row.email,
+            role: row.role,
+            session: hash,
+            expires_at: row.expires_at,
+            signed_in_at: row.created_at,
+            stepped_up_at: row.stepped_up_at,
+        }))
+    }
+
+    /// The operator's tenant, if the set-up token is right and there is no owner yet.
+    fn set_up_holder(&mut self, token: &str) -> Result<Option<Tenant>, Stop> {
+        if members::exist(self.db)? {
+            return Ok(None);
+        }
+        if !setup_token::is_setup_token(self, token)? {
+            return Ok(None);
+        }
+        let id = tenants::operator_id(self)?;
+        Ok(Tenant::load(self.db, &id)?)
+    }
+
+    /// The gate found the key to be in order; whether it still is, the database says.
+    ///
+    /// # Errors
+    /// FORBIDDEN for a publishable key, whatever it holds: everybody who sees its page has it.
+    fn holder(&self, record: &Record) -> Result<Option<Holder>, Stop> {
+        let Some(key) = key::load(self.db, &record.tenant.id, &record.id)? else { return Ok(None) };
+        if key.kind == KeyKind::Publishable {
+            return Err(publishable().into());
+        }
+        let active = key.state(self.now) == State::Active;
+        let Some(realm) = self.policy.realm(&key.realm).filter(|_| active) else { return Ok(None) };
+        let tenant = Tenant::load(self.db, &key.tenant_id)?;
+        Ok(tenant.map(|tenant| Holder { id: key.id, tenant, realm, settings: key.settings }))
+    }
+}
+
+/// The refusal of a publishable key.
+fn publishable() -> Refusal {
+    let detail =
+        "A publishable key is for web pages, and does nothing here. Use a secret key, from a server.";
+    Refusal::new(Code::Forbidden, detail)
+}

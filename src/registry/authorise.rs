@@ -1,0 +1,54 @@
+//! What is done only by whoever may do it. It is first described: an [`Act`]. What writes it takes it [`Authorised`],
+//! which only [`Turn::authorise`] makes. What each act asks for: [`crate::registry::guard`].
+
+use std::ops::Deref;
+
+use crate::{
+    policy::{KeyAction, Realm},
+    registry::{context::Turn, error::Refusal, principal::Principal},
+};
+
+/// An act that its principal may do.
+pub struct Authorised<T>(T);
+
+impl<T> Deref for Authorised<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+/// Something to be done that not everybody may do.
+pub trait Act {
+    /// # Errors
+    /// FORBIDDEN, STEP_UP_REQUIRED
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal>;
+}
+
+impl Turn<'_> {
+    /// The act, if the principal may do it.
+    ///
+    /// # Errors
+    /// FORBIDDEN, STEP_UP_REQUIRED
+    pub fn authorise<T: Act>(&self, principal: &Principal, act: T) -> Result<Authorised<T>, Refusal> {
+        act.require(self, principal)?;
+        Ok(Authorised(act))
+    }
+
+    /// Refuses an action that the realm keeps for owners, or wants the password again for.
+    pub fn require_action(
+        &self,
+        realm: &Realm,
+        action: KeyAction,
+        principal: &Principal,
+    ) -> Result<(), Refusal> {
+        if realm.owner_only.contains(&action) {
+            principal.require_owner("This, in this realm, is")?;
+        }
+        if realm.step_up.contains(&action) {
+            principal.require_step_up(self.now)?;
+        }
+        Ok(())
+    }
+}

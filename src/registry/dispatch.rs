@@ -1,0 +1,152 @@
+//! Carrying a call out: each turn is one transaction, and says what has to be done before the next.
+
+use std::cell::{Cell, RefCell};
+
+use crate::{
+    entropy::Entropy,
+    policy::Policy,
+    registry::{
+        context::Turn,
+        effect::Effect,
+        error::Refusal,
+        handler::Stop,
+        keys::fresh,
+        memory::Memory,
+        outcome::Outcome,
+        password::derivation::PasswordJob,
+        progress::{Fresh, Progress},
+        room,
+    },
+    secret::{Secret, Secrets},
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+    wire::AdminCall,
+};
+
+/// The Registry over one database.
+#[derive(Clone, Copy)]
+pub struct Registry<'a> {
+    /// The object's database, brought forward by [`migrate`](crate::registry::migrate).
+    pub db: &'a dyn Sql,
+    /// The deployment's policy.
+    pub policy: &'static Policy,
+    /// The deployment's secrets.
+    pub secrets: &'a Secrets,
+    /// `KEYWARD_SETUP_TOKEN`, if it is set.
+    pub setup_token: Option<&'a Secret>,
+    /// What the object remembers.
+    pub memory: &'a Memory,
+}
+
+/// How far a call came.
+pub enum Step {
+    /// Derive this password, then call again with all results so far.
+    Derive(PasswordJob),
+    /// Tell this key's KeyGate of it, then call again.
+    Tell(Fresh),
+    /// Wait for [`LOOK_AGAIN_MS`](crate::registry::attempts::LOOK_AGAIN_MS), then call again with one wait more, and this.
+    Wait(Option<Box<Refusal>>),
+    /// It is done.
+    Done(Outcome),
+}
+
+impl Registry<'_> {
+    /// Answers a call of the admin API, or says what has to be done first. What this writes is one transaction: a
+    /// call that fails or is refused writes nothing, but for attempts that a refusal counts, and for the key
+    /// that it made in an earlier turn, which is cancelled.
+    pub fn handle(
+        &self,
+        call: &AdminCall,
+        progress: &Progress,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+    ) -> Step {
+        let effect = Effect::of(&call.method, &call.path);
+        let before = self.db.size();
+        let mut attempt = |further| self.attempt(call, progress, now, &mut *entropy, further);
+        let step = match effect {
+            Effect::Ends | Effect::Admits | Effect::Helps => room::in_need(self.db, attempt),
+            Effect::Reads | Effect::Repeats | Effect::Makes | Effect::Grows => attempt(0),
+        };
+        let step = step.unwrap_or_else(|error| {
+            let turn = self.turn(call, progress, now, entropy);
+            let mut outcome = Outcome::failed(error);
+            // What cannot be cancelled now is cancelled by the alarm.
+            if call.idempotency_key.is_none()
+                && let Err(error) = turn.cancel()
+            {
+                outcome.fault = Some(error);
+            }
+            Step::Done(outcome)
+        });
+        if let (Ok(before), Ok(after)) = (before, self.db.size()) {
+            self.memory.notices.borrow_mut().extend(room::notice(self.policy, before, after));
+        }
+        step
+    }
+
+    fn turn<'t>(
+        &'t self,
+        call: &'t AdminCall,
+        progress: &'t Progress,
+        now: Timestamp,
+        entropy: &'t mut dyn Entropy,
+    ) -> Turn<'t> {
+        Turn {
+            db: self.db,
+            policy: self.policy,
+            secrets: self.secrets,
+            setup_token: self.setup_token,
+            memory: self.memory,
+            call,
+            progress,
+            now,
+            entropy,
+            stands: Cell::new(false),
+            is_counted: !progress.derived.is_empty() || progress.introduced.is_some() || progress.waits > 0,
+            counted: RefCell::default(),
+        }
+    }
+
+    /// One attempt at it, after so many that found no room.
+    fn attempt(
+        &self,
+        call: &AdminCall,
+        progress: &Progress,
+        now: Timestamp,
+        entropy: &mut dyn Entropy,
+        further: usize,
+    ) -> Result<Step, SqlError> {
+        let mut turn = self.turn(call, progress, now, entropy);
+        turn.is_counted |= further > 0;
+        let step = sql::transaction(self.db, || {
+            room::make(self.db, further)?;
+            match turn.run() {
+                Ok(outcome) => Ok(Step::Done(outcome)),
+                Err(Stop::Derive(job)) => Ok(Step::Derive(job)),
+                Err(Stop::Tell(fresh)) => Ok(Step::Tell(fresh)),
+                Err(Stop::Refused(refusal)) if turn.stands.get() => Ok(Step::Done(Outcome::refused(refusal))),
+                Err(stop) => Err(stop),
+            }
+        });
+        let may_be_repeated = call.idempotency_key.is_some();
+        let (mut outcome, is_kept) = match step {
+            Ok(step) => return Ok(step),
+            Err(Stop::Refused(refusal)) => {
+                turn.give_back_if_cheap(&refusal);
+                (Outcome::refused(refusal), false)
+            }
+            Err(Stop::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
+            Err(Stop::Failed(error)) => return Err(error),
+            // These are kept above.
+            Err(Stop::Derive(job)) => return Ok(Step::Derive(job)),
+            Err(Stop::Tell(fresh)) => return Ok(Step::Tell(fresh)),
+            Err(Stop::Wait(crowded)) => return Ok(Step::Wait(crowded)),
+        };
+        // What cannot be cancelled now is cancelled by the alarm.
+        if !is_kept && let Err(error) = turn.cancel() {
+            outcome.fault = Some(error);
+        }
+        Ok(Step::Done(outcome))
+    }
+}

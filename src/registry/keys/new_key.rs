@@ -1,0 +1,21 @@
+//! A key to be made.
+
+use crate::{
+    policy::Realm,
+    record::KeyKind,
+    registry::keys::{room::Growth, settings::Settings},
+};
+
+/// A key to be made.
+pub struct Order<'a> {
+    /// For which realm.
+    pub realm: &'static Realm,
+    /// Secret or publishable.
+    pub kind: KeyKind,
+    /// What its owner sets.
+    pub settings: &'a Settings,
+    /// The key that it replaces.
+    pub rotated_from: Option<&'a str>,
+    /// What becomes of the number of keys.
+    pub growth: Growth,
+}

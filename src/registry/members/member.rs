@@ -1,0 +1,91 @@
+//! A member as stored. E-mail addresses are unique over all tenants, since signing in comes before a tenant is known.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use unicode_normalization::UnicodeNormalization;
+
+use crate::{
+    registry::{
+        context::Turn,
+        error::{Code, Refusal},
+        handler::Stop,
+        ids,
+        principal::Role,
+    },
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
+
+/// Columns of [`Person`].
+pub const COLUMNS: &str = "id, tenant_id, email, role, password, created_at";
+
+/// A member as stored.
+#[derive(Clone, Deserialize)]
+pub struct Person {
+    /// Id.
+    pub id: String,
+    /// Whose member.
+    pub tenant_id: String,
+    /// In lower case.
+    pub email: String,
+    /// Role.
+    pub role: Role,
+    /// The stored form of the password.
+    pub password: String,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+impl Person {
+    /// The member with this address, of whatever tenant: for signing in only.
+    pub fn by_email(db: &dyn Sql, email: &str) -> Result<Option<Self>, SqlError> {
+        // Before addresses were kept in one normal form, they were kept as typed.
+        let decomposed: String = email.nfd().collect();
+        let statement = format!("SELECT {COLUMNS} FROM members WHERE email IN (?, ?)");
+        sql::query_one(db, &statement, &[email.into(), decomposed.into()])
+    }
+
+    /// The tenant's member with this id.
+    pub fn load(db: &dyn Sql, tenant_id: &str, id: &str) -> Result<Option<Self>, SqlError> {
+        let statement = format!("SELECT {COLUMNS} FROM members WHERE tenant_id = ? AND id = ?");
+        sql::query_one(db, &statement, &[tenant_id.into(), id.into()])
+    }
+
+    /// As the API shows it.
+    pub fn view(&self) -> Value {
+        json!({
+            "id": self.id,
+            "email": self.email,
+            "role": self.role,
+            "tenantId": self.tenant_id,
+            "createdAt": self.created_at.to_rfc3339(),
+        })
+    }
+}
+
+/// Refuses an address that somebody has.
+pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), Stop> {
+    match Person::by_email(turn.db, email)? {
+        Some(_) => {
+            Err(Refusal::new(Code::Conflict, "This e-mail address cannot be added: it is in use.").into())
+        }
+        None => Ok(()),
+    }
+}
+
+/// A new member, who is not stored yet.
+pub fn new(turn: &mut Turn<'_>, tenant_id: &str, email: &str, role: Role, password: &str) -> Person {
+    Person {
+        id: ids::id("mem_", turn.entropy),
+        tenant_id: tenant_id.to_owned(),
+        email: email.to_owned(),
+        role,
+        password: password.to_owned(),
+        created_at: turn.now,
+    }
+}
+
+/// Whether anybody was ever made a member: the last owner cannot be removed.
+pub fn exist(db: &dyn Sql) -> Result<bool, SqlError> {
+    Ok(!db.run("SELECT 1 FROM members LIMIT 1", &[])?.is_empty())
+}

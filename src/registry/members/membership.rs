@@ -1,0 +1,65 @@
+//! Somebody joins, leaves, or gets another role or password: the one way in which members are written.
+
+use crate::{
+    registry::{
+        authorise::Authorised, context::Turn, members::member::Person, rows, sessions::store, words::word,
+    },
+    sql::SqlError,
+};
+
+/// Somebody joins, leaves, or becomes another.
+pub struct Membership<'a> {
+    /// In which tenant.
+    pub tenant_id: &'a str,
+    /// As before; `None` for who joins.
+    pub before: Option<&'a Person>,
+    /// As afterwards; `None` for who leaves.
+    pub after: Option<&'a Person>,
+    /// The session in which the person typed the present password with this very call.
+    pub typed_in: Option<&'a str>,
+}
+
+impl Authorised<Membership<'_>> {
+    /// Stores it. Whoever was signed in with another role or password, or is gone, is so no longer.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+        let rights = |person: &Person| {
+            [
+                ("role", word(person.role).into()),
+                ("password", person.password.as_str().into()),
+                ("updated_at", turn.now.into()),
+            ]
+        };
+        match (self.before, self.after) {
+            (None, Some(person)) => {
+                let mut columns = vec![
+                    ("id", person.id.as_str().into()),
+                    ("tenant_id", person.tenant_id.as_str().into()),
+                    ("email", person.email.as_str().into()),
+                    ("created_at", person.created_at.into()),
+                ];
+                columns.extend(rights(person));
+                rows::insert(turn.db, "members", &columns)
+            }
+            (Some(old), Some(new)) => {
+                rows::update(turn.db, "members", &old.id, &rights(new))?;
+                // Who typed the password may stay in this session, unless it began with another role.
+                let spared = self.typed_in.filter(|_| old.role == new.role);
+                store::end_all(turn, &old.id, spared.unwrap_or_default())?;
+                if old.password != new.password {
+                    turn.forget_networks(&old.id)?;
+                }
+                if self.typed_in.is_some() { turn.remember_network(&old.id) } else { Ok(()) }
+            }
+            (Some(person), None) => {
+                store::end_all(turn, &person.id, "")?;
+                turn.forget_networks(&person.id)?;
+                turn.db.run("DELETE FROM members WHERE id = ?", &[person.id.as_str().into()])?;
+                Ok(())
+            }
+            (None, None) => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! People: their roles and passwords.
+
+pub mod handlers;
+pub mod member;
+pub mod membership;
+
+pub use member::exist;

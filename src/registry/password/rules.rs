@@ -1,0 +1,64 @@
+//! Which passwords may be chosen, and how long one that is typed may be.
+
+use serde_json::Value as Json;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::{
+    registry::{
+        error::Refusal,
+        input::{self, Wrong, wrong},
+        password::guessable::is_guessable,
+    },
+    secret::Secret,
+};
+
+/// Characters of the longest password.
+const LONGEST: usize = 200;
+
+const GUESSABLE: &str = "is one that is tried first: apart from common words, names, years, rows of keys, repetitions and \
+    what belongs to the account (e-mail address, tenant) there is almost nothing in it. Take several words that do not \
+    belong together, or have a password manager make one";
+
+/// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2), as normalised, and
+/// none that is tried first. `context` is what belongs to the person: e-mail address, name of the tenant.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, Wrong> {
+    let chosen = of_fit_length(value)?;
+    if is_guessable(chosen.expose(), context) { wrong(GUESSABLE) } else { Ok(chosen) }
+}
+
+/// The same for whoever has not proved anything yet: without what takes long to look at, which
+/// [`require_unguessable`] does after the proof.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn of_fit_length(value: &Json) -> Result<Secret, Wrong> {
+    let text = input::text(value)?;
+    match text.nfkc().count() {
+        12..=LONGEST => Ok(Secret::new(text)),
+        length => wrong(format!("must be 12 to {LONGEST} characters long, not {length}")),
+    }
+}
+
+/// Refuses a chosen password that is tried first.
+///
+/// # Errors
+/// VALIDATION_FAILED
+pub fn require_unguessable(chosen: &Secret, context: &[&str]) -> Result<(), Refusal> {
+    if is_guessable(chosen.expose(), context) { Err(Refusal::field("password", GUESSABLE)) } else { Ok(()) }
+}
+
+/// A password that someone types to prove it. Bounded, so that deriving it costs what it costs.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn typed(value: &Json) -> Result<Secret, Wrong> {
+    let text = input::text(value)?;
+    if text.chars().count().min(text.nfkc().count()) > LONGEST {
+        wrong(format!("can be at most {LONGEST} characters long"))
+    } else {
+        Ok(Secret::new(text))
+    }
+}

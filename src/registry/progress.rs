@@ -1,0 +1,40 @@
+//! What was done for a call between its turns: passwords that were derived, and the key that it made.
+
+use crate::{
+    registry::{error::Refusal, password::derivation::Derived},
+    secret::Secret,
+};
+
+/// What was done for a call between its turns.
+#[derive(Default)]
+pub struct Progress {
+    /// Passwords that were derived.
+    pub derived: Vec<Derived>,
+    /// The key that it made.
+    pub introduced: Option<Introduced>,
+    /// How often it has waited for what others had begun.
+    pub waits: u32,
+    /// How it is refused, unless it is let through, since its network called too often when it came.
+    pub crowded: Option<Box<Refusal>>,
+}
+
+/// A key that was made: stored, and not shown yet.
+pub struct Fresh {
+    /// Its id.
+    pub id: String,
+    /// The plaintext, which exists nowhere else.
+    pub plaintext: Secret,
+}
+
+/// One whose KeyGate was to be told.
+pub struct Introduced {
+    pub(super) fresh: Fresh,
+    pub(super) told: bool,
+}
+
+impl Fresh {
+    /// Whether its KeyGate knows it now.
+    pub fn introduced(self, told: bool) -> Introduced {
+        Introduced { fresh: self, told }
+    }
+}

@@ -1,0 +1,7 @@
+//! Sessions: signing in, who is signed in, and ending that.
+
+pub mod cookie;
+pub mod list;
+pub mod sign_in;
+pub mod store;
+pub mod token;

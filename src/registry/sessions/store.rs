@@ -1,0 +1,41 @@
+//! Sessions as they are stored: how many there are, when they were last used, and their ends.
+
+use crate::{network, registry::context::Turn, sql::SqlError, time::MINUTE};
+
+/// Sessions that a member has at once: the oldest give way.
+const MOST: u32 = 100;
+/// How exactly is kept when a session was last used, so that not every call writes.
+const SEEN_EVERY: i64 = 5 * MINUTE;
+
+/// Ends all sessions of a member but this one; the hash may be empty. Whether there were any.
+///
+/// # Errors
+/// What SQLite says.
+pub fn end_all(turn: &Turn<'_>, member_id: &str, but: &str) -> Result<bool, SqlError> {
+    let end = "DELETE FROM sessions WHERE member_id = ? AND hash <> ? RETURNING hash";
+    Ok(!turn.db.run(end, &[member_id.into(), but.into()])?.is_empty())
+}
+
+/// Makes room for one more session of a member.
+///
+/// # Errors
+/// What SQLite says.
+pub fn bound(turn: &Turn<'_>, member_id: &str) -> Result<(), SqlError> {
+    let oldest = "DELETE FROM sessions WHERE member_id = ? AND rowid NOT IN
+        (SELECT rowid FROM sessions WHERE member_id = ? ORDER BY rowid DESC LIMIT ?)";
+    turn.db.run(oldest, &[member_id.into(), member_id.into(), (MOST - 1).into()])?;
+    Ok(())
+}
+
+/// Keeps when a session was last used, and from where.
+///
+/// # Errors
+/// What SQLite says.
+pub fn see(turn: &Turn<'_>, hash: &str) -> Result<(), SqlError> {
+    let network = network::of(&turn.call.address);
+    let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ? WHERE hash = ? AND COALESCE(seen_at, 0) <= ?";
+    let long_ago = turn.now.plus(-SEEN_EVERY);
+    let agent = turn.call.agent.clone();
+    turn.db.run(see, &[turn.now.into(), network.into(), agent.into(), hash.into(), long_ago.into()])?;
+    Ok(())
+}

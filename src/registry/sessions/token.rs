@@ -1,0 +1,44 @@
+//! Session tokens: random, of which only the hash is stored. A part of each is a check under the deployment's secret, so
+//! that a made-up token is known for one before anything is asked.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use crate::{
+    entropy::{self, Entropy},
+    key::hex,
+    secret::Secrets,
+};
+
+/// What session tokens begin with, which tells them from API keys.
+pub const TOKEN_PREFIX: &str = "kws_";
+/// Bytes of a token that are random, and those after them that check it.
+const RANDOM: usize = 24;
+const CHECK: usize = 8;
+const CHECK_PURPOSE: &str = "keyward session check 1";
+
+/// How a token is stored.
+pub fn token_hash(token: &str) -> String {
+    hex(&Sha256::digest(token))
+}
+
+/// A new token.
+pub fn new_token(secrets: &Secrets, entropy: &mut dyn Entropy) -> String {
+    let random: Vec<u8> = entropy::bytes::<{ RANDOM + CHECK }>(entropy).into_iter().take(RANDOM).collect();
+    let check = secrets.mac(CHECK_PURPOSE, &[&random]).into_iter().take(CHECK);
+    let bytes: Vec<u8> = random.iter().copied().chain(check).collect();
+    format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+}
+
+/// Whether this deployment has made the token, whatever has become of its session since. A build before there were
+/// checks made tokens that are not known so.
+pub fn is_our_token(secrets: &Secrets, token: &str) -> bool {
+    let bytes = token.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    bytes.filter(|bytes| bytes.len() == RANDOM + CHECK).is_some_and(|bytes| {
+        let (random, check) = bytes.split_at(RANDOM);
+        secrets
+            .macs(CHECK_PURPOSE, &[random])
+            .any(|mac| bool::from(mac.get(..CHECK).unwrap_or_default().ct_eq(check)))
+    })
+}

@@ -1,0 +1,59 @@
+//! Set-up: the operator's tenant and its first owner.
+
+use serde_json::{Value, json};
+
+use crate::{
+    registry::{
+        audit::event::{Actor, Deed},
+        context::Turn,
+        email,
+        error::{Code, Refusal},
+        handler::Handled,
+        input::{self, Input},
+        members::{member as members, membership::Membership},
+        password::rules as password,
+        principal::{Principal, Role},
+        setup_token::is_setup_token,
+        tenants::{store as tenants, tenant::Tenant},
+    },
+    secret::Secret,
+};
+
+/// `POST /setup`: makes the operator's tenant and its first owner, once.
+pub fn set_up(turn: &mut Turn<'_>) -> Handled {
+    if members::exist(turn.db)? {
+        return Err(
+            Refusal::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()
+        );
+    }
+    let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
+    let token = body.required("token", input::text).map(Secret::new);
+    let email = body.required("email", email::chosen);
+    let chosen = body.required("password", password::of_fit_length);
+    let (Some(token), Some(email), Some(chosen)) = (token, email, chosen) else {
+        return Err(body.refusal().into());
+    };
+    body.finish()?;
+
+    // Nobody who fails here makes anybody else wait: the token is too long to be guessed at any pace.
+    if !is_setup_token(turn, token.expose())? {
+        return Err(Refusal::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
+    }
+    password::require_unguessable(&chosen, &[&email])?;
+    let stored = turn.set_password(&chosen)?;
+
+    let tenant_id = tenants::operator_id(turn)?;
+    let tenant = Tenant::load(turn.db, &tenant_id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let person = members::new(turn, &tenant_id, &email, Role::Owner, &stored);
+    let joins = Membership { tenant_id: &tenant_id, before: None, after: Some(&person), typed_in: None };
+    turn.authorise(&Principal::SetUp(tenant), joins)?.store(turn)?;
+    turn.audit(&Deed {
+        tenant_id: &tenant_id,
+        actor: &Actor::member(&person.id, &person.email),
+        action: "setup",
+        target: &person.id,
+        before: Value::Null,
+        after: person.view(),
+    })?;
+    Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
+}

@@ -1,0 +1,104 @@
+//! Reading what a call says of a tenant.
+
+use serde_json::Value;
+
+use crate::{
+    key,
+    registry::{
+        context::Turn,
+        email,
+        input::{self, Input, Wrong},
+        keys::limits,
+        password::rules as password,
+        tenants::{store::is_free, tenant::Terms},
+    },
+    secret::Secret,
+    sql::SqlError,
+};
+
+/// A name, for people.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn name(value: &Value) -> Result<String, Wrong> {
+    input::line(value, 1, 100)
+}
+
+/// A code, for keys and hosts.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn code(value: &Value) -> Result<String, Wrong> {
+    let code = input::text(value)?;
+    if key::is_tenant_code(&code) {
+        Ok(code)
+    } else {
+        input::wrong("must be 2 to 32 letters, digits and hyphens, with no hyphen at either end")
+    }
+}
+
+/// Notes that a code is another tenant's.
+///
+/// # Errors
+/// What SQLite says.
+pub fn refuse_taken(body: &mut Input, turn: &Turn<'_>, code: Option<&str>) -> Result<(), SqlError> {
+    if let Some(code) = code
+        && !is_free(turn.db, code)?
+    {
+        body.refuse("code", "is another tenant's");
+    }
+    Ok(())
+}
+
+/// A plan goes to origins in a header field, which holds no more than ASCII safely (RFC 9110, 5.5).
+fn plan(value: &Value) -> Result<String, Wrong> {
+    let plan = input::line(value, 1, 50)?;
+    if plan.is_ascii() {
+        Ok(plan)
+    } else {
+        input::wrong("can only hold ASCII characters: origins get it in a header field")
+    }
+}
+
+/// Reads plan and limits over what holds so far.
+pub fn terms(body: &mut Input, turn: &Turn<'_>, mut terms: Terms) -> Terms {
+    if let Some(plan) = body.nullable("plan", plan) {
+        terms.plan = plan;
+    }
+    if let Some(windows) =
+        body.nullable("rateLimit", |value| limits::read(value, &limits::highest(turn.policy)))
+    {
+        let windows = windows.unwrap_or_default();
+        (terms.per_minute, terms.per_day) = (windows.per_minute, windows.per_day);
+    }
+    terms
+}
+
+/// The first owner: e-mail address and password.
+///
+/// # Errors
+/// What is wrong with them.
+pub fn owner(value: &Value, tenant: &str) -> Result<(String, Secret), Wrong> {
+    let Some(object) = value.as_object() else {
+        return input::wrong("must be an object with email and password");
+    };
+    let mut wrong: Wrong = object
+        .keys()
+        .filter(|name| !["email", "password"].contains(&name.as_str()))
+        .map(|name| {
+            (format!(".{}", input::shown(name)), "is not a field here: there are email, password".to_owned())
+        })
+        .collect();
+    let mut note =
+        |at: &str, errors: Wrong| wrong.extend(errors.into_iter().map(|(_, m)| (at.to_owned(), m)));
+    let missing = Value::Null;
+    let email =
+        email::chosen(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
+    let context = [object.get("email").and_then(Value::as_str).unwrap_or_default(), tenant];
+    let chosen = password::chosen(object.get("password").unwrap_or(&missing), &context)
+        .map_err(|errors| note(".password", errors));
+    match (email, chosen) {
+        (Ok(email), Ok(chosen)) if wrong.is_empty() => Ok((email, chosen)),
+        _ => Err(wrong),
+    }
+}

@@ -1,0 +1,182 @@
+//! The calls that list and change tenants. A change of one concerns each of its keys, whose records carry what a
+//! decision needs of the tenant.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    record::TenantStatus,
+    registry::{
+        audit::{daily::Kind, event::Deed, short},
+        authorise::Act,
+        context::Turn,
+        cursor,
+        effect::Effect,
+        error::Refusal,
+        freshness::Freshness,
+        handler::{Handled, Stop},
+        input::Input,
+        members::{
+            member::{self, Person},
+            membership::Membership,
+        },
+        outbox,
+        outcome::Outcome,
+        principal::{Principal, Role},
+        quotas, room,
+        tenants::{
+            fields::{code, name, owner, refuse_taken, terms},
+            store::{Revision, insert},
+            tenant::{COLUMNS, Tenant, Terms},
+        },
+        words,
+    },
+    sql,
+};
+
+const FIELDS: [&str; 6] = ["name", "code", "status", "plan", "rateLimit", "quotas"];
+
+/// `GET /tenants`: in the order they were made.
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    #[derive(Deserialize)]
+    struct Row {
+        position: i64,
+        #[serde(flatten)]
+        tenant: Tenant,
+    }
+    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
+    let page = turn.page("tenants", principal.tenant_id(), &mut query);
+    query.finish()?;
+
+    let statement =
+        format!("SELECT rowid AS position, {COLUMNS} FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT ?");
+    let values = [page.after.unwrap_or_default().into(), page.rows().into()];
+    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
+    let (rows, next) = page.cut(turn.secrets, rows, |row| row.position);
+    let tenants: Vec<Value> = rows.iter().map(|row| row.tenant.view()).collect();
+    Ok(Outcome::ok(json!({ "tenants": tenants, "nextCursor": next })))
+}
+
+/// `GET /tenants/{id}`
+pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> Handled {
+    let tenant = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    Ok(Outcome::ok(json!({
+        "tenant": tenant.view(),
+        "quotas": quotas::view(turn, &tenant)?,
+        "storage": room::view(turn.db, turn.policy)?,
+    })))
+}
+
+/// The first owner of a tenant.
+fn joins<'a>(tenant_id: &'a str, after: Option<&'a Person>) -> Membership<'a> {
+    Membership { tenant_id, before: None, after, typed_in: None }
+}
+
+/// `POST /tenants`, with its first owner if one is named.
+pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+    let mut body = Input::body(&turn.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
+    let name = body.required("name", name);
+    let code = body.optional("code", code);
+    refuse_taken(&mut body, turn, code.as_deref())?;
+    let terms = terms(&mut body, turn, Terms::default());
+    let tenant_name = name.as_deref().unwrap_or_default().to_owned();
+    let owner = body.optional("owner", |value| owner(value, &tenant_name));
+    if owner.is_some() && matches!(principal, Principal::SetUp(_)) {
+        body.refuse("owner", "cannot be made before the operator's own: do the set-up first");
+    }
+    let Some(name) = name else { return Err(body.refusal().into()) };
+    body.finish()?;
+    let owner = match owner {
+        Some((email, password)) => {
+            joins("", None).require(turn, principal)?;
+            member::require_free(turn, &email)?;
+            Some((email, turn.set_password(&password)?))
+        }
+        None => None,
+    };
+
+    let id = insert(turn, &name, code, false, &terms)?;
+    let person = match owner {
+        Some((email, stored)) => {
+            let person = member::new(turn, &id, &email, Role::Owner, &stored);
+            turn.authorise(principal, joins(&id, Some(&person)))?.store(turn)?;
+            Some(person)
+        }
+        None => None,
+    };
+    let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let view = tenant.view();
+    note(turn, principal, &id, "tenant.create", &id, (&Value::Null, &view))?;
+    let mut answer = json!({ "tenant": view });
+    if let (Some(person), Some(answer)) = (person, answer.as_object_mut()) {
+        note(turn, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
+        answer.insert("owner".to_owned(), person.view());
+    }
+    Ok(turn.created(&format!("/tenants/{id}"), answer))
+}
+
+/// `PATCH /tenants/{id}`
+pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+    let old = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let mut body = Input::body(&turn.call.body, &FIELDS)?;
+    let mut new = old.clone();
+    new.name = body.present("name", name).unwrap_or(new.name);
+    if let Some(code) = body.present("code", code).filter(|code| old.code.as_ref() != Some(code)) {
+        if old.code.is_some() {
+            body.refuse("code", "cannot be changed: keys and hosts carry it");
+        }
+        refuse_taken(&mut body, turn, Some(&code))?;
+        new.code = Some(code);
+    }
+    new.status = body.present("status", |value| words::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
+    new.terms = terms(&mut body, turn, new.terms);
+    if let Some(own) = body.nullable("quotas", |value| quotas::read(value, &old.quotas)) {
+        new.quotas = own.unwrap_or_default();
+    }
+    if old.operator && new.status == TenantStatus::Inactive {
+        body.refuse("status", "cannot be INACTIVE for the operator's own tenant: nobody could undo it");
+    }
+    body.finish()?;
+
+    let (before, after) = short::difference(&old.view(), &new.view());
+    if before != after {
+        new.updated_at = turn.now;
+        turn.authorise(principal, Revision { old: &old, new: &new })?.store(turn)?;
+        if (old.status, &old.terms, &old.code) != (new.status, &new.terms, &new.code) {
+            outbox::enqueue_tenant(turn.db, id, turn.now)?;
+        }
+        note(turn, principal, id, "tenant.edit", id, (&before, &after))?;
+    }
+    let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
+    Ok(answer.gradual().promise("", "effectiveEverywhereBy", Freshness::of_all(turn.policy), None))
+}
+
+/// In the operator's chain and in the tenant's own: both may read what happened. No chain is too full for it, but the
+/// operator's takes so many a day then, until its own quota is raised.
+fn note(
+    turn: &Turn<'_>,
+    principal: &Principal,
+    tenant_id: &str,
+    action: &'static str,
+    target: &str,
+    (before, after): (&Value, &Value),
+) -> Result<(), Stop> {
+    if !turn.is_admitted(principal.tenant_id(), Kind::Tenants)? {
+        let operator = Tenant::load(turn.db, principal.tenant_id())?;
+        turn.require_audit(operator.as_ref().unwrap_or(principal.tenant()), Effect::Grows)?;
+    }
+    let actor = principal.actor();
+    let mut chains = vec![principal.tenant_id(), tenant_id];
+    chains.dedup();
+    for tenant_id in chains {
+        turn.audit(&Deed {
+            tenant_id,
+            actor: &actor,
+            action,
+            target,
+            before: before.clone(),
+            after: after.clone(),
+        })?;
+    }
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! Tenants: the operator's own and its customers'.
+
+pub mod fields;
+pub mod handlers;
+pub mod store;
+pub mod tenant;

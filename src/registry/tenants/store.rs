@@ -1,0 +1,106 @@
+//! Storing tenants: a new one, with its code, and one that becomes another.
+
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    record::TenantStatus,
+    registry::{
+        authorise::Authorised,
+        context::Turn,
+        ids, rows,
+        tenants::tenant::{Tenant, Terms},
+        words::word,
+    },
+    sql::{Sql, SqlError, Value as Bound},
+};
+
+/// Characters of a code that the gate chooses: none that is easily taken for another. So many codes there
+/// are (2^30) that a few attempts find a free one.
+const CODE_ALPHABET: &[u8; 32] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
+const CODE_LENGTH: usize = 6;
+const CODE_ATTEMPTS: usize = 8;
+
+/// Stores a new, active tenant, with this free code or one that is chosen here, and returns its id.
+pub fn insert(
+    turn: &mut Turn<'_>,
+    name: &str,
+    code: Option<String>,
+    operator: bool,
+    terms: &Terms,
+) -> Result<String, SqlError> {
+    let id = ids::uuid(turn.entropy);
+    let code = match code {
+        Some(code) => code,
+        None => new_code(turn.db, &id)?,
+    };
+    let columns = [
+        ("id", id.as_str().into()),
+        ("code", code.into()),
+        ("name", name.into()),
+        ("status", word(TenantStatus::Active).into()),
+        ("plan", terms.plan.clone().into()),
+        ("per_minute", terms.per_minute.into()),
+        ("per_day", terms.per_day.into()),
+        ("operator", operator.into()),
+        ("created_at", turn.now.into()),
+        ("updated_at", turn.now.into()),
+    ];
+    rows::insert(turn.db, "tenants", &columns)?;
+    Ok(id)
+}
+
+/// A free code, made from the tenant's id.
+fn new_code(db: &dyn Sql, id: &str) -> Result<String, SqlError> {
+    for attempt in 0..CODE_ATTEMPTS {
+        let digest = Sha256::digest(format!("{id} {attempt}"));
+        let character = |byte: &u8| CODE_ALPHABET.get(usize::from(byte % 32)).map(|byte| char::from(*byte));
+        let code: String = digest.iter().take(CODE_LENGTH).filter_map(character).collect();
+        if is_free(db, &code)? {
+            return Ok(code);
+        }
+    }
+    Err(SqlError("no free code for a tenant was found".to_owned()))
+}
+
+/// Whether no tenant has this code, in any case: hosts are compared without.
+pub fn is_free(db: &dyn Sql, code: &str) -> Result<bool, SqlError> {
+    Ok(db.run("SELECT 1 FROM tenants WHERE code = ? COLLATE NOCASE", &[code.into()])?.is_empty())
+}
+
+/// Id of the operator's tenant, which is made when it is first needed.
+pub fn operator_id(turn: &mut Turn<'_>) -> Result<String, SqlError> {
+    match Tenant::operator(turn.db)? {
+        Some(tenant) => Ok(tenant.id),
+        None => insert(turn, "Operator", None, true, &Terms::default()),
+    }
+}
+
+/// A tenant becomes another.
+pub struct Revision<'a> {
+    /// As before.
+    pub old: &'a Tenant,
+    /// As afterwards.
+    pub new: &'a Tenant,
+}
+
+impl Authorised<Revision<'_>> {
+    /// Stores it.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+        let Revision { new, .. } = **self;
+        let columns = [
+            ("name", new.name.as_str().into()),
+            ("code", new.code.clone().into()),
+            ("status", word(new.status).into()),
+            ("plan", new.terms.plan.clone().into()),
+            ("per_minute", new.terms.per_minute.into()),
+            ("per_day", new.terms.per_day.into()),
+            ("quotas", (!new.quotas.is_empty()).then(|| json!(new.quotas).to_string()).into()),
+            ("updated_at", Bound::from(turn.now)),
+        ];
+        rows::update(turn.db, "tenants", &new.id, &columns)
+    }
+}

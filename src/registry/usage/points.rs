@@ -1,0 +1,111 @@
+//! Usage as a caller asks for it: points in time.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{counts::Counts, retention};
+use crate::{
+    registry::{
+        context::Turn,
+        error::Refusal,
+        handler::Handled,
+        input::{self, Input},
+        outcome::Outcome,
+        principal::Principal,
+    },
+    sql::{self, Sql, SqlError},
+    time::{DAY, HOUR, Timestamp},
+};
+
+/// How much time a point can stand for.
+const STEPS: [(&str, i64); 2] = [("1h", HOUR), ("1d", DAY)];
+/// How many points there are if the caller does not say from when.
+const USUAL_POINTS: i64 = 24;
+/// Most points of one answer: six weeks by the hour.
+const MOST_POINTS: i64 = 1_000;
+
+/// `GET /api-keys/{id}/usage`
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+    let key = turn.key(principal, id)?;
+    let first = retention::first_hour_of(turn.db, &key.tenant_id, turn.now)?;
+    let span = Span::read(&turn.call.query, first, turn.now)?;
+    Ok(Outcome::ok(json!({ "points": span.points(turn.db, &key.id)? })))
+}
+
+/// The time that is asked about, in points of one step each.
+struct Span {
+    /// Begin of the first point.
+    from: Timestamp,
+    /// The first moment that is not asked about.
+    to: Timestamp,
+    step: i64,
+}
+
+impl Span {
+    /// `first`: the first hour that is kept as such.
+    fn read(query: &str, first: Timestamp, now: Timestamp) -> Result<Self, Refusal> {
+        let mut query = Input::query(query, &["from", "to", "step"]);
+        let step = query.optional("step", |value| input::one_of(value, &STEPS)).unwrap_or(HOUR);
+        let to = query.optional("to", input::time).unwrap_or(now);
+        let named = query.optional("from", input::time);
+        query.finish()?;
+        let message = |what: &str| {
+            format!(
+                "{what} {}: of older days only totals are kept. Ask for them with `step=1d`",
+                first.to_rfc3339()
+            )
+        };
+        let from = match named {
+            Some(from) => from,
+            None if step == HOUR && to <= first => return Err(Refusal::field("to", message("is not after"))),
+            None if step == HOUR => to.plus(-USUAL_POINTS * step).max(first),
+            None => to.plus(-USUAL_POINTS * step),
+        };
+        let span = Self { from: from.floor(step), to, step };
+        if from >= to {
+            return Err(Refusal::field("from", format!("must be before `to`, which is {}", to.to_rfc3339())));
+        }
+        if span.to.0 - span.from.0 > MOST_POINTS * step {
+            let message =
+                format!("is more than {MOST_POINTS} steps before `to`: ask for less, or in longer steps");
+            return Err(Refusal::field("from", message));
+        }
+        if step == HOUR && span.from < first {
+            return Err(Refusal::field("from", message("is before")));
+        }
+        Ok(span)
+    }
+
+    /// Every point, in the order of time; those without a request too.
+    fn points(&self, db: &dyn Sql, key_id: &str) -> Result<Vec<Value>, SqlError> {
+        #[derive(Deserialize)]
+        struct Row {
+            time: Timestamp,
+            #[serde(flatten)]
+            counts: Counts,
+        }
+        let mut points = BTreeMap::<Timestamp, Counts>::new();
+        let mut time = self.from;
+        while time < self.to {
+            points.insert(time, Counts::default());
+            time = time.plus(self.step);
+        }
+        // A day may stand in both: its hours are rolled up one by one.
+        let hours =
+            "SELECT hour AS time, accepted, refused FROM usage WHERE key_id = ? AND hour >= ? AND hour < ?";
+        let days =
+            "SELECT day AS time, accepted, refused FROM usage_days WHERE key_id = ? AND day >= ? AND day < ?";
+        let tables: &[&str] = if self.step == DAY { &[hours, days] } else { &[hours] };
+        for table in tables {
+            for Row { time, counts } in
+                sql::query::<Row>(db, table, &[key_id.into(), self.from.into(), self.to.into()])?
+            {
+                points.entry(time.floor(self.step)).or_default().add(&counts);
+            }
+        }
+        let view = |(time, counts): (Timestamp, Counts)| json!({ "time": time.to_rfc3339(), "accepted": counts.accepted, "refused": counts.refused });
+        Ok(points.into_iter().map(view).collect())
+    }
+}

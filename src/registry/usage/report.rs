@@ -1,0 +1,115 @@
+//! Taking in what the KeyGates report: whole totals, so that a report that comes twice or late counts once.
+
+use serde::Deserialize;
+
+use super::{counts::Counts, retention};
+use crate::{
+    registry::rows,
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::{MINUTE, Timestamp},
+    wire::{UsageHour, UsageReport, UsageTaken},
+};
+
+/// An hour that begins later than this from now has not come: the KeyGate's clock is wrong, or this one.
+const EARLY: i64 = MINUTE;
+
+/// What is known of one hour.
+#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+struct Hour {
+    #[serde(flatten)]
+    counts: Counts,
+    taken_back: u64,
+}
+
+impl Hour {
+    /// Takes in another total. Totals only grow: of two the larger number is the later one.
+    fn grow(&mut self, told: &UsageHour) {
+        let before = self.counts.accepted.saturating_add(self.taken_back);
+        let counted = before.max(told.accepted.saturating_add(told.taken_back));
+        self.taken_back = self.taken_back.max(told.taken_back);
+        self.counts.accepted = counted - self.taken_back;
+        for (code, count) in &told.refused {
+            let known = self.counts.refused.entry(code.clone()).or_default();
+            *known = (*known).max(*count);
+        }
+    }
+
+    fn columns(&self) -> [(&'static str, Bound); 3] {
+        let [accepted, refused] = self.counts.columns();
+        [accepted, refused, ("taken_back", i64::try_from(self.taken_back).unwrap_or(i64::MAX).into())]
+    }
+}
+
+/// Takes a KeyGate's report in, writing only what it changes. One of a key that does not exist
+/// changes nothing, nor does what it says of hours that are no longer kept as such. Hours that have not come are not
+/// taken, where the KeyGate tells them again once its clock is right. Unless there is `room`, nothing is written of an
+/// hour of which nothing is known yet.
+///
+/// # Errors
+/// What SQLite says.
+pub fn apply(db: &dyn Sql, report: &UsageReport, room: bool, now: Timestamp) -> Result<UsageTaken, SqlError> {
+    sql::transaction(db, || apply_in_turn(db, report, room, now))
+}
+
+fn apply_in_turn(
+    db: &dyn Sql,
+    report: &UsageReport,
+    room: bool,
+    now: Timestamp,
+) -> Result<UsageTaken, SqlError> {
+    let id = report.key_id.as_str();
+    let Some(tenant_id) = tenant_of(db, id)? else { return Ok(UsageTaken::default()) };
+    let tells_again = report.sent.is_some();
+    let mut early = Vec::new();
+    let first = retention::first_hour_of(db, &tenant_id, now)?;
+    for told in report.hours.iter().filter(|told| told.hour >= first) {
+        if tells_again && told.hour > now.plus(EARLY) {
+            early.push(told.hour);
+            continue;
+        }
+        let known = "SELECT accepted, refused, taken_back FROM usage WHERE key_id = ? AND hour = ?";
+        let known = sql::query_one::<Hour>(db, known, &[id.into(), told.hour.into()])?;
+        let mut hour = known.clone().unwrap_or_default();
+        hour.grow(told);
+        let columns = hour.columns();
+        match known {
+            Some(known) if known == hour => {}
+            Some(_) => {
+                let [(_, accepted), (_, refused), (_, taken_back)] = columns;
+                let put = "UPDATE usage SET accepted = ?, refused = ?, taken_back = ? WHERE key_id = ? AND hour = ?";
+                db.run(put, &[accepted, refused, taken_back, id.into(), told.hour.into()])?;
+            }
+            None if room => {
+                let of = [
+                    ("tenant_id", tenant_id.as_str().into()),
+                    ("key_id", id.into()),
+                    ("hour", told.hour.into()),
+                ];
+                rows::insert(db, "usage", &[&of[..], &columns[..]].concat())?;
+            }
+            None => {}
+        }
+    }
+    if let Some(used) = report.last_used_at {
+        let latest = if tells_again { now } else { used };
+        let used = used.min(latest);
+        // One of the future was told by a clock that was wrong.
+        let later = "UPDATE keys SET last_used_at = ?
+            WHERE id = ? AND (COALESCE(last_used_at, 0) < ? OR ? AND last_used_at > ?)";
+        db.run(later, &[used.into(), id.into(), used.into(), tells_again.into(), latest.into()])?;
+    }
+    Ok(UsageTaken { early })
+}
+
+/// Whose key this is.
+///
+/// # Errors
+/// What SQLite says.
+pub fn tenant_of(db: &dyn Sql, key_id: &str) -> Result<Option<String>, SqlError> {
+    #[derive(Deserialize)]
+    struct Key {
+        tenant_id: String,
+    }
+    let key = sql::query_one::<Key>(db, "SELECT tenant_id FROM keys WHERE id = ?", &[key_id.into()])?;
+    Ok(key.map(|key| key.tenant_id))
+}
