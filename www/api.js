@@ -15,8 +15,8 @@ export const hooks = {
 
 /** An answer that is not a success (RFC 9457), or no answer at all (status 0). */
 export class Problem extends Error {
-  constructor({ status, title, detail, code, requestId, errors, retryAfter }) {
-    super(detail || title || `The server answered ${status}.`);
+  constructor({ status, title, detail, code, requestId, errors, retryAfter }, options) {
+    super(detail || title || `The server answered ${status}.`, options);
     this.status = status;
     this.code = code ?? null;
     this.requestId = requestId ?? null;
@@ -58,9 +58,10 @@ async function send(method, path, { query, body, headers } = {}) {
   try {
     response = await fetch(url, request);
     text = await response.text();
-  } catch {
+  } catch (cause) {
     const unsure = method === "GET" ? "" : " The change may or may not have been made: look before you repeat it.";
-    throw new Problem({ status: 0, code: "NO_ANSWER", detail: `The server did not answer.${unsure}` });
+    const detail = `The server did not answer.${unsure}`;
+    throw new Problem({ status: 0, code: "NO_ANSWER", detail }, { cause });
   }
   const date = Date.parse(response.headers.get("Date"));
   // The header has whole seconds: a smaller difference means nothing.

@@ -56,11 +56,11 @@ export async function stepUp(problem) {
           await call("POST", "/session/step-up", { body: { password: password.value } });
         } catch (refusal) {
           if (refusal.status !== 401) throw refusal;
-          throw new Problem({
-            ...refusal,
-            detail: refusal.message,
-            errors: [{ field: "password", message: refusal.message }],
-          });
+          const detail = refusal.message;
+          throw new Problem(
+            { ...refusal, detail, errors: [{ field: "password", message: detail }] },
+            { cause: refusal },
+          );
         } finally {
           password.value = "";
         }

@@ -18,7 +18,8 @@ export function select(name, options, value, props) {
 
 /** A control with its label above, and its hint and error below. */
 export function field(label, control, hint) {
-  const id = (control.id ||= uniqueId("field"));
+  control.id ||= uniqueId("field");
+  const { id } = control;
   const hintNode = hint && h("p", { class: "hint", id: `${id}-hint` }, hint);
   control.setAttribute("aria-describedby", hint ? `${id}-hint ${id}-error` : `${id}-error`);
   return h(
@@ -66,7 +67,7 @@ export function problemAlert(problem, retry) {
 
 function problemNodes(problem, retry) {
   const known = problem instanceof Problem;
-  // A mistake of the page itself: say so, and leave the trace to the console.
+  // biome-ignore lint/suspicious/noConsole: a mistake of the page itself; it is said so, and the trace is here.
   if (!known) console.error(problem);
   const facts = [
     known && problem.code && `Code ${problem.code}`,
@@ -120,7 +121,7 @@ export function form({ onsubmit, submit, cancel, danger, ...props }, ...children
 
   element.addEventListener("submit", (event) => {
     event.preventDefault();
-    run();
+    void run();
   });
   return element;
 }

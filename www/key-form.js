@@ -53,7 +53,9 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
 
   const originField = field("Allowed origins", allowedOrigins, "One a line, such as https://shop.example.com.");
   const isPublishable = () => (key ? key.kind === "publishable" : publishable.querySelector("input").checked);
-  const showOrigins = () => (originField.hidden = !isPublishable());
+  const showOrigins = () => {
+    originField.hidden = !isPublishable();
+  };
   showOrigins();
 
   const kind = group(

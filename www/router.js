@@ -24,14 +24,14 @@ export const here = () => location.hash.slice(1) || "/";
 
 /** Goes to a view. */
 export function go(path) {
-  if (here() === path) render();
+  if (here() === path) void render();
   else location.hash = path;
 }
 
 /** Goes to a view that takes the place of this one in the history. */
 export function replace(path) {
   history.replaceState(null, "", `#${path}`);
-  render();
+  void render();
 }
 
 /** Changes the address of the view that is shown, without showing it anew. */
@@ -44,7 +44,7 @@ export function rename(path) {
 export function start(around) {
   start.around = around;
   addEventListener("hashchange", onHashChange);
-  render();
+  void render();
 }
 
 async function onHashChange() {
@@ -62,7 +62,7 @@ async function onHashChange() {
     current.leave = null;
     history.replaceState(null, "", `#${wanted}`);
   }
-  render();
+  void render();
 }
 
 async function render() {

@@ -240,7 +240,8 @@ function matches(list) {
   let found = matchers.get(list);
   if (!found) {
     if (matchers.size > 1000) matchers.clear();
-    matchers.set(list, (found = matcher(list)));
+    found = matcher(list);
+    matchers.set(list, found);
   }
   return found;
 }

@@ -229,14 +229,14 @@ describe("sessions", () => {
     const answers = await Promise.all(Array.from({ length: 20 }, signIn));
     assert.deepEqual(
       answers.map(({ status }) => status),
-      Array(20).fill(201),
+      new Array(20).fill(201),
     );
     const stepUps = await Promise.all(
       Array.from({ length: 10 }, () => owner.call("POST", "/session/step-up", { password: OWNER.password })),
     );
     assert.deepEqual(
       stepUps.map(({ status }) => status),
-      Array(10).fill(204),
+      new Array(10).fill(204),
     );
   });
 
@@ -273,7 +273,7 @@ describe("sessions", () => {
     const statuses = await Promise.all(
       Array.from({ length: 104 }, async (_, i) => (await attempt(i, "192.0.2.60")).status),
     );
-    assert.deepEqual(statuses.sort(), [...Array(100).fill(401), ...Array(4).fill(429)]);
+    assert.deepEqual(statuses.sort(), [...new Array(100).fill(401), ...new Array(4).fill(429)]);
     await gate.admin().must("POST", "/session", OWNER, from("192.0.2.60"));
     assert.equal((await attempt(999, "192.0.2.61")).status, 401);
   });

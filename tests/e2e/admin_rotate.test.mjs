@@ -247,7 +247,7 @@ describe("Idempotency-Key", () => {
     const answers = await Promise.all(Array.from({ length: 8 }, () => create("at-once")));
     assert.deepEqual(
       answers.map(({ status }) => status),
-      Array(8).fill(201),
+      new Array(8).fill(201),
     );
     assert.equal(new Set(answers.map((answer) => answer.json().plaintextKey)).size, 1);
     assert.equal(await count(), before + 1);

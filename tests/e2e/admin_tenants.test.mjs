@@ -280,15 +280,12 @@ describe("GET /realms", () => {
 
 describe("the audit", () => {
   /** RFC 8785, for the values that an entry has. */
-  const canonical = (value) =>
-    value && typeof value === "object" && !Array.isArray(value)
-      ? `{${Object.keys(value)
-          .sort()
-          .map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`)
-          .join(",")}}`
-      : Array.isArray(value)
-        ? `[${value.map(canonical).join(",")}]`
-        : JSON.stringify(value);
+  function canonical(value) {
+    if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
+    if (value === null || typeof value !== "object") return JSON.stringify(value);
+    const names = Object.keys(value).sort();
+    return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;
+  }
 
   /** Every entry, oldest first, read page by page. */
   async function entriesOf(admin) {

@@ -47,7 +47,7 @@ const ask = (target, headers = {}, host = "applications.test") =>
 
 describe("Express", () => {
   it("answers 304 to who has the answer already", async () => {
-    await serve(express().get("/keyed/page", (request, response) => response.send("the same each time")));
+    await serve(express().get("/keyed/page", (_request, response) => response.send("the same each time")));
     const first = await ask("/keyed/page");
     assert.equal(first.status, 200);
     const again = await ask("/keyed/page", { "If-None-Match": first.header("etag") });
@@ -119,7 +119,7 @@ describe("a resumable upload (tus)", () => {
         one.start();
       });
       assert.ok(upload.url.startsWith(`${gate.url}/keyed/files/`), upload.url);
-      assert.deepEqual(seen, [["POST", true, undefined], ...Array(3).fill(["PATCH", true, undefined])]);
+      assert.deepEqual(seen, [["POST", true, undefined], ...new Array(3).fill(["PATCH", true, undefined])]);
     });
   }
 });

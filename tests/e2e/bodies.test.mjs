@@ -126,7 +126,7 @@ describe("a webhook's body", () => {
     const clients = stall({ each: 120 });
     await waitFor("the refusals", () => refused(clients).length >= clients.length - most);
     assert.ok(refused(clients).length < clients.length, "as many as there is room for are read");
-    for (const client of refused(clients)) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
+    for (const client of refused(clients)) assert.match(client.text, /\r\nRetry-After: \d+\r\n[\s\S]*OVERLOADED/i);
     assert.equal((await deliver(gate)).status, 200, "from elsewhere");
     assert.equal((await deliver(gate, { from: FORGER })).status, 200, "from their own network");
 
@@ -137,7 +137,7 @@ describe("a webhook's body", () => {
     await waitFor("408", () => held.every(({ status }) => status), { timeoutMs: 20_000 });
     clearInterval(drip);
     for (const client of held) assert.match(client.text, /REQUEST_TIMEOUT/);
-    [...clients, slow].forEach(({ socket }) => socket.destroy());
+    for (const { socket } of [...clients, slow]) socket.destroy();
   });
 
   it("is taken from a sender while forty networks send slowly", async () => {
@@ -148,7 +148,7 @@ describe("a webhook's body", () => {
       for (const from of [SENDER, "198.51.100.7"])
         assert.equal((await deliver(gate, { from, body: large, sent: inChunks(large) })).status, 200, from);
     }
-    clients.forEach(({ socket }) => socket.destroy());
+    for (const { socket } of clients) socket.destroy();
   });
 
   it("takes no more room than it has while the origin handles it, also in chunks", async () => {
@@ -162,7 +162,7 @@ describe("a webhook's body", () => {
     };
     const answers = Array.from({ length: 40 }, () => deliver(gate, { sent: inChunks(BODY) }));
     await waitFor("all of them at the origin", () => release.length === answers.length);
-    release.forEach((go) => go());
+    for (const go of release) go();
     assert.deepEqual(
       (await Promise.all(answers)).map(({ status }) => status),
       answers.map(() => 200),
@@ -173,7 +173,7 @@ describe("a webhook's body", () => {
     for (let round = 0; round < 5; round++) {
       const clients = stall({ networks: 40, each: 3 });
       await waitFor("the refusals", () => refused(clients).length >= clients.length - 32);
-      clients.forEach(({ socket }) => socket.destroy());
+      for (const { socket } of clients) socket.destroy();
     }
     assert.equal((await deliver(gate)).status, 200);
     // They sent 600 MiB. What the runtime has read for a Worker is its garbage, of which it lets some 250 MiB lie.
@@ -186,7 +186,7 @@ describe("a webhook's body", () => {
     await waitFor("the refusals", () => refused(clients).length >= clients.length - 4);
     const more = stall({ networks: 40, each: 1, method: "GET", host: "open.test", text });
     await waitFor("more of them", () => refused([...clients, ...more]).length >= clients.length + more.length - 16);
-    for (const client of refused(more)) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
+    for (const client of refused(more)) assert.match(client.text, /\r\nRetry-After: \d+\r\n[\s\S]*OVERLOADED/i);
     for (const from of [FORGER, SENDER]) {
       const body = Buffer.alloc(MIB / 2, "y");
       const answer = await gate.send({
@@ -198,13 +198,13 @@ describe("a webhook's body", () => {
       assert.equal(answer.status, 200, answer.text);
       assert.ok(gate.origin.last.body.equals(body));
     }
-    [...clients, ...more].forEach(({ socket }) => socket.destroy());
+    for (const { socket } of [...clients, ...more]) socket.destroy();
   });
 
   it("of a GET that has come whole takes no room while the origin thinks", async () => {
     const body = Buffer.alloc(MIB / 4, "y");
     const waiting = [];
-    gate.origin.answer = async (request, response, recorded) => {
+    gate.origin.answer = async (_request, response, recorded) => {
       await recorded.complete;
       waiting.push(() => response.end("thought"));
     };
@@ -217,7 +217,7 @@ describe("a webhook's body", () => {
         );
       await waitFor("these to be at the origin", () => waiting.length === answers.length);
     }
-    waiting.forEach((answer) => answer());
+    for (const answer of waiting) answer();
     for (const answer of await Promise.all(answers)) assert.equal(answer.status, 200, answer.text);
   });
 });
@@ -285,10 +285,10 @@ describe("a call of the admin API", () => {
     const clients = Array.from({ length: 40 }, () =>
       begin(gate.url, "127.0.0.1", call([`Content-Length: ${64 * 1024}`])),
     );
-    clients.forEach(({ socket }) => socket.write("{"));
+    for (const { socket } of clients) socket.write("{");
     await waitFor("the refusals", () => clients.filter(({ status }) => status === 503).length >= 24);
     for (const client of clients)
-      if (client.status) assert.match(client.text, /\r\nRetry-After: \d+\r\n[^]*OVERLOADED/i);
+      if (client.status) assert.match(client.text, /\r\nRetry-After: \d+\r\n[\s\S]*OVERLOADED/i);
     const other = await gate.send({
       method: "POST",
       target: "/console/api/session",
@@ -297,8 +297,8 @@ describe("a call of the admin API", () => {
     });
     assert.equal(other.status, 400, other.text);
     await waitFor("408", () => clients.every(({ status }) => status), { timeoutMs: 20_000 });
-    assert.ok(clients.some(({ text }) => /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/.test(text)));
-    clients.forEach(({ socket }) => socket.destroy());
+    assert.ok(clients.some(({ text }) => /^HTTP\/1\.1 408 [\s\S]*REQUEST_TIMEOUT/.test(text)));
+    for (const { socket } of clients) socket.destroy();
   });
 
   const body = (size) => JSON.stringify({ name: "x" }).padEnd(size, " ");
@@ -335,7 +335,7 @@ describe("a call of the admin API", () => {
       headers: { Authorization: `Bearer ${plaintextKey}` },
     });
     assert.equal(gone.status, 401, gone.text);
-    clients.forEach(({ socket }) => socket.destroy());
+    for (const { socket } of clients) socket.destroy();
   });
 
   it("holds bounded room while it waits for the Registry", async () => {

@@ -415,7 +415,7 @@ describe("BS tokens", () => {
     const fetches = () => jwks.fetches() - before;
     const tokens = await Promise.all(Array.from({ length: 12 }, (_, i) => (i % 2 ? ec : rsa).sign(claims())));
     const statuses = await Promise.all(tokens.map(async (token) => (await send(bearer(token))).status));
-    assert.deepEqual(statuses, Array(12).fill(200));
+    assert.deepEqual(statuses, new Array(12).fill(200));
     assert.equal(fetches(), 1);
 
     const next = await newSigner("ES256", "ec-2");

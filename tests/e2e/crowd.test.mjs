@@ -31,7 +31,7 @@ const create = (perMinute) => owner.createKey({ rateLimit: { perMinute, perDay: 
 const ask = (key, number) => client.ask(gate.isolates[number % ISOLATES], bearer(key));
 const everywhere = async (key) =>
   (await Promise.all(gate.isolates.map((_, number) => ask(key, number)))).map(({ status }) => status);
-const all = (status) => Array(ISOLATES).fill(status);
+const all = (status) => new Array(ISOLATES).fill(status);
 
 /** Every isolate asks relays from here on. */
 async function gathered(perMinute) {

@@ -109,7 +109,7 @@ describe("forwarding", () => {
       request.on("data", (chunk) => {
         if (chunk.toString().startsWith("first")) release();
       });
-      response.end((await recorded.complete, recorded.body));
+      response.end((await recorded.complete).body);
     };
     const answer = await ask({ method: "POST", body: body() });
     assert.equal(answer.text, "firstsecond");
@@ -137,7 +137,7 @@ describe("forwarding", () => {
   });
 
   it("lets a WebSocket through, with the identity on its handshake", async () => {
-    const socket = new WebSocket(gate.url.replace("http", "ws") + "/api/public/echo");
+    const socket = new WebSocket(`${gate.url.replace("http", "ws")}/api/public/echo`);
     const opened = new Promise((resolve, reject) => {
       socket.onopen = resolve;
       socket.onerror = reject;

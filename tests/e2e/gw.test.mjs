@@ -122,7 +122,7 @@ describe("GW", () => {
       const race = await Promise.all(
         Array.from({ length: 8 }, (_, i) => send(pathname + search, { host: SHOP, isolate: gate.isolates[i % 2] })),
       );
-      assert.deepEqual(race.map(({ status }) => status).sort(), [303, ...Array(7).fill(401)]);
+      assert.deepEqual(race.map(({ status }) => status).sort(), [303, ...new Array(7).fill(401)]);
       assert.deepEqual(code(await follow(url)), [401, "INVALID_LINK"]);
     });
 

@@ -418,8 +418,8 @@ test("npm start with a secret that cannot be used says which and what to do, and
   copyBuild(folder);
   const fit = "0123456789abcdef0123456789abcdef";
   for (const [secrets, says] of [
-    [`KEYWARD_SECRET=short`, /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit .*\n {2}Put a random one/],
-    [`KEYWARD_SECRET=`, /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit /],
+    ["KEYWARD_SECRET=short", /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit .*\n {2}Put a random one/],
+    ["KEYWARD_SECRET=", /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit /],
     [
       `KEYWARD_SECRET=${fit}\nKEYWARD_SECRET_PREVIOUS=${fit},short`,
       /^\nerror: KEYWARD_SECRET_PREVIOUS in \.dev\.vars has one .*\n {2}Take it out/,

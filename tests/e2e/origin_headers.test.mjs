@@ -212,7 +212,7 @@ for (const [by, host] of [
       }
       for (const other of [
         "/next",
-        "next?x=" + ORIGIN,
+        `next?x=${ORIGIN}`,
         "https://elsewhere.example/x",
         "http://127.0.0.1:18199/x",
         "https://127.0.0.1/x",

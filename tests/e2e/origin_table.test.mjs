@@ -145,8 +145,10 @@ describe("docs/origin.md", () => {
       gates[build] = {
         gate,
         keys: {},
-        key: async (realm) =>
-          (gates[build].keys[realm] ??= (await admin.createKey({ realm, scopes: [scope] })).plaintextKey),
+        async key(realm) {
+          this.keys[realm] ??= (await admin.createKey({ realm, scopes: [scope] })).plaintextKey;
+          return this.keys[realm];
+        },
       };
     }
   });

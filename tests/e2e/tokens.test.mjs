@@ -284,7 +284,7 @@ describe("an issuer", () => {
       await publish(old);
       assert.equal((await send(await old.sign(claims()))).status, 200);
       await gate.advance(60_000);
-      for (const answer of [(request, response) => response.writeHead(500).end(), () => {}]) {
+      for (const answer of [(_request, response) => response.writeHead(500).end(), () => {}]) {
         gate.internet.answer = answer;
         const refused = await send(await next.sign(claims()));
         assert.deepEqual(code(refused), [503, "STORE_UNAVAILABLE"], kid);
@@ -361,7 +361,7 @@ describe("an issuer", () => {
     // Beyond what older keys serve for.
     await gate.advance(5_000_000);
     for (const [what, [answer, reason]] of Object.entries(answers)) {
-      gate.internet.answer = (request, response) => answer(response);
+      gate.internet.answer = (_request, response) => answer(response);
       gate.logs.length = 0;
       const first = await send(await token());
       assert.deepEqual(code(first), [503, "STORE_UNAVAILABLE"], what);

@@ -47,7 +47,10 @@ const GET = "GET /open/x HTTP/1.1\r\nHost: HOST\r\n\r\n";
 const TRIES = 5;
 async function isHeard(tries, attempt, answer = /^HTTP\/1\.1 413 /) {
   let text;
-  for (let i = 0; i < tries; i++) if (answer.test((text = await attempt()))) return;
+  for (let i = 0; i < tries; i++) {
+    text = await attempt();
+    if (answer.test(text)) return;
+  }
   assert.match(text, answer);
 }
 
@@ -182,7 +185,7 @@ for (const by of ["binding", "url"]) {
           socket.once("data", () => {
             socket.write("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
             const more = () => {
-              while (!socket.destroyed && socket.writable && socket.write("10000\r\n" + "x".repeat(0x10000) + "\r\n"));
+              while (!socket.destroyed && socket.writable && socket.write(`10000\r\n${"x".repeat(0x10000)}\r\n`));
             };
             socket.on("drain", more);
             more();
@@ -202,7 +205,7 @@ for (const by of ["binding", "url"]) {
           });
         });
         for (let i = 1; i <= 3; i++) {
-          client.socket.write(`4\r\npart\r\n`);
+          client.socket.write("4\r\npart\r\n");
           await waitFor(`echo ${i}`, () => client.text.split("echo").length > i);
         }
         client.socket.write("0\r\n\r\n");
@@ -295,7 +298,7 @@ describe("an origin that refuses a large upload and closes at once", () => {
           client.socket.destroy();
           return client.text;
         },
-        /^HTTP\/1\.1 413 [^]*too large$/,
+        /^HTTP\/1\.1 413 [\s\S]*too large$/,
       );
     }
   });
@@ -378,7 +381,7 @@ for (const [by, host] of [
       it(`408 when the client stalls ${what}, and the origin gets no complete request`, async () => {
         const client = start(text);
         await waitFor("408", () => client.status);
-        assert.match(client.text, /^HTTP\/1\.1 408 [^]*REQUEST_TIMEOUT/);
+        assert.match(client.text, /^HTTP\/1\.1 408 [\s\S]*REQUEST_TIMEOUT/);
         await waitFor("the end at the origin", isOver);
         isNoWholeRequest(length);
         client.socket.destroy();
@@ -409,8 +412,10 @@ for (const [by, host] of [
       [
         "takes no more in the middle of it",
         (socket) => {
+          let bytes = 0;
           socket.on("data", (chunk) => {
-            if ((socket.left ??= MIB) > 0 && (socket.left -= chunk.length) <= 0) socket.pause();
+            bytes += chunk.length;
+            if (bytes >= MIB) socket.pause();
           });
         },
         true,
@@ -430,7 +435,7 @@ for (const [by, host] of [
           client.socket.write("5\r\nhello\r\n0\r\n\r\n");
         }
         await waitFor("504", () => client.status);
-        assert.match(client.text, /^HTTP\/1\.1 504 [^]*ORIGIN_TIMEOUT/);
+        assert.match(client.text, /^HTTP\/1\.1 504 [\s\S]*ORIGIN_TIMEOUT/);
         origin.connections[0].socket.resume();
         await waitFor("the end at the origin", isOver);
         if (send) isNoWholeRequest();
@@ -555,8 +560,9 @@ describe("200 MB through the gate", () => {
   });
 
   function write(stream, left) {
-    while (left-- > 0) if (!stream.write(CHUNK)) return void stream.once("drain", () => write(stream, left));
-    stream.end();
+    if (left === 0) stream.end();
+    else if (stream.write(CHUNK)) write(stream, left - 1);
+    else stream.once("drain", () => write(stream, left - 1));
   }
 
   for (const framing of ["chunked", "length"]) {

@@ -89,7 +89,12 @@ function change({ before, after }) {
     const sides = [before?.[name], after?.[name]].filter((side) => side !== undefined).map((side) => jsonText(side));
     return h("div", null, `${name}: ${sides.join(" → ")}`);
   };
-  // Of what is new or gone every field counts as changed: their names would say little.
-  const summary = before && after ? changed.join(", ") : after ? "as made" : "as it was";
-  return h("details", null, h("summary", null, summary), h("div", { class: "diff" }, changed.map(line)));
+  const summary = h("summary", null, summaryOf(before, after, changed));
+  return h("details", null, summary, h("div", { class: "diff" }, changed.map(line)));
+}
+
+/** Of what is new or gone every field counts as changed: their names would say little. */
+function summaryOf(before, after, changed) {
+  if (!before) return "as made";
+  return after ? changed.join(", ") : "as it was";
 }

@@ -63,7 +63,7 @@ export async function keysView({ query }) {
     filter[name] = value;
     const set = Object.entries(filter).filter(([, text]) => text);
     rename(set.length ? `/keys?${new URLSearchParams(set)}` : "/keys");
-    load(null);
+    void load(null);
   }
 
   async function load(after) {
@@ -109,7 +109,7 @@ export async function keysView({ query }) {
     for (const name of Object.keys(filter)) filter[name] = "";
     rename("/keys");
     search.focus();
-    load(null);
+    void load(null);
   }
 
   const filters = h(

@@ -51,7 +51,9 @@ export async function rotateView({ params }) {
     ),
   );
   const chosen = () => old.querySelector("input[name=old]:checked").value;
-  old.addEventListener("change", () => (hoursField.hidden = chosen() !== "grace"));
+  old.addEventListener("change", () => {
+    hoursField.hidden = chosen() !== "grace";
+  });
 
   const body = () =>
     ({

@@ -12,7 +12,10 @@ const from = join(root, "build");
 // A text of the same length: the module's sections and pointers stay as they are.
 const sameLength = (path) => "/home".padEnd(path.length, "_").slice(0, path.length);
 const own = [process.env.CARGO_HOME, root, homedir()].filter((path) => path?.length > 1);
-const wasm = own.reduce((bytes, path) => bytes.replaceAll(path, sameLength(path)), readFileSync(join(from, "index_bg.wasm"), "latin1"));
+const wasm = own.reduce(
+  (bytes, path) => bytes.replaceAll(path, sameLength(path)),
+  readFileSync(join(from, "index_bg.wasm"), "latin1"),
+);
 
 const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 };
 writeFileSync(join(to, "index_bg.wasm.br"), brotliCompressSync(Buffer.from(wasm, "latin1"), { params }));

@@ -111,7 +111,8 @@ function wrapObjects(objects) {
       try {
         return await suffer("KEY_GATE.fetch", id.name, () => objects.get(id).fetch(...args));
       } catch (error) {
-        throw (broken = error);
+        broken = error;
+        throw error;
       }
     };
     return { fetch };
@@ -171,8 +172,9 @@ function wrapObject(className) {
         if (time !== null) await this.state.storage.setAlarm(time - Number(await request.text()));
         return new Response();
       }
-      const perName = ((counts.objects[className] ??= {})[this.name] ??= { fetch: 0 });
-      perName.fetch++; // alarms ring whenever they are due: none of them is counted
+      counts.objects[className] ??= {};
+      counts.objects[className][this.name] ??= { fetch: 0 };
+      counts.objects[className][this.name].fetch++; // alarms ring whenever they are due: none of them is counted
       const reset = () => this.state.abort("reset, as the test asked");
       const say = (answer) => new Response(answer);
       return suffer(`${className}.fetch`, this.name, () => this.inner.fetch(request), { say, reset });

@@ -123,7 +123,11 @@ class Answer {
         yield chunk;
       }
     } else {
-      for (let chunk; (chunk = await this.#bytes.some(Infinity, true)).length; ) yield chunk;
+      for (;;) {
+        const chunk = await this.#bytes.some(Infinity, true);
+        if (chunk.length === 0) break;
+        yield chunk;
+      }
     }
     this.socket.end();
   }

@@ -27,7 +27,7 @@ export async function startRawOrigin(port) {
   });
   origin.address = `127.0.0.1:${server.address().port}`;
   origin.stop = () => {
-    origin.connections.forEach(({ socket }) => socket.destroy());
+    for (const { socket } of origin.connections) socket.destroy();
     server.close();
   };
   return origin;
@@ -41,7 +41,7 @@ export function begin(url, host, text) {
     text: "",
     closed: false,
     get status() {
-      return Number(/^HTTP\/1\.1 (\d{3}) [^]*\r\n\r\n/.exec(client.text)?.[1]) || undefined;
+      return Number(/^HTTP\/1\.1 (\d{3}) [\s\S]*\r\n\r\n/.exec(client.text)?.[1]) || undefined;
     },
   };
   socket.on("data", (chunk) => {
