@@ -1,8 +1,8 @@
 // The admin page: the frame around the views, and who may see which.
 
-import { hooks } from "./api.js";
+import { hooks, Problem } from "./api.js";
 import { stepUp } from "./dialog.js";
-import { announce, button, fill, h, link } from "./dom.js";
+import { announce, button, fill, find, h, link } from "./dom.js";
 import { go, here, replace, route, start } from "./router.js";
 import * as session from "./session.js";
 import { auditView } from "./views/audit.js";
@@ -33,15 +33,18 @@ route("/sessions", sessionsView);
 route("/tenants", tenantsView);
 
 const OPEN = ["/sign-in", "/set-up"];
-const isOpen = (path) => OPEN.includes(path.split("?")[0]);
+const isOpen = (/** @type {string} */ path) => OPEN.some((open) => path.split("?")[0] === open);
 
-/** Where a path leads for whoever asks: sign-in for a stranger, and back afterwards. */
+/**
+ * Where a path leads for whoever asks: sign-in for a stranger, and back afterwards.
+ * @param {string} path
+ */
 async function gate(path) {
   if (!session.member && !isOpen(path)) {
     try {
       await session.load();
     } catch (problem) {
-      if (problem.status !== 401) throw problem;
+      if (!(problem instanceof Problem && problem.status === 401)) throw problem;
       return signInPath(path);
     }
   }
@@ -49,19 +52,16 @@ async function gate(path) {
   return path === "/" ? "/keys" : path;
 }
 
-const signInPath = (path) =>
+const signInPath = (/** @type {string} */ path) =>
   path === "/" || path === "/keys" ? "/sign-in" : `/sign-in?${new URLSearchParams({ next: path })}`;
 
+/** @param {string} path */
 function showFrame(path) {
-  const links = [
-    ["/keys", "Keys"],
-    ["/audit", "Audit"],
-    session.mayManageMembers() && ["/members", "Members"],
-    session.mayManageTenants() && ["/tenants", "Tenants"],
-  ].filter(Boolean);
-  const current = (target) => (path === "/" ? "/keys" : path).split(/[/?]/)[1] === target.slice(1);
+  const current = (path === "/" ? "/keys" : path).split(/[/?]/)[1];
+  const place = (/** @type {string} */ name, /** @type {string} */ text) =>
+    link(`/${name}`, text, { "aria-current": current === name && "page" });
   fill(
-    document.getElementById("header"),
+    find(document, "header"),
     h(
       "a",
       { class: "brand", href: "#/keys" },
@@ -73,7 +73,10 @@ function showFrame(path) {
         h(
           "nav",
           { "aria-label": "Main" },
-          links.map(([target, text]) => link(target, text, { "aria-current": current(target) && "page" })),
+          place("keys", "Keys"),
+          place("audit", "Audit"),
+          session.mayManageMembers() && place("members", "Members"),
+          session.mayManageTenants() && place("tenants", "Tenants"),
         ),
         h(
           "div",
@@ -91,7 +94,7 @@ async function signOut() {
     await session.signOut();
     go("/sign-in");
   } catch (problem) {
-    announce(`Not signed out: ${problem.message}`);
+    announce(`Not signed out: ${problem instanceof Problem ? problem.message : "The page made a mistake."}`);
   }
 }
 

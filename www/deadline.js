@@ -5,7 +5,13 @@ import { untilServerTime } from "./api.js";
 import { fill, h } from "./dom.js";
 import { clock } from "./format.js";
 
-/** The statement. `passed` is what holds from that time on. */
+/**
+ * The statement.
+ * @param {string} label
+ * @param {string} iso
+ * @param {string} passed what holds from that time on
+ * @param {string} testId
+ */
 export function deadline(label, iso, passed, testId) {
   const rest = h("span", { class: "rest", "aria-hidden": "true" });
   const done = h("span");
@@ -21,11 +27,12 @@ export function deadline(label, iso, passed, testId) {
     const seconds = Math.ceil(untilServerTime(iso) / 1000);
     if (seconds > 0) {
       fill(rest, ` · in ${seconds} s`);
-      return setTimeout(() => node.isConnected && tick(), 250);
+      setTimeout(() => node.isConnected && tick(), 250);
+      return;
     }
     rest.replaceChildren();
     node.classList.add("passed");
-    return fill(done, ` · ${passed}`);
+    fill(done, ` · ${passed}`);
   }
 
   // The node is connected by whoever asked for it, after this.

@@ -1,18 +1,27 @@
 // Modal dialogs on <dialog>: Escape closes them, and the focus goes back to where it was.
 
-import { call, Problem } from "./api.js";
+import { Problem, post } from "./api.js";
 import { button, h, uniqueId } from "./dom.js";
 import { field, form, input } from "./form.js";
 import { member } from "./session.js";
 
+/** @import { Child } from "./dom.js" */
+
 /**
- * A dialog with a form. Resolves to what `onsubmit` returns, or to null when it is dismissed. While
- * `onsubmit` throws, the dialog stays and shows why.
+ * A dialog with a form. Resolves to what `onsubmit` resolves to, as `{ answer }`, or to null when it is dismissed.
+ * While `onsubmit` throws, the dialog stays and shows why.
+ * @template Answer
+ * @param {{ title: string, submit: string, onsubmit: () => Answer | Promise<Answer>, danger?: boolean, dismiss?: string }} what
+ * @param {Child[]} children
+ * @returns {Promise<{ answer: Answer } | null>}
  */
-export function ask({ title, submit, danger, onsubmit, dismiss = "Cancel" }, ...children) {
+export function ask({ title, submit, onsubmit, danger, dismiss = "Cancel" }, ...children) {
   return new Promise((resolve) => {
     const id = uniqueId("dialog");
+    /** @type {{ answer: Answer } | null} */
     let result = null;
+    const close = () => dialog.close();
+    /** @type {HTMLDialogElement} */
     const dialog = h(
       "dialog",
       { "aria-labelledby": id },
@@ -21,10 +30,10 @@ export function ask({ title, submit, danger, onsubmit, dismiss = "Cancel" }, ...
         {
           submit,
           danger,
-          cancel: button(dismiss, () => dialog.close()),
-          async onsubmit(element) {
-            result = (await onsubmit?.(element)) ?? true;
-            dialog.close();
+          cancel: button(dismiss, close),
+          async onsubmit() {
+            result = { answer: await onsubmit() };
+            close();
           },
         },
         children,
@@ -39,7 +48,10 @@ export function ask({ title, submit, danger, onsubmit, dismiss = "Cancel" }, ...
   });
 }
 
-/** The password once more, for an action that asks for a fresh one. */
+/**
+ * The password once more, for an action that asks for a fresh one.
+ * @param {Problem} problem
+ */
 export async function stepUp(problem) {
   const password = input("password", {
     type: "password",
@@ -53,14 +65,10 @@ export async function stepUp(problem) {
       submit: "Confirm",
       async onsubmit() {
         try {
-          await call("POST", "/session/step-up", { body: { password: password.value } });
+          await post("/session/step-up", { password: password.value });
         } catch (refusal) {
-          if (refusal.status !== 401) throw refusal;
-          const detail = refusal.message;
-          throw new Problem(
-            { ...refusal, detail, errors: [{ field: "password", message: detail }] },
-            { cause: refusal },
-          );
+          if (!(refusal instanceof Problem && refusal.status === 401)) throw refusal;
+          throw refusal.reworded(refusal.message, [{ field: "password", message: refusal.message }]);
         } finally {
           password.value = "";
         }
@@ -68,8 +76,8 @@ export async function stepUp(problem) {
     },
     h("p", null, "This action asks for your password again. It then holds for five minutes."),
     // Tells password managers whose password it is.
-    h("input", { type: "email", autocomplete: "username", value: member.email, readOnly: true, hidden: true }),
+    h("input", { type: "email", autocomplete: "username", value: member?.email, readOnly: true, hidden: true }),
     field("Password", password),
   );
-  if (!done) throw new Problem({ ...problem, detail: "Nothing was changed: the password was not given." });
+  if (!done) throw problem.reworded("Nothing was changed: the password was not given.");
 }

@@ -1,22 +1,46 @@
 // Forms: a label, a hint and a place for an error with each control; problems shown where they belong.
 
 import { Problem } from "./api.js";
-import { button, fill, h, uniqueId } from "./dom.js";
+import { button, fill, find, h, uniqueId } from "./dom.js";
 import { duration } from "./format.js";
 
-/** A text input, or with `rows` a text area. */
-export function input(name, props) {
-  const plain = { name, autocomplete: "off", spellcheck: "false", ...props };
-  return props?.rows ? h("textarea", plain) : h("input", { type: "text", ...plain });
-}
+/** @import { Child, Props } from "./dom.js" */
+/** @typedef {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} Control */
 
-/** A select of `[value, text]` pairs. */
+const PLAIN = { autocomplete: "off", spellcheck: "false" };
+
+/**
+ * A text input.
+ * @param {string} name
+ * @param {Props} [props]
+ */
+export const input = (name, props) => h("input", { type: "text", name, ...PLAIN, ...props });
+
+/**
+ * A text area.
+ * @param {string} name
+ * @param {Props} [props]
+ */
+export const textArea = (name, props) => h("textarea", { name, ...PLAIN, ...props });
+
+/**
+ * A select of `[value, text]` pairs.
+ * @param {string} name
+ * @param {string[][]} options
+ * @param {string} [value]
+ * @param {Props} [props]
+ */
 export function select(name, options, value, props) {
   const choices = options.map(([key, text]) => h("option", { value: key }, text));
   return h("select", { name, ...props, value }, choices);
 }
 
-/** A control with its label above, and its hint and error below. */
+/**
+ * A control with its label above, and its hint and error below.
+ * @param {string} label
+ * @param {Control} control
+ * @param {Child} [hint]
+ */
 export function field(label, control, hint) {
   control.id ||= uniqueId("field");
   const { id } = control;
@@ -32,7 +56,12 @@ export function field(label, control, hint) {
   );
 }
 
-/** Several controls under one legend, with one place for an error about all of them. */
+/**
+ * Several controls under one legend, with one place for an error about all of them.
+ * @param {string} name
+ * @param {string} legend
+ * @param {Child[]} children
+ */
 export function group(name, legend, ...children) {
   const id = uniqueId("group");
   return h(
@@ -44,10 +73,18 @@ export function group(name, legend, ...children) {
   );
 }
 
-/** A radio button or checkbox with its text beside it and a hint below. */
+/**
+ * A radio button or checkbox with its text beside it and a hint below.
+ * @param {"radio" | "checkbox"} type
+ * @param {string} name
+ * @param {string} value
+ * @param {Child} label
+ * @param {Child} hint
+ * @param {Props} [props]
+ */
 export function choice(type, name, value, label, hint, props) {
   const id = uniqueId("choice");
-  const control = h("input", { type, name, value, id, "aria-describedby": hint && `${id}-hint`, ...props });
+  const control = h("input", { type, name, value, id, "aria-describedby": hint ? `${id}-hint` : null, ...props });
   return h(
     "div",
     { class: "choice" },
@@ -57,47 +94,66 @@ export function choice(type, name, value, label, hint, props) {
   );
 }
 
+/**
+ * Whether a `choice` is chosen.
+ * @param {HTMLElement} node
+ */
+export const isChosen = (node) => find(node, "input").checked;
+
 /** An empty region in which problems of a form or view appear. */
 export const alertRegion = () => h("div", { role: "alert", class: "alerts", "data-testid": "alert" });
 
-/** A problem in words, in a region of its own. With `retry`, offers to try again where that may help. */
+/**
+ * A problem in words, in a region of its own. With `retry`, offers to try again where that may help.
+ * @param {unknown} problem
+ * @param {() => unknown} [retry]
+ */
 export function problemAlert(problem, retry) {
   return fill(alertRegion(), problemNodes(problem, retry));
 }
 
+/**
+ * @param {unknown} problem
+ * @param {() => unknown} [retry]
+ */
 function problemNodes(problem, retry) {
-  const known = problem instanceof Problem;
-  // biome-ignore lint/suspicious/noConsole: a mistake of the page itself; it is said so, and the trace is here.
-  if (!known) console.error(problem);
+  if (!(problem instanceof Problem)) {
+    // biome-ignore lint/suspicious/noConsole: a mistake of the page itself. Whoever mends it needs the trace.
+    console.error(problem);
+    return h("div", { class: "alert" }, h("p", null, "The page made a mistake. Reload it and try again."));
+  }
   const facts = [
-    known && problem.code && `Code ${problem.code}`,
-    known && problem.requestId && `request ${problem.requestId}`,
-    known && whenToTryAgain(problem),
+    problem.code && `Code ${problem.code}`,
+    problem.requestId && `request ${problem.requestId}`,
+    whenToTryAgain(problem),
   ].filter(Boolean);
   return h(
     "div",
     { class: "alert" },
-    h("p", null, known ? problem.message : "The page made a mistake. Reload it and try again."),
+    h("p", null, problem.message),
     facts.length > 0 && h("p", { class: "faint" }, facts.join(" · ")),
     retry && problem.passing && button("Try again", retry, { class: "small" }),
   );
 }
 
+/** @param {Problem} problem */
 function whenToTryAgain(problem) {
   if (problem.retryAfter) return `try again in ${duration(problem.retryAfter)}`;
   return problem.passing && "try again in a moment";
 }
 
 /**
- * A form. `onsubmit` gets the form and may throw: what is wrong with a field is shown beside it, all
- * else above. While it runs, a second submit does nothing.
+ * A form. `onsubmit` may throw: what is wrong with a field is shown beside it, all else above. While it
+ * runs, a second submit does nothing.
+ * @param {{ submit: string, onsubmit: () => unknown, cancel?: Child, danger?: boolean }} what
+ * @param {Child[]} children
  */
-export function form({ onsubmit, submit, cancel, danger, ...props }, ...children) {
+export function form({ submit, onsubmit, cancel, danger }, ...children) {
   const alerts = alertRegion();
   const submitButton = h("button", { type: "submit", class: danger ? "danger" : "primary" }, submit);
   const element = h(
     "form",
-    { novalidate: true, ...props },
+    { novalidate: true },
     alerts,
     children,
     h("div", { class: "actions" }, submitButton, cancel),
@@ -110,7 +166,7 @@ export function form({ onsubmit, submit, cancel, danger, ...props }, ...children
     submitButton.setAttribute("aria-disabled", "true");
     clearProblems(element, alerts);
     try {
-      await onsubmit(element);
+      await onsubmit();
     } catch (problem) {
       showProblem(element, alerts, problem);
     } finally {
@@ -126,27 +182,38 @@ export function form({ onsubmit, submit, cancel, danger, ...props }, ...children
   return element;
 }
 
+/**
+ * @param {HTMLElement} element
+ * @param {HTMLElement} alerts
+ */
 function clearProblems(element, alerts) {
   alerts.replaceChildren();
   for (const node of element.querySelectorAll("[data-field]")) {
-    node.querySelector(".error").replaceChildren();
+    find(node, ".error").replaceChildren();
     node.classList.remove("wrong");
   }
   for (const control of element.querySelectorAll("[aria-invalid]")) control.removeAttribute("aria-invalid");
 }
 
+/**
+ * @param {HTMLElement} element
+ * @param {HTMLElement} alerts
+ * @param {unknown} problem
+ */
 function showProblem(element, alerts, problem) {
   const homeless = [];
-  for (const { field: name, message } of problem.errors ?? []) {
+  const errors = problem instanceof Problem ? problem.errors : [];
+  for (const { field: name, message } of errors) {
     const home = fieldOf(element, name);
     if (!home) {
       homeless.push(`${name}: ${message}`);
       continue;
     }
     home.classList.add("wrong");
-    home.querySelector(".error").append(h("span", null, sentence(name, message)));
+    find(home, ".error").append(h("span", null, sentence(name, message)));
     if (home.localName !== "fieldset") controlOf(home).setAttribute("aria-invalid", "true");
   }
+  /** @type {HTMLElement | null} */
   const first = element.querySelector("[data-field].wrong");
   if (!first || homeless.length) {
     fill(
@@ -158,19 +225,32 @@ function showProblem(element, alerts, problem) {
   if (first) controlOf(first).focus();
 }
 
-/** The API's messages go on from the field's name: `must be …`. In a list, say which entry. */
+/**
+ * The API's messages go on from the field's name: `must be …`. In a list, say which entry.
+ * @param {string} name
+ * @param {string} message
+ */
 function sentence(name, message) {
   const entry = /\[(\d+)\]$/.exec(name);
   if (entry) return `Entry ${Number(entry[1]) + 1} ${message}.`;
   return `${message.charAt(0).toUpperCase()}${message.slice(1)}${/[.!?]$/.test(message) ? "" : "."}`;
 }
 
+/**
+ * @param {HTMLElement} home
+ * @returns {HTMLElement}
+ */
 const controlOf = (home) =>
   home.querySelector("input:not([type=hidden]):not(:disabled), select, textarea, button") ?? home;
 
-/** The place of `rateLimit.perMinute` or `allowedIps[2]`: the field itself, else what it is a part of. */
+/**
+ * The place of `rateLimit.perMinute` or `allowedIps[2]`: the field itself, else what it is a part of.
+ * @param {HTMLElement} element
+ * @param {string} name
+ */
 function fieldOf(element, name) {
   for (let part = name; part; part = part.replace(/(^|[.[])[^.[]*$/, "")) {
+    /** @type {HTMLElement | null} */
     const home = element.querySelector(`[data-field="${CSS.escape(part)}"]`);
     if (home && !home.closest("[hidden]")) return home;
   }

@@ -1,11 +1,13 @@
 // The settings of a key as form controls, for creating one and for editing one.
 
 import { fill, h } from "./dom.js";
-import { choice, field, group, input, select } from "./form.js";
+import { choice, field, group, input, isChosen, select, textArea } from "./form.js";
 import { number } from "./format.js";
 import { scopePicker } from "./scopes.js";
 
-const DAY = 86_400_000;
+/** @import { ApiKey, RateLimit, Realm, TypedKeySettings, TypedNumber } from "../types/admin-api.js" */
+
+const DAY_MS = 86_400_000;
 
 const LIFETIMES = [
   ["", "Never"],
@@ -16,16 +18,26 @@ const LIFETIMES = [
   ["date", "At a time of my choice"],
 ];
 
+/** @typedef {keyof RateLimit} Window */
+/** @type {[Window, string][]} */
+const WINDOWS = [
+  ["perMinute", "Requests a minute"],
+  ["perDay", "Requests a day"],
+];
+
 /**
  * `{nodes, value()}`. Without `key` for a new one, else for an edit of it, which cannot change its kind.
  * `onlyNames`: what the key may do is for others to change.
+ * @param {Realm | undefined} realm what the policy says; nothing, where it no longer names the key's realm
+ * @param {ApiKey} [key]
  */
 export function keySettings(realm, key, { onlyNames = false } = {}) {
   const name = input("name", { value: key?.name ?? "", "aria-required": "true", "data-focus": !key });
   // Nothing to pick from, in a realm without scopes.
-  const hasScopes = realm.scopes.length > 0 || key?.scopes.length > 0;
-  const scopes = hasScopes ? scopePicker(realm.scopes, key?.scopes) : { value: () => [] };
-  const rateLimit = limitFields(key?.rateLimit, realm.limits);
+  const catalogue = realm?.scopes ?? [];
+  const hasScopes = catalogue.length > 0 || Boolean(key?.scopes.length);
+  const scopes = hasScopes ? scopePicker(catalogue, key?.scopes) : { node: null, value: () => [] };
+  const rateLimit = limitFields(key?.rateLimit, realm?.limits);
   const allowedIps = lines("allowedIps", key?.allowedIps);
   const allowedOrigins = lines("allowedOrigins", key?.allowedOrigins);
   const expiry = expiryFields(key?.expiresAt);
@@ -37,7 +49,7 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
     "Publishable",
     "For web pages: works only on the routes that allow it, and from the origins listed here.",
   );
-  const ownPrefix = realm.keyPrefixes?.test;
+  const ownPrefix = realm?.keyPrefixes.test;
   const testMode = choice("checkbox", "testMode", "true", "Test key", testModeHint(ownPrefix, key), {
     checked: Boolean(key?.testMode),
     disabled: Boolean(key && ownPrefix),
@@ -52,7 +64,7 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
   );
 
   const originField = field("Allowed origins", allowedOrigins, "One a line, such as https://shop.example.com.");
-  const isPublishable = () => (key ? key.kind === "publishable" : publishable.querySelector("input").checked);
+  const isPublishable = () => (key ? key.kind === "publishable" : isChosen(publishable));
   const showOrigins = () => {
     originField.hidden = !isPublishable();
   };
@@ -69,7 +81,7 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
   kind.addEventListener("change", showOrigins);
 
   const rights = [
-    !key && realm.publishable && kind,
+    !key && realm?.publishable && kind,
     (!key || isPublishable()) && originField,
     scopes.node,
     rateLimit.node,
@@ -80,7 +92,7 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
       "One address or range a line, such as 203.0.113.0/24. Blank allows every address.",
     ),
     // A realm may be strict itself: then there is nothing to choose.
-    group("testMode", "Mode", testMode, realm.freshnessSeconds !== 0 && strict),
+    group("testMode", "Mode", testMode, realm?.freshnessSeconds !== 0 && strict),
   ];
   const nodes = [
     field("Name", name, "What uses this key, so that you know later what stops when you revoke it."),
@@ -88,6 +100,7 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
     field("Tags", tags, "Separated by commas."),
   ];
 
+  /** @returns {TypedKeySettings} */
   const value = () => ({
     name: name.value,
     scopes: scopes.value(),
@@ -99,66 +112,81 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
       .split(",")
       .map((tag) => tag.trim())
       .filter(Boolean),
-    testMode: testMode.querySelector("input").checked,
-    strict: strict.querySelector("input").checked,
+    testMode: isChosen(testMode),
+    strict: isChosen(strict),
     ...(!key && { kind: isPublishable() ? "publishable" : "secret" }),
   });
 
   return { nodes, value };
 }
 
+/**
+ * @param {string | null | undefined} ownPrefix
+ * @param {ApiKey | undefined} key
+ */
 function testModeHint(ownPrefix, key) {
   const what = "For trying things out: held back as the policy says.";
   if (!ownPrefix) return what;
   return key ? `${what} Cannot be changed: the key's beginning says which it is.` : `${what} Begins with ${ownPrefix}.`;
 }
 
-/** What an edit changes: the fields of `after` that differ from the key. */
+/**
+ * What an edit changes: the fields of `after` that differ from the key.
+ * @param {ApiKey} key
+ * @param {TypedKeySettings} after
+ * @returns {TypedKeySettings}
+ */
 export function changes(key, after) {
-  const before = {
-    ...key,
-    rateLimit: { perMinute: key.rateLimit?.perMinute ?? null, perDay: key.rateLimit?.perDay ?? null },
-  };
+  const before = new Map(Object.entries(key));
   return Object.fromEntries(
-    Object.entries(after).filter(([name, value]) => comparable(value) !== comparable(before[name])),
+    Object.entries(after).filter(([name, value]) => comparable(value) !== comparable(before.get(name))),
   );
 }
 
 // Lists of a key are sets: their order says nothing.
-const comparable = (value) => JSON.stringify(Array.isArray(value) ? [...value].sort() : (value ?? null));
+const comparable = (/** @type {unknown} */ value) =>
+  JSON.stringify(Array.isArray(value) ? [...value].sort() : (value ?? null));
 
-/** A select of realms, the first one chosen; or nothing where there is only one. */
+/**
+ * A select of realms, the first one chosen; or nothing where there is only one.
+ * @param {Realm[]} realms
+ * @param {(realm: Realm) => void} onchange
+ */
 export function realmSelect(realms, onchange) {
   if (realms.length < 2) return null;
   const options = realms.map(({ id }) => [id, id]);
-  const control = select("realm", options, realms[0].id, {
-    onchange: () => onchange(realms.find(({ id }) => id === control.value)),
+  const control = select("realm", options, realms[0]?.id);
+  control.addEventListener("change", () => {
+    const chosen = realms.find(({ id }) => id === control.value);
+    if (chosen) onchange(chosen);
   });
   return field("Realm", control, "The API that the key is for.");
 }
 
-/** `{node, value()}` for the limits of a key or tenant; with the realm's limits, says what blank means. */
+/**
+ * `{node, value()}` for the limits of a key or tenant; with the realm's limits, says what blank means.
+ * @param {RateLimit} [own]
+ * @param {Realm["limits"]} [limits]
+ */
 export function limitFields(own, limits) {
-  const windows = [
-    ["perMinute", "Requests a minute"],
-    ["perDay", "Requests a day"],
-  ];
-  const inputs = windows.map(([window]) =>
-    input(`rateLimit.${window}`, { inputmode: "numeric", value: own?.[window] ?? "" }),
-  );
-  const fields = windows.map(([window, label], index) =>
-    field(label, inputs[index], limits && limitHint(limits, window)),
-  );
+  const limitInput = (/** @type {Window} */ window) =>
+    input(`rateLimit.${window}`, { inputmode: "numeric", value: String(own?.[window] ?? "") });
+  const inputs = { perMinute: limitInput("perMinute"), perDay: limitInput("perDay") };
+  const fields = WINDOWS.map(([window, label]) => field(label, inputs[window], limits && limitHint(limits, window)));
   const node = group(
     "rateLimit",
     "Rate limit",
     h("p", { class: "hint" }, "Blank inherits."),
     h("div", { class: "pair" }, fields),
   );
-  const value = () => Object.fromEntries(windows.map(([window], index) => [window, limitValue(inputs[index])]));
+  const value = () => ({ perMinute: limitValue(inputs.perMinute), perDay: limitValue(inputs.perDay) });
   return { node, value };
 }
 
+/**
+ * @param {Realm["limits"]} limits
+ * @param {Window} window
+ */
 function limitHint(limits, window) {
   const inherited = limits.inherited[window];
   const most = limits.maximum[window];
@@ -170,20 +198,30 @@ function limitHint(limits, window) {
     .join(" ");
 }
 
-// What is not a number goes to the server as it is: what a limit may be is said there, in one place.
+/**
+ * What is not a number goes to the server as it is: what a limit may be is said there, in one place.
+ * @param {HTMLInputElement} input
+ * @returns {TypedNumber}
+ */
 function limitValue({ value }) {
   const text = value.trim();
   if (text === "") return null;
   return Number.isFinite(Number(text)) ? Number(text) : text;
 }
 
-const lines = (name, values) => input(name, { rows: "2", value: (values ?? []).join("\n") });
+/**
+ * @param {string} name
+ * @param {string[]} values
+ */
+const lines = (name, values = []) => textArea(name, { rows: "2", value: values.join("\n") });
+/** @param {HTMLTextAreaElement} area */
 const linesOf = ({ value }) =>
   value
     .split("\n")
     .map((line) => line.trim())
     .filter(Boolean);
 
+/** @param {string | null | undefined} expiresAt */
 function expiryFields(expiresAt) {
   const when = input("expiresAt", {
     type: "datetime-local",
@@ -194,12 +232,13 @@ function expiryFields(expiresAt) {
   const original = when.value;
   const lifetime = select("lifetime", LIFETIMES, expiresAt ? "date" : "", { onchange: show, "aria-label": "Expires" });
   const hint = h("p", { class: "hint" });
+  /** @type {string | null} */
   let preset = null;
 
   function show() {
     when.hidden = lifetime.value !== "date";
     // Counted from the choice, so that a form that is sent twice says the same.
-    preset = lifetime.value && when.hidden ? wholeSeconds(Date.now() + Number(lifetime.value) * DAY) : null;
+    preset = lifetime.value && when.hidden ? wholeSeconds(Date.now() + Number(lifetime.value) * DAY_MS) : null;
     fill(
       hint,
       when.hidden ? "Refused from that moment on." : "In your local time, to the second. Refused from that moment on.",
@@ -218,9 +257,12 @@ function expiryFields(expiresAt) {
   };
 }
 
-const wholeSeconds = (time) => new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
+const wholeSeconds = (/** @type {number} */ time) => new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
 
-/** The form that `datetime-local` wants: local time without a zone. */
+/**
+ * The form that `datetime-local` wants: local time without a zone.
+ * @param {Date} date
+ */
 function localInputValue(date) {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
 }

@@ -16,13 +16,14 @@ const COUNTED = {
 /** A line for each of them that is nearly used up; null if there is none. */
 export async function quotaNote() {
   const { quotas } = await get("/quotas");
-  const lines = Object.entries(COUNTED)
-    .map(([name, what]) => ({ what, ...quotas[name] }))
-    .filter(({ used, limit }) => used >= limit * NEARLY)
-    .map(({ used, limit, what }) => `${number(used)} of ${number(limit)} ${what}`);
-  if (lines.length === 0) return null;
-  const isFull = Object.keys(COUNTED).some((name) => quotas[name].used >= quotas[name].limit);
-  const what = isFull ? "There is no room for more" : "Nearly used up";
-  const text = `${what}: ${lines.join("; ")}. The operator of this deployment can raise it.`;
+  const nearly = Object.entries(COUNTED).flatMap(([name, what]) => {
+    const quota = quotas[name];
+    return quota && quota.used >= quota.limit * NEARLY ? [{ what, ...quota }] : [];
+  });
+  if (nearly.length === 0) return null;
+  const lines = nearly.map(({ used, limit, what }) => `${number(used)} of ${number(limit)} ${what}`);
+  const isFull = nearly.some(({ used, limit }) => used >= limit);
+  const verdict = isFull ? "There is no room for more" : "Nearly used up";
+  const text = `${verdict}: ${lines.join("; ")}. The operator of this deployment can raise it.`;
   return h("p", { class: "warning", "data-testid": "quota-note" }, text);
 }

@@ -1,16 +1,32 @@
-// Hash routing. A view is a function of `{params, query}` that resolves to `{title, node, leave?}`;
-// `leave` is asked before another view takes its place and may say no.
+// Hash routing: which view belongs to an address, and what happens on the way from one to the next.
 
 import { Problem } from "./api.js";
-import { fill, h } from "./dom.js";
+import { fill, find, h } from "./dom.js";
 import { problemAlert } from "./form.js";
 
+/** @import { Child } from "./dom.js" */
+/**
+ * What is shown at an address. `leave` is asked before another view takes its place, and may say no.
+ * @typedef {{ title: string, node: Child, leave?: () => boolean | Promise<boolean> }} View
+ */
+/** @typedef {{ params: Record<string, string>, query: URLSearchParams }} Address */
+/** @typedef {(address: Address) => View | Promise<View>} ViewMaker */
+
+/** @type {{ expression: RegExp, names: string[], view: ViewMaker }[]} */
 const routes = [];
+/** @type {{ path: string | null, leave: View["leave"] | null }} */
 let current = { path: null, leave: null };
 let navigation = 0;
+/** @type {(path: string) => Promise<string>} */
+let around = async (path) => path;
 
-/** Adds a view for a path like `/keys/:id`. */
+/**
+ * Adds a view for a path like `/keys/:id`.
+ * @param {string} pattern
+ * @param {ViewMaker} view
+ */
 export function route(pattern, view) {
+  /** @type {string[]} */
   const names = [];
   const source = pattern.replace(/:(\w+)/g, (_, name) => {
     names.push(name);
@@ -22,27 +38,39 @@ export function route(pattern, view) {
 /** Where we are: `/keys?status=ACTIVE`. */
 export const here = () => location.hash.slice(1) || "/";
 
-/** Goes to a view. */
+/**
+ * Goes to a view.
+ * @param {string} path
+ */
 export function go(path) {
   if (here() === path) void render();
   else location.hash = path;
 }
 
-/** Goes to a view that takes the place of this one in the history. */
+/**
+ * Goes to a view that takes the place of this one in the history.
+ * @param {string} path
+ */
 export function replace(path) {
   history.replaceState(null, "", `#${path}`);
   void render();
 }
 
-/** Changes the address of the view that is shown, without showing it anew. */
+/**
+ * Changes the address of the view that is shown, without showing it anew.
+ * @param {string} path
+ */
 export function rename(path) {
   history.replaceState(null, "", `#${path}`);
   current.path = path;
 }
 
-/** Shows the view of the address, and each one that follows. `around` may answer with another path. */
-export function start(around) {
-  start.around = around;
+/**
+ * Shows the view of the address, and each one that follows.
+ * @param {(path: string) => Promise<string>} before may answer with another path
+ */
+export function start(before) {
+  around = before;
   addEventListener("hashchange", onHashChange);
   void render();
 }
@@ -51,7 +79,7 @@ async function onHashChange() {
   if (here() === "main") {
     // The skip link: a place in this view, not another view.
     history.replaceState(null, "", `#${current.path}`);
-    document.getElementById("main").focus();
+    find(document, "main").focus();
     return;
   }
   if (here() === current.path) return;
@@ -68,7 +96,7 @@ async function onHashChange() {
 async function render() {
   const turn = ++navigation;
   const first = current.path === null;
-  const main = document.getElementById("main");
+  const main = find(document, "main");
   main.setAttribute("aria-busy", "true");
   const { path, view } = await load(here());
   // The address has changed meanwhile: another turn shows what it says now.
@@ -80,15 +108,20 @@ async function render() {
   main.removeAttribute("aria-busy");
   // A new view begins at its top, for eyes and for screen readers.
   scrollTo(0, 0);
+  /** @type {HTMLElement | null} */
   const target = main.querySelector("[data-focus]") ?? (first ? null : main.querySelector("h1"));
   target?.focus({ preventScroll: true });
 }
 
-/** What an address shows, once `around` has had its say: `{path, view}`. */
+/**
+ * What an address shows, once `around` has had its say.
+ * @param {string} wanted
+ * @returns {Promise<{ path: string, view: View }>}
+ */
 async function load(wanted) {
   let path = wanted;
   try {
-    path = await start.around(wanted);
+    path = await around(wanted);
     const [pathname, search] = path.split("?");
     for (const { expression, names, view } of routes) {
       const match = expression.exec(pathname);
@@ -105,7 +138,11 @@ async function load(wanted) {
   }
 }
 
+/** @param {string} text */
 const notFound = (text) => ({ title: "Not found", node: [heading("Not found"), h("p", null, text)] });
 
-/** The heading that gets the focus when its view is shown. */
+/**
+ * The heading that gets the focus when its view is shown.
+ * @param {Child[]} children
+ */
 export const heading = (...children) => h("h1", { tabindex: "-1" }, ...children);

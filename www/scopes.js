@@ -1,34 +1,64 @@
 // Picks scopes from a realm's catalogue: `area:action` by area, what a scope includes shown as held,
 // `area:*` and `*` offered with a warning.
 
-import { fill, h } from "./dom.js";
+import { fill, find, h } from "./dom.js";
 import { choice, group } from "./form.js";
 
-/** Every scope of the catalogue that these ones hold, themselves included. */
+/** @import { Child, Props } from "./dom.js" */
+/** @import { Scope } from "../types/admin-api.js" */
+
+/**
+ * Every scope of the catalogue that these ones hold, themselves included.
+ * @param {Scope[]} catalogue
+ * @param {string[]} scopes
+ */
 export function held(catalogue, scopes) {
   const all = new Set(scopes);
   for (const { name } of catalogue) {
     if (all.has("*") || all.has(`${areaOf(name)}:*`)) all.add(name);
   }
   for (const { name, includes } of catalogue) {
-    if (all.has(name)) for (const included of includes ?? []) all.add(included);
+    if (all.has(name)) for (const included of includes) all.add(included);
   }
   return all;
 }
 
-const NOT_GRANTABLE = { reserved: "Reserved: no key can hold it yet.", admin: "Only an admin or owner can grant it." };
+/** @param {Scope} scope */
+function hintOf({ description, grant, grantable }) {
+  if (grantable) return description;
+  const why = grant === "reserved" ? "Reserved: no key can hold it yet." : "Only an admin or owner can grant it.";
+  return `${description}. ${why}`;
+}
 
-const areaOf = (scope) => scope.split(":")[0];
+const areaOf = (/** @type {string} */ scope) => scope.replace(/:.*/s, "");
 
-/** `{node, value()}` for a catalogue of `[{name, description, includes, grant, grantable}]`. */
+/**
+ * `{node, value()}` for a catalogue.
+ * @param {Scope[]} catalogue
+ * @param {string[]} picked
+ */
 export function scopePicker(catalogue, picked = []) {
+  /** @type {Map<string, { box: HTMLInputElement, node: HTMLElement, own: boolean }>} By scope; `own`: picked itself. */
   const boxes = new Map();
 
+  /**
+   * @param {string} name
+   * @param {Child} label
+   * @param {Child} hint
+   * @param {Props} [props]
+   */
   const option = (name, label, hint, props) => {
     const own = picked.includes(name);
-    const node = choice("checkbox", "scopes", name, label, hint, { checked: own, onchange: onChange, ...props });
-    boxes.set(name, { box: node.querySelector("input"), node, own });
+    const node = choice("checkbox", "scopes", name, label, hint, { checked: own, onchange, ...props });
+    const box = find(node, "input");
+    const entry = { box, node, own };
+    boxes.set(name, entry);
     return node;
+
+    function onchange() {
+      entry.own = box.checked;
+      show();
+    }
   };
 
   const areas = byArea(catalogue);
@@ -37,10 +67,8 @@ export function scopePicker(catalogue, picked = []) {
       "fieldset",
       { class: "area" },
       h("legend", null, area),
-      scopes.map(({ name, description, grant, grantable }) =>
-        option(name, h("code", null, name), grantable ? description : `${description}. ${NOT_GRANTABLE[grant]}`, {
-          "data-fixed": !grantable,
-        }),
+      scopes.map((scope) =>
+        option(scope.name, h("code", null, scope.name), hintOf(scope), { "data-fixed": !scope.grantable }),
       ),
       option(`${area}:*`, h("code", null, `${area}:*`), `Everything in ${area}, also what is added to it later.`),
     ),
@@ -73,11 +101,6 @@ export function scopePicker(catalogue, picked = []) {
 
   const value = () => [...boxes].filter(([, { own }]) => own).map(([name]) => name);
 
-  function onChange({ target }) {
-    boxes.get(target.value).own = target.checked;
-    show();
-  }
-
   function show() {
     const all = held(catalogue, value());
     for (const [name, { box, node: row, own }] of boxes) {
@@ -100,7 +123,9 @@ export function scopePicker(catalogue, picked = []) {
   return { node, value };
 }
 
+/** @param {Scope[]} catalogue */
 function byArea(catalogue) {
+  /** @type {Map<string, Scope[]>} */
   const areas = new Map();
   for (const scope of catalogue) {
     const area = areaOf(scope.name);

@@ -5,8 +5,10 @@ import { ask } from "./dialog.js";
 import { announce, button, h } from "./dom.js";
 
 /**
- * The banner: `{node, focus, leave}`, `leave` for the router. `onsaved` is called when the owner says that
- * it is saved. `what`: "key" or "link".
+ * The banner: its node, a function that puts the focus on it, and `leave` for the router.
+ * @param {"key" | "link"} what
+ * @param {string} secret
+ * @param {() => void} onsaved called when the owner says that it is saved
  */
 export function shownOnce(what, secret, onsaved) {
   const text = h(
@@ -27,12 +29,12 @@ export function shownOnce(what, secret, onsaved) {
 
   async function copy() {
     try {
-      await navigator.clipboard.writeText(text.textContent);
+      await navigator.clipboard.writeText(text.textContent ?? "");
       copyButton.textContent = "Copied";
       announce(`The ${what} is in the clipboard.`);
     } catch {
       // No permission, or no secure context: select it, so that one keystroke copies it.
-      getSelection().selectAllChildren(text);
+      getSelection()?.selectAllChildren(text);
       announce(`The browser did not allow copying. The ${what} is selected: copy it with Ctrl+C or ⌘C.`);
     }
   }
@@ -49,6 +51,7 @@ export function shownOnce(what, secret, onsaved) {
     removeEventListener("pagehide", close);
   }
 
+  /** @param {BeforeUnloadEvent} event */
   function warn(event) {
     if (node.isConnected) event.preventDefault();
   }
@@ -56,7 +59,13 @@ export function shownOnce(what, secret, onsaved) {
   async function leave() {
     if (!node.isConnected) return true;
     const sure = await ask(
-      { title: `Leave without saving the ${what}?`, submit: "Leave", danger: true, dismiss: "Stay" },
+      {
+        title: `Leave without saving the ${what}?`,
+        submit: "Leave",
+        danger: true,
+        dismiss: "Stay",
+        onsubmit: () => undefined,
+      },
       h(
         "p",
         null,

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { startGate } from "./harness/gate.mjs";
 import { heading, show, signedIn, status } from "./page.mjs";
 import { ask, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
@@ -127,4 +128,25 @@ test("a tenant's code is given when it is made, shown, and not offered for a cha
     await page.getByRole("button", { name: "Change Store seven" }).click();
     assert.equal(await dialog.getByLabel("Code").count(), 0);
   });
+});
+
+test("a key whose realm the policy no longer names is shown, and an admin who edits it is told why it cannot be", async () => {
+  const { gate: first, operator: maker } = await startSystems();
+  let second;
+  try {
+    await newMember(first, maker, ADMIN.email, "admin");
+    const { apiKey } = await maker.must("POST", "/api-keys", { realm: "bs", name: "Left behind" });
+    await first.kill();
+    second = await startGate({ persist: first.persist, secrets: first.secrets });
+    await signedIn(second, `/keys/${apiKey.id}`, { person: ADMIN, expectedErrors: [status(409)] }, async (page) => {
+      await heading(page, "Left behind");
+      await page.getByRole("link", { name: "Edit" }).click();
+      await page.getByLabel("Name").fill("Another name");
+      await page.getByRole("button", { name: "Save" }).click();
+      await page.getByText("The policy has no realm bs any more").waitFor();
+    });
+  } finally {
+    await second?.stop();
+    await first.stop();
+  }
 });

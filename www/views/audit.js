@@ -7,6 +7,8 @@ import { jsonText, number, time } from "../format.js";
 import { heading } from "../router.js";
 import { actorName, table, tableRow, tableRows } from "./parts.js";
 
+/** @import { AuditEntry, AuditVerdict } from "../../types/admin-api.js" */
+
 const PAGE = 50;
 const COLUMNS = ["Time", "Who", "Action", "On", "Change", "Address"];
 
@@ -15,8 +17,10 @@ export async function auditView() {
   const alerts = alertRegion();
   const verdict = h("p", { role: "status", "data-testid": "verdict" });
   const more = button("Load more", () => load(cursor), { hidden: true });
+  /** @type {string | null} */
   let cursor = null;
 
+  /** @param {string | null} after the cursor */
   async function load(after) {
     alerts.replaceChildren();
     try {
@@ -33,13 +37,13 @@ export async function auditView() {
     fill(verdict, "Checking every entry …");
     try {
       let answer = await get("/audit/verify");
-      while (answer.next) answer = await get("/audit/verify", { from: answer.next });
+      while (answer.next !== undefined) answer = await get("/audit/verify", { from: answer.next });
       verdict.className = answer.ok ? "good" : "bad";
       fill(
         verdict,
         answer.ok
           ? `The chain is whole: ${whole(answer)}, none missing or changed.`
-          : `The chain is broken at entry ${number(answer.brokenAt)}.`,
+          : `The chain is broken at entry ${number(answer.brokenAt ?? answer.entries)}.`,
       );
     } catch (problem) {
       verdict.replaceChildren();
@@ -63,11 +67,13 @@ export async function auditView() {
   return { title: "Audit", node };
 }
 
+/** @param {AuditVerdict} verdict */
 const whole = ({ entries, checkpoint }) =>
   checkpoint
     ? `entries ${number(checkpoint.seq + 1)} to ${number(entries)}, after what was cut off for its age`
     : `${number(entries)} entries`;
 
+/** @param {AuditEntry} entry */
 function row(entry) {
   const cells = [
     time(entry.time),
@@ -80,12 +86,15 @@ function row(entry) {
   return tableRow(COLUMNS, cells, { "data-testid": "audit-row" });
 }
 
-/** The fields that an entry changed: `name: "a" → "b"`. */
+/**
+ * The fields that an entry changed: `name: "a" → "b"`.
+ * @param {AuditEntry} entry
+ */
 function change({ before, after }) {
   const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
   const changed = names.filter((name) => JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]));
   if (changed.length === 0) return null;
-  const line = (name) => {
+  const line = (/** @type {string} */ name) => {
     const sides = [before?.[name], after?.[name]].filter((side) => side !== undefined).map((side) => jsonText(side));
     return h("div", null, `${name}: ${sides.join(" → ")}`);
   };
@@ -93,7 +102,12 @@ function change({ before, after }) {
   return h("details", null, summary, h("div", { class: "diff" }, changed.map(line)));
 }
 
-/** Of what is new or gone every field counts as changed: their names would say little. */
+/**
+ * Of what is new or gone every field counts as changed: their names would say little.
+ * @param {AuditEntry["before"]} before
+ * @param {AuditEntry["after"]} after
+ * @param {string[]} changed
+ */
 function summaryOf(before, after, changed) {
   if (!before) return "as made";
   return after ? changed.join(", ") : "as it was";

@@ -4,22 +4,32 @@ import { idempotencyKeys, post } from "../api.js";
 import { fill, h, link } from "../dom.js";
 import { form } from "../form.js";
 import { keySettings, realmSelect } from "../key-form.js";
+import { keyPage } from "../paths.js";
 import { quotaNote } from "../quota-note.js";
 import { go, heading } from "../router.js";
 import { may, realms } from "../session.js";
 import { shownOnce } from "../shown-once.js";
 
+/** @import { CreatedKey, Realm, TypedKeySettings } from "../../types/admin-api.js" */
+/** @import { View } from "../router.js" */
+
+/** @returns {Promise<View>} */
 export async function createView() {
   const all = await realms();
   const known = all.filter((realm) => may("create", realm));
   const place = h("div");
+  /** @type {ReturnType<typeof shownOnce> | null} */
   let banner = null;
 
   const fields = h("div", { class: "fields" });
   const idempotencyKey = idempotencyKeys();
-  let body = null;
+  /** @type {() => TypedKeySettings & { realm: string }} */
+  let body;
 
-  /** What can be chosen depends on the realm. */
+  /**
+   * What can be chosen depends on the realm.
+   * @param {Realm} realm
+   */
   function showFields(realm) {
     const settings = keySettings(realm);
     body = () => ({ realm: realm.id, ...settings.value() });
@@ -31,8 +41,9 @@ export async function createView() {
     showKey(await post("/api-keys", wanted, { headers: idempotencyKey(wanted) }));
   }
 
+  /** @param {CreatedKey} created */
   function showKey({ apiKey, plaintextKey }) {
-    const open = () => go(`/keys/${encodeURIComponent(apiKey.id)}`);
+    const open = () => go(keyPage(apiKey.id));
     banner = shownOnce("key", plaintextKey, open);
     fill(
       place,
@@ -51,8 +62,9 @@ export async function createView() {
     (line) => fill(nearlyFull, line),
     () => {},
   );
-  if (known.length) {
-    showFields(known[0]);
+  const [first] = known;
+  if (first) {
+    showFields(first);
     const cancel = link("/keys", "Cancel", { class: "button" });
     fill(
       place,

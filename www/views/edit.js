@@ -1,17 +1,25 @@
 // Edits a key. If-Match keeps one editor from overwriting what another one has just saved.
 
-import { call, get, Problem } from "../api.js";
+import { get, Problem, patch } from "../api.js";
 import { announce, fill, h, link } from "../dom.js";
 import { form, problemAlert } from "../form.js";
 import { changes, keySettings } from "../key-form.js";
+import { keyApi, keyPage } from "../paths.js";
 import { go, heading } from "../router.js";
 import { may, realms } from "../session.js";
 import { edited } from "./key.js";
 
+/** @import { ApiKey } from "../../types/admin-api.js" */
+/** @import { Address, View } from "../router.js" */
+
+/**
+ * @param {Address} address
+ * @returns {Promise<View>}
+ */
 export async function editView({ params }) {
   const known = await realms();
-  const path = `/api-keys/${encodeURIComponent(params.id)}`;
-  const back = `/keys/${encodeURIComponent(params.id)}`;
+  const path = keyApi(params.id);
+  const back = keyPage(params.id);
   const note = h("div");
   const place = h("div");
   const title = heading("Edit key");
@@ -19,7 +27,7 @@ export async function editView({ params }) {
 
   async function load() {
     const { apiKey: key } = await get(path);
-    const realm = known.find(({ id }) => id === key.realm) ?? { scopes: [] };
+    const realm = known.find(({ id }) => id === key.realm);
     const onlyNames = !may("create", realm);
     const settings = keySettings(realm, key, { onlyNames });
     fill(title, `Edit ${key.name}`);
@@ -39,6 +47,10 @@ export async function editView({ params }) {
     );
   }
 
+  /**
+   * @param {ApiKey} key
+   * @param {ReturnType<typeof keySettings>} settings
+   */
   async function save(key, settings) {
     note.replaceChildren();
     const body = changes(key, settings.value());
@@ -48,22 +60,15 @@ export async function editView({ params }) {
     }
     try {
       // The version in the body: what stands between may change an ETag.
-      const { data } = await call("PATCH", path, { body, headers: { "If-Match": `"${key.version}"` } });
-      edited.current = { id: key.id, iso: data.effectiveEverywhereBy };
+      const { effectiveEverywhereBy } = await patch(path, body, { headers: { "If-Match": `"${key.version}"` } });
+      edited.current = { id: key.id, iso: effectiveEverywhereBy };
       return go(back);
     } catch (problem) {
-      if (problem.status !== 412) throw problem;
+      if (!(problem instanceof Problem && problem.status === 412)) throw problem;
       await load();
-      fill(
-        note,
-        problemAlert(
-          new Problem({
-            ...problem,
-            detail:
-              "Someone else changed this key while you were editing it. You see it as it is now; your changes were not saved.",
-          }),
-        ),
-      );
+      const detail =
+        "Someone else changed this key while you were editing it. You see it as it is now; your changes were not saved.";
+      fill(note, problemAlert(problem.reworded(detail)));
       return title.focus();
     }
   }

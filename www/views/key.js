@@ -1,42 +1,56 @@
 // One key: everything about it, and what can be done with it.
 
-import { call, post } from "../api.js";
+import { get, post } from "../api.js";
 import { deadline } from "../deadline.js";
 import { ask } from "../dialog.js";
 import { button, fill, h, link } from "../dom.js";
 import { field, input } from "../form.js";
 import { jsonText, keyText, limits, plural, relative, time } from "../format.js";
+import { keyApi, keyPage } from "../paths.js";
 import { heading } from "../router.js";
 import { held } from "../scopes.js";
 import { may, mayWrite, realms } from "../session.js";
 import { actorName, facts, scopeChips, statusBadge } from "./parts.js";
 
-/** What an edit leaves behind for the view that comes after it: `{id, iso}`. */
+/** @import { ApiKey, KeyAction, Realm } from "../../types/admin-api.js" */
+/** @import { Address, View } from "../router.js" */
+
+/**
+ * What an edit leaves behind for the view that comes after it: which key, and when the change holds everywhere.
+ * @type {{ current: { id: string, iso: string } | null }}
+ */
 export const edited = { current: null };
 
+/**
+ * @param {Address} address
+ * @returns {Promise<View>}
+ */
 export async function keyView({ params }) {
-  const path = `/api-keys/${encodeURIComponent(params.id)}`;
-  const [{ data }, known] = await Promise.all([call("GET", path), realms()]);
+  const [{ apiKey: key }, known] = await Promise.all([get(keyApi(params.id)), realms()]);
   const statement = h("div");
   const rest = h("div", { class: "stack" });
 
+  /** @param {ApiKey} key as it is now */
   function show(key) {
     const realm = known.find(({ id }) => id === key.realm);
-    fill(rest, header(key, realm, revoke), details(key, realm, known.length > 1));
-  }
-
-  async function revoke(key) {
-    const answer = await askToRevoke(key);
-    if (!answer) return;
-    show(answer.apiKey);
     fill(
-      statement,
-      deadline("Refused everywhere by", answer.refusedEverywhereBy, "the key works nowhere any more", "refused-by"),
+      rest,
+      header(key, realm, () => revoke(key)),
+      details(key, realm, known.length > 1),
     );
-    statement.firstChild.focus();
   }
 
-  const key = data.apiKey;
+  /** @param {ApiKey} key */
+  async function revoke(key) {
+    const revoked = await askToRevoke(key);
+    if (!revoked) return;
+    const { apiKey, refusedEverywhereBy } = revoked.answer;
+    show(apiKey);
+    const by = deadline("Refused everywhere by", refusedEverywhereBy, "the key works nowhere any more", "refused-by");
+    fill(statement, by);
+    by.focus();
+  }
+
   show(key);
   if (edited.current?.id === key.id) {
     fill(
@@ -48,9 +62,19 @@ export async function keyView({ params }) {
   return { title: key.name, node: [h("p", { class: "crumbs" }, link("/keys", "Keys")), statement, rest] };
 }
 
+/**
+ * @param {ApiKey} key
+ * @param {Realm | undefined} realm
+ * @param {() => Promise<void>} revoke
+ */
 function header(key, realm, revoke) {
-  const path = `/keys/${encodeURIComponent(key.id)}`;
-  const forOwners = Object.entries({ rotate: "Rotating", revoke: "Revoking" })
+  const path = keyPage(key.id);
+  /** @type {[KeyAction, string][]} */
+  const actions = [
+    ["rotate", "Rotating"],
+    ["revoke", "Revoking"],
+  ];
+  const forOwners = actions
     .filter(([action]) => mayWrite() && !may(action, realm))
     .map(([, doing]) => `${doing} it is for owners. `);
   return h(
@@ -70,19 +94,24 @@ function header(key, realm, revoke) {
         { class: "actions" },
         link(`${path}/edit`, "Edit", { class: "button" }),
         key.status === "ACTIVE" && may("rotate", realm) && link(`${path}/rotate`, "Rotate", { class: "button" }),
-        may("revoke", realm) && button("Revoke key", () => revoke(key), { class: "danger" }),
+        may("revoke", realm) && button("Revoke key", revoke, { class: "danger" }),
       ),
   );
 }
 
+/**
+ * @param {ApiKey} key
+ * @param {Realm | undefined} realm
+ * @param {boolean} severalRealms
+ */
 function details(key, realm, severalRealms) {
   const implied = realm ? [...held(realm.scopes, key.scopes)].filter((scope) => !key.scopes.includes(scope)) : [];
-  const inherits = ["perMinute", "perDay"].every((window) => key.rateLimit?.[window] == null);
-  const list = (values, none) =>
-    values?.length ? values.map((value) => h("div", null, h("code", null, value))) : none;
+  const inherits = key.rateLimit.perMinute === null && key.rateLimit.perDay === null;
+  const list = (/** @type {string[]} */ values, /** @type {string} */ none) =>
+    values.length > 0 ? values.map((value) => h("div", null, h("code", null, value))) : none;
   return [
     facts(
-      (key.scopes.length > 0 || realm?.scopes.length > 0) && [
+      (key.scopes.length > 0 || Boolean(realm?.scopes.length)) && [
         "Scopes",
         scopeChips(key.scopes),
         implied.length > 0 && h("p", { class: "hint" }, `Includes ${implied.join(", ")}.`),
@@ -95,13 +124,13 @@ function details(key, realm, severalRealms) {
       ["Allowed addresses", list(key.allowedIps, "Every address")],
       key.kind === "publishable" && ["Allowed origins", list(key.allowedOrigins, "None: the key works nowhere")],
       ["Expires", time(key.expiresAt), key.expiresAt && [" (", relative(key.expiresAt), ")"]],
-      key.revokedAt && ["Revoked", time(key.revokedAt)],
+      key.revokedAt !== null && ["Revoked", time(key.revokedAt)],
       ["Last used", relative(key.lastUsedAt)],
-      ["Created", time(key.createdAt), key.createdBy && [" by ", actorName(key.createdBy)]],
+      ["Created", time(key.createdAt), " by ", actorName(key.createdBy)],
       ["Changed", time(key.updatedAt), ` (version ${key.version})`],
-      key.rotatedFrom && ["Replaces", keyLink(key.rotatedFrom)],
-      key.rotatedTo && ["Replaced by", keyLink(key.rotatedTo)],
-      key.tags?.length > 0 && [
+      key.rotatedFrom !== null && ["Replaces", keyLink(key.rotatedFrom)],
+      key.rotatedTo !== null && ["Replaced by", keyLink(key.rotatedTo)],
+      key.tags.length > 0 && [
         "Tags",
         h(
           "div",
@@ -109,17 +138,21 @@ function details(key, realm, severalRealms) {
           key.tags.map((tag) => h("span", { class: "chip" }, tag)),
         ),
       ],
-      hasEntries(key.metadata) && ["Metadata", h("pre", null, jsonText(key.metadata, 2))],
+      Object.keys(key.metadata).length > 0 && ["Metadata", h("pre", null, jsonText(key.metadata, 2))],
       ["Id", h("code", null, key.id)],
     ),
   ];
 }
 
+/**
+ * @param {ApiKey} key
+ * @param {Realm} realm
+ */
 const whenItCounts = (key, { freshnessSeconds: within }) =>
   key.strict || within === 0 ? "from the very next request on" : `everywhere within ${plural(within, "second")}`;
-const keyLink = (id) => link(`/keys/${encodeURIComponent(id)}`, id);
-const hasEntries = (object) => object && Object.keys(object).length > 0;
+const keyLink = (/** @type {string} */ id) => link(keyPage(id), id);
 
+/** @param {ApiKey} key */
 function askToRevoke(key) {
   const reason = input("reason");
   return ask(
@@ -127,11 +160,7 @@ function askToRevoke(key) {
       title: `Revoke ${key.name}?`,
       submit: "Revoke key",
       danger: true,
-      onsubmit: () =>
-        post(
-          `/api-keys/${encodeURIComponent(key.id)}/revoke`,
-          reason.value.trim() ? { reason: reason.value.trim() } : {},
-        ),
+      onsubmit: () => post(`${keyApi(key.id)}/revoke`, reason.value.trim() ? { reason: reason.value.trim() } : {}),
     },
     h(
       "p",

@@ -5,11 +5,17 @@ import { get } from "../api.js";
 import { button, fill, h, link } from "../dom.js";
 import { alertRegion, problemAlert, select } from "../form.js";
 import { keyText, limits, plural, relative } from "../format.js";
+import { keyPage } from "../paths.js";
 import { heading, rename } from "../router.js";
 import { may, mayWrite, realms } from "../session.js";
 import { scopeChips, statusBadge, table, tableRow, tableRows } from "./parts.js";
 
+/** @import { Child } from "../dom.js" */
+/** @import { ApiKey, Realm } from "../../types/admin-api.js" */
+/** @import { Address, View } from "../router.js" */
+
 const PAGE = 50;
+const TYPING_MS = 250;
 
 const STATUSES = [
   ["", "Every status"],
@@ -26,11 +32,18 @@ const UNUSED = [
   ["365", "Not used for a year"],
 ];
 
+/**
+ * @param {Address} address
+ * @returns {Promise<View>}
+ */
 export async function keysView({ query }) {
   const known = await realms();
-  const filter = Object.fromEntries(
-    ["q", "status", "unusedDays", "realm"].map((name) => [name, query.get(name) ?? ""]),
-  );
+  const filter = {
+    q: query.get("q") ?? "",
+    status: query.get("status") ?? "",
+    unusedDays: query.get("unusedDays") ?? "",
+    realm: query.get("realm") ?? "",
+  };
   const mayCreate = known.some((realm) => may("create", realm));
   const columns = columnsFor(known);
   const titles = columns.map(({ title }) => title);
@@ -40,8 +53,10 @@ export async function keysView({ query }) {
   const count = h("p", { class: "faint", role: "status" });
   const alerts = alertRegion();
   const more = button("Load more", () => load(cursor), { hidden: true });
+  /** @type {string | null} */
   let cursor = null;
   let turn = 0;
+  let typing = 0;
 
   const search = h("input", {
     type: "search",
@@ -50,14 +65,27 @@ export async function keysView({ query }) {
     placeholder: "Search name or key",
     maxlength: "100",
     "aria-label": "Search",
-    oninput: ({ target }) => {
-      clearTimeout(search.timer);
-      search.timer = setTimeout(() => narrow("q", target.value.trim()), 250);
+    oninput: () => {
+      clearTimeout(typing);
+      typing = setTimeout(() => narrow("q", search.value.trim()), TYPING_MS);
     },
   });
-  const filterSelect = (name, label, options) =>
-    select(name, options, filter[name], { "aria-label": label, onchange: ({ target }) => narrow(name, target.value) });
 
+  /**
+   * @param {keyof typeof filter} name
+   * @param {string} label
+   * @param {string[][]} options
+   */
+  function filterSelect(name, label, options) {
+    const control = select(name, options, filter[name], { "aria-label": label });
+    control.addEventListener("change", () => narrow(name, control.value));
+    return control;
+  }
+
+  /**
+   * @param {keyof typeof filter} name
+   * @param {string} value
+   */
   function narrow(name, value) {
     if (filter[name] === value) return;
     filter[name] = value;
@@ -66,13 +94,14 @@ export async function keysView({ query }) {
     void load(null);
   }
 
+  /** @param {string | null} after the cursor */
   async function load(after) {
     const mine = ++turn;
     list.setAttribute("aria-busy", "true");
     alerts.replaceChildren();
     try {
       const page = await get("/api-keys", { ...filter, limit: PAGE, cursor: after });
-      if (mine === turn) show(page, after !== null);
+      if (mine === turn) show(page.apiKeys, page.nextCursor, after !== null);
     } catch (problem) {
       if (mine === turn) alerts.append(problemAlert(problem, () => load(after)));
     } finally {
@@ -80,8 +109,13 @@ export async function keysView({ query }) {
     }
   }
 
-  function show(page, append) {
-    const added = page.apiKeys.map((key) =>
+  /**
+   * @param {ApiKey[]} keys
+   * @param {string | null} next the cursor of the page after it
+   * @param {boolean} append
+   */
+  function show(keys, next, append) {
+    const added = keys.map((key) =>
       tableRow(
         titles,
         columns.map(({ cell }) => cell(key)),
@@ -91,7 +125,7 @@ export async function keysView({ query }) {
     const moreHadFocus = document.activeElement === more;
     if (append) rows.append(...added);
     else fill(rows, added);
-    cursor = page.nextCursor ?? null;
+    cursor = next;
     more.hidden = cursor === null;
     if (moreHadFocus && more.hidden) added[0]?.querySelector("a")?.focus();
     const filtered = Object.values(filter).some(Boolean);
@@ -105,8 +139,9 @@ export async function keysView({ query }) {
   const nothingFound = () => [h("p", null, "No key matches."), h("p", null, button("Clear the filters", clear))];
 
   function clear() {
-    for (const control of filters.querySelectorAll("input, select")) control.value = "";
-    for (const name of Object.keys(filter)) filter[name] = "";
+    search.value = "";
+    for (const control of filters.querySelectorAll("select")) control.value = "";
+    Object.assign(filter, { q: "", status: "", unusedDays: "", realm: "" });
     rename("/keys");
     search.focus();
     void load(null);
@@ -145,6 +180,7 @@ export async function keysView({ query }) {
   return { title: "Keys", node };
 }
 
+/** @param {boolean} mayCreate */
 function noKeys(mayCreate) {
   return [
     h("h2", null, "No keys yet"),
@@ -153,22 +189,27 @@ function noKeys(mayCreate) {
   ];
 }
 
+/**
+ * @param {Realm[]} known
+ * @returns {{ title: string, cell: (key: ApiKey) => Child }[]}
+ */
 function columnsFor(known) {
-  const columns = [
+  return [
     { title: "Name", cell: nameCell },
-    { title: "Scopes", cell: (key) => scopeChips(key.scopes, 3) },
+    { title: "Scopes", cell: ({ scopes }) => scopeChips(scopes, 3) },
     { title: "Status", cell: statusBadge },
-    { title: "Realm", cell: (key) => key.realm, only: known.length > 1 },
+    ...(known.length > 1 ? [{ title: "Realm", cell: realmCell }] : []),
     { title: "Rate limit", cell: limitCell },
-    { title: "Created", cell: (key) => relative(key.createdAt) },
-    { title: "Last used", cell: (key) => relative(key.lastUsedAt) },
-    { title: "Expires", cell: (key) => relative(key.expiresAt) },
+    { title: "Created", cell: ({ createdAt }) => relative(createdAt) },
+    { title: "Last used", cell: ({ lastUsedAt }) => relative(lastUsedAt) },
+    { title: "Expires", cell: ({ expiresAt }) => relative(expiresAt) },
   ];
-  return columns.filter(({ only }) => only !== false);
 }
 
-const nameCell = (key) => [
-  link(`/keys/${encodeURIComponent(key.id)}`, key.name, { class: "name" }),
+const realmCell = (/** @type {ApiKey} */ { realm }) => realm;
+
+const nameCell = (/** @type {ApiKey} */ key) => [
+  link(keyPage(key.id), key.name, { class: "name" }),
   h(
     "div",
     null,
@@ -178,7 +219,8 @@ const nameCell = (key) => [
   ),
 ];
 
-function limitCell(key) {
-  const inherited = key.rateLimit?.perMinute == null && key.rateLimit?.perDay == null;
-  return [limits(key.effectiveRateLimit), inherited && h("div", { class: "faint" }, "inherited")];
+/** @param {ApiKey} key */
+function limitCell({ rateLimit, effectiveRateLimit }) {
+  const inherited = rateLimit.perMinute === null && rateLimit.perDay === null;
+  return [limits(effectiveRateLimit), inherited && h("div", { class: "faint" }, "inherited")];
 }

@@ -7,8 +7,13 @@ import { time } from "../format.js";
 import { go, heading } from "../router.js";
 import { shownOnce } from "../shown-once.js";
 
-export async function linkView() {
+/** @import { Link } from "../../types/admin-api.js" */
+/** @import { View } from "../router.js" */
+
+/** @returns {View} */
+export function linkView() {
   const place = h("div", { class: "stack" });
+  /** @type {ReturnType<typeof shownOnce> | null} */
   let banner = null;
 
   const url = input("url", { type: "url", "aria-required": "true", "data-focus": true });
@@ -20,9 +25,10 @@ export async function linkView() {
     ...(sessionId.value && { sessionId: sessionId.value }),
   });
 
-  function showLink(made) {
-    banner = shownOnce("link", made.url, () => go("/keys"));
-    fill(place, h("p", null, "The link works once, until ", time(made.link.expiresAt), "."), banner.node);
+  /** @param {{ link: Link, url: string }} created */
+  function showLink({ link: { expiresAt }, url }) {
+    banner = shownOnce("link", url, () => go("/keys"));
+    fill(place, h("p", null, "The link works once, until ", time(expiresAt), "."), banner.node);
     banner.focus();
   }
 

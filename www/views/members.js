@@ -1,13 +1,17 @@
 // Who may use the admin side, and what they may do there. For owners.
 
-import { call, getAll, post } from "../api.js";
+import { getAll, patch, post, remove } from "../api.js";
 import { ask } from "../dialog.js";
 import { button, fill, h, link } from "../dom.js";
 import { alertRegion, field, input, select } from "../form.js";
 import { time } from "../format.js";
 import { heading } from "../router.js";
-import { member as me } from "../session.js";
+import { me } from "../session.js";
 import { acting } from "./parts.js";
+
+/** @import { Member } from "../../types/admin-api.js" */
+/** @import { View } from "../router.js" */
+/** @typedef {`/members/${string}`} MemberPath */
 
 const ROLES = [
   ["viewer", "Viewer: sees everything, changes nothing"],
@@ -15,6 +19,7 @@ const ROLES = [
   ["owner", "Owner: manages keys and people"],
 ];
 
+/** @returns {Promise<View>} */
 export async function membersView() {
   const list = h("ul", { class: "list" });
   const alerts = alertRegion();
@@ -26,9 +31,10 @@ export async function membersView() {
 
   const act = acting(alerts, load);
 
+  /** @param {Member} member */
   function item(member) {
-    const path = `/members/${encodeURIComponent(member.id)}`;
-    const self = member.id === me.id;
+    const path = /** @type {const} */ (`/members/${encodeURIComponent(member.id)}`);
+    const self = member.id === me().id;
     return h(
       "li",
       { "data-testid": "member-row" },
@@ -37,7 +43,7 @@ export async function membersView() {
         null,
         h("strong", null, member.email),
         self && " (you)",
-        h("div", { class: "faint" }, member.role, member.createdAt && [", since ", time(member.createdAt)]),
+        h("div", { class: "faint" }, member.role, ", since ", time(member.createdAt)),
       ),
       !self &&
         h(
@@ -85,20 +91,28 @@ function askNew() {
   );
 }
 
+/**
+ * @param {Member} member
+ * @param {MemberPath} path
+ */
 function askRole(member, path) {
   const role = select("role", ROLES, member.role);
   return ask(
     {
       title: `Role of ${member.email}`,
       submit: "Change role",
-      onsubmit: () => call("PATCH", path, { body: { role: role.value } }),
+      onsubmit: () => patch(path, { role: role.value }),
     },
     field("Role", role),
   );
 }
 
+/**
+ * @param {Member} member
+ * @param {MemberPath} path
+ */
 const askRemove = (member, path) =>
   ask(
-    { title: `Remove ${member.email}?`, submit: "Remove", danger: true, onsubmit: () => call("DELETE", path) },
+    { title: `Remove ${member.email}?`, submit: "Remove", danger: true, onsubmit: () => remove(path) },
     h("p", null, "Their sessions end at once. Keys that they made keep working."),
   );

@@ -1,24 +1,31 @@
 // Where the member is signed in, and ending that elsewhere; and for owners, where another member is.
 
-import { call, get, getAll } from "../api.js";
+import { get, getAll, patch, remove } from "../api.js";
 import { ask } from "../dialog.js";
 import { button, fill, h, link } from "../dom.js";
 import { alertRegion, field, input } from "../form.js";
 import { ago, program, time } from "../format.js";
 import { heading } from "../router.js";
-import { member as me } from "../session.js";
+import { me } from "../session.js";
 import { acting } from "./parts.js";
 
+/** @import { Delete, Session } from "../../types/admin-api.js" */
+/** @import { Address, View } from "../router.js" */
+
+/**
+ * @param {Address} address
+ * @returns {Promise<View>}
+ */
 export async function sessionsView({ params }) {
-  const path = params.id ? `/members/${encodeURIComponent(params.id)}` : "";
-  const own = !path || params.id === me.id;
-  const whose = own ? null : (await get(path)).member.email;
+  const member = params.id ? /** @type {const} */ (`/members/${encodeURIComponent(params.id)}`) : null;
+  const own = member === null || params.id === me().id;
+  const whose = own ? null : (await get(member)).member.email;
   const list = h("ul", { class: "list" });
   const none = h("p", { class: "empty" }, "Not signed in anywhere.");
   const alerts = alertRegion();
 
   async function load() {
-    const sessions = await getAll(`${path}/sessions`, "sessions");
+    const sessions = await getAll(member ? `${member}/sessions` : "/sessions", "sessions");
     fill(list, sessions.toReversed().map(item));
     list.hidden = sessions.length === 0;
     none.hidden = sessions.length > 0;
@@ -26,13 +33,18 @@ export async function sessionsView({ params }) {
   }
 
   const act = acting(alerts, load);
-  const end = (path) => () => call("DELETE", path);
+  const end = (/** @type {Parameters<Delete>[0]} */ path) => () => remove(path);
   const endAll = button(
     own ? "End all others" : "End all",
-    () => act(end(`${own ? "" : path}/sessions`), own ? "All other sessions are ended." : "All sessions are ended."),
+    () =>
+      act(
+        end(own ? "/sessions" : `${member}/sessions`),
+        own ? "All other sessions are ended." : "All sessions are ended.",
+      ),
     { class: "danger" },
   );
 
+  /** @param {Session} session */
   function item({ id, current, network, userAgent, createdAt, lastSeenAt }) {
     const what = program(userAgent);
     return h(
@@ -98,12 +110,13 @@ function askPassword() {
       title: "Change your password",
       submit: "Change password",
       onsubmit: () =>
-        call("PATCH", `/members/${encodeURIComponent(me.id)}`, {
-          body: { currentPassword: present.value, password: password.value },
+        patch(`/members/${encodeURIComponent(me().id)}`, {
+          currentPassword: present.value,
+          password: password.value,
         }),
     },
     // Tells password managers whose password it is.
-    h("input", { type: "email", autocomplete: "username", value: me.email, readOnly: true, hidden: true }),
+    h("input", { type: "email", autocomplete: "username", value: me().email, readOnly: true, hidden: true }),
     field("Present password", present),
     field("New password", password, "At least 12 characters. Best made by a password manager."),
   );

@@ -6,6 +6,8 @@ import { field, form, input } from "../form.js";
 import { heading, replace } from "../router.js";
 import { signIn } from "../session.js";
 
+/** @import { View } from "../router.js" */
+
 let tokenFromLink = "";
 
 /** Takes the token out of `/admin/#setup=…`, and out of the address bar and the history. Whether there was one. */
@@ -17,7 +19,10 @@ export function takeSetUpToken() {
   return true;
 }
 
-/** A token that is not percent-encoded, or not as it should be, is taken as it stands: the server says if it is wrong. */
+/**
+ * A token that is not percent-encoded, or not as it should be, is taken as it stands: the server says if it is wrong.
+ * @param {string} text
+ */
 function decoded(text) {
   try {
     return decodeURIComponent(text);
@@ -26,7 +31,8 @@ function decoded(text) {
   }
 }
 
-export async function setUpView() {
+/** @returns {View} */
+export function setUpView() {
   const token = input("token", { value: tokenFromLink, required: true, "data-focus": !tokenFromLink });
   const email = input("email", {
     type: "email",
@@ -49,6 +55,7 @@ export async function setUpView() {
               { anonymous: true },
             );
           } catch (problem) {
+            if (!(problem instanceof Problem)) throw problem;
             if (problem.status === 409) return place.replaceChildren(alreadyDone());
             if (problem.status === 401) throw wrongToken(problem);
             throw problem;
@@ -75,13 +82,9 @@ export async function setUpView() {
   return { title: "Set up", node };
 }
 
-function wrongToken(problem) {
-  return new Problem({
-    ...problem,
-    detail: problem.message,
-    errors: [{ field: "token", message: "This is not the set-up token of this deployment." }],
-  });
-}
+/** @param {Problem} problem */
+const wrongToken = (problem) =>
+  problem.reworded(problem.message, [{ field: "token", message: "This is not the set-up token of this deployment." }]);
 
 function alreadyDone() {
   tokenFromLink = "";

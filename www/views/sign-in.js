@@ -7,7 +7,13 @@ import { duration } from "../format.js";
 import { heading, replace } from "../router.js";
 import { signIn } from "../session.js";
 
-export async function signInView({ query }) {
+/** @import { Address, View } from "../router.js" */
+
+/**
+ * @param {Address} address
+ * @returns {View}
+ */
+export function signInView({ query }) {
   const email = input("email", { type: "email", autocomplete: "username", required: true, "data-focus": true });
   const password = input("password", { type: "password", autocomplete: "current-password", required: true });
   const next = query.get("next");
@@ -27,11 +33,11 @@ export async function signInView({ query }) {
             await signIn(email.value.trim(), password.value);
           } catch (problem) {
             password.value = "";
+            if (!(problem instanceof Problem)) throw problem;
             if (problem.status === 429) return countDown(waiting, problem.retryAfter ?? 60);
-            if (problem.status === 401) password.focus();
-            throw problem.status === 401
-              ? new Problem({ ...problem, detail: "The e-mail address or the password is wrong." })
-              : problem;
+            if (problem.status !== 401) throw problem;
+            password.focus();
+            throw problem.reworded("The e-mail address or the password is wrong.");
           }
           // Only ever a path of this page: it becomes a hash, never another address.
           return replace(next?.startsWith("/") ? next : "/keys");
@@ -46,7 +52,11 @@ export async function signInView({ query }) {
   return { title: "Sign in", node };
 }
 
-/** Says how long to wait; read out once, then only the number changes. */
+/**
+ * Says how long to wait; read out once, then only the number changes.
+ * @param {HTMLElement} region
+ * @param {number} seconds
+ */
 function countDown(region, seconds) {
   const end = Date.now() + seconds * 1000;
   const rest = h("span", { "aria-live": "off" });

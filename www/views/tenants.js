@@ -1,6 +1,6 @@
 // The tenants of this deployment. For its operator, the owner of the tenant that was set up first.
 
-import { call, getAll, post } from "../api.js";
+import { getAll, patch, post } from "../api.js";
 import { ask } from "../dialog.js";
 import { button, fill, h } from "../dom.js";
 import { alertRegion, field, input, select } from "../form.js";
@@ -9,11 +9,15 @@ import { limitFields } from "../key-form.js";
 import { heading } from "../router.js";
 import { acting, statusBadge } from "./parts.js";
 
+/** @import { RateLimit, Tenant } from "../../types/admin-api.js" */
+/** @import { View } from "../router.js" */
+
 const STATUSES = [
   ["ACTIVE", "Active"],
   ["INACTIVE", "Inactive: all its keys are refused"],
 ];
 
+/** @returns {Promise<View>} */
 export async function tenantsView() {
   const list = h("ul", { class: "list" });
   const alerts = alertRegion();
@@ -25,7 +29,7 @@ export async function tenantsView() {
 
   const act = acting(alerts, load);
 
-  const item = (tenant) =>
+  const item = (/** @type {Tenant} */ tenant) =>
     h(
       "li",
       { "data-testid": "tenant-row" },
@@ -70,17 +74,25 @@ export async function tenantsView() {
   return { title: "Tenants", node };
 }
 
-const ownLimits = (rate) => (rate.perMinute == null && rate.perDay == null ? "limits of the policy" : limits(rate));
+/** @param {RateLimit} rate */
+const ownLimits = (rate) => (rate.perMinute === null && rate.perDay === null ? "limits of the policy" : limits(rate));
 
-/** A dialog for a new tenant, or for what may change of one. */
+/**
+ * A dialog for a new tenant, or for what may change of one.
+ * @param {Tenant | null} tenant
+ */
 function askTenant(tenant) {
   const name = input("name", { value: tenant?.name ?? "" });
-  const code = !tenant?.code && input("code");
+  const code = tenant?.code ? null : input("code");
   const plan = input("plan", { value: tenant?.plan ?? "" });
   const rateLimit = limitFields(tenant?.rateLimit);
   const status = tenant && select("status", STATUSES, tenant.status);
-  const email = !tenant && input("owner.email", { type: "email" });
-  const password = !tenant && input("owner.password", { type: "password", autocomplete: "new-password" });
+  const owner = tenant
+    ? null
+    : {
+        email: input("owner.email", { type: "email" }),
+        password: input("owner.password", { type: "password", autocomplete: "new-password" }),
+      };
 
   const body = () => ({
     name: name.value,
@@ -88,26 +100,25 @@ function askTenant(tenant) {
     plan: plan.value.trim() || null,
     rateLimit: rateLimit.value(),
     ...(status && { status: status.value }),
-    ...(email && (email.value || password.value) && { owner: { email: email.value, password: password.value } }),
+    ...((owner?.email.value || owner?.password.value) && {
+      owner: { email: owner.email.value, password: owner.password.value },
+    }),
   });
 
   return ask(
     {
       title: tenant ? `Change ${tenant.name}` : "Create a tenant",
       submit: tenant ? "Save" : "Create tenant",
-      onsubmit: () =>
-        tenant
-          ? call("PATCH", `/tenants/${encodeURIComponent(tenant.id)}`, { body: body() })
-          : post("/tenants", body()),
+      onsubmit: () => (tenant ? patch(`/tenants/${encodeURIComponent(tenant.id)}`, body()) : post("/tenants", body())),
     },
     field("Name", name),
     code && field("Code", code, "Stands in its keys and hosts, such as ABC123, and never changes. Blank chooses one."),
     field("Plan", plan, "Blank for none."),
     rateLimit.node,
     status && field("Status", status),
-    email && [
-      field("E-mail address of the first owner", email, "Blank for none."),
-      field("First password", password, "Give it to them in a safe way."),
+    owner && [
+      field("E-mail address of the first owner", owner.email, "Blank for none."),
+      field("First password", owner.password, "Give it to them in a safe way."),
     ],
   );
 }

@@ -1,0 +1,293 @@
+// What the admin API takes and answers, as the page and the tests use it. docs/admin-api.md says what it means.
+
+/** A time: RFC 3339, in UTC. */
+export type Time = string;
+
+export type Role = "owner" | "admin" | "viewer";
+
+export interface Member {
+  id: string;
+  email: string;
+  role: Role;
+  tenantId: string;
+  createdAt: Time;
+}
+
+/** The member who is signed in; `operator`: whether it may manage tenants. */
+export type Self = Omit<Member, "createdAt"> & { operator: boolean };
+
+export interface Session {
+  id: string;
+  memberId: string;
+  createdAt: Time;
+  lastSeenAt: Time;
+  expiresAt: Time;
+  network: string | null;
+  userAgent: string | null;
+  current: boolean;
+}
+
+/** Requests in any 60 seconds and in any 24 hours. Where something is set, null inherits; where it is shown as in effect, it is no limit. */
+export interface RateLimit {
+  perMinute: number | null;
+  perDay: number | null;
+}
+
+/** What a person may do with keys, or has to type the password for. */
+export type KeyAction = "create" | "rotate" | "revoke";
+
+export interface Scope {
+  name: string;
+  description: string;
+  includes: string[];
+  grantable: boolean;
+  grant: "anyone" | "admin" | "reserved";
+}
+
+export interface Realm {
+  id: string;
+  scopes: Scope[];
+  limits: { default: RateLimit; maximum: RateLimit; inherited: RateLimit };
+  keyPrefixes: { live: string; test: string | null };
+  publishable: boolean;
+  stepUp: Record<KeyAction, boolean>;
+  ownerOnly: Record<KeyAction, boolean>;
+  rotation: "keep-old" | "revoke-old";
+  link: { lifeSeconds: number; sessionLifeSeconds: number } | null;
+  freshnessSeconds: number;
+}
+
+/** Who did something. */
+export interface Actor {
+  type: "member" | "apiKey" | "setupToken" | "system" | "unknown";
+  id: string | null;
+  email: string | null;
+}
+
+/** What is set on a key. */
+export interface KeySettings {
+  name: string;
+  scopes: string[];
+  rateLimit: RateLimit;
+  allowedIps: string[];
+  allowedOrigins: string[];
+  expiresAt: Time | null;
+  testMode: boolean;
+  strict: boolean;
+  tags: string[];
+  metadata: Record<string, string>;
+}
+
+export interface ApiKey extends KeySettings {
+  id: string;
+  realm: string;
+  tenantId: string;
+  kind: "secret" | "publishable";
+  keyPrefix: string;
+  last4: string;
+  status: "ACTIVE" | "REVOKED" | "EXPIRED";
+  effectiveRateLimit: RateLimit;
+  createdAt: Time;
+  createdBy: Actor;
+  updatedAt: Time;
+  lastUsedAt: Time | null;
+  revokedAt: Time | null;
+  revokeReason: string | null;
+  rotatedFrom: string | null;
+  rotatedTo: string | null;
+  version: number;
+}
+
+/** A new key, with its text: shown once. */
+export interface CreatedKey {
+  apiKey: ApiKey;
+  plaintextKey: string;
+}
+
+/** What became of the key that was replaced. */
+export interface PreviousKey {
+  id: string;
+  status: ApiKey["status"];
+  expiresAt: Time | null;
+  refusedEverywhereBy?: Time;
+}
+
+export interface Link {
+  id: string;
+  realm: string;
+  subject: string | null;
+  sessionId: string | null;
+  expiresAt: Time;
+  usedAt: Time | null;
+}
+
+export interface Tenant {
+  id: string;
+  code: string | null;
+  name: string;
+  status: "ACTIVE" | "INACTIVE";
+  plan: string | null;
+  rateLimit: RateLimit;
+  quotas: Record<string, number>;
+  operator: boolean;
+  createdAt: Time;
+  updatedAt: Time;
+}
+
+/** How much there is of something, and may be. */
+export interface Quota {
+  used: number;
+  limit: number;
+}
+
+export interface AuditEntry {
+  seq: number;
+  tenantId: string;
+  time: Time;
+  actor: Actor;
+  action: string;
+  target: string;
+  before: Record<string, unknown> | null;
+  after: Record<string, unknown> | null;
+  address: string | null;
+  requestId: string | null;
+  previousHash: string;
+  hash: string;
+}
+
+/** Whether a part of the audit is whole; `next` is where the rest of it begins. */
+export interface AuditVerdict {
+  ok: boolean;
+  entries: number;
+  lastHash: string;
+  brokenAt?: number;
+  next?: number;
+  checkpoint?: { seq: number };
+}
+
+/** What is wrong with a field of a body. */
+export interface FieldError {
+  field: string;
+  message: string;
+}
+
+/** Problem details (RFC 9457): an answer that is not a success. */
+export interface ProblemDetails {
+  status: number;
+  title?: string;
+  detail?: string;
+  code?: string | null;
+  requestId?: string | null;
+  errors?: FieldError[];
+}
+
+export type Query = Record<string, string | number | null | undefined>;
+
+/** A page of a list; `nextCursor` is null on the last one. */
+type Page<Name extends string, Entry> = Record<Name, Entry[]> & { nextCursor: string | null };
+
+/** How a call is made: `anonymous`, without a session too. */
+export interface CallOptions {
+  headers?: Record<string, string>;
+  anonymous?: boolean;
+}
+
+/** What somebody typed as a number. What is none goes to the API as it is, which says what is wrong with it. */
+export type TypedNumber = number | string | null;
+export type TypedRateLimit = Record<keyof RateLimit, TypedNumber>;
+
+/** The settings of a key as they stand in a form. */
+export type TypedKeySettings = Partial<Omit<KeySettings, "rateLimit">> & {
+  rateLimit?: TypedRateLimit;
+  kind?: ApiKey["kind"];
+};
+
+/** A tenant as it stands in a form. */
+export interface TypedTenant {
+  name?: string;
+  code?: string;
+  plan?: string | null;
+  status?: string;
+  rateLimit?: TypedRateLimit;
+  owner?: Credentials;
+}
+
+export interface Credentials {
+  email: string;
+  password: string;
+}
+
+/** GET */
+export interface Get {
+  (
+    path: "/session",
+    query?: undefined,
+    options?: CallOptions,
+  ): Promise<{
+    member: Self;
+    tenant: Pick<Tenant, "id" | "name">;
+    expiresAt: Time;
+    steppedUpUntil: Time | null;
+  }>;
+  (path: "/realms"): Promise<{ realms: Realm[] }>;
+  (path: "/quotas"): Promise<{ quotas: Record<string, Quota> }>;
+  (path: "/audit", query: Query): Promise<Page<"entries", AuditEntry>>;
+  (path: "/audit/verify", query?: { from: number }): Promise<AuditVerdict>;
+  (path: "/api-keys", query: Query): Promise<Page<"apiKeys", ApiKey>>;
+  (path: `/api-keys/${string}`): Promise<{ apiKey: ApiKey }>;
+  (path: `/members/${string}`): Promise<{ member: Member }>;
+}
+
+/** GET of a whole list, page after page. */
+export interface GetAll {
+  (path: "/tenants", name: "tenants"): Promise<Tenant[]>;
+  (path: "/members", name: "members"): Promise<Member[]>;
+  (path: "/sessions" | `/members/${string}/sessions`, name: "sessions"): Promise<Session[]>;
+}
+
+/** POST */
+export interface Post {
+  (path: "/setup", body: Credentials & { token: string }, options: CallOptions): Promise<{ member: Member }>;
+  (
+    path: "/session",
+    body: Credentials,
+    options: CallOptions,
+  ): Promise<{ token: string; expiresAt: Time; member: Self }>;
+  (path: "/session/step-up", body: Pick<Credentials, "password">): Promise<null>;
+  (path: "/api-keys", body: TypedKeySettings & { realm: string }, options: CallOptions): Promise<CreatedKey>;
+  (
+    path: `/api-keys/${string}/revoke`,
+    body: { reason?: string },
+  ): Promise<{ apiKey: ApiKey; refusedEverywhereBy: Time }>;
+  (
+    path: `/api-keys/${string}/rotate`,
+    body: { revokeOld?: boolean; graceSeconds?: TypedNumber },
+    options: CallOptions,
+  ): Promise<CreatedKey & { previous: PreviousKey }>;
+  (
+    path: "/links",
+    body: { url: string; subject?: string; sessionId?: string },
+  ): Promise<{ link: Link; token: string; url: string }>;
+  (path: "/members", body: Credentials & { role: string }): Promise<{ member: Member }>;
+  (path: "/tenants", body: TypedTenant): Promise<{ tenant: Tenant; owner: Member | null }>;
+}
+
+/** PATCH */
+export interface Patch {
+  (
+    path: `/api-keys/${string}`,
+    body: TypedKeySettings,
+    options: CallOptions,
+  ): Promise<{ apiKey: ApiKey; effectiveEverywhereBy: Time }>;
+  (
+    path: `/members/${string}`,
+    body: { role?: string; password?: string; currentPassword?: string },
+  ): Promise<{ member: Member }>;
+  (path: `/tenants/${string}`, body: TypedTenant): Promise<{ tenant: Tenant }>;
+}
+
+/** DELETE */
+export type Delete = (
+  path: "/session" | "/sessions" | `/sessions/${string}` | `/members/${string}`,
+  options?: CallOptions,
+) => Promise<void>;
