@@ -18,6 +18,7 @@
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
+pub mod admin_refusal;
 pub mod admission;
 pub mod breaker;
 pub mod budget;

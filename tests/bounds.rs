@@ -14,6 +14,7 @@ use std::{
 };
 
 use keyward::{
+    admin_refusal::refuse_key_in_url,
     cookie, cors, credential, forwarding, gate, hint,
     jwt::Token,
     key, link,
@@ -345,9 +346,12 @@ fn what_a_client_sends_to_the_admin_apis_front_costs_in_proportion() {
         for head in heads {
             bounded("a head", &line, |line| {
                 let url = format!("https://api.example.com/api/admin/api-keys?{line}");
-                let judged = front::judge(&POLICY, "POST", Target::of(&url), Some(&secrets), &head, "r");
-                let body = front::body_text(&head, b"{}".to_vec()).is_ok();
-                judged.map_or_else(|reply| reply.body.len(), |_| usize::from(body))
+                let judged = front::judge("POST", "https://api.example.com", &head);
+                let in_url = refuse_key_in_url(&POLICY, Target::of(&url), Some(&secrets), "r");
+                let body = front::body_text(head.content_type.as_deref(), b"{}".to_vec()).is_ok();
+                let judged =
+                    judged.map_or_else(|refusal| refusal.reply("r").body.len(), |_| usize::from(body));
+                judged + in_url.map_or(0, |reply| reply.body.len())
             });
         }
         bounded("a query", &line, |line| {

@@ -65,7 +65,7 @@ pub async fn handle(
     let body = if method == "HEAD" {
         String::new()
     } else {
-        readiness.body(admin::is_operator(request, target, env, request_id).await?)
+        readiness.body(admin::is_operator(request, target, env, context, request_id).await?)
     };
     http::respond(&Answer { status, headers, body })
 }

@@ -1,0 +1,221 @@
+//! Answering a call of the admin API, step by step: the credential, what is refused at once, the body, the Registry; and
+//! at each of them, whether those who fail so often are held back.
+
+use crate::{
+    record::Record,
+    registry::{
+        error::{Code, Refusal},
+        front::{
+            body::{BodyError, body_text},
+            failures::{
+                Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
+            },
+            request::{Head, Shown, agent, judge, of_operator},
+        },
+        router,
+    },
+    secret::{Secret, Secrets},
+    time::Timestamp,
+    wire::{AdminCall, AdminCredential, AdminReply},
+};
+
+/// Headers of every answer of the admin API.
+pub const API_HEADERS: [(&str, &str); 2] =
+    [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")];
+
+/// What this asks of the gate and of the platform.
+#[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
+pub trait Gate {
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// The answer to a request that has a key or token in its URL, of whichever realm.
+    fn refuse_key_in_url(&self) -> Option<AdminReply>;
+    /// The record of a key that is in order, else the answer.
+    async fn verify_key(&self, key: &Secret) -> Result<Record, AdminReply>;
+    /// Reads the body, in the room of whoever has this `proof`, or in that of strangers.
+    async fn body(&self, proof: Option<String>) -> Result<Vec<u8>, BodyError>;
+    /// For how many milliseconds more what is counted under this subject is held back, if it is.
+    fn held_back_ms(&self, subject: &str) -> Option<u64>;
+    /// Counts a failure, whose like are held back from then on if those are too many.
+    async fn count(&self, failures: &Failures);
+    /// The Registry's answer, if there is one, to a stranger or to whoever has shown something that is no guess
+    /// (`is_proof`): calls that fail for the one are not taken for a failure of the other's.
+    async fn ask(&self, call: &AdminCall, is_proof: bool) -> Option<AdminReply>;
+    /// Ends after so many milliseconds.
+    async fn wait(&self, milliseconds: u32);
+}
+
+/// A request to the admin API.
+pub struct AdminRequest<'a> {
+    /// In upper case.
+    pub method: &'a str,
+    /// The origin that it was sent to.
+    pub origin: &'a str,
+    /// The path below the API's base.
+    pub path: &'a str,
+    /// The query string without `?`.
+    pub query: &'a str,
+    /// Its headers.
+    pub head: Head,
+    /// `CF-Connecting-IP`
+    pub address: String,
+    /// For the answer and the audit.
+    pub request_id: &'a str,
+    /// The deployment's secrets, if they are in order.
+    pub secrets: Option<&'a Secrets>,
+    /// The set-up token, where it proves who shows it.
+    pub setup_token: Option<&'a Secret>,
+}
+
+impl AdminRequest<'_> {
+    fn call(&self, credential: AdminCredential, body: String) -> AdminCall {
+        AdminCall {
+            method: self.method.to_owned(),
+            path: self.path.to_owned(),
+            query: self.query.to_owned(),
+            credential,
+            if_match: self.head.if_match.clone(),
+            idempotency_key: self.head.idempotency_key.clone(),
+            body,
+            address: self.address.clone(),
+            agent: agent(self.head.user_agent.as_deref()),
+            request_id: self.request_id.to_owned(),
+        }
+    }
+
+    fn failures_of_shown(&self, credential: &AdminCredential) -> Option<Failures> {
+        failures_of_shown(credential, &self.address, self.secrets, self.setup_token)
+    }
+}
+
+/// Answers a call of the admin API.
+pub async fn answer(request: &AdminRequest<'_>, gate: &impl Gate) -> AdminReply {
+    let AdminRequest { method, path, request_id, secrets, setup_token, .. } = *request;
+    let arrived = gate.now();
+    let open = router::is_open(method, path);
+    let admitted = admit(request, gate).await;
+    let shown = admitted.as_ref().ok();
+    let failures = shown.filter(|_| !open).and_then(|credential| request.failures_of_shown(credential));
+    // Before a body is read, where what is shown decides.
+    if let Some(refusal) = refuse_held_back(failures.as_ref(), gate) {
+        return refusal.reply(request_id);
+    }
+    let proof = shown.and_then(|credential| proof(credential, secrets, setup_token));
+    let read = match admitted {
+        Ok(credential) => read(request, proof, gate).await.map(|body| (credential, body)),
+        Err(reply) => Err(reply),
+    };
+    let failures = if open {
+        let body = read.as_ref().ok().map(|(_, body)| body.as_str());
+        failures_of_open(path, body, &request.address, request_id, setup_token)
+    } else {
+        failures
+    };
+    if let Some(refusal) = refuse_held_back(failures.as_ref(), gate) {
+        return refusal.reply(request_id);
+    }
+    let (reply, asked) = match read {
+        Err(reply) => (reply, false),
+        Ok((credential, body)) => {
+            (ask(&request.call(credential, body), failures.is_none(), gate).await, true)
+        }
+    };
+    if let Some(failures) = failures.filter(|_| is_failure(open, asked, reply.status)) {
+        gate.count(&failures).await;
+    }
+    let wait = if open { keep_back(path, reply.status, arrived, gate.now()) } else { 0 };
+    if wait > 0 {
+        gate.wait(wait).await;
+    }
+    reply
+}
+
+/// Whether a request shows what only an operator has: the session of one, or the set-up token, which is looked at
+/// here, so that it is good for that also when the Registry cannot answer. Failures are counted.
+pub async fn is_operator(request: &AdminRequest<'_>, gate: &impl Gate) -> bool {
+    let shown = shown(request, gate).ok();
+    let Some(credential) = shown.and_then(|shown| of_operator(shown, request.secrets)) else { return false };
+    let failures = request.failures_of_shown(&credential);
+    if refuse_held_back(failures.as_ref(), gate).is_some() {
+        return false;
+    }
+    let is_operator = match credential {
+        AdminCredential::SetUp { token } => request.setup_token.is_some_and(|own| own.equals(&token)),
+        credential => {
+            let call = AdminCall {
+                method: "GET".to_owned(),
+                path: "/tenants".to_owned(),
+                query: "limit=1".to_owned(),
+                if_match: None,
+                idempotency_key: None,
+                ..request.call(credential, String::new())
+            };
+            ask(&call, failures.is_none(), gate).await.status == 200
+        }
+    };
+    if let Some(failures) = failures.filter(|_| !is_operator) {
+        gate.count(&failures).await;
+    }
+    is_operator
+}
+
+/// What is shown by a request that may be carried out, else the answer.
+fn shown(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<Shown, AdminReply> {
+    let shown = judge(request.method, request.origin, &request.head);
+    let shown = shown.map_err(|refusal| refusal.reply(request.request_id))?;
+    // It ends in logs, whether it would have counted here or not.
+    gate.refuse_key_in_url().map_or(Ok(shown), Err)
+}
+
+/// The credential of a request that goes on to the Registry, else the answer.
+async fn admit(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<AdminCredential, AdminReply> {
+    let credential = match shown(request, gate)? {
+        Shown::Nothing => AdminCredential::None,
+        Shown::Session(token) => AdminCredential::Session { token: token.expose().to_owned() },
+        Shown::SetUp(token) => AdminCredential::SetUp { token: token.expose().to_owned() },
+        Shown::Key(key) => AdminCredential::Key { record: gate.verify_key(&key).await? },
+    };
+    let refused = router::refuse_at_once(request.method, request.path, &credential);
+    refused.map(|()| credential).map_err(|refusal| refusal.reply(request.request_id))
+}
+
+/// The body, else the answer.
+async fn read(
+    request: &AdminRequest<'_>,
+    proof: Option<String>,
+    gate: &impl Gate,
+) -> Result<String, AdminReply> {
+    let bytes = gate.body(proof).await.map_err(Refusal::from);
+    let text = bytes.and_then(|bytes| body_text(request.head.content_type.as_deref(), bytes));
+    text.map_err(|refusal| refusal.reply(request.request_id))
+}
+
+/// The refusal of a call whose like have failed too often.
+fn refuse_held_back(failures: Option<&Failures>, gate: &impl Gate) -> Option<Refusal> {
+    let Failures { held_back: subject, site, .. } = failures?;
+    let subjects = [Some(subject), site.as_ref()].into_iter().flatten();
+    subjects.filter_map(|subject| gate.held_back_ms(subject)).max().map(held_back)
+}
+
+async fn ask(call: &AdminCall, is_proof: bool, gate: &impl Gate) -> AdminReply {
+    let answered = gate.ask(call, is_proof).await;
+    answered
+        .unwrap_or_else(|| unanswered(&call.method, call.idempotency_key.is_some()).reply(&call.request_id))
+}
+
+/// The refusal when the Registry did not answer a call of this method, which may have been carried out although no answer came.
+fn unanswered(method: &str, may_be_repeated: bool) -> Refusal {
+    let detail = match method {
+        "GET" | "HEAD" => return Refusal::registry_unavailable(),
+        _ if may_be_repeated => {
+            "The registry did not answer, so it is not known whether this was done. Repeat it with the same \
+             Idempotency-Key: that gets the key if it was made."
+        }
+        _ => {
+            "The registry did not answer, so it is not known whether this was done. Look first, then repeat it: what is \
+             changed or ended can be so twice, what is made would be made twice. A key that was made and that nobody \
+             has is to be revoked; with an Idempotency-Key the repeat would get it."
+        }
+    };
+    Refusal::new(Code::StoreUnavailable, detail)
+}

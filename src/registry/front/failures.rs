@@ -1,0 +1,127 @@
+//! Whom a call that fails slows: those who keep failing are held back before the Registry is asked.
+
+use serde::Deserialize;
+
+use crate::{
+    network,
+    registry::{
+        error::{Code, Refusal},
+        sessions::token,
+    },
+    secret::{Secret, Secrets},
+    time::Timestamp,
+    wire::AdminCredential,
+};
+
+/// Into how many parts failures of what is well formed are counted.
+const SHARES: u32 = 16;
+/// How long a refusal to sign in takes at least, in milliseconds: how long it took must not tell whether a password was
+/// derived, or waited for, and so whether the person has signed in from this network before.
+pub const REFUSED_SIGN_IN: i64 = 1_000;
+
+/// Under what a call that fails is counted, and its like are then held back: by network, apart from failures at the gate.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failures {
+    /// For the platform's limiter.
+    pub counted: String,
+    /// In the isolate's memory.
+    pub held_back: String,
+    /// All of the site, for both, after many more: whoever has one has some ten thousand networks.
+    pub site: Option<String>,
+}
+
+impl Failures {
+    fn of(what: &str, address: &str) -> Self {
+        let subject = format!("{what} {}", network::of(address));
+        let site = network::site_of(address).map(|site| format!("{what} {site}"));
+        Self { counted: subject.clone(), held_back: subject, site }
+    }
+}
+
+/// Whether an answer counts as a failure of the network that asked. Where nobody needs to be signed in, what is malformed
+/// does too: it costs as much to read as what is right, and nobody sends it by the dozen who does not mean to. Elsewhere
+/// only what the Registry was `asked`: a page that asks who is signed in, and is told that nobody is, has not failed.
+pub fn is_failure(open: bool, asked: bool, status: u16) -> bool {
+    if open { matches!(status, 400 | 401 | 408 | 409 | 413 | 415 | 429) } else { asked && status == 401 }
+}
+
+/// Whom a call for which one has to be let in slows when it fails. Nobody (`None`), where what is shown proves by itself
+/// that it is no guess: neighbours of whoever guesses are not refused for it.
+pub fn failures_of_shown(
+    credential: &AdminCredential,
+    address: &str,
+    secrets: Option<&Secrets>,
+    setup_token: Option<&Secret>,
+) -> Option<Failures> {
+    let proof = proof(credential, secrets, setup_token);
+    proof.is_none().then(|| Failures::of("admin", address))
+}
+
+/// A name for what is shown, if it proves by itself, without the Registry, that it was given to somebody here: their
+/// bodies have a room that nobody else can fill.
+pub fn proof(
+    credential: &AdminCredential,
+    secrets: Option<&Secrets>,
+    setup_token: Option<&Secret>,
+) -> Option<String> {
+    match credential {
+        AdminCredential::Key { record } => Some(format!("key {}", record.id)),
+        AdminCredential::Session { token } => secrets
+            .is_some_and(|secrets| token::is_our_token(secrets, token))
+            .then(|| format!("session {}", token::token_hash(token))),
+        AdminCredential::SetUp { token } => {
+            setup_token.is_some_and(|own| own.equals(token)).then(|| "set-up".to_owned())
+        }
+        AdminCredential::None => None,
+    }
+}
+
+/// Whom a call that anybody may make slows when it fails. `body` is `None` where it could not be read.
+///
+/// Who signs in has proved nothing yet. A flood of failures is held back all the same, but only what no people type: failures
+/// of what is well formed are counted in [`SHARES`] parts, so that it takes about as many times the limiter's number. What is
+/// malformed holds back only its like.
+pub fn failures_of_open(
+    path: &str,
+    body: Option<&str>,
+    address: &str,
+    request_id: &str,
+    setup_token: Option<&Secret>,
+) -> Option<Failures> {
+    #[derive(Deserialize)]
+    struct Fields {
+        token: Option<String>,
+        email: String,
+        #[serde(rename = "password")]
+        _password: String,
+    }
+    let fields = body.and_then(|body| serde_json::from_str::<Fields>(body).ok());
+    match fields.filter(|fields| !fields.email.is_empty()) {
+        None => Some(Failures::of("malformed", address)),
+        Some(Fields { token: Some(token), .. })
+            if path == "/setup" && setup_token.is_some_and(|own| own.equals(&token)) =>
+        {
+            None
+        }
+        Some(_) => {
+            let share = request_id.bytes().fold(0, |sum: u32, byte| sum.wrapping_add(byte.into())) % SHARES;
+            let Failures { held_back, .. } = Failures::of("open", address);
+            // The Registry counts sites by itself, and lets those in who are known there.
+            Some(Failures { counted: format!("{held_back} {share}"), held_back, site: None })
+        }
+    }
+}
+
+/// The refusal of a network that keeps failing, without asking the Registry.
+pub fn held_back(retry_after_ms: u64) -> Refusal {
+    let detail = "Too many failed attempts. Come back after the time in Retry-After.";
+    let until = i64::try_from(retry_after_ms).unwrap_or(i64::MAX);
+    Refusal::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(until))
+}
+
+/// For how many milliseconds more an answer is kept back, to a call of this path that anybody may make.
+pub fn keep_back(path: &str, status: u16, arrived: Timestamp, now: Timestamp) -> u32 {
+    let refused = path == "/session" && status == Code::TooManyAttempts.facts().0;
+    let left = REFUSED_SIGN_IN.saturating_sub(now.0.saturating_sub(arrived.0)).clamp(0, REFUSED_SIGN_IN);
+    if refused { u32::try_from(left).unwrap_or_default() } else { 0 }
+}

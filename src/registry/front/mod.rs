@@ -1,0 +1,16 @@
+//! What is decided of a call of the admin API, and of a request for its page, before the Registry is asked.
+
+pub mod answer;
+pub mod body;
+pub mod failures;
+pub mod page;
+pub mod request;
+
+pub use body::{BodyError, MOST_BYTES, body_text, too_large};
+pub use failures::{
+    Failures, REFUSED_SIGN_IN, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
+};
+pub use page::{HSTS, PAGE_HEADERS, Page, page, settings};
+pub use request::{
+    Head, Shown, agent, credential, judge, of_operator, require_declared_size, require_same_origin,
+};
