@@ -2,7 +2,8 @@
 //! the URL.
 
 use crate::{
-    credential, denial::Denial, policy::Policy, refusal, route::Target, secret::Secrets, wire::AdminReply,
+    admin_call::AdminReply, credential, denial::Denial, policy::Policy, refusal, secret::Secrets,
+    target::Target,
 };
 
 /// The answer to a request that has a key or token in its URL, of whichever realm.

@@ -1,36 +1,30 @@
 //! Step 4 of a request's life, and the way of whatever is not a key: which credential it brings, whether the
 //! route takes such a one, and who decides about it.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
-use keyward_policy::{
-    JwkSet, Jwt, JwtKeys, KeyRequirement, Link, Proof, PublicAlgorithm, Realm, Requirement, Route, Webhook,
-};
+use keyward_policy::{KeyRequirement, Link, Proof, Realm, Requirement, Route, Webhook};
 
 use crate::{
-    breaker::Dependency,
+    breakers::Dependency,
+    caller::Caller,
     cookie::Repeated,
     credential::{self, Credential, Kind},
     denial::Denial,
     gate::{self, Permit},
     hint::{self, Stray},
     in_flight::READ_WITHIN,
-    jwt::{Error, JwksCache, Keys, Lookup, Token},
+    jwt::{Error, Keys, NoKeys, Source, Token},
     key,
-    link::{self, Followed, Session},
+    link::{self, Followed, Redeem, Redeemed, Session},
     memory,
-    pipeline::{Accepted, Caller, Failures, Pipeline, Refused, Stores, unavailable},
+    pipeline::{Accepted, Failures, Pipeline, Refused, unavailable},
     record::TenantStatus,
-    route::Target,
     secret::{Secret, Secrets},
     session_id,
-    wire::{Redeem, Redeemed},
+    stores::Stores,
+    target::Target,
 };
-
-/// How often a request looks whether another one has fetched an issuer's keys, in milliseconds.
-const LOOK_AGAIN: u32 = 50;
-/// A fetch that could take less time than this is not begun: that it failed would say nothing of the issuer.
-const LEAST_FETCH: u32 = 250;
 
 /// A request, as far as it is looked at here.
 #[allow(async_fn_in_trait, reason = "nothing here is sent to another thread")]
@@ -54,22 +48,6 @@ pub enum Admission {
     Redirect([(&'static str, String); 4]),
 }
 
-/// What verifies tokens, by realm. The isolate's memory: only ever a cache.
-#[derive(Default)]
-pub struct Issuers {
-    fixed: BTreeMap<&'static str, Rc<Keys>>,
-    fetched: BTreeMap<&'static str, JwksCache>,
-}
-
-/// Where the keys of a realm's issuer are.
-#[derive(Clone, Copy)]
-struct Source {
-    realm: &'static str,
-    url: &'static str,
-    max_age_s: u32,
-    algorithms: &'static [PublicAlgorithm],
-}
-
 impl<S: Stores> Pipeline<'_, S> {
     /// Gives a route what it asks for.
     ///
@@ -90,7 +68,7 @@ impl<S: Stores> Pipeline<'_, S> {
         if let Some((link, followed)) = followed(realm, route, target, caller, secrets)? {
             return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
         }
-        let session_id = session_id::take(realm, route, header);
+        let session_id = session_id::take(realm, route, header).map_err(Denial::from);
         let shown = credential.as_ref().map(|credential| credential.kind);
         let requirement = match &route.requires {
             requirement @ Requirement::Public => {
@@ -196,102 +174,23 @@ impl<S: Stores> Pipeline<'_, S> {
         let decide = |keys: &Rc<Keys>| {
             gate::decide_token(realm, requirement, &token, keys, caller.at(self.stores.now()))
         };
-        let keys = self.keys(realm.id, policy, &token).await?;
+        let keys = self.issuers.keys(self.stores, self.deadline, realm.id, policy, &token).await?;
         let decided = decide(&keys);
         // An issuer may change its keys and not their ids, or give them none.
         if let Err(Denial::InvalidToken(Error::UnknownKey | Error::WrongAlgorithm | Error::BadSignature)) =
             decided
-            && let JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } = policy.keys
+            && let Some(source) = Source::of(realm.id, policy)
         {
-            let source = Source { realm: realm.id, url, max_age_s, algorithms };
-            return match self.fetched_keys(source, &token, Some(&keys)).await {
+            let newer = self.issuers.fetched(self.stores, self.deadline, source, &token, Some(&keys));
+            return match newer.await {
                 Ok(newer) => decide(&newer),
                 // There are no newer ones.
-                Err(Denial::InvalidToken(_)) => decided,
+                Err(NoKeys::Unknown) => decided,
                 // There may be: a token is not called forged that could be signed with one of them.
-                Err(unavailable) => Err(unavailable),
+                Err(unavailable) => Err(unavailable.into()),
             };
         }
         decided
-    }
-
-    /// The keys of a realm's issuer.
-    async fn keys(&self, realm: &'static str, policy: &Jwt, token: &Token<'_>) -> Result<Rc<Keys>, Denial> {
-        let fixed = |make: &dyn Fn() -> Result<Keys, Denial>| {
-            if let Some(keys) = self.issuers.borrow().fixed.get(realm) {
-                return Ok(Rc::clone(keys));
-            }
-            let keys = Rc::new(make()?);
-            self.issuers.borrow_mut().fixed.insert(realm, Rc::clone(&keys));
-            Ok(keys)
-        };
-        match policy.keys {
-            JwtKeys::Secret { name, form } => fixed(&|| {
-                let secret = self.stores.secret(name).ok_or(Denial::NotConfigured { what: name })?;
-                Keys::shared(&secret, form)
-                    .map_err(|error| Denial::UnfitSecret { secret: name, reason: error.to_string() })
-            }),
-            // The build has tried each of them.
-            JwtKeys::Public { algorithms, set: JwkSet::Inline(text) } => {
-                fixed(&|| Keys::of_set(text, algorithms).map_err(|_| Denial::Internal))
-            }
-            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } => {
-                self.fetched_keys(Source { realm, url, max_age_s, algorithms }, token, None).await
-            }
-        }
-    }
-
-    /// The issuer's keys, which are others than those that were `tried`.
-    async fn fetched_keys(
-        &self,
-        source: Source,
-        token: &Token<'_>,
-        tried: Option<&Rc<Keys>>,
-    ) -> Result<Rc<Keys>, Denial> {
-        loop {
-            let now = self.stores.now();
-            let left = self.deadline.left(now);
-            let look_up = |cache: &mut JwksCache| cache.look_up(token.key_id(), tried, now);
-            match self.cache(source, look_up) {
-                Lookup::Use(keys) => return Ok(keys),
-                Lookup::Unknown => return Err(Denial::InvalidToken(Error::UnknownKey)),
-                Lookup::Unavailable { reason, retry_after_ms } => {
-                    return Err(Denial::IssuerUnavailable { reason, retry_after_ms });
-                }
-                Lookup::Wait if left > LOOK_AGAIN => self.stores.wait(LOOK_AGAIN).await,
-                Lookup::Wait => {
-                    let reason = "a fetch that others began has not ended".to_owned();
-                    return Err(Denial::IssuerUnavailable { reason, retry_after_ms: 0 });
-                }
-                Lookup::Fetch { stale } => {
-                    // Where older keys serve on, there is to be time for that.
-                    let within_ms = if stale.is_some() { left / 2 } else { left };
-                    if within_ms < LEAST_FETCH {
-                        let reason = "no time was left to fetch it".to_owned();
-                        return stale.ok_or(Denial::IssuerUnavailable { reason, retry_after_ms: 0 });
-                    }
-                    self.cache(source, |cache| cache.fetches_until(now.plus(within_ms.into())));
-                    let answer = self.stores.fetch(source.url, within_ms).await;
-                    let now = self.stores.now();
-                    let failed = self.cache(source, |cache| match answer {
-                        Ok(text) => cache.fetched(&text, now).map_err(|error| error.to_string()),
-                        Err(reason) => {
-                            cache.failed(reason.clone(), now);
-                            Err(reason)
-                        }
-                    });
-                    if let Err(reason) = failed {
-                        self.stores.note(source.url, &reason);
-                    }
-                }
-            }
-        }
-    }
-
-    fn cache<T>(&self, source: Source, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
-        let mut issuers = self.issuers.borrow_mut();
-        let new = || JwksCache::new(source.max_age_s, source.algorithms);
-        use_it(issuers.fetched.entry(source.realm).or_insert_with(new))
     }
 
     /// Exchanges a link's token for a session. Networks that keep following links which are used up are told to wait

@@ -10,8 +10,8 @@ use crate::{
     cookie::Repeated,
     denial::Denial,
     link,
-    route::Target,
     secret::{Secret, Secrets},
+    target::Target,
 };
 
 /// What a credential is meant to be, after where it stands.

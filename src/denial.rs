@@ -7,8 +7,10 @@ use keyward_policy::{Proof, path::Ambiguous};
 
 use crate::{
     hint::{Slip, Stray},
-    jwt, time,
-    wire::WindowState,
+    jwt,
+    limit::{RATE_LIMITED, WindowState},
+    route::NoMatch,
+    session_id, time,
 };
 
 /// Why a request was not passed on. The reason in full is for the log; the client sees
@@ -197,14 +199,43 @@ pub enum Challenge {
     Error(&'static str),
 }
 
-/// The code of a full window, which a KeyGate counts too.
-pub const RATE_LIMITED: &str = "RATE_LIMITED";
-
 /// How long a network with too many failures has to wait, in seconds: the period of the platform's
 /// limiter (`FAILURES` in `wrangler.toml`).
 pub const FAILURES_PERIOD: i64 = 10;
 /// When to come back after a store, a secret or the origin was missing, in seconds.
 const COME_BACK: u64 = 5;
+
+impl From<NoMatch> for Denial {
+    fn from(why: NoMatch) -> Self {
+        match why {
+            NoMatch::InvalidHost => Self::InvalidHost,
+            NoMatch::AmbiguousPath(why) => Self::AmbiguousPath(why),
+            NoMatch::NoRealm => Self::NoRealm,
+            NoMatch::NoRoute => Self::NoRoute,
+            NoMatch::MethodNotAllowed { allow } => Self::MethodNotAllowed { allow },
+        }
+    }
+}
+
+impl From<jwt::NoKeys> for Denial {
+    fn from(why: jwt::NoKeys) -> Self {
+        match why {
+            jwt::NoKeys::Unknown => Self::InvalidToken(jwt::Error::UnknownKey),
+            jwt::NoKeys::Unavailable { reason, retry_after_ms } => {
+                Self::IssuerUnavailable { reason, retry_after_ms }
+            }
+            jwt::NoKeys::NotConfigured { secret } => Self::NotConfigured { what: secret },
+            jwt::NoKeys::UnfitSecret { secret, reason } => Self::UnfitSecret { secret, reason },
+            jwt::NoKeys::UnfitSet => Self::Internal,
+        }
+    }
+}
+
+impl From<session_id::Invalid> for Denial {
+    fn from(_: session_id::Invalid) -> Self {
+        Self::InvalidSessionId
+    }
+}
 
 const INVALID_TOKEN: Option<Challenge> = Some(Challenge::Error("invalid_token"));
 const INVALID_REQUEST: Option<Challenge> = Some(Challenge::Error("invalid_request"));

@@ -10,15 +10,15 @@ use std::net::IpAddr;
 use keyward_policy::{CredentialSource, Origin, Realm, Requirement, SourceKind};
 
 use crate::{
+    caller::Caller,
     cookie::SESSION_COOKIE,
     cors, credential,
     gate::{Identity, Permit},
     identity,
-    pipeline::Caller,
+    limit::WindowState,
     refusal,
-    route::Target,
     secret::Secrets,
-    wire::WindowState,
+    target::Target,
 };
 
 /// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that

@@ -7,19 +7,11 @@
 //! here before the report is sent, whether or not it arrives.
 
 use crate::{
+    limit::WindowState,
     time::{MINUTE, SECOND, Timestamp},
-    wire::{Lease, LeaseReport, Take, WindowState},
+    timing::{CROWDED, LONGEST, PATIENT, TRAVEL, WORTHWHILE},
+    wire::{Lease, LeaseReport, Take},
 };
-
-/// A request that was let through reaches the origin within this time.
-pub const TRAVEL: u32 = 250;
-/// The request at hand is let through within this time of asking, or it asks again.
-pub const PROMPT: u32 = 500;
-/// A second answer may take this long: with what it may wait and travel, still less than a usual freshness.
-pub const PATIENT: u32 = 3_500;
-/// As [`PROMPT`] where a relay answers, which may have to ask, too; and how long those that wait for a call
-/// of another request wait for it.
-pub const CROWDED: u32 = 1_500;
 
 /// For at least so many milliseconds a window is believed to be full that the KeyGate says is. Where places
 /// become free one by one, each request would ask otherwise. At most the second to which `Retry-After` is
@@ -36,14 +28,8 @@ pub const LOOK: u32 = 20;
 
 /// A lease is asked for with this much in reserve, in parts of a hundred.
 const AMPLE: u64 = 125;
-/// A lease costs a call to get and one to give back: fewer requests than this are not worth it.
-pub const WORTHWHILE: u32 = 5;
 /// Demand is what came in a whole period: one short burst is none.
 const PERIOD: i64 = SECOND / 5;
-
-/// No lease lasts longer: what is to be done at its end is done by the request that brought it, which the
-/// platform ends 30 s after its answer.
-pub const LONGEST: u32 = 25_000;
 
 /// How long a lease may be used where a decision may be so old: what is let through at its very end
 /// has reached the origin in time, too. 0 for no leases.

@@ -18,10 +18,13 @@
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
+pub mod admin_call;
 pub mod admin_refusal;
 pub mod admission;
 pub mod breaker;
+pub mod breakers;
 pub mod budget;
+pub mod caller;
 pub mod configured;
 pub mod cookie;
 pub mod cors;
@@ -55,11 +58,15 @@ pub mod route;
 pub mod secret;
 pub mod session_id;
 pub mod sql;
+pub mod stores;
 pub mod strict;
 pub mod tally;
+pub mod target;
 pub mod tellers;
 pub mod time;
+pub mod timing;
 pub mod transport;
+pub mod unavailable;
 pub mod usage;
 pub mod webhook;
 pub mod wire;

@@ -11,12 +11,24 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use crate::time::{DAY, MINUTE, Timestamp};
-use crate::wire::{Window, WindowState};
+
+/// The code of a refusal since a window is full, under which a KeyGate counts it.
+pub const RATE_LIMITED: &str = "RATE_LIMITED";
 
 /// Up to so many requests, each has a bucket of its own.
 const EXACT: usize = 64;
 /// Beyond, requests of one bucket are at most this part of the window apart.
 const GRANULES: i64 = 64;
+
+/// The windows there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Window {
+    /// Any 60 seconds.
+    Minute,
+    /// Any 86,400 seconds.
+    Day,
+}
 
 impl Window {
     /// Its length in milliseconds.
@@ -34,6 +46,20 @@ impl Window {
             Self::Day => "day",
         }
     }
+}
+
+/// One window of a key, as seen by the client that asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WindowState {
+    /// Which one.
+    pub window: Window,
+    /// Requests that it admits.
+    pub limit: u32,
+    /// Requests that still fit.
+    pub remaining: u32,
+    /// Milliseconds until `remaining` next grows.
+    pub reset_ms: u64,
 }
 
 /// Requests admitted close together: first, last, how many.

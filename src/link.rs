@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cookie::{self, Repeated, SameSite},
     record::Tenant,
-    route::Target,
     secret::{Secret, Secrets},
     strict,
+    target::Target,
     time::{SECOND, Timestamp},
 };
 use subtle::ConstantTimeEq;
@@ -151,4 +151,28 @@ impl LinkState {
         self.used_at = Some(now);
         Ok(())
     }
+}
+
+/// A gate asks the Registry to use up a link. `POST /redeem`, answered with [`Redeemed`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Redeem {
+    /// Storage hash of the link's token.
+    pub hash: String,
+    /// The realm in which it was followed.
+    pub realm: String,
+}
+
+/// Answer to [`Redeem`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "outcome", rename_all = "camelCase")]
+pub enum Redeemed {
+    /// It is used up now, and becomes this session.
+    Granted(Session),
+    /// It was used before.
+    Used,
+    /// It ended before it was used.
+    Expired,
+    /// There is no such link in this realm, or its tenant is not active.
+    Unknown,
 }

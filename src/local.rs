@@ -2,10 +2,9 @@
 //! asked. It is a trade that a realm makes by name: limits are then held by each isolate for itself.
 
 use crate::{
-    limit::{Admitted, Filled},
+    limit::{Admitted, Filled, Window},
     record::Limits,
     time::{MINUTE, Timestamp},
-    wire::Window,
 };
 
 /// An isolate's share of a limit is one such part of it, at least one request.

@@ -7,15 +7,15 @@ use std::{num::NonZeroUsize, rc::Rc};
 use lru::LruCache;
 
 use crate::{
-    breaker::Breakers,
+    breakers::Breakers,
     budget::{Allowance, Budget},
     denial::{Denial, FAILURES_PERIOD},
     lease::{Holder, Lessor},
+    limit::WindowState,
     local::Local,
     record::Record,
     tally::Ledger,
     time::{HOUR, MINUTE, SECOND, Timestamp},
-    wire::WindowState,
 };
 
 /// Of records and what goes with them, in bytes as [`Known::weight`] reckons: of the isolate's 128 MiB.

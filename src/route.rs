@@ -1,77 +1,11 @@
 //! Steps 1 to 3 of a request's life: which realm, whether it is a preflight, which route.
 
-use std::net::Ipv6Addr;
-
 use keyward_policy::{
     Cors, Policy, Realm, Route, Tail,
     path::{self, Ambiguous},
 };
 
-use crate::denial::Denial;
-
-/// The parts of a URL that a policy looks at, borrowed from the URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
-    /// `http` or `https`.
-    pub scheme: &'a str,
-    /// Host without the port.
-    pub host: &'a str,
-    /// Scheme, host and port.
-    pub origin: &'a str,
-    /// Path as sent.
-    pub path: &'a str,
-    /// Query as sent, without `?`.
-    pub query: &'a str,
-    /// Path and query as sent, with a `?` that nothing follows.
-    pub path_and_query: &'a str,
-}
-
-impl<'a> Target<'a> {
-    /// Takes an absolute URL apart, as the platform gives it. A fragment never reaches a server.
-    pub fn of(url: &'a str) -> Self {
-        let url = url.split_once('#').map_or(url, |(url, _)| url);
-        let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-        let (origin, _) = url.split_at(url.len() - target.len());
-        let path_and_query = if target.is_empty() { "/" } else { target };
-        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
-        let path = if path.is_empty() { "/" } else { path };
-        Self { scheme, host: host(authority), origin, path, query, path_and_query }
-    }
-
-    /// Host and port as sent.
-    pub fn authority(&self) -> &'a str {
-        self.origin.split_once("://").map_or(self.origin, |(_, authority)| authority)
-    }
-
-    /// Whether `Host` was a host and perhaps a port (RFC 9110, section 7.2), without user information.
-    fn has_valid_host(&self) -> bool {
-        let port = self.authority().strip_prefix(self.host);
-        let port = port.and_then(|rest| rest.strip_prefix(':').or(Some(rest).filter(|rest| rest.is_empty())));
-        is_host(self.host) && port.is_some_and(|port| port.is_empty() || port.parse::<u16>().is_ok())
-    }
-}
-
-/// The host of an authority: without user information and port; an IPv6 address keeps its brackets.
-fn host(authority: &str) -> &str {
-    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
-    }
-}
-
-/// Whether this is a host's name or address (RFC 3986, 3.2.2) as DNS can hold it.
-fn is_host(host: &str) -> bool {
-    let literal = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-    match literal {
-        Some(address) => address.parse::<Ipv6Addr>().is_ok(),
-        None => {
-            !host.is_empty()
-                && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_'))
-        }
-    }
-}
+use crate::target::Target;
 
 /// Keyward's own paths, which no realm sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,8 +61,26 @@ impl Plan {
     }
 }
 
-/// A refusal and the realm in whose style it is made, if one was found.
-pub type Unplanned = (Option<&'static Realm>, Denial);
+/// Why the policy has no route for a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoMatch {
+    /// The `Host` header holds no host's name.
+    InvalidHost,
+    /// The path can be read in more than one way.
+    AmbiguousPath(Ambiguous),
+    /// No realm answers for this host and path.
+    NoRealm,
+    /// No route of the realm has this path.
+    NoRoute,
+    /// Routes of the realm have this path, with other methods.
+    MethodNotAllowed {
+        /// Those.
+        allow: Vec<&'static str>,
+    },
+}
+
+/// Why there is no route, and the realm in whose style that is said, if one was found.
+pub type Unplanned = (Option<&'static Realm>, NoMatch);
 
 /// Chooses realm and route.
 ///
@@ -142,19 +94,19 @@ pub fn plan(
 ) -> Result<Plan, Unplanned> {
     // The platform checks the host that it is asked for, but not every runtime does (RFC 9112, section 3.2).
     if !target.has_valid_host() {
-        return Err((None, Denial::InvalidHost));
+        return Err((None, NoMatch::InvalidHost));
     }
     // In the style of the realm that the path seems to be of, so that a page can read it.
-    let ambiguous = |why| (policy.realm_for(target.host, target.path), Denial::AmbiguousPath(why));
+    let ambiguous = |why| (policy.realm_for(target.host, target.path), NoMatch::AmbiguousPath(why));
     let path = path::normalise(target.path).map_err(ambiguous)?;
-    let realm = policy.realm_for(target.host, &path).ok_or((None, Denial::NoRealm))?;
+    let realm = policy.realm_for(target.host, &path).ok_or((None, NoMatch::NoRealm))?;
     // Where the policy has no CORS, a preflight is the origin's to answer, on a route that takes it.
     if is_preflight && let Some(cors) = &realm.cors {
         return Ok(Plan::Preflight(realm, cors));
     }
     let route = realm.route_for(method, &path).ok_or_else(|| (Some(realm), no_route(realm, &path)))?;
     if !policy.is_clear(target.host, method, &path, realm, route) {
-        return Err((Some(realm), Denial::AmbiguousPath(Ambiguous::OtherRoute)));
+        return Err((Some(realm), NoMatch::AmbiguousPath(Ambiguous::OtherRoute)));
     }
     Ok(Plan::Route(realm, route))
 }
@@ -162,16 +114,16 @@ pub fn plan(
 /// Why no route takes a request: its path, or only its method (RFC 9110, section 15.5.6). A pattern that ends
 /// in `*` stands for a whole tree, of which only the origin knows what there is: that something can be written
 /// somewhere below says nothing of a path that nobody can read.
-fn no_route(realm: &Realm, path: &str) -> Denial {
+fn no_route(realm: &Realm, path: &str) -> NoMatch {
     let is_there = |route: &Route| route.path.tail == Tail::Exact || route.methods().contains(&"GET");
     if !realm.routes_at(path).any(is_there) {
-        return Denial::NoRoute;
+        return NoMatch::NoRoute;
     }
     let mut allow: Vec<_> = realm.routes_at(path).flat_map(Route::methods).copied().collect();
     allow.retain(|method| realm.route_for(method, path).is_some());
     allow.sort_unstable();
     allow.dedup();
-    Denial::MethodNotAllowed { allow }
+    NoMatch::MethodNotAllowed { allow }
 }
 
 /// Whether what a COPY or MOVE writes to (`Destination`, RFC 4918, section 10.3) is on the very route that was

@@ -3,24 +3,25 @@
 
 use keyward_policy::{Realm, Route};
 
-use crate::denial::Denial;
+/// An id is badly formed, was sent twice, or is missing where the route requires one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Invalid;
 
 const LONGEST: usize = 128;
 
 /// The session's id, where the realm has a header for it. `header` reads a header by its lower-case name.
 ///
 /// # Errors
-/// [`Denial::InvalidSessionId`] for one that is badly formed, sent twice, or missing where the route
-/// requires it.
+/// [`Invalid`]
 pub fn take(
     realm: &Realm,
     route: &Route,
     header: impl Fn(&str) -> Option<String>,
-) -> Result<Option<String>, Denial> {
+) -> Result<Option<String>, Invalid> {
     let id = realm.session_id_header.and_then(header);
     match &id {
-        None if route.session_id => Err(Denial::InvalidSessionId),
-        Some(id) if !is_fit(id) => Err(Denial::InvalidSessionId),
+        None if route.session_id => Err(Invalid),
+        Some(id) if !is_fit(id) => Err(Invalid),
         _ => Ok(id),
     }
 }

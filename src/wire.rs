@@ -1,5 +1,5 @@
-//! What the Worker and its objects say to each other: JSON over `fetch`, the same structs on both
-//! sides. Only the Worker can reach the objects. Golden vectors in `tests/golden.rs` pin the shapes,
+//! What gates, relays, KeyGates and the Registry say to each other about a key's requests: JSON over `fetch`, the
+//! same structs on both sides. Only the Worker can reach the objects. Golden vectors in `tests/golden.rs` pin the shapes,
 //! since during a deployment an old Worker talks to a new object.
 //!
 //! An answer is read strictly: what every build writes must be there, also where it may be null. A field that is
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{lease::PATIENT, link::Session, record::Record, strict, time::Timestamp};
+use crate::{limit::WindowState, record::Record, strict, time::Timestamp, timing::PATIENT};
 
 /// Counts by refusal code: `{"INSUFFICIENT_SCOPE": 3}`.
 pub type RefusalCounts = BTreeMap<String, u64>;
@@ -248,30 +248,6 @@ pub struct Via {
     pub age_ms: u32,
 }
 
-/// One window of a key, as seen by the client that asks.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct WindowState {
-    /// Which one.
-    pub window: Window,
-    /// Requests that it admits.
-    pub limit: u32,
-    /// Requests that still fit.
-    pub remaining: u32,
-    /// Milliseconds until `remaining` next grows.
-    pub reset_ms: u64,
-}
-
-/// The windows there are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Window {
-    /// Any 60 seconds.
-    Minute,
-    /// Any 86,400 seconds.
-    Day,
-}
-
 /// What a KeyGate reports to the Registry, from an alarm: whole totals, so that a repeat is harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -310,93 +286,4 @@ pub struct UsageHour {
     /// Requests that were told as accepted and taken back, all in all: `accepted` is without them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub taken_back: u64,
-}
-
-/// A call of the admin API, as the Worker hands it to the Registry. Not `Debug`: it holds tokens and
-/// passwords.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AdminCall {
-    /// In upper case.
-    pub method: String,
-    /// Path below the API's base, beginning with `/`: `/api-keys/key_1/revoke`.
-    pub path: String,
-    /// The query string without `?`.
-    pub query: String,
-    /// Who asks.
-    pub credential: AdminCredential,
-    /// `If-Match`
-    #[serde(deserialize_with = "strict::nullable")]
-    pub if_match: Option<String>,
-    /// `Idempotency-Key`
-    #[serde(deserialize_with = "strict::nullable")]
-    pub idempotency_key: Option<String>,
-    /// The body as text; empty if there was none. At most 64 KiB.
-    pub body: String,
-    /// `CF-Connecting-IP`
-    pub address: String,
-    /// `User-Agent`, as far as it is kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub agent: Option<String>,
-    /// For the answer and the audit.
-    pub request_id: String,
-}
-
-/// Who asks the admin API.
-#[derive(Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum AdminCredential {
-    /// Nobody.
-    None,
-    /// A session token, from the cookie or the `Authorization` header. Not verified yet.
-    Session {
-        /// The token.
-        token: String,
-    },
-    /// The set-up token, which stands for an owner until there is one. Not verified yet.
-    SetUp {
-        /// The token.
-        token: String,
-    },
-    /// An API key that the gate found to be in order.
-    Key {
-        /// Its record.
-        record: Record,
-    },
-}
-
-/// The Registry's answer to an [`AdminCall`], which the Worker turns into HTTP.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct AdminReply {
-    /// HTTP status.
-    pub status: u16,
-    /// Headers beside the usual ones: `ETag`, `Set-Cookie`, `Retry-After`, `Location` ….
-    pub headers: Vec<(String, String)>,
-    /// JSON text; empty for no body.
-    pub body: String,
-}
-
-/// A gate asks the Registry to use up a link. `POST /redeem`, answered with [`Redeemed`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Redeem {
-    /// Storage hash of the link's token.
-    pub hash: String,
-    /// The realm in which it was followed.
-    pub realm: String,
-}
-
-/// Answer to [`Redeem`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "camelCase")]
-pub enum Redeemed {
-    /// It is used up now, and becomes this session.
-    Granted(Session),
-    /// It was used before.
-    Used,
-    /// It ended before it was used.
-    Expired,
-    /// There is no such link in this realm, or its tenant is not active.
-    Unknown,
 }

@@ -6,17 +6,18 @@ mod support;
 
 use keyward::{
     admission::Admission,
+    caller::Caller,
     denial::{Denial, PublishableFault},
     gate::Identity,
     identity,
-    pipeline::{Accepted, Caller},
+    pipeline::Accepted,
     policy::{
         ConfiguredKey, HostPattern, KeyRequirement, POLICY, Policy, Proof, Realm, Requirement, Route,
         TestMode, TlsVersion, Transport,
     },
     record::{KeyKind, Mode, Record},
-    route::Target,
     secret::Secret,
+    target::Target,
     transport,
 };
 use support::{

@@ -8,11 +8,11 @@ mod office;
 mod support;
 
 use keyward::{
+    admin_call::AdminCredential,
     network,
     policy::{Grant, Scope, scope},
     registry,
     time::MINUTE,
-    wire::AdminCredential,
 };
 use office::{Answer, Office, PASSWORD};
 use serde_json::{Value, json};

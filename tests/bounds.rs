@@ -15,10 +15,10 @@ use std::{
 
 use keyward::{
     admin_refusal::refuse_key_in_url,
+    caller::Caller,
     cookie, cors, credential, forwarding, gate, hint,
     jwt::Token,
     key, link,
-    pipeline::Caller,
     policy::{Link, POLICY, Policy, Realm, Requirement},
     refusal::{self, mcp},
     registry::{
@@ -29,8 +29,8 @@ use keyward::{
         input::{self, Input},
         json, password, text,
     },
-    route::{self, Target},
-    session_id,
+    route, session_id,
+    target::Target,
     time::Timestamp,
     webhook,
 };
@@ -256,7 +256,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
                 let planned = route::plan(policy, "GET", target, false);
                 let refused = planned
                     .err()
-                    .map_or(0, |(realm, denial)| refusal::refuse(&denial, realm, "r").body.len());
+                    .map_or(0, |(realm, why)| refusal::refuse(&why.into(), realm, "r").body.len());
                 let permit = gate::pass_without_key(&Requirement::Public).unwrap();
                 let added = forwarding::added(realm, &permit, target, caller(None), "r");
                 let followed = link::follow(&realm.link.unwrap(), target);

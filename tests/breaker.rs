@@ -6,7 +6,8 @@
 mod support;
 
 use keyward::{
-    breaker::{Breaker, Breakers, Dependency, End, Leave, Owner, Rule},
+    breaker::{Breaker, End, Leave, Rule},
+    breakers::{Breakers, Dependency, Owner},
     time::Timestamp,
 };
 use proptest::prelude::*;

@@ -11,8 +11,8 @@ use keyward::{
     key,
     policy::{Alphabet, ConfiguredKey, KeyFormat, Link, POLICY, Realm, TenantPart},
     record::Mode,
-    route::Target,
     secret::Secrets,
+    target::Target,
 };
 use proptest::prelude::*;
 use serde_json::json;

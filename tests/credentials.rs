@@ -11,7 +11,7 @@ use keyward::{
     key,
     policy::{CredentialSource, POLICY, Proof, Realm, SourceKind},
     record::Mode,
-    route::Target,
+    target::Target,
 };
 
 fn realm() -> Realm {

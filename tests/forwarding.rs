@@ -7,11 +7,11 @@ mod support;
 use std::rc::Rc;
 
 use keyward::{
+    caller::Caller,
     forwarding::{self, AnswerFields},
     gate::{self, Permit},
-    pipeline::Caller,
     policy::{Cors, CredentialSource, KeyRequirement, POLICY, Realm, Requirement, SourceKind},
-    route::Target,
+    target::Target,
 };
 use support::{NOON, Seeded, record, secrets, world::CALLER};
 
@@ -264,8 +264,8 @@ fn each_field_that_is_removed_stands_in_the_table() {
         documented(column).iter().any(|(written, says)| is(written) && !says.starts_with("passes"))
             || documented(column).iter().any(|(written, says)| is(written) && says.contains("else removed"))
     };
-    let windows = [keyward::wire::WindowState {
-        window: keyward::wire::Window::Minute,
+    let windows = [keyward::limit::WindowState {
+        window: keyward::limit::Window::Minute,
         limit: 1,
         remaining: 1,
         reset_ms: 0,

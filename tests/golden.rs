@@ -9,14 +9,15 @@ mod support;
 use keyward::{
     key,
     key_gate::{Counts, KeyGate},
-    link::Session,
+    limit::{Window, WindowState},
+    link::{Redeem, Redeemed, Session},
     policy::{Hash, KeyFormat, POLICY},
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secrets,
     time::Timestamp,
     wire::{
-        Found, KeyGateCall, Lease, LeaseReport, Redeem, Redeemed, RefusalCounts, Take, Taken, Tally,
-        TallyHour, Told, Unused, UsageHour, UsageReport, UsageTaken, Via, Window, WindowState,
+        Found, KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, TallyHour, Told, Unused,
+        UsageHour, UsageReport, UsageTaken, Via,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};

@@ -8,16 +8,16 @@ use std::collections::BTreeMap;
 
 use keyward::{
     budget::{Allowance, Budget},
+    caller::Caller,
     denial::Denial,
     key,
-    pipeline::Caller,
+    link::Redeemed,
     policy::{
         ConfiguredKey, KeyFormat, KeyRequirement, POLICY, Policy, Proof, Realm, Requirement, Route, Webhook,
     },
     record::Mode,
     secret::Secret,
     time::SECOND,
-    wire::Redeemed,
 };
 use support::{
     NOON, Seeded,

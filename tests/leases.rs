@@ -14,15 +14,17 @@ use std::{
 
 use futures::{FutureExt, future::LocalBoxFuture};
 use keyward::{
-    lease::{CROWDED, Holder, Lessor},
+    lease::{Holder, Lessor},
+    limit::{Window, WindowState},
     memory::Memory,
-    pipeline::Unavailable,
     policy::Realm,
     record::{Limits, Status},
     relay::{Desk, Relay, Upstream},
     tally::REMEMBERED,
     time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
-    wire::{KeyGateCall, Lease, Take, Taken, Tally, TallyHour, Via, Window, WindowState},
+    timing::CROWDED,
+    unavailable::Unavailable,
+    wire::{KeyGateCall, Lease, Take, Taken, Tally, TallyHour, Via},
 };
 use proptest::prelude::*;
 use world::{

@@ -8,13 +8,13 @@ mod support;
 use keyward::{
     denial::Denial,
     key_gate::KeyGate,
-    lease::PROMPT,
-    limit::agree,
+    limit::{Window, WindowState, agree},
     policy::POLICY,
     record::{Limits, Record},
     refusal::{rate_limit_headers, refuse},
     time,
-    wire::{Take, Taken, Window, WindowState},
+    timing::PROMPT,
+    wire::{Take, Taken},
 };
 use proptest::prelude::*;
 use support::{NOON, record};

@@ -6,11 +6,11 @@ mod support;
 
 use keyward::{
     key_gate::{Keep, KeyGate, store},
-    lease::{PATIENT, PROMPT, TRAVEL},
-    limit::{Admitted, Filled},
+    limit::{Admitted, Filled, Window},
     record::{Limits, Record},
     time::{DAY, MINUTE, Timestamp},
-    wire::{KeyGateCall, LeaseReport, Take, Taken, Tally, TallyHour, Window},
+    timing::{PATIENT, PROMPT, TRAVEL},
+    wire::{KeyGateCall, LeaseReport, Take, Taken, Tally, TallyHour},
 };
 use proptest::prelude::*;
 use support::{Database, NOON, record};

@@ -8,11 +8,10 @@ use keyward::{
     admission::Admission,
     denial::Denial,
     forwarding, key,
-    link::Session,
+    link::{Redeemed, Session},
     policy::{HostPattern, Proof, Realm, Requirement, Route},
     record::{Mode, TenantStatus},
     time::{MINUTE, SECOND},
-    wire::Redeemed,
 };
 use support::{
     NOON, Seeded,

@@ -10,8 +10,8 @@ use keyward::{
     link::{self, LinkState, Session, Spent},
     policy::{KeyFormat, Link},
     record::Mode,
-    route::Target,
     secret::{Secret, Secrets},
+    target::Target,
     time::Timestamp,
 };
 use proptest::prelude::*;

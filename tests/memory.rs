@@ -14,17 +14,22 @@ use std::{
 };
 
 use keyward::{
+    caller::Caller,
     deadline::Deadline,
     denial::Denial,
     key_gate::KeyGate,
     lease::Lessor,
+    limit::{Window, WindowState},
+    link::{Redeem, Redeemed},
     memory::Memory,
-    pipeline::{Caller, Pipeline, Refused, Stores, Unavailable},
+    pipeline::{Pipeline, Refused},
     policy::{KeyFormat, KeyRequirement, POLICY, Realm},
     record::{Limits, Record},
     secret::{Secret, Secrets},
+    stores::Stores,
     time::Timestamp,
-    wire::{Found, KeyGateCall, Redeem, Redeemed, Taken, Via, Window, WindowState},
+    unavailable::Unavailable,
+    wire::{Found, KeyGateCall, Taken, Via},
 };
 use serde::de::DeserializeOwned;
 use support::{NOON, record, secrets, world::now};

@@ -7,13 +7,14 @@ mod support;
 use std::{cell::Cell, rc::Rc};
 
 use keyward::{
+    caller::Caller,
     denial::Denial,
-    lease::{self, PROMPT},
-    pipeline::Caller,
+    lease,
     policy::{KeyRequirement, LimitsUnavailable, POLICY, Policy, Realm},
     record::{Limits, Record, Status},
     secret::Secret,
     time::{DAY, MINUTE, SECOND},
+    timing::PROMPT,
     wire::{KeyGateCall, RefusalCounts},
 };
 use proptest::prelude::*;

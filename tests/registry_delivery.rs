@@ -7,11 +7,11 @@ mod office;
 mod support;
 
 use keyward::{
+    admin_call::AdminCall,
     record::Status,
     registry::{Progress, Step, call},
     sql::Sql,
     time::{DAY, MINUTE, SECOND},
-    wire::AdminCall,
 };
 use office::{Answer, Office};
 use serde_json::{Value, json};

@@ -8,10 +8,10 @@ mod office;
 mod support;
 
 use keyward::{
+    admin_call::AdminCall,
     policy::{KeyAction, KeyRequirement, Link, POLICY, Policy, Proof, Requirement, Route},
     registry,
     time::{DAY, MINUTE},
-    wire::AdminCall,
 };
 use office::{Office, PASSWORD};
 use serde_json::{Value, json};

@@ -7,13 +7,13 @@ mod support;
 use std::collections::BTreeSet;
 
 use keyward::{
+    admin_call::AdminCredential,
     policy::POLICY,
     registry::{
         error::Code,
         front::{self, Head, MOST_BYTES, Page, Shown},
     },
     secret::Secret,
-    wire::AdminCredential,
 };
 
 const OWN: &str = "https://api.example.com";

@@ -8,6 +8,7 @@ use std::cell::{Cell, RefCell};
 
 use futures::executor::block_on;
 use keyward::{
+    admin_call::{AdminCall, AdminCredential, AdminReply},
     admin_refusal,
     denial::Denial,
     key,
@@ -17,10 +18,9 @@ use keyward::{
         BodyError, Failures, Head, REFUSED_SIGN_IN,
         answer::{self, AdminRequest, Gate},
     },
-    route::Target,
     secret::{Secret, Secrets},
+    target::Target,
     time::Timestamp,
-    wire::{AdminCall, AdminCredential, AdminReply},
 };
 use support::{NOON, record, secrets};
 

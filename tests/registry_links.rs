@@ -8,10 +8,10 @@ mod support;
 
 use keyward::{
     key,
+    link::{Redeem, Redeemed},
     policy::{Grant, KeyRequirement, Link, Policy, Proof, Requirement, Route, Scope},
     registry::links,
     time::{DAY, MINUTE},
-    wire::{Redeem, Redeemed},
 };
 use office::{Answer, Office, policy_with};
 use serde_json::{Value, json};

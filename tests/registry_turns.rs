@@ -10,14 +10,16 @@ mod support;
 use std::{collections::BTreeSet, fmt::Debug};
 
 use keyward::{
+    admin_call::AdminCall,
     key,
+    link::Redeem,
     policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route},
     registry::{
         self, Outcome, Progress, Step, freshness::Telling, keys::fresh, links, schema, sessions::token, usage,
     },
     sql::{self, Schema, Sql, SqlError},
     time::{DAY, MINUTE},
-    wire::{AdminCall, Redeem, UsageHour, UsageReport},
+    wire::{UsageHour, UsageReport},
 };
 use office::{Office, PASSWORD, SETUP_TOKEN, policy_with};
 use serde_json::{Value, json};

@@ -11,10 +11,10 @@ use std::{
 
 use futures::{FutureExt, executor::block_on, future::LocalBoxFuture};
 use keyward::{
-    lease::CROWDED,
-    pipeline::Unavailable,
     relay::{Desk, Relay, Upstream},
     time::{DAY, MINUTE, Timestamp},
+    timing::CROWDED,
+    unavailable::Unavailable,
     wire::{KeyGateCall, Lease, Take, Taken, Via},
 };
 use support::NOON;

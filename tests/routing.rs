@@ -4,12 +4,12 @@
 
 use keyward::{
     cors,
-    denial::Denial,
     policy::{Cors, POLICY, Policy, Realm, Requirement, compile, path::Ambiguous},
-    route::{self, Plan, Side, Target, plan, side},
+    route::{self, NoMatch, Plan, Side, plan, side},
+    target::Target,
 };
 
-fn planned(method: &str, url: &str) -> Result<&'static str, Denial> {
+fn planned(method: &str, url: &str) -> Result<&'static str, NoMatch> {
     match plan(&POLICY, method, Target::of(url), false) {
         Ok(Plan::Route(_, route)) => match &route.requires {
             Requirement::Public => Ok("public"),
@@ -24,7 +24,7 @@ fn planned(method: &str, url: &str) -> Result<&'static str, Denial> {
 #[test]
 fn the_default_policy_is_the_documented_one() {
     let allow = vec!["DELETE", "GET", "HEAD", "PATCH", "POST", "PUT"];
-    let not_this_method = Err(Denial::MethodNotAllowed { allow });
+    let not_this_method = Err(NoMatch::MethodNotAllowed { allow });
     for (method, path, expected) in [
         ("GET", "/api/orders", Ok("orders:read")),
         ("HEAD", "/api/orders/7?x=1", Ok("orders:read")),
@@ -33,11 +33,11 @@ fn the_default_policy_is_the_documented_one() {
         ("GET", "/api/public/x", Ok("public")),
         ("POST", "/api/public/x", Ok("public")),
         ("OPTIONS", "/api/orders", not_this_method.clone()),
-        ("GET", "/api/other", Err(Denial::NoRoute)),
-        ("GET", "/api/Orders", Err(Denial::NoRoute)),
+        ("GET", "/api/other", Err(NoMatch::NoRoute)),
+        ("GET", "/api/Orders", Err(NoMatch::NoRoute)),
         ("get", "/api/orders", not_this_method),
-        ("GET", "/", Err(Denial::NoRealm)),
-        ("GET", "/apis/orders", Err(Denial::NoRealm)),
+        ("GET", "/", Err(NoMatch::NoRealm)),
+        ("GET", "/apis/orders", Err(NoMatch::NoRealm)),
     ] {
         assert_eq!(planned(method, &format!("https://gate.example{path}")), expected, "{method} {path}");
     }
@@ -57,7 +57,7 @@ fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
     ] {
         assert_eq!(
             planned("GET", &format!("https://gate.example{path}")),
-            Err(Denial::AmbiguousPath(why)),
+            Err(NoMatch::AmbiguousPath(why)),
             "{path}"
         );
     }
@@ -97,7 +97,7 @@ fn what_is_no_host_is_refused_before_any_realm() {
         "[::1]:99999",
     ] {
         let url = format!("https://{host}/api/public/x");
-        assert_eq!(planned("GET", &url), Err(Denial::InvalidHost), "{host}");
+        assert_eq!(planned("GET", &url), Err(NoMatch::InvalidHost), "{host}");
         for own in ["/healthz", "/admin/", "/api/admin/session"] {
             let url = format!("https://{host}{own}");
             assert_eq!(side(&POLICY, Target::of(&url)), None, "{url}");
@@ -237,8 +237,8 @@ fn a_path_is_told_to_be_there_where_a_route_names_it_or_it_can_be_read() {
     let allowed = |method: &str, path: &str| {
         let url = format!("https://kb.example{path}");
         match plan(&policy, method, Target::of(&url), false) {
-            Err((_, Denial::MethodNotAllowed { allow })) => Some(allow.join(", ")),
-            Err((_, Denial::NoRoute)) => None,
+            Err((_, NoMatch::MethodNotAllowed { allow })) => Some(allow.join(", ")),
+            Err((_, NoMatch::NoRoute)) => None,
             other => panic!("{method} {path}: {other:?}"),
         }
     };

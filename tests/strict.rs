@@ -7,12 +7,11 @@
 mod support;
 
 use keyward::{
-    link::Session,
+    admin_call::AdminReply,
+    limit::{Window, WindowState},
+    link::{Redeemed, Session},
     record::Record,
-    wire::{
-        AdminReply, Found, KeyGateCall, Lease, LeaseReport, Noted, Redeemed, Take, Taken, Told, UsageHour,
-        UsageReport, Via, Window, WindowState,
-    },
+    wire::{Found, KeyGateCall, Lease, LeaseReport, Noted, Take, Taken, Told, UsageHour, UsageReport, Via},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};

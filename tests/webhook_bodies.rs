@@ -11,7 +11,7 @@ use keyward::{
     in_flight::{InFlight, READ_WITHIN},
     key,
     policy::{POLICY, Requirement, Route, Webhook},
-    route::Target,
+    target::Target,
     time::{HOUR, SECOND, Timestamp},
 };
 use support::{
@@ -42,7 +42,7 @@ fn forged(at: Timestamp) -> String {
 
 fn send(world: &World, address: &'static str, request: &Request<'_>) -> Result<(), Denial> {
     let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
-    let caller = keyward::pipeline::Caller { method: "POST", address: Some(address), ..CALLER };
+    let caller = keyward::caller::Caller { method: "POST", address: Some(address), ..CALLER };
     match world.admit(&POLICY.realms[0], &route, Target::of("https://a.example/api/x"), caller, request) {
         Ok(Admission::Pass(accepted)) => {
             assert_eq!(accepted.permit.identity(), &Identity::Sender);

@@ -12,8 +12,8 @@ use keyward_policy::{KeyFormat, Link, Realm};
 
 use crate::{
     configured, key,
-    route::Target,
     secret::{Secret, Secrets},
+    target::Target,
 };
 
 /// Fewest characters of a key of the policy's own that are looked at: less is no 128 bits.

@@ -6,18 +6,18 @@ use serde_json::json;
 use worker::{Context, Env, Result, console_error, web_sys};
 
 use super::{
-    gate,
+    clock, gate,
     http::{self, Client},
-    settings,
+    isolate, settings,
     stores::{self, EdgeStores},
 };
 use crate::{
+    admin_call::{AdminCall, AdminReply},
     admin_refusal,
     admission::Incoming as _,
-    breaker::Dependency,
+    breakers::Dependency,
     denial::Denial,
     in_flight::READ_WITHIN,
-    pipeline::{Stores, Unavailable},
     policy::POLICY,
     record::Record,
     registry::{
@@ -27,10 +27,11 @@ use crate::{
             answer::{self, API_HEADERS, AdminRequest, Gate},
         },
     },
-    route::Target,
     secret::{Secret, Secrets},
+    stores::Stores,
+    target::Target,
     time::Timestamp,
-    wire::{AdminCall, AdminReply},
+    unavailable::Unavailable,
 };
 
 /// A call of the admin API is answered within so many milliseconds.
@@ -113,7 +114,7 @@ struct EdgeGate<'a> {
 
 impl Gate for EdgeGate<'_> {
     fn now(&self) -> Timestamp {
-        stores::now()
+        clock::now()
     }
 
     fn refuse_key_in_url(&self) -> Option<AdminReply> {
@@ -141,19 +142,19 @@ impl Gate for EdgeGate<'_> {
     }
 
     fn held_back_ms(&self, subject: &str) -> Option<u64> {
-        gate::memory().borrow_mut().held_back(subject, stores::now())
+        isolate::memory().borrow_mut().held_back(subject, clock::now())
     }
 
     async fn count(&self, Failures { counted, held_back, site }: &Failures) {
         // Whatever became of the body, nobody waits with it any more.
         drop(self.incoming.take());
-        let stores = EdgeStores { env: self.env };
+        let stores = EdgeStores::of(self.env);
         let pipeline = gate::pipeline(&stores, PATIENCE_MS);
-        let counts_site = gate::memory().borrow_mut().counts_site();
+        let counts_site = isolate::memory().borrow_mut().counts_site();
         let site = site.as_ref().filter(|_| counts_site).map(|site| (site, site));
         for (counted, held_back) in [Some((counted, held_back)), site].into_iter().flatten() {
             if pipeline.fails_too_often(counted).await {
-                gate::memory().borrow_mut().hold_back(held_back, stores::now());
+                isolate::memory().borrow_mut().hold_back(held_back, clock::now());
             }
         }
     }
@@ -165,7 +166,7 @@ impl Gate for EdgeGate<'_> {
             incoming.hold(2 * PATIENCE_MS);
         }
         let of = if is_proof { Dependency::Registry } else { Dependency::SignIn };
-        let stores = EdgeStores { env: self.env };
+        let stores = EdgeStores::of(self.env);
         let repeatable = matches!(call.method.as_str(), "GET" | "HEAD");
         let ask = async |within_ms| {
             let reply =
@@ -182,7 +183,7 @@ impl Gate for EdgeGate<'_> {
     }
 
     async fn wait(&self, milliseconds: u32) {
-        EdgeStores { env: self.env }.wait(milliseconds).await;
+        EdgeStores::of(self.env).wait(milliseconds).await;
     }
 }
 

@@ -1,67 +1,34 @@
 //! Steps 4 to 10 for one request, in the runtime's terms.
 
-use std::{cell::RefCell, rc::Rc};
-
-use keyward_policy::{Cors, KeyRequirement, Policy, Realm, Route};
+use keyward_policy::{Cors, KeyRequirement, Policy, Realm};
 use serde_json::json;
 use worker::{Context, Env, Result, console_log, web_sys};
 
 use super::{
+    clock,
     http::{self, Client, Place},
-    origin,
-    settings::{self, OsEntropy},
-    stores::{self, EdgeStores},
+    isolate, origin,
+    routed::Routed,
+    settings,
+    stores::EdgeStores,
 };
 use crate::{
-    admission::{Admission, Issuers},
+    admission::Admission,
     cors,
     deadline::Deadline,
     denial::Denial,
-    entropy, forwarding,
-    memory::Memory,
+    forwarding,
     pipeline::{Chore, Pipeline, Refused},
     record::Record,
     refusal::{self, Answer, mcp},
-    route::Target,
     secret::Secret,
 };
-
-thread_local! {
-    static MEMORY: Rc<RefCell<Memory>> = Rc::new(RefCell::new(Memory::of(u64::from_be_bytes(
-        entropy::bytes(&mut OsEntropy),
-    ))));
-    static ISSUERS: Rc<RefCell<Issuers>> = Rc::default();
-}
-
-/// The isolate's memory; never borrowed while something is waited for.
-pub fn memory() -> Rc<RefCell<Memory>> {
-    MEMORY.with(Rc::clone)
-}
-
-/// A request that the policy has a route for.
-#[derive(Clone, Copy)]
-pub struct Routed<'a> {
-    /// As it came in.
-    pub request: &'a web_sys::Request,
-    /// Its URL.
-    pub target: Target<'a>,
-    /// What was read of it.
-    pub client: &'a Client,
-    /// The policy.
-    pub policy: &'static Policy,
-    /// The realm that answers for it.
-    pub realm: &'static Realm,
-    /// The route that it takes.
-    pub route: &'static Route,
-    /// Its id.
-    pub request_id: &'a str,
-}
 
 /// Gives a request what its route asks for, and forwards it or refuses it.
 pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<web_sys::Response> {
     let Routed { request, target, client, realm, route, request_id, .. } = routed;
     let incoming = http::Incoming::of(request, context);
-    let stores = EdgeStores { env };
+    let stores = EdgeStores::of(env);
     let pipeline = pipeline(&stores, realm.decision_timeout_ms);
     let admitted = pipeline.admit(realm, route, target, client.caller(), &incoming).await;
     // Before the origin is waited for: the runtime ends this with its client's connection.
@@ -95,10 +62,10 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
 pub fn pipeline<'a>(stores: &'a EdgeStores<'a>, within_ms: u32) -> Pipeline<'a, EdgeStores<'a>> {
     Pipeline {
         stores,
-        memory: memory(),
-        issuers: ISSUERS.with(Rc::clone),
+        memory: isolate::memory(),
+        issuers: isolate::issuers(),
         secrets: settings::secrets(stores.env),
-        deadline: Deadline::within(within_ms, stores::now()),
+        deadline: Deadline::within(within_ms, clock::now()),
     }
 }
 
@@ -113,7 +80,7 @@ pub async fn verify_key(
     client: &Client,
     env: &Env,
 ) -> std::result::Result<Record, Denial> {
-    let stores = EdgeStores { env };
+    let stores = EdgeStores::of(env);
     // It may be of any realm.
     let within_ms = policy.realms.iter().map(|realm| realm.decision_timeout_ms).max().unwrap_or_default();
     let pipeline = pipeline(&stores, within_ms);
@@ -162,7 +129,7 @@ pub fn preflight(cors: &Cors, client: &Client, request_id: &str) -> Result<web_s
 
 /// Keeps leases in order while, and after, answers are sent.
 async fn do_chores(chore: Chore, env: Env) {
-    let stores = EdgeStores { env: &env };
+    let stores = EdgeStores::of(&env);
     // Nothing is decided: each chore has a bound of its own.
     let pipeline = pipeline(&stores, 0);
     let mut next = Some(chore);
@@ -173,8 +140,8 @@ async fn do_chores(chore: Chore, env: Env) {
 
 /// Has the objects of keys hear, behind the answer, what this isolate has counted.
 pub fn tell(env: &Env, context: &Context) {
-    if pipeline(&EdgeStores { env }, 0).begins_to_tell() {
+    if pipeline(&EdgeStores::of(env), 0).begins_to_tell() {
         let env = env.clone();
-        context.wait_until(async move { pipeline(&EdgeStores { env: &env }, 0).tell().await });
+        context.wait_until(async move { pipeline(&EdgeStores::of(&env), 0).tell().await });
     }
 }

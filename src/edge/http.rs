@@ -12,13 +12,14 @@ use wasm_bindgen::{
 };
 use worker::{Context, Result, web_sys};
 
-use super::stores;
+use super::clock;
 use crate::{
-    admission, cors,
+    admission,
+    caller::Caller,
+    cors,
     denial::Denial,
     in_flight::{InFlight, Room},
     key, network,
-    pipeline::Caller,
     refusal::Answer,
     time::SECOND,
     webhook,
@@ -155,7 +156,7 @@ impl<'a> Incoming<'a> {
     /// kept.
     pub fn hold(&self, milliseconds: u32) -> Option<&Uint8Array> {
         let (body, place) = self.held.get()?;
-        place.room.keep_until(stores::now().plus(milliseconds.into()));
+        place.room.keep_until(clock::now().plus(milliseconds.into()));
         body.as_ref()
     }
 }
@@ -179,7 +180,7 @@ impl Place {
         bytes: usize,
         milliseconds: i64,
     ) -> std::result::Result<Self, Denial> {
-        let now = stores::now();
+        let now = clock::now();
         let taken = Room::take(all, whose, bytes, now, now.plus(milliseconds));
         let (room, gave_way) = taken.ok_or(Denial::Overloaded)?;
         gave_way.iter().for_each(|name| vacate_place(name));
@@ -205,7 +206,7 @@ impl Place {
 
     /// Takes more room, so many bytes in all; whether there is.
     fn grow(&self, bytes: usize) -> bool {
-        let gave_way = self.room.grow(bytes, stores::now());
+        let gave_way = self.room.grow(bytes, clock::now());
         gave_way.iter().flatten().for_each(|name| vacate_place(name));
         gave_way.is_some()
     }
@@ -271,7 +272,7 @@ impl admission::Incoming for Incoming<'_> {
             Some("gave way") => Denial::Overloaded,
             _ => Denial::Internal,
         })?;
-        if !place.room.has_come(body.length() as usize, stores::now().plus(SECOND)) {
+        if !place.room.has_come(body.length() as usize, clock::now().plus(SECOND)) {
             return Err(Denial::Overloaded);
         }
         // The body is in memory once: here there is a piece of it at a time.

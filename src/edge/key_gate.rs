@@ -4,7 +4,7 @@ use std::cell::Cell;
 
 use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
 
-use super::{sql::ObjectSql, stores};
+use super::{clock, sql::ObjectSql, stores};
 use crate::{
     key_gate::{Keep, KeyGate as Core, store::Kept},
     sql::SqlError,
@@ -40,7 +40,7 @@ impl DurableObject for KeyGate {
 
     async fn alarm(&self) -> Result<Response> {
         self.alarm_at.set(None);
-        let report = self.turn(|core| Ok((core.report(stores::now()), Keep::Nothing))).map_err(failed)?;
+        let report = self.turn(|core| Ok((core.report(clock::now()), Keep::Nothing))).map_err(failed)?;
         let Some(report) = report.filter(|report| !report.hours.is_empty()) else { return Response::ok("") };
         // An older build answers `{}`.
         let taken =
@@ -58,7 +58,7 @@ impl DurableObject for KeyGate {
             }
         };
         self.turn(|core| {
-            core.reported(&report, &taken.early, stores::now());
+            core.reported(&report, &taken.early, clock::now());
             Ok(((), Keep::Counts))
         })
         .map_err(failed)?;
@@ -71,7 +71,7 @@ impl KeyGate {
     /// Answers a call and keeps what it changed, in one synchronous turn: the runtime sends the answer
     /// only once that is on disk.
     fn answer(&self, call: KeyGateCall) -> std::result::Result<String, SqlError> {
-        self.turn(|core| core.answer(call, stores::now()).map_err(|error| SqlError(error.to_string())))
+        self.turn(|core| core.answer(call, clock::now()).map_err(|error| SqlError(error.to_string())))
     }
 
     fn turn<T>(
@@ -82,8 +82,8 @@ impl KeyGate {
     }
 
     async fn schedule_report(&self) -> Result<()> {
-        let due = self.turn(|core| Ok((core.report_in(stores::now()), Keep::Nothing))).map_err(failed)?;
-        match due.filter(|_| !usage::rings(self.alarm_at.get(), stores::now())) {
+        let due = self.turn(|core| Ok((core.report_in(clock::now()), Keep::Nothing))).map_err(failed)?;
+        match due.filter(|_| !usage::rings(self.alarm_at.get(), clock::now())) {
             Some(milliseconds) => self.set_alarm(milliseconds).await,
             None => Ok(()),
         }
@@ -91,7 +91,7 @@ impl KeyGate {
 
     async fn set_alarm(&self, milliseconds: i64) -> Result<()> {
         self.state.storage().set_alarm(milliseconds).await?;
-        self.alarm_at.set(Some(stores::now().plus(milliseconds)));
+        self.alarm_at.set(Some(clock::now().plus(milliseconds)));
         Ok(())
     }
 }

@@ -2,28 +2,33 @@
 //! decision of its own.
 
 mod admin;
+mod bindings;
+mod clock;
 mod gate;
 mod http;
+mod isolate;
 mod key_gate;
 mod origin;
 mod page;
 mod ready;
 mod registry;
 mod relay;
+mod routed;
 mod settings;
 mod sql;
 mod stores;
 
-use gate::Routed;
 use http::Client;
 use keyward_policy::Policy;
+use routed::Routed;
 use worker::{Context, Env, console_error, event, web_sys};
 
 use crate::{
     denial::Denial,
     policy::POLICY,
     refusal,
-    route::{self, Plan, Target},
+    route::{self, Plan},
+    target::Target,
     transport,
 };
 
@@ -67,7 +72,9 @@ async fn handle(
     let client = Client::of(&request)?;
     // 1 to 3. Realm, preflight, route.
     let plan = match route::plan(policy, &client.method, target, client.is_preflight()) {
-        Err((realm, denial)) => return gate::refuse(&request, realm, &denial.into(), &client, request_id),
+        Err((realm, why)) => {
+            return gate::refuse(&request, realm, &Denial::from(why).into(), &client, request_id);
+        }
         Ok(plan) => plan,
     };
     let realm = plan.realm();

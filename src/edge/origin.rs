@@ -9,8 +9,8 @@ use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
 use worker::{Env, console_error, web_sys};
 
 use super::{
-    gate::Routed,
     http::{self, Place},
+    routed::Routed,
     settings,
 };
 use crate::{

@@ -3,7 +3,7 @@
 use worker::{Env, Request, Response, Result, web_sys};
 
 use super::http;
-use crate::{policy::POLICY, refusal::Answer, registry::front, route::Target};
+use crate::{policy::POLICY, refusal::Answer, registry::front, target::Target};
 
 /// Answers a request for the page. `path` is the one below its base.
 pub async fn handle(

@@ -10,16 +10,16 @@ use serde_json::json;
 use worker::{Context, Delay, Env, Result, console_error, web_sys};
 
 use super::{
-    admin, http, settings,
+    admin, clock, http, settings,
     stores::{self, EdgeStores},
 };
 use crate::{
     denial::Denial,
-    pipeline::Stores,
     policy::POLICY,
     ready::{self, Cache, Look, Readiness},
     refusal::{self, Answer},
-    route::Target,
+    stores::Stores,
+    target::Target,
     wire::{Found, KeyGateCall},
 };
 
@@ -73,7 +73,7 @@ pub async fn handle(
 /// What was found, by this request or another; `None` if no check came to its end.
 async fn find(env: &Env, context: &Context) -> Option<Rc<Readiness>> {
     for _ in 0..LOOKS {
-        match CACHE.with_borrow_mut(|cache| cache.look(stores::now())) {
+        match CACHE.with_borrow_mut(|cache| cache.look(clock::now())) {
             Look::Known(readiness) => return Some(readiness),
             Look::Check => {
                 let env = env.clone();
@@ -82,7 +82,7 @@ async fn find(env: &Env, context: &Context) -> Option<Rc<Readiness>> {
                     if found.status() != 200 {
                         console_error!("{}", json!({ "event": "not ready", "found": found.body(true) }));
                     }
-                    CACHE.with_borrow_mut(|cache| cache.found(found, stores::now()))
+                    CACHE.with_borrow_mut(|cache| cache.found(found, clock::now()))
                 };
                 let check = check.shared();
                 // It goes on when whoever asked hangs up: others wait for it.
@@ -113,7 +113,7 @@ async fn check(env: &Env) -> Readiness {
             Err(error) => (Err(error), Ok(())),
         }
     };
-    let kv_stores = EdgeStores { env };
+    let kv_stores = EdgeStores::of(env);
     let kv = async {
         kv_stores.read(NOBODY, PATIENCE_MS).await.map(drop).map_err(|_| "KEYS cannot be read".to_owned())
     };

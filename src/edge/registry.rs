@@ -12,11 +12,13 @@ use worker::{
 };
 
 use super::{
+    bindings, clock,
     settings::{self, OsEntropy},
     sql::ObjectSql,
     stores,
 };
 use crate::{
+    admin_call::{AdminCall, AdminReply},
     denial::Denial,
     policy::{POLICY, Policy},
     record::Record,
@@ -31,11 +33,8 @@ use crate::{
     secret::{Secret, Secrets},
     sql::Sql,
     time::Timestamp,
-    wire::{AdminCall, AdminReply, KeyGateCall, Told, UsageReport},
+    wire::{KeyGateCall, Told, UsageReport},
 };
-
-/// There is one Registry for a deployment, of this name.
-pub const NAME: &str = "registry";
 
 /// The object.
 #[durable_object]
@@ -76,7 +75,7 @@ impl DurableObject for Registry {
                 self.publisher.open().await.map_err(failed)?;
                 let db = &self.publisher.platform.sql;
                 let redeemed =
-                    registry::links::redeem(db, &POLICY, &serde_json::from_str(&body)?, stores::now())
+                    registry::links::redeem(db, &POLICY, &serde_json::from_str(&body)?, clock::now())
                         .map_err(failed)?;
                 Response::ok(serde_json::to_string(&redeemed)?)
             }
@@ -132,13 +131,13 @@ impl Platform for Runtime {
     }
 
     async fn put(&self, kv_key: &str, text: &str) -> std::result::Result<(), String> {
-        let kv = self.env.kv("KEYS").map_err(|error| error.to_string())?;
+        let kv = self.env.kv(bindings::KEYS).map_err(|error| error.to_string())?;
         let put = kv.put(kv_key, text).map_err(|error| error.to_string())?;
         put.execute().await.map_err(|error| error.to_string())
     }
 
     async fn set_alarm(&self, at: Timestamp) -> std::result::Result<(), String> {
-        let offset = at.0.saturating_sub(stores::now().0).max(0);
+        let offset = at.0.saturating_sub(clock::now().0).max(0);
         self.state.storage().set_alarm(offset).await.map_err(|error| error.to_string())
     }
 
@@ -151,7 +150,7 @@ impl Platform for Runtime {
     }
 
     fn now(&self) -> Timestamp {
-        stores::now()
+        clock::now()
     }
 
     async fn derive(&self, job: &PasswordJob) -> std::result::Result<[u8; 32], String> {

@@ -8,13 +8,13 @@ use worker::{
     wasm_bindgen_futures::spawn_local,
 };
 
-use super::{settings::OsEntropy, stores};
+use super::{bindings, clock, settings::OsEntropy, stores};
 use crate::{
     entropy,
-    lease::CROWDED,
-    pipeline::Unavailable,
     relay::{Desk, Upstream},
     time::Timestamp,
+    timing::CROWDED,
+    unavailable::Unavailable,
     wire::{KeyGateCall, Noted, Take, Taken},
 };
 
@@ -65,16 +65,16 @@ impl Upstream for Uplink {
     async fn ask(&self, take: &Take) -> std::result::Result<Taken, Unavailable> {
         let call = KeyGateCall::Take(take.clone());
         let answer = stores::ask_key_gate(&self.env, &self.hash, &call, CROWDED).await;
-        stores::log_failure("KEY_GATE", answer)
+        stores::log_failure(bindings::KEY_GATE, answer)
     }
 
     async fn tell(&self, report: &KeyGateCall) -> std::result::Result<(), Unavailable> {
         let heard = stores::ask_key_gate::<Noted>(&self.env, &self.hash, report, stores::BACKGROUND_MS).await;
-        stores::log_failure("KEY_GATE", heard.map(drop))
+        stores::log_failure(bindings::KEY_GATE, heard.map(drop))
     }
 
     fn now(&self) -> Timestamp {
-        stores::now()
+        clock::now()
     }
 
     async fn wait(&self, milliseconds: u32) {

@@ -6,16 +6,18 @@ use js_sys::{Promise, futures::JsFuture};
 use keyward_policy::jwk::MOST_SET_BYTES;
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{Delay, Env, console_error, js_sys::Date};
+use worker::{Delay, Env, console_error};
 
-use super::{registry, settings};
+use super::{bindings, clock, isolate, settings};
 use crate::{
     lease::Lessor,
-    pipeline::{Stores, Unavailable},
+    link::{Redeem, Redeemed},
     relay::RELAYS,
     secret::Secret,
+    stores::Stores,
     time::Timestamp,
-    wire::{KeyGateCall, Redeem, Redeemed},
+    unavailable::Unavailable,
+    wire::KeyGateCall,
 };
 
 /// For what no request waits, so many milliseconds are enough.
@@ -45,12 +47,21 @@ extern "C" {
 pub struct EdgeStores<'a> {
     /// The Worker's bindings.
     pub env: &'a Env,
+    /// Which of a key's relays this isolate asks.
+    relay: u32,
+}
+
+impl<'a> EdgeStores<'a> {
+    /// Those of this request.
+    pub fn of(env: &'a Env) -> Self {
+        Self { env, relay: isolate::memory().borrow().asker % RELAYS }
+    }
 }
 
 impl Stores for EdgeStores<'_> {
     async fn read(&self, kv_key: &str, within_ms: u32) -> Result<Option<String>, Unavailable> {
         let text = settled(read(self.env, kv_key, within_ms)).await;
-        log_failure("KEYS", text.map(|text| text.as_string()))
+        log_failure(bindings::KEYS, text.map(|text| text.as_string()))
     }
 
     async fn key_gate<T: DeserializeOwned>(
@@ -61,22 +72,27 @@ impl Stores for EdgeStores<'_> {
         within_ms: u32,
     ) -> Result<T, Unavailable> {
         match lessor {
-            Lessor::KeyGate => log_failure("KEY_GATE", ask_key_gate(self.env, hash, call, within_ms).await),
+            Lessor::KeyGate => {
+                log_failure(bindings::KEY_GATE, ask_key_gate(self.env, hash, call, within_ms).await)
+            }
             Lessor::Relay => {
-                let name = format!("{hash}/{}", super::gate::memory().borrow().asker % RELAYS);
-                let relay = Object { binding: "RELAY", name: &name, path: &format!("/{name}") };
-                log_failure("RELAY", ask_object(self.env, relay, call, within_ms, call.is_repeatable()).await)
+                let name = format!("{hash}/{}", self.relay);
+                let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
+                log_failure(
+                    bindings::RELAY,
+                    ask_object(self.env, relay, call, within_ms, call.is_repeatable()).await,
+                )
             }
         }
     }
 
     async fn fails_too_often(&self, network: &str, within_ms: u32) -> Result<bool, Unavailable> {
         let exceeds = settled(exceeds(self.env, network, within_ms)).await;
-        log_failure("FAILURES", exceeds.map(|exceeds| exceeds.is_truthy()))
+        log_failure(bindings::FAILURES, exceeds.map(|exceeds| exceeds.is_truthy()))
     }
 
     fn now(&self) -> Timestamp {
-        now()
+        clock::now()
     }
 
     async fn wait(&self, milliseconds: u32) {
@@ -85,7 +101,7 @@ impl Stores for EdgeStores<'_> {
 
     async fn redeem(&self, call: &Redeem, within_ms: u32) -> Result<Redeemed, Unavailable> {
         // A link that was used up by a call whose answer was lost would seem to have been used by somebody else.
-        log_failure("REGISTRY", ask_registry(self.env, "/redeem", call, within_ms, false).await)
+        log_failure(bindings::REGISTRY, ask_registry(self.env, "/redeem", call, within_ms, false).await)
     }
 
     async fn fetch(&self, url: &str, within_ms: u32) -> Result<String, String> {
@@ -128,7 +144,7 @@ pub async fn ask_key_gate<T: DeserializeOwned>(
     call: &KeyGateCall,
     within_ms: u32,
 ) -> Result<T, String> {
-    let object = Object { binding: "KEY_GATE", name: hash, path: &format!("/{hash}") };
+    let object = Object { binding: bindings::KEY_GATE, name: hash, path: &format!("/{hash}") };
     ask_object(env, object, call, within_ms, call.is_repeatable()).await
 }
 
@@ -140,7 +156,7 @@ pub async fn ask_registry<T: DeserializeOwned>(
     within_ms: u32,
     repeatable: bool,
 ) -> Result<T, String> {
-    let object = Object { binding: "REGISTRY", name: registry::NAME, path };
+    let object = Object { binding: bindings::REGISTRY, name: bindings::REGISTRY_NAME, path };
     ask_object(env, object, call, within_ms, repeatable).await
 }
 
@@ -155,12 +171,6 @@ async fn ask_object<T: DeserializeOwned>(
     let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
     let text = settled(ask(env, binding, name, path, &call, within_ms, repeatable)).await?;
     serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|error| error.to_string())
-}
-
-/// The time of the isolate.
-#[allow(clippy::cast_possible_truncation, reason = "milliseconds since 1970 are far below 2^53")]
-pub fn now() -> Timestamp {
-    Timestamp(Date::now() as i64)
 }
 
 /// Notes that a store failed.

@@ -5,7 +5,7 @@ use std::rc::Rc;
 
 use keyward_policy::PublicAlgorithm;
 
-use super::{Keys, UnfitKeys};
+use super::keys::{Keys, UnfitKeys};
 use crate::time::{HOUR, MINUTE, SECOND, Timestamp};
 
 /// How long a set that was fetched is the last word on which keys there are: made-up key ids and

@@ -3,7 +3,7 @@
 use keyward_policy::{Jwt, scope};
 use serde_json::Value;
 
-use super::{Error, object::Object};
+use super::{error::Error, object::Object};
 use crate::time::{SECOND, Timestamp};
 
 /// Most characters of a subject or a tenant: each goes to the origin in a header.

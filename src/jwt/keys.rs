@@ -10,7 +10,7 @@ use keyward_policy::{
 };
 use sha2::Sha256;
 
-use super::Error;
+use super::error::Error;
 use crate::secret::Secret;
 
 /// Fewest bytes of an HS256 secret (RFC 7518, section 3.2).

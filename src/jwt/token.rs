@@ -4,11 +4,13 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_policy::{Jwt, JwtKeys};
 use serde_json::Value;
 
-use super::{Claims, Error, Keys, keys::Algorithm, object::Object};
+use super::{
+    claims::Claims,
+    error::{Error, MOST_BYTES},
+    keys::{Algorithm, Keys},
+    object::Object,
+};
 use crate::time::Timestamp;
-
-/// Most bytes of a token. A longer one is refused before anything else of it is looked at.
-pub const MOST_BYTES: usize = 8 * 1024;
 
 /// A token whose form is right and whose algorithm is allowed. Nothing in it is trusted yet.
 pub struct Token<'a> {

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    lease::{LONGEST, TRAVEL},
     time::{SECOND, Timestamp},
+    timing::{LONGEST, TRAVEL},
     wire::{Lease, LeaseReport, Take},
 };
 

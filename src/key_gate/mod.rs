@@ -13,23 +13,16 @@ use self::{
     singles::Singles,
 };
 use crate::{
-    denial::RATE_LIMITED,
-    lease::{PROMPT, TRAVEL, WORTHWHILE},
-    limit::{Admitted, Filled},
+    limit::{Admitted, Filled, RATE_LIMITED, Window, WindowState},
     record::{Limits, Record},
     tellers::Tellers,
     time::Timestamp,
+    timing::{TRAVEL, WORTH_WAITING, WORTHWHILE},
     usage::Usage,
     wire::{
         Found, KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, Told, UsageReport, Via,
-        Window, WindowState,
     },
 };
-
-/// A request that fits within this time waits for it at the gate instead of being refused: as long as
-/// the one that it follows may have been on its way. So a place is free again exactly one window after
-/// it was given out.
-pub const WORTH_WAITING: u32 = PROMPT + TRAVEL;
 
 /// Of a limit, a lease is at most this part beyond what waits for it: others may come while it is not used.
 const PART: u32 = 10;

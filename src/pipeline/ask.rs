@@ -1,15 +1,18 @@
 //! How anything is asked that may not answer: for what is left of the decision's time at most, and not at all while
 //! its breaker is open.
 
-use super::{Pipeline, Stores, Unavailable};
+use super::context::Pipeline;
 use crate::{
-    breaker::{Dependency, End, Leave},
-    lease,
+    breaker::{End, Leave},
+    breakers::Dependency,
+    stores::Stores,
     time::Timestamp,
+    timing::PROMPT,
+    unavailable::Unavailable,
 };
 
 /// Who is given less time than this and does not answer may be well: a usual answer may take as long.
-const FAIR: u32 = lease::PROMPT;
+const FAIR: u32 = PROMPT;
 
 /// A call that is under way.
 #[derive(Clone, Copy)]
@@ -21,11 +24,6 @@ pub(super) struct Asking<'a> {
 }
 
 impl<S: Stores> Pipeline<'_, S> {
-    /// Milliseconds that are left of the decision's time.
-    pub(crate) fn left(&self) -> u32 {
-        self.deadline.left(self.stores.now())
-    }
-
     /// Leave to ask, for so long.
     ///
     /// # Errors

@@ -4,13 +4,15 @@ use std::{pin::pin, rc::Rc};
 
 use futures_util::future::{Either, select};
 
-use super::{Pipeline, Stores, Unavailable};
+use super::context::Pipeline;
 use crate::{
-    breaker::{Dependency, Owner},
-    key_gate::WORTH_WAITING,
-    lease::{self, Lessor},
+    breakers::{Dependency, Owner},
+    lease::Lessor,
     record::Record,
+    stores::Stores,
     time::Timestamp,
+    timing::{CROWDED, PATIENT, PROMPT, WORTH_WAITING},
+    unavailable::Unavailable,
     wire::{KeyGateCall, Take, Taken, Unused},
 };
 
@@ -137,13 +139,13 @@ impl<S: Stores> Pipeline<'_, S> {
         let memory = self.memory.borrow();
         // When a relay does not answer, the KeyGate is asked next; not so where it does not answer the relay.
         let is_slow = memory.is_slow(hash);
-        let spare = patience.saturating_sub(lease::PROMPT);
-        let at_relay = lease::CROWDED.min(if is_slow && spare < lease::PROMPT { patience } else { spare });
+        let spare = patience.saturating_sub(PROMPT);
+        let at_relay = CROWDED.min(if is_slow && spare < PROMPT { patience } else { spare });
         let to_relay = match ask {
             Ask::Pass { in_vain: true, .. } => false,
             // Nobody else's word is new enough.
-            _ if life_ms < 2 * lease::CROWDED => false,
-            _ => (is_slow || at_relay >= lease::PROMPT) && memory.lessor(hash) == Lessor::Relay,
+            _ if life_ms < 2 * CROWDED => false,
+            _ => (is_slow || at_relay >= PROMPT) && memory.lessor(hash) == Lessor::Relay,
         };
         if to_relay && memory.breakers.relay_is_closed(hash, asked) {
             (Lessor::Relay, at_relay)
@@ -158,12 +160,12 @@ impl<S: Stores> Pipeline<'_, S> {
         let mut memory = self.memory.borrow_mut();
         let within_ms = match (ask, lessor) {
             (Ask::Lease | Ask::Word, _) => patience,
-            (Ask::Pass { .. }, Lessor::Relay) => lease::CROWDED,
-            (Ask::Pass { in_vain: false, .. }, Lessor::KeyGate) => lease::PROMPT,
+            (Ask::Pass { .. }, Lessor::Relay) => CROWDED,
+            (Ask::Pass { in_vain: false, .. }, Lessor::KeyGate) => PROMPT,
             // No decision is used that is older than freshness; where that is 0, none but this one's own is.
-            (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) if life_ms == 0 => lease::PATIENT,
+            (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) if life_ms == 0 => PATIENT,
             (Ask::Pass { in_vain: true, .. }, Lessor::KeyGate) => {
-                lease::PATIENT.min(life_ms.saturating_sub(WORTH_WAITING)).max(lease::PROMPT)
+                PATIENT.min(life_ms.saturating_sub(WORTH_WAITING)).max(PROMPT)
             }
         };
         let ((expected, waiting), leases) =

@@ -6,38 +6,26 @@ use std::rc::Rc;
 use keyward_policy::{LimitsUnavailable, Realm};
 
 use super::{
-    Candidate, Pipeline, Stores, Unavailable,
     call::{Answered, Ask, Call, dependency, owner},
-    unavailable,
+    candidate::Candidate,
+    chore::{Chore, ChoreKind, end_of},
+    context::{Pipeline, unavailable},
 };
 use crate::{
     denial::Denial,
     lease::{self, Lessor},
+    limit::WindowState,
     memory::Limited,
     record::Record,
+    stores::Stores,
     time::Timestamp,
-    wire::{KeyGateCall, Lease, Noted, Taken, Unused, WindowState},
+    timing::PATIENT,
+    unavailable::Unavailable,
+    wire::{KeyGateCall, Noted, Taken, Unused},
 };
 
 /// What is asked after an answer is waited for so long.
 pub(super) const CHORE: u32 = 5_000;
-
-/// What keeps a lease in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Chore {
-    hash: String,
-    version: u64,
-    life_ms: u32,
-    kind: ChoreKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum ChoreKind {
-    /// Ask for more ahead of need.
-    Renew,
-    /// Report this lease shortly before it ends, so that what is unused is free again.
-    End { lessor: Lessor, lease: u64, after_ms: u32 },
-}
 
 /// What the key's object says to a request.
 pub(super) enum Answer {
@@ -85,7 +73,7 @@ impl<S: Stores> Pipeline<'_, S> {
                 return Ok(answer);
             }
             let has_time = life_ms > 0 && self.deadline.left(now) > lease::LOOK;
-            let is_patient = (0..i64::from(lease::PATIENT)).contains(&(now.0 - came.0));
+            let is_patient = (0..i64::from(PATIENT)).contains(&(now.0 - came.0));
             let stands_by = self.memory.borrow_mut().holder(hash, version).is_some_and(|holder| {
                 let stands_by =
                     has_time && if is_patient { holder.has_asked(now) } else { holder.is_busy(now) };
@@ -143,7 +131,7 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         let mut memory = self.memory.borrow_mut();
         let spent = memory.holder(&candidate.hash, candidate.record.version)?.spend(life_ms, now)?;
-        let chore = spent.renew.then(|| Chore::of(candidate, life_ms, ChoreKind::Renew));
+        let chore = spent.renew.then(|| candidate.chore(life_ms, ChoreKind::Renew));
         Some(Answer::Granted { windows: spent.windows, chore, counted_by: CountedBy::Gate })
     }
 
@@ -190,7 +178,7 @@ impl<S: Stores> Pipeline<'_, S> {
                         }
                         continue;
                     }
-                    let chore = lease.map(|lease| Chore::of(candidate, life_ms, end_of(lessor, lease)));
+                    let chore = lease.map(|lease| candidate.chore(life_ms, end_of(lessor, lease)));
                     let counted_by = match lessor {
                         Lessor::KeyGate => CountedBy::KeyGate { call, place },
                         Lessor::Relay => CountedBy::Gate,
@@ -313,12 +301,6 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 }
 
-impl Chore {
-    fn of(candidate: &Candidate, life_ms: u32, kind: ChoreKind) -> Self {
-        Self { hash: candidate.hash.clone(), version: candidate.record.version, life_ms, kind }
-    }
-}
-
 /// Whether requests may pass while the key's object does not answer. Where decisions are strict only the object's own
 /// word lets one through.
 fn may_be_local(realm: &Realm, life_ms: u32) -> bool {
@@ -331,10 +313,4 @@ fn oldest_word(lessor: Lessor, life_ms: u32) -> i64 {
         Lessor::KeyGate => 0,
         Lessor::Relay => i64::from(life_ms / 2),
     }
-}
-
-/// Shortly before the lease ends, and not so early that little of it is left to use.
-fn end_of(lessor: Lessor, lease: Lease) -> ChoreKind {
-    let after_ms = lease.life_ms - (lease.life_ms / 10).min(lease::PROMPT);
-    ChoreKind::End { lessor, lease: lease.id, after_ms }
 }

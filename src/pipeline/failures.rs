@@ -1,13 +1,15 @@
 //! Failures of networks: the platform's limiter counts them, and where they are too many this isolate holds the network back
 //! for a while. That guards stores against guessing and decides about no key: without the limiter keys still work.
 
-use super::{Caller, Pipeline, Stores};
+use super::context::Pipeline;
 use crate::{
-    breaker::Dependency,
+    breakers::Dependency,
+    caller::Caller,
     denial::Denial,
     in_flight::READ_WITHIN,
     memory::{Lookup, TRIAL},
     network,
+    stores::Stores,
 };
 
 /// No request waits longer for the limiter.

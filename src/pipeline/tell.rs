@@ -3,12 +3,13 @@
 use futures_util::{StreamExt, stream};
 
 use super::{
-    Pipeline, Stores,
     call::{dependency, owner},
     charge::CHORE,
+    context::Pipeline,
 };
 use crate::{
     lease::Lessor,
+    stores::Stores,
     time::{SECOND, Timestamp},
     wire::{KeyGateCall, Noted},
 };

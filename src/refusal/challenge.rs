@@ -4,7 +4,7 @@
 
 use keyward_policy::{Proof, Realm};
 
-use super::field_name;
+use super::field_name::field_name;
 use crate::{
     denial::{Challenge, Denial},
     hint,

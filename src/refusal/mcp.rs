@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::Answer;
+use super::answer::Answer;
 use crate::problem;
 
 /// JSON-RPC 2.0, section 5.1: what the client sent was wrong.

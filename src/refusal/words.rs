@@ -6,12 +6,12 @@ use std::borrow::Cow;
 
 use keyward_policy::{Proof, Realm, path::Ambiguous};
 
-use super::field_name;
+use super::field_name::field_name;
 use crate::{
     denial::{Denial, PublishableFault},
     hint::{self, Slip, Stray},
     jwt,
-    wire::{Window, WindowState},
+    limit::{Window, WindowState},
 };
 
 /// The text for this reason. `realm` is `None` where none was found, and at the admin API.

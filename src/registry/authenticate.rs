@@ -4,6 +4,7 @@
 use serde::Deserialize;
 
 use crate::{
+    admin_call::AdminCredential,
     record::{KeyKind, Record, TenantStatus},
     registry::{
         context::Turn,
@@ -18,7 +19,6 @@ use crate::{
     },
     sql,
     time::Timestamp,
-    wire::AdminCredential,
 };
 
 #[derive(Deserialize)]

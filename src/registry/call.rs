@@ -4,6 +4,7 @@
 use std::rc::Rc;
 
 use crate::{
+    admin_call::{AdminCall, AdminReply},
     entropy::Entropy,
     registry::{
         attempts,
@@ -19,7 +20,7 @@ use crate::{
     secret::{Secret, Secrets},
     sql,
     time::Timestamp,
-    wire::{AdminCall, AdminReply, UsageReport, UsageTaken},
+    wire::{UsageReport, UsageTaken},
 };
 
 /// The gate waits so many milliseconds for the answer to a call.

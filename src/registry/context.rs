@@ -5,13 +5,13 @@ use std::cell::{Cell, RefCell};
 use serde_json::Value;
 
 use crate::{
+    admin_call::AdminCall,
     entropy::Entropy,
     policy::Policy,
     registry::{memory::Memory, outcome::Outcome, progress::Progress, rates::Counted},
     secret::{Secret, Secrets},
     sql::Sql,
     time::Timestamp,
-    wire::AdminCall,
 };
 
 /// One call in hand.

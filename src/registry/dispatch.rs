@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use crate::{
+    admin_call::AdminCall,
     entropy::Entropy,
     policy::Policy,
     registry::{
@@ -20,7 +21,6 @@ use crate::{
     secret::{Secret, Secrets},
     sql::{self, Sql, SqlError},
     time::Timestamp,
-    wire::AdminCall,
 };
 
 /// The Registry over one database.

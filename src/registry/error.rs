@@ -5,10 +5,10 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::{
+    admin_call::AdminReply,
     problem,
     registry::text,
     time::{self, SECOND, Timestamp},
-    wire::AdminReply,
 };
 
 /// Why a call of the admin API was refused.

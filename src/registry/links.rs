@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     key,
-    link::{LinkState, Session, Spent},
+    link::{LinkState, Redeem, Redeemed, Session, Spent},
     policy::{Policy, Realm},
     record::{self, Mode, TenantStatus},
     registry::{
@@ -24,11 +24,11 @@ use crate::{
         rows,
         tenants::tenant::Tenant,
     },
-    route::{self, Plan, Target},
+    route::{self, Plan},
     session_id,
     sql::{self, Sql, SqlError},
+    target::Target,
     time::{DAY, SECOND, Timestamp},
-    wire::{Redeem, Redeemed},
 };
 
 /// How long a link is remembered after its end, so that it is told why it no longer works.

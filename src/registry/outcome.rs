@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::{
+    admin_call::AdminReply,
     registry::{
         error::{Code, Refusal},
         freshness::{Freshness, Telling},
@@ -10,7 +11,6 @@ use crate::{
     },
     sql::{Sql, SqlError},
     time::Timestamp,
-    wire::AdminReply,
 };
 
 /// A field of the answer that says from when on a change holds everywhere. It can only be filled

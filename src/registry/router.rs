@@ -1,6 +1,7 @@
 //! From a call to its handler: the table of the admin API's routes, who may call each, and who calls.
 
 use crate::{
+    admin_call::AdminCredential,
     registry::{
         audit,
         context::Turn,
@@ -11,7 +12,6 @@ use crate::{
         principal::{self, Member, Principal, Right},
         quotas, realms, sessions, setup, tenants, usage,
     },
-    wire::AdminCredential,
 };
 
 /// Who may call a route, and what runs.

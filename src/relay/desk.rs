@@ -13,9 +13,9 @@ use futures_util::future::{Either, LocalBoxFuture, select};
 use super::Relay;
 use crate::{
     breaker::{Breaker, End, Leave, STORE},
-    lease::{CROWDED, PROMPT, TRAVEL},
-    pipeline::Unavailable,
     time::{SECOND, Timestamp},
+    timing::{CROWDED, PROMPT, TRAVEL},
+    unavailable::Unavailable,
     wire::{KeyGateCall, LeaseReport, RefusalCounts, Take, Taken, Tally},
 };
 

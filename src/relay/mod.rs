@@ -9,12 +9,14 @@ mod desk;
 pub use self::desk::{Desk, Upstream};
 use crate::{
     key_gate::Askers,
-    lease::{Lessor, PROMPT, TRAVEL},
+    lease::Lessor,
+    limit::{RATE_LIMITED, WindowState},
     record::Record,
     tally::Untold,
     tellers::Tellers,
     time::{SECOND, Timestamp},
-    wire::{KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, Via, WindowState},
+    timing::{PROMPT, TRAVEL},
+    wire::{KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, Via},
 };
 
 /// So many relays share a key; each isolate picks one.
@@ -221,7 +223,7 @@ impl Relay {
             self.full_until.filter(|until| now < *until)?;
             let retry_after_ms = u64::try_from(self.opens.0 - now.0).unwrap_or_default().max(1);
             if take.at_hand && take.tally.is_none() {
-                self.untold.refuse(&[(crate::denial::RATE_LIMITED.to_owned(), 1)].into(), now, now);
+                self.untold.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now, now);
             }
             return Some(Taken::Limited { windows: self.windows(now), retry_after_ms, via });
         };

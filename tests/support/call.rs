@@ -3,13 +3,14 @@
 
 use keyward::{
     admission::Admission,
+    caller::Caller,
     denial::Denial,
     identity,
-    pipeline::{Caller, Refused},
+    pipeline::Refused,
     policy::{
         CredentialSource, Jwt, KeyRequirement, Link, POLICY, Proof, Realm, Requirement, Route, SourceKind,
     },
-    route::Target,
+    target::Target,
 };
 use serde_json::json;
 

@@ -4,8 +4,8 @@ use keyward::{
     denial::{Denial, PublishableFault},
     hint::{Slip, Stray},
     jwt,
+    limit::{Window, WindowState},
     policy::{CredentialSource, Link, POLICY, Proof, Realm, SourceKind, path::Ambiguous},
-    wire::{Window, WindowState},
 };
 
 pub fn realm() -> Realm {

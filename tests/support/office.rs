@@ -6,6 +6,7 @@
 use std::{cell::RefCell, ops::Deref, rc::Rc};
 
 use keyward::{
+    admin_call::{AdminCall, AdminCredential},
     policy::{POLICY, Policy, Realm},
     registry::{
         Outcome, Registry,
@@ -15,7 +16,6 @@ use keyward::{
     },
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{AdminCall, AdminCredential},
 };
 use serde_json::{Value, json};
 

@@ -12,21 +12,26 @@ use std::{
 };
 
 use keyward::{
-    admission::{Admission, Incoming, Issuers},
+    admission::{Admission, Incoming},
+    caller::Caller,
     deadline::Deadline,
     denial::Denial,
+    jwt::Issuers,
     key,
     key_gate::KeyGate,
     lease::Lessor,
+    link::{Redeem, Redeemed},
     memory::Memory,
-    pipeline::{Accepted, Caller, Pipeline, Refused, Stores, Unavailable},
+    pipeline::{Accepted, Pipeline, Refused},
     policy::{KeyRequirement, POLICY, Policy, Realm, Route},
     record::{Mode, Record},
     relay::Relay,
-    route::Target,
     secret::{Secret, Secrets},
+    stores::Stores,
+    target::Target,
     time::Timestamp,
-    wire::{KeyGateCall, Redeem, Redeemed, Take},
+    unavailable::Unavailable,
+    wire::{KeyGateCall, Take},
 };
 use serde::de::DeserializeOwned;
 
@@ -76,7 +81,7 @@ pub struct World {
     pub links: RefCell<BTreeMap<String, Redeemed>>,
     pub web: RefCell<BTreeMap<String, String>>,
     pub named_secrets: RefCell<BTreeMap<&'static str, &'static str>>,
-    pub issuers: Rc<RefCell<Issuers>>,
+    pub issuers: Rc<Issuers>,
 }
 
 pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };

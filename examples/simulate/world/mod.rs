@@ -14,13 +14,14 @@ use std::{
 };
 
 use keyward::{
+    caller::Caller,
     denial::Denial,
-    lease::TRAVEL,
     memory::Memory,
-    pipeline::{Caller, Chore},
+    pipeline::Chore,
     policy::{KeyRequirement, POLICY, Realm},
     relay::Desk,
     secret::Secrets,
+    timing::TRAVEL,
 };
 
 use self::{

@@ -13,12 +13,16 @@ use futures::{
 };
 use keyward::{
     deadline::Deadline,
-    lease::{CROWDED, Lessor},
-    pipeline::{Pipeline, Stores, Unavailable},
+    lease::Lessor,
+    link::{Redeem, Redeemed},
+    pipeline::Pipeline,
     relay::{Desk, RELAYS, Upstream},
     secret::Secret,
+    stores::Stores,
     time::{SECOND, Timestamp},
-    wire::{KeyGateCall, Redeem, Redeemed, Take, Taken},
+    timing::CROWDED,
+    unavailable::Unavailable,
+    wire::{KeyGateCall, Take, Taken},
 };
 use serde::de::DeserializeOwned;
 

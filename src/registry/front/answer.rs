@@ -2,6 +2,7 @@
 //! at each of them, whether those who fail so often are held back.
 
 use crate::{
+    admin_call::{AdminCall, AdminCredential, AdminReply},
     record::Record,
     registry::{
         error::{Code, Refusal},
@@ -16,7 +17,6 @@ use crate::{
     },
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{AdminCall, AdminCredential, AdminReply},
 };
 
 /// Headers of every answer of the admin API.

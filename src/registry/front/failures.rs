@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::{
+    admin_call::AdminCredential,
     network,
     registry::{
         error::{Code, Refusal},
@@ -10,7 +11,6 @@ use crate::{
     },
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::AdminCredential,
 };
 
 /// Into how many parts failures of what is well formed are counted.

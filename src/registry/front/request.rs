@@ -1,6 +1,7 @@
 //! What a request's head says: which requests a browser may have been tricked into, and where the credential stands.
 
 use crate::{
+    admin_call::AdminCredential,
     cookie::{self, Repeated, SESSION_COOKIE},
     registry::{
         error::{Code, Refusal},
@@ -8,7 +9,6 @@ use crate::{
         sessions::token::{self, TOKEN_PREFIX},
     },
     secret::{Secret, Secrets},
-    wire::AdminCredential,
 };
 
 /// Headers of a request that these rules look at, as the platform gives them.

@@ -1,171 +1,36 @@
-//! Steps 5 to 8 of a key's way: shape, find, decide, limit. [`crate::admission`] comes before. The only
-//! thing that waits here is a [`Stores`], so that the whole of it runs natively against stores that fail,
-//! lag or lie.
-//!
-//! A copy of a record (from memory or KV) may let a request through only together with the KeyGate,
-//! which knows the version that holds, or under a lease of its; and it may refuse one only while the
-//! KeyGate's word for it is not older than `freshness`. So neither an old copy that would pass nor one that would
-//! refuse is ever the last word.
+//! Steps 5 to 8 of a key's way: its shape, its record, the decision, its limits.
 
-mod ask;
-mod call;
-mod charge;
-mod failures;
-mod tell;
-
-use std::{cell::RefCell, rc::Rc};
+use std::rc::Rc;
 
 use keyward_policy::{KeyRequirement, Policy, Realm, TestMode};
-use serde::de::DeserializeOwned;
 
-pub use self::charge::Chore;
-use self::charge::{Answer, CountedBy};
-pub(crate) use self::failures::Failures;
+use super::{
+    candidate::{Candidate, Word},
+    charge::{Answer, CountedBy},
+    context::{Pipeline, unavailable},
+    failures::Failures,
+    verdict::{Accepted, Refused},
+};
 use crate::{
-    admission::Issuers,
-    breaker::{Dependency, Owner},
+    breakers::{Dependency, Owner},
+    caller::Caller,
     configured,
-    deadline::Deadline,
     denial::Denial,
     gate::{self, Circumstances, Permit},
     hint,
     key::{self, Shape},
     lease::{self, Lessor},
     limit,
-    memory::{Limited, Lookup, Memory},
+    memory::{Limited, Lookup},
     record::Record,
-    secret::{Secret, Secrets},
+    secret::Secret,
+    stores::Stores,
     time::Timestamp,
-    wire::{Found, KeyGateCall, Redeem, Redeemed, Unused, WindowState},
+    wire::{Found, KeyGateCall, Unused},
 };
-
-/// A store did not answer in time, or not in a form that this build reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unavailable;
-
-/// What a check asks of the platform. What is asked for an answer within so many milliseconds fails when those are over.
-#[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
-pub trait Stores {
-    /// The published text under this key of KV.
-    async fn read(&self, kv_key: &str, within_ms: u32) -> Result<Option<String>, Unavailable>;
-    /// The answer of the KeyGate of this name, or of a relay of its.
-    async fn key_gate<T: DeserializeOwned>(
-        &self,
-        hash: &str,
-        lessor: Lessor,
-        call: &KeyGateCall,
-        within_ms: u32,
-    ) -> Result<T, Unavailable>;
-    /// Counts a failure of this network; whether it has now failed too often.
-    async fn fails_too_often(&self, network: &str, within_ms: u32) -> Result<bool, Unavailable>;
-    /// The time. On Workers it moves only while something is waited for.
-    fn now(&self) -> Timestamp;
-    /// Lets time pass.
-    async fn wait(&self, milliseconds: u32);
-    /// Has the Registry use up a link.
-    async fn redeem(&self, call: &Redeem, within_ms: u32) -> Result<Redeemed, Unavailable>;
-    /// The text at a URL, of at most [`MOST_SET_BYTES`](keyward_policy::jwk::MOST_SET_BYTES), or why it cannot be
-    /// had.
-    async fn fetch(&self, url: &str, within_ms: u32) -> Result<String, String>;
-    /// Notes in the log that something outside, of this name, cannot be used.
-    fn note(&self, what: &str, reason: &str);
-    /// A secret of the deployment, by its name.
-    fn secret(&self, name: &str) -> Option<Secret>;
-}
-
-/// What a check needs beside the request.
-pub struct Pipeline<'a, S> {
-    /// The platform.
-    pub stores: &'a S,
-    /// The isolate's memory; never borrowed while something is waited for.
-    pub memory: Rc<RefCell<Memory>>,
-    /// What verifies tokens; never borrowed while something is waited for.
-    pub issuers: Rc<RefCell<Issuers>>,
-    /// The deployment's secrets, or that there are none.
-    pub secrets: Result<Rc<Secrets>, Denial>,
-    /// Until when the decision must be there.
-    pub deadline: Deadline,
-}
-
-/// What a check looks at beside the key and the time.
-#[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
-    /// The request's method.
-    pub method: &'a str,
-    /// Whether it asks for another protocol (`Upgrade`): a WebSocket.
-    pub upgrades: bool,
-    /// `CF-Connecting-IP` as sent by the platform.
-    pub address: Option<&'a str>,
-    /// The `Origin` header.
-    pub origin: Option<&'a str>,
-    /// The code of the tenant whose host was asked, where hosts are tenants' own.
-    pub tenant: Option<&'a str>,
-}
-
-impl<'a> Caller<'a> {
-    /// What a decision looks at, at this moment.
-    pub fn at(self, now: Timestamp) -> Circumstances<'a> {
-        let Self { method, upgrades, address, origin, tenant } = self;
-        let address = address.and_then(|address| address.parse().ok());
-        Circumstances { method, upgrades, address, origin, tenant, now }
-    }
-}
-
-/// A request that may pass.
-#[derive(Debug)]
-pub struct Accepted {
-    /// Proof, and the verified identity.
-    pub permit: Permit,
-    /// What is left in the key's windows.
-    pub windows: Vec<WindowState>,
-    /// What is to be done once the answer is on its way.
-    pub chore: Option<Chore>,
-}
-
-/// A request that may not.
-#[derive(Debug)]
-pub struct Refused {
-    /// Why.
-    pub denial: Denial,
-    /// Whose key it was, if the key is known.
-    pub key: Option<KnownKey>,
-}
-
-/// A key that there is, in order or not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownKey {
-    /// Its id, for the log.
-    pub id: String,
-    /// Its storage hash, under which its refusals are counted.
-    pub hash: String,
-}
-
-impl From<Denial> for Refused {
-    fn from(denial: Denial) -> Self {
-        Self { denial, key: None }
-    }
-}
 
 /// No such key, and nothing to be seen of it that would say why.
 const UNKNOWN: Denial = Denial::UnknownKey { slip: None };
-
-/// A record at hand.
-struct Candidate {
-    hash: String,
-    record: Rc<Record>,
-    word: Word,
-}
-
-/// What the KeyGate's word for a record is worth.
-#[derive(Clone, Copy)]
-enum Word {
-    /// It has not been asked: the record is KV's.
-    None,
-    /// It was asked at this moment, by an earlier request.
-    Earlier(Timestamp),
-    /// It was asked by this very request.
-    Now,
-}
 
 impl<S: Stores> Pipeline<'_, S> {
     /// Checks a key and charges its limits.
@@ -392,26 +257,4 @@ impl<S: Stores> Pipeline<'_, S> {
         let denial = Denial::RateLimited { windows, retry_after_ms };
         Refused { denial, key: Some(candidate.known_key()) }
     }
-}
-
-impl Candidate {
-    fn known_key(&self) -> KnownKey {
-        KnownKey { id: self.record.id.clone(), hash: self.hash.clone() }
-    }
-
-    /// Whether the KeyGate's word is young enough to refuse on. Where freshness is 0 only its word to
-    /// this very request is.
-    fn is_fresh(&self, freshness_ms: u32, now: Timestamp) -> bool {
-        match self.word {
-            Word::None => false,
-            // One of the future was given before the clock was set back.
-            Word::Earlier(asked) => (0..i64::from(freshness_ms)).contains(&(now.0 - asked.0)),
-            Word::Now => true,
-        }
-    }
-}
-
-/// The refusal when a store did not answer.
-pub fn unavailable(store: &'static str) -> Denial {
-    Denial::StoreUnavailable { store }
 }

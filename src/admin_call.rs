@@ -1,0 +1,71 @@
+//! What the Worker says to the Registry's object for each call of the admin API, and what it is answered: JSON over
+//! `fetch`, the same structs on both sides.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{record::Record, strict};
+
+/// A call of the admin API, as the Worker hands it to the Registry. Not `Debug`: it holds tokens and
+/// passwords.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminCall {
+    /// In upper case.
+    pub method: String,
+    /// Path below the API's base, beginning with `/`: `/api-keys/key_1/revoke`.
+    pub path: String,
+    /// The query string without `?`.
+    pub query: String,
+    /// Who asks.
+    pub credential: AdminCredential,
+    /// `If-Match`
+    #[serde(deserialize_with = "strict::nullable")]
+    pub if_match: Option<String>,
+    /// `Idempotency-Key`
+    #[serde(deserialize_with = "strict::nullable")]
+    pub idempotency_key: Option<String>,
+    /// The body as text; empty if there was none. At most 64 KiB.
+    pub body: String,
+    /// `CF-Connecting-IP`
+    pub address: String,
+    /// `User-Agent`, as far as it is kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// For the answer and the audit.
+    pub request_id: String,
+}
+
+/// Who asks the admin API.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum AdminCredential {
+    /// Nobody.
+    None,
+    /// A session token, from the cookie or the `Authorization` header. Not verified yet.
+    Session {
+        /// The token.
+        token: String,
+    },
+    /// The set-up token, which stands for an owner until there is one. Not verified yet.
+    SetUp {
+        /// The token.
+        token: String,
+    },
+    /// An API key that the gate found to be in order.
+    Key {
+        /// Its record.
+        record: Record,
+    },
+}
+
+/// The Registry's answer to an [`AdminCall`], which the Worker turns into HTTP.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AdminReply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers beside the usual ones: `ETag`, `Set-Cookie`, `Retry-After`, `Location` ….
+    pub headers: Vec<(String, String)>,
+    /// JSON text; empty for no body.
+    pub body: String,
+}

@@ -1,0 +1,183 @@
+//! The issuers of tokens: their keys, as the policy has them or as they publish them. The isolate's memory: only ever a
+//! cache.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use keyward_policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm};
+
+use super::{
+    cache::{JwksCache, Lookup},
+    keys::Keys,
+    token::Token,
+};
+use crate::{deadline::Deadline, stores::Stores};
+
+/// How often a request looks whether another one has fetched an issuer's keys, in milliseconds.
+const LOOK_AGAIN_MS: u32 = 50;
+/// A fetch that could take less time than this is not begun: that it failed would say nothing of the issuer.
+const LEAST_FETCH_MS: u32 = 250;
+
+/// What verifies tokens, by realm. Nothing of it is borrowed while something is waited for.
+#[derive(Default)]
+pub struct Issuers {
+    fixed: RefCell<BTreeMap<&'static str, Rc<Keys>>>,
+    fetched: RefCell<BTreeMap<&'static str, JwksCache>>,
+}
+
+/// Where the keys of a realm's issuer are published.
+#[derive(Clone, Copy)]
+pub struct Source {
+    realm: &'static str,
+    url: &'static str,
+    max_age_s: u32,
+    algorithms: &'static [PublicAlgorithm],
+}
+
+/// Why there are no keys for a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoKeys {
+    /// The issuer has none that it could be signed with.
+    Unknown,
+    /// They cannot be had now.
+    Unavailable {
+        /// Why, for the log.
+        reason: String,
+        /// Milliseconds until they are asked for again.
+        retry_after_ms: u64,
+    },
+    /// The deployment lacks the secret of this name.
+    NotConfigured {
+        /// The name.
+        secret: &'static str,
+    },
+    /// The deployment's secret of this name cannot be used.
+    UnfitSecret {
+        /// The name.
+        secret: &'static str,
+        /// Why, for the log.
+        reason: String,
+    },
+    /// The policy's own set cannot be used, although the build has tried it.
+    UnfitSet,
+}
+
+impl Source {
+    /// That of a realm's issuer, if it publishes them.
+    pub fn of(realm: &'static str, policy: &Jwt) -> Option<Self> {
+        match policy.keys {
+            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } => {
+                Some(Self { realm, url, max_age_s, algorithms })
+            }
+            JwtKeys::Public { set: JwkSet::Inline(_), .. } | JwtKeys::Secret { .. } => None,
+        }
+    }
+}
+
+impl Issuers {
+    /// The keys of a realm's issuer.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn keys(
+        &self,
+        stores: &impl Stores,
+        deadline: Deadline,
+        realm: &'static str,
+        policy: &Jwt,
+        token: &Token<'_>,
+    ) -> Result<Rc<Keys>, NoKeys> {
+        match policy.keys {
+            JwtKeys::Secret { name, form } => self.fixed(realm, || {
+                let secret = stores.secret(name).ok_or(NoKeys::NotConfigured { secret: name })?;
+                Keys::shared(&secret, form)
+                    .map_err(|error| NoKeys::UnfitSecret { secret: name, reason: error.to_string() })
+            }),
+            JwtKeys::Public { algorithms, set: JwkSet::Inline(text) } => {
+                self.fixed(realm, || Keys::of_set(text, algorithms).map_err(|_| NoKeys::UnfitSet))
+            }
+            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } => {
+                self.fetched(stores, deadline, Source { realm, url, max_age_s, algorithms }, token, None)
+                    .await
+            }
+        }
+    }
+
+    /// Keys that do not change while the isolate lives.
+    fn fixed(
+        &self,
+        realm: &'static str,
+        make: impl FnOnce() -> Result<Keys, NoKeys>,
+    ) -> Result<Rc<Keys>, NoKeys> {
+        if let Some(keys) = self.fixed.borrow().get(realm) {
+            return Ok(Rc::clone(keys));
+        }
+        let keys = Rc::new(make()?);
+        self.fixed.borrow_mut().insert(realm, Rc::clone(&keys));
+        Ok(keys)
+    }
+
+    /// The keys that the issuer publishes, which are others than those that were `tried`.
+    ///
+    /// # Errors
+    /// Why there are none.
+    pub async fn fetched(
+        &self,
+        stores: &impl Stores,
+        deadline: Deadline,
+        source: Source,
+        token: &Token<'_>,
+        tried: Option<&Rc<Keys>>,
+    ) -> Result<Rc<Keys>, NoKeys> {
+        loop {
+            let now = stores.now();
+            let left = deadline.left(now);
+            match self.cache(source, |cache| cache.look_up(token.key_id(), tried, now)) {
+                Lookup::Use(keys) => return Ok(keys),
+                Lookup::Unknown => return Err(NoKeys::Unknown),
+                Lookup::Unavailable { reason, retry_after_ms } => {
+                    return Err(NoKeys::Unavailable { reason, retry_after_ms });
+                }
+                Lookup::Wait if left > LOOK_AGAIN_MS => stores.wait(LOOK_AGAIN_MS).await,
+                Lookup::Wait => return Err(NoKeys::too_late("a fetch that others began has not ended")),
+                Lookup::Fetch { stale } => {
+                    // Where older keys serve on, there is to be time for that.
+                    let within_ms = if stale.is_some() { left / 2 } else { left };
+                    if within_ms < LEAST_FETCH_MS {
+                        return stale.ok_or_else(|| NoKeys::too_late("no time was left to fetch it"));
+                    }
+                    self.fetch(stores, source, within_ms).await;
+                }
+            }
+        }
+    }
+
+    /// Fetches the keys; the cache then says what to do.
+    async fn fetch(&self, stores: &impl Stores, source: Source, within_ms: u32) {
+        let now = stores.now();
+        self.cache(source, |cache| cache.fetches_until(now.plus(within_ms.into())));
+        let answer = stores.fetch(source.url, within_ms).await;
+        let now = stores.now();
+        let fetched = self.cache(source, |cache| match answer {
+            Ok(text) => cache.fetched(&text, now).map_err(|error| error.to_string()),
+            Err(reason) => {
+                cache.failed(reason.clone(), now);
+                Err(reason)
+            }
+        });
+        if let Err(reason) = fetched {
+            stores.note(source.url, &reason);
+        }
+    }
+
+    fn cache<T>(&self, source: Source, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
+        let mut fetched = self.fetched.borrow_mut();
+        let new = || JwksCache::new(source.max_age_s, source.algorithms);
+        use_it(fetched.entry(source.realm).or_insert_with(new))
+    }
+}
+
+impl NoKeys {
+    fn too_late(reason: &str) -> Self {
+        Self::Unavailable { reason: reason.to_owned(), retry_after_ms: 0 }
+    }
+}
