@@ -15,7 +15,7 @@ import { mistakesIn, readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs"
 import { devSecrets } from "./lib/secrets.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
-const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "policy/Cargo.toml", "policy/src", "package-lock.json"];
+const SOURCES = ["Cargo.toml", "Cargo.lock", "build.rs", "rust-toolchain.toml", ".cargo", "src", "crates", "policy/Cargo.toml", "policy/src", "package-lock.json"];
 
 /** No wasm-opt, and the crate itself (not what it depends on) compiled on several cores. */
 const QUICK = ["--no-opt", "--config", "profile.release.package.keyward.codegen-units=8"];

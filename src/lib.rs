@@ -18,58 +18,19 @@
 //! Everything outside `edge` knows no platform: time, randomness and secrets are arguments.
 //! `edge` (wasm32 only) translates between this and the Workers runtime and takes no decision.
 
-pub mod admin_call;
+pub use keyward_core::{
+    breaker, cookie, entropy, key, link, network, problem, record, route, secret, session_id, sql, strict,
+    target, time, unavailable,
+};
+pub use keyward_gate::{
+    admission, breakers, budget, caller, configured, cors, credential, deadline, denial, forwarding, gate,
+    hint, identity, in_flight, jwt, memory, pipeline, ready, refusal, stores, transport, webhook,
+};
+pub use keyward_limits::{key_gate, lease, limit, local, relay, tally, tellers, timing, usage, wire};
+pub use keyward_registry::{self as registry, admin_call};
+
 pub mod admin_refusal;
-pub mod admission;
-pub mod breaker;
-pub mod breakers;
-pub mod budget;
-pub mod caller;
-pub mod configured;
-pub mod cookie;
-pub mod cors;
-pub mod credential;
-pub mod deadline;
-pub mod denial;
-pub mod entropy;
-pub mod forwarding;
-pub mod gate;
-pub mod hint;
-pub mod identity;
-pub mod in_flight;
-pub mod jwt;
-pub mod key;
-pub mod key_gate;
-pub mod lease;
-pub mod limit;
-pub mod link;
-pub mod local;
-pub mod memory;
-pub mod network;
-pub mod pipeline;
 pub mod policy;
-pub mod problem;
-pub mod ready;
-pub mod record;
-pub mod refusal;
-pub mod registry;
-pub mod relay;
-pub mod route;
-pub mod secret;
-pub mod session_id;
-pub mod sql;
-pub mod stores;
-pub mod strict;
-pub mod tally;
-pub mod target;
-pub mod tellers;
-pub mod time;
-pub mod timing;
-pub mod transport;
-pub mod unavailable;
-pub mod usage;
-pub mod webhook;
-pub mod wire;
 
 #[cfg(target_arch = "wasm32")]
 mod edge;

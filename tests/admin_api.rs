@@ -57,7 +57,7 @@ fn calls() -> Vec<Call> {
 
 #[test]
 fn every_call_is_described_and_no_other() {
-    let source = include_str!("../src/registry/router.rs");
+    let source = include_str!("../crates/registry/src/router.rs");
     let routes = source.split("const ROUTES").nth(1).unwrap().split("\n];").next().unwrap();
     let routes: BTreeSet<String> = routes
         .lines()

@@ -297,7 +297,7 @@ fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
     sections.sort_unstable();
     assert_eq!(sections, codes);
     // The list above is whole: as many variants as the source has.
-    let source = include_str!("../src/denial.rs");
+    let source = include_str!("../crates/gate/src/denial.rs");
     let variants = source.split("pub enum Denial {").nth(1).unwrap().split("\n}").next().unwrap();
     let count = variants
         .lines()

@@ -274,7 +274,7 @@ fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
     codes.sort_unstable();
     assert_eq!(documented, codes);
     // The list of codes is whole: as many as the source has.
-    let source = include_str!("../src/registry/error.rs");
+    let source = include_str!("../crates/registry/src/error.rs");
     let variants = source.split("pub enum Code {").nth(1).unwrap().split("\n}").next().unwrap();
     assert_eq!(variants.lines().filter(|line| line.ends_with(',')).count(), Code::ALL.len());
 }

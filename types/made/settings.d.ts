@@ -1,4 +1,4 @@
-// What the Worker makes of the policy for the page (src/registry/front.rs).
+// What the Worker makes of the policy for the page (crates/registry/src/front.rs).
 
 /** Path of the admin API: `/api/admin`. */
 export const api: string;

@@ -1,0 +1,308 @@
+//! Step 4 of a request's life, and the way of whatever is not a key: which credential it brings, whether the
+//! route takes such a one, and who decides about it.
+
+use std::rc::Rc;
+
+use keyward_policy::{KeyRequirement, Link, Proof, Realm, Requirement, Route, Webhook};
+
+use crate::{
+    breakers::Dependency,
+    caller::Caller,
+    credential::{self, Credential, Kind},
+    denial::Denial,
+    gate::{self, Permit},
+    hint::{self, Stray},
+    in_flight::READ_WITHIN,
+    jwt::{Error, Keys, NoKeys, Source, Token},
+    memory,
+    pipeline::{Accepted, Failures, Pipeline, Refused, unavailable},
+    stores::Stores,
+};
+use keyward_core::{
+    cookie::Repeated,
+    key,
+    link::{self, Followed, Redeem, Redeemed, Session},
+    record::TenantStatus,
+    secret::{Secret, Secrets},
+    session_id,
+    target::Target,
+};
+
+/// A request, as far as it is looked at here.
+#[allow(async_fn_in_trait, reason = "nothing here is sent to another thread")]
+pub trait Incoming {
+    /// A header by its lower-case name. What was sent more than once is joined with a comma.
+    fn header(&self, name: &str) -> Option<String>;
+    /// Shows the body, piece by piece, if it comes within so many milliseconds.
+    ///
+    /// # Errors
+    /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::Overloaded`] if there is no room for it,
+    /// [`Denial::LateBody`] if it takes longer, [`Denial::BrokenBody`] if it breaks off.
+    async fn body(&self, most: usize, within_ms: i64, see: impl FnMut(&[u8])) -> Result<(), Denial>;
+}
+
+/// What becomes of a request that is not refused.
+#[derive(Debug)]
+pub enum Admission {
+    /// It goes on.
+    Pass(Accepted),
+    /// It is answered with 303 and these headers: a link was used.
+    Redirect([(&'static str, String); 4]),
+}
+
+impl<S: Stores> Pipeline<'_, S> {
+    /// Gives a route what it asks for.
+    ///
+    /// # Errors
+    /// Why the request may not pass.
+    pub async fn admit(
+        &self,
+        realm: &Realm,
+        route: &Route,
+        target: Target<'_>,
+        caller: Caller<'_>,
+        request: &impl Incoming,
+    ) -> Result<Admission, Refused> {
+        let caller = Caller { tenant: realm.tenant_of(target.host), ..caller };
+        let header = |name: &str| request.header(name);
+        let secrets = self.secrets.as_deref().ok();
+        let credential = credential::take(realm, target, secrets, header)?;
+        if let Some((link, followed)) = followed(realm, route, target, caller, secrets)? {
+            return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
+        }
+        let session_id = session_id::take(realm, route, header).map_err(Denial::from);
+        let shown = credential.as_ref().map(|credential| credential.kind);
+        let requirement = match &route.requires {
+            requirement @ Requirement::Public => {
+                let permit = gate::pass_without_key(requirement).ok_or(Denial::Internal)?;
+                return Ok(pass(permit.in_session(session_id?)));
+            }
+            Requirement::Webhook(webhook) => {
+                let session_id = session_id?;
+                return Ok(pass(self.webhook(webhook, request, caller).await?.in_session(session_id)));
+            }
+            Requirement::Key(requirement) => requirement,
+        };
+        let Some(Credential { kind, text }) = credential.filter(|it| takes(requirement, it.kind)) else {
+            return Err(missing(realm, requirement, shown, header).into());
+        };
+        // Before a request is counted that will not be forwarded.
+        let session_id = session_id?;
+        let permit = match kind {
+            Kind::Key => {
+                let freshness_ms = route.freshness_ms.unwrap_or(realm.freshness_ms);
+                let realm = &Realm { freshness_ms, ..*realm };
+                let mut accepted = self.check(realm, requirement, &text, caller).await?;
+                accepted.permit = accepted.permit.in_session(session_id);
+                return Ok(Admission::Pass(accepted));
+            }
+            Kind::Jwt => self.token(realm, requirement, &text, caller).await?,
+            Kind::Session => {
+                let from_own_site = caller.origin == Some(target.origin)
+                    || request.header("sec-fetch-site").as_deref() == Some("same-origin");
+                let secrets = self.secrets.clone()?;
+                let circumstances = caller.at(self.stores.now());
+                gate::decide_session(realm, requirement, &text, &secrets, from_own_site, circumstances)?
+            }
+        };
+        Ok(pass(permit.in_session(session_id)))
+    }
+
+    /// Checks a webhook: first what its headers show, so that only the body of one that may be its sender's is
+    /// read. Networks that keep sending others are slowed: only one at a time of theirs is read, now and then. But not
+    /// those from which a sender has delivered lately, since many share their network, and the signature is known only
+    /// after the body.
+    async fn webhook(
+        &self,
+        webhook: &Webhook,
+        request: &impl Incoming,
+        caller: Caller<'_>,
+    ) -> Result<Permit, Denial> {
+        let most = crate::webhook::MOST_BYTES;
+        // Of a length that is no number nobody knows what comes.
+        let fits = |length: String| length.parse().is_ok_and(|length: u64| length <= most as u64);
+        if !request.header("content-length").is_none_or(fits) {
+            return Err(Denial::BodyTooLarge);
+        }
+        let secret =
+            self.stores.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
+        let mut check =
+            gate::begin_webhook(webhook, &secret, |name| request.header(name), self.stores.now())?;
+        let source = caller.source(Failures::Webhooks);
+        let is_sender = self.memory.borrow_mut().has_delivered(&source.network, self.stores.now());
+        let within_ms = if is_sender { READ_WITHIN } else { self.may_deliver(&source)? };
+        let read = request.body(most, within_ms, |piece| check.see(piece)).await;
+        let decided = read.and_then(|()| check.finish());
+        match &decided {
+            Ok(_) => self.memory.borrow_mut().delivered(&source.network, self.stores.now()),
+            // What cost the reading of a body, in vain.
+            Err(Denial::Overloaded | Denial::Internal) => {}
+            Err(_) => self.count_failure_after_body(&source).await,
+        }
+        decided
+    }
+
+    /// Checks a token. Networks that keep sending forged ones are told to wait; whoever has one of the issuer's passes,
+    /// whatever the neighbours send. One that is its issuer's and has expired, say, comes from an honest client.
+    async fn token(
+        &self,
+        realm: &Realm,
+        requirement: &KeyRequirement,
+        text: &Secret,
+        caller: Caller<'_>,
+    ) -> Result<Permit, Denial> {
+        if hint::is_key(realm, text.expose()) {
+            return Err(Denial::KeyAsToken);
+        }
+        let decided = self.decide_token(realm, requirement, text, caller).await;
+        if !matches!(decided, Err(Denial::InvalidToken(error)) if !error.is_after_signature()) {
+            return decided;
+        }
+        let source = caller.source(Failures::Keys);
+        self.not_held_back(&source)?;
+        self.count_failure(&source).await;
+        decided
+    }
+
+    async fn decide_token(
+        &self,
+        realm: &Realm,
+        requirement: &KeyRequirement,
+        text: &Secret,
+        caller: Caller<'_>,
+    ) -> Result<Permit, Denial> {
+        let policy = realm.jwt.as_ref().ok_or(Denial::Internal)?;
+        let token = Token::read(text.expose(), policy).map_err(Denial::InvalidToken)?;
+        let decide = |keys: &Rc<Keys>| {
+            gate::decide_token(realm, requirement, &token, keys, caller.at(self.stores.now()))
+        };
+        let keys = self.issuers.keys(self.stores, self.deadline, realm.id, policy, &token).await?;
+        let decided = decide(&keys);
+        // An issuer may change its keys and not their ids, or give them none.
+        if let Err(Denial::InvalidToken(Error::UnknownKey | Error::WrongAlgorithm | Error::BadSignature)) =
+            decided
+            && let Some(source) = Source::of(realm.id, policy)
+        {
+            let newer = self.issuers.fetched(self.stores, self.deadline, source, &token, Some(&keys));
+            return match newer.await {
+                Ok(newer) => decide(&newer),
+                // There are no newer ones.
+                Err(NoKeys::Unknown) => decided,
+                // There may be: a token is not called forged that could be signed with one of them.
+                Err(unavailable) => Err(unavailable.into()),
+            };
+        }
+        decided
+    }
+
+    /// Exchanges a link's token for a session. Networks that keep following links which are used up are told to wait
+    /// before the Registry is asked, of which there is one.
+    async fn redeem(
+        &self,
+        realm: &Realm,
+        link: &Link,
+        followed: Followed,
+        caller: Caller<'_>,
+    ) -> Result<[(&'static str, String); 4], Denial> {
+        let secrets = self.secrets.clone()?;
+        let (format, token) = (link.token(), followed.token.expose());
+        if !key::is_well_formed(&format, &secrets, token) {
+            return Err(Denial::InvalidLink);
+        }
+        let hash = key::storage_hash(&format, &secrets, token);
+        let over = self.memory.borrow_mut().why_over(&hash, self.stores.now());
+        if let Some(denial) = over {
+            return Err(denial);
+        }
+        let source = caller.source(Failures::Links);
+        self.may_look_up(&source, memory::Lookup::Link)?;
+        let call = Redeem { hash: hash.clone(), realm: realm.id.to_owned() };
+        let redeem = async |within_ms| self.stores.redeem(&call, within_ms).await;
+        let redeemed = self.ask_of(Dependency::Links, self.left(), redeem).await;
+        let denial = match redeemed.map_err(|_| unavailable("Registry"))? {
+            Redeemed::Granted(session) => return self.begin_session(realm, link, session, followed, caller),
+            Redeemed::Used => Denial::UsedLink,
+            Redeemed::Expired => Denial::ExpiredLink,
+            Redeemed::Unknown => Denial::InvalidLink,
+        };
+        // What is unknown may be a link of a tenant that is active again the next moment.
+        if denial != Denial::InvalidLink {
+            self.memory.borrow_mut().is_over(&hash, denial.clone(), self.stores.now());
+        }
+        self.count_failure(&source).await;
+        Err(denial)
+    }
+
+    /// The answer to a link that began this session.
+    fn begin_session(
+        &self,
+        realm: &Realm,
+        link: &Link,
+        session: Session,
+        followed: Followed,
+        caller: Caller<'_>,
+    ) -> Result<[(&'static str, String); 4], Denial> {
+        let secrets = self.secrets.clone()?;
+        if session.tenant.status == TenantStatus::Inactive {
+            return Err(Denial::InactiveTenant);
+        }
+        let sealed = session.seal(&secrets);
+        // What is sealed is looked at as it will be when it comes back: on another tenant's host it is none.
+        let any = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
+        gate::decide_session(realm, &any, &sealed, &secrets, true, caller.at(self.stores.now()))?;
+        Ok(link::redirect(link, &sealed, followed.url))
+    }
+}
+
+fn pass(permit: Permit) -> Admission {
+    Admission::Pass(Accepted { permit, windows: Vec::new(), chore: None })
+}
+
+/// The refusal of a request that shows nothing, or a credential of a kind that the route does not take.
+fn missing(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    shown: Option<Kind>,
+    header: impl Fn(&str) -> Option<String>,
+) -> Denial {
+    let by = requirement.by;
+    let kind = shown.map(|kind| match kind {
+        Kind::Key => Proof::Key,
+        Kind::Jwt => Proof::Jwt,
+        Kind::Session => Proof::Session,
+    });
+    let stray = kind.map_or_else(|| hint::stray(realm, by, header), |kind| Some(Stray::Kind(kind)));
+    Denial::MissingCredential { by, stray }
+}
+
+/// Whether a route takes such a credential at all. Which keys it takes, their records say.
+fn takes(requirement: &KeyRequirement, kind: Kind) -> bool {
+    let by = |proof: &Proof| requirement.by.contains(proof);
+    match kind {
+        Kind::Key => by(&Proof::Key) || by(&Proof::Publishable),
+        Kind::Jwt => by(&Proof::Jwt),
+        Kind::Session => by(&Proof::Session),
+    }
+}
+
+/// The link that a request follows. A token is exchanged only where a person goes with a browser: where a
+/// session is taken, and by GET. Anywhere else it is a credential in the wrong place.
+fn followed<'r>(
+    realm: &'r Realm,
+    route: &Route,
+    target: Target<'_>,
+    caller: Caller<'_>,
+    secrets: Option<&Secrets>,
+) -> Result<Option<(&'r Link, Followed)>, Denial> {
+    let Some(link) = &realm.link else { return Ok(None) };
+    let by_session =
+        matches!(&route.requires, Requirement::Key(requirement) if requirement.by.contains(&Proof::Session));
+    if by_session && caller.method == "GET" {
+        let followed = link::follow(link, target).map_err(|Repeated| Denial::RepeatedCredential)?;
+        return Ok(followed.map(|followed| (link, followed)));
+    }
+    if credential::is_link_in_url(link, target, secrets) {
+        return Err(Denial::KeyInUrl);
+    }
+    Ok(None)
+}

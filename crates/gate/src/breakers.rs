@@ -1,0 +1,183 @@
+//! One isolate's circuit breakers: of everything that a decision depends on, one that says whether it is asked at
+//! all.
+
+use std::num::NonZeroUsize;
+
+use lru::LruCache;
+
+use keyward_core::{
+    breaker::{Breaker, End, Leave, Rule, STORE},
+    time::Timestamp,
+};
+
+/// Objects of so many different keys in a row mean that it is not for a single one of them; and those of so many
+/// different tenants, that it is not for what one of them does.
+const MANY: Rule = Rule { failures: 4, ..STORE };
+/// A relay is never needed: the key's object answers, too.
+const RELAY: Rule = Rule { failures: 1, first_ms: 5_000, longest_ms: 30_000 };
+/// Nor is the limiter.
+const LIMITER: Rule = Rule { failures: 2, first_ms: 5_000, longest_ms: 30_000 };
+
+/// Of objects that fail, so many are remembered, and of those whose they are.
+const OBJECTS: usize = 1_000;
+
+/// On whose account an object is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// The key's tenant.
+    Tenant(&'a str),
+    /// The network that sent a key of which nobody knows yet whose it is.
+    Network(&'a str),
+}
+
+/// What a decision depends on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dependency<'a> {
+    /// KV.
+    Kv,
+    /// The object of the key with this hash.
+    KeyGate {
+        /// The hash.
+        hash: &'a str,
+        /// Whose it is.
+        owner: Owner<'a>,
+    },
+    /// This isolate's relay to it.
+    Relay(&'a str),
+    /// The limiter of failing networks.
+    Limiter,
+    /// The Registry, at the admin API.
+    Registry,
+    /// The Registry there, for whoever has shown nothing yet that is no guess: who signs in, say.
+    SignIn,
+    /// The Registry, where strangers follow links.
+    Links,
+}
+
+impl Dependency<'_> {
+    /// The name of its binding.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kv => "KEYS",
+            Self::KeyGate { .. } => "KEY_GATE",
+            Self::Relay(_) => "RELAY",
+            Self::Limiter => "FAILURES",
+            Self::Registry | Self::SignIn | Self::Links => "REGISTRY",
+        }
+    }
+}
+
+/// One isolate's breakers. The issuers' are [`JwksCache`](crate::jwt::JwksCache)s.
+#[derive(Debug)]
+pub struct Breakers {
+    kv: Breaker,
+    limiter: Breaker,
+    registry: Breaker,
+    sign_in: Breaker,
+    links: Breaker,
+    /// Of the objects that have failed since they last answered.
+    key_gates: LruCache<String, Breaker>,
+    /// Of all objects of a tenant of which one has failed since: a failure of one that has failed before says nothing
+    /// of the others, so it neither counts here nor is it the call that tries.
+    tenants: LruCache<String, Breaker>,
+    /// The same of objects of unknown keys that a network has sent.
+    networks: LruCache<String, Breaker>,
+    /// Of all objects: a failure of a tenant's of which one has failed before says nothing of other tenants'.
+    class: Breaker,
+    relays: LruCache<String, Breaker>,
+}
+
+impl Default for Breakers {
+    fn default() -> Self {
+        let objects = || LruCache::new(NonZeroUsize::new(OBJECTS).unwrap_or(NonZeroUsize::MIN));
+        let (kv, limiter, registry, sign_in, links, class) = Default::default();
+        let (key_gates, tenants, networks, relays) = (objects(), objects(), objects(), objects());
+        Self { kv, limiter, registry, sign_in, links, key_gates, tenants, networks, class, relays }
+    }
+}
+
+impl Breakers {
+    /// Whether a call that ends within so many milliseconds may be made now.
+    pub fn leave(&mut self, of: Dependency<'_>, now: Timestamp, within_ms: u32) -> Option<Leave> {
+        let breaker = match of {
+            Dependency::Kv => &mut self.kv,
+            Dependency::Limiter => &mut self.limiter,
+            Dependency::Registry => &mut self.registry,
+            Dependency::SignIn => &mut self.sign_in,
+            Dependency::Links => &mut self.links,
+            Dependency::Relay(hash) => match self.relays.get_mut(hash) {
+                Some(relay) => relay,
+                None => return Some(Leave::Closed),
+            },
+            Dependency::KeyGate { hash, owner } => {
+                if self.key_gates.contains(hash) {
+                    self.key_gates.get_mut(hash).unwrap_or(&mut self.class)
+                } else {
+                    let (owners, name) = match owner {
+                        Owner::Tenant(id) => (&mut self.tenants, id),
+                        Owner::Network(network) => (&mut self.networks, network),
+                    };
+                    owners.get_mut(name).unwrap_or(&mut self.class)
+                }
+            }
+        };
+        breaker.leave(now, within_ms)
+    }
+
+    /// A call is over. Whether that opens a breaker.
+    pub fn ended(&mut self, of: Dependency<'_>, leave: Leave, end: End, now: Timestamp) -> bool {
+        match of {
+            Dependency::Kv => self.kv.ended(STORE, leave, end, now),
+            Dependency::Limiter => self.limiter.ended(LIMITER, leave, end, now),
+            Dependency::Registry => self.registry.ended(STORE, leave, end, now),
+            Dependency::SignIn => self.sign_in.ended(STORE, leave, end, now),
+            Dependency::Links => self.links.ended(STORE, leave, end, now),
+            Dependency::Relay(hash) => one_of(&mut self.relays, hash, RELAY, leave, end, now),
+            Dependency::KeyGate { hash, owner } => {
+                let (owners, name, is_tenants) = match owner {
+                    Owner::Tenant(id) => (&mut self.tenants, id, true),
+                    Owner::Network(network) => (&mut self.networks, network, false),
+                };
+                // A failure counts once, at each step up. What a stranger's key meets never counts for all: anybody can
+                // make up keys, and ask so much of one object that it fails.
+                let of_others = |counts: bool| if end == End::Badly && !counts { End::Unclear } else { end };
+                let of_owner = of_others(!self.key_gates.contains(hash));
+                let of_all = if is_tenants && !owners.contains(name) { of_owner } else { of_others(false) };
+                let object = one_of(&mut self.key_gates, hash, STORE, leave, end, now);
+                let owner = one_of(owners, name, MANY, leave, of_owner, now);
+                self.class.ended(MANY, leave, of_all, now) || owner || object
+            }
+        }
+    }
+
+    /// Whether a relay of this key could be asked now.
+    pub fn relay_is_closed(&self, hash: &str, now: Timestamp) -> bool {
+        self.relays.peek(hash).is_none_or(|relay| relay.is_closed(now))
+    }
+}
+
+/// As [`Breaker::ended`]; only those that have failed are kept.
+fn one_of(
+    all: &mut LruCache<String, Breaker>,
+    hash: &str,
+    rule: Rule,
+    leave: Leave,
+    end: End,
+    now: Timestamp,
+) -> bool {
+    match (all.get_mut(hash), end) {
+        (Some(_), End::Well) => {
+            all.pop(hash);
+            false
+        }
+        (Some(breaker), _) => breaker.ended(rule, leave, end, now),
+        (None, End::Badly) => {
+            let mut breaker = Breaker::default();
+            // A call that tried was the class's.
+            let opens = breaker.ended(rule, Leave::Closed, end, now);
+            all.put(hash.to_owned(), breaker);
+            opens
+        }
+        (None, _) => false,
+    }
+}

@@ -1,0 +1,28 @@
+//! Who sends a request, as far as the connection and a few header fields say.
+
+use crate::gate::Circumstances;
+use keyward_core::time::Timestamp;
+
+/// What a check looks at beside the key and the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The request's method.
+    pub method: &'a str,
+    /// Whether it asks for another protocol (`Upgrade`): a WebSocket.
+    pub upgrades: bool,
+    /// `CF-Connecting-IP` as sent by the platform.
+    pub address: Option<&'a str>,
+    /// The `Origin` header.
+    pub origin: Option<&'a str>,
+    /// The code of the tenant whose host was asked, where hosts are tenants' own.
+    pub tenant: Option<&'a str>,
+}
+
+impl<'a> Caller<'a> {
+    /// What a decision looks at, at this moment.
+    pub fn at(self, now: Timestamp) -> Circumstances<'a> {
+        let Self { method, upgrades, address, origin, tenant } = self;
+        let address = address.and_then(|address| address.parse().ok());
+        Circumstances { method, upgrades, address, origin, tenant, now }
+    }
+}

@@ -1,0 +1,50 @@
+//! Keys that stand in the policy: found by their hash, without any store.
+
+use std::rc::Rc;
+
+use keyward_policy::{ConfiguredKey, Realm};
+use sha2::{Digest, Sha256};
+
+use keyward_core::{
+    key::hex,
+    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    secret::Secret,
+};
+
+/// The configured key that this is, as the record on which every key is decided.
+pub fn find(realm: &Realm, key: &Secret) -> Option<Rc<Record>> {
+    if realm.configured_keys.is_empty() {
+        return None;
+    }
+    let sha256 = hex(&Sha256::digest(key.expose()));
+    realm
+        .configured_keys
+        .iter()
+        .find(|configured| configured.sha256 == sha256)
+        .map(|found| record(realm, found))
+}
+
+fn record(realm: &Realm, key: &ConfiguredKey) -> Rc<Record> {
+    Rc::new(Record {
+        v: Format::V1,
+        id: key.id.to_owned(),
+        realm: realm.id.to_owned(),
+        tenant: Tenant {
+            id: key.tenant.unwrap_or_default().to_owned(),
+            code: key.tenant.map(str::to_owned),
+            status: TenantStatus::Active,
+            plan: key.plan.map(str::to_owned),
+        },
+        kind: KeyKind::Secret,
+        mode: Mode::Live,
+        status: Status::Active,
+        version: 0,
+        expires_at: None,
+        scopes: key.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        allowed_ips: Vec::new(),
+        allowed_origins: Vec::new(),
+        limits: Limits::default(),
+        strict: false,
+        replaced: false,
+    })
+}

@@ -1,0 +1,145 @@
+//! Credentials in URLs, where logs and histories keep them. Only what can be a credential of the realm counts: a
+//! URL of the origin's own has words that begin like keys, and parameters with names like theirs.
+
+use std::borrow::Cow;
+
+use base64::{
+    Engine,
+    alphabet::URL_SAFE,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::URL_SAFE_NO_PAD},
+};
+use keyward_policy::{KeyFormat, Link, Realm};
+
+use crate::configured;
+use keyward_core::{
+    key,
+    secret::{Secret, Secrets},
+    target::Target,
+};
+
+/// Fewest characters of a key of the policy's own that are looked at: less is no 128 bits.
+const LEAST_CONFIGURED: usize = 16;
+
+/// Whether the URL holds a key or token of this realm, or has a parameter that the policy refuses by its name.
+/// Percent-encoding is undone, however often it was applied.
+pub fn is_in_url(realm: &Realm, target: Target<'_>, secrets: Option<&Secrets>) -> bool {
+    let named = || {
+        // Some servers part at `;` too.
+        target.query.split(['&', ';']).any(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            !value.is_empty()
+                && realm.url_parameters.iter().any(|parameter| is_name(&decoded(name), parameter))
+        })
+    };
+    let holds = |text: &str| holds_credential(realm, &decoded(text), secrets);
+    named() || holds(target.path) || holds(target.query)
+}
+
+/// Whether a server may read a parameter's name as this one: PHP takes signs (`api.key`, `api+key`) for `_`.
+fn is_name(name: &str, parameter: &str) -> bool {
+    let read = |text: &str| -> Vec<u8> {
+        let sign = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+        text.trim_start_matches([' ', '+']).bytes().map(sign).collect()
+    };
+    name.eq_ignore_ascii_case(parameter) || read(name) == read(parameter)
+}
+
+/// Whether text holds what has the form of a key or token of this realm.
+pub(super) fn holds_credential(realm: &Realm, text: &str, secrets: Option<&Secrets>) -> bool {
+    let issuer = realm.jwt.map(|jwt| jwt.issuer);
+    holds_key(&realm.key, secrets, text)
+        || issuer.is_some_and(|issuer| holds_token_of(issuer, text))
+        || holds_configured(realm, text)
+}
+
+/// Whether the URL holds the token of a link, on a route where none is exchanged.
+pub fn is_link_in_url(link: &Link, target: Target<'_>, secrets: Option<&Secrets>) -> bool {
+    [target.path, target.query]
+        .into_iter()
+        .any(|text| key::appears_in(&link.token(), secrets, &decoded(text)))
+}
+
+/// A key as it is, or in base64 as in Basic (RFC 7617).
+fn holds_key(format: &KeyFormat, secrets: Option<&Secrets>, text: &str) -> bool {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &URL_SAFE,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let least = (usize::from(format.random) + usize::from(format.check)) * 4 / 3;
+    let in_base64 = |of_base64: fn(char) -> bool| {
+        text.split(|character| !of_base64(character)).filter(|run| run.len() > least).any(|run| {
+            // Of a run that is no whole number of bytes the last character says nothing.
+            let whole = run.len() - usize::from(run.len() % 4 == 1);
+            let plain = run.get(..whole).unwrap_or_default().replace('+', "-").replace('/', "_");
+            LENIENT
+                .decode(plain)
+                .is_ok_and(|bytes| key::appears_in(format, secrets, &String::from_utf8_lossy(&bytes)))
+        })
+    };
+    let url_safe = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    let standard = |character: char| character.is_ascii_alphanumeric() || matches!(character, '+' | '/');
+    key::appears_in(format, secrets, text) || in_base64(url_safe) || in_base64(standard)
+}
+
+/// A token in its compact form (RFC 7515, section 7.1) that says it is this issuer's: three parts, of which the
+/// middle one holds the claims.
+fn holds_token_of(issuer: &str, text: &str) -> bool {
+    let of_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
+    let of_token = |character: char| of_part(character) || character == '.';
+    let says_so = |part: &str| {
+        let claims = URL_SAFE_NO_PAD.decode(part).ok();
+        let claims = claims.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        claims.is_some_and(|claims| claims.get("iss").and_then(|iss| iss.as_str()) == Some(issuer))
+    };
+    text.split(|character| !of_token(character)).any(|run| {
+        let Some((_, rest)) = run.split_once('.') else { return false };
+        let mut parts = rest.split('.').peekable();
+        let claims = std::iter::from_fn(|| parts.next().filter(|_| parts.peek().is_some()));
+        claims.into_iter().any(says_so)
+    })
+}
+
+/// A key of the policy's own, whose form only its hash knows: each word of the text.
+fn holds_configured(realm: &Realm, text: &str) -> bool {
+    let ends_word = |character: char| character.is_whitespace() || "/?&=;,+\"'".contains(character);
+    !realm.configured_keys.is_empty()
+        && text
+            .split(ends_word)
+            .filter(|word| word.len() >= LEAST_CONFIGURED)
+            .any(|word| configured::find(realm, &Secret::new(word)).is_some())
+}
+
+/// Text without percent-encoding, be it encoded twice or more: `%252D` is what `%2D` is.
+fn decoded(text: &str) -> Cow<'_, str> {
+    if !text.contains('%') {
+        return Cow::Borrowed(text);
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, after @ ..] = rest {
+        let encoded = (*first == b'%').then(|| encoded(after)).flatten();
+        let (byte, left) = encoded.unwrap_or((*first, after));
+        bytes.push(byte);
+        rest = left;
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The byte that two digits after a `%` stand for, or, if that is a `%` too, what that one stands for; and what
+/// follows.
+fn encoded(mut after: &[u8]) -> Option<(u8, &[u8])> {
+    let mut found = None;
+    while let Some((digits, rest)) = after.split_at_checked(2) {
+        let digit = |at: usize| digits.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+        let byte = digit(0).zip(digit(1)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
+        let Some(byte) = byte else { break };
+        found = Some((byte, rest));
+        if byte != b'%' {
+            break;
+        }
+        after = rest;
+    }
+    found
+}

@@ -1,0 +1,311 @@
+//! Step 9: what becomes of a request's header fields on the way to the origin, and of an answer's on the way
+//! back. `docs/origin.md` has both as tables, which tests compare with what an origin and a client really get.
+//!
+//! What is named nowhere here passes as it came. Lists of names are in lower case; one that ends in `-` stands
+//! for every name that begins so, one between two `-` for every name that has these words in it (`-client-ip-` for
+//! `True-Client-IP`), and one after a `~` is removed where it is spelled otherwise (`X_Api_Key`).
+
+use std::net::IpAddr;
+
+use keyward_policy::{CredentialSource, Origin, Realm, Requirement, SourceKind};
+
+use crate::{
+    caller::Caller,
+    cors, credential,
+    gate::{Identity, Permit},
+    identity, refusal,
+};
+use keyward_core::{cookie::SESSION_COOKIE, secret::Secrets, target::Target};
+use keyward_limits::limit::WindowState;
+
+/// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
+/// is not its own (`CF_Connecting_IP`) is a client's. The others are those of proxies, gateways, meshes and hosts that let
+/// origins know who asks; none of them is between Keyward and its origin unless it sets its own.
+const IDENTITY: [&str; 57] = [
+    "keyward-",
+    "~cf-",
+    "$wsat",
+    "$wscc",
+    "$wscs",
+    "$wsis",
+    "$wspr",
+    "$wsra",
+    "$wsrh",
+    "$wsru",
+    "$wssn",
+    "$wssp",
+    "-authenticated-",
+    "-client-cert-",
+    "-client-principal-",
+    "-jwt-assertion-",
+    "-ssl-client-",
+    "-userinfo-",
+    "auth-groups",
+    "auth-mail",
+    "auth-user",
+    "cf-access-",
+    "gap-",
+    "iv-",
+    "l5d-",
+    "mellon-",
+    "ngrok-auth-",
+    "oam-",
+    "oidc-",
+    "remote-",
+    "shib-",
+    "sm-",
+    "tailscale-app-capabilities",
+    "tailscale-headers-info",
+    "tailscale-user-",
+    "x-amzn-lambda-",
+    "x-amzn-lattice-",
+    "x-amzn-mtls-",
+    "x-amzn-oidc-",
+    "x-amzn-request-context",
+    "x-anonymous-consumer",
+    "x-apigateway-",
+    "x-appengine-",
+    "x-arr-",
+    "x-auth-couchdb-",
+    "x-auth-request-",
+    "x-authentik-",
+    "x-consumer-",
+    "x-credential-",
+    "x-goog-iap-",
+    "x-id-token",
+    "x-ms-token-",
+    "x-pomerium-",
+    "x-proxy-",
+    "x-remote-",
+    "x-vouch-",
+    "x-webauth-",
+];
+
+/// Fields by which a client tells some origins to take the request for another one than the gate has decided on: with
+/// another method, for another path, by another way (`Proxy` is `HTTP_PROXY` to a CGI program) or past a part of it.
+const OVERRIDES: [&str; 18] = [
+    "-method-override-",
+    "path-info",
+    "proxy",
+    "script-name",
+    "x-accel-",
+    "x-astro-",
+    "x-envoy-",
+    "x-http-method",
+    "x-invoke-",
+    "x-matched-path",
+    "x-middleware-",
+    "x-now-route-matches",
+    "x-override-",
+    "x-rewrite-",
+    "x-script-name",
+    "x-sendfile-type",
+    "x-unencoded-url",
+    "x-waws-unencoded-url",
+];
+
+/// Fields that say where a request came from, or what it was. A client's own word is removed; the gate's takes its place.
+const PROVENANCE: [&str; 19] = [
+    "-client-ip-",
+    "-forwarded-for-",
+    "-real-ip-",
+    "cloudfront-",
+    "fly-forwarded-",
+    "forwarded",
+    "front-end-https",
+    "wl-proxy-",
+    "x-azure-",
+    "x-forwarded",
+    "x-forwarded-",
+    "x-host",
+    "x-nf-",
+    "x-original-",
+    "x-originating-",
+    "x-proxyuser-ip",
+    "x-scheme",
+    "x-url-scheme",
+    "x-vercel-ip-",
+];
+
+/// Fields that are for the next server only (RFC 9110, sections 7.6.1 and 11.7). What `Connection` names goes
+/// with them; the runtime does `Connection`, `Transfer-Encoding` and `Upgrade` itself. `Expect` is answered by the
+/// time the body is here (section 10.1.1), and an origin that is told of it keeps the runtime waiting.
+const HOP_BY_HOP: [&str; 8] = [
+    "expect",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authentication-info",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+];
+
+/// Fields by which a server frames a message and says what is in it: in another spelling they are a client's attempt
+/// to have it read otherwise.
+const FRAMING: [&str; 3] = ["content-length", "content-type", "transfer-encoding"];
+
+/// What the CORS protocol reads of an answer. Where the realm has CORS, the policy alone says it.
+const CORS: [&str; 2] = ["access-control-allow-", "access-control-max-age"];
+
+/// Fields of an answer that are the gate's to say, or hold for the whole host, which the gate's own page and other
+/// origins share: another way in, past the gate (RFC 7838); the end of everybody's sessions there; a script before
+/// every page of it; reports on every request to it, with their URLs.
+const GATES_OWN: [&str; 7] =
+    ["keyward-", "x-request-id", "alt-svc", "clear-site-data", "service-worker-allowed", "nel", "report-to"];
+
+/// Where the gate says what is left of a key's limits, nobody else does.
+const RATE_LIMITS: [&str; 5] = ["ratelimit", "ratelimit-", "x-ratelimit", "x-ratelimit-", "x-rate-limit-"];
+
+/// Header fields of a client that the origin does not get. `header` reads one by its lower-case name.
+pub fn removed(
+    realms: &[Realm],
+    realm: &Realm,
+    permit: &Permit,
+    secrets: Option<&Secrets>,
+    header: impl Fn(&str) -> Option<String>,
+) -> Vec<&'static str> {
+    let mut names = IDENTITY.to_vec();
+    names.extend(OVERRIDES.iter().chain(&PROVENANCE).chain(&HOP_BY_HOP));
+    let holds = |source: &&CredentialSource| {
+        header(source.header).is_some_and(|value| match permit.identity() {
+            // Nobody's credential was asked for: what is another server's may be meant for the origin.
+            Identity::Anybody | Identity::Sender => credential::is_of_any(realms, source, &value, secrets),
+            // A token that was found to be in order goes on where the policy says so.
+            Identity::Token(_) if source.kind == SourceKind::Jwt && source.forward => false,
+            _ => {
+                credential::has_scheme(source, &value)
+                    || credential::is_of_any(realms, source, &value, secrets)
+            }
+        })
+    };
+    names.extend(realm.credentials.iter().filter(holds).map(|source| source.header));
+    // In the header of another realm a credential of this deployment is somebody's all the same.
+    let others = realms.iter().flat_map(|realm| realm.credentials);
+    for source in others.filter(|other| realm.credentials.iter().all(|own| own.header != other.header)) {
+        if header(source.header).is_some_and(|value| credential::is_of_any(realms, source, &value, secrets)) {
+            names.push(source.header);
+        }
+    }
+    names
+}
+
+/// Headers that the gate decides by: those in which a credential, a session's id or a signature may stand in any realm,
+/// and what frames a message. In another spelling (`X_Api_Key`) no realm reads them, and many origins would: so spelled
+/// they do not go on.
+pub fn removed_if_misspelt(realms: &[Realm]) -> Vec<&'static str> {
+    let mut names = FRAMING.to_vec();
+    for realm in realms {
+        names.extend(realm.credentials.iter().map(|source| source.header));
+        names.extend(realm.session_id_header);
+        for route in realm.routes {
+            if let Requirement::Webhook(webhook) = route.requires {
+                names.extend(webhook.headers());
+            }
+        }
+    }
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Cookies of the gate's own, of whichever realm: the origin does not get them, and sets none of them.
+pub fn removed_cookies(realms: &[Realm]) -> Vec<&'static str> {
+    realms.iter().filter_map(|realm| realm.link.map(|link| link.cookie)).chain([SESSION_COOKIE]).collect()
+}
+
+/// Header fields that the origin gets from the gate: the verified identity, and where the request came from.
+pub fn added(
+    realm: &Realm,
+    permit: &Permit,
+    target: Target<'_>,
+    caller: Caller<'_>,
+    request_id: &str,
+) -> Vec<(&'static str, String)> {
+    let mut fields = identity::headers(permit, request_id);
+    let authority = target.authority();
+    fields.push(("X-Forwarded-Host", authority.to_owned()));
+    fields.push(("X-Forwarded-Proto", target.scheme.to_owned()));
+    let address = caller.address.and_then(|text| text.parse::<IpAddr>().ok());
+    if let Some(address) = address {
+        fields.push(("X-Forwarded-For", address.to_string()));
+    }
+    if realm.forwarded {
+        fields.push(("Forwarded", forwarded(address, authority, target.scheme)));
+    }
+    fields
+}
+
+/// RFC 7239, section 4. An IPv6 address stands in brackets and quotes (section 6), and so does a host with a port.
+fn forwarded(address: Option<IpAddr>, authority: &str, scheme: &str) -> String {
+    let address = match address {
+        None => "unknown".to_owned(),
+        Some(IpAddr::V4(v4)) => v4.to_string(),
+        Some(IpAddr::V6(v6)) => format!("\"[{v6}]\""),
+    };
+    format!("for={address};host=\"{authority}\";proto={scheme}")
+}
+
+/// The answer's header fields as the client gets them.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct AnswerFields {
+    /// Names of those that are removed.
+    pub removed: Vec<&'static str>,
+    /// Those that are set, in place of the origin's.
+    pub set: Vec<(&'static str, String)>,
+    /// Lists that the origin may have begun, and what is added to them.
+    pub merged: Vec<(&'static str, String)>,
+    /// How challenges begin that only the gate makes.
+    pub challenges: Vec<String>,
+}
+
+/// What becomes of an answer's header fields.
+pub fn answer(
+    realm: &Realm,
+    permit: &Permit,
+    origin: Option<&str>,
+    windows: &[WindowState],
+    request_id: &str,
+) -> AnswerFields {
+    let mut removed: Vec<&'static str> = HOP_BY_HOP.to_vec();
+    removed.extend(GATES_OWN);
+    if !windows.is_empty() {
+        removed.extend(RATE_LIMITS);
+    }
+    let mut set = vec![("X-Request-Id", request_id.to_owned())];
+    let mut merged = Vec::new();
+    set.extend(refusal::rate_limit_headers(windows));
+    if let Some(cors) = &realm.cors {
+        removed.extend(CORS);
+        let fields = cors::fields(cors, origin);
+        set.extend(fields.allowed.map(|origin| ("Access-Control-Allow-Origin", origin)));
+        merged.extend(fields.exposed.map(|names| ("Access-Control-Expose-Headers", names.to_owned())));
+        merged.extend(fields.vary.map(|name| ("Vary", name.to_owned())));
+    }
+    let vary = vary(realm, permit);
+    if !vary.is_empty() {
+        merged.push(("Vary", vary.join(", ")));
+    }
+    if !matches!(permit.identity(), Identity::Anybody | Identity::Sender) {
+        // What shared caches do with `Authorization` (RFC 9111, section 3.5) they are to do with each credential.
+        merged.push(("Cache-Control", "private".to_owned()));
+    }
+    AnswerFields { removed, set, merged, challenges: refusal::challenge::own(realm) }
+}
+
+/// Header fields by whose value answers differ, so that caches tell apart who may see what.
+pub fn vary(realm: &Realm, permit: &Permit) -> Vec<&'static str> {
+    if *permit.identity() == Identity::Anybody {
+        return Vec::new();
+    }
+    let cookie = realm.link.map(|_| "cookie");
+    realm.credentials.iter().map(|source| source.header).chain(cookie).collect()
+}
+
+/// The address, scheme, host and port, by which an origin knows itself, where it is not the one that was asked.
+pub fn own_address(realm: &Realm) -> Option<&'static str> {
+    match realm.origin {
+        Origin::Binding(_) => None,
+        Origin::Url(url) => Some(url),
+    }
+}

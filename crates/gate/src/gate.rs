@@ -1,0 +1,276 @@
+//! The decision: pure and synchronous, in a fixed order, a [`Permit`] or a [`Denial`].
+
+use std::{net::IpAddr, rc::Rc};
+
+use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode, Webhook, scope};
+
+use crate::{
+    denial::{Denial, PublishableFault},
+    hint::Stray,
+    jwt::{self, Keys, Token},
+    webhook,
+};
+use keyward_core::{
+    link::Session,
+    record::{KeyKind, Mode, Record, Status, TenantStatus},
+    secret::{Secret, Secrets},
+    time::Timestamp,
+};
+
+/// What a decision looks at beside the record.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// The request's method.
+    pub method: &'a str,
+    /// Whether it asks for another protocol (`Upgrade`): a WebSocket.
+    pub upgrades: bool,
+    /// The client's address, if the platform told it.
+    pub address: Option<IpAddr>,
+    /// The `Origin` header, if there is one.
+    pub origin: Option<&'a str>,
+    /// The code of the tenant whose host was asked, where hosts are tenants' own.
+    pub tenant: Option<&'a str>,
+    /// When.
+    pub now: Timestamp,
+}
+
+/// Who was found to be asking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Identity {
+    /// Anybody: the route asks for nothing.
+    Anybody,
+    /// A key that is in order.
+    Key(Rc<Record>),
+    /// Whoever the issuer of a token vouches for.
+    Token(jwt::Claims),
+    /// Whoever followed a link.
+    Session(Session),
+    /// The sender of a webhook.
+    Sender,
+}
+
+/// Proof that a request may be forwarded. Only what decides makes one: [`decide`] about a key,
+/// [`decide_token`], [`decide_session`], a [`WebhookCheck`], and [`pass_without_key`] for a route that asks for
+/// nothing; forwarding asks for one.
+#[derive(Debug)]
+pub struct Permit {
+    identity: Identity,
+    session_id: Option<String>,
+}
+
+impl Permit {
+    fn of(identity: Identity) -> Self {
+        Self { identity, session_id: None }
+    }
+
+    /// The same, for a request that says which session it belongs to.
+    #[must_use]
+    pub fn in_session(self, session_id: Option<String>) -> Self {
+        Self { session_id, ..self }
+    }
+
+    /// Who asks.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The key that was found to be in order; `None` if none was asked for.
+    pub fn record(&self) -> Option<&Rc<Record>> {
+        match &self.identity {
+            Identity::Key(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// The checked id of the session that the request belongs to.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+}
+
+/// The permit of a route that asks for no key; `None` if it asks for one.
+pub fn pass_without_key(requirement: &Requirement) -> Option<Permit> {
+    matches!(requirement, Requirement::Public).then_some(Permit::of(Identity::Anybody))
+}
+
+/// Decides about a key, in this order: realm and its tenant's host, status, expiry, tenant, plan, address,
+/// kind and origin, mode, scope. The first thing that is wrong is the answer.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn decide(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    record: &Rc<Record>,
+    circumstances: Circumstances<'_>,
+) -> Result<Permit, Denial> {
+    let Circumstances { address, origin, tenant, now, .. } = circumstances;
+    if record.realm != realm.id || !is_of(tenant, record.tenant.code.as_deref()) {
+        return Err(Denial::UnknownKey { slip: None });
+    }
+    if record.status == Status::Revoked {
+        return Err(Denial::RevokedKey { replaced: record.replaced });
+    }
+    if record.expires_at.is_some_and(|end| end <= now) {
+        return Err(Denial::ExpiredKey { replaced: record.replaced });
+    }
+    if record.tenant.status == TenantStatus::Inactive {
+        return Err(Denial::InactiveTenant);
+    }
+    let plans = requirement.plans;
+    if !plans.is_empty() && !record.tenant.plan.as_deref().is_some_and(|plan| plans.contains(&plan)) {
+        return Err(Denial::PlanRequired { plans });
+    }
+    if !allows_address(record, address) {
+        return Err(Denial::AddressRestricted { address });
+    }
+    match record.kind {
+        KeyKind::Secret if !requirement.by.contains(&Proof::Key) => {
+            let stray = Some(Stray::Kind(Proof::Key));
+            return Err(Denial::MissingCredential { by: requirement.by, stray });
+        }
+        KeyKind::Secret if origin.is_some() && realm.secret_keys_from_pages == PageKeys::Refuse => {
+            return Err(Denial::SecretKeyFromPage);
+        }
+        KeyKind::Secret => {}
+        KeyKind::Publishable => {
+            if !requirement.by.contains(&Proof::Publishable) {
+                return Err(Denial::OriginRestricted(PublishableFault::Route));
+            }
+            let Some(origin) = origin else {
+                return Err(Denial::OriginRestricted(PublishableFault::NoOrigin));
+            };
+            if !record.allowed_origins.iter().any(|allowed| allowed == origin) {
+                return Err(Denial::OriginRestricted(PublishableFault::OtherOrigin));
+            }
+        }
+    }
+    let live_only = requirement.live_only;
+    let held_back = live_only || (realm.test_mode == TestMode::ReadOnly && !circumstances.only_reads());
+    if record.mode == Mode::Test && held_back {
+        return Err(Denial::TestMode { live_only });
+    }
+    if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &record.scopes, required)) {
+        return Err(Denial::InsufficientScope { of: Proof::Key, required: requirement.scopes });
+    }
+    Ok(Permit::of(Identity::Key(Rc::clone(record))))
+}
+
+/// Decides about a token: its signature, its claims, the tenant's host, scopes.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn decide_token(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    token: &Token<'_>,
+    keys: &Keys,
+    circumstances: Circumstances<'_>,
+) -> Result<Permit, Denial> {
+    let claims = token.verify(keys, circumstances.now).map_err(Denial::InvalidToken)?;
+    if !is_of(circumstances.tenant, claims.tenant.as_deref()) {
+        return Err(Denial::InvalidToken(jwt::Error::WrongTenant));
+    }
+    // The policy has no such route, and tokens no plan.
+    if !requirement.plans.is_empty() {
+        return Err(Denial::PlanRequired { plans: requirement.plans });
+    }
+    if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &claims.scopes, required)) {
+        return Err(Denial::InsufficientScope { of: Proof::Jwt, required: requirement.scopes });
+    }
+    Ok(Permit::of(Identity::Token(claims)))
+}
+
+/// Decides about the value of a session's cookie: its seal, its end, the tenant's host, plan, and whether what
+/// changes something comes from the session's own site, since browsers send cookies along unasked.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn decide_session(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    cookie: &Secret,
+    secrets: &Secrets,
+    from_own_site: bool,
+    circumstances: Circumstances<'_>,
+) -> Result<Permit, Denial> {
+    let session =
+        Session::open(cookie, realm.id, secrets, circumstances.now).ok_or(Denial::InvalidSession)?;
+    if !is_of(circumstances.tenant, session.tenant.code.as_deref()) {
+        return Err(Denial::InvalidSession);
+    }
+    let plans = requirement.plans;
+    if !plans.is_empty() && !session.tenant.plan.as_deref().is_some_and(|plan| plans.contains(&plan)) {
+        return Err(Denial::PlanRequired { plans });
+    }
+    if !circumstances.only_reads() && !from_own_site {
+        return Err(Denial::CrossSite);
+    }
+    // The policy has no such route: sessions hold none.
+    if !requirement.scopes.is_empty() {
+        return Err(Denial::InsufficientScope { of: Proof::Session, required: requirement.scopes });
+    }
+    Ok(Permit::of(Identity::Session(session)))
+}
+
+/// A webhook whose headers are in order, while its body is read.
+pub struct WebhookCheck(webhook::Check);
+
+/// Begins to decide about a webhook, by all but its body.
+///
+/// # Errors
+/// [`Denial::InvalidSignature`], and [`Denial::UnfitSecret`] for a secret that is not in the form that the policy
+/// says.
+pub fn begin_webhook(
+    webhook: &Webhook,
+    secret: &Secret,
+    header: impl Fn(&str) -> Option<String>,
+    now: Timestamp,
+) -> Result<WebhookCheck, Denial> {
+    match webhook::Check::begin(webhook, secret, header, now) {
+        Ok(check) => Ok(WebhookCheck(check)),
+        Err(error @ webhook::Error::UnfitSecret) => {
+            Err(Denial::UnfitSecret { secret: webhook.secret, reason: error.to_string() })
+        }
+        Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
+    }
+}
+
+impl WebhookCheck {
+    /// Sees the next piece of the body.
+    pub fn see(&mut self, piece: &[u8]) {
+        self.0.see(piece);
+    }
+
+    /// Decides, at the body's end.
+    ///
+    /// # Errors
+    /// [`Denial::InvalidSignature`]
+    pub fn finish(self) -> Result<Permit, Denial> {
+        match self.0.finish() {
+            Ok(()) => Ok(Permit::of(Identity::Sender)),
+            Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
+        }
+    }
+}
+
+/// Whether this is the tenant whose host was asked. Where hosts are nobody's own, every one is.
+fn is_of(host: Option<&str>, tenant: Option<&str>) -> bool {
+    host.is_none_or(|host| tenant.is_some_and(|code| code.eq_ignore_ascii_case(host)))
+}
+
+impl Circumstances<'_> {
+    /// Whether the request can change nothing. A WebSocket, opened by GET, carries whatever follows.
+    fn only_reads(&self) -> bool {
+        matches!(self.method, "GET" | "HEAD" | "OPTIONS") && !self.upgrades
+    }
+}
+
+/// Whether the record's ranges hold the address. An IPv4 address that came in IPv6 clothes
+/// (`::ffff:192.0.2.1`) is the IPv4 address. An unknown address is in no range.
+fn allows_address(record: &Record, address: Option<IpAddr>) -> bool {
+    record.allowed_ips.is_empty()
+        || address
+            .map(|address| address.to_canonical())
+            .is_some_and(|address| record.allowed_ips.iter().any(|range| range.contains(&address)))
+}

@@ -1,0 +1,106 @@
+//! What a token whose signature is right says, and whether it holds here and now.
+
+use keyward_policy::{Jwt, scope};
+use serde_json::Value;
+
+use super::{error::Error, object::Object};
+use keyward_core::time::{SECOND, Timestamp};
+
+/// Most characters of a subject or a tenant: each goes to the origin in a header.
+const MOST_CHARACTERS: usize = 256;
+
+/// What the origin is told of a token. Text in it can stand in a header field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Claims {
+    /// Who it speaks for.
+    pub subject: String,
+    /// Of which tenant, where the policy names the claim.
+    pub tenant: Option<String>,
+    /// Its scopes (RFC 6749, section 3.3), but for what would be a wildcard on a key: here it says nothing, and the
+    /// origin is not to take it for more.
+    pub scopes: Vec<String>,
+    /// The first moment at which it no longer passes, the allowed skew included.
+    pub expires: Timestamp,
+}
+
+impl Claims {
+    /// Checks issuer, audience and time (RFC 8725, sections 3.8 to 3.10), then takes what the policy
+    /// names.
+    pub(super) fn check(claims: &Object, policy: &Jwt, now: Timestamp) -> Result<Self, Error> {
+        let issuer = claims.get("iss").ok_or(Error::MissingClaim(&["iss"]))?;
+        if issuer.as_str() != Some(policy.issuer) {
+            return Err(Error::WrongIssuer);
+        }
+        let audience = claims.get("aud").ok_or(Error::MissingClaim(&["aud"]))?;
+        let audience = one_or_more(audience).ok_or(Error::InvalidClaim(&["aud"]))?;
+        if !audience.iter().any(|name| policy.audiences.contains(name)) {
+            return Err(Error::WrongAudience);
+        }
+
+        let skew = i64::from(policy.skew_s) * SECOND;
+        let expires = moment(claims, &["exp"])?.ok_or(Error::MissingClaim(&["exp"]))?.plus(skew);
+        if now >= expires {
+            return Err(Error::Expired);
+        }
+        for name in [&["nbf"], &["iat"]] {
+            if moment(claims, name)?.is_some_and(|from| now.plus(skew) < from) {
+                return Err(Error::NotYetValid);
+            }
+        }
+
+        Ok(Self {
+            subject: name(claims, policy.claims.subject)?,
+            tenant: policy.claims.tenant.map(|path| name(claims, path)).transpose()?,
+            scopes: scopes(claims, policy.claims.scopes)?,
+            expires,
+        })
+    }
+}
+
+/// A NumericDate (RFC 7519, section 2): seconds since 1970, perhaps with a fraction.
+fn moment(claims: &Object, path: &'static [&'static str; 1]) -> Result<Option<Timestamp>, Error> {
+    let Some(value) = claims.at(path) else { return Ok(None) };
+    let seconds = value.as_f64().filter(|seconds| seconds.is_finite()).ok_or(Error::InvalidClaim(path))?;
+    // A date that is too far off for a timestamp becomes the farthest one.
+    #[allow(clippy::cast_possible_truncation, reason = "it saturates")]
+    Ok(Some(Timestamp((seconds * 1_000.0) as i64)))
+}
+
+/// Text that names somebody: visible ASCII, spaces only inside.
+fn name(claims: &Object, path: &'static [&'static str]) -> Result<String, Error> {
+    let value = claims.at(path).ok_or(Error::MissingClaim(path))?;
+    let fits = |text: &&str| {
+        (1..=MOST_CHARACTERS).contains(&text.len())
+            && text.bytes().all(|byte| matches!(byte, b' '..=b'~'))
+            && text.trim() == *text
+    };
+    value.as_str().filter(fits).map(str::to_owned).ok_or(Error::InvalidClaim(path))
+}
+
+fn scopes(claims: &Object, path: Option<&'static [&'static str]>) -> Result<Vec<String>, Error> {
+    let mut paths = path.map_or([&["scope"] as &[_], &["scp"]], |path| [path, path]).into_iter();
+    let Some((path, value)) = paths.find_map(|path| Some((path, claims.at(path)?))) else {
+        return Ok(Vec::new());
+    };
+    let scopes: Option<Vec<_>> = match value {
+        Value::String(text) => Some(text.split(' ').filter(|scope| !scope.is_empty()).collect()),
+        other => one_or_more(other),
+    };
+    let scopes = scopes.filter(|scopes| scopes.iter().all(|scope| is_scope(scope)));
+    let scopes = scopes.ok_or(Error::InvalidClaim(path))?.into_iter();
+    Ok(scopes.filter(|scope| !scope::is_wildcard(scope)).map(str::to_owned).collect())
+}
+
+/// A scope-token of RFC 6749, section 3.3.
+fn is_scope(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| matches!(byte, b'!' | b'#'..=b'[' | b']'..=b'~'))
+}
+
+/// Text, or a list of nothing but text.
+fn one_or_more(value: &Value) -> Option<Vec<&str>> {
+    match value {
+        Value::String(text) => Some(vec![text]),
+        Value::Array(values) => values.iter().map(Value::as_str).collect(),
+        _ => None,
+    }
+}

@@ -1,0 +1,114 @@
+//! The one place where a denial becomes an HTTP answer: status, headers, body.
+
+use keyward_policy::{Realm, RefusalStyle};
+use serde_json::{Value, json};
+
+use super::{challenge, words};
+use crate::denial::Denial;
+use keyward_core::problem;
+use keyward_limits::limit::WindowState;
+
+/// Clients that wait by themselves give up `Retry-After` beyond so many seconds and come back at once.
+const LONGEST_WAIT: u64 = 60;
+
+/// An HTTP answer of Keyward's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// Header fields, each name once.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body; empty for none.
+    pub body: String,
+}
+
+/// The answer to a denied request. `realm` is `None` when none was found.
+pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answer {
+    let public = denial.public();
+    let own = |list: fn(&Realm) -> Own| realm.and_then(|realm| spelling(list(realm), denial));
+    let code = own(|realm| realm.refusals.codes).unwrap_or(public.code);
+    let detail =
+        own(|realm| realm.refusals.messages).map_or_else(|| words::detail(denial, realm), Into::into);
+    let mut headers = vec![("Cache-Control", "no-store".to_owned()), ("X-Request-Id", request_id.to_owned())];
+    if let Some(challenge) = public.challenge {
+        headers.push(("WWW-Authenticate", challenge::text(challenge, denial, realm)));
+    }
+    if let Denial::MethodNotAllowed { allow } = denial {
+        headers.push(("Allow", allow.join(", ")));
+    }
+    if let Some(seconds) = denial.retry_after() {
+        headers.push(("Retry-After", seconds.to_string()));
+        if seconds > LONGEST_WAIT {
+            // Not a standard field: clients of several APIs obey it.
+            headers.push(("X-Should-Retry", "false".to_owned()));
+        }
+    }
+    if let Denial::RateLimited { windows, .. } = denial {
+        headers.extend(rate_limit_headers(windows));
+    }
+    let style = realm.map_or(RefusalStyle::Problem, |realm| realm.refusals.style);
+    let (content_type, body) = match style {
+        RefusalStyle::Problem => {
+            let mut body = problem::problem(public.status, public.code, code, &detail, request_id);
+            add_particulars(&mut body, denial);
+            (problem::CONTENT_TYPE, body)
+        }
+        RefusalStyle::Json => (
+            "application/json",
+            json!({ "error": { "code": code, "message": detail, "requestId": request_id } }),
+        ),
+    };
+    headers.push(("Content-Type", content_type.to_owned()));
+    Answer { status: public.status, headers, body: body.to_string() }
+}
+
+/// What a program may want to know of some problems (RFC 9457, section 3.2).
+fn add_particulars(body: &mut Value, denial: &Denial) {
+    let (name, value) = match denial {
+        Denial::InsufficientScope { required, .. } => ("requiredScopes", json!(required)),
+        Denial::PlanRequired { plans } => ("requiredPlans", json!(plans)),
+        Denial::RateLimited { windows, .. } => {
+            let full = windows.iter().filter(|state| state.remaining == 0).map(|state| state.window.name());
+            ("violatedPolicies", json!(full.collect::<Vec<_>>()))
+        }
+        _ => return,
+    };
+    if let Some(body) = body.as_object_mut() {
+        body.insert(name.to_owned(), value);
+    }
+}
+
+/// A realm's own words for our codes and causes.
+type Own = &'static [(&'static str, &'static str)];
+
+/// The realm's own word, for the cause if it has one, else for the code.
+fn spelling(list: Own, denial: &Denial) -> Option<&'static str> {
+    let of = |name| list.iter().find(|(ours, _)| *ours == name).map(|(_, theirs)| *theirs);
+    of(denial.cause()).or_else(|| of(denial.public().code))
+}
+
+/// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10): the same windows in the
+/// same order; none for a key without limits.
+pub fn rate_limit_headers(windows: &[WindowState]) -> Vec<(&'static str, String)> {
+    if windows.is_empty() {
+        return Vec::new();
+    }
+    let list =
+        |item: &dyn Fn(&WindowState) -> String| windows.iter().map(item).collect::<Vec<_>>().join(", ");
+    let policy = list(&|state| {
+        format!(
+            "\"{}\";q={};w={}",
+            state.window.name(),
+            state.limit,
+            state.window.length() / keyward_core::time::SECOND
+        )
+    });
+    let left = list(&|state| {
+        let remaining = state.remaining.min(state.limit);
+        // Less than a second, or not known any more: where something is used up, it is not now.
+        let least = u64::from(remaining < state.limit);
+        let reset = state.reset_ms.div_ceil(1_000).max(least);
+        format!("\"{}\";r={remaining};t={reset}", state.window.name())
+    });
+    vec![("RateLimit-Policy", policy), ("RateLimit", left)]
+}

@@ -1,0 +1,306 @@
+//! What a refused client reads: a sentence of what was wrong, and one of how to mend it. For people, in the
+//! default language; a realm may have words of its own. Nothing that the client sent stands in them, but
+//! for the address that it came from.
+
+use std::borrow::Cow;
+
+use keyward_policy::{Proof, Realm, path::Ambiguous};
+
+use super::field_name::field_name;
+use crate::{
+    denial::{Denial, PublishableFault},
+    hint::{self, Slip, Stray},
+    jwt,
+};
+use keyward_limits::limit::{Window, WindowState};
+
+/// The text for this reason. `realm` is `None` where none was found, and at the admin API.
+pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
+    let text = match denial {
+        Denial::NoRealm => "No API is served at this host and path. Check the URL.",
+        Denial::NoRoute => "This API has no such path. Check it against the API's documentation.",
+        Denial::MethodNotAllowed { allow } => {
+            return format!("This path is there, but not for this method. Use {}.", one_of(allow)).into();
+        }
+        Denial::AmbiguousPath(why) => return ambiguous(*why).into(),
+        Denial::InvalidHost => "The Host header does not hold the name of a host. Send the one of this API.",
+        Denial::MissingCredential { by, stray } => return missing(realm, by, *stray).into(),
+        Denial::RepeatedCredential => {
+            "More than one credential was sent, or one with a comma in it. Send exactly one, in one header."
+        }
+        Denial::KeyInUrl => {
+            "A credential, or a parameter that is named like one, stands in the URL, which logs and histories keep. Send credentials in a header, and replace one that stood here."
+        }
+        Denial::MalformedKey { slip } => return malformed(realm, *slip),
+        Denial::UnknownKey { slip } => unknown(*slip),
+        Denial::RevokedKey { replaced: false } => "The API key was revoked. Use another one.",
+        Denial::RevokedKey { replaced: true } => {
+            "The API key was revoked, and another one has replaced it. Use that one."
+        }
+        Denial::ExpiredKey { replaced: false } => "The API key has expired. Use another one.",
+        Denial::ExpiredKey { replaced: true } => {
+            "The API key has expired, and another one has replaced it. Use that one."
+        }
+        Denial::InactiveTenant => {
+            "The organization that this credential belongs to is not active. Ask whoever runs this API to activate it."
+        }
+        Denial::PlanRequired { plans } => {
+            return format!(
+                "The organization's plan does not include this request. It takes the plan {}.",
+                one_of(plans)
+            )
+            .into();
+        }
+        Denial::AddressRestricted { address } => {
+            let from = address.map_or_else(|| "this address".to_owned(), |address| address.to_string());
+            return format!(
+                "The API key may not be used from {from}. Send from an address that it lists, or add this one to the list."
+            )
+            .into();
+        }
+        Denial::OriginRestricted(PublishableFault::Route) => {
+            "The API key is a publishable one, and this request takes none. Use a secret key, from a server."
+        }
+        Denial::OriginRestricted(PublishableFault::NoOrigin) => {
+            "The API key is a publishable one, which works from web pages only. Use a secret key from a server."
+        }
+        Denial::OriginRestricted(PublishableFault::OtherOrigin) => {
+            "The API key is a publishable one and does not list the origin of this web page. Add the origin to the key's list."
+        }
+        Denial::SecretKeyFromPage => {
+            "A secret key came from a web page, where others can read it. Use a publishable key there, and replace this one."
+        }
+        Denial::InvalidToken(error) => token(*error),
+        Denial::KeyAsToken => {
+            let keys = send(SEND_IT, realm, &[Proof::Key]);
+            return format!("An API key stands where a token belongs. {keys}").into();
+        }
+        Denial::InvalidSignature { .. } => {
+            "The request does not carry a valid signature of its sender. Check the secret that it is signed with, and the clock."
+        }
+        Denial::InvalidLink => "The link is not valid. Ask for a new one.",
+        Denial::ExpiredLink => "The link has expired. Ask for a new one.",
+        Denial::UsedLink => "The link was used before, and works once only. Ask for a new one.",
+        Denial::InvalidSession => "The session has ended. Ask for a new link.",
+        Denial::InvalidSessionId => {
+            "The header with the session's id is missing, was sent twice, or is not 1 to 128 letters, digits and . _ ~ : - Send one that is."
+        }
+        Denial::CrossSite => {
+            "A session can be used for changes from its own site only. Send the request from a page of the same origin."
+        }
+        Denial::InsecureTransport => {
+            "This API takes HTTPS only, with a newer version of TLS than this. Use a current client, and replace a key that was sent so."
+        }
+        Denial::BodyTooLarge => "The body is larger than what is taken here. Send less.",
+        Denial::TestMode { live_only: true } => {
+            "The API key is a test key, and this request takes live keys only. Use a live key."
+        }
+        Denial::TestMode { live_only: false } => {
+            "The API key is a test key, which can only read. Use a live key for this request."
+        }
+        Denial::InsufficientScope { of, required } => return scope(*of, required).into(),
+        Denial::RateLimited { windows, .. } => {
+            return limited(windows, denial.retry_after().unwrap_or(1)).into();
+        }
+        Denial::TooManyFailures { .. } => {
+            "Too many requests with unknown credentials came from this network. Come back after the time in Retry-After, with one that holds."
+        }
+        Denial::StoreUnavailable { store } => return unavailable(store).into(),
+        Denial::IssuerUnavailable { .. } => {
+            "The token cannot be checked at the moment, since the keys of its issuer cannot be had. Try again after the time in Retry-After."
+        }
+        Denial::NotConfigured { .. } | Denial::UnfitSecret { .. } => {
+            "This gate lacks a setting. Its owner finds in the log which one."
+        }
+        Denial::BrokenBody => "The request's body broke off before its end. Send it again, whole.",
+        Denial::LateBody => "The request's body did not come in time. Send it again, without a pause.",
+        Denial::Overloaded => {
+            "So many requests are being read here that there is no room for another one. Try again after the time in Retry-After."
+        }
+        Denial::LengthRequired => {
+            "A GET or HEAD request came with a body in chunks. Send its Content-Length, or no body."
+        }
+        Denial::OriginInvalid => {
+            "The API behind this gate gave an answer that is not valid HTTP. Whether it did what was asked is not known."
+        }
+        Denial::OriginUnreachable => {
+            "The API behind this gate could not be reached, or broke off without an answer. Whether it did what was asked is not known."
+        }
+        Denial::OriginTimeout => {
+            "The API behind this gate did not answer in time. Whether it did its work is not known."
+        }
+        Denial::Internal => {
+            "The gate could not handle this request. Report it with the request id, which finds it in the log."
+        }
+    };
+    text.into()
+}
+
+fn missing(realm: Option<&Realm>, by: &[Proof], stray: Option<Stray>) -> String {
+    let wrong = match stray {
+        None => "This request has no credential.".to_owned(),
+        Some(Stray::Header(header)) => format!("The {} header is not read here.", field_name(header)),
+        Some(Stray::Scheme { header, scheme }) => {
+            format!("The {} header does not begin with {scheme} and a space.", field_name(header))
+        }
+        Some(Stray::Empty(header)) => format!("The {} header holds no credential.", field_name(header)),
+        Some(Stray::Kind(kind)) => format!("This request does not take {}.", with_article(kind)),
+    };
+    let it = if matches!(stray, Some(Stray::Kind(_))) { "Send" } else { SEND_IT };
+    format!("{wrong} {}", send(it, realm, by))
+}
+
+const SEND_IT: &str = "Send it as";
+
+/// How to send what a route takes: `Send it as Authorization: Bearer <API key>.`
+fn send(it: &str, realm: Option<&Realm>, by: &[Proof]) -> String {
+    let Some(realm) = realm else { return format!("{it} Authorization: Bearer <API key>.") };
+    let places = realm.credentials.iter().filter(|source| hint::is_for(source.kind, by)).map(|source| {
+        let what =
+            by.iter().find(|proof| hint::is_for(source.kind, &[**proof])).map_or("key", |it| noun(*it));
+        let scheme = source.scheme.map_or(String::new(), |scheme| format!("{scheme} "));
+        format!("{}: {scheme}<{what}>", field_name(source.header))
+    });
+    let places: Vec<String> = places.collect();
+    if places.is_empty() {
+        return "Open the link that you were given: it begins a session.".to_owned();
+    }
+    let or_link = if by.contains(&Proof::Session) { ", or open the link that you were given" } else { "" };
+    format!("{it} {}{or_link}.", places.join(" or "))
+}
+
+fn noun(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Key => "API key",
+        Proof::Publishable => "publishable API key",
+        Proof::Jwt => "token",
+        Proof::Session => "session",
+    }
+}
+
+fn with_article(proof: Proof) -> &'static str {
+    match proof {
+        Proof::Key => "a secret API key",
+        Proof::Publishable => "a publishable API key",
+        Proof::Jwt => "a token",
+        Proof::Session => "a session",
+    }
+}
+
+fn malformed(realm: Option<&Realm>, slip: Option<Slip>) -> Cow<'static, str> {
+    match (slip, realm) {
+        // Keys that stand in the policy may have any form.
+        (None, Some(realm)) if realm.configured_keys.is_empty() => {
+            let prefixes: Vec<_> =
+                std::iter::once(realm.key.live_prefix).chain(realm.key.test_prefix).collect();
+            format!(
+                "This is not an API key of this API: those begin with {}. Copy the right key, whole.",
+                prefixes.join(" or ")
+            )
+            .into()
+        }
+        _ => unknown(slip).into(),
+    }
+}
+
+fn token(error: jwt::Error) -> &'static str {
+    use jwt::Error as E;
+    match error {
+        E::TooLong | E::Malformed(_) | E::Critical => {
+            "This is not a token (a signed JWT) that can be read here. Check that it was copied whole."
+        }
+        E::WrongAlgorithm | E::UnknownKey | E::BadSignature => {
+            "The token was not signed by the issuer that this API trusts, or was changed since. Sign in again to get another one."
+        }
+        E::WrongType | E::WrongIssuer | E::WrongAudience | E::WrongTenant => {
+            "The token is not meant for this API: it is of another type, issuer, audience or tenant. Ask its issuer for an access token for this API."
+        }
+        E::MissingClaim(_) | E::InvalidClaim(_) => {
+            "The token lacks a claim that this API needs, or has it in a form that is not taken. The owner of the API finds in the log which one."
+        }
+        E::Expired => "The token has expired. Sign in again to get another one.",
+        E::NotYetValid => {
+            "The token is not valid yet. Try again in a moment; if that does not help, the clock of its issuer is wrong."
+        }
+    }
+}
+
+fn ambiguous(why: Ambiguous) -> String {
+    let mend = match why {
+        Ambiguous::OtherRoute => "Send it exactly as the API names it",
+        Ambiguous::Percent | Ambiguous::NotUtf8 | Ambiguous::DoubleEncoding => {
+            "Percent-encode the path once, as UTF-8"
+        }
+        _ => "Send it in its plain form, without it",
+    };
+    format!("The path {why}: servers read such paths in different ways. {mend}.")
+}
+
+fn unknown(slip: Option<Slip>) -> &'static str {
+    match slip {
+        None => "The API key is not valid. Check that it was copied whole, and that it is one of this API.",
+        Some(Slip::Placeholder) => {
+            "A placeholder or a shortened key was sent, not an API key. Put the whole key in its place."
+        }
+        Some(Slip::Quoted) => "The API key stands in quotation marks. Send it without them.",
+        Some(Slip::Scheme) => {
+            "Another word, like a scheme, stands before the API key. Send the key without it."
+        }
+        Some(Slip::Whitespace) => {
+            "The API key has a space, a line break or an invisible character in it. Send it without."
+        }
+        Some(Slip::Token) => "A token stands where an API key belongs. Send an API key.",
+        Some(Slip::Short) => "The API key is too short: its end is missing. Copy it whole.",
+        Some(Slip::Long) => "The API key is too long: something follows it. Send the key alone.",
+    }
+}
+
+fn scope(of: Proof, required: &[&str]) -> String {
+    let (scopes, them) = match required {
+        [one] => (format!("the scope {one}"), "it"),
+        _ => (format!("the scopes {}", list(required, "and")), "all of them"),
+    };
+    let mend = match of {
+        Proof::Key | Proof::Publishable => "Use a key that does, or edit this one",
+        Proof::Jwt => "Sign in with more rights",
+        Proof::Session => "Use another credential",
+    };
+    format!("This request needs {scopes}, and the {} does not hold {them}. {mend}.", noun(of))
+}
+
+/// Names every window that is full: `600 requests a minute`.
+fn limited(windows: &[WindowState], seconds: u64) -> String {
+    let full = windows.iter().filter(|state| state.remaining == 0).map(|state| {
+        let requests = if state.limit == 1 { "request" } else { "requests" };
+        let window = match state.window {
+            Window::Minute => "a minute",
+            Window::Day => "a day",
+        };
+        format!("{} {requests} {window}", state.limit)
+    });
+    let full: Vec<_> = full.collect();
+    let limits = if full.is_empty() { "requests".to_owned() } else { full.join(" and its ") };
+    let wait = if seconds == 1 { "second" } else { "seconds" };
+    format!("The API key has used up its {limits}. Try again in {seconds} {wait}.")
+}
+
+fn unavailable(store: &str) -> String {
+    let what = match store {
+        "Registry" => "link",
+        _ => "API key",
+    };
+    format!("The {what} cannot be checked at the moment. Try again after the time in Retry-After.")
+}
+
+fn one_of(names: &[&str]) -> String {
+    list(names, "or")
+}
+
+/// `a`, `a or b`, `a, b or c`.
+fn list(names: &[&str], last: &str) -> String {
+    match names {
+        [] => String::new(),
+        [one] => (*one).to_owned(),
+        [first @ .., end] => format!("{} {last} {end}", first.join(", ")),
+    }
+}

@@ -1,0 +1,180 @@
+//! Webhooks: whether a request was signed by who shares a secret with us. The policy describes how
+//! the sender signs; Stripe, Square and Standard Webhooks are such descriptions
+//! ([`Webhook::stripe`] …), GitHub and Slack could be.
+//!
+//! Within the tolerance a request can be sent again: that an event is handled once is for the origin
+//! to see to, by the event's id.
+
+use std::fmt;
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use keyward_policy::{SignatureEncoding, SignedPart, Webhook, WebhookTime};
+use sha2::Sha256;
+use subtle::{Choice, ConstantTimeEq};
+
+use keyward_core::{
+    key,
+    secret::Secret,
+    time::{SECOND, Timestamp},
+};
+
+/// Most bytes of a body: it has to be in memory whole before it is known who sent it.
+pub const MOST_BYTES: usize = 1024 * 1024;
+
+/// Bytes of an HMAC-SHA-256.
+const SIGNATURE: usize = 32;
+
+/// What the platform puts between the values of a header that was sent more than once (Fetch
+/// standard). No scheme has it inside of a value.
+const JOINED: &str = ", ";
+
+/// Most digits of a time: enough for some 30,000 years.
+const MOST_DIGITS: usize = 12;
+
+/// Why a request is not taken for the sender's. Nothing of the request is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The secret is not written as the policy says, or empty. A fault of the deployment.
+    UnfitSecret,
+    /// This header is not there, or empty.
+    MissingHeader(&'static str),
+    /// This header was sent more than once.
+    RepeatedHeader(&'static str),
+    /// There is no one time of sending in this header.
+    MalformedTime(&'static str),
+    /// Sent too long ago.
+    TooOld,
+    /// Sent later than now.
+    FromTheFuture,
+    /// The signature header has no signature of the version that the policy names.
+    NoSignature,
+    /// None of them is written as the policy says: it cannot be one, whatever the body.
+    MalformedSignature,
+    /// No signature is of this request with this secret.
+    BadSignature,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::UnfitSecret => f.write_str("the webhook's secret is not in the form that the policy says"),
+            Self::MissingHeader(name) => write!(f, "the webhook lacks the header {name}"),
+            Self::RepeatedHeader(name) => write!(f, "the webhook's header {name} was sent more than once"),
+            Self::MalformedTime(name) => write!(f, "the webhook's time in {name} is malformed"),
+            Self::TooOld => f.write_str("the webhook was sent too long ago"),
+            Self::FromTheFuture => f.write_str("the webhook was sent in the future"),
+            Self::NoSignature => f.write_str("the webhook has no signature of the right version"),
+            Self::MalformedSignature => f.write_str("the webhook's signature is malformed"),
+            Self::BadSignature => f.write_str("the webhook's signature is wrong"),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// A request whose headers are in order. Only its body can still show that it is not its sender's.
+pub struct Check {
+    mac: Hmac<Sha256>,
+    /// What is signed after the body.
+    rest: String,
+    signatures: Vec<[u8; SIGNATURE]>,
+}
+
+impl Check {
+    /// Begins with all but the body. `header` reads a header by its lower-case name; as the platform does, it
+    /// joins what was sent more than once.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn begin(
+        webhook: &Webhook,
+        secret: &Secret,
+        header: impl Fn(&str) -> Option<String>,
+        now: Timestamp,
+    ) -> Result<Self, Error> {
+        let read = |name| match header(name).filter(|value| !value.is_empty()) {
+            None => Err(Error::MissingHeader(name)),
+            Some(value) if value.contains(JOINED) => Err(Error::RepeatedHeader(name)),
+            Some(value) => Ok(value),
+        };
+        let signatures = read(webhook.header)?;
+        let entries = || signatures.split(|character| Some(character) == webhook.separator);
+
+        let time = match webhook.timestamp {
+            None => String::new(),
+            Some(WebhookTime::Header(name)) => in_time(webhook, name, read(name)?, now)?,
+            Some(WebhookTime::Entry(tag)) => {
+                let mut times = entries().filter_map(|entry| entry.strip_prefix(tag));
+                match (times.next(), times.next()) {
+                    (Some(time), None) => in_time(webhook, webhook.header, time.to_owned(), now)?,
+                    _ => return Err(Error::MalformedTime(webhook.header)),
+                }
+            }
+        };
+        let mut tagged = entries().filter_map(|entry| entry.strip_prefix(webhook.tag)).peekable();
+        tagged.peek().ok_or(Error::NoSignature)?;
+        let signatures: Vec<_> = tagged.filter_map(|text| signature(webhook.encoding, text)).collect();
+        if signatures.is_empty() {
+            return Err(Error::MalformedSignature);
+        }
+
+        let key = secret.key(webhook.secret_form).filter(|key| !key.is_empty()).ok_or(Error::UnfitSecret)?;
+        let mut mac = Hmac::<Sha256>::new_from_slice(&key).map_err(|_| Error::UnfitSecret)?;
+        let (mut rest, mut after) = (String::new(), false);
+        for part in webhook.content {
+            let text = match part {
+                SignedPart::Text(text) => (*text).to_owned(),
+                SignedPart::Header(name) => read(name)?,
+                SignedPart::Timestamp => time.clone(),
+                SignedPart::Body => {
+                    after = true;
+                    continue;
+                }
+            };
+            if after { rest.push_str(&text) } else { mac.update(text.as_bytes()) }
+        }
+        Ok(Self { mac, rest, signatures })
+    }
+
+    /// Sees the next piece of the body.
+    pub fn see(&mut self, piece: &[u8]) {
+        self.mac.update(piece);
+    }
+
+    /// Ends with the body's end.
+    ///
+    /// # Errors
+    /// [`Error::BadSignature`]
+    pub fn finish(mut self) -> Result<(), Error> {
+        self.mac.update(self.rest.as_bytes());
+        let expected: [u8; SIGNATURE] = self.mac.finalize().into_bytes().into();
+        // All of them, each in constant time.
+        let right = self.signatures.iter().fold(Choice::from(0), |right, it| right | expected.ct_eq(it));
+        if bool::from(right) { Ok(()) } else { Err(Error::BadSignature) }
+    }
+}
+
+/// A signature's bytes, if that is one as the policy says that they are written.
+fn signature(encoding: SignatureEncoding, text: &str) -> Option<[u8; SIGNATURE]> {
+    let bytes = match encoding {
+        SignatureEncoding::Hex => key::unhex(text)?,
+        SignatureEncoding::Base64 => STANDARD.decode(text).ok()?,
+    };
+    bytes.try_into().ok()
+}
+
+/// The time of sending as it was written, if it is near enough to now.
+fn in_time(webhook: &Webhook, header: &'static str, time: String, now: Timestamp) -> Result<String, Error> {
+    let digits = (1..=MOST_DIGITS).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
+    let seconds = time.parse::<i64>().ok().filter(|_| digits).ok_or(Error::MalformedTime(header))?;
+    let age = now.0 - seconds * SECOND;
+    let tolerance = i64::from(webhook.tolerance_s) * SECOND;
+    if age > tolerance {
+        Err(Error::TooOld)
+    } else if age < -tolerance {
+        Err(Error::FromTheFuture)
+    } else {
+        Ok(time)
+    }
+}

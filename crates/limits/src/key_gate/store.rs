@@ -1,0 +1,96 @@
+//! How a KeyGate is kept: one row, so that each call writes at most once. An object that was never
+//! told of a key writes nothing at all: made-up keys leave no trace.
+
+use std::cell::RefCell;
+
+use serde::Deserialize;
+
+use super::{Counts, Keep, KeyGate};
+use keyward_core::sql::{self, Schema, Sql, SqlError};
+
+/// Forward only: append, never change.
+const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: &[] };
+const MIGRATIONS: &[&str] = &["CREATE TABLE key_gate (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    record TEXT NOT NULL,
+    counts TEXT NOT NULL
+) STRICT"];
+
+/// A KeyGate in memory, and its database beside it. Empty when the object has just woken up.
+#[derive(Default)]
+pub struct Kept(RefCell<Option<KeyGate>>);
+
+impl Kept {
+    /// Runs a synchronous turn on the KeyGate and keeps what it changed. After a failure the KeyGate is read
+    /// again by the next turn: memory must not know more than the disk.
+    ///
+    /// # Errors
+    /// What the turn says; as [`load`] and [`keep`].
+    pub fn turn<T>(
+        &self,
+        db: &dyn Sql,
+        turn: impl FnOnce(&mut KeyGate) -> Result<(T, Keep), SqlError>,
+    ) -> Result<T, SqlError> {
+        let mut slot = self.0.borrow_mut();
+        let mut gate = match slot.take() {
+            Some(gate) => gate,
+            None => load(db)?,
+        };
+        let (answer, changed) = turn(&mut gate)?;
+        keep(db, &gate, changed)?;
+        *slot = Some(gate);
+        Ok(answer)
+    }
+}
+
+#[derive(Deserialize)]
+struct Row {
+    record: String,
+    counts: String,
+}
+
+/// Reads what was kept; an empty KeyGate if nothing was.
+///
+/// # Errors
+/// What SQLite says, or that a row is not of this build's format.
+pub fn load(db: &dyn Sql) -> Result<KeyGate, SqlError> {
+    let table = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'key_gate'";
+    if db.run(table, &[])?.is_empty() {
+        return Ok(KeyGate::default());
+    }
+    sql::migrate(db, &SCHEMA)?;
+    let Some(row) = sql::query_one::<Row>(db, "SELECT record, counts FROM key_gate", &[])? else {
+        return Ok(KeyGate::default());
+    };
+    let unreadable = |error: serde_json::Error| SqlError(format!("key_gate cannot be read: {error}"));
+    let record = serde_json::from_str(&row.record).map_err(unreadable)?;
+    let counts = serde_json::from_str(&row.counts).map_err(unreadable)?;
+    Ok(KeyGate::kept(record, counts))
+}
+
+/// Keeps what has changed.
+///
+/// # Errors
+/// What SQLite says.
+pub fn keep(db: &dyn Sql, gate: &KeyGate, keep: Keep) -> Result<(), SqlError> {
+    match (keep, &gate.record) {
+        (Keep::Record, Some(record)) => {
+            let counts = to_text(&Counts::default())?;
+            let insert = "INSERT INTO key_gate (one, record, counts) VALUES (1, ?, ?)
+                ON CONFLICT (one) DO UPDATE SET record = excluded.record";
+            sql::transaction(db, || {
+                sql::migrate(db, &SCHEMA)?;
+                db.run(insert, &[to_text(record)?.into(), counts.into()]).map(drop)
+            })
+        }
+        (Keep::Counts, Some(_)) => {
+            db.run("UPDATE key_gate SET counts = ?", &[to_text(&gate.counts)?.into()]).map(drop)
+        }
+        // An object that was never told of a key has no table.
+        (Keep::Nothing, _) | (_, None) => Ok(()),
+    }
+}
+
+fn to_text(value: &impl serde::Serialize) -> Result<String, SqlError> {
+    serde_json::to_string(value).map_err(|error| SqlError(error.to_string()))
+}

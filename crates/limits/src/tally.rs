@@ -1,0 +1,374 @@
+//! What a gate or a relay counted of a key's requests and its object is still to be told. A tally has a
+//! number and is sent again unchanged until it is answered, and whoever hears one remembers the last number of
+//! each teller: so what is lost, late or repeated on the way counts once ([`crate::tellers`]). No request waits for any of this.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    mem,
+};
+
+use crate::{
+    lease::Lessor,
+    wire::{RefusalCounts, Tally, TallyHour, Unused},
+};
+use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
+
+/// A refusal is told so long after it, together with those that come meanwhile …
+const GATHER: i64 = 3 * SECOND / 2;
+/// … and what passed under a lease after so long, unless a call that is made anyway takes it along before.
+const GATHER_ACCEPTED: i64 = 8 * SECOND;
+/// After a failure it is tried again after so long, then twice as long, at most …
+const RETRY: i64 = 2 * SECOND;
+const LONGEST_RETRY: i64 = 16 * SECOND;
+/// … until so long after the first try. Then it is lost.
+const GIVE_UP: i64 = 15 * MINUTE;
+/// A call that has not ended by then never will: stores are waited for less long.
+const UNDER_WAY: i64 = 10 * SECOND;
+/// Who tells is to be remembered for longer than it tries.
+pub const REMEMBERED: i64 = 2 * GIVE_UP;
+/// Clocks that are no further apart are taken to agree on the hour.
+const AGREE: i64 = MINUTE;
+/// Hours, and unused calls, of one tally.
+const MOST_HOURS: usize = 8;
+const MOST_UNUSED: usize = 256;
+
+/// Keys of which one isolate has something to tell, at most. What is counted of further keys meanwhile is lost.
+const MOST_KEYS: usize = 10_000;
+/// So many keys are one round's.
+const ROUND: usize = 25;
+/// A round that began less long ago sees to what is counted now.
+const YOUNG: i64 = 15 * SECOND;
+
+impl Tally {
+    /// Whether it tells nothing but the time.
+    pub fn is_empty(&self) -> bool {
+        self.number == 0
+    }
+
+    /// Refusals of all hours, as older builds read them.
+    pub fn refused(&self) -> RefusalCounts {
+        let mut all = RefusalCounts::new();
+        for hour in &self.hours {
+            add(&mut all, &hour.refused);
+        }
+        all
+    }
+
+    /// What a moment of the teller's is by a clock that shows `now`: the same where both agree, and never in
+    /// the future or long ago, whatever the teller's clock shows.
+    pub fn moment(&self, at: Timestamp, now: Timestamp) -> Timestamp {
+        let apart = now.0.saturating_sub(self.sent.0);
+        let at = if apart.abs() <= AGREE { at } else { at.plus(apart) };
+        at.clamp(now.plus(-HOUR), now)
+    }
+}
+
+/// Adds counts to counts.
+pub fn add(counts: &mut RefusalCounts, more: &RefusalCounts) {
+    for (code, count) in more {
+        let total = counts.entry(code.clone()).or_default();
+        *total = total.saturating_add(*count);
+    }
+}
+
+/// What was counted of one key.
+#[derive(Clone, Debug, Default)]
+struct Content {
+    hours: Vec<TallyHour>,
+    unused: Vec<Unused>,
+}
+
+impl Content {
+    fn is_empty(&self) -> bool {
+        self.hours.is_empty() && self.unused.is_empty()
+    }
+
+    fn count(&mut self, at: Timestamp, count: impl FnOnce(&mut TallyHour)) {
+        let same = |hour: &TallyHour| hour.at.floor(HOUR) == at.floor(HOUR);
+        let known = self.hours.iter().position(same);
+        if known.is_none() && self.hours.len() < MOST_HOURS {
+            self.hours.push(TallyHour { at, ..TallyHour::default() });
+        }
+        let place = known.unwrap_or(self.hours.len().saturating_sub(1));
+        if let Some(hour) = self.hours.get_mut(place) {
+            hour.at = hour.at.max(at);
+            count(hour);
+        }
+    }
+}
+
+/// What is to be told of one key.
+#[derive(Clone, Debug, Default)]
+pub struct Untold {
+    gathered: Content,
+    /// When that is to be told.
+    due: Option<Timestamp>,
+    sent: Option<Sent>,
+    /// When a round took it on.
+    taken_on: Option<Timestamp>,
+}
+
+/// A tally that was sent and not answered yet.
+#[derive(Clone, Debug)]
+struct Sent {
+    number: u64,
+    content: Content,
+    /// The one who may have heard it: nobody else must.
+    to: Lessor,
+    first: Timestamp,
+    tries: u32,
+    under_way: Option<Timestamp>,
+    again: Timestamp,
+}
+
+impl Untold {
+    /// Requests were let through, the last of them at this moment.
+    pub fn accept(&mut self, requests: u64, at: Timestamp, now: Timestamp) {
+        if requests > 0 {
+            self.gathered.count(at, |hour| {
+                hour.accepted = hour.accepted.saturating_add(requests);
+                hour.last_used_at = hour.last_used_at.max(Some(at));
+            });
+            self.is_due(now.plus(GATHER_ACCEPTED));
+        }
+    }
+
+    /// Requests were refused, the last of them at this moment.
+    pub fn refuse(&mut self, refused: &RefusalCounts, at: Timestamp, now: Timestamp) {
+        if !refused.is_empty() {
+            self.gathered.count(at, |hour| add(&mut hour.refused, refused));
+            self.is_due(now.plus(GATHER));
+        }
+    }
+
+    /// A call asked for a request that was not let through.
+    pub fn unused(&mut self, unused: Unused, now: Timestamp) {
+        if self.gathered.unused.len() < MOST_UNUSED {
+            self.gathered.unused.push(unused);
+            self.is_due(now.plus(GATHER));
+        }
+    }
+
+    /// Takes over what another teller has told.
+    pub fn pass_on(&mut self, tally: &Tally, now: Timestamp) {
+        for hour in &tally.hours {
+            let used = hour.last_used_at.unwrap_or(hour.at);
+            self.accept(hour.accepted, tally.moment(used, now), now);
+            self.refuse(&hour.refused, tally.moment(hour.at, now), now);
+        }
+        for unused in &tally.unused {
+            self.unused(*unused, now);
+        }
+    }
+
+    fn is_due(&mut self, at: Timestamp) {
+        self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// Whether nothing is left to tell.
+    pub fn is_empty(&self) -> bool {
+        self.gathered.is_empty() && self.sent.is_none()
+    }
+
+    /// Gives up what nobody could be told for so long, whether it was tried or, while it is of no use, not.
+    fn give_up(&mut self, now: Timestamp) {
+        if let Some(sent) = &mut self.sent {
+            sent.first = sent.first.min(now);
+            if now.0 - sent.first.0 >= GIVE_UP {
+                self.sent = None;
+                // It had to wait for that until now.
+                self.due = self.due.map(|_| now);
+            }
+        } else if let Some(due) = &mut self.due {
+            *due = (*due).min(now.plus(GATHER_ACCEPTED));
+            if now.0 - due.0 >= GIVE_UP {
+                self.gathered = Content::default();
+                self.due = None;
+            }
+        }
+    }
+
+    /// Milliseconds until something is to be told.
+    pub fn due_in(&self, now: Timestamp) -> Option<i64> {
+        let (at, longest) = match &self.sent {
+            _ if self.is_taken_on(now) => return Some(UNDER_WAY),
+            Some(Sent { under_way: Some(since), .. }) => (since.plus(UNDER_WAY), UNDER_WAY),
+            Some(sent) => (sent.again, LONGEST_RETRY),
+            None => (self.due?, GATHER_ACCEPTED),
+        };
+        // A clock that was set back makes no wait longer.
+        Some((at.0 - now.0).clamp(0, longest))
+    }
+
+    fn is_taken_on(&self, now: Timestamp) -> bool {
+        self.taken_on.is_some_and(|at| (0..UNDER_WAY).contains(&(now.0 - at.0)))
+    }
+
+    /// The tally to send along with a call, empty if there is none or another call has it.
+    pub fn begin(&mut self, teller: u64, numbers: &mut u64, to: Lessor, now: Timestamp) -> Tally {
+        self.taken_on = None;
+        let empty = Tally { teller, sent: now, ..Tally::default() };
+        if let Some(sent) = &mut self.sent {
+            sent.first = sent.first.min(now);
+            let is_under_way =
+                sent.under_way.is_some_and(|since| (0..UNDER_WAY).contains(&(now.0 - since.0)));
+            if now.0 - sent.first.0 < GIVE_UP {
+                if is_under_way || sent.to != to {
+                    return empty;
+                }
+                sent.under_way = Some(now);
+                sent.tries = sent.tries.saturating_add(1);
+                return sent.tally(empty);
+            }
+            self.sent = None;
+        }
+        if self.gathered.is_empty() {
+            return empty;
+        }
+        *numbers += 1;
+        self.due = None;
+        let sent = Sent {
+            number: *numbers,
+            content: mem::take(&mut self.gathered),
+            to,
+            first: now,
+            tries: 1,
+            under_way: Some(now),
+            again: now,
+        };
+        let tally = sent.tally(empty);
+        self.sent = Some(sent);
+        tally
+    }
+
+    /// The call with this tally has ended: it was heard, or nobody knows.
+    pub fn end(&mut self, number: u64, heard: bool, now: Timestamp) {
+        let Some(sent) = self.sent.as_mut().filter(|sent| sent.number == number) else { return };
+        if heard {
+            self.sent = None;
+            return;
+        }
+        sent.under_way = None;
+        let wait = RETRY.checked_shl(sent.tries.saturating_sub(1).min(8)).unwrap_or(LONGEST_RETRY);
+        sent.again = now.plus(wait.min(LONGEST_RETRY));
+    }
+
+    fn to(&self) -> Option<Lessor> {
+        self.sent.as_ref().map(|sent| sent.to)
+    }
+}
+
+impl Sent {
+    fn tally(&self, empty: Tally) -> Tally {
+        let Content { hours, unused } = self.content.clone();
+        Tally { number: self.number, hours, unused, ..empty }
+    }
+}
+
+/// What one isolate is still to tell, of all keys.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    teller: u64,
+    numbers: u64,
+    calls: u64,
+    keys: HashMap<String, Untold>,
+    /// When each round began that tells.
+    rounds: Vec<Timestamp>,
+}
+
+impl Ledger {
+    /// The ledger of the isolate with this random number.
+    pub fn of(teller: u64) -> Self {
+        Self { teller, ..Self::default() }
+    }
+
+    /// A name for a call that no other call has.
+    pub fn call(&mut self) -> u64 {
+        self.calls += 1;
+        self.teller.wrapping_add(self.calls).max(1)
+    }
+
+    /// A request with this key was let through, and its object does not know.
+    pub fn accept(&mut self, hash: &str, now: Timestamp) {
+        self.with(hash, |untold| untold.accept(1, now, now));
+    }
+
+    /// A request with this key was refused.
+    pub fn refuse(&mut self, hash: &str, code: &str, now: Timestamp) {
+        self.with(hash, |untold| untold.refuse(&BTreeMap::from([(code.to_owned(), 1)]), now, now));
+    }
+
+    /// A call asked the key's object for a request that was not let through.
+    pub fn unused(&mut self, hash: &str, unused: Unused, now: Timestamp) {
+        self.with(hash, |untold| untold.unused(unused, now));
+    }
+
+    fn with(&mut self, hash: &str, count: impl FnOnce(&mut Untold)) {
+        if let Some(untold) = self.keys.get_mut(hash) {
+            count(untold);
+        } else if self.keys.len() < MOST_KEYS {
+            count(self.keys.entry(hash.to_owned()).or_default());
+        }
+    }
+
+    /// The tally to send along with a call about a key.
+    pub fn begin(&mut self, hash: &str, to: Lessor, now: Timestamp) -> Tally {
+        let Self { teller, numbers, keys, .. } = self;
+        let untold = keys.get_mut(hash);
+        untold.map_or_else(
+            || Tally { teller: *teller, sent: now, ..Tally::default() },
+            |untold| untold.begin(*teller, numbers, to, now),
+        )
+    }
+
+    /// A call with this tally has ended.
+    pub fn end(&mut self, hash: &str, tally: &Tally, heard: bool, now: Timestamp) {
+        if let Some(untold) = self.keys.get_mut(hash) {
+            untold.end(tally.number, heard, now);
+            if untold.is_empty() {
+                self.keys.remove(hash);
+            }
+        }
+    }
+
+    /// Who may have heard what is to be told of a key.
+    pub fn told_to(&self, hash: &str) -> Option<Lessor> {
+        self.keys.get(hash)?.to()
+    }
+
+    /// Whether another round is to begin now: there are more keys than those that are under way see to.
+    pub fn begins_round(&mut self, now: Timestamp) -> bool {
+        self.rounds.retain(|began| (0..YOUNG).contains(&(now.0 - began.0)));
+        let begins = self.keys.len() > self.rounds.len() * ROUND;
+        if begins {
+            self.rounds.push(now);
+        }
+        begins
+    }
+
+    /// A round that began at this moment is over.
+    pub fn ends_round(&mut self, began: Timestamp) {
+        if let Some(place) = self.rounds.iter().position(|other| *other == began) {
+            self.rounds.swap_remove(place);
+        }
+    }
+
+    /// Keys of which something is to be told now, one round's at most, which takes them on.
+    pub fn due(&mut self, now: Timestamp) -> Vec<String> {
+        self.keys.retain(|_, untold| {
+            untold.give_up(now);
+            !untold.is_empty()
+        });
+        let due = self.keys.iter_mut().filter(|(_, untold)| untold.due_in(now) == Some(0));
+        let take_on = |(hash, untold): (&String, &mut Untold)| {
+            untold.taken_on = Some(now);
+            hash.clone()
+        };
+        due.take(ROUND).map(take_on).collect()
+    }
+
+    /// Whether there is nothing to tell.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}

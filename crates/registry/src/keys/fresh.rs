@@ -1,0 +1,133 @@
+//! A key between being made and being shown. It is stored, then its KeyGate is told, and only then it is shown:
+//! whoever has a key has one that works everywhere. Until then nothing is done to the key that it replaces. One
+//! whose KeyGate cannot be told in time is revoked, since nobody has it; under an `Idempotency-Key` it waits for
+//! the repeat that gets it.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    record::Status,
+    registry::{
+        audit::{
+            chain::Occasion,
+            event::{Actor, Deed},
+        },
+        context::Turn,
+        error::{Code, Refusal},
+        handler::Stop,
+        keys::key::{self, Key},
+        principal::Principal,
+        progress::Introduced,
+        words::word,
+    },
+    secret::Secret,
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::{MINUTE, Timestamp},
+};
+
+/// A key that was made without an `Idempotency-Key` is shown within this time or never: more than a call takes.
+pub const SHOWN_WITHIN: i64 = MINUTE;
+/// Why it was revoked.
+const REASON: &str = "cancelled: it was never shown to anybody";
+
+impl Turn<'_> {
+    /// Whether this call has made its key already.
+    pub fn has_made(&self) -> bool {
+        self.progress.introduced.is_some()
+    }
+
+    /// The key that this call made, now that it can be shown, and its plaintext.
+    ///
+    /// # Errors
+    /// [`Stop::Untold`]; CONFLICT if it was revoked meanwhile.
+    pub fn deliver(&self, principal: &Principal) -> Result<(Key, Secret), Stop> {
+        let Some(Introduced { fresh, told: true }) = &self.progress.introduced else {
+            return Err(Stop::Untold);
+        };
+        let key = self.key(principal, &fresh.id)?;
+        key.require_active(self.now, "shown")?;
+        self.db.run("UPDATE keys SET deliver_by = NULL WHERE id = ?", &[key.id.as_str().into()])?;
+        Ok((key, fresh.plaintext.clone()))
+    }
+
+    /// Revokes the key that this call made and cannot show.
+    pub(crate) fn cancel(&self) -> Result<(), SqlError> {
+        match &self.progress.introduced {
+            Some(Introduced { fresh, .. }) => {
+                sql::transaction(self.db, || cancel(self.db, &self.occasion(), &fresh.id))
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The answer when its KeyGate could not be told.
+pub fn untold(may_be_repeated: bool) -> Refusal {
+    let detail = if may_be_repeated {
+        "The key is made, but not every gate could be told of it yet. Repeat the call with the same Idempotency-Key: \
+         that gets the key once it works everywhere. A key that it replaces goes on until then."
+    } else {
+        "No key was made: not every gate could be told of it. A key that it was to replace goes on as before. \
+         Repeat the call."
+    };
+    Refusal::new(Code::StoreUnavailable, detail)
+}
+
+/// Cancels the keys that were not shown in time: the object died meanwhile, or nobody repeated the call.
+///
+/// # Errors
+/// What SQLite says.
+pub fn cancel_overdue(db: &dyn Sql, now: Timestamp, most: u32) -> Result<(), SqlError> {
+    #[derive(Deserialize)]
+    struct Overdue {
+        id: String,
+    }
+    let overdue = "SELECT id FROM keys WHERE deliver_by <= ? ORDER BY deliver_by LIMIT ?";
+    for Overdue { id } in sql::query::<Overdue>(db, overdue, &[now.into(), most.into()])? {
+        sql::transaction(db, || cancel(db, &Occasion::by_itself(db, now), &id))?;
+    }
+    Ok(())
+}
+
+/// Revokes a key that was not shown, and forgets the request that asked for it. One that was used was shown, by a
+/// build that knows nothing of this.
+fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlError> {
+    let undelivered = "SELECT * FROM keys WHERE id = ? AND deliver_by IS NOT NULL";
+    let Some(key) = sql::query_one::<Key>(db, undelivered, &[id.into()])? else { return Ok(()) };
+    db.run("UPDATE keys SET deliver_by = NULL WHERE id = ?", &[id.into()])?;
+    if key.last_used_at.is_some() {
+        return Ok(());
+    }
+    db.run("DELETE FROM idempotency WHERE key_id = ?", &[id.into()])?;
+    if key.status == Status::Revoked {
+        return Ok(());
+    }
+    let now = occasion.now;
+    let changes: Vec<(&str, Bound)> = vec![
+        ("status", word(Status::Revoked).into()),
+        ("revoked_at", now.into()),
+        ("revoke_reason", REASON.into()),
+    ];
+    key::store(db, &key, now, changes)?;
+    occasion.audit(&Deed {
+        tenant_id: &key.tenant_id,
+        actor: &Actor::system(),
+        action: "key.cancel",
+        target: id,
+        before: json!({ "status": Status::Active }),
+        after: json!({ "status": Status::Revoked, "revokeReason": REASON }),
+    })
+}
+
+/// Audits that a key was shown again.
+pub fn note_replay(turn: &Turn<'_>, principal: &Principal, key: &Key) -> Result<(), SqlError> {
+    turn.audit(&Deed {
+        tenant_id: principal.tenant_id(),
+        actor: &principal.actor(),
+        action: "key.replay",
+        target: &key.id,
+        before: Value::Null,
+        after: Value::Null,
+    })
+}

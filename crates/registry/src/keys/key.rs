@@ -1,0 +1,281 @@
+//! A key as stored, as published and as shown. The key itself is never among it.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::{
+    policy::Policy,
+    record::{self, Format, KeyKind, Limits, Mode, Record, Status},
+    registry::{
+        context::Turn,
+        error::{Code, Refusal},
+        freshness::Freshness,
+        handler::Stop,
+        keys::{limits, settings::Settings},
+        principal::Principal,
+        rows::{self, from_json_text},
+        tenants::tenant::Tenant,
+    },
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::Timestamp,
+};
+
+/// Optional whitespace around what a header field lists (RFC 9110, 5.6.3).
+const WHITESPACE: [char; 2] = [' ', '\t'];
+
+/// A key as stored.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Key {
+    /// Grows with each key made: the order of the list.
+    pub number: i64,
+    /// Id.
+    pub id: String,
+    /// Whose.
+    pub tenant_id: String,
+    /// For which realm.
+    pub realm: String,
+    /// Secret or publishable.
+    pub kind: KeyKind,
+    /// What people may see of its beginning.
+    pub prefix: String,
+    /// What people may see of its end.
+    pub last4: String,
+    /// The storage hash.
+    pub hash: String,
+    /// Whether it was revoked.
+    pub status: Status,
+    /// Grows with every change that is published.
+    pub version: u64,
+    /// What an edit can change.
+    #[serde(flatten)]
+    pub settings: Settings,
+    /// The end that a rotation's grace put on it.
+    pub grace_ends_at: Option<Timestamp>,
+    /// The expiry that its owner had set before that.
+    pub own_expires_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// By whom, as the API shows it.
+    #[serde(deserialize_with = "from_json_text")]
+    pub created_by: Value,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// When it was last accepted by the gate, to within a minute or so.
+    pub last_used_at: Option<Timestamp>,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Why.
+    pub revoke_reason: Option<String>,
+    /// The key that this one replaces.
+    pub rotated_from: Option<String>,
+    /// The key that replaces this one.
+    pub rotated_to: Option<String>,
+    /// The version that the KeyGate was last told.
+    pub told_version: u64,
+    /// When that was.
+    pub told_at: Option<Timestamp>,
+    /// Since when its KeyGate has known it as strict.
+    pub strict_since: Option<Timestamp>,
+    /// Attempts to publish it whose end is not known.
+    pub publish_attempts: u32,
+    /// When it is cancelled if it was not shown until then; `None` once it was.
+    pub deliver_by: Option<Timestamp>,
+}
+
+/// What a key is at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// It passes.
+    Active,
+    /// It was revoked.
+    Revoked,
+    /// It has expired.
+    Expired,
+}
+
+impl State {
+    /// Every state.
+    pub const ALL: [Self; 3] = [Self::Active, Self::Revoked, Self::Expired];
+}
+
+/// The tenant's key with this id. One of another tenant does not exist.
+pub fn load(db: &dyn Sql, tenant_id: &str, id: &str) -> Result<Option<Key>, SqlError> {
+    sql::query_one(db, "SELECT * FROM keys WHERE id = ? AND tenant_id = ?", &[id.into(), tenant_id.into()])
+}
+
+/// The key with this id, of whatever tenant, if it is in the outbox and due `by` then, or at any
+/// time: for publishing only.
+pub fn load_due(db: &dyn Sql, id: &str, by: Option<Timestamp>) -> Result<Option<Key>, SqlError> {
+    let due = "SELECT * FROM keys WHERE id = ? AND publish_due <= COALESCE(?, publish_due)";
+    sql::query_one(db, due, &[id.into(), by.into()])
+}
+
+pub(super) fn store(
+    db: &dyn Sql,
+    key: &Key,
+    now: Timestamp,
+    changes: Vec<(&str, Bound)>,
+) -> Result<(), SqlError> {
+    let version = i64::try_from(key.version.saturating_add(1)).unwrap_or(i64::MAX);
+    let mut columns = changes;
+    columns.extend([("version", version.into()), ("updated_at", now.into()), ("publish_due", now.into())]);
+    rows::update(db, "keys", &key.id, &columns)
+}
+
+impl Key {
+    /// What it is now.
+    pub fn state(&self, now: Timestamp) -> State {
+        match self.status {
+            Status::Revoked => State::Revoked,
+            Status::Active if self.settings.expires_at.is_some_and(|at| at <= now) => State::Expired,
+            Status::Active => State::Active,
+        }
+    }
+
+    /// The expiry that its owner set, without the end that a grace put before it. A grace no longer counts
+    /// once the expiry was edited after it.
+    pub fn own_expiry(&self) -> Option<Timestamp> {
+        let ends = self.settings.expires_at;
+        if ends.is_some() && ends == self.grace_ends_at { self.own_expires_at } else { ends }
+    }
+
+    /// As published.
+    pub fn record(&self, tenant: &Tenant, limits: Limits) -> Record {
+        let settings = self.settings.clone();
+        Record {
+            v: Format::V1,
+            id: self.id.clone(),
+            realm: self.realm.clone(),
+            tenant: record::Tenant {
+                id: tenant.id.clone(),
+                code: tenant.code.clone(),
+                status: tenant.status,
+                plan: tenant.terms.plan.clone(),
+            },
+            kind: self.kind,
+            mode: settings.mode,
+            status: self.status,
+            version: self.version,
+            expires_at: settings.expires_at,
+            scopes: settings.scopes,
+            allowed_ips: settings.allowed_ips,
+            allowed_origins: settings.allowed_origins,
+            limits,
+            strict: settings.strict,
+            replaced: self.rotated_to.is_some(),
+        }
+    }
+
+    /// As the API shows it.
+    pub fn view(&self, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Value {
+        let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
+        let settings = &self.settings;
+        let effective = limits::effective(&settings.rate_limit, &tenant.terms, policy.realm(&self.realm));
+        json!({
+            "id": self.id,
+            "realm": self.realm,
+            "tenantId": self.tenant_id,
+            "kind": self.kind,
+            "name": settings.name,
+            "keyPrefix": self.prefix,
+            "last4": self.last4,
+            "scopes": settings.scopes,
+            "status": self.state(now),
+            "testMode": settings.mode == Mode::Test,
+            "strict": settings.strict,
+            "rateLimit": settings.rate_limit,
+            "effectiveRateLimit": effective,
+            "allowedIps": settings.allowed_ips,
+            "allowedOrigins": settings.allowed_origins,
+            "tags": settings.tags,
+            "metadata": settings.metadata,
+            "createdAt": self.created_at.to_rfc3339(),
+            "createdBy": self.created_by,
+            "updatedAt": self.updated_at.to_rfc3339(),
+            "expiresAt": time(settings.expires_at),
+            "lastUsedAt": time(self.last_used_at),
+            "revokedAt": time(self.revoked_at),
+            "revokeReason": self.revoke_reason,
+            "rotatedFrom": self.rotated_from,
+            "rotatedTo": self.rotated_to,
+            "version": self.version,
+        })
+    }
+
+    /// As an answer shows it beside the key that replaces it.
+    pub(super) fn summary(&self, now: Timestamp) -> Value {
+        let expires_at = self.settings.expires_at.map(Timestamp::to_rfc3339);
+        json!({ "id": self.id, "status": self.state(now), "expiresAt": expires_at })
+    }
+
+    /// From when on the present version holds everywhere; `None` before the KeyGate was told of it.
+    pub fn holds_everywhere_by(&self, freshness: Freshness, now: Timestamp) -> Option<Timestamp> {
+        let told = self.told_at.filter(|_| self.told_version >= self.version)?;
+        // Never later than now, though the clock may have been ahead then.
+        Some(freshness.everywhere_by(told.min(now)))
+    }
+
+    /// Refuses what only an active key can be.
+    ///
+    /// # Errors
+    /// CONFLICT
+    pub fn require_active(&self, now: Timestamp, what: &str) -> Result<(), Refusal> {
+        let state = match self.state(now) {
+            State::Active => return Ok(()),
+            State::Revoked => "revoked",
+            State::Expired => "expired",
+        };
+        let instead = match &self.rotated_to {
+            Some(successor) => format!("{successor} replaced it: go on with that one, or make a new one."),
+            None => "Make a new one.".to_owned(),
+        };
+        Err(Refusal::new(
+            Code::Conflict,
+            format!("The key is {state} and can no longer be {what}. {instead}"),
+        ))
+    }
+
+    /// The refusal for a key whose realm the policy no longer has.
+    pub fn realm_is_gone(&self) -> Refusal {
+        let detail = format!(
+            "The policy has no realm {} any more: the key works nowhere. It can only be revoked.",
+            self.realm
+        );
+        Refusal::new(Code::Conflict, detail)
+    }
+
+    /// How long a change of it may take to hold everywhere.
+    pub fn freshness(&self, policy: &Policy) -> Freshness {
+        let freshness = Freshness::of_realm(policy, &self.realm);
+        if self.settings.strict { freshness.strict_since(self.strict_since) } else { freshness }
+    }
+}
+
+impl Turn<'_> {
+    /// The key that a path names, for the principal's tenant.
+    pub(crate) fn key(&self, principal: &Principal, id: &str) -> Result<Key, Stop> {
+        Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| Refusal::not_found("API key"))?)
+    }
+
+    /// Refuses unless `If-Match`, if there is one, names this version. To be asked only where something
+    /// would change: a call that was carried out before may be repeated (RFC 9110, 13.1.1).
+    ///
+    /// A weak tag counts as the strong one. Ours names a version of the key, which no compression on the way
+    /// can change; whoever weakens it (RFC 9110, 8.8.3.3) would otherwise make every change behind it fail.
+    pub(super) fn require_match(&self, key: &Key) -> Result<(), Refusal> {
+        let Some(wanted) = &self.call.if_match else { return Ok(()) };
+        let present = format!("\"{}\"", key.version);
+        let strong = |tag: &str| {
+            let tag = tag.trim_matches(WHITESPACE);
+            tag.strip_prefix("W/").unwrap_or(tag) == present
+        };
+        if wanted.trim_matches(WHITESPACE) == "*" || wanted.split(',').any(strong) {
+            return Ok(());
+        }
+        let detail = format!(
+            "The key's version is {present} now. Read it again, then repeat the change on what you see."
+        );
+        Err(Refusal::new(Code::VersionMismatch, detail))
+    }
+}
