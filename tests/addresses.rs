@@ -8,11 +8,11 @@ use std::{net::IpAddr, rc::Rc};
 
 use keyward::{
     gate::{Circumstances, decide},
-    policy::{KeyRequirement, POLICY},
+    policy::KeyRequirement,
     record::Record,
 };
 use proptest::prelude::*;
-use support::{NOON, record};
+use support::{NOON, policy::POLICY, record};
 
 const ANY: KeyRequirement = KeyRequirement::ANY_KEY;
 

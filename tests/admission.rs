@@ -12,8 +12,8 @@ use keyward::{
     identity,
     pipeline::Accepted,
     policy::{
-        ConfiguredKey, HostPattern, KeyRequirement, POLICY, Policy, Proof, Realm, Requirement, Route,
-        TestMode, TlsVersion, Transport,
+        ConfiguredKey, HostPattern, KeyRequirement, Policy, Proof, Realm, Requirement, Route, TestMode,
+        TlsVersion, Transport,
     },
     record::{KeyKind, Mode, Record},
     secret::Secret,
@@ -21,6 +21,7 @@ use keyward::{
     transport,
 };
 use support::{
+    policy::POLICY,
     record,
     world::{CALLER, Request, World},
 };
@@ -216,7 +217,7 @@ fn known(record: &Record) -> (World, Secret) {
 fn at_the_admin_api_a_test_key_only_reads_and_keys_of_pages_and_of_the_policy_are_none() {
     for test_mode in [TestMode::ReadOnly, TestMode::Full] {
         let realm = Realm { test_mode, ..realm() };
-        let policy = Policy { realms: Box::leak(Box::new([realm])), ..POLICY };
+        let policy = Policy { realms: Box::leak(Box::new([realm])), ..*POLICY };
         let (world, key) = known(&Record { mode: Mode::Test, ..record() });
         for (method, expected) in [
             ("GET", Ok(())),

@@ -19,7 +19,7 @@ use keyward::{
     cookie, cors, credential, forwarding, gate, hint,
     jwt::Token,
     key, link,
-    policy::{Link, POLICY, Policy, Realm, Requirement},
+    policy::{Link, Policy, Realm, Requirement},
     refusal::{self, mcp},
     registry::{
         cursor, email,
@@ -36,7 +36,7 @@ use keyward::{
 };
 use office::{Office, policy_with};
 use serde_json::{Value, json};
-use support::{NOON, jose, secrets};
+use support::{NOON, jose, policy::POLICY, secrets};
 
 thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
@@ -236,7 +236,7 @@ fn size(headers: &[(&str, String)]) -> usize {
 fn what_a_client_sends_to_the_gate_costs_in_proportion() {
     let (realm, secrets) = (realm(), secrets());
     let policy: &'static Policy =
-        Box::leak(Box::new(Policy { realms: std::slice::from_ref(realm), ..POLICY }));
+        Box::leak(Box::new(Policy { realms: std::slice::from_ref(realm), ..*POLICY }));
     let route = &realm.routes[1];
     let Requirement::Key(_) = route.requires else { panic!("a route that takes keys") };
     let own = Target::of("https://api.example.com/api/orders");

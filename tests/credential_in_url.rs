@@ -5,11 +5,13 @@
 
 mod support;
 
+use std::sync::LazyLock;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use keyward::{
     credential::{is_in_url, is_link_in_url},
     key,
-    policy::{Alphabet, ConfiguredKey, KeyFormat, Link, POLICY, Realm, TenantPart},
+    policy::{Alphabet, ConfiguredKey, Hash, KeyFormat, Link, Realm, TenantPart},
     record::Mode,
     secret::Secrets,
     target::Target,
@@ -19,10 +21,11 @@ use serde_json::json;
 use support::{
     NOON, Seeded,
     jose::{self, Key},
+    policy::POLICY,
     secrets,
 };
 
-const KEYED: KeyFormat = POLICY.realms[0].key;
+static KEYED: LazyLock<KeyFormat> = LazyLock::new(|| POLICY.realms[0].key);
 /// Thirty-two random bytes in base64url and no check, as several providers have it.
 const PLAIN: KeyFormat = KeyFormat {
     live_prefix: "sk_",
@@ -30,7 +33,9 @@ const PLAIN: KeyFormat = KeyFormat {
     random: 43,
     alphabet: Alphabet::Base64Url,
     check: 0,
-    ..KEYED
+    tenant: None,
+    shown: 4,
+    hash: Hash::Sha256,
 };
 
 fn realm(key: KeyFormat) -> Realm {
@@ -67,7 +72,7 @@ fn any_format() -> impl Strategy<Value = KeyFormat> {
         // No number of bytes has one more character than a multiple of four in base64url.
         let random = if alphabet == Alphabet::Base64Url { random / 4 * 4 } else { random };
         let check = if alphabet == Alphabet::Hex { 0 } else { check };
-        KeyFormat { live_prefix, test_prefix, tenant: parts[part], alphabet, random, check, ..KEYED }
+        KeyFormat { live_prefix, test_prefix, tenant: parts[part], alphabet, random, check, ..*KEYED }
     })
 }
 
@@ -109,20 +114,20 @@ proptest! {
     fn a_key_with_a_check_is_found_in_the_middle_of_a_word_too(seed: u64, before in "[a-zA-Z0-9_-]{0,9}", after in "[a-zA-Z0-9_-]{0,9}") {
         let key = new_key(&KEYED, seed);
         let target = format!("/v1?c={before}{key}{after}");
-        prop_assert!(found(&realm(KEYED), &target), "{target}");
+        prop_assert!(found(&realm(*KEYED), &target), "{target}");
     }
 
     #[test]
     fn what_only_has_the_form_of_a_key_with_a_check_is_none(random in "[0-9A-Za-z]{36}") {
         let target = format!("/v1?c=kw_live_{random}");
-        prop_assert!(!found(&realm(KEYED), &target), "{target}");
+        prop_assert!(!found(&realm(*KEYED), &target), "{target}");
     }
 }
 
 #[test]
 fn without_secrets_the_form_decides() {
     let key = new_key(&KEYED, 1);
-    let found = |target: &str| is_in_url(&realm(KEYED), Target::of(&format!("https://a{target}")), None);
+    let found = |target: &str| is_in_url(&realm(*KEYED), Target::of(&format!("https://a{target}")), None);
     assert!(found(&format!("/v1?c={key}")) && found(&format!("/v1?c={}x", &key[..key.len() - 1])));
     assert!(!found(&format!("/v1?c={key}x").replace(&key, &key.to_lowercase())));
 }
@@ -133,8 +138,8 @@ fn keys_made_under_a_previous_secret_are_found() {
     let key = key::generate(&KEYED, "", Mode::Live, &old, &mut Seeded::new(7));
     let url = format!("https://a/v1?c={}", key.expose());
     let rotated = Secrets::new(support::SECRET, Some("first-secret-0123456789012345678901234567"));
-    assert!(is_in_url(&realm(KEYED), Target::of(&url), Some(&rotated)));
-    assert!(!is_in_url(&realm(KEYED), Target::of(&url), Some(&secrets())), "it is no key any more");
+    assert!(is_in_url(&realm(*KEYED), Target::of(&url), Some(&rotated)));
+    assert!(!is_in_url(&realm(*KEYED), Target::of(&url), Some(&secrets())), "it is no key any more");
 }
 
 /// URLs of real applications that have something in common with keys.
@@ -174,7 +179,7 @@ const ORDINARY: &[&str] = &[
 #[test]
 fn ordinary_urls_are_never_refused() {
     let hex = KeyFormat { live_prefix: "lk_", random: 32, alphabet: Alphabet::Hex, ..PLAIN };
-    for format in [KEYED, PLAIN, hex, KeyFormat { live_prefix: "lk_", ..PLAIN }] {
+    for format in [*KEYED, PLAIN, hex, KeyFormat { live_prefix: "lk_", ..PLAIN }] {
         for jwt in [None, Some(jose::PUBLIC)] {
             let realm = Realm { jwt, ..realm(format) };
             for target in ORDINARY {
@@ -190,7 +195,7 @@ fn ordinary_urls_are_never_refused() {
 
 #[test]
 fn a_parameter_is_refused_by_its_name_where_the_policy_says_so() {
-    let realm = Realm { url_parameters: &["api_key", "sid"], ..realm(KEYED) };
+    let realm = Realm { url_parameters: &["api_key", "sid"], ..realm(*KEYED) };
     for target in ["/?api_key=1", "/?a=b&API_Key=x", "/?api%5Fkey=1", "/?api%255fkey=1", "/?sid=1"] {
         assert!(found(&realm, target), "{target}");
     }
@@ -201,7 +206,7 @@ fn a_parameter_is_refused_by_its_name_where_the_policy_says_so() {
 
 #[test]
 fn a_token_of_the_realms_issuer_is_found_and_no_other() {
-    let realm = Realm { jwt: Some(jose::PUBLIC), ..realm(KEYED) };
+    let realm = Realm { jwt: Some(jose::PUBLIC), ..realm(*KEYED) };
     for (name, value) in
         [("sub", json!("user-17")), ("exp", json!(1)), ("iss", json!("https://other.example"))]
     {
@@ -229,7 +234,7 @@ fn a_configured_key_is_found_as_a_word() {
     const SHA256: &str = "b5457e85a1bc76c977733c097496965a32b0320de67055a306b7a42b813807f8";
     const CONFIGURED: ConfiguredKey =
         ConfiguredKey { id: "agent", sha256: SHA256, scopes: &[], tenant: None, plan: None };
-    let realm = Realm { configured_keys: &[CONFIGURED], ..realm(KEYED) };
+    let realm = Realm { configured_keys: &[CONFIGURED], ..realm(*KEYED) };
     for target in
         ["/agent-key.of-any.form", "/?k=agent-key.of-any.form&x", "/?a=Bearer%20agent-key.of-any.form"]
     {
@@ -253,7 +258,7 @@ fn a_links_token_is_found_where_none_is_exchanged_and_another_parameter_of_its_n
 
 #[test]
 fn a_url_that_would_cost_thousands_of_keyed_checks_is_refused_after_some() {
-    let one_letter = KeyFormat { live_prefix: "k", test_prefix: None, ..KEYED };
+    let one_letter = KeyFormat { live_prefix: "k", test_prefix: None, ..*KEYED };
     assert!(found(&realm(one_letter), &format!("/?x={}", "k".repeat(10_000))));
     assert!(!found(&realm(one_letter), &format!("/?x={}", "k".repeat(100))));
 }

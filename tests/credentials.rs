@@ -9,10 +9,11 @@ use keyward::{
     denial::Denial,
     hint::{Slip, Stray, slip, stray},
     key,
-    policy::{CredentialSource, POLICY, Proof, Realm, SourceKind},
+    policy::{CredentialSource, Proof, Realm, SourceKind},
     record::Mode,
     target::Target,
 };
+use support::policy::POLICY;
 
 fn realm() -> Realm {
     POLICY.realms[0]

@@ -6,19 +6,23 @@
 mod support;
 
 use std::cell::Cell;
+use std::sync::LazyLock;
 
 use keyward::{
     denial::Denial,
     memory::Memory,
-    policy::{KeyRequirement, LimitsUnavailable, POLICY, Realm},
+    policy::{KeyRequirement, LimitsUnavailable, Realm},
     record::{Limits, Record, Status, Tenant},
     secret::Secret,
     time::{MINUTE, SECOND},
 };
-use support::world::{CALLER, Fault, World};
+use support::{
+    policy::POLICY,
+    world::{CALLER, Fault, World},
+};
 
-const REALM: &Realm = &POLICY.realms[0];
-const DEADLINE: i64 = REALM.decision_timeout_ms as i64;
+static REALM: LazyLock<Realm> = LazyLock::new(|| POLICY.realms[0]);
+static DEADLINE: LazyLock<i64> = LazyLock::new(|| REALM.decision_timeout_ms.into());
 
 const FAULTS: [Fault; 8] = [
     Fault::Fails,
@@ -78,7 +82,7 @@ fn check_in(world: &World, realm: &Realm, key: &Secret) -> (Verdict, i64) {
 }
 
 fn check(world: &World, key: &Secret) -> (Verdict, i64) {
-    check_in(world, REALM, key)
+    check_in(world, &REALM, key)
 }
 
 /// A key in one of the states that there are, and what becomes of a request with it where all is well.
@@ -137,7 +141,7 @@ fn expected(case: &Case, of: Asked, fault: Fault) -> Verdict {
     match (of, fault) {
         _ if case.in_hand => case.usual,
         // Slow is not failing, unless nobody could wait for it.
-        (_, Fault::Slow(milliseconds)) if milliseconds < DEADLINE => case.usual,
+        (_, Fault::Slow(milliseconds)) if milliseconds < *DEADLINE => case.usual,
         (Asked::KeyGate, _) => Verdict::Unavailable,
         // Its object has the record; the object itself answers; guesses only are counted.
         (Asked::Kv | Asked::Relay | Asked::Limiter, _) => case.usual,
@@ -160,7 +164,7 @@ fn whatever_a_dependency_does_the_verdict_is_right_and_there_by_the_deadline() {
                 for round in 0..4 {
                     let (verdict, took) = check(world, key);
                     let what = format!("{of:?} {fault:?}, {name}, round {round}: {:?}", world.asked());
-                    assert!(took <= DEADLINE, "{took} ms: {what}");
+                    assert!(took <= *DEADLINE, "{took} ms: {what}");
                     let expected = expected(&case, of, fault);
                     // A slow object: its second answer, if any, may be too late.
                     let is_late = fault == Fault::Slow(1_200) && verdict == Verdict::Unavailable;
@@ -177,10 +181,10 @@ fn a_key_that_nobody_knows_is_401_only_where_both_that_should_know_have_said_so(
         for fault in FAULTS {
             let world = World::new();
             fault_of(&world, of).set(Some(fault));
-            let is_slow = matches!(fault, Fault::Slow(milliseconds) if milliseconds < DEADLINE / 2);
+            let is_slow = matches!(fault, Fault::Slow(milliseconds) if milliseconds < *DEADLINE / 2);
             for seed in 1..6 {
                 let (verdict, took) = check(&world, &world.new_key(seed));
-                assert!(took <= DEADLINE, "{of:?} {fault:?}: {took} ms");
+                assert!(took <= *DEADLINE, "{of:?} {fault:?}: {took} ms");
                 let is_told = of == Asked::Limiter || is_slow || verdict == Verdict::Unknown;
                 let slow_object = of == Asked::KeyGate && fault == Fault::Slow(1_200);
                 let expected = if is_told && (of == Asked::Limiter || is_slow || slow_object) {
@@ -216,7 +220,7 @@ fn where_limits_may_be_local_a_request_passes_before_the_deadline_although_the_o
     for round in 0..5 {
         let (verdict, took) = check_in(&world, &local, &key);
         assert_eq!(verdict, Verdict::Pass);
-        assert!(if round < 3 { took < DEADLINE } else { took == 0 }, "{took} ms in round {round}");
+        assert!(if round < 3 { took < *DEADLINE } else { took == 0 }, "{took} ms in round {round}");
     }
 }
 
@@ -244,7 +248,7 @@ fn an_object_that_hangs_is_waited_for_three_times_and_then_once_in_five_seconds(
     // Three, then one that tries after each pause.
     let calls = world.asked().iter().filter(|call| call.starts_with("KeyGate")).count();
     assert!((8..16).contains(&calls), "{calls} calls");
-    assert!(waited <= calls as i64 * DEADLINE);
+    assert!(waited <= calls as i64 * *DEADLINE);
     world.gate_fault.set(None);
     world.pass_time(5 * SECOND);
     assert_eq!(check(&world, &key), (Verdict::Pass, 0));
@@ -335,7 +339,7 @@ fn a_relay_that_hangs_is_asked_again_only_after_a_pause_however_often_the_object
         let asked = world.asked();
         let relays = asked.iter().filter(|call| call.starts_with("Relay")).count();
         assert!((2..=7).contains(&relays), "{fault:?}: {relays} calls to relays of {}", asked.len());
-        assert!(longest <= DEADLINE, "{longest} ms");
+        assert!(longest <= *DEADLINE, "{longest} ms");
     }
     world.relay_fault.set(None);
     world.pass_time(30 * SECOND);
@@ -364,7 +368,7 @@ fn a_relay_that_cannot_reach_the_object_says_so_and_nobody_asks_the_object_inste
     // What would be refused on the record at hand is not refused without the object's word either.
     let write = KeyRequirement { scopes: &["orders:write"], ..KeyRequirement::ANY_KEY };
     world.pass_time(10 * SECOND);
-    let refused = world.check_for(REALM, &write, &key, CALLER).unwrap_err().denial;
+    let refused = world.check_for(&REALM, &write, &key, CALLER).unwrap_err().denial;
     assert!(matches!(refused, Denial::StoreUnavailable { .. }), "{refused:?}");
     let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..*REALM };
     assert_eq!(check_in(&world, &local, &key), (Verdict::Pass, 0));

@@ -5,17 +5,18 @@
 mod support;
 
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use keyward::{
     caller::Caller,
     forwarding::{self, AnswerFields},
     gate::{self, Permit},
-    policy::{Cors, CredentialSource, KeyRequirement, POLICY, Realm, Requirement, SourceKind},
+    policy::{Cors, CredentialSource, KeyRequirement, Realm, Requirement, SourceKind},
     target::Target,
 };
-use support::{NOON, Seeded, record, secrets, world::CALLER};
+use support::{NOON, Seeded, policy::POLICY, record, secrets, world::CALLER};
 
-const REALM: Realm = POLICY.realms[0];
+static REALM: LazyLock<Realm> = LazyLock::new(|| POLICY.realms[0]);
 
 fn of_key() -> Permit {
     gate::decide(&REALM, &KeyRequirement::ANY_KEY, &Rc::new(record()), CALLER.at(NOON)).unwrap()
@@ -77,7 +78,7 @@ fn only_what_is_this_realms_credential_is_taken_off() {
 fn a_header_without_a_scheme_is_the_realms_only_with_its_key_in_it() {
     const SOURCE: CredentialSource =
         CredentialSource { header: "x-api-key", scheme: None, kind: SourceKind::Key, forward: false };
-    let realm = Realm { credentials: &[SOURCE], ..REALM };
+    let realm = Realm { credentials: &[SOURCE], ..*REALM };
     assert!(!passes(&realm, &of_nobody(), "x-api-key", &key()));
     assert!(!passes(&realm, &of_key(), "x-api-key", "anything"));
     assert!(passes(&realm, &of_nobody(), "x-api-key", "another-servers-key"));
@@ -208,7 +209,7 @@ fn the_origin_is_told_host_scheme_and_address_that_were_asked() {
     assert_eq!(told("Keyward-Key-Id").as_deref(), Some("key_1"));
     assert_eq!(field(&REALM, url, None, "X-Forwarded-For"), None);
     assert_eq!(field(&REALM, url, Some("x, y"), "X-Forwarded-For"), None, "only an address");
-    let realm = Realm { forwarded: true, ..REALM };
+    let realm = Realm { forwarded: true, ..*REALM };
     for (address, expected) in [
         (Some("192.0.2.1"), "for=192.0.2.1;host=\"api.example.com:8443\";proto=https"),
         (Some("2001:db8::1"), "for=\"[2001:db8::1]\";host=\"api.example.com:8443\";proto=https"),
@@ -227,7 +228,7 @@ fn an_answers_cors_fields_are_the_policys_where_it_has_any_and_else_the_origins(
         max_age: 600,
     };
     let fields = |cors, origin| {
-        let realm = Realm { cors, ..REALM };
+        let realm = Realm { cors, ..*REALM };
         forwarding::answer(&realm, &of_nobody(), origin, &[], "req-1")
     };
     let has = |fields: &AnswerFields, name: &str| fields.removed.contains(&name);
@@ -270,7 +271,7 @@ fn each_field_that_is_removed_stands_in_the_table() {
         remaining: 1,
         reset_ms: 0,
     }];
-    for name in forwarding::removed(&[REALM], &REALM, &of_key(), None, |_| None) {
+    for name in forwarding::removed(&[*REALM], &REALM, &of_key(), None, |_| None) {
         let name = name.trim_start_matches('~');
         assert!(stands(name, 1), "{name} is missing in the table of docs/origin.md, to the origin");
     }

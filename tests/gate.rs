@@ -10,12 +10,12 @@ use keyward::{
     denial::{Denial, PublishableFault},
     gate::{Circumstances, decide, pass_without_key},
     hint::Stray,
-    policy::{KeyRequirement, POLICY, PageKeys, Proof, Realm, Requirement, TestMode},
+    policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode},
     record::{KeyKind, Mode, Record, Status, TenantStatus},
     time::Timestamp,
 };
 use proptest::prelude::*;
-use support::{NOON, record};
+use support::{NOON, policy::POLICY, record};
 
 const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
 

@@ -11,7 +11,7 @@ use keyward::{
     key_gate::{Counts, KeyGate},
     limit::{Window, WindowState},
     link::{Redeem, Redeemed, Session},
-    policy::{Hash, KeyFormat, POLICY},
+    policy::{Hash, KeyFormat},
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secrets,
     time::Timestamp,
@@ -21,7 +21,7 @@ use keyward::{
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
-use support::{NOON, record};
+use support::{NOON, policy::POLICY, record};
 
 const SECRET: &str = "golden-secret-0123456789-0123456789";
 const KEY: &str = "kw_live_0123456789ABCDEFGHIJKLMNOPabcdfdzmSV";

@@ -7,12 +7,12 @@ mod support;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward::{
     key::{self, Shape},
-    policy::{Alphabet, Hash, KeyFormat, POLICY, TenantPart},
+    policy::{Alphabet, Hash, KeyFormat, TenantPart},
     record::Mode,
     secret::Secrets,
 };
 use proptest::prelude::*;
-use support::{Seeded, secrets};
+use support::{Seeded, policy::POLICY, secrets};
 
 fn format() -> KeyFormat {
     POLICY.realms[0].key

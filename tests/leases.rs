@@ -4,6 +4,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "support/policy.rs"]
+mod policy;
 #[path = "../examples/simulate/world/mod.rs"]
 mod world;
 

@@ -9,7 +9,6 @@ use keyward::{
     denial::Denial,
     key_gate::KeyGate,
     limit::{Window, WindowState, agree},
-    policy::POLICY,
     record::{Limits, Record},
     refusal::{rate_limit_headers, refuse},
     time,
@@ -17,7 +16,7 @@ use keyward::{
     wire::{Take, Taken},
 };
 use proptest::prelude::*;
-use support::{NOON, record};
+use support::{NOON, policy::POLICY, record};
 
 /// The longest life of a lease here, in seconds, rounded up.
 const LEASE_S: u64 = 6;

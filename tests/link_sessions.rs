@@ -281,7 +281,7 @@ fn whatever_the_registry_does_a_link_is_told_by_the_deadline_and_never_called_in
             }
             assert_eq!(sent.unwrap_err(), Denial::StoreUnavailable { store: "Registry" }, "{fault:?}");
         }
-        assert!(times.iter().all(|took| *took <= DEADLINE), "{fault:?}: {times:?}");
+        assert!(times.iter().all(|took| *took <= *DEADLINE), "{fault:?}: {times:?}");
         assert_eq!(times.get(3..).unwrap_or_default().iter().sum::<i64>(), 0, "{fault:?}: {times:?}");
     }
 }

@@ -10,6 +10,7 @@ use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
     rc::Rc,
+    sync::LazyLock,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
@@ -23,7 +24,7 @@ use keyward::{
     link::{Redeem, Redeemed},
     memory::Memory,
     pipeline::{Pipeline, Refused},
-    policy::{KeyFormat, KeyRequirement, POLICY, Realm},
+    policy::{KeyFormat, KeyRequirement, Realm},
     record::{Limits, Record},
     secret::{Secret, Secrets},
     stores::Stores,
@@ -32,7 +33,7 @@ use keyward::{
     wire::{Found, KeyGateCall, Taken, Via},
 };
 use serde::de::DeserializeOwned;
-use support::{NOON, record, secrets, world::now};
+use support::{NOON, policy::POLICY, record, secrets, world::now};
 
 /// Bytes that are allocated now, and the most that ever were.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -70,7 +71,8 @@ const LIMITED_EVERY: u32 = 4;
 const MOST: usize = 128 << 20;
 
 /// Keys without a check, so that made-up ones get as far as they can.
-const REALM: Realm = Realm { key: KeyFormat { check: 0, ..POLICY.realms[0].key }, ..POLICY.realms[0] };
+static REALM: LazyLock<Realm> =
+    LazyLock::new(|| Realm { key: KeyFormat { check: 0, ..POLICY.realms[0].key }, ..POLICY.realms[0] });
 
 /// What a request comes with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

@@ -10,7 +10,7 @@ use keyward::{
     caller::Caller,
     denial::Denial,
     lease,
-    policy::{KeyRequirement, LimitsUnavailable, POLICY, Policy, Realm},
+    policy::{KeyRequirement, LimitsUnavailable, Policy, Realm},
     record::{Limits, Record, Status},
     secret::Secret,
     time::{DAY, MINUTE, SECOND},
@@ -19,6 +19,7 @@ use keyward::{
 };
 use proptest::prelude::*;
 use support::{
+    policy::POLICY,
     record,
     world::{CALLER, Fault, World},
 };
@@ -362,7 +363,7 @@ fn a_key_is_found_in_its_own_realm_whichever_realm_it_is_shown_to_first() {
         Realm { id: "first", ..POLICY.realms[0] },
         Realm { id: "second", ..POLICY.realms[0] },
     ]);
-    let policy = Policy { realms, ..POLICY };
+    let policy = Policy { realms, ..*POLICY };
     let (world, key) = published(&Record { realm: "second".into(), ..record() });
     let accepted = world.check_anywhere(&policy, &key).unwrap();
     assert_eq!(accepted.permit.record().unwrap().realm, "second");

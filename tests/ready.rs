@@ -2,15 +2,19 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "support/policy.rs"]
+mod policy;
+
 use std::collections::HashMap;
 
 use keyward::{
-    policy::{POLICY, Policy, Realm, Requirement, Route, Webhook},
+    policy::{Policy, Realm, Requirement, Route, Webhook},
     ready::{self, Cache, Look, Readiness},
     registry::setup_token::set_up_fault,
     secret::Secret,
     time::{SECOND, Timestamp},
 };
+use policy::POLICY;
 
 const NOON: Timestamp = Timestamp(1_900_000_000_000);
 const GOOD: &str = "0123456789abcdef0123456789abcdef";
@@ -55,7 +59,7 @@ fn a_secret_that_the_policy_names_is_one_of_them() {
     const STRIPE: Webhook = Webhook::standard("SENDER_SECRET");
     let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
     let realm = Realm { routes: Vec::leak(vec![route, route]), ..POLICY.realms[0] };
-    let policy = Policy { realms: Vec::leak(vec![realm]), ..POLICY };
+    let policy = Policy { realms: Vec::leak(vec![realm]), ..*POLICY };
     let with = |text| faults(&policy, &[("KEYWARD_SECRET", GOOD), ("SENDER_SECRET", text)]);
     assert_eq!(faults(&policy, &[("KEYWARD_SECRET", GOOD)]).unwrap(), "SENDER_SECRET is not set");
     assert_eq!(with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), None);

@@ -4,6 +4,8 @@
 
 #[path = "support/denials.rs"]
 mod denials;
+#[path = "support/policy.rs"]
+mod policy;
 
 use denials::{BY_KEY, all, in_a_mixed_realm, mixed, realm, windows};
 use keyward::{

@@ -13,7 +13,7 @@ use keyward::{
 };
 use office::Office;
 use serde_json::json;
-use support::NOON;
+use support::{NOON, policy::POLICY};
 
 const AHEAD: i64 = DAY;
 
@@ -37,7 +37,7 @@ fn attempts_lock_out_for_no_longer_than_any_and_retry_after_is_true() {
 
 #[test]
 fn a_password_that_was_typed_then_opens_nothing_now() {
-    let (office, _) = Office::open_over(&keyward::policy::POLICY);
+    let (office, _) = Office::open_over(&POLICY);
     office.later(AHEAD);
     let owner = office.sign_in("owner@example.com");
     office.later(-AHEAD);

@@ -9,12 +9,13 @@ mod support;
 
 use keyward::{
     admin_call::AdminCall,
-    policy::{KeyAction, KeyRequirement, Link, POLICY, Policy, Proof, Requirement, Route},
+    policy::{KeyAction, KeyRequirement, Link, Policy, Proof, Requirement, Route},
     registry,
     time::{DAY, MINUTE},
 };
 use office::{Office, PASSWORD};
 use serde_json::{Value, json};
+use support::policy::POLICY;
 
 /// A row: the call, what of it, what it asks, as they stand in the documentation; and calls that are of this row.
 type Row = (&'static str, &'static str, &'static str, Vec<(&'static str, Value)>);

@@ -8,13 +8,13 @@ use std::collections::BTreeSet;
 
 use keyward::{
     admin_call::AdminCredential,
-    policy::POLICY,
     registry::{
         error::Code,
         front::{self, Head, MOST_BYTES, Page, Shown},
     },
     secret::Secret,
 };
+use support::policy::POLICY;
 
 const OWN: &str = "https://api.example.com";
 const COOKIE: &str = "__Host-keyward-session=kws_abc";

@@ -12,7 +12,6 @@ use keyward::{
     admin_refusal,
     denial::Denial,
     key,
-    policy::POLICY,
     record::{Mode, Record},
     registry::front::{
         BodyError, Failures, Head, REFUSED_SIGN_IN,
@@ -22,7 +21,7 @@ use keyward::{
     target::Target,
     time::Timestamp,
 };
-use support::{NOON, record, secrets};
+use support::{NOON, policy::POLICY, record, secrets};
 
 const ORIGIN: &str = "https://api.example.com";
 const SETUP_TOKEN: &str = "the-set-up-token-of-this-deployment";

@@ -16,6 +16,7 @@ use keyward::{
 use office::{Answer, Office};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
+use support::policy::POLICY;
 
 /// Bytes of the database's pages, the empty ones included.
 fn size(office: &Office) -> u64 {
@@ -279,7 +280,7 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
 
     assert_eq!(wrong, "");
     // So many rows there can be with the quotas that a policy has which says nothing of them.
-    let quotas = keyward::policy::POLICY.admin.quotas;
+    let quotas = POLICY.admin.quotas;
     let [keys, ended, members] = [quotas.keys, quotas.ended_keys, quotas.members].map(u64::from);
     let all_keys = keys + keys / 10 + 2 * ended + 50;
     let audit = u64::from(quotas.audit_entries);

@@ -7,7 +7,7 @@ mod office;
 mod support;
 
 use keyward::{
-    policy::{KeyAction, POLICY, Policy, Rotation},
+    policy::{KeyAction, Policy, Rotation},
     registry,
     time::{MINUTE, SECOND},
 };
@@ -15,6 +15,7 @@ use office::{Answer, Office, PASSWORD, policy_with};
 use serde_json::{Value, json};
 
 use KeyAction::{Create, Revoke, Rotate};
+use support::policy::POLICY;
 
 const ALL: [KeyAction; 3] = [Create, Rotate, Revoke];
 const KEY: &str = "/api-keys/{key_}";
@@ -209,7 +210,7 @@ fn a_key_that_manages_keys_makes_none_that_do() {
 
 #[test]
 fn people_and_tenants_ask_for_a_fresh_password_whichever_call_changes_them() {
-    let mut policy = POLICY;
+    let mut policy = *POLICY;
     policy.admin.step_up_roles = true;
     let policy: &'static Policy = Box::leak(Box::new(policy));
     let (office, operator) = Office::open_over(policy);

@@ -7,7 +7,7 @@ mod office;
 mod support;
 
 use keyward::{
-    policy::{POLICY, Policy},
+    policy::Policy,
     record::TenantStatus,
     sql::Sql,
     time::{MINUTE, SECOND},
@@ -15,7 +15,7 @@ use keyward::{
 use office::{Office, PASSWORD, SETUP_TOKEN};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use support::NOON;
+use support::{NOON, policy::POLICY};
 
 fn credentials(email: &str, password: &str) -> Value {
     json!({"email": email, "password": password})
@@ -105,7 +105,7 @@ fn members_change_their_own_password_with_the_present_one() {
 
 #[test]
 fn role_changes_ask_for_a_fresh_password_where_the_policy_says_so() {
-    let mut policy = POLICY;
+    let mut policy = *POLICY;
     policy.admin.step_up_roles = true;
     let policy: &'static Policy = Box::leak(Box::new(policy));
     let (office, owner) = Office::open_over(policy);

@@ -2,12 +2,18 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+#[path = "support/policy.rs"]
+mod policy;
+
+use std::sync::LazyLock;
+
 use keyward::{
     cors,
-    policy::{Cors, POLICY, Policy, Realm, Requirement, compile, path::Ambiguous},
+    policy::{Cors, Policy, Realm, Requirement, compile, path::Ambiguous},
     route::{self, NoMatch, Plan, Side, plan, side},
     target::Target,
 };
+use policy::POLICY;
 
 fn planned(method: &str, url: &str) -> Result<&'static str, NoMatch> {
     match plan(&POLICY, method, Target::of(url), false) {
@@ -194,7 +200,10 @@ fn a_preflight_from_a_listed_origin_is_allowed_and_from_another_is_not() {
 
 #[test]
 fn without_cors_a_preflight_is_a_request_like_any_other() {
-    static WITHOUT: Policy = Policy { realms: &[Realm { cors: None, ..POLICY.realms[0] }], ..POLICY };
+    static WITHOUT: LazyLock<Policy> = LazyLock::new(|| {
+        let realm = Realm { cors: None, ..POLICY.realms[0] };
+        Policy { realms: Vec::leak(vec![realm]), ..*POLICY }
+    });
     let plan_of = |path: &str| match plan(&WITHOUT, "OPTIONS", Target::of(path), true) {
         Ok(Plan::Route(_, route)) => Ok(route.path.source),
         Ok(Plan::Preflight(..)) => panic!("nothing says how to answer it"),

@@ -295,7 +295,7 @@ fn a_token_that_newer_keys_could_verify_is_503_while_those_cannot_be_had() {
                         let came = world.clock.get();
                         let told = send(&new);
                         assert!(matches!(told, Err(Denial::IssuerUnavailable { .. })), "{case}: {told:?}");
-                        assert!(world.clock.get().0 - came.0 <= DEADLINE, "{case}");
+                        assert!(world.clock.get().0 - came.0 <= *DEADLINE, "{case}");
                     }
                     let served = send(&old);
                     assert_eq!(served.is_ok(), age < HOUR, "{case}: {served:?}");
@@ -405,7 +405,7 @@ fn whatever_the_issuer_does_a_token_is_told_by_the_deadline_and_older_keys_serve
                 let came = world.clock.get();
                 let told = call().told(&world);
                 let took = world.clock.get().0 - came.0;
-                assert!(took <= DEADLINE && (round == 0 || took == 0), "{fault:?}: {took} ms");
+                assert!(took <= *DEADLINE && (round == 0 || took == 0), "{fault:?}: {took} ms");
                 if is_known || fault == Fault::Slow(1_500) {
                     assert!(told.is_ok(), "{fault:?}: {told:?}");
                 } else {

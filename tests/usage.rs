@@ -24,7 +24,7 @@ use keyward::{
 use office::Office;
 use proptest::prelude::*;
 use serde_json::json;
-use support::{NOON, record};
+use support::{NOON, policy, record};
 use world::{BEGIN, Cloud, World, network::Network, realm};
 
 /// Milliseconds from the beginning to the next full hour.

@@ -10,7 +10,7 @@ use keyward::{
     gate::Identity,
     in_flight::{InFlight, READ_WITHIN},
     key,
-    policy::{POLICY, Requirement, Route, Webhook},
+    policy::{Requirement, Route, Webhook},
     target::Target,
     time::{HOUR, SECOND, Timestamp},
 };
@@ -18,6 +18,7 @@ use support::{
     NOON,
     call::{self, Call},
     jose,
+    policy::POLICY,
     world::{CALLER, Request, World},
 };
 

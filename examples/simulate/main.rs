@@ -10,6 +10,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "it fails by panicking")]
 
 mod judge;
+#[path = "../../tests/support/policy.rs"]
+mod policy;
 mod report;
 mod scenario;
 mod world;

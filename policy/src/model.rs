@@ -1,12 +1,16 @@
-//! The policy as plain data. Every field is checked by `compile` before it can exist here.
+//! The policy as plain data. Every field is checked by `compile` before it can exist here; [`crate::document`] is its
+//! form as JSON.
+//!
+//! A policy lives as long as the program: the isolate reads it once, and everything points into it.
 
-/// Derives what every part of the policy has: plain-data traits, and with `compile` the ability to
-/// write itself as a Rust expression.
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Derives what every part of the policy has.
 macro_rules! policy_data {
     ($($(#[$meta:meta])* pub $kind:ident $name:ident { $($body:tt)* })*) => {$(
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(rename_all = "snake_case", deny_unknown_fields)]
         $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        #[cfg_attr(feature = "compile", derive(databake::Bake), databake(path = keyward_policy::model))]
         pub $kind $name { $($body)* }
     )*};
 }
@@ -21,10 +25,12 @@ pub use route::*;
 
 policy_data! {
 /// One deployment's whole policy.
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Policy {
     /// Where the admin API and page live, and what they ask for.
     pub admin: Admin,
     /// In the order of the file; the first whose host and path match takes the request.
+    #[serde(deserialize_with = "list")]
     pub realms: &'static [Realm],
 }
 
@@ -33,8 +39,10 @@ pub struct Realm {
     /// Name in records, headers and the admin API: `[a-z0-9-]{1,32}`.
     pub id: &'static str,
     /// Hosts it answers for, without ports.
+    #[serde(deserialize_with = "list")]
     pub hosts: &'static [HostPattern],
     /// Paths it answers for.
+    #[serde(deserialize_with = "list")]
     pub paths: &'static [PathPattern],
     /// Where accepted requests go.
     pub origin: Origin,
@@ -53,12 +61,14 @@ pub struct Realm {
     /// Which connections it takes.
     pub transport: Transport,
     /// Where a credential is looked for; nowhere else but in the cookie of a [`Link`].
+    #[serde(deserialize_with = "list")]
     pub credentials: &'static [CredentialSource],
     /// Whose tokens it takes, if any.
     pub jwt: Option<Jwt>,
     /// Links whose token becomes a session, if any.
     pub link: Option<Link>,
     /// Keys that stand in the policy, by their hash.
+    #[serde(deserialize_with = "list")]
     pub configured_keys: &'static [ConfiguredKey],
     /// Header with the session that a request belongs to, in lower case. It is checked and the origin
     /// is told of it; a route may require it.
@@ -66,20 +76,25 @@ pub struct Realm {
     /// Whether a secret key that a web page sends is refused.
     pub secret_keys_from_pages: PageKeys,
     /// Names of query parameters (lower case) in which a credential is refused.
+    #[serde(deserialize_with = "list")]
     pub url_parameters: &'static [&'static str],
     /// What a key looks like and how it is stored.
     pub key: KeyFormat,
     /// The scope catalogue.
+    #[serde(deserialize_with = "list")]
     pub scopes: &'static [Scope],
     /// In the order of the file; the first that matches takes the request.
+    #[serde(deserialize_with = "list")]
     pub routes: &'static [Route],
     /// Limits of keys that name none, and the most that a key may name.
     pub limits: Limits,
     /// What test keys may do.
     pub test_mode: TestMode,
     /// Actions on this realm's keys that ask for a password typed in the last five minutes.
+    #[serde(deserialize_with = "list")]
     pub step_up: &'static [KeyAction],
     /// Actions on this realm's keys that only a tenant's owner may do, not its admins.
+    #[serde(deserialize_with = "list")]
     pub owner_only: &'static [KeyAction],
     /// What becomes of the old key when one is rotated and the request does not say.
     pub rotation: Rotation,
@@ -107,6 +122,7 @@ pub struct PathPattern {
     /// As written in the policy.
     pub source: &'static str,
     /// The segments before the tail.
+    #[serde(deserialize_with = "list")]
     pub segments: &'static [Segment],
     /// How it ends.
     pub tail: Tail,
@@ -134,6 +150,8 @@ pub enum Origin {
     Binding(&'static str),
     /// Scheme, host and port of an HTTP origin; path and query are the request's own.
     Url(&'static str),
+    /// Code in the same Worker, which its entry module names so.
+    Handler(&'static str),
 }
 
 /// What happens to a request when the object that holds the counts cannot be reached.
@@ -188,6 +206,7 @@ pub struct ConfiguredKey {
     /// SHA-256 of the key, in lower-case hex.
     pub sha256: &'static str,
     /// Scopes it holds, wildcards as written.
+    #[serde(deserialize_with = "list")]
     pub scopes: &'static [&'static str],
     /// The tenant that the origin is told of.
     pub tenant: Option<&'static str>,
@@ -256,6 +275,7 @@ pub struct Scope {
     /// For people.
     pub description: &'static str,
     /// Every scope it includes, through any number of steps, itself left out.
+    #[serde(deserialize_with = "list")]
     pub includes: &'static [&'static str],
     /// Who may put it on a key.
     pub grant: Grant,
@@ -315,24 +335,31 @@ pub enum Rotation {
 
 /// Answers for browsers of other origins (the Fetch standard's CORS protocol). Never with
 /// credentials: keys are not cookies.
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Cors {
     /// Exact origins (`https://app.example.com`), or one `*`.
+    #[serde(deserialize_with = "list")]
     pub origins: &'static [&'static str],
     /// Methods that a preflight allows.
+    #[serde(deserialize_with = "list")]
     pub methods: &'static [&'static str],
     /// Request headers that a preflight allows, in lower case.
+    #[serde(deserialize_with = "list")]
     pub headers: &'static [&'static str],
     /// How long a browser may remember the answer, in seconds.
     pub max_age: u32,
 }
 
 /// How refusals look.
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Refusals {
     /// The shape of the body.
     pub style: RefusalStyle,
     /// Codes that this realm spells in its own way: (our code or cause, theirs).
+    #[serde(deserialize_with = "list")]
     pub codes: &'static [(&'static str, &'static str)],
     /// Messages in this realm's own words: (our code or cause, theirs).
+    #[serde(deserialize_with = "list")]
     pub messages: &'static [(&'static str, &'static str)],
 }
 
@@ -343,6 +370,20 @@ pub enum RefusalStyle {
     /// `{"error": {"code", "message", "requestId"}}` as `application/json`.
     Json,
 }
+}
+
+fn kept<'de: 'static, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<&'static T, D::Error> {
+    Ok(Box::leak(Box::new(T::deserialize(json)?)))
+}
+
+fn list<'de: 'static, D: Deserializer<'de>, T: Deserialize<'de>>(json: D) -> Result<&'static [T], D::Error> {
+    Ok(Vec::deserialize(json)?.leak())
+}
+
+fn optional_list<'de: 'static, D: Deserializer<'de>, T: Deserialize<'de>>(
+    json: D,
+) -> Result<Option<&'static [T]>, D::Error> {
+    Ok(Option::<Vec<T>>::deserialize(json)?.map(|list| &*list.leak()))
 }
 
 impl Admin {

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use keyward_policy::Policy;
 use serde_json::json;
 use worker::{Context, Env, Result, console_error, web_sys};
 
@@ -18,7 +19,6 @@ use crate::{
     breakers::Dependency,
     denial::Denial,
     in_flight::READ_WITHIN,
-    policy::POLICY,
     record::Record,
     registry::{
         call,
@@ -39,6 +39,7 @@ const PATIENCE_MS: u32 = call::ANSWERED_WITHIN_MS;
 
 /// Answers a request to the admin API. `path` is the one below its base.
 pub async fn handle(
+    policy: &Policy,
     request: web_sys::Request,
     target: Target<'_>,
     path: &str,
@@ -52,13 +53,15 @@ pub async fn handle(
     let call = call(&request, &method, target, path, request_id, (secrets, setup_token))?;
     let client = Client::of(&request)?;
     let incoming = RefCell::default();
-    let gate = EdgeGate { request: &request, target, client, env, context, request_id, secrets, incoming };
+    let gate =
+        EdgeGate { policy, request: &request, target, client, env, context, request_id, secrets, incoming };
     let reply = answer::answer(&call, &gate).await;
     respond(&request, reply, request_id)
 }
 
 /// Whether a request shows what only an operator has.
 pub async fn is_operator(
+    policy: &Policy,
     request: &web_sys::Request,
     target: Target<'_>,
     env: &Env,
@@ -70,7 +73,7 @@ pub async fn is_operator(
     let call = call(request, "GET", target, "", request_id, (secrets, setup_token))?;
     let client = Client::of(request)?;
     let incoming = RefCell::default();
-    let gate = EdgeGate { request, target, client, env, context, request_id, secrets, incoming };
+    let gate = EdgeGate { policy, request, target, client, env, context, request_id, secrets, incoming };
     Ok(answer::is_operator(&call, &gate).await)
 }
 
@@ -101,6 +104,7 @@ fn call<'a>(
 
 /// The gate, for one call.
 struct EdgeGate<'a> {
+    policy: &'a Policy,
     request: &'a web_sys::Request,
     target: Target<'a>,
     client: Client,
@@ -118,11 +122,11 @@ impl Gate for EdgeGate<'_> {
     }
 
     fn refuse_key_in_url(&self) -> Option<AdminReply> {
-        admin_refusal::refuse_key_in_url(&POLICY, self.target, self.secrets, self.request_id)
+        admin_refusal::refuse_key_in_url(self.policy, self.target, self.secrets, self.request_id)
     }
 
     async fn verify_key(&self, key: &Secret) -> std::result::Result<Record, AdminReply> {
-        let verified = gate::verify_key(&POLICY, key, &self.client, self.env).await;
+        let verified = gate::verify_key(self.policy, key, &self.client, self.env).await;
         verified.map_err(|denial| admin_refusal::denied(&denial, self.request_id))
     }
 

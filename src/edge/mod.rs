@@ -10,6 +10,7 @@ mod isolate;
 mod key_gate;
 mod origin;
 mod page;
+mod policy;
 mod ready;
 mod registry;
 mod relay;
@@ -25,7 +26,6 @@ use worker::{Context, Env, console_error, event, web_sys};
 
 use crate::{
     denial::Denial,
-    policy::POLICY,
     refusal,
     route::{self, Plan},
     target::Target,
@@ -36,7 +36,10 @@ use crate::{
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let request_id = http::request_id();
-    let answer = handle(&POLICY, request, &env, &context, &request_id).await;
+    let answer = match policy::get() {
+        Ok(policy) => handle(policy, request, &env, &context, &request_id).await,
+        Err(denial) => http::respond_to(&request, &refusal::refuse(&denial, None, &request_id)),
+    };
     gate::tell(&env, &context);
     match answer {
         Ok(response) => Ok(response),
@@ -62,11 +65,13 @@ async fn handle(
     let target = Target::of(&url);
     match route::side(policy, target) {
         Some(route::Side::Health) => return http::health(&request.method()),
-        Some(route::Side::Ready) => return ready::handle(&request, target, env, context, request_id).await,
-        Some(route::Side::Admin { path }) => {
-            return admin::handle(request, target, path, env, context, request_id).await;
+        Some(route::Side::Ready) => {
+            return ready::handle(policy, &request, target, env, context, request_id).await;
         }
-        Some(route::Side::Page { path }) => return page::handle(&request, target, path, env).await,
+        Some(route::Side::Admin { path }) => {
+            return admin::handle(policy, request, target, path, env, context, request_id).await;
+        }
+        Some(route::Side::Page { path }) => return page::handle(policy, &request, target, path, env).await,
         None => {}
     }
     let client = Client::of(&request)?;

@@ -1,7 +1,7 @@
 //! Step 9: the request goes on, without the credential, with the verified identity, its body a
 //! stream that is never read here.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 
 use js_sys::{Function, Promise, Reflect, Uint8Array, futures::JsFuture};
 use keyward_policy::Origin;
@@ -17,13 +17,11 @@ use crate::{
     denial::Denial,
     forwarding::{self, AnswerFields},
     gate::Permit,
-    policy::POLICY,
 };
 
 thread_local! {
     /// As lines of the list of what is removed: the same for every request.
-    static MISSPELT: String =
-        forwarding::removed_if_misspelt(POLICY.realms).iter().map(|name| format!("\n~{name}")).collect();
+    static MISSPELT: OnceCell<String> = const { OnceCell::new() };
 }
 
 #[wasm_bindgen(module = "/src/edge/forward.js")]
@@ -70,20 +68,26 @@ pub async fn ask(
     let (fetcher, url) = match realm.origin {
         Origin::Binding(name) => (Reflect::get(env, &name.into()).unwrap_or_default(), None),
         Origin::Url(origin) => (JsValue::UNDEFINED, Some(format!("{origin}{}", target.path_and_query))),
+        // The entry module hands over none yet.
+        Origin::Handler(_) => (JsValue::UNDEFINED, None),
     };
-    if let (Origin::Binding(name), true) = (realm.origin, fetcher.is_undefined()) {
-        return Err(failed(
-            Denial::NotConfigured { what: name },
-            "the service binding is missing",
-            request_id,
-        ));
+    let missing = match realm.origin {
+        Origin::Binding(name) => Some((name, "the service binding is missing")),
+        Origin::Handler(name) => Some((name, "the handler is missing")),
+        Origin::Url(_) => None,
+    };
+    if let (Some((what, why)), true) = (missing, fetcher.is_undefined()) {
+        return Err(failed(Denial::NotConfigured { what }, why, request_id));
     }
     let headers = request.headers();
     let header = |name: &str| headers.get(name).ok().flatten();
     let secrets = settings::secrets(env).ok();
     let mut removed =
         forwarding::removed(policy.realms, realm, permit, secrets.as_deref(), header).join("\n");
-    MISSPELT.with(|misspelt| removed.push_str(misspelt));
+    MISSPELT.with(|misspelt| {
+        let names = || forwarding::removed_if_misspelt(policy.realms);
+        removed.push_str(misspelt.get_or_init(|| names().iter().map(|name| format!("\n~{name}")).collect()));
+    });
     let gives_way = place.as_ref().map(|place| place.gives_way().clone());
     // Only what has a place pays for telling that it needs it no more.
     let has_come = place.map(|place| {

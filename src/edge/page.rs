@@ -1,12 +1,14 @@
 //! The admin page: its files, with its headers.
 
+use keyward_policy::Policy;
 use worker::{Env, Request, Response, Result, web_sys};
 
 use super::http;
-use crate::{policy::POLICY, refusal::Answer, registry::front, target::Target};
+use crate::{refusal::Answer, registry::front, target::Target};
 
 /// Answers a request for the page. `path` is the one below its base.
 pub async fn handle(
+    policy: &Policy,
     request: &web_sys::Request,
     target: Target<'_>,
     path: &str,
@@ -20,7 +22,7 @@ pub async fn handle(
     }
     match front::page(&request.method(), path) {
         front::Page::Elsewhere => {
-            own.push(("Location", format!("{}/", POLICY.admin.page)));
+            own.push(("Location", format!("{}/", policy.admin.page)));
             http::respond(&Answer { status: 308, headers: own, body: String::new() })
         }
         front::Page::WrongMethod => {
@@ -29,7 +31,7 @@ pub async fn handle(
         }
         front::Page::Settings => {
             own.push(("Content-Type", "text/javascript; charset=utf-8".to_owned()));
-            http::respond(&Answer { status: 200, headers: own, body: front::settings(POLICY.admin.api) })
+            http::respond(&Answer { status: 200, headers: own, body: front::settings(policy.admin.api) })
         }
         front::Page::File => {
             let url = format!("{}{path}", target.origin);

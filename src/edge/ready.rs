@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc, time::Duration};
 
 use futures_util::FutureExt;
 use js_sys::Reflect;
-use keyward_policy::Origin;
+use keyward_policy::{Origin, Policy};
 use serde::Deserialize;
 use serde_json::json;
 use worker::{Context, Delay, Env, Result, console_error, web_sys};
@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     denial::Denial,
-    policy::POLICY,
     ready::{self, Cache, Look, Readiness},
     refusal::{self, Answer},
     stores::Stores,
@@ -38,6 +37,7 @@ thread_local! {
 
 /// Answers a request for it.
 pub async fn handle(
+    policy: &'static Policy,
     request: &web_sys::Request,
     target: Target<'_>,
     env: &Env,
@@ -51,7 +51,7 @@ pub async fn handle(
         headers.push(("Allow", "GET, HEAD".to_owned()));
         return http::respond_to(request, &Answer { status: 405, headers, body: String::new() });
     }
-    let Some(readiness) = find(env, context).await else {
+    let Some(readiness) = find(policy, env, context).await else {
         return http::respond(&refusal::refuse(
             &Denial::StoreUnavailable { store: NOBODY },
             None,
@@ -65,20 +65,20 @@ pub async fn handle(
     let body = if method == "HEAD" {
         String::new()
     } else {
-        readiness.body(admin::is_operator(request, target, env, context, request_id).await?)
+        readiness.body(admin::is_operator(policy, request, target, env, context, request_id).await?)
     };
     http::respond(&Answer { status, headers, body })
 }
 
 /// What was found, by this request or another; `None` if no check came to its end.
-async fn find(env: &Env, context: &Context) -> Option<Rc<Readiness>> {
+async fn find(policy: &'static Policy, env: &Env, context: &Context) -> Option<Rc<Readiness>> {
     for _ in 0..LOOKS {
         match CACHE.with_borrow_mut(|cache| cache.look(clock::now())) {
             Look::Known(readiness) => return Some(readiness),
             Look::Check => {
                 let env = env.clone();
                 let check = async move {
-                    let found = check(&env).await;
+                    let found = check(policy, &env).await;
                     if found.status() != 200 {
                         console_error!("{}", json!({ "event": "not ready", "found": found.body(true) }));
                     }
@@ -96,7 +96,7 @@ async fn find(env: &Env, context: &Context) -> Option<Rc<Readiness>> {
 }
 
 /// Asks all parts.
-async fn check(env: &Env) -> Readiness {
+async fn check(policy: &Policy, env: &Env) -> Readiness {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
     struct Opened {
@@ -121,7 +121,7 @@ async fn check(env: &Env) -> Readiness {
         async { stores::ask_key_gate::<Found>(env, NOBODY, &KeyGateCall::Find, PATIENCE_MS).await.map(drop) };
     let (kv, key_gate, (registry, set_up)) = futures_util::join!(kv, key_gate, registry);
     let mut found = Readiness::default();
-    found.note("secrets", ready::secrets(&POLICY, |name| settings::text(env, name)).and(set_up));
+    found.note("secrets", ready::secrets(policy, |name| settings::text(env, name)).and(set_up));
     found.note("kv", kv);
     found.note("keyGate", key_gate);
     found.note("registry", registry);
@@ -132,9 +132,9 @@ async fn check(env: &Env) -> Readiness {
     found.note("relay", bound("RELAY"));
     found.note("failures", bound("FAILURES"));
     found.note("page", bound("ADMIN"));
-    let mut origins = POLICY.realms.iter().filter_map(|realm| match realm.origin {
+    let mut origins = policy.realms.iter().filter_map(|realm| match realm.origin {
         Origin::Binding(name) => Some(name),
-        Origin::Url(_) => None,
+        Origin::Handler(_) | Origin::Url(_) => None,
     });
     found.note("origins", origins.try_for_each(bound));
     found

@@ -4,6 +4,7 @@ use std::{rc::Rc, time::Duration};
 
 use futures_util::future::LocalBoxFuture;
 use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
+use keyward_policy::Policy;
 use serde_json::json;
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{
@@ -12,7 +13,7 @@ use worker::{
 };
 
 use super::{
-    bindings, clock,
+    bindings, clock, policy,
     settings::{self, OsEntropy},
     sql::ObjectSql,
     stores,
@@ -20,7 +21,6 @@ use super::{
 use crate::{
     admin_call::{AdminCall, AdminReply},
     denial::Denial,
-    policy::{POLICY, Policy},
     record::Record,
     registry::{
         self,
@@ -39,7 +39,8 @@ use crate::{
 /// The object.
 #[durable_object]
 pub struct Registry {
-    publisher: Rc<Publisher<Runtime>>,
+    /// None without a policy.
+    publisher: Option<Rc<Publisher<Runtime>>>,
     setup_token: Option<Secret>,
 }
 
@@ -48,41 +49,48 @@ struct Runtime {
     state: State,
     env: Env,
     sql: ObjectSql,
+    policy: &'static Policy,
 }
 
 impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
         let setup_token = settings::setup_token(&env);
         let sql = ObjectSql::new(&state);
-        Self { publisher: Publisher::new(Runtime { state, env, sql }), setup_token }
+        let publisher = policy::get().ok().map(|policy| Publisher::new(Runtime { state, env, sql, policy }));
+        Self { publisher, setup_token }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let publisher = self.publisher()?;
         let body = request.text().await?;
         match request.path().as_str() {
             "/admin" => {
-                let reply = self.admin(&serde_json::from_str(&body)?).await;
+                let reply = self.admin(publisher, &serde_json::from_str(&body)?).await;
                 Response::ok(serde_json::to_string(&reply)?)
             }
             "/ready" => {
-                let fault = self.publisher.open().await.err();
-                let has_owner = registry::members::exist(&self.publisher.platform.sql);
+                let fault = publisher.open().await.err();
+                let has_owner = registry::members::exist(&publisher.platform.sql);
                 let set_up =
                     setup_token::set_up_fault(has_owner.unwrap_or(true), self.setup_token.as_ref()).err();
                 Response::ok(json!({ "fault": fault, "setUp": set_up }).to_string())
             }
             "/redeem" => {
-                self.publisher.open().await.map_err(failed)?;
-                let db = &self.publisher.platform.sql;
-                let redeemed =
-                    registry::links::redeem(db, &POLICY, &serde_json::from_str(&body)?, clock::now())
-                        .map_err(failed)?;
+                publisher.open().await.map_err(failed)?;
+                let db = &publisher.platform.sql;
+                let redeemed = registry::links::redeem(
+                    db,
+                    publisher.platform.policy,
+                    &serde_json::from_str(&body)?,
+                    clock::now(),
+                )
+                .map_err(failed)?;
                 Response::ok(serde_json::to_string(&redeemed)?)
             }
             "/usage" => {
                 let report: UsageReport = serde_json::from_str(&body)?;
-                let secrets = self.publisher.platform.secrets().ok();
-                let taken = self.publisher.take_usage(&report, secrets.as_deref()).await.map_err(failed)?;
+                let secrets = publisher.platform.secrets().ok();
+                let taken = publisher.take_usage(&report, secrets.as_deref()).await.map_err(failed)?;
                 Response::ok(serde_json::to_string(&taken)?)
             }
             _ => Response::error("no such call", 404),
@@ -90,20 +98,28 @@ impl DurableObject for Registry {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.publisher.alarm().await.map_err(failed)?;
+        self.publisher()?.alarm().await.map_err(failed)?;
         Response::ok("")
     }
 }
 
 impl Registry {
+    /// What does the work.
+    ///
+    /// # Errors
+    /// There is no policy: callers see a store that fails, and the platform rings an alarm again.
+    fn publisher(&self) -> Result<&Rc<Publisher<Runtime>>> {
+        self.publisher.as_ref().ok_or_else(|| worker::Error::RustError("there is no policy".to_owned()))
+    }
+
     /// Answers one call of the admin API.
-    async fn admin(&self, call: &AdminCall) -> AdminReply {
-        let secrets = match self.publisher.platform.secrets() {
+    async fn admin(&self, publisher: &Rc<Publisher<Runtime>>, call: &AdminCall) -> AdminReply {
+        let secrets = match publisher.platform.secrets() {
             Ok(secrets) => secrets,
             Err(refusal) => return refusal.reply(&call.request_id),
         };
         let deployment = Deployment { secrets: &secrets, setup_token: self.setup_token.as_ref() };
-        self.publisher.answer(call, deployment, &mut OsEntropy).await
+        publisher.answer(call, deployment, &mut OsEntropy).await
     }
 }
 
@@ -122,7 +138,7 @@ impl Platform for Runtime {
     }
 
     fn policy(&self) -> &'static Policy {
-        &POLICY
+        self.policy
     }
 
     async fn tell(&self, hash: &str, record: &Record) -> std::result::Result<Told, String> {

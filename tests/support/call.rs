@@ -1,21 +1,22 @@
 //! One request to a realm that takes keys, tokens and links, as tests make it.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+use std::sync::LazyLock;
+
 use keyward::{
     admission::Admission,
     caller::Caller,
     denial::Denial,
     identity,
     pipeline::Refused,
-    policy::{
-        CredentialSource, Jwt, KeyRequirement, Link, POLICY, Proof, Realm, Requirement, Route, SourceKind,
-    },
+    policy::{CredentialSource, Jwt, KeyRequirement, Link, Proof, Realm, Requirement, Route, SourceKind},
     target::Target,
 };
 use serde_json::json;
 
 use super::{
     jose::{self, Key},
+    policy::POLICY,
     world::{CALLER, Fault, Request, World},
 };
 
@@ -108,4 +109,4 @@ pub const FAULTS: [Fault; 6] = [
     Fault::Says("{}"),
 ];
 /// No verdict takes longer.
-pub const DEADLINE: i64 = POLICY.realms[0].decision_timeout_ms as i64;
+pub static DEADLINE: LazyLock<i64> = LazyLock::new(|| POLICY.realms[0].decision_timeout_ms.into());

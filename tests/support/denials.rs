@@ -5,8 +5,10 @@ use keyward::{
     hint::{Slip, Stray},
     jwt,
     limit::{Window, WindowState},
-    policy::{CredentialSource, Link, POLICY, Proof, Realm, SourceKind, path::Ambiguous},
+    policy::{CredentialSource, Link, Proof, Realm, SourceKind, path::Ambiguous},
 };
+
+use crate::policy::POLICY;
 
 pub fn realm() -> Realm {
     POLICY.realms[0]

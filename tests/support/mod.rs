@@ -6,6 +6,7 @@
 pub mod call;
 pub mod jose;
 pub mod outside;
+pub mod policy;
 pub mod world;
 
 use std::cell::Cell;

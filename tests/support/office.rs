@@ -7,7 +7,7 @@ use std::{cell::RefCell, ops::Deref, rc::Rc};
 
 use keyward::{
     admin_call::{AdminCall, AdminCredential},
-    policy::{POLICY, Policy, Realm},
+    policy::{Policy, Realm},
     registry::{
         Outcome, Registry,
         call::{self, Deployment},
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 use crate::support::{
     Seeded,
     outside::{Object, Outside},
+    policy::POLICY,
     secrets,
 };
 
@@ -97,7 +98,7 @@ impl Answer {
 
 /// The default policy, asking for no fresh password, with its realm changed.
 pub fn policy_with(change: impl FnOnce(&mut Realm)) -> &'static Policy {
-    let mut policy = POLICY;
+    let mut policy = *POLICY;
     let mut realm = POLICY.realms[0];
     change(&mut realm);
     policy.admin.step_up_roles = false;

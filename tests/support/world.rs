@@ -23,7 +23,7 @@ use keyward::{
     link::{Redeem, Redeemed},
     memory::Memory,
     pipeline::{Accepted, Pipeline, Refused},
-    policy::{KeyRequirement, POLICY, Policy, Realm, Route},
+    policy::{KeyRequirement, Policy, Realm, Route},
     record::{Mode, Record},
     relay::Relay,
     secret::{Secret, Secrets},
@@ -35,7 +35,7 @@ use keyward::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{NOON, Seeded, secrets};
+use super::{NOON, Seeded, policy::POLICY, secrets};
 
 /// What is wrong with something that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

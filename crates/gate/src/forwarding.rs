@@ -305,7 +305,7 @@ pub fn vary(realm: &Realm, permit: &Permit) -> Vec<&'static str> {
 /// The address, scheme, host and port, by which an origin knows itself, where it is not the one that was asked.
 pub fn own_address(realm: &Realm) -> Option<&'static str> {
     match realm.origin {
-        Origin::Binding(_) => None,
+        Origin::Binding(_) | Origin::Handler(_) => None,
         Origin::Url(url) => Some(url),
     }
 }

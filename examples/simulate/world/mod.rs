@@ -18,7 +18,7 @@ use keyward::{
     denial::Denial,
     memory::Memory,
     pipeline::Chore,
-    policy::{KeyRequirement, POLICY, Realm},
+    policy::{KeyRequirement, Realm},
     relay::Desk,
     secret::Secrets,
     timing::TRAVEL,
@@ -29,6 +29,7 @@ use self::{
     network::{Load, Network, Object, Place, Uplink},
     time::{Clock, Executor},
 };
+use crate::policy::POLICY;
 
 /// Isolates are spread over so many places.
 pub const LOCATIONS: usize = 300;

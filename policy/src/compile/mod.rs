@@ -34,7 +34,6 @@ pub use sections::SECTIONS;
 
 use std::path::{Component, Path, PathBuf};
 
-use databake::Bake;
 use toml::de::DeTable;
 
 use crate::model::{Admin, Policy};
@@ -142,11 +141,6 @@ fn beside(file: &str, path: &str) -> &'static str {
         }
     }
     leak(&whole.to_string_lossy())
-}
-
-/// The policy as a Rust expression, for a crate that depends on `keyward_policy`.
-pub fn to_rust(policy: &Policy) -> String {
-    policy.bake(&databake::CrateEnv::default()).to_string()
 }
 
 /// Text that lives as long as the program.

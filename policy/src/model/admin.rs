@@ -1,5 +1,7 @@
 //! The admin side: where it lives, what it asks for, and how much it takes.
 
+use serde::{Deserialize, Serialize};
+
 policy_data! {
 /// The admin side.
 pub struct Admin {

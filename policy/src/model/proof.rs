@@ -1,7 +1,9 @@
 //! What can prove who sent a request, beside an API key: tokens of an issuer, signatures of a
 //! webhook's sender, and links that become a session.
 
-use super::{Alphabet, Hash, KeyFormat};
+use serde::{Deserialize, Serialize};
+
+use super::{Alphabet, Hash, KeyFormat, list, optional_list};
 
 policy_data! {
 /// Whose access tokens a realm takes (JWT, RFC 7519), and by which rules (RFC 8725).
@@ -9,6 +11,7 @@ pub struct Jwt {
     /// `iss`, compared byte for byte.
     pub issuer: &'static str,
     /// `aud` must name one of these; at least one.
+    #[serde(deserialize_with = "list")]
     pub audiences: &'static [&'static str],
     /// What verifies a token. It decides the algorithms: the token never does.
     pub keys: JwtKeys,
@@ -32,6 +35,7 @@ pub enum JwtKeys {
     /// Public keys.
     Public {
         /// With these algorithms; at least one.
+        #[serde(deserialize_with = "list")]
         algorithms: &'static [PublicAlgorithm],
         /// Where the keys are.
         set: JwkSet,
@@ -75,13 +79,17 @@ pub enum JwkSet {
 }
 
 /// Where claims stand in a token: each a path of member names, `["app_metadata", "tenant_id"]`.
+#[serde(bound(deserialize = "'de: 'static"))]
 pub struct Claims {
     /// Who the token speaks for; required in every token. By default `["sub"]`.
+    #[serde(deserialize_with = "list")]
     pub subject: &'static [&'static str],
     /// The tenant; required in every token if it is named here.
+    #[serde(deserialize_with = "optional_list")]
     pub tenant: Option<&'static [&'static str]>,
     /// Scopes: text with spaces between, or a list; a token without it has none. By default, when
     /// this is `None`, `scope` (RFC 8693), else `scp`.
+    #[serde(deserialize_with = "optional_list")]
     pub scopes: Option<&'static [&'static str]>,
 }
 
@@ -96,6 +104,7 @@ pub struct Webhook {
     /// How a signature is written.
     pub encoding: SignatureEncoding,
     /// What is signed, one part after the other.
+    #[serde(deserialize_with = "list")]
     pub content: &'static [SignedPart],
     /// Where the time of sending stands, in seconds since 1970; `None` when nothing says it.
     pub timestamp: Option<WebhookTime>,
