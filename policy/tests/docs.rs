@@ -52,7 +52,12 @@ fn every_table_and_field_of_a_policy_is_described_and_no_other() {
             })
             .flat_map(|(_, text)| first_cells(text))
             .collect();
-        assert_eq!(described, section.fields, "docs/policy.md, the fields of {}", section.name);
+        assert_eq!(
+            described,
+            section.names().collect::<Vec<_>>(),
+            "docs/policy.md, the fields of {}",
+            section.name
+        );
     }
 }
 
@@ -86,6 +91,6 @@ fn the_examples_are_right_and_the_mistake_is_what_a_build_prints() {
     let example = block(README, "```toml\n");
     assert_eq!(example.matches(right).count(), 1);
     let wrong = example.replace(right, r#"requires = { scopes = ["order:read"]"#);
-    let mistakes = compile("keyward.toml", |_| Ok(wrong.clone())).unwrap_err().to_string();
-    assert_eq!(mistakes, format!("error: {}", block(README, "```\nerror: ")));
+    let mistakes = compile("keyward.toml", |_| Ok(wrong.clone())).unwrap_err();
+    assert_eq!(format!("{mistakes:#}"), format!("error: {}", block(README, "```\nerror: ")));
 }

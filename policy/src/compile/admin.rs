@@ -1,6 +1,6 @@
 //! `[admin]`: where the admin API and page live.
 
-use super::{leak, quotas, reader::Item, sections};
+use super::{leak, quotas, reader::Item};
 use crate::model::{Admin, PathPattern, Tail};
 
 /// In place of a base that cannot be read: no path begins so.
@@ -18,7 +18,7 @@ pub(super) const DEFAULT: Admin = Admin {
 
 /// Reads the section, or its defaults.
 pub(super) fn read(item: Option<Item<'_>>) -> Admin {
-    let Some(table) = item.and_then(|item| item.table(&sections::ADMIN, "[admin]")) else { return DEFAULT };
+    let Some(table) = item.and_then(|item| item.table("[admin]")) else { return DEFAULT };
     let (api_item, page_item) = (table.get("api"), table.get("page"));
     let read = |item: &Option<Item<'_>>, default| item.as_ref().map_or(Some(default), base);
     let (api, page) = (read(&api_item, DEFAULT.api), read(&page_item, DEFAULT.page));

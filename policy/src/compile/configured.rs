@@ -5,7 +5,6 @@ use super::{
     leak,
     reader::{Item, Table},
     scopes::{Catalogue, held_scopes},
-    sections,
 };
 use crate::model::ConfiguredKey;
 
@@ -29,7 +28,7 @@ pub(super) fn read(realm: &Table<'_>, catalogue: &Catalogue) -> &'static [Config
 }
 
 fn one(item: &Item<'_>, catalogue: &Catalogue) -> Option<ConfiguredKey> {
-    let table = item.table(&sections::CONFIGURED_KEY, "[[realm.configured_key]]")?;
+    let table = item.table("[[realm.configured_key]]")?;
     let id = table.need("id", "id = \"agent\"").and_then(|item| name(&item));
     let hash = table.need("hash", "hash = \"sha256:<64 hex digits>\"").and_then(|item| hash(&item));
     let scopes = table.get("scopes").map(|item| held_scopes(&item, catalogue)).unwrap_or_default();

@@ -4,7 +4,7 @@ use super::{
     credential::header_name,
     leak,
     reader::{Item, Table},
-    route, sections,
+    route,
 };
 use crate::{
     model::{Cors, CredentialSource},
@@ -16,7 +16,7 @@ const HEADERS: &[&str] = &["authorization", "content-type", "idempotency-key"];
 /// In seconds.
 const MAX_AGE: u32 = 600;
 /// Browsers cap it at two hours (Chromium) and a day (Firefox).
-const MAX_AGE_MOST: u32 = 86_400;
+pub(super) const MOST_AGE_S: u32 = 86_400;
 
 /// Reads the section, if there is one. The realm's own headers for credentials and the session's id
 /// are always allowed: a page could not call it without them.
@@ -25,7 +25,7 @@ pub(super) fn read(
     credentials: &[CredentialSource],
     session_id_header: Option<&'static str>,
 ) -> Option<Cors> {
-    let table = item?.table(&sections::CORS, "[realm.cors]")?;
+    let table = item?.table("[realm.cors]")?;
     let origins = origins(&table);
     let methods = match table.get("methods").and_then(|item| item.items("methods = [\"GET\"]")) {
         None => METHODS,
@@ -43,8 +43,7 @@ pub(super) fn read(
             headers.push(header);
         }
     }
-    let max_age =
-        table.get("max_age").and_then(|item| item.number(0..=MAX_AGE_MOST, "seconds")).unwrap_or(MAX_AGE);
+    let max_age = table.get("max_age").and_then(|item| item.number("seconds")).unwrap_or(MAX_AGE);
     Some(Cors { origins, methods, headers: Vec::leak(headers), max_age })
 }
 
@@ -64,7 +63,9 @@ fn origin(item: &Item<'_>, alone: bool) -> Option<&'static str> {
         return origin::normalise(text)
             .map(|origin| leak(&origin))
             .map_err(|BadOrigin { wrong, hint }| {
-                item.refuse(format!("{} has {text:?}, which {wrong}", item.name), hint)
+                // A URL may carry a password.
+                let shown = if text.contains('@') { "a URL".to_owned() } else { format!("{text:?}") };
+                item.refuse(format!("{} has {shown}, which {wrong}", item.name), hint)
             })
             .ok();
     }

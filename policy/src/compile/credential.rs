@@ -4,7 +4,6 @@ use super::{
     field_names::is_reserved,
     leak,
     reader::{Item, Table},
-    sections,
 };
 use crate::model::{CredentialSource, Link, SourceKind};
 
@@ -35,6 +34,8 @@ const OTHER_SCHEMES: &[&str] = &[
 ];
 
 const EXAMPLE: &str = "credentials = [{ header = \"Authorization\", scheme = \"Bearer\" }]";
+
+pub(super) const KINDS: [(&str, SourceKind); 2] = [("key", SourceKind::Key), ("jwt", SourceKind::Jwt)];
 
 /// Where a realm looks for credentials.
 pub(super) struct Sources {
@@ -77,12 +78,11 @@ pub(super) fn read(realm: &Table<'_>) -> Sources {
 
 fn source(item: &Item<'_>) -> Option<CredentialSource> {
     const HEADERS: &str = "use \"Authorization\" with a scheme, or a header of your own like \"X-Api-Key\"";
-    let table = item.table(&sections::CREDENTIAL, "{ header = \"X-Api-Key\" }")?;
+    let table = item.table("{ header = \"X-Api-Key\" }")?;
     let header = table
         .need("header", "header = \"X-Api-Key\"")
         .and_then(|item| own_header(&item, "a credential", HEADERS));
-    let kinds = [("key", SourceKind::Key), ("jwt", SourceKind::Jwt)];
-    let kind = table.get("kind").map_or(Some(SourceKind::Key), |item| item.choice(&kinds));
+    let kind = table.get("kind").map_or(Some(SourceKind::Key), |item| item.choice(&KINDS));
     let forward_item = table.get("forward");
     let forward = forward_item.as_ref().and_then(Item::flag).unwrap_or(false);
     if let (Some(item), true, Some(SourceKind::Key)) = (&forward_item, forward, kind) {

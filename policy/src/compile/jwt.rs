@@ -6,7 +6,6 @@ use super::{
     address::https_url,
     leak,
     reader::{Item, Table},
-    sections,
     webhook::secret_name,
 };
 use crate::{
@@ -18,9 +17,12 @@ use crate::{
 const MAX_AGE: u32 = 600;
 const SKEW: u8 = 30;
 
+pub(super) const SECRET_FORMS: [(&str, SecretForm); 2] =
+    [("text", SecretForm::Text), ("base64", SecretForm::Base64 { prefix: "" })];
+
 /// Reads the section, if there is one.
 pub(super) fn read(item: Option<Item<'_>>) -> Option<Jwt> {
-    let table = item?.table(&sections::JWT, "[realm.jwt]")?;
+    let table = item?.table("[realm.jwt]")?;
     let issuer = table.need("issuer", "issuer = \"https://id.example.com\"").and_then(|item| filled(&item));
     let audiences = table
         .need("audience", "audience = \"https://api.example.com\"")
@@ -32,7 +34,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Option<Jwt> {
         scopes: claim(&table, "scopes_claim"),
     };
     let typ = table.get("typ").and_then(|item| filled(&item));
-    let skew = table.get("skew").and_then(|item| item.duration_ms(0..=60_000));
+    let skew = table.get("skew").and_then(|item| item.duration_ms());
     let skew_s = skew.and_then(|milliseconds| u8::try_from(milliseconds / 1_000).ok()).unwrap_or(SKEW);
     Some(Jwt { issuer: issuer?, audiences: audiences?, keys: keys?, typ, claims, skew_s })
 }
@@ -99,14 +101,13 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
                     item.refuse(format!("{} means nothing beside a secret", item.name), hint);
                 }
             }
-            let forms = [("text", SecretForm::Text), ("base64", SecretForm::Base64 { prefix: "" })];
-            let form = table.get("secret_form").and_then(|item| item.choice(&forms));
+            let form = table.get("secret_form").and_then(|item| item.choice(&SECRET_FORMS));
             let name = secret_name(&secret)?;
             Some(JwtKeys::Secret { name, form: form.unwrap_or(SecretForm::Text) })
         }
         (Some(url), None, None) => {
             let algorithms = algorithms(table);
-            let max_age = table.get("jwks_max_age").and_then(|item| item.duration_ms(60_000..=86_400_000));
+            let max_age = table.get("jwks_max_age").and_then(|item| item.duration_ms());
             let max_age_s = max_age.map_or(MAX_AGE, |milliseconds| milliseconds / 1_000);
             let url = https_url(&url)?;
             Some(JwtKeys::Public { algorithms: algorithms?, set: JwkSet::Url { url, max_age_s } })

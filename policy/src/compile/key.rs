@@ -3,16 +3,15 @@
 use super::{
     leak,
     reader::{Item, Table},
-    sections,
 };
 use crate::model::{Alphabet, Hash, KeyFormat, TenantPart};
 
 /// Entropy that no key may fall below, in bits: guessing stays hopeless at any rate of requests.
 const MIN_BITS: f64 = 128.0;
-const MAX_RANDOM: u32 = 128;
+pub(super) const MOST_RANDOM: u32 = 128;
 /// A check shorter than this is found by chance too often to keep forged keys from costing a read.
 const MIN_CHECK: u32 = 4;
-const MAX_CHECK: u32 = 10;
+pub(super) const MOST_CHECK: u32 = 10;
 const MAX_PREFIX: usize = 32;
 /// How many random characters `keyPrefix` shows, where the key is long enough.
 const SHOWN: u32 = 4;
@@ -28,21 +27,19 @@ pub(super) const DEFAULT: KeyFormat = KeyFormat {
     hash: Hash::Sha256,
 };
 
+pub(super) const ALPHABETS: [(&str, Alphabet); 3] =
+    [("base62", Alphabet::Base62), ("base64url", Alphabet::Base64Url), ("hex", Alphabet::Hex)];
+pub(super) const TENANT_PARTS: [(&str, TenantPart); 2] = [("code", TenantPart::Code), ("id", TenantPart::Id)];
+pub(super) const HASHES: [(&str, Hash); 2] = [("sha256", Hash::Sha256), ("hmac-sha256", Hash::HmacSha256)];
+
 /// Reads the section, or its defaults; `None` where what keys look like cannot be read.
 pub(super) fn read(item: Option<Item<'_>>) -> Option<KeyFormat> {
     let Some(item) = item else { return Some(DEFAULT) };
-    let table = item.table(&sections::KEY, "[realm.key]")?;
+    let table = item.table("[realm.key]")?;
     let prefixes = prefixes(&table);
-    let alphabets =
-        [("base62", Alphabet::Base62), ("base64url", Alphabet::Base64Url), ("hex", Alphabet::Hex)];
-    let alphabet = table.get("alphabet").map_or(Some(DEFAULT.alphabet), |item| item.choice(&alphabets));
-    let tenant = table
-        .get("tenant")
-        .and_then(|item| item.choice(&[("code", TenantPart::Code), ("id", TenantPart::Id)]));
-    let hash = table
-        .get("hash")
-        .and_then(|item| item.choice(&[("sha256", Hash::Sha256), ("hmac-sha256", Hash::HmacSha256)]))
-        .unwrap_or(DEFAULT.hash);
+    let alphabet = table.get("alphabet").map_or(Some(DEFAULT.alphabet), |item| item.choice(&ALPHABETS));
+    let tenant = table.get("tenant").and_then(|item| item.choice(&TENANT_PARTS));
+    let hash = table.get("hash").and_then(|item| item.choice(&HASHES)).unwrap_or(DEFAULT.hash);
     // How many characters there are to be depends on the alphabet, and how many of them show on those.
     let alphabet = alphabet?;
     let random = random(&table, alphabet);
@@ -87,7 +84,7 @@ fn prefix(item: &Item<'_>) -> Option<&'static str> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     if text.is_empty() || text.len() > MAX_PREFIX || !text.bytes().all(plain) {
         item.refuse(
-            // Not shown: somebody may have put a whole key here.
+            // Somebody may have put a whole key here.
             format!("{} cannot begin a key", item.name),
             format!("use 1 to {MAX_PREFIX} letters, digits, `_` and `-`, like \"kw_live_\""),
         );
@@ -101,7 +98,7 @@ fn random(table: &Table<'_>, alphabet: Alphabet) -> Option<u32> {
     let Some(item) = table.get("random") else {
         return Some(if alphabet == Alphabet::Hex { 32 } else { DEFAULT.random.into() });
     };
-    let random = item.number(1..=MAX_RANDOM, "characters")?;
+    let random = item.number("characters")?;
     let least = least_random(alphabet);
     if alphabet == Alphabet::Base64Url && random % 4 == 1 {
         item.refuse(
@@ -126,11 +123,11 @@ fn check(table: &Table<'_>, alphabet: Alphabet) -> u32 {
     let Some(item) = table.get("check") else {
         return if alphabet == Alphabet::Hex { 0 } else { DEFAULT.check.into() };
     };
-    let Some(check) = item.number(0..=MAX_CHECK, "characters") else { return DEFAULT.check.into() };
+    let Some(check) = item.number("characters") else { return DEFAULT.check.into() };
     if check > 0 && check < MIN_CHECK {
         item.refuse(
             format!("{} is {check}, so short that forged keys often have the right one", item.name),
-            format!("use 0 for none, or {MIN_CHECK} to {MAX_CHECK}"),
+            format!("use 0 for none, or {MIN_CHECK} to {MOST_CHECK}"),
         );
     } else if check > 0 && alphabet == Alphabet::Hex {
         item.refuse(
@@ -146,7 +143,7 @@ fn shown(table: &Table<'_>, alphabet: Alphabet, random: u32, tenant: Option<Tena
     // A tenant's part tells keys apart well enough.
     let default = if tenant.is_some() { 0 } else { most.min(SHOWN) };
     let Some(item) = table.get("shown") else { return default };
-    let Some(shown) = item.number(0..=MAX_RANDOM, "characters") else { return 0 };
+    let Some(shown) = item.number("characters") else { return 0 };
     if shown > most {
         item.refuse(
             format!("{} is {shown}, which leaves less than 128 bits of the key unseen", item.name),
@@ -158,7 +155,7 @@ fn shown(table: &Table<'_>, alphabet: Alphabet, random: u32, tenant: Option<Tena
 
 /// Fewest characters that carry [`MIN_BITS`].
 fn least_random(alphabet: Alphabet) -> u32 {
-    (1..=MAX_RANDOM).find(|&count| bits(alphabet, count) >= MIN_BITS).unwrap_or(MAX_RANDOM)
+    (1..=MOST_RANDOM).find(|&count| bits(alphabet, count) >= MIN_BITS).unwrap_or(MOST_RANDOM)
 }
 
 /// Entropy of so many characters, in whole bits.

@@ -1,13 +1,10 @@
 //! `[realm.limits]`: limits of keys that name none, and the most that a key may name.
 
-use super::{
-    reader::{Item, Section, Table},
-    sections,
-};
+use super::reader::{Item, Table};
 use crate::model::{Limits, Windows};
 
 /// Largest limit there may be, in requests.
-const MAX: u32 = 1_000_000_000;
+pub(super) const MOST: u32 = 1_000_000_000;
 
 const DEFAULT: Limits = Limits {
     default: Windows { per_minute: Some(600), per_day: None },
@@ -16,14 +13,12 @@ const DEFAULT: Limits = Limits {
 
 /// Reads the section, or its defaults.
 pub(super) fn read(item: Option<Item<'_>>) -> Limits {
-    let Some(table) = item.and_then(|item| item.table(&sections::LIMITS, "[realm.limits]")) else {
+    let Some(table) = item.and_then(|item| item.table("[realm.limits]")) else {
         return DEFAULT;
     };
     let (default_item, maximum_item) = (table.get("default"), table.get("maximum"));
-    let default =
-        default_item.as_ref().map_or(Some(DEFAULT.default), |item| windows(item, &sections::DEFAULT_LIMITS));
-    let maximum =
-        maximum_item.as_ref().map_or(Some(DEFAULT.maximum), |item| windows(item, &sections::MAXIMUM_LIMITS));
+    let default = default_item.as_ref().map_or(Some(DEFAULT.default), windows);
+    let maximum = maximum_item.as_ref().map_or(Some(DEFAULT.maximum), windows);
     // What cannot be read is compared with nothing.
     if let (Some(default), Some(maximum)) = (default, maximum) {
         check(default, maximum, |message, hint| match &default_item {
@@ -70,11 +65,11 @@ fn check(default: Windows, maximum: Windows, refuse: impl Fn(String, &str)) {
     }
 }
 
-fn windows(item: &Item<'_>, section: &'static Section) -> Option<Windows> {
-    let table = item.table(section, "{ per_minute = 600 }")?;
+fn windows(item: &Item<'_>) -> Option<Windows> {
+    let table = item.table("{ per_minute = 600 }")?;
     Some(Windows { per_minute: window(&table, "per_minute"), per_day: window(&table, "per_day") })
 }
 
 fn window(table: &Table<'_>, field: &str) -> Option<u32> {
-    table.get(field)?.number(1..=MAX, "requests")
+    table.get(field)?.number("requests")
 }

@@ -4,7 +4,6 @@ use super::{
     credential::is_token,
     leak,
     reader::{Item, Table},
-    sections,
 };
 use crate::model::{KeyFormat, Link};
 
@@ -15,22 +14,22 @@ const LIFE: u32 = 15 * 60;
 const SESSION_LIFE: u32 = 3_600;
 /// In milliseconds: an hour and a day. A link travels through other people's systems, and a session cannot be
 /// taken back.
-const LONGEST_LIFE_MS: u32 = 3_600_000;
-const LONGEST_SESSION_MS: u32 = 24 * 3_600_000;
+pub(super) const LONGEST_LIFE_MS: u32 = 3_600_000;
+pub(super) const LONGEST_SESSION_MS: u32 = 24 * 3_600_000;
 
 /// Reads the section, if there is one.
 pub(super) fn read(item: Option<Item<'_>>, key: Option<&KeyFormat>) -> Option<Link> {
-    let table = item?.table(&sections::LINK, "[realm.link]")?;
+    let table = item?.table("[realm.link]")?;
     let parameter = table.need("parameter", "parameter = \"token\"").and_then(|item| parameter(&item));
     let prefix = table.need("prefix", "prefix = \"st_\"").and_then(|item| prefix(&item, key));
     let cookie = table.need("cookie", "cookie = \"__Host-session\"").and_then(|item| cookie(&item));
-    let life_s = seconds(&table, "life", LONGEST_LIFE_MS).unwrap_or(LIFE);
-    let session_life_s = seconds(&table, "session_life", LONGEST_SESSION_MS).unwrap_or(SESSION_LIFE);
+    let life_s = seconds(&table, "life").unwrap_or(LIFE);
+    let session_life_s = seconds(&table, "session_life").unwrap_or(SESSION_LIFE);
     Some(Link { parameter: parameter?, prefix: prefix?, life_s, cookie: cookie?, session_life_s })
 }
 
-fn seconds(table: &Table<'_>, field: &str, longest_ms: u32) -> Option<u32> {
-    Some(table.get(field)?.duration_ms(1_000..=longest_ms)? / 1_000)
+fn seconds(table: &Table<'_>, field: &str) -> Option<u32> {
+    Some(table.get(field)?.duration_ms()? / 1_000)
 }
 
 fn parameter(item: &Item<'_>) -> Option<&'static str> {

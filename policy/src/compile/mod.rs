@@ -22,15 +22,16 @@ mod reader;
 mod realm;
 mod refusals;
 mod route;
+mod schema;
 mod scopes;
 mod secret;
 mod sections;
 mod webhook;
 
 pub use mistake::{Mistake, Mistakes};
-pub use reader::Section;
 pub use refusals::{CAUSES, CODES};
-pub use sections::SECTIONS;
+pub use schema::schema;
+pub use sections::{Field, Kind, SECTIONS, Section, TOP};
 
 use std::path::{Component, Path, PathBuf};
 
@@ -73,10 +74,13 @@ fn take(
 ) -> Admin {
     // Some editors on Windows begin a file with a byte order mark, which says nothing in UTF-8.
     let source = Source { text: source.text.strip_prefix('\u{feff}').unwrap_or(source.text), ..source };
+    source.report.has_read(source.file, source.text);
     let (document, syntax) = DeTable::parse_recoverable(source.text);
     for error in &syntax {
+        let place = error.span().unwrap_or_default();
+        source.mask_unread(&place);
         source.refuse(
-            &error.span().unwrap_or_default(),
+            &place,
             format!("this is not TOML: {}", error.message()),
             "https://toml.io describes the syntax; everything after such a mistake may be misread",
         );

@@ -3,59 +3,48 @@
 use super::{
     leak,
     reader::{Item, Table},
-    sections,
 };
 use crate::{
     model::Origin,
     origin::{BadOrigin, WebOrigin},
 };
 
-const EXAMPLE: &str = "{ binding = \"ORIGIN\" } or { url = \"https://api.example.com\" }";
+const EXAMPLE: &str =
+    "{ binding = \"ORIGIN\" }, { url = \"https://api.example.com\" } or { handler = \"app\" }";
+/// The fields of which there must be one, and no other.
+const KINDS: [&str; 3] = ["binding", "url", "handler"];
+const LONGEST_HANDLER: usize = 64;
 
 /// Reads a realm's origin.
 pub(super) fn read(realm: &Table<'_>) -> Option<Origin> {
     let item = realm.need("origin", &format!("origin = {EXAMPLE}"))?;
-    let table = item.table(&sections::ORIGIN, EXAMPLE)?;
-    let plain_item = table.get("plain_http");
-    // Nothing where it cannot be read.
-    let plain_http = plain_item.as_ref().map_or(Some(false), Item::flag);
-    let refuse_plain = |what: &str| {
-        if let Some(item) = plain_item.as_ref().filter(|_| plain_http == Some(true)) {
-            item.refuse(format!("{} means nothing beside {what}", item.name), "take it out");
-        }
-    };
-    match (table.get("binding"), table.get("url")) {
-        (Some(binding), None) => {
-            refuse_plain("a binding");
-            self::binding(&binding)
-        }
-        (None, Some(url)) => {
-            let origin = self::url(&url)?;
-            if origin.is_https() {
-                refuse_plain("an https URL");
-            } else if origin.is_plain_to_elsewhere() && plain_http == Some(false) {
-                url.refuse(
-                    format!("{} is plain http to a host that is not this machine", url.name),
-                    "use https; or, where nobody else is on the way (a private network, a container beside the gate), \
-                     say so: { url = \"http://…\", plain_http = true }",
-                );
-            }
-            Some(Origin::Url(leak(&origin.to_string())))
-        }
-        (Some(_), Some(_)) => {
-            item.refuse("the origin has both a binding and a url", format!("keep one: {EXAMPLE}"));
+    let table = item.table(EXAMPLE)?;
+    let plain_http = PlainHttp::read(&table);
+    let mut given = KINDS.iter().filter_map(|kind| table.get(kind).map(|value| (*kind, value)));
+    match (given.next(), given.next()) {
+        (Some((kind, value)), None) => match kind {
+            "binding" => binding(&value, &plain_http),
+            "handler" => handler(&value, &plain_http),
+            _ => url(&value, &plain_http),
+        },
+        (Some((one, _)), Some((other, _))) => {
+            item.refuse(format!("the origin has both a {one} and a {other}"), format!("keep one: {EXAMPLE}"));
             None
         }
-        (None, None) => {
+        (None, _) => {
             if table.is_known() {
-                item.refuse("the origin has neither a binding nor a url", format!("write {EXAMPLE}"));
+                item.refuse(
+                    "the origin has neither a binding, a url nor a handler",
+                    format!("write {EXAMPLE}"),
+                );
             }
             None
         }
     }
 }
 
-fn binding(item: &Item<'_>) -> Option<Origin> {
+fn binding(item: &Item<'_>, plain_http: &PlainHttp<'_>) -> Option<Origin> {
+    plain_http.refuse_beside("a binding");
     let name = item.text("\"ORIGIN\"")?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(plain) {
@@ -67,10 +56,60 @@ fn binding(item: &Item<'_>) -> Option<Origin> {
     Some(Origin::Binding(leak(name)))
 }
 
-fn url(item: &Item<'_>) -> Option<WebOrigin> {
+/// It begins with a letter, so that it is never one of JavaScript's own names with `__`.
+fn handler(item: &Item<'_>, plain_http: &PlainHttp<'_>) -> Option<Origin> {
+    plain_http.refuse_beside("a handler");
+    let name = item.text("\"app\"")?;
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    if !name.starts_with(|first: char| first.is_ascii_alphabetic())
+        || !name.bytes().all(plain)
+        || name.len() > LONGEST_HANDLER
+    {
+        item.refuse(
+            format!("{} is {name:?}, which cannot name a handler", item.name),
+            format!(
+                "use the name that your Worker gives it: at most {LONGEST_HANDLER} letters, digits, `_` and `-`, \
+                 beginning with a letter, like \"app\""
+            ),
+        );
+    }
+    Some(Origin::Handler(leak(name)))
+}
+
+fn url(item: &Item<'_>, plain_http: &PlainHttp<'_>) -> Option<Origin> {
     let text = item.text("\"https://api.example.com\"")?;
-    // Not shown: a URL may carry a password.
-    WebOrigin::parse(text)
-        .map_err(|BadOrigin { wrong, hint }| item.refuse(format!("{} {wrong}", item.name), hint))
-        .ok()
+    // A URL may carry a password.
+    let refuse = |BadOrigin { wrong, hint }| item.refuse(format!("{} {wrong}", item.name), hint);
+    let origin = WebOrigin::parse(text).map_err(refuse).ok()?;
+    if origin.is_https() {
+        plain_http.refuse_beside("an https URL");
+    } else if origin.is_plain_to_elsewhere() && plain_http.is_allowed == Some(false) {
+        item.refuse(
+            format!("{} is plain http to a host that is not this machine", item.name),
+            "use https; or, where nobody else is on the way (a private network, a container beside the gate), say so: \
+             { url = \"http://…\", plain_http = true }",
+        );
+    }
+    Some(Origin::Url(leak(&origin.to_string())))
+}
+
+/// The field `plain_http`, which is for URLs alone.
+struct PlainHttp<'a> {
+    item: Option<Item<'a>>,
+    /// `None` where it cannot be read.
+    is_allowed: Option<bool>,
+}
+
+impl<'a> PlainHttp<'a> {
+    fn read(origin: &Table<'a>) -> Self {
+        let item = origin.get("plain_http");
+        let is_allowed = item.as_ref().map_or(Some(false), Item::flag);
+        Self { item, is_allowed }
+    }
+
+    fn refuse_beside(&self, other: &str) {
+        if let Some(item) = self.item.as_ref().filter(|_| self.is_allowed == Some(true)) {
+            item.refuse(format!("{} means nothing beside {other}", item.name), "take it out");
+        }
+    }
 }

@@ -1,22 +1,20 @@
 //! Reads a TOML document without stopping at the first mistake: every value knows its place, every
 //! table its fields.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 
 use toml::{
     Spanned,
     de::{DeTable, DeValue},
 };
 
-use super::mistake::{Place, Source, did_you_mean, nearest};
+use super::{
+    mistake::{Place, Source, did_you_mean, looks_secret, nearest},
+    sections::{Kind, Section},
+};
 
-/// A kind of table and the fields it may have.
-pub struct Section {
-    /// As a policy writes it: `[realm.key]`.
-    pub name: &'static str,
-    /// Its fields.
-    pub fields: &'static [&'static str],
-}
+pub(super) const MEGABYTE: u64 = 1_000_000;
+pub(super) const GIGABYTE: u64 = 1_000 * MEGABYTE;
 
 /// A table of the document.
 pub(super) struct Table<'a> {
@@ -34,6 +32,8 @@ pub(super) struct Table<'a> {
 pub(super) struct Item<'a> {
     pub(super) name: String,
     value: &'a Spanned<DeValue<'a>>,
+    /// What it may be.
+    kind: &'static Kind,
     /// Whether it stands under a misspelt name: then something else than the field may have been meant.
     guessed: bool,
     source: &'a Source<'a>,
@@ -48,14 +48,24 @@ impl<'a> Table<'a> {
         source: &'a Source<'a>,
     ) -> Self {
         let mut misspelt: Vec<(&'static str, &'a str)> = Vec::new();
-        for key in entries.keys() {
+        for (key, value) in entries {
             let name = key.get_ref().as_ref();
-            if section.fields.contains(&name) {
+            if let Some(field) = section.field(name) {
+                if !field.is_shown {
+                    source.report.mask(source.file, value.span());
+                }
                 continue;
             }
-            let missing = section.fields.iter().copied().filter(|field| !entries.contains_key(*field));
+            let missing = section.names().filter(|field| !entries.contains_key(*field));
             let meant = nearest(name, missing);
-            if let Some(field) = meant.filter(|field| misspelt.iter().all(|(taken, _)| taken != field)) {
+            let meant = meant.filter(|field| misspelt.iter().all(|(taken, _)| taken != field));
+            // Nobody knows what stands in a field that nobody knows.
+            if looks_secret(name)
+                || !meant.and_then(|field| section.field(field)).is_some_and(|it| it.is_shown)
+            {
+                source.report.mask(source.file, value.span());
+            }
+            if let Some(field) = meant {
                 misspelt.push((field, name));
             } else if looks_secret(name) {
                 source.refuse(
@@ -66,11 +76,11 @@ impl<'a> Table<'a> {
                 );
                 continue;
             }
-            let fields = section.fields.join(", ");
+            let fields = section.names().collect::<Vec<_>>().join(", ");
             source.refuse(
                 &key.span(),
                 format!("{} has no field {name:?}", section.name),
-                format!("{}its fields are {fields}", did_you_mean(name, section.fields.iter().copied())),
+                format!("{}its fields are {fields}", did_you_mean(name, section.names())),
             );
         }
         Self { section, entries, misspelt, place, source }
@@ -78,11 +88,12 @@ impl<'a> Table<'a> {
 
     /// The value of a field, if it is there.
     pub(super) fn get(&self, field: &str) -> Option<Item<'a>> {
-        debug_assert!(self.section.fields.contains(&field), "{field} is not among the section's fields");
+        let known = self.section.field(field);
+        debug_assert!(known.is_some(), "{field} is not among the section's fields");
         let misspelt = self.misspelt.iter().find(|(meant, _)| *meant == field).map(|(_, name)| *name);
         let value = self.entries.get(misspelt.unwrap_or(field))?;
         let name = format!("{} {field}", self.section.name);
-        Some(Item { name, value, guessed: misspelt.is_some(), source: self.source })
+        Some(Item { name, value, kind: &known?.kind, guessed: misspelt.is_some(), source: self.source })
     }
 
     /// Whether it has no field at all, not even one that its section does not have.
@@ -90,16 +101,21 @@ impl<'a> Table<'a> {
         self.entries.is_empty()
     }
 
+    /// Whether none of its section's fields is there.
+    pub(super) fn has_none_of_its_fields(&self) -> bool {
+        self.section.names().all(|field| self.get(field).is_none())
+    }
+
     /// Whether all its fields are those of its section: else what is not there may be what was misnamed.
     pub(super) fn is_known(&self) -> bool {
-        self.entries.keys().all(|key| self.section.fields.contains(&key.get_ref().as_ref()))
+        self.entries.keys().all(|key| self.section.field(key.get_ref()).is_some())
     }
 
     /// Whether no part of this field's list stands under a misspelt name beside it.
     pub(super) fn is_whole(&self, field: &str) -> bool {
         let unknown = self.entries.keys().map(|key| key.get_ref().as_ref());
-        let mut unknown = unknown.filter(|name| !self.section.fields.contains(name));
-        unknown.all(|name| nearest(name, self.section.fields.iter().copied()) != Some(field))
+        let mut unknown = unknown.filter(|name| self.section.field(name).is_none());
+        unknown.all(|name| nearest(name, self.section.names()) != Some(field))
     }
 
     /// The value of a field that must be there; `example` shows how to write it.
@@ -165,9 +181,22 @@ impl<'a> Item<'a> {
         flag
     }
 
-    /// As a whole number in `range`.
-    pub(super) fn number(&self, range: RangeInclusive<u32>, unit: &str) -> Option<u32> {
-        let (least, most) = (range.start(), range.end());
+    /// What its kind says, where that is of this form; a reader asks for nothing else.
+    fn of_kind<T>(&self, form: impl Fn(&'static Kind) -> Option<T>) -> Option<T> {
+        let found = match self.kind {
+            Kind::Either(one, other) => form(one).or_else(|| form(other)),
+            kind => form(kind),
+        };
+        debug_assert!(found.is_some(), "{} is not of the kind that it is read as", self.name);
+        found
+    }
+
+    /// As a whole number.
+    pub(super) fn number(&self, unit: &str) -> Option<u32> {
+        let (least, most) = self.of_kind(|kind| match kind {
+            Kind::Number(least, most) => Some((least, most)),
+            _ => None,
+        })?;
         let mend = format!("choose a number from {least} to {most}");
         let DeValue::Integer(digits) = self.value.get_ref() else {
             // Written out: 1e3 has no fraction, and `inf` is no number that could be chosen.
@@ -185,7 +214,7 @@ impl<'a> Item<'a> {
         };
         // What does not fit is as far out of range as what fits and is the largest.
         let number = i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(i128::MAX);
-        let number = u32::try_from(number).ok().filter(|number| range.contains(number));
+        let number = u32::try_from(number).ok().filter(|number| (least..=most).contains(&number));
         if number.is_none() {
             let given = shortened(&digits.to_string());
             self.refuse(format!("{} is {given} {unit}, which is out of range", self.name), mend);
@@ -193,8 +222,12 @@ impl<'a> Item<'a> {
         number
     }
 
-    /// As a length of time in `range`, in milliseconds: `"500ms"`, `"5s"`, `"2m"`, `"1h"`.
-    pub(super) fn duration_ms(&self, range: RangeInclusive<u32>) -> Option<u32> {
+    /// As a length of time, in milliseconds: `"500ms"`, `"5s"`, `"2m"`, `"1h"`.
+    pub(super) fn duration_ms(&self) -> Option<u32> {
+        let (least, most) = self.of_kind(|kind| match kind {
+            Kind::Duration(least, most) => Some((*least, *most)),
+            _ => None,
+        })?;
         let text = self.text("\"5s\"")?;
         let Some(milliseconds) = parse_duration_ms(text) else {
             self.refuse(
@@ -203,18 +236,73 @@ impl<'a> Item<'a> {
             );
             return None;
         };
-        let milliseconds = u32::try_from(milliseconds).ok().filter(|number| range.contains(number));
+        let milliseconds = u32::try_from(milliseconds).ok().filter(|number| (least..=most).contains(number));
         if milliseconds.is_none() {
             self.refuse(
                 format!("{} is {text:?}, which is out of range", self.name),
-                format!("choose from {} to {}", show_duration(*range.start()), show_duration(*range.end())),
+                format!("choose from {} to {}", show_duration(least), show_duration(most)),
             );
         }
         milliseconds
     }
 
+    /// As bytes: `"500MB"`, `"8GB"`.
+    pub(super) fn size(&self) -> Option<u64> {
+        let (least, most) = self.of_kind(|kind| match kind {
+            Kind::Size(least, most) => Some((*least, *most)),
+            _ => None,
+        })?;
+        let text = self.text("\"8GB\"")?;
+        let bytes = measure(text).and_then(|(number, unit)| match unit {
+            "MB" => Some(number.saturating_mul(MEGABYTE)),
+            "GB" => Some(number.saturating_mul(GIGABYTE)),
+            _ => None,
+        });
+        let Some(bytes) = bytes else {
+            self.refuse(
+                format!("{} is {text:?}, which is not a size", self.name),
+                "write a whole number and a unit (MB or GB) with nothing between them, like \"8GB\"",
+            );
+            return None;
+        };
+        if !(least..=most).contains(&bytes) {
+            self.refuse(
+                format!("{} is {text:?}, which is out of range", self.name),
+                format!("choose from {}MB to {}GB", least / MEGABYTE, most / GIGABYTE),
+            );
+            return None;
+        }
+        Some(bytes)
+    }
+
+    /// As a number of days: `"400d"`.
+    pub(super) fn days(&self, hint: &str) -> Option<u32> {
+        let (least, most) = self.of_kind(|kind| match kind {
+            Kind::Days(least, most) => Some((*least, *most)),
+            _ => None,
+        })?;
+        let text = self.text("\"400d\"")?;
+        let Some(days) = measure(text).filter(|(_, unit)| *unit == "d").map(|(number, _)| number) else {
+            self.refuse(format!("{} is {text:?}, which is not a number of days", self.name), hint);
+            return None;
+        };
+        let days = u32::try_from(days).ok().filter(|days| (least..=most).contains(days));
+        if days.is_none() {
+            self.refuse(
+                format!("{} is {text:?}, which is out of range", self.name),
+                format!("choose from {least}d to {most}d"),
+            );
+        }
+        days
+    }
+
     /// As one of a few words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
+        let known = self.of_kind(|kind| match kind {
+            Kind::Word(words) => Some(words),
+            _ => None,
+        })?;
+        debug_assert!(known.iter().eq(choices.iter().map(|(word, _)| word)), "{} has other words", self.name);
         let (first, _) = choices.first()?;
         let text = self.text(&format!("{first:?}"))?;
         let chosen = choices.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
@@ -255,8 +343,12 @@ impl<'a> Item<'a> {
             self.wrong_type("a list", example);
             return None;
         };
-        let item =
-            |value| Item { name: self.name.clone(), value, guessed: self.guessed, source: self.source };
+        let kind = self.of_kind(|kind| match kind {
+            Kind::List(kind) => Some(*kind),
+            _ => None,
+        })?;
+        let (name, guessed, source) = (&self.name, self.guessed, self.source);
+        let item = |value| Item { name: name.clone(), value, kind, guessed, source };
         Some(values.iter().map(item).collect())
     }
 
@@ -288,8 +380,12 @@ impl<'a> Item<'a> {
         Some(items.into_iter().filter_map(|item| item.text(example).map(|text| (item, text))).collect())
     }
 
-    /// As a table of this section.
-    pub(super) fn table(&self, section: &'static Section, example: &str) -> Option<Table<'a>> {
+    /// As a table.
+    pub(super) fn table(&self, example: &str) -> Option<Table<'a>> {
+        let section = self.of_kind(|kind| match kind {
+            Kind::Table(section) => Some(*section),
+            _ => None,
+        })?;
         let Some(entries) = self.value.get_ref().as_table() else {
             self.wrong_type("a table", example);
             return None;
@@ -303,6 +399,10 @@ impl<'a> Item<'a> {
             self.wrong_type("a table", example);
             return None;
         };
+        let kind = self.of_kind(|kind| match kind {
+            Kind::Entries(kind) => Some(*kind),
+            _ => None,
+        })?;
         let mut entries: Vec<_> = entries
             .iter()
             .map(|(key, value)| Entry {
@@ -311,6 +411,7 @@ impl<'a> Item<'a> {
                 item: Item {
                     name: format!("{} {:?}", self.name, key.get_ref()),
                     value,
+                    kind,
                     guessed: false,
                     source: self.source,
                 },
@@ -335,18 +436,23 @@ impl Entry<'_> {
     }
 }
 
-fn parse_duration_ms(text: &str) -> Option<u64> {
+/// A whole number and what follows it. Too many digits are a number all the same, out of every range.
+fn measure(text: &str) -> Option<(u64, &str)> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at_checked(digits)?;
-    let factor = match unit {
+    (digits > 0).then(|| (number.parse().unwrap_or(u64::MAX), unit))
+}
+
+fn parse_duration_ms(text: &str) -> Option<u64> {
+    let (number, unit) = measure(text)?;
+    let factor: u64 = match unit {
         "ms" => 1,
         "s" => 1_000,
         "m" => 60_000,
         "h" => 3_600_000,
         _ => return None,
     };
-    // Too many digits are a length of time all the same, out of every range.
-    (digits > 0).then(|| number.parse::<u64>().unwrap_or(u64::MAX).saturating_mul(factor))
+    Some(number.saturating_mul(factor))
 }
 
 fn show_duration(milliseconds: u32) -> String {
@@ -378,11 +484,4 @@ fn shortened(text: &str) -> String {
         .nth(LONGEST)
         .and_then(|(at, _)| text.get(..at))
         .map_or_else(|| text.to_owned(), |text| format!("{text}…"))
-}
-
-/// Whether a field of this name would hold something that must not stand in a policy.
-fn looks_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    let words = ["secret", "password", "passwd", "token", "private_key", "api_key", "apikey"];
-    name == "key" || words.iter().any(|word| name.contains(word))
 }

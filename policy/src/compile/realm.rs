@@ -9,7 +9,7 @@ use super::{
     reader::{Item, Table},
     refusals,
     route::{self, Offer},
-    scopes, sections,
+    scopes,
     webhook::{self, Named},
 };
 use crate::model::{
@@ -19,19 +19,32 @@ use crate::model::{
 
 const ORIGIN_TIMEOUT_MS: u32 = 30_000;
 /// Below a second every cold origin fails.
-const LEAST_ORIGIN_TIMEOUT_MS: u32 = 1_000;
+pub(super) const LEAST_ORIGIN_TIMEOUT_MS: u32 = 1_000;
 /// A quarter of an hour: a language model that thinks before its first word.
-const MOST_ORIGIN_TIMEOUT_MS: u32 = 15 * 60_000;
+pub(super) const MOST_ORIGIN_TIMEOUT_MS: u32 = 15 * 60_000;
 const CLIENT_TIMEOUT_MS: u32 = 30_000;
 /// Mobile networks are silent for a second now and then.
-const CLIENT_TIMEOUTS_MS: std::ops::RangeInclusive<u32> = 1_000..=15 * 60_000;
+pub(super) const LEAST_CLIENT_TIMEOUT_MS: u32 = 1_000;
+pub(super) const MOST_CLIENT_TIMEOUT_MS: u32 = 15 * 60_000;
 const DECISION_TIMEOUT_MS: u32 = 2_000;
 /// A key at its limit may have to wait 750 ms for its place, after its object was asked.
-const LEAST_DECISION_TIMEOUT_MS: u32 = 1_000;
+pub(super) const LEAST_DECISION_TIMEOUT_MS: u32 = 1_000;
 /// Callers have given up by then.
-const MOST_DECISION_TIMEOUT_MS: u32 = 30_000;
+pub(super) const MOST_DECISION_TIMEOUT_MS: u32 = 30_000;
 const FRESHNESS_MS: u32 = 5_000;
-pub(super) const MAX_FRESHNESS_MS: u32 = 60_000;
+pub(super) const MOST_FRESHNESS_MS: u32 = 60_000;
+
+pub(super) const LIMITS_UNAVAILABLE: [(&str, LimitsUnavailable); 2] =
+    [("refuse", LimitsUnavailable::Refuse), ("allow_local", LimitsUnavailable::AllowLocal)];
+pub(super) const TLS_VERSIONS: [(&str, TlsVersion); 2] =
+    [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
+pub(super) const PAGE_KEYS: [(&str, PageKeys); 2] = [("pass", PageKeys::Pass), ("refuse", PageKeys::Refuse)];
+pub(super) const TEST_MODES: [(&str, TestMode); 2] =
+    [("read-only", TestMode::ReadOnly), ("full", TestMode::Full)];
+pub(super) const KEY_ACTIONS: [(&str, KeyAction); 3] =
+    [("create", KeyAction::Create), ("rotate", KeyAction::Rotate), ("revoke", KeyAction::Revoke)];
+pub(super) const ROTATIONS: [(&str, Rotation); 2] =
+    [("keep-old", Rotation::KeepOld), ("revoke-old", Rotation::RevokeOld)];
 
 /// A realm and where its parts stand in the file.
 pub(super) struct Draft {
@@ -50,7 +63,7 @@ pub(super) struct Draft {
 
 /// Reads one realm.
 pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
-    let table = item.table(&sections::REALM, "[[realm]]")?;
+    let table = item.table("[[realm]]")?;
     let id_item = table.need("id", "id = \"default\"");
     let id = id_item.as_ref().and_then(id);
     let hosts = hosts(&table);
@@ -65,7 +78,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     let session_id_header = session_id_header(&table, credentials);
     let freshness_ms = match table.get("freshness") {
         None => Some(FRESHNESS_MS),
-        Some(item) => item.duration_ms(0..=MAX_FRESHNESS_MS),
+        Some(item) => item.duration_ms(),
     };
     let offer = Offer {
         catalogue: &catalogue,
@@ -90,25 +103,20 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         forwarded: table.get("forwarded").as_ref().and_then(Item::flag).unwrap_or(false),
         origin_timeout_ms: table
             .get("origin_timeout")
-            .and_then(|item| item.duration_ms(LEAST_ORIGIN_TIMEOUT_MS..=MOST_ORIGIN_TIMEOUT_MS))
+            .and_then(|item| item.duration_ms())
             .unwrap_or(ORIGIN_TIMEOUT_MS),
         client_timeout_ms: table
             .get("client_timeout")
-            .and_then(|item| item.duration_ms(CLIENT_TIMEOUTS_MS))
+            .and_then(|item| item.duration_ms())
             .unwrap_or(CLIENT_TIMEOUT_MS),
         decision_timeout_ms: table
             .get("decision_timeout")
-            .and_then(|item| item.duration_ms(LEAST_DECISION_TIMEOUT_MS..=MOST_DECISION_TIMEOUT_MS))
+            .and_then(|item| item.duration_ms())
             .unwrap_or(DECISION_TIMEOUT_MS),
         freshness_ms: freshness_ms.unwrap_or(FRESHNESS_MS),
         limits_unavailable: table
             .get("limits_unavailable")
-            .and_then(|item| {
-                item.choice(&[
-                    ("refuse", LimitsUnavailable::Refuse),
-                    ("allow_local", LimitsUnavailable::AllowLocal),
-                ])
-            })
+            .and_then(|item| item.choice(&LIMITS_UNAVAILABLE))
             .unwrap_or(LimitsUnavailable::Refuse),
         transport: transport(&table),
         credentials,
@@ -118,7 +126,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         session_id_header,
         secret_keys_from_pages: table
             .get("secret_keys_from_pages")
-            .and_then(|item| item.choice(&[("pass", PageKeys::Pass), ("refuse", PageKeys::Refuse)]))
+            .and_then(|item| item.choice(&PAGE_KEYS))
             .unwrap_or(PageKeys::Pass),
         url_parameters: credential::url_parameters(&table, link.as_ref()),
         key: key.unwrap_or(key::DEFAULT),
@@ -127,16 +135,11 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         limits: limits::read(table.get("limits")),
         test_mode: table
             .get("test_mode")
-            .and_then(|item| item.choice(&[("read-only", TestMode::ReadOnly), ("full", TestMode::Full)]))
+            .and_then(|item| item.choice(&TEST_MODES))
             .unwrap_or(TestMode::ReadOnly),
         step_up: actions(&table, "step_up"),
         owner_only: actions(&table, "owner_only"),
-        rotation: table
-            .get("rotation")
-            .and_then(|item| {
-                item.choice(&[("keep-old", Rotation::KeepOld), ("revoke-old", Rotation::RevokeOld)])
-            })
-            .unwrap_or(Rotation::KeepOld),
+        rotation: table.get("rotation").and_then(|item| item.choice(&ROTATIONS)).unwrap_or(Rotation::KeepOld),
         cors: cors::read(table.get("cors"), credentials, session_id_header),
         refusals: refusals::read(table.get("refusals")),
     };
@@ -185,14 +188,11 @@ fn paths(table: &Table<'_>) -> Option<Vec<(Place, PathPattern)>> {
 
 fn actions(table: &Table<'_>, field: &str) -> &'static [KeyAction] {
     let items = table.get(field).and_then(|item| item.list("[\"rotate\"]")).unwrap_or_default();
-    let choices =
-        [("create", KeyAction::Create), ("rotate", KeyAction::Rotate), ("revoke", KeyAction::Revoke)];
-    Vec::leak(items.iter().filter_map(|item| item.choice(&choices)).collect())
+    Vec::leak(items.iter().filter_map(|item| item.choice(&KEY_ACTIONS)).collect())
 }
 
 fn transport(table: &Table<'_>) -> Transport {
-    let versions = [("1.2", TlsVersion::V1_2), ("1.3", TlsVersion::V1_3)];
-    let least_tls = table.get("tls").and_then(|item| item.choice(&versions));
+    let least_tls = table.get("tls").and_then(|item| item.choice(&TLS_VERSIONS));
     let local_item = table.get("local_http");
     let local_http = local_item.as_ref().and_then(Item::flag).unwrap_or(false);
     if let Some(item) = local_item.filter(|_| local_http && table.get("tls").is_none()) {

@@ -4,7 +4,6 @@ use super::{
     leak,
     mistake::did_you_mean,
     reader::{Item, Table},
-    sections,
 };
 use crate::model::{RefusalStyle, Refusals};
 
@@ -66,15 +65,15 @@ const MAX_MESSAGE: usize = 300;
 
 const DEFAULT: Refusals = Refusals { style: RefusalStyle::Problem, codes: &[], messages: &[] };
 
+pub(super) const STYLES: [(&str, RefusalStyle); 2] =
+    [("problem", RefusalStyle::Problem), ("json", RefusalStyle::Json)];
+
 /// Reads the section, or its defaults.
 pub(super) fn read(item: Option<Item<'_>>) -> Refusals {
-    let Some(table) = item.and_then(|item| item.table(&sections::REFUSALS, "[realm.refusals]")) else {
+    let Some(table) = item.and_then(|item| item.table("[realm.refusals]")) else {
         return DEFAULT;
     };
-    let style = table
-        .get("style")
-        .and_then(|item| item.choice(&[("problem", RefusalStyle::Problem), ("json", RefusalStyle::Json)]))
-        .unwrap_or(DEFAULT.style);
+    let style = table.get("style").and_then(|item| item.choice(&STYLES)).unwrap_or(DEFAULT.style);
     let codes = entries(&table, "codes", "\"IP_RESTRICTION\"", |item, ours, theirs| {
         if !is_code(theirs) {
             item.refuse(

@@ -4,9 +4,7 @@ use super::{
     leak,
     mistake::{Place, did_you_mean},
     reader::{Item, Table},
-    realm::MAX_FRESHNESS_MS,
     scopes::Catalogue,
-    sections,
     webhook::Named,
 };
 use crate::{
@@ -60,7 +58,7 @@ pub(super) fn read(realm: &Table<'_>, offer: &Offer<'_>) -> Drafts {
 
 /// A route, where its path stands, and whether it is known what it asks for.
 fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place, bool)> {
-    let table = item.table(&sections::ROUTE, "[[realm.route]]")?;
+    let table = item.table("[[realm.route]]")?;
     let methods = methods(&table);
     let path_item = table.need("path", "path = \"/api/orders*\"");
     let path = path_item.as_ref().and_then(path);
@@ -79,7 +77,7 @@ fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place, bool)> {
 /// A route's own freshness. It cannot be longer than the realm's, which people are promised.
 fn freshness(table: &Table<'_>, realms_ms: Option<u32>) -> Option<u32> {
     let item = table.get("freshness")?;
-    let own = item.duration_ms(0..=MAX_FRESHNESS_MS)?;
+    let own = item.duration_ms()?;
     if realms_ms.is_some_and(|realms| own > realms) {
         item.refuse(
             format!("{} is longer than the realm's freshness", item.name),
@@ -165,13 +163,13 @@ impl Asker<'_> {
                 item.refuse(format!("route {path:?} requires {word:?}, which is not a requirement"), HINT);
                 return None;
             }
-            None => return self.table(&item.table(&sections::REQUIRES, "{ scopes = [\"orders:read\"] }")?),
+            None => return self.table(&item.table("{ scopes = [\"orders:read\"] }")?),
         };
         Some(Asked { requires, session_id: false })
     }
 
     fn table(&self, table: &Table<'_>) -> Option<Asked> {
-        if sections::REQUIRES.fields.iter().all(|field| table.get(field).is_none()) {
+        if table.has_none_of_its_fields() {
             if !table.is_empty() {
                 return None;
             }
@@ -299,7 +297,7 @@ impl Asker<'_> {
     }
 }
 
-const PROOFS: [(&str, Proof); 4] = [
+pub(super) const PROOFS: [(&str, Proof); 4] = [
     ("key", Proof::Key),
     ("publishable", Proof::Publishable),
     ("jwt", Proof::Jwt),

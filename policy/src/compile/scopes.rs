@@ -4,12 +4,14 @@ use super::{
     leak,
     mistake::{did_you_mean, nearest},
     reader::{Entry, Item},
-    sections,
 };
 use crate::{
     model::{Grant, Scope},
     scope::{holds, is_admin, is_held_form, is_scope, needs_admin},
 };
+
+pub(super) const GRANTS: [(&str, Grant); 3] =
+    [("anyone", Grant::Anyone), ("admin", Grant::Admin), ("reserved", Grant::Reserved)];
 
 /// A scope as the file has it, with what it says it includes, not yet what follows from that.
 struct Draft<'a> {
@@ -92,15 +94,13 @@ fn draft<'a>(entry: &Entry<'a>) -> Option<Draft<'a>> {
         let scope = Scope { name, description: leak(description), includes: &[], grant: Grant::Anyone };
         return Some(Draft { scope, includes: Vec::new(), grant: None });
     }
-    let table = entry.item.table(&sections::SCOPE, "\"Read orders\" or { description = \"Read orders\" }")?;
+    let table = entry.item.table("\"Read orders\" or { description = \"Read orders\" }")?;
     let description = table
         .need("description", "description = \"Read orders\"")
         .and_then(|item| item.text("\"Read orders\""))
         .unwrap_or_default();
     let grant_item = table.get("grant");
-    let written = grant_item.as_ref().and_then(|item| {
-        item.choice(&[("anyone", Grant::Anyone), ("admin", Grant::Admin), ("reserved", Grant::Reserved)])
-    });
+    let written = grant_item.as_ref().and_then(|item| item.choice(&GRANTS));
     let grant = written.unwrap_or(Grant::Anyone);
     let includes = table.get("includes").and_then(|item| item.texts("[\"orders:read\"]")).unwrap_or_default();
     let scope = Scope { name, description: leak(description), includes: &[], grant };

@@ -4,18 +4,26 @@ use super::{
     credential::own_header,
     leak,
     reader::{Entry, Item, Table},
-    sections,
 };
 use crate::model::{SecretForm, SignatureEncoding, SignedPart, Webhook};
 
 /// The schemes that a policy may name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Scheme {
+pub(super) enum Scheme {
     Stripe,
     Square,
     Standard,
     Hmac,
 }
+
+pub(super) const SCHEMES: [(&str, Scheme); 4] = [
+    ("stripe", Scheme::Stripe),
+    ("square", Scheme::Square),
+    ("standard", Scheme::Standard),
+    ("hmac", Scheme::Hmac),
+];
+pub(super) const ENCODINGS: [(&str, SignatureEncoding); 2] =
+    [("hex", SignatureEncoding::Hex), ("base64", SignatureEncoding::Base64)];
 
 /// A webhook, if it could be read, and the name by which routes ask for it.
 pub(super) struct Named<'a> {
@@ -32,14 +40,8 @@ pub(super) fn read<'a>(realm: &Table<'a>) -> Vec<Named<'a>> {
 }
 
 fn one(item: &Item<'_>) -> Option<&'static Webhook> {
-    let table = item.table(&sections::WEBHOOK, "[realm.webhook.stripe]")?;
-    let schemes = [
-        ("stripe", Scheme::Stripe),
-        ("square", Scheme::Square),
-        ("standard", Scheme::Standard),
-        ("hmac", Scheme::Hmac),
-    ];
-    let scheme = table.need("scheme", "scheme = \"stripe\"").and_then(|item| item.choice(&schemes));
+    let table = item.table("[realm.webhook.stripe]")?;
+    let scheme = table.need("scheme", "scheme = \"stripe\"").and_then(|item| item.choice(&SCHEMES));
     let secret = table.need("secret", "secret = \"STRIPE_SECRET\"").and_then(|item| secret_name(&item));
     let (scheme, secret) = (scheme?, secret?);
     refuse_fields_of_others(&table, scheme);
@@ -49,7 +51,7 @@ fn one(item: &Item<'_>) -> Option<&'static Webhook> {
         Scheme::Square => Webhook::square(secret, square_content(&table)?),
         Scheme::Hmac => hmac(&table, secret)?,
     };
-    let tolerance = table.get("tolerance").and_then(|item| item.duration_ms(1_000..=3_600_000));
+    let tolerance = table.get("tolerance").and_then(|item| item.duration_ms());
     let tolerance_s = tolerance.map_or(webhook.tolerance_s, |milliseconds| milliseconds / 1_000);
     Some(Box::leak(Box::new(Webhook { tolerance_s, ..webhook })))
 }
@@ -107,8 +109,7 @@ fn hmac(table: &Table<'_>, secret: &'static str) -> Option<Webhook> {
             leak(tag)
         }
     };
-    let encodings = [("hex", SignatureEncoding::Hex), ("base64", SignatureEncoding::Base64)];
-    let encoding = table.get("encoding").and_then(|item| item.choice(&encodings));
+    let encoding = table.get("encoding").and_then(|item| item.choice(&ENCODINGS));
     Some(Webhook {
         header: header?,
         separator: None,

@@ -6,7 +6,7 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_policy::compile::{Mistakes, compile};
+use keyward_policy::compile::{Mistake, Mistakes, compile};
 
 const RIGHT: &str = include_str!("right.toml");
 
@@ -37,7 +37,16 @@ fn check(table: &str) {
             RIGHT.replace(&taken, &put)
         };
         let expected: Vec<&str> = paragraph.lines().filter(|line| !line.starts_with(['-', '+'])).collect();
-        assert_eq!(mistakes(&wrong).to_string(), expected.join("\n"), "for this change:\n{paragraph}");
+        let found = mistakes(&wrong);
+        assert_eq!(found.to_string(), expected.join("\n"), "for this change:\n{paragraph}");
+        for Mistake { line, excerpt, .. } in &found.list {
+            let own = wrong.lines().nth(line - 1).unwrap_or_default().trim_end();
+            let mut rest = Some(own);
+            for shown in excerpt.split('…') {
+                rest = rest.and_then(|rest| rest.split_once(shown)).map(|(_, rest)| rest);
+            }
+            assert!(rest.is_some(), "{own}\nis shown as\n{excerpt}");
+        }
     }
 }
 
@@ -178,6 +187,25 @@ fn the_line_is_that_of_the_value_in_a_list_over_several_lines() {
 }
 
 #[test]
+fn a_mistake_is_shown_with_its_line() {
+    let wrong = RIGHT.replace("freshness = \"5s\"", "freshness = \"5 s\"  # soon");
+    let expected = "error: keyward.toml:11: [[realm]] freshness is \"5 s\", which is not a length of time\n    \
+                    11 | freshness = \"5 s\"  # soon\n  \
+                    hint: write a whole number and a unit (ms, s, m or h) with nothing between them, like \"5s\"";
+    assert_eq!(format!("{:#}", mistakes(&wrong)), expected);
+    let long = RIGHT.replace("freshness = \"5s\"", &format!("freshness = \"{}\"", "5".repeat(500)));
+    assert!(format!("{:#}", mistakes(&long)).lines().all(|line| line.chars().count() < 700));
+    assert_eq!(mistakes(&long).list[0].excerpt.chars().count(), 121);
+    // Also one that is no TOML.
+    for wrong in ["freshness = 5s", "[realm.key", "origin = { binding = \"ORIGIN\", plain_http = yes }"] {
+        let wrong = format!("{RIGHT}\n[[realm]]\n{wrong}\n");
+        let line = wrong.lines().last().unwrap();
+        let found = mistakes(&wrong);
+        assert!(found.list.iter().any(|mistake| mistake.excerpt == line), "{found:#}");
+    }
+}
+
+#[test]
 fn no_mistake_shows_a_secret() {
     const KEY: &str = "sk_live_0123456789abcdefghijABCDEFGHIJ012345";
     for (right, wrong) in [
@@ -192,15 +220,37 @@ fn no_mistake_shows_a_secret() {
         ("id = \"shop\"", format!("id = \"shop\"\napi_token = \"{KEY}\"")),
     ] {
         assert!(RIGHT.contains(right), "{right}");
-        let shown = mistakes(&RIGHT.replace(right, &wrong)).to_string();
+        let shown = format!("{:#}", mistakes(&RIGHT.replace(right, &wrong)));
         assert!(!shown.contains("0123456789"), "{shown}");
     }
     for (right, wrong) in [
         ("binding = \"ORIGIN\"", "url = \"https://user:hunter2@example.com\""),
         ("id = \"shop\"", "id = \"shop\"\npassword = \"hunter2\""),
         ("random = 30", "signing_secret = \"hunter2\""),
+        // In a field that nobody knows, or that is not read because of another mistake.
+        ("random = 30", "signing = \"hunter2\""),
+        ("random = 30", "signing = { with = \"hunter2\" }"),
+        ("style = \"problem\"", "style = \"problem\"\ncredential = [\"hunter2\"]"),
+        ("binding = \"ORIGIN\"", "url = \"https://user:hunter2@example.com\", binding = \"ORIGIN\""),
+        ("[\"https://app.example.com\"]", "[\"https://user:hunter2@example.com\", \"*\"]"),
+        (
+            "[realm.scopes]",
+            "[realm.webhook]\na = { scheme = \"strip\", secret = \"hunter2\", url = \"https://u:hunter2@a.example\" }\n\
+             [realm.scopes]",
+        ),
+        ("[realm.scopes]", "[realm.jwt]\nissuer = 1\njwks = 'hunter2'\nsecrt = \"hunter2\"\n[realm.scopes]"),
+        // In a line that is no TOML.
+        ("random = 30", "password = hunter2"),
+        ("random = 30", "password \"hunter2\""),
+        ("random = 30", "signing = \"hunter2"),
+        ("random = 30", "random = 30 signing = \"hunter2\""),
+        ("binding = \"ORIGIN\"", "binding = \"ORIGIN\", token = hunter2"),
+        ("binding = \"ORIGIN\"", "url = https://user:hunter2@example.com"),
+        ("\"sk_live_\"", "hunter2"),
+        ("[realm.scopes]", "[realm.scopes with = \"hunter2\"]"),
     ] {
-        let shown = mistakes(&RIGHT.replace(right, wrong)).to_string();
+        assert!(RIGHT.contains(right), "{right}");
+        let shown = format!("{:#}", mistakes(&RIGHT.replace(right, wrong)));
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
