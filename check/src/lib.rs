@@ -1,0 +1,104 @@
+//! `keyward check`: a policy as people write it goes in, the document that the Worker reads comes out; or everything
+//! that is wrong with it, each mistake with its line and a hint.
+//!
+//! Compiled to wasm and run by Node, it needs no Rust where it is used; the binary of this crate does the same.
+
+use keyward_policy::{
+    compile::{Field, Mistakes, Section, compile, schema},
+    document,
+};
+use thiserror::Error;
+
+/// Why there is no document.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The policy is wrong.
+    #[error("{0:#}")]
+    Mistakes(#[from] Mistakes),
+    /// It cannot be written, a fault of Keyward's own.
+    #[error("the policy cannot be written as JSON: {0}")]
+    Write(#[from] serde_json::Error),
+}
+
+/// Checks a policy and the files that it includes, and writes it as a document. `read` gives the text of a file, or
+/// says why it cannot.
+///
+/// # Errors
+/// [`Error`], which is what to print.
+pub fn check(file: &str, read: impl FnMut(&str) -> Result<String, String>) -> Result<String, Error> {
+    Ok(document::write(&compile(file, read)?)?)
+}
+
+/// The policy's JSON Schema, with what `docs/policy.md` says of each field.
+pub fn schema_with_docs() -> String {
+    let schema = schema(describe);
+    format!("{schema:#}\n")
+}
+
+const DOCS: &str = include_str!("../../docs/policy.md");
+
+/// The row of a field in the table of its section: its default, and what it means.
+fn describe(section: &Section, field: &Field) -> Option<String> {
+    let chapters = DOCS.split("\n#").filter_map(|chapter| chapter.split_once('\n'));
+    let of_section = |heading: &str| {
+        let heading = heading.trim_start_matches(['#', ' ']);
+        heading.split(" and ").any(|name| name == section.name)
+            || heading.ends_with(&format!("of {}", section.name))
+    };
+    let beginning = format!("| `{}` |", field.name);
+    let row = chapters
+        .filter(|(heading, _)| of_section(heading))
+        .flat_map(|(_, text)| text.lines())
+        .find_map(|line| line.strip_prefix(&beginning))?;
+    let cells: Vec<&str> = row.trim_end_matches('|').split(" | ").map(str::trim).collect();
+    let [kind, default, meaning] = cells.as_slice() else { return None };
+    Some(without_links(&format!("{meaning}. {kind}; default: {default}")))
+}
+
+/// Markdown without links and emphasis.
+fn without_links(text: &str) -> String {
+    let (mut plain, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once('[') {
+        plain.push_str(before);
+        let Some((name, (_, behind))) =
+            after.split_once("](").and_then(|(name, url)| Some((name, url.split_once(')')?)))
+        else {
+            plain.push('[');
+            rest = after;
+            continue;
+        };
+        plain.push_str(name);
+        rest = behind;
+    }
+    plain.push_str(rest);
+    plain.replace("**", "")
+}
+
+#[cfg(target_arch = "wasm32")]
+mod node {
+    //! What Node calls.
+
+    use js_sys::Function;
+    use wasm_bindgen::{JsCast, JsError, JsValue, prelude::wasm_bindgen};
+
+    /// As [`super::check`]. `read` returns the text of a file, or throws.
+    ///
+    /// # Errors
+    /// What to print.
+    #[wasm_bindgen]
+    pub fn check(file: &str, read: &Function) -> Result<String, JsError> {
+        let read = |file: &str| match read.call1(&JsValue::NULL, &file.into()) {
+            Ok(text) => text.as_string().ok_or_else(|| "it is not text".to_owned()),
+            Err(error) => Err(error
+                .dyn_ref::<js_sys::Error>()
+                .map_or_else(|| "it cannot be read".to_owned(), |error| String::from(error.message()))),
+        };
+        super::check(file, read).map_err(|error| JsError::new(&error.to_string()))
+    }
+
+    /// The policy's JSON Schema.
+    #[wasm_bindgen]
+    pub fn schema() -> String {
+        super::schema_with_docs()
+    }
+}
