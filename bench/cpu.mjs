@@ -4,11 +4,8 @@
 // process and are counted. Linux only, with Node 22 (node_modules/.bin/node) and the default build:
 //   npm run build && npm run bench
 import { execFileSync } from "node:child_process";
-import { copyFileSync, mkdtempSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import http from "node:http";
-import { tmpdir } from "node:os";
-import { dirname, join, relative } from "node:path";
-import { fileURLToPath } from "node:url";
 
 import { startGate } from "../tests/e2e/harness/gate.mjs";
 
@@ -16,16 +13,7 @@ const ROUNDS = 5; // the first warms up
 const REQUESTS = 4_000;
 const CONNECTIONS = 16;
 
-const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tick = 1e6 / Number(execFileSync("getconf", ["CLK_TCK"])); // microseconds
-
-/** A build folder for the harness: the pass-through has no wasm, but the harness wants one. */
-function passthrough() {
-  const folder = mkdtempSync(join(tmpdir(), "keyward-bench-"));
-  copyFileSync(join(root, "bench", "passthrough", "index.js"), join(folder, "index.js"));
-  copyFileSync(join(root, "build", "index_bg.wasm"), join(folder, "index_bg.wasm"));
-  return relative(root, folder);
-}
 
 /** User and system time of a process so far, in microseconds. */
 function cpu(pid) {
@@ -57,9 +45,9 @@ async function contestant(name, path, build, withKey = false) {
 }
 
 const contestants = [
-  await contestant("bare JavaScript pass-through", "/api/public/x", passthrough()),
-  await contestant("gate, public route", "/api/public/x", "default"),
-  await contestant("gate, key with a limit", "/api/orders", "default", true),
+  await contestant("bare JavaScript pass-through", "/api/public/x", "bench/passthrough"),
+  await contestant("gate, public route", "/api/public/x"),
+  await contestant("gate, key with a limit", "/api/orders", undefined, true),
 ];
 for (let round = 0; round < ROUNDS; round++) {
   for (const each of contestants) {

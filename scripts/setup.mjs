@@ -31,7 +31,7 @@ export async function setup(steps, { chromium = false, python = false } = {}) {
   packages.catch(() => {});
   try {
     await steps.run(`Rust target ${TARGET}`, wasmTarget);
-    await steps.run("Building worker-build and wasm-bindgen", rustTools);
+    await steps.run("Building wasm-bindgen", rustTools);
   } catch (error) {
     // Or it would go on when this has ended, beside the one of the next attempt.
     giveUp.abort();
@@ -108,23 +108,22 @@ async function wasmTarget() {
 }
 
 async function rustTools(progress) {
-  const programs = ["worker-build", "bindgen"];
   const ready = toolsDir();
-  if (programs.every((name) => existsSync(join(ready, name)))) return Steps.nothing;
+  if (existsSync(join(ready, "bindgen"))) return Steps.nothing;
   const target = join(root, "target", "tools");
-  await run("cargo", ["build", "--locked", "-p", "worker-build", "--bin", "worker-build", "-p", "keyward-tools", "--bin", "bindgen"], {
+  await run("cargo", ["build", "--locked"], {
     cwd: join(root, "tools"),
     // Flags and wrappers that are meant for the user's own code would only make this slower.
     env: { ...CARGO_PROGRESS, CARGO_TARGET_DIR: target, CARGO_BUILD_TARGET_DIR: undefined, RUSTFLAGS: "", CARGO_INCREMENTAL: "0" },
     log: join(logs, "tools.log"),
-    what: "building worker-build and wasm-bindgen",
+    what: "building wasm-bindgen",
     hint: OFFLINE,
     onLine: (line) => { if (cratesIn(line)) progress(cratesIn(line)); },
   });
-  // Renamed into place whole, so that nobody ever finds half of them.
+  // Renamed into place whole, so that nobody ever finds half of it.
   const fresh = `${ready}.${process.pid}`;
   mkdirSync(fresh, { recursive: true });
-  for (const name of programs) cpSync(join(target, "debug", name), join(fresh, name));
+  cpSync(join(target, "debug", "bindgen"), join(fresh, "bindgen"));
   rmSync(ready, { recursive: true, force: true });
   renameSync(fresh, ready);
   rmSync(target, { recursive: true, force: true });

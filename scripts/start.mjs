@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 
 import { build } from "./build.mjs";
 import { curl, demoOf, demoRequests, makeDemoKey, terms } from "./lib/demo.mjs";
-import { originOf, readConfig } from "./lib/deployment.mjs";
+import { ENTRY, originOf, readConfig } from "./lib/deployment.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { refuseBusyPort } from "./lib/ports.mjs";
 import { Failure, Steps, runMain } from "./lib/progress.mjs";
@@ -175,9 +175,10 @@ async function remarks(realms) {
   const config = await readConfig();
   for (const realm of realms) {
     const { id, tls, local_http, jwt } = realm;
-    const { url, binding, service, isDemo } = originOf(realm, config);
+    const { url, handler, binding, service, isDemo } = originOf(realm, config);
     if (url && !(await answers(url))) lines.push(`  ${id}: its origin, ${url}, does not answer here, so what passes gets 502 or 504.`);
-    if (!url && !service) lines.push(`  ${id}: its origin is the binding ${binding}, which wrangler.toml does not have under [[services]], so what passes gets 502.`);
+    if (handler && config.main === ENTRY) lines.push(`  ${id}: its origin is the handler ${handler}, which ${ENTRY} does not have, so what passes gets 502: see README, Deploying.`);
+    if (!url && !handler && !service) lines.push(`  ${id}: its origin is the binding ${binding}, which wrangler.toml does not have under [[services]], so what passes gets 502.`);
     if (service && !isDemo) lines.push(`  ${id}: its origin is the Worker ${service.service}: start it too, with npx wrangler dev in its folder.`);
     if (tls) lines.push(`  ${id} asks for TLS ${tls}, ${local_http ? "but not of this machine (local_http)" : "so it refuses what comes here: see local_http in docs/policy.md"}.`);
     if (jwt?.jwks_url && !(await fetch(jwt.jwks_url, { signal: AbortSignal.timeout(2_000) }).then(({ ok }) => ok, () => false))) {

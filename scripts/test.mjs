@@ -12,13 +12,6 @@ import { logs, node, root, toolEnv } from "./lib/places.mjs";
 import { reporter, summary } from "./lib/rows.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
-/** Policies that end-to-end tests run with, and where `tests/e2e/harness/gate.mjs` finds them built. */
-const BUILDS = [
-  { policy: "keyward.toml", out: "build" },
-  { policy: "tests/e2e/policy.toml", out: "build/e2e", quick: true },
-  { policy: "tests/e2e/systems.toml", out: "build/systems", quick: true },
-];
-
 await runMain(async () => {
   const [part = "all", ...files] = process.argv.slice(2);
   if (!["all", "native", "e2e"].includes(part)) {
@@ -26,16 +19,14 @@ await runMain(async () => {
   }
   const native = part !== "e2e";
   const e2e = part !== "native";
-  const builds = e2e ? BUILDS.filter(({ policy }) => existsSync(join(root, policy))) : [];
   const extras = { chromium: e2e, python: e2e };
-  const steps = new Steps(setupSteps(extras) + builds.length);
+  const steps = new Steps(setupSteps(extras) + e2e);
   await setup(steps, extras);
   // First what is quickest to tell that something is wrong.
   if (native) await tests("cargo", ["test", "--workspace"]);
-  for (const options of builds) {
-    await steps.run(`Building the Worker with ${options.policy}`, (progress) => build(options, progress));
-  }
-  if (e2e) await endToEnd(files);
+  if (!e2e) return;
+  await steps.run("Building the Worker", (progress) => build({}, progress));
+  await endToEnd(files);
 });
 
 /** The end-to-end tests, all or these; then the rows of docs/systems.md. */

@@ -6,12 +6,18 @@ import { join } from "node:path";
 import { root } from "./places.mjs";
 import { realmsOf } from "./policy.mjs";
 
+/** What wrangler runs: the gate alone, as scripts/build.mjs writes it. */
+export const ENTRY = "build/worker.js";
+
 const DEMO = "DemoOrigin";
 
-/** What stands behind a realm: `url`; or `service`, which is undefined if wrangler.toml has no such binding; `isDemo`. */
+/**
+ * What stands behind a realm: `url`; or `handler`, in the same Worker; or `service`, which is undefined if wrangler.toml has
+ * no such binding; `isDemo`.
+ */
 export function originOf(realm, config) {
-  const { url, binding } = realm.origin ?? {};
-  if (url) return { url, isDemo: false };
+  const { url, binding, handler } = realm.origin ?? {};
+  if (url || handler) return { url, handler, isDemo: false };
   const service = config.services?.find((entry) => entry.binding === binding);
   return { binding, service, isDemo: service?.entrypoint === DEMO };
 }
@@ -63,8 +69,12 @@ export async function missing(policies) {
     need(own.assets?.binding === "ADMIN" && own.assets.run_worker_first === true, `[${at}assets] with binding = "ADMIN" and run_worker_first = true is missing`);
     for (const flag of config.compatibility_flags ?? []) need(own.compatibility_flags?.includes(flag), `${at}compatibility_flags lacks "${flag}"`);
     need(own.compatibility_date >= config.compatibility_date, `${at}compatibility_date is before ${config.compatibility_date}`);
-    const origins = realmsOf(policies).map((realm) => originOf(realm, own)).filter(({ url, service }) => !url && !service);
-    for (const binding of new Set(origins.map((origin) => origin.binding))) need(false, `[[${at}services]] with binding = "${binding}", an origin of the policy, is missing`);
+    const origins = realmsOf(policies).map((realm) => originOf(realm, own));
+    for (const handler of new Set(origins.map((origin) => origin.handler).filter(Boolean))) {
+      need(own.main !== ENTRY, `${at}main is ${ENTRY}, which has no handler ${handler}, an origin of the policy: name a module of yours (README, Deploying)`);
+    }
+    const unbound = origins.filter(({ url, handler, service }) => !url && !handler && !service);
+    for (const binding of new Set(unbound.map((origin) => origin.binding))) need(false, `[[${at}services]] with binding = "${binding}", an origin of the policy, is missing`);
   }
   return lines;
 }

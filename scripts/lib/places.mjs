@@ -27,8 +27,7 @@ export function fingerprint(paths, ...more) {
 }
 
 /** What decides whether the Rust tools have to be built again. */
-export const toolsKey = () => fingerprint(["tools/Cargo.toml", "tools/Cargo.lock", "tools/src", "tools/offline"],
-  process.platform, process.arch).slice(0, 16);
+export const toolsKey = () => fingerprint(["tools/Cargo.toml", "tools/Cargo.lock", "tools/src"], process.platform, process.arch).slice(0, 16);
 
 /** The Rust tools, outside of the project so that a second clone finds them. */
 export const toolsDir = () => join(

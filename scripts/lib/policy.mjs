@@ -1,4 +1,4 @@
-// Policies as they are written, for scripts. What is wrong with one, the build says.
+// Policies as they are written, for scripts. What is wrong with one, `keyward check` says.
 
 import { existsSync, readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -17,7 +17,7 @@ export async function readPolicies(path, found = new Map()) {
   try {
     if (existsSync(resolve(root, path))) policy = parse(readFileSync(resolve(root, path), "utf8"));
   } catch {
-    // The build says what is wrong with it.
+    // `keyward check` says what is wrong with it.
   }
   found.set(path, policy);
   for (const included of [policy.include ?? []].flat()) await readPolicies(join(dirname(path), String(included)), found);
@@ -31,6 +31,3 @@ export const realmsOf = (policies) => [...policies.values()].flatMap(({ realm = 
 export const secretsOf = (realms) => realms
   .flatMap(({ jwt, webhook = {} }) => [jwt?.secret, ...Object.values(webhook).map(({ secret }) => secret)])
   .filter(Boolean);
-
-/** What a build says is wrong with a policy: each mistake, and below it the hint. */
-export const mistakesIn = (text) => text.match(/(?<=^ {2})(error: .+:\d+: | {2}hint: ).*$/gm) ?? [];

@@ -42,7 +42,7 @@ function ofSystem(error) {
 /** How often a step that runs long says so where lines cannot be overwritten. */
 const QUIET_HEARTBEAT_MS = 15_000;
 
-/** Numbered steps: `[2/5] Building worker-build … 41 s`. */
+/** Numbered steps: `[3/5] Building wasm-bindgen … 41 s`. */
 export class Steps {
   #total;
   #done = 0;

@@ -69,7 +69,7 @@ export async function wranglerDev(base, port, state, policy) {
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   await watchPolicies(policy);
-  return { stop, tellOfBuilds: () => lines.on("line", tellOfBuild) };
+  return { stop, tellOfBuilds: () => lines.on("line", teller()) };
 }
 
 /** Has wrangler build again after a change of the policy, or of one that it includes, wherever they are. */
@@ -78,20 +78,27 @@ async function watchPolicies(policy, watched = new Set([WATCHED_POLICY])) {
     if (watched.has(file)) continue;
     watched.add(file);
     // By looking, not by the system's events: editors replace files, and a file may be gone for a while.
-    watchFile(resolve(root, file), { interval: 300 }, () => {
+    watchFile(resolve(root, file), { interval: 100 }, () => {
       writeFileSync(CHANGED, file);
       void watchPolicies(policy, watched);
     });
   }
 }
 
-/** Says what a line of wrangler's means for whoever has changed something: after each change it builds again. */
-function tellOfBuild(line) {
-  const [, changed] = line.match(/^The file (.+) changed, restarting build/) ?? [];
-  const [, said] = line.match(/^\[custom build\] (.+)/) ?? [];
-  if (changed) {
-    const file = resolve(root, changed) === CHANGED ? readFileSync(CHANGED, "utf8") : changed;
-    console.log(`\n${file} has changed: building the Worker. Requests wait until that is done.`);
-  } else if (said && !/^Running: |: in place$/.test(said)) console.log(said);
-  else if (line.includes("Local server updated and ready")) console.log("The gate runs with it.");
+/** Says what lines of wrangler's mean for whoever has changed something: after each change it runs `[build]` again. */
+function teller() {
+  let isWrong = false;
+  return (line) => {
+    const [, changed] = line.match(/^The file (.+) changed, restarting build/) ?? [];
+    const [, said] = line.match(/^\[custom build\] (.+)/) ?? [];
+    if (changed) {
+      isWrong = false;
+      console.log(`\n${resolve(root, changed) === CHANGED ? readFileSync(CHANGED, "utf8") : changed} has changed.`);
+    } else if (said && !/^Running: |: in place$/.test(said)) {
+      isWrong ||= said.startsWith("error: ");
+      console.log(said);
+    } else if (line.includes("Local server updated and ready") && !isWrong) {
+      console.log("The gate runs with it.");
+    }
+  };
 }

@@ -20,7 +20,10 @@ const lines = (text) => (text === "" ? [] : text.split("\n"));
  * Sends a request on. The answer; or "timed out", when the origin has kept the gate waiting for longer than it may;
  * or "stalled", when the client has; or "broken off", when the client has not sent its body to the end; or "gave way";
  * or other text that says why the origin cannot be reached. What is thrown is a fault of the gate's own.
- * @param fetcher a service binding, or undefined for the network
+ * @param fetcher a service binding, or undefined
+ * @param handler an origin in the same Worker, or undefined; where there is neither, the network is asked
+ * @param env and
+ * @param context what the request came with, for a handler
  * @param url where to, or undefined for the request's own URL
  * @param removed names, in lower case, of fields that the origin must not see; one that ends in `-` stands for
  *   all that begin so, one between two `-` for all that have these words in them; one after a `~` is removed where it
@@ -37,6 +40,9 @@ const lines = (text) => (text === "" ? [] : text.split("\n"));
 export async function forward(
   request,
   fetcher,
+  handler,
+  env,
+  context,
   url,
   removed,
   cookies,
@@ -63,7 +69,7 @@ export async function forward(
   const init = { redirect: "manual", signal: abort.signal };
   // What a cache between gate and origin keeps for one consumer it would give to another, since the credential
   // is gone (RFC 9111, section 3.5). `cache: "no-store"` would tell the origin too, in fields of its own.
-  if (!fetcher) init.cf = { cacheTtlByStatus: { "100-599": -1 } };
+  if (!fetcher && !handler) init.cf = { cacheTtlByStatus: { "100-599": -1 } };
   // The runtime takes no body in `init` for GET and HEAD, but a copy keeps what the client sent, if anything.
   const isCopied = request.method === "GET" || request.method === "HEAD";
   const body = request.bodyUsed ? null : request.body;
@@ -91,7 +97,7 @@ export async function forward(
   else if (watched) void watch(watched, patience, hasCome, onBrokenOff);
   else patience.waitFor("origin");
   try {
-    return await Promise.race([fetcher ? fetcher.fetch(onward) : fetch(onward), ended]);
+    return await Promise.race([ask(onward, fetcher, handler, env, context), ended]);
   } catch (error) {
     return `${error}`;
   } finally {
@@ -99,6 +105,15 @@ export async function forward(
     // From now on the runtime takes no more in than the origin takes.
     void watched?.cancel().catch(() => {});
   }
+}
+
+/** The origin's answer. */
+async function ask(request, fetcher, handler, env, context) {
+  if (!handler) return fetcher ? fetcher.fetch(request) : fetch(request);
+  const answer = await handler(request, env, context);
+  // Text, say, which would be taken for what `forward` gives.
+  if (!(answer instanceof Response)) throw new TypeError("the handler answered with something else than a Response");
+  return answer;
 }
 
 /** Counts how long one side keeps the gate waiting without a break: the origin and the client in turn. */

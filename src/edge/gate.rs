@@ -49,7 +49,7 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     let held = incoming.hold(realm.origin_timeout_ms);
     let in_all = i64::from(realm.client_timeout_ms) + i64::from(realm.origin_timeout_ms);
     let answer = match Place::of_copy(request, in_all) {
-        Ok(place) => origin::ask(routed, held, place, permit, env).await,
+        Ok(place) => origin::ask(routed, held, place, permit, env, context).await,
         Err(denial) => Err(denial),
     };
     match answer.and_then(|response| origin::hand_back(routed, &response, &fields)) {

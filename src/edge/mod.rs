@@ -6,6 +6,7 @@ mod bindings;
 mod clock;
 mod gate;
 mod http;
+mod instance;
 mod isolate;
 mod key_gate;
 mod origin;

@@ -6,7 +6,7 @@ use std::cell::{OnceCell, RefCell};
 use js_sys::{Function, Promise, Reflect, Uint8Array, futures::JsFuture};
 use keyward_policy::Origin;
 use wasm_bindgen::{JsCast, JsValue, closure::Closure, prelude::wasm_bindgen};
-use worker::{Env, console_error, web_sys};
+use worker::{Context, Env, console_error, web_sys, worker_sys::Context as JsContext};
 
 use super::{
     http::{self, Place},
@@ -30,6 +30,9 @@ extern "C" {
     fn forward(
         request: &web_sys::Request,
         fetcher: &JsValue,
+        handler: Option<&Function>,
+        env: &Env,
+        context: &JsContext,
         url: Option<&str>,
         removed: &str,
         cookies: &str,
@@ -53,6 +56,13 @@ extern "C" {
     ) -> Result<JsValue, JsValue>;
 }
 
+#[wasm_bindgen(raw_module = "keyward-handlers")]
+extern "C" {
+    /// The origin in the same Worker that has this name, if the entry module was given one.
+    #[wasm_bindgen(js_name = handlerNamed)]
+    pub fn handler(name: &str) -> Option<Function>;
+}
+
 /// The origin's answer. `held` is the body, if the gate has read it; `place` is for its copy, until all of that has come.
 ///
 /// # Errors
@@ -63,20 +73,24 @@ pub async fn ask(
     place: Option<Place>,
     permit: &Permit,
     env: &Env,
+    context: &Context,
 ) -> Result<web_sys::Response, Denial> {
     let Routed { request, target, client, policy, realm, request_id, .. } = routed;
+    let mut handler = None;
     let (fetcher, url) = match realm.origin {
         Origin::Binding(name) => (Reflect::get(env, &name.into()).unwrap_or_default(), None),
         Origin::Url(origin) => (JsValue::UNDEFINED, Some(format!("{origin}{}", target.path_and_query))),
-        // The entry module hands over none yet.
-        Origin::Handler(_) => (JsValue::UNDEFINED, None),
+        Origin::Handler(name) => {
+            handler = self::handler(name);
+            (JsValue::UNDEFINED, None)
+        }
     };
     let missing = match realm.origin {
-        Origin::Binding(name) => Some((name, "the service binding is missing")),
-        Origin::Handler(name) => Some((name, "the handler is missing")),
-        Origin::Url(_) => None,
+        Origin::Binding(name) if fetcher.is_undefined() => Some((name, "the service binding is missing")),
+        Origin::Handler(name) if handler.is_none() => Some((name, "the handler is missing")),
+        _ => None,
     };
-    if let (Some((what, why)), true) = (missing, fetcher.is_undefined()) {
+    if let Some((what, why)) = missing {
         return Err(failed(Denial::NotConfigured { what }, why, request_id));
     }
     let headers = request.headers();
@@ -97,6 +111,9 @@ pub async fn ask(
     let answer = forward(
         request,
         &fetcher,
+        handler.as_ref(),
+        env,
+        context.as_ref(),
         url.as_deref(),
         &removed,
         &forwarding::removed_cookies(policy.realms).join("\n"),

@@ -3,7 +3,6 @@
 use std::sync::OnceLock;
 
 use keyward_policy::{Policy, document};
-use wasm_bindgen::prelude::wasm_bindgen;
 use worker::console_error;
 
 use crate::denial::Denial;
@@ -12,7 +11,6 @@ use crate::denial::Denial;
 static POLICY: OnceLock<Option<Policy>> = OnceLock::new();
 
 /// Reads the policy from the document that `keyward check` wrote. Once in the life of an instance.
-#[wasm_bindgen(js_name = setPolicy)]
 pub fn set(document: &str) {
     POLICY.get_or_init(|| {
         document::read(document)

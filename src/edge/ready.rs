@@ -10,7 +10,7 @@ use serde_json::json;
 use worker::{Context, Delay, Env, Result, console_error, web_sys};
 
 use super::{
-    admin, clock, http, settings,
+    admin, clock, http, origin, settings,
     stores::{self, EdgeStores},
 };
 use crate::{
@@ -132,10 +132,13 @@ async fn check(policy: &Policy, env: &Env) -> Readiness {
     found.note("relay", bound("RELAY"));
     found.note("failures", bound("FAILURES"));
     found.note("page", bound("ADMIN"));
-    let mut origins = policy.realms.iter().filter_map(|realm| match realm.origin {
-        Origin::Binding(name) => Some(name),
-        Origin::Handler(_) | Origin::Url(_) => None,
+    let origins = policy.realms.iter().try_for_each(|realm| match realm.origin {
+        Origin::Binding(name) => bound(name),
+        Origin::Handler(name) => origin::handler(name)
+            .map(drop)
+            .ok_or_else(|| format!("the handler {name} is missing: the entry module gives keyward none")),
+        Origin::Url(_) => Ok(()),
     });
-    found.note("origins", origins.try_for_each(bound));
+    found.note("origins", origins);
     found
 }

@@ -443,7 +443,7 @@ describe("roles", () => {
 describe("step-up, where the policy asks for it", () => {
   let gate, owner;
   before(async () => {
-    gate = await startGate({ build: "e2e" });
+    gate = await startGate({ policy: "e2e" });
     const admin = new Admin(gate.url, "/console/api");
     await admin.must("POST", "/setup", { token: gate.secrets.KEYWARD_SETUP_TOKEN, ...OWNER });
     owner = await admin.signIn();

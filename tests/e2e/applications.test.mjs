@@ -22,7 +22,7 @@ const PORT = 18185; // of the realm "applications"
 let gate, key, server, folder;
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "keyward-app-"));
-  gate = await startGate({ build: "e2e" });
+  gate = await startGate({ policy: "e2e" });
   const admin = gate.admin();
   admin.api = "/console/api";
   await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);

@@ -19,7 +19,7 @@ const SENDER = "192.0.2.2";
 const signature = (body, at = Math.floor(Date.now() / 1000)) =>
   `t=${at},v1=${createHmac("sha256", HOOKS_SECRET).update(`${at}.`).update(body).digest("hex")}`;
 const forged = () => signature("another body");
-const start = (options) => startGate({ build: "e2e", secrets: { HOOKS_SECRET }, ...options });
+const start = (options) => startGate({ policy: "e2e", secrets: { HOOKS_SECRET }, ...options });
 
 /** The head of a webhook with a signature in the right form, from this address. */
 const head = (fields, { from = FORGER, sign = forged() } = {}) =>

@@ -136,7 +136,7 @@ for (const [by, host, port] of [
     let gate, origin;
     before(async () => {
       origin = await startRecorder(port);
-      gate = await startGate({ build: "e2e", originAddress: origin.address });
+      gate = await startGate({ policy: "e2e", originAddress: origin.address });
     });
     after(async () => {
       await gate?.stop();

@@ -270,7 +270,7 @@ describe("the limiter of failing networks, where a key's form has no check", () 
   const all = [...Object.entries(FAULTS), ["throws", { throws: true }], ["answers {} as an object", { answer: {} }]];
   let own;
   before(async () => {
-    own = await startGate({ build: "e2e", isolates: all.length });
+    own = await startGate({ policy: "e2e", isolates: all.length });
     await new Admin(own.url, "/console/api").setUp(own.secrets.KEYWARD_SETUP_TOKEN);
   });
   after(() => own?.stop());

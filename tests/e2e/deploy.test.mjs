@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 
@@ -51,7 +51,7 @@ test("wrangler deploy --dry-run has every binding, the whole Worker and the secr
   const wasm = files.filter((name) => name.endsWith(".wasm"));
   assert.equal(wasm.length, 1, files.join());
   assert.ok(
-    readFileSync(join(out, "bundle", wasm[0])).equals(readFileSync(join(root, "build", "index_bg.wasm"))),
+    readFileSync(join(out, "bundle", wasm[0])).equals(readFileSync(join(root, "build", "keyward.wasm"))),
     "the Worker that was built",
   );
   const script = readFileSync(join(out, "bundle", "worker.js"), "utf8");
@@ -133,6 +133,31 @@ test("an environment that lacks something of the gate is refused by what wrangle
   assert.equal(code, 0, said);
   for (const name of ["KEYS", "REGISTRY", "KEY_GATE", "RELAY", "FAILURES", "ADMIN", "ORIGIN"])
     assert.match(said, new RegExp(`env\\.${name}\\b`));
+});
+
+test("a policy with a mistake is not deployed, and npm run check says the same of it", async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), "keyward-wrong-"));
+  t.after(() => rmSync(folder, { recursive: true }));
+  const file = join(folder, "wrong.toml");
+  writeFileSync(file, readFileSync(join(root, "keyward.toml"), "utf8").replace("origin = {", "orgin = {"));
+  const policy = relative(root, file);
+  const mistake = new RegExp(`error: ${policy}:\\d+: [^]*orgin = \\{[^]*hint: `);
+  const before = readFileSync(join(root, "build", "policy.json"), "utf8");
+  for (const [program, args] of [
+    ["node_modules/.bin/wrangler", ["deploy", "--dry-run", "--outdir", join(folder, "bundle")]],
+    ["node_modules/.bin/node", ["scripts/check.mjs", file]],
+  ]) {
+    const { code, stdout, stderr } = await promisify(execFile)(join(root, program), args, {
+      cwd: root,
+      env: { ...toolEnv(), KEYWARD_POLICY: policy, KEYWARD_QUICK: "1" },
+    }).catch((error) => error);
+    assert.ok(code > 0, program);
+    assert.match(stdout + stderr, mistake);
+    assert.doesNotMatch(stdout + stderr, /exiting now|is in order/);
+  }
+  assert.equal(readFileSync(join(root, "build", "policy.json"), "utf8"), before);
+  const { stdout } = await promisify(execFile)("node_modules/.bin/node", ["scripts/check.mjs"], { cwd: root });
+  assert.equal(stdout, "keyward.toml is in order.\n");
 });
 
 test("the commands that README and CONTRIBUTING name are there", () => {

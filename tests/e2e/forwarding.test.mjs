@@ -212,7 +212,7 @@ describe("forwarding", () => {
 describe("an origin that is named by its URL", () => {
   let gate, remote, key;
   before(async () => {
-    gate = await startGate({ build: "e2e" });
+    gate = await startGate({ policy: "e2e" });
     remote = await startOrigin({ port: 18181 });
     const admin = gate.admin();
     admin.api = "/console/api";

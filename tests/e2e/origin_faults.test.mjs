@@ -105,7 +105,7 @@ describe("an origin's odd answer", () => {
       });
     }).listen(PORT, "127.0.0.1");
     await once(server, "listening");
-    gate = await startGate({ build: "e2e", originAddress: `127.0.0.1:${PORT}` });
+    gate = await startGate({ policy: "e2e", originAddress: `127.0.0.1:${PORT}` });
   });
   after(async () => {
     await gate?.stop();

@@ -15,7 +15,7 @@ for (const [by, host] of [
   describe(`an origin by ${by}`, () => {
     let gate, origin, key;
     before(async () => {
-      gate = await startGate({ build: "e2e" });
+      gate = await startGate({ policy: "e2e" });
       origin = by === "URL" ? await startOrigin({ port: 18183 }) : gate.origin;
       const admin = gate.admin();
       admin.api = "/console/api";
@@ -296,7 +296,7 @@ for (const [by, host] of [
 describe("a request to an invalid host", () => {
   let gate;
   before(async () => {
-    gate = await startGate({ build: "e2e" });
+    gate = await startGate({ policy: "e2e" });
   });
   after(() => gate?.stop());
 

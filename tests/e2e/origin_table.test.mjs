@@ -1,11 +1,11 @@
-// The table of docs/origin.md, line by line: each field, each way, in its own spelling and in others, by a service binding
-// and by a URL. A line that cannot be read, or says what is not so, fails.
+// The table of docs/origin.md, line by line: each field, each way, in its own spelling and in others, by a service binding,
+// by a handler and by a URL. A line that cannot be read, or says what is not so, fails.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 
-import { startGate } from "./harness/gate.mjs";
+import { handled, startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
 
 const docs = readFileSync(new URL("../../docs/origin.md", import.meta.url), "utf8");
@@ -65,23 +65,44 @@ const ANSWER = {
 const CONTEXTS = [
   [
     "by a service binding",
-    { build: "e2e", realm: "open", host: "open.test", target: "/open/x", holds: ["by service binding"] },
+    { policy: "e2e", realm: "open", host: "open.test", target: "/open/x", holds: ["by service binding or handler"] },
   ],
   [
     "by a service binding, with a key",
     {
-      build: "e2e",
+      policy: "e2e",
       realm: "open",
       host: "open.test",
       target: "/keyed/x",
       keyed: true,
-      holds: ["by service binding", "for a key with limits", "with a credential asked for"],
+      holds: ["by service binding or handler", "for a key with limits", "with a credential asked for"],
+    },
+  ],
+  [
+    "by a handler",
+    {
+      policy: "handled",
+      realm: "open",
+      host: "open.test",
+      target: "/open/x",
+      holds: ["by service binding or handler"],
+    },
+  ],
+  [
+    "by a handler, with a key",
+    {
+      policy: "handled",
+      realm: "open",
+      host: "open.test",
+      target: "/keyed/x",
+      keyed: true,
+      holds: ["by service binding or handler", "for a key with limits", "with a credential asked for"],
     },
   ],
   [
     "by a URL",
     {
-      build: "e2e",
+      policy: "e2e",
       realm: "table",
       host: "table.test",
       target: "/open/x",
@@ -92,7 +113,7 @@ const CONTEXTS = [
   [
     "by a URL, with a key",
     {
-      build: "e2e",
+      policy: "e2e",
       realm: "table",
       host: "table.test",
       target: "/keyed/x",
@@ -104,20 +125,25 @@ const CONTEXTS = [
   [
     "of a realm with CORS",
     {
-      build: "default",
+      policy: "default",
       realm: "default",
       target: "/api/public/x",
-      holds: ["by service binding", "with `[realm.cors]`"],
+      holds: ["by service binding or handler", "with `[realm.cors]`"],
     },
   ],
   [
     "of a realm with CORS, with a key",
     {
-      build: "default",
+      policy: "default",
       realm: "default",
       target: "/api/orders",
       keyed: true,
-      holds: ["by service binding", "with `[realm.cors]`", "for a key with limits", "with a credential asked for"],
+      holds: [
+        "by service binding or handler",
+        "with `[realm.cors]`",
+        "for a key with limits",
+        "with a credential asked for",
+      ],
     },
   ],
 ];
@@ -134,15 +160,16 @@ describe("docs/origin.md", () => {
   let remote;
   before(async () => {
     remote = await startOrigin({ port: 18187 });
-    for (const [build, base, scope] of [
+    for (const [policy, base, scope] of [
       ["e2e", "/console/api", "things:read"],
+      ["handled", "/console/api", "things:read"],
       ["default", "/api/admin", "orders:read"],
     ]) {
-      const gate = await startGate({ build });
+      const gate = await startGate(policy === "handled" ? await handled("e2e") : { policy });
       const admin = gate.admin();
       admin.api = base;
       await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
-      gates[build] = {
+      gates[policy] = {
         gate,
         keys: {},
         async key(realm) {
@@ -177,13 +204,13 @@ describe("docs/origin.md", () => {
     else assert.ok(!all.includes(mark), `${says}: ${all}`);
   }
 
-  for (const [what, { build, realm, host, target, keyed, url, holds }] of CONTEXTS) {
+  for (const [what, { policy, realm, host, target, keyed, url, holds }] of CONTEXTS) {
     describe(what, () => {
       let gate, origin, own;
       before(async () => {
-        gate = gates[build].gate;
+        gate = gates[policy].gate;
         origin = url ? remote : gate.origin;
-        own = keyed ? { Authorization: `Bearer ${await gates[build].key(realm)}` } : {};
+        own = keyed ? { Authorization: `Bearer ${await gates[policy].key(realm)}` } : {};
       });
 
       it("a request's fields, in each spelling", async () => {
@@ -192,7 +219,7 @@ describe("docs/origin.md", () => {
             // In another one it is the same.
             .filter(({ name, plain }) => number === 0 || name !== plain)
             // The default policy does not name it.
-            .filter(({ plain }) => !(build === "default" && plain === "X-API-Key"))
+            .filter(({ plain }) => !(policy === "default" && plain === "X-API-Key"))
             .filter(({ plain }) => plain !== "Host" && !(keyed && plain === "Authorization"));
           const isOther = (name, plain) => name.toLowerCase() !== plain.toLowerCase();
           const headers = fields.map(({ name, plain, mark }) => [

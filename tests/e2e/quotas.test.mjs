@@ -84,7 +84,7 @@ describe("a database that has reached its bound", () => {
   const API = "/console/api";
   let gate, owner;
   before(async () => {
-    gate = await startGate({ build: "e2e", page: "/console/page" });
+    gate = await startGate({ policy: "e2e", page: "/console/page" });
     owner = await new Admin(gate.url, API).setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
   });
   after(() => gate.stop());

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { startGate } from "./harness/gate.mjs";
+import { handled, startGate } from "./harness/gate.mjs";
 import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
@@ -176,5 +176,18 @@ describe("a gate that lacks something", () => {
     t.after(() => gate.stop());
     assert.equal((await ready(gate)).status, 503);
     assert.deepEqual(await faults(gate), { origins: "the binding ORIGIN is missing" });
+  });
+
+  it("503 without the handler that the policy names", async (t) => {
+    const { document } = await handled("default");
+    const gate = await startGate({ document, origin: "{ other: () => new Response() }" });
+    t.after(() => gate.stop());
+    assert.equal((await ready(gate)).status, 503);
+    assert.deepEqual(await faults(gate), {
+      origins: "the handler app is missing: the entry module gives keyward none",
+    });
+    const answer = await gate.send({ target: "/api/public/x" });
+    assert.deepEqual([answer.status, answer.json().code], [503, "NOT_CONFIGURED"]);
+    assert.ok(gate.logs.some(({ message }) => message.includes("the handler is missing")));
   });
 });

@@ -330,7 +330,7 @@ describe("refusals of the default policy", () => {
 describe("failing addresses", () => {
   it("429 after too many unknown keys, before an object is asked; a neighbour's key passes, be it known to KV only", async (t) => {
     // Without a keyed check every well-formed key costs a lookup, so this is where guessing is slowed.
-    const gate = await startGate({ build: "e2e", failures: { limit: 3, period: 10 } });
+    const gate = await startGate({ policy: "e2e", failures: { limit: 3, period: 10 } });
     t.after(() => gate.stop());
     const admin = gate.admin();
     admin.api = "/console/api";

@@ -105,7 +105,7 @@ describe("a revoked key", () => {
   });
 
   it("passes nowhere if sent after the acknowledgement, where freshness is 0: for its realm, for itself, or for the route", async (t) => {
-    const { gate, client } = await start(t, { build: "e2e" });
+    const { gate, client } = await start(t, { policy: "e2e" });
     const owner = await new Admin(gate.url, "/console/api").setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
     const WAYS = [
       { fields: { realm: "strict" }, target: "/things/1" },

@@ -41,7 +41,7 @@ let gate, admin;
 /** The gate's address as the realm's host: that of 127.0.0.1 has the whole host for itself. */
 let url;
 before(async () => {
-  gate = await startGate({ build: "e2e", page: "/console/page" });
+  gate = await startGate({ policy: "e2e", page: "/console/page" });
   url = gate.url.replace("127.0.0.1", "localhost");
   admin = gate.admin();
   admin.api = "/console/api";

@@ -26,7 +26,7 @@ const others = (name) => spellings(name).filter((spelling) => spelling.toLowerCa
 describe("in no spelling", () => {
   let gate, remote, keys;
   before(async () => {
-    gate = await startGate({ build: "e2e" });
+    gate = await startGate({ policy: "e2e" });
     remote = await startOrigin({ port: 18188 });
     const admin = gate.admin();
     admin.api = "/console/api";

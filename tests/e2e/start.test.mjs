@@ -12,8 +12,8 @@ import { SECRETS } from "./systems.mjs";
 const EXAMPLES = ["bd", "gw", "bs", "bp", "kb", "all"].map((name) => `examples/${name}/keyward.toml`);
 
 /** The statuses that are printed for these realms, after each was tried on the gate. */
-async function tried(t, build, realms, secrets = SECRETS) {
-  const gate = await startGate({ build, secrets });
+async function tried(t, policy, realms, secrets = SECRETS) {
+  const gate = await startGate({ policy, secrets });
   t.after(() => gate.stop());
   const demo = demoOf(realms);
   const made = await makeDemoKey(demo, async (method, path, body) => {

@@ -15,7 +15,7 @@ const ROUNDS = 30;
 
 let gate, owner;
 before(async () => {
-  gate = await startGate({ build: "e2e", isolates: 4, page: "/console/page" });
+  gate = await startGate({ policy: "e2e", isolates: 4, page: "/console/page" });
   owner = await new Admin(gate.url, API).setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
 });
 after(() => gate.stop());
@@ -189,7 +189,7 @@ describe("keyed hashes", () => {
   });
 
   it("differ between two deployments for the same key", async (t) => {
-    const other = await startGate({ build: "e2e" });
+    const other = await startGate({ policy: "e2e" });
     t.after(() => other.stop());
     const { plaintextKey } = await create(owner);
     // The record is copied, as a thief of the store could do: without the secret it names no key.

@@ -14,7 +14,7 @@ export const SECRETS = {
 /** The deployment (see `startGate`), and the operator's owner, signed in and stepped up. */
 export async function startSystems(options = {}) {
   const gate = await startGate({
-    build: "systems",
+    policy: "systems",
     page: "/admin/api",
     internet: true,
     ...options,

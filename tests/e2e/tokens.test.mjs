@@ -26,7 +26,7 @@ const SHORT = "only 31 bytes: too short by one";
 
 let gate, jwks;
 before(async () => {
-  gate = await startGate({ build: "e2e", page: "/console/page", internet: true, secrets: { TOKENS_SECRET: SHORT } });
+  gate = await startGate({ policy: "e2e", page: "/console/page", internet: true, secrets: { TOKENS_SECRET: SHORT } });
   jwks = new Jwks(gate, "https://id.tokens.test/jwks.json");
 });
 after(() => gate?.stop());

@@ -10,7 +10,7 @@ import { bearer, byStatus, MINUTE } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 const OLD = "tests/data/predecessor";
-const NEW = "default";
+const NEW = "build";
 const GATES = ["old", "new"];
 const EVERYWHERE = 6_000; // a change holds within the realm's `freshness`
 const MOST = 600;

@@ -63,7 +63,7 @@ describe("with the key's object and KV out of reach", () => {
 
 describe('a realm of `limits_unavailable = "allow_local"`', () => {
   async function startLocal(t) {
-    const { gate, client } = await start(t, { build: "e2e" });
+    const { gate, client } = await start(t, { policy: "e2e" });
     const owner = await new Admin(gate.url, "/console/api").setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
     const { plaintextKey: key } = await owner.createKey({
       realm: "local",

@@ -1,6 +1,6 @@
 // Keeps the present build (`npm run build`) as the one before the next, without paths of this machine in it.
 
-import { copyFileSync, readFileSync, writeFileSync } from "node:fs";
+import { copyFileSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join, resolve } from "node:path";
 import { brotliCompressSync, constants } from "node:zlib";
@@ -14,9 +14,10 @@ const sameLength = (path) => "/home".padEnd(path.length, "_").slice(0, path.leng
 const own = [process.env.CARGO_HOME, root, homedir()].filter((path) => path?.length > 1);
 const wasm = own.reduce(
   (bytes, path) => bytes.replaceAll(path, sameLength(path)),
-  readFileSync(join(from, "index_bg.wasm"), "latin1"),
+  readFileSync(join(from, "keyward.wasm"), "latin1"),
 );
 
 const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_LGWIN]: 24 };
-writeFileSync(join(to, "index_bg.wasm.br"), brotliCompressSync(Buffer.from(wasm, "latin1"), { params }));
-copyFileSync(join(from, "index.js"), join(to, "index.js"));
+writeFileSync(join(to, "keyward.wasm.br"), brotliCompressSync(Buffer.from(wasm, "latin1"), { params }));
+for (const name of ["keyward.js", "policy.json"]) copyFileSync(join(from, name), join(to, name));
+for (const name of ["index.js", "index_bg.wasm.br"]) rmSync(join(to, name), { force: true });

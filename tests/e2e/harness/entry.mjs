@@ -6,11 +6,12 @@
 // entry point at an address of its own.
 
 import { WorkerEntrypoint } from "cloudflare:workers";
-import * as built from "./built/index.js";
+import * as built from "./built/worker.js";
 
 const RealDate = Date;
 let offset = 0; // milliseconds that this isolate's clock is ahead, while it goes
 let standsAt; // where it stands still, if it does
+let traps = false; // whether the wasm ends where it asks for the time next
 const ahead = () => Date.now() - RealDate.now();
 
 globalThis.Date = class extends RealDate {
@@ -19,6 +20,10 @@ globalThis.Date = class extends RealDate {
   }
 
   static now() {
+    if (traps) {
+      traps = false;
+      throw new WebAssembly.RuntimeError("a trap, as the test asked");
+    }
     return standsAt ?? RealDate.now() + offset;
   }
 };
@@ -229,6 +234,9 @@ const orders = {
       .get(objects.idFromName(name))
       .fetch(`https://object/${name}`, { method: "POST", body });
     return { status: answer.status, text: await answer.text() };
+  },
+  async trap() {
+    traps = true;
   },
   async counts() {
     return counts;

@@ -13,6 +13,7 @@ import { brotliDecompressSync } from "node:zlib";
 import { Log, LogLevel, Miniflare } from "miniflare";
 import { parse } from "smol-toml";
 
+import { check } from "../../../scripts/lib/check.mjs";
 import { Admin } from "./admin.mjs";
 import { send } from "./http.mjs";
 import { startOrigin } from "./origin.mjs";
@@ -27,14 +28,31 @@ const OBJECTS = "objects";
 const PAGE = "page";
 const INTERNET = "internet";
 
-/** How to build the policies that tests are run with: `node scripts/build.mjs --policy … --out …`. */
-export const BUILDS = { default: "build", e2e: "build/e2e", systems: "build/systems" };
+/** The policies that tests are run with, by name. */
+export const POLICIES = { default: "keyward.toml", e2e: "tests/e2e/policy.toml", systems: "tests/e2e/systems.toml" };
+
+/** The present build. */
+const PRESENT = "build";
+
+/**
+ * The document of a policy, of a name in POLICIES or a file.
+ * @param {(text: string) => string} edit what each file's text is replaced with
+ */
+export const documentOf = (policy, edit = (text) => text) => check(POLICIES[policy] ?? policy, (file) => edit(readFileSync(join(root, file), "utf8")));
+
+/** Options of `startGate` for a policy whose service bindings are handlers in the same Worker, which ask the same origin. */
+export const handled = async (policy) => ({
+  document: await documentOf(policy, (text) => text.replaceAll('{ binding = "ORIGIN" }', '{ handler = "app" }')),
+  origin: "{ app: (request, env) => env.ORIGIN.fetch(request) }",
+});
 
 /**
  * Starts a gate. Stop it with `stop()`, in an `after` hook.
  *
  * @param {object} options
- *   `build`: a name in BUILDS, or a folder with index.js and index_bg.wasm or index_bg.wasm.br; `builds`: one for each isolate;
+ *   `policy`: a name in POLICIES, or a file; `document`: instead of it, what `keyward check` could have written;
+ *   `origin`: JavaScript, the origin in the same Worker, as `keyward` takes it;
+ *   `build`: the folder of another build than the present one (see `modulesOf`), with its own policy; `builds`: one for each isolate;
  *   `objectsBuild`: that of the objects, if it is another than the first isolate's;
  *   `isolates`: how many of the gate (default 1), each at an address of its own;
  *   `secrets`: added to, or (undefined) taken from, KEYWARD_SECRET and KEYWARD_SETUP_TOKEN;
@@ -67,6 +85,7 @@ class Gate {
   page;
 
   #options;
+  #document;
   #miniflare;
   #workerd;
   #ownsPersist;
@@ -89,6 +108,7 @@ class Gate {
   }
 
   async start() {
+    this.#document = this.#options.document ?? await documentOf(this.#options.policy ?? "default");
     this.origin ??= await startOrigin();
     if (this.#options.internet) this.internet ??= await startOrigin();
     for (;;) {
@@ -286,8 +306,8 @@ class Gate {
   }
 
   #worker({ name, url, control, proxy }) {
-    const { build = "default", builds = this.isolates.map(() => build), objectsBuild = builds[0] } = this.#options;
-    const module = built(name === OBJECTS ? objectsBuild : builds[this.isolates.findIndex((isolate) => isolate.name === name)]);
+    const { build = PRESENT, builds = this.isolates.map(() => build), objectsBuild = builds[0], origin } = this.#options;
+    const own = name === OBJECTS ? objectsBuild : builds[this.isolates.findIndex((isolate) => isolate.name === name)];
     const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
     const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
     const socket = (entrypoint, at, more) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint, ...more });
@@ -300,8 +320,7 @@ class Gate {
           mainModule: "entry.mjs",
           modules: {
             "entry.mjs": { type: "esm", contents: readFileSync(new URL("entry.mjs", import.meta.url), "utf8") },
-            "built/index.js": { type: "esm", contents: module.script },
-            "built/index_bg.wasm": { type: "wasm", contents: module.wasm },
+            ...modulesOf(own, this.#document, origin),
           },
         },
         env: Object.fromEntries(Object.entries({
@@ -330,15 +349,46 @@ class Gate {
   }
 }
 
-/** The modules of a build, named as for `startGate`. */
-function built(build) {
-  const folder = join(root, BUILDS[build] ?? build);
-  const wasm = join(folder, "index_bg.wasm");
-  const compressed = `${wasm}.br`;
+/**
+ * The modules of a build, of which `built/worker.js` is the Worker. A folder has keyward.js and keyward.wasm, and
+ * policy.json unless it is the present one's; or, of builds whose policy was in the wasm, index.js and index_bg.wasm.
+ * Wasm may be compressed: with `.br`.
+ */
+function modulesOf(build, document, origin) {
+  const at = (name) => join(root, build, name);
+  const text = (name) => readFileSync(at(name), "utf8");
+  const wasm = (name) => new Uint8Array(existsSync(at(`${name}.br`)) ? brotliDecompressSync(readFileSync(at(`${name}.br`))) : readFileSync(at(name)));
+  const hasOwnPolicy = existsSync(at("index.js"));
+  if (build !== PRESENT && hasOwnPolicy) {
+    return {
+      "built/worker.js": { type: "esm", contents: 'export * from "./index.js";\nexport { default } from "./index.js";\n' },
+      "built/index.js": { type: "esm", contents: text("index.js") },
+      ...(/index_bg\.wasm/.test(text("index.js")) && { "built/index_bg.wasm": { type: "wasm", contents: wasm("index_bg.wasm") } }),
+    };
+  }
+  const policy = build === PRESENT ? document : text("policy.json");
   return {
-    script: readFileSync(join(folder, "index.js"), "utf8"),
-    wasm: new Uint8Array(existsSync(compressed) ? brotliDecompressSync(readFileSync(compressed)) : readFileSync(wasm)),
+    "built/worker.js": { type: "esm", contents: workerWith(origin) },
+    "built/policy.json": { type: isJson(policy) ? "json" : "text", contents: policy },
+    "built/keyward.js": { type: "esm", contents: text("keyward.js") },
+    "built/keyward.wasm": { type: "wasm", contents: wasm("keyward.wasm") },
   };
+}
+
+/** As scripts/build.mjs writes it, or as somebody does whose Worker has the origin too. */
+const workerWith = (origin) => `import { keyward } from "./keyward.js";
+import policy from "./policy.json";
+
+export { KeyGate, Registry, Relay } from "./keyward.js";
+export default keyward(policy${origin ? `, { origin: ${origin} }` : ""});
+`;
+
+function isJson(text) {
+  try {
+    return typeof JSON.parse(text) === "object";
+  } catch {
+    return false;
+  }
 }
 
 // The page's files, as the assets binding of a worker of their own, so that nothing stands before the gate.
@@ -419,6 +469,11 @@ class Isolate {
   /** Sets this worker's clock ahead of the real one. */
   clock(offsetMs) {
     return this.order("clock", { offsetMs });
+  }
+
+  /** The wasm instance ends, as by a panic, where it asks for the time next. */
+  trap() {
+    return this.order("trap");
   }
 
   /** Calls an object as a worker would, with JSON; the answer's. */

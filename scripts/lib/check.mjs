@@ -1,0 +1,29 @@
+// `keyward check` in this process: Rust, compiled to wasm (scripts/lib/compile.mjs).
+
+import { readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { pathToFileURL } from "node:url";
+
+import { CHECKER } from "./compile.mjs";
+import { root } from "./places.mjs";
+import { Failure } from "./progress.mjs";
+
+/** The JSON Schema of a policy. */
+export const schema = async () => (await load()).schema();
+
+const load = () => import(pathToFileURL(join(root, CHECKER)));
+
+/**
+ * The document of a policy and of those that it includes; a Failure that names each mistake with its line and a hint.
+ * @param {string} policy its path, relative to the root
+ * @param {(file: string) => string} read gives the text of a file, or throws
+ */
+export async function check(policy, read = (file) => readFileSync(resolve(root, file), "utf8")) {
+  const checker = await load();
+  try {
+    return checker.check(policy, read);
+  } catch (error) {
+    if (error instanceof WebAssembly.RuntimeError) throw error;
+    throw new Failure(`the policy ${policy} is wrong`, error.message.trim());
+  }
+}

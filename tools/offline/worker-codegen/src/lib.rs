@@ -1,1 +1,0 @@
-//! Stands in for the crate of this name, which only the program `worker-codegen` uses.
