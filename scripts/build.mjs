@@ -74,8 +74,13 @@ if (isMain(import.meta)) {
     const policy = values.policy ?? defaultPolicy();
     const runs = existsSync(join(root, ENTRY)) && readFileSync(join(root, ENTRY), "utf8").startsWith(heading(policy));
     if (command === "dev" && runs && (await isBuilt(isQuick(values)))) return changed(policy);
-    const steps = new Steps(setupSteps() + 1);
+    const steps = new Steps(setupSteps() + 2);
     await setup(steps);
+    // First: what else is wrong may come of a mistake there.
+    await steps.run("Checking the policy", async (progress) => {
+      await buildChecker(progress);
+      await check(policy);
+    });
     const isDeployed = command && command !== "dev";
     const policies = await readPolicies(policy);
     const lacks = isDeployed ? await missing(policies) : [];
