@@ -74,7 +74,7 @@ export async function stepUp(problem) {
         }
       },
     },
-    h("p", null, "This action asks for your password again. It then holds for five minutes."),
+    h("p", null, "This action requires your password again. You will not be asked again for five minutes."),
     // Tells password managers whose password it is.
     h("input", { type: "email", autocomplete: "username", value: member?.email, readOnly: true, hidden: true }),
     field("Password", password),

@@ -36,10 +36,9 @@ export const clock = (iso) => CLOCK.format(Math.ceil(Date.parse(iso) / 1000) * 1
 /**
  * `2 hours ago`, `in 3 days`
  * @param {string} iso
- * @param {number} now
  */
-export function relativeText(iso, now = Date.now()) {
-  const seconds = (Date.parse(iso) - now) / 1000;
+function relativeText(iso) {
+  const seconds = (Date.parse(iso) - Date.now()) / 1000;
   const found = UNITS.find(([, size]) => Math.abs(seconds) >= size);
   if (!found) return seconds <= 0 ? "just now" : "in a moment";
   const [unit, length] = found;

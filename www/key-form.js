@@ -59,11 +59,11 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
     "strict",
     "true",
     "Strict",
-    "Each request asks whether the key still holds: revoking it counts from the very next one on. Takes a little longer.",
+    "Every request checks that the key is still valid: revoking it takes effect with the very next one. Takes a little longer.",
     { checked: Boolean(key?.strict) },
   );
 
-  const originField = field("Allowed origins", allowedOrigins, "One a line, such as https://shop.example.com.");
+  const originField = field("Allowed origins", allowedOrigins, "One per line, such as https://shop.example.com.");
   const isPublishable = () => (key ? key.kind === "publishable" : isChosen(publishable));
   const showOrigins = () => {
     originField.hidden = !isPublishable();
@@ -89,13 +89,13 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
     field(
       "Allowed addresses",
       allowedIps,
-      "One address or range a line, such as 203.0.113.0/24. Blank allows every address.",
+      "One address or range per line, such as 203.0.113.0/24. Leave blank to allow every address.",
     ),
     // A realm may be strict itself: then there is nothing to choose.
     group("testMode", "Mode", testMode, realm?.freshnessSeconds !== 0 && strict),
   ];
   const nodes = [
-    field("Name", name, "What uses this key, so that you know later what stops when you revoke it."),
+    field("Name", name, "What uses this key, so that you know what stops working when you revoke it."),
     onlyNames ? h("fieldset", { class: "fields", disabled: true }, rights) : rights,
     field("Tags", tags, "Separated by commas."),
   ];
@@ -125,9 +125,9 @@ export function keySettings(realm, key, { onlyNames = false } = {}) {
  * @param {ApiKey | undefined} key
  */
 function testModeHint(ownPrefix, key) {
-  const what = "For trying things out: held back as the policy says.";
+  const what = "For testing: restricted as the policy says.";
   if (!ownPrefix) return what;
-  return key ? `${what} Cannot be changed: the key's beginning says which it is.` : `${what} Begins with ${ownPrefix}.`;
+  return key ? `${what} Cannot be changed: its prefix says which it is.` : `${what} Begins with ${ownPrefix}.`;
 }
 
 /**
@@ -176,7 +176,7 @@ export function limitFields(own, limits) {
   const node = group(
     "rateLimit",
     "Rate limit",
-    h("p", { class: "hint" }, "Blank inherits."),
+    h("p", { class: "hint" }, "Leave blank to inherit."),
     h("div", { class: "pair" }, fields),
   );
   const value = () => ({ perMinute: limitValue(inputs.perMinute), perDay: limitValue(inputs.perDay) });

@@ -70,7 +70,7 @@ export function scopePicker(catalogue, picked = []) {
       scopes.map((scope) =>
         option(scope.name, h("code", null, scope.name), hintOf(scope), { "data-fixed": !scope.grantable }),
       ),
-      option(`${area}:*`, h("code", null, `${area}:*`), `Everything in ${area}, also what is added to it later.`),
+      option(`${area}:*`, h("code", null, `${area}:*`), `Everything in ${area}, including scopes added later.`),
     ),
   );
 
@@ -83,17 +83,17 @@ export function scopePicker(catalogue, picked = []) {
         "fieldset",
         { class: "area" },
         h("legend", null, "No longer in the catalogue"),
-        strays.map((name) => option(name, h("code", null, name), "The policy names this scope no more.")),
+        strays.map((name) => option(name, h("code", null, name), "The policy no longer has this scope.")),
       ),
     );
   }
 
-  const everything = option("*", h("code", null, "*"), "Everything in this realm, also what is added to it later.");
+  const everything = option("*", h("code", null, "*"), "Everything in this realm, including scopes added later.");
   const warning = h("p", { class: "warning", role: "status", hidden: true });
   const node = group(
     "scopes",
     "Scopes",
-    h("p", { class: "hint" }, "Pick as few as will do."),
+    h("p", { class: "hint" }, "Grant as few as possible."),
     h("div", { class: "areas" }, sections),
     everything,
     warning,
@@ -114,8 +114,8 @@ export function scopePicker(catalogue, picked = []) {
     fill(
       warning,
       wide.includes("*")
-        ? "This key may do everything, today and later. Whoever finds it can do the same."
-        : `This key gets every scope of ${wide.map(areaOf).join(" and ")}, also those that do not exist yet.`,
+        ? "This key may do everything, now and in future. So can anyone who finds it."
+        : `This key gets every scope of ${wide.map(areaOf).join(" and ")}, including those that do not exist yet.`,
     );
   }
 

@@ -46,14 +46,14 @@ test("a strict key is made with a checkbox, and its page says what that means", 
     await page.getByRole("button", { name: "Create key" }).click();
     await page.getByRole("button", { name: "I have saved it" }).click();
     await heading(page, "Careful");
-    await page.getByText("counts from the very next request on").waitFor();
+    await page.getByText("takes effect with the very next request").waitFor();
     const id = page.url().split("/").at(-1);
     assert.equal((await owner.get(id)).strict, true);
 
     await page.getByRole("link", { name: "Edit" }).click();
     await page.getByLabel("Strict").uncheck();
     await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("counts everywhere within 5 seconds").waitFor();
+    await page.getByText("takes effect everywhere within 5 seconds").waitFor();
     assert.equal((await owner.get(id)).strict, false);
   });
 });
@@ -61,17 +61,17 @@ test("a strict key is made with a checkbox, and its page says what that means", 
 test("what a realm keeps for owners is not offered to an admin, who is told why", async () => {
   const { id } = await newKey("bs");
   await signedIn(gate, "/keys/new", { person: ADMIN }, async (page) => {
-    await page.getByText("Creating keys for bs is for owners.").waitFor();
+    await page.getByText("Only owners can create keys for bs.").waitFor();
     const offered = await page.getByLabel("Realm").locator("option").allInnerTexts();
     assert.ok(offered.includes("bd") && !offered.includes("bs"), `${offered}`);
 
     await show(page, gate, `/keys/${id}`);
-    await page.getByText("Rotating it is for owners.").waitFor();
+    await page.getByText("Only owners can rotate it.").waitFor();
     assert.equal(await page.getByRole("link", { name: "Rotate" }).count(), 0);
     assert.equal(await page.getByRole("button", { name: "Revoke" }).count(), 1, "that is not for owners");
 
     await page.getByRole("link", { name: "Edit" }).click();
-    await page.getByText("What this key may do is for owners to change.").waitFor();
+    await page.getByText("Only owners can change what this key may do.").waitFor();
     assert.ok(await page.getByLabel("Requests a minute").isDisabled());
     await page.getByLabel("Name").fill("Renamed");
     await page.getByRole("button", { name: "Save" }).click();

@@ -45,16 +45,12 @@ export async function createView() {
   function showKey({ apiKey, plaintextKey }) {
     const open = () => go(keyPage(apiKey.id));
     banner = shownOnce("key", plaintextKey, open);
-    fill(
-      place,
-      h("p", null, "The key ", h("strong", null, apiKey.name), " is made and works from now on."),
-      banner.node,
-    );
+    fill(place, h("p", null, "Key ", h("strong", null, apiKey.name), " created. It works now."), banner.node);
     banner.focus();
   }
 
   const others = all.filter((realm) => !known.includes(realm)).map(({ id }) => id);
-  const reason = `Creating keys for ${others.join(" and ")} is for owners.`;
+  const reason = `Only owners can create keys for ${others.join(" and ")}.`;
   const note = others.length > 0 && h("p", { class: "hint" }, reason);
   // The form does not wait for it.
   const nearlyFull = h("div");

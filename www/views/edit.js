@@ -41,7 +41,7 @@ export async function editView({ params }) {
           cancel: link(back, "Cancel", { class: "button" }),
         },
         onlyNames &&
-          h("p", { class: "hint" }, "What this key may do is for owners to change. You can change its name and tags."),
+          h("p", { class: "hint" }, "Only owners can change what this key may do. You can change its name and tags."),
         settings.nodes,
       ),
     );

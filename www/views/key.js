@@ -69,14 +69,11 @@ export async function keyView({ params }) {
  */
 function header(key, realm, revoke) {
   const path = keyPage(key.id);
-  /** @type {[KeyAction, string][]} */
-  const actions = [
-    ["rotate", "Rotating"],
-    ["revoke", "Revoking"],
-  ];
+  /** @type {KeyAction[]} */
+  const actions = ["rotate", "revoke"];
   const forOwners = actions
-    .filter(([action]) => mayWrite() && !may(action, realm))
-    .map(([, doing]) => `${doing} it is for owners. `);
+    .filter((action) => mayWrite() && !may(action, realm))
+    .map((action) => `Only owners can ${action} it. `);
   return h(
     "div",
     { class: "title" },
@@ -120,7 +117,7 @@ function details(key, realm, severalRealms) {
       ["Kind", key.kind === "publishable" ? "Publishable, for web pages" : "Secret, for servers"],
       ["Mode", key.testMode ? "Test" : "Live"],
       severalRealms && ["Realm", key.realm],
-      realm && ["Revoking it", "counts ", whenItCounts(key, realm)],
+      realm && ["Revoking it", "takes effect ", whenItCounts(key, realm)],
       ["Allowed addresses", list(key.allowedIps, "Every address")],
       key.kind === "publishable" && ["Allowed origins", list(key.allowedOrigins, "None: the key works nowhere")],
       ["Expires", time(key.expiresAt), key.expiresAt && [" (", relative(key.expiresAt), ")"]],
@@ -149,7 +146,7 @@ function details(key, realm, severalRealms) {
  * @param {Realm} realm
  */
 const whenItCounts = (key, { freshnessSeconds: within }) =>
-  key.strict || within === 0 ? "from the very next request on" : `everywhere within ${plural(within, "second")}`;
+  key.strict || within === 0 ? "with the very next request" : `everywhere within ${plural(within, "second")}`;
 const keyLink = (/** @type {string} */ id) => link(keyPage(id), id);
 
 /** @param {ApiKey} key */

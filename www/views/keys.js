@@ -167,7 +167,7 @@ export async function keysView({ query }) {
         { class: "actions" },
         mayWrite() && known.some((realm) => realm.link) && link("/links/new", "Create link", { class: "button" }),
         mayCreate && link("/keys/new", "Create key", { class: "button primary" }),
-        mayWrite() && !mayCreate && h("p", { class: "hint" }, "Creating keys is for owners."),
+        mayWrite() && !mayCreate && h("p", { class: "hint" }, "Only owners can create keys."),
       ),
     ),
     filters,

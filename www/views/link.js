@@ -42,8 +42,8 @@ export function linkView() {
         cancel: link("/keys", "Cancel", { class: "button" }),
       },
       field("Page", url, "A page that takes sessions, such as https://shop.example.com/checkout?cart=7."),
-      field("Subject (optional)", subject, "For whom: the origin is told, such as a cart or a customer."),
-      field("Session id (optional)", sessionId, "What the session belongs to: the origin is told this too."),
+      field("Subject (optional)", subject, "Whom the link is for, such as a cart or a customer. The origin is told."),
+      field("Session id (optional)", sessionId, "What the session belongs to. The origin is told this, too."),
     ),
   );
   const node = [h("p", { class: "crumbs" }, link("/keys", "Keys")), heading("Create a link"), place];

@@ -86,7 +86,7 @@ function askNew() {
       onsubmit: () => post("/members", { email: email.value.trim(), password: password.value, role: role.value }),
     },
     field("E-mail address", email),
-    field("First password", password, "Give it to them in a safe way."),
+    field("First password", password, "Pass it on to them securely."),
     field("Role", role),
   );
 }

@@ -69,7 +69,7 @@ export async function rotateView({ params }) {
   /** @param {CreatedKey & { previous: PreviousKey }} created */
   function showKey({ apiKey, plaintextKey, previous }) {
     banner = shownOnce("key", plaintextKey, () => go(keyPage(apiKey.id)));
-    fill(place, h("p", null, "The new key is made and works from now on."), banner.node, fate(previous));
+    fill(place, h("p", null, "New key created. It works now."), banner.node, fate(previous));
     banner.focus();
   }
 

@@ -94,7 +94,11 @@ export async function sessionsView({ params }) {
       ),
     ),
     own &&
-      h("p", { class: "hint" }, "Where you are signed in. If you do not know one, end it and change your password."),
+      h(
+        "p",
+        { class: "hint" },
+        "Where you are signed in. If you do not recognise one, end it and change your password.",
+      ),
     alerts,
     list,
     none,

@@ -60,7 +60,7 @@ export function signInView({ query }) {
 function countDown(region, seconds) {
   const end = Date.now() + seconds * 1000;
   const rest = h("span", { "aria-live": "off" });
-  const box = h("div", { class: "alert" }, h("p", null, "Too many attempts failed. Try again in ", rest, "."));
+  const box = h("div", { class: "alert" }, h("p", null, "Too many failed attempts. Try again in ", rest, "."));
 
   function tick() {
     const left = Math.ceil((end - Date.now()) / 1000);

@@ -112,13 +112,18 @@ function askTenant(tenant) {
       onsubmit: () => (tenant ? patch(`/tenants/${encodeURIComponent(tenant.id)}`, body()) : post("/tenants", body())),
     },
     field("Name", name),
-    code && field("Code", code, "Stands in its keys and hosts, such as ABC123, and never changes. Blank chooses one."),
-    field("Plan", plan, "Blank for none."),
+    code &&
+      field(
+        "Code",
+        code,
+        "Part of its keys and hosts, such as ABC123. It never changes. Leave blank to have one chosen.",
+      ),
+    field("Plan", plan, "Leave blank for none."),
     rateLimit.node,
     status && field("Status", status),
     owner && [
-      field("E-mail address of the first owner", owner.email, "Blank for none."),
-      field("First password", owner.password, "Give it to them in a safe way."),
+      field("E-mail address of the first owner", owner.email, "Leave blank for none."),
+      field("First password", owner.password, "Pass it on to them securely."),
     ],
   );
 }
