@@ -7,14 +7,23 @@ import { after, before, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { send } from "./harness/http.mjs";
 
+/** @import { Admin, Call, Headers } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const bearer = (key) => ({ Authorization: `Bearer ${key}` });
 const outcome = (answer) => [answer.status, answer.body.length ? answer.json().code : undefined];
 const PAGE = "https://shop.example";
+/** @type {Call} */
 const READ = ["GET", "/api-keys"];
+/** @type {Call} */
 const WRITE = ["POST", "/api-keys", { name: "Made by a key", scopes: ["orders:read"] }];
 
 describe("keys at the admin API", () => {
-  let gate, owner, own;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
+  let own;
   before(async () => {
     gate = await startGate();
     owner = await gate.owner();
@@ -22,7 +31,7 @@ describe("keys at the admin API", () => {
   });
   after(() => gate.stop());
 
-  const call = async ([method, path, body], headers) => {
+  const call = async (/** @type {Call} */ [method, path, body], /** @type {Headers} */ headers) => {
     const answer = await gate.admin().call(method, path, body, headers);
     assert.equal(answer.header("cache-control"), "no-store");
     assert.equal(answer.header("x-content-type-options"), "nosniff");
@@ -49,14 +58,14 @@ describe("keys at the admin API", () => {
           ...(origin && { Origin: origin }),
           ...(site && { "Sec-Fetch-Site": site }),
         };
-        for (const what of [
+        for (const what of /** @type {Call[]} */ ([
           READ,
           WRITE,
           ["POST", `/api-keys/${apiKey.id}/revoke`, {}],
           ["GET", "/realms"],
           ["GET", "/audit"],
           ["GET", "/members"],
-        ]) {
+        ])) {
           const answer = await call(what, headers);
           assert.ok(["ORIGIN_RESTRICTED", "CROSS_SITE"].includes(outcome(answer)[1]), `${what} ${answer.text}`);
           assert.equal(answer.status, 403);
@@ -106,7 +115,7 @@ describe("keys at the admin API", () => {
     const { plaintextKey } = await owner.createKey({ scopes: ["admin:write"] });
     const cookie = (value) => ({ Cookie: `__Host-keyward-session=${value}` });
     const before = await state();
-    for (const [target, headers, expected] of [
+    for (const [target, headers, expected] of /** @type {[string, Headers, unknown[]][]} */ ([
       [`/api-keys?access_token=${plaintextKey}`, {}, [400, "KEY_IN_URL"]],
       [`/api-keys?q=${plaintextKey}`, bearer(plaintextKey), [400, "KEY_IN_URL"]],
       [`/api-keys?q=${plaintextKey.replaceAll("_", "%5F")}`, bearer(owner.token), [400, "KEY_IN_URL"]],
@@ -121,7 +130,7 @@ describe("keys at the admin API", () => {
       ],
       ["/api-keys", { Authorization: `Bearer ${plaintextKey}, Bearer ${plaintextKey}` }, [400, "INVALID_REQUEST"]],
       ["/api-keys", { "X-Api-Key": plaintextKey }, [401, "UNAUTHENTICATED"]],
-    ]) {
+    ])) {
       const answer = await call(["GET", target], headers);
       assert.deepEqual(outcome(answer), expected, `${target} ${Object.keys(headers)}`);
       assert.ok(!answer.text.includes(plaintextKey), "the answer repeats it");
@@ -192,14 +201,14 @@ describe("what nobody signed in sends", () => {
     const gate = await startGate({ failures: { limit: 4, period: 10 } });
     t.after(() => gate.stop());
     const owner = await gate.owner();
-    for (const [i, [path, body, headers]] of [
+    for (const [i, [path, body, headers]] of /** @type {[string, string, Headers][]} */ ([
       ["/session", attack(), json],
       ["/session", "{", json],
       ["/session", "{}", {}],
       ["/setup", "x".repeat(70_000), json],
       ["/setup", "{}", json],
       ["/session", "{}", { ...json, Authorization: "Basic eA==" }],
-    ].entries()) {
+    ]).entries()) {
       const call = (n) =>
         send(gate.url, {
           method: "POST",

@@ -7,6 +7,10 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Admin, Write } from "./harness/admin.mjs" */
+/** @import { ApiKey } from "../../types/admin-api.js" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const LIMIT = 64 * 1024;
 const KEY = { name: "A key", scopes: ["orders:read"] };
 const bytes = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));
@@ -18,7 +22,15 @@ const ERRORS = {
   none: [404, "NOT_FOUND"],
 };
 
-let gate, owner, apiKey, plaintextKey, state;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
+/** @type {ApiKey} */
+let apiKey;
+/** @type {string} */
+let plaintextKey;
+let state;
 
 /** Everything that the admin API could have changed: keys, people, tenants and the audit's newest entry. */
 const everything = async () =>
@@ -43,7 +55,9 @@ afterEach(async () => {
     assert.ok(!gate.logs.some(({ message }) => message.includes(secret)), "a secret stands in the log");
 });
 
+/** @type {(fields: object) => Write} */
 const create = (fields) => ["POST", "/api-keys", { ...KEY, ...fields }];
+/** @type {(fields: object) => Write} */
 const edit = (fields) => ["PATCH", `/api-keys/${apiKey.id}`, fields];
 
 describe("a body", () => {
@@ -302,6 +316,7 @@ describe("a field", () => {
       "\u0085",
     ]) {
       const codePoint = new RegExp(`U\\+${c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}\\b`);
+      /** @type {[string[], Write][]} */
       const calls = [
         [["name"], create({ name: `Ti${c}ll` })],
         [["name"], edit({ name: `Ti${c}ll` })],
@@ -457,6 +472,7 @@ describe("a field", () => {
 
   it("of people: addresses, roles and passwords", async () => {
     const person = { email: "new@example.com", role: "viewer", password: "a long enough password" };
+    /** @type {(more: object) => Write} */
     const add = (more) => ["POST", "/members", { ...person, ...more }];
     for (const email of [
       "",
@@ -501,6 +517,7 @@ describe("a field", () => {
   });
 
   it("of tenants: name, status, plan, limits and first owner", async () => {
+    /** @type {(more: object) => Write} */
     const add = (more) => ["POST", "/tenants", { name: "T", ...more }];
     await owner.invalid(["name"], "POST", "/tenants", {});
     for (const name of ["", "a".repeat(101), 5, null]) await owner.invalid(["name"], ...add({ name }));
@@ -624,11 +641,11 @@ describe("a path, a method, a header", () => {
       "é",
       `"99999999999999999999"`,
     ]) {
-      for (const call of [
+      for (const call of /** @type {Write[]} */ ([
         edit({ name: "Changed" }),
         ["POST", `/api-keys/${apiKey.id}/revoke`, {}],
         ["POST", `/api-keys/${apiKey.id}/rotate`, {}],
-      ]) {
+      ])) {
         await owner.refused([412, "VERSION_MISMATCH"], ...call, { "If-Match": match });
       }
     }

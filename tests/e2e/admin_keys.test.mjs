@@ -7,6 +7,9 @@ import { after, before, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const DAY = 86_400_000;
 const FRESHNESS = 5_000;
@@ -42,7 +45,10 @@ const FIELDS = [
   "version",
 ];
 
-let gate, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
   gate = await startGate({ isolates: 2 });
   owner = await gate.owner();

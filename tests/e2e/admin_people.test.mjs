@@ -6,12 +6,17 @@ import { after, before, describe, it } from "node:test";
 import { Admin, OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Tenant } from "../../types/admin-api.js" */
+/** @import { Call } from "./harness/admin.mjs" */
+
 const PASSWORD = "another long passphrase 2";
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const HOUR = 3_600_000;
 const from = (address) => ({ "CF-Connecting-IP": address });
 
 describe("set-up", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await startGate();
@@ -54,7 +59,10 @@ describe("set-up", () => {
 });
 
 describe("sessions", () => {
-  let gate, owner;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
   before(async () => {
     gate = await startGate();
     owner = await gate.owner();
@@ -81,6 +89,7 @@ describe("sessions", () => {
   it("201 names where to find what was made, and it is found there", async () => {
     await owner.stepUp();
     const { apiKey } = await owner.createKey();
+    /** @type {Record<string, [path: string, body: object, field: string]>} */
     const made = {
       session: ["/session", OWNER, "member"],
       member: ["/members", { email: "found@example.com", role: "viewer", password: PASSWORD }, "member"],
@@ -250,7 +259,7 @@ describe("sessions", () => {
         .admin()
         .call("POST", "/session", { email: person.email, password: "wrong wrong wrong" }, from(`198.51.100.${i}`));
       assert.ok(status === 401 || status === 429);
-      refused += status === 429;
+      if (status === 429) refused++;
       assert.ok(i < 60, "an address is not guessed at without end");
     }
     await gate.admin().signIn(person);
@@ -311,7 +320,12 @@ describe("sessions", () => {
 });
 
 describe("roles", () => {
-  let gate, owner, tenant;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
+  /** @type {Tenant} */
+  let tenant;
   const people = {};
   const enter = async (person) => {
     const admin = await gate.admin().signIn(person);
@@ -340,8 +354,8 @@ describe("roles", () => {
     const { apiKey } = await people.owner.createKey();
     const key = `/api-keys/${apiKey.id}`;
     const newMember = (role) => ({ email: `new-${role}@example.com`, role: "viewer", password: PASSWORD });
+    /** @type {[method: string, path: string, body: ((role: string) => object) | undefined, may: string[]][]} */
     const calls = [
-      // method, path, body for a role, who may
       ["GET", "/session", undefined, ["owner", "admin", "viewer"]],
       ["GET", "/realms", undefined, ["owner", "admin", "viewer"]],
       ["GET", "/api-keys", undefined, ["owner", "admin", "viewer"]],
@@ -441,7 +455,10 @@ describe("roles", () => {
 });
 
 describe("step-up, where the policy asks for it", () => {
-  let gate, owner;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
     const admin = new Admin(gate.url, "/console/api");
@@ -453,6 +470,7 @@ describe("step-up, where the policy asks for it", () => {
 
   it("rotate, revoke and changes of members are 403 without it, and nothing was done", async () => {
     const key = await make();
+    /** @type {Call[]} */
     const calls = [
       ["POST", `/api-keys/${key.id}/rotate`, {}],
       ["POST", `/api-keys/${key.id}/revoke`, {}],
@@ -474,6 +492,7 @@ describe("step-up, where the policy asks for it", () => {
   it("members change without it within five minutes of signing in, and not a moment later", async (t) => {
     await gate.stopClock(t);
     const fresh = await new Admin(gate.url, "/console/api").signIn();
+    /** @type {(email: string) => Call} */
     const add = (email) => ["POST", "/members", { email, role: "viewer", password: PASSWORD }];
     await gate.advance(300_000 - 1);
     const { member } = await fresh.must(...add("fresh@example.com"));

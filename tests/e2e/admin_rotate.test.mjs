@@ -6,9 +6,15 @@ import { after, before, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const FRESHNESS = 5_000;
 
-let gate, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
   gate = await startGate({ isolates: 2 });
   owner = await gate.owner();

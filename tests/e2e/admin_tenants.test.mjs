@@ -8,10 +8,16 @@ import { after, before, describe, it } from "node:test";
 import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Admin, Call } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const PASSWORD = "another long passphrase 2";
 const FRESHNESS = 5_000;
 
-let gate, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
   gate = await startGate();
   owner = await gate.owner();
@@ -176,7 +182,7 @@ describe("an API key at the admin API", () => {
   it("does nothing that is for people: members, tenants, step-up, sessions, set-up", async () => {
     const writer = as((await owner.createKey({ scopes: ["*"] })).plaintextKey);
     const { member } = await owner.must("GET", "/session");
-    for (const call of [
+    for (const call of /** @type {Call[]} */ ([
       ["POST", "/members", { email: "x@example.com", role: "owner", password: PASSWORD }],
       ["PATCH", `/members/${member.id}`, { role: "viewer" }],
       ["DELETE", `/members/${member.id}`],
@@ -186,7 +192,7 @@ describe("an API key at the admin API", () => {
       ["POST", "/session/step-up", { password: OWNER.password }],
       ["GET", "/session"],
       ["DELETE", "/session"],
-    ])
+    ]))
       await writer.refused([403, "FORBIDDEN"], ...call);
     await writer.refused([409, "ALREADY_SET_UP"], "POST", "/setup", {
       token: gate.secrets.KEYWARD_SETUP_TOKEN,

@@ -17,9 +17,15 @@ import { Upload } from "tus-js-client";
 
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const PORT = 18185; // of the realm "applications"
 
-let gate, key, server, folder;
+/** @type {Gate} */
+let gate;
+/** @type {string} */
+let key;
+let server, folder;
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "keyward-app-"));
   gate = await startGate({ policy: "e2e" });

@@ -7,11 +7,19 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Admin, Call } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const bearer = (key) => ({ Authorization: `Bearer ${key}` });
 const COOKIE = "__Host-keyward-session";
 
 describe("the gate under attack", () => {
-  let gate, owner, key;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
+  /** @type {string} */
+  let key;
   before(async () => {
     gate = await startGate();
     owner = await gate.owner();
@@ -425,10 +433,10 @@ describe("the gate under attack", () => {
     assert.equal(answers[2].status, 200);
     assert.equal((await owner.get(made.apiKey.id)).status, "REVOKED");
     await stopped({ headers: bearer(made.plaintextKey) }, [401]);
-    for (const change of [
+    for (const change of /** @type {Call[]} */ ([
       ["PATCH", path, { expiresAt: null }],
       ["POST", `${path}/rotate`, {}],
-    ]) {
+    ])) {
       assert.equal((await owner.call(...change)).status, 409, "nothing brings it back");
     }
   });

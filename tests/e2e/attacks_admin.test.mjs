@@ -9,11 +9,17 @@ import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { send } from "./harness/http.mjs";
 
+/** @import { Admin, Call } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const bearer = (key) => ({ Authorization: `Bearer ${key}` });
 const COOKIE = "__Host-keyward-session";
 
 describe("the admin API under attack", () => {
-  let gate, owner;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
   before(async () => {
     gate = await startGate();
     owner = await gate.owner();
@@ -233,7 +239,7 @@ describe("the admin API under attack", () => {
     assert.notEqual(person.tenantId, mine.tenantId);
     const path = `/api-keys/${apiKey.id}`;
     const cursor = (await owner.must("GET", "/audit?limit=1")).nextCursor;
-    for (const [method, target, body, status] of [
+    for (const [method, target, body, status] of /** @type {[string, string, object | undefined, number][]} */ ([
       ["GET", path, undefined, 404],
       ["PATCH", path, { name: "x" }, 404],
       ["POST", `${path}/revoke`, {}, 404],
@@ -243,7 +249,7 @@ describe("the admin API under attack", () => {
       ["GET", `/audit?cursor=${cursor}`, undefined, 400],
       ["GET", "/tenants", undefined, 403],
       ["PATCH", `/tenants/${mine.tenantId}`, { status: "INACTIVE" }, 403],
-    ])
+    ]))
       assert.equal((await other.call(method, target, body)).status, status, `${method} ${target}`);
     for (const target of ["/api-keys", "/members", "/realms"]) {
       assert.doesNotMatch((await other.call("GET", target)).text, new RegExp(`${apiKey.id}|${mine.id}`), target);
@@ -259,11 +265,11 @@ describe("the admin API under attack", () => {
     await gate.advance(5 * 60_000);
     const body = { email: "mule@example.com", role: "owner", password: "a long password" };
     const me = (await thief.must("GET", "/session")).member.id;
-    for (const attempt of [
+    for (const attempt of /** @type {Call[]} */ ([
       ["POST", "/members", body],
       ["PATCH", `/members/${me}`, { role: "viewer" }],
       ["DELETE", `/members/${me}`],
-    ]) {
+    ])) {
       const answer = await thief.call(...attempt);
       assert.ok(["STEP_UP_REQUIRED", "CONFLICT"].includes(answer.json().code), `${attempt[0]}: ${answer.text}`);
     }

@@ -7,10 +7,23 @@ import { waitFor } from "./harness/wait.mjs";
 import { heading, show, signedIn } from "./page.mjs";
 import { ask, bearer, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Credentials } from "../../types/admin-api.js" */
+/** @import { Gate, Isolate } from "./harness/gate.mjs" */
+/** @import { RequestToSend } from "../../types/e2e.js" */
+
 const HOST = "app.bd.example";
 const TARGET = "/api/inventory/channel-location?locationId=loc_123&page=1&limit=50";
 
-let gate, operator, owner, person, other;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let operator;
+/** @type {Admin} */
+let owner;
+/** @type {Credentials} */
+let person;
+let other;
 before(async () => {
   ({ gate, operator } = await startSystems({ isolates: 2 }));
   ({ owner, person } = await newTenant(gate, operator, { name: "Better", code: "ABC123" }));
@@ -21,6 +34,10 @@ beforeEach(() => gate.origin.reset());
 
 const create = (admin, fields = {}) =>
   admin.must("POST", "/api-keys", { name: "A key", scopes: ["inventory:read"], ...fields });
+/**
+ * @param {string | undefined} key
+ * @param {RequestToSend & { isolate?: Isolate }} request
+ */
 const use = (key, { target = TARGET, host = HOST, headers = {}, ...request } = {}) =>
   ask(gate, host, target, { headers: { ...(key && bearer(key)), ...headers }, ...request });
 const as = (key) => Object.assign(gate.admin(), { token: key });
@@ -44,7 +61,7 @@ describe("BD", () => {
   });
 
   describe("BD-2 POST /api/admin/api-keys", () => {
-    const post = (body, headers = bearer(owner.token)) =>
+    const post = (/** @type {object} */ body, /** @type {Record<string, string>} */ headers = bearer(owner.token)) =>
       ask(gate, HOST, "/api/admin/api-keys", {
         method: "POST",
         headers: { "Content-Type": "application/json", ...headers },

@@ -10,6 +10,8 @@ import { startGate } from "./harness/gate.mjs";
 import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const MIB = 1 << 20;
 const HOOKS_SECRET = "whsec_for_tests";
 const BODY = Buffer.from('{"id":"evt_1","note":"gr\u00fc\u00dfe"}\n');
@@ -50,6 +52,7 @@ async function* inChunks(body, size = 50_000) {
 const code = (answer) => [answer.status, answer.json().code];
 
 describe("a webhook's body", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await start();
@@ -87,14 +90,14 @@ describe("a webhook's body", () => {
 
   it("is not waited for when the headers say enough", async () => {
     const old = signature(BODY, Math.floor(Date.now() / 1000) - 301);
-    for (const [status, text] of [
+    for (const [status, text] of /** @type {[number, string][]} */ ([
       [413, head([`Content-Length: ${MIB + 1}`])],
       [401, head(["Content-Length: 10"], { sign: null })],
       [401, head(["Content-Length: 10"], { sign: old })],
       [401, head(["Content-Length: 10"], { sign: forged().slice(0, -1) })],
       [401, head(["Content-Length: 10", `Stripe-Signature: ${forged()}`])],
       [401, head(["Transfer-Encoding: chunked"], { sign: "t=now,v1=x" })],
-    ]) {
+    ])) {
       // No byte of the body is ever sent.
       const client = begin(gate.url, "hooks.test", text);
       await waitFor("the answer", () => client.status, { timeoutMs: 5_000 });
@@ -110,7 +113,10 @@ describe("a webhook's body", () => {
     assert.equal(gate.origin.requests.length, 0);
   });
 
-  /** Connections of so many networks that each begin so many bodies of 1 MiB and never end them. */
+  /**
+   * Connections of so many networks that each begin so many bodies of 1 MiB and never end them.
+   * @param {{ networks?: number, each?: number, method?: string, host?: string, text?: (fields: string[], of: { from: string }) => string, size?: number }} what
+   */
   function stall({ networks = 1, each = 1, method = "POST", host = "hooks.test", text = head, size = MIB }) {
     return Array.from({ length: networks * each }, (_, i) => {
       const from = networks === 1 ? FORGER : `198.51.100.${i % networks}`;
@@ -223,6 +229,7 @@ describe("a webhook's body", () => {
 });
 
 describe("forged webhooks", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await start({ failures: { limit: 3, period: 10 } });
@@ -264,6 +271,7 @@ describe("forged webhooks", () => {
 });
 
 describe("a call of the admin API", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await start();
@@ -368,6 +376,7 @@ describe("a call of the admin API", () => {
 });
 
 describe("a refusal", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await start();
@@ -384,7 +393,7 @@ describe("a refusal", () => {
   const size = 3 * MIB;
   const body = Buffer.alloc(size, "x");
 
-  for (const [what, status, text, sent] of [
+  for (const [what, status, text, sent] of /** @type {[string, number, string, Buffer][]} */ ([
     ["of a webhook that is too large", 413, head([`Content-Length: ${size}`]), body],
     [
       "of a webhook in chunks that are too many",
@@ -401,7 +410,7 @@ describe("a refusal", () => {
       admin(["Transfer-Encoding: chunked"]),
       chunked(body),
     ],
-  ]) {
+  ])) {
     it(`${what} reaches a client that sends all before it reads`, async () => {
       for (let i = 0; i < 5; i++) {
         const client = begin(gate.url, "hooks.test", text);

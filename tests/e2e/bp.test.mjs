@@ -6,14 +6,26 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { heading, signedIn } from "./page.mjs";
 import { ask, newTenant, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Credentials } from "../../types/admin-api.js" */
+/** @import { Gate, Isolate } from "./harness/gate.mjs" */
+/** @import { RequestToSend } from "../../types/e2e.js" */
+
 const PRODUCTS = "/api/v1/products";
 const HOST = "corner.bp.example";
 const HARBOUR = "harbour.bp.example";
 const READ = ["products", "customers", "sales", "inventory", "loyalty", "gift_cards", "store_credits"];
 const WRITE = ["products", "customers", "inventory"];
 
-let gate, owner, person, harbour;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
+/** @type {Credentials} */
+let person;
+let harbour;
 before(async () => {
+  /** @type {Admin} */
   let operator;
   ({ gate, operator } = await startSystems({ isolates: 3 }));
   ({ owner, person } = await newTenant(gate, operator, { name: "Corner", code: "corner" }));
@@ -24,6 +36,10 @@ beforeEach(() => gate.origin.reset());
 
 const create = (admin, fields = {}) =>
   admin.must("POST", "/api-keys", { realm: "bp", name: "A key", scopes: ["products:read"], ...fields });
+/**
+ * @param {string | undefined} key
+ * @param {RequestToSend & { isolate?: Isolate }} request
+ */
 const use = (key, { target = PRODUCTS, host = HOST, headers = {}, ...request } = {}) =>
   ask(gate, host, target, { headers: { ...(key && { "X-API-Key": key }), ...headers }, ...request });
 const codeOf = (answer) => (answer.status === 200 ? 200 : answer.json().code);

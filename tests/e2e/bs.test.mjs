@@ -12,10 +12,25 @@ import { Jwks, newSigner } from "./issuer.mjs";
 import { heading, show, signedIn, status } from "./page.mjs";
 import { ask, bearer, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Credentials, Tenant } from "../../types/admin-api.js" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const HOST = "api.bs.example";
 const QUERY = '{"query": "{ tenantInfo { id name baseCurrency status } }"}';
 
-let gate, operator, tenant, owner, person, jwks;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let operator;
+/** @type {Tenant} */
+let tenant;
+/** @type {Admin} */
+let owner;
+/** @type {Credentials} */
+let person;
+/** @type {Jwks} */
+let jwks;
 before(async () => {
   ({ gate, operator } = await startSystems({ isolates: 2 }));
   ({ tenant, owner, person } = await newTenant(gate, operator, { name: "Acme Rides" }));

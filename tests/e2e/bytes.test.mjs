@@ -8,6 +8,8 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 /** An origin that keeps each request as the bytes that came. */
 async function startRecorder(port) {
   const requests = [];
@@ -30,7 +32,11 @@ async function startRecorder(port) {
   });
   server.listen(port ?? 0, "127.0.0.1");
   await once(server, "listening");
-  return { requests, address: `127.0.0.1:${server.address().port}`, stop: () => server.close() };
+  return {
+    requests,
+    address: `127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`,
+    stop: () => server.close(),
+  };
 }
 
 const printable = Array.from({ length: 0x7e - 0x21 + 1 }, (_, i) => String.fromCharCode(0x21 + i)).filter(
@@ -128,12 +134,14 @@ const VALUES = [
   "bytes=0-1",
 ];
 
-for (const [by, host, port] of [
+for (const [by, host, port] of /** @type {[string, string, number | undefined][]} */ ([
   ["service binding", "open.test", undefined],
   ["URL", "raw.test", 18182],
-]) {
+])) {
   describe(`by ${by}`, () => {
-    let gate, origin;
+    /** @type {Gate} */
+    let gate;
+    let origin;
     before(async () => {
       origin = await startRecorder(port);
       gate = await startGate({ policy: "e2e", originAddress: origin.address });
@@ -271,11 +279,15 @@ for (const [by, host, port] of [
 
     it("GET and HEAD with a length of 0 or an empty body have none, and a body whose length is said goes on", async () => {
       for (const method of ["GET", "HEAD"]) {
-        for (const [headers, body, framing] of [
+        for (const [
+          headers,
+          body,
+          framing,
+        ] of /** @type {[Record<string, string>, string | undefined, string | undefined][]} */ ([
           [{ "Content-Length": "0" }, undefined, undefined],
           [{ "Transfer-Encoding": "chunked" }, "0\r\n\r\n", undefined],
           [{ "Content-Length": "3" }, "abc", "3"],
-        ]) {
+        ])) {
           origin.requests.length = 0;
           const answer = await gate.send({ host, method, target: "/open/x", headers, body });
           const got = origin.requests[0]?.fields.find(([name]) =>

@@ -7,13 +7,19 @@ import { after, afterEach, before, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Admin, Call } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const request = (key) => ({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });
 const NEW = { name: "New", scopes: ["orders:read"] };
 const DOWN = { "KeyGate.fetch": { fail: true } };
 const WELL = { "KeyGate.fetch": null };
 
 describe("a key that is made while its object cannot be told", () => {
-  let gate, owner;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
   before(async () => {
     gate = await startGate({ isolates: 3 });
     owner = await gate.owner();
@@ -25,7 +31,11 @@ describe("a key that is made while its object cannot be told", () => {
     for (const isolate of gate.isolates) assert.equal((await isolate.send(request(key))).status, 200);
   };
 
-  /** A call that is 503, says what to do and shows no key. */
+  /**
+   * A call that is 503, says what to do and shows no key.
+   * @param {RegExp} says
+   * @param {Call} call
+   */
   async function unavailable(says, ...call) {
     const answer = await owner.refused([503, "STORE_UNAVAILABLE"], ...call);
     assert.ok(Number(answer.header("retry-after")) >= 1);
@@ -60,6 +70,7 @@ describe("a key that is made while its object cannot be told", () => {
   }
 
   it("is the same key under its Idempotency-Key, once it can be told, and each showing after that is audited", async () => {
+    /** @type {Call} */
     const call = ["POST", "/api-keys", NEW, { "Idempotency-Key": "again" }];
     await gate.objects.faults(DOWN);
     await unavailable(/same Idempotency-Key/, ...call);
@@ -82,6 +93,7 @@ describe("a key that is made while its object cannot be told", () => {
   it("does not end the key that it was to replace, until the rotation is answered", async () => {
     for (const headers of [{}, { "Idempotency-Key": "rotated" }]) {
       const { apiKey, plaintextKey: old } = await owner.createKey();
+      /** @type {Call} */
       const call = ["POST", `/api-keys/${apiKey.id}/rotate`, { revokeOld: true }, headers];
       await gate.objects.faults(DOWN);
       await unavailable(/goes on/, ...call);

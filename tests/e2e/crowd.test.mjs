@@ -8,9 +8,17 @@ import { gather, scatter } from "./harness/crowd.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { atRate, bearer, byStatus, Client, mostWithin, sleep, spread } from "./harness/traffic.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const ISOLATES = 8;
 
-let gate, owner, client;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
+/** @type {Client} */
+let client;
 before(async () => {
   gate = await startGate({ isolates: ISOLATES });
   owner = await gate.owner();

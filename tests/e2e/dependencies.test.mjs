@@ -11,6 +11,8 @@ import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { ask, newTenant, startSystems } from "./systems.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 /** The deadline of a decision is 2 s; this machine may be busy. */
 const BOUND = 5_000;
 /** What is told at once: less than one wait for what hangs. */
@@ -24,7 +26,10 @@ const FAULTS = {
   "answers {}": { answer: "{}" },
 };
 
-let gate, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
   // One for each fault, so that none has left anything alone because of another.
   gate = await startGate({ isolates: Object.keys(FAULTS).length + 1 });
@@ -235,11 +240,11 @@ describe("a binding that throws, is missing, or is another thing", () => {
     ["KEYS", passed],
     ["KEY_GATE", unavailable],
   ]) {
-    for (const [what, value, says] of [
+    for (const [what, value, says] of /** @type {[string, unknown, string][]} */ ([
       ["missing", undefined, `the binding ${name} is missing`],
       ["a text", "x", `the binding ${name} is of another type`],
       ["an object", {}, `the binding ${name} is of another type`],
-    ]) {
+    ])) {
       it(`${name}, ${what}: ${expected[0]} at once, and the log names it`, async () => {
         const key = await newKey();
         gate.logs.length = 0;
@@ -303,10 +308,12 @@ describe("the limiter of failing networks, where a key's form has no check", () 
 });
 
 describe("the Registry, where a link is followed", () => {
-  let systems, tenant;
+  /** @type {Admin} */
+  let owner;
+  let systems;
   before(async () => {
     systems = await startSystems();
-    tenant = await newTenant(systems.gate, systems.operator, { name: "Acme", code: "acme", plan: "integrations" });
+    ({ owner } = await newTenant(systems.gate, systems.operator, { name: "Acme", code: "acme", plan: "integrations" }));
   });
   after(() => systems?.gate.stop());
 
@@ -315,7 +322,7 @@ describe("the Registry, where a link is followed", () => {
     it(`that ${what}: ${isSlow ? "303" : "503, and never that the link is not valid"}`, async () => {
       const { gate } = systems;
       const link = await waitFor("a link", () =>
-        tenant.owner.must("POST", "/links", { url: "https://shop.gw.example/checkout" }),
+        owner.must("POST", "/links", { url: "https://shop.gw.example/checkout" }),
       );
       const follow = () => ask(gate, "shop.gw.example", `/checkout?token=${link.token}`, { tls: "TLSv1.3" });
       await gate.objects.faults({ "Registry.fetch": fault });

@@ -9,10 +9,19 @@ import { startGate } from "./harness/gate.mjs";
 import { open } from "./harness/http.mjs";
 import { startOrigin } from "./harness/origin.mjs";
 
+/** @import { ApiKey } from "../../types/admin-api.js" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
 
 describe("forwarding", () => {
-  let gate, key, apiKey, authorized;
+  /** @type {Gate} */
+  let gate;
+  /** @type {string} */
+  let key;
+  /** @type {ApiKey} */
+  let apiKey;
+  let authorized;
   before(async () => {
     gate = await startGate();
     const owner = await gate.owner();
@@ -210,7 +219,11 @@ describe("forwarding", () => {
 });
 
 describe("an origin that is named by its URL", () => {
-  let gate, remote, key;
+  /** @type {Gate} */
+  let gate;
+  /** @type {string} */
+  let key;
+  let remote;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
     remote = await startOrigin({ port: 18181 });

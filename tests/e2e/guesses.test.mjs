@@ -7,13 +7,20 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { waitFor } from "./harness/wait.mjs";
 import { ask, bearer, newTenant, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const SHOP = "shop.gw.example";
 const GATEWAY = "gateway.gw.example";
 const TLS = "TLSv1.3";
 const LIMIT = 5;
 
-let gate, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
+  /** @type {Admin} */
   let operator;
   ({ gate, operator } = await startSystems({ failures: { limit: LIMIT, period: 10 } }));
   ({ owner } = await newTenant(gate, operator, { name: "Shop", plan: "growth" }));

@@ -7,13 +7,23 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { ask, bearer, newTenant, PASSWORD, SECRETS, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate, Isolate } from "./harness/gate.mjs" */
+/** @import { RequestToSend } from "../../types/e2e.js" */
+
 const GATEWAY = "gateway.gw.example";
 const SHOP = "shop.gw.example";
 const AGENT_KEY = "gw-agent-key-for-tests-5f1c8d9a2b7e4063";
 const TLS = "TLSv1.3";
 const SESSION = { "X-Session-Id": "unique_session_string_123" };
 
-let gate, operator, owner, other;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let operator;
+/** @type {Admin} */
+let owner;
+let other;
 before(async () => {
   ({ gate, operator } = await startSystems({ isolates: 2 }));
   ({ owner } = await newTenant(gate, operator, { name: "Growing", plan: "growth" }));
@@ -23,6 +33,10 @@ after(() => gate.stop());
 beforeEach(() => gate.origin.reset());
 
 const create = async (admin, fields = {}) => admin.must("POST", "/api-keys", { realm: "gw", name: "A key", ...fields });
+/**
+ * @param {string} target
+ * @param {RequestToSend & { isolate?: Isolate }} request
+ */
 const send = (target, { host = GATEWAY, headers = {}, ...request } = {}) =>
   ask(gate, host, target, { tls: TLS, headers, ...request });
 const code = (answer) => [answer.status, answer.json().code];
@@ -217,10 +231,10 @@ describe("GW", () => {
     const deliver = (target, body, headers) => send(target, { method: "POST", body, headers });
 
     it("GW-7 of Stripe and of Square passes with its sender's signature, its body unchanged", async () => {
-      for (const [target, headers] of [
+      for (const [target, headers] of /** @type {[string, Record<string, string>][]} */ ([
         ["/webhooks/stripe", stripe(BODY)],
         ["/webhooks/square", square(BODY)],
-      ]) {
+      ])) {
         assert.equal((await deliver(target, BODY, headers)).status, 200, target);
         assert.deepEqual(seen().body, BODY);
       }

@@ -6,7 +6,15 @@ import { after, afterEach, before, beforeEach, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 
-let gate, key, apiKey;
+/** @import { ApiKey } from "../../types/admin-api.js" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
+/** @type {Gate} */
+let gate;
+/** @type {string} */
+let key;
+/** @type {ApiKey} */
+let apiKey;
 before(async () => {
   gate = await startGate();
   ({ plaintextKey: key, apiKey } = await (await gate.owner()).createKey({ scopes: ["orders:read"] }));

@@ -3,19 +3,35 @@
 
 import { CompactSign, exportJWK, generateKeyPair, SignJWT } from "jose";
 
-/** A key pair under an id: `{ sign(claims, header), signBytes(payload), jwk, publicKey }`. */
+/** @import { JWTPayload } from "jose" */
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @typedef {Awaited<ReturnType<typeof newSigner>>} Signer */
+
+/**
+ * A key pair under an id: `{ sign(claims, header), signBytes(payload), jwk, publicKey }`.
+ * @param {string} alg
+ * @param {string} [kid]
+ */
 export async function newSigner(alg, kid) {
   const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
-  const sign = (claims, more = {}) => new SignJWT(claims).setProtectedHeader({ alg, kid, ...more }).sign(privateKey);
-  const signBytes = (bytes) => new CompactSign(bytes).setProtectedHeader({ alg, kid }).sign(privateKey);
+  const sign = (/** @type {JWTPayload} */ claims, /** @type {object} */ more = {}) =>
+    new SignJWT(claims).setProtectedHeader({ alg, kid, ...more }).sign(privateKey);
+  const signBytes = (/** @type {Uint8Array} */ bytes) =>
+    new CompactSign(bytes).setProtectedHeader({ alg, kid }).sign(privateKey);
   return { sign, signBytes, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, use: "sig", alg } };
 }
 
 /** A JWK Set at the URL that the policy names, on the server that URLs of this gate lead to. */
 export class Jwks {
+  /** @type {string | null} */
   #text = null;
 
+  /**
+   * @param {Gate} gate
+   * @param {string} url
+   */
   constructor(gate, url) {
+    if (!gate.internet) throw new Error("this gate has no server that URLs lead to");
     this.server = gate.internet;
     this.url = new URL(url);
     this.server.answer = (request, response) => {
@@ -25,12 +41,18 @@ export class Jwks {
     };
   }
 
-  /** Answers with the public keys of these. */
+  /**
+   * Answers with the public keys of these.
+   * @param {Pick<Signer, "jwk">[]} signers
+   */
   publish(...signers) {
     this.serve(JSON.stringify({ keys: signers.map(({ jwk }) => jwk) }));
   }
 
-  /** Answers with this text, or (null) fails. */
+  /**
+   * Answers with this text, or (null) fails.
+   * @param {string | null} text
+   */
   serve(text) {
     this.#text = text;
   }
@@ -40,6 +62,7 @@ export class Jwks {
     return this.server.requests.filter((request) => this.#isFor(request)).length;
   }
 
+  /** @param {{ url?: string, headers: NodeJS.Dict<string | string[]> }} request */
   #isFor({ url, headers: { host } }) {
     return url === this.url.pathname && [host].flat()[0] === this.url.host;
   }

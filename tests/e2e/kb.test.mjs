@@ -7,10 +7,18 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { waitFor } from "./harness/wait.mjs";
 import { ask, bearer, newTenant, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const HOST = "kb.example";
 const SHAPE = /^kbd_live_[0-9A-Za-z]{36}$/;
 
-let gate, operator, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let operator;
+/** @type {Admin} */
+let owner;
 before(async () => {
   ({ gate, operator } = await startSystems({ isolates: 4 }));
   ({ owner } = await newTenant(gate, operator, { name: "Tools", plan: "integrations" }));
@@ -132,7 +140,7 @@ describe("KB", () => {
         const plain = createHash("sha256").update(key).digest();
         const forms = [
           plain,
-          ...["hex", "base64", "base64url"].map((form) => plain.toString(form)),
+          .../** @type {BufferEncoding[]} */ (["hex", "base64", "base64url"]).map((form) => plain.toString(form)),
           plain.toString("hex").toUpperCase(),
         ];
         for (const text of [key, key.slice(9), ...forms]) assert.deepEqual(deployment.grep(text), []);

@@ -6,7 +6,15 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { bearer, Client, MINUTE, sleep } from "./harness/traffic.mjs";
 
-let gate, owner, client;
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
+/** @type {Client} */
+let client;
 before(async () => {
   gate = await startGate();
   owner = await gate.owner();

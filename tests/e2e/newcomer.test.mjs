@@ -86,7 +86,7 @@ async function start(t, folder, port, env, ...args) {
     await ended;
   });
   const isReady = () => /\n {2}Its log .+\n/.test(text());
-  const ready = new Promise((resolve) => child.stdout.on("data", () => isReady() && resolve()));
+  const ready = new Promise((resolve) => child.stdout.on("data", () => isReady() && resolve(undefined)));
   await Promise.race([ready, ended]);
   assert.ok(isReady(), text());
   const stop = async () => {
@@ -267,10 +267,10 @@ test("a port that is in use is told before anything else is done, with one that 
   const port = await freePort();
   server.listen(port, "127.0.0.1");
   await once(server, "listening");
-  for (const [args, env] of [
+  for (const [args, env] of /** @type {[string[], NodeJS.ProcessEnv][]} */ ([
     [["--port", String(port)], {}],
     [[], { npm_config_port: String(port) }],
-  ]) {
+  ])) {
     const started = run(process.execPath, ["scripts/start.mjs", ...args], {
       cwd: folder,
       env: { ...process.env, ...env },
@@ -424,7 +424,7 @@ test("npm start with a secret that cannot be used says which and what to do, and
   linkPackages(folder);
   copyBuild(folder);
   const fit = "0123456789abcdef0123456789abcdef";
-  for (const [secrets, says] of [
+  for (const [secrets, says] of /** @type {[string, RegExp][]} */ ([
     ["KEYWARD_SECRET=short", /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit .*\n {2}Put a random one/],
     ["KEYWARD_SECRET=", /^\nerror: KEYWARD_SECRET in \.dev\.vars is not fit /],
     [
@@ -440,7 +440,7 @@ test("npm start with a secret that cannot be used says which and what to do, and
       `KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=passwordpassword1234`,
       /\nerror: The secret KEYWARD_SETUP_TOKEN can be guessed.*\n {2}It stands in \.dev\.vars\. Take its line out/,
     ],
-  ]) {
+  ])) {
     writeFileSync(join(folder, ".dev.vars"), `${secrets}\n`);
     const said = await startFails(folder);
     assert.match(said, says);
@@ -462,7 +462,7 @@ test("npm start with a Node that is too old says so before anything of it is mis
     /^\nerror: Node v18\.20\.4 is too old: 20\.12 or newer is needed\n {2}See https:\/\/nodejs\.org\//,
   );
   // One that has it not at all cannot even link what names it.
-  for (const name of readdirSync(join(folder, "scripts"), { recursive: true }).filter((name) =>
+  for (const name of readdirSync(join(folder, "scripts"), { recursive: true, encoding: "utf8" }).filter((name) =>
     name.endsWith(".mjs"),
   )) {
     assert.doesNotMatch(readFileSync(join(folder, "scripts", name), "utf8"), /^import \{[^}]*\bparseEnv\b/m, name);
@@ -472,12 +472,12 @@ test("npm start with a Node that is too old says so before anything of it is mis
 test("a tool that is missing is named, with what to do", async (t) => {
   const folder = copy(t);
   const tools = ["sh", "env", "node", "npm", "rustc", "cargo", "cc", "gcc", "clang"];
-  for (const [without, says] of [
+  for (const [without, says] of /** @type {[string[], RegExp][]} */ ([
     [["npm"], /^error: npm is not in PATH\n .*nodejs\.org/],
     [["rustc"], /^error: rustc is not in PATH.*\n .*rustup\.rs/],
     [["cargo"], /^error: cargo is not in PATH.*\n .*rustup\.rs/],
     [["cc", "gcc", "clang"], /^error: no C compiler .*\n .*apt-get install build-essential/],
-  ]) {
+  ])) {
     const PATH = join(folder, `without-${without[0]}`);
     mkdirSync(PATH);
     for (const tool of tools) if (!without.includes(tool) && inPath(tool)) symlinkSync(inPath(tool), join(PATH, tool));
@@ -562,8 +562,8 @@ test("what fails leaves nothing running", async (t) => {
   await waitFor("npm to end", () => {
     try {
       return !process.kill(pid, 0);
-    } catch ({ code }) {
-      return code === "ESRCH";
+    } catch (error) {
+      return /** @type {NodeJS.ErrnoException} */ (error).code === "ESRCH";
     }
   });
 });

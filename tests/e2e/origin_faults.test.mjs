@@ -8,6 +8,8 @@ import { after, before, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const PORT = 18186; // of the realm "faults"
 
 const head = (status, ...fields) => [`HTTP/1.1 ${status}`, ...fields, "", ""].join("\r\n");
@@ -94,7 +96,9 @@ const BREAKS = {
 };
 
 describe("an origin's odd answer", () => {
-  let gate, server, bytes, seen;
+  /** @type {Gate} */
+  let gate;
+  let server, bytes, seen;
   before(async () => {
     server = createServer((socket) => {
       socket.on("error", () => {});

@@ -6,6 +6,8 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const ORIGIN = "http://127.0.0.1:18183";
 
 for (const [by, host] of [
@@ -13,7 +15,11 @@ for (const [by, host] of [
   ["URL", "headers.test"],
 ]) {
   describe(`an origin by ${by}`, () => {
-    let gate, origin, key;
+    /** @type {Gate} */
+    let gate;
+    /** @type {string} */
+    let key;
+    let origin;
     before(async () => {
       gate = await startGate({ policy: "e2e" });
       origin = by === "URL" ? await startOrigin({ port: 18183 }) : gate.origin;
@@ -100,10 +106,10 @@ for (const [by, host] of [
       assert.ok(!JSON.stringify(origin.last.rawHeaders).includes("spoofed"), JSON.stringify(origin.last.rawHeaders));
       assert.deepEqual([got("CF-Ray"), got("X-Custom_Name")], ["kept", "kept"]);
       for (const name of ["X_API_Key", "X.Api.Key", "X-API-Key"]) {
-        for (const [target, own] of [
+        for (const [target, own] of /** @type {[string, Record<string, string>][]} */ ([
           ["/open/x", {}],
           ["/keyed/x", { Authorization: `Bearer ${key}` }],
-        ]) {
+        ])) {
           assert.equal((await ask({ ...own, [name]: key }, { target })).status, 200);
           assert.ok(!JSON.stringify(origin.last.rawHeaders).includes(key), `${name} ${target}`);
         }
@@ -145,7 +151,7 @@ for (const [by, host] of [
     });
 
     it("gets several Cookie lines as one, and commas in a cookie as they were", async () => {
-      for (const [lines, joined] of [
+      for (const [lines, joined] of /** @type {[string[], string][]} */ ([
         [["a=1", "b=2"], "a=1; b=2"],
         [["a=1; b=2", "c=3"], "a=1; b=2; c=3"],
         [['a={"x":1,"y":2}', "b=2"], 'a={"x":1,"y":2}; b=2'],
@@ -154,7 +160,7 @@ for (const [by, host] of [
         [["a=1", "__Host-keyward-session=kws_x; b=2"], "a=1; b=2"],
         [["a=", "b"], "a=, b"],
         [['a="1, b=2"; c=3'], 'a="1, b=2"; c=3'],
-      ]) {
+      ])) {
         await ask(lines.map((line) => ["Cookie", line]));
         assert.equal(got("Cookie"), joined);
       }
@@ -294,6 +300,7 @@ for (const [by, host] of [
 }
 
 describe("a request to an invalid host", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
@@ -322,6 +329,7 @@ describe("a request to an invalid host", () => {
 });
 
 describe("CORS of a realm", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await startGate();

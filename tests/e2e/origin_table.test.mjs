@@ -8,6 +8,8 @@ import { after, before, describe, it } from "node:test";
 import { handled, startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const docs = readFileSync(new URL("../../docs/origin.md", import.meta.url), "utf8");
 
 /** The outcome that a cell begins with: `removed with limits, else passes: why`. */
@@ -62,6 +64,7 @@ const ANSWER = {
   connection: (mark) => mark,
 };
 
+/** @type {[string, { build: string, realm: string, host?: string, target: string, keyed?: boolean, url?: boolean, holds: string[] }][]} */
 const CONTEXTS = [
   [
     "by a service binding",
@@ -206,7 +209,9 @@ describe("docs/origin.md", () => {
 
   for (const [what, { policy, realm, host, target, keyed, url, holds }] of CONTEXTS) {
     describe(what, () => {
-      let gate, origin, own;
+      /** @type {Gate} */
+      let gate;
+      let origin, own;
       before(async () => {
         gate = gates[policy].gate;
         origin = url ? remote : gate.origin;

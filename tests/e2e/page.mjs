@@ -3,19 +3,37 @@
 import { OWNER } from "./harness/admin.mjs";
 import { withPage } from "./harness/browser.mjs";
 
+/** @import { BrowserContext, Page } from "playwright-core" */
+/** @import { Credentials } from "../../types/admin-api.js" */
+/** @import { PageOptions } from "./harness/browser.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 /** What Chromium logs for an answer that is not a success. A test names those that it provokes. */
-export const status = (code) => new RegExp(`the server responded with a status of ${code} `);
+export const status = (/** @type {number} */ code) => new RegExp(`the server responded with a status of ${code} `);
 
 /** The page asks who is signed in before it can know that nobody is. */
 export const NOT_SIGNED_IN = status(401);
 
-/** Goes to a view of the page. */
+/**
+ * Goes to a view of the page.
+ * @param {Page} page
+ * @param {Pick<Gate, "url" | "page">} gate
+ * @param {string} path
+ */
 export const show = (page, gate, path) => page.goto(`${gate.url}${gate.page}/#${path}`);
 
-/** Awaits a view by its heading. */
+/**
+ * Awaits a view by its heading.
+ * @param {Page} page
+ * @param {string | RegExp} name
+ */
 export const heading = (page, name) => page.getByRole("heading", { level: 1, name }).waitFor();
 
-/** Fills in the sign-in form and sends it. */
+/**
+ * Fills in the sign-in form and sends it.
+ * @param {Page} page
+ * @param {Credentials} person
+ */
 export async function signIn(page, { email, password } = OWNER) {
   await page.getByLabel("E-mail address").fill(email);
   await page.getByLabel("Password").fill(password);
@@ -25,6 +43,11 @@ export async function signIn(page, { email, password } = OWNER) {
 /**
  * Runs `work(page, context)` with `person` (by default the first owner) signed in and `path` shown; other
  * `options` as for `withPage`.
+ * @template Result
+ * @param {Pick<Gate, "url" | "page">} gate
+ * @param {string} path
+ * @param {PageOptions & { person?: Credentials }} options
+ * @param {(page: Page, context: BrowserContext) => Promise<Result>} work
  */
 export function signedIn(gate, path, { person = OWNER, expectedErrors = [], ...options }, work) {
   return withPage({ ...options, expectedErrors: [NOT_SIGNED_IN, ...expectedErrors] }, async (page, context) => {
@@ -36,5 +59,9 @@ export function signedIn(gate, path, { person = OWNER, expectedErrors = [], ...o
   });
 }
 
-/** A request with a key, to a route that `orders:read` opens. */
+/**
+ * A request with a key, to a route that `orders:read` opens.
+ * @param {Gate} gate
+ * @param {string} key
+ */
 export const useKey = (gate, key) => gate.send({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });

@@ -10,7 +10,12 @@ import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status, useKey } from "./page.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
+/** @type {Gate} */
 let gate;
+/** @type {Admin} */
 let owner;
 
 before(async () => {
@@ -125,7 +130,8 @@ test("what the set-up token made says so, on the key's page and in the audit", a
 
 test("a key is created with the keyboard alone", async () => {
   await signedIn(gate, "/keys", {}, async (page) => {
-    const focused = () => page.evaluate(() => document.activeElement.name || document.activeElement.textContent.trim());
+    const focused = () =>
+      page.evaluate(() => document.activeElement.getAttribute("name") || document.activeElement.textContent.trim());
     const tabTo = async (wanted) => {
       for (let presses = 0; presses < 60; presses += 1) {
         if ((await focused()) === wanted) return;

@@ -10,7 +10,13 @@ import { gzipSync } from "node:zlib";
 import { startGate } from "./harness/gate.mjs";
 import { heading, show, signedIn, status } from "./page.mjs";
 
-let gate, owner;
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
   gate = await startGate();
   owner = await gate.owner();
@@ -18,7 +24,7 @@ before(async () => {
 after(() => gate?.stop());
 
 /** A proxy in front of the gate that compresses everything and makes another ETag of each. */
-async function startProxy(changed) {
+async function startProxy(/** @type {(tag: string) => string | null} */ changed) {
   const tags = [];
   const server = createServer((incoming, outgoing) => {
     const target = new URL(incoming.url, gate.url);
@@ -39,11 +45,12 @@ async function startProxy(changed) {
   await once(server, "listening");
   return {
     tags,
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `http://127.0.0.1:${/** @type {import("node:net").AddressInfo} */ (server.address()).port}`,
     stop: () => new Promise((done) => server.close(done).closeAllConnections()),
   };
 }
 
+/** @type {Record<string, [changed: (tag: string) => string | null, seen: RegExp | null]>} */
 const KINDS = {
   weakens: [(tag) => (tag.startsWith("W/") ? tag : `W/${tag}`), /^W\/"1"$/],
   rewrites: [(tag) => tag.replace(/"$/, '-gzip"'), /^"1-gzip"$/],

@@ -11,7 +11,12 @@ import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status, useKey } from "./page.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
+/** @type {Gate} */
 let gate;
+/** @type {Admin} */
 let owner;
 
 before(async () => {
@@ -142,10 +147,10 @@ test("a viewer sees keys, and nothing that would change one", async () => {
 
 // `localhost` is another site than 127.0.0.1; another port of 127.0.0.1 is the same site, and gets the
 // cookie, but another origin.
-for (const [host, relation, refusal] of [
+for (const [host, relation, refusal] of /** @type {[string, string, number[]][]} */ ([
   ["localhost", "site", [401, 403]],
   ["127.0.0.1", "origin of the same site", [403]],
-]) {
+])) {
   test(`a page of another ${relation} cannot act`, async () => {
     const { apiKey, plaintextKey } = await owner.createKey({ name: "Not theirs" });
     const action = `${gate.url}/api/admin/api-keys/${apiKey.id}/revoke`;
@@ -161,7 +166,7 @@ for (const [host, relation, refusal] of [
         "/keys",
         { expectedErrors: [/status of 40[13]/, /CORS policy/, /ERR_FAILED/, /favicon/, status(404)] },
         async (page) => {
-          await page.goto(`http://${host}:${attack.address().port}/`);
+          await page.goto(`http://${host}:${/** @type {import("node:net").AddressInfo} */ (attack.address()).port}/`);
           const read = await page.evaluate(
             (url) =>
               fetch(url, { credentials: "include" }).then(

@@ -7,10 +7,21 @@ import { startGate } from "./harness/gate.mjs";
 import { heading, show, signedIn, status } from "./page.mjs";
 import { ask, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Credentials } from "../../types/admin-api.js" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const ADMIN = { email: "admin@example.com", password: PASSWORD };
 const SHOP = "https://shop.gw.example/checkout?cart=7";
 
-let gate, operator, owner, person;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let operator;
+/** @type {Admin} */
+let owner;
+/** @type {Credentials} */
+let person;
 before(async () => {
   ({ gate, operator } = await startSystems());
   ({ owner, person } = await newTenant(gate, operator, { name: "Acme", code: "ABC123" }));

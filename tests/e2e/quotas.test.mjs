@@ -8,10 +8,18 @@ import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { show, signedIn, status } from "./page.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Tenant } from "../../types/admin-api.js" */
+
 const PASSWORD = "another long passphrase 2";
 
 describe("quotas and the rate of calls", () => {
-  let gate, operator, tenant;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let operator;
+  /** @type {Tenant} */
+  let tenant;
   const person = { email: "shop@example.com", password: PASSWORD };
   before(async () => {
     gate = await startGate();
@@ -82,7 +90,10 @@ describe("quotas and the rate of calls", () => {
 
 describe("a database that has reached its bound", () => {
   const API = "/console/api";
-  let gate, owner;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
   before(async () => {
     gate = await startGate({ policy: "e2e", page: "/console/page" });
     owner = await new Admin(gate.url, API).setUp(gate.secrets.KEYWARD_SETUP_TOKEN);

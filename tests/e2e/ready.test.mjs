@@ -7,6 +7,8 @@ import { handled, startGate } from "./harness/gate.mjs";
 import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Fault } from "../../types/e2e.js" */
+
 const ready = (gate, headers) => gate.send({ target: "/readyz", headers });
 const setUp = (gate) => ({ Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
 /** The parts that are at fault, as an operator sees them. */
@@ -37,11 +39,11 @@ describe("a gate that has all it needs", () => {
     const owner = await gate.owner();
     assert.deepEqual((await ready(gate, { Authorization: `Bearer ${owner.token}` })).json(), { status: "ok", parts });
 
-    for (const [what, headers] of [
+    for (const [what, headers] of /** @type {[string, Record<string, string>][]} */ ([
       ["a wrong token", { Authorization: `Setup ${"x".repeat(32)}` }],
       ["no session", { Authorization: "Bearer kws_x" }],
       ["a scheme", { Authorization: "Basic eDp5" }],
-    ]) {
+    ])) {
       assert.deepEqual((await ready(gate, headers)).json(), { status: "ok" }, what);
     }
     await Promise.all([gate.isolates[0].resetCounts(), gate.objects.resetCounts()]);
@@ -105,11 +107,11 @@ describe("a gate that has all it needs", () => {
 });
 
 describe("a gate that lacks something", () => {
-  for (const [part, fault, worker] of [
+  for (const [part, fault, worker] of /** @type {[string, Record<string, Fault>, string?][]} */ ([
     ["kv", { "kv.get": { fail: true } }],
     ["keyGate", { "KeyGate.fetch": { fail: true } }, "objects"],
     ["registry", { "Registry.fetch": { fail: true } }, "objects"],
-  ]) {
+  ])) {
     it(`503 when this fails: ${part}; and 200 when it works again`, async (t) => {
       const gate = await startGate();
       t.after(() => gate.stop());

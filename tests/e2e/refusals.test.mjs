@@ -6,10 +6,16 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const bearer = (key, more = {}) => ({ headers: { Authorization: `Bearer ${key}`, ...more } });
 
 describe("refusals of the default policy", () => {
-  let gate, owner;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
   before(async () => {
     gate = await startGate();
     owner = await gate.owner();
@@ -278,10 +284,10 @@ describe("refusals of the default policy", () => {
   });
 
   it("every refusal can be read by a browser of another origin", async () => {
-    for (const [request, status] of [
+    for (const [request, status] of /** @type {[{ target?: string }, number][]} */ ([
       [{}, 401],
       [{ target: "/api/unknown" }, 404],
-    ]) {
+    ])) {
       const answer = await gate.send({ target: "/api/orders", ...request, headers: { Origin: "https://app.example" } });
       assert.equal(answer.status, status);
       assert.equal(answer.header("access-control-allow-origin"), "*");

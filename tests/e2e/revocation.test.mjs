@@ -107,6 +107,7 @@ describe("a revoked key", () => {
   it("passes nowhere if sent after the acknowledgement, where freshness is 0: for its realm, for itself, or for the route", async (t) => {
     const { gate, client } = await start(t, { policy: "e2e" });
     const owner = await new Admin(gate.url, "/console/api").setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
+    /** @type {{ fields: { realm: string, strict?: boolean }, target: string, lax?: string }[]} */
     const WAYS = [
       { fields: { realm: "strict" }, target: "/things/1" },
       { fields: { realm: "local", strict: true }, target: "/things/1" },
@@ -114,6 +115,7 @@ describe("a revoked key", () => {
     ];
     const delays = [];
 
+    /** @param {(typeof WAYS)[number]} way */
     async function round({ fields, target, lax }) {
       const { apiKey, plaintextKey: key } = await owner.createKey({ scopes: ["things:read"], ...fields });
       const headers = fields.realm === "strict" ? { "X-API-Key": key } : bearer(key);

@@ -54,7 +54,8 @@ test("a test counts for the rows that its name begins with, and only if it ran",
     event("fail", "BD-4 all", { details: { type: "suite" } }),
     { type: "test:stdout", data: {} },
   ];
-  const results = (await Array.fromAsync(report(Readable.from(events)))).map((line) => JSON.parse(line));
+  const results = [];
+  for await (const line of report(Readable.from(events))) results.push(JSON.parse(line));
   assert.deepEqual(
     results.map(({ row, passed: well }) => [row, well]),
     [

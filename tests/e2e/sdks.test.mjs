@@ -19,6 +19,9 @@ import { python } from "../../scripts/lib/python.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const COMPLETION = {
   id: "c",
   object: "chat.completion",
@@ -37,7 +40,10 @@ const MESSAGE = {
 };
 const CUSTOMER = { id: "cus_1", object: "customer" };
 
-let gate, admin;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let admin;
 /** The gate's address as the realm's host: that of 127.0.0.1 has the whole host for itself. */
 let url;
 before(async () => {
@@ -86,8 +92,9 @@ const newKey = async (fields = {}) =>
 /** `fetch`, and the statuses that it was answered with. */
 function recording() {
   const statuses = [];
-  const recorded = async (...args) => {
-    const answer = await fetch(...args);
+  /** @type {typeof fetch} */
+  const recorded = async (input, init) => {
+    const answer = await fetch(input, init);
     statuses.push(answer.status);
     return answer;
   };
@@ -108,7 +115,8 @@ const NODE = {
       max_tokens: 9,
       messages: [{ role: "user", content: "hi" }],
     });
-    return answer.content[0].text;
+    const [content] = answer.content;
+    return content.type === "text" && content.text;
   },
   async stripe({ key, retries, fetch }) {
     const client = new Stripe(key, {

@@ -6,6 +6,9 @@ import { after, before, beforeEach, test } from "node:test";
 import { Jwks, newSigner } from "./issuer.mjs";
 import { ask, bearer, newTenant, startSystems } from "./systems.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const inHeader = (key) => ({ "X-API-Key": key });
 
 /** One request to each realm that its key may make. */
@@ -19,7 +22,11 @@ const REALMS = {
 const IDS = Object.keys(REALMS);
 const OTHERS = IDS.flatMap((from) => IDS.filter((to) => to !== from).map((to) => [from, to]));
 
-let gate, operator, acme, other;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let operator;
+let acme, other;
 before(async () => {
   ({ gate, operator } = await startSystems());
   acme = await withKeys({ name: "Acme", code: "acme", plan: "integrations" });

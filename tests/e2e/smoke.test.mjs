@@ -5,7 +5,12 @@ import { after, before, test } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
+/** @type {Gate} */
 let gate;
+/** @type {Admin} */
 let admin;
 
 before(async () => {

@@ -8,6 +8,9 @@ import { after, before, beforeEach, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Origin } from "./harness/origin.mjs" */
+
 /** Every sign that the name of a field may have (RFC 9110, section 5.6.2). */
 const SIGNS = "!#$%&'*+.^_`|~-";
 
@@ -24,7 +27,9 @@ function spellings(name) {
 const others = (name) => spellings(name).filter((spelling) => spelling.toLowerCase() !== name.toLowerCase());
 
 describe("in no spelling", () => {
-  let gate, remote, keys;
+  /** @type {Gate} */
+  let gate;
+  let remote, keys;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
     remote = await startOrigin({ port: 18188 });
@@ -43,6 +48,7 @@ describe("in no spelling", () => {
     remote.reset();
   });
 
+  /** @type {[by: string, origin: () => Origin, host: string, realm: string, header: string, value: (key: string) => string][]} */
   const WAYS = [
     ["a service binding", () => gate.origin, "open.test", "open", "Authorization", (key) => `Bearer ${key}`],
     [
@@ -60,10 +66,10 @@ describe("in no spelling", () => {
 
     it(`a credential reaches an origin by ${by}, once or twice, with the right one or without`, async () => {
       const key = keys[realm];
-      for (const [target, own] of [
+      for (const [target, own] of /** @type {[string, string[][]][]} */ ([
         [targets[0], []],
         [targets[1], [[header, value(key)]]],
-      ]) {
+      ])) {
         const names = ["X-API-Key", "Authorization"].flatMap((name) =>
           name === header && own.length ? others(name) : spellings(name),
         );

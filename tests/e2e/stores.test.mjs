@@ -7,6 +7,9 @@ import { after, before, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const request = (key) => ({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });
 const DOWN = { fail: true };
 
@@ -19,7 +22,10 @@ async function published(gate, id) {
 }
 
 describe("a store that fails", () => {
-  let gate, owner;
+  /** @type {Gate} */
+  let gate;
+  /** @type {Admin} */
+  let owner;
   before(async () => {
     gate = await startGate({ isolates: 2 });
     owner = await gate.owner();
@@ -194,11 +200,11 @@ describe("a runtime that is killed", () => {
     await gate.stopClock(); // no leases, which a crash would lose
     const { plaintextKey: key } = await owner.createKey({ rateLimit: { perMinute: 20, perDay: null } });
     let passed = 0;
-    for (let i = 0; i < 12; i++) passed += (await gate.isolates[i % 2].send(request(key))).status === 200;
+    for (let i = 0; i < 12; i++) passed += Number((await gate.isolates[i % 2].send(request(key))).status === 200);
     assert.equal(passed, 12);
     await gate.kill();
     await gate.restart();
-    for (let i = 0; i < 20; i++) passed += (await gate.isolates[i % 2].send(request(key))).status === 200;
+    for (let i = 0; i < 20; i++) passed += Number((await gate.isolates[i % 2].send(request(key))).status === 200);
     assert.equal(passed, 20);
     assert.equal(gate.origin.requests.length, 20);
   });

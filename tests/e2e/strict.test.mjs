@@ -9,11 +9,16 @@ import { Admin, OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { signedIn } from "./page.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const PASSWORD = "another long passphrase 2";
 const API = "/console/api";
 const ROUNDS = 30;
 
-let gate, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
   gate = await startGate({ policy: "e2e", isolates: 4, page: "/console/page" });
   owner = await new Admin(gate.url, API).setUp(gate.secrets.KEYWARD_SETUP_TOKEN);

@@ -3,6 +3,9 @@
 import { Admin } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 
+/** @import { GateOptions, RequestToSend } from "../../types/e2e.js" */
+/** @import { Gate, Isolate } from "./harness/gate.mjs" */
+
 export const PASSWORD = "another long passphrase 2";
 
 /** Secrets that the policies name. */
@@ -11,7 +14,10 @@ export const SECRETS = {
   GW_SQUARE_SECRET: "square-signature-key-for-tests",
 };
 
-/** The deployment (see `startGate`), and the operator's owner, signed in and stepped up. */
+/**
+ * The deployment (see `startGate`), and the operator's owner, signed in and stepped up.
+ * @param {GateOptions} options
+ */
 export async function startSystems(options = {}) {
   const gate = await startGate({
     policy: "systems",
@@ -24,7 +30,12 @@ export async function startSystems(options = {}) {
   return { gate, operator };
 }
 
-/** A new tenant of this deployment and its owner, signed in: `{ tenant, owner, person }`, `person` to sign in as. */
+/**
+ * A new tenant of this deployment and its owner, signed in: `{ tenant, owner, person }`, `person` to sign in as.
+ * @param {Gate} gate
+ * @param {Admin} operator
+ * @param {{ name: string, [field: string]: unknown }} fields
+ */
 export async function newTenant(gate, operator, fields) {
   const email = `owner-${fields.name.toLowerCase().replaceAll(/[^a-z0-9]/g, "-")}@example.com`;
   const person = { email, password: PASSWORD };
@@ -32,15 +43,27 @@ export async function newTenant(gate, operator, fields) {
   return { tenant, owner: await new Admin(gate.url).signIn(person), person };
 }
 
-/** A member of the owner's tenant, signed in. */
+/**
+ * A member of the owner's tenant, signed in.
+ * @param {Gate} gate
+ * @param {Admin} owner
+ * @param {string} email
+ * @param {string} role
+ */
 export async function newMember(gate, owner, email, role) {
   await owner.must("POST", "/members", { email, role, password: PASSWORD });
   return new Admin(gate.url).signIn({ email, password: PASSWORD });
 }
 
-/** Sends to `host` of the first isolate: `ask(gate, "kb.example", "/api/v1/quotes", { headers })`. */
+/**
+ * Sends to `host` of the first isolate: `ask(gate, "kb.example", "/api/v1/quotes", { headers })`.
+ * @param {Gate} gate
+ * @param {string} host
+ * @param {string} target
+ * @param {RequestToSend & { isolate?: Isolate }} more
+ */
 export function ask(gate, host, target, { isolate = gate.isolates[0], headers = {}, ...request } = {}) {
   return isolate.send({ host, target, headers: { "CF-Connecting-IP": "192.0.2.1", ...headers }, ...request });
 }
 
-export const bearer = (key) => ({ Authorization: `Bearer ${key}` });
+export const bearer = (/** @type {string} */ key) => ({ Authorization: `Bearer ${key}` });

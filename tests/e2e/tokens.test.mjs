@@ -13,6 +13,9 @@ import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { Jwks, newSigner } from "./issuer.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { IncomingMessage, ServerResponse } from "node:http" */
+
 const HOST = "tokens.test";
 /** RFC 7515, appendix A.3. */
 const RFC_KEY = {
@@ -24,7 +27,10 @@ const RFC_KEY = {
 };
 const SHORT = "only 31 bytes: too short by one";
 
-let gate, jwks;
+/** @type {Gate} */
+let gate;
+/** @type {Jwks} */
+let jwks;
 before(async () => {
   gate = await startGate({ policy: "e2e", page: "/console/page", internet: true, secrets: { TOKENS_SECRET: SHORT } });
   jwks = new Jwks(gate, "https://id.tokens.test/jwks.json");
@@ -261,7 +267,9 @@ describe("an issuer", () => {
 
   it("that is slow is waited for, while the deadline lasts", async () => {
     const signer = await newSigner("ES256", "slow");
-    const published = gate.internet.answer;
+    const published = /** @type {(request: IncomingMessage, response: ServerResponse) => unknown} */ (
+      gate.internet.answer
+    );
     try {
       jwks.publish(signer);
       await gate.advance(5_000_000);
@@ -274,7 +282,9 @@ describe("an issuer", () => {
 
   it("that changes its key and then does not answer is 503, and never that the token is not its own", async (test) => {
     await gate.stopClock(test);
-    const published = gate.internet.answer;
+    const published = /** @type {(request: IncomingMessage, response: ServerResponse) => unknown} */ (
+      gate.internet.answer
+    );
     test.after(() => {
       gate.internet.answer = published;
     });
@@ -301,7 +311,9 @@ describe("an issuer", () => {
   it("is heard to the end although the client for whom it was asked has hung up", async (test) => {
     const signer = await newSigner("ES256", "dropped");
     jwks.publish(signer);
-    const published = gate.internet.answer;
+    const published = /** @type {(request: IncomingMessage, response: ServerResponse) => unknown} */ (
+      gate.internet.answer
+    );
     test.after(() => {
       gate.internet.answer = published;
     });
@@ -327,6 +339,7 @@ describe("an issuer", () => {
     await gate.stopClock(test);
     const signer = await newSigner("ES256", "lost");
     const token = () => signer.sign(claims());
+    /** @type {Record<string, [answer: (response: ServerResponse) => unknown, reason: RegExp]>} */
     const answers = {
       "a failure": [(response) => response.writeHead(500).end("no"), /answered 500/],
       "nothing there": [(response) => response.writeHead(404).end(), /answered 404/],
@@ -354,7 +367,9 @@ describe("an issuer", () => {
       "a closed connection": [(response) => response.destroy(), /./],
       "no answer": [() => {}, /no answer within 2000 ms/],
     };
-    const published = gate.internet.answer;
+    const published = /** @type {(request: IncomingMessage, response: ServerResponse) => unknown} */ (
+      gate.internet.answer
+    );
     test.after(() => {
       gate.internet.answer = published;
     });

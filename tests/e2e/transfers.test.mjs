@@ -15,6 +15,10 @@ import { handled, startGate } from "./harness/gate.mjs";
 import { begin, startRawOrigin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Behaviour } from "./harness/raw.mjs" */
+/** @import { Socket } from "node:net" */
+
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const PORT = 18184; // of the realm "transfers"
 const MIB = 1 << 20;
@@ -56,7 +60,9 @@ async function isHeard(tries, attempt, answer = /^HTTP\/1\.1 413 /) {
 for (const by of ["binding", "handler", "url"]) {
   for (const through of by === "handler" ? ["the gate"] : ["a bare Worker", "the gate"]) {
     describe(`a transfer through ${through}, origin by ${by}`, () => {
-      let origin, gate, folder, host, own;
+      /** @type {Gate} */
+      let gate;
+      let origin, folder, host, own;
       before(async () => {
         origin = await startRawOrigin(by === "url" ? PORT : undefined);
         if (through === "a bare Worker") folder = bareWorker(by);
@@ -71,14 +77,14 @@ for (const by of ["binding", "handler", "url"]) {
         if (folder) rmSync(folder, { recursive: true });
       });
 
-      const start = (text, behave = () => {}) => {
+      const start = (/** @type {string} */ text, /** @type {Behaviour} */ behave = () => {}) => {
         origin.connections.length = 0;
         origin.behave = behave;
         return begin(gate.url, host, text);
       };
       const reached = (what) => waitFor(`${what} at the origin`, () => origin.connections[0]?.text.includes(what));
 
-      for (const [how, text, end] of [
+      for (const [how, text, end] of /** @type {[string, string, (socket: Socket) => unknown][]} */ ([
         ["ends between two chunks", `${CHUNKED}5\r\nhello\r\n`, (socket) => socket.end()],
         ["ends within a chunk", `${CHUNKED}ff\r\nhello`, (socket) => socket.end()],
         ["ends before its length", `${LENGTH}hello`, (socket) => socket.end()],
@@ -87,7 +93,7 @@ for (const by of ["binding", "handler", "url"]) {
         ["closes between two chunks", `${CHUNKED}5\r\nhello\r\n`, (socket) => socket.destroy()],
         ["ends a GET before its length", `${GET_LENGTH}hello`, (socket) => socket.end()],
         ["sends what is no chunk", `${CHUNKED}5\r\nhello\r\n`, (socket) => socket.write("zz\r\n")],
-      ]) {
+      ])) {
         it(`a client that ${how} is no complete request to the origin`, async () => {
           const client = start(text);
           await reached("hello");
@@ -99,7 +105,7 @@ for (const by of ["binding", "handler", "url"]) {
         });
       }
 
-      for (const [how, close] of [
+      for (const [how, close] of /** @type {[string, (socket: Socket) => unknown][]} */ ([
         ["keeps reading", () => {}],
         ["reads no more", (socket) => socket.pause()],
         [
@@ -109,15 +115,15 @@ for (const by of ["binding", "handler", "url"]) {
             socket.end();
           },
         ],
-      ]) {
-        for (const [what, head, frame] of [
+      ])) {
+        for (const [what, head, frame] of /** @type {[string, string, (chunk: Buffer) => Buffer][]} */ ([
           [
             "chunks",
             CHUNKED,
             (chunk) => Buffer.concat([Buffer.from(`${chunk.length.toString(16)}\r\n`), chunk, Buffer.from("\r\n")]),
           ],
           ["a length", LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk],
-        ]) {
+        ])) {
           it(`an origin that refuses an upload of ${what} early and ${how} is heard`, () =>
             isHeard(how === "closes" ? TRIES : 1, async () => {
               const client = start(head, (socket) =>
@@ -152,7 +158,7 @@ for (const by of ["binding", "handler", "url"]) {
         client.socket.destroy();
       });
 
-      for (const [how, head, end] of [
+      for (const [how, head, end] of /** @type {[string, string, (socket: Socket) => unknown][]} */ ([
         [
           "ends between two chunks",
           "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n",
@@ -169,7 +175,7 @@ for (const by of ["binding", "handler", "url"]) {
           "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello",
           (socket) => socket.resetAndDestroy(),
         ],
-      ]) {
+      ])) {
         it(`an origin whose answer ${how} is no complete answer to the client`, async () => {
           const client = start(GET, (socket) => socket.once("data", () => socket.write(head)));
           await waitFor("the beginning", () => client.text.includes("hello"));
@@ -217,6 +223,7 @@ for (const by of ["binding", "handler", "url"]) {
 }
 
 describe("an upload that waits to be told to go on", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
@@ -262,7 +269,9 @@ describe("an upload that waits to be told to go on", () => {
 });
 
 describe("an origin that refuses a large upload and closes at once", () => {
-  let gate, server;
+  /** @type {Gate} */
+  let gate;
+  let server;
   before(async () => {
     server = createHttpServer((_, response) => {
       response.writeHead(413, { Connection: "close", "Content-Length": 9 });
@@ -279,10 +288,10 @@ describe("an origin that refuses a large upload and closes at once", () => {
   });
 
   it("is heard to the end of its answer", async () => {
-    for (const [head, frame] of [
+    for (const [head, frame] of /** @type {[string, (chunk: string) => string][]} */ ([
       [CHUNKED, (chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`],
       [LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk],
-    ]) {
+    ])) {
       await isHeard(
         TRIES,
         async () => {
@@ -305,7 +314,9 @@ describe("an origin that refuses a large upload and closes at once", () => {
 });
 
 describe("a transfer that the gate ends", () => {
-  let gate, origin;
+  /** @type {Gate} */
+  let gate;
+  let origin;
   before(async () => {
     origin = await startRawOrigin(PORT);
     gate = await startGate({ policy: "e2e" });
@@ -348,7 +359,9 @@ for (const [by, host] of [
   ["url", "hasty.test"],
 ]) {
   describe(`a side that keeps the gate waiting, origin by ${by}`, () => {
-    let gate, origin;
+    /** @type {Gate} */
+    let gate;
+    let origin;
     before(async () => {
       origin = await startRawOrigin(by === "url" ? PORT : undefined);
       gate = await startGate({
@@ -361,7 +374,7 @@ for (const [by, host] of [
       origin?.stop();
     });
 
-    const start = (text, behave = () => {}) => {
+    const start = (/** @type {string} */ text, /** @type {Behaviour} */ behave = () => {}) => {
       origin.connections.length = 0;
       origin.behave = behave;
       return begin(gate.url, host, text);
@@ -374,14 +387,14 @@ for (const [by, host] of [
       }
     };
 
-    for (const [what, text, length] of [
+    for (const [what, text, length] of /** @type {[string, string, number?][]} */ ([
       ["between two chunks", `${CHUNKED}5\r\nhello\r\n`],
       ["within a chunk", `${CHUNKED}ff\r\nhello`],
       ["before the first chunk", CHUNKED],
       ["before its length", `${LENGTH}hello`, 10],
       ["before its first byte", LENGTH, 10],
       ["in a GET", `${GET_LENGTH}hello`, 10],
-    ]) {
+    ])) {
       it(`408 when the client stalls ${what}, and the origin gets no complete request`, async () => {
         const client = start(text);
         await waitFor("408", () => client.status);
@@ -411,7 +424,7 @@ for (const [by, host] of [
       client.socket.destroy();
     });
 
-    for (const [when, behave, send] of [
+    for (const [when, behave, send] of /** @type {[string, Behaviour, boolean][]} */ ([
       ["takes nothing of the body", (socket) => socket.pause(), true],
       [
         "takes no more in the middle of it",
@@ -427,7 +440,7 @@ for (const [by, host] of [
         true,
       ],
       ["does not answer what it has taken whole", () => {}, false],
-    ]) {
+    ])) {
       it(`504 when the origin ${when}`, async () => {
         const client = start(CHUNKED, behave);
         if (send) {
@@ -472,11 +485,12 @@ for (const [by, host] of [
     it("a WebSocket may be silent for longer than both", async () => {
       const upgrade =
         "GET /open/x HTTP/1.1\r\nHost: HOST\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+      let isOpen = false;
       const client = start(upgrade, (socket, connection) =>
         socket.on("data", () => {
           const [, key] = /sec-websocket-key: (.+)\r\n/i.exec(connection.text) ?? [];
-          if (connection.isOpen || !key) return;
-          connection.isOpen = true;
+          if (isOpen || !key) return;
+          isOpen = true;
           const accept = createHash("sha1").update(`${key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11`).digest("base64");
           socket.write(
             `HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
@@ -526,6 +540,7 @@ for (const [by, host] of [
 }
 
 describe("a GET with a body", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
@@ -543,7 +558,9 @@ describe("a GET with a body", () => {
 
 describe("200 MB through the gate", () => {
   const CHUNK = Buffer.alloc(MIB, "x");
-  let gate, server, received;
+  /** @type {Gate} */
+  let gate;
+  let server, received;
   before(async () => {
     server = createHttpServer((request, response) => {
       received = 0;
@@ -587,6 +604,7 @@ describe("200 MB through the gate", () => {
 });
 
 describe("a body that breaks off on its way to the gate itself", () => {
+  /** @type {Gate} */
   let gate;
   before(async () => {
     gate = await startGate();
@@ -596,10 +614,10 @@ describe("a body that breaks off on its way to the gate itself", () => {
   it("is no fault of the gate's: the admin API says that it broke off, or nothing", async () => {
     const head =
       "POST /api/admin/session HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (const [text, end] of [
+    for (const [text, end] of /** @type {[string, (socket: Socket) => unknown][]} */ ([
       [`${head}2\r\n{"\r\n`, (socket) => socket.end()],
       [`${head}2\r\n{"\r\nzz\r\n`, () => {}],
-    ]) {
+    ])) {
       const client = begin(gate.url, "127.0.0.1", text);
       end(client.socket);
       await waitFor("the end", () => client.closed || client.text.includes("\r\n\r\n"));

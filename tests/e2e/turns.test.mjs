@@ -6,13 +6,23 @@ import { after, before, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Admin, Write } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { CreatedKey } from "../../types/admin-api.js" */
+
 const request = (key) => ({ target: "/api/orders", headers: { Authorization: `Bearer ${key}` } });
 
 // SQLite's own words where no page is left. ABORT undoes the statement; ROLLBACK the whole transaction, which is what
 // SQLite does itself in some of these cases.
 for (const how of ["ABORT", "ROLLBACK"]) {
   describe(`a database that refuses the audit's entry (${how})`, () => {
-    let gate, owner, key, other, tables;
+    /** @type {Gate} */
+    let gate;
+    /** @type {Admin} */
+    let owner;
+    /** @type {CreatedKey} */
+    let key;
+    let other, tables;
     before(async () => {
       gate = await startGate();
       owner = await gate.owner();
@@ -37,6 +47,7 @@ for (const how of ["ABORT", "ROLLBACK"]) {
       return { ...rest, ballast: ballast.length };
     };
 
+    /** @type {() => Write[]} */
     const calls = () => [
       ["PATCH", `/api-keys/${key.apiKey.id}`, { scopes: ["orders:write"] }],
       ["POST", `/api-keys/${key.apiKey.id}/rotate`, { revokeOld: true }],

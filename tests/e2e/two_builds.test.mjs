@@ -9,6 +9,9 @@ import { startGate } from "./harness/gate.mjs";
 import { bearer, byStatus, MINUTE } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { CreatedKey } from "../../types/admin-api.js" */
+
 const OLD = "tests/data/predecessor";
 const NEW = "build";
 const GATES = ["old", "new"];
@@ -16,7 +19,9 @@ const EVERYWHERE = 6_000; // a change holds within the realm's `freshness`
 const MOST = 600;
 const STEP = 50; // between busy requests
 
-let gate, first;
+/** @type {Gate} */
+let gate;
+let first;
 before(async () => {
   gate = await startGate({ isolates: 2, builds: [OLD, NEW], objectsBuild: OLD });
   first = await gate.owner();
@@ -74,12 +79,12 @@ async function makeAll(at, by) {
   const replaced = await create();
   const rotated = await owner.rotate(replaced.apiKey.id, { revokeOld: true });
   await gate.advance(EVERYWHERE);
-  for (const [{ plaintextKey }, comes, more] of [
+  for (const [{ plaintextKey }, comes, more] of /** @type {[CreatedKey, string | number, object?][]} */ ([
     [revoked, "REVOKED_API_KEY"],
     [edited, 200, { method: "POST" }],
     [replaced, "REVOKED_API_KEY"],
     [rotated, 200],
-  ]) {
+  ])) {
     assert.deepEqual(await both(plaintextKey, more), [comes, comes], by);
     add(plaintextKey, comes, more);
   }

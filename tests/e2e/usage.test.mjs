@@ -9,9 +9,15 @@ import { open } from "./harness/http.mjs";
 import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
+/** @import { Admin } from "./harness/admin.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+
 const HOUR = 3_600_000;
 
-let gate, owner;
+/** @type {Gate} */
+let gate;
+/** @type {Admin} */
+let owner;
 before(async () => {
   gate = await startGate({ isolates: 2 });
   owner = await gate.owner();

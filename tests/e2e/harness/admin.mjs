@@ -4,19 +4,32 @@ import assert from "node:assert/strict";
 
 import { send } from "./http.mjs";
 
+/** @import { ApiKey, CreatedKey, FieldError, PreviousKey, ProblemDetails, Time } from "../../../types/admin-api.js" */
+/** @import { Bytes, RequestToSend } from "../../../types/e2e.js" */
+/** @typedef {NonNullable<RequestToSend["headers"]>} Headers */
+/** @typedef {[method: string, path: string, body: unknown]} Write */
+/** @typedef {[method: string, path: string, body?: unknown, headers?: Headers]} Call A body that is text or bytes is sent as it is, all else as JSON. */
+
 export const OWNER = { email: "owner@example.com", password: "correct horse battery staple 1" };
+
+const isSentAsItIs = (/** @type {unknown} */ body) =>
+  body === undefined || typeof body === "string" || body instanceof Uint8Array;
 
 /** A client of `base` (a gate's URL) that has not signed in. */
 export class Admin {
-  token;
+  token = "";
 
+  /** @param {string} base */
   constructor(base, api = "/api/admin") {
     this.base = base;
     this.api = api;
   }
 
-  /** Any call: `call("POST", "/api-keys", body, headers)`; the answer as `send` gives it. */
-  async call(method, path, body, headers = {}) {
+  /**
+   * Any call: `call("POST", "/api-keys", body, headers)`; the answer as `send` gives it.
+   * @param {Call} call
+   */
+  async call(...[method, path, body, headers = {}]) {
     return send(this.base, {
       method,
       target: this.api + path,
@@ -26,13 +39,17 @@ export class Admin {
         ...(body !== undefined && { "Content-Type": "application/json" }),
         ...headers,
       },
-      body: body === undefined || typeof body === "string" || body instanceof Uint8Array ? body : JSON.stringify(body),
+      body: isSentAsItIs(body) ? /** @type {Bytes | undefined} */ (body) : JSON.stringify(body),
     });
   }
 
-  /** A call that has to end with one of these statuses (default: any 2xx); the body's JSON. */
-  async must(method, path, body, headers) {
-    const answer = await this.call(method, path, body, headers);
+  /**
+   * A call that has to succeed; the body's JSON.
+   * @param {Call} call
+   */
+  async must(...call) {
+    const answer = await this.call(...call);
+    const [method, path] = call;
     if (answer.status < 200 || answer.status > 299) {
       throw new Error(`${method} ${path}: ${answer.status} ${answer.text}`);
     }
@@ -42,9 +59,12 @@ export class Admin {
   /**
    * A call that has to be refused with this status and code, in the form that every refusal has and
    * without repeating what was sent to be let in; the answer.
+   * @param {(number | string)[]} what
+   * @param {Call} call
    */
-  async refused([status, code], method, path, body, headers) {
-    const answer = await this.call(method, path, body, headers);
+  async refused([status, code], ...call) {
+    const answer = await this.call(...call);
+    const [method, path, body] = call;
     const what = `${method} ${path}: ${answer.status} ${answer.text}`;
     assert.equal(answer.status, status, what);
     assert.equal(answer.header("content-type"), "application/problem+json", what);
@@ -58,23 +78,26 @@ export class Admin {
     if (status === 401) assert.match(answer.header("www-authenticate") ?? "", /^Bearer realm=/, what);
     for (const { field, message, ...more } of problem.errors ?? [])
       assert.deepEqual([typeof field, typeof message, more], ["string", "string", {}]);
-    const secrets = [this.token, typeof body === "object" && body?.password, typeof body === "object" && body?.token];
-    for (const secret of secrets)
-      assert.ok(
-        !(typeof secret === "string" && secret.length > 7 && answer.text.includes(secret)),
-        "it repeats a secret",
-      );
+    const { password, token } = /** @type {Record<string, unknown>} */ ({
+      ...(typeof body === "object" ? body : null),
+    });
+    for (const secret of [this.token, password, token]) {
+      const isRepeated = typeof secret === "string" && secret.length > 7 && answer.text.includes(secret);
+      assert.ok(!isRepeated, "it repeats a secret");
+    }
     return answer;
   }
 
-  /** A call that has to be refused for these fields (sorted) and no others; the problem. */
-  async invalid(fields, method, path, body, headers) {
-    const problem = (await this.refused([400, "VALIDATION_FAILED"], method, path, body, headers)).json();
-    assert.deepEqual(
-      [...new Set(problem.errors.map(({ field }) => field))].sort(),
-      [...fields].sort(),
-      JSON.stringify(problem.errors),
-    );
+  /**
+   * A call that has to be refused for these fields (sorted) and no others; the problem.
+   * @param {string[]} fields
+   * @param {Call} call
+   * @returns {Promise<ProblemDetails & { errors: FieldError[] }>}
+   */
+  async invalid(fields, ...call) {
+    const problem = (await this.refused([400, "VALIDATION_FAILED"], ...call)).json();
+    const named = new Set(problem.errors.map((/** @type {{ field: string }} */ { field }) => field));
+    assert.deepEqual([...named].sort(), [...fields].sort(), JSON.stringify(problem.errors));
     return problem;
   }
 
@@ -83,7 +106,10 @@ export class Admin {
     return this;
   }
 
-  /** Makes the first owner, signs in, and opens a step-up. */
+  /**
+   * Makes the first owner, signs in, and opens a step-up.
+   * @param {string} setupToken
+   */
   async setUp(setupToken, owner = OWNER) {
     await this.must("POST", "/setup", { token: setupToken, ...owner });
     await this.signIn(owner);
@@ -95,23 +121,46 @@ export class Admin {
     await this.must("POST", "/session/step-up", { password });
   }
 
-  /** Creates a key; `{ apiKey, plaintextKey }`. */
+  /**
+   * Creates a key.
+   * @param {object} fields
+   * @returns {Promise<CreatedKey>}
+   */
   async createKey(fields = {}) {
     return this.must("POST", "/api-keys", { name: "A key", scopes: ["orders:read"], ...fields });
   }
 
+  /**
+   * @param {string} id
+   * @param {string} [reason]
+   * @returns {Promise<{ apiKey: ApiKey, refusedEverywhereBy: Time }>}
+   */
   async revoke(id, reason) {
     return this.must("POST", `/api-keys/${id}/revoke`, reason === undefined ? {} : { reason });
   }
 
+  /**
+   * @param {string} id
+   * @param {{ revokeOld?: boolean, graceSeconds?: number }} options
+   * @returns {Promise<CreatedKey & { previous: PreviousKey }>}
+   */
   async rotate(id, options = {}) {
     return this.must("POST", `/api-keys/${id}/rotate`, options);
   }
 
+  /**
+   * @param {string} id
+   * @param {object} changes
+   * @returns {Promise<{ apiKey: ApiKey, effectiveEverywhereBy: Time }>}
+   */
   async patch(id, changes) {
     return this.must("PATCH", `/api-keys/${id}`, changes);
   }
 
+  /**
+   * @param {string} id
+   * @returns {Promise<ApiKey>}
+   */
   async get(id) {
     return (await this.must("GET", `/api-keys/${id}`)).apiKey;
   }

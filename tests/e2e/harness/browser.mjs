@@ -16,18 +16,27 @@ const FLAGS = [
   "--disable-sync",
 ];
 
+/** @import { BrowserContext, BrowserContextOptions, Page } from "playwright-core" */
+/**
+ * Options of Playwright's `newContext` (`viewport`, `colorScheme` …), and patterns of console errors that are no
+ * fault (a 401 is one to Chromium).
+ * @typedef {BrowserContextOptions & { expectedErrors?: RegExp[] }} PageOptions
+ */
+
 /**
  * Runs `work(page, context)` in a fresh profile and closes the browser after it.
- * @param {object} options of Playwright's `newContext` (`viewport`, `colorScheme` …), and
- *   `expectedErrors`: patterns of console errors that are no fault (a 401 is one to Chromium)
+ * @template Result
+ * @param {PageOptions} options
+ * @param {(page: Page, context: BrowserContext) => Promise<Result>} work
  */
 export async function withPage({ expectedErrors = [], ...options }, work) {
   const browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS });
   try {
     const context = await browser.newContext(options);
     const page = await context.newPage();
+    /** @type {string[]} */
     const errors = [];
-    const note = (text) => {
+    const note = (/** @type {string} */ text) => {
       if (!expectedErrors.some((pattern) => pattern.test(text))) errors.push(text);
     };
     page.on("pageerror", (error) => note(`uncaught: ${error.stack}`));

@@ -2,14 +2,21 @@
 
 import { sleep } from "./traffic.mjs";
 
+/** @import { Gate } from "./gate.mjs" */
+
 const CROWD = 100;
+/** @type {Set<() => Promise<void>>} */
 const crowds = new Set();
 
-/** Makes the key's object believe in a crowd, until the function that it resolves to is called. */
+/**
+ * Makes the key's object believe in a crowd, until the function that it resolves to is called.
+ * @param {Gate} gate
+ * @param {string} key
+ */
 export async function gather(gate, key) {
   const name = gate.objectName(key);
   const { version } = (await gate.objects.call("KeyGate", name, { op: "find" })).record;
-  const take = (more) => gate.objects.call("KeyGate", name, { op: "take", version, ...more });
+  const take = (/** @type {object} */ more) => gate.objects.call("KeyGate", name, { op: "take", version, ...more });
   const all = () => Promise.all(Array.from({ length: CROWD }, (_, asker) => take({ asker: asker + 1 })));
   // Within one second by the object's clock.
   while (!(await all()).some(({ via }) => via.relay));

@@ -21,14 +21,25 @@ import { freePort } from "./ports.mjs";
 import * as stored from "./stored.mjs";
 import { startTlsFront } from "./tls.mjs";
 
+/** @import { ChildProcess, SpawnOptions } from "node:child_process" */
+/** @import { TestContext } from "node:test" */
+/** @import { MiniflareOptions } from "miniflare" */
+/** @typedef {NonNullable<MiniflareOptions["workers"]>[number]} WorkerOptions */
+/** @import { Counts, Fault, GateOptions, ObjectClass, RequestToSend } from "../../../types/e2e.js" */
+/** @import { Origin } from "./origin.mjs" */
+
 const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
-const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags } = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
+const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags } =
+  /** @type {{ compatibility_date: string, compatibility_flags: string[] }} */ (
+    parse(readFileSync(join(root, "wrangler.toml"), "utf8"))
+  );
 
 const OBJECTS = "objects";
 const PAGE = "page";
 const INTERNET = "internet";
 
 /** The policies that tests are run with, by name. */
+/** @type {Record<string, string>} */
 export const POLICIES = { default: "keyward.toml", e2e: "tests/e2e/policy.toml", systems: "tests/e2e/systems.toml" };
 
 /** The present build. */
@@ -48,52 +59,45 @@ export const handled = async (policy) => ({
 
 /**
  * Starts a gate. Stop it with `stop()`, in an `after` hook.
- *
- * @param {object} options
- *   `policy`: a name in POLICIES, or a file; `document`: instead of it, what `keyward check` could have written;
- *   `origin`: JavaScript, the origin in the same Worker, as `keyward` takes it;
- *   `build`: the folder of another build than the present one (see `modulesOf`), with its own policy; `builds`: one for each isolate;
- *   `objectsBuild`: that of the objects, if it is another than the first isolate's;
- *   `isolates`: how many of the gate (default 1), each at an address of its own;
- *   `secrets`: added to, or (undefined) taken from, KEYWARD_SECRET and KEYWARD_SETUP_TOKEN;
- *   `page`: the policy's base of the admin page, if it is not /admin;
- *   `persist`: folder of what is stored (default: a new one, removed by `stop`);
- *   `originAddress`: `host:port` of another origin than the recording one;
- *   `internet`: true for a recording server that every URL leads to (`gate.internet`): hosts of examples have
- *     no address. Without it the runtime's own network is used, where 127.0.0.1 is this machine;
- *   `unbound`: names of bindings that are missing;
- *   `failures`: the FAILURES limiter, `{ limit, period }`, by default too generous to matter.
+ * @param {GateOptions} options
  */
 export async function startGate(options = {}) {
-  const gate = new Gate(options);
+  const gate = new Gate(options, await startOrigin());
   await gate.start();
   return gate;
 }
 
-class Gate {
-  /** Lines that the Worker and its objects logged: `{ level, message }`. */
+export class Gate {
+  /** @type {{ level: string, message: string }[]} Lines that the Worker and its objects logged. */
   logs = [];
   /** The isolates of the gate; and the one of the objects. */
   isolates;
   objects;
   origin;
-  /** The server that URLs lead to, with the option of the same name. */
+  /** @type {Origin | undefined} The server that URLs lead to, with the option of the same name. */
   internet;
   persist;
+  /** @type {Record<string, string>} */
   secrets;
   /** Base of the admin page. */
   page;
 
   #options;
-  #document;
-  #miniflare;
-  #workerd;
+  #document = "";
+  /** @type {{ miniflare: Miniflare, workerd: ChildProcess } | undefined} */
+  #runtime;
   #ownsPersist;
   #offsetMs = 0;
+  /** @type {number | undefined} */
   #standsAt;
 
-  constructor(options) {
+  /**
+   * @param {GateOptions} options
+   * @param {Origin} origin
+   */
+  constructor(options, origin) {
     this.#options = options;
+    this.origin = origin;
     this.#ownsPersist = options.persist === undefined;
     this.page = options.page ?? "/admin";
     this.persist = options.persist ?? mkdtempSync(join(tmpdir(), "keyward-e2e-"));
@@ -109,7 +113,6 @@ class Gate {
 
   async start() {
     this.#document = this.#options.document ?? await documentOf(this.#options.policy ?? "default");
-    this.origin ??= await startOrigin();
     if (this.#options.internet) this.internet ??= await startOrigin();
     for (;;) {
       for (const worker of [...this.isolates, this.objects]) {
@@ -124,7 +127,7 @@ class Gate {
         return;
       } catch (error) {
         // Another test may have taken a port meanwhile.
-        if (error.code === "ERR_ADDRESS_IN_USE") continue;
+        if (/** @type {NodeJS.ErrnoException} */ (error).code === "ERR_ADDRESS_IN_USE") continue;
         await this.stop();
         throw error;
       }
@@ -136,7 +139,10 @@ class Gate {
     return this.isolates[0].url;
   }
 
-  /** One request to the first isolate; see `send` in http.mjs. */
+  /**
+   * One request to the first isolate; see `send` in http.mjs.
+   * @param {RequestToSend} [request]
+   */
   send(request) {
     return this.isolates[0].send(request);
   }
@@ -154,6 +160,7 @@ class Gate {
   /**
    * Moves every worker's clock so far ahead of the real one, in milliseconds; alarms of objects that
    * were used since the start move with it. What an isolate's own `clock` set is replaced.
+   * @param {number} offsetMs
    */
   async setClock(offsetMs) {
     this.#offsetMs = offsetMs;
@@ -165,6 +172,7 @@ class Gate {
    * Makes every worker's clock stand still, so that only `advance` and `until` move it and no test
    * depends on how fast this machine is. Timers and alarms go on in real time. At the end of `test`
    * (a test's context), if given, clocks go on.
+   * @param {TestContext} [test]
    */
   async stopClock(test) {
     test?.after(() => this.startClock());
@@ -176,13 +184,19 @@ class Gate {
     await this.setClock(this.now() - Date.now());
   }
 
-  /** Lets time pass for all workers at once. */
+  /**
+   * Lets time pass for all workers at once.
+   * @param {number} ms
+   */
   async advance(ms) {
     if (this.#standsAt === undefined) await this.setClock(this.#offsetMs + ms);
     else await this.#standAt(this.#standsAt + ms);
   }
 
-  /** Lets time pass until this moment, an ISO text, unless it has come. */
+  /**
+   * Lets time pass until this moment, an ISO text, unless it has come.
+   * @param {string} moment
+   */
   async until(moment) {
     const ms = Date.parse(moment) - this.now();
     if (ms > 0) await this.advance(ms);
@@ -193,21 +207,29 @@ class Gate {
     return this.#standsAt ?? Date.now() + this.#offsetMs;
   }
 
+  /** @param {number} standsAt */
   async #standAt(standsAt) {
     this.#standsAt = standsAt;
     await this.#setClocks({ standsAt });
   }
 
+  /** @param {{ offsetMs: number } | { standsAt: number }} to */
   async #setClocks(to) {
     await Promise.all([...this.isolates, this.objects].map((worker) => worker.order("clock", to)));
   }
 
-  /** The name of the objects that keep this key's record and counts, where keys are stored as SHA-256. */
+  /**
+   * The name of the objects that keep this key's record and counts, where keys are stored as SHA-256.
+   * @param {string} key
+   */
   objectName(key) {
     return `sha256:${createHash("sha256").update(key).digest("hex")}`;
   }
 
-  /** Calls to this key's objects since the last `resetCounts` of `objects`: `{ keyGate, relays }`. */
+  /**
+   * Calls to this key's objects since the last `resetCounts` of `objects`: `{ keyGate, relays }`.
+   * @param {string} key
+   */
   async callsFor(key) {
     const name = this.objectName(key);
     const { KeyGate = {}, Relay = {} } = (await this.objects.counts()).objects;
@@ -215,7 +237,10 @@ class Gate {
     return { keyGate: KeyGate[name]?.fetch ?? 0, relays: relays.reduce((sum, [, { fetch }]) => sum + fetch, 0) };
   }
 
-  /** Everything in KV: a Map of key to value. */
+  /**
+   * Everything in KV: a Map of key to value.
+   * @returns {Promise<Map<string, string>>}
+   */
   async storedKv() {
     return new Map(Object.entries(await this.objects.order("kv")));
   }
@@ -225,27 +250,35 @@ class Gate {
     return stored.objects(this.persist);
   }
 
-  /** Runs statements on the databases of a class of objects, as SQL, between `kill` and `restart`. */
+  /**
+   * Runs statements on the databases of a class of objects, as SQL, between `kill` and `restart`.
+   * @param {ObjectClass} className
+   * @param {string} statements
+   */
   alterObjects(className, statements) {
     stored.alter(this.persist, className, statements);
   }
 
-  /** The stored files that have this text anywhere in them. */
+  /**
+   * The stored files that have this text anywhere in them.
+   * @param {string} text
+   */
   grep(text) {
     return stored.grep(this.persist, text);
   }
 
   /** Bytes of memory that the runtime's process has now. */
   memory() {
-    return Number(childProcess.execFileSync("ps", ["-o", "rss=", "-p", String(this.#workerd.pid)], { encoding: "utf8" })) * 1024;
+    return Number(childProcess.execFileSync("ps", ["-o", "rss=", "-p", String(this.#running.workerd.pid)], { encoding: "utf8" })) * 1024;
   }
 
   /** Ends the runtime as a crash would: SIGKILL, nothing is written any more. */
   async kill() {
-    const ended = new Promise((resolve) => this.#workerd.once("exit", resolve));
-    this.#workerd.kill("SIGKILL");
+    const { miniflare, workerd } = this.#running;
+    const ended = new Promise((resolve) => workerd.once("exit", resolve));
+    workerd.kill("SIGKILL");
     // Before the exit is seen, or miniflare starts another one by itself.
-    const disposed = this.#miniflare.dispose();
+    const disposed = miniflare.dispose();
     await ended;
     await disposed;
   }
@@ -253,6 +286,7 @@ class Gate {
   /**
    * Starts the runtime again on what is stored, at the same addresses, without faults, the clock as it was;
    * with `changes` to the options of `startGate` that say which builds.
+   * @param {GateOptions} changes
    */
   async restart(changes = {}) {
     this.#options = { ...this.#options, ...changes };
@@ -262,14 +296,19 @@ class Gate {
 
   async stop() {
     this.isolates.forEach((isolate) => isolate.tlsFront?.close());
-    await this.#miniflare?.dispose();
-    await this.origin?.stop();
+    await this.#runtime?.miniflare.dispose();
+    await this.origin.stop();
     await this.internet?.stop();
     if (this.#ownsPersist) rmSync(this.persist, { recursive: true, force: true });
   }
 
+  get #running() {
+    if (!this.#runtime) throw new Error("the gate has not started");
+    return this.#runtime;
+  }
+
   async #run() {
-    const { miniflare, workerd } = await this.#spawn({
+    this.#runtime = await this.#spawn({
       workers: [...[...this.isolates, this.objects].map((isolate) => this.#worker(isolate)), pageWorker(), ...(this.internet ? [internetWorker(this.internet.address)] : [])],
       host: "127.0.0.1",
       port: 0,
@@ -280,22 +319,27 @@ class Gate {
       handleStructuredLogs: ({ level, message }) => this.logs.push({ level, message }),
       resourcePersistencePath: this.persist,
     });
-    this.#miniflare = miniflare;
-    this.#workerd = workerd;
   }
 
-  /** Miniflare does not tell which process its runtime is: it is the one it spawns while it starts. */
+  /**
+   * Miniflare does not tell which process its runtime is: it is the one it spawns while it starts.
+   * @param {MiniflareOptions} options
+   */
   async #spawn(options) {
     const { spawn } = childProcess;
+    /** @type {ChildProcess | undefined} */
     let workerd;
-    childProcess.spawn = (command, ...rest) => {
-      const child = spawn(command, ...rest);
-      if (/workerd/.test(command)) workerd = child;
-      return child;
-    };
+    childProcess.spawn = /** @type {typeof spawn} */ (
+      (/** @type {string} */ command, /** @type {string[]} */ args, /** @type {SpawnOptions} */ options) => {
+        const child = spawn(command, args, options);
+        if (/workerd/.test(command)) workerd = child;
+        return child;
+      }
+    );
     const miniflare = new Miniflare(options);
     try {
       await miniflare.ready;
+      if (!workerd) throw new Error("miniflare has started no workerd");
       return { miniflare, workerd };
     } catch (error) {
       await miniflare.dispose();
@@ -305,12 +349,28 @@ class Gate {
     }
   }
 
+  /**
+   * @param {Isolate} isolate
+   * @returns {WorkerOptions}
+   */
   #worker({ name, url, control, proxy }) {
     const { build = PRESENT, builds = this.isolates.map(() => build), objectsBuild = builds[0], origin } = this.#options;
     const own = name === OBJECTS ? objectsBuild : builds[this.isolates.findIndex((isolate) => isolate.name === name)];
     const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
     const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
-    const socket = (entrypoint, at, more) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint, ...more });
+    const socket = (/** @type {string} */ entrypoint, /** @type {string} */ at, more = {}) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint, ...more });
+    /** @type {NonNullable<WorkerOptions["config"]["env"]>} */
+    const env = {
+      KEYS: { type: "kv", id: "keys" },
+      KEY_GATE: { type: "durable-object", worker: OBJECTS, exportName: "KeyGate" },
+      RELAY: { type: "durable-object", worker: OBJECTS, exportName: "Relay" },
+      REGISTRY: { type: "durable-object", worker: OBJECTS, exportName: "Registry" },
+      FAILURES: { type: "rate-limit", namespace: "1001", simple: { limit, period } },
+      ADMIN: { type: "worker", worker: PAGE },
+      ORIGIN: { type: "external", address: this.#options.originAddress ?? this.origin.address, http: {} },
+    };
+    for (const [key, value] of text) env[key] = { type: "text", value };
+    for (const name of this.#options.unbound ?? []) delete env[name];
     return {
       config: {
         name,
@@ -323,16 +383,7 @@ class Gate {
             ...modulesOf(own, this.#document, origin),
           },
         },
-        env: Object.fromEntries(Object.entries({
-          KEYS: { type: "kv", id: "keys" },
-          KEY_GATE: { type: "durable-object", worker: OBJECTS, exportName: "KeyGate" },
-          RELAY: { type: "durable-object", worker: OBJECTS, exportName: "Relay" },
-          REGISTRY: { type: "durable-object", worker: OBJECTS, exportName: "Registry" },
-          FAILURES: { type: "rate-limit", namespace: "1001", simple: { limit, period } },
-          ADMIN: { type: "worker", worker: PAGE },
-          ORIGIN: { type: "external", address: this.#options.originAddress ?? this.origin.address, http: {} },
-          ...Object.fromEntries(text.map(([key, value]) => [key, { type: "text", value }])),
-        }).filter(([key]) => !this.#options.unbound?.includes(key))),
+        env,
         exports: name !== OBJECTS ? {} : {
           // Kept in memory, so that their alarms can follow the clock.
           KeyGate: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
@@ -392,6 +443,7 @@ function isJson(text) {
 }
 
 // The page's files, as the assets binding of a worker of their own, so that nothing stands before the gate.
+/** @type {() => WorkerOptions} */
 const pageWorker = () => ({
   config: {
     name: PAGE,
@@ -404,6 +456,7 @@ const pageWorker = () => ({
 });
 
 // Stands where the network is: leads whatever URL is fetched to one server.
+/** @type {(address: string) => WorkerOptions} */
 const internetWorker = (address) => ({
   config: {
     name: INTERNET,
@@ -415,21 +468,29 @@ const internetWorker = (address) => ({
 });
 
 /** One worker: its address, and what a test can do to it while it runs. */
-class Isolate {
-  url;
-  control;
+export class Isolate {
+  url = "";
+  control = "";
   /** Takes requests for absolute URLs, as a proxy does: what stands in front of it says over what they came. */
-  proxy;
+  proxy = "";
   /** The isolate behind a server that ends TLS. */
-  secureUrl;
+  secureUrl = "";
+  /** @type {import("node:tls").Server | undefined} */
   tlsFront;
 
+  /**
+   * @param {Gate} gate
+   * @param {string} name
+   */
   constructor(gate, name) {
     this.gate = gate;
     this.name = name;
   }
 
-  /** One request; see `send` in http.mjs. With `tls`, a version like "TLSv1.3", over TLS. */
+  /**
+   * One request; see `send` in http.mjs. With `tls`, a version like "TLSv1.3", over TLS.
+   * @param {RequestToSend} [request]
+   */
   send(request) {
     return send(request?.tls ? this.secureUrl : this.url, request);
   }
@@ -440,6 +501,7 @@ class Isolate {
 
   /**
    * Sets faults, or with null ends them: `{ "kv.get": { fail: true } }`.
+   * @param {Record<string, Fault | null> | null} changes
    * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete`, `FAILURES.limit` and `KEY_GATE.fetch` (a call of a stub) of this isolate, and, of the objects',
    * `KeyGate.fetch`, `KeyGate.alarm`, `Registry.fetch`, `Registry.alarm`, `Relay.fetch`.
    * A fault: `lagMs`, waits first; `fail`, throws without doing it, an error with the properties of `error`; `lose`, does it, then throws;
@@ -451,22 +513,35 @@ class Isolate {
     return this.order("faults", { changes });
   }
 
-  /** This isolate has no such binding, or another value in its place. */
+  /**
+   * This isolate has no such binding, or another value in its place.
+   * @param {string} name
+   * @param {unknown} [value]
+   */
   withoutBinding(name, value) {
     return this.order("binding", { name, value, isThere: false });
   }
 
-  /** The binding is as it was. */
+  /**
+   * The binding is as it was.
+   * @param {string} name
+   */
   withBinding(name) {
     return this.order("binding", { name, isThere: true });
   }
 
-  /** KV answers this isolate, for so long (real time), from what it holds now; 0 ends that. */
+  /**
+   * KV answers this isolate, for so long (real time), from what it holds now; 0 ends that.
+   * @param {number} forMs
+   */
   staleKv(forMs) {
     return this.order("stale", { forMs });
   }
 
-  /** Sets this worker's clock ahead of the real one. */
+  /**
+   * Sets this worker's clock ahead of the real one.
+   * @param {number} offsetMs
+   */
   clock(offsetMs) {
     return this.order("clock", { offsetMs });
   }
@@ -476,14 +551,22 @@ class Isolate {
     return this.order("trap");
   }
 
-  /** Calls an object as a worker would, with JSON; the answer's. */
+  /**
+   * Calls an object as a worker would, with JSON; the answer's.
+   * @param {ObjectClass} className
+   * @param {string} name
+   * @param {unknown} call
+   */
   async call(className, name, call) {
     const { status, text } = await this.order("call", { className, name, body: JSON.stringify(call) });
     if (status !== 200) throw new Error(`${className} ${name}: ${status} ${text}`);
     return JSON.parse(text);
   }
 
-  /** Calls since the start: `{ kv: { get: 1 }, objects: { KeyGate: { <name>: { fetch: 1 } } } }`. */
+  /**
+   * Calls since the start.
+   * @returns {Promise<Counts>}
+   */
   counts() {
     return this.order("counts");
   }
@@ -492,11 +575,20 @@ class Isolate {
     return this.order("resetCounts");
   }
 
-  /** Writes to KV past the Worker; null deletes. */
+  /**
+   * Writes to KV past the Worker; null deletes.
+   * @param {string} key
+   * @param {string | null} value
+   */
   putKv(key, value) {
     return this.order("putKv", { key, value });
   }
 
+  /**
+   * Has the control server of this worker do something; see entry.mjs.
+   * @param {string} order
+   * @param {object} details
+   */
   async order(order, details = {}) {
     const answer = await fetch(this.control, { method: "POST", body: JSON.stringify({ order, ...details }), signal: AbortSignal.timeout(30_000) });
     if (!answer.ok) throw new Error(`${order}: ${answer.status} ${await answer.text()}`);

@@ -7,15 +7,13 @@ import { connect as connectTls } from "node:tls";
 
 import { certificate } from "./tls.mjs";
 
+/** @import { Socket } from "node:net" */
+/** @import { Bytes, RequestToSend } from "../../../types/e2e.js" */
+
 /**
  * Sends one request on a connection of its own and returns when the whole answer is there.
- *
- * @param {string|URL} base where: only host and port count
- * @param {object} request `method`; `target`, sent as it stands; `headers`, an object or a list of
- *   [name, value], values as text (sent as UTF-8) or bytes; `host`, for another Host header (null for
- *   none); `body`, as text, bytes, or an async iterable that is sent in chunks; `tls`, the only version to
- *   speak with an https `base`; `timeoutMs`
- * @returns {Promise<Answer>} with `body`, `text` and `json()`
+ * @param {string | URL} base where: only host and port count
+ * @param {RequestToSend} [request]
  */
 export async function send(base, request) {
   const answer = await open(base, request);
@@ -23,16 +21,23 @@ export async function send(base, request) {
   return answer;
 }
 
-/** Like `send`, but returns as soon as the head is there: `answer.chunks()` has the body as it comes. */
-export async function open(
-  base,
-  { method = "GET", target = "/", headers = [], host, body, tls, timeoutMs = 30_000 } = {},
-) {
+/**
+ * Like `send`, but returns as soon as the head is there: `answer.chunks()` has the body as it comes.
+ * @param {string | URL} base
+ * @param {RequestToSend} [request]
+ */
+export async function open(base, request = {}) {
+  const { method = "GET", target = "/", headers = [], host, body, tls, timeoutMs = 30_000 } = request;
   const { hostname, port, protocol } = new URL(base);
-  const list = Array.isArray(headers) ? [...headers] : Object.entries(headers);
-  const has = (name) => list.some(([given]) => given.toLowerCase() === name);
-  const streamed = body?.[Symbol.asyncIterator] !== undefined;
-  const whole = body === undefined || streamed ? undefined : Buffer.from(body);
+  /** @type {[string, Bytes][]} */
+  const list = [];
+  for (const [name, value] of Array.isArray(headers) ? headers : Object.entries(headers)) {
+    if (value === undefined) throw new Error(`the header ${name} has no value`);
+    list.push([String(name), value]);
+  }
+  const has = (/** @type {string} */ name) => list.some(([given]) => given.toLowerCase() === name);
+  const streamed = typeof body === "object" && Symbol.asyncIterator in body ? body : undefined;
+  const whole = body === undefined || streamed ? undefined : Buffer.from(/** @type {string} */ (body));
   if (host !== null && !has("host")) list.unshift(["Host", host ?? `${hostname}:${port}`]);
   if (!has("connection")) list.push(["Connection", "close"]);
   if (whole && !has("content-length") && !has("transfer-encoding")) list.push(["Content-Length", String(whole.length)]);
@@ -49,16 +54,21 @@ export async function open(
         })
       : connect(Number(port), hostname);
   socket.setTimeout(timeoutMs, () => socket.destroy(new Error(`${method} ${target}: silent for ${timeoutMs} ms`)));
-  const sending = sendAll(socket, method, target, list, whole, streamed ? body : undefined);
+  const sending = sendAll(socket, `${method} ${target}`, list, whole, streamed);
   sending.catch(() => {}); // the answer tells: a server may answer and close before it has read all
   return Answer.read(socket, method);
 }
 
-async function sendAll(socket, method, target, headers, whole, chunks) {
+/**
+ * @param {Socket} socket
+ * @param {string} what method and target
+ * @param {[string, Bytes][]} headers
+ * @param {Buffer | undefined} whole
+ * @param {AsyncIterable<Bytes> | undefined} chunks
+ */
+async function sendAll(socket, what, headers, whole, chunks) {
   const head = headers.map(([name, value]) => Buffer.concat([Buffer.from(`${name}: `), Buffer.from(value), CRLF]));
-  socket.write(
-    Buffer.concat([Buffer.from(`${method} ${target} HTTP/1.1\r\n`), ...head, CRLF, whole ?? Buffer.alloc(0)]),
-  );
+  socket.write(Buffer.concat([Buffer.from(`${what} HTTP/1.1\r\n`), ...head, CRLF, whole ?? Buffer.alloc(0)]));
   if (!chunks) return;
   for await (const chunk of chunks) {
     if (socket.destroyed) return;
@@ -70,16 +80,34 @@ async function sendAll(socket, method, target, headers, whole, chunks) {
 
 const CRLF = Buffer.from("\r\n");
 
-/** An answer: `status`, `reason`, `rawHeaders` as a list of [name, value] in the order they came. */
-class Answer {
+/** An answer, at first only its head. */
+export class Answer {
+  status = 0;
+  reason = "";
+  /** @type {[string, string][]} Names and values in the order they came. */
+  rawHeaders = [];
+  /** Once it was read. */
+  body = Buffer.alloc(0);
+  bodySha256 = "";
   #bytes;
   #method;
 
+  /**
+   * @param {Socket} socket
+   * @param {string} method
+   */
+  constructor(socket, method) {
+    this.socket = socket;
+    this.#method = method;
+    this.#bytes = new Incoming(socket);
+  }
+
+  /**
+   * @param {Socket} socket
+   * @param {string} method
+   */
   static async read(socket, method) {
-    const answer = new Answer();
-    answer.socket = socket;
-    answer.#method = method;
-    answer.#bytes = new Bytes(socket);
+    const answer = new Answer(socket, method);
     do {
       const [status, ...headers] = (await answer.#bytes.until("\r\n\r\n")).toString("latin1").split("\r\n");
       const [, code, reason] = status.match(/^HTTP\/1\.1 (\d{3}) ?(.*)$/) ?? [];
@@ -94,12 +122,18 @@ class Answer {
     return answer;
   }
 
-  /** Every value of a header, by its name in any case. */
+  /**
+   * Every value of a header, by its name in any case.
+   * @param {string} name
+   */
   all(name) {
     return this.rawHeaders.filter(([given]) => given.toLowerCase() === name.toLowerCase()).map(([, value]) => value);
   }
 
-  /** A header's value, several joined by a comma, undefined if there is none. */
+  /**
+   * A header's value, several joined by a comma, undefined if there is none.
+   * @param {string} name
+   */
   header(name) {
     const values = this.all(name);
     return values.length ? values.join(", ") : undefined;
@@ -151,12 +185,15 @@ class Answer {
 }
 
 /** What comes on a socket, taken in pieces. */
-class Bytes {
+class Incoming {
   #pending = Buffer.alloc(0);
   #ended = false;
+  /** @type {Error | undefined} */
   #failed;
+  /** @type {(nothing?: undefined) => void} */
   #wake = () => {};
 
+  /** @param {Socket} socket */
   constructor(socket) {
     socket.on("data", (chunk) => {
       this.#pending = Buffer.concat([this.#pending, chunk]);
@@ -185,13 +222,17 @@ class Bytes {
     });
   }
 
+  /** @param {number} length */
   #cut(length) {
     const part = this.#pending.subarray(0, length);
     this.#pending = this.#pending.subarray(length);
     return part;
   }
 
-  /** All before `mark`, which is taken too. */
+  /**
+   * All before `mark`, which is taken too.
+   * @param {string} mark
+   */
   async until(mark) {
     for (;;) {
       const at = this.#pending.indexOf(mark);
@@ -204,12 +245,16 @@ class Bytes {
     }
   }
 
+  /** @param {number} length */
   async take(length) {
     while (this.#pending.length < length) await this.#more();
     return this.#cut(length);
   }
 
-  /** What there is, at least one byte and at most `most`; with `orEnd`, nothing at the end. */
+  /**
+   * What there is, at least one byte and at most `most`; with `orEnd`, nothing at the end.
+   * @param {number} most
+   */
   async some(most, orEnd = false) {
     while (!this.#pending.length) {
       if (orEnd && this.#ended && !this.#failed) return this.#pending;

@@ -8,34 +8,41 @@ import { createServer } from "node:http";
 import { freePort } from "./ports.mjs";
 import { waitFor } from "./wait.mjs";
 
+/** @import { IncomingMessage, Server, ServerResponse } from "node:http" */
+/** @import { Duplex } from "node:stream" */
+/** @import { RecordedRequest, ScriptedAnswer, WebSocketHandler } from "../../../types/e2e.js" */
+
 /**
  * Starts one on 127.0.0.1, at a free port or the one that a policy names.
- *
- * `origin.requests` has what came, in order: `{ method, url, rawHeaders, headers, body, bodySha256,
- * at }`, where `url` is the raw request target, `rawHeaders` a list of [name, value] as sent, and
- * `headers` a lower-case name to list-of-values map.
- *
- * `origin.answer` is an object `{ status, headers, body }` where `body` is text, bytes or an async
- * iterable of chunks; or a function `(request, response, recorded)` over Node's own objects, called
- * before the request's body has come: `await recorded.complete` for `recorded.body`. The default
- * answers 200 with JSON of what came.
+ * @param {{ port?: number }} options
  */
 export async function startOrigin({ port } = {}) {
-  const origin = new Origin();
-  origin.port = port ?? (await freePort());
+  const origin = new Origin(port ?? (await freePort()));
   await origin.listen();
   return origin;
 }
 
-const SHA256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
-
-class Origin {
+export class Origin {
+  /** @type {RecordedRequest[]} What came, in order. */
   requests = [];
+  /**
+   * How it answers. A function is called before the request's body has come: `await recorded.complete` for
+   * `recorded.body`. By default 200 with JSON of what came.
+   * @type {ScriptedAnswer | undefined}
+   */
   answer = undefined;
-  /** Called with a Node socket after a WebSocket handshake; the default echoes every message. */
+  /** @type {WebSocketHandler} Called after a WebSocket handshake; the default echoes every message. */
   webSocket = echo;
+  /** @type {Server} */
   #server;
+  /** @type {Set<Duplex>} */
   #sockets = new Set();
+
+  /** @param {number} port */
+  constructor(port) {
+    this.port = port;
+    this.#server = this.#newServer();
+  }
 
   /** Address as `127.0.0.1:port`. */
   get address() {
@@ -44,14 +51,18 @@ class Origin {
 
   /** Listens again, after `refuse`. */
   async listen() {
-    this.#server = createServer({ maxHeaderSize: 1 << 20 }, (request, response) => void this.#serve(request, response));
-    this.#server.on("connection", (socket) => {
+    this.#server = this.#newServer();
+    this.#server.listen(this.port, "127.0.0.1");
+    await once(this.#server, "listening");
+  }
+
+  #newServer() {
+    const server = createServer({ maxHeaderSize: 1 << 20 }, (request, response) => void this.#serve(request, response));
+    server.on("connection", (socket) => {
       this.#sockets.add(socket);
       socket.on("close", () => this.#sockets.delete(socket));
     });
-    this.#server.on("upgrade", (request, socket) => this.#upgrade(request, socket));
-    this.#server.listen(this.port, "127.0.0.1");
-    await once(this.#server, "listening");
+    return server.on("upgrade", (request, socket) => this.#upgrade(request, socket));
   }
 
   /** From now on connections are refused, until `listen()`. */
@@ -72,7 +83,10 @@ class Origin {
     return newest;
   }
 
-  /** Waits until `count` requests came in all. */
+  /**
+   * Waits until `count` requests came in all.
+   * @param {number} count
+   */
   async received(count) {
     await waitFor(`${count} requests at the origin`, () => this.requests.length >= count);
     return this.requests;
@@ -89,20 +103,24 @@ class Origin {
     await this.refuse();
   }
 
+  /** @param {IncomingMessage} request */
   #record(request) {
+    /** @type {[string, string][]} */
     const rawHeaders = [];
-    for (let i = 0; i < request.rawHeaders.length; i += 2) rawHeaders.push(request.rawHeaders.slice(i, i + 2));
-    const recorded = {
-      method: request.method,
-      url: request.url,
-      rawHeaders,
-      headers: request.headersDistinct,
-      at: Date.now(),
-    };
+    for (let i = 0; i < request.rawHeaders.length; i += 2) {
+      rawHeaders.push([request.rawHeaders[i], request.rawHeaders[i + 1]]);
+    }
+    const { method = "", url = "", headersDistinct: headers } = request;
+    // The rest is added when the body has come.
+    const recorded = /** @type {RecordedRequest} */ ({ method, url, rawHeaders, headers, at: Date.now() });
     this.requests.push(recorded);
     return recorded;
   }
 
+  /**
+   * @param {IncomingMessage} request
+   * @param {ServerResponse} response
+   */
   async #serve(request, response) {
     const recorded = this.#record(request);
     const answer = this.answer;
@@ -118,7 +136,7 @@ class Origin {
       const { status = 200, headers = { "content-type": "application/json" }, body } = answer ?? {};
       response.writeHead(status, Array.isArray(headers) ? headers.flat() : headers);
       if (body === undefined) {
-        const url = new URL(request.url, "http://origin");
+        const url = new URL(recorded.url, "http://origin");
         response.end(
           JSON.stringify({
             method: request.method,
@@ -140,6 +158,10 @@ class Origin {
     }
   }
 
+  /**
+   * @param {IncomingMessage} request
+   * @param {Duplex} socket
+   */
   #upgrade(request, socket) {
     this.#record(request);
     const accept = createHash("sha1")
@@ -153,16 +175,23 @@ class Origin {
   }
 }
 
-// By events, so that a scripted answer can listen for the same chunks.
+/**
+ * By events, so that a scripted answer can listen for the same chunks.
+ * @param {IncomingMessage} request
+ */
 async function bodyOf(request) {
+  /** @type {Buffer[]} */
   const chunks = [];
   request.on("data", (chunk) => chunks.push(chunk));
   await once(request, "end");
   const body = Buffer.concat(chunks);
-  return { body, bodySha256: SHA256(body) };
+  return { body, bodySha256: createHash("sha256").update(body).digest("hex") };
 }
 
-// Frames of RFC 6455, as far as an echo needs them: unmasks what came and sends it back.
+/**
+ * Frames of RFC 6455, as far as an echo needs them: unmasks what came and sends it back.
+ * @param {Duplex} socket
+ */
 function echo(socket) {
   let pending = Buffer.alloc(0);
   socket.on("data", (chunk) => {

@@ -4,6 +4,7 @@
 import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 
+/** @type {Set<number>} */
 const given = new Set();
 
 /** A port of 127.0.0.1 on which nothing listens, each time another one. */

@@ -2,11 +2,28 @@
 
 import { connect, createServer } from "node:net";
 
-/** An origin of which a test sees every byte and which it can make do anything: `behave(socket, connection)`. */
+/** @import { Socket } from "node:net" */
+/** @typedef {{ socket: Socket, text: string, ended: boolean, closed: boolean }} Connection */
+/** @typedef {(socket: Socket, connection: Connection) => unknown} Behaviour */
+
+/**
+ * An origin of which a test sees every byte and which it can make do anything: `behave(socket, connection)`.
+ * @param {number} [port]
+ */
 export async function startRawOrigin(port) {
-  const origin = { connections: [], behave: () => {} };
+  /** @type {Connection[]} */
+  const connections = [];
+  const origin = {
+    connections,
+    behave: /** @type {Behaviour} */ (() => {}),
+    address: "",
+    stop() {
+      for (const { socket } of connections) socket.destroy();
+      server.close();
+    },
+  };
   const server = createServer({ allowHalfOpen: true }, (socket) => {
-    const connection = { socket, text: "", ended: false };
+    const connection = { socket, text: "", ended: false, closed: false };
     origin.connections.push(connection);
     socket
       .on("error", () => {})
@@ -23,17 +40,19 @@ export async function startRawOrigin(port) {
     origin.behave(socket, connection);
   });
   await new Promise((resolve, reject) => {
-    server.once("error", reject).listen(port ?? 0, "127.0.0.1", resolve);
+    server.once("error", reject).listen(port ?? 0, "127.0.0.1", () => resolve(undefined));
   });
-  origin.address = `127.0.0.1:${server.address().port}`;
-  origin.stop = () => {
-    for (const { socket } of origin.connections) socket.destroy();
-    server.close();
-  };
+  const { port: own } = /** @type {import("node:net").AddressInfo} */ (server.address());
+  origin.address = `127.0.0.1:${own}`;
   return origin;
 }
 
-/** A client's connection after it has sent the beginning of a request: `text` is what came back, `status` its status. */
+/**
+ * A client's connection after it has sent the beginning of a request: `text` is what came back, `status` its status.
+ * @param {string} url
+ * @param {string} host
+ * @param {string} text
+ */
 export function begin(url, host, text) {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   const client = {

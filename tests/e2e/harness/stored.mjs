@@ -5,35 +5,46 @@ import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 
-/** Every file below a folder. */
+/** @import { ObjectClass, StoredObject } from "../../../types/e2e.js" */
+
+/**
+ * Every file below a folder.
+ * @param {string} folder
+ */
 function files(folder) {
   if (!existsSync(folder)) return [];
   return readdirSync(folder, { recursive: true })
-    .map((name) => join(folder, name))
+    .map((name) => join(folder, String(name)))
     .filter((path) => statSync(path, { throwIfNoEntry: false })?.isFile());
 }
 
-/** A file's bytes, if it is there: the runtime removes some of a database's at any time. */
+/**
+ * A file's bytes, if it is there: the runtime removes some of a database's at any time.
+ * @param {string} path
+ */
 function bytes(path) {
   try {
     return readFileSync(path);
   } catch (error) {
-    if (error.code === "ENOENT") return undefined;
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
     throw error;
   }
 }
 
-/** Every object's tables, read from copies of its SQLite files: `[{ className, id, tables: { name: [row] } }]`. */
+/**
+ * Every object's tables, read from copies of its SQLite files.
+ * @param {string} persist
+ * @returns {StoredObject[]}
+ */
 export function objects(persist) {
-  return files(join(persist, "do"))
-    .filter((path) => /-(KeyGate|Registry)\/[0-9a-f]{64}\.sqlite$/.test(path))
-    .map((path) => ({
-      className: path.match(/-(KeyGate|Registry)\//)[1],
-      id: basename(path, ".sqlite"),
-      tables: tables(path),
-    }));
+  return files(join(persist, "do")).flatMap((path) => {
+    const [, className] = /-(KeyGate|Registry)\/[0-9a-f]{64}\.sqlite$/.exec(path) ?? [];
+    if (className !== "KeyGate" && className !== "Registry") return [];
+    return [{ className, id: basename(path, ".sqlite"), tables: tables(path) }];
+  });
 }
 
+/** @param {string} path */
 function tables(path) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-sqlite-"));
   try {
@@ -58,7 +69,12 @@ function tables(path) {
   }
 }
 
-/** Runs statements on the database of every object of a class. While the runtime is dead only. */
+/**
+ * Runs statements on the database of every object of a class. While the runtime is dead only.
+ * @param {string} persist
+ * @param {ObjectClass} className
+ * @param {string} statements
+ */
 export function alter(persist, className, statements) {
   const paths = files(join(persist, "do")).filter(
     (path) => path.includes(`-${className}/`) && /[0-9a-f]{64}\.sqlite$/.test(path),
@@ -73,7 +89,11 @@ export function alter(persist, className, statements) {
   }
 }
 
-/** Files, of KV, objects, logs of databases and all, that have this text anywhere in their bytes. */
+/**
+ * Files, of KV, objects, logs of databases and all, that have this text anywhere in their bytes.
+ * @param {string} persist
+ * @param {string} text
+ */
 export function grep(persist, text) {
   return files(persist).filter((path) => bytes(path)?.includes(text));
 }

@@ -17,6 +17,8 @@ export const certificate = {
 /**
  * Ends TLS of any version at `url` and sends each connection's one request on to the proxy socket at
  * `proxy`; the server, to be closed.
+ * @param {string} url
+ * @param {string} proxy
  */
 export async function startTlsFront(url, proxy) {
   const server = createServer({ ...certificate, minVersion: "TLSv1", ciphers: "DEFAULT@SECLEVEL=0" }, (client) => {
@@ -25,7 +27,11 @@ export async function startTlsFront(url, proxy) {
     // An answer may come, and the connection end, before all of the request was taken.
     inner.on("error", () => {}).on("close", () => client.end());
     let head = Buffer.alloc(0);
-    client.on("data", function onHead(chunk) {
+    client.on("data", onHead);
+    inner.pipe(client);
+
+    /** @param {Buffer} chunk */
+    function onHead(chunk) {
       head = Buffer.concat([head, chunk]);
       const end = head.indexOf("\r\n\r\n");
       if (end < 0) return;
@@ -33,17 +39,20 @@ export async function startTlsFront(url, proxy) {
       inner.write(absolute(head.subarray(0, end).toString("latin1"), client.getProtocol()), "latin1");
       inner.write(head.subarray(end));
       client.pipe(inner);
-    });
-    inner.pipe(client);
+    }
   });
   await new Promise((resolve, reject) => {
     server.once("error", reject);
-    server.listen(Number(new URL(url).port), "127.0.0.1", resolve);
+    server.listen(Number(new URL(url).port), "127.0.0.1", () => resolve(undefined));
   });
   return server;
 }
 
-/** A request's head with its target in absolute form, and the platform's word on the connection. */
+/**
+ * A request's head with its target in absolute form, and the platform's word on the connection.
+ * @param {string} head
+ * @param {string | null} tlsVersion
+ */
 function absolute(head, tlsVersion) {
   const host = head.match(/^host: *(.*)$/im)?.[1] ?? "127.0.0.1";
   const [line, ...fields] = head.split("\r\n");

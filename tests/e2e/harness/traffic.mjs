@@ -6,7 +6,7 @@ import { Agent, request } from "node:http";
 
 export const MINUTE = 60_000;
 
-export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+export const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** Sends requests; `close` it. */
 export class Client {
@@ -16,6 +16,9 @@ export class Client {
   /**
    * One GET. `{ status, headers, code, sentAt, at }`: `code` of a refusal, real times of sending and of
    * the answer's end; a status of 0 if the connection broke.
+   * @param {{ url: string }} isolate
+   * @param {Record<string, string>} headers
+   * @param {{ target?: string, host?: string }} options
    */
   async ask(isolate, headers, { target = "/api/orders", host } = {}) {
     const sentAt = Date.now();
@@ -27,11 +30,11 @@ export class Client {
       sent.end();
       const [answer] = await once(sent, "response");
       let body = "";
-      answer.setEncoding("utf8").on("data", (text) => {
+      answer.setEncoding("utf8").on("data", (/** @type {string} */ text) => {
         body += text;
       });
       await once(answer, "end");
-      const { statusCode: status } = answer;
+      const status = Number(answer.statusCode);
       return {
         status,
         headers: answer.headers,
@@ -40,7 +43,7 @@ export class Client {
         at: Date.now(),
       };
     } catch {
-      return { status: 0, headers: {}, sentAt, at: Date.now() };
+      return { status: 0, headers: {}, code: undefined, sentAt, at: Date.now() };
     }
   }
 
@@ -49,14 +52,21 @@ export class Client {
   }
 }
 
+/** @param {string} body */
 function codeOf(body) {
   const problem = JSON.parse(body);
   return problem.code ?? problem.error.code;
 }
 
-export const bearer = (key) => ({ Authorization: `Bearer ${key}` });
+export const bearer = (/** @type {string} */ key) => ({ Authorization: `Bearer ${key}` });
 
-/** Calls `fire(n)` so many times a second until `isOver()`; what all of them came to. */
+/**
+ * Calls `fire(n)` so many times a second until `isOver()`; what all of them came to.
+ * @template Result
+ * @param {number} perSecond
+ * @param {() => boolean} isOver
+ * @param {(n: number) => Result | Promise<Result>} fire
+ */
 export async function atRate(perSecond, isOver, fire) {
   const begin = performance.now();
   const fired = [];
@@ -68,7 +78,10 @@ export async function atRate(perSecond, isOver, fire) {
   return Promise.all(fired);
 }
 
-/** The most moments in any span of this length. */
+/**
+ * The most moments in any span of this length.
+ * @param {number[]} moments
+ */
 export function mostWithin(moments, span = MINUTE) {
   const sorted = [...moments].sort((a, b) => a - b);
   let first = 0;
@@ -80,16 +93,23 @@ export function mostWithin(moments, span = MINUTE) {
   return most;
 }
 
-/** How many answers there were of each status: `{ 200: 600, 429: 12 }`. */
+/**
+ * How many answers there were of each status: `{ 200: 600, 429: 12 }`.
+ * @param {{ status: number }[]} answers
+ */
 export function byStatus(answers) {
+  /** @type {Record<number, number>} */
   const counts = {};
   for (const { status } of answers) counts[status] = (counts[status] ?? 0) + 1;
   return counts;
 }
 
-/** `p50`, `p99` and `max` of some numbers, for a line of the report. */
+/**
+ * `p50`, `p99` and `max` of some numbers, for a line of the report.
+ * @param {number[]} numbers
+ */
 export function spread(numbers) {
   const sorted = [...numbers].sort((a, b) => a - b);
-  const at = (part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
+  const at = (/** @type {number} */ part) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))];
   return `p50 ${at(0.5)} p99 ${at(0.99)} max ${sorted.at(-1)}`;
 }

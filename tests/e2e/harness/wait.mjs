@@ -3,7 +3,10 @@
 /**
  * Calls `condition` until it returns something truthy, which is returned. What it throws counts as
  * not yet.
+ * @template Result
  * @param {string} what is awaited, for the message when it does not come
+ * @param {() => Result | Promise<Result>} condition
+ * @returns {Promise<NonNullable<Result>>}
  */
 export async function waitFor(what, condition, { timeoutMs = 10_000, everyMs = 25 } = {}) {
   const end = Date.now() + timeoutMs;
@@ -17,7 +20,7 @@ export async function waitFor(what, condition, { timeoutMs = 10_000, everyMs = 2
       last = error;
     }
     if (Date.now() > end) {
-      throw new Error(`${what}: not within ${timeoutMs} ms${last ? ` (${last.message})` : ""}`, { cause: last });
+      throw new Error(`${what}: not within ${timeoutMs} ms${last ? ` (${last})` : ""}`, { cause: last });
     }
     await new Promise((resolve) => setTimeout(resolve, everyMs));
   }
