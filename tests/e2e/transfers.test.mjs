@@ -12,7 +12,7 @@ import { after, before, describe, it } from "node:test";
 import { fileURLToPath } from "node:url";
 
 import { handled, startGate } from "./harness/gate.mjs";
-import { begin, startRawOrigin } from "./harness/raw.mjs";
+import { begin, CHUNKED, GET, GET_LENGTH, isHeard, LENGTH, startRawOrigin, TRIES } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -36,25 +36,6 @@ function bareWorker(by) {
     export class KeyGate {} export class Registry {} export class Relay {}`,
   );
   return folder;
-}
-
-const CHUNKED = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
-const LENGTH = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 10\r\n\r\n";
-const GET_LENGTH = LENGTH.replace("POST", "GET");
-const GET = "GET /open/x HTTP/1.1\r\nHost: HOST\r\n\r\n";
-
-/**
- * An origin that closes while it is still being sent something takes its answer with it where that was not read yet (RFC
- * 9112, section 9.6): on a busy machine that happens now and then, to a bare Worker too.
- */
-const TRIES = 5;
-async function isHeard(tries, attempt, answer = /^HTTP\/1\.1 413 /) {
-  let text;
-  for (let i = 0; i < tries; i++) {
-    text = await attempt();
-    if (answer.test(text)) return;
-  }
-  assert.match(text, answer);
 }
 
 for (const by of ["binding", "handler", "url"]) {
@@ -221,97 +202,6 @@ for (const by of ["binding", "handler", "url"]) {
     });
   }
 }
-
-describe("an upload that waits to be told to go on", () => {
-  /** @type {Gate} */
-  let gate;
-  before(async () => {
-    gate = await startGate({ policy: "e2e" });
-  });
-  after(() => gate?.stop());
-
-  it("reaches the origin whole, without waiting for it (curl and .NET ask so)", async () => {
-    const body = Buffer.alloc(3 * MIB, "x");
-    const sent = request(new URL("/open/x", gate.url), {
-      method: "POST",
-      headers: { Host: "open.test", Expect: "100-continue", "Content-Length": body.length },
-    });
-    // Either is what clients take as a sign to send.
-    sent.once("continue", () => sent.end(body));
-    const [answer] = await once(sent, "response");
-    assert.equal(answer.statusCode, 200);
-    answer.resume();
-    assert.deepEqual([gate.origin.last.body.length, gate.origin.last.headers.expect], [body.length, undefined]);
-  });
-
-  it("has its time, by GET too: a client that sends slowly is no slow origin", async () => {
-    const client = begin(gate.url, "open.test", GET_LENGTH);
-    // Longer in all than the realm's origin_timeout of 2 s.
-    for (let i = 0; i < 5; i++) {
-      client.socket.write("ab");
-      await new Promise((resolve) => {
-        setTimeout(resolve, 600);
-      });
-    }
-    await waitFor("the answer", () => client.text.includes("\r\n\r\n"));
-    assert.match(client.text, /^HTTP\/1\.1 200 /);
-    client.socket.destroy();
-  });
-
-  it("400, not a fault of the gate's, when its length is no number or has no bytes behind it", async () => {
-    for (const length of ["9007199254740993", "18446744073709551616", "1e3"]) {
-      const client = begin(gate.url, "open.test", LENGTH.replace("10", length));
-      client.socket.end("abc");
-      await waitFor("the end", () => client.closed);
-      assert.doesNotMatch(client.text, /^HTTP\/1\.1 (2|5)/, length);
-    }
-  });
-});
-
-describe("an origin that refuses a large upload and closes at once", () => {
-  /** @type {Gate} */
-  let gate;
-  let server;
-  before(async () => {
-    server = createHttpServer((_, response) => {
-      response.writeHead(413, { Connection: "close", "Content-Length": 9 });
-      response.end("too large");
-    });
-    await new Promise((resolve) => {
-      server.listen(0, "127.0.0.1", resolve);
-    });
-    gate = await startGate({ policy: "e2e", originAddress: `127.0.0.1:${server.address().port}` });
-  });
-  after(async () => {
-    await gate?.stop();
-    server?.close();
-  });
-
-  it("is heard to the end of its answer", async () => {
-    for (const [head, frame] of /** @type {[string, (chunk: string) => string][]} */ ([
-      [CHUNKED, (chunk) => `${chunk.length.toString(16)}\r\n${chunk}\r\n`],
-      [LENGTH.replace("10", String(20 * MIB)), (chunk) => chunk],
-    ])) {
-      await isHeard(
-        TRIES,
-        async () => {
-          const client = begin(gate.url, "open.test", head);
-          const chunk = frame("x".repeat(MIB / 16));
-          let left = 320;
-          const more = () => {
-            while (left-- > 0 && !client.socket.destroyed) if (!client.socket.write(chunk)) return;
-          };
-          client.socket.on("drain", more);
-          more();
-          await waitFor("the end", () => client.closed || client.text.endsWith("too large"));
-          client.socket.destroy();
-          return client.text;
-        },
-        /^HTTP\/1\.1 413 [\s\S]*too large$/,
-      );
-    }
-  });
-});
 
 describe("a transfer that the gate ends", () => {
   /** @type {Gate} */
@@ -539,23 +429,6 @@ for (const [by, host] of [
   });
 }
 
-describe("a GET with a body", () => {
-  /** @type {Gate} */
-  let gate;
-  before(async () => {
-    gate = await startGate({ policy: "e2e" });
-  });
-  after(() => gate?.stop());
-
-  it("passes with up to 1 MiB, since the gate may have to hold a copy of it", async () => {
-    const ask = (size) => gate.send({ host: "open.test", target: "/open/x", body: Buffer.alloc(size, "x") });
-    assert.equal((await ask(MIB)).status, 200);
-    assert.equal(gate.origin.last.body.length, MIB);
-    const answer = await ask(MIB + 1);
-    assert.deepEqual([answer.status, answer.json().code], [413, "BODY_TOO_LARGE"]);
-  });
-});
-
 describe("200 MB through the gate", () => {
   const CHUNK = Buffer.alloc(MIB, "x");
   /** @type {Gate} */
@@ -601,32 +474,4 @@ describe("200 MB through the gate", () => {
       assert.deepEqual([answer.statusCode, received, bytes, answer.complete], [200, 200 * MIB, 200 * MIB, true]);
     });
   }
-});
-
-describe("a body that breaks off on its way to the gate itself", () => {
-  /** @type {Gate} */
-  let gate;
-  before(async () => {
-    gate = await startGate();
-  });
-  after(() => gate?.stop());
-
-  it("is no fault of the gate's: the admin API says that it broke off, or nothing", async () => {
-    const head =
-      "POST /api/admin/session HTTP/1.1\r\nHost: HOST\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
-    for (const [text, end] of /** @type {[string, (socket: Socket) => unknown][]} */ ([
-      [`${head}2\r\n{"\r\n`, (socket) => socket.end()],
-      [`${head}2\r\n{"\r\nzz\r\n`, () => {}],
-    ])) {
-      const client = begin(gate.url, "127.0.0.1", text);
-      end(client.socket);
-      await waitFor("the end", () => client.closed || client.text.includes("\r\n\r\n"));
-      assert.doesNotMatch(client.text, /^HTTP\/1\.1 5/);
-      client.socket.destroy();
-    }
-    assert.deepEqual(
-      gate.logs.filter(({ message }) => /"event":"fault"/.test(message)),
-      [],
-    );
-  });
 });

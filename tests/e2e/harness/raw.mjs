@@ -1,5 +1,6 @@
 // Connections of which a test decides every byte, and when it is sent.
 
+import assert from "node:assert/strict";
 import { connect, createServer } from "node:net";
 
 /** @import { Socket } from "node:net" */
@@ -73,4 +74,30 @@ export function begin(url, host, text) {
     });
   socket.write(text.replace("HOST", host));
   return client;
+}
+
+/** Heads of requests, for `begin`. */
+export const CHUNKED = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nTransfer-Encoding: chunked\r\n\r\n";
+export const LENGTH = "POST /open/x HTTP/1.1\r\nHost: HOST\r\nContent-Length: 10\r\n\r\n";
+export const GET_LENGTH = LENGTH.replace("POST", "GET");
+export const GET = "GET /open/x HTTP/1.1\r\nHost: HOST\r\n\r\n";
+
+/**
+ * An origin that closes while it is still being sent something takes its answer with it where that was not read yet (RFC
+ * 9112, section 9.6): on a busy machine that happens now and then, to a bare Worker too.
+ */
+export const TRIES = 5;
+
+/**
+ * Attempts, at most so many times, whose answer has to be this one at least once.
+ * @param {number} tries
+ * @param {() => Promise<string>} attempt
+ */
+export async function isHeard(tries, attempt, answer = /^HTTP\/1\.1 413 /) {
+  let text = "";
+  for (let i = 0; i < tries; i++) {
+    text = await attempt();
+    if (answer.test(text)) return;
+  }
+  assert.match(text, answer);
 }
