@@ -15,9 +15,9 @@ import * as wasm from "keyward-wasm";
 /** @typedef {import("./edge/handlers.js").Origin} Origin */
 
 /** What leads to a panic is far up in its stack. */
-Error.stackTraceLimit = 100;
+Object.assign(Error, { stackTraceLimit: 100 });
 
-/** The document that `keyward check` wrote. @type {string | undefined} */
+/** @type {string | undefined} The document that `keyward check` wrote. */
 let policy;
 
 /** How many instances there have been: objects of an earlier one are made anew. */
@@ -33,7 +33,11 @@ function renew() {
   console.error(JSON.stringify({ event: "started over" }));
 }
 
-/** @returns {Promise<Response>} */
+/**
+ * @param {Request} request
+ * @param {object} env
+ * @param {ExecutionContext} context
+ */
 function fetch(request, env, context) {
   renew();
   return wasm.fetch(request, env, context);
@@ -55,17 +59,23 @@ export function keyward(document, { origin } = {}) {
 }
 
 /** The class of an object, around the one in Rust. It extends nothing: the runtime would then offer its methods as RPC. */
-const objectClass = (name) => class {
+const objectClass = (/** @type {"KeyGate" | "Registry" | "Relay"} */ name) => class {
   #state;
   #env;
+  /** @type {wasm.KeyGate | wasm.Registry | wasm.Relay | undefined} */
   #inner;
   #generation = -1;
 
+  /**
+   * @param {DurableObjectState} state
+   * @param {object} env
+   */
   constructor(state, env) {
     this.#state = state;
     this.#env = env;
   }
 
+  /** @param {Request} request */
   fetch(request) {
     return this.#current().fetch(request);
   }
@@ -76,7 +86,7 @@ const objectClass = (name) => class {
 
   #current() {
     renew();
-    if (this.#generation !== generation) {
+    if (!this.#inner || this.#generation !== generation) {
       this.#inner = new wasm[name](this.#state, this.#env);
       this.#generation = generation;
     }

@@ -1,27 +1,42 @@
 // Bodies of requests that the gate itself reads, and its answers to clients that still send one.
 
 /** What `read` gives instead of a body. */
-const TOO_LARGE = "too large";
-const LATE = "late";
-const BROKEN_OFF = "broken off";
-const GAVE_WAY = "gave way";
+const TOO_LARGE = /** @type {const} */ ("too large");
+const LATE = /** @type {const} */ ("late");
+const BROKEN_OFF = /** @type {const} */ ("broken off");
+const GAVE_WAY = /** @type {const} */ ("gave way");
 
-/** How to tell the request that has a place in the room for bodies that it has to give way, by the place's name. */
+/** @typedef {typeof TOO_LARGE | typeof LATE | typeof BROKEN_OFF | typeof GAVE_WAY} NoBody */
+
+/**
+ * How to tell the request that has a place in the room for bodies that it has to give way, by the place's name.
+ * @type {Map<string, (why: typeof GAVE_WAY) => void>}
+ */
 const places = new Map();
 
-/** Takes a place: the promise settles when it has to be given up. */
+/**
+ * Takes a place: the promise settles when it has to be given up.
+ * @param {string} name
+ * @returns {Promise<typeof GAVE_WAY>}
+ */
 export function takePlace(name) {
   return new Promise((resolve) => {
     places.set(name, resolve);
   });
 }
 
-/** Leaves a place, of which nobody has to be told any more. */
+/**
+ * Leaves a place, of which nobody has to be told any more.
+ * @param {string} name
+ */
 export function leavePlace(name) {
   places.delete(name);
 }
 
-/** Has the request in this place give way. */
+/**
+ * Has the request in this place give way.
+ * @param {string} name
+ */
 export function vacatePlace(name) {
   places.get(name)?.(GAVE_WAY);
   places.delete(name);
@@ -31,19 +46,23 @@ export function vacatePlace(name) {
 const FIRST = 16 * 1024;
 
 /**
- * The body of a request, in one buffer; or "too large", "late", "broken off" or "gave way".
- * @param most bytes
- * @param milliseconds from now until its end
- * @param givesWay settles when the room is needed for others
- * @param grow takes room for so many bytes in all, where the length is not said; whether there is
+ * The body of a request, in one buffer; or why there is none.
+ * @param {Request} request
+ * @param {number} most bytes
+ * @param {number} milliseconds from now until its end
+ * @param {Promise<typeof GAVE_WAY>} givesWay settles when the room is needed for others
+ * @param {(bytes: number) => boolean} grow takes room for so many bytes in all, where the length is not said; whether there is
+ * @returns {Promise<Uint8Array | NoBody>}
  */
 export async function read(request, most, milliseconds, givesWay, grow) {
   // It was looked at, and was empty.
   if (request.bodyUsed || request.body === null) return new Uint8Array();
   // The runtime sends on the body of a GET by itself.
   const isCopied = request.method === "GET" || request.method === "HEAD";
-  const reader = (isCopied ? request.clone() : request).body.getReader({ mode: "byob" });
-  let timer;
+  const stream = /** @type {ReadableStream} */ ((isCopied ? request.clone() : request).body);
+  const reader = stream.getReader({ mode: "byob" });
+  let timer = 0;
+  /** @type {Promise<typeof LATE>} */
   const late = new Promise((resolve) => {
     timer = setTimeout(resolve, milliseconds, LATE);
   });
@@ -60,6 +79,13 @@ export async function read(request, most, milliseconds, givesWay, grow) {
   }
 }
 
+/**
+ * @param {ReadableStreamBYOBReader} reader
+ * @param {number | undefined} length
+ * @param {number} most
+ * @param {(bytes: number) => boolean} grow
+ * @returns {Promise<Uint8Array | NoBody>}
+ */
 async function readWhole(reader, length, most, grow) {
   // With room for a byte too many, which shows that there is one.
   if (length === undefined && !grow(FIRST)) return GAVE_WAY;
@@ -76,7 +102,7 @@ async function readWhole(reader, length, most, grow) {
       buffer = larger;
     }
     const { done, value } = await reader.read(new Uint8Array(buffer, filled));
-    buffer = value.buffer;
+    if (value) buffer = value.buffer;
     if (done) break;
     filled += value.byteLength;
   }
@@ -91,7 +117,10 @@ const LINGER_MS = 2_000;
 const AT_ONCE = 128 * 1024;
 const STEP_MS = 10;
 
-/** Whether a client may be sending a body on that would reset its connection, and with it the answer. */
+/**
+ * Whether a client may be sending a body on that would reset its connection, and with it the answer.
+ * @param {Request} request
+ */
 function isSending({ method, headers, body }) {
   if (body === null || method === "GET" || method === "HEAD") return false;
   const length = headers.get("content-length");
@@ -100,19 +129,28 @@ function isSending({ method, headers, body }) {
 
 /**
  * An answer of the gate's own. A client that still sends gets all of it before its connection is closed.
- * @param headers names and values, one after the other
+ * @param {Request} request
+ * @param {number} status
+ * @param {string[]} headers names and values, one after the other
+ * @param {string} text
  */
 export function answer(request, status, headers, text) {
   const fields = new Headers();
   for (let i = 0; i < headers.length; i += 2) fields.append(headers[i], headers[i + 1]);
-  if (text === "" || !isSending(request)) return new Response(text || null, { status, headers: fields });
+  if (text === "" || request.body === null || !isSending(request))
+    return new Response(text || null, { status, headers: fields });
   const bytes = new TextEncoder().encode(text);
   const { readable, writable } = new FixedLengthStream(bytes.byteLength);
   void linger(bytes, writable.getWriter(), request.body);
   return new Response(readable, { status, headers: fields });
 }
 
-/** Writes an answer, and ends it only when the client has ended, or had its time. */
+/**
+ * Writes an answer, and ends it only when the client has ended, or had its time.
+ * @param {Uint8Array} bytes
+ * @param {WritableStreamDefaultWriter} writer
+ * @param {ReadableStream} body
+ */
 async function linger(bytes, writer, body) {
   try {
     await writer.write(bytes);
@@ -123,6 +161,7 @@ async function linger(bytes, writer, body) {
   }
 }
 
+/** @param {ReadableStream} body */
 async function drain(body) {
   const reader = body.getReader({ mode: "byob" });
   const timer = setTimeout(() => void reader.cancel().catch(() => {}), LINGER_MS);

@@ -2,10 +2,10 @@
 // `crate::forwarding` says. It stays on the JavaScript side, where a header or a chunk costs no crossing.
 
 /** What `forward` gives instead of an answer. */
-const TIMED_OUT = "timed out";
-const STALLED = "stalled";
-const BROKEN_OFF = "broken off";
-const GAVE_WAY = "gave way";
+const TIMED_OUT = /** @type {const} */ ("timed out");
+const STALLED = /** @type {const} */ ("stalled");
+const BROKEN_OFF = /** @type {const} */ ("broken off");
+const GAVE_WAY = /** @type {const} */ ("gave way");
 
 /** Bytes of a body that are read at once: a large upload costs fewer turns, a small one no memory to speak of. */
 const LEAST_READ = 16 * 1024;
@@ -14,28 +14,32 @@ const MOST_READ = 256 * 1024;
 const MOST_LARGE = 64;
 const LONGEST_PAUSE = 16 * 60_000;
 
-const lines = (text) => (text === "" ? [] : text.split("\n"));
+/** @import { Handler } from "./handlers.js" */
+/** @typedef {"origin" | "client"} Side Who may keep the gate waiting. */
+
+const lines = (/** @type {string} */ text) => (text === "" ? [] : text.split("\n"));
 
 /**
  * Sends a request on. The answer; or "timed out", when the origin has kept the gate waiting for longer than it may;
  * or "stalled", when the client has; or "broken off", when the client has not sent its body to the end; or "gave way";
  * or other text that says why the origin cannot be reached. What is thrown is a fault of the gate's own.
- * @param fetcher a service binding, or undefined
- * @param handler an origin in the same Worker, or undefined; where there is neither, the network is asked
- * @param env and
- * @param context what the request came with, for a handler
- * @param url where to, or undefined for the request's own URL
- * @param removed names, in lower case, of fields that the origin must not see; one that ends in `-` stands for
+ * @param {Request} request
+ * @param {Fetcher | undefined} fetcher a service binding, or undefined
+ * @param {Handler | undefined} handler an origin in the same Worker, or undefined; where there is neither, the network is asked
+ * @param {object} env and
+ * @param {ExecutionContext} context what the request came with, for a handler
+ * @param {string | undefined} url where to, or undefined for the request's own URL
+ * @param {string} removed names, in lower case, of fields that the origin must not see; one that ends in `-` stands for
  *   all that begin so, one between two `-` for all that have these words in them; one after a `~` is removed where it
  *   is spelled otherwise. Every sign counts as `-`: servers give an application several spellings under one name (CGI,
  *   RFC 3875, section 4.1.18)
- * @param cookies names of cookies that the origin must not see
- * @param fields names and values to set, one after the other
- * @param held the body, if the gate has read it
- * @param givesWay settles when the room for the copy of a body is needed for others; undefined if none is taken
- * @param hasCome is called when all of that body has come, if it does before the answer begins
- * @param originTimeout milliseconds for which the origin may take nothing of the body, or not begin its answer
- * @param clientTimeout milliseconds for which the client may send nothing of a body that has not ended
+ * @param {string} cookies names of cookies that the origin must not see
+ * @param {string} fields names and values to set, one after the other
+ * @param {Uint8Array | undefined} held the body, if the gate has read it
+ * @param {Promise<unknown> | undefined} givesWay settles when the room for the copy of a body is needed for others; undefined if none is taken
+ * @param {(() => void) | undefined} hasCome is called when all of that body has come, if it does before the answer begins
+ * @param {number} originTimeout milliseconds for which the origin may take nothing of the body, or not begin its answer
+ * @param {number} clientTimeout milliseconds for which the client may send nothing of a body that has not ended
  */
 export async function forward(
   request,
@@ -54,18 +58,20 @@ export async function forward(
   clientTimeout,
 ) {
   const abort = new AbortController();
-  let end;
+  /** @type {(why: string) => void} */
+  let giveUp = () => {};
+  /** @type {Promise<string>} */
   const ended = new Promise((resolve) => {
-    end = resolve;
+    giveUp = (why) => {
+      resolve(why);
+      abort.abort();
+    };
   });
-  const giveUp = (why) => {
-    end(why);
-    abort.abort();
-  };
   const patience = new Patience({ origin: originTimeout, client: clientTimeout }, (who) =>
     giveUp(who === "origin" ? TIMED_OUT : STALLED),
   );
 
+  /** @type {RequestInit<RequestInitCfProperties>} */
   const init = { redirect: "manual", signal: abort.signal };
   // What a cache between gate and origin keeps for one consumer it would give to another, since the credential
   // is gone (RFC 9111, section 3.5). `cache: "no-store"` would tell the origin too, in fields of its own.
@@ -73,7 +79,7 @@ export async function forward(
   // The runtime takes no body in `init` for GET and HEAD, but a copy keeps what the client sent, if anything.
   const isCopied = request.method === "GET" || request.method === "HEAD";
   const body = request.bodyUsed ? null : request.body;
-  const watched = isCopied && body ? request.clone().body.getReader() : null;
+  const watched = isCopied && body ? request.clone().body?.getReader() : undefined;
   void givesWay?.then(() => giveUp(GAVE_WAY));
   let sink;
   if (held && !isCopied) {
@@ -93,7 +99,7 @@ export async function forward(
   if (url !== undefined) mapDestination(onward.headers, originOf(request.url), originOf(url));
 
   const onBrokenOff = () => giveUp(BROKEN_OFF);
-  if (sink) void send(body, sink, patience, onBrokenOff);
+  if (body && sink) void send(body, sink, patience, onBrokenOff);
   else if (watched) void watch(watched, patience, hasCome, onBrokenOff);
   else patience.waitFor("origin");
   try {
@@ -107,7 +113,14 @@ export async function forward(
   }
 }
 
-/** The origin's answer. */
+/**
+ * The origin's answer.
+ * @param {Request} request
+ * @param {Fetcher | undefined} fetcher
+ * @param {Handler | undefined} handler
+ * @param {object} env
+ * @param {ExecutionContext} context
+ */
 async function ask(request, fetcher, handler, env, context) {
   if (!handler) return fetcher ? fetcher.fetch(request) : fetch(request);
   const answer = await handler(request, env, context);
@@ -121,19 +134,26 @@ class Patience {
   #of;
   #least;
   #onLate;
-  #who;
-  #since;
-  #timer;
+  /** @type {Side} */
+  #who = "client";
+  #since = 0;
+  #timer = 0;
   #over = false;
 
-  /** @param of how many milliseconds each may take, by its name; whose they are over, `onLate` is told once */
+  /**
+   * @param {Record<Side, number>} of how many milliseconds each may take
+   * @param {(who: Side) => void} onLate is told once, whose they are over
+   */
   constructor(of, onLate) {
     this.#of = of;
     this.#least = Math.min(...Object.values(of));
     this.#onLate = onLate;
   }
 
-  /** From now on it is this side that is waited for. */
+  /**
+   * From now on it is this side that is waited for.
+   * @param {Side} who
+   */
   waitFor(who) {
     this.#who = who;
     this.#since = performance.now();
@@ -161,6 +181,10 @@ class Patience {
 /**
  * Sends a body on, chunk by chunk. That the source breaks off is told, since the origin must not take what
  * came for the whole. That the origin takes no more is not: it may have answered, and the answer says why.
+ * @param {ReadableStream} source
+ * @param {WritableStream} sink
+ * @param {Patience} patience
+ * @param {() => void} onBrokenOff
  */
 async function send(source, sink, patience, onBrokenOff) {
   const reader = source.getReader({ mode: "byob" });
@@ -173,10 +197,13 @@ async function send(source, sink, patience, onBrokenOff) {
   }
 }
 
-/** Uploads with a large buffer, and when each moved last. */
+/** @type {Map<symbol, number>} Uploads with a large buffer, and when each moved last. */
 const large = new Map();
 
-/** Whether an upload may have a large buffer now. */
+/**
+ * Whether an upload may have a large buffer now.
+ * @param {symbol} upload
+ */
 function mayBeLarge(upload) {
   const now = performance.now();
   if (!large.has(upload) && large.size >= MOST_LARGE) {
@@ -187,6 +214,13 @@ function mayBeLarge(upload) {
   return true;
 }
 
+/**
+ * @param {ReadableStreamBYOBReader} reader
+ * @param {WritableStreamDefaultWriter} writer
+ * @param {symbol} upload
+ * @param {Patience} patience
+ * @param {() => void} onBrokenOff
+ */
 async function pass(reader, writer, upload, patience, onBrokenOff) {
   let buffer = new ArrayBuffer(LEAST_READ);
   for (;;) {
@@ -214,7 +248,13 @@ async function pass(reader, writer, upload, patience, onBrokenOff) {
   }
 }
 
-/** Follows a body that the runtime sends on by itself: the origin is waited for when it has come to its end. */
+/**
+ * Follows a body that the runtime sends on by itself: the origin is waited for when it has come to its end.
+ * @param {ReadableStreamDefaultReader} reader
+ * @param {Patience} patience
+ * @param {(() => void) | undefined} hasCome
+ * @param {() => void} onBrokenOff
+ */
 async function watch(reader, patience, hasCome, onBrokenOff) {
   try {
     do patience.waitFor("client");
@@ -231,14 +271,18 @@ async function watch(reader, patience, hasCome, onBrokenOff) {
  * The name by which servers know a field or cookie that give an application several spellings under one (CGI, RFC 3875,
  * section 4.1.18; WSGI, PHP): without case, each sign a `-`.
  */
-const readName = (name) => name.toLowerCase().replace(/[^a-z0-9]/g, "-");
+const readName = (/** @type {string} */ name) => name.toLowerCase().replace(/[^a-z0-9]/g, "-");
 
-/** Whether a field of this name, in lower case, is one of a list as `forward` takes it. */
+/**
+ * Whether a field of this name, in lower case, is one of a list as `forward` takes it.
+ * @param {string} list
+ * @returns {(name: string) => boolean}
+ */
 function matcher(list) {
   const names = new Set(lines(list));
   const words = [...names].filter((name) => name.startsWith("-"));
   const prefixes = [...names].filter((name) => name.endsWith("-"));
-  const begins = (name, how) =>
+  const begins = (/** @type {string} */ name, /** @type {string} */ how) =>
     prefixes.some((prefix) => prefix.startsWith(how) && name.startsWith(prefix.slice(how.length)));
   return (name) => {
     if (names.has(name) || begins(name, "")) return true;
@@ -248,8 +292,10 @@ function matcher(list) {
   };
 }
 
+/** @type {Map<string, (name: string) => boolean>} */
 const matchers = new Map();
 
+/** @param {string} list */
 function matches(list) {
   // A list belongs to a realm and a kind of credential: there are few.
   let found = matchers.get(list);
@@ -262,8 +308,8 @@ function matches(list) {
 }
 
 /** Fields that `Connection` names belong to this connection only (RFC 9110, section 7.6.1). */
-const namedIn = (connection) =>
-  (connection ?? "")
+const namedIn = (/** @type {string} */ connection) =>
+  connection
     .toLowerCase()
     .split(",")
     .map((name) => name.trim());
@@ -280,6 +326,7 @@ const RUNTIME_OWN = new Set([
   "upgrade",
 ]);
 
+/** @param {Headers} headers */
 function removeNamedByConnection(headers) {
   const connection = headers.get("connection");
   if (connection === null) return;
@@ -293,6 +340,13 @@ function removeNamedByConnection(headers) {
   }
 }
 
+/**
+ * @param {Headers} headers
+ * @param {Request} request
+ * @param {string} removed
+ * @param {string} cookies
+ * @param {string} fields
+ */
 function editRequest(headers, request, removed, cookies, fields) {
   removeNamedByConnection(headers);
   const isRemoved = matches(removed);
@@ -306,7 +360,7 @@ function editRequest(headers, request, removed, cookies, fields) {
     else if (kept !== jar) headers.set("cookie", kept);
   }
   // Cloudflare asks with an Accept-Encoding of its own and keeps the client's here.
-  const accepted = request.cf?.clientAcceptEncoding;
+  const { clientAcceptEncoding: accepted } = /** @type {{ clientAcceptEncoding?: string }} */ (request.cf ?? {});
   if (accepted) headers.set("accept-encoding", accepted);
   else if (accepted === "") headers.delete("accept-encoding");
   const given = lines(fields);
@@ -316,6 +370,8 @@ function editRequest(headers, request, removed, cookies, fields) {
 /**
  * A Cookie field without the cookies of these names. Several fields become one (RFC 9113, section 8.2.3): the
  * runtime joins them with a comma, which in a cookie's own value is not followed by a space and a name.
+ * @param {string} jar
+ * @param {string[]} names
  */
 function withoutCookies(jar, names) {
   const joined = jar.replace(/"[^"]*"|, (?=[!#$%&'*+\-.^_`|~0-9A-Za-z]+=)/g, (part) =>
@@ -328,16 +384,20 @@ function withoutCookies(jar, names) {
   return kept.length === parts.length ? joined : kept.join("").replace(/^[;,]\s*/, "");
 }
 
-/** Tells whether a cookie, as `name=value`, has one of these names, in any spelling that a server may read as one. */
+/**
+ * Tells whether a cookie, as `name=value`, has one of these names, in any spelling that a server may read as one.
+ * @param {string[]} names
+ */
 function namesCookieOf(names) {
   const own = new Set(names.map(readName));
-  return (pair) => {
+  return (/** @type {string} */ pair) => {
     // What browsers send of a cookie without a name begins with its value.
-    const [, name] = pair.match(/^[\s="]*([^=]*)/);
+    const [, name = ""] = pair.match(/^[\s="]*([^=]*)/) ?? [];
     return own.has(readName(decoded(name).trim().replace(/"$/, "")));
   };
 }
 
+/** @param {string} text */
 function decoded(text) {
   try {
     return decodeURIComponent(text);
@@ -348,12 +408,13 @@ function decoded(text) {
 
 /**
  * The origin's answer as the client gets it, or undefined if it is none that can be passed on.
- * @param removed as for `forward`
- * @param cookies names of cookies that only the gate sets
- * @param challenges beginnings of challenges that only the gate makes
- * @param set names and values, one after the other
- * @param merged names and values to be added to lists that the origin may have begun
- * @param addresses the origin's own, scheme, host and port, and the one that the client asked; undefined for a binding
+ * @param {Response} response
+ * @param {string} removed as for `forward`
+ * @param {string} cookies names of cookies that only the gate sets
+ * @param {string} challenges beginnings of challenges that only the gate makes
+ * @param {string} set names and values, one after the other
+ * @param {string} merged names and values to be added to lists that the origin may have begun
+ * @param {string | undefined} addresses the origin's own, scheme, host and port, and the one that the client asked; undefined for a binding
  */
 export function decorate(response, removed, cookies, challenges, set, merged, addresses) {
   const { status, webSocket } = response;
@@ -366,7 +427,10 @@ export function decorate(response, removed, cookies, challenges, set, merged, ad
   for (const name of [...headers.keys()]) if (isRemoved(name)) headers.delete(name);
   removeOwnCookies(headers, lines(cookies));
   removeOwnChallenges(headers, lines(challenges));
-  if (addresses !== undefined) mapAddresses(headers, ...lines(addresses));
+  if (addresses !== undefined) {
+    const [own, asked] = lines(addresses);
+    mapAddresses(headers, own, asked);
+  }
   const fields = lines(set);
   for (let i = 0; i < fields.length; i += 2) headers.set(fields[i], fields[i + 1]);
   const more = lines(merged);
@@ -376,7 +440,11 @@ export function decorate(response, removed, cookies, challenges, set, merged, ad
   return answer;
 }
 
-/** An origin sets no cookie of the gate's own. */
+/**
+ * An origin sets no cookie of the gate's own.
+ * @param {Headers} headers
+ * @param {string[]} names
+ */
 function removeOwnCookies(headers, names) {
   const all = headers.getSetCookie();
   const isOwn = namesCookieOf(names);
@@ -386,7 +454,11 @@ function removeOwnCookies(headers, names) {
   for (const cookie of others) headers.append("set-cookie", cookie);
 }
 
-/** An origin does not say of the client's credential what only the gate says. */
+/**
+ * An origin does not say of the client's credential what only the gate says.
+ * @param {Headers} headers
+ * @param {string[]} own
+ */
 function removeOwnChallenges(headers, own) {
   const given = headers
     .get("www-authenticate")
@@ -398,13 +470,18 @@ function removeOwnChallenges(headers, own) {
 }
 
 /** Whether an answer to a request with `Authorization` could be kept by a cache that many share, or by none (RFC 9111, section 3.5). */
-const saysWhoMayKeepIt = (headers) =>
+const saysWhoMayKeepIt = (/** @type {Headers} */ headers) =>
   /(^|[,\s])(public|private|no-store|must-revalidate|s-maxage)\b/i.test(headers.get("cache-control") ?? "");
 
 /** Statuses whose answers have no content (the Fetch standard's null body status). */
 const NO_BODY = new Set([204, 205, 304]);
 
-/** Adds the members of a list to a field, none of them twice; `*` in it says all there is to say. */
+/**
+ * Adds the members of a list to a field, none of them twice; `*` in it says all there is to say.
+ * @param {Headers} headers
+ * @param {string} name
+ * @param {string} list
+ */
 function merge(headers, name, list) {
   const present = (headers.get(name) ?? "")
     .split(",")
@@ -423,9 +500,14 @@ function merge(headers, name, list) {
 }
 
 /** Scheme, host and port of a URL. */
-const originOf = (url) => url.slice(0, url.indexOf("/", url.indexOf("://") + 3));
+const originOf = (/** @type {string} */ url) => url.slice(0, url.indexOf("/", url.indexOf("://") + 3));
 
-/** Where a COPY or MOVE goes, in the origin's own words (RFC 4918, section 10.3). */
+/**
+ * Where a COPY or MOVE goes, in the origin's own words (RFC 4918, section 10.3).
+ * @param {Headers} headers
+ * @param {string} asked
+ * @param {string} own
+ */
 function mapDestination(headers, asked, own) {
   const destination = headers.get("destination");
   if (destination?.startsWith(`${asked}/`)) headers.set("destination", own + destination.slice(asked.length));
@@ -438,12 +520,17 @@ const ADDRESS = /((?:https?:)?\/\/[^\s/?#\\<>"',;]+)(?=[\s/?#\\<>"',;]|$)/;
 const AT_BEGIN = new RegExp(`^(\\s*)${ADDRESS.source}`, "i");
 const ANYWHERE = new RegExp(`(^|[\\s<"',;]|\\burl\\s*=\\s*)${ADDRESS.source}`, "gi");
 
-/** Maps the origin's own address back to the one that was asked. */
+/**
+ * Maps the origin's own address back to the one that was asked.
+ * @param {Headers} headers
+ * @param {string} own
+ * @param {string} asked
+ */
 function mapAddresses(headers, own, asked) {
-  for (const [names, pattern] of [
+  for (const [names, pattern] of /** @type {[string[], RegExp][]} */ ([
     [URLS, AT_BEGIN],
     [WITH_URLS, ANYWHERE],
-  ]) {
+  ])) {
     for (const name of names) {
       const value = headers.get(name);
       if (value === null) continue;
@@ -455,7 +542,11 @@ function mapAddresses(headers, own, asked) {
   }
 }
 
-/** Whether an address is the origin's own, also by its other scheme: behind TLS that ends before it, many say http. */
+/**
+ * Whether an address is the origin's own, also by its other scheme: behind TLS that ends before it, many say http.
+ * @param {string} address
+ * @param {string} own
+ */
 function isSameServer(address, own) {
   try {
     const other = new URL(address, own);

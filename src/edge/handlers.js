@@ -5,7 +5,7 @@
 
 /** @type {Map<string, Handler>} */
 const named = new Map();
-/** The one that serves every name. @type {Handler | undefined} */
+/** @type {Handler | undefined} The one that serves every name. */
 let only;
 
 /**
@@ -23,9 +23,12 @@ export function setHandlers(origin) {
   }
 }
 
-const fault = (what) => `${what} is neither a function nor an object with a function "fetch"`;
+const fault = (/** @type {string} */ what) => `${what} is neither a function nor an object with a function "fetch"`;
 
-/** @returns {Handler | undefined} */
+/**
+ * @param {any} origin whatever a Worker hands over
+ * @returns {Handler | undefined}
+ */
 function handlerOf(origin) {
   if (typeof origin === "function") {
     // A class, as those of WorkerEntrypoint: one object for each request.
@@ -37,5 +40,8 @@ function handlerOf(origin) {
     : undefined;
 }
 
-/** The handler with this name, if there is one. */
+/**
+ * The handler with this name, if there is one.
+ * @param {string} name
+ */
 export const handlerNamed = (name) => named.get(name) ?? only;
