@@ -23,13 +23,20 @@ function cpu(pid) {
 
 async function load({ url, headers, agent }) {
   let left = REQUESTS;
-  const one = () => new Promise((resolve, reject) => {
-    http.get(url, { agent, headers }, (response) => {
-      if (response.statusCode !== 200) reject(new Error(`${url} answers ${response.statusCode}`));
-      response.resume().on("end", resolve);
-    }).on("error", reject);
-  });
-  await Promise.all(Array.from({ length: CONNECTIONS }, async () => { while (left-- > 0) await one(); }));
+  const one = () =>
+    new Promise((resolve, reject) => {
+      http
+        .get(url, { agent, headers }, (response) => {
+          if (response.statusCode !== 200) reject(new Error(`${url} answers ${response.statusCode}`));
+          response.resume().on("end", resolve);
+        })
+        .on("error", reject);
+    });
+  await Promise.all(
+    Array.from({ length: CONNECTIONS }, async () => {
+      while (left-- > 0) await one();
+    }),
+  );
 }
 
 async function contestant(name, path, build, withKey = false) {
@@ -62,7 +69,9 @@ const median = (runs) => runs.toSorted((a, b) => a - b)[Math.floor(runs.length /
 const base = median(contestants[0].runs);
 for (const { name, runs, gate, agent } of contestants) {
   const ratio = (median(runs) / base).toFixed(2);
-  console.log(`${name.padEnd(30)} ${ratio.padStart(5)} x   ${runs.map((run) => run.toFixed(0)).join(" ")} microseconds of CPU a request`);
+  console.log(
+    `${name.padEnd(30)} ${ratio.padStart(5)} x   ${runs.map((run) => run.toFixed(0)).join(" ")} microseconds of CPU a request`,
+  );
   agent.destroy();
   await gate.stop();
 }

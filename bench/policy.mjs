@@ -43,7 +43,10 @@ const miniflare = new Miniflare({
           mainModule: "worker.mjs",
           modules: {
             "worker.mjs": { type: "esm", contents: outputFiles[0].text },
-            "keyward.wasm": { type: "wasm", contents: new Uint8Array(readFileSync(join(root, "build", "keyward.wasm"))) },
+            "keyward.wasm": {
+              type: "wasm",
+              contents: new Uint8Array(readFileSync(join(root, "build", "keyward.wasm"))),
+            },
           },
         },
       },

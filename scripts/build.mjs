@@ -14,7 +14,7 @@ import { buildChecker, buildGate, isBuilt } from "./lib/compile.mjs";
 import { ENTRY, missing, openEnds } from "./lib/deployment.mjs";
 import { isMain, root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
-import { Failure, Steps, runMain } from "./lib/progress.mjs";
+import { Failure, runMain, Steps } from "./lib/progress.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
@@ -28,7 +28,10 @@ const isQuick = ({ quick, dev = command === "dev" }) => quick ?? (dev || process
  * Builds the Worker with `policy` into `out`, both relative to the root. As a step's work: says how far it is.
  * @param options `dev`: for a developer's machine, with the demo origin
  */
-export async function build({ policy = defaultPolicy(), out = "build", dev = command === "dev", quick } = {}, progress = () => {}) {
+export async function build(
+  { policy = defaultPolicy(), out = "build", dev = command === "dev", quick } = {},
+  progress = () => {},
+) {
   if (!existsSync(resolve(root, policy))) {
     throw new Failure(`the policy file ${policy} is not there`, "Name it relative to the project's folder.");
   }
@@ -69,7 +72,9 @@ export { default } from "../demo/worker.mjs";
 
 if (isMain(import.meta)) {
   await runMain(async () => {
-    const { values } = parseArgs({ options: { policy: { type: "string" }, out: { type: "string" }, quick: { type: "boolean" } } });
+    const { values } = parseArgs({
+      options: { policy: { type: "string" }, out: { type: "string" }, quick: { type: "boolean" } },
+    });
     if (values.policy) values.policy = relative(root, resolve(values.policy));
     const policy = values.policy ?? defaultPolicy();
     const runs = existsSync(join(root, ENTRY)) && readFileSync(join(root, ENTRY), "utf8").startsWith(heading(policy));
@@ -85,9 +90,13 @@ if (isMain(import.meta)) {
     const policies = await readPolicies(policy);
     const lacks = isDeployed ? await missing(policies) : [];
     if (lacks.length) {
-      throw new Failure("what would be deployed is not a whole gate", [
-        ...lacks, "An environment inherits no bindings: write them below [env.…] too, as the top of the file has them. Give it a KV namespace of its own.",
-      ].join("\n"));
+      throw new Failure(
+        "what would be deployed is not a whole gate",
+        [
+          ...lacks,
+          "An environment inherits no bindings: write them below [env.…] too, as the top of the file has them. Give it a KV namespace of its own.",
+        ].join("\n"),
+      );
     }
     await steps.run("Building the Worker", (progress) => build(values, progress));
     if (isDeployed) for (const line of await openEnds(policies)) console.log(`note: ${line}`);
@@ -103,6 +112,8 @@ async function changed(policy) {
     await build({ policy });
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
-    console.log(`error: ${error.message}\n  ${error.hint?.replaceAll("\n", "\n  ")}\nThe gate goes on with the policy as it was.`);
+    console.log(
+      `error: ${error.message}\n  ${error.hint?.replaceAll("\n", "\n  ")}\nThe gate goes on with the policy as it was.`,
+    );
   }
 }

@@ -8,7 +8,7 @@ import { parseArgs } from "node:util";
 import { check, schema } from "./lib/check.mjs";
 import { buildChecker, isCheckerBuilt } from "./lib/compile.mjs";
 import { root } from "./lib/places.mjs";
-import { Failure, Steps, runMain } from "./lib/progress.mjs";
+import { Failure, runMain, Steps } from "./lib/progress.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 await runMain(async () => {
@@ -20,7 +20,9 @@ await runMain(async () => {
   }
   if (values.schema) return process.stdout.write(await schema());
   const [file] = positionals;
-  const policy = file ? relative(root, resolve(process.env.INIT_CWD ?? ".", file)) : (process.env.KEYWARD_POLICY ?? "keyward.toml");
+  const policy = file
+    ? relative(root, resolve(process.env.INIT_CWD ?? ".", file))
+    : (process.env.KEYWARD_POLICY ?? "keyward.toml");
   await check(policy);
   console.log(`${policy} is in order.`);
 });

@@ -158,12 +158,18 @@ const MUTANTS = [
 
 const chosen = MUTANTS.filter(({ rule }) => new RegExp(process.argv[2] ?? "").test(rule));
 const tree = join(root, "target", "mutants");
-const cargo = (...args) => spawnSync("cargo", args, {
-  cwd: tree,
-  encoding: "utf8",
-  maxBuffer: 1 << 28,
-  env: { ...process.env, CARGO_TARGET_DIR: join(root, "target", "mutants-build"), PROPTEST_CASES: "300", PROPTEST_MAX_SHRINK_ITERS: "0" },
-});
+const cargo = (...args) =>
+  spawnSync("cargo", args, {
+    cwd: tree,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+    env: {
+      ...process.env,
+      CARGO_TARGET_DIR: join(root, "target", "mutants-build"),
+      PROPTEST_CASES: "300",
+      PROPTEST_MAX_SHRINK_ITERS: "0",
+    },
+  });
 const TESTS = ["--no-fail-fast", "--test", "leases", "--test", "limits", "--test", "pipeline"];
 
 /** The tests that fail. */
@@ -182,7 +188,10 @@ try {
     const path = join(tree, file);
     const text = readFileSync(path, "utf8");
     if (text.split(from).length !== 2) throw new Error(`${file} has not exactly once: ${from}`);
-    writeFileSync(path, text.replace(from, () => to));
+    writeFileSync(
+      path,
+      text.replace(from, () => to),
+    );
     const names = failed();
     writeFileSync(path, text);
     if (names.length === 0) living++;

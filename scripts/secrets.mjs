@@ -9,8 +9,8 @@ import { parseArgs } from "node:util";
 
 import { root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
-import { Failure, Steps, runMain } from "./lib/progress.mjs";
-import { MADE, appendSecrets, readSecrets, refuseUnfit } from "./lib/secrets.mjs";
+import { Failure, runMain, Steps } from "./lib/progress.mjs";
+import { appendSecrets, MADE, readSecrets, refuseUnfit } from "./lib/secrets.mjs";
 import { refuseOldNode, setup, setupSteps } from "./setup.mjs";
 
 const FILE = join(root, ".keyward", "secrets.env");
@@ -26,7 +26,9 @@ await runMain(async () => {
   }
   // It reads the policy with a package.
   await setup(new Steps(setupSteps()));
-  const policy = values.policy ? relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy)) : process.env.KEYWARD_POLICY ?? "keyward.toml";
+  const policy = values.policy
+    ? relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy))
+    : (process.env.KEYWARD_POLICY ?? "keyward.toml");
   const policies = await readPolicies(policy);
   const named = secretsOf(realmsOf(policies));
   const { page = "/admin" } = policies.get(policy).admin ?? {};
@@ -34,16 +36,28 @@ await runMain(async () => {
   const known = readSecrets(FILE);
   refuseUnfit(FILE, known);
   mkdirSync(dirname(FILE), { recursive: true, mode: 0o700 });
-  const made = Object.fromEntries(Object.entries(MADE).filter(([name]) => !known[name]).map(([name, make]) => [name, make()]));
+  const made = Object.fromEntries(
+    Object.entries(MADE)
+      .filter(([name]) => !known[name])
+      .map(([name, make]) => [name, make()]),
+  );
   if (Object.keys(made).length) appendSecrets(FILE, COMMENT, made);
   const isRotated = values.rotate && !made.KEYWARD_SECRET;
   if (isRotated) rotate(known);
 
   const file = relative(process.cwd(), FILE);
-  const what = [...Object.keys(made), ...(isRotated ? ["KEYWARD_SECRET, and the one before as KEYWARD_SECRET_PREVIOUS"] : [])];
-  console.log(`\n${what.length ? `Written to ${file}: ${what.join(", ")}.` : `${file} has them already; nothing is changed.`} Keep a copy in a safe place.`);
+  const what = [
+    ...Object.keys(made),
+    ...(isRotated ? ["KEYWARD_SECRET, and the one before as KEYWARD_SECRET_PREVIOUS"] : []),
+  ];
+  console.log(
+    `\n${what.length ? `Written to ${file}: ${what.join(", ")}.` : `${file} has them already; nothing is changed.`} Keep a copy in a safe place.`,
+  );
   const others = named.filter((name) => !known[name]);
-  if (others.length) console.log(`The policy names more, which others have made: add them to the file, NAME=value a line: ${others.join(", ")}.`);
+  if (others.length)
+    console.log(
+      `The policy names more, which others have made: add them to the file, NAME=value a line: ${others.join(", ")}.`,
+    );
   console.log(`
   A first deployment       npx wrangler deploy --secrets-file ${file}
   One that is deployed     npx wrangler secret bulk ${file}

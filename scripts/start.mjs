@@ -3,9 +3,9 @@
 //   npm start [-- --port 8787] [--policy FILE]
 // Each policy has a state of its own: other keys, other people.
 
+import { once } from "node:events";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import http from "node:http";
-import { once } from "node:events";
 import { dirname, join, relative, resolve } from "node:path";
 import { text as readAll } from "node:stream/consumers";
 import { parseArgs } from "node:util";
@@ -13,10 +13,10 @@ import { parseArgs } from "node:util";
 import { build } from "./build.mjs";
 import { curl, demoOf, demoRequests, makeDemoKey, terms } from "./lib/demo.mjs";
 import { ENTRY, originOf, readConfig } from "./lib/deployment.mjs";
+import { root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { refuseBusyPort } from "./lib/ports.mjs";
-import { Failure, Steps, runMain } from "./lib/progress.mjs";
-import { root } from "./lib/places.mjs";
+import { Failure, runMain, Steps } from "./lib/progress.mjs";
 import { ANOTHER_TOKEN, DEV_VARS, devSecrets } from "./lib/secrets.mjs";
 import { LOG, wranglerDev } from "./lib/wrangler.mjs";
 import { refuseOldNode, setup, setupSteps } from "./setup.mjs";
@@ -29,7 +29,8 @@ await runMain(async () => {
   const base = `http://127.0.0.1:${port}`;
   // What would fail after minutes of building is told before.
   await refuseBusyPort(port, "npm start -- --port");
-  if (!existsSync(resolve(root, policy))) throw new Failure(`the policy file ${policy} is not there`, "Its path is relative to where you are.");
+  if (!existsSync(resolve(root, policy)))
+    throw new Failure(`the policy file ${policy} is not there`, "Its path is relative to where you are.");
   devSecrets();
   beTheOnlyOne(`${base}, ${policy}`);
   const steps = new Steps(setupSteps() + 3);
@@ -45,19 +46,25 @@ await runMain(async () => {
   const state = join(".wrangler", `state${ownName(policy)}`);
   const { stop, tellOfBuilds } = await steps.run("Starting wrangler dev", () => wranglerDev(base, port, state, policy));
   try {
-    const asSetup = (method, path, body, headers) => call(base, method, api + path, { Authorization: `Setup ${setupToken}`, ...headers }, body);
+    const asSetup = (method, path, body, headers) =>
+      call(base, method, api + path, { Authorization: `Setup ${setupToken}`, ...headers }, body);
     // The token is refused once there is an owner, and one that can be guessed until then.
     const { status, body } = await asSetup("GET", "/tenants");
-    if (body.code === "NOT_CONFIGURED") throw new Failure(body.detail, `It stands in ${relative(process.cwd(), DEV_VARS)}. ${ANOTHER_TOKEN}`);
+    if (body.code === "NOT_CONFIGURED")
+      throw new Failure(body.detail, `It stands in ${relative(process.cwd(), DEV_VARS)}. ${ANOTHER_TOKEN}`);
     const isSetUp = status === 401;
     const demo = demoOf(realms);
-    const made = await steps.run("A demo key", () => demoKey(base, demo, join(root, ".keyward", `demo-key${ownName(policy)}`), asSetup));
+    const made = await steps.run("A demo key", () =>
+      demoKey(base, demo, join(root, ".keyward", `demo-key${ownName(policy)}`), asSetup),
+    );
     const lines = [
       `Keyward is running. Ctrl-C stops it; what it stores stays in ${state}.`,
       "",
       `  Admin page  ${base}${page}/${isSetUp ? "" : `#setup=${setupToken}`}`,
       `  Health      ${base}/healthz`,
-      ...(realms.length > 1 ? [`  Realms      ${realms.map(({ id }) => id).join(", ")}; the requests are for ${demo?.realm.id ?? "none"}`] : []),
+      ...(realms.length > 1
+        ? [`  Realms      ${realms.map(({ id }) => id).join(", ")}; the requests are for ${demo?.realm.id ?? "none"}`]
+        : []),
       ...(await demoLines(base, demo, made)),
       "",
       ...(await remarks(realms)),
@@ -77,7 +84,10 @@ function options() {
   try {
     ({ values } = parseArgs({ options: { port: { type: "string" }, policy: { type: "string" } } }));
   } catch (error) {
-    throw new Failure(error.message, "Options stand behind a --, or npm takes them for its own: npm start -- --port 8787 --policy keyward.toml");
+    throw new Failure(
+      error.message,
+      "Options stand behind a --, or npm takes them for its own: npm start -- --port 8787 --policy keyward.toml",
+    );
   }
   // Without the `--` in between, npm takes options for its own and hands them on like this.
   const { npm_config_port = "8787", npm_config_policy } = process.env;
@@ -86,7 +96,9 @@ function options() {
   if (!Number.isInteger(port) || port < 1 || port > 65_535) {
     throw new Failure(`--port ${values.port} is not a port`, "A whole number from 1 to 65535.");
   }
-  const policy = values.policy ? relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy)) : process.env.KEYWARD_POLICY;
+  const policy = values.policy
+    ? relative(root, resolve(process.env.INIT_CWD ?? ".", values.policy))
+    : process.env.KEYWARD_POLICY;
   return { port, policy: policy ?? DEFAULT_POLICY };
 }
 
@@ -95,7 +107,10 @@ function beTheOnlyOne(what) {
   const file = join(root, ".keyward", "running");
   const [pid, other] = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
   if (pid && isAlive(Number(pid))) {
-    throw new Failure(`npm start runs already in this folder (process ${pid}): ${other}`, `Stop it, or clone the project to another folder for a second one. If it does not run, remove ${relative(process.cwd(), file)}.`);
+    throw new Failure(
+      `npm start runs already in this folder (process ${pid}): ${other}`,
+      `Stop it, or clone the project to another folder for a second one. If it does not run, remove ${relative(process.cwd(), file)}.`,
+    );
   }
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
   writeFileSync(file, `${process.pid}\n${what}\n`);
@@ -112,7 +127,9 @@ function isAlive(pid) {
 
 /** What tells the files of this policy from those of the default one. */
 function ownName(policy) {
-  return policy === DEFAULT_POLICY ? "" : `-${policy.replace(/(\/keyward)?\.toml$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}`;
+  return policy === DEFAULT_POLICY
+    ? ""
+    : `-${policy.replace(/(\/keyward)?\.toml$/, "").replaceAll(/[^A-Za-z0-9]+/g, "-")}`;
 }
 
 /** What `makeDemoKey` gives; a key is kept in `file`, since it is shown once, with what it is for. */
@@ -138,7 +155,10 @@ async function demoKey(base, demo, file, admin) {
 
 /** A request with node:http: fetch() sets the Host header itself. */
 async function call(base, method, path, headers, body) {
-  const request = http.request(base + path, { method, headers: { ...headers, ...(body && { "Content-Type": "application/json" }) } });
+  const request = http.request(base + path, {
+    method,
+    headers: { ...headers, ...(body && { "Content-Type": "application/json" }) },
+  });
   request.end(body && JSON.stringify(body));
   const [response] = await once(request, "response");
   const text = await readAll(response);
@@ -157,8 +177,12 @@ async function demoLines(base, demo, made) {
     made.key ? `  Demo key    ${made.key}  (${terms(demo)})` : `  Demo key    none: ${made.why}`,
     "",
     ...requests.map((request) => `  ${`${label(request)}`.padEnd(4)} ${curl(base, request)}`),
-    ...(requests.some((request) => label(request) === "pass") ? ["", "  pass: the gate lets it through; the answer is your origin's, whatever it says to that path."] : []),
-    ...(demo.passes && !made.key ? ["", `  KEY: one of your keys${demo.scopes.length ? ` with ${demo.scopes.join(", ")}` : ""}: KEY=kw_…`] : []),
+    ...(requests.some((request) => label(request) === "pass")
+      ? ["", "  pass: the gate lets it through; the answer is your origin's, whatever it says to that path."]
+      : []),
+    ...(demo.passes && !made.key
+      ? ["", `  KEY: one of your keys${demo.scopes.length ? ` with ${demo.scopes.join(", ")}` : ""}: KEY=kw_…`]
+      : []),
   ];
 }
 
@@ -171,17 +195,40 @@ function notReady({ parts = {} }) {
 /** What is otherwise here than where it will run. */
 async function remarks(realms) {
   const lines = [];
-  const answers = (url) => fetch(url, { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(2_000) }).then(() => true, () => false);
+  const answers = (url) =>
+    fetch(url, { method: "HEAD", redirect: "manual", signal: AbortSignal.timeout(2_000) }).then(
+      () => true,
+      () => false,
+    );
   const config = await readConfig();
   for (const realm of realms) {
     const { id, tls, local_http, jwt } = realm;
     const { url, handler, binding, service, isDemo } = originOf(realm, config);
-    if (url && !(await answers(url))) lines.push(`  ${id}: its origin, ${url}, does not answer here, so what passes gets 502 or 504.`);
-    if (handler && config.main === ENTRY) lines.push(`  ${id}: its origin is the handler ${handler}, which ${ENTRY} does not have, so what passes gets 502: see README, Deploying.`);
-    if (!url && !handler && !service) lines.push(`  ${id}: its origin is the binding ${binding}, which wrangler.toml does not have under [[services]], so what passes gets 502.`);
-    if (service && !isDemo) lines.push(`  ${id}: its origin is the Worker ${service.service}: start it too, with npx wrangler dev in its folder.`);
-    if (tls) lines.push(`  ${id} asks for TLS ${tls}, ${local_http ? "but not of this machine (local_http)" : "so it refuses what comes here: see local_http in docs/policy.md"}.`);
-    if (jwt?.jwks_url && !(await fetch(jwt.jwks_url, { signal: AbortSignal.timeout(2_000) }).then(({ ok }) => ok, () => false))) {
+    if (url && !(await answers(url)))
+      lines.push(`  ${id}: its origin, ${url}, does not answer here, so what passes gets 502 or 504.`);
+    if (handler && config.main === ENTRY)
+      lines.push(
+        `  ${id}: its origin is the handler ${handler}, which ${ENTRY} does not have, so what passes gets 502: see README, Deploying.`,
+      );
+    if (!url && !handler && !service)
+      lines.push(
+        `  ${id}: its origin is the binding ${binding}, which wrangler.toml does not have under [[services]], so what passes gets 502.`,
+      );
+    if (service && !isDemo)
+      lines.push(
+        `  ${id}: its origin is the Worker ${service.service}: start it too, with npx wrangler dev in its folder.`,
+      );
+    if (tls)
+      lines.push(
+        `  ${id} asks for TLS ${tls}, ${local_http ? "but not of this machine (local_http)" : "so it refuses what comes here: see local_http in docs/policy.md"}.`,
+      );
+    if (
+      jwt?.jwks_url &&
+      !(await fetch(jwt.jwks_url, { signal: AbortSignal.timeout(2_000) }).then(
+        ({ ok }) => ok,
+        () => false,
+      ))
+    ) {
       lines.push(`  ${id} takes tokens, but not here: their keys, ${jwt.jwks_url}, cannot be fetched.`);
     }
   }

@@ -7,15 +7,18 @@ import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { build } from "./build.mjs";
-import { Failure, Steps, runMain } from "./lib/progress.mjs";
 import { logs, node, root, toolEnv } from "./lib/places.mjs";
+import { Failure, runMain, Steps } from "./lib/progress.mjs";
 import { reporter, summary } from "./lib/rows.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
 await runMain(async () => {
   const [part = "all", ...files] = process.argv.slice(2);
   if (!["all", "native", "e2e"].includes(part)) {
-    throw new Failure(`there is no part ${part} of the tests`, "npm test -- native, npm test -- e2e, or npm test -- e2e tests/e2e/smoke.test.mjs");
+    throw new Failure(
+      `there is no part ${part} of the tests`,
+      "npm test -- native, npm test -- e2e, or npm test -- e2e tests/e2e/smoke.test.mjs",
+    );
   }
   const native = part !== "e2e";
   const e2e = part !== "native";
@@ -34,9 +37,20 @@ async function endToEnd(files) {
   const results = join(logs, "rows.jsonl");
   mkdirSync(logs, { recursive: true });
   rmSync(results, { force: true });
-  const failure = await tests(node(), ["--disable-warning=ExperimentalWarning", "--test", "--test-concurrency=2", "--test-timeout=600000",
-    "--test-reporter=spec", "--test-reporter-destination=stdout", `--test-reporter=${reporter}`, `--test-reporter-destination=${results}`,
-    ...(files.length ? files : ["tests/e2e/**/*.test.mjs"])]).then(() => undefined, (error) => error);
+  const failure = await tests(node(), [
+    "--disable-warning=ExperimentalWarning",
+    "--test",
+    "--test-concurrency=2",
+    "--test-timeout=600000",
+    "--test-reporter=spec",
+    "--test-reporter-destination=stdout",
+    `--test-reporter=${reporter}`,
+    `--test-reporter-destination=${results}`,
+    ...(files.length ? files : ["tests/e2e/**/*.test.mjs"]),
+  ]).then(
+    () => undefined,
+    (error) => error,
+  );
   const { table, wrong } = summary(existsSync(results) ? readFileSync(results, "utf8") : "", files.length === 0);
   if (table.length) console.log(`\nRows of docs/systems.md: ${table.length}\n${table.join("\n")}`);
   if (wrong.length) throw new Failure("the tests and docs/systems.md do not agree", wrong.join("\n"));

@@ -59,40 +59,41 @@ export function keyward(document, { origin } = {}) {
 }
 
 /** The class of an object, around the one in Rust. It extends nothing: the runtime would then offer its methods as RPC. */
-const objectClass = (/** @type {"KeyGate" | "Registry" | "Relay"} */ name) => class {
-  #state;
-  #env;
-  /** @type {wasm.KeyGate | wasm.Registry | wasm.Relay | undefined} */
-  #inner;
-  #generation = -1;
+const objectClass = (/** @type {"KeyGate" | "Registry" | "Relay"} */ name) =>
+  class {
+    #state;
+    #env;
+    /** @type {wasm.KeyGate | wasm.Registry | wasm.Relay | undefined} */
+    #inner;
+    #generation = -1;
 
-  /**
-   * @param {DurableObjectState} state
-   * @param {object} env
-   */
-  constructor(state, env) {
-    this.#state = state;
-    this.#env = env;
-  }
-
-  /** @param {Request} request */
-  fetch(request) {
-    return this.#current().fetch(request);
-  }
-
-  alarm() {
-    return this.#current().alarm();
-  }
-
-  #current() {
-    renew();
-    if (!this.#inner || this.#generation !== generation) {
-      this.#inner = new wasm[name](this.#state, this.#env);
-      this.#generation = generation;
+    /**
+     * @param {DurableObjectState} state
+     * @param {object} env
+     */
+    constructor(state, env) {
+      this.#state = state;
+      this.#env = env;
     }
-    return this.#inner;
-  }
-};
+
+    /** @param {Request} request */
+    fetch(request) {
+      return this.#current().fetch(request);
+    }
+
+    alarm() {
+      return this.#current().alarm();
+    }
+
+    #current() {
+      renew();
+      if (!this.#inner || this.#generation !== generation) {
+        this.#inner = new wasm[name](this.#state, this.#env);
+        this.#generation = generation;
+      }
+      return this.#inner;
+    }
+  };
 
 export const KeyGate = objectClass("KeyGate");
 export const Registry = objectClass("Registry");

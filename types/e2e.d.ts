@@ -92,7 +92,13 @@ export interface StoredObject {
 }
 
 export interface GateOptions {
-  /** A name in BUILDS, or a folder with a build; `builds`: one for each isolate. */
+  /** A name in POLICIES, or a file. */
+  policy?: string;
+  /** Instead of it: what `keyward check` could have written. */
+  document?: string;
+  /** JavaScript: the origin in the same Worker, as `keyward` takes it. */
+  origin?: string;
+  /** The folder of another build than the present one, with its own policy; `builds`: one for each isolate. */
   build?: string;
   builds?: string[];
   /** That of the objects, if it is another than the first isolate's. */

@@ -10,8 +10,9 @@ import { Failure, output, run } from "./progress.mjs";
  * @param {object} options `missing`: what to say where it cannot; `byHand`: what to do then; `progress`: as of a step
  */
 export async function aptInstall(name, { missing, byHand, progress }) {
-  const sudo = process.getuid?.() === 0 ? [] : (await output("sudo", ["-n", "true"])) === undefined ? undefined : ["sudo", "-n"];
-  if (!inPath("apt-get") || !sudo) throw new Failure(missing, byHand);
+  const isRoot = process.getuid?.() === 0;
+  const maySudo = isRoot || (await output("sudo", ["-n", "true"])) !== undefined;
+  if (!inPath("apt-get") || !maySudo) throw new Failure(missing, byHand);
   let total;
   let done = 0;
   const onLine = (line) => {
@@ -19,9 +20,19 @@ export async function aptInstall(name, { missing, byHand, progress }) {
     if (line.startsWith("Setting up ")) progress(`package ${++done} of ${total}`);
   };
   const apt = (what, args, hint) => {
-    const [command, ...rest] = [...sudo, "env", "DEBIAN_FRONTEND=noninteractive", "apt-get", ...args];
+    const [command, ...rest] = [
+      ...(isRoot ? [] : ["sudo", "-n"]),
+      "env",
+      "DEBIAN_FRONTEND=noninteractive",
+      "apt-get",
+      ...args,
+    ];
     return run(command, rest, { log: join(logs, "apt.log"), what, hint, onLine });
   };
-  await apt("apt-get update", ["update"], "Is the network reachable? It can be run again; what is already there is kept.");
+  await apt(
+    "apt-get update",
+    ["update"],
+    "Is the network reachable? It can be run again; what is already there is kept.",
+  );
   await apt(`apt-get install ${name}`, ["install", "-y", "--no-install-recommends", name], byHand);
 }

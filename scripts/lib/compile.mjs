@@ -5,13 +5,21 @@ import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSyn
 import { join } from "node:path";
 
 import { bin, fingerprint, logs, root, toolEnv, toolsDir, toolsKey } from "./places.mjs";
-import { CARGO_PROGRESS, Failure, Steps, cratesIn, output, run } from "./progress.mjs";
+import { CARGO_PROGRESS, cratesIn, Failure, output, run, Steps } from "./progress.mjs";
 
 /** The module of `keyward check`, relative to the root. */
 export const CHECKER = "build/check/keyward_check.js";
 
 const TARGET = "wasm32-unknown-unknown";
-const SHARED = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "crates", "policy/Cargo.toml", "policy/src"];
+const SHARED = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "rust-toolchain.toml",
+  ".cargo",
+  "crates",
+  "policy/Cargo.toml",
+  "policy/src",
+];
 
 const GATE = {
   what: "the gate",
@@ -34,8 +42,19 @@ const CHECK = {
 const QUICK = ["--config", "profile.release.package.keyward.codegen-units=8"];
 
 /** Keeps the names of functions; knows what rustc uses by default, and no more than workerd does. */
-const WASM_OPT = ["-O", "--debuginfo", ...["mutable-globals", "sign-ext", "nontrapping-float-to-int", "bulk-memory", "multivalue",
-  "reference-types", "exception-handling"].map((feature) => `--enable-${feature}`)];
+const WASM_OPT = [
+  "-O",
+  "--debuginfo",
+  ...[
+    "mutable-globals",
+    "sign-ext",
+    "nontrapping-float-to-int",
+    "bulk-memory",
+    "multivalue",
+    "reference-types",
+    "exception-handling",
+  ].map((feature) => `--enable-${feature}`),
+];
 
 const inputs = (part, how, rustc) => fingerprint(part.sources, rustc, toolsKey(), how);
 const rustcVersion = () => output("rustc", ["--version"], { cwd: root });
@@ -43,8 +62,10 @@ const rustcVersion = () => output("rustc", ["--version"], { cwd: root });
 /** Whether what the stamp says is what would be built, in one of these ways. */
 function isInPlace(part, hows, rustc) {
   const stamp = join(root, part.stamp);
-  return [...part.made, part.stamp].every((name) => existsSync(join(root, name)))
-    && hows.map((how) => inputs(part, how, rustc)).includes(readFileSync(stamp, "utf8"));
+  return (
+    [...part.made, part.stamp].every((name) => existsSync(join(root, name))) &&
+    hows.map((how) => inputs(part, how, rustc)).includes(readFileSync(stamp, "utf8"))
+  );
 }
 
 /** A full build does where a quick one is asked for. */
@@ -60,32 +81,48 @@ export async function isBuilt(isQuick) {
 export const isCheckerBuilt = async () => isInPlace(CHECK, waysOf(false), await rustcVersion());
 
 /** Builds `keyward check`, if it has changed. */
-export const buildChecker = (progress) => made(CHECK, false, async () => {
-  await compile(CHECK, [], progress);
-  await bindgen("node", CHECK, "build/check", "keyward_check");
-});
+export const buildChecker = (progress) =>
+  made(CHECK, false, async () => {
+    await compile(CHECK, [], progress);
+    await bindgen("node", CHECK, "build/check", "keyward_check");
+  });
 
 /** Builds the gate, if it has changed. */
-export const buildGate = (isQuick, progress) => made(GATE, isQuick, async () => {
-  await compile(GATE, isQuick ? QUICK : [], (crates) => progress(isQuick ? crates : `part 1 of 2, ${crates}`));
-  const glue = join("target", "bindgen");
-  await bindgen("worker", GATE, glue, "keyward");
-  const [script, wasm] = ["keyward.js", "keyward_bg.wasm"].map((name) => join(root, glue, name));
-  if (isQuick) {
-    copyFileSync(wasm, join(root, "build/keyward.wasm"));
-  } else {
-    progress("part 2 of 2, wasm-opt");
-    await tool(join(bin, "wasm-opt"), [wasm, "-o", join(root, "build/keyward.wasm"), ...WASM_OPT], GATE);
-  }
-  // Wrangler and workerd know no `import source`: a module of wasm is one in any case.
-  const own = readFileSync(script, "utf8").replace(/^import source (\w+) from "[^"]+"/m, 'import $1 from "./keyward.wasm"');
-  writeFileSync(script, own);
-  await tool(join(bin, "esbuild"), [
-    "src/entry.js", "--bundle", "--format=esm", "--minify", "--outfile=build/keyward.js", "--log-level=warning",
-    `--alias:keyward-wasm=./${glue}/keyward.js`, ...["handlers", "instance"].map((name) => `--alias:keyward-${name}=./src/edge/${name}.js`),
-    "--external:*.wasm", "--external:cloudflare:*",
-  ], GATE);
-});
+export const buildGate = (isQuick, progress) =>
+  made(GATE, isQuick, async () => {
+    await compile(GATE, isQuick ? QUICK : [], (crates) => progress(isQuick ? crates : `part 1 of 2, ${crates}`));
+    const glue = join("target", "bindgen");
+    await bindgen("worker", GATE, glue, "keyward");
+    const [script, wasm] = ["keyward.js", "keyward_bg.wasm"].map((name) => join(root, glue, name));
+    if (isQuick) {
+      copyFileSync(wasm, join(root, "build/keyward.wasm"));
+    } else {
+      progress("part 2 of 2, wasm-opt");
+      await tool(join(bin, "wasm-opt"), [wasm, "-o", join(root, "build/keyward.wasm"), ...WASM_OPT], GATE);
+    }
+    // Wrangler and workerd know no `import source`: a module of wasm is one in any case.
+    const own = readFileSync(script, "utf8").replace(
+      /^import source (\w+) from "[^"]+"/m,
+      'import $1 from "./keyward.wasm"',
+    );
+    writeFileSync(script, own);
+    await tool(
+      join(bin, "esbuild"),
+      [
+        "src/entry.js",
+        "--bundle",
+        "--format=esm",
+        "--minify",
+        "--outfile=build/keyward.js",
+        "--log-level=warning",
+        `--alias:keyward-wasm=./${glue}/keyward.js`,
+        ...["handlers", "instance"].map((name) => `--alias:keyward-${name}=./src/edge/${name}.js`),
+        "--external:*.wasm",
+        "--external:cloudflare:*",
+      ],
+      GATE,
+    );
+  });
 
 /** Runs `work` unless its result is in place. */
 async function made(part, isQuick, work) {
@@ -100,20 +137,48 @@ async function made(part, isQuick, work) {
 }
 
 /** Compiles a crate to wasm; it alone, since in one go with others it would get their features. */
-const compile = (part, options, progress) => tool("cargo", [
-  "build", "--locked", "--release", "--lib", "--target", TARGET, "--target-dir", join(root, "target"), "-p", part.crate, ...options,
-], part, {
-  // wasm-bindgen's macro then has promises and futures meet in js-sys, as the crate `worker` expects.
-  env: { WASM_BINDGEN_USE_JS_SYS: "1", ...CARGO_PROGRESS },
-  onLine: (line) => { if (cratesIn(line)) progress(cratesIn(line)); },
-});
+const compile = (part, options, progress) =>
+  tool(
+    "cargo",
+    [
+      "build",
+      "--locked",
+      "--release",
+      "--lib",
+      "--target",
+      TARGET,
+      "--target-dir",
+      join(root, "target"),
+      "-p",
+      part.crate,
+      ...options,
+    ],
+    part,
+    {
+      // wasm-bindgen's macro then has promises and futures meet in js-sys, as the crate `worker` expects.
+      env: { WASM_BINDGEN_USE_JS_SYS: "1", ...CARGO_PROGRESS },
+      onLine: (line) => {
+        if (cratesIn(line)) progress(cratesIn(line));
+      },
+    },
+  );
 
-const bindgen = (target, { crate, what }, out, name) => tool(join(toolsDir(), "bindgen"), [
-  target, join(root, "target", TARGET, "release", `${crate.replaceAll("-", "_")}.wasm`), join(root, out), name,
-], { what });
+const bindgen = (target, { crate, what }, out, name) =>
+  tool(
+    join(toolsDir(), "bindgen"),
+    [target, join(root, "target", TARGET, "release", `${crate.replaceAll("-", "_")}.wasm`), join(root, out), name],
+    { what },
+  );
 
 /** Runs one of the programs that set-up installs. */
 async function tool(program, args, { what }, { env, onLine } = {}) {
-  if (program.includes("/") && !existsSync(program)) throw new Failure(`${program} is not there`, "node scripts/setup.mjs installs it.");
-  await run(program, args, { cwd: root, env: { ...toolEnv(), ...env }, log: join(logs, "build.log"), what: `building ${what}`, onLine });
+  if (program.includes("/") && !existsSync(program))
+    throw new Failure(`${program} is not there`, "node scripts/setup.mjs installs it.");
+  await run(program, args, {
+    cwd: root,
+    env: { ...toolEnv(), ...env },
+    log: join(logs, "build.log"),
+    what: `building ${what}`,
+    onLine,
+  });
 }

@@ -32,9 +32,16 @@ export function demoOf(realms) {
     const opened = samples.filter(({ by }) => by.includes("key"));
     const passes = first(opened);
     if (!credential || !passes) return demo;
-    const { scopes, plans: [plan] } = passes;
+    const {
+      scopes,
+      plans: [plan],
+    } = passes;
     const held = withIncluded(realm, scopes);
-    const lacks = opened.find((request) => !request.scopes.every((scope) => held.has(scope)) || (request.plans.length > 0 && !request.plans.includes(plan)));
+    const lacks = opened.find(
+      (request) =>
+        !request.scopes.every((scope) => held.has(scope)) ||
+        (request.plans.length > 0 && !request.plans.includes(plan)),
+    );
     return { ...demo, credential, scopes, plan, passes, lacks };
   });
   return demos.find(({ passes }) => passes) ?? demos.find(({ open, closed }) => open ?? closed);
@@ -42,11 +49,13 @@ export function demoOf(realms) {
 
 /** A request to this route, and what it needs. Nothing where another route or realm comes first. */
 function sample(realms, realm, route) {
-  const method = route.methods?.includes("GET") ? "GET" : route.methods?.[0] ?? "GET";
+  const method = route.methods?.includes("GET") ? "GET" : (route.methods?.[0] ?? "GET");
   const path = pathOf(route.path);
   const host = hostOf(realm);
-  if (realms.find((other) => hasHost(other, host) && other.paths.some((pattern) => matches(pattern, path))) !== realm) return undefined;
-  if (realm.route.find((other) => (other.methods ?? [method]).includes(method) && matches(other.path, path)) !== route) return undefined;
+  if (realms.find((other) => hasHost(other, host) && other.paths.some((pattern) => matches(pattern, path))) !== realm)
+    return undefined;
+  if (realm.route.find((other) => (other.methods ?? [method]).includes(method) && matches(other.path, path)) !== route)
+    return undefined;
   const needs = typeof route.requires === "object" ? route.requires : {};
   const { by = ["key"], scopes = [], plans = realm.plans ?? [] } = needs;
   const headers = needs.session_id ? { [realm.session_id_header]: "demo" } : {};
@@ -55,7 +64,11 @@ function sample(realms, realm, route) {
 }
 
 /** A path of a pattern. */
-const pathOf = (pattern) => pattern.replaceAll(/\{[^}]*\}/g, "1").replace(/\/\*$/, "/1").replace(/\*$/, "");
+const pathOf = (pattern) =>
+  pattern
+    .replaceAll(/\{[^}]*\}/g, "1")
+    .replace(/\/\*$/, "/1")
+    .replace(/\*$/, "");
 
 /** Whether a path is of a pattern: the part of docs/policy.md, Paths, that plain paths need. */
 const matches = (pattern, path) => {
@@ -69,10 +82,15 @@ function hostOf({ hosts: [host] }, code = "any") {
 }
 
 /** Whether a realm answers for such a host. */
-const hasHost = ({ hosts }, host) => hosts.some((pattern) => {
-  const parent = pattern.match(/^(?:\*|\{tenant\})(\..+)$/)?.[1];
-  return pattern === "*" || pattern.toLowerCase() === host.toLowerCase() || (parent && host.toLowerCase().endsWith(parent.toLowerCase()));
-});
+const hasHost = ({ hosts }, host) =>
+  hosts.some((pattern) => {
+    const parent = pattern.match(/^(?:\*|\{tenant\})(\..+)$/)?.[1];
+    return (
+      pattern === "*" ||
+      pattern.toLowerCase() === host.toLowerCase() ||
+      (parent && host.toLowerCase().endsWith(parent.toLowerCase()))
+    );
+  });
 
 /** These scopes and all that the realm's catalogue includes in them. */
 function withIncluded(realm, scopes, held = new Set()) {
@@ -99,7 +117,13 @@ export async function makeDemoKey({ realm, passes, scopes, plan }, call) {
   const said = ({ status, body }) => `${status} ${JSON.stringify(body)}`;
   if (!tenant) return none(`asking for the tenants says ${said(tenants)}`);
   if (plan && !tenant.plan) await call("PATCH", `/tenants/${tenant.id}`, { plan });
-  const make = () => call("POST", "/api-keys", { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) } }, once);
+  const make = () =>
+    call(
+      "POST",
+      "/api-keys",
+      { realm: realm.id, name: "Demo key", scopes, rateLimit: { perMinute: perMinute(realm) } },
+      once,
+    );
   const once = { "Idempotency-Key": randomUUID() };
   let made = await make();
   // A machine that has just begun may be busy with it: whoever repeats gets the same key.
@@ -122,7 +146,9 @@ export const terms = ({ realm, scopes }) => [...scopes, `${perMinute(realm)} a m
  */
 export function demoRequests({ realm, credential, open, closed, passes, lacks }, { key, host }) {
   const request = (status, { method, path, headers }, { proof, query = "", times = 1 } = {}) => ({
-    status, method, times,
+    status,
+    method,
+    times,
     passes: status === 200,
     target: path + query,
     headers: {
@@ -142,8 +168,13 @@ export function demoRequests({ realm, credential, open, closed, passes, lacks },
       request(429, passes, { proof: key, times: perMinute(realm) + 1 }),
     ];
   }
-  const nowhere = realm.paths.map((pattern) => `${pathOf(pattern)}-nothing`)
-    .find((path) => realm.paths.some((pattern) => matches(pattern, path)) && !realm.route.some((route) => matches(route.path, path)));
+  const nowhere = realm.paths
+    .map((pattern) => `${pathOf(pattern)}-nothing`)
+    .find(
+      (path) =>
+        realm.paths.some((pattern) => matches(pattern, path)) &&
+        !realm.route.some((route) => matches(route.path, path)),
+    );
   return [
     ...(open ? [request(200, open)] : []),
     ...(closed ? [request(401, closed)] : []),
@@ -153,12 +184,17 @@ export function demoRequests({ realm, credential, open, closed, passes, lacks },
 
 /** A request as a line for a shell. */
 export function curl(base, { method, target, headers, times }) {
+  const how = { GET: [], HEAD: ["-I"] }[method] ?? ["-X", method];
   const rest = [
-    ...(method === "GET" ? [] : method === "HEAD" ? ["-I"] : ["-X", method]),
+    ...how,
     word(base + target),
-    ...Object.entries(headers).map(([name, value]) => `-H ${value.includes(SOME_KEY) ? `"${name}: ${value}"` : quoted(`${name}: ${value}`)}`),
+    ...Object.entries(headers).map(
+      ([name, value]) => `-H ${value.includes(SOME_KEY) ? `"${name}: ${value}"` : quoted(`${name}: ${value}`)}`,
+    ),
   ].join(" ");
-  return times === 1 ? `curl -i ${rest}` : `for i in ${Array.from({ length: times }, (_, i) => i + 1).join(" ")}; do curl -si ${rest} | head -1; done`;
+  return times === 1
+    ? `curl -i ${rest}`
+    : `for i in ${Array.from({ length: times }, (_, i) => i + 1).join(" ")}; do curl -si ${rest} | head -1; done`;
 }
 
 const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;

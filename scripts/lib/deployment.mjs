@@ -30,19 +30,34 @@ export async function readConfig() {
 }
 
 /** What wrangler gives an environment of the top of the file; everything else it has to say itself. */
-const INHERITED = ["main", "compatibility_date", "compatibility_flags", "migrations", "assets", "routes", "route", "workers_dev"];
+const INHERITED = [
+  "main",
+  "compatibility_date",
+  "compatibility_flags",
+  "migrations",
+  "assets",
+  "routes",
+  "route",
+  "workers_dev",
+];
 
 /** The objects of the gate, by their bindings. */
 const OBJECTS = { REGISTRY: "Registry", KEY_GATE: "KeyGate", RELAY: "Relay" };
 
 /** What would be deployed: the top of wrangler.toml, and each `[env.…]`, with what it inherits. */
 function deployments(config) {
-  const inherited = Object.fromEntries(INHERITED.filter((name) => config[name] !== undefined).map((name) => [name, config[name]]));
-  return [["", config], ...Object.entries(config.env ?? {}).map(([name, own]) => [`env.${name}.`, { ...inherited, ...own }])];
+  const inherited = Object.fromEntries(
+    INHERITED.filter((name) => config[name] !== undefined).map((name) => [name, config[name]]),
+  );
+  return [
+    ["", config],
+    ...Object.entries(config.env ?? {}).map(([name, own]) => [`env.${name}.`, { ...inherited, ...own }]),
+  ];
 }
 
 /** The id of the namespace for keys, once it has one. */
-const keysOf = ({ kv_namespaces: all = [] }) => all.find(({ binding, id = "" }) => binding === "KEYS" && !/^0*$/.test(id))?.id;
+const keysOf = ({ kv_namespaces: all = [] }) =>
+  all.find(({ binding, id = "" }) => binding === "KEYS" && !/^0*$/.test(id))?.id;
 
 /**
  * What the gate cannot do without and a deployment would not have, a line each: in the file's words, of each
@@ -53,28 +68,54 @@ export async function missing(policies) {
   const lines = [];
   const ids = new Map();
   for (const [at, own] of deployments(config)) {
-    const need = (is, what) => { if (!is) lines.push(`wrangler.toml: ${what}`); };
+    const need = (is, what) => {
+      if (!is) lines.push(`wrangler.toml: ${what}`);
+    };
     need(own.main === config.main, `${at}main is not ${config.main}, which is the gate`);
-    need(own.kv_namespaces?.some(({ binding }) => binding === "KEYS"), `[[${at}kv_namespaces]] with binding = "KEYS" is missing`);
+    need(
+      own.kv_namespaces?.some(({ binding }) => binding === "KEYS"),
+      `[[${at}kv_namespaces]] with binding = "KEYS" is missing`,
+    );
     const id = keysOf(own);
-    need(!id || !ids.has(id), `[[${at}kv_namespaces]] has the id of [[${ids.get(id)}kv_namespaces]]: two gates would write over each other's keys`);
+    need(
+      !id || !ids.has(id),
+      `[[${at}kv_namespaces]] has the id of [[${ids.get(id)}kv_namespaces]]: two gates would write over each other's keys`,
+    );
     if (id) ids.set(id, at);
     for (const [binding, className] of Object.entries(OBJECTS)) {
-      need(own.durable_objects?.bindings?.some((entry) => entry.name === binding && entry.class_name === className),
-        `[[${at}durable_objects.bindings]] with name = "${binding}" and class_name = "${className}" is missing`);
-      need(own.migrations?.some((step) => step.new_sqlite_classes?.includes(className)),
-        `[[${at}migrations]] with ${className} in new_sqlite_classes is missing`);
+      need(
+        own.durable_objects?.bindings?.some((entry) => entry.name === binding && entry.class_name === className),
+        `[[${at}durable_objects.bindings]] with name = "${binding}" and class_name = "${className}" is missing`,
+      );
+      need(
+        own.migrations?.some((step) => step.new_sqlite_classes?.includes(className)),
+        `[[${at}migrations]] with ${className} in new_sqlite_classes is missing`,
+      );
     }
-    need(own.ratelimits?.some(({ name }) => name === "FAILURES"), `[[${at}ratelimits]] with name = "FAILURES" is missing`);
-    need(own.assets?.binding === "ADMIN" && own.assets.run_worker_first === true, `[${at}assets] with binding = "ADMIN" and run_worker_first = true is missing`);
-    for (const flag of config.compatibility_flags ?? []) need(own.compatibility_flags?.includes(flag), `${at}compatibility_flags lacks "${flag}"`);
-    need(own.compatibility_date >= config.compatibility_date, `${at}compatibility_date is before ${config.compatibility_date}`);
+    need(
+      own.ratelimits?.some(({ name }) => name === "FAILURES"),
+      `[[${at}ratelimits]] with name = "FAILURES" is missing`,
+    );
+    need(
+      own.assets?.binding === "ADMIN" && own.assets.run_worker_first === true,
+      `[${at}assets] with binding = "ADMIN" and run_worker_first = true is missing`,
+    );
+    for (const flag of config.compatibility_flags ?? [])
+      need(own.compatibility_flags?.includes(flag), `${at}compatibility_flags lacks "${flag}"`);
+    need(
+      own.compatibility_date >= config.compatibility_date,
+      `${at}compatibility_date is before ${config.compatibility_date}`,
+    );
     const origins = realmsOf(policies).map((realm) => originOf(realm, own));
     for (const handler of new Set(origins.map((origin) => origin.handler).filter(Boolean))) {
-      need(own.main !== ENTRY, `${at}main is ${ENTRY}, which has no handler ${handler}, an origin of the policy: name a module of yours (README, Deploying)`);
+      need(
+        own.main !== ENTRY,
+        `${at}main is ${ENTRY}, which has no handler ${handler}, an origin of the policy: name a module of yours (README, Deploying)`,
+      );
     }
     const unbound = origins.filter(({ url, handler, service }) => !url && !handler && !service);
-    for (const binding of new Set(unbound.map((origin) => origin.binding))) need(false, `[[${at}services]] with binding = "${binding}", an origin of the policy, is missing`);
+    for (const binding of new Set(unbound.map((origin) => origin.binding)))
+      need(false, `[[${at}services]] with binding = "${binding}", an origin of the policy, is missing`);
   }
   return lines;
 }
@@ -85,12 +126,18 @@ export async function openEnds(policies) {
   for (const [at, own] of deployments(await readConfig())) {
     const where = at && `[${at.slice(0, -1)}]: `;
     for (const realm of realmsOf(policies)) {
-      if (originOf(realm, own).isDemo) lines.push(`${where}the origin of realm ${realm.id} is the demo, which is not deployed: name your Worker in [[${at}services]] of wrangler.toml, or a url in the policy.`);
+      if (originOf(realm, own).isDemo)
+        lines.push(
+          `${where}the origin of realm ${realm.id} is the demo, which is not deployed: name your Worker in [[${at}services]] of wrangler.toml, or a url in the policy.`,
+        );
     }
     if (own.kv_namespaces?.some(({ id = "" }) => /^0*$/.test(id))) {
-      lines.push(`${where}the KV namespace has no id yet: npx wrangler kv namespace create KEYS, and put the id into wrangler.toml.`);
+      lines.push(
+        `${where}the KV namespace has no id yet: npx wrangler kv namespace create KEYS, and put the id into wrangler.toml.`,
+      );
     }
-    if (!own.routes && !own.route && !own.workers_dev) lines.push(`${where}no routes: nothing reaches the Worker until wrangler.toml lists some.`);
+    if (!own.routes && !own.route && !own.workers_dev)
+      lines.push(`${where}no routes: nothing reaches the Worker until wrangler.toml lists some.`);
   }
   return lines;
 }

@@ -18,20 +18,27 @@ export function fingerprint(paths, ...more) {
   const add = (path) => {
     const full = join(root, path);
     if (!existsSync(full)) return;
-    if (statSync(full).isDirectory()) readdirSync(full).sort().forEach((name) => add(`${path}/${name}`));
-    else hash.update(`${path}\0`).update(readFileSync(full)).update("\0");
+    if (statSync(full).isDirectory()) {
+      for (const name of readdirSync(full).sort()) add(`${path}/${name}`);
+    } else {
+      hash.update(`${path}\0`).update(readFileSync(full)).update("\0");
+    }
   };
-  paths.forEach(add);
-  more.forEach((text) => hash.update(`${text}\0`));
+  for (const path of paths) add(path);
+  for (const text of more) hash.update(`${text}\0`);
   return hash.digest("hex");
 }
 
 /** What decides whether the Rust tools have to be built again. */
-export const toolsKey = () => fingerprint(["tools/Cargo.toml", "tools/Cargo.lock", "tools/src"], process.platform, process.arch).slice(0, 16);
+export const toolsKey = () =>
+  fingerprint(["tools/Cargo.toml", "tools/Cargo.lock", "tools/src"], process.platform, process.arch).slice(0, 16);
 
 /** The Rust tools, outside of the project so that a second clone finds them. */
-export const toolsDir = () => join(
-  process.env.KEYWARD_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyward"), toolsKey());
+export const toolsDir = () =>
+  join(
+    process.env.KEYWARD_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyward"),
+    toolsKey(),
+  );
 
 /** The environment in which the project's tools run: the pinned Node and programs first in PATH. */
 export const toolEnv = () => ({
@@ -47,21 +54,28 @@ export const node = () => (existsSync(join(bin, "node")) ? join(bin, "node") : p
 
 /** The file that running `name` would run. */
 export function inPath(name) {
-  return (process.env.PATH ?? "").split(delimiter).map((dir) => join(dir, name)).find((path) => {
-    try {
-      accessSync(path, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
+  return (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((dir) => join(dir, name))
+    .find((path) => {
+      try {
+        accessSync(path, constants.X_OK);
+        return true;
+      } catch {
+        return false;
+      }
+    });
 }
 
 /** The browser that tests use: `CHROMIUM`, or what is installed. */
 export function findChromium() {
   if (process.env.CHROMIUM) return process.env.CHROMIUM;
-  return ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].map(inPath).find(Boolean)
-    ?? ["/usr/bin/chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"].find((path) => existsSync(path));
+  return (
+    ["chromium", "chromium-browser", "google-chrome-stable", "google-chrome"].map(inPath).find(Boolean) ??
+    ["/usr/bin/chromium", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"].find((path) =>
+      existsSync(path),
+    )
+  );
 }
 
 /** Whether a module is the script that was started, and not one that another imports. */

@@ -20,7 +20,8 @@ export async function readPolicies(path, found = new Map()) {
     // `keyward check` says what is wrong with it.
   }
   found.set(path, policy);
-  for (const included of [policy.include ?? []].flat()) await readPolicies(join(dirname(path), String(included)), found);
+  for (const included of [policy.include ?? []].flat())
+    await readPolicies(join(dirname(path), String(included)), found);
   return found;
 }
 
@@ -28,6 +29,7 @@ export async function readPolicies(path, found = new Map()) {
 export const realmsOf = (policies) => [...policies.values()].flatMap(({ realm = [] }) => realm);
 
 /** Names of the secrets that realms ask for. */
-export const secretsOf = (realms) => realms
-  .flatMap(({ jwt, webhook = {} }) => [jwt?.secret, ...Object.values(webhook).map(({ secret }) => secret)])
-  .filter(Boolean);
+export const secretsOf = (realms) =>
+  realms
+    .flatMap(({ jwt, webhook = {} }) => [jwt?.secret, ...Object.values(webhook).map(({ secret }) => secret)])
+    .filter(Boolean);

@@ -10,7 +10,10 @@ const HOST = "127.0.0.1";
 async function obstacle(port) {
   // Some systems let two listen, on one address and on all of them, so see whether anybody answers.
   const answers = await new Promise((resolve) => {
-    const socket = connect(port, HOST, () => { socket.destroy(); resolve(true); });
+    const socket = connect(port, HOST, () => {
+      socket.destroy();
+      resolve(true);
+    });
     socket.on("error", () => resolve(false));
   });
   if (answers) return "EADDRINUSE";
@@ -27,6 +30,8 @@ export async function refuseBusyPort(port, command) {
   let other = Math.max(port, 1_023) + 1;
   while (other < 65_535 && (await obstacle(other))) other += 1;
   const why = code === "EADDRINUSE" ? "is in use" : `cannot be listened on (${code})`;
-  throw new Failure(`port ${port} of ${HOST} ${why}`,
-    `${code === "EADDRINUSE" ? "Stop what listens there, or choose another" : "Choose another"}: ${command} ${other}`);
+  throw new Failure(
+    `port ${port} of ${HOST} ${why}`,
+    `${code === "EADDRINUSE" ? "Stop what listens there, or choose another" : "Choose another"}: ${command} ${other}`,
+  );
 }

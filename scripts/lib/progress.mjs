@@ -69,7 +69,9 @@ export class Steps {
     const timer = setInterval(beat, tty ? 500 : QUIET_HEARTBEAT_MS);
     if (tty) beat();
     try {
-      const result = await work((text) => { detail = text; });
+      const result = await work((text) => {
+        detail = text;
+      });
       if (tty) process.stdout.write("\r\x1b[2K");
       console.log(`${label}: ${result === Steps.nothing ? "in place" : seconds()}`);
       return result;
@@ -93,7 +95,12 @@ export class Steps {
 export async function run(command, args, { log, what, hint, onLine, cwd, env, signal } = {}) {
   mkdirSync(dirname(log), { recursive: true });
   appendFileSync(log, `\n$ ${command} ${args.join(" ")}\n`);
-  const child = spawn(command, args, { cwd, signal, env: { ...process.env, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(command, args, {
+    cwd,
+    signal,
+    env: { ...process.env, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   const tail = [];
   for (const stream of [child.stdout, child.stderr]) {
     let rest = "";
@@ -115,9 +122,10 @@ export async function run(command, args, { log, what, hint, onLine, cwd, env, si
     child.on("close", (code, signal) => resolve(signal ?? code));
   });
   if (status !== 0) {
-    throw new Failure(`${what} failed (${command} ended with ${status})`, [
-      ...tail.map((line) => `| ${line}`), `Everything it said: ${log}`, ...(hint ? [hint] : []),
-    ].join("\n"));
+    throw new Failure(
+      `${what} failed (${command} ended with ${status})`,
+      [...tail.map((line) => `| ${line}`), `Everything it said: ${log}`, ...(hint ? [hint] : [])].join("\n"),
+    );
   }
 }
 
@@ -135,7 +143,9 @@ export async function output(command, args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "ignore"] });
     let text = "";
-    child.stdout.setEncoding("utf8").on("data", (chunk) => { text += chunk; });
+    child.stdout.setEncoding("utf8").on("data", (chunk) => {
+      text += chunk;
+    });
     child.on("error", () => resolve(undefined));
     child.on("close", (code) => resolve(code === 0 ? text.trim() : undefined));
   });

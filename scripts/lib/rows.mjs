@@ -25,7 +25,12 @@ export default async function* (events) {
 /** What the document says: a Map of row to `{ rule, files }`. */
 function documented() {
   const lines = readFileSync(join(root, DOCUMENT), "utf8").matchAll(/^\| ([A-Z]{2}-\d+) \| ([^|]*) \|(.*)$/gm);
-  return new Map(Array.from(lines, ([, row, rule, rest]) => [row, { rule, files: Array.from(rest.matchAll(/tests\/e2e\/([^)\s]+)/g), ([, file]) => file) }]));
+  return new Map(
+    Array.from(lines, ([, row, rule, rest]) => [
+      row,
+      { rule, files: Array.from(rest.matchAll(/tests\/e2e\/([^)\s]+)/g), ([, file]) => file) },
+    ]),
+  );
 }
 
 /**
@@ -34,7 +39,10 @@ function documented() {
  * @param {boolean} whole whether every test was run, so that every row has to be there
  */
 export function summary(results, whole) {
-  const tests = results.split("\n").filter(Boolean).map((line) => JSON.parse(line));
+  const tests = results
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
   const rows = documented();
   const table = [];
   const wrong = [];
@@ -46,9 +54,13 @@ export function summary(results, whole) {
     table.push(`  ${row.padEnd(6)} ${passes ? "pass" : "FAIL"}  ${`${passed}/${own.length}`.padStart(5)}  ${rule}`);
     if (!passes) wrong.push(`${row}: ${own.length ? "a test of it fails or is skipped" : "no test has this name"}`);
     const found = [...new Set(own.map(({ file }) => file))];
-    for (const file of found) if (!files.includes(file)) wrong.push(`${row}: it has a test in ${file}, which ${DOCUMENT} does not say`);
-    for (const file of files) if (whole && own.length && !found.includes(file)) wrong.push(`${row}: it has no test in ${file}, though ${DOCUMENT} says so`);
+    for (const file of found)
+      if (!files.includes(file)) wrong.push(`${row}: it has a test in ${file}, which ${DOCUMENT} does not say`);
+    for (const file of files)
+      if (whole && own.length && !found.includes(file))
+        wrong.push(`${row}: it has no test in ${file}, though ${DOCUMENT} says so`);
   }
-  for (const row of new Set(tests.map((test) => test.row))) if (!rows.has(row)) wrong.push(`${row}: ${DOCUMENT} has no such row`);
+  for (const row of new Set(tests.map((test) => test.row)))
+    if (!rows.has(row)) wrong.push(`${row}: ${DOCUMENT} has no such row`);
   return { table, wrong };
 }

@@ -25,7 +25,9 @@ export const readSecrets = (file) => (existsSync(file) ? util.parseEnv(readFileS
 
 /** Appends these to a file of secrets that only its owner may read; `comment` begins a new one. */
 export function appendSecrets(file, comment, secrets) {
-  const lines = Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join("");
+  const lines = Object.entries(secrets)
+    .map(([name, value]) => `${name}=${value}\n`)
+    .join("");
   if (!existsSync(file)) writeFileSync(file, `${comment}\n`, { mode: 0o600, flag: "wx" });
   else if (!readFileSync(file, "utf8").endsWith("\n")) appendFileSync(file, "\n");
   appendFileSync(file, lines);
@@ -38,14 +40,27 @@ const isFit = (secret) => /^[!-+\--~]{32,}$/.test(secret);
  * `session::is_fit_for_set_up`, of which the gate itself says the part that is more than a length.
  */
 export function refuseUnfit(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = "", KEYWARD_SETUP_TOKEN }) {
-  const refuse = (name, why, hint) => { throw new Failure(`${name} in ${relative(process.cwd(), file)} ${why}`, hint); };
+  const refuse = (name, why, hint) => {
+    throw new Failure(`${name} in ${relative(process.cwd(), file)} ${why}`, hint);
+  };
   const needs = "it needs at least 32 characters, visible ASCII without a comma";
   if (KEYWARD_SECRET !== undefined && !isFit(KEYWARD_SECRET)) {
-    refuse("KEYWARD_SECRET", `is not fit to be one: ${needs}`,
-      "Put a random one in its place, for example from: openssl rand -hex 32\nKeys that were made with another secret are then invalid.");
+    refuse(
+      "KEYWARD_SECRET",
+      `is not fit to be one: ${needs}`,
+      "Put a random one in its place, for example from: openssl rand -hex 32\nKeys that were made with another secret are then invalid.",
+    );
   }
-  if (KEYWARD_SECRET_PREVIOUS.split(",").map((one) => one.trim()).some((one) => one && !isFit(one))) {
-    refuse("KEYWARD_SECRET_PREVIOUS", `has one that no key was made with: ${needs}; commas stand between several`, "Take it out.");
+  if (
+    KEYWARD_SECRET_PREVIOUS.split(",")
+      .map((one) => one.trim())
+      .some((one) => one && !isFit(one))
+  ) {
+    refuse(
+      "KEYWARD_SECRET_PREVIOUS",
+      `has one that no key was made with: ${needs}; commas stand between several`,
+      "Take it out.",
+    );
   }
   // An empty one is none.
   if (KEYWARD_SETUP_TOKEN && [...KEYWARD_SETUP_TOKEN].length < 20) {
@@ -63,9 +78,13 @@ export const ANOTHER_TOKEN = "Take its line out: a random one is then made in it
 export function devSecrets(named = []) {
   const known = readSecrets(DEV_VARS);
   refuseUnfit(DEV_VARS, known);
-  const made = Object.entries(MADE).filter(([name]) => !known[name]).map(([name, make]) => [name, make()]);
+  const made = Object.entries(MADE)
+    .filter(([name]) => !known[name])
+    .map(([name, make]) => [name, make()]);
   // Hex is base64 too, whichever of the two is expected.
-  const others = named.filter((name) => known[name] === undefined).map((name) => [name, randomBytes(32).toString("hex")]);
+  const others = named
+    .filter((name) => known[name] === undefined)
+    .map((name) => [name, randomBytes(32).toString("hex")]);
   const missing = Object.fromEntries([...made, ...others]);
   if (Object.keys(missing).length) {
     appendSecrets(DEV_VARS, "# Secrets of the gate on this machine. Not for a deployment, not for git.", missing);

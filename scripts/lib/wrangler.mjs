@@ -27,17 +27,29 @@ export async function wranglerDev(base, port, state, policy) {
   log.write(`npm start: ${base}, ${policy}`);
   mkdirSync(dirname(CHANGED), { recursive: true, mode: 0o700 });
   writeFileSync(CHANGED, "");
-  const child = spawn(node(), [
-    // Not bin/wrangler.js, which starts this as a child and hands on no signals.
-    "--no-warnings", join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js"), "dev",
-    "-c", join(root, "wrangler.toml"),
-    "--ip", "127.0.0.1", "--port", String(port),
-    "--persist-to", join(root, state),
-    "--show-interactive-dev-session=false",
-    // The top of the file, whichever environment is chosen for deployments.
-  ], { cwd: root, env: { ...toolEnv(), CLOUDFLARE_ENV: undefined }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(
+    node(),
+    [
+      // Not bin/wrangler.js, which starts this as a child and hands on no signals.
+      "--no-warnings",
+      join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js"),
+      "dev",
+      "-c",
+      join(root, "wrangler.toml"),
+      "--ip",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--persist-to",
+      join(root, state),
+      "--show-interactive-dev-session=false",
+      // The top of the file, whichever environment is chosen for deployments.
+    ],
+    { cwd: root, env: { ...toolEnv(), CLOUDFLARE_ENV: undefined }, stdio: ["ignore", "pipe", "pipe"] },
+  );
   const lines = new EventEmitter();
-  for (const input of [child.stdout, child.stderr]) createInterface({ input }).on("line", (line) => lines.emit("line", line));
+  for (const input of [child.stdout, child.stderr])
+    createInterface({ input }).on("line", (line) => lines.emit("line", line));
   lines.on("line", (line) => {
     // The Worker's own line for each request (demo/worker.mjs) has more, and no key in it.
     if (line.trim() && !/^\[wrangler:info\] [A-Z]+ \//.test(line)) log.write(line);
@@ -58,10 +70,19 @@ export async function wranglerDev(base, port, state, policy) {
   let gone = false;
   void ended.then((code) => {
     gone = true;
-    if (!wanted) void runMain(() => { throw failed(`wrangler dev ended (${code})`); });
+    if (!wanted)
+      void runMain(() => {
+        throw failed(`wrangler dev ended (${code})`);
+      });
   });
   const end = Date.now() + READY_WITHIN_MS;
-  while (!gone && !(await fetch(`${base}/healthz`).then(({ ok }) => ok, () => false))) {
+  while (
+    !gone &&
+    !(await fetch(`${base}/healthz`).then(
+      ({ ok }) => ok,
+      () => false,
+    ))
+  ) {
     if (Date.now() > end) {
       await stop();
       throw failed(`the gate does not answer on ${base}/healthz`);

@@ -49,7 +49,8 @@ const PRESENT = "build";
  * The document of a policy, of a name in POLICIES or a file.
  * @param {(text: string) => string} edit what each file's text is replaced with
  */
-export const documentOf = (policy, edit = (text) => text) => check(POLICIES[policy] ?? policy, (file) => edit(readFileSync(join(root, file), "utf8")));
+export const documentOf = (policy, edit = (text) => text) =>
+  check(POLICIES[policy] ?? policy, (file) => edit(readFileSync(join(root, file), "utf8")));
 
 /** Options of `startGate` for a policy whose service bindings are handlers in the same Worker, which ask the same origin. */
 export const handled = async (policy) => ({
@@ -112,7 +113,7 @@ export class Gate {
   }
 
   async start() {
-    this.#document = this.#options.document ?? await documentOf(this.#options.policy ?? "default");
+    this.#document = this.#options.document ?? (await documentOf(this.#options.policy ?? "default"));
     if (this.#options.internet) this.internet ??= await startOrigin();
     for (;;) {
       for (const worker of [...this.isolates, this.objects]) {
@@ -269,7 +270,11 @@ export class Gate {
 
   /** Bytes of memory that the runtime's process has now. */
   memory() {
-    return Number(childProcess.execFileSync("ps", ["-o", "rss=", "-p", String(this.#running.workerd.pid)], { encoding: "utf8" })) * 1024;
+    return (
+      Number(
+        childProcess.execFileSync("ps", ["-o", "rss=", "-p", String(this.#running.workerd.pid)], { encoding: "utf8" }),
+      ) * 1024
+    );
   }
 
   /** Ends the runtime as a crash would: SIGKILL, nothing is written any more. */
@@ -295,7 +300,7 @@ export class Gate {
   }
 
   async stop() {
-    this.isolates.forEach((isolate) => isolate.tlsFront?.close());
+    for (const isolate of this.isolates) isolate.tlsFront?.close();
     await this.#runtime?.miniflare.dispose();
     await this.origin.stop();
     await this.internet?.stop();
@@ -309,7 +314,11 @@ export class Gate {
 
   async #run() {
     this.#runtime = await this.#spawn({
-      workers: [...[...this.isolates, this.objects].map((isolate) => this.#worker(isolate)), pageWorker(), ...(this.internet ? [internetWorker(this.internet.address)] : [])],
+      workers: [
+        ...[...this.isolates, this.objects].map((isolate) => this.#worker(isolate)),
+        pageWorker(),
+        ...(this.internet ? [internetWorker(this.internet.address)] : []),
+      ],
       host: "127.0.0.1",
       port: 0,
       cf: false,
@@ -354,11 +363,21 @@ export class Gate {
    * @returns {WorkerOptions}
    */
   #worker({ name, url, control, proxy }) {
-    const { build = PRESENT, builds = this.isolates.map(() => build), objectsBuild = builds[0], origin } = this.#options;
+    const {
+      build = PRESENT,
+      builds = this.isolates.map(() => build),
+      objectsBuild = builds[0],
+      origin,
+    } = this.#options;
     const own = name === OBJECTS ? objectsBuild : builds[this.isolates.findIndex((isolate) => isolate.name === name)];
     const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
     const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
-    const socket = (/** @type {string} */ entrypoint, /** @type {string} */ at, more = {}) => ({ host: "127.0.0.1", port: Number(new URL(at).port), entrypoint, ...more });
+    const socket = (/** @type {string} */ entrypoint, /** @type {string} */ at, more = {}) => ({
+      host: "127.0.0.1",
+      port: Number(new URL(at).port),
+      entrypoint,
+      ...more,
+    });
     /** @type {NonNullable<WorkerOptions["config"]["env"]>} */
     const env = {
       KEYS: { type: "kv", id: "keys" },
@@ -384,15 +403,22 @@ export class Gate {
           },
         },
         env,
-        exports: name !== OBJECTS ? {} : {
-          // Kept in memory, so that their alarms can follow the clock.
-          KeyGate: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
-          Registry: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
-          Relay: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
-        },
+        exports:
+          name !== OBJECTS
+            ? {}
+            : {
+                // Kept in memory, so that their alarms can follow the clock.
+                KeyGate: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
+                Registry: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
+                Relay: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
+              },
       },
       dev: {
-        unsafeDirectSockets: [socket("default", url), socket("Control", control), socket("default", proxy, { proxy: true })],
+        unsafeDirectSockets: [
+          socket("default", url),
+          socket("Control", control),
+          socket("default", proxy, { proxy: true }),
+        ],
         ...(this.internet && { outboundService: { type: "worker", worker: INTERNET } }),
         unsafeRegisterWorker: false,
       },
@@ -408,13 +434,21 @@ export class Gate {
 function modulesOf(build, document, origin) {
   const at = (name) => join(root, build, name);
   const text = (name) => readFileSync(at(name), "utf8");
-  const wasm = (name) => new Uint8Array(existsSync(at(`${name}.br`)) ? brotliDecompressSync(readFileSync(at(`${name}.br`))) : readFileSync(at(name)));
+  const wasm = (name) =>
+    new Uint8Array(
+      existsSync(at(`${name}.br`)) ? brotliDecompressSync(readFileSync(at(`${name}.br`))) : readFileSync(at(name)),
+    );
   const hasOwnPolicy = existsSync(at("index.js"));
   if (build !== PRESENT && hasOwnPolicy) {
     return {
-      "built/worker.js": { type: "esm", contents: 'export * from "./index.js";\nexport { default } from "./index.js";\n' },
+      "built/worker.js": {
+        type: "esm",
+        contents: 'export * from "./index.js";\nexport { default } from "./index.js";\n',
+      },
       "built/index.js": { type: "esm", contents: text("index.js") },
-      ...(/index_bg\.wasm/.test(text("index.js")) && { "built/index_bg.wasm": { type: "wasm", contents: wasm("index_bg.wasm") } }),
+      ...(/index_bg\.wasm/.test(text("index.js")) && {
+        "built/index_bg.wasm": { type: "wasm", contents: wasm("index_bg.wasm") },
+      }),
     };
   }
   const policy = build === PRESENT ? document : text("policy.json");
@@ -448,7 +482,12 @@ const pageWorker = () => ({
   config: {
     name: PAGE,
     compatibilityDate,
-    manifest: { mainModule: "page.mjs", modules: { "page.mjs": { type: "esm", contents: "export default { fetch: (request, env) => env.ASSETS.fetch(request) }" } } },
+    manifest: {
+      mainModule: "page.mjs",
+      modules: {
+        "page.mjs": { type: "esm", contents: "export default { fetch: (request, env) => env.ASSETS.fetch(request) }" },
+      },
+    },
     env: { ASSETS: { type: "assets" } },
     assets: { hasUserWorker: true, runWorkerFirst: true, directory: join(root, "www") },
   },
@@ -461,7 +500,15 @@ const internetWorker = (address) => ({
   config: {
     name: INTERNET,
     compatibilityDate,
-    manifest: { mainModule: "internet.mjs", modules: { "internet.mjs": { type: "esm", contents: "export default { fetch: (request, env) => env.SERVER.fetch(request) }" } } },
+    manifest: {
+      mainModule: "internet.mjs",
+      modules: {
+        "internet.mjs": {
+          type: "esm",
+          contents: "export default { fetch: (request, env) => env.SERVER.fetch(request) }",
+        },
+      },
+    },
     env: { SERVER: { type: "external", address, http: {} } },
   },
   dev: { unsafeRegisterWorker: false },
@@ -590,7 +637,11 @@ export class Isolate {
    * @param {object} details
    */
   async order(order, details = {}) {
-    const answer = await fetch(this.control, { method: "POST", body: JSON.stringify({ order, ...details }), signal: AbortSignal.timeout(30_000) });
+    const answer = await fetch(this.control, {
+      method: "POST",
+      body: JSON.stringify({ order, ...details }),
+      signal: AbortSignal.timeout(30_000),
+    });
     if (!answer.ok) throw new Error(`${order}: ${answer.status} ${await answer.text()}`);
     return answer.json();
   }
