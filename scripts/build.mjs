@@ -18,15 +18,21 @@ import { Failure, runMain, Steps } from "./lib/progress.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
 import { setup, setupSteps } from "./setup.mjs";
 
+/** @import { Progress } from "./lib/progress.mjs" */
+
 /** What wrangler runs this for; it sets that itself. */
 const command = process.env.WRANGLER_COMMAND;
 
 const defaultPolicy = () => process.env.KEYWARD_POLICY ?? "keyward.toml";
-const isQuick = ({ quick, dev = command === "dev" }) => quick ?? (dev || process.env.KEYWARD_QUICK === "1");
+/** @typedef {{ policy?: string, out?: string, dev?: boolean, quick?: boolean }} BuildOptions */
+
+const isQuick = (/** @type {BuildOptions} */ { quick, dev = command === "dev" }) =>
+  quick ?? (dev || process.env.KEYWARD_QUICK === "1");
 
 /**
  * Builds the Worker with `policy` into `out`, both relative to the root. As a step's work: says how far it is.
- * @param options `dev`: for a developer's machine, with the demo origin
+ * @param {BuildOptions} options `dev`: for a developer's machine, with the demo origin
+ * @param {Progress} progress
  */
 export async function build(
   { policy = defaultPolicy(), out = "build", dev = command === "dev", quick } = {},

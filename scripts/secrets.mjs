@@ -64,7 +64,10 @@ await runMain(async () => {
   The first owner          https://YOUR-HOST${page}/#setup=${made.KEYWARD_SETUP_TOKEN ?? known.KEYWARD_SETUP_TOKEN}`);
 });
 
-/** Writes the file anew: a new secret, and the one that was there as the first of the previous ones. */
+/**
+ * Writes the file anew: a new secret, and the one that was there as the first of the previous ones.
+ * @param {NodeJS.Dict<string>} known
+ */
 function rotate({ KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS, ...others }) {
   const secrets = {
     KEYWARD_SECRET: MADE.KEYWARD_SECRET(),

@@ -23,6 +23,8 @@ import { CARGO_PROGRESS, cratesIn, Failure, lockedVersion, output, run, runMain,
 import { pythonPackages } from "./lib/python.mjs";
 import { devSecrets } from "./lib/secrets.mjs";
 
+/** @import { Progress } from "./lib/progress.mjs" */
+
 const RUST = [1, 91]; // what the `worker` crate needs
 const NODE = [20, 12];
 const WRANGLER_NODE = [22, 12];
@@ -30,13 +32,14 @@ const TARGET = "wasm32-unknown-unknown";
 const OFFLINE = "Is the network reachable? It can be run again; what is already there is kept.";
 
 /** How many steps `setup` runs. */
-export const setupSteps = ({ chromium = false, python = false } = {}) => 4 + chromium + python;
+export const setupSteps = ({ chromium = false, python = false } = {}) => 4 + Number(chromium) + Number(python);
 
 /** Installs what is missing; for the tests also, with `chromium`, a browser and, with `python`, client libraries in Python. */
 export async function setup(steps, { chromium = false, python = false } = {}) {
   await steps.run("Checking Rust and Node", checkMachine);
   // npm mostly waits for the network and cargo mostly computes: both at once.
   const giveUp = new AbortController();
+  /** @type {Progress} */
   let tell = () => {};
   const packages = npmPackages(giveUp.signal, (text) => tell(text));
   packages.catch(() => {});

@@ -58,8 +58,14 @@ export function keyward(document, { origin } = {}) {
   return { fetch };
 }
 
-/** The class of an object, around the one in Rust. It extends nothing: the runtime would then offer its methods as RPC. */
-const objectClass = (/** @type {"KeyGate" | "Registry" | "Relay"} */ name) =>
+/** @typedef {new (state: DurableObjectState, env: object) => { fetch(request: Request): Promise<Response>, alarm(): Promise<Response> }} ObjectClass */
+
+/**
+ * The class of an object, around the one in Rust. It extends nothing: the runtime would then offer its methods as RPC.
+ * @param {"KeyGate" | "Registry" | "Relay"} name
+ * @returns {ObjectClass}
+ */
+const objectClass = (name) =>
   class {
     #state;
     #env;

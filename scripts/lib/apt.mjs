@@ -7,7 +7,9 @@ import { Failure, output, run } from "./progress.mjs";
 
 /**
  * Installs a package, where that can be done without asking for a password.
- * @param {object} options `missing`: what to say where it cannot; `byHand`: what to do then; `progress`: as of a step
+ * `missing`: what to say where it cannot; `byHand`: what to do then; `progress`: as of a step
+ * @param {string} name
+ * @param {{ missing: string, byHand: string, progress: (text: string) => void }} options
  */
 export async function aptInstall(name, { missing, byHand, progress }) {
   const isRoot = process.getuid?.() === 0;

@@ -6,12 +6,12 @@ import { pathToFileURL } from "node:url";
 
 import { CHECKER } from "./compile.mjs";
 import { root } from "./places.mjs";
-import { Failure } from "./progress.mjs";
+import { Failure, messageOf } from "./progress.mjs";
 
 /** The JSON Schema of a policy. */
 export const schema = async () => (await load()).schema();
 
-const load = () => import(pathToFileURL(join(root, CHECKER)));
+const load = () => import(pathToFileURL(join(root, CHECKER)).href);
 
 /**
  * The document of a policy and of those that it includes; a Failure that names each mistake with its line and a hint.
@@ -24,6 +24,6 @@ export async function check(policy, read = (file) => readFileSync(resolve(root, 
     return checker.check(policy, read);
   } catch (error) {
     if (error instanceof WebAssembly.RuntimeError) throw error;
-    throw new Failure(`the policy ${policy} is wrong`, error.message.trim());
+    throw new Failure(`the policy ${policy} is wrong`, messageOf(error).trim());
   }
 }

@@ -7,6 +7,9 @@ import { join } from "node:path";
 import { bin, fingerprint, logs, root, toolEnv, toolsDir, toolsKey } from "./places.mjs";
 import { CARGO_PROGRESS, cratesIn, Failure, output, run, Steps } from "./progress.mjs";
 
+/** @import { Progress, RunOptions } from "./progress.mjs" */
+/** @typedef {{ what: string, crate: string, sources: string[], stamp: string, made: string[] }} Part A crate, what it is made of, and what of it. */
+
 /** The module of `keyward check`, relative to the root. */
 export const CHECKER = "build/check/keyward_check.js";
 
@@ -56,10 +59,20 @@ const WASM_OPT = [
   ].map((feature) => `--enable-${feature}`),
 ];
 
+/**
+ * @param {Part} part
+ * @param {string} how
+ * @param {string | undefined} rustc its version
+ */
 const inputs = (part, how, rustc) => fingerprint(part.sources, rustc, toolsKey(), how);
 const rustcVersion = () => output("rustc", ["--version"], { cwd: root });
 
-/** Whether what the stamp says is what would be built, in one of these ways. */
+/**
+ * Whether what the stamp says is what would be built, in one of these ways.
+ * @param {Part} part
+ * @param {string[]} hows
+ * @param {string | undefined} rustc
+ */
 function isInPlace(part, hows, rustc) {
   const stamp = join(root, part.stamp);
   return (
@@ -69,9 +82,12 @@ function isInPlace(part, hows, rustc) {
 }
 
 /** A full build does where a quick one is asked for. */
-const waysOf = (isQuick) => (isQuick ? ["quick", "full"] : ["full"]);
+const waysOf = (/** @type {boolean} */ isQuick) => (isQuick ? ["quick", "full"] : ["full"]);
 
-/** Whether there is nothing to compile. */
+/**
+ * Whether there is nothing to compile.
+ * @param {boolean} isQuick
+ */
 export async function isBuilt(isQuick) {
   const rustc = await rustcVersion();
   return isInPlace(CHECK, waysOf(false), rustc) && isInPlace(GATE, waysOf(isQuick), rustc);
@@ -81,13 +97,17 @@ export async function isBuilt(isQuick) {
 export const isCheckerBuilt = async () => isInPlace(CHECK, waysOf(false), await rustcVersion());
 
 /** Builds `keyward check`, if it has changed. */
-export const buildChecker = (progress) =>
+export const buildChecker = (/** @type {Progress} */ progress) =>
   made(CHECK, false, async () => {
     await compile(CHECK, [], progress);
     await bindgen("node", CHECK, "build/check", "keyward_check");
   });
 
-/** Builds the gate, if it has changed. */
+/**
+ * Builds the gate, if it has changed.
+ * @param {boolean} isQuick
+ * @param {Progress} progress
+ */
 export const buildGate = (isQuick, progress) =>
   made(GATE, isQuick, async () => {
     await compile(GATE, isQuick ? QUICK : [], (crates) => progress(isQuick ? crates : `part 1 of 2, ${crates}`));
@@ -124,7 +144,12 @@ export const buildGate = (isQuick, progress) =>
     );
   });
 
-/** Runs `work` unless its result is in place. */
+/**
+ * Runs `work` unless its result is in place.
+ * @param {Part} part
+ * @param {boolean} isQuick
+ * @param {() => Promise<void>} work
+ */
 async function made(part, isQuick, work) {
   const rustc = await rustcVersion();
   if (isInPlace(part, waysOf(isQuick), rustc)) return Steps.nothing;
@@ -136,7 +161,12 @@ async function made(part, isQuick, work) {
   return undefined;
 }
 
-/** Compiles a crate to wasm; it alone, since in one go with others it would get their features. */
+/**
+ * Compiles a crate to wasm; it alone, since in one go with others it would get their features.
+ * @param {Part} part
+ * @param {string[]} options
+ * @param {Progress} progress
+ */
 const compile = (part, options, progress) =>
   tool(
     "cargo",
@@ -158,11 +188,18 @@ const compile = (part, options, progress) =>
       // wasm-bindgen's macro then has promises and futures meet in js-sys, as the crate `worker` expects.
       env: { WASM_BINDGEN_USE_JS_SYS: "1", ...CARGO_PROGRESS },
       onLine: (line) => {
-        if (cratesIn(line)) progress(cratesIn(line));
+        const crates = cratesIn(line);
+        if (crates) progress(crates);
       },
     },
   );
 
+/**
+ * @param {"node" | "worker"} target
+ * @param {Part} part
+ * @param {string} out
+ * @param {string} name
+ */
 const bindgen = (target, { crate, what }, out, name) =>
   tool(
     join(toolsDir(), "bindgen"),
@@ -170,7 +207,13 @@ const bindgen = (target, { crate, what }, out, name) =>
     { what },
   );
 
-/** Runs one of the programs that set-up installs. */
+/**
+ * Runs one of the programs that set-up installs.
+ * @param {string} program
+ * @param {string[]} args
+ * @param {Pick<Part, "what">} part
+ * @param {Pick<RunOptions, "env" | "onLine">} options
+ */
 async function tool(program, args, { what }, { env, onLine } = {}) {
   if (program.includes("/") && !existsSync(program))
     throw new Failure(`${program} is not there`, "node scripts/setup.mjs installs it.");

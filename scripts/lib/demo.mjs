@@ -143,9 +143,15 @@ export const terms = ({ realm, scopes }) => [...scopes, `${perMinute(realm)} a m
 /**
  * Requests that show it: `{ status, method, target, headers, times }`, where `times` is how many it takes
  * for that status. Those with `passes` pass the gate, and the status is what the demo origin says.
+ * @param {Record<string, any>} demo as `demoOf` gives it
+ * @param {{ key?: string, host: string, why?: string }} made as `makeDemoKey` gives it
  */
 export function demoRequests({ realm, credential, open, closed, passes, lacks }, { key, host }) {
-  const request = (status, { method, path, headers }, { proof, query = "", times = 1 } = {}) => ({
+  const request = (
+    status,
+    { method, path, headers },
+    /** @type {{ proof?: string, query?: string, times?: number }} */ { proof, query = "", times = 1 } = {},
+  ) => ({
     status,
     method,
     times,

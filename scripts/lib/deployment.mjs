@@ -100,7 +100,7 @@ export async function missing(policies) {
       own.assets?.binding === "ADMIN" && own.assets.run_worker_first === true,
       `[${at}assets] with binding = "ADMIN" and run_worker_first = true is missing`,
     );
-    for (const flag of config.compatibility_flags ?? [])
+    for (const flag of /** @type {string[]} */ (config.compatibility_flags ?? []))
       need(own.compatibility_flags?.includes(flag), `${at}compatibility_flags lacks "${flag}"`);
     need(
       own.compatibility_date >= config.compatibility_date,

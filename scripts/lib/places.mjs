@@ -12,10 +12,14 @@ export const bin = join(root, "node_modules", ".bin");
 /** For long outputs of the tools; not committed. */
 export const logs = join(root, "target", "logs");
 
-/** SHA-256 over names and contents of files and folders (relative to the root), in hex. */
+/**
+ * SHA-256 over names and contents of files and folders (relative to the root), in hex.
+ * @param {string[]} paths
+ * @param {(string | undefined)[]} more
+ */
 export function fingerprint(paths, ...more) {
   const hash = createHash("sha256");
-  const add = (path) => {
+  const add = (/** @type {string} */ path) => {
     const full = join(root, path);
     if (!existsSync(full)) return;
     if (statSync(full).isDirectory()) {
@@ -52,7 +56,10 @@ export const toolEnv = () => ({
 /** Node for wrangler, miniflare and the tests: the pinned one, or this one where npm has none for the platform. */
 export const node = () => (existsSync(join(bin, "node")) ? join(bin, "node") : process.execPath);
 
-/** The file that running `name` would run. */
+/**
+ * The file that running `name` would run.
+ * @param {string} name
+ */
 export function inPath(name) {
   return (process.env.PATH ?? "")
     .split(delimiter)
@@ -79,4 +86,5 @@ export function findChromium() {
 }
 
 /** Whether a module is the script that was started, and not one that another imports. */
-export const isMain = ({ url }) => Boolean(process.argv[1]) && fileURLToPath(url) === realpathSync(process.argv[1]);
+export const isMain = (/** @type {ImportMeta} */ { url }) =>
+  Boolean(process.argv[1]) && fileURLToPath(url) === realpathSync(process.argv[1]);

@@ -2,7 +2,7 @@
 
 import { connect, createServer } from "node:net";
 
-import { Failure } from "./progress.mjs";
+import { codeOf, Failure } from "./progress.mjs";
 
 const HOST = "127.0.0.1";
 
@@ -18,7 +18,7 @@ async function obstacle(port) {
   });
   if (answers) return "EADDRINUSE";
   return new Promise((resolve) => {
-    const server = createServer().on("error", ({ code }) => resolve(code));
+    const server = createServer().on("error", (error) => resolve(codeOf(error)));
     server.listen(port, HOST, () => server.close(() => resolve(undefined)));
   });
 }

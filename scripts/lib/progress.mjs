@@ -6,13 +6,26 @@ import { dirname } from "node:path";
 
 /** A failure with a message for people: what is wrong, and how to mend it. Never a stack trace. */
 export class Failure extends Error {
+  /**
+   * @param {string} message
+   * @param {string} [hint]
+   */
   constructor(message, hint) {
     super(message);
     this.hint = hint;
   }
 }
 
-/** Runs a script's `main`; a Failure ends the process with status 1. */
+/** What a thrown value says. */
+export const messageOf = (/** @type {unknown} */ error) => (error instanceof Error ? error.message : String(error));
+
+/** The code that the system gave an error. */
+export const codeOf = (/** @type {unknown} */ error) => /** @type {NodeJS.ErrnoException} */ (error).code;
+
+/**
+ * Runs a script's `main`; a Failure ends the process with status 1.
+ * @param {() => unknown} main
+ */
 export async function runMain(main) {
   try {
     await main();
@@ -24,7 +37,10 @@ export async function runMain(main) {
   }
 }
 
-/** What to do about what a system says of a file. */
+/**
+ * What to do about what a system says of a file.
+ * @type {Record<string, string>}
+ */
 const HINTS = {
   EACCES: "Give this user the right to it, or remove it if another user made it (with sudo, say).",
   EPERM: "Give this user the right to it, or remove it if another user made it (with sudo, say).",
@@ -32,12 +48,17 @@ const HINTS = {
   ENOSPC: "The disk is full.",
 };
 
-/** A fault of a file or folder, as a Failure; everything else is a mistake in the scripts and thrown on. */
+/**
+ * A fault of a file or folder, as a Failure; everything else is a mistake in the scripts and thrown on.
+ * @param {unknown} error
+ */
 function ofSystem(error) {
-  const { code, syscall, path } = error;
+  const { code = "", syscall, path } = /** @type {NodeJS.ErrnoException} */ (error);
   if (!syscall || !path) throw error;
   return new Failure(`${path}: ${syscall} failed (${code})`, HINTS[code]);
 }
+
+/** @typedef {(text: string) => void} Progress Says how far a step is. */
 
 /** How often a step that runs long says so where lines cannot be overwritten. */
 const QUIET_HEARTBEAT_MS = 15_000;
@@ -47,6 +68,7 @@ export class Steps {
   #total;
   #done = 0;
 
+  /** @param {number} total */
   constructor(total) {
     this.#total = total;
   }
@@ -54,6 +76,9 @@ export class Steps {
   /**
    * Runs one step. `work` gets a function with which it may say how far it is; what it returns is
    * returned. A step that had nothing to do returns `Steps.nothing`.
+   * @template Result
+   * @param {string} title
+   * @param {(progress: Progress) => Promise<Result> | Result} work
    */
   async run(title, work) {
     const label = `[${++this.#done}/${this.#total}] ${title}`;
@@ -88,11 +113,18 @@ export class Steps {
 }
 
 /**
- * Runs a program with its output in a log file, whose end is shown if it fails.
- * @param {object} options `log`: the file; `what`: how to call it in the message; `hint`: what to do
- *   when it fails; `onLine`: sees each line as it comes; `cwd`, `env` and `signal` as usual.
+ * What `run` goes by. `log`: the file; `what`: how to call it in the message; `hint`: what to do when it fails;
+ * `onLine`: sees each line as it comes; `cwd`, `env` and `signal` as usual.
+ * @typedef {{ log: string, what: string, hint?: string, onLine?: (line: string) => void, cwd?: string, env?: NodeJS.ProcessEnv, signal?: AbortSignal }} RunOptions
  */
-export async function run(command, args, { log, what, hint, onLine, cwd, env, signal } = {}) {
+
+/**
+ * Runs a program with its output in a log file, whose end is shown if it fails.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {RunOptions} options
+ */
+export async function run(command, args, { log, what, hint, onLine, cwd, env, signal }) {
   mkdirSync(dirname(log), { recursive: true });
   appendFileSync(log, `\n$ ${command} ${args.join(" ")}\n`);
   const child = spawn(command, args, {
@@ -101,12 +133,13 @@ export async function run(command, args, { log, what, hint, onLine, cwd, env, si
     env: { ...process.env, ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
+  /** @type {string[]} */
   const tail = [];
   for (const stream of [child.stdout, child.stderr]) {
     let rest = "";
     stream.setEncoding("utf8").on("data", (chunk) => {
       const lines = (rest + chunk).split(/[\r\n]/);
-      rest = lines.pop();
+      rest = lines.pop() ?? "";
       for (const line of lines) {
         onLine?.(line);
         // What Cargo would overwrite is not worth keeping.
@@ -118,7 +151,7 @@ export async function run(command, args, { log, what, hint, onLine, cwd, env, si
     });
   }
   const status = await new Promise((resolve, reject) => {
-    child.on("error", (error) => reject(new Failure(`${what}: ${command} cannot be run (${error.code})`, hint)));
+    child.on("error", (error) => reject(new Failure(`${what}: ${command} cannot be run (${codeOf(error)})`, hint)));
     child.on("close", (code, signal) => resolve(signal ?? code));
   });
   if (status !== 0) {
@@ -132,13 +165,22 @@ export async function run(command, args, { log, what, hint, onLine, cwd, env, si
 /** For the environment of Cargo: it says how far it is, also where nobody can see that at a terminal. */
 export const CARGO_PROGRESS = { CARGO_TERM_PROGRESS_WHEN: "always", CARGO_TERM_PROGRESS_WIDTH: "200" };
 
-/** What a line of Cargo's says of how far it is, in our words; nothing for all others. */
+/**
+ * What a line of Cargo's says of how far it is, in our words; nothing for all others.
+ * @param {string} line
+ */
 export function cratesIn(line) {
   const [, done, total, crates] = line.match(/^\s*Building \[[=> ]*\] (\d+)\/(\d+)(?:: (.*))?/) ?? [];
   return total && `crate ${done} of ${total}${crates?.trim() ? `: ${crates.trim()}` : ""}`;
 }
 
-/** What a program prints, or undefined where it is missing or fails. */
+/**
+ * What a program prints, or undefined where it is missing or fails.
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd?: string, env?: NodeJS.ProcessEnv }} options
+ * @returns {Promise<string | undefined>}
+ */
 export async function output(command, args, options = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "ignore"] });
@@ -151,7 +193,11 @@ export async function output(command, args, options = {}) {
   });
 }
 
-/** The version of a package in a Cargo.lock. */
+/**
+ * The version of a package in a Cargo.lock.
+ * @param {string} lockFile
+ * @param {string} name
+ */
 export function lockedVersion(lockFile, name) {
   return readFileSync(lockFile, "utf8").match(new RegExp(`name = "${name}"\\nversion = "([^"]+)"`))?.[1];
 }

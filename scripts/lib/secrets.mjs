@@ -20,6 +20,7 @@ export const MADE = {
 /**
  * What a file of secrets holds; nothing if it is not there. An old Node has no `parseEnv`, and has to come as far as to
  * where it is told so.
+ * @returns {NodeJS.Dict<string>}
  */
 export const readSecrets = (file) => (existsSync(file) ? util.parseEnv(readFileSync(file, "utf8")) : {});
 
@@ -38,6 +39,8 @@ const isFit = (secret) => /^[!-+\--~]{32,}$/.test(secret);
 /**
  * Fails where the gate would refuse to run with these, read from `file`. The rules are `secret::is_fit` and
  * `session::is_fit_for_set_up`, of which the gate itself says the part that is more than a length.
+ * @param {string} file
+ * @param {NodeJS.Dict<string>} secrets
  */
 export function refuseUnfit(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = "", KEYWARD_SETUP_TOKEN }) {
   const refuse = (name, why, hint) => {

@@ -21,6 +21,7 @@ export let owner;
 export let apiKey;
 /** @type {string} */
 export let plaintextKey;
+/** @type {unknown} */
 let state;
 
 /** Everything that the admin API could have changed: keys, people, tenants and the audit's newest entry. */

@@ -143,10 +143,10 @@ test("a policy with a mistake is not deployed, and npm run check says the same o
   const policy = relative(root, file);
   const mistake = new RegExp(`error: ${policy}:\\d+: [^]*orgin = \\{[^]*hint: `);
   const before = readFileSync(join(root, "build", "policy.json"), "utf8");
-  for (const [program, args] of [
+  for (const [program, args] of /** @type {[string, string[]][]} */ ([
     ["node_modules/.bin/wrangler", ["deploy", "--dry-run", "--outdir", join(folder, "bundle")]],
     ["node_modules/.bin/node", ["scripts/check.mjs", file]],
-  ]) {
+  ])) {
     const { code, stdout, stderr } = await promisify(execFile)(join(root, program), args, {
       cwd: root,
       env: { ...toolEnv(), KEYWARD_POLICY: policy, KEYWARD_QUICK: "1" },

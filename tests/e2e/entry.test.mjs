@@ -154,11 +154,11 @@ describe("an origin in the same Worker", () => {
 
   it("does not start with what is no origin, and says which", async () => {
     const { document } = await handled("default");
-    for (const [origin, which] of [
+    for (const [origin, which] of /** @type {[string, RegExp][]} */ ([
       ["'https://x.test'", /origin is neither/],
       ["{ app: {} }", /origin\.app is neither/],
       ["null", /origin is neither/],
-    ]) {
+    ])) {
       await assert.rejects(
         startGate({ document, origin }).then((gate) => gate.stop()),
         which,

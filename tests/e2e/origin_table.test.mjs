@@ -64,7 +64,7 @@ const ANSWER = {
   connection: (mark) => mark,
 };
 
-/** @type {[string, { build: string, realm: string, host?: string, target: string, keyed?: boolean, url?: boolean, holds: string[] }][]} */
+/** @type {[string, { policy: string, realm: string, host?: string, target: string, keyed?: boolean, url?: boolean, holds: string[] }][]} */
 const CONTEXTS = [
   [
     "by a service binding",

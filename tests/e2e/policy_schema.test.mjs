@@ -6,7 +6,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 
-import Ajv from "ajv";
+import { Ajv } from "ajv";
 import { parse } from "smol-toml";
 
 const root = fileURLToPath(new URL("../../", import.meta.url));
@@ -15,7 +15,7 @@ const fits = new Ajv({ strict: true, allErrors: true }).compile(JSON.parse(read(
 
 /** Files below a folder whose names end so. */
 const files = (folder, end) =>
-  readdirSync(root + folder, { recursive: true })
+  readdirSync(root + folder, { recursive: true, encoding: "utf8" })
     .filter((file) => file.endsWith(end))
     .map((file) => `${folder}/${file}`);
 

@@ -47,13 +47,14 @@ const PRESENT = "build";
 
 /**
  * The document of a policy, of a name in POLICIES or a file.
+ * @param {string} policy
  * @param {(text: string) => string} edit what each file's text is replaced with
  */
 export const documentOf = (policy, edit = (text) => text) =>
   check(POLICIES[policy] ?? policy, (file) => edit(readFileSync(join(root, file), "utf8")));
 
 /** Options of `startGate` for a policy whose service bindings are handlers in the same Worker, which ask the same origin. */
-export const handled = async (policy) => ({
+export const handled = async (/** @type {string} */ policy) => ({
   document: await documentOf(policy, (text) => text.replaceAll('{ binding = "ORIGIN" }', '{ handler = "app" }')),
   origin: "{ app: (request, env) => env.ORIGIN.fetch(request) }",
 });
@@ -430,11 +431,15 @@ export class Gate {
  * The modules of a build, of which `built/worker.js` is the Worker. A folder has keyward.js and keyward.wasm, and
  * policy.json unless it is the present one's; or, of builds whose policy was in the wasm, index.js and index_bg.wasm.
  * Wasm may be compressed: with `.br`.
+ * @param {string} build
+ * @param {string} document
+ * @param {string | undefined} origin
+ * @returns {Extract<WorkerOptions["config"]["manifest"], { modules: unknown }>["modules"]}
  */
 function modulesOf(build, document, origin) {
-  const at = (name) => join(root, build, name);
-  const text = (name) => readFileSync(at(name), "utf8");
-  const wasm = (name) =>
+  const at = (/** @type {string} */ name) => join(root, build, name);
+  const text = (/** @type {string} */ name) => readFileSync(at(name), "utf8");
+  const wasm = (/** @type {string} */ name) =>
     new Uint8Array(
       existsSync(at(`${name}.br`)) ? brotliDecompressSync(readFileSync(at(`${name}.br`))) : readFileSync(at(name)),
     );
@@ -460,7 +465,10 @@ function modulesOf(build, document, origin) {
   };
 }
 
-/** As scripts/build.mjs writes it, or as somebody does whose Worker has the origin too. */
+/**
+ * As scripts/build.mjs writes it, or as somebody does whose Worker has the origin too.
+ * @param {string | undefined} origin
+ */
 const workerWith = (origin) => `import { keyward } from "./keyward.js";
 import policy from "./policy.json";
 
@@ -468,6 +476,7 @@ export { KeyGate, Registry, Relay } from "./keyward.js";
 export default keyward(policy${origin ? `, { origin: ${origin} }` : ""});
 `;
 
+/** @param {string} text */
 function isJson(text) {
   try {
     return typeof JSON.parse(text) === "object";
