@@ -11,7 +11,7 @@
 //! 5. **Shape**: prefix, length, alphabet, keyed check, without any I/O ([`key`]).
 //! 6. **Find**: hash, the policy's own keys, isolate memory, KV, KeyGate ([`pipeline`], [`configured`], [`memory`]).
 //! 7. **Decide**: pure and synchronous, a `Permit` or a `Denial` ([`gate`]).
-//! 8. **Limit**: every window of the key, all or none ([`lease`], [`limit`], [`key_gate`]).
+//! 8. **Limit**: every window of the key, all or none ([`lease`], [`limit`], [`coordinator`]).
 //! 9. **Forward**: without the credential, with the verified identity ([`forwarding`], [`identity`]).
 //! 10. **Account**: by outcome and reason, after the answer ([`usage`]).
 //!
@@ -26,7 +26,7 @@ pub use keyward_gate::{
     admission, breakers, budget, caller, configured, cors, credential, deadline, denial, forwarding, gate,
     hint, identity, in_flight, jwt, memory, pipeline, ready, refusal, stores, transport, webhook,
 };
-pub use keyward_limits::{key_gate, lease, limit, local, relay, tally, tellers, timing, usage, wire};
+pub use keyward_limits::{coordinator, fallback, lease, limit, relay, tally, tellers, timing, usage, wire};
 pub use keyward_registry::{self as registry, admin_call};
 
 pub mod admin_refusal;

@@ -94,7 +94,7 @@ fn use_objects(breakers: &mut Breakers, calls: &[(&str, End)], now: Timestamp) -
 /// The same with keys of several tenants.
 fn use_objects_of(breakers: &mut Breakers, calls: &[(&str, Owner<'_>, End)], now: Timestamp) -> Vec<bool> {
     let mut call = |(hash, owner, end): &(&str, Owner<'_>, End)| {
-        let of = Dependency::KeyGate { hash, owner: *owner };
+        let of = Dependency::Coordinator { hash, owner: *owner };
         let Some(leave) = breakers.leave(of, now, CALL) else { return false };
         breakers.ended(of, leave, *end, now);
         true

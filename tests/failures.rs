@@ -44,7 +44,7 @@ fn record() -> Record {
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Asked {
     Kv,
-    KeyGate,
+    Coordinator,
     Relay,
     Limiter,
 }
@@ -52,7 +52,7 @@ enum Asked {
 fn fault_of(world: &World, of: Asked) -> &Cell<Option<Fault>> {
     match of {
         Asked::Kv => &world.kv_fault,
-        Asked::KeyGate => &world.gate_fault,
+        Asked::Coordinator => &world.gate_fault,
         Asked::Relay => &world.relay_fault,
         Asked::Limiter => &world.limiter_fault,
     }
@@ -142,7 +142,7 @@ fn expected(case: &Case, of: Asked, fault: Fault) -> Verdict {
         _ if case.in_hand => case.usual,
         // Slow is not failing, unless nobody could wait for it.
         (_, Fault::Slow(milliseconds)) if milliseconds < *DEADLINE => case.usual,
-        (Asked::KeyGate, _) => Verdict::Unavailable,
+        (Asked::Coordinator, _) => Verdict::Unavailable,
         // Its object has the record; the object itself answers; guesses only are counted.
         (Asked::Kv | Asked::Relay | Asked::Limiter, _) => case.usual,
     }
@@ -150,7 +150,7 @@ fn expected(case: &Case, of: Asked, fault: Fault) -> Verdict {
 
 #[test]
 fn whatever_a_dependency_does_the_verdict_is_right_and_there_by_the_deadline() {
-    for of in [Asked::Kv, Asked::KeyGate, Asked::Relay, Asked::Limiter] {
+    for of in [Asked::Kv, Asked::Coordinator, Asked::Relay, Asked::Limiter] {
         for fault in FAULTS {
             for case in cases() {
                 let Case { name, world, key, .. } = &case;
@@ -177,7 +177,7 @@ fn whatever_a_dependency_does_the_verdict_is_right_and_there_by_the_deadline() {
 
 #[test]
 fn a_key_that_nobody_knows_is_401_only_where_both_that_should_know_have_said_so() {
-    for of in [Asked::Kv, Asked::KeyGate, Asked::Limiter] {
+    for of in [Asked::Kv, Asked::Coordinator, Asked::Limiter] {
         for fault in FAULTS {
             let world = World::new();
             fault_of(&world, of).set(Some(fault));
@@ -186,7 +186,7 @@ fn a_key_that_nobody_knows_is_401_only_where_both_that_should_know_have_said_so(
                 let (verdict, took) = check(&world, &world.new_key(seed));
                 assert!(took <= *DEADLINE, "{of:?} {fault:?}: {took} ms");
                 let is_told = of == Asked::Limiter || is_slow || verdict == Verdict::Unknown;
-                let slow_object = of == Asked::KeyGate && fault == Fault::Slow(1_200);
+                let slow_object = of == Asked::Coordinator && fault == Fault::Slow(1_200);
                 let expected = if is_told && (of == Asked::Limiter || is_slow || slow_object) {
                     Verdict::Unknown
                 } else {
@@ -246,7 +246,7 @@ fn an_object_that_hangs_is_waited_for_three_times_and_then_once_in_five_seconds(
     let (verdicts, waited) = traffic(&world, &key, 10, MINUTE);
     assert!(verdicts.len() > 3_000 && verdicts.iter().all(|verdict| *verdict == Verdict::Unavailable));
     // Three, then one that tries after each pause.
-    let calls = world.asked().iter().filter(|call| call.starts_with("KeyGate")).count();
+    let calls = world.asked().iter().filter(|call| call.starts_with("Coordinator")).count();
     assert!((8..16).contains(&calls), "{calls} calls");
     assert!(waited <= calls as i64 * *DEADLINE);
     world.gate_fault.set(None);
@@ -385,7 +385,7 @@ fn a_relay_that_cannot_reach_the_object_says_so_and_nobody_asks_the_object_inste
         assert_eq!(check(&world, &key), (Verdict::Pass, 0));
         world.pass_time(SECOND);
     }
-    assert_eq!(world.asked(), ["Relay take", "KeyGate take"].repeat(3));
+    assert_eq!(world.asked(), ["Relay take", "Coordinator take"].repeat(3));
 }
 
 /// A key of this tenant.

@@ -7,8 +7,8 @@
 mod support;
 
 use keyward::{
+    coordinator::{Coordinator, Counts},
     key,
-    key_gate::{Counts, KeyGate},
     limit::{Window, WindowState},
     link::{Redeem, Redeemed, Session},
     policy::{Hash, KeyFormat},
@@ -16,8 +16,8 @@ use keyward::{
     secret::Secrets,
     time::Timestamp,
     wire::{
-        Found, KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, TallyHour, Told, Unused,
-        UsageHour, UsageReport, UsageTaken, Via,
+        Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
+        RouteHint, Tally, TallyHour, UsageHour, UsageReport, UsageTaken,
     },
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -83,29 +83,29 @@ fn the_record() {
 #[test]
 fn the_calls_to_a_key_gate_and_its_answers() {
     let refused: RefusalCounts = [("TEST_MODE".to_owned(), 2)].into();
-    pinned(&KeyGateCall::Find, r#"{"op":"find"}"#);
+    pinned(&CoordinatorCall::Get, r#"{"op":"find"}"#);
     let leases = vec![LeaseReport { id: 7, used: 5, age_ms: 20, open: 1 }];
-    let take = Take {
+    let take = Acquire {
         version: 3,
-        at_hand: true,
+        immediate: true,
         within_ms: 500,
-        expected: 40,
-        waiting: 2,
-        life_ms: 4_750,
-        asker: 9,
+        wants: 40,
+        queued: 2,
+        lease_length_ms: 4_750,
+        client_id: 9,
         leases: leases.clone(),
-        unasked: 1,
-        unused: Some(Timestamp(1_900_000_000_750)),
+        unreported: 1,
+        cancelled: Some(Timestamp(1_900_000_000_750)),
         isolates: 4,
         refused: refused.clone(),
-        ..Take::default()
+        ..Acquire::default()
     };
     pinned(
-        &KeyGateCall::Take(take),
+        &CoordinatorCall::Acquire(take),
         r#"{"op":"take","version":3,"atHand":true,"withinMs":500,"expected":40,"waiting":2,"lifeMs":4750,"asker":9,"leases":[{"id":7,"used":5,"ageMs":20,"open":1}],"unasked":1,"unused":1900000000750,"isolates":4,"refused":{"TEST_MODE":2}}"#,
     );
     pinned(
-        &KeyGateCall::Report { refused, leases, tally: None },
+        &CoordinatorCall::Report { refused, leases, tally: None },
         r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[{"id":7,"used":5,"ageMs":20,"open":1}]}"#,
     );
     let hour = TallyHour {
@@ -114,37 +114,38 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         accepted: 7,
         refused: [("TEST_MODE".to_owned(), 2)].into(),
     };
-    let unused = vec![Unused { call: 4, place: Some(NOON) }, Unused { call: 5, place: None }];
-    let tally = Tally { teller: 11, number: 6, sent: NOON, hours: vec![hour], unused };
+    let cancelled =
+        vec![Cancelled { call: 4, reservation: Some(NOON) }, Cancelled { call: 5, reservation: None }];
+    let tally = Tally { teller: 11, number: 6, sent: NOON, hours: vec![hour], cancelled };
     pinned(
-        &KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) },
+        &CoordinatorCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) },
         r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}]}}"#,
     );
-    let take = Take { call: 3, unused_call: 2, tally: Some(Tally::default()), ..Take::default() };
+    let take = Acquire { call: 3, cancelled_call: 2, tally: Some(Tally::default()), ..Acquire::default() };
     pinned(
-        &KeyGateCall::Take(take),
+        &CoordinatorCall::Acquire(take),
         r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"unusedCall":2,"isolates":0,"refused":{},"call":3,"tally":{"teller":0,"number":0,"sent":0}}"#,
     );
-    let tell = serde_json::to_value(KeyGateCall::Tell { record: record() }).unwrap();
+    let tell = serde_json::to_value(CoordinatorCall::Put { record: record() }).unwrap();
     assert_eq!(
         (tell["op"].as_str(), &tell["record"]),
         (Some("tell"), &serde_json::to_value(record()).unwrap())
     );
-    pinned(&Told { version: 4 }, r#"{"version":4}"#);
-    pinned(&Found { record: None }, r#"{"record":null}"#);
+    pinned(&PutAck { version: 4 }, r#"{"version":4}"#);
+    pinned(&GetReply { record: None }, r#"{"record":null}"#);
     let windows = vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset_ms: 60_000 }];
-    let via = Via { relay: true, age_ms: 3 };
-    let lease = Some(Lease { id: 8, requests: 30, life_ms: 4_750 });
+    let via = RouteHint { relay: true, age_ms: 3 };
+    let lease = Some(Lease { id: 8, requests: 30, lease_length_ms: 4_750 });
     pinned(
-        &Taken::Granted { windows: windows.clone(), wait_ms: 11, place: Some(NOON), lease, via },
+        &Acquired::Granted { windows: windows.clone(), delay_ms: 11, reservation: Some(NOON), lease, via },
         r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3}}"#,
     );
     pinned(
-        &Taken::Limited { windows, retry_after_ms: 12, via },
+        &Acquired::Limited { windows, retry_after_ms: 12, via },
         r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3}}"#,
     );
-    pinned(&Taken::Unknown, r#"{"outcome":"unknown"}"#);
-    pinned(&Taken::Unreached { slow: true }, r#"{"outcome":"unreached","slow":true}"#);
+    pinned(&Acquired::Unknown, r#"{"outcome":"unknown"}"#);
+    pinned(&Acquired::Unreached { slow: true }, r#"{"outcome":"unreached","slow":true}"#);
 }
 
 #[test]
@@ -179,11 +180,11 @@ fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
 
 #[test]
 fn the_counts_that_a_key_gate_keeps() {
-    let mut gate = KeyGate::default();
-    gate.tell(record());
-    let take = Take { version: 1, at_hand: true, within_ms: 500, ..Take::default() };
-    gate.take(&take, NOON);
-    gate.take(&Take { waiting: 3, life_ms: 4_750, ..take }, NOON.plus(5));
+    let mut gate = Coordinator::default();
+    gate.put(record());
+    let take = Acquire { version: 1, immediate: true, within_ms: 500, ..Acquire::default() };
+    gate.acquire(&take, NOON);
+    gate.acquire(&Acquire { queued: 3, lease_length_ms: 4_750, ..take }, NOON.plus(5));
     pinned::<Counts>(
         &gate.counts,
         r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005,"lifeMs":4750}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,

@@ -77,7 +77,7 @@ fn keys_with_a_check_cost_nothing_that_is_asked() {
 
 /// 21 are looked up like any other; then KV is read a hundred times, and no object is asked.
 fn lookups() -> BTreeMap<String, usize> {
-    counts(&[("KV", 121), ("KeyGate find", 21), ("FAILURES", 21)])
+    counts(&[("KV", 121), ("Coordinator find", 21), ("FAILURES", 21)])
 }
 
 #[test]
@@ -111,12 +111,12 @@ fn whoever_has_a_site_full_of_networks_is_held_back_too_and_its_neighbours_keys_
     let world = world();
     let neighbours = unchecked_key(&world, 2_000);
     let hash = key::storage_hash(&UNCHECKED.key, &world.secrets, neighbours.expose());
-    world.gates.borrow_mut().entry(hash.clone()).or_default().tell(record());
+    world.gates.borrow_mut().entry(hash.clone()).or_default().put(record());
     world.kv.borrow_mut().insert(key::kv_key(&hash), serde_json::to_string(&record()).unwrap());
     let (asked, answers) =
         cost(&world, |seed| check(&world, &unchecked_key(&world, seed), &site(seed)).unwrap_err());
     // Sixteen times as many as of one network.
-    let lookups = counts(&[("KV", 436), ("KeyGate find", 336), ("FAILURES", 357)]);
+    let lookups = counts(&[("KV", 436), ("Coordinator find", 336), ("FAILURES", 357)]);
     assert_eq!((asked, answers), (lookups, counts(&[(401_u16, 336), (429, 664)])));
     world.pass_time(50);
     assert_eq!(check(&world, &neighbours, &site(5_000)), Ok(()));
@@ -138,7 +138,7 @@ fn a_neighbour_whose_key_kv_knows_waits_at_the_most_for_a_read_and_one_that_the_
     let [known, neighbours] = [2_000, 2_001].map(|seed| unchecked_key(&world, seed));
     for key in [&known, &neighbours] {
         let hash = key::storage_hash(&UNCHECKED.key, &world.secrets, key.expose());
-        world.gates.borrow_mut().entry(hash.clone()).or_default().tell(record());
+        world.gates.borrow_mut().entry(hash.clone()).or_default().put(record());
         world.kv.borrow_mut().insert(key::kv_key(&hash), serde_json::to_string(&record()).unwrap());
     }
     let check = |key: &Secret| world.check_in(&UNCHECKED, key, CALLER).map(|_| ()).map_err(|it| it.denial);

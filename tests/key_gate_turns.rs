@@ -1,26 +1,32 @@
-//! A KeyGate in memory never knows more than its database: each single statement of each call fails once.
+//! A coordinator in memory never knows more than its database: each single statement of each call fails once.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 mod support;
 
 use keyward::{
-    key_gate::{
+    coordinator::{
         Counts, Keep,
         store::{self, Kept},
     },
     record::{Record, Status},
     sql::SqlError,
     time::SECOND,
-    wire::{KeyGateCall, LeaseReport, Take},
+    wire::{Acquire, CoordinatorCall, LeaseReport},
 };
 use support::{Database, NOON, record};
 
-fn take() -> KeyGateCall {
-    KeyGateCall::Take(Take { version: 1, at_hand: true, life_ms: 5_000, expected: 100, ..Take::default() })
+fn take() -> CoordinatorCall {
+    CoordinatorCall::Acquire(Acquire {
+        version: 1,
+        immediate: true,
+        lease_length_ms: 5_000,
+        wants: 100,
+        ..Acquire::default()
+    })
 }
 
-fn call(db: &Database, gate: &Kept, call: KeyGateCall) -> Result<String, SqlError> {
+fn call(db: &Database, gate: &Kept, call: CoordinatorCall) -> Result<String, SqlError> {
     gate.turn(db, |gate| Ok(gate.answer(call, NOON.plus(SECOND)).unwrap()))
 }
 
@@ -33,14 +39,18 @@ fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
     let revoked = Record { version: 2, status: Status::Revoked, ..record() };
     let report = LeaseReport { id: 1, used: 2, open: 0, age_ms: 0 };
     let calls = [
-        ("the first word of the key", vec![], KeyGateCall::Tell { record: record() }),
-        ("a newer one", vec![KeyGateCall::Tell { record: record() }], KeyGateCall::Tell { record: revoked }),
-        ("a request", vec![KeyGateCall::Tell { record: record() }], take()),
-        ("another", vec![KeyGateCall::Tell { record: record() }, take()], take()),
+        ("the first word of the key", vec![], CoordinatorCall::Put { record: record() }),
+        (
+            "a newer one",
+            vec![CoordinatorCall::Put { record: record() }],
+            CoordinatorCall::Put { record: revoked },
+        ),
+        ("a request", vec![CoordinatorCall::Put { record: record() }], take()),
+        ("another", vec![CoordinatorCall::Put { record: record() }, take()], take()),
         (
             "a report",
-            vec![KeyGateCall::Tell { record: record() }, take()],
-            KeyGateCall::Report {
+            vec![CoordinatorCall::Put { record: record() }, take()],
+            CoordinatorCall::Report {
                 refused: [("TEST_MODE".to_owned(), 1)].into(),
                 leases: vec![report],
                 tally: None,
@@ -72,11 +82,7 @@ fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
                 assert_eq!(db.dump(), stored, "{what} after {steps}");
                 let disk = store::load(&db).unwrap();
                 assert_eq!(known(&db, &gate), (disk.record, disk.counts), "{what} after {steps}");
-                assert_eq!(
-                    call(&db, &gate, last.clone()).unwrap(),
-                    expected,
-                    "{what} after {steps}, repeated"
-                );
+                assert_eq!(call(&db, &gate, last.clone()).unwrap(), expected, "{what} after {steps}, repeated");
                 assert_eq!(db.dump(), twin.dump(), "{what} after {steps}, repeated");
             }
         }

@@ -1,5 +1,5 @@
 //! Leases, over many isolates and a network that delays, loses and reorders: never over the limit,
-//! little wasted, few calls, revoked in time. The real pipeline, KeyGates and relays run in virtual time
+//! little wasted, few calls, revoked in time. The real pipeline, coordinators and relays run in virtual time
 //! against an exact log of what reached the origin.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
@@ -16,17 +16,17 @@ use std::{
 
 use futures::{FutureExt, future::LocalBoxFuture};
 use keyward::{
-    lease::{Holder, Lessor},
+    lease::{Grantor, Lessee},
     limit::{Window, WindowState},
     memory::Memory,
     policy::Realm,
     record::{Limits, Status},
-    relay::{Desk, Relay, Upstream},
-    tally::REMEMBERED,
+    relay::{Relay, RelayServer, Upstream},
+    tally::REMEMBERED_MS,
     time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
-    timing::CROWDED,
+    timing::RELAY_ANSWER_MS,
     unavailable::Unavailable,
-    wire::{KeyGateCall, Lease, Take, Taken, Tally, TallyHour, Via},
+    wire::{Acquire, Acquired, CoordinatorCall, Lease, RouteHint, Tally, TallyHour},
 };
 use proptest::prelude::*;
 use world::{
@@ -420,23 +420,23 @@ fn a_crowd_whose_freshness_is_too_short_for_relays_asks_the_object_itself() {
 #[test]
 fn where_less_freshness_is_asked_for_a_lease_is_used_only_for_so_long() {
     let at = |ms: i64| Timestamp(BEGIN + ms);
-    let mut holder = Holder::default();
+    let mut lessee = Lessee::default();
     // A relay's word was 1 s old when it granted this.
-    holder.granted(Lessor::Relay, Lease { id: 1, requests: 10, life_ms: 3_750 }, 1_000, at(0));
-    assert!(holder.spend(2_750, at(1_749)).is_some());
-    assert!(holder.spend(2_750, at(1_750)).is_none());
-    assert!(holder.spend(4_750, at(3_749)).is_some());
-    assert!(holder.spend(4_750, at(3_750)).is_none());
+    lessee.add_lease(Grantor::Relay, Lease { id: 1, requests: 10, lease_length_ms: 3_750 }, 1_000, at(0));
+    assert!(lessee.admit(2_750, at(1_749)).is_some());
+    assert!(lessee.admit(2_750, at(1_750)).is_none());
+    assert!(lessee.admit(4_750, at(3_749)).is_some());
+    assert!(lessee.admit(4_750, at(3_750)).is_none());
 }
 
 #[test]
 fn calls_on_an_older_version_make_nobody_wait() {
     let now = Timestamp(BEGIN);
-    let mut holder = Holder::default();
-    holder.asks(Lessor::KeyGate, 4_750, now);
-    assert!(holder.has_asked(now));
-    holder.starts_over();
-    assert!(!holder.has_asked(now));
+    let mut lessee = Lessee::default();
+    lessee.plan_call(Grantor::Coordinator, 4_750, now);
+    assert!(lessee.has_call_in_flight(now));
+    lessee.reset();
+    assert!(!lessee.has_call_in_flight(now));
 }
 
 #[test]
@@ -476,44 +476,49 @@ fn a_crowd_is_spread_over_relays_and_every_promise_holds_through_them() {
 fn what_a_client_is_told_is_left_does_not_fall_and_rise_when_a_lease_ends_unused() {
     let at = |ms: i64| Timestamp(BEGIN + ms);
     let state = WindowState { window: Window::Minute, limit: 100, remaining: 90, reset_ms: 60_000 };
-    let mut holder = Holder::default();
-    let left = |holder: &Holder, ms| holder.windows(at(ms))[0].remaining;
-    holder.told(&[state], at(0));
-    holder.granted(Lessor::KeyGate, Lease { id: 1, requests: 10, life_ms: 4_750 }, 0, at(0));
-    assert_eq!(left(&holder, 0), 100);
+    let mut lessee = Lessee::default();
+    let left = |lessee: &Lessee, ms| lessee.windows(at(ms))[0].remaining;
+    lessee.update_windows(&[state], at(0));
+    lessee.add_lease(Grantor::Coordinator, Lease { id: 1, requests: 10, lease_length_ms: 4_750 }, 0, at(0));
+    assert_eq!(left(&lessee, 0), 100);
     for _ in 0..4 {
-        holder.spend(4_750, at(100)).unwrap();
+        lessee.admit(4_750, at(100)).unwrap();
     }
-    assert_eq!((left(&holder, 100), left(&holder, 4_760)), (96, 96));
-    let report = holder.end(Lessor::KeyGate, 1, at(4_275)).unwrap();
-    assert_eq!((report.used, report.open, left(&holder, 4_275)), (4, 0, 96));
-    holder.reported(Lessor::KeyGate, &[report]);
-    assert_eq!(left(&holder, 4_300), 96);
-    holder.told(&[WindowState { remaining: 80, ..state }], at(5_000));
-    assert_eq!(left(&holder, 5_000), 80);
+    assert_eq!((left(&lessee, 100), left(&lessee, 4_760)), (96, 96));
+    let report = lessee.end_lease(Grantor::Coordinator, 1, at(4_275)).unwrap();
+    assert_eq!((report.used, report.open, left(&lessee, 4_275)), (4, 0, 96));
+    lessee.report_acked(Grantor::Coordinator, &[report]);
+    assert_eq!(left(&lessee, 4_300), 96);
+    lessee.update_windows(&[WindowState { remaining: 80, ..state }], at(5_000));
+    assert_eq!(left(&lessee, 5_000), 80);
 }
 
 #[test]
 fn a_clock_that_is_set_back_ends_leases() {
     let at = |ms: i64| Timestamp(BEGIN + ms);
-    let mut holder = Holder::default();
-    holder.granted(Lessor::KeyGate, Lease { id: 1, requests: 10, life_ms: 4_750 }, 0, at(0));
-    assert!(holder.spend(4_750, at(2_000)).is_some());
-    assert!(holder.spend(4_750, at(1_000)).is_none());
-    assert!(holder.spend(4_750, at(2_000)).is_none());
+    let mut lessee = Lessee::default();
+    lessee.add_lease(Grantor::Coordinator, Lease { id: 1, requests: 10, lease_length_ms: 4_750 }, 0, at(0));
+    assert!(lessee.admit(4_750, at(2_000)).is_some());
+    assert!(lessee.admit(4_750, at(1_000)).is_none());
+    assert!(lessee.admit(4_750, at(2_000)).is_none());
 }
 
 #[test]
 fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() {
     let at = |ms: i64| Timestamp(BEGIN + ms);
-    let mut holder = Holder::default();
-    holder.granted(Lessor::KeyGate, Lease { id: 1, requests: 1_000, life_ms: 4_750 }, 0, at(0));
+    let mut lessee = Lessee::default();
+    lessee.add_lease(
+        Grantor::Coordinator,
+        Lease { id: 1, requests: 1_000, lease_length_ms: 4_750 },
+        0,
+        at(0),
+    );
     // Every 100 ms it is looked at, set back by 40, and looked at again.
     let mut passed = 0;
     for moment in (0..10_000).step_by(100) {
         let clock = moment - moment / 100 * 40;
         for clock in [clock, clock - 40] {
-            let passes = holder.spend(4_750, at(clock)).is_some();
+            let passes = lessee.admit(4_750, at(clock)).is_some();
             assert!(!passes || moment < 4_750, "after {moment} ms");
             passed += i32::from(passes);
         }
@@ -529,36 +534,42 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
 fn nor_any_lease_of_a_relays() {
     let at = |ms: i64| Timestamp(BEGIN + ms);
     let mut relay = Relay::new(1);
-    let take = Take { version: 1, expected: 10, life_ms: 4_750, ..Take::default() };
-    relay.hear(&take, at(0));
+    let take = Acquire { version: 1, wants: 10, lease_length_ms: 4_750, ..Acquire::default() };
+    relay.ingest(&take, at(0));
     let ask = relay.ask(1, 0, at(0));
-    let granted = Taken::Granted {
+    let granted = Acquired::Granted {
         windows: Vec::new(),
-        wait_ms: 0,
-        place: None,
-        lease: Some(Lease { id: 1, requests: 100, life_ms: 4_750 }),
-        via: Via { relay: true, age_ms: 0 },
+        delay_ms: 0,
+        reservation: None,
+        lease: Some(Lease { id: 1, requests: 100, lease_length_ms: 4_750 }),
+        via: RouteHint { relay: true, age_ms: 0 },
     };
     relay.answered(&ask, Some(&granted), at(0), at(100));
     // Set back by 200 ms, twice: when the clock shows 1,000 for the third time, 1,400 ms have passed.
     for clock in [1_000, 800, 1_000, 800] {
         relay.is_short(at(clock));
-        relay.hear(&Take::default(), at(clock));
+        relay.ingest(&Acquire::default(), at(clock));
     }
-    let Some(Taken::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(1_000)) else {
+    let Some(Acquired::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(1_000)) else {
         panic!()
     };
-    assert!(part.life_ms <= 4_750 - 1_400 - 1_000, "{part:?}");
+    assert!(part.lease_length_ms <= 4_750 - 1_400 - 1_000, "{part:?}");
     assert_eq!(via.age_ms, 1_400);
 }
 
 #[test]
 fn what_a_relay_was_told_twice_counts_once_although_its_clock_was_set_between() {
-    for by in [-HOUR, -DAY, 2 * REMEMBERED, DAY] {
+    for by in [-HOUR, -DAY, 2 * REMEMBERED_MS, DAY] {
         let mut relay = Relay::new(1);
         let tally = |teller, sent: i64| {
             let hour = TallyHour { at: Timestamp(BEGIN), accepted: 5, ..TallyHour::default() };
-            Tally { teller, number: 1, sent: Timestamp(BEGIN + sent), hours: vec![hour], unused: Vec::new() }
+            Tally {
+                teller,
+                number: 1,
+                sent: Timestamp(BEGIN + sent),
+                hours: vec![hour],
+                cancelled: Vec::new(),
+            }
         };
         let note = |relay: &mut Relay, teller, sent, now: i64| {
             relay.note(&[].into(), &[], Some(&tally(teller, sent)), Timestamp(BEGIN + now));
@@ -577,9 +588,9 @@ fn what_a_relay_was_told_twice_counts_once_although_its_clock_was_set_between() 
 #[test]
 fn more_is_asked_for_when_a_quarter_of_a_lease_is_left() {
     let now = Timestamp(BEGIN);
-    let mut holder = Holder::default();
-    holder.granted(Lessor::KeyGate, Lease { id: 1, requests: 20, life_ms: 4_750 }, 0, now);
-    let renews: Vec<bool> = (0..20).map(|_| holder.spend(4_750, now).unwrap().renew).collect();
+    let mut lessee = Lessee::default();
+    lessee.add_lease(Grantor::Coordinator, Lease { id: 1, requests: 20, lease_length_ms: 4_750 }, 0, now);
+    let renews: Vec<bool> = (0..20).map(|_| lessee.admit(4_750, now).unwrap().renew).collect();
     assert_eq!(renews.iter().position(|renews| *renews), Some(14));
     assert_eq!(renews.iter().filter(|renews| **renews).count(), 1);
 }
@@ -588,41 +599,47 @@ fn more_is_asked_for_when_a_quarter_of_a_lease_is_left() {
 fn what_a_relay_grants_ends_before_its_own_lease_does_and_stands_on_a_young_word() {
     let at = |ms: i64| Timestamp(BEGIN + ms);
     let mut relay = Relay::new(1);
-    let take = Take { version: 1, expected: 10, life_ms: 4_750, ..Take::default() };
-    relay.hear(&take, at(0));
+    let take = Acquire { version: 1, wants: 10, lease_length_ms: 4_750, ..Acquire::default() };
+    relay.ingest(&take, at(0));
     let ask = relay.ask(1, 0, at(0));
-    let lease = Some(Lease { id: 1, requests: 100, life_ms: 4_750 });
-    let granted = Taken::Granted {
+    let lease = Some(Lease { id: 1, requests: 100, lease_length_ms: 4_750 });
+    let granted = Acquired::Granted {
         windows: Vec::new(),
-        wait_ms: 0,
-        place: None,
+        delay_ms: 0,
+        reservation: None,
         lease,
-        via: Via { relay: true, age_ms: 0 },
+        via: RouteHint { relay: true, age_ms: 0 },
     };
     relay.answered(&ask, Some(&granted), at(0), at(100));
-    let Some(Taken::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(2_000)) else {
+    let Some(Acquired::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(2_000)) else {
         panic!()
     };
-    assert!(2_000 + part.life_ms <= 4_750 - 1_000, "{part:?}");
+    assert!(2_000 + part.lease_length_ms <= 4_750 - 1_000, "{part:?}");
     assert_eq!(via.age_ms, 2_000);
-    // Half of what may be believed is for the way on: the KeyGate is asked first.
+    // Half of what may be believed is for the way on: the coordinator is asked first.
     assert!(relay.answer(&take, at(2_375)).is_none());
     // A clock that was set back would make its lease longer.
     assert!(relay.answer(&take, at(1_900)).is_none());
 }
 
-/// A KeyGate that grants what is asked for, and how many requests waited for that.
+/// A coordinator that grants what is asked for, and how many requests waited for that.
 #[derive(Default)]
 struct Generous(Cell<u32>);
 
 impl Upstream for Generous {
-    async fn ask(&self, take: &Take) -> Result<Taken, Unavailable> {
-        self.0.set(take.waiting);
-        let lease = Some(Lease { id: 1, requests: take.waiting, life_ms: take.life_ms });
-        Ok(Taken::Granted { windows: Vec::new(), wait_ms: 0, place: None, lease, via: Via::default() })
+    async fn ask(&self, take: &Acquire) -> Result<Acquired, Unavailable> {
+        self.0.set(take.queued);
+        let lease = Some(Lease { id: 1, requests: take.queued, lease_length_ms: take.lease_length_ms });
+        Ok(Acquired::Granted {
+            windows: Vec::new(),
+            delay_ms: 0,
+            reservation: None,
+            lease,
+            via: RouteHint::default(),
+        })
     }
 
-    async fn tell(&self, _: &KeyGateCall) -> Result<(), Unavailable> {
+    async fn tell(&self, _: &CoordinatorCall) -> Result<(), Unavailable> {
         Ok(())
     }
 
@@ -639,18 +656,18 @@ impl Upstream for Generous {
 
 #[test]
 fn a_relay_asks_for_all_requests_that_wait_and_not_only_for_calls() {
-    let desk = Rc::new(Desk::new(Generous::default(), 1));
-    let take = Take {
+    let desk = Rc::new(RelayServer::new(Generous::default(), 1));
+    let take = Acquire {
         version: 1,
-        at_hand: true,
-        within_ms: CROWDED,
-        expected: 6,
-        waiting: 6,
-        life_ms: 4_750,
-        ..Take::default()
+        immediate: true,
+        within_ms: RELAY_ANSWER_MS,
+        wants: 6,
+        queued: 6,
+        lease_length_ms: 4_750,
+        ..Acquire::default()
     };
-    let taken = futures::executor::block_on(desk.take(&take));
+    let taken = futures::executor::block_on(desk.acquire(&take));
     assert_eq!(desk.upstream().0.get(), 7);
-    let Taken::Granted { lease: Some(part), .. } = taken else { panic!() };
+    let Acquired::Granted { lease: Some(part), .. } = taken else { panic!() };
     assert_eq!(part.requests, 6);
 }

@@ -6,14 +6,14 @@
 mod support;
 
 use keyward::{
+    coordinator::Coordinator,
     denial::Denial,
-    key_gate::KeyGate,
     limit::{Window, WindowState, agree},
     record::{Limits, Record},
     refusal::{rate_limit_headers, refuse},
     time,
-    timing::PROMPT,
-    wire::{Take, Taken},
+    timing::FIRST_ANSWER_MS,
+    wire::{Acquire, Acquired},
 };
 use proptest::prelude::*;
 use support::{NOON, policy::POLICY, record};
@@ -95,31 +95,31 @@ fn event() -> impl Strategy<Value = Event> {
 proptest! {
     #[test]
     fn a_keys_object_never_contradicts_itself(first in limits(), events in prop::collection::vec(event(), 1..60)) {
-        let mut gate = KeyGate::default();
+        let mut gate = Coordinator::default();
         let mut version = 1;
-        gate.tell(Record { limits: first, version, ..record() });
+        gate.put(Record { limits: first, version, ..record() });
         let (mut now, mut limits) = (NOON, first);
         for event in events {
             let take = match event {
                 Event::Edit(edited) => {
                     version += 1;
                     limits = edited;
-                    gate.tell(Record { limits, version, ..record() });
+                    gate.put(Record { limits, version, ..record() });
                     continue;
                 }
                 Event::Wait(span) => {
                     now = now.plus(span);
                     continue;
                 }
-                Event::Request => Take { version, at_hand: true, within_ms: PROMPT, ..Take::default() },
-                Event::Lease(waiting) => Take { version, at_hand: true, within_ms: PROMPT, waiting, expected: waiting, life_ms: 4_750, ..Take::default() },
+                Event::Request => Acquire { version, immediate: true, within_ms: FIRST_ANSWER_MS, ..Acquire::default() },
+                Event::Lease(queued) => Acquire { version, immediate: true, within_ms: FIRST_ANSWER_MS, queued, wants: queued, lease_length_ms: 4_750, ..Acquire::default() },
             };
-            let windows = match gate.take(&take, now) {
-                Taken::Granted { windows, .. } => {
+            let windows = match gate.acquire(&take, now) {
+                Acquired::Granted { windows, .. } => {
                     told(&windows);
                     windows
                 }
-                Taken::Limited { windows, retry_after_ms, .. } => {
+                Acquired::Limited { windows, retry_after_ms, .. } => {
                     are_refused_consistently(&windows, retry_after_ms);
                     // They need no correction here.
                     let mut corrected = windows.clone();

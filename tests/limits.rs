@@ -5,36 +5,36 @@
 mod support;
 
 use keyward::{
-    key_gate::{Keep, KeyGate, store},
-    limit::{Admitted, Filled, Window},
+    coordinator::{Coordinator, Keep, store},
+    limit::{Occupancy, SlidingWindowLog, Window},
     record::{Limits, Record},
     time::{DAY, MINUTE, Timestamp},
-    timing::{PATIENT, PROMPT, TRAVEL},
-    wire::{KeyGateCall, LeaseReport, Take, Taken, Tally, TallyHour},
+    timing::{FIRST_ANSWER_MS, SECOND_ANSWER_MS, TRAVEL_MS},
+    wire::{Acquire, Acquired, CoordinatorCall, LeaseReport, Tally, TallyHour},
 };
 use proptest::prelude::*;
 use support::{Database, NOON, record};
 
-fn gate(per_minute: Option<u32>, per_day: Option<u32>) -> KeyGate {
-    let mut gate = KeyGate::default();
-    gate.tell(Record { limits: Limits { per_minute, per_day }, ..record() });
+fn gate(per_minute: Option<u32>, per_day: Option<u32>) -> Coordinator {
+    let mut gate = Coordinator::default();
+    gate.put(Record { limits: Limits { per_minute, per_day }, ..record() });
     gate
 }
 
 /// The longest from asking to the origin.
-const ON_THE_WAY: i64 = (PROMPT + TRAVEL) as i64;
+const ON_THE_WAY: i64 = (FIRST_ANSWER_MS + TRAVEL_MS) as i64;
 
 /// One request at hand, decided on this version.
-fn one(version: u64) -> Take {
-    Take { version, at_hand: true, within_ms: PROMPT, ..Take::default() }
+fn one(version: u64) -> Acquire {
+    Acquire { version, immediate: true, within_ms: FIRST_ANSWER_MS, ..Acquire::default() }
 }
 
-fn take(gate: &mut KeyGate, now: Timestamp) -> Taken {
-    gate.take(&one(1), now)
+fn take(gate: &mut Coordinator, now: Timestamp) -> Acquired {
+    gate.acquire(&one(1), now)
 }
 
-fn passes(gate: &mut KeyGate, now: Timestamp) -> bool {
-    matches!(take(gate, now), Taken::Granted { .. })
+fn passes(gate: &mut Coordinator, now: Timestamp) -> bool {
+    matches!(take(gate, now), Acquired::Granted { .. })
 }
 
 #[test]
@@ -47,7 +47,9 @@ fn admits_the_limit_and_not_one_more() {
 fn waiting_retry_after_lets_the_next_request_through_and_a_millisecond_less_does_not() {
     let mut gate = gate(Some(2), None);
     assert!(passes(&mut gate, NOON) && passes(&mut gate, NOON.plus(20_000)));
-    let Taken::Limited { retry_after_ms, windows, .. } = take(&mut gate, NOON.plus(30_000)) else { panic!() };
+    let Acquired::Limited { retry_after_ms, windows, .. } = take(&mut gate, NOON.plus(30_000)) else {
+        panic!()
+    };
     assert_eq!(retry_after_ms, 30_000);
     assert_eq!((windows[0].limit, windows[0].remaining, windows[0].reset_ms), (2, 0, 30_000));
     assert!(!passes(&mut gate, NOON.plus(59_999)));
@@ -57,37 +59,39 @@ fn waiting_retry_after_lets_the_next_request_through_and_a_millisecond_less_does
 #[test]
 fn a_place_whose_answer_came_too_late_is_given_back_by_the_call_that_asks_again() {
     let mut gate = gate(Some(1), Some(1));
-    let Taken::Granted { place, .. } = take(&mut gate, NOON) else { panic!() };
+    let Acquired::Granted { reservation, .. } = take(&mut gate, NOON) else { panic!() };
     assert!(!passes(&mut gate, NOON.plus(600)));
-    let again = Take { within_ms: PATIENT, unused: place, ..one(1) };
-    let (answer, keep) = gate.answer(KeyGateCall::Take(again), NOON.plus(600)).unwrap();
+    let again = Acquire { within_ms: SECOND_ANSWER_MS, cancelled: reservation, ..one(1) };
+    let (answer, keep) = gate.answer(CoordinatorCall::Acquire(again), NOON.plus(600)).unwrap();
     assert!(answer.contains("granted"));
     assert_eq!(keep, Keep::Counts);
     let hour = gate.report(NOON).unwrap().hours.remove(0);
     assert_eq!((hour.accepted, hour.refused.values().sum::<u64>()), (1, 1));
     // Only the second place counts.
-    let leaves = 600 + i64::from(PATIENT) + MINUTE + i64::from(TRAVEL);
-    gate.tell(Record { limits: Limits { per_minute: Some(1), per_day: None }, version: 2, ..record() });
-    let at_once = Take { at_hand: false, waiting: 1, ..one(2) };
-    assert!(matches!(gate.take(&at_once, NOON.plus(leaves - 1)), Taken::Limited { .. }));
-    assert!(matches!(gate.take(&at_once, NOON.plus(leaves)), Taken::Granted { .. }));
+    let leaves = 600 + i64::from(SECOND_ANSWER_MS) + MINUTE + i64::from(TRAVEL_MS);
+    gate.put(Record { limits: Limits { per_minute: Some(1), per_day: None }, version: 2, ..record() });
+    let at_once = Acquire { immediate: false, queued: 1, ..one(2) };
+    assert!(matches!(gate.acquire(&at_once, NOON.plus(leaves - 1)), Acquired::Limited { .. }));
+    assert!(matches!(gate.acquire(&at_once, NOON.plus(leaves)), Acquired::Granted { .. }));
 }
 
 #[test]
 fn a_place_that_is_given_back_after_its_window_takes_no_other_out() {
     let mut gate = gate(Some(2), None);
-    let Taken::Granted { place, .. } = take(&mut gate, NOON) else { panic!() };
+    let Acquired::Granted { reservation, .. } = take(&mut gate, NOON) else { panic!() };
     let later = NOON.plus(2 * MINUTE);
     assert!(passes(&mut gate, later) && passes(&mut gate, later));
-    let again = gate.take(&Take { unused: place, ..one(1) }, later);
-    assert!(matches!(again, Taken::Limited { .. }));
+    let again = gate.acquire(&Acquire { cancelled: reservation, ..one(1) }, later);
+    assert!(matches!(again, Acquired::Limited { .. }));
 }
 
 #[test]
 fn a_lease_is_at_most_a_tenth_of_the_limit_beyond_what_waits_for_it() {
-    let lease = |expected, waiting| {
-        let take = Take { expected, waiting, life_ms: 4_750, ..one(1) };
-        let Taken::Granted { lease, .. } = gate(Some(100), Some(5_000)).take(&take, NOON) else { panic!() };
+    let lease = |wants, queued| {
+        let take = Acquire { wants, queued, lease_length_ms: 4_750, ..one(1) };
+        let Acquired::Granted { lease, .. } = gate(Some(100), Some(5_000)).acquire(&take, NOON) else {
+            panic!()
+        };
         lease.map(|lease| lease.requests)
     };
     assert_eq!((lease(80, 0), lease(80, 30), lease(4, 0)), (Some(10), Some(30), None));
@@ -97,20 +101,20 @@ fn a_lease_is_at_most_a_tenth_of_the_limit_beyond_what_waits_for_it() {
 fn a_place_is_free_again_one_window_after_it_was_given_out_and_the_request_waits_for_the_one_before() {
     let mut gate = gate(Some(1), None);
     assert!(passes(&mut gate, NOON));
-    let Taken::Granted { wait_ms, .. } = take(&mut gate, NOON.plus(MINUTE + 100)) else { panic!() };
-    assert_eq!(i64::from(wait_ms), ON_THE_WAY - 100, "the one before may have come so late");
+    let Acquired::Granted { delay_ms, .. } = take(&mut gate, NOON.plus(MINUTE + 100)) else { panic!() };
+    assert_eq!(i64::from(delay_ms), ON_THE_WAY - 100, "the one before may have come so late");
     let mut idle = self::gate(Some(1), None);
     assert!(passes(&mut idle, NOON));
     let later = take(&mut idle, NOON.plus(MINUTE + ON_THE_WAY));
-    assert!(matches!(later, Taken::Granted { wait_ms: 0, .. }));
+    assert!(matches!(later, Acquired::Granted { delay_ms: 0, .. }));
 }
 
 #[test]
 fn an_answer_that_may_be_used_late_counts_as_late() {
     let mut gate = gate(Some(1), None);
-    let patient = Take { within_ms: PATIENT, ..one(1) };
-    assert!(matches!(gate.take(&patient, NOON), Taken::Granted { .. }));
-    let late = i64::from(PATIENT - PROMPT);
+    let patient = Acquire { within_ms: SECOND_ANSWER_MS, ..one(1) };
+    assert!(matches!(gate.acquire(&patient, NOON), Acquired::Granted { .. }));
+    let late = i64::from(SECOND_ANSWER_MS - FIRST_ANSWER_MS);
     assert!(!passes(&mut gate, NOON.plus(MINUTE + late - 1)));
     assert!(passes(&mut gate, NOON.plus(MINUTE + late)));
 }
@@ -123,7 +127,7 @@ fn a_request_that_one_window_refuses_is_counted_in_none() {
         assert!(!passes(&mut gate, NOON));
     }
     assert!(passes(&mut gate, NOON.plus(MINUTE)), "the day window still had one of its three");
-    let Taken::Limited { retry_after_ms, .. } = take(&mut gate, NOON.plus(MINUTE)) else { panic!() };
+    let Acquired::Limited { retry_after_ms, .. } = take(&mut gate, NOON.plus(MINUTE)) else { panic!() };
     assert_eq!(retry_after_ms, (DAY - MINUTE) as u64);
 }
 
@@ -131,7 +135,7 @@ fn a_request_that_one_window_refuses_is_counted_in_none() {
 fn a_key_without_limits_is_never_refused_and_shows_no_windows() {
     let mut gate = gate(None, None);
     for _ in 0..10_000 {
-        let Taken::Granted { windows, wait_ms: 0, .. } = take(&mut gate, NOON) else { panic!() };
+        let Acquired::Granted { windows, delay_ms: 0, .. } = take(&mut gate, NOON) else { panic!() };
         assert_eq!(windows, []);
     }
 }
@@ -142,33 +146,33 @@ fn a_limit_that_an_edit_brings_counts_what_was_admitted_before() {
     for _ in 0..7 {
         assert!(passes(&mut gate, NOON));
     }
-    gate.tell(Record { limits: Limits { per_minute: Some(5), per_day: None }, version: 2, ..record() });
-    assert!(matches!(gate.take(&one(2), NOON.plus(1)), Taken::Limited { .. }));
+    gate.put(Record { limits: Limits { per_minute: Some(5), per_day: None }, version: 2, ..record() });
+    assert!(matches!(gate.acquire(&one(2), NOON.plus(1)), Acquired::Limited { .. }));
 }
 
 #[test]
 fn a_decision_on_another_version_is_sent_back_with_the_record_and_costs_nothing() {
     let mut gate = gate(Some(1), None);
-    gate.tell(Record { version: 2, ..record() });
-    let Taken::Changed { record } = take(&mut gate, NOON) else { panic!() };
+    gate.put(Record { version: 2, ..record() });
+    let Acquired::Changed { record } = take(&mut gate, NOON) else { panic!() };
     assert_eq!(record.version, 2);
-    assert!(matches!(gate.take(&one(2), NOON), Taken::Granted { .. }));
+    assert!(matches!(gate.acquire(&one(2), NOON), Acquired::Granted { .. }));
 }
 
 #[test]
 fn an_older_record_never_replaces_a_newer_one() {
     let mut gate = gate(None, None);
-    assert_eq!(gate.tell(Record { version: 3, ..record() }).version, 3);
-    assert_eq!(gate.tell(Record { version: 2, ..record() }).version, 3);
+    assert_eq!(gate.put(Record { version: 3, ..record() }).version, 3);
+    assert_eq!(gate.put(Record { version: 2, ..record() }).version, 3);
     assert_eq!(gate.record.as_ref().unwrap().version, 3);
 }
 
 #[test]
 fn an_object_that_was_told_of_no_key_says_so_and_stores_nothing() {
-    let mut gate = KeyGate::default();
-    assert_eq!(take(&mut gate, NOON), Taken::Unknown);
+    let mut gate = Coordinator::default();
+    assert_eq!(take(&mut gate, NOON), Acquired::Unknown);
     let database = Database::new();
-    assert_eq!(store::load(&database).unwrap(), KeyGate::default());
+    assert_eq!(store::load(&database).unwrap(), Coordinator::default());
     assert_eq!(database.tables(), Vec::<String>::new());
 }
 
@@ -179,14 +183,14 @@ fn a_clock_that_is_set_back_gives_nothing_back_and_locks_nobody_out_for_longer_t
     for (back, passed) in [(DAY, 20_000), (MINUTE, 20_000), (1_001, 20_000)] {
         let now = NOON.plus(20_000 - back);
         let mut gate = gate.clone();
-        let Taken::Limited { retry_after_ms, windows, .. } = take(&mut gate, now) else { panic!() };
+        let Acquired::Limited { retry_after_ms, windows, .. } = take(&mut gate, now) else { panic!() };
         assert_eq!((retry_after_ms, windows[0].reset_ms), (40_000, 40_000), "back by {back}");
         assert!(!passes(&mut gate, now.plus(MINUTE - passed - 1)));
         assert!(passes(&mut gate, now.plus(MINUTE - passed)));
     }
     // Less than that is made up for by standing still, and what is said is true by the clock.
     let now = NOON.plus(20_000 - 900);
-    let Taken::Limited { retry_after_ms, .. } = take(&mut gate, now) else { panic!() };
+    let Acquired::Limited { retry_after_ms, .. } = take(&mut gate, now) else { panic!() };
     assert_eq!(retry_after_ms, 40_900);
     assert!(!passes(&mut gate, now.plus(40_899)));
     assert!(passes(&mut gate, now.plus(40_900)));
@@ -197,13 +201,13 @@ fn a_clock_that_moves_ahead_of_those_that_ask_gives_nothing_back_either() {
     for (ahead, waits) in [(DAY, MINUTE), (30_000, MINUTE)] {
         let mut gate = gate(Some(3), None);
         // By the asker's clock, which is some days off.
-        let at = |asker: i64, own: i64| {
-            let tally = Tally { teller: 5, sent: NOON.plus(-3 * DAY + asker), ..Tally::default() };
-            (Take { tally: Some(tally), ..one(1) }, NOON.plus(own))
+        let at = |client_id: i64, own: i64| {
+            let tally = Tally { teller: 5, sent: NOON.plus(-3 * DAY + client_id), ..Tally::default() };
+            (Acquire { tally: Some(tally), ..one(1) }, NOON.plus(own))
         };
-        let mut passes = |asker, own| {
-            let (take, now) = at(asker, own);
-            matches!(gate.take(&take, now), Taken::Granted { .. })
+        let mut passes = |client_id, own| {
+            let (take, now) = at(client_id, own);
+            matches!(gate.acquire(&take, now), Acquired::Granted { .. })
         };
         assert!((0..3).all(|ms| passes(ms, ms)));
         assert!(!passes(1_000, ahead + 1_000));
@@ -213,9 +217,12 @@ fn a_clock_that_moves_ahead_of_those_that_ask_gives_nothing_back_either() {
     }
     // One whose asker's clock was set back instead is locked out for no longer than a window.
     let mut gate = gate(Some(3), None);
-    let mut passes = |asker, own| {
-        let tally = Tally { teller: 5, sent: NOON.plus(asker), ..Tally::default() };
-        matches!(gate.take(&Take { tally: Some(tally), ..one(1) }, NOON.plus(own)), Taken::Granted { .. })
+    let mut passes = |client_id, own| {
+        let tally = Tally { teller: 5, sent: NOON.plus(client_id), ..Tally::default() };
+        matches!(
+            gate.acquire(&Acquire { tally: Some(tally), ..one(1) }, NOON.plus(own)),
+            Acquired::Granted { .. }
+        )
     };
     assert!((0..3).all(|ms| passes(ms, ms)));
     assert!(!passes(-DAY, 50_000));
@@ -226,9 +233,12 @@ fn a_clock_that_moves_ahead_of_those_that_ask_gives_nothing_back_either() {
 fn nor_does_it_where_one_that_was_not_heard_before_is_the_first_to_call_then() {
     for ahead in [DAY, 70_000] {
         let mut gate = gate(Some(3), None);
-        let mut passes = |teller, asker: i64, own: i64| {
-            let tally = Tally { teller, sent: NOON.plus(asker), ..Tally::default() };
-            matches!(gate.take(&Take { tally: Some(tally), ..one(1) }, NOON.plus(own)), Taken::Granted { .. })
+        let mut passes = |teller, client_id: i64, own: i64| {
+            let tally = Tally { teller, sent: NOON.plus(client_id), ..Tally::default() };
+            matches!(
+                gate.acquire(&Acquire { tally: Some(tally), ..one(1) }, NOON.plus(own)),
+                Acquired::Granted { .. }
+            )
         };
         assert!((0..3).all(|ms| passes(5, ms, ms)));
         // Clocks of those who ask are a little apart.
@@ -240,9 +250,9 @@ fn nor_does_it_where_one_that_was_not_heard_before_is_the_first_to_call_then() {
 }
 
 /// A request with this asker's clock.
-fn passes_with(gate: &mut KeyGate, teller: u64, sent: Timestamp, now: Timestamp) -> bool {
+fn passes_with(gate: &mut Coordinator, teller: u64, sent: Timestamp, now: Timestamp) -> bool {
     let tally = Tally { teller, sent, ..Tally::default() };
-    matches!(gate.take(&Take { tally: Some(tally), ..one(1) }, now), Taken::Granted { .. })
+    matches!(gate.acquire(&Acquire { tally: Some(tally), ..one(1) }, now), Acquired::Granted { .. })
 }
 
 #[test]
@@ -275,13 +285,15 @@ fn an_asker_whose_clock_is_wrong_keeps_nobody_out_and_lets_nobody_pass_too_often
 fn a_report_frees_no_place_early_however_long_ago_its_requests_were_by_a_clock_that_was_set_ahead() {
     for age_ms in [4_000, 60_000, 86_400_000] {
         let mut gate = gate(Some(3), None);
-        let wish = Take { waiting: 3, life_ms: 4_750, ..Take::default() };
-        let Taken::Granted { lease: Some(lease), .. } = gate.take(&Take { version: 1, ..wish }, NOON) else {
+        let wish = Acquire { queued: 3, lease_length_ms: 4_750, ..Acquire::default() };
+        let Acquired::Granted { lease: Some(lease), .. } =
+            gate.acquire(&Acquire { version: 1, ..wish }, NOON)
+        else {
             panic!()
         };
         let report = LeaseReport { id: lease.id, used: 3, open: 0, age_ms };
         gate.report_of(&[].into(), &[report], None, NOON.plus(3_000));
-        let leaves = MINUTE + i64::from(TRAVEL) - ON_THE_WAY;
+        let leaves = MINUTE + i64::from(TRAVEL_MS) - ON_THE_WAY;
         assert!(!passes(&mut gate, NOON.plus(leaves - 1)), "{age_ms}");
         assert!(passes(&mut gate, NOON.plus(leaves)), "{age_ms}");
     }
@@ -292,7 +304,7 @@ fn of_those_who_have_told_nothing_but_the_time_only_a_few_are_stored() {
     let mut gate = gate(Some(100_000), None);
     for teller in 1..=600 {
         let tally = Tally { teller, number: u64::from(teller % 100 == 0), sent: NOON, ..Tally::default() };
-        gate.take(&Take { tally: Some(tally), ..one(1) }, NOON);
+        gate.acquire(&Acquire { tally: Some(tally), ..one(1) }, NOON);
     }
     let stored = serde_json::to_value(&gate.counts).unwrap();
     let tellers: Vec<u64> =
@@ -314,7 +326,7 @@ fn counts_and_record_survive_a_restart() {
     assert_eq!((&after.record, &after.counts), (&before.record, &before.counts));
     assert!(!passes(&mut after, NOON.plus(59_999)));
     // Being told again, as after an edit, keeps the counts.
-    after.tell(Record { version: 2, ..record() });
+    after.put(Record { version: 2, ..record() });
     store::keep(&database, &after, Keep::Record).unwrap();
     assert_eq!(store::load(&database).unwrap().counts, before.counts);
 }
@@ -357,15 +369,15 @@ proptest! {
         for (gap, on_the_way) in gaps {
             now += gap;
             match take(&mut gate, Timestamp(now)) {
-                Taken::Granted { windows, wait_ms, .. } => {
-                    let goes_on = now + i64::from(wait_ms);
+                Acquired::Granted { windows, delay_ms, .. } => {
+                    let goes_on = now + i64::from(delay_ms);
                     arrived.push(goes_on + on_the_way);
                     latest.push(goes_on + ON_THE_WAY);
                     let horizon = now + ON_THE_WAY;
                     let taken = within(&latest, horizon - MINUTE, i64::MAX);
                     prop_assert!(windows[0].remaining as usize <= (limit as usize).saturating_sub(taken));
                 }
-                Taken::Limited { retry_after_ms, .. } => {
+                Acquired::Limited { retry_after_ms, .. } => {
                     prop_assert!(retry_after_ms > 0 && retry_after_ms <= MINUTE as u64 + 2 * ON_THE_WAY as u64);
                     // A place is held at most a bucket's length (1/64) too long, and not at all
                     // where every request has a bucket of its own.
@@ -388,7 +400,7 @@ proptest! {
         let mut now = NOON;
         for gap in gaps {
             now = now.plus(gap);
-            if let Taken::Limited { retry_after_ms, .. } = take(&mut gate, now) {
+            if let Acquired::Limited { retry_after_ms, .. } = take(&mut gate, now) {
                 let mut early = gate.clone();
                 prop_assert!(!passes(&mut early, now.plus(retry_after_ms as i64 - 1)));
                 now = now.plus(retry_after_ms as i64);
@@ -438,17 +450,17 @@ proptest! {
             }
             strangers += u64::from(is_new);
             let teller = if is_new { strangers } else { teller };
-            let call = |gate: &mut KeyGate, at: Timestamp| {
+            let call = |gate: &mut Coordinator, at: Timestamp| {
                 let tally = Tally { teller, sent: at, ..Tally::default() };
-                gate.take(&Take { tally: Some(tally), ..one(1) }, at.plus(ahead))
+                gate.acquire(&Acquire { tally: Some(tally), ..one(1) }, at.plus(ahead))
             };
             match call(&mut gate, now) {
-                Taken::Granted { wait_ms, .. } => passed.push((now.0, now.0 + i64::from(wait_ms))),
-                Taken::Limited { retry_after_ms, .. } => {
+                Acquired::Granted { delay_ms, .. } => passed.push((now.0, now.0 + i64::from(delay_ms))),
+                Acquired::Limited { retry_after_ms, .. } => {
                     // The last that passed may wait itself, and the clock stand still for a second.
                     prop_assert!(retry_after_ms <= (MINUTE + ON_THE_WAY) as u64 + 1_000, "{retry_after_ms}");
                     let later = now.plus(retry_after_ms as i64);
-                    let is_enough = matches!(call(&mut gate.clone(), later), Taken::Granted { .. });
+                    let is_enough = matches!(call(&mut gate.clone(), later), Acquired::Granted { .. });
                     prop_assert!(is_enough, "{retry_after_ms}");
                 }
                 other => prop_assert!(false, "{other:?}"),
@@ -464,7 +476,7 @@ proptest! {
 
     #[test]
     fn whatever_an_askers_clock_shows_others_are_not_kept_out_and_nothing_is_heard_twice(
-        askers in proptest::collection::vec(
+        clients in proptest::collection::vec(
             prop_oneof![3 => -2_000_i64..2_000, 2 => -2 * MINUTE..2 * MINUTE, 1 => Just(DAY), 1 => Just(-DAY)], 2..=4,
         ),
         step in prop_oneof![-2 * MINUTE..2 * MINUTE, -DAY..DAY],
@@ -472,27 +484,27 @@ proptest! {
         calls in proptest::collection::vec((20_000_i64..60_000, 0_usize..4, any::<bool>()), 100),
     ) {
         let mut gate = gate(Some(20), None);
-        let (mut now, mut askers) = (NOON, askers);
-        let (mut numbers, mut heard) = (vec![0_u64; askers.len()], vec![NOON; askers.len()]);
-        for (call, (gap, asker, repeats)) in calls.into_iter().enumerate() {
-            let asker = asker % askers.len();
+        let (mut now, mut clients) = (NOON, clients);
+        let (mut numbers, mut heard) = (vec![0_u64; clients.len()], vec![NOON; clients.len()]);
+        for (call, (gap, client_id, repeats)) in calls.into_iter().enumerate() {
+            let client_id = client_id % clients.len();
             now = now.plus(gap);
             if call == after {
-                askers[0] += step;
+                clients[0] += step;
             }
-            let sent = now.plus(askers[asker]);
+            let sent = now.plus(clients[client_id]);
             // Nobody repeats for longer than a quarter of an hour what was not answered.
-            if !repeats || now.0 - heard[asker].0 >= 15 * MINUTE {
-                numbers[asker] += 1;
+            if !repeats || now.0 - heard[client_id].0 >= 15 * MINUTE {
+                numbers[client_id] += 1;
             }
-            heard[asker] = now;
+            heard[client_id] = now;
             let hour = TallyHour { at: sent, accepted: 1, ..TallyHour::default() };
-            let (teller, number) = (asker as u64 + 1, numbers[asker]);
+            let (teller, number) = (client_id as u64 + 1, numbers[client_id]);
             let hours = if number > 0 { vec![hour] } else { Vec::new() };
             let tally = Tally { teller, number, sent, hours, ..Tally::default() };
             // Three a minute at most, and a window for each time that the object's clock may have been set.
-            let taken = gate.take(&Take { tally: Some(tally), ..one(1) }, now);
-            prop_assert!(matches!(taken, Taken::Granted { .. }), "call {call}");
+            let taken = gate.acquire(&Acquire { tally: Some(tally), ..one(1) }, now);
+            prop_assert!(matches!(taken, Acquired::Granted { .. }), "call {call}");
             let told: u64 = gate.report(now).unwrap().hours.iter().map(|hour| hour.accepted).sum();
             prop_assert_eq!(told, call as u64 + 1 + numbers.iter().sum::<u64>());
         }
@@ -513,6 +525,6 @@ proptest! {
 
 #[test]
 fn an_idle_window_is_open() {
-    let idle = Filled::new(Window::Minute, 7, &Admitted::default(), std::iter::empty());
+    let idle = Occupancy::new(Window::Minute, 7, &SlidingWindowLog::default(), std::iter::empty());
     assert_eq!((idle.opens(NOON), idle.free(NOON), idle.state(NOON).reset_ms), (NOON, 7, 0));
 }

@@ -16,10 +16,10 @@ use std::{
 
 use keyward::{
     caller::Caller,
+    coordinator::Coordinator,
     deadline::Deadline,
     denial::Denial,
-    key_gate::KeyGate,
-    lease::Lessor,
+    lease::Grantor,
     limit::{Window, WindowState},
     link::{Redeem, Redeemed},
     memory::Memory,
@@ -30,7 +30,7 @@ use keyward::{
     stores::Stores,
     time::Timestamp,
     unavailable::Unavailable,
-    wire::{Found, KeyGateCall, Taken, Via},
+    wire::{Acquired, CoordinatorCall, GetReply, RouteHint},
 };
 use serde::de::DeserializeOwned;
 use support::{NOON, policy::POLICY, record, secrets, world::now};
@@ -93,11 +93,11 @@ impl Key {
 
 /// KV and objects of a million keys, made up as they are asked for.
 struct Million {
-    at_hand: Cell<Key>,
+    immediate: Cell<Key>,
     small: String,
     large: String,
     limited: String,
-    gates: RefCell<HashMap<u32, KeyGate>>,
+    gates: RefCell<HashMap<u32, Coordinator>>,
     clock: Cell<Timestamp>,
     reads: Cell<u32>,
 }
@@ -122,10 +122,10 @@ fn is_limited(number: u32) -> bool {
     number >= HOT && number.is_multiple_of(LIMITED_EVERY)
 }
 
-fn limited() -> Taken {
+fn limited() -> Acquired {
     let state = |window| WindowState { window, limit: 1, remaining: 0, reset_ms: 60_000 };
     let windows = vec![state(Window::Minute), state(Window::Day)];
-    Taken::Limited { windows, retry_after_ms: 60_000, via: Via::default() }
+    Acquired::Limited { windows, retry_after_ms: 60_000, via: RouteHint::default() }
 }
 
 impl Million {
@@ -137,28 +137,28 @@ impl Million {
 impl Stores for Million {
     async fn read(&self, _: &str, _: u32) -> Result<Option<String>, Unavailable> {
         self.reads.set(self.reads.get() + 1);
-        Ok(match self.at_hand.get() {
+        Ok(match self.immediate.get() {
             Key::Real(number) => Some(self.record(number).to_owned()),
             Key::Forged(_) => None,
         })
     }
 
-    async fn key_gate<T: DeserializeOwned>(
+    async fn coordinator<T: DeserializeOwned>(
         &self,
         _: &str,
-        _: Lessor,
-        call: &KeyGateCall,
+        _: Grantor,
+        call: &CoordinatorCall,
         _: u32,
     ) -> Result<T, Unavailable> {
-        let answer = match self.at_hand.get() {
-            Key::Forged(_) => serde_json::to_string(&Found { record: None }).unwrap(),
+        let answer = match self.immediate.get() {
+            Key::Forged(_) => serde_json::to_string(&GetReply { record: None }).unwrap(),
             Key::Real(number) if is_limited(number) => self.limited.clone(),
             Key::Real(number) => {
                 let mut gates = self.gates.borrow_mut();
-                let mut new = KeyGate::default();
+                let mut new = Coordinator::default();
                 let gate = if number < HOT { gates.entry(number).or_default() } else { &mut new };
                 if gate.record.is_none() {
-                    gate.tell(serde_json::from_str(self.record(number)).unwrap());
+                    gate.put(serde_json::from_str(self.record(number)).unwrap());
                 }
                 gate.answer(call.clone(), self.clock.get()).unwrap().0
             }
@@ -202,7 +202,7 @@ struct Isolate {
 impl Isolate {
     /// One request, from an address of its own.
     fn check(&self, key: Key, address: u32) -> Result<(), Refused> {
-        self.stores.at_hand.set(key);
+        self.stores.immediate.set(key);
         let address = std::net::Ipv4Addr::from_bits(address).to_string();
         let caller =
             Caller { method: "GET", upgrades: false, address: Some(&address), origin: None, tenant: None };
@@ -221,7 +221,7 @@ impl Isolate {
 #[test]
 fn a_million_keys_and_a_million_forged_ones_fit_and_hot_keys_are_served_from_memory() {
     let stores = Million {
-        at_hand: Cell::new(Key::Real(0)),
+        immediate: Cell::new(Key::Real(0)),
         small: serde_json::to_string(&small()).unwrap(),
         large: serde_json::to_string(&large()).unwrap(),
         limited: serde_json::to_string(&limited()).unwrap(),

@@ -14,8 +14,8 @@ use keyward::{
     record::{Limits, Record, Status},
     secret::Secret,
     time::{DAY, MINUTE, SECOND},
-    timing::PROMPT,
-    wire::{KeyGateCall, RefusalCounts},
+    timing::FIRST_ANSWER_MS,
+    wire::{CoordinatorCall, RefusalCounts},
 };
 use proptest::prelude::*;
 use support::{
@@ -54,9 +54,9 @@ fn a_malformed_key_costs_no_io_at_all() {
 fn a_known_key_is_read_from_kv_once_and_then_from_memory() {
     let (world, key) = published(&record());
     world.check(&key).unwrap();
-    assert_eq!(world.asked(), ["KV", "KeyGate take"]);
+    assert_eq!(world.asked(), ["KV", "Coordinator take"]);
     world.check(&key).unwrap();
-    assert_eq!(world.asked(), ["KeyGate take"]);
+    assert_eq!(world.asked(), ["Coordinator take"]);
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn a_key_that_was_unknown_a_moment_ago_works_as_soon_as_there_is_one() {
         assert_eq!(denial(&world, &key), Denial::UnknownKey { slip: None });
         assert_eq!(
             world.asked(),
-            ["KV", "KeyGate find", "FAILURES"],
+            ["KV", "Coordinator find", "FAILURES"],
             "each try counts as a failure of its network"
         );
     }
@@ -156,7 +156,7 @@ fn a_refused_key_asks_its_object_once_for_each_freshness_period() {
     for _ in 0..50 {
         assert_eq!(denial(&world, &key), Denial::RevokedKey { replaced: false });
     }
-    assert_eq!(world.asked(), ["KV", "KeyGate take"]);
+    assert_eq!(world.asked(), ["KV", "Coordinator take"]);
 }
 
 #[test]
@@ -170,7 +170,7 @@ fn a_strict_key_or_realm_asks_for_each_request_however_hot() {
             world.pass_time(5);
         }
         let asked = world.asked();
-        assert_eq!(asked.iter().filter(|call| *call == "KeyGate take").count(), 500);
+        assert_eq!(asked.iter().filter(|call| *call == "Coordinator take").count(), 500);
         world.tell(&key, &Record { status: Status::Revoked, version: 2, strict, limits, ..record() });
         assert!(world.check_in(realm, &key, CALLER).is_err());
     }
@@ -180,7 +180,7 @@ fn a_strict_key_or_realm_asks_for_each_request_however_hot() {
 fn a_strict_key_whose_object_is_slow_is_waited_for() {
     let (world, key) = published(&Record { strict: true, ..record() });
     let patient = Realm { decision_timeout_ms: 4_000, ..POLICY.realms[0] };
-    world.slow_answers.set(vec![2_000, i64::from(PROMPT) + 1]);
+    world.slow_answers.set(vec![2_000, i64::from(FIRST_ANSWER_MS) + 1]);
     assert!(world.check_in(&patient, &key, CALLER).is_ok());
 }
 
@@ -221,9 +221,9 @@ fn where_limits_may_be_local_a_key_that_is_revoked_or_strict_is_refused_neverthe
 fn an_answer_that_comes_too_late_is_not_used_asked_for_again_and_given_back() {
     let (world, key) =
         published(&Record { limits: Limits { per_minute: Some(2), per_day: None }, ..record() });
-    world.slow_answers.set(vec![i64::from(PROMPT) + 1]);
+    world.slow_answers.set(vec![i64::from(FIRST_ANSWER_MS) + 1]);
     assert!(world.check(&key).is_ok());
-    assert_eq!(world.asked(), ["KV", "KeyGate take", "KeyGate take"]);
+    assert_eq!(world.asked(), ["KV", "Coordinator take", "Coordinator take"]);
     assert!(world.check(&key).is_ok(), "one of two is left");
     assert!(matches!(denial(&world, &key), Denial::RateLimited { .. }));
 }
@@ -246,7 +246,7 @@ fn where_only_kv_fails_the_keys_object_which_has_the_record_answers() {
     let (world, key) = published(&record());
     world.kv_fault.set(Some(Fault::Fails));
     assert!(world.check(&key).is_ok());
-    assert_eq!(world.asked(), ["KV", "KeyGate find", "KeyGate take"]);
+    assert_eq!(world.asked(), ["KV", "Coordinator find", "Coordinator take"]);
     world.check(&key).unwrap();
     let (revoked, key) = published(&Record { status: Status::Revoked, ..record() });
     revoked.kv_fault.set(Some(Fault::Fails));
@@ -265,7 +265,7 @@ fn a_network_that_guesses_while_kv_fails_has_few_objects_asked_and_its_neighbour
     let mut asked = 0;
     for guess in 3..60 {
         assert_eq!(denial(&world, &world.new_key(guess)), Denial::StoreUnavailable { store: "KV" });
-        asked += world.asked().iter().filter(|asked| *asked == "KeyGate find").count();
+        asked += world.asked().iter().filter(|asked| *asked == "Coordinator find").count();
     }
     assert_eq!(asked, 10);
     // … and no more; what they do not know is still no verdict, and a second later there is one more.
@@ -339,7 +339,7 @@ fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on
     let Denial::RateLimited { retry_after_ms, windows } = denial(&world, &key) else { panic!() };
     assert_eq!((retry_after_ms, windows[0].reset_ms), (first - 1_000, first - 1_000));
     assert_eq!(world.asked(), Vec::<String>::new());
-    let hold = lease::FULL_AT_KEY_GATE as i64;
+    let hold = lease::FULL_BY_COORDINATOR_MS as i64;
     world.pass_time(first as i64 - 1_000 - hold);
     assert!(matches!(denial(&world, &key), Denial::RateLimited { .. }));
     world.pass_time(hold);
@@ -474,7 +474,7 @@ fn a_lease_of_a_record_that_was_forgotten_and_known_again_meanwhile_lasts_no_lon
     let was_forgotten = Rc::new(Cell::new(false));
     let is_forgotten = Rc::clone(&was_forgotten);
     *world.meanwhile.borrow_mut() = Some(Box::new(move |world, call, _| {
-        if matches!(call, KeyGateCall::Take(take) if take.expected > 0) && !is_forgotten.replace(true) {
+        if matches!(call, CoordinatorCall::Acquire(take) if take.wants > 0) && !is_forgotten.replace(true) {
             let mut memory = world.memory.borrow_mut();
             for number in 0..40 {
                 memory.keep(&format!("sha256:{number}"), &large);
@@ -492,7 +492,7 @@ fn a_lease_of_a_record_that_was_forgotten_and_known_again_meanwhile_lasts_no_lon
     assert_eq!(world.asked(), Vec::<String>::new(), "there is a lease");
     world.pass_time(7 * SECOND);
     world.check(&key).unwrap();
-    assert_eq!(world.asked(), ["KeyGate take"]);
+    assert_eq!(world.asked(), ["Coordinator take"]);
 }
 
 #[test]
@@ -501,8 +501,8 @@ fn who_asks_for_a_lease_or_whether_a_record_holds_says_how_long_it_waits() {
     let seen = Rc::new(Cell::new(0));
     let seen_there = Rc::clone(&seen);
     *world.meanwhile.borrow_mut() = Some(Box::new(move |_, call, waits| {
-        if let KeyGateCall::Take(take) = call
-            && !take.at_hand
+        if let CoordinatorCall::Acquire(take) = call
+            && !take.immediate
         {
             assert_eq!(take.within_ms, waits);
             seen_there.set(seen_there.get() + 1);
@@ -511,7 +511,7 @@ fn who_asks_for_a_lease_or_whether_a_record_holds_says_how_long_it_waits() {
     for _ in 0..100 {
         world.pass_time(10);
         let accepted = world.check(&key).unwrap();
-        if format!("{:?}", accepted.chore).contains("Renew") {
+        if format!("{:?}", accepted.background).contains("Renew") {
             world.do_chores(&accepted);
         }
     }

@@ -1,4 +1,4 @@
-//! A relay whose clock is set, whose KeyGate fails, and whose callers have little time.
+//! A relay whose clock is set, whose coordinator fails, and whose callers have little time.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -11,21 +11,21 @@ use std::{
 
 use futures::{FutureExt, executor::block_on, future::LocalBoxFuture};
 use keyward::{
-    relay::{Desk, Relay, Upstream},
+    relay::{Relay, RelayServer, Upstream},
     time::{DAY, MINUTE, Timestamp},
-    timing::CROWDED,
+    timing::RELAY_ANSWER_MS,
     unavailable::Unavailable,
-    wire::{KeyGateCall, Lease, Take, Taken, Via},
+    wire::{Acquire, Acquired, CoordinatorCall, Lease, RouteHint},
 };
 use support::NOON;
 
-fn granted(requests: u32) -> Taken {
-    let lease = Some(Lease { id: 1, requests, life_ms: 4_750 });
-    let via = Via { relay: true, age_ms: 0 };
-    Taken::Granted { windows: Vec::new(), wait_ms: 0, place: None, lease, via }
+fn granted(requests: u32) -> Acquired {
+    let lease = Some(Lease { id: 1, requests, lease_length_ms: 4_750 });
+    let via = RouteHint { relay: true, age_ms: 0 };
+    Acquired::Granted { windows: Vec::new(), delay_ms: 0, reservation: None, lease, via }
 }
 
-/// A KeyGate that grants a hundred requests after so many milliseconds, or never answers; and the relay's clock.
+/// A coordinator that grants a hundred requests after so many milliseconds, or never answers; and the relay's clock.
 struct Up {
     clock: Cell<Timestamp>,
     takes: i64,
@@ -37,9 +37,9 @@ struct Up {
 }
 
 impl Up {
-    fn desk(takes: i64, step: i64, hangs: bool) -> Rc<Desk<Self>> {
+    fn server(takes: i64, step: i64, hangs: bool) -> Rc<RelayServer<Self>> {
         let (clock, asked, under_way) = (Cell::new(NOON), Cell::default(), RefCell::default());
-        Rc::new(Desk::new(Self { clock, takes, step, hangs, asked, under_way }, 1))
+        Rc::new(RelayServer::new(Self { clock, takes, step, hangs, asked, under_way }, 1))
     }
 
     fn pass(&self, milliseconds: i64) {
@@ -48,13 +48,13 @@ impl Up {
 }
 
 impl Upstream for Up {
-    async fn ask(&self, _: &Take) -> Result<Taken, Unavailable> {
+    async fn ask(&self, _: &Acquire) -> Result<Acquired, Unavailable> {
         self.asked.set(self.asked.get() + 1);
         self.pass(self.takes + self.step);
         Ok(granted(100))
     }
 
-    async fn tell(&self, _: &KeyGateCall) -> Result<(), Unavailable> {
+    async fn tell(&self, _: &CoordinatorCall) -> Result<(), Unavailable> {
         Ok(())
     }
 
@@ -75,33 +75,39 @@ impl Upstream for Up {
     }
 }
 
-fn wish() -> Take {
-    Take { version: 1, expected: 10, life_ms: 4_750, within_ms: CROWDED, ..Take::default() }
+fn wish() -> Acquire {
+    Acquire {
+        version: 1,
+        wants: 10,
+        lease_length_ms: 4_750,
+        within_ms: RELAY_ANSWER_MS,
+        ..Acquire::default()
+    }
 }
 
 #[test]
 fn a_lease_that_was_asked_for_before_the_clock_was_set_back_lasts_no_longer() {
     for back in [400, 1_000, MINUTE, DAY] {
-        let desk = Up::desk(300, -back, false);
+        let server = Up::server(300, -back, false);
         // By its clock the first answer may come before it was asked for.
-        block_on(desk.take(&wish()));
-        let Taken::Granted { lease: Some(part), via, .. } = block_on(desk.take(&wish())) else {
+        block_on(server.acquire(&wish()));
+        let Acquired::Granted { lease: Some(part), via, .. } = block_on(server.acquire(&wish())) else {
             panic!("{back}")
         };
-        assert_eq!(desk.upstream().asked.get(), 1, "back by {back}");
+        assert_eq!(server.upstream().asked.get(), 1, "back by {back}");
         assert!(via.age_ms >= 300, "back by {back}: {via:?}");
-        assert!(part.life_ms <= 4_750 - 300 - 1_000, "back by {back}: {part:?}");
-        // Half of what may be believed has passed: the KeyGate is asked again.
-        desk.upstream().pass(2_375 - 300);
-        block_on(desk.take(&wish()));
-        assert_eq!(desk.upstream().asked.get(), 2, "back by {back}");
+        assert!(part.lease_length_ms <= 4_750 - 300 - 1_000, "back by {back}: {part:?}");
+        // Half of what may be believed has passed: the coordinator is asked again.
+        server.upstream().pass(2_375 - 300);
+        block_on(server.acquire(&wish()));
+        assert_eq!(server.upstream().asked.get(), 2, "back by {back}");
     }
 }
 
 #[test]
 fn nothing_is_believed_that_is_of_the_future() {
     let mut relay = Relay::new(1);
-    relay.hear(&wish(), NOON);
+    relay.ingest(&wish(), NOON);
     let ask = relay.ask(1, 0, NOON);
     relay.answered(&ask, Some(&granted(100)), NOON.plus(1), NOON);
     assert_eq!(relay.answer(&wish(), NOON), None);
@@ -110,31 +116,35 @@ fn nothing_is_believed_that_is_of_the_future() {
 
 #[test]
 fn a_call_is_answered_as_long_as_somebody_waits_for_it_however_little_time_it_has() {
-    let single = |within_ms| Take { at_hand: true, expected: 0, within_ms, ..wish() };
-    // The KeyGate's answer comes in the very moment up to which calls wait for it.
-    let desk = Up::desk(1_250, 0, false);
-    assert!(matches!(block_on(desk.take(&single(CROWDED))), Taken::Granted { .. }));
+    let single = |within_ms| Acquire { immediate: true, wants: 0, within_ms, ..wish() };
+    // The coordinator's answer comes in the very moment up to which calls wait for it.
+    let server = Up::server(1_250, 0, false);
+    assert!(matches!(block_on(server.acquire(&single(RELAY_ANSWER_MS))), Acquired::Granted { .. }));
     // What it has at hand takes no time.
-    assert!(matches!(block_on(desk.take(&single(100))), Taken::Granted { .. }));
-    assert_eq!(desk.upstream().asked.get(), 1);
+    assert!(matches!(block_on(server.acquire(&single(100))), Acquired::Granted { .. }));
+    assert_eq!(server.upstream().asked.get(), 1);
     // After that nobody waits any more: it would be used up in vain.
-    let desk = Up::desk(1_600, 0, false);
-    assert_eq!(block_on(desk.take(&single(CROWDED))), Taken::Unreached { slow: false });
+    let server = Up::server(1_600, 0, false);
+    assert_eq!(block_on(server.acquire(&single(RELAY_ANSWER_MS))), Acquired::Unreached { slow: false });
 }
 
 #[test]
 fn a_call_waits_for_a_key_gate_that_hangs_no_longer_than_its_gate_waits_for_it() {
-    for (at_hand, within_ms, waits) in [
+    for (immediate, within_ms, waits) in [
         (true, 700, 450),
         (false, 700, 450),
-        (false, CROWDED, 1_250),
+        (false, RELAY_ANSWER_MS, 1_250),
         // Older gates do not say.
         (false, 0, 1_250),
     ] {
-        let desk = Up::desk(0, 0, true);
-        let taken = block_on(desk.take(&Take { at_hand, within_ms, ..wish() }));
-        assert!(matches!(taken, Taken::Unreached { .. }), "{taken:?}");
-        assert_eq!(desk.upstream().clock.get().0 - NOON.0, waits, "at hand: {at_hand}, within {within_ms}");
+        let server = Up::server(0, 0, true);
+        let taken = block_on(server.acquire(&Acquire { immediate, within_ms, ..wish() }));
+        assert!(matches!(taken, Acquired::Unreached { .. }), "{taken:?}");
+        assert_eq!(
+            server.upstream().clock.get().0 - NOON.0,
+            waits,
+            "at hand: {immediate}, within {within_ms}"
+        );
     }
 }
 
@@ -148,18 +158,21 @@ fn when_the_key_gate_fails_a_window_is_believed_to_be_full_only_until_a_request_
         (5_000, 900, 1_890, true),
         (5_000, 900, 1_910, false),
     ] {
-        let single = Take { at_hand: true, ..wish() };
+        let single = Acquire { immediate: true, ..wish() };
         let at = |milliseconds| NOON.plus(milliseconds);
         let mut relay = Relay::new(1);
-        relay.hear(&single, NOON);
+        relay.ingest(&single, NOON);
         let ask = relay.ask(1, 1, NOON);
-        let full =
-            Taken::Limited { windows: Vec::new(), retry_after_ms, via: Via { relay: true, age_ms: 0 } };
+        let full = Acquired::Limited {
+            windows: Vec::new(),
+            retry_after_ms,
+            via: RouteHint { relay: true, age_ms: 0 },
+        };
         relay.answered(&ask, Some(&full), NOON, NOON);
         let ask = relay.ask(1, 1, at(failed));
         relay.answered(&ask, None, at(failed), at(failed));
         match relay.answer(&single, at(asked)) {
-            Some(Taken::Limited { retry_after_ms: told, .. }) => {
+            Some(Acquired::Limited { retry_after_ms: told, .. }) => {
                 assert!(limited, "{retry_after_ms} at {asked}");
                 assert_eq!(told, retry_after_ms - asked as u64);
             }

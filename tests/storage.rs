@@ -7,9 +7,8 @@ mod support;
 use std::collections::BTreeSet;
 
 use keyward::{
-    key,
-    key_gate::{Keep, KeyGate, store},
-    registry,
+    coordinator::{Coordinator, Keep, store},
+    key, registry,
     sql::{self, Addition, Schema, Sql},
 };
 use support::{Database, record};
@@ -46,8 +45,8 @@ fn every_table_of_the_registry_is_described_and_no_other() {
 #[test]
 fn every_table_and_column_of_a_key_gate_is_described_and_no_other() {
     let db = Database::new();
-    let mut gate = KeyGate::default();
-    gate.tell(record());
+    let mut gate = Coordinator::default();
+    gate.put(record());
     store::keep(&db, &gate, Keep::Record).unwrap();
     let described = chapter("KeyGate (");
     assert_eq!(sorted(&names(described, 0)), db.tables());

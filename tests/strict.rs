@@ -11,7 +11,10 @@ use keyward::{
     limit::{Window, WindowState},
     link::{Redeemed, Session},
     record::Record,
-    wire::{Found, KeyGateCall, Lease, LeaseReport, Noted, Take, Taken, Told, UsageHour, UsageReport, Via},
+    wire::{
+        Acquire, Acquired, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, ReportAck, RouteHint,
+        UsageHour, UsageReport,
+    },
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -65,18 +68,20 @@ fn every_answer_needs_every_field() {
     };
     is_strict(&full);
     is_strict(&record());
-    is_strict(&Found { record: Some(full.clone()) });
-    is_strict(&Found { record: None });
-    is_strict(&Told { version: 1 });
+    is_strict(&GetReply { record: Some(full.clone()) });
+    is_strict(&GetReply { record: None });
+    is_strict(&PutAck { version: 1 });
     let windows = vec![WindowState { window: Window::Minute, limit: 1, remaining: 0, reset_ms: 1 }];
-    let via = Via { relay: true, age_ms: 3 };
-    for (place, lease) in [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, life_ms: 1 }))] {
-        is_strict(&Taken::Granted { windows: windows.clone(), wait_ms: 0, place, lease, via });
+    let via = RouteHint { relay: true, age_ms: 3 };
+    for (reservation, lease) in
+        [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, lease_length_ms: 1 }))]
+    {
+        is_strict(&Acquired::Granted { windows: windows.clone(), delay_ms: 0, reservation, lease, via });
     }
-    is_strict(&Taken::Limited { windows, retry_after_ms: 1, via });
-    is_strict(&Taken::Changed { record: full });
-    is_strict(&Taken::Unknown);
-    is_strict(&Taken::Unreached { slow: true });
+    is_strict(&Acquired::Limited { windows, retry_after_ms: 1, via });
+    is_strict(&Acquired::Changed { record: full });
+    is_strict(&Acquired::Unknown);
+    is_strict(&Acquired::Unreached { slow: true });
     let session = Session {
         realm: "shop".into(),
         tenant: record().tenant,
@@ -95,29 +100,31 @@ fn every_answer_needs_every_field() {
 
 #[test]
 fn a_report_is_answered_with_an_object() {
-    assert!(serde_json::from_str::<Noted>("{}").is_ok());
+    assert!(serde_json::from_str::<ReportAck>("{}").is_ok());
     for garbage in ["null", "7", "\"\"", "", "<html>"] {
-        assert!(serde_json::from_str::<Noted>(garbage).is_err(), "{garbage:?}");
+        assert!(serde_json::from_str::<ReportAck>(garbage).is_err(), "{garbage:?}");
     }
 }
 
 #[test]
 fn a_call_that_does_not_say_by_when_it_passes_is_counted_as_late_as_any() {
     let call = serde_json::from_value(json!({ "op": "take", "version": 1, "atHand": true })).unwrap();
-    let KeyGateCall::Take(take) = call else { panic!() };
+    let CoordinatorCall::Acquire(take) = call else { panic!() };
     assert_eq!(take.within_ms, 3_500);
 }
 
 #[test]
 fn a_call_is_made_twice_only_where_an_object_may_get_it_twice() {
-    let take = |take: Take| KeyGateCall::Take(take).is_repeatable();
-    assert!(KeyGateCall::Find.is_repeatable() && KeyGateCall::Tell { record: record() }.is_repeatable());
-    assert!(take(Take { at_hand: true, expected: 10, ..Take::default() }));
+    let take = |take: Acquire| CoordinatorCall::Acquire(take).is_repeatable();
+    assert!(
+        CoordinatorCall::Get.is_repeatable() && CoordinatorCall::Put { record: record() }.is_repeatable()
+    );
+    assert!(take(Acquire { immediate: true, wants: 10, ..Acquire::default() }));
     // A place that is given back twice would free another's; what was counted elsewhere would count twice.
-    assert!(!take(Take { unused: Some(NOON), ..Take::default() }));
-    assert!(!take(Take { unasked: 1, ..Take::default() }));
+    assert!(!take(Acquire { cancelled: Some(NOON), ..Acquire::default() }));
+    assert!(!take(Acquire { unreported: 1, ..Acquire::default() }));
     let refused = || [("TEST_MODE".to_owned(), 1)].into();
-    assert!(!take(Take { refused: refused(), ..Take::default() }));
-    assert!(!KeyGateCall::Report { refused: refused(), leases: Vec::new(), tally: None }.is_repeatable());
-    assert!(KeyGateCall::Report { refused: [].into(), leases: Vec::new(), tally: None }.is_repeatable());
+    assert!(!take(Acquire { refused: refused(), ..Acquire::default() }));
+    assert!(!CoordinatorCall::Report { refused: refused(), leases: Vec::new(), tally: None }.is_repeatable());
+    assert!(CoordinatorCall::Report { refused: [].into(), leases: Vec::new(), tally: None }.is_repeatable());
 }

@@ -1,5 +1,5 @@
 //! Usage: what was answered is what is told, once, in its hour, without a further request. The real pipeline,
-//! KeyGates and relays in virtual time, with a real Registry behind them.
+//! coordinators and relays in virtual time, with a real Registry behind them.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
@@ -12,14 +12,14 @@ mod world;
 use std::collections::BTreeMap;
 
 use keyward::{
-    key_gate::KeyGate,
-    lease::Lessor,
+    coordinator::Coordinator,
+    lease::Grantor,
     record::{Limits, Status, TenantStatus},
     registry::usage,
     sql::Sql,
     tally::Ledger,
     time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
-    wire::{KeyGateCall, RefusalCounts, Take, Tally, TallyHour, Unused, UsageHour, UsageReport},
+    wire::{Acquire, Cancelled, CoordinatorCall, RefusalCounts, Tally, TallyHour, UsageHour, UsageReport},
 };
 use office::Office;
 use proptest::prelude::*;
@@ -177,17 +177,17 @@ fn tally(number: u64, sent: Timestamp, at: Timestamp, accepted: u64, refused: u6
     let refused: RefusalCounts =
         if refused > 0 { [("TEST_MODE".to_owned(), refused)].into() } else { [].into() };
     let hours = vec![TallyHour { at, last_used_at: (accepted > 0).then_some(at), accepted, refused }];
-    Tally { teller: 9, number, sent, hours, unused: Vec::new() }
+    Tally { teller: 9, number, sent, hours, cancelled: Vec::new() }
 }
 
-fn gate() -> KeyGate {
-    let mut gate = KeyGate::default();
-    gate.tell(record());
+fn gate() -> Coordinator {
+    let mut gate = Coordinator::default();
+    gate.put(record());
     gate
 }
 
-fn hear(gate: &mut KeyGate, tally: Tally, now: Timestamp) {
-    let call = KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) };
+fn hear(gate: &mut Coordinator, tally: Tally, now: Timestamp) {
+    let call = CoordinatorCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) };
     gate.answer(call, now).unwrap();
 }
 
@@ -197,7 +197,7 @@ fn a_tally_that_comes_twice_counts_once_also_after_the_object_was_away() {
     for _ in 0..2 {
         hear(&mut gate, tally(3, NOON, NOON, 5, 2), NOON);
         let kept = serde_json::to_string(&gate.counts).unwrap();
-        gate = KeyGate::kept(record(), serde_json::from_str(&kept).unwrap());
+        gate = Coordinator::kept(record(), serde_json::from_str(&kept).unwrap());
     }
     hear(&mut gate, tally(4, NOON, NOON, 1, 0), NOON);
     let hour = gate.report(NOON).unwrap().hours.remove(0);
@@ -242,11 +242,17 @@ fn nor_does_it_because_the_clock_of_another_teller_was_set() {
 fn usage_under_a_lease_is_told_once_also_after_the_lease_was_ended() {
     let mut gate = gate();
     let none = Tally { teller: 9, sent: NOON, ..Tally::default() };
-    let take = Take { version: 1, waiting: 3, life_ms: 4_750, tally: Some(none.clone()), ..Take::default() };
-    gate.take(&take, NOON);
+    let take = Acquire {
+        version: 1,
+        queued: 3,
+        lease_length_ms: 4_750,
+        tally: Some(none.clone()),
+        ..Acquire::default()
+    };
+    gate.acquire(&take, NOON);
     // Its end has passed, and it was counted as used.
     let late = NOON.plus(MINUTE / 2);
-    gate.take(&Take { waiting: 0, tally: Some(Tally { sent: late, ..none }), ..take }, late);
+    gate.acquire(&Acquire { queued: 0, tally: Some(Tally { sent: late, ..none }), ..take }, late);
     hear(&mut gate, tally(1, late, NOON.plus(SECOND), 3, 0), late);
     assert_eq!(gate.report(late).unwrap().hours[0].accepted, 3);
 }
@@ -254,36 +260,36 @@ fn usage_under_a_lease_is_told_once_also_after_the_lease_was_ended() {
 #[test]
 fn a_call_whose_answer_was_lost_is_taken_back_whichever_comes_first_and_only_once() {
     let none = Tally { teller: 9, sent: NOON, ..Tally::default() };
-    let single = |call| Take {
+    let single = |call| Acquire {
         version: 1,
-        at_hand: true,
+        immediate: true,
         within_ms: 500,
         call,
         tally: Some(none.clone()),
-        ..Take::default()
+        ..Acquire::default()
     };
-    let unused = |number, calls: &[u64]| {
-        let unused = calls.iter().map(|call| Unused { call: *call, place: None }).collect();
-        Tally { number, unused, ..none.clone() }
+    let cancelled = |number, calls: &[u64]| {
+        let cancelled = calls.iter().map(|call| Cancelled { call: *call, reservation: None }).collect();
+        Tally { number, cancelled, ..none.clone() }
     };
     let accepted =
-        |gate: &KeyGate| gate.report(NOON).unwrap().hours.iter().map(|hour| hour.accepted).sum::<u64>();
+        |gate: &Coordinator| gate.report(NOON).unwrap().hours.iter().map(|hour| hour.accepted).sum::<u64>();
     let mut gate = gate();
-    gate.take(&single(1), NOON);
-    gate.take(&single(2), NOON);
-    hear(&mut gate, unused(1, &[1]), NOON.plus(9));
+    gate.acquire(&single(1), NOON);
+    gate.acquire(&single(2), NOON);
+    hear(&mut gate, cancelled(1, &[1]), NOON.plus(9));
     assert_eq!(accepted(&gate), 1);
     // Told before it comes.
-    hear(&mut gate, unused(2, &[3]), NOON.plus(9));
-    gate.take(&single(3), NOON.plus(10));
+    hear(&mut gate, cancelled(2, &[3]), NOON.plus(9));
+    gate.acquire(&single(3), NOON.plus(10));
     assert_eq!(accepted(&gate), 1);
     // Its place is given back with the second call, and not once more with the tally.
-    gate.take(&Take { unused_call: 2, ..single(4) }, NOON.plus(600));
-    hear(&mut gate, unused(3, &[2]), NOON.plus(700));
-    hear(&mut gate, unused(3, &[2]), NOON.plus(700));
+    gate.acquire(&Acquire { cancelled_call: 2, ..single(4) }, NOON.plus(600));
+    hear(&mut gate, cancelled(3, &[2]), NOON.plus(700));
+    hear(&mut gate, cancelled(3, &[2]), NOON.plus(700));
     assert_eq!(accepted(&gate), 1);
     let left = (5..20).filter(|call| {
-        matches!(gate.take(&single(*call), NOON.plus(800)), keyward::wire::Taken::Granted { .. })
+        matches!(gate.acquire(&single(*call), NOON.plus(800)), keyward::wire::Acquired::Granted { .. })
     });
     assert_eq!(left.count(), 4, "of five places one is taken");
 }
@@ -319,7 +325,7 @@ fn an_isolate_keeps_what_it_has_to_tell_of_ten_thousand_keys_at_most_and_begins_
             break;
         }
         for hash in due {
-            let tally = ledger.begin(&hash, Lessor::KeyGate, later);
+            let tally = ledger.begin(&hash, Grantor::Coordinator, later);
             assert_eq!(tally.refused()["REVOKED_API_KEY"], 1);
             ledger.end(&hash, &tally, true, later);
             told += 1;
@@ -338,7 +344,7 @@ fn what_nobody_can_be_told_for_a_quarter_of_an_hour_is_given_up_whether_or_not_i
             let now = NOON.plus(minute * MINUTE + 2 * SECOND);
             assert_eq!(ledger.due(now), ["sha256:1"], "in minute {minute}");
             if tries {
-                let tally = ledger.begin("sha256:1", Lessor::KeyGate, now);
+                let tally = ledger.begin("sha256:1", Grantor::Coordinator, now);
                 ledger.end("sha256:1", &tally, false, now);
             }
         }
@@ -348,12 +354,12 @@ fn what_nobody_can_be_told_for_a_quarter_of_an_hour_is_given_up_whether_or_not_i
     // What waited for another tally to be given up is tried for as long itself.
     let mut ledger = Ledger::of(1);
     ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON);
-    let tally = ledger.begin("sha256:1", Lessor::KeyGate, NOON.plus(2 * SECOND));
+    let tally = ledger.begin("sha256:1", Grantor::Coordinator, NOON.plus(2 * SECOND));
     ledger.refuse("sha256:1", "TEST_MODE", NOON.plus(3 * SECOND));
     ledger.end("sha256:1", &tally, false, NOON.plus(4 * SECOND));
     let later = NOON.plus(16 * MINUTE);
     assert_eq!(ledger.due(later), ["sha256:1"]);
-    assert_eq!(ledger.begin("sha256:1", Lessor::KeyGate, later).refused().len(), 1);
+    assert_eq!(ledger.begin("sha256:1", Grantor::Coordinator, later).refused().len(), 1);
     // A clock that was set back keeps nothing for longer.
     let mut ledger = Ledger::of(1);
     ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON.plus(DAY));

@@ -1,5 +1,5 @@
 //! A simulation of a whole deployment: 300 locations, 10,000 isolates, an honest network. The code that
-//! decides is the real one (pipeline, KeyGates, relays); what is simulated is all around it.
+//! decides is the real one (pipeline, coordinators, relays); what is simulated is all around it.
 //!
 //! ```text
 //! cargo run --release --example simulate          # the usual seed

@@ -18,7 +18,7 @@ use crate::{
     deadline::Deadline,
     denial::Denial,
     forwarding,
-    pipeline::{Chore, Pipeline, Refused},
+    pipeline::{BackgroundTask, Pipeline, Refused},
     record::Record,
     refusal::{self, Answer, mcp},
     secret::Secret,
@@ -41,8 +41,8 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
         }
         Err(refused) => return refuse(request, Some(realm), &refused, client, request_id),
     };
-    if let Some(chore) = accepted.chore {
-        context.wait_until(do_chores(chore, env.clone()));
+    if let Some(task) = accepted.background {
+        context.wait_until(run_background(task, env.clone()));
     }
     let permit = &accepted.permit;
     let fields = forwarding::answer(realm, permit, client.origin.as_deref(), &accepted.windows, request_id);
@@ -58,7 +58,7 @@ pub async fn pass(routed: Routed<'_>, env: &Env, context: &Context) -> Result<we
     }
 }
 
-/// What decides, within so many milliseconds of now.
+/// What decides, within `within_ms` from now.
 pub fn pipeline<'a>(stores: &'a EdgeStores<'a>, within_ms: u32) -> Pipeline<'a, EdgeStores<'a>> {
     Pipeline {
         stores,
@@ -128,13 +128,13 @@ pub fn preflight(cors: &Cors, client: &Client, request_id: &str) -> Result<web_s
 }
 
 /// Keeps leases in order while, and after, answers are sent.
-async fn do_chores(chore: Chore, env: Env) {
+async fn run_background(task: BackgroundTask, env: Env) {
     let stores = EdgeStores::of(&env);
     // Nothing is decided: each chore has a bound of its own.
     let pipeline = pipeline(&stores, 0);
-    let mut next = Some(chore);
-    while let Some(chore) = next {
-        next = pipeline.do_chore(chore).await;
+    let mut next = Some(task);
+    while let Some(task) = next {
+        next = pipeline.run_background(task).await;
     }
 }
 

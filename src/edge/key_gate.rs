@@ -1,4 +1,4 @@
-//! The KeyGate's object: storage and alarms around [`crate::key_gate::KeyGate`].
+//! The KeyGate's object: storage and alarms around [`crate::coordinator::Coordinator`].
 
 use std::cell::Cell;
 
@@ -6,11 +6,11 @@ use worker::{DurableObject, Env, Request, Response, Result, State, console_error
 
 use super::{clock, sql::ObjectSql, stores};
 use crate::{
-    key_gate::{Keep, KeyGate as Core, store::Kept},
+    coordinator::{Coordinator, Keep, store::Kept},
     sql::SqlError,
     time::Timestamp,
     usage,
-    wire::{KeyGateCall, UsageTaken},
+    wire::{CoordinatorCall, UsageTaken},
 };
 
 /// A report that failed is tried again after this many milliseconds.
@@ -70,13 +70,13 @@ impl DurableObject for KeyGate {
 impl KeyGate {
     /// Answers a call and keeps what it changed, in one synchronous turn: the runtime sends the answer
     /// only once that is on disk.
-    fn answer(&self, call: KeyGateCall) -> std::result::Result<String, SqlError> {
+    fn answer(&self, call: CoordinatorCall) -> std::result::Result<String, SqlError> {
         self.turn(|core| core.answer(call, clock::now()).map_err(|error| SqlError(error.to_string())))
     }
 
     fn turn<T>(
         &self,
-        turn: impl FnOnce(&mut Core) -> std::result::Result<(T, Keep), SqlError>,
+        turn: impl FnOnce(&mut Coordinator) -> std::result::Result<(T, Keep), SqlError>,
     ) -> std::result::Result<T, SqlError> {
         self.core.turn(&ObjectSql::new(&self.state), turn)
     }

@@ -19,7 +19,7 @@ use crate::{
     refusal::{self, Answer},
     stores::Stores,
     target::Target,
-    wire::{Found, KeyGateCall},
+    wire::{CoordinatorCall, GetReply},
 };
 
 /// A name that no key has, in KV and of an object, which keeps nothing of the question.
@@ -117,13 +117,14 @@ async fn check(policy: &Policy, env: &Env) -> Readiness {
     let kv = async {
         kv_stores.read(NOBODY, PATIENCE_MS).await.map(drop).map_err(|_| "KEYS cannot be read".to_owned())
     };
-    let key_gate =
-        async { stores::ask_key_gate::<Found>(env, NOBODY, &KeyGateCall::Find, PATIENCE_MS).await.map(drop) };
-    let (kv, key_gate, (registry, set_up)) = futures_util::join!(kv, key_gate, registry);
+    let coordinator = async {
+        stores::ask_key_gate::<GetReply>(env, NOBODY, &CoordinatorCall::Get, PATIENCE_MS).await.map(drop)
+    };
+    let (kv, coordinator, (registry, set_up)) = futures_util::join!(kv, coordinator, registry);
     let mut found = Readiness::default();
     found.note("secrets", ready::secrets(policy, |name| settings::text(env, name)).and(set_up));
     found.note("kv", kv);
-    found.note("keyGate", key_gate);
+    found.note("keyGate", coordinator);
     found.note("registry", registry);
     let bound = |name: &str| {
         let is_there = Reflect::get(env, &name.into()).is_ok_and(|binding| !binding.is_undefined());

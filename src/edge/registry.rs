@@ -33,7 +33,7 @@ use crate::{
     secret::{Secret, Secrets},
     sql::Sql,
     time::Timestamp,
-    wire::{KeyGateCall, Told, UsageReport},
+    wire::{CoordinatorCall, PutAck, UsageReport},
 };
 
 /// The object.
@@ -141,8 +141,8 @@ impl Platform for Runtime {
         self.policy
     }
 
-    async fn tell(&self, hash: &str, record: &Record) -> std::result::Result<Told, String> {
-        let tell = KeyGateCall::Tell { record: record.clone() };
+    async fn tell(&self, hash: &str, record: &Record) -> std::result::Result<PutAck, String> {
+        let tell = CoordinatorCall::Put { record: record.clone() };
         stores::ask_key_gate(&self.env, hash, &tell, stores::BACKGROUND_MS).await
     }
 

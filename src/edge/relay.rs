@@ -11,11 +11,11 @@ use worker::{
 use super::{bindings, clock, settings::OsEntropy, stores};
 use crate::{
     entropy,
-    relay::{Desk, Upstream},
+    relay::{RelayServer, Upstream},
     time::Timestamp,
-    timing::CROWDED,
+    timing::RELAY_ANSWER_MS,
     unavailable::Unavailable,
-    wire::{KeyGateCall, Noted, Take, Taken},
+    wire::{Acquire, Acquired, CoordinatorCall, ReportAck},
 };
 
 /// One of the relays of a key.
@@ -23,7 +23,7 @@ use crate::{
 pub struct Relay {
     state: State,
     env: Env,
-    desk: OnceCell<Rc<Desk<Uplink>>>,
+    server: OnceCell<Rc<RelayServer<Uplink>>>,
 }
 
 /// The way to the key's object.
@@ -34,42 +34,43 @@ struct Uplink {
 
 impl DurableObject for Relay {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, desk: OnceCell::new() }
+        Self { state, env, server: OnceCell::new() }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let hash = request.path().split('/').nth(1).unwrap_or_default().to_owned();
-        let desk = Rc::clone(self.desk.get_or_init(|| {
+        let server = Rc::clone(self.server.get_or_init(|| {
             let random = u64::from_be_bytes(entropy::bytes(&mut OsEntropy));
-            Rc::new(Desk::new(Uplink { env: self.env.clone(), hash }, random))
+            Rc::new(RelayServer::new(Uplink { env: self.env.clone(), hash }, random))
         }));
-        let tells = Rc::clone(&desk);
+        let tells = Rc::clone(&server);
         match serde_json::from_str(&request.text().await?)? {
-            KeyGateCall::Take(take) => {
-                let taken = desk.take(&take).await;
+            CoordinatorCall::Acquire(take) => {
+                let taken = server.acquire(&take).await;
                 self.state.wait_until(async move { tells.tell().await });
-                self.state.wait_until(async move { desk.tend().await });
+                self.state.wait_until(async move { server.maintain().await });
                 Response::from_json(&taken)
             }
-            KeyGateCall::Report { refused, leases, tally } => {
-                desk.note(&refused, &leases, tally.as_ref());
+            CoordinatorCall::Report { refused, leases, tally } => {
+                server.note(&refused, &leases, tally.as_ref());
                 self.state.wait_until(async move { tells.tell().await });
                 Response::ok("{}")
             }
-            KeyGateCall::Tell { .. } | KeyGateCall::Find => Response::error("no such call", 404),
+            CoordinatorCall::Put { .. } | CoordinatorCall::Get => Response::error("no such call", 404),
         }
     }
 }
 
 impl Upstream for Uplink {
-    async fn ask(&self, take: &Take) -> std::result::Result<Taken, Unavailable> {
-        let call = KeyGateCall::Take(take.clone());
-        let answer = stores::ask_key_gate(&self.env, &self.hash, &call, CROWDED).await;
+    async fn ask(&self, take: &Acquire) -> std::result::Result<Acquired, Unavailable> {
+        let call = CoordinatorCall::Acquire(take.clone());
+        let answer = stores::ask_key_gate(&self.env, &self.hash, &call, RELAY_ANSWER_MS).await;
         stores::log_failure(bindings::KEY_GATE, answer)
     }
 
-    async fn tell(&self, report: &KeyGateCall) -> std::result::Result<(), Unavailable> {
-        let heard = stores::ask_key_gate::<Noted>(&self.env, &self.hash, report, stores::BACKGROUND_MS).await;
+    async fn tell(&self, report: &CoordinatorCall) -> std::result::Result<(), Unavailable> {
+        let heard =
+            stores::ask_key_gate::<ReportAck>(&self.env, &self.hash, report, stores::BACKGROUND_MS).await;
         stores::log_failure(bindings::KEY_GATE, heard.map(drop))
     }
 

@@ -10,17 +10,17 @@ use worker::{Delay, Env, console_error};
 
 use super::{bindings, clock, isolate, settings};
 use crate::{
-    lease::Lessor,
+    lease::Grantor,
     link::{Redeem, Redeemed},
     relay::RELAYS,
     secret::Secret,
     stores::Stores,
     time::Timestamp,
     unavailable::Unavailable,
-    wire::KeyGateCall,
+    wire::CoordinatorCall,
 };
 
-/// For what no request waits, so many milliseconds are enough.
+/// Longest wait, in milliseconds, for what no request waits for.
 pub const BACKGROUND_MS: u32 = 5_000;
 
 #[wasm_bindgen(module = "/src/edge/glue.js")]
@@ -54,7 +54,7 @@ pub struct EdgeStores<'a> {
 impl<'a> EdgeStores<'a> {
     /// Those of this request.
     pub fn of(env: &'a Env) -> Self {
-        Self { env, relay: isolate::memory().borrow().asker % RELAYS }
+        Self { env, relay: isolate::memory().borrow().client_id % RELAYS }
     }
 }
 
@@ -64,18 +64,18 @@ impl Stores for EdgeStores<'_> {
         log_failure(bindings::KEYS, text.map(|text| text.as_string()))
     }
 
-    async fn key_gate<T: DeserializeOwned>(
+    async fn coordinator<T: DeserializeOwned>(
         &self,
         hash: &str,
-        lessor: Lessor,
-        call: &KeyGateCall,
+        grantor: Grantor,
+        call: &CoordinatorCall,
         within_ms: u32,
     ) -> Result<T, Unavailable> {
-        match lessor {
-            Lessor::KeyGate => {
+        match grantor {
+            Grantor::Coordinator => {
                 log_failure(bindings::KEY_GATE, ask_key_gate(self.env, hash, call, within_ms).await)
             }
-            Lessor::Relay => {
+            Grantor::Relay => {
                 let name = format!("{hash}/{}", self.relay);
                 let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
                 log_failure(
@@ -141,7 +141,7 @@ struct Object<'a> {
 pub async fn ask_key_gate<T: DeserializeOwned>(
     env: &Env,
     hash: &str,
-    call: &KeyGateCall,
+    call: &CoordinatorCall,
     within_ms: u32,
 ) -> Result<T, String> {
     let object = Object { binding: bindings::KEY_GATE, name: hash, path: &format!("/{hash}") };

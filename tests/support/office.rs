@@ -1,4 +1,4 @@
-//! A Registry over a real SQLite database, with KeyGates and a KV of its own that can fail, called
+//! A Registry over a real SQLite database, with coordinators and a KV of its own that can fail, called
 //! as the edge calls it.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]

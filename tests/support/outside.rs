@@ -1,4 +1,4 @@
-//! What the Registry's object finds outside of itself: a database, KeyGates, KV and an alarm, on a
+//! What the Registry's object finds outside of itself: a database, coordinators, KV and an alarm, on a
 //! clock that only moves while something is waited for, with faults as a test asks for them.
 
 use std::{
@@ -13,13 +13,13 @@ use std::{
 
 use futures_util::future::LocalBoxFuture;
 use keyward::{
-    key_gate::KeyGate,
+    coordinator::Coordinator,
     policy::Policy,
     record::Record,
     registry::{password::PasswordJob, publisher::Platform},
     sql::Sql,
     time::{SECOND, Timestamp},
-    wire::Told,
+    wire::PutAck,
 };
 
 use sha2::{Digest, Sha256};
@@ -52,7 +52,7 @@ pub struct Outside {
     /// Courses of the next calls; then all is well.
     pub tells: RefCell<VecDeque<Course>>,
     pub puts: RefCell<VecDeque<Course>>,
-    pub gates: RefCell<BTreeMap<String, KeyGate>>,
+    pub gates: RefCell<BTreeMap<String, Coordinator>>,
     /// KV as text.
     pub kv: RefCell<BTreeMap<String, String>>,
     pub kv_writes: Cell<u32>,
@@ -94,7 +94,7 @@ impl Outside {
         })
     }
 
-    /// What the KeyGate holds of a key.
+    /// What the coordinator holds of a key.
     pub fn record(&self, id: &str) -> Record {
         let gates = self.gates.borrow();
         gates.values().filter_map(|gate| gate.record.as_ref()).find(|record| record.id == id).unwrap().clone()
@@ -151,7 +151,7 @@ impl Outside {
 
     /// Runs what was spawned, as far as it gets at this moment.
     pub fn run_tasks(&self) {
-        let mut waiting = Vec::new();
+        let mut queued = Vec::new();
         loop {
             let tasks = self.tasks.take();
             if tasks.is_empty() {
@@ -159,11 +159,11 @@ impl Outside {
             }
             for mut task in tasks {
                 if task.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending() {
-                    waiting.push(task);
+                    queued.push(task);
                 }
             }
         }
-        self.tasks.replace(waiting);
+        self.tasks.replace(queued);
     }
 
     /// The object dies: nothing goes on but what is under way to KV.
@@ -210,13 +210,13 @@ impl Platform for Object {
         self.policy.get()
     }
 
-    async fn tell(&self, hash: &str, record: &Record) -> Result<Told, String> {
+    async fn tell(&self, hash: &str, record: &Record) -> Result<PutAck, String> {
         let course = self.tells.borrow_mut().pop_front().unwrap_or(AT_ONCE);
         let course = if self.gates_are_down.get() { DOWN } else { course };
         // An object that is called and one that answers are the same: no landing without the wait.
         let told = course
             .lands
-            .map(|_| self.gates.borrow_mut().entry(hash.to_owned()).or_default().tell(record.clone()));
+            .map(|_| self.gates.borrow_mut().entry(hash.to_owned()).or_default().put(record.clone()));
         self.wait(course.answers).await;
         told.filter(|_| course.well).ok_or_else(|| "the KeyGate does not answer".to_owned())
     }

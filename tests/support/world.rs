@@ -1,4 +1,4 @@
-//! The platform, natively: KV, KeyGates and relays with the real cores, each with its faults, and a clock that tests
+//! The platform, natively: KV, coordinators and relays with the real cores, each with its faults, and a clock that tests
 //! move and that waiting moves.
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
@@ -14,12 +14,12 @@ use std::{
 use keyward::{
     admission::{Admission, Incoming},
     caller::Caller,
+    coordinator::Coordinator,
     deadline::Deadline,
     denial::Denial,
     jwt::Issuers,
     key,
-    key_gate::KeyGate,
-    lease::Lessor,
+    lease::Grantor,
     link::{Redeem, Redeemed},
     memory::Memory,
     pipeline::{Accepted, Pipeline, Refused},
@@ -31,7 +31,7 @@ use keyward::{
     target::Target,
     time::Timestamp,
     unavailable::Unavailable,
-    wire::{KeyGateCall, Take},
+    wire::{Acquire, CoordinatorCall},
 };
 use serde::de::DeserializeOwned;
 
@@ -53,7 +53,7 @@ pub enum Fault {
 /// All that one isolate can see, and what it asked for.
 pub struct World {
     pub kv: RefCell<BTreeMap<String, String>>,
-    pub gates: RefCell<BTreeMap<String, KeyGate>>,
+    pub gates: RefCell<BTreeMap<String, Coordinator>>,
     pub relays: RefCell<BTreeMap<String, Relay>>,
     pub kv_fault: Cell<Option<Fault>>,
     pub gate_fault: Cell<Option<Fault>>,
@@ -88,7 +88,7 @@ pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..Ke
 pub const CALLER: Caller<'static> =
     Caller { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin: None, tenant: None };
 
-pub type Meanwhile = dyn Fn(&World, &KeyGateCall, u32);
+pub type Meanwhile = dyn Fn(&World, &CoordinatorCall, u32);
 
 impl World {
     pub fn new() -> Self {
@@ -130,7 +130,7 @@ impl World {
 
     /// Tells the key's object, as the Registry does before it acknowledges a change.
     pub fn tell(&self, key: &Secret, record: &Record) {
-        self.gates.borrow_mut().entry(self.hash(key)).or_default().tell(record.clone());
+        self.gates.borrow_mut().entry(self.hash(key)).or_default().put(record.clone());
     }
 
     /// Publishes to KV, which may come any time later.
@@ -183,9 +183,9 @@ impl World {
 
     /// What is to be done after an answer, and after that, until nothing is left to do.
     pub fn do_chores(&self, accepted: &Accepted) {
-        let mut next = accepted.chore.clone();
-        while let Some(chore) = next {
-            next = now(self.pipeline(&POLICY.realms[0]).do_chore(chore));
+        let mut next = accepted.background.clone();
+        while let Some(background) = next {
+            next = now(self.pipeline(&POLICY.realms[0]).run_background(background));
         }
     }
 
@@ -194,8 +194,8 @@ impl World {
         let mut gates = self.gates.borrow_mut();
         let gate = gates.get_mut(&self.hash(key)).unwrap();
         let version = gate.record.as_ref().unwrap().version;
-        for asker in 1..=200 {
-            gate.take(&Take { version, asker, ..Take::default() }, self.clock.get());
+        for client_id in 1..=200 {
+            gate.acquire(&Acquire { version, client_id, ..Acquire::default() }, self.clock.get());
         }
     }
 
@@ -219,23 +219,23 @@ impl World {
     }
 
     /// What a relay answers.
-    fn relay(&self, hash: &str, call: KeyGateCall) -> Result<String, Unavailable> {
+    fn relay(&self, hash: &str, call: CoordinatorCall) -> Result<String, Unavailable> {
         let mut relays = self.relays.borrow_mut();
         let relay = relays.entry(hash.to_owned()).or_insert_with(|| Relay::new(1));
         let now = self.clock.get();
         match call {
-            KeyGateCall::Take(take) => {
-                relay.hear(&take, now);
+            CoordinatorCall::Acquire(take) => {
+                relay.ingest(&take, now);
                 let mut taken = relay.answer(&take, now);
                 if taken.is_none() {
-                    let ask = relay.ask(take.version, u32::from(take.at_hand), now);
-                    let asked = self.gates.borrow_mut().get_mut(hash).ok_or(Unavailable)?.take(&ask, now);
+                    let ask = relay.ask(take.version, u32::from(take.immediate), now);
+                    let asked = self.gates.borrow_mut().get_mut(hash).ok_or(Unavailable)?.acquire(&ask, now);
                     relay.answered(&ask, Some(&asked), now, now);
                     taken = relay.answer(&take, now);
                 }
                 Ok(serde_json::to_string(&taken.ok_or(Unavailable)?).unwrap())
             }
-            KeyGateCall::Report { refused, leases, tally } => {
+            CoordinatorCall::Report { refused, leases, tally } => {
                 relay.note(&refused, &leases, tally.as_ref(), now);
                 Ok("{}".to_owned())
             }
@@ -307,31 +307,33 @@ impl Stores for World {
         Ok(said.map(str::to_owned).or_else(|| self.kv.borrow().get(kv_key).cloned()))
     }
 
-    async fn key_gate<T: DeserializeOwned>(
+    async fn coordinator<T: DeserializeOwned>(
         &self,
         hash: &str,
-        lessor: Lessor,
-        call: &KeyGateCall,
+        grantor: Grantor,
+        call: &CoordinatorCall,
         within_ms: u32,
     ) -> Result<T, Unavailable> {
         // Over the wire and back, as in the runtime.
-        let call: KeyGateCall = serde_json::from_str(&serde_json::to_string(call).unwrap()).unwrap();
+        let call: CoordinatorCall = serde_json::from_str(&serde_json::to_string(call).unwrap()).unwrap();
         let op = serde_json::to_value(&call).unwrap()["op"].as_str().unwrap().to_owned();
-        self.asked.borrow_mut().push(format!("{lessor:?} {op}"));
+        self.asked.borrow_mut().push(format!("{grantor:?} {op}"));
         if let Some(meanwhile) = &*self.meanwhile.borrow() {
             meanwhile(self, &call, within_ms);
         }
         let faulty = self.faulty.borrow();
-        let fault = match lessor {
-            Lessor::Relay => self.relay_fault.get(),
-            Lessor::KeyGate => self.gate_fault.get().filter(|_| faulty.is_empty() || faulty.contains(hash)),
+        let fault = match grantor {
+            Grantor::Relay => self.relay_fault.get(),
+            Grantor::Coordinator => {
+                self.gate_fault.get().filter(|_| faulty.is_empty() || faulty.contains(hash))
+            }
         };
         if let Some(said) = self.suffer(fault, within_ms)? {
             return serde_json::from_str(said).map_err(|_| Unavailable);
         }
-        let answer = match lessor {
-            Lessor::Relay => self.relay(hash, call)?,
-            Lessor::KeyGate => {
+        let answer = match grantor {
+            Grantor::Relay => self.relay(hash, call)?,
+            Grantor::Coordinator => {
                 let mut gates = self.gates.borrow_mut();
                 gates.entry(hash.to_owned()).or_default().answer(call, self.clock.get()).unwrap().0
             }

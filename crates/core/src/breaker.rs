@@ -1,7 +1,7 @@
 //! A circuit breaker: what keeps failing is left alone for a while, so that requests are answered at once instead
 //! of each waiting for it in vain. The time is an argument; how breakers are used is in `docs/failures.md`.
 //!
-//! **Closed**: calls are made. After so many failures in a row it **opens**: no call is made for a pause, which doubles
+//! **Closed**: calls are made. After a number of failures in a row it **opens**: no call is made for a pause, which doubles
 //! from one opening to the next. Then one call at a time may try (**half-open**): one that goes well closes it, one
 //! that fails opens it again. So what is well again is shut out for the longest pause and one call that
 //! tries, at most. Who made that call may hang up meanwhile: the edge sees each call to its end all the same.
@@ -67,7 +67,7 @@ pub enum End {
 }
 
 impl Breaker {
-    /// Whether a call that ends within so many milliseconds may be made now.
+    /// Whether a call that ends within this many milliseconds may be made now.
     pub fn leave(&mut self, now: Timestamp, within_ms: u32) -> Option<Leave> {
         let Some(open) = self.open else { return Some(Leave::Closed) };
         // One that never said how it ended is over by then.

@@ -30,7 +30,7 @@ pub fn value<'a>(header: &'a str, name: &str) -> Result<Option<&'a str>, Repeate
     }
 }
 
-/// `Set-Cookie` for so many seconds.
+/// `Set-Cookie`, for `life_s` seconds.
 pub fn set(name: &str, value: &str, life_s: i64, same_site: SameSite) -> String {
     let same_site = match same_site {
         SameSite::Strict => "Strict",

@@ -206,12 +206,12 @@ fn prefix(format: &KeyFormat, mode: Mode) -> &'static str {
     }
 }
 
-/// The first eight bytes of a MAC as so many base62 digits (at most ten fit).
+/// The first eight bytes of a MAC in base62, with this many digits (at most ten fit).
 fn check_of(mac: &[u8; 32], digits: u8) -> String {
     base62(mac.iter().take(8).fold(0, |number, byte| number << 8 | u128::from(*byte)), digits)
 }
 
-/// The lowest so many base62 digits of a number, least digit first.
+/// The lowest base62 `digits` of a number, least digit first.
 pub fn base62(mut number: u128, digits: u8) -> String {
     (0..digits)
         .map(|_| {

@@ -36,13 +36,13 @@ impl Timestamp {
         DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
     }
 
-    /// The last whole step of so many milliseconds that is not after this moment, counted from 1970.
+    /// The last whole step, of `step` milliseconds counted from 1970, that is not after this moment.
     #[must_use]
     pub fn floor(self, step: i64) -> Self {
         Self(self.0.saturating_sub(self.0.rem_euclid(step)))
     }
 
-    /// This moment and so many milliseconds.
+    /// This moment plus milliseconds.
     #[must_use]
     pub fn plus(self, milliseconds: i64) -> Self {
         Self(self.0.saturating_add(milliseconds))

@@ -33,7 +33,7 @@ use keyward_core::{
 pub trait Incoming {
     /// A header by its lower-case name. What was sent more than once is joined with a comma.
     fn header(&self, name: &str) -> Option<String>;
-    /// Shows the body, piece by piece, if it comes within so many milliseconds.
+    /// Shows the body, piece by piece, if it comes within `within_ms`.
     ///
     /// # Errors
     /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::Overloaded`] if there is no room for it,
@@ -255,7 +255,7 @@ impl<S: Stores> Pipeline<'_, S> {
 }
 
 fn pass(permit: Permit) -> Admission {
-    Admission::Pass(Accepted { permit, windows: Vec::new(), chore: None })
+    Admission::Pass(Accepted { permit, windows: Vec::new(), background: None })
 }
 
 /// The refusal of a request that shows nothing, or a credential of a kind that the route does not take.

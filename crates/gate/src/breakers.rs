@@ -10,15 +10,15 @@ use keyward_core::{
     time::Timestamp,
 };
 
-/// Objects of so many different keys in a row mean that it is not for a single one of them; and those of so many
-/// different tenants, that it is not for what one of them does.
+/// When objects of this many different keys fail in a row, it is not the fault of one of them; and with this many
+/// different tenants, not of what one of them does.
 const MANY: Rule = Rule { failures: 4, ..STORE };
 /// A relay is never needed: the key's object answers, too.
 const RELAY: Rule = Rule { failures: 1, first_ms: 5_000, longest_ms: 30_000 };
 /// Nor is the limiter.
 const LIMITER: Rule = Rule { failures: 2, first_ms: 5_000, longest_ms: 30_000 };
 
-/// Of objects that fail, so many are remembered, and of those whose they are.
+/// Most failing objects, and most of their owners, that are remembered.
 const OBJECTS: usize = 1_000;
 
 /// On whose account an object is asked.
@@ -36,7 +36,7 @@ pub enum Dependency<'a> {
     /// KV.
     Kv,
     /// The object of the key with this hash.
-    KeyGate {
+    Coordinator {
         /// The hash.
         hash: &'a str,
         /// Whose it is.
@@ -59,7 +59,7 @@ impl Dependency<'_> {
     pub fn name(self) -> &'static str {
         match self {
             Self::Kv => "KEYS",
-            Self::KeyGate { .. } => "KEY_GATE",
+            Self::Coordinator { .. } => "KEY_GATE",
             Self::Relay(_) => "RELAY",
             Self::Limiter => "FAILURES",
             Self::Registry | Self::SignIn | Self::Links => "REGISTRY",
@@ -97,7 +97,7 @@ impl Default for Breakers {
 }
 
 impl Breakers {
-    /// Whether a call that ends within so many milliseconds may be made now.
+    /// Whether a call that ends within this many milliseconds may be made now.
     pub fn leave(&mut self, of: Dependency<'_>, now: Timestamp, within_ms: u32) -> Option<Leave> {
         let breaker = match of {
             Dependency::Kv => &mut self.kv,
@@ -109,7 +109,7 @@ impl Breakers {
                 Some(relay) => relay,
                 None => return Some(Leave::Closed),
             },
-            Dependency::KeyGate { hash, owner } => {
+            Dependency::Coordinator { hash, owner } => {
                 if self.key_gates.contains(hash) {
                     self.key_gates.get_mut(hash).unwrap_or(&mut self.class)
                 } else {
@@ -133,7 +133,7 @@ impl Breakers {
             Dependency::SignIn => self.sign_in.ended(STORE, leave, end, now),
             Dependency::Links => self.links.ended(STORE, leave, end, now),
             Dependency::Relay(hash) => one_of(&mut self.relays, hash, RELAY, leave, end, now),
-            Dependency::KeyGate { hash, owner } => {
+            Dependency::Coordinator { hash, owner } => {
                 let (owners, name, is_tenants) = match owner {
                     Owner::Tenant(id) => (&mut self.tenants, id, true),
                     Owner::Network(network) => (&mut self.networks, network, false),

@@ -254,7 +254,7 @@ impl WebhookCheck {
     }
 }
 
-/// Whether this is the tenant whose host was asked. Where hosts are nobody's own, every one is.
+/// Whether this is the tenant whose host was asked; true if hosts carry no tenant.
 fn is_of(host: Option<&str>, tenant: Option<&str>) -> bool {
     host.is_none_or(|host| tenant.is_some_and(|code| code.eq_ignore_ascii_case(host)))
 }
@@ -266,8 +266,8 @@ impl Circumstances<'_> {
     }
 }
 
-/// Whether the record's ranges hold the address. An IPv4 address that came in IPv6 clothes
-/// (`::ffff:192.0.2.1`) is the IPv4 address. An unknown address is in no range.
+/// Whether the record's ranges hold the address. An IPv4-mapped IPv6 address (RFC 4291, 2.5.5.2) counts as IPv4. An
+/// unknown address is in no range.
 fn allows_address(record: &Record, address: Option<IpAddr>) -> bool {
     record.allowed_ips.is_empty()
         || address

@@ -45,7 +45,7 @@ struct Held {
 }
 
 impl InFlight {
-    /// Room for so many bytes, of which one network or credential may take so many.
+    /// Room for `most` bytes, of which one network or credential may take `most_of_one`.
     pub fn new(kind: &'static str, most: usize, most_of_one: usize) -> Self {
         Self { kind, most, most_of_one, held: BTreeMap::new(), total: 0, parts: HashMap::new(), next: 0 }
     }

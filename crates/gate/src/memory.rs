@@ -16,9 +16,9 @@ use keyward_core::{
     time::{HOUR, MINUTE, SECOND, Timestamp},
 };
 use keyward_limits::{
-    lease::{Holder, Lessor},
+    fallback::FallbackLimit,
+    lease::{Grantor, Lessee},
     limit::WindowState,
-    local::Local,
     tally::Ledger,
 };
 
@@ -26,8 +26,8 @@ use keyward_limits::{
 const RECORDS: usize = 32 << 20;
 /// Of [`keyward_core::network`]s that keep failing.
 const NETWORKS: usize = 10_000;
-/// One failure in so many is counted of its site: so a site has so many times as many as a network before it is held back,
-/// since it may be a campus.
+/// One failure in this many is counted for its site, too: a site may fail this many times as often as a network before it
+/// is held back, since it may be a campus.
 const OF_SITES: u32 = 16;
 /// How long a network from which a webhook came that was its sender's is not held back for others.
 const SENDER_LIFE: i64 = HOUR;
@@ -38,15 +38,15 @@ const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
 /// What a network may have looked up that is held back: enough for the keys of its neighbours, and a bound to what
 /// guesses cost. KV is read so often for keys that the isolate does not know …
 const READS: Allowance = Allowance { at_once: 100, every_ms: 50 };
-/// … and, while KV fails, so many objects are asked.
+/// … and, while KV fails, objects are asked so often.
 const ASKS: Allowance = Allowance { at_once: 10, every_ms: 1_000 };
-/// And so many links are followed.
+/// And links are followed so often.
 const FOLLOWS: Allowance = Allowance { at_once: 10, every_ms: 500 };
 /// How long a link that is over is known to be, so that whoever reloads it costs nobody anything.
 const OVER: i64 = MINUTE;
-/// Of so many.
+/// Most links that are remembered as over.
 const LINKS: usize = 1_000;
-/// Words of a KeyGate may overtake each other by less than this. One that is older by more was given before the
+/// Words of a coordinator may overtake each other by less than this. One that is older by more was given before the
 /// clock was set back.
 const OUT_OF_ORDER: i64 = MINUTE;
 
@@ -60,7 +60,7 @@ pub struct Memory {
     /// By how much the clock was set back all in all.
     set_back: i64,
     /// Tells this isolate from others, roughly.
-    pub asker: u32,
+    pub client_id: u32,
     /// What was counted and is still to be told.
     pub ledger: Ledger,
     /// What is left alone since it fails.
@@ -90,7 +90,7 @@ pub enum Lookup {
     /// KV.
     Kv,
     /// The key's object.
-    KeyGate,
+    Coordinator,
     /// The Registry, for a link.
     Link,
 }
@@ -100,8 +100,8 @@ struct Known {
     record: Rc<Record>,
     confirmed: Timestamp,
     limited: Option<Limited>,
-    holder: Holder,
-    local: Local,
+    lessee: Lessee,
+    fallback: FallbackLimit,
     relay: bool,
     slow: bool,
 }
@@ -112,8 +112,8 @@ impl Known {
             record: Rc::clone(record),
             confirmed: Timestamp::default(),
             limited: None,
-            holder: Holder::default(),
-            local: Local::default(),
+            lessee: Lessee::default(),
+            fallback: FallbackLimit::default(),
             relay: false,
             slow: false,
         }
@@ -181,7 +181,7 @@ impl Memory {
             weight: 0,
             latest: Timestamp::default(),
             set_back: 0,
-            asker: (random >> 32) as u32,
+            client_id: (random >> 32) as u32,
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
             networks: cache(NETWORKS),
@@ -199,7 +199,7 @@ impl Memory {
         self.set_back
     }
 
-    /// The record under this hash and when its KeyGate was last asked and said that it holds.
+    /// The record under this hash and when its coordinator was last asked and said that it holds.
     pub fn record(&mut self, hash: &str) -> Option<(Rc<Record>, Timestamp)> {
         self.records.get(hash).map(|known| (Rc::clone(&known.record), known.confirmed))
     }
@@ -209,7 +209,7 @@ impl Memory {
         self.records.peek(hash).map(|known| Rc::clone(&known.record))
     }
 
-    /// The key's KeyGate, asked at this moment, said that this record holds.
+    /// The key's coordinator, asked at this moment, said that this record holds.
     pub fn confirm(&mut self, hash: &str, record: &Rc<Record>, asked: Timestamp) {
         let mut known = match self.records.pop(hash) {
             Some(known) => {
@@ -221,7 +221,7 @@ impl Memory {
         if known.record.version < record.version {
             // What an older version allowed, this one may not.
             known.limited = None;
-            known.holder.starts_over();
+            known.lessee.reset();
         }
         if known.record.version <= record.version {
             known.record = Rc::clone(record);
@@ -231,7 +231,7 @@ impl Memory {
         self.put(hash, known);
     }
 
-    /// This record is used although no KeyGate has confirmed it.
+    /// This record is used although no coordinator has confirmed it.
     pub fn keep(&mut self, hash: &str, record: &Rc<Record>) {
         if !self.records.contains(hash) {
             self.put(hash, Known::new(record));
@@ -249,33 +249,33 @@ impl Memory {
     }
 
     /// What this isolate holds of the key, if its record is of this version.
-    pub fn holder(&mut self, hash: &str, version: u64) -> Option<&mut Holder> {
+    pub fn lessee(&mut self, hash: &str, version: u64) -> Option<&mut Lessee> {
         let known = self.records.get_mut(hash).filter(|known| known.record.version == version)?;
-        Some(&mut known.holder)
+        Some(&mut known.lessee)
     }
 
     /// What this isolate holds of the key, whatever the version of its record.
-    pub fn holder_of_any(&mut self, hash: &str) -> Option<&mut Holder> {
-        self.records.get_mut(hash).map(|known| &mut known.holder)
+    pub fn lessee_of_any(&mut self, hash: &str) -> Option<&mut Lessee> {
+        self.records.get_mut(hash).map(|known| &mut known.lessee)
     }
 
     /// What this isolate lets through of the key while nobody can be asked.
-    pub fn local(&mut self, hash: &str) -> Option<&mut Local> {
-        self.records.get_mut(hash).map(|known| &mut known.local)
+    pub fn fallback(&mut self, hash: &str) -> Option<&mut FallbackLimit> {
+        self.records.get_mut(hash).map(|known| &mut known.fallback)
     }
 
     /// Whom to ask about the key.
-    pub fn lessor(&self, hash: &str) -> Lessor {
+    pub fn grantor(&self, hash: &str) -> Grantor {
         match self.records.peek(hash) {
-            Some(known) if known.relay => Lessor::Relay,
-            _ => Lessor::KeyGate,
+            Some(known) if known.relay => Grantor::Relay,
+            _ => Grantor::Coordinator,
         }
     }
 
     /// Whom to ask about the key from now on.
-    pub fn set_lessor(&mut self, hash: &str, lessor: Lessor) {
+    pub fn set_grantor(&mut self, hash: &str, grantor: Grantor) {
         if let Some(known) = self.records.get_mut(hash) {
-            known.relay = lessor == Lessor::Relay;
+            known.relay = grantor == Grantor::Relay;
         }
     }
 
@@ -318,7 +318,7 @@ impl Memory {
         let Some(held_back) = self.networks.get_mut(network) else { return true };
         match lookup {
             Lookup::Kv => held_back.reads.spend(READS, now),
-            Lookup::KeyGate => held_back.asks.spend(ASKS, now),
+            Lookup::Coordinator => held_back.asks.spend(ASKS, now),
             Lookup::Link => held_back.links.spend(FOLLOWS, now),
         }
     }

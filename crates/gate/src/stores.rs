@@ -9,19 +9,19 @@ use keyward_core::{
     time::Timestamp,
     unavailable::Unavailable,
 };
-use keyward_limits::{lease::Lessor, wire::KeyGateCall};
+use keyward_limits::{lease::Grantor, wire::CoordinatorCall};
 
-/// What a check asks of the platform. What is asked for an answer within so many milliseconds fails when those are over.
+/// What a check asks of the platform. A call fails once its `within_ms` are over.
 #[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
 pub trait Stores {
     /// The published text under this key of KV.
     async fn read(&self, kv_key: &str, within_ms: u32) -> Result<Option<String>, Unavailable>;
-    /// The answer of the KeyGate of this name, or of a relay of its.
-    async fn key_gate<T: DeserializeOwned>(
+    /// The answer of the coordinator of this name, or of a relay of its.
+    async fn coordinator<T: DeserializeOwned>(
         &self,
         hash: &str,
-        lessor: Lessor,
-        call: &KeyGateCall,
+        grantor: Grantor,
+        call: &CoordinatorCall,
         within_ms: u32,
     ) -> Result<T, Unavailable>;
     /// Counts a failure of this network; whether it has now failed too often.

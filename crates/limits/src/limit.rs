@@ -12,12 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use keyward_core::time::{DAY, MINUTE, Timestamp};
 
-/// The code of a refusal since a window is full, under which a KeyGate counts it.
+/// The code of a refusal since a window is full, under which a coordinator counts it.
 pub const RATE_LIMITED: &str = "RATE_LIMITED";
 
-/// Up to so many requests, each has a bucket of its own.
-const EXACT: usize = 64;
-/// Beyond, requests of one bucket are at most this part of the window apart.
+/// Requests of which each has a bucket of its own.
+const EXACT_BUCKETS: usize = 64;
+/// Beyond these, requests of one bucket are apart by at most the window divided by this.
 const GRANULES: i64 = 64;
 
 /// The windows there are.
@@ -69,11 +69,11 @@ struct Bucket(Timestamp, Timestamp, u32);
 /// What was admitted within the last window, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Admitted {
+pub struct SlidingWindowLog {
     buckets: VecDeque<Bucket>,
 }
 
-impl Admitted {
+impl SlidingWindowLog {
     /// Forgets what has left the window. What counts at `t` has left at `t + length`.
     pub fn expire(&mut self, window: Window, now: Timestamp) {
         while self.buckets.front().is_some_and(|bucket| bucket.1.plus(window.length()) <= now) {
@@ -87,7 +87,7 @@ impl Admitted {
             return;
         }
         let at = self.buckets.back().map_or(at, |newest| newest.1.max(at));
-        let many = !is_limited || self.buckets.len() >= EXACT;
+        let many = !is_limited || self.buckets.len() >= EXACT_BUCKETS;
         match self.buckets.back_mut() {
             Some(bucket) if bucket.1 == at || many && at.0 - bucket.0.0 < window.length() / GRANULES => {
                 bucket.1 = at;
@@ -99,7 +99,7 @@ impl Admitted {
 
     /// Takes out one request that was counted at this moment, if it has not left: of the first bucket that
     /// can hold it, so that, if a later one does, what stays is counted later than need be, never sooner.
-    pub fn give_back(&mut self, window: Window, at: Timestamp, now: Timestamp) {
+    pub fn cancel(&mut self, window: Window, at: Timestamp, now: Timestamp) {
         if at.plus(window.length()) <= now {
             return;
         }
@@ -124,37 +124,37 @@ impl Admitted {
 }
 
 /// A window with everything that is counted in it or may still come, in the order in which it leaves.
-pub struct Filled {
+pub struct Occupancy {
     window: Window,
     limit: u32,
-    places: Vec<(Timestamp, u32)>,
+    slots: Vec<(Timestamp, u32)>,
 }
 
-impl Filled {
+impl Occupancy {
     /// `reserved` are requests that may still come, each with the latest moment at which it can.
     pub fn new(
         window: Window,
         limit: u32,
-        admitted: &Admitted,
+        admitted: &SlidingWindowLog,
         reserved: impl Iterator<Item = (Timestamp, u32)>,
     ) -> Self {
-        let mut places: Vec<_> = admitted.counted().chain(reserved).collect();
-        places.sort_unstable();
-        Self { window, limit, places }
+        let mut slots: Vec<_> = admitted.counted().chain(reserved).collect();
+        slots.sort_unstable();
+        Self { window, limit, slots }
     }
 
     /// Requests that fit at a moment.
     pub fn free(&self, at: Timestamp) -> u32 {
-        let leaves = |place: &&(Timestamp, u32)| place.0.plus(self.window.length()) > at;
-        let taken = self.places.iter().filter(leaves).fold(0, |sum: u32, place| sum.saturating_add(place.1));
+        let leaves = |slot: &&(Timestamp, u32)| slot.0.plus(self.window.length()) > at;
+        let taken = self.slots.iter().filter(leaves).fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         self.limit.saturating_sub(taken)
     }
 
     /// The first moment, not before this one, at which one more request fits.
     pub fn opens(&self, at: Timestamp) -> Timestamp {
-        let mut taken = self.places.iter().fold(0, |sum: u32, place| sum.saturating_add(place.1));
+        let mut taken = self.slots.iter().fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         let mut opens = at;
-        for (counted, requests) in &self.places {
+        for (counted, requests) in &self.slots {
             if taken < self.limit {
                 break;
             }
@@ -167,7 +167,7 @@ impl Filled {
     /// What a client may know, as of a moment.
     pub fn state(&self, at: Timestamp) -> WindowState {
         let remaining = self.free(at);
-        let leaving = self.places.iter().map(|place| place.0.plus(self.window.length()));
+        let leaving = self.slots.iter().map(|slot| slot.0.plus(self.window.length()));
         let reset = match remaining {
             // The first to leave may not be enough: a limit may have been lowered.
             0 => self.opens(at).0 - at.0,

@@ -8,36 +8,36 @@ use std::{
 };
 
 use crate::{
-    lease::Lessor,
-    wire::{RefusalCounts, Tally, TallyHour, Unused},
+    lease::Grantor,
+    wire::{Cancelled, RefusalCounts, Tally, TallyHour},
 };
 use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
 
 /// A refusal is told so long after it, together with those that come meanwhile …
-const GATHER: i64 = 3 * SECOND / 2;
+const GATHER_MS: i64 = 3 * SECOND / 2;
 /// … and what passed under a lease after so long, unless a call that is made anyway takes it along before.
-const GATHER_ACCEPTED: i64 = 8 * SECOND;
+const GATHER_ACCEPTED_MS: i64 = 8 * SECOND;
 /// After a failure it is tried again after so long, then twice as long, at most …
-const RETRY: i64 = 2 * SECOND;
-const LONGEST_RETRY: i64 = 16 * SECOND;
+const RETRY_MS: i64 = 2 * SECOND;
+const MAX_RETRY_MS: i64 = 16 * SECOND;
 /// … until so long after the first try. Then it is lost.
-const GIVE_UP: i64 = 15 * MINUTE;
+const GIVE_UP_MS: i64 = 15 * MINUTE;
 /// A call that has not ended by then never will: stores are waited for less long.
-const UNDER_WAY: i64 = 10 * SECOND;
+const MAX_CALL_MS: i64 = 10 * SECOND;
 /// Who tells is to be remembered for longer than it tries.
-pub const REMEMBERED: i64 = 2 * GIVE_UP;
+pub const REMEMBERED_MS: i64 = 2 * GIVE_UP_MS;
 /// Clocks that are no further apart are taken to agree on the hour.
-const AGREE: i64 = MINUTE;
+const CLOCKS_AGREE_MS: i64 = MINUTE;
 /// Hours, and unused calls, of one tally.
-const MOST_HOURS: usize = 8;
-const MOST_UNUSED: usize = 256;
+const MAX_HOURS: usize = 8;
+const MAX_CANCELLED: usize = 256;
 
 /// Keys of which one isolate has something to tell, at most. What is counted of further keys meanwhile is lost.
-const MOST_KEYS: usize = 10_000;
+const MAX_KEYS: usize = 10_000;
 /// So many keys are one round's.
-const ROUND: usize = 25;
+const KEYS_OF_ROUND: usize = 25;
 /// A round that began less long ago sees to what is counted now.
-const YOUNG: i64 = 15 * SECOND;
+const YOUNG_ROUND_MS: i64 = 15 * SECOND;
 
 impl Tally {
     /// Whether it tells nothing but the time.
@@ -58,7 +58,7 @@ impl Tally {
     /// the future or long ago, whatever the teller's clock shows.
     pub fn moment(&self, at: Timestamp, now: Timestamp) -> Timestamp {
         let apart = now.0.saturating_sub(self.sent.0);
-        let at = if apart.abs() <= AGREE { at } else { at.plus(apart) };
+        let at = if apart.abs() <= CLOCKS_AGREE_MS { at } else { at.plus(apart) };
         at.clamp(now.plus(-HOUR), now)
     }
 }
@@ -75,22 +75,22 @@ pub fn add(counts: &mut RefusalCounts, more: &RefusalCounts) {
 #[derive(Clone, Debug, Default)]
 struct Content {
     hours: Vec<TallyHour>,
-    unused: Vec<Unused>,
+    cancelled: Vec<Cancelled>,
 }
 
 impl Content {
     fn is_empty(&self) -> bool {
-        self.hours.is_empty() && self.unused.is_empty()
+        self.hours.is_empty() && self.cancelled.is_empty()
     }
 
     fn count(&mut self, at: Timestamp, count: impl FnOnce(&mut TallyHour)) {
         let same = |hour: &TallyHour| hour.at.floor(HOUR) == at.floor(HOUR);
         let known = self.hours.iter().position(same);
-        if known.is_none() && self.hours.len() < MOST_HOURS {
+        if known.is_none() && self.hours.len() < MAX_HOURS {
             self.hours.push(TallyHour { at, ..TallyHour::default() });
         }
-        let place = known.unwrap_or(self.hours.len().saturating_sub(1));
-        if let Some(hour) = self.hours.get_mut(place) {
+        let index = known.unwrap_or(self.hours.len().saturating_sub(1));
+        if let Some(hour) = self.hours.get_mut(index) {
             hour.at = hour.at.max(at);
             count(hour);
         }
@@ -114,7 +114,7 @@ struct Sent {
     number: u64,
     content: Content,
     /// The one who may have heard it: nobody else must.
-    to: Lessor,
+    to: Grantor,
     first: Timestamp,
     tries: u32,
     under_way: Option<Timestamp>,
@@ -129,7 +129,7 @@ impl Untold {
                 hour.accepted = hour.accepted.saturating_add(requests);
                 hour.last_used_at = hour.last_used_at.max(Some(at));
             });
-            self.is_due(now.plus(GATHER_ACCEPTED));
+            self.is_due(now.plus(GATHER_ACCEPTED_MS));
         }
     }
 
@@ -137,15 +137,15 @@ impl Untold {
     pub fn refuse(&mut self, refused: &RefusalCounts, at: Timestamp, now: Timestamp) {
         if !refused.is_empty() {
             self.gathered.count(at, |hour| add(&mut hour.refused, refused));
-            self.is_due(now.plus(GATHER));
+            self.is_due(now.plus(GATHER_MS));
         }
     }
 
     /// A call asked for a request that was not let through.
-    pub fn unused(&mut self, unused: Unused, now: Timestamp) {
-        if self.gathered.unused.len() < MOST_UNUSED {
-            self.gathered.unused.push(unused);
-            self.is_due(now.plus(GATHER));
+    pub fn cancelled(&mut self, cancelled: Cancelled, now: Timestamp) {
+        if self.gathered.cancelled.len() < MAX_CANCELLED {
+            self.gathered.cancelled.push(cancelled);
+            self.is_due(now.plus(GATHER_MS));
         }
     }
 
@@ -156,8 +156,8 @@ impl Untold {
             self.accept(hour.accepted, tally.moment(used, now), now);
             self.refuse(&hour.refused, tally.moment(hour.at, now), now);
         }
-        for unused in &tally.unused {
-            self.unused(*unused, now);
+        for cancelled in &tally.cancelled {
+            self.cancelled(*cancelled, now);
         }
     }
 
@@ -174,14 +174,14 @@ impl Untold {
     fn give_up(&mut self, now: Timestamp) {
         if let Some(sent) = &mut self.sent {
             sent.first = sent.first.min(now);
-            if now.0 - sent.first.0 >= GIVE_UP {
+            if now.0 - sent.first.0 >= GIVE_UP_MS {
                 self.sent = None;
                 // It had to wait for that until now.
                 self.due = self.due.map(|_| now);
             }
         } else if let Some(due) = &mut self.due {
-            *due = (*due).min(now.plus(GATHER_ACCEPTED));
-            if now.0 - due.0 >= GIVE_UP {
+            *due = (*due).min(now.plus(GATHER_ACCEPTED_MS));
+            if now.0 - due.0 >= GIVE_UP_MS {
                 self.gathered = Content::default();
                 self.due = None;
             }
@@ -191,28 +191,28 @@ impl Untold {
     /// Milliseconds until something is to be told.
     pub fn due_in(&self, now: Timestamp) -> Option<i64> {
         let (at, longest) = match &self.sent {
-            _ if self.is_taken_on(now) => return Some(UNDER_WAY),
-            Some(Sent { under_way: Some(since), .. }) => (since.plus(UNDER_WAY), UNDER_WAY),
-            Some(sent) => (sent.again, LONGEST_RETRY),
-            None => (self.due?, GATHER_ACCEPTED),
+            _ if self.is_taken_on(now) => return Some(MAX_CALL_MS),
+            Some(Sent { under_way: Some(since), .. }) => (since.plus(MAX_CALL_MS), MAX_CALL_MS),
+            Some(sent) => (sent.again, MAX_RETRY_MS),
+            None => (self.due?, GATHER_ACCEPTED_MS),
         };
         // A clock that was set back makes no wait longer.
         Some((at.0 - now.0).clamp(0, longest))
     }
 
     fn is_taken_on(&self, now: Timestamp) -> bool {
-        self.taken_on.is_some_and(|at| (0..UNDER_WAY).contains(&(now.0 - at.0)))
+        self.taken_on.is_some_and(|at| (0..MAX_CALL_MS).contains(&(now.0 - at.0)))
     }
 
     /// The tally to send along with a call, empty if there is none or another call has it.
-    pub fn begin(&mut self, teller: u64, numbers: &mut u64, to: Lessor, now: Timestamp) -> Tally {
+    pub fn begin(&mut self, teller: u64, numbers: &mut u64, to: Grantor, now: Timestamp) -> Tally {
         self.taken_on = None;
         let empty = Tally { teller, sent: now, ..Tally::default() };
         if let Some(sent) = &mut self.sent {
             sent.first = sent.first.min(now);
             let is_under_way =
-                sent.under_way.is_some_and(|since| (0..UNDER_WAY).contains(&(now.0 - since.0)));
-            if now.0 - sent.first.0 < GIVE_UP {
+                sent.under_way.is_some_and(|since| (0..MAX_CALL_MS).contains(&(now.0 - since.0)));
+            if now.0 - sent.first.0 < GIVE_UP_MS {
                 if is_under_way || sent.to != to {
                     return empty;
                 }
@@ -249,19 +249,19 @@ impl Untold {
             return;
         }
         sent.under_way = None;
-        let wait = RETRY.checked_shl(sent.tries.saturating_sub(1).min(8)).unwrap_or(LONGEST_RETRY);
-        sent.again = now.plus(wait.min(LONGEST_RETRY));
+        let wait = RETRY_MS.checked_shl(sent.tries.saturating_sub(1).min(8)).unwrap_or(MAX_RETRY_MS);
+        sent.again = now.plus(wait.min(MAX_RETRY_MS));
     }
 
-    fn to(&self) -> Option<Lessor> {
+    fn to(&self) -> Option<Grantor> {
         self.sent.as_ref().map(|sent| sent.to)
     }
 }
 
 impl Sent {
     fn tally(&self, empty: Tally) -> Tally {
-        let Content { hours, unused } = self.content.clone();
-        Tally { number: self.number, hours, unused, ..empty }
+        let Content { hours, cancelled } = self.content.clone();
+        Tally { number: self.number, hours, cancelled, ..empty }
     }
 }
 
@@ -299,20 +299,20 @@ impl Ledger {
     }
 
     /// A call asked the key's object for a request that was not let through.
-    pub fn unused(&mut self, hash: &str, unused: Unused, now: Timestamp) {
-        self.with(hash, |untold| untold.unused(unused, now));
+    pub fn cancelled(&mut self, hash: &str, cancelled: Cancelled, now: Timestamp) {
+        self.with(hash, |untold| untold.cancelled(cancelled, now));
     }
 
     fn with(&mut self, hash: &str, count: impl FnOnce(&mut Untold)) {
         if let Some(untold) = self.keys.get_mut(hash) {
             count(untold);
-        } else if self.keys.len() < MOST_KEYS {
+        } else if self.keys.len() < MAX_KEYS {
             count(self.keys.entry(hash.to_owned()).or_default());
         }
     }
 
     /// The tally to send along with a call about a key.
-    pub fn begin(&mut self, hash: &str, to: Lessor, now: Timestamp) -> Tally {
+    pub fn begin(&mut self, hash: &str, to: Grantor, now: Timestamp) -> Tally {
         let Self { teller, numbers, keys, .. } = self;
         let untold = keys.get_mut(hash);
         untold.map_or_else(
@@ -332,14 +332,14 @@ impl Ledger {
     }
 
     /// Who may have heard what is to be told of a key.
-    pub fn told_to(&self, hash: &str) -> Option<Lessor> {
+    pub fn told_to(&self, hash: &str) -> Option<Grantor> {
         self.keys.get(hash)?.to()
     }
 
     /// Whether another round is to begin now: there are more keys than those that are under way see to.
     pub fn begins_round(&mut self, now: Timestamp) -> bool {
-        self.rounds.retain(|began| (0..YOUNG).contains(&(now.0 - began.0)));
-        let begins = self.keys.len() > self.rounds.len() * ROUND;
+        self.rounds.retain(|began| (0..YOUNG_ROUND_MS).contains(&(now.0 - began.0)));
+        let begins = self.keys.len() > self.rounds.len() * KEYS_OF_ROUND;
         if begins {
             self.rounds.push(now);
         }
@@ -348,8 +348,8 @@ impl Ledger {
 
     /// A round that began at this moment is over.
     pub fn ends_round(&mut self, began: Timestamp) {
-        if let Some(place) = self.rounds.iter().position(|other| *other == began) {
-            self.rounds.swap_remove(place);
+        if let Some(index) = self.rounds.iter().position(|other| *other == began) {
+            self.rounds.swap_remove(index);
         }
     }
 
@@ -364,7 +364,7 @@ impl Ledger {
             untold.taken_on = Some(now);
             hash.clone()
         };
-        due.take(ROUND).map(take_on).collect()
+        due.take(KEYS_OF_ROUND).map(take_on).collect()
     }
 
     /// Whether there is nothing to tell.

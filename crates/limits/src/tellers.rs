@@ -3,18 +3,18 @@
 
 use serde::{Deserialize, Serialize, Serializer};
 
-use crate::{tally::REMEMBERED, wire::Tally};
+use crate::{tally::REMEMBERED_MS, wire::Tally};
 use keyward_core::time::{SECOND, Timestamp};
 
 /// So many are told apart: those heard last.
-const MOST: usize = 512;
+const MAX_TELLERS: usize = 512;
 /// So many of those that have told nothing yet but the time are stored, too.
-const CLOCKS: usize = 8;
+const MAX_SILENT: usize = 8;
 
 /// A clock that was set back by less stands still until it is there again; all other steps are made up for.
-const STANDS_STILL: i64 = SECOND;
+const STANDS_STILL_MS: i64 = SECOND;
 /// A clock that has moved by so much more than a teller's was set ahead: the way of a message takes less.
-const AHEAD: i64 = 10 * SECOND;
+const SET_AHEAD_MS: i64 = 10 * SECOND;
 
 /// In the order in which they were heard last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -39,12 +39,12 @@ impl Tellers {
     }
 
     /// Hears a tally: whether it is new.
-    pub fn hear(&mut self, tally: &Tally, now: Timestamp) -> bool {
+    pub fn ingest(&mut self, tally: &Tally, now: Timestamp) -> bool {
         let Tally { teller, number, sent, .. } = *tally;
         let known = self.0.iter().position(|known| known.0 == teller).map(|place| self.0.remove(place));
         let last = known.map_or(0, |known| known.1);
-        self.0.retain(|known| (0..REMEMBERED).contains(&(now.0 - known.3.0)));
-        if self.0.len() >= MOST {
+        self.0.retain(|known| (0..REMEMBERED_MS).contains(&(now.0 - known.3.0)));
+        if self.0.len() >= MAX_TELLERS {
             self.0.remove(0);
         }
         self.0.push(Teller(teller, last.max(number), sent, now));
@@ -63,9 +63,9 @@ impl Tellers {
     pub fn follow(&mut self, tally: Option<&Tally>, seen: Timestamp, clock: Timestamp) -> i64 {
         let passed = clock.0 - seen.0;
         let moved = tally.and_then(|tally| self.moved(tally, clock)).unwrap_or_default();
-        let step = if passed < -STANDS_STILL {
+        let step = if passed < -STANDS_STILL_MS {
             passed
-        } else if moved > AHEAD {
+        } else if moved > SET_AHEAD_MS {
             // No more than has passed by this clock.
             moved.min(passed.max(0))
         } else {
@@ -95,7 +95,7 @@ impl Tellers {
 impl Serialize for Tellers {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let silent = self.0.iter().filter(|known| known.1 == 0).count();
-        let mut left_out = silent.saturating_sub(CLOCKS);
+        let mut left_out = silent.saturating_sub(MAX_SILENT);
         serializer.collect_seq(self.0.iter().filter(|known| {
             let is_left_out = known.1 == 0 && left_out > 0;
             left_out -= usize::from(is_left_out);

@@ -1,4 +1,4 @@
-//! Usage of one key by the hour, as its KeyGate counts it or is told it ([`crate::tally`]), reported to the
+//! Usage of one key by the hour, as its coordinator counts it or is told it ([`crate::tally`]), reported to the
 //! Registry as totals, so that a report that is sent twice counts once. No request waits for any of this.
 
 use std::collections::BTreeMap;

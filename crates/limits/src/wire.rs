@@ -1,4 +1,4 @@
-//! What gates, relays, KeyGates and the Registry say to each other about a key's requests: JSON over `fetch`, the
+//! What gates, relays, coordinators and the Registry say to each other about a key's requests: JSON over `fetch`, the
 //! same structs on both sides. Only the Worker can reach the objects. Golden vectors in `tests/golden.rs` pin the shapes,
 //! since during a deployment an old Worker talks to a new object.
 //!
@@ -9,89 +9,100 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{limit::WindowState, timing::PATIENT};
+use crate::{limit::WindowState, timing::SECOND_ANSWER_MS};
 use keyward_core::{record::Record, strict, time::Timestamp};
 
 /// Counts by refusal code: `{"INSUFFICIENT_SCOPE": 3}`.
 pub type RefusalCounts = BTreeMap<String, u64>;
 
-/// What a KeyGate is asked. `POST /` with this as the body.
+/// What a coordinator is asked, or a relay for it. `POST /` with this as the body.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum KeyGateCall {
-    /// The Registry says what holds from now on. Answered with [`Told`].
-    Tell {
+pub enum CoordinatorCall {
+    /// The Registry stores the record that holds from now on. Answered with [`PutAck`].
+    #[serde(rename = "tell")]
+    Put {
         /// The whole record.
         record: Record,
     },
-    /// A gate asks to let a request through, or for a lease to let some through by itself. Answered
-    /// with [`Taken`].
-    Take(Take),
-    /// A gate asks for the record, because KV does not have it (yet). Answered with [`Found`].
-    Find,
-    /// A gate reports refusals when it has nothing to take. Answered with [`Noted`].
+    /// A gate asks to admit a request, or for a lease under which it admits requests itself. Answered
+    /// with [`Acquired`].
+    #[serde(rename = "take")]
+    Acquire(Acquire),
+    /// A gate asks for the record, because KV does not have it (yet). Answered with [`GetReply`].
+    #[serde(rename = "find")]
+    Get,
+    /// A gate reports what it has counted when it has nothing to acquire. Answered with [`ReportAck`].
     Report {
         /// Refusals of this key since the last call.
         refused: RefusalCounts,
-        /// What became of leases.
+        /// What was used of leases.
         #[serde(default)]
         leases: Vec<LeaseReport>,
-        /// See [`Take::tally`].
+        /// See [`Acquire::tally`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         tally: Option<Tally>,
     },
 }
 
-impl KeyGateCall {
-    /// Whether nothing is wrong when an object gets it twice. What passes and is counted twice is only wasted; but what
-    /// is given back, and what was counted elsewhere, must be told once.
+impl CoordinatorCall {
+    /// Whether the call may be delivered twice. A request that is admitted and counted twice is merely wasted; but what
+    /// is cancelled, and what was counted elsewhere, must be delivered once.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Self::Tell { .. } | Self::Find => true,
-            Self::Take(take) => take.unused.is_none() && take.unasked == 0 && take.refused.is_empty(),
+            Self::Put { .. } | Self::Get => true,
+            Self::Acquire(acquire) => {
+                acquire.cancelled.is_none() && acquire.unreported == 0 && acquire.refused.is_empty()
+            }
             Self::Report { refused, .. } => refused.is_empty(),
         }
     }
 }
 
-/// What [`KeyGateCall::Take`] asks.
+/// What [`CoordinatorCall::Acquire`] asks for.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Take {
+pub struct Acquire {
     /// Version of the record that the decision was made on.
     pub version: u64,
-    /// Whether a request is at hand; otherwise only a lease is asked for.
-    pub at_hand: bool,
-    /// It passes within so many milliseconds of now or not at all: a later answer is not used. Who does not say
-    /// may take as long as anybody.
-    #[serde(default = "longest")]
+    /// Whether a request is to be admitted now; otherwise only a lease is asked for.
+    #[serde(rename = "atHand")]
+    pub immediate: bool,
+    /// Milliseconds within which that request is admitted, or not at all: a later answer is not used. An older build
+    /// that does not say may take as long as any.
+    #[serde(default = "longest_answer")]
     pub within_ms: u32,
-    /// Further requests that are likely within `life_ms`.
-    pub expected: u32,
-    /// Of `expected`, so many already wait: a lease of less than these is worth its call, too.
-    pub waiting: u32,
-    /// For so many milliseconds from before this call a lease may be used; 0 asks for none.
-    pub life_ms: u32,
-    /// Tells the isolates that ask apart, roughly: a random number.
-    pub asker: u32,
-    /// What became of leases that were granted here.
+    /// Requests that the client expects to admit within `lease_length_ms`, beside the immediate one.
+    #[serde(rename = "expected")]
+    pub wants: u32,
+    /// Requests of `wants` that already wait: a lease that is just large enough for them is worth its call, too.
+    #[serde(rename = "waiting")]
+    pub queued: u32,
+    /// Milliseconds for which a lease may be used, from before this call was sent; 0 asks for no lease.
+    #[serde(rename = "lifeMs")]
+    pub lease_length_ms: u32,
+    /// Tells isolates apart, roughly: a random number.
+    #[serde(rename = "asker")]
+    pub client_id: u32,
+    /// What was used of leases that were granted here.
     pub leases: Vec<LeaseReport>,
-    /// Requests let through since the last call without asking, because nobody could be asked.
-    pub unasked: u32,
-    /// [`Taken::Granted::place`] of an answer that came too late for the request at hand: not used.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub unused: Option<Timestamp>,
-    /// The call that it answered.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub unused_call: u64,
-    /// A relay asks for so many isolates; 0 for an isolate that asks for itself.
+    /// Requests admitted since the last call under the fallback limit, when nobody could be asked.
+    #[serde(rename = "unasked")]
+    pub unreported: u32,
+    /// The reservation ([`Acquired::Granted`]) that an answer brought too late for its request: to be cancelled.
+    #[serde(rename = "unused", skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<Timestamp>,
+    /// The call that made that reservation.
+    #[serde(rename = "unusedCall", skip_serializing_if = "is_zero")]
+    pub cancelled_call: u64,
+    /// Isolates on whose behalf a relay asks; 0 for an isolate that asks for itself.
     pub isolates: u32,
-    /// Refusals of this key since the last call: for objects of an older build, where there is a tally.
+    /// Refusals of this key since the last call: for objects of an older build, beside `tally`.
     pub refused: RefusalCounts,
-    /// Names this call among all; 0 of older builds.
+    /// Identifies this call among all; 0 of older builds.
     #[serde(skip_serializing_if = "is_zero")]
     pub call: u64,
-    /// What the asker has counted. `None` of older builds, for which this side counts refusals and leases.
+    /// What the client has counted. `None` of older builds, for which the object counts refusals and leases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tally: Option<Tally>,
 }
@@ -101,155 +112,158 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// What a gate or relay has counted of a key's requests since it was last heard. [`crate::tally`]
+fn longest_answer() -> u32 {
+    SECOND_ANSWER_MS
+}
+
+/// What a gate or relay has counted of a key's requests since its last tally was taken in. [`crate::tally`]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tally {
     /// Who tells: a random number.
     pub teller: u64,
-    /// Grows with each tally of this teller. One that is repeated is the same; 0 tells nothing.
+    /// Grows with each tally of this teller. One that is repeated has the same; 0 tells nothing but the time.
     pub number: u64,
-    /// The teller's time.
+    /// When it was sent, by the teller's clock.
     pub sent: Timestamp,
-    /// What came in each hour.
+    /// What was counted in each hour.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hours: Vec<TallyHour>,
-    /// Calls that asked for a request which was not let through after all.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub unused: Vec<Unused>,
+    /// Calls that asked for a request which was not admitted after all.
+    #[serde(rename = "unused", skip_serializing_if = "Vec::is_empty")]
+    pub cancelled: Vec<Cancelled>,
 }
 
-/// What came in one hour.
+/// What was counted in one hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TallyHour {
     /// The last moment of these, by the teller's clock.
     pub at: Timestamp,
-    /// When a request was last let through, if one was.
+    /// When a request was last admitted, if one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
-    /// Requests let through under leases and without asking. Single ones the key's object has counted.
+    /// Requests admitted under leases and under the fallback limit. Those that it was asked for the coordinator has
+    /// counted itself.
     pub accepted: u64,
     /// Requests refused, by code.
     pub refused: RefusalCounts,
 }
 
-/// A call that asked for a request which was not let through: its answer came too late or never, or the key had
+/// A call that asked for a request which was not admitted: its answer came too late or never, or the key had
 /// ended by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Unused {
-    /// [`Take::call`]
+pub struct Cancelled {
+    /// [`Acquire::call`]
     pub call: u64,
-    /// [`Taken::Granted::place`], if an answer came.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub place: Option<Timestamp>,
+    /// The reservation that it made, if an answer came.
+    #[serde(rename = "place", default, skip_serializing_if = "Option::is_none")]
+    pub reservation: Option<Timestamp>,
 }
 
-fn longest() -> u32 {
-    PATIENT
-}
-
-/// Requests that a gate may let through by itself.
+/// Requests that a gate may admit by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
-    /// Names it in reports.
+    /// Identifies it in reports.
     pub id: u64,
     /// How many.
     pub requests: u32,
-    /// For so many milliseconds from before the call that it answers.
-    pub life_ms: u32,
+    /// Milliseconds for which it lasts, from before the call that it answers was sent.
+    #[serde(rename = "lifeMs")]
+    pub lease_length_ms: u32,
 }
 
-/// What became of a lease so far, as totals: one that is lost, late or repeated does no harm.
+/// What was used of a lease so far, as totals: one that is lost, late or repeated does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseReport {
     /// Which.
     pub id: u64,
-    /// Requests let through under it.
+    /// Requests admitted under it.
     pub used: u32,
     /// Milliseconds since the last of them.
     pub age_ms: u32,
-    /// Requests that may still come. What is neither used nor open was given back.
+    /// Requests that may still be admitted. Those neither used nor open were given back.
     pub open: u32,
 }
 
-/// Answer to [`KeyGateCall::Tell`].
+/// Answer to [`CoordinatorCall::Put`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Told {
-    /// The version that holds now: the told one or a later one.
+pub struct PutAck {
+    /// The version that holds now: that of the call or a later one.
     pub version: u64,
 }
 
-/// Answer to [`KeyGateCall::Report`] and to a [`UsageReport`].
+/// Answer to [`CoordinatorCall::Report`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Noted {}
+pub struct ReportAck {}
 
-/// Answer to [`KeyGateCall::Find`].
+/// Answer to [`CoordinatorCall::Get`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Found {
-    /// The record that holds now, if this object was ever told one.
+pub struct GetReply {
+    /// The record that holds now, if this object was ever given one.
     #[serde(deserialize_with = "strict::nullable")]
     pub record: Option<Record>,
 }
 
-/// Answer to [`KeyGateCall::Take`].
+/// Answer to [`CoordinatorCall::Acquire`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "camelCase", rename_all_fields = "camelCase")]
-pub enum Taken {
+pub enum Acquired {
     /// The request may pass; it is counted in every window.
     Granted {
         /// What is left.
         windows: Vec<WindowState>,
-        /// The request at hand must wait so many milliseconds before it goes on.
-        wait_ms: u32,
-        /// Where the request at hand is counted, by the KeyGate's clock, so that it can be given back.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        place: Option<Timestamp>,
-        /// More to let through without asking.
+        /// Milliseconds by which the immediate request is to be delayed before it goes on.
+        #[serde(rename = "waitMs")]
+        delay_ms: u32,
+        /// When the immediate request is counted, by the coordinator's clock, so that it can be cancelled.
+        #[serde(rename = "place", default, skip_serializing_if = "Option::is_none")]
+        reservation: Option<Timestamp>,
+        /// Further requests, to admit without asking.
         #[serde(deserialize_with = "strict::nullable")]
         lease: Option<Lease>,
-        /// How the key's object can be reached from now on.
-        via: Via,
+        /// Whom to ask next.
+        via: RouteHint,
     },
     /// At least one window is full; nothing was counted.
     Limited {
         /// What is left.
         windows: Vec<WindowState>,
-        /// After so many milliseconds, and not before, one request fits into every window again.
+        /// Milliseconds after which, and not before, a request fits into every window again.
         retry_after_ms: u64,
-        /// How the key's object can be reached from now on.
-        via: Via,
+        /// Whom to ask next.
+        via: RouteHint,
     },
     /// The decision was made on another version: decide again on this record. Nothing was counted.
     Changed {
         /// The record that holds now.
         record: Record,
     },
-    /// This object was never told of the key.
+    /// This object was never given the key's record.
     Unknown,
-    /// A relay has taken in what the call tells, but cannot answer in time.
+    /// A relay has taken in what the call reports, but cannot answer in time.
     Unreached {
-        /// The key's object does not answer it. Otherwise there was too little time to ask.
+        /// The coordinator does not answer the relay. Otherwise there was too little time to ask it.
         slow: bool,
     },
 }
 
-/// Whom a gate is to ask about a key, and how old the word is that it was given.
+/// Whom a gate is to ask about a key next, and how old the answer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Via {
-    /// So many ask that the next call is to go to a relay.
+pub struct RouteHint {
+    /// Crowd mode: ask a relay next.
     pub relay: bool,
-    /// Milliseconds since the KeyGate itself gave this word; a relay passes it on.
+    /// Milliseconds since the coordinator itself confirmed the record; a relay passes this on.
     pub age_ms: u32,
 }
 
-/// What a KeyGate reports to the Registry, from an alarm: whole totals, so that a repeat is harmless.
+/// What a coordinator reports to the Registry, from an alarm: whole totals, so that a repeat is harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageReport {
@@ -260,7 +274,7 @@ pub struct UsageReport {
     pub last_used_at: Option<Timestamp>,
     /// Totals of the hours that changed since the last report.
     pub hours: Vec<UsageHour>,
-    /// The KeyGate's time. `None` of older builds, which tell no hour again that was early.
+    /// The coordinator's time. `None` of older builds, which tell no hour again that was early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Timestamp>,
 }

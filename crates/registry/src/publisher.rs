@@ -34,7 +34,7 @@ use crate::{
     },
     sql::Sql,
     time::{SECOND, Timestamp},
-    wire::Told,
+    wire::PutAck,
 };
 
 /// Longest that one answer of a KeyGate or of KV is waited for, in milliseconds.
@@ -54,7 +54,7 @@ pub trait Platform: 'static {
     /// The deployment's policy.
     fn policy(&self) -> &'static Policy;
     /// Tells the KeyGate of this name what holds from now on.
-    async fn tell(&self, hash: &str, record: &Record) -> Result<Told, String>;
+    async fn tell(&self, hash: &str, record: &Record) -> Result<PutAck, String>;
     /// Writes to KV. Dropping the future takes nothing back.
     async fn put(&self, kv_key: &str, text: &str) -> Result<(), String>;
     /// Sets the object's one alarm.

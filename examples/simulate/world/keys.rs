@@ -7,13 +7,13 @@ use std::{
 };
 
 use keyward::{
+    coordinator::{Coordinator, Counts, Keep},
     entropy::Entropy,
     key,
-    key_gate::{Counts, Keep, KeyGate},
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secret,
     time::{HOUR, MINUTE, Timestamp},
-    wire::{KeyGateCall, UsageReport},
+    wire::{CoordinatorCall, UsageReport},
 };
 
 use super::{BEGIN, Cloud};
@@ -22,7 +22,7 @@ use super::{BEGIN, Cloud};
 pub struct Key {
     pub(super) secret: Rc<Secret>,
     record: Record,
-    object: KeyGate,
+    object: Coordinator,
     /// What of `object` outlives a crash.
     kept: Counts,
     /// What was put into KV, and when.
@@ -107,7 +107,7 @@ impl Cloud {
         let mut key = Key {
             secret: Rc::new(secret),
             record,
-            object: KeyGate::default(),
+            object: Coordinator::default(),
             kept: Counts::default(),
             published: Vec::new(),
             log: Log::default(),
@@ -132,7 +132,7 @@ impl Cloud {
 
 impl Key {
     fn publish(&mut self, now: i64) {
-        self.object.tell(self.record.clone());
+        self.object.put(self.record.clone());
         self.published.push((now, serde_json::to_string(&self.record).unwrap()));
         self.log.limits.push((now, self.record.limits));
         if self.record.status == Status::Revoked {
@@ -141,7 +141,7 @@ impl Key {
     }
 
     /// What its object answers.
-    pub(super) fn answer(&mut self, call: KeyGateCall, now: i64) -> String {
+    pub(super) fn answer(&mut self, call: CoordinatorCall, now: i64) -> String {
         let (answer, keep) = self.object.answer(call, Timestamp(now)).unwrap();
         if keep == Keep::Counts {
             self.kept = self.object.counts.clone();
@@ -153,7 +153,7 @@ impl Key {
     pub(super) fn crash(&mut self, now: i64) {
         self.log.mishaps.push(now);
         let kept = serde_json::to_string(&self.kept).unwrap();
-        self.object = KeyGate::kept(self.record.clone(), serde_json::from_str(&kept).unwrap());
+        self.object = Coordinator::kept(self.record.clone(), serde_json::from_str(&kept).unwrap());
     }
 
     /// What its object would report of its use.

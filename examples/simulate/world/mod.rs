@@ -1,4 +1,4 @@
-//! A whole deployment in virtual time: isolates with the real pipeline, KeyGates and relays with their
+//! A whole deployment in virtual time: isolates with the real pipeline, coordinators and relays with their
 //! real cores, a network that delays and loses, KV that lags, clocks that are off. What reached the
 //! origin is logged exactly. Used by the simulation and by `tests/leases.rs`.
 #![allow(dead_code, reason = "each of those who use it uses a part")]
@@ -17,11 +17,11 @@ use keyward::{
     caller::Caller,
     denial::Denial,
     memory::Memory,
-    pipeline::Chore,
+    pipeline::BackgroundTask,
     policy::{KeyRequirement, Realm},
-    relay::Desk,
+    relay::RelayServer,
     secret::Secrets,
-    timing::TRAVEL,
+    timing::TRAVEL_MS,
 };
 
 use self::{
@@ -53,7 +53,7 @@ pub struct Cloud {
     realm: Realm,
     secrets: Rc<Secrets>,
     isolates: RefCell<Vec<Isolate>>,
-    desks: RefCell<HashMap<Object, Rc<Desk<Uplink>>>>,
+    servers: RefCell<HashMap<Object, Rc<RelayServer<Uplink>>>>,
     /// The number of the key with a hash, or with a key of KV.
     numbers: RefCell<HashMap<String, usize>>,
     /// Keys, in the order in which they were made.
@@ -88,7 +88,7 @@ impl World {
             realm,
             secrets: Rc::new(Secrets::new("a secret of the simulation's own, 32 or more", None)),
             isolates: RefCell::default(),
-            desks: RefCell::default(),
+            servers: RefCell::default(),
             numbers: RefCell::default(),
             keys: RefCell::default(),
             loads: RefCell::default(),
@@ -182,7 +182,7 @@ impl Cloud {
     /// The key's object dies and wakes up with what it had stored; its relays die, too.
     pub fn crash_objects(&self, key: usize) {
         self.keys.borrow_mut()[key].crash(self.clock.now());
-        self.desks.borrow_mut().retain(|object, _| object.key != key);
+        self.servers.borrow_mut().retain(|object, _| object.key != key);
     }
 
     fn number(&self, name: &str) -> Option<usize> {
@@ -214,14 +214,14 @@ impl Cloud {
             match checked {
                 Ok(accepted) => {
                     log.answer("accepted", now);
-                    log.passed.push(now + cloud.below(u64::from(TRAVEL) + 1) as i64);
+                    log.passed.push(now + cloud.below(u64::from(TRAVEL_MS) + 1) as i64);
                     log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
                     // The platform may end what goes on after an answer.
                     let is_ended = cloud.below(1_000) < cloud.network.lost;
-                    if accepted.chore.is_some() && is_ended {
+                    if accepted.background.is_some() && is_ended {
                         log.mishaps.push(now);
-                    } else if let Some(chore) = accepted.chore {
-                        cloud.clock.spawn(do_chores(Rc::clone(&cloud), isolate.clone(), chore));
+                    } else if let Some(background) = accepted.background {
+                        cloud.clock.spawn(run_background(Rc::clone(&cloud), isolate.clone(), background));
                     }
                 }
                 Err(refused) => {
@@ -239,11 +239,11 @@ impl Cloud {
     }
 }
 
-async fn do_chores(cloud: Rc<Cloud>, isolate: Isolate, chore: Chore) {
+async fn run_background(cloud: Rc<Cloud>, isolate: Isolate, background: BackgroundTask) {
     let place = Place { cloud: &cloud, isolate: &isolate };
-    let mut next = Some(chore);
-    while let Some(chore) = next {
-        next = place.pipeline().do_chore(chore).await;
+    let mut next = Some(background);
+    while let Some(background) = next {
+        next = place.pipeline().run_background(background).await;
     }
 }
 

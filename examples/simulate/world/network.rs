@@ -13,16 +13,16 @@ use futures::{
 };
 use keyward::{
     deadline::Deadline,
-    lease::Lessor,
+    lease::Grantor,
     link::{Redeem, Redeemed},
     pipeline::Pipeline,
-    relay::{Desk, RELAYS, Upstream},
+    relay::{RELAYS, RelayServer, Upstream},
     secret::Secret,
     stores::Stores,
     time::{SECOND, Timestamp},
-    timing::CROWDED,
+    timing::RELAY_ANSWER_MS,
     unavailable::Unavailable,
-    wire::{KeyGateCall, Take, Taken},
+    wire::{Acquire, Acquired, CoordinatorCall},
 };
 use serde::de::DeserializeOwned;
 
@@ -97,7 +97,7 @@ impl Cloud {
     }
 
     /// What the key's object answers, if it does.
-    fn gate(&self, key: usize, call: KeyGateCall) -> Option<String> {
+    fn gate(&self, key: usize, call: CoordinatorCall) -> Option<String> {
         self.count(Object { key, relay: None });
         if self.hangs.get() {
             return None;
@@ -105,12 +105,12 @@ impl Cloud {
         Some(self.keys.borrow_mut()[key].answer(call, self.clock.now() + self.objects_ahead.get()))
     }
 
-    fn desk(self: &Rc<Self>, object: Object) -> Rc<Desk<Uplink>> {
+    fn server(self: &Rc<Self>, object: Object) -> Rc<RelayServer<Uplink>> {
         let new = || {
             let uplink = Uplink { cloud: Rc::clone(self), object };
-            Rc::new(Desk::new(uplink, self.random_bits()))
+            Rc::new(RelayServer::new(uplink, self.random_bits()))
         };
-        Rc::clone(self.desks.borrow_mut().entry(object).or_insert_with(new))
+        Rc::clone(self.servers.borrow_mut().entry(object).or_insert_with(new))
     }
 
     /// An answer between two ways through the network; an error where one is lost or takes so long that
@@ -177,16 +177,16 @@ impl Stores for Place<'_> {
         Ok(cloud.keys.borrow()[key].seen(cloud.clock.now() - lag))
     }
 
-    async fn key_gate<T: DeserializeOwned>(
+    async fn coordinator<T: DeserializeOwned>(
         &self,
         hash: &str,
-        lessor: Lessor,
-        call: &KeyGateCall,
+        grantor: Grantor,
+        call: &CoordinatorCall,
         within_ms: u32,
     ) -> Result<T, Unavailable> {
         let (cloud, location) = (self.cloud, self.location());
         let key = cloud.number(hash).ok_or(Unavailable)?;
-        let relay = (lessor == Lessor::Relay).then_some(self.isolate.number as u32 % RELAYS);
+        let relay = (grantor == Grantor::Relay).then_some(self.isolate.number as u32 % RELAYS);
         let object = Object { key, relay };
         let (at_object, call) = (Rc::clone(cloud), call.clone());
         let answer = async move {
@@ -227,19 +227,19 @@ impl Stores for Place<'_> {
 }
 
 /// As the edge answers for a relay.
-async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: KeyGateCall) -> Option<String> {
+async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: CoordinatorCall) -> Option<String> {
     cloud.count(object);
-    let desk = cloud.desk(object);
-    let tells = Rc::clone(&desk);
+    let server = cloud.server(object);
+    let tells = Rc::clone(&server);
     match call {
-        KeyGateCall::Take(take) => {
-            let taken = desk.take(&take).await;
+        CoordinatorCall::Acquire(take) => {
+            let taken = server.acquire(&take).await;
             cloud.clock.spawn(async move { tells.tell().await });
-            cloud.clock.spawn(async move { desk.tend().await });
+            cloud.clock.spawn(async move { server.maintain().await });
             serde_json::to_string(&taken).ok()
         }
-        KeyGateCall::Report { refused, leases, tally } => {
-            desk.note(&refused, &leases, tally.as_ref());
+        CoordinatorCall::Report { refused, leases, tally } => {
+            server.note(&refused, &leases, tally.as_ref());
             cloud.clock.spawn(async move { tells.tell().await });
             Some("{}".to_owned())
         }
@@ -247,29 +247,29 @@ async fn relay_answer(cloud: &Rc<Cloud>, object: Object, call: KeyGateCall) -> O
     }
 }
 
-/// The way from a relay to its KeyGate.
+/// The way from a relay to its coordinator.
 pub(super) struct Uplink {
     cloud: Rc<Cloud>,
     object: Object,
 }
 
 impl Uplink {
-    async fn call<T: DeserializeOwned>(&self, call: KeyGateCall) -> Result<T, Unavailable> {
+    async fn call<T: DeserializeOwned>(&self, call: CoordinatorCall) -> Result<T, Unavailable> {
         let Object { key, relay } = self.object;
         // Relays are spread over the locations.
         let location = relay.unwrap_or_default() as usize * 5 % LOCATIONS;
         let cloud = Rc::clone(&self.cloud);
         let answer = async move { cloud.gate(key, call) };
-        self.cloud.call(location, Object { key, relay: None }, CROWDED, answer).await
+        self.cloud.call(location, Object { key, relay: None }, RELAY_ANSWER_MS, answer).await
     }
 }
 
 impl Upstream for Uplink {
-    async fn ask(&self, take: &Take) -> Result<Taken, Unavailable> {
-        self.call(KeyGateCall::Take(take.clone())).await
+    async fn ask(&self, take: &Acquire) -> Result<Acquired, Unavailable> {
+        self.call(CoordinatorCall::Acquire(take.clone())).await
     }
 
-    async fn tell(&self, report: &KeyGateCall) -> Result<(), Unavailable> {
+    async fn tell(&self, report: &CoordinatorCall) -> Result<(), Unavailable> {
         self.call::<serde_json::Value>(report.clone()).await.map(drop)
     }
 

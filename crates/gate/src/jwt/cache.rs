@@ -58,7 +58,7 @@ pub enum Lookup {
 }
 
 impl JwksCache {
-    /// Nothing yet; a set will be used for so many seconds, for tokens with these algorithms.
+    /// Nothing yet; a set will be used for `max_age_s`, for tokens with these algorithms.
     pub fn new(max_age_s: u32, algorithms: &'static [PublicAlgorithm]) -> Self {
         Self { max_age: i64::from(max_age_s) * SECOND, algorithms, set: None, under_way: None, failed: None }
     }

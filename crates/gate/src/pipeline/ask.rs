@@ -8,10 +8,10 @@ use keyward_core::{
     time::Timestamp,
     unavailable::Unavailable,
 };
-use keyward_limits::timing::PROMPT;
+use keyward_limits::timing::FIRST_ANSWER_MS;
 
 /// Who is given less time than this and does not answer may be well: a usual answer may take as long.
-const FAIR: u32 = PROMPT;
+const FAIR_MS: u32 = FIRST_ANSWER_MS;
 
 /// A call that is under way.
 #[derive(Clone, Copy)]
@@ -42,7 +42,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let now = self.stores.now();
         let end = match answer {
             Ok(_) => End::Well,
-            Err(_) if within_ms < FAIR && now.0 - began.0 >= within_ms.into() => End::Unclear,
+            Err(_) if within_ms < FAIR_MS && now.0 - began.0 >= within_ms.into() => End::Unclear,
             Err(_) => End::Badly,
         };
         let opens = self.memory.borrow_mut().breakers.ended(of, leave, end, now);
@@ -57,7 +57,7 @@ impl<S: Stores> Pipeline<'_, S> {
         self.memory.borrow_mut().breakers.ended(of, leave, End::Unclear, now);
     }
 
-    /// The answer of something, if it is asked and answers within so many milliseconds.
+    /// The answer of a dependency, if it is asked and answers within this many milliseconds.
     pub async fn ask_of<T>(
         &self,
         of: Dependency<'_>,

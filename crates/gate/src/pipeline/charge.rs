@@ -1,63 +1,63 @@
-//! Step 8 of a request's life: every window of the key is charged, from a lease that this isolate holds
-//! or by asking; and the chores that keep leases in order, after the answer and never before it.
+//! Step 8 of a request's life: every window of the key is charged, from a lease that this isolate holds or by
+//! asking the coordinator; and the background tasks that keep leases in order, after the answer and never before it.
 
 use std::rc::Rc;
 
 use keyward_policy::{LimitsUnavailable, Realm};
 
 use super::{
+    background::{BackgroundTask, TaskKind, end_of},
+    cached_record::CachedRecord,
     call::{Answered, Ask, Call, dependency, owner},
-    candidate::Candidate,
-    chore::{Chore, ChoreKind, end_of},
     context::{Pipeline, unavailable},
 };
 use crate::{denial::Denial, memory::Limited, stores::Stores};
 use keyward_core::{record::Record, time::Timestamp, unavailable::Unavailable};
 use keyward_limits::{
-    lease::{self, Lessor},
+    lease::{self, Grantor},
     limit::WindowState,
-    timing::PATIENT,
-    wire::{KeyGateCall, Noted, Taken, Unused},
+    timing::SECOND_ANSWER_MS,
+    wire::{Acquired, Cancelled, CoordinatorCall, ReportAck},
 };
 
-/// What is asked after an answer is waited for so long.
-pub(super) const CHORE: u32 = 5_000;
+/// Longest wait for the answer to a background call, in milliseconds.
+pub(super) const BACKGROUND_MS: u32 = 5_000;
 
-/// What the key's object says to a request.
+/// What the coordinator says to a request.
 pub(super) enum Answer {
     /// It may pass.
-    Granted { windows: Vec<WindowState>, chore: Option<Chore>, counted_by: CountedBy },
+    Granted { windows: Vec<WindowState>, background: Option<BackgroundTask>, counted_by: CountedBy },
     /// A window is full.
     Limited(Limited),
-    /// Decide again on this record, which held at this moment.
+    /// Decide again on this record, which the coordinator confirmed at this moment.
     Changed { record: Rc<Record>, asked: Timestamp },
 }
 
-/// Who counts as usage that a request passes.
+/// Who counts the request as usage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CountedBy {
-    /// Nobody yet: the gate tells it later.
+    /// The gate, which reports it later.
     Gate,
-    /// The key's object, when this call asked.
-    KeyGate { call: u64, place: Option<Timestamp> },
+    /// The coordinator has counted it when this call asked.
+    Coordinator { call: u64, reservation: Option<Timestamp> },
 }
 
 impl<S: Stores> Pipeline<'_, S> {
-    /// Charges one request: to a lease that this isolate holds, else by asking, unless others have just
-    /// asked.
+    /// Charges one request: to a lease that this isolate holds, else by asking, unless calls in flight are about to bring
+    /// an answer.
     pub(super) async fn charge(
         &self,
         realm: &Realm,
-        candidate: &Candidate,
+        cached: &CachedRecord,
         freshness_ms: u32,
     ) -> Result<Answer, Denial> {
-        let (hash, version) = (&candidate.hash, candidate.record.version);
-        let life_ms = lease::life(freshness_ms);
+        let (hash, version) = (&cached.hash, cached.record.version);
+        let lease_length_ms = lease::life(freshness_ms);
         let came = self.stores.now();
-        if let Some(holder) = self.memory.borrow_mut().holder(hash, version) {
-            holder.arrives(came);
+        if let Some(lessee) = self.memory.borrow_mut().lessee(hash, version) {
+            lessee.note_arrival(came);
         }
-        let mut has_stood_by = false;
+        let mut has_waited = false;
         loop {
             let now = self.stores.now();
             self.memory.borrow_mut().notice(now);
@@ -65,206 +65,241 @@ impl<S: Stores> Pipeline<'_, S> {
             if self.deadline.has_passed(now) {
                 return Err(unavailable("KeyGate"));
             }
-            if let Some(answer) = self.without_asking(candidate, freshness_ms, life_ms, now) {
+            if let Some(answer) = self.admit_locally(cached, freshness_ms, lease_length_ms, now) {
                 return Ok(answer);
             }
-            let has_time = life_ms > 0 && self.deadline.left(now) > lease::LOOK;
-            let is_patient = (0..i64::from(PATIENT)).contains(&(now.0 - came.0));
-            let stands_by = self.memory.borrow_mut().holder(hash, version).is_some_and(|holder| {
-                let stands_by =
-                    has_time && if is_patient { holder.has_asked(now) } else { holder.is_busy(now) };
-                if stands_by {
-                    holder.stands_by(came);
+            let has_time = lease_length_ms > 0 && self.deadline.left(now) > lease::POLL_MS;
+            let is_patient = (0..i64::from(SECOND_ANSWER_MS)).contains(&(now.0 - came.0));
+            let waits = self.memory.borrow_mut().lessee(hash, version).is_some_and(|lessee| {
+                let waits = has_time
+                    && if is_patient { lessee.has_call_in_flight(now) } else { lessee.is_at_call_limit(now) };
+                if waits {
+                    lessee.enqueue(came);
                 }
-                stands_by
+                waits
             });
-            if !stands_by {
-                // All that have waited for the same calls in vain would make one of their own now, for which no time
-                // is left.
-                if has_stood_by && !has_time {
-                    return self.without_limits(realm, candidate, life_ms);
+            if !waits {
+                // All that have waited in vain for the same calls would now call themselves, and no time is left for that.
+                if has_waited && !has_time {
+                    return self.fall_back(realm, cached, lease_length_ms);
                 }
                 break;
             }
-            has_stood_by = true;
-            self.stores.wait(lease::LOOK).await;
+            has_waited = true;
+            self.stores.wait(lease::POLL_MS).await;
             let mut memory = self.memory.borrow_mut();
-            if let Some(holder) = memory.holder(hash, version) {
-                holder.goes_on(came);
+            if let Some(lessee) = memory.lessee(hash, version) {
+                lessee.dequeue(came);
             }
             // The answer that it waited for may have brought another record.
             if let Some((record, asked)) = memory.record(hash).filter(|known| known.0.version > version) {
                 return Ok(Answer::Changed { record, asked });
             }
         }
-        let answer = self.take(realm, candidate, life_ms).await?;
+        let answer = self.acquire(realm, cached, lease_length_ms).await?;
         if let Answer::Limited(limited) = &answer {
             self.memory.borrow_mut().limit(hash, limited.clone());
         }
         Ok(answer)
     }
 
-    /// What this isolate can say without asking.
-    fn without_asking(
+    /// What this isolate can answer without a call.
+    fn admit_locally(
         &self,
-        candidate: &Candidate,
+        cached: &CachedRecord,
         freshness_ms: u32,
-        life_ms: u32,
+        lease_length_ms: u32,
         now: Timestamp,
     ) -> Option<Answer> {
-        let spent = self.spend(candidate, life_ms, now);
-        if spent.is_some() {
-            return spent;
+        let admitted = self.admit_under_lease(cached, lease_length_ms, now);
+        if admitted.is_some() {
+            return admitted;
         }
-        let limited = self.memory.borrow_mut().limited(&candidate.hash, freshness_ms.into(), now)?;
+        let limited = self.memory.borrow_mut().limited(&cached.hash, freshness_ms.into(), now)?;
         Some(Answer::Limited(limited))
     }
 
-    /// Lets the request through under a lease, if this isolate holds one.
-    fn spend(&self, candidate: &Candidate, life_ms: u32, now: Timestamp) -> Option<Answer> {
-        if life_ms == 0 {
+    /// Admits the request under a lease, if this isolate holds one.
+    fn admit_under_lease(
+        &self,
+        cached: &CachedRecord,
+        lease_length_ms: u32,
+        now: Timestamp,
+    ) -> Option<Answer> {
+        if lease_length_ms == 0 {
             return None;
         }
         let mut memory = self.memory.borrow_mut();
-        let spent = memory.holder(&candidate.hash, candidate.record.version)?.spend(life_ms, now)?;
-        let chore = spent.renew.then(|| candidate.chore(life_ms, ChoreKind::Renew));
-        Some(Answer::Granted { windows: spent.windows, chore, counted_by: CountedBy::Gate })
+        let admitted = memory.lessee(&cached.hash, cached.record.version)?.admit(lease_length_ms, now)?;
+        let background = admitted.renew.then(|| cached.background(lease_length_ms, TaskKind::Renew));
+        Some(Answer::Granted { windows: admitted.windows, background, counted_by: CountedBy::Gate })
     }
 
-    /// Asks the key's object for the request at hand, and for a lease where that is likely to save
-    /// calls.
-    async fn take(&self, realm: &Realm, candidate: &Candidate, life_ms: u32) -> Result<Answer, Denial> {
-        let Candidate { hash, record, .. } = candidate;
-        let mut unused = None;
-        for in_vain in [false, true] {
+    /// Asks the coordinator or a relay to admit this request, and for a lease where that is likely to save calls.
+    async fn acquire(
+        &self,
+        realm: &Realm,
+        cached: &CachedRecord,
+        lease_length_ms: u32,
+    ) -> Result<Answer, Denial> {
+        let CachedRecord { hash, record, .. } = cached;
+        let mut cancelled = None;
+        for is_retry in [false, true] {
             let asked = self.stores.now();
             let left = self.deadline.left(asked);
             if left == 0 {
                 break;
             }
-            let ask = Ask::Pass { in_vain, unused: unused.take() };
-            // Where another way is left when the object does not answer, there is to be time for it.
-            let patience = if may_be_local(realm, life_ms) { left - left / 4 } else { left };
-            let called = self.call(Call { hash, record, ask, life_ms, asked, patience }).await;
-            let Answered { taken, lessor, within_ms, asked, is_late, call } = match called {
+            let ask = Ask::Pass { is_retry, cancelled: cancelled.take() };
+            // Leaves time for the fallback limit, where the realm has one.
+            let patience = if may_be_local(realm, lease_length_ms) { left - left / 4 } else { left };
+            let called = self.call(Call { hash, record, ask, lease_length_ms, asked, patience }).await;
+            let Answered { acquired, grantor, within_ms, asked, is_late, call } = match called {
                 Ok(answered) => answered,
-                Err((Unavailable, Lessor::Relay)) => continue,
-                Err((Unavailable, Lessor::KeyGate)) => return self.without_limits(realm, candidate, life_ms),
+                Err((Unavailable, Grantor::Relay)) => continue,
+                Err((Unavailable, Grantor::Coordinator)) => {
+                    return self.fall_back(realm, cached, lease_length_ms);
+                }
             };
-            // It is counted as let through by then: later it must not be. Nor where nobody knows how late it is,
-            // since the clock was set back meanwhile.
-            let in_time = |wait_ms: u32| {
-                let latest = i64::from(within_ms) + i64::from(wait_ms);
+            // The slot is reserved only until `within_ms` (and the delay): a later answer must not admit. Nor must one
+            // of unknown age, since the clock was set back meanwhile.
+            let in_time = |delay_ms: u32| {
+                let latest = i64::from(within_ms) + i64::from(delay_ms);
                 (0..=latest).contains(&(self.stores.now().0 - asked.0))
             };
-            match taken {
-                Taken::Granted { windows, wait_ms, place, lease, .. } => {
-                    // A wait that would end too late is not begun.
-                    let mut passes = !is_late && in_time(0) && wait_ms <= self.left();
-                    if passes && wait_ms > 0 {
-                        self.stores.wait(wait_ms).await;
+            match acquired {
+                Acquired::Granted { windows, delay_ms, reservation, lease, .. } => {
+                    // A delay that would end too late is not begun.
+                    let mut passes = !is_late && in_time(0) && delay_ms <= self.left();
+                    if passes && delay_ms > 0 {
+                        self.stores.wait(delay_ms).await;
                         // A timer may be late, too.
-                        passes = in_time(wait_ms) && !self.deadline.has_passed(self.stores.now());
+                        passes = in_time(delay_ms) && !self.deadline.has_passed(self.stores.now());
                     }
                     if !passes {
-                        unused = (lessor == Lessor::KeyGate).then_some(Unused { call, place });
-                        if let Some(unused) = unused {
+                        cancelled =
+                            (grantor == Grantor::Coordinator).then_some(Cancelled { call, reservation });
+                        if let Some(cancelled) = cancelled {
                             let now = self.stores.now();
-                            self.memory.borrow_mut().ledger.unused(hash, unused, now);
+                            self.memory.borrow_mut().ledger.cancelled(hash, cancelled, now);
                         }
                         continue;
                     }
-                    let chore = lease.map(|lease| candidate.chore(life_ms, end_of(lessor, lease)));
-                    let counted_by = match lessor {
-                        Lessor::KeyGate => CountedBy::KeyGate { call, place },
-                        Lessor::Relay => CountedBy::Gate,
+                    let background =
+                        lease.map(|lease| cached.background(lease_length_ms, end_of(grantor, lease)));
+                    let counted_by = match grantor {
+                        Grantor::Coordinator => CountedBy::Coordinator { call, reservation },
+                        Grantor::Relay => CountedBy::Gate,
                     };
-                    return Ok(Answer::Granted { windows, chore, counted_by });
+                    return Ok(Answer::Granted { windows, background, counted_by });
                 }
-                Taken::Limited { windows, retry_after_ms, .. } => {
+                Acquired::Limited { windows, retry_after_ms, .. } => {
                     // The answer to another request may have brought a lease meanwhile.
-                    if let Some(granted) = self.spend(candidate, life_ms, self.stores.now()) {
+                    if let Some(granted) = self.admit_under_lease(cached, lease_length_ms, self.stores.now())
+                    {
                         return Ok(granted);
                     }
-                    let held_ms = match lessor {
-                        Lessor::KeyGate => retry_after_ms.max(lease::FULL_AT_KEY_GATE),
-                        Lessor::Relay => lease::FULL_AT_RELAY,
+                    let held_ms = match grantor {
+                        Grantor::Coordinator => retry_after_ms.max(lease::FULL_BY_COORDINATOR_MS),
+                        Grantor::Relay => lease::FULL_BY_RELAY_MS,
                     };
                     return Ok(Answer::Limited(Limited { asked, windows, retry_after_ms, held_ms }));
                 }
-                Taken::Changed { record } => {
-                    let asked = asked.plus(-oldest_word(lessor, life_ms));
+                Acquired::Changed { record } => {
+                    let asked = asked.plus(-oldest_validation(grantor, lease_length_ms));
                     return Ok(Answer::Changed { record: Rc::new(record), asked });
                 }
-                // It asks for all that ask it. If each asked by itself now, the object would answer nobody.
-                Taken::Unreached { .. } => return self.without_limits(realm, candidate, life_ms),
-                Taken::Unknown => break,
+                // The relay asks for all. If each isolate asked for itself now, the coordinator would answer nobody.
+                Acquired::Unreached { .. } => return self.fall_back(realm, cached, lease_length_ms),
+                Acquired::Unknown => break,
             }
         }
         Err(unavailable("KeyGate"))
     }
 
-    /// The record that holds instead of the candidate's, and when its object said so; `None` if the
-    /// candidate's still does.
-    pub(super) async fn newer(
+    /// Refreshes a cached record: the newer one and when the coordinator confirmed it; `None` if the cached one still
+    /// holds.
+    pub(super) async fn refresh(
         &self,
-        candidate: &Candidate,
-        life_ms: u32,
+        cached: &CachedRecord,
+        lease_length_ms: u32,
     ) -> Result<Option<(Rc<Record>, Timestamp)>, Denial> {
         for _ in 0..2 {
             let asked = self.stores.now();
-            let Candidate { hash, record, .. } = candidate;
+            let CachedRecord { hash, record, .. } = cached;
             let patience = self.deadline.left(asked);
-            match self.call(Call { hash, record, ask: Ask::Word, life_ms, asked, patience }).await {
-                Ok(Answered { taken: Taken::Changed { record }, lessor, asked, .. }) => {
-                    return Ok(Some((Rc::new(record), asked.plus(-oldest_word(lessor, life_ms)))));
+            match self
+                .call(Call { hash, record, ask: Ask::Validation, lease_length_ms, asked, patience })
+                .await
+            {
+                Ok(Answered { acquired: Acquired::Changed { record }, grantor, asked, .. }) => {
+                    return Ok(Some((
+                        Rc::new(record),
+                        asked.plus(-oldest_validation(grantor, lease_length_ms)),
+                    )));
                 }
-                Ok(Answered { taken: Taken::Unknown | Taken::Unreached { .. }, .. }) => break,
-                Ok(Answered { taken: Taken::Granted { .. } | Taken::Limited { .. }, .. }) => return Ok(None),
-                Err((Unavailable, Lessor::Relay)) => {}
-                Err((Unavailable, Lessor::KeyGate)) => break,
+                Ok(Answered { acquired: Acquired::Unknown | Acquired::Unreached { .. }, .. }) => break,
+                Ok(Answered { acquired: Acquired::Granted { .. } | Acquired::Limited { .. }, .. }) => {
+                    return Ok(None);
+                }
+                Err((Unavailable, Grantor::Relay)) => {}
+                Err((Unavailable, Grantor::Coordinator)) => break,
             }
         }
         Err(unavailable("KeyGate"))
     }
 
-    /// The key's object cannot be asked.
-    fn without_limits(&self, realm: &Realm, candidate: &Candidate, life_ms: u32) -> Result<Answer, Denial> {
-        let Candidate { hash, record, .. } = candidate;
+    /// The coordinator cannot be asked: the fallback limit decides, where the realm has one.
+    fn fall_back(
+        &self,
+        realm: &Realm,
+        cached: &CachedRecord,
+        lease_length_ms: u32,
+    ) -> Result<Answer, Denial> {
+        let CachedRecord { hash, record, .. } = cached;
         let mut memory = self.memory.borrow_mut();
-        let may_pass = may_be_local(realm, life_ms) && {
+        let may_pass = may_be_local(realm, lease_length_ms) && {
             memory.keep(hash, record);
-            memory.local(hash).is_some_and(|local| local.admit(record.limits, self.stores.now()))
+            memory.fallback(hash).is_some_and(|fallback| fallback.admit(record.limits, self.stores.now()))
         };
         if may_pass {
-            Ok(Answer::Granted { windows: Vec::new(), chore: None, counted_by: CountedBy::Gate })
+            Ok(Answer::Granted { windows: Vec::new(), background: None, counted_by: CountedBy::Gate })
         } else {
             Err(unavailable("KeyGate"))
         }
     }
 
-    /// Does what is to be done after an answer. Says what is to be done next.
-    pub async fn do_chore(&self, chore: Chore) -> Option<Chore> {
-        match chore.kind {
-            ChoreKind::Renew => self.renew(chore).await,
-            ChoreKind::End { lessor, lease, after_ms } => {
+    /// Runs a background task. Returns the one to run next.
+    pub async fn run_background(&self, background: BackgroundTask) -> Option<BackgroundTask> {
+        match background.kind {
+            TaskKind::Renew => self.renew(background).await,
+            TaskKind::End { grantor, lease, after_ms } => {
                 self.stores.wait(after_ms).await;
-                self.end(&chore, lessor, lease).await;
+                self.end(&background, grantor, lease).await;
                 None
             }
         }
     }
 
-    async fn renew(&self, chore: Chore) -> Option<Chore> {
-        let Chore { hash, version, life_ms, .. } = &chore;
+    async fn renew(&self, background: BackgroundTask) -> Option<BackgroundTask> {
+        let BackgroundTask { hash, version, lease_length_ms, .. } = &background;
         let known = self.memory.borrow_mut().record(hash);
         let (record, _) = known.filter(|(record, _)| record.version == *version)?;
         let asked = self.stores.now();
-        let call = Call { hash, record: &record, ask: Ask::Lease, life_ms: *life_ms, asked, patience: CHORE };
-        let Answered { taken, lessor, .. } = self.call(call).await.ok()?;
-        match taken {
-            Taken::Granted { lease: Some(lease), .. } => Some(Chore { kind: end_of(lessor, lease), ..chore }),
-            Taken::Changed { record } => {
+        let call = Call {
+            hash,
+            record: &record,
+            ask: Ask::Lease,
+            lease_length_ms: *lease_length_ms,
+            asked,
+            patience: BACKGROUND_MS,
+        };
+        let Answered { acquired, grantor, .. } = self.call(call).await.ok()?;
+        match acquired {
+            Acquired::Granted { lease: Some(lease), .. } => {
+                Some(BackgroundTask { kind: end_of(grantor, lease), ..background })
+            }
+            Acquired::Changed { record } => {
                 self.memory.borrow_mut().confirm(hash, &Rc::new(record), asked);
                 None
             }
@@ -272,41 +307,41 @@ impl<S: Stores> Pipeline<'_, S> {
         }
     }
 
-    async fn end(&self, chore: &Chore, lessor: Lessor, lease: u64) {
+    async fn end(&self, background: &BackgroundTask, grantor: Grantor, lease: u64) {
         let now = self.stores.now();
         let report = {
             let mut memory = self.memory.borrow_mut();
-            memory.holder_of_any(&chore.hash).and_then(|holder| holder.end(lessor, lease, now))
+            memory.lessee_of_any(&background.hash).and_then(|lessee| lessee.end_lease(grantor, lease, now))
         };
         let Some(report) = report else { return };
-        let record = self.memory.borrow().peek(&chore.hash);
-        let of = dependency(&chore.hash, owner(record.as_ref()), lessor);
-        let Ok(asking) = self.begin(of, CHORE) else { return };
-        let tally = self.memory.borrow_mut().ledger.begin(&chore.hash, lessor, now);
+        let record = self.memory.borrow().peek(&background.hash);
+        let of = dependency(&background.hash, owner(record.as_ref()), grantor);
+        let Ok(asking) = self.begin(of, BACKGROUND_MS) else { return };
+        let tally = self.memory.borrow_mut().ledger.begin(&background.hash, grantor, now);
         let (refused, leases) = (tally.refused(), vec![report]);
-        let call = KeyGateCall::Report { refused, leases, tally: Some(tally.clone()) };
-        let hash = &chore.hash;
-        let heard = self.stores.key_gate::<Noted>(hash, lessor, &call, CHORE).await;
+        let call = CoordinatorCall::Report { refused, leases, tally: Some(tally.clone()) };
+        let hash = &background.hash;
+        let heard = self.stores.coordinator::<ReportAck>(hash, grantor, &call, BACKGROUND_MS).await;
         self.end_of(asking, &heard);
         let heard = heard.is_ok();
         let mut memory = self.memory.borrow_mut();
         memory.ledger.end(hash, &tally, heard, self.stores.now());
-        if heard && let Some(holder) = memory.holder_of_any(hash) {
-            holder.reported(lessor, &[report]);
+        if heard && let Some(lessee) = memory.lessee_of_any(hash) {
+            lessee.report_acked(grantor, &[report]);
         }
     }
 }
 
-/// Whether requests may pass while the key's object does not answer. Where decisions are strict only the object's own
-/// word lets one through.
-fn may_be_local(realm: &Realm, life_ms: u32) -> bool {
-    realm.limits_unavailable == LimitsUnavailable::AllowLocal && life_ms > 0
+/// Whether requests may pass under the fallback limit while the coordinator does not answer. A strict realm, route or
+/// key has none: only the coordinator's own answer admits.
+fn may_be_local(realm: &Realm, lease_length_ms: u32) -> bool {
+    realm.limits_unavailable == LimitsUnavailable::AllowLocal && lease_length_ms > 0
 }
 
-/// How old the word may be that an answer stands on.
-fn oldest_word(lessor: Lessor, life_ms: u32) -> i64 {
-    match lessor {
-        Lessor::KeyGate => 0,
-        Lessor::Relay => i64::from(life_ms / 2),
+/// Greatest age of the confirmation behind an answer, in milliseconds.
+fn oldest_validation(grantor: Grantor, lease_length_ms: u32) -> i64 {
+    match grantor {
+        Grantor::Coordinator => 0,
+        Grantor::Relay => i64::from(lease_length_ms / 2),
     }
 }

@@ -5,7 +5,7 @@ use std::rc::Rc;
 use keyward_policy::{KeyRequirement, Policy, Realm, TestMode};
 
 use super::{
-    candidate::{Candidate, Word},
+    cached_record::{CachedRecord, Validation},
     charge::{Answer, CountedBy},
     context::{Pipeline, unavailable},
     failures::Failures,
@@ -28,9 +28,9 @@ use keyward_core::{
     time::Timestamp,
 };
 use keyward_limits::{
-    lease::{self, Lessor},
+    lease::{self, Grantor},
     limit,
-    wire::{Found, KeyGateCall, Unused},
+    wire::{Cancelled, CoordinatorCall, GetReply},
 };
 
 /// No such key, and nothing to be seen of it that would say why.
@@ -51,7 +51,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let secrets = self.secrets.clone()?;
         if let Some(record) = configured::find(realm, key) {
             let permit = gate::decide(realm, requirement, &record, caller.at(self.stores.now()))?;
-            return Ok(Accepted { permit, windows: Vec::new(), chore: None });
+            return Ok(Accepted { permit, windows: Vec::new(), background: None });
         }
         match key::shape(&realm.key, &secrets, key.expose()) {
             Shape::Foreign => {
@@ -63,13 +63,13 @@ impl<S: Stores> Pipeline<'_, S> {
             Shape::Possible => {}
         }
         let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
-        let candidate = self.find(&hashes, caller).await?;
-        self.conclude(realm, realm.freshness_ms, requirement, candidate, caller).await
+        let cached = self.find(&hashes, caller).await?;
+        self.authorize(realm, realm.freshness_ms, requirement, cached, caller).await
     }
 
     /// Checks a key of whichever realm it belongs to, as the admin API does, which belongs to none. Always
-    /// by its KeyGate's own word, and without leases. A test key only reads there, whatever it may do in its realm: what
-    /// it would make are live keys, too.
+    /// confirmed by its coordinator for this request, and without leases. A test key may only read there,
+    /// whatever it may do in its realm: what it would make are live keys, too.
     ///
     /// # Errors
     /// Why the request may not pass.
@@ -88,9 +88,9 @@ impl<S: Stores> Pipeline<'_, S> {
             }
             let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
             match self.find(&hashes, caller).await {
-                Ok(candidate) if candidate.record.realm == realm.id => {
+                Ok(cached) if cached.record.realm == realm.id => {
                     let realm = &Realm { test_mode: TestMode::ReadOnly, ..*realm };
-                    return self.conclude(realm, 0, requirement, candidate, caller).await;
+                    return self.authorize(realm, 0, requirement, cached, caller).await;
                 }
                 Ok(_) | Err(Denial::UnknownKey { .. }) => denial = UNKNOWN,
                 Err(other) => return Err(other.into()),
@@ -99,16 +99,17 @@ impl<S: Stores> Pipeline<'_, S> {
         Err(denial.into())
     }
 
-    /// Decides about a record, and asks its KeyGate. What is answered is counted here, if its KeyGate has not.
-    async fn conclude(
+    /// Authorizes a request on a record and its coordinator's answer. A refusal is counted here if the
+    /// coordinator has not counted it.
+    async fn authorize(
         &self,
         realm: &Realm,
         freshness_ms: u32,
         requirement: &KeyRequirement,
-        candidate: Candidate,
+        cached: CachedRecord,
         caller: Caller<'_>,
     ) -> Result<Accepted, Refused> {
-        let decided = self.decide(realm, freshness_ms, requirement, candidate, caller).await;
+        let decided = self.decide(realm, freshness_ms, requirement, cached, caller).await;
         if let Err(Refused { denial, key: Some(key) }) = &decided {
             let now = self.stores.now();
             self.memory.borrow_mut().ledger.refuse(&key.hash, denial.public().code, now);
@@ -121,106 +122,112 @@ impl<S: Stores> Pipeline<'_, S> {
         realm: &Realm,
         freshness_ms: u32,
         requirement: &KeyRequirement,
-        mut candidate: Candidate,
+        mut cached: CachedRecord,
         caller: Caller<'_>,
     ) -> Result<Accepted, Refused> {
-        // Each round but the last ends with a newer record; more than a few means that a key is being
-        // edited faster than it can be read.
+        // Each round but the last ends with a newer record; more than a few means that a key is edited faster
+        // than it can be read.
         for _ in 0..4 {
             let now = self.stores.now();
             let circumstances = caller.at(now);
-            let freshness_ms = if candidate.record.strict { 0 } else { freshness_ms };
-            match gate::decide(realm, requirement, &candidate.record, circumstances) {
-                Ok(permit) => match self.charge(realm, &candidate, freshness_ms).await? {
-                    Answer::Granted { windows, chore, counted_by } => {
-                        let permit = self.again(permit, realm, requirement, &candidate, circumstances);
+            let freshness_ms = if cached.record.strict { 0 } else { freshness_ms };
+            match gate::decide(realm, requirement, &cached.record, circumstances) {
+                Ok(permit) => match self.charge(realm, &cached, freshness_ms).await? {
+                    Answer::Granted { windows, background, counted_by } => {
+                        let permit = self.revalidate(permit, realm, requirement, &cached, circumstances);
                         let now = self.stores.now();
                         let ledger = &mut self.memory.borrow_mut().ledger;
                         match (counted_by, &permit) {
-                            (CountedBy::Gate, Ok(_)) => ledger.accept(&candidate.hash, now),
-                            (CountedBy::KeyGate { call, place }, Err(_)) => {
-                                ledger.unused(&candidate.hash, Unused { call, place }, now);
+                            (CountedBy::Gate, Ok(_)) => ledger.accept(&cached.hash, now),
+                            (CountedBy::Coordinator { call, reservation }, Err(_)) => {
+                                ledger.cancelled(&cached.hash, Cancelled { call, reservation }, now);
                             }
-                            (CountedBy::Gate, Err(_)) | (CountedBy::KeyGate { .. }, Ok(_)) => {}
+                            (CountedBy::Gate, Err(_)) | (CountedBy::Coordinator { .. }, Ok(_)) => {}
                         }
-                        return Ok(Accepted { permit: permit?, windows, chore });
+                        return Ok(Accepted { permit: permit?, windows, background });
                     }
-                    Answer::Limited(limited) => return Err(self.limited(&candidate, limited)),
-                    Answer::Changed { record, asked } => candidate = self.replace(candidate, record, asked),
+                    Answer::Limited(limited) => return Err(self.limited(&cached, limited)),
+                    Answer::Changed { record, asked } => cached = self.replace(cached, record, asked),
                 },
-                Err(denial) if candidate.is_fresh(freshness_ms, now) => {
-                    return Err(Refused { denial, key: Some(candidate.known_key()) });
+                Err(denial) if cached.is_fresh(freshness_ms, now) => {
+                    return Err(Refused { denial, key: Some(cached.known_key()) });
                 }
-                // What would refuse is not the last word either.
-                Err(_) => match self.newer(&candidate, lease::life(freshness_ms)).await? {
-                    Some((record, asked)) => candidate = self.replace(candidate, record, asked),
-                    None => candidate.word = Word::Now,
+                // A cached record may not refuse by itself either.
+                Err(_) => match self.refresh(&cached, lease::life(freshness_ms)).await? {
+                    Some((record, asked)) => cached = self.replace(cached, record, asked),
+                    None => cached.validation = Validation::Now,
                 },
             }
         }
         Err(unavailable("KeyGate").into())
     }
 
-    /// The permit, if it still holds now: the key may have expired while its object was asked.
-    fn again(
+    /// Revalidates the permit: the key may have expired while its coordinator was asked.
+    fn revalidate(
         &self,
         permit: Permit,
         realm: &Realm,
         requirement: &KeyRequirement,
-        candidate: &Candidate,
+        cached: &CachedRecord,
         then: Circumstances<'_>,
     ) -> Result<Permit, Refused> {
         let now = self.stores.now();
         if now == then.now {
             return Ok(permit);
         }
-        gate::decide(realm, requirement, &candidate.record, Circumstances { now, ..then })
-            .map_err(|denial| Refused { denial, key: Some(candidate.known_key()) })
+        gate::decide(realm, requirement, &cached.record, Circumstances { now, ..then })
+            .map_err(|denial| Refused { denial, key: Some(cached.known_key()) })
     }
 
-    /// The record of a key: from memory, else from KV, else from its KeyGate, which knows a new key
-    /// before KV does, and every key where KV fails.
-    async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<Candidate, Denial> {
+    /// The record of a key: from memory, else from KV, else from its coordinator, which knows a new key before
+    /// KV does, and every key when KV fails.
+    async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<CachedRecord, Denial> {
         let source = caller.source(Failures::Keys);
         {
             let mut memory = self.memory.borrow_mut();
             for hash in hashes {
                 if let Some((record, asked)) = memory.record(hash) {
-                    return Ok(Candidate { hash: hash.clone(), record, word: Word::Earlier(asked) });
+                    return Ok(CachedRecord {
+                        hash: hash.clone(),
+                        record,
+                        validation: Validation::Earlier(asked),
+                    });
                 }
             }
         }
-        // Whoever guesses is told so; but a neighbour of theirs has a key that KV knows.
+        // Whoever guesses is told so; but a neighbour in the same network has a key that KV knows.
         self.may_look_up(&source, Lookup::Kv)?;
         let without_kv = match self.published(hashes).await {
-            Ok(Some(candidate)) => return Ok(candidate),
+            Ok(Some(cached)) => return Ok(cached),
             Ok(None) => {
                 self.not_held_back(&source)?;
                 None
             }
-            // It may be a neighbour's, which could not be read: that is not called a failure of the network.
-            Err(denial) if self.may_look_up(&source, Lookup::KeyGate).is_err() => return Err(denial),
+            // It may be a neighbour's key that could not be read: that is not counted as a failure of the
+            // network.
+            Err(denial) if self.may_look_up(&source, Lookup::Coordinator).is_err() => return Err(denial),
             Err(denial) => Some(denial),
         };
         for hash in hashes {
             let asked = self.stores.now();
             let owner = Owner::Network(&source.network);
             if let Some(record) = self.ask(hash, owner).await? {
-                let candidate = Candidate { hash: hash.clone(), record: Rc::new(record), word: Word::Now };
-                self.confirm(&candidate, asked);
-                return Ok(candidate);
+                let cached =
+                    CachedRecord { hash: hash.clone(), record: Rc::new(record), validation: Validation::Now };
+                self.confirm(&cached, asked);
+                return Ok(cached);
             }
         }
-        // Guesses cost the objects a call each also while KV fails.
+        // Guesses cost the coordinators a call each also while KV fails.
         self.count_failure(&source).await;
-        // Of two that should know one could not be asked.
+        // One of the two stores that should know could not be asked.
         Err(without_kv.unwrap_or(UNKNOWN))
     }
 
     /// The record of a key as KV has it.
-    async fn published(&self, hashes: &[String]) -> Result<Option<Candidate>, Denial> {
+    async fn published(&self, hashes: &[String]) -> Result<Option<CachedRecord>, Denial> {
         for hash in hashes {
-            // The rest is for the key's object, which is asked next.
+            // The rest of the time is for the coordinator, which is asked next.
             let within_ms = self.left() / 2;
             let read = async |within_ms| self.stores.read(&key::kv_key(hash), within_ms).await;
             let text = self.ask_of(Dependency::Kv, within_ms, read).await.map_err(|_| unavailable("KV"))?;
@@ -228,9 +235,9 @@ impl<S: Stores> Pipeline<'_, S> {
                 // A format that this build does not know, or no record at all.
                 let record = serde_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
                 let record = Rc::new(record);
-                // For those that come meanwhile: they need not read it again.
+                // For requests that arrive meanwhile: they need not read it again.
                 self.memory.borrow_mut().keep(hash, &record);
-                return Ok(Some(Candidate { hash: hash.clone(), record, word: Word::None }));
+                return Ok(Some(CachedRecord { hash: hash.clone(), record, validation: Validation::None }));
             }
         }
         Ok(None)
@@ -238,27 +245,29 @@ impl<S: Stores> Pipeline<'_, S> {
 
     async fn ask(&self, hash: &str, owner: Owner<'_>) -> Result<Option<Record>, Denial> {
         let find = async |within_ms| {
-            self.stores.key_gate::<Found>(hash, Lessor::KeyGate, &KeyGateCall::Find, within_ms).await
+            self.stores
+                .coordinator::<GetReply>(hash, Grantor::Coordinator, &CoordinatorCall::Get, within_ms)
+                .await
         };
-        let found = self.ask_of(Dependency::KeyGate { hash, owner }, self.left(), find).await;
+        let found = self.ask_of(Dependency::Coordinator { hash, owner }, self.left(), find).await;
         found.map(|found| found.record).map_err(|_| unavailable("KeyGate"))
     }
 
-    /// A newer record takes a candidate's place; its KeyGate, asked at this moment, sent it.
-    fn replace(&self, old: Candidate, record: Rc<Record>, asked: Timestamp) -> Candidate {
-        let candidate = Candidate { hash: old.hash, record, word: Word::Now };
-        self.confirm(&candidate, asked);
-        candidate
+    /// A newer record takes the place of the cached one; its coordinator, asked at this moment, sent it.
+    fn replace(&self, old: CachedRecord, record: Rc<Record>, asked: Timestamp) -> CachedRecord {
+        let cached = CachedRecord { hash: old.hash, record, validation: Validation::Now };
+        self.confirm(&cached, asked);
+        cached
     }
 
-    fn confirm(&self, candidate: &Candidate, asked: Timestamp) {
-        self.memory.borrow_mut().confirm(&candidate.hash, &candidate.record, asked);
+    fn confirm(&self, cached: &CachedRecord, asked: Timestamp) {
+        self.memory.borrow_mut().confirm(&cached.hash, &cached.record, asked);
     }
 
-    fn limited(&self, candidate: &Candidate, limited: Limited) -> Refused {
+    fn limited(&self, cached: &CachedRecord, limited: Limited) -> Refused {
         let Limited { mut windows, retry_after_ms, .. } = limited;
         limit::agree(&mut windows, retry_after_ms);
         let denial = Denial::RateLimited { windows, retry_after_ms };
-        Refused { denial, key: Some(candidate.known_key()) }
+        Refused { denial, key: Some(cached.known_key()) }
     }
 }

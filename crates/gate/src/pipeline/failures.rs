@@ -13,7 +13,7 @@ use crate::{
 use keyward_core::network;
 
 /// No request waits longer for the limiter.
-const LIMITER: u32 = 500;
+const LIMITER_MS: u32 = 500;
 
 /// What is counted together, apart from the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ impl<S: Stores> Pipeline<'_, S> {
 
     /// The same behind what a client took its time for, which does not count as the decision's.
     pub(crate) async fn count_failure_after_body(&self, source: &Source) {
-        self.count_failure_within(source, LIMITER).await;
+        self.count_failure_within(source, LIMITER_MS).await;
     }
 
     async fn count_failure_within(&self, source: &Source, within_ms: u32) {
@@ -115,6 +115,6 @@ impl<S: Stores> Pipeline<'_, S> {
 
     async fn fails_too_often_within(&self, subject: &str, within_ms: u32) -> bool {
         let count = async |within_ms| self.stores.fails_too_often(subject, within_ms).await;
-        self.ask_of(Dependency::Limiter, within_ms.min(LIMITER), count).await.unwrap_or(false)
+        self.ask_of(Dependency::Limiter, within_ms.min(LIMITER_MS), count).await.unwrap_or(false)
     }
 }

@@ -1,6 +1,6 @@
 //! What a check comes to.
 
-use super::chore::Chore;
+use super::background::BackgroundTask;
 use crate::{denial::Denial, gate::Permit};
 use keyward_limits::limit::WindowState;
 
@@ -12,7 +12,7 @@ pub struct Accepted {
     /// What is left in the key's windows.
     pub windows: Vec<WindowState>,
     /// What is to be done once the answer is on its way.
-    pub chore: Option<Chore>,
+    pub background: Option<BackgroundTask>,
 }
 
 /// A request that may not.

@@ -8,7 +8,7 @@ use crate::denial::Denial;
 use keyward_core::problem;
 use keyward_limits::limit::WindowState;
 
-/// Clients that wait by themselves give up `Retry-After` beyond so many seconds and come back at once.
+/// Seconds of `Retry-After` beyond which clients that wait by themselves give up and come back at once.
 const LONGEST_WAIT: u64 = 60;
 
 /// An HTTP answer of Keyward's own.

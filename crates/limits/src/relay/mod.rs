@@ -1,96 +1,97 @@
-//! A relay: an object between a key's KeyGate and the isolates that use the key, for the time in which
-//! so many of them do that one object could not answer them all. It holds leases as an isolate does and
-//! grants leases as a KeyGate does, each no longer than the one that it is cut from, so that what
-//! `docs/limits.md` proves holds through it unchanged. It stores nothing: what it forgets counts as used. What
-//! isolates tell it of usage it passes on in tallies of its own.
+//! A relay: an object between a key's coordinator and the isolates that use the key, while too many do for one
+//! object to answer them all. It holds leases as an isolate does and grants subleases as a coordinator does,
+//! each ending no later than the lease that it is part of, so that the proof in `docs/limits.md` holds through
+//! it unchanged. It stores nothing: what it forgets counts as used. Usage that isolates report to it goes on in
+//! tallies of its own.
 
-mod desk;
+mod server;
 
-pub use self::desk::{Desk, Upstream};
+pub use self::server::{RelayServer, Upstream};
 use crate::{
-    key_gate::Askers,
-    lease::Lessor,
+    coordinator::Clients,
+    lease::Grantor,
     limit::{RATE_LIMITED, WindowState},
     tally::Untold,
     tellers::Tellers,
-    timing::{PROMPT, TRAVEL},
-    wire::{KeyGateCall, Lease, LeaseReport, RefusalCounts, Take, Taken, Tally, Via},
+    timing::{FIRST_ANSWER_MS, TRAVEL_MS},
+    wire::{Acquire, Acquired, CoordinatorCall, Lease, LeaseReport, RefusalCounts, RouteHint, Tally},
 };
 use keyward_core::{
     record::Record,
     time::{SECOND, Timestamp},
 };
 
-/// So many relays share a key; each isolate picks one.
+/// Relays of one key; each isolate uses one of them.
 pub const RELAYS: u32 = 64;
-/// So long before a lease ends, what is left of it is given back: longer than the gap between two calls.
-const RETURN: i64 = SECOND;
-/// How long it is believed, at most, that a window is full …
-const LIMITED: i64 = SECOND;
-/// … and where nobody said until when.
-const FULL: i64 = SECOND / 5;
-/// Of all that isolates wish for, so many parts of a hundred are asked for at a time: before the next time,
-/// not all of them will come back. They have some in reserve.
-const TURN: u64 = 75;
+/// Milliseconds before a lease's end at which what is left of it is given back: longer than the gap between two
+/// calls.
+const RETURN_MS: i64 = SECOND;
+/// Longest time for which a coordinator's answer that a window is full is cached, in milliseconds …
+const MAX_FULL_MS: i64 = SECOND;
+/// … and for how long if it did not say when the window opens.
+const DEFAULT_FULL_MS: i64 = SECOND / 5;
+/// Per cent of the total demand that is requested at once: not all isolates return before the next request, and
+/// each has some in reserve.
+const REQUESTED_PERCENT: u64 = 75;
 
 /// What one relay knows of one key.
 #[derive(Debug, Default)]
 pub struct Relay {
-    /// Tells relays, and the lives of one in memory, apart: a random number.
+    /// Tells relays, and the instances of one, apart: a random number.
     id: u32,
-    /// The latest moment seen.
+    /// The latest moment that the clock has shown.
     latest: Timestamp,
-    /// By how much the clock was set back all in all.
+    /// Milliseconds by which the clock was set back, all in all.
     set_back: i64,
-    /// The version that the KeyGate has confirmed last; when it was asked; what it said.
+    /// The version that the coordinator confirmed last, when it was asked, and what it said.
     version: u64,
     confirmed: Timestamp,
     record: Option<Record>,
     windows: Vec<WindowState>,
-    /// Whether isolates are still to ask relays.
-    is_needed: bool,
-    /// A window was full when the KeyGate was last asked; until when this is believed.
+    /// Whether the coordinator still wants isolates to ask relays.
+    is_crowd: bool,
+    /// Until when a window counts as full, if the coordinator said so when it was last asked.
     full_until: Option<Timestamp>,
     /// When it said that a request fits again.
     opens: Timestamp,
-    pools: Vec<Pool>,
-    parts: Vec<Part>,
-    last_part: u64,
-    askers: Askers,
-    life_ms: u32,
-    /// What the KeyGate is still to be told.
-    unasked: u32,
+    leases_held: Vec<RelayLease>,
+    subleases: Vec<Sublease>,
+    last_sublease: u64,
+    clients: Clients,
+    lease_length_ms: u32,
+    /// What the coordinator has not been told yet.
+    unreported: u32,
     untold: Untold,
     /// Its name as a teller, and the number of its last tally.
     teller: u64,
     tallies: u64,
     tellers: Tellers,
-    /// Somebody sees to it that this is told.
+    /// A task is under way that delivers this.
     tells: bool,
 }
 
 /// A lease that this relay holds.
 #[derive(Debug)]
-struct Pool {
+struct RelayLease {
     lease: Lease,
     begins: Timestamp,
     ends: Timestamp,
     left: u32,
     used: u32,
     last_use: Timestamp,
-    /// Single requests that were allowed, each with the latest moment at which it is let through.
+    /// Single requests granted from it, each with the latest moment at which it is admitted.
     singles: Vec<Timestamp>,
     renewed: bool,
     returned: bool,
-    /// Somebody waits for the moment at which it is to be given back.
+    /// A task waits for the moment at which it is to be given back.
     watched: bool,
 }
 
-/// A lease that was cut from a pool.
+/// A lease granted to an isolate as part of a lease held.
 #[derive(Debug)]
-struct Part {
+struct Sublease {
     id: u64,
-    pool: u64,
+    lease_held: u64,
     used: u32,
     open: u32,
 }
@@ -99,22 +100,23 @@ impl Relay {
     /// A relay that knows nothing yet.
     pub fn new(random: u64) -> Self {
         let id = (random >> 32) as u32;
-        // An isolate may still hold what an earlier life of this relay has granted.
-        Self { id, teller: random, last_part: u64::from(id) << 20, ..Self::default() }
+        // An isolate may still hold what an earlier instance of this relay granted.
+        Self { id, teller: random, last_sublease: u64::from(id) << 20, ..Self::default() }
     }
 
-    /// Where the clock was set back, every lease would last longer. By a little, they end earlier by as much; by more,
-    /// they are forgotten with all that goes with them, and so count as used. By how much it was set back so far.
+    /// Notices that the clock was set back, which would make every lease longer. If by up to [`TRAVEL_MS`],
+    /// leases end earlier by as much; if by more, they are forgotten and so count as used. Says by how many
+    /// milliseconds it was set back so far.
     pub fn notice(&mut self, now: Timestamp) -> i64 {
         let back = self.latest.0 - now.0;
-        if back > i64::from(TRAVEL) {
-            let Self { id, set_back, last_part, unasked, teller, tallies, tells, .. } = *self;
+        if back > i64::from(TRAVEL_MS) {
+            let Self { id, set_back, last_sublease, unreported, teller, tallies, tells, .. } = *self;
             let (untold, tellers) = (std::mem::take(&mut self.untold), std::mem::take(&mut self.tellers));
             *self = Self {
                 id,
                 set_back,
-                last_part,
-                unasked,
+                last_sublease,
+                unreported,
                 untold,
                 teller,
                 tallies,
@@ -133,8 +135,8 @@ impl Relay {
 
     fn shift(&mut self, by: i64) {
         let Self { confirmed, full_until, opens, tellers, .. } = self;
-        for pool in &mut self.pools {
-            let Pool { begins, ends, last_use, singles, .. } = pool;
+        for lease_held in &mut self.leases_held {
+            let RelayLease { begins, ends, last_use, singles, .. } = lease_held;
             for moment in [begins, ends, last_use].into_iter().chain(singles) {
                 *moment = moment.plus(by);
             }
@@ -145,19 +147,19 @@ impl Relay {
         tellers.shift(by);
     }
 
-    /// Takes in what a call has to tell. Once for each call, before [`Relay::answer`].
-    pub fn hear(&mut self, take: &Take, now: Timestamp) {
+    /// Takes in what a call reports. Once for each call, before [`Relay::answer`].
+    pub fn ingest(&mut self, take: &Acquire, now: Timestamp) {
         self.note(&take.refused, &take.leases, take.tally.as_ref(), now);
-        self.tidy(now);
-        self.unasked = self.unasked.saturating_add(take.unasked);
-        self.life_ms = self.life_ms.max(take.life_ms);
-        self.askers.note(take, now);
+        self.expire(now);
+        self.unreported = self.unreported.saturating_add(take.unreported);
+        self.lease_length_ms = self.lease_length_ms.max(take.lease_length_ms);
+        self.clients.note(take, now);
         if take.tally.is_none() {
-            self.untold.accept(take.unasked.into(), now, now);
+            self.untold.accept(take.unreported.into(), now, now);
         }
     }
 
-    /// Takes in what was counted, and what became of leases. Of an older build usage is counted here.
+    /// Takes in what was counted, and what was used of leases. Usage of an older build is counted here.
     pub fn note(
         &mut self,
         refused: &RefusalCounts,
@@ -165,213 +167,234 @@ impl Relay {
         tally: Option<&Tally>,
         now: Timestamp,
     ) {
-        // Set ahead, it would forget too soon who has told what.
+        // With a clock that was set ahead it would forget tellers too soon.
         if now >= self.latest {
             self.tellers.follow(tally, self.latest, now);
         }
         self.notice(now);
         match tally {
             None => self.untold.refuse(refused, now, now),
-            Some(tally) if self.tellers.hear(tally, now) => self.untold.pass_on(tally, now),
+            Some(tally) if self.tellers.ingest(tally, now) => self.untold.pass_on(tally, now),
             Some(_) => {}
         }
         for report in leases {
-            let Some(part) = self.parts.iter_mut().find(|part| part.id == report.id) else { continue };
-            let used = report.used.saturating_sub(part.used).min(part.open);
-            let open = (part.open - used).min(report.open);
-            let back = part.open - used - open;
-            part.used += used;
-            part.open = open;
-            if let Some(pool) = self.pools.iter_mut().find(|pool| pool.lease.id == part.pool) {
-                pool.left += back;
+            let Some(sublease) = self.subleases.iter_mut().find(|sublease| sublease.id == report.id) else {
+                continue;
+            };
+            let used = report.used.saturating_sub(sublease.used).min(sublease.open);
+            let open = (sublease.open - used).min(report.open);
+            let back = sublease.open - used - open;
+            sublease.used += used;
+            sublease.open = open;
+            if let Some(lease_held) =
+                self.leases_held.iter_mut().find(|lease_held| lease_held.lease.id == sublease.lease_held)
+            {
+                lease_held.left += back;
                 if used > 0 {
                     let at = now.plus(-i64::from(report.age_ms));
-                    pool.use_up(used, at);
+                    lease_held.use_up(used, at);
                     if tally.is_none() {
                         self.untold.accept(used.into(), at, now);
                     }
                 }
             }
         }
-        self.parts.retain(|part| part.open > 0);
+        self.subleases.retain(|sublease| sublease.open > 0);
     }
 
-    /// The answer, as far as this relay can give it; `None` if the KeyGate has to be asked before.
-    pub fn answer(&mut self, take: &Take, now: Timestamp) -> Option<Taken> {
-        self.tidy(now);
-        // Half of what an isolate may believe is left for the isolate. Nothing is believed that is of the future.
-        if self.confirmed > now || (now.0 - self.confirmed.0) * 2 >= i64::from(take.life_ms) {
+    /// The answer, as far as this relay can give it; `None` if the coordinator has to be asked first.
+    pub fn answer(&mut self, take: &Acquire, now: Timestamp) -> Option<Acquired> {
+        self.expire(now);
+        // Half of what an isolate may believe is left for the isolate. Nothing from the future is believed.
+        if self.confirmed > now || (now.0 - self.confirmed.0) * 2 >= i64::from(take.lease_length_ms) {
             return None;
         }
         if take.version != self.version {
             let record = self.record.clone().filter(|record| record.version > take.version);
-            return record.map(|record| Taken::Changed { record });
+            return record.map(|record| Acquired::Changed { record });
         }
         let within_ms = i64::from(take.within_ms);
-        // A lease is cut only where it lasts for some time.
-        let needed = if take.at_hand { within_ms } else { RETURN + i64::from(PROMPT) };
-        let usable = |pool: &&mut Pool| pool.left > 0 && pool.ends.0 - now.0 > needed;
-        let via = Via { relay: self.is_needed, age_ms: age(self.confirmed, now) };
-        if !take.at_hand && take.expected == 0 {
-            return Some(Taken::Granted {
+        // A sublease is only worth granting if it lasts for a while.
+        let needed = if take.immediate { within_ms } else { RETURN_MS + i64::from(FIRST_ANSWER_MS) };
+        let usable = |lease_held: &&mut RelayLease| lease_held.left > 0 && lease_held.ends.0 - now.0 > needed;
+        let via = RouteHint { relay: self.is_crowd, age_ms: age(self.confirmed, now) };
+        if !take.immediate && take.wants == 0 {
+            return Some(Acquired::Granted {
                 windows: self.windows(now),
-                wait_ms: 0,
-                place: None,
+                delay_ms: 0,
+                reservation: None,
                 lease: None,
                 via,
             });
         }
-        let Some(pool) = self.pools.iter_mut().rev().find(usable) else {
+        let Some(lease_held) = self.leases_held.iter_mut().rev().find(usable) else {
             self.full_until.filter(|until| now < *until)?;
             let retry_after_ms = u64::try_from(self.opens.0 - now.0).unwrap_or_default().max(1);
-            if take.at_hand && take.tally.is_none() {
+            if take.immediate && take.tally.is_none() {
                 self.untold.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now, now);
             }
-            return Some(Taken::Limited { windows: self.windows(now), retry_after_ms, via });
+            return Some(Acquired::Limited { windows: self.windows(now), retry_after_ms, via });
         };
-        if take.at_hand {
-            pool.left -= 1;
-            pool.singles.push(now.plus(within_ms));
+        if take.immediate {
+            lease_held.left -= 1;
+            lease_held.singles.push(now.plus(within_ms));
             if take.tally.is_none() {
                 self.untold.accept(1, now, now);
             }
         }
-        // What is given back of it is known here before it ends itself.
-        let life = (pool.ends.0 - now.0 - RETURN).min(take.life_ms.into());
-        let share = self.askers.share(take, pool.left, now);
-        let requests = take.expected.min(share).max(take.waiting.min(pool.left));
+        // What is given back of it is known here before the lease itself ends.
+        let life = (lease_held.ends.0 - now.0 - RETURN_MS).min(take.lease_length_ms.into());
+        let proportional_share = self.clients.proportional_share(take, lease_held.left, now);
+        let requests = take.wants.min(proportional_share).max(take.queued.min(lease_held.left));
         let mut lease = None;
-        if requests > 0 && life > i64::from(PROMPT) {
-            pool.left -= requests;
-            self.last_part += 1;
-            self.parts.push(Part { id: self.last_part, pool: pool.lease.id, used: 0, open: requests });
-            let life_ms = u32::try_from(life).unwrap_or_default();
-            lease = Some(Lease { id: self.last_part, requests, life_ms });
+        if requests > 0 && life > i64::from(FIRST_ANSWER_MS) {
+            lease_held.left -= requests;
+            self.last_sublease += 1;
+            self.subleases.push(Sublease {
+                id: self.last_sublease,
+                lease_held: lease_held.lease.id,
+                used: 0,
+                open: requests,
+            });
+            let lease_length_ms = u32::try_from(life).unwrap_or_default();
+            lease = Some(Lease { id: self.last_sublease, requests, lease_length_ms });
         }
-        Some(Taken::Granted { windows: self.windows(now), wait_ms: 0, place: None, lease, via })
+        Some(Acquired::Granted { windows: self.windows(now), delay_ms: 0, reservation: None, lease, via })
     }
 
-    /// Whether to ask the KeyGate for more now, ahead of need, or to give back what is left.
+    /// Whether to call the coordinator now: for the next lease ahead of need, or to give back what is left of
+    /// one.
     pub fn is_short(&self, now: Timestamp) -> bool {
-        if self.pools.iter().any(|pool| !pool.returned && pool.is_ending(now)) {
+        if self.leases_held.iter().any(|lease_held| !lease_held.returned && lease_held.is_ending(now)) {
             return true;
         }
-        self.pools.last().is_some_and(|newest| {
+        self.leases_held.last().is_some_and(|newest| {
             let few = newest.left <= newest.lease.requests / 4;
-            // What is cut from it gets shorter as it ages.
+            // Its subleases get shorter as it ages.
             let old = (now.0 - newest.begins.0) * 2 >= newest.ends.0 - newest.begins.0;
             (few || old) && !newest.renewed
         })
     }
 
-    /// Milliseconds until what is left of a lease is to be given back; says so once for each.
+    /// Milliseconds until what is left of a lease is to be given back; once for each lease.
     pub fn returns_in(&mut self, now: Timestamp) -> Option<u32> {
-        let pool = self.pools.iter_mut().find(|pool| !pool.watched)?;
-        pool.watched = true;
-        Some(age(now, pool.ends.plus(-RETURN)))
+        let lease_held = self.leases_held.iter_mut().find(|lease_held| !lease_held.watched)?;
+        lease_held.watched = true;
+        Some(age(now, lease_held.ends.plus(-RETURN_MS)))
     }
 
-    /// What to ask the KeyGate, on behalf of requests that were decided on this version and of so many
-    /// that wait.
-    pub fn ask(&mut self, version: u64, waiting: u32, now: Timestamp) -> Take {
-        self.tidy(now);
-        for pool in self.pools.iter_mut().filter(|pool| pool.is_ending(now)) {
-            pool.returned = true;
-            pool.left = 0;
+    /// What to ask the coordinator, for requests that were decided on this version, of which `queued` wait.
+    pub fn ask(&mut self, version: u64, queued: u32, now: Timestamp) -> Acquire {
+        self.expire(now);
+        for lease_held in self.leases_held.iter_mut().filter(|lease_held| lease_held.is_ending(now)) {
+            lease_held.returned = true;
+            lease_held.left = 0;
         }
-        if let Some(newest) = self.pools.last_mut() {
+        if let Some(newest) = self.leases_held.last_mut() {
             newest.renewed = true;
         }
-        let parts = &self.parts;
-        let report = |pool: &Pool| {
-            let given: u32 =
-                parts.iter().filter(|part| part.pool == pool.lease.id).map(|part| part.open).sum();
-            let singles = u32::try_from(pool.singles.len()).unwrap_or(u32::MAX);
-            let open = pool.left.saturating_add(given).saturating_add(singles);
-            LeaseReport { id: pool.lease.id, used: pool.used, age_ms: age(pool.last_use, now), open }
+        let subleases = &self.subleases;
+        let report = |lease_held: &RelayLease| {
+            let given: u32 = subleases
+                .iter()
+                .filter(|sublease| sublease.lease_held == lease_held.lease.id)
+                .map(|sublease| sublease.open)
+                .sum();
+            let singles = u32::try_from(lease_held.singles.len()).unwrap_or(u32::MAX);
+            let open = lease_held.left.saturating_add(given).saturating_add(singles);
+            LeaseReport {
+                id: lease_held.lease.id,
+                used: lease_held.used,
+                age_ms: age(lease_held.last_use, now),
+                open,
+            }
         };
-        let leases = self.pools.iter().map(report).collect();
-        let tally = self.untold.begin(self.teller, &mut self.tallies, Lessor::KeyGate, now);
-        let expected = u64::from(self.askers.wished(now)) * TURN / 100;
-        Take {
+        let leases = self.leases_held.iter().map(report).collect();
+        let tally = self.untold.begin(self.teller, &mut self.tallies, Grantor::Coordinator, now);
+        let wants = u64::from(self.clients.total_wants(now)) * REQUESTED_PERCENT / 100;
+        Acquire {
             version,
-            at_hand: false,
+            immediate: false,
             within_ms: 0,
-            expected: u32::try_from(expected).unwrap_or(u32::MAX),
-            waiting,
-            life_ms: self.life_ms,
-            asker: self.id,
+            wants: u32::try_from(wants).unwrap_or(u32::MAX),
+            queued,
+            lease_length_ms: self.lease_length_ms,
+            client_id: self.id,
             leases,
-            unasked: std::mem::take(&mut self.unasked),
-            isolates: self.askers.isolates(now),
+            unreported: std::mem::take(&mut self.unreported),
+            isolates: self.clients.isolates(now),
             refused: tally.refused(),
             tally: Some(tally),
-            ..Take::default()
+            ..Acquire::default()
         }
     }
 
-    /// Whether somebody is to see to it from now on that what was counted is told.
+    /// Whether the caller is to deliver, from now on, what was counted.
     pub fn begins_to_tell(&mut self) -> bool {
         let begins = !self.tells && !self.untold.is_empty();
         self.tells |= begins;
         begins
     }
 
-    /// Milliseconds until something is to be told; `None` if nothing is left.
+    /// Milliseconds until something is to be delivered; `None` if nothing is left.
     pub fn tells_in(&mut self, now: Timestamp) -> Option<i64> {
         self.tells = !self.untold.is_empty();
         self.untold.due_in(now).filter(|_| self.tells)
     }
 
-    /// Nobody sees to it any more.
+    /// The task that delivers has ended.
     pub fn gives_up_telling(&mut self) {
         self.tells = false;
     }
 
-    /// What to tell the KeyGate now; `None` if another call has it with it.
-    pub fn tell(&mut self, now: Timestamp) -> Option<(Tally, KeyGateCall)> {
-        let tally = self.untold.begin(self.teller, &mut self.tallies, Lessor::KeyGate, now);
-        let call =
-            KeyGateCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally.clone()) };
+    /// What to tell the coordinator now; `None` if another call carries it.
+    pub fn tell(&mut self, now: Timestamp) -> Option<(Tally, CoordinatorCall)> {
+        let tally = self.untold.begin(self.teller, &mut self.tallies, Grantor::Coordinator, now);
+        let call = CoordinatorCall::Report {
+            refused: tally.refused(),
+            leases: Vec::new(),
+            tally: Some(tally.clone()),
+        };
         (!tally.is_empty()).then_some((tally, call))
     }
 
-    /// It was heard, or nobody knows.
+    /// It was taken in (`heard`), or nobody knows.
     pub fn told(&mut self, tally: &Tally, heard: bool, now: Timestamp) {
         self.untold.end(tally.number, heard, now);
     }
 
-    /// What the KeyGate, asked at this moment by the clock as it is set now, has answered; `None` if nothing came.
-    pub fn answered(&mut self, take: &Take, taken: Option<&Taken>, asked: Timestamp, now: Timestamp) {
+    /// What the coordinator, asked at `asked` by the clock as it is set now, has answered; `None` if no answer
+    /// came.
+    pub fn answered(&mut self, take: &Acquire, taken: Option<&Acquired>, asked: Timestamp, now: Timestamp) {
         if let Some(tally) = &take.tally {
             self.told(tally, taken.is_some(), now);
         }
         let Some(taken) = taken else {
-            self.unasked = self.unasked.saturating_add(take.unasked);
-            // What it said last holds a little longer, so that not all of them ask it by themselves: for as long as it
-            // is true.
-            self.full_until = self.full_until.map(|_| now.plus(LIMITED).min(self.opens));
+            self.unreported = self.unreported.saturating_add(take.unreported);
+            // Its last answer holds a little longer, as long as it can be true, so that not all isolates ask
+            // the coordinator themselves.
+            self.full_until = self.full_until.map(|_| now.plus(MAX_FULL_MS).min(self.opens));
             return;
         };
         match taken {
-            Taken::Granted { windows, lease, via, .. } => {
+            Acquired::Granted { windows, lease, via, .. } => {
                 self.confirm(take.version, asked);
                 self.windows.clone_from(windows);
-                self.is_needed = via.relay;
-                // Less than those that wait need: the rest of them is over the limit.
-                let is_full = lease.is_some_and(|lease| lease.requests < take.waiting);
-                self.full_until = is_full.then(|| now.plus(FULL));
-                self.opens = now.plus(FULL);
+                self.is_crowd = via.relay;
+                // Less than those that wait need: the rest is over the limit.
+                let is_full = lease.is_some_and(|lease| lease.requests < take.queued);
+                self.full_until = is_full.then(|| now.plus(DEFAULT_FULL_MS));
+                self.opens = now.plus(DEFAULT_FULL_MS);
                 if let Some(lease) = *lease {
-                    // What is left of the older ones goes back with the next call: the new one is as
-                    // large as all that is likely to be needed.
-                    for pool in &mut self.pools {
-                        pool.left = 0;
+                    // What is left of older leases goes back with the next call: the new one covers all
+                    // predicted demand.
+                    for lease_held in &mut self.leases_held {
+                        lease_held.left = 0;
                     }
-                    self.pools.push(Pool {
+                    self.leases_held.push(RelayLease {
                         lease,
                         begins: asked,
-                        ends: asked.plus(lease.life_ms.into()),
+                        ends: asked.plus(lease.lease_length_ms.into()),
                         left: lease.requests,
                         used: 0,
                         last_use: asked,
@@ -382,29 +405,29 @@ impl Relay {
                     });
                 }
             }
-            Taken::Limited { windows, retry_after_ms, via } => {
+            Acquired::Limited { windows, retry_after_ms, via } => {
                 self.confirm(take.version, asked);
                 self.windows.clone_from(windows);
-                self.is_needed = via.relay;
+                self.is_crowd = via.relay;
                 let retry = i64::try_from(*retry_after_ms).unwrap_or(i64::MAX);
-                // From now on, so that it is the answer for everybody who waits for one.
-                self.full_until = Some(now.plus(retry.min(LIMITED)));
+                // From now on, so that it answers everybody who waits.
+                self.full_until = Some(now.plus(retry.min(MAX_FULL_MS)));
                 self.opens = now.plus(retry);
             }
-            Taken::Changed { record } => {
+            Acquired::Changed { record } => {
                 self.confirm(record.version, asked);
                 self.record = Some(record.clone());
             }
-            Taken::Unknown | Taken::Unreached { .. } => {}
+            Acquired::Unknown | Acquired::Unreached { .. } => {}
         }
     }
 
-    /// The KeyGate, asked at this moment, holds this version.
+    /// The coordinator, asked at this moment, holds this version.
     fn confirm(&mut self, version: u64, asked: Timestamp) {
         if version > self.version {
             // What an older version allowed, this one may not.
-            for pool in &mut self.pools {
-                pool.left = 0;
+            for lease_held in &mut self.leases_held {
+                lease_held.left = 0;
             }
             self.version = version;
             self.record = None;
@@ -413,23 +436,23 @@ impl Relay {
         self.confirmed = self.confirmed.max(asked);
     }
 
-    /// Ends the leases that have ended, with everything that was cut from them; counts the single
-    /// requests that were let through by now.
-    fn tidy(&mut self, now: Timestamp) {
+    /// Ends the leases that have ended, with all their subleases; counts single requests as used once they must
+    /// have been admitted.
+    fn expire(&mut self, now: Timestamp) {
         self.notice(now);
-        let parts = &mut self.parts;
-        for ended in self.pools.extract_if(.., |pool| pool.ends <= now) {
-            parts.retain(|part| part.pool != ended.lease.id);
+        let subleases = &mut self.subleases;
+        for ended in self.leases_held.extract_if(.., |lease_held| lease_held.ends <= now) {
+            subleases.retain(|sublease| sublease.lease_held != ended.lease.id);
         }
-        for pool in &mut self.pools {
-            for at in pool.singles.extract_if(.., |at| *at <= now).collect::<Vec<_>>() {
-                pool.use_up(1, at);
+        for lease_held in &mut self.leases_held {
+            for at in lease_held.singles.extract_if(.., |at| *at <= now).collect::<Vec<_>>() {
+                lease_held.use_up(1, at);
             }
         }
     }
 
     fn windows(&self, now: Timestamp) -> Vec<WindowState> {
-        let left = self.pools.iter().fold(0_u32, |sum, pool| sum.saturating_add(pool.left));
+        let left = self.leases_held.iter().fold(0_u32, |sum, lease_held| sum.saturating_add(lease_held.left));
         let passed = u64::from(age(self.confirmed, now));
         let state = |state: &WindowState| WindowState {
             remaining: state.remaining.saturating_add(left).min(state.limit),
@@ -440,9 +463,9 @@ impl Relay {
     }
 }
 
-impl Pool {
+impl RelayLease {
     fn is_ending(&self, now: Timestamp) -> bool {
-        self.ends.0 - now.0 <= RETURN
+        self.ends.0 - now.0 <= RETURN_MS
     }
 
     fn use_up(&mut self, requests: u32, last: Timestamp) {
@@ -451,7 +474,7 @@ impl Pool {
     }
 }
 
-/// Milliseconds from then till now; 0 if that is later.
+/// Milliseconds from then till now; 0 if `then` is later.
 fn age(then: Timestamp, now: Timestamp) -> u32 {
     u32::try_from(now.0 - then.0).unwrap_or_default()
 }

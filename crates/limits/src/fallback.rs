@@ -1,37 +1,36 @@
-//! `limits_unavailable = "allow_local"`: what one isolate lets through of a key while nobody can be
-//! asked. It is a trade that a realm makes by name: limits are then held by each isolate for itself.
+//! The fallback limit (`limits_unavailable = "allow_local"`): what one isolate admits of a key while nobody can be asked.
+//! A realm chooses it by name: each isolate then holds limits for itself.
 
-use crate::limit::{Admitted, Filled, Window};
+use crate::limit::{Occupancy, SlidingWindowLog, Window};
 use keyward_core::{
     record::Limits,
     time::{MINUTE, Timestamp},
 };
 
-/// An isolate's share of a limit is one such part of it, at least one request.
-const SHARE: u32 = 10;
-/// It is let through for so long after the first call that failed; then everything is refused until a
-/// call goes well.
-pub const SPAN: i64 = MINUTE;
+/// An isolate's fallback limit is the limit divided by this, at least one request.
+const FRACTION: u32 = 10;
+/// Milliseconds after the first failed call for which it applies; then everything is refused until a call goes well.
+pub const SPAN_MS: i64 = MINUTE;
 
-/// What was let through of one key.
+/// What was admitted of one key.
 #[derive(Clone, Debug, Default)]
-pub struct Local {
+pub struct FallbackLimit {
     since: Option<Timestamp>,
-    admitted: Admitted,
+    admitted: SlidingWindowLog,
     unreported: u32,
 }
 
-impl Local {
+impl FallbackLimit {
     /// Whether one more request may pass: of each window's limit, the share and no more in all the time.
     pub fn admit(&mut self, limits: Limits, now: Timestamp) -> bool {
         let since = *self.since.get_or_insert(now);
-        if !(0..SPAN).contains(&(now.0 - since.0)) {
+        if !(0..SPAN_MS).contains(&(now.0 - since.0)) {
             return false;
         }
-        let share = |limit: Option<u32>| limit.map_or(u32::MAX, |limit| limit.div_ceil(SHARE));
+        let share = |limit: Option<u32>| limit.map_or(u32::MAX, |limit| limit.div_ceil(FRACTION));
         let share = share(limits.per_minute).min(share(limits.per_day));
         self.admitted.expire(Window::Minute, now);
-        if Filled::new(Window::Minute, share, &self.admitted, std::iter::empty()).free(now) == 0 {
+        if Occupancy::new(Window::Minute, share, &self.admitted, std::iter::empty()).free(now) == 0 {
             return false;
         }
         self.admitted.count(Window::Minute, true, now, 1);

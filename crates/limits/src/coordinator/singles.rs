@@ -4,15 +4,15 @@
 
 use std::collections::VecDeque;
 
-use crate::tally::REMEMBERED;
+use crate::tally::REMEMBERED_MS;
 use keyward_core::time::Timestamp;
 
 /// So many at most.
-const MOST: usize = 8_192;
+const MAX_REMEMBERED: usize = 8_192;
 
 /// Calls of the last half hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Singles {
+pub struct SingleGrants {
     granted: VecDeque<Single>,
     /// Calls that were given up before they came.
     void: VecDeque<(u64, Timestamp)>,
@@ -26,27 +26,27 @@ pub struct Single {
     /// When.
     pub at: Timestamp,
     /// Where it is counted; `None` once that was given back.
-    pub place: Option<Timestamp>,
+    pub reservation: Option<Timestamp>,
 }
 
-impl Singles {
+impl SingleGrants {
     /// A request was granted.
-    pub fn grant(&mut self, call: u64, at: Timestamp, place: Timestamp) {
+    pub fn grant(&mut self, call: u64, at: Timestamp, reservation: Timestamp) {
         if call != 0 {
             self.forget(at);
-            self.granted.push_back(Single { call, at, place: Some(place) });
+            self.granted.push_back(Single { call, at, reservation: Some(reservation) });
         }
     }
 
     /// The place of this call, to be given back: once.
-    pub fn place_of(&mut self, call: u64) -> Option<Timestamp> {
-        self.granted.iter_mut().find(|single| single.call == call)?.place.take()
+    pub fn reservation_of(&mut self, call: u64) -> Option<Timestamp> {
+        self.granted.iter_mut().find(|single| single.call == call)?.reservation.take()
     }
 
     /// What this call was granted did not pass; `None` if it was granted nothing that is remembered.
     pub fn take(&mut self, call: u64) -> Option<Single> {
-        let place = self.granted.iter().position(|single| single.call == call)?;
-        self.granted.remove(place)
+        let reservation = self.granted.iter().position(|single| single.call == call)?;
+        self.granted.remove(reservation)
     }
 
     /// If this call still comes, it is too late.
@@ -64,7 +64,7 @@ impl Singles {
     pub fn shift(&mut self, by: i64) {
         for single in &mut self.granted {
             single.at = single.at.plus(by);
-            single.place = single.place.map(|place| place.plus(by));
+            single.reservation = single.reservation.map(|reservation| reservation.plus(by));
         }
         for (_, at) in &mut self.void {
             *at = at.plus(by);
@@ -72,11 +72,13 @@ impl Singles {
     }
 
     fn forget(&mut self, now: Timestamp) {
-        let is_old = |at: Timestamp| now.0 - at.0 >= REMEMBERED;
-        while self.granted.len() >= MOST || self.granted.front().is_some_and(|single| is_old(single.at)) {
+        let is_old = |at: Timestamp| now.0 - at.0 >= REMEMBERED_MS;
+        while self.granted.len() >= MAX_REMEMBERED
+            || self.granted.front().is_some_and(|single| is_old(single.at))
+        {
             self.granted.pop_front();
         }
-        while self.void.len() >= MOST || self.void.front().is_some_and(|(_, at)| is_old(*at)) {
+        while self.void.len() >= MAX_REMEMBERED || self.void.front().is_some_and(|(_, at)| is_old(*at)) {
             self.void.pop_front();
         }
     }

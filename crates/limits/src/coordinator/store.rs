@@ -1,11 +1,11 @@
-//! How a KeyGate is kept: one row, so that each call writes at most once. An object that was never
+//! How a coordinator is kept: one row, so that each call writes at most once. An object that was never
 //! told of a key writes nothing at all: made-up keys leave no trace.
 
 use std::cell::RefCell;
 
 use serde::Deserialize;
 
-use super::{Counts, Keep, KeyGate};
+use super::{Coordinator, Counts, Keep};
 use keyward_core::sql::{self, Schema, Sql, SqlError};
 
 /// Forward only: append, never change.
@@ -16,12 +16,12 @@ const MIGRATIONS: &[&str] = &["CREATE TABLE key_gate (
     counts TEXT NOT NULL
 ) STRICT"];
 
-/// A KeyGate in memory, and its database beside it. Empty when the object has just woken up.
+/// A coordinator in memory, and its database beside it. Empty when the object has just woken up.
 #[derive(Default)]
-pub struct Kept(RefCell<Option<KeyGate>>);
+pub struct Kept(RefCell<Option<Coordinator>>);
 
 impl Kept {
-    /// Runs a synchronous turn on the KeyGate and keeps what it changed. After a failure the KeyGate is read
+    /// Runs a synchronous turn on the coordinator and keeps what it changed. After a failure the coordinator is read
     /// again by the next turn: memory must not know more than the disk.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Kept {
     pub fn turn<T>(
         &self,
         db: &dyn Sql,
-        turn: impl FnOnce(&mut KeyGate) -> Result<(T, Keep), SqlError>,
+        turn: impl FnOnce(&mut Coordinator) -> Result<(T, Keep), SqlError>,
     ) -> Result<T, SqlError> {
         let mut slot = self.0.borrow_mut();
         let mut gate = match slot.take() {
@@ -49,30 +49,30 @@ struct Row {
     counts: String,
 }
 
-/// Reads what was kept; an empty KeyGate if nothing was.
+/// Reads what was kept; an empty coordinator if nothing was.
 ///
 /// # Errors
 /// What SQLite says, or that a row is not of this build's format.
-pub fn load(db: &dyn Sql) -> Result<KeyGate, SqlError> {
+pub fn load(db: &dyn Sql) -> Result<Coordinator, SqlError> {
     let table = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'key_gate'";
     if db.run(table, &[])?.is_empty() {
-        return Ok(KeyGate::default());
+        return Ok(Coordinator::default());
     }
     sql::migrate(db, &SCHEMA)?;
     let Some(row) = sql::query_one::<Row>(db, "SELECT record, counts FROM key_gate", &[])? else {
-        return Ok(KeyGate::default());
+        return Ok(Coordinator::default());
     };
     let unreadable = |error: serde_json::Error| SqlError(format!("key_gate cannot be read: {error}"));
     let record = serde_json::from_str(&row.record).map_err(unreadable)?;
     let counts = serde_json::from_str(&row.counts).map_err(unreadable)?;
-    Ok(KeyGate::kept(record, counts))
+    Ok(Coordinator::kept(record, counts))
 }
 
 /// Keeps what has changed.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn keep(db: &dyn Sql, gate: &KeyGate, keep: Keep) -> Result<(), SqlError> {
+pub fn keep(db: &dyn Sql, gate: &Coordinator, keep: Keep) -> Result<(), SqlError> {
     match (keep, &gate.record) {
         (Keep::Record, Some(record)) => {
             let counts = to_text(&Counts::default())?;

@@ -1,0 +1,26 @@
+//! Background tasks: what is done for a key once an answer is on its way, to keep leases in order.
+
+use keyward_limits::{lease::Grantor, timing::FIRST_ANSWER_MS, wire::Lease};
+
+/// A background task for one lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BackgroundTask {
+    pub(super) hash: String,
+    pub(super) version: u64,
+    pub(super) lease_length_ms: u32,
+    pub(super) kind: TaskKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TaskKind {
+    /// Ask for the next lease ahead of need.
+    Renew,
+    /// Report this lease shortly before its end, so that what is unused is free again.
+    End { grantor: Grantor, lease: u64, after_ms: u32 },
+}
+
+/// Shortly before the lease ends, but late enough that little of it is wasted.
+pub(super) fn end_of(grantor: Grantor, lease: Lease) -> TaskKind {
+    let after_ms = lease.lease_length_ms - (lease.lease_length_ms / 10).min(FIRST_ANSWER_MS);
+    TaskKind::End { grantor, lease: lease.id, after_ms }
+}

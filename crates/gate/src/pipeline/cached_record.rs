@@ -1,0 +1,48 @@
+//! The record on which a request is being decided.
+
+use std::rc::Rc;
+
+use super::{
+    background::{BackgroundTask, TaskKind},
+    verdict::KnownKey,
+};
+use keyward_core::{record::Record, time::Timestamp};
+
+/// A record, and how well it is confirmed.
+pub(super) struct CachedRecord {
+    pub hash: String,
+    pub record: Rc<Record>,
+    pub validation: Validation,
+}
+
+/// What the coordinator last said of a record.
+#[derive(Clone, Copy)]
+pub(super) enum Validation {
+    /// Nothing: the record is KV's.
+    None,
+    /// An earlier request asked it at this moment.
+    Earlier(Timestamp),
+    /// This very request asked it.
+    Now,
+}
+
+impl CachedRecord {
+    /// A background task for this key.
+    pub fn background(&self, lease_length_ms: u32, kind: TaskKind) -> BackgroundTask {
+        BackgroundTask { hash: self.hash.clone(), version: self.record.version, lease_length_ms, kind }
+    }
+
+    pub fn known_key(&self) -> KnownKey {
+        KnownKey { id: self.record.id.clone(), hash: self.hash.clone() }
+    }
+
+    /// Whether the confirmation is young enough to refuse on. With freshness 0 only this request's own is.
+    pub fn is_fresh(&self, freshness_ms: u32, now: Timestamp) -> bool {
+        match self.validation {
+            Validation::None => false,
+            // One from the future was given before the clock was set back.
+            Validation::Earlier(asked) => (0..i64::from(freshness_ms)).contains(&(now.0 - asked.0)),
+            Validation::Now => true,
+        }
+    }
+}
