@@ -28,8 +28,8 @@ const { outputFiles } = await build({
   format: "esm",
   alias: {
     "keyward-wasm": "./target/bindgen/keyward.js",
-    "keyward-handlers": "./src/edge/handlers.js",
-    "keyward-instance": "./src/edge/instance.js",
+    "keyward-handlers": "./src/handlers.js",
+    "keyward-instance": "./src/instance.js",
   },
   external: ["*.wasm", "cloudflare:*"],
 });

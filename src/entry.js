@@ -12,7 +12,7 @@ import { setHandlers } from "keyward-handlers";
 import { instance } from "keyward-instance";
 import * as wasm from "keyward-wasm";
 
-/** @typedef {import("./edge/handlers.js").Origin} Origin */
+/** @typedef {import("./handlers.js").Origin} Origin */
 
 /** What leads to a panic is far up in its stack. */
 Object.assign(Error, { stackTraceLimit: 100 });

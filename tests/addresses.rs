@@ -6,11 +6,9 @@ mod support;
 
 use std::{net::IpAddr, rc::Rc};
 
-use keyward::{
-    gate::{Circumstances, decide},
-    policy::KeyRequirement,
-    record::Record,
-};
+use keyward_core::record::Record;
+use keyward_gate::gate::{Circumstances, decide};
+use keyward_policy::KeyRequirement;
 use proptest::prelude::*;
 use support::{NOON, policy::POLICY, record};
 

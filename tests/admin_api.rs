@@ -8,7 +8,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use keyward::registry::keys::settings;
+use keyward_registry::keys::settings;
 use office::Office;
 use serde_json::json;
 

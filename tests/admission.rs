@@ -4,21 +4,23 @@
 
 mod support;
 
-use keyward::{
+use keyward_core::{
+    record::{KeyKind, Mode, Record},
+    secret::Secret,
+    target::Target,
+};
+use keyward_gate::{
     admission::Admission,
     caller::Caller,
     denial::{Denial, PublishableFault},
     gate::Identity,
     identity,
     pipeline::Accepted,
-    policy::{
-        ConfiguredKey, HostPattern, KeyRequirement, Policy, Proof, Realm, Requirement, Route, TestMode,
-        TlsVersion, Transport,
-    },
-    record::{KeyKind, Mode, Record},
-    secret::Secret,
-    target::Target,
     transport,
+};
+use keyward_policy::{
+    ConfiguredKey, HostPattern, KeyRequirement, Policy, Proof, Realm, Requirement, Route, TestMode,
+    TlsVersion, Transport,
 };
 use support::{
     policy::POLICY,

@@ -7,13 +7,9 @@
 mod office;
 mod support;
 
-use keyward::{
-    admin_call::AdminCredential,
-    network,
-    policy::{Grant, Scope, scope},
-    registry,
-    time::MINUTE,
-};
+use keyward_core::{network, time::MINUTE};
+use keyward_policy::{Grant, Scope, scope};
+use keyward_registry::admin_call::AdminCredential;
 use office::{Answer, Office, PASSWORD};
 use serde_json::{Value, json};
 
@@ -157,14 +153,14 @@ fn two_owners_who_remove_each_other_leave_one() {
 fn what_needs_a_credential_is_refused_without_the_database_when_there_is_none() {
     let nobody = AdminCredential::None;
     let code = |method: &str, path: &str| {
-        registry::refuse_at_once(method, path, &nobody).map_err(|refusal| refusal.code.facts().1)
+        keyward_registry::refuse_at_once(method, path, &nobody).map_err(|refusal| refusal.code.facts().1)
     };
     for (method, path) in
         [("GET", "/session"), ("POST", "/api-keys"), ("POST", "/api-keys/key_1/revoke"), ("GET", "/audit")]
     {
         assert_eq!(code(method, path), Err("UNAUTHENTICATED"), "{method} {path}");
         let someone = AdminCredential::Session { token: "kws_x".into() };
-        assert!(registry::refuse_at_once(method, path, &someone).is_ok());
+        assert!(keyward_registry::refuse_at_once(method, path, &someone).is_ok());
     }
     assert_eq!(code("POST", "/session"), Ok(()));
     assert_eq!(code("POST", "/setup"), Ok(()));

@@ -13,26 +13,23 @@ use std::{
     cell::Cell,
 };
 
-use keyward::{
+use keyward_core::{cookie, key, link, route, session_id, target::Target, time::Timestamp};
+use keyward_gate::{
     admin_refusal::refuse_key_in_url,
     caller::Caller,
-    cookie, cors, credential, forwarding, gate, hint,
+    cors, credential, forwarding, gate, hint,
     jwt::Token,
-    key, link,
-    policy::{Link, Policy, Realm, Requirement},
     refusal::{self, mcp},
-    registry::{
-        cursor, email,
-        error::MOST_FIELDS,
-        freshness::Telling,
-        front::{self, Head, MOST_BYTES},
-        input::{self, Input},
-        json, password, text,
-    },
-    route, session_id,
-    target::Target,
-    time::Timestamp,
     webhook,
+};
+use keyward_policy::{Link, Policy, Realm, Requirement};
+use keyward_registry::{
+    cursor, email,
+    error::MOST_FIELDS,
+    freshness::Telling,
+    front::{self, Head, MOST_BYTES},
+    input::{self, Input},
+    json, password, text,
 };
 use office::{Office, policy_with};
 use serde_json::{Value, json};
@@ -141,7 +138,7 @@ fn lines() -> Vec<String> {
     let key = key::generate(
         &POLICY.realms[0].key,
         "",
-        keyward::record::Mode::Live,
+        keyward_core::record::Mode::Live,
         &secrets(),
         &mut support::Seeded::new(1),
     );
@@ -274,7 +271,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
             let taken = credential::take(realm, own, Some(&secrets), header);
             let denial = match taken {
                 Err(denial) => denial,
-                Ok(_) => keyward::denial::Denial::MissingCredential {
+                Ok(_) => keyward_gate::denial::Denial::MissingCredential {
                     by: &[],
                     stray: hint::stray(realm, &[], header),
                 },
@@ -287,7 +284,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
             let answered = forwarding::answer(realm, &permit, Some(line), &[], "r");
             let asked = mcp::is_asked_for("POST", Some(line));
             let cors = cors::preflight_headers(&realm.cors.unwrap(), line);
-            let secret = keyward::secret::Secret::new("whsec_x");
+            let secret = keyward_core::secret::Secret::new("whsec_x");
             let signed = webhook::Check::begin(&stripe, &secret, header, NOON).is_ok();
             answer.body.len()
                 + size(&answer.headers)
@@ -316,7 +313,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
 }
 
 /// The scheme of Stripe, as a policy has it.
-fn webhook_of_stripe() -> keyward::policy::Webhook {
+fn webhook_of_stripe() -> keyward_policy::Webhook {
     let gw =
         keyward_policy::compile::compile(
             "gw",

@@ -5,11 +5,11 @@
 
 mod support;
 
-use keyward::{
+use keyward_core::{
     breaker::{Breaker, End, Leave, Rule},
-    breakers::{Breakers, Dependency, Owner},
     time::Timestamp,
 };
+use keyward_gate::breakers::{Breakers, Dependency, Owner};
 use proptest::prelude::*;
 use support::NOON;
 

@@ -8,14 +8,9 @@ mod support;
 use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use keyward::{
-    credential::{is_in_url, is_link_in_url},
-    key,
-    policy::{Alphabet, ConfiguredKey, Hash, KeyFormat, Link, Realm, TenantPart},
-    record::Mode,
-    secret::Secrets,
-    target::Target,
-};
+use keyward_core::{key, record::Mode, secret::Secrets, target::Target};
+use keyward_gate::credential::{is_in_url, is_link_in_url};
+use keyward_policy::{Alphabet, ConfiguredKey, Hash, KeyFormat, Link, Realm, TenantPart};
 use proptest::prelude::*;
 use serde_json::json;
 use support::{

@@ -4,15 +4,13 @@
 
 mod support;
 
-use keyward::{
+use keyward_core::{key, record::Mode, target::Target};
+use keyward_gate::{
     credential,
     denial::Denial,
     hint::{Slip, Stray, slip, stray},
-    key,
-    policy::{CredentialSource, Proof, Realm, SourceKind},
-    record::Mode,
-    target::Target,
 };
+use keyward_policy::{CredentialSource, Proof, Realm, SourceKind};
 use support::policy::POLICY;
 
 fn realm() -> Realm {

@@ -8,14 +8,13 @@ mod support;
 use std::cell::Cell;
 use std::sync::LazyLock;
 
-use keyward::{
-    denial::Denial,
-    memory::Memory,
-    policy::{KeyRequirement, LimitsUnavailable, Realm},
+use keyward_core::{
     record::{Limits, Record, Status, Tenant},
     secret::Secret,
     time::{MINUTE, SECOND},
 };
+use keyward_gate::{denial::Denial, memory::Memory};
+use keyward_policy::{KeyRequirement, LimitsUnavailable, Realm};
 use support::{
     policy::POLICY,
     world::{CALLER, Fault, World},

@@ -7,13 +7,13 @@ mod support;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use keyward::{
+use keyward_core::target::Target;
+use keyward_gate::{
     caller::Caller,
     forwarding::{self, AnswerFields},
     gate::{self, Permit},
-    policy::{Cors, CredentialSource, KeyRequirement, Realm, Requirement, SourceKind},
-    target::Target,
 };
+use keyward_policy::{Cors, CredentialSource, KeyRequirement, Realm, Requirement, SourceKind};
 use support::{NOON, Seeded, policy::POLICY, record, secrets, world::CALLER};
 
 static REALM: LazyLock<Realm> = LazyLock::new(|| POLICY.realms[0]);
@@ -27,8 +27,8 @@ fn of_nobody() -> Permit {
 }
 
 fn key() -> String {
-    let mode = keyward::record::Mode::Live;
-    keyward::key::generate(&REALM.key, "", mode, &secrets(), &mut Seeded::new(1)).expose().to_owned()
+    let mode = keyward_core::record::Mode::Live;
+    keyward_core::key::generate(&REALM.key, "", mode, &secrets(), &mut Seeded::new(1)).expose().to_owned()
 }
 
 /// Whether this header of a request goes on to the origin.
@@ -265,8 +265,8 @@ fn each_field_that_is_removed_stands_in_the_table() {
         documented(column).iter().any(|(written, says)| is(written) && !says.starts_with("passes"))
             || documented(column).iter().any(|(written, says)| is(written) && says.contains("else removed"))
     };
-    let windows = [keyward::limit::WindowState {
-        window: keyward::limit::Window::Minute,
+    let windows = [keyward_limits::limit::WindowState {
+        window: keyward_limits::limit::Window::Minute,
         limit: 1,
         remaining: 1,
         reset_ms: 0,

@@ -6,14 +6,16 @@ mod support;
 
 use std::rc::Rc;
 
-use keyward::{
-    denial::{Denial, PublishableFault},
-    gate::{Circumstances, decide, pass_without_key},
-    hint::Stray,
-    policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode},
+use keyward_core::{
     record::{KeyKind, Mode, Record, Status, TenantStatus},
     time::Timestamp,
 };
+use keyward_gate::{
+    denial::{Denial, PublishableFault},
+    gate::{Circumstances, decide, pass_without_key},
+    hint::Stray,
+};
+use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode};
 use proptest::prelude::*;
 use support::{NOON, policy::POLICY, record};
 

@@ -6,20 +6,22 @@
 
 mod support;
 
-use keyward::{
-    coordinator::{Coordinator, Counts},
+use keyward_core::{
     key,
-    limit::{Window, WindowState},
     link::{Redeem, Redeemed, Session},
-    policy::{Hash, KeyFormat},
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secrets,
     time::Timestamp,
+};
+use keyward_limits::{
+    coordinator::{Coordinator, Counts},
+    limit::{Window, WindowState},
     wire::{
         Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
         RouteHint, Tally, TallyHour, UsageHour, UsageReport, UsageTaken,
     },
 };
+use keyward_policy::{Hash, KeyFormat};
 use serde::{Serialize, de::DeserializeOwned};
 use support::{NOON, policy::POLICY, record};
 

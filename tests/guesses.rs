@@ -7,16 +7,14 @@ mod support;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use keyward::{
+use keyward_core::{key, link::Redeemed, record::Mode, secret::Secret, time::SECOND};
+use keyward_gate::{
     budget::{Allowance, Budget},
     caller::Caller,
     denial::Denial,
-    key,
-    link::Redeemed,
-    policy::{ConfiguredKey, KeyFormat, KeyRequirement, Policy, Proof, Realm, Requirement, Route, Webhook},
-    record::Mode,
-    secret::Secret,
-    time::SECOND,
+};
+use keyward_policy::{
+    ConfiguredKey, KeyFormat, KeyRequirement, Policy, Proof, Realm, Requirement, Route, Webhook,
 };
 use support::{
     NOON, Seeded,

@@ -9,11 +9,9 @@
 
 mod support;
 
-use keyward::{
-    jwt::{Error, Keys, UnfitKeys},
-    policy::{JwkSet, Jwt, JwtKeys, jwk::VerifyingKey},
-    secret::Secret,
-};
+use keyward_core::secret::Secret;
+use keyward_gate::jwt::{Error, Keys, UnfitKeys};
+use keyward_policy::{JwkSet, Jwt, JwtKeys, jwk::VerifyingKey};
 use serde_json::{Value, json};
 use support::{
     NOON,

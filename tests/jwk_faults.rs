@@ -5,11 +5,9 @@
 
 mod support;
 
-use keyward::{
-    jwt::{Error, Keys, UnfitKeys},
-    policy::{JwkSet, Jwt, JwtKeys},
-    secret::Secret,
-};
+use keyward_core::secret::Secret;
+use keyward_gate::jwt::{Error, Keys, UnfitKeys};
+use keyward_policy::{JwkSet, Jwt, JwtKeys};
 use serde_json::{Value, json};
 use support::{
     NOON,

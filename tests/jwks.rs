@@ -6,13 +6,11 @@ mod support;
 
 use std::rc::Rc;
 
-use keyward::{
-    jwt::{JwksCache, Keys, Lookup, UnfitKeys},
-    policy::{
-        JwkSet, Jwt, JwtKeys, PublicAlgorithm,
-        jwk::{MOST_SET_BYTES, UnfitSet},
-    },
-    time::{HOUR, MINUTE, SECOND, Timestamp},
+use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
+use keyward_gate::jwt::{JwksCache, Keys, Lookup, UnfitKeys};
+use keyward_policy::{
+    JwkSet, Jwt, JwtKeys, PublicAlgorithm,
+    jwk::{MOST_SET_BYTES, UnfitSet},
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -8,10 +8,8 @@
 mod support;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use keyward::{
-    jwt::{Claims, Error, Keys},
-    policy::Jwt,
-};
+use keyward_gate::jwt::{Claims, Error, Keys};
+use keyward_policy::Jwt;
 use p256::ecdsa::signature::Signer;
 use serde_json::{Value, json};
 use support::{

@@ -5,12 +5,9 @@
 
 mod support;
 
-use keyward::{
-    jwt::{Claims, Error, Keys, MOST_BYTES, Token},
-    policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
-    secret::Secret,
-    time::Timestamp,
-};
+use keyward_core::{secret::Secret, time::Timestamp};
+use keyward_gate::jwt::{Claims, Error, Keys, MOST_BYTES, Token};
+use keyward_policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{

@@ -4,11 +4,9 @@
 
 mod support;
 
-use keyward::{
-    jwt::{Claims, Error},
-    policy::Jwt,
-    time::Timestamp,
-};
+use keyward_core::time::Timestamp;
+use keyward_gate::jwt::{Claims, Error};
+use keyward_policy::Jwt;
 use serde_json::{Value, json};
 use support::{
     NOON,

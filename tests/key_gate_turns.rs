@@ -4,14 +4,16 @@
 
 mod support;
 
-use keyward::{
+use keyward_core::{
+    record::{Record, Status},
+    sql::SqlError,
+    time::SECOND,
+};
+use keyward_limits::{
     coordinator::{
         Counts, Keep,
         store::{self, Kept},
     },
-    record::{Record, Status},
-    sql::SqlError,
-    time::SECOND,
     wire::{Acquire, CoordinatorCall, LeaseReport},
 };
 use support::{Database, NOON, record};
@@ -82,7 +84,11 @@ fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
                 assert_eq!(db.dump(), stored, "{what} after {steps}");
                 let disk = store::load(&db).unwrap();
                 assert_eq!(known(&db, &gate), (disk.record, disk.counts), "{what} after {steps}");
-                assert_eq!(call(&db, &gate, last.clone()).unwrap(), expected, "{what} after {steps}, repeated");
+                assert_eq!(
+                    call(&db, &gate, last.clone()).unwrap(),
+                    expected,
+                    "{what} after {steps}, repeated"
+                );
                 assert_eq!(db.dump(), twin.dump(), "{what} after {steps}, repeated");
             }
         }

@@ -5,12 +5,12 @@
 mod support;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use keyward::{
+use keyward_core::{
     key::{self, Shape},
-    policy::{Alphabet, Hash, KeyFormat, TenantPart},
     record::Mode,
     secret::Secrets,
 };
+use keyward_policy::{Alphabet, Hash, KeyFormat, TenantPart};
 use proptest::prelude::*;
 use support::{Seeded, policy::POLICY, secrets};
 

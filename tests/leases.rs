@@ -15,19 +15,21 @@ use std::{
 };
 
 use futures::{FutureExt, future::LocalBoxFuture};
-use keyward::{
+use keyward_core::{
+    record::{Limits, Status},
+    time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
+    unavailable::Unavailable,
+};
+use keyward_gate::memory::Memory;
+use keyward_limits::{
     lease::{Grantor, Lessee},
     limit::{Window, WindowState},
-    memory::Memory,
-    policy::Realm,
-    record::{Limits, Status},
     relay::{Relay, RelayServer, Upstream},
     tally::REMEMBERED_MS,
-    time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
     timing::RELAY_ANSWER_MS,
-    unavailable::Unavailable,
     wire::{Acquire, Acquired, CoordinatorCall, Lease, RouteHint, Tally, TallyHour},
 };
+use keyward_policy::Realm;
 use proptest::prelude::*;
 use world::{
     BEGIN, World,

@@ -5,13 +5,17 @@
 
 mod support;
 
-use keyward::{
-    coordinator::Coordinator,
-    denial::Denial,
-    limit::{Window, WindowState, agree},
+use keyward_core::{
     record::{Limits, Record},
-    refusal::{rate_limit_headers, refuse},
     time,
+};
+use keyward_gate::{
+    denial::Denial,
+    refusal::{rate_limit_headers, refuse},
+};
+use keyward_limits::{
+    coordinator::Coordinator,
+    limit::{Window, WindowState, agree},
     timing::FIRST_ANSWER_MS,
     wire::{Acquire, Acquired},
 };

@@ -4,11 +4,13 @@
 
 mod support;
 
-use keyward::{
-    coordinator::{Coordinator, Keep, store},
-    limit::{Occupancy, SlidingWindowLog, Window},
+use keyward_core::{
     record::{Limits, Record},
     time::{DAY, MINUTE, Timestamp},
+};
+use keyward_limits::{
+    coordinator::{Coordinator, Keep, store},
+    limit::{Occupancy, SlidingWindowLog, Window},
     timing::{FIRST_ANSWER_MS, SECOND_ANSWER_MS, TRAVEL_MS},
     wire::{Acquire, Acquired, CoordinatorCall, LeaseReport, Tally, TallyHour},
 };

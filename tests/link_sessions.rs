@@ -4,15 +4,14 @@
 
 mod support;
 
-use keyward::{
-    admission::Admission,
-    denial::Denial,
-    forwarding, key,
+use keyward_core::{
+    key,
     link::{Redeemed, Session},
-    policy::{HostPattern, Proof, Realm, Requirement, Route},
     record::{Mode, TenantStatus},
     time::{MINUTE, SECOND},
 };
+use keyward_gate::{admission::Admission, denial::Denial, forwarding};
+use keyward_policy::{HostPattern, Proof, Realm, Requirement, Route};
 use support::{
     NOON, Seeded,
     call::{Call, DEADLINE, FAULTS, LINK, by, realm, world},

@@ -4,16 +4,16 @@
 
 mod support;
 
-use keyward::{
+use keyward_core::{
     cookie::{self, Repeated, SameSite},
     key,
     link::{self, LinkState, Session, Spent},
-    policy::{KeyFormat, Link},
     record::Mode,
     secret::{Secret, Secrets},
     target::Target,
     time::Timestamp,
 };
+use keyward_policy::{KeyFormat, Link};
 use proptest::prelude::*;
 use support::{NOON, SECRET, Seeded, record, secrets};
 

@@ -14,24 +14,28 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
 };
 
-use keyward::{
-    caller::Caller,
-    coordinator::Coordinator,
-    deadline::Deadline,
-    denial::Denial,
-    lease::Grantor,
-    limit::{Window, WindowState},
+use keyward_core::{
     link::{Redeem, Redeemed},
-    memory::Memory,
-    pipeline::{Pipeline, Refused},
-    policy::{KeyFormat, KeyRequirement, Realm},
     record::{Limits, Record},
     secret::{Secret, Secrets},
-    stores::Stores,
     time::Timestamp,
     unavailable::Unavailable,
+};
+use keyward_gate::{
+    caller::Caller,
+    deadline::Deadline,
+    denial::Denial,
+    memory::Memory,
+    pipeline::{Pipeline, Refused},
+    stores::Stores,
+};
+use keyward_limits::{
+    coordinator::Coordinator,
+    lease::Grantor,
+    limit::{Window, WindowState},
     wire::{Acquired, CoordinatorCall, GetReply, RouteHint},
 };
+use keyward_policy::{KeyFormat, KeyRequirement, Realm};
 use serde::de::DeserializeOwned;
 use support::{NOON, policy::POLICY, record, secrets, world::now};
 

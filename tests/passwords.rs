@@ -6,7 +6,7 @@
 mod office;
 mod support;
 
-use keyward::registry::password::is_guessable;
+use keyward_registry::password::is_guessable;
 use office::{Office, PASSWORD, SETUP_TOKEN};
 use serde_json::json;
 
@@ -157,15 +157,15 @@ fn a_password_that_was_taken_before_still_signs_in() {
     let (office, owner) = Office::open();
     let (_, id) = office.member(&owner, "old@example.com", "viewer");
     // As an older build took it.
-    let job = keyward::registry::password::PasswordJob {
-        purpose: keyward::registry::password::Purpose::Set,
-        password: keyward::secret::Secret::new("password1234"),
+    let job = keyward_registry::password::PasswordJob {
+        purpose: keyward_registry::password::Purpose::Set,
+        password: keyward_core::secret::Secret::new("password1234"),
         salt: [7; 16],
-        iterations: keyward::registry::password::ITERATIONS,
+        iterations: keyward_registry::password::ITERATIONS,
         held: None,
     };
     let stored = job.done(support::outside::derive(&job)).stored();
-    keyward::sql::Sql::run(
+    keyward_core::sql::Sql::run(
         &office.db,
         "UPDATE members SET password = ? WHERE id = ?",
         &[stored.into(), id.as_str().into()],

@@ -6,17 +6,18 @@ mod support;
 
 use std::{cell::Cell, rc::Rc};
 
-use keyward::{
-    caller::Caller,
-    denial::Denial,
-    lease,
-    policy::{KeyRequirement, LimitsUnavailable, Policy, Realm},
+use keyward_core::{
     record::{Limits, Record, Status},
     secret::Secret,
     time::{DAY, MINUTE, SECOND},
+};
+use keyward_gate::{caller::Caller, denial::Denial};
+use keyward_limits::{
+    lease,
     timing::FIRST_ANSWER_MS,
     wire::{CoordinatorCall, RefusalCounts},
 };
+use keyward_policy::{KeyRequirement, LimitsUnavailable, Policy, Realm};
 use proptest::prelude::*;
 use support::{
     policy::POLICY,
@@ -411,7 +412,7 @@ proptest! {
                     history.push((world.clock.get(), holds.clone()));
                 }
                 2 => world.publish(&key, &holds),
-                3 => *world.memory.borrow_mut() = keyward::memory::Memory::default(),
+                3 => *world.memory.borrow_mut() = keyward_gate::memory::Memory::default(),
                 4 => toggle(&world.kv_fault),
                 5 => toggle(&world.gate_fault),
                 _ => {}

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use keyward::policy::compile;
+use keyward_policy::compile;
 
 #[test]
 fn a_realm_may_spell_every_documented_code_of_the_gate_but_no_realm() {

@@ -7,13 +7,13 @@ mod policy;
 
 use std::collections::HashMap;
 
-use keyward::{
-    policy::{Policy, Realm, Requirement, Route, Webhook},
-    ready::{self, Cache, Look, Readiness},
-    registry::setup_token::set_up_fault,
+use keyward_core::{
     secret::Secret,
     time::{SECOND, Timestamp},
 };
+use keyward_gate::ready::{self, Cache, Look, Readiness};
+use keyward_policy::{Policy, Realm, Requirement, Route, Webhook};
+use keyward_registry::setup_token::set_up_fault;
 use policy::POLICY;
 
 const NOON: Timestamp = Timestamp(1_900_000_000_000);

@@ -8,12 +8,12 @@ mod denials;
 mod policy;
 
 use denials::{BY_KEY, all, in_a_mixed_realm, mixed, realm, windows};
-use keyward::{
+use keyward_gate::{
     denial::Denial,
     jwt,
-    policy::{CredentialSource, Proof, Realm, RefusalStyle, Refusals, compile},
     refusal::{Answer, mcp, rate_limit_headers, refuse},
 };
+use keyward_policy::{CredentialSource, Proof, Realm, RefusalStyle, Refusals, compile};
 use serde_json::Value;
 
 fn answer(denial: &Denial) -> Answer {

@@ -7,10 +7,8 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::{Grant, Policy, Scope, scope},
-    sql::Sql,
-};
+use keyward_core::sql::Sql;
+use keyward_policy::{Grant, Policy, Scope, scope};
 use office::{Office, policy_with};
 use serde_json::{Value, json};
 

@@ -6,12 +6,12 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::{KeyAction, Policy},
+use keyward_core::{
     record::Status,
-    registry::freshness::Telling,
     time::{SECOND, Timestamp},
 };
+use keyward_policy::{KeyAction, Policy};
+use keyward_registry::freshness::Telling;
 use office::{Office, PASSWORD, policy_with};
 use serde_json::{Value, json};
 use support::NOON;
@@ -288,14 +288,14 @@ fn a_policy_with_other_limits_publishes_the_realms_keys_again() {
     office.alarm();
     assert_eq!(office.published(&id).unwrap().limits.per_minute, Some(100));
     assert_eq!(office.published(&id).unwrap().version, 2);
-    keyward::registry::adopt(&office.db, smaller, office.now.get()).unwrap();
+    keyward_registry::adopt(&office.db, smaller, office.now.get()).unwrap();
     assert_eq!(office.next_due(), None, "the same policy changes nothing");
 }
 
 #[test]
 fn what_the_database_says_is_for_the_log_and_not_for_the_caller() {
     let (office, owner) = Office::open();
-    keyward::sql::Sql::run(&office.db, "DROP TABLE keys", &[]).unwrap();
+    keyward_core::sql::Sql::run(&office.db, "DROP TABLE keys", &[]).unwrap();
     let outcome = office.step(&office.call("GET", &owner, "/api-keys", Value::Null));
     assert!(outcome.fault.as_ref().unwrap().to_string().contains("no such table"));
     let telling = Telling { at: office.now.get(), pending: 0 };

@@ -6,11 +6,9 @@
 mod office;
 mod support;
 
-use keyward::{
-    registry::usage,
-    time::{DAY, HOUR, MINUTE, SECOND},
-    wire::{UsageHour, UsageReport},
-};
+use keyward_core::time::{DAY, HOUR, MINUTE, SECOND};
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_registry::usage;
 use office::Office;
 use serde_json::json;
 use support::{NOON, policy::POLICY};

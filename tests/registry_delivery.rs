@@ -6,13 +6,12 @@
 mod office;
 mod support;
 
-use keyward::{
-    admin_call::AdminCall,
+use keyward_core::{
     record::Status,
-    registry::{Progress, Step, call},
     sql::Sql,
     time::{DAY, MINUTE, SECOND},
 };
+use keyward_registry::{Progress, Step, admin_call::AdminCall, call};
 use office::{Answer, Office};
 use serde_json::{Value, json};
 use support::{

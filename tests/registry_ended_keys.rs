@@ -6,10 +6,8 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::{Policy, Quotas},
-    sql::Sql,
-};
+use keyward_core::sql::Sql;
+use keyward_policy::{Policy, Quotas};
 use office::{Answer, Office, policy_with};
 use serde_json::{Value, json};
 

@@ -7,12 +7,9 @@
 mod office;
 mod support;
 
-use keyward::{
-    admin_call::AdminCall,
-    policy::{KeyAction, KeyRequirement, Link, Policy, Proof, Requirement, Route},
-    registry,
-    time::{DAY, MINUTE},
-};
+use keyward_core::time::{DAY, MINUTE};
+use keyward_policy::{KeyAction, KeyRequirement, Link, Policy, Proof, Requirement, Route};
+use keyward_registry::admin_call::AdminCall;
 use office::{Office, PASSWORD};
 use serde_json::{Value, json};
 use support::policy::POLICY;
@@ -299,7 +296,7 @@ impl Stage {
         };
         names.extend([("shop", tenant("shop")), ("old", tenant("old")), ("idle", tenant("idle"))]);
         let (_, old) = names.iter().find(|(name, _)| *name == "old").unwrap();
-        keyward::sql::Sql::run(
+        keyward_core::sql::Sql::run(
             &office.db,
             "UPDATE tenants SET code = NULL WHERE id = ?",
             &[old.as_str().into()],
@@ -383,7 +380,7 @@ fn every_row_of_the_table_asks_for_what_it_says() {
 fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_the_documentation() {
     let stage = Stage::new(policy(&[], false));
     let rows = rows();
-    for (method, pattern) in registry::routes().filter(|(method, _)| *method != "GET") {
+    for (method, pattern) in keyward_registry::routes().filter(|(method, _)| *method != "GET") {
         if ["/setup", "/session"].contains(&pattern) && method == "POST" {
             continue;
         }

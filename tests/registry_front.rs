@@ -6,13 +6,11 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use keyward::{
+use keyward_core::secret::Secret;
+use keyward_registry::{
     admin_call::AdminCredential,
-    registry::{
-        error::Code,
-        front::{self, Head, MOST_BYTES, Page, Shown},
-    },
-    secret::Secret,
+    error::Code,
+    front::{self, Head, MOST_BYTES, Page, Shown},
 };
 use support::policy::POLICY;
 
@@ -186,7 +184,7 @@ fn what_is_malformed_counts_as_a_failure_where_nobody_needs_to_be_signed_in() {
             assert_eq!(is_one, failures.contains(&status), "{open} {asked} {status}");
         }
     }
-    let open = |method: &str, path: &str| keyward::registry::is_open(method, path);
+    let open = |method: &str, path: &str| keyward_registry::is_open(method, path);
     assert!(open("POST", "/session") && open("POST", "/setup"));
     for (method, path) in [
         ("GET", "/session"),

@@ -7,19 +7,20 @@ mod support;
 use std::cell::{Cell, RefCell};
 
 use futures::executor::block_on;
-use keyward::{
-    admin_call::{AdminCall, AdminCredential, AdminReply},
-    admin_refusal,
-    denial::Denial,
+use keyward_core::{
     key,
     record::{Mode, Record},
-    registry::front::{
-        BodyError, Failures, Head, REFUSED_SIGN_IN,
-        answer::{self, AdminRequest, Gate},
-    },
     secret::{Secret, Secrets},
     target::Target,
     time::Timestamp,
+};
+use keyward_gate::{admin_refusal, denial::Denial, refusal::Answer};
+use keyward_registry::{
+    admin_call::{AdminCall, AdminCredential, AdminReply},
+    front::{
+        BodyError, Failures, Head, REFUSED_SIGN_IN,
+        answer::{self, AdminRequest, Gate},
+    },
 };
 use support::{NOON, policy::POLICY, record, secrets};
 
@@ -80,7 +81,7 @@ impl Gate for FakeGate {
 
     fn refuse_key_in_url(&self) -> Option<AdminReply> {
         let url = self.url.borrow();
-        admin_refusal::refuse_key_in_url(&POLICY, Target::of(&url), Some(&secrets()), "req-1")
+        admin_refusal::refuse_key_in_url(&POLICY, Target::of(&url), Some(&secrets()), "req-1").map(reply)
     }
 
     async fn verify_key(&self, _: &Secret) -> Result<Record, AdminReply> {
@@ -88,7 +89,7 @@ impl Gate for FakeGate {
         if self.key_is_in_order {
             Ok(record())
         } else {
-            Err(admin_refusal::denied(&Denial::RevokedKey { replaced: false }, "req-1"))
+            Err(reply(admin_refusal::denied(&Denial::RevokedKey { replaced: false }, "req-1")))
         }
     }
 
@@ -347,4 +348,9 @@ fn an_operator_is_known_by_the_set_up_token_or_by_a_session_that_the_registry_sa
     assert!(gate.is_operator(set_up(SETUP_TOKEN)).0);
     let gate = FakeGate { status: Some(403), ..FakeGate::new() };
     assert!(!gate.is_operator(bearer(&our_token())).0);
+}
+
+/// As the Worker makes it an answer of the admin API.
+fn reply(Answer { status, headers, body }: Answer) -> AdminReply {
+    AdminReply::of(status, headers, body)
 }

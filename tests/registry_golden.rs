@@ -8,10 +8,8 @@
 mod office;
 mod support;
 
-use keyward::{
-    registry::{cursor, error::Refusal, ids, schema, sessions::token},
-    sql::Sql,
-};
+use keyward_core::sql::Sql;
+use keyward_registry::{cursor, error::Refusal, ids, schema, sessions::token};
 use office::Office;
 use serde_json::json;
 use support::{Seeded, secrets};
@@ -36,7 +34,8 @@ fn cursors_that_were_handed_out_stay_good() {
 #[test]
 fn cursors_outlive_a_change_of_the_secret() {
     let old = cursor::encode(&secrets(), "keys", TENANT, 42);
-    let both = keyward::secret::Secrets::new("new-secret", Some("test-secret-of-the-deployment-1234567890"));
+    let both =
+        keyward_core::secret::Secrets::new("new-secret", Some("test-secret-of-the-deployment-1234567890"));
     assert_eq!(cursor::decode(&both, "keys", TENANT, &old), Some(42));
 }
 
@@ -98,7 +97,7 @@ fn a_session_token_ends_with_this_check() {
 }
 
 fn hash(text: &str) -> String {
-    keyward::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text))
+    keyward_core::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text))
 }
 
 #[test]

@@ -6,13 +6,9 @@
 mod office;
 mod support;
 
-use keyward::{
-    key::hex,
-    registry::usage,
-    sql::Sql,
-    time::HOUR,
-    wire::{UsageHour, UsageReport},
-};
+use keyward_core::{key::hex, sql::Sql, time::HOUR};
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_registry::usage;
 use office::{Answer, Office};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
@@ -133,7 +129,7 @@ fn a_repeat_is_the_first_answer_to_the_letter_whatever_became_of_the_key() {
 
 #[test]
 fn what_a_repeat_has_to_keep_of_settings_that_were_changed_counts_as_what_is_set_on_keys() {
-    let mut policy = keyward::policy::Policy { ..*office::policy_with(|_| {}) };
+    let mut policy = keyward_policy::Policy { ..*office::policy_with(|_| {}) };
     policy.admin.quotas.key_bytes = 100_000;
     let (office, owner) = Office::open_over(Box::leak(Box::new(policy)));
     let mut made = 0;

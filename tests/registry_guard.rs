@@ -6,11 +6,8 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::{KeyAction, Policy, Rotation},
-    registry,
-    time::{MINUTE, SECOND},
-};
+use keyward_core::time::{MINUTE, SECOND};
+use keyward_policy::{KeyAction, Policy, Rotation};
 use office::{Answer, Office, PASSWORD, policy_with};
 use serde_json::{Value, json};
 
@@ -144,7 +141,7 @@ fn every_call_that_writes_is_known_here() {
         ("POST", "/tenants"),
         ("PATCH", "/tenants/{}"),
     ];
-    for (method, path) in registry::routes().filter(|(method, _)| *method != "GET") {
+    for (method, path) in keyward_registry::routes().filter(|(method, _)| *method != "GET") {
         let known = others.contains(&(method, path))
             || of_keys.iter().any(|(m, p)| (*m, p.as_str()) == (method, path));
         assert!(known, "{method} {path}: say which effects it has");

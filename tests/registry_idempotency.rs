@@ -7,11 +7,11 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::KeyAction,
+use keyward_core::{
     sql::Sql,
     time::{HOUR, SECOND},
 };
+use keyward_policy::KeyAction;
 use office::{Answer, Office, PASSWORD, SETUP_TOKEN, policy_with};
 use serde_json::{Value, json};
 use support::{

@@ -7,7 +7,7 @@
 mod office;
 mod support;
 
-use keyward::sql::Sql;
+use keyward_core::sql::Sql;
 use office::{Answer, Office};
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use keyward::registry::json::{Unread, read};
+use keyward_registry::json::{Unread, read};
 use serde_json::json;
 
 #[test]

@@ -6,11 +6,11 @@
 mod office;
 mod support;
 
-use keyward::{
+use keyward_core::{
     key,
-    policy::{Grant, Scope},
     time::{DAY, SECOND},
 };
+use keyward_policy::{Grant, Scope};
 use office::{Office, policy_with};
 use serde_json::{Value, json};
 
@@ -368,6 +368,6 @@ fn a_repeat_after_the_secret_changed_is_refused_and_not_answered_wrongly() {
         office.send(call)
     };
     create(&office).expect(201);
-    office.secrets = keyward::secret::Secrets::new("another-secret-of-the-deployment-0987654321", None);
+    office.secrets = keyward_core::secret::Secrets::new("another-secret-of-the-deployment-0987654321", None);
     create(&office).refused(409, "CONFLICT");
 }

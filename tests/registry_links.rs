@@ -6,13 +6,13 @@
 mod office;
 mod support;
 
-use keyward::{
+use keyward_core::{
     key,
     link::{Redeem, Redeemed},
-    policy::{Grant, KeyRequirement, Link, Policy, Proof, Requirement, Route, Scope},
-    registry::links,
     time::{DAY, MINUTE},
 };
+use keyward_policy::{Grant, KeyRequirement, Link, Policy, Proof, Requirement, Route, Scope};
+use keyward_registry::links;
 use office::{Answer, Office, policy_with};
 use serde_json::{Value, json};
 use support::NOON;

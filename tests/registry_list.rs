@@ -6,11 +6,11 @@
 mod office;
 mod support;
 
-use keyward::{
+use keyward_core::{
     sql::Sql,
     time::{DAY, SECOND},
-    wire::UsageReport,
 };
+use keyward_limits::wire::UsageReport;
 use office::Office;
 use serde_json::{Value, json};
 use support::NOON;
@@ -141,7 +141,7 @@ fn the_list_is_filtered_by_status_realm_and_use() {
         hours: Vec::new(),
         sent: None,
     };
-    keyward::registry::usage::apply(&office.db, &used, true, office.now.get()).unwrap();
+    keyward_registry::usage::apply(&office.db, &used, true, office.now.get()).unwrap();
     let owner = office.sign_in("owner@example.com");
     let unused = office.get(&owner, "/api-keys?unusedDays=1").body["apiKeys"].clone();
     let unused: Vec<&str> =

@@ -6,12 +6,12 @@
 mod office;
 mod support;
 
-use keyward::{
+use keyward_core::{
     record::Status,
-    registry::usage,
     time::{HOUR, MINUTE, SECOND, Timestamp},
-    wire::{UsageHour, UsageReport},
 };
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_registry::usage;
 use office::Office;
 use serde_json::{Value, json};
 use support::{
@@ -224,7 +224,7 @@ fn usage_reports_count_once_in_whatever_order_they_come() {
     let read = office.get(&owner, &format!("/api-keys/{id}"));
     assert_eq!(read.body["apiKey"]["lastUsedAt"], NOON.plus(HOUR / 2).to_rfc3339());
     assert_eq!(read.body["apiKey"]["version"], 1, "use is no change");
-    let stored: Vec<Value> = keyward::sql::Sql::run(&office.db, "SELECT * FROM usage", &[]).unwrap();
+    let stored: Vec<Value> = keyward_core::sql::Sql::run(&office.db, "SELECT * FROM usage", &[]).unwrap();
     assert_eq!(stored.len(), 1);
     assert_eq!(
         (&stored[0]["accepted"], &stored[0]["refused"]),
@@ -258,7 +258,7 @@ fn a_report_that_says_nothing_new_writes_nothing() {
     let report = UsageReport { key_id: id, last_used_at: Some(NOON), hours, sent: None };
     let written = || {
         usage::apply(&office.db, &report, true, office.now.get()).unwrap();
-        let count = keyward::sql::Sql::run(&office.db, "SELECT total_changes() AS n", &[]).unwrap();
+        let count = keyward_core::sql::Sql::run(&office.db, "SELECT total_changes() AS n", &[]).unwrap();
         count[0]["n"].as_u64().unwrap()
     };
     assert_eq!(written(), written());

@@ -6,12 +6,12 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::Policy,
+use keyward_core::{
     record::TenantStatus,
     sql::Sql,
     time::{MINUTE, SECOND},
 };
+use keyward_policy::Policy;
 use office::{Office, PASSWORD, SETUP_TOKEN};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -266,7 +266,7 @@ fn anybody_can_check_the_chain_and_a_change_breaks_it() {
         let mut content = entry.as_object().unwrap().clone();
         let hash = content.remove("hash").unwrap();
         assert_eq!(content["previousHash"], previous.as_str());
-        previous = keyward::key::hex(&Sha256::digest(serde_json::to_string(&content).unwrap()));
+        previous = keyward_core::key::hex(&Sha256::digest(serde_json::to_string(&content).unwrap()));
         assert_eq!(hash, previous.as_str());
     }
     assert_eq!(verify()["lastHash"], previous.as_str());

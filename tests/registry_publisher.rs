@@ -6,7 +6,7 @@
 mod office;
 mod support;
 
-use keyward::{
+use keyward_core::{
     record::Status,
     time::{MINUTE, SECOND},
 };

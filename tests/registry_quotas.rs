@@ -6,12 +6,9 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::{Policy, Quotas},
-    registry::effect::Effect,
-    sql::Sql,
-    time::DAY,
-};
+use keyward_core::{sql::Sql, time::DAY};
+use keyward_policy::{Policy, Quotas};
+use keyward_registry::effect::Effect;
 use office::{Answer, Office, PASSWORD, policy_with};
 use serde_json::{Value, json};
 

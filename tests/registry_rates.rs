@@ -6,13 +6,11 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::{AdminRate, Policy},
-    registry::{
-        cost,
-        rates::{Caller, Kind, Rates, Weight},
-    },
-    time::Timestamp,
+use keyward_core::time::Timestamp;
+use keyward_policy::{AdminRate, Policy};
+use keyward_registry::{
+    cost,
+    rates::{Caller, Kind, Rates, Weight},
 };
 use office::{Answer, Office, policy_with};
 use proptest::prelude::*;

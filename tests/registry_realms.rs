@@ -6,7 +6,7 @@
 mod office;
 mod support;
 
-use keyward::policy::{KeyAction, Rotation, TenantPart};
+use keyward_policy::{KeyAction, Rotation, TenantPart};
 use office::{Office, policy_with};
 use serde_json::json;
 
@@ -130,7 +130,8 @@ fn a_tenant_from_before_there_were_codes_gets_one_and_its_records_too() {
     let (office, operator) = Office::open_over(policy);
     let (owner, id) = office.tenant(&operator, "old");
     let key = office.key(&owner, json!({})).key_id();
-    keyward::sql::Sql::run(&office.db, "UPDATE tenants SET code = NULL WHERE name = 'old'", &[]).unwrap();
+    keyward_core::sql::Sql::run(&office.db, "UPDATE tenants SET code = NULL WHERE name = 'old'", &[])
+        .unwrap();
     office.post(&owner, "/api-keys", new_key()).refused(409, "CONFLICT");
     office.patch(&operator, &format!("/tenants/{id}"), json!({"code": "OLD1"})).expect(200);
     assert!(office.post(&owner, "/api-keys", new_key()).expect(201).plaintext().starts_with("kw_live_OLD1_"));

@@ -9,14 +9,14 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use keyward::{
-    policy::Policy,
-    registry::{audit, usage},
+use keyward_core::{
     secret::Secrets,
     sql::{self, Sql},
     time::{DAY, HOUR, Timestamp},
-    wire::{UsageHour, UsageReport},
 };
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_policy::Policy;
+use keyward_registry::{audit, usage};
 use office::{Office, policy_with};
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -390,7 +390,7 @@ fn a_tenant_has_so_many_hours_and_days_at_the_most_and_no_total_changes_by_that(
         office.later(HOUR);
         for _ in 0..5 {
             let now = office.now.get();
-            keyward::sql::transaction(&office.db, || {
+            keyward_core::sql::transaction(&office.db, || {
                 usage::retention::count(&office.db, &tenant, most, now)?;
                 usage::retention::bound(&office.db, &tenant)
             })

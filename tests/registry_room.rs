@@ -6,13 +6,13 @@
 mod office;
 mod support;
 
-use keyward::{
-    policy::Policy,
-    registry::usage,
+use keyward_core::{
     sql::Sql,
     time::{HOUR, Timestamp},
-    wire::{UsageHour, UsageReport},
 };
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_policy::Policy;
+use keyward_registry::usage;
 use office::{Answer, Office, PASSWORD, policy_with};
 use serde_json::{Value, json};
 

@@ -6,7 +6,8 @@
 mod office;
 mod support;
 
-use keyward::{registry::schema, sql::Sql, time::SECOND};
+use keyward_core::{sql::Sql, time::SECOND};
+use keyward_registry::schema;
 use office::{Answer, Office};
 use serde_json::{Value, json};
 use support::NOON;

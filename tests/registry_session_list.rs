@@ -6,11 +6,11 @@
 mod office;
 mod support;
 
-use keyward::{
-    registry::{front, sessions::token},
+use keyward_core::{
     sql::Sql,
     time::{MINUTE, Timestamp},
 };
+use keyward_registry::{front, sessions::token};
 use office::{Office, PASSWORD};
 use serde_json::{Value, json};
 use support::{NOON, secrets};
@@ -184,7 +184,7 @@ fn a_made_up_token_is_known_for_one_and_a_real_one_for_ours() {
         assert!(!token::is_our_token(&secrets(), made_up), "{made_up}");
     }
     assert!(token::is_our_token(
-        &keyward::secret::Secrets::new(&"n".repeat(40), Some(support::SECRET)),
+        &keyward_core::secret::Secrets::new(&"n".repeat(40), Some(support::SECRET)),
         &owner
     ));
     let _ = office;

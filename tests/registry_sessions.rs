@@ -6,7 +6,7 @@
 mod office;
 mod support;
 
-use keyward::{secret::Secret, time::HOUR};
+use keyward_core::{secret::Secret, time::HOUR};
 use office::{Office, PASSWORD, SETUP_TOKEN};
 use serde_json::{Value, json};
 use support::NOON;

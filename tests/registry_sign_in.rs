@@ -6,11 +6,8 @@
 mod office;
 mod support;
 
-use keyward::{
-    registry::password::{ITERATIONS, PasswordJob, Purpose},
-    secret::Secret,
-    sql::Sql,
-};
+use keyward_core::{secret::Secret, sql::Sql};
+use keyward_registry::password::{ITERATIONS, PasswordJob, Purpose};
 use office::{Office, PASSWORD};
 use serde_json::json;
 use support::outside::derive;

@@ -6,7 +6,7 @@
 mod office;
 mod support;
 
-use keyward::registry::text::{check, folded, is_hidden};
+use keyward_registry::text::{check, folded, is_hidden};
 use office::{Office, PASSWORD};
 use serde_json::json;
 
@@ -211,7 +211,7 @@ fn every_text_for_people_is_refused_when_it_cannot_be_seen_and_the_answer_names_
 
 #[test]
 fn a_name_that_was_taken_before_is_still_shown_and_its_key_can_be_edited() {
-    use keyward::sql::Sql;
+    use keyward_core::sql::Sql;
     let (office, owner) = Office::open();
     let id = office.key(&owner, json!({})).key_id();
     office.db.run("UPDATE keys SET name = ?", &["a\u{202e}b".into()]).unwrap();

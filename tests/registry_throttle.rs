@@ -6,12 +6,12 @@
 mod office;
 mod support;
 
-use keyward::{
-    registry::{Progress, Step, attempts::Attempts, front},
+use keyward_core::{
     secret::Secret,
     sql::Sql,
     time::{HOUR, MINUTE, SECOND},
 };
+use keyward_registry::{Progress, Step, attempts::Attempts, front};
 use office::{Answer, Office, PASSWORD, SETUP_TOKEN};
 use serde_json::{Value, json};
 use support::{NOON, Seeded};

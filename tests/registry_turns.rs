@@ -9,17 +9,17 @@ mod support;
 
 use std::{collections::BTreeSet, fmt::Debug};
 
-use keyward::{
-    admin_call::AdminCall,
+use keyward_core::{
     key,
     link::Redeem,
-    policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route},
-    registry::{
-        self, Outcome, Progress, Step, freshness::Telling, keys::fresh, links, schema, sessions::token, usage,
-    },
     sql::{self, Schema, Sql, SqlError},
     time::{DAY, MINUTE},
-    wire::{UsageHour, UsageReport},
+};
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route};
+use keyward_registry::{
+    self, Outcome, Progress, Step, admin_call::AdminCall, freshness::Telling, keys::fresh, links, schema,
+    sessions::token, usage,
 };
 use office::{Office, PASSWORD, SETUP_TOKEN, policy_with};
 use serde_json::{Value, json};
@@ -311,7 +311,7 @@ fn every_statement_of_every_route_may_fail_and_the_turn_leaves_nothing_and_can_b
 #[test]
 fn every_route_has_a_case_here() {
     let cases: BTreeSet<(&str, &str)> = CASES.iter().map(|(method, route, ..)| (*method, *route)).collect();
-    assert_eq!(cases, registry::routes().collect());
+    assert_eq!(cases, keyward_registry::routes().collect());
 }
 
 /// Whatever writes beside calls: each of its statements fails once, and all of it can be repeated.
@@ -383,7 +383,7 @@ fn taking_in_a_report_of_usage_is_one_turn() {
 fn adopting_a_policy_is_one_turn() {
     whole("adopt", Stage::open, |stage| {
         let other = policy_with(|realm| realm.limits.maximum.per_minute = Some(7));
-        registry::adopt(&stage.office.db, other, NOON)
+        keyward_registry::adopt(&stage.office.db, other, NOON)
     });
 }
 
@@ -418,13 +418,13 @@ fn each_step_of_the_schema_is_one_turn_with_the_row_that_remembers_it() {
     for steps in 0.. {
         let db = Database::new();
         db.fail_after(steps);
-        let result = registry::migrate(&db);
+        let result = keyward_registry::migrate(&db);
         if db.has_not_failed() {
             break;
         }
         assert!(result.is_err());
         assert!(whole.contains(&db.dump()), "half a step after {steps}: {}", db.dump());
-        registry::migrate(&db).unwrap();
+        keyward_registry::migrate(&db).unwrap();
         assert_eq!(db.dump(), dump_of(schema::MIGRATIONS, schema::ADDITIONS).dump());
     }
 }

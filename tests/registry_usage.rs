@@ -6,11 +6,9 @@
 mod office;
 mod support;
 
-use keyward::{
-    registry::usage,
-    time::{DAY, HOUR, SECOND, Timestamp},
-    wire::{UsageHour, UsageReport},
-};
+use keyward_core::time::{DAY, HOUR, SECOND, Timestamp};
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_registry::usage;
 use office::Office;
 use serde_json::{Value, json};
 use support::NOON;

@@ -10,11 +10,13 @@ use std::{
 };
 
 use futures::{FutureExt, executor::block_on, future::LocalBoxFuture};
-use keyward::{
-    relay::{Relay, RelayServer, Upstream},
+use keyward_core::{
     time::{DAY, MINUTE, Timestamp},
-    timing::RELAY_ANSWER_MS,
     unavailable::Unavailable,
+};
+use keyward_limits::{
+    relay::{Relay, RelayServer, Upstream},
+    timing::RELAY_ANSWER_MS,
     wire::{Acquire, Acquired, CoordinatorCall, Lease, RouteHint},
 };
 use support::NOON;

@@ -7,12 +7,12 @@ mod policy;
 
 use std::sync::LazyLock;
 
-use keyward::{
-    cors,
-    policy::{Cors, Policy, Realm, Requirement, compile, path::Ambiguous},
+use keyward_core::{
     route::{self, NoMatch, Plan, Side, plan, side},
     target::Target,
 };
+use keyward_gate::cors;
+use keyward_policy::{Cors, Policy, Realm, Requirement, compile, path::Ambiguous};
 use policy::POLICY;
 
 fn planned(method: &str, url: &str) -> Result<&'static str, NoMatch> {

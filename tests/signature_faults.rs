@@ -5,10 +5,8 @@
 
 mod support;
 
-use keyward::{
-    jwt::{Error, Keys},
-    policy::{JwkSet, Jwt, JwtKeys},
-};
+use keyward_gate::jwt::{Error, Keys};
+use keyward_policy::{JwkSet, Jwt, JwtKeys};
 use p384::ecdsa::signature::Signer;
 use rsa::BoxedUint;
 use serde_json::{Value, json};

@@ -6,11 +6,11 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use keyward::{
-    coordinator::{Coordinator, Keep, store},
-    key, registry,
+use keyward_core::{
+    key,
     sql::{self, Addition, Schema, Sql},
 };
+use keyward_limits::coordinator::{Coordinator, Keep, store};
 use support::{Database, record};
 
 const DOCS: &str = include_str!("../docs/storage.md");
@@ -37,7 +37,7 @@ fn sorted(names: &BTreeSet<&'static str>) -> Vec<String> {
 #[test]
 fn every_table_of_the_registry_is_described_and_no_other() {
     let db = Database::new();
-    registry::migrate(&db).unwrap();
+    keyward_registry::migrate(&db).unwrap();
     let tables: Vec<String> = db.tables().into_iter().filter(|name| !name.starts_with("sqlite_")).collect();
     assert_eq!(sorted(&names(chapter("Registry ("), 0)), tables);
 }
@@ -56,7 +56,7 @@ fn every_table_and_column_of_a_key_gate_is_described_and_no_other() {
 
 #[test]
 fn every_field_of_a_record_is_described_and_no_other() {
-    let record = keyward::record::Record { strict: true, replaced: true, ..record() };
+    let record = keyward_core::record::Record { strict: true, replaced: true, ..record() };
     let value = serde_json::to_value(record).unwrap();
     let fields: BTreeSet<&str> = value.as_object().unwrap().keys().map(String::as_str).collect();
     assert_eq!(names(chapter("The record"), 0), fields);

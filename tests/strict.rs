@@ -6,16 +6,18 @@
 
 mod support;
 
-use keyward::{
-    admin_call::AdminReply,
-    limit::{Window, WindowState},
+use keyward_core::{
     link::{Redeemed, Session},
     record::Record,
+};
+use keyward_limits::{
+    limit::{Window, WindowState},
     wire::{
         Acquire, Acquired, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, ReportAck, RouteHint,
         UsageHour, UsageReport,
     },
 };
+use keyward_registry::admin_call::AdminReply;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use support::{NOON, record};

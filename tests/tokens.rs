@@ -4,15 +4,15 @@
 
 mod support;
 
-use keyward::{
+use keyward_core::time::{HOUR, MINUTE, SECOND};
+use keyward_gate::{
     admission::Admission,
     denial::Denial,
     forwarding,
     hint::{Slip, Stray},
     jwt::Error,
-    policy::{HostPattern, Proof, Realm, Requirement, Route},
-    time::{HOUR, MINUTE, SECOND},
 };
+use keyward_policy::{HostPattern, Proof, Realm, Requirement, Route};
 use serde_json::{Value, json};
 use support::{
     NOON,

@@ -11,16 +11,18 @@ mod world;
 
 use std::collections::BTreeMap;
 
-use keyward::{
+use keyward_core::{
+    record::{Limits, Status, TenantStatus},
+    sql::Sql,
+    time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
+};
+use keyward_limits::{
     coordinator::Coordinator,
     lease::Grantor,
-    record::{Limits, Status, TenantStatus},
-    registry::usage,
-    sql::Sql,
     tally::Ledger,
-    time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
     wire::{Acquire, Cancelled, CoordinatorCall, RefusalCounts, Tally, TallyHour, UsageHour, UsageReport},
 };
+use keyward_registry::usage;
 use office::Office;
 use proptest::prelude::*;
 use serde_json::json;
@@ -289,7 +291,7 @@ fn a_call_whose_answer_was_lost_is_taken_back_whichever_comes_first_and_only_onc
     hear(&mut gate, cancelled(3, &[2]), NOON.plus(700));
     assert_eq!(accepted(&gate), 1);
     let left = (5..20).filter(|call| {
-        matches!(gate.acquire(&single(*call), NOON.plus(800)), keyward::wire::Acquired::Granted { .. })
+        matches!(gate.acquire(&single(*call), NOON.plus(800)), keyward_limits::wire::Acquired::Granted { .. })
     });
     assert_eq!(left.count(), 4, "of five places one is taken");
 }

@@ -4,12 +4,9 @@
 
 mod support;
 
-use keyward::{
-    policy::{SecretForm, SignatureEncoding, SignedPart, Webhook, WebhookTime},
-    secret::Secret,
-    time::Timestamp,
-    webhook::{Check, Error},
-};
+use keyward_core::{secret::Secret, time::Timestamp};
+use keyward_gate::webhook::{Check, Error};
+use keyward_policy::{SecretForm, SignatureEncoding, SignedPart, Webhook, WebhookTime};
 use proptest::prelude::*;
 
 /// A request as its sender signed it.

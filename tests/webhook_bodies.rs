@@ -4,16 +4,18 @@
 
 mod support;
 
-use keyward::{
+use keyward_core::{
+    key,
+    target::Target,
+    time::{HOUR, SECOND, Timestamp},
+};
+use keyward_gate::{
     admission::Admission,
     denial::Denial,
     gate::Identity,
     in_flight::{InFlight, READ_WITHIN},
-    key,
-    policy::{Requirement, Route, Webhook},
-    target::Target,
-    time::{HOUR, SECOND, Timestamp},
 };
+use keyward_policy::{Requirement, Route, Webhook};
 use support::{
     NOON,
     call::{self, Call},
@@ -43,7 +45,7 @@ fn forged(at: Timestamp) -> String {
 
 fn send(world: &World, address: &'static str, request: &Request<'_>) -> Result<(), Denial> {
     let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
-    let caller = keyward::caller::Caller { method: "POST", address: Some(address), ..CALLER };
+    let caller = keyward_gate::caller::Caller { method: "POST", address: Some(address), ..CALLER };
     match world.admit(&POLICY.realms[0], &route, Target::of("https://a.example/api/x"), caller, request) {
         Ok(Admission::Pass(accepted)) => {
             assert_eq!(accepted.permit.identity(), &Identity::Sender);

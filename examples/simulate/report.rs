@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use keyward::time::SECOND;
+use keyward_core::time::SECOND;
 
 use crate::{judge, judge::Split, scenario::Scenario, world::keys::Log};
 

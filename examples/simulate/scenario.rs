@@ -2,7 +2,7 @@
 
 use std::{cell::Cell, rc::Rc};
 
-use keyward::{
+use keyward_core::{
     record::{Limits, Status},
     time::{MINUTE, SECOND},
 };

@@ -136,7 +136,7 @@ export const buildGate = (isQuick, progress) =>
         "--outfile=build/keyward.js",
         "--log-level=warning",
         `--alias:keyward-wasm=./${glue}/keyward.js`,
-        ...["handlers", "instance"].map((name) => `--alias:keyward-${name}=./src/edge/${name}.js`),
+        ...["handlers", "instance"].map((name) => `--alias:keyward-${name}=./src/${name}.js`),
         "--external:*.wasm",
         "--external:cloudflare:*",
       ],

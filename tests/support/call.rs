@@ -3,14 +3,10 @@
 
 use std::sync::LazyLock;
 
-use keyward::{
-    admission::Admission,
-    caller::Caller,
-    denial::Denial,
-    identity,
-    pipeline::Refused,
-    policy::{CredentialSource, Jwt, KeyRequirement, Link, Proof, Realm, Requirement, Route, SourceKind},
-    target::Target,
+use keyward_core::target::Target;
+use keyward_gate::{admission::Admission, caller::Caller, denial::Denial, identity, pipeline::Refused};
+use keyward_policy::{
+    CredentialSource, Jwt, KeyRequirement, Link, Proof, Realm, Requirement, Route, SourceKind,
 };
 use serde_json::json;
 

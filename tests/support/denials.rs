@@ -1,12 +1,12 @@
 //! Every refusal there is, and a realm that takes every kind of credential.
 
-use keyward::{
+use keyward_gate::{
     denial::{Denial, PublishableFault},
     hint::{Slip, Stray},
     jwt,
-    limit::{Window, WindowState},
-    policy::{CredentialSource, Link, Proof, Realm, SourceKind, path::Ambiguous},
 };
+use keyward_limits::limit::{Window, WindowState};
+use keyward_policy::{CredentialSource, Link, Proof, Realm, SourceKind, path::Ambiguous};
 
 use crate::policy::POLICY;
 

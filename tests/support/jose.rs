@@ -4,13 +4,9 @@ use std::convert::Infallible;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
-use keyward::{
-    entropy::Entropy,
-    jwt::{Claims, Error, Keys, Token},
-    policy::{self, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
-    secret::Secret,
-    time::Timestamp,
-};
+use keyward_core::{entropy::Entropy, secret::Secret, time::Timestamp};
+use keyward_gate::jwt::{Claims, Error, Keys, Token};
+use keyward_policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm};
 use rsa::{
     pkcs1v15, pss,
     rand_core::{TryCryptoRng, TryRng},
@@ -212,7 +208,11 @@ pub const SHARED: Jwt = Jwt {
     audiences: &["https://api.example.com", "api"],
     keys: JwtKeys::Secret { name: "ISSUER_SECRET", form: SECRET_FORM },
     typ: None,
-    claims: policy::Claims { subject: &["sub"], tenant: Some(&["app_metadata", "tenant_id"]), scopes: None },
+    claims: keyward_policy::Claims {
+        subject: &["sub"],
+        tenant: Some(&["app_metadata", "tenant_id"]),
+        scopes: None,
+    },
     skew_s: 60,
 };
 

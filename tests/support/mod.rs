@@ -11,7 +11,7 @@ pub mod world;
 
 use std::cell::Cell;
 
-use keyward::{
+use keyward_core::{
     entropy::Entropy,
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secrets,

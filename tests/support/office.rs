@@ -5,17 +5,17 @@
 
 use std::{cell::RefCell, ops::Deref, rc::Rc};
 
-use keyward::{
-    admin_call::{AdminCall, AdminCredential},
-    policy::{Policy, Realm},
-    registry::{
-        Outcome, Registry,
-        call::{self, Deployment},
-        outbox::Outbox,
-        publisher::Publisher,
-    },
+use keyward_core::{
     secret::{Secret, Secrets},
     time::Timestamp,
+};
+use keyward_policy::{Policy, Realm};
+use keyward_registry::{
+    Outcome, Registry,
+    admin_call::{AdminCall, AdminCredential},
+    call::{self, Deployment},
+    outbox::Outbox,
+    publisher::Publisher,
 };
 use serde_json::{Value, json};
 

@@ -12,15 +12,14 @@ use std::{
 };
 
 use futures_util::future::LocalBoxFuture;
-use keyward::{
-    coordinator::Coordinator,
-    policy::Policy,
+use keyward_core::{
     record::Record,
-    registry::{password::PasswordJob, publisher::Platform},
     sql::Sql,
     time::{SECOND, Timestamp},
-    wire::PutAck,
 };
+use keyward_limits::{coordinator::Coordinator, wire::PutAck};
+use keyward_policy::Policy;
+use keyward_registry::{password::PasswordJob, publisher::Platform};
 
 use sha2::{Digest, Sha256};
 

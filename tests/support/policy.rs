@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::LazyLock};
 
-use keyward::policy::{Policy, compile::compile};
+use keyward_policy::{Policy, compile::compile};
 
 pub static POLICY: LazyLock<Policy> = LazyLock::new(|| {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -11,28 +11,32 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use keyward::{
-    admission::{Admission, Incoming},
-    caller::Caller,
-    coordinator::Coordinator,
-    deadline::Deadline,
-    denial::Denial,
-    jwt::Issuers,
+use keyward_core::{
     key,
-    lease::Grantor,
     link::{Redeem, Redeemed},
-    memory::Memory,
-    pipeline::{Accepted, Pipeline, Refused},
-    policy::{KeyRequirement, Policy, Realm, Route},
     record::{Mode, Record},
-    relay::Relay,
     secret::{Secret, Secrets},
-    stores::Stores,
     target::Target,
     time::Timestamp,
     unavailable::Unavailable,
+};
+use keyward_gate::{
+    admission::{Admission, Incoming},
+    caller::Caller,
+    deadline::Deadline,
+    denial::Denial,
+    jwt::Issuers,
+    memory::Memory,
+    pipeline::{Accepted, Pipeline, Refused},
+    stores::Stores,
+};
+use keyward_limits::{
+    coordinator::Coordinator,
+    lease::Grantor,
+    relay::Relay,
     wire::{Acquire, CoordinatorCall},
 };
+use keyward_policy::{KeyRequirement, Policy, Realm, Route};
 use serde::de::DeserializeOwned;
 
 use super::{NOON, Seeded, policy::POLICY, secrets};

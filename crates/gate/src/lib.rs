@@ -14,6 +14,7 @@
 //! What is asked of the platform goes through one port ([`stores`]) and has a bound ([`deadline`], [`breakers`]). Nothing
 //! here knows the admin side.
 
+pub mod admin_refusal;
 pub mod admission;
 pub mod breakers;
 pub mod budget;

@@ -69,3 +69,11 @@ pub struct AdminReply {
     /// JSON text; empty for no body.
     pub body: String,
 }
+
+impl AdminReply {
+    /// An answer that was decided elsewhere.
+    pub fn of(status: u16, headers: Vec<(&'static str, String)>, body: String) -> Self {
+        let headers = headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        Self { status, headers, body }
+    }
+}

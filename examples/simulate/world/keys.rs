@@ -6,13 +6,15 @@ use std::{
     rc::Rc,
 };
 
-use keyward::{
-    coordinator::{Coordinator, Counts, Keep},
+use keyward_core::{
     entropy::Entropy,
     key,
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secret,
     time::{HOUR, MINUTE, Timestamp},
+};
+use keyward_limits::{
+    coordinator::{Coordinator, Counts, Keep},
     wire::{CoordinatorCall, UsageReport},
 };
 

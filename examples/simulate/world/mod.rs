@@ -13,16 +13,10 @@ use std::{
     rc::Rc,
 };
 
-use keyward::{
-    caller::Caller,
-    denial::Denial,
-    memory::Memory,
-    pipeline::BackgroundTask,
-    policy::{KeyRequirement, Realm},
-    relay::RelayServer,
-    secret::Secrets,
-    timing::TRAVEL_MS,
-};
+use keyward_core::secret::Secrets;
+use keyward_gate::{caller::Caller, denial::Denial, memory::Memory, pipeline::BackgroundTask};
+use keyward_limits::{relay::RelayServer, timing::TRAVEL_MS};
+use keyward_policy::{KeyRequirement, Realm};
 
 use self::{
     keys::Key,

@@ -11,17 +11,17 @@ use futures::{
     channel::oneshot,
     future::{Either, LocalBoxFuture, select},
 };
-use keyward::{
-    deadline::Deadline,
-    lease::Grantor,
+use keyward_core::{
     link::{Redeem, Redeemed},
-    pipeline::Pipeline,
-    relay::{RELAYS, RelayServer, Upstream},
     secret::Secret,
-    stores::Stores,
     time::{SECOND, Timestamp},
-    timing::RELAY_ANSWER_MS,
     unavailable::Unavailable,
+};
+use keyward_gate::{deadline::Deadline, pipeline::Pipeline, stores::Stores};
+use keyward_limits::{
+    lease::Grantor,
+    relay::{RELAYS, RelayServer, Upstream},
+    timing::RELAY_ANSWER_MS,
     wire::{Acquire, Acquired, CoordinatorCall},
 };
 use serde::de::DeserializeOwned;

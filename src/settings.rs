@@ -7,12 +7,12 @@ use std::{
 
 use worker::Env;
 
-use crate::{
-    denial::Denial,
+use keyward_core::{
     entropy::Entropy,
-    registry::setup_token,
     secret::{self, Secret, Secrets},
 };
+use keyward_gate::denial::Denial;
+use keyward_registry::setup_token;
 
 thread_local! {
     // A new deployment or a changed secret starts new isolates, so an isolate reads them once.

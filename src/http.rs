@@ -13,15 +13,14 @@ use wasm_bindgen::{
 use worker::{Context, Result, web_sys};
 
 use super::clock;
-use crate::{
+use keyward_core::{key, network, time::SECOND};
+use keyward_gate::{
     admission,
     caller::Caller,
     cors,
     denial::Denial,
     in_flight::{InFlight, Room},
-    key, network,
     refusal::Answer,
-    time::SECOND,
     webhook,
 };
 
@@ -32,13 +31,13 @@ thread_local! {
     static THE_KNOWN: Rc<RefCell<InFlight>> = Rc::new(RefCell::new(InFlight::of_the_known()));
 }
 
-#[wasm_bindgen(module = "/src/edge/glue.js")]
+#[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch, js_name = hasContent)]
     fn has_content(request: &web_sys::Request, milliseconds: u32) -> std::result::Result<Promise, JsValue>;
 }
 
-#[wasm_bindgen(module = "/src/edge/body.js")]
+#[wasm_bindgen(module = "/src/body.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn read(

@@ -1,4 +1,4 @@
-//! Calls of the admin API: what [`crate::registry::front`] asks of the gate and the platform.
+//! Calls of the admin API: what [`keyward_registry::front`] asks of the gate and the platform.
 
 use std::cell::RefCell;
 
@@ -12,26 +12,24 @@ use super::{
     isolate, settings,
     stores::{self, EdgeStores},
 };
-use crate::{
-    admin_call::{AdminCall, AdminReply},
-    admin_refusal,
-    admission::Incoming as _,
-    breakers::Dependency,
-    denial::Denial,
-    in_flight::READ_WITHIN,
+use keyward_core::{
     record::Record,
-    registry::{
-        call,
-        front::{
-            BodyError, Failures, Head, MOST_BYTES,
-            answer::{self, API_HEADERS, AdminRequest, Gate},
-        },
-    },
     secret::{Secret, Secrets},
-    stores::Stores,
     target::Target,
     time::Timestamp,
     unavailable::Unavailable,
+};
+use keyward_gate::{
+    admin_refusal, admission::Incoming as _, breakers::Dependency, denial::Denial, in_flight::READ_WITHIN,
+    refusal::Answer, stores::Stores,
+};
+use keyward_registry::{
+    admin_call::{AdminCall, AdminReply},
+    call,
+    front::{
+        BodyError, Failures, Head, MOST_BYTES,
+        answer::{self, API_HEADERS, AdminRequest, Gate},
+    },
 };
 
 /// A call of the admin API is answered within so many milliseconds.
@@ -122,12 +120,12 @@ impl Gate for EdgeGate<'_> {
     }
 
     fn refuse_key_in_url(&self) -> Option<AdminReply> {
-        admin_refusal::refuse_key_in_url(self.policy, self.target, self.secrets, self.request_id)
+        admin_refusal::refuse_key_in_url(self.policy, self.target, self.secrets, self.request_id).map(reply)
     }
 
     async fn verify_key(&self, key: &Secret) -> std::result::Result<Record, AdminReply> {
         let verified = gate::verify_key(self.policy, key, &self.client, self.env).await;
-        verified.map_err(|denial| admin_refusal::denied(&denial, self.request_id))
+        verified.map_err(|denial| reply(admin_refusal::denied(&denial, self.request_id)))
     }
 
     async fn body(&self, proof: Option<String>) -> std::result::Result<Vec<u8>, BodyError> {
@@ -196,4 +194,9 @@ fn respond(request: &web_sys::Request, reply: AdminReply, request_id: &str) -> R
     let id = ("X-Request-Id".to_owned(), request_id.to_owned());
     let headers = own.chain([id]).chain(reply.headers).collect();
     http::respond_with(request, reply.status, headers, &reply.body)
+}
+
+/// The gate's refusal, as an answer of the admin API.
+fn reply(Answer { status, headers, body }: Answer) -> AdminReply {
+    AdminReply::of(status, headers, body)
 }

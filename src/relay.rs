@@ -1,4 +1,4 @@
-//! The relay's object around [`crate::relay`]. It stores nothing.
+//! The relay's object around [`keyward_limits::relay`]. It stores nothing.
 
 use std::{cell::OnceCell, rc::Rc, time::Duration};
 
@@ -9,12 +9,10 @@ use worker::{
 };
 
 use super::{bindings, clock, settings::OsEntropy, stores};
-use crate::{
-    entropy,
+use keyward_core::{entropy, time::Timestamp, unavailable::Unavailable};
+use keyward_limits::{
     relay::{RelayServer, Upstream},
-    time::Timestamp,
     timing::RELAY_ANSWER_MS,
-    unavailable::Unavailable,
     wire::{Acquire, Acquired, CoordinatorCall, ReportAck},
 };
 

@@ -12,16 +12,15 @@ use super::{
     settings,
     stores::EdgeStores,
 };
-use crate::{
+use keyward_core::{record::Record, secret::Secret};
+use keyward_gate::{
     admission::Admission,
     cors,
     deadline::Deadline,
     denial::Denial,
     forwarding,
     pipeline::{BackgroundTask, Pipeline, Refused},
-    record::Record,
     refusal::{self, Answer, mcp},
-    secret::Secret,
 };
 
 /// Gives a request what its route asks for, and forwards it or refuses it.

@@ -1,14 +1,13 @@
-//! The KeyGate's object: storage and alarms around [`crate::coordinator::Coordinator`].
+//! The KeyGate's object: storage and alarms around [`keyward_limits::coordinator::Coordinator`].
 
 use std::cell::Cell;
 
 use worker::{DurableObject, Env, Request, Response, Result, State, console_error, durable_object};
 
 use super::{clock, sql::ObjectSql, stores};
-use crate::{
+use keyward_core::{sql::SqlError, time::Timestamp};
+use keyward_limits::{
     coordinator::{Coordinator, Keep, store::Kept},
-    sql::SqlError,
-    time::Timestamp,
     usage,
     wire::{CoordinatorCall, UsageTaken},
 };

@@ -3,7 +3,8 @@
 use std::{cell::RefCell, rc::Rc};
 
 use super::settings::OsEntropy;
-use crate::{entropy, jwt::Issuers, memory::Memory};
+use keyward_core::entropy;
+use keyward_gate::{jwt::Issuers, memory::Memory};
 
 thread_local! {
     static MEMORY: Rc<RefCell<Memory>> = Rc::new(RefCell::new(Memory::of(u64::from_be_bytes(

@@ -13,14 +13,14 @@ use super::{
     admin, clock, http, origin, settings,
     stores::{self, EdgeStores},
 };
-use crate::{
+use keyward_core::target::Target;
+use keyward_gate::{
     denial::Denial,
     ready::{self, Cache, Look, Readiness},
     refusal::{self, Answer},
     stores::Stores,
-    target::Target,
-    wire::{CoordinatorCall, GetReply},
 };
+use keyward_limits::wire::{CoordinatorCall, GetReply};
 
 /// A name that no key has, in KV and of an object, which keeps nothing of the question.
 const NOBODY: &str = "readyz";

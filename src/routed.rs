@@ -4,7 +4,7 @@ use keyward_policy::{Policy, Realm, Route};
 use worker::web_sys;
 
 use super::http::Client;
-use crate::target::Target;
+use keyward_core::target::Target;
 
 /// The request, and what is known of it once its route is.
 #[derive(Clone, Copy)]

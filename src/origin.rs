@@ -13,7 +13,7 @@ use super::{
     routed::Routed,
     settings,
 };
-use crate::{
+use keyward_gate::{
     denial::Denial,
     forwarding::{self, AnswerFields},
     gate::Permit,
@@ -24,7 +24,7 @@ thread_local! {
     static MISSPELT: OnceCell<String> = const { OnceCell::new() };
 }
 
-#[wasm_bindgen(module = "/src/edge/forward.js")]
+#[wasm_bindgen(module = "/src/forward.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn forward(

@@ -9,21 +9,19 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Delay, Env, console_error};
 
 use super::{bindings, clock, isolate, settings};
-use crate::{
-    lease::Grantor,
+use keyward_core::{
     link::{Redeem, Redeemed},
-    relay::RELAYS,
     secret::Secret,
-    stores::Stores,
     time::Timestamp,
     unavailable::Unavailable,
-    wire::CoordinatorCall,
 };
+use keyward_gate::stores::Stores;
+use keyward_limits::{lease::Grantor, relay::RELAYS, wire::CoordinatorCall};
 
 /// Longest wait, in milliseconds, for what no request waits for.
 pub const BACKGROUND_MS: u32 = 5_000;
 
-#[wasm_bindgen(module = "/src/edge/glue.js")]
+#[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn read(env: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;

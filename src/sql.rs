@@ -1,12 +1,12 @@
-//! An object's SQLite database as [`crate::sql::Sql`].
+//! An object's SQLite database as [`keyward_core::sql::Sql`].
 
 use js_sys::{JsString, Reflect};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{SqlStorage, SqlStorageValue, State};
 
-use crate::sql::{Sql, SqlError, Value};
+use keyward_core::sql::{Sql, SqlError, Value};
 
-#[wasm_bindgen(module = "/src/edge/glue.js")]
+#[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn attempt(storage: &JsValue, turn: &mut dyn FnMut() -> bool) -> Result<(), JsValue>;

@@ -1,4 +1,4 @@
-//! The Registry's object: storage, alarm and password derivation around [`crate::registry`].
+//! The Registry's object: storage, alarm and password derivation around [`keyward_registry`].
 
 use std::{rc::Rc, time::Duration};
 
@@ -18,22 +18,22 @@ use super::{
     sql::ObjectSql,
     stores,
 };
-use crate::{
-    admin_call::{AdminCall, AdminReply},
-    denial::Denial,
+use keyward_core::{
     record::Record,
-    registry::{
-        self,
-        call::Deployment,
-        error::Refusal,
-        password::PasswordJob,
-        publisher::{Platform, Publisher},
-        setup_token,
-    },
     secret::{Secret, Secrets},
     sql::Sql,
     time::Timestamp,
-    wire::{CoordinatorCall, PutAck, UsageReport},
+};
+use keyward_gate::denial::Denial;
+use keyward_limits::wire::{CoordinatorCall, PutAck, UsageReport};
+use keyward_registry::{
+    self,
+    admin_call::{AdminCall, AdminReply},
+    call::Deployment,
+    error::Refusal,
+    password::PasswordJob,
+    publisher::{Platform, Publisher},
+    setup_token,
 };
 
 /// The object.
@@ -70,7 +70,7 @@ impl DurableObject for Registry {
             }
             "/ready" => {
                 let fault = publisher.open().await.err();
-                let has_owner = registry::members::exist(&publisher.platform.sql);
+                let has_owner = keyward_registry::members::exist(&publisher.platform.sql);
                 let set_up =
                     setup_token::set_up_fault(has_owner.unwrap_or(true), self.setup_token.as_ref()).err();
                 Response::ok(json!({ "fault": fault, "setUp": set_up }).to_string())
@@ -78,7 +78,7 @@ impl DurableObject for Registry {
             "/redeem" => {
                 publisher.open().await.map_err(failed)?;
                 let db = &publisher.platform.sql;
-                let redeemed = registry::links::redeem(
+                let redeemed = keyward_registry::links::redeem(
                     db,
                     publisher.platform.policy,
                     &serde_json::from_str(&body)?,

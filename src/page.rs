@@ -4,7 +4,9 @@ use keyward_policy::Policy;
 use worker::{Env, Request, Response, Result, web_sys};
 
 use super::http;
-use crate::{refusal::Answer, registry::front, target::Target};
+use keyward_core::target::Target;
+use keyward_gate::refusal::Answer;
+use keyward_registry::front;
 
 /// Answers a request for the page. `path` is the one below its base.
 pub async fn handle(
