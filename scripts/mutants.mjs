@@ -170,7 +170,12 @@ const cargo = (...args) =>
       PROPTEST_MAX_SHRINK_ITERS: "0",
     },
   });
-const TESTS = ["--no-fail-fast", "--test", "leases", "--test", "limits", "--test", "pipeline"];
+const PACKAGES = ["keyward-simulation", "keyward-limits", "keyward-gate"];
+const TESTS = [
+  "--no-fail-fast",
+  ...PACKAGES.flatMap((name) => ["-p", name]),
+  ...["leases", "it"].flatMap((name) => ["--test", name]),
+];
 
 /** The tests that fail. */
 function failed() {

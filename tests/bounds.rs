@@ -4,10 +4,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-#[path = "support/office.rs"]
-mod office;
-mod support;
-
 use std::{
     alloc::{GlobalAlloc, Layout, System},
     cell::Cell,
@@ -31,9 +27,9 @@ use keyward_registry::{
     input::{self, Input},
     json, password, text,
 };
-use office::{Office, policy_with};
+use keyward_testing::office::{Office, policy_with};
+use keyward_testing::{NOON, jose, policy::POLICY, secrets};
 use serde_json::{Value, json};
-use support::{NOON, jose, policy::POLICY, secrets};
 
 thread_local! {
     static HELD: Cell<isize> = const { Cell::new(0) };
@@ -140,7 +136,7 @@ fn lines() -> Vec<String> {
         "",
         keyward_core::record::Mode::Live,
         &secrets(),
-        &mut support::Seeded::new(1),
+        &mut keyward_testing::Seeded::new(1),
     );
     let like_keys = many(&format!("{}x", &key.expose()[..key.expose().len() - 1]), BYTES);
     UNITS.iter().map(|unit| many(unit, BYTES)).chain([like_keys]).collect()

@@ -1,5 +1,5 @@
 // What an attacker would try against the admin API and the page of the built Worker, one test for each
-// promise that is attacked. `tests/attacks.rs` attacks the Registry from inside; `docs/threat-model.md`
+// promise that is attacked. `tests/it/attacks.rs` attacks the Registry from inside; `docs/threat-model.md`
 // says what is promised.
 
 import assert from "node:assert/strict";

@@ -1,5 +1,5 @@
 // Guesses, from outside: what is looked up for a network that keeps failing, and who beside it is not kept out. What each
-// kind of guess costs is in tests/guesses.rs.
+// kind of guess costs is in crates/gate/tests/it/guesses.rs.
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";

@@ -2,7 +2,7 @@
 //!
 //! A key is `prefix`, perhaps its tenant's part and `_`, then random characters, then check characters. The check is an HMAC under the
 //! deployment's secret, so that nobody outside can make up a key that costs a lookup. Only a hash of
-//! a key is ever stored. Golden vectors in `tests/golden.rs` pin all three: a change here must not
+//! a key is ever stored. Golden vectors in `tests/it/golden.rs` pin all three: a change here must not
 //! turn a live key away.
 
 use std::cell::Cell;

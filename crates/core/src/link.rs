@@ -22,7 +22,7 @@ use subtle::ConstantTimeEq;
 /// Keeps this use of the deployment's secret apart from others.
 const PURPOSE: &str = "keyward link session 1";
 
-/// Whose session it is. A stored format, pinned in `tests/golden.rs`: browsers keep it.
+/// Whose session it is. A stored format, pinned in `tests/it/golden.rs`: browsers keep it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Session {

@@ -1,5 +1,5 @@
 //! The record of a key: what KV, the KeyGate and the isolate's memory hold, and all that a decision
-//! needs. A stored format: golden vectors in `tests/golden.rs` pin it, `docs/storage.md` describes it.
+//! needs. A stored format: golden vectors in `tests/it/golden.rs` pin it, `docs/storage.md` describes it.
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};

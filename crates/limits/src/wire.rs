@@ -1,5 +1,5 @@
 //! What gates, relays, coordinators and the Registry say to each other about a key's requests: JSON over `fetch`, the
-//! same structs on both sides. Only the Worker can reach the objects. Golden vectors in `tests/golden.rs` pin the shapes,
+//! same structs on both sides. Only the Worker can reach the objects. Golden vectors in `tests/it/golden.rs` pin the shapes,
 //! since during a deployment an old Worker talks to a new object.
 //!
 //! An answer is read strictly: what every build writes must be there, also where it may be null. A field that is

@@ -1,0 +1,4 @@
+//! What every part stands on. One binary, so that it is linked once.
+
+mod keys;
+mod links;

@@ -1,0 +1,285 @@
+//! What an origin gets and what a client gets back, field by field.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::rc::Rc;
+use std::sync::LazyLock;
+
+use keyward_core::target::Target;
+use keyward_gate::{
+    caller::Caller,
+    forwarding::{self, AnswerFields},
+    gate::{self, Permit},
+};
+use keyward_policy::{Cors, CredentialSource, KeyRequirement, Realm, Requirement, SourceKind};
+use keyward_testing::{NOON, Seeded, policy::POLICY, record, secrets, world::CALLER};
+
+static REALM: LazyLock<Realm> = LazyLock::new(|| POLICY.realms[0]);
+
+fn of_key() -> Permit {
+    gate::decide(&REALM, &KeyRequirement::ANY_KEY, &Rc::new(record()), CALLER.at(NOON)).unwrap()
+}
+
+fn of_nobody() -> Permit {
+    gate::pass_without_key(&Requirement::Public).unwrap()
+}
+
+fn key() -> String {
+    let mode = keyward_core::record::Mode::Live;
+    keyward_core::key::generate(&REALM.key, "", mode, &secrets(), &mut Seeded::new(1)).expose().to_owned()
+}
+
+/// Whether this header of a request goes on to the origin.
+fn passes(realm: &Realm, permit: &Permit, name: &str, value: &str) -> bool {
+    let header = |asked: &str| (asked == name).then(|| value.to_owned());
+    let removed = forwarding::removed(&[*realm], realm, permit, Some(&secrets()), header);
+    let is_removed = |listed: &&str| match *listed {
+        words if words.starts_with('-') => format!("-{name}-").contains(words),
+        prefix if prefix.ends_with('-') => name.starts_with(prefix),
+        own => own == name,
+    };
+    !removed.iter().any(is_removed)
+}
+
+#[test]
+fn only_what_is_this_realms_credential_is_taken_off() {
+    let key = key();
+    let bearer = format!("Bearer {key}");
+    for permit in [of_key(), of_nobody()] {
+        for value in [
+            "Basic dXNlcjpwYXNz",
+            "Digest username=\"x\", realm=\"y\"",
+            "AWS4-HMAC-SHA256 Credential=a/b, Signature=c",
+            "Bearerx y",
+            "",
+        ] {
+            assert!(passes(&REALM, &permit, "authorization", value), "{value}");
+        }
+        for value in [
+            bearer.clone(),
+            format!("bearer  {key}"),
+            format!("BEARER\t{key}"),
+            format!("Basic x, {bearer}"),
+            format!("Token {key}"),
+            key.clone(),
+        ] {
+            assert!(!passes(&REALM, &permit, "authorization", &value), "{value}");
+        }
+    }
+    // A token of the origin's own, on a route where the gate asks for nothing.
+    assert!(passes(&REALM, &of_nobody(), "authorization", "Bearer another-servers-token"));
+    assert!(!passes(&REALM, &of_key(), "authorization", "Bearer another-servers-token"));
+    assert!(!passes(&REALM, &of_nobody(), "authorization", "Bearer kw_live_half"));
+}
+
+#[test]
+fn a_header_without_a_scheme_is_the_realms_only_with_its_key_in_it() {
+    const SOURCE: CredentialSource =
+        CredentialSource { header: "x-api-key", scheme: None, kind: SourceKind::Key, forward: false };
+    let realm = Realm { credentials: &[SOURCE], ..*REALM };
+    assert!(!passes(&realm, &of_nobody(), "x-api-key", &key()));
+    assert!(!passes(&realm, &of_key(), "x-api-key", "anything"));
+    assert!(passes(&realm, &of_nobody(), "x-api-key", "another-servers-key"));
+    assert!(passes(&realm, &of_key(), "authorization", "Basic dXNlcjpwYXNz"));
+}
+
+#[test]
+fn no_client_says_where_a_request_came_from_who_asks_or_what_is_asked_for() {
+    for name in [
+        "keyward-tenant",
+        "keyward-anything",
+        "x-forwarded-for",
+        "x-forwarded-host",
+        "x-forwarded-proto",
+        "x-forwarded-port",
+        "x-forwarded-prefix",
+        "x-forwarded-ssl",
+        "x-forwarded-anything",
+        "forwarded",
+        "x-real-ip",
+        "true-client-ip",
+        "x-client-ip",
+        "x-cluster-client-ip",
+        "x-original-host",
+        "x-host",
+        "x-http-method-override",
+        "x-original-url",
+        "x-rewrite-url",
+        "front-end-https",
+        "proxy",
+        "remote-user",
+        "remote-groups",
+        "remote-email",
+        "remote-name",
+        "x-remote-extra-scopes",
+        "x-authentik-username",
+        "x-ms-client-principal",
+        "x-ms-client-principal-id",
+        "x-ms-token-aad-id-token",
+        "x-goog-authenticated-user-email",
+        "x-goog-iap-jwt-assertion",
+        "x-amzn-oidc-data",
+        "x-amzn-mtls-clientcert-subject",
+        "x-consumer-username",
+        "x-credential-identifier",
+        "x-anonymous-consumer",
+        "x-authenticated-scope",
+        "cf-access-jwt-assertion",
+        "cf-access-authenticated-user-email",
+        "x-auth-request-email",
+        "x-pomerium-claim-email",
+        "x-forwarded-user",
+        "x-forwarded-access-token",
+        "x-forwarded-client-cert",
+        "x-webauth-user",
+        "x-envoy-original-path",
+        "x-envoy-internal",
+        "x-original-method",
+        "x-original-uri",
+        "x-rewrite-uri",
+        "x-http-method",
+        "method-override",
+        "x-middleware-subrequest",
+        "x-accel-mapping",
+        "x-sendfile-type",
+        "tailscale-user-login",
+        "x-userinfo",
+        "oidc-claim-sub",
+        "shib-session-id",
+        "fastly-client-ip",
+        "x-forwarded-tls-client-cert-info",
+        "x-vercel-forwarded-for",
+        "x-azure-fdid",
+        "forwarded-for-x",
+        "proxy-authorization",
+        "proxy-connection",
+        "keep-alive",
+        "te",
+        "trailer",
+    ] {
+        assert!(!passes(&REALM, &of_key(), name, "x"), "{name}");
+        assert!(!passes(&REALM, &of_nobody(), name, "x"), "{name}");
+    }
+    for name in [
+        "accept",
+        "accept-encoding",
+        "cache-control",
+        "content-type",
+        "cookie",
+        "if-none-match",
+        "origin",
+        "range",
+        "referer",
+        "user-agent",
+        "x-custom",
+        "x-request-id",
+        "traceparent",
+        "idempotency-key",
+        "cf-connecting-ip",
+        "x-forward",
+        "x-amzn-trace-id",
+        "x-auth-token",
+        "x-ms-date",
+        "x-amz-meta-original-name",
+        "x-goog-meta-remote-path",
+        "x-client-version",
+        "x-user-agent",
+    ] {
+        assert!(passes(&REALM, &of_key(), name, "x"), "{name}");
+    }
+}
+
+#[test]
+fn the_origin_is_told_host_scheme_and_address_that_were_asked() {
+    let field = |realm: &Realm, url: &str, address: Option<&str>, name: &str| {
+        let caller = Caller { address, ..CALLER };
+        let added = forwarding::added(realm, &of_key(), Target::of(url), caller, "req-1");
+        let found: Vec<_> = added.into_iter().filter(|(field, _)| *field == name).collect();
+        assert!(found.len() < 2);
+        found.into_iter().next().map(|(_, value)| value)
+    };
+    let url = "https://api.example.com:8443/api/orders";
+    let told = |name| field(&REALM, url, Some("2001:db8::1"), name);
+    assert_eq!(told("X-Forwarded-Host").as_deref(), Some("api.example.com:8443"));
+    assert_eq!(told("X-Forwarded-Proto").as_deref(), Some("https"));
+    assert_eq!(told("X-Forwarded-For").as_deref(), Some("2001:db8::1"));
+    assert_eq!(told("Forwarded"), None, "only where it is asked for");
+    assert_eq!(told("Keyward-Key-Id").as_deref(), Some("key_1"));
+    assert_eq!(field(&REALM, url, None, "X-Forwarded-For"), None);
+    assert_eq!(field(&REALM, url, Some("x, y"), "X-Forwarded-For"), None, "only an address");
+    let realm = Realm { forwarded: true, ..*REALM };
+    for (address, expected) in [
+        (Some("192.0.2.1"), "for=192.0.2.1;host=\"api.example.com:8443\";proto=https"),
+        (Some("2001:db8::1"), "for=\"[2001:db8::1]\";host=\"api.example.com:8443\";proto=https"),
+        (None, "for=unknown;host=\"api.example.com:8443\";proto=https"),
+    ] {
+        assert_eq!(field(&realm, url, address, "Forwarded").as_deref(), Some(expected));
+    }
+}
+
+#[test]
+fn an_answers_cors_fields_are_the_policys_where_it_has_any_and_else_the_origins() {
+    const LISTED: Cors = Cors {
+        origins: &["https://app.example"],
+        methods: &["GET"],
+        headers: &["authorization"],
+        max_age: 600,
+    };
+    let fields = |cors, origin| {
+        let realm = Realm { cors, ..*REALM };
+        forwarding::answer(&realm, &of_nobody(), origin, &[], "req-1")
+    };
+    let has = |fields: &AnswerFields, name: &str| fields.removed.contains(&name);
+    for origin in [None, Some("https://app.example"), Some("https://evil.example")] {
+        let own = fields(Some(LISTED), origin);
+        assert!(has(&own, "access-control-allow-") && has(&own, "access-control-max-age"));
+        assert!(own.merged.contains(&("Vary", "Origin".to_owned())));
+        let allowed = own.set.contains(&("Access-Control-Allow-Origin", "https://app.example".to_owned()));
+        assert_eq!(allowed, origin == Some("https://app.example"));
+        let none = fields(None, origin);
+        assert!(!none.removed.iter().any(|name| name.starts_with("access-control-")), "{origin:?}");
+        assert_eq!((none.set, none.merged), (vec![("X-Request-Id", "req-1".to_owned())], vec![]));
+    }
+}
+
+/// The names of a column of docs/origin.md, in lower case, by what it says of them: `removed` in each spelling or not.
+fn documented(column: usize) -> Vec<(String, String)> {
+    let docs = include_str!("../../../../docs/origin.md");
+    let table =
+        docs.split_once("| field | to the origin | to the client |\n| --- | --- | --- |\n").unwrap().1;
+    let rows = table.split("\n\n").next().unwrap().lines().map(|row| row.split(" | ").collect::<Vec<_>>());
+    rows.flat_map(|cells| {
+        let says = cells[column].to_owned();
+        let names: Vec<_> = cells[0].split('`').skip(1).step_by(2).map(str::to_lowercase).collect();
+        names.into_iter().map(move |name| (name, says.clone()))
+    })
+    .collect()
+}
+
+#[test]
+fn each_field_that_is_removed_stands_in_the_table() {
+    let stands = |name: &str, column| {
+        let is = |written: &str| written == name || written.trim_matches('*') == name;
+        documented(column).iter().any(|(written, says)| is(written) && !says.starts_with("passes"))
+            || documented(column).iter().any(|(written, says)| is(written) && says.contains("else removed"))
+    };
+    let windows = [keyward_limits::limit::WindowState {
+        window: keyward_limits::limit::Window::Minute,
+        limit: 1,
+        remaining: 1,
+        reset_ms: 0,
+    }];
+    for name in forwarding::removed(&[*REALM], &REALM, &of_key(), None, |_| None) {
+        let name = name.trim_start_matches('~');
+        assert!(stands(name, 1), "{name} is missing in the table of docs/origin.md, to the origin");
+    }
+    let fields = forwarding::answer(&REALM, &of_key(), None, &windows, "req-1");
+    let own = fields.set.iter().chain(&fields.merged).map(|(name, _)| name.to_lowercase());
+    for name in fields.removed.iter().map(|name| (*name).to_owned()).chain(own) {
+        let prefix = name.starts_with("access-control-allow-").then_some("access-control-allow-");
+        assert!(
+            stands(prefix.unwrap_or(&name), 2),
+            "{name} is missing in the table of docs/origin.md, to the client"
+        );
+    }
+}

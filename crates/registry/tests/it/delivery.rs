@@ -1,0 +1,409 @@
+//! Whoever gets a key has one that works everywhere; and no key is live that nobody was shown.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use keyward_core::{
+    record::Status,
+    sql::Sql,
+    time::{DAY, MINUTE, SECOND},
+};
+use keyward_registry::{Progress, Step, admin_call::AdminCall, call};
+use keyward_testing::office::{Answer, Office};
+use keyward_testing::{
+    Seeded,
+    outside::{AT_ONCE, Course, DOWN, PATIENCE},
+};
+use serde_json::{Value, json};
+
+fn create(office: &Office, owner: &str, idempotency_key: Option<&str>) -> AdminCall {
+    let body = json!({"name": "new", "scopes": ["orders:read"]});
+    AdminCall {
+        idempotency_key: idempotency_key.map(str::to_owned),
+        ..office.call("POST", owner, "/api-keys", body)
+    }
+}
+
+fn rotate(office: &Office, owner: &str, id: &str, fate: Value, idempotency_key: Option<&str>) -> AdminCall {
+    AdminCall {
+        idempotency_key: idempotency_key.map(str::to_owned),
+        ..office.call("POST", owner, &format!("/api-keys/{id}/rotate"), fate)
+    }
+}
+
+/// Ids of the keys that any KeyGate lets pass.
+fn live_at_the_gate(office: &Office) -> Vec<String> {
+    let gates = office.gates.borrow();
+    let records = gates.values().filter_map(|gate| gate.record.as_ref());
+    records.filter(|record| record.status == Status::Active).map(|record| record.id.clone()).collect()
+}
+
+/// Ids of the keys that the API lists as active, oldest first.
+fn active(office: &Office, owner: &str) -> Vec<String> {
+    let listed = office.get(owner, "/api-keys?status=ACTIVE").expect(200);
+    let ids = listed.body["apiKeys"].as_array().unwrap().iter().rev();
+    ids.map(|key| key["id"].as_str().unwrap().to_owned()).collect()
+}
+
+fn actions(office: &Office, owner: &str) -> Vec<String> {
+    let audit = office.get(owner, "/audit").expect(200);
+    let entries = audit.body["entries"].as_array().unwrap().iter().rev();
+    entries.map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
+}
+
+fn unavailable(answer: &Answer, says: &str) {
+    answer.refused(503, "STORE_UNAVAILABLE");
+    assert!(answer.header("Retry-After").is_some());
+    assert!(answer.body["detail"].as_str().unwrap().contains(says), "{}", answer.text);
+    assert!(!answer.text.contains("plaintextKey"));
+}
+
+/// How an object can fail to be told: not at all, too late, or with its answer lost.
+fn failures() -> [Course; 3] {
+    let late = Course { lands: Some(0), answers: PATIENCE + SECOND, well: true };
+    [DOWN, late, Course { well: false, ..AT_ONCE }]
+}
+
+#[test]
+fn a_key_is_answered_only_once_its_object_knows_it() {
+    let (office, owner) = Office::open();
+    for id in [office.key(&owner, json!({})).key_id(), {
+        let old = office.key(&owner, json!({})).key_id();
+        office.send(rotate(&office, &owner, &old, json!({}), None)).expect(201).key_id()
+    }] {
+        assert_eq!(office.record(&id).status, Status::Active);
+    }
+}
+
+#[test]
+fn a_key_that_could_not_be_told_is_503_and_no_key_is_left_that_nobody_has() {
+    for failure in failures() {
+        let (office, owner) = Office::open();
+        office.tells.borrow_mut().push_back(failure);
+        unavailable(&office.send(create(&office, &owner, None)), "Repeat the call");
+        assert_eq!(active(&office, &owner), Vec::<String>::new());
+        office.pass_with_alarms(10 * SECOND);
+        assert_eq!(live_at_the_gate(&office), Vec::<String>::new(), "{failure:?}");
+        let shown = office.get(&owner, "/api-keys").expect(200).body["apiKeys"][0].clone();
+        assert_eq!(shown["status"], "REVOKED");
+        assert!(shown["revokeReason"].as_str().unwrap().contains("never shown"));
+        assert_eq!(actions(&office, &owner)[2..], ["key.create", "key.cancel"]);
+        let made = office.send(create(&office, &owner, None)).expect(201);
+        assert_eq!(live_at_the_gate(&office), [made.key_id()]);
+    }
+}
+
+#[test]
+fn with_its_idempotency_key_the_repeat_gets_the_same_key_once_it_works() {
+    for failure in failures() {
+        let (office, owner) = Office::open();
+        office.tells.borrow_mut().extend([failure, DOWN]);
+        unavailable(&office.send(create(&office, &owner, Some("k"))), "same Idempotency-Key");
+        let id = active(&office, &owner).remove(0);
+        unavailable(&office.send(create(&office, &owner, Some("k"))), "same Idempotency-Key");
+        let made = office.send(create(&office, &owner, Some("k"))).expect(201);
+        assert_eq!(
+            (made.key_id(), made.header("Idempotent-Replayed")),
+            (id.clone(), None),
+            "shown for the first time"
+        );
+        assert_eq!(office.record(&id).status, Status::Active);
+        let again = office.send(create(&office, &owner, Some("k"))).expect(201);
+        assert_eq!((&again.text, again.header("Idempotent-Replayed")), (&made.text, Some("true")));
+        assert_eq!(active(&office, &owner), [id]);
+    }
+}
+
+#[test]
+fn nobody_repeats_it_within_a_day_and_the_key_is_cancelled() {
+    let (office, owner) = Office::open();
+    office.tells.borrow_mut().push_back(DOWN);
+    office.send(create(&office, &owner, Some("k"))).expect(503);
+    office.pass_with_alarms(DAY - SECOND);
+    assert_eq!(live_at_the_gate(&office).len(), 1, "it waits");
+    office.pass_with_alarms(10 * SECOND);
+    assert_eq!(live_at_the_gate(&office), Vec::<String>::new());
+    let owner = office.sign_in("owner@example.com");
+    let made = office.send(create(&office, &owner, Some("k"))).expect(201);
+    assert_eq!(active(&office, &owner), [made.key_id()], "another");
+}
+
+#[test]
+fn a_rotation_that_is_answered_503_does_nothing_to_the_old_key() {
+    for fate in [json!({}), json!({"revokeOld": true}), json!({"graceSeconds": 0})] {
+        for failure in failures() {
+            for idempotency_key in [None, Some("r")] {
+                let (office, owner) = Office::open();
+                let old = office.key(&owner, json!({})).key_id();
+                let shown = || office.get(&owner, &format!("/api-keys/{old}")).expect(200).text;
+                let before = shown();
+                office.tells.borrow_mut().push_back(failure);
+                let send = || office.send(rotate(&office, &owner, &old, fate.clone(), idempotency_key));
+                unavailable(&send(), "goes on");
+                assert_eq!(shown(), before);
+                office.pass_with_alarms(10 * SECOND);
+                assert_eq!(shown(), before);
+                assert_eq!(office.record(&old).version, 1);
+                let new = send().expect(201);
+                let expected =
+                    if fate == json!({}) { vec![old.clone(), new.key_id()] } else { vec![new.key_id()] };
+                assert_eq!(active(&office, &owner), expected, "{fate} {failure:?}");
+                let mut live = live_at_the_gate(&office);
+                live.retain(|id| *id != old);
+                assert_eq!(live, [new.key_id()]);
+            }
+        }
+    }
+}
+
+#[test]
+fn an_object_that_dies_before_the_key_was_shown_leaves_no_live_key() {
+    let (mut office, owner) = Office::open();
+    let old = office.key(&owner, json!({})).key_id();
+    for call in
+        [create(&office, &owner, None), rotate(&office, &owner, &old, json!({"revokeOld": true}), None)]
+    {
+        let step = office.registry().handle(
+            &call,
+            &Progress::default(),
+            office.now.get(),
+            &mut Seeded::new(office.now.get().0.unsigned_abs()),
+        );
+        assert!(matches!(step, Step::Tell(_)));
+        office.run(office.publisher.keep_alarm()).unwrap();
+        office.restart(office.policy);
+        office.pass_with_alarms(2 * MINUTE);
+        assert_eq!(active(&office, &owner), [old.as_str()], "{}", call.path);
+        assert_eq!(live_at_the_gate(&office), [old.as_str()], "{}", call.path);
+    }
+    assert_eq!(actions(&office, &owner)[3..], ["key.create", "key.cancel", "key.create", "key.cancel"]);
+    let entry = office.get(&owner, "/audit?limit=1").expect(200).body["entries"][0].clone();
+    assert_eq!(entry["actor"], json!({"type": "system", "id": null, "email": null}));
+    assert_eq!(office.get(&owner, "/audit/verify").expect(200).body["ok"], true);
+}
+
+#[test]
+fn a_key_that_was_used_is_not_cancelled_whoever_has_shown_it() {
+    let (office, owner) = Office::open();
+    office.tells.borrow_mut().push_back(DOWN);
+    office.send(create(&office, &owner, Some("k"))).expect(503);
+    // An older build showed it, which knows nothing of such keys.
+    office.db.run("UPDATE keys SET last_used_at = 1", &[]).unwrap();
+    office.pass_with_alarms(2 * DAY);
+    assert_eq!(live_at_the_gate(&office).len(), 1);
+}
+
+#[test]
+fn what_happens_to_a_key_before_it_is_shown_is_told_instead_of_it() {
+    let (office, owner) = Office::open();
+    let old = office.key(&owner, json!({})).key_id();
+    let send = || office.send(rotate(&office, &owner, &old, json!({"revokeOld": true}), Some("r")));
+    office.tells.borrow_mut().push_back(DOWN);
+    send().expect(503);
+    // The new one is revoked.
+    let new = active(&office, &owner).remove(1);
+    office.post(&owner, &format!("/api-keys/{new}/revoke"), json!({})).expect(200);
+    send().refused(409, "CONFLICT");
+    assert_eq!(active(&office, &owner), [old.as_str()]);
+    // Then it is a request like any other. The old one is revoked.
+    office.tells.borrow_mut().push_back(DOWN);
+    send().expect(503);
+    office.post(&owner, &format!("/api-keys/{old}/revoke"), json!({})).expect(200);
+    send().refused(409, "CONFLICT");
+    office.pass_with_alarms(10 * SECOND);
+    assert_eq!((active(&office, &owner), live_at_the_gate(&office)), (vec![], vec![]));
+}
+
+#[test]
+fn of_two_rotations_at_the_same_time_one_ends_the_old_key() {
+    let (office, owner) = Office::open();
+    let old = office.key(&owner, json!({})).key_id();
+    let calls = ["a", "b"].map(|name| {
+        let call = rotate(&office, &owner, &old, json!({"revokeOld": true}), None);
+        (call, Seeded::new(name.len() as u64 + u64::from(name.as_bytes()[0])))
+    });
+    // Both have made their key before either goes on.
+    let mut begun = Vec::new();
+    for (call, mut entropy) in calls {
+        let step = office.registry().handle(&call, &Progress::default(), office.now.get(), &mut entropy);
+        let Step::Tell(fresh) = step else { panic!() };
+        begun.push((call, fresh, entropy));
+    }
+    let mut statuses = Vec::new();
+    for (call, fresh, mut entropy) in begun {
+        assert_eq!(office.run(office.publisher.tell_all(std::slice::from_ref(&fresh.id))).pending, 0);
+        let progress = Progress { introduced: Some(fresh.introduced(true)), ..Progress::default() };
+        let Step::Done(outcome) = office.registry().handle(&call, &progress, office.now.get(), &mut entropy)
+        else {
+            panic!()
+        };
+        let telling = office.run(office.publisher.tell_all(&outcome.publish));
+        statuses.push(outcome.reply(telling, "req-1").status);
+    }
+    assert_eq!(statuses, [201, 409]);
+    office.pass_with_alarms(10 * SECOND);
+    assert_eq!(active(&office, &owner).len(), 1);
+    assert_eq!(live_at_the_gate(&office), active(&office, &owner));
+}
+
+#[test]
+fn two_repeats_at_the_same_time_get_one_key_whichever_is_told_first() {
+    let (office, owner) = Office::open();
+    let old = office.key(&owner, json!({})).key_id();
+    let call = rotate(&office, &owner, &old, json!({"revokeOld": true}), Some("r"));
+    let turn = |progress: &Progress| {
+        office.registry().handle(&call, progress, office.now.get(), &mut Seeded::new(3))
+    };
+    let begun: Vec<_> = (0..3)
+        .map(|_| match turn(&Progress::default()) {
+            Step::Tell(fresh) => fresh,
+            _ => panic!(),
+        })
+        .collect();
+    office.run(office.publisher.tell_all(&[begun[0].id.clone()]));
+    let mut answers = Vec::new();
+    for (fresh, told) in begun.into_iter().zip([false, true, true]) {
+        let progress = Progress { introduced: Some(fresh.introduced(told)), ..Progress::default() };
+        let Step::Done(outcome) = turn(&progress) else { panic!() };
+        let telling = office.run(office.publisher.tell_all(&outcome.publish));
+        answers.push(outcome.reply(telling, "req-1"));
+    }
+    assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [503, 201, 201]);
+    assert_eq!(answers[1].body, answers[2].body);
+    assert_eq!(active(&office, &owner).len(), 1);
+}
+
+#[test]
+fn whatever_statement_of_a_whole_call_fails_its_answer_is_true() {
+    let begin = || {
+        let (office, owner) = Office::open();
+        let old = office.key(&owner, json!({})).key_id();
+        office.pass_with_alarms(5 * MINUTE);
+        (office, owner, old)
+    };
+    type Call = fn(&Office, &str, &str) -> AdminCall;
+    let calls: [Call; 5] = [
+        |office, owner, _| create(office, owner, None),
+        |office, owner, _| create(office, owner, Some("k")),
+        |office, owner, old| rotate(office, owner, old, json!({"revokeOld": true}), None),
+        |office, owner, old| rotate(office, owner, old, json!({"revokeOld": true}), Some("k")),
+        |office, owner, old| rotate(office, owner, old, json!({}), None),
+    ];
+    for call in calls {
+        for steps in 0.. {
+            let (office, owner, old) = begin();
+            let call = call(&office, &owner, &old);
+            office.db.fail_after(steps);
+            let answer = office.send(call.clone());
+            let done = office.db.has_not_failed();
+            let what = format!("{} {:?} after {steps}: {}", call.path, call.idempotency_key, answer.text);
+            let shown = match answer.status {
+                201 => vec![answer.key_id()],
+                503 => vec![],
+                _ => panic!("{what}"),
+            };
+            let ends_old = call.body.contains("revokeOld") && !shown.is_empty();
+            let mut expected = if ends_old { vec![] } else { vec![old.clone()] };
+            expected.extend(shown.clone());
+            expected.sort();
+            // At once: whoever was shown a key has one that works, the old one goes on unless it was, and is refused where
+            // the answer says from when on.
+            let live = live_at_the_gate(&office);
+            assert!(shown.iter().all(|id| live.contains(id)), "{what}");
+            let promised = answer.body["previous"].get("refusedEverywhereBy").is_some();
+            assert!(live.contains(&old) != promised || (ends_old && !promised), "{what}");
+            office.pass_with_alarms(5 * MINUTE);
+            if shown.is_empty() && call.idempotency_key.is_some() {
+                let again = office.send(call).expect(201);
+                assert!(live_at_the_gate(&office).contains(&again.key_id()), "{what}");
+            } else {
+                let mut live = live_at_the_gate(&office);
+                live.sort();
+                assert_eq!(live, expected, "{what}");
+                let mut listed = active(&office, &owner);
+                listed.sort();
+                assert_eq!(listed, expected, "{what}");
+            }
+            if done {
+                assert_eq!(shown.len(), 1);
+                break;
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_call_tells_is_told_in_less_time_than_the_gate_waits_for_the_answer() {
+    let slow = Course { lands: Some(0), answers: PATIENCE - 100, well: true };
+    for second in [slow, Course { answers: 60 * SECOND, ..slow }, DOWN] {
+        let (office, owner) = Office::open();
+        let old = office.key(&owner, json!({})).key_id();
+        office.tells.borrow_mut().extend([slow, second]);
+        let before = office.now.get();
+        let answer = office.send(rotate(&office, &owner, &old, json!({"revokeOld": true}), None)).expect(201);
+        assert!(answer.body["plaintextKey"].is_string());
+        assert!(answer.body["previous"].get("refusedEverywhereBy").is_none(), "nothing is promised yet");
+        let took = office.now.get().0 - before.0;
+        assert!(took <= 8_000 && took < i64::from(call::ANSWERED_WITHIN_MS), "{took}");
+        office.pass_with_alarms(MINUTE);
+        assert_eq!(live_at_the_gate(&office), [answer.key_id()]);
+    }
+}
+
+#[test]
+fn an_alarm_that_cannot_be_set_takes_no_key_from_whoever_made_it_and_acknowledges_nothing_that_could_be_lost()
+{
+    let slow = Course { lands: Some(0), answers: 2 * SECOND, well: true };
+    for fate in [Value::Null, json!({}), json!({"revokeOld": true})] {
+        let (office, owner) = Office::open();
+        let old = office.key(&owner, json!({})).key_id();
+        office.pass_with_alarms(5 * MINUTE);
+        office.tells.borrow_mut().push_back(slow);
+        // One before the key is told, none after it.
+        office.alarms_left.set(Some(1));
+        let call = match fate.is_null() {
+            true => create(&office, &owner, None),
+            false => rotate(&office, &owner, &old, fate, None),
+        };
+        let made = office.send(call).expect(201);
+        assert!(live_at_the_gate(&office).contains(&made.key_id()));
+        office.post(&owner, "/links", json!({})).refused(400, "VALIDATION_FAILED");
+        office.kv_is_down.set(true);
+        let path = format!("/api-keys/{}/revoke", made.key_id());
+        unavailable(&office.post(&owner, &path, json!({})), "Repeat the call");
+        assert!(!live_at_the_gate(&office).contains(&made.key_id()), "it is told nevertheless");
+        // What has nothing to publish is not concerned.
+        office.delete(&owner, "/session").expect(204);
+        let owner = office.sign_in("owner@example.com");
+        office.alarms_left.set(None);
+        office.kv_is_down.set(false);
+        office.post(&owner, &path, json!({})).expect(200);
+        office.pass_with_alarms(5 * MINUTE);
+        assert_eq!(office.published(&made.key_id()).unwrap().status, Status::Revoked);
+    }
+}
+
+#[test]
+fn a_repeat_that_shows_a_key_again_is_audited_with_who_asked() {
+    let (office, owner) = Office::open();
+    let (admin, admin_id) = office.member(&owner, "admin@example.com", "admin");
+    let old = office.key(&owner, json!({})).key_id();
+    for call in [create(&office, &admin, Some("c")), rotate(&office, &admin, &old, json!({}), Some("r"))] {
+        let made = office.send(call.clone()).expect(201);
+        let entries = || office.get(&owner, "/audit").expect(200).body["entries"].as_array().unwrap().clone();
+        let before = entries().len();
+        for times in 1..=2 {
+            office.send(call.clone()).expect(201);
+            let entries = entries();
+            assert_eq!(entries.len(), before + times);
+            assert_eq!(
+                (&entries[0]["action"], &entries[0]["target"], &entries[0]["actor"]["id"]),
+                (&json!("key.replay"), &json!(made.key_id()), &json!(admin_id))
+            );
+        }
+        // Somebody else of the tenant is shown nothing, and nothing is written down as shown.
+        let before = office.dump();
+        let AdminCall { credential, .. } = office.call("GET", &owner, "/", Value::Null);
+        office.send(AdminCall { credential, ..call }).refused(422, "IDEMPOTENCY_MISMATCH");
+        assert_eq!(office.dump(), before);
+    }
+}

@@ -1,0 +1,409 @@
+//! What asks people for their password again: every row of the table in `docs/admin-api.md` is tried, and every field of
+//! every call that writes stands in it.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use keyward_core::time::{DAY, MINUTE};
+use keyward_policy::{KeyAction, KeyRequirement, Link, Policy, Proof, Requirement, Route};
+use keyward_registry::admin_call::AdminCall;
+use keyward_testing::office::{Office, PASSWORD};
+use keyward_testing::policy::POLICY;
+use serde_json::{Value, json};
+
+/// A row: the call, what of it, what it asks, as they stand in the documentation; and calls that are of this row.
+type Row = (&'static str, &'static str, &'static str, Vec<(&'static str, Value)>);
+
+/// What a policy guards, which rows then ask, that policy, and whether somebody has signed in just now.
+type Guarded = (&'static str, fn(&str) -> bool, &'static Policy, bool);
+
+const CREATE: &str = "POST /api-keys";
+const EDIT: &str = "PATCH /api-keys/{id}";
+const ROTATE: &str = "POST /api-keys/{id}/rotate";
+const LINKS: &str = "POST /links";
+const MEMBER: &str = "PATCH /members/{id}";
+const TENANT: &str = "PATCH /tenants/{id}";
+
+fn listed(area: &str) -> Vec<&'static str> {
+    POLICY.realms[0].scopes.iter().map(|scope| scope.name).filter(|name| name.starts_with(area)).collect()
+}
+
+fn in_days(days: i64) -> String {
+    keyward_testing::NOON.plus(days * DAY).to_rfc3339()
+}
+
+fn rows() -> Vec<Row> {
+    let rate = |minute: u32, day: u32| json!({"rateLimit": {"perMinute": minute, "perDay": day}});
+    let key = |scopes: Value| json!({"name": "n", "scopes": scopes});
+    let person = json!({"email": "new@example.com", "role": "viewer", "password": PASSWORD});
+    let founder = json!({"email": "founder@example.com", "password": PASSWORD});
+    let mut with_admin = listed("");
+    with_admin.retain(|name| *name != "admin:write");
+    with_admin.push("admin:*");
+    vec![
+        (
+            CREATE,
+            "`realm`, `kind`, `name`, `scopes`, `rateLimit`, `allowedIps`, `allowedOrigins`, `tags`, `metadata`, `expiresAt`, `testMode`, `strict`",
+            "create",
+            vec![("/api-keys", key(json!(["orders:read"]))), ("/api-keys", key(json!(["orders:*"])))],
+        ),
+        (
+            CREATE,
+            "a key that opens this API",
+            "always, create",
+            ["*", "admin:*", "admin:read", "admin:write"].map(|it| ("/api-keys", key(json!([it])))).into(),
+        ),
+        (
+            CREATE,
+            "a repeat that shows such a key again",
+            "always, create",
+            vec![("/api-keys#once", key(json!(["*"])))],
+        ),
+        (
+            EDIT,
+            "`name`, `tags`, `metadata`",
+            "no",
+            vec![("/api-keys/{plain}", json!({"name": "m", "tags": ["t"], "metadata": {"a": "b"}}))],
+        ),
+        (
+            EDIT,
+            "`scopes`, `rateLimit`, `allowedIps`, `allowedOrigins`, `expiresAt`, `testMode`, `strict`: more or others",
+            "create",
+            vec![
+                ("/api-keys/{plain}", json!({"scopes": ["orders:*"]})),
+                ("/api-keys/{plain}", rate(20, 200)),
+                ("/api-keys/{plain}", json!({"allowedIps": []})),
+                ("/api-keys/{plain}", json!({"expiresAt": null})),
+                ("/api-keys/{plain}", json!({"strict": true})),
+                (
+                    "/api-keys/{public}",
+                    json!({"allowedOrigins": ["https://a.example", "https://b.example", "https://c.example"]}),
+                ),
+                ("/api-keys/{trial}", json!({"testMode": false})),
+            ],
+        ),
+        (
+            EDIT,
+            "of these less; for a wildcard, the scopes that it covers now",
+            "create, revoke",
+            vec![
+                ("/api-keys/{plain}", json!({"scopes": ["orders:read"]})),
+                ("/api-keys/{wild}", json!({"scopes": listed("orders:")})),
+                ("/api-keys/{plain}", rate(20, 1)),
+                ("/api-keys/{plain}", json!({"allowedIps": ["192.0.2.8/32"]})),
+                ("/api-keys/{plain}", json!({"expiresAt": in_days(9)})),
+                ("/api-keys/{plain}", json!({"testMode": true})),
+                ("/api-keys/{public}", json!({"allowedOrigins": ["https://a.example"]})),
+                ("/api-keys/{admin}", rate(1, 1)),
+                ("/api-keys/{admin}", json!({"allowedIps": ["192.0.2.8/32"], "expiresAt": in_days(9)})),
+                ("/api-keys/{star}", json!({"scopes": listed("")})),
+            ],
+        ),
+        (
+            EDIT,
+            "of these more, if the key then opens this API: scopes, a wildcard for the scopes that it covers now, requests, addresses, a later end or none, live for test, not strict for strict",
+            "always, create",
+            vec![
+                ("/api-keys/{plain}", json!({"scopes": ["orders:write", "admin:read"]})),
+                ("/api-keys/{plain}", json!({"scopes": ["*"]})),
+                ("/api-keys/{all}", json!({"scopes": ["*"]})),
+                ("/api-keys/{all}", json!({"scopes": with_admin})),
+                ("/api-keys/{area}", json!({"scopes": ["admin:*"]})),
+                ("/api-keys/{admin}", json!({"scopes": ["admin:read", "admin:write"]})),
+                ("/api-keys/{admin}", json!({"scopes": ["admin:read", "orders:read"]})),
+                ("/api-keys/{admin}", rate(11, 100)),
+                ("/api-keys/{admin}", rate(10, 101)),
+                ("/api-keys/{admin}", json!({"rateLimit": null})),
+                ("/api-keys/{admin}", json!({"allowedIps": null})),
+                ("/api-keys/{admin}", json!({"allowedIps": ["192.0.2.0/23"]})),
+                ("/api-keys/{admin}", json!({"allowedIps": ["192.0.2.0/24", "198.51.100.7"]})),
+                ("/api-keys/{admin}", json!({"expiresAt": null})),
+                ("/api-keys/{admin}", json!({"expiresAt": in_days(11)})),
+                ("/api-keys/{admin}", json!({"strict": false})),
+                ("/api-keys/{tested}", json!({"testMode": false})),
+            ],
+        ),
+        ("POST /api-keys/{id}/revoke", "`reason`", "revoke", vec![("/api-keys/{plain}/revoke", json!({}))]),
+        (
+            ROTATE,
+            "`revokeOld`, `graceSeconds`: the old key stays",
+            "create, rotate",
+            vec![
+                ("/api-keys/{plain}/rotate", json!({})),
+                ("/api-keys/{plain}/rotate", json!({"revokeOld": false})),
+                ("/api-keys/{plain}/rotate", json!({"graceSeconds": 86_400 * 300})),
+            ],
+        ),
+        (
+            ROTATE,
+            "the old key ends, at once or sooner than it would",
+            "create, rotate, revoke",
+            vec![
+                ("/api-keys/{plain}/rotate", json!({"revokeOld": true})),
+                ("/api-keys/{plain}/rotate", json!({"graceSeconds": 60})),
+            ],
+        ),
+        (
+            ROTATE,
+            "a key that opens this API",
+            "always, create, rotate",
+            ["admin", "all", "area", "star", "tested"]
+                .map(|name| (&*format!("/api-keys/{{{name}}}/rotate").leak(), json!({})))
+                .into(),
+        ),
+        (
+            LINKS,
+            "`url`, `subject`, `sessionId`",
+            "always",
+            vec![("/links", json!({"url": "https://shop.example/api/public/orders"}))],
+        ),
+        ("POST /members", "`email`, `role`, `password`", "roles", vec![("/members", person)]),
+        (
+            MEMBER,
+            "`role`; the `password` of somebody else",
+            "roles",
+            vec![
+                ("/members/{member}", json!({"role": "owner"})),
+                ("/members/{member}", json!({"password": "somebody chose another one"})),
+                ("/members/{me}", json!({"role": "viewer"})),
+            ],
+        ),
+        (
+            MEMBER,
+            "the own `password`, with the present one as `currentPassword`",
+            "no",
+            vec![(
+                "/members/{me}",
+                json!({"password": "somebody chose another one", "currentPassword": PASSWORD}),
+            )],
+        ),
+        ("DELETE /members/{id}", "", "roles", vec![("/members/{member}", Value::Null)]),
+        (
+            "POST /tenants",
+            "`name`, `code`, `plan`, `rateLimit`",
+            "no",
+            vec![(
+                "/tenants",
+                json!({"name": "T", "code": "TT", "plan": "p", "rateLimit": {"perMinute": 1, "perDay": 1}}),
+            )],
+        ),
+        ("POST /tenants", "`owner`", "roles", vec![("/tenants", json!({"name": "T", "owner": founder}))]),
+        (
+            TENANT,
+            "`name`, `quotas`",
+            "no",
+            vec![("/tenants/{shop}", json!({"name": "Another", "quotas": {"keys": 1}}))],
+        ),
+        (TENANT, "`rateLimit`: more", "create", vec![("/tenants/{shop}", rate(20, 200))]),
+        (
+            TENANT,
+            "`rateLimit`: less, or the realm's; another `plan`",
+            "create, revoke",
+            vec![
+                ("/tenants/{shop}", rate(20, 99)),
+                ("/tenants/{shop}", json!({"rateLimit": null})),
+                ("/tenants/{shop}", json!({"plan": "large"})),
+            ],
+        ),
+        (TENANT, "`code`", "create", vec![("/tenants/{old}", json!({"code": "OLD"}))]),
+        (
+            TENANT,
+            "`status`: `INACTIVE`",
+            "roles, revoke",
+            vec![("/tenants/{shop}", json!({"status": "INACTIVE"}))],
+        ),
+        (
+            TENANT,
+            "`status`: `ACTIVE`",
+            "roles, create",
+            vec![("/tenants/{idle}", json!({"status": "ACTIVE"}))],
+        ),
+        (
+            "POST /session/step-up",
+            "`password`",
+            "no",
+            vec![("/session/step-up", json!({"password": PASSWORD}))],
+        ),
+        ("DELETE /session", "", "no", vec![("/session", Value::Null)]),
+        ("DELETE /sessions", "", "no", vec![("/sessions", Value::Null)]),
+        ("DELETE /sessions/{id}", "", "no", vec![("/sessions/{session}", Value::Null)]),
+        ("DELETE /members/{id}/sessions", "", "no", vec![("/members/{member}/sessions", Value::Null)]),
+    ]
+}
+
+fn policy(step_up: &'static [KeyAction], step_up_roles: bool) -> &'static Policy {
+    let link =
+        Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
+    let mut policy = *keyward_testing::office::policy_with(|realm| {
+        let session = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
+        let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
+        realm.routes = Vec::leak(vec![checkout]);
+        realm.link = Some(link);
+        realm.key.test_prefix = None;
+        realm.step_up = step_up;
+    });
+    policy.admin.step_up_roles = step_up_roles;
+    Box::leak(Box::new(policy))
+}
+
+/// A deployment with everything that the rows name.
+struct Stage {
+    office: Office,
+    owner: String,
+    names: Vec<(&'static str, String)>,
+}
+
+impl Stage {
+    fn new(policy: &'static Policy) -> Self {
+        let (office, owner) = Office::open_over(policy);
+        office.post(&owner, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+        let bounds = json!({
+            "scopes": ["orders:write"], "allowedIps": ["192.0.2.0/24"], "expiresAt": in_days(10),
+            "rateLimit": {"perMinute": 10, "perDay": 100},
+        });
+        let key = |fields: Value| {
+            let mut all = bounds.clone();
+            all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+            office.key(&owner, all).key_id()
+        };
+        let origins = ["https://a.example", "https://b.example"];
+        let mut names = vec![
+            ("plain", key(json!({}))),
+            ("wild", key(json!({"scopes": ["orders:*"]}))),
+            ("public", key(json!({"kind": "publishable", "allowedOrigins": origins}))),
+            ("admin", key(json!({"scopes": ["admin:read"], "strict": true}))),
+            ("all", key(json!({"scopes": listed("")}))),
+            ("area", key(json!({"scopes": listed("admin:")}))),
+            ("star", key(json!({"scopes": ["*"]}))),
+            ("trial", key(json!({"testMode": true}))),
+            ("tested", key(json!({"scopes": ["admin:read"], "testMode": true}))),
+        ];
+        let mut once = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["*"]}));
+        once.idempotency_key = Some("once".into());
+        office.send(once).expect(201);
+        names.push(("member", office.member(&owner, "member@example.com", "viewer").1));
+        office.member(&owner, "second@example.com", "owner");
+        office.sign_in("owner@example.com");
+        let me = office.get(&owner, "/session").expect(200);
+        names.push(("me", me.body["member"]["id"].as_str().unwrap().to_owned()));
+        let tenant = |name: &str| {
+            let body = json!({"name": name, "plan": "small", "rateLimit": {"perMinute": 10, "perDay": 100}});
+            let made = office.post(&owner, "/tenants", body).expect(201);
+            made.body["tenant"]["id"].as_str().unwrap().to_owned()
+        };
+        names.extend([("shop", tenant("shop")), ("old", tenant("old")), ("idle", tenant("idle"))]);
+        let (_, old) = names.iter().find(|(name, _)| *name == "old").unwrap();
+        keyward_core::sql::Sql::run(
+            &office.db,
+            "UPDATE tenants SET code = NULL WHERE id = ?",
+            &[old.as_str().into()],
+        )
+        .unwrap();
+        let (_, idle) = names.last().unwrap();
+        office.patch(&owner, &format!("/tenants/{idle}"), json!({"status": "INACTIVE"})).expect(200);
+        Self { office, owner, names }
+    }
+
+    fn call(&self, session: &str, method: &str, path: &str, body: &Value) -> AdminCall {
+        let own = self.office.get(session, "/sessions").expect(200);
+        let sessions = own.body["sessions"].as_array().unwrap();
+        let other = sessions.iter().find(|session| session["current"] == false);
+        let id = other.map(|session| session["id"].as_str().unwrap().to_owned()).unwrap_or_default();
+        let mut path = path.replace("{session}", &id);
+        for (name, id) in &self.names {
+            path = path.replace(&format!("{{{name}}}"), id);
+        }
+        let mut call = self.office.call(method, session, path.trim_end_matches("#once"), body.clone());
+        call.idempotency_key = path.ends_with("#once").then(|| "once".to_owned());
+        call
+    }
+
+    /// Whether the call asks for the password.
+    fn asks(&self, session: &str, method: &str, path: &str, body: &Value) -> bool {
+        let answer = self.office.send(self.call(session, method, path, body));
+        let asks = (answer.status, answer.code()) == (403, "STEP_UP_REQUIRED");
+        assert!(asks || answer.status < 300, "{method} {path} {body}: {}", answer.text);
+        asks
+    }
+
+    fn step_up(&self, session: &str) {
+        self.office.post(session, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+    }
+}
+
+#[test]
+fn every_row_of_the_table_asks_for_what_it_says() {
+    let policies: [Guarded; 5] = [
+        ("nothing", |asks| asks.contains("always"), policy(&[], false), false),
+        ("roles", |asks| asks.contains("always") || asks.contains("roles"), policy(&[], true), false),
+        ("create", |asks| asks.contains("create"), policy(&[KeyAction::Create], false), true),
+        ("rotate", |asks| asks.contains("rotate"), policy(&[KeyAction::Rotate], false), true),
+        ("revoke", |asks| asks.contains("revoke"), policy(&[KeyAction::Revoke], false), true),
+    ];
+    // Signing in just now is not enough where a realm asks; elsewhere it was too long ago.
+    let begin = |policy, fresh: bool| {
+        let stage = Stage::new(policy);
+        let session = if fresh { stage.office.sign_in("owner@example.com") } else { stage.owner.clone() };
+        stage.office.later(if fresh { 0 } else { 5 * MINUTE });
+        (stage, session)
+    };
+    for (guarded, expected, policy, fresh) in policies {
+        // What is refused changes nothing, so one stage does for all of that.
+        let (refusing, refused) = begin(policy, fresh);
+        for (call, what, asks, tries) in rows() {
+            let of_keys = ["create", "rotate", "revoke"].iter().any(|action| asks.contains(action));
+            if ["rotate", "revoke"].contains(&guarded) && !of_keys {
+                continue;
+            }
+            let (method, _) = call.split_once(' ').unwrap();
+            for (path, body) in tries {
+                let what = format!("where the policy guards {guarded}: {call}, {what}: {body}");
+                if expected(asks) {
+                    assert!(refusing.asks(&refused, method, path, &body), "{what}");
+                }
+                if !expected(asks) || guarded == "roles" {
+                    let (stage, session) = begin(policy, fresh);
+                    if expected(asks) {
+                        stage.step_up(&session);
+                    }
+                    assert!(!stage.asks(&session, method, path, &body), "{what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_the_documentation() {
+    let stage = Stage::new(policy(&[], false));
+    let rows = rows();
+    for (method, pattern) in keyward_registry::routes().filter(|(method, _)| *method != "GET") {
+        if ["/setup", "/session"].contains(&pattern) && method == "POST" {
+            continue;
+        }
+        let name = pattern.replace("{key_}", "{id}").replace("{ses_}", "{id}").replace("{}", "{id}");
+        let call = format!("{method} {name}");
+        let of_call: Vec<&Row> = rows.iter().filter(|row| row.0 == call).collect();
+        assert!(!of_call.is_empty(), "{call} stands in no row");
+        let (path, _) = of_call[0].3[0];
+        if method == "DELETE" {
+            continue;
+        }
+        let answer = stage.office.send(stage.call(&stage.owner, method, path, &json!({"no such field": 1})));
+        let fields =
+            answer.expect(400).message("no such field").split_once("there are ").unwrap().1.to_owned();
+        for field in fields.split(", ") {
+            let stands = of_call.iter().any(|row| row.1.contains(&format!("`{field}`")));
+            assert!(stands, "{call}: {field} stands in no row");
+        }
+    }
+    let document = include_str!("../../../../docs/admin-api.md");
+    let section = document.split("## What asks for the password\n").nth(1).unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let table: Vec<&str> =
+        section.lines().filter(|line| line.starts_with("| `")).map(|line| line.trim()).collect();
+    for (call, what, asks, _) in &rows {
+        let row = format!("| `{call}` | {what} | {asks} |");
+        assert!(table.iter().any(|line| line.starts_with(&row)), "docs/admin-api.md lacks\n{row}");
+    }
+    assert_eq!(table.len(), rows.len());
+}

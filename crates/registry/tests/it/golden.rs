@@ -1,0 +1,143 @@
+//! What the Registry stores and hands out, pinned: a change here must not make what is stored
+//! unreadable, or what was handed out invalid. Hashes and MACs were computed with another tool
+//! (Python's hashlib and hmac).
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use keyward_core::sql::Sql;
+use keyward_registry::{cursor, error::Refusal, ids, schema, sessions::token};
+use keyward_testing::office::Office;
+use keyward_testing::{Seeded, secrets};
+use serde_json::json;
+
+const TENANT: &str = "00000000-0000-4000-8000-000000000000";
+
+#[test]
+fn sessions_are_found_by_this_hash() {
+    assert_eq!(
+        token::token_hash("kws_abc"),
+        "55b0c2acc1dcff741c79d2754cc10ee4e29f715e347382f4ef07e3266d10f9e9"
+    );
+}
+
+#[test]
+fn cursors_that_were_handed_out_stay_good() {
+    assert_eq!(cursor::encode(&secrets(), "keys", TENANT, 42), "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY");
+    assert_eq!(cursor::decode(&secrets(), "keys", TENANT, "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY"), Some(42));
+    assert_eq!(cursor::decode(&secrets(), "audit", TENANT, "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY"), None);
+}
+
+#[test]
+fn cursors_outlive_a_change_of_the_secret() {
+    let old = cursor::encode(&secrets(), "keys", TENANT, 42);
+    let both =
+        keyward_core::secret::Secrets::new("new-secret", Some("test-secret-of-the-deployment-1234567890"));
+    assert_eq!(cursor::decode(&both, "keys", TENANT, &old), Some(42));
+}
+
+#[test]
+fn ids_have_128_random_bits() {
+    assert_eq!(ids::id("key_", &mut Seeded::new(1)), "key_zxgNOFBJwZ7IUuCFLBuqc7");
+    assert_eq!(ids::uuid(&mut Seeded::new(1)), "fa96999e-fb2d-490b-a2b3-a0e377596e57");
+}
+
+#[test]
+fn a_record_is_published_as_this_json() {
+    let (office, owner) = Office::open();
+    let fields = json!({
+        "allowedIps": ["10.0.0.0/8"], "expiresAt": "2040-01-01T00:00:00Z", "rateLimit": {"perDay": 9},
+        "kind": "publishable", "allowedOrigins": ["https://a.example"]
+    });
+    office.key(&owner, fields);
+    let published = office.kv.borrow().values().next().unwrap().clone();
+    assert_eq!(
+        published,
+        r#"{"v":"1","id":"key_EWjQ0dQxFOOp43qhoncis2","realm":"default","tenant":{"id":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","code":"5JSWJE","status":"ACTIVE","plan":null},"kind":"publishable","mode":"live","status":"ACTIVE","version":1,"expiresAt":2208988800000,"scopes":["orders:read"],"allowedIps":["10.0.0.0/8"],"allowedOrigins":["https://a.example"],"limits":{"perMinute":600,"perDay":9}}"#
+    );
+}
+
+#[test]
+fn the_first_audit_entry_hashes_to_this() {
+    let (office, _) = Office::open();
+    let row = office.db.run("SELECT entry, hash FROM audit WHERE seq = 1", &[]).unwrap().remove(0);
+    assert_eq!(
+        row["entry"],
+        r#"{"action":"setup","actor":{"email":"owner@example.com","id":"mem_rNPTRAhuBAXyW9zrmDJW92","type":"member"},"address":"192.0.2.1","after":{"createdAt":"2030-03-17T17:46:40.000Z","email":"owner@example.com","id":"mem_rNPTRAhuBAXyW9zrmDJW92","role":"owner","tenantId":"ff8e66ae-c606-47be-a7aa-6c363d94dde8"},"before":null,"previousHash":"0000000000000000000000000000000000000000000000000000000000000000","requestId":"req-1","seq":1,"target":"mem_rNPTRAhuBAXyW9zrmDJW92","tenantId":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","time":"2030-03-17T17:46:40.000Z"}"#
+    );
+    assert_eq!(row["hash"], "ee4b247249ce0acd2a0713fe7ad25a26e3113b4afd7188111507d212ccd8d396");
+}
+
+#[test]
+fn an_idempotent_create_computes_this_key() {
+    let (office, owner) = Office::open();
+    let mut call = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
+    call.idempotency_key = Some("order-1".into());
+    let key = office.send(call).plaintext();
+    assert_eq!(key, "kw_live_1Ypx2y131SRDu8APe2b8M2pUUvJ19Qt2uyBP");
+}
+
+#[test]
+fn a_password_is_stored_as_algorithm_iterations_salt_and_key() {
+    let (office, _) = Office::open();
+    let stored = office.db.run("SELECT password FROM members", &[]).unwrap().remove(0);
+    assert_eq!(
+        stored["password"],
+        "pbkdf2-sha256:100000:we7yvTEc-rLXJ9xuxX8lCg:Y5O5lGnRhhkaCRjvq97VnP0HbI0cKVASMPUuRQmPQfE"
+    );
+}
+
+#[test]
+fn a_session_token_ends_with_this_check() {
+    let (_, owner) = Office::open();
+    assert_eq!(owner, "kws_R2QgX7eNnZnsc8XCtJDxT6hRkhVRNB8rJYju4U7JVQQ");
+}
+
+fn hash(text: &str) -> String {
+    keyward_core::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text))
+}
+
+#[test]
+fn released_additions_are_never_edited() {
+    let hashes: Vec<(&str, String)> =
+        schema::ADDITIONS.iter().map(|addition| (addition.name, hash(addition.statements))).collect();
+    let released = [
+        ("idempotency of a key", "3e0af78a5ee03b913be15bfaa55112e4ecc69e534cf46ab0e3e0cafcb68828ff"),
+        ("admin scopes of a key", "02c765b277231152a29734b673f97f842436b4a94f27351ca1143e9d65e814c2"),
+        ("keys that were not shown yet", "35cb14076a4ab81d5941fd13025e9b3f255cbe11a6cc5380511b591bda5d6335"),
+        ("usage taken back", "8839e7661874b69a451d911e98688ec2f2498840466ae761aacf92fa4ecc1be3"),
+        ("guesses", "55c70e3a621fdd3db837df650d499e1d44ff4d1ebd7106887c69a5fcb80fe3c5"),
+        ("sessions are listed", "a2dda1ddabd81c0f0adb1981850446758aa4cc0db073b9daa8975725953fd4fa"),
+        ("usage by hour", "350485d02d5a5698ffe1e37840f2ecc5e997b2b1e83edd4fd52495dd6f99e907"),
+        ("usage by day", "0e4a981082a341d9ff881551f4355e043d21c6a4dafd9e970caf263794cf44c6"),
+        ("audit checkpoints", "4236e159209975fbf59d57048b6863612a34a53cc3fa51350b3b311b9d823459"),
+        ("quotas", "4de0c746058143daf0d774e3be990a36a8d54e3dfb56e46987123fa8f630f27c"),
+        ("ballast", "2e59e13c6063e0e3b8571ceb59c47fdb27b93cb1481e229233eafd4da503b4ff"),
+        ("audit by day", "d52e7d9aefdaf986c9b2f72b3d9d806d9d4fe5723a8e4080ff2b2dd7924638f3"),
+        ("what a tenant holds", "17fa81411c27936b3a976b43cf320c862f58d4587eab67edb6f6c502b4205fc8"),
+    ];
+    let released = released.map(|(name, hash)| (name, hash.to_owned()));
+    assert_eq!(hashes, released);
+}
+
+#[test]
+fn released_migrations_are_never_edited_and_none_is_added() {
+    let hashes: Vec<String> = schema::MIGRATIONS.iter().map(|text| hash(text)).collect();
+    let released = [
+        "615114fc0198e1f6cb8075759084e2e947d8c6e0ec4144c5c6770847c329b086",
+        "e8cc0d2fbf5246b57ff93e886d0a54de6baa5196a185467b255400b297561390",
+        "b41762eff19dad66cc3b39c2583c342c9c742450226855f5fd63a408ce869b94",
+        "4d8a13cb85ffffe6a3064b6fcb28bcb5040564a033c17b50dfac21eb17f5fabb",
+        "af1fd3e05bcac1f57bb804e316cec95e3e485b545e57bcd7938212e09592ebe0",
+        "181fa388eb30d5b4adb23b5ef5f1135fb845e1916d308278454ebbdebe647187",
+    ];
+    assert_eq!(hashes, released);
+}
+
+#[test]
+fn a_refusal_is_problem_details() {
+    let reply = Refusal::field("name", "is required").reply("req-1");
+    assert_eq!(
+        reply.body,
+        r#"{"code":"VALIDATION_FAILED","detail":"Mend name and send the request again.","error":{"code":"VALIDATION_FAILED","message":"Mend name and send the request again.","type":"invalid_request_error"},"errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
+    );
+}

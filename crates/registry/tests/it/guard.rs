@@ -1,0 +1,246 @@
+//! What `owner_only`, `step_up` and a fresh password guard is what happens, whichever call does it.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use keyward_core::time::{MINUTE, SECOND};
+use keyward_policy::{KeyAction, Policy, Rotation};
+use keyward_testing::office::{Answer, Office, PASSWORD, policy_with};
+use serde_json::{Value, json};
+
+use KeyAction::{Create, Revoke, Rotate};
+use keyward_testing::policy::POLICY;
+
+const ALL: [KeyAction; 3] = [Create, Rotate, Revoke];
+const KEY: &str = "/api-keys/{key_}";
+
+type Call = (&'static str, String, Value, &'static [KeyAction]);
+
+/// A call on a key made by [`key_of`], and what happens by it.
+fn calls(office: &Office) -> Vec<Call> {
+    let at = |milliseconds: i64| office.now.get().plus(milliseconds).to_rfc3339();
+    let rotate = format!("{KEY}/rotate");
+    let edit = |change: Value, effects: &'static [KeyAction]| ("PATCH", KEY.to_owned(), change, effects);
+    vec![
+        ("POST", "/api-keys".to_owned(), json!({"name": "n", "scopes": ["orders:read"]}), &[Create]),
+        ("POST", format!("{KEY}/revoke"), json!({}), &[Revoke]),
+        ("POST", rotate.clone(), json!({}), &[Create, Rotate]),
+        ("POST", rotate.clone(), json!({"revokeOld": false}), &[Create, Rotate]),
+        ("POST", rotate.clone(), json!({"revokeOld": true}), &[Create, Rotate, Revoke]),
+        ("POST", rotate.clone(), json!({"graceSeconds": 0}), &[Create, Rotate, Revoke]),
+        ("POST", rotate.clone(), json!({"graceSeconds": 60}), &[Create, Rotate, Revoke]),
+        // It ends before that anyway.
+        ("POST", rotate, json!({"graceSeconds": 86_400 * 300}), &[Create, Rotate]),
+        edit(json!({"name": "m", "tags": ["t"], "metadata": {"a": "b"}}), &[]),
+        edit(json!({"scopes": ["orders:write", "orders:read", "admin:read"]}), &[Create]),
+        edit(json!({"expiresAt": null}), &[Create]),
+        edit(json!({"expiresAt": at(200 * 86_400 * SECOND)}), &[Create]),
+        edit(json!({"allowedIps": []}), &[Create]),
+        edit(json!({"allowedIps": ["192.0.2.0/23"]}), &[Create]),
+        edit(json!({"rateLimit": {"perMinute": 20, "perDay": 100}}), &[Create]),
+        edit(json!({"strict": true}), &[Create]),
+        edit(json!({"expiresAt": at(2 * SECOND)}), &[Create, Revoke]),
+        edit(json!({"scopes": ["orders:read"]}), &[Create, Revoke]),
+        edit(json!({"allowedIps": ["192.0.2.8/32"]}), &[Create, Revoke]),
+        edit(json!({"allowedIps": ["203.0.113.0/24"]}), &[Create, Revoke]),
+        edit(json!({"rateLimit": {"perMinute": 1, "perDay": 100}}), &[Create, Revoke]),
+        edit(json!({"rateLimit": {"perMinute": 20, "perDay": 1}}), &[Create, Revoke]),
+    ]
+}
+
+fn key_of(office: &Office, owner: &str) -> String {
+    let settings = json!({
+        "scopes": ["orders:write"], "allowedIps": ["192.0.2.0/24"], "rateLimit": {"perMinute": 10, "perDay": 100},
+        "expiresAt": office.now.get().plus(100 * 86_400 * SECOND).to_rfc3339(),
+    });
+    office.key(owner, settings).key_id()
+}
+
+fn step_up(office: &Office, session: &str) {
+    office.post(session, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+}
+
+fn send(office: &Office, session: &str, (method, path, body): (&str, &str, Value), id: &str) -> Answer {
+    office.send(office.call(method, session, &path.replace("{key_}", id), body))
+}
+
+#[test]
+fn what_a_realm_keeps_for_owners_is_kept_whichever_call_does_it() {
+    for guarded in ALL {
+        let policy = policy_with(|realm| realm.owner_only = Box::leak(Box::new([guarded])));
+        let (office, owner) = Office::open_over(policy);
+        let (admin, _) = office.member(&owner, "admin@example.com", "admin");
+        for (method, path, body, effects) in calls(&office) {
+            let id = key_of(&office, &owner);
+            let before = office.record(&id);
+            let answer = send(&office, &admin, (method, &path, body.clone()), &id);
+            let refused = answer.status == 403 && answer.code() == "FORBIDDEN";
+            let what = format!("{guarded:?} is for owners: {method} {path} {body}: {}", answer.text);
+            assert_eq!(refused, effects.contains(&guarded), "{what}");
+            assert!(refused || (200..300).contains(&answer.status), "{what}");
+            assert!(!refused || office.record(&id) == before, "{what}");
+            assert!(send(&office, &owner, (method, &path, body), &id).status < 400 || !refused, "{what}");
+        }
+    }
+}
+
+#[test]
+fn what_a_realm_wants_the_password_for_asks_for_it_whichever_call_does_it() {
+    for guarded in ALL {
+        let policy = policy_with(|realm| realm.step_up = Box::leak(Box::new([guarded])));
+        let (office, owner) = Office::open_over(policy);
+        for (method, path, body, effects) in calls(&office) {
+            step_up(&office, &owner);
+            let id = key_of(&office, &owner);
+            // Signing in is not enough there.
+            let session = office.sign_in("owner@example.com");
+            let answer = send(&office, &session, (method, &path, body.clone()), &id);
+            let refused = answer.status == 403 && answer.code() == "STEP_UP_REQUIRED";
+            let what = format!("{guarded:?} asks: {method} {path} {body}: {}", answer.text);
+            assert_eq!(refused, effects.contains(&guarded), "{what}");
+            assert!(refused || (200..300).contains(&answer.status), "{what}");
+            step_up(&office, &session);
+            assert!(!refused || send(&office, &session, (method, &path, body), &id).status < 400, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_rotation_that_revokes_by_default_is_a_revocation() {
+    let policy = policy_with(|realm| (realm.rotation, realm.owner_only) = (Rotation::RevokeOld, &[Revoke]));
+    let (office, owner) = Office::open_over(policy);
+    let (admin, _) = office.member(&owner, "admin@example.com", "admin");
+    let path = format!("/api-keys/{}/rotate", key_of(&office, &owner));
+    office.post(&admin, &path, json!({})).refused(403, "FORBIDDEN");
+    office.post(&admin, &path, json!({"revokeOld": false})).expect(201);
+}
+
+/// Every call that writes. A new one is put here, and above if it does something to a key.
+#[test]
+fn every_call_that_writes_is_known_here() {
+    let office = Office::empty();
+    let of_keys: Vec<(&str, String)> =
+        calls(&office).into_iter().map(|(method, path, ..)| (method, path)).collect();
+    let others = [
+        ("POST", "/setup"),
+        ("POST", "/session"),
+        ("DELETE", "/session"),
+        ("POST", "/session/step-up"),
+        ("DELETE", "/sessions"),
+        ("DELETE", "/sessions/{ses_}"),
+        ("DELETE", "/members/{}/sessions"),
+        // `what_opens_the_admin_api_asks_…`, `crates/registry/tests/it/links.rs`
+        ("POST", "/links"),
+        // `people_and_tenants_ask_…`
+        ("POST", "/members"),
+        ("PATCH", "/members/{}"),
+        ("DELETE", "/members/{}"),
+        ("POST", "/tenants"),
+        ("PATCH", "/tenants/{}"),
+    ];
+    for (method, path) in keyward_registry::routes().filter(|(method, _)| *method != "GET") {
+        let known = others.contains(&(method, path))
+            || of_keys.iter().any(|(m, p)| (*m, p.as_str()) == (method, path));
+        assert!(known, "{method} {path}: say which effects it has");
+    }
+}
+
+#[test]
+fn what_opens_the_admin_api_asks_for_the_password_whatever_the_policy_says() {
+    let (office, owner) = Office::open();
+    let admin_key =
+        office.key(&owner, json!({"scopes": ["admin:write"], "allowedIps": ["192.0.2.0/24"]})).key_id();
+    let plain = office.key(&owner, json!({})).key_id();
+    let mut repeat = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["*"]}));
+    repeat.idempotency_key = Some("once".into());
+    office.send(repeat.clone()).expect(201);
+
+    office.later(5 * MINUTE);
+    for scopes in
+        [json!(["*"]), json!(["admin:*"]), json!(["admin:read"]), json!(["orders:read", "admin:write"])]
+    {
+        let body = json!({"name": "n", "scopes": scopes});
+        office.post(&owner, "/api-keys", body.clone()).refused(403, "STEP_UP_REQUIRED");
+        office
+            .patch(&owner, &format!("/api-keys/{plain}"), json!({"scopes": scopes}))
+            .refused(403, "STEP_UP_REQUIRED");
+    }
+    office.send(repeat).refused(403, "STEP_UP_REQUIRED");
+    let path = format!("/api-keys/{admin_key}");
+    office.post(&owner, &format!("{path}/rotate"), json!({})).refused(403, "STEP_UP_REQUIRED");
+    for more in [json!({"allowedIps": []}), json!({"rateLimit": {"perMinute": 100_000, "perDay": null}})] {
+        office.patch(&owner, &path, more).refused(403, "STEP_UP_REQUIRED");
+    }
+    // What opens nothing, or opens less, does not ask.
+    office.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["orders:*"]})).expect(201);
+    office.post(&owner, &format!("/api-keys/{plain}/rotate"), json!({})).expect(201);
+    office.patch(&owner, &path, json!({"allowedIps": ["192.0.2.7/32"]})).expect(200);
+    office.patch(&owner, &path, json!({"name": "renamed"})).expect(200);
+
+    step_up(&office, &owner);
+    office.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["*"]})).expect(201);
+    office.post(&owner, &format!("{path}/rotate"), json!({})).expect(201);
+}
+
+#[test]
+fn a_key_that_manages_keys_makes_none_that_do() {
+    let (office, owner) = Office::open();
+    let manager = format!("key:{}", office.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
+    let admin_key = office.key(&owner, json!({"scopes": ["admin:read"]})).key_id();
+    let plain = office.key(&manager, json!({})).key_id();
+    for scope in ["*", "admin:*", "admin:read", "admin:write"] {
+        office
+            .post(&manager, "/api-keys", json!({"name": "n", "scopes": [scope]}))
+            .refused(400, "VALIDATION_FAILED");
+        office
+            .patch(&manager, &format!("/api-keys/{plain}"), json!({"scopes": [scope]}))
+            .refused(400, "VALIDATION_FAILED");
+    }
+    office.post(&manager, &format!("/api-keys/{admin_key}/rotate"), json!({})).refused(403, "FORBIDDEN");
+    office
+        .patch(&manager, &format!("/api-keys/{admin_key}"), json!({"expiresAt": null}))
+        .refused(403, "FORBIDDEN");
+}
+
+#[test]
+fn people_and_tenants_ask_for_a_fresh_password_whichever_call_changes_them() {
+    let mut policy = *POLICY;
+    policy.admin.step_up_roles = true;
+    let policy: &'static Policy = Box::leak(Box::new(policy));
+    let (office, operator) = Office::open_over(policy);
+    let (_, shop) = office.tenant(&operator, "shop");
+    let (_, member) = office.member(&operator, "m@example.com", "viewer");
+    office.later(5 * MINUTE);
+    let person = json!({"email": "n@example.com", "role": "owner", "password": PASSWORD});
+    let tenant = json!({"name": "T", "owner": {"email": "t@example.com", "password": PASSWORD}});
+    let calls = [
+        ("POST", "/members".to_owned(), person, 201),
+        ("PATCH", format!("/members/{member}"), json!({"role": "admin"}), 200),
+        ("PATCH", format!("/members/{member}"), json!({"password": "somebody chose another one"}), 200),
+        ("DELETE", format!("/members/{member}"), Value::Null, 204),
+        ("POST", "/tenants".to_owned(), tenant, 201),
+        ("PATCH", format!("/tenants/{shop}"), json!({"status": "INACTIVE"}), 200),
+        ("PATCH", format!("/tenants/{shop}"), json!({"status": "ACTIVE"}), 200),
+    ];
+    office
+        .patch(&operator, &format!("/tenants/{shop}"), json!({"name": "Another", "status": "ACTIVE"}))
+        .expect(200);
+    let before = office.dump();
+    for (method, path, body, _) in calls.iter().filter(|(.., body, _)| body["status"] != "ACTIVE") {
+        office.send(office.call(method, &operator, path, body.clone())).refused(403, "STEP_UP_REQUIRED");
+    }
+    assert_eq!(office.dump(), before, "nothing of it is done");
+    step_up(&office, &operator);
+    for (method, path, body, status) in calls {
+        office.send(office.call(method, &operator, &path, body)).expect(status);
+    }
+}
+
+#[test]
+fn a_tenant_is_stopped_only_with_the_password_where_a_realm_asks_it_for_revoking() {
+    let (office, operator) = Office::open_over(policy_with(|realm| realm.step_up = &[Revoke]));
+    let (_, shop) = office.tenant(&operator, "shop");
+    let path = format!("/tenants/{shop}");
+    office.patch(&operator, &path, json!({"status": "INACTIVE"})).refused(403, "STEP_UP_REQUIRED");
+    step_up(&office, &operator);
+    office.patch(&operator, &path, json!({"status": "INACTIVE"})).expect(200);
+}

@@ -1,0 +1,36 @@
+//! The admin side. One binary, so that it is linked once.
+
+mod admin_api;
+mod admin_scopes;
+mod changes;
+mod clocks;
+mod delivery;
+mod ended_keys;
+mod fresh_password;
+mod front;
+mod golden;
+mod growth;
+mod guard;
+mod idempotency;
+mod isolation;
+mod json;
+mod keys;
+mod links;
+mod list;
+mod outbox;
+mod passwords;
+mod people;
+mod publisher;
+mod quotas;
+mod rates;
+mod realms;
+mod retention;
+mod room;
+mod rotation;
+mod session_list;
+mod sessions;
+mod sign_in;
+mod text;
+mod throttle;
+mod turns;
+mod usage;

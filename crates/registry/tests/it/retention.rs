@@ -1,0 +1,444 @@
+//! What goes with time: usage by the hour, then by the day; the audit, where the policy says so, with a signed
+//! checkpoint in its place.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::collections::BTreeMap;
+
+use keyward_core::{
+    secret::Secrets,
+    sql::{self, Sql},
+    time::{DAY, HOUR, Timestamp},
+};
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_policy::Policy;
+use keyward_registry::{audit, usage};
+use keyward_testing::office::{Office, policy_with};
+use keyward_testing::{NOON, SECRET};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn report(office: &Office, key_id: &str, hour: Timestamp, accepted: u64, refused: u64) {
+    let refused = [("TEST_MODE".to_owned(), refused)].into();
+    let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
+    let report = UsageReport { key_id: key_id.to_owned(), last_used_at: None, hours, sent: None };
+    usage::apply(&office.db, &report, true, office.now.get()).unwrap();
+}
+
+/// Totals by day, of two years and more.
+fn days(office: &Office, key_id: &str) -> BTreeMap<String, (u64, u64)> {
+    let owner = office.sign_in("owner@example.com");
+    let to = office.now.get().plus(DAY).floor(DAY);
+    let query = format!("?step=1d&to={}&from={}", to.to_rfc3339(), to.plus(-900 * DAY).to_rfc3339());
+    let answer = office.get(&owner, &format!("/api-keys/{key_id}/usage{query}")).expect(200);
+    let points = answer.body["points"].as_array().unwrap().clone();
+    let counts = |point: &Value| {
+        (point["accepted"].as_u64().unwrap(), point["refused"]["TEST_MODE"].as_u64().unwrap_or_default())
+    };
+    let all = points.iter().map(|point| (point["time"].as_str().unwrap().to_owned(), counts(point)));
+    all.filter(|(_, counts)| *counts != (0, 0)).collect()
+}
+
+fn keep_up(office: &Office) {
+    office.publisher.keep_up(&office.secrets);
+}
+
+fn count(office: &Office, table: &str) -> u64 {
+    office.db.run(&format!("SELECT COUNT(*) AS n FROM {table}"), &[]).unwrap()[0]["n"].as_u64().unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn rolling_up_changes_no_total_of_a_day_in_whatever_steps_it_is_done(
+        uses in prop::collection::vec((0i64..2_000, 1u64..50, 0u64..5), 1..300),
+        turns in 0u32..12,
+        later in 0i64..200,
+    ) {
+        let (office, owner) = Office::open();
+        let ids = [office.key(&owner, json!({})).key_id(), office.key(&owner, json!({})).key_id()];
+        for (n, (hours_ago, accepted, refused)) in uses.iter().enumerate() {
+            report(&office, &ids[n % 2], NOON.plus(-hours_ago * HOUR), *accepted, *refused);
+        }
+        let before = ids.clone().map(|id| days(&office, &id));
+        office.later(later * DAY);
+        for _ in 0..turns {
+            keep_up(&office);
+        }
+        let part = ids.clone().map(|id| days(&office, &id));
+        prop_assert_eq!(&part, &before);
+        for _ in 0..20 {
+            keep_up(&office);
+        }
+        let all = ids.map(|id| days(&office, &id));
+        prop_assert_eq!(&all, &before);
+        let first = usage::retention::first_hour(office.now.get());
+        let left = office.db.run("SELECT COUNT(*) AS n FROM usage WHERE hour < ?", &[first.into()]).unwrap();
+        prop_assert_eq!(&left[0]["n"], 0);
+    }
+}
+
+#[test]
+fn hours_are_kept_for_90_days_and_days_for_two_years() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    for n in 0..1_000 {
+        report(&office, &id, NOON.plus(-n * HOUR), 1, 0);
+    }
+    assert_eq!((count(&office, "usage"), count(&office, "usage_days")), (1_000, 0));
+    office.later(91 * DAY);
+    keep_up(&office);
+    assert!(count(&office, "usage") >= 900 - 13, "a turn is bounded");
+    for _ in 0..10 {
+        keep_up(&office);
+    }
+    let hours = count(&office, "usage");
+    assert!(hours < 24, "{hours}");
+    assert!((41..=42).contains(&count(&office, "usage_days")));
+    // What is reported late of a time that was rolled up would count twice, and is dropped.
+    let before = days(&office, &id);
+    report(&office, &id, NOON.plus(-500 * HOUR), 1, 0);
+    assert_eq!(days(&office, &id), before);
+    let owner = office.sign_in("owner@example.com");
+    let from = NOON.plus(-10 * DAY).to_rfc3339();
+    let path = format!("/api-keys/{id}/usage?from={from}&to={}", NOON.to_rfc3339());
+    let refused = office.get(&owner, &path);
+    assert!(refused.message("from").contains("step=1d"), "{}", refused.text);
+    office.later(730 * DAY);
+    for _ in 0..3 {
+        keep_up(&office);
+    }
+    assert_eq!((count(&office, "usage"), count(&office, "usage_days")), (0, 0));
+}
+
+#[test]
+fn what_was_taken_back_is_in_no_day_and_is_taken_back_without_room_too() {
+    let (office, owner) = Office::open();
+    let id = office.key(&owner, json!({})).key_id();
+    let told = |accepted: u64, taken_back: u64, hour: Timestamp, room: bool| {
+        let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused: [].into(), taken_back }];
+        let report =
+            UsageReport { key_id: id.clone(), last_used_at: None, hours, sent: Some(office.now.get()) };
+        usage::apply(&office.db, &report, room, office.now.get()).unwrap()
+    };
+    told(5, 0, NOON, true);
+    told(3, 2, NOON, false);
+    told(9, 0, NOON.plus(-DAY), false);
+    assert_eq!(told(7, 0, NOON.plus(DAY), false).early, [NOON.plus(DAY).floor(HOUR)]);
+    let before = days(&office, &id);
+    assert_eq!(before.values().collect::<Vec<_>>(), [&(3, 0)]);
+    office.later(91 * DAY);
+    keep_up(&office);
+    assert_eq!((count(&office, "usage"), count(&office, "usage_days")), (0, 1));
+    assert_eq!(days(&office, &id), before);
+}
+
+fn forgetful(days: u32) -> &'static Policy {
+    let mut policy = Policy { ..*policy_with(|_| {}) };
+    policy.admin.audit_retention_days = Some(days);
+    Box::leak(Box::new(policy))
+}
+
+fn verify(office: &Office) -> Value {
+    let owner = office.sign_in("owner@example.com");
+    office.get(&owner, "/audit/verify").expect(200).body
+}
+
+/// A chain with an entry every day for so many days, cut at so many.
+fn cut_chain(entries: i64, kept: u32) -> Office {
+    let (office, _) = Office::open_over(forgetful(kept));
+    for _ in 0..entries {
+        office.later(DAY);
+        office.sign_in("owner@example.com");
+    }
+    for _ in 0..5 {
+        keep_up(&office);
+    }
+    office
+}
+
+#[test]
+fn what_is_older_than_the_policy_says_is_cut_and_the_rest_verifies_from_a_signed_checkpoint() {
+    let office = cut_chain(50, 30);
+    let left = office.db.run("SELECT MIN(seq) AS first, COUNT(*) AS n FROM audit", &[]).unwrap();
+    assert_eq!((&left[0]["first"], &left[0]["n"]), (&json!(22), &json!(31)));
+    let chain = verify(&office);
+    assert_eq!((&chain["ok"], &chain["entries"]), (&json!(true), &json!(53)));
+    let checkpoint = &chain["checkpoint"];
+    assert_eq!(
+        (&checkpoint["seq"], &checkpoint["entries"], &checkpoint["signed"]),
+        (&json!(21), &json!(21), &json!(true))
+    );
+    let first = office.db.run("SELECT entry FROM audit ORDER BY seq LIMIT 1", &[]).unwrap();
+    let first: Value = serde_json::from_str(first[0]["entry"].as_str().unwrap()).unwrap();
+    assert_eq!(first["previousHash"], checkpoint["hash"], "as anybody can check");
+    assert_eq!(checkpoint["tenantId"], first["tenantId"]);
+    assert_eq!(checkpoint["time"], NOON.plus(19 * DAY).to_rfc3339());
+
+    // Everything but the newest is older now.
+    office.later(500 * DAY);
+    for _ in 0..5 {
+        keep_up(&office);
+    }
+    assert_eq!(count(&office, "audit"), 1);
+    let chain = verify(&office);
+    assert_eq!((&chain["ok"], &chain["entries"]), (&json!(true), &json!(54)));
+}
+
+/// How much of the audit is read.
+struct Counting<'a>(&'a dyn Sql, std::cell::Cell<usize>);
+
+impl Sql for Counting<'_> {
+    fn run(&self, statement: &str, values: &[sql::Value]) -> Result<Vec<Value>, sql::SqlError> {
+        let rows = self.0.run(statement, values)?;
+        self.1.set(self.1.get() + rows.len());
+        Ok(rows)
+    }
+    fn attempt(&self, turn: &mut dyn FnMut() -> bool) -> Result<(), sql::SqlError> {
+        self.0.attempt(turn)
+    }
+    fn size(&self) -> Result<u64, sql::SqlError> {
+        self.0.size()
+    }
+}
+
+#[test]
+fn while_nothing_is_old_enough_to_be_cut_only_the_first_entry_and_the_checkpoint_are_read() {
+    let office = cut_chain(150, 100);
+    let tenant = office.db.run("SELECT id FROM tenants", &[]).unwrap()[0]["id"].as_str().unwrap().to_owned();
+    let now = office.now.get();
+    let read = |before: Timestamp| {
+        let counting = Counting(&office.db, std::cell::Cell::default());
+        audit::retention::cut(&counting, &office.secrets, &tenant, before, now).unwrap();
+        counting.1.get()
+    };
+    assert_eq!(read(now.plus(-100 * DAY)), 2);
+    assert!(read(now.plus(-50 * DAY)) > 50);
+    assert_eq!(verify(&office)["checkpoint"]["seq"], 101);
+}
+
+#[test]
+fn without_a_retention_nothing_is_cut() {
+    let (office, _) = Office::open();
+    office.later(3_650 * DAY);
+    keep_up(&office);
+    assert_eq!(verify(&office)["entries"], 3);
+    assert_eq!(count(&office, "audit_checkpoints"), 0);
+}
+
+#[test]
+fn a_checkpoint_that_was_tampered_with_is_told() {
+    for (what, statement) in [
+        (
+            "its text",
+            "UPDATE audit_checkpoints SET checkpoint = replace(checkpoint, '\"seq\":21', '\"seq\":20')",
+        ),
+        ("its signature", "UPDATE audit_checkpoints SET mac = replace(mac, substr(mac, 1, 1), 'g')"),
+        ("is gone", "DELETE FROM audit_checkpoints"),
+        ("entries after it are gone", "DELETE FROM audit WHERE seq = 22"),
+        ("all entries are gone", "DELETE FROM audit"),
+        ("what was cut is back", "INSERT INTO audit SELECT tenant_id, 5, entry, hash FROM audit LIMIT 1"),
+        (
+            "an entry is another",
+            "UPDATE audit SET entry = replace(entry, '192.0.2.1', '192.0.2.9') WHERE seq = 30",
+        ),
+    ] {
+        let office = cut_chain(50, 30);
+        let owner = office.sign_in("owner@example.com");
+        office.db.run(statement, &[]).unwrap();
+        let chain = office.get(&owner, "/audit/verify").expect(200).body;
+        assert_eq!(chain["ok"], false, "{what}: {chain}");
+        assert!(chain["brokenAt"].is_i64(), "{what}: {chain}");
+        let tampered = ["its text", "its signature"].contains(&what);
+        assert_eq!(chain["checkpoint"]["signed"] == false, tampered, "{what}: {chain}");
+        // And what does not fit is not cut away.
+        office.later(500 * DAY);
+        for _ in 0..5 {
+            keep_up(&office);
+        }
+        let owner = office.sign_in("owner@example.com");
+        let chain = office.get(&owner, "/audit/verify").expect(200).body;
+        assert_eq!(chain["ok"], false, "{what}: {chain}");
+    }
+}
+
+#[test]
+fn a_checkpoint_outlives_a_change_of_the_secret_and_is_signed_anew() {
+    let mut office = cut_chain(50, 30);
+    office.secrets = Secrets::new("another-secret-of-the-deployment-123456", Some(SECRET));
+    assert_eq!(verify(&office)["ok"], true);
+    // An upkeep later the old secret is not needed any more.
+    for _ in 0..3 {
+        keep_up(&office);
+    }
+    office.secrets = Secrets::new("another-secret-of-the-deployment-123456", None);
+    assert_eq!(verify(&office)["ok"], true);
+    office.secrets = Secrets::new("and-a-third-one-that-never-signed-anything", None);
+    let chain = verify(&office);
+    assert_eq!((&chain["ok"], &chain["checkpoint"]["signed"]), (&json!(false), &json!(false)));
+}
+
+#[test]
+fn each_tenant_has_a_chain_and_a_checkpoint_of_its_own() {
+    let (office, operator) = Office::open_over(forgetful(30));
+    let (_, id) = office.tenant(&operator, "shop");
+    for _ in 0..40 {
+        office.later(DAY);
+        office.sign_in("owner@example.com");
+        office.sign_in("owner@shop.example");
+    }
+    for _ in 0..10 {
+        keep_up(&office);
+    }
+    assert_eq!(count(&office, "audit_checkpoints"), 2);
+    let owner = office.sign_in("owner@shop.example");
+    assert_eq!(office.get(&owner, "/audit/verify").body["ok"], true);
+    // One of another tenant's does not do.
+    let other = "UPDATE audit_checkpoints SET (checkpoint, mac) =
+        (SELECT checkpoint, mac FROM audit_checkpoints WHERE tenant_id <> ?) WHERE tenant_id = ?";
+    office.db.run(other, &[id.as_str().into(), id.as_str().into()]).unwrap();
+    assert_eq!(office.get(&owner, "/audit/verify").body["ok"], false);
+    assert_eq!(verify(&office)["ok"], true);
+}
+
+#[test]
+fn failed_attempts_from_before_they_were_counted_count_for_nothing_and_are_not_taken_off_when_they_are_cut() {
+    // What an older build leaves: no row, or one that counts from somewhere on.
+    for older in [
+        "DELETE FROM audit_refused",
+        "UPDATE audit_refused SET total = 5, is_whole = NULL",
+        "UPDATE audit_refused SET total = 0, is_whole = NULL",
+    ] {
+        let (office, _) = Office::open_over(forgetful(30));
+        let own = || {
+            let owner = office.sign_in("owner@example.com");
+            office.get(&owner, "/quotas").expect(200).body["quotas"]["auditEntries"]["used"].as_u64().unwrap()
+        };
+        for n in 0..20 {
+            office.later(DAY);
+            *office.address.borrow_mut() = format!("203.0.113.{n}");
+            let wrong = json!({"email": "owner@example.com", "password": "a wrong password"});
+            office.post("", "/session", wrong).expect(401);
+        }
+        office.db.run(older, &[]).unwrap();
+        for _ in 0..2 {
+            keep_up(&office);
+        }
+        assert_eq!(own(), 3, "{older}");
+        office.later(DAY);
+        let wrong = json!({"email": "owner@example.com", "password": "a wrong password"});
+        office.post("", "/session", wrong).expect(401);
+        assert_eq!(own(), 4, "{older}");
+        // All but the last are cut.
+        office.later(25 * DAY);
+        for _ in 0..2 {
+            keep_up(&office);
+        }
+        let refused =
+            office.db.run("SELECT COUNT(*) AS n FROM audit WHERE entry LIKE '%session.refused%'", &[]);
+        let refused = refused.unwrap()[0]["n"].as_u64().unwrap();
+        assert!((1..21).contains(&refused), "{refused}");
+        assert_eq!(own(), count(&office, "audit") - refused, "{older}");
+    }
+}
+
+#[test]
+fn every_tenant_is_looked_after_however_soon_the_object_dies_and_whoever_calls_at_once() {
+    let (mut office, operator) = Office::open_over(forgetful(30));
+    let names = ["a", "b", "c", "d", "e"];
+    for name in names {
+        office.tenant(&operator, name);
+    }
+    office.later(40 * DAY);
+    let owner = office.sign_in("owner@e.example");
+    let cut = |office: &Office| count(office, "audit_checkpoints");
+    // Signing in is nobody's call yet.
+    let before = cut(&office);
+    office.restart(office.policy);
+    office.post(&owner, "/api-keys", json!({"name": "k", "scopes": ["orders:read"]})).expect(201);
+    let of_e = "SELECT 1 FROM audit_checkpoints JOIN tenants ON id = tenant_id WHERE name = 'e'";
+    assert!(before > 1 || !office.db.run(of_e, &[]).unwrap().is_empty());
+    let mut random = 1_i64;
+    for _ in 0..100 {
+        office.restart(office.policy);
+        random = (random * 1_103_515_245 + 12_345) % (1 << 31);
+        office.later((random >> 16) % 10_000);
+        office.run(office.publisher.open()).unwrap();
+        keep_up(&office);
+    }
+    let looked_after =
+        office.db.run("SELECT COUNT(*) AS n FROM audit_checkpoints", &[]).unwrap()[0]["n"].clone();
+    assert_eq!(looked_after, 6, "the operator's, too");
+}
+
+#[test]
+fn a_tenant_has_so_many_hours_and_days_at_the_most_and_no_total_changes_by_that() {
+    let (office, owner) = Office::open();
+    let ids = [office.key(&owner, json!({})).key_id(), office.key(&owner, json!({})).key_id()];
+    for n in 0..120 {
+        for id in &ids {
+            report(&office, id, NOON.plus(-n * HOUR), 1, 1);
+        }
+    }
+    let before = ids.clone().map(|id| days(&office, &id));
+    let tenant = office.record(&ids[0]).tenant.id;
+    let bound = |most: u32| {
+        office.later(HOUR);
+        for _ in 0..5 {
+            let now = office.now.get();
+            keyward_core::sql::transaction(&office.db, || {
+                usage::retention::count(&office.db, &tenant, most, now)?;
+                usage::retention::bound(&office.db, &tenant)
+            })
+            .unwrap();
+        }
+    };
+    bound(60);
+    let left = count(&office, "usage");
+    assert!((58..=60).contains(&left), "{left}");
+    assert_eq!(ids.clone().map(|id| days(&office, &id)), before);
+    // What is told late of an hour that was rolled up would count twice, for whatever else there is room by then.
+    office.db.run("DELETE FROM usage", &[]).unwrap();
+    bound(60);
+    let known = ids.clone().map(|id| days(&office, &id));
+    report(&office, &ids[0], NOON.plus(-100 * HOUR), 1, 1);
+    assert_eq!(ids.clone().map(|id| days(&office, &id)), known);
+    let from = NOON.plus(-100 * HOUR).to_rfc3339();
+    let refused =
+        office.get(&owner, &format!("/api-keys/{}/usage?from={from}&to={}", ids[0], NOON.to_rfc3339()));
+    assert!(refused.message("from").contains("step=1d"), "{}", refused.text);
+    assert!(count(&office, "usage_days") >= 8);
+    bound(4);
+    assert!(count(&office, "usage_days") <= 4);
+    // The hours of just now stay, however many there are.
+    let now = office.now.get();
+    for id in &ids {
+        report(&office, id, now, 1, 1);
+    }
+    bound(1);
+    assert_eq!(count(&office, "usage"), 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn a_chain_verifies_after_any_cuts(
+        gaps in prop::collection::vec(0i64..40, 1..60),
+        turns in prop::collection::vec(0u32..3, 60),
+        kept in 30u32..90,
+    ) {
+        let (office, _) = Office::open_over(forgetful(kept));
+        let mut entries = 2;
+        for (gap, turns) in gaps.iter().zip(turns) {
+            office.later(gap * DAY);
+            for _ in 0..turns {
+                keep_up(&office);
+            }
+            let chain = verify(&office);
+            entries += 1;
+            prop_assert_eq!((&chain["ok"], &chain["entries"]), (&json!(true), &json!(entries)));
+            let left = office.db.run("SELECT MAX(seq) - MIN(seq) + 1 AS span, COUNT(*) AS n FROM audit", &[]).unwrap();
+            prop_assert_eq!(&left[0]["span"], &left[0]["n"]);
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! A turn is written whole or not at all: each single statement of each call of the admin API fails once, and of
+//! whatever else writes to the Registry's database.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use std::{collections::BTreeSet, fmt::Debug};
+
+use keyward_core::{
+    key,
+    link::Redeem,
+    sql::{self, Schema, Sql, SqlError},
+    time::{DAY, MINUTE},
+};
+use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route};
+use keyward_registry::{
+    self, Outcome, Progress, Step, admin_call::AdminCall, freshness::Telling, keys::fresh, links, schema,
+    sessions::token, usage,
+};
+use keyward_testing::office::{Office, PASSWORD, SETUP_TOKEN, policy_with};
+use keyward_testing::{Database, NOON, Seeded};
+use serde_json::{Value, json};
+
+const LINK: Link =
+    Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
+
+fn policy() -> &'static Policy {
+    policy_with(|realm| {
+        realm.link = Some(LINK);
+        let session = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
+        let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
+        realm.routes = Box::leak([&[checkout], realm.routes].concat().into_boxed_slice());
+    })
+}
+
+/// A deployment with something of everything.
+struct Stage {
+    office: Office,
+    owner: String,
+    member: String,
+    member_id: String,
+    tenant: String,
+    key: String,
+    link: String,
+    link_token: String,
+}
+
+impl Stage {
+    /// Nobody has set it up.
+    fn empty() -> Self {
+        let text = String::new;
+        Self {
+            office: Office::over(policy()),
+            owner: text(),
+            member: text(),
+            member_id: text(),
+            tenant: text(),
+            key: text(),
+            link: text(),
+            link_token: text(),
+        }
+    }
+
+    fn open() -> Self {
+        let (office, owner) = Office::open_over(policy());
+        let (member, member_id) = office.member(&owner, "admin@example.com", "admin");
+        let (_, tenant) = office.tenant(&owner, "shop");
+        let key = office.key(&owner, json!({})).key_id();
+        let link = json!({ "url": "https://shop.example/api/public/orders/checkout" });
+        let link = office.post(&owner, "/links", link).expect(201).body;
+        let (link, link_token) = (&link["link"]["id"], &link["token"]);
+        let (link, link_token) = (link.as_str().unwrap().into(), link_token.as_str().unwrap().into());
+        let stage = Self { office, owner, member, member_id, tenant, key, link, link_token };
+        for path in ["/api-keys".to_owned(), format!("/api-keys/{}/rotate", stage.key)] {
+            stage.office.send(repeatable(&stage, &path, "done")).expect(201);
+        }
+        stage.office.alarm();
+        stage
+    }
+
+    fn call(&self, method: &str, path: &str, body: Value) -> AdminCall {
+        self.office.call(method, &self.owner, path, body)
+    }
+}
+
+fn repeatable(stage: &Stage, path: &str, idempotency_key: &str) -> AdminCall {
+    let body = if path.ends_with("/rotate") { json!({}) } else { json!({"name": "n", "scopes": ["*"]}) };
+    AdminCall {
+        idempotency_key: Some(format!("{idempotency_key} {path}").replace(' ', "-")),
+        ..stage.call("POST", path, body)
+    }
+}
+
+type Case = (&'static str, &'static str, fn() -> Stage, fn(&Stage) -> AdminCall);
+
+/// At least one call of each route, and more where it writes in several ways.
+const CASES: &[Case] = &[
+    ("POST", "/setup", Stage::empty, |stage| {
+        let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
+        stage.call("POST", "/setup", body)
+    }),
+    ("POST", "/session", Stage::open, |stage| sign_in(stage, "admin@example.com", PASSWORD)),
+    ("POST", "/session", Stage::open, |stage| sign_in(stage, "admin@example.com", "a wrong password")),
+    ("POST", "/session", Stage::open, |stage| sign_in(stage, "stranger@example.com", PASSWORD)),
+    ("GET", "/session", Stage::open, |stage| stage.call("GET", "/session", Value::Null)),
+    ("DELETE", "/session", Stage::open, |stage| stage.call("DELETE", "/session", Value::Null)),
+    ("POST", "/session/step-up", Stage::open, |stage| {
+        stage.call("POST", "/session/step-up", json!({ "password": PASSWORD }))
+    }),
+    ("POST", "/session/step-up", Stage::open, |stage| {
+        stage.call("POST", "/session/step-up", json!({ "password": "a wrong password" }))
+    }),
+    ("GET", "/sessions", Stage::open, |stage| stage.call("GET", "/sessions", Value::Null)),
+    ("DELETE", "/sessions", Stage::open, |stage| stage.call("DELETE", "/sessions", Value::Null)),
+    ("DELETE", "/sessions/{ses_}", Stage::open, |stage| {
+        let id = &token::token_hash(&stage.member)[..24];
+        stage.call("DELETE", &format!("/sessions/ses_{id}"), Value::Null)
+    }),
+    ("GET", "/members/{}/sessions", Stage::open, |stage| {
+        stage.call("GET", &format!("/members/{}/sessions", stage.member_id), Value::Null)
+    }),
+    ("DELETE", "/members/{}/sessions", Stage::open, |stage| {
+        stage.call("DELETE", &format!("/members/{}/sessions", stage.member_id), Value::Null)
+    }),
+    ("GET", "/api-keys", Stage::open, |stage| stage.call("GET", "/api-keys", Value::Null)),
+    ("POST", "/api-keys", Stage::open, |stage| {
+        stage.call("POST", "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}))
+    }),
+    ("POST", "/api-keys", Stage::open, |stage| repeatable(stage, "/api-keys", "new")),
+    ("POST", "/api-keys", Stage::open, |stage| repeatable(stage, "/api-keys", "done")),
+    ("GET", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "GET", "", Value::Null)),
+    ("PATCH", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "PATCH", "", json!({"name": "other"}))),
+    ("POST", "/api-keys/{key_}/revoke", Stage::open, |stage| of_key(stage, "POST", "/revoke", json!({}))),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| of_key(stage, "POST", "/rotate", json!({}))),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        of_key(stage, "POST", "/rotate", json!({"revokeOld": true}))
+    }),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        of_key(stage, "POST", "/rotate", json!({"graceSeconds": 60}))
+    }),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        repeatable(stage, &format!("/api-keys/{}/rotate", stage.key), "new")
+    }),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        repeatable(stage, &format!("/api-keys/{}/rotate", stage.key), "done")
+    }),
+    ("GET", "/api-keys/{key_}/usage", Stage::open, |stage| of_key(stage, "GET", "/usage", Value::Null)),
+    ("POST", "/links", Stage::open, |stage| {
+        stage.call("POST", "/links", json!({ "url": "https://shop.example/api/public/orders/checkout" }))
+    }),
+    ("GET", "/links/{link_}", Stage::open, |stage| {
+        stage.call("GET", &format!("/links/{}", stage.link), Value::Null)
+    }),
+    ("GET", "/quotas", Stage::open, |stage| stage.call("GET", "/quotas", Value::Null)),
+    ("GET", "/realms", Stage::open, |stage| stage.call("GET", "/realms", Value::Null)),
+    ("GET", "/realms", Stage::empty, |stage| {
+        stage.office.call("GET", &format!("setup:{SETUP_TOKEN}"), "/realms", Value::Null)
+    }),
+    ("GET", "/audit", Stage::open, |stage| stage.call("GET", "/audit", Value::Null)),
+    ("GET", "/audit/verify", Stage::open, |stage| stage.call("GET", "/audit/verify", Value::Null)),
+    ("GET", "/members", Stage::open, |stage| stage.call("GET", "/members", Value::Null)),
+    ("POST", "/members", Stage::open, |stage| {
+        stage.call(
+            "POST",
+            "/members",
+            json!({"email": "b@example.com", "role": "viewer", "password": PASSWORD}),
+        )
+    }),
+    ("GET", "/members/{}", Stage::open, |stage| of_member(stage, "GET", Value::Null)),
+    ("PATCH", "/members/{}", Stage::open, |stage| {
+        of_member(stage, "PATCH", json!({"role": "viewer", "password": "another long password"}))
+    }),
+    ("PATCH", "/members/{}", Stage::open, |stage| {
+        let body = json!({"password": "another long password", "currentPassword": PASSWORD});
+        stage.office.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
+    }),
+    ("PATCH", "/members/{}", Stage::open, |stage| {
+        let body = json!({"password": "another long password", "currentPassword": "a wrong password"});
+        stage.office.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
+    }),
+    ("DELETE", "/members/{}", Stage::open, |stage| of_member(stage, "DELETE", Value::Null)),
+    ("GET", "/tenants", Stage::open, |stage| stage.call("GET", "/tenants", Value::Null)),
+    ("POST", "/tenants", Stage::open, |stage| {
+        let owner = json!({"email": "c@example.com", "password": PASSWORD});
+        stage.call("POST", "/tenants", json!({ "name": "Another", "owner": owner }))
+    }),
+    ("GET", "/tenants/{}", Stage::open, |stage| {
+        stage.call("GET", &format!("/tenants/{}", stage.tenant), Value::Null)
+    }),
+    ("PATCH", "/tenants/{}", Stage::open, |stage| {
+        stage.call(
+            "PATCH",
+            &format!("/tenants/{}", stage.tenant),
+            json!({"plan": "pro", "status": "INACTIVE"}),
+        )
+    }),
+];
+
+fn sign_in(stage: &Stage, email: &str, password: &str) -> AdminCall {
+    stage.office.call("POST", "", "/session", json!({"email": email, "password": password}))
+}
+
+fn of_key(stage: &Stage, method: &str, what: &str, body: Value) -> AdminCall {
+    stage.call(method, &format!("/api-keys/{}{what}", stage.key), body)
+}
+
+fn of_member(stage: &Stage, method: &str, body: Value) -> AdminCall {
+    stage.call(method, &format!("/members/{}", stage.member_id), body)
+}
+
+/// Runs a call's turns. One that fails has changed nothing, but that a key which it made before is cancelled.
+fn turns(office: &Office, call: &AdminCall, seed: u64) -> Outcome {
+    let (mut progress, mut entropy) = (Progress::default(), Seeded::new(seed));
+    loop {
+        let before = office.dump();
+        match office.registry().handle(call, &progress, office.now.get(), &mut entropy) {
+            Step::Done(outcome) => {
+                if outcome.fault.is_some() && progress.introduced.is_none() {
+                    assert_eq!(office.dump(), before, "{} {}", call.method, call.path);
+                }
+                return outcome;
+            }
+            Step::Derive(job) => progress.derived.push(job.done(keyward_testing::outside::derive(&job))),
+            Step::Wait(crowded) => (progress.waits, progress.crowded) = (progress.waits + 1, crowded),
+            Step::Tell(fresh) => {
+                let told =
+                    office.run(office.publisher.tell_all(std::slice::from_ref(&fresh.id))).pending == 0;
+                progress.introduced = Some(fresh.introduced(told));
+            }
+        }
+    }
+}
+
+/// What is stored but for attempts, which count whatever becomes of them.
+fn kept(office: &Office) -> String {
+    let dump = office.dump();
+    dump.lines().filter(|line| !line.starts_with("guesses ")).map(|line| format!("{line}\n")).collect()
+}
+
+/// The keys that pass, how many that nobody was shown among them, and what each was replaced by.
+fn live(office: &Office) -> Vec<Value> {
+    let live = "SELECT status, expires_at, rotated_to IS NULL AS unreplaced, deliver_by IS NULL AS shown
+        FROM keys WHERE status = 'ACTIVE' ORDER BY number";
+    office.db.run(live, &[]).unwrap()
+}
+
+fn answer(outcome: Outcome) -> (u16, String, bool) {
+    let reply = outcome.reply(Telling { at: NOON, pending: 0 }, "req-1");
+    (reply.status, reply.body, reply.headers.iter().any(|(name, _)| name == "Retry-After"))
+}
+
+#[test]
+fn every_statement_of_every_route_may_fail_and_the_turn_leaves_nothing_and_can_be_repeated() {
+    for (method, route, stage, call) in CASES {
+        let twin = stage();
+        let expected = turns(&twin.office, &call(&twin), 99);
+        assert!(expected.fault.is_none(), "{method} {route}");
+        let (expected_publish, expected) = (expected.publish.clone(), answer(expected));
+        for steps in 0.. {
+            let what = format!("{method} {route}, failing after {steps}");
+            let stage = stage();
+            let (office, call) = (&stage.office, call(&stage));
+            let (before, live_before) = (kept(office), live(office));
+            office.db.fail_after(steps);
+            let outcome = turns(office, &call, 99);
+            if office.db.has_not_failed() {
+                assert_eq!(
+                    (&outcome.publish.clone(), answer(outcome)),
+                    (&expected_publish, expected.clone()),
+                    "{what}"
+                );
+                assert_eq!(kept(office), kept(&twin.office), "{what}");
+                assert!(steps > 2, "{what}: what did fail?");
+                break;
+            }
+            assert_eq!(outcome.publish, Vec::<String>::new(), "{what}");
+            let (status, body, may_be_repeated) = answer(outcome);
+            assert_eq!((status, may_be_repeated), (503, true), "{what}: {body}");
+            let left = kept(office) != before;
+            if left {
+                // A key that it made before: revoked, or kept for a repeat.
+                let shown = |keys: Vec<Value>| -> Vec<Value> {
+                    keys.into_iter().filter(|key| key["shown"] == 1).collect()
+                };
+                assert_eq!(shown(live(office)), live_before, "{what}: the old key goes on, no other is live");
+                if call.idempotency_key.is_none() {
+                    assert_eq!(live(office), live_before, "{what}");
+                }
+            }
+            let outcome = turns(office, &call, if left { 100 } else { 99 });
+            assert!(outcome.fault.is_none(), "{what}, repeated");
+            let (status, body, _) = answer(outcome);
+            assert_eq!(status, expected.0, "{what}, repeated: {body}");
+            if left {
+                assert_eq!(live(office), live(&twin.office), "{what}, repeated");
+            } else {
+                assert_eq!(
+                    (body, kept(office)),
+                    (expected.1.clone(), kept(&twin.office)),
+                    "{what}, repeated"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn every_route_has_a_case_here() {
+    let cases: BTreeSet<(&str, &str)> = CASES.iter().map(|(method, route, ..)| (*method, *route)).collect();
+    assert_eq!(cases, keyward_registry::routes().collect());
+}
+
+/// Whatever writes beside calls: each of its statements fails once, and all of it can be repeated.
+fn whole<T: Debug + PartialEq>(
+    what: &str,
+    stage: fn() -> Stage,
+    act: impl Fn(&Stage) -> Result<T, SqlError>,
+) {
+    let twin = stage();
+    let expected = act(&twin).unwrap();
+    for steps in 0.. {
+        let stage = stage();
+        let office = &stage.office;
+        let before = office.dump();
+        office.db.fail_after(steps);
+        let result = act(&stage);
+        if office.db.has_not_failed() {
+            assert_eq!((result.unwrap(), office.dump()), (expected, twin.office.dump()), "{what}");
+            assert!(steps > 0, "{what}");
+            return;
+        }
+        assert!(result.is_err(), "{what} after {steps}");
+        assert_eq!(office.dump(), before, "{what} after {steps}");
+        assert_eq!(act(&stage).unwrap(), expected, "{what} after {steps}, repeated");
+        assert_eq!(office.dump(), twin.office.dump(), "{what} after {steps}, repeated");
+    }
+}
+
+/// With a change of the key in the outbox.
+fn changed() -> Stage {
+    let stage = Stage::open();
+    stage.office.step(&of_key(&stage, "PATCH", "", json!({"name": "other"})));
+    stage
+}
+
+/// With a key that was made, and no more of the call that made it.
+fn unshown() -> Stage {
+    let stage = Stage::open();
+    let call = stage.call("POST", "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
+    let step = stage.office.registry().handle(&call, &Progress::default(), NOON, &mut Seeded::new(5));
+    assert!(matches!(step, Step::Tell(_)));
+    stage
+}
+
+#[test]
+fn using_up_a_link_is_one_turn() {
+    whole("redeem", Stage::open, |stage| {
+        let hash = key::storage_hash(&LINK.token(), &stage.office.secrets, &stage.link_token);
+        links::redeem(&stage.office.db, policy(), &Redeem { hash, realm: "default".into() }, NOON)
+    });
+}
+
+#[test]
+fn taking_in_a_report_of_usage_is_one_turn() {
+    whole("usage", Stage::open, |stage| {
+        let hour = |hour: i64, accepted: u64| UsageHour {
+            hour: NOON.plus(hour * 60 * MINUTE),
+            accepted,
+            refused: [("TEST_MODE".to_owned(), 1)].into(),
+            taken_back: 0,
+        };
+        let hours = vec![hour(0, 3), hour(1, 4)];
+        let report = UsageReport { key_id: stage.key.clone(), last_used_at: Some(NOON), hours, sent: None };
+        usage::apply(&stage.office.db, &report, true, stage.office.now.get()).map(drop)
+    });
+}
+
+#[test]
+fn adopting_a_policy_is_one_turn() {
+    whole("adopt", Stage::open, |stage| {
+        let other = policy_with(|realm| realm.limits.maximum.per_minute = Some(7));
+        keyward_registry::adopt(&stage.office.db, other, NOON)
+    });
+}
+
+#[test]
+fn each_step_of_the_outbox_is_one_turn() {
+    let later = NOON.plus(MINUTE);
+    whole("begin", changed, |stage| Ok(stage.office.outbox().begin(&stage.key, later)?.unwrap().record));
+    whole("told", changed, |stage| stage.office.outbox().told(&stage.key, 2, later));
+    whole("published", changed, |stage| stage.office.outbox().published(&stage.key, 2, later));
+    whole("overtaken", changed, |stage| stage.office.outbox().published(&stage.key, 1, later));
+    whole("publish again", changed, |stage| stage.office.outbox().publish_again(&stage.key, later));
+    whole("cancel", unshown, |stage| fresh::cancel_overdue(&stage.office.db, NOON.plus(DAY), 400));
+}
+
+#[test]
+fn each_step_of_the_schema_is_one_turn_with_the_row_that_remembers_it() {
+    let dump_of = |migrations: &'static [&'static str], additions| {
+        let db = Database::new();
+        sql::migrate(&db, &Schema { migrations, additions }).unwrap();
+        db
+    };
+    let mut whole = BTreeSet::from([Database::new().dump()]);
+    for some in 0..=schema::MIGRATIONS.len() {
+        whole.insert(dump_of(&schema::MIGRATIONS[..some], &[]).dump());
+    }
+    let all = dump_of(schema::MIGRATIONS, &[]);
+    all.run("CREATE TABLE IF NOT EXISTS additions (name TEXT PRIMARY KEY) STRICT", &[]).unwrap();
+    whole.insert(all.dump());
+    for some in 1..=schema::ADDITIONS.len() {
+        whole.insert(dump_of(schema::MIGRATIONS, &schema::ADDITIONS[..some]).dump());
+    }
+    for steps in 0.. {
+        let db = Database::new();
+        db.fail_after(steps);
+        let result = keyward_registry::migrate(&db);
+        if db.has_not_failed() {
+            break;
+        }
+        assert!(result.is_err());
+        assert!(whole.contains(&db.dump()), "half a step after {steps}: {}", db.dump());
+        keyward_registry::migrate(&db).unwrap();
+        assert_eq!(db.dump(), dump_of(schema::MIGRATIONS, schema::ADDITIONS).dump());
+    }
+}
+
+#[test]
+fn a_refusal_undoes_what_its_call_wrote_before_it() {
+    let stage = Stage::open();
+    stage.office.later(2 * DAY);
+    let owner = stage.office.sign_in("owner@example.com");
+    // Or what is done after whatever call would be seen, too.
+    for _ in 0..3 {
+        stage.office.publisher.keep_up(&stage.office.secrets);
+    }
+    let mut call = stage.office.call("POST", &owner, "/api-keys", json!({}));
+    call.idempotency_key = Some("new".into());
+    let before = stage.office.dump();
+    assert!(before.contains("\nidempotency {"), "some are to be deleted with the next such call");
+    stage.office.send(call).refused(400, "VALIDATION_FAILED");
+    assert_eq!(stage.office.dump(), before);
+}

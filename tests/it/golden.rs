@@ -1,0 +1,231 @@
+//! Golden vectors of everything that is stored or sent between versions. A change that makes one of
+//! these fail turns live keys away or cannot read what an earlier version stored: add a new version
+//! beside the old one instead. The key vectors were computed with another tool (Python's hmac).
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use keyward_core::{
+    key,
+    link::{Redeem, Redeemed, Session},
+    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    secret::Secrets,
+    time::Timestamp,
+};
+use keyward_limits::{
+    coordinator::{Coordinator, Counts},
+    limit::{Window, WindowState},
+    wire::{
+        Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
+        RouteHint, Tally, TallyHour, UsageHour, UsageReport, UsageTaken,
+    },
+};
+use keyward_policy::{Hash, KeyFormat};
+use keyward_testing::{NOON, policy::POLICY, record};
+use serde::{Serialize, de::DeserializeOwned};
+
+const SECRET: &str = "golden-secret-0123456789-0123456789";
+const KEY: &str = "kw_live_0123456789ABCDEFGHIJKLMNOPabcdfdzmSV";
+
+fn pinned<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, text: &str) {
+    assert_eq!(serde_json::to_string(value).unwrap(), text);
+    assert_eq!(&serde_json::from_str::<T>(text).unwrap(), value);
+}
+
+#[test]
+fn the_keyed_check_of_a_key() {
+    assert!(key::is_well_formed(&POLICY.realms[0].key, &Secrets::new(SECRET, None), KEY));
+}
+
+#[test]
+fn the_names_under_which_a_key_is_stored() {
+    let secrets = Secrets::new(SECRET, None);
+    let plain = POLICY.realms[0].key;
+    let keyed = KeyFormat { hash: Hash::HmacSha256, ..plain };
+    let sha256 = "sha256:fa89ac37abe5c387c355d7db36e9c6310a6bbc31dbf2cee1b1292fa47dd14c24";
+    assert_eq!(key::storage_hash(&plain, &secrets, KEY), sha256);
+    assert_eq!(
+        key::storage_hash(&keyed, &secrets, KEY),
+        "hmac-sha256:2a81316b957ba88e3b2ca4ce195bc198498c9291565e3ddd70c6cca61f9cfd95"
+    );
+    assert_eq!(key::kv_key(sha256), format!("key:{sha256}"));
+}
+
+#[test]
+fn the_record() {
+    let full = Record {
+        v: Format::V1,
+        id: "key_1".into(),
+        realm: "default".into(),
+        tenant: Tenant {
+            id: "t-1".into(),
+            code: None,
+            status: TenantStatus::Inactive,
+            plan: Some("pro".into()),
+        },
+        kind: KeyKind::Publishable,
+        mode: Mode::Test,
+        status: Status::Revoked,
+        version: 7,
+        expires_at: Some(Timestamp(1_900_000_000_000)),
+        scopes: vec!["orders:read".into(), "admin:*".into()],
+        allowed_ips: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
+        allowed_origins: vec!["https://shop.example".into()],
+        limits: Limits { per_minute: Some(60), per_day: None },
+        strict: true,
+        replaced: true,
+    };
+    pinned(
+        &full,
+        r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null},"strict":true,"replaced":true}"#,
+    );
+}
+
+#[test]
+fn the_calls_to_a_key_gate_and_its_answers() {
+    let refused: RefusalCounts = [("TEST_MODE".to_owned(), 2)].into();
+    pinned(&CoordinatorCall::Get, r#"{"op":"find"}"#);
+    let leases = vec![LeaseReport { id: 7, used: 5, age_ms: 20, open: 1 }];
+    let take = Acquire {
+        version: 3,
+        immediate: true,
+        within_ms: 500,
+        wants: 40,
+        queued: 2,
+        lease_length_ms: 4_750,
+        client_id: 9,
+        leases: leases.clone(),
+        unreported: 1,
+        cancelled: Some(Timestamp(1_900_000_000_750)),
+        isolates: 4,
+        refused: refused.clone(),
+        ..Acquire::default()
+    };
+    pinned(
+        &CoordinatorCall::Acquire(take),
+        r#"{"op":"take","version":3,"atHand":true,"withinMs":500,"expected":40,"waiting":2,"lifeMs":4750,"asker":9,"leases":[{"id":7,"used":5,"ageMs":20,"open":1}],"unasked":1,"unused":1900000000750,"isolates":4,"refused":{"TEST_MODE":2}}"#,
+    );
+    pinned(
+        &CoordinatorCall::Report { refused, leases, tally: None },
+        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[{"id":7,"used":5,"ageMs":20,"open":1}]}"#,
+    );
+    let hour = TallyHour {
+        at: NOON,
+        last_used_at: Some(NOON.plus(-1)),
+        accepted: 7,
+        refused: [("TEST_MODE".to_owned(), 2)].into(),
+    };
+    let cancelled =
+        vec![Cancelled { call: 4, reservation: Some(NOON) }, Cancelled { call: 5, reservation: None }];
+    let tally = Tally { teller: 11, number: 6, sent: NOON, hours: vec![hour], cancelled };
+    pinned(
+        &CoordinatorCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) },
+        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}]}}"#,
+    );
+    let take = Acquire { call: 3, cancelled_call: 2, tally: Some(Tally::default()), ..Acquire::default() };
+    pinned(
+        &CoordinatorCall::Acquire(take),
+        r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"unusedCall":2,"isolates":0,"refused":{},"call":3,"tally":{"teller":0,"number":0,"sent":0}}"#,
+    );
+    let tell = serde_json::to_value(CoordinatorCall::Put { record: record() }).unwrap();
+    assert_eq!(
+        (tell["op"].as_str(), &tell["record"]),
+        (Some("tell"), &serde_json::to_value(record()).unwrap())
+    );
+    pinned(&PutAck { version: 4 }, r#"{"version":4}"#);
+    pinned(&GetReply { record: None }, r#"{"record":null}"#);
+    let windows = vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset_ms: 60_000 }];
+    let via = RouteHint { relay: true, age_ms: 3 };
+    let lease = Some(Lease { id: 8, requests: 30, lease_length_ms: 4_750 });
+    pinned(
+        &Acquired::Granted { windows: windows.clone(), delay_ms: 11, reservation: Some(NOON), lease, via },
+        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3}}"#,
+    );
+    pinned(
+        &Acquired::Limited { windows, retry_after_ms: 12, via },
+        r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3}}"#,
+    );
+    pinned(&Acquired::Unknown, r#"{"outcome":"unknown"}"#);
+    pinned(&Acquired::Unreached { slow: true }, r#"{"outcome":"unreached","slow":true}"#);
+}
+
+#[test]
+fn the_report_of_usage() {
+    let hour = UsageHour {
+        hour: Timestamp(3_600_000),
+        accepted: 5,
+        refused: [("TEST_MODE".to_owned(), 2)].into(),
+        taken_back: 0,
+    };
+    pinned(
+        &UsageReport {
+            key_id: "key_1".into(),
+            last_used_at: Some(Timestamp(3_600_001)),
+            hours: vec![hour],
+            sent: None,
+        },
+        r#"{"keyId":"key_1","lastUsedAt":3600001,"hours":[{"hour":3600000,"accepted":5,"refused":{"TEST_MODE":2}}]}"#,
+    );
+}
+
+#[test]
+fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
+    let hour = UsageHour { hour: Timestamp(3_600_000), taken_back: 1, ..UsageHour::default() };
+    pinned(
+        &UsageReport { key_id: "key_1".into(), last_used_at: None, hours: vec![hour], sent: Some(NOON) },
+        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000}"#,
+    );
+    pinned(&UsageTaken::default(), "{}");
+    pinned(&UsageTaken { early: vec![Timestamp(7_200_000)] }, r#"{"early":[7200000]}"#);
+}
+
+#[test]
+fn the_counts_that_a_key_gate_keeps() {
+    let mut gate = Coordinator::default();
+    gate.put(record());
+    let take = Acquire { version: 1, immediate: true, within_ms: 500, ..Acquire::default() };
+    gate.acquire(&take, NOON);
+    gate.acquire(&Acquire { queued: 3, lease_length_ms: 4_750, ..take }, NOON.plus(5));
+    pinned::<Counts>(
+        &gate.counts,
+        r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005,"lifeMs":4750}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
+    );
+    // As older builds have stored them.
+    let older = r#"{"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1}}"#;
+    assert!(serde_json::from_str::<Counts>(older).is_ok());
+}
+
+#[test]
+fn the_counts_with_those_who_told_them_and_what_a_newer_build_added() {
+    pinned::<Counts>(
+        &serde_json::from_str(r#"{"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#)
+            .unwrap(),
+        r#"{"minute":[],"day":[],"leases":{"open":[],"lastId":0},"usage":{"lastUsedAt":null,"hours":{},"lastReport":null},"latest":0,"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#,
+    );
+}
+
+#[test]
+fn links_and_sessions() {
+    let session = Session {
+        realm: "shop".into(),
+        tenant: Tenant {
+            id: "t-1".into(),
+            code: Some("A1".into()),
+            status: TenantStatus::Active,
+            plan: None,
+        },
+        subject: Some("cart-7".into()),
+        session_id: None,
+        expires_at: NOON,
+    };
+    pinned(
+        &Redeem { hash: "sha256:00".into(), realm: "shop".into() },
+        r#"{"hash":"sha256:00","realm":"shop"}"#,
+    );
+    pinned(&Redeemed::Used, r#"{"outcome":"used"}"#);
+    pinned(
+        &Redeemed::Granted(session.clone()),
+        r#"{"outcome":"granted","realm":"shop","tenant":{"id":"t-1","code":"A1","status":"ACTIVE","plan":null},"subject":"cart-7","sessionId":null,"expiresAt":1900000000000}"#,
+    );
+    let cookie = "kw_session_eyJyZWFsbSI6InNob3AiLCJ0ZW5hbnQiOnsiaWQiOiJ0LTEiLCJjb2RlIjoiQTEiLCJzdGF0dXMiOiJBQ1RJVkUiLCJwbGFuIjpudWxsfSwic3ViamVjdCI6ImNhcnQtNyIsInNlc3Npb25JZCI6bnVsbCwiZXhwaXJlc0F0IjoxOTAwMDAwMDAwMDAwfQ.6H0dSWjzCCVyYzzuVYlJd2LVQUXxiXKprXk1squ47a4";
+    assert_eq!(session.seal(&Secrets::new(SECRET, None)).expose(), cookie);
+}
