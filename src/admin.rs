@@ -14,14 +14,14 @@ use super::{
 };
 use keyward_core::{
     record::Record,
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
-    target::Target,
     time::Timestamp,
     unavailable::Unavailable,
 };
 use keyward_gate::{
-    admin_refusal, admission::Incoming as _, breakers::Dependency, denial::Denial, in_flight::READ_WITHIN,
-    refusal::Answer, stores::Stores,
+    admin_refusal, admission::RequestParts as _, breakers::Dependency, denial::Denial,
+    in_flight::READ_WITHIN, refusal::Answer, stores::Stores,
 };
 use keyward_registry::{
     admin_call::{AdminCall, AdminReply},
@@ -39,7 +39,7 @@ const PATIENCE_MS: u32 = call::ANSWERED_WITHIN_MS;
 pub async fn handle(
     policy: &Policy,
     request: web_sys::Request,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     path: &str,
     env: &Env,
     context: &Context,
@@ -61,7 +61,7 @@ pub async fn handle(
 pub async fn is_operator(
     policy: &Policy,
     request: &web_sys::Request,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     env: &Env,
     context: &Context,
     request_id: &str,
@@ -78,7 +78,7 @@ pub async fn is_operator(
 fn call<'a>(
     request: &web_sys::Request,
     method: &'a str,
-    target: Target<'a>,
+    target: RequestTarget<'a>,
     path: &'a str,
     request_id: &'a str,
     (secrets, setup_token): (Option<&'a Secrets>, Option<&'a Secret>),
@@ -104,7 +104,7 @@ fn call<'a>(
 struct EdgeGate<'a> {
     policy: &'a Policy,
     request: &'a web_sys::Request,
-    target: Target<'a>,
+    target: RequestTarget<'a>,
     client: Client,
     env: &'a Env,
     context: &'a Context,

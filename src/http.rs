@@ -16,7 +16,7 @@ use super::clock;
 use keyward_core::{key, network, time::SECOND};
 use keyward_gate::{
     admission,
-    caller::Caller,
+    client_info::ClientInfo,
     cors,
     denial::Denial,
     in_flight::{InFlight, Room},
@@ -107,8 +107,8 @@ impl Client {
     }
 
     /// What a check looks at.
-    pub fn caller(&self) -> Caller<'_> {
-        Caller {
+    pub fn caller(&self) -> ClientInfo<'_> {
+        ClientInfo {
             method: &self.method,
             upgrades: self.upgrades,
             address: self.address.as_deref(),
@@ -236,7 +236,7 @@ fn said_length(headers: &web_sys::Headers) -> Option<usize> {
 /// Bytes of a body that are looked at at once.
 const PIECE: u32 = 64 * 1024;
 
-impl admission::Incoming for Incoming<'_> {
+impl admission::RequestParts for Incoming<'_> {
     fn header(&self, name: &str) -> Option<String> {
         self.headers.get(name).ok().flatten()
     }

@@ -44,8 +44,8 @@ use routed::Routed;
 use worker::{Context, Env, console_error, event, web_sys};
 
 use keyward_core::{
-    route::{self, Plan},
-    target::Target,
+    request_target::RequestTarget,
+    route::{self, RouteMatch},
 };
 use keyward_gate::{denial::Denial, refusal, transport};
 
@@ -79,16 +79,18 @@ async fn handle(
     request_id: &str,
 ) -> worker::Result<web_sys::Response> {
     let url = request.url();
-    let target = Target::of(&url);
+    let target = RequestTarget::of(&url);
     match route::side(policy, target) {
-        Some(route::Side::Health) => return http::health(&request.method()),
-        Some(route::Side::Ready) => {
+        Some(route::BuiltinRoute::Health) => return http::health(&request.method()),
+        Some(route::BuiltinRoute::Ready) => {
             return ready::handle(policy, &request, target, env, context, request_id).await;
         }
-        Some(route::Side::Admin { path }) => {
+        Some(route::BuiltinRoute::Admin { path }) => {
             return admin::handle(policy, request, target, path, env, context, request_id).await;
         }
-        Some(route::Side::Page { path }) => return page::handle(policy, &request, target, path, env).await,
+        Some(route::BuiltinRoute::Page { path }) => {
+            return page::handle(policy, &request, target, path, env).await;
+        }
         None => {}
     }
     let client = Client::of(&request)?;
@@ -105,8 +107,8 @@ async fn handle(
         return gate::refuse(&request, Some(realm), &denial.into(), &client, request_id);
     }
     let route = match plan {
-        Plan::Preflight(_, cors) => return gate::preflight(cors, &client, request_id),
-        Plan::Route(_, route) => route,
+        RouteMatch::Preflight(_, cors) => return gate::preflight(cors, &client, request_id),
+        RouteMatch::Route(_, route) => route,
     };
     let destination = client.destination();
     if !route::stays_on_route(policy, realm, route, &client.method, target, destination.as_deref()) {

@@ -4,7 +4,7 @@ use keyward_policy::Policy;
 use worker::{Env, Request, Response, Result, web_sys};
 
 use super::http;
-use keyward_core::target::Target;
+use keyward_core::request_target::RequestTarget;
 use keyward_gate::refusal::Answer;
 use keyward_registry::front;
 
@@ -12,7 +12,7 @@ use keyward_registry::front;
 pub async fn handle(
     policy: &Policy,
     request: &web_sys::Request,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     path: &str,
     env: &Env,
 ) -> Result<web_sys::Response> {

@@ -13,7 +13,7 @@ use super::{
     admin, clock, http, origin, settings,
     stores::{self, EdgeStores},
 };
-use keyward_core::target::Target;
+use keyward_core::request_target::RequestTarget;
 use keyward_gate::{
     denial::Denial,
     ready::{self, Cache, Look, Readiness},
@@ -39,7 +39,7 @@ thread_local! {
 pub async fn handle(
     policy: &'static Policy,
     request: &web_sys::Request,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     env: &Env,
     context: &Context,
     request_id: &str,

@@ -4,7 +4,7 @@ use keyward_policy::{Policy, Realm, Route};
 use worker::web_sys;
 
 use super::http::Client;
-use keyward_core::target::Target;
+use keyward_core::request_target::RequestTarget;
 
 /// The request, and what is known of it once its route is.
 #[derive(Clone, Copy)]
@@ -12,7 +12,7 @@ pub struct Routed<'a> {
     /// As it came in.
     pub request: &'a web_sys::Request,
     /// Its URL.
-    pub target: Target<'a>,
+    pub target: RequestTarget<'a>,
     /// What was read of it.
     pub client: &'a Client,
     /// The policy.

@@ -9,10 +9,10 @@ use std::{
     cell::Cell,
 };
 
-use keyward_core::{cookie, key, link, route, session_id, target::Target, time::Timestamp};
+use keyward_core::{cookie, key, link, request_target::RequestTarget, route, session_id, time::Timestamp};
 use keyward_gate::{
     admin_refusal::refuse_key_in_url,
-    caller::Caller,
+    client_info::ClientInfo,
     cors, credential, forwarding, gate, hint,
     jwt::Token,
     refusal::{self, mcp},
@@ -232,10 +232,15 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
         Box::leak(Box::new(Policy { realms: std::slice::from_ref(realm), ..*POLICY }));
     let route = &realm.routes[1];
     let Requirement::Key(_) = route.requires else { panic!("a route that takes keys") };
-    let own = Target::of("https://api.example.com/api/orders");
+    let own = RequestTarget::of("https://api.example.com/api/orders");
     let stripe = webhook_of_stripe();
-    let caller =
-        |origin| Caller { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin, tenant: None };
+    let caller = |origin| ClientInfo {
+        method: "GET",
+        upgrades: false,
+        address: Some("192.0.2.1"),
+        origin,
+        tenant: None,
+    };
     for line in lines() {
         for url in [
             format!("https://api.example.com/api/public/{line}"),
@@ -244,7 +249,7 @@ fn what_a_client_sends_to_the_gate_costs_in_proportion() {
             line.clone(),
         ] {
             bounded("the URL", &url, |url| {
-                let target = Target::of(url);
+                let target = RequestTarget::of(url);
                 let side = route::side(policy, target).is_some();
                 let planned = route::plan(policy, "GET", target, false);
                 let refused = planned
@@ -340,7 +345,7 @@ fn what_a_client_sends_to_the_admin_apis_front_costs_in_proportion() {
             bounded("a head", &line, |line| {
                 let url = format!("https://api.example.com/api/admin/api-keys?{line}");
                 let judged = front::judge("POST", "https://api.example.com", &head);
-                let in_url = refuse_key_in_url(&POLICY, Target::of(&url), Some(&secrets), "r");
+                let in_url = refuse_key_in_url(&POLICY, RequestTarget::of(&url), Some(&secrets), "r");
                 let body = front::body_text(head.content_type.as_deref(), b"{}".to_vec()).is_ok();
                 let judged =
                     judged.map_or_else(|refusal| refusal.reply("r").body.len(), |_| usize::from(body));

@@ -8,8 +8,8 @@ use futures::executor::block_on;
 use keyward_core::{
     key,
     record::{Mode, Record},
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
-    target::Target,
     time::Timestamp,
 };
 use keyward_gate::{admin_refusal, denial::Denial, refusal::Answer};
@@ -79,7 +79,8 @@ impl Gate for FakeGate {
 
     fn refuse_key_in_url(&self) -> Option<AdminReply> {
         let url = self.url.borrow();
-        admin_refusal::refuse_key_in_url(&POLICY, Target::of(&url), Some(&secrets()), "req-1").map(reply)
+        admin_refusal::refuse_key_in_url(&POLICY, RequestTarget::of(&url), Some(&secrets()), "req-1")
+            .map(reply)
     }
 
     async fn verify_key(&self, _: &Secret) -> Result<Record, AdminReply> {

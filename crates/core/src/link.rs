@@ -12,9 +12,9 @@ use serde::{Deserialize, Serialize};
 use crate::{
     cookie::{self, Repeated, SameSite},
     record::Tenant,
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
     strict,
-    target::Target,
     time::{SECOND, Timestamp},
 };
 use subtle::ConstantTimeEq;
@@ -72,7 +72,7 @@ pub struct Followed {
 ///
 /// # Errors
 /// [`Repeated`], also when one of them is written with percent-encoding.
-pub fn follow(link: &Link, target: Target<'_>) -> Result<Option<Followed>, Repeated> {
+pub fn follow(link: &Link, target: RequestTarget<'_>) -> Result<Option<Followed>, Repeated> {
     let is_token = |pair: &&str| {
         let name = pair.split_once('=').map_or(*pair, |(name, _)| name);
         percent_decode_str(name).eq(link.parameter.bytes())

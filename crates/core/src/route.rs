@@ -5,11 +5,11 @@ use keyward_policy::{
     path::{self, Ambiguous},
 };
 
-use crate::target::Target;
+use crate::request_target::RequestTarget;
 
 /// Keyward's own paths, which no realm sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side<'a> {
+pub enum BuiltinRoute<'a> {
     /// `GET /healthz`
     Health,
     /// `GET /readyz`
@@ -27,32 +27,32 @@ pub enum Side<'a> {
 }
 
 /// Whether a request is for one of Keyward's own paths. What names no valid host is for none.
-pub fn side<'a>(policy: &Policy, target: Target<'a>) -> Option<Side<'a>> {
+pub fn side<'a>(policy: &Policy, target: RequestTarget<'a>) -> Option<BuiltinRoute<'a>> {
     let below =
         |base: &str| target.path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
     if !target.has_valid_host() {
         return None;
     }
     match target.path {
-        "/healthz" => return Some(Side::Health),
-        "/readyz" => return Some(Side::Ready),
+        "/healthz" => return Some(BuiltinRoute::Health),
+        "/readyz" => return Some(BuiltinRoute::Ready),
         _ => {}
     }
     below(policy.admin.api)
-        .map(|path| Side::Admin { path })
-        .or_else(|| below(policy.admin.page).map(|path| Side::Page { path }))
+        .map(|path| BuiltinRoute::Admin { path })
+        .or_else(|| below(policy.admin.page).map(|path| BuiltinRoute::Page { path }))
 }
 
 /// What the policy says to do with a request.
 #[derive(Clone, Copy, Debug)]
-pub enum Plan {
+pub enum RouteMatch {
     /// Answer a preflight.
     Preflight(&'static Realm, &'static Cors),
     /// Give what the route asks for, and forward.
     Route(&'static Realm, &'static Route),
 }
 
-impl Plan {
+impl RouteMatch {
     /// The realm that answers.
     pub fn realm(&self) -> &'static Realm {
         match self {
@@ -89,9 +89,9 @@ pub type Unplanned = (Option<&'static Realm>, NoMatch);
 pub fn plan(
     policy: &Policy,
     method: &str,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     is_preflight: bool,
-) -> Result<Plan, Unplanned> {
+) -> Result<RouteMatch, Unplanned> {
     // The platform checks the host that it is asked for, but not every runtime does (RFC 9112, section 3.2).
     if !target.has_valid_host() {
         return Err((None, NoMatch::InvalidHost));
@@ -102,13 +102,13 @@ pub fn plan(
     let realm = policy.realm_for(target.host, &path).ok_or((None, NoMatch::NoRealm))?;
     // Where the policy has no CORS, a preflight is the origin's to answer, on a route that takes it.
     if is_preflight && let Some(cors) = &realm.cors {
-        return Ok(Plan::Preflight(realm, cors));
+        return Ok(RouteMatch::Preflight(realm, cors));
     }
     let route = realm.route_for(method, &path).ok_or_else(|| (Some(realm), no_route(realm, &path)))?;
     if !policy.is_clear(target.host, method, &path, realm, route) {
         return Err((Some(realm), NoMatch::AmbiguousPath(Ambiguous::OtherRoute)));
     }
-    Ok(Plan::Route(realm, route))
+    Ok(RouteMatch::Route(realm, route))
 }
 
 /// Why no route takes a request: its path, or only its method (RFC 9110, section 15.5.6). A pattern that ends
@@ -133,7 +133,7 @@ pub fn stays_on_route(
     realm: &Realm,
     route: &Route,
     method: &str,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     destination: Option<&str>,
 ) -> bool {
     let Some(destination) = destination.filter(|_| matches!(method, "COPY" | "MOVE")) else { return true };
@@ -142,10 +142,10 @@ pub fn stays_on_route(
     } else {
         destination.to_owned()
     };
-    let other = Target::of(&absolute);
+    let other = RequestTarget::of(&absolute);
     other.origin.eq_ignore_ascii_case(target.origin)
         && matches!(
             plan(policy, method, other, false),
-            Ok(Plan::Route(its_realm, its_route)) if its_realm.id == realm.id && std::ptr::eq(its_route, route)
+            Ok(RouteMatch::Route(its_realm, its_route)) if its_realm.id == realm.id && std::ptr::eq(its_route, route)
         )
 }

@@ -1,7 +1,7 @@
 //! What the gate refuses of a call of the admin API, which is not its own: a key that is not in order, or that stands in
 //! the URL.
 
-use keyward_core::{secret::Secrets, target::Target};
+use keyward_core::{request_target::RequestTarget, secret::Secrets};
 use keyward_policy::Policy;
 
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
 /// The answer to a request that has a key or token in its URL, of whichever realm.
 pub fn refuse_key_in_url(
     policy: &Policy,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     secrets: Option<&Secrets>,
     request_id: &str,
 ) -> Option<Answer> {

@@ -7,7 +7,7 @@ use keyward_policy::{KeyRequirement, Link, Proof, Realm, Requirement, Route, Web
 
 use crate::{
     breakers::Dependency,
-    caller::Caller,
+    client_info::ClientInfo,
     credential::{self, Credential, Kind},
     denial::Denial,
     gate::{self, Permit},
@@ -23,14 +23,14 @@ use keyward_core::{
     key,
     link::{self, Followed, Redeem, Redeemed, Session},
     record::TenantStatus,
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
     session_id,
-    target::Target,
 };
 
 /// A request, as far as it is looked at here.
 #[allow(async_fn_in_trait, reason = "nothing here is sent to another thread")]
-pub trait Incoming {
+pub trait RequestParts {
     /// A header by its lower-case name. What was sent more than once is joined with a comma.
     fn header(&self, name: &str) -> Option<String>;
     /// Shows the body, piece by piece, if it comes within `within_ms`.
@@ -59,11 +59,11 @@ impl<S: Stores> Pipeline<'_, S> {
         &self,
         realm: &Realm,
         route: &Route,
-        target: Target<'_>,
-        caller: Caller<'_>,
-        request: &impl Incoming,
+        target: RequestTarget<'_>,
+        caller: ClientInfo<'_>,
+        request: &impl RequestParts,
     ) -> Result<Admission, Refused> {
-        let caller = Caller { tenant: realm.tenant_of(target.host), ..caller };
+        let caller = ClientInfo { tenant: realm.tenant_of(target.host), ..caller };
         let header = |name: &str| request.header(name);
         let secrets = self.secrets.as_deref().ok();
         let credential = credential::take(realm, target, secrets, header)?;
@@ -115,8 +115,8 @@ impl<S: Stores> Pipeline<'_, S> {
     async fn webhook(
         &self,
         webhook: &Webhook,
-        request: &impl Incoming,
-        caller: Caller<'_>,
+        request: &impl RequestParts,
+        caller: ClientInfo<'_>,
     ) -> Result<Permit, Denial> {
         let most = crate::webhook::MOST_BYTES;
         // Of a length that is no number nobody knows what comes.
@@ -149,7 +149,7 @@ impl<S: Stores> Pipeline<'_, S> {
         realm: &Realm,
         requirement: &KeyRequirement,
         text: &Secret,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Permit, Denial> {
         if hint::is_key(realm, text.expose()) {
             return Err(Denial::KeyAsToken);
@@ -169,7 +169,7 @@ impl<S: Stores> Pipeline<'_, S> {
         realm: &Realm,
         requirement: &KeyRequirement,
         text: &Secret,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Permit, Denial> {
         let policy = realm.jwt.as_ref().ok_or(Denial::Internal)?;
         let token = Token::read(text.expose(), policy).map_err(Denial::InvalidToken)?;
@@ -202,7 +202,7 @@ impl<S: Stores> Pipeline<'_, S> {
         realm: &Realm,
         link: &Link,
         followed: Followed,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<[(&'static str, String); 4], Denial> {
         let secrets = self.secrets.clone()?;
         let (format, token) = (link.token(), followed.token.expose());
@@ -240,7 +240,7 @@ impl<S: Stores> Pipeline<'_, S> {
         link: &Link,
         session: Session,
         followed: Followed,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<[(&'static str, String); 4], Denial> {
         let secrets = self.secrets.clone()?;
         if session.tenant.status == TenantStatus::Inactive {
@@ -290,8 +290,8 @@ fn takes(requirement: &KeyRequirement, kind: Kind) -> bool {
 fn followed<'r>(
     realm: &'r Realm,
     route: &Route,
-    target: Target<'_>,
-    caller: Caller<'_>,
+    target: RequestTarget<'_>,
+    caller: ClientInfo<'_>,
     secrets: Option<&Secrets>,
 ) -> Result<Option<(&'r Link, Followed)>, Denial> {
     let Some(link) = &realm.link else { return Ok(None) };

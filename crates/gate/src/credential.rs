@@ -10,8 +10,8 @@ use crate::denial::Denial;
 use keyward_core::{
     cookie::Repeated,
     link,
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
-    target::Target,
 };
 
 /// What a credential is meant to be, after where it stands.
@@ -42,7 +42,7 @@ pub struct Credential {
 /// [`Denial::KeyInUrl`], [`Denial::RepeatedCredential`].
 pub fn take(
     realm: &Realm,
-    target: Target<'_>,
+    target: RequestTarget<'_>,
     secrets: Option<&Secrets>,
     header: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<Credential>, Denial> {

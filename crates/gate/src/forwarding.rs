@@ -10,12 +10,12 @@ use std::net::IpAddr;
 use keyward_policy::{CredentialSource, Origin, Realm, Requirement, SourceKind};
 
 use crate::{
-    caller::Caller,
+    client_info::ClientInfo,
     cors, credential,
     gate::{Identity, Permit},
     identity, refusal,
 };
-use keyward_core::{cookie::SESSION_COOKIE, secret::Secrets, target::Target};
+use keyward_core::{cookie::SESSION_COOKIE, request_target::RequestTarget, secret::Secrets};
 use keyward_limits::limit::WindowState;
 
 /// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
@@ -218,8 +218,8 @@ pub fn removed_cookies(realms: &[Realm]) -> Vec<&'static str> {
 pub fn added(
     realm: &Realm,
     permit: &Permit,
-    target: Target<'_>,
-    caller: Caller<'_>,
+    target: RequestTarget<'_>,
+    caller: ClientInfo<'_>,
     request_id: &str,
 ) -> Vec<(&'static str, String)> {
     let mut fields = identity::headers(permit, request_id);

@@ -19,7 +19,7 @@ use keyward_core::{
 
 /// What a decision looks at beside the record.
 #[derive(Clone, Copy, Debug)]
-pub struct Circumstances<'a> {
+pub struct RequestContext<'a> {
     /// The request's method.
     pub method: &'a str,
     /// Whether it asks for another protocol (`Upgrade`): a WebSocket.
@@ -102,9 +102,9 @@ pub fn decide(
     realm: &Realm,
     requirement: &KeyRequirement,
     record: &Rc<Record>,
-    circumstances: Circumstances<'_>,
+    circumstances: RequestContext<'_>,
 ) -> Result<Permit, Denial> {
-    let Circumstances { address, origin, tenant, now, .. } = circumstances;
+    let RequestContext { address, origin, tenant, now, .. } = circumstances;
     if record.realm != realm.id || !is_of(tenant, record.tenant.code.as_deref()) {
         return Err(Denial::UnknownKey { slip: None });
     }
@@ -165,7 +165,7 @@ pub fn decide_token(
     requirement: &KeyRequirement,
     token: &Token<'_>,
     keys: &Keys,
-    circumstances: Circumstances<'_>,
+    circumstances: RequestContext<'_>,
 ) -> Result<Permit, Denial> {
     let claims = token.verify(keys, circumstances.now).map_err(Denial::InvalidToken)?;
     if !is_of(circumstances.tenant, claims.tenant.as_deref()) {
@@ -192,7 +192,7 @@ pub fn decide_session(
     cookie: &Secret,
     secrets: &Secrets,
     from_own_site: bool,
-    circumstances: Circumstances<'_>,
+    circumstances: RequestContext<'_>,
 ) -> Result<Permit, Denial> {
     let session =
         Session::open(cookie, realm.id, secrets, circumstances.now).ok_or(Denial::InvalidSession)?;
@@ -259,7 +259,7 @@ fn is_of(host: Option<&str>, tenant: Option<&str>) -> bool {
     host.is_none_or(|host| tenant.is_some_and(|code| code.eq_ignore_ascii_case(host)))
 }
 
-impl Circumstances<'_> {
+impl RequestContext<'_> {
     /// Whether the request can change nothing. A WebSocket, opened by GET, carries whatever follows.
     fn only_reads(&self) -> bool {
         matches!(self.method, "GET" | "HEAD" | "OPTIONS") && !self.upgrades

@@ -18,7 +18,7 @@ pub mod admin_refusal;
 pub mod admission;
 pub mod breakers;
 pub mod budget;
-pub mod caller;
+pub mod client_info;
 pub mod configured;
 pub mod cors;
 pub mod credential;

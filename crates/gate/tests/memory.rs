@@ -20,7 +20,7 @@ use keyward_core::{
     unavailable::Unavailable,
 };
 use keyward_gate::{
-    caller::Caller,
+    client_info::ClientInfo,
     deadline::Deadline,
     denial::Denial,
     memory::Memory,
@@ -206,8 +206,13 @@ impl Isolate {
     fn check(&self, key: Key, address: u32) -> Result<(), Refused> {
         self.stores.immediate.set(key);
         let address = std::net::Ipv4Addr::from_bits(address).to_string();
-        let caller =
-            Caller { method: "GET", upgrades: false, address: Some(&address), origin: None, tenant: None };
+        let caller = ClientInfo {
+            method: "GET",
+            upgrades: false,
+            address: Some(&address),
+            origin: None,
+            tenant: None,
+        };
         let pipeline = Pipeline {
             stores: &self.stores,
             memory: Rc::clone(&self.memory),

@@ -24,10 +24,10 @@ use crate::{
         rows,
         tenants::tenant::Tenant,
     },
-    route::{self, Plan},
+    request_target::RequestTarget,
+    route::{self, RouteMatch},
     session_id,
     sql::{self, Sql, SqlError},
-    target::Target,
     time::{DAY, SECOND, Timestamp},
 };
 
@@ -131,7 +131,7 @@ pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
 /// A URL on which a session of this deployment can begin.
 fn destination(value: &Value, policy: &Policy) -> Result<Destination, Wrong> {
     let url = input::text(value)?;
-    let target = Target::of(&url);
+    let target = RequestTarget::of(&url);
     if !matches!(target.scheme, "https" | "http")
         || !url.bytes().all(|byte| byte.is_ascii_graphic())
         || url.contains('#')
@@ -140,7 +140,7 @@ fn destination(value: &Value, policy: &Policy) -> Result<Destination, Wrong> {
             "must be a whole URL in ASCII, without a fragment, like https://shop.example.com/checkout",
         );
     }
-    let Ok(Plan::Route(realm, route)) = route::plan(policy, "GET", target, false) else {
+    let Ok(RouteMatch::Route(realm, route)) = route::plan(policy, "GET", target, false) else {
         return wrong("leads to no route of this deployment that answers GET");
     };
     match (&route.requires, realm.link) {

@@ -2,8 +2,10 @@
 
 use std::sync::LazyLock;
 
-use keyward_core::target::Target;
-use keyward_gate::{admission::Admission, caller::Caller, denial::Denial, identity, pipeline::Refused};
+use keyward_core::request_target::RequestTarget;
+use keyward_gate::{
+    admission::Admission, client_info::ClientInfo, denial::Denial, identity, pipeline::Refused,
+};
 use keyward_policy::{
     CredentialSource, Jwt, KeyRequirement, Link, Proof, Realm, Requirement, Route, SourceKind,
 };
@@ -69,9 +71,9 @@ impl Call<'_> {
 
     pub fn send(&self, world: &World) -> Result<Admission, Denial> {
         let Self { method, origin, address, .. } = *self;
-        let caller = Caller { method, origin, address: Some(address), ..CALLER };
+        let caller = ClientInfo { method, origin, address: Some(address), ..CALLER };
         let request = Request { fields: &self.fields, body: self.body, ..Request::default() };
-        let admitted = world.admit(&self.realm, &self.route, Target::of(self.url), caller, &request);
+        let admitted = world.admit(&self.realm, &self.route, RequestTarget::of(self.url), caller, &request);
         admitted.map_err(|Refused { denial, .. }| denial)
     }
 

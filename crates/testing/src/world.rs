@@ -14,14 +14,14 @@ use keyward_core::{
     key,
     link::{Redeem, Redeemed},
     record::{Mode, Record},
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
-    target::Target,
     time::Timestamp,
     unavailable::Unavailable,
 };
 use keyward_gate::{
-    admission::{Admission, Incoming},
-    caller::Caller,
+    admission::{Admission, RequestParts},
+    client_info::ClientInfo,
     deadline::Deadline,
     denial::Denial,
     jwt::Issuers,
@@ -88,8 +88,8 @@ pub struct World {
 }
 
 pub const READ: KeyRequirement = KeyRequirement { scopes: &["orders:read"], ..KeyRequirement::ANY_KEY };
-pub const CALLER: Caller<'static> =
-    Caller { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin: None, tenant: None };
+pub const CALLER: ClientInfo<'static> =
+    ClientInfo { method: "GET", upgrades: false, address: Some("192.0.2.1"), origin: None, tenant: None };
 
 pub type Meanwhile = dyn Fn(&World, &CoordinatorCall, u32);
 
@@ -163,7 +163,7 @@ impl World {
         &self,
         policy: &Policy,
         key: &Secret,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         now(self.pipeline(&policy.realms[0]).check_in_any_realm(
             policy,
@@ -177,8 +177,8 @@ impl World {
         &self,
         realm: &Realm,
         route: &Route,
-        target: Target<'_>,
-        caller: Caller<'_>,
+        target: RequestTarget<'_>,
+        caller: ClientInfo<'_>,
         request: &Request<'_>,
     ) -> Result<Admission, Refused> {
         now(self.pipeline(realm).admit(realm, route, target, caller, request))
@@ -256,7 +256,7 @@ impl World {
         }
     }
 
-    pub fn check_in(&self, realm: &Realm, key: &Secret, caller: Caller<'_>) -> Result<Accepted, Refused> {
+    pub fn check_in(&self, realm: &Realm, key: &Secret, caller: ClientInfo<'_>) -> Result<Accepted, Refused> {
         self.check_for(realm, &READ, key, caller)
     }
 
@@ -265,7 +265,7 @@ impl World {
         realm: &Realm,
         requirement: &KeyRequirement,
         key: &Secret,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         now(self.pipeline(realm).check(realm, requirement, key, caller))
     }
@@ -284,7 +284,7 @@ pub struct Request<'a> {
     pub read_within: Cell<i64>,
 }
 
-impl Incoming for Request<'_> {
+impl RequestParts for Request<'_> {
     fn header(&self, name: &str) -> Option<String> {
         self.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned())
     }

@@ -7,8 +7,8 @@ use keyward_core::{
     key,
     link::{self, LinkState, Session, Spent},
     record::Mode,
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
-    target::Target,
     time::Timestamp,
 };
 use keyward_policy::{KeyFormat, Link};
@@ -29,7 +29,7 @@ fn new(format: &KeyFormat) -> String {
 
 /// Token and URL that are left of a URL.
 fn follow(url: &str) -> Result<Option<(String, String)>, Repeated> {
-    let followed = link::follow(&LINK, Target::of(url))?;
+    let followed = link::follow(&LINK, RequestTarget::of(url))?;
     Ok(followed.map(|followed| (followed.token.expose().to_owned(), followed.url)))
 }
 

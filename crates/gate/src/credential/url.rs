@@ -13,8 +13,8 @@ use keyward_policy::{KeyFormat, Link, Realm};
 use crate::configured;
 use keyward_core::{
     key,
+    request_target::RequestTarget,
     secret::{Secret, Secrets},
-    target::Target,
 };
 
 /// Fewest characters of a key of the policy's own that are looked at: less is no 128 bits.
@@ -22,7 +22,7 @@ const LEAST_CONFIGURED: usize = 16;
 
 /// Whether the URL holds a key or token of this realm, or has a parameter that the policy refuses by its name.
 /// Percent-encoding is undone, however often it was applied.
-pub fn is_in_url(realm: &Realm, target: Target<'_>, secrets: Option<&Secrets>) -> bool {
+pub fn is_in_url(realm: &Realm, target: RequestTarget<'_>, secrets: Option<&Secrets>) -> bool {
     let named = || {
         // Some servers part at `;` too.
         target.query.split(['&', ';']).any(|pair| {
@@ -53,7 +53,7 @@ pub(super) fn holds_credential(realm: &Realm, text: &str, secrets: Option<&Secre
 }
 
 /// Whether the URL holds the token of a link, on a route where none is exchanged.
-pub fn is_link_in_url(link: &Link, target: Target<'_>, secrets: Option<&Secrets>) -> bool {
+pub fn is_link_in_url(link: &Link, target: RequestTarget<'_>, secrets: Option<&Secrets>) -> bool {
     [target.path, target.query]
         .into_iter()
         .any(|text| key::appears_in(&link.token(), secrets, &decoded(text)))

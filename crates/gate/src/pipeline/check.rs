@@ -13,10 +13,10 @@ use super::{
 };
 use crate::{
     breakers::{Dependency, Owner},
-    caller::Caller,
+    client_info::ClientInfo,
     configured,
     denial::Denial,
-    gate::{self, Circumstances, Permit},
+    gate::{self, Permit, RequestContext},
     hint,
     memory::{Limited, Lookup},
     stores::Stores,
@@ -46,7 +46,7 @@ impl<S: Stores> Pipeline<'_, S> {
         realm: &Realm,
         requirement: &KeyRequirement,
         key: &Secret,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         let secrets = self.secrets.clone()?;
         if let Some(record) = configured::find(realm, key) {
@@ -78,7 +78,7 @@ impl<S: Stores> Pipeline<'_, S> {
         policy: &Policy,
         requirement: &KeyRequirement,
         key: &Secret,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         let secrets = self.secrets.clone()?;
         let mut denial = Denial::MalformedKey { slip: None };
@@ -107,7 +107,7 @@ impl<S: Stores> Pipeline<'_, S> {
         freshness_ms: u32,
         requirement: &KeyRequirement,
         cached: CachedRecord,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         let decided = self.decide(realm, freshness_ms, requirement, cached, caller).await;
         if let Err(Refused { denial, key: Some(key) }) = &decided {
@@ -123,7 +123,7 @@ impl<S: Stores> Pipeline<'_, S> {
         freshness_ms: u32,
         requirement: &KeyRequirement,
         mut cached: CachedRecord,
-        caller: Caller<'_>,
+        caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         // Each round but the last ends with a newer record; more than a few means that a key is edited faster
         // than it can be read.
@@ -169,19 +169,19 @@ impl<S: Stores> Pipeline<'_, S> {
         realm: &Realm,
         requirement: &KeyRequirement,
         cached: &CachedRecord,
-        then: Circumstances<'_>,
+        then: RequestContext<'_>,
     ) -> Result<Permit, Refused> {
         let now = self.stores.now();
         if now == then.now {
             return Ok(permit);
         }
-        gate::decide(realm, requirement, &cached.record, Circumstances { now, ..then })
+        gate::decide(realm, requirement, &cached.record, RequestContext { now, ..then })
             .map_err(|denial| Refused { denial, key: Some(cached.known_key()) })
     }
 
     /// The record of a key: from memory, else from KV, else from its coordinator, which knows a new key before
     /// KV does, and every key when KV fails.
-    async fn find(&self, hashes: &[String], caller: Caller<'_>) -> Result<CachedRecord, Denial> {
+    async fn find(&self, hashes: &[String], caller: ClientInfo<'_>) -> Result<CachedRecord, Denial> {
         let source = caller.source(Failures::Keys);
         {
             let mut memory = self.memory.borrow_mut();

@@ -4,7 +4,7 @@
 use super::context::Pipeline;
 use crate::{
     breakers::Dependency,
-    caller::Caller,
+    client_info::ClientInfo,
     denial::Denial,
     in_flight::READ_WITHIN,
     memory::{Lookup, TRIAL},
@@ -36,7 +36,7 @@ pub(crate) struct Source {
     site: Option<String>,
 }
 
-impl Caller<'_> {
+impl ClientInfo<'_> {
     /// Whom this caller's failures slow.
     pub(crate) fn source(self, of: Failures) -> Source {
         let apart = match of {

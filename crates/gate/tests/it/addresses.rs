@@ -5,7 +5,7 @@
 use std::{net::IpAddr, rc::Rc};
 
 use keyward_core::record::Record;
-use keyward_gate::gate::{Circumstances, decide};
+use keyward_gate::gate::{RequestContext, decide};
 use keyward_policy::KeyRequirement;
 use keyward_testing::{NOON, policy::POLICY, record};
 use proptest::prelude::*;
@@ -17,7 +17,7 @@ fn allows(ranges: &[&str], address: Option<&str>) -> bool {
     let record = Rc::new(Record { allowed_ips, ..record() });
     let address = address.and_then(|address| address.parse().ok());
     let circumstances =
-        Circumstances { method: "GET", upgrades: false, address, origin: None, tenant: None, now: NOON };
+        RequestContext { method: "GET", upgrades: false, address, origin: None, tenant: None, now: NOON };
     decide(&POLICY.realms[0], &ANY, &record, circumstances).is_ok()
 }
 

@@ -4,12 +4,12 @@
 
 use keyward_core::{
     record::{KeyKind, Mode, Record},
+    request_target::RequestTarget,
     secret::Secret,
-    target::Target,
 };
 use keyward_gate::{
     admission::Admission,
-    caller::Caller,
+    client_info::ClientInfo,
     denial::{Denial, PublishableFault},
     gate::Identity,
     identity,
@@ -54,7 +54,7 @@ fn needs(scopes: &'static [&'static str], plans: &'static [&'static str]) -> Rou
 
 fn admit(world: &World, realm: &Realm, route: &Route, fields: &[(&str, &str)]) -> Result<Accepted, Denial> {
     let request = Request { fields, ..Request::default() };
-    match world.admit(realm, route, Target::of("https://a.example/api/orders"), CALLER, &request) {
+    match world.admit(realm, route, RequestTarget::of("https://a.example/api/orders"), CALLER, &request) {
         Ok(Admission::Pass(accepted)) => Ok(accepted),
         Ok(Admission::Redirect(_)) => panic!("no link was followed"),
         Err(refused) => Err(refused.denial),
@@ -191,7 +191,7 @@ fn beside_tenants_hosts_one_that_is_named_takes_every_tenants_keys_and_any_other
             let request = Request { fields: &[("authorization", &bearer)], ..Request::default() };
             let on = |host: &str| {
                 let url = format!("https://{host}/api/orders");
-                world.admit(&realm, &needs(&[], &[]), Target::of(&url), CALLER, &request).is_ok()
+                world.admit(&realm, &needs(&[], &[]), RequestTarget::of(&url), CALLER, &request).is_ok()
             };
             for host in ["api.th.test", "API.th.test.", "api.th.test:8443"] {
                 assert!(on(host), "{hosts:?}: {code} on {host}");
@@ -226,7 +226,7 @@ fn at_the_admin_api_a_test_key_only_reads_and_keys_of_pages_and_of_the_policy_ar
             ("PATCH", Err(Denial::TestMode { live_only: false })),
             ("DELETE", Err(Denial::TestMode { live_only: false })),
         ] {
-            let checked = world.check_for_admin_api(&policy, &key, Caller { method, ..CALLER });
+            let checked = world.check_for_admin_api(&policy, &key, ClientInfo { method, ..CALLER });
             assert_eq!(checked.map(|_| ()).map_err(|refused| refused.denial), expected, "{method}");
         }
         let agent = Secret::new(AGENTS_KEY);
@@ -242,7 +242,7 @@ fn at_the_admin_api_a_test_key_only_reads_and_keys_of_pages_and_of_the_policy_ar
         let (world, key) = known(&page);
         for origin in [None, Some("https://shop.example"), Some("https://other.example")] {
             let denied =
-                world.check_for_admin_api(&policy, &key, Caller { origin, ..CALLER }).unwrap_err().denial;
+                world.check_for_admin_api(&policy, &key, ClientInfo { origin, ..CALLER }).unwrap_err().denial;
             assert_eq!(denied, Denial::OriginRestricted(PublishableFault::Route), "{origin:?}");
         }
     }

@@ -6,7 +6,7 @@
 use std::sync::LazyLock;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use keyward_core::{key, record::Mode, secret::Secrets, target::Target};
+use keyward_core::{key, record::Mode, request_target::RequestTarget, secret::Secrets};
 use keyward_gate::credential::{is_in_url, is_link_in_url};
 use keyward_policy::{Alphabet, ConfiguredKey, Hash, KeyFormat, Link, Realm, TenantPart};
 use keyward_testing::{
@@ -36,7 +36,7 @@ fn realm(key: KeyFormat) -> Realm {
 }
 
 fn found(realm: &Realm, path_and_query: &str) -> bool {
-    is_in_url(realm, Target::of(&format!("https://gate.example{path_and_query}")), Some(&secrets()))
+    is_in_url(realm, RequestTarget::of(&format!("https://gate.example{path_and_query}")), Some(&secrets()))
 }
 
 fn new_key(format: &KeyFormat, seed: u64) -> String {
@@ -120,7 +120,8 @@ proptest! {
 #[test]
 fn without_secrets_the_form_decides() {
     let key = new_key(&KEYED, 1);
-    let found = |target: &str| is_in_url(&realm(*KEYED), Target::of(&format!("https://a{target}")), None);
+    let found =
+        |target: &str| is_in_url(&realm(*KEYED), RequestTarget::of(&format!("https://a{target}")), None);
     assert!(found(&format!("/v1?c={key}")) && found(&format!("/v1?c={}x", &key[..key.len() - 1])));
     assert!(!found(&format!("/v1?c={key}x").replace(&key, &key.to_lowercase())));
 }
@@ -131,8 +132,8 @@ fn keys_made_under_a_previous_secret_are_found() {
     let key = key::generate(&KEYED, "", Mode::Live, &old, &mut Seeded::new(7));
     let url = format!("https://a/v1?c={}", key.expose());
     let rotated = Secrets::new(keyward_testing::SECRET, Some("first-secret-0123456789012345678901234567"));
-    assert!(is_in_url(&realm(*KEYED), Target::of(&url), Some(&rotated)));
-    assert!(!is_in_url(&realm(*KEYED), Target::of(&url), Some(&secrets())), "it is no key any more");
+    assert!(is_in_url(&realm(*KEYED), RequestTarget::of(&url), Some(&rotated)));
+    assert!(!is_in_url(&realm(*KEYED), RequestTarget::of(&url), Some(&secrets())), "it is no key any more");
 }
 
 /// URLs of real applications that have something in common with keys.
@@ -241,8 +242,9 @@ fn a_links_token_is_found_where_none_is_exchanged_and_another_parameter_of_its_n
     const LINK: Link =
         Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
     let token = key::generate(&LINK.token(), "", Mode::Live, &secrets(), &mut Seeded::new(1));
-    let found =
-        |target: &str| is_link_in_url(&LINK, Target::of(&format!("https://a{target}")), Some(&secrets()));
+    let found = |target: &str| {
+        is_link_in_url(&LINK, RequestTarget::of(&format!("https://a{target}")), Some(&secrets()))
+    };
     assert!(found(&format!("/?token={}", token.expose())) && found(&format!("/{}", token.expose())));
     for target in ["/?token=abc", "/?token=st_abc", "/?token=st_0123456789012345678901234567890123456789"] {
         assert!(!found(target), "{target}");

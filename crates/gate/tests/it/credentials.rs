@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::{key, record::Mode, target::Target};
+use keyward_core::{key, record::Mode, request_target::RequestTarget};
 use keyward_gate::{
     credential,
     denial::Denial,
@@ -19,7 +19,7 @@ fn take(path: &str, query: &str, fields: &[(&str, &str)]) -> Result<Option<Strin
     let header =
         |name: &str| fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned());
     let url = format!("https://gate.example{path}?{query}");
-    credential::take(&realm(), Target::of(&url), Some(&keyward_testing::secrets()), header)
+    credential::take(&realm(), RequestTarget::of(&url), Some(&keyward_testing::secrets()), header)
         .map(|found| found.map(|found| found.text.expose().to_owned()))
 }
 

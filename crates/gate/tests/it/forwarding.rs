@@ -5,9 +5,9 @@
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use keyward_core::target::Target;
+use keyward_core::request_target::RequestTarget;
 use keyward_gate::{
-    caller::Caller,
+    client_info::ClientInfo,
     forwarding::{self, AnswerFields},
     gate::{self, Permit},
 };
@@ -192,8 +192,8 @@ fn no_client_says_where_a_request_came_from_who_asks_or_what_is_asked_for() {
 #[test]
 fn the_origin_is_told_host_scheme_and_address_that_were_asked() {
     let field = |realm: &Realm, url: &str, address: Option<&str>, name: &str| {
-        let caller = Caller { address, ..CALLER };
-        let added = forwarding::added(realm, &of_key(), Target::of(url), caller, "req-1");
+        let caller = ClientInfo { address, ..CALLER };
+        let added = forwarding::added(realm, &of_key(), RequestTarget::of(url), caller, "req-1");
         let found: Vec<_> = added.into_iter().filter(|(field, _)| *field == name).collect();
         assert!(found.len() < 2);
         found.into_iter().next().map(|(_, value)| value)

@@ -10,7 +10,7 @@ use keyward_core::{
 };
 use keyward_gate::{
     denial::{Denial, PublishableFault},
-    gate::{Circumstances, decide, pass_without_key},
+    gate::{RequestContext, decide, pass_without_key},
     hint::Stray,
 };
 use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMode};
@@ -23,11 +23,15 @@ fn realm() -> Realm {
     POLICY.realms[0]
 }
 
-fn get() -> Circumstances<'static> {
-    Circumstances { method: "GET", upgrades: false, address: None, origin: None, tenant: None, now: NOON }
+fn get() -> RequestContext<'static> {
+    RequestContext { method: "GET", upgrades: false, address: None, origin: None, tenant: None, now: NOON }
 }
 
-fn outcome(requirement: &KeyRequirement, record: Record, circumstances: Circumstances<'_>) -> Option<Denial> {
+fn outcome(
+    requirement: &KeyRequirement,
+    record: Record,
+    circumstances: RequestContext<'_>,
+) -> Option<Denial> {
     decide(&realm(), requirement, &Rc::new(record), circumstances).err()
 }
 
@@ -52,7 +56,7 @@ fn refuses_a_key_of_another_realm_as_unknown() {
 #[test]
 fn refuses_from_the_very_moment_of_expiry_and_not_before() {
     let expiring = Record { expires_at: Some(NOON), ..record() };
-    let at = |now| outcome(&READ, expiring.clone(), Circumstances { now, ..get() });
+    let at = |now| outcome(&READ, expiring.clone(), RequestContext { now, ..get() });
     assert_eq!(at(Timestamp(NOON.0 - 1)), None);
     assert_eq!(at(NOON), Some(Denial::ExpiredKey { replaced: false }));
     assert_eq!(at(NOON.plus(1)), Some(Denial::ExpiredKey { replaced: false }));
@@ -66,7 +70,7 @@ fn a_publishable_key_passes_only_where_the_route_allows_it_and_from_an_origin_it
         ..record()
     };
     let open = KeyRequirement { by: &[Proof::Key, Proof::Publishable], ..READ };
-    let from = |origin| Circumstances { origin, ..get() };
+    let from = |origin| RequestContext { origin, ..get() };
     assert_eq!(outcome(&open, publishable.clone(), from(Some("https://shop.example"))), None);
     for origin in [
         Some("null"),
@@ -101,12 +105,13 @@ fn a_secret_key_passes_only_where_the_route_takes_one() {
 #[test]
 fn a_realm_may_refuse_secret_keys_that_a_web_page_sends() {
     let strict = Realm { secret_keys_from_pages: PageKeys::Refuse, ..realm() };
-    let decide = |origin| decide(&strict, &READ, &Rc::new(record()), Circumstances { origin, ..get() }).err();
+    let decide =
+        |origin| decide(&strict, &READ, &Rc::new(record()), RequestContext { origin, ..get() }).err();
     assert_eq!(decide(Some("https://shop.example")), Some(Denial::SecretKeyFromPage));
     assert_eq!(decide(Some("null")), Some(Denial::SecretKeyFromPage));
     assert_eq!(decide(None), None);
     assert_eq!(
-        outcome(&READ, record(), Circumstances { origin: Some("https://shop.example"), ..get() }),
+        outcome(&READ, record(), RequestContext { origin: Some("https://shop.example"), ..get() }),
         None
     );
 }
@@ -116,7 +121,7 @@ fn on_a_tenants_host_every_other_tenants_key_is_unknown() {
     let on = |host, code: Option<&str>| {
         let mut record = record();
         record.tenant.code = code.map(str::to_owned);
-        outcome(&READ, record, Circumstances { tenant: host, ..get() })
+        outcome(&READ, record, RequestContext { tenant: host, ..get() })
     };
     assert_eq!(on(Some("store-a"), Some("Store-A")), None, "hosts are compared without case");
     assert_eq!(on(Some("store-b"), Some("store-a")), Some(Denial::UnknownKey { slip: None }));
@@ -138,17 +143,17 @@ fn a_route_for_live_keys_refuses_test_keys_even_to_read() {
 fn a_test_key_reads_and_never_writes_whatever_its_scopes() {
     let test = Record { mode: Mode::Test, scopes: vec!["*".into()], ..record() };
     for method in ["GET", "HEAD", "OPTIONS"] {
-        assert_eq!(outcome(&READ, test.clone(), Circumstances { method, ..get() }), None, "{method}");
+        assert_eq!(outcome(&READ, test.clone(), RequestContext { method, ..get() }), None, "{method}");
     }
     for method in ["POST", "PUT", "PATCH", "DELETE", "PROPFIND", "get"] {
         assert_eq!(
-            outcome(&READ, test.clone(), Circumstances { method, ..get() }),
+            outcome(&READ, test.clone(), RequestContext { method, ..get() }),
             Some(Denial::TestMode { live_only: false }),
             "{method}"
         );
     }
     let full = Realm { test_mode: TestMode::Full, ..realm() };
-    let post = Circumstances { method: "POST", ..get() };
+    let post = RequestContext { method: "POST", ..get() };
     assert!(decide(&full, &READ, &Rc::new(test), post).is_ok());
 }
 
@@ -213,7 +218,7 @@ proptest! {
                 first = first.or(Some(denial));
             }
         }
-        let post = Circumstances { method: "POST", ..get() };
+        let post = RequestContext { method: "POST", ..get() };
         prop_assert_eq!(outcome(&requirement, record, post), first);
     }
 }
@@ -222,7 +227,7 @@ proptest! {
 fn a_websocket_is_no_read_for_a_test_key() {
     let key = Record { mode: Mode::Test, ..record() };
     assert_eq!(outcome(&READ, key.clone(), get()), None);
-    let opens = Circumstances { upgrades: true, ..get() };
+    let opens = RequestContext { upgrades: true, ..get() };
     assert_eq!(outcome(&READ, key, opens), Some(Denial::TestMode { live_only: false }));
     assert_eq!(outcome(&READ, record(), opens), None, "a live key opens one");
 }

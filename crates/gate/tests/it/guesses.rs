@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use keyward_core::{key, link::Redeemed, record::Mode, secret::Secret, time::SECOND};
 use keyward_gate::{
     budget::{Allowance, Budget},
-    caller::Caller,
+    client_info::ClientInfo,
     denial::Denial,
 };
 use keyward_policy::{
@@ -80,7 +80,7 @@ fn lookups() -> BTreeMap<String, usize> {
 fn keys_without_a_check_cost_few_lookups_of_any_kind_of_key_and_also_at_the_admin_api() {
     let policy = Policy { realms: std::slice::from_ref(&*UNCHECKED), ..*POLICY };
     for origin in [None, Some("https://shop.example")] {
-        let caller = Caller { origin, ..CALLER };
+        let caller = ClientInfo { origin, ..CALLER };
         for at_admin_api in [false, true] {
             let world = world();
             let (asked, answers) = cost(&world, |seed| {
@@ -101,7 +101,7 @@ fn keys_without_a_check_cost_few_lookups_of_any_kind_of_key_and_also_at_the_admi
 fn whoever_has_a_site_full_of_networks_is_held_back_too_and_its_neighbours_keys_pass() {
     let site = |seed: u64| format!("2001:db8:7:{seed:x}::{seed:x}");
     let check = |world: &World, key: &Secret, address: &str| {
-        let caller = Caller { address: Some(address), ..CALLER };
+        let caller = ClientInfo { address: Some(address), ..CALLER };
         world.check_in(&UNCHECKED, key, caller).map(|_| ()).map_err(|it| it.denial)
     };
     let world = world();

@@ -9,7 +9,7 @@ use keyward_core::{
     secret::Secret,
     time::{DAY, MINUTE, SECOND},
 };
-use keyward_gate::{caller::Caller, denial::Denial};
+use keyward_gate::{client_info::ClientInfo, denial::Denial};
 use keyward_limits::{
     lease,
     timing::FIRST_ANSWER_MS,
@@ -114,7 +114,7 @@ fn a_network_that_keeps_failing_is_held_back_whatever_addresses_of_it_it_uses() 
     let world = World::new();
     world.limited_addresses.borrow_mut().insert("2001:db8:1:2::/64".into());
     let guess = |seed: u64, address: &str| {
-        let caller = Caller { address: Some(address), ..CALLER };
+        let caller = ClientInfo { address: Some(address), ..CALLER };
         world.check_in(&POLICY.realms[0], &world.new_key(seed), caller).unwrap_err().denial
     };
     assert_eq!(guess(1, "2001:db8:1:2::1"), Denial::UnknownKey { slip: None });

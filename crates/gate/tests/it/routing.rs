@@ -5,21 +5,21 @@
 use std::sync::LazyLock;
 
 use keyward_core::{
-    route::{self, NoMatch, Plan, Side, plan, side},
-    target::Target,
+    request_target::RequestTarget,
+    route::{self, BuiltinRoute, NoMatch, RouteMatch, plan, side},
 };
 use keyward_gate::cors;
 use keyward_policy::{Cors, Policy, Realm, Requirement, compile, path::Ambiguous};
 use keyward_testing::policy::POLICY;
 
 fn planned(method: &str, url: &str) -> Result<&'static str, NoMatch> {
-    match plan(&POLICY, method, Target::of(url), false) {
-        Ok(Plan::Route(_, route)) => match &route.requires {
+    match plan(&POLICY, method, RequestTarget::of(url), false) {
+        Ok(RouteMatch::Route(_, route)) => match &route.requires {
             Requirement::Public => Ok("public"),
             Requirement::Key(requirement) => Ok(requirement.scopes[0]),
             Requirement::Webhook(_) => panic!("the default policy has none"),
         },
-        Ok(Plan::Preflight(..)) => panic!("not asked for"),
+        Ok(RouteMatch::Preflight(..)) => panic!("not asked for"),
         Err((_, denial)) => Err(denial),
     }
 }
@@ -73,7 +73,8 @@ fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
 
 #[test]
 fn an_ambiguous_path_is_refused_in_the_style_of_the_realm_that_it_seems_to_be_of() {
-    let realm = |url| plan(&POLICY, "GET", Target::of(url), false).unwrap_err().0.map(|realm| realm.id);
+    let realm =
+        |url| plan(&POLICY, "GET", RequestTarget::of(url), false).unwrap_err().0.map(|realm| realm.id);
     assert_eq!(realm("https://gate.example/api/orders/%2F"), Some("default"));
     assert_eq!(realm("https://gate.example/other/%2F"), None);
 }
@@ -103,7 +104,7 @@ fn what_is_no_host_is_refused_before_any_realm() {
         assert_eq!(planned("GET", &url), Err(NoMatch::InvalidHost), "{host}");
         for own in ["/healthz", "/admin/", "/api/admin/session"] {
             let url = format!("https://{host}{own}");
-            assert_eq!(side(&POLICY, Target::of(&url)), None, "{url}");
+            assert_eq!(side(&POLICY, RequestTarget::of(&url)), None, "{url}");
         }
     }
     for host in [
@@ -122,7 +123,7 @@ fn what_is_no_host_is_refused_before_any_realm() {
 
 #[test]
 fn a_url_is_taken_apart_as_it_is_written() {
-    let target = Target::of("https://Gate.example:8443/a%20b/?x=1&y=%2F?z");
+    let target = RequestTarget::of("https://Gate.example:8443/a%20b/?x=1&y=%2F?z");
     assert_eq!(
         (target.scheme, target.host, target.origin),
         ("https", "Gate.example", "https://Gate.example:8443")
@@ -130,10 +131,10 @@ fn a_url_is_taken_apart_as_it_is_written() {
     assert_eq!((target.path, target.query), ("/a%20b/", "x=1&y=%2F?z"));
     assert_eq!(target.path_and_query, "/a%20b/?x=1&y=%2F?z");
     assert_eq!(target.authority(), "Gate.example:8443");
-    let bare = Target::of("http://[::1]:8787?q");
+    let bare = RequestTarget::of("http://[::1]:8787?q");
     assert_eq!((bare.host, bare.path, bare.query), ("[::1]", "/", "q"));
-    assert_eq!(Target::of("http://u:p@h.example/x#frag").host, "h.example");
-    assert_eq!(Target::of("http://h.example/x#frag").path, "/x");
+    assert_eq!(RequestTarget::of("http://u:p@h.example/x#frag").host, "h.example");
+    assert_eq!(RequestTarget::of("http://h.example/x#frag").path, "/x");
     for (url, path_and_query) in [
         ("http://h.example", "/"),
         ("http://h.example/x", "/x"),
@@ -142,22 +143,22 @@ fn a_url_is_taken_apart_as_it_is_written() {
         ("http://h.example/x??a", "/x??a"),
         ("http://h.example/x?a#b?c", "/x?a"),
     ] {
-        assert_eq!(Target::of(url).path_and_query, path_and_query, "{url}");
+        assert_eq!(RequestTarget::of(url).path_and_query, path_and_query, "{url}");
     }
 }
 
-fn own(path: &str) -> Option<Side<'_>> {
+fn own(path: &str) -> Option<BuiltinRoute<'_>> {
     let url = format!("https://gate.example{path}").leak();
-    side(&POLICY, Target::of(url))
+    side(&POLICY, RequestTarget::of(url))
 }
 
 #[test]
 fn keywards_own_paths_are_known_and_nothing_that_only_begins_like_them() {
-    assert_eq!(own("/healthz"), Some(Side::Health));
-    assert_eq!(own("/readyz"), Some(Side::Ready));
-    assert_eq!(own("/api/admin/api-keys"), Some(Side::Admin { path: "/api-keys" }));
-    assert_eq!(own("/api/admin"), Some(Side::Admin { path: "" }));
-    assert_eq!(own("/admin/"), Some(Side::Page { path: "/" }));
+    assert_eq!(own("/healthz"), Some(BuiltinRoute::Health));
+    assert_eq!(own("/readyz"), Some(BuiltinRoute::Ready));
+    assert_eq!(own("/api/admin/api-keys"), Some(BuiltinRoute::Admin { path: "/api-keys" }));
+    assert_eq!(own("/api/admin"), Some(BuiltinRoute::Admin { path: "" }));
+    assert_eq!(own("/admin/"), Some(BuiltinRoute::Page { path: "/" }));
     for path in ["/healthz/", "/readyz/x", "/api/administrator", "/adminx", "/", "/api/orders"] {
         assert_eq!(own(path), None, "{path}");
     }
@@ -201,16 +202,16 @@ fn without_cors_a_preflight_is_a_request_like_any_other() {
         let realm = Realm { cors: None, ..POLICY.realms[0] };
         Policy { realms: Vec::leak(vec![realm]), ..*POLICY }
     });
-    let plan_of = |path: &str| match plan(&WITHOUT, "OPTIONS", Target::of(path), true) {
-        Ok(Plan::Route(_, route)) => Ok(route.path.source),
-        Ok(Plan::Preflight(..)) => panic!("nothing says how to answer it"),
+    let plan_of = |path: &str| match plan(&WITHOUT, "OPTIONS", RequestTarget::of(path), true) {
+        Ok(RouteMatch::Route(_, route)) => Ok(route.path.source),
+        Ok(RouteMatch::Preflight(..)) => panic!("nothing says how to answer it"),
         Err((_, denial)) => Err(denial),
     };
     assert_eq!(plan_of("https://gate.example/api/public/x"), Ok("/api/public/*"));
     assert!(plan_of("https://gate.example/api/orders").is_err());
     assert!(matches!(
-        plan(&POLICY, "OPTIONS", Target::of("https://gate.example/api/orders"), true),
-        Ok(Plan::Preflight(..))
+        plan(&POLICY, "OPTIONS", RequestTarget::of("https://gate.example/api/orders"), true),
+        Ok(RouteMatch::Preflight(..))
     ));
 }
 
@@ -242,7 +243,7 @@ fn a_path_is_told_to_be_there_where_a_route_names_it_or_it_can_be_read() {
     let policy = compile::compile("examples/kb/keyward.toml", read).unwrap();
     let allowed = |method: &str, path: &str| {
         let url = format!("https://kb.example{path}");
-        match plan(&policy, method, Target::of(&url), false) {
+        match plan(&policy, method, RequestTarget::of(&url), false) {
             Err((_, NoMatch::MethodNotAllowed { allow })) => Some(allow.join(", ")),
             Err((_, NoMatch::NoRoute)) => None,
             other => panic!("{method} {path}: {other:?}"),
@@ -287,8 +288,8 @@ path = "/open/*"
 requires = "public"
 "#;
     let policy = keyward_policy::compile::compile("keyward.toml", |_| Ok(DAV.to_owned())).unwrap();
-    let target = Target::of("https://dav.example/open/a");
-    let Ok(Plan::Route(realm, chosen)) = plan(&policy, "MOVE", target, false) else {
+    let target = RequestTarget::of("https://dav.example/open/a");
+    let Ok(RouteMatch::Route(realm, chosen)) = plan(&policy, "MOVE", target, false) else {
         panic!("it has a route")
     };
     let stays =

@@ -4,7 +4,7 @@
 
 use keyward_core::{
     key,
-    target::Target,
+    request_target::RequestTarget,
     time::{HOUR, SECOND, Timestamp},
 };
 use keyward_gate::{
@@ -43,8 +43,14 @@ fn forged(at: Timestamp) -> String {
 
 fn send(world: &World, address: &'static str, request: &Request<'_>) -> Result<(), Denial> {
     let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
-    let caller = keyward_gate::caller::Caller { method: "POST", address: Some(address), ..CALLER };
-    match world.admit(&POLICY.realms[0], &route, Target::of("https://a.example/api/x"), caller, request) {
+    let caller = keyward_gate::client_info::ClientInfo { method: "POST", address: Some(address), ..CALLER };
+    match world.admit(
+        &POLICY.realms[0],
+        &route,
+        RequestTarget::of("https://a.example/api/x"),
+        caller,
+        request,
+    ) {
         Ok(Admission::Pass(accepted)) => {
             assert_eq!(accepted.permit.identity(), &Identity::Sender);
             Ok(())

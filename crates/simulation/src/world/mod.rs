@@ -14,7 +14,7 @@ use std::{
 };
 
 use keyward_core::secret::Secrets;
-use keyward_gate::{caller::Caller, denial::Denial, memory::Memory, pipeline::BackgroundTask};
+use keyward_gate::{client_info::ClientInfo, denial::Denial, memory::Memory, pipeline::BackgroundTask};
 use keyward_limits::{relay::RelayServer, timing::TRAVEL_MS};
 use keyward_policy::{KeyRequirement, Realm};
 
@@ -30,8 +30,8 @@ pub const LOCATIONS: usize = 300;
 /// When time begins: some day.
 pub const BEGIN: i64 = 1_900_000_000_000;
 
-const CALLER: Caller<'static> =
-    Caller { method: "GET", upgrades: false, address: None, origin: None, tenant: None };
+const CALLER: ClientInfo<'static> =
+    ClientInfo { method: "GET", upgrades: false, address: None, origin: None, tenant: None };
 
 /// The world.
 pub struct World {

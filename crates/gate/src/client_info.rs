@@ -1,11 +1,11 @@
 //! Who sends a request, as far as the connection and a few header fields say.
 
-use crate::gate::Circumstances;
+use crate::gate::RequestContext;
 use keyward_core::time::Timestamp;
 
 /// What a check looks at beside the key and the time.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
+pub struct ClientInfo<'a> {
     /// The request's method.
     pub method: &'a str,
     /// Whether it asks for another protocol (`Upgrade`): a WebSocket.
@@ -18,11 +18,11 @@ pub struct Caller<'a> {
     pub tenant: Option<&'a str>,
 }
 
-impl<'a> Caller<'a> {
+impl<'a> ClientInfo<'a> {
     /// What a decision looks at, at this moment.
-    pub fn at(self, now: Timestamp) -> Circumstances<'a> {
+    pub fn at(self, now: Timestamp) -> RequestContext<'a> {
         let Self { method, upgrades, address, origin, tenant } = self;
         let address = address.and_then(|address| address.parse().ok());
-        Circumstances { method, upgrades, address, origin, tenant, now }
+        RequestContext { method, upgrades, address, origin, tenant, now }
     }
 }

@@ -4,7 +4,7 @@ use std::net::Ipv6Addr;
 
 /// The parts of a URL that a policy looks at, borrowed from the URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Target<'a> {
+pub struct RequestTarget<'a> {
     /// `http` or `https`.
     pub scheme: &'a str,
     /// Host without the port.
@@ -19,7 +19,7 @@ pub struct Target<'a> {
     pub path_and_query: &'a str,
 }
 
-impl<'a> Target<'a> {
+impl<'a> RequestTarget<'a> {
     /// Takes an absolute URL apart, as the platform gives it. A fragment never reaches a server.
     pub fn of(url: &'a str) -> Self {
         let url = url.split_once('#').map_or(url, |(url, _)| url);
