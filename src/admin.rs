@@ -21,7 +21,7 @@ use keyward_core::{
 };
 use keyward_gate::{
     admin_refusal, admission::RequestParts as _, breakers::Dependency, denial::Denial,
-    in_flight::READ_WITHIN, refusal::Answer, stores::Stores,
+    in_flight::READ_WITHIN_MS, refusal::Answer, stores::Stores,
 };
 use keyward_registry::{
     admin_call::{AdminCall, AdminReply},
@@ -132,7 +132,7 @@ impl Gate for EdgeGate<'_> {
         let incoming = http::Incoming::of_admin_call(self.request, self.context, proof);
         let mut bytes = Vec::new();
         let see = |piece: &[u8]| bytes.extend_from_slice(piece);
-        let read = incoming.body(MOST_BYTES, READ_WITHIN, see).await;
+        let read = incoming.body(MOST_BYTES, READ_WITHIN_MS, see).await;
         read.map_err(|denial| match denial {
             Denial::BodyTooLarge => BodyError::TooLarge,
             Denial::LateBody => BodyError::Late,

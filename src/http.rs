@@ -234,7 +234,7 @@ fn said_length(headers: &web_sys::Headers) -> Option<usize> {
 }
 
 /// Bytes of a body that are looked at at once.
-const PIECE: u32 = 64 * 1024;
+const PIECE_BYTES: u32 = 64 * 1024;
 
 impl admission::RequestParts for Incoming<'_> {
     fn header(&self, name: &str) -> Option<String> {
@@ -278,7 +278,7 @@ impl admission::RequestParts for Incoming<'_> {
         let mut piece = Vec::new();
         let mut at = 0;
         while at < body.length() {
-            let end = at.saturating_add(PIECE).min(body.length());
+            let end = at.saturating_add(PIECE_BYTES).min(body.length());
             piece.resize((end - at) as usize, 0);
             body.subarray(at, end).copy_to(&mut piece);
             see(&piece);

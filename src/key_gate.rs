@@ -13,7 +13,7 @@ use keyward_limits::{
 };
 
 /// A report that failed is tried again after this many milliseconds.
-const RETRY_REPORT: i64 = 60_000;
+const RETRY_REPORT_MS: i64 = 60_000;
 
 /// One key's object.
 #[durable_object]
@@ -52,7 +52,7 @@ impl DurableObject for KeyGate {
                     "{}",
                     serde_json::json!({ "event": "usage not reported yet", "error": error })
                 );
-                self.set_alarm(RETRY_REPORT).await?;
+                self.set_alarm(RETRY_REPORT_MS).await?;
                 return Response::ok("");
             }
         };

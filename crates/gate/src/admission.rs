@@ -12,7 +12,7 @@ use crate::{
     denial::Denial,
     gate::{self, Permit},
     hint::{self, Stray},
-    in_flight::READ_WITHIN,
+    in_flight::READ_WITHIN_MS,
     jwt::{Error, Keys, NoKeys, Source, Token},
     memory,
     pipeline::{Accepted, Failures, Pipeline, Refused, unavailable},
@@ -130,7 +130,7 @@ impl<S: Stores> Pipeline<'_, S> {
             gate::begin_webhook(webhook, &secret, |name| request.header(name), self.stores.now())?;
         let source = caller.source(Failures::Webhooks);
         let is_sender = self.memory.borrow_mut().has_delivered(&source.network, self.stores.now());
-        let within_ms = if is_sender { READ_WITHIN } else { self.may_deliver(&source)? };
+        let within_ms = if is_sender { READ_WITHIN_MS } else { self.may_deliver(&source)? };
         let read = request.body(most, within_ms, |piece| check.see(piece)).await;
         let decided = read.and_then(|()| check.finish());
         match &decided {

@@ -19,7 +19,7 @@ const RELAY: Rule = Rule { failures: 1, first_ms: 5_000, longest_ms: 30_000 };
 const LIMITER: Rule = Rule { failures: 2, first_ms: 5_000, longest_ms: 30_000 };
 
 /// Most failing objects, and most of their owners, that are remembered.
-const OBJECTS: usize = 1_000;
+const MAX_OBJECTS: usize = 1_000;
 
 /// On whose account an object is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub struct Breakers {
 
 impl Default for Breakers {
     fn default() -> Self {
-        let objects = || LruCache::new(NonZeroUsize::new(OBJECTS).unwrap_or(NonZeroUsize::MIN));
+        let objects = || LruCache::new(NonZeroUsize::new(MAX_OBJECTS).unwrap_or(NonZeroUsize::MIN));
         let (kv, limiter, registry, sign_in, links, class) = Default::default();
         let (key_gates, tenants, networks, relays) = (objects(), objects(), objects(), objects());
         Self { kv, limiter, registry, sign_in, links, key_gates, tenants, networks, class, relays }

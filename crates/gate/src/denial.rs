@@ -200,9 +200,9 @@ pub enum Challenge {
 
 /// How long a network with too many failures has to wait, in seconds: the period of the platform's
 /// limiter (`FAILURES` in `wrangler.toml`).
-pub const FAILURES_PERIOD: i64 = 10;
+pub const FAILURES_PERIOD_S: i64 = 10;
 /// When to come back after a store, a secret or the origin was missing, in seconds.
-const COME_BACK: u64 = 5;
+const COME_BACK_S: u64 = 5;
 
 impl From<NoMatch> for Denial {
     fn from(why: NoMatch) -> Self {
@@ -311,7 +311,7 @@ impl Denial {
             Self::StoreUnavailable { .. }
             | Self::NotConfigured { .. }
             | Self::UnfitSecret { .. }
-            | Self::Overloaded => Some(COME_BACK),
+            | Self::Overloaded => Some(COME_BACK_S),
             _ => None,
         }
     }

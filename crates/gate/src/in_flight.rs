@@ -13,13 +13,13 @@ use std::{
 use keyward_core::time::{SECOND, Timestamp};
 
 /// How long a client may take to send such a body.
-pub const READ_WITHIN: i64 = 10 * SECOND;
+pub const READ_WITHIN_MS: i64 = 10 * SECOND;
 
 /// A body that has been coming for so long comes slowly.
-const SLOW: i64 = SECOND;
+const SLOW_MS: i64 = SECOND;
 
 /// What a request takes beside its body, in bytes.
-const LEAST: usize = 4 * 1024;
+const MIN_BYTES: usize = 4 * 1024;
 const MIB: usize = 1 << 20;
 
 /// The room for one kind of bodies, in an isolate.
@@ -80,7 +80,7 @@ impl InFlight {
         now: Timestamp,
         until: Timestamp,
     ) -> Option<(u64, Vec<u64>)> {
-        let bytes = bytes.max(LEAST);
+        let bytes = bytes.max(MIN_BYTES);
         let gave_way = self.make_room(whose, bytes, now)?;
         self.next += 1;
         self.total += bytes;
@@ -159,7 +159,7 @@ impl InFlight {
         let theirs = coming().filter(|(_, held)| whose.is_none_or(|whose| held.whose == whose));
         let mut order: Vec<_> = theirs
             .map(|(id, held)| {
-                let is_slow = !(0..SLOW).contains(&(now.0 - held.since.0));
+                let is_slow = !(0..SLOW_MS).contains(&(now.0 - held.since.0));
                 let most = under_way.get(held.whose.as_str()).copied().unwrap_or_default();
                 (Reverse((is_slow, most)), *id)
             })
@@ -172,7 +172,7 @@ impl InFlight {
     /// place was still its own.
     pub fn has_come(&mut self, id: u64, bytes: usize, until: Timestamp) -> bool {
         let Some(held) = self.held.get_mut(&id) else { return false };
-        let saved = held.bytes.saturating_sub(bytes.max(LEAST));
+        let saved = held.bytes.saturating_sub(bytes.max(MIN_BYTES));
         held.bytes -= saved;
         held.until = until;
         held.is_coming = false;

@@ -9,7 +9,7 @@ use lru::LruCache;
 use crate::{
     breakers::Breakers,
     budget::{Allowance, Budget},
-    denial::{Denial, FAILURES_PERIOD},
+    denial::{Denial, FAILURES_PERIOD_S},
 };
 use keyward_core::{
     record::Record,
@@ -23,18 +23,18 @@ use keyward_limits::{
 };
 
 /// Of records and what goes with them, in bytes as [`Known::weight`] reckons: of the isolate's 128 MiB.
-const RECORDS: usize = 32 << 20;
+const RECORDS_BYTES: usize = 32 << 20;
 /// Of [`keyward_core::network`]s that keep failing.
-const NETWORKS: usize = 10_000;
+const MAX_NETWORKS: usize = 10_000;
 /// One failure in this many is counted for its site, too: a site may fail this many times as often as a network before it
 /// is held back, since it may be a campus.
-const OF_SITES: u32 = 16;
+const FAILURES_OF_SITE: u32 = 16;
 /// How long a network from which a webhook came that was its sender's is not held back for others.
-const SENDER_LIFE: i64 = HOUR;
+const SENDER_LIFE_MS: i64 = HOUR;
 /// A network that is held back may try a webhook so often, and has so long for its body.
-pub const TRIAL: i64 = SECOND / 2;
+pub const TRIAL_MS: i64 = SECOND / 2;
 /// How long a network that fails too often is held back.
-const HELD_BACK: i64 = FAILURES_PERIOD * SECOND;
+const HELD_BACK_MS: i64 = FAILURES_PERIOD_S * SECOND;
 /// What a network may have looked up that is held back: enough for the keys of its neighbours, and a bound to what
 /// guesses cost. KV is read so often for keys that the isolate does not know …
 const READS: Allowance = Allowance { at_once: 100, every_ms: 50 };
@@ -43,12 +43,12 @@ const ASKS: Allowance = Allowance { at_once: 10, every_ms: 1_000 };
 /// And links are followed so often.
 const FOLLOWS: Allowance = Allowance { at_once: 10, every_ms: 500 };
 /// How long a link that is over is known to be, so that whoever reloads it costs nobody anything.
-const OVER: i64 = MINUTE;
+const OVER_MS: i64 = MINUTE;
 /// Most links that are remembered as over.
-const LINKS: usize = 1_000;
+const MAX_LINKS: usize = 1_000;
 /// Words of a coordinator may overtake each other by less than this. One that is older by more was given before the
 /// clock was set back.
-const OUT_OF_ORDER: i64 = MINUTE;
+const OUT_OF_ORDER_MS: i64 = MINUTE;
 
 /// One isolate's memory.
 pub struct Memory {
@@ -184,10 +184,10 @@ impl Memory {
             client_id: (random >> 32) as u32,
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
-            networks: cache(NETWORKS),
+            networks: cache(MAX_NETWORKS),
             failures: random as u32,
-            senders: cache(NETWORKS),
-            links: cache(LINKS),
+            senders: cache(MAX_NETWORKS),
+            links: cache(MAX_LINKS),
         }
     }
 
@@ -225,7 +225,7 @@ impl Memory {
         }
         if known.record.version <= record.version {
             known.record = Rc::clone(record);
-            let is_before = known.confirmed.0 - asked.0 < OUT_OF_ORDER;
+            let is_before = known.confirmed.0 - asked.0 < OUT_OF_ORDER_MS;
             known.confirmed = if is_before { known.confirmed.max(asked) } else { asked };
         }
         self.put(hash, known);
@@ -241,7 +241,7 @@ impl Memory {
     fn put(&mut self, hash: &str, known: Known) {
         self.weight += known.weight();
         self.records.put(hash.to_owned(), known);
-        while self.weight > RECORDS
+        while self.weight > RECORDS_BYTES
             && let Some((_, oldest)) = self.records.pop_lru()
         {
             self.weight = self.weight.saturating_sub(oldest.weight());
@@ -310,7 +310,7 @@ impl Memory {
 
     /// For how many milliseconds this network is still held back, if it is.
     pub fn held_back(&mut self, network: &str, now: Timestamp) -> Option<u64> {
-        left(self.networks.get(network)?.until, HELD_BACK, now)
+        left(self.networks.get(network)?.until, HELD_BACK_MS, now)
     }
 
     /// Whether this is looked up for a network that is held back.
@@ -327,7 +327,7 @@ impl Memory {
     /// isolate yet. So one is now and then.
     pub fn may_try(&mut self, network: &str, now: Timestamp) -> bool {
         let Some(held_back) = self.networks.get_mut(network) else { return true };
-        let is_early = (0..TRIAL).contains(&(now.0 - held_back.tried.0));
+        let is_early = (0..TRIAL_MS).contains(&(now.0 - held_back.tried.0));
         if !is_early {
             held_back.tried = now;
         }
@@ -336,7 +336,7 @@ impl Memory {
 
     /// Holds this network back for a period of the platform's limiter.
     pub fn hold_back(&mut self, network: &str, now: Timestamp) {
-        let until = now.plus(HELD_BACK);
+        let until = now.plus(HELD_BACK_MS);
         match self.networks.get_mut(network) {
             Some(held_back) => (held_back.until, held_back.tried) = (until, now),
             None => {
@@ -348,28 +348,28 @@ impl Memory {
 
     /// A webhook that was its sender's came from this network.
     pub fn delivered(&mut self, network: &str, now: Timestamp) {
-        self.senders.put(network.to_owned(), now.plus(SENDER_LIFE));
+        self.senders.put(network.to_owned(), now.plus(SENDER_LIFE_MS));
     }
 
     /// Whether one came from this network lately.
     pub fn has_delivered(&mut self, network: &str, now: Timestamp) -> bool {
-        self.senders.get(network).is_some_and(|until| left(*until, SENDER_LIFE, now).is_some())
+        self.senders.get(network).is_some_and(|until| left(*until, SENDER_LIFE_MS, now).is_some())
     }
 
     /// A link was used before, or has ended: for good.
     pub fn is_over(&mut self, link: &str, denial: Denial, now: Timestamp) {
-        self.links.put(link.to_owned(), (denial, now.plus(OVER)));
+        self.links.put(link.to_owned(), (denial, now.plus(OVER_MS)));
     }
 
     /// Why a link is over, if that is known.
     pub fn why_over(&mut self, link: &str, now: Timestamp) -> Option<Denial> {
         let (denial, until) = self.links.get(link)?;
-        left(*until, OVER, now).map(|_| denial.clone())
+        left(*until, OVER_MS, now).map(|_| denial.clone())
     }
 
     /// Whether a failure is counted of its site, too.
     pub fn counts_site(&mut self) -> bool {
         self.failures = self.failures.wrapping_add(1);
-        self.failures.is_multiple_of(OF_SITES)
+        self.failures.is_multiple_of(FAILURES_OF_SITE)
     }
 }

@@ -13,11 +13,11 @@ use keyward_core::{
 };
 
 /// How long an isolate believes what it has found, so that asking often costs the stores nothing.
-const FRESH: i64 = 5 * SECOND;
+const FRESH_MS: i64 = 5 * SECOND;
 /// A check that takes longer than this was ended by the runtime.
-const LONGEST_CHECK: i64 = 10 * SECOND;
+const MAX_CHECK_MS: i64 = 10 * SECOND;
 /// How old what was found may be that is answered while a check runs.
-const OLDEST: i64 = FRESH + LONGEST_CHECK;
+const MAX_AGE_MS: i64 = FRESH_MS + MAX_CHECK_MS;
 
 /// What was found: each part by its name, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -118,9 +118,9 @@ impl Cache {
     /// found before, if that is not too old.
     pub fn look(&mut self, now: Timestamp) -> Look {
         let is_young = |since: &Timestamp, life: i64| (0..life).contains(&(now.0 - since.0));
-        let is_checked = self.checking.as_ref().is_some_and(|since| is_young(since, LONGEST_CHECK));
+        let is_checked = self.checking.as_ref().is_some_and(|since| is_young(since, MAX_CHECK_MS));
         if let Some((since, readiness)) = &self.known
-            && is_young(since, if is_checked { OLDEST } else { FRESH })
+            && is_young(since, if is_checked { MAX_AGE_MS } else { FRESH_MS })
         {
             return Look::Known(Rc::clone(readiness));
         }

@@ -23,7 +23,7 @@ use keyward_core::{
 pub const MOST_BYTES: usize = 1024 * 1024;
 
 /// Bytes of an HMAC-SHA-256.
-const SIGNATURE: usize = 32;
+const SIGNATURE_BYTES: usize = 32;
 
 /// What the platform puts between the values of a header that was sent more than once (Fetch
 /// standard). No scheme has it inside of a value.
@@ -78,7 +78,7 @@ pub struct Check {
     mac: Hmac<Sha256>,
     /// What is signed after the body.
     rest: String,
-    signatures: Vec<[u8; SIGNATURE]>,
+    signatures: Vec<[u8; SIGNATURE_BYTES]>,
 }
 
 impl Check {
@@ -148,7 +148,7 @@ impl Check {
     /// [`Error::BadSignature`]
     pub fn finish(mut self) -> Result<(), Error> {
         self.mac.update(self.rest.as_bytes());
-        let expected: [u8; SIGNATURE] = self.mac.finalize().into_bytes().into();
+        let expected: [u8; SIGNATURE_BYTES] = self.mac.finalize().into_bytes().into();
         // All of them, each in constant time.
         let right = self.signatures.iter().fold(Choice::from(0), |right, it| right | expected.ct_eq(it));
         if bool::from(right) { Ok(()) } else { Err(Error::BadSignature) }
@@ -156,7 +156,7 @@ impl Check {
 }
 
 /// A signature's bytes, if that is one as the policy says that they are written.
-fn signature(encoding: SignatureEncoding, text: &str) -> Option<[u8; SIGNATURE]> {
+fn signature(encoding: SignatureEncoding, text: &str) -> Option<[u8; SIGNATURE_BYTES]> {
     let bytes = match encoding {
         SignatureEncoding::Hex => key::unhex(text)?,
         SignatureEncoding::Base64 => STANDARD.decode(text).ok()?,

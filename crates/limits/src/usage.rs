@@ -12,16 +12,16 @@ use crate::{
 use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
 
 /// A new key shows its first use soon.
-const FIRST_REPORT: i64 = 2 * SECOND;
+const FIRST_REPORT_MS: i64 = 2 * SECOND;
 /// From then on several requests share a report: not sooner than this after the first of them …
-const GATHER: i64 = 30 * SECOND;
+const GATHER_MS: i64 = 30 * SECOND;
 /// … and than this after the last report.
-const BETWEEN_REPORTS: i64 = 5 * MINUTE;
+const BETWEEN_REPORTS_MS: i64 = 5 * MINUTE;
 
 /// Whether an alarm that was set for then still rings in time. One that should have rung by now is not counted
 /// on, nor one that is farther away than any is set: the clock was set.
 pub fn rings(alarm: Option<Timestamp>, now: Timestamp) -> bool {
-    alarm.is_some_and(|at| (1..=BETWEEN_REPORTS).contains(&(at.0 - now.0)))
+    alarm.is_some_and(|at| (1..=BETWEEN_REPORTS_MS).contains(&(at.0 - now.0)))
 }
 
 /// What one key did, not yet known to the Registry.
@@ -93,8 +93,8 @@ impl Usage {
     /// Milliseconds until the next report should go out; `None` when there is nothing to report.
     pub fn report_in(&self, now: Timestamp) -> Option<i64> {
         self.hours.values().any(|hour| !hour.reported).then(|| match self.last_report {
-            Some(last) => (last.0 + BETWEEN_REPORTS - now.0).clamp(GATHER, BETWEEN_REPORTS),
-            None => FIRST_REPORT,
+            Some(last) => (last.0 + BETWEEN_REPORTS_MS - now.0).clamp(GATHER_MS, BETWEEN_REPORTS_MS),
+            None => FIRST_REPORT_MS,
         })
     }
 

@@ -10,14 +10,14 @@ use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
 
 /// How long a set that was fetched is the last word on which keys there are: made-up key ids and
 /// forged signatures cause at most one fetch in this time.
-const FLOOR: i64 = MINUTE;
+const MIN_AGE_MS: i64 = MINUTE;
 
 /// How long to wait after a fetch that failed.
-const RETRY: i64 = 10 * SECOND;
+const RETRY_MS: i64 = 10 * SECOND;
 
 /// How long beyond its age a set still serves while it cannot be fetched anew. A key that the issuer
 /// has withdrawn passes no longer than this.
-const STALE: i64 = HOUR;
+const MAX_STALE_MS: i64 = HOUR;
 
 /// One isolate's copy of one JWK Set.
 pub struct JwksCache {
@@ -68,7 +68,7 @@ impl JwksCache {
     pub fn look_up(&mut self, key_id: Option<&str>, tried: Option<&Rc<Keys>>, now: Timestamp) -> Lookup {
         // What is of the future was so before the clock was set back: it is not young.
         let younger = |moment: Timestamp, age| (0..age).contains(&now.0.saturating_sub(moment.0));
-        let set = self.set.as_ref().filter(|(_, fetched)| younger(*fetched, self.max_age + STALE));
+        let set = self.set.as_ref().filter(|(_, fetched)| younger(*fetched, self.max_age + MAX_STALE_MS));
         let is_new = |keys: &Rc<Keys>| tried.is_none_or(|tried| !Rc::ptr_eq(keys, tried));
         let known = set.filter(|(keys, _)| keys.know(key_id) && is_new(keys));
         if let Some((keys, fetched)) = known
@@ -76,18 +76,18 @@ impl JwksCache {
         {
             return Lookup::Use(keys.clone());
         }
-        if known.is_none() && set.is_some_and(|(_, fetched)| younger(*fetched, FLOOR)) {
+        if known.is_none() && set.is_some_and(|(_, fetched)| younger(*fetched, MIN_AGE_MS)) {
             return Lookup::Unknown;
         }
         let under_way = self.under_way.is_some_and(|(began, ends)| (began..ends).contains(&now));
-        let failed = self.failed.as_ref().filter(|failed| younger(failed.at, RETRY));
+        let failed = self.failed.as_ref().filter(|failed| younger(failed.at, RETRY_MS));
         match (known, failed) {
             (Some((keys, _)), failed) if under_way || failed.is_some() => Lookup::Use(keys.clone()),
             (None, _) if under_way => Lookup::Wait,
             (None, Some(failure)) => Lookup::Unavailable {
                 reason: failure.reason.clone(),
                 // A clock that went back makes it no longer than a whole pause.
-                retry_after_ms: (failure.at.0 + RETRY - now.0).clamp(0, RETRY).unsigned_abs(),
+                retry_after_ms: (failure.at.0 + RETRY_MS - now.0).clamp(0, RETRY_MS).unsigned_abs(),
             },
             _ => {
                 self.under_way = Some((now, now));

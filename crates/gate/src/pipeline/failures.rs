@@ -6,8 +6,8 @@ use crate::{
     breakers::Dependency,
     client_info::ClientInfo,
     denial::Denial,
-    in_flight::READ_WITHIN,
-    memory::{Lookup, TRIAL},
+    in_flight::READ_WITHIN_MS,
+    memory::{Lookup, TRIAL_MS},
     stores::Stores,
 };
 use keyward_core::network;
@@ -71,10 +71,10 @@ impl<S: Stores> Pipeline<'_, S> {
     /// # Errors
     /// [`Denial::TooManyFailures`] where this is held back and one was tried a moment ago.
     pub(crate) fn may_deliver(&self, source: &Source) -> Result<i64, Denial> {
-        self.not_held_back(source).map(|()| READ_WITHIN).or_else(|denial| {
+        self.not_held_back(source).map(|()| READ_WITHIN_MS).or_else(|denial| {
             let (mut memory, now) = (self.memory.borrow_mut(), self.stores.now());
             let may = source.all().all(|subject| memory.may_try(subject, now));
-            if may { Ok(TRIAL) } else { Err(denial) }
+            if may { Ok(TRIAL_MS) } else { Err(denial) }
         })
     }
 

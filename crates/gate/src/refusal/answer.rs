@@ -9,7 +9,7 @@ use keyward_core::problem;
 use keyward_limits::limit::WindowState;
 
 /// Seconds of `Retry-After` beyond which clients that wait by themselves give up and come back at once.
-const LONGEST_WAIT: u64 = 60;
+const MAX_WAIT_S: u64 = 60;
 
 /// An HTTP answer of Keyward's own.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answe
     }
     if let Some(seconds) = denial.retry_after() {
         headers.push(("Retry-After", seconds.to_string()));
-        if seconds > LONGEST_WAIT {
+        if seconds > MAX_WAIT_S {
             // Not a standard field: clients of several APIs obey it.
             headers.push(("X-Should-Retry", "false".to_owned()));
         }

@@ -11,7 +11,7 @@ use keyward_gate::{
     admission::Admission,
     denial::Denial,
     gate::Identity,
-    in_flight::{InFlight, READ_WITHIN},
+    in_flight::{InFlight, READ_WITHIN_MS},
 };
 use keyward_policy::{Requirement, Route, Webhook};
 use keyward_testing::{
@@ -196,14 +196,14 @@ fn room(most: usize, most_of_one: usize) -> InFlight {
 
 /// Takes room for 20 KiB; the place, and those that gave way for it.
 fn take(room: &mut InFlight, whose: &str) -> Option<(u64, Vec<u64>)> {
-    room.take(whose, 20 * KIB, NOON, NOON.plus(READ_WITHIN))
+    room.take(whose, 20 * KIB, NOON, NOON.plus(READ_WITHIN_MS))
 }
 
 /// The same for a body that has come since.
 fn fill(room: &mut InFlight, whose: &str) -> Option<u64> {
     let (place, gave_way) = take(room, whose)?;
     assert!(gave_way.is_empty());
-    assert!(room.has_come(place, 20 * KIB, NOON.plus(READ_WITHIN)));
+    assert!(room.has_come(place, 20 * KIB, NOON.plus(READ_WITHIN_MS)));
     Some(place)
 }
 
@@ -225,7 +225,7 @@ fn room_is_bounded_in_all_and_for_each_network() {
 #[test]
 fn room_that_nobody_gives_back_is_free_when_its_time_is_over() {
     let mut room = room(20 * KIB, 20 * KIB);
-    let end = NOON.plus(READ_WITHIN);
+    let end = NOON.plus(READ_WITHIN_MS);
     let id = fill(&mut room, "a").unwrap();
     assert_eq!(room.take("b", KIB, end.plus(-1), end), None);
     room.keep_until(id, end.plus(SECOND));
@@ -300,7 +300,7 @@ fn what_comes_slowly_gives_way_first_whoever_sends_it() {
     let mut room = room(100 * KIB, 100 * KIB);
     let slow = ["a", "b"].map(|whose| take(&mut room, whose).unwrap().0);
     let later = NOON.plus(SECOND);
-    let mut take = |whose| room.take(whose, 20 * KIB, later, later.plus(READ_WITHIN)).unwrap();
+    let mut take = |whose| room.take(whose, 20 * KIB, later, later.plus(READ_WITHIN_MS)).unwrap();
     // A sender with much at once, and then as many others as there is room for.
     let (quick, _) = take("sender");
     assert!(take("sender").1.is_empty() && take("sender").1.is_empty());
