@@ -32,7 +32,7 @@ use keyward_registry::{
     },
 };
 
-/// A call of the admin API is answered within so many milliseconds.
+/// Milliseconds within which a call of the admin API is answered.
 const PATIENCE_MS: u32 = call::ANSWERED_WITHIN_MS;
 
 /// Answers a request to the admin API. `path` is the one below its base.

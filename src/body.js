@@ -51,7 +51,7 @@ const FIRST = 16 * 1024;
  * @param {number} most bytes
  * @param {number} milliseconds from now until its end
  * @param {Promise<typeof GAVE_WAY>} givesWay settles when the room is needed for others
- * @param {(bytes: number) => boolean} grow takes room for so many bytes in all, where the length is not said; whether there is
+ * @param {(bytes: number) => boolean} grow takes room for this many bytes in all, where the length is not said; whether there is
  * @returns {Promise<Uint8Array | NoBody>}
  */
 export async function read(request, most, milliseconds, givesWay, grow) {

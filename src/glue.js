@@ -9,7 +9,7 @@ import { waitUntil } from "cloudflare:workers";
 const TIMED_OUT = Symbol("timed out");
 
 /**
- * The promise's value, if it comes within so many milliseconds. It does also when the client hangs up meanwhile: how a
+ * The promise's value, if it comes within `milliseconds`. It does also when the client hangs up meanwhile: how a
  * call ends is what others wait for, or go by, so nobody may leave them without it.
  * @template Value
  * @param {Promise<Value>} promise

@@ -151,7 +151,7 @@ impl<'a> Incoming<'a> {
         Self { request, context, headers, room, whose, is_kept: false, held }
     }
 
-    /// Holds the room of what was read for so many milliseconds more, or until this is dropped. The body, if it was
+    /// Holds the room of what was read for `milliseconds` more, or until this is dropped. The body, if it was
     /// kept.
     pub fn hold(&self, milliseconds: u32) -> Option<&Uint8Array> {
         let (body, place) = self.held.get()?;
@@ -203,7 +203,7 @@ impl Place {
         COPIES.with(|all| Self::take(all, &network_of(&headers), bytes, milliseconds)).map(Some)
     }
 
-    /// Takes more room, so many bytes in all; whether there is.
+    /// Takes more room, `bytes` in all; whether there is.
     fn grow(&self, bytes: usize) -> bool {
         let gave_way = self.room.grow(bytes, clock::now());
         gave_way.iter().flatten().for_each(|name| vacate_place(name));

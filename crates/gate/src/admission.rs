@@ -41,7 +41,7 @@ pub trait RequestParts {
     async fn body(&self, most: usize, within_ms: i64, see: impl FnMut(&[u8])) -> Result<(), Denial>;
 }
 
-/// What becomes of a request that is not refused.
+/// The outcome for a request that is not refused.
 #[derive(Debug)]
 pub enum Admission {
     /// It goes on.

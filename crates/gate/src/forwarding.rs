@@ -1,5 +1,4 @@
-//! Step 9: what becomes of a request's header fields on the way to the origin, and of an answer's on the way
-//! back. `docs/origin.md` has both as tables, which tests compare with what an origin and a client really get.
+//! Step 9: which header fields a request loses and gains on its way to the origin, and an answer on its way back. `docs/origin.md` has both as tables, which tests compare with what an origin and a client really get.
 //!
 //! What is named nowhere here passes as it came. Lists of names are in lower case; one that ends in `-` stands
 //! for every name that begins so, one between two `-` for every name that has these words in it (`-client-ip-` for
@@ -259,7 +258,7 @@ pub struct AnswerFields {
     pub challenges: Vec<String>,
 }
 
-/// What becomes of an answer's header fields.
+/// Which header fields an answer loses and gains.
 pub fn answer(
     realm: &Realm,
     permit: &Permit,

@@ -90,7 +90,7 @@ impl InFlight {
         Some((self.next, gave_way))
     }
 
-    /// Takes more room for a body that is coming, of which the length was not said: so many bytes in all.
+    /// Takes more room, `bytes` in all, for a body that is coming without a declared length.
     pub fn grow(&mut self, id: u64, bytes: usize, now: Timestamp) -> Option<Vec<u64>> {
         let held = self.held.get_mut(&id)?;
         let more = bytes.saturating_sub(held.bytes);
@@ -168,7 +168,7 @@ impl InFlight {
         order.into_iter().map(|(_, id)| id).collect()
     }
 
-    /// The body is here, with so many bytes, and is held until then; from now on it does not give way. Whether its
+    /// The body is here, with `bytes`, and is held until then; from now on it does not give way. Whether its
     /// place was still its own.
     pub fn has_come(&mut self, id: u64, bytes: usize, until: Timestamp) -> bool {
         let Some(held) = self.held.get_mut(&id) else { return false };

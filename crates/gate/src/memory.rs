@@ -61,7 +61,7 @@ pub struct Memory {
     set_back: i64,
     /// Tells this isolate from others, roughly.
     pub client_id: u32,
-    /// What was counted and is still to be told.
+    /// What was counted and not yet delivered.
     pub ledger: Ledger,
     /// What is left alone since it fails.
     pub breakers: Breakers,

@@ -43,7 +43,7 @@ impl FallbackLimit {
         std::mem::take(&mut self.unreported)
     }
 
-    /// A call did not go well after all: what it was to tell is still to be told.
+    /// A call failed: what it was to report is still unreported.
     pub fn put_back(&mut self, unreported: u32) {
         self.unreported = self.unreported.saturating_add(unreported);
     }

@@ -1,6 +1,6 @@
-//! What a gate or a relay counted of a key's requests and its object is still to be told. A tally has a
-//! number and is sent again unchanged until it is answered, and whoever hears one remembers the last number of
-//! each teller: so what is lost, late or repeated on the way counts once ([`crate::tellers`]). No request waits for any of this.
+//! Tallies: what a gate or a relay has counted of a key's requests and not yet delivered to the coordinator. A tally has a
+//! number and is sent again unchanged until it is answered, and the receiver remembers the last number of each teller: so
+//! what is lost, late or repeated on the way counts once ([`crate::tellers`]). No request waits for any of this.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -13,30 +13,30 @@ use crate::{
 };
 use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
 
-/// A refusal is told so long after it, together with those that come meanwhile …
+/// Milliseconds after which a refusal is delivered, together with those that come meanwhile …
 const GATHER_MS: i64 = 3 * SECOND / 2;
-/// … and what passed under a lease after so long, unless a call that is made anyway takes it along before.
+/// … and what was admitted under a lease, unless a call that is made anyway takes it along earlier.
 const GATHER_ACCEPTED_MS: i64 = 8 * SECOND;
-/// After a failure it is tried again after so long, then twice as long, at most …
+/// Milliseconds until the next try after a failure: doubled each time, up to a maximum …
 const RETRY_MS: i64 = 2 * SECOND;
 const MAX_RETRY_MS: i64 = 16 * SECOND;
-/// … until so long after the first try. Then it is lost.
+/// … until this long after the first try. Then it is lost.
 const GIVE_UP_MS: i64 = 15 * MINUTE;
-/// A call that has not ended by then never will: stores are waited for less long.
+/// A call that has not ended within this many milliseconds never will: stores are waited for less long.
 const MAX_CALL_MS: i64 = 10 * SECOND;
-/// Who tells is to be remembered for longer than it tries.
+/// Milliseconds for which a teller is remembered: longer than it tries.
 pub const REMEMBERED_MS: i64 = 2 * GIVE_UP_MS;
-/// Clocks that are no further apart are taken to agree on the hour.
+/// Clocks that are at most this many milliseconds apart count as equal.
 const CLOCKS_AGREE_MS: i64 = MINUTE;
-/// Hours, and unused calls, of one tally.
+/// Most hours, and most cancelled calls, of one tally.
 const MAX_HOURS: usize = 8;
 const MAX_CANCELLED: usize = 256;
 
-/// Keys of which one isolate has something to tell, at most. What is counted of further keys meanwhile is lost.
+/// Most keys for which one isolate holds undelivered counts. What it counts of further keys meanwhile is lost.
 const MAX_KEYS: usize = 10_000;
-/// So many keys are one round's.
+/// Keys that one round delivers.
 const KEYS_OF_ROUND: usize = 25;
-/// A round that began less long ago sees to what is counted now.
+/// A round younger than this many milliseconds also delivers what is counted now.
 const YOUNG_ROUND_MS: i64 = 15 * SECOND;
 
 impl Tally {
@@ -97,14 +97,14 @@ impl Content {
     }
 }
 
-/// What is to be told of one key.
+/// What was counted of one key and not yet delivered.
 #[derive(Clone, Debug, Default)]
 pub struct Untold {
     gathered: Content,
-    /// When that is to be told.
+    /// When that is due.
     due: Option<Timestamp>,
     sent: Option<Sent>,
-    /// When a round took it on.
+    /// When a round took it over.
     taken_on: Option<Timestamp>,
 }
 
@@ -113,7 +113,7 @@ pub struct Untold {
 struct Sent {
     number: u64,
     content: Content,
-    /// The one who may have heard it: nobody else must.
+    /// Who may have received it: nobody else may get it.
     to: Grantor,
     first: Timestamp,
     tries: u32,
@@ -188,7 +188,7 @@ impl Untold {
         }
     }
 
-    /// Milliseconds until something is to be told.
+    /// Milliseconds until something is due.
     pub fn due_in(&self, now: Timestamp) -> Option<i64> {
         let (at, longest) = match &self.sent {
             _ if self.is_taken_on(now) => return Some(MAX_CALL_MS),
@@ -331,7 +331,7 @@ impl Ledger {
         }
     }
 
-    /// Who may have heard what is to be told of a key.
+    /// Who may have received what was sent of a key.
     pub fn told_to(&self, hash: &str) -> Option<Grantor> {
         self.keys.get(hash)?.to()
     }
@@ -353,7 +353,7 @@ impl Ledger {
         }
     }
 
-    /// Keys of which something is to be told now, one round's at most, which takes them on.
+    /// Keys for which something is due now, at most those of one round, which takes them over.
     pub fn due(&mut self, now: Timestamp) -> Vec<String> {
         self.keys.retain(|_, untold| {
             untold.give_up(now);

@@ -1,19 +1,20 @@
-//! Who told something of a key's requests lately: so that what is repeated counts once, and that the hearer, whose
-//! clock may be set at any time, can tell that it was.
+//! Recent tellers of a key's tallies: so that a repeated tally counts once, and that the receiver notices when its own
+//! clock was set, which may happen at any time.
 
 use serde::{Deserialize, Serialize, Serializer};
 
 use crate::{tally::REMEMBERED_MS, wire::Tally};
 use keyward_core::time::{SECOND, Timestamp};
 
-/// So many are told apart: those heard last.
+/// Most tellers that are told apart: the most recent.
 const MAX_TELLERS: usize = 512;
-/// So many of those that have told nothing yet but the time are stored, too.
+/// Most of those that are stored although they have told nothing but the time.
 const MAX_SILENT: usize = 8;
 
-/// A clock that was set back by less stands still until it is there again; all other steps are made up for.
+/// A clock that was set back by up to this many milliseconds stands still until it has caught up; larger steps are
+/// compensated.
 const STANDS_STILL_MS: i64 = SECOND;
-/// A clock that has moved by so much more than a teller's was set ahead: the way of a message takes less.
+/// A clock that has moved this many milliseconds more than a teller's was set ahead: messages travel in less.
 const SET_AHEAD_MS: i64 = 10 * SECOND;
 
 /// In the order in which they were heard last.
