@@ -18,6 +18,9 @@ pub const MOST_SET_BYTES: usize = 64 * 1024;
 /// Bits of an RSA key: fewer are forbidden by RFC 7518 (section 3.3), more cost too much time.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
+/// Most bytes of a reason for which a key cannot be used, before it is cut.
+const LONGEST_REASON: usize = 200;
+
 /// A public key that can verify.
 pub struct VerifyingKey {
     /// Its `kid`, if it has one.
@@ -36,6 +39,17 @@ enum Material {
 /// Why a JWK can verify nothing here: the rest of a sentence that begins with the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnfitKey(String);
+
+impl UnfitKey {
+    /// Bounded, since it may repeat what the key says: it goes into a line of a log.
+    fn new(mut reason: String) -> Self {
+        if reason.len() > LONGEST_REASON {
+            reason.truncate(reason.floor_char_boundary(LONGEST_REASON));
+            reason.push('…');
+        }
+        Self(reason)
+    }
+}
 
 impl fmt::Display for UnfitKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -95,7 +109,7 @@ impl VerifyingKey {
             return unfit("is not a JSON object");
         }
         let jwk: Jwk =
-            serde_json::from_value(jwk).map_err(|error| UnfitKey(format!("is no JWK: {error}")))?;
+            serde_json::from_value(jwk).map_err(|error| UnfitKey::new(format!("is no JWK: {error}")))?;
         if jwk.usage.as_deref().is_some_and(|usage| usage != "sig") {
             return unfit("has a `use` other than \"sig\"");
         }
@@ -110,7 +124,7 @@ impl VerifyingKey {
             let own = PublicAlgorithm::named(name);
             usable.retain(|algorithm| own == Some(*algorithm));
             if usable.is_empty() {
-                return Err(UnfitKey(format!(
+                return Err(UnfitKey::new(format!(
                     "has the `alg` {name:?}, with which a key of its type cannot verify here"
                 )));
             }
@@ -217,10 +231,10 @@ impl Jwk {
                 }
             }
             ("EC" | "OKP", Some(curve)) => {
-                Err(UnfitKey(format!("is on the curve {curve:?}, which is not known here")))
+                Err(UnfitKey::new(format!("is on the curve {curve:?}, which is not known here")))
             }
             ("EC" | "OKP", None) => unfit("has no `crv`"),
-            (kty, _) => Err(UnfitKey(format!("has the `kty` {kty:?}, which does not verify here"))),
+            (kty, _) => Err(UnfitKey::new(format!("has the `kty` {kty:?}, which does not verify here"))),
         }
     }
 
@@ -229,12 +243,12 @@ impl Jwk {
             .map(|(member, name)| decode(member, name).map(|bytes| BoxedUint::from_be_slice_vartime(&bytes)));
         let key = RsaPublicKey::new_with_size_limits(n?, e?, RSA_BITS);
         key.map(|key| Material::Rsa(Box::new(key))).map_err(|error| match error {
-            rsa::Error::ModulusTooSmall | rsa::Error::ModulusTooLarge => UnfitKey(format!(
+            rsa::Error::ModulusTooSmall | rsa::Error::ModulusTooLarge => UnfitKey::new(format!(
                 "has an `n` of another size than {} to {} bits",
                 RSA_BITS.start(),
                 RSA_BITS.end()
             )),
-            error => UnfitKey(format!("is no RSA key: {error}")),
+            error => UnfitKey::new(format!("is no RSA key: {error}")),
         })
     }
 
@@ -248,18 +262,18 @@ impl Jwk {
 const OFF_THE_CURVE: &str = "is not a point of its curve";
 
 fn unfit<T>(reason: &str) -> Result<T, UnfitKey> {
-    Err(UnfitKey(reason.to_owned()))
+    Err(UnfitKey::new(reason.to_owned()))
 }
 
 fn decode(member: &Option<String>, name: &str) -> Result<Vec<u8>, UnfitKey> {
-    let Some(text) = member else { return Err(UnfitKey(format!("has no `{name}`"))) };
+    let Some(text) = member else { return Err(UnfitKey::new(format!("has no `{name}`"))) };
     URL_SAFE_NO_PAD
         .decode(text)
-        .map_err(|_| UnfitKey(format!("has an `{name}` that is not base64url without padding")))
+        .map_err(|_| UnfitKey::new(format!("has an `{name}` that is not base64url without padding")))
 }
 
 /// A coordinate has all its bytes (RFC 7518, section 6.2.1.2).
 fn coordinate<const N: usize>(member: &Option<String>, name: &str) -> Result<[u8; N], UnfitKey> {
     let bytes = decode(member, name)?;
-    bytes.try_into().map_err(|_| UnfitKey(format!("has an `{name}` of another length than {N} bytes")))
+    bytes.try_into().map_err(|_| UnfitKey::new(format!("has an `{name}` of another length than {N} bytes")))
 }

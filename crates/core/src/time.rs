@@ -33,7 +33,9 @@ impl Timestamp {
 
     /// Reads RFC 3339 with any offset. `None` for anything else.
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        DateTime::parse_from_rfc3339(text).ok().map(|time| Self(time.timestamp_millis()))
+        // chrono takes U+2212 for a minus, too.
+        let time = text.is_ascii().then(|| DateTime::parse_from_rfc3339(text).ok()).flatten();
+        time.map(|time| Self(time.timestamp_millis()))
     }
 
     /// The last whole step, of `step` milliseconds counted from 1970, that is not after this moment.

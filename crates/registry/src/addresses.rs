@@ -20,8 +20,7 @@ const MAPPED: u8 = 96;
 pub fn range(value: &Value) -> Result<IpNet, Wrong> {
     let text = input::text(value)?;
     let shown = input::shown(&text);
-    let range = text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-    let Some(range) = range else {
+    let Some(range) = written(&text) else {
         return wrong(format!(
             "'{shown}' is neither an address nor a range such as 203.0.113.0/24 or 2001:db8::/32"
         ));
@@ -35,6 +34,15 @@ pub fn range(value: &Value) -> Result<IpNet, Wrong> {
         ));
     }
     Ok(canonical(range))
+}
+
+/// Address and length as the standard library reads them, which takes no number that begins with 0: to some, 010 is 8.
+fn written(text: &str) -> Option<IpNet> {
+    let Some((address, length)) = text.split_once('/') else {
+        return text.parse::<IpAddr>().ok().map(IpNet::from);
+    };
+    let length = Some(length).filter(|length| length.bytes().all(|byte| byte.is_ascii_digit()))?;
+    IpNet::new(address.parse().ok()?, length.parse().ok()?).ok()
 }
 
 fn canonical(range: IpNet) -> IpNet {

@@ -9,6 +9,7 @@ use base64::{
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::URL_SAFE_NO_PAD},
 };
 use keyward_policy::{KeyFormat, Link, Realm};
+use percent_encoding::percent_decode_str;
 
 use crate::configured;
 use keyward_core::{
@@ -31,7 +32,7 @@ pub fn is_in_url(realm: &Realm, target: RequestTarget<'_>, secrets: Option<&Secr
                 && realm.url_parameters.iter().any(|parameter| is_name(&decoded(name), parameter))
         })
     };
-    let holds = |text: &str| holds_credential(realm, &decoded(text), secrets);
+    let holds = |text: &str| readings(text).any(|text| holds_credential(realm, &text, secrets));
     named() || holds(target.path) || holds(target.query)
 }
 
@@ -56,7 +57,8 @@ pub(super) fn holds_credential(realm: &Realm, text: &str, secrets: Option<&Secre
 pub fn is_link_in_url(link: &Link, target: RequestTarget<'_>, secrets: Option<&Secrets>) -> bool {
     [target.path, target.query]
         .into_iter()
-        .any(|text| key::appears_in(&link.token(), secrets, &decoded(text)))
+        .flat_map(readings)
+        .any(|text| key::appears_in(&link.token(), secrets, &text))
 }
 
 /// A key as it is, or in base64 as in Basic (RFC 7617).
@@ -111,35 +113,35 @@ fn holds_configured(realm: &Realm, text: &str) -> bool {
             .any(|word| configured::find(realm, &Secret::new(word)).is_some())
 }
 
-/// Text without percent-encoding, be it encoded twice or more: `%252D` is what `%2D` is.
+/// How servers may read text with percent-encoding: those that undo it once, and those that do until nothing is left.
+fn readings(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let once = text.contains('%').then(|| percent_decode_str(text).decode_utf8_lossy());
+    once.into_iter().chain([decoded(text)])
+}
+
+/// Text without percent-encoding, however often it was encoded, and whichever of its characters: `%252D` and `%25%32%44`
+/// are what `%2D` is.
 fn decoded(text: &str) -> Cow<'_, str> {
     if !text.contains('%') {
         return Cow::Borrowed(text);
     }
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        let encoded = (*first == b'%').then(|| encoded(after)).flatten();
-        let (byte, left) = encoded.unwrap_or((*first, after));
+    for byte in text.bytes() {
         bytes.push(byte);
-        rest = left;
+        // What was decoded may belong to another one.
+        while let Some((before, [b'%', high, low])) = bytes.split_last_chunk::<3>()
+            && let Some(byte) = byte_of(*high, *low)
+        {
+            let length = before.len();
+            bytes.truncate(length);
+            bytes.push(byte);
+        }
     }
     Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// The byte that two digits after a `%` stand for, or, if that is a `%` too, what that one stands for; and what
-/// follows.
-fn encoded(mut after: &[u8]) -> Option<(u8, &[u8])> {
-    let mut found = None;
-    while let Some((digits, rest)) = after.split_at_checked(2) {
-        let digit = |at: usize| digits.get(at).and_then(|byte| char::from(*byte).to_digit(16));
-        let byte = digit(0).zip(digit(1)).and_then(|(high, low)| u8::try_from(high * 16 + low).ok());
-        let Some(byte) = byte else { break };
-        found = Some((byte, rest));
-        if byte != b'%' {
-            break;
-        }
-        after = rest;
-    }
-    found
+/// The byte that two hexadecimal digits stand for.
+fn byte_of(high: u8, low: u8) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }

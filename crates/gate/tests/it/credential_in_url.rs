@@ -54,6 +54,11 @@ fn encoded(text: &str, times: usize) -> String {
     (1..times).fold(once, |text, _| text.replace('%', "%25"))
 }
 
+/// The same of what was encoded before, digits too.
+fn each_encoded(text: &str, times: usize) -> String {
+    (0..times).fold(text.to_owned(), |text, _| encoded(&text, 1))
+}
+
 fn any_format() -> impl Strategy<Value = KeyFormat> {
     let prefixes = [("kw_live_", Some("kw_test_")), ("sk_", None), ("aa", None), ("-_-", None), ("Z", None)];
     let parts = [None, Some(TenantPart::Code), Some(TenantPart::Id)];
@@ -97,6 +102,9 @@ proptest! {
             format!("/v1?c={}", encoded(&key, 2)),
             format!("/v1?c={}", encoded(&key, 5)),
             format!("/v1/{}", encoded(&key, 1)),
+            format!("/v1/{}", each_encoded(&key, 2)),
+            format!("/v1?c={}", each_encoded(&key, 3)),
+            format!("/v1?c=100%25{key}"),
             format!("/%ff/{key}?%zz=%"),
         ] {
             prop_assert!(found(&realm, &target), "{target}");

@@ -83,6 +83,15 @@ fn a_key_is_taken_only_if_everything_it_says_fits() {
 }
 
 #[test]
+fn a_reason_is_bounded_whatever_the_key_says() {
+    let long = "\u{2028}".repeat(10_000);
+    for member in ["kty", "crv", "alg", "key_ops"] {
+        let told = unfit(&with(Key::Ec, member, json!(long))).unwrap();
+        assert!(told.len() < 250, "{} bytes", told.len());
+    }
+}
+
+#[test]
 fn a_key_that_can_verify_nothing_is_not_taken_and_the_reason_is_told() {
     let odd = |bytes: usize| encode(vec![0xff; bytes]);
     let identity = encode([&[1][..], &[0; 31]].concat());

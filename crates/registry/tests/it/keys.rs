@@ -137,6 +137,10 @@ fn each_wrong_value_is_refused() {
         ("allowedIps", json!(vec!["10.0.0.1"; 101])),
         ("allowedIps[0]", json!(["10.0.0"])),
         ("allowedIps[0]", json!(["::/129"])),
+        // 8.0.0.0 to whoever takes it for an octal number.
+        ("allowedIps[0]", json!(["010.0.0.0/8"])),
+        ("allowedIps[0]", json!(["::ffff:010.0.0.0/104"])),
+        ("allowedIps[0]", json!(["10.0.0.0/+8"])),
         ("allowedIps[0]", json!(["1.2.3.4/0"])),
         ("allowedIps[0]", json!(["10.0.0.1/8"])),
         ("allowedIps[0]", json!(["192.0.2.1/31"])),

@@ -83,6 +83,8 @@ fn wrong_parameters_are_named_with_how_to_mend_them() {
     for (query, field, message) in [
         ("from=yesterday", "from", "RFC 3339"),
         ("to=1900000000", "to", "RFC 3339"),
+        // U+2212, a minus to chrono.
+        ("from=2030-01-31T00:00:00%E2%88%9201:00", "from", "RFC 3339"),
         ("step=5m", "step", "one of 1h, 1d"),
         ("since=2030-01-01T00:00:00Z", "since", "there are from, to, step"),
         ("from=2030-03-18T00:00:00Z&to=2030-03-17T00:00:00Z", "from", "must be before `to`"),
