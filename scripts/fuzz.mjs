@@ -1,0 +1,184 @@
+// Runs the fuzz targets of fuzz/ under libFuzzer, guided by coverage, on stable Rust:
+//   npm run fuzz                                each of them for a minute, as many at a time as there are cores
+//   npm run fuzz -- TARGET… [--seconds 600]      these, for so long
+//   npm run fuzz -- TARGET… --keep              what was found since and reaches new code goes into fuzz/corpus
+// An input that fails goes there by itself, where `cargo test -p keyward-fuzz` runs it from then on.
+
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+
+import { logs, root } from "./lib/places.mjs";
+import { CARGO_PROGRESS, cratesIn, Failure, output, run, runMain, Steps } from "./lib/progress.mjs";
+
+/**
+ * What LLVM needs to be told so that a program counts which of its branches are taken and what it compares. `cargo fuzz`
+ * says the same; its sanitizers, which need a nightly compiler, look for faults that safe Rust cannot have.
+ */
+const COVERAGE = [
+  "-Cpasses=sancov-module",
+  "-Cllvm-args=-sanitizer-coverage-level=4",
+  "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+  "-Cllvm-args=-sanitizer-coverage-pc-table",
+  "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
+
+/** An input that takes longer than this is a fault. */
+const LONGEST_S = 10;
+/** What compiles a policy keeps it for good, so a target may grow; but not without end. */
+const MOST_MB = 4096;
+
+const corpus = join(root, "fuzz", "corpus");
+const work = join(root, "target", "fuzz");
+
+await runMain(async () => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { seconds: { type: "string", default: "60" }, keep: { type: "boolean", default: false } },
+  });
+  const seconds = Number(values.seconds);
+  if (!Number.isInteger(seconds) || seconds < 1)
+    throw new Failure(`--seconds ${values.seconds} is no number of seconds`);
+  const all = readdirSync(corpus).sort();
+  const unknown = positionals.find((name) => !all.includes(name));
+  if (unknown) throw new Failure(`there is no target ${unknown}`, `There are ${all.join(", ")}.`);
+  const targets = positionals.length ? positionals : all;
+
+  const steps = new Steps(1);
+  const program = await steps.run("Building the targets with coverage", build);
+  const queue = [...targets];
+  /** @type {string[]} */
+  const failed = [];
+  const worker = async () => {
+    for (let target = queue.shift(); target; target = queue.shift()) {
+      const said = values.keep ? await keep(program, target) : await fuzz(program, target, seconds);
+      console.log(`${target.padEnd(16)} ${said.text}`);
+      if (said.failed) failed.push(target);
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  if (failed.length) {
+    const hint = "The input is in fuzz/corpus, as fault-…: `cargo test -p keyward-fuzz` shows what is wrong with it.";
+    throw new Failure(`inputs were found that fail: ${failed.join(", ")}`, hint);
+  }
+});
+
+/**
+ * Builds the program that runs any of the targets.
+ * @param {(text: string) => void} progress
+ */
+async function build(progress) {
+  const host = (await output("rustc", ["-vV"]))?.match(/^host: (.*)$/m)?.[1];
+  if (!host) throw new Failure("rustc does not say for which system it builds", "Install Rust: https://rustup.rs");
+  // With `--target` the flags are not those of build scripts and macros, which have no counters to link with.
+  const args = [
+    "build",
+    "--locked",
+    "--profile",
+    "fuzz",
+    "--target",
+    host,
+    "-p",
+    "keyward-fuzz",
+    "--features",
+    "engine",
+    "--bin",
+    "fuzz",
+  ];
+  await run("cargo", args, {
+    cwd: root,
+    log: join(logs, "fuzz.log"),
+    what: "building the fuzz targets",
+    hint: "It takes a C++ compiler: g++ or clang++.",
+    env: { ...CARGO_PROGRESS, RUSTFLAGS: COVERAGE.join(" "), CARGO_TARGET_DIR: work },
+    onLine: (line) => {
+      const crates = cratesIn(line);
+      if (crates) progress(crates);
+    },
+  });
+  return join(work, host, "fuzz", "fuzz");
+}
+
+/** Where what a target finds is kept between runs. @param {string} target */
+function found(target) {
+  const folder = join(work, "found", target);
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/**
+ * @param {string} program
+ * @param {string} target
+ * @param {number} seconds
+ */
+async function fuzz(program, target, seconds) {
+  const args = [
+    `-max_total_time=${seconds}`,
+    `-timeout=${LONGEST_S}`,
+    `-rss_limit_mb=${MOST_MB}`,
+    `-dict=${join(root, "fuzz", "words.dict")}`,
+    `-artifact_prefix=${join(corpus, target)}/fault-`,
+    "-print_final_stats=1",
+    found(target),
+    join(corpus, target),
+  ];
+  const { status, log } = await engine(program, target, args);
+  if (status !== 0) {
+    const lines = readFileSync(log, "utf8").split("\n");
+    const from = lines.findIndex((line) => /panicked at|ERROR: libFuzzer/.test(line));
+    return {
+      failed: true,
+      text: `fails\n${lines.slice(Math.max(from, 0), from + 12).join("\n")}\nEverything it said: ${log}`,
+    };
+  }
+  const said = readFileSync(log, "utf8");
+  const runs = Number(said.match(/stat::number_of_executed_units: (\d+)/)?.[1]);
+  const branches = [...said.matchAll(/ cov: (\d+)/g)].at(-1)?.[1];
+  const added = said.match(/stat::new_units_added: +(\d+)/)?.[1];
+  return {
+    failed: false,
+    text: `${runs} inputs, ${Math.round(runs / seconds)} a second; ${branches} branches; ${added} inputs reach more`,
+  };
+}
+
+/**
+ * Adds to the corpus what reaches a branch that it does not.
+ * @param {string} program
+ * @param {string} target
+ */
+async function keep(program, target) {
+  const args = [
+    "-set_cover_merge=1",
+    "-use_counters=0",
+    `-rss_limit_mb=${MOST_MB}`,
+    join(corpus, target),
+    found(target),
+  ];
+  const { status, log } = await engine(program, target, args);
+  if (status !== 0) return { failed: true, text: `fails. Everything it said: ${log}` };
+  return { failed: false, text: `${readdirSync(join(corpus, target)).length} inputs in the corpus` };
+}
+
+/**
+ * Runs the program, its output in a log file.
+ * @param {string} program
+ * @param {string} target
+ * @param {string[]} args
+ */
+async function engine(program, target, args) {
+  const log = join(logs, `fuzz-${target}.log`);
+  const file = openSync(log, "w");
+  const child = spawn(program, args, {
+    cwd: work,
+    env: { ...process.env, FUZZ_TARGET: target },
+    stdio: ["ignore", file, file],
+  });
+  const status = await new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve(signal ?? code));
+  });
+  closeSync(file);
+  return { status, log };
+}
