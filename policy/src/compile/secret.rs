@@ -37,6 +37,8 @@ fn keys(text: &str, prefix: &str, least: usize) -> impl Iterator<Item = Range<us
 /// Notes it.
 pub(super) fn refuse(place: &Range<usize>, source: &Source<'_>) {
     source.report.hide(source.text.get(place.clone()).unwrap_or_default());
+    // An excerpt may end within it, where its text is not found as a whole.
+    source.report.mask(source.file, place.clone());
     source.refuse(
         place,
         "there is an API key in the policy",

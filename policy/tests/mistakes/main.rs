@@ -211,6 +211,8 @@ fn no_mistake_shows_a_secret() {
     for (right, wrong) in [
         ("id = \"shop\"", format!("id = \"{KEY}\"")),
         ("id = \"shop\"", format!("id = \"shop\" # {KEY}")),
+        // Where the line that is shown ends within it.
+        ("id = \"shop\"", format!("id = \"shop\" # {}{KEY}", "x ".repeat(43))),
         ("\"api_key\"", format!("\"={KEY}\"")),
         ("\"sk_live_\"", format!("\"{KEY}\"")),
         ("binding = \"ORIGIN\"", format!("url = \"https://{KEY}@example.com\"")),
