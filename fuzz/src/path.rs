@@ -8,9 +8,9 @@ use url::Url;
 
 use crate::support::{lines, text};
 
-#[path = "../../policy/tests/servers/models.rs"]
+#[path = "../../crates/policy/tests/it/servers/models.rs"]
 mod models;
-#[path = "../../policy/tests/servers/reach.rs"]
+#[path = "../../crates/policy/tests/it/servers/reach.rs"]
 mod reach;
 
 use models::STEPS;

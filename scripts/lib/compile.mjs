@@ -14,20 +14,14 @@ import { CARGO_PROGRESS, cratesIn, Failure, output, run, Steps } from "./progres
 export const CHECKER = "build/check/keyward_check.js";
 
 const TARGET = "wasm32-unknown-unknown";
-const SHARED = [
-  "Cargo.toml",
-  "Cargo.lock",
-  "rust-toolchain.toml",
-  ".cargo",
-  "crates",
-  "policy/Cargo.toml",
-  "policy/src",
-];
+const SHARED = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"];
+/** @param {string[]} names */
+const crates = (...names) => names.flatMap((name) => [`crates/${name}/Cargo.toml`, `crates/${name}/src`]);
 
 const GATE = {
   what: "the gate",
   crate: "keyward",
-  sources: [...SHARED, "src", "package-lock.json"],
+  sources: [...SHARED, ...crates("core", "gate", "limits", "policy", "registry"), "src", "package-lock.json"],
   stamp: "build/.keyward-gate",
   made: ["build/keyward.js", "build/keyward.wasm"],
 };
@@ -36,7 +30,7 @@ const CHECK = {
   what: "keyward check",
   crate: "keyward-check",
   // What it says of each field in the schema stands in docs/policy.md.
-  sources: [...SHARED, "check/Cargo.toml", "check/src", "docs/policy.md"],
+  sources: [...SHARED, ...crates("check", "policy"), "docs/policy.md"],
   stamp: "build/check/.keyward-check",
   made: [CHECKER, "build/check/keyward_check_bg.wasm"],
 };

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const documents = new URL("../../policy/tests/documents/", import.meta.url);
+const documents = new URL("../../crates/policy/tests/it/documents/", import.meta.url);
 
 test("JavaScript writes a document that it has read with the same bytes", () => {
   const names = readdirSync(documents).filter((name) => name.endsWith(".json"));

@@ -26,7 +26,7 @@ const faults = (text) =>
 test("every policy of the project fits the schema", () => {
   const policies = [
     "keyward.toml",
-    ...["examples", "tests/e2e", "policy/tests"].flatMap((folder) => files(folder, ".toml")),
+    ...["examples", "tests/e2e", "crates/policy/tests"].flatMap((folder) => files(folder, ".toml")),
   ];
   assert.ok(policies.length >= 10, `${policies}`);
   for (const file of policies) assert.deepEqual(faults(read(file)), [], file);
@@ -40,7 +40,7 @@ test("a policy names the schema by a path from its own folder", () => {
 });
 
 // The tables of mistakes that the check's own tests have.
-const right = read("policy/tests/mistakes/right.toml");
+const right = read("crates/policy/tests/it/mistakes/right.toml");
 const marked = (paragraph, sign) =>
   paragraph
     .split("\n")
@@ -56,7 +56,7 @@ const UNKNOWN = /is \d+e\d+, but|\[realm\.webhook\.NAME\] lacks/;
 
 test("a misnamed or missing field, a value of another type and a word that is none are marked", () => {
   let tried = 0;
-  for (const file of files("policy/tests/mistakes", ".txt")) {
+  for (const file of files("crates/policy/tests/it/mistakes", ".txt")) {
     for (const paragraph of read(file).split("\n\n")) {
       if (!KNOWN.test(paragraph) || UNKNOWN.test(paragraph)) continue;
       const [taken, put] = [marked(paragraph, "-"), marked(paragraph, "+")];

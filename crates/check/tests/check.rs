@@ -10,11 +10,11 @@ use std::{
 use keyward_check::{Error, check, schema_with_docs};
 use keyward_policy::document;
 
-const RIGHT: &str = include_str!("../../keyward.toml");
+const RIGHT: &str = include_str!("../../../keyward.toml");
 
 /// Runs it in the project's folder.
 fn run(arguments: &[&str]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     Command::new(env!("CARGO_BIN_EXE_keyward-check")).args(arguments).current_dir(root).output().unwrap()
 }
 
@@ -77,7 +77,7 @@ fn what_it_does_not_know_is_answered_with_how_to_call_it() {
 fn the_schema_in_the_project_is_the_one_that_is_printed() {
     assert_eq!(text(&run(&["--schema"]).stdout), schema_with_docs());
     assert!(
-        include_str!("../../keyward.schema.json") == schema_with_docs(),
+        include_str!("../../../keyward.schema.json") == schema_with_docs(),
         "renew it: cargo run -p keyward-check -- --schema > keyward.schema.json"
     );
 }

@@ -7,12 +7,12 @@ use keyward_policy::compile::compile;
 
 /// Policies that between them have nearly every field.
 const POLICIES: [&str; 7] = [
-    include_str!("../../keyward.toml"),
-    include_str!("../../examples/bd/keyward.toml"),
-    include_str!("../../examples/gw/keyward.toml"),
-    include_str!("../../examples/bs/keyward.toml"),
-    include_str!("../../examples/bp/keyward.toml"),
-    include_str!("../../examples/kb/keyward.toml"),
+    include_str!("../../../../keyward.toml"),
+    include_str!("../../../../examples/bd/keyward.toml"),
+    include_str!("../../../../examples/gw/keyward.toml"),
+    include_str!("../../../../examples/bs/keyward.toml"),
+    include_str!("../../../../examples/bp/keyward.toml"),
+    include_str!("../../../../examples/kb/keyward.toml"),
     include_str!("mistakes/right.toml"),
 ];
 

@@ -13,7 +13,7 @@ use proptest::{prelude::*, sample::Index};
 use serde_json::Value;
 
 fn policy(file: &str) -> Policy {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let read = |file: &str| fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
     compile(file, read).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
@@ -24,7 +24,7 @@ const POLICIES: [&str; 5] = [
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
     "tests/e2e/systems.toml",
-    "policy/tests/documents/awkward.toml",
+    "crates/policy/tests/it/documents/awkward.toml",
 ];
 
 #[test]
@@ -81,7 +81,10 @@ fn the_form_of_format_1_stays() {
     for text in OF_FORMAT_1 {
         assert_eq!(document::write(&document::read(text).unwrap()).unwrap(), text);
     }
-    assert_eq!(document::read(OF_FORMAT_1[2]).unwrap(), policy("policy/tests/documents/awkward.toml"));
+    assert_eq!(
+        document::read(OF_FORMAT_1[2]).unwrap(),
+        policy("crates/policy/tests/it/documents/awkward.toml")
+    );
 }
 
 #[test]
@@ -147,8 +150,9 @@ fn a_document_of_another_format_is_refused_as_such() {
     assert!(why.contains("format 2") && why.contains("reads format 1"), "{why}");
 }
 
-static KNOWN: LazyLock<String> =
-    LazyLock::new(|| serde_json::to_string(&policy("policy/tests/documents/awkward.toml")).unwrap());
+static KNOWN: LazyLock<String> = LazyLock::new(|| {
+    serde_json::to_string(&policy("crates/policy/tests/it/documents/awkward.toml")).unwrap()
+});
 
 fn with_its_hash(policy: &str) -> Result<Policy, Unreadable> {
     use sha2::{Digest, Sha256};

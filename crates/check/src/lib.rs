@@ -35,7 +35,7 @@ pub fn schema_with_docs() -> String {
     format!("{schema:#}\n")
 }
 
-const DOCS: &str = include_str!("../../docs/policy.md");
+const DOCS: &str = include_str!("../../../docs/policy.md");
 
 /// The row of a field in the table of its section: its default, and what it means.
 fn describe(section: &Section, field: &Field) -> Option<String> {

@@ -5,9 +5,9 @@
 
 use keyward_policy::compile::{SECTIONS, compile};
 
-const DOCS: &str = include_str!("../../docs/policy.md");
+const DOCS: &str = include_str!("../../../../docs/policy.md");
 
-const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../../../README.md");
 
 const MISTAKES: [&str; 14] = [
     include_str!("mistakes/admin.txt"),

@@ -9,7 +9,7 @@ fn policy(text: &str) -> Policy {
 }
 
 fn default_realm() -> &'static Realm {
-    policy(include_str!("../../keyward.toml")).realms.first().unwrap()
+    policy(include_str!("../../../../keyward.toml")).realms.first().unwrap()
 }
 
 /// A policy with only what must be there, and this after the realm's own fields.
@@ -40,7 +40,7 @@ fn asked(method: &str, path: &str) -> Option<Requirement> {
 
 #[test]
 fn the_default_policy_protects_the_api_as_documented() {
-    let policy = policy(include_str!("../../keyward.toml"));
+    let policy = policy(include_str!("../../../../keyward.toml"));
     assert_eq!((policy.admin.api, policy.admin.page), ("/api/admin", "/admin"));
     assert_eq!(policy.realm_for("any.example", "/api/orders").map(|realm| realm.id), Some("default"));
     for outside in ["/", "/api", "/apis/x", "/other"] {
@@ -108,7 +108,7 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     assert_eq!((realm.session_id_header, realm.key.tenant), (None, None));
     let route = realm.routes[0];
     assert!(!route.session_id && route.freshness_ms.is_none());
-    let admin = policy(include_str!("../../keyward.toml")).admin;
+    let admin = policy(include_str!("../../../../keyward.toml")).admin;
     assert!(admin.step_up_roles);
     assert_eq!((admin.storage, admin.audit_retention_days), (8_000_000_000, None));
     assert_eq!((admin.quotas.keys, admin.quotas.key_bytes, admin.rate.network), (10_000, 100_000_000, 600));
@@ -379,7 +379,7 @@ fn an_address_among_the_hosts_has_the_form_that_requests_have() {
 
 #[test]
 fn the_admin_side_takes_as_much_as_it_says() {
-    let text = include_str!("../../keyward.toml").replace(
+    let text = include_str!("../../../../keyward.toml").replace(
         "[admin]\n",
         "[admin]\nstorage = \"500MB\"\naudit_retention = \"400d\"\nrate = { tenant = 7 }\n\
          quotas = { keys = 5, key_bytes = \"2MB\" }\n",
