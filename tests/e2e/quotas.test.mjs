@@ -53,7 +53,7 @@ describe("quotas and the rate of calls", () => {
       await page.getByRole("button", { name: "Verify the chain" }).click();
       await page.getByText("The chain is whole").waitFor();
     });
-    assert.equal(gate.logs.filter(({ message }) => message.includes(`tenant ${tenant.id} uses 3 of 3 keys`)).length, 1);
+    await gate.loggedTimes(1, `tenant ${tenant.id} uses 3 of 3 keys`);
     await shop.revoke(first.apiKey.id);
     await shop.createKey();
     await shop.refused([409, "QUOTA_EXCEEDED"], "POST", "/api-keys", { name: "One more", scopes: ["orders:read"] });

@@ -122,7 +122,7 @@ describe("a gate that lacks something", () => {
       assert.ok(answer.header("retry-after"));
       assert.deepEqual(Object.keys(await faults(gate)), [part]);
       assert.equal((await gate.send({ target: "/healthz" })).status, 200, "the Worker runs");
-      assert.ok(gate.logs.some(({ message }) => /"event":"not ready"/.test(message) && message.includes(part)));
+      await gate.logged('"event":"not ready"', part);
       await isolate.faults(Object.fromEntries(Object.keys(fault).map((name) => [name, null])));
       await gate.advance(5_000);
       assert.equal((await ready(gate)).status, 200);
@@ -135,7 +135,7 @@ describe("a gate that lacks something", () => {
       t.after(() => gate.stop());
       assert.equal((await ready(gate)).status, 503);
       assert.match((await faults(gate)).secrets, /^KEYWARD_SECRET /);
-      const [{ message }] = gate.logs.filter(({ message }) => /"event":"not ready"/.test(message));
+      const [message] = await gate.logged('"event":"not ready"');
       assert.ok(message.includes("KEYWARD_SECRET") && !message.includes("hush"));
     }
   });
@@ -146,7 +146,7 @@ describe("a gate that lacks something", () => {
     t.after(() => gate.stop());
     const answer = await ready(gate, { Authorization: `Setup ${KEYWARD_SETUP_TOKEN}` });
     assert.deepEqual([answer.status, answer.json()], [503, { status: "unavailable" }]);
-    const [{ message }] = gate.logs.filter(({ message }) => /"event":"not ready"/.test(message));
+    const [message] = await gate.logged('"event":"not ready"');
     assert.ok(
       message.includes("KEYWARD_SETUP_TOKEN can be guessed") && !message.includes(KEYWARD_SETUP_TOKEN),
       message,
@@ -190,6 +190,6 @@ describe("a gate that lacks something", () => {
     });
     const answer = await gate.send({ target: "/api/public/x" });
     assert.deepEqual([answer.status, answer.json().code], [503, "NOT_CONFIGURED"]);
-    assert.ok(gate.logs.some(({ message }) => message.includes("the handler is missing")));
+    await gate.logged("the handler is missing");
   });
 });

@@ -301,7 +301,7 @@ describe("client libraries", () => {
       ["openai", "anthropic", "stripe"].map((sdk) => ({ sdk, key, retries: 5 })),
     ))
       assert.match(message, /1 request a day/);
-    assert.equal(gate.logs.filter(({ message }) => message.includes("RATE_LIMITED")).length, 3);
+    await gate.loggedTimes(3, "RATE_LIMITED");
   });
 
   it("of the Model Context Protocol read a 401 also if they could sign in, and do not go round in circles", async () => {

@@ -2,6 +2,7 @@
 // Objects on disk and the rate-limit binding, in front of a recording origin: as many isolates of the
 // gate as a test wants, all sharing one KV and one set of objects, which live in an isolate of their own.
 
+import assert from "node:assert/strict";
 import childProcess from "node:child_process";
 import { createHash, randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -20,6 +21,7 @@ import { startOrigin } from "./origin.mjs";
 import { freePort } from "./ports.mjs";
 import * as stored from "./stored.mjs";
 import { startTlsFront } from "./tls.mjs";
+import { waitFor } from "./wait.mjs";
 
 /** @import { ChildProcess, SpawnOptions } from "node:child_process" */
 /** @import { TestContext } from "node:test" */
@@ -226,6 +228,33 @@ export class Gate {
    */
   objectName(key) {
     return `sha256:${createHash("sha256").update(key).digest("hex")}`;
+  }
+
+  /**
+   * The lines of log with all of these texts, once there is one: they come a moment after the answer.
+   * @param {string[]} texts
+   */
+  logged(...texts) {
+    return waitFor(`a line of log with ${texts.join(", ")}`, () => {
+      const lines = this.logs
+        .map(({ message }) => message)
+        .filter((line) => texts.every((text) => line.includes(text)));
+      return lines.length > 0 ? lines : undefined;
+    });
+  }
+
+  /**
+   * As `logged`, once there are so many; there must not be more.
+   * @param {number} times
+   * @param {string[]} texts
+   */
+  async loggedTimes(times, ...texts) {
+    const lines = await waitFor(`${times} lines of log with ${texts.join(", ")}`, async () => {
+      const lines = await this.logged(...texts);
+      return lines.length >= times ? lines : undefined;
+    });
+    assert.equal(lines.length, times, lines.join("\n"));
+    return lines;
   }
 
   /**
