@@ -32,6 +32,7 @@ use keyward_registry::{
     call::Deployment,
     error::Refusal,
     password::PasswordJob,
+    publish_error::PlatformError,
     publisher::{Platform, Publisher},
     setup_token,
 };
@@ -69,11 +70,13 @@ impl DurableObject for Registry {
                 Response::ok(serde_json::to_string(&reply)?)
             }
             "/ready" => {
-                let fault = publisher.open().await.err();
+                let fault = publisher.open().await.err().map(|error| error.to_string());
                 let has_owner = keyward_registry::members::exist(&publisher.platform.sql);
                 let set_up =
                     setup_token::set_up_fault(has_owner.unwrap_or(true), self.setup_token.as_ref()).err();
-                Response::ok(json!({ "fault": fault, "setUp": set_up }).to_string())
+                Response::ok(
+                    json!({ "fault": fault, "setUp": set_up.map(|error| error.to_string()) }).to_string(),
+                )
             }
             "/redeem" => {
                 publisher.open().await.map_err(failed)?;
@@ -141,20 +144,20 @@ impl Platform for Runtime {
         self.policy
     }
 
-    async fn tell(&self, hash: &str, record: &Record) -> std::result::Result<PutAck, String> {
+    async fn tell(&self, hash: &str, record: &Record) -> std::result::Result<PutAck, PlatformError> {
         let tell = CoordinatorCall::Put { record: record.clone() };
-        stores::ask_key_gate(&self.env, hash, &tell, stores::BACKGROUND_MS).await
+        stores::ask_key_gate(&self.env, hash, &tell, stores::BACKGROUND_MS).await.map_err(PlatformError)
     }
 
-    async fn put(&self, kv_key: &str, text: &str) -> std::result::Result<(), String> {
-        let kv = self.env.kv(bindings::KEYS).map_err(|error| error.to_string())?;
-        let put = kv.put(kv_key, text).map_err(|error| error.to_string())?;
-        put.execute().await.map_err(|error| error.to_string())
+    async fn put(&self, kv_key: &str, text: &str) -> std::result::Result<(), PlatformError> {
+        let kv = self.env.kv(bindings::KEYS).map_err(platform)?;
+        let put = kv.put(kv_key, text).map_err(platform)?;
+        put.execute().await.map_err(platform)
     }
 
-    async fn set_alarm(&self, at: Timestamp) -> std::result::Result<(), String> {
+    async fn set_alarm(&self, at: Timestamp) -> std::result::Result<(), PlatformError> {
         let offset = at.0.saturating_sub(clock::now().0).max(0);
-        self.state.storage().set_alarm(offset).await.map_err(|error| error.to_string())
+        self.state.storage().set_alarm(offset).await.map_err(platform)
     }
 
     async fn pause(&self, milliseconds: u32) {
@@ -169,8 +172,8 @@ impl Platform for Runtime {
         clock::now()
     }
 
-    async fn derive(&self, job: &PasswordJob) -> std::result::Result<[u8; 32], String> {
-        derive(job).await.map_err(|error| format!("{error:?}"))
+    async fn derive(&self, job: &PasswordJob) -> std::result::Result<[u8; 32], PlatformError> {
+        derive(job).await.map_err(|error| PlatformError(format!("{error:?}")))
     }
 
     fn log(&self, what: &str, error: &str, request_id: Option<&str>) {
@@ -209,6 +212,10 @@ async fn derive(job: &PasswordJob) -> std::result::Result<[u8; 32], JsValue> {
     let bits = JsFuture::from(derive_bits(&algorithm, &key, 256)?).await?;
     let bytes = Uint8Array::new(&bits).to_vec();
     bytes.try_into().map_err(|_| JsValue::from_str("deriveBits gave another length"))
+}
+
+fn platform(error: impl std::fmt::Display) -> PlatformError {
+    PlatformError(error.to_string())
 }
 
 fn failed(error: impl std::fmt::Display) -> worker::Error {

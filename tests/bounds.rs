@@ -9,6 +9,7 @@ use std::{
     cell::Cell,
 };
 
+use keyward_core::json::{self, JsonError};
 use keyward_core::{cookie, key, link, request_target::RequestTarget, route, session_id, time::Timestamp};
 use keyward_gate::{
     admin_refusal::refuse_key_in_url,
@@ -25,7 +26,7 @@ use keyward_registry::{
     freshness::Telling,
     front::{self, Head, MOST_BYTES},
     input::{self, Input},
-    json, password, text,
+    password, text,
 };
 use keyward_testing::office::{Office, policy_with};
 use keyward_testing::{NOON, jose, policy::POLICY, secrets};
@@ -421,10 +422,10 @@ fn a_body_costs_in_proportion_in_every_call_that_takes_one() {
     ];
     for body in bodies() {
         assert!(body.len() <= MOST_BYTES, "{}", body.len());
-        bounded("JSON", &body, |body| match json::read(body) {
+        bounded("JSON", &body, |body| match json::read(body, MOST_FIELDS + 1) {
             Ok((_, repeated)) => repeated.iter().map(String::len).sum(),
-            Err(json::Unread::BeyondRange(path)) => path.len(),
-            Err(json::Unread::Malformed(_)) => 0,
+            Err(JsonError::BeyondRange(path)) => path.len(),
+            Err(JsonError::Malformed(_)) => 0,
         });
         for (method, path) in &calls {
             // Of somebody who has not signed in: that is answered before the body is looked at, but in open calls.

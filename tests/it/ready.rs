@@ -42,7 +42,7 @@ fn a_secret_that_is_missing_or_not_fit_is_named_and_nothing_of_it_is_shown() {
 fn a_set_up_token_that_can_be_guessed_is_a_fault_while_there_is_no_owner() {
     let found = |has_owner, token: Option<&str>| set_up_fault(has_owner, token.map(Secret::new).as_ref());
     for weak in ["hush", "short-but-random-9x", "passwordpassword1234", "aaaaaaaaaaaaaaaaaaaaaaaaaaaa"] {
-        let fault = found(false, Some(weak)).unwrap_err();
+        let fault = found(false, Some(weak)).unwrap_err().to_string();
         assert!(fault.starts_with("KEYWARD_SETUP_TOKEN") && !fault.contains(weak), "{fault}");
         assert_eq!(found(true, Some(weak)), Ok(()), "it opens nothing any more");
     }

@@ -4,6 +4,7 @@
 pub mod breaker;
 pub mod cookie;
 pub mod entropy;
+pub mod json;
 pub mod key;
 pub mod link;
 pub mod network;

@@ -1,7 +1,5 @@
 //! SQLite as a trait, so that the objects' real SQL runs in the Durable Object and in native tests.
 
-use std::fmt;
-
 use serde::de::DeserializeOwned;
 
 /// A value bound to a `?` of a statement.
@@ -60,16 +58,9 @@ impl<T: Into<Value>> From<Option<T>> for Value {
 const UNDONE: &str = "SQLite has undone everything";
 
 /// What the database said when it could not run a statement.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the object's database: {0}")]
 pub struct SqlError(pub String);
-
-impl fmt::Display for SqlError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the object's database: {}", self.0)
-    }
-}
-
-impl std::error::Error for SqlError {}
 
 impl SqlError {
     /// Whether the database cannot grow any more (SQLITE_FULL).

@@ -12,13 +12,13 @@ use crate::{
         error::Refusal,
         outcome::Outcome,
         progress::Progress,
+        publish_error::PublishError,
         publisher::{PATIENCE_MS, Platform, Publisher},
         room,
         upkeep::Upkeep,
         usage::report as usage,
     },
     secret::{Secret, Secrets},
-    sql,
     time::Timestamp,
     wire::{UsageReport, UsageTaken},
 };
@@ -53,7 +53,7 @@ impl<P: Platform> Publisher<P> {
         };
         let end = self.platform.now().plus(DELIVERED_WITHIN);
         if let Err(error) = self.open().await {
-            return unavailable("opening", &error);
+            return unavailable("opening", &error.to_string());
         }
         let outcome = self.decide(call, deployment, entropy, end).await;
         for notice in self.memory.notices.take() {
@@ -76,7 +76,7 @@ impl<P: Platform> Publisher<P> {
         let outcome = match alarm {
             Ok(()) => outcome,
             Err(error) => {
-                self.platform.log("alarm", &error, Some(request_id));
+                self.platform.log("alarm", &error.to_string(), Some(request_id));
                 outcome.without_alarm()
             }
         };
@@ -96,15 +96,14 @@ impl<P: Platform> Publisher<P> {
         &self,
         report: &UsageReport,
         secrets: Option<&Secrets>,
-    ) -> Result<UsageTaken, String> {
+    ) -> Result<UsageTaken, PublishError> {
         self.open().await?;
         // An alarm that was set by a clock that was ahead rings late: here it is set anew.
         self.keep_alarm().await?;
         let db = self.platform.db();
-        let text = |error: sql::SqlError| error.to_string();
-        let room = room::is_left(db, self.platform.policy()).map_err(text)?;
-        let taken = usage::apply(db, report, room, self.platform.now()).map_err(text)?;
-        self.memory.latest.replace(usage::tenant_of(db, &report.key_id).map_err(text)?);
+        let room = room::is_left(db, self.platform.policy())?;
+        let taken = usage::apply(db, report, room, self.platform.now())?;
+        self.memory.latest.replace(usage::tenant_of(db, &report.key_id)?);
         if let Some(secrets) = secrets {
             self.keep_up(secrets);
         }
@@ -138,7 +137,7 @@ impl<P: Platform> Publisher<P> {
                 Step::Derive(job) => match self.platform.derive(&job).await {
                     Ok(key) => progress.derived.push(job.done(key)),
                     Err(error) => {
-                        self.platform.log("password derivation", &error, Some(&call.request_id));
+                        self.platform.log("password derivation", &error.to_string(), Some(&call.request_id));
                         return Outcome::refused(Refusal::registry_unavailable());
                     }
                 },
@@ -150,7 +149,7 @@ impl<P: Platform> Publisher<P> {
                 Step::Tell(fresh) => {
                     let alarm = self.keep_alarm().await;
                     if let Err(error) = &alarm {
-                        self.platform.log("alarm", error, Some(&call.request_id));
+                        self.platform.log("alarm", &error.to_string(), Some(&call.request_id));
                     }
                     let ids = std::slice::from_ref(&fresh.id);
                     let told = alarm.is_ok() && self.tell_all_within(ids, self.left(end)).await.pending == 0;

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::{
+    json::{self, JsonError},
     registry::{
         error::{Code, FieldError, MOST_FIELDS, Refusal},
-        json, text,
+        text,
     },
     time::Timestamp,
 };
@@ -52,11 +53,12 @@ impl Input {
                           Send it without.";
             return Err(Refusal::new(Code::MalformedJson, detail));
         }
-        let (value, repeated) = json::read(text).map_err(|unread| match unread {
-            json::Unread::BeyondRange(path) => {
+        // One more than an answer names, which says that there are more.
+        let (value, repeated) = json::read(text, MOST_FIELDS + 1).map_err(|error| match error {
+            JsonError::BeyondRange(path) => {
                 Refusal::field(&shown(&path), "is a number beyond what can be read: write a smaller one")
             }
-            json::Unread::Malformed(error) => {
+            JsonError::Malformed(error) => {
                 // serde_json's own message may quote the body, in which a password may stand.
                 let place = format!("line {}, column {}", error.line(), error.column());
                 let detail = format!("The body is not JSON: it cannot be read at {place}.");
@@ -184,7 +186,7 @@ pub fn line(value: &Value, least: usize, most: usize) -> Result<String, Wrong> {
     if length < least || length > most {
         return wrong(format!("must be {least} to {most} characters long, not {length}"));
     }
-    text::check(&text).map_or_else(wrong, |()| Ok(text))
+    text::check(&text).map_or_else(|error| wrong(error.to_string()), |()| Ok(text))
 }
 
 /// What somebody looks for, in the form in which text is searched and in those of before: so many characters at most.

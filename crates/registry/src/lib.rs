@@ -30,7 +30,6 @@ pub mod guard;
 pub mod handler;
 pub mod ids;
 pub mod input;
-pub mod json;
 pub mod keys;
 pub mod links;
 pub mod members;
@@ -40,6 +39,7 @@ pub mod outcome;
 pub mod password;
 pub mod principal;
 pub mod progress;
+pub mod publish_error;
 pub mod publisher;
 pub mod quotas;
 pub mod rates;
@@ -67,8 +67,8 @@ pub use router::{is_open, refuse_at_once, routes};
 pub use schema::migrate;
 
 use keyward_core::{
-    cookie, entropy, key, link, network, problem, record, request_target, route, secret, session_id, sql,
-    strict, time,
+    cookie, entropy, json, key, link, network, problem, record, request_target, route, secret, session_id,
+    sql, strict, time,
 };
 use keyward_limits::wire;
 use keyward_policy as policy;

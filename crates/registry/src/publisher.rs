@@ -30,6 +30,7 @@ use crate::{
         memory::Memory,
         outbox::{Outbox, Publication},
         password::derivation::PasswordJob,
+        publish_error::{PlatformError, PublishError},
         realms, schema,
     },
     sql::Sql,
@@ -54,11 +55,11 @@ pub trait Platform: 'static {
     /// The deployment's policy.
     fn policy(&self) -> &'static Policy;
     /// Tells the KeyGate of this name what holds from now on.
-    async fn tell(&self, hash: &str, record: &Record) -> Result<PutAck, String>;
+    async fn tell(&self, hash: &str, record: &Record) -> Result<PutAck, PlatformError>;
     /// Writes to KV. Dropping the future takes nothing back.
-    async fn put(&self, kv_key: &str, text: &str) -> Result<(), String>;
+    async fn put(&self, kv_key: &str, text: &str) -> Result<(), PlatformError>;
     /// Sets the object's one alarm.
-    async fn set_alarm(&self, at: Timestamp) -> Result<(), String>;
+    async fn set_alarm(&self, at: Timestamp) -> Result<(), PlatformError>;
     /// Ends after so many milliseconds.
     async fn pause(&self, milliseconds: u32);
     /// Runs on after the present event.
@@ -66,7 +67,7 @@ pub trait Platform: 'static {
     /// The time.
     fn now(&self) -> Timestamp;
     /// Derives a password.
-    async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], String>;
+    async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], PlatformError>;
     /// Notes what went wrong, in which call if it was in one.
     fn log(&self, what: &str, error: &str, request_id: Option<&str>);
 }
@@ -111,12 +112,12 @@ impl<P: Platform> Publisher<P> {
     ///
     /// # Errors
     /// What SQLite says, or that the alarm could not be set.
-    pub async fn open(&self) -> Result<(), String> {
+    pub async fn open(&self) -> Result<(), PublishError> {
         if !self.is_open.get() {
             let adopted = schema::migrate(self.platform.db()).and_then(|()| {
                 realms::adopt(self.platform.db(), self.platform.policy(), self.platform.now())
             });
-            adopted.map_err(text)?;
+            adopted?;
             self.keep_alarm().await?;
             self.is_open.set(true);
         }
@@ -129,14 +130,14 @@ impl<P: Platform> Publisher<P> {
     ///
     /// # Errors
     /// That the alarm could not be set.
-    pub async fn keep_alarm(&self) -> Result<(), String> {
+    pub async fn keep_alarm(&self) -> Result<(), PublishError> {
         let now = self.platform.now();
         let next = match self.outbox().next_due() {
             Ok(Some(next)) => next.max(now.plus(BACKSTOP)),
             Ok(None) => return Ok(()),
             Err(error) => {
                 // Nothing is known about the outbox: look again.
-                self.platform.log("outbox", &text(error), None);
+                self.platform.log("outbox", &error.to_string(), None);
                 now.plus(BACKSTOP)
             }
         };
@@ -145,7 +146,7 @@ impl<P: Platform> Publisher<P> {
         if soon_enough { Ok(()) } else { self.set_alarm(next).await }
     }
 
-    async fn set_alarm(&self, at: Timestamp) -> Result<(), String> {
+    async fn set_alarm(&self, at: Timestamp) -> Result<(), PublishError> {
         self.platform.set_alarm(at).await?;
         self.alarm_at.set(Some(at));
         Ok(())
@@ -155,24 +156,24 @@ impl<P: Platform> Publisher<P> {
     ///
     /// # Errors
     /// That no further alarm could be set: this one has to ring again.
-    pub async fn alarm(self: &Rc<Self>) -> Result<(), String> {
+    pub async fn alarm(self: &Rc<Self>) -> Result<(), PublishError> {
         self.alarm_at.set(None);
         if let Err(error) = self.publish_due().await {
-            self.platform.log("publishing", &error, None);
+            self.platform.log("publishing", &error.to_string(), None);
             // Nothing is known about the outbox: look again.
             self.set_alarm(self.platform.now().plus(BACKSTOP)).await?;
         }
         Ok(())
     }
 
-    async fn publish_due(self: &Rc<Self>) -> Result<(), String> {
+    async fn publish_due(self: &Rc<Self>) -> Result<(), PublishError> {
         self.open().await?;
-        self.outbox().bring_back(self.platform.now()).map_err(text)?;
+        self.outbox().bring_back(self.platform.now())?;
         // Whatever keeps these from being cancelled keeps nothing else from being published.
         if let Err(error) = fresh::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE) {
-            self.platform.log("cancelling", &text(error), None);
+            self.platform.log("cancelling", &error.to_string(), None);
         }
-        let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE).map_err(text)?;
+        let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE)?;
         stream::iter(due)
             .for_each_concurrent(SIDE_BY_SIDE, |id| async move { self.publish(&id).await })
             .await;
@@ -197,7 +198,7 @@ impl<P: Platform> Publisher<P> {
                         told.set(told.get() + 1);
                         last.set(last.get().max(Some(at)));
                     }
-                    Err(error) => self.platform.log("telling", &error, None),
+                    Err(error) => self.platform.log("telling", &error.to_string(), None),
                 }
             }
         };
@@ -213,19 +214,19 @@ impl<P: Platform> Publisher<P> {
     }
 
     /// Tells one KeyGate, unless it knows; the answer is since when it does.
-    async fn tell_one(&self, id: &str) -> Result<Timestamp, String> {
+    async fn tell_one(&self, id: &str) -> Result<Timestamp, PublishError> {
         // Nothing is left to publish if that was done in the meantime, and then it was told, too.
-        if let Some(publication) = self.outbox().publication(id).map_err(text)? {
+        if let Some(publication) = self.outbox().publication(id)? {
             self.tell(&publication).await?;
         }
-        let told_at = self.outbox().told_at(id).map_err(text)?;
+        let told_at = self.outbox().told_at(id)?;
         // Never later than now, though the clock may have been ahead then.
         let told_at = told_at.map(|at| at.min(self.platform.now()));
-        told_at.ok_or_else(|| format!("the KeyGate of {id} was not told"))
+        told_at.ok_or_else(|| PublishError::Untold { id: id.to_owned() })
     }
 
     /// Tells the KeyGate, unless it knows.
-    async fn tell(&self, publication: &Publication) -> Result<(), String> {
+    async fn tell(&self, publication: &Publication) -> Result<(), PublishError> {
         if publication.told {
             return Ok(());
         }
@@ -233,9 +234,9 @@ impl<P: Platform> Publisher<P> {
         let told =
             self.within(PATIENCE_MS, self.platform.tell(&publication.hash, &publication.record)).await?;
         if told.version < version {
-            return Err(format!("the KeyGate of {id} holds version {}, not {version}", told.version));
+            return Err(PublishError::OlderVersion { id: id.clone(), holds: told.version, version });
         }
-        self.outbox().told(id, version, self.platform.now()).map_err(text)
+        Ok(self.outbox().told(id, version, self.platform.now())?)
     }
 
     /// Publishes keys that a call has changed, after it. Many are left to the alarm.
@@ -256,26 +257,26 @@ impl<P: Platform> Publisher<P> {
         }
         let _held = Held { publishing: &self.publishing, id: id.to_owned() };
         if let Err(error) = self.publish_all_of(id).await {
-            self.platform.log("publishing", &error, None);
+            self.platform.log("publishing", &error.to_string(), None);
         }
     }
 
-    async fn publish_all_of(self: &Rc<Self>, id: &str) -> Result<(), String> {
-        while let Some(publication) = self.outbox().begin(id, self.platform.now()).map_err(text)? {
+    async fn publish_all_of(self: &Rc<Self>, id: &str) -> Result<(), PublishError> {
+        while let Some(publication) = self.outbox().begin(id, self.platform.now())? {
             self.tell(&publication).await?;
             let version = publication.record.version;
             self.put(publication).await?;
-            self.outbox().published(id, version, self.platform.now()).map_err(text)?;
+            self.outbox().published(id, version, self.platform.now())?;
         }
         Ok(())
     }
 
-    async fn put(self: &Rc<Self>, publication: Publication) -> Result<(), String> {
-        let record = serde_json::to_string(&publication.record).map_err(text)?;
+    async fn put(self: &Rc<Self>, publication: Publication) -> Result<(), PublishError> {
+        let record = serde_json::to_string(&publication.record)?;
         let this = Rc::clone(self);
         let put = async move { this.platform.put(&publication.kv_key, &record).await }.boxed_local();
         match select(put, pin!(self.platform.pause(PATIENCE_MS))).await {
-            Either::Left((ended, _)) => ended,
+            Either::Left((ended, _)) => Ok(ended?),
             Either::Right((_, late)) => {
                 let (this, id) = (Rc::clone(self), publication.record.id);
                 let follow = async move {
@@ -284,38 +285,34 @@ impl<P: Platform> Publisher<P> {
                     this.publish_again(&id).await;
                 };
                 self.platform.spawn(follow.boxed_local());
-                Err("KV did not answer in time".to_owned())
+                Err(PublishError::KvLate)
             }
         }
     }
 
     async fn publish_again(&self, id: &str) {
-        let again = self.outbox().publish_again(id, self.platform.now()).map_err(text);
+        let again = self.outbox().publish_again(id, self.platform.now());
         let again = match again {
             Ok(()) => self.keep_alarm().await,
-            Err(error) => Err(error),
+            Err(error) => Err(error.into()),
         };
         if let Err(error) = again {
-            self.platform.log("outbox", &error, None);
+            self.platform.log("outbox", &error.to_string(), None);
         }
     }
 
     async fn within<T>(
         &self,
         milliseconds: u32,
-        answer: impl Future<Output = Result<T, String>>,
-    ) -> Result<T, String> {
+        answer: impl Future<Output = Result<T, PlatformError>>,
+    ) -> Result<T, PublishError> {
         match select(pin!(answer), pin!(self.platform.pause(milliseconds))).await {
-            Either::Left((answer, _)) => answer,
-            Either::Right(_) => Err("no answer in time".to_owned()),
+            Either::Left((answer, _)) => Ok(answer?),
+            Either::Right(_) => Err(PublishError::Late),
         }
     }
 
     fn outbox(&self) -> Outbox<'_> {
         Outbox { db: self.platform.db(), policy: self.platform.policy() }
     }
-}
-
-fn text(error: impl std::fmt::Display) -> String {
-    error.to_string()
 }

@@ -13,6 +13,14 @@ use crate::{
 /// Characters of the shortest set-up token.
 const SHORTEST_SETUP_TOKEN: usize = 20;
 
+/// What is wrong with a set-up token that can be guessed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_SETUP_TOKEN} random characters. `npm run secrets` \
+     makes such a one"
+)]
+pub struct GuessableToken;
+
 /// Whether this is the token that set-up asks for. That must be one that nobody guesses: nothing slows those who try.
 /// What takes long to look at is looked at for whoever has it.
 ///
@@ -23,7 +31,7 @@ pub fn is_setup_token(turn: &Turn<'_>, token: &str) -> Result<bool, Refusal> {
     let own = own.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))?;
     let is_right = own.equals(token);
     if is_too_short(own) || is_right && !is_fit_for_set_up(own) {
-        return Err(Refusal::new(Code::NotConfigured, format!("The secret {}.", guessable_setup_token())));
+        return Err(Refusal::new(Code::NotConfigured, format!("The secret {GuessableToken}.")));
     }
     Ok(is_right)
 }
@@ -37,20 +45,12 @@ fn is_too_short(token: &Secret) -> bool {
     token.expose().chars().count() < SHORTEST_SETUP_TOKEN
 }
 
-/// What is wrong with one that is not.
-pub fn guessable_setup_token() -> String {
-    format!(
-        "KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_SETUP_TOKEN} random characters. `npm run secrets` \
-         makes such a one"
-    )
-}
-
 /// Looks at the token that makes the first owner, while there is none: later it opens nothing, and without it a gate may
 /// still do all that its policy says.
 ///
 /// # Errors
 /// That it can be guessed. Nothing of it is in that.
-pub fn set_up_fault(has_owner: bool, token: Option<&Secret>) -> Result<(), String> {
+pub fn set_up_fault(has_owner: bool, token: Option<&Secret>) -> Result<(), GuessableToken> {
     let unfit = token.is_some_and(|token| !token.expose().is_empty() && !is_fit_for_set_up(token));
-    if unfit && !has_owner { Err(guessable_setup_token()) } else { Ok(()) }
+    if unfit && !has_owner { Err(GuessableToken) } else { Ok(()) }
 }

@@ -3,11 +3,30 @@
 
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
+/// A character that cannot be seen for what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TextError {
+    /// Wherever it stands.
+    #[error("cannot hold U+{code:04X}, {why}")]
+    Unseen {
+        /// Its code point.
+        code: u32,
+        /// Why it cannot be seen.
+        why: &'static str,
+    },
+    /// At the beginning.
+    #[error("cannot begin with U+{code:04X}, which only changes the character before it")]
+    Combining {
+        /// Its code point.
+        code: u32,
+    },
+}
+
 /// Refuses a text with a character that cannot be seen for what it is.
 ///
 /// # Errors
 /// Which character, by its code point, and why.
-pub fn check(text: &str) -> Result<(), String> {
+pub fn check(text: &str) -> Result<(), TextError> {
     let mut before = None;
     let mut rest = text.chars();
     while let Some(c) = rest.next() {
@@ -15,13 +34,10 @@ pub fn check(text: &str) -> Result<(), String> {
             rest = after_tags(rest);
         } else {
             if let Some(why) = flaw(before, c, rest.clone().next()) {
-                return Err(format!("cannot hold U+{:04X}, {why}", u32::from(c)));
+                return Err(TextError::Unseen { code: c.into(), why });
             }
             if before.is_none() && is_combining_mark(c) {
-                let code = u32::from(c);
-                return Err(format!(
-                    "cannot begin with U+{code:04X}, which only changes the character before it"
-                ));
+                return Err(TextError::Combining { code: c.into() });
             }
         }
         before = Some(c);

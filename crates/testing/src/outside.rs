@@ -19,7 +19,7 @@ use keyward_core::{
 };
 use keyward_limits::{coordinator::Coordinator, wire::PutAck};
 use keyward_policy::Policy;
-use keyward_registry::{password::PasswordJob, publisher::Platform};
+use keyward_registry::{password::PasswordJob, publish_error::PlatformError, publisher::Platform};
 
 use sha2::{Digest, Sha256};
 
@@ -209,7 +209,7 @@ impl Platform for Object {
         self.policy.get()
     }
 
-    async fn tell(&self, hash: &str, record: &Record) -> Result<PutAck, String> {
+    async fn tell(&self, hash: &str, record: &Record) -> Result<PutAck, PlatformError> {
         let course = self.tells.borrow_mut().pop_front().unwrap_or(AT_ONCE);
         let course = if self.gates_are_down.get() { DOWN } else { course };
         // An object that is called and one that answers are the same: no landing without the wait.
@@ -217,10 +217,10 @@ impl Platform for Object {
             .lands
             .map(|_| self.gates.borrow_mut().entry(hash.to_owned()).or_default().put(record.clone()));
         self.wait(course.answers).await;
-        told.filter(|_| course.well).ok_or_else(|| "the KeyGate does not answer".to_owned())
+        told.filter(|_| course.well).ok_or_else(|| PlatformError("the KeyGate does not answer".to_owned()))
     }
 
-    async fn put(&self, kv_key: &str, text: &str) -> Result<(), String> {
+    async fn put(&self, kv_key: &str, text: &str) -> Result<(), PlatformError> {
         let course = self.puts.borrow_mut().pop_front().unwrap_or(AT_ONCE);
         let course = if self.kv_is_down.get() { DOWN } else { course };
         self.kv_writes.set(self.kv_writes.get() + 1);
@@ -230,14 +230,14 @@ impl Platform for Object {
             self.land();
         }
         self.wait(course.answers).await;
-        if course.well { Ok(()) } else { Err("KV does not answer".to_owned()) }
+        if course.well { Ok(()) } else { Err(PlatformError("KV does not answer".to_owned())) }
     }
 
-    async fn set_alarm(&self, at: Timestamp) -> Result<(), String> {
+    async fn set_alarm(&self, at: Timestamp) -> Result<(), PlatformError> {
         let left = self.alarms_left.get();
         self.alarms_left.set(left.map(|left| left.saturating_sub(1)));
         if self.alarm_cannot_be_set.get() || left == Some(0) {
-            return Err("the alarm cannot be set".to_owned());
+            return Err(PlatformError("the alarm cannot be set".to_owned()));
         }
         self.alarm.set(Some(at));
         Ok(())
@@ -255,7 +255,7 @@ impl Platform for Object {
         self.now.get()
     }
 
-    async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], String> {
+    async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], PlatformError> {
         self.derivations.set(self.derivations.get() + 1);
         self.wait(self.derivation_ms.get()).await;
         Ok(derive(job))

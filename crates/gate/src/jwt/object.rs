@@ -2,17 +2,21 @@
 //! of headers and claims: a second one must not be able to hide from whoever reads the first. A path leads
 //! into objects within objects, so it holds for those too.
 
-use std::fmt;
-
-use serde::{
-    Deserialize, Deserializer,
-    de::{Error, MapAccess, SeqAccess, Visitor},
-};
+use keyward_core::json;
 use serde_json::{Map, Value};
 
+/// An object, read.
 pub struct Object(Map<String, Value>);
 
 impl Object {
+    /// Reads one; `None` for anything else, also for one with a name that stands twice.
+    pub fn read(text: &[u8]) -> Option<Self> {
+        match json::read(str::from_utf8(text).ok()?, 1).ok()? {
+            (Value::Object(members), repeated) if repeated.is_empty() => Some(Self(members)),
+            _ => None,
+        }
+    }
+
     /// The member of this name.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.0.get(name)
@@ -22,75 +26,5 @@ impl Object {
     pub fn at(&self, path: &[&str]) -> Option<&Value> {
         let (first, rest) = path.split_first()?;
         rest.iter().try_fold(self.get(first)?, |value, name| value.get(name))
-    }
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Unrepeated::deserialize(deserializer)? {
-            Unrepeated(Value::Object(members)) => Ok(Self(members)),
-            Unrepeated(_) => Err(Error::custom("not a JSON object")),
-        }
-    }
-}
-
-/// A value without repeated names anywhere.
-struct Unrepeated(Value);
-
-impl<'de> Deserialize<'de> for Unrepeated {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-struct Reader;
-
-impl<'de> Visitor<'de> for Reader {
-    type Value = Unrepeated;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
-    }
-
-    fn visit_unit<E>(self) -> Result<Unrepeated, E> {
-        Ok(Unrepeated(Value::Null))
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Unrepeated, E> {
-        Ok(Unrepeated(value.into()))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Unrepeated, E> {
-        Ok(Unrepeated(value.into()))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Unrepeated, E> {
-        Ok(Unrepeated(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Unrepeated, E> {
-        Ok(Unrepeated(value.into()))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Unrepeated, E> {
-        Ok(Unrepeated(value.into()))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Unrepeated, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Unrepeated(value)) = values.next_element()? {
-            list.push(value);
-        }
-        Ok(Unrepeated(list.into()))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Unrepeated, A::Error> {
-        let mut object = Map::new();
-        while let Some((name, Unrepeated(value))) = members.next_entry::<String, _>()? {
-            if object.insert(name, value).is_some() {
-                return Err(Error::custom("a name stands twice"));
-            }
-        }
-        Ok(Unrepeated(object.into()))
     }
 }

@@ -89,7 +89,7 @@ fn is_type(typ: &str, wanted: &str) -> bool {
 }
 
 fn object(text: &str, part: &'static str) -> Result<Object, Error> {
-    serde_json::from_slice(&decode(text, part)?).map_err(|_| Error::Malformed(part))
+    Object::read(&decode(text, part)?).ok_or(Error::Malformed(part))
 }
 
 /// Base64url in the one form that RFC 7515 (section 2) allows: no padding, no spare bits.

@@ -13,42 +13,62 @@ use crate::{
     sql::{self, Sql, SqlError},
 };
 
+/// Why a scope or wildcard cannot be put on a key. `scope` is as much of it as may be repeated.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrantError {
+    /// The realm's catalogue does not have it.
+    #[error("'{scope}' is not a scope of the realm {realm}: there are {}", known.join(", "))]
+    Unknown {
+        /// The scope.
+        scope: String,
+        /// The realm.
+        realm: &'static str,
+        /// Its scopes.
+        known: Vec<&'static str>,
+    },
+    /// No key can hold it.
+    #[error("'{scope}' is reserved: no key can hold it yet")]
+    Reserved {
+        /// The scope.
+        scope: String,
+    },
+    /// A publishable key cannot hold it.
+    #[error(
+        "'{scope}' is, or covers, a scope for admins, which no publishable key can hold: everybody can read one"
+    )]
+    Publishable {
+        /// The scope.
+        scope: String,
+    },
+    /// It is for an owner or an admin to grant.
+    #[error("'{scope}' can only be granted by a member who is an owner or an admin")]
+    AdminOnly {
+        /// The scope.
+        scope: String,
+    },
+}
+
 /// Whether a scope, `area:*` or `*` may be put on a key of this realm and kind. `as_admin`: by a member who
 /// is an owner or an admin.
 ///
 /// # Errors
 /// Why not, and what could be.
-pub fn may(realm: &Realm, kind: KeyKind, held: &str, as_admin: bool) -> Result<(), String> {
-    let shown = input::shown(held);
+pub fn may(realm: &Realm, kind: KeyKind, held: &str, as_admin: bool) -> Result<(), GrantError> {
+    let scope = || input::shown(held);
     let covered = || realm.scopes.iter().filter(|scope| scope::holds(realm.scopes, &[held], scope.name));
     let listed = realm.scopes.iter().find(|scope| scope.name == held);
     let wildcard = scope::is_held_form(held) && !scope::is_scope(held);
     match listed {
         None if !wildcard || covered().next().is_none() => {
-            let names: Vec<&str> = realm.scopes.iter().map(|scope| scope.name).collect();
-            return Err(format!(
-                "'{shown}' is not a scope of the realm {}: there are {}",
-                realm.id,
-                names.join(", ")
-            ));
+            let known = realm.scopes.iter().map(|scope| scope.name).collect();
+            Err(GrantError::Unknown { scope: scope(), realm: realm.id, known })
         }
-        Some(scope) if scope.grant == Grant::Reserved => {
-            return Err(format!("'{shown}' is reserved: no key can hold it yet"));
-        }
-        _ => {}
+        Some(listed) if listed.grant == Grant::Reserved => Err(GrantError::Reserved { scope: scope() }),
+        _ if !needs_admin(realm, held) => Ok(()),
+        _ if kind == KeyKind::Publishable => Err(GrantError::Publishable { scope: scope() }),
+        _ if !as_admin => Err(GrantError::AdminOnly { scope: scope() }),
+        _ => Ok(()),
     }
-    if !needs_admin(realm, held) {
-        return Ok(());
-    }
-    if kind == KeyKind::Publishable {
-        return Err(format!(
-            "'{shown}' is, or covers, a scope for admins, which no publishable key can hold: everybody can read one"
-        ));
-    }
-    if !as_admin {
-        return Err(format!("'{shown}' can only be granted by a member who is an owner or an admin"));
-    }
-    Ok(())
 }
 
 /// Refuses to make another key with the scopes of a publishable one that holds what none can hold any more.

@@ -272,7 +272,10 @@ fn searched(text: &str) -> String {
 fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
     let scopes = input::list(value, MOST_SCOPES, |scope| {
         let scope = input::text(scope)?;
-        grants::may(of.realm, of.kind, &scope, of.as_admin).map_or_else(wrong, |()| Ok(scope.clone()))
+        match grants::may(of.realm, of.kind, &scope, of.as_admin) {
+            Ok(()) => Ok(scope),
+            Err(error) => wrong(error.to_string()),
+        }
     })?;
     let missing = scopes.is_empty() && of.realm.asks_for_scopes();
     if missing { wrong("must name at least one scope") } else { Ok(scopes) }

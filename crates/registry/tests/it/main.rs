@@ -13,7 +13,6 @@ mod growth;
 mod guard;
 mod idempotency;
 mod isolation;
-mod json;
 mod keys;
 mod links;
 mod list;

@@ -10,44 +10,43 @@ use std::{cell::RefCell, fmt};
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Error, Map, Number, Value};
 
-use crate::registry::error::MOST_FIELDS;
-
 /// Why a text was not read.
-#[derive(Debug)]
-pub enum Unread {
+#[derive(Debug, thiserror::Error)]
+pub enum JsonError {
     /// It is not JSON, or is nested deeper than serde_json reads (128).
-    Malformed(Error),
+    #[error("it is not JSON: {0}")]
+    Malformed(#[from] Error),
     /// It is JSON, with a number at this path that is beyond what can be held, such as `1e400`.
+    #[error("{0} is a number beyond what can be read")]
     BeyondRange(String),
 }
 
-/// Most repeated names that are noted: one more than any answer shows, which says that there are more.
-const MOST_REPEATED: usize = MOST_FIELDS + 1;
-
-/// Reads a text: its value, and the paths of the first members whose name is repeated, such as
+/// Reads a text: its value, and the paths of the first `most` members whose name is repeated, such as
 /// `rateLimit.perDay`.
 ///
 /// # Errors
-/// As [`Unread`].
-pub fn read(text: &str) -> Result<(Value, Vec<String>), Unread> {
-    let notes = Notes::default();
+/// As [`JsonError`].
+pub fn read(text: &str, most: usize) -> Result<(Value, Vec<String>), JsonError> {
+    let notes = Notes { most, ..Notes::default() };
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let reader = Reader { place: Place::Whole, notes: &notes };
     let value = reader.deserialize(&mut deserializer).map_err(|error| {
         // serde_json has no other sign of it.
         let beyond = error.to_string().starts_with("number out of range");
         match notes.failed.take() {
-            Some(path) if beyond => Unread::BeyondRange(path),
-            _ => Unread::Malformed(error),
+            Some(path) if beyond => JsonError::BeyondRange(path),
+            _ => JsonError::Malformed(error),
         }
     })?;
-    deserializer.end().map_err(Unread::Malformed)?;
+    deserializer.end().map_err(JsonError::Malformed)?;
     Ok((value, notes.repeated.into_inner()))
 }
 
 /// What is noted while a text is read.
 #[derive(Default)]
 struct Notes {
+    /// Most repeated names that are noted.
+    most: usize,
     repeated: RefCell<Vec<String>>,
     /// Where the reading ended.
     failed: RefCell<Option<String>>,
@@ -56,7 +55,7 @@ struct Notes {
 impl Notes {
     fn repeat(&self, place: &Place<'_>) {
         let mut repeated = self.repeated.borrow_mut();
-        if repeated.len() < MOST_REPEATED {
+        if repeated.len() < self.most {
             repeated.push(place.path());
         }
     }
