@@ -127,12 +127,7 @@ pub fn query<T: DeserializeOwned>(
     statement: &str,
     values: &[Value],
 ) -> Result<Vec<T>, SqlError> {
-    db.run(statement, values)?
-        .into_iter()
-        .map(|row| {
-            serde_json::from_value(row).map_err(|error| SqlError(format!("a row cannot be read: {error}")))
-        })
-        .collect()
+    db.run(statement, values)?.into_iter().map(read).collect()
 }
 
 /// Runs one statement and reads its first row, if any, as `T`.
@@ -145,6 +140,37 @@ pub fn query_one<T: DeserializeOwned>(
     values: &[Value],
 ) -> Result<Option<T>, SqlError> {
     Ok(query(db, statement, values)?.into_iter().next())
+}
+
+/// Runs one statement and reads the one column of its rows as `T`.
+///
+/// # Errors
+/// As [`query`].
+pub fn scalars<T: DeserializeOwned>(
+    db: &dyn Sql,
+    statement: &str,
+    values: &[Value],
+) -> Result<Vec<T>, SqlError> {
+    let rows = query::<serde_json::Map<String, serde_json::Value>>(db, statement, values)?;
+    let columns =
+        rows.into_iter().map(|row| row.into_iter().next().map_or_else(Default::default, |(_, value)| value));
+    columns.map(read).collect()
+}
+
+/// Runs one statement and reads the one column of its first row, if any, as `T`.
+///
+/// # Errors
+/// As [`query`].
+pub fn scalar<T: DeserializeOwned>(
+    db: &dyn Sql,
+    statement: &str,
+    values: &[Value],
+) -> Result<Option<T>, SqlError> {
+    Ok(scalars(db, statement, values)?.into_iter().next())
+}
+
+fn read<T: DeserializeOwned>(row: serde_json::Value) -> Result<T, SqlError> {
+    serde_json::from_value(row).map_err(|error| SqlError(format!("a row cannot be read: {error}")))
 }
 
 /// What an object's database holds, as a history of steps.
@@ -174,14 +200,9 @@ pub struct Addition {
 /// # Errors
 /// What SQLite says; or that the database is newer than this build, which then must not touch it.
 pub fn migrate(db: &dyn Sql, schema: &Schema) -> Result<(), SqlError> {
-    #[derive(serde::Deserialize)]
-    struct Seen {
-        seen: usize,
-    }
     let Schema { migrations, additions } = schema;
     db.run("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY) STRICT", &[])?;
-    let seen =
-        query_one::<Seen>(db, "SELECT COUNT(*) AS seen FROM migrations", &[])?.map_or(0, |row| row.seen);
+    let seen = scalar::<usize>(db, "SELECT COUNT(*) FROM migrations", &[])?.unwrap_or_default();
     if seen > migrations.len() {
         return Err(SqlError(format!(
             "has schema {seen}, this build knows {}: deploy the newer build",

@@ -2,14 +2,17 @@
 //! the caller, and only those that were handed out to the same tenant for the same list are taken back.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, de::DeserializeOwned};
 use subtle::ConstantTimeEq;
 
 use crate::{
     registry::{
         context::Turn,
+        handler::Stop,
         input::{self, Input},
     },
     secret::Secrets,
+    sql::{self, Value as Bound},
 };
 
 const PURPOSE: &str = "keyward cursor 1";
@@ -43,6 +46,14 @@ pub const PARAMETERS: [&str; 2] = ["limit", "cursor"];
 const MOST: u32 = 100;
 const USUAL: u32 = 50;
 
+/// A row, and its position in its list.
+#[derive(Deserialize)]
+struct Positioned<T> {
+    position: i64,
+    #[serde(flatten)]
+    row: T,
+}
+
 /// The page that is asked for.
 pub struct Page<'a> {
     list: &'static str,
@@ -64,6 +75,30 @@ impl Turn<'_> {
             )
         });
         Page { list, tenant_id, limit, after }
+    }
+
+    /// The page that a call asks for of a list without filters, and the cursor to the next. The statement names a row's
+    /// `position`; its last two parameters are the position after which the page begins, and the number of rows.
+    /// `beginning` is the position before the first.
+    ///
+    /// # Errors
+    /// VALIDATION_FAILED
+    pub fn read_page<T: DeserializeOwned>(
+        &self,
+        list: &'static str,
+        tenant_id: &str,
+        statement: &str,
+        values: &[Bound],
+        beginning: i64,
+    ) -> Result<(Vec<T>, Option<String>), Stop> {
+        let mut query = Input::query(&self.call.query, &PARAMETERS);
+        let page = self.page(list, tenant_id, &mut query);
+        query.finish()?;
+        let mut values = values.to_vec();
+        values.extend([page.after.unwrap_or(beginning).into(), page.rows().into()]);
+        let rows = sql::query::<Positioned<T>>(self.db, statement, &values)?;
+        let (rows, next) = page.cut(self.secrets, rows, |row| row.position);
+        Ok((rows.into_iter().map(|row| row.row).collect(), next))
     }
 }
 

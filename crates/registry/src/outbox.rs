@@ -6,8 +6,6 @@
 //! was begun whose end is not known (it failed, it took too long, the object died), the key is
 //! written once more after a while, and an older record that lands late does not stay.
 
-use serde::Deserialize;
-
 use crate::{
     key::kv_key,
     policy::Policy,
@@ -51,11 +49,6 @@ pub struct Publication {
     pub record: Record,
     /// Whether the KeyGate was told of this version.
     pub told: bool,
-}
-
-#[derive(Deserialize)]
-struct Id {
-    id: String,
 }
 
 impl Outbox<'_> {
@@ -119,12 +112,8 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn told_at(&self, key_id: &str) -> Result<Option<Timestamp>, SqlError> {
-        #[derive(Deserialize)]
-        struct Row {
-            told_at: Option<Timestamp>,
-        }
-        let row = sql::query_one::<Row>(self.db, "SELECT told_at FROM keys WHERE id = ?", &[key_id.into()])?;
-        Ok(row.and_then(|row| row.told_at))
+        let told_at = "SELECT told_at FROM keys WHERE id = ?";
+        Ok(sql::scalar::<Option<Timestamp>>(self.db, told_at, &[key_id.into()])?.flatten())
     }
 
     /// KV holds this version: the attempt's end is known. A later version stays in the outbox, and
@@ -168,10 +157,7 @@ impl Outbox<'_> {
     /// What SQLite says.
     pub fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<String>, SqlError> {
         let due = "SELECT id FROM keys WHERE publish_due IS NOT NULL AND publish_due <= ? ORDER BY publish_due LIMIT ?";
-        Ok(sql::query::<Id>(self.db, due, &[now.into(), limit.into()])?
-            .into_iter()
-            .map(|row| row.id)
-            .collect())
+        sql::scalars(self.db, due, &[now.into(), limit.into()])
     }
 
     /// No key waits for longer than after its last retry. One that does was put off before the clock was set
@@ -193,15 +179,11 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn next_due(&self) -> Result<Option<Timestamp>, SqlError> {
-        #[derive(Deserialize)]
-        struct Row {
-            next: Option<Timestamp>,
-        }
         let next = "SELECT MIN(at) AS next FROM (
                 SELECT MIN(publish_due) AS at FROM keys WHERE publish_due IS NOT NULL
                 UNION ALL SELECT MIN(deliver_by) FROM keys WHERE deliver_by IS NOT NULL
             )";
-        Ok(sql::query_one::<Row>(self.db, next, &[])?.and_then(|row| row.next))
+        Ok(sql::scalar::<Option<Timestamp>>(self.db, next, &[])?.flatten())
     }
 }
 
@@ -222,5 +204,5 @@ pub fn enqueue_realm(db: &dyn Sql, realm: &str, now: Timestamp) -> Result<(), Sq
 /// The tenant's keys whose KeyGates were not told of the present version yet.
 pub fn untold(db: &dyn Sql, tenant_id: &str) -> Result<Vec<String>, SqlError> {
     let untold = "SELECT id FROM keys WHERE tenant_id = ? AND told_version < version ORDER BY number";
-    Ok(sql::query::<Id>(db, untold, &[tenant_id.into()])?.into_iter().map(|row| row.id).collect())
+    sql::scalars(db, untold, &[tenant_id.into()])
 }

@@ -14,7 +14,6 @@ use crate::{
         input::{self, Wrong, wrong},
         outcome::Outcome,
         principal::Principal,
-        rows::count,
         tenants::tenant::{Own, Tenant},
     },
     sql::{self, Sql, SqlError},
@@ -147,18 +146,22 @@ impl Used {
 /// What SQLite says.
 pub fn used(db: &dyn Sql, tenant_id: &str, quota: Quota, now: Timestamp) -> Result<u64, SqlError> {
     let tenant = || sql::Value::from(tenant_id);
+    let count = |statement: &str, values: &[sql::Value]| {
+        Ok(sql::scalar::<u64>(db, statement, values)?.unwrap_or_default())
+    };
     match quota {
         Quota::Keys => Ok(Used::of_keys(db, tenant_id, now)?.keys),
         Quota::EndedKeys => Ok(Used::of_keys(db, tenant_id, now)?.ended_keys),
         Quota::KeyBytes => Ok(Used::of_keys(db, tenant_id, now)?.key_bytes),
         Quota::Links => {
-            let open = "SELECT COUNT(*) AS count FROM links WHERE tenant_id = ? AND used_at IS NULL AND expires_at > ?";
-            count(db, open, &[tenant(), now.into()])
+            let open =
+                "SELECT COUNT(*) FROM links WHERE tenant_id = ? AND used_at IS NULL AND expires_at > ?";
+            count(open, &[tenant(), now.into()])
         }
-        Quota::Members => count(db, "SELECT COUNT(*) AS count FROM members WHERE tenant_id = ?", &[tenant()]),
+        Quota::Members => count("SELECT COUNT(*) FROM members WHERE tenant_id = ?", &[tenant()]),
         Quota::IdempotencyKeys => {
-            let lately = "SELECT COUNT(*) AS count FROM idempotency WHERE tenant_id = ? AND created_at > ?";
-            count(db, lately, &[tenant(), now.plus(-DAY).into()])
+            let lately = "SELECT COUNT(*) FROM idempotency WHERE tenant_id = ? AND created_at > ?";
+            count(lately, &[tenant(), now.plus(-DAY).into()])
         }
         Quota::AuditEntries => audit::entries(db, tenant_id),
     }

@@ -1,6 +1,5 @@
 //! The policy as the admin page needs it, and what a new policy means for keys that exist.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -93,14 +92,10 @@ pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlErr
 
 fn adopt_in_turn(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
     grants::give(db, policy)?;
-    #[derive(Deserialize)]
-    struct Row {
-        limits: String,
-    }
     for realm in policy.realms {
         let limits = json!([windows(realm.limits.default), windows(realm.limits.maximum)]).to_string();
-        let known = sql::query_one::<Row>(db, "SELECT limits FROM realms WHERE id = ?", &[realm.id.into()])?;
-        if known.is_some_and(|row| row.limits == limits) {
+        let known = sql::scalar::<String>(db, "SELECT limits FROM realms WHERE id = ?", &[realm.id.into()])?;
+        if known.as_ref() == Some(&limits) {
             continue;
         }
         outbox::enqueue_realm(db, realm.id, now)?;

@@ -2,7 +2,6 @@
 //! like revoking, goes on. And should SQLite itself have no page left, a ballast gives room for that, then the oldest
 //! usage.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -112,16 +111,12 @@ fn has_ballast(db: &dyn Sql) -> Result<bool, SqlError> {
 /// # Errors
 /// What SQLite says.
 pub fn restore_ballast(db: &dyn Sql, policy: &Policy) -> Result<(), SqlError> {
-    #[derive(Deserialize)]
-    struct Row {
-        size: u64,
-    }
     if has_ballast(db)? || !is_left(db, policy)? {
         return Ok(());
     }
-    let given_up_at = "SELECT CAST(text AS INTEGER) AS size FROM ballast";
+    let given_up_at = "SELECT CAST(text AS INTEGER) FROM ballast";
     let needed = db.size()?.saturating_add(2 * BALLAST.unsigned_abs());
-    if sql::query_one::<Row>(db, given_up_at, &[])?.is_some_and(|row| needed > row.size) {
+    if sql::scalar::<u64>(db, given_up_at, &[])?.is_some_and(|size| needed > size) {
         return Ok(());
     }
     let put = "INSERT OR REPLACE INTO ballast (number, text) VALUES (1, hex(zeroblob(?)))";

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
-use crate::sql::{self, Sql, SqlError, Value};
+use crate::sql::{Sql, SqlError, Value};
 
 /// Inserts one row. Table and columns are this crate's own words, never input.
 ///
@@ -25,18 +25,6 @@ pub fn update(db: &dyn Sql, table: &str, id: &str, columns: &[(&str, Value)]) ->
     let values: Vec<Value> = columns.iter().map(|(_, value)| value.clone()).chain([id.into()]).collect();
     db.run(&format!("UPDATE {table} SET {} WHERE id = ?", sets.join(", ")), &values)?;
     Ok(())
-}
-
-/// Runs a statement whose one column is named `count`.
-///
-/// # Errors
-/// What SQLite says.
-pub fn count(db: &dyn Sql, statement: &str, values: &[Value]) -> Result<u64, SqlError> {
-    #[derive(Deserialize)]
-    struct Row {
-        count: u64,
-    }
-    Ok(sql::query_one::<Row>(db, statement, values)?.map_or(0, |row| row.count))
 }
 
 /// A column that holds JSON text.

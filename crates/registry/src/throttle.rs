@@ -154,13 +154,9 @@ impl Turn<'_> {
 
     /// Makes room where there are too many counters.
     fn bound_counters(&self) -> Result<(), SqlError> {
-        #[derive(Deserialize)]
-        struct Counters {
-            surplus: i64,
-        }
         let surplus = || {
-            let count = "SELECT COUNT(*) - ? AS surplus FROM guesses";
-            Ok(sql::query_one::<Counters>(self.db, count, &[MOST.into()])?.map_or(0, |row| row.surplus))
+            let count = "SELECT COUNT(*) - ? FROM guesses";
+            Ok(sql::scalar::<i64>(self.db, count, &[MOST.into()])?.unwrap_or_default())
         };
         if surplus()? <= 0 {
             return Ok(());

@@ -64,15 +64,11 @@ impl Upkeep<'_> {
             position: i64,
             id: String,
         }
-        #[derive(Deserialize)]
-        struct Last {
-            last: Option<i64>,
-        }
         let after = match self.memory.looked_after.get() {
             Some(after) => after,
             None => {
-                let last = sql::query_one::<Last>(self.db, "SELECT MAX(rowid) AS last FROM tenants", &[])?;
-                now.0.rem_euclid(last.and_then(|row| row.last).unwrap_or_default().max(1))
+                let last = sql::scalar::<Option<i64>>(self.db, "SELECT MAX(rowid) FROM tenants", &[])?;
+                now.0.rem_euclid(last.flatten().unwrap_or_default().max(1))
             }
         };
         let next = "SELECT rowid AS position, id FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT 1";

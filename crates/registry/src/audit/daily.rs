@@ -184,13 +184,8 @@ fn put(
 /// # Errors
 /// What SQLite says.
 pub fn refused(db: &dyn Sql, tenant_id: &str) -> Result<i64, SqlError> {
-    #[derive(Deserialize)]
-    struct Refused {
-        total: i64,
-    }
     let known = "SELECT total FROM audit_refused WHERE tenant_id = ?";
-    let row = sql::query_one::<Refused>(db, known, &[tenant_id.into()])?;
-    Ok(row.map_or(0, |row| row.total))
+    Ok(sql::scalar::<i64>(db, known, &[tenant_id.into()])?.unwrap_or_default())
 }
 
 fn add(db: &dyn Sql, tenant_id: &str) -> Result<(), SqlError> {

@@ -10,14 +10,13 @@ use super::{
 use crate::{
     registry::{
         context::Turn,
-        cursor,
         error::Refusal,
         handler::Handled,
         input::{self, Input},
         outcome::Outcome,
         principal::Principal,
     },
-    sql::{self, Sql, SqlError},
+    sql::{Sql, SqlError},
 };
 
 /// Name of this list in its cursors.
@@ -28,16 +27,8 @@ const CHECKED_AT_ONCE: u32 = 1_000;
 /// `GET /audit`: newest first.
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let tenant_id = principal.tenant_id();
-    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
-    let page = turn.page(LIST, tenant_id, &mut query);
-    query.finish()?;
-
-    let rows = sql::query::<Row>(
-        turn.db,
-        "SELECT seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?",
-        &[tenant_id.into(), page.after.unwrap_or(i64::MAX).into(), page.rows().into()],
-    )?;
-    let (rows, next) = page.cut(turn.secrets, rows, |row| row.seq);
+    let statement = "SELECT seq AS position, seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
+    let (rows, next) = turn.read_page::<Row>(LIST, tenant_id, statement, &[tenant_id.into()], i64::MAX)?;
     let entries: Vec<Value> = rows.iter().map(shown).collect();
     Ok(Outcome::ok(json!({ "entries": entries, "nextCursor": next })))
 }

@@ -3,7 +3,6 @@
 //! whose KeyGate cannot be told in time is revoked, since nobody has it; under an `Idempotency-Key` it waits for
 //! the repeat that gets it.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -79,12 +78,8 @@ pub fn untold(may_be_repeated: bool) -> Refusal {
 /// # Errors
 /// What SQLite says.
 pub fn cancel_overdue(db: &dyn Sql, now: Timestamp, most: u32) -> Result<(), SqlError> {
-    #[derive(Deserialize)]
-    struct Overdue {
-        id: String,
-    }
     let overdue = "SELECT id FROM keys WHERE deliver_by <= ? ORDER BY deliver_by LIMIT ?";
-    for Overdue { id } in sql::query::<Overdue>(db, overdue, &[now.into(), most.into()])? {
+    for id in sql::scalars::<String>(db, overdue, &[now.into(), most.into()])? {
         sql::transaction(db, || cancel(db, &Occasion::by_itself(db, now), &id))?;
     }
     Ok(())

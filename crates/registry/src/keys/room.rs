@@ -2,7 +2,6 @@
 //! until newer ones of its kind need the room; KV and its object go on knowing it, so it is refused as what it is for
 //! good. So a tenant can rotate for ever.
 
-use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
@@ -121,10 +120,6 @@ pub fn remove_surplus(
 
 /// Removes the rows of those keys that ended first. What is not in KV yet stays. How many went.
 fn remove_ended(db: &dyn Sql, tenant_id: &str, most: u64, now: Timestamp) -> Result<usize, SqlError> {
-    #[derive(Deserialize)]
-    struct Row {
-        number: i64,
-    }
     // The inner one reads the index only.
     let first =
         "SELECT number FROM keys WHERE publish_due IS NULL AND told_version >= version AND number IN (
@@ -133,8 +128,7 @@ fn remove_ended(db: &dyn Sql, tenant_id: &str, most: u64, now: Timestamp) -> Res
             ORDER BY COALESCE(revoked_at, expires_at), number LIMIT ?
         )";
     let values = [tenant_id.into(), now.into(), i64::try_from(most).unwrap_or(i64::MAX).into()];
-    let rows = sql::query::<Row>(db, first, &values)?;
-    let numbers: Vec<i64> = rows.into_iter().map(|row| row.number).collect();
+    let numbers = sql::scalars::<i64>(db, first, &values)?;
     let gone = "DELETE FROM keys WHERE number IN (SELECT value FROM json_each(?))";
     db.run(gone, &[json!(numbers).to_string().into()])?;
     Ok(numbers.len())

@@ -1,6 +1,5 @@
 //! The calls that list and change members.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -8,7 +7,7 @@ use crate::{
         audit::{event::Deed, short},
         authorise::Act,
         context::Turn,
-        cursor, email,
+        email,
         error::{Code, Refusal},
         handler::{Handled, Stop},
         input::Input,
@@ -27,24 +26,12 @@ use crate::{
 
 /// `GET /members`: in the order they were added.
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
-    #[derive(Deserialize)]
-    struct Row {
-        position: i64,
-        #[serde(flatten)]
-        person: Person,
-    }
     let tenant_id = principal.tenant_id();
-    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
-    let page = turn.page("members", tenant_id, &mut query);
-    query.finish()?;
-
     let statement = format!(
         "SELECT rowid AS position, {COLUMNS} FROM members WHERE tenant_id = ? AND rowid > ? ORDER BY rowid LIMIT ?"
     );
-    let values = [tenant_id.into(), page.after.unwrap_or_default().into(), page.rows().into()];
-    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
-    let (rows, next) = page.cut(turn.secrets, rows, |row| row.position);
-    let members: Vec<Value> = rows.iter().map(|row| row.person.view()).collect();
+    let (rows, next) = turn.read_page::<Person>("members", tenant_id, &statement, &[tenant_id.into()], 0)?;
+    let members: Vec<Value> = rows.iter().map(Person::view).collect();
     Ok(Outcome::ok(json!({ "members": members, "nextCursor": next })))
 }
 
@@ -149,13 +136,9 @@ pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
 
 /// Nobody may take the last owner away: nobody could give the role back.
 fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), Stop> {
-    #[derive(Deserialize)]
-    struct Owners {
-        others: u32,
-    }
-    let count = "SELECT COUNT(*) AS others FROM members WHERE tenant_id = ? AND role = ? AND id <> ?";
+    let count = "SELECT COUNT(*) FROM members WHERE tenant_id = ? AND role = ? AND id <> ?";
     let values = [person.tenant_id.as_str().into(), word(Role::Owner).into(), person.id.as_str().into()];
-    let others = sql::query_one::<Owners>(turn.db, count, &values)?.map_or(0, |owners| owners.others);
+    let others = sql::scalar::<u32>(turn.db, count, &values)?.unwrap_or_default();
     if person.role == Role::Owner && others == 0 {
         let detail = "This is the tenant's last owner. Make somebody else an owner first.";
         return Err(Refusal::new(Code::Conflict, detail).into());

@@ -7,10 +7,8 @@ use crate::{
     registry::{
         audit::event::Deed,
         context::Turn,
-        cursor,
         error::Refusal,
         handler::{Handled, Stop},
-        input::Input,
         members::member::Person,
         outcome::Outcome,
         principal::{Member, Role},
@@ -27,7 +25,6 @@ const ID_LENGTH: usize = 24;
 /// A session as listed.
 #[derive(Deserialize)]
 struct Row {
-    position: i64,
     hash: String,
     member_id: String,
     created_at: Timestamp,
@@ -38,7 +35,7 @@ struct Row {
     agent: Option<String>,
 }
 
-const COLUMNS: &str = "rowid AS position, hash, member_id, created_at, expires_at, seen_at, network, agent";
+const COLUMNS: &str = "hash, member_id, created_at, expires_at, seen_at, network, agent";
 
 impl Row {
     /// As the API shows it. `present`: hash of the session that asks.
@@ -73,18 +70,13 @@ pub fn list_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled
 }
 
 fn list(turn: &Turn<'_>, member: &Member, of: &str) -> Handled {
-    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
-    let page = turn.page("sessions", &member.tenant.id, &mut query);
-    query.finish()?;
     let statement = format!(
-        "SELECT {COLUMNS} FROM sessions WHERE member_id = ? AND tenant_id = ? AND expires_at > ? AND rowid > ?
-         ORDER BY rowid LIMIT ?"
+        "SELECT rowid AS position, {COLUMNS} FROM sessions
+         WHERE member_id = ? AND tenant_id = ? AND expires_at > ? AND rowid > ? ORDER BY rowid LIMIT ?"
     );
-    let after = page.after.unwrap_or_default();
-    let values =
-        [of.into(), member.tenant.id.as_str().into(), turn.now.into(), after.into(), page.rows().into()];
-    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
-    let (rows, next) = page.cut(turn.secrets, rows, |row| row.position);
+    let tenant_id = member.tenant.id.as_str();
+    let values = [of.into(), tenant_id.into(), turn.now.into()];
+    let (rows, next) = turn.read_page::<Row>("sessions", tenant_id, &statement, &values, 0)?;
     let sessions: Vec<Value> = rows.iter().map(|row| row.view(&member.session)).collect();
     Ok(Outcome::ok(json!({ "sessions": sessions, "nextCursor": next })))
 }

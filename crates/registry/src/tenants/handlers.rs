@@ -1,7 +1,6 @@
 //! The calls that list and change tenants. A change of one concerns each of its keys, whose records carry what a
 //! decision needs of the tenant.
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
@@ -10,7 +9,6 @@ use crate::{
         audit::{daily::Kind, event::Deed, short},
         authorise::Act,
         context::Turn,
-        cursor,
         effect::Effect,
         error::Refusal,
         freshness::Freshness,
@@ -31,29 +29,16 @@ use crate::{
         },
         words,
     },
-    sql,
 };
 
 const FIELDS: [&str; 6] = ["name", "code", "status", "plan", "rateLimit", "quotas"];
 
 /// `GET /tenants`: in the order they were made.
 pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
-    #[derive(Deserialize)]
-    struct Row {
-        position: i64,
-        #[serde(flatten)]
-        tenant: Tenant,
-    }
-    let mut query = Input::query(&turn.call.query, &cursor::PARAMETERS);
-    let page = turn.page("tenants", principal.tenant_id(), &mut query);
-    query.finish()?;
-
     let statement =
         format!("SELECT rowid AS position, {COLUMNS} FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT ?");
-    let values = [page.after.unwrap_or_default().into(), page.rows().into()];
-    let rows = sql::query::<Row>(turn.db, &statement, &values)?;
-    let (rows, next) = page.cut(turn.secrets, rows, |row| row.position);
-    let tenants: Vec<Value> = rows.iter().map(|row| row.tenant.view()).collect();
+    let (rows, next) = turn.read_page::<Tenant>("tenants", principal.tenant_id(), &statement, &[], 0)?;
+    let tenants: Vec<Value> = rows.iter().map(Tenant::view).collect();
     Ok(Outcome::ok(json!({ "tenants": tenants, "nextCursor": next })))
 }
 

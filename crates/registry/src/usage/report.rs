@@ -106,10 +106,5 @@ fn apply_in_turn(
 /// # Errors
 /// What SQLite says.
 pub fn tenant_of(db: &dyn Sql, key_id: &str) -> Result<Option<String>, SqlError> {
-    #[derive(Deserialize)]
-    struct Key {
-        tenant_id: String,
-    }
-    let key = sql::query_one::<Key>(db, "SELECT tenant_id FROM keys WHERE id = ?", &[key_id.into()])?;
-    Ok(key.map(|key| key.tenant_id))
+    sql::scalar(db, "SELECT tenant_id FROM keys WHERE id = ?", &[key_id.into()])
 }

@@ -94,12 +94,7 @@ fn after_row(
     tenant_id: &str,
     most: u32,
 ) -> Result<Option<Timestamp>, SqlError> {
-    #[derive(Deserialize)]
-    struct Row {
-        time: Timestamp,
-    }
-    let row = sql::query_one::<Row>(db, statement, &[tenant_id.into(), most.into()])?;
-    Ok(row.map(|row| row.time))
+    sql::scalar(db, statement, &[tenant_id.into(), most.into()])
 }
 
 /// Rolls up hours whose time has come, and removes days whose time is over: as many as one turn may.
