@@ -2,6 +2,7 @@
 //! reads a clock or knows a platform: time, randomness and storage are arguments.
 
 pub mod breaker;
+pub mod challenge;
 pub mod cookie;
 pub mod entropy;
 pub mod json;

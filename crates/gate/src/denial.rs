@@ -9,7 +9,7 @@ use crate::{
     hint::{Slip, Stray},
     jwt,
 };
-use keyward_core::{route::NoMatch, session_id, time};
+use keyward_core::{challenge::Challenge, route::NoMatch, session_id, time};
 use keyward_limits::limit::{RATE_LIMITED, WindowState};
 
 /// Why a request was not passed on. The reason in full is for the log; the client sees
@@ -189,15 +189,6 @@ pub struct Public {
     pub challenge: Option<Challenge>,
 }
 
-/// A `WWW-Authenticate` challenge. Its `error` attribute, if any.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Challenge {
-    /// No attribute: the client has not tried yet (RFC 6750, section 3.1).
-    Bare,
-    /// `error="…"`
-    Error(&'static str),
-}
-
 /// How long a network with too many failures has to wait, in seconds: the period of the platform's
 /// limiter (`FAILURES` in `wrangler.toml`).
 pub const FAILURES_PERIOD_S: i64 = 10;
@@ -236,8 +227,8 @@ impl From<session_id::Invalid> for Denial {
     }
 }
 
-const INVALID_TOKEN: Option<Challenge> = Some(Challenge::Error("invalid_token"));
-const INVALID_REQUEST: Option<Challenge> = Some(Challenge::Error("invalid_request"));
+const INVALID_TOKEN: Option<Challenge> = Some(Challenge::INVALID_TOKEN);
+const INVALID_REQUEST: Option<Challenge> = Some(Challenge::INVALID_REQUEST);
 
 impl Denial {
     /// What the client is told.
@@ -249,7 +240,7 @@ impl Denial {
             Self::AmbiguousPath(_) | Self::InvalidHost | Self::BrokenBody => (400, "INVALID_REQUEST", None),
             Self::LateBody => (408, "REQUEST_TIMEOUT", None),
             Self::LengthRequired => (411, "LENGTH_REQUIRED", None),
-            Self::MissingCredential { .. } => (401, "MISSING_AUTHORIZATION", Some(Challenge::Bare)),
+            Self::MissingCredential { .. } => (401, "MISSING_AUTHORIZATION", Some(Challenge::BARE)),
             Self::RepeatedCredential => (400, "INVALID_REQUEST", INVALID_REQUEST),
             Self::KeyInUrl => (400, "KEY_IN_URL", INVALID_REQUEST),
             Self::MalformedKey { .. } | Self::UnknownKey { .. } => (401, "INVALID_API_KEY", INVALID_TOKEN),
@@ -260,18 +251,18 @@ impl Denial {
             Self::AddressRestricted { .. } => (403, "IP_RESTRICTED", None),
             Self::OriginRestricted(_) | Self::SecretKeyFromPage => (403, "ORIGIN_RESTRICTED", None),
             Self::InvalidToken(_) | Self::KeyAsToken => (401, "INVALID_TOKEN", INVALID_TOKEN),
-            Self::InvalidSignature { .. } => (401, "INVALID_SIGNATURE", Some(Challenge::Bare)),
+            Self::InvalidSignature { .. } => (401, "INVALID_SIGNATURE", Some(Challenge::BARE)),
             Self::InvalidLink | Self::ExpiredLink | Self::UsedLink => {
-                (401, "INVALID_LINK", Some(Challenge::Bare))
+                (401, "INVALID_LINK", Some(Challenge::BARE))
             }
-            Self::InvalidSession => (401, "INVALID_SESSION", Some(Challenge::Bare)),
+            Self::InvalidSession => (401, "INVALID_SESSION", Some(Challenge::BARE)),
             Self::InvalidSessionId => (400, "INVALID_SESSION_ID", None),
             Self::CrossSite => (403, "CROSS_SITE", None),
             Self::InsecureTransport => (403, "INSECURE_TRANSPORT", None),
             Self::BodyTooLarge => (413, "BODY_TOO_LARGE", None),
             Self::TestMode { .. } => (403, "TEST_MODE", None),
-            Self::InsufficientScope { .. } => {
-                (403, "INSUFFICIENT_SCOPE", Some(Challenge::Error("insufficient_scope")))
+            Self::InsufficientScope { required, .. } => {
+                (403, "INSUFFICIENT_SCOPE", Some(Challenge::insufficient_scope(required)))
             }
             Self::RateLimited { .. } | Self::TooManyFailures { .. } => (429, RATE_LIMITED, None),
             Self::StoreUnavailable { .. } | Self::IssuerUnavailable { .. } => {

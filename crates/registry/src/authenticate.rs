@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     admin_call::AdminCredential,
+    challenge::Challenge,
     record::{KeyKind, Record, TenantStatus},
     registry::{
         context::Turn,
@@ -47,11 +48,8 @@ impl Turn<'_> {
         };
         let Some(principal) = principal else {
             let detail = "The session or key does not hold (any more). Sign in again.";
-            let mut refusal = Refusal::new(Code::Unauthenticated, detail);
-            // RFC 6750, 3.1
-            let challenge = "Bearer realm=\"keyward-admin\", error=\"invalid_token\"".to_owned();
-            refusal.headers = vec![("WWW-Authenticate".to_owned(), challenge)];
-            return Err(refusal.into());
+            let refusal = Refusal::new(Code::Unauthenticated, detail);
+            return Err(refusal.challenge(Challenge::INVALID_TOKEN).into());
         };
         // Or nobody could take back a session that goes on when the tenant acts again.
         let signs_out = call.method == "DELETE" && call.path == "/session";

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::{
     admin_call::AdminReply,
+    challenge::Challenge,
     problem,
     registry::text,
     time::{self, SECOND, Timestamp},
@@ -164,13 +165,19 @@ impl Refusal {
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let headers = match code {
             // RFC 9110, 11.6.1: every 401 carries a challenge; RFC 6750, 3: the error only if something was shown.
-            Code::Unauthenticated | Code::InvalidCredentials => {
-                vec![("WWW-Authenticate".to_owned(), "Bearer realm=\"keyward-admin\"".to_owned())]
-            }
+            Code::Unauthenticated | Code::InvalidCredentials => vec![challenge(Challenge::BARE)],
             Code::StoreUnavailable | Code::Overloaded | Code::NotConfigured => vec![retry_after(SECOND)],
             _ => Vec::new(),
         };
         Self { code, detail: detail.into(), fields: Vec::new(), headers }
+    }
+
+    /// The same with this challenge.
+    #[must_use]
+    pub fn challenge(mut self, with: Challenge) -> Self {
+        self.headers.retain(|(name, _)| name != CHALLENGE);
+        self.headers.push(challenge(with));
+        self
     }
 
     /// A refusal of wrong fields. Names the first [`MOST_FIELDS`], so that a small body of nonsense
@@ -225,6 +232,13 @@ impl Refusal {
         headers.extend(self.headers);
         AdminReply { status, headers, body: body.to_string() }
     }
+}
+
+/// The field that holds a challenge (RFC 9110, 11.6.1).
+const CHALLENGE: &str = "WWW-Authenticate";
+
+fn challenge(challenge: Challenge) -> (String, String) {
+    (CHALLENGE.to_owned(), challenge.bearer("keyward-admin"))
 }
 
 fn retry_after(milliseconds: i64) -> (String, String) {

@@ -67,8 +67,8 @@ pub use router::{is_open, refuse_at_once, routes};
 pub use schema::migrate;
 
 use keyward_core::{
-    cookie, entropy, json, key, link, network, problem, record, request_target, route, secret, session_id,
-    sql, strict, time,
+    challenge, cookie, entropy, json, key, link, network, problem, record, request_target, route, secret,
+    session_id, sql, strict, time,
 };
 use keyward_limits::wire;
 use keyward_policy as policy;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    challenge::Challenge,
     policy::Realm,
     registry::{
         audit::event::Actor,
@@ -240,10 +241,10 @@ fn is_fresh(typed: Timestamp, now: Timestamp) -> bool {
 
 impl Holder {
     fn require(&self, right: Right) -> Result<(), Refusal> {
-        let (required, or) = match right {
-            Right::Read => ("admin:read", Some("admin:write")),
-            Right::Write => ("admin:write", None),
-            Right::Links => ("links:write", Some("admin:write")),
+        let (required, or): (&[&str], _) = match right {
+            Right::Read => (&["admin:read"], Some("admin:write")),
+            Right::Write => (&["admin:write"], None),
+            Right::Links => (&["links:write"], Some("admin:write")),
             Right::Tenants => {
                 let detail =
                     "An API key cannot do this. Managing tenants is for owners of the operator's tenant.";
@@ -251,12 +252,10 @@ impl Holder {
             }
         };
         let holds = |required: &str| self.settings.holds_at_admin_api(self.realm, required);
-        if !holds(required) && !or.is_some_and(holds) {
-            let mut refusal = Refusal::new(Code::Forbidden, format!("The key lacks the scope {required}."));
-            let challenge =
-                format!("Bearer realm=\"keyward-admin\", error=\"insufficient_scope\", scope=\"{required}\"");
-            refusal.headers.push(("WWW-Authenticate".to_owned(), challenge));
-            return Err(refusal);
+        if !required.iter().copied().all(holds) && !or.is_some_and(holds) {
+            let detail = format!("The key lacks the scope {}.", required.join(" "));
+            let refusal = Refusal::new(Code::Forbidden, detail);
+            return Err(refusal.challenge(Challenge::insufficient_scope(required)));
         }
         Ok(())
     }

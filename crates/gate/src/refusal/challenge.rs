@@ -5,27 +5,19 @@
 use keyward_policy::{Proof, Realm};
 
 use super::field_name::field_name;
-use crate::{
-    denial::{Challenge, Denial},
-    hint,
-};
+use crate::{denial::Denial, hint};
+use keyward_core::challenge::Challenge;
 
 /// Every kind there is.
 const ANY: &[Proof] = &[Proof::Key, Proof::Jwt, Proof::Session];
 
 /// The field's value for a denial that has one.
 pub fn text(challenge: Challenge, denial: &Denial, realm: Option<&Realm>) -> String {
-    let mut attributes = String::new();
-    if let Challenge::Error(error) = challenge {
-        attributes.push_str(&format!(", error=\"{error}\""));
-    }
-    if let Denial::InsufficientScope { required, .. } = denial {
-        attributes.push_str(&format!(", scope=\"{}\"", required.join(" ")));
-    }
-    let Some(realm) = realm else { return format!("Bearer realm=\"keyward\"{attributes}") };
+    let Some(realm) = realm else { return challenge.bearer("keyward") };
     if let Denial::InvalidSignature { .. } = denial {
         return format!("Signature realm=\"{}\"", realm.id);
     }
+    let attributes = challenge.attributes();
     let own = challenges(realm, asked(denial), &attributes);
     if own.is_empty() { challenges(realm, ANY, &attributes) } else { own }
 }
