@@ -11,7 +11,7 @@ use crate::{
     policy::{Policy, Realm},
     record::{self, Mode, TenantStatus},
     registry::{
-        audit::event::Deed,
+        audit::event::AuditEvent,
         authorise::Authorised,
         context::Turn,
         error::Refusal,
@@ -92,7 +92,7 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     };
     turn.authorise(principal, NewLink { row: &row, hash: &hash })?.store(turn)?;
     let view = row.view();
-    turn.audit(&Deed {
+    turn.audit(&AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
         action: "link.create",

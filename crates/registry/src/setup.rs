@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registry::{
-        audit::event::{Actor, Deed},
+        audit::event::{Actor, AuditEvent},
         context::Turn,
         email,
         error::{Code, Refusal},
@@ -47,7 +47,7 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     let person = members::new(turn, &tenant_id, &email, Role::Owner, &stored);
     let joins = Membership { tenant_id: &tenant_id, before: None, after: Some(&person), typed_in: None };
     turn.authorise(&Principal::SetUp(tenant), joins)?.store(turn)?;
-    turn.audit(&Deed {
+    turn.audit(&AuditEvent {
         tenant_id: &tenant_id,
         actor: &Actor::member(&person.id, &person.email),
         action: "setup",

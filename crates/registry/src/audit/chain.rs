@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{
     canonical::{canonical, hash},
-    event::Deed,
+    event::AuditEvent,
     short,
 };
 use crate::{
@@ -52,25 +52,25 @@ impl<'a> Occasion<'a> {
     }
 
     /// Appends to the tenant's chain.
-    pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
-        let (last, previous) = end(self.db, deed.tenant_id)?;
+    pub fn audit(&self, event: &AuditEvent<'_>) -> Result<(), SqlError> {
+        let (last, previous) = end(self.db, event.tenant_id)?;
         let seq = last + 1;
         let entry = canonical(&json!({
             "seq": seq,
-            "tenantId": deed.tenant_id,
+            "tenantId": event.tenant_id,
             "time": self.now.to_rfc3339(),
-            "actor": deed.actor.view(),
-            "action": deed.action,
-            "target": deed.target,
-            "before": short::shortened(&deed.before),
-            "after": short::shortened(&deed.after),
+            "actor": event.actor.view(),
+            "action": event.action,
+            "target": event.target,
+            "before": short::shortened(&event.before),
+            "after": short::shortened(&event.after),
             "address": self.address,
             "requestId": self.request_id,
             "previousHash": previous,
         }));
         let hash = hash(&entry);
         let columns = [
-            ("tenant_id", deed.tenant_id.into()),
+            ("tenant_id", event.tenant_id.into()),
             ("seq", seq.into()),
             ("entry", entry.into()),
             ("hash", hash.into()),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     chain::Occasion,
-    event::{Actor, Deed, REFUSED},
+    event::{Actor, AuditEvent, REFUSED},
 };
 use crate::{
     sql::{self, Sql, SqlError},
@@ -145,7 +145,7 @@ pub fn close(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<(), SqlErr
     for row in sql::query::<Row>(db, over, &[tenant_id.into(), today.into()])? {
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == row.what);
         let Some(kind) = kind.filter(|_| row.left_out > 0) else { continue };
-        Occasion::by_itself(db, now).audit(&Deed {
+        Occasion::by_itself(db, now).audit(&AuditEvent {
             tenant_id,
             actor: &Actor::system(),
             action: kind.action(),

@@ -48,7 +48,7 @@ impl Actor {
 }
 
 /// What was done. Never holds a secret.
-pub struct Deed<'a> {
+pub struct AuditEvent<'a> {
     /// In whose chain it stands.
     pub tenant_id: &'a str,
     /// Who did it.

@@ -3,7 +3,7 @@
 
 use super::{
     daily::{self, Kind},
-    event::{Deed, REFUSED},
+    event::{AuditEvent, REFUSED},
     retention::entries,
 };
 use crate::{
@@ -17,8 +17,8 @@ const OF_SESSIONS: &str = "session.";
 impl Turn<'_> {
     /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room; of
     /// sessions so many a day of each member, and of all members together while the chain is full.
-    pub fn audit(&self, deed: &Deed<'_>) -> Result<(), SqlError> {
-        let Deed { tenant_id, action, target, actor, .. } = *deed;
+    pub fn audit(&self, event: &AuditEvent<'_>) -> Result<(), SqlError> {
+        let AuditEvent { tenant_id, action, target, actor, .. } = *event;
         let written = if action == REFUSED {
             let person = Some(target).filter(|id| !id.is_empty());
             if room::is_left(self.db, self.policy)? {
@@ -35,7 +35,7 @@ impl Turn<'_> {
         } else {
             true
         };
-        if written { self.occasion().audit(deed) } else { Ok(()) }
+        if written { self.occasion().audit(event) } else { Ok(()) }
     }
 
     /// Whether an entry of what is never refused may be written: while the tenant's audit is not full, and then so

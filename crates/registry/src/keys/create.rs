@@ -7,7 +7,7 @@ use crate::{
     policy::Realm,
     record::{KeyKind, Status},
     registry::{
-        audit::event::Deed,
+        audit::event::AuditEvent,
         authorise::Authorised,
         context::Turn,
         effect::Effect,
@@ -126,7 +126,7 @@ pub fn make(
     let key = stored::load(turn.db, principal.tenant_id(), &id)?;
     let key = key.ok_or_else(|| SqlError("a key that was just stored is not there".to_owned()))?;
     let view = key.view(principal.tenant(), turn.policy, turn.now);
-    turn.audit(&Deed {
+    turn.audit(&AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
         action: "key.create",

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::registry::{
-    audit::{event::Deed, short},
+    audit::{event::AuditEvent, short},
     context::Turn,
     handler::{Handled, Stop},
     input::{self, Input},
@@ -85,7 +85,7 @@ pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static 
     let view = |key: &Key| -> Value { key.view(principal.tenant(), turn.policy, turn.now) };
     let (before, after) = short::difference(&view(old), &view(&new));
     let kept = idempotency::settings_change(turn.db, &old.id, &before)?;
-    let deed = Deed {
+    let event = AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
         action,
@@ -93,6 +93,6 @@ pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static 
         before,
         after,
     };
-    turn.audit(&deed)?;
+    turn.audit(&event)?;
     Ok(kept)
 }

@@ -10,7 +10,7 @@ use crate::{
     registry::{
         audit::{
             chain::Occasion,
-            event::{Actor, Deed},
+            event::{Actor, AuditEvent},
         },
         context::Turn,
         error::{Code, Refusal},
@@ -105,7 +105,7 @@ fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlErro
         ("revoke_reason", REASON.into()),
     ];
     key::store(db, &key, now, changes)?;
-    occasion.audit(&Deed {
+    occasion.audit(&AuditEvent {
         tenant_id: &key.tenant_id,
         actor: &Actor::system(),
         action: "key.cancel",
@@ -117,7 +117,7 @@ fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlErro
 
 /// Audits that a key was shown again.
 pub fn note_replay(turn: &Turn<'_>, principal: &Principal, key: &Key) -> Result<(), SqlError> {
-    turn.audit(&Deed {
+    turn.audit(&AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
         action: "key.replay",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registry::{
-        audit::{event::Deed, short},
+        audit::{event::AuditEvent, short},
         authorise::Act,
         context::Turn,
         email,
@@ -154,5 +154,12 @@ fn note(
     before: Value,
     after: Value,
 ) -> Result<(), SqlError> {
-    turn.audit(&Deed { tenant_id: &member.tenant.id, actor: &member.actor(), action, target, before, after })
+    turn.audit(&AuditEvent {
+        tenant_id: &member.tenant.id,
+        actor: &member.actor(),
+        action,
+        target,
+        before,
+        after,
+    })
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     registry::{
-        audit::event::Deed,
+        audit::event::AuditEvent,
         context::Turn,
         error::Refusal,
         handler::{Handled, Stop},
@@ -126,7 +126,7 @@ fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), S
 
 fn note(turn: &Turn<'_>, member: &Member, target: &str, before: Value) -> Result<(), SqlError> {
     let actor = member.actor();
-    let deed = Deed {
+    let event = AuditEvent {
         tenant_id: &member.tenant.id,
         actor: &actor,
         action: "session.end",
@@ -134,5 +134,5 @@ fn note(turn: &Turn<'_>, member: &Member, target: &str, before: Value) -> Result
         before,
         after: Value::Null,
     };
-    turn.audit(&deed)
+    turn.audit(&event)
 }

@@ -8,7 +8,7 @@ use crate::{
     registry::{
         audit::{
             daily::{self, Kind},
-            event::{Actor, Deed},
+            event::{Actor, AuditEvent},
         },
         context::Turn,
         effect::Effect,
@@ -159,5 +159,12 @@ fn note(
     action: &'static str,
     target: &str,
 ) -> Result<(), Stop> {
-    Ok(turn.audit(&Deed { tenant_id, actor, action, target, before: Value::Null, after: Value::Null })?)
+    Ok(turn.audit(&AuditEvent {
+        tenant_id,
+        actor,
+        action,
+        target,
+        before: Value::Null,
+        after: Value::Null,
+    })?)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     record::TenantStatus,
     registry::{
-        audit::{daily::Kind, event::Deed, short},
+        audit::{daily::Kind, event::AuditEvent, short},
         authorise::Act,
         context::Turn,
         effect::Effect,
@@ -154,7 +154,7 @@ fn note(
     let mut chains = vec![principal.tenant_id(), tenant_id];
     chains.dedup();
     for tenant_id in chains {
-        turn.audit(&Deed {
+        turn.audit(&AuditEvent {
             tenant_id,
             actor: &actor,
             action,
