@@ -30,7 +30,7 @@ use keyward_registry::{
     self,
     admin_call::{AdminCall, AdminReply},
     call::Deployment,
-    error::Refusal,
+    error::ApiError,
     password::PasswordJob,
     publish_error::PlatformError,
     publisher::{Platform, Publisher},
@@ -127,10 +127,10 @@ impl Registry {
 }
 
 impl Runtime {
-    fn secrets(&self) -> std::result::Result<Rc<Secrets>, Refusal> {
+    fn secrets(&self) -> std::result::Result<Rc<Secrets>, ApiError> {
         settings::secrets(&self.env).map_err(|denial| match denial {
-            Denial::NotConfigured { what } => Refusal::not_configured(what),
-            _ => Refusal::registry_unavailable(),
+            Denial::NotConfigured { what } => ApiError::not_configured(what),
+            _ => ApiError::registry_unavailable(),
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     record::{KeyKind, Record, TenantStatus},
     registry::{
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::Stop,
         keys::key::{self, State},
         members::member as members,
@@ -48,7 +48,7 @@ impl Turn<'_> {
         };
         let Some(principal) = principal else {
             let detail = "The session or key does not hold (any more). Sign in again.";
-            let refusal = Refusal::new(Code::Unauthenticated, detail);
+            let refusal = ApiError::new(Code::Unauthenticated, detail);
             return Err(refusal.challenge(Challenge::INVALID_TOKEN).into());
         };
         // Or nobody could take back a session that goes on when the tenant acts again.
@@ -110,8 +110,8 @@ impl Turn<'_> {
 }
 
 /// The refusal of a publishable key.
-fn publishable() -> Refusal {
+fn publishable() -> ApiError {
     let detail =
         "A publishable key is for web pages, and does nothing here. Use a secret key, from a server.";
-    Refusal::new(Code::Forbidden, detail)
+    ApiError::new(Code::Forbidden, detail)
 }

@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use crate::{
     policy::{KeyAction, Realm},
-    registry::{context::Turn, error::Refusal, principal::Principal},
+    registry::{context::Turn, error::ApiError, principal::Principal},
 };
 
 /// An act that its principal may do.
@@ -23,7 +23,7 @@ impl<T> Deref for Authorised<T> {
 pub trait Act {
     /// # Errors
     /// FORBIDDEN, STEP_UP_REQUIRED
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal>;
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError>;
 }
 
 impl Turn<'_> {
@@ -31,7 +31,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// FORBIDDEN, STEP_UP_REQUIRED
-    pub fn authorise<T: Act>(&self, principal: &Principal, act: T) -> Result<Authorised<T>, Refusal> {
+    pub fn authorise<T: Act>(&self, principal: &Principal, act: T) -> Result<Authorised<T>, ApiError> {
         act.require(self, principal)?;
         Ok(Authorised(act))
     }
@@ -42,7 +42,7 @@ impl Turn<'_> {
         realm: &Realm,
         action: KeyAction,
         principal: &Principal,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), ApiError> {
         if realm.owner_only.contains(&action) {
             principal.require_owner("This, in this realm, is")?;
         }

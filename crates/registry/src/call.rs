@@ -9,7 +9,7 @@ use crate::{
     registry::{
         attempts,
         dispatch::{Registry, Step},
-        error::Refusal,
+        error::ApiError,
         outcome::Outcome,
         progress::Progress,
         publish_error::PublishError,
@@ -49,7 +49,7 @@ impl<P: Platform> Publisher<P> {
         let request_id = call.request_id.as_str();
         let unavailable = |what: &str, error: &str| {
             self.platform.log(what, error, Some(request_id));
-            Refusal::registry_unavailable().reply(request_id)
+            ApiError::registry_unavailable().reply(request_id)
         };
         let end = self.platform.now().plus(DELIVERED_WITHIN);
         if let Err(error) = self.open().await {
@@ -138,7 +138,7 @@ impl<P: Platform> Publisher<P> {
                     Ok(key) => progress.derived.push(job.done(key)),
                     Err(error) => {
                         self.platform.log("password derivation", &error.to_string(), Some(&call.request_id));
-                        return Outcome::refused(Refusal::registry_unavailable());
+                        return Outcome::refused(ApiError::registry_unavailable());
                     }
                 },
                 Step::Wait(crowded) => {

@@ -6,7 +6,7 @@ use crate::{
         context::Turn,
         cost,
         effect::Effect,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         principal::Principal,
         rates::{Caller, Counted, Kind, Weight},
     },
@@ -18,7 +18,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// RATE_LIMITED
-    pub fn count_call(&self, principal: &Principal, effect: Effect, entitled: bool) -> Result<(), Refusal> {
+    pub fn count_call(&self, principal: &Principal, effect: Effect, entitled: bool) -> Result<(), ApiError> {
         let rate = self.policy.admin.rate;
         let id = principal.id();
         let callers = [
@@ -33,7 +33,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// RATE_LIMITED
-    pub fn count_stranger(&self, effect: Effect) -> Result<(), Refusal> {
+    pub fn count_stranger(&self, effect: Effect) -> Result<(), ApiError> {
         let network = network::of(&self.call.address);
         let caller = Caller { kind: Kind::Network, id: &network, rate: self.policy.admin.rate.network };
         self.count_callers(&[caller], effect)
@@ -43,7 +43,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// RATE_LIMITED
-    pub fn count_known(&self, member_id: &str) -> Result<(), Refusal> {
+    pub fn count_known(&self, member_id: &str) -> Result<(), ApiError> {
         let id = format!("{} {member_id}", network::of(&self.call.address));
         let caller = Caller { kind: Kind::Network, id: &id, rate: self.policy.admin.rate.network };
         self.count_callers(&[caller], Effect::Helps)
@@ -51,7 +51,7 @@ impl Turn<'_> {
 
     /// What is malformed, or of something that is not there, is refused before it costs much: it counts as one call, so
     /// that a program with a mistake in it is told of the mistake.
-    pub fn give_back_if_cheap(&self, refusal: &Refusal) {
+    pub fn give_back_if_cheap(&self, refusal: &ApiError) {
         if matches!(refusal.code.facts().0, 400 | 404 | 405 | 409 | 412 | 415 | 422)
             && let Some(counted) = self.counted.take()
         {
@@ -59,7 +59,7 @@ impl Turn<'_> {
         }
     }
 
-    fn count_callers(&self, callers: &[Caller<'_>], effect: Effect) -> Result<(), Refusal> {
+    fn count_callers(&self, callers: &[Caller<'_>], effect: Effect) -> Result<(), ApiError> {
         if self.is_counted {
             return Ok(());
         }
@@ -82,7 +82,7 @@ impl Turn<'_> {
                 if cost > 1 { format!("; this one counts as {cost}") } else { String::new() }
             );
             let wait = i64::try_from(wait).unwrap_or(i64::MAX);
-            Refusal::until(Code::RateLimited, detail, self.now, self.now.plus(wait))
+            ApiError::until(Code::RateLimited, detail, self.now, self.now.plus(wait))
         })
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     registry::{
         context::Turn,
         effect::Effect,
-        error::Refusal,
+        error::ApiError,
         handler::Stop,
         keys::fresh,
         memory::Memory,
@@ -45,7 +45,7 @@ pub enum Step {
     /// Tell this key's KeyGate of it, then call again.
     Tell(Fresh),
     /// Wait for [`LOOK_AGAIN_MS`](crate::registry::attempts::LOOK_AGAIN_MS), then call again with one wait more, and this.
-    Wait(Option<Box<Refusal>>),
+    Wait(Option<Box<ApiError>>),
     /// It is done.
     Done(Outcome),
 }

@@ -149,7 +149,7 @@ impl FieldError {
 
 /// A refusal: what was wrong and how to mend it. Never holds a secret.
 #[derive(Clone, Debug)]
-pub struct Refusal {
+pub struct ApiError {
     /// Which one.
     pub code: Code,
     /// For a person.
@@ -160,7 +160,7 @@ pub struct Refusal {
     pub headers: Vec<(String, String)>,
 }
 
-impl Refusal {
+impl ApiError {
     /// A refusal with the headers that its status asks for.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let headers = match code {

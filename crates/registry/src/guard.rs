@@ -8,7 +8,7 @@ use crate::{
     registry::{
         authorise::Act,
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         keys::{
             change::{Change, Fate},
             grants,
@@ -23,7 +23,7 @@ use crate::{
 
 /// A key begins to exist, be it made or by rotation.
 impl Act for Order<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
         turn.require_action(self.realm, KeyAction::Create, principal)?;
         if self.rotated_from.is_some() {
             turn.require_action(self.realm, KeyAction::Rotate, principal)?;
@@ -34,7 +34,7 @@ impl Act for Order<'_> {
 
 /// A key becomes another one, or ends.
 impl Act for Change<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
         let Some(realm) = turn.policy.realm(&self.key.realm) else { return Ok(()) };
         match self.fate {
             Fate::Revoked { .. } => return turn.require_action(realm, KeyAction::Revoke, principal),
@@ -74,7 +74,7 @@ fn require_for_scopes(
     principal: &Principal,
     realm: &Realm,
     scopes: &[String],
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     if !scopes.iter().any(|scope| grants::opens_admin(realm, scope)) {
         return Ok(());
     }
@@ -86,7 +86,7 @@ fn require_for_scopes(
 
 /// A link becomes a session at the gate, which outlives the one it was made in.
 impl Act for NewLink<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
         match principal {
             Principal::Member(member) => member.require_fresh_password(turn.now),
             Principal::Key(_) | Principal::SetUp(_) => Ok(()),
@@ -96,7 +96,7 @@ impl Act for NewLink<'_> {
 
 /// Somebody joins, leaves, or gets another role or password.
 impl Act for Membership<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
         let in_own_tenant = self.tenant_id == principal.tenant_id();
         let member = match principal {
             Principal::Member(member) => member,
@@ -105,7 +105,7 @@ impl Act for Membership<'_> {
                 return Ok(());
             }
             Principal::Key(_) | Principal::SetUp(_) => {
-                return Err(Refusal::new(
+                return Err(ApiError::new(
                     Code::Forbidden,
                     "Managing members is for owners who have signed in.",
                 ));
@@ -127,7 +127,7 @@ impl Act for Membership<'_> {
 /// A tenant is changed. That it acts, or does not, holds for all its people and keys; and its plan, limits and code for
 /// what all its keys may do, as an edit of each would.
 impl Act for Revision<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), Refusal> {
+    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
         let Principal::Member(member) = principal else { return Ok(()) };
         let (old, new) = (self.old, self.new);
         let mut actions = Vec::new();

@@ -1,7 +1,7 @@
 //! What a handler of the admin API comes to: an outcome, or why it stopped before its end.
 
 use crate::{
-    registry::{error::Refusal, outcome::Outcome, password::derivation::PasswordJob, progress::Fresh},
+    registry::{error::ApiError, outcome::Outcome, password::derivation::PasswordJob, progress::Fresh},
     sql::SqlError,
 };
 
@@ -11,21 +11,21 @@ pub type Handled = Result<Outcome, Stop>;
 /// Why a handler stopped before its end.
 pub enum Stop {
     /// The call is refused.
-    Refused(Refusal),
+    Refused(ApiError),
     /// It goes on once this password has been derived: call again with the result.
     Derive(PasswordJob),
     /// It goes on once this key's KeyGate was told: call again with the result.
     Tell(Fresh),
     /// It goes on once what others have begun has come to its end: call again, with how others are refused meanwhile.
-    Wait(Option<Box<Refusal>>),
+    Wait(Option<Box<ApiError>>),
     /// The KeyGate of the key that it made could not be told.
     Untold,
     /// The database failed: for the log, not for the caller.
     Failed(SqlError),
 }
 
-impl From<Refusal> for Stop {
-    fn from(refusal: Refusal) -> Self {
+impl From<ApiError> for Stop {
+    fn from(refusal: ApiError) -> Self {
         Self::Refused(refusal)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use crate::{
     json::{self, JsonError},
     registry::{
-        error::{Code, FieldError, MOST_FIELDS, Refusal},
+        error::{ApiError, Code, FieldError, MOST_FIELDS},
         text,
     },
     time::Timestamp,
@@ -46,27 +46,27 @@ impl Input {
     ///
     /// # Errors
     /// MALFORMED_JSON, or VALIDATION_FAILED if it is something else than an object.
-    pub fn body(text: &str, known: &[&str]) -> Result<Self, Refusal> {
+    pub fn body(text: &str, known: &[&str]) -> Result<Self, ApiError> {
         let text = if text.trim().is_empty() { "{}" } else { text };
         if text.starts_with(text::BYTE_ORDER_MARK) {
             let detail = "The body is not JSON: it begins with a byte order mark (U+FEFF) at line 1, column 1. \
                           Send it without.";
-            return Err(Refusal::new(Code::MalformedJson, detail));
+            return Err(ApiError::new(Code::MalformedJson, detail));
         }
         // One more than an answer names, which says that there are more.
         let (value, repeated) = json::read(text, MOST_FIELDS + 1).map_err(|error| match error {
             JsonError::BeyondRange(path) => {
-                Refusal::field(&shown(&path), "is a number beyond what can be read: write a smaller one")
+                ApiError::field(&shown(&path), "is a number beyond what can be read: write a smaller one")
             }
             JsonError::Malformed(error) => {
                 // serde_json's own message may quote the body, in which a password may stand.
                 let place = format!("line {}, column {}", error.line(), error.column());
                 let detail = format!("The body is not JSON: it cannot be read at {place}.");
-                Refusal::new(Code::MalformedJson, detail)
+                ApiError::new(Code::MalformedJson, detail)
             }
         })?;
         let Value::Object(fields) = value else {
-            return Err(Refusal::field("body", "must be a JSON object"));
+            return Err(ApiError::field("body", "must be a JSON object"));
         };
         let mut input = Self::known(fields, known, "field");
         for path in repeated {
@@ -164,13 +164,13 @@ impl Input {
     ///
     /// # Errors
     /// VALIDATION_FAILED with everything that was noted.
-    pub fn finish(self) -> Result<(), Refusal> {
+    pub fn finish(self) -> Result<(), ApiError> {
         if self.errors.0.is_empty() { Ok(()) } else { Err(self.refusal()) }
     }
 
     /// The refusal of everything that was noted.
-    pub fn refusal(self) -> Refusal {
-        Refusal::fields(self.errors.0)
+    pub fn refusal(self) -> ApiError {
+        ApiError::fields(self.errors.0)
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{
         audit::event::AuditEvent,
         authorise::Authorised,
         context::Turn,
-        error::Refusal,
+        error::ApiError,
         handler::{Handled, Stop},
         ids,
         input::{self, Input, Wrong, wrong},
@@ -124,7 +124,7 @@ fn make_room(turn: &Turn<'_>, tenant: &Tenant) -> Result<(), Stop> {
 pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let statement = format!("SELECT {COLUMNS} FROM links WHERE id = ? AND tenant_id = ?");
     let row = sql::query_one::<Row>(turn.db, &statement, &[id.into(), principal.tenant_id().into()])?;
-    let row = row.ok_or_else(|| Refusal::not_found("link"))?;
+    let row = row.ok_or_else(|| ApiError::not_found("link"))?;
     Ok(Outcome::ok(json!({ "link": row.view() })))
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     admin_call::AdminReply,
     registry::{
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         freshness::{Freshness, Telling},
         remembered::Remembered,
     },
@@ -31,7 +31,7 @@ pub struct Outcome {
     status: u16,
     headers: Vec<(String, String)>,
     body: Option<Value>,
-    refusal: Option<Refusal>,
+    refusal: Option<ApiError>,
     promise: Option<Promise>,
     gradual: bool,
     remembered: Option<Remembered>,
@@ -73,14 +73,14 @@ impl Outcome {
     }
 
     /// A refusal.
-    pub fn refused(refusal: Refusal) -> Self {
+    pub fn refused(refusal: ApiError) -> Self {
         Self { refusal: Some(refusal), ..Self::new(0, None) }
     }
 
     /// The database failed.
     pub fn failed(fault: SqlError) -> Self {
         let detail = "The registry's database did not answer. Try again.";
-        Self { fault: Some(fault), ..Self::refused(Refusal::new(Code::StoreUnavailable, detail)) }
+        Self { fault: Some(fault), ..Self::refused(ApiError::new(Code::StoreUnavailable, detail)) }
     }
 
     /// With a header.
@@ -140,7 +140,7 @@ impl Outcome {
         }
         let detail = "The change is stored and will be applied, but nothing makes sure yet that it is published. Repeat the \
                       call until it is.";
-        Self::refused(Refusal::new(Code::StoreUnavailable, detail))
+        Self::refused(ApiError::new(Code::StoreUnavailable, detail))
     }
 
     /// Remembers, for a repeat, what the answer is going to promise.
@@ -177,7 +177,7 @@ impl Outcome {
         if !all_told && !self.gradual && self.status != 201 {
             let detail = "The change is stored and will be applied, but not every gate could be told of it yet. \
                           Repeat the call to see when it holds everywhere.";
-            return Refusal::new(Code::StoreUnavailable, detail).reply(request_id);
+            return ApiError::new(Code::StoreUnavailable, detail).reply(request_id);
         }
         let promised = self.promised(telling);
         let mut body = self.body;

@@ -7,7 +7,7 @@ use crate::{
     policy::Realm,
     registry::{
         audit::event::Actor,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         keys::{grants, settings::Settings},
         tenants::tenant::Tenant,
     },
@@ -139,23 +139,23 @@ impl Principal {
     ///
     /// # Errors
     /// FORBIDDEN
-    pub fn require_member_for(&self, realm: &Realm, held: &[String]) -> Result<(), Refusal> {
+    pub fn require_member_for(&self, realm: &Realm, held: &[String]) -> Result<(), ApiError> {
         if self.grants_admin_scopes() || !held.iter().any(|scope| grants::needs_admin(realm, scope)) {
             return Ok(());
         }
         let detail = "The key holds a scope that only a member who is an owner or an admin can grant: \
                       only such a member can change or rotate it.";
-        Err(Refusal::new(Code::Forbidden, detail))
+        Err(ApiError::new(Code::Forbidden, detail))
     }
 
     /// # Errors
     /// FORBIDDEN
-    pub fn require(&self, right: Right) -> Result<(), Refusal> {
+    pub fn require(&self, right: Right) -> Result<(), ApiError> {
         match self {
             Self::Member(member) if right == Right::Tenants => member.require_operator(),
-            Self::Member(member) if right != Right::Read && member.role == Role::Viewer => {
-                Err(Refusal::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."))
-            }
+            Self::Member(member) if right != Right::Read && member.role == Role::Viewer => Err(
+                ApiError::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."),
+            ),
             Self::Member(_) | Self::SetUp(_) => Ok(()),
             Self::Key(holder) => holder.require(right),
         }
@@ -163,22 +163,22 @@ impl Principal {
 
     /// # Errors
     /// FORBIDDEN for whoever is neither an owner nor about to become one. `what` begins the sentence.
-    pub fn require_owner(&self, what: &str) -> Result<(), Refusal> {
+    pub fn require_owner(&self, what: &str) -> Result<(), ApiError> {
         match self {
             Self::Member(Member { role: Role::Owner, .. }) | Self::SetUp(_) => Ok(()),
-            _ => Err(Refusal::new(Code::Forbidden, format!("{what} for owners of the tenant."))),
+            _ => Err(ApiError::new(Code::Forbidden, format!("{what} for owners of the tenant."))),
         }
     }
 
     /// # Errors
     /// STEP_UP_REQUIRED; FORBIDDEN for an API key, which has no password.
-    pub fn require_step_up(&self, now: Timestamp) -> Result<(), Refusal> {
+    pub fn require_step_up(&self, now: Timestamp) -> Result<(), ApiError> {
         match self {
             Self::Member(member) => member.require_step_up(now),
             Self::Key(_) | Self::SetUp(_) => {
                 let detail = "This asks for a password typed in the last five minutes, which neither an API key nor \
                               the set-up token can give: a member has to do it.";
-                Err(Refusal::new(Code::Forbidden, detail))
+                Err(ApiError::new(Code::Forbidden, detail))
             }
         }
     }
@@ -192,27 +192,27 @@ impl Member {
 
     /// # Errors
     /// FORBIDDEN
-    pub fn require_owner(&self) -> Result<(), Refusal> {
+    pub fn require_owner(&self) -> Result<(), ApiError> {
         if self.role == Role::Owner {
             return Ok(());
         }
-        Err(Refusal::new(Code::Forbidden, "Managing members is for owners of the tenant."))
+        Err(ApiError::new(Code::Forbidden, "Managing members is for owners of the tenant."))
     }
 
     /// # Errors
     /// FORBIDDEN
-    pub fn require_operator(&self) -> Result<(), Refusal> {
+    pub fn require_operator(&self) -> Result<(), ApiError> {
         if self.role == Role::Owner && self.tenant.operator {
             return Ok(());
         }
-        Err(Refusal::new(Code::Forbidden, "Managing tenants is for owners of the operator's tenant."))
+        Err(ApiError::new(Code::Forbidden, "Managing tenants is for owners of the operator's tenant."))
     }
 
     /// Asks for a password typed in the last five minutes: to sign in, or to step up.
     ///
     /// # Errors
     /// STEP_UP_REQUIRED
-    pub fn require_fresh_password(&self, now: Timestamp) -> Result<(), Refusal> {
+    pub fn require_fresh_password(&self, now: Timestamp) -> Result<(), ApiError> {
         if is_fresh(self.signed_in_at, now) { Ok(()) } else { self.require_step_up(now) }
     }
 
@@ -220,12 +220,12 @@ impl Member {
     ///
     /// # Errors
     /// STEP_UP_REQUIRED
-    pub fn require_step_up(&self, now: Timestamp) -> Result<(), Refusal> {
+    pub fn require_step_up(&self, now: Timestamp) -> Result<(), ApiError> {
         if self.stepped_up_at.is_some_and(|at| is_fresh(at, now)) {
             return Ok(());
         }
         let detail = "Send your password to `POST /session/step-up`, then repeat this within five minutes.";
-        Err(Refusal::new(Code::StepUpRequired, detail))
+        Err(ApiError::new(Code::StepUpRequired, detail))
     }
 
     /// Until when what asks for the password again is open.
@@ -240,7 +240,7 @@ fn is_fresh(typed: Timestamp, now: Timestamp) -> bool {
 }
 
 impl Holder {
-    fn require(&self, right: Right) -> Result<(), Refusal> {
+    fn require(&self, right: Right) -> Result<(), ApiError> {
         let (required, or): (&[&str], _) = match right {
             Right::Read => (&["admin:read"], Some("admin:write")),
             Right::Write => (&["admin:write"], None),
@@ -248,13 +248,13 @@ impl Holder {
             Right::Tenants => {
                 let detail =
                     "An API key cannot do this. Managing tenants is for owners of the operator's tenant.";
-                return Err(Refusal::new(Code::Forbidden, detail));
+                return Err(ApiError::new(Code::Forbidden, detail));
             }
         };
         let holds = |required: &str| self.settings.holds_at_admin_api(self.realm, required);
         if !required.iter().copied().all(holds) && !or.is_some_and(holds) {
             let detail = format!("The key lacks the scope {}.", required.join(" "));
-            let refusal = Refusal::new(Code::Forbidden, detail);
+            let refusal = ApiError::new(Code::Forbidden, detail);
             return Err(refusal.challenge(Challenge::insufficient_scope(required)));
         }
         Ok(())
@@ -262,12 +262,12 @@ impl Holder {
 }
 
 /// The refusal of a call without a credential.
-pub fn unauthenticated() -> Refusal {
+pub fn unauthenticated() -> ApiError {
     let detail = "Sign in, or send `Authorization: Bearer` with a session token or an API key.";
-    Refusal::new(Code::Unauthenticated, detail)
+    ApiError::new(Code::Unauthenticated, detail)
 }
 
 /// The refusal for people and keys of a tenant that is not active.
-pub fn inactive() -> Refusal {
-    Refusal::new(Code::Forbidden, "This tenant is not active. Its operator can change that.")
+pub fn inactive() -> ApiError {
+    ApiError::new(Code::Forbidden, "This tenant is not active. Its operator can change that.")
 }

@@ -1,7 +1,7 @@
 //! What was done for a call between its turns: passwords that were derived, and the key that it made.
 
 use crate::{
-    registry::{error::Refusal, password::derivation::Derived},
+    registry::{error::ApiError, password::derivation::Derived},
     secret::Secret,
 };
 
@@ -15,7 +15,7 @@ pub struct Progress {
     /// How often it has waited for what others had begun.
     pub waits: u32,
     /// How it is refused, unless it is let through, since its network called too often when it came.
-    pub crowded: Option<Box<Refusal>>,
+    pub crowded: Option<Box<ApiError>>,
 }
 
 /// A key that was made: stored, and not shown yet.

@@ -9,7 +9,7 @@ use crate::{
     registry::{
         audit::retention as audit,
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::{Handled, Stop},
         input::{self, Wrong, wrong},
         outcome::Outcome,
@@ -198,7 +198,7 @@ impl Turn<'_> {
                  operator of this deployment to raise the quota with `PATCH /tenants/{}`.",
                 tenant.name, tenant.id
             );
-            return Err(Refusal::new(Code::QuotaExceeded, detail).into());
+            return Err(ApiError::new(Code::QuotaExceeded, detail).into());
         }
         if let Some(percent) = crossed(limit, used, after) {
             self.notice(format!(

@@ -10,7 +10,7 @@ use crate::{
         audit::retention as audit,
         context::Turn,
         effect::Effect,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::Stop,
         quotas::{self, Quota},
         tenants::tenant::Tenant,
@@ -63,7 +63,7 @@ impl Turn<'_> {
             "{how}, so nothing new can be stored. Revoking, signing out and removing still work. Whoever runs this \
              deployment can raise `storage` in the policy's [admin], shorten `audit_retention`, or lower quotas."
         );
-        Err(Refusal::new(Code::StorageFull, detail).into())
+        Err(ApiError::new(Code::StorageFull, detail).into())
     }
 
     /// Refuses what a tenant's chain has no room for.

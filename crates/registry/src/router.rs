@@ -6,7 +6,7 @@ use crate::{
         audit,
         context::Turn,
         effect::Effect,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::{Handled, Stop},
         keys, links, members,
         principal::{self, Member, Principal, Right},
@@ -74,7 +74,7 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 ///
 /// # Errors
 /// NOT_FOUND, METHOD_NOT_ALLOWED, UNAUTHENTICATED
-pub fn refuse_at_once(method: &str, path: &str, credential: &AdminCredential) -> Result<(), Refusal> {
+pub fn refuse_at_once(method: &str, path: &str, credential: &AdminCredential) -> Result<(), ApiError> {
     match (route(method, path)?, credential) {
         ((Handler::Open(_), _), _) => Ok(()),
         (_, AdminCredential::None) => Err(principal::unauthenticated()),
@@ -139,17 +139,17 @@ impl Turn<'_> {
             Principal::Member(member) => Ok(member),
             Principal::SetUp(_) => {
                 let detail = format!("The set-up token cannot do this: make the first owner. {otherwise}");
-                Err(Refusal::new(Code::Forbidden, detail).into())
+                Err(ApiError::new(Code::Forbidden, detail).into())
             }
             Principal::Key(_) => {
-                Err(Refusal::new(Code::Forbidden, format!("An API key cannot do this. {otherwise}")).into())
+                Err(ApiError::new(Code::Forbidden, format!("An API key cannot do this. {otherwise}")).into())
             }
         }
     }
 }
 
 /// The handler for a method and path, and the parameter in the path, if it has one.
-fn route<'a>(method: &str, path: &'a str) -> Result<(Handler, &'a str), Refusal> {
+fn route<'a>(method: &str, path: &'a str) -> Result<(Handler, &'a str), ApiError> {
     let at_path = || {
         ROUTES.iter().filter_map(|(allowed, pattern, run)| Some((*allowed, *run, matches(pattern, path)?)))
     };
@@ -160,13 +160,13 @@ fn route<'a>(method: &str, path: &'a str) -> Result<(Handler, &'a str), Refusal>
     }
     let mut allowed: Vec<&str> = at_path().map(|(allowed, ..)| allowed).collect();
     if allowed.is_empty() {
-        return Err(Refusal::new(Code::NotFound, "The admin API has no such path."));
+        return Err(ApiError::new(Code::NotFound, "The admin API has no such path."));
     }
     if allowed.contains(&"GET") {
         allowed.push("HEAD");
     }
     let allowed = allowed.join(", ");
-    let mut refusal = Refusal::new(Code::MethodNotAllowed, format!("This path takes {allowed}."));
+    let mut refusal = ApiError::new(Code::MethodNotAllowed, format!("This path takes {allowed}."));
     refusal.headers.push(("Allow".to_owned(), allowed));
     Err(refusal)
 }

@@ -7,7 +7,7 @@ use crate::{
         audit::event::{Actor, AuditEvent},
         context::Turn,
         email,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::Handled,
         input::{self, Input},
         members::{member as members, membership::Membership},
@@ -23,7 +23,7 @@ use crate::{
 pub fn set_up(turn: &mut Turn<'_>) -> Handled {
     if members::exist(turn.db)? {
         return Err(
-            Refusal::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()
+            ApiError::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()
         );
     }
     let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
@@ -37,13 +37,13 @@ pub fn set_up(turn: &mut Turn<'_>) -> Handled {
 
     // Nobody who fails here makes anybody else wait: the token is too long to be guessed at any pace.
     if !is_setup_token(turn, token.expose())? {
-        return Err(Refusal::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
+        return Err(ApiError::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
     }
     password::require_unguessable(&chosen, &[&email])?;
     let stored = turn.set_password(&chosen)?;
 
     let tenant_id = tenants::operator_id(turn)?;
-    let tenant = Tenant::load(turn.db, &tenant_id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let tenant = Tenant::load(turn.db, &tenant_id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     let person = members::new(turn, &tenant_id, &email, Role::Owner, &stored);
     let joins = Membership { tenant_id: &tenant_id, before: None, after: Some(&person), typed_in: None };
     turn.authorise(&Principal::SetUp(tenant), joins)?.store(turn)?;

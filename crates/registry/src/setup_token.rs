@@ -4,7 +4,7 @@
 use crate::{
     registry::{
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         password::guessable::is_guessable,
     },
     secret::Secret,
@@ -26,12 +26,12 @@ pub struct GuessableToken;
 ///
 /// # Errors
 /// NOT_CONFIGURED
-pub fn is_setup_token(turn: &Turn<'_>, token: &str) -> Result<bool, Refusal> {
+pub fn is_setup_token(turn: &Turn<'_>, token: &str) -> Result<bool, ApiError> {
     let own = turn.setup_token.filter(|own| !own.expose().is_empty());
-    let own = own.ok_or_else(|| Refusal::not_configured("KEYWARD_SETUP_TOKEN"))?;
+    let own = own.ok_or_else(|| ApiError::not_configured("KEYWARD_SETUP_TOKEN"))?;
     let is_right = own.equals(token);
     if is_too_short(own) || is_right && !is_fit_for_set_up(own) {
-        return Err(Refusal::new(Code::NotConfigured, format!("The secret {GuessableToken}.")));
+        return Err(ApiError::new(Code::NotConfigured, format!("The secret {GuessableToken}.")));
     }
     Ok(is_right)
 }

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     key::hex,
     network,
-    registry::{context::Turn, error::Refusal, handler::Stop, rows},
+    registry::{context::Turn, error::ApiError, handler::Stop, rows},
     sql::{self, SqlError},
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
@@ -106,7 +106,7 @@ impl Turn<'_> {
         &self,
         counter: &Counter,
         looks: u32,
-        crowded: Option<Refusal>,
+        crowded: Option<ApiError>,
     ) -> Result<Option<Timestamp>, Stop> {
         let until = self.blocked_until(counter)?;
         let may_wait =

@@ -10,7 +10,7 @@ use super::{
 use crate::{
     registry::{
         context::Turn,
-        error::Refusal,
+        error::ApiError,
         handler::Handled,
         input::{self, Input},
         outcome::Outcome,
@@ -51,7 +51,7 @@ pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     };
     let forged = stored.is_some() && checkpoint.is_none();
     let Some(previous) = previous.or_else(|| forged.then(|| BEGINNING.to_owned())) else {
-        return Err(Refusal::field("from", "comes after the end of the chain").into());
+        return Err(ApiError::field("from", "comes after the end of the chain").into());
     };
 
     let rows = rows_after(turn.db, tenant_id, before, CHECKED_AT_ONCE + 1)?;

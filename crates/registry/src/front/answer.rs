@@ -5,7 +5,7 @@ use crate::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     record::Record,
     registry::{
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         front::{
             body::{BodyError, body_text},
             failures::{
@@ -185,13 +185,13 @@ async fn read(
     proof: Option<String>,
     gate: &impl Gate,
 ) -> Result<String, AdminReply> {
-    let bytes = gate.body(proof).await.map_err(Refusal::from);
+    let bytes = gate.body(proof).await.map_err(ApiError::from);
     let text = bytes.and_then(|bytes| body_text(request.head.content_type.as_deref(), bytes));
     text.map_err(|refusal| refusal.reply(request.request_id))
 }
 
 /// The refusal of a call whose like have failed too often.
-fn refuse_held_back(failures: Option<&Failures>, gate: &impl Gate) -> Option<Refusal> {
+fn refuse_held_back(failures: Option<&Failures>, gate: &impl Gate) -> Option<ApiError> {
     let Failures { held_back: subject, site, .. } = failures?;
     let subjects = [Some(subject), site.as_ref()].into_iter().flatten();
     subjects.filter_map(|subject| gate.held_back_ms(subject)).max().map(held_back)
@@ -204,9 +204,9 @@ async fn ask(call: &AdminCall, is_proof: bool, gate: &impl Gate) -> AdminReply {
 }
 
 /// The refusal when the Registry did not answer a call of this method, which may have been carried out although no answer came.
-fn unanswered(method: &str, may_be_repeated: bool) -> Refusal {
+fn unanswered(method: &str, may_be_repeated: bool) -> ApiError {
     let detail = match method {
-        "GET" | "HEAD" => return Refusal::registry_unavailable(),
+        "GET" | "HEAD" => return ApiError::registry_unavailable(),
         _ if may_be_repeated => {
             "The registry did not answer, so it is not known whether this was done. Repeat it with the same \
              Idempotency-Key: that gets the key if it was made."
@@ -217,5 +217,5 @@ fn unanswered(method: &str, may_be_repeated: bool) -> Refusal {
              has is to be revoked; with an Idempotency-Key the repeat would get it."
         }
     };
-    Refusal::new(Code::StoreUnavailable, detail)
+    ApiError::new(Code::StoreUnavailable, detail)
 }

@@ -1,6 +1,6 @@
 //! The body of a call.
 
-use crate::registry::error::{Code, Refusal};
+use crate::registry::error::{ApiError, Code};
 
 /// Most bytes of a body.
 pub const MOST_BYTES: usize = 64 * 1024;
@@ -18,7 +18,7 @@ pub enum BodyError {
     Broken,
 }
 
-impl From<BodyError> for Refusal {
+impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
             BodyError::TooLarge => too_large(),
@@ -38,15 +38,15 @@ impl From<BodyError> for Refusal {
 }
 
 /// The refusal of a body that turns out too large.
-pub fn too_large() -> Refusal {
-    Refusal::new(Code::BodyTooLarge, format!("The admin API takes bodies of at most {MOST_BYTES} bytes."))
+pub fn too_large() -> ApiError {
+    ApiError::new(Code::BodyTooLarge, format!("The admin API takes bodies of at most {MOST_BYTES} bytes."))
 }
 
 /// The body as text, if it is declared as JSON. No body needs no declaration.
 ///
 /// # Errors
 /// UNSUPPORTED_MEDIA_TYPE; MALFORMED_JSON if it is not UTF-8.
-pub fn body_text(content_type: Option<&str>, bytes: Vec<u8>) -> Result<String, Refusal> {
+pub fn body_text(content_type: Option<&str>, bytes: Vec<u8>) -> Result<String, ApiError> {
     if bytes.is_empty() {
         return Ok(String::new());
     }
@@ -54,7 +54,7 @@ pub fn body_text(content_type: Option<&str>, bytes: Vec<u8>) -> Result<String, R
     let essence = declared.split(';').next().unwrap_or_default().trim();
     if !essence.eq_ignore_ascii_case("application/json") {
         let detail = "Send the body with `Content-Type: application/json`.";
-        return Err(Refusal::new(Code::UnsupportedMediaType, detail));
+        return Err(ApiError::new(Code::UnsupportedMediaType, detail));
     }
-    String::from_utf8(bytes).map_err(|_| Refusal::new(Code::MalformedJson, "The body is not UTF-8."))
+    String::from_utf8(bytes).map_err(|_| ApiError::new(Code::MalformedJson, "The body is not UTF-8."))
 }

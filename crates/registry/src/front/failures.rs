@@ -6,7 +6,7 @@ use crate::{
     admin_call::AdminCredential,
     network,
     registry::{
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         sessions::token,
     },
     secret::{Secret, Secrets},
@@ -113,10 +113,10 @@ pub fn failures_of_open(
 }
 
 /// The refusal of a network that keeps failing, without asking the Registry.
-pub fn held_back(retry_after_ms: u64) -> Refusal {
+pub fn held_back(retry_after_ms: u64) -> ApiError {
     let detail = "Too many failed attempts. Come back after the time in Retry-After.";
     let until = i64::try_from(retry_after_ms).unwrap_or(i64::MAX);
-    Refusal::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(until))
+    ApiError::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(until))
 }
 
 /// For how many milliseconds more an answer is kept back, to a call of this path that anybody may make.

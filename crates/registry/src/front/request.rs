@@ -4,7 +4,7 @@ use crate::{
     admin_call::AdminCredential,
     cookie::{self, Repeated, SESSION_COOKIE},
     registry::{
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         front::body::{MOST_BYTES, too_large},
         sessions::token::{self, TOKEN_PREFIX},
     },
@@ -51,7 +51,7 @@ pub enum Shown {
 ///
 /// # Errors
 /// As [`require_same_origin`], [`require_declared_size`], [`credential`] and [`require_server`].
-pub fn judge(method: &str, own: &str, head: &Head) -> Result<Shown, Refusal> {
+pub fn judge(method: &str, own: &str, head: &Head) -> Result<Shown, ApiError> {
     require_same_origin(method, own, head)?;
     require_declared_size(head)?;
     let shown = credential(head)?;
@@ -64,7 +64,7 @@ pub fn judge(method: &str, own: &str, head: &Head) -> Result<Shown, Refusal> {
 /// # Errors
 /// INVALID_REQUEST for two that differ, an API key beside the session's cookie, a repeated one, or another scheme than
 /// Bearer (RFC 6750, 2.1) and Setup, which is our own.
-pub fn credential(head: &Head) -> Result<Shown, Refusal> {
+pub fn credential(head: &Head) -> Result<Shown, ApiError> {
     let bearer = match authorization(head) {
         None => None,
         Some(value) => {
@@ -77,7 +77,7 @@ pub fn credential(head: &Head) -> Result<Shown, Refusal> {
             }
             if !scheme.eq_ignore_ascii_case("Bearer") || !plain {
                 let detail = "Authorization must be `Bearer`, one space, and one session token or API key.";
-                return Err(Refusal::new(Code::InvalidRequest, detail));
+                return Err(ApiError::new(Code::InvalidRequest, detail));
             }
             Some(token)
         }
@@ -87,7 +87,7 @@ pub fn credential(head: &Head) -> Result<Shown, Refusal> {
         (Some(bearer), Some(cookie)) if bearer != cookie || !bearer.starts_with(TOKEN_PREFIX) => {
             let detail = "The cookie and the Authorization header hold two different credentials, or an API key stands in a \
                           cookie. Send one, a key as `Authorization: Bearer`.";
-            Err(Refusal::new(Code::InvalidRequest, detail))
+            Err(ApiError::new(Code::InvalidRequest, detail))
         }
         (Some(token), _) if !token.starts_with(TOKEN_PREFIX) => Ok(Shown::Key(Secret::new(token))),
         (Some(token), _) | (None, Some(token)) => Ok(Shown::Session(Secret::new(token))),
@@ -101,9 +101,9 @@ fn authorization(head: &Head) -> Option<&str> {
 }
 
 /// The session cookie's value.
-fn session_cookie(head: &Head) -> Result<Option<&str>, Refusal> {
+fn session_cookie(head: &Head) -> Result<Option<&str>, ApiError> {
     cookie::value(head.cookie.as_deref().unwrap_or_default(), SESSION_COOKIE).map_err(|Repeated| {
-        Refusal::new(Code::InvalidRequest, format!("The cookie {SESSION_COOKIE} stands there twice."))
+        ApiError::new(Code::InvalidRequest, format!("The cookie {SESSION_COOKIE} stands there twice."))
     })
 }
 
@@ -113,7 +113,7 @@ fn session_cookie(head: &Head) -> Result<Option<&str>, Refusal> {
 ///
 /// # Errors
 /// CROSS_SITE
-pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), Refusal> {
+pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), ApiError> {
     if matches!(method, "GET" | "HEAD") {
         return Ok(());
     }
@@ -126,7 +126,7 @@ pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), R
     if (foreign || by_cookie) && !same {
         let detail = "A browser sent this from another site, or does not say from where. \
                       Scripts send `Authorization: Bearer` with the session token instead of the cookie.";
-        return Err(Refusal::new(Code::CrossSite, detail));
+        return Err(ApiError::new(Code::CrossSite, detail));
     }
     Ok(())
 }
@@ -137,7 +137,7 @@ pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), R
 ///
 /// # Errors
 /// CROSS_SITE
-pub fn require_server(own: &str, head: &Head, shown: &Shown) -> Result<(), Refusal> {
+pub fn require_server(own: &str, head: &Head, shown: &Shown) -> Result<(), ApiError> {
     let foreign = head.origin.as_deref().is_some_and(|origin| origin != own)
         || head.fetch_site.as_deref().is_some_and(|site| !matches!(site, "same-origin" | "none"));
     if !foreign || !matches!(shown, Shown::Key(_)) {
@@ -145,14 +145,14 @@ pub fn require_server(own: &str, head: &Head, shown: &Shown) -> Result<(), Refus
     }
     let detail = "A web page of another origin sent an API key. The admin API takes keys from servers and scripts, \
                   which send no Origin; replace a key that stands in a page.";
-    Err(Refusal::new(Code::CrossSite, detail))
+    Err(ApiError::new(Code::CrossSite, detail))
 }
 
 /// Refuses a body that its own header declares too large.
 ///
 /// # Errors
 /// BODY_TOO_LARGE
-pub fn require_declared_size(head: &Head) -> Result<(), Refusal> {
+pub fn require_declared_size(head: &Head) -> Result<(), ApiError> {
     let declared = head.content_length.as_deref().and_then(|length| length.trim().parse::<u64>().ok());
     if declared.is_some_and(|length| length > MOST_BYTES as u64) { Err(too_large()) } else { Ok(()) }
 }

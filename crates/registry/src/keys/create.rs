@@ -11,7 +11,7 @@ use crate::{
         authorise::Authorised,
         context::Turn,
         effect::Effect,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::{Handled, Stop},
         ids,
         input::{self, Input},
@@ -67,7 +67,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     let realms: Vec<(&str, &'static Realm)> =
         turn.policy.realms.iter().map(|realm| (realm.id, realm)).collect();
     let Some(default) = turn.policy.realms.first() else {
-        return Err(Refusal::new(Code::Conflict, "The policy has no realm that a key could be for.").into());
+        return Err(ApiError::new(Code::Conflict, "The policy has no realm that a key could be for.").into());
     };
     let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
     let kind = body.optional("kind", |value| words::read(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
@@ -140,10 +140,10 @@ pub fn make(
     Ok(Fresh { id, plaintext })
 }
 
-fn no_code() -> Refusal {
+fn no_code() -> ApiError {
     let detail = "Keys of this realm carry their tenant's code, and this tenant has none. \
                   The operator can give it one.";
-    Refusal::new(Code::Conflict, detail)
+    ApiError::new(Code::Conflict, detail)
 }
 
 /// The answer that shows a new key, remembered without its plaintext.

@@ -13,7 +13,7 @@ use crate::{
             event::{Actor, AuditEvent},
         },
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::Stop,
         keys::key::{self, Key},
         principal::Principal,
@@ -62,7 +62,7 @@ impl Turn<'_> {
 }
 
 /// The answer when its KeyGate could not be told.
-pub fn untold(may_be_repeated: bool) -> Refusal {
+pub fn untold(may_be_repeated: bool) -> ApiError {
     let detail = if may_be_repeated {
         "The key is made, but not every gate could be told of it yet. Repeat the call with the same Idempotency-Key: \
          that gets the key once it works everywhere. A key that it replaces goes on until then."
@@ -70,7 +70,7 @@ pub fn untold(may_be_repeated: bool) -> Refusal {
         "No key was made: not every gate could be told of it. A key that it was to replace goes on as before. \
          Repeat the call."
     };
-    Refusal::new(Code::StoreUnavailable, detail)
+    ApiError::new(Code::StoreUnavailable, detail)
 }
 
 /// Cancels the keys that were not shown in time: the object died meanwhile, or nobody repeated the call.

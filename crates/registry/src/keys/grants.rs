@@ -7,7 +7,7 @@ use crate::{
     policy::{Grant, Policy, Realm, scope},
     record::KeyKind,
     registry::{
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         input,
     },
     sql::{self, Sql, SqlError},
@@ -75,13 +75,13 @@ pub fn may(realm: &Realm, kind: KeyKind, held: &str, as_admin: bool) -> Result<(
 ///
 /// # Errors
 /// CONFLICT
-pub fn require_fit(realm: &Realm, kind: KeyKind, held: &[String]) -> Result<(), Refusal> {
+pub fn require_fit(realm: &Realm, kind: KeyKind, held: &[String]) -> Result<(), ApiError> {
     if kind == KeyKind::Secret || !held.iter().any(|scope| needs_admin(realm, scope)) {
         return Ok(());
     }
     let detail = "The key is publishable and holds a scope for admins, which no such key can hold: \
                   change its scopes first, or make a secret key.";
-    Err(Refusal::new(Code::Conflict, detail))
+    Err(ApiError::new(Code::Conflict, detail))
 }
 
 /// Whether a scope or wildcard opens more than the realm's API: what only a tenant's admin may grant, or everything there is

@@ -16,7 +16,7 @@ use crate::{
     record::Mode,
     registry::{
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::Stop,
         keys::{
             key::{self as stored_key, Key},
@@ -114,12 +114,12 @@ impl Token {
     ///
     /// # Errors
     /// INVALID_REQUEST for one that is empty, too long or not visible ASCII.
-    pub fn of(turn: &Turn<'_>, principal: &Principal) -> Result<Option<Self>, Refusal> {
+    pub fn of(turn: &Turn<'_>, principal: &Principal) -> Result<Option<Self>, ApiError> {
         let Some(name) = turn.call.idempotency_key.as_deref() else { return Ok(None) };
         if name.is_empty() || name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             let detail =
                 format!("Idempotency-Key must be 1 to {LONGEST} visible ASCII characters without spaces.");
-            return Err(Refusal::new(Code::InvalidRequest, detail));
+            return Err(ApiError::new(Code::InvalidRequest, detail));
         }
         let (path, caller, body) = (&turn.call.path, principal.actor().view(), &turn.call.body);
         let request = hex(&Sha256::digest(format!("{path}\n{caller}\n{body}")));
@@ -144,12 +144,12 @@ impl Token {
         let Some(row) = row else { return Ok(None) };
         if row.request != self.request {
             let detail = "This Idempotency-Key was used for another request, or by somebody else, within 24 hours. Use a new one.";
-            return Err(Refusal::new(Code::IdempotencyMismatch, detail).into());
+            return Err(ApiError::new(Code::IdempotencyMismatch, detail).into());
         }
         let Some(key) = stored_key::load(turn.db, &self.tenant_id, &row.key_id)? else {
             let detail = "This request was carried out before. The key that it made has ended since, and has left the list to \
                           make room for newer ones: it cannot be shown again. Make a new one, with a new Idempotency-Key.";
-            return Err(Refusal::new(Code::Conflict, detail).into());
+            return Err(ApiError::new(Code::Conflict, detail).into());
         };
         let shown_again = || {
             let format = turn.policy.realm(&key.realm)?.key;
@@ -160,7 +160,7 @@ impl Token {
         let Some(plaintext) = shown_again() else {
             let detail = "This request was carried out before, but its key cannot be shown again: \
                           the deployment's secret or the realm's key format has changed since. Rotate it, or make a new one.";
-            return Err(Refusal::new(Code::Conflict, detail).into());
+            return Err(ApiError::new(Code::Conflict, detail).into());
         };
         let mut body: Value = serde_json::from_str(&row.answer).unwrap_or_default();
         complete(&mut body, &key.view(tenant, turn.policy, turn.now));

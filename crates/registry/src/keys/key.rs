@@ -8,7 +8,7 @@ use crate::{
     record::{self, Format, KeyKind, Limits, Mode, Record, Status},
     registry::{
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         freshness::Freshness,
         handler::Stop,
         keys::{limits, settings::Settings},
@@ -220,7 +220,7 @@ impl Key {
     ///
     /// # Errors
     /// CONFLICT
-    pub fn require_active(&self, now: Timestamp, what: &str) -> Result<(), Refusal> {
+    pub fn require_active(&self, now: Timestamp, what: &str) -> Result<(), ApiError> {
         let state = match self.state(now) {
             State::Active => return Ok(()),
             State::Revoked => "revoked",
@@ -230,19 +230,19 @@ impl Key {
             Some(successor) => format!("{successor} replaced it: go on with that one, or make a new one."),
             None => "Make a new one.".to_owned(),
         };
-        Err(Refusal::new(
+        Err(ApiError::new(
             Code::Conflict,
             format!("The key is {state} and can no longer be {what}. {instead}"),
         ))
     }
 
     /// The refusal for a key whose realm the policy no longer has.
-    pub fn realm_is_gone(&self) -> Refusal {
+    pub fn realm_is_gone(&self) -> ApiError {
         let detail = format!(
             "The policy has no realm {} any more: the key works nowhere. It can only be revoked.",
             self.realm
         );
-        Refusal::new(Code::Conflict, detail)
+        ApiError::new(Code::Conflict, detail)
     }
 
     /// How long a change of it may take to hold everywhere.
@@ -255,7 +255,7 @@ impl Key {
 impl Turn<'_> {
     /// The key that a path names, for the principal's tenant.
     pub(crate) fn key(&self, principal: &Principal, id: &str) -> Result<Key, Stop> {
-        Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| Refusal::not_found("API key"))?)
+        Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| ApiError::not_found("API key"))?)
     }
 
     /// Refuses unless `If-Match`, if there is one, names this version. To be asked only where something
@@ -263,7 +263,7 @@ impl Turn<'_> {
     ///
     /// A weak tag counts as the strong one. Ours names a version of the key, which no compression on the way
     /// can change; whoever weakens it (RFC 9110, 8.8.3.3) would otherwise make every change behind it fail.
-    pub(super) fn require_match(&self, key: &Key) -> Result<(), Refusal> {
+    pub(super) fn require_match(&self, key: &Key) -> Result<(), ApiError> {
         let Some(wanted) = &self.call.if_match else { return Ok(()) };
         let present = format!("\"{}\"", key.version);
         let strong = |tag: &str| {
@@ -276,6 +276,6 @@ impl Turn<'_> {
         let detail = format!(
             "The key's version is {present} now. Read it again, then repeat the change on what you see."
         );
-        Err(Refusal::new(Code::VersionMismatch, detail))
+        Err(ApiError::new(Code::VersionMismatch, detail))
     }
 }

@@ -6,7 +6,7 @@ use crate::{
     policy::{Realm, Rotation},
     registry::{
         context::Turn,
-        error::Refusal,
+        error::ApiError,
         freshness::Freshness,
         handler::{Handled, Stop},
         input::{self, Input},
@@ -35,7 +35,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let Some(key) = key::load(turn.db, principal.tenant_id(), id)? else {
         return match replay.filter(Replay::is_shown) {
             Some(replay) => repeated_without_old(turn, principal, id, replay),
-            None => Err(Refusal::not_found("API key").into()),
+            None => Err(ApiError::not_found("API key").into()),
         };
     };
     let (revoke, grace) = read(&turn.call.body)?;
@@ -87,7 +87,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
 }
 
 /// Whether the old key is revoked, and in how many seconds it ends.
-fn read(body: &str) -> Result<(Option<bool>, Option<u32>), Refusal> {
+fn read(body: &str) -> Result<(Option<bool>, Option<u32>), ApiError> {
     let mut body = Input::body(body, &["revokeOld", "graceSeconds"])?;
     let revoke = body.optional("revokeOld", input::flag);
     let grace = body.optional("graceSeconds", |value| input::whole(value, 0, LONGEST_GRACE));
@@ -107,7 +107,7 @@ fn authorise_repeat(
     principal: &Principal,
     old_id: &str,
     replay: &Replay,
-) -> Result<(), Refusal> {
+) -> Result<(), ApiError> {
     let Key { kind, settings, realm, .. } = &replay.key;
     let Some(realm) = turn.policy.realm(realm) else { return Ok(()) };
     let order = Order { realm, kind: *kind, settings, rotated_from: Some(old_id), growth: Growth::Same };

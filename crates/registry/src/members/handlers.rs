@@ -8,7 +8,7 @@ use crate::{
         authorise::Act,
         context::Turn,
         email,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::{Handled, Stop},
         input::Input,
         members::{
@@ -38,7 +38,7 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 /// `GET /members/{id}`
 pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     let person = Person::load(turn.db, principal.tenant_id(), id)?;
-    let person = person.ok_or_else(|| Refusal::not_found("member"))?;
+    let person = person.ok_or_else(|| ApiError::not_found("member"))?;
     Ok(Outcome::ok(json!({ "member": person.view() })))
 }
 
@@ -87,7 +87,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     }
     body.finish()?;
 
-    let person = person.ok_or_else(|| Refusal::not_found("member"))?;
+    let person = person.ok_or_else(|| ApiError::not_found("member"))?;
     let role = role.filter(|role| *role != person.role);
     if role.is_none() && chosen.is_none() {
         return Ok(Outcome::ok(json!({ "member": person.view() })));
@@ -106,7 +106,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
         && !turn.check_in_session(member, &current, &person)?
     {
         note(turn, member, "session.refused", &person.id, Value::Null, Value::Null)?;
-        return Err(Refusal::new(Code::InvalidCredentials, "The present password is wrong.").into());
+        return Err(ApiError::new(Code::InvalidCredentials, "The present password is wrong.").into());
     }
     if let Some(chosen) = &chosen {
         changed.password = turn.set_password(chosen)?;
@@ -126,7 +126,7 @@ pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
     let (principal, tenant_id) = (Principal::from(member), member.tenant.id.as_str());
     let leaves = |before| Membership { tenant_id, before, after: None, typed_in: None };
     leaves(None).require(turn, &principal)?;
-    let person = Person::load(turn.db, tenant_id, id)?.ok_or_else(|| Refusal::not_found("member"))?;
+    let person = Person::load(turn.db, tenant_id, id)?.ok_or_else(|| ApiError::not_found("member"))?;
     require_another_owner(turn, &person)?;
 
     turn.authorise(&principal, leaves(Some(&person)))?.store(turn)?;
@@ -141,7 +141,7 @@ fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), Stop> {
     let others = sql::scalar::<u32>(turn.db, count, &values)?.unwrap_or_default();
     if person.role == Role::Owner && others == 0 {
         let detail = "This is the tenant's last owner. Make somebody else an owner first.";
-        return Err(Refusal::new(Code::Conflict, detail).into());
+        return Err(ApiError::new(Code::Conflict, detail).into());
     }
     Ok(())
 }

@@ -7,7 +7,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::{
     registry::{
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::Stop,
         ids,
         principal::Role,
@@ -67,7 +67,7 @@ impl Person {
 pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), Stop> {
     match Person::by_email(turn.db, email)? {
         Some(_) => {
-            Err(Refusal::new(Code::Conflict, "This e-mail address cannot be added: it is in use.").into())
+            Err(ApiError::new(Code::Conflict, "This e-mail address cannot be added: it is in use.").into())
         }
         None => Ok(()),
     }

@@ -6,7 +6,7 @@ use crate::{
     registry::{
         attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
         context::Turn,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::Stop,
         members::member::Person,
         password::derivation::{Derived, ITERATIONS, PasswordJob, Purpose, SALT, normalised, parameters},
@@ -24,7 +24,7 @@ pub enum Verdict {
     /// Not the member's.
     Wrong,
     /// Not the member's, and to be answered as if nobody had looked.
-    Unseen(Refusal),
+    Unseen(ApiError),
 }
 
 impl Turn<'_> {
@@ -54,7 +54,7 @@ impl Turn<'_> {
         email: &str,
         password: &Secret,
         person: Option<&Person>,
-        crowded: Option<Refusal>,
+        crowded: Option<ApiError>,
     ) -> Result<Verdict, Stop> {
         let pair = Counter::of_pair(email, &self.call.address);
         let wide = Counter::wide(email, &self.call.address);
@@ -81,7 +81,7 @@ impl Turn<'_> {
                         && turn.count_known(&person.id).is_ok()
                         && turn.blocked_after_others(&pair, MOST_LOOKS_UNSEEN, crowded)?.is_none() => {}
                 // The same for every address: what holds back the pair would tell that it was let through to here.
-                Some(refusal) => return Err(Refusal::clone(refusal).into()),
+                Some(refusal) => return Err(ApiError::clone(refusal).into()),
             }
             turn.count(&pair)?;
             Ok(held)
@@ -129,8 +129,8 @@ impl Turn<'_> {
         password: &Secret,
         stored: Option<&str>,
         own: &Counter,
-        count: impl FnOnce(&Self) -> Result<Option<Box<Refusal>>, Stop>,
-    ) -> Result<(bool, Option<Box<Refusal>>), Stop> {
+        count: impl FnOnce(&Self) -> Result<Option<Box<ApiError>>, Stop>,
+    ) -> Result<(bool, Option<Box<ApiError>>), Stop> {
         let held = match self.derived(Purpose::Verify) {
             Some(derived) => derived.held,
             None => {
@@ -166,10 +166,10 @@ impl Turn<'_> {
         }
     }
 
-    fn too_many(&self, until: Timestamp) -> Refusal {
+    fn too_many(&self, until: Timestamp) -> ApiError {
         let detail = "Too many failed attempts. One more is possible after Retry-After seconds. The right password is let in \
                       before that from where this person has signed in lately, unless the failures came from there.";
-        Refusal::until(Code::TooManyAttempts, detail, self.now, until)
+        ApiError::until(Code::TooManyAttempts, detail, self.now, until)
     }
 
     fn derived(&self, purpose: Purpose) -> Option<Derived> {

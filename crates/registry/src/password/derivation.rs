@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{registry::error::Refusal, secret::Secret};
+use crate::{registry::error::ApiError, secret::Secret};
 
 /// Iterations of new passwords: the most that the platform derives.
 pub const ITERATIONS: u32 = 100_000;
@@ -38,7 +38,7 @@ pub struct PasswordJob {
     /// The number of iterations.
     pub iterations: u32,
     /// How the attempt is refused unless the password is right, if all others are held back.
-    pub held: Option<Box<Refusal>>,
+    pub held: Option<Box<ApiError>>,
 }
 
 impl PasswordJob {
@@ -56,7 +56,7 @@ pub struct Derived {
     salt: [u8; SALT],
     iterations: u32,
     key: [u8; 32],
-    pub(super) held: Option<Box<Refusal>>,
+    pub(super) held: Option<Box<ApiError>>,
 }
 
 impl Derived {

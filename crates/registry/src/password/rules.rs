@@ -5,7 +5,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     registry::{
-        error::Refusal,
+        error::ApiError,
         input::{self, Wrong, wrong},
         password::guessable::is_guessable,
     },
@@ -46,8 +46,8 @@ pub fn of_fit_length(value: &Json) -> Result<Secret, Wrong> {
 ///
 /// # Errors
 /// VALIDATION_FAILED
-pub fn require_unguessable(chosen: &Secret, context: &[&str]) -> Result<(), Refusal> {
-    if is_guessable(chosen.expose(), context) { Err(Refusal::field("password", GUESSABLE)) } else { Ok(()) }
+pub fn require_unguessable(chosen: &Secret, context: &[&str]) -> Result<(), ApiError> {
+    if is_guessable(chosen.expose(), context) { Err(ApiError::field("password", GUESSABLE)) } else { Ok(()) }
 }
 
 /// A password that someone types to prove it. Bounded, so that deriving it costs what it costs.

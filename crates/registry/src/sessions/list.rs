@@ -7,7 +7,7 @@ use crate::{
     registry::{
         audit::event::AuditEvent,
         context::Turn,
-        error::Refusal,
+        error::ApiError,
         handler::{Handled, Stop},
         members::member::Person,
         outcome::Outcome,
@@ -93,7 +93,7 @@ pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> Handled {
     let (end, tenant_id) = (format!("{begin}g"), member.tenant.id.as_str());
     let values = [begin.into(), end.into(), tenant_id.into(), of.into(), turn.now.into()];
     let row = sql::query_one::<Row>(turn.db, &statement, &values)?.filter(|row| id(&row.hash) == session);
-    let row = row.ok_or_else(|| Refusal::not_found("session"))?;
+    let row = row.ok_or_else(|| ApiError::not_found("session"))?;
     turn.db.run("DELETE FROM sessions WHERE hash = ?", &[row.hash.as_str().into()])?;
     note(turn, member, &row.member_id, json!({ "session": session }))?;
     let outcome = Outcome::no_content();
@@ -121,7 +121,7 @@ pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled 
 
 fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), Stop> {
     let person = Person::load(turn.db, &member.tenant.id, id)?;
-    person.map(|_| ()).ok_or_else(|| Refusal::not_found("member").into())
+    person.map(|_| ()).ok_or_else(|| ApiError::not_found("member").into())
 }
 
 fn note(turn: &Turn<'_>, member: &Member, target: &str, before: Value) -> Result<(), SqlError> {

@@ -13,7 +13,7 @@ use crate::{
         context::Turn,
         effect::Effect,
         email,
-        error::{Code, Refusal},
+        error::{ApiError, Code},
         handler::{Handled, Stop},
         input::Input,
         members::member::Person,
@@ -48,14 +48,14 @@ pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
         (Verdict::Right, Some(person)) => return open(turn, person),
         (Verdict::Unseen(refusal), _) => refusal,
         (Verdict::Right | Verdict::Wrong, _) => {
-            Refusal::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
+            ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
         }
     };
     note_failure(turn, person.as_ref(), &email)?;
     Err(refusal.into())
 }
 
-fn read_credentials(body: &str) -> Result<(String, Secret), Refusal> {
+fn read_credentials(body: &str) -> Result<(String, Secret), ApiError> {
     let mut body = Input::body(body, &["email", "password"])?;
     let email = body.required("email", email::typed);
     let typed = body.required("password", password::typed);
@@ -131,7 +131,7 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
     let person = Person::load(turn.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
     if !turn.check_in_session(member, &typed, &person)? {
         note_failure(turn, Some(&person), &member.email)?;
-        return Err(Refusal::new(Code::InvalidCredentials, "The password is wrong.").into());
+        return Err(ApiError::new(Code::InvalidCredentials, "The password is wrong.").into());
     }
     let values = [turn.now.into(), member.session.as_str().into()];
     turn.db.run("UPDATE sessions SET stepped_up_at = ? WHERE hash = ?", &values)?;

@@ -10,7 +10,7 @@ use crate::{
         authorise::Act,
         context::Turn,
         effect::Effect,
-        error::Refusal,
+        error::ApiError,
         freshness::Freshness,
         handler::{Handled, Stop},
         input::Input,
@@ -44,7 +44,7 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 
 /// `GET /tenants/{id}`
 pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> Handled {
-    let tenant = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let tenant = Tenant::load(turn.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     Ok(Outcome::ok(json!({
         "tenant": tenant.view(),
         "quotas": quotas::view(turn, &tenant)?,
@@ -89,7 +89,7 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
         }
         None => None,
     };
-    let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     let view = tenant.view();
     note(turn, principal, &id, "tenant.create", &id, (&Value::Null, &view))?;
     let mut answer = json!({ "tenant": view });
@@ -102,7 +102,7 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 
 /// `PATCH /tenants/{id}`
 pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
-    let old = Tenant::load(turn.db, id)?.ok_or_else(|| Refusal::not_found("tenant"))?;
+    let old = Tenant::load(turn.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     let mut body = Input::body(&turn.call.body, &FIELDS)?;
     let mut new = old.clone();
     new.name = body.present("name", name).unwrap_or(new.name);

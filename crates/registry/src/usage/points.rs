@@ -9,7 +9,7 @@ use super::{counts::Counts, retention};
 use crate::{
     registry::{
         context::Turn,
-        error::Refusal,
+        error::ApiError,
         handler::Handled,
         input::{self, Input},
         outcome::Outcome,
@@ -45,7 +45,7 @@ struct Span {
 
 impl Span {
     /// `first`: the first hour that is kept as such.
-    fn read(query: &str, first: Timestamp, now: Timestamp) -> Result<Self, Refusal> {
+    fn read(query: &str, first: Timestamp, now: Timestamp) -> Result<Self, ApiError> {
         let mut query = Input::query(query, &["from", "to", "step"]);
         let step = query.optional("step", |value| input::one_of(value, &STEPS)).unwrap_or(HOUR);
         let to = query.optional("to", input::time).unwrap_or(now);
@@ -59,21 +59,26 @@ impl Span {
         };
         let from = match named {
             Some(from) => from,
-            None if step == HOUR && to <= first => return Err(Refusal::field("to", message("is not after"))),
+            None if step == HOUR && to <= first => {
+                return Err(ApiError::field("to", message("is not after")));
+            }
             None if step == HOUR => to.plus(-USUAL_POINTS * step).max(first),
             None => to.plus(-USUAL_POINTS * step),
         };
         let span = Self { from: from.floor(step), to, step };
         if from >= to {
-            return Err(Refusal::field("from", format!("must be before `to`, which is {}", to.to_rfc3339())));
+            return Err(ApiError::field(
+                "from",
+                format!("must be before `to`, which is {}", to.to_rfc3339()),
+            ));
         }
         if span.to.0 - span.from.0 > MOST_POINTS * step {
             let message =
                 format!("is more than {MOST_POINTS} steps before `to`: ask for less, or in longer steps");
-            return Err(Refusal::field("from", message));
+            return Err(ApiError::field("from", message));
         }
         if step == HOUR && span.from < first {
-            return Err(Refusal::field("from", message("is before")));
+            return Err(ApiError::field("from", message("is before")));
         }
         Ok(span)
     }

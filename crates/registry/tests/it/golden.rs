@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::sql::Sql;
-use keyward_registry::{cursor, error::Refusal, ids, schema, sessions::token};
+use keyward_registry::{cursor, error::ApiError, ids, schema, sessions::token};
 use keyward_testing::office::Office;
 use keyward_testing::{Seeded, secrets};
 use serde_json::json;
@@ -135,7 +135,7 @@ fn released_migrations_are_never_edited_and_none_is_added() {
 
 #[test]
 fn a_refusal_is_problem_details() {
-    let reply = Refusal::field("name", "is required").reply("req-1");
+    let reply = ApiError::field("name", "is required").reply("req-1");
     assert_eq!(
         reply.body,
         r#"{"code":"VALIDATION_FAILED","detail":"Mend name and send the request again.","error":{"code":"VALIDATION_FAILED","message":"Mend name and send the request again.","type":"invalid_request_error"},"errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
