@@ -10,7 +10,7 @@ use crate::{
     registry::{
         context::Turn,
         error::{ApiError, Code},
-        handler::Stop,
+        handler::HandlerError,
         keys::key::{self, State},
         members::member as members,
         principal::{Holder, Member, Principal, Role, inactive, unauthenticated},
@@ -38,7 +38,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// UNAUTHENTICATED; FORBIDDEN if the tenant is not active.
-    pub fn principal(&mut self) -> Result<Principal, Stop> {
+    pub fn principal(&mut self) -> Result<Principal, HandlerError> {
         let call = self.call;
         let principal = match &call.credential {
             AdminCredential::None => return Err(unauthenticated().into()),
@@ -59,7 +59,7 @@ impl Turn<'_> {
         Ok(principal)
     }
 
-    fn session(&self, token: &str) -> Result<Option<Member>, Stop> {
+    fn session(&self, token: &str) -> Result<Option<Member>, HandlerError> {
         let hash = token::token_hash(token);
         let row = sql::query_one::<SessionRow>(
             self.db,
@@ -82,7 +82,7 @@ impl Turn<'_> {
     }
 
     /// The operator's tenant, if the set-up token is right and there is no owner yet.
-    fn set_up_holder(&mut self, token: &str) -> Result<Option<Tenant>, Stop> {
+    fn set_up_holder(&mut self, token: &str) -> Result<Option<Tenant>, HandlerError> {
         if members::exist(self.db)? {
             return Ok(None);
         }
@@ -97,7 +97,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// FORBIDDEN for a publishable key, whatever it holds: everybody who sees its page has it.
-    fn holder(&self, record: &Record) -> Result<Option<Holder>, Stop> {
+    fn holder(&self, record: &Record) -> Result<Option<Holder>, HandlerError> {
         let Some(key) = key::load(self.db, &record.tenant.id, &record.id)? else { return Ok(None) };
         if key.kind == KeyKind::Publishable {
             return Err(publishable().into());

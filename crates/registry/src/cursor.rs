@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     registry::{
         context::Turn,
-        handler::Stop,
+        handler::HandlerError,
         input::{self, Input},
     },
     secret::Secrets,
@@ -90,7 +90,7 @@ impl Turn<'_> {
         statement: &str,
         values: &[Bound],
         beginning: i64,
-    ) -> Result<(Vec<T>, Option<String>), Stop> {
+    ) -> Result<(Vec<T>, Option<String>), HandlerError> {
         let mut query = Input::query(&self.call.query, &PARAMETERS);
         let page = self.page(list, tenant_id, &mut query);
         query.finish()?;

@@ -10,7 +10,7 @@ use crate::{
         context::Turn,
         effect::Effect,
         error::ApiError,
-        handler::Stop,
+        handler::HandlerError,
         keys::fresh,
         memory::Memory,
         outcome::Outcome,
@@ -123,25 +123,27 @@ impl Registry<'_> {
             room::make(self.db, further)?;
             match turn.run() {
                 Ok(outcome) => Ok(Step::Done(outcome)),
-                Err(Stop::Derive(job)) => Ok(Step::Derive(job)),
-                Err(Stop::Tell(fresh)) => Ok(Step::Tell(fresh)),
-                Err(Stop::Refused(refusal)) if turn.stands.get() => Ok(Step::Done(Outcome::refused(refusal))),
+                Err(HandlerError::Derive(job)) => Ok(Step::Derive(job)),
+                Err(HandlerError::Tell(fresh)) => Ok(Step::Tell(fresh)),
+                Err(HandlerError::Refused(refusal)) if turn.stands.get() => {
+                    Ok(Step::Done(Outcome::refused(refusal)))
+                }
                 Err(stop) => Err(stop),
             }
         });
         let may_be_repeated = call.idempotency_key.is_some();
         let (mut outcome, is_kept) = match step {
             Ok(step) => return Ok(step),
-            Err(Stop::Refused(refusal)) => {
+            Err(HandlerError::Refused(refusal)) => {
                 turn.give_back_if_cheap(&refusal);
                 (Outcome::refused(refusal), false)
             }
-            Err(Stop::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
-            Err(Stop::Failed(error)) => return Err(error),
+            Err(HandlerError::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
+            Err(HandlerError::Failed(error)) => return Err(error),
             // These are kept above.
-            Err(Stop::Derive(job)) => return Ok(Step::Derive(job)),
-            Err(Stop::Tell(fresh)) => return Ok(Step::Tell(fresh)),
-            Err(Stop::Wait(crowded)) => return Ok(Step::Wait(crowded)),
+            Err(HandlerError::Derive(job)) => return Ok(Step::Derive(job)),
+            Err(HandlerError::Tell(fresh)) => return Ok(Step::Tell(fresh)),
+            Err(HandlerError::Wait(crowded)) => return Ok(Step::Wait(crowded)),
         };
         // What cannot be cancelled now is cancelled by the alarm.
         if !is_kept && let Err(error) = turn.cancel() {

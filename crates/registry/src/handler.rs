@@ -6,10 +6,10 @@ use crate::{
 };
 
 /// What a handler comes to.
-pub type Handled = Result<Outcome, Stop>;
+pub type HandlerResult = Result<Outcome, HandlerError>;
 
 /// Why a handler stopped before its end.
-pub enum Stop {
+pub enum HandlerError {
     /// The call is refused.
     Refused(ApiError),
     /// It goes on once this password has been derived: call again with the result.
@@ -24,13 +24,13 @@ pub enum Stop {
     Failed(SqlError),
 }
 
-impl From<ApiError> for Stop {
+impl From<ApiError> for HandlerError {
     fn from(refusal: ApiError) -> Self {
         Self::Refused(refusal)
     }
 }
 
-impl From<SqlError> for Stop {
+impl From<SqlError> for HandlerError {
     fn from(error: SqlError) -> Self {
         Self::Failed(error)
     }

@@ -15,7 +15,7 @@ use crate::{
         authorise::Authorised,
         context::Turn,
         error::ApiError,
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         ids,
         input::{self, Input, Wrong, wrong},
         outcome::Outcome,
@@ -67,7 +67,7 @@ impl Authorised<NewLink<'_>> {
 }
 
 /// `POST /links`
-pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let mut body = Input::body(&turn.call.body, &["url", "subject", "sessionId"])?;
     let destination = body.required("url", |value| destination(value, turn.policy));
     let subject = body.optional("subject", subject);
@@ -107,7 +107,7 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 }
 
 /// Refuses more links than a tenant may have open, and forgets the oldest of too many that are over.
-fn make_room(turn: &Turn<'_>, tenant: &Tenant) -> Result<(), Stop> {
+fn make_room(turn: &Turn<'_>, tenant: &Tenant) -> Result<(), HandlerError> {
     let open = quotas::used(turn.db, &tenant.id, Quota::Links, turn.now)?;
     turn.require_quota(tenant, Quota::Links, open, 1)?;
     let too_many = "DELETE FROM links WHERE rowid IN (
@@ -121,7 +121,7 @@ fn make_room(turn: &Turn<'_>, tenant: &Tenant) -> Result<(), Stop> {
 }
 
 /// `GET /links/{id}`: one that the tenant made, until a day after its end.
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let statement = format!("SELECT {COLUMNS} FROM links WHERE id = ? AND tenant_id = ?");
     let row = sql::query_one::<Row>(turn.db, &statement, &[id.into(), principal.tenant_id().into()])?;
     let row = row.ok_or_else(|| ApiError::not_found("link"))?;

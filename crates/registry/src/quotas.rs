@@ -10,7 +10,7 @@ use crate::{
         audit::retention as audit,
         context::Turn,
         error::{ApiError, Code},
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         input::{self, Wrong, wrong},
         outcome::Outcome,
         principal::Principal,
@@ -173,7 +173,13 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// QUOTA_EXCEEDED
-    pub fn require_quota(&self, tenant: &Tenant, quota: Quota, used: u64, adding: u64) -> Result<(), Stop> {
+    pub fn require_quota(
+        &self,
+        tenant: &Tenant,
+        quota: Quota,
+        used: u64,
+        adding: u64,
+    ) -> Result<(), HandlerError> {
         self.require_within(tenant, quota, used, adding, quota.limit(tenant, self.policy))
     }
 
@@ -188,7 +194,7 @@ impl Turn<'_> {
         used: u64,
         adding: u64,
         bound: u64,
-    ) -> Result<(), Stop> {
+    ) -> Result<(), HandlerError> {
         let limit = quota.limit(tenant, self.policy);
         let after = used.saturating_add(adding);
         let (name, what, mend) = quota.facts();
@@ -239,7 +245,7 @@ pub fn view(turn: &Turn<'_>, tenant: &Tenant) -> Result<Value, SqlError> {
 }
 
 /// `GET /quotas`
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     Ok(Outcome::ok(json!({ "quotas": view(turn, principal.tenant())? })))
 }
 

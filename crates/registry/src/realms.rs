@@ -8,7 +8,7 @@ use crate::{
     record::{KeyKind, Limits},
     registry::{
         context::Turn,
-        handler::Handled,
+        handler::HandlerResult,
         keys::{grants, limits},
         outbox,
         outcome::Outcome,
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// `GET /realms`
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let realms: Vec<Value> = turn.policy.realms.iter().map(|realm| view(realm, principal)).collect();
     Ok(Outcome::ok(json!({ "realms": realms })))
 }

@@ -11,7 +11,7 @@ use crate::{
         context::Turn,
         effect::Effect,
         error::{ApiError, Code},
-        handler::Stop,
+        handler::HandlerError,
         quotas::{self, Quota},
         tenants::tenant::Tenant,
     },
@@ -33,7 +33,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// STORAGE_FULL, QUOTA_EXCEEDED
-    pub fn require_room_for(&self, tenant: &Tenant, effect: Effect) -> Result<(), Stop> {
+    pub fn require_room_for(&self, tenant: &Tenant, effect: Effect) -> Result<(), HandlerError> {
         if effect == Effect::Makes {
             return Ok(());
         }
@@ -45,7 +45,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// STORAGE_FULL
-    pub fn require_room(&self, effect: Effect) -> Result<(), Stop> {
+    pub fn require_room(&self, effect: Effect) -> Result<(), HandlerError> {
         let Some(bound) = effect.storage(self.policy.admin.storage) else { return Ok(()) };
         let used = self.db.size()?;
         // What was given up for a revocation is not there for what grows.
@@ -70,7 +70,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// QUOTA_EXCEEDED
-    pub fn require_audit(&self, tenant: &Tenant, effect: Effect) -> Result<(), Stop> {
+    pub fn require_audit(&self, tenant: &Tenant, effect: Effect) -> Result<(), HandlerError> {
         let quota = Quota::AuditEntries;
         let Some(bound) = effect.audit_entries(quota.limit(tenant, self.policy)) else { return Ok(()) };
         self.require_within(tenant, quota, audit::entries(self.db, &tenant.id)?, 1, bound)

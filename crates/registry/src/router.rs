@@ -7,7 +7,7 @@ use crate::{
         context::Turn,
         effect::Effect,
         error::{ApiError, Code},
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         keys, links, members,
         principal::{self, Member, Principal, Right},
         quotas, realms, sessions, setup, tenants, usage,
@@ -18,13 +18,13 @@ use crate::{
 #[derive(Clone, Copy)]
 enum Handler {
     /// Anybody: nobody can have signed in yet.
-    Open(fn(&mut Turn<'_>) -> Handled),
+    Open(fn(&mut Turn<'_>) -> HandlerResult),
     /// A member, for what is the member's own.
-    Member(fn(&mut Turn<'_>, &Member, &str) -> Handled),
+    Member(fn(&mut Turn<'_>, &Member, &str) -> HandlerResult),
     /// Whoever has the right: a member by role, an API key by scope.
-    With(Right, fn(&mut Turn<'_>, &Principal, &str) -> Handled),
+    With(Right, fn(&mut Turn<'_>, &Principal, &str) -> HandlerResult),
     /// An owner of the tenant; never an API key.
-    Owner(fn(&mut Turn<'_>, &Member, &str) -> Handled),
+    Owner(fn(&mut Turn<'_>, &Member, &str) -> HandlerResult),
 }
 
 /// Every route of the admin API. `{key_}` stands for one segment that begins with `key_`, `{}` for
@@ -89,7 +89,7 @@ pub fn is_open(method: &str, path: &str) -> bool {
 
 impl Turn<'_> {
     /// Finds the handler, authenticates, checks the right to call it and runs it.
-    pub fn run(&mut self) -> Handled {
+    pub fn run(&mut self) -> HandlerResult {
         let (handler, id) = route(&self.call.method, &self.call.path)?;
         let effect = Effect::of(&self.call.method, &self.call.path);
         match handler {
@@ -120,10 +120,10 @@ impl Turn<'_> {
     }
 
     /// Who calls, unless that is too often. `entitled`: whether it has the right to.
-    fn caller(&mut self, entitled: impl Fn(&Principal) -> bool) -> Result<Principal, Stop> {
+    fn caller(&mut self, entitled: impl Fn(&Principal) -> bool) -> Result<Principal, HandlerError> {
         let effect = Effect::of(&self.call.method, &self.call.path);
         let principal = match self.principal() {
-            Err(Stop::Refused(refusal)) => {
+            Err(HandlerError::Refused(refusal)) => {
                 self.count_stranger(effect)?;
                 return Err(refusal.into());
             }
@@ -134,7 +134,11 @@ impl Turn<'_> {
         Ok(principal)
     }
 
-    fn member(&mut self, otherwise: &str, entitled: impl Fn(&Member) -> bool) -> Result<Member, Stop> {
+    fn member(
+        &mut self,
+        otherwise: &str,
+        entitled: impl Fn(&Member) -> bool,
+    ) -> Result<Member, HandlerError> {
         match self.caller(|principal| matches!(principal, Principal::Member(member) if entitled(member)))? {
             Principal::Member(member) => Ok(member),
             Principal::SetUp(_) => {

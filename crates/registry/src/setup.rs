@@ -8,7 +8,7 @@ use crate::{
         context::Turn,
         email,
         error::{ApiError, Code},
-        handler::Handled,
+        handler::HandlerResult,
         input::{self, Input},
         members::{member as members, membership::Membership},
         password::rules as password,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// `POST /setup`: makes the operator's tenant and its first owner, once.
-pub fn set_up(turn: &mut Turn<'_>) -> Handled {
+pub fn set_up(turn: &mut Turn<'_>) -> HandlerResult {
     if members::exist(turn.db)? {
         return Err(
             ApiError::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     key::hex,
     network,
-    registry::{context::Turn, error::ApiError, handler::Stop, rows},
+    registry::{context::Turn, error::ApiError, handler::HandlerError, rows},
     sql::{self, SqlError},
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
@@ -101,17 +101,17 @@ impl Turn<'_> {
     /// that is waited for, so many times: it may be no failure. `crowded` is how all others are refused meanwhile.
     ///
     /// # Errors
-    /// [`Stop::Wait`]
+    /// [`HandlerError::Wait`]
     pub(super) fn blocked_after_others(
         &self,
         counter: &Counter,
         looks: u32,
         crowded: Option<ApiError>,
-    ) -> Result<Option<Timestamp>, Stop> {
+    ) -> Result<Option<Timestamp>, HandlerError> {
         let until = self.blocked_until(counter)?;
         let may_wait =
             || self.progress.waits < looks && self.memory.attempts.may_wait(&counter.subject, self.now);
-        if until.is_some() && may_wait() { Err(Stop::Wait(crowded.map(Box::new))) } else { Ok(until) }
+        if until.is_some() && may_wait() { Err(HandlerError::Wait(crowded.map(Box::new))) } else { Ok(until) }
     }
 
     /// An attempt is looked at from now on.

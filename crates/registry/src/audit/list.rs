@@ -11,7 +11,7 @@ use crate::{
     registry::{
         context::Turn,
         error::ApiError,
-        handler::Handled,
+        handler::HandlerResult,
         input::{self, Input},
         outcome::Outcome,
         principal::Principal,
@@ -25,7 +25,7 @@ const LIST: &str = "audit";
 const CHECKED_AT_ONCE: u32 = 1_000;
 
 /// `GET /audit`: newest first.
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
     let statement = "SELECT seq AS position, seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
     let (rows, next) = turn.read_page::<Row>(LIST, tenant_id, statement, &[tenant_id.into()], i64::MAX)?;
@@ -36,7 +36,7 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 /// `GET /audit/verify?from`: whether the tenant's chain is whole, from an entry on. One call checks so
 /// many entries at most, since no other call runs meanwhile; `next` is then where to go on. A chain that was
 /// cut begins after its checkpoint, if that is signed.
-pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
     let mut query = Input::query(&turn.call.query, &["from"]);
     let from = query.optional("from", |value| input::whole_text(value, 1, u32::MAX)).unwrap_or(1);

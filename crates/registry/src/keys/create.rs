@@ -12,7 +12,7 @@ use crate::{
         context::Turn,
         effect::Effect,
         error::{ApiError, Code},
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         ids,
         input::{self, Input},
         keys::{
@@ -38,7 +38,7 @@ use crate::{
 const FIRST_VERSION: u64 = 1;
 
 /// `POST /api-keys`
-pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let known = [&["realm", "kind"], &settings::FIELDS[..]].concat();
     let token = Token::of(turn, principal)?;
     // Before the body is looked at: what it asks for may no longer be possible, and was done.
@@ -55,7 +55,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
             return repeated(turn, principal, replay);
         }
         if !turn.has_made() {
-            return Err(Stop::Tell(replay.fresh()));
+            return Err(HandlerError::Tell(replay.fresh()));
         }
     }
     if turn.has_made() {
@@ -81,7 +81,7 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
     body.finish()?;
     let order = Order { realm, kind, settings: &settings, rotated_from: None, growth: Growth::More };
     let order = turn.authorise(principal, order)?;
-    Err(Stop::Tell(make(turn, principal, &order, token.as_ref())?))
+    Err(HandlerError::Tell(make(turn, principal, &order, token.as_ref())?))
 }
 
 /// Stores a new key, puts it into the outbox and audits it.
@@ -90,7 +90,7 @@ pub fn make(
     principal: &Principal,
     order: &Authorised<Order<'_>>,
     token: Option<&Token>,
-) -> Result<Fresh, Stop> {
+) -> Result<Fresh, HandlerError> {
     let Order { realm, kind, settings, rotated_from, growth } = &**order;
     let tenant = principal.tenant();
     room::make(turn, tenant, room::bytes_of(settings), *growth)?;
@@ -147,7 +147,7 @@ fn no_code() -> ApiError {
 }
 
 /// The answer that shows a new key, remembered without its plaintext.
-pub fn shown(turn: &Turn<'_>, plaintext: Secret, token: Option<&Token>, body: Value) -> Handled {
+pub fn shown(turn: &Turn<'_>, plaintext: Secret, token: Option<&Token>, body: Value) -> HandlerResult {
     if let Some(token) = token {
         idempotency::answer(turn, token, &body)?;
     }
@@ -160,7 +160,7 @@ pub fn shown(turn: &Turn<'_>, plaintext: Secret, token: Option<&Token>, body: Va
 
 /// The answer to a request that was carried out before: what was answered then, and a mark. That the key was shown
 /// again is audited.
-pub fn repeated(turn: &Turn<'_>, principal: &Principal, replay: Replay) -> Handled {
+pub fn repeated(turn: &Turn<'_>, principal: &Principal, replay: Replay) -> HandlerResult {
     let Replay { key, body, plaintext, token } = replay;
     // It adds an entry to the audit, and it can be repeated without an end.
     turn.require_room_for(principal.tenant(), Effect::Repeats)?;

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::registry::{
     audit::{event::AuditEvent, short},
     context::Turn,
-    handler::{Handled, Stop},
+    handler::{HandlerError, HandlerResult},
     input::{self, Input},
     keys::{
         change::{Change, Fate},
@@ -19,7 +19,7 @@ use crate::registry::{
 };
 
 /// `PATCH /api-keys/{id}`
-pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let key = turn.key(principal, id)?;
     let realm = turn.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
     // Or a stolen one could free itself of its addresses and its end.
@@ -49,7 +49,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
 }
 
 /// `POST /api-keys/{id}/revoke`
-pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let key = turn.key(principal, id)?;
     let mut body = Input::body(&turn.call.body, &["reason"])?;
     let reason =
@@ -67,7 +67,7 @@ pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
 
 /// The key as it is now, and from when on that holds everywhere: known if the KeyGate was told
 /// before, else promised once it is.
-fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str) -> Handled {
+fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str) -> HandlerResult {
     let key = turn.key(principal, id)?;
     let freshness = key.freshness(turn.policy);
     let mut body = json!({ "apiKey": key.view(principal.tenant(), turn.policy, turn.now) });
@@ -80,7 +80,12 @@ fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str)
 }
 
 /// Audits what changed, from the key as it was to the key as it is stored now. How many bytes more are kept for repeats.
-pub fn note(turn: &Turn<'_>, principal: &Principal, old: &Key, action: &'static str) -> Result<u64, Stop> {
+pub fn note(
+    turn: &Turn<'_>,
+    principal: &Principal,
+    old: &Key,
+    action: &'static str,
+) -> Result<u64, HandlerError> {
     let new = turn.key(principal, &old.id)?;
     let view = |key: &Key| -> Value { key.view(principal.tenant(), turn.policy, turn.now) };
     let (before, after) = short::difference(&view(old), &view(&new));

@@ -14,7 +14,7 @@ use crate::{
         },
         context::Turn,
         error::{ApiError, Code},
-        handler::Stop,
+        handler::HandlerError,
         keys::key::{self, Key},
         principal::Principal,
         progress::Introduced,
@@ -39,10 +39,10 @@ impl Turn<'_> {
     /// The key that this call made, now that it can be shown, and its plaintext.
     ///
     /// # Errors
-    /// [`Stop::Untold`]; CONFLICT if it was revoked meanwhile.
-    pub fn deliver(&self, principal: &Principal) -> Result<(Key, Secret), Stop> {
+    /// [`HandlerError::Untold`]; CONFLICT if it was revoked meanwhile.
+    pub fn deliver(&self, principal: &Principal) -> Result<(Key, Secret), HandlerError> {
         let Some(Introduced { fresh, told: true }) = &self.progress.introduced else {
-            return Err(Stop::Untold);
+            return Err(HandlerError::Untold);
         };
         let key = self.key(principal, &fresh.id)?;
         key.require_active(self.now, "shown")?;

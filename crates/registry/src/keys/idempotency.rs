@@ -17,7 +17,7 @@ use crate::{
     registry::{
         context::Turn,
         error::{ApiError, Code},
-        handler::Stop,
+        handler::HandlerError,
         keys::{
             key::{self as stored_key, Key},
             settings::FIELDS,
@@ -131,7 +131,7 @@ impl Token {
     /// # Errors
     /// IDEMPOTENCY_MISMATCH if the token was used for another request, or by another caller; CONFLICT if the key has
     /// left the list, or cannot be computed anew, since the secret it was made under is gone.
-    pub fn replay(&self, turn: &Turn<'_>, tenant: &Tenant) -> Result<Option<Replay>, Stop> {
+    pub fn replay(&self, turn: &Turn<'_>, tenant: &Tenant) -> Result<Option<Replay>, HandlerError> {
         // The clock was set back: what was remembered ahead of it is so for no longer than what is new.
         let back = "UPDATE idempotency SET created_at = ? WHERE created_at > ?";
         turn.db.run(back, &[turn.now.into(), turn.now.into()])?;

@@ -10,7 +10,7 @@ use crate::{
         context::Turn,
         error::{ApiError, Code},
         freshness::Freshness,
-        handler::Stop,
+        handler::HandlerError,
         keys::{limits, settings::Settings},
         principal::Principal,
         rows::{self, from_json_text},
@@ -254,7 +254,7 @@ impl Key {
 
 impl Turn<'_> {
     /// The key that a path names, for the principal's tenant.
-    pub(crate) fn key(&self, principal: &Principal, id: &str) -> Result<Key, Stop> {
+    pub(crate) fn key(&self, principal: &Principal, id: &str) -> Result<Key, HandlerError> {
         Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| ApiError::not_found("API key"))?)
     }
 

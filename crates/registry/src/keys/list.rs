@@ -7,7 +7,7 @@ use crate::{
     registry::{
         context::Turn,
         cursor,
-        handler::Handled,
+        handler::HandlerResult,
         input::{self, Input},
         keys::key::{Key, State},
         outcome::Outcome,
@@ -31,14 +31,14 @@ pub fn looks_for_something(query: &str) -> bool {
 }
 
 /// `GET /api-keys/{id}`
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let key = turn.key(principal, id)?;
     let view = key.view(principal.tenant(), turn.policy, turn.now);
     Ok(Outcome::ok(json!({ "apiKey": view })).version(key.version))
 }
 
 /// `GET /api-keys`
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
     let known = [&cursor::PARAMETERS[..], &FILTERS[..]].concat();
     let mut query = Input::query(&turn.call.query, &known);

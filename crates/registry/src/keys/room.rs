@@ -9,7 +9,7 @@ use crate::{
     registry::{
         context::Turn,
         effect::Effect,
-        handler::Stop,
+        handler::HandlerError,
         keys::settings::{MEASURED, Settings},
         quotas::{Quota, Used},
         tenants::tenant::Tenant,
@@ -44,7 +44,7 @@ pub fn bytes_of(settings: &Settings) -> u64 {
 ///
 /// # Errors
 /// QUOTA_EXCEEDED, STORAGE_FULL
-pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Result<(), Stop> {
+pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Result<(), HandlerError> {
     turn.require_room(Effect::Grows)?;
     turn.require_audit(tenant, Effect::Grows)?;
     let mut used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
@@ -84,7 +84,7 @@ pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Re
 ///
 /// # Errors
 /// QUOTA_EXCEEDED
-pub fn require_since(turn: &Turn<'_>, tenant: &Tenant, adding: u64) -> Result<(), Stop> {
+pub fn require_since(turn: &Turn<'_>, tenant: &Tenant, adding: u64) -> Result<(), HandlerError> {
     // Most changes add nothing, and then the keys need not be counted.
     if adding == 0 {
         return Ok(());

@@ -8,7 +8,7 @@ use crate::{
         context::Turn,
         error::ApiError,
         freshness::Freshness,
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         input::{self, Input},
         keys::{
             change::{Change, Fate},
@@ -29,7 +29,7 @@ use crate::{
 const LONGEST_GRACE: u32 = 315_360_000;
 
 /// `POST /api-keys/{id}/rotate`
-pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let token = Token::of(turn, principal)?;
     let replay = token.as_ref().map(|token| token.replay(turn, principal.tenant())).transpose()?.flatten();
     let Some(key) = key::load(turn.db, principal.tenant_id(), id)? else {
@@ -61,7 +61,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
             return Ok(promise(repeated, &old, key.freshness(turn.policy)));
         }
         if !turn.has_made() {
-            return Err(Stop::Tell(replay.fresh()));
+            return Err(HandlerError::Tell(replay.fresh()));
         }
     }
     turn.require_match(&key)?;
@@ -70,7 +70,7 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
     grants::require_fit(realm, key.kind, &key.settings.scopes)?;
 
     if !turn.has_made() {
-        return Err(Stop::Tell(create::make(turn, principal, &order, token.as_ref())?));
+        return Err(HandlerError::Tell(create::make(turn, principal, &order, token.as_ref())?));
     }
     // Only now, when the new key works, does anything become of the old one.
     let (new, plaintext) = turn.deliver(principal)?;
@@ -115,7 +115,7 @@ fn authorise_repeat(
 }
 
 /// The answer to a repeat after the old key has left the list, which it does once KV knows that it has ended.
-fn repeated_without_old(turn: &Turn<'_>, principal: &Principal, id: &str, replay: Replay) -> Handled {
+fn repeated_without_old(turn: &Turn<'_>, principal: &Principal, id: &str, replay: Replay) -> HandlerResult {
     authorise_repeat(turn, principal, id, &replay)?;
     let (revoke, grace) = read(&turn.call.body)?;
     let realm = turn.policy.realm(&replay.key.realm);

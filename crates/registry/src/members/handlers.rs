@@ -9,7 +9,7 @@ use crate::{
         context::Turn,
         email,
         error::{ApiError, Code},
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         input::Input,
         members::{
             member::{self, COLUMNS, Person},
@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// `GET /members`: in the order they were added.
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
     let statement = format!(
         "SELECT rowid AS position, {COLUMNS} FROM members WHERE tenant_id = ? AND rowid > ? ORDER BY rowid LIMIT ?"
@@ -36,14 +36,14 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 }
 
 /// `GET /members/{id}`
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let person = Person::load(turn.db, principal.tenant_id(), id)?;
     let person = person.ok_or_else(|| ApiError::not_found("member"))?;
     Ok(Outcome::ok(json!({ "member": person.view() })))
 }
 
 /// `POST /members`
-pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     let (principal, tenant) = (Principal::from(member), &member.tenant);
     let joins = |after| Membership { tenant_id: &tenant.id, before: None, after, typed_in: None };
     joins(None).require(turn, &principal)?;
@@ -69,7 +69,7 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
 
 /// `PATCH /members/{id}`: an owner changes role or password of anybody; everybody changes the own
 /// password, with the present one.
-pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
     let own = member.id == id;
     if !own {
         member.require_owner()?;
@@ -122,7 +122,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
 }
 
 /// `DELETE /members/{id}`
-pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
     let (principal, tenant_id) = (Principal::from(member), member.tenant.id.as_str());
     let leaves = |before| Membership { tenant_id, before, after: None, typed_in: None };
     leaves(None).require(turn, &principal)?;
@@ -135,7 +135,7 @@ pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
 }
 
 /// Nobody may take the last owner away: nobody could give the role back.
-fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), Stop> {
+fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), HandlerError> {
     let count = "SELECT COUNT(*) FROM members WHERE tenant_id = ? AND role = ? AND id <> ?";
     let values = [person.tenant_id.as_str().into(), word(Role::Owner).into(), person.id.as_str().into()];
     let others = sql::scalar::<u32>(turn.db, count, &values)?.unwrap_or_default();

@@ -8,7 +8,7 @@ use crate::{
     registry::{
         context::Turn,
         error::{ApiError, Code},
-        handler::Stop,
+        handler::HandlerError,
         ids,
         principal::Role,
     },
@@ -64,7 +64,7 @@ impl Person {
 }
 
 /// Refuses an address that somebody has.
-pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), Stop> {
+pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), HandlerError> {
     match Person::by_email(turn.db, email)? {
         Some(_) => {
             Err(ApiError::new(Code::Conflict, "This e-mail address cannot be added: it is in use.").into())

@@ -7,7 +7,7 @@ use crate::{
         attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
         context::Turn,
         error::{ApiError, Code},
-        handler::Stop,
+        handler::HandlerError,
         members::member::Person,
         password::derivation::{Derived, ITERATIONS, PasswordJob, Purpose, SALT, normalised, parameters},
         principal::Member,
@@ -29,12 +29,12 @@ pub enum Verdict {
 
 impl Turn<'_> {
     /// The stored form of a new password.
-    pub fn set_password(&mut self, password: &Secret) -> Result<String, Stop> {
+    pub fn set_password(&mut self, password: &Secret) -> Result<String, HandlerError> {
         if let Some(derived) = self.derived(Purpose::Set) {
             return Ok(derived.stored());
         }
         let salt = entropy::bytes(self.entropy);
-        Err(Stop::Derive(PasswordJob {
+        Err(HandlerError::Derive(PasswordJob {
             purpose: Purpose::Set,
             password: normalised(password),
             salt,
@@ -55,7 +55,7 @@ impl Turn<'_> {
         password: &Secret,
         person: Option<&Person>,
         crowded: Option<ApiError>,
-    ) -> Result<Verdict, Stop> {
+    ) -> Result<Verdict, HandlerError> {
         let pair = Counter::of_pair(email, &self.call.address);
         let wide = Counter::wide(email, &self.call.address);
         let stored = person.map(|person| person.password.as_str());
@@ -105,7 +105,7 @@ impl Turn<'_> {
         member: &Member,
         password: &Secret,
         person: &Person,
-    ) -> Result<bool, Stop> {
+    ) -> Result<bool, HandlerError> {
         let session = Counter::of_session(&member.session);
         let (right, _) = self.verify(&member.email, password, Some(&person.password), &session, |turn| {
             if let Some(until) = turn.blocked_after_others(&session, MOST_LOOKS, None)? {
@@ -129,8 +129,8 @@ impl Turn<'_> {
         password: &Secret,
         stored: Option<&str>,
         own: &Counter,
-        count: impl FnOnce(&Self) -> Result<Option<Box<ApiError>>, Stop>,
-    ) -> Result<(bool, Option<Box<ApiError>>), Stop> {
+        count: impl FnOnce(&Self) -> Result<Option<Box<ApiError>>, HandlerError>,
+    ) -> Result<(bool, Option<Box<ApiError>>), HandlerError> {
         let held = match self.derived(Purpose::Verify) {
             Some(derived) => derived.held,
             None => {
@@ -147,7 +147,7 @@ impl Turn<'_> {
             let Some(derived) = self.derived(purpose) else {
                 let (iterations, salt) = stored.and_then(parameters).unwrap_or_else(|| self.nobodys(email));
                 let password = password.clone();
-                return Err(Stop::Derive(PasswordJob { purpose, password, salt, iterations, held }));
+                return Err(HandlerError::Derive(PasswordJob { purpose, password, salt, iterations, held }));
             };
             self.keep_if_refused();
             if stored.is_some_and(|stored| derived.is(stored)) {

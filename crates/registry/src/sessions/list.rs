@@ -8,7 +8,7 @@ use crate::{
         audit::event::AuditEvent,
         context::Turn,
         error::ApiError,
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         members::member::Person,
         outcome::Outcome,
         principal::{Member, Role},
@@ -59,17 +59,17 @@ fn id(hash: &str) -> String {
 }
 
 /// `GET /sessions`: one's own, in the order they began.
-pub fn list_own(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+pub fn list_own(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     list(turn, member, &member.id)
 }
 
 /// `GET /members/{id}/sessions`
-pub fn list_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+pub fn list_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
     require_of_tenant(turn, member, id)?;
     list(turn, member, id)
 }
 
-fn list(turn: &Turn<'_>, member: &Member, of: &str) -> Handled {
+fn list(turn: &Turn<'_>, member: &Member, of: &str) -> HandlerResult {
     let statement = format!(
         "SELECT rowid AS position, {COLUMNS} FROM sessions
          WHERE member_id = ? AND tenant_id = ? AND expires_at > ? AND rowid > ? ORDER BY rowid LIMIT ?"
@@ -82,7 +82,7 @@ fn list(turn: &Turn<'_>, member: &Member, of: &str) -> Handled {
 }
 
 /// `DELETE /sessions/{id}`: one of one's own; as an owner, of anybody in the tenant.
-pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> Handled {
+pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> HandlerResult {
     let of = (member.role != Role::Owner).then_some(member.id.as_str());
     // Of a tenant's many sessions those whose hashes begin so, which is at most one.
     let begin = session.strip_prefix(ID_PREFIX).unwrap_or_default();
@@ -102,7 +102,7 @@ pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> Handled {
 }
 
 /// `DELETE /sessions`: all of one's own but this one.
-pub fn end_others(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+pub fn end_others(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     // What ends nothing leaves no trace either: it could be repeated without end.
     if end_all(turn, &member.id, &member.session)? {
         note(turn, member, &member.id, json!({ "session": "others" }))?;
@@ -111,7 +111,7 @@ pub fn end_others(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
 }
 
 /// `DELETE /members/{id}/sessions`: all of a member's; the one that asks stays.
-pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled {
+pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
     require_of_tenant(turn, member, id)?;
     if end_all(turn, id, &member.session)? {
         note(turn, member, id, json!({ "session": "all" }))?;
@@ -119,7 +119,7 @@ pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> Handled 
     Ok(Outcome::no_content())
 }
 
-fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), Stop> {
+fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), HandlerError> {
     let person = Person::load(turn.db, &member.tenant.id, id)?;
     person.map(|_| ()).ok_or_else(|| ApiError::not_found("member").into())
 }

@@ -14,7 +14,7 @@ use crate::{
         effect::Effect,
         email,
         error::{ApiError, Code},
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         input::Input,
         members::member::Person,
         outcome::Outcome,
@@ -36,7 +36,7 @@ use crate::{
 const LIFE: i64 = 12 * HOUR;
 
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
-pub fn sign_in(turn: &mut Turn<'_>) -> Handled {
+pub fn sign_in(turn: &mut Turn<'_>) -> HandlerResult {
     let counted = turn.count_stranger(Effect::Admits);
     let crowded = turn.progress.crowded.as_deref().cloned().or(counted.err());
     let (email, typed) = match (read_credentials(&turn.call.body), &crowded) {
@@ -65,7 +65,7 @@ fn read_credentials(body: &str) -> Result<(String, Secret), ApiError> {
 }
 
 /// Begins a session of somebody who has shown the password.
-fn open(turn: &mut Turn<'_>, person: &Person) -> Handled {
+fn open(turn: &mut Turn<'_>, person: &Person) -> HandlerResult {
     let tenant =
         Tenant::load(turn.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
@@ -105,7 +105,7 @@ fn view(id: &str, email: &str, role: Role, tenant: &Tenant) -> Value {
 }
 
 /// `GET /session`: who am I.
-pub fn show(_: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+pub fn show(_: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     Ok(Outcome::ok(json!({
         "member": view(&member.id, &member.email, member.role, &member.tenant),
         "tenant": { "id": member.tenant.id, "name": member.tenant.name },
@@ -115,14 +115,14 @@ pub fn show(_: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
 }
 
 /// `DELETE /session`: signs out.
-pub fn sign_out(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+pub fn sign_out(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     turn.db.run("DELETE FROM sessions WHERE hash = ?", &[member.session.as_str().into()])?;
     note(turn, &member.tenant.id, &member.actor(), "session.delete", &member.id)?;
     Ok(Outcome::no_content().header("Set-Cookie", clear_cookie()))
 }
 
 /// `POST /session/step-up`: opens five minutes.
-pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
+pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     let mut body = Input::body(&turn.call.body, &["password"])?;
     let typed = body.required("password", password::typed);
     let Some(typed) = typed else { return Err(body.refusal().into()) };
@@ -140,7 +140,7 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> Handled {
 }
 
 /// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's.
-fn note_failure(turn: &Turn<'_>, person: Option<&Person>, email: &str) -> Result<(), Stop> {
+fn note_failure(turn: &Turn<'_>, person: Option<&Person>, email: &str) -> Result<(), HandlerError> {
     let actor = Actor::unknown(Some(email));
     if let Some(person) = person {
         return note(turn, &person.tenant_id, &actor, "session.refused", &person.id);
@@ -158,7 +158,7 @@ fn note(
     actor: &Actor,
     action: &'static str,
     target: &str,
-) -> Result<(), Stop> {
+) -> Result<(), HandlerError> {
     Ok(turn.audit(&AuditEvent {
         tenant_id,
         actor,

@@ -12,7 +12,7 @@ use crate::{
         effect::Effect,
         error::ApiError,
         freshness::Freshness,
-        handler::{Handled, Stop},
+        handler::{HandlerError, HandlerResult},
         input::Input,
         members::{
             member::{self, Person},
@@ -34,7 +34,7 @@ use crate::{
 const FIELDS: [&str; 6] = ["name", "code", "status", "plan", "rateLimit", "quotas"];
 
 /// `GET /tenants`: in the order they were made.
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let statement =
         format!("SELECT rowid AS position, {COLUMNS} FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT ?");
     let (rows, next) = turn.read_page::<Tenant>("tenants", principal.tenant_id(), &statement, &[], 0)?;
@@ -43,7 +43,7 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 }
 
 /// `GET /tenants/{id}`
-pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> Handled {
+pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> HandlerResult {
     let tenant = Tenant::load(turn.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     Ok(Outcome::ok(json!({
         "tenant": tenant.view(),
@@ -58,7 +58,7 @@ fn joins<'a>(tenant_id: &'a str, after: Option<&'a Person>) -> Membership<'a> {
 }
 
 /// `POST /tenants`, with its first owner if one is named.
-pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
+pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let mut body = Input::body(&turn.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
     let name = body.required("name", name);
     let code = body.optional("code", code);
@@ -101,7 +101,7 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> Handled {
 }
 
 /// `PATCH /tenants/{id}`
-pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let old = Tenant::load(turn.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     let mut body = Input::body(&turn.call.body, &FIELDS)?;
     let mut new = old.clone();
@@ -145,7 +145,7 @@ fn note(
     action: &'static str,
     target: &str,
     (before, after): (&Value, &Value),
-) -> Result<(), Stop> {
+) -> Result<(), HandlerError> {
     if !turn.is_admitted(principal.tenant_id(), Kind::Tenants)? {
         let operator = Tenant::load(turn.db, principal.tenant_id())?;
         turn.require_audit(operator.as_ref().unwrap_or(principal.tenant()), Effect::Grows)?;

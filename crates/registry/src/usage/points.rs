@@ -10,7 +10,7 @@ use crate::{
     registry::{
         context::Turn,
         error::ApiError,
-        handler::Handled,
+        handler::HandlerResult,
         input::{self, Input},
         outcome::Outcome,
         principal::Principal,
@@ -27,7 +27,7 @@ const USUAL_POINTS: i64 = 24;
 const MOST_POINTS: i64 = 1_000;
 
 /// `GET /api-keys/{id}/usage`
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> Handled {
+pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let key = turn.key(principal, id)?;
     let first = retention::first_hour_of(turn.db, &key.tenant_id, turn.now)?;
     let span = Span::read(&turn.call.query, first, turn.now)?;
