@@ -8,10 +8,10 @@ use crate::{
     entropy::Entropy,
     registry::{
         attempts,
-        dispatch::{Registry, Step},
+        call_state::CallState,
+        dispatch::{Progress, Registry},
         error::ApiError,
         outcome::Outcome,
-        progress::Progress,
         publish_error::PublishError,
         publisher::{PATIENCE_MS, Platform, Publisher},
         room,
@@ -130,30 +130,30 @@ impl<P: Platform> Publisher<P> {
         let Deployment { secrets, setup_token } = deployment;
         let (db, policy) = (self.platform.db(), self.platform.policy());
         let registry = Registry { db, policy, secrets, setup_token, memory: &self.memory };
-        let mut progress = Progress::default();
+        let mut state = CallState::default();
         loop {
-            match registry.handle(call, &progress, self.platform.now(), entropy) {
-                Step::Done(outcome) => return outcome,
-                Step::Derive(job) => match self.platform.derive(&job).await {
-                    Ok(key) => progress.derived.push(job.done(key)),
+            match registry.handle(call, &state, self.platform.now(), entropy) {
+                Progress::Done(outcome) => return outcome,
+                Progress::Derive(job) => match self.platform.derive(&job).await {
+                    Ok(key) => state.derived.push(job.done(key)),
                     Err(error) => {
                         self.platform.log("password derivation", &error.to_string(), Some(&call.request_id));
                         return Outcome::refused(ApiError::registry_unavailable());
                     }
                 },
-                Step::Wait(crowded) => {
-                    progress.waits += 1;
-                    progress.crowded = crowded;
+                Progress::Wait(crowded) => {
+                    state.waits += 1;
+                    state.crowded = crowded;
                     self.platform.pause(attempts::LOOK_AGAIN_MS).await;
                 }
-                Step::Tell(fresh) => {
+                Progress::Tell(fresh) => {
                     let alarm = self.keep_alarm().await;
                     if let Err(error) = &alarm {
                         self.platform.log("alarm", &error.to_string(), Some(&call.request_id));
                     }
                     let ids = std::slice::from_ref(&fresh.id);
                     let told = alarm.is_ok() && self.tell_all_within(ids, self.left(end)).await.pending == 0;
-                    progress.introduced = Some(fresh.introduced(told));
+                    state.introduced = Some(fresh.introduced(told));
                 }
             }
         }

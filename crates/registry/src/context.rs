@@ -8,7 +8,7 @@ use crate::{
     admin_call::AdminCall,
     entropy::Entropy,
     policy::Policy,
-    registry::{memory::Memory, outcome::Outcome, progress::Progress, rates::Counted},
+    registry::{call_state::CallState, memory::Memory, outcome::Outcome, rates::Counted},
     secret::{Secret, Secrets},
     sql::Sql,
     time::Timestamp,
@@ -22,7 +22,7 @@ pub struct Turn<'a> {
     pub(super) setup_token: Option<&'a Secret>,
     pub(super) memory: &'a Memory,
     pub(super) call: &'a AdminCall,
-    pub(super) progress: &'a Progress,
+    pub(super) state: &'a CallState,
     pub(super) now: Timestamp,
     pub(super) entropy: &'a mut dyn Entropy,
     /// Whether what was written is kept although the call is refused.

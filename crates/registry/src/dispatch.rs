@@ -7,6 +7,7 @@ use crate::{
     entropy::Entropy,
     policy::Policy,
     registry::{
+        call_state::{CallState, Fresh},
         context::Turn,
         effect::Effect,
         error::ApiError,
@@ -15,7 +16,6 @@ use crate::{
         memory::Memory,
         outcome::Outcome,
         password::derivation::PasswordJob,
-        progress::{Fresh, Progress},
         room,
     },
     secret::{Secret, Secrets},
@@ -39,7 +39,7 @@ pub struct Registry<'a> {
 }
 
 /// How far a call came.
-pub enum Step {
+pub enum Progress {
     /// Derive this password, then call again with all results so far.
     Derive(PasswordJob),
     /// Tell this key's KeyGate of it, then call again.
@@ -57,19 +57,19 @@ impl Registry<'_> {
     pub fn handle(
         &self,
         call: &AdminCall,
-        progress: &Progress,
+        state: &CallState,
         now: Timestamp,
         entropy: &mut dyn Entropy,
-    ) -> Step {
+    ) -> Progress {
         let effect = Effect::of(&call.method, &call.path);
         let before = self.db.size();
-        let mut attempt = |further| self.attempt(call, progress, now, &mut *entropy, further);
-        let step = match effect {
+        let mut attempt = |further| self.attempt(call, state, now, &mut *entropy, further);
+        let progress = match effect {
             Effect::Ends | Effect::Admits | Effect::Helps => room::in_need(self.db, attempt),
             Effect::Reads | Effect::Repeats | Effect::Makes | Effect::Grows => attempt(0),
         };
-        let step = step.unwrap_or_else(|error| {
-            let turn = self.turn(call, progress, now, entropy);
+        let progress = progress.unwrap_or_else(|error| {
+            let turn = self.turn(call, state, now, entropy);
             let mut outcome = Outcome::failed(error);
             // What cannot be cancelled now is cancelled by the alarm.
             if call.idempotency_key.is_none()
@@ -77,18 +77,18 @@ impl Registry<'_> {
             {
                 outcome.fault = Some(error);
             }
-            Step::Done(outcome)
+            Progress::Done(outcome)
         });
         if let (Ok(before), Ok(after)) = (before, self.db.size()) {
             self.memory.notices.borrow_mut().extend(room::notice(self.policy, before, after));
         }
-        step
+        progress
     }
 
     fn turn<'t>(
         &'t self,
         call: &'t AdminCall,
-        progress: &'t Progress,
+        state: &'t CallState,
         now: Timestamp,
         entropy: &'t mut dyn Entropy,
     ) -> Turn<'t> {
@@ -99,11 +99,11 @@ impl Registry<'_> {
             setup_token: self.setup_token,
             memory: self.memory,
             call,
-            progress,
+            state,
             now,
             entropy,
             stands: Cell::new(false),
-            is_counted: !progress.derived.is_empty() || progress.introduced.is_some() || progress.waits > 0,
+            is_counted: !state.derived.is_empty() || state.introduced.is_some() || state.waits > 0,
             counted: RefCell::default(),
         }
     }
@@ -112,28 +112,28 @@ impl Registry<'_> {
     fn attempt(
         &self,
         call: &AdminCall,
-        progress: &Progress,
+        state: &CallState,
         now: Timestamp,
         entropy: &mut dyn Entropy,
         further: usize,
-    ) -> Result<Step, SqlError> {
-        let mut turn = self.turn(call, progress, now, entropy);
+    ) -> Result<Progress, SqlError> {
+        let mut turn = self.turn(call, state, now, entropy);
         turn.is_counted |= further > 0;
-        let step = sql::transaction(self.db, || {
+        let progress = sql::transaction(self.db, || {
             room::make(self.db, further)?;
             match turn.run() {
-                Ok(outcome) => Ok(Step::Done(outcome)),
-                Err(HandlerError::Derive(job)) => Ok(Step::Derive(job)),
-                Err(HandlerError::Tell(fresh)) => Ok(Step::Tell(fresh)),
+                Ok(outcome) => Ok(Progress::Done(outcome)),
+                Err(HandlerError::Derive(job)) => Ok(Progress::Derive(job)),
+                Err(HandlerError::Tell(fresh)) => Ok(Progress::Tell(fresh)),
                 Err(HandlerError::Refused(refusal)) if turn.stands.get() => {
-                    Ok(Step::Done(Outcome::refused(refusal)))
+                    Ok(Progress::Done(Outcome::refused(refusal)))
                 }
                 Err(stop) => Err(stop),
             }
         });
         let may_be_repeated = call.idempotency_key.is_some();
-        let (mut outcome, is_kept) = match step {
-            Ok(step) => return Ok(step),
+        let (mut outcome, is_kept) = match progress {
+            Ok(progress) => return Ok(progress),
             Err(HandlerError::Refused(refusal)) => {
                 turn.give_back_if_cheap(&refusal);
                 (Outcome::refused(refusal), false)
@@ -141,14 +141,14 @@ impl Registry<'_> {
             Err(HandlerError::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
             Err(HandlerError::Failed(error)) => return Err(error),
             // These are kept above.
-            Err(HandlerError::Derive(job)) => return Ok(Step::Derive(job)),
-            Err(HandlerError::Tell(fresh)) => return Ok(Step::Tell(fresh)),
-            Err(HandlerError::Wait(crowded)) => return Ok(Step::Wait(crowded)),
+            Err(HandlerError::Derive(job)) => return Ok(Progress::Derive(job)),
+            Err(HandlerError::Tell(fresh)) => return Ok(Progress::Tell(fresh)),
+            Err(HandlerError::Wait(crowded)) => return Ok(Progress::Wait(crowded)),
         };
         // What cannot be cancelled now is cancelled by the alarm.
         if !is_kept && let Err(error) = turn.cancel() {
             outcome.fault = Some(error);
         }
-        Ok(Step::Done(outcome))
+        Ok(Progress::Done(outcome))
     }
 }

@@ -1,7 +1,7 @@
 //! What a handler of the admin API comes to: an outcome, or why it stopped before its end.
 
 use crate::{
-    registry::{error::ApiError, outcome::Outcome, password::derivation::PasswordJob, progress::Fresh},
+    registry::{call_state::Fresh, error::ApiError, outcome::Outcome, password::derivation::PasswordJob},
     sql::SqlError,
 };
 

@@ -5,7 +5,7 @@
 //! leaves all of it or nothing. What a call may read or change is bound to its principal's tenant.
 //!
 //! The life of a call: [`Registry::handle`] finds the route, authenticates, checks the right to do
-//! it and runs the handler. A handler that has to wait for something stops with a [`Step`] that says for what, and
+//! it and runs the handler. A handler that has to wait for something stops with a [`Progress`] that says for what, and
 //! runs again from its beginning, in a turn of its own, with the result. An [`Outcome`] names the keys whose
 //! KeyGates must be told before the answer goes out. [`call`] carries all of it out.
 
@@ -16,6 +16,7 @@ pub mod audit;
 pub mod authenticate;
 pub mod authorise;
 pub mod call;
+pub mod call_state;
 pub mod context;
 pub mod cost;
 pub mod counting;
@@ -38,7 +39,6 @@ pub mod outbox;
 pub mod outcome;
 pub mod password;
 pub mod principal;
-pub mod progress;
 pub mod publish_error;
 pub mod publisher;
 pub mod quotas;
@@ -59,9 +59,9 @@ pub mod upkeep;
 pub mod usage;
 pub mod words;
 
-pub use dispatch::{Registry, Step};
+pub use call_state::CallState;
+pub use dispatch::{Progress, Registry};
 pub use outcome::Outcome;
-pub use progress::Progress;
 pub use realms::adopt;
 pub use router::{is_open, refuse_at_once, routes};
 pub use schema::migrate;

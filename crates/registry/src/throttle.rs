@@ -110,7 +110,7 @@ impl Turn<'_> {
     ) -> Result<Option<Timestamp>, HandlerError> {
         let until = self.blocked_until(counter)?;
         let may_wait =
-            || self.progress.waits < looks && self.memory.attempts.may_wait(&counter.subject, self.now);
+            || self.state.waits < looks && self.memory.attempts.may_wait(&counter.subject, self.now);
         if until.is_some() && may_wait() { Err(HandlerError::Wait(crowded.map(Box::new))) } else { Ok(until) }
     }
 

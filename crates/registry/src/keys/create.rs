@@ -9,6 +9,7 @@ use crate::{
     registry::{
         audit::event::AuditEvent,
         authorise::Authorised,
+        call_state::Fresh,
         context::Turn,
         effect::Effect,
         error::{ApiError, Code},
@@ -25,7 +26,6 @@ use crate::{
         },
         outcome::Outcome,
         principal::Principal,
-        progress::Fresh,
         quotas::{self, Quota},
         rows,
         words::{self, word},

@@ -12,12 +12,12 @@ use crate::{
             chain::Occasion,
             event::{Actor, AuditEvent},
         },
+        call_state::Introduced,
         context::Turn,
         error::{ApiError, Code},
         handler::HandlerError,
         keys::key::{self, Key},
         principal::Principal,
-        progress::Introduced,
         words::word,
     },
     secret::Secret,
@@ -33,7 +33,7 @@ const REASON: &str = "cancelled: it was never shown to anybody";
 impl Turn<'_> {
     /// Whether this call has made its key already.
     pub fn has_made(&self) -> bool {
-        self.progress.introduced.is_some()
+        self.state.introduced.is_some()
     }
 
     /// The key that this call made, now that it can be shown, and its plaintext.
@@ -41,7 +41,7 @@ impl Turn<'_> {
     /// # Errors
     /// [`HandlerError::Untold`]; CONFLICT if it was revoked meanwhile.
     pub fn deliver(&self, principal: &Principal) -> Result<(Key, Secret), HandlerError> {
-        let Some(Introduced { fresh, told: true }) = &self.progress.introduced else {
+        let Some(Introduced { fresh, told: true }) = &self.state.introduced else {
             return Err(HandlerError::Untold);
         };
         let key = self.key(principal, &fresh.id)?;
@@ -52,7 +52,7 @@ impl Turn<'_> {
 
     /// Revokes the key that this call made and cannot show.
     pub(crate) fn cancel(&self) -> Result<(), SqlError> {
-        match &self.progress.introduced {
+        match &self.state.introduced {
             Some(Introduced { fresh, .. }) => {
                 sql::transaction(self.db, || cancel(self.db, &self.occasion(), &fresh.id))
             }

@@ -15,6 +15,7 @@ use crate::{
     policy::KeyFormat,
     record::Mode,
     registry::{
+        call_state::Fresh,
         context::Turn,
         error::{ApiError, Code},
         handler::HandlerError,
@@ -23,7 +24,6 @@ use crate::{
             settings::FIELDS,
         },
         principal::Principal,
-        progress::Fresh,
         remembered::Remembered,
         rows,
         tenants::tenant::Tenant,

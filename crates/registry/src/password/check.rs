@@ -173,7 +173,7 @@ impl Turn<'_> {
     }
 
     fn derived(&self, purpose: Purpose) -> Option<Derived> {
-        self.progress.derived.iter().find(|derived| derived.purpose == purpose).cloned()
+        self.state.derived.iter().find(|derived| derived.purpose == purpose).cloned()
     }
 
     /// Parameters for an e-mail address that nobody has: the same each time.

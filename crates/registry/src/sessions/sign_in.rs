@@ -38,7 +38,7 @@ const LIFE: i64 = 12 * HOUR;
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
 pub fn sign_in(turn: &mut Turn<'_>) -> HandlerResult {
     let counted = turn.count_stranger(Effect::Admits);
-    let crowded = turn.progress.crowded.as_deref().cloned().or(counted.err());
+    let crowded = turn.state.crowded.as_deref().cloned().or(counted.err());
     let (email, typed) = match (read_credentials(&turn.call.body), &crowded) {
         (Err(_), Some(crowded)) => return Err(crowded.clone().into()),
         (credentials, _) => credentials?,

@@ -7,7 +7,7 @@ use keyward_core::{
     sql::Sql,
     time::{DAY, MINUTE, SECOND},
 };
-use keyward_registry::{Progress, Step, admin_call::AdminCall, call};
+use keyward_registry::{CallState, Progress, admin_call::AdminCall, call};
 use keyward_testing::office::{Answer, Office};
 use keyward_testing::{
     Seeded,
@@ -162,13 +162,13 @@ fn an_object_that_dies_before_the_key_was_shown_leaves_no_live_key() {
     for call in
         [create(&office, &owner, None), rotate(&office, &owner, &old, json!({"revokeOld": true}), None)]
     {
-        let step = office.registry().handle(
+        let progress = office.registry().handle(
             &call,
-            &Progress::default(),
+            &CallState::default(),
             office.now.get(),
             &mut Seeded::new(office.now.get().0.unsigned_abs()),
         );
-        assert!(matches!(step, Step::Tell(_)));
+        assert!(matches!(progress, Progress::Tell(_)));
         office.run(office.publisher.keep_alarm()).unwrap();
         office.restart(office.policy);
         office.pass_with_alarms(2 * MINUTE);
@@ -224,15 +224,15 @@ fn of_two_rotations_at_the_same_time_one_ends_the_old_key() {
     // Both have made their key before either goes on.
     let mut begun = Vec::new();
     for (call, mut entropy) in calls {
-        let step = office.registry().handle(&call, &Progress::default(), office.now.get(), &mut entropy);
-        let Step::Tell(fresh) = step else { panic!() };
+        let progress = office.registry().handle(&call, &CallState::default(), office.now.get(), &mut entropy);
+        let Progress::Tell(fresh) = progress else { panic!() };
         begun.push((call, fresh, entropy));
     }
     let mut statuses = Vec::new();
     for (call, fresh, mut entropy) in begun {
         assert_eq!(office.run(office.publisher.tell_all(std::slice::from_ref(&fresh.id))).pending, 0);
-        let progress = Progress { introduced: Some(fresh.introduced(true)), ..Progress::default() };
-        let Step::Done(outcome) = office.registry().handle(&call, &progress, office.now.get(), &mut entropy)
+        let state = CallState { introduced: Some(fresh.introduced(true)), ..CallState::default() };
+        let Progress::Done(outcome) = office.registry().handle(&call, &state, office.now.get(), &mut entropy)
         else {
             panic!()
         };
@@ -250,20 +250,19 @@ fn two_repeats_at_the_same_time_get_one_key_whichever_is_told_first() {
     let (office, owner) = Office::open();
     let old = office.key(&owner, json!({})).key_id();
     let call = rotate(&office, &owner, &old, json!({"revokeOld": true}), Some("r"));
-    let turn = |progress: &Progress| {
-        office.registry().handle(&call, progress, office.now.get(), &mut Seeded::new(3))
-    };
+    let turn =
+        |state: &CallState| office.registry().handle(&call, state, office.now.get(), &mut Seeded::new(3));
     let begun: Vec<_> = (0..3)
-        .map(|_| match turn(&Progress::default()) {
-            Step::Tell(fresh) => fresh,
+        .map(|_| match turn(&CallState::default()) {
+            Progress::Tell(fresh) => fresh,
             _ => panic!(),
         })
         .collect();
     office.run(office.publisher.tell_all(&[begun[0].id.clone()]));
     let mut answers = Vec::new();
     for (fresh, told) in begun.into_iter().zip([false, true, true]) {
-        let progress = Progress { introduced: Some(fresh.introduced(told)), ..Progress::default() };
-        let Step::Done(outcome) = turn(&progress) else { panic!() };
+        let state = CallState { introduced: Some(fresh.introduced(told)), ..CallState::default() };
+        let Progress::Done(outcome) = turn(&state) else { panic!() };
         let telling = office.run(office.publisher.tell_all(&outcome.publish));
         answers.push(outcome.reply(telling, "req-1"));
     }

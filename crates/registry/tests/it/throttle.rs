@@ -7,7 +7,7 @@ use keyward_core::{
     sql::Sql,
     time::{HOUR, MINUTE, SECOND},
 };
-use keyward_registry::{Progress, Step, attempts::Attempts, front};
+use keyward_registry::{CallState, Progress, attempts::Attempts, front};
 use keyward_testing::office::{Answer, Office, PASSWORD, SETUP_TOKEN};
 use keyward_testing::{NOON, Seeded};
 use serde_json::{Value, json};
@@ -53,7 +53,7 @@ fn strangers_who_fail_with_an_address_neither_keep_its_owner_out_nor_touch_what_
     assert_eq!(flood(&office, OWNER), 30, "in all, from however many networks");
     for _ in 0..3 {
         assert_eq!(try_from(&office, HOME, OWNER, PASSWORD).status, 201);
-        office.post(&owner, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+        office.post(&owner, "/session/progress-up", json!({"password": PASSWORD})).expect(204);
         let change = json!({"password": "another long passphrase", "currentPassword": PASSWORD});
         office.patch(&owner, &me, change).expect(200);
         let back = json!({"password": PASSWORD, "currentPassword": "another long passphrase"});
@@ -142,7 +142,7 @@ fn no_answer_tells_whether_an_address_has_an_account_or_where_its_owner_signs_in
         let retry_after = answer.header("Retry-After").map(str::to_owned);
         (answer.status, retry_after, answer.body["detail"].as_str().unwrap().to_owned())
     };
-    // Step by step the same, from the owner's own network, from another, and when either counter is full.
+    // Step by progress the same, from the owner's own network, from another, and when either counter is full.
     for _ in 0..9 {
         assert_eq!(told(HOME, OWNER), told(HOME, "nobody@example.com"));
         assert_eq!(told("198.51.100.1", OWNER), told("198.51.100.1", "nobody@example.com"));
@@ -167,7 +167,7 @@ fn passwords_typed_in_a_session_are_guessed_no_faster_and_slow_no_other_session(
     let (office, owner) = Office::open();
     let (stolen, me) = (office.sign_in(OWNER), my_path(&office, &owner));
     let step_up = |session: &str, password: &str| {
-        office.post(session, "/session/step-up", json!({"password": password}))
+        office.post(session, "/session/progress-up", json!({"password": password}))
     };
     let change = json!({"password": "another long passphrase", "currentPassword": WRONG});
     for _ in 0..4 {
@@ -219,12 +219,12 @@ fn a_set_up_token_that_can_be_guessed_sets_nothing_up() {
 fn attempts_at_the_same_moment_are_counted_before_any_is_checked() {
     let (office, owner) = Office::open();
     let sign_in = office.call("POST", "", "/session", json!({"email": OWNER, "password": WRONG}));
-    let step_up = office.call("POST", &owner, "/session/step-up", json!({"password": WRONG}));
+    let step_up = office.call("POST", &owner, "/session/progress-up", json!({"password": WRONG}));
     for call in [sign_in, step_up] {
         let derived = |_: &u32| {
-            let step =
-                office.registry().handle(&call, &Progress::default(), office.now.get(), &mut Seeded::new(1));
-            matches!(step, Step::Derive(_))
+            let progress =
+                office.registry().handle(&call, &CallState::default(), office.now.get(), &mut Seeded::new(1));
+            matches!(progress, Progress::Derive(_))
         };
         assert_eq!((0..10).filter(derived).count(), 5);
     }
@@ -322,7 +322,7 @@ fn right_passwords_at_the_same_moment_are_all_let_in() {
     let before = office.now.get();
     assert_eq!(at_once(&office, (0..30).map(|_| (OWNER.to_owned(), PASSWORD))), [201; 30]);
     assert!(office.now.get().0 - before.0 <= 2_000, "and soon");
-    let step_up = office.call("POST", &owner, "/session/step-up", json!({"password": PASSWORD}));
+    let step_up = office.call("POST", &owner, "/session/progress-up", json!({"password": PASSWORD}));
     let answers = office.send_at_once(&vec![step_up; 12]);
     assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [204; 12]);
 }
@@ -364,9 +364,9 @@ fn a_derivation_that_never_ends_keeps_nobody_waiting_for_long() {
     let (office, _) = Office::open();
     let sign_in = office.call("POST", "", "/session", json!({"email": OWNER, "password": PASSWORD}));
     for _ in 0..5 {
-        let step =
-            office.registry().handle(&sign_in, &Progress::default(), office.now.get(), &mut Seeded::new(1));
-        assert!(matches!(step, Step::Derive(_)));
+        let progress =
+            office.registry().handle(&sign_in, &CallState::default(), office.now.get(), &mut Seeded::new(1));
+        assert!(matches!(progress, Progress::Derive(_)));
     }
     let before = office.now.get();
     // By then what was counted makes wait no longer.

@@ -14,8 +14,8 @@ use keyward_core::{
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route};
 use keyward_registry::{
-    self, Outcome, Progress, Step, admin_call::AdminCall, freshness::Telling, keys::fresh, links, schema,
-    sessions::token, usage,
+    self, CallState, Outcome, Progress, admin_call::AdminCall, freshness::Telling, keys::fresh, links,
+    schema, sessions::token, usage,
 };
 use keyward_testing::office::{Office, PASSWORD, SETUP_TOKEN, policy_with};
 use keyward_testing::{Database, NOON, Seeded};
@@ -104,11 +104,11 @@ const CASES: &[Case] = &[
     ("POST", "/session", Stage::open, |stage| sign_in(stage, "stranger@example.com", PASSWORD)),
     ("GET", "/session", Stage::open, |stage| stage.call("GET", "/session", Value::Null)),
     ("DELETE", "/session", Stage::open, |stage| stage.call("DELETE", "/session", Value::Null)),
-    ("POST", "/session/step-up", Stage::open, |stage| {
-        stage.call("POST", "/session/step-up", json!({ "password": PASSWORD }))
+    ("POST", "/session/progress-up", Stage::open, |stage| {
+        stage.call("POST", "/session/progress-up", json!({ "password": PASSWORD }))
     }),
-    ("POST", "/session/step-up", Stage::open, |stage| {
-        stage.call("POST", "/session/step-up", json!({ "password": "a wrong password" }))
+    ("POST", "/session/progress-up", Stage::open, |stage| {
+        stage.call("POST", "/session/progress-up", json!({ "password": "a wrong password" }))
     }),
     ("GET", "/sessions", Stage::open, |stage| stage.call("GET", "/sessions", Value::Null)),
     ("DELETE", "/sessions", Stage::open, |stage| stage.call("DELETE", "/sessions", Value::Null)),
@@ -210,22 +210,22 @@ fn of_member(stage: &Stage, method: &str, body: Value) -> AdminCall {
 
 /// Runs a call's turns. One that fails has changed nothing, but that a key which it made before is cancelled.
 fn turns(office: &Office, call: &AdminCall, seed: u64) -> Outcome {
-    let (mut progress, mut entropy) = (Progress::default(), Seeded::new(seed));
+    let (mut state, mut entropy) = (CallState::default(), Seeded::new(seed));
     loop {
         let before = office.dump();
-        match office.registry().handle(call, &progress, office.now.get(), &mut entropy) {
-            Step::Done(outcome) => {
-                if outcome.fault.is_some() && progress.introduced.is_none() {
+        match office.registry().handle(call, &state, office.now.get(), &mut entropy) {
+            Progress::Done(outcome) => {
+                if outcome.fault.is_some() && state.introduced.is_none() {
                     assert_eq!(office.dump(), before, "{} {}", call.method, call.path);
                 }
                 return outcome;
             }
-            Step::Derive(job) => progress.derived.push(job.done(keyward_testing::outside::derive(&job))),
-            Step::Wait(crowded) => (progress.waits, progress.crowded) = (progress.waits + 1, crowded),
-            Step::Tell(fresh) => {
+            Progress::Derive(job) => state.derived.push(job.done(keyward_testing::outside::derive(&job))),
+            Progress::Wait(crowded) => (state.waits, state.crowded) = (state.waits + 1, crowded),
+            Progress::Tell(fresh) => {
                 let told =
                     office.run(office.publisher.tell_all(std::slice::from_ref(&fresh.id))).pending == 0;
-                progress.introduced = Some(fresh.introduced(told));
+                state.introduced = Some(fresh.introduced(told));
             }
         }
     }
@@ -347,8 +347,8 @@ fn changed() -> Stage {
 fn unshown() -> Stage {
     let stage = Stage::open();
     let call = stage.call("POST", "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
-    let step = stage.office.registry().handle(&call, &Progress::default(), NOON, &mut Seeded::new(5));
-    assert!(matches!(step, Step::Tell(_)));
+    let progress = stage.office.registry().handle(&call, &CallState::default(), NOON, &mut Seeded::new(5));
+    assert!(matches!(progress, Progress::Tell(_)));
     stage
 }
 
@@ -419,7 +419,7 @@ fn each_step_of_the_schema_is_one_turn_with_the_row_that_remembers_it() {
             break;
         }
         assert!(result.is_err());
-        assert!(whole.contains(&db.dump()), "half a step after {steps}: {}", db.dump());
+        assert!(whole.contains(&db.dump()), "half a progress after {steps}: {}", db.dump());
         keyward_registry::migrate(&db).unwrap();
         assert_eq!(db.dump(), dump_of(schema::MIGRATIONS, schema::ADDITIONS).dump());
     }

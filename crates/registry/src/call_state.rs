@@ -7,7 +7,7 @@ use crate::{
 
 /// What was done for a call between its turns.
 #[derive(Default)]
-pub struct Progress {
+pub struct CallState {
     /// Passwords that were derived.
     pub derived: Vec<Derived>,
     /// The key that it made.
