@@ -146,14 +146,14 @@ impl<P: Platform> Publisher<P> {
                     state.crowded = crowded;
                     self.platform.pause(attempts::LOOK_AGAIN_MS).await;
                 }
-                Progress::Tell(fresh) => {
+                Progress::Tell(created) => {
                     let alarm = self.keep_alarm().await;
                     if let Err(error) = &alarm {
                         self.platform.log("alarm", &error.to_string(), Some(&call.request_id));
                     }
-                    let ids = std::slice::from_ref(&fresh.id);
+                    let ids = std::slice::from_ref(&created.id);
                     let told = alarm.is_ok() && self.tell_all_within(ids, self.left(end)).await.pending == 0;
-                    state.introduced = Some(fresh.introduced(told));
+                    state.introduced = Some(created.introduced(told));
                 }
             }
         }

@@ -19,7 +19,7 @@ pub struct CallState {
 }
 
 /// A key that was made: stored, and not shown yet.
-pub struct Fresh {
+pub struct CreatedKey {
     /// Its id.
     pub id: String,
     /// The plaintext, which exists nowhere else.
@@ -28,13 +28,13 @@ pub struct Fresh {
 
 /// One whose KeyGate was to be told.
 pub struct Introduced {
-    pub(super) fresh: Fresh,
+    pub(super) created: CreatedKey,
     pub(super) told: bool,
 }
 
-impl Fresh {
+impl CreatedKey {
     /// Whether its KeyGate knows it now.
     pub fn introduced(self, told: bool) -> Introduced {
-        Introduced { fresh: self, told }
+        Introduced { created: self, told }
     }
 }

@@ -7,12 +7,12 @@ use crate::{
     entropy::Entropy,
     policy::Policy,
     registry::{
-        call_state::{CallState, Fresh},
+        call_state::{CallState, CreatedKey},
         context::Turn,
         effect::Effect,
         error::ApiError,
         handler::HandlerError,
-        keys::fresh,
+        keys::delivery,
         memory::Memory,
         outcome::Outcome,
         password::derivation::PasswordJob,
@@ -43,7 +43,7 @@ pub enum Progress {
     /// Derive this password, then call again with all results so far.
     Derive(PasswordJob),
     /// Tell this key's KeyGate of it, then call again.
-    Tell(Fresh),
+    Tell(CreatedKey),
     /// Wait for [`LOOK_AGAIN_MS`](crate::registry::attempts::LOOK_AGAIN_MS), then call again with one wait more, and this.
     Wait(Option<Box<ApiError>>),
     /// It is done.
@@ -124,7 +124,7 @@ impl Registry<'_> {
             match turn.run() {
                 Ok(outcome) => Ok(Progress::Done(outcome)),
                 Err(HandlerError::Derive(job)) => Ok(Progress::Derive(job)),
-                Err(HandlerError::Tell(fresh)) => Ok(Progress::Tell(fresh)),
+                Err(HandlerError::Tell(created)) => Ok(Progress::Tell(created)),
                 Err(HandlerError::Refused(refusal)) if turn.stands.get() => {
                     Ok(Progress::Done(Outcome::refused(refusal)))
                 }
@@ -138,11 +138,13 @@ impl Registry<'_> {
                 turn.give_back_if_cheap(&refusal);
                 (Outcome::refused(refusal), false)
             }
-            Err(HandlerError::Untold) => (Outcome::refused(fresh::untold(may_be_repeated)), may_be_repeated),
+            Err(HandlerError::Untold) => {
+                (Outcome::refused(delivery::untold(may_be_repeated)), may_be_repeated)
+            }
             Err(HandlerError::Failed(error)) => return Err(error),
             // These are kept above.
             Err(HandlerError::Derive(job)) => return Ok(Progress::Derive(job)),
-            Err(HandlerError::Tell(fresh)) => return Ok(Progress::Tell(fresh)),
+            Err(HandlerError::Tell(created)) => return Ok(Progress::Tell(created)),
             Err(HandlerError::Wait(crowded)) => return Ok(Progress::Wait(crowded)),
         };
         // What cannot be cancelled now is cancelled by the alarm.

@@ -12,7 +12,7 @@ use crate::{
         keys::{
             change::{Change, Fate},
             grants,
-            new_key::Order,
+            new_key::NewKey,
         },
         links::NewLink,
         members::membership::Membership,
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A key begins to exist, be it made or by rotation.
-impl Act for Order<'_> {
+impl Act for NewKey<'_> {
     fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
         turn.require_action(self.realm, KeyAction::Create, principal)?;
         if self.rotated_from.is_some() {

@@ -1,7 +1,9 @@
 //! What a handler of the admin API comes to: an outcome, or why it stopped before its end.
 
 use crate::{
-    registry::{call_state::Fresh, error::ApiError, outcome::Outcome, password::derivation::PasswordJob},
+    registry::{
+        call_state::CreatedKey, error::ApiError, outcome::Outcome, password::derivation::PasswordJob,
+    },
     sql::SqlError,
 };
 
@@ -15,7 +17,7 @@ pub enum HandlerError {
     /// It goes on once this password has been derived: call again with the result.
     Derive(PasswordJob),
     /// It goes on once this key's KeyGate was told: call again with the result.
-    Tell(Fresh),
+    Tell(CreatedKey),
     /// It goes on once what others have begun has come to its end: call again, with how others are refused meanwhile.
     Wait(Option<Box<ApiError>>),
     /// The KeyGate of the key that it made could not be told.

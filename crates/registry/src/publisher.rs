@@ -26,7 +26,7 @@ use crate::{
     record::Record,
     registry::{
         freshness::Telling,
-        keys::fresh,
+        keys::delivery,
         memory::Memory,
         outbox::{Outbox, Publication},
         password::derivation::PasswordJob,
@@ -170,7 +170,7 @@ impl<P: Platform> Publisher<P> {
         self.open().await?;
         self.outbox().bring_back(self.platform.now())?;
         // Whatever keeps these from being cancelled keeps nothing else from being published.
-        if let Err(error) = fresh::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE) {
+        if let Err(error) = delivery::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE) {
             self.platform.log("cancelling", &error.to_string(), None);
         }
         let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE)?;

@@ -9,7 +9,7 @@ use crate::{
     registry::{
         audit::event::AuditEvent,
         authorise::Authorised,
-        call_state::Fresh,
+        call_state::CreatedKey,
         context::Turn,
         effect::Effect,
         error::{ApiError, Code},
@@ -17,10 +17,10 @@ use crate::{
         ids,
         input::{self, Input},
         keys::{
-            fresh,
+            delivery,
             idempotency::{self, Replay, Token},
             key::{self as stored, Key},
-            new_key::Order,
+            new_key::NewKey,
             room::{self, Growth},
             settings::{self, Circumstances, Settings},
         },
@@ -48,17 +48,17 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerRes
         // It shows a key as making one does.
         if let Some(realm) = turn.policy.realm(&replay.key.realm) {
             let Key { kind, settings, .. } = &replay.key;
-            let order = Order { realm, kind: *kind, settings, rotated_from: None, growth: Growth::Same };
-            turn.authorise(principal, order)?;
+            let new_key = NewKey { realm, kind: *kind, settings, rotated_from: None, growth: Growth::Same };
+            turn.authorise(principal, new_key)?;
         }
         if replay.is_shown() {
             return repeated(turn, principal, replay);
         }
-        if !turn.has_made() {
-            return Err(HandlerError::Tell(replay.fresh()));
+        if !turn.has_created() {
+            return Err(HandlerError::Tell(replay.created_key()));
         }
     }
-    if turn.has_made() {
+    if turn.has_created() {
         let (key, plaintext) = turn.deliver(principal)?;
         let body = json!({ "apiKey": key.view(principal.tenant(), turn.policy, turn.now) });
         return shown(turn, plaintext, token.as_ref(), body);
@@ -79,19 +79,19 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerRes
     let as_admin = principal.grants_admin_scopes();
     settings.read(&mut body, Circumstances { realm, kind, as_admin, now: turn.now });
     body.finish()?;
-    let order = Order { realm, kind, settings: &settings, rotated_from: None, growth: Growth::More };
-    let order = turn.authorise(principal, order)?;
-    Err(HandlerError::Tell(make(turn, principal, &order, token.as_ref())?))
+    let new_key = NewKey { realm, kind, settings: &settings, rotated_from: None, growth: Growth::More };
+    let new_key = turn.authorise(principal, new_key)?;
+    Err(HandlerError::Tell(make(turn, principal, &new_key, token.as_ref())?))
 }
 
 /// Stores a new key, puts it into the outbox and audits it.
 pub fn make(
     turn: &mut Turn<'_>,
     principal: &Principal,
-    order: &Authorised<Order<'_>>,
+    new_key: &Authorised<NewKey<'_>>,
     token: Option<&Token>,
-) -> Result<Fresh, HandlerError> {
-    let Order { realm, kind, settings, rotated_from, growth } = &**order;
+) -> Result<CreatedKey, HandlerError> {
+    let NewKey { realm, kind, settings, rotated_from, growth } = &**new_key;
     let tenant = principal.tenant();
     room::make(turn, tenant, room::bytes_of(settings), *growth)?;
     if token.is_some() {
@@ -101,7 +101,7 @@ pub fn make(
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).ok_or_else(no_code)?;
     let (plaintext, nonce) = idempotency::plaintext(turn, token, (&realm.key, part), settings.mode);
     let id = ids::id("key_", turn.entropy);
-    let shown_within = if nonce.is_some() { idempotency::LIFE } else { fresh::SHOWN_WITHIN };
+    let shown_within = if nonce.is_some() { idempotency::LIFE } else { delivery::SHOWN_WITHIN };
     let prefix = key::key_prefix(&realm.key, plaintext.expose());
     let last4 = key::last4(plaintext.expose());
     let mut columns = settings.columns(&id, &prefix, &last4);
@@ -137,7 +137,7 @@ pub fn make(
     if let Some((token, nonce)) = token.zip(nonce) {
         idempotency::remember(turn, token, nonce, &id, &json!({ "apiKey": view }))?;
     }
-    Ok(Fresh { id, plaintext })
+    Ok(CreatedKey { id, plaintext })
 }
 
 fn no_code() -> ApiError {
@@ -164,7 +164,7 @@ pub fn repeated(turn: &Turn<'_>, principal: &Principal, replay: Replay) -> Handl
     let Replay { key, body, plaintext, token } = replay;
     // It adds an entry to the audit, and it can be repeated without an end.
     turn.require_room_for(principal.tenant(), Effect::Repeats)?;
-    fresh::note_replay(turn, principal, &key)?;
+    delivery::note_replay(turn, principal, &key)?;
     let outcome = created(turn, body, &plaintext).publish(key.rotated_from);
     Ok(outcome.header("Idempotent-Replayed", "true").remember(token))
 }

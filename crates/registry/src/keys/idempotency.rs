@@ -15,7 +15,7 @@ use crate::{
     policy::KeyFormat,
     record::Mode,
     registry::{
-        call_state::Fresh,
+        call_state::CreatedKey,
         context::Turn,
         error::{ApiError, Code},
         handler::HandlerError,
@@ -69,8 +69,8 @@ impl Replay {
     }
 
     /// The key, to be told and shown.
-    pub fn fresh(self) -> Fresh {
-        Fresh { id: self.key.id, plaintext: self.plaintext }
+    pub fn created_key(self) -> CreatedKey {
+        CreatedKey { id: self.key.id, plaintext: self.plaintext }
     }
 }
 

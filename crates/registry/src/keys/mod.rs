@@ -2,8 +2,8 @@
 
 pub mod change;
 pub mod create;
+pub mod delivery;
 pub mod edit;
-pub mod fresh;
 pub mod grants;
 pub mod idempotency;
 pub mod key;

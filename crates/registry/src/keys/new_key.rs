@@ -7,7 +7,7 @@ use crate::{
 };
 
 /// A key to be made.
-pub struct Order<'a> {
+pub struct NewKey<'a> {
     /// For which realm.
     pub realm: &'static Realm,
     /// Secret or publishable.

@@ -15,7 +15,7 @@ use crate::{
             create, edit, grants,
             idempotency::{Replay, Token},
             key::{self, Key},
-            new_key::Order,
+            new_key::NewKey,
             room::Growth,
             settings::Settings,
         },
@@ -48,20 +48,20 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerRe
         Fate::Revoked { .. } => Growth::Same,
         Fate::Ends(_) => Growth::MoreForNow,
     };
-    let order = Order { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id), growth };
+    let new_key = NewKey { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id), growth };
     // A repeat shows the key once more: it asks for as much as the first time, and for what the key opens by now.
     if let Some(replay) = &replay {
         authorise_repeat(turn, principal, id, replay)?;
     }
-    let order = turn.authorise(principal, order)?;
+    let new_key = turn.authorise(principal, new_key)?;
     let change = turn.authorise(principal, Change::of_fate(&key, old.clone()))?;
     if let Some(replay) = replay {
         if replay.is_shown() {
             let repeated = create::repeated(turn, principal, replay)?;
             return Ok(promise(repeated, &old, key.freshness(turn.policy)));
         }
-        if !turn.has_made() {
-            return Err(HandlerError::Tell(replay.fresh()));
+        if !turn.has_created() {
+            return Err(HandlerError::Tell(replay.created_key()));
         }
     }
     turn.require_match(&key)?;
@@ -69,8 +69,8 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerRe
     principal.require_member_for(realm, &key.settings.scopes)?;
     grants::require_fit(realm, key.kind, &key.settings.scopes)?;
 
-    if !turn.has_made() {
-        return Err(HandlerError::Tell(create::make(turn, principal, &order, token.as_ref())?));
+    if !turn.has_created() {
+        return Err(HandlerError::Tell(create::make(turn, principal, &new_key, token.as_ref())?));
     }
     // Only now, when the new key works, does anything become of the old one.
     let (new, plaintext) = turn.deliver(principal)?;
@@ -110,8 +110,8 @@ fn authorise_repeat(
 ) -> Result<(), ApiError> {
     let Key { kind, settings, realm, .. } = &replay.key;
     let Some(realm) = turn.policy.realm(realm) else { return Ok(()) };
-    let order = Order { realm, kind: *kind, settings, rotated_from: Some(old_id), growth: Growth::Same };
-    turn.authorise(principal, order).map(drop)
+    let new_key = NewKey { realm, kind: *kind, settings, rotated_from: Some(old_id), growth: Growth::Same };
+    turn.authorise(principal, new_key).map(drop)
 }
 
 /// The answer to a repeat after the old key has left the list, which it does once KV knows that it has ended.

@@ -225,13 +225,13 @@ fn of_two_rotations_at_the_same_time_one_ends_the_old_key() {
     let mut begun = Vec::new();
     for (call, mut entropy) in calls {
         let progress = office.registry().handle(&call, &CallState::default(), office.now.get(), &mut entropy);
-        let Progress::Tell(fresh) = progress else { panic!() };
-        begun.push((call, fresh, entropy));
+        let Progress::Tell(created) = progress else { panic!() };
+        begun.push((call, created, entropy));
     }
     let mut statuses = Vec::new();
-    for (call, fresh, mut entropy) in begun {
-        assert_eq!(office.run(office.publisher.tell_all(std::slice::from_ref(&fresh.id))).pending, 0);
-        let state = CallState { introduced: Some(fresh.introduced(true)), ..CallState::default() };
+    for (call, created, mut entropy) in begun {
+        assert_eq!(office.run(office.publisher.tell_all(std::slice::from_ref(&created.id))).pending, 0);
+        let state = CallState { introduced: Some(created.introduced(true)), ..CallState::default() };
         let Progress::Done(outcome) = office.registry().handle(&call, &state, office.now.get(), &mut entropy)
         else {
             panic!()
@@ -254,14 +254,14 @@ fn two_repeats_at_the_same_time_get_one_key_whichever_is_told_first() {
         |state: &CallState| office.registry().handle(&call, state, office.now.get(), &mut Seeded::new(3));
     let begun: Vec<_> = (0..3)
         .map(|_| match turn(&CallState::default()) {
-            Progress::Tell(fresh) => fresh,
+            Progress::Tell(created) => created,
             _ => panic!(),
         })
         .collect();
     office.run(office.publisher.tell_all(&[begun[0].id.clone()]));
     let mut answers = Vec::new();
-    for (fresh, told) in begun.into_iter().zip([false, true, true]) {
-        let state = CallState { introduced: Some(fresh.introduced(told)), ..CallState::default() };
+    for (created, told) in begun.into_iter().zip([false, true, true]) {
+        let state = CallState { introduced: Some(created.introduced(told)), ..CallState::default() };
         let Progress::Done(outcome) = turn(&state) else { panic!() };
         let telling = office.run(office.publisher.tell_all(&outcome.publish));
         answers.push(outcome.reply(telling, "req-1"));

@@ -14,7 +14,7 @@ use keyward_core::{
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route};
 use keyward_registry::{
-    self, CallState, Outcome, Progress, admin_call::AdminCall, freshness::Telling, keys::fresh, links,
+    self, CallState, Outcome, Progress, admin_call::AdminCall, freshness::Telling, keys::delivery, links,
     schema, sessions::token, usage,
 };
 use keyward_testing::office::{Office, PASSWORD, SETUP_TOKEN, policy_with};
@@ -222,10 +222,10 @@ fn turns(office: &Office, call: &AdminCall, seed: u64) -> Outcome {
             }
             Progress::Derive(job) => state.derived.push(job.done(keyward_testing::outside::derive(&job))),
             Progress::Wait(crowded) => (state.waits, state.crowded) = (state.waits + 1, crowded),
-            Progress::Tell(fresh) => {
+            Progress::Tell(created) => {
                 let told =
-                    office.run(office.publisher.tell_all(std::slice::from_ref(&fresh.id))).pending == 0;
-                state.introduced = Some(fresh.introduced(told));
+                    office.run(office.publisher.tell_all(std::slice::from_ref(&created.id))).pending == 0;
+                state.introduced = Some(created.introduced(told));
             }
         }
     }
@@ -391,7 +391,7 @@ fn each_step_of_the_outbox_is_one_turn() {
     whole("published", changed, |stage| stage.office.outbox().published(&stage.key, 2, later));
     whole("overtaken", changed, |stage| stage.office.outbox().published(&stage.key, 1, later));
     whole("publish again", changed, |stage| stage.office.outbox().publish_again(&stage.key, later));
-    whole("cancel", unshown, |stage| fresh::cancel_overdue(&stage.office.db, NOON.plus(DAY), 400));
+    whole("cancel", unshown, |stage| delivery::cancel_overdue(&stage.office.db, NOON.plus(DAY), 400));
 }
 
 #[test]

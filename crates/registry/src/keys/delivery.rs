@@ -32,7 +32,7 @@ const REASON: &str = "cancelled: it was never shown to anybody";
 
 impl Turn<'_> {
     /// Whether this call has made its key already.
-    pub fn has_made(&self) -> bool {
+    pub fn has_created(&self) -> bool {
         self.state.introduced.is_some()
     }
 
@@ -41,20 +41,20 @@ impl Turn<'_> {
     /// # Errors
     /// [`HandlerError::Untold`]; CONFLICT if it was revoked meanwhile.
     pub fn deliver(&self, principal: &Principal) -> Result<(Key, Secret), HandlerError> {
-        let Some(Introduced { fresh, told: true }) = &self.state.introduced else {
+        let Some(Introduced { created, told: true }) = &self.state.introduced else {
             return Err(HandlerError::Untold);
         };
-        let key = self.key(principal, &fresh.id)?;
+        let key = self.key(principal, &created.id)?;
         key.require_active(self.now, "shown")?;
         self.db.run("UPDATE keys SET deliver_by = NULL WHERE id = ?", &[key.id.as_str().into()])?;
-        Ok((key, fresh.plaintext.clone()))
+        Ok((key, created.plaintext.clone()))
     }
 
     /// Revokes the key that this call made and cannot show.
     pub(crate) fn cancel(&self) -> Result<(), SqlError> {
         match &self.state.introduced {
-            Some(Introduced { fresh, .. }) => {
-                sql::transaction(self.db, || cancel(self.db, &self.occasion(), &fresh.id))
+            Some(Introduced { created, .. }) => {
+                sql::transaction(self.db, || cancel(self.db, &self.occasion(), &created.id))
             }
             None => Ok(()),
         }
