@@ -93,7 +93,7 @@ pub const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Flags of regions (England, Texas) are this and tags.
 const BLACK_FLAG: char = '\u{1f3f4}';
 const LAST_TAG: char = '\u{e007f}';
-/// Shown as blank, or as nothing, by what they are and not by what Unicode lets be ignored: Braille's blank, the null
+/// Credential as blank, or as nothing, by what they are and not by what Unicode lets be ignored: Braille's blank, the null
 /// note head, annotation marks, the stand-in for an object.
 const BLANK: [char; 6] = ['\u{2800}', '\u{1d159}', '\u{fff9}', '\u{fffa}', '\u{fffb}', '\u{fffc}'];
 

@@ -11,7 +11,7 @@ use crate::{
             failures::{
                 Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
             },
-            request::{Head, Shown, agent, judge, of_operator},
+            request::{Credential, Head, agent, judge, of_operator},
         },
         router,
     },
@@ -160,7 +160,7 @@ pub async fn is_operator(request: &AdminRequest<'_>, gate: &impl Gate) -> bool {
 }
 
 /// What is shown by a request that may be carried out, else the answer.
-fn shown(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<Shown, AdminReply> {
+fn shown(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<Credential, AdminReply> {
     let shown = judge(request.method, request.origin, &request.head);
     let shown = shown.map_err(|refusal| refusal.reply(request.request_id))?;
     // It ends in logs, whether it would have counted here or not.
@@ -170,10 +170,10 @@ fn shown(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<Shown, AdminRep
 /// The credential of a request that goes on to the Registry, else the answer.
 async fn admit(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<AdminCredential, AdminReply> {
     let credential = match shown(request, gate)? {
-        Shown::Nothing => AdminCredential::None,
-        Shown::Session(token) => AdminCredential::Session { token: token.expose().to_owned() },
-        Shown::SetUp(token) => AdminCredential::SetUp { token: token.expose().to_owned() },
-        Shown::Key(key) => AdminCredential::Key { record: gate.verify_key(&key).await? },
+        Credential::None => AdminCredential::None,
+        Credential::Session(token) => AdminCredential::Session { token: token.expose().to_owned() },
+        Credential::SetUp(token) => AdminCredential::SetUp { token: token.expose().to_owned() },
+        Credential::Key(key) => AdminCredential::Key { record: gate.verify_key(&key).await? },
     };
     let refused = router::refuse_at_once(request.method, request.path, &credential);
     refused.map(|()| credential).map_err(|refusal| refusal.reply(request.request_id))

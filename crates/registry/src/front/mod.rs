@@ -12,5 +12,5 @@ pub use failures::{
 };
 pub use page::{HSTS, PAGE_HEADERS, Page, page, settings};
 pub use request::{
-    Head, Shown, agent, credential, judge, of_operator, require_declared_size, require_same_origin,
+    Credential, Head, agent, credential, judge, of_operator, require_declared_size, require_same_origin,
 };

@@ -36,9 +36,9 @@ pub struct Head {
 
 /// What was shown to be let in.
 #[derive(Clone, Debug)]
-pub enum Shown {
+pub enum Credential {
     /// Nothing.
-    Nothing,
+    None,
     /// A session token.
     Session(Secret),
     /// The set-up token.
@@ -51,7 +51,7 @@ pub enum Shown {
 ///
 /// # Errors
 /// As [`require_same_origin`], [`require_declared_size`], [`credential`] and [`require_server`].
-pub fn judge(method: &str, own: &str, head: &Head) -> Result<Shown, ApiError> {
+pub fn judge(method: &str, own: &str, head: &Head) -> Result<Credential, ApiError> {
     require_same_origin(method, own, head)?;
     require_declared_size(head)?;
     let shown = credential(head)?;
@@ -64,7 +64,7 @@ pub fn judge(method: &str, own: &str, head: &Head) -> Result<Shown, ApiError> {
 /// # Errors
 /// INVALID_REQUEST for two that differ, an API key beside the session's cookie, a repeated one, or another scheme than
 /// Bearer (RFC 6750, 2.1) and Setup, which is our own.
-pub fn credential(head: &Head) -> Result<Shown, ApiError> {
+pub fn credential(head: &Head) -> Result<Credential, ApiError> {
     let bearer = match authorization(head) {
         None => None,
         Some(value) => {
@@ -73,7 +73,7 @@ pub fn credential(head: &Head) -> Result<Shown, ApiError> {
             let plain =
                 !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
             if scheme.eq_ignore_ascii_case("Setup") && plain && session_cookie(head)?.is_none() {
-                return Ok(Shown::SetUp(Secret::new(token)));
+                return Ok(Credential::SetUp(Secret::new(token)));
             }
             if !scheme.eq_ignore_ascii_case("Bearer") || !plain {
                 let detail = "Authorization must be `Bearer`, one space, and one session token or API key.";
@@ -89,9 +89,9 @@ pub fn credential(head: &Head) -> Result<Shown, ApiError> {
                           cookie. Send one, a key as `Authorization: Bearer`.";
             Err(ApiError::new(Code::InvalidRequest, detail))
         }
-        (Some(token), _) if !token.starts_with(TOKEN_PREFIX) => Ok(Shown::Key(Secret::new(token))),
-        (Some(token), _) | (None, Some(token)) => Ok(Shown::Session(Secret::new(token))),
-        (None, None) => Ok(Shown::Nothing),
+        (Some(token), _) if !token.starts_with(TOKEN_PREFIX) => Ok(Credential::Key(Secret::new(token))),
+        (Some(token), _) | (None, Some(token)) => Ok(Credential::Session(Secret::new(token))),
+        (None, None) => Ok(Credential::None),
     }
 }
 
@@ -137,10 +137,10 @@ pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), A
 ///
 /// # Errors
 /// CROSS_SITE
-pub fn require_server(own: &str, head: &Head, shown: &Shown) -> Result<(), ApiError> {
+pub fn require_server(own: &str, head: &Head, shown: &Credential) -> Result<(), ApiError> {
     let foreign = head.origin.as_deref().is_some_and(|origin| origin != own)
         || head.fetch_site.as_deref().is_some_and(|site| !matches!(site, "same-origin" | "none"));
-    if !foreign || !matches!(shown, Shown::Key(_)) {
+    if !foreign || !matches!(shown, Credential::Key(_)) {
         return Ok(());
     }
     let detail = "A web page of another origin sent an API key. The admin API takes keys from servers and scripts, \
@@ -159,15 +159,15 @@ pub fn require_declared_size(head: &Head) -> Result<(), ApiError> {
 
 /// What may show that an operator asks, of a request that is judged: neither a key, which is nobody, nor a session that we
 /// did not make is worth a question.
-pub fn of_operator(shown: Shown, secrets: Option<&Secrets>) -> Option<AdminCredential> {
+pub fn of_operator(shown: Credential, secrets: Option<&Secrets>) -> Option<AdminCredential> {
     match shown {
-        Shown::SetUp(token) => Some(AdminCredential::SetUp { token: token.expose().to_owned() }),
-        Shown::Session(token)
+        Credential::SetUp(token) => Some(AdminCredential::SetUp { token: token.expose().to_owned() }),
+        Credential::Session(token)
             if secrets.is_some_and(|secrets| token::is_our_token(secrets, token.expose())) =>
         {
             Some(AdminCredential::Session { token: token.expose().to_owned() })
         }
-        Shown::Session(_) | Shown::Key(_) | Shown::Nothing => None,
+        Credential::Session(_) | Credential::Key(_) | Credential::None => None,
     }
 }
 

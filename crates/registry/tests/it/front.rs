@@ -8,7 +8,7 @@ use keyward_core::secret::Secret;
 use keyward_registry::{
     admin_call::AdminCredential,
     error::Code,
-    front::{self, Head, MOST_BYTES, Page, Shown},
+    front::{self, Credential, Head, MOST_BYTES, Page},
 };
 use keyward_testing::policy::POLICY;
 
@@ -93,10 +93,10 @@ fn the_credential_is_a_session_or_a_key() {
             ..Head::default()
         };
         match front::credential(&head) {
-            Ok(Shown::Nothing) => "nothing".to_owned(),
-            Ok(Shown::Session(token)) => format!("session {}", token.expose()),
-            Ok(Shown::SetUp(token)) => format!("set-up {}", token.expose()),
-            Ok(Shown::Key(key)) => format!("key {}", key.expose()),
+            Ok(Credential::None) => "nothing".to_owned(),
+            Ok(Credential::Session(token)) => format!("session {}", token.expose()),
+            Ok(Credential::SetUp(token)) => format!("set-up {}", token.expose()),
+            Ok(Credential::Key(key)) => format!("key {}", key.expose()),
             Err(refusal) => {
                 assert_eq!(refusal.code, Code::InvalidRequest);
                 assert!(!format!("{refusal:?}").contains("kws_abc"), "no credential in a refusal");
@@ -334,10 +334,10 @@ fn only_a_session_that_we_made_or_the_set_up_token_is_asked_about_as_an_operator
     };
     let secrets = keyward_testing::secrets();
     let asked = |shown, secrets| front::of_operator(shown, secrets).is_some();
-    assert!(asked(Shown::Session(Secret::new(&*ours)), Some(&secrets)));
-    assert!(asked(Shown::SetUp(Secret::new("x")), None));
-    assert!(!asked(Shown::Session(Secret::new(ours)), None), "nothing can be said of it");
-    assert!(!asked(Shown::Session(Secret::new(format!("kws_{}", "A".repeat(43)))), Some(&secrets)));
-    assert!(!asked(Shown::Key(Secret::new("kw_live_x")), Some(&secrets)), "a key is nobody");
-    assert!(!asked(Shown::Nothing, Some(&secrets)));
+    assert!(asked(Credential::Session(Secret::new(&*ours)), Some(&secrets)));
+    assert!(asked(Credential::SetUp(Secret::new("x")), None));
+    assert!(!asked(Credential::Session(Secret::new(ours)), None), "nothing can be said of it");
+    assert!(!asked(Credential::Session(Secret::new(format!("kws_{}", "A".repeat(43)))), Some(&secrets)));
+    assert!(!asked(Credential::Key(Secret::new("kw_live_x")), Some(&secrets)), "a key is nobody");
+    assert!(!asked(Credential::None, Some(&secrets)));
 }
