@@ -24,6 +24,7 @@ pub mod cursor;
 pub mod dispatch;
 pub mod effect;
 pub mod email;
+pub mod enum_text;
 pub mod error;
 pub mod freshness;
 pub mod front;
@@ -57,7 +58,6 @@ pub mod text;
 pub mod throttle;
 pub mod upkeep;
 pub mod usage;
-pub mod words;
 
 pub use call_state::CallState;
 pub use dispatch::{Progress, Registry};

@@ -5,12 +5,12 @@ use crate::{
     registry::{
         authorise::Authorised,
         context::Turn,
+        enum_text::text_of,
         keys::{
             key::{self, Key},
             settings::Settings,
         },
         rows,
-        words::word,
     },
     sql::{SqlError, Value as Bound},
     time::Timestamp,
@@ -63,7 +63,7 @@ impl Authorised<Change<'_>> {
             }
             Fate::Stays => settings.columns(&key.id, &key.prefix, &key.last4),
             Fate::Revoked { reason } => vec![
-                ("status", word(Status::Revoked).into()),
+                ("status", text_of(Status::Revoked).into()),
                 ("revoked_at", turn.now.into()),
                 ("revoke_reason", reason.clone().into()),
             ],

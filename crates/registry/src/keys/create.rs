@@ -12,6 +12,7 @@ use crate::{
         call_state::CreatedKey,
         context::Turn,
         effect::Effect,
+        enum_text::{self, text_of},
         error::{ApiError, Code},
         handler::{HandlerError, HandlerResult},
         ids,
@@ -28,7 +29,6 @@ use crate::{
         principal::Principal,
         quotas::{self, Quota},
         rows,
-        words::{self, word},
     },
     secret::Secret,
     sql::{SqlError, Value as Bound},
@@ -70,7 +70,8 @@ pub fn create(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerRes
         return Err(ApiError::new(Code::Conflict, "The policy has no realm that a key could be for.").into());
     };
     let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
-    let kind = body.optional("kind", |value| words::read(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
+    let kind =
+        body.optional("kind", |value| enum_text::read(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
     let required: &[&str] = if realm.asks_for_scopes() { &["name", "scopes"] } else { &["name"] };
     for field in required.iter().filter(|field| !body.has(field)).copied().collect::<Vec<_>>() {
         body.refuse(field, "is required");
@@ -109,11 +110,11 @@ pub fn make(
         ("id", Bound::from(id.as_str())),
         ("tenant_id", principal.tenant_id().into()),
         ("realm", realm.id.into()),
-        ("kind", word(*kind).into()),
+        ("kind", text_of(*kind).into()),
         ("prefix", prefix.into()),
         ("last4", last4.into()),
         ("hash", key::storage_hash(&realm.key, turn.secrets, plaintext.expose()).into()),
-        ("status", word(Status::Active).into()),
+        ("status", text_of(Status::Active).into()),
         ("version", i64::try_from(FIRST_VERSION).unwrap_or(1).into()),
         ("created_at", turn.now.into()),
         ("created_by", principal.actor().view().to_string().into()),

@@ -14,11 +14,11 @@ use crate::{
         },
         call_state::Introduced,
         context::Turn,
+        enum_text::text_of,
         error::{ApiError, Code},
         handler::HandlerError,
         keys::key::{self, Key},
         principal::Principal,
-        words::word,
     },
     secret::Secret,
     sql::{self, Sql, SqlError, Value as Bound},
@@ -100,7 +100,7 @@ fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlErro
     }
     let now = occasion.now;
     let changes: Vec<(&str, Bound)> = vec![
-        ("status", word(Status::Revoked).into()),
+        ("status", text_of(Status::Revoked).into()),
         ("revoked_at", now.into()),
         ("revoke_reason", REASON.into()),
     ];

@@ -7,12 +7,12 @@ use crate::{
     registry::{
         context::Turn,
         cursor,
+        enum_text::{self, text_of},
         handler::HandlerResult,
         input::{self, Input},
         keys::key::{Key, State},
         outcome::Outcome,
         principal::Principal,
-        words::{self, word},
     },
     sql::{self, Value as Bound},
     time::DAY,
@@ -44,7 +44,7 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResul
     let mut query = Input::query(&turn.call.query, &known);
     let page = turn.page(LIST, tenant_id, &mut query);
     let forms = query.optional("q", |value| input::search(value, 100)).unwrap_or_default();
-    let state = query.optional("status", |value| words::read(value, &State::ALL));
+    let state = query.optional("status", |value| enum_text::read(value, &State::ALL));
     let realms: Vec<(&str, &str)> = turn.policy.realms.iter().map(|realm| (realm.id, realm.id)).collect();
     let realm = query.optional("realm", |value| input::one_of(value, &realms));
     let unused = query.optional("unusedDays", |value| input::whole_text(value, 1, MOST_UNUSED_DAYS));
@@ -69,7 +69,7 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResul
     add("COALESCE(last_used_at, created_at) <= ?", cutoff.map(Bound::from));
     let now = || Some(Bound::from(turn.now));
     let status = state.map(|state| if state == State::Revoked { Status::Revoked } else { Status::Active });
-    add("status = ?", status.map(|status| word(status).into()));
+    add("status = ?", status.map(|status| text_of(status).into()));
     match state {
         Some(State::Expired) => add("expires_at <= ?", now()),
         Some(State::Active) => add("(expires_at IS NULL OR expires_at > ?)", now()),

@@ -11,12 +11,12 @@ use crate::{
     record::{KeyKind, Limits, Mode},
     registry::{
         addresses,
+        enum_text::text_of,
         input::{self, Input, Wrong, wrong},
         keys::{grants, limits},
         rows::{from_integer, from_json_text, from_nullable_json_text},
         tenants::tenant::Terms,
         text,
-        words::word,
     },
     sql::Value as Bound,
     time::{SECOND, Timestamp},
@@ -256,7 +256,7 @@ impl Settings {
             ("tags", json(json!(self.tags))),
             ("metadata", json(json!(self.metadata))),
             ("expires_at", self.expires_at.into()),
-            ("mode", word(self.mode).into()),
+            ("mode", text_of(self.mode).into()),
             ("strict", i64::from(self.strict).into()),
             ("search", searched(&search).into()),
         ]

@@ -8,6 +8,7 @@ use crate::{
         authorise::Act,
         context::Turn,
         email,
+        enum_text::{self, text_of},
         error::{ApiError, Code},
         handler::{HandlerError, HandlerResult},
         input::Input,
@@ -19,7 +20,6 @@ use crate::{
         password::rules as password,
         principal::{Member, Principal, Role},
         quotas::{self, Quota},
-        words::{self, word},
     },
     sql::{self, SqlError},
 };
@@ -49,7 +49,7 @@ pub fn add(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     joins(None).require(turn, &principal)?;
     let mut body = Input::body(&turn.call.body, &["email", "role", "password"])?;
     let address = body.required("email", email::chosen);
-    let role = body.required("role", |value| words::read(value, &Role::ALL));
+    let role = body.required("role", |value| enum_text::read(value, &Role::ALL));
     let context = [address.as_deref().unwrap_or_default(), &tenant.name];
     let chosen = body.required("password", |value| password::chosen(value, &context));
     let (Some(address), Some(role), Some(chosen)) = (address, role, chosen) else {
@@ -78,7 +78,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
     let person = Person::load(turn.db, &tenant.id, id)?;
     let known: &[&str] = if own { &["role", "password", "currentPassword"] } else { &["role", "password"] };
     let mut body = Input::body(&turn.call.body, known)?;
-    let role = body.present("role", |value| words::read(value, &Role::ALL));
+    let role = body.present("role", |value| enum_text::read(value, &Role::ALL));
     let context = [person.as_ref().map_or("", |person| person.email.as_str()), &tenant.name];
     let chosen = body.present("password", |value| password::chosen(value, &context));
     let current = body.present("currentPassword", password::typed);
@@ -137,7 +137,7 @@ pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
 /// Nobody may take the last owner away: nobody could give the role back.
 fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), HandlerError> {
     let count = "SELECT COUNT(*) FROM members WHERE tenant_id = ? AND role = ? AND id <> ?";
-    let values = [person.tenant_id.as_str().into(), word(Role::Owner).into(), person.id.as_str().into()];
+    let values = [person.tenant_id.as_str().into(), text_of(Role::Owner).into(), person.id.as_str().into()];
     let others = sql::scalar::<u32>(turn.db, count, &values)?.unwrap_or_default();
     if person.role == Role::Owner && others == 0 {
         let detail = "This is the tenant's last owner. Make somebody else an owner first.";

@@ -2,7 +2,8 @@
 
 use crate::{
     registry::{
-        authorise::Authorised, context::Turn, members::member::Person, rows, sessions::store, words::word,
+        authorise::Authorised, context::Turn, enum_text::text_of, members::member::Person, rows,
+        sessions::store,
     },
     sql::SqlError,
 };
@@ -27,7 +28,7 @@ impl Authorised<Membership<'_>> {
     pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
         let rights = |person: &Person| {
             [
-                ("role", word(person.role).into()),
+                ("role", text_of(person.role).into()),
                 ("password", person.password.as_str().into()),
                 ("updated_at", turn.now.into()),
             ]

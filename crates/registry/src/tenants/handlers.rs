@@ -10,6 +10,7 @@ use crate::{
         authorise::Act,
         context::Turn,
         effect::Effect,
+        enum_text,
         error::ApiError,
         freshness::Freshness,
         handler::{HandlerError, HandlerResult},
@@ -27,7 +28,6 @@ use crate::{
             store::{Revision, insert},
             tenant::{COLUMNS, Tenant, Terms},
         },
-        words,
     },
 };
 
@@ -113,7 +113,8 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResu
         refuse_taken(&mut body, turn, Some(&code))?;
         new.code = Some(code);
     }
-    new.status = body.present("status", |value| words::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
+    new.status =
+        body.present("status", |value| enum_text::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
     new.terms = terms(&mut body, turn, new.terms);
     if let Some(own) = body.nullable("quotas", |value| quotas::read(value, &old.quotas)) {
         new.quotas = own.unwrap_or_default();

@@ -8,9 +8,9 @@ use crate::{
     registry::{
         authorise::Authorised,
         context::Turn,
+        enum_text::text_of,
         ids, rows,
         tenants::tenant::{Tenant, Terms},
-        words::word,
     },
     sql::{Sql, SqlError, Value as Bound},
 };
@@ -38,7 +38,7 @@ pub fn insert(
         ("id", id.as_str().into()),
         ("code", code.into()),
         ("name", name.into()),
-        ("status", word(TenantStatus::Active).into()),
+        ("status", text_of(TenantStatus::Active).into()),
         ("plan", terms.plan.clone().into()),
         ("per_minute", terms.per_minute.into()),
         ("per_day", terms.per_day.into()),
@@ -94,7 +94,7 @@ impl Authorised<Revision<'_>> {
         let columns = [
             ("name", new.name.as_str().into()),
             ("code", new.code.clone().into()),
-            ("status", word(new.status).into()),
+            ("status", text_of(new.status).into()),
             ("plan", new.terms.plan.clone().into()),
             ("per_minute", new.terms.per_minute.into()),
             ("per_day", new.terms.per_day.into()),
