@@ -13,7 +13,7 @@ use crate::{
         handler::HandlerError,
         keys::key::{self, State},
         members::member as members,
-        principal::{Holder, Member, Principal, Role, inactive, unauthenticated},
+        principal::{KeyPrincipal, Member, Principal, Role, inactive, unauthenticated},
         sessions::{store, token},
         setup_token,
         tenants::{store as tenants, tenant::Tenant},
@@ -43,8 +43,8 @@ impl Turn<'_> {
         let principal = match &call.credential {
             AdminCredential::None => return Err(unauthenticated().into()),
             AdminCredential::Session { token } => self.session(token)?.map(Principal::Member),
-            AdminCredential::SetUp { token } => self.set_up_holder(token)?.map(Principal::SetUp),
-            AdminCredential::Key { record } => self.holder(record)?.map(Principal::Key),
+            AdminCredential::SetUp { token } => self.set_up_principal(token)?.map(Principal::SetUp),
+            AdminCredential::Key { record } => self.key_principal(record)?.map(Principal::Key),
         };
         let Some(principal) = principal else {
             let detail = "The session or key does not hold (any more). Sign in again.";
@@ -82,7 +82,7 @@ impl Turn<'_> {
     }
 
     /// The operator's tenant, if the set-up token is right and there is no owner yet.
-    fn set_up_holder(&mut self, token: &str) -> Result<Option<Tenant>, HandlerError> {
+    fn set_up_principal(&mut self, token: &str) -> Result<Option<Tenant>, HandlerError> {
         if members::exist(self.db)? {
             return Ok(None);
         }
@@ -97,7 +97,7 @@ impl Turn<'_> {
     ///
     /// # Errors
     /// FORBIDDEN for a publishable key, whatever it holds: everybody who sees its page has it.
-    fn holder(&self, record: &Record) -> Result<Option<Holder>, HandlerError> {
+    fn key_principal(&self, record: &Record) -> Result<Option<KeyPrincipal>, HandlerError> {
         let Some(key) = key::load(self.db, &record.tenant.id, &record.id)? else { return Ok(None) };
         if key.kind == KeyKind::Publishable {
             return Err(publishable().into());
@@ -105,7 +105,7 @@ impl Turn<'_> {
         let active = key.state(self.now) == State::Active;
         let Some(realm) = self.policy.realm(&key.realm).filter(|_| active) else { return Ok(None) };
         let tenant = Tenant::load(self.db, &key.tenant_id)?;
-        Ok(tenant.map(|tenant| Holder { id: key.id, tenant, realm, settings: key.settings }))
+        Ok(tenant.map(|tenant| KeyPrincipal { id: key.id, tenant, realm, settings: key.settings }))
     }
 }
 

@@ -70,7 +70,7 @@ pub struct Member {
 
 /// An API key that uses the admin API.
 #[derive(Clone, Debug)]
-pub struct Holder {
+pub struct KeyPrincipal {
     /// Id of the key.
     pub id: String,
     /// The tenant, and so the bounds of everything.
@@ -85,7 +85,7 @@ pub enum Principal {
     /// A member.
     Member(Member),
     /// An API key.
-    Key(Holder),
+    Key(KeyPrincipal),
     /// Whoever holds the set-up token of a deployment that has no owner yet, and so could become one:
     /// may manage the operator's tenant and keys, so that a script can prepare a deployment.
     SetUp(Tenant),
@@ -102,7 +102,7 @@ impl Principal {
     pub fn tenant(&self) -> &Tenant {
         match self {
             Self::Member(member) => &member.tenant,
-            Self::Key(holder) => &holder.tenant,
+            Self::Key(key) => &key.tenant,
             Self::SetUp(tenant) => tenant,
         }
     }
@@ -111,7 +111,7 @@ impl Principal {
     pub fn id(&self) -> &str {
         match self {
             Self::Member(member) => &member.id,
-            Self::Key(holder) => &holder.id,
+            Self::Key(key) => &key.id,
             Self::SetUp(_) => "setup",
         }
     }
@@ -125,7 +125,7 @@ impl Principal {
     pub fn actor(&self) -> Actor {
         match self {
             Self::Member(member) => member.actor(),
-            Self::Key(holder) => Actor::key(&holder.id),
+            Self::Key(key) => Actor::key(&key.id),
             Self::SetUp(_) => Actor::set_up(),
         }
     }
@@ -157,7 +157,7 @@ impl Principal {
                 ApiError::new(Code::Forbidden, "A viewer can only read. Ask an owner for the role admin."),
             ),
             Self::Member(_) | Self::SetUp(_) => Ok(()),
-            Self::Key(holder) => holder.require(right),
+            Self::Key(key) => key.require(right),
         }
     }
 
@@ -239,7 +239,7 @@ fn is_fresh(typed: Timestamp, now: Timestamp) -> bool {
     (0..STEP_UP).contains(&(now.0 - typed.0))
 }
 
-impl Holder {
+impl KeyPrincipal {
     fn require(&self, right: Right) -> Result<(), ApiError> {
         let (required, or): (&[&str], _) = match right {
             Right::Read => (&["admin:read"], Some("admin:write")),
