@@ -13,7 +13,7 @@ use crate::{
         handler::{HandlerError, HandlerResult},
         input::Input,
         members::{
-            member::{self, COLUMNS, Person},
+            member::{self, COLUMNS, MemberRow},
             membership::Membership,
         },
         outcome::Outcome,
@@ -30,14 +30,15 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResul
     let statement = format!(
         "SELECT rowid AS position, {COLUMNS} FROM members WHERE tenant_id = ? AND rowid > ? ORDER BY rowid LIMIT ?"
     );
-    let (rows, next) = turn.read_page::<Person>("members", tenant_id, &statement, &[tenant_id.into()], 0)?;
-    let members: Vec<Value> = rows.iter().map(Person::view).collect();
+    let (rows, next) =
+        turn.read_page::<MemberRow>("members", tenant_id, &statement, &[tenant_id.into()], 0)?;
+    let members: Vec<Value> = rows.iter().map(MemberRow::view).collect();
     Ok(Outcome::ok(json!({ "members": members, "nextCursor": next })))
 }
 
 /// `GET /members/{id}`
 pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
-    let person = Person::load(turn.db, principal.tenant_id(), id)?;
+    let person = MemberRow::load(turn.db, principal.tenant_id(), id)?;
     let person = person.ok_or_else(|| ApiError::not_found("member"))?;
     Ok(Outcome::ok(json!({ "member": person.view() })))
 }
@@ -75,7 +76,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
         member.require_owner()?;
     }
     let (principal, tenant) = (Principal::from(member), &member.tenant);
-    let person = Person::load(turn.db, &tenant.id, id)?;
+    let person = MemberRow::load(turn.db, &tenant.id, id)?;
     let known: &[&str] = if own { &["role", "password", "currentPassword"] } else { &["role", "password"] };
     let mut body = Input::body(&turn.call.body, known)?;
     let role = body.present("role", |value| enum_text::read(value, &Role::ALL));
@@ -92,7 +93,7 @@ pub fn edit(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
     if role.is_none() && chosen.is_none() {
         return Ok(Outcome::ok(json!({ "member": person.view() })));
     }
-    let mut changed = Person { role: role.unwrap_or(person.role), ..person.clone() };
+    let mut changed = MemberRow { role: role.unwrap_or(person.role), ..person.clone() };
     let asked = changed.clone();
     let current = current.filter(|_| chosen.is_some());
     let typed_in = current.is_some().then_some(member.session.as_str());
@@ -126,7 +127,7 @@ pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
     let (principal, tenant_id) = (Principal::from(member), member.tenant.id.as_str());
     let leaves = |before| Membership { tenant_id, before, after: None, typed_in: None };
     leaves(None).require(turn, &principal)?;
-    let person = Person::load(turn.db, tenant_id, id)?.ok_or_else(|| ApiError::not_found("member"))?;
+    let person = MemberRow::load(turn.db, tenant_id, id)?.ok_or_else(|| ApiError::not_found("member"))?;
     require_another_owner(turn, &person)?;
 
     turn.authorise(&principal, leaves(Some(&person)))?.store(turn)?;
@@ -135,7 +136,7 @@ pub fn remove(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
 }
 
 /// Nobody may take the last owner away: nobody could give the role back.
-fn require_another_owner(turn: &Turn<'_>, person: &Person) -> Result<(), HandlerError> {
+fn require_another_owner(turn: &Turn<'_>, person: &MemberRow) -> Result<(), HandlerError> {
     let count = "SELECT COUNT(*) FROM members WHERE tenant_id = ? AND role = ? AND id <> ?";
     let values = [person.tenant_id.as_str().into(), text_of(Role::Owner).into(), person.id.as_str().into()];
     let others = sql::scalar::<u32>(turn.db, count, &values)?.unwrap_or_default();

@@ -16,12 +16,12 @@ use crate::{
     time::Timestamp,
 };
 
-/// Columns of [`Person`].
+/// Columns of [`MemberRow`].
 pub const COLUMNS: &str = "id, tenant_id, email, role, password, created_at";
 
 /// A member as stored.
 #[derive(Clone, Deserialize)]
-pub struct Person {
+pub struct MemberRow {
     /// Id.
     pub id: String,
     /// Whose member.
@@ -36,7 +36,7 @@ pub struct Person {
     pub created_at: Timestamp,
 }
 
-impl Person {
+impl MemberRow {
     /// The member with this address, of whatever tenant: for signing in only.
     pub fn by_email(db: &dyn Sql, email: &str) -> Result<Option<Self>, SqlError> {
         // Before addresses were kept in one normal form, they were kept as typed.
@@ -65,7 +65,7 @@ impl Person {
 
 /// Refuses an address that somebody has.
 pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), HandlerError> {
-    match Person::by_email(turn.db, email)? {
+    match MemberRow::by_email(turn.db, email)? {
         Some(_) => {
             Err(ApiError::new(Code::Conflict, "This e-mail address cannot be added: it is in use.").into())
         }
@@ -74,8 +74,8 @@ pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), HandlerError> {
 }
 
 /// A new member, who is not stored yet.
-pub fn new(turn: &mut Turn<'_>, tenant_id: &str, email: &str, role: Role, password: &str) -> Person {
-    Person {
+pub fn new(turn: &mut Turn<'_>, tenant_id: &str, email: &str, role: Role, password: &str) -> MemberRow {
+    MemberRow {
         id: ids::id("mem_", turn.entropy),
         tenant_id: tenant_id.to_owned(),
         email: email.to_owned(),

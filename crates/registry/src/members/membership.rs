@@ -2,7 +2,7 @@
 
 use crate::{
     registry::{
-        authorise::Authorised, context::Turn, enum_text::text_of, members::member::Person, rows,
+        authorise::Authorised, context::Turn, enum_text::text_of, members::member::MemberRow, rows,
         sessions::store,
     },
     sql::SqlError,
@@ -13,9 +13,9 @@ pub struct Membership<'a> {
     /// In which tenant.
     pub tenant_id: &'a str,
     /// As before; `None` for who joins.
-    pub before: Option<&'a Person>,
+    pub before: Option<&'a MemberRow>,
     /// As afterwards; `None` for who leaves.
-    pub after: Option<&'a Person>,
+    pub after: Option<&'a MemberRow>,
     /// The session in which the person typed the present password with this very call.
     pub typed_in: Option<&'a str>,
 }
@@ -26,7 +26,7 @@ impl Authorised<Membership<'_>> {
     /// # Errors
     /// What SQLite says.
     pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
-        let rights = |person: &Person| {
+        let rights = |person: &MemberRow| {
             [
                 ("role", text_of(person.role).into()),
                 ("password", person.password.as_str().into()),

@@ -8,7 +8,7 @@ use crate::{
         context::Turn,
         error::{ApiError, Code},
         handler::HandlerError,
-        members::member::Person,
+        members::member::MemberRow,
         password::derivation::{Derived, ITERATIONS, PasswordJob, Purpose, SALT, normalised, parameters},
         principal::Member,
         throttle::Counter,
@@ -53,7 +53,7 @@ impl Turn<'_> {
         &mut self,
         email: &str,
         password: &Secret,
-        person: Option<&Person>,
+        person: Option<&MemberRow>,
         crowded: Option<ApiError>,
     ) -> Result<Verdict, HandlerError> {
         let pair = Counter::of_pair(email, &self.call.address);
@@ -104,7 +104,7 @@ impl Turn<'_> {
         &mut self,
         member: &Member,
         password: &Secret,
-        person: &Person,
+        person: &MemberRow,
     ) -> Result<bool, HandlerError> {
         let session = Counter::of_session(&member.session);
         let (right, _) = self.verify(&member.email, password, Some(&person.password), &session, |turn| {

@@ -9,7 +9,7 @@ use crate::{
         context::Turn,
         error::ApiError,
         handler::{HandlerError, HandlerResult},
-        members::member::Person,
+        members::member::MemberRow,
         outcome::Outcome,
         principal::{Member, Role},
         sessions::{cookie::clear_cookie, store::end_all},
@@ -120,7 +120,7 @@ pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerR
 }
 
 fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), HandlerError> {
-    let person = Person::load(turn.db, &member.tenant.id, id)?;
+    let person = MemberRow::load(turn.db, &member.tenant.id, id)?;
     person.map(|_| ()).ok_or_else(|| ApiError::not_found("member").into())
 }
 

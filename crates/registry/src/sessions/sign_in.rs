@@ -16,7 +16,7 @@ use crate::{
         error::{ApiError, Code},
         handler::{HandlerError, HandlerResult},
         input::Input,
-        members::member::Person,
+        members::member::MemberRow,
         outcome::Outcome,
         password::{check::Verdict, rules as password},
         principal::{Member, Role, inactive, unauthenticated},
@@ -43,7 +43,7 @@ pub fn sign_in(turn: &mut Turn<'_>) -> HandlerResult {
         (Err(_), Some(crowded)) => return Err(crowded.clone().into()),
         (credentials, _) => credentials?,
     };
-    let person = Person::by_email(turn.db, &email)?;
+    let person = MemberRow::by_email(turn.db, &email)?;
     let refusal = match (turn.check_sign_in(&email, &typed, person.as_ref(), crowded)?, &person) {
         (Verdict::Right, Some(person)) => return open(turn, person),
         (Verdict::Unseen(refusal), _) => refusal,
@@ -65,7 +65,7 @@ fn read_credentials(body: &str) -> Result<(String, Secret), ApiError> {
 }
 
 /// Begins a session of somebody who has shown the password.
-fn open(turn: &mut Turn<'_>, person: &Person) -> HandlerResult {
+fn open(turn: &mut Turn<'_>, person: &MemberRow) -> HandlerResult {
     let tenant =
         Tenant::load(turn.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
@@ -128,7 +128,7 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
     let Some(typed) = typed else { return Err(body.refusal().into()) };
     body.finish()?;
 
-    let person = Person::load(turn.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
+    let person = MemberRow::load(turn.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
     if !turn.check_in_session(member, &typed, &person)? {
         note_failure(turn, Some(&person), &member.email)?;
         return Err(ApiError::new(Code::InvalidCredentials, "The password is wrong.").into());
@@ -140,7 +140,7 @@ pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
 }
 
 /// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's.
-fn note_failure(turn: &Turn<'_>, person: Option<&Person>, email: &str) -> Result<(), HandlerError> {
+fn note_failure(turn: &Turn<'_>, person: Option<&MemberRow>, email: &str) -> Result<(), HandlerError> {
     let actor = Actor::unknown(Some(email));
     if let Some(person) = person {
         return note(turn, &person.tenant_id, &actor, "session.refused", &person.id);

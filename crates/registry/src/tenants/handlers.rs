@@ -16,7 +16,7 @@ use crate::{
         handler::{HandlerError, HandlerResult},
         input::Input,
         members::{
-            member::{self, Person},
+            member::{self, MemberRow},
             membership::Membership,
         },
         outbox,
@@ -53,7 +53,7 @@ pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> HandlerResult {
 }
 
 /// The first owner of a tenant.
-fn joins<'a>(tenant_id: &'a str, after: Option<&'a Person>) -> Membership<'a> {
+fn joins<'a>(tenant_id: &'a str, after: Option<&'a MemberRow>) -> Membership<'a> {
     Membership { tenant_id, before: None, after, typed_in: None }
 }
 
