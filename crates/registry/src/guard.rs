@@ -54,12 +54,12 @@ impl Act for Change<'_> {
         }
         // Or a key made earlier could be widened where making one asks for more.
         turn.require_action(realm, KeyAction::Create, principal)?;
-        let terms = &principal.tenant().terms;
-        if new.takes_from(old, terms, realm) {
+        let plan = &principal.tenant().plan;
+        if new.takes_from(old, plan, realm) {
             turn.require_action(realm, KeyAction::Revoke, principal)?;
         }
         // A key that is no longer strict goes on for longer after it was revoked.
-        if old.takes_from(new, terms, realm) || old.strict && !new.strict {
+        if old.takes_from(new, plan, realm) || old.strict && !new.strict {
             require_for_scopes(turn, principal, realm, &new.scopes)
         } else {
             Ok(())
@@ -140,10 +140,10 @@ impl Act for Revision<'_> {
                 TenantStatus::Inactive => KeyAction::Revoke,
             });
         }
-        if old.terms != new.terms || old.code != new.code {
+        if old.plan != new.plan || old.code != new.code {
             actions.push(KeyAction::Create);
         }
-        if new.terms.take_from(&old.terms) {
+        if new.plan.takes_from(&old.plan) {
             actions.push(KeyAction::Revoke);
         }
         let listed =

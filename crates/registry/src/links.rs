@@ -229,7 +229,7 @@ fn redeem_in_turn(
             id: tenant.id,
             code: tenant.code,
             status: tenant.status,
-            plan: tenant.terms.plan,
+            plan: tenant.plan.name,
         },
         subject: row.subject,
         session_id: row.session_id,

@@ -53,7 +53,7 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
             "default": windows(realm.limits.default),
             "maximum": windows(realm.limits.maximum),
             // What a key of this tenant has that names none.
-            "inherited": limits::effective(&Limits::default(), &tenant.terms, Some(realm)),
+            "inherited": limits::effective(&Limits::default(), &tenant.plan, Some(realm)),
         },
         // With the tenant's part, where keys have one.
         "keyPrefixes": {

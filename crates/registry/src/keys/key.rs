@@ -151,7 +151,7 @@ impl Key {
                 id: tenant.id.clone(),
                 code: tenant.code.clone(),
                 status: tenant.status,
-                plan: tenant.terms.plan.clone(),
+                plan: tenant.plan.name.clone(),
             },
             kind: self.kind,
             mode: settings.mode,
@@ -171,7 +171,7 @@ impl Key {
     pub fn view(&self, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Value {
         let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
         let settings = &self.settings;
-        let effective = limits::effective(&settings.rate_limit, &tenant.terms, policy.realm(&self.realm));
+        let effective = limits::effective(&settings.rate_limit, &tenant.plan, policy.realm(&self.realm));
         json!({
             "id": self.id,
             "realm": self.realm,

@@ -7,7 +7,7 @@ use crate::{
     record::Limits,
     registry::{
         input::{self, Wrong, wrong},
-        tenants::tenant::Terms,
+        tenants::tenant::TenantPlan,
     },
 };
 
@@ -47,7 +47,7 @@ pub fn read(value: &Value, maximum: &Windows) -> Result<Limits, Wrong> {
 
 /// What holds for a key, each window on its own: the key's own limit, else its tenant's, else the
 /// realm's default; never more than the realm's maximum.
-pub fn effective(own: &Limits, tenant: &Terms, realm: Option<&Realm>) -> Limits {
+pub fn effective(own: &Limits, tenant: &TenantPlan, realm: Option<&Realm>) -> Limits {
     let none = Windows { per_minute: None, per_day: None };
     let (default, maximum) = realm.map_or((none, none), |realm| (realm.limits.default, realm.limits.maximum));
     let window = |own: Option<u32>, tenant: Option<u32>, default: Option<u32>, maximum: Option<u32>| {

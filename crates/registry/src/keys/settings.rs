@@ -15,7 +15,7 @@ use crate::{
         input::{self, Input, Wrong, wrong},
         keys::{grants, limits},
         rows::{from_integer, from_json_text, from_nullable_json_text},
-        tenants::tenant::Terms,
+        tenants::tenant::TenantPlan,
         text,
     },
     sql::Value as Bound,
@@ -119,7 +119,7 @@ impl Settings {
 
     /// Whether a key with these settings can do less than one with `other`: lacks a scope, a wildcard (which also means
     /// scopes that there will be), an address, an origin, a part of a limit or some of its time, or only reads.
-    pub fn takes_from(&self, other: &Self, terms: &Terms, realm: &Realm) -> bool {
+    pub fn takes_from(&self, other: &Self, plan: &TenantPlan, realm: &Realm) -> bool {
         let holds = |settings: &Self, name: &str| scope::holds(realm.scopes, &settings.scopes, name);
         let lacks_scope =
             realm.scopes.iter().any(|scope| holds(other, scope.name) && !holds(self, scope.name));
@@ -131,7 +131,7 @@ impl Settings {
         let lacks_address = !self.allowed_ips.is_empty()
             && (other.allowed_ips.is_empty() || !other.allowed_ips.iter().all(within));
         let lacks_origin = other.allowed_origins.iter().any(|origin| !self.allowed_origins.contains(origin));
-        let limit = |settings: &Self| limits::effective(&settings.rate_limit, terms, Some(realm));
+        let limit = |settings: &Self| limits::effective(&settings.rate_limit, plan, Some(realm));
         let (own, others) = (limit(self), limit(other));
         let less = |own: Option<u32>, other: Option<u32>| {
             own.is_some_and(|own| other.is_none_or(|other| own < other))

@@ -10,7 +10,7 @@ use crate::{
         input::{self, Input, Wrong},
         keys::limits,
         password::rules as password,
-        tenants::{store::is_free, tenant::Terms},
+        tenants::{store::is_free, tenant::TenantPlan},
     },
     secret::Secret,
     sql::SqlError,
@@ -51,27 +51,27 @@ pub fn refuse_taken(body: &mut Input, turn: &Turn<'_>, code: Option<&str>) -> Re
 }
 
 /// A plan goes to origins in a header field, which holds no more than ASCII safely (RFC 9110, 5.5).
-fn plan(value: &Value) -> Result<String, Wrong> {
-    let plan = input::line(value, 1, 50)?;
-    if plan.is_ascii() {
-        Ok(plan)
+fn plan_name(value: &Value) -> Result<String, Wrong> {
+    let name = input::line(value, 1, 50)?;
+    if name.is_ascii() {
+        Ok(name)
     } else {
         input::wrong("can only hold ASCII characters: origins get it in a header field")
     }
 }
 
 /// Reads plan and limits over what holds so far.
-pub fn terms(body: &mut Input, turn: &Turn<'_>, mut terms: Terms) -> Terms {
-    if let Some(plan) = body.nullable("plan", plan) {
-        terms.plan = plan;
+pub fn plan(body: &mut Input, turn: &Turn<'_>, mut plan: TenantPlan) -> TenantPlan {
+    if let Some(name) = body.nullable("plan", plan_name) {
+        plan.name = name;
     }
     if let Some(windows) =
         body.nullable("rateLimit", |value| limits::read(value, &limits::highest(turn.policy)))
     {
         let windows = windows.unwrap_or_default();
-        (terms.per_minute, terms.per_day) = (windows.per_minute, windows.per_day);
+        (plan.per_minute, plan.per_day) = (windows.per_minute, windows.per_day);
     }
-    terms
+    plan
 }
 
 /// The first owner: e-mail address and password.

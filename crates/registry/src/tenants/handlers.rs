@@ -24,9 +24,9 @@ use crate::{
         principal::{Principal, Role},
         quotas, room,
         tenants::{
-            fields::{code, name, owner, refuse_taken, terms},
+            fields::{code, name, owner, plan, refuse_taken},
             store::{Revision, insert},
-            tenant::{COLUMNS, Tenant, Terms},
+            tenant::{COLUMNS, Tenant, TenantPlan},
         },
     },
 };
@@ -63,7 +63,7 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult
     let name = body.required("name", name);
     let code = body.optional("code", code);
     refuse_taken(&mut body, turn, code.as_deref())?;
-    let terms = terms(&mut body, turn, Terms::default());
+    let plan = plan(&mut body, turn, TenantPlan::default());
     let tenant_name = name.as_deref().unwrap_or_default().to_owned();
     let owner = body.optional("owner", |value| owner(value, &tenant_name));
     if owner.is_some() && matches!(principal, Principal::SetUp(_)) {
@@ -80,7 +80,7 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult
         None => None,
     };
 
-    let id = insert(turn, &name, code, false, &terms)?;
+    let id = insert(turn, &name, code, false, &plan)?;
     let person = match owner {
         Some((email, stored)) => {
             let person = member::new(turn, &id, &email, Role::Owner, &stored);
@@ -115,7 +115,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResu
     }
     new.status =
         body.present("status", |value| enum_text::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
-    new.terms = terms(&mut body, turn, new.terms);
+    new.plan = plan(&mut body, turn, new.plan);
     if let Some(own) = body.nullable("quotas", |value| quotas::read(value, &old.quotas)) {
         new.quotas = own.unwrap_or_default();
     }
@@ -128,7 +128,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResu
     if before != after {
         new.updated_at = turn.now;
         turn.authorise(principal, Revision { old: &old, new: &new })?.store(turn)?;
-        if (old.status, &old.terms, &old.code) != (new.status, &new.terms, &new.code) {
+        if (old.status, &old.plan, &old.code) != (new.status, &new.plan, &new.code) {
             outbox::enqueue_tenant(turn.db, id, turn.now)?;
         }
         note(turn, principal, id, "tenant.edit", id, (&before, &after))?;

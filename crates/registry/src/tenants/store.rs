@@ -10,7 +10,7 @@ use crate::{
         context::Turn,
         enum_text::text_of,
         ids, rows,
-        tenants::tenant::{Tenant, Terms},
+        tenants::tenant::{Tenant, TenantPlan},
     },
     sql::{Sql, SqlError, Value as Bound},
 };
@@ -27,7 +27,7 @@ pub fn insert(
     name: &str,
     code: Option<String>,
     operator: bool,
-    terms: &Terms,
+    plan: &TenantPlan,
 ) -> Result<String, SqlError> {
     let id = ids::uuid(turn.entropy);
     let code = match code {
@@ -39,9 +39,9 @@ pub fn insert(
         ("code", code.into()),
         ("name", name.into()),
         ("status", text_of(TenantStatus::Active).into()),
-        ("plan", terms.plan.clone().into()),
-        ("per_minute", terms.per_minute.into()),
-        ("per_day", terms.per_day.into()),
+        ("plan", plan.name.clone().into()),
+        ("per_minute", plan.per_minute.into()),
+        ("per_day", plan.per_day.into()),
         ("operator", operator.into()),
         ("created_at", turn.now.into()),
         ("updated_at", turn.now.into()),
@@ -72,7 +72,7 @@ pub fn is_free(db: &dyn Sql, code: &str) -> Result<bool, SqlError> {
 pub fn operator_id(turn: &mut Turn<'_>) -> Result<String, SqlError> {
     match Tenant::operator(turn.db)? {
         Some(tenant) => Ok(tenant.id),
-        None => insert(turn, "Operator", None, true, &Terms::default()),
+        None => insert(turn, "Operator", None, true, &TenantPlan::default()),
     }
 }
 
@@ -95,9 +95,9 @@ impl Authorised<Revision<'_>> {
             ("name", new.name.as_str().into()),
             ("code", new.code.clone().into()),
             ("status", text_of(new.status).into()),
-            ("plan", new.terms.plan.clone().into()),
-            ("per_minute", new.terms.per_minute.into()),
-            ("per_day", new.terms.per_day.into()),
+            ("plan", new.plan.name.clone().into()),
+            ("per_minute", new.plan.per_minute.into()),
+            ("per_day", new.plan.per_day.into()),
             ("quotas", (!new.quotas.is_empty()).then(|| json!(new.quotas).to_string()).into()),
             ("updated_at", Bound::from(turn.now)),
         ];

@@ -33,7 +33,7 @@ pub struct Tenant {
     pub status: TenantStatus,
     /// What it may do.
     #[serde(flatten)]
-    pub terms: Terms,
+    pub plan: TenantPlan,
     /// Whether it is the one that was set up first, whose owners manage tenants.
     #[serde(deserialize_with = "from_integer")]
     pub operator: bool,
@@ -48,25 +48,26 @@ pub struct Tenant {
 
 /// What a tenant was given.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-pub struct Terms {
+pub struct TenantPlan {
     /// Its plan, which routes may ask for.
-    pub plan: Option<String>,
+    #[serde(rename = "plan")]
+    pub name: Option<String>,
     /// Limit per minute of its keys that name none.
     pub per_minute: Option<u32>,
     /// Limit per day of its keys that name none.
     pub per_day: Option<u32>,
 }
 
-impl Terms {
-    /// Whether keys may be able to do less under these than under `other`. What a plan opens, routes say.
-    pub fn take_from(&self, other: &Self) -> bool {
+impl TenantPlan {
+    /// Whether keys may be able to do less under this than under `other`. What a plan opens, routes say.
+    pub fn takes_from(&self, other: &Self) -> bool {
         let less = |own: Option<u32>, other: Option<u32>| {
             own.is_some_and(|own| other.is_none_or(|other| own < other))
         };
         // One that is taken out leaves the realm's, which may be lower.
         let lower =
             |own: Option<u32>, other: Option<u32>| less(own, other) || own.is_none() && other.is_some();
-        self.plan != other.plan
+        self.name != other.name
             || lower(self.per_minute, other.per_minute)
             || lower(self.per_day, other.per_day)
     }
@@ -94,8 +95,8 @@ impl Tenant {
             "code": self.code,
             "name": self.name,
             "status": self.status,
-            "plan": self.terms.plan,
-            "rateLimit": { "perMinute": self.terms.per_minute, "perDay": self.terms.per_day },
+            "plan": self.plan.name,
+            "rateLimit": { "perMinute": self.plan.per_minute, "perDay": self.plan.per_day },
             "quotas": self.quotas,
             "operator": self.operator,
             "createdAt": self.created_at.to_rfc3339(),
