@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use keyward_policy::origin;
 use serde_json::Value;
 
-use crate::registry::input::{self, Wrong, wrong};
+use crate::registry::input::{self, FieldErrors, invalid};
 
 /// Bits of an IPv6 address before the IPv4 address that it maps (RFC 4291, 2.5.5.2).
 const MAPPED: u8 = 96;
@@ -17,11 +17,11 @@ const MAPPED: u8 = 96;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn range(value: &Value) -> Result<IpNet, Wrong> {
+pub fn range(value: &Value) -> Result<IpNet, FieldErrors> {
     let text = input::text(value)?;
     let shown = input::shown(&text);
     let Some(range) = written(&text) else {
-        return wrong(format!(
+        return invalid(format!(
             "'{shown}' is neither an address nor a range such as 203.0.113.0/24 or 2001:db8::/32"
         ));
     };
@@ -29,7 +29,7 @@ pub fn range(value: &Value) -> Result<IpNet, Wrong> {
     if range != whole {
         let all = if range.prefix_len() == 0 { " (every address)" } else { "" };
         let address = range.addr();
-        return wrong(format!(
+        return invalid(format!(
             "'{shown}' names an address and a range: write {address} for the one, {whole}{all} for the other"
         ));
     }
@@ -57,6 +57,6 @@ fn canonical(range: IpNet) -> IpNet {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn origin(value: &Value) -> Result<String, Wrong> {
-    origin::normalise(&input::text(value)?).or_else(|bad| wrong(bad.to_string()))
+pub fn origin(value: &Value) -> Result<String, FieldErrors> {
+    origin::normalise(&input::text(value)?).or_else(|bad| invalid(bad.to_string()))
 }

@@ -70,7 +70,7 @@ impl Turn<'_> {
         let after = query.optional("cursor", |value| {
             let cursor = value.as_str().unwrap_or_default();
             decode(self.secrets, list, tenant_id, cursor).map_or_else(
-                || input::wrong("is not a cursor of this list: take `nextCursor` as it was given"),
+                || input::invalid("is not a cursor of this list: take `nextCursor` as it was given"),
                 Ok,
             )
         });

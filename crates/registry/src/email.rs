@@ -8,7 +8,7 @@ use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use crate::registry::{
-    input::{self, Wrong, wrong},
+    input::{self, FieldErrors, invalid},
     text,
 };
 
@@ -22,11 +22,11 @@ const LONGEST_LABEL: usize = 63;
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn chosen(value: &Value) -> Result<String, Wrong> {
+pub fn chosen(value: &Value) -> Result<String, FieldErrors> {
     let address = typed(value)?;
     match flaw(&address) {
         None => Ok(address),
-        Some(flaw) => wrong(format!("must be an e-mail address such as ada@example.com: {flaw}")),
+        Some(flaw) => invalid(format!("must be an e-mail address such as ada@example.com: {flaw}")),
     }
 }
 
@@ -34,13 +34,13 @@ pub fn chosen(value: &Value) -> Result<String, Wrong> {
 ///
 /// # Errors
 /// If it is none at all.
-pub fn typed(value: &Value) -> Result<String, Wrong> {
+pub fn typed(value: &Value) -> Result<String, FieldErrors> {
     let address: String = text::trimmed(&input::text(value)?).to_lowercase().nfc().collect();
     let broken = address.chars().any(|c| c.is_whitespace() || c.is_control());
     match address.split_once('@') {
-        Some(_) if address.len() > LONGEST => wrong(format!("can be at most {LONGEST} bytes long")),
+        Some(_) if address.len() > LONGEST => invalid(format!("can be at most {LONGEST} bytes long")),
         Some((local, domain)) if !broken && !local.is_empty() && !domain.is_empty() => Ok(address),
-        _ => wrong("must be an e-mail address such as ada@example.com, without spaces"),
+        _ => invalid("must be an e-mail address such as ada@example.com, without spaces"),
     }
 }
 

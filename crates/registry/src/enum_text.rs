@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::registry::input::{self, Wrong};
+use crate::registry::input::{self, FieldErrors};
 
 /// As a column holds it.
 pub fn text_of(of: impl Serialize) -> String {
@@ -18,7 +18,7 @@ pub fn text_of(of: impl Serialize) -> String {
 ///
 /// # Errors
 /// Which there are.
-pub fn read<T: Serialize + Copy>(value: &Value, all: &[T]) -> Result<T, Wrong> {
+pub fn read<T: Serialize + Copy>(value: &Value, all: &[T]) -> Result<T, FieldErrors> {
     let texts: Vec<String> = all.iter().map(text_of).collect();
     let texts: Vec<(&str, T)> = texts.iter().map(String::as_str).zip(all.iter().copied()).collect();
     input::one_of(value, &texts)

@@ -23,7 +23,7 @@ pub enum Code {
     InvalidRequest,
     /// No credential, or one that does not hold (any more).
     Unauthenticated,
-    /// Wrong e-mail address, password or set-up token.
+    /// FieldErrors e-mail address, password or set-up token.
     InvalidCredentials,
     /// Signed in, but not allowed to do this.
     Forbidden,

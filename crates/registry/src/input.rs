@@ -16,10 +16,10 @@ use crate::{
 const TWICE: &str = "stands there twice";
 
 /// What is wrong with one value: where in it (empty for the whole), and the message.
-pub type Wrong = Vec<(String, String)>;
+pub type FieldErrors = Vec<(String, String)>;
 
 /// One thing wrong with the whole value.
-pub fn wrong<T>(message: impl Into<String>) -> Result<T, Wrong> {
+pub fn invalid<T>(message: impl Into<String>) -> Result<T, FieldErrors> {
     Err(vec![(String::new(), message.into())])
 }
 
@@ -121,7 +121,7 @@ impl Input {
     pub fn nullable<T>(
         &mut self,
         field: &str,
-        parse: impl FnOnce(&Value) -> Result<T, Wrong>,
+        parse: impl FnOnce(&Value) -> Result<T, FieldErrors>,
     ) -> Option<Option<T>> {
         match self.fields.get(field)? {
             Value::Null => Some(None),
@@ -138,12 +138,20 @@ impl Input {
     }
 
     /// Reads a field that may be left out or `null`.
-    pub fn optional<T>(&mut self, field: &str, parse: impl FnOnce(&Value) -> Result<T, Wrong>) -> Option<T> {
+    pub fn optional<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&Value) -> Result<T, FieldErrors>,
+    ) -> Option<T> {
         self.nullable(field, parse).flatten()
     }
 
     /// Reads a field that may be left out, but not `null`.
-    pub fn present<T>(&mut self, field: &str, parse: impl FnOnce(&Value) -> Result<T, Wrong>) -> Option<T> {
+    pub fn present<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&Value) -> Result<T, FieldErrors>,
+    ) -> Option<T> {
         let read = self.nullable(field, parse)?;
         if read.is_none() {
             self.refuse(field, "cannot be null");
@@ -152,7 +160,11 @@ impl Input {
     }
 
     /// Reads a field that must be there.
-    pub fn required<T>(&mut self, field: &str, parse: impl FnOnce(&Value) -> Result<T, Wrong>) -> Option<T> {
+    pub fn required<T>(
+        &mut self,
+        field: &str,
+        parse: impl FnOnce(&Value) -> Result<T, FieldErrors>,
+    ) -> Option<T> {
         if matches!(self.fields.get(field), None | Some(Value::Null)) {
             self.refuse(field, "is required");
             return None;
@@ -175,29 +187,29 @@ impl Input {
 }
 
 /// Any text.
-pub fn text(value: &Value) -> Result<String, Wrong> {
-    value.as_str().map_or_else(|| wrong("must be a string"), |text| Ok(text.to_owned()))
+pub fn text(value: &Value) -> Result<String, FieldErrors> {
+    value.as_str().map_or_else(|| invalid("must be a string"), |text| Ok(text.to_owned()))
 }
 
 /// One line of text for people, trimmed: so many characters, each of which can be seen.
-pub fn line(value: &Value, least: usize, most: usize) -> Result<String, Wrong> {
+pub fn line(value: &Value, least: usize, most: usize) -> Result<String, FieldErrors> {
     let text = text::trimmed(&text(value)?).to_owned();
     let length = text.chars().count();
     if length < least || length > most {
-        return wrong(format!("must be {least} to {most} characters long, not {length}"));
+        return invalid(format!("must be {least} to {most} characters long, not {length}"));
     }
-    text::check(&text).map_or_else(|error| wrong(error.to_string()), |()| Ok(text))
+    text::check(&text).map_or_else(|error| invalid(error.to_string()), |()| Ok(text))
 }
 
 /// What somebody looks for, in the form in which text is searched and in those of before: so many characters at most.
-pub fn search(value: &Value, most: usize) -> Result<Vec<String>, Wrong> {
+pub fn search(value: &Value, most: usize) -> Result<Vec<String>, FieldErrors> {
     let text = text::trimmed(&text(value)?).to_owned();
     let length = text.chars().count();
     if length > most {
-        return wrong(format!("can be at most {most} characters long, not {length}"));
+        return invalid(format!("can be at most {most} characters long, not {length}"));
     }
     if text.chars().any(char::is_control) {
-        return wrong("cannot hold control characters or line breaks");
+        return invalid("cannot hold control characters or line breaks");
     }
     let mut forms = vec![text::folded(&text)];
     if forms != [""] {
@@ -209,41 +221,41 @@ pub fn search(value: &Value, most: usize) -> Result<Vec<String>, Wrong> {
 }
 
 /// True or false.
-pub fn flag(value: &Value) -> Result<bool, Wrong> {
-    value.as_bool().map_or_else(|| wrong("must be true or false"), Ok)
+pub fn flag(value: &Value) -> Result<bool, FieldErrors> {
+    value.as_bool().map_or_else(|| invalid("must be true or false"), Ok)
 }
 
 /// A whole number in a range.
-pub fn whole(value: &Value, least: u32, most: u32) -> Result<u32, Wrong> {
+pub fn whole(value: &Value, least: u32, most: u32) -> Result<u32, FieldErrors> {
     value
         .as_u64()
         .and_then(|number| u32::try_from(number).ok())
         .filter(|number| (least..=most).contains(number))
-        .map_or_else(|| wrong(format!("must be a whole number from {least} to {most}")), Ok)
+        .map_or_else(|| invalid(format!("must be a whole number from {least} to {most}")), Ok)
 }
 
 /// A whole number in a range, written as the text of a query parameter.
-pub fn whole_text(value: &Value, least: u32, most: u32) -> Result<u32, Wrong> {
+pub fn whole_text(value: &Value, least: u32, most: u32) -> Result<u32, FieldErrors> {
     let digits = value.as_str().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
     digits
         .and_then(|text| text.parse().ok())
         .filter(|number| (least..=most).contains(number))
-        .map_or_else(|| wrong(format!("must be a whole number from {least} to {most}")), Ok)
+        .map_or_else(|| invalid(format!("must be a whole number from {least} to {most}")), Ok)
 }
 
 /// A time as in RFC 3339.
-pub fn time(value: &Value) -> Result<Timestamp, Wrong> {
+pub fn time(value: &Value) -> Result<Timestamp, FieldErrors> {
     let time = value.as_str().and_then(Timestamp::parse_rfc3339);
-    time.map_or_else(|| wrong("must be a time as in RFC 3339, such as 2030-01-31T00:00:00Z"), Ok)
+    time.map_or_else(|| invalid("must be a time as in RFC 3339, such as 2030-01-31T00:00:00Z"), Ok)
 }
 
 /// One of some words.
-pub fn one_of<T: Copy>(value: &Value, words: &[(&str, T)]) -> Result<T, Wrong> {
+pub fn one_of<T: Copy>(value: &Value, words: &[(&str, T)]) -> Result<T, FieldErrors> {
     let text = value.as_str().unwrap_or_default();
     words.iter().find(|(word, _)| *word == text).map_or_else(
         || {
             let words: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-            wrong(format!("must be one of {}", words.join(", ")))
+            invalid(format!("must be one of {}", words.join(", ")))
         },
         |(_, meaning)| Ok(*meaning),
     )
@@ -253,14 +265,14 @@ pub fn one_of<T: Copy>(value: &Value, words: &[(&str, T)]) -> Result<T, Wrong> {
 pub fn list<T: PartialEq>(
     value: &Value,
     most: usize,
-    parse: impl Fn(&Value) -> Result<T, Wrong>,
-) -> Result<Vec<T>, Wrong> {
-    let Some(items) = value.as_array() else { return wrong("must be a list") };
+    parse: impl Fn(&Value) -> Result<T, FieldErrors>,
+) -> Result<Vec<T>, FieldErrors> {
+    let Some(items) = value.as_array() else { return invalid("must be a list") };
     if items.len() > most {
-        return wrong(format!("can have at most {most} entries, not {}", items.len()));
+        return invalid(format!("can have at most {most} entries, not {}", items.len()));
     }
     let mut read = Vec::new();
-    let mut errors = Wrong::new();
+    let mut errors = FieldErrors::new();
     for (index, item) in items.iter().enumerate() {
         match parse(item) {
             Ok(item) if read.contains(&item) => {}
@@ -275,13 +287,19 @@ pub fn list<T: PartialEq>(
 }
 
 /// A flat object of strings with plain names.
-pub fn dictionary(value: &Value, most: usize, longest: usize) -> Result<BTreeMap<String, String>, Wrong> {
+pub fn dictionary(
+    value: &Value,
+    most: usize,
+    longest: usize,
+) -> Result<BTreeMap<String, String>, FieldErrors> {
     const LONGEST_NAME: usize = 50;
-    let Some(object) = value.as_object() else { return wrong("must be an object whose values are strings") };
+    let Some(object) = value.as_object() else {
+        return invalid("must be an object whose values are strings");
+    };
     if object.len() > most {
-        return wrong(format!("can have at most {most} entries, not {}", object.len()));
+        return invalid(format!("can have at most {most} entries, not {}", object.len()));
     }
-    let mut errors = Wrong::new();
+    let mut errors = FieldErrors::new();
     let mut read = BTreeMap::new();
     for (name, value) in object {
         let at = format!(".{}", shown(name));

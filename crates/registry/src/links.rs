@@ -17,7 +17,7 @@ use crate::{
         error::ApiError,
         handler::{HandlerError, HandlerResult},
         ids,
-        input::{self, Input, Wrong, wrong},
+        input::{self, FieldErrors, Input, invalid},
         outcome::Outcome,
         principal::Principal,
         quotas::{self, Quota},
@@ -129,44 +129,44 @@ pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResu
 }
 
 /// A URL on which a session of this deployment can begin.
-fn destination(value: &Value, policy: &Policy) -> Result<Destination, Wrong> {
+fn destination(value: &Value, policy: &Policy) -> Result<Destination, FieldErrors> {
     let url = input::text(value)?;
     let target = RequestTarget::of(&url);
     if !matches!(target.scheme, "https" | "http")
         || !url.bytes().all(|byte| byte.is_ascii_graphic())
         || url.contains('#')
     {
-        return wrong(
+        return invalid(
             "must be a whole URL in ASCII, without a fragment, like https://shop.example.com/checkout",
         );
     }
     let Ok(RouteMatch::Route(realm, route)) = route::plan(policy, "GET", target, false) else {
-        return wrong("leads to no route of this deployment that answers GET");
+        return invalid("leads to no route of this deployment that answers GET");
     };
     match (&route.requires, realm.link) {
         (Requirement::Key(requirement), Some(link)) if requirement.by.contains(&Proof::Session) => {
             match crate::link::follow(&link, target) {
                 Ok(None) => Ok(Destination { url, realm, link }),
-                _ => wrong("has a token already"),
+                _ => invalid("has a token already"),
             }
         }
-        _ => wrong("leads to a route that takes no sessions"),
+        _ => invalid("leads to a route that takes no sessions"),
     }
 }
 
 /// Goes to the origin in a header field.
-fn subject(value: &Value) -> Result<String, Wrong> {
+fn subject(value: &Value) -> Result<String, FieldErrors> {
     let subject = input::line(value, 1, 256)?;
     if subject.is_ascii() {
         Ok(subject)
     } else {
-        wrong("can only hold ASCII characters: origins get it in a header field")
+        invalid("can only hold ASCII characters: origins get it in a header field")
     }
 }
 
-fn session(value: &Value) -> Result<String, Wrong> {
+fn session(value: &Value) -> Result<String, FieldErrors> {
     let id = input::text(value)?;
-    if session_id::is_fit(&id) { Ok(id) } else { wrong("must be 1 to 128 letters, digits and . _ ~ : -") }
+    if session_id::is_fit(&id) { Ok(id) } else { invalid("must be 1 to 128 letters, digits and . _ ~ : -") }
 }
 
 #[derive(Deserialize)]

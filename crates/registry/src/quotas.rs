@@ -11,7 +11,7 @@ use crate::{
         context::Turn,
         error::{ApiError, Code},
         handler::{HandlerError, HandlerResult},
-        input::{self, Wrong, wrong},
+        input::{self, FieldErrors, invalid},
         outcome::Outcome,
         principal::Principal,
         tenants::tenant::{Own, Tenant},
@@ -253,10 +253,10 @@ pub fn show(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResul
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn read(value: &Value, known: &Own) -> Result<Own, Wrong> {
-    let Some(object) = value.as_object() else { return wrong("must be an object of quotas") };
+pub fn read(value: &Value, known: &Own) -> Result<Own, FieldErrors> {
+    let Some(object) = value.as_object() else { return invalid("must be an object of quotas") };
     let mut own = known.clone();
-    let mut errors = Wrong::new();
+    let mut errors = FieldErrors::new();
     for (name, value) in object {
         if Quota::ALL.iter().all(|quota| quota.facts().0 != name) {
             let names = Quota::ALL.map(|quota| quota.facts().0).join(", ");

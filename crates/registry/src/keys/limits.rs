@@ -6,7 +6,7 @@ use crate::{
     policy::{Policy, Realm, Windows},
     record::Limits,
     registry::{
-        input::{self, Wrong, wrong},
+        input::{self, FieldErrors, invalid},
         tenants::tenant::TenantPlan,
     },
 };
@@ -17,9 +17,11 @@ const FIELDS: [&str; 2] = ["perMinute", "perDay"];
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(value: &Value, maximum: &Windows) -> Result<Limits, Wrong> {
-    let Some(object) = value.as_object() else { return wrong("must be an object with perMinute and perDay") };
-    let mut errors: Wrong = object
+pub fn read(value: &Value, maximum: &Windows) -> Result<Limits, FieldErrors> {
+    let Some(object) = value.as_object() else {
+        return invalid("must be an object with perMinute and perDay");
+    };
+    let mut errors: FieldErrors = object
         .keys()
         .filter(|name| !FIELDS.contains(&name.as_str()))
         .map(|name| {

@@ -12,7 +12,7 @@ use crate::{
     registry::{
         addresses,
         enum_text::text_of,
-        input::{self, Input, Wrong, wrong},
+        input::{self, FieldErrors, Input, invalid},
         keys::{grants, limits},
         rows::{from_integer, from_json_text, from_nullable_json_text},
         tenants::tenant::TenantPlan,
@@ -269,19 +269,19 @@ fn searched(text: &str) -> String {
     searched
 }
 
-fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, Wrong> {
+fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, FieldErrors> {
     let scopes = input::list(value, MOST_SCOPES, |scope| {
         let scope = input::text(scope)?;
         match grants::may(of.realm, of.kind, &scope, of.as_admin) {
             Ok(()) => Ok(scope),
-            Err(error) => wrong(error.to_string()),
+            Err(error) => invalid(error.to_string()),
         }
     })?;
     let missing = scopes.is_empty() && of.realm.asks_for_scopes();
-    if missing { wrong("must name at least one scope") } else { Ok(scopes) }
+    if missing { invalid("must name at least one scope") } else { Ok(scopes) }
 }
 
-fn expiry(value: &Value, now: Timestamp, present: Option<Timestamp>) -> Result<Timestamp, Wrong> {
+fn expiry(value: &Value, now: Timestamp, present: Option<Timestamp>) -> Result<Timestamp, FieldErrors> {
     let time = input::time(value)?;
     // Sent back as it was shown: the end of a grace has milliseconds.
     if present == Some(time) {
@@ -289,5 +289,5 @@ fn expiry(value: &Value, now: Timestamp, present: Option<Timestamp>) -> Result<T
     }
     // A key expires on a whole second: the gate compares to the second, and so can people.
     let whole = time.floor(SECOND);
-    if whole > now { Ok(whole) } else { wrong("must be in the future") }
+    if whole > now { Ok(whole) } else { invalid("must be in the future") }
 }

@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::{
     registry::{
         error::ApiError,
-        input::{self, Wrong, wrong},
+        input::{self, FieldErrors, invalid},
         password::guessable::is_guessable,
     },
     secret::Secret,
@@ -24,9 +24,9 @@ const GUESSABLE: &str = "is one that is tried first: apart from common words, na
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, Wrong> {
+pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, FieldErrors> {
     let chosen = of_fit_length(value)?;
-    if is_guessable(chosen.expose(), context) { wrong(GUESSABLE) } else { Ok(chosen) }
+    if is_guessable(chosen.expose(), context) { invalid(GUESSABLE) } else { Ok(chosen) }
 }
 
 /// The same for whoever has not proved anything yet: without what takes long to look at, which
@@ -34,11 +34,11 @@ pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, Wrong> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn of_fit_length(value: &Json) -> Result<Secret, Wrong> {
+pub fn of_fit_length(value: &Json) -> Result<Secret, FieldErrors> {
     let text = input::text(value)?;
     match text.nfkc().count() {
         12..=LONGEST => Ok(Secret::new(text)),
-        length => wrong(format!("must be 12 to {LONGEST} characters long, not {length}")),
+        length => invalid(format!("must be 12 to {LONGEST} characters long, not {length}")),
     }
 }
 
@@ -54,10 +54,10 @@ pub fn require_unguessable(chosen: &Secret, context: &[&str]) -> Result<(), ApiE
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn typed(value: &Json) -> Result<Secret, Wrong> {
+pub fn typed(value: &Json) -> Result<Secret, FieldErrors> {
     let text = input::text(value)?;
     if text.chars().count().min(text.nfkc().count()) > LONGEST {
-        wrong(format!("can be at most {LONGEST} characters long"))
+        invalid(format!("can be at most {LONGEST} characters long"))
     } else {
         Ok(Secret::new(text))
     }

@@ -7,7 +7,7 @@ use crate::{
     registry::{
         context::Turn,
         email,
-        input::{self, Input, Wrong},
+        input::{self, FieldErrors, Input},
         keys::limits,
         password::rules as password,
         tenants::{store::is_free, tenant::TenantPlan},
@@ -20,7 +20,7 @@ use crate::{
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn name(value: &Value) -> Result<String, Wrong> {
+pub fn name(value: &Value) -> Result<String, FieldErrors> {
     input::line(value, 1, 100)
 }
 
@@ -28,12 +28,12 @@ pub fn name(value: &Value) -> Result<String, Wrong> {
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn code(value: &Value) -> Result<String, Wrong> {
+pub fn code(value: &Value) -> Result<String, FieldErrors> {
     let code = input::text(value)?;
     if key::is_tenant_code(&code) {
         Ok(code)
     } else {
-        input::wrong("must be 2 to 32 letters, digits and hyphens, with no hyphen at either end")
+        input::invalid("must be 2 to 32 letters, digits and hyphens, with no hyphen at either end")
     }
 }
 
@@ -51,12 +51,12 @@ pub fn refuse_taken(body: &mut Input, turn: &Turn<'_>, code: Option<&str>) -> Re
 }
 
 /// A plan goes to origins in a header field, which holds no more than ASCII safely (RFC 9110, 5.5).
-fn plan_name(value: &Value) -> Result<String, Wrong> {
+fn plan_name(value: &Value) -> Result<String, FieldErrors> {
     let name = input::line(value, 1, 50)?;
     if name.is_ascii() {
         Ok(name)
     } else {
-        input::wrong("can only hold ASCII characters: origins get it in a header field")
+        input::invalid("can only hold ASCII characters: origins get it in a header field")
     }
 }
 
@@ -78,11 +78,11 @@ pub fn plan(body: &mut Input, turn: &Turn<'_>, mut plan: TenantPlan) -> TenantPl
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn owner(value: &Value, tenant: &str) -> Result<(String, Secret), Wrong> {
+pub fn owner(value: &Value, tenant: &str) -> Result<(String, Secret), FieldErrors> {
     let Some(object) = value.as_object() else {
-        return input::wrong("must be an object with email and password");
+        return input::invalid("must be an object with email and password");
     };
-    let mut wrong: Wrong = object
+    let mut wrong: FieldErrors = object
         .keys()
         .filter(|name| !["email", "password"].contains(&name.as_str()))
         .map(|name| {
@@ -90,7 +90,7 @@ pub fn owner(value: &Value, tenant: &str) -> Result<(String, Secret), Wrong> {
         })
         .collect();
     let mut note =
-        |at: &str, errors: Wrong| wrong.extend(errors.into_iter().map(|(_, m)| (at.to_owned(), m)));
+        |at: &str, errors: FieldErrors| wrong.extend(errors.into_iter().map(|(_, m)| (at.to_owned(), m)));
     let missing = Value::Null;
     let email =
         email::chosen(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
