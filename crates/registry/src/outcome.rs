@@ -33,7 +33,7 @@ pub struct Outcome {
     body: Option<Value>,
     refusal: Option<ApiError>,
     promise: Option<Promise>,
-    gradual: bool,
+    allow_partial: bool,
     remembered: Option<Remembered>,
     /// What the database said when it failed: for the log, never for the caller.
     pub fault: Option<SqlError>,
@@ -50,7 +50,7 @@ impl Outcome {
             body,
             refusal: None,
             promise: None,
-            gradual: false,
+            allow_partial: false,
             remembered: None,
             fault: None,
             publish: Vec::new(),
@@ -119,8 +119,8 @@ impl Outcome {
     /// As a change of so many keys at once that it is answered also while some of their KeyGates are
     /// still to be told: `pendingKeys` then says how many.
     #[must_use]
-    pub fn gradual(mut self) -> Self {
-        self.gradual = true;
+    pub fn allow_partial(mut self) -> Self {
+        self.allow_partial = true;
         self
     }
 
@@ -167,21 +167,21 @@ impl Outcome {
 
     /// The answer. `telling` is how far telling the KeyGates of [`Outcome::publish`] has come. While
     /// one does not know, nothing is promised: a new key, which was told before, is shown nevertheless, since it
-    /// cannot be shown again, and a gradual change says how much of it is left; any other is 503 until it
+    /// cannot be shown again, and a change that may be partial says how much of it is left; any other is 503 until it
     /// can be promised.
     pub fn reply(self, telling: Telling, request_id: &str) -> AdminReply {
         if let Some(refusal) = self.refusal {
             return refusal.reply(request_id);
         }
         let all_told = telling.pending == 0;
-        if !all_told && !self.gradual && self.status != 201 {
+        if !all_told && !self.allow_partial && self.status != 201 {
             let detail = "The change is stored and will be applied, but not every gate could be told of it yet. \
                           Repeat the call to see when it holds everywhere.";
             return ApiError::new(Code::StoreUnavailable, detail).reply(request_id);
         }
         let promised = self.promised(telling);
         let mut body = self.body;
-        if let (false, true, Some(Value::Object(body))) = (all_told, self.gradual, body.as_mut()) {
+        if let (false, true, Some(Value::Object(body))) = (all_told, self.allow_partial, body.as_mut()) {
             body.insert("pendingKeys".to_owned(), telling.pending.into());
         }
         if let (Some(promise), Some(by), Some(body)) = (self.promise, promised, body.as_mut()) {

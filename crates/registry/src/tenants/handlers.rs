@@ -134,7 +134,7 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResu
         note(turn, principal, id, "tenant.edit", id, (&before, &after))?;
     }
     let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
-    Ok(answer.gradual().promise("", "effectiveEverywhereBy", Freshness::of_all(turn.policy), None))
+    Ok(answer.allow_partial().promise("", "effectiveEverywhereBy", Freshness::of_all(turn.policy), None))
 }
 
 /// In the operator's chain and in the tenant's own: both may read what happened. No chain is too full for it, but the
