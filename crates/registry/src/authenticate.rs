@@ -8,7 +8,7 @@ use crate::{
     challenge::Challenge,
     record::{KeyKind, Record, TenantStatus},
     registry::{
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         handler::HandlerError,
         keys::key::{self, State},
@@ -33,7 +33,7 @@ struct SessionRow {
     stepped_up_at: Option<Timestamp>,
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Authenticates the call.
     ///
     /// # Errors

@@ -1,11 +1,11 @@
 //! What is done only by whoever may do it. It is first described: an [`Act`]. What writes it takes it [`Authorised`],
-//! which only [`Turn::authorise`] makes. What each act asks for: [`crate::registry::guard`].
+//! which only [`RequestContext::authorise`] makes. What each act asks for: [`crate::registry::guard`].
 
 use std::ops::Deref;
 
 use crate::{
     policy::{KeyAction, Realm},
-    registry::{context::Turn, error::ApiError, principal::Principal},
+    registry::{context::RequestContext, error::ApiError, principal::Principal},
 };
 
 /// An act that its principal may do.
@@ -23,10 +23,10 @@ impl<T> Deref for Authorised<T> {
 pub trait Act {
     /// # Errors
     /// FORBIDDEN, STEP_UP_REQUIRED
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError>;
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError>;
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// The act, if the principal may do it.
     ///
     /// # Errors

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// One call in hand.
-pub struct Turn<'a> {
+pub struct RequestContext<'a> {
     pub(super) db: &'a dyn Sql,
     pub(super) policy: &'static Policy,
     pub(super) secrets: &'a Secrets,
@@ -33,7 +33,7 @@ pub struct Turn<'a> {
     pub(super) counted: RefCell<Option<Counted>>,
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Keeps what this turn writes also if the call is refused: attempts have to count then above all.
     pub fn keep_if_refused(&self) {
         self.stands.set(true);

@@ -3,7 +3,7 @@
 use crate::{
     network,
     registry::{
-        context::Turn,
+        context::RequestContext,
         cost,
         effect::Effect,
         error::{ApiError, Code},
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Counts a call of somebody who is signed in. One that its principal has no right to is not the tenant's: a key that is
     /// for something else, and that many have, would keep its people out.
     ///

@@ -7,7 +7,7 @@ use subtle::ConstantTimeEq;
 
 use crate::{
     registry::{
-        context::Turn,
+        context::RequestContext,
         handler::HandlerError,
         input::{self, Input},
     },
@@ -41,7 +41,7 @@ fn parts<'a>(list: &'a str, tenant_id: &'a str, position: &'a [u8]) -> [&'a [u8]
     [list.as_bytes(), &[0], tenant_id.as_bytes(), &[0], position]
 }
 
-/// Names of the parameters that [`Turn::page`] reads.
+/// Names of the parameters that [`RequestContext::page`] reads.
 pub const PARAMETERS: [&str; 2] = ["limit", "cursor"];
 const MOST: u32 = 100;
 const USUAL: u32 = 50;
@@ -63,7 +63,7 @@ pub struct Page<'a> {
     pub after: Option<i64>,
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Reads which page of this list of this tenant is asked for.
     pub fn page<'a>(&self, list: &'static str, tenant_id: &'a str, query: &mut Input) -> Page<'a> {
         let limit = query.optional("limit", |value| input::whole_text(value, 1, MOST)).unwrap_or(USUAL);

@@ -8,7 +8,7 @@ use crate::{
     policy::Policy,
     registry::{
         call_state::{CallState, CreatedKey},
-        context::Turn,
+        context::RequestContext,
         effect::Effect,
         error::ApiError,
         handler::HandlerError,
@@ -69,11 +69,11 @@ impl Registry<'_> {
             Effect::Reads | Effect::Repeats | Effect::Makes | Effect::Grows => attempt(0),
         };
         let progress = progress.unwrap_or_else(|error| {
-            let turn = self.turn(call, state, now, entropy);
+            let context = self.context(call, state, now, entropy);
             let mut outcome = Outcome::failed(error);
             // What cannot be cancelled now is cancelled by the alarm.
             if call.idempotency_key.is_none()
-                && let Err(error) = turn.cancel()
+                && let Err(error) = context.cancel()
             {
                 outcome.fault = Some(error);
             }
@@ -85,14 +85,14 @@ impl Registry<'_> {
         progress
     }
 
-    fn turn<'t>(
+    fn context<'t>(
         &'t self,
         call: &'t AdminCall,
         state: &'t CallState,
         now: Timestamp,
         entropy: &'t mut dyn Entropy,
-    ) -> Turn<'t> {
-        Turn {
+    ) -> RequestContext<'t> {
+        RequestContext {
             db: self.db,
             policy: self.policy,
             secrets: self.secrets,
@@ -117,15 +117,15 @@ impl Registry<'_> {
         entropy: &mut dyn Entropy,
         further: usize,
     ) -> Result<Progress, SqlError> {
-        let mut turn = self.turn(call, state, now, entropy);
-        turn.is_counted |= further > 0;
+        let mut context = self.context(call, state, now, entropy);
+        context.is_counted |= further > 0;
         let progress = sql::transaction(self.db, || {
             room::make(self.db, further)?;
-            match turn.run() {
+            match context.run() {
                 Ok(outcome) => Ok(Progress::Done(outcome)),
                 Err(HandlerError::Derive(job)) => Ok(Progress::Derive(job)),
                 Err(HandlerError::Tell(created)) => Ok(Progress::Tell(created)),
-                Err(HandlerError::Refused(refusal)) if turn.stands.get() => {
+                Err(HandlerError::Refused(refusal)) if context.stands.get() => {
                     Ok(Progress::Done(Outcome::refused(refusal)))
                 }
                 Err(stop) => Err(stop),
@@ -135,7 +135,7 @@ impl Registry<'_> {
         let (mut outcome, is_kept) = match progress {
             Ok(progress) => return Ok(progress),
             Err(HandlerError::Refused(refusal)) => {
-                turn.give_back_if_cheap(&refusal);
+                context.give_back_if_cheap(&refusal);
                 (Outcome::refused(refusal), false)
             }
             Err(HandlerError::Untold) => {
@@ -148,7 +148,7 @@ impl Registry<'_> {
             Err(HandlerError::Wait(crowded)) => return Ok(Progress::Wait(crowded)),
         };
         // What cannot be cancelled now is cancelled by the alarm.
-        if !is_kept && let Err(error) = turn.cancel() {
+        if !is_kept && let Err(error) = context.cancel() {
             outcome.fault = Some(error);
         }
         Ok(Progress::Done(outcome))

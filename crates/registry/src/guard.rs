@@ -7,7 +7,7 @@ use crate::{
     record::TenantStatus,
     registry::{
         authorise::Act,
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         keys::{
             change::{Change, Fate},
@@ -23,25 +23,25 @@ use crate::{
 
 /// A key begins to exist, be it made or by rotation.
 impl Act for NewKey<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
-        turn.require_action(self.realm, KeyAction::Create, principal)?;
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
+        context.require_action(self.realm, KeyAction::Create, principal)?;
         if self.rotated_from.is_some() {
-            turn.require_action(self.realm, KeyAction::Rotate, principal)?;
+            context.require_action(self.realm, KeyAction::Rotate, principal)?;
         }
-        require_for_scopes(turn, principal, self.realm, &self.settings.scopes)
+        require_for_scopes(context, principal, self.realm, &self.settings.scopes)
     }
 }
 
 /// A key becomes another one, or ends.
 impl Act for Change<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
-        let Some(realm) = turn.policy.realm(&self.key.realm) else { return Ok(()) };
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
+        let Some(realm) = context.policy.realm(&self.key.realm) else { return Ok(()) };
         match self.fate {
-            Fate::Revoked { .. } => return turn.require_action(realm, KeyAction::Revoke, principal),
+            Fate::Revoked { .. } => return context.require_action(realm, KeyAction::Revoke, principal),
             Fate::Ends(at) => {
                 let sooner = self.key.settings.expires_at.is_none_or(|own| at < own);
                 return if sooner {
-                    turn.require_action(realm, KeyAction::Revoke, principal)
+                    context.require_action(realm, KeyAction::Revoke, principal)
                 } else {
                     Ok(())
                 };
@@ -53,14 +53,14 @@ impl Act for Change<'_> {
             return Ok(());
         }
         // Or a key made earlier could be widened where making one asks for more.
-        turn.require_action(realm, KeyAction::Create, principal)?;
+        context.require_action(realm, KeyAction::Create, principal)?;
         let plan = &principal.tenant().plan;
         if new.takes_from(old, plan, realm) {
-            turn.require_action(realm, KeyAction::Revoke, principal)?;
+            context.require_action(realm, KeyAction::Revoke, principal)?;
         }
         // A key that is no longer strict goes on for longer after it was revoked.
         if old.takes_from(new, plan, realm) || old.strict && !new.strict {
-            require_for_scopes(turn, principal, realm, &new.scopes)
+            require_for_scopes(context, principal, realm, &new.scopes)
         } else {
             Ok(())
         }
@@ -70,7 +70,7 @@ impl Act for Change<'_> {
 /// What outlives the session in which it was made, and opens this API, asks for the password whatever the policy says: or who
 /// steals a session has the tenant for good.
 fn require_for_scopes(
-    turn: &Turn<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     realm: &Realm,
     scopes: &[String],
@@ -79,16 +79,16 @@ fn require_for_scopes(
         return Ok(());
     }
     match principal {
-        Principal::Member(member) => member.require_fresh_password(turn.now),
+        Principal::Member(member) => member.require_fresh_password(context.now),
         Principal::Key(_) | Principal::SetUp(_) => principal.require_member_for(realm, scopes),
     }
 }
 
 /// A link becomes a session at the gate, which outlives the one it was made in.
 impl Act for NewLink<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
         match principal {
-            Principal::Member(member) => member.require_fresh_password(turn.now),
+            Principal::Member(member) => member.require_fresh_password(context.now),
             Principal::Key(_) | Principal::SetUp(_) => Ok(()),
         }
     }
@@ -96,7 +96,7 @@ impl Act for NewLink<'_> {
 
 /// Somebody joins, leaves, or gets another role or password.
 impl Act for Membership<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
         let in_own_tenant = self.tenant_id == principal.tenant_id();
         let member = match principal {
             Principal::Member(member) => member,
@@ -120,20 +120,20 @@ impl Act for Membership<'_> {
         } else {
             member.require_operator()?
         }
-        if turn.policy.admin.step_up_roles { member.require_fresh_password(turn.now) } else { Ok(()) }
+        if context.policy.admin.step_up_roles { member.require_fresh_password(context.now) } else { Ok(()) }
     }
 }
 
 /// A tenant is changed. That it acts, or does not, holds for all its people and keys; and its plan, limits and code for
 /// what all its keys may do, as an edit of each would.
 impl Act for Revision<'_> {
-    fn require(&self, turn: &Turn<'_>, principal: &Principal) -> Result<(), ApiError> {
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
         let Principal::Member(member) = principal else { return Ok(()) };
         let (old, new) = (self.old, self.new);
         let mut actions = Vec::new();
         if old.status != new.status {
-            if turn.policy.admin.step_up_roles {
-                member.require_fresh_password(turn.now)?;
+            if context.policy.admin.step_up_roles {
+                member.require_fresh_password(context.now)?;
             }
             actions.push(match new.status {
                 TenantStatus::Active => KeyAction::Create,
@@ -147,7 +147,7 @@ impl Act for Revision<'_> {
             actions.push(KeyAction::Revoke);
         }
         let listed =
-            |action: &KeyAction| turn.policy.realms.iter().any(|realm| realm.step_up.contains(action));
-        if actions.iter().any(listed) { member.require_step_up(turn.now) } else { Ok(()) }
+            |action: &KeyAction| context.policy.realms.iter().any(|realm| realm.step_up.contains(action));
+        if actions.iter().any(listed) { member.require_step_up(context.now) } else { Ok(()) }
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     registry::{
         audit::event::AuditEvent,
         authorise::Authorised,
-        context::Turn,
+        context::RequestContext,
         error::ApiError,
         handler::{HandlerError, HandlerResult},
         ids,
@@ -51,7 +51,7 @@ pub struct NewLink<'a> {
 }
 
 impl Authorised<NewLink<'_>> {
-    fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+    fn store(&self, context: &RequestContext<'_>) -> Result<(), SqlError> {
         let NewLink { row, hash } = **self;
         let columns = [
             ("id", row.id.as_str().into()),
@@ -62,25 +62,25 @@ impl Authorised<NewLink<'_>> {
             ("session_id", row.session_id.clone().into()),
             ("expires_at", row.expires_at.into()),
         ];
-        rows::insert(turn.db, "links", &columns)
+        rows::insert(context.db, "links", &columns)
     }
 }
 
 /// `POST /links`
-pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let mut body = Input::body(&turn.call.body, &["url", "subject", "sessionId"])?;
-    let destination = body.required("url", |value| destination(value, turn.policy));
+pub fn issue(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
+    let mut body = Input::body(&context.call.body, &["url", "subject", "sessionId"])?;
+    let destination = body.required("url", |value| destination(value, context.policy));
     let subject = body.optional("subject", subject);
     let session_id = body.optional("sessionId", session);
     let Some(Destination { url, realm, link }) = destination else { return Err(body.refusal().into()) };
     body.finish()?;
 
-    make_room(turn, principal.tenant())?;
-    turn.db.run("DELETE FROM links WHERE expires_at <= ?", &[turn.now.plus(-REMEMBERED).into()])?;
+    make_room(context, principal.tenant())?;
+    context.db.run("DELETE FROM links WHERE expires_at <= ?", &[context.now.plus(-REMEMBERED).into()])?;
     let format = link.token();
-    let token = key::generate(&format, "", Mode::Live, turn.secrets, turn.entropy);
-    let hash = key::storage_hash(&format, turn.secrets, token.expose());
-    let (id, state) = (ids::id("link_", turn.entropy), LinkState::issue(&link, turn.now));
+    let token = key::generate(&format, "", Mode::Live, context.secrets, context.entropy);
+    let hash = key::storage_hash(&format, context.secrets, token.expose());
+    let (id, state) = (ids::id("link_", context.entropy), LinkState::issue(&link, context.now));
     let row = Row {
         id: id.clone(),
         tenant_id: principal.tenant_id().to_owned(),
@@ -90,9 +90,9 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResu
         expires_at: state.expires_at,
         used_at: state.used_at,
     };
-    turn.authorise(principal, NewLink { row: &row, hash: &hash })?.store(turn)?;
+    context.authorise(principal, NewLink { row: &row, hash: &hash })?.store(context)?;
     let view = row.view();
-    turn.audit(&AuditEvent {
+    context.audit(&AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
         action: "link.create",
@@ -103,27 +103,27 @@ pub fn issue(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResu
     let joint = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{joint}{}={}", link.parameter, token.expose());
     let body = json!({ "link": view, "token": token.expose(), "url": url });
-    Ok(turn.created(&format!("/links/{id}"), body))
+    Ok(context.created(&format!("/links/{id}"), body))
 }
 
 /// Refuses more links than a tenant may have open, and forgets the oldest of too many that are over.
-fn make_room(turn: &Turn<'_>, tenant: &Tenant) -> Result<(), HandlerError> {
-    let open = quotas::used(turn.db, &tenant.id, Quota::Links, turn.now)?;
-    turn.require_quota(tenant, Quota::Links, open, 1)?;
+fn make_room(context: &RequestContext<'_>, tenant: &Tenant) -> Result<(), HandlerError> {
+    let open = quotas::used(context.db, &tenant.id, Quota::Links, context.now)?;
+    context.require_quota(tenant, Quota::Links, open, 1)?;
     let too_many = "DELETE FROM links WHERE rowid IN (
             SELECT rowid FROM links WHERE tenant_id = ? AND (used_at IS NOT NULL OR expires_at <= ?)
             ORDER BY used_at DESC LIMIT ? OFFSET ?
         )";
     let values =
-        [tenant.id.as_str().into(), turn.now.into(), FORGOTTEN_AT_ONCE.into(), MOST_REMEMBERED.into()];
-    turn.db.run(too_many, &values)?;
+        [tenant.id.as_str().into(), context.now.into(), FORGOTTEN_AT_ONCE.into(), MOST_REMEMBERED.into()];
+    context.db.run(too_many, &values)?;
     Ok(())
 }
 
 /// `GET /links/{id}`: one that the tenant made, until a day after its end.
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
+pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let statement = format!("SELECT {COLUMNS} FROM links WHERE id = ? AND tenant_id = ?");
-    let row = sql::query_one::<Row>(turn.db, &statement, &[id.into(), principal.tenant_id().into()])?;
+    let row = sql::query_one::<Row>(context.db, &statement, &[id.into(), principal.tenant_id().into()])?;
     let row = row.ok_or_else(|| ApiError::not_found("link"))?;
     Ok(Outcome::ok(json!({ "link": row.view() })))
 }

@@ -8,7 +8,7 @@ use crate::{
     policy::{Policy, Quotas},
     registry::{
         audit::retention as audit,
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         handler::{HandlerError, HandlerResult},
         input::{self, FieldErrors, invalid},
@@ -167,7 +167,7 @@ pub fn used(db: &dyn Sql, tenant_id: &str, quota: Quota, now: Timestamp) -> Resu
     }
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Refuses to add so many to what a tenant uses of a quota. The last that fits is told in the log where it is the
     /// one with which the quota is nearly used up.
     ///
@@ -228,25 +228,25 @@ pub fn crossed(limit: u64, before: u64, after: u64) -> Option<u64> {
 ///
 /// # Errors
 /// What SQLite says.
-pub fn view(turn: &Turn<'_>, tenant: &Tenant) -> Result<Value, SqlError> {
-    let keys = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+pub fn view(context: &RequestContext<'_>, tenant: &Tenant) -> Result<Value, SqlError> {
+    let keys = Used::of_keys(context.db, &tenant.id, context.now)?;
     let mut all = serde_json::Map::new();
     for quota in Quota::ALL {
         let used = match quota {
             Quota::Keys => keys.keys,
             Quota::EndedKeys => keys.ended_keys,
             Quota::KeyBytes => keys.key_bytes,
-            other => used(turn.db, &tenant.id, other, turn.now)?,
+            other => used(context.db, &tenant.id, other, context.now)?,
         };
-        let limit = quota.limit(tenant, turn.policy);
+        let limit = quota.limit(tenant, context.policy);
         all.insert(quota.facts().0.to_owned(), json!({ "used": used, "limit": limit }));
     }
     Ok(Value::Object(all))
 }
 
 /// `GET /quotas`
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    Ok(Outcome::ok(json!({ "quotas": view(turn, principal.tenant())? })))
+pub fn show(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
+    Ok(Outcome::ok(json!({ "quotas": view(context, principal.tenant())? })))
 }
 
 /// Reads quotas of one tenant over those that it has: each a whole number, or `null` for the policy's.

@@ -7,7 +7,7 @@ use crate::{
     policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows},
     record::{KeyKind, Limits},
     registry::{
-        context::Turn,
+        context::RequestContext,
         handler::HandlerResult,
         keys::{grants, limits},
         outbox,
@@ -19,8 +19,8 @@ use crate::{
 };
 
 /// `GET /realms`
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let realms: Vec<Value> = turn.policy.realms.iter().map(|realm| view(realm, principal)).collect();
+pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
+    let realms: Vec<Value> = context.policy.realms.iter().map(|realm| view(realm, principal)).collect();
     Ok(Outcome::ok(json!({ "realms": realms })))
 }
 

@@ -8,7 +8,7 @@ use crate::{
     policy::Policy,
     registry::{
         audit::retention as audit,
-        context::Turn,
+        context::RequestContext,
         effect::Effect,
         error::{ApiError, Code},
         handler::HandlerError,
@@ -27,7 +27,7 @@ const USAGE_AT_ONCE: i64 = 500;
 /// How often room is made for one turn.
 const MOST_ATTEMPTS: usize = 4;
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Refuses what neither the database nor the tenant's audit has room for. What a handler asks for itself is
     /// left to it.
     ///

@@ -4,7 +4,7 @@ use crate::{
     admin_call::AdminCredential,
     registry::{
         audit,
-        context::Turn,
+        context::RequestContext,
         effect::Effect,
         error::{ApiError, Code},
         handler::{HandlerError, HandlerResult},
@@ -18,13 +18,13 @@ use crate::{
 #[derive(Clone, Copy)]
 enum Handler {
     /// Anybody: nobody can have signed in yet.
-    Open(fn(&mut Turn<'_>) -> HandlerResult),
+    Open(fn(&mut RequestContext<'_>) -> HandlerResult),
     /// A member, for what is the member's own.
-    Member(fn(&mut Turn<'_>, &Member, &str) -> HandlerResult),
+    Member(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
     /// Whoever has the right: a member by role, an API key by scope.
-    With(Right, fn(&mut Turn<'_>, &Principal, &str) -> HandlerResult),
+    With(Right, fn(&mut RequestContext<'_>, &Principal, &str) -> HandlerResult),
     /// An owner of the tenant; never an API key.
-    Owner(fn(&mut Turn<'_>, &Member, &str) -> HandlerResult),
+    Owner(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
 }
 
 /// Every route of the admin API. `{key_}` stands for one segment that begins with `key_`, `{}` for
@@ -87,7 +87,7 @@ pub fn is_open(method: &str, path: &str) -> bool {
     matches!(route(method, path), Ok((Handler::Open(_), _)))
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Finds the handler, authenticates, checks the right to call it and runs it.
     pub fn run(&mut self) -> HandlerResult {
         let (handler, id) = route(&self.call.method, &self.call.path)?;

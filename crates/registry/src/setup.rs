@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     registry::{
         audit::event::{Actor, AuditEvent},
-        context::Turn,
+        context::RequestContext,
         email,
         error::{ApiError, Code},
         handler::HandlerResult,
@@ -20,13 +20,13 @@ use crate::{
 };
 
 /// `POST /setup`: makes the operator's tenant and its first owner, once.
-pub fn set_up(turn: &mut Turn<'_>) -> HandlerResult {
-    if members::exist(turn.db)? {
+pub fn set_up(context: &mut RequestContext<'_>) -> HandlerResult {
+    if members::exist(context.db)? {
         return Err(
             ApiError::new(Code::AlreadySetUp, "The first owner was made before. Sign in instead.").into()
         );
     }
-    let mut body = Input::body(&turn.call.body, &["token", "email", "password"])?;
+    let mut body = Input::body(&context.call.body, &["token", "email", "password"])?;
     let token = body.required("token", input::text).map(Secret::new);
     let email = body.required("email", email::chosen);
     let chosen = body.required("password", password::of_fit_length);
@@ -36,18 +36,18 @@ pub fn set_up(turn: &mut Turn<'_>) -> HandlerResult {
     body.finish()?;
 
     // Nobody who fails here makes anybody else wait: the token is too long to be guessed at any pace.
-    if !is_setup_token(turn, token.expose())? {
+    if !is_setup_token(context, token.expose())? {
         return Err(ApiError::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
     }
     password::require_unguessable(&chosen, &[&email])?;
-    let stored = turn.set_password(&chosen)?;
+    let stored = context.set_password(&chosen)?;
 
-    let tenant_id = tenants::operator_id(turn)?;
-    let tenant = Tenant::load(turn.db, &tenant_id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
-    let person = members::new(turn, &tenant_id, &email, Role::Owner, &stored);
+    let tenant_id = tenants::operator_id(context)?;
+    let tenant = Tenant::load(context.db, &tenant_id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
+    let person = members::new(context, &tenant_id, &email, Role::Owner, &stored);
     let joins = Membership { tenant_id: &tenant_id, before: None, after: Some(&person), typed_in: None };
-    turn.authorise(&Principal::SetUp(tenant), joins)?.store(turn)?;
-    turn.audit(&AuditEvent {
+    context.authorise(&Principal::SetUp(tenant), joins)?.store(context)?;
+    context.audit(&AuditEvent {
         tenant_id: &tenant_id,
         actor: &Actor::member(&person.id, &person.email),
         action: "setup",
@@ -55,5 +55,5 @@ pub fn set_up(turn: &mut Turn<'_>) -> HandlerResult {
         before: Value::Null,
         after: person.view(),
     })?;
-    Ok(turn.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
+    Ok(context.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
 }

@@ -3,7 +3,7 @@
 
 use crate::{
     registry::{
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         password::guessable::is_guessable,
     },
@@ -26,8 +26,8 @@ pub struct GuessableToken;
 ///
 /// # Errors
 /// NOT_CONFIGURED
-pub fn is_setup_token(turn: &Turn<'_>, token: &str) -> Result<bool, ApiError> {
-    let own = turn.setup_token.filter(|own| !own.expose().is_empty());
+pub fn is_setup_token(context: &RequestContext<'_>, token: &str) -> Result<bool, ApiError> {
+    let own = context.setup_token.filter(|own| !own.expose().is_empty());
     let own = own.ok_or_else(|| ApiError::not_configured("KEYWARD_SETUP_TOKEN"))?;
     let is_right = own.equals(token);
     if is_too_short(own) || is_right && !is_fit_for_set_up(own) {

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     key::hex,
     network,
-    registry::{context::Turn, error::ApiError, handler::HandlerError, rows},
+    registry::{context::RequestContext, error::ApiError, handler::HandlerError, rows},
     sql::{self, SqlError},
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
@@ -96,7 +96,7 @@ impl Counter {
     }
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// When one more attempt is possible, if not now. While somebody's attempt is still looked at who shares the counter,
     /// that is waited for, so many times: it may be no failure. `crowded` is how all others are refused meanwhile.
     ///

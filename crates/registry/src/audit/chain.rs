@@ -9,7 +9,7 @@ use super::{
     short,
 };
 use crate::{
-    registry::{context::Turn, rows},
+    registry::{context::RequestContext, rows},
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
@@ -37,7 +37,7 @@ pub struct Occasion<'a> {
     request_id: &'a str,
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// This call.
     pub fn occasion(&self) -> Occasion<'_> {
         let (address, request_id) = (&self.call.address, &self.call.request_id);

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     registry::{
-        context::Turn,
+        context::RequestContext,
         error::ApiError,
         handler::HandlerResult,
         input::{self, Input},
@@ -25,10 +25,10 @@ const LIST: &str = "audit";
 const CHECKED_AT_ONCE: u32 = 1_000;
 
 /// `GET /audit`: newest first.
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
+pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
     let statement = "SELECT seq AS position, seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
-    let (rows, next) = turn.read_page::<Row>(LIST, tenant_id, statement, &[tenant_id.into()], i64::MAX)?;
+    let (rows, next) = context.read_page::<Row>(LIST, tenant_id, statement, &[tenant_id.into()], i64::MAX)?;
     let entries: Vec<Value> = rows.iter().map(shown).collect();
     Ok(Outcome::ok(json!({ "entries": entries, "nextCursor": next })))
 }
@@ -36,28 +36,28 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResul
 /// `GET /audit/verify?from`: whether the tenant's chain is whole, from an entry on. One call checks so
 /// many entries at most, since no other call runs meanwhile; `next` is then where to go on. A chain that was
 /// cut begins after its checkpoint, if that is signed.
-pub fn verify(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
+pub fn verify(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
-    let mut query = Input::query(&turn.call.query, &["from"]);
+    let mut query = Input::query(&context.call.query, &["from"]);
     let from = query.optional("from", |value| input::whole_text(value, 1, u32::MAX)).unwrap_or(1);
     query.finish()?;
-    let stored = Stored::load(turn.db, tenant_id)?;
-    let checkpoint = stored.as_ref().and_then(|stored| stored.verified(turn.secrets, tenant_id));
+    let stored = Stored::load(context.db, tenant_id)?;
+    let checkpoint = stored.as_ref().and_then(|stored| stored.verified(context.secrets, tenant_id));
     let cut = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
     let before = (i64::from(from) - 1).max(cut);
     let previous = match &checkpoint {
         Some(checkpoint) if before == cut => Some(checkpoint.hash.clone()),
-        _ => hash_of(turn.db, tenant_id, before)?,
+        _ => hash_of(context.db, tenant_id, before)?,
     };
     let forged = stored.is_some() && checkpoint.is_none();
     let Some(previous) = previous.or_else(|| forged.then(|| BEGINNING.to_owned())) else {
         return Err(ApiError::field("from", "comes after the end of the chain").into());
     };
 
-    let rows = rows_after(turn.db, tenant_id, before, CHECKED_AT_ONCE + 1)?;
+    let rows = rows_after(context.db, tenant_id, before, CHECKED_AT_ONCE + 1)?;
     let (mut last, mut last_hash) = (before, previous);
     // What was cut is gone, and at least one entry was left.
-    let well_cut = before > cut || checkpoint.is_none() || is_well_cut(turn.db, tenant_id, cut)?;
+    let well_cut = before > cut || checkpoint.is_none() || is_well_cut(context.db, tenant_id, cut)?;
     let mut broken_at = (forged || !well_cut).then_some(before + 1);
     for row in rows.iter().take(CHECKED_AT_ONCE as usize) {
         let expected = last + 1;

@@ -7,14 +7,14 @@ use super::{
     retention::entries,
 };
 use crate::{
-    registry::{context::Turn, effect::Effect, quotas::Quota, room, tenants::tenant::Tenant},
+    registry::{context::RequestContext, effect::Effect, quotas::Quota, room, tenants::tenant::Tenant},
     sql::SqlError,
 };
 
 /// How the names of all that happens to sessions begin.
 const OF_SESSIONS: &str = "session.";
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room; of
     /// sessions so many a day of each member, and of all members together while the chain is full.
     pub fn audit(&self, event: &AuditEvent<'_>) -> Result<(), SqlError> {

@@ -4,7 +4,7 @@ use crate::{
     record::Status,
     registry::{
         authorise::Authorised,
-        context::Turn,
+        context::RequestContext,
         enum_text::text_of,
         keys::{
             key::{self, Key},
@@ -53,18 +53,22 @@ impl Authorised<Change<'_>> {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn store(&self, turn: &Turn<'_>, successor: Option<&str>) -> Result<(), SqlError> {
+    pub fn store(&self, context: &RequestContext<'_>, successor: Option<&str>) -> Result<(), SqlError> {
         let Change { key, settings, fate } = &**self;
         let link = successor.map(|id| ("rotated_to", Bound::from(id)));
         let changes: Vec<(&str, Bound)> = match fate {
             Fate::Stays if *settings == key.settings => {
                 let link: Vec<_> = link.into_iter().collect();
-                return if link.is_empty() { Ok(()) } else { rows::update(turn.db, "keys", &key.id, &link) };
+                return if link.is_empty() {
+                    Ok(())
+                } else {
+                    rows::update(context.db, "keys", &key.id, &link)
+                };
             }
             Fate::Stays => settings.columns(&key.id, &key.prefix, &key.last4),
             Fate::Revoked { reason } => vec![
                 ("status", text_of(Status::Revoked).into()),
-                ("revoked_at", turn.now.into()),
+                ("revoked_at", context.now.into()),
                 ("revoke_reason", reason.clone().into()),
             ],
             Fate::Ends(at) => vec![
@@ -73,6 +77,6 @@ impl Authorised<Change<'_>> {
                 ("own_expires_at", key.own_expiry().into()),
             ],
         };
-        key::store(turn.db, key, turn.now, changes.into_iter().chain(link).collect())
+        key::store(context.db, key, context.now, changes.into_iter().chain(link).collect())
     }
 }

@@ -13,7 +13,7 @@ use crate::{
             event::{Actor, AuditEvent},
         },
         call_state::Introduced,
-        context::Turn,
+        context::RequestContext,
         enum_text::text_of,
         error::{ApiError, Code},
         handler::HandlerError,
@@ -30,7 +30,7 @@ pub const SHOWN_WITHIN: i64 = MINUTE;
 /// Why it was revoked.
 const REASON: &str = "cancelled: it was never shown to anybody";
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// Whether this call has made its key already.
     pub fn has_created(&self) -> bool {
         self.state.introduced.is_some()
@@ -116,8 +116,8 @@ fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlErro
 }
 
 /// Audits that a key was shown again.
-pub fn note_replay(turn: &Turn<'_>, principal: &Principal, key: &Key) -> Result<(), SqlError> {
-    turn.audit(&AuditEvent {
+pub fn note_replay(context: &RequestContext<'_>, principal: &Principal, key: &Key) -> Result<(), SqlError> {
+    context.audit(&AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
         action: "key.replay",

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::registry::{
     audit::{event::AuditEvent, short},
-    context::Turn,
+    context::RequestContext,
     handler::{HandlerError, HandlerResult},
     input::{self, Input},
     keys::{
@@ -19,59 +19,64 @@ use crate::registry::{
 };
 
 /// `PATCH /api-keys/{id}`
-pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
-    let key = turn.key(principal, id)?;
-    let realm = turn.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
+pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let key = context.key(principal, id)?;
+    let realm = context.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
     // Or a stolen one could free itself of its addresses and its end.
     principal.require_member_for(realm, &key.settings.scopes)?;
-    let mut body = Input::body(&turn.call.body, &settings::FIELDS)?;
+    let mut body = Input::body(&context.call.body, &settings::FIELDS)?;
     let mut settings = key.settings.clone();
     let as_admin = principal.grants_admin_scopes();
-    settings.read(&mut body, Circumstances { realm, kind: key.kind, as_admin, now: turn.now });
+    settings.read(&mut body, Circumstances { realm, kind: key.kind, as_admin, now: context.now });
     if settings.mode != key.settings.mode && realm.key.test_prefix.is_some() {
         body.refuse("testMode", "cannot be changed: the key's own prefix says which it is. Make a new key");
     }
     body.finish()?;
-    key.require_active(turn.now, "edited")?;
+    key.require_active(context.now, "edited")?;
 
     if settings != key.settings {
-        let change = turn.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
-        turn.require_match(&key)?;
+        let change = context.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
+        context.require_match(&key)?;
         let (old, new) = (room::bytes_of(&key.settings), room::bytes_of(&change.settings));
-        change.store(turn, None)?;
-        let kept = note(turn, principal, &key, "key.edit")?;
+        change.store(context, None)?;
+        let kept = note(context, principal, &key, "key.edit")?;
         // To set less on a key is never refused, although a repeat of the request that made it may have to keep more.
         if let Some(more) = new.checked_sub(old) {
-            room::require_since(turn, principal.tenant(), more.saturating_add(kept))?;
+            room::require_since(context, principal.tenant(), more.saturating_add(kept))?;
         }
     }
-    answer(turn, principal, id, "effectiveEverywhereBy")
+    answer(context, principal, id, "effectiveEverywhereBy")
 }
 
 /// `POST /api-keys/{id}/revoke`
-pub fn revoke(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
-    let key = turn.key(principal, id)?;
-    let mut body = Input::body(&turn.call.body, &["reason"])?;
+pub fn revoke(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let key = context.key(principal, id)?;
+    let mut body = Input::body(&context.call.body, &["reason"])?;
     let reason =
         body.optional("reason", |value| input::line(value, 0, 500)).filter(|reason| !reason.is_empty());
     body.finish()?;
-    let change = turn.authorise(principal, Change::of_fate(&key, Fate::Revoked { reason }))?;
+    let change = context.authorise(principal, Change::of_fate(&key, Fate::Revoked { reason }))?;
 
-    if key.state(turn.now) != State::Revoked {
-        turn.require_match(&key)?;
-        change.store(turn, None)?;
-        note(turn, principal, &key, "key.revoke")?;
+    if key.state(context.now) != State::Revoked {
+        context.require_match(&key)?;
+        change.store(context, None)?;
+        note(context, principal, &key, "key.revoke")?;
     }
-    answer(turn, principal, id, "refusedEverywhereBy")
+    answer(context, principal, id, "refusedEverywhereBy")
 }
 
 /// The key as it is now, and from when on that holds everywhere: known if the KeyGate was told
 /// before, else promised once it is.
-fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str) -> HandlerResult {
-    let key = turn.key(principal, id)?;
-    let freshness = key.freshness(turn.policy);
-    let mut body = json!({ "apiKey": key.view(principal.tenant(), turn.policy, turn.now) });
-    let known = key.holds_everywhere_by(freshness, turn.now);
+fn answer(
+    context: &RequestContext<'_>,
+    principal: &Principal,
+    id: &str,
+    field: &'static str,
+) -> HandlerResult {
+    let key = context.key(principal, id)?;
+    let freshness = key.freshness(context.policy);
+    let mut body = json!({ "apiKey": key.view(principal.tenant(), context.policy, context.now) });
+    let known = key.holds_everywhere_by(freshness, context.now);
     if let (Some(by), Some(body)) = (known, body.as_object_mut()) {
         body.insert(field.to_owned(), by.to_rfc3339().into());
     }
@@ -81,15 +86,15 @@ fn answer(turn: &Turn<'_>, principal: &Principal, id: &str, field: &'static str)
 
 /// Audits what changed, from the key as it was to the key as it is stored now. How many bytes more are kept for repeats.
 pub fn note(
-    turn: &Turn<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     old: &Key,
     action: &'static str,
 ) -> Result<u64, HandlerError> {
-    let new = turn.key(principal, &old.id)?;
-    let view = |key: &Key| -> Value { key.view(principal.tenant(), turn.policy, turn.now) };
+    let new = context.key(principal, &old.id)?;
+    let view = |key: &Key| -> Value { key.view(principal.tenant(), context.policy, context.now) };
     let (before, after) = short::difference(&view(old), &view(&new));
-    let kept = idempotency::settings_change(turn.db, &old.id, &before)?;
+    let kept = idempotency::settings_change(context.db, &old.id, &before)?;
     let event = AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
@@ -98,6 +103,6 @@ pub fn note(
         before,
         after,
     };
-    turn.audit(&event)?;
+    context.audit(&event)?;
     Ok(kept)
 }

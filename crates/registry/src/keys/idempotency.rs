@@ -16,7 +16,7 @@ use crate::{
     record::Mode,
     registry::{
         call_state::CreatedKey,
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         handler::HandlerError,
         keys::{
@@ -114,14 +114,14 @@ impl Token {
     ///
     /// # Errors
     /// INVALID_REQUEST for one that is empty, too long or not visible ASCII.
-    pub fn of(turn: &Turn<'_>, principal: &Principal) -> Result<Option<Self>, ApiError> {
-        let Some(name) = turn.call.idempotency_key.as_deref() else { return Ok(None) };
+    pub fn of(context: &RequestContext<'_>, principal: &Principal) -> Result<Option<Self>, ApiError> {
+        let Some(name) = context.call.idempotency_key.as_deref() else { return Ok(None) };
         if name.is_empty() || name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
             let detail =
                 format!("Idempotency-Key must be 1 to {LONGEST} visible ASCII characters without spaces.");
             return Err(ApiError::new(Code::InvalidRequest, detail));
         }
-        let (path, caller, body) = (&turn.call.path, principal.actor().view(), &turn.call.body);
+        let (path, caller, body) = (&context.call.path, principal.actor().view(), &context.call.body);
         let request = hex(&Sha256::digest(format!("{path}\n{caller}\n{body}")));
         Ok(Some(Self { tenant_id: principal.tenant_id().to_owned(), name: name.to_owned(), request }))
     }
@@ -131,13 +131,17 @@ impl Token {
     /// # Errors
     /// IDEMPOTENCY_MISMATCH if the token was used for another request, or by another caller; CONFLICT if the key has
     /// left the list, or cannot be computed anew, since the secret it was made under is gone.
-    pub fn replay(&self, turn: &Turn<'_>, tenant: &Tenant) -> Result<Option<Replay>, HandlerError> {
+    pub fn replay(
+        &self,
+        context: &RequestContext<'_>,
+        tenant: &Tenant,
+    ) -> Result<Option<Replay>, HandlerError> {
         // The clock was set back: what was remembered ahead of it is so for no longer than what is new.
         let back = "UPDATE idempotency SET created_at = ? WHERE created_at > ?";
-        turn.db.run(back, &[turn.now.into(), turn.now.into()])?;
-        turn.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[turn.now.plus(-LIFE).into()])?;
+        context.db.run(back, &[context.now.into(), context.now.into()])?;
+        context.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[context.now.plus(-LIFE).into()])?;
         let row = sql::query_one::<Row>(
-            turn.db,
+            context.db,
             "SELECT request, nonce, key_id, answer, promised_at FROM idempotency WHERE tenant_id = ? AND name = ?",
             &[self.tenant_id.as_str().into(), self.name.as_str().into()],
         )?;
@@ -146,16 +150,16 @@ impl Token {
             let detail = "This Idempotency-Key was used for another request, or by somebody else, within 24 hours. Use a new one.";
             return Err(ApiError::new(Code::IdempotencyMismatch, detail).into());
         }
-        let Some(key) = stored_key::load(turn.db, &self.tenant_id, &row.key_id)? else {
+        let Some(key) = stored_key::load(context.db, &self.tenant_id, &row.key_id)? else {
             let detail = "This request was carried out before. The key that it made has ended since, and has left the list to \
                           make room for newer ones: it cannot be shown again. Make a new one, with a new Idempotency-Key.";
             return Err(ApiError::new(Code::Conflict, detail).into());
         };
         let shown_again = || {
-            let format = turn.policy.realm(&key.realm)?.key;
+            let format = context.policy.realm(&key.realm)?.key;
             let part = key::tenant_part(&format, &tenant.id, tenant.code.as_deref())?;
-            let made = self.make((&format, part), key.settings.mode, turn.secrets, &row.nonce);
-            (key::storage_hash(&format, turn.secrets, made.expose()) == key.hash).then_some(made)
+            let made = self.make((&format, part), key.settings.mode, context.secrets, &row.nonce);
+            (key::storage_hash(&format, context.secrets, made.expose()) == key.hash).then_some(made)
         };
         let Some(plaintext) = shown_again() else {
             let detail = "This request was carried out before, but its key cannot be shown again: \
@@ -163,7 +167,7 @@ impl Token {
             return Err(ApiError::new(Code::Conflict, detail).into());
         };
         let mut body: Value = serde_json::from_str(&row.answer).unwrap_or_default();
-        complete(&mut body, &key.view(tenant, turn.policy, turn.now));
+        complete(&mut body, &key.view(tenant, context.policy, context.now));
         let token = Remembered { promised_at: row.promised_at, ..self.remembered() };
         Ok(Some(Replay { body, plaintext, key, token }))
     }
@@ -181,17 +185,17 @@ impl Token {
 
 /// Makes the plaintext of a key with this tenant's part. The nonce is `Some` if the call carries a token.
 pub fn plaintext(
-    turn: &mut Turn<'_>,
+    context: &mut RequestContext<'_>,
     token: Option<&Token>,
     (format, part): (&KeyFormat, &str),
     mode: Mode,
 ) -> (Secret, Option<String>) {
     match token {
         Some(token) => {
-            let nonce = hex(&entropy::bytes::<16>(turn.entropy));
-            (token.make((format, part), mode, turn.secrets, &nonce), Some(nonce))
+            let nonce = hex(&entropy::bytes::<16>(context.entropy));
+            (token.make((format, part), mode, context.secrets, &nonce), Some(nonce))
         }
-        None => (key::generate(format, part, mode, turn.secrets, turn.entropy), None),
+        None => (key::generate(format, part, mode, context.secrets, context.entropy), None),
     }
 }
 
@@ -246,7 +250,7 @@ fn stored(answer: &Value) -> Bound {
 
 /// Remembers a request and the key that it made, with what is known of its answer.
 pub fn remember(
-    turn: &Turn<'_>,
+    context: &RequestContext<'_>,
     token: &Token,
     nonce: String,
     key_id: &str,
@@ -259,14 +263,14 @@ pub fn remember(
         ("nonce", nonce.into()),
         ("key_id", key_id.into()),
         ("answer", stored(answer)),
-        ("created_at", turn.now.into()),
+        ("created_at", context.now.into()),
     ];
-    rows::insert(turn.db, "idempotency", &columns)
+    rows::insert(context.db, "idempotency", &columns)
 }
 
 /// Remembers the request's whole answer.
-pub fn answer(turn: &Turn<'_>, token: &Token, answer: &Value) -> Result<(), SqlError> {
+pub fn answer(context: &RequestContext<'_>, token: &Token, answer: &Value) -> Result<(), SqlError> {
     let whole = "UPDATE idempotency SET answer = ? WHERE tenant_id = ? AND name = ?";
     let (tenant_id, name) = (token.tenant_id.as_str(), token.name.as_str());
-    turn.db.run(whole, &[stored(answer), tenant_id.into(), name.into()]).map(drop)
+    context.db.run(whole, &[stored(answer), tenant_id.into(), name.into()]).map(drop)
 }

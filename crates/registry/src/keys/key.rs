@@ -7,7 +7,7 @@ use crate::{
     policy::Policy,
     record::{self, Format, KeyKind, Limits, Mode, Record, Status},
     registry::{
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         freshness::Freshness,
         handler::HandlerError,
@@ -252,7 +252,7 @@ impl Key {
     }
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// The key that a path names, for the principal's tenant.
     pub(crate) fn key(&self, principal: &Principal, id: &str) -> Result<Key, HandlerError> {
         Ok(load(self.db, principal.tenant_id(), id)?.ok_or_else(|| ApiError::not_found("API key"))?)

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::{
     record::Status,
     registry::{
-        context::Turn,
+        context::RequestContext,
         cursor,
         enum_text::{self, text_of},
         handler::HandlerResult,
@@ -31,21 +31,21 @@ pub fn looks_for_something(query: &str) -> bool {
 }
 
 /// `GET /api-keys/{id}`
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
-    let key = turn.key(principal, id)?;
-    let view = key.view(principal.tenant(), turn.policy, turn.now);
+pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let key = context.key(principal, id)?;
+    let view = key.view(principal.tenant(), context.policy, context.now);
     Ok(Outcome::ok(json!({ "apiKey": view })).version(key.version))
 }
 
 /// `GET /api-keys`
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
+pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
     let known = [&cursor::PARAMETERS[..], &FILTERS[..]].concat();
-    let mut query = Input::query(&turn.call.query, &known);
-    let page = turn.page(LIST, tenant_id, &mut query);
+    let mut query = Input::query(&context.call.query, &known);
+    let page = context.page(LIST, tenant_id, &mut query);
     let forms = query.optional("q", |value| input::search(value, 100)).unwrap_or_default();
     let state = query.optional("status", |value| enum_text::read(value, &State::ALL));
-    let realms: Vec<(&str, &str)> = turn.policy.realms.iter().map(|realm| (realm.id, realm.id)).collect();
+    let realms: Vec<(&str, &str)> = context.policy.realms.iter().map(|realm| (realm.id, realm.id)).collect();
     let realm = query.optional("realm", |value| input::one_of(value, &realms));
     let unused = query.optional("unusedDays", |value| input::whole_text(value, 1, MOST_UNUSED_DAYS));
     query.finish()?;
@@ -65,9 +65,9 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResul
     };
     add("realm = ?", realm.map(Bound::from));
     add("number < ?", page.after.map(Bound::from));
-    let cutoff = unused.map(|days| turn.now.plus(-i64::from(days) * DAY));
+    let cutoff = unused.map(|days| context.now.plus(-i64::from(days) * DAY));
     add("COALESCE(last_used_at, created_at) <= ?", cutoff.map(Bound::from));
-    let now = || Some(Bound::from(turn.now));
+    let now = || Some(Bound::from(context.now));
     let status = state.map(|state| if state == State::Revoked { Status::Revoked } else { Status::Active });
     add("status = ?", status.map(|status| text_of(status).into()));
     match state {
@@ -78,10 +78,10 @@ pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResul
     values.push(page.rows().into());
     let condition = conditions.join(" AND ");
     let statement = format!("SELECT * FROM keys WHERE {condition} ORDER BY number DESC LIMIT ?");
-    let keys = sql::query::<Key>(turn.db, &statement, &values)?;
+    let keys = sql::query::<Key>(context.db, &statement, &values)?;
 
-    let (keys, next) = page.cut(turn.secrets, keys, |key| key.number);
-    let view = |key: &Key| key.view(principal.tenant(), turn.policy, turn.now);
+    let (keys, next) = page.cut(context.secrets, keys, |key| key.number);
+    let view = |key: &Key| key.view(principal.tenant(), context.policy, context.now);
     let shown: Vec<Value> = keys.iter().map(view).collect();
     Ok(Outcome::ok(json!({ "apiKeys": shown, "nextCursor": next })))
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::{
     policy::Policy,
     registry::{
-        context::Turn,
+        context::RequestContext,
         effect::Effect,
         handler::HandlerError,
         keys::settings::{MEASURED, Settings},
@@ -44,12 +44,17 @@ pub fn bytes_of(settings: &Settings) -> u64 {
 ///
 /// # Errors
 /// QUOTA_EXCEEDED, STORAGE_FULL
-pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Result<(), HandlerError> {
-    turn.require_room(Effect::Grows)?;
-    turn.require_audit(tenant, Effect::Grows)?;
-    let mut used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
+pub fn make(
+    context: &RequestContext<'_>,
+    tenant: &Tenant,
+    adding: u64,
+    growth: Growth,
+) -> Result<(), HandlerError> {
+    context.require_room(Effect::Grows)?;
+    context.require_audit(tenant, Effect::Grows)?;
+    let mut used = Used::of_keys(context.db, &tenant.id, context.now)?;
     let mut fewer = false;
-    let limit = |quota: Quota| quota.limit(tenant, turn.policy);
+    let limit = |quota: Quota| quota.limit(tenant, context.policy);
     let too_many = |used: &Used| used.ended_keys > limit(Quota::EndedKeys);
     let too_large = |used: &Used| used.key_bytes.saturating_add(adding) > limit(Quota::KeyBytes);
     if too_many(&used) || too_large(&used) {
@@ -57,42 +62,42 @@ pub fn make(turn: &Turn<'_>, tenant: &Tenant, adding: u64, growth: Growth) -> Re
         let spare = (limit(Quota::EndedKeys) / 50).min(AT_ONCE / 2);
         let surplus = used.ended_keys.saturating_sub(limit(Quota::EndedKeys));
         let most = if too_large(&used) { AT_ONCE } else { surplus.saturating_add(spare).min(AT_ONCE) };
-        fewer = remove_ended(turn.db, &tenant.id, most, turn.now)? > 0;
-        used = Used::of_keys(turn.db, &tenant.id, turn.now)?;
-        turn.memory.make_room(&tenant.id, if too_large(&used) { adding } else { 0 });
+        fewer = remove_ended(context.db, &tenant.id, most, context.now)? > 0;
+        used = Used::of_keys(context.db, &tenant.id, context.now)?;
+        context.memory.make_room(&tenant.id, if too_large(&used) { adding } else { 0 });
     }
     // Only where KV does not take what is published: what is not in it yet cannot go. Where some went, however many
     // there are, there are no more of them with this call.
     if !fewer {
         let twice = limit(Quota::EndedKeys).saturating_mul(2).saturating_add(AT_ONCE);
-        turn.require_within(tenant, Quota::EndedKeys, used.ended_keys, 1, twice)?;
+        context.require_within(tenant, Quota::EndedKeys, used.ended_keys, 1, twice)?;
     }
     let keys = limit(Quota::Keys);
     match growth {
-        Growth::More => turn.require_quota(tenant, Quota::Keys, used.keys, 1)?,
+        Growth::More => context.require_quota(tenant, Quota::Keys, used.keys, 1)?,
         // Or nobody whose quota is used up could rotate without an interruption.
         Growth::MoreForNow => {
             let bound = keys.saturating_add((keys / 10).max(1));
-            turn.require_within(tenant, Quota::Keys, used.keys, 1, bound)?;
+            context.require_within(tenant, Quota::Keys, used.keys, 1, bound)?;
         }
         Growth::Same => {}
     }
-    turn.require_quota(tenant, Quota::KeyBytes, used.key_bytes, adding)
+    context.require_quota(tenant, Quota::KeyBytes, used.key_bytes, adding)
 }
 
 /// Refuses a change that was made and has added so many bytes, if with it more is set on keys than there is room for.
 ///
 /// # Errors
 /// QUOTA_EXCEEDED
-pub fn require_since(turn: &Turn<'_>, tenant: &Tenant, adding: u64) -> Result<(), HandlerError> {
+pub fn require_since(context: &RequestContext<'_>, tenant: &Tenant, adding: u64) -> Result<(), HandlerError> {
     // Most changes add nothing, and then the keys need not be counted.
     if adding == 0 {
         return Ok(());
     }
-    let before = Used::of_keys(turn.db, &tenant.id, turn.now)?.key_bytes.saturating_sub(adding);
-    let refused = turn.require_quota(tenant, Quota::KeyBytes, before, adding);
+    let before = Used::of_keys(context.db, &tenant.id, context.now)?.key_bytes.saturating_sub(adding);
+    let refused = context.require_quota(tenant, Quota::KeyBytes, before, adding);
     if refused.is_err() {
-        turn.memory.make_room(&tenant.id, adding);
+        context.memory.make_room(&tenant.id, adding);
     }
     refused
 }

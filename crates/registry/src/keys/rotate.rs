@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::{
     policy::{Realm, Rotation},
     registry::{
-        context::Turn,
+        context::RequestContext,
         error::ApiError,
         freshness::Freshness,
         handler::{HandlerError, HandlerResult},
@@ -29,18 +29,18 @@ use crate::{
 const LONGEST_GRACE: u32 = 315_360_000;
 
 /// `POST /api-keys/{id}/rotate`
-pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
-    let token = Token::of(turn, principal)?;
-    let replay = token.as_ref().map(|token| token.replay(turn, principal.tenant())).transpose()?.flatten();
-    let Some(key) = key::load(turn.db, principal.tenant_id(), id)? else {
+pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let token = Token::of(context, principal)?;
+    let replay = token.as_ref().map(|token| token.replay(context, principal.tenant())).transpose()?.flatten();
+    let Some(key) = key::load(context.db, principal.tenant_id(), id)? else {
         return match replay.filter(Replay::is_shown) {
-            Some(replay) => repeated_without_old(turn, principal, id, replay),
+            Some(replay) => repeated_without_old(context, principal, id, replay),
             None => Err(ApiError::not_found("API key").into()),
         };
     };
-    let (revoke, grace) = read(&turn.call.body)?;
-    let realm = turn.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
-    let old = old(realm, revoke, grace, key.settings.expires_at, turn.now);
+    let (revoke, grace) = read(&context.call.body)?;
+    let realm = context.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
+    let old = old(realm, revoke, grace, key.settings.expires_at, context.now);
     // A grace is the old key's alone: the new one lives as long as its owner said.
     let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
     let growth = match old {
@@ -51,37 +51,37 @@ pub fn rotate(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerRe
     let new_key = NewKey { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id), growth };
     // A repeat shows the key once more: it asks for as much as the first time, and for what the key opens by now.
     if let Some(replay) = &replay {
-        authorise_repeat(turn, principal, id, replay)?;
+        authorise_repeat(context, principal, id, replay)?;
     }
-    let new_key = turn.authorise(principal, new_key)?;
-    let change = turn.authorise(principal, Change::of_fate(&key, old.clone()))?;
+    let new_key = context.authorise(principal, new_key)?;
+    let change = context.authorise(principal, Change::of_fate(&key, old.clone()))?;
     if let Some(replay) = replay {
         if replay.is_shown() {
-            let repeated = create::repeated(turn, principal, replay)?;
-            return Ok(promise(repeated, &old, key.freshness(turn.policy)));
+            let repeated = create::repeated(context, principal, replay)?;
+            return Ok(promise(repeated, &old, key.freshness(context.policy)));
         }
-        if !turn.has_created() {
+        if !context.has_created() {
             return Err(HandlerError::Tell(replay.created_key()));
         }
     }
-    turn.require_match(&key)?;
-    key.require_active(turn.now, "rotated")?;
+    context.require_match(&key)?;
+    key.require_active(context.now, "rotated")?;
     principal.require_member_for(realm, &key.settings.scopes)?;
     grants::require_fit(realm, key.kind, &key.settings.scopes)?;
 
-    if !turn.has_created() {
-        return Err(HandlerError::Tell(create::make(turn, principal, &new_key, token.as_ref())?));
+    if !context.has_created() {
+        return Err(HandlerError::Tell(create::make(context, principal, &new_key, token.as_ref())?));
     }
     // Only now, when the new key works, does anything become of the old one.
-    let (new, plaintext) = turn.deliver(principal)?;
-    change.store(turn, Some(&new.id))?;
-    edit::note(turn, principal, &key, "key.rotate")?;
+    let (new, plaintext) = context.deliver(principal)?;
+    change.store(context, Some(&new.id))?;
+    edit::note(context, principal, &key, "key.rotate")?;
 
-    let view = new.view(principal.tenant(), turn.policy, turn.now);
-    let previous = turn.key(principal, id)?.summary(turn.now);
+    let view = new.view(principal.tenant(), context.policy, context.now);
+    let previous = context.key(principal, id)?.summary(context.now);
     let body = json!({ "apiKey": view, "previous": previous });
-    let outcome = create::shown(turn, plaintext, token.as_ref(), body)?;
-    let freshness = key.freshness(turn.policy);
+    let outcome = create::shown(context, plaintext, token.as_ref(), body)?;
+    let freshness = key.freshness(context.policy);
     let outcome = if matches!(old, Fate::Stays) { outcome } else { outcome.publish([key.id.clone()]) };
     Ok(promise(outcome, &old, freshness))
 }
@@ -103,27 +103,32 @@ fn read(body: &str) -> Result<(Option<bool>, Option<u32>), ApiError> {
 
 /// Asks for what it takes to make such a key as the one that a repeat shows.
 fn authorise_repeat(
-    turn: &Turn<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     old_id: &str,
     replay: &Replay,
 ) -> Result<(), ApiError> {
     let Key { kind, settings, realm, .. } = &replay.key;
-    let Some(realm) = turn.policy.realm(realm) else { return Ok(()) };
+    let Some(realm) = context.policy.realm(realm) else { return Ok(()) };
     let new_key = NewKey { realm, kind: *kind, settings, rotated_from: Some(old_id), growth: Growth::Same };
-    turn.authorise(principal, new_key).map(drop)
+    context.authorise(principal, new_key).map(drop)
 }
 
 /// The answer to a repeat after the old key has left the list, which it does once KV knows that it has ended.
-fn repeated_without_old(turn: &Turn<'_>, principal: &Principal, id: &str, replay: Replay) -> HandlerResult {
-    authorise_repeat(turn, principal, id, &replay)?;
-    let (revoke, grace) = read(&turn.call.body)?;
-    let realm = turn.policy.realm(&replay.key.realm);
-    let old = realm.map_or(Fate::Stays, |realm| old(realm, revoke, grace, None, turn.now));
+fn repeated_without_old(
+    context: &RequestContext<'_>,
+    principal: &Principal,
+    id: &str,
+    replay: Replay,
+) -> HandlerResult {
+    authorise_repeat(context, principal, id, &replay)?;
+    let (revoke, grace) = read(&context.call.body)?;
+    let realm = context.policy.realm(&replay.key.realm);
+    let old = realm.map_or(Fate::Stays, |realm| old(realm, revoke, grace, None, context.now));
     // It has ended, whenever that was to be.
-    let old = if matches!(old, Fate::Ends(_)) { Fate::Ends(turn.now) } else { old };
-    let freshness = Freshness::of_realm(turn.policy, &replay.key.realm);
-    Ok(promise(create::repeated(turn, principal, replay)?, &old, freshness))
+    let old = if matches!(old, Fate::Ends(_)) { Fate::Ends(context.now) } else { old };
+    let freshness = Freshness::of_realm(context.policy, &replay.key.realm);
+    Ok(promise(create::repeated(context, principal, replay)?, &old, freshness))
 }
 
 fn old(

@@ -6,7 +6,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     registry::{
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         handler::HandlerError,
         ids,
@@ -64,8 +64,8 @@ impl MemberRow {
 }
 
 /// Refuses an address that somebody has.
-pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), HandlerError> {
-    match MemberRow::by_email(turn.db, email)? {
+pub fn require_free(context: &RequestContext<'_>, email: &str) -> Result<(), HandlerError> {
+    match MemberRow::by_email(context.db, email)? {
         Some(_) => {
             Err(ApiError::new(Code::Conflict, "This e-mail address cannot be added: it is in use.").into())
         }
@@ -74,14 +74,20 @@ pub fn require_free(turn: &Turn<'_>, email: &str) -> Result<(), HandlerError> {
 }
 
 /// A new member, who is not stored yet.
-pub fn new(turn: &mut Turn<'_>, tenant_id: &str, email: &str, role: Role, password: &str) -> MemberRow {
+pub fn new(
+    context: &mut RequestContext<'_>,
+    tenant_id: &str,
+    email: &str,
+    role: Role,
+    password: &str,
+) -> MemberRow {
     MemberRow {
-        id: ids::id("mem_", turn.entropy),
+        id: ids::id("mem_", context.entropy),
         tenant_id: tenant_id.to_owned(),
         email: email.to_owned(),
         role,
         password: password.to_owned(),
-        created_at: turn.now,
+        created_at: context.now,
     }
 }
 

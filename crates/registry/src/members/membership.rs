@@ -2,7 +2,7 @@
 
 use crate::{
     registry::{
-        authorise::Authorised, context::Turn, enum_text::text_of, members::member::MemberRow, rows,
+        authorise::Authorised, context::RequestContext, enum_text::text_of, members::member::MemberRow, rows,
         sessions::store,
     },
     sql::SqlError,
@@ -25,12 +25,12 @@ impl Authorised<Membership<'_>> {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+    pub fn store(&self, context: &RequestContext<'_>) -> Result<(), SqlError> {
         let rights = |person: &MemberRow| {
             [
                 ("role", text_of(person.role).into()),
                 ("password", person.password.as_str().into()),
-                ("updated_at", turn.now.into()),
+                ("updated_at", context.now.into()),
             ]
         };
         match (self.before, self.after) {
@@ -42,22 +42,22 @@ impl Authorised<Membership<'_>> {
                     ("created_at", person.created_at.into()),
                 ];
                 columns.extend(rights(person));
-                rows::insert(turn.db, "members", &columns)
+                rows::insert(context.db, "members", &columns)
             }
             (Some(old), Some(new)) => {
-                rows::update(turn.db, "members", &old.id, &rights(new))?;
+                rows::update(context.db, "members", &old.id, &rights(new))?;
                 // Who typed the password may stay in this session, unless it began with another role.
                 let spared = self.typed_in.filter(|_| old.role == new.role);
-                store::end_all(turn, &old.id, spared.unwrap_or_default())?;
+                store::end_all(context, &old.id, spared.unwrap_or_default())?;
                 if old.password != new.password {
-                    turn.forget_networks(&old.id)?;
+                    context.forget_networks(&old.id)?;
                 }
-                if self.typed_in.is_some() { turn.remember_network(&old.id) } else { Ok(()) }
+                if self.typed_in.is_some() { context.remember_network(&old.id) } else { Ok(()) }
             }
             (Some(person), None) => {
-                store::end_all(turn, &person.id, "")?;
-                turn.forget_networks(&person.id)?;
-                turn.db.run("DELETE FROM members WHERE id = ?", &[person.id.as_str().into()])?;
+                store::end_all(context, &person.id, "")?;
+                context.forget_networks(&person.id)?;
+                context.db.run("DELETE FROM members WHERE id = ?", &[person.id.as_str().into()])?;
                 Ok(())
             }
             (None, None) => Ok(()),

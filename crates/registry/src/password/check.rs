@@ -5,7 +5,7 @@ use crate::{
     entropy,
     registry::{
         attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
-        context::Turn,
+        context::RequestContext,
         error::{ApiError, Code},
         handler::HandlerError,
         members::member::MemberRow,
@@ -27,7 +27,7 @@ pub enum Verdict {
     Unseen(ApiError),
 }
 
-impl Turn<'_> {
+impl RequestContext<'_> {
     /// The stored form of a new password.
     pub fn set_password(&mut self, password: &Secret) -> Result<String, HandlerError> {
         if let Some(derived) = self.derived(Purpose::Set) {
@@ -59,31 +59,31 @@ impl Turn<'_> {
         let pair = Counter::of_pair(email, &self.call.address);
         let wide = Counter::wide(email, &self.call.address);
         let stored = person.map(|person| person.password.as_str());
-        let (right, held) = self.verify(email, password, stored, &pair, |turn| {
+        let (right, held) = self.verify(email, password, stored, &pair, |context| {
             let mut held_until = None;
             for counter in &wide {
-                held_until = held_until.max(turn.blocked_until(counter)?);
+                held_until = held_until.max(context.blocked_until(counter)?);
             }
-            let held = || crowded.clone().or_else(|| held_until.map(|until| turn.too_many(until)));
+            let held = || crowded.clone().or_else(|| held_until.map(|until| context.too_many(until)));
             let held = held().map(Box::new);
             match &held {
                 None => {
-                    if let Some(until) = turn.blocked_after_others(&pair, MOST_LOOKS, None)? {
-                        return Err(turn.too_many(until).into());
+                    if let Some(until) = context.blocked_after_others(&pair, MOST_LOOKS, None)? {
+                        return Err(context.too_many(until).into());
                     }
                     for counter in &wide {
-                        turn.count(counter)?;
+                        context.count(counter)?;
                     }
                 }
                 Some(_)
                     if let Some(person) = person
-                        && turn.knows_network(&person.id)?
-                        && turn.count_known(&person.id).is_ok()
-                        && turn.blocked_after_others(&pair, MOST_LOOKS_UNSEEN, crowded)?.is_none() => {}
+                        && context.knows_network(&person.id)?
+                        && context.count_known(&person.id).is_ok()
+                        && context.blocked_after_others(&pair, MOST_LOOKS_UNSEEN, crowded)?.is_none() => {}
                 // The same for every address: what holds back the pair would tell that it was let through to here.
                 Some(refusal) => return Err(ApiError::clone(refusal).into()),
             }
-            turn.count(&pair)?;
+            context.count(&pair)?;
             Ok(held)
         })?;
         if right {
@@ -107,13 +107,14 @@ impl Turn<'_> {
         person: &MemberRow,
     ) -> Result<bool, HandlerError> {
         let session = Counter::of_session(&member.session);
-        let (right, _) = self.verify(&member.email, password, Some(&person.password), &session, |turn| {
-            if let Some(until) = turn.blocked_after_others(&session, MOST_LOOKS, None)? {
-                return Err(turn.too_many(until).into());
-            }
-            turn.count(&session)?;
-            Ok(None)
-        })?;
+        let (right, _) =
+            self.verify(&member.email, password, Some(&person.password), &session, |context| {
+                if let Some(until) = context.blocked_after_others(&session, MOST_LOOKS, None)? {
+                    return Err(context.too_many(until).into());
+                }
+                context.count(&session)?;
+                Ok(None)
+            })?;
         // Once: the handler runs again if it also sets a password.
         if right && self.derived(Purpose::Set).is_none() {
             self.forgive(&session)?;

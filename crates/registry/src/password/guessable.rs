@@ -34,10 +34,10 @@ const FEWEST_PARTS: usize = 7;
 /// So many characters are looked at: the work grows faster than they do.
 const LOOKED_AT: usize = 100;
 
-/// Whether somebody who guesses tries it among the first. `context` is what belongs to the account.
-pub fn is_guessable(password: &str, context: &[&str]) -> bool {
+/// Whether somebody who guesses tries it among the first. `account` is what belongs to the account.
+pub fn is_guessable(password: &str, account: &[&str]) -> bool {
     let text: Vec<char> = text::folded(password).chars().take(LOOKED_AT).collect();
-    let own: Vec<Vec<char>> = context.iter().flat_map(|text| words(text)).collect();
+    let own: Vec<Vec<char>> = account.iter().flat_map(|text| words(text)).collect();
     parts(&text, &own) < FEWEST_PARTS
 }
 

@@ -20,13 +20,13 @@ const GUESSABLE: &str = "is one that is tried first: apart from common words, na
     belong together, or have a password manager make one";
 
 /// A password that someone chooses: 12 to 200 characters of any kind (NIST SP 800-63B, 3.1.1.2), as normalised, and
-/// none that is tried first. `context` is what belongs to the person: e-mail address, name of the tenant.
+/// none that is tried first. `account` is what belongs to the person: e-mail address, name of the tenant.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn chosen(value: &Json, context: &[&str]) -> Result<Secret, FieldErrors> {
+pub fn chosen(value: &Json, account: &[&str]) -> Result<Secret, FieldErrors> {
     let chosen = of_fit_length(value)?;
-    if is_guessable(chosen.expose(), context) { invalid(GUESSABLE) } else { Ok(chosen) }
+    if is_guessable(chosen.expose(), account) { invalid(GUESSABLE) } else { Ok(chosen) }
 }
 
 /// The same for whoever has not proved anything yet: without what takes long to look at, which
@@ -46,8 +46,8 @@ pub fn of_fit_length(value: &Json) -> Result<Secret, FieldErrors> {
 ///
 /// # Errors
 /// VALIDATION_FAILED
-pub fn require_unguessable(chosen: &Secret, context: &[&str]) -> Result<(), ApiError> {
-    if is_guessable(chosen.expose(), context) { Err(ApiError::field("password", GUESSABLE)) } else { Ok(()) }
+pub fn require_unguessable(chosen: &Secret, account: &[&str]) -> Result<(), ApiError> {
+    if is_guessable(chosen.expose(), account) { Err(ApiError::field("password", GUESSABLE)) } else { Ok(()) }
 }
 
 /// A password that someone types to prove it. Bounded, so that deriving it costs what it costs.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::{
     registry::{
         audit::event::AuditEvent,
-        context::Turn,
+        context::RequestContext,
         error::ApiError,
         handler::{HandlerError, HandlerResult},
         members::member::MemberRow,
@@ -59,30 +59,30 @@ fn id(hash: &str) -> String {
 }
 
 /// `GET /sessions`: one's own, in the order they began.
-pub fn list_own(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
-    list(turn, member, &member.id)
+pub fn list_own(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
+    list(context, member, &member.id)
 }
 
 /// `GET /members/{id}/sessions`
-pub fn list_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
-    require_of_tenant(turn, member, id)?;
-    list(turn, member, id)
+pub fn list_of_member(context: &mut RequestContext<'_>, member: &Member, id: &str) -> HandlerResult {
+    require_of_tenant(context, member, id)?;
+    list(context, member, id)
 }
 
-fn list(turn: &Turn<'_>, member: &Member, of: &str) -> HandlerResult {
+fn list(context: &RequestContext<'_>, member: &Member, of: &str) -> HandlerResult {
     let statement = format!(
         "SELECT rowid AS position, {COLUMNS} FROM sessions
          WHERE member_id = ? AND tenant_id = ? AND expires_at > ? AND rowid > ? ORDER BY rowid LIMIT ?"
     );
     let tenant_id = member.tenant.id.as_str();
-    let values = [of.into(), tenant_id.into(), turn.now.into()];
-    let (rows, next) = turn.read_page::<Row>("sessions", tenant_id, &statement, &values, 0)?;
+    let values = [of.into(), tenant_id.into(), context.now.into()];
+    let (rows, next) = context.read_page::<Row>("sessions", tenant_id, &statement, &values, 0)?;
     let sessions: Vec<Value> = rows.iter().map(|row| row.view(&member.session)).collect();
     Ok(Outcome::ok(json!({ "sessions": sessions, "nextCursor": next })))
 }
 
 /// `DELETE /sessions/{id}`: one of one's own; as an owner, of anybody in the tenant.
-pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> HandlerResult {
+pub fn end(context: &mut RequestContext<'_>, member: &Member, session: &str) -> HandlerResult {
     let of = (member.role != Role::Owner).then_some(member.id.as_str());
     // Of a tenant's many sessions those whose hashes begin so, which is at most one.
     let begin = session.strip_prefix(ID_PREFIX).unwrap_or_default();
@@ -91,40 +91,40 @@ pub fn end(turn: &mut Turn<'_>, member: &Member, session: &str) -> HandlerResult
          AND member_id = COALESCE(?, member_id) AND expires_at > ? LIMIT 1"
     );
     let (end, tenant_id) = (format!("{begin}g"), member.tenant.id.as_str());
-    let values = [begin.into(), end.into(), tenant_id.into(), of.into(), turn.now.into()];
-    let row = sql::query_one::<Row>(turn.db, &statement, &values)?.filter(|row| id(&row.hash) == session);
+    let values = [begin.into(), end.into(), tenant_id.into(), of.into(), context.now.into()];
+    let row = sql::query_one::<Row>(context.db, &statement, &values)?.filter(|row| id(&row.hash) == session);
     let row = row.ok_or_else(|| ApiError::not_found("session"))?;
-    turn.db.run("DELETE FROM sessions WHERE hash = ?", &[row.hash.as_str().into()])?;
-    note(turn, member, &row.member_id, json!({ "session": session }))?;
+    context.db.run("DELETE FROM sessions WHERE hash = ?", &[row.hash.as_str().into()])?;
+    note(context, member, &row.member_id, json!({ "session": session }))?;
     let outcome = Outcome::no_content();
     let own = row.hash == member.session;
     Ok(if own { outcome.header("Set-Cookie", clear_cookie()) } else { outcome })
 }
 
 /// `DELETE /sessions`: all of one's own but this one.
-pub fn end_others(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
+pub fn end_others(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
     // What ends nothing leaves no trace either: it could be repeated without end.
-    if end_all(turn, &member.id, &member.session)? {
-        note(turn, member, &member.id, json!({ "session": "others" }))?;
+    if end_all(context, &member.id, &member.session)? {
+        note(context, member, &member.id, json!({ "session": "others" }))?;
     }
     Ok(Outcome::no_content())
 }
 
 /// `DELETE /members/{id}/sessions`: all of a member's; the one that asks stays.
-pub fn end_of_member(turn: &mut Turn<'_>, member: &Member, id: &str) -> HandlerResult {
-    require_of_tenant(turn, member, id)?;
-    if end_all(turn, id, &member.session)? {
-        note(turn, member, id, json!({ "session": "all" }))?;
+pub fn end_of_member(context: &mut RequestContext<'_>, member: &Member, id: &str) -> HandlerResult {
+    require_of_tenant(context, member, id)?;
+    if end_all(context, id, &member.session)? {
+        note(context, member, id, json!({ "session": "all" }))?;
     }
     Ok(Outcome::no_content())
 }
 
-fn require_of_tenant(turn: &Turn<'_>, member: &Member, id: &str) -> Result<(), HandlerError> {
-    let person = MemberRow::load(turn.db, &member.tenant.id, id)?;
+fn require_of_tenant(context: &RequestContext<'_>, member: &Member, id: &str) -> Result<(), HandlerError> {
+    let person = MemberRow::load(context.db, &member.tenant.id, id)?;
     person.map(|_| ()).ok_or_else(|| ApiError::not_found("member").into())
 }
 
-fn note(turn: &Turn<'_>, member: &Member, target: &str, before: Value) -> Result<(), SqlError> {
+fn note(context: &RequestContext<'_>, member: &Member, target: &str, before: Value) -> Result<(), SqlError> {
     let actor = member.actor();
     let event = AuditEvent {
         tenant_id: &member.tenant.id,
@@ -134,5 +134,5 @@ fn note(turn: &Turn<'_>, member: &Member, target: &str, before: Value) -> Result
         before,
         after: Value::Null,
     };
-    turn.audit(&event)
+    context.audit(&event)
 }

@@ -10,7 +10,7 @@ use crate::{
             daily::{self, Kind},
             event::{Actor, AuditEvent},
         },
-        context::Turn,
+        context::RequestContext,
         effect::Effect,
         email,
         error::{ApiError, Code},
@@ -36,22 +36,22 @@ use crate::{
 const LIFE: i64 = 12 * HOUR;
 
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
-pub fn sign_in(turn: &mut Turn<'_>) -> HandlerResult {
-    let counted = turn.count_stranger(Effect::Admits);
-    let crowded = turn.state.crowded.as_deref().cloned().or(counted.err());
-    let (email, typed) = match (read_credentials(&turn.call.body), &crowded) {
+pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
+    let counted = context.count_stranger(Effect::Admits);
+    let crowded = context.state.crowded.as_deref().cloned().or(counted.err());
+    let (email, typed) = match (read_credentials(&context.call.body), &crowded) {
         (Err(_), Some(crowded)) => return Err(crowded.clone().into()),
         (credentials, _) => credentials?,
     };
-    let person = MemberRow::by_email(turn.db, &email)?;
-    let refusal = match (turn.check_sign_in(&email, &typed, person.as_ref(), crowded)?, &person) {
-        (Verdict::Right, Some(person)) => return open(turn, person),
+    let person = MemberRow::by_email(context.db, &email)?;
+    let refusal = match (context.check_sign_in(&email, &typed, person.as_ref(), crowded)?, &person) {
+        (Verdict::Right, Some(person)) => return open(context, person),
         (Verdict::Unseen(refusal), _) => refusal,
         (Verdict::Right | Verdict::Wrong, _) => {
             ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
         }
     };
-    note_failure(turn, person.as_ref(), &email)?;
+    note_failure(context, person.as_ref(), &email)?;
     Err(refusal.into())
 }
 
@@ -65,32 +65,38 @@ fn read_credentials(body: &str) -> Result<(String, Secret), ApiError> {
 }
 
 /// Begins a session of somebody who has shown the password.
-fn open(turn: &mut Turn<'_>, person: &MemberRow) -> HandlerResult {
+fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
     let tenant =
-        Tenant::load(turn.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
+        Tenant::load(context.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
 
-    turn.remember_network(&person.id)?;
-    let token = new_token(turn.secrets, turn.entropy);
-    let expires_at = turn.now.plus(LIFE);
-    turn.db.run("DELETE FROM sessions WHERE expires_at <= ?", &[turn.now.into()])?;
-    store::bound(turn, &person.id)?;
+    context.remember_network(&person.id)?;
+    let token = new_token(context.secrets, context.entropy);
+    let expires_at = context.now.plus(LIFE);
+    context.db.run("DELETE FROM sessions WHERE expires_at <= ?", &[context.now.into()])?;
+    store::bound(context, &person.id)?;
     let columns = [
         ("hash", token_hash(&token).into()),
         ("tenant_id", person.tenant_id.as_str().into()),
         ("member_id", person.id.as_str().into()),
-        ("created_at", turn.now.into()),
+        ("created_at", context.now.into()),
         ("expires_at", expires_at.into()),
-        ("seen_at", turn.now.into()),
-        ("network", network::of(&turn.call.address).into()),
-        ("agent", turn.call.agent.clone().into()),
+        ("seen_at", context.now.into()),
+        ("network", network::of(&context.call.address).into()),
+        ("agent", context.call.agent.clone().into()),
     ];
-    rows::insert(turn.db, "sessions", &columns)?;
-    note(turn, &person.tenant_id, &Actor::member(&person.id, &person.email), "session.create", &person.id)?;
+    rows::insert(context.db, "sessions", &columns)?;
+    note(
+        context,
+        &person.tenant_id,
+        &Actor::member(&person.id, &person.email),
+        "session.create",
+        &person.id,
+    )?;
     let cookie = set_cookie(&token, LIFE);
     let member = view(&person.id, &person.email, person.role, &tenant);
     let body = json!({ "token": token, "expiresAt": expires_at.to_rfc3339(), "member": member });
-    Ok(turn.created("/session", body).header("Set-Cookie", cookie))
+    Ok(context.created("/session", body).header("Set-Cookie", cookie))
 }
 
 /// Who is signed in. `operator`: whether it may manage tenants.
@@ -105,7 +111,7 @@ fn view(id: &str, email: &str, role: Role, tenant: &Tenant) -> Value {
 }
 
 /// `GET /session`: who am I.
-pub fn show(_: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
+pub fn show(_: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
     Ok(Outcome::ok(json!({
         "member": view(&member.id, &member.email, member.role, &member.tenant),
         "tenant": { "id": member.tenant.id, "name": member.tenant.name },
@@ -115,51 +121,55 @@ pub fn show(_: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
 }
 
 /// `DELETE /session`: signs out.
-pub fn sign_out(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
-    turn.db.run("DELETE FROM sessions WHERE hash = ?", &[member.session.as_str().into()])?;
-    note(turn, &member.tenant.id, &member.actor(), "session.delete", &member.id)?;
+pub fn sign_out(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
+    context.db.run("DELETE FROM sessions WHERE hash = ?", &[member.session.as_str().into()])?;
+    note(context, &member.tenant.id, &member.actor(), "session.delete", &member.id)?;
     Ok(Outcome::no_content().header("Set-Cookie", clear_cookie()))
 }
 
 /// `POST /session/step-up`: opens five minutes.
-pub fn step_up(turn: &mut Turn<'_>, member: &Member, _: &str) -> HandlerResult {
-    let mut body = Input::body(&turn.call.body, &["password"])?;
+pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
+    let mut body = Input::body(&context.call.body, &["password"])?;
     let typed = body.required("password", password::typed);
     let Some(typed) = typed else { return Err(body.refusal().into()) };
     body.finish()?;
 
-    let person = MemberRow::load(turn.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
-    if !turn.check_in_session(member, &typed, &person)? {
-        note_failure(turn, Some(&person), &member.email)?;
+    let person = MemberRow::load(context.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
+    if !context.check_in_session(member, &typed, &person)? {
+        note_failure(context, Some(&person), &member.email)?;
         return Err(ApiError::new(Code::InvalidCredentials, "The password is wrong.").into());
     }
-    let values = [turn.now.into(), member.session.as_str().into()];
-    turn.db.run("UPDATE sessions SET stepped_up_at = ? WHERE hash = ?", &values)?;
-    note(turn, &member.tenant.id, &member.actor(), "session.stepUp", &member.id)?;
+    let values = [context.now.into(), member.session.as_str().into()];
+    context.db.run("UPDATE sessions SET stepped_up_at = ? WHERE hash = ?", &values)?;
+    note(context, &member.tenant.id, &member.actor(), "session.stepUp", &member.id)?;
     Ok(Outcome::no_content())
 }
 
 /// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's.
-fn note_failure(turn: &Turn<'_>, person: Option<&MemberRow>, email: &str) -> Result<(), HandlerError> {
+fn note_failure(
+    context: &RequestContext<'_>,
+    person: Option<&MemberRow>,
+    email: &str,
+) -> Result<(), HandlerError> {
     let actor = Actor::unknown(Some(email));
     if let Some(person) = person {
-        return note(turn, &person.tenant_id, &actor, "session.refused", &person.id);
+        return note(context, &person.tenant_id, &actor, "session.refused", &person.id);
     }
-    let Some(Tenant { id, .. }) = Tenant::operator(turn.db)? else { return Ok(()) };
-    if turn.may_note_stranger()? {
-        return note(turn, &id, &actor, "session.refused", "");
+    let Some(Tenant { id, .. }) = Tenant::operator(context.db)? else { return Ok(()) };
+    if context.may_note_stranger()? {
+        return note(context, &id, &actor, "session.refused", "");
     }
-    Ok(daily::leave_out(turn.db, &id, Kind::Strangers, turn.now)?)
+    Ok(daily::leave_out(context.db, &id, Kind::Strangers, context.now)?)
 }
 
 fn note(
-    turn: &Turn<'_>,
+    context: &RequestContext<'_>,
     tenant_id: &str,
     actor: &Actor,
     action: &'static str,
     target: &str,
 ) -> Result<(), HandlerError> {
-    Ok(turn.audit(&AuditEvent {
+    Ok(context.audit(&AuditEvent {
         tenant_id,
         actor,
         action,

@@ -1,6 +1,6 @@
 //! Sessions as they are stored: how many there are, when they were last used, and their ends.
 
-use crate::{network, registry::context::Turn, sql::SqlError, time::MINUTE};
+use crate::{network, registry::context::RequestContext, sql::SqlError, time::MINUTE};
 
 /// Sessions that a member has at once: the oldest give way.
 const MOST: u32 = 100;
@@ -11,19 +11,19 @@ const SEEN_EVERY: i64 = 5 * MINUTE;
 ///
 /// # Errors
 /// What SQLite says.
-pub fn end_all(turn: &Turn<'_>, member_id: &str, but: &str) -> Result<bool, SqlError> {
+pub fn end_all(context: &RequestContext<'_>, member_id: &str, but: &str) -> Result<bool, SqlError> {
     let end = "DELETE FROM sessions WHERE member_id = ? AND hash <> ? RETURNING hash";
-    Ok(!turn.db.run(end, &[member_id.into(), but.into()])?.is_empty())
+    Ok(!context.db.run(end, &[member_id.into(), but.into()])?.is_empty())
 }
 
 /// Makes room for one more session of a member.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn bound(turn: &Turn<'_>, member_id: &str) -> Result<(), SqlError> {
+pub fn bound(context: &RequestContext<'_>, member_id: &str) -> Result<(), SqlError> {
     let oldest = "DELETE FROM sessions WHERE member_id = ? AND rowid NOT IN
         (SELECT rowid FROM sessions WHERE member_id = ? ORDER BY rowid DESC LIMIT ?)";
-    turn.db.run(oldest, &[member_id.into(), member_id.into(), (MOST - 1).into()])?;
+    context.db.run(oldest, &[member_id.into(), member_id.into(), (MOST - 1).into()])?;
     Ok(())
 }
 
@@ -31,11 +31,11 @@ pub fn bound(turn: &Turn<'_>, member_id: &str) -> Result<(), SqlError> {
 ///
 /// # Errors
 /// What SQLite says.
-pub fn see(turn: &Turn<'_>, hash: &str) -> Result<(), SqlError> {
-    let network = network::of(&turn.call.address);
+pub fn see(context: &RequestContext<'_>, hash: &str) -> Result<(), SqlError> {
+    let network = network::of(&context.call.address);
     let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ? WHERE hash = ? AND COALESCE(seen_at, 0) <= ?";
-    let long_ago = turn.now.plus(-SEEN_EVERY);
-    let agent = turn.call.agent.clone();
-    turn.db.run(see, &[turn.now.into(), network.into(), agent.into(), hash.into(), long_ago.into()])?;
+    let long_ago = context.now.plus(-SEEN_EVERY);
+    let agent = context.call.agent.clone();
+    context.db.run(see, &[context.now.into(), network.into(), agent.into(), hash.into(), long_ago.into()])?;
     Ok(())
 }

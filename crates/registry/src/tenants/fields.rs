@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{
     key,
     registry::{
-        context::Turn,
+        context::RequestContext,
         email,
         input::{self, FieldErrors, Input},
         keys::limits,
@@ -41,9 +41,13 @@ pub fn code(value: &Value) -> Result<String, FieldErrors> {
 ///
 /// # Errors
 /// What SQLite says.
-pub fn refuse_taken(body: &mut Input, turn: &Turn<'_>, code: Option<&str>) -> Result<(), SqlError> {
+pub fn refuse_taken(
+    body: &mut Input,
+    context: &RequestContext<'_>,
+    code: Option<&str>,
+) -> Result<(), SqlError> {
     if let Some(code) = code
-        && !is_free(turn.db, code)?
+        && !is_free(context.db, code)?
     {
         body.refuse("code", "is another tenant's");
     }
@@ -61,12 +65,12 @@ fn plan_name(value: &Value) -> Result<String, FieldErrors> {
 }
 
 /// Reads plan and limits over what holds so far.
-pub fn plan(body: &mut Input, turn: &Turn<'_>, mut plan: TenantPlan) -> TenantPlan {
+pub fn plan(body: &mut Input, context: &RequestContext<'_>, mut plan: TenantPlan) -> TenantPlan {
     if let Some(name) = body.nullable("plan", plan_name) {
         plan.name = name;
     }
     if let Some(windows) =
-        body.nullable("rateLimit", |value| limits::read(value, &limits::highest(turn.policy)))
+        body.nullable("rateLimit", |value| limits::read(value, &limits::highest(context.policy)))
     {
         let windows = windows.unwrap_or_default();
         (plan.per_minute, plan.per_day) = (windows.per_minute, windows.per_day);
@@ -94,8 +98,8 @@ pub fn owner(value: &Value, tenant: &str) -> Result<(String, Secret), FieldError
     let missing = Value::Null;
     let email =
         email::chosen(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
-    let context = [object.get("email").and_then(Value::as_str).unwrap_or_default(), tenant];
-    let chosen = password::chosen(object.get("password").unwrap_or(&missing), &context)
+    let account = [object.get("email").and_then(Value::as_str).unwrap_or_default(), tenant];
+    let chosen = password::chosen(object.get("password").unwrap_or(&missing), &account)
         .map_err(|errors| note(".password", errors));
     match (email, chosen) {
         (Ok(email), Ok(chosen)) if wrong.is_empty() => Ok((email, chosen)),

@@ -8,7 +8,7 @@ use crate::{
     registry::{
         audit::{daily::Kind, event::AuditEvent, short},
         authorise::Act,
-        context::Turn,
+        context::RequestContext,
         effect::Effect,
         enum_text,
         error::ApiError,
@@ -34,21 +34,21 @@ use crate::{
 const FIELDS: [&str; 6] = ["name", "code", "status", "plan", "rateLimit", "quotas"];
 
 /// `GET /tenants`: in the order they were made.
-pub fn list(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
+pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let statement =
         format!("SELECT rowid AS position, {COLUMNS} FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT ?");
-    let (rows, next) = turn.read_page::<Tenant>("tenants", principal.tenant_id(), &statement, &[], 0)?;
+    let (rows, next) = context.read_page::<Tenant>("tenants", principal.tenant_id(), &statement, &[], 0)?;
     let tenants: Vec<Value> = rows.iter().map(Tenant::view).collect();
     Ok(Outcome::ok(json!({ "tenants": tenants, "nextCursor": next })))
 }
 
 /// `GET /tenants/{id}`
-pub fn show(turn: &mut Turn<'_>, _: &Principal, id: &str) -> HandlerResult {
-    let tenant = Tenant::load(turn.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
+pub fn show(context: &mut RequestContext<'_>, _: &Principal, id: &str) -> HandlerResult {
+    let tenant = Tenant::load(context.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     Ok(Outcome::ok(json!({
         "tenant": tenant.view(),
-        "quotas": quotas::view(turn, &tenant)?,
-        "storage": room::view(turn.db, turn.policy)?,
+        "quotas": quotas::view(context, &tenant)?,
+        "storage": room::view(context.db, context.policy)?,
     })))
 }
 
@@ -58,12 +58,12 @@ fn joins<'a>(tenant_id: &'a str, after: Option<&'a MemberRow>) -> Membership<'a>
 }
 
 /// `POST /tenants`, with its first owner if one is named.
-pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let mut body = Input::body(&turn.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
+pub fn add(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
+    let mut body = Input::body(&context.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
     let name = body.required("name", name);
     let code = body.optional("code", code);
-    refuse_taken(&mut body, turn, code.as_deref())?;
-    let plan = plan(&mut body, turn, TenantPlan::default());
+    refuse_taken(&mut body, context, code.as_deref())?;
+    let plan = plan(&mut body, context, TenantPlan::default());
     let tenant_name = name.as_deref().unwrap_or_default().to_owned();
     let owner = body.optional("owner", |value| owner(value, &tenant_name));
     if owner.is_some() && matches!(principal, Principal::SetUp(_)) {
@@ -73,49 +73,49 @@ pub fn add(turn: &mut Turn<'_>, principal: &Principal, _: &str) -> HandlerResult
     body.finish()?;
     let owner = match owner {
         Some((email, password)) => {
-            joins("", None).require(turn, principal)?;
-            member::require_free(turn, &email)?;
-            Some((email, turn.set_password(&password)?))
+            joins("", None).require(context, principal)?;
+            member::require_free(context, &email)?;
+            Some((email, context.set_password(&password)?))
         }
         None => None,
     };
 
-    let id = insert(turn, &name, code, false, &plan)?;
+    let id = insert(context, &name, code, false, &plan)?;
     let person = match owner {
         Some((email, stored)) => {
-            let person = member::new(turn, &id, &email, Role::Owner, &stored);
-            turn.authorise(principal, joins(&id, Some(&person)))?.store(turn)?;
+            let person = member::new(context, &id, &email, Role::Owner, &stored);
+            context.authorise(principal, joins(&id, Some(&person)))?.store(context)?;
             Some(person)
         }
         None => None,
     };
-    let tenant = Tenant::load(turn.db, &id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
+    let tenant = Tenant::load(context.db, &id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     let view = tenant.view();
-    note(turn, principal, &id, "tenant.create", &id, (&Value::Null, &view))?;
+    note(context, principal, &id, "tenant.create", &id, (&Value::Null, &view))?;
     let mut answer = json!({ "tenant": view });
     if let (Some(person), Some(answer)) = (person, answer.as_object_mut()) {
-        note(turn, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
+        note(context, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
         answer.insert("owner".to_owned(), person.view());
     }
-    Ok(turn.created(&format!("/tenants/{id}"), answer))
+    Ok(context.created(&format!("/tenants/{id}"), answer))
 }
 
 /// `PATCH /tenants/{id}`
-pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
-    let old = Tenant::load(turn.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
-    let mut body = Input::body(&turn.call.body, &FIELDS)?;
+pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let old = Tenant::load(context.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
+    let mut body = Input::body(&context.call.body, &FIELDS)?;
     let mut new = old.clone();
     new.name = body.present("name", name).unwrap_or(new.name);
     if let Some(code) = body.present("code", code).filter(|code| old.code.as_ref() != Some(code)) {
         if old.code.is_some() {
             body.refuse("code", "cannot be changed: keys and hosts carry it");
         }
-        refuse_taken(&mut body, turn, Some(&code))?;
+        refuse_taken(&mut body, context, Some(&code))?;
         new.code = Some(code);
     }
     new.status =
         body.present("status", |value| enum_text::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
-    new.plan = plan(&mut body, turn, new.plan);
+    new.plan = plan(&mut body, context, new.plan);
     if let Some(own) = body.nullable("quotas", |value| quotas::read(value, &old.quotas)) {
         new.quotas = own.unwrap_or_default();
     }
@@ -126,36 +126,36 @@ pub fn edit(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResu
 
     let (before, after) = short::difference(&old.view(), &new.view());
     if before != after {
-        new.updated_at = turn.now;
-        turn.authorise(principal, Revision { old: &old, new: &new })?.store(turn)?;
+        new.updated_at = context.now;
+        context.authorise(principal, Revision { old: &old, new: &new })?.store(context)?;
         if (old.status, &old.plan, &old.code) != (new.status, &new.plan, &new.code) {
-            outbox::enqueue_tenant(turn.db, id, turn.now)?;
+            outbox::enqueue_tenant(context.db, id, context.now)?;
         }
-        note(turn, principal, id, "tenant.edit", id, (&before, &after))?;
+        note(context, principal, id, "tenant.edit", id, (&before, &after))?;
     }
-    let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(turn.db, id)?);
-    Ok(answer.allow_partial().promise("", "effectiveEverywhereBy", Freshness::of_all(turn.policy), None))
+    let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(context.db, id)?);
+    Ok(answer.allow_partial().promise("", "effectiveEverywhereBy", Freshness::of_all(context.policy), None))
 }
 
 /// In the operator's chain and in the tenant's own: both may read what happened. No chain is too full for it, but the
 /// operator's takes so many a day then, until its own quota is raised.
 fn note(
-    turn: &Turn<'_>,
+    context: &RequestContext<'_>,
     principal: &Principal,
     tenant_id: &str,
     action: &'static str,
     target: &str,
     (before, after): (&Value, &Value),
 ) -> Result<(), HandlerError> {
-    if !turn.is_admitted(principal.tenant_id(), Kind::Tenants)? {
-        let operator = Tenant::load(turn.db, principal.tenant_id())?;
-        turn.require_audit(operator.as_ref().unwrap_or(principal.tenant()), Effect::Grows)?;
+    if !context.is_admitted(principal.tenant_id(), Kind::Tenants)? {
+        let operator = Tenant::load(context.db, principal.tenant_id())?;
+        context.require_audit(operator.as_ref().unwrap_or(principal.tenant()), Effect::Grows)?;
     }
     let actor = principal.actor();
     let mut chains = vec![principal.tenant_id(), tenant_id];
     chains.dedup();
     for tenant_id in chains {
-        turn.audit(&AuditEvent {
+        context.audit(&AuditEvent {
             tenant_id,
             actor: &actor,
             action,

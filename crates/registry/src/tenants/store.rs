@@ -7,7 +7,7 @@ use crate::{
     record::TenantStatus,
     registry::{
         authorise::Authorised,
-        context::Turn,
+        context::RequestContext,
         enum_text::text_of,
         ids, rows,
         tenants::tenant::{Tenant, TenantPlan},
@@ -23,16 +23,16 @@ const CODE_ATTEMPTS: usize = 8;
 
 /// Stores a new, active tenant, with this free code or one that is chosen here, and returns its id.
 pub fn insert(
-    turn: &mut Turn<'_>,
+    context: &mut RequestContext<'_>,
     name: &str,
     code: Option<String>,
     operator: bool,
     plan: &TenantPlan,
 ) -> Result<String, SqlError> {
-    let id = ids::uuid(turn.entropy);
+    let id = ids::uuid(context.entropy);
     let code = match code {
         Some(code) => code,
-        None => new_code(turn.db, &id)?,
+        None => new_code(context.db, &id)?,
     };
     let columns = [
         ("id", id.as_str().into()),
@@ -43,10 +43,10 @@ pub fn insert(
         ("per_minute", plan.per_minute.into()),
         ("per_day", plan.per_day.into()),
         ("operator", operator.into()),
-        ("created_at", turn.now.into()),
-        ("updated_at", turn.now.into()),
+        ("created_at", context.now.into()),
+        ("updated_at", context.now.into()),
     ];
-    rows::insert(turn.db, "tenants", &columns)?;
+    rows::insert(context.db, "tenants", &columns)?;
     Ok(id)
 }
 
@@ -69,10 +69,10 @@ pub fn is_free(db: &dyn Sql, code: &str) -> Result<bool, SqlError> {
 }
 
 /// Id of the operator's tenant, which is made when it is first needed.
-pub fn operator_id(turn: &mut Turn<'_>) -> Result<String, SqlError> {
-    match Tenant::operator(turn.db)? {
+pub fn operator_id(context: &mut RequestContext<'_>) -> Result<String, SqlError> {
+    match Tenant::operator(context.db)? {
         Some(tenant) => Ok(tenant.id),
-        None => insert(turn, "Operator", None, true, &TenantPlan::default()),
+        None => insert(context, "Operator", None, true, &TenantPlan::default()),
     }
 }
 
@@ -89,7 +89,7 @@ impl Authorised<Revision<'_>> {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn store(&self, turn: &Turn<'_>) -> Result<(), SqlError> {
+    pub fn store(&self, context: &RequestContext<'_>) -> Result<(), SqlError> {
         let Revision { new, .. } = **self;
         let columns = [
             ("name", new.name.as_str().into()),
@@ -99,8 +99,8 @@ impl Authorised<Revision<'_>> {
             ("per_minute", new.plan.per_minute.into()),
             ("per_day", new.plan.per_day.into()),
             ("quotas", (!new.quotas.is_empty()).then(|| json!(new.quotas).to_string()).into()),
-            ("updated_at", Bound::from(turn.now)),
+            ("updated_at", Bound::from(context.now)),
         ];
-        rows::update(turn.db, "tenants", &new.id, &columns)
+        rows::update(context.db, "tenants", &new.id, &columns)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{counts::Counts, retention};
 use crate::{
     registry::{
-        context::Turn,
+        context::RequestContext,
         error::ApiError,
         handler::HandlerResult,
         input::{self, Input},
@@ -27,11 +27,11 @@ const USUAL_POINTS: i64 = 24;
 const MOST_POINTS: i64 = 1_000;
 
 /// `GET /api-keys/{id}/usage`
-pub fn show(turn: &mut Turn<'_>, principal: &Principal, id: &str) -> HandlerResult {
-    let key = turn.key(principal, id)?;
-    let first = retention::first_hour_of(turn.db, &key.tenant_id, turn.now)?;
-    let span = Span::read(&turn.call.query, first, turn.now)?;
-    Ok(Outcome::ok(json!({ "points": span.points(turn.db, &key.id)? })))
+pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let key = context.key(principal, id)?;
+    let first = retention::first_hour_of(context.db, &key.tenant_id, context.now)?;
+    let span = Span::read(&context.call.query, first, context.now)?;
+    Ok(Outcome::ok(json!({ "points": span.points(context.db, &key.id)? })))
 }
 
 /// The time that is asked about, in points of one step each.
