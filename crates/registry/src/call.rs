@@ -23,10 +23,10 @@ use crate::{
     wire::{UsageReport, UsageTaken},
 };
 
-/// The gate waits so many milliseconds for the answer to a call.
+/// Milliseconds that the gate waits for the answer to a call.
 pub const ANSWERED_WITHIN_MS: u32 = 10_000;
-/// All that a call tells to KeyGates, one after the other, is told within so many milliseconds: an answer that nobody waits for any
-/// more would be lost, and with it a key that was made.
+/// Milliseconds in which a call tells all KeyGates that it has to, one after the other. Less than the gate waits: an answer
+/// that nobody waits for any more would be lost, and with it a key that was made.
 pub const DELIVERED_WITHIN: i64 = 8_000;
 
 /// What a deployment's calls have in common.

@@ -1,5 +1,5 @@
 //! As how many calls a call counts ([`crate::registry::rates`]). An ordinary one costs the Registry, which does nothing else
-//! meanwhile, about a millisecond; what may cost many of these counts as so many.
+//! meanwhile, about a millisecond; one that may cost a multiple of that counts as that many calls.
 
 use crate::registry::keys::list;
 

@@ -108,7 +108,7 @@ impl Registry<'_> {
         }
     }
 
-    /// One attempt at it, after so many that found no room.
+    /// One attempt at it. `further`: how many before it found no room in the database.
     fn attempt(
         &self,
         call: &AdminCall,

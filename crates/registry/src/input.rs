@@ -191,7 +191,7 @@ pub fn text(value: &Value) -> Result<String, FieldErrors> {
     value.as_str().map_or_else(|| invalid("must be a string"), |text| Ok(text.to_owned()))
 }
 
-/// One line of text for people, trimmed: so many characters, each of which can be seen.
+/// One line of text for people, trimmed: `least` to `most` characters, each of which can be seen.
 pub fn line(value: &Value, least: usize, most: usize) -> Result<String, FieldErrors> {
     let text = text::trimmed(&text(value)?).to_owned();
     let length = text.chars().count();
@@ -201,7 +201,7 @@ pub fn line(value: &Value, least: usize, most: usize) -> Result<String, FieldErr
     text::check(&text).map_or_else(|error| invalid(error.to_string()), |()| Ok(text))
 }
 
-/// What somebody looks for, in the form in which text is searched and in those of before: so many characters at most.
+/// What somebody looks for, at most `most` characters: in the form in which text is searched, and in those of older builds.
 pub fn search(value: &Value, most: usize) -> Result<Vec<String>, FieldErrors> {
     let text = text::trimmed(&text(value)?).to_owned();
     let length = text.chars().count();

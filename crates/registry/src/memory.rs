@@ -40,7 +40,7 @@ impl Memory {
         counted.1.insert(tenant_id.to_owned())
     }
 
-    /// Has upkeep remove ended keys of the tenant, until as many are left as there may be and so many bytes are free.
+    /// Has upkeep remove ended keys of the tenant, until no more are left than its quota, and `wanted` bytes are free.
     pub fn make_room(&self, tenant_id: &str, wanted: u64) {
         let mut crowded = self.crowded.borrow_mut();
         let known = crowded.entry(tenant_id.to_owned()).or_default();

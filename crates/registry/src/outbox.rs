@@ -52,7 +52,7 @@ pub struct Publication {
 }
 
 impl Outbox<'_> {
-    /// What is to be told and published of a key; `None` when nothing is.
+    /// What its KeyGate and KV do not have of a key yet; `None` if they have all.
     ///
     /// # Errors
     /// What SQLite says.

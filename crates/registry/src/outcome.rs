@@ -1,4 +1,4 @@
-//! What a call came to, and the answer that becomes of it.
+//! What a call came to, and how that is answered.
 
 use serde_json::Value;
 
@@ -116,8 +116,8 @@ impl Outcome {
         self
     }
 
-    /// As a change of so many keys at once that it is answered also while some of their KeyGates are
-    /// still to be told: `pendingKeys` then says how many.
+    /// As a change of many keys, which is answered even while some of their KeyGates do not know of it: `pendingKeys`
+    /// then says how many.
     #[must_use]
     pub fn allow_partial(mut self) -> Self {
         self.allow_partial = true;

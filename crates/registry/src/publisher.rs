@@ -60,7 +60,7 @@ pub trait Platform: 'static {
     async fn put(&self, kv_key: &str, text: &str) -> Result<(), PlatformError>;
     /// Sets the object's one alarm.
     async fn set_alarm(&self, at: Timestamp) -> Result<(), PlatformError>;
-    /// Ends after so many milliseconds.
+    /// Ends after this time.
     async fn pause(&self, milliseconds: u32);
     /// Runs on after the present event.
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
@@ -185,7 +185,7 @@ impl<P: Platform> Publisher<P> {
         self.tell_all_within(ids, PATIENCE_MS).await
     }
 
-    /// The same within so many milliseconds.
+    /// The same within this time.
     pub async fn tell_all_within(&self, ids: &[String], milliseconds: u32) -> Telling {
         let told = Cell::new(0);
         let last = Cell::new(None);

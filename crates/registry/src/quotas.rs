@@ -23,7 +23,7 @@ use crate::{
 /// Parts of a quota, in percent, at which a line of the log says how much is used.
 const TOLD_AT: [u64; 2] = [95, 80];
 
-/// What a tenant may have so many of.
+/// What a tenant may have a limited number of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
     /// Keys that are neither revoked nor expired.
@@ -168,8 +168,8 @@ pub fn used(db: &dyn Sql, tenant_id: &str, quota: Quota, now: Timestamp) -> Resu
 }
 
 impl RequestContext<'_> {
-    /// Refuses to add so many to what a tenant uses of a quota. The last that fits is told in the log where it is the
-    /// one with which the quota is nearly used up.
+    /// Refuses to add more (`adding`) to what a tenant uses of a quota than it has left. Where that nearly uses it up, the
+    /// log says so.
     ///
     /// # Errors
     /// QUOTA_EXCEEDED

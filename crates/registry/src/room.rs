@@ -160,7 +160,7 @@ pub fn transaction<T>(db: &dyn Sql, mut turn: impl FnMut() -> Result<T, SqlError
     })
 }
 
-/// Gives up what is kept for that, so many times, the ballast first. To be called in the transaction that needs the room.
+/// Makes room `times` times: gives up the ballast first, then the oldest usage. To be called in the transaction that needs it.
 ///
 /// # Errors
 /// What SQLite says.

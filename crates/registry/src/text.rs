@@ -70,7 +70,7 @@ pub fn unfolded(text: &str) -> [String; 2] {
     [text.nfc().collect::<String>().to_lowercase(), text.nfd().collect::<String>().to_lowercase()]
 }
 
-/// The beginning of a text, of so many characters, with a mark where something is left out.
+/// The first `most` characters of a text, with a mark where something is left out.
 pub fn cut(text: &str, most: usize) -> String {
     match text.char_indices().nth(most) {
         None => text.to_owned(),

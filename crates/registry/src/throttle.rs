@@ -97,8 +97,9 @@ impl Counter {
 }
 
 impl RequestContext<'_> {
-    /// When one more attempt is possible, if not now. While somebody's attempt is still looked at who shares the counter,
-    /// that is waited for, so many times: it may be no failure. `crowded` is how all others are refused meanwhile.
+    /// When one more attempt is possible, if not now. While another attempt that shares the counter is still being
+    /// checked, the call waits for it, at most `looks` times: that one may be no failure. `crowded` is how all others are
+    /// refused meanwhile.
     ///
     /// # Errors
     /// [`HandlerError::Wait`]
@@ -250,7 +251,7 @@ impl RequestContext<'_> {
     }
 }
 
-/// How long the next attempt has to wait after so many failures.
+/// Milliseconds that the next attempt has to wait after this number of failures.
 fn wait_after(failures: u32) -> i64 {
     match failures.checked_sub(FREE) {
         None => 0,

@@ -1,6 +1,6 @@
-//! Entries of which a chain takes so many a day, and says how many more there were: failed attempts to sign in, which
-//! anybody can cause, and sessions that begin and end, which any member can, as often as it likes. So neither is refused, and
-//! neither fills what is kept for good.
+//! Kinds of entries that a chain takes at most [`MOST_A_DAY`] of, and then says how many it left out: failed attempts to
+//! sign in, which anybody can cause, and sessions that begin and end, which any member can, as often as it likes. So
+//! neither has to be refused, and neither fills what is kept for good.
 
 use serde::Deserialize;
 use serde_json::{Value, json};

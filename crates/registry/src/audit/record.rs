@@ -1,5 +1,5 @@
-//! Which of what is done is written down: of failed attempts to sign in and of sessions only so many a day, of which
-//! anybody or any member can cause as many as they like.
+//! Which events are written down. Of those that anybody or any member can cause at will, failed attempts to sign in and
+//! sessions, a day has a limit.
 
 use super::{
     daily::{self, Kind},
@@ -15,8 +15,8 @@ use crate::{
 const OF_SESSIONS: &str = "session.";
 
 impl RequestContext<'_> {
-    /// Appends to the tenant's chain. Of failed attempts to sign in only so many a day, and while there is room; of
-    /// sessions so many a day of each member, and of all members together while the chain is full.
+    /// Appends to the tenant's chain. Failed attempts to sign in have a daily limit, and need room in the database;
+    /// sessions have a daily limit for each member, and while the chain is full one for all members together.
     pub fn audit(&self, event: &AuditEvent<'_>) -> Result<(), SqlError> {
         let AuditEvent { tenant_id, action, target, actor, .. } = *event;
         let written = if action == REFUSED {

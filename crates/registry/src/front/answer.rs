@@ -41,7 +41,7 @@ pub trait Gate {
     /// The Registry's answer, if there is one, to a stranger or to whoever has shown something that is no guess
     /// (`is_proof`): calls that fail for the one are not taken for a failure of the other's.
     async fn ask(&self, call: &AdminCall, is_proof: bool) -> Option<AdminReply>;
-    /// Ends after so many milliseconds.
+    /// Ends after this time.
     async fn wait(&self, milliseconds: u32);
 }
 

@@ -16,7 +16,7 @@ use crate::{
     time::Timestamp,
 };
 
-/// What becomes of a key.
+/// A change of a key.
 pub struct Change<'a> {
     /// The key as it is.
     pub key: &'a Key,

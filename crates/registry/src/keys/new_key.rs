@@ -16,6 +16,6 @@ pub struct NewKey<'a> {
     pub settings: &'a Settings,
     /// The key that it replaces.
     pub rotated_from: Option<&'a str>,
-    /// What becomes of the number of keys.
+    /// How it changes the number of keys.
     pub growth: Growth,
 }

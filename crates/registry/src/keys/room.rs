@@ -21,7 +21,7 @@ use crate::{
 /// Most rows of ended keys that go with one call, and most with one turn of upkeep.
 const AT_ONCE: u64 = 50;
 
-/// What becomes of the number of keys.
+/// How a new key changes the number of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
     /// There is one more.
@@ -85,7 +85,7 @@ pub fn make(
     context.require_quota(tenant, Quota::KeyBytes, used.key_bytes, adding)
 }
 
-/// Refuses a change that was made and has added so many bytes, if with it more is set on keys than there is room for.
+/// Refuses a change that was made and has added bytes (`adding`), if more is set on keys now than there is room for.
 ///
 /// # Errors
 /// QUOTA_EXCEEDED

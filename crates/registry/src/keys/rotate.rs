@@ -1,4 +1,4 @@
-//! Rotating keys: a new one with the old one's settings, and what becomes of the old one.
+//! Rotating keys: a new one with the old one's settings, and the end of the old one.
 
 use serde_json::json;
 

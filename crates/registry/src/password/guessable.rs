@@ -27,11 +27,11 @@ const ROWS: [&str; 16] = [
     "!@#$%^&*()_+",
     "!\"§$%&/()=",
 ];
-/// So few characters of a row, or of the alphabet, stand there by chance.
+/// Characters of the shortest run along a row of keys or the alphabet: fewer can be chance.
 const SHORTEST_RUN: usize = 3;
-/// A password has at least so many parts: a character that nothing explains is one of them.
+/// Parts that a password has at least. A character that nothing explains is a part.
 const FEWEST_PARTS: usize = 7;
-/// So many characters are looked at: the work grows faster than they do.
+/// Characters that are looked at: the work grows faster than their number.
 const LOOKED_AT: usize = 100;
 
 /// Whether somebody who guesses tries it among the first. `account` is what belongs to the account.

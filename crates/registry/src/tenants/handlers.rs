@@ -137,8 +137,8 @@ pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
     Ok(answer.allow_partial().promise("", "effectiveEverywhereBy", Freshness::of_all(context.policy), None))
 }
 
-/// In the operator's chain and in the tenant's own: both may read what happened. No chain is too full for it, but the
-/// operator's takes so many a day then, until its own quota is raised.
+/// In the operator's chain and in the tenant's own: both may read what happened. No chain is too full for it, but while
+/// the operator's is, it takes a limited number a day.
 fn note(
     context: &RequestContext<'_>,
     principal: &Principal,

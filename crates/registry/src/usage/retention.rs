@@ -22,7 +22,7 @@ const AT_ONCE: u32 = 100;
 
 /// Most rows of hours that a tenant has, and most of days.
 pub const MOST_OF_TENANT: u32 = 1_000_000;
-/// So many hours at least are kept as such: the present one is still told.
+/// Milliseconds of which the hours are always kept as such: the present one is still being reported.
 const FEWEST_HOURS: i64 = 2 * HOUR;
 
 /// The first hour that is kept as such, of any tenant: of every day before, only the totals are.
@@ -51,7 +51,7 @@ pub fn first_hour_of(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<Ti
 }
 
 /// Finds from when on a tenant's rows are kept so that they are `most` of each kind. That never goes back: what was
-/// rolled up would count twice. It takes some tens of milliseconds where there are so many.
+/// rolled up would count twice. With a million rows that takes some tens of milliseconds.
 ///
 /// # Errors
 /// What SQLite says.

@@ -18,7 +18,7 @@ fn create(office: &Office, token: &str, metadata: &Value) -> Answer {
     office.post(token, "/api-keys", body)
 }
 
-/// Metadata of so many hundred bytes: 100 at the most.
+/// Metadata of `hundreds` hundred bytes, at most 100.
 fn metadata(hundreds: usize) -> Value {
     let fields = (0..hundreds.div_ceil(5)).map(|n| (format!("f{n}"), "x".repeat(100 * hundreds.min(5))));
     fields.map(|(name, text)| (name, Value::from(text))).collect()

@@ -172,7 +172,7 @@ fn course() -> impl Strategy<Value = Course> {
     ]
 }
 
-/// What happens next, after so many milliseconds.
+/// What happens next, and after how many milliseconds.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Create,

@@ -144,7 +144,7 @@ fn verify(office: &Office) -> Value {
     office.get(&owner, "/audit/verify").expect(200).body
 }
 
-/// A chain with an entry every day for so many days, cut at so many.
+/// A chain with an entry a day for `entries` days, of which the last `kept` days are kept.
 fn cut_chain(entries: i64, kept: u32) -> Office {
     let (office, _) = Office::open_over(forgetful(kept));
     for _ in 0..entries {

@@ -388,7 +388,7 @@ fn few_wait_at_a_time_and_nothing_grows_by_it() {
     assert_eq!([may_wait("pair:0"), may_wait("pair:1999")], [false, true]);
 }
 
-/// The network has made so many calls that one more is refused.
+/// The network has made as many calls as it may: one more is refused.
 fn crowd(office: &Office) {
     let junk =
         (0..5_000).map(|_| office.post("", "/session", json!({"email": "x"})).code() == "RATE_LIMITED");

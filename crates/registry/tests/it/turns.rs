@@ -231,7 +231,7 @@ fn turns(office: &Office, call: &AdminCall, seed: u64) -> Outcome {
     }
 }
 
-/// What is stored but for attempts, which count whatever becomes of them.
+/// What is stored but for attempts, which count however they end.
 fn kept(office: &Office) -> String {
     let dump = office.dump();
     dump.lines().filter(|line| !line.starts_with("guesses ")).map(|line| format!("{line}\n")).collect()
