@@ -16,7 +16,7 @@ use keyward_gate::{admin_refusal, denial::Denial, refusal::Answer};
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     front::{
-        BodyError, Failures, Head, REFUSED_SIGN_IN,
+        BodyError, Failures, Head, REFUSED_SIGN_IN_MS,
         answer::{self, AdminRequest, Gate},
     },
 };
@@ -307,7 +307,7 @@ fn a_body_that_cannot_be_read_is_answered_by_why_and_the_registry_is_not_asked()
 fn a_refusal_to_sign_in_is_kept_back_until_it_has_taken_as_long_as_any() {
     let gate = FakeGate { status: Some(429), body: Ok(SIGN_IN), ..FakeGate::new() };
     let (_, _, asked) = gate.send("POST", "/session", json());
-    assert_eq!(asked.last().unwrap(), &format!("wait {}", REFUSED_SIGN_IN - 150));
+    assert_eq!(asked.last().unwrap(), &format!("wait {}", REFUSED_SIGN_IN_MS - 150));
     let gate = FakeGate { status: Some(429), body: Ok("{}"), ..FakeGate::new() };
     let (_, _, asked) = gate.send("POST", "/api-keys", bearer(&our_token()));
     assert_eq!(asked.last().unwrap(), "ask as session, proved");

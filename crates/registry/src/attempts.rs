@@ -10,17 +10,17 @@ use std::{
 use crate::time::{SECOND, Timestamp};
 
 /// A derivation that has taken longer than this was ended by the runtime.
-const LONGEST: i64 = 5 * SECOND;
+const LONGEST_MS: i64 = 5 * SECOND;
 /// Most derivations that are known of; of more, the oldest are forgotten.
-const MOST: usize = 1_000;
+const MOST_ATTEMPTS: usize = 1_000;
 /// How long a call waits before it looks again, in milliseconds.
 pub const LOOK_AGAIN_MS: u32 = 100;
 /// How often it looks at the most.
 pub const MOST_LOOKS: u32 = 20;
-/// How often it looks where nobody may learn that there was anything to look at: less than [`front::REFUSED_SIGN_IN`]
+/// How often it looks where nobody may learn that there was anything to look at: less than [`front::REFUSED_SIGN_IN_MS`]
 /// in all.
 ///
-/// [`front::REFUSED_SIGN_IN`]: crate::registry::front::REFUSED_SIGN_IN
+/// [`front::REFUSED_SIGN_IN_MS`]: crate::registry::front::REFUSED_SIGN_IN_MS
 pub const MOST_LOOKS_UNSEEN: u32 = 6;
 /// Calls that may begin to wait within [`LOOK_AGAIN_MS`], so that whoever floods makes few of them look.
 const MOST_WAITING: u32 = 50;
@@ -37,7 +37,7 @@ impl Attempts {
     pub fn begin(&self, subject: &str, now: Timestamp) {
         let mut in_hand = self.in_hand.borrow_mut();
         in_hand.retain(|(_, since)| is_young(*since, now));
-        if in_hand.len() >= MOST {
+        if in_hand.len() >= MOST_ATTEMPTS {
             in_hand.pop_front();
         }
         in_hand.push_back((subject.to_owned(), now));
@@ -67,5 +67,5 @@ impl Attempts {
 
 /// In the future it was not: the clock was set back.
 fn is_young(since: Timestamp, now: Timestamp) -> bool {
-    (0..LONGEST).contains(&(now.0 - since.0))
+    (0..LONGEST_MS).contains(&(now.0 - since.0))
 }

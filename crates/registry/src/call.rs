@@ -27,7 +27,7 @@ use crate::{
 pub const ANSWERED_WITHIN_MS: u32 = 10_000;
 /// Milliseconds in which a call tells all KeyGates that it has to, one after the other. Less than the gate waits: an answer
 /// that nobody waits for any more would be lost, and with it a key that was made.
-pub const DELIVERED_WITHIN: i64 = 8_000;
+pub const DELIVERED_WITHIN_MS: i64 = 8_000;
 
 /// What a deployment's calls have in common.
 #[derive(Clone, Copy)]
@@ -51,7 +51,7 @@ impl<P: Platform> Publisher<P> {
             self.platform.log(what, error, Some(request_id));
             ApiError::registry_unavailable().reply(request_id)
         };
-        let end = self.platform.now().plus(DELIVERED_WITHIN);
+        let end = self.platform.now().plus(DELIVERED_WITHIN_MS);
         if let Err(error) = self.open().await {
             return unavailable("opening", &error.to_string());
         }

@@ -16,24 +16,24 @@ use crate::{
 };
 
 const PURPOSE: &str = "keyward cursor 1";
-const POSITION: usize = 8;
-const MAC: usize = 16;
+const POSITION_BYTES: usize = 8;
+const MAC_BYTES: usize = 16;
 
 /// The cursor for what comes after `position` in this list of this tenant.
 pub fn encode(secrets: &Secrets, list: &str, tenant_id: &str, position: i64) -> String {
     let position = position.to_be_bytes();
     let mac = secrets.mac(PURPOSE, &parts(list, tenant_id, &position));
-    let bytes: Vec<u8> = position.iter().chain(mac.iter().take(MAC)).copied().collect();
+    let bytes: Vec<u8> = position.iter().chain(mac.iter().take(MAC_BYTES)).copied().collect();
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The position of a cursor that was handed out by [`encode`]; `None` for any other text.
 pub fn decode(secrets: &Secrets, list: &str, tenant_id: &str, cursor: &str) -> Option<i64> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let (position, mac) = bytes.split_first_chunk::<POSITION>()?;
+    let (position, mac) = bytes.split_first_chunk::<POSITION_BYTES>()?;
     let known = secrets
         .macs(PURPOSE, &parts(list, tenant_id, position))
-        .any(|expected| expected.get(..MAC).is_some_and(|expected| bool::from(expected.ct_eq(mac))));
+        .any(|expected| expected.get(..MAC_BYTES).is_some_and(|expected| bool::from(expected.ct_eq(mac))));
     known.then(|| i64::from_be_bytes(*position))
 }
 
@@ -43,8 +43,8 @@ fn parts<'a>(list: &'a str, tenant_id: &'a str, position: &'a [u8]) -> [&'a [u8]
 
 /// Names of the parameters that [`RequestContext::page`] reads.
 pub const PARAMETERS: [&str; 2] = ["limit", "cursor"];
-const MOST: u32 = 100;
-const USUAL: u32 = 50;
+const MOST_ROWS: u32 = 100;
+const USUAL_ROWS: u32 = 50;
 
 /// A row, and its position in its list.
 #[derive(Deserialize)]
@@ -66,7 +66,8 @@ pub struct Page<'a> {
 impl RequestContext<'_> {
     /// Reads which page of this list of this tenant is asked for.
     pub fn page<'a>(&self, list: &'static str, tenant_id: &'a str, query: &mut Input) -> Page<'a> {
-        let limit = query.optional("limit", |value| input::whole_text(value, 1, MOST)).unwrap_or(USUAL);
+        let limit =
+            query.optional("limit", |value| input::whole_text(value, 1, MOST_ROWS)).unwrap_or(USUAL_ROWS);
         let after = query.optional("cursor", |value| {
             let cursor = value.as_str().unwrap_or_default();
             decode(self.secrets, list, tenant_id, cursor).map_or_else(

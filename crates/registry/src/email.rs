@@ -13,10 +13,10 @@ use crate::registry::{
 };
 
 /// Longest address, in bytes (RFC 5321, 4.5.3.1.3, without the angle brackets).
-const LONGEST: usize = 254;
+const LONGEST_BYTES: usize = 254;
 /// Longest part before the `@` (4.5.3.1.1), and label of a domain (RFC 1035, 2.3.4).
-const LONGEST_LOCAL: usize = 64;
-const LONGEST_LABEL: usize = 63;
+const LONGEST_LOCAL_BYTES: usize = 64;
+const LONGEST_LABEL_BYTES: usize = 63;
 
 /// An address for somebody new.
 ///
@@ -38,7 +38,9 @@ pub fn typed(value: &Value) -> Result<String, FieldErrors> {
     let address: String = text::trimmed(&input::text(value)?).to_lowercase().nfc().collect();
     let broken = address.chars().any(|c| c.is_whitespace() || c.is_control());
     match address.split_once('@') {
-        Some(_) if address.len() > LONGEST => invalid(format!("can be at most {LONGEST} bytes long")),
+        Some(_) if address.len() > LONGEST_BYTES => {
+            invalid(format!("can be at most {LONGEST_BYTES} bytes long"))
+        }
         Some((local, domain)) if !broken && !local.is_empty() && !domain.is_empty() => Ok(address),
         _ => invalid("must be an e-mail address such as ada@example.com, without spaces"),
     }
@@ -50,8 +52,8 @@ fn flaw(address: &str) -> Option<String> {
     if !is_dot_atom(local) {
         return Some("the part before the @ begins or ends with a dot, or has two in a row".to_owned());
     }
-    if local.len() > LONGEST_LOCAL {
-        return Some(format!("the part before the @ can be at most {LONGEST_LOCAL} bytes long"));
+    if local.len() > LONGEST_LOCAL_BYTES {
+        return Some(format!("the part before the @ can be at most {LONGEST_LOCAL_BYTES} bytes long"));
     }
     if let Some(c) = local.chars().find(|c| !is_atom_character(*c)) {
         return Some(format!("the part before the @ cannot hold '{}'", input::shown(&c.to_string())));
@@ -77,7 +79,7 @@ fn is_atom_character(c: char) -> bool {
 /// RFC 1123, 2.1, with letters of any script.
 fn is_label(label: &str) -> bool {
     let plain = label.chars().all(|c| is_letter(c) || c == '-');
-    plain && label.len() <= LONGEST_LABEL && !label.starts_with('-') && !label.ends_with('-')
+    plain && label.len() <= LONGEST_LABEL_BYTES && !label.starts_with('-') && !label.ends_with('-')
 }
 
 fn is_letter(c: char) -> bool {

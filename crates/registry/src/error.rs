@@ -128,8 +128,8 @@ impl Code {
 /// Most wrong fields that one answer names.
 pub const MOST_FIELDS: usize = 20;
 /// Longest name and message of one, in characters.
-const LONGEST_FIELD: usize = 200;
-const LONGEST_MESSAGE: usize = 500;
+const LONGEST_FIELD_CHARS: usize = 200;
+const LONGEST_MESSAGE_CHARS: usize = 500;
 
 /// One wrong field.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -143,7 +143,10 @@ pub struct FieldError {
 impl FieldError {
     /// One wrong field. Bounded, whatever name and message were made of.
     pub fn new(field: &str, message: &str) -> Self {
-        Self { field: text::cut(field, LONGEST_FIELD), message: text::cut(message, LONGEST_MESSAGE) }
+        Self {
+            field: text::cut(field, LONGEST_FIELD_CHARS),
+            message: text::cut(message, LONGEST_MESSAGE_CHARS),
+        }
     }
 }
 

@@ -32,7 +32,7 @@ use crate::{
 };
 
 /// How long a link is remembered after its end, so that it is told why it no longer works.
-const REMEMBERED: i64 = DAY;
+const REMEMBERED_MS: i64 = DAY;
 /// Links of one tenant that are remembered after their end at the most, of those that were used the last.
 const MOST_REMEMBERED: u32 = 20_000;
 const FORGOTTEN_AT_ONCE: u32 = 100;
@@ -76,7 +76,7 @@ pub fn issue(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -
     body.finish()?;
 
     make_room(context, principal.tenant())?;
-    context.db.run("DELETE FROM links WHERE expires_at <= ?", &[context.now.plus(-REMEMBERED).into()])?;
+    context.db.run("DELETE FROM links WHERE expires_at <= ?", &[context.now.plus(-REMEMBERED_MS).into()])?;
     let format = link.token();
     let token = key::generate(&format, "", Mode::Live, context.secrets, context.entropy);
     let hash = key::storage_hash(&format, context.secrets, token.expose());

@@ -23,11 +23,11 @@ use crate::{
 };
 
 /// Wait after the first failure; it doubles with each further one.
-const FIRST_RETRY: i64 = SECOND;
+const FIRST_RETRY_MS: i64 = SECOND;
 /// Longest wait.
-const LAST_RETRY: i64 = 5 * MINUTE;
+const LAST_RETRY_MS: i64 = 5 * MINUTE;
 /// After this a put whose end is not known has landed or never will.
-const SETTLED: i64 = MINUTE;
+const SETTLED_MS: i64 = MINUTE;
 
 /// The outbox of one database.
 #[derive(Clone, Copy)]
@@ -75,8 +75,9 @@ impl Outbox<'_> {
 
     fn begin_in_turn(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
         let Some(key) = key::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
-        let wait =
-            FIRST_RETRY.checked_shl(key.publish_attempts.min(30)).map_or(LAST_RETRY, |w| w.min(LAST_RETRY));
+        let wait = FIRST_RETRY_MS
+            .checked_shl(key.publish_attempts.min(30))
+            .map_or(LAST_RETRY_MS, |w| w.min(LAST_RETRY_MS));
         let begun = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
         self.db.run(begun, &[now.plus(wait).into(), key_id.into()])?;
         self.of(key)
@@ -130,11 +131,11 @@ impl Outbox<'_> {
         self.db.run(newer, &[key_id.into(), version.into()])?;
         let unsettled =
             "UPDATE keys SET unsettled_until = ? WHERE id = ? AND version = ? AND publish_attempts > 1";
-        self.db.run(unsettled, &[now.plus(SETTLED).into(), key_id.into(), version.into()])?;
+        self.db.run(unsettled, &[now.plus(SETTLED_MS).into(), key_id.into(), version.into()])?;
         let done = "UPDATE keys SET publish_attempts = 0,
                 publish_due = CASE WHEN unsettled_until > ? THEN MIN(unsettled_until, ?) END
             WHERE id = ? AND version = ?";
-        let latest = now.plus(SETTLED);
+        let latest = now.plus(SETTLED_MS);
         self.db.run(done, &[now.into(), latest.into(), key_id.into(), version.into()])?;
         Ok(())
     }
@@ -166,7 +167,7 @@ impl Outbox<'_> {
     /// What SQLite says.
     pub fn bring_back(&self, now: Timestamp) -> Result<(), SqlError> {
         let back = "UPDATE keys SET publish_due = ? WHERE publish_due IS NOT NULL AND publish_due > ?";
-        self.db.run(back, &[now.into(), now.plus(LAST_RETRY).into()])?;
+        self.db.run(back, &[now.into(), now.plus(LAST_RETRY_MS).into()])?;
         // Nor is a key that was not shown yet cancelled later than one that is made now under an Idempotency-Key.
         let back = "UPDATE keys SET deliver_by = ? WHERE deliver_by IS NOT NULL AND deliver_by > ?";
         let latest = now.plus(DAY);

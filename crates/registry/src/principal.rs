@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// How long a typed password opens what asks for one.
-const STEP_UP: i64 = 5 * MINUTE;
+const STEP_UP_MS: i64 = 5 * MINUTE;
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,13 +230,13 @@ impl Member {
 
     /// Until when what asks for the password again is open.
     pub fn stepped_up_until(&self) -> Option<Timestamp> {
-        self.stepped_up_at.map(|at| at.plus(STEP_UP))
+        self.stepped_up_at.map(|at| at.plus(STEP_UP_MS))
     }
 }
 
 /// Whether a password was typed in the last five minutes. In the future it was not: the clock was set back.
 fn is_fresh(typed: Timestamp, now: Timestamp) -> bool {
-    (0..STEP_UP).contains(&(now.0 - typed.0))
+    (0..STEP_UP_MS).contains(&(now.0 - typed.0))
 }
 
 impl KeyPrincipal {

@@ -41,7 +41,7 @@ use crate::{
 /// Longest that one answer of a KeyGate or of KV is waited for, in milliseconds.
 pub const PATIENCE_MS: u32 = 5_000;
 /// What is left in the outbox is tried this much later, and what is due then at the earliest.
-const BACKSTOP: i64 = SECOND;
+const BACKSTOP_MS: i64 = SECOND;
 /// Keys that one event tells or publishes: two calls each stay below the platform's 1,000.
 const MOST_AT_ONCE: u32 = 400;
 /// Keys that are told or published side by side, and that one call publishes right after it.
@@ -133,12 +133,12 @@ impl<P: Platform> Publisher<P> {
     pub async fn keep_alarm(&self) -> Result<(), PublishError> {
         let now = self.platform.now();
         let next = match self.outbox().next_due() {
-            Ok(Some(next)) => next.max(now.plus(BACKSTOP)),
+            Ok(Some(next)) => next.max(now.plus(BACKSTOP_MS)),
             Ok(None) => return Ok(()),
             Err(error) => {
                 // Nothing is known about the outbox: look again.
                 self.platform.log("outbox", &error.to_string(), None);
-                now.plus(BACKSTOP)
+                now.plus(BACKSTOP_MS)
             }
         };
         // One that should have rung by now is not counted on.
@@ -161,7 +161,7 @@ impl<P: Platform> Publisher<P> {
         if let Err(error) = self.publish_due().await {
             self.platform.log("publishing", &error.to_string(), None);
             // Nothing is known about the outbox: look again.
-            self.set_alarm(self.platform.now().plus(BACKSTOP)).await?;
+            self.set_alarm(self.platform.now().plus(BACKSTOP_MS)).await?;
         }
         Ok(())
     }

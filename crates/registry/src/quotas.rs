@@ -14,7 +14,7 @@ use crate::{
         input::{self, FieldErrors, invalid},
         outcome::Outcome,
         principal::Principal,
-        tenants::tenant::{Own, Tenant},
+        tenants::tenant::{OwnQuotas, Tenant},
     },
     sql::{self, Sql, SqlError},
     time::{DAY, Timestamp},
@@ -253,7 +253,7 @@ pub fn show(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn read(value: &Value, known: &Own) -> Result<Own, FieldErrors> {
+pub fn read(value: &Value, known: &OwnQuotas) -> Result<OwnQuotas, FieldErrors> {
     let Some(object) = value.as_object() else { return invalid("must be an object of quotas") };
     let mut own = known.clone();
     let mut errors = FieldErrors::new();

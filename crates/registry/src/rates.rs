@@ -12,9 +12,9 @@ use std::{cell::RefCell, collections::BTreeMap};
 use crate::time::{MINUTE, Timestamp};
 
 /// Microseconds in a minute.
-const SPAN: i64 = MINUTE * 1_000;
+const MINUTE_US: i64 = MINUTE * 1_000;
 /// Most subjects of one kind. Of more, whoever has been quiet for longest is forgotten.
-const MOST: usize = 10_000;
+const MOST_SUBJECTS: usize = 10_000;
 
 /// Who calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -80,15 +80,16 @@ impl Rates {
         for caller in callers {
             let known = all.get(&(caller.kind, ends)).and_then(|subjects| subjects.get(caller.id)).copied();
             // One that lies further ahead was noted by a clock that has been set back since.
-            let worked_off = known.filter(|at| *at <= now.saturating_add(2 * SPAN)).unwrap_or(now).max(now);
+            let worked_off =
+                known.filter(|at| *at <= now.saturating_add(2 * MINUTE_US)).unwrap_or(now).max(now);
             let calls = |calls: u32| {
                 let rate = caller.rate.max(1);
-                worked_off.saturating_add(i64::from(calls.clamp(1, rate)) * SPAN / i64::from(rate))
+                worked_off.saturating_add(i64::from(calls.clamp(1, rate)) * MINUTE_US / i64::from(rate))
             };
             // One that costs more passes as soon as one that costs least would, or these could keep it out for good. What it
             // costs is owed then, a minute's calls at the most.
             let after = calls(cost);
-            let wait = calls(1).saturating_sub(SPAN).saturating_sub(now);
+            let wait = calls(1).saturating_sub(MINUTE_US).saturating_sub(now);
             if wait > longest.map_or(0, |(_, longest)| longest) {
                 longest = Some((*caller, wait));
             }
@@ -99,7 +100,7 @@ impl Rates {
         }
         for (caller, after) in counted {
             let subjects = all.entry((caller.kind, ends)).or_default();
-            if subjects.len() >= MOST && !subjects.contains_key(caller.id) {
+            if subjects.len() >= MOST_SUBJECTS && !subjects.contains_key(caller.id) {
                 forget(subjects, now);
             }
             subjects.insert(caller.id.to_owned(), after);
@@ -116,7 +117,7 @@ impl Rates {
             if let Some(at) =
                 all.get_mut(&(*kind, counted.weight.ends)).and_then(|subjects| subjects.get_mut(id))
             {
-                *at = at.saturating_sub(i64::from(beyond) * SPAN / i64::from(rate));
+                *at = at.saturating_sub(i64::from(beyond) * MINUTE_US / i64::from(rate));
             }
         }
     }
@@ -130,7 +131,7 @@ impl Rates {
 /// Makes room for one more.
 fn forget(subjects: &mut BTreeMap<String, i64>, now: i64) {
     subjects.retain(|_, worked_off| *worked_off > now);
-    if subjects.len() >= MOST
+    if subjects.len() >= MOST_SUBJECTS
         && let Some(quietest) = subjects.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone())
     {
         subjects.remove(&quietest);

@@ -19,11 +19,11 @@ use crate::{
 };
 
 /// Bytes of the ballast: room for some hundred revocations with their entries in the audit.
-const BALLAST: i64 = 256 * 1024;
+const BALLAST_BYTES: i64 = 256 * 1024;
 /// Characters of what stands in its place while it is given up: the size that the database had then.
-const SHORT: u32 = 20;
+const SHORT_CHARS: u32 = 20;
 /// Oldest rows of usage that are given up at once.
-const USAGE_AT_ONCE: i64 = 500;
+const USAGE_ROWS_AT_ONCE: i64 = 500;
 /// How often room is made for one turn.
 const MOST_ATTEMPTS: usize = 4;
 
@@ -102,7 +102,9 @@ pub fn notice(policy: &Policy, before: u64, after: u64) -> Option<String> {
 }
 
 fn has_ballast(db: &dyn Sql) -> Result<bool, SqlError> {
-    Ok(!db.run("SELECT number FROM ballast WHERE length(text) > ? LIMIT 1", &[SHORT.into()])?.is_empty())
+    Ok(!db
+        .run("SELECT number FROM ballast WHERE length(text) > ? LIMIT 1", &[SHORT_CHARS.into()])?
+        .is_empty())
 }
 
 /// Puts the ballast back, if it is not there and the database has become smaller by more than that since. Never on trial:
@@ -115,12 +117,12 @@ pub fn restore_ballast(db: &dyn Sql, policy: &Policy) -> Result<(), SqlError> {
         return Ok(());
     }
     let given_up_at = "SELECT CAST(text AS INTEGER) FROM ballast";
-    let needed = db.size()?.saturating_add(2 * BALLAST.unsigned_abs());
+    let needed = db.size()?.saturating_add(2 * BALLAST_BYTES.unsigned_abs());
     if sql::scalar::<u64>(db, given_up_at, &[])?.is_some_and(|size| needed > size) {
         return Ok(());
     }
     let put = "INSERT OR REPLACE INTO ballast (number, text) VALUES (1, hex(zeroblob(?)))";
-    db.run(put, &[(BALLAST / 2).into()])?;
+    db.run(put, &[(BALLAST_BYTES / 2).into()])?;
     Ok(())
 }
 
@@ -171,11 +173,11 @@ pub fn make(db: &dyn Sql, times: usize) -> Result<(), SqlError> {
 fn give_up(db: &dyn Sql) -> Result<(), SqlError> {
     let size = db.size()?.to_string();
     let ballast = "UPDATE ballast SET text = ? WHERE length(text) > ? RETURNING number";
-    let ballast = db.run(ballast, &[size.into(), SHORT.into()])?;
+    let ballast = db.run(ballast, &[size.into(), SHORT_CHARS.into()])?;
     if ballast.is_empty() {
         let oldest =
             "DELETE FROM usage WHERE rowid IN (SELECT rowid FROM usage ORDER BY hour LIMIT ?) RETURNING hour";
-        if db.run(oldest, &[USAGE_AT_ONCE.into()])?.is_empty() {
+        if db.run(oldest, &[USAGE_ROWS_AT_ONCE.into()])?.is_empty() {
             return Err(SqlError(
                 "database or disk is full, and nothing is left that could be given up".to_owned(),
             ));

@@ -11,12 +11,12 @@ use crate::{
 };
 
 /// Characters of the shortest set-up token.
-const SHORTEST_SETUP_TOKEN: usize = 20;
+const SHORTEST_CHARS: usize = 20;
 
 /// What is wrong with a set-up token that can be guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_SETUP_TOKEN} random characters. `npm run secrets` \
+    "KEYWARD_SETUP_TOKEN can be guessed: it needs at least {SHORTEST_CHARS} random characters. `npm run secrets` \
      makes such a one"
 )]
 pub struct GuessableToken;
@@ -42,7 +42,7 @@ pub fn is_fit_for_set_up(token: &Secret) -> bool {
 }
 
 fn is_too_short(token: &Secret) -> bool {
-    token.expose().chars().count() < SHORTEST_SETUP_TOKEN
+    token.expose().chars().count() < SHORTEST_CHARS
 }
 
 /// Looks at the token that makes the first owner, while there is none: later it opens nothing, and without it a gate may

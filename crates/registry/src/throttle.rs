@@ -13,28 +13,28 @@ use crate::{
 };
 
 /// Failures that cost no wait, where waits grow.
-const FREE: u32 = 5;
+const FREE_FAILURES: u32 = 5;
 /// The first wait, which doubles with each failure, and the longest.
-const FIRST_WAIT: i64 = SECOND;
-const LONGEST_WAIT: i64 = 5 * MINUTE;
+const FIRST_WAIT_MS: i64 = SECOND;
+const LONGEST_WAIT_MS: i64 = 5 * MINUTE;
 /// Failures are forgotten after so long without another one.
-const LIFE: i64 = DAY;
+const LIFE_MS: i64 = DAY;
 /// Counters that are kept at all. Of more, those give way that make nobody wait, and then those whose waits end first:
 /// a flood of failures pushes out itself.
-const MOST: i64 = 100_000;
+const MOST_COUNTERS: i64 = 100_000;
 /// How many more give way at once, so that not every failure has to look for them.
-const SPARE: i64 = 1_000;
+const SPARE_COUNTERS: i64 = 1_000;
 /// Networks that are remembered of a member, and for how long after the last sign-in from there.
 const MOST_NETWORKS: u32 = 20;
-const NETWORK_LIFE: i64 = 180 * DAY;
+const NETWORK_LIFE_MS: i64 = 180 * DAY;
 
 /// How a counter makes wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
     /// Some failures are free; then each wait is twice the one before.
     Growing,
-    /// So many failures at once, and then one in each interval.
-    Steady { burst: i64, interval: i64 },
+    /// So many failures at once, and then one in each interval_ms.
+    Steady { burst: i64, interval_ms: i64 },
 }
 
 /// One thing that failures are counted of.
@@ -64,19 +64,19 @@ impl Counter {
 
     /// An e-mail address from wherever.
     pub fn of_email(email: &str) -> Self {
-        Self::new("email", email, Pace::Steady { burst: 30, interval: 10 * MINUTE })
+        Self::new("email", email, Pace::Steady { burst: 30, interval_ms: 10 * MINUTE })
     }
 
     /// A network, whatever addresses are typed there: as many as a whole office mistypes.
     pub fn of_network(address: &str) -> Self {
-        Self::new("network", &network::of(address), Pace::Steady { burst: 100, interval: 10 * SECOND })
+        Self::new("network", &network::of(address), Pace::Steady { burst: 100, interval_ms: 10 * SECOND })
     }
 
     /// A site of many networks, from each of which one could try as much: so that nobody has 65,536 times as many
     /// attempts by taking another of the own networks each time.
     fn of_site(address: &str) -> Option<Self> {
         let site = network::site_of(address)?;
-        Some(Self::new("site", &site, Pace::Steady { burst: 1_000, interval: SECOND }))
+        Some(Self::new("site", &site, Pace::Steady { burst: 1_000, interval_ms: SECOND }))
     }
 
     /// Those that hold back everybody but who is known at the network.
@@ -92,7 +92,7 @@ impl Counter {
 
     /// Failures that are aimed at nobody and are written down.
     pub fn of_strangers() -> Self {
-        Self::new("strangers", "", Pace::Steady { burst: 20, interval: 15 * MINUTE / 20 })
+        Self::new("strangers", "", Pace::Steady { burst: 20, interval_ms: 15 * MINUTE / 20 })
     }
 }
 
@@ -131,7 +131,7 @@ impl RequestContext<'_> {
         let until = match counter.pace {
             Pace::Growing => at.plus(wait_after(failures)),
             // `at` is when the bucket is empty again.
-            Pace::Steady { burst, interval } => at.plus(-(burst - 1) * interval),
+            Pace::Steady { burst, interval_ms } => at.plus(-(burst - 1) * interval_ms),
         };
         Ok((until > self.now).then_some(until))
     }
@@ -142,14 +142,14 @@ impl RequestContext<'_> {
         let row = self.counted(counter)?;
         let (failures, at) = match counter.pace {
             Pace::Growing => (row.map_or(0, |row| row.failures).saturating_add(1), self.now),
-            Pace::Steady { interval, .. } => {
+            Pace::Steady { interval_ms, .. } => {
                 let empty_at = row.map_or(self.now, |row| row.at.max(self.now));
-                (0, empty_at.plus(interval))
+                (0, empty_at.plus(interval_ms))
             }
         };
         let replace = "INSERT OR REPLACE INTO guesses (subject, failures, at) VALUES (?, ?, ?)";
         self.db.run(replace, &[counter.subject.as_str().into(), failures.into(), at.into()])?;
-        self.db.run("DELETE FROM guesses WHERE at <= ?", &[self.now.plus(-LIFE).into()])?;
+        self.db.run("DELETE FROM guesses WHERE at <= ?", &[self.now.plus(-LIFE_MS).into()])?;
         self.bound_counters()
     }
 
@@ -157,7 +157,7 @@ impl RequestContext<'_> {
     fn bound_counters(&self) -> Result<(), SqlError> {
         let surplus = || {
             let count = "SELECT COUNT(*) - ? FROM guesses";
-            Ok(sql::scalar::<i64>(self.db, count, &[MOST.into()])?.unwrap_or_default())
+            Ok(sql::scalar::<i64>(self.db, count, &[MOST_COUNTERS.into()])?.unwrap_or_default())
         };
         if surplus()? <= 0 {
             return Ok(());
@@ -172,7 +172,7 @@ impl RequestContext<'_> {
                 SELECT number FROM guesses
                 ORDER BY failures NOT BETWEEN 1 AND ?, at + iif(failures > 0, ?, 0) LIMIT ?
             )";
-        let values = [(FREE - 1).into(), LONGEST_WAIT.into(), (surplus + SPARE).into()];
+        let values = [(FREE_FAILURES - 1).into(), LONGEST_WAIT_MS.into(), (surplus + SPARE_COUNTERS).into()];
         self.db.run(first, &values)?;
         Ok(())
     }
@@ -182,22 +182,22 @@ impl RequestContext<'_> {
         let subject = counter.subject.as_str().into();
         match counter.pace {
             Pace::Growing => self.db.run("DELETE FROM guesses WHERE subject = ?", &[subject])?,
-            Pace::Steady { interval, .. } => self
+            Pace::Steady { interval_ms, .. } => self
                 .db
-                .run("UPDATE guesses SET at = at - ? WHERE subject = ?", &[interval.into(), subject])?,
+                .run("UPDATE guesses SET at = at - ? WHERE subject = ?", &[interval_ms.into(), subject])?,
         };
         Ok(())
     }
 
     fn counted(&self, counter: &Counter) -> Result<Option<Row>, SqlError> {
-        let values = [counter.subject.as_str().into(), self.now.plus(-LIFE).into()];
+        let values = [counter.subject.as_str().into(), self.now.plus(-LIFE_MS).into()];
         let counted = "SELECT failures, at FROM guesses WHERE subject = ? AND at > ?";
         // What was counted before the clock was set back makes wait no longer than what is counted now: beyond `latest` no
         // counter comes, and it goes on from `instead`.
         let (latest, instead) = match counter.pace {
             Pace::Growing => (self.now, self.now),
-            Pace::Steady { burst, interval } => {
-                (self.now.plus(burst * interval), self.now.plus((burst - 1) * interval))
+            Pace::Steady { burst, interval_ms } => {
+                (self.now.plus(burst * interval_ms), self.now.plus((burst - 1) * interval_ms))
             }
         };
         let row = sql::query_one::<Row>(self.db, counted, &values)?;
@@ -223,7 +223,7 @@ impl RequestContext<'_> {
     pub(super) fn knows_network(&self, member_id: &str) -> Result<bool, SqlError> {
         let known = "SELECT 1 FROM known_networks WHERE member_id = ? AND network = ? AND seen_at > ?";
         let network = network::of(&self.call.address);
-        let values = [member_id.into(), network.into(), self.now.plus(-NETWORK_LIFE).into()];
+        let values = [member_id.into(), network.into(), self.now.plus(-NETWORK_LIFE_MS).into()];
         Ok(!self.db.run(known, &values)?.is_empty())
     }
 
@@ -253,8 +253,8 @@ impl RequestContext<'_> {
 
 /// Milliseconds that the next attempt has to wait after this number of failures.
 fn wait_after(failures: u32) -> i64 {
-    match failures.checked_sub(FREE) {
+    match failures.checked_sub(FREE_FAILURES) {
         None => 0,
-        Some(doublings) => (FIRST_WAIT << doublings.min(20)).min(LONGEST_WAIT),
+        Some(doublings) => (FIRST_WAIT_MS << doublings.min(20)).min(LONGEST_WAIT_MS),
     }
 }

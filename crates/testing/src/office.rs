@@ -241,7 +241,7 @@ impl Office {
     /// The call's turns, and nothing after them.
     pub fn step(&self, call: &AdminCall) -> Outcome {
         let entropy = &mut *self.entropy.borrow_mut();
-        let end = self.now.get().plus(call::DELIVERED_WITHIN);
+        let end = self.now.get().plus(call::DELIVERED_WITHIN_MS);
         self.run(self.publisher.decide(call, self.deployment(), entropy, end))
     }
 

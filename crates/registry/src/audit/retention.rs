@@ -20,7 +20,7 @@ use crate::{
 
 const PURPOSE: &str = "keyward audit checkpoint 1";
 /// Most entries of one tenant that one turn cuts off.
-const AT_ONCE: usize = 100;
+const ENTRIES_AT_ONCE: usize = 100;
 
 /// What is known of the entries that are gone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -133,7 +133,7 @@ pub fn cut(
     }
     let beginning = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
     let mut refused: i64 = 0;
-    let rows = rows_after(db, tenant_id, 0, u32::try_from(AT_ONCE + 1).unwrap_or(u32::MAX))?;
+    let rows = rows_after(db, tenant_id, 0, u32::try_from(ENTRIES_AT_ONCE + 1).unwrap_or(u32::MAX))?;
     // The last one that was read is never cut: it is the newest, or there is a further turn.
     for row in rows.iter().take(rows.len().saturating_sub(1)) {
         let (seq, previous) = checkpoint

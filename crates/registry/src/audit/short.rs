@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::canonical::{canonical, hash};
 
 /// Most bytes of JSON for one side of a change, as long as something in it can be shortened.
-const LONGEST: usize = 2_048;
+const LONGEST_BYTES: usize = 2_048;
 /// What is not longer than this stays as it is: its length and hash would be no shorter.
-const SHORT: usize = 128;
+const SHORT_BYTES: usize = 128;
 
 /// Both sides of a change, cut down to the fields that differ.
 pub fn difference(before: &Value, after: &Value) -> (Value, Value) {
@@ -34,7 +34,7 @@ pub fn shortened(side: &Value) -> Value {
         fields.iter().map(|(name, value)| (canonical(value).len(), name)).collect();
     by_length.sort_unstable_by(|one, other| other.cmp(one));
     for (length, name) in by_length {
-        if total <= LONGEST || length <= SHORT {
+        if total <= LONGEST_BYTES || length <= SHORT_BYTES {
             break;
         }
         let text = fields.get(name).map(canonical).unwrap_or_default();

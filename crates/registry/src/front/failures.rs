@@ -17,7 +17,7 @@ use crate::{
 const SHARES: u32 = 16;
 /// How long a refusal to sign in takes at least, in milliseconds: how long it took must not tell whether a password was
 /// derived, or waited for, and so whether the person has signed in from this network before.
-pub const REFUSED_SIGN_IN: i64 = 1_000;
+pub const REFUSED_SIGN_IN_MS: i64 = 1_000;
 
 /// Under what a call that fails is counted, and its like are then held back: by network, apart from failures at the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +122,7 @@ pub fn held_back(retry_after_ms: u64) -> ApiError {
 /// For how many milliseconds more an answer is kept back, to a call of this path that anybody may make.
 pub fn keep_back(path: &str, status: u16, arrived: Timestamp, now: Timestamp) -> u32 {
     let refused = path == "/session" && status == Code::TooManyAttempts.facts().0;
-    let left = REFUSED_SIGN_IN.saturating_sub(now.0.saturating_sub(arrived.0)).clamp(0, REFUSED_SIGN_IN);
+    let left =
+        REFUSED_SIGN_IN_MS.saturating_sub(now.0.saturating_sub(arrived.0)).clamp(0, REFUSED_SIGN_IN_MS);
     if refused { u32::try_from(left).unwrap_or_default() } else { 0 }
 }

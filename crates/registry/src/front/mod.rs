@@ -8,7 +8,8 @@ pub mod request;
 
 pub use body::{BodyError, MOST_BYTES, body_text, too_large};
 pub use failures::{
-    Failures, REFUSED_SIGN_IN, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
+    Failures, REFUSED_SIGN_IN_MS, failures_of_open, failures_of_shown, held_back, is_failure, keep_back,
+    proof,
 };
 pub use page::{HSTS, PAGE_HEADERS, Page, page, settings};
 pub use request::{

@@ -102,7 +102,7 @@ pub fn make(
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).ok_or_else(no_code)?;
     let (plaintext, nonce) = idempotency::plaintext(context, token, (&realm.key, part), settings.mode);
     let id = ids::id("key_", context.entropy);
-    let shown_within = if nonce.is_some() { idempotency::LIFE } else { delivery::SHOWN_WITHIN };
+    let shown_within = if nonce.is_some() { idempotency::LIFE_MS } else { delivery::SHOWN_WITHIN_MS };
     let prefix = key::key_prefix(&realm.key, plaintext.expose());
     let last4 = key::last4(plaintext.expose());
     let mut columns = settings.columns(&id, &prefix, &last4);

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// A key that was made without an `Idempotency-Key` is shown within this time or never: more than a call takes.
-pub const SHOWN_WITHIN: i64 = MINUTE;
+pub const SHOWN_WITHIN_MS: i64 = MINUTE;
 /// Why it was revoked.
 const REASON: &str = "cancelled: it was never shown to anybody";
 

@@ -35,10 +35,10 @@ use crate::{
 
 const PURPOSE: &str = "keyward idempotent create 1";
 /// How long a request is remembered.
-pub const LIFE: i64 = DAY;
-const LONGEST: usize = 255;
+pub const LIFE_MS: i64 = DAY;
+const LONGEST_NAME: usize = 255;
 /// A setting whose JSON is longer than this is not remembered with an answer: the key's own row has it.
-const LONG: usize = 256;
+const LONG_BYTES: usize = 256;
 /// The member of an answer that is the key.
 const KEY: &str = "apiKey";
 
@@ -116,9 +116,10 @@ impl Token {
     /// INVALID_REQUEST for one that is empty, too long or not visible ASCII.
     pub fn of(context: &RequestContext<'_>, principal: &Principal) -> Result<Option<Self>, ApiError> {
         let Some(name) = context.call.idempotency_key.as_deref() else { return Ok(None) };
-        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let detail =
-                format!("Idempotency-Key must be 1 to {LONGEST} visible ASCII characters without spaces.");
+        if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let detail = format!(
+                "Idempotency-Key must be 1 to {LONGEST_NAME} visible ASCII characters without spaces."
+            );
             return Err(ApiError::new(Code::InvalidRequest, detail));
         }
         let (path, caller, body) = (&context.call.path, principal.actor().view(), &context.call.body);
@@ -139,7 +140,9 @@ impl Token {
         // The clock was set back: what was remembered ahead of it is so for no longer than what is new.
         let back = "UPDATE idempotency SET created_at = ? WHERE created_at > ?";
         context.db.run(back, &[context.now.into(), context.now.into()])?;
-        context.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[context.now.plus(-LIFE).into()])?;
+        context
+            .db
+            .run("DELETE FROM idempotency WHERE created_at <= ?", &[context.now.plus(-LIFE_MS).into()])?;
         let row = sql::query_one::<Row>(
             context.db,
             "SELECT request, nonce, key_id, answer, promised_at FROM idempotency WHERE tenant_id = ? AND name = ?",
@@ -243,7 +246,7 @@ pub fn settings_change(db: &dyn Sql, key_id: &str, before: &Value) -> Result<u64
 fn stored(answer: &Value) -> Bound {
     let mut answer = answer.clone();
     if let Some(key) = answer.get_mut(KEY).and_then(Value::as_object_mut) {
-        key.retain(|name, value| !FIELDS.contains(&name.as_str()) || value.to_string().len() <= LONG);
+        key.retain(|name, value| !FIELDS.contains(&name.as_str()) || value.to_string().len() <= LONG_BYTES);
     }
     answer.to_string().into()
 }

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Most rows of ended keys that go with one call, and most with one turn of upkeep.
-const AT_ONCE: u64 = 50;
+const ROWS_AT_ONCE: u64 = 50;
 
 /// How a new key changes the number of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +59,10 @@ pub fn make(
     let too_large = |used: &Used| used.key_bytes.saturating_add(adding) > limit(Quota::KeyBytes);
     if too_many(&used) || too_large(&used) {
         // A few more than must go, so that not every call has to look for them.
-        let spare = (limit(Quota::EndedKeys) / 50).min(AT_ONCE / 2);
+        let spare = (limit(Quota::EndedKeys) / 50).min(ROWS_AT_ONCE / 2);
         let surplus = used.ended_keys.saturating_sub(limit(Quota::EndedKeys));
-        let most = if too_large(&used) { AT_ONCE } else { surplus.saturating_add(spare).min(AT_ONCE) };
+        let most =
+            if too_large(&used) { ROWS_AT_ONCE } else { surplus.saturating_add(spare).min(ROWS_AT_ONCE) };
         fewer = remove_ended(context.db, &tenant.id, most, context.now)? > 0;
         used = Used::of_keys(context.db, &tenant.id, context.now)?;
         context.memory.make_room(&tenant.id, if too_large(&used) { adding } else { 0 });
@@ -69,7 +70,7 @@ pub fn make(
     // Only where KV does not take what is published: what is not in it yet cannot go. Where some went, however many
     // there are, there are no more of them with this call.
     if !fewer {
-        let twice = limit(Quota::EndedKeys).saturating_mul(2).saturating_add(AT_ONCE);
+        let twice = limit(Quota::EndedKeys).saturating_mul(2).saturating_add(ROWS_AT_ONCE);
         context.require_within(tenant, Quota::EndedKeys, used.ended_keys, 1, twice)?;
     }
     let keys = limit(Quota::Keys);
@@ -119,7 +120,7 @@ pub fn remove_surplus(
     let bytes = Quota::KeyBytes.limit(tenant, policy);
     let with = used.key_bytes.saturating_add(wanted);
     let gives_way = with > bytes && with.saturating_sub(used.ended_bytes) <= bytes;
-    let most = if gives_way { AT_ONCE } else { surplus.min(AT_ONCE) };
+    let most = if gives_way { ROWS_AT_ONCE } else { surplus.min(ROWS_AT_ONCE) };
     Ok(most > 0 && remove_ended(db, &tenant.id, most, now)? > 0)
 }
 

@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Ten years.
-const LONGEST_GRACE: u32 = 315_360_000;
+const LONGEST_GRACE_S: u32 = 315_360_000;
 
 /// `POST /api-keys/{id}/rotate`
 pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
@@ -90,7 +90,7 @@ pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
 fn read(body: &str) -> Result<(Option<bool>, Option<u32>), ApiError> {
     let mut body = Input::body(body, &["revokeOld", "graceSeconds"])?;
     let revoke = body.optional("revokeOld", input::flag);
-    let grace = body.optional("graceSeconds", |value| input::whole(value, 0, LONGEST_GRACE));
+    let grace = body.optional("graceSeconds", |value| input::whole(value, 0, LONGEST_GRACE_S));
     if revoke.is_some() && grace.is_some() {
         body.refuse(
             "graceSeconds",

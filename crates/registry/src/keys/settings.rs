@@ -41,10 +41,10 @@ const MOST_ORIGINS: usize = 100;
 const MOST_SCOPES: usize = 100;
 const MOST_TAGS: usize = 20;
 const MOST_METADATA: usize = 20;
-const LONGEST_METADATA: usize = 500;
+const LONGEST_METADATA_CHARS: usize = 500;
 /// Bytes that are searched of one key. Some characters are many in the form in which text is searched (U+FDFA is 18),
 /// so a few tags could be as large as all the rest.
-const MOST_SEARCHED: usize = 8_192;
+const MOST_SEARCHED_BYTES: usize = 8_192;
 
 /// Columns that the database measures as `bytes`.
 pub const MEASURED: [&str; 7] =
@@ -200,7 +200,7 @@ impl Settings {
             self.tags = list.unwrap_or_default();
         }
         if let Some(metadata) =
-            body.nullable("metadata", |value| input::dictionary(value, MOST_METADATA, LONGEST_METADATA))
+            body.nullable("metadata", |value| input::dictionary(value, MOST_METADATA, LONGEST_METADATA_CHARS))
         {
             self.metadata = metadata.unwrap_or_default();
         }
@@ -265,7 +265,7 @@ impl Settings {
 
 fn searched(text: &str) -> String {
     let mut searched = text::folded(text);
-    searched.truncate(searched.floor_char_boundary(MOST_SEARCHED));
+    searched.truncate(searched.floor_char_boundary(MOST_SEARCHED_BYTES));
     searched
 }
 

@@ -9,7 +9,9 @@ use crate::{
         error::{ApiError, Code},
         handler::HandlerError,
         members::member::MemberRow,
-        password::derivation::{Derived, ITERATIONS, PasswordJob, Purpose, SALT, normalised, parameters},
+        password::derivation::{
+            Derived, ITERATIONS, PasswordJob, Purpose, SALT_BYTES, normalised, parameters,
+        },
         principal::Member,
         throttle::Counter,
     },
@@ -178,7 +180,7 @@ impl RequestContext<'_> {
     }
 
     /// Parameters for an e-mail address that nobody has: the same each time.
-    fn nobodys(&self, email: &str) -> (u32, [u8; SALT]) {
+    fn nobodys(&self, email: &str) -> (u32, [u8; SALT_BYTES]) {
         let mac = self.secrets.mac("keyward nobody's salt 1", &[email.as_bytes()]);
         (ITERATIONS, mac.first_chunk().copied().unwrap_or_default())
     }

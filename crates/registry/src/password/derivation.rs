@@ -11,7 +11,7 @@ use crate::{registry::error::ApiError, secret::Secret};
 /// Iterations of new passwords: the most that the platform derives.
 pub const ITERATIONS: u32 = 100_000;
 /// Bytes of a salt.
-pub(super) const SALT: usize = 16;
+pub(super) const SALT_BYTES: usize = 16;
 /// Name and version of the stored form.
 const ALGORITHM: &str = "pbkdf2-sha256";
 
@@ -34,7 +34,7 @@ pub struct PasswordJob {
     /// What was typed.
     pub password: Secret,
     /// The salt.
-    pub salt: [u8; SALT],
+    pub salt: [u8; SALT_BYTES],
     /// The number of iterations.
     pub iterations: u32,
     /// How the attempt is refused unless the password is right, if all others are held back.
@@ -53,7 +53,7 @@ impl PasswordJob {
 #[derive(Clone)]
 pub struct Derived {
     pub(super) purpose: Purpose,
-    salt: [u8; SALT],
+    salt: [u8; SALT_BYTES],
     iterations: u32,
     key: [u8; 32],
     pub(super) held: Option<Box<ApiError>>,
@@ -79,7 +79,7 @@ pub fn normalised(password: &Secret) -> Secret {
 }
 
 /// Iterations and salt of a stored password.
-pub fn parameters(stored: &str) -> Option<(u32, [u8; SALT])> {
+pub fn parameters(stored: &str) -> Option<(u32, [u8; SALT_BYTES])> {
     let mut parts = stored.strip_prefix(ALGORITHM)?.strip_prefix(':')?.split(':');
     let iterations = parts.next()?.parse().ok()?;
     let salt = URL_SAFE_NO_PAD.decode(parts.next()?).ok()?;

@@ -28,15 +28,15 @@ const ROWS: [&str; 16] = [
     "!\"§$%&/()=",
 ];
 /// Characters of the shortest run along a row of keys or the alphabet: fewer can be chance.
-const SHORTEST_RUN: usize = 3;
+const SHORTEST_RUN_CHARS: usize = 3;
 /// Parts that a password has at least. A character that nothing explains is a part.
 const FEWEST_PARTS: usize = 7;
 /// Characters that are looked at: the work grows faster than their number.
-const LOOKED_AT: usize = 100;
+const LOOKED_AT_CHARS: usize = 100;
 
 /// Whether somebody who guesses tries it among the first. `account` is what belongs to the account.
 pub fn is_guessable(password: &str, account: &[&str]) -> bool {
-    let text: Vec<char> = text::folded(password).chars().take(LOOKED_AT).collect();
+    let text: Vec<char> = text::folded(password).chars().take(LOOKED_AT_CHARS).collect();
     let own: Vec<Vec<char>> = account.iter().flat_map(|text| words(text)).collect();
     parts(&text, &own) < FEWEST_PARTS
 }
@@ -48,7 +48,7 @@ fn words(text: &str) -> Vec<Vec<char>> {
     std::iter::once(text.as_str())
         .chain(text.split('@'))
         .chain(pieces)
-        .filter(|word| word.chars().count() >= SHORTEST_RUN)
+        .filter(|word| word.chars().count() >= SHORTEST_RUN_CHARS)
         .map(|word| word.chars().collect())
         .collect()
 }
@@ -110,7 +110,7 @@ fn is_run(part: &[char], rows: &[Vec<char>]) -> bool {
         let backwards: Vec<char> = part.iter().rev().copied().collect();
         rows.iter().any(|row| row.windows(part.len()).any(|keys| keys == part || keys == backwards))
     };
-    steps(0) && part.len() >= 2 || part.len() >= SHORTEST_RUN && (steps(1) || steps(-1) || on_a_row())
+    steps(0) && part.len() >= 2 || part.len() >= SHORTEST_RUN_CHARS && (steps(1) || steps(-1) || on_a_row())
 }
 
 /// A year that means something to somebody alive.

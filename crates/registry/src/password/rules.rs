@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Characters of the longest password.
-const LONGEST: usize = 200;
+const LONGEST_CHARS: usize = 200;
 
 const GUESSABLE: &str = "is one that is tried first: apart from common words, names, years, rows of keys, repetitions and \
     what belongs to the account (e-mail address, tenant) there is almost nothing in it. Take several words that do not \
@@ -37,8 +37,8 @@ pub fn chosen(value: &Json, account: &[&str]) -> Result<Secret, FieldErrors> {
 pub fn of_fit_length(value: &Json) -> Result<Secret, FieldErrors> {
     let text = input::text(value)?;
     match text.nfkc().count() {
-        12..=LONGEST => Ok(Secret::new(text)),
-        length => invalid(format!("must be 12 to {LONGEST} characters long, not {length}")),
+        12..=LONGEST_CHARS => Ok(Secret::new(text)),
+        length => invalid(format!("must be 12 to {LONGEST_CHARS} characters long, not {length}")),
     }
 }
 
@@ -56,8 +56,8 @@ pub fn require_unguessable(chosen: &Secret, account: &[&str]) -> Result<(), ApiE
 /// What is wrong with it.
 pub fn typed(value: &Json) -> Result<Secret, FieldErrors> {
     let text = input::text(value)?;
-    if text.chars().count().min(text.nfkc().count()) > LONGEST {
-        invalid(format!("can be at most {LONGEST} characters long"))
+    if text.chars().count().min(text.nfkc().count()) > LONGEST_CHARS {
+        invalid(format!("can be at most {LONGEST_CHARS} characters long"))
     } else {
         Ok(Secret::new(text))
     }

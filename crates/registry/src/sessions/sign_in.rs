@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How long a session lasts.
-const LIFE: i64 = 12 * HOUR;
+const LIFE_MS: i64 = 12 * HOUR;
 
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
 pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
@@ -72,7 +72,7 @@ fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
 
     context.remember_network(&person.id)?;
     let token = new_token(context.secrets, context.entropy);
-    let expires_at = context.now.plus(LIFE);
+    let expires_at = context.now.plus(LIFE_MS);
     context.db.run("DELETE FROM sessions WHERE expires_at <= ?", &[context.now.into()])?;
     store::bound(context, &person.id)?;
     let columns = [
@@ -93,7 +93,7 @@ fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
         "session.create",
         &person.id,
     )?;
-    let cookie = set_cookie(&token, LIFE);
+    let cookie = set_cookie(&token, LIFE_MS);
     let member = view(&person.id, &person.email, person.role, &tenant);
     let body = json!({ "token": token, "expiresAt": expires_at.to_rfc3339(), "member": member });
     Ok(context.created("/session", body).header("Set-Cookie", cookie))

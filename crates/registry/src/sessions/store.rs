@@ -3,9 +3,9 @@
 use crate::{network, registry::context::RequestContext, sql::SqlError, time::MINUTE};
 
 /// Sessions that a member has at once: the oldest give way.
-const MOST: u32 = 100;
+const MOST_SESSIONS: u32 = 100;
 /// How exactly is kept when a session was last used, so that not every call writes.
-const SEEN_EVERY: i64 = 5 * MINUTE;
+const SEEN_EVERY_MS: i64 = 5 * MINUTE;
 
 /// Ends all sessions of a member but this one; the hash may be empty. Whether there were any.
 ///
@@ -23,7 +23,7 @@ pub fn end_all(context: &RequestContext<'_>, member_id: &str, but: &str) -> Resu
 pub fn bound(context: &RequestContext<'_>, member_id: &str) -> Result<(), SqlError> {
     let oldest = "DELETE FROM sessions WHERE member_id = ? AND rowid NOT IN
         (SELECT rowid FROM sessions WHERE member_id = ? ORDER BY rowid DESC LIMIT ?)";
-    context.db.run(oldest, &[member_id.into(), member_id.into(), (MOST - 1).into()])?;
+    context.db.run(oldest, &[member_id.into(), member_id.into(), (MOST_SESSIONS - 1).into()])?;
     Ok(())
 }
 
@@ -34,7 +34,7 @@ pub fn bound(context: &RequestContext<'_>, member_id: &str) -> Result<(), SqlErr
 pub fn see(context: &RequestContext<'_>, hash: &str) -> Result<(), SqlError> {
     let network = network::of(&context.call.address);
     let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ? WHERE hash = ? AND COALESCE(seen_at, 0) <= ?";
-    let long_ago = context.now.plus(-SEEN_EVERY);
+    let long_ago = context.now.plus(-SEEN_EVERY_MS);
     let agent = context.call.agent.clone();
     context.db.run(see, &[context.now.into(), network.into(), agent.into(), hash.into(), long_ago.into()])?;
     Ok(())

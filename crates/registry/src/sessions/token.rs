@@ -14,8 +14,8 @@ use crate::{
 /// What session tokens begin with, which tells them from API keys.
 pub const TOKEN_PREFIX: &str = "kws_";
 /// Bytes of a token that are random, and those after them that check it.
-const RANDOM: usize = 24;
-const CHECK: usize = 8;
+const RANDOM_BYTES: usize = 24;
+const CHECK_BYTES: usize = 8;
 const CHECK_PURPOSE: &str = "keyward session check 1";
 
 /// How a token is stored.
@@ -25,8 +25,9 @@ pub fn token_hash(token: &str) -> String {
 
 /// A new token.
 pub fn new_token(secrets: &Secrets, entropy: &mut dyn Entropy) -> String {
-    let random: Vec<u8> = entropy::bytes::<{ RANDOM + CHECK }>(entropy).into_iter().take(RANDOM).collect();
-    let check = secrets.mac(CHECK_PURPOSE, &[&random]).into_iter().take(CHECK);
+    let random: Vec<u8> =
+        entropy::bytes::<{ RANDOM_BYTES + CHECK_BYTES }>(entropy).into_iter().take(RANDOM_BYTES).collect();
+    let check = secrets.mac(CHECK_PURPOSE, &[&random]).into_iter().take(CHECK_BYTES);
     let bytes: Vec<u8> = random.iter().copied().chain(check).collect();
     format!("{TOKEN_PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
 }
@@ -35,10 +36,10 @@ pub fn new_token(secrets: &Secrets, entropy: &mut dyn Entropy) -> String {
 /// checks made tokens that are not known so.
 pub fn is_our_token(secrets: &Secrets, token: &str) -> bool {
     let bytes = token.strip_prefix(TOKEN_PREFIX).and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
-    bytes.filter(|bytes| bytes.len() == RANDOM + CHECK).is_some_and(|bytes| {
-        let (random, check) = bytes.split_at(RANDOM);
+    bytes.filter(|bytes| bytes.len() == RANDOM_BYTES + CHECK_BYTES).is_some_and(|bytes| {
+        let (random, check) = bytes.split_at(RANDOM_BYTES);
         secrets
             .macs(CHECK_PURPOSE, &[random])
-            .any(|mac| bool::from(mac.get(..CHECK).unwrap_or_default().ct_eq(check)))
+            .any(|mac| bool::from(mac.get(..CHECK_BYTES).unwrap_or_default().ct_eq(check)))
     })
 }

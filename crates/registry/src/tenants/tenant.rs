@@ -17,7 +17,7 @@ pub const COLUMNS: &str =
     "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at";
 
 /// Quotas that one tenant was given in place of the policy's, by name.
-pub type Own = BTreeMap<String, u32>;
+pub type OwnQuotas = BTreeMap<String, u32>;
 
 /// A tenant as stored.
 #[derive(Clone, Debug, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Tenant {
     pub operator: bool,
     /// Quotas that it was given in place of the policy's.
     #[serde(default, deserialize_with = "own_quotas")]
-    pub quotas: Own,
+    pub quotas: OwnQuotas,
     /// Since when.
     pub created_at: Timestamp,
     /// When it was last changed.
@@ -73,7 +73,7 @@ impl TenantPlan {
     }
 }
 
-fn own_quotas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Own, D::Error> {
+fn own_quotas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnQuotas, D::Error> {
     Ok(from_nullable_json_text(deserializer)?.unwrap_or_default())
 }
 

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// How much time a point can stand for.
-const STEPS: [(&str, i64); 2] = [("1h", HOUR), ("1d", DAY)];
+const STEPS_MS: [(&str, i64); 2] = [("1h", HOUR), ("1d", DAY)];
 /// How many points there are if the caller does not say from when.
 const USUAL_POINTS: i64 = 24;
 /// Most points of one answer: six weeks by the hour.
@@ -40,14 +40,14 @@ struct Span {
     from: Timestamp,
     /// The first moment that is not asked about.
     to: Timestamp,
-    step: i64,
+    step_ms: i64,
 }
 
 impl Span {
     /// `first`: the first hour that is kept as such.
     fn read(query: &str, first: Timestamp, now: Timestamp) -> Result<Self, ApiError> {
         let mut query = Input::query(query, &["from", "to", "step"]);
-        let step = query.optional("step", |value| input::one_of(value, &STEPS)).unwrap_or(HOUR);
+        let step_ms = query.optional("step", |value| input::one_of(value, &STEPS_MS)).unwrap_or(HOUR);
         let to = query.optional("to", input::time).unwrap_or(now);
         let named = query.optional("from", input::time);
         query.finish()?;
@@ -59,25 +59,25 @@ impl Span {
         };
         let from = match named {
             Some(from) => from,
-            None if step == HOUR && to <= first => {
+            None if step_ms == HOUR && to <= first => {
                 return Err(ApiError::field("to", message("is not after")));
             }
-            None if step == HOUR => to.plus(-USUAL_POINTS * step).max(first),
-            None => to.plus(-USUAL_POINTS * step),
+            None if step_ms == HOUR => to.plus(-USUAL_POINTS * step_ms).max(first),
+            None => to.plus(-USUAL_POINTS * step_ms),
         };
-        let span = Self { from: from.floor(step), to, step };
+        let span = Self { from: from.floor(step_ms), to, step_ms };
         if from >= to {
             return Err(ApiError::field(
                 "from",
                 format!("must be before `to`, which is {}", to.to_rfc3339()),
             ));
         }
-        if span.to.0 - span.from.0 > MOST_POINTS * step {
+        if span.to.0 - span.from.0 > MOST_POINTS * step_ms {
             let message =
                 format!("is more than {MOST_POINTS} steps before `to`: ask for less, or in longer steps");
             return Err(ApiError::field("from", message));
         }
-        if step == HOUR && span.from < first {
+        if step_ms == HOUR && span.from < first {
             return Err(ApiError::field("from", message("is before")));
         }
         Ok(span)
@@ -95,19 +95,19 @@ impl Span {
         let mut time = self.from;
         while time < self.to {
             points.insert(time, Counts::default());
-            time = time.plus(self.step);
+            time = time.plus(self.step_ms);
         }
         // A day may stand in both: its hours are rolled up one by one.
         let hours =
             "SELECT hour AS time, accepted, refused FROM usage WHERE key_id = ? AND hour >= ? AND hour < ?";
         let days =
             "SELECT day AS time, accepted, refused FROM usage_days WHERE key_id = ? AND day >= ? AND day < ?";
-        let tables: &[&str] = if self.step == DAY { &[hours, days] } else { &[hours] };
+        let tables: &[&str] = if self.step_ms == DAY { &[hours, days] } else { &[hours] };
         for table in tables {
             for Row { time, counts } in
                 sql::query::<Row>(db, table, &[key_id.into(), self.from.into(), self.to.into()])?
             {
-                points.entry(time.floor(self.step)).or_default().add(&counts);
+                points.entry(time.floor(self.step_ms)).or_default().add(&counts);
             }
         }
         let view = |(time, counts): (Timestamp, Counts)| json!({ "time": time.to_rfc3339(), "accepted": counts.accepted, "refused": counts.refused });

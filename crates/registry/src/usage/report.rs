@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// An hour that begins later than this from now has not come: the KeyGate's clock is wrong, or this one.
-const EARLY: i64 = MINUTE;
+const EARLY_MS: i64 = MINUTE;
 
 /// What is known of one hour.
 #[derive(Clone, Default, PartialEq, Eq, Deserialize)]
@@ -63,7 +63,7 @@ fn apply_in_turn(
     let mut early = Vec::new();
     let first = retention::first_hour_of(db, &tenant_id, now)?;
     for told in report.hours.iter().filter(|told| told.hour >= first) {
-        if tells_again && told.hour > now.plus(EARLY) {
+        if tells_again && told.hour > now.plus(EARLY_MS) {
             early.push(told.hour);
             continue;
         }

@@ -14,20 +14,20 @@ use crate::{
     time::{DAY, HOUR, Timestamp},
 };
 
-const HOURS_KEPT: i64 = 90 * DAY;
-const DAYS_KEPT: i64 = 730 * DAY;
+const HOURS_KEPT_MS: i64 = 90 * DAY;
+const DAYS_KEPT_MS: i64 = 730 * DAY;
 /// Most rows that one turn rolls up, and most that it removes. A report brings a few at most, and is followed by a
 /// turn of this.
-const AT_ONCE: u32 = 100;
+const ROWS_AT_ONCE: u32 = 100;
 
 /// Most rows of hours that a tenant has, and most of days.
 pub const MOST_OF_TENANT: u32 = 1_000_000;
 /// Milliseconds of which the hours are always kept as such: the present one is still being reported.
-const FEWEST_HOURS: i64 = 2 * HOUR;
+const FEWEST_HOURS_MS: i64 = 2 * HOUR;
 
 /// The first hour that is kept as such, of any tenant: of every day before, only the totals are.
 pub fn first_hour(now: Timestamp) -> Timestamp {
-    now.plus(-HOURS_KEPT).floor(DAY)
+    now.plus(-HOURS_KEPT_MS).floor(DAY)
 }
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub fn first_hour_of(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<Ti
 pub fn count(db: &dyn Sql, tenant_id: &str, most: u32, now: Timestamp) -> Result<(), SqlError> {
     let hour = "SELECT hour AS time FROM usage WHERE tenant_id = ? ORDER BY hour DESC LIMIT 1 OFFSET ?";
     let day = "SELECT day AS time FROM usage_days WHERE tenant_id = ? ORDER BY day DESC LIMIT 1 OFFSET ?";
-    let latest = now.plus(-FEWEST_HOURS).floor(HOUR);
+    let latest = now.plus(-FEWEST_HOURS_MS).floor(HOUR);
     let hour = after_row(db, hour, tenant_id, most)?.map(|time| time.plus(HOUR).min(latest));
     let day = after_row(db, day, tenant_id, most)?.map(|time| time.plus(DAY));
     if hour.is_none() && day.is_none() {
@@ -80,10 +80,10 @@ pub fn bound(db: &dyn Sql, tenant_id: &str) -> Result<(), SqlError> {
     let oldest =
         "SELECT rowid, tenant_id, key_id, hour, accepted, refused FROM usage WHERE tenant_id = ? AND hour < ?
         ORDER BY hour LIMIT ?";
-    roll(db, oldest, &[tenant_id.into(), hour.into(), AT_ONCE.into()])?;
+    roll(db, oldest, &[tenant_id.into(), hour.into(), ROWS_AT_ONCE.into()])?;
     let over = "DELETE FROM usage_days WHERE number IN
         (SELECT number FROM usage_days WHERE tenant_id = ? AND day < ? LIMIT ?)";
-    db.run(over, &[tenant_id.into(), day.into(), AT_ONCE.into()])?;
+    db.run(over, &[tenant_id.into(), day.into(), ROWS_AT_ONCE.into()])?;
     Ok(())
 }
 
@@ -103,9 +103,9 @@ fn after_row(
 /// What SQLite says.
 pub fn roll_up(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
     let oldest = "SELECT rowid, tenant_id, key_id, hour, accepted, refused FROM usage WHERE hour < ? ORDER BY hour LIMIT ?";
-    roll(db, oldest, &[first_hour(now).into(), AT_ONCE.into()])?;
+    roll(db, oldest, &[first_hour(now).into(), ROWS_AT_ONCE.into()])?;
     let over = "DELETE FROM usage_days WHERE number IN (SELECT number FROM usage_days WHERE day < ? LIMIT ?)";
-    db.run(over, &[now.plus(-DAYS_KEPT).floor(DAY).into(), AT_ONCE.into()])?;
+    db.run(over, &[now.plus(-DAYS_KEPT_MS).floor(DAY).into(), ROWS_AT_ONCE.into()])?;
     Ok(())
 }
 

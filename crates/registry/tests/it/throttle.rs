@@ -341,7 +341,7 @@ fn right_passwords_at_the_same_moment_are_let_in_at_a_known_network_while_strang
         let statuses = at_once(&office, (0..40).map(|_| (OWNER.to_owned(), WRONG)));
         // A crowd leaves room for a call now and then.
         assert!(statuses.iter().filter(|status| **status != 429).count() < 5);
-        assert!(office.now.get().0 - before.0 < front::REFUSED_SIGN_IN);
+        assert!(office.now.get().0 - before.0 < front::REFUSED_SIGN_IN_MS);
     }
 }
 
