@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use keyward_policy::origin;
 use serde_json::Value;
 
-use crate::registry::input::{self, FieldErrors, invalid};
+use crate::input::{self, FieldErrors, invalid};
 
 /// Bits of an IPv6 address before the IPv4 address that it maps (RFC 4291, 2.5.5.2).
 const MAPPED: u8 = 96;

@@ -1,9 +1,8 @@
 //! What the Worker says to the Registry's object for each call of the admin API, and what it is answered: JSON over
 //! `fetch`, the same structs on both sides.
 
+use keyward_core::{record::Record, strict};
 use serde::{Deserialize, Serialize};
-
-use crate::{record::Record, strict};
 
 /// A call of the admin API, as the Worker hands it to the Registry. Not `Debug`: it holds tokens and
 /// passwords.

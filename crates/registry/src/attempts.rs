@@ -7,7 +7,7 @@ use std::{
     collections::VecDeque,
 };
 
-use crate::time::{SECOND, Timestamp};
+use keyward_core::time::{SECOND, Timestamp};
 
 /// A derivation that has taken longer than this was ended by the runtime.
 const LONGEST_MS: i64 = 5 * SECOND;
@@ -20,7 +20,7 @@ pub const MOST_LOOKS: u32 = 20;
 /// How often it looks where nobody may learn that there was anything to look at: less than [`front::REFUSED_SIGN_IN_MS`]
 /// in all.
 ///
-/// [`front::REFUSED_SIGN_IN_MS`]: crate::registry::front::REFUSED_SIGN_IN_MS
+/// [`front::REFUSED_SIGN_IN_MS`]: crate::front::REFUSED_SIGN_IN_MS
 pub const MOST_LOOKS_UNSEEN: u32 = 6;
 /// Calls that may begin to wait within [`LOOK_AGAIN_MS`], so that whoever floods makes few of them look.
 const MOST_WAITING: u32 = 50;

@@ -1,25 +1,25 @@
 //! Who calls: from the credential that is shown to a [`Principal`]. Everything is looked up in the database at each
 //! call: a role taken away, a member removed, a tenant made inactive or a key revoked counts at once.
 
+use keyward_core::{
+    challenge::Challenge,
+    record::{KeyKind, Record, TenantStatus},
+    sql,
+    time::Timestamp,
+};
 use serde::Deserialize;
 
 use crate::{
     admin_call::AdminCredential,
-    challenge::Challenge,
-    record::{KeyKind, Record, TenantStatus},
-    registry::{
-        context::RequestContext,
-        error::{ApiError, Code},
-        handler::HandlerError,
-        keys::key::{self, State},
-        members::member as members,
-        principal::{KeyPrincipal, Member, Principal, Role, inactive, unauthenticated},
-        sessions::{store, token},
-        setup_token,
-        tenants::{store as tenants, tenant::Tenant},
-    },
-    sql,
-    time::Timestamp,
+    context::RequestContext,
+    error::{ApiError, Code},
+    handler::HandlerError,
+    keys::key::{self, State},
+    members::member as members,
+    principal::{KeyPrincipal, Member, Principal, Role, inactive, unauthenticated},
+    sessions::{store, token},
+    setup_token,
+    tenants::{store as tenants, tenant::Tenant},
 };
 
 #[derive(Deserialize)]

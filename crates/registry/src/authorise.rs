@@ -1,12 +1,11 @@
 //! What is done only by whoever may do it. It is first described: an [`Act`]. What writes it takes it [`Authorised`],
-//! which only [`RequestContext::authorise`] makes. What each act asks for: [`crate::registry::guard`].
+//! which only [`RequestContext::authorise`] makes. What each act asks for: [`crate::guard`].
 
 use std::ops::Deref;
 
-use crate::{
-    policy::{KeyAction, Realm},
-    registry::{context::RequestContext, error::ApiError, principal::Principal},
-};
+use keyward_policy::{KeyAction, Realm};
+
+use crate::{context::RequestContext, error::ApiError, principal::Principal};
 
 /// An act that its principal may do.
 pub struct Authorised<T>(T);

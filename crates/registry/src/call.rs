@@ -3,24 +3,25 @@
 
 use std::rc::Rc;
 
-use crate::{
-    admin_call::{AdminCall, AdminReply},
+use keyward_core::{
     entropy::Entropy,
-    registry::{
-        attempts,
-        call_state::CallState,
-        dispatch::{Progress, Registry},
-        error::ApiError,
-        outcome::Outcome,
-        publish_error::PublishError,
-        publisher::{PATIENCE_MS, Platform, Publisher},
-        room,
-        upkeep::Upkeep,
-        usage::report as usage,
-    },
     secret::{Secret, Secrets},
     time::Timestamp,
-    wire::{UsageReport, UsageTaken},
+};
+use keyward_limits::wire::{UsageReport, UsageTaken};
+
+use crate::{
+    admin_call::{AdminCall, AdminReply},
+    attempts,
+    call_state::CallState,
+    dispatch::{Progress, Registry},
+    error::ApiError,
+    outcome::Outcome,
+    publish_error::PublishError,
+    publisher::{PATIENCE_MS, Platform, Publisher},
+    room,
+    upkeep::Upkeep,
+    usage::report as usage,
 };
 
 /// Milliseconds that the gate waits for the answer to a call.

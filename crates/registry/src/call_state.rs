@@ -1,9 +1,8 @@
 //! What was done for a call between its turns: passwords that were derived, and the key that it made.
 
-use crate::{
-    registry::{error::ApiError, password::derivation::Derived},
-    secret::Secret,
-};
+use keyward_core::secret::Secret;
+
+use crate::{error::ApiError, password::derivation::Derived};
 
 /// What was done for a call between its turns.
 #[derive(Default)]

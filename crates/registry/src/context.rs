@@ -2,17 +2,16 @@
 
 use std::cell::{Cell, RefCell};
 
-use serde_json::Value;
-
-use crate::{
-    admin_call::AdminCall,
+use keyward_core::{
     entropy::Entropy,
-    policy::Policy,
-    registry::{call_state::CallState, memory::Memory, outcome::Outcome, rates::Counted},
     secret::{Secret, Secrets},
     sql::Sql,
     time::Timestamp,
 };
+use keyward_policy::Policy;
+use serde_json::Value;
+
+use crate::{admin_call::AdminCall, call_state::CallState, memory::Memory, outcome::Outcome, rates::Counted};
 
 /// One call in hand.
 pub struct RequestContext<'a> {

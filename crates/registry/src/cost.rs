@@ -1,10 +1,10 @@
-//! As how many calls a call counts ([`crate::registry::rates`]). An ordinary one costs the Registry, which does nothing else
+//! As how many calls a call counts ([`crate::rates`]). An ordinary one costs the Registry, which does nothing else
 //! meanwhile, about a millisecond; one that may cost a multiple of that counts as that many calls.
 
-use crate::registry::keys::list;
+use crate::keys::list;
 
 /// It derives a password, some 30 ms. Not so where people sign in: that has bounds of its own
-/// ([`crate::registry::throttle`]), and a whole office does it at once.
+/// ([`crate::throttle`]), and a whole office does it at once.
 const DERIVES: u32 = 10;
 /// It hashes a thousand entries.
 const VERIFIES: u32 = 20;

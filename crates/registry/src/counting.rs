@@ -1,15 +1,14 @@
-//! Counting the calls of the admin API: of a principal and its tenant, or of a network ([`crate::registry::rates`]).
+//! Counting the calls of the admin API: of a principal and its tenant, or of a network ([`crate::rates`]).
+
+use keyward_core::network;
 
 use crate::{
-    network,
-    registry::{
-        context::RequestContext,
-        cost,
-        effect::Effect,
-        error::{ApiError, Code},
-        principal::Principal,
-        rates::{Caller, Counted, Kind, Weight},
-    },
+    context::RequestContext,
+    cost,
+    effect::Effect,
+    error::{ApiError, Code},
+    principal::Principal,
+    rates::{Caller, Counted, Kind, Weight},
 };
 
 impl RequestContext<'_> {

@@ -2,17 +2,17 @@
 //! the caller, and only those that were handed out to the same tenant for the same list are taken back.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use keyward_core::{
+    secret::Secrets,
+    sql::{self, Value as Bound},
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use subtle::ConstantTimeEq;
 
 use crate::{
-    registry::{
-        context::RequestContext,
-        handler::HandlerError,
-        input::{self, Input},
-    },
-    secret::Secrets,
-    sql::{self, Value as Bound},
+    context::RequestContext,
+    handler::HandlerError,
+    input::{self, Input},
 };
 
 const PURPOSE: &str = "keyward cursor 1";

@@ -2,31 +2,32 @@
 
 use std::cell::{Cell, RefCell};
 
-use crate::{
-    admin_call::AdminCall,
+use keyward_core::{
     entropy::Entropy,
-    policy::Policy,
-    registry::{
-        call_state::{CallState, CreatedKey},
-        context::RequestContext,
-        effect::Effect,
-        error::ApiError,
-        handler::HandlerError,
-        keys::delivery,
-        memory::Memory,
-        outcome::Outcome,
-        password::derivation::PasswordJob,
-        room,
-    },
     secret::{Secret, Secrets},
     sql::{self, Sql, SqlError},
     time::Timestamp,
+};
+use keyward_policy::Policy;
+
+use crate::{
+    admin_call::AdminCall,
+    call_state::{CallState, CreatedKey},
+    context::RequestContext,
+    effect::Effect,
+    error::ApiError,
+    handler::HandlerError,
+    keys::delivery,
+    memory::Memory,
+    outcome::Outcome,
+    password::derivation::PasswordJob,
+    room,
 };
 
 /// The Registry over one database.
 #[derive(Clone, Copy)]
 pub struct Registry<'a> {
-    /// The object's database, brought forward by [`migrate`](crate::registry::migrate).
+    /// The object's database, brought forward by [`migrate`](crate::migrate).
     pub db: &'a dyn Sql,
     /// The deployment's policy.
     pub policy: &'static Policy,
@@ -44,7 +45,7 @@ pub enum Progress {
     Derive(PasswordJob),
     /// Tell this key's KeyGate of it, then call again.
     Tell(CreatedKey),
-    /// Wait for [`LOOK_AGAIN_MS`](crate::registry::attempts::LOOK_AGAIN_MS), then call again with one wait more, and this.
+    /// Wait for [`LOOK_AGAIN_MS`](crate::attempts::LOOK_AGAIN_MS), then call again with one wait more, and this.
     Wait(Option<Box<ApiError>>),
     /// It is done.
     Done(Outcome),

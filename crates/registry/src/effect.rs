@@ -57,7 +57,7 @@ impl Effect {
     /// Entries of a tenant's audit until which it is possible; `None` has no bound.
     ///
     /// What ends something needs none: nothing that can be ended begins beyond the quota, but sessions, whose entries
-    /// are then [few a day](crate::registry::audit::daily).
+    /// are then [few a day](crate::audit::daily).
     pub fn audit_entries(self, limit: u64) -> Option<u64> {
         match self {
             Self::Reads | Self::Ends | Self::Admits => None,

@@ -7,7 +7,7 @@
 use serde_json::Value;
 use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
-use crate::registry::{
+use crate::{
     input::{self, FieldErrors, invalid},
     text,
 };

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::registry::input::{self, FieldErrors};
+use crate::input::{self, FieldErrors};
 
 /// As a column holds it.
 pub fn text_of(of: impl Serialize) -> String {

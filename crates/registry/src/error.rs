@@ -1,16 +1,15 @@
 //! Everything that the admin API refuses, in one enum with one map, and the only place where a
 //! refusal becomes an answer (RFC 9457). `docs/errors.md` has a section for each code.
 
+use keyward_core::{
+    challenge::Challenge,
+    problem,
+    time::{self, SECOND, Timestamp},
+};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::{
-    admin_call::AdminReply,
-    challenge::Challenge,
-    problem,
-    registry::text,
-    time::{self, SECOND, Timestamp},
-};
+use crate::{admin_call::AdminReply, text};
 
 /// Why a call of the admin API was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

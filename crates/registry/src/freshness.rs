@@ -1,6 +1,7 @@
 //! The one place where "everywhere by" is computed: from when on what KeyGates were told holds everywhere.
 
-use crate::{policy::Policy, time::Timestamp};
+use keyward_core::time::Timestamp;
+use keyward_policy::Policy;
 
 /// How long what a KeyGate was told may take to hold everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

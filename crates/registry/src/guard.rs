@@ -2,23 +2,22 @@
 //! a tenant acts, is an [`Act`]. So what is asked for depends on what happens and not on the call that does it, and a new
 //! call cannot forget to ask.
 
+use keyward_core::record::TenantStatus;
+use keyward_policy::{KeyAction, Realm};
+
 use crate::{
-    policy::{KeyAction, Realm},
-    record::TenantStatus,
-    registry::{
-        authorise::Act,
-        context::RequestContext,
-        error::{ApiError, Code},
-        keys::{
-            change::{Change, Fate},
-            grants,
-            new_key::NewKey,
-        },
-        links::NewLink,
-        members::membership::Membership,
-        principal::Principal,
-        tenants::store::Revision,
+    authorise::Act,
+    context::RequestContext,
+    error::{ApiError, Code},
+    keys::{
+        change::{Change, Fate},
+        grants,
+        new_key::NewKey,
     },
+    links::NewLink,
+    members::membership::Membership,
+    principal::Principal,
+    tenants::store::Revision,
 };
 
 /// A key begins to exist, be it made or by rotation.

@@ -1,11 +1,8 @@
 //! What a handler of the admin API comes to: an outcome, or why it stopped before its end.
 
-use crate::{
-    registry::{
-        call_state::CreatedKey, error::ApiError, outcome::Outcome, password::derivation::PasswordJob,
-    },
-    sql::SqlError,
-};
+use keyward_core::sql::SqlError;
+
+use crate::{call_state::CreatedKey, error::ApiError, outcome::Outcome, password::derivation::PasswordJob};
 
 /// What a handler comes to.
 pub type HandlerResult = Result<Outcome, HandlerError>;

@@ -1,6 +1,6 @@
 //! Ids: random, so that one tells nothing of others.
 
-use crate::{
+use keyward_core::{
     entropy::{self, Entropy},
     key::{base62, hex},
 };

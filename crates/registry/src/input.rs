@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use keyward_core::{
+    json::{self, JsonError},
+    time::Timestamp,
+};
 use serde_json::{Map, Value};
 
 use crate::{
-    json::{self, JsonError},
-    registry::{
-        error::{ApiError, Code, FieldError, MOST_FIELDS},
-        text,
-    },
-    time::Timestamp,
+    error::{ApiError, Code, FieldError, MOST_FIELDS},
+    text,
 };
 
 const TWICE: &str = "stands there twice";

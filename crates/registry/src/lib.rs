@@ -65,15 +65,3 @@ pub use outcome::Outcome;
 pub use realms::adopt;
 pub use router::{is_open, refuse_at_once, routes};
 pub use schema::migrate;
-
-use keyward_core::{
-    challenge, cookie, entropy, json, key, link, network, problem, record, request_target, route, secret,
-    session_id, sql, strict, time,
-};
-use keyward_limits::wire;
-use keyward_policy as policy;
-
-/// This crate, by the name that it had as a module.
-mod registry {
-    pub(crate) use crate::*;
-}

@@ -1,34 +1,33 @@
 //! Links: made with a call of the admin API, used up with one of the gate. Which of two requests that race
 //! for one comes first is decided here, in one synchronous turn.
 
-use keyward_policy::{Link, Proof, Requirement};
-use serde::Deserialize;
-use serde_json::{Value, json};
-
-use crate::{
+use keyward_core::{
     key,
     link::{LinkState, Redeem, Redeemed, Session, Spent},
-    policy::{Policy, Realm},
     record::{self, Mode, TenantStatus},
-    registry::{
-        audit::event::AuditEvent,
-        authorise::Authorised,
-        context::RequestContext,
-        error::ApiError,
-        handler::{HandlerError, HandlerResult},
-        ids,
-        input::{self, FieldErrors, Input, invalid},
-        outcome::Outcome,
-        principal::Principal,
-        quotas::{self, Quota},
-        rows,
-        tenants::tenant::Tenant,
-    },
     request_target::RequestTarget,
     route::{self, RouteMatch},
     session_id,
     sql::{self, Sql, SqlError},
     time::{DAY, SECOND, Timestamp},
+};
+use keyward_policy::{Link, Policy, Proof, Realm, Requirement};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    audit::event::AuditEvent,
+    authorise::Authorised,
+    context::RequestContext,
+    error::ApiError,
+    handler::{HandlerError, HandlerResult},
+    ids,
+    input::{self, FieldErrors, Input, invalid},
+    outcome::Outcome,
+    principal::Principal,
+    quotas::{self, Quota},
+    rows,
+    tenants::tenant::Tenant,
 };
 
 /// How long a link is remembered after its end, so that it is told why it no longer works.
@@ -145,7 +144,7 @@ fn destination(value: &Value, policy: &Policy) -> Result<Destination, FieldError
     };
     match (&route.requires, realm.link) {
         (Requirement::Key(requirement), Some(link)) if requirement.by.contains(&Proof::Session) => {
-            match crate::link::follow(&link, target) {
+            match keyward_core::link::follow(&link, target) {
                 Ok(None) => Ok(Destination { url, realm, link }),
                 _ => invalid("has a token already"),
             }

@@ -5,10 +5,9 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-use crate::{
-    registry::{attempts::Attempts, rates::Rates},
-    time::{HOUR, Timestamp},
-};
+use keyward_core::time::{HOUR, Timestamp};
+
+use crate::{attempts::Attempts, rates::Rates};
 
 /// It.
 #[derive(Debug, Default)]

@@ -1,25 +1,26 @@
 //! The outbox: what has to be told to a KeyGate and written to KV, and when to try again. A key
 //! whose `publish_due` is set is in it. Publishing is idempotent: the whole record, with a version
-//! that only grows. [`crate::registry::publisher`] does it.
+//! that only grows. [`crate::publisher`] does it.
 //!
 //! An attempt is counted before it is made and taken back once its end is known. So whenever a put
 //! was begun whose end is not known (it failed, it took too long, the object died), the key is
 //! written once more after a while, and an older record that lands late does not stay.
 
-use crate::{
+use keyward_core::{
     key::kv_key,
-    policy::Policy,
     record::Record,
-    registry::{
-        keys::{
-            key::{self, Key},
-            limits,
-        },
-        room,
-        tenants::tenant::Tenant,
-    },
     sql::{self, Sql, SqlError, Value},
     time::{DAY, MINUTE, SECOND, Timestamp},
+};
+use keyward_policy::Policy;
+
+use crate::{
+    keys::{
+        key::{self, Key},
+        limits,
+    },
+    room,
+    tenants::tenant::Tenant,
 };
 
 /// Wait after the first failure; it doubles with each further one.

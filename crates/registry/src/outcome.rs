@@ -1,16 +1,16 @@
 //! What a call came to, and how that is answered.
 
+use keyward_core::{
+    sql::{Sql, SqlError},
+    time::Timestamp,
+};
 use serde_json::Value;
 
 use crate::{
     admin_call::AdminReply,
-    registry::{
-        error::{ApiError, Code},
-        freshness::{Freshness, Telling},
-        remembered::Remembered,
-    },
-    sql::{Sql, SqlError},
-    time::Timestamp,
+    error::{ApiError, Code},
+    freshness::{Freshness, Telling},
+    remembered::Remembered,
 };
 
 /// A field of the answer that says from when on a change holds everywhere. It can only be filled

@@ -1,17 +1,17 @@
 //! Who calls, and what they may do.
 
+use keyward_core::{
+    challenge::Challenge,
+    time::{MINUTE, Timestamp},
+};
+use keyward_policy::Realm;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    challenge::Challenge,
-    policy::Realm,
-    registry::{
-        audit::event::Actor,
-        error::{ApiError, Code},
-        keys::{grants, settings::Settings},
-        tenants::tenant::Tenant,
-    },
-    time::{MINUTE, Timestamp},
+    audit::event::Actor,
+    error::{ApiError, Code},
+    keys::{grants, settings::Settings},
+    tenants::tenant::Tenant,
 };
 
 /// How long a typed password opens what asks for one.

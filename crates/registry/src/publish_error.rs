@@ -1,6 +1,6 @@
 //! Why something could not be told, published or stored: for the log, never for a caller.
 
-use crate::sql::SqlError;
+use keyward_core::sql::SqlError;
 
 /// What the platform said when it could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

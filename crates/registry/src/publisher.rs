@@ -20,22 +20,22 @@ use futures_util::{
     future::{Either, LocalBoxFuture, select},
     stream,
 };
-
-use crate::{
-    policy::Policy,
+use keyward_core::{
     record::Record,
-    registry::{
-        freshness::Telling,
-        keys::delivery,
-        memory::Memory,
-        outbox::{Outbox, Publication},
-        password::derivation::PasswordJob,
-        publish_error::{PlatformError, PublishError},
-        realms, schema,
-    },
     sql::Sql,
     time::{SECOND, Timestamp},
-    wire::PutAck,
+};
+use keyward_limits::wire::PutAck;
+use keyward_policy::Policy;
+
+use crate::{
+    freshness::Telling,
+    keys::delivery,
+    memory::Memory,
+    outbox::{Outbox, Publication},
+    password::derivation::PasswordJob,
+    publish_error::{PlatformError, PublishError},
+    realms, schema,
 };
 
 /// Longest that one answer of a KeyGate or of KV is waited for, in milliseconds.

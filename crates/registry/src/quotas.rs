@@ -1,23 +1,23 @@
 //! Quotas: how much one tenant may have of everything that stays, so that none can use up what all share. The policy
 //! says how much, the operator says otherwise for one tenant.
 
+use keyward_core::{
+    sql::{self, Sql, SqlError},
+    time::{DAY, Timestamp},
+};
+use keyward_policy::{Policy, Quotas};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    policy::{Policy, Quotas},
-    registry::{
-        audit::retention as audit,
-        context::RequestContext,
-        error::{ApiError, Code},
-        handler::{HandlerError, HandlerResult},
-        input::{self, FieldErrors, invalid},
-        outcome::Outcome,
-        principal::Principal,
-        tenants::tenant::{OwnQuotas, Tenant},
-    },
-    sql::{self, Sql, SqlError},
-    time::{DAY, Timestamp},
+    audit::retention as audit,
+    context::RequestContext,
+    error::{ApiError, Code},
+    handler::{HandlerError, HandlerResult},
+    input::{self, FieldErrors, invalid},
+    outcome::Outcome,
+    principal::Principal,
+    tenants::tenant::{OwnQuotas, Tenant},
 };
 
 /// Parts of a quota, in percent, at which a line of the log says how much is used.

@@ -5,11 +5,11 @@
 //! minute's calls may come at once; then one passes each time that one is worked off, and the wait that is told is
 //! exact. What ends something (revoking, signing out) is counted by itself, so nothing else can delay it, and it waits
 //! for one call to be worked off at the most. So does what costs more, which then
-//! [counts as several calls](crate::registry::cost).
+//! [counts as several calls](crate::cost).
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use crate::time::{MINUTE, Timestamp};
+use keyward_core::time::{MINUTE, Timestamp};
 
 /// Microseconds in a minute.
 const MINUTE_US: i64 = MINUTE * 1_000;

@@ -1,21 +1,21 @@
 //! The policy as the admin page needs it, and what a new policy means for keys that exist.
 
+use keyward_core::{
+    key,
+    record::{KeyKind, Limits},
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
+use keyward_policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows};
 use serde_json::{Value, json};
 
 use crate::{
-    key,
-    policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows},
-    record::{KeyKind, Limits},
-    registry::{
-        context::RequestContext,
-        handler::HandlerResult,
-        keys::{grants, limits},
-        outbox,
-        outcome::Outcome,
-        principal::Principal,
-    },
-    sql::{self, Sql, SqlError},
-    time::Timestamp,
+    context::RequestContext,
+    handler::HandlerResult,
+    keys::{grants, limits},
+    outbox,
+    outcome::Outcome,
+    principal::Principal,
 };
 
 /// `GET /realms`

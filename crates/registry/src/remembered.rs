@@ -1,6 +1,6 @@
 //! A request with an `Idempotency-Key`, as its answer refers to it.
 
-use crate::{
+use keyward_core::{
     sql::{Sql, SqlError},
     time::Timestamp,
 };

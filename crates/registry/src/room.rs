@@ -2,20 +2,18 @@
 //! like revoking, goes on. And should SQLite itself have no page left, a ballast gives room for that, then the oldest
 //! usage.
 
+use keyward_core::sql::{self, Sql, SqlError};
+use keyward_policy::Policy;
 use serde_json::{Value, json};
 
 use crate::{
-    policy::Policy,
-    registry::{
-        audit::retention as audit,
-        context::RequestContext,
-        effect::Effect,
-        error::{ApiError, Code},
-        handler::HandlerError,
-        quotas::{self, Quota},
-        tenants::tenant::Tenant,
-    },
-    sql::{self, Sql, SqlError},
+    audit::retention as audit,
+    context::RequestContext,
+    effect::Effect,
+    error::{ApiError, Code},
+    handler::HandlerError,
+    quotas::{self, Quota},
+    tenants::tenant::Tenant,
 };
 
 /// Bytes of the ballast: room for some hundred revocations with their entries in the audit.

@@ -2,16 +2,14 @@
 
 use crate::{
     admin_call::AdminCredential,
-    registry::{
-        audit,
-        context::RequestContext,
-        effect::Effect,
-        error::{ApiError, Code},
-        handler::{HandlerError, HandlerResult},
-        keys, links, members,
-        principal::{self, Member, Principal, Right},
-        quotas, realms, sessions, setup, tenants, usage,
-    },
+    audit,
+    context::RequestContext,
+    effect::Effect,
+    error::{ApiError, Code},
+    handler::{HandlerError, HandlerResult},
+    keys, links, members,
+    principal::{self, Member, Principal, Right},
+    quotas, realms, sessions, setup, tenants, usage,
 };
 
 /// Who may call a route, and what runs.

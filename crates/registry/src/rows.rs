@@ -1,8 +1,7 @@
 //! Rows: inserting and updating one, and reading columns of which SQLite has no type.
 
+use keyward_core::sql::{Sql, SqlError, Value};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
-
-use crate::sql::{Sql, SqlError, Value};
 
 /// Inserts one row. Table and columns are this crate's own words, never input.
 ///

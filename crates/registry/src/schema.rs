@@ -5,7 +5,7 @@
 //! A key's row is also its outbox entry: `publish_due` says when it has to be told and published
 //! next. One statement therefore changes a key and enqueues it, and a crash cannot come in between.
 
-use crate::sql::{self, Addition, Schema, Sql, SqlError};
+use keyward_core::sql::{self, Addition, Schema, Sql, SqlError};
 
 /// The tables.
 pub const SCHEMA: Schema = Schema { migrations: MIGRATIONS, additions: ADDITIONS };

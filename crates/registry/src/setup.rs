@@ -1,22 +1,20 @@
 //! Set-up: the operator's tenant and its first owner.
 
+use keyward_core::secret::Secret;
 use serde_json::{Value, json};
 
 use crate::{
-    registry::{
-        audit::event::{Actor, AuditEvent},
-        context::RequestContext,
-        email,
-        error::{ApiError, Code},
-        handler::HandlerResult,
-        input::{self, Input},
-        members::{member as members, membership::Membership},
-        password::rules as password,
-        principal::{Principal, Role},
-        setup_token::is_setup_token,
-        tenants::{store as tenants, tenant::Tenant},
-    },
-    secret::Secret,
+    audit::event::{Actor, AuditEvent},
+    context::RequestContext,
+    email,
+    error::{ApiError, Code},
+    handler::HandlerResult,
+    input::{self, Input},
+    members::{member as members, membership::Membership},
+    password::rules as password,
+    principal::{Principal, Role},
+    setup_token::is_setup_token,
+    tenants::{store as tenants, tenant::Tenant},
 };
 
 /// `POST /setup`: makes the operator's tenant and its first owner, once.

@@ -1,13 +1,12 @@
 //! The set-up token: with it the first owner is made. It must be one that nobody guesses, since nothing slows those who
 //! try.
 
+use keyward_core::secret::Secret;
+
 use crate::{
-    registry::{
-        context::RequestContext,
-        error::{ApiError, Code},
-        password::guessable::is_guessable,
-    },
-    secret::Secret,
+    context::RequestContext,
+    error::{ApiError, Code},
+    password::guessable::is_guessable,
 };
 
 /// Characters of the shortest set-up token.

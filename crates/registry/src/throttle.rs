@@ -1,16 +1,16 @@
 //! What slows those who guess. Nobody is shut out: whoever fails waits, longer each time up to a bound, and only those
 //! wait whom the failures tell apart from the person whose password is guessed. `docs/threat-model.md` has the sums.
 
-use serde::Deserialize;
-use sha2::{Digest, Sha256};
-
-use crate::{
+use keyward_core::{
     key::hex,
     network,
-    registry::{context::RequestContext, error::ApiError, handler::HandlerError, rows},
     sql::{self, SqlError},
     time::{DAY, MINUTE, SECOND, Timestamp},
 };
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::{context::RequestContext, error::ApiError, handler::HandlerError, rows};
 
 /// Failures that cost no wait, where waits grow.
 const FREE_FAILURES: u32 = 5;

@@ -2,15 +2,15 @@
 //! so, ended keys that there are too many of go, and the ballast is put back. One turn of it is bounded, and there is one for each call that may add something: it
 //! looks after the tenant of that call, and after the next one of all.
 
-use serde::Deserialize;
-
-use crate::{
-    policy::Policy,
-    registry::{audit, keys, memory::Memory, room, tenants::tenant::Tenant, usage},
+use keyward_core::{
     secret::Secrets,
     sql::{self, Sql, SqlError},
     time::{DAY, Timestamp},
 };
+use keyward_policy::Policy;
+use serde::Deserialize;
+
+use crate::{audit, keys, memory::Memory, room, tenants::tenant::Tenant, usage};
 
 /// It, over one database.
 pub struct Upkeep<'a> {

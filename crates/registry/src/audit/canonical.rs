@@ -1,9 +1,8 @@
 //! An entry as text, and its hash.
 
+use keyward_core::key::hex;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-
-use crate::key::hex;
 
 /// RFC 8785. Numbers here are whole and below 2^53 and names are ASCII, for which sorting by bytes
 /// and serde_json's strings and numbers are what it asks for.

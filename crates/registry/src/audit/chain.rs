@@ -1,5 +1,9 @@
 //! A tenant's chain: appending to it, and reading it.
 
+use keyward_core::{
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -8,11 +12,7 @@ use super::{
     event::AuditEvent,
     short,
 };
-use crate::{
-    registry::{context::RequestContext, rows},
-    sql::{self, Sql, SqlError},
-    time::Timestamp,
-};
+use crate::{context::RequestContext, rows};
 
 /// What the first entry holds as the hash of the one before.
 pub const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";

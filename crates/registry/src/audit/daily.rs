@@ -2,16 +2,16 @@
 //! sign in, which anybody can cause, and sessions that begin and end, which any member can, as often as it likes. So
 //! neither has to be refused, and neither fills what is kept for good.
 
+use keyward_core::{
+    sql::{self, Sql, SqlError},
+    time::{DAY, Timestamp},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
     chain::Occasion,
     event::{Actor, AuditEvent, REFUSED},
-};
-use crate::{
-    sql::{self, Sql, SqlError},
-    time::{DAY, Timestamp},
 };
 
 /// Most entries of one kind that a chain takes a day.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::registry::text;
+use crate::text;
 
 /// A failed attempt to sign in.
 pub const REFUSED: &str = "session.refused";

@@ -1,5 +1,6 @@
 //! Reading and checking a tenant's chain.
 
+use keyward_core::sql::{Sql, SqlError};
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -8,15 +9,12 @@ use super::{
     retention::Stored,
 };
 use crate::{
-    registry::{
-        context::RequestContext,
-        error::ApiError,
-        handler::HandlerResult,
-        input::{self, Input},
-        outcome::Outcome,
-        principal::Principal,
-    },
-    sql::{Sql, SqlError},
+    context::RequestContext,
+    error::ApiError,
+    handler::HandlerResult,
+    input::{self, Input},
+    outcome::Outcome,
+    principal::Principal,
 };
 
 /// Name of this list in its cursors.

@@ -1,15 +1,14 @@
 //! Which events are written down. Of those that anybody or any member can cause at will, failed attempts to sign in and
 //! sessions, a day has a limit.
 
+use keyward_core::sql::SqlError;
+
 use super::{
     daily::{self, Kind},
     event::{AuditEvent, REFUSED},
     retention::entries,
 };
-use crate::{
-    registry::{context::RequestContext, effect::Effect, quotas::Quota, room, tenants::tenant::Tenant},
-    sql::SqlError,
-};
+use crate::{context::RequestContext, effect::Effect, quotas::Quota, room, tenants::tenant::Tenant};
 
 /// How the names of all that happens to sessions begin.
 const OF_SESSIONS: &str = "session.";

@@ -1,6 +1,12 @@
 //! The beginning of a chain that was cut: a checkpoint with the place and hash of the last entry that is gone, signed
 //! with the deployment's secret, so that whoever can write the database cannot cut by themselves.
 
+use keyward_core::{
+    key::hex,
+    secret::Secrets,
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
@@ -10,12 +16,6 @@ use super::{
     chain::{self, BEGINNING, Row, follows, rows_after},
     daily,
     event::REFUSED,
-};
-use crate::{
-    key::hex,
-    secret::Secrets,
-    sql::{self, Sql, SqlError},
-    time::Timestamp,
 };
 
 const PURPOSE: &str = "keyward audit checkpoint 1";

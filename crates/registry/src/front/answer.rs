@@ -1,22 +1,21 @@
 //! Answering a call of the admin API, step by step: the credential, what is refused at once, the body, the Registry; and
 //! at each of them, whether those who fail so often are held back.
 
-use crate::{
-    admin_call::{AdminCall, AdminCredential, AdminReply},
+use keyward_core::{
     record::Record,
-    registry::{
-        error::{ApiError, Code},
-        front::{
-            body::{BodyError, body_text},
-            failures::{
-                Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
-            },
-            request::{Credential, Head, agent, judge, of_operator},
-        },
-        router,
-    },
     secret::{Secret, Secrets},
     time::Timestamp,
+};
+
+use crate::{
+    admin_call::{AdminCall, AdminCredential, AdminReply},
+    error::{ApiError, Code},
+    front::{
+        body::{BodyError, body_text},
+        failures::{Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof},
+        request::{Credential, Head, agent, judge, of_operator},
+    },
+    router,
 };
 
 /// Headers of every answer of the admin API.

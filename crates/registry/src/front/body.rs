@@ -1,6 +1,6 @@
 //! The body of a call.
 
-use crate::registry::error::{ApiError, Code};
+use crate::error::{ApiError, Code};
 
 /// Most bytes of a body.
 pub const MOST_BYTES: usize = 64 * 1024;

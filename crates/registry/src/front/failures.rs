@@ -1,16 +1,16 @@
 //! Whom a call that fails slows: those who keep failing are held back before the Registry is asked.
 
+use keyward_core::{
+    network,
+    secret::{Secret, Secrets},
+    time::Timestamp,
+};
 use serde::Deserialize;
 
 use crate::{
     admin_call::AdminCredential,
-    network,
-    registry::{
-        error::{ApiError, Code},
-        sessions::token,
-    },
-    secret::{Secret, Secrets},
-    time::Timestamp,
+    error::{ApiError, Code},
+    sessions::token,
 };
 
 /// Into how many parts failures of what is well formed are counted.

@@ -1,14 +1,15 @@
 //! What a request's head says: which requests a browser may have been tricked into, and where the credential stands.
 
+use keyward_core::{
+    cookie::{self, Repeated, SESSION_COOKIE},
+    secret::{Secret, Secrets},
+};
+
 use crate::{
     admin_call::AdminCredential,
-    cookie::{self, Repeated, SESSION_COOKIE},
-    registry::{
-        error::{ApiError, Code},
-        front::body::{MOST_BYTES, too_large},
-        sessions::token::{self, TOKEN_PREFIX},
-    },
-    secret::{Secret, Secrets},
+    error::{ApiError, Code},
+    front::body::{MOST_BYTES, too_large},
+    sessions::token::{self, TOKEN_PREFIX},
 };
 
 /// Headers of a request that these rules look at, as the platform gives them.

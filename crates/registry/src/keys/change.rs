@@ -1,19 +1,20 @@
 //! Changing a key that there is: the one way in which it is written.
 
-use crate::{
+use keyward_core::{
     record::Status,
-    registry::{
-        authorise::Authorised,
-        context::RequestContext,
-        enum_text::text_of,
-        keys::{
-            key::{self, Key},
-            settings::Settings,
-        },
-        rows,
-    },
     sql::{SqlError, Value as Bound},
     time::Timestamp,
+};
+
+use crate::{
+    authorise::Authorised,
+    context::RequestContext,
+    enum_text::text_of,
+    keys::{
+        key::{self, Key},
+        settings::Settings,
+    },
+    rows,
 };
 
 /// A change of a key.

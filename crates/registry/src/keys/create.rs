@@ -1,37 +1,37 @@
 //! Making keys.
 
+use keyward_core::{
+    key,
+    record::{KeyKind, Status},
+    secret::Secret,
+    sql::{SqlError, Value as Bound},
+};
+use keyward_policy::Realm;
 use serde_json::{Value, json};
 
 use crate::{
-    key,
-    policy::Realm,
-    record::{KeyKind, Status},
-    registry::{
-        audit::event::AuditEvent,
-        authorise::Authorised,
-        call_state::CreatedKey,
-        context::RequestContext,
-        effect::Effect,
-        enum_text::{self, text_of},
-        error::{ApiError, Code},
-        handler::{HandlerError, HandlerResult},
-        ids,
-        input::{self, Input},
-        keys::{
-            delivery,
-            idempotency::{self, Replay, Token},
-            key::{self as stored, Key},
-            new_key::NewKey,
-            room::{self, Growth},
-            settings::{self, Circumstances, Settings},
-        },
-        outcome::Outcome,
-        principal::Principal,
-        quotas::{self, Quota},
-        rows,
+    audit::event::AuditEvent,
+    authorise::Authorised,
+    call_state::CreatedKey,
+    context::RequestContext,
+    effect::Effect,
+    enum_text::{self, text_of},
+    error::{ApiError, Code},
+    handler::{HandlerError, HandlerResult},
+    ids,
+    input::{self, Input},
+    keys::{
+        delivery,
+        idempotency::{self, Replay, Token},
+        key::{self as stored, Key},
+        new_key::NewKey,
+        room::{self, Growth},
+        settings::{self, Circumstances, Settings},
     },
-    secret::Secret,
-    sql::{SqlError, Value as Bound},
+    outcome::Outcome,
+    principal::Principal,
+    quotas::{self, Quota},
+    rows,
 };
 
 /// The version of a key that was just made.

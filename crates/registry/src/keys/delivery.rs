@@ -3,26 +3,26 @@
 //! whose KeyGate cannot be told in time is revoked, since nobody has it; under an `Idempotency-Key` it waits for
 //! the repeat that gets it.
 
-use serde_json::{Value, json};
-
-use crate::{
+use keyward_core::{
     record::Status,
-    registry::{
-        audit::{
-            chain::Occasion,
-            event::{Actor, AuditEvent},
-        },
-        call_state::Introduced,
-        context::RequestContext,
-        enum_text::text_of,
-        error::{ApiError, Code},
-        handler::HandlerError,
-        keys::key::{self, Key},
-        principal::Principal,
-    },
     secret::Secret,
     sql::{self, Sql, SqlError, Value as Bound},
     time::{MINUTE, Timestamp},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    audit::{
+        chain::Occasion,
+        event::{Actor, AuditEvent},
+    },
+    call_state::Introduced,
+    context::RequestContext,
+    enum_text::text_of,
+    error::{ApiError, Code},
+    handler::HandlerError,
+    keys::key::{self, Key},
+    principal::Principal,
 };
 
 /// A key that was made without an `Idempotency-Key` is shown within this time or never: more than a call takes.

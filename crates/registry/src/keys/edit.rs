@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::registry::{
+use crate::{
     audit::{event::AuditEvent, short},
     context::RequestContext,
     handler::{HandlerError, HandlerResult},

@@ -1,16 +1,16 @@
 //! Which scopes may be put on a key, and by whom.
 
+use keyward_core::{
+    record::KeyKind,
+    sql::{self, Sql, SqlError},
+};
+use keyward_policy::{Grant, Policy, Realm, scope};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::{
-    policy::{Grant, Policy, Realm, scope},
-    record::KeyKind,
-    registry::{
-        error::{ApiError, Code},
-        input,
-    },
-    sql::{self, Sql, SqlError},
+    error::{ApiError, Code},
+    input,
 };
 
 /// Why a scope or wildcard cannot be put on a key. `scope` is as much of it as may be repeated.

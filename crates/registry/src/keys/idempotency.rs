@@ -5,32 +5,32 @@
 //! key may repeat: to anybody else of the tenant its plaintext would be a key that was never theirs. Each repeat that
 //! shows a key is audited.
 
+use keyward_core::{
+    entropy::{self, Entropy},
+    key::{self, hex},
+    record::Mode,
+    secret::{Secret, Secrets},
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::{DAY, Timestamp},
+};
+use keyward_policy::KeyFormat;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    entropy::{self, Entropy},
-    key::{self, hex},
-    policy::KeyFormat,
-    record::Mode,
-    registry::{
-        call_state::CreatedKey,
-        context::RequestContext,
-        error::{ApiError, Code},
-        handler::HandlerError,
-        keys::{
-            key::{self as stored_key, Key},
-            settings::FIELDS,
-        },
-        principal::Principal,
-        remembered::Remembered,
-        rows,
-        tenants::tenant::Tenant,
+    call_state::CreatedKey,
+    context::RequestContext,
+    error::{ApiError, Code},
+    handler::HandlerError,
+    keys::{
+        key::{self as stored_key, Key},
+        settings::FIELDS,
     },
-    secret::{Secret, Secrets},
-    sql::{self, Sql, SqlError, Value as Bound},
-    time::{DAY, Timestamp},
+    principal::Principal,
+    remembered::Remembered,
+    rows,
+    tenants::tenant::Tenant,
 };
 
 const PURPOSE: &str = "keyward idempotent create 1";

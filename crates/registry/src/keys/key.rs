@@ -1,23 +1,23 @@
 //! A key as stored, as published and as shown. The key itself is never among it.
 
+use keyward_core::{
+    record::{self, Format, KeyKind, Limits, Mode, Record, Status},
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::Timestamp,
+};
+use keyward_policy::Policy;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    policy::Policy,
-    record::{self, Format, KeyKind, Limits, Mode, Record, Status},
-    registry::{
-        context::RequestContext,
-        error::{ApiError, Code},
-        freshness::Freshness,
-        handler::HandlerError,
-        keys::{limits, settings::Settings},
-        principal::Principal,
-        rows::{self, from_json_text},
-        tenants::tenant::Tenant,
-    },
-    sql::{self, Sql, SqlError, Value as Bound},
-    time::Timestamp,
+    context::RequestContext,
+    error::{ApiError, Code},
+    freshness::Freshness,
+    handler::HandlerError,
+    keys::{limits, settings::Settings},
+    principal::Principal,
+    rows::{self, from_json_text},
+    tenants::tenant::Tenant,
 };
 
 /// Optional whitespace around what a header field lists (RFC 9110, 5.6.3).

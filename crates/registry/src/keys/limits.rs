@@ -1,14 +1,12 @@
 //! Rate limits: what may be named, and what holds when nothing is.
 
+use keyward_core::record::Limits;
+use keyward_policy::{Policy, Realm, Windows};
 use serde_json::Value;
 
 use crate::{
-    policy::{Policy, Realm, Windows},
-    record::Limits,
-    registry::{
-        input::{self, FieldErrors, invalid},
-        tenants::tenant::TenantPlan,
-    },
+    input::{self, FieldErrors, invalid},
+    tenants::tenant::TenantPlan,
 };
 
 const FIELDS: [&str; 2] = ["perMinute", "perDay"];

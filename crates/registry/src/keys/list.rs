@@ -1,21 +1,21 @@
 //! Reading keys: the list, newest first, and one of them.
 
+use keyward_core::{
+    record::Status,
+    sql::{self, Value as Bound},
+    time::DAY,
+};
 use serde_json::{Value, json};
 
 use crate::{
-    record::Status,
-    registry::{
-        context::RequestContext,
-        cursor,
-        enum_text::{self, text_of},
-        handler::HandlerResult,
-        input::{self, Input},
-        keys::key::{Key, State},
-        outcome::Outcome,
-        principal::Principal,
-    },
-    sql::{self, Value as Bound},
-    time::DAY,
+    context::RequestContext,
+    cursor,
+    enum_text::{self, text_of},
+    handler::HandlerResult,
+    input::{self, Input},
+    keys::key::{Key, State},
+    outcome::Outcome,
+    principal::Principal,
 };
 
 /// Name of this list in its cursors.

@@ -1,10 +1,9 @@
 //! A key to be made.
 
-use crate::{
-    policy::Realm,
-    record::KeyKind,
-    registry::keys::{room::Growth, settings::Settings},
-};
+use keyward_core::record::KeyKind;
+use keyward_policy::Realm;
+
+use crate::keys::{room::Growth, settings::Settings};
 
 /// A key to be made.
 pub struct NewKey<'a> {

@@ -2,20 +2,20 @@
 //! until newer ones of its kind need the room; KV and its object go on knowing it, so it is refused as what it is for
 //! good. So a tenant can rotate for ever.
 
+use keyward_core::{
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::Timestamp,
+};
+use keyward_policy::Policy;
 use serde_json::json;
 
 use crate::{
-    policy::Policy,
-    registry::{
-        context::RequestContext,
-        effect::Effect,
-        handler::HandlerError,
-        keys::settings::{MEASURED, Settings},
-        quotas::{Quota, Used},
-        tenants::tenant::Tenant,
-    },
-    sql::{self, Sql, SqlError, Value as Bound},
-    time::Timestamp,
+    context::RequestContext,
+    effect::Effect,
+    handler::HandlerError,
+    keys::settings::{MEASURED, Settings},
+    quotas::{Quota, Used},
+    tenants::tenant::Tenant,
 };
 
 /// Most rows of ended keys that go with one call, and most with one turn of upkeep.

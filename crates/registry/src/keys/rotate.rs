@@ -1,28 +1,26 @@
 //! Rotating keys: a new one with the old one's settings, and the end of the old one.
 
+use keyward_core::time::{SECOND, Timestamp};
+use keyward_policy::{Realm, Rotation};
 use serde_json::json;
 
 use crate::{
-    policy::{Realm, Rotation},
-    registry::{
-        context::RequestContext,
-        error::ApiError,
-        freshness::Freshness,
-        handler::{HandlerError, HandlerResult},
-        input::{self, Input},
-        keys::{
-            change::{Change, Fate},
-            create, edit, grants,
-            idempotency::{Replay, Token},
-            key::{self, Key},
-            new_key::NewKey,
-            room::Growth,
-            settings::Settings,
-        },
-        outcome::Outcome,
-        principal::Principal,
+    context::RequestContext,
+    error::ApiError,
+    freshness::Freshness,
+    handler::{HandlerError, HandlerResult},
+    input::{self, Input},
+    keys::{
+        change::{Change, Fate},
+        create, edit, grants,
+        idempotency::{Replay, Token},
+        key::{self, Key},
+        new_key::NewKey,
+        room::Growth,
+        settings::Settings,
     },
-    time::{SECOND, Timestamp},
+    outcome::Outcome,
+    principal::Principal,
 };
 
 /// Ten years.

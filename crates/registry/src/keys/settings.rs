@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
+use keyward_core::{
+    record::{KeyKind, Limits, Mode},
+    sql::Value as Bound,
+    time::{SECOND, Timestamp},
+};
+use keyward_policy::{Realm, scope};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json};
 
 use crate::{
-    policy::{Realm, scope},
-    record::{KeyKind, Limits, Mode},
-    registry::{
-        addresses,
-        enum_text::text_of,
-        input::{self, FieldErrors, Input, invalid},
-        keys::{grants, limits},
-        rows::{from_integer, from_json_text, from_nullable_json_text},
-        tenants::tenant::TenantPlan,
-        text,
-    },
-    sql::Value as Bound,
-    time::{SECOND, Timestamp},
+    addresses,
+    enum_text::text_of,
+    input::{self, FieldErrors, Input, invalid},
+    keys::{grants, limits},
+    rows::{from_integer, from_json_text, from_nullable_json_text},
+    tenants::tenant::TenantPlan,
+    text,
 };
 
 /// Names of these fields in the API.

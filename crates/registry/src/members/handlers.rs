@@ -1,27 +1,25 @@
 //! The calls that list and change members.
 
+use keyward_core::sql::{self, SqlError};
 use serde_json::{Value, json};
 
 use crate::{
-    registry::{
-        audit::{event::AuditEvent, short},
-        authorise::Act,
-        context::RequestContext,
-        email,
-        enum_text::{self, text_of},
-        error::{ApiError, Code},
-        handler::{HandlerError, HandlerResult},
-        input::Input,
-        members::{
-            member::{self, COLUMNS, MemberRow},
-            membership::Membership,
-        },
-        outcome::Outcome,
-        password::rules as password,
-        principal::{Member, Principal, Role},
-        quotas::{self, Quota},
+    audit::{event::AuditEvent, short},
+    authorise::Act,
+    context::RequestContext,
+    email,
+    enum_text::{self, text_of},
+    error::{ApiError, Code},
+    handler::{HandlerError, HandlerResult},
+    input::Input,
+    members::{
+        member::{self, COLUMNS, MemberRow},
+        membership::Membership,
     },
-    sql::{self, SqlError},
+    outcome::Outcome,
+    password::rules as password,
+    principal::{Member, Principal, Role},
+    quotas::{self, Quota},
 };
 
 /// `GET /members`: in the order they were added.

@@ -1,19 +1,19 @@
 //! A member as stored. E-mail addresses are unique over all tenants, since signing in comes before a tenant is known.
 
+use keyward_core::{
+    sql::{self, Sql, SqlError},
+    time::Timestamp,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
-    registry::{
-        context::RequestContext,
-        error::{ApiError, Code},
-        handler::HandlerError,
-        ids,
-        principal::Role,
-    },
-    sql::{self, Sql, SqlError},
-    time::Timestamp,
+    context::RequestContext,
+    error::{ApiError, Code},
+    handler::HandlerError,
+    ids,
+    principal::Role,
 };
 
 /// Columns of [`MemberRow`].

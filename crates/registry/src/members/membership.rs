@@ -1,11 +1,10 @@
 //! Somebody joins, leaves, or gets another role or password: the one way in which members are written.
 
+use keyward_core::sql::SqlError;
+
 use crate::{
-    registry::{
-        authorise::Authorised, context::RequestContext, enum_text::text_of, members::member::MemberRow, rows,
-        sessions::store,
-    },
-    sql::SqlError,
+    authorise::Authorised, context::RequestContext, enum_text::text_of, members::member::MemberRow, rows,
+    sessions::store,
 };
 
 /// Somebody joins, leaves, or becomes another.

@@ -1,22 +1,17 @@
 //! Setting a password, and checking one that is typed: as long as it takes whoever is right, and no faster for whoever
 //! guesses.
 
+use keyward_core::{entropy, secret::Secret, time::Timestamp};
+
 use crate::{
-    entropy,
-    registry::{
-        attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
-        context::RequestContext,
-        error::{ApiError, Code},
-        handler::HandlerError,
-        members::member::MemberRow,
-        password::derivation::{
-            Derived, ITERATIONS, PasswordJob, Purpose, SALT_BYTES, normalised, parameters,
-        },
-        principal::Member,
-        throttle::Counter,
-    },
-    secret::Secret,
-    time::Timestamp,
+    attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
+    context::RequestContext,
+    error::{ApiError, Code},
+    handler::HandlerError,
+    members::member::MemberRow,
+    password::derivation::{Derived, ITERATIONS, PasswordJob, Purpose, SALT_BYTES, normalised, parameters},
+    principal::Member,
+    throttle::Counter,
 };
 
 /// What a typed password turned out to be.

@@ -3,10 +3,11 @@
 //! twice, and is called again with the result.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use keyward_core::secret::Secret;
 use subtle::ConstantTimeEq;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::{registry::error::ApiError, secret::Secret};
+use crate::error::ApiError;
 
 /// Iterations of new passwords: the most that the platform derives.
 pub const ITERATIONS: u32 = 100_000;

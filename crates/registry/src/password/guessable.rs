@@ -2,7 +2,7 @@
 //! and what goes on as everybody expects. There is no rule of composition: a password is taken apart into as few parts as
 //! possible, each of which somebody who guesses has in a list, and it must have more than a few.
 
-use crate::registry::text;
+use crate::text;
 
 /// Words, names and short passwords that lists of the most used passwords are made of, one a line.
 const COMMON: &str = include_str!("common.txt");

@@ -1,15 +1,13 @@
 //! Which passwords may be chosen, and how long one that is typed may be.
 
+use keyward_core::secret::Secret;
 use serde_json::Value as Json;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{
-    registry::{
-        error::ApiError,
-        input::{self, FieldErrors, invalid},
-        password::guessable::is_guessable,
-    },
-    secret::Secret,
+    error::ApiError,
+    input::{self, FieldErrors, invalid},
+    password::guessable::is_guessable,
 };
 
 /// Characters of the longest password.

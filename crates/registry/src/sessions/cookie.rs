@@ -1,6 +1,6 @@
 //! The session's cookie.
 
-use crate::{
+use keyward_core::{
     cookie::{self, SESSION_COOKIE, SameSite},
     time::SECOND,
 };

@@ -1,21 +1,21 @@
 //! The list of who is signed in, and ending sessions of it: one's own, and as an owner those of members.
 
+use keyward_core::{
+    sql::{self, SqlError},
+    time::Timestamp,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    registry::{
-        audit::event::AuditEvent,
-        context::RequestContext,
-        error::ApiError,
-        handler::{HandlerError, HandlerResult},
-        members::member::MemberRow,
-        outcome::Outcome,
-        principal::{Member, Role},
-        sessions::{cookie::clear_cookie, store::end_all},
-    },
-    sql::{self, SqlError},
-    time::Timestamp,
+    audit::event::AuditEvent,
+    context::RequestContext,
+    error::ApiError,
+    handler::{HandlerError, HandlerResult},
+    members::member::MemberRow,
+    outcome::Outcome,
+    principal::{Member, Role},
+    sessions::{cookie::clear_cookie, store::end_all},
 };
 
 /// What ids begin with, and how much of the token's hash follows: enough to name one, and nothing to sign in with.

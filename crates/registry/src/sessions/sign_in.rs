@@ -1,35 +1,35 @@
 //! Signing in and out, and typing the password again.
 
+use keyward_core::{
+    network,
+    record::TenantStatus,
+    secret::Secret,
+    time::{HOUR, Timestamp},
+};
 use serde_json::{Value, json};
 
 use crate::{
-    network,
-    record::TenantStatus,
-    registry::{
-        audit::{
-            daily::{self, Kind},
-            event::{Actor, AuditEvent},
-        },
-        context::RequestContext,
-        effect::Effect,
-        email,
-        error::{ApiError, Code},
-        handler::{HandlerError, HandlerResult},
-        input::Input,
-        members::member::MemberRow,
-        outcome::Outcome,
-        password::{check::Verdict, rules as password},
-        principal::{Member, Role, inactive, unauthenticated},
-        rows,
-        sessions::{
-            cookie::{clear_cookie, set_cookie},
-            store,
-            token::{new_token, token_hash},
-        },
-        tenants::tenant::Tenant,
+    audit::{
+        daily::{self, Kind},
+        event::{Actor, AuditEvent},
     },
-    secret::Secret,
-    time::{HOUR, Timestamp},
+    context::RequestContext,
+    effect::Effect,
+    email,
+    error::{ApiError, Code},
+    handler::{HandlerError, HandlerResult},
+    input::Input,
+    members::member::MemberRow,
+    outcome::Outcome,
+    password::{check::Verdict, rules as password},
+    principal::{Member, Role, inactive, unauthenticated},
+    rows,
+    sessions::{
+        cookie::{clear_cookie, set_cookie},
+        store,
+        token::{new_token, token_hash},
+    },
+    tenants::tenant::Tenant,
 };
 
 /// How long a session lasts.

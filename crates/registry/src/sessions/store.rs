@@ -1,6 +1,8 @@
 //! Sessions as they are stored: how many there are, when they were last used, and their ends.
 
-use crate::{network, registry::context::RequestContext, sql::SqlError, time::MINUTE};
+use keyward_core::{network, sql::SqlError, time::MINUTE};
+
+use crate::context::RequestContext;
 
 /// Sessions that a member has at once: the oldest give way.
 const MOST_SESSIONS: u32 = 100;

@@ -2,14 +2,13 @@
 //! that a made-up token is known for one before anything is asked.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use sha2::{Digest, Sha256};
-use subtle::ConstantTimeEq;
-
-use crate::{
+use keyward_core::{
     entropy::{self, Entropy},
     key::hex,
     secret::Secrets,
 };
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 
 /// What session tokens begin with, which tells them from API keys.
 pub const TOKEN_PREFIX: &str = "kws_";

@@ -1,19 +1,15 @@
 //! Reading what a call says of a tenant.
 
+use keyward_core::{key, secret::Secret, sql::SqlError};
 use serde_json::Value;
 
 use crate::{
-    key,
-    registry::{
-        context::RequestContext,
-        email,
-        input::{self, FieldErrors, Input},
-        keys::limits,
-        password::rules as password,
-        tenants::{store::is_free, tenant::TenantPlan},
-    },
-    secret::Secret,
-    sql::SqlError,
+    context::RequestContext,
+    email,
+    input::{self, FieldErrors, Input},
+    keys::limits,
+    password::rules as password,
+    tenants::{store::is_free, tenant::TenantPlan},
 };
 
 /// A name, for people.

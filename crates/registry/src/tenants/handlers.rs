@@ -1,33 +1,31 @@
 //! The calls that list and change tenants. A change of one concerns each of its keys, whose records carry what a
 //! decision needs of the tenant.
 
+use keyward_core::record::TenantStatus;
 use serde_json::{Value, json};
 
 use crate::{
-    record::TenantStatus,
-    registry::{
-        audit::{daily::Kind, event::AuditEvent, short},
-        authorise::Act,
-        context::RequestContext,
-        effect::Effect,
-        enum_text,
-        error::ApiError,
-        freshness::Freshness,
-        handler::{HandlerError, HandlerResult},
-        input::Input,
-        members::{
-            member::{self, MemberRow},
-            membership::Membership,
-        },
-        outbox,
-        outcome::Outcome,
-        principal::{Principal, Role},
-        quotas, room,
-        tenants::{
-            fields::{code, name, owner, plan, refuse_taken},
-            store::{Revision, insert},
-            tenant::{COLUMNS, Tenant, TenantPlan},
-        },
+    audit::{daily::Kind, event::AuditEvent, short},
+    authorise::Act,
+    context::RequestContext,
+    effect::Effect,
+    enum_text,
+    error::ApiError,
+    freshness::Freshness,
+    handler::{HandlerError, HandlerResult},
+    input::Input,
+    members::{
+        member::{self, MemberRow},
+        membership::Membership,
+    },
+    outbox,
+    outcome::Outcome,
+    principal::{Principal, Role},
+    quotas, room,
+    tenants::{
+        fields::{code, name, owner, plan, refuse_taken},
+        store::{Revision, insert},
+        tenant::{COLUMNS, Tenant, TenantPlan},
     },
 };
 

@@ -1,18 +1,18 @@
 //! Storing tenants: a new one, with its code, and one that becomes another.
 
+use keyward_core::{
+    record::TenantStatus,
+    sql::{Sql, SqlError, Value as Bound},
+};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    record::TenantStatus,
-    registry::{
-        authorise::Authorised,
-        context::RequestContext,
-        enum_text::text_of,
-        ids, rows,
-        tenants::tenant::{Tenant, TenantPlan},
-    },
-    sql::{Sql, SqlError, Value as Bound},
+    authorise::Authorised,
+    context::RequestContext,
+    enum_text::text_of,
+    ids, rows,
+    tenants::tenant::{Tenant, TenantPlan},
 };
 
 /// Characters of a code that the gate chooses: none that is easily taken for another. So many codes there

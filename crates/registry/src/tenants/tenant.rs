@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
-
-use crate::{
+use keyward_core::{
     record::TenantStatus,
-    registry::rows::{from_integer, from_nullable_json_text},
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
+use serde::{Deserialize, Deserializer};
+use serde_json::{Value, json};
+
+use crate::rows::{from_integer, from_nullable_json_text};
 
 /// Columns of [`Tenant`].
 pub const COLUMNS: &str =

@@ -1,9 +1,9 @@
 //! Requests of one key in one hour or day, as stored.
 
+use keyward_core::sql::Value as Bound;
+use keyward_limits::wire::RefusalCounts;
 use serde::{Deserialize, Deserializer};
 use serde_json::json;
-
-use crate::{sql::Value as Bound, wire::RefusalCounts};
 
 /// Requests of one key in one hour or day, as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

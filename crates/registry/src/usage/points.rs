@@ -2,21 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use keyward_core::{
+    sql::{self, Sql, SqlError},
+    time::{DAY, HOUR, Timestamp},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{counts::Counts, retention};
 use crate::{
-    registry::{
-        context::RequestContext,
-        error::ApiError,
-        handler::HandlerResult,
-        input::{self, Input},
-        outcome::Outcome,
-        principal::Principal,
-    },
-    sql::{self, Sql, SqlError},
-    time::{DAY, HOUR, Timestamp},
+    context::RequestContext,
+    error::ApiError,
+    handler::HandlerResult,
+    input::{self, Input},
+    outcome::Outcome,
+    principal::Principal,
 };
 
 /// How much time a point can stand for.

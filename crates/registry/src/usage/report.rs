@@ -1,14 +1,14 @@
 //! Taking in what the KeyGates report: whole totals, so that a report that comes twice or late counts once.
 
+use keyward_core::{
+    sql::{self, Sql, SqlError, Value as Bound},
+    time::{MINUTE, Timestamp},
+};
+use keyward_limits::wire::{UsageHour, UsageReport, UsageTaken};
 use serde::Deserialize;
 
 use super::{counts::Counts, retention};
-use crate::{
-    registry::rows,
-    sql::{self, Sql, SqlError, Value as Bound},
-    time::{MINUTE, Timestamp},
-    wire::{UsageHour, UsageReport, UsageTaken},
-};
+use crate::rows;
 
 /// An hour that begins later than this from now has not come: the KeyGate's clock is wrong, or this one.
 const EARLY_MS: i64 = MINUTE;

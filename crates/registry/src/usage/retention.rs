@@ -4,15 +4,15 @@
 
 use std::collections::BTreeMap;
 
+use keyward_core::{
+    sql::{self, Sql, SqlError},
+    time::{DAY, HOUR, Timestamp},
+};
 use serde::Deserialize;
 use serde_json::json;
 
 use super::counts::Counts;
-use crate::{
-    registry::rows,
-    sql::{self, Sql, SqlError},
-    time::{DAY, HOUR, Timestamp},
-};
+use crate::rows;
 
 const HOURS_KEPT_MS: i64 = 90 * DAY;
 const DAYS_KEPT_MS: i64 = 730 * DAY;
