@@ -7,15 +7,15 @@ use keyward_core::{
     sql::Sql,
     time::{DAY, MINUTE, SECOND},
 };
-use keyward_registry::{CallState, Progress, admin_call::AdminCall, call};
-use keyward_testing::office::{Answer, Office};
+use keyward_registry::{CallState, Progress, admin_call::AdminCall};
 use keyward_testing::{
     Seeded,
+    office::{Answer, Office},
     outside::{AT_ONCE, Course, DOWN, PATIENCE},
 };
 use serde_json::{Value, json};
 
-fn create(office: &Office, owner: &str, idempotency_key: Option<&str>) -> AdminCall {
+pub fn create(office: &Office, owner: &str, idempotency_key: Option<&str>) -> AdminCall {
     let body = json!({"name": "new", "scopes": ["orders:read"]});
     AdminCall {
         idempotency_key: idempotency_key.map(str::to_owned),
@@ -23,7 +23,13 @@ fn create(office: &Office, owner: &str, idempotency_key: Option<&str>) -> AdminC
     }
 }
 
-fn rotate(office: &Office, owner: &str, id: &str, fate: Value, idempotency_key: Option<&str>) -> AdminCall {
+pub fn rotate(
+    office: &Office,
+    owner: &str,
+    id: &str,
+    fate: Value,
+    idempotency_key: Option<&str>,
+) -> AdminCall {
     AdminCall {
         idempotency_key: idempotency_key.map(str::to_owned),
         ..office.call("POST", owner, &format!("/api-keys/{id}/rotate"), fate)
@@ -31,14 +37,14 @@ fn rotate(office: &Office, owner: &str, id: &str, fate: Value, idempotency_key: 
 }
 
 /// Ids of the keys that any KeyGate lets pass.
-fn live_at_the_gate(office: &Office) -> Vec<String> {
+pub fn live_at_the_gate(office: &Office) -> Vec<String> {
     let gates = office.gates.borrow();
     let records = gates.values().filter_map(|gate| gate.record.as_ref());
     records.filter(|record| record.status == Status::Active).map(|record| record.id.clone()).collect()
 }
 
 /// Ids of the keys that the API lists as active, oldest first.
-fn active(office: &Office, owner: &str) -> Vec<String> {
+pub fn active(office: &Office, owner: &str) -> Vec<String> {
     let listed = office.get(owner, "/api-keys?status=ACTIVE").expect(200);
     let ids = listed.body["apiKeys"].as_array().unwrap().iter().rev();
     ids.map(|key| key["id"].as_str().unwrap().to_owned()).collect()
@@ -50,7 +56,7 @@ fn actions(office: &Office, owner: &str) -> Vec<String> {
     entries.map(|entry| entry["action"].as_str().unwrap().to_owned()).collect()
 }
 
-fn unavailable(answer: &Answer, says: &str) {
+pub fn unavailable(answer: &Answer, says: &str) {
     answer.refused(503, "STORE_UNAVAILABLE");
     assert!(answer.header("Retry-After").is_some());
     assert!(answer.body["detail"].as_str().unwrap().contains(says), "{}", answer.text);
@@ -269,116 +275,6 @@ fn two_repeats_at_the_same_time_get_one_key_whichever_is_told_first() {
     assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [503, 201, 201]);
     assert_eq!(answers[1].body, answers[2].body);
     assert_eq!(active(&office, &owner).len(), 1);
-}
-
-#[test]
-fn whatever_statement_of_a_whole_call_fails_its_answer_is_true() {
-    let begin = || {
-        let (office, owner) = Office::open();
-        let old = office.key(&owner, json!({})).key_id();
-        office.pass_with_alarms(5 * MINUTE);
-        (office, owner, old)
-    };
-    type Call = fn(&Office, &str, &str) -> AdminCall;
-    let calls: [Call; 5] = [
-        |office, owner, _| create(office, owner, None),
-        |office, owner, _| create(office, owner, Some("k")),
-        |office, owner, old| rotate(office, owner, old, json!({"revokeOld": true}), None),
-        |office, owner, old| rotate(office, owner, old, json!({"revokeOld": true}), Some("k")),
-        |office, owner, old| rotate(office, owner, old, json!({}), None),
-    ];
-    for call in calls {
-        for steps in 0.. {
-            let (office, owner, old) = begin();
-            let call = call(&office, &owner, &old);
-            office.db.fail_after(steps);
-            let answer = office.send(call.clone());
-            let done = office.db.has_not_failed();
-            let what = format!("{} {:?} after {steps}: {}", call.path, call.idempotency_key, answer.text);
-            let shown = match answer.status {
-                201 => vec![answer.key_id()],
-                503 => vec![],
-                _ => panic!("{what}"),
-            };
-            let ends_old = call.body.contains("revokeOld") && !shown.is_empty();
-            let mut expected = if ends_old { vec![] } else { vec![old.clone()] };
-            expected.extend(shown.clone());
-            expected.sort();
-            // At once: whoever was shown a key has one that works, the old one goes on unless it was, and is refused where
-            // the answer says from when on.
-            let live = live_at_the_gate(&office);
-            assert!(shown.iter().all(|id| live.contains(id)), "{what}");
-            let promised = answer.body["previous"].get("refusedEverywhereBy").is_some();
-            assert!(live.contains(&old) != promised || (ends_old && !promised), "{what}");
-            office.pass_with_alarms(5 * MINUTE);
-            if shown.is_empty() && call.idempotency_key.is_some() {
-                let again = office.send(call).expect(201);
-                assert!(live_at_the_gate(&office).contains(&again.key_id()), "{what}");
-            } else {
-                let mut live = live_at_the_gate(&office);
-                live.sort();
-                assert_eq!(live, expected, "{what}");
-                let mut listed = active(&office, &owner);
-                listed.sort();
-                assert_eq!(listed, expected, "{what}");
-            }
-            if done {
-                assert_eq!(shown.len(), 1);
-                break;
-            }
-        }
-    }
-}
-
-#[test]
-fn what_a_call_tells_is_told_in_less_time_than_the_gate_waits_for_the_answer() {
-    let slow = Course { lands: Some(0), answers: PATIENCE - 100, well: true };
-    for second in [slow, Course { answers: 60 * SECOND, ..slow }, DOWN] {
-        let (office, owner) = Office::open();
-        let old = office.key(&owner, json!({})).key_id();
-        office.tells.borrow_mut().extend([slow, second]);
-        let before = office.now.get();
-        let answer = office.send(rotate(&office, &owner, &old, json!({"revokeOld": true}), None)).expect(201);
-        assert!(answer.body["plaintextKey"].is_string());
-        assert!(answer.body["previous"].get("refusedEverywhereBy").is_none(), "nothing is promised yet");
-        let took = office.now.get().0 - before.0;
-        assert!(took <= 8_000 && took < i64::from(call::ANSWERED_WITHIN_MS), "{took}");
-        office.pass_with_alarms(MINUTE);
-        assert_eq!(live_at_the_gate(&office), [answer.key_id()]);
-    }
-}
-
-#[test]
-fn an_alarm_that_cannot_be_set_takes_no_key_from_whoever_made_it_and_acknowledges_nothing_that_could_be_lost()
-{
-    let slow = Course { lands: Some(0), answers: 2 * SECOND, well: true };
-    for fate in [Value::Null, json!({}), json!({"revokeOld": true})] {
-        let (office, owner) = Office::open();
-        let old = office.key(&owner, json!({})).key_id();
-        office.pass_with_alarms(5 * MINUTE);
-        office.tells.borrow_mut().push_back(slow);
-        // One before the key is told, none after it.
-        office.alarms_left.set(Some(1));
-        let call = match fate.is_null() {
-            true => create(&office, &owner, None),
-            false => rotate(&office, &owner, &old, fate, None),
-        };
-        let made = office.send(call).expect(201);
-        assert!(live_at_the_gate(&office).contains(&made.key_id()));
-        office.post(&owner, "/links", json!({})).refused(400, "VALIDATION_FAILED");
-        office.kv_is_down.set(true);
-        let path = format!("/api-keys/{}/revoke", made.key_id());
-        unavailable(&office.post(&owner, &path, json!({})), "Repeat the call");
-        assert!(!live_at_the_gate(&office).contains(&made.key_id()), "it is told nevertheless");
-        // What has nothing to publish is not concerned.
-        office.delete(&owner, "/session").expect(204);
-        let owner = office.sign_in("owner@example.com");
-        office.alarms_left.set(None);
-        office.kv_is_down.set(false);
-        office.post(&owner, &path, json!({})).expect(200);
-        office.pass_with_alarms(5 * MINUTE);
-        assert_eq!(office.published(&made.key_id()).unwrap().status, Status::Revoked);
-    }
 }
 
 #[test]

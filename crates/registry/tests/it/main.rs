@@ -2,11 +2,14 @@
 
 mod admin_api;
 mod admin_scopes;
+mod audit_quota;
 mod changes;
 mod clocks;
 mod delivery;
+mod delivery_faults;
 mod ended_keys;
 mod fresh_password;
+mod fresh_password_table;
 mod front;
 mod golden;
 mod growth;
@@ -29,7 +32,10 @@ mod rotation;
 mod session_list;
 mod sessions;
 mod sign_in;
+mod sign_in_at_once;
 mod text;
 mod throttle;
+mod turn_cases;
 mod turns;
 mod usage;
+mod usage_retention;

@@ -7,16 +7,18 @@ use keyward_core::{
     sql::Sql,
     time::{HOUR, MINUTE, SECOND},
 };
-use keyward_registry::{CallState, Progress, attempts::Attempts, front};
-use keyward_testing::office::{Answer, Office, PASSWORD, SETUP_TOKEN};
-use keyward_testing::{NOON, Seeded};
+use keyward_registry::{CallState, Progress};
+use keyward_testing::{
+    Seeded,
+    office::{Answer, Office, PASSWORD, SETUP_TOKEN},
+};
 use serde_json::{Value, json};
 
-const OWNER: &str = "owner@example.com";
-const HOME: &str = "192.0.2.1";
-const WRONG: &str = "a wrong password";
+pub const OWNER: &str = "owner@example.com";
+pub const HOME: &str = "192.0.2.1";
+pub const WRONG: &str = "a wrong password";
 
-fn try_from(office: &Office, address: &str, email: &str, password: &str) -> Answer {
+pub fn try_from(office: &Office, address: &str, email: &str, password: &str) -> Answer {
     let before = office.address.replace(address.into());
     let answer = office.post("", "/session", json!({"email": email, "password": password}));
     office.address.replace(before);
@@ -29,7 +31,7 @@ fn wait_of(answer: &Answer) -> i64 {
 }
 
 /// Fails from ever new networks until the address itself is held back.
-fn flood(office: &Office, email: &str) -> usize {
+pub fn flood(office: &Office, email: &str) -> usize {
     (0..1000)
         .take_while(|n| {
             try_from(office, &format!("198.51.{}.{}", n / 250, n % 250), email, WRONG).status == 401
@@ -53,7 +55,7 @@ fn strangers_who_fail_with_an_address_neither_keep_its_owner_out_nor_touch_what_
     assert_eq!(flood(&office, OWNER), 30, "in all, from however many networks");
     for _ in 0..3 {
         assert_eq!(try_from(&office, HOME, OWNER, PASSWORD).status, 201);
-        office.post(&owner, "/session/progress-up", json!({"password": PASSWORD})).expect(204);
+        office.post(&owner, "/session/step-up", json!({"password": PASSWORD})).expect(204);
         let change = json!({"password": "another long passphrase", "currentPassword": PASSWORD});
         office.patch(&owner, &me, change).expect(200);
         let back = json!({"password": PASSWORD, "currentPassword": "another long passphrase"});
@@ -167,7 +169,7 @@ fn passwords_typed_in_a_session_are_guessed_no_faster_and_slow_no_other_session(
     let (office, owner) = Office::open();
     let (stolen, me) = (office.sign_in(OWNER), my_path(&office, &owner));
     let step_up = |session: &str, password: &str| {
-        office.post(session, "/session/progress-up", json!({"password": password}))
+        office.post(session, "/session/step-up", json!({"password": password}))
     };
     let change = json!({"password": "another long passphrase", "currentPassword": WRONG});
     for _ in 0..4 {
@@ -219,7 +221,7 @@ fn a_set_up_token_that_can_be_guessed_sets_nothing_up() {
 fn attempts_at_the_same_moment_are_counted_before_any_is_checked() {
     let (office, owner) = Office::open();
     let sign_in = office.call("POST", "", "/session", json!({"email": OWNER, "password": WRONG}));
-    let step_up = office.call("POST", &owner, "/session/progress-up", json!({"password": WRONG}));
+    let step_up = office.call("POST", &owner, "/session/step-up", json!({"password": WRONG}));
     for call in [sign_in, step_up] {
         let derived = |_: &u32| {
             let progress =
@@ -304,92 +306,8 @@ fn another_password_makes_every_network_new() {
     assert_eq!(left, Vec::<Value>::new());
 }
 
-/// So many people sign in at the same moment, each with these passwords.
-fn at_once(office: &Office, calls: impl IntoIterator<Item = (String, &'static str)>) -> Vec<u16> {
-    let calls: Vec<_> = calls
-        .into_iter()
-        .map(|(email, password)| {
-            office.call("POST", "", "/session", json!({"email": email, "password": password}))
-        })
-        .collect();
-    office.send_at_once(&calls).iter().map(|answer| answer.status).collect()
-}
-
-#[test]
-fn right_passwords_at_the_same_moment_are_all_let_in() {
-    let (office, owner) = Office::open();
-    office.derivation_ms.set(120);
-    let before = office.now.get();
-    assert_eq!(at_once(&office, (0..30).map(|_| (OWNER.to_owned(), PASSWORD))), [201; 30]);
-    assert!(office.now.get().0 - before.0 <= 2_000, "and soon");
-    let step_up = office.call("POST", &owner, "/session/progress-up", json!({"password": PASSWORD}));
-    let answers = office.send_at_once(&vec![step_up; 12]);
-    assert_eq!(answers.iter().map(|answer| answer.status).collect::<Vec<_>>(), [204; 12]);
-}
-
-#[test]
-fn right_passwords_at_the_same_moment_are_let_in_at_a_known_network_while_strangers_guess_or_neighbours_crowd()
- {
-    let holds: [fn(&Office); 2] = [|office| assert_eq!(flood(office, OWNER), 30), crowd];
-    for hold in holds {
-        let (office, _) = Office::open();
-        hold(&office);
-        office.derivation_ms.set(80);
-        assert_eq!(at_once(&office, (0..12).map(|_| (OWNER.to_owned(), PASSWORD))), [201; 12]);
-        // And what is wrong is refused before anybody could see that it was looked at.
-        let before = office.now.get();
-        let statuses = at_once(&office, (0..40).map(|_| (OWNER.to_owned(), WRONG)));
-        // A crowd leaves room for a call now and then.
-        assert!(statuses.iter().filter(|status| **status != 429).count() < 5);
-        assert!(office.now.get().0 - before.0 < front::REFUSED_SIGN_IN_MS);
-    }
-}
-
-#[test]
-fn wrong_passwords_at_the_same_moment_get_no_more_attempts_by_waiting_and_a_bounded_wait() {
-    let (office, _) = Office::open();
-    office.derivation_ms.set(120);
-    let (derivations, before) = (office.derivations.get(), office.now.get());
-    let statuses = at_once(&office, (0..300).map(|_| (OWNER.to_owned(), WRONG)));
-    let of = |status| statuses.iter().filter(|own| **own == status).count();
-    assert_eq!((of(401), of(429)), (5, 295));
-    assert_eq!(office.derivations.get() - derivations, 5);
-    assert!(office.now.get().0 - before.0 <= 2_000);
-    office.later(SECOND);
-    try_from(&office, HOME, OWNER, PASSWORD).expect(201);
-}
-
-#[test]
-fn a_derivation_that_never_ends_keeps_nobody_waiting_for_long() {
-    let (office, _) = Office::open();
-    let sign_in = office.call("POST", "", "/session", json!({"email": OWNER, "password": PASSWORD}));
-    for _ in 0..5 {
-        let progress =
-            office.registry().handle(&sign_in, &CallState::default(), office.now.get(), &mut Seeded::new(1));
-        assert!(matches!(progress, Progress::Derive(_)));
-    }
-    let before = office.now.get();
-    // By then what was counted makes wait no longer.
-    try_from(&office, HOME, OWNER, PASSWORD).expect(201);
-    assert!((1..=2_000).contains(&(office.now.get().0 - before.0)));
-}
-
-#[test]
-fn few_wait_at_a_time_and_nothing_grows_by_it() {
-    let attempts = Attempts::default();
-    attempts.begin("pair:a", NOON);
-    let waiting = |now| (0..200).filter(|_| attempts.may_wait("pair:a", now)).count();
-    assert_eq!([waiting(NOON), waiting(NOON.plus(100)), waiting(NOON.plus(5 * SECOND))], [50, 50, 0]);
-    assert_eq!(waiting(NOON.plus(-1)), 0, "a clock that was set back");
-    for n in 0..2_000 {
-        attempts.begin(&format!("pair:{n}"), NOON);
-    }
-    let may_wait = |subject| attempts.may_wait(subject, NOON.plus(200));
-    assert_eq!([may_wait("pair:0"), may_wait("pair:1999")], [false, true]);
-}
-
 /// The network has made as many calls as it may: one more is refused.
-fn crowd(office: &Office) {
+pub fn crowd(office: &Office) {
     let junk =
         (0..5_000).map(|_| office.post("", "/session", json!({"email": "x"})).code() == "RATE_LIMITED");
     assert!(junk.take_while(|refused| !refused).count() < 2_000);

@@ -1,0 +1,195 @@
+//! Every route of the admin API, with a call that changes something.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use keyward_policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route};
+use keyward_registry::{admin_call::AdminCall, sessions::token};
+use keyward_testing::office::{Office, PASSWORD, SETUP_TOKEN, policy_with};
+use serde_json::{Value, json};
+
+pub const LINK: Link =
+    Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
+
+pub fn policy() -> &'static Policy {
+    policy_with(|realm| {
+        realm.link = Some(LINK);
+        let session = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
+        let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
+        realm.routes = Box::leak([&[checkout], realm.routes].concat().into_boxed_slice());
+    })
+}
+
+/// A deployment with something of everything.
+pub struct Stage {
+    pub office: Office,
+    pub owner: String,
+    pub member: String,
+    pub member_id: String,
+    pub tenant: String,
+    pub key: String,
+    pub link: String,
+    pub link_token: String,
+}
+
+impl Stage {
+    /// Nobody has set it up.
+    pub fn empty() -> Self {
+        let text = String::new;
+        Self {
+            office: Office::over(policy()),
+            owner: text(),
+            member: text(),
+            member_id: text(),
+            tenant: text(),
+            key: text(),
+            link: text(),
+            link_token: text(),
+        }
+    }
+
+    pub fn open() -> Self {
+        let (office, owner) = Office::open_over(policy());
+        let (member, member_id) = office.member(&owner, "admin@example.com", "admin");
+        let (_, tenant) = office.tenant(&owner, "shop");
+        let key = office.key(&owner, json!({})).key_id();
+        let link = json!({ "url": "https://shop.example/api/public/orders/checkout" });
+        let link = office.post(&owner, "/links", link).expect(201).body;
+        let (link, link_token) = (&link["link"]["id"], &link["token"]);
+        let (link, link_token) = (link.as_str().unwrap().into(), link_token.as_str().unwrap().into());
+        let stage = Self { office, owner, member, member_id, tenant, key, link, link_token };
+        for path in ["/api-keys".to_owned(), format!("/api-keys/{}/rotate", stage.key)] {
+            stage.office.send(repeatable(&stage, &path, "done")).expect(201);
+        }
+        stage.office.alarm();
+        stage
+    }
+
+    pub fn call(&self, method: &str, path: &str, body: Value) -> AdminCall {
+        self.office.call(method, &self.owner, path, body)
+    }
+}
+
+fn repeatable(stage: &Stage, path: &str, idempotency_key: &str) -> AdminCall {
+    let body = if path.ends_with("/rotate") { json!({}) } else { json!({"name": "n", "scopes": ["*"]}) };
+    AdminCall {
+        idempotency_key: Some(format!("{idempotency_key} {path}").replace(' ', "-")),
+        ..stage.call("POST", path, body)
+    }
+}
+
+type Case = (&'static str, &'static str, fn() -> Stage, fn(&Stage) -> AdminCall);
+
+/// At least one call of each route, and more where it writes in several ways.
+pub const CASES: &[Case] = &[
+    ("POST", "/setup", Stage::empty, |stage| {
+        let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
+        stage.call("POST", "/setup", body)
+    }),
+    ("POST", "/session", Stage::open, |stage| sign_in(stage, "admin@example.com", PASSWORD)),
+    ("POST", "/session", Stage::open, |stage| sign_in(stage, "admin@example.com", "a wrong password")),
+    ("POST", "/session", Stage::open, |stage| sign_in(stage, "stranger@example.com", PASSWORD)),
+    ("GET", "/session", Stage::open, |stage| stage.call("GET", "/session", Value::Null)),
+    ("DELETE", "/session", Stage::open, |stage| stage.call("DELETE", "/session", Value::Null)),
+    ("POST", "/session/step-up", Stage::open, |stage| {
+        stage.call("POST", "/session/step-up", json!({ "password": PASSWORD }))
+    }),
+    ("POST", "/session/step-up", Stage::open, |stage| {
+        stage.call("POST", "/session/step-up", json!({ "password": "a wrong password" }))
+    }),
+    ("GET", "/sessions", Stage::open, |stage| stage.call("GET", "/sessions", Value::Null)),
+    ("DELETE", "/sessions", Stage::open, |stage| stage.call("DELETE", "/sessions", Value::Null)),
+    ("DELETE", "/sessions/{ses_}", Stage::open, |stage| {
+        let id = &token::token_hash(&stage.member)[..24];
+        stage.call("DELETE", &format!("/sessions/ses_{id}"), Value::Null)
+    }),
+    ("GET", "/members/{}/sessions", Stage::open, |stage| {
+        stage.call("GET", &format!("/members/{}/sessions", stage.member_id), Value::Null)
+    }),
+    ("DELETE", "/members/{}/sessions", Stage::open, |stage| {
+        stage.call("DELETE", &format!("/members/{}/sessions", stage.member_id), Value::Null)
+    }),
+    ("GET", "/api-keys", Stage::open, |stage| stage.call("GET", "/api-keys", Value::Null)),
+    ("POST", "/api-keys", Stage::open, |stage| {
+        stage.call("POST", "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}))
+    }),
+    ("POST", "/api-keys", Stage::open, |stage| repeatable(stage, "/api-keys", "new")),
+    ("POST", "/api-keys", Stage::open, |stage| repeatable(stage, "/api-keys", "done")),
+    ("GET", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "GET", "", Value::Null)),
+    ("PATCH", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "PATCH", "", json!({"name": "other"}))),
+    ("POST", "/api-keys/{key_}/revoke", Stage::open, |stage| of_key(stage, "POST", "/revoke", json!({}))),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| of_key(stage, "POST", "/rotate", json!({}))),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        of_key(stage, "POST", "/rotate", json!({"revokeOld": true}))
+    }),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        of_key(stage, "POST", "/rotate", json!({"graceSeconds": 60}))
+    }),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        repeatable(stage, &format!("/api-keys/{}/rotate", stage.key), "new")
+    }),
+    ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
+        repeatable(stage, &format!("/api-keys/{}/rotate", stage.key), "done")
+    }),
+    ("GET", "/api-keys/{key_}/usage", Stage::open, |stage| of_key(stage, "GET", "/usage", Value::Null)),
+    ("POST", "/links", Stage::open, |stage| {
+        stage.call("POST", "/links", json!({ "url": "https://shop.example/api/public/orders/checkout" }))
+    }),
+    ("GET", "/links/{link_}", Stage::open, |stage| {
+        stage.call("GET", &format!("/links/{}", stage.link), Value::Null)
+    }),
+    ("GET", "/quotas", Stage::open, |stage| stage.call("GET", "/quotas", Value::Null)),
+    ("GET", "/realms", Stage::open, |stage| stage.call("GET", "/realms", Value::Null)),
+    ("GET", "/realms", Stage::empty, |stage| {
+        stage.office.call("GET", &format!("setup:{SETUP_TOKEN}"), "/realms", Value::Null)
+    }),
+    ("GET", "/audit", Stage::open, |stage| stage.call("GET", "/audit", Value::Null)),
+    ("GET", "/audit/verify", Stage::open, |stage| stage.call("GET", "/audit/verify", Value::Null)),
+    ("GET", "/members", Stage::open, |stage| stage.call("GET", "/members", Value::Null)),
+    ("POST", "/members", Stage::open, |stage| {
+        stage.call(
+            "POST",
+            "/members",
+            json!({"email": "b@example.com", "role": "viewer", "password": PASSWORD}),
+        )
+    }),
+    ("GET", "/members/{}", Stage::open, |stage| of_member(stage, "GET", Value::Null)),
+    ("PATCH", "/members/{}", Stage::open, |stage| {
+        of_member(stage, "PATCH", json!({"role": "viewer", "password": "another long password"}))
+    }),
+    ("PATCH", "/members/{}", Stage::open, |stage| {
+        let body = json!({"password": "another long password", "currentPassword": PASSWORD});
+        stage.office.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
+    }),
+    ("PATCH", "/members/{}", Stage::open, |stage| {
+        let body = json!({"password": "another long password", "currentPassword": "a wrong password"});
+        stage.office.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
+    }),
+    ("DELETE", "/members/{}", Stage::open, |stage| of_member(stage, "DELETE", Value::Null)),
+    ("GET", "/tenants", Stage::open, |stage| stage.call("GET", "/tenants", Value::Null)),
+    ("POST", "/tenants", Stage::open, |stage| {
+        let owner = json!({"email": "c@example.com", "password": PASSWORD});
+        stage.call("POST", "/tenants", json!({ "name": "Another", "owner": owner }))
+    }),
+    ("GET", "/tenants/{}", Stage::open, |stage| {
+        stage.call("GET", &format!("/tenants/{}", stage.tenant), Value::Null)
+    }),
+    ("PATCH", "/tenants/{}", Stage::open, |stage| {
+        stage.call(
+            "PATCH",
+            &format!("/tenants/{}", stage.tenant),
+            json!({"plan": "pro", "status": "INACTIVE"}),
+        )
+    }),
+];
+
+fn sign_in(stage: &Stage, email: &str, password: &str) -> AdminCall {
+    stage.office.call("POST", "", "/session", json!({"email": email, "password": password}))
+}
+
+pub fn of_key(stage: &Stage, method: &str, what: &str, body: Value) -> AdminCall {
+    stage.call(method, &format!("/api-keys/{}{what}", stage.key), body)
+}
+
+fn of_member(stage: &Stage, method: &str, body: Value) -> AdminCall {
+    stage.call(method, &format!("/members/{}", stage.member_id), body)
+}
