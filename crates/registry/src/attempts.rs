@@ -25,7 +25,7 @@ pub const MOST_LOOKS_UNSEEN: u32 = 6;
 /// Calls that may begin to wait within [`LOOK_AGAIN_MS`], so that whoever floods makes few of them look.
 const MOST_WAITING: u32 = 50;
 
-/// Those.
+/// The passwords that are being checked.
 #[derive(Debug, Default)]
 pub struct Attempts {
     in_hand: RefCell<VecDeque<(String, Timestamp)>>,

@@ -47,7 +47,7 @@ pub enum Progress {
     Tell(CreatedKey),
     /// Wait for [`LOOK_AGAIN_MS`](crate::attempts::LOOK_AGAIN_MS), then call again with one wait more, and this.
     Wait(Option<Box<ApiError>>),
-    /// It is done.
+    /// The call is done.
     Done(Outcome),
 }
 

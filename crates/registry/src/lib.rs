@@ -1,13 +1,34 @@
 //! The Registry: the source of truth for tenants, people, keys and the audit, behind the admin API.
 //!
-//! Pure: SQL, time, randomness, secrets and finished password derivations come in, an answer comes
-//! out. A call is one synchronous turn and one transaction, so that a crash or a statement that fails
-//! leaves all of it or nothing. What a call may read or change is bound to its principal's tenant.
+//! Pure: SQL, time, randomness, secrets and finished password derivations come in, an answer comes out.
 //!
-//! The life of a call: [`Registry::handle`] finds the route, authenticates, checks the right to do
-//! it and runs the handler. A handler that has to wait for something stops with a [`Progress`] that says for what, and
-//! runs again from its beginning, in a turn of its own, with the result. An [`Outcome`] names the keys whose
-//! KeyGates must be told before the answer goes out. [`call`] carries all of it out.
+//! # The way of a call
+//! 1. In the Worker, [`front`] looks at the request: who sends it, what it shows, whether its network is held back, its
+//!    body. [`refuse_at_once`] refuses what needs no database to be refused. What is left becomes an
+//!    [`AdminCall`](admin_call::AdminCall) for the one object that has the database.
+//! 2. There [`call`] carries it out, and [`dispatch`] makes attempts at it. Each is one synchronous transaction, so that a
+//!    crash or a statement that fails leaves all of it or nothing.
+//! 3. [`router`] finds the handler. [`authenticate`] says who calls (a [`principal`]), who may read and change what is of its
+//!    own tenant only. [`counting`] counts the call, and [`room`] says whether the database has room for it.
+//! 4. The handler ([`keys`], [`members`], [`tenants`], [`sessions`], [`links`] …) reads the [`input`], describes what it is about
+//!    to do as an act, has it [authorised](authorise) by the one list of what each act asks for ([`guard`]), writes it
+//!    with its [`audit`] entry, and gives an [`Outcome`].
+//! 5. A handler that has to wait, for a password's derivation say, stops with a [`HandlerError`](handler::HandlerError).
+//!    [`call`] waits, puts the result into the [`CallState`], and attempts the call again from its beginning.
+//! 6. Before the answer goes out, the coordinators of the keys that it changed are told; KV is written after it
+//!    ([`outbox`], [`publisher`]).
+//!
+//! What is done a little at a time, after calls: [`upkeep`]. The tables: [`schema`]. How much there may be of anything:
+//! [`quotas`].
+//!
+//! ```
+//! use keyward_registry::{admin_call::AdminCredential, refuse_at_once};
+//!
+//! let nobody = AdminCredential::None;
+//! assert!(refuse_at_once("POST", "/session", &nobody).is_ok(), "anybody may sign in");
+//! let refused = refuse_at_once("GET", "/api-keys", &nobody).unwrap_err();
+//! assert_eq!(refused.code.facts(), (401, "UNAUTHENTICATED"));
+//! ```
 
 pub mod addresses;
 pub mod admin_call;

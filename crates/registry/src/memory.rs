@@ -9,7 +9,7 @@ use keyward_core::time::{HOUR, Timestamp};
 
 use crate::{attempts::Attempts, rates::Rates};
 
-/// It.
+/// What one Registry object remembers.
 #[derive(Debug, Default)]
 pub struct Memory {
     /// The calls of the last minute.

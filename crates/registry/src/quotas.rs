@@ -105,7 +105,7 @@ pub struct Used {
     pub ended_keys: u64,
     /// Bytes of what is set on all of them, and of what was and is remembered for the repeat of a request.
     pub key_bytes: u64,
-    /// Those of them that are set on keys which have ended.
+    /// Of them, bytes that are set on keys which have ended.
     pub ended_bytes: u64,
 }
 

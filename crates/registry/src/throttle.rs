@@ -79,7 +79,7 @@ impl Counter {
         Some(Self::new("site", &site, Pace::Steady { burst: 1_000, interval_ms: SECOND }))
     }
 
-    /// Those that hold back everybody but who is known at the network.
+    /// The counters that hold back everybody but people who are known at the network.
     pub fn wide(email: &str, address: &str) -> Vec<Self> {
         let counters = [Self::of_email(email), Self::of_network(address)];
         counters.into_iter().chain(Self::of_site(address)).collect()
@@ -115,12 +115,12 @@ impl RequestContext<'_> {
         if until.is_some() && may_wait() { Err(HandlerError::Wait(crowded.map(Box::new))) } else { Ok(until) }
     }
 
-    /// An attempt is looked at from now on.
+    /// An attempt is being checked from now on.
     pub(super) fn begin(&self, counter: &Counter) {
         self.memory.attempts.begin(&counter.subject, self.now);
     }
 
-    /// It is known what it was.
+    /// The attempt was checked.
     pub(super) fn end(&self, counter: &Counter) {
         self.memory.attempts.end(&counter.subject);
     }

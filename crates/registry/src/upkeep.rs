@@ -12,7 +12,7 @@ use serde::Deserialize;
 
 use crate::{audit, keys, memory::Memory, room, tenants::tenant::Tenant, usage};
 
-/// It, over one database.
+/// Upkeep of one database.
 pub struct Upkeep<'a> {
     /// The object's database.
     pub db: &'a dyn Sql,

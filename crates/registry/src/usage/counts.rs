@@ -8,9 +8,9 @@ use serde_json::json;
 /// Requests of one key in one hour or day, as stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Counts {
-    /// Those that were let through.
+    /// Requests that were let through.
     pub accepted: u64,
-    /// Those that were refused, by code.
+    /// Requests that were refused, by code.
     #[serde(deserialize_with = "refusals")]
     pub refused: RefusalCounts,
 }

@@ -41,7 +41,7 @@ fn bounds(db: &dyn Sql, tenant_id: &str) -> Result<Option<Bounds>, SqlError> {
     sql::query_one(db, known, &[tenant_id.into()])
 }
 
-/// The same of one tenant.
+/// The first hour that is kept as such, of this tenant: later, where it has too many rows.
 ///
 /// # Errors
 /// What SQLite says.
