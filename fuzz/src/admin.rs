@@ -8,11 +8,11 @@ use std::cell::Cell;
 use keyward_core::{secret::Secret, sql::Sql};
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
-    dispatch::{Registry, Step},
+    call_state::CallState,
+    dispatch::{Progress, Registry},
     freshness::Telling,
     memory::Memory,
     migrate,
-    progress::Progress,
 };
 use keyward_testing::Database;
 use serde_json::{Value, json};
@@ -108,18 +108,18 @@ impl Office {
         };
         self.calls.set(self.calls.get() + 1);
         let mut entropy = Seeded(self.calls.get() << 32);
-        let mut progress = Progress::default();
+        let mut state = CallState::default();
         loop {
-            match registry.handle(call, &progress, NOW, &mut entropy) {
+            match registry.handle(call, &state, NOW, &mut entropy) {
                 // Any password is the right one: whether it is, is not what is looked at here.
-                Step::Derive(job) => progress.derived.push(job.done([7; 32])),
-                Step::Tell(fresh) => progress.introduced = Some(fresh.introduced(true)),
-                Step::Wait(crowded) => {
-                    progress.waits += 1;
-                    progress.crowded = crowded;
-                    assert!(progress.waits < 1_000, "it waits without end");
+                Progress::Derive(job) => state.derived.push(job.done([7; 32])),
+                Progress::Tell(created) => state.introduced = Some(created.introduced(true)),
+                Progress::Wait(crowded) => {
+                    state.waits += 1;
+                    state.crowded = crowded;
+                    assert!(state.waits < 1_000, "it waits without end");
                 }
-                Step::Done(outcome) => {
+                Progress::Done(outcome) => {
                     assert!(outcome.fault.is_none(), "{:?}", outcome.fault);
                     return outcome.reply(Telling { at: NOW, pending: 0 }, &call.request_id);
                 }

@@ -10,7 +10,7 @@ use keyward_gate::{
     refusal::{Answer, mcp},
 };
 use keyward_registry::admin_call::AdminCredential;
-use keyward_registry::front::{self, Head, Shown};
+use keyward_registry::front::{self, Credential, Head};
 use serde_json::Value;
 
 use crate::support::{Filled, Headers, assert_sendable, lines, new_key, realm_named, secrets, text};
@@ -48,10 +48,10 @@ fn admin(method: &str, target: RequestTarget<'_>, headers: &Headers, body: &str,
         Ok(shown) => {
             let from_elsewhere = head.origin.as_deref().is_some_and(|origin| origin != own);
             match &shown {
-                Shown::Nothing => {
+                Credential::None => {
                     assert!(head.authorization.as_deref().is_none_or(|value| value.trim().is_empty()));
                 }
-                Shown::Session(token) | Shown::SetUp(token) | Shown::Key(token) => {
+                Credential::Session(token) | Credential::SetUp(token) | Credential::Key(token) => {
                     let token = token.expose();
                     assert!(!token.is_empty() && (token.len() < 12 || !format!("{shown:?}").contains(token)));
                     let stands =
@@ -64,7 +64,7 @@ fn admin(method: &str, target: RequestTarget<'_>, headers: &Headers, body: &str,
                     assert!(is_read || !by_cookie || says_so, "another site acts with the cookie");
                 }
             }
-            if matches!(shown, Shown::Key(_)) {
+            if matches!(shown, Credential::Key(_)) {
                 assert!(!from_elsewhere, "a page of another origin acts with a key");
             }
             let credential = front::of_operator(shown, Some(secrets())).unwrap_or(AdminCredential::None);

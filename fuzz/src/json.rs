@@ -2,31 +2,33 @@
 //!
 //! Input: the body.
 
+use keyward_core::json::{JsonError, read};
 use keyward_registry::{
     error::Code,
     input::{self, Input},
-    json::{Unread, read},
 };
 use serde_json::Value;
 
 use crate::{support::text, token::Members};
 
 const KNOWN: [&str; 4] = ["name", "password", "scopes", "rateLimit"];
+/// Most repeated names that are noted.
+const MOST_NOTED: usize = 21;
 /// Most bytes of an answer, whatever was sent.
 const MOST_ANSWERED: usize = 32 * 1024;
 
 pub fn run(data: &[u8]) {
     let text = text(data);
     let plain = serde_json::from_str::<Value>(&text);
-    match read(&text) {
+    match read(&text, MOST_NOTED) {
         Ok((value, repeated)) => {
             assert_eq!(value, plain.expect("it is JSON"), "of two members the last counts, as elsewhere");
             let come = serde_json::from_str::<Members>(&text).expect("it is JSON").0;
             assert_eq!(come > members(&value), !repeated.is_empty(), "{repeated:?} of {text}");
-            assert!(repeated.len() <= 21 && repeated.iter().all(|path| path.len() < 2_000));
+            assert!(repeated.len() <= MOST_NOTED && repeated.iter().all(|path| path.len() < 2_000));
         }
-        Err(Unread::Malformed(_)) => assert!(plain.is_err(), "{text} is JSON"),
-        Err(Unread::BeyondRange(path)) => assert!(plain.is_err() && path.len() < 2_000),
+        Err(JsonError::Malformed(_)) => assert!(plain.is_err(), "{text} is JSON"),
+        Err(JsonError::BeyondRange(path)) => assert!(plain.is_err() && path.len() < 2_000),
     }
     body(&text);
 }
