@@ -137,7 +137,9 @@ function testModeHint(ownPrefix, key) {
  * @returns {TypedKeySettings}
  */
 export function changes(key, after) {
-  const before = new Map(Object.entries(key));
+  // In the order in which the form gives them.
+  const { perMinute = null, perDay = null } = key.rateLimit ?? {};
+  const before = new Map(Object.entries({ ...key, rateLimit: { perMinute, perDay } }));
   return Object.fromEntries(
     Object.entries(after).filter(([name, value]) => comparable(value) !== comparable(before.get(name))),
   );

@@ -220,6 +220,23 @@ test("the list finds a key by name, and by what it is", async () => {
   });
 });
 
+test("an edit sends what was changed, and nothing else", async () => {
+  for (const rateLimit of [null, { perMinute: 60, perDay: null }, { perMinute: null, perDay: 1_000 }]) {
+    const { apiKey } = await owner.createKey({ name: "To edit", tags: ["b", "a"], ...(rateLimit && { rateLimit }) });
+    await signedIn(gate, `/keys/${apiKey.id}/edit`, {}, async (page) => {
+      const save = page.getByRole("button", { name: "Save" });
+      await save.click();
+      await page.getByText("Nothing was changed.").waitFor();
+      await show(page, gate, `/keys/${apiKey.id}/edit`);
+      await page.getByLabel("Name").fill("Edited");
+      const sent = page.waitForRequest((request) => request.method() === "PATCH");
+      await save.click();
+      assert.deepEqual((await sent).postDataJSON(), { name: "Edited" });
+      await heading(page, "Edited");
+    });
+  }
+});
+
 test("an edit of what somebody else has changed meanwhile is not saved, and says so", async () => {
   const { apiKey } = await owner.createKey({ name: "Contested" });
   await signedIn(gate, `/keys/${apiKey.id}/edit`, { expectedErrors: [status(412)] }, async (page) => {
