@@ -61,6 +61,11 @@ impl FakeGate {
         let request = request(method, path, head, &secrets, &setup_token);
         let reply = block_on(answer::answer(&request, self));
         let body: serde_json::Value = serde_json::from_str(&reply.body).unwrap_or_default();
+        if let Some(status) = body.get("status") {
+            assert_eq!(reply.status, *status);
+        }
+        let has_cache_control = reply.headers.iter().any(|(name, _)| name == "Cache-Control");
+        assert!(!has_cache_control, "every answer of the admin API gets that");
         (reply.status, body["code"].as_str().unwrap_or_default().to_owned(), self.asked.take())
     }
 

@@ -235,7 +235,7 @@ fn each_step_of_the_schema_is_one_turn_with_the_row_that_remembers_it() {
             break;
         }
         assert!(result.is_err());
-        assert!(whole.contains(&db.dump()), "half a progress after {steps}: {}", db.dump());
+        assert!(whole.contains(&db.dump()), "half a step after {steps}: {}", db.dump());
         keyward_registry::migrate(&db).unwrap();
         assert_eq!(db.dump(), dump_of(schema::MIGRATIONS, schema::ADDITIONS).dump());
     }
