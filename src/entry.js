@@ -27,9 +27,10 @@ let generation = 0;
 function renew() {
   if (!instance.hasEnded) return;
   wasm.__wbg_reset_state();
-  instance.hasEnded = false;
   generation += 1;
   wasm.start(policy);
+  // Only now: one that could not start has no policy.
+  instance.hasEnded = false;
   console.error(JSON.stringify({ event: "started over" }));
 }
 

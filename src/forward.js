@@ -123,10 +123,29 @@ export async function forward(
  */
 async function ask(request, fetcher, handler, env, context) {
   if (!handler) return fetcher ? fetcher.fetch(request) : fetch(request);
-  const answer = await handler(request, env, context);
+  // Where the gate fails, a request goes nowhere, whatever the handler asks for: the platform would send it as it came.
+  Object.defineProperty(context, "passThroughOnException", { value: () => {}, configurable: true });
+  let answer;
+  try {
+    answer = await handler(request, env, context);
+  } catch (error) {
+    throw new Error(`the handler threw ${textOf(error)}`, { cause: error });
+  }
   // Text, say, which would be taken for what `forward` gives.
   if (!(answer instanceof Response)) throw new TypeError("the handler answered with something else than a Response");
   return answer;
+}
+
+/**
+ * What a log says of something thrown, which may be anything.
+ * @param {unknown} error
+ */
+function textOf(error) {
+  try {
+    return String(error);
+  } catch {
+    return "something that has no text";
+  }
 }
 
 /** Counts how long one side keeps the gate waiting without a break: the origin and the client in turn. */

@@ -131,17 +131,21 @@ describe("an origin in the same Worker", () => {
       origin: `(request) => {
       const how = new URL(request.url).searchParams.get("how");
       if (how === "throws") throw new Error("thrown by the handler");
+      if (how === "throws text") throw "timed out";
+      if (how === "throws no text") throw Object.create(null);
       if (how === "rejects") return Promise.reject(new Error("rejected by the handler"));
       return how === "text" ? "timed out" : undefined;
     }`,
     });
     for (const [how, why] of [
       ["throws", "thrown by the handler"],
+      ["throws text", "threw timed out"],
+      ["throws no text", "something that has no text"],
       ["rejects", "rejected by the handler"],
       ["text", "something else"],
       ["nothing", "something else"],
     ]) {
-      const answer = await ask(gate, { target: `/api/public/x?how=${how}` });
+      const answer = await ask(gate, { target: `/api/public/x?how=${encodeURIComponent(how)}` });
       assert.deepEqual([answer.status, answer.json().code], [502, "ORIGIN_UNREACHABLE"], how);
       assert.ok(!answer.text.includes("by the handler"), "not for strangers");
       await gate.logged('"event":"origin"', why);
