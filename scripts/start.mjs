@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 
 import { build } from "./build.mjs";
 import { curl, demoOf, demoRequests, makeDemoKey, terms } from "./lib/demo.mjs";
-import { ENTRY, originOf, readConfig } from "./lib/deployment.mjs";
+import { ENTRY, isEntry, originOf, readConfig } from "./lib/deployment.mjs";
 import { root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { refuseBusyPort } from "./lib/ports.mjs";
@@ -206,13 +206,13 @@ async function remarks(realms) {
     const { url, handler, binding, service, isDemo } = originOf(realm, config);
     if (url && !(await answers(url)))
       lines.push(`  ${id}: its origin, ${url}, does not answer here, so what passes gets 502 or 504.`);
-    if (handler && config.main === ENTRY)
+    if (handler && isEntry(config))
       lines.push(
-        `  ${id}: its origin is the handler ${handler}, which ${ENTRY} does not have, so what passes gets 502: see README, Deploying.`,
+        `  ${id}: its origin is the handler ${handler}, which ${ENTRY} does not have, so what passes gets 503: see README, Deploying.`,
       );
     if (!url && !handler && !service)
       lines.push(
-        `  ${id}: its origin is the binding ${binding}, which wrangler.toml does not have under [[services]], so what passes gets 502.`,
+        `  ${id}: its origin is the binding ${binding}, which wrangler.toml does not have under [[services]], so what passes gets 503.`,
       );
     if (service && !isDemo)
       lines.push(

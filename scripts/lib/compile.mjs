@@ -14,7 +14,7 @@ import { CARGO_PROGRESS, cratesIn, Failure, output, run, Steps } from "./progres
 export const CHECKER = "build/check/keyward_check.js";
 
 const TARGET = "wasm32-unknown-unknown";
-const SHARED = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo"];
+const SHARED = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "scripts/lib/compile.mjs"];
 /** @param {string[]} names */
 const crates = (...names) => names.flatMap((name) => [`crates/${name}/Cargo.toml`, `crates/${name}/src`]);
 
@@ -150,8 +150,10 @@ async function made(part, isQuick, work) {
   const stamp = join(root, part.stamp);
   mkdirSync(join(stamp, ".."), { recursive: true });
   rmSync(stamp, { force: true });
+  // As it was at the beginning: what is changed meanwhile is built the next time.
+  const built = inputs(part, isQuick ? "quick" : "full", rustc);
   await work();
-  writeFileSync(stamp, inputs(part, isQuick ? "quick" : "full", rustc));
+  writeFileSync(stamp, built);
   return undefined;
 }
 

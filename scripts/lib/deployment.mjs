@@ -1,13 +1,19 @@
 // What wrangler.toml has to say before the gate can be deployed, or run with a policy.
 
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, normalize } from "node:path";
 
 import { root } from "./places.mjs";
 import { realmsOf } from "./policy.mjs";
 
 /** What wrangler runs: the gate alone, as scripts/build.mjs writes it. */
 export const ENTRY = "build/worker.js";
+
+/**
+ * Whether that is what a part of wrangler.toml runs, however it is spelled there.
+ * @param {{ main?: string }} config
+ */
+export const isEntry = ({ main }) => main !== undefined && normalize(main) === ENTRY;
 
 const DEMO = "DemoOrigin";
 
@@ -109,7 +115,7 @@ export async function missing(policies) {
     const origins = realmsOf(policies).map((realm) => originOf(realm, own));
     for (const handler of new Set(origins.map((origin) => origin.handler).filter(Boolean))) {
       need(
-        own.main !== ENTRY,
+        !isEntry(own),
         `${at}main is ${ENTRY}, which has no handler ${handler}, an origin of the policy: name a module of yours (README, Deploying)`,
       );
     }
