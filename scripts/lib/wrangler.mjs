@@ -94,13 +94,14 @@ export async function wranglerDev(base, port, state, policy) {
 }
 
 /** Has wrangler build again after a change of the policy, or of one that it includes, wherever they are. */
-async function watchPolicies(policy, watched = new Set([WATCHED_POLICY])) {
+async function watchPolicies(policy, watched = new Set()) {
   for (const file of (await readPolicies(policy)).keys()) {
     if (watched.has(file)) continue;
     watched.add(file);
     // By looking, not by the system's events: editors replace files, and a file may be gone for a while.
     watchFile(resolve(root, file), { interval: 100 }, () => {
-      writeFileSync(CHANGED, file);
+      if (file !== WATCHED_POLICY) writeFileSync(CHANGED, file);
+      // It may include others now.
       void watchPolicies(policy, watched);
     });
   }

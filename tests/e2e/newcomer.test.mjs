@@ -355,6 +355,7 @@ for (const [what, policy, changed] of [
   ["the default policy", "keyward.toml", "keyward.toml"],
   ["a policy of one's own", "mine/policy.toml", "mine/policy.toml"],
   ["a policy that another includes", "mine/policy.toml", "mine/more/included.toml"],
+  ["a policy that the default one includes since it runs", "keyward.toml", "mine/more/included.toml"],
 ]) {
   test(`a change of ${what} holds in a gate that runs, and a mistake is told with its line while the gate goes on`, async (t) => {
     const folder = copy(t);
@@ -376,13 +377,17 @@ for (const [what, policy, changed] of [
         everyMs: 50,
         timeoutMs: 30_000,
       });
-    const file = join(folder, changed);
     // As editors do it: another file takes its place.
-    const edit = (text) => {
+    const edit = (text, file = join(folder, changed)) => {
       writeFileSync(`${file}.new`, text);
       renameSync(`${file}.new`, file);
     };
     assert.deepEqual([await status("/api/public/x"), await status("/api/open/x")], [200, 404]);
+    if (isIncluded && policy === "keyward.toml") {
+      edit(realm.replaceAll("/api/public/", "/api/early/"));
+      edit('include = ["mine/more/included.toml"]\n', join(folder, policy));
+      await holds("/api/early/x", 200);
+    }
 
     const begun = Date.now();
     edit(realm.replaceAll("/api/public/", "/api/open/"));
