@@ -52,7 +52,7 @@ export type ScriptedAnswer =
 
 export type WebSocketHandler = (socket: Duplex) => void;
 
-/** What becomes of an operation of a binding or of an object. */
+/** What happens to an operation of a binding or of an object. */
 export interface Fault {
   /** Waits first. */
   lagMs?: number;
@@ -69,7 +69,7 @@ export interface Fault {
   throws?: boolean;
   /** Ends the object as a deployment would. */
   reset?: boolean;
-  /** Ends after so many calls. */
+  /** Ends after this number of calls. */
   times?: number;
   /** Only for this KV key or object name, or one of these. */
   name?: string | string[];

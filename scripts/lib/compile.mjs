@@ -1,4 +1,4 @@
-// The two crates of wasm and what becomes of them: the gate, for workerd (build/keyward.js, build/keyward.wasm), and
+// The two crates of wasm and what is made of them: the gate, for workerd (build/keyward.js, build/keyward.wasm), and
 // `keyward check`, for Node (build/check/).
 
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";

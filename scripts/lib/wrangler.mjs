@@ -1,4 +1,4 @@
-// `wrangler dev` as a child of `npm start`: what it says goes to a log, and what becomes of changes is told.
+// `wrangler dev` as a child of `npm start`: what it says goes to a log, and what happens to changes is told.
 
 import { spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
@@ -20,7 +20,7 @@ const CHANGED = join(root, ".keyward", "changed");
 
 /**
  * Starts the Worker and waits until it answers: `{ stop, tellOfBuilds }`, of which the second has it told
- * from then on what becomes of each change of the policy or the source.
+ * from then on what happens to each change of the policy or the source.
  */
 export async function wranglerDev(base, port, state, policy) {
   const log = openLog(LOG);

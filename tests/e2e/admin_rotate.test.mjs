@@ -1,4 +1,4 @@
-// Rotating keys, and requests that can be repeated: what becomes of the old key, to the second, and
+// Rotating keys, and requests that can be repeated: what happens to the old key, to the second, and
 // that one request never makes two keys.
 
 import assert from "node:assert/strict";
@@ -279,7 +279,7 @@ describe("Idempotency-Key", () => {
       same(first, await rotate());
       const made = first.json().apiKey;
       assert.equal((await owner.get(apiKey.id)).rotatedTo, made.id);
-      // Whatever becomes of both: that is what was answered.
+      // Whatever happens to both: that is what was answered.
       await owner.patch(made.id, { name: "Another name" });
       await owner.revoke(made.id);
       await owner.revoke(apiKey.id);

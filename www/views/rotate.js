@@ -1,4 +1,4 @@
-// Rotates a key: a new one with the same settings, and a choice of what becomes of the old one.
+// Rotates a key: a new one with the same settings, and a choice of what happens to the old one.
 
 import { get, idempotencyKeys, post } from "../api.js";
 import { deadline } from "../deadline.js";
@@ -103,7 +103,7 @@ function seconds(hours) {
 }
 
 /**
- * What becomes of the old key, in words.
+ * What happens to the old key, in words.
  * @param {PreviousKey} previous
  */
 function fate(previous) {

@@ -96,7 +96,7 @@ pub struct Realm {
     /// Actions on this realm's keys that only a tenant's owner may do, not its admins.
     #[serde(deserialize_with = "list")]
     pub owner_only: &'static [KeyAction],
-    /// What becomes of the old key when one is rotated and the request does not say.
+    /// What happens to the old key when one is rotated and the request does not say.
     pub rotation: Rotation,
     /// Answers for browsers of other origins; `None` when the realm has no CORS.
     pub cors: Option<Cors>,
@@ -325,7 +325,7 @@ pub enum KeyAction {
     Revoke,
 }
 
-/// What becomes of the old key when one is rotated.
+/// What happens to the old key when one is rotated.
 pub enum Rotation {
     /// It goes on as before.
     KeepOld,

@@ -47,7 +47,7 @@ pub enum Fault {
     Fails,
     /// It never answers.
     Hangs,
-    /// It answers after so many milliseconds.
+    /// Milliseconds until it answers.
     Slow(i64),
     /// It answers this, whatever it was asked.
     Says(&'static str),

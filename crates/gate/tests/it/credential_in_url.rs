@@ -48,7 +48,7 @@ fn new_key(format: &KeyFormat, seed: u64) -> String {
     key::generate(format, part, Mode::Live, &secrets(), &mut Seeded::new(seed)).expose().to_owned()
 }
 
-/// Every byte percent-encoded, so many times.
+/// Every byte percent-encoded, this number of times.
 fn encoded(text: &str, times: usize) -> String {
     let once: String = text.bytes().map(|byte| format!("%{byte:02x}")).collect();
     (1..times).fold(once, |text, _| text.replace('%', "%25"))

@@ -82,7 +82,7 @@ fn check(world: &World, key: &Secret) -> (Verdict, i64) {
     check_in(world, &REALM, key)
 }
 
-/// A key in one of the states that there are, and what becomes of a request with it where all is well.
+/// A key in one of the states that there are, and what happens to a request with it where all is well.
 struct Case {
     name: &'static str,
     world: World,

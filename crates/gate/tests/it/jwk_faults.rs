@@ -22,7 +22,7 @@ fn with(key: Key, name: &str, value: Value) -> Value {
     jwk
 }
 
-/// What becomes of a right token of a key where the issuer has this as its JWK, and one of another type.
+/// What happens to a right token of a key where the issuer has this as its JWK, and one of another type.
 fn outcome(key: Key, jwk: &Value) -> Option<Error> {
     let other = if key == Key::Rsa { Key::Ec } else { Key::Rsa };
     verify(&key.token(&claims(NOON)), &ANY, &set_of(&[jwk.clone(), other.jwk()]), NOON).err()

@@ -23,7 +23,7 @@ fn keys_of(key: Key) -> Keys {
     if key == Key::Shared { shared_keys() } else { public_keys() }
 }
 
-/// What becomes of a token where the key is known.
+/// What happens to a token where the key is known.
 fn outcome(key: Key, token: &str) -> Result<Claims, Error> {
     verify(token, policy_of(key), &keys_of(key), NOON)
 }

@@ -11,7 +11,7 @@ use keyward_testing::{
 };
 use serde_json::{Value, json};
 
-/// What becomes of a token with these claims whose signature is right.
+/// What happens to a token with these claims whose signature is right.
 fn outcome(claims: &Value) -> Result<Claims, Error> {
     verify(&Key::Shared.token(claims), &SHARED, &shared_keys(), NOON)
 }

@@ -158,7 +158,7 @@ fn least_random(alphabet: Alphabet) -> u32 {
     (1..=MOST_RANDOM).find(|&count| bits(alphabet, count) >= MIN_BITS).unwrap_or(MOST_RANDOM)
 }
 
-/// Entropy of so many characters, in whole bits.
+/// The entropy of this number of characters, in whole bits.
 fn bits(alphabet: Alphabet, count: u32) -> f64 {
     match alphabet {
         Alphabet::Base62 => (f64::from(count) * 62_f64.log2()).floor(),

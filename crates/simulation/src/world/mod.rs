@@ -71,7 +71,7 @@ struct Isolate {
 }
 
 impl World {
-    /// A world with so many isolates, the same for the same seed.
+    /// A world with this number of isolates, the same for the same seed.
     pub fn new(seed: u64, isolates: usize, network: Network, realm: Realm) -> Self {
         let executor = Executor::new(BEGIN);
         let cloud = Rc::new(Cloud {
