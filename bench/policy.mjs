@@ -9,6 +9,7 @@ import { Miniflare } from "miniflare";
 
 import { check } from "../scripts/lib/check.mjs";
 import { root } from "../scripts/lib/places.mjs";
+import { compatibility_date, compatibility_flags } from "./lib/workerd.mjs";
 
 const TIMES = 100;
 const ROUNDS = 5;
@@ -28,8 +29,10 @@ const { outputFiles } = await build({
   format: "esm",
   alias: {
     "keyward-wasm": "./target/bindgen/keyward.js",
+    "keyward-body": "./src/body.js",
     "keyward-handlers": "./src/handlers.js",
     "keyward-instance": "./src/instance.js",
+    "keyward-verdict": "./src/verdict.js",
   },
   external: ["*.wasm", "cloudflare:*"],
 });
@@ -38,7 +41,8 @@ const miniflare = new Miniflare({
     {
       config: {
         name: "bench",
-        compatibilityDate: "2026-11-01",
+        compatibilityDate: compatibility_date,
+        compatibilityFlags: compatibility_flags,
         manifest: {
           mainModule: "worker.mjs",
           modules: {

@@ -1,6 +1,6 @@
 // `keyward check`: says whether a policy is in order; every mistake with its line and a hint.
 //   npm run check [-- FILE]      keyward.toml (or KEYWARD_POLICY), or this file
-//   npm run check -- --schema    prints the JSON Schema of policies
+//   npm run --silent check -- --schema > keyward.schema.json    prints the JSON Schema of policies, and nothing else
 
 import { relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -14,7 +14,7 @@ import { setup, setupSteps } from "./setup.mjs";
 await runMain(async () => {
   const { values, positionals } = options();
   if (!(await isCheckerBuilt())) {
-    const steps = new Steps(setupSteps() + 1);
+    const steps = new Steps(setupSteps() + 1, process.stderr);
     await setup(steps);
     await steps.run("Building keyward check", buildChecker);
   }

@@ -1,32 +1,22 @@
 // Runs the fuzz targets of fuzz/ under libFuzzer, guided by coverage, on stable Rust:
 //   npm run fuzz                                each of them for a minute, as many at a time as there are cores
 //   npm run fuzz -- TARGET… [--seconds 600]      these, for so long
+//   npm run fuzz -- --seed 1                    the same inputs in the same order each time, from the corpus alone, as far as the time
+//                                               allows: in CI, nothing new turns up by chance
 //   npm run fuzz -- TARGET… --keep              what was found since and reaches new code goes into fuzz/corpus
 // An input that fails goes there by itself, where `cargo test -p keyward-fuzz` runs it from then on.
 
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
 import { logs, root } from "./lib/places.mjs";
-import { CARGO_PROGRESS, cratesIn, Failure, output, run, runMain, Steps } from "./lib/progress.mjs";
+import { CARGO_PROGRESS, cratesIn, Failure, run, runMain, Steps } from "./lib/progress.mjs";
 
-/**
- * What LLVM needs to be told so that a program counts which of its branches are taken and what it compares. `cargo fuzz`
- * says the same; its sanitizers, which need a nightly compiler, look for faults that safe Rust cannot have.
- */
-const COVERAGE = [
-  "-Cpasses=sancov-module",
-  "-Cllvm-args=-sanitizer-coverage-level=4",
-  "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
-  "-Cllvm-args=-sanitizer-coverage-pc-table",
-  "-Cllvm-args=-sanitizer-coverage-trace-compares",
-];
-
-/** An input that takes longer than this is a fault. */
-const LONGEST_S = 10;
+/** An input that takes longer than this is a fault. Long enough for a machine that stands still for a while. */
+const LONGEST_S = 30;
 /** What compiles a policy keeps it for good, so a target may grow; but not without end. */
 const MOST_MB = 4096;
 
@@ -36,11 +26,17 @@ const work = join(root, "target", "fuzz");
 await runMain(async () => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { seconds: { type: "string", default: "60" }, keep: { type: "boolean", default: false } },
+    options: {
+      seconds: { type: "string", default: "60" },
+      seed: { type: "string", default: "0" },
+      keep: { type: "boolean", default: false },
+    },
   });
   const seconds = Number(values.seconds);
   if (!Number.isInteger(seconds) || seconds < 1)
     throw new Failure(`--seconds ${values.seconds} is no number of seconds`);
+  const seed = Number(values.seed);
+  if (!Number.isInteger(seed) || seed < 0) throw new Failure(`--seed ${values.seed} is no whole number`);
   const all = readdirSync(corpus).sort();
   const unknown = positionals.find((name) => !all.includes(name));
   if (unknown) throw new Failure(`there is no target ${unknown}`, `There are ${all.join(", ")}.`);
@@ -53,7 +49,7 @@ await runMain(async () => {
   const failed = [];
   const worker = async () => {
     for (let target = queue.shift(); target; target = queue.shift()) {
-      const said = values.keep ? await keep(program, target) : await fuzz(program, target, seconds);
+      const said = values.keep ? await keep(program, target) : await fuzz(program, target, seconds, seed);
       console.log(`${target.padEnd(16)} ${said.text}`);
       if (said.failed) failed.push(target);
     }
@@ -70,35 +66,19 @@ await runMain(async () => {
  * @param {(text: string) => void} progress
  */
 async function build(progress) {
-  const host = (await output("rustc", ["-vV"]))?.match(/^host: (.*)$/m)?.[1];
-  if (!host) throw new Failure("rustc does not say for which system it builds", "Install Rust: https://rustup.rs");
-  // With `--target` the flags are not those of build scripts and macros, which have no counters to link with.
-  const args = [
-    "build",
-    "--locked",
-    "--profile",
-    "fuzz",
-    "--target",
-    host,
-    "-p",
-    "keyward-fuzz",
-    "--features",
-    "engine",
-    "--bin",
-    "fuzz",
-  ];
-  await run("cargo", args, {
+  const cargo = ["build", "--locked", "--workspace", "--features", "keyward-fuzz/engine", "--bin", "fuzz"];
+  await run("cargo", cargo, {
     cwd: root,
     log: join(logs, "fuzz.log"),
     what: "building the fuzz targets",
     hint: "It takes a C++ compiler: g++ or clang++.",
-    env: { ...CARGO_PROGRESS, RUSTFLAGS: COVERAGE.join(" "), CARGO_TARGET_DIR: work },
+    env: { ...CARGO_PROGRESS, RUSTC_WORKSPACE_WRAPPER: join(root, "scripts", "lib", "rustc-with-coverage.sh") },
     onLine: (line) => {
       const crates = cratesIn(line);
       if (crates) progress(crates);
     },
   });
-  return join(work, host, "fuzz", "fuzz");
+  return join(process.env.CARGO_TARGET_DIR ?? join(root, "target"), "debug", "fuzz");
 }
 
 /** Where what a target finds is kept between runs. @param {string} target */
@@ -108,20 +88,30 @@ function found(target) {
   return folder;
 }
 
+/** An empty folder for what a target finds. @param {string} target */
+function foundNow(target) {
+  const folder = join(work, "seeded", target);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
 /**
  * @param {string} program
  * @param {string} target
  * @param {number} seconds
+ * @param {number} seed of the engine's choices; 0 for another one each time
  */
-async function fuzz(program, target, seconds) {
+async function fuzz(program, target, seconds, seed) {
   const args = [
+    `-seed=${seed}`,
     `-max_total_time=${seconds}`,
     `-timeout=${LONGEST_S}`,
     `-rss_limit_mb=${MOST_MB}`,
     `-dict=${join(root, "fuzz", "words.dict")}`,
     `-artifact_prefix=${join(corpus, target)}/fault-`,
     "-print_final_stats=1",
-    found(target),
+    seed ? foundNow(target) : found(target),
     join(corpus, target),
   ];
   const { status, log } = await engine(program, target, args);

@@ -3,18 +3,20 @@
 // and ends with an error if a mutant lives:
 //   npm run mutants                  all of them, some 20 minutes
 //   npm run mutants -- "a relay"     those whose rule fits this expression
+//   npm run mutants -- --check       only looks whether the code that they change is there; part of `npm run lint`
 import { execFileSync, spawnSync } from "node:child_process";
-import { readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { parseArgs } from "node:util";
 
 import { root } from "./lib/places.mjs";
 
 const MUTANTS = [
   {
-    rule: "a lease's life counts from before it was asked for, not from its arrival",
+    rule: "a lease's length counts from before it was asked for, not from its arrival",
     file: "crates/gate/src/pipeline/call.rs",
-    from: "lessee.add_lease(grantor, *lease, via.age_ms, asked);",
-    to: "lessee.add_lease(grantor, *lease, via.age_ms, now);",
+    from: "lessee.add_lease(grantor, *lease, via.age, asked);",
+    to: "lessee.add_lease(grantor, *lease, via.age, now);",
   },
   {
     rule: "what was reserved and never reported counts as used",
@@ -25,13 +27,13 @@ const MUTANTS = [
   {
     rule: "a use counts from its latest arrival: reported ones",
     file: "crates/limits/src/coordinator/leases.rs",
-    from: "let latest = now.plus(i64::from(TRAVEL_MS) - i64::from(report.age_ms));",
-    to: "let latest = lease.latest.plus(-5_000);",
+    from: "let latest = now + TRAVEL - report.age;",
+    to: "let latest = lease.latest - Span::from_secs(5);",
   },
   {
     rule: "a use counts from its latest arrival: single ones",
     file: "crates/limits/src/coordinator/mod.rs",
-    from: "let latest = now.plus(wait + i64::from(take.within_ms) + i64::from(TRAVEL_MS));",
+    from: "let latest = now + wait + call.within + TRAVEL;",
     to: "let latest = now;",
   },
   {
@@ -43,35 +45,35 @@ const MUTANTS = [
   {
     rule: "an answer that comes too late lets nothing through",
     file: "crates/gate/src/pipeline/charge.rs",
-    from: "let mut passes = !is_late && in_time(0) && delay_ms <= self.left();",
-    to: "let mut passes = delay_ms <= self.left();",
+    from: "let mut passes = !is_late && in_time(Span::ZERO) && delay.timer_ms() <= self.left();",
+    to: "let mut passes = delay.timer_ms() <= self.left();",
   },
   {
-    rule: "only the place whose answer came too late is given back",
+    rule: "only the reservation whose answer came too late is cancelled",
     file: "crates/limits/src/coordinator/mod.rs",
-    from: "take.cancelled_call) } else { take.cancelled };",
-    to: "take.cancelled_call) } else { take.cancelled }.or_else(|| take.immediate.then_some(now));",
+    from: "call.cancelled_call) } else { call.cancelled };",
+    to: "call.cancelled_call) } else { call.cancelled }.or_else(|| call.immediate.then_some(now));",
   },
   {
-    rule: "that place is given back",
+    rule: "that reservation is cancelled",
     file: "crates/gate/src/pipeline/call.rs",
     from: "Ask::Pass { cancelled, .. } => cancelled,",
     to: "Ask::Pass { cancelled, .. } => cancelled.filter(|_| false),",
   },
   {
-    rule: "a place that has left its window is not given back again",
+    rule: "a reservation that has left its window is not cancelled",
     file: "crates/limits/src/limit.rs",
-    from: "if at.plus(window.length()) <= now {",
-    to: "if at.plus(window.length()) < Timestamp::default() {",
+    from: "if at + window.length() <= now {",
+    to: "if at + window.length() < Timestamp::default() {",
   },
   {
     rule: "a lease serves no route whose freshness is shorter than its age",
     file: "crates/limits/src/lease.rs",
-    from: "now.0 - held.confirmed.0 < i64::from(lease_length_ms);",
-    to: "now.0 - held.confirmed.0 < 10 * i64::from(lease_length_ms);",
+    from: "now - held.confirmed < lease_length;",
+    to: "now - held.confirmed < lease_length * 10;",
   },
   {
-    rule: "nobody gets more than a tenth of a limit that he may not use",
+    rule: "nobody gets more than a tenth of a limit beyond what waits",
     file: "crates/limits/src/coordinator/mod.rs",
     from: ".map(|limit| limit / FRACTION_OF_LIMIT);",
     to: ".map(|limit| limit * FRACTION_OF_LIMIT);",
@@ -83,10 +85,10 @@ const MUTANTS = [
     to: "let keep = if counts && now.0 % 2 == 0 { Keep::Counts } else { Keep::Nothing };",
   },
   {
-    rule: "a place is taken for a whole window",
+    rule: "a request counts for a whole window",
     file: "crates/limits/src/limit.rs",
-    from: "bucket.1.plus(window.length()) <= now)",
-    to: "bucket.0.plus(window.length()) <= now)",
+    from: "bucket.1 + window.length() <= now)",
+    to: "bucket.0 + window.length() <= now)",
   },
   {
     rule: "a total that is reported again is not counted again",
@@ -97,14 +99,14 @@ const MUTANTS = [
   {
     rule: "a clock that is set back ends leases",
     file: "crates/limits/src/lease.rs",
-    from: "        if back > i64::from(TRAVEL_MS) {",
-    to: "        if back > i64::from(u32::MAX) {",
+    from: "        if back > TRAVEL {",
+    to: "        if back > Span::MAX {",
   },
   {
     rule: "a decision on an older version is sent back",
     file: "crates/limits/src/coordinator/mod.rs",
-    from: "if record.version != take.version {",
-    to: "if record.version < take.version {",
+    from: "if record.version != call.version {",
+    to: "if record.version < call.version {",
   },
   {
     rule: "of what is free, each of many isolates gets a share",
@@ -119,22 +121,22 @@ const MUTANTS = [
     to: "let renew = few && late && newest.left == 0 && !newest.renewed;",
   },
   {
-    rule: "a part of a relay's lease ends with it",
-    file: "crates/limits/src/relay/mod.rs",
-    from: "let life = (lease_held.ends.0 - now.0 - RETURN_MS).min(take.lease_length_ms.into());",
-    to: "let life = i64::from(take.lease_length_ms);",
+    rule: "a sublease ends with the lease that it is cut from",
+    file: "crates/limits/src/relay/downstream.rs",
+    from: "let length = (lease_held.ends - now - RETURN).min(call.lease_length);",
+    to: "let length = call.lease_length;",
   },
   {
-    rule: "a relay reports as open what its parts may still use",
-    file: "crates/limits/src/relay/mod.rs",
+    rule: "a relay reports as open what its subleases may still use",
+    file: "crates/limits/src/relay/upstream.rs",
     from: "let open = lease_held.left.saturating_add(given).saturating_add(singles);",
     to: "let open = lease_held.left.saturating_add(singles.min(given));",
   },
   {
-    rule: "an isolate is told by a relay how old its word is",
-    file: "crates/limits/src/relay/mod.rs",
-    from: "(now.0 - self.confirmed.0) * 2 >= i64::from(take.lease_length_ms) {",
-    to: "(now.0 - self.confirmed.0) >= 10 * i64::from(take.lease_length_ms) {",
+    rule: "a relay answers on a young confirmation only",
+    file: "crates/limits/src/relay/downstream.rs",
+    from: "(now - self.confirmed) * 2 >= call.lease_length {",
+    to: "(now - self.confirmed) >= call.lease_length * 10 {",
   },
   {
     rule: "an answer ends the call that it answers",
@@ -145,18 +147,31 @@ const MUTANTS = [
   {
     rule: "a relay asks for all requests that wait",
     file: "crates/limits/src/relay/server.rs",
-    from: "let requests = take.queued.saturating_add(take.immediate.into());",
-    to: "let requests = take.queued.min(1).max(take.immediate.into());",
+    from: "let requests = call.queued.saturating_add(call.immediate.into());",
+    to: "let requests = call.queued.min(1).max(call.immediate.into());",
   },
   {
     rule: "a crowd is sent to relays",
     file: "crates/limits/src/coordinator/leases.rs",
-    from: "isolates >= CROWD_ISOLATES && self.calls >= CROWD_CALLS_PER_S",
-    to: "isolates >= 100 * CROWD_ISOLATES && self.calls >= CROWD_CALLS_PER_S",
+    from: "isolates >= CROWD_ISOLATES && self.calls >= CROWD_CALLS_PER_SECOND",
+    to: "isolates >= 100 * CROWD_ISOLATES && self.calls >= CROWD_CALLS_PER_SECOND",
   },
 ];
 
-const chosen = MUTANTS.filter(({ rule }) => new RegExp(process.argv[2] ?? "").test(rule));
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { check: { type: "boolean" } } });
+
+const stale = MUTANTS.filter(({ file, from }) => {
+  const path = join(root, file);
+  return !existsSync(path) || readFileSync(path, "utf8").split(from).length !== 2;
+});
+for (const { rule, file, from } of stale) console.error(`${rule}\n  ${file} has not exactly once: ${from}`);
+if (stale.length) {
+  console.error("The code has changed: correct the mutants in scripts/mutants.mjs.");
+  process.exit(1);
+}
+if (values.check) process.exit();
+
+const chosen = MUTANTS.filter(({ rule }) => new RegExp(positionals[0] ?? "").test(rule));
 const tree = join(root, "target", "mutants");
 const cargo = (...args) =>
   spawnSync("cargo", args, {
@@ -165,17 +180,14 @@ const cargo = (...args) =>
     maxBuffer: 1 << 28,
     env: {
       ...process.env,
-      CARGO_TARGET_DIR: join(root, "target", "mutants-build"),
+      // What is of other people is compiled already.
+      CARGO_TARGET_DIR: join(root, "target"),
       PROPTEST_CASES: "300",
       PROPTEST_MAX_SHRINK_ITERS: "0",
     },
   });
 const PACKAGES = ["keyward-simulation", "keyward-limits", "keyward-gate"];
-const TESTS = [
-  "--no-fail-fast",
-  ...PACKAGES.flatMap((name) => ["-p", name]),
-  ...["leases", "it"].flatMap((name) => ["--test", name]),
-];
+const TESTS = ["--no-fail-fast", ...PACKAGES.flatMap((name) => ["-p", name]), "--test", "it"];
 
 /** The tests that fail. */
 function failed() {
@@ -192,7 +204,6 @@ try {
   for (const { rule, file, from, to } of chosen) {
     const path = join(tree, file);
     const text = readFileSync(path, "utf8");
-    if (text.split(from).length !== 2) throw new Error(`${file} has not exactly once: ${from}`);
     writeFileSync(
       path,
       text.replace(from, () => to),

@@ -3,14 +3,14 @@
 // Makes those that are not there yet. With --rotate, KEYWARD_SECRET becomes a previous one, under which
 // keys stay valid, and a new one is made. README, Deploying, says how they get to the platform.
 
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { parseArgs } from "node:util";
 
 import { root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { Failure, runMain, Steps } from "./lib/progress.mjs";
-import { appendSecrets, MADE, readSecrets, refuseUnfit } from "./lib/secrets.mjs";
+import { appendSecrets, MADE, readSecrets, refuseUnfit, replaceSecrets } from "./lib/secrets.mjs";
 import { refuseOldNode, setup, setupSteps } from "./setup.mjs";
 
 const FILE = join(root, ".keyward", "secrets.env");
@@ -65,15 +65,12 @@ await runMain(async () => {
 });
 
 /**
- * Writes the file anew: a new secret, and the one that was there as the first of the previous ones.
+ * Makes a new secret, and the one that was there the first of the previous ones.
  * @param {NodeJS.Dict<string>} known
  */
-function rotate({ KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS, ...others }) {
-  const secrets = {
+function rotate({ KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS }) {
+  replaceSecrets(FILE, {
     KEYWARD_SECRET: MADE.KEYWARD_SECRET(),
     KEYWARD_SECRET_PREVIOUS: [KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS].filter(Boolean).join(","),
-    ...others,
-  };
-  const lines = Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`);
-  writeFileSync(FILE, `${COMMENT}\n${lines.join("")}`, { mode: 0o600 });
+  });
 }

@@ -4,7 +4,7 @@
 // Each policy has a state of its own: other keys, other people.
 
 import { once } from "node:events";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import { dirname, join, relative, resolve } from "node:path";
 import { text as readAll } from "node:stream/consumers";
@@ -17,26 +17,31 @@ import { root } from "./lib/places.mjs";
 import { readPolicies, realmsOf, secretsOf } from "./lib/policy.mjs";
 import { refuseBusyPort } from "./lib/ports.mjs";
 import { Failure, runMain, Steps } from "./lib/progress.mjs";
+import { beTheOnlyOne } from "./lib/running.mjs";
 import { ANOTHER_TOKEN, DEV_VARS, devSecrets } from "./lib/secrets.mjs";
 import { LOG, wranglerDev } from "./lib/wrangler.mjs";
 import { refuseOldNode, setup, setupSteps } from "./setup.mjs";
 
 const DEFAULT_POLICY = "keyward.toml";
 
+/** Longer than the gate takes for any answer. */
+const ANSWERED_WITHIN_MS = 60_000;
+
 await runMain(async () => {
   refuseOldNode();
   const { port, policy } = options();
   const base = `http://127.0.0.1:${port}`;
-  // What would fail after minutes of building is told before.
+  // Check now what would otherwise fail after minutes of building.
   await refuseBusyPort(port, "npm start -- --port");
   if (!existsSync(resolve(root, policy)))
     throw new Failure(`the policy file ${policy} is not there`, "Its path is relative to where you are.");
   devSecrets();
-  beTheOnlyOne(`${base}, ${policy}`);
+  await beTheOnlyOne(`${base}, ${policy}`);
   const steps = new Steps(setupSteps() + 3);
   await setup(steps);
   // For wrangler too, which builds again after each change.
   process.env.KEYWARD_POLICY = policy;
+  process.env.KEYWARD_STARTED = "1";
   await steps.run("Building the Worker", (progress) => build({ dev: true }, progress));
   const policies = await readPolicies(policy);
   const realms = realmsOf(policies);
@@ -102,29 +107,6 @@ function options() {
   return { port, policy: policy ?? DEFAULT_POLICY };
 }
 
-/** Fails while another `npm start` runs in this folder: both would build into the same place, and store in it. */
-function beTheOnlyOne(what) {
-  const file = join(root, ".keyward", "running");
-  const [pid, other] = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
-  if (pid && isAlive(Number(pid))) {
-    throw new Failure(
-      `npm start runs already in this folder (process ${pid}): ${other}`,
-      `Stop it, or clone the project to another folder for a second one. If it does not run, remove ${relative(process.cwd(), file)}.`,
-    );
-  }
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 });
-  writeFileSync(file, `${process.pid}\n${what}\n`);
-  process.on("exit", () => rmSync(file, { force: true }));
-}
-
-function isAlive(pid) {
-  try {
-    return process.kill(pid, 0);
-  } catch ({ code }) {
-    return code === "EPERM";
-  }
-}
-
 /** What tells the files of this policy from those of the default one. */
 function ownName(policy) {
   return policy === DEFAULT_POLICY
@@ -157,6 +139,7 @@ async function demoKey(base, demo, file, admin) {
 async function call(base, method, path, headers, body) {
   const request = http.request(base + path, {
     method,
+    signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
     headers: { ...headers, ...(body && { "Content-Type": "application/json" }) },
   });
   request.end(body && JSON.stringify(body));
@@ -190,6 +173,12 @@ async function demoLines(base, demo, made) {
 function notReady({ parts = {} }) {
   const faults = Object.entries(parts).filter(([part, found]) => part !== "origins" && found !== "ok");
   return faults.map(([part, found]) => `  Not ready: ${part}: ${found}.`);
+}
+
+/** A URL without user info, query and fragment, as in the log. */
+function withoutSecrets(url) {
+  const { origin, pathname } = new URL(url);
+  return origin + pathname;
 }
 
 /** What is otherwise here than where it will run. */
@@ -229,7 +218,7 @@ async function remarks(realms) {
         () => false,
       ))
     ) {
-      lines.push(`  ${id} takes tokens, but not here: their keys, ${jwt.jwks_url}, cannot be fetched.`);
+      lines.push(`  ${id} takes tokens, but not here: their keys, ${withoutSecrets(jwt.jwks_url)}, cannot be fetched.`);
     }
   }
   return lines;

@@ -1,199 +1,174 @@
-//! Calls of the admin API: what [`keyward_registry::front`] asks of the gate and the platform.
+//! Calls of the admin API: hands them to [`keyward_registry::front`], and what that asks for to the gate and the platform.
 
 use std::cell::RefCell;
 
-use keyward_policy::Policy;
-use serde_json::json;
-use worker::{Context, Env, Result, console_error, web_sys};
+use worker::{Result, web_sys};
 
 use super::{
-    clock, gate,
-    http::{self, Client},
-    isolate, settings,
+    body::{self, Held},
+    clock,
+    request::WebRequest,
+    response, settings,
     stores::{self, EdgeStores},
 };
 use keyward_core::{
     record::Record,
-    request_target::RequestTarget,
-    secret::{Secret, Secrets},
-    time::Timestamp,
-    unavailable::Unavailable,
+    secret::Secret,
+    time::{Span, Timestamp},
 };
 use keyward_gate::{
-    admin_refusal, admission::RequestParts as _, breakers::Dependency, denial::Denial,
-    in_flight::READ_WITHIN_MS, refusal::Answer, stores::Stores,
+    Gate,
+    admin::{self, AdminCaller},
+    denial::Denial,
+    handle::Builtin,
+    in_flight::READ_WITHIN,
+    platform::Platform as _,
+    refusal::Answer,
+    request::{Client, RequestParts},
 };
 use keyward_registry::{
     admin_call::{AdminCall, AdminReply},
-    call,
+    call::ANSWERED_WITHIN,
     front::{
-        BodyError, Failures, Head, MOST_BYTES,
-        answer::{self, API_HEADERS, AdminRequest, Gate},
+        BodyError, BodyRoom, Failures, HELD_FOR, Head, MOST_BYTES,
+        answer::{self, AdminPort, AdminRequest},
     },
 };
 
-/// Milliseconds within which a call of the admin API is answered.
-const PATIENCE_MS: u32 = call::ANSWERED_WITHIN_MS;
-
 /// Answers a request to the admin API. `path` is the one below its base.
 pub async fn handle(
-    policy: &Policy,
-    request: web_sys::Request,
-    target: RequestTarget<'_>,
+    gate: &Gate<'_, EdgeStores<'_>>,
+    request: &WebRequest<'_>,
+    builtin: Builtin<'_>,
     path: &str,
-    env: &Env,
-    context: &Context,
     request_id: &str,
 ) -> Result<web_sys::Response> {
-    let method = request.method();
-    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_proof(env));
-    let (secrets, setup_token) = (secrets.as_deref(), setup_token.as_deref());
-    let call = call(&request, &method, target, path, request_id, (secrets, setup_token))?;
-    let client = Client::of(&request)?;
-    let incoming = RefCell::default();
-    let gate =
-        EdgeGate { policy, request: &request, target, client, env, context, request_id, secrets, incoming };
-    let reply = answer::answer(&call, &gate).await;
-    respond(&request, reply, request_id)
+    let setup_token = settings::setup_proof(gate.platform.env);
+    let client = Client::of(request);
+    let front = Front::of(gate, request, builtin, &client, request_id);
+    let call = front.call(request.method(), path, setup_token.as_deref());
+    let AdminReply { status, headers, body } = answer::answer(&call, &front).await;
+    response::respond_with(&request.raw, status, headers, &body)
 }
 
 /// Whether a request shows what only an operator has.
 pub async fn is_operator(
-    policy: &Policy,
-    request: &web_sys::Request,
-    target: RequestTarget<'_>,
-    env: &Env,
-    context: &Context,
+    gate: &Gate<'_, EdgeStores<'_>>,
+    request: &WebRequest<'_>,
+    builtin: Builtin<'_>,
     request_id: &str,
-) -> Result<bool> {
-    let (secrets, setup_token) = (settings::secrets(env).ok(), settings::setup_proof(env));
-    let (secrets, setup_token) = (secrets.as_deref(), setup_token.as_deref());
-    let call = call(request, "GET", target, "", request_id, (secrets, setup_token))?;
-    let client = Client::of(request)?;
-    let incoming = RefCell::default();
-    let gate = EdgeGate { policy, request, target, client, env, context, request_id, secrets, incoming };
-    Ok(answer::is_operator(&call, &gate).await)
+) -> bool {
+    let setup_token = settings::setup_proof(gate.platform.env);
+    let client = Client::of(request);
+    let front = Front::of(gate, request, builtin, &client, request_id);
+    answer::is_operator(&front.call("GET", "", setup_token.as_deref()), &front).await
 }
 
-fn call<'a>(
-    request: &web_sys::Request,
-    method: &'a str,
-    target: RequestTarget<'a>,
-    path: &'a str,
-    request_id: &'a str,
-    (secrets, setup_token): (Option<&'a Secrets>, Option<&'a Secret>),
-) -> Result<AdminRequest<'a>> {
-    let headers = request.headers();
-    let head = Head {
-        authorization: headers.get("authorization")?,
-        cookie: headers.get("cookie")?,
-        content_type: headers.get("content-type")?,
-        content_length: headers.get("content-length")?,
-        origin: headers.get("origin")?,
-        fetch_site: headers.get("sec-fetch-site")?,
-        if_match: headers.get("if-match")?,
-        idempotency_key: headers.get("idempotency-key")?,
-        user_agent: headers.get("user-agent")?,
-    };
-    let address = headers.get("cf-connecting-ip")?.unwrap_or_default();
-    let (origin, query) = (target.origin, target.query);
-    Ok(AdminRequest { method, origin, path, query, head, address, request_id, secrets, setup_token })
-}
-
-/// The gate, for one call.
-struct EdgeGate<'a> {
-    policy: &'a Policy,
-    request: &'a web_sys::Request,
-    target: RequestTarget<'a>,
-    client: Client,
-    env: &'a Env,
-    context: &'a Context,
-    request_id: &'a str,
-    secrets: Option<&'a Secrets>,
+/// What the admin side asks for, for one call.
+struct Front<'a> {
+    gate: &'a Gate<'a, EdgeStores<'a>>,
+    request: &'a WebRequest<'a>,
+    builtin: Builtin<'a>,
+    caller: AdminCaller<'a>,
     /// The body's room, from when it is read until the Registry has answered.
-    incoming: RefCell<Option<http::Incoming<'a>>>,
+    held: RefCell<Option<Held>>,
 }
 
-impl Gate for EdgeGate<'_> {
+impl<'a> Front<'a> {
+    fn of(
+        gate: &'a Gate<'a, EdgeStores<'a>>,
+        request: &'a WebRequest<'a>,
+        builtin: Builtin<'a>,
+        client: &'a Client,
+        request_id: &'a str,
+    ) -> Self {
+        let client = client.info(request.method());
+        let caller = AdminCaller { client, request_id, within: ANSWERED_WITHIN };
+        Self { gate, request, builtin, caller, held: RefCell::default() }
+    }
+
+    fn call(&self, method: &'a str, path: &'a str, setup_token: Option<&'a Secret>) -> AdminRequest<'a> {
+        let header = |name| self.request.header(name);
+        AdminRequest {
+            method,
+            origin: self.builtin.target.origin,
+            path,
+            query: self.builtin.target.query,
+            head: Head {
+                authorization: header("authorization"),
+                cookie: header("cookie"),
+                content_type: header("content-type"),
+                content_length: header("content-length"),
+                origin: header("origin"),
+                fetch_site: header("sec-fetch-site"),
+                if_match: header("if-match"),
+                idempotency_key: header("idempotency-key"),
+                user_agent: header("user-agent"),
+            },
+            address: self.caller.client.address.unwrap_or_default().to_owned(),
+            request_id: self.caller.request_id,
+            secrets: self.gate.secrets.as_deref().ok(),
+            setup_token,
+        }
+    }
+}
+
+impl AdminPort for Front<'_> {
     fn now(&self) -> Timestamp {
         clock::now()
     }
 
     fn refuse_key_in_url(&self) -> Option<AdminReply> {
-        admin_refusal::refuse_key_in_url(self.policy, self.target, self.secrets, self.request_id).map(reply)
+        let Builtin { policy, target, .. } = self.builtin;
+        let secrets = self.gate.secrets.as_deref().ok();
+        admin::refuse_key_in_url(policy, target, secrets, self.caller.request_id).map(reply)
     }
 
     async fn verify_key(&self, key: &Secret) -> std::result::Result<Record, AdminReply> {
-        let verified = gate::verify_key(self.policy, key, &self.client, self.env).await;
-        verified.map_err(|denial| reply(admin_refusal::denied(&denial, self.request_id)))
+        self.gate.verify_key(self.builtin.policy, key, self.caller).await.map_err(reply)
     }
 
-    async fn body(&self, proof: Option<String>) -> std::result::Result<Vec<u8>, BodyError> {
-        let incoming = http::Incoming::of_admin_call(self.request, self.context, proof);
+    async fn body(&self, room: BodyRoom) -> std::result::Result<Vec<u8>, BodyError> {
+        let (bodies, whose) = match room {
+            BodyRoom::Known(name) => (body::the_known(), name),
+            BodyRoom::Strangers(network) => (body::strangers(), network),
+        };
         let mut bytes = Vec::new();
         let see = |piece: &[u8]| bytes.extend_from_slice(piece);
-        let read = incoming.body(MOST_BYTES, READ_WITHIN_MS, see).await;
-        read.map_err(|denial| match denial {
+        let read = self.request.read_body((&bodies, &whose), MOST_BYTES, READ_WITHIN, see).await;
+        let held = read.map_err(|denial| match denial {
             Denial::BodyTooLarge => BodyError::TooLarge,
             Denial::LateBody => BodyError::Late,
             Denial::Overloaded => BodyError::Overloaded,
             _ => BodyError::Broken,
         })?;
-        self.incoming.replace(Some(incoming));
+        self.held.replace(held);
         Ok(bytes)
     }
 
-    fn held_back_ms(&self, subject: &str) -> Option<u64> {
-        isolate::memory().borrow_mut().held_back(subject, clock::now())
+    fn held_back(&self, subject: &str) -> Option<Span> {
+        self.gate.penalty(subject)
     }
 
     async fn count(&self, Failures { counted, held_back, site }: &Failures) {
         // Whatever became of the body, nobody waits with it any more.
-        drop(self.incoming.take());
-        let stores = EdgeStores::of(self.env);
-        let pipeline = gate::pipeline(&stores, PATIENCE_MS);
-        let counts_site = isolate::memory().borrow_mut().counts_site();
-        let site = site.as_ref().filter(|_| counts_site).map(|site| (site, site));
-        for (counted, held_back) in [Some((counted, held_back)), site].into_iter().flatten() {
-            if pipeline.fails_too_often(counted).await {
-                isolate::memory().borrow_mut().hold_back(held_back, clock::now());
-            }
-        }
+        drop(self.held.take());
+        self.gate.count_failure((counted, held_back), site.as_deref(), self.caller).await;
     }
 
     async fn ask(&self, call: &AdminCall, is_proof: bool) -> Option<AdminReply> {
-        // What waits for the Registry has its room as long as that may take.
-        let incoming = self.incoming.take();
-        if let Some(incoming) = &incoming {
-            incoming.hold(2 * PATIENCE_MS);
+        let held = self.held.take();
+        if let Some(held) = &held {
+            held.keep(HELD_FOR);
         }
-        let of = if is_proof { Dependency::Registry } else { Dependency::SignIn };
-        let stores = EdgeStores::of(self.env);
-        let repeatable = matches!(call.method.as_str(), "GET" | "HEAD");
-        let ask = async |within_ms| {
-            let reply =
-                stores::ask_registry::<AdminReply>(self.env, "/admin", call, within_ms, repeatable).await;
-            reply.map_err(|error| {
-                console_error!(
-                    "{}",
-                    json!({ "event": "registry unavailable", "requestId": self.request_id, "error": error })
-                );
-                Unavailable
-            })
-        };
-        gate::pipeline(&stores, PATIENCE_MS).ask_of(of, PATIENCE_MS, ask).await.ok()
+        let env = self.gate.platform.env;
+        let ask = async |within| stores::ask_registry(env, call, within).await;
+        self.gate.ask_registry(is_proof, self.caller, ask).await
     }
 
-    async fn wait(&self, milliseconds: u32) {
-        EdgeStores::of(self.env).wait(milliseconds).await;
+    async fn wait(&self, span: Span) {
+        self.gate.platform.wait(span).await;
     }
-}
-
-fn respond(request: &web_sys::Request, reply: AdminReply, request_id: &str) -> Result<web_sys::Response> {
-    let own = API_HEADERS.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let id = ("X-Request-Id".to_owned(), request_id.to_owned());
-    let headers = own.chain([id]).chain(reply.headers).collect();
-    http::respond_with(request, reply.status, headers, &reply.body)
 }
 
 /// The gate's refusal, as an answer of the admin API.

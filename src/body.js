@@ -1,23 +1,25 @@
-// Bodies of requests that the gate itself reads, and its answers to clients that still send one.
+// Request bodies that the gate itself reads, and its responses to clients that are still sending one.
 
-/** What `read` gives instead of a body. */
-const TOO_LARGE = /** @type {const} */ ("too large");
-const LATE = /** @type {const} */ ("late");
-const BROKEN_OFF = /** @type {const} */ ("broken off");
-const GAVE_WAY = /** @type {const} */ ("gave way");
+/** What `read` resolves to instead of a body; src/body.rs says what becomes of each. */
+const NO_BODY = /** @type {const} */ ({
+  tooLarge: "too large",
+  late: "late",
+  brokenOff: "broken off",
+  gaveWay: "gave way",
+});
 
-/** @typedef {typeof TOO_LARGE | typeof LATE | typeof BROKEN_OFF | typeof GAVE_WAY} NoBody */
+/** @typedef {typeof NO_BODY[keyof typeof NO_BODY]} NoBody */
 
 /**
- * How to tell the request that has a place in the room for bodies that it has to give way, by the place's name.
- * @type {Map<string, (why: typeof GAVE_WAY) => void>}
+ * By the name of a place in the room for bodies: tells the request in it that it has to give way.
+ * @type {Map<string, (why: typeof NO_BODY.gaveWay) => void>}
  */
 const places = new Map();
 
 /**
- * Takes a place: the promise settles when it has to be given up.
+ * Takes a place; the promise settles when it has to be given up.
  * @param {string} name
- * @returns {Promise<typeof GAVE_WAY>}
+ * @returns {Promise<typeof NO_BODY.gaveWay>}
  */
 export function takePlace(name) {
   return new Promise((resolve) => {
@@ -26,7 +28,7 @@ export function takePlace(name) {
 }
 
 /**
- * Leaves a place, of which nobody has to be told any more.
+ * Leaves a place.
  * @param {string} name
  */
 export function leavePlace(name) {
@@ -34,45 +36,47 @@ export function leavePlace(name) {
 }
 
 /**
- * Has the request in this place give way.
+ * Makes the request in this place give way.
  * @param {string} name
  */
 export function vacatePlace(name) {
-  places.get(name)?.(GAVE_WAY);
+  places.get(name)?.(NO_BODY.gaveWay);
   places.delete(name);
 }
 
-/** Bytes that are made room for at first where the length of a body is not said. */
+/** Size of the first buffer, in bytes, for a body of unknown length. */
 const FIRST = 16 * 1024;
 
 /**
- * The body of a request, in one buffer; or why there is none.
+ * Reads the whole body of a request into one buffer; or says why there is none.
  * @param {Request} request
  * @param {number} most bytes
- * @param {number} milliseconds from now until its end
- * @param {Promise<typeof GAVE_WAY>} givesWay settles when the room is needed for others
- * @param {(bytes: number) => boolean} grow takes room for this many bytes in all, where the length is not said; whether there is
+ * @param {number} milliseconds until all of it must have come
+ * @param {Promise<typeof NO_BODY.gaveWay>} givesWay settles when the room is needed for others
+ * @param {(bytes: number) => boolean} grow reserves room for this many bytes in all, for a body of unknown length; false if there is none
  * @returns {Promise<Uint8Array | NoBody>}
  */
 export async function read(request, most, milliseconds, givesWay, grow) {
-  // It was looked at, and was empty.
+  // It has been read, and was empty.
   if (request.bodyUsed || request.body === null) return new Uint8Array();
-  // The runtime sends on the body of a GET by itself.
+  // The runtime forwards the body of a GET by itself.
   const isCopied = request.method === "GET" || request.method === "HEAD";
   const stream = /** @type {ReadableStream} */ ((isCopied ? request.clone() : request).body);
   const reader = stream.getReader({ mode: "byob" });
   let timer = 0;
-  /** @type {Promise<typeof LATE>} */
+  /** @type {Promise<typeof NO_BODY.late>} */
   const late = new Promise((resolve) => {
-    timer = setTimeout(resolve, milliseconds, LATE);
+    timer = setTimeout(resolve, milliseconds, NO_BODY.late);
   });
   const length = request.headers.get("content-length");
-  const whole = readWhole(reader, length === null ? undefined : Number(length), most, grow).catch(() => BROKEN_OFF);
+  const whole = readWhole(reader, length === null ? undefined : Number(length), most, grow).catch(
+    () => NO_BODY.brokenOff,
+  );
   try {
     const body = await Promise.race([whole, late, givesWay]);
-    if (body === LATE || body === GAVE_WAY) void reader.cancel().catch(() => {});
-    // What still comes is left to whoever answers.
-    else if (body === TOO_LARGE) reader.releaseLock();
+    if (body === NO_BODY.late || body === NO_BODY.gaveWay) void reader.cancel().catch(() => {});
+    // Whoever responds deals with what still comes.
+    else if (body === NO_BODY.tooLarge) reader.releaseLock();
     return body;
   } finally {
     clearTimeout(timer);
@@ -87,16 +91,16 @@ export async function read(request, most, milliseconds, givesWay, grow) {
  * @returns {Promise<Uint8Array | NoBody>}
  */
 async function readWhole(reader, length, most, grow) {
-  // With room for a byte too many, which shows that there is one.
-  if (length === undefined && !grow(FIRST)) return GAVE_WAY;
+  // One byte more than is allowed, to notice a body that is too large.
+  if (length === undefined && !grow(FIRST)) return NO_BODY.gaveWay;
   let buffer = new ArrayBuffer(Math.min(length ?? FIRST, most + 1));
   let filled = 0;
-  // The runtime lets no more through than the length says, and no less.
+  // The runtime makes sure that the body has exactly this length.
   while (filled !== length) {
-    if (filled > most) return TOO_LARGE;
+    if (filled > most) return NO_BODY.tooLarge;
     if (filled === buffer.byteLength) {
       const bytes = Math.min(4 * filled, most + 1);
-      if (!grow(Math.min(bytes, most))) return GAVE_WAY;
+      if (!grow(Math.min(bytes, most))) return NO_BODY.gaveWay;
       const larger = new ArrayBuffer(bytes);
       new Uint8Array(larger).set(new Uint8Array(buffer));
       buffer = larger;
@@ -106,19 +110,19 @@ async function readWhole(reader, length, most, grow) {
     if (done) break;
     filled += value.byteLength;
   }
-  // What is held is as long as it is said to be.
+  // Keep no more memory than was reserved.
   return new Uint8Array(filled < buffer.byteLength ? buffer.slice(0, filled) : buffer);
 }
 
-/** What a client may still send, in bytes, without that anything is lost when its connection is closed: workerd takes in as much. */
+/** Bytes that a client may still have to send when its connection is closed, and get the response all the same: workerd reads that many. */
 const HARMLESS = 64 * 1024;
-/** How long the gate takes in what a client sends that has been answered; and in what steps, after the first `AT_ONCE` bytes. */
+/** How long the gate goes on reading from a client that it has responded to; after the first `AT_ONCE` bytes, with a pause of `STEP_MS` between reads. */
 const LINGER_MS = 2_000;
 const AT_ONCE = 128 * 1024;
 const STEP_MS = 10;
 
 /**
- * Whether a client may be sending a body on that would reset its connection, and with it the answer.
+ * Whether a client may still be sending so much that closing would reset its connection, and lose the response.
  * @param {Request} request
  */
 function isSending({ method, headers, body }) {
@@ -128,25 +132,48 @@ function isSending({ method, headers, body }) {
 }
 
 /**
- * An answer of the gate's own. A client that still sends gets all of it before its connection is closed.
- * @param {Request} request
- * @param {number} status
- * @param {string[]} headers names and values, one after the other
- * @param {string} text
+ * Header fields, for a response: an object where that can be, which the runtime reads four times as fast as a list.
+ * @param {string[]} lines names and values, one after the other
  */
-export function answer(request, status, headers, text) {
-  const fields = new Headers();
-  for (let i = 0; i < headers.length; i += 2) fields.append(headers[i], headers[i + 1]);
-  if (text === "" || request.body === null || !isSending(request))
-    return new Response(text || null, { status, headers: fields });
-  const bytes = new TextEncoder().encode(text);
-  const { readable, writable } = new FixedLengthStream(bytes.byteLength);
-  void linger(bytes, writable.getWriter(), request.body);
-  return new Response(readable, { status, headers: fields });
+function headersOf(lines) {
+  /** @type {Record<string, string>} */
+  const fields = {};
+  for (let i = 0; i < lines.length; i += 2) {
+    if (lines[i] in fields) return listOf(lines);
+    fields[lines[i]] = lines[i + 1];
+  }
+  return fields;
 }
 
 /**
- * Writes an answer, and ends it only when the client has ended, or had its time.
+ * The same with names that stand more than once.
+ * @param {string[]} lines
+ */
+function listOf(lines) {
+  const fields = new Headers();
+  for (let i = 0; i < lines.length; i += 2) fields.append(lines[i], lines[i + 1]);
+  return fields;
+}
+
+/**
+ * A response of the gate's own. A client that is still sending gets all of it before its connection is closed.
+ * @param {Request} request
+ * @param {number} status
+ * @param {string[]} lines names and values of header fields, one after the other
+ * @param {string} text
+ */
+export function answer(request, status, lines, text) {
+  const headers = headersOf(lines);
+  if (text === "" || request.body === null || !isSending(request))
+    return new Response(text || null, { status, headers });
+  const bytes = new TextEncoder().encode(text);
+  const { readable, writable } = new FixedLengthStream(bytes.byteLength);
+  void linger(bytes, writable.getWriter(), request.body);
+  return new Response(readable, { status, headers });
+}
+
+/**
+ * Writes a response, and ends it only when the client has stopped sending or its time is up.
  * @param {Uint8Array} bytes
  * @param {WritableStreamDefaultWriter} writer
  * @param {ReadableStream} body
@@ -173,7 +200,7 @@ async function drain(body) {
       if (done) break;
       taken += value.byteLength;
       buffer = value.buffer;
-      // A client that goes on sending has its time, and costs no more than that.
+      // A client that goes on sending is read slowly, until its time is up.
       if (taken > AT_ONCE) await scheduler.wait(STEP_MS);
     }
   } catch {

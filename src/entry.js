@@ -9,29 +9,50 @@
 // `origin` is for realms with `origin = { handler = "…" }`; other realms need none.
 
 import { setHandlers } from "keyward-handlers";
-import { instance } from "keyward-instance";
+import { Ended, instance, returned, untilEnded } from "keyward-instance";
+import { carryOut } from "keyward-verdict";
 import * as wasm from "keyward-wasm";
+import { logError } from "./log.js";
 
 /** @typedef {import("./handlers.js").Origin} Origin */
 
-/** What leads to a panic is far up in its stack. */
+/** The cause of a panic is far up in its stack. */
 Object.assign(Error, { stackTraceLimit: 100 });
 
 /** @type {string | undefined} The document that `keyward check` wrote. */
 let policy;
 
-/** How many instances there have been: objects of an earlier one are made anew. */
+/** @type {string[]} The headers that are read of nearly every request. */
+let usualHeaders = [];
+
+/** How many instances there have been before this one: objects of those are created again. */
 let generation = 0;
 
-/** Before each call: starts over if the instance has ended. */
+/** Before each call: starts a new instance if the last one has ended. */
 function renew() {
   if (!instance.hasEnded) return;
   wasm.__wbg_reset_state();
   generation += 1;
-  wasm.start(policy);
-  // Only now: one that could not start has no policy.
+  begin();
+  // Only now: an instance that could not start has no policy.
   instance.hasEnded = false;
-  console.error(JSON.stringify({ event: "started over" }));
+  logError("started over");
+}
+
+/** Hands the instance the policy. */
+function begin() {
+  usualHeaders = wasm.start(policy).split("\n");
+}
+
+/**
+ * What is read of nearly every request, in one text, since each string that crosses into the wasm costs as much as a long one: the
+ * method, the URL, whether there is a body, and the usual headers, each a line; NUL for a header that there is none of.
+ * @param {Request} request
+ */
+function headOf({ method, url, body, headers }) {
+  let head = `${method}\n${url}\n${body === null ? "" : "1"}`;
+  for (const name of usualHeaders) head += `\n${headers.get(name) ?? "\0"}`;
+  return head;
 }
 
 /**
@@ -39,9 +60,18 @@ function renew() {
  * @param {object} env
  * @param {ExecutionContext} context
  */
-function fetch(request, env, context) {
+async function fetch(request, env, context) {
   renew();
-  return wasm.fetch(request, env, context);
+  try {
+    const decided = returned(() => wasm.decide(headOf(request), request, env, context));
+    // Only what had to wait can be lost with the instance.
+    const verdict = decided instanceof Promise ? await untilEnded(() => decided) : decided;
+    return typeof verdict === "string" ? await carryOut(verdict, request, env, context) : verdict;
+  } catch (error) {
+    if (!(error instanceof Ended)) throw error;
+    renew();
+    return wasm.interrupted(request, env, context);
+  }
 }
 
 /**
@@ -55,14 +85,14 @@ export function keyward(document, { origin } = {}) {
   if (policy !== undefined) throw new Error("keyward: called twice, but a Worker has one policy");
   if (origin !== undefined) setHandlers(origin);
   policy = typeof document === "string" ? document : `${JSON.stringify(document)}`;
-  wasm.start(policy);
+  begin();
   return { fetch };
 }
 
 /** @typedef {new (state: DurableObjectState, env: object) => { fetch(request: Request): Promise<Response>, alarm(): Promise<Response> }} ObjectClass */
 
 /**
- * The class of an object, around the one in Rust. It extends nothing: the runtime would then offer its methods as RPC.
+ * The class of a Durable Object, around the one in Rust. It extends nothing: otherwise the runtime would offer its methods as RPC.
  * @param {"KeyGate" | "Registry" | "Relay"} name
  * @returns {ObjectClass}
  */
@@ -85,15 +115,16 @@ const objectClass = (name) =>
 
     /** @param {Request} request */
     fetch(request) {
-      return this.#current().fetch(request);
+      renew();
+      return untilEnded(() => this.#current().fetch(request));
     }
 
     alarm() {
-      return this.#current().alarm();
+      renew();
+      return untilEnded(() => this.#current().alarm());
     }
 
     #current() {
-      renew();
       if (!this.#inner || this.#generation !== generation) {
         this.#inner = new wasm[name](this.#state, this.#env);
         this.#generation = generation;

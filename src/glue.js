@@ -1,5 +1,5 @@
-// The stores and the network, each asked for a bounded time: a promise and its timer cost no crossing here. And
-// what the bindings of the runtime do not have.
+// Calls to the stores and the network, each for a bounded time: here, a promise and its timer need no crossing into the wasm.
+// And what the crate `worker` does not have.
 
 import { waitUntil } from "cloudflare:workers";
 
@@ -8,9 +8,18 @@ import { waitUntil } from "cloudflare:workers";
 
 const TIMED_OUT = Symbol("timed out");
 
+/** The error of a call that was answered with another status than 200. */
+class UnexpectedStatus extends Error {
+  /** @param {number} status */
+  constructor(status) {
+    super(`answered ${status}`);
+    this.unexpectedStatus = status;
+  }
+}
+
 /**
- * The promise's value, if it comes within `milliseconds`. It does also when the client hangs up meanwhile: how a
- * call ends is what others wait for, or go by, so nobody may leave them without it.
+ * The promise's value, if it comes within `milliseconds`; also when the client hangs up meanwhile, since other requests may
+ * wait for the outcome of this call.
  * @template Value
  * @param {Promise<Value>} promise
  * @param {number} milliseconds
@@ -42,7 +51,7 @@ async function orTimedOut(promise, milliseconds) {
 }
 
 /**
- * A binding, which must have this method: one that is missing, or of another type, is named.
+ * A binding that has this method; throws an error that names it if it is missing or of another type.
  * @param {Env} env
  * @param {string} name
  * @param {string} method
@@ -70,6 +79,17 @@ export async function read(env, key, milliseconds) {
 }
 
 /**
+ * Writes text under a key of KV. For how long that is waited for is the caller's.
+ * @param {Env} env
+ * @param {string} key
+ * @param {string} text
+ */
+export async function write(env, key, text) {
+  const keys = /** @type {KVNamespace} */ (bound(env, "KEYS", "put"));
+  await keys.put(key, text);
+}
+
+/**
  * Sends JSON text to the object of this name; the text of its answer.
  * @param {Env} env
  * @param {string} binding
@@ -87,11 +107,11 @@ export async function ask(env, binding, name, path, body, milliseconds, repeatab
       .get(objects.idFromName(name))
       .fetch(`https://object${path}`, { method: "POST", body });
     const text = await response.text();
-    if (response.status !== 200) throw new Error(`answered ${response.status}`);
+    if (response.status !== 200) throw new UnexpectedStatus(response.status);
     return text;
   };
-  // The platform says which errors a second try may not meet (an object that was just reset, a connection that was
-  // lost), and which it would make worse. A stub that has failed stays so: each try has one of its own.
+  // The platform marks errors for which a second try may succeed (the object was just reset, the connection was lost), and
+  // those that it would make worse. A stub that has failed once fails for good, so each try gets a new one.
   const twice = async () => {
     try {
       return await once();
@@ -111,7 +131,7 @@ export async function ask(env, binding, name, path, body, milliseconds, repeatab
 }
 
 /**
- * The text at a URL, if it is not longer than `most` bytes. What does not come in time is given up.
+ * The text at a URL, if it is no longer than `most` bytes and comes in time.
  * @param {string} url
  * @param {number} most
  * @param {number} milliseconds
@@ -119,14 +139,13 @@ export async function ask(env, binding, name, path, body, milliseconds, repeatab
 export async function load(url, most, milliseconds) {
   const abort = new AbortController();
   const answer = async () => {
-    // Another address than the policy's is not the issuer's: a redirect is answered with its own status. (The
-    // runtime knows "follow" and "manual" only.)
+    // Only the policy's address is the issuer's, so a redirect is an error. (The runtime knows "follow" and "manual" only.)
     const response = await fetch(url, {
       redirect: "manual",
       headers: { accept: "application/json" },
       signal: abort.signal,
     });
-    if (response.status !== 200) throw new Error(`answered ${response.status}`);
+    if (response.status !== 200) throw new UnexpectedStatus(response.status);
     const decoder = new TextDecoder();
     let text = "";
     let length = 0;
@@ -145,7 +164,79 @@ export async function load(url, most, milliseconds) {
 }
 
 /**
- * Whether a request whose length is not said has any content. What has not come in time counts as some.
+ * The signature algorithms of tokens (RFC 7518, 3.1), as WebCrypto takes them to import a key and to verify with it.
+ * @type {Record<string, { name: string, hash?: string, namedCurve?: string, saltLength?: number }>}
+ */
+const ALGORITHMS = {
+  RS256: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  RS384: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
+  RS512: { name: "RSASSA-PKCS1-v1_5", hash: "SHA-512" },
+  PS256: { name: "RSA-PSS", hash: "SHA-256", saltLength: 32 },
+  PS384: { name: "RSA-PSS", hash: "SHA-384", saltLength: 48 },
+  PS512: { name: "RSA-PSS", hash: "SHA-512", saltLength: 64 },
+  ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
+  ES384: { name: "ECDSA", namedCurve: "P-384", hash: "SHA-384" },
+  EdDSA: { name: "Ed25519" },
+};
+
+/** Bytes (RFC 8032, 5.1.6). */
+const ED25519_SIGNATURE_LENGTH = 64;
+
+/**
+ * Keys that were imported, by algorithm and JWK, the oldest first.
+ * @type {Map<string, CryptoKey>}
+ */
+const imported = new Map();
+
+/** Most of them. */
+const MOST_IMPORTED = 64;
+
+/**
+ * Whether a signature is right. Throws if the key is none.
+ * @param {string} jwk
+ * @param {string} algorithm
+ * @param {Uint8Array<ArrayBuffer>} text
+ * @param {Uint8Array<ArrayBuffer>} signature
+ */
+export async function verify(jwk, algorithm, text, signature) {
+  const how = ALGORITHMS[algorithm];
+  if (!how) throw new Error(`the algorithm ${algorithm} is not known`);
+  const name = `${algorithm} ${jwk}`;
+  let key = imported.get(name);
+  if (!key) {
+    key = await crypto.subtle.importKey("jwk", JSON.parse(jwk), how, false, ["verify"]);
+    if (imported.size >= MOST_IMPORTED) imported.delete(/** @type {string} */ (imported.keys().next().value));
+    imported.set(name, key);
+  }
+  // The platform calls it an error for this algorithm alone, which would look like a fault of its own.
+  if (algorithm === "EdDSA" && signature.length !== ED25519_SIGNATURE_LENGTH) return false;
+  return crypto.subtle.verify(how, key, signature, text);
+}
+
+/**
+ * 256 bits of PBKDF2-HMAC-SHA-256 (Web Cryptography API, 28).
+ * @param {Uint8Array<ArrayBuffer>} password
+ * @param {Uint8Array<ArrayBuffer>} salt
+ * @param {number} iterations
+ */
+export async function derive(password, salt, iterations) {
+  const key = await crypto.subtle.importKey("raw", password, "PBKDF2", false, ["deriveBits"]);
+  return crypto.subtle.deriveBits({ name: "PBKDF2", hash: "SHA-256", salt, iterations }, key, 256);
+}
+
+/**
+ * The values of headers, each a line; NUL for one that there is none of.
+ * @param {Request} request
+ * @param {string} names each a line
+ */
+export const valuesOf = ({ headers }, names) =>
+  names
+    .split("\n")
+    .map((name) => headers.get(name) ?? "\0")
+    .join("\n");
+
+/**
+ * Whether a request of unknown length has any content. If nothing has come in time, it counts as having some.
  * @param {{ body: ReadableStream }} request
  * @param {number} milliseconds
  */
@@ -156,7 +247,7 @@ export async function hasContent(request, milliseconds) {
 }
 
 /**
- * Counts one event of this key; whether there were too many.
+ * Counts one event of this key; true if there were too many.
  * @param {Env} env
  * @param {string} key
  * @param {number} milliseconds
@@ -171,7 +262,7 @@ export async function exceeds(env, key, milliseconds) {
 const UNDONE = Symbol("undone");
 
 /**
- * Calls `turn` in a transaction of the object's database, which is kept if it returns true and undone otherwise.
+ * Calls `turn` in a transaction of the object's database, which is committed if it returns true and rolled back otherwise.
  * @param {DurableObjectStorage} storage
  * @param {() => boolean} turn
  */
@@ -183,4 +274,14 @@ export function attempt(storage, turn) {
   } catch (error) {
     if (error !== UNDONE) throw error;
   }
+}
+
+/**
+ * Runs a statement of the object's database. Its rows come as JSON: one crossing, however many columns they have.
+ * @param {DurableObjectStorage} storage
+ * @param {string} statement
+ * @param {(string | number | null)[]} values
+ */
+export function query(storage, statement, values) {
+  return JSON.stringify(storage.sql.exec(statement, ...values).toArray());
 }

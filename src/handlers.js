@@ -1,15 +1,15 @@
-// Origins in the same Worker: handlers that its module gives to `keyward`, by the names that the policy has for them.
+// Origins in the same Worker: the handlers that were passed to `keyward`, by their names in the policy.
 
 /** @typedef {(request: Request, env: object, context: ExecutionContext) => Response | Promise<Response>} Handler */
 /** @typedef {Handler | { fetch: Handler } | (new (context: ExecutionContext, env: object) => { fetch(request: Request): Promise<Response> })} Origin */
 
 /** @type {Map<string, Handler>} */
 const named = new Map();
-/** @type {Handler | undefined} The one that serves every name. */
+/** @type {Handler | undefined} The handler for every name, if there is only one. */
 let only;
 
 /**
- * Takes one origin for all names, or an object with one for each.
+ * Registers one origin for all names, or an object with one for each name.
  * @param {Origin | Record<string, Origin>} origin
  */
 export function setHandlers(origin) {
@@ -26,12 +26,12 @@ export function setHandlers(origin) {
 const fault = (/** @type {string} */ what) => `${what} is neither a function nor an object with a function "fetch"`;
 
 /**
- * @param {any} origin whatever a Worker hands over
+ * @param {any} origin what a Worker passed
  * @returns {Handler | undefined}
  */
 function handlerOf(origin) {
   if (typeof origin === "function") {
-    // A class, as those of WorkerEntrypoint: one object for each request.
+    // A class like those that extend WorkerEntrypoint: a new object for each request.
     const isClass = typeof origin.prototype?.fetch === "function";
     return isClass ? (request, env, context) => new origin(context, env).fetch(request) : origin;
   }

@@ -1,41 +1,23 @@
 //! The admin page: its files, with its headers.
 
-use keyward_policy::Policy;
 use worker::{Env, Request, Response, Result, web_sys};
 
-use super::http;
-use keyward_core::request_target::RequestTarget;
-use keyward_gate::refusal::Answer;
-use keyward_registry::front;
+use super::response;
+use keyward_gate::handle::Builtin;
+use keyward_registry::{admin_call::AdminReply, front};
 
 /// Answers a request for the page. `path` is the one below its base.
 pub async fn handle(
-    policy: &Policy,
     request: &web_sys::Request,
-    target: RequestTarget<'_>,
+    Builtin { policy, target, .. }: Builtin<'_>,
     path: &str,
     env: &Env,
 ) -> Result<web_sys::Response> {
-    let mut own: Vec<(&'static str, String)> =
-        front::PAGE_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    if target.scheme == "https" {
-        let (name, value) = front::HSTS;
-        own.push((name, value.to_owned()));
-    }
-    match front::page(&request.method(), path) {
-        front::Page::Elsewhere => {
-            own.push(("Location", format!("{}/", policy.admin.page)));
-            http::respond(&Answer { status: 308, headers: own, body: String::new() })
+    match front::page(&request.method(), path, target.scheme, &policy.admin) {
+        front::Page::Reply(AdminReply { status, headers, body }) => {
+            response::respond_with(request, status, headers, &body)
         }
-        front::Page::WrongMethod => {
-            own.push(("Allow", "GET, HEAD".to_owned()));
-            http::respond(&Answer { status: 405, headers: own, body: String::new() })
-        }
-        front::Page::Settings => {
-            own.push(("Content-Type", "text/javascript; charset=utf-8".to_owned()));
-            http::respond(&Answer { status: 200, headers: own, body: front::settings(policy.admin.api) })
-        }
-        front::Page::File => {
+        front::Page::File(own) => {
             let url = format!("{}{path}", target.origin);
             let request = Request::from(web_sys::Request::new_with_str_and_init(&url, &init(request))?);
             let response: Response = env.assets("ADMIN")?.fetch_request(request).await?;

@@ -8,16 +8,20 @@ use worker::{
     wasm_bindgen_futures::spawn_local,
 };
 
-use super::{bindings, clock, settings::OsEntropy, stores};
-use keyward_core::{entropy, time::Timestamp, unavailable::Unavailable};
+use super::{background, bindings, clock, log, settings::OsEntropy, stores};
+use keyward_core::{
+    entropy,
+    time::{Span, Timestamp},
+    unavailable::Unavailable,
+};
 use keyward_limits::{
-    relay::{RelayServer, Upstream},
-    timing::RELAY_ANSWER_MS,
+    relay::server::{RelayServer, Served, Upstream},
+    timing::{BACKGROUND_ANSWER, RELAY_ANSWER},
     wire::{Acquire, Acquired, CoordinatorCall, ReportAck},
 };
 
 /// One of the relays of a key.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct Relay {
     state: State,
     env: Env,
@@ -41,46 +45,41 @@ impl DurableObject for Relay {
             let random = u64::from_be_bytes(entropy::bytes(&mut OsEntropy));
             Rc::new(RelayServer::new(Uplink { env: self.env.clone(), hash }, random))
         }));
-        let tells = Rc::clone(&server);
-        match serde_json::from_str(&request.text().await?)? {
-            CoordinatorCall::Acquire(take) => {
-                let taken = server.acquire(&take).await;
-                self.state.wait_until(async move { tells.tell().await });
-                self.state.wait_until(async move { server.maintain().await });
-                Response::from_json(&taken)
-            }
-            CoordinatorCall::Report { refused, leases, tally } => {
-                server.note(&refused, &leases, tally.as_ref());
-                self.state.wait_until(async move { tells.tell().await });
-                Response::ok("{}")
-            }
-            CoordinatorCall::Put { .. } | CoordinatorCall::Get => Response::error("no such call", 404),
-        }
+        let call = keyward_json::from_str(&request.text().await?).map_err(failed)?;
+        let Some(Served { answer, afterwards }) = server.serve(call).await.map_err(failed)? else {
+            return Response::error("no such call", 404);
+        };
+        background::keep_object(&self.state, afterwards);
+        Response::ok(answer)
     }
 }
 
 impl Upstream for Uplink {
     async fn ask(&self, take: &Acquire) -> std::result::Result<Acquired, Unavailable> {
         let call = CoordinatorCall::Acquire(take.clone());
-        let answer = stores::ask_key_gate(&self.env, &self.hash, &call, RELAY_ANSWER_MS).await;
-        stores::log_failure(bindings::KEY_GATE, answer)
+        let answer = stores::ask_coordinator(&self.env, &self.hash, &call, RELAY_ANSWER).await;
+        log::log_failure(bindings::KEY_GATE, answer)
     }
 
-    async fn tell(&self, report: &CoordinatorCall) -> std::result::Result<(), Unavailable> {
+    async fn report(&self, report: &CoordinatorCall) -> std::result::Result<(), Unavailable> {
         let heard =
-            stores::ask_key_gate::<ReportAck>(&self.env, &self.hash, report, stores::BACKGROUND_MS).await;
-        stores::log_failure(bindings::KEY_GATE, heard.map(drop))
+            stores::ask_coordinator::<ReportAck>(&self.env, &self.hash, report, BACKGROUND_ANSWER).await;
+        log::log_failure(bindings::KEY_GATE, heard.map(drop))
     }
 
     fn now(&self) -> Timestamp {
         clock::now()
     }
 
-    async fn wait(&self, milliseconds: u32) {
-        Delay::from(Duration::from_millis(milliseconds.into())).await;
+    async fn wait(&self, span: Span) {
+        Delay::from(Duration::from_millis(span.timer_ms().into())).await;
     }
 
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
         spawn_local(work);
     }
+}
+
+fn failed(error: impl std::fmt::Display) -> worker::Error {
+    worker::Error::RustError(error.to_string())
 }

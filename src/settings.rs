@@ -9,9 +9,8 @@ use worker::Env;
 
 use keyward_core::{
     entropy::Entropy,
-    secret::{self, Secret, Secrets},
+    secret::{NoSecret, Secret, Secrets},
 };
-use keyward_gate::denial::Denial;
 use keyward_registry::setup_token;
 
 thread_local! {
@@ -23,16 +22,13 @@ thread_local! {
 /// The secrets of checks and hashes.
 ///
 /// # Errors
-/// [`Denial::NotConfigured`] when the current one is missing or not fit to be one.
-pub fn secrets(env: &Env) -> Result<Rc<Secrets>, Denial> {
+/// As [`Secrets::of_deployment`].
+pub fn secrets(env: &Env) -> Result<Rc<Secrets>, NoSecret> {
     if let Some(secrets) = SECRETS.with_borrow(Clone::clone) {
         return Ok(secrets);
     }
-    let current = text(env, "KEYWARD_SECRET").filter(|text| secret::is_fit(text));
-    let current = current.ok_or(Denial::NotConfigured {
-        what: "KEYWARD_SECRET (at least 32 visible ASCII characters, no comma)",
-    })?;
-    let secrets = Rc::new(Secrets::new(&current, text(env, "KEYWARD_SECRET_PREVIOUS").as_deref()));
+    let [current, previous] = ["KEYWARD_SECRET", "KEYWARD_SECRET_PREVIOUS"].map(|name| text(env, name));
+    let secrets = Rc::new(Secrets::of_deployment(current.as_deref(), previous.as_deref())?);
     SECRETS.set(Some(Rc::clone(&secrets)));
     Ok(secrets)
 }

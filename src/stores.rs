@@ -2,29 +2,31 @@
 
 use std::time::Duration;
 
-use js_sys::{Promise, futures::JsFuture};
-use keyward_policy::jwk::MOST_SET_BYTES;
+use js_sys::{Promise, Reflect, Uint8Array, futures::JsFuture};
+use keyward_policy::jwk::{MOST_SET_BYTES, Signed, UnfitKey};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
-use worker::{Delay, Env, console_error};
+use worker::{Delay, Env};
 
-use super::{bindings, clock, isolate, settings};
+use super::{bindings, clock, handlers, isolate, log, settings};
 use keyward_core::{
     link::{Redeem, Redeemed},
+    log::Event,
+    registry_call::{GetHealth, RegistryCall, RegistryHealth},
     secret::Secret,
-    time::Timestamp,
-    unavailable::Unavailable,
+    time::{Span, Timestamp},
+    unavailable::CallFailed,
 };
-use keyward_gate::stores::Stores;
-use keyward_limits::{lease::Grantor, relay::RELAYS, wire::CoordinatorCall};
-
-/// Longest wait, in milliseconds, for what no request waits for.
-pub const BACKGROUND_MS: u32 = 5_000;
+use keyward_gate::platform::Platform;
+use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
+use keyward_registry::password::PasswordJob;
 
 #[wasm_bindgen(module = "/src/glue.js")]
 extern "C" {
     #[wasm_bindgen(catch)]
     fn read(env: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = write)]
+    fn write_text(env: &JsValue, key: &str, text: &str) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn ask(
         env: &JsValue,
@@ -37,6 +39,10 @@ extern "C" {
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn load(url: &str, most: u32, milliseconds: u32) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch)]
+    fn verify(jwk: &str, algorithm: &str, text: Vec<u8>, signature: Vec<u8>) -> Result<Promise, JsValue>;
+    #[wasm_bindgen(catch, js_name = derive)]
+    fn derive_bits(password: Vec<u8>, salt: Vec<u8>, iterations: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn exceeds(env: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
 }
@@ -52,14 +58,13 @@ pub struct EdgeStores<'a> {
 impl<'a> EdgeStores<'a> {
     /// Those of this request.
     pub fn of(env: &'a Env) -> Self {
-        Self { env, relay: isolate::memory().borrow().client_id % RELAYS }
+        Self { env, relay: relay::number(isolate::memory().borrow().client_id) }
     }
 }
 
-impl Stores for EdgeStores<'_> {
-    async fn read(&self, kv_key: &str, within_ms: u32) -> Result<Option<String>, Unavailable> {
-        let text = settled(read(self.env, kv_key, within_ms)).await;
-        log_failure(bindings::KEYS, text.map(|text| text.as_string()))
+impl Platform for EdgeStores<'_> {
+    async fn read(&self, kv_key: &str, within: Span) -> Result<Option<String>, CallFailed> {
+        settled(read(self.env, kv_key, within.timer_ms())).await.map(|text| text.as_string())
     }
 
     async fn coordinator<T: DeserializeOwned>(
@@ -67,63 +72,87 @@ impl Stores for EdgeStores<'_> {
         hash: &str,
         grantor: Grantor,
         call: &CoordinatorCall,
-        within_ms: u32,
-    ) -> Result<T, Unavailable> {
+        within: Span,
+    ) -> Result<T, CallFailed> {
         match grantor {
-            Grantor::Coordinator => {
-                log_failure(bindings::KEY_GATE, ask_key_gate(self.env, hash, call, within_ms).await)
-            }
+            Grantor::Coordinator => ask_coordinator(self.env, hash, call, within).await,
             Grantor::Relay => {
                 let name = format!("{hash}/{}", self.relay);
                 let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
-                log_failure(
-                    bindings::RELAY,
-                    ask_object(self.env, relay, call, within_ms, call.is_repeatable()).await,
-                )
+                answer_of(self.env, relay, call, within, call.is_repeatable()).await
             }
         }
     }
 
-    async fn fails_too_often(&self, network: &str, within_ms: u32) -> Result<bool, Unavailable> {
-        let exceeds = settled(exceeds(self.env, network, within_ms)).await;
-        log_failure(bindings::FAILURES, exceeds.map(|exceeds| exceeds.is_truthy()))
+    async fn fails_too_often(&self, network: &str, within: Span) -> Result<bool, CallFailed> {
+        settled(exceeds(self.env, network, within.timer_ms())).await.map(|exceeds| exceeds.is_truthy())
+    }
+
+    async fn redeem(&self, call: &Redeem, within: Span) -> Result<Redeemed, CallFailed> {
+        ask_registry(self.env, call, within).await
+    }
+
+    async fn registry_health(&self, within: Span) -> Result<RegistryHealth, CallFailed> {
+        ask_registry(self.env, &GetHealth {}, within).await
+    }
+
+    async fn fetch(&self, url: &str, within: Span) -> Result<String, CallFailed> {
+        let text = settled(load(url, MOST_SET_BYTES as u32, within.timer_ms())).await?;
+        text.as_string().ok_or_else(|| CallFailed::because("no text"))
+    }
+
+    async fn wait(&self, span: Span) {
+        Delay::from(Duration::from_millis(span.timer_ms().into())).await;
     }
 
     fn now(&self) -> Timestamp {
         clock::now()
     }
 
-    async fn wait(&self, milliseconds: u32) {
-        Delay::from(Duration::from_millis(milliseconds.into())).await;
+    async fn verify(&self, signed: Signed<'_>) -> Result<bool, UnfitKey> {
+        let Signed { key, algorithm, text, signature } = signed;
+        let answer = verify(&key.to_jwk(), algorithm.name(), text.to_vec(), signature.to_vec());
+        match settled(answer).await {
+            Ok(right) => Ok(right.is_truthy()),
+            Err(error) => Err(UnfitKey::refused(key, &error.to_string())),
+        }
     }
 
-    async fn redeem(&self, call: &Redeem, within_ms: u32) -> Result<Redeemed, Unavailable> {
-        // A link that was used up by a call whose answer was lost would seem to have been used by somebody else.
-        log_failure(bindings::REGISTRY, ask_registry(self.env, "/redeem", call, within_ms, false).await)
-    }
-
-    async fn fetch(&self, url: &str, within_ms: u32) -> Result<String, String> {
-        let text = settled(load(url, MOST_SET_BYTES as u32, within_ms)).await;
-        text.and_then(|text| text.as_string().ok_or_else(|| "no text".to_owned()))
-    }
-
-    fn note(&self, what: &str, reason: &str) {
-        note(what, reason);
+    fn random(&self) -> [u8; 16] {
+        isolate::pooled()
     }
 
     fn secret(&self, name: &str) -> Option<Secret> {
         settings::text(self.env, name).map(Secret::new)
     }
+
+    fn has_binding(&self, name: &str) -> bool {
+        Reflect::get(self.env, &name.into()).is_ok_and(|binding| !binding.is_undefined())
+    }
+
+    fn has_handler(&self, name: &str) -> bool {
+        handlers::named(name).is_some()
+    }
+
+    fn log(&self, event: &Event<'_>) {
+        log::log(event);
+    }
 }
 
-/// The value of a promise of the glue's, which never keeps waiting; else what was thrown, as text.
-async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, String> {
+/// The value of a promise of the glue's, which never keeps waiting; else why not.
+async fn settled(promise: Result<Promise, JsValue>) -> Result<JsValue, CallFailed> {
     let settled = match promise {
         Ok(promise) => JsFuture::from(promise).await,
         Err(error) => Err(error),
     };
     settled.map_err(|error| {
-        error.dyn_ref::<js_sys::Error>().map_or_else(|| format!("{error:?}"), |error| error.message().into())
+        // Of an `UnexpectedStatus`.
+        let status = Reflect::get(&error, &"unexpectedStatus".into()).ok().and_then(|status| status.as_f64());
+        let why = error.dyn_ref::<js_sys::Error>().map(|error| String::from(error.message()));
+        status.map_or_else(
+            || CallFailed::Other(why.unwrap_or_else(|| format!("{error:?}"))),
+            |status| CallFailed::Status(status as u16),
+        )
     })
 }
 
@@ -135,50 +164,48 @@ struct Object<'a> {
     path: &'a str,
 }
 
-/// Asks a KeyGate, for a bounded time.
-pub async fn ask_key_gate<T: DeserializeOwned>(
+/// Asks a key's coordinator, for a bounded time.
+pub async fn ask_coordinator<T: DeserializeOwned>(
     env: &Env,
     hash: &str,
     call: &CoordinatorCall,
-    within_ms: u32,
-) -> Result<T, String> {
+    within: Span,
+) -> Result<T, CallFailed> {
     let object = Object { binding: bindings::KEY_GATE, name: hash, path: &format!("/{hash}") };
-    ask_object(env, object, call, within_ms, call.is_repeatable()).await
+    answer_of(env, object, call, within, call.is_repeatable()).await
 }
 
 /// Asks the Registry, for a bounded time.
-pub async fn ask_registry<T: DeserializeOwned>(
+pub async fn ask_registry<C: RegistryCall>(
     env: &Env,
-    path: &str,
-    call: &impl Serialize,
-    within_ms: u32,
-    repeatable: bool,
-) -> Result<T, String> {
-    let object = Object { binding: bindings::REGISTRY, name: bindings::REGISTRY_NAME, path };
-    ask_object(env, object, call, within_ms, repeatable).await
+    call: &C,
+    within: Span,
+) -> Result<C::Answer, CallFailed> {
+    let object = Object { binding: bindings::REGISTRY, name: bindings::REGISTRY_NAME, path: C::PATH };
+    answer_of(env, object, call, within, call.is_repeatable()).await
 }
 
 /// The answer of an object, in a form that this build reads. A call that is repeatable may be made twice.
-async fn ask_object<T: DeserializeOwned>(
+async fn answer_of<T: DeserializeOwned>(
     env: &Env,
     Object { binding, name, path }: Object<'_>,
     call: &impl Serialize,
-    within_ms: u32,
+    within: Span,
     repeatable: bool,
-) -> Result<T, String> {
-    let call = serde_json::to_string(call).map_err(|error| error.to_string())?;
-    let text = settled(ask(env, binding, name, path, &call, within_ms, repeatable)).await?;
-    serde_json::from_str(&text.as_string().unwrap_or_default()).map_err(|error| error.to_string())
+) -> Result<T, CallFailed> {
+    let call = serde_json::to_string(call).map_err(CallFailed::because)?;
+    let text = settled(ask(env, binding, name, path, &call, within.timer_ms(), repeatable)).await?;
+    keyward_json::from_str(&text.as_string().unwrap_or_default()).map_err(CallFailed::because)
 }
 
-/// Notes that a store failed.
-pub fn log_failure<T>(store: &str, answer: Result<T, String>) -> Result<T, Unavailable> {
-    answer.map_err(|error| {
-        note(store, &error);
-        Unavailable
-    })
+/// Writes a text to KV, for as long as that takes.
+pub async fn write(env: &Env, kv_key: &str, text: &str) -> Result<(), CallFailed> {
+    settled(write_text(env, kv_key, text)).await.map(drop)
 }
 
-fn note(store: &str, error: &str) {
-    console_error!("{}", serde_json::json!({ "event": "store unavailable", "store": store, "error": error }));
+/// What a password becomes: PBKDF2-HMAC-SHA-256 by the platform (Web Cryptography API, 28).
+pub async fn derive(job: &PasswordJob) -> Result<[u8; 32], CallFailed> {
+    let derived = derive_bits(job.password.expose().into(), job.salt.into(), job.iterations);
+    let derived = Uint8Array::new(&settled(derived).await?);
+    derived.to_vec().try_into().map_err(|_| CallFailed::because("another length"))
 }

@@ -69,6 +69,8 @@ export interface Fault {
   throws?: boolean;
   /** Ends the object as a deployment would. */
   reset?: boolean;
+  /** Afterwards the wasm ends where it asks for the time next, as `trap` has it. */
+  traps?: { silently: boolean };
   /** Ends after this number of calls. */
   times?: number;
   /** Only for this KV key or object name, or one of these. */
@@ -81,6 +83,12 @@ export type ObjectClass = "KeyGate" | "Registry" | "Relay";
 export interface Counts {
   kv: Record<string, number>;
   objects: Partial<Record<ObjectClass, Record<string, { fetch: number }>>>;
+  /** Calls of the wasm's exports and of its imports. */
+  crossings: number;
+  /** How often the wasm has ended because a test asked for it. */
+  traps: number;
+  /** For how much work requests and objects are kept alive now. */
+  waiting: number;
 }
 
 /** An object's tables. */
@@ -94,6 +102,8 @@ export interface StoredObject {
 export interface GateOptions {
   /** A name in POLICIES, or a file. */
   policy?: string;
+  /** Whether its rate of calls of the admin API holds; else a test may make as many as it likes. */
+  isRated?: boolean;
   /** Instead of it: what `keyward check` could have written. */
   document?: string;
   /** JavaScript: the origin in the same Worker, as `keyward` takes it. */

@@ -102,7 +102,8 @@ hooks.stepUp = stepUp;
 hooks.signedOut = () => {
   session.forget();
   for (const dialog of document.querySelectorAll("dialog")) dialog.close();
-  replace(signInPath(here()));
+  // Several calls may end like this: only the first one comes from a view that is returned to.
+  if (!isOpen(here())) replace(signInPath(here()));
 };
 
 takeSetUpToken();

@@ -82,7 +82,8 @@ async function onHashChange() {
     find(document, "main").focus();
     return;
   }
-  if (here() === current.path) return;
+  // Back at what is shown, while another view was being loaded.
+  if (here() === current.path) return stay();
   if (current.leave) {
     const wanted = here();
     history.replaceState(null, "", `#${current.path}`);
@@ -91,6 +92,12 @@ async function onHashChange() {
     history.replaceState(null, "", `#${wanted}`);
   }
   void render();
+}
+
+/** Whatever is being loaded is not shown any more. */
+function stay() {
+  navigation += 1;
+  find(document, "main").removeAttribute("aria-busy");
 }
 
 async function render() {

@@ -17,7 +17,7 @@ use keyward_registry::{
 use keyward_testing::Database;
 use serde_json::{Value, json};
 
-use crate::support::{Filled, NOW, Seeded, assert_sendable, lines, policy, secrets, text};
+use crate::support::{Filled, NOW, Seeded, assert_sendable, lines, policy, secrets, shows, text};
 
 const SETUP: &str = "the-set-up-token-of-this-deployment";
 const PASSWORD: &str = "correct horse battery staple";
@@ -27,7 +27,7 @@ const MOST_CALLS: usize = 6;
 const MOST_ANSWERED: usize = 64 * 1024;
 
 /// A Registry that was set up, with an owner who is signed in and a key.
-struct Office {
+struct RegistryFixture {
     db: Database,
     setup: Secret,
     session: String,
@@ -37,44 +37,44 @@ struct Office {
 }
 
 thread_local! {
-    static OFFICE: Office = Office::open();
+    static OFFICE: RegistryFixture = RegistryFixture::open();
 }
 
 pub fn run(data: &[u8]) {
-    OFFICE.with(|office| {
-        let text = Filled(&[("$KEY", &office.key), ("$MEMBER", &office.member)]).of(&text(data));
+    OFFICE.with(|fixture| {
+        let text = Filled(&[("$KEY", &fixture.key), ("$MEMBER", &fixture.member)]).of(&text(data));
         // What an input writes is undone after it.
-        let ran = office.db.attempt(&mut || {
+        let ran = fixture.db.attempt(&mut || {
             let memory = Memory::default();
-            text.split("\n---\n").take(MOST_CALLS).for_each(|call| office.answers(call, &memory));
-            office.is_in_order();
+            text.split("\n---\n").take(MOST_CALLS).for_each(|call| fixture.answers(call, &memory));
+            fixture.is_in_order();
             false
         });
         ran.expect("the database works");
     });
 }
 
-impl Office {
+impl RegistryFixture {
     fn open() -> Self {
         let db = Database::new();
         migrate(&db).expect("the schema is right");
         let [session, key, member] = Default::default();
-        let mut office = Self { db, setup: Secret::new(SETUP), session, key, member, calls: Cell::new(0) };
+        let mut fixture = Self { db, setup: Secret::new(SETUP), session, key, member, calls: Cell::new(0) };
         let memory = Memory::default();
         let person = json!({ "token": SETUP, "email": "ada@example.com", "password": PASSWORD });
-        let made = office.call("POST", "/setup", AdminCredential::None, &person.to_string());
-        office.reply(&made, &memory);
+        let made = fixture.call("POST", "/setup", AdminCredential::None, &person.to_string());
+        fixture.reply(&made, &memory);
         let person = json!({ "email": "ada@example.com", "password": PASSWORD }).to_string();
         let signed_in =
-            office.reply(&office.call("POST", "/session", AdminCredential::None, &person), &memory);
+            fixture.reply(&fixture.call("POST", "/session", AdminCredential::None, &person), &memory);
         let body: Value = serde_json::from_str(&signed_in.body).expect("an answer is JSON");
-        office.session = body["token"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
-        office.member = body["member"]["id"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
+        fixture.session = body["token"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
+        fixture.member = body["member"]["id"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
         let key = json!({ "name": "a key", "realm": "shop", "scopes": ["orders:read"] }).to_string();
-        let made = office.reply(&office.call("POST", "/api-keys", office.owner(), &key), &memory);
+        let made = fixture.reply(&fixture.call("POST", "/api-keys", fixture.owner(), &key), &memory);
         let body: Value = serde_json::from_str(&made.body).expect("an answer is JSON");
-        office.key = body["apiKey"]["id"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
-        office
+        fixture.key = body["apiKey"]["id"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned();
+        fixture
     }
 
     fn owner(&self) -> AdminCredential {
@@ -114,9 +114,9 @@ impl Office {
                 // Any password is the right one: whether it is, is not what is looked at here.
                 Progress::Derive(job) => state.derived.push(job.done([7; 32])),
                 Progress::Tell(created) => state.introduced = Some(created.introduced(true)),
-                Progress::Wait(crowded) => {
+                Progress::Wait(rate_limited) => {
                     state.waits += 1;
-                    state.crowded = crowded;
+                    state.rate_limited = rate_limited;
                     assert!(state.waits < 1_000, "it waits without end");
                 }
                 Progress::Done(outcome) => {
@@ -149,8 +149,14 @@ impl Office {
             assert!(!reply.body.contains(&self.session));
             for name in ["password", "token", "currentPassword"] {
                 let Some(secret) = sent[name].as_str().filter(|secret| secret.len() > 20) else { continue };
+                let of_another = |other: &str| {
+                    let body = body.replacen(secret, other, 1);
+                    self.reply(&AdminCall { body, ..call.clone() }, memory).body
+                };
                 assert!(
-                    body.matches(secret).count() > 1 || !reply.body.contains(secret),
+                    body.matches(secret).count() > 1
+                        || !reply.body.contains(secret)
+                        || !shows(secret, of_another),
                     "{secret} shows: {told}"
                 );
             }

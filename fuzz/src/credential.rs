@@ -8,7 +8,9 @@ use keyward_core::{
     link::Session,
     record::{Tenant, TenantStatus},
     request_target::RequestTarget,
+    secret::Secret,
     session_id,
+    time::MILLISECOND,
 };
 use keyward_gate::{
     credential::{self, Kind},
@@ -18,7 +20,7 @@ use keyward_gate::{
 use keyward_policy::{CredentialSource, Proof, Realm, Requirement, SourceKind};
 
 use crate::support::{
-    Filled, Headers, NOW, assert_sendable, choice, lines, new_key, policy, realm, secrets, text,
+    Filled, Headers, NOW, assert_sendable, choice, lines, new_key, policy, realm, secrets, shows, text,
 };
 
 pub fn run(data: &[u8]) {
@@ -36,7 +38,7 @@ pub fn run(data: &[u8]) {
     let is_in_url = credential::is_in_url(realm, target, Some(secrets()));
     assert_eq!(matches!(taken, Err(Denial::KeyInUrl)), is_in_url);
     match &taken {
-        Ok(Some(credential)) => took(realm, credential, &headers),
+        Ok(Some(credential)) => took(realm, credential, &headers, &[&own, &other, &session]),
         Ok(None) => refused(realm, &missing(realm, &headers), &[&own, &other, &session]),
         Err(denial) => refused(realm, denial, &[&own, &other, &session]),
     }
@@ -48,10 +50,10 @@ pub fn run(data: &[u8]) {
         }
     }
     // A credential that is in order reaches no origin, whoever was asked for one and wherever it stands.
-    let removed = forwarding::removed(policy().realms, realm, &anybody(), Some(secrets()), header);
+    let removed = forwarding::credentials(policy().realms, realm, &anybody(), Some(secrets()), header);
     for source in realm.credentials.iter().filter(|source| source.kind == SourceKind::Key) {
         let value = header(source.header).unwrap_or_default();
-        let holds = [&own, &other].iter().any(|key| value.contains(key.as_str())) && realm.key.check > 0;
+        let holds = [&own, &other].iter().any(|key| value.contains(key.as_str())) && realm.key.checksum > 0;
         assert!(!holds || removed.contains(&source.header), "{}: {value} goes on", source.header);
     }
 }
@@ -61,10 +63,12 @@ fn anybody() -> gate::Permit {
 }
 
 /// What was taken stands in one header, and in a form that is removed from it.
-fn took(realm: &Realm, taken: &credential::Credential, headers: &Headers) {
+fn took(realm: &Realm, taken: &credential::Credential, headers: &Headers, secrets_of_ours: &[&str]) {
     let text = taken.text.expose();
     assert!(!text.is_empty());
-    assert!(!format!("{taken:?}").contains(text) || text.len() < 12, "a credential shows in {taken:?}");
+    let debug =
+        |text: &str| format!("{:?}", credential::Credential { kind: taken.kind, text: Secret::new(text) });
+    assert!(!shows(text, debug), "a credential shows in {taken:?}");
     let (wanted, value) = match taken.kind {
         Kind::Session => {
             let value = headers.get("cookie").unwrap_or_default();
@@ -82,10 +86,16 @@ fn took(realm: &Realm, taken: &credential::Credential, headers: &Headers) {
     // What it is told of it holds none of it.
     let slip = hint::slip(&realm.key, text);
     for denial in [Denial::MalformedKey { slip }, Denial::UnknownKey { slip }] {
-        refused(realm, &denial, &[text]);
+        refused(realm, &denial, secrets_of_ours);
     }
+    let told = |text: &str| {
+        let slip = hint::slip(&realm.key, text);
+        let denials = [Denial::MalformedKey { slip }, Denial::UnknownKey { slip }];
+        format!("{:?}", denials.map(|denial| refusal::refuse(&denial, Some(realm), "0123")))
+    };
+    assert!(text.len() < 12 || !shows(text, told), "{text} shows in {}", told(text));
     if key::is_well_formed(&realm.key, secrets(), text) {
-        assert!(slip.is_none() || realm.key.check == 0, "{text:?} is in order, and {slip:?}");
+        assert!(slip.is_none() || realm.key.checksum == 0, "{text:?} is in order, and {slip:?}");
     }
 }
 
@@ -112,6 +122,6 @@ fn session(realm: &Realm) -> Session {
         tenant: Tenant { id: "t".into(), code: None, status: TenantStatus::Active, plan: None },
         subject: None,
         session_id: None,
-        expires_at: NOW.plus(1),
+        expires_at: NOW.plus(MILLISECOND),
     }
 }

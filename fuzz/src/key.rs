@@ -35,7 +35,7 @@ fn any_text(format: &KeyFormat, text: &str) {
     match shape {
         Shape::Possible => {
             assert!(matches!(format.split(text), Some((whole, "")) if whole == text));
-            assert_eq!(format.check, 0, "nobody makes up a keyed check: {text:?}");
+            assert_eq!(format.checksum, 0, "nobody makes up a keyed check: {text:?}");
             let length = key::length_after_prefix(format, text).expect("it begins so");
             assert_eq!(length.given, length.right);
         }
@@ -46,7 +46,7 @@ fn any_text(format: &KeyFormat, text: &str) {
     assert!(text.starts_with(&key::key_prefix(format, text)) && text.ends_with(&key::last4(text)));
     assert!(key::last4(text).chars().count() <= 4);
     // Without secrets the form decides, which is never stricter than form and check.
-    if key::appears_in(format, Some(secrets()), text) && format.check > 0 {
+    if key::appears_in(format, Some(secrets()), text) && format.checksum > 0 {
         let mut starts = text.char_indices().filter_map(|(at, _)| format.split(&text[at..]));
         assert!(starts.next().is_some(), "there is nothing of a key's form in {text:?}");
     }
@@ -70,11 +70,11 @@ fn own_key(format: &KeyFormat, own: &str, place: usize, change: u8) {
     );
     let shown = key::key_prefix(format, own).len() + key::last4(own).len();
     assert!(shown + 20 <= own.len(), "{shown} characters of {own} are shown");
-    let (_, random) = own.split_at(own.len() - usize::from(format.random) - usize::from(format.check));
+    let (_, random) = own.split_at(own.len() - usize::from(format.random) - usize::from(format.checksum));
     assert!(
         random.bytes().all(|byte| byte.is_ascii_alphanumeric() || format.alphabet == Alphabet::Base64Url)
     );
-    if format.check == 0 {
+    if format.checksum == 0 {
         return;
     }
     let mut forged = own.as_bytes().to_vec();
@@ -108,7 +108,7 @@ fn in_url(realm: &Realm, own: &str, how: u8, [before, after]: [&str; 2]) {
     let [before, after] = [before, after].map(|text| text.replace('#', ""));
     for mark in ["/", "?", "&", "=", ";"] {
         let url = format!("https://h.example/{before}{mark}{hidden}{mark}{after}");
-        let (named, unnamed) = (*realm, Realm { url_parameters: &[], ..*realm });
+        let (named, unnamed) = (*realm, Realm { forbidden_query_parameters: &[], ..*realm });
         for realm in [named, unnamed] {
             assert!(
                 is_in_url(&realm, RequestTarget::of(&url), Some(secrets())),

@@ -4,31 +4,9 @@
 //! with a second reading (the `url` crate, the standard library, a naive one written here from the RFC), reads back what
 //! was written, and bounds what comes out by what went in.
 //!
-//! `npm run fuzz` runs the targets under libFuzzer with coverage, on stable Rust. What has found new paths through the
-//! code, or a fault, is kept in `corpus/`, and `cargo test -p keyward-fuzz` runs each target on all of it: a fault
-//! that was found once stays found.
-//!
-//! Inputs are mostly lines of text, so that a person can read and write one. `$KEY` and the like stand for what
-//! chance never finds: a key, token or signature that is in order ([`support::Filled`]).
-
-//!
-//! | target | reads |
-//! | --- | --- |
-//! | `address` | ranges in CIDR, client addresses, web origins, hosts of realms and tenants |
-//! | `admin` | a call of the admin API: routes, `If-Match`, `Idempotency-Key`, every field of every body and query |
-//! | `credential` | credential headers, `Cookie`, session ids, and what hints and refusals make of them |
-//! | `fields` | RFC 3339, numbers, lines of text, e-mail addresses, passwords, queries, cursors, session tokens |
-//! | `header` | `Authorization` and `Cookie` of admin calls, `Origin`, `Sec-Fetch-Site`, `Content-Type`, `Accept`, CORS |
-//! | `json` | bodies of the admin API |
-//! | `jwks` | JWK Sets |
-//! | `key` | keys, and keys in URLs in any encoding |
-//! | `link` | links in URLs, cookies, sealed sessions |
-//! | `message` | what Worker and objects send and store: records, calls, leases, tallies, usage |
-//! | `path` | paths and patterns, as the gate and as origin servers read them |
-//! | `policy` | `keyward.toml` |
-//! | `request_target` | URLs, own paths, routes, `Destination` |
-//! | `token` | JWTs: form, header, claims |
-//! | `webhook` | signature headers and times of each scheme |
+//! `README.md` says how to run them and what each reads. Inputs are mostly lines of text, so that a person can read and
+//! write one. `$KEY` and the like stand for what chance never finds: a key, token or signature that is valid
+//! (`support::Filled`).
 
 mod address;
 mod admin;

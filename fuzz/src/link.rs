@@ -9,7 +9,7 @@ use keyward_core::{
     record::{Tenant, TenantStatus},
     request_target::RequestTarget,
     secret::Secret,
-    time::Timestamp,
+    time::{SECOND, Timestamp},
 };
 use keyward_policy::Link;
 use percent_encoding::percent_decode_str;
@@ -83,7 +83,7 @@ fn sealed(subject: &str, change: &str) {
         tenant: Tenant { id: "t".into(), code: None, status: TenantStatus::Active, plan: None },
         subject: Some(subject.to_owned()),
         session_id: None,
-        expires_at: NOW.plus(1_000),
+        expires_at: NOW.plus(SECOND),
     };
     let value = session.seal(secrets());
     assert!(value.expose().bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte)));

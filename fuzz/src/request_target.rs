@@ -4,7 +4,7 @@
 
 use keyward_core::{
     request_target::RequestTarget,
-    route::{RouteMatch, plan, side, stays_on_route},
+    route::{RouteMatch, builtin_route, match_route, stays_on_route},
 };
 use keyward_gate::{denial::Denial, refusal};
 use keyward_policy::path::normalise;
@@ -34,10 +34,13 @@ pub fn run(data: &[u8]) {
     if read.username().is_empty() && read.password().is_none() {
         assert_eq!(target.origin, read.origin().ascii_serialization());
     } else {
-        assert!(plan(policy(), method, target, false).is_err(), "user information names no host: {url:?}");
+        assert!(
+            match_route(policy(), method, target, false).is_err(),
+            "user information names no host: {url:?}"
+        );
     }
     decided(method, target);
-    if let Ok(RouteMatch::Route(realm, route)) = plan(policy(), method, target, false)
+    if let Ok(RouteMatch::Route(realm, route)) = match_route(policy(), method, target, false)
         && stays_on_route(policy(), realm, route, method, target, Some(destination))
     {
         stays(method, target, destination);
@@ -45,9 +48,9 @@ pub fn run(data: &[u8]) {
 }
 
 fn decided(method: &str, target: RequestTarget<'_>) {
-    let own = side(policy(), target);
+    let own = builtin_route(policy(), target);
     for is_preflight in [true, false] {
-        match plan(policy(), method, target, is_preflight) {
+        match match_route(policy(), method, target, is_preflight) {
             Ok(plan) => {
                 let host = target.host.bytes();
                 assert!(host.clone().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte)));
@@ -77,7 +80,7 @@ fn stays(method: &str, target: RequestTarget<'_>, destination: &str) {
     let led = base.join(destination.trim()).unwrap_or_else(|error| panic!("{destination:?}: {error}"));
     assert_eq!(led.origin(), base.origin(), "{destination:?} leads elsewhere");
     let [from, to] = [&base, &led]
-        .map(|url| plan(policy(), method, RequestTarget::of(url.as_str()), false).map_err(|_| ()));
+        .map(|url| match_route(policy(), method, RequestTarget::of(url.as_str()), false).map_err(|_| ()));
     match (from, to) {
         (Ok(RouteMatch::Route(_, from)), Ok(RouteMatch::Route(_, to))) => {
             assert!(std::ptr::eq(from, to), "{destination:?}")

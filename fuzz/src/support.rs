@@ -60,6 +60,22 @@ pub fn new_key(format: &KeyFormat, seed: u64) -> String {
     key::generate(format, part, Mode::Live, secrets(), &mut Seeded(seed)).expose().to_owned()
 }
 
+/// Whether what is said of a secret holds it. That may be chance, since an input may be any words, those of a message too:
+/// then what is said of another secret of its form has them as well.
+pub fn shows(secret: &str, said: impl Fn(&str) -> String) -> bool {
+    let another: String = secret
+        .chars()
+        .map(|c| match c {
+            'a'..='y' | 'A'..='Y' | '0'..='8' => char::from(c as u8 + 1),
+            'z' => 'a',
+            'Z' => 'A',
+            '9' => '0',
+            _ => c,
+        })
+        .collect();
+    said(secret).contains(secret) && !said(&another).contains(secret)
+}
+
 /// HMAC-SHA-256.
 pub fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");

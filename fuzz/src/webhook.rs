@@ -4,7 +4,7 @@
 //! `$NOW` stand for what is right.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use keyward_core::{key::hex, secret::Secret, time::SECOND};
+use keyward_core::{key::hex, secret::Secret};
 use keyward_gate::webhook::{Check, Error};
 use keyward_policy::{Requirement, Webhook};
 
@@ -16,7 +16,7 @@ pub fn run(data: &[u8]) {
     let Requirement::Webhook(webhook) = routes[usize::from(chosen) % routes.len()].requires else { return };
     let text = text(rest);
     let ([header, time, id], body) = lines(&text);
-    let now = (NOW.0 / SECOND).to_string();
+    let now = (NOW.0 / 1_000).to_string();
     let time = time.replace("$NOW", &now);
     let name = routes[usize::from(chosen) % routes.len()].path.source;
     let right = hmac(
@@ -91,7 +91,7 @@ fn is_right(name: &str, header: &str, time: &str, right: &[u8; 32]) -> bool {
             .parse::<i64>()
             .ok()
             .filter(|_| time.bytes().all(|byte| byte.is_ascii_digit()) && time.len() <= 12);
-        seconds.is_some_and(|seconds| (NOW.0 - seconds * SECOND).abs() <= 300 * SECOND)
+        seconds.is_some_and(|seconds| (NOW.0 - seconds * 1_000).abs() <= 300_000)
     };
     let is_hex = |text: &str| text.eq_ignore_ascii_case(&hex(right));
     let is_base64 = |text: &str| text == STANDARD.encode(right);

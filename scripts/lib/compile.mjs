@@ -1,11 +1,13 @@
-// The two crates of wasm and what is made of them: the gate, for workerd (build/keyward.js, build/keyward.wasm), and
-// `keyward check`, for Node (build/check/).
+// The two crates of wasm and what is made of them: the gate, for workerd (keyward.js and keyward.wasm in build/, for
+// developers' machines in build/dev/), and `keyward check`, for Node (build/check/).
 
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { bin, fingerprint, logs, root, toolEnv, toolsDir, toolsKey } from "./places.mjs";
+import { bin, fingerprint, logs, put, root, toolEnv, toolsDir, toolsKey } from "./places.mjs";
 import { CARGO_PROGRESS, cratesIn, Failure, output, run, Steps } from "./progress.mjs";
+import { compilingAlone } from "./running.mjs";
+import { stripped } from "./wasm.mjs";
 
 /** @import { Progress, RunOptions } from "./progress.mjs" */
 /** @typedef {{ what: string, crate: string, sources: string[], stamp: string, made: string[] }} Part A crate, what it is made of, and what of it. */
@@ -14,29 +16,51 @@ import { CARGO_PROGRESS, cratesIn, Failure, output, run, Steps } from "./progres
 export const CHECKER = "build/check/keyward_check.js";
 
 const TARGET = "wasm32-unknown-unknown";
-const SHARED = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", ".cargo", "scripts/lib/compile.mjs"];
+const SHARED = [
+  "Cargo.toml",
+  "Cargo.lock",
+  "rust-toolchain.toml",
+  ".cargo",
+  ...["compile", "layout", "wasm"].map((name) => `scripts/lib/${name}.mjs`),
+];
 /** @param {string[]} names */
 const crates = (...names) => names.flatMap((name) => [`crates/${name}/Cargo.toml`, `crates/${name}/src`]);
 
-const GATE = {
+/** The folder of the gate that is deployed and tested, and that of the one for developers' machines. */
+export const DEPLOYED = "build";
+export const DEV = "build/dev";
+
+/** @type {(folder: string) => Part} */
+const gateIn = (folder) => ({
   what: "the gate",
   crate: "keyward",
-  sources: [...SHARED, ...crates("core", "gate", "limits", "policy", "registry"), "src", "package-lock.json"],
-  stamp: "build/.keyward-gate",
-  made: ["build/keyward.js", "build/keyward.wasm"],
-};
+  sources: [
+    ...SHARED,
+    ...crates("core", "gate", "json", "limits", "policy", "registry", "unicode"),
+    "src",
+    "package-lock.json",
+  ],
+  stamp: `${folder}/.keyward-gate`,
+  // The debug one is not deployed: it has the names of functions, by which `npm run symbolise` reads a stack trace.
+  made: ["keyward.js", "keyward.wasm", "keyward.debug.wasm"].map((name) => `${folder}/${name}`),
+});
 
 const CHECK = {
   what: "keyward check",
   crate: "keyward-check",
   // What it says of each field in the schema stands in docs/policy.md.
-  sources: [...SHARED, ...crates("check", "policy"), "docs/policy.md"],
+  sources: [...SHARED, ...crates("check", "json", "policy", "unicode"), "docs/policy.md"],
   stamp: "build/check/.keyward-check",
   made: [CHECKER, "build/check/keyward_check_bg.wasm"],
 };
 
 /** The crate itself, not what it depends on, compiled on several cores. */
 const QUICK = ["--config", "profile.release.package.keyward.codegen-units=8"];
+
+/**
+ * Half of the default stack, which is ahead of the data: the data's addresses then have a byte less, in thousands of places.
+ */
+const LINKING = ["-Clink-arg=-zstack-size=524288"];
 
 /** Keeps the names of functions; knows what rustc uses by default, and no more than workerd does. */
 const WASM_OPT = [
@@ -80,11 +104,12 @@ const waysOf = (/** @type {boolean} */ isQuick) => (isQuick ? ["quick", "full"] 
 
 /**
  * Whether there is nothing to compile.
+ * @param {string} folder
  * @param {boolean} isQuick
  */
-export async function isBuilt(isQuick) {
+export async function isBuilt(folder, isQuick) {
   const rustc = await rustcVersion();
-  return isInPlace(CHECK, waysOf(false), rustc) && isInPlace(GATE, waysOf(isQuick), rustc);
+  return isInPlace(CHECK, waysOf(false), rustc) && isInPlace(gateIn(folder), waysOf(isQuick), rustc);
 }
 
 /** Whether `keyward check` is built. */
@@ -92,34 +117,43 @@ export const isCheckerBuilt = async () => isInPlace(CHECK, waysOf(false), await 
 
 /** Builds `keyward check`, if it has changed. */
 export const buildChecker = (/** @type {Progress} */ progress) =>
-  made(CHECK, false, async () => {
+  made(CHECK, false, progress, async () => {
     await compile(CHECK, [], progress);
-    await bindgen("node", CHECK, "build/check", "keyward_check");
+    const glue = join("target", "bindgen-check");
+    await bindgen("node", CHECK, glue, "keyward_check");
+    for (const name of readdirSync(join(root, glue)).filter((name) => /\.(js|json|wasm)$/.test(name)))
+      put(`build/check/${name}`, readFileSync(join(root, glue, name)));
   });
 
 /**
- * Builds the gate, if it has changed.
+ * Builds the gate into a folder, if it has changed.
+ * @param {string} folder
  * @param {boolean} isQuick
  * @param {Progress} progress
  */
-export const buildGate = (isQuick, progress) =>
-  made(GATE, isQuick, async () => {
-    await compile(GATE, isQuick ? QUICK : [], (crates) => progress(isQuick ? crates : `part 1 of 2, ${crates}`));
+export const buildGate = (folder, isQuick, progress) =>
+  made(gateIn(folder), isQuick, progress, async () => {
+    const part = gateIn(folder);
+    const [script, wasm, named] = part.made;
+    await compile(part, isQuick ? QUICK : [], (crates) => progress(isQuick ? crates : `part 1 of 2, ${crates}`));
     const glue = join("target", "bindgen");
-    await bindgen("worker", GATE, glue, "keyward");
-    const [script, wasm] = ["keyward.js", "keyward_bg.wasm"].map((name) => join(root, glue, name));
-    if (isQuick) {
-      copyFileSync(wasm, join(root, "build/keyward.wasm"));
-    } else {
+    await bindgen("worker", part, glue, "keyward");
+    const [glueScript, compiled, bundle, small] = ["keyward.js", "keyward_bg.wasm", "bundle.js", "small.wasm"].map(
+      (name) => join(root, glue, name),
+    );
+    if (!isQuick) {
       progress("part 2 of 2, wasm-opt");
-      await tool(join(bin, "wasm-opt"), [wasm, "-o", join(root, "build/keyward.wasm"), ...WASM_OPT], GATE);
+      await tool(join(bin, "wasm-opt"), [compiled, "-o", small, ...WASM_OPT], part);
+      // Imported here: set-up installs what it needs.
+      const { arranged } = await import("./layout.mjs");
+      writeFileSync(small, arranged(readFileSync(small)));
     }
     // Wrangler and workerd know no `import source`: a module of wasm is one in any case.
-    const own = readFileSync(script, "utf8").replace(
+    const own = readFileSync(glueScript, "utf8").replace(
       /^import source (\w+) from "[^"]+"/m,
       'import $1 from "./keyward.wasm"',
     );
-    writeFileSync(script, own);
+    writeFileSync(glueScript, own);
     await tool(
       join(bin, "esbuild"),
       [
@@ -127,34 +161,56 @@ export const buildGate = (isQuick, progress) =>
         "--bundle",
         "--format=esm",
         "--minify",
-        "--outfile=build/keyward.js",
+        `--outfile=${bundle}`,
         "--log-level=warning",
         `--alias:keyward-wasm=./${glue}/keyward.js`,
-        ...["handlers", "instance"].map((name) => `--alias:keyward-${name}=./src/${name}.js`),
+        ...["body", "handlers", "instance", "verdict"].map((name) => `--alias:keyward-${name}=./src/${name}.js`),
         "--external:*.wasm",
         "--external:cloudflare:*",
       ],
-      GATE,
+      part,
     );
+    const whole = readFileSync(isQuick ? compiled : small);
+    put(named, whole);
+    put(wasm, stripped(whole));
+    put(script, readFileSync(bundle));
   });
 
 /**
- * Runs `work` unless its result is in place.
+ * Runs `work`, alone, unless its result is in place.
  * @param {Part} part
  * @param {boolean} isQuick
+ * @param {Progress} progress
  * @param {() => Promise<void>} work
  */
-async function made(part, isQuick, work) {
+async function made(part, isQuick, progress, work) {
   const rustc = await rustcVersion();
-  if (isInPlace(part, waysOf(isQuick), rustc)) return Steps.nothing;
-  const stamp = join(root, part.stamp);
-  mkdirSync(join(stamp, ".."), { recursive: true });
-  rmSync(stamp, { force: true });
-  // As it was at the beginning: what is changed meanwhile is built the next time.
-  const built = inputs(part, isQuick ? "quick" : "full", rustc);
-  await work();
-  writeFileSync(stamp, built);
-  return undefined;
+  const ways = waysOf(isQuick);
+  if (isInPlace(part, ways, rustc)) return Steps.nothing;
+  return compilingAlone(progress, async () => {
+    if (isInPlace(part, ways, rustc)) return Steps.nothing;
+    rmSync(join(root, part.stamp), { force: true });
+    if (isTaken(part, ways, rustc)) return Steps.nothing;
+    // As it was at the beginning: what is changed meanwhile is built the next time.
+    const built = inputs(part, isQuick ? "quick" : "full", rustc);
+    await work();
+    put(part.stamp, built);
+    return undefined;
+  });
+}
+
+/**
+ * Copies the deployable gate for a developer's machine, if that is what would be built; whether it did.
+ * @param {Part} part
+ * @param {string[]} ways
+ * @param {string | undefined} rustc
+ */
+function isTaken(part, ways, rustc) {
+  const deployed = gateIn(DEPLOYED);
+  if (part.stamp !== gateIn(DEV).stamp || !isInPlace(deployed, ways, rustc)) return false;
+  for (const [i, name] of [...part.made, part.stamp].entries())
+    put(name, readFileSync(join(root, [...deployed.made, deployed.stamp][i])));
+  return true;
 }
 
 /**
@@ -167,7 +223,7 @@ const compile = (part, options, progress) =>
   tool(
     "cargo",
     [
-      "build",
+      "rustc",
       "--locked",
       "--release",
       "--lib",
@@ -178,6 +234,8 @@ const compile = (part, options, progress) =>
       "-p",
       part.crate,
       ...options,
+      "--",
+      ...LINKING,
     ],
     part,
     {

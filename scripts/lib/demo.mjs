@@ -70,7 +70,7 @@ const pathOf = (pattern) =>
     .replace(/\/\*$/, "/1")
     .replace(/\*$/, "");
 
-/** Whether a path is of a pattern: the part of docs/policy.md, Paths, that plain paths need. */
+/** Whether a path is of a pattern: the part of docs/matching.md, Paths, that plain paths need. */
 const matches = (pattern, path) => {
   const literal = pattern.replaceAll(/[.+?^$()|[\]\\]/g, "\\$&");
   return new RegExp(`^${literal.replaceAll(/\{[^}]*\}/g, "[^/]+").replace(/\*$/, ".*")}$`).test(path);

@@ -6,8 +6,10 @@ import { join, normalize } from "node:path";
 import { root } from "./places.mjs";
 import { realmsOf } from "./policy.mjs";
 
-/** What wrangler runs: the gate alone, as scripts/build.mjs writes it. */
+/** What wrangler deploys: the gate alone, as scripts/build.mjs writes it. */
 export const ENTRY = "build/worker.js";
+/** What `npm start` has it run instead. */
+export const DEV_ENTRY = "build/dev/worker.js";
 
 /**
  * Whether that is what a part of wrangler.toml runs, however it is spelled there.

@@ -1,7 +1,18 @@
 // Where things are: the project's own folders, and what set-up installs.
 
 import { createHash } from "node:crypto";
-import { accessSync, constants, existsSync, readdirSync, readFileSync, realpathSync, statSync } from "node:fs";
+import {
+  accessSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -43,6 +54,19 @@ export const toolsDir = () =>
     process.env.KEYWARD_TOOLS ?? join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "keyward"),
     toolsKey(),
   );
+
+/**
+ * Replaces a file of the project atomically: nobody ever reads half of it.
+ * @param {string} file relative to the root
+ * @param {string | Uint8Array} content
+ */
+export function put(file, content) {
+  const to = join(root, file);
+  const fresh = `${to}.${process.pid}`;
+  mkdirSync(dirname(to), { recursive: true });
+  writeFileSync(fresh, content);
+  renameSync(fresh, to);
+}
 
 /** The environment in which the project's tools run: the pinned Node and programs first in PATH. */
 export const toolEnv = () => ({

@@ -67,10 +67,15 @@ const QUIET_HEARTBEAT_MS = 15_000;
 export class Steps {
   #total;
   #done = 0;
+  #out;
 
-  /** @param {number} total */
-  constructor(total) {
+  /**
+   * @param {number} total
+   * @param {NodeJS.WriteStream} out standard error where standard output is for what a script makes
+   */
+  constructor(total, out = process.stdout) {
     this.#total = total;
+    this.#out = out;
   }
 
   /**
@@ -85,24 +90,23 @@ export class Steps {
     const started = Date.now();
     const seconds = () => `${Math.round((Date.now() - started) / 1000)} s`;
     let detail = "";
-    const tty = process.stdout.isTTY;
+    const out = this.#out;
+    const say = (/** @type {string} */ text) => out.write(`${out.isTTY ? "\r\x1b[2K" : ""}${text}\n`);
     const beat = () => {
       const line = `${label} … ${seconds()}${detail && `, ${detail}`}`;
-      if (tty) process.stdout.write(`\r\x1b[2K${line.slice(0, process.stdout.columns - 1)}`);
-      else console.log(line);
+      if (out.isTTY) out.write(`\r\x1b[2K${line.slice(0, out.columns - 1)}`);
+      else say(line);
     };
-    const timer = setInterval(beat, tty ? 500 : QUIET_HEARTBEAT_MS);
-    if (tty) beat();
+    const timer = setInterval(beat, out.isTTY ? 500 : QUIET_HEARTBEAT_MS);
+    if (out.isTTY) beat();
     try {
       const result = await work((text) => {
         detail = text;
       });
-      if (tty) process.stdout.write("\r\x1b[2K");
-      console.log(`${label}: ${result === Steps.nothing ? "in place" : seconds()}`);
+      say(`${label}: ${result === Steps.nothing ? "in place" : seconds()}`);
       return result;
     } catch (error) {
-      if (tty) process.stdout.write("\r\x1b[2K");
-      console.log(`${label}: failed after ${seconds()}`);
+      say(`${label}: failed after ${seconds()}`);
       throw error;
     } finally {
       clearInterval(timer);

@@ -1,7 +1,7 @@
 // Files of secrets, `NAME=value` a line: `.dev.vars`, which `wrangler dev` reads, and the one of a deployment.
 
 import { randomBytes } from "node:crypto";
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
 import * as util from "node:util";
 
@@ -33,6 +33,37 @@ export function appendSecrets(file, comment, secrets) {
   else if (!readFileSync(file, "utf8").endsWith("\n")) appendFileSync(file, "\n");
   appendFileSync(file, lines);
 }
+
+/**
+ * Puts these in place of the lines that have them now, and leaves all others as they are. The file is the old one or the new one,
+ * whole, whatever happens in between.
+ * @param {string} file
+ * @param {Record<string, string>} secrets
+ */
+export function replaceSecrets(file, secrets) {
+  const text = readFileSync(file, "utf8");
+  const isReplaced = (line) =>
+    Object.keys(secrets).some((name) => new RegExp(`^\\s*(export\\s+)?${name}\\s*=`).test(line));
+  const others = text
+    .trimEnd()
+    .split("\n")
+    .filter((line) => !isReplaced(line));
+  const lines = Object.entries(secrets).map(([name, value]) => `${name}=${quoted(value)}`);
+  const replaced = [...others, ...lines, ""].join("\n");
+  if (!util.isDeepStrictEqual({ ...util.parseEnv(replaced) }, { ...util.parseEnv(text), ...secrets }))
+    throw new Failure(
+      `${relative(process.cwd(), file)} has secrets in a form that cannot be edited here`,
+      "Edit it by hand.",
+    );
+  const next = `${file}.new`;
+  writeFileSync(next, replaced, { mode: 0o600 });
+  renameSync(next, file);
+}
+
+/** A value as a file of secrets has it: `#` begins a comment, unless it is in quotes. @param {string} value */
+const quoted = (value) =>
+  ["", "'", '"', "`"].map((quote) => quote + value + quote).find((one) => util.parseEnv(`_=${one}`)._ === value) ??
+  value;
 
 const isFit = (secret) => /^[!-+\--~]{32,}$/.test(secret);
 

@@ -1,11 +1,11 @@
-// `wrangler dev` as a child of `npm start`: what it says goes to a log, and what happens to changes is told.
+// Runs `wrangler dev` for `npm start`: its output goes to a log, and the results of changes are printed.
 
 import { spawn } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { mkdirSync, readFileSync, watchFile, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { createInterface } from "node:readline";
-
+import { DEV_ENTRY, isEntry, readConfig } from "./deployment.mjs";
 import { openLog } from "./log.mjs";
 import { logs, node, root, toolEnv } from "./places.mjs";
 import { readPolicies } from "./policy.mjs";
@@ -19,8 +19,8 @@ const WATCHED_POLICY = "keyward.toml";
 const CHANGED = join(root, ".keyward", "changed");
 
 /**
- * Starts the Worker and waits until it answers: `{ stop, tellOfBuilds }`, of which the second has it told
- * from then on what happens to each change of the policy or the source.
+ * Starts the Worker and waits until it responds: `{ stop, tellOfBuilds }`. From a call of `tellOfBuilds` on, the result of each
+ * change of the policy or the source is printed.
  */
 export async function wranglerDev(base, port, state, policy) {
   const log = openLog(LOG);
@@ -34,6 +34,8 @@ export async function wranglerDev(base, port, state, policy) {
       "--no-warnings",
       join(root, "node_modules", "wrangler", "wrangler-dist", "cli.js"),
       "dev",
+      // In place of `main`, so that nobody deploys it.
+      ...(isEntry(await readConfig()) ? [join(root, DEV_ENTRY)] : []),
       "-c",
       join(root, "wrangler.toml"),
       "--ip",
@@ -51,10 +53,11 @@ export async function wranglerDev(base, port, state, policy) {
   for (const input of [child.stdout, child.stderr])
     createInterface({ input }).on("line", (line) => lines.emit("line", line));
   lines.on("line", (line) => {
-    // The Worker's own line for each request (demo/worker.mjs) has more, and no key in it.
+    // The Worker's own line for each request (demo/log.mjs) has more, and no key in it.
     if (line.trim() && !/^\[wrangler:info\] [A-Z]+ \//.test(line)) log.write(line);
   });
-  const ended = new Promise((resolve) => child.on("close", resolve));
+  // Not "close": what it leaves behind may hold its output open.
+  const ended = new Promise((resolve) => child.on("exit", resolve));
   let wanted = false;
   const stop = async () => {
     wanted = true;
@@ -78,7 +81,7 @@ export async function wranglerDev(base, port, state, policy) {
   const end = Date.now() + READY_WITHIN_MS;
   while (
     !gone &&
-    !(await fetch(`${base}/healthz`).then(
+    !(await fetch(`${base}/healthz`, { signal: AbortSignal.timeout(5_000) }).then(
       ({ ok }) => ok,
       () => false,
     ))

@@ -6,11 +6,12 @@ import { after, before, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 import { send } from "./harness/http.mjs";
+import { bearer } from "./harness/traffic.mjs";
+import { waitFor } from "./harness/wait.mjs";
 
 /** @import { Admin, Call, Headers } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
 
-const bearer = (key) => ({ Authorization: `Bearer ${key}` });
 const outcome = (answer) => [answer.status, answer.body.length ? answer.json().code : undefined];
 const PAGE = "https://shop.example";
 /** @type {Call} */
@@ -111,7 +112,7 @@ describe("keys at the admin API", () => {
     }
   });
 
-  it("take one in one place: not in the URL, not beside or in a cookie, not twice", async () => {
+  it("are accepted in one header only: not in the URL, not in or beside a cookie, not twice", async () => {
     const { plaintextKey } = await owner.createKey({ scopes: ["admin:write"] });
     const cookie = (value) => ({ Cookie: `__Host-keyward-session=${value}` });
     const before = await state();
@@ -173,11 +174,11 @@ describe("keys at the admin API", () => {
   });
 });
 
-describe("what nobody signed in sends", () => {
+describe("requests of somebody who is not signed in", () => {
   const attack = () => `{"${"n".repeat(32_700)}":{${'"a":1,'.repeat(5_400)}"a":1}}`;
   const json = { "Content-Type": "application/json" };
 
-  it("a name of half the body over many that are repeated costs neither memory nor a long answer", async (t) => {
+  it("many repeated fields under one very long name cost neither memory nor a long answer", async (t) => {
     const gate = await startGate();
     t.after(() => gate.stop());
     const post = (path, body) => send(gate.url, { method: "POST", target: `/api/admin${path}`, headers: json, body });
@@ -192,15 +193,20 @@ describe("what nobody signed in sends", () => {
         assert.match(answer.json().detail, /and so on/);
       }
     }
-    // WebAssembly's memory never shrinks: what was once taken is still seen.
-    const grown = gate.memory() - before;
-    assert.ok(grown < 96 * 2 ** 20, `the runtime has grown by ${Math.round(grown / 2 ** 20)} MB`);
+    // WebAssembly's memory never shrinks: what it once took is still seen. The rest is garbage until it is collected.
+    await waitFor("the garbage to be collected", async () => {
+      await post("/session", "{}");
+      const grown = gate.memory() - before;
+      assert.ok(grown < 96 * 2 ** 20, `the runtime has grown by ${Math.round(grown / 2 ** 20)} MB`);
+      return true;
+    });
   });
 
-  it("malformed calls are failures of their network, which is held back before anything of them is read", async (t) => {
-    const gate = await startGate({ failures: { limit: 4, period: 10 } });
+  it("malformed calls count as failures of their network, which is then held back before any body is read", async (t) => {
+    const gate = await startGate({ failures: { limit: 4, period: 60 } });
     t.after(() => gate.stop());
     const owner = await gate.owner();
+    await gate.stopClock(); // whoever is held back stays so
     for (const [i, [path, body, headers]] of /** @type {[string, string, Headers][]} */ ([
       ["/session", attack(), json],
       ["/session", "{", json],

@@ -44,7 +44,7 @@ describe("a field", () => {
       for (const value of [1, true, "text", [], {}]) await owner.invalid([field], ...create({ [field]: value }));
   });
 
-  it("wrong in many ways at once: every one is named in one answer", async () => {
+  it("wrong in many ways at once: one answer names all of them", async () => {
     const { detail } = await owner.invalid(
       [
         "allowedIps[1]",
@@ -88,7 +88,7 @@ describe("a field", () => {
     }
   });
 
-  it("names, tags, reasons and tenants that show nothing, or something else, are 400 and say which character it is", async () => {
+  it("names, tags, reasons and tenants with invisible or misleading characters are 400, and the answer says which character", async () => {
     for (const c of [
       "\u200b",
       "\u202e",
@@ -162,7 +162,7 @@ describe("a field", () => {
       await owner.invalid(["rateLimit.perDay"], ...create({ rateLimit: { perDay: wrong } }));
   });
 
-  it("expiresAt: a time to come, with its offset", async () => {
+  it("expiresAt: a future time, with its offset", async () => {
     const wrong = [
       "",
       "tomorrow",

@@ -44,6 +44,7 @@ afterEach(async () => {
   const before = state;
   await keepAsItIs();
   assert.deepEqual(state, before, "something was changed");
+  await gate.allLogged();
   const faults = gate.logs.filter(
     ({ level, message }) => level === "error" || /"event":"fault"|panic|Uncaught/.test(message),
   );

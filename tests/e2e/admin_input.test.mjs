@@ -20,7 +20,7 @@ const ERRORS = {
 };
 
 describe("a body", () => {
-  it("that is not JSON is 400 with the place, and does not come back", async () => {
+  it("that is not JSON is 400 with the place of the error, and is not repeated in the answer", async () => {
     const wrong = [
       "{",
       "}",
@@ -52,7 +52,7 @@ describe("a body", () => {
     assert.match(detail, /byte order mark \(U\+FEFF\)/);
   });
 
-  it("with a number beyond what can be held is 400 and names its field", async () => {
+  it("with a number that is too large is 400 and names its field", async () => {
     const body = (fields) => `{"name":"a","scopes":["orders:read"],${fields}}`;
     await owner.invalid(["rateLimit.perMinute"], "POST", "/api-keys", body('"rateLimit":{"perMinute":1e400}'));
     await owner.invalid(["rateLimit.perDay"], "PATCH", `/api-keys/${apiKey.id}`, '{"rateLimit":{"perDay":-1E999}}');
@@ -67,12 +67,12 @@ describe("a body", () => {
     }
   });
 
-  it("that is no object is 400", async () => {
+  it("that is not an object is 400", async () => {
     for (const body of ["null", "[]", "1", '"text"', "true", '[{"name":"a"}]'])
       await owner.invalid(["body"], "POST", "/api-keys", body);
   });
 
-  it("that is nested ever so deeply is 400", async () => {
+  it("that is nested too deeply is 400", async () => {
     for (const [open, close] of [
       ["[", "]"],
       ['{"a":', "}"],
@@ -126,7 +126,7 @@ describe("a body", () => {
       body,
     });
 
-  it("of 65,536 bytes is read, of one more is 413, with and without its length", async () => {
+  it("of 65,536 bytes is accepted, one byte more is 413, with and without a Content-Length", async () => {
     for (const wrap of [(text) => text, inChunks]) {
       const fits = await raw(wrap(padded(LIMIT)));
       assert.deepEqual(
@@ -163,7 +163,7 @@ describe("a body", () => {
     assert.equal(anybody.status, 413, "without a credential too");
   });
 
-  it("with fields that nobody knows is 400 and names each", async () => {
+  it("with unknown fields is 400 and names each", async () => {
     await owner.invalid(["naem", "plaintextKey"], ...create({ naem: "x", plaintextKey: "kw_live_mine" }));
     await owner.invalid(["__proto__"], "POST", "/api-keys", '{"name":"a","scopes":["orders:read"],"__proto__":{}}');
     await owner.invalid(["rateLimit.perHour"], ...create({ rateLimit: { perHour: 1 } }));
@@ -194,7 +194,7 @@ describe("a query", () => {
     await owner.invalid(["limit"], "GET", "/api-keys?limit=1&limit=2");
   });
 
-  it("with a cursor that was not given out is 400", async () => {
+  it("with a cursor that the API did not issue is 400", async () => {
     await Promise.all([0, 1].map(() => owner.createKey()));
     await keepAsItIs();
     const { nextCursor } = await owner.must("GET", "/api-keys?limit=1");
@@ -242,7 +242,7 @@ describe("a path, a method, a header", () => {
     await gate.admin().refused(ERRORS.none, "GET", "/nope");
   });
 
-  it("known paths with another method are 405 and say which they take", async () => {
+  it("known paths with another method are 405 and name the allowed ones", async () => {
     const allowed = {
       "/setup": "POST",
       "/session": "POST, GET, DELETE, HEAD",
@@ -270,7 +270,7 @@ describe("a path, a method, a header", () => {
     }
   });
 
-  it("an If-Match that names no version is 412 and changes nothing", async () => {
+  it("an If-Match without a valid version is 412 and changes nothing", async () => {
     for (const match of [
       "1",
       "garbage",
@@ -296,7 +296,7 @@ describe("a path, a method, a header", () => {
     }
   });
 
-  it("an Idempotency-Key that is none is 400 and makes nothing", async () => {
+  it("an invalid Idempotency-Key is 400 and creates nothing", async () => {
     for (const token of [
       "",
       " ",
@@ -313,7 +313,7 @@ describe("a path, a method, a header", () => {
     }
   });
 
-  it("a credential that is none is 400 or 401 and does not come back", async () => {
+  it("an invalid credential is 400 or 401 and is not repeated in the answer", async () => {
     const wrong = {
       "": 401,
       Bearer: 400,

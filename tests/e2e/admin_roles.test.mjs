@@ -107,7 +107,7 @@ describe("roles", () => {
     await people.owner.refused([404, "NOT_FOUND"], "DELETE", `/members/${member.id}`);
   });
 
-  it("a member changes the own password with the present one, which ends the other sessions", async () => {
+  it("members change their own password by giving the current one, which ends their other sessions", async () => {
     const person = { email: "own@example.com", password: PASSWORD };
     const { member } = await people.owner.must("POST", "/members", { role: "viewer", ...person });
     const here = await gate.admin().signIn(person);
@@ -124,7 +124,7 @@ describe("roles", () => {
     await gate.admin().signIn({ ...person, password });
   });
 
-  it("the last owner can be neither removed nor made less, until there is another", async () => {
+  it("the last owner can be neither removed nor demoted until there is another", async () => {
     const { member } = await people.owner.must("GET", "/session");
     const path = `/members/${member.id}`;
     await people.owner.refused([409, "CONFLICT"], "DELETE", path);
@@ -138,7 +138,7 @@ describe("roles", () => {
     people.owner = second;
   });
 
-  it("the operator's people are no concern of a tenant's, and the other way round", async () => {
+  it("tenants cannot see the operator's people, nor the other way round", async () => {
     const operator = (await owner.must("GET", "/session")).member;
     const shop = (await people.owner.must("GET", "/session")).member;
     await people.owner.refused([404, "NOT_FOUND"], "PATCH", `/members/${operator.id}`, { role: "viewer" });
@@ -162,7 +162,7 @@ describe("step-up, where the policy asks for it", () => {
   after(() => gate.stop());
   const make = async () => (await owner.createKey({ realm: "strict", scopes: ["things:read"] })).apiKey;
 
-  it("rotate, revoke and changes of members are 403 without it, and nothing was done", async () => {
+  it("rotating, revoking and changing members are 403 without it, and change nothing", async () => {
     const key = await make();
     /** @type {Call[]} */
     const calls = [
@@ -183,7 +183,7 @@ describe("step-up, where the policy asks for it", () => {
     await owner.patch(key.id, { name: "An edit needs none" });
   });
 
-  it("members change without it within five minutes of signing in, and not a moment later", async (t) => {
+  it("members may be changed without it within five minutes of signing in, and not a moment later", async (t) => {
     await gate.stopClock(t);
     const fresh = await new Admin(gate.url, "/console/api").signIn();
     /** @type {(email: string) => Call} */
@@ -197,13 +197,13 @@ describe("step-up, where the policy asks for it", () => {
     await fresh.must("DELETE", `/members/${member.id}`);
   });
 
-  it("401 for a wrong password, which opens nothing", async () => {
+  it("401 for a wrong password, and no step-up begins", async () => {
     const key = await make();
     await owner.refused([401, "INVALID_CREDENTIALS"], "POST", "/session/step-up", { password: "wrong wrong wrong" });
     await owner.refused([403, "STEP_UP_REQUIRED"], "POST", `/api-keys/${key.id}/revoke`, {});
   });
 
-  it("opens five minutes of this session, and not a moment more", async (t) => {
+  it("lasts for five minutes of this session, and not a moment longer", async (t) => {
     await gate.stopClock(t);
     const [first, second, third] = [await make(), await make(), await make()];
     const other = await new Admin(gate.url, "/console/api").signIn();

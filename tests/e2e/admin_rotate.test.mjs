@@ -77,7 +77,7 @@ describe("rotating a key", () => {
     assert.match(plaintextKey, /^kw_test_/);
   });
 
-  it("revokeOld refuses the old key everywhere by the moment that is told", async (t) => {
+  it("revokeOld refuses the old key everywhere by the time that the answer names", async (t) => {
     const old = await owner.createKey();
     await gate.stopClock(t);
     assert.deepEqual(await everywhere(old.plaintextKey), [200, 200]);
@@ -135,7 +135,7 @@ describe("rotating a key", () => {
     assert.deepEqual(await everywhere(old.plaintextKey), ["EXPIRED_API_KEY", "EXPIRED_API_KEY"]);
   });
 
-  it("rotated again in its grace, a key makes one that lives on when the grace is over", async (t) => {
+  it("a key that is rotated again during its grace makes a new key that outlives the grace", async (t) => {
     const old = await owner.createKey();
     await gate.stopClock(t);
     const rotate = (id, body) => owner.rotate(id, body);
@@ -232,7 +232,7 @@ describe("Idempotency-Key", () => {
     assert.deepEqual((await create("reused")).json(), first.json());
   });
 
-  it("422 for somebody else of the tenant, who is not shown a key that was never theirs", async () => {
+  it("422 for another member of the tenant, who never sees that key", async () => {
     await owner.stepUp();
     const person = { email: "colleague@example.com", password: "a long enough password" };
     await owner.must("POST", "/members", { role: "admin", ...person });
@@ -248,7 +248,7 @@ describe("Idempotency-Key", () => {
     assert.ok(!answer.text.includes(first.json().plaintextKey));
   });
 
-  it("requests at the same time make one key", async () => {
+  it("simultaneous requests make one key", async () => {
     const before = await count();
     const answers = await Promise.all(Array.from({ length: 8 }, () => create("at-once")));
     assert.deepEqual(
@@ -259,7 +259,7 @@ describe("Idempotency-Key", () => {
     assert.equal(await count(), before + 1);
   });
 
-  it("a refused request uses nothing up", async () => {
+  it("a refused request does not use up the Idempotency-Key", async () => {
     await owner.invalid(["scopes"], "POST", "/api-keys", { name: "Once", scopes: [] }, { "Idempotency-Key": "mended" });
     assert.equal((await create("mended")).status, 201);
   });
@@ -288,7 +288,7 @@ describe("Idempotency-Key", () => {
     }
   });
 
-  it("is forgotten after a day, and is each tenant's own", async () => {
+  it("is forgotten after a day, and belongs to one tenant", async () => {
     const first = await create("daily");
     const made = await owner.must("POST", "/tenants", {
       name: "Other",

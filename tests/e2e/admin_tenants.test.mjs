@@ -122,7 +122,7 @@ describe("tenants", () => {
     await owner.refused([404, "NOT_FOUND"], "PATCH", "/tenants/00000000-0000-4000-8000-000000000000", { plan: "x" });
   });
 
-  it("neither sees, changes nor ends what is another's: 404, and nothing happened", async () => {
+  it("cannot see, change or end anything of another tenant: 404, and nothing changes", async () => {
     const [red, blue] = [await tenantOf("red"), await tenantOf("blue")];
     const { apiKey, plaintextKey } = await red.admin.createKey({ name: "Red's" });
     const before = await red.admin.must("GET", "/audit");
@@ -179,7 +179,7 @@ describe("an API key at the admin API", () => {
     });
   });
 
-  it("does nothing that is for people: members, tenants, step-up, sessions, set-up", async () => {
+  it("cannot manage members, tenants or sessions, step up or set up", async () => {
     const writer = as((await owner.createKey({ scopes: ["*"] })).plaintextKey);
     const { member } = await owner.must("GET", "/session");
     for (const call of /** @type {Call[]} */ ([
@@ -200,7 +200,7 @@ describe("an API key at the admin API", () => {
     });
   });
 
-  it("cannot make itself or another more than it is", async () => {
+  it("cannot give itself or another key more rights than it has", async () => {
     const made = await owner.createKey({ scopes: ["admin:write", "orders:read"] });
     const writer = as(made.plaintextKey);
     for (const scope of ["admin:read", "admin:write", "admin:*", "*"]) {
@@ -220,7 +220,7 @@ describe("an API key at the admin API", () => {
     );
   });
 
-  it("is refused as at the gate when it does not hold, and its limits count", async () => {
+  it("is refused as at the gate when it is not valid, and counts against its limits", async () => {
     const made = await owner.createKey({ scopes: ["admin:read"], rateLimit: { perMinute: 2, perDay: null } });
     const reader = as(made.plaintextKey);
     await reader.must("GET", "/realms");
@@ -243,7 +243,7 @@ describe("an API key at the admin API", () => {
 });
 
 describe("GET /realms", () => {
-  it("is the policy as the page needs it", async () => {
+  it("shows the policy as far as the page needs it", async () => {
     assert.deepEqual(await owner.must("GET", "/realms"), {
       realms: [
         {
@@ -306,7 +306,7 @@ describe("the audit", () => {
     return all.reverse();
   }
 
-  it("has one entry for each change, with who, what, from where, before and after", async () => {
+  it("has one entry for each change: who, what, from where, before and after", async () => {
     const { tenant, admin } = await tenantOf("audited");
     const { member } = await admin.must("GET", "/session");
     const { apiKey } = await admin.createKey({ name: "Before" });
@@ -396,7 +396,7 @@ describe("the audit", () => {
     );
   });
 
-  it("is a chain that anybody can compute again", async () => {
+  it("is a hash chain that anybody can recompute", async () => {
     const entries = await entriesOf(owner);
     assert.ok(entries.length > 20);
     let previous = "0".repeat(64);

@@ -1,26 +1,22 @@
 // A key that is saturated through 8 isolates over minutes of real time, through a crash too: never
 // above its limit, by the origin's own log, and little below. The other files have what a test can
 // show faster. (The runner goes by the alphabet; the longest file had better begin early.)
+//
+// Where the machine itself stalls, arrivals are recorded late, demand is missing and stores take too long: the tests measure
+// that, and allow for no more than they measured.
 
 import assert from "node:assert/strict";
-import { it } from "node:test";
+import { describe, it } from "node:test";
 
-import { startGate } from "./harness/gate.mjs";
-import { atRate, bearer, byStatus, Client, MINUTE, mostWithin, sleep } from "./harness/traffic.mjs";
+import { atRate, bearer, byStatus, MINUTE, mostWithin } from "./harness/traffic.mjs";
+import { startLoad } from "./load.mjs";
 
 const LIMIT = 600;
 const DEMAND = 30; // a second: three times the limit
 
-it("a key of 600 a minute, asked for three times as much, gets at least 570 in each minute and never more than 600 in any, also when the runtime is killed", {
-  timeout: 480_000,
-}, async (t) => {
-  const gate = await startGate({ isolates: 8 });
-  const client = new Client();
-  t.after(() => {
-    client.close();
-    return gate.stop();
-  });
-  gate.origin.answer = { status: 200, headers: {}, body: "" };
+/** A gate with a key of that limit: `saturate(isOver)` asks for three times as much, `moments()` are those of what passed. */
+async function start(t) {
+  const { gate, client, stalls } = await startLoad(t);
   const key = (await (await gate.owner()).createKey({ rateLimit: { perMinute: LIMIT, perDay: null } })).plaintextKey;
   const begin = Date.now();
   // A quarter of it comes evenly, the rest through one isolate for a while, then through the next: so
@@ -29,38 +25,51 @@ it("a key of 600 a minute, asked for three times as much, gets at least 570 in e
     const favourite = Math.floor((Date.now() - begin) / 2_500);
     return client.ask(gate.isolates[(n % 4 ? favourite : n / 4) % 8], bearer(key));
   };
-  let end = begin + 3 * MINUTE;
-  const saturate = () => atRate(DEMAND, () => Date.now() >= end, fire);
   const moments = () => gate.origin.requests.map(({ at }) => at);
-  const report = (what, answers, calls) =>
+  const report = async (what, answers) => {
+    const { keyGate } = await gate.callsFor(key);
     t.diagnostic(
-      `${what}: ${JSON.stringify(byStatus(answers))}, ${calls} calls to the KeyGate, at most ${mostWithin(moments())} in a minute`,
+      `${what}: ${JSON.stringify(byStatus(answers))}, ${keyGate} calls to the KeyGate, at most ${mostWithin(moments())} in a minute; ${stalls}`,
     );
+    const most = mostWithin(moments(), MINUTE, (at) => stalls.earliest(at));
+    assert.ok(most <= LIMIT, `${most} in a minute; ${stalls}`);
+    return keyGate;
+  };
+  return { gate, stalls, begin, saturate: (isOver) => atRate(DEMAND, isOver, fire), moments, report };
+}
 
-  const answers = await saturate();
-  const { keyGate } = await gate.callsFor(key);
-  const from = moments()[0];
-  const minutes = [0, 1, 2].map(
-    (minute) => moments().filter((at) => Math.floor((at - from) / MINUTE) === minute).length,
-  );
-  report(`minutes of ${minutes.join(", ")}`, answers, keyGate);
-  assert.ok(mostWithin(moments()) <= LIMIT, `${mostWithin(moments())} in a minute`);
-  for (const passed of minutes) assert.ok(passed >= LIMIT * 0.95, `${minutes}`);
-  const accepted = answers.filter(({ status }) => status === 200).length;
-  const limited = answers.filter(({ status }) => status === 429).length;
-  assert.equal(accepted + limited, answers.length, "something failed");
-  assert.ok(keyGate <= accepted + limited / 10, `${keyGate} calls to the KeyGate`);
+// They wait more than they compute.
+describe("a key of 600 a minute, asked for three times as much", { concurrency: true, timeout: 480_000 }, () => {
+  it("gets at least 570 in each minute and never more than 600 in any", async (t) => {
+    const { stalls, begin, saturate, moments, report } = await start(t);
+    const answers = await saturate(() => Date.now() >= begin + 3 * MINUTE);
+    const from = moments()[0];
+    const minutes = [0, 1, 2].map(
+      (minute) => moments().filter((at) => Math.floor((at - from) / MINUTE) === minute).length,
+    );
+    const keyGate = await report(`minutes of ${minutes.join(", ")}`, answers);
+    for (const [minute, passed] of minutes.entries()) {
+      const steady = stalls.steady(from + minute * MINUTE, from + (minute + 1) * MINUTE);
+      assert.ok(passed >= LIMIT * 0.95 * steady, `${minutes}; ${stalls}`);
+    }
+    const accepted = answers.filter(({ status }) => status === 200).length;
+    const limited = answers.filter(({ status }) => status === 429).length;
+    const failed = answers.filter(({ status }) => status !== 200 && status !== 429);
+    for (const answer of failed) assert.ok(stalls.explains(answer), `${answer.status} ${answer.code}; ${stalls}`);
+    assert.ok(keyGate <= accepted + failed.length + limited / 10, `${keyGate} calls to the KeyGate`);
+  });
 
-  // In the middle of the next minute's requests, while leases are out.
-  end = Infinity;
-  const before = gate.origin.requests.length;
-  const going = saturate();
-  while (gate.origin.requests.length < before + 150) await sleep(10);
-  await gate.kill();
-  const killedAt = gate.origin.requests.length;
-  await gate.restart();
-  end = Date.now() + 10_000 + MINUTE;
-  report(`killed after ${killedAt} had passed`, await going, (await gate.callsFor(key)).keyGate);
-  assert.ok(gate.origin.requests.length > killedAt, "nothing passed after the crash");
-  assert.ok(mostWithin(moments()) <= LIMIT, `${mostWithin(moments())} in a minute`);
+  it("gets never more than 600 in any also when the runtime is killed while leases are out", async (t) => {
+    const { gate, saturate, moments, report } = await start(t);
+    let end = Infinity;
+    const going = saturate(() => Date.now() >= end);
+    // Most of the limit: a gate that had forgotten these would let too many through within this minute.
+    await gate.origin.received(LIMIT * 0.75);
+    await gate.kill();
+    const killedAt = moments().length;
+    await gate.restart();
+    end = Date.now() + 10_000 + MINUTE;
+    await report(`killed after ${killedAt} had passed`, await going);
+    assert.ok(moments().length > killedAt, "nothing passed after the crash");
+  });
 });

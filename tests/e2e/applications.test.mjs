@@ -16,10 +16,11 @@ import express from "express";
 import { Upload } from "tus-js-client";
 
 import { startGate } from "./harness/gate.mjs";
+import { originPort } from "./harness/policies.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
 
-const PORT = 18185; // of the realm "applications"
+const PORT = originPort(18185); // of the realm "applications"
 
 /** @type {Gate} */
 let gate;

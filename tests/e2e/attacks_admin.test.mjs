@@ -8,12 +8,14 @@ import { after, before, describe, it } from "node:test";
 import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { send } from "./harness/http.mjs";
+import { bearer } from "./harness/traffic.mjs";
 
 /** @import { Admin, Call } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
 
-const bearer = (key) => ({ Authorization: `Bearer ${key}` });
 const COOKIE = "__Host-keyward-session";
+/** Guesses of one site that are more than its limit of 4 takes, since one in sixteen counts for the site. */
+const MOST_OF_A_SITE = 200;
 
 describe("the admin API under attack", () => {
   /** @type {Gate} */
@@ -28,7 +30,7 @@ describe("the admin API under attack", () => {
 
   const keys = async () => (await owner.must("GET", "/api-keys?limit=100")).apiKeys.length;
 
-  it("carries out nothing that a browser was tricked into, from any other site or port", async () => {
+  it("does nothing that another site or port tricked a browser into", async () => {
     const count = await keys();
     const own = new URL(gate.url).origin;
     const body = JSON.stringify({ name: "csrf", scopes: ["orders:read"] });
@@ -112,7 +114,7 @@ describe("the admin API under attack", () => {
     }
   });
 
-  it("is framed, embedded or redirected to nowhere, on every path of the page", async () => {
+  it("cannot be framed, embedded or redirected elsewhere, on any path of the page", async () => {
     for (const target of [
       "/admin/",
       "/admin/app.js",
@@ -331,7 +333,7 @@ describe("the admin API under attack", () => {
 });
 
 describe("setting up under attack", () => {
-  it("makes one first owner of many at once, and the token is worth nothing after", async (t) => {
+  it("creates one first owner from many simultaneous requests, and the token is useless after that", async (t) => {
     const gate = await startGate({ isolates: 2 });
     t.after(() => gate.stop());
     const token = gate.secrets.KEYWARD_SETUP_TOKEN;
@@ -357,10 +359,37 @@ describe("setting up under attack", () => {
 });
 
 describe("guessing at the admin API", () => {
+  it("is held back from a whole IPv6 site, whose networks are one's own for the asking, and from no other site", async (t) => {
+    const gate = await startGate({ failures: { limit: 4, period: 60 } });
+    t.after(() => gate.stop());
+    await gate.owner();
+    await gate.stopClock(); // whoever is held back stays so
+    const guess = (site, network) =>
+      send(gate.url, {
+        target: "/api/admin/session",
+        headers: {
+          ...bearer(`kws_${"A".repeat(43)}`),
+          "CF-Connecting-IP": `2001:db8:${site}:${network.toString(16)}::1`,
+        },
+      });
+    let guesses = 0;
+    let answer;
+    // Each from another network of the site, which is held back for nothing of its own.
+    do answer = await guess(7, ++guesses);
+    while (answer.status === 401 && guesses < MOST_OF_A_SITE);
+    assert.deepEqual([answer.status, answer.json().code], [429, "TOO_MANY_ATTEMPTS"], `after ${guesses} guesses`);
+    assert.ok(guesses > 4, "many more than of one network");
+    await gate.objects.resetCounts();
+    assert.equal((await guess(7, 0xffff)).status, 429);
+    assert.deepEqual((await gate.objects.counts()).objects, {});
+    assert.equal((await guess(8, 1)).status, 401);
+  });
+
   it("is held back before any object is asked, whatever is guessed, from a whole IPv6 network", async (t) => {
-    const gate = await startGate({ failures: { limit: 4, period: 10 } });
+    const gate = await startGate({ failures: { limit: 4, period: 60 } });
     t.after(() => gate.stop());
     const owner = await gate.owner();
+    await gate.stopClock(); // whoever is held back stays so
     const guess = (i) =>
       send(gate.url, {
         target: "/api/admin/session",

@@ -3,13 +3,15 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
 
+import { bearer } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { heading, show, signedIn } from "./page.mjs";
-import { ask, bearer, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
+import { ask, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Credentials } from "../../types/admin-api.js" */
-/** @import { Gate, Isolate } from "./harness/gate.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Isolate } from "./harness/isolate.mjs" */
 /** @import { RequestToSend } from "../../types/e2e.js" */
 
 const HOST = "app.bd.example";

@@ -4,18 +4,18 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, beforeEach, describe, it } from "node:test";
 
+import { HOST, QUERY, query, startBs } from "./bs.mjs";
 import { open } from "./harness/http.mjs";
+import { bearer } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
-import { Jwks, newSigner } from "./issuer.mjs";
+import { newSigner } from "./issuer.mjs";
 import { heading, show, signedIn, status } from "./page.mjs";
-import { ask, bearer, newMember, newTenant, PASSWORD, startSystems } from "./systems.mjs";
+import { newMember, newTenant, PASSWORD } from "./systems.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Credentials, Tenant } from "../../types/admin-api.js" */
 /** @import { Gate } from "./harness/gate.mjs" */
-
-const HOST = "api.bs.example";
-const QUERY = '{"query": "{ tenantInfo { id name baseCurrency status } }"}';
+/** @import { Jwks } from "./issuer.mjs" */
 
 /** @type {Gate} */
 let gate;
@@ -30,21 +30,13 @@ let person;
 /** @type {Jwks} */
 let jwks;
 before(async () => {
-  ({ gate, operator } = await startSystems({ isolates: 2 }));
-  ({ tenant, owner, person } = await newTenant(gate, operator, { name: "Acme Rides" }));
-  jwks = new Jwks(gate, "https://id.bs.example/.well-known/jwks.json");
+  ({ gate, operator, tenant, owner, person, jwks } = await startBs());
 });
 after(() => gate.stop());
 beforeEach(() => gate.origin.reset());
 
 const newKey = (fields = {}) => owner.must("POST", "/api-keys", { realm: "bs", name: "dev-laptop", ...fields });
-const send = (headers, request = {}) =>
-  ask(gate, HOST, "/graphql", {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...headers },
-    body: QUERY,
-    ...request,
-  });
+const send = (headers, request) => query(gate, headers, request);
 const use = (key, request) => send({ "X-Api-Key": key }, request);
 /** What a refusal says. */
 const told = (answer) => [answer.status, answer.json().detail];
@@ -84,6 +76,7 @@ describe("BS keys", () => {
       assert.deepEqual(gate.grep(secret), []);
     }
     assert.notDeepEqual(gate.grep(hash), [], "a search that finds what is there");
+    await gate.allLogged();
     assert.ok(!JSON.stringify([...(await gate.storedKv()), stored, gate.logs]).includes(plaintextKey));
   });
 
@@ -149,7 +142,8 @@ describe("BS keys", () => {
       await owner.signIn(person);
     });
 
-    it("BS-5 a key's own limits stand above its tenant's, each window by itself", async () => {
+    it("BS-5 a key's own limits stand above its tenant's, each window by itself", async (t) => {
+      await gate.stopClock(t);
       const planned = await newTenant(gate, operator, { name: "Overridden", rateLimit: { perMinute: 2, perDay: 3 } });
       const make = async (rateLimit) =>
         (await planned.owner.must("POST", "/api-keys", { realm: "bs", name: "Own", rateLimit })).plaintextKey;

@@ -5,20 +5,17 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { exportSPKI, SignJWT, UnsecuredJWT } from "jose";
 
-import { Jwks, newSigner } from "./issuer.mjs";
-import { ask, bearer, newTenant, startSystems } from "./systems.mjs";
+import { HOST, QUERY, query, startBs } from "./bs.mjs";
+import { bearer } from "./harness/traffic.mjs";
+import { newSigner } from "./issuer.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Jwks } from "./issuer.mjs" */
 /** @import { Tenant } from "../../types/admin-api.js" */
-
-const HOST = "api.bs.example";
-const QUERY = '{"query": "{ tenantInfo { id name baseCurrency status } }"}';
 
 /** @type {Gate} */
 let gate;
-/** @type {Admin} */
-let operator;
 /** @type {Tenant} */
 let tenant;
 /** @type {Admin} */
@@ -26,21 +23,13 @@ let owner;
 /** @type {Jwks} */
 let jwks;
 before(async () => {
-  ({ gate, operator } = await startSystems({ isolates: 2 }));
-  ({ tenant, owner } = await newTenant(gate, operator, { name: "Acme Rides" }));
-  jwks = new Jwks(gate, "https://id.bs.example/.well-known/jwks.json");
+  ({ gate, tenant, owner, jwks } = await startBs());
 });
 after(() => gate.stop());
 beforeEach(() => gate.origin.reset());
 
 const newKey = (fields = {}) => owner.must("POST", "/api-keys", { realm: "bs", name: "dev-laptop", ...fields });
-const send = (headers, request = {}) =>
-  ask(gate, HOST, "/graphql", {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...headers },
-    body: QUERY,
-    ...request,
-  });
+const send = (headers, request) => query(gate, headers, request);
 /** What a refusal says. */
 const told = (answer) => [answer.status, answer.json().detail];
 const code = (answer) => [answer.status, answer.json().code];

@@ -7,6 +7,7 @@ import { createServer } from "node:net";
 import { after, before, beforeEach, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
+import { originPort } from "./harness/policies.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
 
@@ -136,7 +137,7 @@ const VALUES = [
 
 for (const [by, host, port] of /** @type {[string, string, number | undefined][]} */ ([
   ["service binding", "open.test", undefined],
-  ["URL", "raw.test", 18182],
+  ["URL", "raw.test", originPort(18182)],
 ])) {
   describe(`by ${by}`, () => {
     /** @type {Gate} */

@@ -8,6 +8,8 @@ import { join, relative } from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 
+import { parse } from "smol-toml";
+
 import { root, toolEnv } from "../../scripts/lib/places.mjs";
 
 test("wrangler deploy --dry-run has every binding, the whole Worker and the secrets, and not the demo", async (t) => {
@@ -156,8 +158,10 @@ test("a policy with a mistake is not deployed, and npm run check says the same o
     assert.doesNotMatch(stdout + stderr, /exiting now|is in order/);
   }
   assert.equal(readFileSync(join(root, "build", "policy.json"), "utf8"), before);
-  const { stdout } = await promisify(execFile)("node_modules/.bin/node", ["scripts/check.mjs"], { cwd: root });
-  assert.equal(stdout, "keyward.toml is in order.\n");
+  const printed = async (...args) =>
+    (await promisify(execFile)("node_modules/.bin/node", ["scripts/check.mjs", ...args], { cwd: root })).stdout;
+  assert.equal(await printed(), "keyward.toml is in order.\n");
+  assert.equal(await printed("--schema"), readFileSync(join(root, "keyward.schema.json"), "utf8"));
 });
 
 test("the commands that README and CONTRIBUTING name are there", () => {
@@ -174,4 +178,9 @@ test("the commands that README and CONTRIBUTING name are there", () => {
       document,
     );
   }
+});
+
+test("the debugger of a gate under development takes a port that the system gives it, so none that another gate is about to take", () => {
+  const { dev } = parse(readFileSync(join(root, "wrangler.toml"), "utf8"));
+  assert.equal(JSON.stringify(dev), JSON.stringify({ inspector_port: 0 }));
 });

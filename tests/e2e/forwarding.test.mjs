@@ -8,6 +8,8 @@ import { gzipSync } from "node:zlib";
 import { startGate } from "./harness/gate.mjs";
 import { open } from "./harness/http.mjs";
 import { startOrigin } from "./harness/origin.mjs";
+import { originPort } from "./harness/policies.mjs";
+import { sleep } from "./harness/traffic.mjs";
 
 /** @import { ApiKey } from "../../types/admin-api.js" */
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -223,10 +225,11 @@ describe("an origin that is named by its URL", () => {
   let gate;
   /** @type {string} */
   let key;
-  let remote;
+  let remote, hasty;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
-    remote = await startOrigin({ port: 18181 });
+    remote = await startOrigin({ port: originPort(18181) });
+    hasty = await startOrigin({ port: originPort(18189) });
     const admin = gate.admin();
     admin.api = "/console/api";
     await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
@@ -235,6 +238,7 @@ describe("an origin that is named by its URL", () => {
   after(async () => {
     await gate.stop();
     await remote.stop();
+    await hasty.stop();
   });
   beforeEach(() => remote.reset());
 
@@ -261,8 +265,8 @@ describe("an origin that is named by its URL", () => {
   });
 
   it("504 ORIGIN_TIMEOUT when it does not begin its answer in time, and nothing is cut that has begun", async () => {
-    remote.hang();
-    const answer = await ask();
+    hasty.hang();
+    const answer = await gate.send({ host: "hasty-origin.test", target: "/open/x" });
     assert.deepEqual([answer.status, answer.json().code], [504, "ORIGIN_TIMEOUT"]);
     let release;
     remote.answer = {
@@ -277,26 +281,25 @@ describe("an origin that is named by its URL", () => {
       })(),
     };
     const slow = await open(gate.url, { host: "remote.test", target: "/things/1", headers: { "X-API-Key": key } });
-    const started = Date.now();
-    // Longer than the realm's origin_timeout of one second, which only bounds the beginning.
-    setTimeout(() => release(), 1500 - (Date.now() - started));
+    // Longer than the realm's origin_timeout, which only bounds the beginning.
+    setTimeout(() => release(), 6_000);
     await slow.read();
     assert.equal(slow.text, "begun and ended");
   });
 
   it("gives a slow upload its time: origin_timeout begins when the request has been sent whole", async () => {
     async function* slowly() {
-      for (let i = 0; i < 5; i++) {
+      for (let i = 0; i < 6; i++) {
         yield "x".repeat(1000);
-        // Longer in all than the realm's origin_timeout of one second.
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        // Longer in all than the realm's origin_timeout of 5 s.
+        await sleep(1_000);
       }
     }
     const answer = await ask({ method: "POST", body: slowly() });
     assert.equal(answer.status, 200, answer.text);
-    assert.equal(remote.last.body.length, 5000);
-    remote.hang();
-    const late = await ask({ method: "POST", body: "x" });
+    assert.equal(remote.last.body.length, 6000);
+    hasty.hang();
+    const late = await gate.send({ host: "hasty-origin.test", target: "/open/x", method: "POST", body: "x" });
     assert.deepEqual([late.status, late.json().code], [504, "ORIGIN_TIMEOUT"]);
   });
 

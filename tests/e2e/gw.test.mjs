@@ -5,10 +5,12 @@ import { createHmac } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { after, before, beforeEach, describe, it } from "node:test";
 
-import { ask, bearer, newTenant, PASSWORD, SECRETS, startSystems } from "./systems.mjs";
+import { bearer } from "./harness/traffic.mjs";
+import { ask, newTenant, PASSWORD, SECRETS, startSystems } from "./systems.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
-/** @import { Gate, Isolate } from "./harness/gate.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Isolate } from "./harness/isolate.mjs" */
 /** @import { RequestToSend } from "../../types/e2e.js" */
 
 const GATEWAY = "gateway.gw.example";

@@ -24,6 +24,7 @@ beforeEach(() => gate.origin.reset());
 afterEach(async () => {
   const answer = await gate.send({ target: "/api/orders", headers: bearer(key) });
   assert.equal(answer.status, 200, "the gate still serves");
+  await gate.allLogged();
   const faults = gate.logs.filter(({ message }) => /"event":"fault"|panic|unreachable executed|Uncaught/.test(message));
   assert.deepEqual(faults, []);
   assert.ok(!gate.logs.some(({ message }) => message.includes(key.slice(8))), "a key stands in the log");
@@ -31,7 +32,7 @@ afterEach(async () => {
 
 const bytes = (...parts) => Buffer.concat(parts.map((part) => Buffer.from(part)));
 const bearer = (value) => [["Authorization", bytes("Bearer ", value)]];
-const ask = (request) => gate.send({ target: "/api/orders", timeoutMs: 10_000, ...request });
+const ask = (request) => gate.send({ target: "/api/orders", ...request });
 
 /** Sends a request that must be refused with this status and code, unseen by the origin, without an echo. */
 async function refused([status, code], request) {

@@ -4,8 +4,9 @@ import assert from "node:assert/strict";
 import { createHash, createHmac, randomBytes } from "node:crypto";
 import { after, before, beforeEach, describe, it } from "node:test";
 
+import { bearer } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
-import { ask, bearer, newTenant, startSystems } from "./systems.mjs";
+import { ask, newTenant, startSystems } from "./systems.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */

@@ -7,10 +7,11 @@ import { createServer } from "node:net";
 import { after, before, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
+import { originPort } from "./harness/policies.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
 
-const PORT = 18186; // of the realm "faults"
+const PORT = originPort(18186); // of the realm "faults"
 
 const head = (status, ...fields) => [`HTTP/1.1 ${status}`, ...fields, "", ""].join("\r\n");
 const LENGTH = "Content-Length: 1";
@@ -123,7 +124,7 @@ describe("an origin's odd answer", () => {
     const ask = (text) => {
       bytes = text;
       seen = 0;
-      return gate.send({ host, target: "/open/x", timeoutMs: 20_000 });
+      return gate.send({ host, target: "/open/x" });
     };
     const mayHave = async (text, name, code) => {
       const answer = await ask(text);

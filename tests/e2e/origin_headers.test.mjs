@@ -5,10 +5,12 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
+import { originPort } from "./harness/policies.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
 
-const ORIGIN = "http://127.0.0.1:18183";
+const PORT = originPort(18183); // of the realm "headers"
+const ORIGIN = `http://127.0.0.1:${PORT}`;
 
 for (const [by, host] of [
   ["service binding", "open.test"],
@@ -22,7 +24,7 @@ for (const [by, host] of [
     let origin;
     before(async () => {
       gate = await startGate({ policy: "e2e" });
-      origin = by === "URL" ? await startOrigin({ port: 18183 }) : gate.origin;
+      origin = by === "URL" ? await startOrigin({ port: PORT }) : gate.origin;
       const admin = gate.admin();
       admin.api = "/console/api";
       await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
@@ -196,7 +198,7 @@ for (const [by, host] of [
         ["Location", `${ORIGIN}/next?a=b#c`, `${public_}/next?a=b#c`],
         ["Location", `${ORIGIN}`, public_],
         ["Location", `${ORIGIN.replace("http", "HTTP")}/next`, `${public_}/next`],
-        ["Location", "//127.0.0.1:18183/next", `${public_}/next`],
+        ["Location", `//127.0.0.1:${PORT}/next`, `${public_}/next`],
         ["Refresh", `.5 url=${ORIGIN}/next`, `.5 url=${public_}/next`],
         ["Operation-Location", `${ORIGIN}/jobs/1`, `${public_}/jobs/1`],
         [
@@ -223,8 +225,8 @@ for (const [by, host] of [
         "http://127.0.0.1:18199/x",
         "https://127.0.0.1/x",
         "http://127.0.0.1/x",
-        "http://127.0.0.1.evil.example:18183/x",
-        "http://user@127.0.0.1:18183/x",
+        `http://127.0.0.1.evil.example:${PORT}/x`,
+        `http://user@127.0.0.1:${PORT}/x`,
         "?x",
         "",
       ]) {

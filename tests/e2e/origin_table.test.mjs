@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, describe, it } from "node:test";
 
-import { handled, startGate } from "./harness/gate.mjs";
+import { startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
+import { handled, originPort } from "./harness/policies.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
 
@@ -162,7 +163,7 @@ describe("docs/origin.md", () => {
   const gates = {};
   let remote;
   before(async () => {
-    remote = await startOrigin({ port: 18187 });
+    remote = await startOrigin({ port: originPort(18187) });
     for (const [policy, base, scope] of [
       ["e2e", "/console/api", "things:read"],
       ["handled", "/console/api", "things:read"],

@@ -99,6 +99,39 @@ test("a session that has ended leads to sign-in, and back to where one was", asy
   });
 });
 
+test("two calls that find the session ended lead to one sign-in, and back to where one was", async () => {
+  const { apiKey } = await owner.createKey({ name: "Asked for twice" });
+  await signedIn(gate, "/audit", {}, async (page, context) => {
+    // What the page knew of the realms is gone with it, so that a key's view asks two things at once.
+    await page.reload();
+    await heading(page, "Audit");
+    await context.clearCookies();
+    const refused = ["/realms", `/api-keys/${apiKey.id}`].map((path) =>
+      page.waitForResponse((response) => response.url().endsWith(path) && response.status() === 401),
+    );
+    await show(page, gate, `/keys/${apiKey.id}`);
+    await Promise.all(refused);
+    await page.getByText("Your session has ended").waitFor();
+    await signIn(page);
+    await heading(page, "Asked for twice");
+  });
+});
+
+test("a button that is clicked twice loads the next page of the audit once", async () => {
+  for (let i = 0; i < 50; i += 1) await owner.createKey({ name: `Entry ${i}` });
+  await signedIn(gate, "/audit", {}, async (page) => {
+    const rows = page.getByTestId("audit-row");
+    await rows.nth(49).waitFor();
+    let asked = 0;
+    page.on("request", (request) => {
+      asked += /\/audit\?.*cursor=/.test(request.url()) ? 1 : 0;
+    });
+    await page.getByRole("button", { name: "Load more" }).dblclick();
+    await rows.nth(50).waitFor();
+    assert.equal(asked, 1);
+  });
+});
+
 test("wrong passwords are refused in words, and too many with the time to wait", async () => {
   const fresh = await startGate();
   try {

@@ -22,7 +22,7 @@ describe("quotas and the rate of calls", () => {
   let tenant;
   const person = { email: "shop@example.com", password: PASSWORD };
   before(async () => {
-    gate = await startGate();
+    gate = await startGate({ isRated: true });
     operator = await gate.owner();
     ({ tenant } = await operator.must("POST", "/tenants", { name: "Shop", owner: person }));
   });
@@ -120,9 +120,7 @@ describe("a database that has reached its bound", () => {
       [507, "STORAGE_FULL", "Insufficient Storage"],
       refused?.text,
     );
-    const told = gate.logs
-      .filter(({ message }) => message.includes("`storage`"))
-      .map(({ message }) => message.match(/: (\d+) %/)[1]);
+    const told = (await gate.loggedTimes(2, "`storage`")).map((line) => line.match(/: (\d+) %/)[1]);
     assert.deepEqual(told, ["80", "95"]);
     await owner.refused([507, "STORAGE_FULL"], "POST", "/tenants", { name: "Another" });
 

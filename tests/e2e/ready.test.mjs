@@ -3,7 +3,8 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
-import { handled, startGate } from "./harness/gate.mjs";
+import { startGate } from "./harness/gate.mjs";
+import { handled } from "./harness/policies.mjs";
 import { begin } from "./harness/raw.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
@@ -70,6 +71,7 @@ describe("a gate that has all it needs", () => {
   it("goes on checking when whoever asked hangs up, and the next one is told what it found", async (t) => {
     const gate = await startGate();
     t.after(() => gate.stop());
+    await gate.stopClock(); // what was found holds for five seconds
     const asked = async () => (await gate.objects.counts()).objects.Registry?.registry?.fetch ?? 0;
     await gate.objects.faults({ "Registry.fetch": { lagMs: 1_000, times: 1 } });
     const client = begin(gate.url, new URL(gate.url).host, "GET /readyz HTTP/1.1\r\nHost: HOST\r\n\r\n");

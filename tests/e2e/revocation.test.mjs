@@ -1,31 +1,21 @@
 // A revoked key is refused everywhere by the moment that the answer names: while it is in steady use
-// through 8 isolates that hold leases, by the origin's own log.
+// through 8 isolates that hold leases, by the origin's own log. Where the machine itself stalls, arrivals are recorded late
+// and stores take too long: the test measures that, and allows for no more than it measured.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
 
 import { Admin } from "./harness/admin.mjs";
-import { startGate } from "./harness/gate.mjs";
-import { bearer, Client, sleep, spread } from "./harness/traffic.mjs";
+import { bearer, sleep, spread } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
+import { startLoad } from "./load.mjs";
 
 const ROUNDS = 100;
 const FRESHNESS = 5_000;
 
-async function start(t, options) {
-  const gate = await startGate({ isolates: 8, ...options });
-  const client = new Client();
-  t.after(() => {
-    client.close();
-    return gate.stop();
-  });
-  gate.origin.answer = { status: 200, headers: {}, body: "" };
-  return { gate, client };
-}
-
 describe("a revoked key", () => {
   it("passes nowhere after `refusedEverywhereBy`, 5 s after the acknowledgement at most, be its object reachable or not", async (t) => {
-    const { gate, client } = await start(t);
+    const { gate, client, stalls } = await startLoad(t);
     const owner = await gate.owner();
     const cut = new Set(); // objects that cannot be reached
     const setCut = () => gate.objects.faults({ "KeyGate.fetch": cut.size ? { fail: true, name: [...cut] } : null });
@@ -82,21 +72,25 @@ describe("a revoked key", () => {
     for (const { at, headers } of gate.origin.requests) latest.set(headers["keyward-key-id"][0], at);
     const delays = { true: [], false: [] };
     for (const { id, isCut, sent, acknowledged, by, answers, last } of rounds) {
-      assert.ok(latest.get(id) <= by, `a request reached the origin ${latest.get(id) - by} ms too late`);
+      const late = stalls.earliest(latest.get(id)) - by;
+      assert.ok(late <= 0, `a request reached the origin ${late} ms too late; ${stalls}`);
       assert.ok(answers.every((answer) => answer.status !== 200 || answer.sentAt <= by));
-      const refusals = answers.filter((answer) => answer.status !== 200);
+      const refusals = [...answers, ...last].filter((answer) => answer.status !== 200 && !stalls.explains(answer));
       assert.ok(
         refusals.every((answer) => answer.at >= sent),
         "it was refused before it was revoked",
       );
       const expected = isCut ? ["REVOKED_API_KEY", "STORE_UNAVAILABLE"] : ["REVOKED_API_KEY"];
       assert.ok(
-        [...refusals, ...last].every(({ code }) => expected.includes(code)),
-        JSON.stringify(last.map(({ code }) => code)),
+        refusals.every(({ code }) => expected.includes(code)),
+        JSON.stringify(refusals.map(({ code }) => code)),
       );
+      assert.ok(last.every(({ status }) => status !== 200));
       delays[isCut].push(Math.max(0, latest.get(id) - acknowledged));
     }
-    t.diagnostic(`${gate.origin.requests.length} passed, ${rounds.flatMap(({ answers }) => answers).length} were sent`);
+    t.diagnostic(
+      `${stalls}; ${gate.origin.requests.length} passed, ${rounds.flatMap(({ answers }) => answers).length} were sent`,
+    );
     t.diagnostic(
       `ms from the acknowledgement to the last that passed: ${spread(delays.false)}; with its object out of reach: ${spread(delays.true)}; bound ${FRESHNESS}`,
     );
@@ -105,7 +99,7 @@ describe("a revoked key", () => {
   });
 
   it("passes nowhere if sent after the acknowledgement, where freshness is 0: for its realm, for itself, or for the route", async (t) => {
-    const { gate, client } = await start(t, { policy: "e2e" });
+    const { gate, client } = await startLoad(t, { policy: "e2e" });
     const owner = await new Admin(gate.url, "/console/api").setUp(gate.secrets.KEYWARD_SETUP_TOKEN);
     /** @type {{ fields: { realm: string, strict?: boolean }, target: string, lax?: string }[]} */
     const WAYS = [

@@ -17,7 +17,6 @@ import Stripe from "stripe";
 
 import { python } from "../../scripts/lib/python.mjs";
 import { startGate } from "./harness/gate.mjs";
-import { waitFor } from "./harness/wait.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -101,7 +100,7 @@ function recording() {
   return { statuses, fetch: recorded };
 }
 
-/** One call of each library in Node, with so many retries; the value. `header` is where the key goes. */
+/** One call of each library in Node, with this many retries; the value. `header` is where the key goes. */
 const NODE = {
   async openai({ key, retries, fetch }) {
     const client = new OpenAI({ baseURL: `${url}/v1`, apiKey: key, maxRetries: retries, fetch });
@@ -266,17 +265,14 @@ describe("client libraries", () => {
       const key = await newKey({ rateLimit: { perMinute: 1, perDay: null } });
       await use(key);
       await gate.advance(58_950);
-      gate.logs.length = 0;
-      const refusals = () => gate.logs.filter(({ message }) => message.includes("RATE_LIMITED"));
+      await gate.forgetLogs();
       const called = call(key);
       // Time goes on only now, however long the library took to start.
-      await Promise.race([
-        called,
-        waitFor("the refusal", () => refusals().length > 0, { timeoutMs: 60_000, everyMs: 5 }),
-      ]);
+      await Promise.race([called, gate.logged("RATE_LIMITED")]);
       await gate.startClock();
       const value = await called;
-      assert.equal(refusals().length, 1, "it came back too early, or was not refused");
+      // Not fewer: it was refused; and not more: it did not come back too early.
+      await gate.loggedTimes(1, "RATE_LIMITED");
       return value;
     };
     for (const sdk of ["openai", "anthropic"]) {
@@ -296,7 +292,7 @@ describe("client libraries", () => {
       await assert.rejects(NODE[sdk]({ key, retries: 5, fetch }), /1 request a day/);
       assert.deepEqual(statuses, [429], sdk);
     }
-    gate.logs.length = 0;
+    await gate.forgetLogs();
     for (const { message } of await inPython(
       ["openai", "anthropic", "stripe"].map((sdk) => ({ sdk, key, retries: 5 })),
     ))

@@ -3,8 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
 
+import { bearer } from "./harness/traffic.mjs";
 import { Jwks, newSigner } from "./issuer.mjs";
-import { ask, bearer, newTenant, startSystems } from "./systems.mjs";
+import { ask, newTenant, startSystems } from "./systems.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */

@@ -7,6 +7,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 import { startOrigin } from "./harness/origin.mjs";
+import { originPort } from "./harness/policies.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
 /** @import { Origin } from "./harness/origin.mjs" */
@@ -32,7 +33,7 @@ describe("in no spelling", () => {
   let remote, keys;
   before(async () => {
     gate = await startGate({ policy: "e2e" });
-    remote = await startOrigin({ port: 18188 });
+    remote = await startOrigin({ port: originPort(18188) });
     const admin = gate.admin();
     admin.api = "/console/api";
     await admin.setUp(gate.secrets.KEYWARD_SETUP_TOKEN);

@@ -7,6 +7,7 @@ import { after, before, beforeEach, describe, it } from "node:test";
 
 import { Admin, OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
+import { waitFor } from "./harness/wait.mjs";
 import { signedIn } from "./page.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -177,7 +178,8 @@ describe("keyed hashes", () => {
       .update(`keyward key storage 1\0${plaintextKey}`)
       .digest("hex");
     const plain = createHash("sha256").update(plaintextKey).digest();
-    const record = JSON.parse((await gate.storedKv()).get(`key:hmac-sha256:${keyed}`));
+    const stored = await waitFor("the key in KV", async () => (await gate.storedKv()).get(`key:hmac-sha256:${keyed}`));
+    const record = JSON.parse(stored);
     assert.equal(record.realm, "strict");
     const registry = gate.storedObjects().find(({ className }) => className === "Registry");
     assert.ok(registry.tables.keys.some(({ hash }) => hash === `hmac-sha256:${keyed}`));
@@ -196,9 +198,13 @@ describe("keyed hashes", () => {
   it("differ between two deployments for the same key", async (t) => {
     const other = await startGate({ policy: "e2e" });
     t.after(() => other.stop());
-    const { plaintextKey } = await create(owner);
+    const { plaintextKey, apiKey } = await create(owner);
+    const copied = await waitFor("the key in KV", async () => {
+      const all = [...(await gate.storedKv())];
+      return all.some(([, value]) => value.includes(apiKey.id)) && all;
+    });
     // The record is copied, as a thief of the store could do: without the secret it names no key.
-    for (const [name, value] of await gate.storedKv()) await other.isolates[0].putKv(name, value);
+    for (const [name, value] of copied) await other.isolates[0].putKv(name, value);
     const answer = await other.send({
       target: "/things/1",
       host: "strict.test",

@@ -3,8 +3,11 @@
 import { Admin } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 
+export { bearer } from "./harness/traffic.mjs";
+
 /** @import { GateOptions, RequestToSend } from "../../types/e2e.js" */
-/** @import { Gate, Isolate } from "./harness/gate.mjs" */
+/** @import { Gate } from "./harness/gate.mjs" */
+/** @import { Isolate } from "./harness/isolate.mjs" */
 
 export const PASSWORD = "another long passphrase 2";
 
@@ -65,5 +68,3 @@ export async function newMember(gate, owner, email, role) {
 export function ask(gate, host, target, { isolate = gate.isolates[0], headers = {}, ...request } = {}) {
   return isolate.send({ host, target, headers: { "CF-Connecting-IP": "192.0.2.1", ...headers }, ...request });
 }
-
-export const bearer = (/** @type {string} */ key) => ({ Authorization: `Bearer ${key}` });

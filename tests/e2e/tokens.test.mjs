@@ -242,6 +242,7 @@ describe("tokens that do not pass", () => {
     const id = answer.header("x-request-id");
     const log = await waitFor("the log", () => gate.logs.find(({ message }) => message.includes(id)));
     assert.match(log.message, /TOKENS_SECRET.*at least 32 bytes/);
+    await gate.allLogged();
     assert.ok(!gate.logs.some(({ message }) => message.includes(SHORT)));
   });
 });
@@ -377,7 +378,7 @@ describe("an issuer", () => {
     await gate.advance(5_000_000);
     for (const [what, [answer, reason]] of Object.entries(answers)) {
       gate.internet.answer = (_request, response) => answer(response);
-      gate.logs.length = 0;
+      await gate.forgetLogs();
       const first = await send(await token());
       assert.deepEqual(code(first), [503, "STORE_UNAVAILABLE"], what);
       assert.match(first.json().detail, /^The token cannot be checked/, what);

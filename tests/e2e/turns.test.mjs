@@ -28,7 +28,12 @@ for (const how of ["ABORT", "ROLLBACK"]) {
       owner = await gate.owner();
       key = await owner.createKey();
       other = await owner.createKey();
-      await waitFor("both keys in KV", async () => [...(await gate.storedKv()).values()].length === 2);
+      await waitFor("both keys in KV, and nothing more to do for them", async () => {
+        assert.equal((await gate.storedKv()).size, 2);
+        for (const { publish_due, unsettled_until } of registry().keys)
+          assert.deepEqual([publish_due, unsettled_until], [null, null]);
+        return true;
+      });
       await gate.kill();
       gate.alterObjects(
         "Registry",
@@ -42,6 +47,7 @@ for (const how of ["ABORT", "ROLLBACK"]) {
     after(() => gate.stop());
 
     // Of the ballast only that it is there: it is given up for a call that is repeated.
+    /** @type {() => Record<string, any>} */
     const registry = () => {
       const { ballast, ...rest } = gate.storedObjects().find(({ className }) => className === "Registry").tables;
       return { ...rest, ballast: ballast.length };

@@ -161,6 +161,7 @@ test("a build and the one before it serve side by side, and one can go back", as
       { everyMs: 250 },
     );
   });
+  await gate.allLogged();
   assert.deepEqual(
     gate.logs.filter(({ message }) => /cannot be read|deploy the newer|"event":"fault"/.test(message)),
     [],

@@ -9,7 +9,7 @@ import { startGate } from "./harness/gate.mjs";
 import { bearer, Client, MINUTE } from "./harness/traffic.mjs";
 
 const DOWN = { fail: true };
-/** What has failed is asked again after so many milliseconds at the latest. */
+/** What has failed is asked again after this many milliseconds at the latest. */
 const PAUSE = 5_000;
 
 async function start(t, options) {

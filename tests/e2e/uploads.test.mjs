@@ -7,6 +7,7 @@ import { after, before, describe, it } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
 import { begin, CHUNKED, GET_LENGTH, isHeard, LENGTH, TRIES } from "./harness/raw.mjs";
+import { sleep } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -38,12 +39,10 @@ describe("an upload that waits to be told to go on", () => {
 
   it("has its time, by GET too: a client that sends slowly is no slow origin", async () => {
     const client = begin(gate.url, "open.test", GET_LENGTH);
-    // Longer in all than the realm's origin_timeout of 2 s.
+    // Longer in all than the realm's origin_timeout of 5 s.
     for (let i = 0; i < 5; i++) {
       client.socket.write("ab");
-      await new Promise((resolve) => {
-        setTimeout(resolve, 600);
-      });
+      await sleep(1_200);
     }
     await waitFor("the answer", () => client.text.includes("\r\n\r\n"));
     assert.match(client.text, /^HTTP\/1\.1 200 /);
@@ -143,6 +142,7 @@ describe("a body that breaks off on its way to the gate itself", () => {
       assert.doesNotMatch(client.text, /^HTTP\/1\.1 5/);
       client.socket.destroy();
     }
+    await gate.allLogged();
     assert.deepEqual(
       gate.logs.filter(({ message }) => /"event":"fault"/.test(message)),
       [],

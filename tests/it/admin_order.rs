@@ -10,14 +10,14 @@ use keyward_core::{
     record::{Mode, Record},
     request_target::RequestTarget,
     secret::{Secret, Secrets},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
-use keyward_gate::{admin_refusal, denial::Denial, refusal::Answer};
+use keyward_gate::{admin, denial::Denial, refusal::Answer};
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     front::{
-        BodyError, Failures, Head, REFUSED_SIGN_IN_MS,
-        answer::{self, AdminRequest, Gate},
+        BodyError, BodyRoom, Failures, Head, REFUSED_SIGN_IN,
+        answer::{self, AdminPort, AdminRequest},
     },
 };
 use keyward_testing::{NOON, policy::POLICY, record, secrets};
@@ -64,8 +64,13 @@ impl FakeGate {
         if let Some(status) = body.get("status") {
             assert_eq!(reply.status, *status);
         }
-        let has_cache_control = reply.headers.iter().any(|(name, _)| name == "Cache-Control");
-        assert!(!has_cache_control, "every answer of the admin API gets that");
+        // Every answer of the admin API has these, and each of them once.
+        for own in
+            [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"), ("X-Request-Id", "req-1")]
+        {
+            let all: Vec<_> = reply.headers.iter().filter(|(name, _)| name == own.0).collect();
+            assert_eq!(all, [&(own.0.to_owned(), own.1.to_owned())], "{method} {path}");
+        }
         (reply.status, body["code"].as_str().unwrap_or_default().to_owned(), self.asked.take())
     }
 
@@ -77,15 +82,14 @@ impl FakeGate {
     }
 }
 
-impl Gate for FakeGate {
+impl AdminPort for FakeGate {
     fn now(&self) -> Timestamp {
         self.now.get()
     }
 
     fn refuse_key_in_url(&self) -> Option<AdminReply> {
         let url = self.url.borrow();
-        admin_refusal::refuse_key_in_url(&POLICY, RequestTarget::of(&url), Some(&secrets()), "req-1")
-            .map(reply)
+        admin::refuse_key_in_url(&POLICY, RequestTarget::of(&url), Some(&secrets()), "req-1").map(reply)
     }
 
     async fn verify_key(&self, _: &Secret) -> Result<Record, AdminReply> {
@@ -93,19 +97,25 @@ impl Gate for FakeGate {
         if self.key_is_in_order {
             Ok(record())
         } else {
-            Err(reply(admin_refusal::denied(&Denial::RevokedKey { replaced: false }, "req-1")))
+            Err(reply(admin::denied(&Denial::RevokedKey { replaced: false }, "req-1")))
         }
     }
 
-    async fn body(&self, proof: Option<String>) -> Result<Vec<u8>, BodyError> {
-        let whose = proof.unwrap_or_else(|| "a stranger".to_owned());
+    async fn body(&self, room: BodyRoom) -> Result<Vec<u8>, BodyError> {
+        let whose = match room {
+            BodyRoom::Known(name) => name,
+            BodyRoom::Strangers(network) => {
+                assert_eq!(network, "192.0.2.1");
+                "a stranger".to_owned()
+            }
+        };
         let whose = whose.split(' ').take(2).map(|word| &word[..word.len().min(8)]).collect::<Vec<_>>();
         self.note(format!("body of {}", whose.join(" ")));
         self.body.map(|text| text.as_bytes().to_vec())
     }
 
-    fn held_back_ms(&self, subject: &str) -> Option<u64> {
-        self.held_back.borrow().iter().any(|held| subject.starts_with(held)).then_some(7_000)
+    fn held_back(&self, subject: &str) -> Option<Span> {
+        self.held_back.borrow().iter().any(|held| subject.starts_with(held)).then_some(Span::from_secs(7))
     }
 
     async fn count(&self, failures: &Failures) {
@@ -120,12 +130,12 @@ impl Gate for FakeGate {
             AdminCredential::Key { .. } => "key",
         };
         self.note(format!("ask as {who}{}", if is_proof { ", proved" } else { "" }));
-        self.now.set(self.now.get().plus(150));
+        self.now.set(self.now.get().plus(Span::from_ms(150)));
         self.status.map(|status| AdminReply { status, headers: Vec::new(), body: call.body.clone() })
     }
 
-    async fn wait(&self, milliseconds: u32) {
-        self.note(format!("wait {milliseconds}"));
+    async fn wait(&self, span: Span) {
+        self.note(format!("wait {}", span.ms()));
     }
 }
 
@@ -312,7 +322,7 @@ fn a_body_that_cannot_be_read_is_answered_by_why_and_the_registry_is_not_asked()
 fn a_refusal_to_sign_in_is_kept_back_until_it_has_taken_as_long_as_any() {
     let gate = FakeGate { status: Some(429), body: Ok(SIGN_IN), ..FakeGate::new() };
     let (_, _, asked) = gate.send("POST", "/session", json());
-    assert_eq!(asked.last().unwrap(), &format!("wait {}", REFUSED_SIGN_IN_MS - 150));
+    assert_eq!(asked.last().unwrap(), &format!("wait {}", (REFUSED_SIGN_IN - Span::from_ms(150)).ms()));
     let gate = FakeGate { status: Some(429), body: Ok("{}"), ..FakeGate::new() };
     let (_, _, asked) = gate.send("POST", "/api-keys", bearer(&our_token()));
     assert_eq!(asked.last().unwrap(), "ask as session, proved");
@@ -329,7 +339,9 @@ fn a_registry_that_does_not_answer_is_503_and_says_whether_the_call_may_be_repea
         assert!(reply.headers.iter().any(|(name, _)| name == "Retry-After"));
         reply.body
     };
-    assert!(answered("GET", bearer(&our_token())).contains("did not answer. Try again."));
+    for safe in ["GET", "HEAD"] {
+        assert!(answered(safe, bearer(&our_token())).contains("did not answer. Try again."), "{safe}");
+    }
     assert!(
         answered("POST", bearer(&our_token())).contains("it is not known whether this was done. Look first")
     );

@@ -1,62 +1,62 @@
 //! What somebody would try who wants more than the Registry gives, or wants it to give nothing to
-//! anybody. `tests/e2e/attacks.test.mjs` does the same from outside.
+//! anybody. `tests/e2e/attacks.test.mjs` does the same from platform.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{network, time::MINUTE};
 use keyward_policy::{Grant, Scope, scope};
 use keyward_registry::admin_call::AdminCredential;
-use keyward_testing::office::{Answer, Office, PASSWORD};
+use keyward_testing::registry_fixture::{Answer, PASSWORD, RegistryFixture};
 use serde_json::{Value, json};
 
 fn credentials(email: &str, password: &str) -> Value {
     json!({"email": email, "password": password})
 }
 
-fn idempotent(office: &Office, token: &str, path: &str, body: Value) -> Answer {
-    let mut call = office.call("POST", token, path, body);
+fn idempotent(fixture: &RegistryFixture, token: &str, path: &str, body: Value) -> Answer {
+    let mut call = fixture.call("POST", token, path, body);
     call.idempotency_key = Some("deploy-1".into());
-    office.send(call)
+    fixture.send(call)
 }
 
-fn rows(office: &Office, table: &str) -> usize {
-    office.dump().lines().filter(|line| line.starts_with(&format!("{table} "))).count()
+fn rows(fixture: &RegistryFixture, table: &str) -> usize {
+    fixture.dump().lines().filter(|line| line.starts_with(&format!("{table} "))).count()
 }
 
 #[test]
 fn nobody_but_who_made_a_key_gets_its_plaintext_again() {
-    let (office, owner) = Office::open();
-    let machine = format!("key:{}", office.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
-    let (colleague, _) = office.member(&owner, "colleague@example.com", "admin");
+    let (fixture, owner) = RegistryFixture::open();
+    let machine = format!("key:{}", fixture.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
+    let (colleague, _) = fixture.member(&owner, "colleague@example.com", "admin");
 
     // The owner rotates a key that an API key could neither make nor rotate.
-    let admin = office.key(&owner, json!({"scopes": ["admin:write"]})).key_id();
+    let admin = fixture.key(&owner, json!({"scopes": ["admin:write"]})).key_id();
     let path = format!("/api-keys/{admin}/rotate");
-    let made = idempotent(&office, &owner, &path, json!({})).expect(201);
+    let made = idempotent(&fixture, &owner, &path, json!({})).expect(201);
     for thief in [&machine, &colleague] {
-        let answer = idempotent(&office, thief, &path, json!({}));
+        let answer = idempotent(&fixture, thief, &path, json!({}));
         answer.refused(422, "IDEMPOTENCY_MISMATCH");
         assert!(!answer.text.contains(&made.plaintext()));
     }
-    assert_eq!(idempotent(&office, &owner, &path, json!({})).expect(201).plaintext(), made.plaintext());
+    assert_eq!(idempotent(&fixture, &owner, &path, json!({})).expect(201).plaintext(), made.plaintext());
 }
 
 #[test]
 fn an_api_key_does_not_change_a_key_that_only_people_could_have_made() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let bound = json!({"scopes": ["admin:write"], "allowedIps": ["192.0.2.0/24"], "expiresAt": "2031-01-01T00:00:00Z"});
-    let stolen = office.key(&owner, bound).key_id();
+    let stolen = fixture.key(&owner, bound).key_id();
     let path = format!("/api-keys/{stolen}");
-    let (thief, before) = (format!("key:{stolen}"), office.record(&stolen));
+    let (thief, before) = (format!("key:{stolen}"), fixture.record(&stolen));
     for change in
         [json!({"expiresAt": null}), json!({"allowedIps": []}), json!({"rateLimit": {"perMinute": 100_000}})]
     {
-        office.patch(&thief, &path, change).refused(403, "FORBIDDEN");
+        fixture.patch(&thief, &path, change).refused(403, "FORBIDDEN");
     }
-    assert_eq!(office.record(&stolen), before);
-    office.patch(&owner, &path, json!({"allowedIps": []})).expect(200);
+    assert_eq!(fixture.record(&stolen), before);
+    fixture.patch(&owner, &path, json!({"allowedIps": []})).expect(200);
     // To give it up it may.
-    office.post(&thief, &format!("{path}/revoke"), json!({})).expect(200);
+    fixture.post(&thief, &format!("{path}/revoke"), json!({})).expect(200);
 }
 
 #[test]
@@ -73,11 +73,11 @@ fn no_wildcard_holds_what_is_reserved() {
 
 #[test]
 fn a_viewer_writes_nothing_and_an_admin_makes_nobody_an_owner() {
-    let (office, owner) = Office::open();
-    let (viewer, viewer_id) = office.member(&owner, "viewer@example.com", "viewer");
-    let (admin, admin_id) = office.member(&owner, "admin@example.com", "admin");
-    let key = office.key(&owner, json!({})).key_id();
-    let before = rows(&office, "keys");
+    let (fixture, owner) = RegistryFixture::open();
+    let (viewer, viewer_id) = fixture.member(&owner, "viewer@example.com", "viewer");
+    let (admin, admin_id) = fixture.member(&owner, "admin@example.com", "admin");
+    let key = fixture.key(&owner, json!({})).key_id();
+    let before = rows(&fixture, "keys");
     let body = json!({"name": "n", "scopes": ["orders:read"]});
     for (method, path, body) in [
         ("POST", "/api-keys".to_owned(), body),
@@ -85,21 +85,21 @@ fn a_viewer_writes_nothing_and_an_admin_makes_nobody_an_owner() {
         ("POST", format!("/api-keys/{key}/revoke"), json!({})),
         ("POST", format!("/api-keys/{key}/rotate"), json!({})),
     ] {
-        office.send(office.call(method, &viewer, &path, body)).refused(403, "FORBIDDEN");
+        fixture.send(fixture.call(method, &viewer, &path, body)).refused(403, "FORBIDDEN");
     }
-    assert_eq!(rows(&office, "keys"), before);
+    assert_eq!(rows(&fixture, "keys"), before);
     let new = json!({"email": "mine@example.com", "role": "owner", "password": PASSWORD});
     for (token, id) in [(&viewer, &viewer_id), (&admin, &admin_id)] {
-        office.patch(token, &format!("/members/{id}"), json!({"role": "owner"})).refused(403, "FORBIDDEN");
-        office
+        fixture.patch(token, &format!("/members/{id}"), json!({"role": "owner"})).refused(403, "FORBIDDEN");
+        fixture
             .patch(
                 token,
                 &format!("/members/{id}"),
                 json!({"role": "owner", "password": PASSWORD, "currentPassword": PASSWORD}),
             )
             .refused(403, "FORBIDDEN");
-        office.post(token, "/members", new.clone()).refused(403, "FORBIDDEN");
-        office.get(token, "/tenants").refused(403, "FORBIDDEN");
+        fixture.post(token, "/members", new.clone()).refused(403, "FORBIDDEN");
+        fixture.get(token, "/tenants").refused(403, "FORBIDDEN");
     }
 }
 
@@ -119,30 +119,30 @@ fn addresses_count_as_networks() {
 
 #[test]
 fn strangers_cannot_fill_the_audit() {
-    let (office, _) = Office::open();
+    let (fixture, _) = RegistryFixture::open();
     let guess = |n: u32| {
-        office.address.replace(format!("198.51.{}.{}", n / 250, n % 250));
-        office.post("", "/session", credentials(&format!("user{n}@example.com"), "a wrong password"))
+        fixture.address.replace(format!("198.51.{}.{}", n / 250, n % 250));
+        fixture.post("", "/session", credentials(&format!("user{n}@example.com"), "a wrong password"))
     };
-    let before = rows(&office, "audit");
+    let before = rows(&fixture, "audit");
     for n in 0..200 {
         guess(n).refused(401, "INVALID_CREDENTIALS");
     }
-    assert_eq!(rows(&office, "audit") - before, 20, "that it happens is written down, not each time");
-    office.later(15 * MINUTE);
+    assert_eq!(rows(&fixture, "audit") - before, 20, "that it happens is written down, not each time");
+    fixture.later(15 * MINUTE);
     guess(200).refused(401, "INVALID_CREDENTIALS");
-    assert_eq!(rows(&office, "audit") - before, 21);
+    assert_eq!(rows(&fixture, "audit") - before, 21);
 }
 
 #[test]
 fn two_owners_who_remove_each_other_leave_one() {
-    let (office, first) = Office::open();
-    let (second, second_id) = office.member(&first, "second@example.com", "owner");
-    let me = office.get(&first, "/session").body["member"]["id"].as_str().unwrap().to_owned();
-    office.delete(&first, &format!("/members/{second_id}")).expect(204);
-    office.delete(&second, &format!("/members/{me}")).refused(401, "UNAUTHENTICATED");
-    office.delete(&first, &format!("/members/{me}")).refused(409, "CONFLICT");
-    office.patch(&first, &format!("/members/{me}"), json!({"role": "viewer"})).refused(409, "CONFLICT");
+    let (fixture, first) = RegistryFixture::open();
+    let (second, second_id) = fixture.member(&first, "second@example.com", "owner");
+    let me = fixture.get(&first, "/session").body["member"]["id"].as_str().unwrap().to_owned();
+    fixture.delete(&first, &format!("/members/{second_id}")).expect(204);
+    fixture.delete(&second, &format!("/members/{me}")).refused(401, "UNAUTHENTICATED");
+    fixture.delete(&first, &format!("/members/{me}")).refused(409, "CONFLICT");
+    fixture.patch(&first, &format!("/members/{me}"), json!({"role": "viewer"})).refused(409, "CONFLICT");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn what_needs_a_credential_is_refused_without_the_database_when_there_is_none() 
 #[test]
 fn a_small_body_of_nonsense_has_no_large_answer() {
     let body: serde_json::Map<String, Value> = (0..5_000).map(|n| (format!("f{n}"), json!(0))).collect();
-    let answer = Office::empty().post("", "/session", body.into());
+    let answer = RegistryFixture::empty().post("", "/session", body.into());
     answer.refused(400, "VALIDATION_FAILED");
     assert!(answer.text.len() < 20_000, "{} bytes", answer.text.len());
 }

@@ -8,18 +8,21 @@ use keyward_core::{
     key,
     link::{Redeem, Redeemed, Session},
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    registry_call::{GetHealth, RegistryCall as _, RegistryHealth},
     secret::Secrets,
-    time::Timestamp,
+    time::{MILLISECOND, Span, Timestamp},
 };
 use keyward_limits::{
     coordinator::{Coordinator, Counts},
     limit::{Window, WindowState},
+    usage::Usage,
     wire::{
         Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
         RouteHint, Tally, TallyHour, UsageHour, UsageReport, UsageTaken,
     },
 };
 use keyward_policy::{Hash, KeyFormat};
+use keyward_registry::admin_call::AdminCall;
 use keyward_testing::{NOON, policy::POLICY, record};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -28,7 +31,7 @@ const KEY: &str = "kw_live_0123456789ABCDEFGHIJKLMNOPabcdfdzmSV";
 
 fn pinned<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(value: &T, text: &str) {
     assert_eq!(serde_json::to_string(value).unwrap(), text);
-    assert_eq!(&serde_json::from_str::<T>(text).unwrap(), value);
+    assert_eq!(&keyward_json::from_str::<T>(text).unwrap(), value);
 }
 
 #[test]
@@ -84,14 +87,14 @@ fn the_record() {
 fn the_calls_to_a_key_gate_and_its_answers() {
     let refused: RefusalCounts = [("TEST_MODE".to_owned(), 2)].into();
     pinned(&CoordinatorCall::Get, r#"{"op":"find"}"#);
-    let leases = vec![LeaseReport { id: 7, used: 5, age_ms: 20, open: 1 }];
+    let leases = vec![LeaseReport { id: 7, used: 5, age: Span::from_ms(20), open: 1 }];
     let take = Acquire {
         version: 3,
         immediate: true,
-        within_ms: 500,
+        within: Span::from_ms(500),
         wants: 40,
         queued: 2,
-        lease_length_ms: 4_750,
+        lease_length: Span::from_ms(4_750),
         client_id: 9,
         leases: leases.clone(),
         unreported: 1,
@@ -110,7 +113,7 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     );
     let hour = TallyHour {
         at: NOON,
-        last_used_at: Some(NOON.plus(-1)),
+        last_used_at: Some(NOON.plus(-MILLISECOND)),
         accepted: 7,
         refused: [("TEST_MODE".to_owned(), 2)].into(),
     };
@@ -133,15 +136,22 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     );
     pinned(&PutAck { version: 4 }, r#"{"version":4}"#);
     pinned(&GetReply { record: None }, r#"{"record":null}"#);
-    let windows = vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset_ms: 60_000 }];
-    let via = RouteHint { relay: true, age_ms: 3 };
-    let lease = Some(Lease { id: 8, requests: 30, lease_length_ms: 4_750 });
+    let windows =
+        vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset: Span::from_mins(1) }];
+    let via = RouteHint { relay: true, age: Span::from_ms(3) };
+    let lease = Some(Lease { id: 8, requests: 30, length: Span::from_ms(4_750) });
     pinned(
-        &Acquired::Granted { windows: windows.clone(), delay_ms: 11, reservation: Some(NOON), lease, via },
+        &Acquired::Granted {
+            windows: windows.clone(),
+            delay: Span::from_ms(11),
+            reservation: Some(NOON),
+            lease,
+            via,
+        },
         r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3}}"#,
     );
     pinned(
-        &Acquired::Limited { windows, retry_after_ms: 12, via },
+        &Acquired::Limited { windows, retry_after: Span::from_ms(12), via },
         r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3}}"#,
     );
     pinned(&Acquired::Unknown, r#"{"outcome":"unknown"}"#);
@@ -182,22 +192,34 @@ fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
 fn the_counts_that_a_key_gate_keeps() {
     let mut gate = Coordinator::default();
     gate.put(record());
-    let take = Acquire { version: 1, immediate: true, within_ms: 500, ..Acquire::default() };
+    let take = Acquire { version: 1, immediate: true, within: Span::from_ms(500), ..Acquire::default() };
     gate.acquire(&take, NOON);
-    gate.acquire(&Acquire { queued: 3, lease_length_ms: 4_750, ..take }, NOON.plus(5));
+    gate.acquire(
+        &Acquire { queued: 3, lease_length: Span::from_ms(4_750), ..take },
+        NOON.plus(Span::from_ms(5)),
+    );
     pinned::<Counts>(
         &gate.counts,
         r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005,"lifeMs":4750}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
     );
+    // Reported, and counted again.
+    let mut usage = Usage::default();
+    usage.accept(2, NOON);
+    usage.reported(&usage.report("key_1", NOON), &[], NOON);
+    usage.accept(1, NOON.plus(Span::from_ms(7)));
+    pinned(
+        &usage,
+        r#"{"lastUsedAt":1900000000007,"hours":{"1899997200000":{"accepted":3,"refused":{},"reported":false,"told":{"hour":1899997200000,"accepted":2,"refused":{}}}},"lastReport":1900000000000}"#,
+    );
     // As older builds have stored them.
     let older = r#"{"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1}}"#;
-    assert!(serde_json::from_str::<Counts>(older).is_ok());
+    assert!(keyward_json::from_str::<Counts>(older).is_ok());
 }
 
 #[test]
 fn the_counts_with_those_who_told_them_and_what_a_newer_build_added() {
     pinned::<Counts>(
-        &serde_json::from_str(r#"{"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#)
+        &keyward_json::from_str(r#"{"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#)
             .unwrap(),
         r#"{"minute":[],"day":[],"leases":{"open":[],"lastId":0},"usage":{"lastUsedAt":null,"hours":{},"lastReport":null},"latest":0,"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#,
     );
@@ -222,10 +244,20 @@ fn links_and_sessions() {
         r#"{"hash":"sha256:00","realm":"shop"}"#,
     );
     pinned(&Redeemed::Used, r#"{"outcome":"used"}"#);
+    pinned(&Redeemed::Expired, r#"{"outcome":"expired"}"#);
+    pinned(&Redeemed::Unknown, r#"{"outcome":"unknown"}"#);
     pinned(
         &Redeemed::Granted(session.clone()),
         r#"{"outcome":"granted","realm":"shop","tenant":{"id":"t-1","code":"A1","status":"ACTIVE","plan":null},"subject":"cart-7","sessionId":null,"expiresAt":1900000000000}"#,
     );
     let cookie = "kw_session_eyJyZWFsbSI6InNob3AiLCJ0ZW5hbnQiOnsiaWQiOiJ0LTEiLCJjb2RlIjoiQTEiLCJzdGF0dXMiOiJBQ1RJVkUiLCJwbGFuIjpudWxsfSwic3ViamVjdCI6ImNhcnQtNyIsInNlc3Npb25JZCI6bnVsbCwiZXhwaXJlc0F0IjoxOTAwMDAwMDAwMDAwfQ.6H0dSWjzCCVyYzzuVYlJd2LVQUXxiXKprXk1squ47a4";
     assert_eq!(session.seal(&Secrets::new(SECRET, None)).expose(), cookie);
+}
+
+#[test]
+fn what_the_registrys_object_is_asked_and_what_it_says_of_itself() {
+    let paths = [AdminCall::PATH, GetHealth::PATH, Redeem::PATH, UsageReport::PATH];
+    assert_eq!(paths, ["/admin", "/ready", "/redeem", "/usage"]);
+    pinned(&GetHealth {}, "{}");
+    pinned(&RegistryHealth::default(), r#"{"fault":null,"setUp":null}"#);
 }

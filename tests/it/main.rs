@@ -3,6 +3,7 @@
 
 mod admin_order;
 mod attacks;
+mod docs;
 mod golden;
 mod policy;
 mod ready;

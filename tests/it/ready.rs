@@ -6,10 +6,10 @@ use std::collections::HashMap;
 
 use keyward_core::{
     secret::Secret,
-    time::{SECOND, Timestamp},
+    time::{MILLISECOND, SECOND, Timestamp},
 };
 use keyward_gate::ready::{self, Cache, Look, Readiness};
-use keyward_policy::{Policy, Realm, Requirement, Route, Webhook};
+use keyward_policy::{Policy, Realm, Requirement, Route, Routes, Webhook};
 use keyward_registry::setup_token::set_up_fault;
 use keyward_testing::policy::POLICY;
 
@@ -18,7 +18,7 @@ const GOOD: &str = "0123456789abcdef0123456789abcdef";
 
 fn faults(policy: &Policy, secrets: &[(&str, &str)]) -> Option<String> {
     let secrets: HashMap<_, _> = secrets.iter().copied().collect();
-    ready::secrets(policy, |name| secrets.get(name).map(|text| (*text).to_owned())).err()
+    ready::secrets(policy, |name| secrets.get(name).map(|text| (*text).to_owned()))
 }
 
 #[test]
@@ -55,20 +55,27 @@ fn a_set_up_token_that_can_be_guessed_is_a_fault_while_there_is_no_owner() {
 fn a_secret_that_the_policy_names_is_one_of_them() {
     const STRIPE: Webhook = Webhook::standard("SENDER_SECRET");
     let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
-    let realm = Realm { routes: Vec::leak(vec![route, route]), ..POLICY.realms[0] };
+    let realm = Realm { routes: Routes::new(Vec::leak(vec![route, route])), ..POLICY.realms[0] };
     let policy = Policy { realms: Vec::leak(vec![realm]), ..*POLICY };
     let with = |text| faults(&policy, &[("KEYWARD_SECRET", GOOD), ("SENDER_SECRET", text)]);
     assert_eq!(faults(&policy, &[("KEYWARD_SECRET", GOOD)]).unwrap(), "SENDER_SECRET is not set");
     assert_eq!(with("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"), None);
     assert_eq!(with("not base64!").unwrap(), "SENDER_SECRET is not in the form that the policy says");
+
+    const OTHER: Webhook = Webhook::standard("OTHER_SECRET");
+    let other = Route { requires: Requirement::Webhook(&OTHER), ..route };
+    let realm = Realm { routes: Routes::new(Vec::leak(vec![route, other, route])), ..realm };
+    let policy = Policy { realms: Vec::leak(vec![realm]), ..policy };
+    let each_once = "SENDER_SECRET is not set; OTHER_SECRET is not set";
+    assert_eq!(faults(&policy, &[("KEYWARD_SECRET", GOOD)]).unwrap(), each_once);
 }
 
 #[test]
 fn strangers_learn_whether_and_operators_what() {
     let mut found = Readiness::default();
-    found.note("kv", Ok(()));
+    found.note("kv", None);
     assert_eq!((found.status(), found.body(false)), (200, r#"{"status":"ok"}"#.to_owned()));
-    found.note("registry", Err("has schema 9".into()));
+    found.note("registry", Some("has schema 9".into()));
     assert_eq!((found.status(), found.body(false)), (503, r#"{"status":"unavailable"}"#.to_owned()));
     let details: serde_json::Value = serde_json::from_str(&found.body(true)).unwrap();
     assert_eq!(details["parts"], serde_json::json!({ "kv": "ok", "registry": "has schema 9" }));
@@ -81,10 +88,10 @@ fn one_request_checks_for_all_and_what_it_finds_is_believed_for_five_seconds() {
     assert_eq!(cache.look(NOON.plus(SECOND)), Look::Wait);
     let found = cache.found(Readiness::default(), NOON.plus(SECOND));
     let known = Look::Known(found);
-    assert_eq!(cache.look(NOON.plus(6 * SECOND - 1)), known);
+    assert_eq!(cache.look(NOON.plus(6 * SECOND - MILLISECOND)), known);
     assert_eq!(cache.look(NOON.plus(6 * SECOND)), Look::Check);
     assert_eq!(cache.look(NOON.plus(6 * SECOND)), known, "what was found before, while one checks");
-    assert_eq!(cache.look(NOON.plus(16 * SECOND - 1)), known);
+    assert_eq!(cache.look(NOON.plus(16 * SECOND - MILLISECOND)), known);
     assert_eq!(cache.look(NOON.plus(16 * SECOND)), Look::Check, "the check before was ended by the runtime");
     assert_eq!(cache.look(NOON.plus(16 * SECOND)), Look::Wait, "what was found before is too old");
     assert_eq!(cache.look(NOON), Look::Check, "a clock that is set back");

@@ -83,7 +83,7 @@ fn every_class_of_objects_has_a_chapter() {
 #[test]
 fn a_build_serves_a_database_with_additions_that_it_does_not_know_and_refuses_one_with_such_a_migration() {
     const ADDED: Addition =
-        Addition { name: "b", statements: "ALTER TABLE a ADD COLUMN b TEXT; CREATE INDEX i ON a (b)" };
+        Addition { name: "b", statements: "ALTER TABLE a ADD COLUMN b TEXT;\n CREATE INDEX i ON a (b)" };
     let older = Schema { migrations: &["CREATE TABLE a (id TEXT) STRICT"], additions: &[] };
     let newer = Schema { additions: &[ADDED], ..older };
     let newest = Schema { migrations: &["CREATE TABLE a (id TEXT) STRICT", "DROP INDEX i"], ..newer };

@@ -5,8 +5,10 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{
-    link::{Redeemed, Session},
+    link::{Redeem, Redeemed, Session},
     record::Record,
+    registry_call::{GetHealth, RegistryCall as _},
+    time::Span,
 };
 use keyward_limits::{
     limit::{Window, WindowState},
@@ -16,7 +18,7 @@ use keyward_limits::{
     },
 };
 use keyward_registry::admin_call::AdminReply;
-use keyward_testing::{NOON, record};
+use keyward_testing::{NOON, record, registry_fixture::RegistryFixture};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
@@ -42,19 +44,19 @@ fn paths(value: &Value, at: &str, all: &mut Vec<String>) {
 /// Every field is needed, and nothing else than the value is read as one.
 fn is_strict<T: Serialize + DeserializeOwned>(value: &T) {
     let whole = serde_json::to_value(value).unwrap();
-    assert!(serde_json::from_value::<T>(whole.clone()).is_ok());
+    assert!(keyward_json::from_value::<T>(&whole).is_ok());
     let mut all = Vec::new();
     paths(&whole, "", &mut all);
     for path in all {
         let (parent, name) = path.rsplit_once('/').unwrap();
         let mut cut = whole.clone();
         cut.pointer_mut(parent).unwrap().as_object_mut().unwrap().remove(name);
-        let is_read = serde_json::from_value::<T>(cut).is_ok();
+        let is_read = keyward_json::from_value::<T>(&cut).is_ok();
         let may_be_missing = MAY_BE_MISSING.iter().any(|field| path.ends_with(field));
         assert_eq!(is_read, may_be_missing, "{path} of {whole}");
     }
     for garbage in ["{}", "[]", "null", "true", "7", "\"\"", "", "<html></html>", "{\"error\":\"x\"}"] {
-        assert!(serde_json::from_str::<T>(garbage).is_err(), "{garbage:?} as {whole}");
+        assert!(keyward_json::from_str::<T>(garbage).is_err(), "{garbage:?} as {whole}");
     }
 }
 
@@ -71,14 +73,21 @@ fn every_answer_needs_every_field() {
     is_strict(&GetReply { record: Some(full.clone()) });
     is_strict(&GetReply { record: None });
     is_strict(&PutAck { version: 1 });
-    let windows = vec![WindowState { window: Window::Minute, limit: 1, remaining: 0, reset_ms: 1 }];
-    let via = RouteHint { relay: true, age_ms: 3 };
+    let windows =
+        vec![WindowState { window: Window::Minute, limit: 1, remaining: 0, reset: Span::from_ms(1) }];
+    let via = RouteHint { relay: true, age: Span::from_ms(3) };
     for (reservation, lease) in
-        [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, lease_length_ms: 1 }))]
+        [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, length: Span::from_ms(1) }))]
     {
-        is_strict(&Acquired::Granted { windows: windows.clone(), delay_ms: 0, reservation, lease, via });
+        is_strict(&Acquired::Granted {
+            windows: windows.clone(),
+            delay: Span::ZERO,
+            reservation,
+            lease,
+            via,
+        });
     }
-    is_strict(&Acquired::Limited { windows, retry_after_ms: 1, via });
+    is_strict(&Acquired::Limited { windows, retry_after: Span::from_ms(1), via });
     is_strict(&Acquired::Changed { record: full });
     is_strict(&Acquired::Unknown);
     is_strict(&Acquired::Unreached { slow: true });
@@ -94,23 +103,23 @@ fn every_answer_needs_every_field() {
     is_strict(&Redeemed::Used);
     let hour = UsageHour { hour: NOON, accepted: 1, refused: [].into(), taken_back: 0 };
     is_strict(&UsageReport { key_id: "key_1".into(), last_used_at: None, hours: vec![hour], sent: None });
-    is_strict(&LeaseReport { id: 1, used: 1, age_ms: 1, open: 1 });
+    is_strict(&LeaseReport { id: 1, used: 1, age: Span::from_ms(1), open: 1 });
     is_strict(&AdminReply { status: 200, headers: Vec::new(), body: String::new() });
 }
 
 #[test]
 fn a_report_is_answered_with_an_object() {
-    assert!(serde_json::from_str::<ReportAck>("{}").is_ok());
+    assert!(keyward_json::from_str::<ReportAck>("{}").is_ok());
     for garbage in ["null", "7", "\"\"", "", "<html>"] {
-        assert!(serde_json::from_str::<ReportAck>(garbage).is_err(), "{garbage:?}");
+        assert!(keyward_json::from_str::<ReportAck>(garbage).is_err(), "{garbage:?}");
     }
 }
 
 #[test]
 fn a_call_that_does_not_say_by_when_it_passes_is_counted_as_late_as_any() {
-    let call = serde_json::from_value(json!({ "op": "take", "version": 1, "atHand": true })).unwrap();
+    let call = keyward_json::from_value(&json!({ "op": "take", "version": 1, "atHand": true })).unwrap();
     let CoordinatorCall::Acquire(take) = call else { panic!() };
-    assert_eq!(take.within_ms, 3_500);
+    assert_eq!(take.within, Span::from_ms(3_500));
 }
 
 #[test]
@@ -127,4 +136,16 @@ fn a_call_is_made_twice_only_where_an_object_may_get_it_twice() {
     assert!(!take(Acquire { refused: refused(), ..Acquire::default() }));
     assert!(!CoordinatorCall::Report { refused: refused(), leases: Vec::new(), tally: None }.is_repeatable());
     assert!(CoordinatorCall::Report { refused: [].into(), leases: Vec::new(), tally: None }.is_repeatable());
+
+    assert!(GetHealth {}.is_repeatable());
+    // Totals replace what was reported before.
+    let hours = Vec::new();
+    assert!(UsageReport { key_id: "key_1".into(), last_used_at: None, hours, sent: None }.is_repeatable());
+    // The second would find the link used.
+    assert!(!Redeem { hash: "sha256:00".into(), realm: "shop".into() }.is_repeatable());
+    let admin = |method| RegistryFixture::open().0.call(method, "", "/api-keys", json!({})).is_repeatable();
+    assert!(admin("GET") && admin("HEAD"));
+    for method in ["POST", "PUT", "PATCH", "DELETE"] {
+        assert!(!admin(method), "{method}");
+    }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use keyward_core::{
     record::{Limits, Status, TenantStatus},
     sql::Sql,
-    time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
+    time::{DAY, HOUR, MINUTE, SECOND, Span, Timestamp},
 };
 use keyward_limits::{
     coordinator::Coordinator,
@@ -17,24 +17,25 @@ use keyward_limits::{
     wire::{Acquire, Cancelled, CoordinatorCall, RefusalCounts, Tally, TallyHour, UsageHour, UsageReport},
 };
 use keyward_registry::usage;
-use keyward_simulation::world::{BEGIN, Cloud, World, network::Network, realm};
-use keyward_testing::office::Office;
+use keyward_simulation::{BEGIN, FakeCloud, Simulation, network::Network, realm};
+use keyward_testing::registry_fixture::RegistryFixture;
 use keyward_testing::{NOON, record};
 use proptest::prelude::*;
 use serde_json::json;
 
-/// Milliseconds from the beginning to the next full hour.
-const FULL_HOUR: i64 = HOUR - BEGIN % HOUR;
+const FRESHNESS: Span = Span::from_secs(5);
+/// From the beginning to the next full hour.
+const FULL_HOUR: Span = Span::from_ms(HOUR.ms() - BEGIN.0 % HOUR.ms());
 
 /// What was counted, by the hour and the code.
-type Counts = BTreeMap<(i64, String), u64>;
+type Counts = BTreeMap<(Timestamp, String), u64>;
 
 fn counts_of(hours: &[UsageHour]) -> Counts {
     let mut counts = Counts::new();
     for UsageHour { hour, accepted, refused, .. } in hours {
         for (code, count) in refused.iter().chain([(&"accepted".to_owned(), accepted)]) {
             if *count > 0 {
-                counts.insert((hour.0, code.clone()), *count);
+                counts.insert((*hour, code.clone()), *count);
             }
         }
     }
@@ -42,15 +43,15 @@ fn counts_of(hours: &[UsageHour]) -> Counts {
 }
 
 /// What the Registry has of a key.
-fn stored(office: &Office, id: &str) -> Counts {
+fn stored(fixture: &RegistryFixture, id: &str) -> Counts {
     let rows =
-        office.db.run("SELECT hour, accepted, refused FROM usage WHERE key_id = ?", &[id.into()]).unwrap();
+        fixture.db.run("SELECT hour, accepted, refused FROM usage WHERE key_id = ?", &[id.into()]).unwrap();
     let hours: Vec<UsageHour> = rows
         .iter()
         .map(|row| UsageHour {
             hour: Timestamp(row["hour"].as_i64().unwrap()),
             accepted: row["accepted"].as_u64().unwrap(),
-            refused: serde_json::from_str(row["refused"].as_str().unwrap()).unwrap(),
+            refused: keyward_json::from_str(row["refused"].as_str().unwrap()).unwrap(),
             taken_back: 0,
         })
         .collect();
@@ -58,11 +59,11 @@ fn stored(office: &Office, id: &str) -> Counts {
 }
 
 /// Reports of a key's object reach the Registry, or only their answers are lost, which is the object's loss.
-fn report(cloud: &Cloud, office: &Office, id: &str, key: usize, is_heard: bool) {
+fn report(cloud: &FakeCloud, fixture: &RegistryFixture, id: &str, key: usize, is_heard: bool) {
     let now = BEGIN + cloud.elapsed();
     let key = &mut cloud.keys.borrow_mut()[key];
     let report = UsageReport { key_id: id.to_owned(), ..key.usage(now) };
-    usage::apply(&office.db, &report, true, Timestamp(now)).unwrap();
+    usage::apply(&fixture.db, &report, true, now).unwrap();
     if is_heard {
         key.reported(&report, now);
     }
@@ -76,56 +77,59 @@ proptest! {
         seed: u64,
         isolates in prop_oneof![9 => 1_usize..9, 1 => Just(150_usize)],
         lost in 0_u64..150,
-        slowest in 5_i64..2_500,
-        pace in 5_u64..200,
+        slowest_ms in 5_i64..2_500,
+        pace_ms in 5_i64..200,
         limit in 5_u32..400,
     ) {
-        let network = Network { round_trip: (5, slowest), lost, kv_lag: MINUTE, skew: 5_000 };
-        let world = World::new(seed, isolates, network, realm(5_000));
-        let cloud = world.cloud();
+        let round_trip = (Span::from_ms(5), Span::from_ms(slowest_ms));
+        let network = Network { round_trip, lost, kv_lag: MINUTE, skew: 5 * SECOND };
+        let simulation = Simulation::new(seed, isolates, network, realm(FRESHNESS));
+        let cloud = simulation.cloud();
         for limit in [limit, 100_000, 100_000] {
             cloud.make_key(Limits { per_minute: Some(limit), per_day: None });
         }
-        cloud.change(2, |record| record.expires_at = Some(Timestamp(BEGIN + FULL_HOUR + 40 * SECOND)));
-        world.at(20 * SECOND, |cloud| cloud.change(1, |record| record.tenant.status = TenantStatus::Inactive));
-        world.at(FULL_HOUR + 15 * SECOND, |cloud| cloud.change(1, |record| record.status = Status::Revoked));
+        cloud.change(2, |record| record.expires_at = Some(BEGIN + FULL_HOUR + 40 * SECOND));
+        simulation.at(20 * SECOND, |cloud| cloud.change(1, |record| record.tenant.status = TenantStatus::Inactive));
+        simulation.at(FULL_HOUR + 15 * SECOND, |cloud| cloud.change(1, |record| record.status = Status::Revoked));
         // Not where clocks that are off would see another hour.
-        for begin in [0, FULL_HOUR + 10 * SECOND] {
+        for begin in [Span::ZERO, FULL_HOUR + 10 * SECOND] {
             let mut now = begin;
             while now < begin + 60 * SECOND {
                 let (isolate, key) = (cloud.below(isolates as u64) as usize, cloud.below(3) as usize);
-                world.at(now, move |cloud| cloud.request(isolate, key));
+                simulation.at(now, move |cloud| cloud.request(isolate, key));
                 now += match cloud.below(40) {
-                    0 => cloud.below(8_000),
-                    1..20 if isolates < 9 => 0,
-                    _ => cloud.below(if isolates < 9 { pace } else { 8 }),
-                } as i64;
+                    0 => cloud.span_below(8 * SECOND),
+                    1..20 if isolates < 9 => Span::ZERO,
+                    _ => cloud.span_below(Span::from_ms(if isolates < 9 { pace_ms } else { 8 })),
+                };
             }
         }
-        let office = std::rc::Rc::new(Office::open());
-        let ids: Vec<String> = (0..3).map(|_| office.0.key(&office.1, json!({})).key_id()).collect();
+        let fixture = std::rc::Rc::new(RegistryFixture::open());
+        let ids: Vec<String> = (0..3).map(|_| fixture.0.key(&fixture.1, json!({})).key_id()).collect();
         for _ in 0..20 {
-            let at = cloud.below((FULL_HOUR + 90 * SECOND) as u64) as i64;
-            let (office, ids) = (std::rc::Rc::clone(&office), ids.clone());
-            world.at(at, move |cloud| {
+            let at = cloud.span_below(FULL_HOUR + 90 * SECOND);
+            let (fixture, ids) = (std::rc::Rc::clone(&fixture), ids.clone());
+            simulation.at(at, move |cloud| {
                 let key = cloud.below(3) as usize;
-                report(cloud, &office.0, &ids[key], key, cloud.below(2) == 0);
+                report(cloud, &fixture.0, &ids[key], key, cloud.below(2) == 0);
             });
         }
-        // Where calls failed again and again, the next request of the isolate sees to it, whatever its key.
+        // Where calls failed again and again, the next request of the isolate sees to it, whatever its key, if there is
+        // one within a quarter of an hour.
         let other = cloud.make_key(Limits::default());
+        let minutes = |begin| (2..12).map(move |minute| begin + minute * MINUTE);
         if lost > 0 {
-            for minute in 2..12 {
+            for at in minutes(Span::ZERO).chain(minutes(FULL_HOUR)) {
                 for isolate in 0..isolates {
-                    world.at(FULL_HOUR + minute * MINUTE, move |cloud| cloud.request(isolate, other));
+                    simulation.at(at, move |cloud| cloud.request(isolate, other));
                 }
             }
         }
-        world.run();
+        simulation.run();
         for (key, id) in ids.iter().enumerate() {
-            report(cloud, &office.0, id, key, true);
+            report(cloud, &fixture.0, id, key, true);
             let answered = &cloud.keys.borrow()[key].log.answered;
-            prop_assert_eq!(&stored(&office.0, id), answered, "key {}", key);
+            prop_assert_eq!(&stored(&fixture.0, id), answered, "key {}", key);
         }
     }
 }
@@ -133,35 +137,45 @@ proptest! {
 #[test]
 fn refusals_of_many_keys_are_told_within_three_seconds_without_a_further_request() {
     const KEYS: usize = 200;
-    let good = Network { round_trip: (5, 60), lost: 0, kv_lag: 0, skew: 0 };
-    let world = World::new(7, 2, good, realm(5_000));
+    let good = Network {
+        round_trip: (Span::from_ms(5), Span::from_ms(60)),
+        lost: 0,
+        kv_lag: Span::ZERO,
+        skew: Span::ZERO,
+    };
+    let simulation = Simulation::new(7, 2, good, realm(FRESHNESS));
     for _ in 0..KEYS {
-        let key = world.cloud().make_key(Limits::default());
-        world.cloud().change(key, |record| record.status = Status::Revoked);
+        let key = simulation.cloud().make_key(Limits::default());
+        simulation.cloud().change(key, |record| record.status = Status::Revoked);
     }
     for number in 0..KEYS * 5 {
-        world.at(number as i64, move |cloud| cloud.request(number % 2, number % KEYS));
+        simulation.at(Span::from_ms(number as i64), move |cloud| cloud.request(number % 2, number % KEYS));
     }
-    world.at(KEYS as i64 * 5 + 3 * SECOND, |cloud| {
+    simulation.at(Span::from_ms(KEYS as i64 * 5) + 3 * SECOND, |cloud| {
         for key in cloud.keys.borrow().iter() {
             let told = counts_of(&key.usage(BEGIN).hours);
             assert_eq!(told.values().sum::<u64>(), 5);
             assert_eq!(told, key.log.answered);
         }
     });
-    world.run();
+    simulation.run();
 }
 
 #[test]
 fn a_request_that_is_refused_after_its_object_let_it_pass_is_told_as_refused() {
-    let good = Network { round_trip: (200, 200), lost: 0, kv_lag: 0, skew: 0 };
-    let world = World::new(7, 1, good, realm(5_000));
-    world.cloud().make_key(Limits::default());
-    world.cloud().change(0, |record| record.expires_at = Some(Timestamp(BEGIN + 120)));
+    let good = Network {
+        round_trip: (Span::from_ms(200), Span::from_ms(200)),
+        lost: 0,
+        kv_lag: Span::ZERO,
+        skew: Span::ZERO,
+    };
+    let simulation = Simulation::new(7, 1, good, realm(FRESHNESS));
+    simulation.cloud().make_key(Limits::default());
+    simulation.cloud().change(0, |record| record.expires_at = Some(BEGIN + Span::from_ms(120)));
     // Decided before the end, answered after it.
-    world.at(0, |cloud| cloud.request(0, 0));
-    world.run();
-    let key = &world.cloud().keys.borrow()[0];
+    simulation.at(Span::ZERO, |cloud| cloud.request(0, 0));
+    simulation.run();
+    let key = &simulation.cloud().keys.borrow()[0];
     let told = counts_of(&key.usage(BEGIN).hours);
     assert_eq!(
         told.into_iter().map(|((_, code), count)| (code, count)).collect::<Vec<_>>(),
@@ -193,7 +207,7 @@ fn a_tally_that_comes_twice_counts_once_also_after_the_object_was_away() {
     for _ in 0..2 {
         hear(&mut gate, tally(3, NOON, NOON, 5, 2), NOON);
         let kept = serde_json::to_string(&gate.counts).unwrap();
-        gate = Coordinator::kept(record(), serde_json::from_str(&kept).unwrap());
+        gate = Coordinator::kept(record(), keyward_json::from_str(&kept).unwrap());
     }
     hear(&mut gate, tally(4, NOON, NOON, 1, 0), NOON);
     let hour = gate.report(NOON).unwrap().hours.remove(0);
@@ -203,11 +217,19 @@ fn a_tally_that_comes_twice_counts_once_also_after_the_object_was_away() {
 #[test]
 fn what_was_counted_before_the_hour_ended_is_that_hours_however_late_it_is_told() {
     let mut gate = gate();
-    let full = Timestamp(NOON.0 + HOUR).floor(HOUR);
-    hear(&mut gate, tally(1, full.plus(-5), full.plus(-9), 1, 0), full.plus(40));
+    let full = (NOON + HOUR).floor(HOUR);
+    hear(
+        &mut gate,
+        tally(1, full.plus(Span::from_ms(-5)), full.plus(Span::from_ms(-9)), 1, 0),
+        full.plus(Span::from_ms(40)),
+    );
     let report = gate.report(full).unwrap();
-    gate.reported(&report, &[], full.plus(50));
-    hear(&mut gate, tally(2, full.plus(10 * MINUTE), full.plus(-3), 1, 0), full.plus(10 * MINUTE));
+    gate.reported(&report, &[], full.plus(Span::from_ms(50)));
+    hear(
+        &mut gate,
+        tally(2, full.plus(10 * MINUTE), full.plus(Span::from_ms(-3)), 1, 0),
+        full.plus(10 * MINUTE),
+    );
     let hours = gate.report(full).unwrap().hours;
     assert_eq!((hours.len(), hours[0].hour, hours[0].accepted), (1, full.plus(-HOUR), 2));
     // A clock that is a day off says nothing of the hour; how long ago it was counted does.
@@ -230,7 +252,7 @@ fn nor_does_it_because_the_clock_of_another_teller_was_set() {
         hear(&mut gate, other(2, later.plus(by)), later);
         hear(&mut gate, tally(1, later, NOON, 2, 0), later);
         let told: u64 = gate.report(later).unwrap().hours.iter().map(|hour| hour.accepted).sum();
-        assert_eq!(told, 4, "{by}");
+        assert_eq!(told, 4, "{by:?}");
     }
 }
 
@@ -241,7 +263,7 @@ fn usage_under_a_lease_is_told_once_also_after_the_lease_was_ended() {
     let take = Acquire {
         version: 1,
         queued: 3,
-        lease_length_ms: 4_750,
+        lease_length: Span::from_ms(4_750),
         tally: Some(none.clone()),
         ..Acquire::default()
     };
@@ -259,7 +281,7 @@ fn a_call_whose_answer_was_lost_is_taken_back_whichever_comes_first_and_only_onc
     let single = |call| Acquire {
         version: 1,
         immediate: true,
-        within_ms: 500,
+        within: Span::from_ms(500),
         call,
         tally: Some(none.clone()),
         ..Acquire::default()
@@ -273,32 +295,35 @@ fn a_call_whose_answer_was_lost_is_taken_back_whichever_comes_first_and_only_onc
     let mut gate = gate();
     gate.acquire(&single(1), NOON);
     gate.acquire(&single(2), NOON);
-    hear(&mut gate, cancelled(1, &[1]), NOON.plus(9));
+    hear(&mut gate, cancelled(1, &[1]), NOON.plus(Span::from_ms(9)));
     assert_eq!(accepted(&gate), 1);
     // Told before it comes.
-    hear(&mut gate, cancelled(2, &[3]), NOON.plus(9));
-    gate.acquire(&single(3), NOON.plus(10));
+    hear(&mut gate, cancelled(2, &[3]), NOON.plus(Span::from_ms(9)));
+    gate.acquire(&single(3), NOON.plus(Span::from_ms(10)));
     assert_eq!(accepted(&gate), 1);
     // Its place is given back with the second call, and not once more with the tally.
-    gate.acquire(&Acquire { cancelled_call: 2, ..single(4) }, NOON.plus(600));
-    hear(&mut gate, cancelled(3, &[2]), NOON.plus(700));
-    hear(&mut gate, cancelled(3, &[2]), NOON.plus(700));
+    gate.acquire(&Acquire { cancelled_call: 2, ..single(4) }, NOON.plus(Span::from_ms(600)));
+    hear(&mut gate, cancelled(3, &[2]), NOON.plus(Span::from_ms(700)));
+    hear(&mut gate, cancelled(3, &[2]), NOON.plus(Span::from_ms(700)));
     assert_eq!(accepted(&gate), 1);
     let left = (5..20).filter(|call| {
-        matches!(gate.acquire(&single(*call), NOON.plus(800)), keyward_limits::wire::Acquired::Granted { .. })
+        matches!(
+            gate.acquire(&single(*call), NOON.plus(Span::from_ms(800))),
+            keyward_limits::wire::Acquired::Granted { .. }
+        )
     });
     assert_eq!(left.count(), 4, "of five places one is taken");
 }
 
 #[test]
 fn the_registry_takes_back_what_it_was_told_too_much() {
-    let (office, owner) = Office::open();
-    let id = office.key(&owner, json!({})).key_id();
+    let (fixture, owner) = RegistryFixture::open();
+    let id = fixture.key(&owner, json!({})).key_id();
     let told = |accepted, taken_back| {
         let hours = vec![UsageHour { hour: NOON.floor(HOUR), accepted, taken_back, ..UsageHour::default() }];
         let report = UsageReport { key_id: id.clone(), hours, sent: Some(NOON), last_used_at: None };
-        usage::apply(&office.db, &report, true, NOON).unwrap();
-        stored(&office, &id).into_values().sum::<u64>()
+        usage::apply(&fixture.db, &report, true, NOON).unwrap();
+        stored(&fixture, &id).into_values().sum::<u64>()
     };
     // The last but one comes late.
     assert_eq!([told(5, 0), told(4, 1), told(5, 0), told(6, 1)], [5, 4, 4, 6]);

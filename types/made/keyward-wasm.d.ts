@@ -1,9 +1,31 @@
 // What wasm-bindgen makes of src/, as far as src/entry.js uses it.
 
-/** Takes the policy's document. */
-export function start(policy: string | undefined): void;
+/** Takes the policy's document. The names of the headers that a request's head has, each a line. */
+export function start(policy: string | undefined): string;
 
-export function fetch(request: Request, env: object, context: ExecutionContext): Promise<Response>;
+/** The verdict about a request, for `carryOut`, or the response itself; a promise of the one or the other if it has to wait. */
+export function decide(
+  head: string,
+  request: Request,
+  env: object,
+  context: ExecutionContext,
+): string | Response | Promise<string | Response>;
+
+/** The profile of this number, as JSON. */
+export function profile(number: number): string;
+
+/** The verdict about a request that was forwarded, where the origin's response does not reach the client. */
+export function refuseForwarded(
+  request: Request,
+  env: object,
+  context: ExecutionContext,
+  requestId: string,
+  profile: number,
+  failure: string,
+): string;
+
+/** What a request gets whose instance ended while it waited. */
+export function interrupted(request: Request, env: object, context: ExecutionContext): Response;
 
 /** Makes a fresh instance, without a policy. */
 export function __wbg_reset_state(): void;

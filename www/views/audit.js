@@ -19,9 +19,12 @@ export async function auditView() {
   const more = button("Load more", () => load(cursor), { hidden: true });
   /** @type {string | null} */
   let cursor = null;
+  let isLoading = false;
 
   /** @param {string | null} after the cursor */
   async function load(after) {
+    if (isLoading) return;
+    isLoading = true;
     alerts.replaceChildren();
     try {
       const page = await get("/audit", { limit: PAGE, cursor: after });
@@ -30,6 +33,8 @@ export async function auditView() {
       more.hidden = cursor === null;
     } catch (problem) {
       alerts.append(problemAlert(problem, () => load(after)));
+    } finally {
+      isLoading = false;
     }
   }
 

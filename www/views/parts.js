@@ -17,7 +17,7 @@ export const statusBadge = ({ status }) =>
   h("span", { class: `badge ${status.toLowerCase()}` }, STATUS_TEXT[status] ?? status);
 
 /**
- * Scopes, at most so many of them; wildcards stand out.
+ * Scopes, at most this many of them; wildcards stand out.
  * @param {string[]} scopes
  */
 export function scopeChips(scopes, most = Infinity) {

@@ -1,10 +1,34 @@
-//! `keyward check`: a policy as people write it goes in, the document that the Worker reads comes out; or everything
-//! that is wrong with it, each mistake with its line and a hint.
+//! `keyward check`: reads a policy as people write it, and prints the document that the Worker reads; or everything that
+//! is wrong with it, each mistake with its line and a hint.
 //!
-//! Compiled to wasm and run by Node, it needs no Rust where it is used; the binary of this crate does the same.
+//! Compiled to wasm it runs under Node, so that nobody who changes a policy needs Rust: `npm run check`, `npm start` and
+//! `wrangler deploy` call it that way. The binary of this crate does the same where there is Rust. Both also print the JSON
+//! Schema of a policy, by which editors complete and check a `keyward.toml`: it is made of the table of fields that the
+//! reader goes by, and of what `docs/policy.md` says of each.
+//!
+//! ```
+//! use keyward_check::check;
+//!
+//! const POLICY: &str = r#"
+//! [[realm]]
+//! id = "shop"
+//! hosts = ["*"]
+//! paths = ["/*"]
+//! origin = { binding = "ORIGIN" }
+//! credentials = [{ header = "X-Api-Key" }]
+//! route = [{ path = "/*", requires = "key" }]
+//! "#;
+//!
+//! let document = check("keyward.toml", |_| Ok(POLICY.to_owned())).expect("it is right");
+//! assert!(document.starts_with(r#"{"format":1,"sha256":""#));
+//!
+//! let wrong = POLICY.replace("origin =", "orign =");
+//! let error = check("keyward.toml", |_| Ok(wrong.clone())).unwrap_err();
+//! assert!(error.to_string().starts_with("error: keyward.toml:6: [[realm]] has no field \"orign\""), "{error}");
+//! ```
 
 use keyward_policy::{
-    compile::{Field, Mistakes, Section, compile, schema},
+    compile::{Field, Mistakes, ReadError, Section, compile, schema},
     document,
 };
 use thiserror::Error;
@@ -24,8 +48,8 @@ pub enum Error {
 /// says why it cannot.
 ///
 /// # Errors
-/// [`Error`], which is what to print.
-pub fn check(file: &str, read: impl FnMut(&str) -> Result<String, String>) -> Result<String, Error> {
+/// [`enum@Error`], which is what to print.
+pub fn check(file: &str, read: impl FnMut(&str) -> Result<String, ReadError>) -> Result<String, Error> {
     Ok(document::write(&compile(file, read)?)?)
 }
 
@@ -79,6 +103,7 @@ mod node {
     //! What Node calls.
 
     use js_sys::Function;
+    use keyward_policy::compile::ReadError;
     use wasm_bindgen::{JsCast, JsError, JsValue, prelude::wasm_bindgen};
 
     /// As [`super::check`]. `read` returns the text of a file, or throws.
@@ -88,10 +113,12 @@ mod node {
     #[wasm_bindgen]
     pub fn check(file: &str, read: &Function) -> Result<String, JsError> {
         let read = |file: &str| match read.call1(&JsValue::NULL, &file.into()) {
-            Ok(text) => text.as_string().ok_or_else(|| "it is not text".to_owned()),
-            Err(error) => Err(error
-                .dyn_ref::<js_sys::Error>()
-                .map_or_else(|| "it cannot be read".to_owned(), |error| String::from(error.message()))),
+            Ok(text) => text.as_string().ok_or(ReadError::NotText),
+            Err(error) => Err(ReadError::Other(
+                error
+                    .dyn_ref::<js_sys::Error>()
+                    .map_or_else(|| "it cannot be read".to_owned(), |error| String::from(error.message())),
+            )),
         };
         super::check(file, read).map_err(|error| JsError::new(&error.to_string()))
     }

@@ -2,6 +2,8 @@
 
 use std::{env, fs, process::ExitCode};
 
+use keyward_policy::compile::ReadError;
+
 const USAGE: &str = "\
 usage: keyward check [FILE]    checks a policy (keyward.toml) and prints it as the document that the Worker reads
        keyward check --schema  prints the JSON Schema of a policy, for editors";
@@ -28,7 +30,7 @@ fn main() -> ExitCode {
 }
 
 fn check(file: &str) -> ExitCode {
-    match keyward_check::check(file, |file| fs::read_to_string(file).map_err(|error| error.to_string())) {
+    match keyward_check::check(file, |file| fs::read_to_string(file).map_err(ReadError::Io)) {
         Ok(document) => {
             println!("{document}");
             ExitCode::SUCCESS

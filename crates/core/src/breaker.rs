@@ -6,21 +6,21 @@
 //! that fails opens it again. So what is well again is shut out for the longest pause and one call that
 //! tries, at most. Who made that call may hang up meanwhile: the edge sees each call to its end all the same.
 
-use crate::time::Timestamp;
+use crate::time::{Span, Timestamp};
 
 /// When a breaker opens, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Rule {
     /// Failures in a row that open it.
     pub failures: u32,
-    /// The first pause, in milliseconds.
-    pub first_ms: u32,
-    /// The longest pause, in milliseconds.
-    pub longest_ms: u32,
+    /// The first pause.
+    pub first: Span,
+    /// The longest pause.
+    pub longest: Span,
 }
 
 /// A store may come back in the 5 s that a 503 names.
-pub const STORE: Rule = Rule { failures: 3, first_ms: 1_000, longest_ms: 5_000 };
+pub const STORE: Rule = Rule { failures: 3, first: Span::from_secs(1), longest: Span::from_secs(5) };
 
 /// One breaker.
 #[derive(Clone, Debug, Default)]
@@ -28,21 +28,20 @@ pub struct Breaker {
     /// In a row, while it is closed.
     failures: u32,
     /// Since when it is open, and for how long.
-    open: Option<Span>,
+    open: Option<Pause>,
     /// The call that tries.
-    probe: Option<Span>,
+    probe: Option<Pause>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Span {
+struct Pause {
     began: Timestamp,
-    length_ms: u32,
+    length: Span,
 }
 
-impl Span {
-    /// A clock that goes back ends it.
+impl Pause {
     fn has(self, now: Timestamp) -> bool {
-        (0..self.length_ms.into()).contains(&(now.0 - self.began.0))
+        self.began.is_within(self.length, now)
     }
 }
 
@@ -67,14 +66,14 @@ pub enum End {
 }
 
 impl Breaker {
-    /// Whether a call that ends within this many milliseconds may be made now.
-    pub fn leave(&mut self, now: Timestamp, within_ms: u32) -> Option<Leave> {
+    /// Whether a call that ends within this time may be made now.
+    pub fn leave(&mut self, now: Timestamp, within: Span) -> Option<Leave> {
         let Some(open) = self.open else { return Some(Leave::Closed) };
         // One that never said how it ended is over by then.
         if open.has(now) || self.probe.is_some_and(|probe| probe.has(now)) {
             return None;
         }
-        self.probe = Some(Span { began: now, length_ms: within_ms });
+        self.probe = Some(Pause { began: now, length: within });
         Some(Leave::Probe(now))
     }
 
@@ -91,8 +90,8 @@ impl Breaker {
             }
             (End::Unclear, _) => false,
             (End::Badly, Some(open)) if is_probe => {
-                let length_ms = open.length_ms.saturating_mul(2).min(rule.longest_ms);
-                self.open = Some(Span { began: now, length_ms });
+                let length = (open.length * 2).min(rule.longest);
+                self.open = Some(Pause { began: now, length });
                 true
             }
             // It was made before the breaker opened.
@@ -100,7 +99,7 @@ impl Breaker {
             (End::Badly, None) => {
                 self.failures = self.failures.saturating_add(1);
                 if self.failures >= rule.failures {
-                    self.open = Some(Span { began: now, length_ms: rule.first_ms });
+                    self.open = Some(Pause { began: now, length: rule.first });
                 }
                 self.open.is_some()
             }
@@ -109,7 +108,7 @@ impl Breaker {
 
     /// Whether a call could be made now.
     pub fn is_closed(&self, now: Timestamp) -> bool {
-        let is_busy = |span: Option<Span>| span.is_some_and(|span| span.has(now));
+        let is_busy = |pause: Option<Pause>| pause.is_some_and(|pause| pause.has(now));
         self.open.is_none() || !is_busy(self.open) && !is_busy(self.probe)
     }
 }

@@ -1,5 +1,7 @@
 //! Cookies of the gate's own (RFC 6265bis): for this host only, out of reach of scripts.
 
+use crate::time::Span;
+
 /// The session's cookie. `__Host-`: only from this host, only over a secure connection (RFC 6265bis, 4.1.3.2).
 pub const SESSION_COOKIE: &str = "__Host-keyward-session";
 
@@ -30,16 +32,17 @@ pub fn value<'a>(header: &'a str, name: &str) -> Result<Option<&'a str>, Repeate
     }
 }
 
-/// `Set-Cookie`, for `life_s` seconds.
-pub fn set(name: &str, value: &str, life_s: i64, same_site: SameSite) -> String {
+/// `Set-Cookie`, for whole seconds.
+pub fn set(name: &str, value: &str, life: Span, same_site: SameSite) -> String {
     let same_site = match same_site {
         SameSite::Strict => "Strict",
         SameSite::Lax => "Lax",
     };
-    format!("{name}={value}; Path=/; Max-Age={life_s}; HttpOnly; Secure; SameSite={same_site}")
+    let life = life.whole_secs();
+    format!("{name}={value}; Path=/; Max-Age={life}; HttpOnly; Secure; SameSite={same_site}")
 }
 
 /// `Set-Cookie` that takes it away.
 pub fn clear(name: &str, same_site: SameSite) -> String {
-    set(name, "", 0, same_site)
+    set(name, "", Span::ZERO, same_site)
 }

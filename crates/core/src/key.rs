@@ -19,7 +19,7 @@ use crate::{
     secret::{Secret, Secrets},
 };
 
-/// Keyed checks that looking for a key in a text may cost. What has more things of a key's form in it is no
+/// Checksums that looking for a key in a text may cost. What has more things of a key's form in it is no
 /// ordinary URL, and counts as one that holds a key.
 const MOST_CHECKS: u32 = 100;
 
@@ -32,7 +32,7 @@ const STORAGE: &str = "keyward key storage 1";
 pub enum Shape {
     /// It does not begin as keys of this format do, or ends before it is told apart from others.
     Foreign,
-    /// It begins so, but its length, its characters or its keyed check are no key's.
+    /// It begins so, but its length, its characters or its checksum are no key's.
     Impossible,
     /// It may be a key.
     Possible,
@@ -53,7 +53,7 @@ pub fn generate(
         key.push('_');
     }
     key.push_str(&random(format, entropy));
-    let check = check_of(&secrets.mac(CHECK, &[key.as_bytes()]), format.check);
+    let check = check_of(&secrets.mac(CHECK, &[key.as_bytes()]), format.checksum);
     Secret::new(key + &check)
 }
 
@@ -79,7 +79,7 @@ fn random(format: &KeyFormat, entropy: &mut dyn Entropy) -> String {
     text
 }
 
-/// Looks at a key's prefix, tenant's part, length, alphabet and keyed check: no I/O. A check made under a
+/// Looks at a key's prefix, tenant's part, length, alphabet and checksum: no I/O. A check made under a
 /// previous secret is right too.
 pub fn shape(format: &KeyFormat, secrets: &Secrets, key: &str) -> Shape {
     if format.after_prefix(key).is_none_or(|after| after.len() < least_after_prefix(format)) {
@@ -91,14 +91,14 @@ pub fn shape(format: &KeyFormat, secrets: &Secrets, key: &str) -> Shape {
     }
 }
 
-/// Whether the keyed check of what has a key's form is right.
+/// Whether the checksum of what has a key's form is right.
 fn is_keyed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool {
-    let Some((body, check)) = key.split_at_checked(key.len().saturating_sub(format.check.into())) else {
+    let Some((body, check)) = key.split_at_checked(key.len().saturating_sub(format.checksum.into())) else {
         return false;
     };
     let is_check =
-        |mac: [u8; 32]| bool::from(check_of(&mac, format.check).as_bytes().ct_eq(check.as_bytes()));
-    format.check == 0 || secrets.macs(CHECK, &[body.as_bytes()]).any(is_check)
+        |mac: [u8; 32]| bool::from(check_of(&mac, format.checksum).as_bytes().ct_eq(check.as_bytes()));
+    format.checksum == 0 || secrets.macs(CHECK, &[body.as_bytes()]).any(is_check)
 }
 
 /// Whether this may be a key: no I/O.
@@ -122,7 +122,7 @@ pub fn length_after_prefix(format: &KeyFormat, text: &str) -> Option<Length> {
         None => after,
         Some(_) => after.split_once('_').map_or("", |(_, rest)| rest),
     };
-    let right = usize::from(format.random) + usize::from(format.check);
+    let right = usize::from(format.random) + usize::from(format.checksum);
     Some(Length { given: rest.chars().count(), right })
 }
 
@@ -179,9 +179,9 @@ pub fn key_prefix(format: &KeyFormat, key: &str) -> String {
     let after = format.after_prefix(key).unwrap_or_default();
     let part = match format.tenant {
         None => 0,
-        Some(_) => after.find('_').unwrap_or_default() + usize::from(format.shown > 0),
+        Some(_) => after.find('_').unwrap_or_default() + usize::from(format.visible > 0),
     };
-    key.chars().take(key.len() - after.len() + part + usize::from(format.shown)).collect()
+    key.chars().take(key.len() - after.len() + part + usize::from(format.visible)).collect()
 }
 
 /// The last four characters.
@@ -215,20 +215,23 @@ fn check_of(mac: &[u8; 32], digits: u8) -> String {
 pub fn base62(mut number: u128, digits: u8) -> String {
     (0..digits)
         .map(|_| {
-            let digit = Alphabet::Base62.characters().get((number % 62) as usize).copied().unwrap_or(b'0');
-            number /= 62;
-            char::from(digit)
+            // wasm divides 64 bits by itself, and 128 in a hundred steps.
+            let digit;
+            (number, digit) = match u64::try_from(number) {
+                Ok(number) => ((number / 62).into(), (number % 62) as usize),
+                Err(_) => (number / 62, (number % 62) as usize),
+            };
+            char::from(Alphabet::Base62.characters().get(digit).copied().unwrap_or(b'0'))
         })
         .collect()
 }
 
 /// Lower-case hexadecimal.
 pub fn hex(bytes: &[u8]) -> String {
-    bytes
-        .iter()
-        .flat_map(|byte| [byte >> 4, byte & 15])
-        .filter_map(|digit| char::from_digit(digit.into(), 16))
-        .collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    text.extend(digits.filter_map(|digit| char::from_digit(digit.into(), 16)));
+    text
 }
 
 /// The bytes that hexadecimal text stands for, in either case.

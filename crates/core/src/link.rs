@@ -1,21 +1,24 @@
 //! Links that carry somebody into a session: a token in a URL that works once, and what it becomes.
 //!
-//! The token is a key in form: random characters behind a prefix, a keyed check so that a made-up one
+//! The token is a key in form: random characters behind a prefix, a checksum so that a made-up one
 //! costs nothing, and only a hash that is stored ([`crate::key`] with [`Link::token`]). The session is
 //! sealed into its cookie under the deployment's secret: it needs no store, and ends by itself.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use keyward_json::{by_tag, from_value};
 use keyward_policy::Link;
 use percent_encoding::percent_decode_str;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     cookie::{self, Repeated, SameSite},
     record::Tenant,
+    registry_call::RegistryCall,
     request_target::RequestTarget,
     secret::{Secret, Secrets},
     strict,
-    time::{SECOND, Timestamp},
+    time::Timestamp,
 };
 use subtle::ConstantTimeEq;
 
@@ -54,7 +57,7 @@ impl Session {
         let mac = URL_SAFE_NO_PAD.decode(mac).ok()?;
         let sealed = secrets.macs(PURPOSE, &[said.as_bytes()]).any(|own| bool::from(own.ct_eq(&mac)));
         let said = URL_SAFE_NO_PAD.decode(said).ok().filter(|_| sealed)?;
-        let session: Self = serde_json::from_slice(&said).ok()?;
+        let session: Self = keyward_json::from_str(str::from_utf8(&said).ok()?).ok()?;
         (session.realm == realm && now < session.expires_at).then_some(session)
     }
 }
@@ -102,10 +105,9 @@ pub fn session(link: &Link, cookies: &str) -> Result<Option<Secret>, Repeated> {
 /// Headers of the 303 that answers a link which was redeemed. The token is in neither URL nor
 /// `Referer` from then on, and a link in a mail or a chat finds its session when it is followed again.
 pub fn redirect(link: &Link, session: &Secret, url: String) -> [(&'static str, String); 4] {
-    let life = i64::from(link.session_life_s);
     [
         ("Location", url),
-        ("Set-Cookie", cookie::set(link.cookie, session.expose(), life, SameSite::Lax)),
+        ("Set-Cookie", cookie::set(link.cookie, session.expose(), link.session_life, SameSite::Lax)),
         ("Cache-Control", "no-store".to_owned()),
         ("Referrer-Policy", "no-referrer".to_owned()),
     ]
@@ -124,7 +126,7 @@ pub struct LinkState {
 
 /// Why a link that there was does not work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Spent {
+pub enum RedeemError {
     /// It was redeemed before.
     Used,
     /// Nobody redeemed it in time.
@@ -134,26 +136,26 @@ pub enum Spent {
 impl LinkState {
     /// A new link.
     pub fn issue(link: &Link, now: Timestamp) -> Self {
-        Self { expires_at: now.plus(i64::from(link.life_s) * SECOND), used_at: None }
+        Self { expires_at: now + link.life, used_at: None }
     }
 
     /// Uses it up.
     ///
     /// # Errors
-    /// [`Spent`]
-    pub fn redeem(&mut self, now: Timestamp) -> Result<(), Spent> {
+    /// [`RedeemError`]
+    pub fn redeem(&mut self, now: Timestamp) -> Result<(), RedeemError> {
         if self.used_at.is_some() {
-            return Err(Spent::Used);
+            return Err(RedeemError::Used);
         }
         if now >= self.expires_at {
-            return Err(Spent::Expired);
+            return Err(RedeemError::Expired);
         }
         self.used_at = Some(now);
         Ok(())
     }
 }
 
-/// A gate asks the Registry to use up a link. `POST /redeem`, answered with [`Redeemed`].
+/// A gate asks the Registry to use up a link. Answered with [`Redeemed`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Redeem {
@@ -163,9 +165,19 @@ pub struct Redeem {
     pub realm: String,
 }
 
+impl RegistryCall for Redeem {
+    const PATH: &'static str = "/redeem";
+    type Answer = Redeemed;
+
+    /// If the first call used the link up and its answer was lost, a second would say that somebody else had used it.
+    fn is_repeatable(&self) -> bool {
+        false
+    }
+}
+
 /// Answer to [`Redeem`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "camelCase")]
+#[serde(tag = "outcome", rename_all = "camelCase", try_from = "Value")]
 pub enum Redeemed {
     /// It is used up now, and becomes this session.
     Granted(Session),
@@ -175,4 +187,20 @@ pub enum Redeemed {
     Expired,
     /// There is no such link in this realm, or its tenant is not active.
     Unknown,
+}
+
+impl TryFrom<Value> for Redeemed {
+    type Error = keyward_json::Error;
+
+    fn try_from(sent: Value) -> Result<Self, Self::Error> {
+        by_tag(&sent, "outcome", |outcome| {
+            Ok(Some(match outcome {
+                "granted" => Self::Granted(from_value(&sent)?),
+                "used" => Self::Used,
+                "expired" => Self::Expired,
+                "unknown" => Self::Unknown,
+                _ => return Ok(None),
+            }))
+        })
+    }
 }

@@ -4,6 +4,28 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+/// What failures are counted under, to slow those who keep failing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subjects {
+    /// The network that they come from.
+    pub network: String,
+    /// After many more, all of its site: whoever has one has some ten thousand networks.
+    pub site: Option<String>,
+}
+
+impl Subjects {
+    /// Those of failures from this address. `prefix` keeps kinds of failures apart.
+    pub fn of(prefix: &str, address: &str) -> Self {
+        let name = |text: String| format!("{prefix}{text}");
+        Self { network: name(of(address)), site: site_of(address).map(name) }
+    }
+
+    /// Each of them.
+    pub fn all(&self) -> impl Iterator<Item = &str> {
+        [Some(self.network.as_str()), self.site.as_deref()].into_iter().flatten()
+    }
+}
+
 /// The caller behind this address (`CF-Connecting-IP`). Text that is no address stands for itself.
 pub fn of(address: &str) -> String {
     match address.parse().map(|address: IpAddr| address.to_canonical()) {

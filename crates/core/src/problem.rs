@@ -10,7 +10,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 /// APIs look for it: without it some take a refusal for data, and others find nothing to show.
 pub fn problem(status: u16, type_code: &str, code: &str, detail: &str, request_id: &str) -> Value {
     json!({
-        "type": format!("urn:keyward:error:{}", type_code.to_lowercase()),
+        "type": format!("urn:keyward:error:{}", type_code.to_ascii_lowercase()),
         "title": title(status),
         "status": status,
         "detail": detail,

@@ -1,4 +1,4 @@
-//! The record of a key: what KV, the KeyGate and the isolate's memory hold, and all that a decision
+//! The record of a key: what KV, the coordinator and the isolate's memory hold, and all that a decision
 //! needs. A stored format: golden vectors in `tests/it/golden.rs` pin it, `docs/storage.md` describes it.
 
 use ipnet::IpNet;
@@ -109,6 +109,11 @@ pub enum Mode {
     Test,
 }
 
+impl Mode {
+    /// Every mode.
+    pub const ALL: [Self; 2] = [Self::Live, Self::Test];
+}
+
 /// What its owner did with a key. Expiry is not a status: it follows from the record and the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -117,6 +122,11 @@ pub enum Status {
     Active,
     /// Refused for good.
     Revoked,
+}
+
+impl Status {
+    /// Every status.
+    pub const ALL: [Self; 2] = [Self::Active, Self::Revoked];
 }
 
 /// Limits of one key; `None` is no limit.

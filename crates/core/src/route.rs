@@ -1,11 +1,11 @@
-//! Steps 1 to 3 of a request's life: which realm, whether it is a preflight, which route.
+//! Which realm and which route a request is for, or which of Keyward's own paths.
 
 use keyward_policy::{
     Cors, Policy, Realm, Route, Tail,
-    path::{self, Ambiguous},
+    path::{self, Ambiguous, RoutesAt},
 };
 
-use crate::request_target::RequestTarget;
+use crate::{order, request_target::RequestTarget};
 
 /// Keyward's own paths, which no realm sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ pub enum BuiltinRoute<'a> {
 }
 
 /// Whether a request is for one of Keyward's own paths. What names no valid host is for none.
-pub fn side<'a>(policy: &Policy, target: RequestTarget<'a>) -> Option<BuiltinRoute<'a>> {
+pub fn builtin_route<'a>(policy: &Policy, target: RequestTarget<'a>) -> Option<BuiltinRoute<'a>> {
     let below =
         |base: &str| target.path.strip_prefix(base).filter(|rest| rest.is_empty() || rest.starts_with('/'));
-    if !target.has_valid_host() {
+    if !target.has_valid_host {
         return None;
     }
     match target.path {
@@ -80,20 +80,20 @@ pub enum NoMatch {
 }
 
 /// Why there is no route, and the realm in whose style that is said, if one was found.
-pub type Unplanned = (Option<&'static Realm>, NoMatch);
+pub type Unmatched = (Option<&'static Realm>, NoMatch);
 
 /// Chooses realm and route.
 ///
 /// # Errors
 /// No host, no realm, a path that can be read in more than one way, no route, or none for this method.
-pub fn plan(
+pub fn match_route(
     policy: &Policy,
     method: &str,
     target: RequestTarget<'_>,
     is_preflight: bool,
-) -> Result<RouteMatch, Unplanned> {
+) -> Result<RouteMatch, Unmatched> {
     // The platform checks the host that it is asked for, but not every runtime does (RFC 9112, section 3.2).
-    if !target.has_valid_host() {
+    if !target.has_valid_host {
         return Err((None, NoMatch::InvalidHost));
     }
     // In the style of the realm that the path seems to be of, so that a page can read it.
@@ -104,7 +104,8 @@ pub fn plan(
     if is_preflight && let Some(cors) = &realm.cors {
         return Ok(RouteMatch::Preflight(realm, cors));
     }
-    let route = realm.route_for(method, &path).ok_or_else(|| (Some(realm), no_route(realm, &path)))?;
+    let routes = realm.routes_at(&path);
+    let route = routes.for_method(method).ok_or_else(|| (Some(realm), no_route(&routes)))?;
     if !policy.is_clear(target.host, method, &path, realm, route) {
         return Err((Some(realm), NoMatch::AmbiguousPath(Ambiguous::OtherRoute)));
     }
@@ -114,14 +115,13 @@ pub fn plan(
 /// Why no route takes a request: its path, or only its method (RFC 9110, section 15.5.6). A pattern that ends
 /// in `*` stands for a whole tree, of which only the origin knows what there is: that something can be written
 /// somewhere below says nothing of a path that nobody can read.
-fn no_route(realm: &Realm, path: &str) -> NoMatch {
+fn no_route(routes: &RoutesAt) -> NoMatch {
     let is_there = |route: &Route| route.path.tail == Tail::Exact || route.methods().contains(&"GET");
-    if !realm.routes_at(path).any(is_there) {
+    if !routes.iter().any(is_there) {
         return NoMatch::NoRoute;
     }
-    let mut allow: Vec<_> = realm.routes_at(path).flat_map(Route::methods).copied().collect();
-    allow.retain(|method| realm.route_for(method, path).is_some());
-    allow.sort_unstable();
+    let all = routes.iter().flat_map(Route::methods).copied();
+    let mut allow = order::sorted(all.filter(|method| routes.for_method(method).is_some()));
     allow.dedup();
     NoMatch::MethodNotAllowed { allow }
 }
@@ -145,7 +145,7 @@ pub fn stays_on_route(
     let other = RequestTarget::of(&absolute);
     other.origin.eq_ignore_ascii_case(target.origin)
         && matches!(
-            plan(policy, method, other, false),
+            match_route(policy, method, other, false),
             Ok(RouteMatch::Route(its_realm, its_route)) if its_realm.id == realm.id && std::ptr::eq(its_route, route)
         )
 }

@@ -54,32 +54,59 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Whether text can be a deployment's secret: at least 32 visible ASCII characters, and no comma,
-/// since commas separate previous secrets.
+/// What a deployment's secret has to be. Commas separate previous ones.
+pub const FIT: &str = "at least 32 visible ASCII characters, and no comma";
+
+/// Whether text is [what a deployment's secret has to be](FIT).
 pub fn is_fit(text: &str) -> bool {
     text.len() >= 32 && text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',')
 }
 
-/// The deployment's secrets for keyed checks and keyed hashes: the current one, which makes new
+/// A deployment without a secret, or with one that is not fit to be it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{} is not set, or not fit: it needs {FIT}", Self::NAME)]
+pub struct NoSecret;
+
+impl NoSecret {
+    /// Its name.
+    pub const NAME: &str = "KEYWARD_SECRET";
+}
+
+/// The deployment's secrets for checksums and keyed hashes: the current one, which makes new
 /// ones, and any number of previous ones, which still verify.
 #[derive(Clone, Debug)]
 pub struct Secrets {
-    current: Secret,
-    previous: Vec<Secret>,
+    current: MacKey,
+    previous: Vec<MacKey>,
 }
 
 impl Secrets {
     /// `current` is `KEYWARD_SECRET`; `previous` is `KEYWARD_SECRET_PREVIOUS`, where several may
     /// stand, separated by commas.
     pub fn new(current: &str, previous: Option<&str>) -> Self {
-        let previous = previous.unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty());
-        Self { current: Secret::new(current), previous: previous.map(Secret::new).collect() }
+        Self::of(current, previous, |_| true)
+    }
+
+    fn of(current: &str, previous: Option<&str>, is_one: impl Fn(&str) -> bool) -> Self {
+        let previous = previous.unwrap_or_default().split(',').map(str::trim);
+        let previous = previous.filter(|text| !text.is_empty() && is_one(text));
+        Self { current: MacKey::of(current), previous: previous.map(MacKey::of).collect() }
+    }
+
+    /// The secrets of a deployment, from the values of `KEYWARD_SECRET` and `KEYWARD_SECRET_PREVIOUS`. Of the previous ones
+    /// those that are not [fit](is_fit) never were one, and verify nothing: whoever guesses them could forge all that they do.
+    ///
+    /// # Errors
+    /// [`NoSecret`] if the first is not there or not fit.
+    pub fn of_deployment(current: Option<&str>, previous: Option<&str>) -> Result<Self, NoSecret> {
+        let current = current.filter(|text| is_fit(text)).ok_or(NoSecret)?;
+        Ok(Self::of(current, previous, is_fit))
     }
 
     /// HMAC-SHA-256 (RFC 2104) of `parts`, one after the other, under the current secret. `purpose`
     /// keeps uses apart.
     pub fn mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-        mac(&self.current, purpose, parts)
+        self.current.mac(purpose, parts)
     }
 
     /// The same under every secret, the current one first.
@@ -88,17 +115,34 @@ impl Secrets {
         purpose: &'a str,
         parts: &'a [&'a [u8]],
     ) -> impl Iterator<Item = [u8; 32]> + 'a {
-        std::iter::once(&self.current).chain(&self.previous).map(move |secret| mac(secret, purpose, parts))
+        std::iter::once(&self.current).chain(&self.previous).map(move |key| key.mac(purpose, parts))
     }
 }
 
-fn mac(secret: &Secret, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
-    // HMAC takes keys of any length; the error type exists for other MACs.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.expose().as_bytes()) else { return [0; 32] };
-    mac.update(purpose.as_bytes());
-    mac.update(&[0]);
-    for part in parts {
-        mac.update(part);
+/// A secret as HMAC uses it, with what does not depend on a message computed once: it is two of the five blocks that a
+/// short message takes.
+#[derive(Clone)]
+struct MacKey(Option<Hmac<Sha256>>);
+
+impl MacKey {
+    fn of(secret: &str) -> Self {
+        // HMAC takes keys of any length; the error type exists for other MACs.
+        Self(Hmac::new_from_slice(secret.as_bytes()).ok())
     }
-    mac.finalize().into_bytes().into()
+
+    fn mac(&self, purpose: &str, parts: &[&[u8]]) -> [u8; 32] {
+        let Some(mut mac) = self.0.clone() else { return [0; 32] };
+        mac.update(purpose.as_bytes());
+        mac.update(&[0]);
+        for part in parts {
+            mac.update(part);
+        }
+        mac.finalize().into_bytes().into()
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
 }

@@ -1,6 +1,8 @@
 //! SQLite as a trait, so that the objects' real SQL runs in the Durable Object and in native tests.
 
-use serde::de::DeserializeOwned;
+use serde_json::Value as Json;
+
+use crate::time::Timestamp;
 
 /// A value bound to a `?` of a statement.
 #[derive(Clone, Debug, PartialEq)]
@@ -43,8 +45,8 @@ impl From<bool> for Value {
     }
 }
 
-impl From<crate::time::Timestamp> for Value {
-    fn from(time: crate::time::Timestamp) -> Self {
+impl From<Timestamp> for Value {
+    fn from(time: Timestamp) -> Self {
         Self::Integer(time.0)
     }
 }
@@ -82,7 +84,7 @@ pub trait Sql {
     ///
     /// # Errors
     /// What SQLite says, without the bound values.
-    fn run(&self, statement: &str, values: &[Value]) -> Result<Vec<serde_json::Value>, SqlError>;
+    fn run(&self, statement: &str, values: &[Value]) -> Result<Vec<Json>, SqlError>;
 
     /// Calls `turn` once. What it writes is kept if it returns true; otherwise, and on an error, all of it is
     /// undone. Transactions nest. Use [`transaction`].
@@ -118,59 +120,157 @@ pub fn transaction<T, E: From<SqlError>>(db: &dyn Sql, turn: impl FnOnce() -> Re
     }
 }
 
-/// Runs one statement and reads its rows as `T`.
+/// Runs one statement and reads its rows.
 ///
 /// # Errors
-/// What SQLite says, or that a row is not a `T`.
-pub fn query<T: DeserializeOwned>(
-    db: &dyn Sql,
-    statement: &str,
-    values: &[Value],
-) -> Result<Vec<T>, SqlError> {
-    db.run(statement, values)?.into_iter().map(read).collect()
+/// What SQLite says, or which column cannot be read.
+pub fn query<T: FromRow>(db: &dyn Sql, statement: &str, values: &[Value]) -> Result<Vec<T>, SqlError> {
+    let mut read = Vec::new();
+    for row in db.run(statement, values)? {
+        read.push(T::from_row(&Row(row))?);
+    }
+    Ok(read)
 }
 
-/// Runs one statement and reads its first row, if any, as `T`.
-///
-/// # Errors
-/// As [`query`].
-pub fn query_one<T: DeserializeOwned>(
-    db: &dyn Sql,
-    statement: &str,
-    values: &[Value],
-) -> Result<Option<T>, SqlError> {
-    Ok(query(db, statement, values)?.into_iter().next())
-}
-
-/// Runs one statement and reads the one column of its rows as `T`.
+/// Runs one statement and reads its first row, if there is one.
 ///
 /// # Errors
 /// As [`query`].
-pub fn scalars<T: DeserializeOwned>(
-    db: &dyn Sql,
-    statement: &str,
-    values: &[Value],
-) -> Result<Vec<T>, SqlError> {
-    let rows = query::<serde_json::Map<String, serde_json::Value>>(db, statement, values)?;
-    let columns =
-        rows.into_iter().map(|row| row.into_iter().next().map_or_else(Default::default, |(_, value)| value));
-    columns.map(read).collect()
+pub fn query_one<T: FromRow>(db: &dyn Sql, statement: &str, values: &[Value]) -> Result<Option<T>, SqlError> {
+    match db.run(statement, values)?.into_iter().next() {
+        Some(row) => T::from_row(&Row(row)).map(Some),
+        None => Ok(None),
+    }
 }
 
-/// Runs one statement and reads the one column of its first row, if any, as `T`.
+/// Runs one statement and reads the one column of its rows.
 ///
 /// # Errors
 /// As [`query`].
-pub fn scalar<T: DeserializeOwned>(
-    db: &dyn Sql,
-    statement: &str,
-    values: &[Value],
-) -> Result<Option<T>, SqlError> {
-    Ok(scalars(db, statement, values)?.into_iter().next())
+pub fn scalars<T: Column>(db: &dyn Sql, statement: &str, values: &[Value]) -> Result<Vec<T>, SqlError> {
+    let mut read = Vec::new();
+    for row in db.run(statement, values)? {
+        read.push(Row(row).only()?);
+    }
+    Ok(read)
 }
 
-fn read<T: DeserializeOwned>(row: serde_json::Value) -> Result<T, SqlError> {
-    serde_json::from_value(row).map_err(|error| SqlError(format!("a row cannot be read: {error}")))
+/// Runs one statement and reads the one column of its first row, if there is one.
+///
+/// # Errors
+/// As [`query`].
+pub fn scalar<T: Column>(db: &dyn Sql, statement: &str, values: &[Value]) -> Result<Option<T>, SqlError> {
+    match db.run(statement, values)?.into_iter().next() {
+        Some(row) => Row(row).only().map(Some),
+        None => Ok(None),
+    }
+}
+
+/// A row, whose columns are read by name. Not by `serde`: it would compile a parser for each type that is read.
+pub struct Row(Json);
+
+impl Row {
+    /// What a column holds.
+    ///
+    /// # Errors
+    /// That it holds something else.
+    pub fn get<T: Column>(&self, column: &str) -> Result<T, SqlError> {
+        T::of(self.column(column)).ok_or_else(|| unreadable(column))
+    }
+
+    /// The JSON text that a column holds, parsed; `null` if it holds NULL.
+    ///
+    /// # Errors
+    /// That it holds something else.
+    pub fn json(&self, column: &str) -> Result<Json, SqlError> {
+        let parsed = match self.column(column) {
+            Json::Null => Some(Json::Null),
+            text => text.as_str().and_then(|text| keyward_json::parse(text).ok()),
+        };
+        parsed.ok_or_else(|| unreadable(column))
+    }
+
+    fn column(&self, column: &str) -> &Json {
+        self.0.get(column).unwrap_or(&Json::Null)
+    }
+
+    fn only<T: Column>(&self) -> Result<T, SqlError> {
+        let value = self.0.as_object().and_then(|columns| columns.values().next());
+        T::of(value.unwrap_or(&Json::Null)).ok_or_else(|| unreadable("the only one"))
+    }
+}
+
+/// That a column does not hold what this build stores there. What it does hold may be secret.
+pub fn unreadable(column: &str) -> SqlError {
+    SqlError(format!("a row cannot be read: the column {column} holds something else than expected"))
+}
+
+/// What is read from a row.
+pub trait FromRow: Sized {
+    /// # Errors
+    /// Which column cannot be read.
+    fn from_row(row: &Row) -> Result<Self, SqlError>;
+}
+
+/// [`FromRow`] for a struct whose fields are columns of the same names.
+#[macro_export]
+macro_rules! from_row {
+    ($type:ident { $($field:ident),+ $(,)? }) => {
+        impl $crate::sql::FromRow for $type {
+            fn from_row(row: &$crate::sql::Row) -> Result<Self, $crate::sql::SqlError> {
+                Ok(Self { $($field: row.get(stringify!($field))?),+ })
+            }
+        }
+    };
+}
+
+/// What one column can hold.
+pub trait Column: Sized {
+    /// `None` if the value is something else.
+    fn of(value: &Json) -> Option<Self>;
+}
+
+impl Column for String {
+    fn of(value: &Json) -> Option<Self> {
+        value.as_str().map(str::to_owned)
+    }
+}
+
+impl Column for i64 {
+    fn of(value: &Json) -> Option<Self> {
+        value.as_i64()
+    }
+}
+
+impl Column for u64 {
+    fn of(value: &Json) -> Option<Self> {
+        value.as_u64()
+    }
+}
+
+impl Column for u32 {
+    fn of(value: &Json) -> Option<Self> {
+        value.as_u64().and_then(|number| Self::try_from(number).ok())
+    }
+}
+
+/// SQLite has no booleans.
+impl Column for bool {
+    fn of(value: &Json) -> Option<Self> {
+        value.as_i64().map(|number| number != 0)
+    }
+}
+
+impl Column for Timestamp {
+    fn of(value: &Json) -> Option<Self> {
+        value.as_i64().map(Self)
+    }
+}
+
+impl<T: Column> Column for Option<T> {
+    fn of(value: &Json) -> Option<Self> {
+        if value.is_null() { Some(None) } else { T::of(value).map(Some) }
+    }
 }
 
 /// What an object's database holds, as a history of steps.
@@ -179,8 +279,9 @@ pub struct Schema {
     /// Steps that an older build cannot live with, in order. A database that has seen more of them than the
     /// build knows is not touched by it.
     pub migrations: &'static [&'static str],
-    /// Steps that an older build does not notice, in order: a table, an index that is not unique, or a column
-    /// that may be null or has a default. They let a build and the one before it serve side by side.
+    /// Steps that an older build does not notice, in order: a table, an index that is not unique, a column that may be
+    /// null or has a default, or a trigger that writes only to such a table. They let a build and the one before it serve
+    /// side by side.
     pub additions: &'static [Addition],
 }
 
@@ -202,7 +303,8 @@ pub struct Addition {
 pub fn migrate(db: &dyn Sql, schema: &Schema) -> Result<(), SqlError> {
     let Schema { migrations, additions } = schema;
     db.run("CREATE TABLE IF NOT EXISTS migrations (number INTEGER PRIMARY KEY) STRICT", &[])?;
-    let seen = scalar::<usize>(db, "SELECT COUNT(*) FROM migrations", &[])?.unwrap_or_default();
+    let seen = scalar::<u64>(db, "SELECT COUNT(*) FROM migrations", &[])?.unwrap_or_default();
+    let seen = usize::try_from(seen).unwrap_or(usize::MAX);
     if seen > migrations.len() {
         return Err(SqlError(format!(
             "has schema {seen}, this build knows {}: deploy the newer build",
@@ -231,9 +333,10 @@ pub fn migrate(db: &dyn Sql, schema: &Schema) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// Runs statements that end in `;`, none of which holds one.
+/// Runs statements, each of which ends with a `;` at the end of a line, or with the text. So a trigger's `END` stands on
+/// the line of the `;` before it.
 fn run_all(db: &dyn Sql, statements: &str) -> Result<(), SqlError> {
-    for statement in statements.split(';').map(str::trim).filter(|statement| !statement.is_empty()) {
+    for statement in statements.split(";\n").map(str::trim).filter(|statement| !statement.is_empty()) {
         db.run(statement, &[])?;
     }
     Ok(())

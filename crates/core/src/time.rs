@@ -1,6 +1,9 @@
 //! Time as an argument. Nothing here reads a clock.
 
+use std::ops::{Add, Sub};
+
 use chrono::{DateTime, SecondsFormat};
+pub use keyward_policy::Span;
 use serde::{Deserialize, Serialize};
 
 /// A moment: milliseconds since 1970-01-01T00:00:00Z.
@@ -8,19 +11,20 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 
-/// One second, in milliseconds.
-pub const SECOND: i64 = 1_000;
-/// One minute, in milliseconds.
-pub const MINUTE: i64 = 60 * SECOND;
-/// One hour, in milliseconds.
-pub const HOUR: i64 = 60 * MINUTE;
-/// One day, in milliseconds.
-pub const DAY: i64 = 24 * HOUR;
+/// One millisecond.
+pub const MILLISECOND: Span = Span::from_ms(1);
+/// One second.
+pub const SECOND: Span = Span::from_secs(1);
+/// One minute.
+pub const MINUTE: Span = Span::from_mins(1);
+/// One hour.
+pub const HOUR: Span = Span::from_hours(1);
+/// One day of 24 hours.
+pub const DAY: Span = Span::from_days(1);
 
-/// Milliseconds as `Retry-After` says them (RFC 9110, 10.2.3): whole seconds, rounded up, so that
-/// waiting them is enough, and at least 1.
-pub fn retry_after(milliseconds: u64) -> u64 {
-    milliseconds.div_ceil(SECOND.unsigned_abs()).max(1)
+/// Seconds for `Retry-After` (RFC 9110, section 10.2.3): rounded up, so that waiting them is enough, and at least 1.
+pub fn retry_after(wait: Span) -> u64 {
+    wait.secs_to_wait().max(1)
 }
 
 impl Timestamp {
@@ -38,15 +42,46 @@ impl Timestamp {
         time.map(|time| Self(time.timestamp_millis()))
     }
 
-    /// The last whole step, of `step` milliseconds counted from 1970, that is not after this moment.
+    /// The last whole step, counted from 1970, that is not after this moment. Without a step, the moment itself.
     #[must_use]
-    pub fn floor(self, step: i64) -> Self {
-        Self(self.0.saturating_sub(self.0.rem_euclid(step)))
+    pub fn floor(self, step: Span) -> Self {
+        Self(self.0.saturating_sub(self.0.checked_rem_euclid(step.ms()).unwrap_or_default()))
     }
 
-    /// This moment plus milliseconds.
+    /// Whether `now` is this moment, or later by less than a span. Earlier means that the clock was set back: what began
+    /// at this moment counts as over, since nobody knows when it would end.
+    pub fn is_within(self, span: Span, now: Self) -> bool {
+        (Span::ZERO..span).contains(&(now - self))
+    }
+
+    /// This moment and a span, where `+` cannot be used: in constants.
     #[must_use]
-    pub fn plus(self, milliseconds: i64) -> Self {
-        Self(self.0.saturating_add(milliseconds))
+    pub const fn plus(self, span: Span) -> Self {
+        Self(self.0.saturating_add(span.ms()))
+    }
+}
+
+impl Add<Span> for Timestamp {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        self.plus(span)
+    }
+}
+
+impl Sub<Span> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.ms()))
+    }
+}
+
+/// The time since an earlier moment; negative if the moment is later.
+impl Sub for Timestamp {
+    type Output = Span;
+
+    fn sub(self, earlier: Self) -> Span {
+        Span::from_ms(self.0.saturating_sub(earlier.0))
     }
 }

@@ -1,4 +1,4 @@
-//! Step 4 of a request's life, and the way of whatever is not a key: which credential it brings, whether the
+//! Which credential a request brings, whether the
 //! route takes such a one, and who decides about it.
 
 use std::rc::Rc;
@@ -12,11 +12,13 @@ use crate::{
     denial::Denial,
     gate::{self, Permit},
     hint::{self, Stray},
-    in_flight::READ_WITHIN_MS,
+    in_flight::READ_WITHIN,
     jwt::{Error, Keys, NoKeys, Source, Token},
-    memory,
+    penalty_box::Lookup,
     pipeline::{Accepted, Failures, Pipeline, Refused, unavailable},
-    stores::Stores,
+    platform::Platform,
+    request::RequestParts,
+    request_body,
 };
 use keyward_core::{
     cookie::Repeated,
@@ -28,19 +30,6 @@ use keyward_core::{
     session_id,
 };
 
-/// A request, as far as it is looked at here.
-#[allow(async_fn_in_trait, reason = "nothing here is sent to another thread")]
-pub trait RequestParts {
-    /// A header by its lower-case name. What was sent more than once is joined with a comma.
-    fn header(&self, name: &str) -> Option<String>;
-    /// Shows the body, piece by piece, if it comes within `within_ms`.
-    ///
-    /// # Errors
-    /// [`Denial::BodyTooLarge`] if it has more bytes than this, [`Denial::Overloaded`] if there is no room for it,
-    /// [`Denial::LateBody`] if it takes longer, [`Denial::BrokenBody`] if it breaks off.
-    async fn body(&self, most: usize, within_ms: i64, see: impl FnMut(&[u8])) -> Result<(), Denial>;
-}
-
 /// The outcome for a request that is not refused.
 #[derive(Debug)]
 pub enum Admission {
@@ -50,12 +39,12 @@ pub enum Admission {
     Redirect([(&'static str, String); 4]),
 }
 
-impl<S: Stores> Pipeline<'_, S> {
+impl<P: Platform> Pipeline<'_, P> {
     /// Gives a route what it asks for.
     ///
     /// # Errors
     /// Why the request may not pass.
-    pub async fn admit(
+    pub async fn authenticate(
         &self,
         realm: &Realm,
         route: &Route,
@@ -90,9 +79,8 @@ impl<S: Stores> Pipeline<'_, S> {
         let session_id = session_id?;
         let permit = match kind {
             Kind::Key => {
-                let freshness_ms = route.freshness_ms.unwrap_or(realm.freshness_ms);
-                let realm = &Realm { freshness_ms, ..*realm };
-                let mut accepted = self.check(realm, requirement, &text, caller).await?;
+                let freshness = route.freshness.unwrap_or(realm.freshness);
+                let mut accepted = self.check(realm, freshness, requirement, &text, caller).await?;
                 accepted.permit = accepted.permit.in_session(session_id);
                 return Ok(Admission::Pass(accepted));
             }
@@ -101,8 +89,8 @@ impl<S: Stores> Pipeline<'_, S> {
                 let from_own_site = caller.origin == Some(target.origin)
                     || request.header("sec-fetch-site").as_deref() == Some("same-origin");
                 let secrets = self.secrets.clone()?;
-                let circumstances = caller.at(self.stores.now());
-                gate::decide_session(realm, requirement, &text, &secrets, from_own_site, circumstances)?
+                let context = caller.at(self.platform.now());
+                gate::decide_session(realm, requirement, &text, &secrets, from_own_site, context)?
             }
         };
         Ok(pass(permit.in_session(session_id)))
@@ -119,22 +107,21 @@ impl<S: Stores> Pipeline<'_, S> {
         caller: ClientInfo<'_>,
     ) -> Result<Permit, Denial> {
         let most = crate::webhook::MOST_BYTES;
-        // Of a length that is no number nobody knows what comes.
-        let fits = |length: String| length.parse().is_ok_and(|length: u64| length <= most as u64);
-        if !request.header("content-length").is_none_or(fits) {
+        if request_body::declared_length(request).is_some_and(|length| length > most as u64) {
             return Err(Denial::BodyTooLarge);
         }
         let secret =
-            self.stores.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
+            self.platform.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
         let mut check =
-            gate::begin_webhook(webhook, &secret, |name| request.header(name), self.stores.now())?;
+            gate::begin_webhook(webhook, &secret, |name| request.header(name), self.platform.now())?;
         let source = caller.source(Failures::Webhooks);
-        let is_sender = self.memory.borrow_mut().has_delivered(&source.network, self.stores.now());
-        let within_ms = if is_sender { READ_WITHIN_MS } else { self.may_deliver(&source)? };
-        let read = request.body(most, within_ms, |piece| check.see(piece)).await;
+        let is_sender =
+            self.memory.borrow_mut().penalty_box.has_delivered(&source.network, self.platform.now());
+        let within = if is_sender { READ_WITHIN } else { self.may_deliver(&source)? };
+        let read = request.body(most, within, |piece| check.see(piece)).await;
         let decided = read.and_then(|()| check.finish());
         match &decided {
-            Ok(_) => self.memory.borrow_mut().delivered(&source.network, self.stores.now()),
+            Ok(_) => self.memory.borrow_mut().penalty_box.note_delivery(&source.network, self.platform.now()),
             // What cost the reading of a body, in vain.
             Err(Denial::Overloaded | Denial::Internal) => {}
             Err(_) => self.count_failure_after_body(&source).await,
@@ -159,7 +146,7 @@ impl<S: Stores> Pipeline<'_, S> {
             return decided;
         }
         let source = caller.source(Failures::Keys);
-        self.not_held_back(&source)?;
+        self.not_penalized(&source)?;
         self.count_failure(&source).await;
         decided
     }
@@ -173,19 +160,21 @@ impl<S: Stores> Pipeline<'_, S> {
     ) -> Result<Permit, Denial> {
         let policy = realm.jwt.as_ref().ok_or(Denial::Internal)?;
         let token = Token::read(text.expose(), policy).map_err(Denial::InvalidToken)?;
-        let decide = |keys: &Rc<Keys>| {
-            gate::decide_token(realm, requirement, &token, keys, caller.at(self.stores.now()))
+        let decide = async |keys: &Rc<Keys>| {
+            let verified = token.verify(keys, async |signed| self.platform.verify(signed).await).await;
+            let verified = verified.map_err(Denial::InvalidToken)?;
+            gate::decide_token(realm, requirement, &verified, caller.at(self.platform.now()))
         };
-        let keys = self.issuers.keys(self.stores, self.deadline, realm.id, policy, &token).await?;
-        let decided = decide(&keys);
+        let keys = self.issuers.keys(self.platform, self.deadline, realm.id, policy, &token).await?;
+        let decided = decide(&keys).await;
         // An issuer may change its keys and not their ids, or give them none.
         if let Err(Denial::InvalidToken(Error::UnknownKey | Error::WrongAlgorithm | Error::BadSignature)) =
             decided
             && let Some(source) = Source::of(realm.id, policy)
         {
-            let newer = self.issuers.fetched(self.stores, self.deadline, source, &token, Some(&keys));
+            let newer = self.issuers.fetched(self.platform, self.deadline, source, &token, Some(&keys));
             return match newer.await {
-                Ok(newer) => decide(&newer),
+                Ok(newer) => decide(&newer).await,
                 // There are no newer ones.
                 Err(NoKeys::Unknown) => decided,
                 // There may be: a token is not called forged that could be signed with one of them.
@@ -210,14 +199,14 @@ impl<S: Stores> Pipeline<'_, S> {
             return Err(Denial::InvalidLink);
         }
         let hash = key::storage_hash(&format, &secrets, token);
-        let over = self.memory.borrow_mut().why_over(&hash, self.stores.now());
+        let over = self.memory.borrow_mut().why_over(&hash, self.platform.now());
         if let Some(denial) = over {
             return Err(denial);
         }
         let source = caller.source(Failures::Links);
-        self.may_look_up(&source, memory::Lookup::Link)?;
+        self.may_look_up(&source, Lookup::Link)?;
         let call = Redeem { hash: hash.clone(), realm: realm.id.to_owned() };
-        let redeem = async |within_ms| self.stores.redeem(&call, within_ms).await;
+        let redeem = async |within| self.platform.redeem(&call, within).await;
         let redeemed = self.ask_of(Dependency::Links, self.left(), redeem).await;
         let denial = match redeemed.map_err(|_| unavailable("Registry"))? {
             Redeemed::Granted(session) => return self.begin_session(realm, link, session, followed, caller),
@@ -227,7 +216,7 @@ impl<S: Stores> Pipeline<'_, S> {
         };
         // What is unknown may be a link of a tenant that is active again the next moment.
         if denial != Denial::InvalidLink {
-            self.memory.borrow_mut().is_over(&hash, denial.clone(), self.stores.now());
+            self.memory.borrow_mut().is_over(&hash, denial.clone(), self.platform.now());
         }
         self.count_failure(&source).await;
         Err(denial)
@@ -249,7 +238,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let sealed = session.seal(&secrets);
         // What is sealed is looked at as it will be when it comes back: on another tenant's host it is none.
         let any = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
-        gate::decide_session(realm, &any, &sealed, &secrets, true, caller.at(self.stores.now()))?;
+        gate::decide_session(realm, &any, &sealed, &secrets, true, caller.at(self.platform.now()))?;
         Ok(link::redirect(link, &sealed, followed.url))
     }
 }

@@ -7,16 +7,16 @@ use lru::LruCache;
 
 use keyward_core::{
     breaker::{Breaker, End, Leave, Rule, STORE},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 /// When objects of this many different keys fail in a row, it is not the fault of one of them; and with this many
 /// different tenants, not of what one of them does.
 const MANY: Rule = Rule { failures: 4, ..STORE };
 /// A relay is never needed: the key's object answers, too.
-const RELAY: Rule = Rule { failures: 1, first_ms: 5_000, longest_ms: 30_000 };
+const RELAY: Rule = Rule { failures: 1, first: Span::from_secs(5), longest: Span::from_secs(30) };
 /// Nor is the limiter.
-const LIMITER: Rule = Rule { failures: 2, first_ms: 5_000, longest_ms: 30_000 };
+const LIMITER: Rule = Rule { failures: 2, first: Span::from_secs(5), longest: Span::from_secs(30) };
 
 /// Most failing objects, and most of their owners, that are remembered.
 const MAX_OBJECTS: usize = 1_000;
@@ -76,9 +76,9 @@ pub struct Breakers {
     sign_in: Breaker,
     links: Breaker,
     /// Of the objects that have failed since they last answered.
-    key_gates: LruCache<String, Breaker>,
-    /// Of all objects of a tenant of which one has failed since: a failure of one that has failed before says nothing
-    /// of the others, so it neither counts here nor is it the call that tries.
+    coordinators: LruCache<String, Breaker>,
+    /// One breaker per tenant. Only the first failure of each key's object counts here: an object that has failed before
+    /// has a breaker of its own.
     tenants: LruCache<String, Breaker>,
     /// The same of objects of unknown keys that a network has sent.
     networks: LruCache<String, Breaker>,
@@ -91,14 +91,14 @@ impl Default for Breakers {
     fn default() -> Self {
         let objects = || LruCache::new(NonZeroUsize::new(MAX_OBJECTS).unwrap_or(NonZeroUsize::MIN));
         let (kv, limiter, registry, sign_in, links, class) = Default::default();
-        let (key_gates, tenants, networks, relays) = (objects(), objects(), objects(), objects());
-        Self { kv, limiter, registry, sign_in, links, key_gates, tenants, networks, class, relays }
+        let (coordinators, tenants, networks, relays) = (objects(), objects(), objects(), objects());
+        Self { kv, limiter, registry, sign_in, links, coordinators, tenants, networks, class, relays }
     }
 }
 
 impl Breakers {
-    /// Whether a call that ends within this many milliseconds may be made now.
-    pub fn leave(&mut self, of: Dependency<'_>, now: Timestamp, within_ms: u32) -> Option<Leave> {
+    /// Whether a call that ends within this time may be made now.
+    pub fn leave(&mut self, of: Dependency<'_>, now: Timestamp, within: Span) -> Option<Leave> {
         let breaker = match of {
             Dependency::Kv => &mut self.kv,
             Dependency::Limiter => &mut self.limiter,
@@ -110,8 +110,8 @@ impl Breakers {
                 None => return Some(Leave::Closed),
             },
             Dependency::Coordinator { hash, owner } => {
-                if self.key_gates.contains(hash) {
-                    self.key_gates.get_mut(hash).unwrap_or(&mut self.class)
+                if self.coordinators.contains(hash) {
+                    self.coordinators.get_mut(hash).unwrap_or(&mut self.class)
                 } else {
                     let (owners, name) = match owner {
                         Owner::Tenant(id) => (&mut self.tenants, id),
@@ -121,7 +121,7 @@ impl Breakers {
                 }
             }
         };
-        breaker.leave(now, within_ms)
+        breaker.leave(now, within)
     }
 
     /// A call is over. Whether that opens a breaker.
@@ -138,12 +138,12 @@ impl Breakers {
                     Owner::Tenant(id) => (&mut self.tenants, id, true),
                     Owner::Network(network) => (&mut self.networks, network, false),
                 };
-                // A failure counts once, at each step up. What a stranger's key meets never counts for all: anybody can
-                // make up keys, and ask so much of one object that it fails.
+                // A failure counts at the next level up only if it is new there. Unknown keys never count for all: anyone
+                // can invent them.
                 let of_others = |counts: bool| if end == End::Badly && !counts { End::Unclear } else { end };
-                let of_owner = of_others(!self.key_gates.contains(hash));
+                let of_owner = of_others(!self.coordinators.contains(hash));
                 let of_all = if is_tenants && !owners.contains(name) { of_owner } else { of_others(false) };
-                let object = one_of(&mut self.key_gates, hash, STORE, leave, end, now);
+                let object = one_of(&mut self.coordinators, hash, STORE, leave, end, now);
                 let owner = one_of(owners, name, MANY, leave, of_owner, now);
                 self.class.ended(MANY, leave, of_all, now) || owner || object
             }

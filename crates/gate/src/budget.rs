@@ -1,15 +1,15 @@
 //! How much may be spent, and how soon it is there again: the generic cell rate algorithm, with the time as an
 //! argument.
 
-use keyward_core::time::Timestamp;
+use keyward_core::time::{Span, Timestamp};
 
-/// So many at once, and then one more each so often.
+/// `at_once` uses at first, then one more per `every`.
 #[derive(Clone, Copy, Debug)]
 pub struct Allowance {
     /// How many at once.
     pub at_once: u32,
-    /// Milliseconds until there is one more.
-    pub every_ms: u32,
+    /// The time until there is one more.
+    pub every: Span,
 }
 
 /// What is left of an allowance: at first, all of it.
@@ -22,11 +22,11 @@ pub struct Budget {
 impl Budget {
     /// Spends one, if there is one left.
     pub fn spend(&mut self, of: Allowance, now: Timestamp) -> bool {
-        let (whole, one) = (i64::from(of.at_once) * i64::from(of.every_ms), i64::from(of.every_ms));
+        let whole = of.every * i64::from(of.at_once);
         // A clock that was set back leaves no less than nothing.
-        let spent = self.whole_at.0.saturating_sub(now.0).clamp(0, whole);
-        let is_left = spent + one <= whole;
-        self.whole_at = now.plus(if is_left { spent + one } else { spent });
+        let spent = (self.whole_at - now).clamp(Span::ZERO, whole);
+        let is_left = spent + of.every <= whole;
+        self.whole_at = now + if is_left { spent + of.every } else { spent };
         is_left
     }
 }

@@ -43,7 +43,7 @@ pub fn preflight_headers(cors: &Cors, origin: &str) -> Vec<(&'static str, String
         headers.push(("Access-Control-Allow-Methods", cors.methods.join(", ")));
         // Named one by one: `*` does not cover Authorization.
         headers.push(("Access-Control-Allow-Headers", cors.headers.join(", ")));
-        headers.push(("Access-Control-Max-Age", cors.max_age.to_string()));
+        headers.push(("Access-Control-Max-Age", cors.max_age.whole_secs().to_string()));
     }
     headers
 }

@@ -1,26 +1,29 @@
-//! Until when a decision must be there: a number, from which each call is given what is left.
+//! Until when a decision must be there: each call gets what is left.
 
-use keyward_core::time::Timestamp;
+use keyward_core::time::{Span, Timestamp};
+
+/// How often a request looks whether what another one has begun is done.
+pub(crate) const LOOK_AGAIN: Span = Span::from_ms(50);
 
 /// The end of one decision.
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline {
     at: Timestamp,
-    whole_ms: u32,
+    whole: Span,
 }
 
 impl Deadline {
-    /// So many milliseconds from now.
-    pub fn within(whole_ms: u32, now: Timestamp) -> Self {
-        Self { at: now.plus(whole_ms.into()), whole_ms }
+    /// This time from now.
+    pub fn within(whole: Span, now: Timestamp) -> Self {
+        Self { at: now + whole, whole }
     }
 
-    /// Milliseconds that are left; never more than there were, if the clock goes back.
-    pub fn left(self, now: Timestamp) -> u32 {
-        u32::try_from(self.at.0 - now.0).unwrap_or_default().min(self.whole_ms)
+    /// The time that is left; never more than there was, if the clock goes back.
+    pub fn left(self, now: Timestamp) -> Span {
+        (self.at - now).max(Span::ZERO).min(self.whole)
     }
 
-    /// Whether it has passed. At its last moment there is nothing left to wait in, but a verdict counts.
+    /// Whether `now` is after the last moment. At it, nothing may be awaited, but a verdict counts.
     pub fn has_passed(self, now: Timestamp) -> bool {
         now > self.at
     }

@@ -1,6 +1,8 @@
 //! Every reason for which Keyward does not pass a request on, and the one map from a reason to what
 //! the client is told. `docs/errors.md` has a section for each code; a test compares the two.
 
+mod reason;
+
 use std::net::IpAddr;
 
 use keyward_policy::{Proof, path::Ambiguous};
@@ -9,10 +11,16 @@ use crate::{
     hint::{Slip, Stray},
     jwt,
 };
-use keyward_core::{challenge::Challenge, route::NoMatch, session_id, time};
+use keyward_core::{
+    challenge::Challenge,
+    route::NoMatch,
+    secret::NoSecret,
+    session_id,
+    time::{self, Span},
+};
 use keyward_limits::limit::{RATE_LIMITED, WindowState};
 
-/// Why a request was not passed on. The reason in full is for the log; the client sees
+/// Why a request was not passed on. The log has it in full ([`Denial::reason`], [`Denial::detail`]); the client sees
 /// [`Denial::public`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Denial {
@@ -45,7 +53,7 @@ pub enum Denial {
         /// What seems to be wrong.
         slip: Option<Slip>,
     },
-    /// No key of this realm: with a wrong length, alphabet or keyed check that is seen without I/O.
+    /// No key of this realm: with a wrong length, alphabet or checksum that is seen without I/O.
     UnknownKey {
         /// What seems to be wrong.
         slip: Option<Slip>,
@@ -117,13 +125,13 @@ pub enum Denial {
     RateLimited {
         /// The key's windows.
         windows: Vec<WindowState>,
-        /// Milliseconds until a request fits again.
-        retry_after_ms: u64,
+        /// The time until a request fits again.
+        retry_after: Span,
     },
     /// Too many unknown keys, wrong tokens or forged webhooks from this network.
     TooManyFailures {
-        /// Milliseconds for which it is still held back.
-        retry_after_ms: u64,
+        /// How long it is still in the penalty box.
+        retry_after: Span,
     },
     /// KV or an object did not answer, or not in a form that this build reads.
     StoreUnavailable {
@@ -134,8 +142,8 @@ pub enum Denial {
     IssuerUnavailable {
         /// Why, for the log.
         reason: String,
-        /// Milliseconds until they are asked for again.
-        retry_after_ms: u64,
+        /// The time until they are asked for again.
+        retry_after: Span,
     },
     /// A secret of the deployment cannot be used.
     UnfitSecret {
@@ -163,6 +171,8 @@ pub enum Denial {
     OriginInvalid,
     /// The origin did not begin its answer in time.
     OriginTimeout,
+    /// The gate had to start over while it worked on the request.
+    Interrupted,
     /// A fault of Keyward itself.
     Internal,
 }
@@ -189,11 +199,8 @@ pub struct Public {
     pub challenge: Option<Challenge>,
 }
 
-/// How long a network with too many failures has to wait, in seconds: the period of the platform's
-/// limiter (`FAILURES` in `wrangler.toml`).
-pub const FAILURES_PERIOD_S: i64 = 10;
-/// When to come back after a store, a secret or the origin was missing, in seconds.
-const COME_BACK_S: u64 = 5;
+/// When to come back after a store, a secret or the origin was missing.
+pub(crate) const COME_BACK: Span = Span::from_secs(5);
 
 impl From<NoMatch> for Denial {
     fn from(why: NoMatch) -> Self {
@@ -211,13 +218,19 @@ impl From<jwt::NoKeys> for Denial {
     fn from(why: jwt::NoKeys) -> Self {
         match why {
             jwt::NoKeys::Unknown => Self::InvalidToken(jwt::Error::UnknownKey),
-            jwt::NoKeys::Unavailable { reason, retry_after_ms } => {
-                Self::IssuerUnavailable { reason, retry_after_ms }
+            jwt::NoKeys::Unavailable { reason, retry_after } => {
+                Self::IssuerUnavailable { reason, retry_after }
             }
             jwt::NoKeys::NotConfigured { secret } => Self::NotConfigured { what: secret },
             jwt::NoKeys::UnfitSecret { secret, reason } => Self::UnfitSecret { secret, reason },
             jwt::NoKeys::UnfitSet => Self::Internal,
         }
+    }
+}
+
+impl From<NoSecret> for Denial {
+    fn from(_: NoSecret) -> Self {
+        Self::NotConfigured { what: NoSecret::NAME }
     }
 }
 
@@ -273,6 +286,7 @@ impl Denial {
             Self::OriginUnreachable => (502, "ORIGIN_UNREACHABLE", None),
             Self::OriginInvalid => (502, "ORIGIN_INVALID", None),
             Self::OriginTimeout => (504, "ORIGIN_TIMEOUT", None),
+            Self::Interrupted => (500, "INTERRUPTED", None),
             Self::Internal => (500, "INTERNAL_ERROR", None),
         };
         Public { status, code, challenge }
@@ -292,17 +306,18 @@ impl Denial {
         }
     }
 
-    /// `Retry-After` in seconds: rounded up, so that waiting it is enough, and at least 1. What the
-    /// origin's failures take nobody knows, and what timed out there may have been done: neither says.
+    /// `Retry-After` in seconds: rounded up, so that waiting it is enough, and at least 1. Nobody
+    /// knows how long a failure of the origin lasts, and what timed out there, or was interrupted, may have been done:
+    /// none of these says when to repeat it.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after_ms, .. }
-            | Self::TooManyFailures { retry_after_ms }
-            | Self::IssuerUnavailable { retry_after_ms, .. } => Some(time::retry_after(*retry_after_ms)),
+            Self::RateLimited { retry_after, .. }
+            | Self::TooManyFailures { retry_after }
+            | Self::IssuerUnavailable { retry_after, .. } => Some(time::retry_after(*retry_after)),
             Self::StoreUnavailable { .. }
             | Self::NotConfigured { .. }
             | Self::UnfitSecret { .. }
-            | Self::Overloaded => Some(COME_BACK_S),
+            | Self::Overloaded => Some(time::retry_after(COME_BACK)),
             _ => None,
         }
     }

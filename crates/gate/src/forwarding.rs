@@ -1,12 +1,14 @@
-//! Step 9: which header fields a request loses and gains on its way to the origin, and an answer on its way back. `docs/origin.md` has both as tables, which tests compare with what an origin and a client really get.
+//! Which header fields a request loses and gains on its way to the origin, and an answer on its way back. `docs/origin.md` has both as tables, which tests compare with what an origin and a client really get.
 //!
 //! What is named nowhere here passes as it came. Lists of names are in lower case; one that ends in `-` stands
 //! for every name that begins so, one between two `-` for every name that has these words in it (`-client-ip-` for
 //! `True-Client-IP`), and one after a `~` is removed where it is spelled otherwise (`X_Api_Key`).
 
+pub mod profile;
+
 use std::net::IpAddr;
 
-use keyward_policy::{CredentialSource, Origin, Realm, Requirement, SourceKind};
+use keyward_policy::{CredentialSource, Realm, SourceKind};
 
 use crate::{
     client_info::ClientInfo,
@@ -14,7 +16,7 @@ use crate::{
     gate::{Identity, Permit},
     identity, refusal,
 };
-use keyward_core::{cookie::SESSION_COOKIE, request_target::RequestTarget, secret::Secrets};
+use keyward_core::{request_target::RequestTarget, secret::Secrets};
 use keyward_limits::limit::WindowState;
 
 /// Only Keyward says who somebody is, and Cloudflare what it knows of the client: a spelling of its fields that
@@ -156,16 +158,14 @@ const GATES_OWN: [&str; 7] =
 /// Where the gate says what is left of a key's limits, nobody else does.
 const RATE_LIMITS: [&str; 5] = ["ratelimit", "ratelimit-", "x-ratelimit", "x-ratelimit-", "x-rate-limit-"];
 
-/// Header fields of a client that the origin does not get. `header` reads one by its lower-case name.
-pub fn removed(
+/// Headers of a request that hold a credential which the origin does not get. `header` reads one by its lower-case name.
+pub fn credentials(
     realms: &[Realm],
     realm: &Realm,
     permit: &Permit,
     secrets: Option<&Secrets>,
     header: impl Fn(&str) -> Option<String>,
 ) -> Vec<&'static str> {
-    let mut names = IDENTITY.to_vec();
-    names.extend(OVERRIDES.iter().chain(&PROVENANCE).chain(&HOP_BY_HOP));
     let holds = |source: &&CredentialSource| {
         header(source.header).is_some_and(|value| match permit.identity() {
             // Nobody's credential was asked for: what is another server's may be meant for the origin.
@@ -178,7 +178,8 @@ pub fn removed(
             }
         })
     };
-    names.extend(realm.credentials.iter().filter(holds).map(|source| source.header));
+    let own = realm.credentials.iter().filter(holds).map(|source| source.header);
+    let mut names: Vec<&'static str> = own.collect();
     // In the header of another realm a credential of this deployment is somebody's all the same.
     let others = realms.iter().flat_map(|realm| realm.credentials);
     for source in others.filter(|other| realm.credentials.iter().all(|own| own.header != other.header)) {
@@ -187,30 +188,6 @@ pub fn removed(
         }
     }
     names
-}
-
-/// Headers that the gate decides by: those in which a credential, a session's id or a signature may stand in any realm,
-/// and what frames a message. In another spelling (`X_Api_Key`) no realm reads them, and many origins would: so spelled
-/// they do not go on.
-pub fn removed_if_misspelt(realms: &[Realm]) -> Vec<&'static str> {
-    let mut names = FRAMING.to_vec();
-    for realm in realms {
-        names.extend(realm.credentials.iter().map(|source| source.header));
-        names.extend(realm.session_id_header);
-        for route in realm.routes {
-            if let Requirement::Webhook(webhook) = route.requires {
-                names.extend(webhook.headers());
-            }
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// Cookies of the gate's own, of whichever realm: the origin does not get them, and sets none of them.
-pub fn removed_cookies(realms: &[Realm]) -> Vec<&'static str> {
-    realms.iter().filter_map(|realm| realm.link.map(|link| link.cookie)).chain([SESSION_COOKIE]).collect()
 }
 
 /// Header fields that the origin gets from the gate: the verified identity, and where the request came from.
@@ -245,66 +222,29 @@ fn forwarded(address: Option<IpAddr>, authority: &str, scheme: &str) -> String {
     format!("for={address};host=\"{authority}\";proto={scheme}")
 }
 
-/// The answer's header fields as the client gets them.
+/// What an answer's header gains beside what its [`Profile`](profile::Profile) says.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct AnswerFields {
-    /// Names of those that are removed.
-    pub removed: Vec<&'static str>,
     /// Those that are set, in place of the origin's.
     pub set: Vec<(&'static str, String)>,
     /// Lists that the origin may have begun, and what is added to them.
-    pub merged: Vec<(&'static str, String)>,
-    /// How challenges begin that only the gate makes.
-    pub challenges: Vec<String>,
+    pub merged: Vec<(&'static str, &'static str)>,
 }
 
-/// Which header fields an answer loses and gains.
+/// Which header fields an answer gains that not every answer of its profile does.
 pub fn answer(
     realm: &Realm,
-    permit: &Permit,
     origin: Option<&str>,
     windows: &[WindowState],
     request_id: &str,
 ) -> AnswerFields {
-    let mut removed: Vec<&'static str> = HOP_BY_HOP.to_vec();
-    removed.extend(GATES_OWN);
-    if !windows.is_empty() {
-        removed.extend(RATE_LIMITS);
-    }
     let mut set = vec![("X-Request-Id", request_id.to_owned())];
-    let mut merged = Vec::new();
     set.extend(refusal::rate_limit_headers(windows));
-    if let Some(cors) = &realm.cors {
-        removed.extend(CORS);
-        let fields = cors::fields(cors, origin);
-        set.extend(fields.allowed.map(|origin| ("Access-Control-Allow-Origin", origin)));
-        merged.extend(fields.exposed.map(|names| ("Access-Control-Expose-Headers", names.to_owned())));
-        merged.extend(fields.vary.map(|name| ("Vary", name.to_owned())));
-    }
-    let vary = vary(realm, permit);
-    if !vary.is_empty() {
-        merged.push(("Vary", vary.join(", ")));
-    }
-    if !matches!(permit.identity(), Identity::Anybody | Identity::Sender) {
-        // What shared caches do with `Authorization` (RFC 9111, section 3.5) they are to do with each credential.
-        merged.push(("Cache-Control", "private".to_owned()));
-    }
-    AnswerFields { removed, set, merged, challenges: refusal::challenge::own(realm) }
-}
-
-/// Header fields by whose value answers differ, so that caches tell apart who may see what.
-pub fn vary(realm: &Realm, permit: &Permit) -> Vec<&'static str> {
-    if *permit.identity() == Identity::Anybody {
-        return Vec::new();
-    }
-    let cookie = realm.link.map(|_| "cookie");
-    realm.credentials.iter().map(|source| source.header).chain(cookie).collect()
-}
-
-/// The address, scheme, host and port, by which an origin knows itself, where it is not the one that was asked.
-pub fn own_address(realm: &Realm) -> Option<&'static str> {
-    match realm.origin {
-        Origin::Binding(_) | Origin::Handler(_) => None,
-        Origin::Url(url) => Some(url),
+    let cors = realm.cors.as_ref().map(|cors| cors::fields(cors, origin));
+    let (allowed, exposed) = cors.map(|fields| (fields.allowed, fields.exposed)).unwrap_or_default();
+    set.extend(allowed.map(|origin| ("Access-Control-Allow-Origin", origin)));
+    AnswerFields {
+        set,
+        merged: exposed.map(|names| ("Access-Control-Expose-Headers", names)).into_iter().collect(),
     }
 }

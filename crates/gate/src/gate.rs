@@ -7,7 +7,7 @@ use keyward_policy::{KeyRequirement, PageKeys, Proof, Realm, Requirement, TestMo
 use crate::{
     denial::{Denial, PublishableFault},
     hint::Stray,
-    jwt::{self, Keys, Token},
+    jwt::{self, Verified},
     webhook,
 };
 use keyward_core::{
@@ -102,9 +102,9 @@ pub fn decide(
     realm: &Realm,
     requirement: &KeyRequirement,
     record: &Rc<Record>,
-    circumstances: RequestContext<'_>,
+    context: RequestContext<'_>,
 ) -> Result<Permit, Denial> {
-    let RequestContext { address, origin, tenant, now, .. } = circumstances;
+    let RequestContext { address, origin, tenant, now, .. } = context;
     if record.realm != realm.id || !is_of(tenant, record.tenant.code.as_deref()) {
         return Err(Denial::UnknownKey { slip: None });
     }
@@ -117,10 +117,7 @@ pub fn decide(
     if record.tenant.status == TenantStatus::Inactive {
         return Err(Denial::InactiveTenant);
     }
-    let plans = requirement.plans;
-    if !plans.is_empty() && !record.tenant.plan.as_deref().is_some_and(|plan| plans.contains(&plan)) {
-        return Err(Denial::PlanRequired { plans });
-    }
+    check_plan(requirement, record.tenant.plan.as_deref())?;
     if !allows_address(record, address) {
         return Err(Denial::AddressRestricted { address });
     }
@@ -146,38 +143,31 @@ pub fn decide(
         }
     }
     let live_only = requirement.live_only;
-    let held_back = live_only || (realm.test_mode == TestMode::ReadOnly && !circumstances.only_reads());
+    let held_back = live_only || (realm.test_mode == TestMode::ReadOnly && !context.only_reads());
     if record.mode == Mode::Test && held_back {
         return Err(Denial::TestMode { live_only });
     }
-    if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &record.scopes, required)) {
-        return Err(Denial::InsufficientScope { of: Proof::Key, required: requirement.scopes });
-    }
+    check_scopes(realm, requirement, Proof::Key, &record.scopes)?;
     Ok(Permit::of(Identity::Key(Rc::clone(record))))
 }
 
-/// Decides about a token: its signature, its claims, the tenant's host, scopes.
+/// Decides about a token whose signature is right: its claims, the tenant's host, scopes.
 ///
 /// # Errors
 /// The first thing that is wrong.
 pub fn decide_token(
     realm: &Realm,
     requirement: &KeyRequirement,
-    token: &Token<'_>,
-    keys: &Keys,
-    circumstances: RequestContext<'_>,
+    token: &Verified<'_>,
+    context: RequestContext<'_>,
 ) -> Result<Permit, Denial> {
-    let claims = token.verify(keys, circumstances.now).map_err(Denial::InvalidToken)?;
-    if !is_of(circumstances.tenant, claims.tenant.as_deref()) {
+    let claims = token.claims(context.now).map_err(Denial::InvalidToken)?;
+    if !is_of(context.tenant, claims.tenant.as_deref()) {
         return Err(Denial::InvalidToken(jwt::Error::WrongTenant));
     }
     // The policy has no such route, and tokens no plan.
-    if !requirement.plans.is_empty() {
-        return Err(Denial::PlanRequired { plans: requirement.plans });
-    }
-    if !requirement.scopes.iter().all(|required| scope::holds(realm.scopes, &claims.scopes, required)) {
-        return Err(Denial::InsufficientScope { of: Proof::Jwt, required: requirement.scopes });
-    }
+    check_plan(requirement, None)?;
+    check_scopes(realm, requirement, Proof::Jwt, &claims.scopes)?;
     Ok(Permit::of(Identity::Token(claims)))
 }
 
@@ -192,24 +182,18 @@ pub fn decide_session(
     cookie: &Secret,
     secrets: &Secrets,
     from_own_site: bool,
-    circumstances: RequestContext<'_>,
+    context: RequestContext<'_>,
 ) -> Result<Permit, Denial> {
-    let session =
-        Session::open(cookie, realm.id, secrets, circumstances.now).ok_or(Denial::InvalidSession)?;
-    if !is_of(circumstances.tenant, session.tenant.code.as_deref()) {
+    let session = Session::open(cookie, realm.id, secrets, context.now).ok_or(Denial::InvalidSession)?;
+    if !is_of(context.tenant, session.tenant.code.as_deref()) {
         return Err(Denial::InvalidSession);
     }
-    let plans = requirement.plans;
-    if !plans.is_empty() && !session.tenant.plan.as_deref().is_some_and(|plan| plans.contains(&plan)) {
-        return Err(Denial::PlanRequired { plans });
-    }
-    if !circumstances.only_reads() && !from_own_site {
+    check_plan(requirement, session.tenant.plan.as_deref())?;
+    if !context.only_reads() && !from_own_site {
         return Err(Denial::CrossSite);
     }
     // The policy has no such route: sessions hold none.
-    if !requirement.scopes.is_empty() {
-        return Err(Denial::InsufficientScope { of: Proof::Session, required: requirement.scopes });
-    }
+    check_scopes(realm, requirement, Proof::Session, &[])?;
     Ok(Permit::of(Identity::Session(session)))
 }
 
@@ -252,6 +236,29 @@ impl WebhookCheck {
             Err(error) => Err(Denial::InvalidSignature { reason: error.to_string() }),
         }
     }
+}
+
+/// Passes a tenant on one of the plans that the route is for, if it is for some only.
+fn check_plan(requirement: &KeyRequirement, plan: Option<&str>) -> Result<(), Denial> {
+    let plans = requirement.plans;
+    if plans.is_empty() || plan.is_some_and(|plan| plans.contains(&plan)) {
+        return Ok(());
+    }
+    Err(Denial::PlanRequired { plans })
+}
+
+/// Passes what holds every scope that the route asks for.
+fn check_scopes(
+    realm: &Realm,
+    requirement: &KeyRequirement,
+    of: Proof,
+    held: &[String],
+) -> Result<(), Denial> {
+    let required = requirement.scopes;
+    if required.iter().all(|scope| scope::holds(realm.scopes, held, scope)) {
+        return Ok(());
+    }
+    Err(Denial::InsufficientScope { of, required })
 }
 
 /// Whether this is the tenant whose host was asked; true if hosts carry no tenant.

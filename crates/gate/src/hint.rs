@@ -44,7 +44,7 @@ pub enum Stray {
 }
 
 /// Headers in which clients of other APIs send their credentials.
-const ELSEWHERE: [&str; 11] = [
+pub const ELSEWHERE: [&str; 11] = [
     "authorization",
     "x-api-key",
     "api-key",
@@ -128,7 +128,7 @@ fn is_placeholder(format: &KeyFormat, text: &str) -> bool {
     }
     let signs = ["...", "…", "***", "•", "<", ">", "{", "}", "$", "%", "[", "]"];
     let written_out = ["%0a", "%0d", "%20"];
-    let lower = text.to_lowercase();
+    let lower = text.to_ascii_lowercase();
     let plain: String = lower.chars().filter(char::is_ascii_alphanumeric).collect();
     let has_sign = signs.iter().any(|sign| lower.contains(sign));
     has_sign && !written_out.iter().any(|code| lower.contains(code))

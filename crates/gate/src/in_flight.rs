@@ -3,20 +3,18 @@
 //! slowly, then what is of whoever has most of it under way, so that nobody is kept out by those who send slowly, however
 //! many they are, nor for what they have sent already.
 
-use std::{
-    cell::RefCell,
-    cmp::Reverse,
-    collections::{BTreeMap, HashMap},
-    rc::Rc,
+use std::{cell::RefCell, cmp::Reverse, collections::HashMap, rc::Rc};
+
+use keyward_core::{
+    order,
+    time::{Span, Timestamp},
 };
 
-use keyward_core::time::{SECOND, Timestamp};
-
 /// How long a client may take to send such a body.
-pub const READ_WITHIN_MS: i64 = 10 * SECOND;
+pub const READ_WITHIN: Span = Span::from_secs(10);
 
-/// A body that has been coming for so long comes slowly.
-const SLOW_MS: i64 = SECOND;
+/// A body that has been coming for this long comes slowly.
+const SLOW: Span = Span::from_secs(1);
 
 /// What a request takes beside its body, in bytes.
 const MIN_BYTES: usize = 4 * 1024;
@@ -29,25 +27,28 @@ pub struct InFlight {
     most: usize,
     most_of_one: usize,
     /// In the order in which they came.
-    held: BTreeMap<u64, Held>,
+    held: Vec<Body>,
     total: usize,
     parts: HashMap<String, usize>,
     next: u64,
 }
 
 #[derive(Debug)]
-struct Held {
+struct Body {
+    /// Greater than of those that came before.
+    id: u64,
     whose: String,
     bytes: usize,
+    /// Since when it is held, and for how long.
     since: Timestamp,
-    until: Timestamp,
+    span: Span,
     is_coming: bool,
 }
 
 impl InFlight {
     /// Room for `most` bytes, of which one network or credential may take `most_of_one`.
     pub fn new(kind: &'static str, most: usize, most_of_one: usize) -> Self {
-        Self { kind, most, most_of_one, held: BTreeMap::new(), total: 0, parts: HashMap::new(), next: 0 }
+        Self { kind, most, most_of_one, held: Vec::new(), total: 0, parts: HashMap::new(), next: 0 }
     }
 
     /// For webhooks: 32 MiB of an isolate's 128, and 4 MiB of a network's.
@@ -70,35 +71,29 @@ impl InFlight {
         Self::new("known", 4 * MIB, MIB)
     }
 
-    /// Takes room for a body that is coming, until then, or until it is given back: its place, and the places that it took the room
+    /// Takes room for a body that is coming, for this long, or until it is given back: its place, and the places that it took the room
     /// from, whose requests are to be told. `None` if there is none. The runtime ends requests without a word, so that
     /// what is not given back has to end by itself.
-    pub fn take(
-        &mut self,
-        whose: &str,
-        bytes: usize,
-        now: Timestamp,
-        until: Timestamp,
-    ) -> Option<(u64, Vec<u64>)> {
+    pub fn take(&mut self, whose: &str, bytes: usize, now: Timestamp, span: Span) -> Option<(u64, Vec<u64>)> {
         let bytes = bytes.max(MIN_BYTES);
         let gave_way = self.make_room(whose, bytes, now)?;
         self.next += 1;
         self.total += bytes;
         *self.parts.entry(whose.to_owned()).or_default() += bytes;
-        self.held
-            .insert(self.next, Held { whose: whose.to_owned(), bytes, since: now, until, is_coming: true });
-        Some((self.next, gave_way))
+        let id = self.next;
+        self.held.push(Body { id, whose: whose.to_owned(), bytes, since: now, span, is_coming: true });
+        Some((id, gave_way))
     }
 
     /// Takes more room, `bytes` in all, for a body that is coming without a declared length.
     pub fn grow(&mut self, id: u64, bytes: usize, now: Timestamp) -> Option<Vec<u64>> {
-        let held = self.held.get_mut(&id)?;
+        let held = self.held(id)?;
         let more = bytes.saturating_sub(held.bytes);
         // It does not give way to itself.
         held.is_coming = false;
         let whose = held.whose.clone();
         let gave_way = self.make_room(&whose, more, now);
-        let held = self.held.get_mut(&id)?;
+        let held = self.held(id)?;
         held.is_coming = true;
         if gave_way.is_some() {
             held.bytes += more;
@@ -113,16 +108,17 @@ impl InFlight {
         if self.has_room(whose, bytes) {
             return Some(gave_way);
         }
-        gave_way.extend(self.held.iter().filter(|(_, held)| held.until <= now).map(|(id, _)| *id));
+        let is_over = |held: &&Body| !held.since.is_within(held.span, now);
+        gave_way.extend(self.held.iter().filter(is_over).map(|held| held.id));
         gave_way.iter().for_each(|id| self.give_back(*id));
-        let stays = || self.held.values().filter(|held| !held.is_coming);
+        let stays = || self.held.iter().filter(|held| !held.is_coming);
         let all: usize = stays().map(|held| held.bytes).sum();
         let own: usize = stays().filter(|held| held.whose == whose).map(|held| held.bytes).sum();
         if own + bytes > self.most_of_one || all + bytes > self.most {
             // Nobody gives way in vain.
             return None;
         }
-        // Its own part is a matter of its own.
+        // First this sender's own bodies give way to its own limit.
         for id in self.in_order_of_giving_way(Some(whose), now) {
             if self.part_of(whose) + bytes <= self.most_of_one {
                 break;
@@ -140,6 +136,15 @@ impl InFlight {
         Some(gave_way)
     }
 
+    fn place_of(&self, id: u64) -> Option<usize> {
+        self.held.binary_search_by_key(&id, |held| held.id).ok()
+    }
+
+    fn held(&mut self, id: u64) -> Option<&mut Body> {
+        let at = self.place_of(id)?;
+        self.held.get_mut(at)
+    }
+
     fn part_of(&self, whose: &str) -> usize {
         self.parts.get(whose).copied().unwrap_or_default()
     }
@@ -151,46 +156,44 @@ impl InFlight {
     /// The bodies that are still coming, of all or of one: slow ones first, then those of whoever has most of them
     /// under way, and the oldest first.
     fn in_order_of_giving_way(&self, whose: Option<&str>, now: Timestamp) -> Vec<u64> {
-        let coming = || self.held.iter().filter(|(_, held)| held.is_coming);
+        let coming = || self.held.iter().filter(|held| held.is_coming);
         let mut under_way: HashMap<&str, usize> = HashMap::new();
-        for (_, held) in coming() {
+        for held in coming() {
             *under_way.entry(&held.whose).or_default() += held.bytes;
         }
-        let theirs = coming().filter(|(_, held)| whose.is_none_or(|whose| held.whose == whose));
-        let mut order: Vec<_> = theirs
-            .map(|(id, held)| {
-                let is_slow = !(0..SLOW_MS).contains(&(now.0 - held.since.0));
-                let most = under_way.get(held.whose.as_str()).copied().unwrap_or_default();
-                (Reverse((is_slow, most)), *id)
-            })
-            .collect();
-        order.sort_unstable();
-        order.into_iter().map(|(_, id)| id).collect()
+        let theirs = coming().filter(|held| whose.is_none_or(|whose| held.whose == whose));
+        let ranked = theirs.map(|held| {
+            let is_slow = !held.since.is_within(SLOW, now);
+            let most = under_way.get(held.whose.as_str()).copied().unwrap_or_default();
+            (Reverse((is_slow, most)), held.id)
+        });
+        order::sorted(ranked).into_iter().map(|(_, id)| id).collect()
     }
 
-    /// The body is here, with `bytes`, and is held until then; from now on it does not give way. Whether its
+    /// The body is here, with `bytes`, and is held for this long; from now on it does not give way. Whether its
     /// place was still its own.
-    pub fn has_come(&mut self, id: u64, bytes: usize, until: Timestamp) -> bool {
-        let Some(held) = self.held.get_mut(&id) else { return false };
+    pub fn has_come(&mut self, id: u64, bytes: usize, now: Timestamp, span: Span) -> bool {
+        let Some(held) = self.held(id) else { return false };
         let saved = held.bytes.saturating_sub(bytes.max(MIN_BYTES));
         held.bytes -= saved;
-        held.until = until;
+        (held.since, held.span) = (now, span);
         held.is_coming = false;
         let whose = held.whose.clone();
         self.make_free(&whose, saved);
         true
     }
 
-    /// Holds what was taken until then.
-    pub fn keep_until(&mut self, id: u64, until: Timestamp) {
-        if let Some(held) = self.held.get_mut(&id) {
-            held.until = until;
+    /// Holds what has come for this long.
+    pub fn keep(&mut self, id: u64, now: Timestamp, span: Span) {
+        if let Some(held) = self.held(id) {
+            (held.since, held.span) = (now, span);
         }
     }
 
     /// Gives room back.
     pub fn give_back(&mut self, id: u64) {
-        if let Some(Held { whose, bytes, .. }) = self.held.remove(&id) {
+        if let Some(at) = self.place_of(id) {
+            let Body { whose, bytes, .. } = self.held.remove(at);
             self.make_free(&whose, bytes);
         }
     }
@@ -220,9 +223,9 @@ impl Room {
         whose: &str,
         bytes: usize,
         now: Timestamp,
-        until: Timestamp,
+        span: Span,
     ) -> Option<(Self, Vec<String>)> {
-        let (id, gave_way) = all.borrow_mut().take(whose, bytes, now, until)?;
+        let (id, gave_way) = all.borrow_mut().take(whose, bytes, now, span)?;
         let room = Self { all: Rc::clone(all), id };
         let names = gave_way.into_iter().map(|id| room.name_of(id)).collect();
         Some((room, names))
@@ -244,13 +247,13 @@ impl Room {
     }
 
     /// As [`InFlight::has_come`].
-    pub fn has_come(&self, bytes: usize, until: Timestamp) -> bool {
-        self.all.borrow_mut().has_come(self.id, bytes, until)
+    pub fn has_come(&self, bytes: usize, now: Timestamp, span: Span) -> bool {
+        self.all.borrow_mut().has_come(self.id, bytes, now, span)
     }
 
-    /// Holds it until then.
-    pub fn keep_until(&self, until: Timestamp) {
-        self.all.borrow_mut().keep_until(self.id, until);
+    /// As [`InFlight::keep`].
+    pub fn keep(&self, now: Timestamp, span: Span) {
+        self.all.borrow_mut().keep(self.id, now, span);
     }
 }
 

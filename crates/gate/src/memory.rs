@@ -2,53 +2,34 @@
 //! moment, and every part of it is bounded. That there is no key under a hash is not remembered: there may be one
 //! the next moment, and it has to work everywhere from then on.
 
-use std::{num::NonZeroUsize, rc::Rc};
+use std::rc::Rc;
 
 use lru::LruCache;
 
 use crate::{
+    bounded::{cache, left},
     breakers::Breakers,
-    budget::{Allowance, Budget},
-    denial::{Denial, FAILURES_PERIOD_S},
+    denial::Denial,
+    penalty_box::PenaltyBox,
 };
 use keyward_core::{
     record::Record,
-    time::{HOUR, MINUTE, SECOND, Timestamp},
+    time::{Span, Timestamp},
 };
 use keyward_limits::{
     fallback::FallbackLimit,
     lease::{Grantor, Lessee},
     limit::WindowState,
     tally::Ledger,
+    timing::TRAVEL,
 };
 
 /// Of records and what goes with them, in bytes as [`Known::weight`] reckons: of the isolate's 128 MiB.
 const RECORDS_BYTES: usize = 32 << 20;
-/// Of [`keyward_core::network`]s that keep failing.
-const MAX_NETWORKS: usize = 10_000;
-/// One failure in this many is counted for its site, too: a site may fail this many times as often as a network before it
-/// is held back, since it may be a campus.
-const FAILURES_OF_SITE: u32 = 16;
-/// How long a network from which a webhook came that was its sender's is not held back for others.
-const SENDER_LIFE_MS: i64 = HOUR;
-/// A network that is held back may try a webhook so often, and has so long for its body.
-pub const TRIAL_MS: i64 = SECOND / 2;
-/// How long a network that fails too often is held back.
-const HELD_BACK_MS: i64 = FAILURES_PERIOD_S * SECOND;
-/// What a network may have looked up that is held back: enough for the keys of its neighbours, and a bound to what
-/// guesses cost. KV is read so often for keys that the isolate does not know …
-const READS: Allowance = Allowance { at_once: 100, every_ms: 50 };
-/// … and, while KV fails, objects are asked so often.
-const ASKS: Allowance = Allowance { at_once: 10, every_ms: 1_000 };
-/// And links are followed so often.
-const FOLLOWS: Allowance = Allowance { at_once: 10, every_ms: 500 };
 /// How long a link that is over is known to be, so that whoever reloads it costs nobody anything.
-const OVER_MS: i64 = MINUTE;
+const OVER: Span = Span::from_mins(1);
 /// Most links that are remembered as over.
 const MAX_LINKS: usize = 1_000;
-/// Words of a coordinator may overtake each other by less than this. One that is older by more was given before the
-/// clock was set back.
-const OUT_OF_ORDER_MS: i64 = MINUTE;
 
 /// One isolate's memory.
 pub struct Memory {
@@ -58,41 +39,17 @@ pub struct Memory {
     /// The last moment seen.
     latest: Timestamp,
     /// By how much the clock was set back all in all.
-    set_back: i64,
+    set_back: Span,
     /// Tells this isolate from others, roughly.
     pub client_id: u32,
     /// What was counted and not yet delivered.
     pub ledger: Ledger,
     /// What is left alone since it fails.
     pub breakers: Breakers,
-    networks: LruCache<String, HeldBack>,
-    /// Counts failures.
-    failures: u32,
-    senders: LruCache<String, Timestamp>,
+    /// Networks that have failed too often.
+    pub penalty_box: PenaltyBox,
     /// Links that are over, by the hash of their token: why, and until when that is remembered.
     links: LruCache<String, (Denial, Timestamp)>,
-}
-
-/// A network that failed too often.
-#[derive(Default)]
-struct HeldBack {
-    until: Timestamp,
-    /// When a webhook of it was tried last.
-    tried: Timestamp,
-    reads: Budget,
-    asks: Budget,
-    links: Budget,
-}
-
-/// What is asked about a key or link that the isolate does not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Lookup {
-    /// KV.
-    Kv,
-    /// The key's object.
-    Coordinator,
-    /// The Registry, for a link.
-    Link,
 }
 
 /// What is known of one key.
@@ -119,6 +76,20 @@ impl Known {
         }
     }
 
+    /// The clock was set back by this much.
+    fn set_back(&mut self, back: Span) {
+        if back > TRAVEL {
+            // How much time has passed meanwhile, nobody knows.
+            self.confirmed = Timestamp::default();
+            self.limited = None;
+        } else {
+            self.confirmed = self.confirmed - back;
+            if let Some(limited) = &mut self.limited {
+                limited.asked = limited.asked - back;
+            }
+        }
+    }
+
     /// Bytes that this takes, reckoned well on the large side.
     fn weight(&self) -> usize {
         let lists = [&self.record.scopes, &self.record.allowed_origins];
@@ -134,23 +105,26 @@ pub struct Limited {
     pub asked: Timestamp,
     /// The windows, as of then.
     pub windows: Vec<WindowState>,
-    /// Milliseconds from then until a request fits again, as far as is known.
-    pub retry_after_ms: u64,
-    /// Milliseconds from then for which this is believed.
-    pub held_ms: u64,
+    /// The time from then until a request fits again, as far as is known.
+    pub retry_after: Span,
+    /// For how long from then this counts.
+    pub held: Span,
 }
 
 impl Limited {
     /// The same as seen later; `None` once it is believed no more.
     pub fn at(&self, now: Timestamp) -> Option<Self> {
-        let passed = u64::try_from(now.0 - self.asked.0).ok()?;
-        let held_ms = self.held_ms.checked_sub(passed).filter(|left| *left > 0)?;
-        let retry_after_ms = self.retry_after_ms.saturating_sub(passed).max(1);
+        let passed = now - self.asked;
+        let held = self.held - passed;
+        if passed < Span::ZERO || held <= Span::ZERO {
+            return None;
+        }
+        let retry_after = (self.retry_after - passed).max(Span::from_ms(1));
         let mut windows = self.windows.clone();
         for window in &mut windows {
-            window.reset_ms = window.reset_ms.saturating_sub(passed);
+            window.reset = window.reset.less(passed);
         }
-        Some(Self { asked: now, windows, retry_after_ms, held_ms })
+        Some(Self { asked: now, windows, retry_after, held })
     }
 }
 
@@ -160,19 +134,6 @@ impl Default for Memory {
     }
 }
 
-/// Milliseconds until then, if that has not come. More than it ever was is none: the clock was set back.
-fn left(until: Timestamp, most: i64, now: Timestamp) -> Option<u64> {
-    let left = until.0 - now.0;
-    if (1..=most).contains(&left) { u64::try_from(left).ok() } else { None }
-}
-
-/// A cache that takes room only as it fills.
-fn cache<T>(most: usize) -> LruCache<String, T> {
-    let mut cache = LruCache::unbounded();
-    cache.resize(NonZeroUsize::new(most).unwrap_or(NonZeroUsize::MIN));
-    cache
-}
-
 impl Memory {
     /// The memory of the isolate with this random number.
     pub fn of(random: u64) -> Self {
@@ -180,22 +141,24 @@ impl Memory {
             records: LruCache::unbounded(),
             weight: 0,
             latest: Timestamp::default(),
-            set_back: 0,
+            set_back: Span::ZERO,
             client_id: (random >> 32) as u32,
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
-            networks: cache(MAX_NETWORKS),
-            failures: random as u32,
-            senders: cache(MAX_NETWORKS),
+            penalty_box: PenaltyBox::of(random),
             links: cache(MAX_LINKS),
         }
     }
 
-    /// The clock shows this moment. By how much it was set back so far, as far as could be seen.
-    pub fn notice(&mut self, now: Timestamp) -> i64 {
-        let back = self.latest.0.saturating_sub(now.0).max(0);
+    /// The clock shows this moment. By how much it was set back so far, as far as could be seen. What was noted before moves
+    /// with it, as leases do ([`Lessee::observe_clock`]): it must not lie in the future, to count as new once that has come.
+    pub fn notice(&mut self, now: Timestamp) -> Span {
+        let back = (self.latest - now).max(Span::ZERO);
         self.latest = now;
-        self.set_back = self.set_back.saturating_add(back);
+        if back > Span::ZERO {
+            self.set_back += back;
+            self.records.iter_mut().for_each(|(_, known)| known.set_back(back));
+        }
         self.set_back
     }
 
@@ -209,7 +172,7 @@ impl Memory {
         self.records.peek(hash).map(|known| Rc::clone(&known.record))
     }
 
-    /// The key's coordinator, asked at this moment, said that this record holds.
+    /// The key's coordinator, asked at this moment by the clock as it is now, said that this record holds.
     pub fn confirm(&mut self, hash: &str, record: &Rc<Record>, asked: Timestamp) {
         let mut known = match self.records.pop(hash) {
             Some(known) => {
@@ -225,8 +188,8 @@ impl Memory {
         }
         if known.record.version <= record.version {
             known.record = Rc::clone(record);
-            let is_before = known.confirmed.0 - asked.0 < OUT_OF_ORDER_MS;
-            known.confirmed = if is_before { known.confirmed.max(asked) } else { asked };
+            // Answers may overtake each other.
+            known.confirmed = known.confirmed.max(asked);
         }
         self.put(hash, known);
     }
@@ -293,9 +256,9 @@ impl Memory {
 
     /// What the key's object said of a full window, if that is not older than `freshness` and still
     /// holds.
-    pub fn limited(&mut self, hash: &str, freshness: i64, now: Timestamp) -> Option<Limited> {
+    pub fn limited(&mut self, hash: &str, freshness: Span, now: Timestamp) -> Option<Limited> {
         let limited = self.records.get(hash)?.limited.as_ref()?;
-        if now.0 - limited.asked.0 >= freshness {
+        if now - limited.asked >= freshness {
             return None;
         }
         limited.at(now)
@@ -308,68 +271,14 @@ impl Memory {
         }
     }
 
-    /// For how many milliseconds this network is still held back, if it is.
-    pub fn held_back(&mut self, network: &str, now: Timestamp) -> Option<u64> {
-        left(self.networks.get(network)?.until, HELD_BACK_MS, now)
-    }
-
-    /// Whether this is looked up for a network that is held back.
-    pub fn may_look_up(&mut self, network: &str, lookup: Lookup, now: Timestamp) -> bool {
-        let Some(held_back) = self.networks.get_mut(network) else { return true };
-        match lookup {
-            Lookup::Kv => held_back.reads.spend(READS, now),
-            Lookup::Coordinator => held_back.asks.spend(ASKS, now),
-            Lookup::Link => held_back.links.spend(FOLLOWS, now),
-        }
-    }
-
-    /// Whether a webhook of a network that is held back is tried: it may be that of a sender, of which none came to this
-    /// isolate yet. So one is now and then.
-    pub fn may_try(&mut self, network: &str, now: Timestamp) -> bool {
-        let Some(held_back) = self.networks.get_mut(network) else { return true };
-        let is_early = (0..TRIAL_MS).contains(&(now.0 - held_back.tried.0));
-        if !is_early {
-            held_back.tried = now;
-        }
-        !is_early
-    }
-
-    /// Holds this network back for a period of the platform's limiter.
-    pub fn hold_back(&mut self, network: &str, now: Timestamp) {
-        let until = now.plus(HELD_BACK_MS);
-        match self.networks.get_mut(network) {
-            Some(held_back) => (held_back.until, held_back.tried) = (until, now),
-            None => {
-                let held_back = HeldBack { until, tried: now, ..HeldBack::default() };
-                self.networks.put(network.to_owned(), held_back);
-            }
-        }
-    }
-
-    /// A webhook that was its sender's came from this network.
-    pub fn delivered(&mut self, network: &str, now: Timestamp) {
-        self.senders.put(network.to_owned(), now.plus(SENDER_LIFE_MS));
-    }
-
-    /// Whether one came from this network lately.
-    pub fn has_delivered(&mut self, network: &str, now: Timestamp) -> bool {
-        self.senders.get(network).is_some_and(|until| left(*until, SENDER_LIFE_MS, now).is_some())
-    }
-
     /// A link was used before, or has ended: for good.
     pub fn is_over(&mut self, link: &str, denial: Denial, now: Timestamp) {
-        self.links.put(link.to_owned(), (denial, now.plus(OVER_MS)));
+        self.links.put(link.to_owned(), (denial, now + OVER));
     }
 
     /// Why a link is over, if that is known.
     pub fn why_over(&mut self, link: &str, now: Timestamp) -> Option<Denial> {
         let (denial, until) = self.links.get(link)?;
-        left(*until, OVER_MS, now).map(|_| denial.clone())
-    }
-
-    /// Whether a failure is counted of its site, too.
-    pub fn counts_site(&mut self) -> bool {
-        self.failures = self.failures.wrapping_add(1);
-        self.failures.is_multiple_of(FAILURES_OF_SITE)
+        left(*until, OVER, now).map(|_| denial.clone())
     }
 }

@@ -1,23 +1,42 @@
 //! Whether a deployment has what it needs to do its work: what `/readyz` answers. Anybody learns whether; which
 //! part is at fault, the operator only.
 
-use std::rc::Rc;
+use std::{cell::RefCell, rc::Rc};
 
-use keyward_policy::{JwtKeys, Policy, Requirement};
+use futures_util::future::join3;
+use keyward_policy::{JwtKeys, Origin, Policy, Requirement};
 use serde_json::{Map, Value, json};
 
-use crate::jwt::Keys;
+use crate::{deadline::LOOK_AGAIN, denial::COME_BACK, jwt::Keys, platform::Platform, refusal::Answer};
 use keyward_core::{
-    secret::{self, Secret},
-    time::{SECOND, Timestamp},
+    foreign_text,
+    log::Event,
+    order,
+    registry_call::RegistryHealth,
+    secret::{self, FIT, NoSecret, Secret},
+    time::{self, Span, Timestamp},
+    unavailable::CallFailed,
+};
+use keyward_limits::{
+    lease::Grantor,
+    wire::{CoordinatorCall, GetReply},
 };
 
+/// A name that no key has, in KV and of an object, which keeps nothing of the question.
+const NOBODY: &str = "readyz";
+/// A part that takes longer than this has failed.
+const PART_WITHIN: Span = Span::from_secs(5);
+/// How often at most: longer than stores are waited for.
+const MAX_LOOKS: usize = 120;
+/// Bindings whose objects are not asked here.
+const BINDINGS: [(&str, &str); 3] = [("relay", "RELAY"), ("failures", "FAILURES"), ("page", "ADMIN")];
+
 /// How long an isolate believes what it has found, so that asking often costs the stores nothing.
-const FRESH_MS: i64 = 5 * SECOND;
+const FRESH: Span = Span::from_secs(5);
 /// A check that takes longer than this was ended by the runtime.
-const MAX_CHECK_MS: i64 = 10 * SECOND;
+const MAX_CHECK: Span = Span::from_secs(10);
 /// How old what was found may be that is answered while a check runs.
-const MAX_AGE_MS: i64 = FRESH_MS + MAX_CHECK_MS;
+const MAX_AGE: Span = FRESH.plus(MAX_CHECK);
 
 /// What was found: each part by its name, and what is wrong with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,9 +45,9 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Notes what is wrong with a part, or that nothing is.
-    pub fn note(&mut self, part: &'static str, found: Result<(), String>) {
-        self.parts.push((part, found.err()));
+    /// Notes what is wrong with a part; `None` if nothing is.
+    pub fn note(&mut self, part: &'static str, fault: Option<String>) {
+        self.parts.push((part, fault.map(|fault| foreign_text::shown(&fault).into_owned())));
     }
 
     /// 200 if nothing is wrong, else 503.
@@ -50,21 +69,19 @@ impl Readiness {
     }
 }
 
-/// Looks at every secret that the deployment and its policy need. `get` has a secret by its name.
-///
-/// # Errors
-/// Which are missing or not fit to be one. Nothing of a secret is in it.
-pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Result<(), String> {
+/// Looks at every secret that the deployment and its policy need: which are missing or not fit to be one, if any are.
+/// Nothing of a secret is in it. `get` has a secret by its name.
+pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut faults = Vec::new();
-    match get("KEYWARD_SECRET") {
-        None => faults.push("KEYWARD_SECRET is not set".to_owned()),
-        Some(text) if !secret::is_fit(&text) => faults
-            .push("KEYWARD_SECRET needs at least 32 characters, visible ASCII without a comma".to_owned()),
+    let own = NoSecret::NAME;
+    match get(own) {
+        None => faults.push(format!("{own} is not set")),
+        Some(text) if !secret::is_fit(&text) => faults.push(format!("{own} is not fit: it needs {FIT}")),
         Some(_) => {}
     }
     let previous = get("KEYWARD_SECRET_PREVIOUS").unwrap_or_default();
     if previous.split(',').map(str::trim).any(|text| !text.is_empty() && !secret::is_fit(text)) {
-        faults.push("KEYWARD_SECRET_PREVIOUS has one that no key was made with: each has at least 32 characters, visible ASCII".to_owned());
+        faults.push(format!("KEYWARD_SECRET_PREVIOUS has one that no key was made with: each has {FIT}"));
     }
     for realm in policy.realms {
         if let Some(JwtKeys::Secret { name, form }) = realm.jwt.as_ref().map(|jwt| jwt.keys) {
@@ -91,8 +108,95 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Result<
             }
         }
     }
-    faults.dedup();
-    if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
+    let faults = order::distinct(faults);
+    (!faults.is_empty()).then(|| faults.join("; "))
+}
+
+/// What this isolate, or another request of it, has found, or that no check came to its end. `check` is [`check`], and
+/// must go on when the one who asked hangs up: others wait for it.
+pub async fn find<P: Platform>(
+    platform: &P,
+    cache: &RefCell<Cache>,
+    check: impl AsyncFnOnce() -> Rc<Readiness>,
+) -> Rc<Readiness> {
+    for _ in 0..MAX_LOOKS {
+        let look = cache.borrow_mut().look(platform.now());
+        match look {
+            Look::Known(readiness) => return readiness,
+            Look::Check => return check().await,
+            Look::Wait => platform.wait(LOOK_AGAIN).await,
+        }
+    }
+    let mut found = Readiness::default();
+    found.note("check", Some("does not come to its end".to_owned()));
+    log(platform, &found);
+    Rc::new(found)
+}
+
+fn log<P: Platform>(platform: &P, found: &Readiness) {
+    platform.log(&Event::NotReady { found: &found.body(true) });
+}
+
+/// Asks all parts, and keeps what was found.
+pub async fn check<P: Platform>(policy: &Policy, platform: &P, cache: &RefCell<Cache>) -> Rc<Readiness> {
+    let found = look_at_all(policy, platform).await;
+    if found.status() != 200 {
+        log(platform, &found);
+    }
+    cache.borrow_mut().found(found, platform.now())
+}
+
+async fn look_at_all<P: Platform>(policy: &Policy, platform: &P) -> Readiness {
+    let kv = platform.read(NOBODY, PART_WITHIN);
+    let coordinator =
+        platform.coordinator::<GetReply>(NOBODY, Grantor::Coordinator, &CoordinatorCall::Get, PART_WITHIN);
+    let registry = platform.registry_health(PART_WITHIN);
+    let (kv, coordinator, registry) = join3(kv, coordinator, registry).await;
+    let (registry, set_up) = match registry {
+        Ok(RegistryHealth { fault, set_up }) => (fault, set_up),
+        // One of an older build, which answers.
+        Err(CallFailed::Status(404)) => (None, None),
+        Err(error) => (Some(error.to_string()), None),
+    };
+    let mut found = Readiness::default();
+    let secret = |name: &str| platform.secret(name).map(|secret| secret.expose().to_owned());
+    found.note("secrets", secrets(policy, secret).or(set_up));
+    found.note("kv", kv.err().map(|error| error.to_string()));
+    found.note("keyGate", coordinator.err().map(|error| error.to_string()));
+    found.note("registry", registry);
+    let unbound =
+        |name: &str| (!platform.has_binding(name)).then(|| format!("the binding {name} is missing"));
+    for (part, name) in BINDINGS {
+        found.note(part, unbound(name));
+    }
+    let origins = policy.realms.iter().find_map(|realm| match realm.origin {
+        Origin::Binding(name) => unbound(name),
+        Origin::Handler(name) if !platform.has_handler(name) => {
+            Some(format!("the handler {name} is missing: the entry module gives keyward none"))
+        }
+        Origin::Handler(_) | Origin::Url(_) => None,
+    });
+    found.note("origins", origins);
+    found
+}
+
+/// The answer to a request for it. `is_operator` tells whether it comes from one: only if it matters.
+pub async fn answer(
+    method: &str,
+    find: impl AsyncFnOnce() -> Rc<Readiness>,
+    is_operator: impl AsyncFnOnce() -> bool,
+) -> Answer {
+    if !matches!(method, "GET" | "HEAD") {
+        return Answer::method_not_allowed();
+    }
+    let readiness = find().await;
+    let status = readiness.status();
+    let mut headers = Answer::uncached_json();
+    if status != 200 {
+        headers.push(("Retry-After", time::retry_after(COME_BACK).to_string()));
+    }
+    let body = if method == "HEAD" { String::new() } else { readiness.body(is_operator().await) };
+    Answer { status, headers, body }
 }
 
 /// What an isolate has found, and whether it is looking.
@@ -114,13 +218,12 @@ pub enum Look {
 }
 
 impl Cache {
-    /// Says it, and notes that the caller checks if it is to. Whoever comes while somebody checks is answered what was
-    /// found before, if that is not too old.
+    /// Returns what to do. [`Look::Check`] makes the caller the checker. While it checks, others get the last result, if
+    /// that is younger than `MAX_AGE`.
     pub fn look(&mut self, now: Timestamp) -> Look {
-        let is_young = |since: &Timestamp, life: i64| (0..life).contains(&(now.0 - since.0));
-        let is_checked = self.checking.as_ref().is_some_and(|since| is_young(since, MAX_CHECK_MS));
+        let is_checked = self.checking.as_ref().is_some_and(|since| since.is_within(MAX_CHECK, now));
         if let Some((since, readiness)) = &self.known
-            && is_young(since, if is_checked { MAX_AGE_MS } else { FRESH_MS })
+            && since.is_within(if is_checked { MAX_AGE } else { FRESH }, now)
         {
             return Look::Known(Rc::clone(readiness));
         }

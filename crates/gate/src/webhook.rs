@@ -5,18 +5,17 @@
 //! Within the tolerance a request can be sent again: that an event is handled once is for the origin
 //! to see to, by the event's id.
 
-use std::fmt;
-
 use base64::{Engine, engine::general_purpose::STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
 use keyward_policy::{SignatureEncoding, SignedPart, Webhook, WebhookTime};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
+use thiserror::Error as ThisError;
 
 use keyward_core::{
     key,
     secret::Secret,
-    time::{SECOND, Timestamp},
+    time::{Span, Timestamp},
 };
 
 /// Most bytes of a body: it has to be in memory whole before it is known who sent it.
@@ -33,45 +32,36 @@ const JOINED: &str = ", ";
 const MOST_DIGITS: usize = 12;
 
 /// Why a request is not taken for the sender's. Nothing of the request is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 pub enum Error {
     /// The secret is not written as the policy says, or empty. A fault of the deployment.
+    #[error("the webhook's secret is not in the form that the policy says")]
     UnfitSecret,
     /// This header is not there, or empty.
+    #[error("the webhook lacks the header {0}")]
     MissingHeader(&'static str),
     /// This header was sent more than once.
+    #[error("the webhook's header {0} was sent more than once")]
     RepeatedHeader(&'static str),
     /// There is no one time of sending in this header.
+    #[error("the webhook's time in {0} is malformed")]
     MalformedTime(&'static str),
     /// Sent too long ago.
+    #[error("the webhook was sent too long ago")]
     TooOld,
     /// Sent later than now.
+    #[error("the webhook was sent in the future")]
     FromTheFuture,
     /// The signature header has no signature of the version that the policy names.
+    #[error("the webhook has no signature of the right version")]
     NoSignature,
     /// None of them is written as the policy says: it cannot be one, whatever the body.
+    #[error("the webhook's signature is malformed")]
     MalformedSignature,
     /// No signature is of this request with this secret.
+    #[error("the webhook's signature is wrong")]
     BadSignature,
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::UnfitSecret => f.write_str("the webhook's secret is not in the form that the policy says"),
-            Self::MissingHeader(name) => write!(f, "the webhook lacks the header {name}"),
-            Self::RepeatedHeader(name) => write!(f, "the webhook's header {name} was sent more than once"),
-            Self::MalformedTime(name) => write!(f, "the webhook's time in {name} is malformed"),
-            Self::TooOld => f.write_str("the webhook was sent too long ago"),
-            Self::FromTheFuture => f.write_str("the webhook was sent in the future"),
-            Self::NoSignature => f.write_str("the webhook has no signature of the right version"),
-            Self::MalformedSignature => f.write_str("the webhook's signature is malformed"),
-            Self::BadSignature => f.write_str("the webhook's signature is wrong"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
 
 /// A request whose headers are in order. Only its body can still show that it is not its sender's.
 pub struct Check {
@@ -168,11 +158,10 @@ fn signature(encoding: SignatureEncoding, text: &str) -> Option<[u8; SIGNATURE_B
 fn in_time(webhook: &Webhook, header: &'static str, time: String, now: Timestamp) -> Result<String, Error> {
     let digits = (1..=MOST_DIGITS).contains(&time.len()) && time.bytes().all(|byte| byte.is_ascii_digit());
     let seconds = time.parse::<i64>().ok().filter(|_| digits).ok_or(Error::MalformedTime(header))?;
-    let age = now.0 - seconds * SECOND;
-    let tolerance = i64::from(webhook.tolerance_s) * SECOND;
-    if age > tolerance {
+    let age = now - Timestamp::default().plus(Span::from_secs(seconds));
+    if age > webhook.tolerance {
         Err(Error::TooOld)
-    } else if age < -tolerance {
+    } else if age < -webhook.tolerance {
         Err(Error::FromTheFuture)
     } else {
         Ok(time)

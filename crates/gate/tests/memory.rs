@@ -13,11 +13,10 @@ use std::{
 };
 
 use keyward_core::{
-    link::{Redeem, Redeemed},
     record::{Limits, Record},
     secret::{Secret, Secrets},
-    time::Timestamp,
-    unavailable::Unavailable,
+    time::{MILLISECOND, Span, Timestamp},
+    unavailable::CallFailed,
 };
 use keyward_gate::{
     client_info::ClientInfo,
@@ -25,7 +24,7 @@ use keyward_gate::{
     denial::Denial,
     memory::Memory,
     pipeline::{Pipeline, Refused},
-    stores::Stores,
+    platform::Platform,
 };
 use keyward_limits::{
     coordinator::Coordinator,
@@ -34,7 +33,7 @@ use keyward_limits::{
     wire::{Acquired, CoordinatorCall, GetReply, RouteHint},
 };
 use keyward_policy::{KeyFormat, KeyRequirement, Realm};
-use keyward_testing::{NOON, policy::POLICY, record, secrets, world::now};
+use keyward_testing::{NOON, fake_platform::now, policy::POLICY, record, secrets};
 use serde::de::DeserializeOwned;
 
 /// Bytes that are allocated now, and the most that ever were.
@@ -63,18 +62,20 @@ unsafe impl GlobalAlloc for Counting {
 }
 
 const KEYS: u32 = 1_000_000;
-/// Keys that are used again and again: one of them after so many others.
+/// Keys that are used again and again …
 const HOT: u32 = 10;
+/// … one of them after this number of others.
 const HOT_EVERY: u32 = 40;
-/// One in so many keys has a record as large as the admin API allows; one in so many is over its limit.
+/// One key in this number has a record as large as the admin API allows.
 const LARGE_EVERY: u32 = 20;
+/// One key in this number is over its limit.
 const LIMITED_EVERY: u32 = 4;
 /// Of an isolate's 128 MB.
 const MOST: usize = 128 << 20;
 
 /// Keys without a check, so that made-up ones get as far as they can.
 static REALM: LazyLock<Realm> =
-    LazyLock::new(|| Realm { key: KeyFormat { check: 0, ..POLICY.realms[0].key }, ..POLICY.realms[0] });
+    LazyLock::new(|| Realm { key: KeyFormat { checksum: 0, ..POLICY.realms[0].key }, ..POLICY.realms[0] });
 
 /// What a request comes with.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -125,9 +126,9 @@ fn is_limited(number: u32) -> bool {
 }
 
 fn limited() -> Acquired {
-    let state = |window| WindowState { window, limit: 1, remaining: 0, reset_ms: 60_000 };
+    let state = |window| WindowState { window, limit: 1, remaining: 0, reset: Span::from_mins(1) };
     let windows = vec![state(Window::Minute), state(Window::Day)];
-    Acquired::Limited { windows, retry_after_ms: 60_000, via: RouteHint::default() }
+    Acquired::Limited { windows, retry_after: Span::from_mins(1), via: RouteHint::default() }
 }
 
 impl Million {
@@ -136,8 +137,10 @@ impl Million {
     }
 }
 
-impl Stores for Million {
-    async fn read(&self, _: &str, _: u32) -> Result<Option<String>, Unavailable> {
+impl Platform for Million {
+    keyward_testing::only_keys!();
+
+    async fn read(&self, _: &str, _: Span) -> Result<Option<String>, CallFailed> {
         self.reads.set(self.reads.get() + 1);
         Ok(match self.immediate.get() {
             Key::Real(number) => Some(self.record(number).to_owned()),
@@ -150,8 +153,8 @@ impl Stores for Million {
         _: &str,
         _: Grantor,
         call: &CoordinatorCall,
-        _: u32,
-    ) -> Result<T, Unavailable> {
+        _: Span,
+    ) -> Result<T, CallFailed> {
         let answer = match self.immediate.get() {
             Key::Forged(_) => serde_json::to_string(&GetReply { record: None }).unwrap(),
             Key::Real(number) if is_limited(number) => self.limited.clone(),
@@ -160,29 +163,15 @@ impl Stores for Million {
                 let mut new = Coordinator::default();
                 let gate = if number < HOT { gates.entry(number).or_default() } else { &mut new };
                 if gate.record.is_none() {
-                    gate.put(serde_json::from_str(self.record(number)).unwrap());
+                    gate.put(keyward_json::from_str(self.record(number)).unwrap());
                 }
                 gate.answer(call.clone(), self.clock.get()).unwrap().0
             }
         };
-        Ok(serde_json::from_str(&answer).unwrap())
+        Ok(keyward_json::from_str(&answer).unwrap())
     }
 
-    async fn redeem(&self, _: &Redeem, _: u32) -> Result<Redeemed, Unavailable> {
-        Err(Unavailable)
-    }
-
-    async fn fetch(&self, _: &str, _: u32) -> Result<String, String> {
-        Err("there is no issuer".to_owned())
-    }
-
-    fn note(&self, _: &str, _: &str) {}
-
-    fn secret(&self, _: &str) -> Option<Secret> {
-        None
-    }
-
-    async fn fails_too_often(&self, _: &str, _: u32) -> Result<bool, Unavailable> {
+    async fn fails_too_often(&self, _: &str, _: Span) -> Result<bool, CallFailed> {
         Ok(true)
     }
 
@@ -190,13 +179,13 @@ impl Stores for Million {
         self.clock.get()
     }
 
-    async fn wait(&self, milliseconds: u32) {
-        self.clock.set(self.clock.get().plus(milliseconds.into()));
+    async fn wait(&self, span: Span) {
+        self.clock.set(self.clock.get() + span);
     }
 }
 
 struct Isolate {
-    stores: Million,
+    platform: Million,
     memory: Rc<RefCell<Memory>>,
     secrets: Rc<Secrets>,
 }
@@ -204,7 +193,7 @@ struct Isolate {
 impl Isolate {
     /// One request, from an address of its own.
     fn check(&self, key: Key, address: u32) -> Result<(), Refused> {
-        self.stores.immediate.set(key);
+        self.platform.immediate.set(key);
         let address = std::net::Ipv4Addr::from_bits(address).to_string();
         let caller = ClientInfo {
             method: "GET",
@@ -214,20 +203,22 @@ impl Isolate {
             tenant: None,
         };
         let pipeline = Pipeline {
-            stores: &self.stores,
+            platform: &self.platform,
+            request_id: None,
             memory: Rc::clone(&self.memory),
             issuers: Rc::default(),
             secrets: Ok(Rc::clone(&self.secrets)),
-            deadline: Deadline::within(REALM.decision_timeout_ms, self.stores.clock.get()),
+            deadline: Deadline::within(REALM.decision_timeout, self.platform.clock.get()),
         };
-        let checked = now(pipeline.check(&REALM, &KeyRequirement::ANY_KEY, &key.text(), caller));
+        let checked =
+            now(pipeline.check(&REALM, REALM.freshness, &KeyRequirement::ANY_KEY, &key.text(), caller));
         checked.map(drop)
     }
 }
 
 #[test]
 fn a_million_keys_and_a_million_forged_ones_fit_and_hot_keys_are_served_from_memory() {
-    let stores = Million {
+    let platform = Million {
         immediate: Cell::new(Key::Real(0)),
         small: serde_json::to_string(&small()).unwrap(),
         large: serde_json::to_string(&large()).unwrap(),
@@ -236,14 +227,14 @@ fn a_million_keys_and_a_million_forged_ones_fit_and_hot_keys_are_served_from_mem
         clock: Cell::new(NOON),
         reads: Cell::new(0),
     };
-    let isolate = Isolate { stores, memory: Rc::default(), secrets: Rc::new(secrets()) };
+    let isolate = Isolate { platform, memory: Rc::default(), secrets: Rc::new(secrets()) };
     for hot in 0..HOT {
         isolate.check(Key::Real(hot), 1).unwrap();
     }
     let before = LIVE.load(Relaxed);
     PEAK.store(before, Relaxed);
     for number in 0..KEYS {
-        isolate.stores.clock.set(isolate.stores.clock.get().plus(1));
+        isolate.platform.clock.set(isolate.platform.clock.get().plus(MILLISECOND));
         let real = HOT + number;
         assert_eq!(isolate.check(Key::Real(real), 1).is_err(), is_limited(real));
         if is_limited(real) {
@@ -253,9 +244,9 @@ fn a_million_keys_and_a_million_forged_ones_fit_and_hot_keys_are_served_from_mem
         let refused = isolate.check(Key::Forged(number), number << 8);
         assert!(matches!(refused, Err(Refused { denial: Denial::UnknownKey { slip: None }, .. })));
         if number % HOT_EVERY == 0 {
-            let reads = isolate.stores.reads.get();
+            let reads = isolate.platform.reads.get();
             isolate.check(Key::Real(number / HOT_EVERY % HOT), 1).unwrap();
-            assert_eq!(isolate.stores.reads.get(), reads, "a hot key was read again");
+            assert_eq!(isolate.platform.reads.get(), reads, "a hot key was read again");
         }
     }
     let most = PEAK.load(Relaxed);

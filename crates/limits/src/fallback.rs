@@ -1,18 +1,18 @@
-//! The fallback limit (`limits_unavailable = "allow_local"`): what one isolate admits of a key while nobody can be asked.
-//! A realm chooses it by name: each isolate then holds limits for itself.
+//! The fallback limit: what one isolate admits of a key while neither its coordinator nor a relay answers. Each isolate then
+//! counts for itself, so limits are not exact. A realm has to ask for that (`limits_unavailable = "allow_local"`).
 
 use crate::limit::{Occupancy, SlidingWindowLog, Window};
 use keyward_core::{
     record::Limits,
-    time::{MINUTE, Timestamp},
+    time::{Span, Timestamp},
 };
 
 /// An isolate's fallback limit is the limit divided by this, at least one request.
 const FRACTION: u32 = 10;
-/// Milliseconds after the first failed call for which it applies; then everything is refused until a call goes well.
-pub const SPAN_MS: i64 = MINUTE;
+/// It applies for this long after the first failed call. Then everything is refused until a call succeeds.
+pub const MAX_OUTAGE: Span = Span::from_mins(1);
 
-/// What was admitted of one key.
+/// The fallback limit of one key.
 #[derive(Clone, Debug, Default)]
 pub struct FallbackLimit {
     since: Option<Timestamp>,
@@ -21,10 +21,10 @@ pub struct FallbackLimit {
 }
 
 impl FallbackLimit {
-    /// Whether one more request may pass: of each window's limit, the share and no more in all the time.
-    pub fn admit(&mut self, limits: Limits, now: Timestamp) -> bool {
+    /// Whether one more request may pass: a share of the smaller limit, and no more than that while the outage lasts.
+    pub fn allow(&mut self, limits: Limits, now: Timestamp) -> bool {
         let since = *self.since.get_or_insert(now);
-        if !(0..SPAN_MS).contains(&(now.0 - since.0)) {
+        if !since.is_within(MAX_OUTAGE, now) {
             return false;
         }
         let share = |limit: Option<u32>| limit.map_or(u32::MAX, |limit| limit.div_ceil(FRACTION));
@@ -38,17 +38,17 @@ impl FallbackLimit {
         true
     }
 
-    /// Requests that nobody was told of; they are forgotten here.
+    /// Takes the requests that were not reported yet.
     pub fn take_unreported(&mut self) -> u32 {
         std::mem::take(&mut self.unreported)
     }
 
-    /// A call failed: what it was to report is still unreported.
+    /// The call that should have reported them failed.
     pub fn put_back(&mut self, unreported: u32) {
         self.unreported = self.unreported.saturating_add(unreported);
     }
 
-    /// A call went well.
+    /// A call succeeded.
     pub fn ends(&mut self) {
         self.since = None;
     }

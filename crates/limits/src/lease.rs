@@ -1,45 +1,42 @@
-//! The client's side of leases: what one isolate may admit without asking, how much to ask for, and what to
-//! report of it afterwards. The coordinator's side, which counts, is [`crate::coordinator`]; `docs/limits.md`
-//! proves that both together never admit too many.
+//! The isolate's side of leases: what it may admit without asking, how much it asks for, and what it reports. The
+//! coordinator's side, which counts, is [`crate::coordinator`]; `docs/limits.md` proves that together they never admit too
+//! many.
 //!
-//! A lease lasts from *before* the call for it was sent, by this isolate's own clock, so clocks need not agree:
-//! it has ended here before it has ended there. Requests that are reported as given back are given up here
-//! before the report is sent, whether or not it arrives.
+//! Clocks need not agree. An isolate counts a lease from *before* it sent the call, by its own clock, so the lease has ended
+//! here before it has ended there. And before an isolate reports requests as given back it gives them up, whether or not the
+//! report arrives.
 
 use crate::{
     limit::WindowState,
-    timing::{MAX_LEASE_MS, MIN_LEASE, RELAY_ANSWER_MS, SECOND_ANSWER_MS, TRAVEL_MS},
+    timing::{MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, RELAY_ANSWER, SECOND_ANSWER, TRAVEL, age},
     wire::{Acquire, Lease, LeaseReport},
 };
-use keyward_core::time::{MINUTE, SECOND, Timestamp};
+use keyward_core::time::{Span, Timestamp};
 
-/// Minimum milliseconds for which a coordinator's answer that a window is full is cached. Without it each
-/// request of a key at its limit would call, since its slots free up one by one. At most 1 s, the rounding of
-/// `Retry-After`.
-pub const FULL_BY_COORDINATOR_MS: u64 = 250;
+/// For at least this time a coordinator's answer that a window is full is cached. Otherwise every request of a key at its
+/// limit would call, since its slots become free one by one. At most 1 s, to which `Retry-After` is rounded.
+pub const FULL_BY_COORDINATOR: Span = Span::from_ms(250);
 /// The same for a relay's answer, which is a hint: other clients may free slots at any time.
-pub const FULL_BY_RELAY_MS: u64 = 1_000;
+pub const FULL_BY_RELAY: Span = Span::from_secs(1);
 
-/// Concurrent calls of one isolate for one key. Further requests wait for what these bring: [`RELAY_ANSWER_MS`]
-/// for each call, [`SECOND_ANSWER_MS`] in all.
+/// Most concurrent calls of one isolate for one key. Further requests wait for their results: [`RELAY_ANSWER`] for each
+/// call, [`SECOND_ANSWER`] in total.
 const MAX_CALLS: usize = 4;
-/// Milliseconds between two looks of a request that waits. It polls, since on Workers one request cannot await
-/// what another one does.
-pub const POLL_MS: u32 = 20;
+/// How often a waiting request checks for results. It polls because on Workers one request cannot await another.
+pub const POLL: Span = Span::from_ms(20);
 
-/// Size of a lease, in per cent of the demand that is predicted: a quarter in reserve.
+/// Size of a lease in per cent of the predicted demand: a quarter in reserve.
 const RESERVE_PERCENT: u64 = 125;
-/// Milliseconds over which demand is measured. Only a whole period counts, so that one short burst is not taken
-/// for steady demand.
-const DEMAND_PERIOD_MS: i64 = SECOND / 5;
+/// Demand is measured over this time. Only a whole period counts, so that one short burst is not taken for steady demand.
+const DEMAND_PERIOD: Span = Span::from_ms(200);
 
-/// Lease length in milliseconds for a bound on staleness: the bound minus [`TRAVEL_MS`], so that even the last
-/// request under the lease arrives within the bound; at most [`MAX_LEASE_MS`]. 0 means no leases.
-pub fn life(freshness_ms: u32) -> u32 {
-    freshness_ms.saturating_sub(TRAVEL_MS).min(MAX_LEASE_MS)
+/// Lease length for a bound on staleness: [`TRAVEL`] less than that, so that even the last request under the lease arrives
+/// within the bound; at most [`MAX_LEASE_LENGTH`]. 0 means no leases.
+pub fn length(freshness: Span) -> Span {
+    freshness.less(TRAVEL).min(MAX_LEASE_LENGTH)
 }
 
-/// Who grants leases of a key, and is told what was used of them.
+/// Who grants leases of a key, and is sent the reports of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Grantor {
     /// The key's coordinator.
@@ -48,19 +45,20 @@ pub enum Grantor {
     Relay,
 }
 
-/// The leases of one key that one isolate holds, and its calls for more.
+/// What one isolate knows of one key: the leases that it holds, and its calls for more.
 #[derive(Clone, Debug, Default)]
 pub struct Lessee {
     leases: Vec<HeldLease>,
-    /// What the coordinator said was left beside the leases, and when it was asked.
+    /// What the coordinator said was left, beside the leases.
     windows: Vec<WindowState>,
+    /// When it was asked for that.
     asked: Timestamp,
     demand: Demand,
     /// Calls in flight.
     calls: Vec<Call>,
-    /// When each request arrived that waits for what those calls bring.
+    /// Requests that wait for the results of those calls: when each arrived.
     queued: Vec<Timestamp>,
-    /// Whether a window was full when the grantor was last asked.
+    /// Whether a window was full when a grantor was last asked.
     full: bool,
     /// The last moment seen.
     latest: Timestamp,
@@ -70,17 +68,20 @@ pub struct Lessee {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Call {
     asked: Timestamp,
+    /// Whether it asks for a lease.
     for_lease: bool,
 }
 
-/// Recent demand: requests that arrived.
+/// Recent demand, in requests that arrived.
 #[derive(Clone, Copy, Debug, Default)]
 struct Demand {
     /// When the current period began.
     began: Timestamp,
+    /// In the current period.
     present: u32,
+    /// In the one before.
     before: u32,
-    /// Since the grantor was last asked.
+    /// Since a grantor was last asked.
     since_asked: u32,
 }
 
@@ -91,87 +92,90 @@ struct HeldLease {
     granted: u32,
     used: u32,
     last_use: Timestamp,
+    /// Requests that may still be admitted.
     left: u32,
-    /// Requests given up, and not yet known to be free again.
+    /// Requests given up, until the report of that is acknowledged.
     unused: u32,
     begins: Timestamp,
     ends: Timestamp,
-    /// When the coordinator was asked whether the record still holds.
+    /// When the coordinator was asked to confirm the record.
     confirmed: Timestamp,
-    /// The next lease was already asked for.
+    /// Whether the next lease was already asked for.
     renewed: bool,
 }
 
 /// One request admitted under a lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Admitted {
-    /// What a client may know is left.
+    /// What a client may see.
     pub windows: Vec<WindowState>,
     /// Whether to ask for the next lease now, ahead of need.
     pub renew: bool,
 }
 
 impl Lessee {
-    /// A request arrived that has to be admitted.
+    /// A request arrived.
     pub fn note_arrival(&mut self, now: Timestamp) {
         self.observe_clock(now);
         self.demand.count(now);
     }
 
-    /// Notices that the clock was set back, which would make every lease longer. If by up to [`TRAVEL_MS`],
-    /// leases end earlier by as much; if by more, they are given up.
+    /// Notices when the clock was set back, which would make every lease longer: by up to [`TRAVEL`], leases end that much
+    /// earlier; by more, they are given up.
     pub fn observe_clock(&mut self, now: Timestamp) {
-        let back = self.latest.0 - now.0;
-        if back > i64::from(TRAVEL_MS) {
+        let back = (self.latest - now).max(Span::ZERO);
+        // Else every answer would seem older until the clock has come this far again. 0 stays 0: nobody was asked.
+        self.asked = (self.asked - back).max(Timestamp::default());
+        if back > TRAVEL {
             self.give_up();
-        } else if back > 0 {
+        } else if back > Span::ZERO {
             for held in &mut self.leases {
                 let HeldLease { begins, ends, confirmed, last_use, .. } = held;
                 for moment in [begins, ends, confirmed, last_use] {
-                    *moment = moment.plus(-back);
+                    *moment = *moment - back;
                 }
             }
         }
         self.latest = now;
     }
 
-    /// Admits one request if a lease allows it that is younger than this length: a route's bound may be shorter
-    /// than that of the route for which the lease was granted.
-    pub fn admit(&mut self, lease_length_ms: u32, now: Timestamp) -> Option<Admitted> {
+    /// Admits one request if a lease allows it whose confirmation is younger than `lease_length`. A route may have a shorter
+    /// bound on staleness than the one for which the lease was granted.
+    pub fn consume(&mut self, lease_length: Span, now: Timestamp) -> Option<Admitted> {
         self.observe_clock(now);
         let usable = |held: &&mut HeldLease| {
-            let is_fresh = now.0 - held.confirmed.0 < i64::from(lease_length_ms);
+            let is_fresh = now - held.confirmed < lease_length;
             held.left > 0 && held.begins <= now && now < held.ends && is_fresh
         };
         let held = self.leases.iter_mut().find(usable)?;
         held.left -= 1;
         held.used += 1;
         held.last_use = now;
-        // When a quarter of the newest lease is left, in requests or in time.
+        // Renew once a quarter of the newest lease is left, in requests or in time.
         let newest = self.leases.last_mut()?;
         let few = newest.left <= newest.granted / 4;
-        let late = (newest.ends.0 - now.0) * 4 <= newest.ends.0 - newest.begins.0;
+        let late = (newest.ends - now) * 4 <= newest.ends - newest.begins;
         let renew = (few || late) && !newest.renewed;
         newest.renewed |= renew;
         Some(Admitted { windows: self.windows(now), renew })
     }
 
-    /// Whether a request is to wait for calls in flight instead of making one: they bring a lease, or the news
-    /// that a window is full. Otherwise each request that arrives before the first answer would call.
+    /// Whether a request should wait for calls in flight instead of calling: they bring a lease, or the answer that a window
+    /// is full. Otherwise each request that arrives before the first answer would call.
     pub fn has_call_in_flight(&self, now: Timestamp) -> bool {
-        // One call is enough if the key is new here, was full, or a lease is already being fetched.
+        // One call is enough if the key is new here, or was full.
         let is_one_enough = self.full || self.asked == Timestamp::default();
         let most = if is_one_enough { 1 } else { MAX_CALLS };
-        self.under_way(now).any(|call| call.for_lease) || self.under_way(now).count() >= most
+        self.in_flight(now).any(|call| call.for_lease) || self.in_flight(now).count() >= most
     }
 
-    /// Whether no further call may be made, not even by a request that has waited for long.
+    /// Whether no further call may be made, not even by a request that has waited for its full time.
     pub fn is_at_call_limit(&self, now: Timestamp) -> bool {
-        self.under_way(now).count() >= MAX_CALLS
+        self.in_flight(now).count() >= MAX_CALLS
     }
 
-    fn under_way(&self, now: Timestamp) -> impl Iterator<Item = &Call> {
-        self.calls.iter().filter(move |call| is_within(RELAY_ANSWER_MS, call.asked, now))
+    fn in_flight(&self, now: Timestamp) -> impl Iterator<Item = &Call> {
+        self.calls.iter().filter(move |call| call.asked.is_within(RELAY_ANSWER, now))
     }
 
     /// A request that arrived at this moment begins to wait.
@@ -179,49 +183,48 @@ impl Lessee {
         self.queued.push(came);
     }
 
-    /// It no longer waits.
+    /// That request no longer waits.
     pub fn dequeue(&mut self, came: Timestamp) {
-        if let Some(place) = self.queued.iter().position(|other| *other == came) {
-            self.queued.swap_remove(place);
+        if let Some(index) = self.queued.iter().position(|other| *other == came) {
+            self.queued.swap_remove(index);
         }
     }
 
-    /// A call is about to be made: how many requests to ask for beside the immediate one, for a lease of this
-    /// length, and how many of those already wait. Of concurrent calls only the first asks for any: each would
-    /// ask for all.
-    pub fn plan_call(&mut self, grantor: Grantor, lease_length_ms: u32, now: Timestamp) -> (u32, u32) {
-        // Calls that were never answered and requests that ended without a word: a request may end at any time.
-        self.calls.retain(|call| is_within(RELAY_ANSWER_MS, call.asked, now));
-        self.queued.retain(|came| is_within(SECOND_ANSWER_MS, *came, now));
+    /// Begins a call. Returns how many requests to ask for beside the immediate one, for a lease of this length, and how many
+    /// of those wait already. Of concurrent calls only the first asks for any, since each would ask for all.
+    pub fn plan_call(&mut self, grantor: Grantor, lease_length: Span, now: Timestamp) -> (u32, u32) {
+        // The platform may end a request at any time: drops calls that were never answered and requests that stopped waiting.
+        self.calls.retain(|call| call.asked.is_within(RELAY_ANSWER, now));
+        self.queued.retain(|came| came.is_within(SECOND_ANSWER, now));
         let is_first = !self.calls.iter().any(|call| call.for_lease);
-        let queued = if is_first && lease_length_ms > 0 { self.queued.len() } else { 0 };
+        let queued = if is_first && lease_length > Span::ZERO { self.queued.len() } else { 0 };
         let queued = u32::try_from(queued).unwrap_or(u32::MAX).saturating_sub(self.left(now));
         let predicted_wants = match grantor {
             _ if !is_first => 0,
-            Grantor::Coordinator => self.predicted_wants(lease_length_ms, now),
-            Grantor::Relay => self.predicted_wants_of_relay(lease_length_ms, now),
+            Grantor::Coordinator => self.predicted_wants(lease_length, now),
+            Grantor::Relay => self.predicted_wants_of_relay(lease_length, now),
         };
         let wants = predicted_wants.max(queued);
         self.calls.push(Call { asked: now, for_lease: wants > 0 });
         (wants, queued)
     }
 
-    /// What the last whole period predicts, at most twice as many as arrived lately or were used of the newest
-    /// lease, so that a few requests do not reserve many.
-    fn predicted_wants(&self, lease_length_ms: u32, now: Timestamp) -> u32 {
+    /// Predicts from the last whole period. At most twice what arrived lately or was used of the newest lease, so that a few
+    /// requests do not reserve many.
+    fn predicted_wants(&self, lease_length: Span, now: Timestamp) -> u32 {
         let (before, present) = self.demand.recent(now);
         let there_were = (before + present).max(self.leases.last().map_or(0, |newest| newest.used));
-        let wants = within(lease_length_ms, before, DEMAND_PERIOD_MS).min(there_were.saturating_mul(2));
-        if wants < MIN_LEASE { 0 } else { wants }
+        let wants = predict(lease_length, before, DEMAND_PERIOD).min(there_were.saturating_mul(2));
+        if wants < MIN_LEASE_REQUESTS { 0 } else { wants }
     }
 
-    /// In a crowd every call counts, so even a few requests are worth a lease: what arrived since the last call
-    /// predicts.
-    fn predicted_wants_of_relay(&self, lease_length_ms: u32, now: Timestamp) -> u32 {
-        within(lease_length_ms, self.demand.since_asked, (now.0 - self.asked.0).max(DEMAND_PERIOD_MS))
+    /// Predicts from what arrived since the last call. In a crowd every call counts, so even a few requests are worth a
+    /// lease.
+    fn predicted_wants_of_relay(&self, lease_length: Span, now: Timestamp) -> u32 {
+        predict(lease_length, self.demand.since_asked, (now - self.asked).max(DEMAND_PERIOD))
     }
 
-    /// Reports of every lease of this grantor. Leases that have ended are given back.
+    /// Reports all leases of this grantor. What is left of those that have ended is given back.
     pub fn report(&mut self, grantor: Grantor, now: Timestamp) -> Vec<LeaseReport> {
         self.observe_clock(now);
         for held in &mut self.leases {
@@ -233,27 +236,27 @@ impl Lessee {
         its.map(|held| held.report(now)).collect()
     }
 
-    /// The call sent at this moment is over; `full` if it said that a window is full.
-    pub fn end_call(&mut self, asked: Timestamp, take: &Acquire, full: bool) {
+    /// The call that was sent at this moment is over; `full` if the answer was that a window is full.
+    pub fn end_call(&mut self, asked: Timestamp, acquire: &Acquire, full: bool) {
         self.full = full;
-        let call = Call { asked, for_lease: take.wants > 0 };
-        if let Some(place) = self.calls.iter().position(|other| *other == call) {
-            self.calls.swap_remove(place);
+        let call = Call { asked, for_lease: acquire.wants > 0 };
+        if let Some(index) = self.calls.iter().position(|other| *other == call) {
+            self.calls.swap_remove(index);
         }
     }
 
-    /// The coordinator, asked at this moment, has said what is left.
+    /// A grantor that was asked at this moment said what is left.
     pub fn update_windows(&mut self, windows: &[WindowState], asked: Timestamp) {
-        // Answers may overtake each other, but not by a minute: then the clock was set back.
-        if asked >= self.asked || self.asked.0 - asked.0 > MINUTE {
+        // An older answer that arrives later is ignored.
+        if asked >= self.asked {
             self.asked = asked;
             self.demand.since_asked = 0;
             self.windows = windows.to_vec();
         }
     }
 
-    /// A call sent at `asked` returned a lease; the coordinator had confirmed the record `age_ms` before.
-    pub fn add_lease(&mut self, grantor: Grantor, lease: Lease, age_ms: u32, asked: Timestamp) {
+    /// A call sent at `asked` returned a lease; the coordinator had confirmed the record `age` before that.
+    pub fn add_lease(&mut self, grantor: Grantor, lease: Lease, age: Span, asked: Timestamp) {
         self.leases.push(HeldLease {
             grantor,
             id: lease.id,
@@ -263,13 +266,13 @@ impl Lessee {
             left: lease.requests,
             unused: 0,
             begins: asked,
-            ends: asked.plus(lease.lease_length_ms.into()),
-            confirmed: asked.plus(-i64::from(age_ms)),
+            ends: asked + lease.length,
+            confirmed: asked - age,
             renewed: false,
         });
     }
 
-    /// Ends a lease early and says what to report of it; `None` if it is already known to have ended.
+    /// Ends a lease early and returns its last report; `None` if it was reported as ended before.
     pub fn end_lease(&mut self, grantor: Grantor, id: u64, now: Timestamp) -> Option<LeaseReport> {
         self.observe_clock(now);
         let held = self.leases.iter_mut().find(|held| held.is(grantor, id))?;
@@ -277,7 +280,7 @@ impl Lessee {
         Some(held.report(now))
     }
 
-    /// The grantor has taken these reports in.
+    /// The grantor has acknowledged these reports.
     pub fn report_acked(&mut self, grantor: Grantor, reports: &[LeaseReport]) {
         let known = self.leases.extract_if(.., |held| {
             let is_it = |report: &LeaseReport| held.is(grantor, report.id) && report.used == held.used;
@@ -289,15 +292,15 @@ impl Lessee {
         }
     }
 
-    /// No lease is used any more; the next report gives back what is left.
+    /// Uses no lease any more; the next report gives back what is left.
     fn give_up(&mut self) {
         for held in &mut self.leases {
             held.give_up();
         }
     }
 
-    /// Another version of the record holds: leases of the older one are given up, and its calls and the
-    /// requests that wait for them no longer count.
+    /// The record has a new version: gives up the leases of the older one, and forgets its calls and the requests that wait
+    /// for them.
     pub fn reset(&mut self) {
         self.give_up();
         self.calls.clear();
@@ -305,20 +308,20 @@ impl Lessee {
         self.full = false;
     }
 
-    /// What a client may know is left.
+    /// What a client may see.
     pub fn windows(&self, now: Timestamp) -> Vec<WindowState> {
         let left = |sum: u32, held: &HeldLease| sum.saturating_add(held.left).saturating_add(held.unused);
         let left = self.leases.iter().fold(0, left);
-        let passed = (now.0 - self.asked.0).max(0).unsigned_abs();
+        let passed = now - self.asked;
         let mut windows = self.windows.clone();
         for state in &mut windows {
             state.remaining = state.remaining.saturating_add(left).min(state.limit);
-            state.reset_ms = state.reset_ms.saturating_sub(passed);
+            state.reset = state.reset.less(passed.max(Span::ZERO));
         }
         windows
     }
 
-    /// Requests that may still be admitted.
+    /// Requests that may still be admitted, under all leases.
     fn left(&self, now: Timestamp) -> u32 {
         let usable = self.leases.iter().filter(|held| now < held.ends);
         usable.fold(0, |sum, held| sum.saturating_add(held.left))
@@ -327,12 +330,11 @@ impl Lessee {
 
 impl Demand {
     fn count(&mut self, now: Timestamp) {
-        let since = now.0 - self.began.0;
-        if !(0..2 * DEMAND_PERIOD_MS).contains(&since) {
+        let since = now - self.began;
+        if !(Span::ZERO..DEMAND_PERIOD * 2).contains(&since) {
             *self = Self { began: now, present: 0, before: 0, ..*self };
-        } else if since >= DEMAND_PERIOD_MS {
-            *self =
-                Self { began: self.began.plus(DEMAND_PERIOD_MS), present: 0, before: self.present, ..*self };
+        } else if since >= DEMAND_PERIOD {
+            *self = Self { began: self.began + DEMAND_PERIOD, present: 0, before: self.present, ..*self };
         }
         self.present = self.present.saturating_add(1);
         self.since_asked = self.since_asked.saturating_add(1);
@@ -340,25 +342,20 @@ impl Demand {
 
     /// Requests of the last whole period, and of the current one.
     fn recent(&self, now: Timestamp) -> (u32, u32) {
-        match now.0 - self.began.0 {
-            since if since < DEMAND_PERIOD_MS => (self.before, self.present),
-            since if since < 2 * DEMAND_PERIOD_MS => (self.present, 0),
+        match now - self.began {
+            since if since < DEMAND_PERIOD => (self.before, self.present),
+            since if since < DEMAND_PERIOD * 2 => (self.present, 0),
             _ => (0, 0),
         }
     }
 }
 
-/// Whether `then` was less than this many milliseconds ago.
-fn is_within(milliseconds: u32, then: Timestamp, now: Timestamp) -> bool {
-    (0..milliseconds.into()).contains(&(now.0 - then.0))
-}
-
-/// Predicts the requests of a lease's length, with the reserve, from the `came` that arrived within `span`
-/// milliseconds.
-fn within(lease_length_ms: u32, came: u32, span: i64) -> u32 {
-    let predicted_wants =
-        u64::from(came) * u64::from(lease_length_ms) * RESERVE_PERCENT / 100 / span.unsigned_abs().max(1);
-    u32::try_from(predicted_wants).unwrap_or(u32::MAX)
+/// Predicts how many requests will arrive during a lease, with a reserve, from how many arrived within `span`.
+fn predict(lease_length: Span, arrived: u32, span: Span) -> u32 {
+    let wants = u64::from(arrived) * u64::from(lease_length.timer_ms()) * RESERVE_PERCENT
+        / 100
+        / u64::from(span.timer_ms().max(1));
+    u32::try_from(wants).unwrap_or(u32::MAX)
 }
 
 impl HeldLease {
@@ -371,7 +368,6 @@ impl HeldLease {
     }
 
     fn report(&self, now: Timestamp) -> LeaseReport {
-        let age_ms = u32::try_from(now.0 - self.last_use.0).unwrap_or_default();
-        LeaseReport { id: self.id, used: self.used, age_ms, open: self.left }
+        LeaseReport { id: self.id, used: self.used, age: age(self.last_use, now), open: self.left }
     }
 }

@@ -1,26 +1,28 @@
-//! A rolling window of one key: in any span of the window's length, at most `limit` requests.
+//! A sliding window of one key: at most `limit` requests in any span of the window's length.
 //!
-//! While a window holds few requests, each is remembered by itself and leaves exactly when its time
-//! has come. When it holds many, or has no limit for now, those that come close together share a *bucket*, which is given up
-//! only when its last request has left the window. So a window never admits too many, whatever it
-//! holds; it may keep a place for at most 1/64 of its length too long, and only on a busy key.
-//! Memory is bounded by the number of buckets, whatever the limit.
+//! The first 64 requests of a window are remembered one by one, and each leaves exactly one window later. Beyond that, and
+//! where there is no limit, requests that come close together share a *bucket*, which leaves when its last request does.
+//! So a window never admits too many; on a busy key it may count a request for up to 1/64 of its length too long. Memory is
+//! bounded by the number of buckets, whatever the limit.
 
-use std::collections::VecDeque;
+use std::{cmp::Reverse, collections::VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use keyward_core::time::{DAY, MINUTE, Timestamp};
+use keyward_core::{
+    order,
+    time::{Span, Timestamp},
+};
 
-/// The code of a refusal since a window is full, under which a coordinator counts it.
+/// The code of refusals because a window is full, under which coordinators count them.
 pub const RATE_LIMITED: &str = "RATE_LIMITED";
 
-/// Requests of which each has a bucket of its own.
+/// This many requests get a bucket each.
 const EXACT_BUCKETS: usize = 64;
-/// Beyond these, requests of one bucket are apart by at most the window divided by this.
-const GRANULES: i64 = 64;
+/// Beyond that, a bucket spans at most the window's length divided by this.
+const BUCKETS_PER_WINDOW: i64 = 64;
 
-/// The windows there are.
+/// The kinds of window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
@@ -31,11 +33,11 @@ pub enum Window {
 }
 
 impl Window {
-    /// Its length in milliseconds.
-    pub fn length(self) -> i64 {
+    /// Its length.
+    pub fn length(self) -> Span {
         match self {
-            Self::Minute => MINUTE,
-            Self::Day => DAY,
+            Self::Minute => Span::from_mins(1),
+            Self::Day => Span::from_days(1),
         }
     }
 
@@ -48,7 +50,7 @@ impl Window {
     }
 }
 
-/// One window of a key, as seen by the client that asks.
+/// One window of a key, as its client may see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WindowState {
@@ -58,11 +60,12 @@ pub struct WindowState {
     pub limit: u32,
     /// Requests that still fit.
     pub remaining: u32,
-    /// Milliseconds until `remaining` next grows.
-    pub reset_ms: u64,
+    /// The time until `remaining` next grows.
+    #[serde(rename = "resetMs")]
+    pub reset: Span,
 }
 
-/// Requests admitted close together: first, last, how many.
+/// Requests admitted close together: the first moment, the last, and how many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Bucket(Timestamp, Timestamp, u32);
 
@@ -74,14 +77,14 @@ pub struct SlidingWindowLog {
 }
 
 impl SlidingWindowLog {
-    /// Forgets what has left the window. What counts at `t` has left at `t + length`.
+    /// Forgets what has left the window. A request that counts at `t` has left at `t + length`.
     pub fn expire(&mut self, window: Window, now: Timestamp) {
-        while self.buckets.front().is_some_and(|bucket| bucket.1.plus(window.length()) <= now) {
+        while self.buckets.front().is_some_and(|bucket| bucket.1 + window.length() <= now) {
             self.buckets.pop_front();
         }
     }
 
-    /// Counts requests at a moment, or at that of the newest if that is later: later is safe.
+    /// Counts requests at a moment, or at that of the newest one if that is later, which is safe.
     pub fn count(&mut self, window: Window, is_limited: bool, at: Timestamp, requests: u32) {
         if requests == 0 {
             return;
@@ -89,7 +92,9 @@ impl SlidingWindowLog {
         let at = self.buckets.back().map_or(at, |newest| newest.1.max(at));
         let many = !is_limited || self.buckets.len() >= EXACT_BUCKETS;
         match self.buckets.back_mut() {
-            Some(bucket) if bucket.1 == at || many && at.0 - bucket.0.0 < window.length() / GRANULES => {
+            Some(bucket)
+                if bucket.1 == at || many && at - bucket.0 < window.length() / BUCKETS_PER_WINDOW =>
+            {
                 bucket.1 = at;
                 bucket.2 = bucket.2.saturating_add(requests);
             }
@@ -97,10 +102,10 @@ impl SlidingWindowLog {
         }
     }
 
-    /// Takes out one request that was counted at this moment, if it has not left: of the first bucket that
-    /// can hold it, so that, if a later one does, what stays is counted later than need be, never sooner.
+    /// Takes out one request that was counted at this moment, if it has not left: from the first bucket that may hold it.
+    /// If it was in a later one, what stays counts later than necessary, never earlier.
     pub fn cancel(&mut self, window: Window, at: Timestamp, now: Timestamp) {
-        if at.plus(window.length()) <= now {
+        if at + window.length() <= now {
             return;
         }
         let Some(index) = self.buckets.iter().position(|bucket| bucket.1 >= at) else { return };
@@ -110,10 +115,10 @@ impl SlidingWindowLog {
         self.buckets.retain(|bucket| bucket.2 > 0);
     }
 
-    /// The clock was set: every moment is by so much less or more now.
-    pub fn shift(&mut self, by: i64) {
+    /// The clock was set: moves every moment.
+    pub fn shift(&mut self, by: Span) {
         for bucket in &mut self.buckets {
-            (bucket.0, bucket.1) = (bucket.0.plus(by), bucket.1.plus(by));
+            (bucket.0, bucket.1) = (bucket.0 + by, bucket.1 + by);
         }
     }
 
@@ -123,7 +128,7 @@ impl SlidingWindowLog {
     }
 }
 
-/// A window with everything that is counted in it or may still come, in the order in which it leaves.
+/// A window with all that is counted in it or may still come, in the order in which it leaves.
 pub struct Occupancy {
     window: Window,
     limit: u32,
@@ -138,14 +143,12 @@ impl Occupancy {
         admitted: &SlidingWindowLog,
         reserved: impl Iterator<Item = (Timestamp, u32)>,
     ) -> Self {
-        let mut slots: Vec<_> = admitted.counted().chain(reserved).collect();
-        slots.sort_unstable();
-        Self { window, limit, slots }
+        Self { window, limit, slots: order::sorted(admitted.counted().chain(reserved)) }
     }
 
     /// Requests that fit at a moment.
     pub fn free(&self, at: Timestamp) -> u32 {
-        let leaves = |slot: &&(Timestamp, u32)| slot.0.plus(self.window.length()) > at;
+        let leaves = |slot: &&(Timestamp, u32)| slot.0 + self.window.length() > at;
         let taken = self.slots.iter().filter(leaves).fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         self.limit.saturating_sub(taken)
     }
@@ -158,42 +161,41 @@ impl Occupancy {
             if taken < self.limit {
                 break;
             }
-            opens = opens.max(counted.plus(self.window.length()));
+            opens = opens.max(*counted + self.window.length());
             taken = taken.saturating_sub(*requests);
         }
-        if taken < self.limit { opens } else { at.plus(self.window.length()) }
+        if taken < self.limit { opens } else { at + self.window.length() }
     }
 
-    /// What a client may know, as of a moment.
+    /// What a client may see at a moment.
     pub fn state(&self, at: Timestamp) -> WindowState {
         let remaining = self.free(at);
-        let leaving = self.slots.iter().map(|slot| slot.0.plus(self.window.length()));
+        let leaving = self.slots.iter().map(|slot| slot.0 + self.window.length());
         let reset = match remaining {
-            // The first to leave may not be enough: a limit may have been lowered.
-            0 => self.opens(at).0 - at.0,
-            _ => leaving.filter(|leaves| *leaves > at).min().map_or(0, |leaves| leaves.0 - at.0),
+            // The first to leave may not be enough, after a limit was lowered.
+            0 => self.opens(at) - at,
+            _ => leaving.filter(|leaves| *leaves > at).min().map_or(Span::ZERO, |leaves| leaves - at),
         };
-        let reset_ms = u64::try_from(reset).unwrap_or_default();
-        WindowState { window: self.window, limit: self.limit, remaining, reset_ms }
+        WindowState { window: self.window, limit: self.limit, remaining, reset: reset.max(Span::ZERO) }
     }
 }
 
-/// Makes what a refused client is told agree with the time that it is told to wait. A key's object and its
-/// relays say both from what they know at one moment; what an isolate or relay passes on has aged, and may
-/// count places that are kept for others.
+/// Makes the windows that a refused client is shown agree with the time that it is told to wait. A coordinator computes
+/// both at one moment; what an isolate or relay passes on has aged since, and may count slots that are reserved for
+/// others.
 ///
-/// At least one window is full, the longest of those opens after exactly that time, and none later.
-pub fn agree(windows: &mut [WindowState], retry_after_ms: u64) {
+/// Afterwards at least one window is full, the last of those opens after exactly that time, and none opens later.
+pub fn agree(windows: &mut [WindowState], retry_after: Span) {
     for state in windows.iter_mut() {
         state.remaining = state.remaining.min(state.limit);
         if state.remaining == 0 {
-            state.reset_ms = state.reset_ms.min(retry_after_ms);
+            state.reset = state.reset.min(retry_after);
         }
     }
-    // The one that is full and opens last, else the one with the least room.
-    let last = windows.iter_mut().min_by_key(|state| (state.remaining, u64::MAX - state.reset_ms));
+    // The full one that opens last; if none is full, the one with the least room.
+    let last = windows.iter_mut().min_by_key(|state| (state.remaining, Reverse(state.reset)));
     if let Some(state) = last {
         state.remaining = 0;
-        state.reset_ms = retry_after_ms;
+        state.reset = retry_after;
     }
 }

@@ -1,6 +1,7 @@
-//! Tallies: what a gate or a relay has counted of a key's requests and not yet delivered to the coordinator. A tally has a
-//! number and is sent again unchanged until it is answered, and the receiver remembers the last number of each teller: so
-//! what is lost, late or repeated on the way counts once ([`crate::tellers`]). No request waits for any of this.
+//! Tallies: what an isolate or relay has counted of a key's requests, on its way to the coordinator. A tally has a number and
+//! is sent again unchanged until it is acknowledged, and the receiver remembers the last number of each teller
+//! ([`crate::tellers`]). So a tally counts once, even if messages are lost, late or repeated. No request waits for any of
+//! this.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -11,36 +12,38 @@ use crate::{
     lease::Grantor,
     wire::{Cancelled, RefusalCounts, Tally, TallyHour},
 };
-use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
+use keyward_core::time::{HOUR, Span, Timestamp};
 
-/// Milliseconds after which a refusal is delivered, together with those that come meanwhile …
-const GATHER_MS: i64 = 3 * SECOND / 2;
-/// … and what was admitted under a lease, unless a call that is made anyway takes it along earlier.
-const GATHER_ACCEPTED_MS: i64 = 8 * SECOND;
-/// Milliseconds until the next try after a failure: doubled each time, up to a maximum …
-const RETRY_MS: i64 = 2 * SECOND;
-const MAX_RETRY_MS: i64 = 16 * SECOND;
-/// … until this long after the first try. Then it is lost.
-const GIVE_UP_MS: i64 = 15 * MINUTE;
-/// A call that has not ended within this many milliseconds never will: stores are waited for less long.
-const MAX_CALL_MS: i64 = 10 * SECOND;
-/// Milliseconds for which a teller is remembered: longer than it tries.
-pub const REMEMBERED_MS: i64 = 2 * GIVE_UP_MS;
-/// Clocks that are at most this many milliseconds apart count as equal.
-const CLOCKS_AGREE_MS: i64 = MINUTE;
-/// Most hours, and most cancelled calls, of one tally.
+/// Refusals are delivered after this time, together with those that came meanwhile …
+const GATHER: Span = Span::from_ms(1_500);
+/// … and requests admitted under a lease after this time, unless another call takes them along earlier.
+const GATHER_ACCEPTED: Span = Span::from_secs(8);
+/// After a failure a tally is sent again after this time, which doubles with each failure …
+const RETRY: Span = Span::from_secs(2);
+/// … up to this …
+const MAX_RETRY: Span = Span::from_secs(16);
+/// … until this long after it was first sent. Then it is lost.
+const GIVE_UP: Span = Span::from_mins(15);
+/// Longest call. Stores answer or fail sooner, so one that takes longer has died with its request.
+const MAX_CALL: Span = Span::from_secs(10);
+/// Tellers are remembered for this time: longer than they try.
+pub const REMEMBERED: Span = Span::from_mins(30);
+/// Clocks that differ by at most this count as equal.
+const CLOCKS_AGREE: Span = Span::from_mins(1);
+/// Most hours of one tally.
 const MAX_HOURS: usize = 8;
+/// Most cancelled calls of one tally.
 const MAX_CANCELLED: usize = 256;
 
-/// Most keys for which one isolate holds undelivered counts. What it counts of further keys meanwhile is lost.
+/// Most keys for which one isolate holds undelivered counts. Counts of further keys are lost.
 const MAX_KEYS: usize = 10_000;
-/// Keys that one round delivers.
+/// Most keys that one round delivers.
 const KEYS_OF_ROUND: usize = 25;
-/// A round younger than this many milliseconds also delivers what is counted now.
-const YOUNG_ROUND_MS: i64 = 15 * SECOND;
+/// A round that began less than this ago also delivers what is counted now.
+const YOUNG_ROUND: Span = Span::from_secs(15);
 
 impl Tally {
-    /// Whether it tells nothing but the time.
+    /// Whether it has no counts, only the time.
     pub fn is_empty(&self) -> bool {
         self.number == 0
     }
@@ -54,12 +57,12 @@ impl Tally {
         all
     }
 
-    /// What a moment of the teller's is by a clock that shows `now`: the same where both agree, and never in
-    /// the future or long ago, whatever the teller's clock shows.
+    /// Converts a moment of the teller's clock to a clock that shows `now`: unchanged if both agree. The result is never in
+    /// the future or more than an hour ago, whatever the teller's clock shows.
     pub fn moment(&self, at: Timestamp, now: Timestamp) -> Timestamp {
-        let apart = now.0.saturating_sub(self.sent.0);
-        let at = if apart.abs() <= CLOCKS_AGREE_MS { at } else { at.plus(apart) };
-        at.clamp(now.plus(-HOUR), now)
+        let apart = now - self.sent;
+        let at = if (-CLOCKS_AGREE..=CLOCKS_AGREE).contains(&apart) { at } else { at + apart };
+        at.clamp(now - Span::from_hours(1), now)
     }
 }
 
@@ -69,6 +72,14 @@ pub fn add(counts: &mut RefusalCounts, more: &RefusalCounts) {
         let total = counts.entry(code.clone()).or_default();
         *total = total.saturating_add(*count);
     }
+}
+
+/// Takes counts out of counts.
+pub fn take(counts: &mut RefusalCounts, fewer: &RefusalCounts) {
+    counts.retain(|code, count| {
+        *count = count.saturating_sub(fewer.get(code).copied().unwrap_or_default());
+        *count > 0
+    });
 }
 
 /// What was counted of one key.
@@ -99,37 +110,40 @@ impl Content {
 
 /// What was counted of one key and not yet delivered.
 #[derive(Clone, Debug, Default)]
-pub struct Untold {
+pub struct Undelivered {
+    /// Not sent yet.
     gathered: Content,
-    /// When that is due.
+    /// When to send it.
     due: Option<Timestamp>,
     sent: Option<Sent>,
-    /// When a round took it over.
+    /// When a round took the key over.
     taken_on: Option<Timestamp>,
 }
 
-/// A tally that was sent and not answered yet.
+/// A tally that was sent and not acknowledged yet.
 #[derive(Clone, Debug)]
 struct Sent {
     number: u64,
     content: Content,
-    /// Who may have received it: nobody else may get it.
+    /// Who may have received it. Nobody else may get it, or it would count twice.
     to: Grantor,
     first: Timestamp,
     tries: u32,
-    under_way: Option<Timestamp>,
+    /// When the call in flight began.
+    in_flight: Option<Timestamp>,
+    /// When to send it again.
     again: Timestamp,
 }
 
-impl Untold {
-    /// Requests were let through, the last of them at this moment.
+impl Undelivered {
+    /// Requests were admitted, the last of them at this moment.
     pub fn accept(&mut self, requests: u64, at: Timestamp, now: Timestamp) {
         if requests > 0 {
             self.gathered.count(at, |hour| {
                 hour.accepted = hour.accepted.saturating_add(requests);
                 hour.last_used_at = hour.last_used_at.max(Some(at));
             });
-            self.is_due(now.plus(GATHER_ACCEPTED_MS));
+            self.set_due(now + GATHER_ACCEPTED);
         }
     }
 
@@ -137,19 +151,19 @@ impl Untold {
     pub fn refuse(&mut self, refused: &RefusalCounts, at: Timestamp, now: Timestamp) {
         if !refused.is_empty() {
             self.gathered.count(at, |hour| add(&mut hour.refused, refused));
-            self.is_due(now.plus(GATHER_MS));
+            self.set_due(now + GATHER);
         }
     }
 
-    /// A call asked for a request that was not let through.
+    /// A call's request was not admitted after all.
     pub fn cancelled(&mut self, cancelled: Cancelled, now: Timestamp) {
         if self.gathered.cancelled.len() < MAX_CANCELLED {
             self.gathered.cancelled.push(cancelled);
-            self.is_due(now.plus(GATHER_MS));
+            self.set_due(now + GATHER);
         }
     }
 
-    /// Takes over what another teller has told.
+    /// Takes over another teller's tally.
     pub fn pass_on(&mut self, tally: &Tally, now: Timestamp) {
         for hour in &tally.hours {
             let used = hour.last_used_at.unwrap_or(hour.at);
@@ -161,62 +175,61 @@ impl Untold {
         }
     }
 
-    fn is_due(&mut self, at: Timestamp) {
+    fn set_due(&mut self, at: Timestamp) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
-    /// Whether nothing is left to tell.
+    /// Whether nothing is left to deliver.
     pub fn is_empty(&self) -> bool {
         self.gathered.is_empty() && self.sent.is_none()
     }
 
-    /// Gives up what nobody could be told for so long, whether it was tried or, while it is of no use, not.
+    /// Gives up what could not be delivered for [`GIVE_UP`], whether it was sent or never could be.
     fn give_up(&mut self, now: Timestamp) {
         if let Some(sent) = &mut self.sent {
             sent.first = sent.first.min(now);
-            if now.0 - sent.first.0 >= GIVE_UP_MS {
+            if now - sent.first >= GIVE_UP {
                 self.sent = None;
-                // It had to wait for that until now.
+                // What was gathered had to wait for that.
                 self.due = self.due.map(|_| now);
             }
         } else if let Some(due) = &mut self.due {
-            *due = (*due).min(now.plus(GATHER_ACCEPTED_MS));
-            if now.0 - due.0 >= GIVE_UP_MS {
+            *due = (*due).min(now + GATHER_ACCEPTED);
+            if now - *due >= GIVE_UP {
                 self.gathered = Content::default();
                 self.due = None;
             }
         }
     }
 
-    /// Milliseconds until something is due.
-    pub fn due_in(&self, now: Timestamp) -> Option<i64> {
+    /// The time until the next delivery is due; `None` if there is nothing to deliver.
+    pub fn due_in(&self, now: Timestamp) -> Option<Span> {
         let (at, longest) = match &self.sent {
-            _ if self.is_taken_on(now) => return Some(MAX_CALL_MS),
-            Some(Sent { under_way: Some(since), .. }) => (since.plus(MAX_CALL_MS), MAX_CALL_MS),
-            Some(sent) => (sent.again, MAX_RETRY_MS),
-            None => (self.due?, GATHER_ACCEPTED_MS),
+            _ if self.is_taken_on(now) => return Some(MAX_CALL),
+            Some(Sent { in_flight: Some(since), .. }) => (*since + MAX_CALL, MAX_CALL),
+            Some(sent) => (sent.again, MAX_RETRY),
+            None => (self.due?, GATHER_ACCEPTED),
         };
-        // A clock that was set back makes no wait longer.
-        Some((at.0 - now.0).clamp(0, longest))
+        // No longer than that, even if the clock was set back.
+        Some((at - now).clamp(Span::ZERO, longest))
     }
 
     fn is_taken_on(&self, now: Timestamp) -> bool {
-        self.taken_on.is_some_and(|at| (0..MAX_CALL_MS).contains(&(now.0 - at.0)))
+        self.taken_on.is_some_and(|at| at.is_within(MAX_CALL, now))
     }
 
-    /// The tally to send along with a call, empty if there is none or another call has it.
+    /// The tally to send along with a call; empty if there is none, or another call carries it.
     pub fn begin(&mut self, teller: u64, numbers: &mut u64, to: Grantor, now: Timestamp) -> Tally {
         self.taken_on = None;
         let empty = Tally { teller, sent: now, ..Tally::default() };
         if let Some(sent) = &mut self.sent {
             sent.first = sent.first.min(now);
-            let is_under_way =
-                sent.under_way.is_some_and(|since| (0..MAX_CALL_MS).contains(&(now.0 - since.0)));
-            if now.0 - sent.first.0 < GIVE_UP_MS {
-                if is_under_way || sent.to != to {
+            let is_in_flight = sent.in_flight.is_some_and(|since| since.is_within(MAX_CALL, now));
+            if now - sent.first < GIVE_UP {
+                if is_in_flight || sent.to != to {
                     return empty;
                 }
-                sent.under_way = Some(now);
+                sent.in_flight = Some(now);
                 sent.tries = sent.tries.saturating_add(1);
                 return sent.tally(empty);
             }
@@ -233,7 +246,7 @@ impl Untold {
             to,
             first: now,
             tries: 1,
-            under_way: Some(now),
+            in_flight: Some(now),
             again: now,
         };
         let tally = sent.tally(empty);
@@ -241,16 +254,16 @@ impl Untold {
         tally
     }
 
-    /// The call with this tally has ended: it was heard, or nobody knows.
-    pub fn end(&mut self, number: u64, heard: bool, now: Timestamp) {
+    /// The call with this tally has ended: the receiver has it (`delivered`), or nobody knows.
+    pub fn end(&mut self, number: u64, delivered: bool, now: Timestamp) {
         let Some(sent) = self.sent.as_mut().filter(|sent| sent.number == number) else { return };
-        if heard {
+        if delivered {
             self.sent = None;
             return;
         }
-        sent.under_way = None;
-        let wait = RETRY_MS.checked_shl(sent.tries.saturating_sub(1).min(8)).unwrap_or(MAX_RETRY_MS);
-        sent.again = now.plus(wait.min(MAX_RETRY_MS));
+        sent.in_flight = None;
+        let doubled = RETRY * (1 << sent.tries.saturating_sub(1).min(8));
+        sent.again = now + doubled.min(MAX_RETRY);
     }
 
     fn to(&self) -> Option<Grantor> {
@@ -265,47 +278,47 @@ impl Sent {
     }
 }
 
-/// What one isolate is still to tell, of all keys.
+/// What one isolate has to deliver, of all keys.
 #[derive(Debug, Default)]
 pub struct Ledger {
     teller: u64,
     numbers: u64,
     calls: u64,
-    keys: HashMap<String, Untold>,
-    /// When each round began that tells.
+    keys: HashMap<String, Undelivered>,
+    /// The rounds that deliver: when each began.
     rounds: Vec<Timestamp>,
 }
 
 impl Ledger {
-    /// The ledger of the isolate with this random number.
+    /// The ledger of an isolate, with a random number.
     pub fn of(teller: u64) -> Self {
         Self { teller, ..Self::default() }
     }
 
-    /// A name for a call that no other call has.
+    /// A name for a call, different from all others.
     pub fn call(&mut self) -> u64 {
         self.calls += 1;
         self.teller.wrapping_add(self.calls).max(1)
     }
 
-    /// A request with this key was let through, and its object does not know.
+    /// A request with this key was admitted without its coordinator.
     pub fn accept(&mut self, hash: &str, now: Timestamp) {
-        self.with(hash, |untold| untold.accept(1, now, now));
+        self.with(hash, |undelivered| undelivered.accept(1, now, now));
     }
 
     /// A request with this key was refused.
     pub fn refuse(&mut self, hash: &str, code: &str, now: Timestamp) {
-        self.with(hash, |untold| untold.refuse(&BTreeMap::from([(code.to_owned(), 1)]), now, now));
+        self.with(hash, |undelivered| undelivered.refuse(&BTreeMap::from([(code.to_owned(), 1)]), now, now));
     }
 
-    /// A call asked the key's object for a request that was not let through.
+    /// A call's request was not admitted after all.
     pub fn cancelled(&mut self, hash: &str, cancelled: Cancelled, now: Timestamp) {
-        self.with(hash, |untold| untold.cancelled(cancelled, now));
+        self.with(hash, |undelivered| undelivered.cancelled(cancelled, now));
     }
 
-    fn with(&mut self, hash: &str, count: impl FnOnce(&mut Untold)) {
-        if let Some(untold) = self.keys.get_mut(hash) {
-            count(untold);
+    fn with(&mut self, hash: &str, count: impl FnOnce(&mut Undelivered)) {
+        if let Some(undelivered) = self.keys.get_mut(hash) {
+            count(undelivered);
         } else if self.keys.len() < MAX_KEYS {
             count(self.keys.entry(hash.to_owned()).or_default());
         }
@@ -314,31 +327,31 @@ impl Ledger {
     /// The tally to send along with a call about a key.
     pub fn begin(&mut self, hash: &str, to: Grantor, now: Timestamp) -> Tally {
         let Self { teller, numbers, keys, .. } = self;
-        let untold = keys.get_mut(hash);
-        untold.map_or_else(
+        let undelivered = keys.get_mut(hash);
+        undelivered.map_or_else(
             || Tally { teller: *teller, sent: now, ..Tally::default() },
-            |untold| untold.begin(*teller, numbers, to, now),
+            |undelivered| undelivered.begin(*teller, numbers, to, now),
         )
     }
 
     /// A call with this tally has ended.
-    pub fn end(&mut self, hash: &str, tally: &Tally, heard: bool, now: Timestamp) {
-        if let Some(untold) = self.keys.get_mut(hash) {
-            untold.end(tally.number, heard, now);
-            if untold.is_empty() {
+    pub fn end(&mut self, hash: &str, tally: &Tally, delivered: bool, now: Timestamp) {
+        if let Some(undelivered) = self.keys.get_mut(hash) {
+            undelivered.end(tally.number, delivered, now);
+            if undelivered.is_empty() {
                 self.keys.remove(hash);
             }
         }
     }
 
-    /// Who may have received what was sent of a key.
-    pub fn told_to(&self, hash: &str) -> Option<Grantor> {
+    /// Who may have received the tally of a key that is on its way.
+    pub fn sent_to(&self, hash: &str) -> Option<Grantor> {
         self.keys.get(hash)?.to()
     }
 
-    /// Whether another round is to begin now: there are more keys than those that are under way see to.
+    /// Whether another round should begin now, since there are more keys than the rounds in progress deliver.
     pub fn begins_round(&mut self, now: Timestamp) -> bool {
-        self.rounds.retain(|began| (0..YOUNG_ROUND_MS).contains(&(now.0 - began.0)));
+        self.rounds.retain(|began| began.is_within(YOUNG_ROUND, now));
         let begins = self.keys.len() > self.rounds.len() * KEYS_OF_ROUND;
         if begins {
             self.rounds.push(now);
@@ -346,28 +359,28 @@ impl Ledger {
         begins
     }
 
-    /// A round that began at this moment is over.
+    /// The round that began at this moment is over.
     pub fn ends_round(&mut self, began: Timestamp) {
         if let Some(index) = self.rounds.iter().position(|other| *other == began) {
             self.rounds.swap_remove(index);
         }
     }
 
-    /// Keys for which something is due now, at most those of one round, which takes them over.
+    /// Keys with a delivery that is due, at most as many as one round delivers. The caller's round takes them over.
     pub fn due(&mut self, now: Timestamp) -> Vec<String> {
-        self.keys.retain(|_, untold| {
-            untold.give_up(now);
-            !untold.is_empty()
+        self.keys.retain(|_, undelivered| {
+            undelivered.give_up(now);
+            !undelivered.is_empty()
         });
-        let due = self.keys.iter_mut().filter(|(_, untold)| untold.due_in(now) == Some(0));
-        let take_on = |(hash, untold): (&String, &mut Untold)| {
-            untold.taken_on = Some(now);
+        let due = self.keys.iter_mut().filter(|(_, undelivered)| undelivered.due_in(now) == Some(Span::ZERO));
+        let take_on = |(hash, undelivered): (&String, &mut Undelivered)| {
+            undelivered.taken_on = Some(now);
             hash.clone()
         };
         due.take(KEYS_OF_ROUND).map(take_on).collect()
     }
 
-    /// Whether there is nothing to tell.
+    /// Whether there is nothing to deliver.
     pub fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

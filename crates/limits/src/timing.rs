@@ -1,29 +1,38 @@
-//! The bounds that both sides of a lease rely on: gates, which use it, and coordinators and relays, which grant it.
-//! `docs/limits.md` says why they are as large as they are.
+//! The bounds that both sides of a lease rely on: isolates, which use it, and coordinators and relays, which grant it.
+//! `docs/limits.md` says why they are as long as they are.
 
-/// Milliseconds within which an admitted request reaches the origin: the assumption of all that is proved.
-pub const TRAVEL_MS: u32 = 250;
+use keyward_core::time::{Span, Timestamp};
 
-/// Milliseconds after asking within which a request is admitted on the first answer. A later answer is not used: the
-/// gate asks again.
-pub const FIRST_ANSWER_MS: u32 = 500;
+/// An admitted request reaches the origin within this time: what the proof assumes.
+pub const TRAVEL: Span = Span::from_ms(250);
 
-/// The same for the second answer. With the delay that it may bring and [`TRAVEL_MS`] still less than a usual bound on
+/// A request is admitted on the first answer only within this time after asking. On a later answer the isolate asks again.
+pub const FIRST_ANSWER: Span = Span::from_ms(500);
+
+/// The same for the second answer. Together with [`MAX_DELAY`] and [`TRAVEL`] it is still shorter than a usual bound on
 /// staleness.
-pub const SECOND_ANSWER_MS: u32 = 3_500;
+pub const SECOND_ANSWER: Span = Span::from_ms(3_500);
 
-/// The same for the first answer of a relay, which may have to ask the coordinator itself; also how long a request waits
+/// The same for a relay's first answer, since the relay may have to ask the coordinator; and for how long a request waits
 /// for a call that another one has made.
-pub const RELAY_ANSWER_MS: u32 = 1_500;
+pub const RELAY_ANSWER: Span = Span::from_ms(1_500);
+
+/// Longest wait for the answer to a call that no request waits for.
+pub const BACKGROUND_ANSWER: Span = Span::from_secs(5);
 
 /// Fewest requests that are worth a lease, which costs one call to get and one to give back.
-pub const MIN_LEASE: u32 = 5;
+pub const MIN_LEASE_REQUESTS: u32 = 5;
 
-/// Greatest length of a lease, in milliseconds. Its end is reported by a background task of the request that brought it,
-/// and the platform ends those 30 s after the answer.
-pub const MAX_LEASE_MS: u32 = 25_000;
+/// Longest lease. A background task of the request that brought it reports its end, and the platform ends those 30 s after
+/// the answer.
+pub const MAX_LEASE_LENGTH: Span = Span::from_secs(25);
 
-/// Greatest delay of a request, in milliseconds. One that fits within this time is delayed instead of refused: the
-/// request that had the slot before may have been on its way for as long. So a slot is free again exactly one window
-/// after it was given out.
-pub const MAX_DELAY_MS: u32 = FIRST_ANSWER_MS + TRAVEL_MS;
+/// A request that fits within this time is delayed, not refused: the request that had the slot before may have been on its
+/// way for that long. So a slot is free again exactly one window after it was given out.
+pub const MAX_DELAY: Span = FIRST_ANSWER.plus(TRAVEL);
+
+/// The time from `then` to `now`, as it is sent: builds that read it into 32 bits take no more than 49 days, and `then` may
+/// be later where the clock was set back.
+pub(crate) fn age(then: Timestamp, now: Timestamp) -> Span {
+    Span::from_ms((now - then).timer_ms().into())
+}

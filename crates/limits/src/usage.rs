@@ -1,5 +1,5 @@
-//! Usage of one key by the hour, as its coordinator counts it or is told it ([`crate::tally`]), reported to the
-//! Registry as totals, so that a report that is sent twice counts once. No request waits for any of this.
+//! Usage of one key by the hour, as its coordinator counts it or reads it from tallies ([`crate::tally`]). It is reported to
+//! the Registry in totals, so a report that is sent twice counts once. No request waits for any of this.
 
 use std::collections::BTreeMap;
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     tally,
-    wire::{RefusalCounts, UsageHour, UsageReport},
+    wire::{RefusalCounts, UsageHour, UsageReport, is_zero},
 };
-use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
+use keyward_core::time::{HOUR, Span, Timestamp};
 
-/// A new key shows its first use soon.
-const FIRST_REPORT_MS: i64 = 2 * SECOND;
-/// From then on several requests share a report: not sooner than this after the first of them …
-const GATHER_MS: i64 = 30 * SECOND;
-/// … and than this after the last report.
-const BETWEEN_REPORTS_MS: i64 = 5 * MINUTE;
+/// The first use of a key is reported after this time.
+const FIRST_REPORT: Span = Span::from_secs(2);
+/// Later reports cover several requests: they are sent no earlier than this after the first of them …
+const GATHER: Span = Span::from_secs(30);
+/// … and this after the last report.
+const BETWEEN_REPORTS: Span = Span::from_mins(5);
 
-/// Whether an alarm that was set for then still rings in time. One that should have rung by now is not counted
-/// on, nor one that is farther away than any is set: the clock was set.
+/// Whether an alarm still rings in time. One that should have rung by now does not, nor one that is farther away than any is
+/// set: then the clock was set.
 pub fn rings(alarm: Option<Timestamp>, now: Timestamp) -> bool {
-    alarm.is_some_and(|at| (1..=BETWEEN_REPORTS_MS).contains(&(at.0 - now.0)))
+    alarm.is_some_and(|at| at > now && at - now <= BETWEEN_REPORTS)
 }
 
-/// What one key did, not yet known to the Registry.
+/// Usage of one key that the Registry may not know yet.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
@@ -39,14 +39,20 @@ struct Hour {
     accepted: u64,
     refused: RefusalCounts,
     reported: bool,
-    /// Taken out of `accepted` again. So both this and their sum only grow.
+    /// Requests taken out of `accepted` again. This, and the sum of both, only grows.
     #[serde(skip_serializing_if = "is_zero")]
     taken_back: u64,
+    /// What the Registry knows of it, unless that is nothing or all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    told: Option<UsageHour>,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
+impl Hour {
+    /// It, as it is told.
+    fn total(&self, hour: Timestamp) -> UsageHour {
+        let Self { accepted, taken_back, .. } = *self;
+        UsageHour { hour, accepted, refused: self.refused.clone(), taken_back }
+    }
 }
 
 impl Usage {
@@ -60,9 +66,9 @@ impl Usage {
         hour.accepted = hour.accepted.saturating_add(requests);
     }
 
-    /// A request that was counted as accepted at about this moment did not pass.
+    /// A request that was counted as accepted at about this moment did not pass after all.
     pub fn take_back(&mut self, at: Timestamp) {
-        let counted = [at, at.plus(-HOUR)].map(|at| at.floor(HOUR));
+        let counted = [at, at - Span::from_hours(1)].map(|at| at.floor(HOUR));
         let holds = |time: &&Timestamp| self.hours.get(time).is_some_and(|hour| hour.accepted > 0);
         if let Some(time) = counted.iter().find(holds) {
             let hour = self.hour(*time);
@@ -78,23 +84,31 @@ impl Usage {
         }
     }
 
-    /// The clock was set back to this moment. Nothing is later than that: what was counted for hours that have
-    /// not come is this hour's.
+    /// The clock was set back to this moment. What was counted for later hours moves to this one, except for what the Registry
+    /// knows of them: it would count twice.
     pub fn set_back(&mut self, now: Timestamp) {
         self.last_used_at = self.last_used_at.min(Some(now));
         self.last_report = self.last_report.min(Some(now));
-        let early = self.hours.split_off(&now.floor(HOUR).plus(1));
-        for hour in early.into_values() {
+        let early = self.hours.split_off(&(now.floor(HOUR) + Span::from_ms(1)));
+        for (time, mut hour) in early {
+            let told = if hour.reported { Some(hour.total(time)) } else { hour.told.take() };
+            if let Some(told) = told {
+                hour.accepted = hour.accepted.saturating_sub(told.accepted);
+                tally::take(&mut hour.refused, &told.refused);
+                let UsageHour { accepted, refused, taken_back, .. } = told;
+                let known = Hour { accepted, refused, taken_back, reported: true, told: None };
+                self.hours.insert(time, known);
+            }
             self.accept(hour.accepted, now);
             self.refuse(&hour.refused, now);
         }
     }
 
-    /// Milliseconds until the next report should go out; `None` when there is nothing to report.
-    pub fn report_in(&self, now: Timestamp) -> Option<i64> {
+    /// The time until the next report is due; `None` if there is nothing to report.
+    pub fn report_in(&self, now: Timestamp) -> Option<Span> {
         self.hours.values().any(|hour| !hour.reported).then(|| match self.last_report {
-            Some(last) => (last.0 + BETWEEN_REPORTS_MS - now.0).clamp(GATHER_MS, BETWEEN_REPORTS_MS),
-            None => FIRST_REPORT_MS,
+            Some(last) => (last + BETWEEN_REPORTS - now).clamp(GATHER, BETWEEN_REPORTS),
+            None => FIRST_REPORT,
         })
     }
 
@@ -104,33 +118,31 @@ impl Usage {
         UsageReport {
             key_id: key_id.to_owned(),
             last_used_at: self.last_used_at,
-            hours: hours
-                .map(|(time, hour)| UsageHour {
-                    hour: *time,
-                    accepted: hour.accepted,
-                    refused: hour.refused.clone(),
-                    taken_back: hour.taken_back,
-                })
-                .collect(),
+            hours: hours.map(|(time, hour)| hour.total(*time)).collect(),
             sent: Some(now),
         }
     }
 
-    /// The Registry has taken `report` but for these hours. What was counted while the report was under way
-    /// stays to be reported. Hours are forgotten once nobody tells anything of them any more.
+    /// The Registry has taken `report`, except for the hours that are `early` by its clock. What was counted meanwhile is
+    /// still to be reported. Hours are forgotten once no tally can add to them.
     pub fn reported(&mut self, report: &UsageReport, early: &[Timestamp], now: Timestamp) {
         self.last_report = Some(now);
         for sent in report.hours.iter().filter(|sent| !early.contains(&sent.hour)) {
             if let Some(hour) = self.hours.get_mut(&sent.hour) {
                 hour.reported = hour.accepted == sent.accepted && hour.refused == sent.refused;
+                hour.told = (!hour.reported).then(|| sent.clone());
             }
         }
-        let before = now.floor(HOUR).plus(-HOUR);
+        let before = now.floor(HOUR) - Span::from_hours(1);
         self.hours.retain(|time, hour| *time >= before || !hour.reported);
     }
 
     fn hour(&mut self, now: Timestamp) -> &mut Hour {
-        let hour = self.hours.entry(now.floor(HOUR)).or_default();
+        let time = now.floor(HOUR);
+        let hour = self.hours.entry(time).or_default();
+        if hour.reported {
+            hour.told = Some(hour.total(time));
+        }
         hour.reported = false;
         hour
     }

@@ -1,53 +1,79 @@
-//! What gates, relays, coordinators and the Registry say to each other about a key's requests: JSON over `fetch`, the
-//! same structs on both sides. Only the Worker can reach the objects. Golden vectors in `tests/it/golden.rs` pin the shapes,
-//! since during a deployment an old Worker talks to a new object.
+//! The messages between isolates, relays, coordinators and the Registry: JSON over `fetch`, with the same types on both
+//! sides. Only the Worker can reach the objects. During a deployment an old Worker talks to a new object, so golden vectors
+//! pin every shape (`tests/it/golden.rs` of the workspace), and fields keep the names that they had first.
 //!
-//! An answer is read strictly: what every build writes must be there, also where it may be null. A field that is
-//! missing is a store that fails, never the absence of what it says.
+//! Answers are read strictly: a field that every build writes must be there, even if it may be null. If one is missing,
+//! the store has failed; it never means that there is no limit or no record.
 
 use std::collections::BTreeMap;
 
+use keyward_json::{by_tag, from_value, optional, required};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use crate::{limit::WindowState, timing::SECOND_ANSWER_MS};
-use keyward_core::{record::Record, strict, time::Timestamp};
+use crate::{limit::WindowState, timing::SECOND_ANSWER};
+use keyward_core::{
+    record::Record,
+    registry_call::RegistryCall,
+    strict,
+    time::{Span, Timestamp},
+};
 
 /// Counts by refusal code: `{"INSUFFICIENT_SCOPE": 3}`.
 pub type RefusalCounts = BTreeMap<String, u64>;
 
-/// What a coordinator is asked, or a relay for it. `POST /` with this as the body.
+/// A call to a coordinator, or to a relay in its place: the body of a `POST /`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "op", rename_all = "camelCase", rename_all_fields = "camelCase", try_from = "Value")]
 pub enum CoordinatorCall {
-    /// The Registry stores the record that holds from now on. Answered with [`PutAck`].
+    /// The Registry stores the record that applies from now on. Answered with [`PutAck`].
     #[serde(rename = "tell")]
     Put {
         /// The whole record.
         record: Record,
     },
-    /// A gate asks to admit a request, or for a lease under which it admits requests itself. Answered
-    /// with [`Acquired`].
+    /// An isolate asks to admit a request, or for a lease under which it admits requests itself. Answered with
+    /// [`Acquired`].
     #[serde(rename = "take")]
     Acquire(Acquire),
-    /// A gate asks for the record, because KV does not have it (yet). Answered with [`GetReply`].
+    /// An isolate asks for the record, because KV does not have it (yet). Answered with [`GetReply`].
     #[serde(rename = "find")]
     Get,
-    /// A gate reports what it has counted when it has nothing to acquire. Answered with [`ReportAck`].
+    /// An isolate reports what it has counted, and needs nothing. Answered with [`ReportAck`].
     Report {
         /// Refusals of this key since the last call.
         refused: RefusalCounts,
         /// What was used of leases.
-        #[serde(default)]
         leases: Vec<LeaseReport>,
         /// See [`Acquire::tally`].
-        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[serde(skip_serializing_if = "Option::is_none")]
         tally: Option<Tally>,
     },
 }
 
+impl TryFrom<Value> for CoordinatorCall {
+    type Error = keyward_json::Error;
+
+    fn try_from(sent: Value) -> Result<Self, Self::Error> {
+        by_tag(&sent, "op", |op| {
+            Ok(Some(match op {
+                "tell" => Self::Put { record: required(&sent, "record")? },
+                "take" => Self::Acquire(from_value(&sent)?),
+                "find" => Self::Get,
+                "report" => Self::Report {
+                    refused: required(&sent, "refused")?,
+                    leases: optional(&sent, "leases")?,
+                    tally: optional(&sent, "tally")?,
+                },
+                _ => return Ok(None),
+            }))
+        })
+    }
+}
+
 impl CoordinatorCall {
-    /// Whether the call may be delivered twice. A request that is admitted and counted twice is merely wasted; but what
-    /// is cancelled, and what was counted elsewhere, must be delivered once.
+    /// Whether the call may be delivered twice. A request that is counted twice is merely wasted; but a cancellation, or
+    /// what was counted elsewhere, must be delivered once.
     pub fn is_repeatable(&self) -> bool {
         match self {
             Self::Put { .. } | Self::Get => true,
@@ -59,110 +85,108 @@ impl CoordinatorCall {
     }
 }
 
-/// What [`CoordinatorCall::Acquire`] asks for.
+/// The contents of [`CoordinatorCall::Acquire`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Acquire {
-    /// Version of the record that the decision was made on.
+    /// The version of the record that the isolate decided on.
     pub version: u64,
-    /// Whether a request is to be admitted now; otherwise only a lease is asked for.
+    /// Whether to admit a request now; otherwise only a lease is asked for.
     #[serde(rename = "atHand")]
     pub immediate: bool,
-    /// Milliseconds within which that request is admitted, or not at all: a later answer is not used. An older build
-    /// that does not say may take as long as any.
-    #[serde(default = "longest_answer")]
-    pub within_ms: u32,
-    /// Requests that the client expects to admit within `lease_length_ms`, beside the immediate one.
+    /// The isolate uses the answer only within this time after asking. Older builds do not say, and count as the longest.
+    #[serde(rename = "withinMs", default = "longest_answer")]
+    pub within: Span,
+    /// Requests that the client expects within `lease_length`, beside the immediate one.
     #[serde(rename = "expected")]
     pub wants: u32,
-    /// Requests of `wants` that already wait: a lease that is just large enough for them is worth its call, too.
+    /// How many of `wants` wait already. For them even a small lease is worth its call.
     #[serde(rename = "waiting")]
     pub queued: u32,
-    /// Milliseconds for which a lease may be used, from before this call was sent; 0 asks for no lease.
+    /// For how long a lease may be used, counted from before this call was sent; 0 asks for no lease.
     #[serde(rename = "lifeMs")]
-    pub lease_length_ms: u32,
-    /// Tells isolates apart, roughly: a random number.
+    pub lease_length: Span,
+    /// A random number that tells isolates apart, roughly.
     #[serde(rename = "asker")]
     pub client_id: u32,
-    /// What was used of leases that were granted here.
+    /// Reports of leases that were granted here.
     pub leases: Vec<LeaseReport>,
-    /// Requests admitted since the last call under the fallback limit, when nobody could be asked.
+    /// Requests admitted under the fallback limit since the last call.
     #[serde(rename = "unasked")]
     pub unreported: u32,
-    /// The reservation ([`Acquired::Granted`]) that an answer brought too late for its request: to be cancelled.
+    /// A reservation to cancel: its answer ([`Acquired::Granted`]) came too late for its request.
     #[serde(rename = "unused", skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<Timestamp>,
     /// The call that made that reservation.
     #[serde(rename = "unusedCall", skip_serializing_if = "is_zero")]
     pub cancelled_call: u64,
-    /// Isolates on whose behalf a relay asks; 0 for an isolate that asks for itself.
+    /// The number of isolates for which a relay asks; 0 from an isolate.
     pub isolates: u32,
-    /// Refusals of this key since the last call: for objects of an older build, beside `tally`.
+    /// Refusals of this key since the last call, for objects of an older build. Newer ones read `tally`.
     pub refused: RefusalCounts,
-    /// Identifies this call among all; 0 of older builds.
+    /// Identifies this call; 0 from older builds.
     #[serde(skip_serializing_if = "is_zero")]
     pub call: u64,
-    /// What the client has counted. `None` of older builds, for which the object counts refusals and leases.
+    /// What the client has counted. `None` from older builds, for which the object counts refusals and leases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tally: Option<Tally>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(number: &u64) -> bool {
+pub(crate) fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-fn longest_answer() -> u32 {
-    SECOND_ANSWER_MS
+fn longest_answer() -> Span {
+    SECOND_ANSWER
 }
 
-/// What a gate or relay has counted of a key's requests since its last tally was taken in. [`crate::tally`]
+/// What an isolate or relay has counted of a key's requests since its last tally was acknowledged ([`crate::tally`]).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Tally {
-    /// Who tells: a random number.
+    /// Who sends it: a random number.
     pub teller: u64,
-    /// Grows with each tally of this teller. One that is repeated has the same; 0 tells nothing but the time.
+    /// Grows with each tally of this teller; a tally that is sent again keeps its number. 0 has no counts, only the time.
     pub number: u64,
     /// When it was sent, by the teller's clock.
     pub sent: Timestamp,
     /// What was counted in each hour.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub hours: Vec<TallyHour>,
-    /// Calls that asked for a request which was not admitted after all.
+    /// Calls whose request was not admitted after all.
     #[serde(rename = "unused", skip_serializing_if = "Vec::is_empty")]
     pub cancelled: Vec<Cancelled>,
 }
 
-/// What was counted in one hour.
+/// The counts of one hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct TallyHour {
-    /// The last moment of these, by the teller's clock.
+    /// The last moment at which one of these happened, by the teller's clock.
     pub at: Timestamp,
     /// When a request was last admitted, if one was.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<Timestamp>,
-    /// Requests admitted under leases and under the fallback limit. Those that it was asked for the coordinator has
-    /// counted itself.
+    /// Requests admitted under leases and under the fallback limit. Requests that the coordinator admitted it has counted
+    /// itself.
     pub accepted: u64,
     /// Requests refused, by code.
     pub refused: RefusalCounts,
 }
 
-/// A call that asked for a request which was not admitted: its answer came too late or never, or the key had
-/// ended by then.
+/// A call whose request was not admitted: the answer came too late or never, or the key had expired by then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cancelled {
     /// [`Acquire::call`]
     pub call: u64,
-    /// The reservation that it made, if an answer came.
+    /// The reservation, if an answer brought one.
     #[serde(rename = "place", default, skip_serializing_if = "Option::is_none")]
     pub reservation: Option<Timestamp>,
 }
 
-/// Requests that a gate may admit by itself.
+/// A number of requests that an isolate may admit by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
@@ -170,12 +194,12 @@ pub struct Lease {
     pub id: u64,
     /// How many.
     pub requests: u32,
-    /// Milliseconds for which it lasts, from before the call that it answers was sent.
+    /// For how long it lasts, counted from before the call was sent.
     #[serde(rename = "lifeMs")]
-    pub lease_length_ms: u32,
+    pub length: Span,
 }
 
-/// What was used of a lease so far, as totals: one that is lost, late or repeated does no harm.
+/// The usage of a lease so far, in totals: a report that is lost, late or repeated does no harm.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LeaseReport {
@@ -183,9 +207,10 @@ pub struct LeaseReport {
     pub id: u64,
     /// Requests admitted under it.
     pub used: u32,
-    /// Milliseconds since the last of them.
-    pub age_ms: u32,
-    /// Requests that may still be admitted. Those neither used nor open were given back.
+    /// The time since the last of them.
+    #[serde(rename = "ageMs")]
+    pub age: Span,
+    /// Requests that may still be admitted. What is neither used nor open was given back.
     pub open: u32,
 }
 
@@ -193,7 +218,7 @@ pub struct LeaseReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PutAck {
-    /// The version that holds now: that of the call or a later one.
+    /// The version that applies now: that of the call, or a later one.
     pub version: u64,
 }
 
@@ -205,27 +230,26 @@ pub struct ReportAck {}
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetReply {
-    /// The record that holds now, if this object was ever given one.
+    /// The record that applies now, if this object was ever given one.
     #[serde(deserialize_with = "strict::nullable")]
     pub record: Option<Record>,
 }
 
 /// Answer to [`CoordinatorCall::Acquire`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "outcome", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "outcome", rename_all = "camelCase", rename_all_fields = "camelCase", try_from = "Value")]
 pub enum Acquired {
-    /// The request may pass; it is counted in every window.
+    /// What was asked for is granted, and counted in every window.
     Granted {
         /// What is left.
         windows: Vec<WindowState>,
-        /// Milliseconds by which the immediate request is to be delayed before it goes on.
+        /// For how long to delay the immediate request.
         #[serde(rename = "waitMs")]
-        delay_ms: u32,
-        /// When the immediate request is counted, by the coordinator's clock, so that it can be cancelled.
-        #[serde(rename = "place", default, skip_serializing_if = "Option::is_none")]
+        delay: Span,
+        /// The moment at which the immediate request counts, by the coordinator's clock, so that it can be cancelled.
+        #[serde(rename = "place", skip_serializing_if = "Option::is_none")]
         reservation: Option<Timestamp>,
-        /// Further requests, to admit without asking.
-        #[serde(deserialize_with = "strict::nullable")]
+        /// Further requests, which the isolate admits without asking.
         lease: Option<Lease>,
         /// Whom to ask next.
         via: RouteHint,
@@ -234,36 +258,65 @@ pub enum Acquired {
     Limited {
         /// What is left.
         windows: Vec<WindowState>,
-        /// Milliseconds after which, and not before, a request fits into every window again.
-        retry_after_ms: u64,
+        /// The time after which, and not before, a request fits into every window again.
+        #[serde(rename = "retryAfterMs")]
+        retry_after: Span,
         /// Whom to ask next.
         via: RouteHint,
     },
-    /// The decision was made on another version: decide again on this record. Nothing was counted.
+    /// The isolate decided on another version and must decide again on this record. Nothing was counted.
     Changed {
-        /// The record that holds now.
+        /// The record that applies now.
         record: Record,
     },
     /// This object was never given the key's record.
     Unknown,
-    /// A relay has taken in what the call reports, but cannot answer in time.
+    /// From a relay: it has taken in what the call reports, but cannot answer in time.
     Unreached {
-        /// The coordinator does not answer the relay. Otherwise there was too little time to ask it.
+        /// Whether the coordinator does not answer the relay; otherwise there was too little time to ask it.
         slow: bool,
     },
 }
 
-/// Whom a gate is to ask about a key next, and how old the answer is.
+impl TryFrom<Value> for Acquired {
+    type Error = keyward_json::Error;
+
+    fn try_from(sent: Value) -> Result<Self, Self::Error> {
+        by_tag(&sent, "outcome", |outcome| {
+            Ok(Some(match outcome {
+                "granted" => Self::Granted {
+                    windows: required(&sent, "windows")?,
+                    delay: required(&sent, "waitMs")?,
+                    reservation: optional(&sent, "place")?,
+                    lease: required(&sent, "lease")?,
+                    via: required(&sent, "via")?,
+                },
+                "limited" => Self::Limited {
+                    windows: required(&sent, "windows")?,
+                    retry_after: required(&sent, "retryAfterMs")?,
+                    via: required(&sent, "via")?,
+                },
+                "changed" => Self::Changed { record: required(&sent, "record")? },
+                "unknown" => Self::Unknown,
+                "unreached" => Self::Unreached { slow: required(&sent, "slow")? },
+                _ => return Ok(None),
+            }))
+        })
+    }
+}
+
+/// Whom to ask next, and how old the answer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteHint {
     /// Crowd mode: ask a relay next.
     pub relay: bool,
-    /// Milliseconds since the coordinator itself confirmed the record; a relay passes this on.
-    pub age_ms: u32,
+    /// The time since the coordinator itself confirmed the record; more than 0 from a relay.
+    #[serde(rename = "ageMs")]
+    pub age: Span,
 }
 
-/// What a coordinator reports to the Registry, from an alarm: whole totals, so that a repeat is harmless.
+/// A coordinator's report to the Registry, sent by an alarm: totals, so that a repeat is harmless.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UsageReport {
@@ -274,16 +327,26 @@ pub struct UsageReport {
     pub last_used_at: Option<Timestamp>,
     /// Totals of the hours that changed since the last report.
     pub hours: Vec<UsageHour>,
-    /// The coordinator's time. `None` of older builds, which tell no hour again that was early.
+    /// The coordinator's time. `None` from older builds, which do not send an hour again that was early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Timestamp>,
+}
+
+impl RegistryCall for UsageReport {
+    const PATH: &'static str = "/usage";
+    type Answer = UsageTaken;
+
+    /// It has totals, which replace those of an earlier report.
+    fn is_repeatable(&self) -> bool {
+        true
+    }
 }
 
 /// The Registry's answer to a [`UsageReport`].
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct UsageTaken {
-    /// Hours that were not taken, since they have not come yet by the Registry's clock: to be told again.
+    /// Hours that were not taken, since by the Registry's clock they lie in the future. They must be sent again.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub early: Vec<Timestamp>,
 }
@@ -298,7 +361,7 @@ pub struct UsageHour {
     pub accepted: u64,
     /// Requests refused, by code.
     pub refused: RefusalCounts,
-    /// Requests that were told as accepted and taken back, all in all: `accepted` is without them.
+    /// Requests that were reported as accepted and did not pass after all; `accepted` is without them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub taken_back: u64,
 }

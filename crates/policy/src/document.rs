@@ -11,8 +11,6 @@
 
 use std::fmt::Write;
 
-use serde::Deserialize;
-use serde_json::Value;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -41,7 +39,7 @@ pub enum Unreadable {
     Hash,
     /// It says what this version does not know.
     #[error("the policy is not one that this Worker reads: {0}")]
-    Policy(serde_json::Error),
+    Policy(keyward_json::Error),
 }
 
 /// Writes a policy.
@@ -72,9 +70,9 @@ pub fn read(text: &str) -> Result<Policy, Unreadable> {
     if sha256 != hash(policy) {
         return Err(Unreadable::Hash);
     }
-    let value: Value = serde_json::from_str(policy).map_err(Unreadable::Policy)?;
+    let value = keyward_json::parse(policy).map_err(Unreadable::Policy)?;
     // Parts that are text point into it.
-    Policy::deserialize(&*Box::leak(Box::new(value))).map_err(Unreadable::Policy)
+    keyward_json::from_value(Box::leak(Box::new(value))).map_err(Unreadable::Policy)
 }
 
 /// In lower-case hexadecimal.

@@ -1,4 +1,4 @@
-//! What a key looks like from outside, as far as it can be told without the deployment's secret.
+//! What a key looks like, as far as that can be checked without the deployment's secret.
 
 use crate::model::{Alphabet, KeyFormat, TenantPart};
 
@@ -57,16 +57,16 @@ impl KeyFormat {
             None => after,
             Some(part) => after.split_once('_').filter(|(tenant, _)| part.is(tenant))?.1,
         };
-        let (random, check) = (usize::from(self.random), usize::from(self.check));
-        let characters = rest.as_bytes().get(..random + check)?;
-        let (random, check) = characters.split_at_checked(random)?;
+        let (random, checksum) = (usize::from(self.random), usize::from(self.checksum));
+        let characters = rest.as_bytes().get(..random + checksum)?;
+        let (random, checksum) = characters.split_at_checked(random)?;
         let fits = random.iter().all(|byte| self.alphabet.characters().contains(byte))
-            && check.iter().all(u8::is_ascii_alphanumeric);
+            && checksum.iter().all(u8::is_ascii_alphanumeric);
         fits.then(|| text.split_at_checked(text.len() - rest.len() + characters.len())).flatten()
     }
 
-    /// Whether a key stands somewhere in `text`. `is_keyed` looks at the keyed check of what has a key's form:
-    /// then nothing else needs to be looked at. Without it, as where there is no such check, a key is one that
+    /// Whether a key stands somewhere in `text`. `is_keyed` looks at the checksum of what has a key's form:
+    /// then nothing else needs to be looked at. Without it, as where there is no checksum, a key is one that
     /// begins where a word does and is not part of something longer, unless that looks random too: words have
     /// letters of one case.
     pub fn appears_in(&self, text: &str, is_keyed: Option<&dyn Fn(&str) -> bool>) -> bool {
@@ -76,11 +76,11 @@ impl KeyFormat {
             else {
                 return false;
             };
-            if let Some(is_keyed) = is_keyed.filter(|_| self.check > 0) {
+            if let Some(is_keyed) = is_keyed.filter(|_| self.checksum > 0) {
                 return is_keyed(key);
             }
             let goes_on = after.bytes().next().is_some_and(|byte| self.alphabet.characters().contains(&byte));
-            let random = key.len() - usize::from(self.random) - usize::from(self.check);
+            let random = key.len() - usize::from(self.random) - usize::from(self.checksum);
             let random = key.get(random..).unwrap_or_default();
             let mixed = random.bytes().any(|byte| byte.is_ascii_uppercase())
                 && random.bytes().any(|byte| byte.is_ascii_lowercase());

@@ -7,22 +7,17 @@ use std::{
     net::{Ipv4Addr, Ipv6Addr},
 };
 
+use thiserror::Error;
+
 /// Why a text is not an origin. Neither part repeats the text, which may hold a password.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("{wrong}: {hint}")]
 pub struct BadOrigin {
     /// What is wrong, as a phrase that follows the text: `has a path`.
     pub wrong: &'static str,
     /// How to mend it.
     pub hint: &'static str,
 }
-
-impl fmt::Display for BadOrigin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.wrong, self.hint)
-    }
-}
-
-impl std::error::Error for BadOrigin {}
 
 /// Scheme, host and port, in the form in which they are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]

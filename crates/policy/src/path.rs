@@ -10,7 +10,9 @@
 //! nothing under another. What is one path to some servers and another to others, though a good one
 //! either way (`/Admin`), passes where both are guarded alike: [`Policy::is_clear`].
 
+mod ambiguous;
 mod host;
+mod index;
 mod normal;
 #[cfg(feature = "compile")]
 mod parse;
@@ -18,7 +20,10 @@ mod pattern;
 mod reading;
 mod segment;
 
-pub use normal::{Ambiguous, normalise};
+pub use ambiguous::Ambiguous;
+pub(crate) use index::Index;
+pub use index::RoutesAt;
+pub use normal::normalise;
 #[cfg(feature = "compile")]
 pub use parse::BadPattern;
 
@@ -65,20 +70,13 @@ impl Realm {
     }
 
     /// The routes that take requests with this normalised path, whatever their methods.
-    pub fn routes_at<'p>(&self, path: &'p str) -> impl Iterator<Item = &'static Route> + use<'p> {
-        self.routes.iter().filter(|route| route.path.matches(path))
+    pub fn routes_at(&self, path: &str) -> RoutesAt {
+        self.routes.at(path)
     }
 
-    /// The route that takes a request with this method and normalised path: the first that matches both. But HEAD tells
-    /// what GET does, so where a route takes GET, none but that takes HEAD. And what an earlier route guards, with
-    /// whatever methods, no public route opens with others that it does not name.
+    /// The route that takes a request with this method and normalised path.
     pub fn route_for(&self, method: &str, path: &str) -> Option<&'static Route> {
-        let find = |method| self.routes.iter().find(|route| route.matches(method, path));
-        let found = if method == "HEAD" { find("GET").or_else(|| find(method)) } else { find(method) }?;
-        let earlier = self.routes.iter().take_while(|route| !std::ptr::eq(*route, found));
-        let is_opened = found.is_open_to_usual()
-            && earlier.filter(|route| route.path.matches(path)).any(Route::is_guarded);
-        (found.methods().contains(&method) && !is_opened).then_some(found)
+        self.routes_at(path).for_method(method)
     }
 }
 

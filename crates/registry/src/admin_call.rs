@@ -1,8 +1,10 @@
 //! What the Worker says to the Registry's object for each call of the admin API, and what it is answered: JSON over
 //! `fetch`, the same structs on both sides.
 
-use keyward_core::{record::Record, strict};
+use keyward_core::{record::Record, registry_call::RegistryCall, strict};
+use keyward_json::{by_tag, required};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// A call of the admin API, as the Worker hands it to the Registry. Not `Debug`: it holds tokens and
 /// passwords.
@@ -34,9 +36,25 @@ pub struct AdminCall {
     pub request_id: String,
 }
 
+impl AdminCall {
+    /// Whether it changes nothing (RFC 9110, 9.2.1).
+    pub fn is_safe(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+}
+
+impl RegistryCall for AdminCall {
+    const PATH: &'static str = "/admin";
+    type Answer = AdminReply;
+
+    fn is_repeatable(&self) -> bool {
+        self.is_safe()
+    }
+}
+
 /// Who asks the admin API.
 #[derive(Clone, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", try_from = "Value")]
 pub enum AdminCredential {
     /// Nobody.
     None,
@@ -55,6 +73,22 @@ pub enum AdminCredential {
         /// Its record.
         record: Record,
     },
+}
+
+impl TryFrom<Value> for AdminCredential {
+    type Error = keyward_json::Error;
+
+    fn try_from(sent: Value) -> Result<Self, Self::Error> {
+        by_tag(&sent, "type", |kind| {
+            Ok(Some(match kind {
+                "none" => Self::None,
+                "session" => Self::Session { token: required(&sent, "token")? },
+                "setUp" => Self::SetUp { token: required(&sent, "token")? },
+                "key" => Self::Key { record: required(&sent, "record")? },
+                _ => return Ok(None),
+            }))
+        })
+    }
 }
 
 /// The Registry's answer to an [`AdminCall`], which the Worker turns into HTTP.

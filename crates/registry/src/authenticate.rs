@@ -4,10 +4,9 @@
 use keyward_core::{
     challenge::Challenge,
     record::{KeyKind, Record, TenantStatus},
-    sql,
+    sql::{self, FromRow, Row, SqlError},
     time::Timestamp,
 };
-use serde::Deserialize;
 
 use crate::{
     admin_call::AdminCredential,
@@ -17,12 +16,12 @@ use crate::{
     keys::key::{self, State},
     members::member as members,
     principal::{KeyPrincipal, Member, Principal, Role, inactive, unauthenticated},
+    rows,
     sessions::{store, token},
     setup_token,
     tenants::{store as tenants, tenant::Tenant},
 };
 
-#[derive(Deserialize)]
 struct SessionRow {
     member_id: String,
     tenant_id: String,
@@ -33,12 +32,26 @@ struct SessionRow {
     stepped_up_at: Option<Timestamp>,
 }
 
+impl FromRow for SessionRow {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            member_id: row.get("member_id")?,
+            tenant_id: row.get("tenant_id")?,
+            email: row.get("email")?,
+            role: rows::enumerated(row, "role", &Role::ALL)?,
+            expires_at: row.get("expires_at")?,
+            created_at: row.get("created_at")?,
+            stepped_up_at: row.get("stepped_up_at")?,
+        })
+    }
+}
+
 impl RequestContext<'_> {
-    /// Authenticates the call.
+    /// Authenticates the call. `even_inactive`: also members of a tenant that is not active.
     ///
     /// # Errors
     /// UNAUTHENTICATED; FORBIDDEN if the tenant is not active.
-    pub fn principal(&mut self) -> Result<Principal, HandlerError> {
+    pub fn principal(&mut self, even_inactive: bool) -> Result<Principal, HandlerError> {
         let call = self.call;
         let principal = match &call.credential {
             AdminCredential::None => return Err(unauthenticated().into()),
@@ -51,9 +64,7 @@ impl RequestContext<'_> {
             let refusal = ApiError::new(Code::Unauthenticated, detail);
             return Err(refusal.challenge(Challenge::INVALID_TOKEN).into());
         };
-        // Or nobody could take back a session that goes on when the tenant acts again.
-        let signs_out = call.method == "DELETE" && call.path == "/session";
-        if principal.tenant().status == TenantStatus::Inactive && !signs_out {
+        if principal.tenant().status == TenantStatus::Inactive && !even_inactive {
             return Err(inactive().into());
         }
         Ok(principal)

@@ -1,12 +1,12 @@
-//! A call of the admin API from its first turn to its answer: whatever is waited for is waited for here, between
-//! turns and after them.
+//! A call of the admin API from its first attempt to its answer. Whatever has to be waited for is waited for here, between
+//! attempts and after them.
 
 use std::rc::Rc;
 
 use keyward_core::{
     entropy::Entropy,
     secret::{Secret, Secrets},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use keyward_limits::wire::{UsageReport, UsageTaken};
 
@@ -18,17 +18,18 @@ use crate::{
     error::ApiError,
     outcome::Outcome,
     publish_error::PublishError,
-    publisher::{PATIENCE_MS, Platform, Publisher},
-    room,
+    publisher::{PATIENCE, Publisher},
+    storage,
+    task::Task,
     upkeep::Upkeep,
     usage::report as usage,
 };
 
-/// Milliseconds that the gate waits for the answer to a call.
-pub const ANSWERED_WITHIN_MS: u32 = 10_000;
-/// Milliseconds in which a call tells all KeyGates that it has to, one after the other. Less than the gate waits: an answer
-/// that nobody waits for any more would be lost, and with it a key that was made.
-pub const DELIVERED_WITHIN_MS: i64 = 8_000;
+/// How long the gate waits for the answer to a call.
+pub const ANSWERED_WITHIN: Span = Span::from_secs(10);
+/// How long a call may take to tell all the coordinators that it has to. Less than the gate waits: an answer that nobody waits
+/// for any more would be lost, and with it a key that was made.
+pub const DELIVERED_WITHIN: Span = Span::from_secs(8);
 
 /// What a deployment's calls have in common.
 #[derive(Clone, Copy)]
@@ -39,7 +40,7 @@ pub struct Deployment<'a> {
     pub setup_token: Option<&'a Secret>,
 }
 
-impl<P: Platform> Publisher<P> {
+impl Publisher {
     /// Answers a call.
     pub async fn answer(
         self: &Rc<Self>,
@@ -48,48 +49,48 @@ impl<P: Platform> Publisher<P> {
         entropy: &mut dyn Entropy,
     ) -> AdminReply {
         let request_id = call.request_id.as_str();
-        let unavailable = |what: &str, error: &str| {
-            self.platform.log(what, error, Some(request_id));
+        let unavailable = |task: Task, error: &str| {
+            self.platform.log(task, error, Some(request_id));
             ApiError::registry_unavailable().reply(request_id)
         };
-        let end = self.platform.now().plus(DELIVERED_WITHIN_MS);
+        let end = self.platform.now() + DELIVERED_WITHIN;
         if let Err(error) = self.open().await {
-            return unavailable("opening", &error.to_string());
+            return unavailable(Task::Opening, &error.to_string());
         }
         let outcome = self.decide(call, deployment, entropy, end).await;
         for notice in self.memory.notices.take() {
-            self.platform.log("nearly full", &notice, Some(request_id));
+            self.platform.log(Task::NearlyFull, &notice, Some(request_id));
         }
         if call.method != "GET" {
             self.keep_up(deployment.secrets);
         }
         if let Some(fault) = &outcome.fault {
-            self.platform.log("database", &fault.to_string(), Some(request_id));
+            self.platform.log(Task::Database, &fault.to_string(), Some(request_id));
         }
         // What is done by now is done: whatever fails from here on does not take a key from whoever made it.
         let alarm = self.keep_alarm().await;
-        let telling = self.tell_all_within(&outcome.publish, self.left(end)).await;
+        let telling = self.tell_all(&outcome.publish, self.left(end)).await;
         self.publish_after(outcome.publish.clone());
         let alarm = if alarm.is_err() { self.keep_alarm().await } else { alarm };
         if let Err(error) = outcome.keep_promise(self.platform.db(), telling) {
-            self.platform.log("database", &error.to_string(), Some(request_id));
+            self.platform.log(Task::Database, &error.to_string(), Some(request_id));
         }
         let outcome = match alarm {
             Ok(()) => outcome,
             Err(error) => {
-                self.platform.log("alarm", &error.to_string(), Some(request_id));
+                self.platform.log(Task::Alarm, &error.to_string(), Some(request_id));
                 outcome.without_alarm()
             }
         };
         outcome.reply(telling, request_id)
     }
 
-    /// Milliseconds until then, as many as one answer is waited for at the most.
-    fn left(&self, end: Timestamp) -> u32 {
-        u32::try_from(end.0.saturating_sub(self.platform.now().0)).unwrap_or_default().min(PATIENCE_MS)
+    /// How long is left until then, at most as long as one answer is waited for.
+    fn left(&self, end: Timestamp) -> Span {
+        (end - self.platform.now()).clamp(Span::ZERO, PATIENCE)
     }
 
-    /// Takes a KeyGate's report of usage in.
+    /// Takes a coordinator's report of usage in.
     ///
     /// # Errors
     /// What SQLite says, or that the alarm could not be set.
@@ -102,7 +103,7 @@ impl<P: Platform> Publisher<P> {
         // An alarm that was set by a clock that was ahead rings late: here it is set anew.
         self.keep_alarm().await?;
         let db = self.platform.db();
-        let room = room::is_left(db, self.platform.policy())?;
+        let room = storage::has_space(db, self.platform.policy())?;
         let taken = usage::apply(db, report, room, self.platform.now())?;
         self.memory.latest.replace(usage::tenant_of(db, &report.key_id)?);
         if let Some(secrets) = secrets {
@@ -111,16 +112,16 @@ impl<P: Platform> Publisher<P> {
         Ok(taken)
     }
 
-    /// One turn of upkeep. What it leaves is done by the next.
+    /// One run of upkeep. What it leaves, the next one does.
     pub fn keep_up(&self, secrets: &Secrets) {
         let upkeep =
             Upkeep { db: self.platform.db(), policy: self.platform.policy(), secrets, memory: &self.memory };
-        if let Err(error) = upkeep.turn(self.platform.now()) {
-            self.platform.log("upkeep", &error.to_string(), None);
+        if let Err(error) = upkeep.run(self.platform.now()) {
+            self.platform.log(Task::Upkeep, &error.to_string(), None);
         }
     }
 
-    /// Runs the call's turns. What it tells to KeyGates is told before `end`.
+    /// Makes attempts at the call until one of them is the last. Coordinators are told before `end`.
     pub async fn decide(
         self: &Rc<Self>,
         call: &AdminCall,
@@ -138,22 +139,26 @@ impl<P: Platform> Publisher<P> {
                 Progress::Derive(job) => match self.platform.derive(&job).await {
                     Ok(key) => state.derived.push(job.done(key)),
                     Err(error) => {
-                        self.platform.log("password derivation", &error.to_string(), Some(&call.request_id));
+                        self.platform.log(
+                            Task::PasswordDerivation,
+                            &error.to_string(),
+                            Some(&call.request_id),
+                        );
                         return Outcome::refused(ApiError::registry_unavailable());
                     }
                 },
-                Progress::Wait(crowded) => {
+                Progress::Wait(rate_limited) => {
                     state.waits += 1;
-                    state.crowded = crowded;
-                    self.platform.pause(attempts::LOOK_AGAIN_MS).await;
+                    state.rate_limited = rate_limited;
+                    self.platform.pause(attempts::LOOK_AGAIN).await;
                 }
                 Progress::Tell(created) => {
                     let alarm = self.keep_alarm().await;
                     if let Err(error) = &alarm {
-                        self.platform.log("alarm", &error.to_string(), Some(&call.request_id));
+                        self.platform.log(Task::Alarm, &error.to_string(), Some(&call.request_id));
                     }
                     let ids = std::slice::from_ref(&created.id);
-                    let told = alarm.is_ok() && self.tell_all_within(ids, self.left(end)).await.pending == 0;
+                    let told = alarm.is_ok() && self.tell_all(ids, self.left(end)).await.pending == 0;
                     state.introduced = Some(created.introduced(told));
                 }
             }

@@ -1,23 +1,23 @@
-//! What was done for a call between its turns: passwords that were derived, and the key that it made.
+//! What was done for a call between its attempts: passwords that were derived, and the key that it made.
 
 use keyward_core::secret::Secret;
 
 use crate::{error::ApiError, password::derivation::Derived};
 
-/// What was done for a call between its turns.
+/// What was done for a call between its attempts.
 #[derive(Default)]
 pub struct CallState {
     /// Passwords that were derived.
     pub derived: Vec<Derived>,
     /// The key that it made.
     pub introduced: Option<Introduced>,
-    /// How often it has waited for what others had begun.
+    /// How often it has waited for attempts of other calls.
     pub waits: u32,
-    /// How it is refused, unless it is let through, since its network called too often when it came.
-    pub crowded: Option<Box<ApiError>>,
+    /// Its network called too often when it came: the refusal, unless the caller turns out to be known there.
+    pub rate_limited: Option<ApiError>,
 }
 
-/// A key that was made: stored, and not shown yet.
+/// A key that is stored and not shown yet.
 pub struct CreatedKey {
     /// Its id.
     pub id: String,
@@ -25,14 +25,14 @@ pub struct CreatedKey {
     pub plaintext: Secret,
 }
 
-/// One whose KeyGate was to be told.
+/// A created key, and whether its coordinator could be told.
 pub struct Introduced {
     pub(super) created: CreatedKey,
     pub(super) told: bool,
 }
 
 impl CreatedKey {
-    /// Whether its KeyGate knows it now.
+    /// Notes whether its coordinator could be told.
     pub fn introduced(self, told: bool) -> Introduced {
         Introduced { created: self, told }
     }

@@ -1,4 +1,4 @@
-//! One call in hand: what its handler may read and write.
+//! What a handler may read and write while it carries out a call.
 
 use std::cell::{Cell, RefCell};
 
@@ -11,9 +11,15 @@ use keyward_core::{
 use keyward_policy::Policy;
 use serde_json::Value;
 
-use crate::{admin_call::AdminCall, call_state::CallState, memory::Memory, outcome::Outcome, rates::Counted};
+use crate::{
+    admin_call::AdminCall,
+    call_state::CallState,
+    memory::Memory,
+    outcome::Outcome,
+    rates::{Counted, Weight},
+};
 
-/// One call in hand.
+/// A call that is being carried out.
 pub struct RequestContext<'a> {
     pub(super) db: &'a dyn Sql,
     pub(super) policy: &'static Policy,
@@ -24,21 +30,23 @@ pub struct RequestContext<'a> {
     pub(super) state: &'a CallState,
     pub(super) now: Timestamp,
     pub(super) entropy: &'a mut dyn Entropy,
-    /// Whether what was written is kept although the call is refused.
+    /// Whether what was written is kept even if the call is refused.
     pub(super) stands: Cell<bool>,
+    /// How the call counts.
+    pub(super) weight: Weight,
     /// Whether the call was counted, in an attempt before this one.
     pub(super) is_counted: bool,
-    /// As what it was counted in this one.
+    /// How it was counted in this attempt.
     pub(super) counted: RefCell<Option<Counted>>,
 }
 
 impl RequestContext<'_> {
-    /// Keeps what this turn writes also if the call is refused: attempts have to count then above all.
+    /// Keeps what this attempt writes even if the call is refused: that is when failed attempts have to count.
     pub fn keep_if_refused(&self) {
         self.stands.set(true);
     }
 
-    /// 201 for what can be found at this path of the API.
+    /// 201, with this path of the API as its location.
     pub fn created(&self, path: &str, body: Value) -> Outcome {
         Outcome::created(format!("{}{path}", self.policy.admin.api), body)
     }

@@ -1,55 +1,53 @@
-//! Counting the calls of the admin API: of a principal and its tenant, or of a network ([`crate::rates`]).
+//! Counting calls of the admin API, per principal and tenant or per network ([`crate::rates`]).
 
 use keyward_core::network;
 
 use crate::{
     context::RequestContext,
-    cost,
-    effect::Effect,
     error::{ApiError, Code},
     principal::Principal,
-    rates::{Caller, Counted, Kind, Weight},
+    rates::{Counted, Kind, Subject},
 };
 
 impl RequestContext<'_> {
-    /// Counts a call of somebody who is signed in. One that its principal has no right to is not the tenant's: a key that is
-    /// for something else, and that many have, would keep its people out.
+    /// Counts a call of somebody who is signed in. A call that its principal has no right to does not count for the tenant:
+    /// otherwise a key that many have, and that is for something else, could keep the tenant's people out.
     ///
     /// # Errors
     /// RATE_LIMITED
-    pub fn count_call(&self, principal: &Principal, effect: Effect, entitled: bool) -> Result<(), ApiError> {
+    pub fn count_call(&self, principal: &Principal, entitled: bool) -> Result<(), ApiError> {
         let rate = self.policy.admin.rate;
         let id = principal.id();
-        let callers = [
-            Caller { kind: Kind::Principal, id, rate: rate.principal },
-            Caller { kind: Kind::Tenant, id: principal.tenant_id(), rate: rate.tenant },
+        let subjects = [
+            Subject { kind: Kind::Principal, id, rate: rate.principal },
+            Subject { kind: Kind::Tenant, id: principal.tenant_id(), rate: rate.tenant },
         ];
-        let [own, _] = callers;
-        if entitled { self.count_callers(&callers, effect) } else { self.count_callers(&[own], effect) }
+        let [own, _] = subjects;
+        if entitled { self.count_subjects(&subjects) } else { self.count_subjects(&[own]) }
     }
 
-    /// Counts a call of somebody of whom nothing is known but the network.
+    /// Counts a call of somebody who is known only by the network.
     ///
     /// # Errors
     /// RATE_LIMITED
-    pub fn count_stranger(&self, effect: Effect) -> Result<(), ApiError> {
+    pub fn count_stranger(&self) -> Result<(), ApiError> {
         let network = network::of(&self.call.address);
-        let caller = Caller { kind: Kind::Network, id: &network, rate: self.policy.admin.rate.network };
-        self.count_callers(&[caller], effect)
+        let subject = Subject { kind: Kind::Network, id: &network, rate: self.policy.admin.rate.network };
+        self.count_subjects(&[subject])
     }
 
-    /// Counts a call of somebody in whose network there are too many, but who is known there.
+    /// Counts a call from a network that calls too often, by somebody who is known there.
     ///
     /// # Errors
     /// RATE_LIMITED
     pub fn count_known(&self, member_id: &str) -> Result<(), ApiError> {
         let id = format!("{} {member_id}", network::of(&self.call.address));
-        let caller = Caller { kind: Kind::Network, id: &id, rate: self.policy.admin.rate.network };
-        self.count_callers(&[caller], Effect::Helps)
+        let subject = Subject { kind: Kind::Network, id: &id, rate: self.policy.admin.rate.network };
+        self.count_subjects(&[subject])
     }
 
-    /// What is malformed, or of something that is not there, is refused before it costs much: it counts as one call, so
-    /// that a program with a mistake in it is told of the mistake.
+    /// A call that is malformed, or about something that does not exist, is refused before it costs much. It counts as one
+    /// call, so that a program with a mistake in it hears of the mistake.
     pub fn give_back_if_cheap(&self, refusal: &ApiError) {
         if matches!(refusal.code.facts().0, 400 | 404 | 405 | 409 | 412 | 415 | 422)
             && let Some(counted) = self.counted.take()
@@ -58,18 +56,17 @@ impl RequestContext<'_> {
         }
     }
 
-    fn count_callers(&self, callers: &[Caller<'_>], effect: Effect) -> Result<(), ApiError> {
+    fn count_subjects(&self, subjects: &[Subject<'_>]) -> Result<(), ApiError> {
         if self.is_counted {
             return Ok(());
         }
-        let cost = cost::of(&self.call.method, &self.call.path, &self.call.query);
-        let weight = Weight { ends: effect == Effect::Ends, cost };
-        let callers_of = |caller: &Caller<'_>| (caller.kind, caller.id.to_owned(), caller.rate);
-        let counted = Counted { callers: callers.iter().map(callers_of).collect(), weight };
+        let weight = self.weight;
+        let subjects_of = |subject: &Subject<'_>| (subject.kind, subject.id.to_owned(), subject.rate);
+        let counted = Counted { subjects: subjects.iter().map(subjects_of).collect(), weight };
         self.counted.replace(Some(counted));
-        self.memory.rates.count(callers, weight, self.now).map_err(|(caller, wait)| {
+        self.memory.rates.count(subjects, weight, self.now).map_err(|(subject, wait)| {
             self.counted.take();
-            let whose = match caller.kind {
+            let whose = match subject.kind {
                 Kind::Principal => "you",
                 Kind::Tenant => "your tenant",
                 Kind::Network => "your network",
@@ -77,11 +74,10 @@ impl RequestContext<'_> {
             let detail = format!(
                 "The admin API takes {} calls a minute of {whose}, and there were more{}. Repeat this after the time in \
                  Retry-After. Whoever runs this deployment can change it (`rate` in the policy's [admin]).",
-                caller.rate,
-                if cost > 1 { format!("; this one counts as {cost}") } else { String::new() }
+                subject.rate,
+                if weight.cost > 1 { format!("; this one counts as {}", weight.cost) } else { String::new() }
             );
-            let wait = i64::try_from(wait).unwrap_or(i64::MAX);
-            ApiError::until(Code::RateLimited, detail, self.now, self.now.plus(wait))
+            ApiError::until(Code::RateLimited, detail, self.now, self.now + wait)
         })
     }
 }

@@ -4,9 +4,8 @@
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_core::{
     secret::Secrets,
-    sql::{self, Value as Bound},
+    sql::{self, FromRow, Row, SqlError, Value as Bound},
 };
-use serde::{Deserialize, de::DeserializeOwned};
 use subtle::ConstantTimeEq;
 
 use crate::{
@@ -47,11 +46,15 @@ const MOST_ROWS: u32 = 100;
 const USUAL_ROWS: u32 = 50;
 
 /// A row, and its position in its list.
-#[derive(Deserialize)]
 struct Positioned<T> {
     position: i64,
-    #[serde(flatten)]
     row: T,
+}
+
+impl<T: FromRow> FromRow for Positioned<T> {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self { position: row.get("position")?, row: T::from_row(row)? })
+    }
 }
 
 /// The page that is asked for.
@@ -84,7 +87,7 @@ impl RequestContext<'_> {
     ///
     /// # Errors
     /// VALIDATION_FAILED
-    pub fn read_page<T: DeserializeOwned>(
+    pub fn read_page<T: FromRow>(
         &self,
         list: &'static str,
         tenant_id: &str,

@@ -1,4 +1,4 @@
-//! Carrying a call out: each turn is one transaction, and says what has to be done before the next.
+//! Carrying out a call: each attempt is one transaction, and says what has to be done before the next one.
 
 use std::cell::{Cell, RefCell};
 
@@ -21,7 +21,9 @@ use crate::{
     memory::Memory,
     outcome::Outcome,
     password::derivation::PasswordJob,
-    room,
+    rates::Weight,
+    router::{self, Found},
+    storage,
 };
 
 /// The Registry over one database.
@@ -42,19 +44,19 @@ pub struct Registry<'a> {
 /// How far a call came.
 pub enum Progress {
     /// Derive this password, then call again with all results so far.
-    Derive(PasswordJob),
-    /// Tell this key's KeyGate of it, then call again.
+    Derive(Box<PasswordJob>),
+    /// Tell this key's coordinator of it, then call again.
     Tell(CreatedKey),
-    /// Wait for [`LOOK_AGAIN_MS`](crate::attempts::LOOK_AGAIN_MS), then call again with one wait more, and this.
-    Wait(Option<Box<ApiError>>),
+    /// Wait for [`LOOK_AGAIN`](crate::attempts::LOOK_AGAIN), then call again with one wait more, and this.
+    Wait(Option<ApiError>),
     /// The call is done.
     Done(Outcome),
 }
 
 impl Registry<'_> {
-    /// Answers a call of the admin API, or says what has to be done first. What this writes is one transaction: a
-    /// call that fails or is refused writes nothing, but for attempts that a refusal counts, and for the key
-    /// that it made in an earlier turn, which is cancelled.
+    /// Answers a call of the admin API, or says what has to be done first. Everything is written in one transaction. A call
+    /// that fails or is refused writes nothing, with two exceptions: failed attempts are counted, and a key that it made in an
+    /// earlier attempt is cancelled.
     pub fn handle(
         &self,
         call: &AdminCall,
@@ -62,17 +64,25 @@ impl Registry<'_> {
         now: Timestamp,
         entropy: &mut dyn Entropy,
     ) -> Progress {
-        let effect = Effect::of(&call.method, &call.path);
+        let found = match router::find(&call.method, &call.path) {
+            Ok(found) => found,
+            Err(refusal) => return Progress::Done(Outcome::refused(refusal)),
+        };
+        let weight = found.weight(&call.query);
         let before = self.db.size();
-        let mut attempt = |further| self.attempt(call, state, now, &mut *entropy, further);
-        let progress = match effect {
-            Effect::Ends | Effect::Admits | Effect::Helps => room::in_need(self.db, attempt),
+        let mut attempt = |further| {
+            let mut context = self.context(call, state, now, &mut *entropy, weight);
+            context.is_counted |= further > 0;
+            self.attempt(context, found, further)
+        };
+        let progress = match found.route.effect {
+            Effect::Ends | Effect::Admits | Effect::Helps => storage::retry_when_full(self.db, attempt),
             Effect::Reads | Effect::Repeats | Effect::Makes | Effect::Grows => attempt(0),
         };
         let progress = progress.unwrap_or_else(|error| {
-            let context = self.context(call, state, now, entropy);
+            let context = self.context(call, state, now, entropy, weight);
             let mut outcome = Outcome::failed(error);
-            // What cannot be cancelled now is cancelled by the alarm.
+            // What cannot be cancelled now, the alarm cancels.
             if call.idempotency_key.is_none()
                 && let Err(error) = context.cancel()
             {
@@ -81,7 +91,7 @@ impl Registry<'_> {
             Progress::Done(outcome)
         });
         if let (Ok(before), Ok(after)) = (before, self.db.size()) {
-            self.memory.notices.borrow_mut().extend(room::notice(self.policy, before, after));
+            self.memory.notices.borrow_mut().extend(storage::notice(self.policy, before, after));
         }
         progress
     }
@@ -92,6 +102,7 @@ impl Registry<'_> {
         state: &'t CallState,
         now: Timestamp,
         entropy: &'t mut dyn Entropy,
+        weight: Weight,
     ) -> RequestContext<'t> {
         RequestContext {
             db: self.db,
@@ -104,25 +115,22 @@ impl Registry<'_> {
             now,
             entropy,
             stands: Cell::new(false),
+            weight,
             is_counted: !state.derived.is_empty() || state.introduced.is_some() || state.waits > 0,
             counted: RefCell::default(),
         }
     }
 
-    /// One attempt at it. `further`: how many before it found no room in the database.
+    /// One attempt. `further`: how many attempts before it found no space in the database.
     fn attempt(
         &self,
-        call: &AdminCall,
-        state: &CallState,
-        now: Timestamp,
-        entropy: &mut dyn Entropy,
+        mut context: RequestContext<'_>,
+        found: Found<'_>,
         further: usize,
     ) -> Result<Progress, SqlError> {
-        let mut context = self.context(call, state, now, entropy);
-        context.is_counted |= further > 0;
         let progress = sql::transaction(self.db, || {
-            room::make(self.db, further)?;
-            match context.run() {
+            storage::release_reserve(self.db, further)?;
+            match context.run(found) {
                 Ok(outcome) => Ok(Progress::Done(outcome)),
                 Err(HandlerError::Derive(job)) => Ok(Progress::Derive(job)),
                 Err(HandlerError::Tell(created)) => Ok(Progress::Tell(created)),
@@ -132,7 +140,7 @@ impl Registry<'_> {
                 Err(stop) => Err(stop),
             }
         });
-        let may_be_repeated = call.idempotency_key.is_some();
+        let may_be_repeated = context.call.idempotency_key.is_some();
         let (mut outcome, is_kept) = match progress {
             Ok(progress) => return Ok(progress),
             Err(HandlerError::Refused(refusal)) => {
@@ -146,9 +154,9 @@ impl Registry<'_> {
             // These are kept above.
             Err(HandlerError::Derive(job)) => return Ok(Progress::Derive(job)),
             Err(HandlerError::Tell(created)) => return Ok(Progress::Tell(created)),
-            Err(HandlerError::Wait(crowded)) => return Ok(Progress::Wait(crowded)),
+            Err(HandlerError::Wait(rate_limited)) => return Ok(Progress::Wait(rate_limited)),
         };
-        // What cannot be cancelled now is cancelled by the alarm.
+        // What cannot be cancelled now, the alarm cancels.
         if !is_kept && let Err(error) = context.cancel() {
             outcome.fault = Some(error);
         }

@@ -4,8 +4,8 @@
 //! The form: a dot-atom (RFC 5322, 3.2.3; no quoted text, no comment), `@`, and a domain of at least two labels, in
 //! letters of any script (RFC 6531). It is kept in lower case and in Unicode's form NFC.
 
+use keyward_unicode::{is_alphanumeric, is_mark, lower, nfc};
 use serde_json::Value;
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
 
 use crate::{
     input::{self, FieldErrors, invalid},
@@ -35,7 +35,7 @@ pub fn chosen(value: &Value) -> Result<String, FieldErrors> {
 /// # Errors
 /// If it is none at all.
 pub fn typed(value: &Value) -> Result<String, FieldErrors> {
-    let address: String = text::trimmed(&input::text(value)?).to_lowercase().nfc().collect();
+    let address = nfc(&lower(text::trimmed(&input::text(value)?))).into_owned();
     let broken = address.chars().any(|c| c.is_whitespace() || c.is_control());
     match address.split_once('@') {
         Some(_) if address.len() > LONGEST_BYTES => {
@@ -83,5 +83,5 @@ fn is_label(label: &str) -> bool {
 }
 
 fn is_letter(c: char) -> bool {
-    (c.is_alphanumeric() || is_combining_mark(c)) && !text::is_hidden(c)
+    (is_alphanumeric(c) || is_mark(c)) && !text::is_hidden(c)
 }

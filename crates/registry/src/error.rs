@@ -1,15 +1,21 @@
 //! Everything that the admin API refuses, in one enum with one map, and the only place where a
 //! refusal becomes an answer (RFC 9457). `docs/errors.md` has a section for each code.
 
+use std::ops::{Deref, DerefMut};
+
 use keyward_core::{
     challenge::Challenge,
-    problem,
-    time::{self, SECOND, Timestamp},
+    order, problem,
+    secret::NoSecret,
+    time::{self, Span, Timestamp},
 };
-use serde::Serialize;
-use serde_json::json;
+use serde_json::Value;
 
-use crate::{admin_call::AdminReply, text};
+use crate::{
+    admin_call::AdminReply,
+    text,
+    to_json::{ToJson, object},
+};
 
 /// Why a call of the admin API was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +28,7 @@ pub enum Code {
     InvalidRequest,
     /// No credential, or one that does not hold (any more).
     Unauthenticated,
-    /// FieldErrors e-mail address, password or set-up token.
+    /// A wrong e-mail address, password or set-up token.
     InvalidCredentials,
     /// Signed in, but not allowed to do this.
     Forbidden,
@@ -131,12 +137,18 @@ const LONGEST_FIELD_CHARS: usize = 200;
 const LONGEST_MESSAGE_CHARS: usize = 500;
 
 /// One wrong field.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldError {
     /// Its name, with a path into it: `rateLimit.perMinute`, `scopes[2]`.
     pub field: String,
     /// What is wrong and what would be right.
     pub message: String,
+}
+
+impl ToJson for FieldError {
+    fn to_json(&self) -> Value {
+        object!({ "field": self.field, "message": self.message })
+    }
 }
 
 impl FieldError {
@@ -149,9 +161,14 @@ impl FieldError {
     }
 }
 
-/// A refusal: what was wrong and how to mend it. Never holds a secret.
+/// A refusal: what was wrong and how to mend it. Never holds a secret. One pointer, since most of what is called here may
+/// return one and `?` hands it on.
 #[derive(Clone, Debug)]
-pub struct ApiError {
+pub struct ApiError(Box<Refusal>);
+
+/// What an [`ApiError`] says.
+#[derive(Clone, Debug)]
+pub struct Refusal {
     /// Which one.
     pub code: Code,
     /// For a person.
@@ -162,16 +179,32 @@ pub struct ApiError {
     pub headers: Vec<(String, String)>,
 }
 
+impl Deref for ApiError {
+    type Target = Refusal;
+
+    fn deref(&self) -> &Refusal {
+        &self.0
+    }
+}
+
+impl DerefMut for ApiError {
+    fn deref_mut(&mut self) -> &mut Refusal {
+        &mut self.0
+    }
+}
+
 impl ApiError {
     /// A refusal with the headers that its status asks for.
     pub fn new(code: Code, detail: impl Into<String>) -> Self {
         let headers = match code {
             // RFC 9110, 11.6.1: every 401 carries a challenge; RFC 6750, 3: the error only if something was shown.
             Code::Unauthenticated | Code::InvalidCredentials => vec![challenge(Challenge::BARE)],
-            Code::StoreUnavailable | Code::Overloaded | Code::NotConfigured => vec![retry_after(SECOND)],
+            Code::StoreUnavailable | Code::Overloaded | Code::NotConfigured => {
+                vec![retry_after(Span::from_secs(1))]
+            }
             _ => Vec::new(),
         };
-        Self { code, detail: detail.into(), fields: Vec::new(), headers }
+        Self(Box::new(Refusal { code, detail: detail.into(), fields: Vec::new(), headers }))
     }
 
     /// The same with this challenge.
@@ -187,10 +220,11 @@ impl ApiError {
     pub fn fields(mut fields: Vec<FieldError>) -> Self {
         let more = if fields.len() > MOST_FIELDS { " and so on," } else { "" };
         fields.truncate(MOST_FIELDS);
-        let mut names: Vec<&str> = fields.iter().map(|error| error.field.as_str()).collect();
-        names.dedup();
+        let names = order::distinct(fields.iter().map(|error| error.field.as_str()));
         let detail = format!("Mend {}{more} and send the request again.", names.join(", "));
-        Self { fields, ..Self::new(Code::ValidationFailed, detail) }
+        let mut refusal = Self::new(Code::ValidationFailed, detail);
+        refusal.fields = fields;
+        refusal
     }
 
     /// A refusal of one wrong field.
@@ -200,7 +234,9 @@ impl ApiError {
 
     /// A refusal until a moment.
     pub fn until(code: Code, detail: impl Into<String>, now: Timestamp, until: Timestamp) -> Self {
-        Self { headers: vec![retry_after(until.0.saturating_sub(now.0))], ..Self::new(code, detail) }
+        let mut refusal = Self::new(code, detail);
+        refusal.headers = vec![retry_after(until - now)];
+        refusal
     }
 
     /// There is no such thing here.
@@ -208,14 +244,11 @@ impl ApiError {
         Self::new(Code::NotFound, format!("There is no such {what}."))
     }
 
-    /// A secret that the deployment lacks.
-    pub fn not_configured(secret: &str) -> Self {
-        Self::new(
-            Code::NotConfigured,
-            format!(
-                "The secret {secret} is not set: set it with `wrangler secret put {secret}`, or in .dev.vars."
-            ),
-        )
+    /// The deployment lacks the secret of this name; `fault` says so.
+    pub fn not_configured(fault: &str, name: &str) -> Self {
+        let detail =
+            format!("The secret {fault}. Set it with `wrangler secret put {name}`, or in .dev.vars.");
+        Self::new(Code::NotConfigured, detail)
     }
 
     /// The Registry itself cannot be reached.
@@ -225,14 +258,21 @@ impl ApiError {
 
     /// As the answer.
     pub fn reply(self, request_id: &str) -> AdminReply {
-        let (status, code) = self.code.facts();
-        let mut body = problem::problem(status, code, code, &self.detail, request_id);
-        if let (false, Some(body)) = (self.fields.is_empty(), body.as_object_mut()) {
-            body.insert("errors".to_owned(), json!(self.fields));
+        let Refusal { code, detail, fields, headers: own } = *self.0;
+        let (status, code) = code.facts();
+        let mut body = problem::problem(status, code, code, &detail, request_id);
+        if let (false, Some(body)) = (fields.is_empty(), body.as_object_mut()) {
+            body.insert("errors".to_owned(), fields.to_json());
         }
         let mut headers = vec![("Content-Type".to_owned(), problem::CONTENT_TYPE.to_owned())];
-        headers.extend(self.headers);
+        headers.extend(own);
         AdminReply { status, headers, body: body.to_string() }
+    }
+}
+
+impl From<NoSecret> for ApiError {
+    fn from(missing: NoSecret) -> Self {
+        Self::not_configured(&missing.to_string(), NoSecret::NAME)
     }
 }
 
@@ -243,7 +283,6 @@ fn challenge(challenge: Challenge) -> (String, String) {
     (CHALLENGE.to_owned(), challenge.bearer("keyward-admin"))
 }
 
-fn retry_after(milliseconds: i64) -> (String, String) {
-    let seconds = time::retry_after(u64::try_from(milliseconds).unwrap_or_default());
-    ("Retry-After".to_owned(), seconds.to_string())
+fn retry_after(wait: Span) -> (String, String) {
+    ("Retry-After".to_owned(), time::retry_after(wait).to_string())
 }

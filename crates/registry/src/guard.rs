@@ -10,7 +10,7 @@ use crate::{
     context::RequestContext,
     error::{ApiError, Code},
     keys::{
-        change::{Change, Fate},
+        change::{Change, Ending},
         grants,
         new_key::NewKey,
     },
@@ -35,9 +35,9 @@ impl Act for NewKey<'_> {
 impl Act for Change<'_> {
     fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
         let Some(realm) = context.policy.realm(&self.key.realm) else { return Ok(()) };
-        match self.fate {
-            Fate::Revoked { .. } => return context.require_action(realm, KeyAction::Revoke, principal),
-            Fate::Ends(at) => {
+        match self.ending {
+            Ending::Revoked { .. } => return context.require_action(realm, KeyAction::Revoke, principal),
+            Ending::At(at) => {
                 let sooner = self.key.settings.expires_at.is_none_or(|own| at < own);
                 return if sooner {
                     context.require_action(realm, KeyAction::Revoke, principal)
@@ -45,7 +45,7 @@ impl Act for Change<'_> {
                     Ok(())
                 };
             }
-            Fate::Stays => {}
+            Ending::None => {}
         }
         let (old, new) = (&self.key.settings, &self.settings);
         if new.allow_the_same_as(old) {

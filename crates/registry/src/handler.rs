@@ -1,25 +1,25 @@
-//! What a handler of the admin API comes to: an outcome, or why it stopped before its end.
+//! What a handler of the admin API returns: an outcome, or why it stopped before the end.
 
 use keyward_core::sql::SqlError;
 
 use crate::{call_state::CreatedKey, error::ApiError, outcome::Outcome, password::derivation::PasswordJob};
 
-/// What a handler comes to.
+/// What a handler returns.
 pub type HandlerResult = Result<Outcome, HandlerError>;
 
-/// Why a handler stopped before its end.
+/// Why a handler stopped before the end.
 pub enum HandlerError {
     /// The call is refused.
     Refused(ApiError),
-    /// It goes on once this password has been derived: call again with the result.
-    Derive(PasswordJob),
-    /// It goes on once this key's KeyGate was told: call again with the result.
+    /// A password has to be derived; then call again with the result.
+    Derive(Box<PasswordJob>),
+    /// This key's coordinator has to be told; then call again with the result.
     Tell(CreatedKey),
-    /// It goes on once what others have begun has come to its end: call again, with how others are refused meanwhile.
-    Wait(Option<Box<ApiError>>),
-    /// The KeyGate of the key that it made could not be told.
+    /// An attempt that another call has begun has to end first; then call again, with the refusal that others get meanwhile.
+    Wait(Option<ApiError>),
+    /// The coordinator of the key that it made could not be told.
     Untold,
-    /// The database failed: for the log, not for the caller.
+    /// The database failed. What it said is for the log, not for the caller.
     Failed(SqlError),
 }
 

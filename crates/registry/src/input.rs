@@ -1,14 +1,14 @@
 //! Reading what a caller sent, field by field, so that one answer names everything that is wrong.
 
-use std::collections::BTreeMap;
-
 use keyward_core::{
     json::{self, JsonError},
     time::Timestamp,
 };
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::{
+    enum_text::text_of,
     error::{ApiError, Code, FieldError, MOST_FIELDS},
     text,
 };
@@ -37,6 +37,13 @@ impl Errors {
     fn note(&mut self, field: &str, message: &str) {
         if self.0.len() <= MOST_FIELDS {
             self.0.push(FieldError::new(field, message));
+        }
+    }
+
+    /// What is wrong with the value of a field.
+    fn note_all(&mut self, field: &str, wrong: FieldErrors) {
+        for (at, message) in wrong {
+            self.note(&format!("{field}{at}"), &message);
         }
     }
 }
@@ -128,9 +135,7 @@ impl Input {
             value => match parse(value) {
                 Ok(parsed) => Some(Some(parsed)),
                 Err(wrong) => {
-                    for (at, message) in wrong {
-                        self.errors.note(&format!("{field}{at}"), &message);
-                    }
+                    self.errors.note_all(field, wrong);
                     None
                 }
             },
@@ -213,9 +218,11 @@ pub fn search(value: &Value, most: usize) -> Result<Vec<String>, FieldErrors> {
     }
     let mut forms = vec![text::folded(&text)];
     if forms != [""] {
-        forms.extend(text::unfolded(&text));
-        forms.sort_unstable();
-        forms.dedup();
+        for form in text::unfolded(&text) {
+            if !forms.contains(&form) {
+                forms.push(form);
+            }
+        }
     }
     Ok(forms)
 }
@@ -261,6 +268,13 @@ pub fn one_of<T: Copy>(value: &Value, words: &[(&str, T)]) -> Result<T, FieldErr
     )
 }
 
+/// One of these values of an enum.
+pub fn one_of_enum<T: Serialize + Copy>(value: &Value, all: &[T]) -> Result<T, FieldErrors> {
+    let texts: Vec<String> = all.iter().map(text_of).collect();
+    let texts: Vec<(&str, T)> = texts.iter().map(String::as_str).zip(all.iter().copied()).collect();
+    one_of(value, &texts)
+}
+
 /// A list, each item read on its own, doubles dropped, in the order given.
 pub fn list<T: PartialEq>(
     value: &Value,
@@ -278,20 +292,21 @@ pub fn list<T: PartialEq>(
             Ok(item) if read.contains(&item) => {}
             Ok(item) => read.push(item),
             Err(_) if errors.len() > MOST_FIELDS => {}
-            Err(wrong) => {
-                errors.extend(wrong.into_iter().map(|(at, message)| (format!("[{index}]{at}"), message)));
-            }
+            Err(wrong) => note_under(&mut errors, &format!("[{index}]"), wrong),
         }
     }
     if errors.is_empty() { Ok(read) } else { Err(errors) }
 }
 
+/// Notes what is wrong with a part of a value. `at`: where that part stands in it.
+pub fn note_under(errors: &mut FieldErrors, at: &str, wrong: FieldErrors) {
+    for (below, message) in wrong {
+        errors.push((format!("{at}{below}"), message));
+    }
+}
+
 /// A flat object of strings with plain names.
-pub fn dictionary(
-    value: &Value,
-    most: usize,
-    longest: usize,
-) -> Result<BTreeMap<String, String>, FieldErrors> {
+pub fn dictionary(value: &Value, most: usize, longest: usize) -> Result<Map<String, Value>, FieldErrors> {
     const LONGEST_NAME: usize = 50;
     let Some(object) = value.as_object() else {
         return invalid("must be an object whose values are strings");
@@ -300,7 +315,6 @@ pub fn dictionary(
         return invalid(format!("can have at most {most} entries, not {}", object.len()));
     }
     let mut errors = FieldErrors::new();
-    let mut read = BTreeMap::new();
     for (name, value) in object {
         let at = format!(".{}", shown(name));
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.');
@@ -310,14 +324,12 @@ pub fn dictionary(
             continue;
         }
         match value.as_str() {
-            Some(text) if text.chars().count() <= longest => {
-                read.insert(name.clone(), text.to_owned());
-            }
+            Some(text) if text.chars().count() <= longest => {}
             Some(_) => errors.push((at, format!("can be at most {longest} characters long"))),
             None => errors.push((at, "must be a string".to_owned())),
         }
     }
-    if errors.is_empty() { Ok(read) } else { Err(errors) }
+    if errors.is_empty() { Ok(object.clone()) } else { Err(errors) }
 }
 
 /// What of a caller's own text may be repeated to it.

@@ -1,33 +1,57 @@
-//! The Registry: the source of truth for tenants, people, keys and the audit, behind the admin API.
+//! The Registry: where tenants, people, keys and the audit are kept, and the admin API that reads and changes them.
 //!
-//! Pure: SQL, time, randomness, secrets and finished password derivations come in, an answer comes out.
+//! Nothing here knows the platform. SQL, the time, randomness and secrets are arguments, and what waits is behind
+//! [`publisher::Platform`]. In the Worker one Durable Object runs this crate; tests run it on SQLite in memory.
 //!
-//! # The way of a call
-//! 1. In the Worker, [`front`] looks at the request: who sends it, what it shows, whether its network is held back, its
-//!    body. [`refuse_at_once`] refuses what needs no database to be refused. What is left becomes an
-//!    [`AdminCall`](admin_call::AdminCall) for the one object that has the database.
-//! 2. There [`call`] carries it out, and [`dispatch`] makes attempts at it. Each is one synchronous transaction, so that a
-//!    crash or a statement that fails leaves all of it or nothing.
-//! 3. [`router`] finds the handler. [`authenticate`] says who calls (a [`principal`]), who may read and change what is of its
-//!    own tenant only. [`counting`] counts the call, and [`room`] says whether the database has room for it.
-//! 4. The handler ([`keys`], [`members`], [`tenants`], [`sessions`], [`links`] …) reads the [`input`], describes what it is about
-//!    to do as an act, has it [authorised](authorise) by the one list of what each act asks for ([`guard`]), writes it
-//!    with its [`audit`] entry, and gives an [`Outcome`].
-//! 5. A handler that has to wait, for a password's derivation say, stops with a [`HandlerError`](handler::HandlerError).
-//!    [`call`] waits, puts the result into the [`CallState`], and attempts the call again from its beginning.
-//! 6. Before the answer goes out, the coordinators of the keys that it changed are told; KV is written after it
-//!    ([`outbox`], [`publisher`]).
+//! # The path of a call
+//! Take `POST /api-keys`, which makes a key:
 //!
-//! What is done a little at a time, after calls: [`upkeep`]. The tables: [`schema`]. How much there may be of anything:
-//! [`quotas`].
+//! 1. In the Worker, [`front`] reads the request's head: where the credential stands, whether a browser was tricked into
+//!    sending it, whether its network has failed too often. [`refuse_at_once`] refuses what needs no database for that. The
+//!    rest becomes an [`AdminCall`](admin_call::AdminCall) and goes to the object ([`object`]).
+//! 2. In the object, [`call`] makes attempts at it ([`dispatch`]). Each is one synchronous transaction: after a crash or a failed
+//!    statement, all of it is there or nothing.
+//! 3. [`router`] finds the route, whose row says all that depends on it. [`authenticate`] finds out who calls (a
+//!    [`principal`]), [`counting`] applies the rate limits, and [`storage`] refuses what there is no space for.
+//! 4. The handler, [`keys::create`], reads the [`input`], describes the new key as an *act*, has it [authorised](authorise)
+//!    by the one table of what each act asks for ([`guard`]), and stores it with its [`audit`] entry.
+//! 5. It cannot answer yet: whoever gets a key must have one that works. So it stops with a
+//!    [`HandlerError`](handler::HandlerError) that says what to wait for: here for the key's coordinator, elsewhere for a
+//!    password's derivation. [`call`] waits, notes the result in the [`CallState`], and makes the next attempt, in which the
+//!    handler runs from its beginning.
+//! 6. The handler ends with an [`Outcome`], which becomes the answer.
+//!
+//! # The path of a change
+//! A change of a key raises its version and marks it as due, in the same transaction: it is in the [`outbox`]. The
+//! [`publisher`] tells the key's coordinator before the call is answered, and writes KV after that. What fails is tried
+//! again by an alarm, until it succeeds.
+//!
+//! # What is promised
+//! - A change that was acknowledged reaches the coordinator and KV, whatever fails or restarts meanwhile.
+//! - KV never gets a version that the coordinator has not been told.
+//! - After the moment that an answer names ([`freshness`]), no isolate decides by what held before.
+//! - Whatever a caller can add has a bound ([`quotas`], [`rates`], [`storage`]), and nothing that ends something is refused
+//!   for one.
+//! - No tenant sees anything of another.
+//!
+//! Small jobs after calls are in [`upkeep`], the tables in [`schema`].
+//!
+//! # Example
+//! Calls as the Worker makes them, on a real database and with coordinators that a test can make fail:
 //!
 //! ```
-//! use keyward_registry::{admin_call::AdminCredential, refuse_at_once};
+//! use keyward_core::record::Status;
+//! use keyward_testing::registry_fixture::RegistryFixture;
+//! use serde_json::json;
 //!
-//! let nobody = AdminCredential::None;
-//! assert!(refuse_at_once("POST", "/session", &nobody).is_ok(), "anybody may sign in");
-//! let refused = refuse_at_once("GET", "/api-keys", &nobody).unwrap_err();
-//! assert_eq!(refused.code.facts(), (401, "UNAUTHENTICATED"));
+//! let (registry, owner) = RegistryFixture::open();
+//! let key = json!({ "name": "Nightly export", "scopes": ["orders:read"] });
+//! let id = registry.post(&owner, "/api-keys", key).expect(201).key_id();
+//! assert_eq!(registry.record(&id).status, Status::Active, "the coordinator knew it before the caller did");
+//!
+//! let answer = registry.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+//! assert!(answer.body["refusedEverywhereBy"].is_string());
+//! assert_eq!(registry.record(&id).status, Status::Revoked);
 //! ```
 
 pub mod addresses;
@@ -57,6 +81,7 @@ pub mod keys;
 pub mod links;
 pub mod members;
 pub mod memory;
+pub mod object;
 pub mod outbox;
 pub mod outcome;
 pub mod password;
@@ -67,16 +92,18 @@ pub mod quotas;
 pub mod rates;
 pub mod realms;
 pub mod remembered;
-pub mod room;
 pub mod router;
 pub mod rows;
 pub mod schema;
 pub mod sessions;
 pub mod setup;
 pub mod setup_token;
+pub mod storage;
+pub mod task;
 pub mod tenants;
 pub mod text;
 pub mod throttle;
+pub mod to_json;
 pub mod upkeep;
 pub mod usage;
 
@@ -84,5 +111,5 @@ pub use call_state::CallState;
 pub use dispatch::{Progress, Registry};
 pub use outcome::Outcome;
 pub use realms::adopt;
-pub use router::{is_open, refuse_at_once, routes};
+pub use router::refuse_at_once;
 pub use schema::migrate;

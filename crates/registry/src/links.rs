@@ -1,19 +1,18 @@
 //! Links: made with a call of the admin API, used up with one of the gate. Which of two requests that race
-//! for one comes first is decided here, in one synchronous turn.
+//! for one comes first is decided here, in one synchronous transaction.
 
 use keyward_core::{
     key,
-    link::{LinkState, Redeem, Redeemed, Session, Spent},
+    link::{LinkState, Redeem, RedeemError, Redeemed, Session},
     record::{self, Mode, TenantStatus},
     request_target::RequestTarget,
     route::{self, RouteMatch},
     session_id,
     sql::{self, Sql, SqlError},
-    time::{DAY, SECOND, Timestamp},
+    time::{Span, Timestamp},
 };
 use keyward_policy::{Link, Policy, Proof, Realm, Requirement};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::event::AuditEvent,
@@ -28,10 +27,11 @@ use crate::{
     quotas::{self, Quota},
     rows,
     tenants::tenant::Tenant,
+    to_json::object,
 };
 
 /// How long a link is remembered after its end, so that it is told why it no longer works.
-const REMEMBERED_MS: i64 = DAY;
+const REMEMBERED: Span = Span::from_days(1);
 /// Links of one tenant that are remembered after their end at the most, of those that were used the last.
 const MOST_REMEMBERED: u32 = 20_000;
 const FORGOTTEN_AT_ONCE: u32 = 100;
@@ -75,7 +75,7 @@ pub fn issue(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -
     body.finish()?;
 
     make_room(context, principal.tenant())?;
-    context.db.run("DELETE FROM links WHERE expires_at <= ?", &[context.now.plus(-REMEMBERED_MS).into()])?;
+    context.db.run("DELETE FROM links WHERE expires_at <= ?", &[(context.now - REMEMBERED).into()])?;
     let format = link.token();
     let token = key::generate(&format, "", Mode::Live, context.secrets, context.entropy);
     let hash = key::storage_hash(&format, context.secrets, token.expose());
@@ -101,7 +101,7 @@ pub fn issue(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -
     })?;
     let joint = if url.contains('?') { '&' } else { '?' };
     let url = format!("{url}{joint}{}={}", link.parameter, token.expose());
-    let body = json!({ "link": view, "token": token.expose(), "url": url });
+    let body = object!({ "link": view, "token": token.expose(), "url": url });
     Ok(context.created(&format!("/links/{id}"), body))
 }
 
@@ -124,7 +124,7 @@ pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
     let statement = format!("SELECT {COLUMNS} FROM links WHERE id = ? AND tenant_id = ?");
     let row = sql::query_one::<Row>(context.db, &statement, &[id.into(), principal.tenant_id().into()])?;
     let row = row.ok_or_else(|| ApiError::not_found("link"))?;
-    Ok(Outcome::ok(json!({ "link": row.view() })))
+    Ok(Outcome::ok(object!({ "link": row.view() })))
 }
 
 /// A URL on which a session of this deployment can begin.
@@ -139,7 +139,7 @@ fn destination(value: &Value, policy: &Policy) -> Result<Destination, FieldError
             "must be a whole URL in ASCII, without a fragment, like https://shop.example.com/checkout",
         );
     }
-    let Ok(RouteMatch::Route(realm, route)) = route::plan(policy, "GET", target, false) else {
+    let Ok(RouteMatch::Route(realm, route)) = route::match_route(policy, "GET", target, false) else {
         return invalid("leads to no route of this deployment that answers GET");
     };
     match (&route.requires, realm.link) {
@@ -168,7 +168,6 @@ fn session(value: &Value) -> Result<String, FieldErrors> {
     if session_id::is_fit(&id) { Ok(id) } else { invalid("must be 1 to 128 letters, digits and . _ ~ : -") }
 }
 
-#[derive(Deserialize)]
 struct Row {
     id: String,
     tenant_id: String,
@@ -179,12 +178,14 @@ struct Row {
     used_at: Option<Timestamp>,
 }
 
+keyward_core::from_row!(Row { id, tenant_id, realm, subject, session_id, expires_at, used_at });
+
 const COLUMNS: &str = "id, tenant_id, realm, subject, session_id, expires_at, used_at";
 
 impl Row {
     /// As the API shows it: never its token.
     fn view(&self) -> Value {
-        json!({
+        object!({
             "id": self.id,
             "realm": self.realm,
             "subject": self.subject,
@@ -200,10 +201,10 @@ impl Row {
 /// # Errors
 /// What SQLite says.
 pub fn redeem(db: &dyn Sql, policy: &Policy, call: &Redeem, now: Timestamp) -> Result<Redeemed, SqlError> {
-    sql::transaction(db, || redeem_in_turn(db, policy, call, now))
+    sql::transaction(db, || redeem_in_transaction(db, policy, call, now))
 }
 
-fn redeem_in_turn(
+fn redeem_in_transaction(
     db: &dyn Sql,
     policy: &Policy,
     call: &Redeem,
@@ -218,8 +219,8 @@ fn redeem_in_turn(
     let Some(tenant) = tenant else { return Ok(Redeemed::Unknown) };
     let mut state = LinkState { expires_at: row.expires_at, used_at: row.used_at };
     match state.redeem(now) {
-        Err(Spent::Used) => return Ok(Redeemed::Used),
-        Err(Spent::Expired) => return Ok(Redeemed::Expired),
+        Err(RedeemError::Used) => return Ok(Redeemed::Used),
+        Err(RedeemError::Expired) => return Ok(Redeemed::Expired),
         Ok(()) => rows::update(db, "links", &row.id, &[("used_at", state.used_at.into())])?,
     }
     Ok(Redeemed::Granted(Session {
@@ -232,6 +233,6 @@ fn redeem_in_turn(
         },
         subject: row.subject,
         session_id: row.session_id,
-        expires_at: now.plus(i64::from(link.session_life_s) * SECOND),
+        expires_at: now + link.session_life,
     }))
 }

@@ -1,34 +1,35 @@
-//! The outbox: what has to be told to a KeyGate and written to KV, and when to try again. A key
+//! The outbox: what has to be told to a coordinator and written to KV, and when to try again. A key
 //! whose `publish_due` is set is in it. Publishing is idempotent: the whole record, with a version
 //! that only grows. [`crate::publisher`] does it.
 //!
-//! An attempt is counted before it is made and taken back once its end is known. So whenever a put
-//! was begun whose end is not known (it failed, it took too long, the object died), the key is
-//! written once more after a while, and an older record that lands late does not stay.
+//! An attempt is counted before it is made, and no longer once its outcome is known. So if the outcome of a put is not
+//! known (it failed, it took too long, the object died), the key is written once more after a while, and an older record
+//! that arrives late does not stay.
 
 use keyward_core::{
     key::kv_key,
     record::Record,
     sql::{self, Sql, SqlError, Value},
-    time::{DAY, MINUTE, SECOND, Timestamp},
+    time::{Span, Timestamp},
 };
 use keyward_policy::Policy;
 
 use crate::{
     keys::{
+        idempotency,
         key::{self, Key},
         limits,
     },
-    room,
+    storage,
     tenants::tenant::Tenant,
 };
 
 /// Wait after the first failure; it doubles with each further one.
-const FIRST_RETRY_MS: i64 = SECOND;
+const FIRST_RETRY: Span = Span::from_secs(1);
 /// Longest wait.
-const LAST_RETRY_MS: i64 = 5 * MINUTE;
-/// After this a put whose end is not known has landed or never will.
-const SETTLED_MS: i64 = MINUTE;
+const LAST_RETRY: Span = Span::from_mins(5);
+/// After this time, a put whose outcome is not known has either taken effect or never will.
+const SETTLED: Span = Span::from_mins(1);
 
 /// The outbox of one database.
 #[derive(Clone, Copy)]
@@ -42,18 +43,18 @@ pub struct Outbox<'a> {
 /// One key to publish.
 #[derive(Clone, Debug)]
 pub struct Publication {
-    /// The storage hash, which names the KeyGate.
+    /// The storage hash, which names the coordinator.
     pub hash: String,
     /// The place in KV.
     pub kv_key: String,
     /// What to publish.
     pub record: Record,
-    /// Whether the KeyGate was told of this version.
+    /// Whether the coordinator was told of this version.
     pub told: bool,
 }
 
 impl Outbox<'_> {
-    /// What its KeyGate and KV do not have of a key yet; `None` if they have all.
+    /// What has to be published of a key; `None` if its coordinator and KV have everything.
     ///
     /// # Errors
     /// What SQLite says.
@@ -71,16 +72,14 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn begin(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
-        room::transaction(self.db, || self.begin_in_turn(key_id, now))
+        storage::transaction(self.db, || self.begin_in_transaction(key_id, now))
     }
 
-    fn begin_in_turn(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
+    fn begin_in_transaction(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
         let Some(key) = key::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
-        let wait = FIRST_RETRY_MS
-            .checked_shl(key.publish_attempts.min(30))
-            .map_or(LAST_RETRY_MS, |w| w.min(LAST_RETRY_MS));
+        let wait = (FIRST_RETRY * (1 << key.publish_attempts.min(30))).min(LAST_RETRY);
         let begun = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
-        self.db.run(begun, &[now.plus(wait).into(), key_id.into()])?;
+        self.db.run(begun, &[(now + wait).into(), key_id.into()])?;
         self.of(key)
     }
 
@@ -92,23 +91,23 @@ impl Outbox<'_> {
         Ok(Some(Publication { hash, kv_key, record: key.record(&tenant, limits), told }))
     }
 
-    /// The KeyGate was told of this version.
+    /// The coordinator was told of this version.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn told(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
-        // Of a version that another has overtaken it is not known whether it was strict.
+        // Whether a version was strict is not known once a newer one has replaced it.
         let statement = "UPDATE keys SET told_version = ?, told_at = ?, strict_since =
                 CASE WHEN strict AND version = ? THEN coalesce(strict_since, ?) END
             WHERE id = ? AND told_version < ?";
         let (version, now) = (Value::from(version), Value::from(now));
         let values = [version.clone(), now.clone(), version.clone(), now, key_id.into(), version];
-        room::transaction(self.db, || self.db.run(statement, &values))?;
+        storage::transaction(self.db, || self.db.run(statement, &values))?;
         Ok(())
     }
 
-    /// When the KeyGate was last told of a version; `None` if it never was.
+    /// When the coordinator was last told of a version; `None` if it never was.
     ///
     /// # Errors
     /// What SQLite says.
@@ -117,42 +116,42 @@ impl Outbox<'_> {
         Ok(sql::scalar::<Option<Timestamp>>(self.db, told_at, &[key_id.into()])?.flatten())
     }
 
-    /// KV holds this version: the attempt's end is known. A later version stays in the outbox, and
-    /// so does a key with an attempt whose end is not known, to be written once more.
+    /// KV holds this version, so the attempt's outcome is known. The key stays in the outbox if there is a later version, or
+    /// another attempt whose outcome is not known: then it is written once more.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn published(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
-        room::transaction(self.db, || self.published_in_turn(key_id, version, now))
+        storage::transaction(self.db, || self.published_in_transaction(key_id, version, now))
     }
 
-    fn published_in_turn(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
+    fn published_in_transaction(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
         let newer = "UPDATE keys SET publish_attempts = publish_attempts - 1 WHERE id = ? AND version > ?";
         self.db.run(newer, &[key_id.into(), version.into()])?;
         let unsettled =
             "UPDATE keys SET unsettled_until = ? WHERE id = ? AND version = ? AND publish_attempts > 1";
-        self.db.run(unsettled, &[now.plus(SETTLED_MS).into(), key_id.into(), version.into()])?;
+        self.db.run(unsettled, &[(now + SETTLED).into(), key_id.into(), version.into()])?;
         let done = "UPDATE keys SET publish_attempts = 0,
                 publish_due = CASE WHEN unsettled_until > ? THEN MIN(unsettled_until, ?) END
             WHERE id = ? AND version = ?";
-        let latest = now.plus(SETTLED_MS);
+        let latest = now + SETTLED;
         self.db.run(done, &[now.into(), latest.into(), key_id.into(), version.into()])?;
         Ok(())
     }
 
-    /// A put that was given up has ended, one way or the other: the present record is written after
-    /// it, and once more after a while.
+    /// A put that was given up has ended, one way or the other: now the present record is written, and once more after a
+    /// while.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn publish_again(&self, key_id: &str, now: Timestamp) -> Result<(), SqlError> {
         let again = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
-        room::transaction(self.db, || self.db.run(again, &[now.into(), key_id.into()]))?;
+        storage::transaction(self.db, || self.db.run(again, &[now.into(), key_id.into()]))?;
         Ok(())
     }
 
-    /// Keys whose time to be published has come, the longest waiting first.
+    /// Keys that are due, those that have waited longest first.
     ///
     /// # Errors
     /// What SQLite says.
@@ -161,17 +160,17 @@ impl Outbox<'_> {
         sql::scalars(self.db, due, &[now.into(), limit.into()])
     }
 
-    /// No key waits for longer than after its last retry. One that does was put off before the clock was set
-    /// back, and is due now.
+    /// Makes keys due that would wait for longer than the longest pause between retries: their time was set before the clock was
+    /// set back.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn bring_back(&self, now: Timestamp) -> Result<(), SqlError> {
         let back = "UPDATE keys SET publish_due = ? WHERE publish_due IS NOT NULL AND publish_due > ?";
-        self.db.run(back, &[now.into(), now.plus(LAST_RETRY_MS).into()])?;
-        // Nor is a key that was not shown yet cancelled later than one that is made now under an Idempotency-Key.
+        self.db.run(back, &[now.into(), (now + LAST_RETRY).into()])?;
+        // Likewise, a key that was not shown yet is cancelled no later than one that is made now under an Idempotency-Key.
         let back = "UPDATE keys SET deliver_by = ? WHERE deliver_by IS NOT NULL AND deliver_by > ?";
-        let latest = now.plus(DAY);
+        let latest = now + idempotency::LIFE;
         self.db.run(back, &[latest.into(), latest.into()]).map(drop)
     }
 
@@ -202,7 +201,7 @@ pub fn enqueue_realm(db: &dyn Sql, realm: &str, now: Timestamp) -> Result<(), Sq
     Ok(())
 }
 
-/// The tenant's keys whose KeyGates were not told of the present version yet.
+/// The tenant's keys whose coordinators were not told of the present version yet.
 pub fn untold(db: &dyn Sql, tenant_id: &str) -> Result<Vec<String>, SqlError> {
     let untold = "SELECT id FROM keys WHERE tenant_id = ? AND told_version < version ORDER BY number";
     sql::scalars(db, untold, &[tenant_id.into()])

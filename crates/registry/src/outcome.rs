@@ -1,4 +1,4 @@
-//! What a call came to, and how that is answered.
+//! The outcome of a call, and the answer that it becomes.
 
 use keyward_core::{
     sql::{Sql, SqlError},
@@ -13,19 +13,18 @@ use crate::{
     remembered::Remembered,
 };
 
-/// A field of the answer that says from when on a change holds everywhere. It can only be filled
-/// in once the KeyGates were told: no decision that an older version allowed outlives that moment
-/// by more than the realm's freshness.
+/// A field of the answer that says from when on a change holds everywhere. It can only be filled in once the coordinators
+/// have been told: no decision on an older version is made later than the realm's freshness after that.
 #[derive(Clone, Debug)]
 struct Promise {
-    /// The object that it stands in; empty for the whole answer.
+    /// The member of the answer that it goes into; empty for the answer itself.
     within: &'static str,
     field: &'static str,
     freshness: Freshness,
     not_before: Option<Timestamp>,
 }
 
-/// What a call came to.
+/// The outcome of a call.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     status: u16,
@@ -37,7 +36,7 @@ pub struct Outcome {
     remembered: Option<Remembered>,
     /// What the database said when it failed: for the log, never for the caller.
     pub fault: Option<SqlError>,
-    /// Ids of the keys whose KeyGates must be told before the answer goes out, and which are to be
+    /// Ids of the keys whose coordinators must be told before the answer goes out, and which are to be
     /// published to KV after it.
     pub publish: Vec<String>,
 }
@@ -62,7 +61,7 @@ impl Outcome {
         Self::new(200, Some(body))
     }
 
-    /// 201, and where what was made is to be found (RFC 9110, 15.3.2).
+    /// 201, with the new resource's location (RFC 9110, 15.3.2).
     pub fn created(location: String, body: Value) -> Self {
         Self::new(201, Some(body)).header("Location", location)
     }
@@ -116,7 +115,7 @@ impl Outcome {
         self
     }
 
-    /// As a change of many keys, which is answered even while some of their KeyGates do not know of it: `pendingKeys`
+    /// Marks it as a change of many keys, which is answered even while some of their coordinators have not been told: `pendingKeys`
     /// then says how many.
     #[must_use]
     pub fn allow_partial(mut self) -> Self {
@@ -124,14 +123,14 @@ impl Outcome {
         self
     }
 
-    /// As the answer to a request with an `Idempotency-Key`: a repeat promises what this one does.
+    /// Marks it as the answer to a request with an `Idempotency-Key`: a repeat promises the same.
     #[must_use]
     pub fn remember(mut self, remembered: Remembered) -> Self {
         self.remembered = Some(remembered);
         self
     }
 
-    /// The outcome where no alarm could be set that publishes what is changed: nothing is acknowledged then but what cannot be
+    /// The outcome if no alarm could be set that would publish the change. Then nothing is acknowledged, except what cannot be
     /// shown again.
     #[must_use]
     pub fn without_alarm(self) -> Self {
@@ -154,7 +153,7 @@ impl Outcome {
         }
     }
 
-    /// From when on the change holds everywhere: what was promised before, else what telling the KeyGates makes known.
+    /// From when on the change holds everywhere: what was promised before, otherwise what follows from telling the coordinators.
     fn promised(&self, telling: Telling) -> Option<Timestamp> {
         let promise = self.promise.as_ref()?;
         let before = self.remembered.as_ref().and_then(|remembered| remembered.promised_at);
@@ -165,7 +164,7 @@ impl Outcome {
         before.or_else(known)
     }
 
-    /// The answer. `telling` is how far telling the KeyGates of [`Outcome::publish`] has come. While
+    /// The answer. `telling` is how far telling the coordinators of [`Outcome::publish`] has come. While
     /// one does not know, nothing is promised: a new key, which was told before, is shown nevertheless, since it
     /// cannot be shown again, and a change that may be partial says how much of it is left; any other is 503 until it
     /// can be promised.

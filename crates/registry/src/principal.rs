@@ -2,7 +2,7 @@
 
 use keyward_core::{
     challenge::Challenge,
-    time::{MINUTE, Timestamp},
+    time::{Span, Timestamp},
 };
 use keyward_policy::Realm;
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use crate::{
     error::{ApiError, Code},
     keys::{grants, settings::Settings},
     tenants::tenant::Tenant,
+    to_json::enums,
 };
 
 /// How long a typed password opens what asks for one.
-const STEP_UP_MS: i64 = 5 * MINUTE;
+const STEP_UP: Span = Span::from_mins(5);
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +29,8 @@ pub enum Role {
     /// Reads.
     Viewer,
 }
+
+enums!(Role);
 
 impl Role {
     /// Every role.
@@ -213,7 +216,7 @@ impl Member {
     /// # Errors
     /// STEP_UP_REQUIRED
     pub fn require_fresh_password(&self, now: Timestamp) -> Result<(), ApiError> {
-        if is_fresh(self.signed_in_at, now) { Ok(()) } else { self.require_step_up(now) }
+        if self.signed_in_at.is_within(STEP_UP, now) { Ok(()) } else { self.require_step_up(now) }
     }
 
     /// Asks for a password typed in this session, in the last five minutes: signing in is not enough.
@@ -221,7 +224,7 @@ impl Member {
     /// # Errors
     /// STEP_UP_REQUIRED
     pub fn require_step_up(&self, now: Timestamp) -> Result<(), ApiError> {
-        if self.stepped_up_at.is_some_and(|at| is_fresh(at, now)) {
+        if self.stepped_up_at.is_some_and(|at| at.is_within(STEP_UP, now)) {
             return Ok(());
         }
         let detail = "Send your password to `POST /session/step-up`, then repeat this within five minutes.";
@@ -230,13 +233,8 @@ impl Member {
 
     /// Until when what asks for the password again is open.
     pub fn stepped_up_until(&self) -> Option<Timestamp> {
-        self.stepped_up_at.map(|at| at.plus(STEP_UP_MS))
+        self.stepped_up_at.map(|at| at + STEP_UP)
     }
-}
-
-/// Whether a password was typed in the last five minutes. In the future it was not: the clock was set back.
-fn is_fresh(typed: Timestamp, now: Timestamp) -> bool {
-    (0..STEP_UP_MS).contains(&(now.0 - typed.0))
 }
 
 impl KeyPrincipal {

@@ -19,19 +19,19 @@ pub enum PublishError {
     /// A record could not be written as JSON.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
-    /// A KeyGate did not answer.
+    /// A coordinator did not answer.
     #[error("no answer in time")]
     Late,
     /// KV did not answer. It may still write.
     #[error("KV did not answer in time")]
     KvLate,
-    /// A KeyGate knows nothing of its key.
+    /// A coordinator knows nothing of its key.
     #[error("the KeyGate of {id} was not told")]
     Untold {
         /// Id of the key.
         id: String,
     },
-    /// A KeyGate goes on with an older version than it was told.
+    /// A coordinator goes on with an older version than it was told.
     #[error("the KeyGate of {id} holds version {holds}, not {version}")]
     OlderVersion {
         /// Id of the key.

@@ -1,17 +1,17 @@
-//! Publishing: KeyGates are told of a change before it is acknowledged, KV is written after it, and
-//! an alarm makes good what is left. Everything that waits is a [`Platform`], so that the whole of it
-//! runs natively against KeyGates and a KV that fail, lag or lose their answers.
+//! Publishing: coordinators are told of a change before it is acknowledged, KV is written after that, and an alarm does
+//! whatever could not be done. Everything that waits is behind [`Platform`], so that tests can run all of it natively, with
+//! coordinators and a KV that fail, lag or lose their answers.
 //!
-//! What it keeps: a key that is in the outbox has an alarm ahead of it; KV never gets a version that
-//! the KeyGate was not told of; of one key there is one attempt at a time; and when everything has
-//! settled, KV holds the newest version, in whatever order earlier puts have landed. An attempt is
-//! waited for as long as the platform has patience, but a put cannot be taken back: one that was
-//! given up is followed to its end, and the key is written once more after it.
+//! What always holds:
+//! - While a key is in the outbox, an alarm is set.
+//! - KV never gets a version that the coordinator was not told of.
+//! - There is one attempt at a time for each key.
+//! - In the end KV holds the newest version, in whatever order earlier puts took effect. An attempt is given up after
+//!   [`PATIENCE`], but a put cannot be taken back: it is followed to its end, and then the key is written once more.
 
 use std::{
     cell::{Cell, RefCell},
     collections::BTreeSet,
-    pin::pin,
     rc::Rc,
 };
 
@@ -23,7 +23,7 @@ use futures_util::{
 use keyward_core::{
     record::Record,
     sql::Sql,
-    time::{SECOND, Timestamp},
+    time::{Span, Timestamp},
 };
 use keyward_limits::wire::PutAck;
 use keyward_policy::Policy;
@@ -36,46 +36,50 @@ use crate::{
     password::derivation::PasswordJob,
     publish_error::{PlatformError, PublishError},
     realms, schema,
+    task::Task,
 };
 
-/// Longest that one answer of a KeyGate or of KV is waited for, in milliseconds.
-pub const PATIENCE_MS: u32 = 5_000;
-/// What is left in the outbox is tried this much later, and what is due then at the earliest.
-const BACKSTOP_MS: i64 = SECOND;
-/// Keys that one event tells or publishes: two calls each stay below the platform's 1,000.
+/// Longest that one answer of a coordinator or of KV is waited for.
+pub const PATIENCE: Span = Span::from_secs(5);
+/// How long after an attempt, at the earliest, the alarm rings for what is still in the outbox.
+const BACKSTOP: Span = Span::from_secs(1);
+/// Most keys that one event publishes: with two calls each, that is below the platform's limit of 1,000.
 const MOST_AT_ONCE: u32 = 400;
-/// Keys that are told or published side by side, and that one call publishes right after it.
+/// Keys that are told or published at the same time, and most keys that are published right after a call.
 const SIDE_BY_SIDE: usize = 20;
 
-/// What publishing asks of the platform.
-#[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
+/// A platform's answer that has to be waited for.
+pub type Waiting<'a, T> = LocalBoxFuture<'a, Result<T, PlatformError>>;
+
+/// What publishing asks of the platform. Its futures are boxed: generics would compile all that waits for them once more for
+/// each platform, and in the crate that has it.
 pub trait Platform: 'static {
     /// The object's database.
     fn db(&self) -> &dyn Sql;
     /// The deployment's policy.
     fn policy(&self) -> &'static Policy;
-    /// Tells the KeyGate of this name what holds from now on.
-    async fn tell(&self, hash: &str, record: &Record) -> Result<PutAck, PlatformError>;
+    /// Tells the coordinator of this name the record that holds from now on.
+    fn tell<'a>(&'a self, hash: &'a str, record: &'a Record) -> Waiting<'a, PutAck>;
     /// Writes to KV. Dropping the future takes nothing back.
-    async fn put(&self, kv_key: &str, text: &str) -> Result<(), PlatformError>;
+    fn put<'a>(&'a self, kv_key: &'a str, text: &'a str) -> Waiting<'a, ()>;
     /// Sets the object's one alarm.
-    async fn set_alarm(&self, at: Timestamp) -> Result<(), PlatformError>;
-    /// Ends after this time.
-    async fn pause(&self, milliseconds: u32);
-    /// Runs on after the present event.
+    fn set_alarm(&self, at: Timestamp) -> Waiting<'_, ()>;
+    /// Waits for this time.
+    fn pause(&self, span: Span) -> LocalBoxFuture<'_, ()>;
+    /// Runs this on after the present event.
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
     /// The time.
     fn now(&self) -> Timestamp;
     /// Derives a password.
-    async fn derive(&self, job: &PasswordJob) -> Result<[u8; 32], PlatformError>;
+    fn derive<'a>(&'a self, job: &'a PasswordJob) -> Waiting<'a, [u8; 32]>;
     /// Notes what went wrong, in which call if it was in one.
-    fn log(&self, what: &str, error: &str, request_id: Option<&str>);
+    fn log(&self, task: Task, error: &str, request_id: Option<&str>);
 }
 
-/// Publishing of one Registry.
-pub struct Publisher<P> {
+/// The Registry's object on its platform. It answers calls ([`crate::call`]), publishes what they change, and does upkeep.
+pub struct Publisher {
     /// The platform.
-    pub platform: P,
+    pub platform: Box<dyn Platform>,
     /// What the object remembers.
     pub memory: Memory,
     is_open: Cell<bool>,
@@ -83,7 +87,7 @@ pub struct Publisher<P> {
     publishing: RefCell<BTreeSet<String>>,
 }
 
-/// A key that is being published; let go when dropped, also in the middle of it.
+/// Marks a key as being published until it is dropped, which may be in the middle of it.
 struct Held<'a> {
     publishing: &'a RefCell<BTreeSet<String>>,
     id: String,
@@ -95,11 +99,11 @@ impl Drop for Held<'_> {
     }
 }
 
-impl<P: Platform> Publisher<P> {
-    /// Publishing on this platform.
-    pub fn new(platform: P) -> Rc<Self> {
+impl Publisher {
+    /// The object on this platform.
+    pub fn new(platform: impl Platform) -> Rc<Self> {
         Rc::new(Self {
-            platform,
+            platform: Box::new(platform),
             memory: Memory::default(),
             is_open: Cell::default(),
             alarm_at: Cell::default(),
@@ -107,7 +111,7 @@ impl<P: Platform> Publisher<P> {
         })
     }
 
-    /// Brings the database forward, once in the object's life in memory: its schema, and keys whose
+    /// Brings the database up to date, once while the object is in memory: its schema, and keys whose
     /// records a new policy changes.
     ///
     /// # Errors
@@ -133,15 +137,15 @@ impl<P: Platform> Publisher<P> {
     pub async fn keep_alarm(&self) -> Result<(), PublishError> {
         let now = self.platform.now();
         let next = match self.outbox().next_due() {
-            Ok(Some(next)) => next.max(now.plus(BACKSTOP_MS)),
+            Ok(Some(next)) => next.max(now + BACKSTOP),
             Ok(None) => return Ok(()),
             Err(error) => {
                 // Nothing is known about the outbox: look again.
-                self.platform.log("outbox", &error.to_string(), None);
-                now.plus(BACKSTOP_MS)
+                self.platform.log(Task::Outbox, &error.to_string(), None);
+                now + BACKSTOP
             }
         };
-        // One that should have rung by now is not counted on.
+        // An alarm that should have rung by now cannot be relied on.
         let soon_enough = self.alarm_at.get().is_some_and(|at| now < at && at <= next);
         if soon_enough { Ok(()) } else { self.set_alarm(next).await }
     }
@@ -156,56 +160,50 @@ impl<P: Platform> Publisher<P> {
     ///
     /// # Errors
     /// That no further alarm could be set: this one has to ring again.
-    pub async fn alarm(self: &Rc<Self>) -> Result<(), PublishError> {
-        self.alarm_at.set(None);
-        if let Err(error) = self.publish_due().await {
-            self.platform.log("publishing", &error.to_string(), None);
-            // Nothing is known about the outbox: look again.
-            self.set_alarm(self.platform.now().plus(BACKSTOP_MS)).await?;
+    pub fn alarm(self: &Rc<Self>) -> LocalBoxFuture<'_, Result<(), PublishError>> {
+        async move {
+            self.alarm_at.set(None);
+            if let Err(error) = self.publish_due().await {
+                self.platform.log(Task::Publishing, &error.to_string(), None);
+                // Nothing is known about the outbox: look again.
+                self.set_alarm(self.platform.now() + BACKSTOP).await?;
+            }
+            Ok(())
         }
-        Ok(())
+        .boxed_local()
     }
 
     async fn publish_due(self: &Rc<Self>) -> Result<(), PublishError> {
         self.open().await?;
         self.outbox().bring_back(self.platform.now())?;
-        // Whatever keeps these from being cancelled keeps nothing else from being published.
+        // If these cannot be cancelled, the others are published all the same.
         if let Err(error) = delivery::cancel_overdue(self.platform.db(), self.platform.now(), MOST_AT_ONCE) {
-            self.platform.log("cancelling", &error.to_string(), None);
+            self.platform.log(Task::Cancelling, &error.to_string(), None);
         }
         let due = self.outbox().due(self.platform.now(), MOST_AT_ONCE)?;
-        stream::iter(due)
-            .for_each_concurrent(SIDE_BY_SIDE, |id| async move { self.publish(&id).await })
-            .await;
+        side_by_side(due.into_iter().map(|id| self.publish(id)).collect()).await;
         self.keep_alarm().await
     }
 
-    /// Tells the KeyGates of these keys what holds now, as many as can be told in time.
-    pub async fn tell_all(&self, ids: &[String]) -> Telling {
-        self.tell_all_within(ids, PATIENCE_MS).await
-    }
-
-    /// The same within this time.
-    pub async fn tell_all_within(&self, ids: &[String], milliseconds: u32) -> Telling {
+    /// Tells the coordinators of these keys what holds now: as many as answer within this time.
+    pub async fn tell_all(&self, ids: &[String], span: Span) -> Telling {
         let told = Cell::new(0);
         let last = Cell::new(None);
-        let tell = |id: &'_ String| {
-            let id = id.clone();
-            let (told, last) = (&told, &last);
-            async move {
-                match self.tell_one(&id).await {
-                    Ok(at) => {
-                        told.set(told.get() + 1);
-                        last.set(last.get().max(Some(at)));
-                    }
-                    Err(error) => self.platform.log("telling", &error.to_string(), None),
-                }
+        let tell = async |id: &str| match self.tell_one(id).await {
+            Ok(at) => {
+                told.set(told.get() + 1);
+                last.set(last.get().max(Some(at)));
             }
+            Err(error) => self.platform.log(Task::Telling, &error.to_string(), None),
         };
         let some = ids.iter().take(MOST_AT_ONCE as usize);
-        let all = stream::iter(some).for_each_concurrent(SIDE_BY_SIDE, tell);
-        if self.within(milliseconds, all.map(Ok)).await.is_err() {
-            self.platform.log("telling", &format!("{} of {} keys told in time", told.get(), ids.len()), None);
+        let all = side_by_side(some.map(|id| tell(id).boxed_local()).collect());
+        if self.within(span, all.map(Ok).boxed_local()).await.is_err() {
+            self.platform.log(
+                Task::Telling,
+                &format!("{} of {} keys told in time", told.get(), ids.len()),
+                None,
+            );
         }
         Telling {
             at: last.get().unwrap_or(self.platform.now()),
@@ -213,52 +211,55 @@ impl<P: Platform> Publisher<P> {
         }
     }
 
-    /// Tells one KeyGate, unless it knows; the answer is since when it does.
+    /// Tells one coordinator, unless it knows already. Returns since when it has known.
     async fn tell_one(&self, id: &str) -> Result<Timestamp, PublishError> {
-        // Nothing is left to publish if that was done in the meantime, and then it was told, too.
+        // If there is nothing left to publish, that was done meanwhile, and the coordinator was told before.
         if let Some(publication) = self.outbox().publication(id)? {
             self.tell(&publication).await?;
         }
         let told_at = self.outbox().told_at(id)?;
-        // Never later than now, though the clock may have been ahead then.
+        // Never later than now, even if the clock was ahead then.
         let told_at = told_at.map(|at| at.min(self.platform.now()));
         told_at.ok_or_else(|| PublishError::Untold { id: id.to_owned() })
     }
 
-    /// Tells the KeyGate, unless it knows.
+    /// Tells the coordinator, unless it knows.
     async fn tell(&self, publication: &Publication) -> Result<(), PublishError> {
         if publication.told {
             return Ok(());
         }
         let (id, version) = (&publication.record.id, publication.record.version);
-        let told =
-            self.within(PATIENCE_MS, self.platform.tell(&publication.hash, &publication.record)).await?;
+        let answer = self.platform.tell(&publication.hash, &publication.record);
+        let told = self.within(PATIENCE, answer).await?;
         if told.version < version {
             return Err(PublishError::OlderVersion { id: id.clone(), holds: told.version, version });
         }
         Ok(self.outbox().told(id, version, self.platform.now())?)
     }
 
-    /// Publishes keys that a call has changed, after it. Many are left to the alarm.
+    /// Publishes the keys that a call has changed, after the call. If there are many, the alarm does it.
     pub fn publish_after(self: &Rc<Self>, ids: Vec<String>) {
         if ids.len() > SIDE_BY_SIDE {
             return;
         }
         for id in ids {
-            let this = Rc::clone(self);
-            self.platform.spawn(async move { this.publish(&id).await }.boxed_local());
+            self.platform.spawn(self.publish(id));
         }
     }
 
-    /// Publishes a key until nothing of it is due, unless that is being done already.
-    pub async fn publish(self: &Rc<Self>, id: &str) {
-        if !self.publishing.borrow_mut().insert(id.to_owned()) {
-            return;
+    /// Publishes a key until it is no longer due, unless that is being done already.
+    pub fn publish(self: &Rc<Self>, id: String) -> LocalBoxFuture<'static, ()> {
+        let this = Rc::clone(self);
+        async move {
+            if !this.publishing.borrow_mut().insert(id.clone()) {
+                return;
+            }
+            let _held = Held { publishing: &this.publishing, id: id.clone() };
+            if let Err(error) = this.publish_all_of(&id).await {
+                this.platform.log(Task::Publishing, &error.to_string(), None);
+            }
         }
-        let _held = Held { publishing: &self.publishing, id: id.to_owned() };
-        if let Err(error) = self.publish_all_of(id).await {
-            self.platform.log("publishing", &error.to_string(), None);
-        }
+        .boxed_local()
     }
 
     async fn publish_all_of(self: &Rc<Self>, id: &str) -> Result<(), PublishError> {
@@ -275,7 +276,7 @@ impl<P: Platform> Publisher<P> {
         let record = serde_json::to_string(&publication.record)?;
         let this = Rc::clone(self);
         let put = async move { this.platform.put(&publication.kv_key, &record).await }.boxed_local();
-        match select(put, pin!(self.platform.pause(PATIENCE_MS))).await {
+        match select(put, self.platform.pause(PATIENCE)).await {
             Either::Left((ended, _)) => Ok(ended?),
             Either::Right((_, late)) => {
                 let (this, id) = (Rc::clone(self), publication.record.id);
@@ -297,16 +298,12 @@ impl<P: Platform> Publisher<P> {
             Err(error) => Err(error.into()),
         };
         if let Err(error) = again {
-            self.platform.log("outbox", &error.to_string(), None);
+            self.platform.log(Task::Outbox, &error.to_string(), None);
         }
     }
 
-    async fn within<T>(
-        &self,
-        milliseconds: u32,
-        answer: impl Future<Output = Result<T, PlatformError>>,
-    ) -> Result<T, PublishError> {
-        match select(pin!(answer), pin!(self.platform.pause(milliseconds))).await {
+    async fn within<T>(&self, span: Span, answer: Waiting<'_, T>) -> Result<T, PublishError> {
+        match select(answer, self.platform.pause(span)).await {
             Either::Left((answer, _)) => Ok(answer?),
             Either::Right(_) => Err(PublishError::Late),
         }
@@ -315,4 +312,9 @@ impl<P: Platform> Publisher<P> {
     fn outbox(&self) -> Outbox<'_> {
         Outbox { db: self.platform.db(), policy: self.platform.policy() }
     }
+}
+
+/// Runs all of these, [`SIDE_BY_SIDE`] at a time.
+async fn side_by_side(work: Vec<LocalBoxFuture<'_, ()>>) {
+    stream::iter(work).for_each_concurrent(SIDE_BY_SIDE, |one| one).await;
 }

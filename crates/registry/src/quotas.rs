@@ -3,11 +3,10 @@
 
 use keyward_core::{
     sql::{self, Sql, SqlError},
-    time::{DAY, Timestamp},
+    time::Timestamp,
 };
 use keyward_policy::{Policy, Quotas};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::retention as audit,
@@ -15,9 +14,11 @@ use crate::{
     error::{ApiError, Code},
     handler::{HandlerError, HandlerResult},
     input::{self, FieldErrors, invalid},
+    keys::idempotency,
     outcome::Outcome,
     principal::Principal,
     tenants::tenant::{OwnQuotas, Tenant},
+    to_json::object,
 };
 
 /// Parts of a quota, in percent, at which a line of the log says how much is used.
@@ -93,7 +94,8 @@ impl Quota {
 
     /// How much this tenant may have.
     pub fn limit(self, tenant: &Tenant, policy: &Policy) -> u64 {
-        tenant.quotas.get(self.facts().0).copied().unwrap_or(self.of_policy(&policy.admin.quotas)).into()
+        let own = tenant.quotas.get(self.facts().0);
+        own.copied().unwrap_or_else(|| self.of_policy(&policy.admin.quotas).into())
     }
 }
 
@@ -110,35 +112,46 @@ pub struct Used {
 }
 
 impl Used {
-    /// Its keys: one pass over the tenant's part of an index.
+    /// Its keys, without looking at each: what the database [counts](crate::schema) as rows come and go, and of those that
+    /// have expired and were not revoked, which only the time tells, their part of an index.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn of_keys(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<Self, SqlError> {
-        #[derive(Deserialize)]
         struct Row {
+            expired: u64,
+            expired_bytes: u64,
             total: u64,
-            keys: Option<u64>,
-            bytes: Option<u64>,
-            ended_bytes: Option<u64>,
-            kept: Option<u64>,
+            revoked: u64,
+            bytes: u64,
+            revoked_bytes: u64,
+            kept: u64,
         }
-        let count = "SELECT COUNT(*) AS total, SUM(status <> 'REVOKED' AND (expires_at IS NULL OR expires_at > ?)) AS keys,
-                SUM(bytes) AS bytes, SUM(CASE WHEN status = 'REVOKED' OR expires_at <= ? THEN bytes END) AS ended_bytes,
-                (SELECT SUM(kept) FROM idempotency WHERE tenant_id = ? AND kept > 0) AS kept
-            FROM keys INDEXED BY keys_by_end WHERE tenant_id = ?";
-        let row =
-            sql::query_one::<Row>(db, count, &[now.into(), now.into(), tenant_id.into(), tenant_id.into()])?;
-        let row = row.unwrap_or(Row { total: 0, keys: None, bytes: None, ended_bytes: None, kept: None });
-        let keys = row.keys.unwrap_or_default();
+        keyward_core::from_row!(Row { expired, expired_bytes, total, revoked, bytes, revoked_bytes, kept });
+        // A tenant has counts from its first key on.
+        let row = sql::query_one::<Row>(db, COUNTS, &[tenant_id.into(), now.into(), tenant_id.into()])?;
+        let Some(row) = row else { return Ok(Self { keys: 0, ended_keys: 0, key_bytes: 0, ended_bytes: 0 }) };
+        let ended_keys = row.revoked.saturating_add(row.expired);
         Ok(Self {
-            keys,
-            ended_keys: row.total.saturating_sub(keys),
-            key_bytes: row.bytes.unwrap_or_default().saturating_add(row.kept.unwrap_or_default()),
-            ended_bytes: row.ended_bytes.unwrap_or_default(),
+            keys: row.total.saturating_sub(ended_keys),
+            ended_keys,
+            key_bytes: row.bytes.saturating_add(row.kept),
+            ended_bytes: row.revoked_bytes.saturating_add(row.expired_bytes),
         })
     }
 }
+
+const COUNTS: &str = "SELECT expired, expired_bytes, keys AS total, revoked, bytes, revoked_bytes, kept
+    FROM tenant_counts, (
+        SELECT COUNT(*) AS expired, COALESCE(SUM(bytes), 0) AS expired_bytes FROM keys INDEXED BY keys_by_end
+        WHERE tenant_id = ? AND status = 'ACTIVE' AND expires_at <= ?
+    ) WHERE tenant_id = ?";
+
+/// Remembered requests of a tenant, without those that are as old as this.
+const REQUESTS: &str = "SELECT requests - (
+        SELECT COUNT(*) FROM idempotency INDEXED BY idempotency_by_time
+        WHERE created_at <= ? AND idempotency.tenant_id = tenant_counts.tenant_id
+    ) FROM tenant_counts WHERE tenant_id = ?";
 
 /// How much a tenant uses of a quota.
 ///
@@ -159,10 +172,7 @@ pub fn used(db: &dyn Sql, tenant_id: &str, quota: Quota, now: Timestamp) -> Resu
             count(open, &[tenant(), now.into()])
         }
         Quota::Members => count("SELECT COUNT(*) FROM members WHERE tenant_id = ?", &[tenant()]),
-        Quota::IdempotencyKeys => {
-            let lately = "SELECT COUNT(*) FROM idempotency WHERE tenant_id = ? AND created_at > ?";
-            count(lately, &[tenant(), now.plus(-DAY).into()])
-        }
+        Quota::IdempotencyKeys => count(REQUESTS, &[(now - idempotency::LIFE).into(), tenant()]),
         Quota::AuditEntries => audit::entries(db, tenant_id),
     }
 }
@@ -239,14 +249,14 @@ pub fn view(context: &RequestContext<'_>, tenant: &Tenant) -> Result<Value, SqlE
             other => used(context.db, &tenant.id, other, context.now)?,
         };
         let limit = quota.limit(tenant, context.policy);
-        all.insert(quota.facts().0.to_owned(), json!({ "used": used, "limit": limit }));
+        all.insert(quota.facts().0.to_owned(), object!({ "used": used, "limit": limit }));
     }
     Ok(Value::Object(all))
 }
 
 /// `GET /quotas`
 pub fn show(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    Ok(Outcome::ok(json!({ "quotas": view(context, principal.tenant())? })))
+    Ok(Outcome::ok(object!({ "quotas": view(context, principal.tenant())? })))
 }
 
 /// Reads quotas of one tenant over those that it has: each a whole number, or `null` for the policy's.
@@ -266,7 +276,7 @@ pub fn read(value: &Value, known: &OwnQuotas) -> Result<OwnQuotas, FieldErrors> 
         } else {
             match input::whole(value, 0, u32::MAX) {
                 Ok(limit) => {
-                    own.insert(name.clone(), limit);
+                    own.insert(name.clone(), limit.into());
                 }
                 Err(wrong) => errors.extend(
                     wrong.into_iter().map(|(_, message)| (format!(".{name}"), message + ", or null")),

@@ -9,15 +9,15 @@
 
 use std::{cell::RefCell, collections::BTreeMap};
 
-use keyward_core::time::{MINUTE, Timestamp};
+use keyward_core::time::{MINUTE, Span, Timestamp};
 
 /// Microseconds in a minute.
-const MINUTE_US: i64 = MINUTE * 1_000;
+const MINUTE_US: i64 = MINUTE.ms() * 1_000;
 /// Most subjects of one kind. Of more, whoever has been quiet for longest is forgotten.
 const MOST_SUBJECTS: usize = 10_000;
 
-/// Who calls.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What calls are counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A member or API key.
     Principal,
@@ -27,9 +27,9 @@ pub enum Kind {
     Network,
 }
 
-/// One who calls, and how many calls a minute it may make.
+/// What calls are counted under, and how many calls a minute it may make.
 #[derive(Clone, Copy, Debug)]
-pub struct Caller<'a> {
+pub struct Subject<'a> {
     /// What it is.
     pub kind: Kind,
     /// Its id.
@@ -43,67 +43,129 @@ pub struct Caller<'a> {
 pub struct Weight {
     /// Whether it ends something.
     pub ends: bool,
-    /// As how many calls.
+    /// How many calls it counts as.
     pub cost: u32,
 }
 
 /// A call as it was counted: of whom, and how many calls a minute each may make.
 #[derive(Debug)]
 pub struct Counted {
-    pub(super) callers: Vec<(Kind, String, u32)>,
+    pub(super) subjects: Vec<(Kind, String, u32)>,
     pub(super) weight: Weight,
 }
 
-/// When the calls of each subject are worked off, in microseconds since 1970: by kind and whether something ends.
-type Subjects = BTreeMap<(Kind, bool), BTreeMap<String, i64>>;
+/// A moment, in microseconds since 1970: a call may be worked off in less than a millisecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Moment(i64);
+
+impl Moment {
+    fn of(time: Timestamp) -> Self {
+        Self(time.0.saturating_mul(1_000))
+    }
+
+    /// When this many calls more are worked off, of so many a minute; fewer, if the number is negative.
+    fn plus(self, calls: i64, rate: u32) -> Self {
+        Self(self.0.saturating_add(calls.saturating_mul(MINUTE_US) / i64::from(rate)))
+    }
+
+    /// The time since an earlier moment, in microseconds.
+    fn since(self, earlier: Self) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// When the calls of each subject are worked off.
+type Subjects = BTreeMap<String, Moment>;
+
+/// The subjects of each kind; of calls that end something by themselves.
+#[derive(Debug, Default)]
+struct Kinds {
+    principals: Subjects,
+    tenants: Subjects,
+    networks: Subjects,
+    ending_principals: Subjects,
+    ending_tenants: Subjects,
+    ending_networks: Subjects,
+    /// The last moment seen.
+    latest: Moment,
+}
+
+impl Kinds {
+    /// If the clock was set back, all moments go back with it: what is owed stays owed for as long as it was.
+    fn observe_clock(&mut self, now: Moment) {
+        let back = self.latest.since(now);
+        self.latest = now;
+        if back > 0 {
+            let Self {
+                principals,
+                tenants,
+                networks,
+                ending_principals,
+                ending_tenants,
+                ending_networks,
+                ..
+            } = self;
+            let all = [principals, tenants, networks, ending_principals, ending_tenants, ending_networks];
+            all.into_iter().flat_map(BTreeMap::values_mut).for_each(|at| at.0 = at.0.saturating_sub(back));
+        }
+    }
+
+    fn of(&mut self, kind: Kind, ends: bool) -> &mut Subjects {
+        match (kind, ends) {
+            (Kind::Principal, false) => &mut self.principals,
+            (Kind::Tenant, false) => &mut self.tenants,
+            (Kind::Network, false) => &mut self.networks,
+            (Kind::Principal, true) => &mut self.ending_principals,
+            (Kind::Tenant, true) => &mut self.ending_tenants,
+            (Kind::Network, true) => &mut self.ending_networks,
+        }
+    }
+}
 
 /// The calls of the last minute.
 #[derive(Debug, Default)]
-pub struct Rates(RefCell<Subjects>);
+pub struct Rates(RefCell<Kinds>);
 
 impl Rates {
     /// Counts a call for each of these, or for none.
     ///
     /// # Errors
-    /// Who has made too many, and the milliseconds after which the same call passes.
+    /// Who has made too many, and the time after which the same call passes.
     pub fn count<'a>(
         &self,
-        callers: &[Caller<'a>],
+        subjects: &[Subject<'a>],
         weight: Weight,
         now: Timestamp,
-    ) -> Result<(), (Caller<'a>, u64)> {
+    ) -> Result<(), (Subject<'a>, Span)> {
         let Weight { ends, cost } = weight;
         let mut all = self.0.borrow_mut();
-        let now = now.0.saturating_mul(1_000);
+        let now = Moment::of(now);
+        all.observe_clock(now);
         let mut counted = Vec::new();
-        let mut longest: Option<(Caller<'_>, i64)> = None;
-        for caller in callers {
-            let known = all.get(&(caller.kind, ends)).and_then(|subjects| subjects.get(caller.id)).copied();
-            // One that lies further ahead was noted by a clock that has been set back since.
-            let worked_off =
-                known.filter(|at| *at <= now.saturating_add(2 * MINUTE_US)).unwrap_or(now).max(now);
-            let calls = |calls: u32| {
-                let rate = caller.rate.max(1);
-                worked_off.saturating_add(i64::from(calls.clamp(1, rate)) * MINUTE_US / i64::from(rate))
-            };
+        let mut longest: Option<(Subject<'_>, i64)> = None;
+        for subject in subjects {
+            let known = all.of(subject.kind, ends).get(subject.id).copied();
+            let worked_off = known.unwrap_or_default().max(now);
+            let rate = subject.rate.max(1);
+            let calls = |calls: u32| worked_off.plus(calls.clamp(1, rate).into(), rate);
             // One that costs more passes as soon as one that costs least would, or these could keep it out for good. What it
             // costs is owed then, a minute's calls at the most.
             let after = calls(cost);
-            let wait = calls(1).saturating_sub(MINUTE_US).saturating_sub(now);
+            let wait = calls(1).since(now).saturating_sub(MINUTE_US);
             if wait > longest.map_or(0, |(_, longest)| longest) {
-                longest = Some((*caller, wait));
+                longest = Some((*subject, wait));
             }
-            counted.push((caller, after));
+            counted.push((subject, after));
         }
-        if let Some((caller, wait)) = longest {
-            return Err((caller, u64::try_from(wait).unwrap_or_default().div_ceil(1_000)));
+        if let Some((subject, wait)) = longest {
+            return Err((subject, Span::from_ms(wait.saturating_add(999).div_euclid(1_000))));
         }
-        for (caller, after) in counted {
-            let subjects = all.entry((caller.kind, ends)).or_default();
-            if subjects.len() >= MOST_SUBJECTS && !subjects.contains_key(caller.id) {
+        for (subject, after) in counted {
+            let subjects = all.of(subject.kind, ends);
+            if subjects.len() >= MOST_SUBJECTS && !subjects.contains_key(subject.id) {
                 forget(subjects, now);
             }
-            subjects.insert(caller.id.to_owned(), after);
+            subjects.insert(subject.id.to_owned(), after);
         }
         Ok(())
     }
@@ -111,26 +173,30 @@ impl Rates {
     /// Gives back what a call was counted as beyond one, since it was refused for what it says.
     pub fn give_back(&self, counted: &Counted) {
         let mut all = self.0.borrow_mut();
-        for (kind, id, rate) in &counted.callers {
+        for (kind, id, rate) in &counted.subjects {
             let rate = (*rate).max(1);
             let beyond = counted.weight.cost.clamp(1, rate) - 1;
-            if let Some(at) =
-                all.get_mut(&(*kind, counted.weight.ends)).and_then(|subjects| subjects.get_mut(id))
-            {
-                *at = at.saturating_sub(i64::from(beyond) * MINUTE_US / i64::from(rate));
+            if let Some(at) = all.of(*kind, counted.weight.ends).get_mut(id) {
+                *at = at.plus(-i64::from(beyond), rate);
             }
         }
     }
 
     /// How many subjects are known.
     pub fn known(&self) -> usize {
-        self.0.borrow().values().map(BTreeMap::len).sum()
+        let mut all = self.0.borrow_mut();
+        let kinds = [Kind::Principal, Kind::Tenant, Kind::Network];
+        kinds.into_iter().map(|kind| all.of(kind, false).len() + all.of(kind, true).len()).sum()
     }
 }
 
 /// Makes room for one more.
-fn forget(subjects: &mut BTreeMap<String, i64>, now: i64) {
-    subjects.retain(|_, worked_off| *worked_off > now);
+fn forget(subjects: &mut Subjects, now: Moment) {
+    let quiet = |(id, worked_off): (&String, &Moment)| (*worked_off <= now).then(|| id.clone());
+    let quiet: Vec<String> = subjects.iter().filter_map(quiet).collect();
+    for id in quiet {
+        subjects.remove(&id);
+    }
     if subjects.len() >= MOST_SUBJECTS
         && let Some(quietest) = subjects.iter().min_by_key(|(_, at)| **at).map(|(id, _)| id.clone())
     {

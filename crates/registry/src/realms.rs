@@ -7,7 +7,7 @@ use keyward_core::{
     time::Timestamp,
 };
 use keyward_policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     context::RequestContext,
@@ -16,12 +16,13 @@ use crate::{
     outbox,
     outcome::Outcome,
     principal::Principal,
+    to_json::object,
 };
 
 /// `GET /realms`
 pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let realms: Vec<Value> = context.policy.realms.iter().map(|realm| view(realm, principal)).collect();
-    Ok(Outcome::ok(json!({ "realms": realms })))
+    Ok(Outcome::ok(object!({ "realms": realms })))
 }
 
 fn view(realm: &Realm, principal: &Principal) -> Value {
@@ -29,7 +30,7 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
         .scopes
         .iter()
         .map(|scope| {
-            json!({
+            object!({
                 "name": scope.name,
                 "description": scope.description,
                 "includes": scope.includes,
@@ -46,20 +47,20 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
     let tenant = principal.tenant();
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).unwrap_or_default();
     let joint = if part.is_empty() { "" } else { "_" };
-    json!({
+    object!({
         "id": realm.id,
         "scopes": scopes,
-        "limits": {
+        "limits": object!({
             "default": windows(realm.limits.default),
             "maximum": windows(realm.limits.maximum),
             // What a key of this tenant has that names none.
             "inherited": limits::effective(&Limits::default(), &tenant.plan, Some(realm)),
-        },
+        }),
         // With the tenant's part, where keys have one.
-        "keyPrefixes": {
+        "keyPrefixes": object!({
             "live": format!("{}{part}{joint}", realm.key.live_prefix),
             "test": realm.key.test_prefix.map(|prefix| format!("{prefix}{part}{joint}")),
-        },
+        }),
         "publishable": realm.accepts(Proof::Publishable),
         "stepUp": actions(realm.step_up),
         "ownerOnly": actions(realm.owner_only),
@@ -67,18 +68,18 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
             Rotation::KeepOld => "keep-old",
             Rotation::RevokeOld => "revoke-old",
         },
-        "link": realm.link.map(|link| json!({ "lifeSeconds": link.life_s, "sessionLifeSeconds": link.session_life_s })),
-        "freshnessSeconds": f64::from(realm.freshness_ms) / 1000.0,
+        "link": realm.link.map(|link| object!({ "lifeSeconds": link.life.whole_secs(), "sessionLifeSeconds": link.session_life.whole_secs() })),
+        "freshnessSeconds": f64::from(realm.freshness.timer_ms()) / 1000.0,
     })
 }
 
 fn actions(listed: &[KeyAction]) -> Value {
     let is = |action| listed.contains(&action);
-    json!({ "create": is(KeyAction::Create), "rotate": is(KeyAction::Rotate), "revoke": is(KeyAction::Revoke) })
+    object!({ "create": is(KeyAction::Create), "rotate": is(KeyAction::Rotate), "revoke": is(KeyAction::Revoke) })
 }
 
 fn windows(windows: Windows) -> Value {
-    json!({ "perMinute": windows.per_minute, "perDay": windows.per_day })
+    object!({ "perMinute": windows.per_minute, "perDay": windows.per_day })
 }
 
 /// Adopts a policy whose limits differ from those that this database was last opened with: the
@@ -87,13 +88,14 @@ fn windows(windows: Windows) -> Value {
 /// # Errors
 /// What SQLite says.
 pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
-    sql::transaction(db, || adopt_in_turn(db, policy, now))
+    sql::transaction(db, || adopt_in_transaction(db, policy, now))
 }
 
-fn adopt_in_turn(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
+fn adopt_in_transaction(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
     grants::give(db, policy)?;
     for realm in policy.realms {
-        let limits = json!([windows(realm.limits.default), windows(realm.limits.maximum)]).to_string();
+        let limits =
+            Value::from(vec![windows(realm.limits.default), windows(realm.limits.maximum)]).to_string();
         let known = sql::scalar::<String>(db, "SELECT limits FROM realms WHERE id = ?", &[realm.id.into()])?;
         if known.as_ref() == Some(&limits) {
             continue;

@@ -1,70 +1,123 @@
-//! From a call to its handler: the table of the admin API's routes, who may call each, and who calls.
+//! From a call to its handler: the table of the admin API's routes, and who calls.
 
 use crate::{
     admin_call::AdminCredential,
     audit,
     context::RequestContext,
-    effect::Effect,
+    cost::Cost::{self, ChangesAll, Counts, CountsKeys, Derives, MaySearch, One, Verifies},
+    effect::Effect::{self, Admits, Ends, Grows, Helps, Makes, Reads},
     error::{ApiError, Code},
     handler::{HandlerError, HandlerResult},
     keys, links, members,
     principal::{self, Member, Principal, Right},
-    quotas, realms, sessions, setup, tenants, usage,
+    quotas,
+    rates::Weight,
+    realms, sessions, setup, tenants, usage,
 };
+
+/// A route of the admin API. Whatever depends on the route of a call is a column here, so that a new route says all of it.
+pub struct AdminRoute {
+    /// In upper case.
+    pub method: &'static str,
+    /// Its path. `{key_}` stands for one segment that begins with `key_`, `{}` for any one segment.
+    pub path: &'static str,
+    /// What a call does to the database.
+    pub effect: Effect,
+    /// How many calls it counts as.
+    pub cost: Cost,
+    handler: Handler,
+}
 
 /// Who may call a route, and what runs.
 #[derive(Clone, Copy)]
 enum Handler {
     /// Anybody: nobody can have signed in yet.
-    Open(fn(&mut RequestContext<'_>) -> HandlerResult),
+    Open(Open, fn(&mut RequestContext<'_>) -> HandlerResult),
     /// A member, for what is the member's own.
     Member(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
+    /// The same, also while the tenant is not active. Else nobody could end a session that works again when the tenant
+    /// does.
+    EvenInactive(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
     /// Whoever has the right: a member by role, an API key by scope.
     With(Right, fn(&mut RequestContext<'_>, &Principal, &str) -> HandlerResult),
     /// An owner of the tenant; never an API key.
     Owner(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
 }
 
-/// Every route of the admin API. `{key_}` stands for one segment that begins with `key_`, `{}` for
-/// any one segment.
-const ROUTES: &[(&str, &str, Handler)] = &[
-    ("POST", "/setup", Handler::Open(setup::set_up)),
-    ("POST", "/session", Handler::Open(sessions::sign_in::sign_in)),
-    ("GET", "/session", Handler::Member(sessions::sign_in::show)),
-    ("DELETE", "/session", Handler::Member(sessions::sign_in::sign_out)),
-    ("POST", "/session/step-up", Handler::Member(sessions::sign_in::step_up)),
-    ("GET", "/sessions", Handler::Member(sessions::list::list_own)),
-    ("DELETE", "/sessions", Handler::Member(sessions::list::end_others)),
-    ("DELETE", "/sessions/{ses_}", Handler::Member(sessions::list::end)),
-    ("GET", "/api-keys", Handler::With(Right::Read, keys::list::list)),
-    ("POST", "/api-keys", Handler::With(Right::Write, keys::create::create)),
-    ("GET", "/api-keys/{key_}", Handler::With(Right::Read, keys::list::show)),
-    ("PATCH", "/api-keys/{key_}", Handler::With(Right::Write, keys::edit::edit)),
-    ("POST", "/api-keys/{key_}/revoke", Handler::With(Right::Write, keys::edit::revoke)),
-    ("POST", "/api-keys/{key_}/rotate", Handler::With(Right::Write, keys::rotate::rotate)),
-    ("GET", "/api-keys/{key_}/usage", Handler::With(Right::Read, usage::points::show)),
-    ("POST", "/links", Handler::With(Right::Links, links::issue)),
-    ("GET", "/links/{link_}", Handler::With(Right::Links, links::show)),
-    ("GET", "/quotas", Handler::With(Right::Read, quotas::show)),
-    ("GET", "/realms", Handler::With(Right::Read, realms::list)),
-    ("GET", "/audit", Handler::With(Right::Read, audit::list::list)),
-    ("GET", "/audit/verify", Handler::With(Right::Read, audit::list::verify)),
-    ("GET", "/members", Handler::With(Right::Read, members::handlers::list)),
-    ("POST", "/members", Handler::Owner(members::handlers::add)),
-    ("GET", "/members/{}", Handler::With(Right::Read, members::handlers::show)),
-    ("PATCH", "/members/{}", Handler::Member(members::handlers::edit)),
-    ("DELETE", "/members/{}", Handler::Owner(members::handlers::remove)),
-    ("GET", "/members/{}/sessions", Handler::Owner(sessions::list::list_of_member)),
-    ("DELETE", "/members/{}/sessions", Handler::Owner(sessions::list::end_of_member)),
-    ("GET", "/tenants", Handler::With(Right::Tenants, tenants::handlers::list)),
-    ("POST", "/tenants", Handler::With(Right::Tenants, tenants::handlers::add)),
-    ("GET", "/tenants/{}", Handler::With(Right::Tenants, tenants::handlers::show)),
-    ("PATCH", "/tenants/{}", Handler::With(Right::Tenants, tenants::handlers::edit)),
+/// What anybody may call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// Its body may hold the set-up token.
+    SetUp,
+    /// Its body holds a password.
+    SignIn,
+}
+
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    effect: Effect,
+    cost: Cost,
+    handler: Handler,
+) -> AdminRoute {
+    AdminRoute { method, path, effect, cost, handler }
+}
+
+/// Every route of the admin API.
+pub const ROUTES: &[AdminRoute] = &[
+    route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
+    route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::sign_in::sign_in)),
+    route("GET", "/session", Reads, One, Handler::Member(sessions::sign_in::show)),
+    route("DELETE", "/session", Ends, One, Handler::EvenInactive(sessions::sign_in::sign_out)),
+    route("POST", "/session/step-up", Admits, Derives, Handler::Member(sessions::sign_in::step_up)),
+    route("GET", "/sessions", Reads, One, Handler::Member(sessions::list::list_own)),
+    route("DELETE", "/sessions", Ends, One, Handler::Member(sessions::list::end_others)),
+    route("DELETE", "/sessions/{ses_}", Ends, One, Handler::Member(sessions::list::end)),
+    route("GET", "/api-keys", Reads, MaySearch, Handler::With(Right::Read, keys::list::list)),
+    route("POST", "/api-keys", Makes, CountsKeys, Handler::With(Right::Write, keys::create::create)),
+    route("GET", "/api-keys/{key_}", Reads, One, Handler::With(Right::Read, keys::list::show)),
+    route("PATCH", "/api-keys/{key_}", Grows, One, Handler::With(Right::Write, keys::edit::edit)),
+    route("POST", "/api-keys/{key_}/revoke", Ends, One, Handler::With(Right::Write, keys::edit::revoke)),
+    route(
+        "POST",
+        "/api-keys/{key_}/rotate",
+        Makes,
+        CountsKeys,
+        Handler::With(Right::Write, keys::rotate::rotate),
+    ),
+    route("GET", "/api-keys/{key_}/usage", Reads, Counts, Handler::With(Right::Read, usage::points::show)),
+    route("POST", "/links", Grows, One, Handler::With(Right::Links, links::issue)),
+    route("GET", "/links/{link_}", Reads, One, Handler::With(Right::Links, links::show)),
+    route("GET", "/quotas", Reads, Counts, Handler::With(Right::Read, quotas::show)),
+    route("GET", "/realms", Reads, One, Handler::With(Right::Read, realms::list)),
+    route("GET", "/audit", Reads, One, Handler::With(Right::Read, audit::list::list)),
+    route("GET", "/audit/verify", Reads, Verifies, Handler::With(Right::Read, audit::list::verify)),
+    route("GET", "/members", Reads, One, Handler::With(Right::Read, members::handlers::list)),
+    route("POST", "/members", Grows, Derives, Handler::Owner(members::handlers::add)),
+    route("GET", "/members/{}", Reads, One, Handler::With(Right::Read, members::handlers::show)),
+    route("PATCH", "/members/{}", Helps, Derives, Handler::Member(members::handlers::edit)),
+    route("DELETE", "/members/{}", Ends, One, Handler::Owner(members::handlers::remove)),
+    route("GET", "/members/{}/sessions", Reads, One, Handler::Owner(sessions::list::list_of_member)),
+    route("DELETE", "/members/{}/sessions", Ends, One, Handler::Owner(sessions::list::end_of_member)),
+    route("GET", "/tenants", Reads, One, Handler::With(Right::Tenants, tenants::handlers::list)),
+    route("POST", "/tenants", Grows, Derives, Handler::With(Right::Tenants, tenants::handlers::add)),
+    route("GET", "/tenants/{}", Reads, Counts, Handler::With(Right::Tenants, tenants::handlers::show)),
+    route("PATCH", "/tenants/{}", Admits, ChangesAll, Handler::With(Right::Tenants, tenants::handlers::edit)),
 ];
 
-/// Method and path of every route.
-pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
-    ROUTES.iter().map(|(method, path, _)| (*method, *path))
+/// The route of a call, and the parameter in its path, if it has one.
+#[derive(Clone, Copy)]
+pub struct Found<'a> {
+    /// Its row.
+    pub route: &'static AdminRoute,
+    id: &'a str,
+}
+
+impl Found<'_> {
+    /// How a call with this query counts.
+    pub fn weight(&self, query: &str) -> Weight {
+        Weight { ends: self.route.effect == Effect::Ends, cost: self.route.cost.calls(query) }
+    }
 }
 
 /// Refuses what needs no database to be refused: a path or method that is not there, and a call
@@ -73,71 +126,80 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static str)> {
 /// # Errors
 /// NOT_FOUND, METHOD_NOT_ALLOWED, UNAUTHENTICATED
 pub fn refuse_at_once(method: &str, path: &str, credential: &AdminCredential) -> Result<(), ApiError> {
-    match (route(method, path)?, credential) {
-        ((Handler::Open(_), _), _) => Ok(()),
+    match (find(method, path)?.route.handler, credential) {
+        (Handler::Open(..), _) => Ok(()),
         (_, AdminCredential::None) => Err(principal::unauthenticated()),
         _ => Ok(()),
     }
 }
 
-/// Whether anybody may make this call: nobody can have signed in yet.
-pub fn is_open(method: &str, path: &str) -> bool {
-    matches!(route(method, path), Ok((Handler::Open(_), _)))
+/// What anybody may call with this method and path; `None` if one has to be let in for it, or if it is not there.
+pub fn open(method: &str, path: &str) -> Option<Open> {
+    match find(method, path).ok()?.route.handler {
+        Handler::Open(open, _) => Some(open),
+        _ => None,
+    }
 }
 
 impl RequestContext<'_> {
-    /// Finds the handler, authenticates, checks the right to call it and runs it.
-    pub fn run(&mut self) -> HandlerResult {
-        let (handler, id) = route(&self.call.method, &self.call.path)?;
-        let effect = Effect::of(&self.call.method, &self.call.path);
-        match handler {
+    /// Authenticates, checks the right to call the route, and runs its handler.
+    pub fn run(&mut self, Found { route, id }: Found<'_>) -> HandlerResult {
+        let effect = route.effect;
+        match route.handler {
             // Each of them counts who calls, once it knows what of.
-            Handler::Open(run) => {
-                self.require_room(effect)?;
+            Handler::Open(_, run) => {
+                self.require_space(effect)?;
                 run(self)
             }
-            Handler::Member(run) => {
-                let member = self.member("This is for members: sign in.", |_| true)?;
-                self.require_room_for(&member.tenant, effect)?;
+            Handler::Member(run) | Handler::EvenInactive(run) => {
+                let member = self.member("This is for members: sign in.", route, |_| true)?;
+                self.require_space_for(&member.tenant, effect)?;
                 run(self, &member, id)
             }
             Handler::With(right, run) => {
-                let principal = self.caller(|principal| principal.require(right).is_ok())?;
+                let principal = self.caller(route, |principal| principal.require(right).is_ok())?;
                 principal.require(right)?;
-                self.require_room_for(principal.tenant(), effect)?;
+                self.require_space_for(principal.tenant(), effect)?;
                 run(self, &principal, id)
             }
             Handler::Owner(run) => {
                 let entitled = |member: &Member| member.require_owner().is_ok();
-                let member = self.member("Managing members is for owners who have signed in.", entitled)?;
+                let otherwise = "Managing members is for owners who have signed in.";
+                let member = self.member(otherwise, route, entitled)?;
                 member.require_owner()?;
-                self.require_room_for(&member.tenant, effect)?;
+                self.require_space_for(&member.tenant, effect)?;
                 run(self, &member, id)
             }
         }
     }
 
     /// Who calls, unless that is too often. `entitled`: whether it has the right to.
-    fn caller(&mut self, entitled: impl Fn(&Principal) -> bool) -> Result<Principal, HandlerError> {
-        let effect = Effect::of(&self.call.method, &self.call.path);
-        let principal = match self.principal() {
+    fn caller(
+        &mut self,
+        route: &AdminRoute,
+        entitled: impl Fn(&Principal) -> bool,
+    ) -> Result<Principal, HandlerError> {
+        let principal = match self.principal(matches!(route.handler, Handler::EvenInactive(_))) {
             Err(HandlerError::Refused(refusal)) => {
-                self.count_stranger(effect)?;
+                self.count_stranger()?;
                 return Err(refusal.into());
             }
             principal => principal?,
         };
         self.memory.latest.replace(Some(principal.tenant_id().to_owned()));
-        self.count_call(&principal, effect, entitled(&principal))?;
+        self.count_call(&principal, entitled(&principal))?;
         Ok(principal)
     }
 
     fn member(
         &mut self,
         otherwise: &str,
+        route: &AdminRoute,
         entitled: impl Fn(&Member) -> bool,
     ) -> Result<Member, HandlerError> {
-        match self.caller(|principal| matches!(principal, Principal::Member(member) if entitled(member)))? {
+        let entitled =
+            |principal: &Principal| matches!(principal, Principal::Member(member) if entitled(member));
+        match self.caller(route, entitled)? {
             Principal::Member(member) => Ok(member),
             Principal::SetUp(_) => {
                 let detail = format!("The set-up token cannot do this: make the first owner. {otherwise}");
@@ -150,17 +212,18 @@ impl RequestContext<'_> {
     }
 }
 
-/// The handler for a method and path, and the parameter in the path, if it has one.
-fn route<'a>(method: &str, path: &'a str) -> Result<(Handler, &'a str), ApiError> {
-    let at_path = || {
-        ROUTES.iter().filter_map(|(allowed, pattern, run)| Some((*allowed, *run, matches(pattern, path)?)))
-    };
+/// Finds the route of a method and path.
+///
+/// # Errors
+/// NOT_FOUND, METHOD_NOT_ALLOWED
+pub fn find<'a>(method: &str, path: &'a str) -> Result<Found<'a>, ApiError> {
+    let at_path = || ROUTES.iter().filter_map(|route| Some(Found { route, id: matches(route.path, path)? }));
     // RFC 9110, 9.3.2: HEAD is GET without the content, which the runtime leaves out.
     let wanted = if method == "HEAD" { "GET" } else { method };
-    if let Some((_, handler, id)) = at_path().find(|(allowed, ..)| *allowed == wanted) {
-        return Ok((handler, id));
+    if let Some(found) = at_path().find(|found| found.route.method == wanted) {
+        return Ok(found);
     }
-    let mut allowed: Vec<&str> = at_path().map(|(allowed, ..)| allowed).collect();
+    let mut allowed: Vec<&str> = at_path().map(|found| found.route.method).collect();
     if allowed.is_empty() {
         return Err(ApiError::new(Code::NotFound, "The admin API has no such path."));
     }

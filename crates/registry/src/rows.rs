@@ -1,7 +1,10 @@
-//! Rows: inserting and updating one, and reading columns of which SQLite has no type.
+//! Rows: inserting and updating one, and reading columns of types that SQLite does not have.
 
-use keyward_core::sql::{Sql, SqlError, Value};
-use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use keyward_core::sql::{self, Row, Sql, SqlError, Value};
+use serde::Serialize;
+use serde_json::{Map, Value as Json};
+
+use crate::enum_text::text_of;
 
 /// Inserts one row. Table and columns are this crate's own words, never input.
 ///
@@ -26,31 +29,37 @@ pub fn update(db: &dyn Sql, table: &str, id: &str, columns: &[(&str, Value)]) ->
     Ok(())
 }
 
-/// A column that holds JSON text.
+/// A column that holds one of these, as [`text_of`] writes it.
 ///
 /// # Errors
 /// That it holds something else.
-pub fn from_json_text<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    deserializer: D,
-) -> Result<T, D::Error> {
-    serde_json::from_str(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+pub fn enumerated<T: Serialize + Copy>(row: &Row, column: &str, all: &[T]) -> Result<T, SqlError> {
+    let text: String = row.get(column)?;
+    all.iter().copied().find(|one| text_of(one) == text).ok_or_else(|| sql::unreadable(column))
 }
 
-/// A column that may hold JSON text.
+/// A column that holds JSON text: a list of strings.
 ///
 /// # Errors
 /// That it holds something else.
-pub fn from_nullable_json_text<'de, D: Deserializer<'de>, T: DeserializeOwned>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| serde_json::from_str(&text).map_err(serde::de::Error::custom)).transpose()
+pub fn strings(row: &Row, column: &str) -> Result<Vec<String>, SqlError> {
+    let Json::Array(items) = row.json(column)? else { return Err(sql::unreadable(column)) };
+    let mut strings = Vec::new();
+    for item in items {
+        let Json::String(item) = item else { return Err(sql::unreadable(column)) };
+        strings.push(item);
+    }
+    Ok(strings)
 }
 
-/// SQLite has no booleans.
+/// A column that holds JSON text: an object. It is empty if the column is NULL.
 ///
 /// # Errors
-/// That the column holds no number.
-pub fn from_integer<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
-    i64::deserialize(deserializer).map(|number| number != 0)
+/// That it holds something else.
+pub fn object(row: &Row, column: &str) -> Result<Map<String, Json>, SqlError> {
+    match row.json(column)? {
+        Json::Object(object) => Ok(object),
+        Json::Null => Ok(Map::new()),
+        _ => Err(sql::unreadable(column)),
+    }
 }

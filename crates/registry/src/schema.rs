@@ -140,6 +140,51 @@ pub const ADDITIONS: &[Addition] = &[
     CREATE INDEX idempotency_kept ON idempotency (tenant_id, kept) WHERE kept > 0
 ",
     },
+    // Triggers, so that an older build that serves beside this one counts as well.
+    Addition {
+        name: "counts of a tenant",
+        statements: "
+    CREATE TABLE tenant_counts (
+        tenant_id TEXT PRIMARY KEY,
+        keys INTEGER NOT NULL DEFAULT 0,
+        revoked INTEGER NOT NULL DEFAULT 0,
+        bytes INTEGER NOT NULL DEFAULT 0,
+        revoked_bytes INTEGER NOT NULL DEFAULT 0,
+        requests INTEGER NOT NULL DEFAULT 0,
+        kept INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO tenant_counts (tenant_id, keys, revoked, bytes, revoked_bytes)
+        SELECT tenant_id, COUNT(*), SUM(status = 'REVOKED'), SUM(bytes), SUM((status = 'REVOKED') * bytes)
+        FROM keys GROUP BY tenant_id;
+    INSERT INTO tenant_counts (tenant_id, requests, kept)
+        SELECT tenant_id, COUNT(*), SUM(kept) FROM idempotency WHERE TRUE GROUP BY tenant_id
+        ON CONFLICT (tenant_id) DO UPDATE SET requests = excluded.requests, kept = excluded.kept;
+    CREATE TRIGGER keys_made AFTER INSERT ON keys BEGIN
+        INSERT INTO tenant_counts (tenant_id, keys, revoked, bytes, revoked_bytes)
+        VALUES (NEW.tenant_id, 1, NEW.status = 'REVOKED', NEW.bytes, (NEW.status = 'REVOKED') * NEW.bytes)
+        ON CONFLICT (tenant_id) DO UPDATE SET keys = keys + 1, revoked = revoked + excluded.revoked,
+            bytes = bytes + excluded.bytes, revoked_bytes = revoked_bytes + excluded.revoked_bytes; END;
+    CREATE TRIGGER keys_changed
+        AFTER UPDATE OF status, name, scopes, allowed_ips, allowed_origins, tags, metadata, search ON keys
+        WHEN NEW.status <> OLD.status OR NEW.bytes <> OLD.bytes BEGIN
+        UPDATE tenant_counts SET revoked = revoked + (NEW.status = 'REVOKED') - (OLD.status = 'REVOKED'),
+            bytes = bytes + NEW.bytes - OLD.bytes, revoked_bytes = revoked_bytes
+                + (NEW.status = 'REVOKED') * NEW.bytes - (OLD.status = 'REVOKED') * OLD.bytes
+        WHERE tenant_id = NEW.tenant_id; END;
+    CREATE TRIGGER keys_removed AFTER DELETE ON keys BEGIN
+        UPDATE tenant_counts SET keys = keys - 1, revoked = revoked - (OLD.status = 'REVOKED'),
+            bytes = bytes - OLD.bytes, revoked_bytes = revoked_bytes - (OLD.status = 'REVOKED') * OLD.bytes
+        WHERE tenant_id = OLD.tenant_id; END;
+    CREATE TRIGGER idempotency_made AFTER INSERT ON idempotency BEGIN
+        INSERT INTO tenant_counts (tenant_id, requests, kept) VALUES (NEW.tenant_id, 1, NEW.kept)
+        ON CONFLICT (tenant_id) DO UPDATE SET requests = requests + 1, kept = kept + excluded.kept; END;
+    CREATE TRIGGER idempotency_changed AFTER UPDATE OF kept ON idempotency BEGIN
+        UPDATE tenant_counts SET kept = kept + NEW.kept - OLD.kept WHERE tenant_id = NEW.tenant_id; END;
+    CREATE TRIGGER idempotency_removed AFTER DELETE ON idempotency BEGIN
+        UPDATE tenant_counts SET requests = requests - 1, kept = kept - OLD.kept
+        WHERE tenant_id = OLD.tenant_id; END
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

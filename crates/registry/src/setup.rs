@@ -1,7 +1,7 @@
 //! Set-up: the operator's tenant and its first owner.
 
 use keyward_core::secret::Secret;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::event::{Actor, AuditEvent},
@@ -15,6 +15,7 @@ use crate::{
     principal::{Principal, Role},
     setup_token::is_setup_token,
     tenants::{store as tenants, tenant::Tenant},
+    to_json::object,
 };
 
 /// `POST /setup`: makes the operator's tenant and its first owner, once.
@@ -53,5 +54,5 @@ pub fn set_up(context: &mut RequestContext<'_>) -> HandlerResult {
         before: Value::Null,
         after: person.view(),
     })?;
-    Ok(context.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
+    Ok(context.created(&format!("/members/{}", person.id), object!({ "member": person.view() })))
 }

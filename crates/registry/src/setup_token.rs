@@ -27,7 +27,8 @@ pub struct GuessableToken;
 /// NOT_CONFIGURED
 pub fn is_setup_token(context: &RequestContext<'_>, token: &str) -> Result<bool, ApiError> {
     let own = context.setup_token.filter(|own| !own.expose().is_empty());
-    let own = own.ok_or_else(|| ApiError::not_configured("KEYWARD_SETUP_TOKEN"))?;
+    let own =
+        own.ok_or_else(|| ApiError::not_configured("KEYWARD_SETUP_TOKEN is not set", "KEYWARD_SETUP_TOKEN"))?;
     let is_right = own.equals(token);
     if is_too_short(own) || is_right && !is_fit_for_set_up(own) {
         return Err(ApiError::new(Code::NotConfigured, format!("The secret {GuessableToken}.")));

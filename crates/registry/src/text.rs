@@ -1,7 +1,7 @@
 //! Text that people read. What shows nothing, or shows something else than it holds, is refused: a name with it cannot
 //! be told from another, or from none. And the form in which text is searched.
 
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use keyward_unicode::{is_mark, lower, nfc, nfd, nfkc, upper};
 
 /// A character that cannot be seen for what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +36,7 @@ pub fn check(text: &str) -> Result<(), TextError> {
             if let Some(why) = flaw(before, c, rest.clone().next()) {
                 return Err(TextError::Unseen { code: c.into(), why });
             }
-            if before.is_none() && is_combining_mark(c) {
+            if before.is_none() && is_mark(c) {
                 return Err(TextError::Combining { code: c.into() });
             }
         }
@@ -52,22 +52,16 @@ pub fn trimmed(text: &str) -> &str {
 
 /// What of a text decides whether it is found: not its case, its normal form or what cannot be seen.
 pub fn folded(text: &str) -> String {
-    let compatible = text.nfkc().filter(|c| !is_ignorable(*c));
-    compatible.map(in_upper_case).flat_map(char::to_lowercase).nfkc().collect()
-}
-
-/// So that a final sigma is a sigma. What has no single upper case, such as `ß`, stays.
-fn in_upper_case(c: char) -> char {
-    let mut upper = c.to_uppercase();
-    match (upper.next(), upper.next()) {
-        (Some(upper), None) => upper,
-        _ => c,
-    }
+    let compatible = nfkc(text);
+    let seen = compatible.chars().filter(|c| !is_ignorable(*c));
+    // By way of the upper case, so that a final sigma is a sigma. What has no single upper case, such as `ß`, stays.
+    let upper: String = seen.map(|c| upper(c).unwrap_or(c)).collect();
+    nfkc(&lower(&upper).replace('ς', "σ")).into_owned()
 }
 
 /// The forms in which a text may stand in what was stored before it was [`folded`], which was lower case only.
 pub fn unfolded(text: &str) -> [String; 2] {
-    [text.nfc().collect::<String>().to_lowercase(), text.nfd().collect::<String>().to_lowercase()]
+    [nfc(text), nfd(text)].map(|text| lower(&text))
 }
 
 /// The first `most` characters of a text, with a mark where something is left out.
@@ -93,7 +87,7 @@ pub const BYTE_ORDER_MARK: char = '\u{feff}';
 /// Flags of regions (England, Texas) are this and tags.
 const BLACK_FLAG: char = '\u{1f3f4}';
 const LAST_TAG: char = '\u{e007f}';
-/// Credential as blank, or as nothing, by what they are and not by what Unicode lets be ignored: Braille's blank, the null
+/// Shown as blank, or as nothing, by what they are and not by what Unicode lets be ignored: Braille's blank, the null
 /// note head, annotation marks, the stand-in for an object.
 const BLANK: [char; 6] = ['\u{2800}', '\u{1d159}', '\u{fff9}', '\u{fffa}', '\u{fffb}', '\u{fffc}'];
 
@@ -145,7 +139,7 @@ fn joins(before: Option<char>, after: Option<char>) -> bool {
     let seen = |c: char| !c.is_whitespace() && !is_hidden(c);
     let Some(before) = before else { return false };
     let follows = seen(before) || is_variation(before);
-    let mark = is_combining_mark(before) && is_shaped(before);
+    let mark = is_shaped(before) && is_mark(before);
     follows && (mark || after.is_some_and(|after| seen(after) && (is_shaped(before) || is_shaped(after))))
 }
 

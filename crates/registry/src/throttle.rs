@@ -1,13 +1,12 @@
-//! What slows those who guess. Nobody is shut out: whoever fails waits, longer each time up to a bound, and only those
-//! wait whom the failures tell apart from the person whose password is guessed. `docs/threat-model.md` has the sums.
+//! Slows guessing. Nobody is locked out: waits grow to a bound, and a person at a known network does not wait for
+//! strangers' failures. `docs/threat-model.md` has the sums.
 
 use keyward_core::{
     key::hex,
     network,
     sql::{self, SqlError},
-    time::{DAY, MINUTE, SECOND, Timestamp},
+    time::{Span, Timestamp},
 };
-use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
 use crate::{context::RequestContext, error::ApiError, handler::HandlerError, rows};
@@ -15,26 +14,26 @@ use crate::{context::RequestContext, error::ApiError, handler::HandlerError, row
 /// Failures that cost no wait, where waits grow.
 const FREE_FAILURES: u32 = 5;
 /// The first wait, which doubles with each failure, and the longest.
-const FIRST_WAIT_MS: i64 = SECOND;
-const LONGEST_WAIT_MS: i64 = 5 * MINUTE;
-/// Failures are forgotten after so long without another one.
-const LIFE_MS: i64 = DAY;
-/// Counters that are kept at all. Of more, those give way that make nobody wait, and then those whose waits end first:
-/// a flood of failures pushes out itself.
+const FIRST_WAIT: Span = Span::from_secs(1);
+const LONGEST_WAIT: Span = Span::from_mins(5);
+/// Failures are forgotten after this time without another one.
+const LIFE: Span = Span::from_days(1);
+/// Counters that are kept at all. Of more, those that make nobody wait are removed first, then those whose waits end first, so
+/// that a flood of failures pushes out itself.
 const MOST_COUNTERS: i64 = 100_000;
 /// How many more give way at once, so that not every failure has to look for them.
 const SPARE_COUNTERS: i64 = 1_000;
 /// Networks that are remembered of a member, and for how long after the last sign-in from there.
 const MOST_NETWORKS: u32 = 20;
-const NETWORK_LIFE_MS: i64 = 180 * DAY;
+const NETWORK_LIFE: Span = Span::from_days(180);
 
 /// How a counter makes wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pace {
     /// Some failures are free; then each wait is twice the one before.
     Growing,
-    /// So many failures at once, and then one in each interval_ms.
-    Steady { burst: i64, interval_ms: i64 },
+    /// `burst` failures at once, and then one in each interval.
+    Steady { burst: i64, interval: Span },
 }
 
 /// One thing that failures are counted of.
@@ -44,11 +43,12 @@ pub struct Counter {
     pace: Pace,
 }
 
-#[derive(Deserialize)]
 struct Row {
     failures: u32,
     at: Timestamp,
 }
+
+keyward_core::from_row!(Row { failures, at });
 
 impl Counter {
     fn new(kind: &str, of: &str, pace: Pace) -> Self {
@@ -64,19 +64,23 @@ impl Counter {
 
     /// An e-mail address from wherever.
     pub fn of_email(email: &str) -> Self {
-        Self::new("email", email, Pace::Steady { burst: 30, interval_ms: 10 * MINUTE })
+        Self::new("email", email, Pace::Steady { burst: 30, interval: Span::from_mins(10) })
     }
 
     /// A network, whatever addresses are typed there: as many as a whole office mistypes.
     pub fn of_network(address: &str) -> Self {
-        Self::new("network", &network::of(address), Pace::Steady { burst: 100, interval_ms: 10 * SECOND })
+        Self::new(
+            "network",
+            &network::of(address),
+            Pace::Steady { burst: 100, interval: Span::from_secs(10) },
+        )
     }
 
     /// A site of many networks, from each of which one could try as much: so that nobody has 65,536 times as many
     /// attempts by taking another of the own networks each time.
     fn of_site(address: &str) -> Option<Self> {
         let site = network::site_of(address)?;
-        Some(Self::new("site", &site, Pace::Steady { burst: 1_000, interval_ms: SECOND }))
+        Some(Self::new("site", &site, Pace::Steady { burst: 1_000, interval: Span::from_secs(1) }))
     }
 
     /// The counters that hold back everybody but people who are known at the network.
@@ -92,13 +96,13 @@ impl Counter {
 
     /// Failures that are aimed at nobody and are written down.
     pub fn of_strangers() -> Self {
-        Self::new("strangers", "", Pace::Steady { burst: 20, interval_ms: 15 * MINUTE / 20 })
+        Self::new("strangers", "", Pace::Steady { burst: 20, interval: Span::from_secs(45) })
     }
 }
 
 impl RequestContext<'_> {
     /// When one more attempt is possible, if not now. While another attempt that shares the counter is still being
-    /// checked, the call waits for it, at most `looks` times: that one may be no failure. `crowded` is how all others are
+    /// checked, the call waits for it, at most `looks` times: that one may be no failure. `rate_limited` is how all others are
     /// refused meanwhile.
     ///
     /// # Errors
@@ -107,12 +111,12 @@ impl RequestContext<'_> {
         &self,
         counter: &Counter,
         looks: u32,
-        crowded: Option<ApiError>,
+        rate_limited: Option<ApiError>,
     ) -> Result<Option<Timestamp>, HandlerError> {
         let until = self.blocked_until(counter)?;
         let may_wait =
             || self.state.waits < looks && self.memory.attempts.may_wait(&counter.subject, self.now);
-        if until.is_some() && may_wait() { Err(HandlerError::Wait(crowded.map(Box::new))) } else { Ok(until) }
+        if until.is_some() && may_wait() { Err(HandlerError::Wait(rate_limited)) } else { Ok(until) }
     }
 
     /// An attempt is being checked from now on.
@@ -129,9 +133,9 @@ impl RequestContext<'_> {
     pub(super) fn blocked_until(&self, counter: &Counter) -> Result<Option<Timestamp>, SqlError> {
         let Some(Row { failures, at }) = self.counted(counter)? else { return Ok(None) };
         let until = match counter.pace {
-            Pace::Growing => at.plus(wait_after(failures)),
+            Pace::Growing => at + wait_after(failures),
             // `at` is when the bucket is empty again.
-            Pace::Steady { burst, interval_ms } => at.plus(-(burst - 1) * interval_ms),
+            Pace::Steady { burst, interval } => at - interval * (burst - 1),
         };
         Ok((until > self.now).then_some(until))
     }
@@ -142,14 +146,14 @@ impl RequestContext<'_> {
         let row = self.counted(counter)?;
         let (failures, at) = match counter.pace {
             Pace::Growing => (row.map_or(0, |row| row.failures).saturating_add(1), self.now),
-            Pace::Steady { interval_ms, .. } => {
+            Pace::Steady { interval, .. } => {
                 let empty_at = row.map_or(self.now, |row| row.at.max(self.now));
-                (0, empty_at.plus(interval_ms))
+                (0, empty_at + interval)
             }
         };
         let replace = "INSERT OR REPLACE INTO guesses (subject, failures, at) VALUES (?, ?, ?)";
         self.db.run(replace, &[counter.subject.as_str().into(), failures.into(), at.into()])?;
-        self.db.run("DELETE FROM guesses WHERE at <= ?", &[self.now.plus(-LIFE_MS).into()])?;
+        self.db.run("DELETE FROM guesses WHERE at <= ?", &[(self.now - LIFE).into()])?;
         self.bound_counters()
     }
 
@@ -172,7 +176,8 @@ impl RequestContext<'_> {
                 SELECT number FROM guesses
                 ORDER BY failures NOT BETWEEN 1 AND ?, at + iif(failures > 0, ?, 0) LIMIT ?
             )";
-        let values = [(FREE_FAILURES - 1).into(), LONGEST_WAIT_MS.into(), (surplus + SPARE_COUNTERS).into()];
+        let values =
+            [(FREE_FAILURES - 1).into(), LONGEST_WAIT.ms().into(), (surplus + SPARE_COUNTERS).into()];
         self.db.run(first, &values)?;
         Ok(())
     }
@@ -182,22 +187,22 @@ impl RequestContext<'_> {
         let subject = counter.subject.as_str().into();
         match counter.pace {
             Pace::Growing => self.db.run("DELETE FROM guesses WHERE subject = ?", &[subject])?,
-            Pace::Steady { interval_ms, .. } => self
+            Pace::Steady { interval, .. } => self
                 .db
-                .run("UPDATE guesses SET at = at - ? WHERE subject = ?", &[interval_ms.into(), subject])?,
+                .run("UPDATE guesses SET at = at - ? WHERE subject = ?", &[interval.ms().into(), subject])?,
         };
         Ok(())
     }
 
     fn counted(&self, counter: &Counter) -> Result<Option<Row>, SqlError> {
-        let values = [counter.subject.as_str().into(), self.now.plus(-LIFE_MS).into()];
+        let values = [counter.subject.as_str().into(), (self.now - LIFE).into()];
         let counted = "SELECT failures, at FROM guesses WHERE subject = ? AND at > ?";
         // What was counted before the clock was set back makes wait no longer than what is counted now: beyond `latest` no
         // counter comes, and it goes on from `instead`.
         let (latest, instead) = match counter.pace {
             Pace::Growing => (self.now, self.now),
-            Pace::Steady { burst, interval_ms } => {
-                (self.now.plus(burst * interval_ms), self.now.plus((burst - 1) * interval_ms))
+            Pace::Steady { burst, interval } => {
+                (self.now + interval * burst, self.now + interval * (burst - 1))
             }
         };
         let row = sql::query_one::<Row>(self.db, counted, &values)?;
@@ -223,7 +228,7 @@ impl RequestContext<'_> {
     pub(super) fn knows_network(&self, member_id: &str) -> Result<bool, SqlError> {
         let known = "SELECT 1 FROM known_networks WHERE member_id = ? AND network = ? AND seen_at > ?";
         let network = network::of(&self.call.address);
-        let values = [member_id.into(), network.into(), self.now.plus(-NETWORK_LIFE_MS).into()];
+        let values = [member_id.into(), network.into(), (self.now - NETWORK_LIFE).into()];
         Ok(!self.db.run(known, &values)?.is_empty())
     }
 
@@ -251,10 +256,10 @@ impl RequestContext<'_> {
     }
 }
 
-/// Milliseconds that the next attempt has to wait after this number of failures.
-fn wait_after(failures: u32) -> i64 {
+/// How long the next attempt has to wait after this number of failures.
+fn wait_after(failures: u32) -> Span {
     match failures.checked_sub(FREE_FAILURES) {
-        None => 0,
-        Some(doublings) => (FIRST_WAIT_MS << doublings.min(20)).min(LONGEST_WAIT_MS),
+        None => Span::ZERO,
+        Some(doublings) => (FIRST_WAIT * (1 << doublings.min(20))).min(LONGEST_WAIT),
     }
 }

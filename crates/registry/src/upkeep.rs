@@ -1,16 +1,15 @@
-//! What is done a little at a time, after calls and reports: usage is rolled up, the audit is cut where the policy says
-//! so, ended keys that there are too many of go, and the ballast is put back. One turn of it is bounded, and there is one for each call that may add something: it
-//! looks after the tenant of that call, and after the next one of all.
+//! Small jobs after calls and reports: rolling up usage, cutting the audit where the policy says so, removing surplus ended
+//! keys, putting the storage reserve back. A run is bounded, and follows each call that may add something: it maintains the
+//! tenant of that call, and the next tenant in turn.
 
 use keyward_core::{
     secret::Secrets,
     sql::{self, Sql, SqlError},
-    time::{DAY, Timestamp},
+    time::Timestamp,
 };
 use keyward_policy::Policy;
-use serde::Deserialize;
 
-use crate::{audit, keys, memory::Memory, room, tenants::tenant::Tenant, usage};
+use crate::{audit, keys, memory::Memory, storage, tenants::tenant::Tenant, usage};
 
 /// Upkeep of one database.
 pub struct Upkeep<'a> {
@@ -25,46 +24,46 @@ pub struct Upkeep<'a> {
 }
 
 impl Upkeep<'_> {
-    /// One turn of it.
+    /// One run of it.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn turn(&self, now: Timestamp) -> Result<(), SqlError> {
+    pub fn run(&self, now: Timestamp) -> Result<(), SqlError> {
         let latest = self.memory.latest.take();
         let next = self.next_tenant(now)?.filter(|next| Some(next) != latest.as_ref());
         let tenants: Vec<String> = latest.into_iter().chain(next).collect();
-        // Each by itself: on a full database the rest is to be done nevertheless.
+        // One transaction each: on a full database, one that fails must not stop the rest.
         let kept = sql::transaction(self.db, || {
             usage::retention::roll_up(self.db, now)?;
-            tenants.iter().try_for_each(|tenant_id| self.look_after(tenant_id, now))
+            tenants.iter().try_for_each(|tenant_id| self.maintain(tenant_id, now))
         });
         let freed = tenants.iter().try_for_each(|tenant_id| self.remove_ended_keys(tenant_id, now));
-        kept.and(freed).and(sql::transaction(self.db, || room::restore_ballast(self.db, self.policy)))
+        kept.and(freed).and(sql::transaction(self.db, || storage::restore_reserve(self.db, self.policy)))
     }
 
-    /// A few of those that there are too many of. A call that is refused for want of room has no part in it, and so does
-    /// not undo it.
+    /// Removes a few surplus ended keys. It has a transaction of its own, so that a call that is refused because there is no
+    /// space does not undo it.
     fn remove_ended_keys(&self, id: &str, now: Timestamp) -> Result<(), SqlError> {
-        let Some(wanted) = self.memory.crowded.borrow().get(id).copied() else { return Ok(()) };
+        let Some(wanted) = self.memory.over_quota.borrow().get(id).copied() else { return Ok(()) };
         let left = sql::transaction(self.db, || match Tenant::load(self.db, id)? {
-            Some(tenant) => keys::room::remove_surplus(self.db, self.policy, &tenant, wanted, now),
+            Some(tenant) => keys::key_quotas::remove_surplus(self.db, self.policy, &tenant, wanted, now),
             None => Ok(false),
         })?;
         if !left {
-            self.memory.crowded.borrow_mut().remove(id);
+            self.memory.over_quota.borrow_mut().remove(id);
         }
         Ok(())
     }
 
-    /// The next tenant, in the order in which they were made, and from the first again. An object that wakes up begins
-    /// anywhere, as the time has it: it may never live long enough to get far.
+    /// The next tenant in the order in which they were made; after the last one, the first. An object that wakes up begins at a
+    /// tenant picked by the time: it may never live long enough to get through all of them.
     fn next_tenant(&self, now: Timestamp) -> Result<Option<String>, SqlError> {
-        #[derive(Deserialize)]
         struct Row {
             position: i64,
             id: String,
         }
-        let after = match self.memory.looked_after.get() {
+        keyward_core::from_row!(Row { position, id });
+        let after = match self.memory.last_maintained.get() {
             Some(after) => after,
             None => {
                 let last = sql::scalar::<Option<i64>>(self.db, "SELECT MAX(rowid) FROM tenants", &[])?;
@@ -73,22 +72,22 @@ impl Upkeep<'_> {
         };
         let next = "SELECT rowid AS position, id FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT 1";
         let next = sql::query_one::<Row>(self.db, next, &[after.into()])?;
-        self.memory.looked_after.set(Some(next.as_ref().map_or(0, |row| row.position)));
+        self.memory.last_maintained.set(Some(next.as_ref().map_or(0, |row| row.position)));
         Ok(next.map(|row| row.id))
     }
 
-    fn look_after(&self, id: &str, now: Timestamp) -> Result<(), SqlError> {
+    fn maintain(&self, id: &str, now: Timestamp) -> Result<(), SqlError> {
         if self.memory.is_first_of_hour(id, now) {
             usage::retention::count(self.db, id, usage::retention::MOST_OF_TENANT, now)?;
-            self.memory.make_room(id, 0);
+            self.memory.note_surplus(id, 0);
         }
         usage::retention::bound(self.db, id)?;
         audit::daily::close(self.db, id, now)?;
         audit::daily::count_refused(self.db, id)?;
         audit::retention::sign_again(self.db, self.secrets, id)?;
-        match self.policy.admin.audit_retention_days {
-            Some(days) => {
-                let before = now.plus(-i64::from(days) * DAY);
+        match self.policy.admin.audit_retention {
+            Some(retention) => {
+                let before = now - retention;
                 audit::retention::cut(self.db, self.secrets, id, before, now)
             }
             None => Ok(()),

@@ -2,8 +2,8 @@
 //! decides is the real one (pipeline, coordinators, relays); what is simulated is all around it.
 //!
 //! ```text
-//! cargo run --release -p keyward-simulation         # the usual seed
-//! cargo run --release -p keyward-simulation -- 42   # another
+//! cargo run --profile simulation -p keyward-simulation         # the usual seed
+//! cargo run --profile simulation -p keyward-simulation -- 42   # another
 //! ```
 //!
 //! Prints a table and ends with an error if a promise is broken. The same for the same seed.

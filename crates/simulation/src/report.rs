@@ -1,36 +1,34 @@
-//! What the simulation shows: figures out of the logs of all keys, and the table of them beside what is
-//! promised.
+//! The result: figures from the logs of all keys, and a table that compares them with what is promised.
 
 use std::collections::HashMap;
-
-use keyward_core::time::SECOND;
 
 use crate::{
     judge::{self, Split},
     scenario::Scenario,
 };
-use keyward_simulation::world::keys::Log;
+use keyward_core::time::{SECOND, Span};
+use keyward_simulation::keys::Log;
 
-/// A key is hot with so many requests a second through each isolate.
+/// Requests a second of each isolate that make a key hot.
 const HOT: f64 = 100.0;
-/// Where something was lost, at most one of so many requests may be refused unjustly.
-const FEW: usize = 10_000;
+/// After a loss or crash, at most one in this many requests may be refused unjustly.
+const ONE_IN: usize = 10_000;
 
-/// Of one scenario.
+/// The figures of one scenario.
 pub struct Figures {
     scenario: &'static Scenario,
     keys: usize,
     requests: usize,
     passed: usize,
-    /// Arrivals at the origin that were one too many in their minute or day.
+    /// Arrivals at the origin that exceeded a limit.
     over: usize,
     limited: usize,
     /// Refused although the key was below its limit.
     unjust: Split<usize>,
     unavailable: u64,
-    /// 401, of keys that hold.
+    /// Refused with 401 although the key is valid.
     unknown: u64,
-    /// Share of the limit that was used, for each minute in which a key was saturated, sorted.
+    /// Share of the limit that was used, for each minute in which a key was saturated; sorted.
     used: Split<Vec<f64>>,
     /// Calls to all objects, and to relays.
     calls: (u64, u64),
@@ -41,17 +39,17 @@ pub struct Figures {
     hot_calls: u64,
     waited: u64,
     kv_reads: u64,
-    /// From the word to the last arrival, for each key that was revoked while it was used, sorted.
-    delays: Vec<i64>,
-    /// Requests that came after the word and passed.
+    /// From the revocation to the last arrival, for each key that was revoked while in use; sorted.
+    delays: Vec<Span>,
+    /// Requests that came after the revocation and passed.
     after_all: u64,
 }
 
 impl Figures {
     /// Runs a scenario.
     pub fn of(scenario: &'static Scenario, seed: u64) -> Self {
-        let world = scenario.run(seed);
-        let cloud = world.cloud();
+        let simulation = scenario.run(seed);
+        let cloud = simulation.cloud();
         let mut all = Self {
             scenario,
             keys: 0,
@@ -83,10 +81,10 @@ impl Figures {
                 all.peak.1 = all.peak.1.max(load.peak);
             }
         }
-        let span = cloud.elapsed() as f64 / SECOND as f64;
+        let seconds = seconds(cloud.elapsed());
         for (number, key) in cloud.keys.borrow_mut().iter_mut().enumerate() {
             key.log.passed.sort_unstable();
-            all.add(&key.log, calls.get(&number).copied().unwrap_or_default(), span);
+            all.add(&key.log, calls.get(&number).copied().unwrap_or_default(), seconds);
         }
         all.delays.sort_unstable();
         all.used.undisturbed.sort_unstable_by(f64::total_cmp);
@@ -94,7 +92,7 @@ impl Figures {
         all
     }
 
-    fn add(&mut self, log: &Log, calls: u64, span: f64) {
+    fn add(&mut self, log: &Log, calls: u64, seconds: f64) {
         self.keys += 1;
         self.requests += log.came.len();
         self.passed += log.passed.len();
@@ -112,11 +110,11 @@ impl Figures {
         match log.revoked_at {
             None => self.unknown += log.unknown,
             Some(told) if log.unknown > 0 => {
-                self.delays.push(log.passed.last().map_or(0, |last| (last - told).max(0)));
+                self.delays.push(log.passed.last().map_or(Span::ZERO, |last| (*last - told).max(Span::ZERO)));
             }
             Some(_) => {}
         }
-        if log.came.len() as f64 / span / log.isolates.len() as f64 >= HOT {
+        if log.came.len() as f64 / seconds / log.isolates.len() as f64 >= HOT {
             self.hot_keys += 1;
             self.hot_passed += log.passed.len();
             self.hot_calls += calls;
@@ -124,7 +122,7 @@ impl Figures {
     }
 
     fn is_strict(&self) -> bool {
-        self.scenario.freshness_ms == 0
+        self.scenario.freshness == Span::ZERO
     }
 
     fn mean_used(&self) -> Option<f64> {
@@ -134,12 +132,15 @@ impl Figures {
     }
 
     fn is_revoked_in_time(&self) -> bool {
-        let bound = i64::from(self.scenario.freshness_ms);
-        if self.is_strict() { self.after_all == 0 } else { percentile(&self.delays, 100) <= bound }
+        if self.is_strict() {
+            self.after_all == 0
+        } else {
+            percentile(&self.delays, 100) <= self.scenario.freshness
+        }
     }
 }
 
-/// A line of the table: what it shows, and whether that is as promised.
+/// A line of the table: its name, its value, and whether that is as promised.
 type Line = (&'static str, fn(&Figures) -> String, fn(&Figures) -> bool);
 
 const LINES: &[Line] = &[
@@ -156,7 +157,7 @@ const LINES: &[Line] = &[
     (
         "  the same, after a loss or crash",
         |all| thousands(all.unjust.disturbed as u64),
-        |all| all.unjust.disturbed * FEW <= all.requests,
+        |all| all.unjust.disturbed * ONE_IN <= all.requests,
     ),
     ("refused: 503, something was lost", |all| thousands(all.unavailable), any),
     ("refused: 401, of keys that hold", |all| thousands(all.unknown), |all| all.unknown == 0),
@@ -187,9 +188,9 @@ const LINES: &[Line] = &[
     ("requests that waited for an answer", |all| percent(Some(all.waited as f64 / all.requests as f64)), any),
     ("reads of KV", |all| thousands(all.kv_reads), any),
     ("keys revoked while used", |all| thousands(all.delays.len() as u64), any),
-    ("  last arrival after that, p50", |all| seconds(percentile(&all.delays, 50)), any),
-    ("  p99", |all| seconds(percentile(&all.delays, 99)), any),
-    ("  max", |all| seconds(percentile(&all.delays, 100)), Figures::is_revoked_in_time),
+    ("  last arrival after that, p50", |all| shown(percentile(&all.delays, 50)), any),
+    ("  p99", |all| shown(percentile(&all.delays, 99)), any),
+    ("  max", |all| shown(percentile(&all.delays, 100)), Figures::is_revoked_in_time),
 ];
 
 /// Nothing is promised.
@@ -199,8 +200,8 @@ fn any(_: &Figures) -> bool {
 
 const NONE: &str = "-";
 
-/// The value that so many of a hundred do not exceed, of sorted ones.
-fn percentile(sorted: &[i64], percent: usize) -> i64 {
+/// A percentile of sorted values.
+fn percentile(sorted: &[Span], percent: usize) -> Span {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
@@ -213,8 +214,12 @@ fn ratio(calls: u64, requests: usize) -> String {
     format!("{:.3}", calls as f64 / requests as f64)
 }
 
-fn seconds(milliseconds: i64) -> String {
-    format!("{:.3} s", milliseconds as f64 / SECOND as f64)
+fn seconds(span: Span) -> f64 {
+    span.ms() as f64 / SECOND.ms() as f64
+}
+
+fn shown(span: Span) -> String {
+    format!("{:.3} s", seconds(span))
 }
 
 fn thousands(number: u64) -> String {
@@ -223,7 +228,7 @@ fn thousands(number: u64) -> String {
     groups.join(",")
 }
 
-/// Prints the table. Whether every promise was kept.
+/// Prints the table, and says whether every promise was kept.
 pub fn print(all: &[Figures]) -> bool {
     let line = |name: &str, cells: Vec<String>| {
         let cells: String = cells.into_iter().map(|cell| format!("{cell:>15}")).collect();

@@ -7,18 +7,16 @@ use keyward_gate::{
     admission::Admission, client_info::ClientInfo, denial::Denial, identity, pipeline::Refused,
 };
 use keyward_policy::{
-    CredentialSource, Jwt, KeyRequirement, Link, Proof, Realm, Requirement, Route, SourceKind,
+    CredentialSource, Jwt, KeyRequirement, Proof, Realm, Requirement, Route, SourceKind, Span,
 };
 use serde_json::json;
 
 use crate::{
+    LINK,
+    fake_platform::{CALLER, FakePlatform, Fault, Request},
     jose::{self, Key},
     policy::POLICY,
-    world::{CALLER, Fault, Request, World},
 };
-
-pub const LINK: Link =
-    Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
 
 /// Takes keys, tokens and links; the header of tokens is forwarded.
 pub fn realm(jwt: Jwt) -> Realm {
@@ -34,7 +32,7 @@ pub fn realm(jwt: Jwt) -> Realm {
                 forward: true,
             },
         ],
-        url_parameters: &["api_key"],
+        forbidden_query_parameters: &["api_key"],
         ..POLICY.realms[0]
     }
 }
@@ -69,41 +67,42 @@ impl Call<'_> {
         }
     }
 
-    pub fn send(&self, world: &World) -> Result<Admission, Denial> {
+    pub fn send(&self, platform: &FakePlatform) -> Result<Admission, Denial> {
         let Self { method, origin, address, .. } = *self;
         let caller = ClientInfo { method, origin, address: Some(address), ..CALLER };
         let request = Request { fields: &self.fields, body: self.body, ..Request::default() };
-        let admitted = world.admit(&self.realm, &self.route, RequestTarget::of(self.url), caller, &request);
+        let admitted =
+            platform.authenticate(&self.realm, &self.route, RequestTarget::of(self.url), caller, &request);
         admitted.map_err(|Refused { denial, .. }| denial)
     }
 
     /// What the origin is told.
-    pub fn told(&self, world: &World) -> Result<Vec<(&'static str, String)>, Denial> {
-        match self.send(world)? {
+    pub fn told(&self, platform: &FakePlatform) -> Result<Vec<(&'static str, String)>, Denial> {
+        match self.send(platform)? {
             Admission::Pass(accepted) => Ok(identity::headers(&accepted.permit, "req-1")),
             Admission::Redirect(_) => panic!("a link was followed"),
         }
     }
 }
 
-/// A world whose issuers can be asked.
-pub fn world() -> World {
-    let world = World::new();
+/// A platform whose issuers can be asked.
+pub fn platform() -> FakePlatform {
+    let platform = FakePlatform::new();
     let set = json!({ "keys": Key::PUBLIC.map(Key::jwk) }).to_string();
-    world.web.borrow_mut().insert("https://id.example.com/jwks.json".into(), set);
-    world.named_secrets.borrow_mut().insert("ISSUER_SECRET", jose::SECRET);
-    world.named_secrets.borrow_mut().insert("STRIPE_SECRET", "whsec_test");
-    world
+    platform.web.borrow_mut().insert("https://id.example.com/jwks.json".into(), set);
+    platform.named_secrets.borrow_mut().insert("ISSUER_SECRET", jose::SECRET);
+    platform.named_secrets.borrow_mut().insert("STRIPE_SECRET", "whsec_test");
+    platform
 }
 
 /// What everything that is asked may do.
 pub const FAULTS: [Fault; 6] = [
     Fault::Fails,
     Fault::Hangs,
-    Fault::Slow(1_500),
-    Fault::Slow(60_000),
+    Fault::Slow(Span::from_ms(1_500)),
+    Fault::Slow(Span::from_secs(60)),
     Fault::Says("<html>"),
     Fault::Says("{}"),
 ];
 /// No verdict takes longer.
-pub static DEADLINE: LazyLock<i64> = LazyLock::new(|| POLICY.realms[0].decision_timeout_ms.into());
+pub static DEADLINE: LazyLock<Span> = LazyLock::new(|| POLICY.realms[0].decision_timeout);

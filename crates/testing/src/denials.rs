@@ -6,9 +6,9 @@ use keyward_gate::{
     jwt,
 };
 use keyward_limits::limit::{Window, WindowState};
-use keyward_policy::{CredentialSource, Link, Proof, Realm, SourceKind, path::Ambiguous};
+use keyward_policy::{CredentialSource, Proof, Realm, SourceKind, Span, path::Ambiguous};
 
-use crate::policy::POLICY;
+use crate::{LINK, policy::POLICY};
 
 pub fn realm() -> Realm {
     POLICY.realms[0]
@@ -76,12 +76,12 @@ pub fn all() -> Vec<Denial> {
         Denial::InsufficientScope { of: Proof::Key, required: &["orders:read"] },
         Denial::InsufficientScope { of: Proof::Jwt, required: &["orders:read"] },
         Denial::InsufficientScope { of: Proof::Session, required: &["orders:read"] },
-        Denial::RateLimited { windows: windows(), retry_after_ms: 1_001 },
-        Denial::RateLimited { windows: full_day(), retry_after_ms: 60_001 },
-        Denial::TooManyFailures { retry_after_ms: 9_001 },
+        Denial::RateLimited { windows: windows(), retry_after: Span::from_ms(1_001) },
+        Denial::RateLimited { windows: full_day(), retry_after: Span::from_ms(60_001) },
+        Denial::TooManyFailures { retry_after: Span::from_ms(9_001) },
         Denial::StoreUnavailable { store: "KV" },
         Denial::StoreUnavailable { store: "Registry" },
-        Denial::IssuerUnavailable { reason: "answered 500".into(), retry_after_ms: 7_001 },
+        Denial::IssuerUnavailable { reason: "answered 500".into(), retry_after: Span::from_ms(7_001) },
         Denial::UnfitSecret { secret: "ISSUER_SECRET", reason: "too short".into() },
         Denial::NotConfigured { what: "KEYWARD_SECRET" },
         Denial::BrokenBody,
@@ -91,21 +91,27 @@ pub fn all() -> Vec<Denial> {
         Denial::OriginInvalid,
         Denial::OriginUnreachable,
         Denial::OriginTimeout,
+        Denial::Interrupted,
         Denial::Internal,
     ]
 }
 
 pub fn windows() -> Vec<WindowState> {
     vec![
-        WindowState { window: Window::Minute, limit: 600, remaining: 0, reset_ms: 1_001 },
-        WindowState { window: Window::Day, limit: 10_000, remaining: 9_400, reset_ms: 86_000_000 },
+        WindowState { window: Window::Minute, limit: 600, remaining: 0, reset: Span::from_ms(1_001) },
+        WindowState {
+            window: Window::Day,
+            limit: 10_000,
+            remaining: 9_400,
+            reset: Span::from_ms(86_000_000),
+        },
     ]
 }
 
 fn full_day() -> Vec<WindowState> {
     vec![
-        WindowState { window: Window::Minute, limit: 1, remaining: 0, reset_ms: 59_000 },
-        WindowState { window: Window::Day, limit: 10_000, remaining: 0, reset_ms: 60_001 },
+        WindowState { window: Window::Minute, limit: 1, remaining: 0, reset: Span::from_ms(59_000) },
+        WindowState { window: Window::Day, limit: 10_000, remaining: 0, reset: Span::from_ms(60_001) },
     ]
 }
 
@@ -116,9 +122,7 @@ pub fn mixed() -> Realm {
         source("x-api-key", None, SourceKind::Key),
         source("authorization", Some("Bearer"), SourceKind::Jwt),
     ];
-    let link =
-        Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
-    Realm { id: "mixed", credentials: credentials.leak(), link: Some(link), ..realm() }
+    Realm { id: "mixed", credentials: credentials.leak(), link: Some(LINK), ..realm() }
 }
 
 /// The same where it takes more than one kind of credential: what names a header, or challenges.

@@ -5,8 +5,11 @@ use std::convert::Infallible;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use keyward_core::{entropy::Entropy, secret::Secret, time::Timestamp};
-use keyward_gate::jwt::{Claims, Error, Keys, Token};
-use keyward_policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm};
+use keyward_gate::jwt::{Claims, Error, Keys, Token, UnfitKeys};
+use keyward_policy::{
+    JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm, Span,
+    jwk::{Signed, UnfitKey, software},
+};
 use rsa::{
     pkcs1v15, pss,
     rand_core::{TryCryptoRng, TryRng},
@@ -15,7 +18,7 @@ use rsa::{
 use serde_json::{Value, json};
 use sha2::{Sha256, Sha384, Sha512};
 
-use crate::{NOON, Seeded};
+use crate::{NOON, Seeded, fake_platform::now as ready};
 
 /// RFC 7515, appendix A.1.
 pub const SECRET: &str =
@@ -213,14 +216,14 @@ pub const SHARED: Jwt = Jwt {
         tenant: Some(&["app_metadata", "tenant_id"]),
         scopes: None,
     },
-    skew_s: 60,
+    skew: Span::from_mins(1),
 };
 
 /// Takes tokens of one algorithm for each of the public keys.
 pub const PUBLIC: Jwt = Jwt {
     keys: JwtKeys::Public {
         algorithms: &[PublicAlgorithm::Rs256, PublicAlgorithm::Es256, PublicAlgorithm::EdDsa],
-        set: JwkSet::Url { url: "https://id.example.com/jwks.json", max_age_s: 600 },
+        set: JwkSet::Url { url: "https://id.example.com/jwks.json", max_age: Span::from_mins(10) },
     },
     ..SHARED
 };
@@ -230,7 +233,7 @@ pub fn shared_keys() -> Keys {
 }
 
 pub fn set_of(jwks: &[Value]) -> Keys {
-    Keys::of_set(&json!({ "keys": jwks }).to_string(), ALL).unwrap()
+    of_set(&json!({ "keys": jwks }).to_string(), ALL).unwrap()
 }
 
 pub fn public_keys() -> Keys {
@@ -261,7 +264,22 @@ pub fn with(name: &str, value: Value) -> Value {
     claims
 }
 
+/// The keys of a set's JSON text.
+pub fn of_set(json: &str, algorithms: &[PublicAlgorithm]) -> Result<Keys, UnfitKeys> {
+    ready(Keys::of_set(json, algorithms, check))
+}
+
 /// Reads and verifies.
 pub fn verify(token: &str, policy: &Jwt, keys: &Keys, now: Timestamp) -> Result<Claims, Error> {
-    Token::read(token, policy)?.verify(keys, now)
+    verify_read(&Token::read(token, policy)?, keys, now)
+}
+
+/// Verifies.
+pub fn verify_read(token: &Token<'_>, keys: &Keys, now: Timestamp) -> Result<Claims, Error> {
+    ready(token.verify(keys, check))?.claims(now)
+}
+
+/// What the platform does.
+async fn check(signed: Signed<'_>) -> Result<bool, UnfitKey> {
+    software::verify(signed)
 }

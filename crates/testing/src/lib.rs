@@ -5,33 +5,48 @@
 
 #[cfg(feature = "gate")]
 pub mod call;
+pub mod clock;
 #[cfg(feature = "gate")]
 pub mod denials;
 #[cfg(feature = "gate")]
-pub mod jose;
+pub mod fake_platform;
 #[cfg(feature = "registry")]
-pub mod office;
-#[cfg(feature = "registry")]
-pub mod outside;
-pub mod policy;
+pub mod fake_registry_platform;
 #[cfg(feature = "gate")]
-pub mod world;
+pub mod jose;
+#[cfg(feature = "gate")]
+pub mod keys_only;
+pub mod policy;
+#[cfg(feature = "registry")]
+pub mod registry_fixture;
+#[cfg(feature = "gate")]
+pub mod wycheproof;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use keyward_core::{
     entropy::Entropy,
     record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     secret::Secrets,
     sql::{Sql, SqlError, Value},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
+use keyward_policy::Link;
 use sha2::{Digest, Sha256};
 
 /// A moment to start from.
 pub const NOON: Timestamp = Timestamp(1_900_000_000_000);
 
 pub const SECRET: &str = "test-secret-of-the-deployment-1234567890";
+
+/// Links into a session, as a realm of a shop may have them.
+pub const LINK: Link = Link {
+    parameter: "token",
+    prefix: "st_",
+    life: Span::from_secs(900),
+    cookie: "__Host-shop",
+    session_life: Span::from_secs(3_600),
+};
 
 pub fn secrets() -> Secrets {
     Secrets::new(SECRET, None)
@@ -90,22 +105,47 @@ pub struct Database {
     /// How many steps still go well before one fails. Steps are statements, and the begin and end of a
     /// transaction. After the one that failed all goes well again.
     fails_after: Cell<Option<u32>>,
+    /// Statements that were run since [`Database::watch`].
+    watched: RefCell<Option<Vec<String>>>,
+    /// Steps of SQLite's machine, all in all.
+    work: Cell<u64>,
 }
 
 impl Database {
     pub fn new() -> Self {
-        Self { connection: rusqlite::Connection::open_in_memory().unwrap(), fails_after: Cell::new(None) }
+        Self {
+            connection: rusqlite::Connection::open_in_memory().unwrap(),
+            fails_after: Cell::new(None),
+            watched: RefCell::default(),
+            work: Cell::default(),
+        }
     }
 
-    /// Lets one step fail, after so many that go well.
+    /// Lets one step fail, after this number of steps that go well.
     pub fn fail_after(&self, steps: u32) {
         self.fails_after.set(Some(steps));
     }
 
-    /// Lets it have no more than the pages that it has, and so many.
+    /// Lets it grow by this number of pages and no further.
     pub fn allow_pages(&self, more: u64) {
         let pages = self.rows("PRAGMA page_count", &[]).unwrap()[0]["page_count"].as_u64().unwrap();
         self.rows(&format!("PRAGMA max_page_count = {}", pages + more), &[]).unwrap();
+    }
+
+    /// Notes the statements that are run from now on.
+    pub fn watch(&self) {
+        self.watched.replace(Some(Vec::new()));
+    }
+
+    /// What was run since then.
+    pub fn watched(&self) -> Vec<String> {
+        self.watched.take().unwrap_or_default()
+    }
+
+    /// How much work SQLite has done, in steps of its machine: as much each time for the same rows. A row that is
+    /// looked at takes a few.
+    pub fn work(&self) -> u64 {
+        self.work.get()
     }
 
     /// Whether the step that was to fail has not come; it will no longer.
@@ -181,6 +221,9 @@ impl Database {
             }
             all.push(object.into());
         }
+        drop(rows);
+        let steps = prepared.get_status(rusqlite::StatementStatus::VmStep);
+        self.work.set(self.work.get() + u64::from(steps.unsigned_abs()));
         Ok(all)
     }
 }
@@ -188,6 +231,9 @@ impl Database {
 impl Sql for Database {
     fn run(&self, statement: &str, values: &[Value]) -> Result<Vec<serde_json::Value>, SqlError> {
         self.step()?;
+        if let Some(watched) = self.watched.borrow_mut().as_mut() {
+            watched.push(statement.to_owned());
+        }
         self.rows(statement, values)
     }
 

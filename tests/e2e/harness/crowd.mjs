@@ -1,6 +1,7 @@
 // A crowd that is made up: calls to a key's object that say they come from a hundred isolates.
 
 import { sleep } from "./traffic.mjs";
+import { waitFor } from "./wait.mjs";
 
 /** @import { Gate } from "./gate.mjs" */
 
@@ -18,8 +19,8 @@ export async function gather(gate, key) {
   const { version } = (await gate.objects.call("KeyGate", name, { op: "find" })).record;
   const take = (/** @type {object} */ more) => gate.objects.call("KeyGate", name, { op: "take", version, ...more });
   const all = () => Promise.all(Array.from({ length: CROWD }, (_, asker) => take({ asker: asker + 1 })));
-  // Within one second by the object's clock.
-  while (!(await all()).some(({ via }) => via.relay));
+  // Within one second by the object's clock, however long this machine takes.
+  await gate.whileObjectsStand(() => waitFor("a crowd", async () => (await all()).some(({ via }) => via.relay)));
   let isOver = false;
   const going = (async () => {
     while (!isOver) {

@@ -8,66 +8,131 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 import * as built from "./built/worker.js";
 
+/** @import { Counts, Fault, ObjectClass } from "../../../types/e2e.js" */
+/** @typedef {{ KEYS: KVNamespace, FAILURES: RateLimit, KEY_GATE: DurableObjectNamespace, REGISTRY: DurableObjectNamespace, RELAY: DurableObjectNamespace }} Env */
+/** @typedef {{ memory: WebAssembly.Memory, __abort_handler: { value: number } }} Wasm What the instance exports, as far as it is used here. */
+
 const RealDate = Date;
-let offset = 0; // milliseconds that this isolate's clock is ahead, while it goes
-let standsAt; // where it stands still, if it does
-let traps = false; // whether the wasm ends where it asks for the time next
+/** Milliseconds that this isolate's clock is ahead, while it goes. */
+let offset = 0;
+/** @type {number | undefined} Where it stands still, if it does. */
+let standsAt;
+/** @type {{ silently: boolean } | undefined} How the wasm ends where it asks for the time next, if it does. */
+let trap;
+/** @type {Wasm | undefined} The instance, if it was made since this began. */
+let wasm;
 const ahead = () => Date.now() - RealDate.now();
 
-globalThis.Date = class extends RealDate {
+class MovedDate extends RealDate {
+  /** @param {any[]} args */
   constructor(...args) {
-    super(...(args.length ? args : [Date.now()]));
+    super(.../** @type {[number]} */ (args.length ? args : [MovedDate.now()]));
   }
 
   static now() {
-    if (traps) {
-      traps = false;
+    if (trap) {
+      // Whom it would tell is a number in its memory.
+      if (trap.silently && wasm) new Int32Array(wasm.memory.buffer)[wasm.__abort_handler.value / 4] = 0;
+      trap = undefined;
+      counts.traps++;
       throw new WebAssembly.RuntimeError("a trap, as the test asked");
     }
     return standsAt ?? RealDate.now() + offset;
   }
-};
+}
+globalThis.Date = /** @type {DateConstructor} */ (/** @type {unknown} */ (MovedDate));
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+/**
+ * The same functions, each call of which is counted, and all else as it is.
+ * @param {Record<string, unknown>} of
+ */
+const countedCalls = (of) =>
+  Object.fromEntries(
+    Object.entries(of).map(([name, value]) => [
+      name,
+      typeof value === "function"
+        ? (/** @type {unknown[]} */ ...args) => {
+            counts.crossings++;
+            return value(...args);
+          }
+        : value,
+    ]),
+  );
 
-// What is wrong at the moment: "kv.get", "kv.put" …, "KeyGate.fetch", "Registry.alarm" … → fault.
-// A fault: { fail, error, throws, lagMs, lose, miss, answer, reset, times, name }; see `gate.mjs` for what each means.
+const { Instance } = WebAssembly;
+
+class CountedInstance {
+  /**
+   * @param {WebAssembly.Module} module
+   * @param {Record<string, Record<string, unknown>>} imports
+   */
+  constructor(module, imports) {
+    const counted = Object.entries(imports).map(([name, of]) => [name, countedCalls(of)]);
+    const { exports } = new Instance(module, Object.fromEntries(counted));
+    wasm = /** @type {Wasm} */ (/** @type {unknown} */ (exports));
+    this.exports = countedCalls(exports);
+  }
+}
+WebAssembly.Instance = /** @type {any} */ (CountedInstance);
+
+const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** @type {Map<string, Fault>} What is wrong at the moment, by operation: "kv.get", "kv.put" …, "KeyGate.fetch", "Registry.alarm" … */
 const faults = new Map();
-const counts = { kv: {}, objects: {} };
-let past; // what KV held when it began to be stale: { until, values }
+/** @type {Counts} */
+const counts = { kv: {}, objects: {}, traps: 0, waiting: 0, crossings: 0 };
+/** @type {{ until: number, values: Map<string, string> } | undefined} What KV held when it began to be stale. */
+let past;
 
+/**
+ * @param {string} operation
+ * @param {string | undefined} name
+ */
 function activeFault(operation, name) {
   const fault = faults.get(operation);
-  if (!fault || (fault.name !== undefined && ![fault.name].flat().includes(name))) return undefined;
+  if (!fault || (fault.name !== undefined && ![fault.name].flat().includes(name ?? ""))) return undefined;
   if (fault.times !== undefined && --fault.times <= 0) faults.delete(operation);
   return fault;
 }
 
+/**
+ * Does the work, unless something is wrong with it.
+ * @param {string} operation
+ * @param {string | undefined} name
+ * @param {() => any} work
+ * @param {{ say?: (answer: any) => any, reset?: () => void }} options what a fault's `answer` is in the operation's own terms; what ends the object
+ */
 async function suffer(operation, name, work, { say = (answer) => answer, reset } = {}) {
   const fault = activeFault(operation, name);
   if (fault?.lagMs) await sleep(fault.lagMs);
   if (fault?.fail) throw Object.assign(new Error(`${operation} fails, as the test asked`), fault.error);
-  if (fault?.reset) reset();
+  if (fault?.reset) reset?.();
   if (fault?.miss) return null;
   if (fault && "answer" in fault) return say(fault.answer);
   const result = await work();
+  if (fault?.traps) trap = fault.traps;
   if (fault?.lose) throw new Error(`${operation} was done, its answer is lost, as the test asked`);
   return result;
 }
 
-// A call that does not even return a promise.
+/**
+ * A call that does not even return a promise.
+ * @param {string} operation
+ */
 function failAtOnce(operation) {
   if (faults.get(operation)?.throws) throw new TypeError(`${operation} throws, as the test asked`);
 }
 
+/** @param {KVNamespace} kv */
 function wrapKv(kv) {
+  const methods = /** @type {Record<string, (...args: any[]) => Promise<any>>} */ (/** @type {unknown} */ (kv));
   const call =
-    (method) =>
-    (...args) => {
+    (/** @type {string} */ method) =>
+    (/** @type {any[]} */ ...args) => {
       counts.kv[method] = (counts.kv[method] ?? 0) + 1;
-      return suffer(`kv.${method}`, args[0], () => kv[method](...args));
+      return suffer(`kv.${method}`, args[0], () => methods[method](...args));
     };
-  const get = (...args) => {
+  const get = (/** @type {any[]} */ ...args) => {
     counts.kv.get = (counts.kv.get ?? 0) + 1;
     failAtOnce("kv.get");
     return suffer("kv.get", args[0], () => {
@@ -76,7 +141,7 @@ function wrapKv(kv) {
         const type = args[1]?.type ?? args[1];
         return text !== null && type === "json" ? JSON.parse(text) : text;
       }
-      return kv.get(...args);
+      return methods.get(...args);
     });
   };
   return {
@@ -88,30 +153,39 @@ function wrapKv(kv) {
   };
 }
 
+/** @param {KVNamespace} kv */
 async function kvValues(kv) {
+  /** @type {Map<string, string>} */
   const values = new Map();
+  /** @type {string | undefined} */
   let cursor;
   do {
+    /** @type {KVNamespaceListResult<unknown>} */
     const page = await kv.list({ cursor });
-    for (const { name } of page.keys) values.set(name, await kv.get(name));
+    for (const { name } of page.keys) values.set(name, (await kv.get(name)) ?? "");
     cursor = page.list_complete ? undefined : page.cursor;
   } while (cursor);
   return values;
 }
 
+/** @param {RateLimit} limiter */
 function wrapLimiter(limiter) {
-  const limit = (event) => {
+  const limit = (/** @type {{ key: string }} */ event) => {
     failAtOnce("FAILURES.limit");
     return suffer("FAILURES.limit", event.key, () => limiter.limit(event));
   };
   return { limit };
 }
 
-// As on the platform, a stub that has failed once fails for good.
+/**
+ * As on the platform, a stub that has failed once fails for good.
+ * @param {DurableObjectNamespace} objects
+ */
 function wrapObjects(objects) {
-  const get = (id) => {
+  const get = (/** @type {DurableObjectId} */ id) => {
+    /** @type {unknown} */
     let broken;
-    const fetch = async (...args) => {
+    const fetch = async (/** @type {Parameters<DurableObjectStub["fetch"]>} */ ...args) => {
       if (broken) throw broken;
       try {
         return await suffer("KEY_GATE.fetch", id.name, () => objects.get(id).fetch(...args));
@@ -122,11 +196,12 @@ function wrapObjects(objects) {
     };
     return { fetch };
   };
-  return { idFromName: (name) => objects.idFromName(name), get };
+  return { idFromName: (/** @type {string} */ name) => objects.idFromName(name), get };
 }
 
-const replaced = {}; // bindings that are another value here, or (undefined) none
-const wrapEnv = (env) => ({
+/** @type {Record<string, unknown>} Bindings that are another value here, or (undefined) none. */
+const replaced = {};
+const wrapEnv = (/** @type {Env} */ env) => ({
   ...env,
   KEYS: wrapKv(env.KEYS),
   FAILURES: wrapLimiter(env.FAILURES),
@@ -134,36 +209,67 @@ const wrapEnv = (env) => ({
   ...replaced,
 });
 
-// A getter or method of a native object only works with that object as `this`.
+/**
+ * A getter or method of a native object only works with that object as `this`.
+ * @template {object} Target
+ * @param {Target} target
+ * @param {Record<string | symbol, unknown>} replaced
+ */
 const around = (target, replaced) =>
   new Proxy(target, {
     get(_, property) {
       if (property in replaced) return replaced[property];
-      const value = target[property];
+      const value = Reflect.get(target, property);
       return typeof value === "function" ? value.bind(target) : value;
     },
   });
 
-// workerd rings alarms by the real clock: times are moved on the way in and out.
+/**
+ * The `waitUntil` of a request or an object, which counts what has not settled.
+ * @param {{ waitUntil(work: Promise<unknown>): void }} whom
+ */
+function counted(whom) {
+  const waitUntil = whom.waitUntil.bind(whom);
+  return (/** @type {Promise<unknown>} */ work) => {
+    const settle = () => {
+      counts.waiting--;
+    };
+    counts.waiting++;
+    work.then(settle, settle);
+    waitUntil(work);
+  };
+}
+
+/**
+ * workerd rings alarms by the real clock: times are moved on the way in and out.
+ * @param {DurableObjectState} state
+ */
 function wrapState(state) {
   const { storage } = state;
   const moved = around(storage, {
-    setAlarm: (time, ...rest) => storage.setAlarm(Number(time) - ahead(), ...rest),
-    getAlarm: async (...rest) => {
-      const time = await storage.getAlarm(...rest);
+    setAlarm: (/** @type {number | Date} */ time, /** @type {DurableObjectSetAlarmOptions} */ options) =>
+      storage.setAlarm(Number(time) - ahead(), options),
+    getAlarm: async (/** @type {DurableObjectGetAlarmOptions} */ options) => {
+      const time = await storage.getAlarm(options);
       return time === null ? null : time + ahead();
     },
   });
-  return around(state, { storage: moved });
+  return around(state, { storage: moved, waitUntil: counted(state) });
 }
 
-const BINDINGS = { KeyGate: "KEY_GATE", Registry: "REGISTRY", Relay: "RELAY" };
-const live = { KeyGate: new Set(), Registry: new Set(), Relay: new Set() }; // ids of objects, to find them again
+const BINDINGS = /** @type {const} */ ({ KeyGate: "KEY_GATE", Registry: "REGISTRY", Relay: "RELAY" });
+/** @type {Record<ObjectClass, Set<string>>} Ids of objects, to find them again. */
+const live = { KeyGate: new Set(), Registry: new Set(), Relay: new Set() };
 const SHIFT = "https://harness.invalid/shift-alarm";
 
+/** @param {ObjectClass} className */
 function wrapObject(className) {
   const Inner = built[className];
   return class {
+    /**
+     * @param {DurableObjectState} state
+     * @param {Env} env
+     */
     constructor(state, env) {
       this.state = state;
       this.name = state.id.name ?? String(state.id);
@@ -171,20 +277,23 @@ function wrapObject(className) {
       live[className].add(String(state.id));
     }
 
+    /** @param {Request} request */
     async fetch(request) {
       if (request.url === SHIFT) {
         const time = await this.state.storage.getAlarm();
         if (time !== null) await this.state.storage.setAlarm(time - Number(await request.text()));
         return new Response();
       }
-      counts.objects[className] ??= {};
-      counts.objects[className][this.name] ??= { fetch: 0 };
-      counts.objects[className][this.name].fetch++; // alarms ring whenever they are due: none of them is counted
+      const own = counts.objects[className] ?? {};
+      counts.objects[className] = own;
+      own[this.name] ??= { fetch: 0 };
+      own[this.name].fetch++; // alarms ring whenever they are due: none of them is counted
       const reset = () => this.state.abort("reset, as the test asked");
-      const say = (answer) => new Response(answer);
+      const say = (/** @type {string} */ answer) => new Response(answer);
       return suffer(`${className}.fetch`, this.name, () => this.inner.fetch(request), { say, reset });
     }
 
+    /** @param {AlarmInvocationInfo} info */
     async alarm(info) {
       return suffer(`${className}.alarm`, this.name, () => this.inner.alarm(info));
     }
@@ -196,17 +305,20 @@ export const Registry = wrapObject("Registry");
 export const Relay = wrapObject("Relay");
 
 export default class extends WorkerEntrypoint {
+  /** @param {Request} request */
   fetch(request) {
-    const env = wrapEnv(this.env);
+    const env = wrapEnv(/** @type {Env} */ (this.env));
     const Built = built.default;
+    Object.defineProperty(this.ctx, "waitUntil", { value: counted(this.ctx), configurable: true });
     return typeof Built === "function" ? new Built(this.ctx, env).fetch(request) : Built.fetch(request, env, this.ctx);
   }
 }
 
+/** @type {Record<string, (details: any, env: Env) => Promise<unknown>>} */
 const orders = {
   async faults({ changes }) {
     for (const [operation, fault] of Object.entries(changes)) {
-      if (fault) faults.set(operation, fault);
+      if (fault) faults.set(operation, /** @type {Fault} */ (fault));
       else faults.delete(operation);
     }
   },
@@ -222,21 +334,24 @@ const orders = {
     ({ standsAt, offsetMs: offset } = to);
     const moved = ahead() - before;
     for (const [className, ids] of Object.entries(live)) {
-      const objects = env[BINDINGS[className]];
+      const objects = env[BINDINGS[/** @type {ObjectClass} */ (className)]];
       for (const id of ids) {
         await objects.get(objects.idFromString(id)).fetch(SHIFT, { method: "POST", body: String(moved) });
       }
     }
   },
   async call({ className, name, body }, env) {
-    const objects = env[BINDINGS[className]];
+    const objects = env[BINDINGS[/** @type {ObjectClass} */ (className)]];
     const answer = await objects
       .get(objects.idFromName(name))
       .fetch(`https://object/${name}`, { method: "POST", body });
     return { status: answer.status, text: await answer.text() };
   },
-  async trap() {
-    traps = true;
+  async trap({ silently }) {
+    trap = { silently };
+  },
+  async log({ line }) {
+    console.log(line);
   },
   async counts() {
     return counts;
@@ -244,6 +359,7 @@ const orders = {
   async resetCounts() {
     counts.kv = {};
     counts.objects = {};
+    counts.crossings = 0;
   },
   async kv(_, env) {
     return Object.fromEntries(await kvValues(env.KEYS));
@@ -254,8 +370,9 @@ const orders = {
 };
 
 export class Control extends WorkerEntrypoint {
+  /** @param {Request} request */
   async fetch(request) {
-    const { order, ...details } = await request.json();
-    return Response.json((await orders[order](details, this.env)) ?? {});
+    const { order, ...details } = /** @type {{ order: string }} */ (await request.json());
+    return Response.json((await orders[order](details, /** @type {Env} */ (this.env))) ?? {});
   }
 }

@@ -4,62 +4,27 @@
 
 import assert from "node:assert/strict";
 import childProcess from "node:child_process";
-import { createHash, randomBytes } from "node:crypto";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { brotliDecompressSync } from "node:zlib";
+import { join } from "node:path";
 
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { parse } from "smol-toml";
 
-import { check } from "../../../scripts/lib/check.mjs";
 import { Admin } from "./admin.mjs";
-import { send } from "./http.mjs";
+import { Isolate } from "./isolate.mjs";
 import { startOrigin } from "./origin.mjs";
-import { freePort } from "./ports.mjs";
+import { documentOf } from "./policies.mjs";
+import { freePort, isTaken } from "./ports.mjs";
 import * as stored from "./stored.mjs";
-import { startTlsFront } from "./tls.mjs";
-import { waitFor } from "./wait.mjs";
+import { inTime, waitFor } from "./wait.mjs";
+import { gateWorker, internetWorker, OBJECTS, pageWorker } from "./workers.mjs";
 
 /** @import { ChildProcess, SpawnOptions } from "node:child_process" */
 /** @import { TestContext } from "node:test" */
 /** @import { MiniflareOptions } from "miniflare" */
-/** @typedef {NonNullable<MiniflareOptions["workers"]>[number]} WorkerOptions */
-/** @import { Counts, Fault, GateOptions, ObjectClass, RequestToSend } from "../../../types/e2e.js" */
+/** @import { GateOptions, ObjectClass, RequestToSend } from "../../../types/e2e.js" */
 /** @import { Origin } from "./origin.mjs" */
-
-const root = dirname(dirname(dirname(dirname(fileURLToPath(import.meta.url)))));
-const { compatibility_date: compatibilityDate, compatibility_flags: compatibilityFlags } =
-  /** @type {{ compatibility_date: string, compatibility_flags: string[] }} */ (
-    parse(readFileSync(join(root, "wrangler.toml"), "utf8"))
-  );
-
-const OBJECTS = "objects";
-const PAGE = "page";
-const INTERNET = "internet";
-
-/** The policies that tests are run with, by name. */
-/** @type {Record<string, string>} */
-export const POLICIES = { default: "keyward.toml", e2e: "tests/e2e/policy.toml", systems: "tests/e2e/systems.toml" };
-
-/** The present build. */
-const PRESENT = "build";
-
-/**
- * The document of a policy, of a name in POLICIES or a file.
- * @param {string} policy
- * @param {(text: string) => string} edit what each file's text is replaced with
- */
-export const documentOf = (policy, edit = (text) => text) =>
-  check(POLICIES[policy] ?? policy, (file) => edit(readFileSync(join(root, file), "utf8")));
-
-/** Options of `startGate` for a policy whose service bindings are handlers in the same Worker, which ask the same origin. */
-export const handled = async (/** @type {string} */ policy) => ({
-  document: await documentOf(policy, (text) => text.replaceAll('{ binding = "ORIGIN" }', '{ handler = "app" }')),
-  origin: "{ app: (request, env) => env.ORIGIN.fetch(request) }",
-});
 
 /**
  * Starts a gate. Stop it with `stop()`, in an `after` hook.
@@ -70,6 +35,12 @@ export async function startGate(options = {}) {
   await gate.start();
   return gate;
 }
+
+/** Settles when the gate that was begun last has started. @type {Promise<void>} */
+let started = Promise.resolve();
+
+/** No runtime takes longer to start, however busy the machine is. */
+const STARTED_WITHIN_MS = 120_000;
 
 export class Gate {
   /** @type {{ level: string, message: string }[]} Lines that the Worker and its objects logged. */
@@ -116,7 +87,7 @@ export class Gate {
   }
 
   async start() {
-    this.#document = this.#options.document ?? (await documentOf(this.#options.policy ?? "default"));
+    this.#document = this.#options.document ?? (await documentOf(this.#options.policy ?? "default", this.#options));
     if (this.#options.internet) this.internet ??= await startOrigin();
     for (;;) {
       for (const worker of [...this.isolates, this.objects]) {
@@ -127,11 +98,14 @@ export class Gate {
       }
       try {
         await this.#run();
-        await Promise.all(this.isolates.map((isolate) => isolate.listenOverTls()));
+        for (const isolate of this.isolates) await isolate.listenOverTls();
         return;
       } catch (error) {
-        // Another test may have taken a port meanwhile.
-        if (/** @type {NodeJS.ErrnoException} */ (error).code === "ERR_ADDRESS_IN_USE") continue;
+        // A program that is no test may have taken a port meanwhile.
+        if (isTaken(error)) {
+          await this.#end();
+          continue;
+        }
         await this.stop();
         throw error;
       }
@@ -211,6 +185,23 @@ export class Gate {
     return this.#standsAt ?? Date.now() + this.#offsetMs;
   }
 
+  /**
+   * Makes the objects' clock stand still while something is done. After it, it is where it would be.
+   * @param {() => Promise<unknown>} work
+   */
+  async whileObjectsStand(work) {
+    await this.objects.order("clock", { standsAt: this.now() });
+    try {
+      await work();
+    } finally {
+      await this.objects.order("clock", this.#clock);
+    }
+  }
+
+  get #clock() {
+    return this.#standsAt === undefined ? { offsetMs: this.#offsetMs } : { standsAt: this.#standsAt };
+  }
+
   /** @param {number} standsAt */
   async #standAt(standsAt) {
     this.#standsAt = standsAt;
@@ -244,7 +235,7 @@ export class Gate {
   }
 
   /**
-   * As `logged`, once there are so many; there must not be more.
+   * As `logged`, once there are this many; there must not be more.
    * @param {number} times
    * @param {string[]} texts
    */
@@ -255,6 +246,23 @@ export class Gate {
     });
     assert.equal(lines.length, times, lines.join("\n"));
     return lines;
+  }
+
+  /** Settles once every line has come that has been logged until now: for what must not be in `logs`. */
+  async allLogged() {
+    const workers = [...this.isolates, this.objects];
+    const mark = `everything before this line has come: ${randomUUID()}`;
+    const isMark = (/** @type {{ message: string }} */ { message }) => message.includes(mark);
+    for (const worker of workers) await worker.order("log", { line: mark });
+    await waitFor("the last lines of log", () => this.logs.filter(isMark).length === workers.length);
+    const lines = this.logs.filter((line) => !isMark(line));
+    this.logs.splice(0, Infinity, ...lines);
+  }
+
+  /** Empties `logs`, of what has been logged until now and has not come yet, too. */
+  async forgetLogs() {
+    await this.allLogged();
+    this.logs.length = 0;
   }
 
   /**
@@ -314,8 +322,7 @@ export class Gate {
     workerd.kill("SIGKILL");
     // Before the exit is seen, or miniflare starts another one by itself.
     const disposed = miniflare.dispose();
-    await ended;
-    await disposed;
+    await inTime("the end of the killed runtime", Promise.all([ended, disposed]));
   }
 
   /**
@@ -326,15 +333,24 @@ export class Gate {
   async restart(changes = {}) {
     this.#options = { ...this.#options, ...changes };
     await this.#run();
-    await this.#setClocks(this.#standsAt === undefined ? { offsetMs: this.#offsetMs } : { standsAt: this.#standsAt });
+    await this.#setClocks(this.#clock);
   }
 
   async stop() {
+    const end = async () => {
+      await this.#end();
+      await this.origin.stop();
+      await this.internet?.stop();
+    };
+    await inTime("the end of the runtime and its origin", end());
+    if (this.#ownsPersist) rmSync(this.persist, { recursive: true, force: true });
+  }
+
+  /** Ends what listens at the ports of the workers. */
+  async #end() {
     for (const isolate of this.isolates) isolate.tlsFront?.close();
     await this.#runtime?.miniflare.dispose();
-    await this.origin.stop();
-    await this.internet?.stop();
-    if (this.#ownsPersist) rmSync(this.persist, { recursive: true, force: true });
+    this.#runtime = undefined;
   }
 
   get #running() {
@@ -345,7 +361,7 @@ export class Gate {
   async #run() {
     this.#runtime = await this.#spawn({
       workers: [
-        ...[...this.isolates, this.objects].map((isolate) => this.#worker(isolate)),
+        ...[...this.isolates, this.objects].map((isolate) => gateWorker(isolate, this.#options, this.#document)),
         pageWorker(),
         ...(this.internet ? [internetWorker(this.internet.address)] : []),
       ],
@@ -361,10 +377,27 @@ export class Gate {
   }
 
   /**
-   * Miniflare does not tell which process its runtime is: it is the one it spawns while it starts.
+   * Miniflare does not tell which process its runtime is: it is the one it spawns while it starts. So gates start one
+   * after the other.
    * @param {MiniflareOptions} options
    */
   async #spawn(options) {
+    const before = started;
+    /** @type {() => void} */
+    let isStarted = () => {};
+    started = new Promise((resolve) => {
+      isStarted = resolve;
+    });
+    await before;
+    try {
+      return await this.#spawnAlone(options);
+    } finally {
+      isStarted();
+    }
+  }
+
+  /** @param {MiniflareOptions} options */
+  async #spawnAlone(options) {
     const { spawn } = childProcess;
     /** @type {ChildProcess | undefined} */
     let workerd;
@@ -377,310 +410,14 @@ export class Gate {
     );
     const miniflare = new Miniflare(options);
     try {
-      await miniflare.ready;
+      await inTime("the runtime's start", miniflare.ready, { timeoutMs: STARTED_WITHIN_MS });
       if (!workerd) throw new Error("miniflare has started no workerd");
       return { miniflare, workerd };
     } catch (error) {
-      await miniflare.dispose();
+      await inTime("the end of a runtime that did not start", miniflare.dispose());
       throw error;
     } finally {
       childProcess.spawn = spawn;
     }
-  }
-
-  /**
-   * @param {Isolate} isolate
-   * @returns {WorkerOptions}
-   */
-  #worker({ name, url, control, proxy }) {
-    const {
-      build = PRESENT,
-      builds = this.isolates.map(() => build),
-      objectsBuild = builds[0],
-      origin,
-    } = this.#options;
-    const own = name === OBJECTS ? objectsBuild : builds[this.isolates.findIndex((isolate) => isolate.name === name)];
-    const { limit = 1_000_000, period = 10 } = this.#options.failures ?? {};
-    const text = Object.entries(this.secrets).filter(([, value]) => value !== undefined);
-    const socket = (/** @type {string} */ entrypoint, /** @type {string} */ at, more = {}) => ({
-      host: "127.0.0.1",
-      port: Number(new URL(at).port),
-      entrypoint,
-      ...more,
-    });
-    /** @type {NonNullable<WorkerOptions["config"]["env"]>} */
-    const env = {
-      KEYS: { type: "kv", id: "keys" },
-      KEY_GATE: { type: "durable-object", worker: OBJECTS, exportName: "KeyGate" },
-      RELAY: { type: "durable-object", worker: OBJECTS, exportName: "Relay" },
-      REGISTRY: { type: "durable-object", worker: OBJECTS, exportName: "Registry" },
-      FAILURES: { type: "rate-limit", namespace: "1001", simple: { limit, period } },
-      ADMIN: { type: "worker", worker: PAGE },
-      ORIGIN: { type: "external", address: this.#options.originAddress ?? this.origin.address, http: {} },
-    };
-    for (const [key, value] of text) env[key] = { type: "text", value };
-    for (const name of this.#options.unbound ?? []) delete env[name];
-    return {
-      config: {
-        name,
-        compatibilityDate,
-        compatibilityFlags,
-        manifest: {
-          mainModule: "entry.mjs",
-          modules: {
-            "entry.mjs": { type: "esm", contents: readFileSync(new URL("entry.mjs", import.meta.url), "utf8") },
-            ...modulesOf(own, this.#document, origin),
-          },
-        },
-        env,
-        exports:
-          name !== OBJECTS
-            ? {}
-            : {
-                // Kept in memory, so that their alarms can follow the clock.
-                KeyGate: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
-                Registry: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
-                Relay: { type: "durable-object", storage: "sqlite", unsafePreventEviction: true },
-              },
-      },
-      dev: {
-        unsafeDirectSockets: [
-          socket("default", url),
-          socket("Control", control),
-          socket("default", proxy, { proxy: true }),
-        ],
-        ...(this.internet && { outboundService: { type: "worker", worker: INTERNET } }),
-        unsafeRegisterWorker: false,
-      },
-    };
-  }
-}
-
-/**
- * The modules of a build, of which `built/worker.js` is the Worker. A folder has keyward.js and keyward.wasm, and
- * policy.json unless it is the present one's; or, of builds whose policy was in the wasm, index.js and index_bg.wasm.
- * Wasm may be compressed: with `.br`.
- * @param {string} build
- * @param {string} document
- * @param {string | undefined} origin
- * @returns {Extract<WorkerOptions["config"]["manifest"], { modules: unknown }>["modules"]}
- */
-function modulesOf(build, document, origin) {
-  const at = (/** @type {string} */ name) => join(root, build, name);
-  const text = (/** @type {string} */ name) => readFileSync(at(name), "utf8");
-  const wasm = (/** @type {string} */ name) =>
-    new Uint8Array(
-      existsSync(at(`${name}.br`)) ? brotliDecompressSync(readFileSync(at(`${name}.br`))) : readFileSync(at(name)),
-    );
-  const hasOwnPolicy = existsSync(at("index.js"));
-  if (build !== PRESENT && hasOwnPolicy) {
-    return {
-      "built/worker.js": {
-        type: "esm",
-        contents: 'export * from "./index.js";\nexport { default } from "./index.js";\n',
-      },
-      "built/index.js": { type: "esm", contents: text("index.js") },
-      ...(/index_bg\.wasm/.test(text("index.js")) && {
-        "built/index_bg.wasm": { type: "wasm", contents: wasm("index_bg.wasm") },
-      }),
-    };
-  }
-  const policy = build === PRESENT ? document : text("policy.json");
-  return {
-    "built/worker.js": { type: "esm", contents: workerWith(origin) },
-    "built/policy.json": { type: isJson(policy) ? "json" : "text", contents: policy },
-    "built/keyward.js": { type: "esm", contents: text("keyward.js") },
-    "built/keyward.wasm": { type: "wasm", contents: wasm("keyward.wasm") },
-  };
-}
-
-/**
- * As scripts/build.mjs writes it, or as somebody does whose Worker has the origin too.
- * @param {string | undefined} origin
- */
-const workerWith = (origin) => `import { keyward } from "./keyward.js";
-import policy from "./policy.json";
-
-export { KeyGate, Registry, Relay } from "./keyward.js";
-export default keyward(policy${origin ? `, { origin: ${origin} }` : ""});
-`;
-
-/** @param {string} text */
-function isJson(text) {
-  try {
-    return typeof JSON.parse(text) === "object";
-  } catch {
-    return false;
-  }
-}
-
-// The page's files, as the assets binding of a worker of their own, so that nothing stands before the gate.
-/** @type {() => WorkerOptions} */
-const pageWorker = () => ({
-  config: {
-    name: PAGE,
-    compatibilityDate,
-    manifest: {
-      mainModule: "page.mjs",
-      modules: {
-        "page.mjs": { type: "esm", contents: "export default { fetch: (request, env) => env.ASSETS.fetch(request) }" },
-      },
-    },
-    env: { ASSETS: { type: "assets" } },
-    assets: { hasUserWorker: true, runWorkerFirst: true, directory: join(root, "www") },
-  },
-  dev: { unsafeRegisterWorker: false },
-});
-
-// Stands where the network is: leads whatever URL is fetched to one server.
-/** @type {(address: string) => WorkerOptions} */
-const internetWorker = (address) => ({
-  config: {
-    name: INTERNET,
-    compatibilityDate,
-    manifest: {
-      mainModule: "internet.mjs",
-      modules: {
-        "internet.mjs": {
-          type: "esm",
-          contents: "export default { fetch: (request, env) => env.SERVER.fetch(request) }",
-        },
-      },
-    },
-    env: { SERVER: { type: "external", address, http: {} } },
-  },
-  dev: { unsafeRegisterWorker: false },
-});
-
-/** One worker: its address, and what a test can do to it while it runs. */
-export class Isolate {
-  url = "";
-  control = "";
-  /** Takes requests for absolute URLs, as a proxy does: what stands in front of it says over what they came. */
-  proxy = "";
-  /** The isolate behind a server that ends TLS. */
-  secureUrl = "";
-  /** @type {import("node:tls").Server | undefined} */
-  tlsFront;
-
-  /**
-   * @param {Gate} gate
-   * @param {string} name
-   */
-  constructor(gate, name) {
-    this.gate = gate;
-    this.name = name;
-  }
-
-  /**
-   * One request; see `send` in http.mjs. With `tls`, a version like "TLSv1.3", over TLS.
-   * @param {RequestToSend} [request]
-   */
-  send(request) {
-    return send(request?.tls ? this.secureUrl : this.url, request);
-  }
-
-  async listenOverTls() {
-    this.tlsFront = await startTlsFront(this.secureUrl, this.proxy);
-  }
-
-  /**
-   * Sets faults, or with null ends them: `{ "kv.get": { fail: true } }`.
-   * @param {Record<string, Fault | null> | null} changes
-   * Operations: `kv.get`, `kv.put`, `kv.list`, `kv.delete`, `FAILURES.limit` and `KEY_GATE.fetch` (a call of a stub) of this isolate, and, of the objects',
-   * `KeyGate.fetch`, `KeyGate.alarm`, `Registry.fetch`, `Registry.alarm`, `Relay.fetch`.
-   * A fault: `lagMs`, waits first; `fail`, throws without doing it, an error with the properties of `error`; `lose`, does it, then throws;
-   * `miss` (kv.get), answers that there is nothing; `answer`, answers this instead; `throws` (kv.get, FAILURES.limit),
-   * throws where a promise belongs; `reset` (objects), ends the object as a deployment would; `times`, ends after so many calls; `name`, only
-   * for this KV key or object name, or one of these.
-   */
-  faults(changes) {
-    return this.order("faults", { changes });
-  }
-
-  /**
-   * This isolate has no such binding, or another value in its place.
-   * @param {string} name
-   * @param {unknown} [value]
-   */
-  withoutBinding(name, value) {
-    return this.order("binding", { name, value, isThere: false });
-  }
-
-  /**
-   * The binding is as it was.
-   * @param {string} name
-   */
-  withBinding(name) {
-    return this.order("binding", { name, isThere: true });
-  }
-
-  /**
-   * KV answers this isolate, for so long (real time), from what it holds now; 0 ends that.
-   * @param {number} forMs
-   */
-  staleKv(forMs) {
-    return this.order("stale", { forMs });
-  }
-
-  /**
-   * Sets this worker's clock ahead of the real one.
-   * @param {number} offsetMs
-   */
-  clock(offsetMs) {
-    return this.order("clock", { offsetMs });
-  }
-
-  /** The wasm instance ends, as by a panic, where it asks for the time next. */
-  trap() {
-    return this.order("trap");
-  }
-
-  /**
-   * Calls an object as a worker would, with JSON; the answer's.
-   * @param {ObjectClass} className
-   * @param {string} name
-   * @param {unknown} call
-   */
-  async call(className, name, call) {
-    const { status, text } = await this.order("call", { className, name, body: JSON.stringify(call) });
-    if (status !== 200) throw new Error(`${className} ${name}: ${status} ${text}`);
-    return JSON.parse(text);
-  }
-
-  /**
-   * Calls since the start.
-   * @returns {Promise<Counts>}
-   */
-  counts() {
-    return this.order("counts");
-  }
-
-  resetCounts() {
-    return this.order("resetCounts");
-  }
-
-  /**
-   * Writes to KV past the Worker; null deletes.
-   * @param {string} key
-   * @param {string | null} value
-   */
-  putKv(key, value) {
-    return this.order("putKv", { key, value });
-  }
-
-  /**
-   * Has the control server of this worker do something; see entry.mjs.
-   * @param {string} order
-   * @param {object} details
-   */
-  async order(order, details = {}) {
-    const answer = await fetch(this.control, {
-      method: "POST",
-      body: JSON.stringify({ order, ...details }),
-      signal: AbortSignal.timeout(30_000),
-    });
-    if (!answer.ok) throw new Error(`${order}: ${answer.status} ${await answer.text()}`);
-    return answer.json();
   }
 }

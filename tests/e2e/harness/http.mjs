@@ -6,6 +6,7 @@ import { connect } from "node:net";
 import { connect as connectTls } from "node:tls";
 
 import { certificate } from "./tls.mjs";
+import { inTime } from "./wait.mjs";
 
 /** @import { Socket } from "node:net" */
 /** @import { Bytes, RequestToSend } from "../../../types/e2e.js" */
@@ -27,7 +28,7 @@ export async function send(base, request) {
  * @param {RequestToSend} [request]
  */
 export async function open(base, request = {}) {
-  const { method = "GET", target = "/", headers = [], host, body, tls, timeoutMs = 30_000 } = request;
+  const { method = "GET", target = "/", headers = [], host, body, tls, timeoutMs = 60_000 } = request;
   const { hostname, port, protocol } = new URL(base);
   /** @type {[string, Bytes][]} */
   const list = [];
@@ -79,6 +80,8 @@ async function sendAll(socket, what, headers, whole, chunks) {
 }
 
 const CRLF = Buffer.from("\r\n");
+/** No answer of a test leaves its client longer without a byte. */
+const SILENT_MS = 180_000;
 
 /** An answer, at first only its head. */
 export class Answer {
@@ -217,9 +220,10 @@ class Incoming {
     if (this.#ended || this.#failed) {
       throw new Error(`the connection ended before the answer did${this.#failed ? `: ${this.#failed.message}` : ""}`);
     }
-    await new Promise((resolve) => {
+    const woken = new Promise((resolve) => {
       this.#wake = resolve;
     });
+    await inTime("the rest of an answer", woken, { timeoutMs: SILENT_MS });
   }
 
   /** @param {number} length */

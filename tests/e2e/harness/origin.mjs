@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { once } from "node:events";
 import { createServer } from "node:http";
 
-import { freePort } from "./ports.mjs";
+import { onFreePort } from "./ports.mjs";
 import { waitFor } from "./wait.mjs";
 
 /** @import { IncomingMessage, Server, ServerResponse } from "node:http" */
@@ -17,7 +17,12 @@ import { waitFor } from "./wait.mjs";
  * @param {{ port?: number }} options
  */
 export async function startOrigin({ port } = {}) {
-  const origin = new Origin(port ?? (await freePort()));
+  return port === undefined ? onFreePort(listening) : listening(port);
+}
+
+/** @param {number} port */
+async function listening(port) {
+  const origin = new Origin(port);
   await origin.listen();
   return origin;
 }

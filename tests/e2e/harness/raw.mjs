@@ -89,7 +89,7 @@ export const GET = "GET /open/x HTTP/1.1\r\nHost: HOST\r\n\r\n";
 export const TRIES = 5;
 
 /**
- * Attempts, at most so many times, whose answer has to be this one at least once.
+ * Tries at most this many times until an attempt gets this answer; fails if none does.
  * @param {number} tries
  * @param {() => Promise<string>} attempt
  */

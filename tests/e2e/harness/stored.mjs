@@ -44,14 +44,37 @@ export function objects(persist) {
   });
 }
 
+/** No runtime goes on writing for longer while its test waits. */
+const SETTLED_WITHIN_MS = 30_000;
+
+/**
+ * A database's file and its log as both were at one moment: the runtime may move what is in the log into the file at any
+ * time, and begin the log anew.
+ * @param {string} path
+ */
+function settled(path) {
+  const read = () => ["", "-wal"].map((suffix) => /** @type {const} */ ([suffix, bytes(path + suffix)]));
+  const end = Date.now() + SETTLED_WITHIN_MS;
+  for (let before = read(); ; ) {
+    const now = read();
+    if (now.every(([, content], i) => isSame(content, before[i][1]))) return now;
+    if (Date.now() >= end) throw new Error(`${path} is written on and on`);
+    before = now;
+  }
+}
+
+/**
+ * @param {Buffer | undefined} one
+ * @param {Buffer | undefined} other
+ */
+const isSame = (one, other) => (one && other ? one.equals(other) : one === other);
+
 /** @param {string} path */
 function tables(path) {
   const folder = mkdtempSync(join(tmpdir(), "keyward-sqlite-"));
   try {
-    for (const suffix of ["", "-wal"]) {
-      const content = bytes(path + suffix);
+    for (const [suffix, content] of settled(path))
       if (content) writeFileSync(join(folder, `copy.sqlite${suffix}`), content);
-    }
     const db = new DatabaseSync(join(folder, "copy.sqlite"));
     try {
       // _cf_… are the runtime's own.

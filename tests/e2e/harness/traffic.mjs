@@ -4,6 +4,9 @@
 import { once } from "node:events";
 import { Agent, request } from "node:http";
 
+/** No answer takes longer, however busy the machine is. */
+const ANSWERED_WITHIN_MS = 60_000;
+
 export const MINUTE = 60_000;
 
 export const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -25,6 +28,7 @@ export class Client {
     try {
       const sent = request(new URL(target, isolate.url), {
         agent: this.#agent,
+        signal: AbortSignal.timeout(ANSWERED_WITHIN_MS),
         headers: { ...headers, ...(host && { host }) },
       });
       sent.end();
@@ -61,7 +65,7 @@ function codeOf(body) {
 export const bearer = (/** @type {string} */ key) => ({ Authorization: `Bearer ${key}` });
 
 /**
- * Calls `fire(n)` so many times a second until `isOver()`; what all of them came to.
+ * Calls `fire(n)` this many times a second until `isOver()`; resolves to all results.
  * @template Result
  * @param {number} perSecond
  * @param {() => boolean} isOver
@@ -79,15 +83,17 @@ export async function atRate(perSecond, isOver, fire) {
 }
 
 /**
- * The most moments in any span of this length.
+ * The most moments in any span of this length. Where each may have been earlier than it was recorded, only as many count as
+ * were within one in any case.
  * @param {number[]} moments
  */
-export function mostWithin(moments, span = MINUTE) {
+export function mostWithin(moments, span = MINUTE, earliest = (/** @type {number} */ at) => at) {
   const sorted = [...moments].sort((a, b) => a - b);
-  let first = 0;
+  const began = sorted.map(earliest);
   let most = 0;
   for (const [last, moment] of sorted.entries()) {
-    while (moment - sorted[first] >= span) first++;
+    let first = last + 1;
+    while (first > 0 && moment - began[first - 1] < span) first--;
     most = Math.max(most, last + 1 - first);
   }
   return most;

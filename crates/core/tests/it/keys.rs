@@ -34,7 +34,7 @@ fn what_people_see_of_a_key_is_its_beginning_and_its_end() {
     let key = new_key(1);
     let prefix = key::key_prefix(&format(), &key);
     assert!(key.starts_with(&prefix));
-    assert_eq!(prefix.len(), "kw_live_".len() + usize::from(format().shown));
+    assert_eq!(prefix.len(), "kw_live_".len() + usize::from(format().visible));
     assert_eq!(key::last4(&key), key[key.len() - 4..]);
 }
 
@@ -78,7 +78,7 @@ fn secrets_never_show_in_debug_output() {
 
 /// The formats of two systems: the tenant's code, and the beginning of its UUID.
 fn with_code() -> KeyFormat {
-    KeyFormat { live_prefix: "bdk_live_", tenant: Some(TenantPart::Code), shown: 0, ..format() }
+    KeyFormat { live_prefix: "bdk_live_", tenant: Some(TenantPart::Code), visible: 0, ..format() }
 }
 
 fn with_id() -> KeyFormat {
@@ -88,8 +88,8 @@ fn with_id() -> KeyFormat {
         tenant: Some(TenantPart::Id),
         random: 43,
         alphabet: Alphabet::Base64Url,
-        check: 0,
-        shown: 0,
+        checksum: 0,
+        visible: 0,
         ..format()
     }
 }
@@ -106,7 +106,7 @@ fn a_key_may_carry_its_tenants_code_or_the_beginning_of_its_id() {
     let random = key.expose().strip_prefix("bdk_live_ABC123_").unwrap();
     assert_eq!(random.len(), 36);
     assert_eq!(key::key_prefix(&with_code(), key.expose()), "bdk_live_ABC123");
-    let shown = KeyFormat { shown: 4, ..with_code() };
+    let shown = KeyFormat { visible: 4, ..with_code() };
     assert_eq!(key::key_prefix(&shown, key.expose()), format!("bdk_live_ABC123_{}", &random[..4]));
     assert!(key::is_well_formed(&with_code(), &secrets(), key.expose()));
 
@@ -142,7 +142,7 @@ proptest! {
     fn every_new_key_is_well_formed_in_its_own_deployment_only(seed: u64, random in 22_u8..60, check in 4_u8..=10, alphabet in 0..3_u8) {
         let alphabet = [Alphabet::Base62, Alphabet::Base64Url, Alphabet::Hex][usize::from(alphabet)];
         prop_assume!(alphabet != Alphabet::Base64Url || random % 4 != 1, "no number of bytes");
-        let format = KeyFormat { random, check, alphabet, ..format() };
+        let format = KeyFormat { random, checksum: check, alphabet, ..format() };
         let key = key::generate(&format, "", Mode::Live, &secrets(), &mut Seeded::new(seed));
         prop_assert!(key::is_well_formed(&format, &secrets(), key.expose()));
         let others = Secrets::new("another deployment's secret, long enough", None);

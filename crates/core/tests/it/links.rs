@@ -5,22 +5,22 @@
 use keyward_core::{
     cookie::{self, Repeated, SameSite},
     key,
-    link::{self, LinkState, Session, Spent},
+    link::{self, LinkState, RedeemError, Session},
     record::Mode,
     request_target::RequestTarget,
     secret::{Secret, Secrets},
-    time::Timestamp,
+    time::{MILLISECOND, SECOND, Timestamp},
 };
-use keyward_policy::{KeyFormat, Link};
+use keyward_policy::{KeyFormat, Link, Span};
 use keyward_testing::{NOON, SECRET, Seeded, record, secrets};
 use proptest::prelude::*;
 
 const LINK: Link = Link {
     parameter: "token",
     prefix: "st_",
-    life_s: 900,
+    life: Span::from_secs(900),
     cookie: "__Host-store-session",
-    session_life_s: 43_200,
+    session_life: Span::from_secs(43_200),
 };
 
 fn new(format: &KeyFormat) -> String {
@@ -61,7 +61,7 @@ fn session() -> Session {
 fn a_session_holds_until_its_end_in_its_own_realm_and_deployment() {
     let sealed = session().seal(&secrets());
     let open = |realm, secrets: &Secrets, now| Session::open(&sealed, realm, secrets, now);
-    let before = NOON.plus(-1);
+    let before = NOON.plus(-MILLISECOND);
     assert_eq!(open("shop", &secrets(), before), Some(session()));
     assert_eq!(open("shop", &secrets(), NOON), None, "it has ended");
     assert_eq!(open("other", &secrets(), before), None);
@@ -80,7 +80,7 @@ fn a_session_with_any_byte_changed_is_none() {
             forged.replace_range(at..=at, with);
             if forged != sealed {
                 assert_eq!(
-                    Session::open(&Secret::new(forged), "shop", &secrets(), NOON.plus(-1)),
+                    Session::open(&Secret::new(forged), "shop", &secrets(), NOON.plus(-MILLISECOND)),
                     None,
                     "{at}"
                 );
@@ -88,7 +88,11 @@ fn a_session_with_any_byte_changed_is_none() {
         }
     }
     for text in ["", "kw_session_", "kw_session_.", "kw_session_e30.", "st_0123"] {
-        assert_eq!(Session::open(&Secret::new(text), "shop", &secrets(), NOON.plus(-1)), None, "{text}");
+        assert_eq!(
+            Session::open(&Secret::new(text), "shop", &secrets(), NOON.plus(-MILLISECOND)),
+            None,
+            "{text}"
+        );
     }
 }
 
@@ -192,23 +196,23 @@ fn a_link_works_until_it_expires() {
     let link = LinkState::issue(&LINK, NOON);
     let at = |offset| {
         let mut link = link;
-        link.redeem(NOON.plus(offset))
+        link.redeem(NOON + Span::from_ms(offset))
     };
     assert_eq!(at(0), Ok(()));
     assert_eq!(at(900_000 - 1), Ok(()));
-    assert_eq!(at(900_000), Err(Spent::Expired));
+    assert_eq!(at(900_000), Err(RedeemError::Expired));
 }
 
 #[test]
 fn a_link_that_was_used_stays_used() {
     let mut link = LinkState::issue(&LINK, NOON);
     assert_eq!(link.redeem(NOON), Ok(()));
-    assert_eq!(link.redeem(NOON), Err(Spent::Used));
-    assert_eq!(link.redeem(NOON.plus(10_000_000)), Err(Spent::Used));
+    assert_eq!(link.redeem(NOON), Err(RedeemError::Used));
+    assert_eq!(link.redeem(NOON.plus(10_000 * SECOND)), Err(RedeemError::Used));
     let stored = serde_json::to_string(&link).unwrap();
     assert_eq!(stored, format!(r#"{{"expiresAt":{},"usedAt":{}}}"#, NOON.0 + 900_000, NOON.0));
-    let mut restored: LinkState = serde_json::from_str(&stored).unwrap();
-    assert_eq!(restored.redeem(NOON), Err(Spent::Used));
+    let mut restored: LinkState = keyward_json::from_str(&stored).unwrap();
+    assert_eq!(restored.redeem(NOON), Err(RedeemError::Used));
 }
 
 proptest! {
@@ -219,7 +223,7 @@ proptest! {
         offsets in prop::collection::vec(-1_000_000_i64..2_000_000, 1..20),
     ) {
         let mut link = LinkState::issue(&LINK, NOON);
-        let moments: Vec<Timestamp> = offsets.iter().map(|offset| NOON.plus(*offset)).collect();
+        let moments: Vec<Timestamp> = offsets.iter().map(|offset| NOON + Span::from_ms(*offset)).collect();
         let redeemed = moments.iter().filter(|moment| link.redeem(**moment).is_ok()).count();
         let in_time = moments.iter().any(|moment| *moment < link.expires_at);
         prop_assert_eq!(redeemed, usize::from(in_time));

@@ -11,7 +11,7 @@ use base64::{
 use keyward_policy::{KeyFormat, Link, Realm};
 use percent_encoding::percent_decode_str;
 
-use crate::configured;
+use crate::static_keys;
 use keyward_core::{
     key,
     request_target::RequestTarget,
@@ -26,10 +26,10 @@ const LEAST_CONFIGURED: usize = 16;
 pub fn is_in_url(realm: &Realm, target: RequestTarget<'_>, secrets: Option<&Secrets>) -> bool {
     let named = || {
         // Some servers part at `;` too.
-        target.query.split(['&', ';']).any(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        target.query.split(['&', ';']).filter_map(|pair| pair.split_once('=')).any(|(name, value)| {
+            let name = decoded(name);
             !value.is_empty()
-                && realm.url_parameters.iter().any(|parameter| is_name(&decoded(name), parameter))
+                && realm.forbidden_query_parameters.iter().any(|parameter| is_name(&name, parameter))
         })
     };
     let holds = |text: &str| readings(text).any(|text| holds_credential(realm, &text, secrets));
@@ -38,11 +38,14 @@ pub fn is_in_url(realm: &Realm, target: RequestTarget<'_>, secrets: Option<&Secr
 
 /// Whether a server may read a parameter's name as this one: PHP takes signs (`api.key`, `api+key`) for `_`.
 fn is_name(name: &str, parameter: &str) -> bool {
-    let read = |text: &str| -> Vec<u8> {
-        let sign = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
-        text.trim_start_matches([' ', '+']).bytes().map(sign).collect()
+    let sign = |byte: u8| if byte.is_ascii_alphanumeric() { byte.to_ascii_lowercase() } else { b'-' };
+    let read = |text: &str| {
+        text.trim_start_matches([' ', '+'])
+            .bytes()
+            .map(sign)
+            .eq(parameter.trim_start_matches([' ', '+']).bytes().map(sign))
     };
-    name.eq_ignore_ascii_case(parameter) || read(name) == read(parameter)
+    name.eq_ignore_ascii_case(parameter) || read(name)
 }
 
 /// Whether text holds what has the form of a key or token of this realm.
@@ -50,7 +53,7 @@ pub(super) fn holds_credential(realm: &Realm, text: &str, secrets: Option<&Secre
     let issuer = realm.jwt.map(|jwt| jwt.issuer);
     holds_key(&realm.key, secrets, text)
         || issuer.is_some_and(|issuer| holds_token_of(issuer, text))
-        || holds_configured(realm, text)
+        || holds_static_key(realm, text)
 }
 
 /// Whether the URL holds the token of a link, on a route where none is exchanged.
@@ -69,9 +72,11 @@ fn holds_key(format: &KeyFormat, secrets: Option<&Secrets>, text: &str) -> bool 
             .with_decode_allow_trailing_bits(true)
             .with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
-    let least = (usize::from(format.random) + usize::from(format.check)) * 4 / 3;
-    let in_base64 = |of_base64: fn(char) -> bool| {
-        text.split(|character| !of_base64(character)).filter(|run| run.len() > least).any(|run| {
+    let least = (usize::from(format.random) + usize::from(format.checksum)) * 4 / 3;
+    let in_base64 = |of_base64: fn(u8) -> bool| {
+        // Bytes of no other character are those of ASCII, so text is parted between characters.
+        let runs = text.as_bytes().split(|byte| !of_base64(*byte)).filter(|run| run.len() > least);
+        runs.filter_map(|run| str::from_utf8(run).ok()).any(|run| {
             // Of a run that is no whole number of bytes the last character says nothing.
             let whole = run.len() - usize::from(run.len() % 4 == 1);
             let plain = run.get(..whole).unwrap_or_default().replace('+', "-").replace('/', "_");
@@ -80,9 +85,11 @@ fn holds_key(format: &KeyFormat, secrets: Option<&Secrets>, text: &str) -> bool 
                 .is_ok_and(|bytes| key::appears_in(format, secrets, &String::from_utf8_lossy(&bytes)))
         })
     };
-    let url_safe = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_');
-    let standard = |character: char| character.is_ascii_alphanumeric() || matches!(character, '+' | '/');
-    key::appears_in(format, secrets, text) || in_base64(url_safe) || in_base64(standard)
+    let url_safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let standard = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    // Most text is too short for one.
+    let is_long = text.len() > least;
+    key::appears_in(format, secrets, text) || is_long && (in_base64(url_safe) || in_base64(standard))
 }
 
 /// A token in its compact form (RFC 7515, section 7.1) that says it is this issuer's: three parts, of which the
@@ -92,31 +99,34 @@ fn holds_token_of(issuer: &str, text: &str) -> bool {
     let of_token = |character: char| of_part(character) || character == '.';
     let says_so = |part: &str| {
         let claims = URL_SAFE_NO_PAD.decode(part).ok();
-        let claims = claims.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+        let claims = claims.and_then(|bytes| keyward_json::parse(str::from_utf8(&bytes).ok()?).ok());
         claims.is_some_and(|claims| claims.get("iss").and_then(|iss| iss.as_str()) == Some(issuer))
     };
-    text.split(|character| !of_token(character)).any(|run| {
-        let Some((_, rest)) = run.split_once('.') else { return false };
-        let mut parts = rest.split('.').peekable();
-        let claims = std::iter::from_fn(|| parts.next().filter(|_| parts.peek().is_some()));
-        claims.into_iter().any(says_so)
-    })
+    // Most text has no full stop.
+    text.contains('.')
+        && text.split(|character| !of_token(character)).any(|run| {
+            let Some((_, rest)) = run.split_once('.') else { return false };
+            let mut parts = rest.split('.').peekable();
+            let claims = std::iter::from_fn(|| parts.next().filter(|_| parts.peek().is_some()));
+            claims.into_iter().any(says_so)
+        })
 }
 
 /// A key of the policy's own, whose form only its hash knows: each word of the text.
-fn holds_configured(realm: &Realm, text: &str) -> bool {
+fn holds_static_key(realm: &Realm, text: &str) -> bool {
     let ends_word = |character: char| character.is_whitespace() || "/?&=;,+\"'".contains(character);
-    !realm.configured_keys.is_empty()
+    !realm.static_keys.is_empty()
         && text
             .split(ends_word)
             .filter(|word| word.len() >= LEAST_CONFIGURED)
-            .any(|word| configured::find(realm, &Secret::new(word)).is_some())
+            .any(|word| static_keys::find(realm, &Secret::new(word)).is_some())
 }
 
 /// How servers may read text with percent-encoding: those that undo it once, and those that do until nothing is left.
 fn readings(text: &str) -> impl Iterator<Item = Cow<'_, str>> {
-    let once = text.contains('%').then(|| percent_decode_str(text).decode_utf8_lossy());
-    once.into_iter().chain([decoded(text)])
+    let is_encoded = text.contains('%');
+    let once = is_encoded.then(|| percent_decode_str(text).decode_utf8_lossy());
+    once.into_iter().chain([if is_encoded { decoded(text) } else { Cow::Borrowed(text) }])
 }
 
 /// Text without percent-encoding, however often it was encoded, and whichever of its characters: `%252D` and `%25%32%44`

@@ -3,26 +3,25 @@
 
 use std::rc::Rc;
 
-use keyward_policy::PublicAlgorithm;
+use keyward_policy::Span;
 
 use super::keys::{Keys, UnfitKeys};
-use keyward_core::time::{HOUR, MINUTE, SECOND, Timestamp};
+use keyward_core::time::Timestamp;
 
 /// How long a set that was fetched is the last word on which keys there are: made-up key ids and
 /// forged signatures cause at most one fetch in this time.
-const MIN_AGE_MS: i64 = MINUTE;
+const MIN_AGE: Span = Span::from_mins(1);
 
 /// How long to wait after a fetch that failed.
-const RETRY_MS: i64 = 10 * SECOND;
+const RETRY: Span = Span::from_secs(10);
 
 /// How long beyond its age a set still serves while it cannot be fetched anew. A key that the issuer
 /// has withdrawn passes no longer than this.
-const MAX_STALE_MS: i64 = HOUR;
+const MAX_STALE: Span = Span::from_hours(1);
 
 /// One isolate's copy of one JWK Set.
 pub struct JwksCache {
-    max_age: i64,
-    algorithms: &'static [PublicAlgorithm],
+    max_age: Span,
     set: Option<(Rc<Keys>, Timestamp)>,
     /// When the fetch that is under way began, and when it is over: whoever began it may be gone.
     under_way: Option<(Timestamp, Timestamp)>,
@@ -52,42 +51,40 @@ pub enum Lookup {
     Unavailable {
         /// Why, for the log.
         reason: String,
-        /// Milliseconds until it is fetched again.
-        retry_after_ms: u64,
+        /// The time until it is fetched again.
+        retry_after: Span,
     },
 }
 
 impl JwksCache {
-    /// Nothing yet; a set will be used for `max_age_s`, for tokens with these algorithms.
-    pub fn new(max_age_s: u32, algorithms: &'static [PublicAlgorithm]) -> Self {
-        Self { max_age: i64::from(max_age_s) * SECOND, algorithms, set: None, under_way: None, failed: None }
+    /// Nothing yet; a set will be used for `max_age`.
+    pub fn new(max_age: Span) -> Self {
+        Self { max_age, set: None, under_way: None, failed: None }
     }
 
     /// What to do for a token with this key id, which could not be verified with those that were `tried`.
     /// Says [`Lookup::Fetch`] to one request at a time.
     pub fn look_up(&mut self, key_id: Option<&str>, tried: Option<&Rc<Keys>>, now: Timestamp) -> Lookup {
-        // What is of the future was so before the clock was set back: it is not young.
-        let younger = |moment: Timestamp, age| (0..age).contains(&now.0.saturating_sub(moment.0));
-        let set = self.set.as_ref().filter(|(_, fetched)| younger(*fetched, self.max_age + MAX_STALE_MS));
+        let set = self.set.as_ref().filter(|(_, fetched)| fetched.is_within(self.max_age + MAX_STALE, now));
         let is_new = |keys: &Rc<Keys>| tried.is_none_or(|tried| !Rc::ptr_eq(keys, tried));
         let known = set.filter(|(keys, _)| keys.know(key_id) && is_new(keys));
         if let Some((keys, fetched)) = known
-            && younger(*fetched, self.max_age)
+            && fetched.is_within(self.max_age, now)
         {
             return Lookup::Use(keys.clone());
         }
-        if known.is_none() && set.is_some_and(|(_, fetched)| younger(*fetched, MIN_AGE_MS)) {
+        if known.is_none() && set.is_some_and(|(_, fetched)| fetched.is_within(MIN_AGE, now)) {
             return Lookup::Unknown;
         }
         let under_way = self.under_way.is_some_and(|(began, ends)| (began..ends).contains(&now));
-        let failed = self.failed.as_ref().filter(|failed| younger(failed.at, RETRY_MS));
+        let failed = self.failed.as_ref().filter(|failed| failed.at.is_within(RETRY, now));
         match (known, failed) {
             (Some((keys, _)), failed) if under_way || failed.is_some() => Lookup::Use(keys.clone()),
             (None, _) if under_way => Lookup::Wait,
             (None, Some(failure)) => Lookup::Unavailable {
                 reason: failure.reason.clone(),
                 // A clock that went back makes it no longer than a whole pause.
-                retry_after_ms: (failure.at.0 + RETRY_MS - now.0).clamp(0, RETRY_MS).unsigned_abs(),
+                retry_after: (failure.at + RETRY - now).clamp(Span::ZERO, RETRY),
             },
             _ => {
                 self.under_way = Some((now, now));
@@ -103,14 +100,12 @@ impl JwksCache {
         }
     }
 
-    /// A fetch brought this text. A set without a usable key is a fetch that failed: the old one
-    /// serves on.
+    /// A fetch brought these. A set without a usable key is a fetch that failed: the old one serves on.
     ///
     /// # Errors
     /// What is wrong with it, for the log.
-    pub fn fetched(&mut self, json: &str, now: Timestamp) -> Result<(), UnfitKeys> {
-        let keys =
-            Keys::of_set(json, self.algorithms).inspect_err(|error| self.failed(error.to_string(), now))?;
+    pub fn fetched(&mut self, keys: Result<Keys, UnfitKeys>, now: Timestamp) -> Result<(), UnfitKeys> {
+        let keys = keys.inspect_err(|error| self.failed(error.to_string(), now))?;
         *self = Self { set: Some((Rc::new(keys), now)), under_way: None, failed: None, ..*self };
         Ok(())
     }

@@ -4,7 +4,7 @@ use keyward_policy::{Jwt, scope};
 use serde_json::Value;
 
 use super::{error::Error, object::Object};
-use keyward_core::time::{SECOND, Timestamp};
+use keyward_core::time::Timestamp;
 
 /// Most characters of a subject or a tenant: each goes to the origin in a header.
 const MOST_CHARACTERS: usize = 256;
@@ -37,13 +37,12 @@ impl Claims {
             return Err(Error::WrongAudience);
         }
 
-        let skew = i64::from(policy.skew_s) * SECOND;
-        let expires = moment(claims, &["exp"])?.ok_or(Error::MissingClaim(&["exp"]))?.plus(skew);
+        let expires = moment(claims, &["exp"])?.ok_or(Error::MissingClaim(&["exp"]))? + policy.skew;
         if now >= expires {
             return Err(Error::Expired);
         }
         for name in [&["nbf"], &["iat"]] {
-            if moment(claims, name)?.is_some_and(|from| now.plus(skew) < from) {
+            if moment(claims, name)?.is_some_and(|from| now + policy.skew < from) {
                 return Err(Error::NotYetValid);
             }
         }

@@ -1,40 +1,54 @@
 //! What is wrong with a token.
 
-use std::fmt;
+use thiserror::Error as ThisError;
 
 /// Most bytes of a token. A longer one is refused before anything else of it is looked at.
 pub const MOST_BYTES: usize = 8 * 1024;
 
 /// Why a token does not pass. Nothing of the token is in it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ThisError)]
 pub enum Error {
     /// Longer than [`MOST_BYTES`].
+    #[error("the token has more than {MOST_BYTES} bytes")]
     TooLong,
     /// Not three parts of base64url without padding, or not the JSON that belongs there.
+    #[error("the token's {0} is malformed")]
     Malformed(&'static str),
     /// It has `crit`: something must be understood that is not (RFC 7515, section 4.1.11).
+    #[error("the token has critical header parameters")]
     Critical,
     /// Another `typ` than the policy asks for.
+    #[error("the token is of another type")]
     WrongType,
     /// An algorithm that the policy does not name, `none` among them, or that is not the key's.
+    #[error("the token's algorithm is not allowed")]
     WrongAlgorithm,
     /// No key of the set has its `kid`, or more keys could be meant than are tried.
+    #[error("no key of the issuer has the token's key id")]
     UnknownKey,
     /// The signature is not of this token by this key.
+    #[error("the token's signature is wrong")]
     BadSignature,
     /// A claim that must be there is not.
+    #[error("the token lacks the claim {}", .0.join("."))]
     MissingClaim(&'static [&'static str]),
     /// A claim that is not of the kind that belongs there, or cannot be told to the origin in a header.
+    #[error("the token's claim {} is not valid", .0.join("."))]
     InvalidClaim(&'static [&'static str]),
     /// Another issuer.
+    #[error("the token is of another issuer")]
     WrongIssuer,
     /// Meant for somebody else.
+    #[error("the token is for another audience")]
     WrongAudience,
     /// Of another tenant than the one whose host was asked.
+    #[error("the token is of another tenant than the host")]
     WrongTenant,
     /// Past its `exp`.
+    #[error("the token has expired")]
     Expired,
     /// Before its `nbf`, or issued (`iat`) in the future.
+    #[error("the token is not valid yet")]
     NotYetValid,
 }
 
@@ -59,26 +73,3 @@ impl Error {
         }
     }
 }
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TooLong => write!(f, "the token has more than {MOST_BYTES} bytes"),
-            Self::Malformed(part) => write!(f, "the token's {part} is malformed"),
-            Self::Critical => f.write_str("the token has critical header parameters"),
-            Self::WrongType => f.write_str("the token is of another type"),
-            Self::WrongAlgorithm => f.write_str("the token's algorithm is not allowed"),
-            Self::UnknownKey => f.write_str("no key of the issuer has the token's key id"),
-            Self::BadSignature => f.write_str("the token's signature is wrong"),
-            Self::MissingClaim(path) => write!(f, "the token lacks the claim {}", path.join(".")),
-            Self::InvalidClaim(path) => write!(f, "the token's claim {} is not valid", path.join(".")),
-            Self::WrongIssuer => f.write_str("the token is of another issuer"),
-            Self::WrongAudience => f.write_str("the token is for another audience"),
-            Self::WrongTenant => f.write_str("the token is of another tenant than the host"),
-            Self::Expired => f.write_str("the token has expired"),
-            Self::NotYetValid => f.write_str("the token is not valid yet"),
-        }
-    }
-}
-
-impl std::error::Error for Error {}

@@ -3,19 +3,21 @@
 
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-use keyward_policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm};
+use keyward_policy::{JwkSet, Jwt, JwtKeys, PublicAlgorithm, Span};
 
 use super::{
     cache::{JwksCache, Lookup},
     keys::Keys,
     token::Token,
 };
-use crate::{deadline::Deadline, stores::Stores};
+use crate::{
+    deadline::{Deadline, LOOK_AGAIN},
+    platform::Platform,
+};
+use keyward_core::log::Event;
 
-/// How often a request looks whether another one has fetched an issuer's keys, in milliseconds.
-const LOOK_AGAIN_MS: u32 = 50;
 /// A fetch that could take less time than this is not begun: that it failed would say nothing of the issuer.
-const LEAST_FETCH_MS: u32 = 250;
+const LEAST_FETCH: Span = Span::from_ms(250);
 
 /// What verifies tokens, by realm. Nothing of it is borrowed while something is waited for.
 #[derive(Default)]
@@ -29,7 +31,7 @@ pub struct Issuers {
 pub struct Source {
     realm: &'static str,
     url: &'static str,
-    max_age_s: u32,
+    max_age: Span,
     algorithms: &'static [PublicAlgorithm],
 }
 
@@ -42,8 +44,8 @@ pub enum NoKeys {
     Unavailable {
         /// Why, for the log.
         reason: String,
-        /// Milliseconds until they are asked for again.
-        retry_after_ms: u64,
+        /// The time until they are asked for again.
+        retry_after: Span,
     },
     /// The deployment lacks the secret of this name.
     NotConfigured {
@@ -65,8 +67,8 @@ impl Source {
     /// That of a realm's issuer, if it publishes them.
     pub fn of(realm: &'static str, policy: &Jwt) -> Option<Self> {
         match policy.keys {
-            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } => {
-                Some(Self { realm, url, max_age_s, algorithms })
+            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age } } => {
+                Some(Self { realm, url, max_age, algorithms })
             }
             JwtKeys::Public { set: JwkSet::Inline(_), .. } | JwtKeys::Secret { .. } => None,
         }
@@ -80,38 +82,45 @@ impl Issuers {
     /// Why there are none.
     pub async fn keys(
         &self,
-        stores: &impl Stores,
+        platform: &impl Platform,
         deadline: Deadline,
         realm: &'static str,
         policy: &Jwt,
         token: &Token<'_>,
     ) -> Result<Rc<Keys>, NoKeys> {
         match policy.keys {
-            JwtKeys::Secret { name, form } => self.fixed(realm, || {
-                let secret = stores.secret(name).ok_or(NoKeys::NotConfigured { secret: name })?;
-                Keys::shared(&secret, form)
-                    .map_err(|error| NoKeys::UnfitSecret { secret: name, reason: error.to_string() })
-            }),
-            JwtKeys::Public { algorithms, set: JwkSet::Inline(text) } => {
-                self.fixed(realm, || Keys::of_set(text, algorithms).map_err(|_| NoKeys::UnfitSet))
+            JwtKeys::Secret { name, form } => {
+                let make = async || {
+                    let secret = platform.secret(name).ok_or(NoKeys::NotConfigured { secret: name })?;
+                    Keys::shared(&secret, form)
+                        .map_err(|error| NoKeys::UnfitSecret { secret: name, reason: error.to_string() })
+                };
+                self.fixed(realm, make).await
             }
-            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age_s } } => {
-                self.fetched(stores, deadline, Source { realm, url, max_age_s, algorithms }, token, None)
+            JwtKeys::Public { algorithms, set: JwkSet::Inline(text) } => {
+                let make = async || {
+                    let keys = Keys::of_set(text, algorithms, async |key| platform.verify(key).await).await;
+                    keys.map_err(|_| NoKeys::UnfitSet)
+                };
+                self.fixed(realm, make).await
+            }
+            JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age } } => {
+                self.fetched(platform, deadline, Source { realm, url, max_age, algorithms }, token, None)
                     .await
             }
         }
     }
 
     /// Keys that do not change while the isolate lives.
-    fn fixed(
+    async fn fixed(
         &self,
         realm: &'static str,
-        make: impl FnOnce() -> Result<Keys, NoKeys>,
+        make: impl AsyncFnOnce() -> Result<Keys, NoKeys>,
     ) -> Result<Rc<Keys>, NoKeys> {
         if let Some(keys) = self.fixed.borrow().get(realm) {
             return Ok(Rc::clone(keys));
         }
-        let keys = Rc::new(make()?);
+        let keys = Rc::new(make().await?);
         self.fixed.borrow_mut().insert(realm, Rc::clone(&keys));
         Ok(keys)
     }
@@ -122,62 +131,66 @@ impl Issuers {
     /// Why there are none.
     pub async fn fetched(
         &self,
-        stores: &impl Stores,
+        platform: &impl Platform,
         deadline: Deadline,
         source: Source,
         token: &Token<'_>,
         tried: Option<&Rc<Keys>>,
     ) -> Result<Rc<Keys>, NoKeys> {
         loop {
-            let now = stores.now();
+            let now = platform.now();
             let left = deadline.left(now);
             match self.cache(source, |cache| cache.look_up(token.key_id(), tried, now)) {
                 Lookup::Use(keys) => return Ok(keys),
                 Lookup::Unknown => return Err(NoKeys::Unknown),
-                Lookup::Unavailable { reason, retry_after_ms } => {
-                    return Err(NoKeys::Unavailable { reason, retry_after_ms });
+                Lookup::Unavailable { reason, retry_after } => {
+                    return Err(NoKeys::Unavailable { reason, retry_after });
                 }
-                Lookup::Wait if left > LOOK_AGAIN_MS => stores.wait(LOOK_AGAIN_MS).await,
+                Lookup::Wait if left > LOOK_AGAIN => platform.wait(LOOK_AGAIN).await,
                 Lookup::Wait => return Err(NoKeys::too_late("a fetch that others began has not ended")),
                 Lookup::Fetch { stale } => {
                     // Where older keys serve on, there is to be time for that.
-                    let within_ms = if stale.is_some() { left / 2 } else { left };
-                    if within_ms < LEAST_FETCH_MS {
+                    let within = if stale.is_some() { left / 2 } else { left };
+                    if within < LEAST_FETCH {
                         return stale.ok_or_else(|| NoKeys::too_late("no time was left to fetch it"));
                     }
-                    self.fetch(stores, source, within_ms).await;
+                    self.fetch(platform, source, within).await;
                 }
             }
         }
     }
 
     /// Fetches the keys; the cache then says what to do.
-    async fn fetch(&self, stores: &impl Stores, source: Source, within_ms: u32) {
-        let now = stores.now();
-        self.cache(source, |cache| cache.fetches_until(now.plus(within_ms.into())));
-        let answer = stores.fetch(source.url, within_ms).await;
-        let now = stores.now();
-        let fetched = self.cache(source, |cache| match answer {
-            Ok(text) => cache.fetched(&text, now).map_err(|error| error.to_string()),
-            Err(reason) => {
-                cache.failed(reason.clone(), now);
-                Err(reason)
+    async fn fetch(&self, platform: &impl Platform, source: Source, within: Span) {
+        let now = platform.now();
+        self.cache(source, |cache| cache.fetches_until(now + within));
+        let fetched = match platform.fetch(source.url, within).await {
+            Ok(text) => {
+                let keys =
+                    Keys::of_set(&text, source.algorithms, async |key| platform.verify(key).await).await;
+                let now = platform.now();
+                self.cache(source, |cache| cache.fetched(keys, now)).map_err(|error| error.to_string())
             }
-        });
-        if let Err(reason) = fetched {
-            stores.note(source.url, &reason);
+            Err(error) => {
+                let now = platform.now();
+                self.cache(source, |cache| cache.failed(error.to_string(), now));
+                Err(error.to_string())
+            }
+        };
+        if let Err(error) = fetched {
+            platform.log(&Event::StoreUnavailable { request_id: None, store: source.url, error: &error });
         }
     }
 
     fn cache<T>(&self, source: Source, use_it: impl FnOnce(&mut JwksCache) -> T) -> T {
         let mut fetched = self.fetched.borrow_mut();
-        let new = || JwksCache::new(source.max_age_s, source.algorithms);
+        let new = || JwksCache::new(source.max_age);
         use_it(fetched.entry(source.realm).or_insert_with(new))
     }
 }
 
 impl NoKeys {
     fn too_late(reason: &str) -> Self {
-        Self::Unavailable { reason: reason.to_owned(), retry_after_ms: 0 }
+        Self::Unavailable { reason: reason.to_owned(), retry_after: Span::ZERO }
     }
 }

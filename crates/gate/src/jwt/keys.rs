@@ -1,14 +1,14 @@
 //! What tokens are verified with: a shared secret, or the public keys of a JWK Set (RFC 7517), which
-//! [`keyward_policy::jwk`] reads.
-
-use std::fmt;
+//! [`keyward_policy::jwk`] reads. With a public key the platform verifies ([`Platform::verify`](crate::platform::Platform::verify)):
+//! here it is a function, `check`.
 
 use hmac::{Hmac, KeyInit, Mac};
 use keyward_policy::{
     PublicAlgorithm, SecretForm,
-    jwk::{self, UnfitSet, VerifyingKey},
+    jwk::{self, PublicKey, Signed, UnfitKey, UnfitSet},
 };
 use sha2::Sha256;
+use thiserror::Error as ThisError;
 
 use super::error::Error;
 use keyward_core::secret::Secret;
@@ -27,7 +27,7 @@ pub struct Keys(Kind);
 
 enum Kind {
     Shared(Hmac<Sha256>),
-    Set(Vec<VerifyingKey>),
+    Set(Vec<PublicKey>),
 }
 
 /// An algorithm that there is here. There is no `none`.
@@ -45,31 +45,29 @@ impl Algorithm {
 }
 
 /// Why text cannot verify tokens.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, ThisError)]
 pub enum UnfitKeys {
     /// A secret that is not written as the policy says.
+    #[error("the secret is not written in the form that the policy gives it")]
     SecretForm,
     /// A secret whose key has fewer than 32 bytes.
+    #[error("an HS256 secret needs at least {FEWEST_SECRET_BYTES} bytes")]
     ShortSecret,
     /// No JWK Set.
+    #[error("the text {0}")]
     Set(UnfitSet),
     /// A set without any key that verifies with one of the realm's algorithms; why each of the first few does not.
+    #[error("{}", no_key(.0))]
     NoKey(Vec<String>),
 }
 
-impl fmt::Display for UnfitKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::SecretForm => f.write_str("the secret is not written in the form that the policy gives it"),
-            Self::ShortSecret => write!(f, "an HS256 secret needs at least {FEWEST_SECRET_BYTES} bytes"),
-            Self::Set(error) => write!(f, "the text {error}"),
-            Self::NoKey(reasons) if reasons.is_empty() => f.write_str("the JWK Set has no keys"),
-            Self::NoKey(reasons) => write!(f, "the JWK Set has no usable key: {}", reasons.join("; ")),
-        }
+fn no_key(reasons: &[String]) -> String {
+    if reasons.is_empty() {
+        "the JWK Set has no keys".to_owned()
+    } else {
+        format!("the JWK Set has no usable key: {}", reasons.join("; "))
     }
 }
-
-impl std::error::Error for UnfitKeys {}
 
 impl Keys {
     /// A shared secret, for HS256.
@@ -89,11 +87,19 @@ impl Keys {
     ///
     /// # Errors
     /// [`UnfitKeys::Set`], [`UnfitKeys::NoKey`].
-    pub fn of_set(json: &str, algorithms: &[PublicAlgorithm]) -> Result<Self, UnfitKeys> {
+    pub async fn of_set(
+        json: &str,
+        algorithms: &[PublicAlgorithm],
+        check: impl AsyncFn(Signed<'_>) -> Result<bool, UnfitKey>,
+    ) -> Result<Self, UnfitKeys> {
         let mut keys = Vec::new();
         let mut reasons = Vec::new();
         for (at, key) in jwk::parse_set(json, algorithms).map_err(UnfitKeys::Set)?.into_iter().enumerate() {
-            match key {
+            let tried = match key {
+                Ok(key) => check(key.trial()).await.map(|_| key),
+                Err(reason) => Err(reason),
+            };
+            match tried {
                 Ok(key) => keys.push(key),
                 Err(reason) if reasons.len() < MOST_REASONS => reasons.push(format!("keys[{at}] {reason}")),
                 Err(_) => {}
@@ -111,12 +117,13 @@ impl Keys {
     }
 
     /// Whether the signature is of this text, by a key that may have this id, with this algorithm.
-    pub(super) fn verify(
+    pub(super) async fn verify(
         &self,
         algorithm: Algorithm,
         id: Option<&str>,
         text: &[u8],
         signature: &[u8],
+        check: impl AsyncFn(Signed<'_>) -> Result<bool, UnfitKey>,
     ) -> Result<(), Error> {
         let right = match (&self.0, algorithm) {
             // One secret, so the id tells nothing.
@@ -124,7 +131,13 @@ impl Keys {
                 mac.clone().chain_update(text).verify_slice(signature).is_ok()
             }
             (Kind::Set(keys), Algorithm::Public(algorithm)) => {
-                fitting(keys, id, algorithm)?.iter().any(|key| key.verify(algorithm, text, signature))
+                for key in fitting(keys, id, algorithm)? {
+                    let signed = Signed { key, algorithm, text, signature };
+                    if key.fits(signature) && check(signed).await.unwrap_or(false) {
+                        return Ok(());
+                    }
+                }
+                false
             }
             (Kind::Shared(_), Algorithm::Public(_)) | (Kind::Set(_), Algorithm::Hs256) => {
                 return Err(Error::WrongAlgorithm);
@@ -136,17 +149,17 @@ impl Keys {
 
 /// Whether this may be the key that a token names. Neither has to have an id (RFC 7515, section 4.1.4; RFC
 /// 7517, section 4.5).
-fn may_be(key: &VerifyingKey, id: Option<&str>) -> bool {
+fn may_be(key: &PublicKey, id: Option<&str>) -> bool {
     id.is_none() || key.id.is_none() || key.id.as_deref() == id
 }
 
 /// The keys that may have signed: all of the issuer's, so trying them (RFC 7515, appendix D) lets nobody
 /// else in; few, since each try costs time.
 fn fitting<'a>(
-    keys: &'a [VerifyingKey],
+    keys: &'a [PublicKey],
     id: Option<&str>,
     algorithm: PublicAlgorithm,
-) -> Result<Vec<&'a VerifyingKey>, Error> {
+) -> Result<Vec<&'a PublicKey>, Error> {
     let named: Vec<_> = keys.iter().filter(|key| may_be(key, id)).collect();
     let fitting: Vec<_> = named.iter().copied().filter(|key| key.takes(algorithm)).collect();
     match fitting.len() {

@@ -8,7 +8,8 @@
 //! `docs/tokens.md` says of every part of a token what passes.
 //!
 //! [`Token::read`] looks at the form, [`JwksCache::look_up`] says which keys to use or whether to
-//! fetch them, [`Token::verify`] decides.
+//! fetch them, [`Token::verify`] checks the signature, [`Verified::claims`] what
+//! it says.
 
 mod cache;
 mod claims;
@@ -23,4 +24,4 @@ pub use claims::Claims;
 pub use error::{Error, MOST_BYTES};
 pub use issuers::{Issuers, NoKeys, Source};
 pub use keys::{Keys, UnfitKeys};
-pub use token::Token;
+pub use token::{Token, Verified};

@@ -1,7 +1,10 @@
 //! A token in its compact form, and the order in which it is looked at.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use keyward_policy::{Jwt, JwtKeys};
+use keyward_policy::{
+    Jwt, JwtKeys,
+    jwk::{Signed, UnfitKey},
+};
 use serde_json::Value;
 
 use super::{
@@ -61,12 +64,32 @@ impl<'a> Token<'a> {
         self.key_id.as_deref()
     }
 
-    /// Checks the signature, then what it says.
+    /// Checks the signature. What it says counts only then.
     ///
     /// # Errors
-    /// All but those of [`Token::read`], and [`Error::Malformed`] for the claims.
-    pub fn verify(&self, keys: &Keys, now: Timestamp) -> Result<Claims, Error> {
-        keys.verify(self.algorithm, self.key_id(), self.signed.as_bytes(), &self.signature)?;
+    /// [`Error::WrongAlgorithm`], [`Error::UnknownKey`], [`Error::BadSignature`].
+    pub async fn verify(
+        &self,
+        keys: &Keys,
+        check: impl AsyncFn(Signed<'_>) -> Result<bool, UnfitKey>,
+    ) -> Result<Verified<'_>, Error> {
+        keys.verify(self.algorithm, self.key_id(), self.signed.as_bytes(), &self.signature, check).await?;
+        Ok(Verified { policy: self.policy, payload: self.payload })
+    }
+}
+
+/// A token whose signature was found right: proof of it, since only [`Token::verify`] makes one.
+pub struct Verified<'a> {
+    policy: &'a Jwt,
+    payload: &'a str,
+}
+
+impl Verified<'_> {
+    /// Checks what the token says.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for the claims, and those of [`Claims::check`].
+    pub fn claims(&self, now: Timestamp) -> Result<Claims, Error> {
         Claims::check(&object(self.payload, "claims")?, self.policy, now)
     }
 }

@@ -1,13 +1,14 @@
 //! Background tasks: what is done for a key once an answer is on its way, to keep leases in order.
 
-use keyward_limits::{lease::Grantor, timing::FIRST_ANSWER_MS, wire::Lease};
+use keyward_core::time::Span;
+use keyward_limits::{lease::Grantor, timing::FIRST_ANSWER, wire::Lease};
 
 /// A background task for one lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BackgroundTask {
     pub(super) hash: String,
     pub(super) version: u64,
-    pub(super) lease_length_ms: u32,
+    pub(super) lease_length: Span,
     pub(super) kind: TaskKind,
 }
 
@@ -16,11 +17,11 @@ pub(super) enum TaskKind {
     /// Ask for the next lease ahead of need.
     Renew,
     /// Report this lease shortly before its end, so that what is unused is free again.
-    End { grantor: Grantor, lease: u64, after_ms: u32 },
+    End { grantor: Grantor, lease: u64, after: Span },
 }
 
 /// Shortly before the lease ends, but late enough that little of it is wasted.
 pub(super) fn end_of(grantor: Grantor, lease: Lease) -> TaskKind {
-    let after_ms = lease.lease_length_ms - (lease.lease_length_ms / 10).min(FIRST_ANSWER_MS);
-    TaskKind::End { grantor, lease: lease.id, after_ms }
+    let after = lease.length - (lease.length / 10).min(FIRST_ANSWER);
+    TaskKind::End { grantor, lease: lease.id, after }
 }

@@ -6,7 +6,10 @@ use super::{
     background::{BackgroundTask, TaskKind},
     verdict::KnownKey,
 };
-use keyward_core::{record::Record, time::Timestamp};
+use keyward_core::{
+    record::Record,
+    time::{Span, Timestamp},
+};
 
 /// A record, and how well it is confirmed.
 pub(super) struct CachedRecord {
@@ -28,8 +31,8 @@ pub(super) enum Validation {
 
 impl CachedRecord {
     /// A background task for this key.
-    pub fn background(&self, lease_length_ms: u32, kind: TaskKind) -> BackgroundTask {
-        BackgroundTask { hash: self.hash.clone(), version: self.record.version, lease_length_ms, kind }
+    pub fn background(&self, lease_length: Span, kind: TaskKind) -> BackgroundTask {
+        BackgroundTask { hash: self.hash.clone(), version: self.record.version, lease_length, kind }
     }
 
     pub fn known_key(&self) -> KnownKey {
@@ -37,11 +40,10 @@ impl CachedRecord {
     }
 
     /// Whether the confirmation is young enough to refuse on. With freshness 0 only this request's own is.
-    pub fn is_fresh(&self, freshness_ms: u32, now: Timestamp) -> bool {
+    pub fn is_fresh(&self, freshness: Span, now: Timestamp) -> bool {
         match self.validation {
             Validation::None => false,
-            // One from the future was given before the clock was set back.
-            Validation::Earlier(asked) => (0..i64::from(freshness_ms)).contains(&(now.0 - asked.0)),
+            Validation::Earlier(asked) => asked.is_within(freshness, now),
             Validation::Now => true,
         }
     }

@@ -7,12 +7,16 @@ use futures_util::future::{Either, select};
 use super::context::Pipeline;
 use crate::{
     breakers::{Dependency, Owner},
-    stores::Stores,
+    platform::Platform,
 };
-use keyward_core::{record::Record, time::Timestamp, unavailable::Unavailable};
+use keyward_core::{
+    record::Record,
+    time::{Span, Timestamp},
+    unavailable::Unavailable,
+};
 use keyward_limits::{
     lease::Grantor,
-    timing::{FIRST_ANSWER_MS, MAX_DELAY_MS, RELAY_ANSWER_MS, SECOND_ANSWER_MS},
+    timing::{FIRST_ANSWER, MAX_DELAY, RELAY_ANSWER, SECOND_ANSWER},
     wire::{Acquire, Acquired, Cancelled, CoordinatorCall},
 };
 
@@ -34,27 +38,29 @@ pub(super) struct Call<'a> {
     pub hash: &'a str,
     pub record: &'a Rc<Record>,
     pub ask: Ask,
-    pub lease_length_ms: u32,
+    pub lease_length: Span,
     /// Now.
     pub asked: Timestamp,
-    /// Longest wait for the answer, in milliseconds.
-    pub patience: u32,
+    /// Longest wait for the answer.
+    pub patience: Span,
 }
 
 /// An answer, and what it answers.
 pub(super) struct Answered {
     pub acquired: Acquired,
     pub grantor: Grantor,
-    pub within_ms: u32,
+    pub within: Span,
     /// When it was asked, by the clock as it was set when the answer came.
     pub asked: Timestamp,
-    /// It came after `within_ms`, whatever the clock shows.
+    /// When, at the earliest, the coordinator said that the record of the answer holds.
+    pub validated: Timestamp,
+    /// It came after `within`, whatever the clock shows.
     pub is_late: bool,
     /// Identifies the call.
     pub call: u64,
 }
 
-impl<S: Stores> Pipeline<'_, S> {
+impl<P: Platform> Pipeline<'_, P> {
     /// Makes the call, together with all that is to be reported, and notes the answer.
     pub(super) async fn call(&self, call: Call<'_>) -> Result<Answered, (Unavailable, Grantor)> {
         let Call { hash, record, ask, asked, .. } = call;
@@ -71,22 +77,22 @@ impl<S: Stores> Pipeline<'_, S> {
         };
         let before = set_back(asked);
         let sent = CoordinatorCall::Acquire(acquire.clone());
-        let answer = self.stores.coordinator::<Acquired>(hash, grantor, &sent, patience);
+        let answer = self.platform.coordinator::<Acquired>(hash, grantor, &sent, patience);
         // A timer goes on when a clock is set back.
-        let (answer, is_late) = if acquire.immediate && acquire.within_ms < patience {
-            match select(pin!(answer), pin!(self.stores.wait(acquire.within_ms))).await {
+        let (answer, is_late) = if acquire.immediate && acquire.within < patience {
+            match select(pin!(answer), pin!(self.platform.wait(acquire.within))).await {
                 Either::Left((answer, _)) => (answer, false),
                 Either::Right((_, answer)) => (answer.await, true),
             }
         } else {
             (answer.await, false)
         };
-        self.end_of(asking, &answer);
-        let now = self.stores.now();
+        let answer = self.end_of(asking, answer);
+        let now = self.platform.now();
         // What counts from before the call is, like all leases, earlier by as much as the clock was set back
         // meanwhile.
         let asked_then = asked;
-        let asked = asked.plus(before - set_back(now));
+        let asked = asked + (before - set_back(now));
         let mut memory = self.memory.borrow_mut();
         if let Some(tally) = &acquire.tally {
             memory.ledger.end(hash, tally, answer.is_ok(), now);
@@ -115,7 +121,7 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         if let Acquired::Granted { via, .. } | Acquired::Limited { via, .. } = &acquired {
             memory.set_slow(hash, false);
-            memory.confirm(hash, record, asked.plus(-i64::from(via.age_ms)));
+            memory.confirm(hash, record, asked - via.age);
             memory.set_grantor(hash, if via.relay { Grantor::Relay } else { Grantor::Coordinator });
             if let Some(fallback) = memory.fallback(hash) {
                 fallback.ends();
@@ -126,28 +132,30 @@ impl<S: Stores> Pipeline<'_, S> {
             if let Acquired::Granted { windows, lease, via, .. } = &mut acquired {
                 lessee.update_windows(windows, asked);
                 if let Some(lease) = lease {
-                    lessee.add_lease(grantor, *lease, via.age_ms, asked);
+                    lessee.add_lease(grantor, *lease, via.age, asked);
                 }
                 *windows = lessee.windows(asked);
             }
         }
-        Ok(Answered { acquired, grantor, within_ms: acquire.within_ms, asked, is_late, call: acquire.call })
+        let validated = asked - oldest_validation(grantor, call.lease_length);
+        let within = acquire.within;
+        Ok(Answered { acquired, grantor, within, asked, validated, is_late, call: acquire.call })
     }
 
     /// Whom to ask, and how long to wait for the answer.
-    fn whom_to_ask(&self, call: Call<'_>) -> (Grantor, u32) {
-        let Call { hash, ask, lease_length_ms, asked, patience, .. } = call;
+    fn whom_to_ask(&self, call: Call<'_>) -> (Grantor, Span) {
+        let Call { hash, ask, lease_length, asked, patience, .. } = call;
         let memory = self.memory.borrow();
         // If a relay does not answer, the coordinator is asked next; not if the coordinator does not answer the
         // relay.
         let is_slow = memory.is_slow(hash);
-        let spare = patience.saturating_sub(FIRST_ANSWER_MS);
-        let at_relay = RELAY_ANSWER_MS.min(if is_slow && spare < FIRST_ANSWER_MS { patience } else { spare });
+        let spare = patience.less(FIRST_ANSWER);
+        let at_relay = RELAY_ANSWER.min(if is_slow && spare < FIRST_ANSWER { patience } else { spare });
         let to_relay = match ask {
             Ask::Pass { is_retry: true, .. } => false,
             // Only the coordinator's own answer is new enough.
-            _ if lease_length_ms < 2 * RELAY_ANSWER_MS => false,
-            _ => (is_slow || at_relay >= FIRST_ANSWER_MS) && memory.grantor(hash) == Grantor::Relay,
+            _ if lease_length < RELAY_ANSWER * 2 => false,
+            _ => (is_slow || at_relay >= FIRST_ANSWER) && memory.grantor(hash) == Grantor::Relay,
         };
         if to_relay && memory.breakers.relay_is_closed(hash, asked) {
             (Grantor::Relay, at_relay)
@@ -157,19 +165,19 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     /// All that the call says.
-    fn prepare(&self, call: Call<'_>, grantor: Grantor, patience: u32) -> Acquire {
-        let Call { hash, record, ask, lease_length_ms, asked, .. } = call;
+    fn prepare(&self, call: Call<'_>, grantor: Grantor, patience: Span) -> Acquire {
+        let Call { hash, record, ask, lease_length, asked, .. } = call;
         let mut memory = self.memory.borrow_mut();
-        let within_ms = match (ask, grantor) {
+        let within = match (ask, grantor) {
             (Ask::Lease | Ask::Validation, _) => patience,
-            (Ask::Pass { .. }, Grantor::Relay) => RELAY_ANSWER_MS,
-            (Ask::Pass { is_retry: false, .. }, Grantor::Coordinator) => FIRST_ANSWER_MS,
+            (Ask::Pass { .. }, Grantor::Relay) => RELAY_ANSWER,
+            (Ask::Pass { is_retry: false, .. }, Grantor::Coordinator) => FIRST_ANSWER,
             // Never use a decision older than the bound on staleness; with bound 0, only this request's own.
-            (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) if lease_length_ms == 0 => {
-                SECOND_ANSWER_MS
+            (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) if lease_length == Span::ZERO => {
+                SECOND_ANSWER
             }
             (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) => {
-                SECOND_ANSWER_MS.min(lease_length_ms.saturating_sub(MAX_DELAY_MS)).max(FIRST_ANSWER_MS)
+                SECOND_ANSWER.min(lease_length.less(MAX_DELAY)).max(FIRST_ANSWER)
             }
         };
         let ((wants, queued), leases) =
@@ -177,7 +185,7 @@ impl<S: Stores> Pipeline<'_, S> {
                 let wish = if ask == Ask::Validation {
                     (0, 0)
                 } else {
-                    lessee.plan_call(grantor, lease_length_ms, asked)
+                    lessee.plan_call(grantor, lease_length, asked)
                 };
                 (wish, lessee.report(grantor, asked))
             });
@@ -190,10 +198,10 @@ impl<S: Stores> Pipeline<'_, S> {
             version: record.version,
             immediate: matches!(ask, Ask::Pass { .. }),
             // No later than it is waited for.
-            within_ms: within_ms.min(patience),
+            within: within.min(patience),
             wants,
             queued,
-            lease_length_ms,
+            lease_length,
             client_id: memory.client_id,
             leases,
             unreported: memory.fallback(hash).map_or(0, |fallback| fallback.take_unreported()),
@@ -204,6 +212,14 @@ impl<S: Stores> Pipeline<'_, S> {
             tally: Some(tally),
             ..Acquire::default()
         }
+    }
+}
+
+/// Greatest age of the confirmation behind an answer.
+fn oldest_validation(grantor: Grantor, lease_length: Span) -> Span {
+    match grantor {
+        Grantor::Coordinator => Span::ZERO,
+        Grantor::Relay => lease_length / 2,
     }
 }
 

@@ -1,4 +1,4 @@
-//! Step 8 of a request's life: every window of the key is charged, from a lease that this isolate holds or by
+//! Every window of the key is charged, from a lease that this isolate holds or by
 //! asking the coordinator; and the background tasks that keep leases in order, after the answer and never before it.
 
 use std::rc::Rc;
@@ -11,17 +11,18 @@ use super::{
     call::{Answered, Ask, Call, dependency, owner},
     context::{Pipeline, unavailable},
 };
-use crate::{denial::Denial, memory::Limited, stores::Stores};
-use keyward_core::{record::Record, time::Timestamp, unavailable::Unavailable};
+use crate::{denial::Denial, memory::Limited, platform::Platform};
+use keyward_core::{
+    record::Record,
+    time::{Span, Timestamp},
+    unavailable::Unavailable,
+};
 use keyward_limits::{
     lease::{self, Grantor},
     limit::WindowState,
-    timing::SECOND_ANSWER_MS,
+    timing::{BACKGROUND_ANSWER, SECOND_ANSWER},
     wire::{Acquired, Cancelled, CoordinatorCall, ReportAck},
 };
-
-/// Longest wait for the answer to a background call, in milliseconds.
-pub(super) const BACKGROUND_MS: u32 = 5_000;
 
 /// What the coordinator says to a request.
 pub(super) enum Answer {
@@ -42,34 +43,34 @@ pub(super) enum CountedBy {
     Coordinator { call: u64, reservation: Option<Timestamp> },
 }
 
-impl<S: Stores> Pipeline<'_, S> {
+impl<P: Platform> Pipeline<'_, P> {
     /// Charges one request: to a lease that this isolate holds, else by asking, unless calls in flight are about to bring
     /// an answer.
     pub(super) async fn charge(
         &self,
         realm: &Realm,
         cached: &CachedRecord,
-        freshness_ms: u32,
+        freshness: Span,
     ) -> Result<Answer, Denial> {
         let (hash, version) = (&cached.hash, cached.record.version);
-        let lease_length_ms = lease::life(freshness_ms);
-        let came = self.stores.now();
+        let lease_length = lease::length(freshness);
+        let came = self.platform.now();
         if let Some(lessee) = self.memory.borrow_mut().lessee(hash, version) {
             lessee.note_arrival(came);
         }
         let mut has_waited = false;
         loop {
-            let now = self.stores.now();
+            let now = self.platform.now();
             self.memory.borrow_mut().notice(now);
             // A timer may have been late.
             if self.deadline.has_passed(now) {
                 return Err(unavailable("KeyGate"));
             }
-            if let Some(answer) = self.admit_locally(cached, freshness_ms, lease_length_ms, now) {
+            if let Some(answer) = self.admit_locally(cached, freshness, lease_length, now) {
                 return Ok(answer);
             }
-            let has_time = lease_length_ms > 0 && self.deadline.left(now) > lease::POLL_MS;
-            let is_patient = (0..i64::from(SECOND_ANSWER_MS)).contains(&(now.0 - came.0));
+            let has_time = lease_length > Span::ZERO && self.deadline.left(now) > lease::POLL;
+            let is_patient = came.is_within(SECOND_ANSWER, now);
             let waits = self.memory.borrow_mut().lessee(hash, version).is_some_and(|lessee| {
                 let waits = has_time
                     && if is_patient { lessee.has_call_in_flight(now) } else { lessee.is_at_call_limit(now) };
@@ -81,12 +82,12 @@ impl<S: Stores> Pipeline<'_, S> {
             if !waits {
                 // All that have waited in vain for the same calls would now call themselves, and no time is left for that.
                 if has_waited && !has_time {
-                    return self.fall_back(realm, cached, lease_length_ms);
+                    return self.fall_back(realm, cached, lease_length);
                 }
                 break;
             }
             has_waited = true;
-            self.stores.wait(lease::POLL_MS).await;
+            self.platform.wait(lease::POLL).await;
             let mut memory = self.memory.borrow_mut();
             if let Some(lessee) = memory.lessee(hash, version) {
                 lessee.dequeue(came);
@@ -96,7 +97,7 @@ impl<S: Stores> Pipeline<'_, S> {
                 return Ok(Answer::Changed { record, asked });
             }
         }
-        let answer = self.acquire(realm, cached, lease_length_ms).await?;
+        let answer = self.acquire(realm, cached, lease_length).await?;
         if let Answer::Limited(limited) = &answer {
             self.memory.borrow_mut().limit(hash, limited.clone());
         }
@@ -107,31 +108,26 @@ impl<S: Stores> Pipeline<'_, S> {
     fn admit_locally(
         &self,
         cached: &CachedRecord,
-        freshness_ms: u32,
-        lease_length_ms: u32,
+        freshness: Span,
+        lease_length: Span,
         now: Timestamp,
     ) -> Option<Answer> {
-        let admitted = self.admit_under_lease(cached, lease_length_ms, now);
+        let admitted = self.admit_under_lease(cached, lease_length, now);
         if admitted.is_some() {
             return admitted;
         }
-        let limited = self.memory.borrow_mut().limited(&cached.hash, freshness_ms.into(), now)?;
+        let limited = self.memory.borrow_mut().limited(&cached.hash, freshness, now)?;
         Some(Answer::Limited(limited))
     }
 
     /// Admits the request under a lease, if this isolate holds one.
-    fn admit_under_lease(
-        &self,
-        cached: &CachedRecord,
-        lease_length_ms: u32,
-        now: Timestamp,
-    ) -> Option<Answer> {
-        if lease_length_ms == 0 {
+    fn admit_under_lease(&self, cached: &CachedRecord, lease_length: Span, now: Timestamp) -> Option<Answer> {
+        if lease_length == Span::ZERO {
             return None;
         }
         let mut memory = self.memory.borrow_mut();
-        let admitted = memory.lessee(&cached.hash, cached.record.version)?.admit(lease_length_ms, now)?;
-        let background = admitted.renew.then(|| cached.background(lease_length_ms, TaskKind::Renew));
+        let admitted = memory.lessee(&cached.hash, cached.record.version)?.consume(lease_length, now)?;
+        let background = admitted.renew.then(|| cached.background(lease_length, TaskKind::Renew));
         Some(Answer::Granted { windows: admitted.windows, background, counted_by: CountedBy::Gate })
     }
 
@@ -140,77 +136,73 @@ impl<S: Stores> Pipeline<'_, S> {
         &self,
         realm: &Realm,
         cached: &CachedRecord,
-        lease_length_ms: u32,
+        lease_length: Span,
     ) -> Result<Answer, Denial> {
         let CachedRecord { hash, record, .. } = cached;
         let mut cancelled = None;
         for is_retry in [false, true] {
-            let asked = self.stores.now();
+            let asked = self.platform.now();
             let left = self.deadline.left(asked);
-            if left == 0 {
+            if left == Span::ZERO {
                 break;
             }
             let ask = Ask::Pass { is_retry, cancelled: cancelled.take() };
             // Leaves time for the fallback limit, where the realm has one.
-            let patience = if may_be_local(realm, lease_length_ms) { left - left / 4 } else { left };
-            let called = self.call(Call { hash, record, ask, lease_length_ms, asked, patience }).await;
-            let Answered { acquired, grantor, within_ms, asked, is_late, call } = match called {
+            let patience = if may_be_local(realm, lease_length) { left - left / 4 } else { left };
+            let called = self.call(Call { hash, record, ask, lease_length, asked, patience }).await;
+            let Answered { acquired, grantor, within, asked, validated, is_late, call } = match called {
                 Ok(answered) => answered,
                 Err((Unavailable, Grantor::Relay)) => continue,
                 Err((Unavailable, Grantor::Coordinator)) => {
-                    return self.fall_back(realm, cached, lease_length_ms);
+                    return self.fall_back(realm, cached, lease_length);
                 }
             };
-            // The slot is reserved only until `within_ms` (and the delay): a later answer must not admit. Nor must one
-            // of unknown age, since the clock was set back meanwhile.
-            let in_time = |delay_ms: u32| {
-                let latest = i64::from(within_ms) + i64::from(delay_ms);
-                (0..=latest).contains(&(self.stores.now().0 - asked.0))
-            };
+            // The slot is reserved only until `within` (and the delay): a later answer must not admit. Nor must one
+            // of unknown age, since the clock was set back meanwhile. At the last moment it still admits, as at a deadline.
+            let in_time =
+                |delay: Span| (Span::ZERO..=within + delay).contains(&(self.platform.now() - asked));
             match acquired {
-                Acquired::Granted { windows, delay_ms, reservation, lease, .. } => {
+                Acquired::Granted { windows, delay, reservation, lease, .. } => {
                     // A delay that would end too late is not begun.
-                    let mut passes = !is_late && in_time(0) && delay_ms <= self.left();
-                    if passes && delay_ms > 0 {
-                        self.stores.wait(delay_ms).await;
+                    let mut passes = !is_late && in_time(Span::ZERO) && delay <= self.left();
+                    if passes && delay > Span::ZERO {
+                        self.platform.wait(delay).await;
                         // A timer may be late, too.
-                        passes = in_time(delay_ms) && !self.deadline.has_passed(self.stores.now());
+                        passes = in_time(delay) && !self.deadline.has_passed(self.platform.now());
                     }
                     if !passes {
                         cancelled =
                             (grantor == Grantor::Coordinator).then_some(Cancelled { call, reservation });
                         if let Some(cancelled) = cancelled {
-                            let now = self.stores.now();
+                            let now = self.platform.now();
                             self.memory.borrow_mut().ledger.cancelled(hash, cancelled, now);
                         }
                         continue;
                     }
                     let background =
-                        lease.map(|lease| cached.background(lease_length_ms, end_of(grantor, lease)));
+                        lease.map(|lease| cached.background(lease_length, end_of(grantor, lease)));
                     let counted_by = match grantor {
                         Grantor::Coordinator => CountedBy::Coordinator { call, reservation },
                         Grantor::Relay => CountedBy::Gate,
                     };
                     return Ok(Answer::Granted { windows, background, counted_by });
                 }
-                Acquired::Limited { windows, retry_after_ms, .. } => {
+                Acquired::Limited { windows, retry_after, .. } => {
                     // The answer to another request may have brought a lease meanwhile.
-                    if let Some(granted) = self.admit_under_lease(cached, lease_length_ms, self.stores.now())
-                    {
+                    if let Some(granted) = self.admit_under_lease(cached, lease_length, self.platform.now()) {
                         return Ok(granted);
                     }
-                    let held_ms = match grantor {
-                        Grantor::Coordinator => retry_after_ms.max(lease::FULL_BY_COORDINATOR_MS),
-                        Grantor::Relay => lease::FULL_BY_RELAY_MS,
+                    let held = match grantor {
+                        Grantor::Coordinator => retry_after.max(lease::FULL_BY_COORDINATOR),
+                        Grantor::Relay => lease::FULL_BY_RELAY,
                     };
-                    return Ok(Answer::Limited(Limited { asked, windows, retry_after_ms, held_ms }));
+                    return Ok(Answer::Limited(Limited { asked, windows, retry_after, held }));
                 }
                 Acquired::Changed { record } => {
-                    let asked = asked.plus(-oldest_validation(grantor, lease_length_ms));
-                    return Ok(Answer::Changed { record: Rc::new(record), asked });
+                    return Ok(Answer::Changed { record: Rc::new(record), asked: validated });
                 }
                 // The relay asks for all. If each isolate asked for itself now, the coordinator would answer nobody.
-                Acquired::Unreached { .. } => return self.fall_back(realm, cached, lease_length_ms),
+                Acquired::Unreached { .. } => return self.fall_back(realm, cached, lease_length),
                 Acquired::Unknown => break,
             }
         }
@@ -222,21 +214,16 @@ impl<S: Stores> Pipeline<'_, S> {
     pub(super) async fn refresh(
         &self,
         cached: &CachedRecord,
-        lease_length_ms: u32,
+        lease_length: Span,
     ) -> Result<Option<(Rc<Record>, Timestamp)>, Denial> {
         for _ in 0..2 {
-            let asked = self.stores.now();
+            let asked = self.platform.now();
             let CachedRecord { hash, record, .. } = cached;
             let patience = self.deadline.left(asked);
-            match self
-                .call(Call { hash, record, ask: Ask::Validation, lease_length_ms, asked, patience })
-                .await
+            match self.call(Call { hash, record, ask: Ask::Validation, lease_length, asked, patience }).await
             {
-                Ok(Answered { acquired: Acquired::Changed { record }, grantor, asked, .. }) => {
-                    return Ok(Some((
-                        Rc::new(record),
-                        asked.plus(-oldest_validation(grantor, lease_length_ms)),
-                    )));
+                Ok(Answered { acquired: Acquired::Changed { record }, validated, .. }) => {
+                    return Ok(Some((Rc::new(record), validated)));
                 }
                 Ok(Answered { acquired: Acquired::Unknown | Acquired::Unreached { .. }, .. }) => break,
                 Ok(Answered { acquired: Acquired::Granted { .. } | Acquired::Limited { .. }, .. }) => {
@@ -250,17 +237,12 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     /// The coordinator cannot be asked: the fallback limit decides, where the realm has one.
-    fn fall_back(
-        &self,
-        realm: &Realm,
-        cached: &CachedRecord,
-        lease_length_ms: u32,
-    ) -> Result<Answer, Denial> {
+    fn fall_back(&self, realm: &Realm, cached: &CachedRecord, lease_length: Span) -> Result<Answer, Denial> {
         let CachedRecord { hash, record, .. } = cached;
         let mut memory = self.memory.borrow_mut();
-        let may_pass = may_be_local(realm, lease_length_ms) && {
+        let may_pass = may_be_local(realm, lease_length) && {
             memory.keep(hash, record);
-            memory.fallback(hash).is_some_and(|fallback| fallback.admit(record.limits, self.stores.now()))
+            memory.fallback(hash).is_some_and(|fallback| fallback.allow(record.limits, self.platform.now()))
         };
         if may_pass {
             Ok(Answer::Granted { windows: Vec::new(), background: None, counted_by: CountedBy::Gate })
@@ -273,8 +255,8 @@ impl<S: Stores> Pipeline<'_, S> {
     pub async fn run_background(&self, background: BackgroundTask) -> Option<BackgroundTask> {
         match background.kind {
             TaskKind::Renew => self.renew(background).await,
-            TaskKind::End { grantor, lease, after_ms } => {
-                self.stores.wait(after_ms).await;
+            TaskKind::End { grantor, lease, after } => {
+                self.platform.wait(after).await;
                 self.end(&background, grantor, lease).await;
                 None
             }
@@ -282,25 +264,25 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     async fn renew(&self, background: BackgroundTask) -> Option<BackgroundTask> {
-        let BackgroundTask { hash, version, lease_length_ms, .. } = &background;
+        let BackgroundTask { hash, version, lease_length, .. } = &background;
         let known = self.memory.borrow_mut().record(hash);
         let (record, _) = known.filter(|(record, _)| record.version == *version)?;
-        let asked = self.stores.now();
+        let asked = self.platform.now();
         let call = Call {
             hash,
             record: &record,
             ask: Ask::Lease,
-            lease_length_ms: *lease_length_ms,
+            lease_length: *lease_length,
             asked,
-            patience: BACKGROUND_MS,
+            patience: BACKGROUND_ANSWER,
         };
-        let Answered { acquired, grantor, .. } = self.call(call).await.ok()?;
+        let Answered { acquired, grantor, validated, .. } = self.call(call).await.ok()?;
         match acquired {
             Acquired::Granted { lease: Some(lease), .. } => {
                 Some(BackgroundTask { kind: end_of(grantor, lease), ..background })
             }
             Acquired::Changed { record } => {
-                self.memory.borrow_mut().confirm(hash, &Rc::new(record), asked);
+                self.memory.borrow_mut().confirm(hash, &Rc::new(record), validated);
                 None
             }
             _ => None,
@@ -308,7 +290,7 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     async fn end(&self, background: &BackgroundTask, grantor: Grantor, lease: u64) {
-        let now = self.stores.now();
+        let now = self.platform.now();
         let report = {
             let mut memory = self.memory.borrow_mut();
             memory.lessee_of_any(&background.hash).and_then(|lessee| lessee.end_lease(grantor, lease, now))
@@ -316,16 +298,15 @@ impl<S: Stores> Pipeline<'_, S> {
         let Some(report) = report else { return };
         let record = self.memory.borrow().peek(&background.hash);
         let of = dependency(&background.hash, owner(record.as_ref()), grantor);
-        let Ok(asking) = self.begin(of, BACKGROUND_MS) else { return };
+        let Ok(asking) = self.begin(of, BACKGROUND_ANSWER) else { return };
         let tally = self.memory.borrow_mut().ledger.begin(&background.hash, grantor, now);
         let (refused, leases) = (tally.refused(), vec![report]);
         let call = CoordinatorCall::Report { refused, leases, tally: Some(tally.clone()) };
         let hash = &background.hash;
-        let heard = self.stores.coordinator::<ReportAck>(hash, grantor, &call, BACKGROUND_MS).await;
-        self.end_of(asking, &heard);
-        let heard = heard.is_ok();
+        let heard = self.platform.coordinator::<ReportAck>(hash, grantor, &call, BACKGROUND_ANSWER).await;
+        let heard = self.end_of(asking, heard).is_ok();
         let mut memory = self.memory.borrow_mut();
-        memory.ledger.end(hash, &tally, heard, self.stores.now());
+        memory.ledger.end(hash, &tally, heard, self.platform.now());
         if heard && let Some(lessee) = memory.lessee_of_any(hash) {
             lessee.report_acked(grantor, &[report]);
         }
@@ -334,14 +315,6 @@ impl<S: Stores> Pipeline<'_, S> {
 
 /// Whether requests may pass under the fallback limit while the coordinator does not answer. A strict realm, route or
 /// key has none: only the coordinator's own answer admits.
-fn may_be_local(realm: &Realm, lease_length_ms: u32) -> bool {
-    realm.limits_unavailable == LimitsUnavailable::AllowLocal && lease_length_ms > 0
-}
-
-/// Greatest age of the confirmation behind an answer, in milliseconds.
-fn oldest_validation(grantor: Grantor, lease_length_ms: u32) -> i64 {
-    match grantor {
-        Grantor::Coordinator => 0,
-        Grantor::Relay => i64::from(lease_length_ms / 2),
-    }
+fn may_be_local(realm: &Realm, lease_length: Span) -> bool {
+    realm.limits_unavailable == LimitsUnavailable::AllowLocal && lease_length > Span::ZERO
 }

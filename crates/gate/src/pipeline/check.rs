@@ -1,4 +1,4 @@
-//! Steps 5 to 8 of a key's way: its shape, its record, the decision, its limits.
+//! A key's way: its shape, its record, the decision, its limits.
 
 use std::rc::Rc;
 
@@ -14,18 +14,19 @@ use super::{
 use crate::{
     breakers::{Dependency, Owner},
     client_info::ClientInfo,
-    configured,
     denial::Denial,
     gate::{self, Permit, RequestContext},
     hint,
-    memory::{Limited, Lookup},
-    stores::Stores,
+    memory::Limited,
+    penalty_box::Lookup,
+    platform::Platform,
+    static_keys,
 };
 use keyward_core::{
     key::{self, Shape},
     record::Record,
     secret::Secret,
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use keyward_limits::{
     lease::{self, Grantor},
@@ -36,21 +37,22 @@ use keyward_limits::{
 /// No such key, and nothing to be seen of it that would say why.
 const UNKNOWN: Denial = Denial::UnknownKey { slip: None };
 
-impl<S: Stores> Pipeline<'_, S> {
-    /// Checks a key and charges its limits.
+impl<P: Platform> Pipeline<'_, P> {
+    /// Checks a key, as it was confirmed within `freshness` at the most, and charges its limits.
     ///
     /// # Errors
     /// Why the request may not pass.
     pub async fn check(
         &self,
         realm: &Realm,
+        freshness: Span,
         requirement: &KeyRequirement,
         key: &Secret,
         caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         let secrets = self.secrets.clone()?;
-        if let Some(record) = configured::find(realm, key) {
-            let permit = gate::decide(realm, requirement, &record, caller.at(self.stores.now()))?;
+        if let Some(record) = static_keys::find(realm, key) {
+            let permit = gate::decide(realm, requirement, &record, caller.at(self.platform.now()))?;
             return Ok(Accepted { permit, windows: Vec::new(), background: None });
         }
         match key::shape(&realm.key, &secrets, key.expose()) {
@@ -64,7 +66,7 @@ impl<S: Stores> Pipeline<'_, S> {
         }
         let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
         let cached = self.find(&hashes, caller).await?;
-        self.authorize(realm, realm.freshness_ms, requirement, cached, caller).await
+        self.authorize(realm, freshness, requirement, cached, caller).await
     }
 
     /// Checks a key of whichever realm it belongs to, as the admin API does, which belongs to none. Always
@@ -90,7 +92,7 @@ impl<S: Stores> Pipeline<'_, S> {
             match self.find(&hashes, caller).await {
                 Ok(cached) if cached.record.realm == realm.id => {
                     let realm = &Realm { test_mode: TestMode::ReadOnly, ..*realm };
-                    return self.authorize(realm, 0, requirement, cached, caller).await;
+                    return self.authorize(realm, Span::ZERO, requirement, cached, caller).await;
                 }
                 Ok(_) | Err(Denial::UnknownKey { .. }) => denial = UNKNOWN,
                 Err(other) => return Err(other.into()),
@@ -104,14 +106,14 @@ impl<S: Stores> Pipeline<'_, S> {
     async fn authorize(
         &self,
         realm: &Realm,
-        freshness_ms: u32,
+        freshness: Span,
         requirement: &KeyRequirement,
         cached: CachedRecord,
         caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
-        let decided = self.decide(realm, freshness_ms, requirement, cached, caller).await;
+        let decided = self.decide(realm, freshness, requirement, cached, caller).await;
         if let Err(Refused { denial, key: Some(key) }) = &decided {
-            let now = self.stores.now();
+            let now = self.platform.now();
             self.memory.borrow_mut().ledger.refuse(&key.hash, denial.public().code, now);
         }
         decided
@@ -120,7 +122,7 @@ impl<S: Stores> Pipeline<'_, S> {
     async fn decide(
         &self,
         realm: &Realm,
-        freshness_ms: u32,
+        freshness: Span,
         requirement: &KeyRequirement,
         mut cached: CachedRecord,
         caller: ClientInfo<'_>,
@@ -128,14 +130,14 @@ impl<S: Stores> Pipeline<'_, S> {
         // Each round but the last ends with a newer record; more than a few means that a key is edited faster
         // than it can be read.
         for _ in 0..4 {
-            let now = self.stores.now();
-            let circumstances = caller.at(now);
-            let freshness_ms = if cached.record.strict { 0 } else { freshness_ms };
-            match gate::decide(realm, requirement, &cached.record, circumstances) {
-                Ok(permit) => match self.charge(realm, &cached, freshness_ms).await? {
+            let now = self.platform.now();
+            let context = caller.at(now);
+            let freshness = if cached.record.strict { Span::ZERO } else { freshness };
+            match gate::decide(realm, requirement, &cached.record, context) {
+                Ok(permit) => match self.charge(realm, &cached, freshness).await? {
                     Answer::Granted { windows, background, counted_by } => {
-                        let permit = self.revalidate(permit, realm, requirement, &cached, circumstances);
-                        let now = self.stores.now();
+                        let permit = self.revalidate(permit, realm, requirement, &cached, context);
+                        let now = self.platform.now();
                         let ledger = &mut self.memory.borrow_mut().ledger;
                         match (counted_by, &permit) {
                             (CountedBy::Gate, Ok(_)) => ledger.accept(&cached.hash, now),
@@ -149,11 +151,11 @@ impl<S: Stores> Pipeline<'_, S> {
                     Answer::Limited(limited) => return Err(self.limited(&cached, limited)),
                     Answer::Changed { record, asked } => cached = self.replace(cached, record, asked),
                 },
-                Err(denial) if cached.is_fresh(freshness_ms, now) => {
+                Err(denial) if cached.is_fresh(freshness, now) => {
                     return Err(Refused { denial, key: Some(cached.known_key()) });
                 }
                 // A cached record may not refuse by itself either.
-                Err(_) => match self.refresh(&cached, lease::life(freshness_ms)).await? {
+                Err(_) => match self.refresh(&cached, lease::length(freshness)).await? {
                     Some((record, asked)) => cached = self.replace(cached, record, asked),
                     None => cached.validation = Validation::Now,
                 },
@@ -171,7 +173,7 @@ impl<S: Stores> Pipeline<'_, S> {
         cached: &CachedRecord,
         then: RequestContext<'_>,
     ) -> Result<Permit, Refused> {
-        let now = self.stores.now();
+        let now = self.platform.now();
         if now == then.now {
             return Ok(permit);
         }
@@ -185,6 +187,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let source = caller.source(Failures::Keys);
         {
             let mut memory = self.memory.borrow_mut();
+            memory.notice(self.platform.now());
             for hash in hashes {
                 if let Some((record, asked)) = memory.record(hash) {
                     return Ok(CachedRecord {
@@ -200,7 +203,7 @@ impl<S: Stores> Pipeline<'_, S> {
         let without_kv = match self.published(hashes).await {
             Ok(Some(cached)) => return Ok(cached),
             Ok(None) => {
-                self.not_held_back(&source)?;
+                self.not_penalized(&source)?;
                 None
             }
             // It may be a neighbour's key that could not be read: that is not counted as a failure of the
@@ -209,12 +212,14 @@ impl<S: Stores> Pipeline<'_, S> {
             Err(denial) => Some(denial),
         };
         for hash in hashes {
-            let asked = self.stores.now();
+            let asked = self.platform.now();
+            let before = self.memory.borrow_mut().notice(asked);
             let owner = Owner::Network(&source.network);
             if let Some(record) = self.ask(hash, owner).await? {
                 let cached =
                     CachedRecord { hash: hash.clone(), record: Rc::new(record), validation: Validation::Now };
-                self.confirm(&cached, asked);
+                let set_back = self.memory.borrow_mut().notice(self.platform.now()) - before;
+                self.confirm(&cached, asked - set_back);
                 return Ok(cached);
             }
         }
@@ -228,12 +233,12 @@ impl<S: Stores> Pipeline<'_, S> {
     async fn published(&self, hashes: &[String]) -> Result<Option<CachedRecord>, Denial> {
         for hash in hashes {
             // The rest of the time is for the coordinator, which is asked next.
-            let within_ms = self.left() / 2;
-            let read = async |within_ms| self.stores.read(&key::kv_key(hash), within_ms).await;
-            let text = self.ask_of(Dependency::Kv, within_ms, read).await.map_err(|_| unavailable("KV"))?;
+            let within = self.left() / 2;
+            let read = async |within| self.platform.read(&key::kv_key(hash), within).await;
+            let text = self.ask_of(Dependency::Kv, within, read).await.map_err(|_| unavailable("KV"))?;
             if let Some(text) = text {
                 // A format that this build does not know, or no record at all.
-                let record = serde_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
+                let record = keyward_json::from_str(&text).map_err(|_| unavailable("KV record"))?;
                 let record = Rc::new(record);
                 // For requests that arrive meanwhile: they need not read it again.
                 self.memory.borrow_mut().keep(hash, &record);
@@ -244,9 +249,9 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     async fn ask(&self, hash: &str, owner: Owner<'_>) -> Result<Option<Record>, Denial> {
-        let find = async |within_ms| {
-            self.stores
-                .coordinator::<GetReply>(hash, Grantor::Coordinator, &CoordinatorCall::Get, within_ms)
+        let find = async |within| {
+            self.platform
+                .coordinator::<GetReply>(hash, Grantor::Coordinator, &CoordinatorCall::Get, within)
                 .await
         };
         let found = self.ask_of(Dependency::Coordinator { hash, owner }, self.left(), find).await;
@@ -265,9 +270,9 @@ impl<S: Stores> Pipeline<'_, S> {
     }
 
     fn limited(&self, cached: &CachedRecord, limited: Limited) -> Refused {
-        let Limited { mut windows, retry_after_ms, .. } = limited;
-        limit::agree(&mut windows, retry_after_ms);
-        let denial = Denial::RateLimited { windows, retry_after_ms };
+        let Limited { mut windows, retry_after, .. } = limited;
+        limit::agree(&mut windows, retry_after);
+        let denial = Denial::RateLimited { windows, retry_after };
         Refused { denial, key: Some(cached.known_key()) }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use crate::{deadline::Deadline, denial::Denial, jwt::Issuers, memory::Memory, stores::Stores};
-use keyward_core::secret::Secrets;
+use crate::{deadline::Deadline, denial::Denial, jwt::Issuers, memory::Memory, platform::Platform};
+use keyward_core::{secret::Secrets, time::Span};
 
 /// What a check needs beside the request.
-pub struct Pipeline<'a, S> {
+pub struct Pipeline<'a, P> {
     /// The platform.
-    pub stores: &'a S,
+    pub platform: &'a P,
     /// The isolate's memory; never borrowed while something is waited for.
     pub memory: Rc<RefCell<Memory>>,
     /// What verifies tokens.
@@ -17,12 +17,14 @@ pub struct Pipeline<'a, S> {
     pub secrets: Result<Rc<Secrets>, Denial>,
     /// Until when the decision must be there.
     pub deadline: Deadline,
+    /// The id of the request, for the log; `None` behind an answer, where what is done is not one request's.
+    pub request_id: Option<&'a str>,
 }
 
-impl<S: Stores> Pipeline<'_, S> {
-    /// Milliseconds that are left of the decision's time.
-    pub(crate) fn left(&self) -> u32 {
-        self.deadline.left(self.stores.now())
+impl<P: Platform> Pipeline<'_, P> {
+    /// What is left of the decision's time.
+    pub(crate) fn left(&self) -> Span {
+        self.deadline.left(self.platform.now())
     }
 }
 

@@ -1,19 +1,20 @@
-//! Failures of networks: the platform's limiter counts them, and where they are too many this isolate holds the network back
-//! for a while. That guards stores against guessing and decides about no key: without the limiter keys still work.
+//! Failures of networks: the platform's limiter counts them, and where they are too many the network is in this isolate's
+//! penalty box for a while. That guards stores against guessing and decides about no key: without the limiter keys still work.
 
 use super::context::Pipeline;
 use crate::{
     breakers::Dependency,
     client_info::ClientInfo,
+    deadline::Deadline,
     denial::Denial,
-    in_flight::READ_WITHIN_MS,
-    memory::{Lookup, TRIAL_MS},
-    stores::Stores,
+    in_flight::READ_WITHIN,
+    penalty_box::{Lookup, TRIAL},
+    platform::Platform,
 };
-use keyward_core::network;
+use keyward_core::{network::Subjects, time::Span};
 
 /// No request waits longer for the limiter.
-const LIMITER_MS: u32 = 500;
+const LIMITER_WITHIN: Span = Span::from_ms(500);
 
 /// What is counted together, apart from the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,94 +28,87 @@ pub(crate) enum Failures {
     Webhooks,
 }
 
-/// Whom a failure slows.
-#[derive(Clone, Debug)]
-pub(crate) struct Source {
-    /// The network that it came from.
-    pub network: String,
-    /// After many more, all of its site: whoever has one has some ten thousand networks.
-    site: Option<String>,
-}
-
 impl ClientInfo<'_> {
     /// Whom this caller's failures slow.
-    pub(crate) fn source(self, of: Failures) -> Source {
-        let apart = match of {
+    pub(crate) fn source(self, of: Failures) -> Subjects {
+        let prefix = match of {
             Failures::Keys => "",
             Failures::Links => "link ",
             Failures::Webhooks => "webhook ",
         };
-        let address = self.address.unwrap_or_default();
-        let name = |text: String| format!("{apart}{text}");
-        Source { network: name(network::of(address)), site: network::site_of(address).map(name) }
+        Subjects::of(prefix, self.address.unwrap_or_default())
     }
 }
 
-impl Source {
-    fn all(&self) -> impl Iterator<Item = &str> {
-        [Some(self.network.as_str()), self.site.as_deref()].into_iter().flatten()
-    }
-}
-
-impl<S: Stores> Pipeline<'_, S> {
+impl<P: Platform> Pipeline<'_, P> {
+    /// Passes those who are not in the penalty box.
+    ///
     /// # Errors
-    /// [`Denial::TooManyFailures`] where this is held back.
-    pub(crate) fn not_held_back(&self, source: &Source) -> Result<(), Denial> {
-        let (mut memory, now) = (self.memory.borrow_mut(), self.stores.now());
-        let held_back = source.all().filter_map(|subject| memory.held_back(subject, now)).max();
-        held_back.map_or(Ok(()), |retry_after_ms| Err(Denial::TooManyFailures { retry_after_ms }))
+    /// [`Denial::TooManyFailures`]
+    pub(crate) fn not_penalized(&self, source: &Subjects) -> Result<(), Denial> {
+        let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
+        let left = source.all().filter_map(|subject| memory.penalty_box.left(subject, now)).max();
+        left.map_or(Ok(()), |retry_after| Err(Denial::TooManyFailures { retry_after }))
     }
 
-    /// For how many milliseconds a webhook's body may come. Of a network that is held back one at a time is read, now and
+    /// The time within which a webhook's body may come. Of a network in the penalty box one at a time is read, now and
     /// then, and has little time.
     ///
     /// # Errors
-    /// [`Denial::TooManyFailures`] where this is held back and one was tried a moment ago.
-    pub(crate) fn may_deliver(&self, source: &Source) -> Result<i64, Denial> {
-        self.not_held_back(source).map(|()| READ_WITHIN_MS).or_else(|denial| {
-            let (mut memory, now) = (self.memory.borrow_mut(), self.stores.now());
-            let may = source.all().all(|subject| memory.may_try(subject, now));
-            if may { Ok(TRIAL_MS) } else { Err(denial) }
+    /// [`Denial::TooManyFailures`] in the penalty box, if one was tried a moment ago.
+    pub(crate) fn may_deliver(&self, source: &Subjects) -> Result<Span, Denial> {
+        self.not_penalized(source).map(|()| READ_WITHIN).or_else(|denial| {
+            let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
+            let may = source.all().all(|subject| memory.penalty_box.may_try(subject, now));
+            if may { Ok(TRIAL) } else { Err(denial) }
         })
     }
 
+    /// Passes those who may have something looked up.
+    ///
     /// # Errors
-    /// [`Denial::TooManyFailures`] where this is held back and has had as much looked up as it may.
-    pub(crate) fn may_look_up(&self, source: &Source, lookup: Lookup) -> Result<(), Denial> {
-        self.not_held_back(source).or_else(|denial| {
-            let (mut memory, now) = (self.memory.borrow_mut(), self.stores.now());
-            let may = source.all().all(|subject| memory.may_look_up(subject, lookup, now));
+    /// [`Denial::TooManyFailures`] in the penalty box, if as much was looked up as may be.
+    pub(crate) fn may_look_up(&self, source: &Subjects, lookup: Lookup) -> Result<(), Denial> {
+        self.not_penalized(source).or_else(|denial| {
+            let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
+            let may = source.all().all(|subject| memory.penalty_box.may_look_up(subject, lookup, now));
             if may { Ok(()) } else { Err(denial) }
         })
     }
 
-    /// Counts a failure, which holds back from then on if those are too many.
-    pub(crate) async fn count_failure(&self, source: &Source) {
+    /// Counts a failure; if those are too many, its source goes into the penalty box.
+    pub(crate) async fn count_failure(&self, source: &Subjects) {
         self.count_failure_within(source, self.left()).await;
     }
 
     /// The same behind what a client took its time for, which does not count as the decision's.
-    pub(crate) async fn count_failure_after_body(&self, source: &Source) {
-        self.count_failure_within(source, LIMITER_MS).await;
+    pub(crate) async fn count_failure_after_body(&self, source: &Subjects) {
+        self.count_failure_within(source, LIMITER_WITHIN).await;
     }
 
-    async fn count_failure_within(&self, source: &Source, within_ms: u32) {
-        let counts_site = self.memory.borrow_mut().counts_site();
-        let site = source.site.as_deref().filter(|_| counts_site);
-        for subject in [Some(source.network.as_str()), site].into_iter().flatten() {
-            if self.fails_too_often_within(subject, within_ms).await {
-                self.memory.borrow_mut().hold_back(subject, self.stores.now());
+    async fn count_failure_within(&self, source: &Subjects, within: Span) {
+        let network = source.network.as_str();
+        self.count_failure_of((network, network), source.site.as_deref(), within).await;
+    }
+
+    /// Counts a failure under a subject, and now and then under its site. If those are too many, `penalized` goes into the
+    /// penalty box, or the site.
+    pub(crate) async fn count_failure_of(
+        &self,
+        (counted, penalized): (&str, &str),
+        site: Option<&str>,
+        within: Span,
+    ) {
+        let counts_site = self.memory.borrow_mut().penalty_box.counts_site();
+        let site = site.filter(|_| counts_site).map(|site| (site, site));
+        // One end for both.
+        let end = Deadline::within(within.min(LIMITER_WITHIN), self.platform.now());
+        for (counted, penalized) in [Some((counted, penalized)), site].into_iter().flatten() {
+            let count = async |within| self.platform.fails_too_often(counted, within).await;
+            let too_often = self.ask_of(Dependency::Limiter, end.left(self.platform.now()), count).await;
+            if too_often.unwrap_or(false) {
+                self.memory.borrow_mut().penalty_box.put(penalized, self.platform.now());
             }
         }
-    }
-
-    /// Counts a failure of this subject; whether it has now failed too often. The admin API has subjects of its own.
-    pub async fn fails_too_often(&self, subject: &str) -> bool {
-        self.fails_too_often_within(subject, self.left()).await
-    }
-
-    async fn fails_too_often_within(&self, subject: &str, within_ms: u32) -> bool {
-        let count = async |within_ms| self.stores.fails_too_often(subject, within_ms).await;
-        self.ask_of(Dependency::Limiter, within_ms.min(LIMITER_MS), count).await.unwrap_or(false)
     }
 }

@@ -1,4 +1,4 @@
-//! Steps 5 to 8 of a key's way: shape, find, decide, limit. [`crate::admission`] comes before.
+//! A key's way after [`crate::admission`]: shape, find, decide, limit.
 //!
 //! A cached record (from memory or KV) admits a request only together with the coordinator, which knows the
 //! current version, or under a lease of its; and it refuses one only while the coordinator's last confirmation

@@ -1,5 +1,7 @@
 //! The one place where a denial becomes an HTTP answer: status, headers, body.
 
+use std::fmt::Write;
+
 use keyward_policy::{Realm, RefusalStyle};
 use serde_json::{Value, json};
 
@@ -20,6 +22,20 @@ pub struct Answer {
     pub headers: Vec<(&'static str, String)>,
     /// The body; empty for none.
     pub body: String,
+}
+
+impl Answer {
+    /// To a method other than GET and HEAD, at one of Keyward's own paths.
+    pub fn method_not_allowed() -> Self {
+        let allow = ("Allow", "GET, HEAD".to_owned());
+        let headers = Self::uncached_json().into_iter().chain([allow]).collect();
+        Self { status: 405, headers, body: String::new() }
+    }
+
+    /// Header fields of JSON that holds for this moment only.
+    pub fn uncached_json() -> Vec<(&'static str, String)> {
+        vec![("Content-Type", "application/json".to_owned()), ("Cache-Control", "no-store".to_owned())]
+    }
 }
 
 /// The answer to a denied request. `realm` is `None` when none was found.
@@ -93,22 +109,16 @@ pub fn rate_limit_headers(windows: &[WindowState]) -> Vec<(&'static str, String)
     if windows.is_empty() {
         return Vec::new();
     }
-    let list =
-        |item: &dyn Fn(&WindowState) -> String| windows.iter().map(item).collect::<Vec<_>>().join(", ");
-    let policy = list(&|state| {
-        format!(
-            "\"{}\";q={};w={}",
-            state.window.name(),
-            state.limit,
-            state.window.length() / keyward_core::time::SECOND
-        )
-    });
-    let left = list(&|state| {
-        let remaining = state.remaining.min(state.limit);
+    let (mut policy, mut left) = (String::new(), String::new());
+    for state in windows {
+        let comma = if policy.is_empty() { "" } else { ", " };
+        let (name, limit, length) = (state.window.name(), state.limit, state.window.length().whole_secs());
+        let remaining = state.remaining.min(limit);
         // Less than a second, or not known any more: where something is used up, it is not now.
-        let least = u64::from(remaining < state.limit);
-        let reset = state.reset_ms.div_ceil(1_000).max(least);
-        format!("\"{}\";r={remaining};t={reset}", state.window.name())
-    });
+        let reset = state.reset.secs_to_wait().max(u64::from(remaining < limit));
+        // Writing to a string cannot fail.
+        let _ = write!(policy, "{comma}\"{name}\";q={limit};w={length}");
+        let _ = write!(left, "{comma}\"{name}\";r={remaining};t={reset}");
+    }
     vec![("RateLimit-Policy", policy), ("RateLimit", left)]
 }

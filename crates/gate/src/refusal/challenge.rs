@@ -6,7 +6,7 @@ use keyward_policy::{Proof, Realm};
 
 use super::field_name::field_name;
 use crate::{denial::Denial, hint};
-use keyward_core::challenge::Challenge;
+use keyward_core::{challenge::Challenge, order};
 
 /// Every kind there is.
 const ANY: &[Proof] = &[Proof::Key, Proof::Jwt, Proof::Session];
@@ -25,12 +25,8 @@ pub fn text(challenge: Challenge, denial: &Denial, realm: Option<&Realm>) -> Str
 /// How each challenge of this realm's begins, in lower case and without quotation marks: an origin makes none of them.
 pub fn own(realm: &Realm) -> Vec<String> {
     let schemes = realm.credentials.iter().map(|source| source.scheme.unwrap_or("ApiKey"));
-    let mut own: Vec<_> = schemes
-        .chain(["Cookie", "Signature"])
-        .map(|scheme| format!("{} realm={}", scheme.to_ascii_lowercase(), realm.id))
-        .collect();
-    own.dedup();
-    own
+    let all = schemes.chain(["Cookie", "Signature"]);
+    order::distinct(all.map(|scheme| format!("{} realm={}", scheme.to_ascii_lowercase(), realm.id)))
 }
 
 /// For each way in which the realm takes one of these kinds.

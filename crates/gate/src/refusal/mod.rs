@@ -4,6 +4,6 @@ mod answer;
 pub mod challenge;
 mod field_name;
 pub mod mcp;
-mod words;
+pub(crate) mod words;
 
 pub use self::answer::{Answer, rate_limit_headers, refuse};

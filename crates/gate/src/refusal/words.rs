@@ -129,6 +129,9 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         Denial::OriginTimeout => {
             "The API behind this gate did not answer in time. Whether it did its work is not known."
         }
+        Denial::Interrupted => {
+            "The gate had to start over while it worked on this request. Whether it was done is not known: find out before you send it again, unless it may be done twice."
+        }
         Denial::Internal => {
             "The gate could not handle this request. Report it with the request id, which finds it in the log."
         }
@@ -190,7 +193,7 @@ fn with_article(proof: Proof) -> &'static str {
 fn malformed(realm: Option<&Realm>, slip: Option<Slip>) -> Cow<'static, str> {
     match (slip, realm) {
         // Keys that stand in the policy may have any form.
-        (None, Some(realm)) if realm.configured_keys.is_empty() => {
+        (None, Some(realm)) if realm.static_keys.is_empty() => {
             let prefixes: Vec<_> =
                 std::iter::once(realm.key.live_prefix).chain(realm.key.test_prefix).collect();
             format!(

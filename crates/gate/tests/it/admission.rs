@@ -17,16 +17,16 @@ use keyward_gate::{
     transport,
 };
 use keyward_policy::{
-    ConfiguredKey, HostPattern, KeyRequirement, Policy, Proof, Realm, Requirement, Route, TestMode,
-    TlsVersion, Transport,
+    HostPattern, KeyRequirement, Policy, Proof, Realm, Requirement, Route, StaticKey, TestMode, TlsVersion,
+    Transport,
 };
 use keyward_testing::{
+    fake_platform::{CALLER, FakePlatform, Request},
     policy::POLICY,
     record,
-    world::{CALLER, Request, World},
 };
 
-const AGENT: ConfiguredKey = ConfiguredKey {
+const AGENT: StaticKey = StaticKey {
     id: "agent",
     // printf %s an-agents-own-key | sha256sum
     sha256: "739d2f15af454f80712637b9659295566e733d04af4435dfd8c0ee99c7c05490",
@@ -38,7 +38,7 @@ const AGENTS_KEY: &str = "an-agents-own-key";
 
 fn realm() -> Realm {
     Realm {
-        configured_keys: Box::leak(Box::new([AGENT])),
+        static_keys: Box::leak(Box::new([AGENT])),
         session_id_header: Some("x-session-id"),
         ..POLICY.realms[0]
     }
@@ -52,9 +52,20 @@ fn needs(scopes: &'static [&'static str], plans: &'static [&'static str]) -> Rou
     route(Requirement::Key(KeyRequirement { scopes, plans, ..KeyRequirement::ANY_KEY }))
 }
 
-fn admit(world: &World, realm: &Realm, route: &Route, fields: &[(&str, &str)]) -> Result<Accepted, Denial> {
+fn admit(
+    platform: &FakePlatform,
+    realm: &Realm,
+    route: &Route,
+    fields: &[(&str, &str)],
+) -> Result<Accepted, Denial> {
     let request = Request { fields, ..Request::default() };
-    match world.admit(realm, route, RequestTarget::of("https://a.example/api/orders"), CALLER, &request) {
+    match platform.authenticate(
+        realm,
+        route,
+        RequestTarget::of("https://a.example/api/orders"),
+        CALLER,
+        &request,
+    ) {
         Ok(Admission::Pass(accepted)) => Ok(accepted),
         Ok(Admission::Redirect(_)) => panic!("no link was followed"),
         Err(refused) => Err(refused.denial),
@@ -67,11 +78,12 @@ fn forwarded(accepted: &Accepted) -> Vec<(&'static str, String)> {
 
 #[test]
 fn a_configured_key_is_checked_without_any_store() {
-    let world = World::new();
+    let platform = FakePlatform::new();
     let bearer = format!("Bearer {AGENTS_KEY}");
     let accepted =
-        admit(&world, &realm(), &needs(&["orders:write"], &["pro"]), &[("authorization", &bearer)]).unwrap();
-    assert_eq!(world.asked(), Vec::<String>::new());
+        admit(&platform, &realm(), &needs(&["orders:write"], &["pro"]), &[("authorization", &bearer)])
+            .unwrap();
+    assert_eq!(platform.asked(), Vec::<String>::new());
     assert!(accepted.windows.is_empty());
     let headers = forwarded(&accepted);
     for (name, value) in [
@@ -86,40 +98,41 @@ fn a_configured_key_is_checked_without_any_store() {
 
 #[test]
 fn a_configured_key_is_decided_on_like_any_other() {
-    let world = World::new();
+    let platform = FakePlatform::new();
     let bearer = format!("Bearer {AGENTS_KEY}");
-    let refused = |route: Route| admit(&world, &realm(), &route, &[("authorization", &bearer)]).unwrap_err();
+    let refused =
+        |route: Route| admit(&platform, &realm(), &route, &[("authorization", &bearer)]).unwrap_err();
     assert_eq!(
         refused(needs(&["admin:read"], &[])),
         Denial::InsufficientScope { of: Proof::Key, required: &["admin:read"] }
     );
     assert_eq!(refused(needs(&[], &["enterprise"])), Denial::PlanRequired { plans: &["enterprise"] });
-    let elsewhere = Realm { configured_keys: &[], ..realm() };
-    let unknown = admit(&world, &elsewhere, &needs(&[], &[]), &[("authorization", &bearer)]).unwrap_err();
+    let elsewhere = Realm { static_keys: &[], ..realm() };
+    let unknown = admit(&platform, &elsewhere, &needs(&[], &[]), &[("authorization", &bearer)]).unwrap_err();
     assert!(matches!(unknown, Denial::MalformedKey { .. }));
 }
 
 #[test]
 fn a_key_that_no_list_has_is_looked_for_in_the_stores() {
-    let world = World::new();
-    let key = world.new_key(1);
-    world.tell(&key, &record());
+    let platform = FakePlatform::new();
+    let key = platform.new_key(1);
+    platform.tell(&key, &record());
     let bearer = format!("Bearer {}", key.expose());
     let accepted =
-        admit(&world, &realm(), &needs(&["orders:read"], &[]), &[("authorization", &bearer)]).unwrap();
+        admit(&platform, &realm(), &needs(&["orders:read"], &[]), &[("authorization", &bearer)]).unwrap();
     assert!(matches!(accepted.permit.identity(), Identity::Key(found) if found.id == record().id));
 }
 
 #[test]
 fn the_sessions_id_is_checked_and_forwarded_and_required_where_the_route_says_so() {
-    let world = World::new();
+    let platform = FakePlatform::new();
     let bearer = format!("Bearer {AGENTS_KEY}");
     let open = needs(&[], &[]);
     let strict = Route { session_id: true, ..open };
     let session = |route: &Route, id: Option<&str>| {
         let mut fields = vec![("authorization", bearer.as_str())];
         fields.extend(id.map(|id| ("x-session-id", id)));
-        let headers = forwarded(&admit(&world, &realm(), route, &fields)?);
+        let headers = forwarded(&admit(&platform, &realm(), route, &fields)?);
         Ok(headers.into_iter().find(|(name, _)| *name == "Keyward-Session").map(|(_, value)| value))
     };
     assert_eq!(
@@ -131,35 +144,35 @@ fn the_sessions_id_is_checked_and_forwarded_and_required_where_the_route_says_so
     for bad in ["", "a b", "a, a", "a/b", "é", &"a".repeat(129)] {
         assert_eq!(session(&open, Some(bad)), Err(Denial::InvalidSessionId), "{bad}");
     }
-    let without = admit(&world, &realm(), &strict, &[]).unwrap_err();
+    let without = admit(&platform, &realm(), &strict, &[]).unwrap_err();
     assert!(matches!(without, Denial::MissingCredential { .. }), "who asks is the first question");
 }
 
 #[test]
 fn a_request_that_lacks_its_session_costs_no_quota() {
-    let world = World::new();
-    let key = world.new_key(1);
-    world.tell(&key, &record());
+    let platform = FakePlatform::new();
+    let key = platform.new_key(1);
+    platform.tell(&key, &record());
     let strict = Route { session_id: true, ..needs(&[], &[]) };
     let bearer = format!("Bearer {}", key.expose());
-    admit(&world, &realm(), &strict, &[("authorization", &bearer)]).unwrap_err();
-    assert_eq!(world.asked(), Vec::<String>::new());
+    admit(&platform, &realm(), &strict, &[("authorization", &bearer)]).unwrap_err();
+    assert_eq!(platform.asked(), Vec::<String>::new());
 }
 
 #[test]
 fn on_a_tenants_host_its_own_keys_pass_and_no_others() {
-    let world = World::new();
-    let key = world.new_key(1);
+    let platform = FakePlatform::new();
+    let key = platform.new_key(1);
     let mut own = record();
     own.tenant.code = Some("a".into());
-    world.tell(&key, &own);
+    platform.tell(&key, &own);
     let bearer = format!("Bearer {}", key.expose());
     let on = |suffix: &'static str| {
         let realm = Realm { hosts: Box::leak(Box::new([HostPattern::Tenant(suffix)])), ..realm() };
-        admit(&world, &realm, &needs(&[], &[]), &[("authorization", &bearer)]).map(|_| ())
+        admit(&platform, &realm, &needs(&[], &[]), &[("authorization", &bearer)]).map(|_| ())
     };
     assert_eq!(on(".example"), Ok(()));
-    let other = World::new();
+    let other = FakePlatform::new();
     own.tenant.code = Some("b".into());
     other.tell(&key, &own);
     let realm = Realm { hosts: &[HostPattern::Tenant(".example")], ..realm() };
@@ -182,16 +195,18 @@ fn beside_tenants_hosts_one_that_is_named_takes_every_tenants_keys_and_any_other
     for hosts in ORDERS {
         let realm = Realm { hosts, ..realm() };
         for code in ["acme", "api"] {
-            let world = World::new();
-            let key = world.new_key(1);
+            let platform = FakePlatform::new();
+            let key = platform.new_key(1);
             let mut own = record();
             own.tenant.code = Some(code.into());
-            world.tell(&key, &own);
+            platform.tell(&key, &own);
             let bearer = format!("Bearer {}", key.expose());
             let request = Request { fields: &[("authorization", &bearer)], ..Request::default() };
             let on = |host: &str| {
                 let url = format!("https://{host}/api/orders");
-                world.admit(&realm, &needs(&[], &[]), RequestTarget::of(&url), CALLER, &request).is_ok()
+                platform
+                    .authenticate(&realm, &needs(&[], &[]), RequestTarget::of(&url), CALLER, &request)
+                    .is_ok()
             };
             for host in ["api.th.test", "API.th.test.", "api.th.test:8443"] {
                 assert!(on(host), "{hosts:?}: {code} on {host}");
@@ -206,11 +221,11 @@ fn beside_tenants_hosts_one_that_is_named_takes_every_tenants_keys_and_any_other
     }
 }
 
-fn known(record: &Record) -> (World, Secret) {
-    let world = World::new();
-    let key = world.new_key(1);
-    world.tell(&key, record);
-    (world, key)
+fn known(record: &Record) -> (FakePlatform, Secret) {
+    let platform = FakePlatform::new();
+    let key = platform.new_key(1);
+    platform.tell(&key, record);
+    (platform, key)
 }
 
 #[test]
@@ -218,7 +233,7 @@ fn at_the_admin_api_a_test_key_only_reads_and_keys_of_pages_and_of_the_policy_ar
     for test_mode in [TestMode::ReadOnly, TestMode::Full] {
         let realm = Realm { test_mode, ..realm() };
         let policy = Policy { realms: Box::leak(Box::new([realm])), ..*POLICY };
-        let (world, key) = known(&Record { mode: Mode::Test, ..record() });
+        let (platform, key) = known(&Record { mode: Mode::Test, ..record() });
         for (method, expected) in [
             ("GET", Ok(())),
             ("HEAD", Ok(())),
@@ -226,11 +241,11 @@ fn at_the_admin_api_a_test_key_only_reads_and_keys_of_pages_and_of_the_policy_ar
             ("PATCH", Err(Denial::TestMode { live_only: false })),
             ("DELETE", Err(Denial::TestMode { live_only: false })),
         ] {
-            let checked = world.check_for_admin_api(&policy, &key, ClientInfo { method, ..CALLER });
+            let checked = platform.check_for_admin_api(&policy, &key, ClientInfo { method, ..CALLER });
             assert_eq!(checked.map(|_| ()).map_err(|refused| refused.denial), expected, "{method}");
         }
         let agent = Secret::new(AGENTS_KEY);
-        let denied = world.check_for_admin_api(&policy, &agent, CALLER).unwrap_err().denial;
+        let denied = platform.check_for_admin_api(&policy, &agent, CALLER).unwrap_err().denial;
         assert_eq!(denied, Denial::MalformedKey { slip: None });
 
         let page = Record {
@@ -239,10 +254,12 @@ fn at_the_admin_api_a_test_key_only_reads_and_keys_of_pages_and_of_the_policy_ar
             scopes: vec!["*".into()],
             ..record()
         };
-        let (world, key) = known(&page);
+        let (platform, key) = known(&page);
         for origin in [None, Some("https://shop.example"), Some("https://other.example")] {
-            let denied =
-                world.check_for_admin_api(&policy, &key, ClientInfo { origin, ..CALLER }).unwrap_err().denial;
+            let denied = platform
+                .check_for_admin_api(&policy, &key, ClientInfo { origin, ..CALLER })
+                .unwrap_err()
+                .denial;
             assert_eq!(denied, Denial::OriginRestricted(PublishableFault::Route), "{origin:?}");
         }
     }

@@ -5,18 +5,18 @@
 
 use keyward_core::{
     breaker::{Breaker, End, Leave, Rule},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use keyward_gate::breakers::{Breakers, Dependency, Owner};
 use keyward_testing::NOON;
 use proptest::prelude::*;
 
-const RULE: Rule = Rule { failures: 3, first_ms: 1_000, longest_ms: 5_000 };
+const RULE: Rule = Rule { failures: 3, first: Span::from_secs(1), longest: Span::from_secs(5) };
 /// The longest that a call takes.
-const CALL: u32 = 2_000;
+const CALL: Span = Span::from_secs(2);
 
 fn at(milliseconds: i64) -> Timestamp {
-    NOON.plus(milliseconds)
+    NOON + Span::from_ms(milliseconds)
 }
 
 /// A breaker that has opened at this moment.
@@ -200,7 +200,7 @@ proptest! {
     /// Calls come at any pace and take any time, some are never heard of again, and what they ask is well or not.
     #[test]
     fn one_call_tries_at_a_time_and_what_is_well_is_not_shut_out_for_longer_than_a_pause_and_a_call(
-        steps in prop::collection::vec((0_i64..1_500, 1_u32..CALL, any::<bool>(), 0_u8..8), 1..200),
+        steps in prop::collection::vec((0_i64..1_500, 1..CALL.ms(), any::<bool>(), 0_u8..8), 1..200),
     ) {
         let mut breaker = Breaker::default();
         let mut now = 0;
@@ -208,8 +208,9 @@ proptest! {
         let mut probe_until = i64::MIN;
         // Since when all calls would have been answered, and since when none was allowed.
         let (mut well_since, mut shut_since): (Option<i64>, Option<i64>) = (None, None);
-        for (pause, takes, is_well, lost) in steps {
+        for (pause, takes_ms, is_well, lost) in steps {
             now += pause;
+            let takes = Span::from_ms(takes_ms);
             for (ends, leave, well) in under_way.extract_if(.., |call| call.0 <= now) {
                 let end = if well { End::Well } else { End::Badly };
                 let opens = breaker.ended(RULE, leave, end, at(ends));
@@ -227,18 +228,18 @@ proptest! {
                     shut_since = None;
                     if leave != Leave::Closed {
                         prop_assert!(probe_until <= now, "two at a time");
-                        probe_until = now + i64::from(takes);
+                        probe_until = now + takes_ms;
                     }
                     if lost > 0 {
-                        under_way.push((now + i64::from(takes), leave, is_well));
+                        under_way.push((now + takes_ms, leave, is_well));
                     }
                 }
                 None => {
                     let since = *shut_since.get_or_insert(now);
                     if let Some(well) = well_since {
-                        let bound = i64::from(RULE.longest_ms + CALL);
+                        let bound = (RULE.longest + CALL).ms();
                         // A call from before it was well may still fail, and then the pause begins.
-                        prop_assert!(now - well.max(since) <= bound + i64::from(CALL));
+                        prop_assert!(now - well.max(since) <= bound + CALL.ms());
                     }
                 }
             }

@@ -8,9 +8,9 @@ use std::sync::LazyLock;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use keyward_core::{key, record::Mode, request_target::RequestTarget, secret::Secrets};
 use keyward_gate::credential::{is_in_url, is_link_in_url};
-use keyward_policy::{Alphabet, ConfiguredKey, Hash, KeyFormat, Link, Realm, TenantPart};
+use keyward_policy::{Alphabet, Hash, KeyFormat, Realm, StaticKey, TenantPart};
 use keyward_testing::{
-    NOON, Seeded,
+    LINK, NOON, Seeded,
     jose::{self, Key},
     policy::POLICY,
     secrets,
@@ -25,14 +25,14 @@ const PLAIN: KeyFormat = KeyFormat {
     test_prefix: None,
     random: 43,
     alphabet: Alphabet::Base64Url,
-    check: 0,
+    checksum: 0,
     tenant: None,
-    shown: 4,
+    visible: 4,
     hash: Hash::Sha256,
 };
 
 fn realm(key: KeyFormat) -> Realm {
-    Realm { key, url_parameters: &[], ..POLICY.realms[0] }
+    Realm { key, forbidden_query_parameters: &[], ..POLICY.realms[0] }
 }
 
 fn found(realm: &Realm, path_and_query: &str) -> bool {
@@ -70,7 +70,15 @@ fn any_format() -> impl Strategy<Value = KeyFormat> {
         // No number of bytes has one more character than a multiple of four in base64url.
         let random = if alphabet == Alphabet::Base64Url { random / 4 * 4 } else { random };
         let check = if alphabet == Alphabet::Hex { 0 } else { check };
-        KeyFormat { live_prefix, test_prefix, tenant: parts[part], alphabet, random, check, ..*KEYED }
+        KeyFormat {
+            live_prefix,
+            test_prefix,
+            tenant: parts[part],
+            alphabet,
+            random,
+            checksum: check,
+            ..*KEYED
+        }
     })
 }
 
@@ -197,7 +205,7 @@ fn ordinary_urls_are_never_refused() {
 
 #[test]
 fn a_parameter_is_refused_by_its_name_where_the_policy_says_so() {
-    let realm = Realm { url_parameters: &["api_key", "sid"], ..realm(*KEYED) };
+    let realm = Realm { forbidden_query_parameters: &["api_key", "sid"], ..realm(*KEYED) };
     for target in ["/?api_key=1", "/?a=b&API_Key=x", "/?api%5Fkey=1", "/?api%255fkey=1", "/?sid=1"] {
         assert!(found(&realm, target), "{target}");
     }
@@ -234,9 +242,9 @@ fn a_token_of_the_realms_issuer_is_found_and_no_other() {
 fn a_configured_key_is_found_as_a_word() {
     // printf %s agent-key.of-any.form | sha256sum
     const SHA256: &str = "b5457e85a1bc76c977733c097496965a32b0320de67055a306b7a42b813807f8";
-    const CONFIGURED: ConfiguredKey =
-        ConfiguredKey { id: "agent", sha256: SHA256, scopes: &[], tenant: None, plan: None };
-    let realm = Realm { configured_keys: &[CONFIGURED], ..realm(*KEYED) };
+    const CONFIGURED: StaticKey =
+        StaticKey { id: "agent", sha256: SHA256, scopes: &[], tenant: None, plan: None };
+    let realm = Realm { static_keys: &[CONFIGURED], ..realm(*KEYED) };
     for target in
         ["/agent-key.of-any.form", "/?k=agent-key.of-any.form&x", "/?a=Bearer%20agent-key.of-any.form"]
     {
@@ -247,8 +255,6 @@ fn a_configured_key_is_found_as_a_word() {
 
 #[test]
 fn a_links_token_is_found_where_none_is_exchanged_and_another_parameter_of_its_name_is_not() {
-    const LINK: Link =
-        Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
     let token = key::generate(&LINK.token(), "", Mode::Live, &secrets(), &mut Seeded::new(1));
     let found = |target: &str| {
         is_link_in_url(&LINK, RequestTarget::of(&format!("https://a{target}")), Some(&secrets()))

@@ -8,11 +8,14 @@ use std::sync::LazyLock;
 use keyward_core::request_target::RequestTarget;
 use keyward_gate::{
     client_info::ClientInfo,
-    forwarding::{self, AnswerFields},
+    forwarding::{
+        self,
+        profile::{Caller, Profile},
+    },
     gate::{self, Permit},
 };
-use keyward_policy::{Cors, CredentialSource, KeyRequirement, Realm, Requirement, SourceKind};
-use keyward_testing::{NOON, Seeded, policy::POLICY, record, secrets, world::CALLER};
+use keyward_policy::{Cors, CredentialSource, KeyRequirement, Realm, Requirement, SourceKind, Span};
+use keyward_testing::{NOON, Seeded, fake_platform::CALLER, policy::POLICY, record, secrets};
 
 static REALM: LazyLock<Realm> = LazyLock::new(|| POLICY.realms[0]);
 
@@ -32,13 +35,13 @@ fn key() -> String {
 /// Whether this header of a request goes on to the origin.
 fn passes(realm: &Realm, permit: &Permit, name: &str, value: &str) -> bool {
     let header = |asked: &str| (asked == name).then(|| value.to_owned());
-    let removed = forwarding::removed(&[*realm], realm, permit, Some(&secrets()), header);
-    let is_removed = |listed: &&str| match *listed {
+    let credentials = forwarding::credentials(&[*realm], realm, permit, Some(&secrets()), header);
+    let is_removed = |listed: &str| match listed {
         words if words.starts_with('-') => format!("-{name}-").contains(words),
         prefix if prefix.ends_with('-') => name.starts_with(prefix),
         own => own == name,
     };
-    !removed.iter().any(is_removed)
+    !credentials.contains(&name) && !Profile::request_removed().any(is_removed)
 }
 
 #[test]
@@ -223,23 +226,39 @@ fn an_answers_cors_fields_are_the_policys_where_it_has_any_and_else_the_origins(
         origins: &["https://app.example"],
         methods: &["GET"],
         headers: &["authorization"],
-        max_age: 600,
+        max_age: Span::from_mins(10),
     };
     let fields = |cors, origin| {
         let realm = Realm { cors, ..*REALM };
-        forwarding::answer(&realm, &of_nobody(), origin, &[], "req-1")
+        let profile = Profile::of(&realm, &of_nobody(), false);
+        let fields = forwarding::answer(&realm, origin, &[], "req-1");
+        (profile.answer_removed(), profile.answer_merged(), fields.set, fields.merged)
     };
-    let has = |fields: &AnswerFields, name: &str| fields.removed.contains(&name);
     for origin in [None, Some("https://app.example"), Some("https://evil.example")] {
-        let own = fields(Some(LISTED), origin);
-        assert!(has(&own, "access-control-allow-") && has(&own, "access-control-max-age"));
-        assert!(own.merged.contains(&("Vary", "Origin".to_owned())));
-        let allowed = own.set.contains(&("Access-Control-Allow-Origin", "https://app.example".to_owned()));
+        let (removed, merged, set, _) = fields(Some(LISTED), origin);
+        assert!(removed.contains(&"access-control-allow-") && removed.contains(&"access-control-max-age"));
+        assert_eq!(merged, [("Vary", "Origin".to_owned())]);
+        let allowed = set.contains(&("Access-Control-Allow-Origin", "https://app.example".to_owned()));
         assert_eq!(allowed, origin == Some("https://app.example"));
-        let none = fields(None, origin);
-        assert!(!none.removed.iter().any(|name| name.starts_with("access-control-")), "{origin:?}");
-        assert_eq!((none.set, none.merged), (vec![("X-Request-Id", "req-1".to_owned())], vec![]));
+        let (removed, merged, set, of_origin) = fields(None, origin);
+        assert!(!removed.iter().any(|name| name.starts_with("access-control-")), "{origin:?}");
+        assert_eq!((merged, of_origin), (vec![], vec![]));
+        assert_eq!(set, [("X-Request-Id", "req-1".to_owned())]);
     }
+}
+
+#[test]
+fn a_profile_is_found_by_its_number_and_there_are_so_many_as_the_policy_has_of_them() {
+    let realms = [*REALM, *REALM];
+    let mut seen = 0;
+    while let Some(profile) = Profile::numbered(&realms, seen) {
+        assert_eq!(profile.number(&realms), Some(seen));
+        seen += 1;
+    }
+    assert_eq!(seen, 12, "two realms, three kinds of callers, with limits or without");
+    assert_eq!(Profile::of(&REALM, &of_key(), true).number(&realms), None, "of another policy");
+    let profile = Profile::of(&realms[1], &of_key(), true);
+    assert_eq!((profile.caller, profile.number(&realms)), (Caller::Known, Some(11)));
 }
 
 /// The names of a column of docs/origin.md, in lower case, by what it says of them: `removed` in each spelling or not.
@@ -267,15 +286,21 @@ fn each_field_that_is_removed_stands_in_the_table() {
         window: keyward_limits::limit::Window::Minute,
         limit: 1,
         remaining: 1,
-        reset_ms: 0,
+        reset: Span::ZERO,
     }];
-    for name in forwarding::removed(&[*REALM], &REALM, &of_key(), None, |_| None) {
+    for name in Profile::request_removed() {
         let name = name.trim_start_matches('~');
         assert!(stands(name, 1), "{name} is missing in the table of docs/origin.md, to the origin");
     }
-    let fields = forwarding::answer(&REALM, &of_key(), None, &windows, "req-1");
-    let own = fields.set.iter().chain(&fields.merged).map(|(name, _)| name.to_lowercase());
-    for name in fields.removed.iter().map(|name| (*name).to_owned()).chain(own) {
+    let profile = Profile::of(&REALM, &of_key(), true);
+    let fields = forwarding::answer(&REALM, None, &windows, "req-1");
+    let own = fields
+        .set
+        .iter()
+        .chain(&profile.answer_merged())
+        .map(|(name, _)| name.to_lowercase())
+        .collect::<Vec<_>>();
+    for name in profile.answer_removed().into_iter().map(str::to_owned).chain(own) {
         let prefix = name.starts_with("access-control-allow-").then_some("access-control-allow-");
         assert!(
             stands(prefix.unwrap_or(&name), 2),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use keyward_core::{
     record::{KeyKind, Mode, Record, Status, TenantStatus},
-    time::Timestamp,
+    time::{MILLISECOND, Timestamp},
 };
 use keyward_gate::{
     denial::{Denial, PublishableFault},
@@ -27,12 +27,8 @@ fn get() -> RequestContext<'static> {
     RequestContext { method: "GET", upgrades: false, address: None, origin: None, tenant: None, now: NOON }
 }
 
-fn outcome(
-    requirement: &KeyRequirement,
-    record: Record,
-    circumstances: RequestContext<'_>,
-) -> Option<Denial> {
-    decide(&realm(), requirement, &Rc::new(record), circumstances).err()
+fn outcome(requirement: &KeyRequirement, record: Record, context: RequestContext<'_>) -> Option<Denial> {
+    decide(&realm(), requirement, &Rc::new(record), context).err()
 }
 
 #[test]
@@ -59,7 +55,7 @@ fn refuses_from_the_very_moment_of_expiry_and_not_before() {
     let at = |now| outcome(&READ, expiring.clone(), RequestContext { now, ..get() });
     assert_eq!(at(Timestamp(NOON.0 - 1)), None);
     assert_eq!(at(NOON), Some(Denial::ExpiredKey { replaced: false }));
-    assert_eq!(at(NOON.plus(1)), Some(Denial::ExpiredKey { replaced: false }));
+    assert_eq!(at(NOON.plus(MILLISECOND)), Some(Denial::ExpiredKey { replaced: false }));
 }
 
 #[test]

@@ -5,22 +5,22 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use keyward_core::{key, link::Redeemed, record::Mode, secret::Secret, time::SECOND};
+use keyward_core::{key, link::Redeemed, record::Mode, secret::Secret, time::Span};
 use keyward_gate::{
     budget::{Allowance, Budget},
     client_info::ClientInfo,
     denial::Denial,
 };
 use keyward_policy::{
-    ConfiguredKey, KeyFormat, KeyRequirement, Policy, Proof, Realm, Requirement, Route, Webhook,
+    KeyFormat, KeyRequirement, Policy, Proof, Realm, Requirement, Route, StaticKey, Webhook,
 };
 use keyward_testing::{
-    NOON, Seeded,
-    call::{self, Call, LINK, by},
+    LINK, NOON, Seeded,
+    call::{self, Call, by},
+    fake_platform::{CALLER, FakePlatform},
     jose::{self, Key},
     policy::POLICY,
     record,
-    world::{CALLER, World},
 };
 
 /// What the limiter allows a network; `wrangler.toml` says so.
@@ -29,29 +29,29 @@ const GUESSES: u64 = 1_000;
 
 /// Keys that a made-up one is not told apart from without a lookup.
 static UNCHECKED: LazyLock<Realm> =
-    LazyLock::new(|| Realm { key: KeyFormat { check: 0, ..POLICY.realms[0].key }, ..POLICY.realms[0] });
+    LazyLock::new(|| Realm { key: KeyFormat { checksum: 0, ..POLICY.realms[0].key }, ..POLICY.realms[0] });
 
-fn world() -> World {
-    let world = call::world();
-    world.most_failures.set(Some(MOST_FAILURES));
-    world
+fn platform() -> FakePlatform {
+    let platform = call::platform();
+    platform.most_failures.set(Some(MOST_FAILURES));
+    platform
 }
 
-fn unchecked_key(world: &World, seed: u64) -> Secret {
-    key::generate(&UNCHECKED.key, "", Mode::Live, &world.secrets, &mut Seeded::new(seed))
+fn unchecked_key(platform: &FakePlatform, seed: u64) -> Secret {
+    key::generate(&UNCHECKED.key, "", Mode::Live, &platform.secrets, &mut Seeded::new(seed))
 }
 
-/// What so many guesses at once have asked for, and how they were answered.
+/// What a number of guesses at once has asked for, and how they were answered.
 fn cost(
-    world: &World,
+    platform: &FakePlatform,
     mut guess: impl FnMut(u64) -> Denial,
 ) -> (BTreeMap<String, usize>, BTreeMap<u16, usize>) {
-    world.asked();
+    platform.asked();
     let (mut asked, mut answers) = (BTreeMap::new(), BTreeMap::new());
     for seed in 0..GUESSES {
         *answers.entry(guess(seed).public().status).or_default() += 1;
     }
-    for what in world.asked() {
+    for what in platform.asked() {
         *asked.entry(what).or_default() += 1;
     }
     (asked, answers)
@@ -63,10 +63,10 @@ fn counts<K: Ord + Clone, T: Clone + Into<K>>(counts: &[(T, usize)]) -> BTreeMap
 
 #[test]
 fn keys_with_a_check_cost_nothing_that_is_asked() {
-    let world = world();
-    let (asked, answers) = cost(&world, |seed| {
+    let platform = platform();
+    let (asked, answers) = cost(&platform, |seed| {
         let guess = format!("kw_live_{seed:036}");
-        world.check(&Secret::new(guess)).unwrap_err().denial
+        platform.check(&Secret::new(guess)).unwrap_err().denial
     });
     assert_eq!((asked, answers), (BTreeMap::new(), counts(&[(401_u16, 1_000)])));
 }
@@ -82,13 +82,13 @@ fn keys_without_a_check_cost_few_lookups_of_any_kind_of_key_and_also_at_the_admi
     for origin in [None, Some("https://shop.example")] {
         let caller = ClientInfo { origin, ..CALLER };
         for at_admin_api in [false, true] {
-            let world = world();
-            let (asked, answers) = cost(&world, |seed| {
-                let guess = unchecked_key(&world, seed);
+            let platform = platform();
+            let (asked, answers) = cost(&platform, |seed| {
+                let guess = unchecked_key(&platform, seed);
                 let checked = if at_admin_api {
-                    world.check_for_admin_api(&policy, &guess, caller)
+                    platform.check_for_admin_api(&policy, &guess, caller)
                 } else {
-                    world.check_in(&UNCHECKED, &guess, caller)
+                    platform.check_in(&UNCHECKED, &guess, caller)
                 };
                 checked.unwrap_err().denial
             });
@@ -100,76 +100,76 @@ fn keys_without_a_check_cost_few_lookups_of_any_kind_of_key_and_also_at_the_admi
 #[test]
 fn whoever_has_a_site_full_of_networks_is_held_back_too_and_its_neighbours_keys_pass() {
     let site = |seed: u64| format!("2001:db8:7:{seed:x}::{seed:x}");
-    let check = |world: &World, key: &Secret, address: &str| {
+    let check = |platform: &FakePlatform, key: &Secret, address: &str| {
         let caller = ClientInfo { address: Some(address), ..CALLER };
-        world.check_in(&UNCHECKED, key, caller).map(|_| ()).map_err(|it| it.denial)
+        platform.check_in(&UNCHECKED, key, caller).map(|_| ()).map_err(|it| it.denial)
     };
-    let world = world();
-    let neighbours = unchecked_key(&world, 2_000);
-    let hash = key::storage_hash(&UNCHECKED.key, &world.secrets, neighbours.expose());
-    world.gates.borrow_mut().entry(hash.clone()).or_default().put(record());
-    world.kv.borrow_mut().insert(key::kv_key(&hash), serde_json::to_string(&record()).unwrap());
+    let platform = platform();
+    let neighbours = unchecked_key(&platform, 2_000);
+    let hash = key::storage_hash(&UNCHECKED.key, &platform.secrets, neighbours.expose());
+    platform.gates.borrow_mut().entry(hash.clone()).or_default().put(record());
+    platform.kv.borrow_mut().insert(key::kv_key(&hash), serde_json::to_string(&record()).unwrap());
     let (asked, answers) =
-        cost(&world, |seed| check(&world, &unchecked_key(&world, seed), &site(seed)).unwrap_err());
+        cost(&platform, |seed| check(&platform, &unchecked_key(&platform, seed), &site(seed)).unwrap_err());
     // Sixteen times as many as of one network.
     let lookups = counts(&[("KV", 436), ("Coordinator find", 336), ("FAILURES", 357)]);
     assert_eq!((asked, answers), (lookups, counts(&[(401_u16, 336), (429, 664)])));
-    world.pass_time(50);
-    assert_eq!(check(&world, &neighbours, &site(5_000)), Ok(()));
-    let guess = unchecked_key(&world, 1);
-    assert_eq!(check(&world, &guess, "2001:db8:8::1"), Err(Denial::UnknownKey { slip: None }));
+    platform.pass_time(Span::from_ms(50));
+    assert_eq!(check(&platform, &neighbours, &site(5_000)), Ok(()));
+    let guess = unchecked_key(&platform, 1);
+    assert_eq!(check(&platform, &guess, "2001:db8:8::1"), Err(Denial::UnknownKey { slip: None }));
 
-    let world = self::world();
-    let (_, answers) = cost(&world, |seed| {
+    let platform = self::platform();
+    let (_, answers) = cost(&platform, |seed| {
         let (address, fields) = (site(seed), vec![("authorization", "Bearer x.y.z")]);
         let call = Call::of(call::realm(jose::PUBLIC), by(&[Proof::Jwt], &[]));
-        Call { fields, address: &address, ..call }.told(&world).unwrap_err()
+        Call { fields, address: &address, ..call }.told(&platform).unwrap_err()
     });
     assert_eq!(answers, counts(&[(401_u16, 336), (429, 664)]), "tokens");
 }
 
 #[test]
 fn a_neighbour_whose_key_kv_knows_waits_at_the_most_for_a_read_and_one_that_the_isolate_knows_not_at_all() {
-    let world = world();
-    let [known, neighbours] = [2_000, 2_001].map(|seed| unchecked_key(&world, seed));
+    let platform = platform();
+    let [known, neighbours] = [2_000, 2_001].map(|seed| unchecked_key(&platform, seed));
     for key in [&known, &neighbours] {
-        let hash = key::storage_hash(&UNCHECKED.key, &world.secrets, key.expose());
-        world.gates.borrow_mut().entry(hash.clone()).or_default().put(record());
-        world.kv.borrow_mut().insert(key::kv_key(&hash), serde_json::to_string(&record()).unwrap());
+        let hash = key::storage_hash(&UNCHECKED.key, &platform.secrets, key.expose());
+        platform.gates.borrow_mut().entry(hash.clone()).or_default().put(record());
+        platform.kv.borrow_mut().insert(key::kv_key(&hash), serde_json::to_string(&record()).unwrap());
     }
-    let check = |key: &Secret| world.check_in(&UNCHECKED, key, CALLER).map(|_| ()).map_err(|it| it.denial);
+    let check = |key: &Secret| platform.check_in(&UNCHECKED, key, CALLER).map(|_| ()).map_err(|it| it.denial);
     assert_eq!(check(&known), Ok(()));
     for seed in 0..100 {
-        check(&unchecked_key(&world, seed)).unwrap_err();
+        check(&unchecked_key(&platform, seed)).unwrap_err();
     }
     assert_eq!(check(&neighbours), Ok(()), "guesses by the dozen keep nobody out");
 
-    let other = self::world();
-    other.kv.replace(world.kv.take());
-    other.gates.replace(world.gates.take());
+    let other = self::platform();
+    other.kv.replace(platform.kv.take());
+    other.gates.replace(platform.gates.take());
     let check = |key: &Secret| other.check_in(&UNCHECKED, key, CALLER).map(|_| ()).map_err(|it| it.denial);
     assert_eq!(check(&known), Ok(()));
     cost(&other, |seed| check(&unchecked_key(&other, seed)).unwrap_err());
     assert_eq!(check(&known), Ok(()));
     assert!(matches!(check(&neighbours), Err(Denial::TooManyFailures { .. })));
-    other.pass_time(50);
+    other.pass_time(Span::from_ms(50));
     assert_eq!(check(&neighbours), Ok(()), "guesses that go on: there is a read every 50 ms");
 }
 
 #[test]
 fn keys_that_the_policy_lists_cost_nothing_that_is_asked() {
-    const AGENT: ConfiguredKey = ConfiguredKey {
+    const AGENT: StaticKey = StaticKey {
         id: "agent",
         sha256: "739d2f15af454f80712637b9659295566e733d04af4435dfd8c0ee99c7c05490",
         scopes: &[],
         tenant: None,
         plan: None,
     };
-    let world = world();
-    let realm = Realm { configured_keys: &[AGENT], ..POLICY.realms[0] };
-    let (asked, answers) = cost(&world, |seed| {
+    let platform = platform();
+    let realm = Realm { static_keys: &[AGENT], ..POLICY.realms[0] };
+    let (asked, answers) = cost(&platform, |seed| {
         let guess = Secret::new(format!("an-agents-key-{seed}"));
-        world.check_in(&realm, &guess, CALLER).unwrap_err().denial
+        platform.check_in(&realm, &guess, CALLER).unwrap_err().denial
     });
     assert_eq!((asked, answers), (BTreeMap::new(), counts(&[(401_u16, 1_000)])));
 }
@@ -177,8 +177,8 @@ fn keys_that_the_policy_lists_cost_nothing_that_is_asked() {
 #[test]
 fn tokens_cost_one_fetch_a_minute_whatever_they_name() {
     for made_up_id in [false, true] {
-        let world = world();
-        let (asked, answers) = cost(&world, |seed| {
+        let platform = platform();
+        let (asked, answers) = cost(&platform, |seed| {
             let mut header = serde_json::json!({ "alg": Key::Ec.algorithm() });
             if made_up_id {
                 header["kid"] = seed.to_string().into();
@@ -191,7 +191,7 @@ fn tokens_cost_one_fetch_a_minute_whatever_they_name() {
                 fields: vec![("authorization", &token)],
                 ..Call::of(call::realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
             };
-            call.told(&world).unwrap_err()
+            call.told(&platform).unwrap_err()
         });
         let expected = counts(&[("GET https://id.example.com/jwks.json", 1), ("FAILURES", 21)]);
         assert_eq!((asked, answers), (expected, counts(&[(401_u16, 21), (429, 979)])), "{made_up_id}");
@@ -201,13 +201,13 @@ fn tokens_cost_one_fetch_a_minute_whatever_they_name() {
 #[test]
 fn webhooks_whose_headers_are_in_order_cost_few_bodies() {
     const STRIPE: Webhook = Webhook::stripe("STRIPE_SECRET");
-    let world = world();
+    let platform = platform();
     let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
-    let forged = format!("t={},v1={}", NOON.0 / SECOND, "0".repeat(64));
-    let (asked, answers) = cost(&world, |_| {
+    let forged = format!("t={},v1={}", NOON.0 / 1_000, "0".repeat(64));
+    let (asked, answers) = cost(&platform, |_| {
         let fields = vec![("stripe-signature", forged.as_str())];
         Call { method: "POST", fields, body: b"{}", ..Call::of(call::realm(jose::PUBLIC), route) }
-            .told(&world)
+            .told(&platform)
             .unwrap_err()
     });
     assert_eq!((asked, answers), (counts(&[("FAILURES", 21)]), counts(&[(401_u16, 21), (429, 979)])));
@@ -215,40 +215,40 @@ fn webhooks_whose_headers_are_in_order_cost_few_bodies() {
 
 #[test]
 fn links_cost_nothing_that_is_asked_and_those_that_are_over_the_registry_a_few_times() {
-    let world = world();
+    let platform = platform();
     let follow = |token: &str| {
         let url = format!("https://shop.example/checkout?token={token}");
         Call { url: &url, ..Call::of(call::realm(jose::PUBLIC), by(&[Proof::Session], &[])) }
-            .send(&world)
+            .send(&platform)
             .unwrap_err()
     };
-    let (asked, answers) = cost(&world, |seed| follow(&format!("st_{seed:036}")));
+    let (asked, answers) = cost(&platform, |seed| follow(&format!("st_{seed:036}")));
     assert_eq!((asked, answers), (BTreeMap::new(), counts(&[(401_u16, 1_000)])));
     let used = |seed: u64| {
-        let token = key::generate(&LINK.token(), "", Mode::Live, &world.secrets, &mut Seeded::new(seed));
-        let hash = key::storage_hash(&LINK.token(), &world.secrets, token.expose());
-        world.links.borrow_mut().insert(hash, Redeemed::Used);
+        let token = key::generate(&LINK.token(), "", Mode::Live, &platform.secrets, &mut Seeded::new(seed));
+        let hash = key::storage_hash(&LINK.token(), &platform.secrets, token.expose());
+        platform.links.borrow_mut().insert(hash, Redeemed::Used);
         token
     };
     let one = used(0);
-    let (asked, answers) = cost(&world, |_| follow(one.expose()));
+    let (asked, answers) = cost(&platform, |_| follow(one.expose()));
     let expected = counts(&[("Registry redeem", 1), ("FAILURES", 1)]);
     assert_eq!((asked, answers), (expected, counts(&[(401_u16, 1_000)])));
-    let (asked, answers) = cost(&world, |seed| follow(used(1 + seed).expose()));
+    let (asked, answers) = cost(&platform, |seed| follow(used(1 + seed).expose()));
     let expected = counts(&[("Registry redeem", 30), ("FAILURES", 30)]);
     assert_eq!((asked, answers), (expected, counts(&[(401_u16, 30), (429, 970)])));
 }
 
 #[test]
 fn cookies_of_sessions_cost_nothing_that_is_asked() {
-    let world = world();
-    let (asked, answers) = cost(&world, |seed| {
+    let platform = platform();
+    let (asked, answers) = cost(&platform, |seed| {
         let cookie = format!("__Host-shop=kw_session_e30.{seed:043}");
         Call {
             fields: vec![("cookie", &cookie)],
             ..Call::of(call::realm(jose::PUBLIC), by(&[Proof::Session], &[]))
         }
-        .told(&world)
+        .told(&platform)
         .unwrap_err()
     });
     assert_eq!((asked, answers), (BTreeMap::new(), counts(&[(401_u16, 1_000)])));
@@ -256,9 +256,9 @@ fn cookies_of_sessions_cost_nothing_that_is_asked() {
 
 #[test]
 fn a_budget_comes_back_bit_by_bit_up_to_the_whole_and_whatever_its_clock_does() {
-    const TWO: Allowance = Allowance { at_once: 2, every_ms: 100 };
+    const TWO: Allowance = Allowance { at_once: 2, every: Span::from_ms(100) };
     let mut budget = Budget::default();
-    let mut spend = |at: i64| budget.spend(TWO, NOON.plus(at));
+    let mut spend = |at: i64| budget.spend(TWO, NOON + Span::from_ms(at));
     assert_eq!([0, 0, 0, 99].map(&mut spend), [true, true, false, false]);
     assert_eq!([100, 100, 200].map(&mut spend), [true, false, true]);
     assert_eq!([10_000, 10_000, 10_000].map(&mut spend), [true, true, false]);
@@ -269,17 +269,17 @@ fn a_budget_comes_back_bit_by_bit_up_to_the_whole_and_whatever_its_clock_does() 
 #[test]
 fn a_route_that_takes_keys_is_no_way_round() {
     // The same guesses where a route takes several kinds of credential.
-    let world = world();
+    let platform = platform();
     let requirement = KeyRequirement {
         by: &[Proof::Key, Proof::Publishable, Proof::Jwt, Proof::Session],
         ..KeyRequirement::ANY_KEY
     };
     let route = Route { requires: Requirement::Key(requirement), ..POLICY.realms[0].routes[0] };
     let realm = Realm { key: UNCHECKED.key, ..call::realm(jose::PUBLIC) };
-    let (asked, _) = cost(&world, |seed| {
-        let guess = unchecked_key(&world, seed);
+    let (asked, _) = cost(&platform, |seed| {
+        let guess = unchecked_key(&platform, seed);
         Call { fields: vec![("x-api-key", guess.expose())], ..Call::of(realm, route) }
-            .told(&world)
+            .told(&platform)
             .unwrap_err()
     });
     assert_eq!(asked, lookups());

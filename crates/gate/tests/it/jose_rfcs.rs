@@ -9,7 +9,7 @@
 
 use keyward_core::secret::Secret;
 use keyward_gate::jwt::{Error, Keys, UnfitKeys};
-use keyward_policy::{JwkSet, Jwt, JwtKeys, jwk::VerifyingKey};
+use keyward_policy::{JwkSet, Jwt, JwtKeys, jwk::PublicKey};
 use keyward_testing::{
     NOON,
     jose::{self, Key, PUBLIC, SECRET_FORM, SHARED, encode, public_keys, set_of, shared_keys, verify},
@@ -229,7 +229,7 @@ fn of_the_examples_keys_those_that_can_verify_here_are_taken() {
         Key::Ed.jwk(),
     ];
     for jwk in taken {
-        let key = VerifyingKey::parse(jwk.clone(), jose::ALL).unwrap_or_else(|error| panic!("{jwk} {error}"));
+        let key = PublicKey::parse(&jwk, jose::ALL).unwrap_or_else(|error| panic!("{jwk} {error}"));
         assert_eq!(key.id.as_deref(), jwk["kid"].as_str());
     }
     for (source, jwk, reason) in [
@@ -266,7 +266,7 @@ fn of_the_examples_keys_those_that_can_verify_here_are_taken() {
         ),
     ] {
         let set = json!({ "keys": [jwk] }).to_string();
-        let Some(UnfitKeys::NoKey(told)) = Keys::of_set(&set, jose::ALL).err() else {
+        let Some(UnfitKeys::NoKey(told)) = jose::of_set(&set, jose::ALL).err() else {
             panic!("{source}: taken")
         };
         assert!(told.join("").contains(reason), "{source}: {told:?}");

@@ -1,6 +1,6 @@
 //! Tokens that are wrong as a JWS (RFC 7515): in their parts, their encoding, their serialization, the algorithm
 //! that they name and the key that they bring along. For every key and algorithm family alike, since each fault was
-//! some library's. What is wrong in the JSON within is in `jwt.rs`, wrong signatures are in `signature_faults.rs`,
+//! some library's. What is wrong in the JSON within is in `jwt.rs`, wrong signatures are in `signature_faults`,
 //! wrong keys in `jwk_faults.rs`.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]

@@ -26,7 +26,7 @@ fn tokens_of_another_library_pass_and_say_who_it_is() {
     let data: Value = serde_json::from_str(include_str!("../data/pyjwt.json")).unwrap();
     let secret = Secret::new(data["secret"].as_str().unwrap());
     let shared = Keys::shared(&secret, SecretForm::Text).unwrap();
-    let public = Keys::of_set(&data["jwks"].to_string(), jose::ALL).unwrap();
+    let public = jose::of_set(&data["jwks"].to_string(), jose::ALL).unwrap();
     for (algorithm, token) in data["tokens"].as_object().unwrap() {
         let (policy, keys) = if algorithm == "HS256" { (&SHARED, &shared) } else { (&PUBLIC, &public) };
         let expected = Claims {

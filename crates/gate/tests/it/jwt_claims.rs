@@ -4,7 +4,7 @@
 
 use keyward_core::time::Timestamp;
 use keyward_gate::jwt::{Claims, Error};
-use keyward_policy::Jwt;
+use keyward_policy::{Jwt, Span};
 use keyward_testing::{
     NOON,
     jose::{Key, SHARED, claims, shared_keys, verify, with},
@@ -19,12 +19,12 @@ fn outcome(claims: &Value) -> Result<Claims, Error> {
 #[test]
 fn a_token_passes_until_it_expires_and_not_before_it_is_valid() {
     let at = |claims: &Value, offset: i64, skew_s| {
-        let policy = Jwt { skew_s, ..SHARED };
+        let policy = Jwt { skew: Span::from_secs(skew_s), ..SHARED };
         verify(&Key::Shared.token(claims), &policy, &shared_keys(), Timestamp(NOON.0 + offset)).err()
     };
     let base = NOON.0 / 1_000;
     for skew_s in [0, 30, 60] {
-        let skew = i64::from(skew_s) * 1_000;
+        let skew = skew_s * 1_000;
         let expiring = with("exp", json!(base + 10));
         assert_eq!(at(&expiring, 10_000 + skew - 1, skew_s), None);
         assert_eq!(at(&expiring, 10_000 + skew, skew_s), Some(Error::Expired));

@@ -5,7 +5,7 @@
 
 use keyward_core::{
     record::{Limits, Record},
-    time,
+    time::{self, Span},
 };
 use keyward_gate::{
     denial::Denial,
@@ -14,7 +14,7 @@ use keyward_gate::{
 use keyward_limits::{
     coordinator::Coordinator,
     limit::{Window, WindowState, agree},
-    timing::FIRST_ANSWER_MS,
+    timing::FIRST_ANSWER,
     wire::{Acquire, Acquired},
 };
 use keyward_testing::{NOON, policy::POLICY, record};
@@ -54,11 +54,11 @@ fn told(windows: &[WindowState]) -> Vec<Told> {
     .collect()
 }
 
-fn are_refused_consistently(windows: &[WindowState], retry_after_ms: u64) {
+fn are_refused_consistently(windows: &[WindowState], retry_after: Span) {
     let full: Vec<_> = told(windows).into_iter().filter(|(_, _, remaining, _)| *remaining == 0).collect();
     let longest = full.iter().map(|(_, _, _, reset)| *reset).max();
-    assert_eq!(longest, Some(time::retry_after(retry_after_ms)), "{windows:?} {retry_after_ms}");
-    let denial = Denial::RateLimited { windows: windows.to_vec(), retry_after_ms };
+    assert_eq!(longest, Some(time::retry_after(retry_after)), "{windows:?} {retry_after:?}");
+    let denial = Denial::RateLimited { windows: windows.to_vec(), retry_after };
     let answer = refuse(&denial, Some(&POLICY.realms[0]), "req-1");
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     let named: Vec<_> = full.iter().map(|(name, ..)| name.trim_matches('"')).collect();
@@ -110,22 +110,22 @@ proptest! {
                     continue;
                 }
                 Event::Wait(span) => {
-                    now = now.plus(span);
+                    now = now + Span::from_ms(span);
                     continue;
                 }
-                Event::Request => Acquire { version, immediate: true, within_ms: FIRST_ANSWER_MS, ..Acquire::default() },
-                Event::Lease(queued) => Acquire { version, immediate: true, within_ms: FIRST_ANSWER_MS, queued, wants: queued, lease_length_ms: 4_750, ..Acquire::default() },
+                Event::Request => Acquire { version, immediate: true, within: FIRST_ANSWER, ..Acquire::default() },
+                Event::Lease(queued) => Acquire { version, immediate: true, within: FIRST_ANSWER, queued, wants: queued, lease_length: Span::from_ms(4_750), ..Acquire::default() },
             };
             let windows = match gate.acquire(&take, now) {
                 Acquired::Granted { windows, .. } => {
                     told(&windows);
                     windows
                 }
-                Acquired::Limited { windows, retry_after_ms, .. } => {
-                    are_refused_consistently(&windows, retry_after_ms);
+                Acquired::Limited { windows, retry_after, .. } => {
+                    are_refused_consistently(&windows, retry_after);
                     // They need no correction here.
                     let mut corrected = windows.clone();
-                    agree(&mut corrected, retry_after_ms);
+                    agree(&mut corrected, retry_after);
                     prop_assert_eq!(&corrected, &windows);
                     windows
                 }
@@ -143,15 +143,15 @@ proptest! {
         minute in state(Window::Minute),
         day in state(Window::Day),
         which in 0..3_u8,
-        retry_after_ms in 1..60_000_u64,
+        retry_after_ms in 1..60_000_i64,
     ) {
         let mut windows = match which {
             0 => vec![minute],
             1 => vec![day],
             _ => vec![minute, day],
         };
-        agree(&mut windows, retry_after_ms);
-        are_refused_consistently(&windows, retry_after_ms);
+        agree(&mut windows, Span::from_ms(retry_after_ms));
+        are_refused_consistently(&windows, Span::from_ms(retry_after_ms));
     }
 
     #[test]
@@ -162,11 +162,11 @@ proptest! {
 
 /// As old as can be, and with more left than there can be.
 fn state(window: Window) -> impl Strategy<Value = WindowState> {
-    let length = u64::try_from(window.length()).unwrap();
+    let length = window.length().ms();
     (1..1_000_u32, 0..1_200_u32, 0..length).prop_map(move |(limit, remaining, reset_ms)| WindowState {
         window,
         limit,
         remaining,
-        reset_ms,
+        reset: Span::from_ms(reset_ms),
     })
 }

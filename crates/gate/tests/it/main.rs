@@ -1,6 +1,7 @@
 //! The gate. One binary, so that it is linked once.
 
 mod addresses;
+mod admin_side;
 mod admission;
 mod breaker;
 mod credential_in_url;
@@ -9,15 +10,23 @@ mod failures;
 mod forwarding;
 mod gate;
 mod guesses;
+mod guessing_networks;
+mod handle;
 mod jose_rfcs;
 mod jwk_faults;
 mod jwks;
 mod jws_faults;
 mod jwt;
 mod jwt_claims;
+mod key_clocks;
+mod key_freshness;
+mod key_lookup;
+mod key_refusals;
+mod key_stores;
 mod limit_fields;
 mod link_sessions;
-mod pipeline;
+mod log;
+mod readiness;
 mod refusals;
 mod routing;
 mod signature_faults;

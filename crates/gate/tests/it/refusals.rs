@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use keyward_core::time::Span;
 use keyward_gate::{
     denial::Denial,
     jwt,
@@ -36,7 +37,7 @@ fn every_refusal_is_answered_with_exactly_this() {
     let json = Realm { refusals: Refusals { style: RefusalStyle::Json, ..realm().refusals }, ..realm() };
     let in_style = [
         Denial::MissingCredential { by: BY_KEY, stray: None },
-        Denial::RateLimited { windows: windows(), retry_after_ms: 1_001 },
+        Denial::RateLimited { windows: windows(), retry_after: Span::from_ms(1_001) },
     ];
     let told: String = [
         all().iter().map(|denial| shown(denial, &answer(denial))).collect::<String>(),
@@ -210,7 +211,7 @@ fn every_401_has_a_challenge_and_every_429_and_503_says_when_to_come_back() {
 #[test]
 fn retry_after_is_rounded_up_and_at_least_one() {
     for (milliseconds, seconds) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (59_999, 60), (0, 1)] {
-        let denial = Denial::RateLimited { windows: windows(), retry_after_ms: milliseconds };
+        let denial = Denial::RateLimited { windows: windows(), retry_after: Span::from_ms(milliseconds) };
         assert_eq!(denial.retry_after(), Some(seconds), "{milliseconds}");
     }
 }
@@ -354,7 +355,10 @@ fn the_refusal_of_a_token_says_in_general_what_is_wrong_speaks_of_no_key_and_sho
 
 #[test]
 fn when_an_issuers_keys_cannot_be_had_the_answer_speaks_of_tokens_and_says_how_long_to_wait() {
-    let answer = answer(&Denial::IssuerUnavailable { reason: "answered 418".into(), retry_after_ms: 7_001 });
+    let answer = answer(&Denial::IssuerUnavailable {
+        reason: "answered 418".into(),
+        retry_after: Span::from_ms(7_001),
+    });
     assert_eq!((answer.status, header(&answer, "retry-after")), (503, Some("8")));
     assert!(answer.body.contains("The token cannot be checked") && !answer.body.contains("API key"));
     assert!(!answer.body.contains("418"), "why is for the log: {}", answer.body);

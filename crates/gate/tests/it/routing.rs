@@ -6,14 +6,14 @@ use std::sync::LazyLock;
 
 use keyward_core::{
     request_target::RequestTarget,
-    route::{self, BuiltinRoute, NoMatch, RouteMatch, plan, side},
+    route::{self, BuiltinRoute, NoMatch, RouteMatch, builtin_route, match_route},
 };
 use keyward_gate::cors;
-use keyward_policy::{Cors, Policy, Realm, Requirement, compile, path::Ambiguous};
+use keyward_policy::{Cors, Policy, Realm, Requirement, Span, compile, path::Ambiguous};
 use keyward_testing::policy::POLICY;
 
 fn planned(method: &str, url: &str) -> Result<&'static str, NoMatch> {
-    match plan(&POLICY, method, RequestTarget::of(url), false) {
+    match match_route(&POLICY, method, RequestTarget::of(url), false) {
         Ok(RouteMatch::Route(_, route)) => match &route.requires {
             Requirement::Public => Ok("public"),
             Requirement::Key(requirement) => Ok(requirement.scopes[0]),
@@ -74,7 +74,7 @@ fn a_path_that_an_origin_may_read_in_another_way_is_refused_before_any_route() {
 #[test]
 fn an_ambiguous_path_is_refused_in_the_style_of_the_realm_that_it_seems_to_be_of() {
     let realm =
-        |url| plan(&POLICY, "GET", RequestTarget::of(url), false).unwrap_err().0.map(|realm| realm.id);
+        |url| match_route(&POLICY, "GET", RequestTarget::of(url), false).unwrap_err().0.map(|realm| realm.id);
     assert_eq!(realm("https://gate.example/api/orders/%2F"), Some("default"));
     assert_eq!(realm("https://gate.example/other/%2F"), None);
 }
@@ -104,7 +104,7 @@ fn what_is_no_host_is_refused_before_any_realm() {
         assert_eq!(planned("GET", &url), Err(NoMatch::InvalidHost), "{host}");
         for own in ["/healthz", "/admin/", "/api/admin/session"] {
             let url = format!("https://{host}{own}");
-            assert_eq!(side(&POLICY, RequestTarget::of(&url)), None, "{url}");
+            assert_eq!(builtin_route(&POLICY, RequestTarget::of(&url)), None, "{url}");
         }
     }
     for host in [
@@ -149,7 +149,7 @@ fn a_url_is_taken_apart_as_it_is_written() {
 
 fn own(path: &str) -> Option<BuiltinRoute<'_>> {
     let url = format!("https://gate.example{path}").leak();
-    side(&POLICY, RequestTarget::of(url))
+    builtin_route(&POLICY, RequestTarget::of(url))
 }
 
 #[test]
@@ -168,7 +168,7 @@ const LISTED: Cors = Cors {
     origins: &["https://app.example"],
     methods: &["GET", "POST"],
     headers: &["authorization"],
-    max_age: 600,
+    max_age: Span::from_mins(10),
 };
 
 fn field(fields: &[(&'static str, String)], name: &str) -> Option<String> {
@@ -202,7 +202,7 @@ fn without_cors_a_preflight_is_a_request_like_any_other() {
         let realm = Realm { cors: None, ..POLICY.realms[0] };
         Policy { realms: Vec::leak(vec![realm]), ..*POLICY }
     });
-    let plan_of = |path: &str| match plan(&WITHOUT, "OPTIONS", RequestTarget::of(path), true) {
+    let plan_of = |path: &str| match match_route(&WITHOUT, "OPTIONS", RequestTarget::of(path), true) {
         Ok(RouteMatch::Route(_, route)) => Ok(route.path.source),
         Ok(RouteMatch::Preflight(..)) => panic!("nothing says how to answer it"),
         Err((_, denial)) => Err(denial),
@@ -210,7 +210,7 @@ fn without_cors_a_preflight_is_a_request_like_any_other() {
     assert_eq!(plan_of("https://gate.example/api/public/x"), Ok("/api/public/*"));
     assert!(plan_of("https://gate.example/api/orders").is_err());
     assert!(matches!(
-        plan(&POLICY, "OPTIONS", RequestTarget::of("https://gate.example/api/orders"), true),
+        match_route(&POLICY, "OPTIONS", RequestTarget::of("https://gate.example/api/orders"), true),
         Ok(RouteMatch::Preflight(..))
     ));
 }
@@ -239,11 +239,11 @@ fn a_cache_may_give_an_answer_to_requests_with_and_without_an_origin() {
 #[test]
 fn a_path_is_told_to_be_there_where_a_route_names_it_or_it_can_be_read() {
     let root = std::path::Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    let read = |file: &str| std::fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    let read = |file: &str| std::fs::read_to_string(root.join(file)).map_err(compile::ReadError::Io);
     let policy = compile::compile("examples/kb/keyward.toml", read).unwrap();
     let allowed = |method: &str, path: &str| {
         let url = format!("https://kb.example{path}");
-        match plan(&policy, method, RequestTarget::of(&url), false) {
+        match match_route(&policy, method, RequestTarget::of(&url), false) {
             Err((_, NoMatch::MethodNotAllowed { allow })) => Some(allow.join(", ")),
             Err((_, NoMatch::NoRoute)) => None,
             other => panic!("{method} {path}: {other:?}"),
@@ -289,7 +289,7 @@ requires = "public"
 "#;
     let policy = keyward_policy::compile::compile("keyward.toml", |_| Ok(DAV.to_owned())).unwrap();
     let target = RequestTarget::of("https://dav.example/open/a");
-    let Ok(RouteMatch::Route(realm, chosen)) = plan(&policy, "MOVE", target, false) else {
+    let Ok(RouteMatch::Route(realm, chosen)) = match_route(&policy, "MOVE", target, false) else {
         panic!("it has a route")
     };
     let stays =

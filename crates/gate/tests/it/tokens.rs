@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::{HOUR, MINUTE, SECOND};
+use keyward_core::time::{HOUR, MILLISECOND, MINUTE, SECOND, Span};
 use keyward_gate::{
     admission::Admission,
     denial::Denial,
@@ -13,9 +13,9 @@ use keyward_gate::{
 use keyward_policy::{HostPattern, Proof, Realm, Requirement, Route};
 use keyward_testing::{
     NOON,
-    call::{Call, DEADLINE, FAULTS, by, realm, world},
+    call::{Call, DEADLINE, FAULTS, by, platform, realm},
+    fake_platform::{FakePlatform, Fault},
     jose::{self, Key},
-    world::{Fault, World},
 };
 use serde_json::{Value, json};
 
@@ -28,16 +28,16 @@ fn bearer(key: Key, claims: &Value) -> String {
 }
 #[test]
 fn a_token_of_each_algorithm_passes_and_the_origin_learns_what_it_says() {
-    let world = world();
+    let platform = platform();
     for (key, jwt) in Key::ALL.map(|key| (key, if key == Key::Shared { jose::SHARED } else { jose::PUBLIC }))
     {
-        let world = if key == Key::Shared { support_world() } else { &world };
+        let platform = if key == Key::Shared { support_world() } else { &platform };
         let token = bearer(key, &jose::claims(NOON));
         let call = Call {
             fields: vec![("authorization", &token)],
             ..Call::of(realm(jwt), by(&[Proof::Key, Proof::Jwt], &["orders:read"]))
         };
-        let told = call.told(world).unwrap();
+        let told = call.told(platform).unwrap();
         for (name, value) in [
             ("Keyward-Subject", "user-17"),
             ("Keyward-Tenant", "tenant-1"),
@@ -49,19 +49,19 @@ fn a_token_of_each_algorithm_passes_and_the_origin_learns_what_it_says() {
 }
 
 /// Another isolate: what verifies a realm's tokens does not change while one lives.
-fn support_world() -> &'static World {
-    Box::leak(Box::new(world()))
+fn support_world() -> &'static FakePlatform {
+    Box::leak(Box::new(platform()))
 }
 
 #[test]
 fn a_token_that_its_issuer_did_not_make_so_is_refused_with_the_reason_for_the_log() {
-    let world = world();
+    let platform = platform();
     let send = |value: &str| {
         let call = Call {
             fields: vec![("authorization", value)],
             ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
         };
-        reason(call.told(&world).unwrap_err())
+        reason(call.told(&platform).unwrap_err())
     };
     let good = Key::Ec.token(&jose::claims(NOON));
     let none =
@@ -83,7 +83,7 @@ fn a_token_that_its_issuer_did_not_make_so_is_refused_with_the_reason_for_the_lo
 
 #[test]
 fn a_credential_of_a_kind_that_the_route_does_not_take_is_none() {
-    let world = world();
+    let platform = platform();
     let token = bearer(Key::Ec, &jose::claims(NOON));
     let keys_only = Call {
         fields: vec![("authorization", &token)],
@@ -91,25 +91,25 @@ fn a_credential_of_a_kind_that_the_route_does_not_take_is_none() {
     };
     let none =
         |by: &'static [Proof], shown| Denial::MissingCredential { by, stray: Some(Stray::Kind(shown)) };
-    assert_eq!(keys_only.told(&world).unwrap_err(), none(&[Proof::Key], Proof::Jwt));
+    assert_eq!(keys_only.told(&platform).unwrap_err(), none(&[Proof::Key], Proof::Jwt));
     let tokens_only = Call {
         fields: vec![("x-api-key", "kw_live_x")],
         ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
     };
-    assert_eq!(tokens_only.told(&world).unwrap_err(), none(&[Proof::Jwt], Proof::Key));
-    assert_eq!(world.asked(), Vec::<String>::new());
+    assert_eq!(tokens_only.told(&platform).unwrap_err(), none(&[Proof::Jwt], Proof::Key));
+    assert_eq!(platform.asked(), Vec::<String>::new());
 }
 
 #[test]
 fn each_kind_of_credential_counts_in_its_own_header_only_and_two_are_refused() {
-    let world = world();
+    let platform = platform();
     let token = Key::Ec.token(&jose::claims(NOON));
     let send = |fields: Vec<(&str, &str)>| {
         let route = by(&[Proof::Key, Proof::Jwt], &[]);
-        Call { fields, ..Call::of(realm(jose::PUBLIC), route) }.told(&world).unwrap_err()
+        Call { fields, ..Call::of(realm(jose::PUBLIC), route) }.told(&platform).unwrap_err()
     };
     assert_eq!(send(vec![("x-api-key", &token)]), Denial::MalformedKey { slip: Some(Slip::Token) });
-    let key = world.new_key(1);
+    let key = platform.new_key(1);
     let bearer = format!("Bearer {}", key.expose());
     assert_eq!(send(vec![("authorization", &bearer)]), Denial::KeyAsToken);
     assert_eq!(
@@ -120,18 +120,18 @@ fn each_kind_of_credential_counts_in_its_own_header_only_and_two_are_refused() {
 
 #[test]
 fn a_token_needs_the_scopes_of_the_route_and_the_tenant_of_the_host() {
-    let world = world();
+    let platform = platform();
     let token = bearer(Key::Ec, &jose::claims(NOON));
     let call = |realm, scopes| Call {
         fields: vec![("authorization", &token)],
         ..Call::of(realm, by(&[Proof::Jwt], scopes))
     };
-    let missing = call(realm(jose::PUBLIC), &["admin:read"]).told(&world).unwrap_err();
+    let missing = call(realm(jose::PUBLIC), &["admin:read"]).told(&platform).unwrap_err();
     assert_eq!(missing, Denial::InsufficientScope { of: Proof::Jwt, required: &["admin:read"] });
     let on_host = |host: &str| {
         let realm = Realm { hosts: &[HostPattern::Tenant(".example")], ..realm(jose::PUBLIC) };
         let url = format!("https://{host}.example/api");
-        Call { url: &url, ..call(realm, &[]) }.told(&world)
+        Call { url: &url, ..call(realm, &[]) }.told(&platform)
     };
     assert!(on_host("tenant-1").is_ok());
     assert!(reason(on_host("tenant-2").unwrap_err()).contains("another tenant"));
@@ -139,70 +139,69 @@ fn a_token_needs_the_scopes_of_the_route_and_the_tenant_of_the_host() {
 
 #[test]
 fn the_issuers_keys_are_fetched_once_and_again_for_a_new_one() {
-    let world = world();
+    let platform = platform();
     let token = bearer(Key::Ec, &jose::claims(NOON));
-    let send = |world: &World, token: &str| {
+    let send = |platform: &FakePlatform, token: &str| {
         let route = by(&[Proof::Jwt], &[]);
         Call { fields: vec![("authorization", token)], ..Call::of(realm(jose::PUBLIC), route) }
-            .told(world)
+            .told(platform)
             .map(|_| ())
     };
     let url = "https://id.example.com/jwks.json";
     let only = |key: Key| json!({ "keys": [key.jwk()] }).to_string();
-    world.web.borrow_mut().insert(url.into(), only(Key::Ec));
-    assert_eq!((send(&world, &token), send(&world, &token)), (Ok(()), Ok(())));
-    assert_eq!(world.asked(), [format!("GET {url}")]);
+    platform.web.borrow_mut().insert(url.into(), only(Key::Ec));
+    assert_eq!((send(&platform, &token), send(&platform, &token)), (Ok(()), Ok(())));
+    assert_eq!(platform.asked(), [format!("GET {url}")]);
     // The issuer rotates: what is signed with the new key passes once the floor of refetching is over.
-    world.web.borrow_mut().insert(url.into(), only(Key::Rsa));
+    platform.web.borrow_mut().insert(url.into(), only(Key::Rsa));
     let rotated = bearer(Key::Rsa, &jose::claims(NOON));
-    assert!(reason(send(&world, &rotated).unwrap_err()).contains("key id"));
-    world.pass_time(2 * MINUTE);
-    assert_eq!(send(&world, &rotated), Ok(()));
+    assert!(reason(send(&platform, &rotated).unwrap_err()).contains("key id"));
+    platform.pass_time(2 * MINUTE);
+    assert_eq!(send(&platform, &rotated), Ok(()));
 }
 
 #[test]
 fn an_issuer_that_cannot_be_asked_is_a_503_and_never_a_401_nor_a_pass() {
-    let world = World::new();
+    let platform = FakePlatform::new();
     let token = bearer(Key::Ec, &jose::claims(NOON));
     let call = Call {
         fields: vec![("authorization", &token)],
         ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
     };
-    let unavailable = |reason: &str, retry_after_ms| {
-        Err(Denial::IssuerUnavailable { reason: reason.to_owned(), retry_after_ms })
-    };
-    assert_eq!(call.told(&world), unavailable("answered 500", 10_000));
-    world.pass_time(4_000);
-    assert_eq!(call.told(&world), unavailable("answered 500", 6_000));
-    assert_eq!(world.noted.take(), ["https://id.example.com/jwks.json: answered 500"]);
-    world.pass_time(6_000);
-    world.web.borrow_mut().insert("https://id.example.com/jwks.json".into(), r#"{"keys":[]}"#.into());
-    assert_eq!(call.told(&world), unavailable("the JWK Set has no keys", 10_000));
-    assert_eq!(world.noted.take(), ["https://id.example.com/jwks.json: the JWK Set has no keys"]);
+    let unavailable =
+        |reason: &str, retry_after| Err(Denial::IssuerUnavailable { reason: reason.to_owned(), retry_after });
+    assert_eq!(call.told(&platform), unavailable("answered 500", 10 * SECOND));
+    platform.pass_time(4 * SECOND);
+    assert_eq!(call.told(&platform), unavailable("answered 500", 6 * SECOND));
+    assert_eq!(logged(&platform), ["https://id.example.com/jwks.json: answered 500"]);
+    platform.pass_time(6 * SECOND);
+    platform.web.borrow_mut().insert("https://id.example.com/jwks.json".into(), r#"{"keys":[]}"#.into());
+    assert_eq!(call.told(&platform), unavailable("the JWK Set has no keys", 10 * SECOND));
+    assert_eq!(logged(&platform), ["https://id.example.com/jwks.json: the JWK Set has no keys"]);
 
     let token = bearer(Key::Shared, &jose::claims(NOON));
     let shared = Call { realm: realm(jose::SHARED), fields: vec![("authorization", &token)], ..call };
-    assert_eq!(shared.told(&world).unwrap_err(), Denial::NotConfigured { what: "ISSUER_SECRET" });
+    assert_eq!(shared.told(&platform).unwrap_err(), Denial::NotConfigured { what: "ISSUER_SECRET" });
     for (secret, why) in [("AAAA", "at least 32 bytes"), ("not base64!", "not written in the form")] {
-        world.named_secrets.borrow_mut().insert("ISSUER_SECRET", secret);
-        let Err(Denial::UnfitSecret { secret, reason }) = shared.told(&world) else { panic!() };
+        platform.named_secrets.borrow_mut().insert("ISSUER_SECRET", secret);
+        let Err(Denial::UnfitSecret { secret, reason }) = shared.told(&platform) else { panic!() };
         assert!(secret == "ISSUER_SECRET" && reason.contains(why), "{reason}");
     }
 }
 
 #[test]
 fn what_is_wrong_with_an_issuers_keys_stands_in_the_log_also_while_older_ones_serve() {
-    let world = world();
+    let platform = platform();
     let token = bearer(Key::Ec, &jose::claims(NOON));
     let call = Call {
         fields: vec![("authorization", &token)],
         ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
     };
-    assert!(call.told(&world).is_ok());
-    world.web.borrow_mut().clear();
-    world.pass_time(10 * MINUTE);
-    assert!(call.told(&world).is_ok());
-    assert_eq!(world.noted.take(), ["https://id.example.com/jwks.json: answered 500"]);
+    assert!(call.told(&platform).is_ok());
+    platform.web.borrow_mut().clear();
+    platform.pass_time(10 * MINUTE);
+    assert!(call.told(&platform).is_ok());
+    assert_eq!(logged(&platform), ["https://id.example.com/jwks.json: answered 500"]);
 }
 
 #[test]
@@ -214,7 +213,7 @@ fn an_issuer_that_changes_its_key_and_not_its_id_works_on() {
         json!({ "keys": [jwk] }).to_string()
     };
     for kid in [None, Some("the-key")] {
-        let world = world();
+        let platform = platform();
         let token = |key: Key| {
             let mut header = json!({ "alg": key.algorithm() });
             if let Some(kid) = kid {
@@ -227,25 +226,25 @@ fn an_issuer_that_changes_its_key_and_not_its_id_works_on() {
                 fields: vec![("authorization", text)],
                 ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
             };
-            call.told(&world).map(|_| ())
+            call.told(&platform).map(|_| ())
         };
-        world.web.borrow_mut().insert(URL.into(), set_with(kid, Key::Ec));
+        platform.web.borrow_mut().insert(URL.into(), set_with(kid, Key::Ec));
         assert_eq!(send(&token(Key::Ec)), Ok(()));
-        world.web.borrow_mut().insert(URL.into(), set_with(kid, Key::Ed));
+        platform.web.borrow_mut().insert(URL.into(), set_with(kid, Key::Ed));
         assert_eq!(send(&token(Key::Ed)), Err(Denial::InvalidToken(Error::WrongAlgorithm)), "{kid:?}");
-        world.pass_time(MINUTE);
+        platform.pass_time(MINUTE);
         assert_eq!(send(&token(Key::Ed)), Ok(()), "{kid:?}");
         assert_eq!(send(&token(Key::Ec)), Err(Denial::InvalidToken(Error::WrongAlgorithm)), "{kid:?}");
 
         // What is forged stays so, and asks the issuer seldom.
-        world.asked();
+        platform.asked();
         let (forged, _) =
             token(Key::Ed).rsplit_once('.').map(|(text, _)| (format!("{text}.AAAA"), ())).unwrap();
         for _ in 0..120 {
             assert_eq!(send(&forged), Err(Denial::InvalidToken(Error::BadSignature)), "{kid:?}");
-            world.pass_time(SECOND);
+            platform.pass_time(SECOND);
         }
-        let fetches = world.asked().iter().filter(|asked| asked.starts_with("GET")).count();
+        let fetches = platform.asked().iter().filter(|asked| asked.starts_with("GET")).count();
         assert!((1..=2).contains(&fetches), "{fetches}");
     }
 }
@@ -261,10 +260,10 @@ fn a_token_that_newer_keys_could_verify_is_503_while_those_cannot_be_had() {
     // Under the same id, without one, and under another.
     for (old_kid, new_kid) in [(Some("a"), Some("a")), (None, None), (Some("a"), Some("b"))] {
         for old_key in [Key::Ed, Key::Rsa] {
-            for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::Slow(1_500)) {
+            for fault in FAULTS.into_iter().filter(|fault| *fault != Fault::Slow(Span::from_ms(1_500))) {
                 // Within the set's age, beyond it, and beyond the hour for which it serves on.
                 for age in [MINUTE, 20 * MINUTE, 2 * HOUR] {
-                    let world = world();
+                    let platform = platform();
                     let now = NOON.plus(age);
                     let token = |key: Key, kid: Option<&str>| {
                         let mut header = json!({ "alg": key.algorithm() });
@@ -278,27 +277,27 @@ fn a_token_that_newer_keys_could_verify_is_503_while_those_cannot_be_had() {
                             fields: vec![("authorization", text)],
                             ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
                         };
-                        call.told(&world).map(|_| ())
+                        call.told(&platform).map(|_| ())
                     };
-                    let case = format!("{old_kid:?} {new_kid:?} {old_key:?} {fault:?} {age}");
-                    world.web.borrow_mut().insert(URL.into(), set_with(old_kid, old_key));
-                    world.clock.set(now);
+                    let case = format!("{old_kid:?} {new_kid:?} {old_key:?} {fault:?} {age:?}");
+                    platform.web.borrow_mut().insert(URL.into(), set_with(old_kid, old_key));
+                    platform.clock.set(now);
                     let (old, new) = (token(old_key, old_kid), token(Key::Ec, new_kid));
-                    world.clock.set(NOON);
+                    platform.clock.set(NOON);
                     let _ = send(&old);
-                    world.clock.set(now);
-                    world.web.borrow_mut().insert(URL.into(), set_with(new_kid, Key::Ec));
-                    world.issuer_fault.set(Some(fault));
+                    platform.clock.set(now);
+                    platform.web.borrow_mut().insert(URL.into(), set_with(new_kid, Key::Ec));
+                    platform.issuer_fault.set(Some(fault));
                     for _ in 0..3 {
-                        let came = world.clock.get();
+                        let came = platform.clock.now();
                         let told = send(&new);
                         assert!(matches!(told, Err(Denial::IssuerUnavailable { .. })), "{case}: {told:?}");
-                        assert!(world.clock.get().0 - came.0 <= *DEADLINE, "{case}");
+                        assert!(platform.clock.now() - came <= *DEADLINE, "{case}");
                     }
                     let served = send(&old);
                     assert_eq!(served.is_ok(), age < HOUR, "{case}: {served:?}");
-                    world.issuer_fault.set(None);
-                    world.pass_time(10 * SECOND);
+                    platform.issuer_fault.set(None);
+                    platform.pass_time(10 * SECOND);
                     assert_eq!(send(&new), Ok(()), "{case}: the wait was enough");
                     let told = send(&old).unwrap_err();
                     assert!(matches!(told, Denial::InvalidToken(_)), "{case}: {told:?}");
@@ -310,14 +309,14 @@ fn a_token_that_newer_keys_could_verify_is_503_while_those_cannot_be_had() {
 
 #[test]
 fn nothing_is_a_wildcard_among_a_tokens_scopes_and_the_origin_is_told_of_none() {
-    let world = world();
+    let platform = platform();
     let send = |scope: Value, needs: &'static [&'static str]| {
         let token = bearer(Key::Ec, &jose::with("scope", scope));
         let call = Call {
             fields: vec![("authorization", &token)],
             ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], needs))
         };
-        let told = call.told(&world)?;
+        let told = call.told(&platform)?;
         Ok(told.into_iter().find(|(name, _)| *name == "Keyward-Scopes").unwrap().1)
     };
     for scope in [json!("*"), json!("openid *"), json!("orders:*"), json!(["orders:*", "*"]), json!("orders")]
@@ -335,20 +334,23 @@ fn nothing_is_a_wildcard_among_a_tokens_scopes_and_the_origin_is_told_of_none() 
 
 #[test]
 fn a_network_that_keeps_sending_wrong_tokens_is_slowed() {
-    let world = world();
-    world.limited_addresses.borrow_mut().insert("192.0.2.1".into());
+    let platform = platform();
+    platform.limited_addresses.borrow_mut().insert("192.0.2.1".into());
     let call_of = || Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]));
     let call = Call { fields: vec![("authorization", "Bearer x.y.z")], ..call_of() };
-    reason(call.told(&world).unwrap_err());
-    assert_eq!(call.told(&world).unwrap_err(), Denial::TooManyFailures { retry_after_ms: 10_000 });
-    world.pass_time(9_999);
-    assert_eq!(call.told(&world).unwrap_err(), Denial::TooManyFailures { retry_after_ms: 1 });
-    world.pass_time(1);
-    reason(call.told(&world).unwrap_err());
+    reason(call.told(&platform).unwrap_err());
+    assert_eq!(
+        call.told(&platform).unwrap_err(),
+        Denial::TooManyFailures { retry_after: Span::from_ms(10_000) }
+    );
+    platform.pass_time(Span::from_ms(9_999));
+    assert_eq!(call.told(&platform).unwrap_err(), Denial::TooManyFailures { retry_after: Span::from_ms(1) });
+    platform.pass_time(MILLISECOND);
+    reason(call.told(&platform).unwrap_err());
     let honest = bearer(Key::Ec, &jose::claims(keyward_testing::NOON));
     let neighbour = Call { fields: vec![("authorization", &honest)], ..call_of() };
-    assert!(neighbour.told(&world).is_ok(), "whoever has a token passes, whatever is sent beside it");
-    world.pass_time(10 * SECOND);
+    assert!(neighbour.told(&platform).is_ok(), "whoever has a token passes, whatever is sent beside it");
+    platform.pass_time(10 * SECOND);
     // What the issuer signed is no guess.
     for (name, value) in [
         ("exp", json!(1)),
@@ -360,20 +362,20 @@ fn a_network_that_keeps_sending_wrong_tokens_is_slowed() {
     ] {
         let token = bearer(Key::Ec, &jose::with(name, value));
         let honest = Call { fields: vec![("authorization", token.as_str())], ..call_of() };
-        reason(honest.told(&world).unwrap_err());
-        reason(honest.told(&world).unwrap_err());
+        reason(honest.told(&platform).unwrap_err());
+        reason(honest.told(&platform).unwrap_err());
     }
 }
 
 #[test]
 fn the_origin_gets_a_tokens_header_only_where_the_policy_says_so_and_it_was_found_right() {
-    let world = world();
+    let platform = platform();
     let removed = |call: &Call<'_>| {
-        let Admission::Pass(accepted) = call.send(&world).unwrap() else { panic!() };
+        let Admission::Pass(accepted) = call.send(&platform).unwrap() else { panic!() };
         let header = |name: &str| {
             call.fields.iter().find(|(field, _)| *field == name).map(|(_, value)| (*value).to_owned())
         };
-        forwarding::removed(&[call.realm], &call.realm, &accepted.permit, Some(&world.secrets), header)
+        forwarding::credentials(&[call.realm], &call.realm, &accepted.permit, Some(&platform.secrets), header)
     };
     let token = bearer(Key::Ec, &jose::claims(NOON));
     let fields = vec![("authorization", token.as_str())];
@@ -387,24 +389,24 @@ fn the_origin_gets_a_tokens_header_only_where_the_policy_says_so_and_it_was_foun
 fn whatever_the_issuer_does_a_token_is_told_by_the_deadline_and_older_keys_serve_on() {
     for fault in FAULTS {
         for is_known in [false, true] {
-            let world = world();
+            let platform = platform();
             let token = bearer(Key::Ec, &jose::claims(NOON.plus(10 * MINUTE)));
             let call = || Call {
                 fields: vec![("authorization", &token)],
                 ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
             };
-            world.pass_time(10 * MINUTE);
+            platform.pass_time(10 * MINUTE);
             if is_known {
-                assert!(call().told(&world).is_ok());
-                world.pass_time(10 * MINUTE);
+                assert!(call().told(&platform).is_ok());
+                platform.pass_time(10 * MINUTE);
             }
-            world.issuer_fault.set(Some(fault));
+            platform.issuer_fault.set(Some(fault));
             for round in 0..3 {
-                let came = world.clock.get();
-                let told = call().told(&world);
-                let took = world.clock.get().0 - came.0;
-                assert!(took <= *DEADLINE && (round == 0 || took == 0), "{fault:?}: {took} ms");
-                if is_known || fault == Fault::Slow(1_500) {
+                let came = platform.clock.now();
+                let told = call().told(&platform);
+                let took = platform.clock.now() - came;
+                assert!(took <= *DEADLINE && (round == 0 || took == Span::ZERO), "{fault:?}: {took:?}");
+                if is_known || fault == Fault::Slow(Span::from_ms(1_500)) {
                     assert!(told.is_ok(), "{fault:?}: {told:?}");
                 } else {
                     assert!(matches!(told, Err(Denial::IssuerUnavailable { .. })), "{fault:?}: {told:?}");
@@ -417,17 +419,28 @@ fn whatever_the_issuer_does_a_token_is_told_by_the_deadline_and_older_keys_serve
 #[test]
 fn whatever_the_limiter_does_a_wrong_token_is_told_by_the_deadline() {
     for fault in FAULTS {
-        let world = world();
-        world.limiter_fault.set(Some(fault));
+        let platform = platform();
+        platform.limiter_fault.set(Some(fault));
         let forged = format!("{}x", bearer(Key::Ec, &jose::claims(NOON)));
         let call = Call {
             fields: vec![("authorization", &forged)],
             ..Call::of(realm(jose::PUBLIC), by(&[Proof::Jwt], &[]))
         };
         for _ in 0..3 {
-            let came = world.clock.get();
-            assert!(matches!(call.told(&world), Err(Denial::InvalidToken(_))), "{fault:?}");
-            assert!(world.clock.get().0 - came.0 <= 500, "{fault:?}");
+            let came = platform.clock.now();
+            assert!(matches!(call.told(&platform), Err(Denial::InvalidToken(_))), "{fault:?}");
+            assert!(platform.clock.now() - came <= Span::from_ms(500), "{fault:?}");
         }
     }
+}
+
+/// What the log says of stores and issuers, and forgets it.
+fn logged(platform: &FakePlatform) -> Vec<String> {
+    let lines = platform.logged.take();
+    let read = |line: &String| {
+        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+        let field = |name: &str| event[name].as_str().unwrap().to_owned();
+        format!("{}: {}", field("store"), field("error"))
+    };
+    lines.iter().map(read).collect()
 }

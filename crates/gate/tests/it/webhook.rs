@@ -4,7 +4,7 @@
 
 use keyward_core::{secret::Secret, time::Timestamp};
 use keyward_gate::webhook::{Check, Error};
-use keyward_policy::{SecretForm, SignatureEncoding, SignedPart, Webhook, WebhookTime};
+use keyward_policy::{SecretForm, SignatureEncoding, SignedPart, Span, Webhook, WebhookTime};
 use proptest::prelude::*;
 
 /// A request as its sender signed it.
@@ -117,7 +117,7 @@ fn github() -> Delivery {
             encoding: SignatureEncoding::Hex,
             content: &[SignedPart::Body],
             timestamp: None,
-            tolerance_s: 0,
+            tolerance: Span::ZERO,
             secret: "GITHUB_SECRET",
             secret_form: SecretForm::Text,
         },
@@ -143,7 +143,7 @@ fn slack() -> Delivery {
                 SignedPart::Body,
             ],
             timestamp: Some(WebhookTime::Header("x-slack-request-timestamp")),
-            tolerance_s: 300,
+            tolerance: Span::from_mins(5),
             secret: "SLACK_SECRET",
             secret_form: SecretForm::Text,
         },
@@ -209,11 +209,11 @@ fn what_was_sent_too_long_ago_or_in_the_future_is_refused() {
             (-300_000, Ok(())),
             (-300_001, Err(Error::FromTheFuture)),
         ] {
-            assert_eq!(delivery.verify_at(delivery.sent.plus(offset)), expected, "{offset}");
+            assert_eq!(delivery.verify_at(delivery.sent + Span::from_ms(offset)), expected, "{offset}");
         }
         let mut strict = delivery.clone();
-        strict.webhook.tolerance_s = 10;
-        assert_eq!(strict.verify_at(delivery.sent.plus(10_001)), Err(Error::TooOld));
+        strict.webhook.tolerance = Span::from_secs(10);
+        assert_eq!(strict.verify_at(delivery.sent.plus(Span::from_ms(10_001))), Err(Error::TooOld));
     }
 }
 

@@ -5,34 +5,34 @@
 use keyward_core::{
     key,
     request_target::RequestTarget,
-    time::{HOUR, SECOND, Timestamp},
+    time::{HOUR, MILLISECOND, SECOND, Span, Timestamp},
 };
 use keyward_gate::{
     admission::Admission,
     denial::Denial,
     gate::Identity,
-    in_flight::{InFlight, READ_WITHIN_MS},
+    in_flight::{InFlight, READ_WITHIN},
 };
 use keyward_policy::{Requirement, Route, Webhook};
 use keyward_testing::{
     NOON,
     call::{self, Call},
+    fake_platform::{CALLER, FakePlatform, Request},
     jose,
     policy::POLICY,
-    world::{CALLER, Request, World},
 };
 
 const STRIPE: Webhook = Webhook::stripe("STRIPE_SECRET");
 const BODY: &[u8] = br#"{"id":"evt_1"}"#;
 
-fn world() -> World {
-    let world = World::new();
-    world.named_secrets.borrow_mut().insert("STRIPE_SECRET", "whsec_test");
-    world
+fn platform() -> FakePlatform {
+    let platform = FakePlatform::new();
+    platform.named_secrets.borrow_mut().insert("STRIPE_SECRET", "whsec_test");
+    platform
 }
 
 fn signature(at: Timestamp, body: &[u8]) -> String {
-    let seconds = at.0 / SECOND;
+    let seconds = at.0 / 1_000;
     let mac = jose::mac(b"whsec_test", &[format!("{seconds}.").as_bytes(), body].concat());
     format!("t={seconds},v1={}", key::hex(&mac))
 }
@@ -41,10 +41,10 @@ fn forged(at: Timestamp) -> String {
     signature(at, b"another body")
 }
 
-fn send(world: &World, address: &'static str, request: &Request<'_>) -> Result<(), Denial> {
+fn send(platform: &FakePlatform, address: &'static str, request: &Request<'_>) -> Result<(), Denial> {
     let route = Route { requires: Requirement::Webhook(&STRIPE), ..POLICY.realms[0].routes[0] };
     let caller = keyward_gate::client_info::ClientInfo { method: "POST", address: Some(address), ..CALLER };
-    match world.admit(
+    match platform.authenticate(
         &POLICY.realms[0],
         &route,
         RequestTarget::of("https://a.example/api/x"),
@@ -60,15 +60,15 @@ fn send(world: &World, address: &'static str, request: &Request<'_>) -> Result<(
     }
 }
 
-fn deliver(world: &World, address: &'static str, signature: &str) -> Result<(), Denial> {
+fn deliver(platform: &FakePlatform, address: &'static str, signature: &str) -> Result<(), Denial> {
     let fields = [("stripe-signature", signature)];
-    send(world, address, &Request { fields: &fields, body: BODY, ..Request::default() })
+    send(platform, address, &Request { fields: &fields, body: BODY, ..Request::default() })
 }
 
 #[test]
 fn a_webhook_passes_with_its_senders_signature_and_nothing_else() {
-    let world = call::world();
-    let seconds = NOON.0 / SECOND;
+    let platform = call::platform();
+    let seconds = NOON.0 / 1_000;
     let body: &[u8] = br#"{"id":"evt_1"}"#;
     let sign = |secret: &str| {
         key::hex(&jose::mac(secret.as_bytes(), &[format!("{seconds}.").as_bytes(), body].concat()))
@@ -78,22 +78,25 @@ fn a_webhook_passes_with_its_senders_signature_and_nothing_else() {
     let sent =
         |fields, body| Call { method: "POST", fields, body, ..Call::of(call::realm(jose::PUBLIC), route) };
     let right = vec![("stripe-signature", signature.as_str())];
-    assert_eq!(sent(right.clone(), body).told(&world).unwrap(), [("Keyward-Request-Id", "req-1".to_owned())]);
+    assert_eq!(
+        sent(right.clone(), body).told(&platform).unwrap(),
+        [("Keyward-Request-Id", "req-1".to_owned())]
+    );
 
-    let invalid = |call: Call<'_>| matches!(call.told(&world), Err(Denial::InvalidSignature { .. }));
+    let invalid = |call: Call<'_>| matches!(call.told(&platform), Err(Denial::InvalidSignature { .. }));
     let forged = format!("t={seconds},v1={}", sign("whsec_other"));
     assert!(invalid(sent(right.clone(), br#"{"id":"evt_2"}"#)));
     assert!(invalid(sent(vec![("stripe-signature", &forged)], body)));
     assert!(invalid(sent(vec![("x-api-key", "kw_live_x")], body)), "a key is no signature");
     let large = vec![b'x'; 5 * 1024 * 1024];
-    assert_eq!(sent(right.clone(), &large).told(&world).unwrap_err(), Denial::BodyTooLarge);
-    world.named_secrets.borrow_mut().clear();
+    assert_eq!(sent(right.clone(), &large).told(&platform).unwrap_err(), Denial::BodyTooLarge);
+    platform.named_secrets.borrow_mut().clear();
     assert_eq!(
-        sent(right.clone(), body).told(&world).unwrap_err(),
+        sent(right.clone(), body).told(&platform).unwrap_err(),
         Denial::NotConfigured { what: "STRIPE_SECRET" }
     );
-    world.named_secrets.borrow_mut().insert("STRIPE_SECRET", "");
-    let unfit = sent(right, body).told(&world).unwrap_err();
+    platform.named_secrets.borrow_mut().insert("STRIPE_SECRET", "");
+    let unfit = sent(right, body).told(&platform).unwrap_err();
     assert!(matches!(unfit, Denial::UnfitSecret { secret: "STRIPE_SECRET", .. }), "{unfit:?}");
 }
 
@@ -112,46 +115,49 @@ fn no_body_is_read_of_what_its_headers_show_to_be_no_senders() {
         ("no number", &[("stripe-signature", "t=x,v1=x")]),
     ];
     for (what, fields) in cases {
-        let world = world();
+        let platform = platform();
         let request = Request { fields, body: BODY, ..Request::default() };
-        assert!(send(&world, "192.0.2.1", &request).is_err(), "{what}");
+        assert!(send(&platform, "192.0.2.1", &request).is_err(), "{what}");
         assert_eq!(request.read.get(), 0, "{what}");
-        assert_eq!(world.asked(), Vec::<String>::new(), "{what}: it costs nothing");
+        assert_eq!(platform.asked(), Vec::<String>::new(), "{what}: it costs nothing");
     }
-    let world = world();
-    world.named_secrets.borrow_mut().clear();
+    let platform = platform();
+    platform.named_secrets.borrow_mut().clear();
     let request = Request { fields: &[("stripe-signature", &right)], body: BODY, ..Request::default() };
-    assert_eq!(send(&world, "192.0.2.1", &request), Err(Denial::NotConfigured { what: "STRIPE_SECRET" }));
+    assert_eq!(send(&platform, "192.0.2.1", &request), Err(Denial::NotConfigured { what: "STRIPE_SECRET" }));
     assert_eq!(request.read.get(), 0);
 }
 
 #[test]
 fn a_network_that_keeps_sending_forged_ones_is_held_back_before_a_body_is_read() {
-    let world = world();
-    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
-    assert!(matches!(deliver(&world, "192.0.2.1", &forged(NOON)), Err(Denial::InvalidSignature { .. })));
+    let platform = platform();
+    platform.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    assert!(matches!(deliver(&platform, "192.0.2.1", &forged(NOON)), Err(Denial::InvalidSignature { .. })));
     let right = signature(NOON, BODY);
     let request = Request { fields: &[("stripe-signature", &right)], body: BODY, ..Request::default() };
-    assert!(matches!(send(&world, "192.0.2.1", &request), Err(Denial::TooManyFailures { .. })));
+    assert!(matches!(send(&platform, "192.0.2.1", &request), Err(Denial::TooManyFailures { .. })));
     assert_eq!(request.read.get(), 0);
-    assert_eq!(deliver(&world, "192.0.2.2", &right), Ok(()), "another network is not");
-    world.clock.set(NOON.plus(10 * SECOND));
-    assert_eq!(deliver(&world, "192.0.2.1", &right), Ok(()), "and it is let in again");
+    assert_eq!(deliver(&platform, "192.0.2.2", &right), Ok(()), "another network is not");
+    platform.clock.set(NOON.plus(10 * SECOND));
+    assert_eq!(deliver(&platform, "192.0.2.1", &right), Ok(()), "and it is let in again");
 }
 
 #[test]
 fn a_sender_that_shares_its_network_with_a_forger_still_passes() {
-    let world = world();
-    assert_eq!(deliver(&world, "192.0.2.1", &signature(NOON, BODY)), Ok(()));
-    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    let platform = platform();
+    assert_eq!(deliver(&platform, "192.0.2.1", &signature(NOON, BODY)), Ok(()));
+    platform.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
     for _ in 0..3 {
-        assert!(matches!(deliver(&world, "192.0.2.1", &forged(NOON)), Err(Denial::InvalidSignature { .. })));
-        assert_eq!(deliver(&world, "192.0.2.1", &signature(NOON, BODY)), Ok(()));
+        assert!(matches!(
+            deliver(&platform, "192.0.2.1", &forged(NOON)),
+            Err(Denial::InvalidSignature { .. })
+        ));
+        assert_eq!(deliver(&platform, "192.0.2.1", &signature(NOON, BODY)), Ok(()));
     }
     let later = NOON.plus(HOUR);
-    world.clock.set(later);
-    assert!(deliver(&world, "192.0.2.1", &forged(later)).is_err());
-    let held_back = deliver(&world, "192.0.2.1", &signature(later, BODY));
+    platform.clock.set(later);
+    assert!(deliver(&platform, "192.0.2.1", &forged(later)).is_err());
+    let held_back = deliver(&platform, "192.0.2.1", &signature(later, BODY));
     assert!(
         matches!(held_back, Err(Denial::TooManyFailures { .. })),
         "nothing came for an hour: {held_back:?}"
@@ -166,26 +172,26 @@ fn a_body_that_is_late_breaks_off_or_is_too_large_counts_as_a_failure_and_a_lack
         (Denial::BodyTooLarge, true),
         (Denial::Overloaded, false),
     ] {
-        let world = world();
+        let platform = platform();
         let right = signature(NOON, BODY);
         let request = Request {
             fields: &[("stripe-signature", &right)],
             fault: Some(fault.clone()),
             ..Request::default()
         };
-        assert_eq!(send(&world, "192.0.2.1", &request), Err(fault.clone()));
-        assert_eq!(world.asked().contains(&"FAILURES".to_owned()), counts, "{fault:?}");
+        assert_eq!(send(&platform, "192.0.2.1", &request), Err(fault.clone()));
+        assert_eq!(platform.asked().contains(&"FAILURES".to_owned()), counts, "{fault:?}");
     }
 }
 
 #[test]
 fn forged_webhooks_keep_no_keys_out() {
-    let world = world();
-    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
-    assert!(deliver(&world, "192.0.2.1", &forged(NOON)).is_err());
-    let key = world.new_key(1);
-    world.tell(&key, &keyward_testing::record());
-    assert!(world.check(&key).is_ok());
+    let platform = platform();
+    platform.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    assert!(deliver(&platform, "192.0.2.1", &forged(NOON)).is_err());
+    let key = platform.new_key(1);
+    platform.tell(&key, &keyward_testing::record());
+    assert!(platform.check(&key).is_ok());
 }
 
 const KIB: usize = 1024;
@@ -196,14 +202,14 @@ fn room(most: usize, most_of_one: usize) -> InFlight {
 
 /// Takes room for 20 KiB; the place, and those that gave way for it.
 fn take(room: &mut InFlight, whose: &str) -> Option<(u64, Vec<u64>)> {
-    room.take(whose, 20 * KIB, NOON, NOON.plus(READ_WITHIN_MS))
+    room.take(whose, 20 * KIB, NOON, READ_WITHIN)
 }
 
 /// The same for a body that has come since.
 fn fill(room: &mut InFlight, whose: &str) -> Option<u64> {
     let (place, gave_way) = take(room, whose)?;
     assert!(gave_way.is_empty());
-    assert!(room.has_come(place, 20 * KIB, NOON.plus(READ_WITHIN_MS)));
+    assert!(room.has_come(place, 20 * KIB, NOON, READ_WITHIN));
     Some(place)
 }
 
@@ -225,21 +231,29 @@ fn room_is_bounded_in_all_and_for_each_network() {
 #[test]
 fn room_that_nobody_gives_back_is_free_when_its_time_is_over() {
     let mut room = room(20 * KIB, 20 * KIB);
-    let end = NOON.plus(READ_WITHIN_MS);
+    let end = NOON + READ_WITHIN;
     let id = fill(&mut room, "a").unwrap();
-    assert_eq!(room.take("b", KIB, end.plus(-1), end), None);
-    room.keep_until(id, end.plus(SECOND));
-    assert_eq!(room.take("b", KIB, end, end), None, "a longer time was asked for");
-    let (_, gave_way) = room.take("b", KIB, end.plus(SECOND), end.plus(HOUR)).unwrap();
+    assert_eq!(room.take("b", KIB, end.plus(-MILLISECOND), SECOND), None);
+    room.keep(id, end, SECOND);
+    assert_eq!(room.take("b", KIB, end, SECOND), None, "a longer time was asked for");
+    let (_, gave_way) = room.take("b", KIB, end.plus(SECOND), HOUR).unwrap();
     assert_eq!(gave_way, [id]);
+}
+
+#[test]
+fn room_that_nobody_gives_back_is_free_when_the_clock_was_set_back_since() {
+    let mut room = room(20 * KIB, 20 * KIB);
+    let id = fill(&mut room, "a").unwrap();
+    let (_, gave_way) = room.take("b", KIB, NOON.plus(-HOUR), SECOND).unwrap();
+    assert_eq!(gave_way, [id], "an hour would pass before its time is over");
 }
 
 #[test]
 fn many_small_bodies_do_not_come_for_nothing() {
     let mut room = room(40 * KIB, 40 * KIB);
     let come = |room: &mut InFlight| {
-        let (id, _) = room.take("a", 0, NOON, NOON.plus(SECOND))?;
-        room.has_come(id, 0, NOON.plus(SECOND)).then_some(())
+        let (id, _) = room.take("a", 0, NOON, SECOND)?;
+        room.has_come(id, 0, NOON, SECOND).then_some(())
     };
     assert_eq!((0..20).filter(|_| come(&mut room).is_some()).count(), 10);
 }
@@ -247,16 +261,15 @@ fn many_small_bodies_do_not_come_for_nothing() {
 #[test]
 fn a_body_of_which_the_length_is_not_said_takes_room_as_it_comes_and_keeps_what_it_has() {
     let mut room = room(100 * KIB, 100 * KIB);
-    let chunked: Vec<_> =
-        (0..5).map(|_| room.take("a", 16 * KIB, NOON, NOON.plus(SECOND)).unwrap().0).collect();
+    let chunked: Vec<_> = (0..5).map(|_| room.take("a", 16 * KIB, NOON, SECOND).unwrap().0).collect();
     assert_eq!(room.grow(chunked[4], 36 * KIB, NOON), Some(vec![]), "there is room for that");
     assert_eq!(room.grow(chunked[4], 64 * KIB, NOON).as_deref(), Some(&chunked[..2]), "the oldest go");
-    assert!(room.has_come(chunked[4], 60 * KIB, NOON.plus(SECOND)));
+    assert!(room.has_come(chunked[4], 60 * KIB, NOON, SECOND));
     assert_eq!(room.grow(chunked[0], 64 * KIB, NOON), None, "it has no place any more");
     assert_eq!(room.grow(chunked[2], 64 * KIB, NOON), None, "what has come stays");
-    assert!(room.has_come(chunked[2], 8 * KIB, NOON.plus(SECOND)));
-    assert!(room.has_come(chunked[3], 8 * KIB, NOON.plus(SECOND)));
-    let rest = room.take("b", 24 * KIB, NOON, NOON.plus(SECOND)).unwrap();
+    assert!(room.has_come(chunked[2], 8 * KIB, NOON, SECOND));
+    assert!(room.has_come(chunked[3], 8 * KIB, NOON, SECOND));
+    let rest = room.take("b", 24 * KIB, NOON, SECOND).unwrap();
     assert!(rest.1.is_empty(), "60 and 16 are taken, and no more");
 }
 
@@ -267,19 +280,19 @@ fn who_sends_slowly_keeps_nobody_out_however_many_they_are() {
     let slow: Vec<_> = ["a", "a", "b", "b", "c"].map(|whose| take(&mut room, whose).unwrap().0).into();
     let (sender, gave_way) = take(&mut room, "sender").unwrap();
     assert_eq!(gave_way, [slow[0]], "the oldest of those that hold most");
-    assert!(!room.has_come(slow[0], 20 * KIB, NOON), "it has no place any more");
+    assert!(!room.has_come(slow[0], 20 * KIB, NOON, SECOND), "it has no place any more");
     for round in 0..20 {
         // They come again and again; the sender, who holds least, is not the one to go.
         let whose = ["a", "b", "c"][round % 3];
         let (_, gave_way) = take(&mut room, whose).unwrap();
         assert!(!gave_way.contains(&sender) && gave_way.len() == 1, "{round}");
     }
-    assert!(room.has_come(sender, KIB, NOON));
+    assert!(room.has_come(sender, KIB, NOON, SECOND));
     // Of its own network the oldest goes, and what has come stays.
     let mut own = self::room(100 * KIB, 40 * KIB);
     let (stays, first) = (fill(&mut own, "a").unwrap(), take(&mut own, "a").unwrap().0);
     assert_eq!(take(&mut own, "a").unwrap().1, [first]);
-    assert!(own.has_come(stays, KIB, NOON));
+    assert!(own.has_come(stays, KIB, NOON, SECOND));
 }
 
 #[test]
@@ -292,7 +305,7 @@ fn what_somebody_has_sent_before_makes_nothing_give_way_that_comes_next() {
     let (next, _) = take(&mut room, "sender").unwrap();
     let others = ["a", "b", "a"].map(|whose| take(&mut room, whose).unwrap().0);
     assert_eq!(take(&mut room, "c").unwrap().1, [others[0]], "of those that have most under way");
-    assert!(room.has_come(next, 20 * KIB, NOON.plus(SECOND)));
+    assert!(room.has_come(next, 20 * KIB, NOON, SECOND));
 }
 
 #[test]
@@ -300,13 +313,13 @@ fn what_comes_slowly_gives_way_first_whoever_sends_it() {
     let mut room = room(100 * KIB, 100 * KIB);
     let slow = ["a", "b"].map(|whose| take(&mut room, whose).unwrap().0);
     let later = NOON.plus(SECOND);
-    let mut take = |whose| room.take(whose, 20 * KIB, later, later.plus(READ_WITHIN_MS)).unwrap();
+    let mut take = |whose| room.take(whose, 20 * KIB, later, READ_WITHIN).unwrap();
     // A sender with much at once, and then as many others as there is room for.
     let (quick, _) = take("sender");
     assert!(take("sender").1.is_empty() && take("sender").1.is_empty());
     assert_eq!(take("c").1, [slow[0]]);
     assert_eq!(take("d").1, [slow[1]]);
-    assert!(room.has_come(quick, 20 * KIB, later));
+    assert!(room.has_come(quick, 20 * KIB, later, SECOND));
 }
 
 #[test]
@@ -314,33 +327,36 @@ fn nobody_gives_way_in_vain() {
     let mut room = room(100 * KIB, 40 * KIB);
     assert!(fill(&mut room, "a").is_some());
     let (slow, _) = take(&mut room, "a").unwrap();
-    assert_eq!(room.take("a", 40 * KIB, NOON, NOON.plus(SECOND)), None);
-    assert!(room.has_come(slow, KIB, NOON));
+    assert_eq!(room.take("a", 40 * KIB, NOON, SECOND), None);
+    assert!(room.has_come(slow, KIB, NOON, SECOND));
 }
 
 #[test]
 fn a_network_that_is_held_back_may_try_one_now_and_then_with_little_time() {
-    let world = world();
-    world.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
-    assert!(deliver(&world, "192.0.2.1", &forged(NOON)).is_err());
-    let (mut tried, mut within) = (0, 0);
+    let platform = platform();
+    platform.limited_addresses.borrow_mut().insert("webhook 192.0.2.1".into());
+    assert!(deliver(&platform, "192.0.2.1", &forged(NOON)).is_err());
+    let (mut tried, mut within) = (0, Span::ZERO);
     // A forger sends on, a hundred a second for two.
     for step in 1..=200 {
-        let now = NOON.plus(10 * step);
-        world.clock.set(now);
+        let now = NOON + Span::from_ms(10 * step);
+        platform.clock.set(now);
         let sign = forged(now);
         let request = Request { fields: &[("stripe-signature", &sign)], body: BODY, ..Request::default() };
-        assert!(send(&world, "192.0.2.1", &request).is_err());
+        assert!(send(&platform, "192.0.2.1", &request).is_err());
         tried += request.read.get();
         within = within.max(request.read_within.get());
     }
-    assert_eq!((tried, within), (4, SECOND / 2), "one at a time, each half a second");
+    assert_eq!((tried, within), (4, Span::from_ms(500)), "one at a time, each half a second");
     // A sender's own gets its turn, and from then on is not held back at all.
-    let now = NOON.plus(2_510);
-    world.clock.set(now);
-    assert_eq!(deliver(&world, "192.0.2.1", &signature(now, BODY)), Ok(()));
+    let now = NOON.plus(Span::from_ms(2_510));
+    platform.clock.set(now);
+    assert_eq!(deliver(&platform, "192.0.2.1", &signature(now, BODY)), Ok(()));
     for _ in 0..3 {
-        assert!(matches!(deliver(&world, "192.0.2.1", &forged(now)), Err(Denial::InvalidSignature { .. })));
-        assert_eq!(deliver(&world, "192.0.2.1", &signature(now, BODY)), Ok(()));
+        assert!(matches!(
+            deliver(&platform, "192.0.2.1", &forged(now)),
+            Err(Denial::InvalidSignature { .. })
+        ));
+        assert_eq!(deliver(&platform, "192.0.2.1", &signature(now, BODY)), Ok(()));
     }
 }

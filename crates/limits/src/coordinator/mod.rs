@@ -1,12 +1,15 @@
-//! The coordinator: one object a key, the authority for its record, its counts and its usage. All of it but
-//! storage and alarms is here: a state and a call in, a state and an answer out. To users it is known by the
-//! name of its class, KeyGate.
+//! The coordinator: one object for each key, the authority for its record, its counts and its usage. A call changes the
+//! state and returns an answer; its [`object`] stores the state ([`store`]) and says when its alarm has to ring. The class of
+//! that, which deployments name, is `KeyGate`.
 
 mod leases;
+pub mod object;
 mod singles;
 pub mod store;
 
+use keyward_json::taken;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 pub use self::leases::Clients;
 use self::{
@@ -16,7 +19,7 @@ use self::{
 use crate::{
     limit::{Occupancy, RATE_LIMITED, SlidingWindowLog, Window, WindowState},
     tellers::Tellers,
-    timing::{MAX_DELAY_MS, MIN_LEASE, TRAVEL_MS},
+    timing::{MAX_DELAY, MIN_LEASE_REQUESTS, TRAVEL},
     usage::Usage,
     wire::{
         Acquire, Acquired, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts, RouteHint,
@@ -24,29 +27,29 @@ use crate::{
     },
 };
 use keyward_core::{
+    order,
     record::{Limits, Record},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
-/// The largest lease, beside requests that already wait for it, is the limit divided by this: others may need
-/// what it leaves unused.
+/// The largest lease is the limit divided by this, unless more requests wait for it: others may need what it leaves unused.
 const FRACTION_OF_LIMIT: u32 = 10;
 
-/// What a coordinator knows. `record` and `counts` are stored apart, since they change apart.
+/// What a coordinator knows. `record` and `counts` are stored apart, since they change independently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Coordinator {
     /// The record that the Registry put last.
     pub record: Option<Record>,
-    /// What happened since.
+    /// What was admitted and counted.
     pub counts: Counts,
     clients: Clients,
     singles: SingleGrants,
 }
 
-/// Which part of a coordinator has changed.
+/// Which part of a coordinator has changed and must be stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Keep {
-    /// Nothing that must outlive the object.
+    /// None.
     Nothing,
     /// [`Coordinator::record`].
     Record,
@@ -54,9 +57,9 @@ pub enum Keep {
     Counts,
 }
 
-/// What was admitted and what is to be reported. A stored format.
+/// What was admitted, and usage that is to be reported. A stored format.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", try_from = "Map<String, Value>")]
 pub struct Counts {
     minute: SlidingWindowLog,
     day: SlidingWindowLog,
@@ -66,32 +69,49 @@ pub struct Counts {
     latest: Timestamp,
     #[serde(skip_serializing_if = "Tellers::is_empty")]
     tellers: Tellers,
-    /// What a newer build has added, kept as it is.
+    /// Fields that a newer build has added, kept as they are.
     #[serde(flatten)]
-    added: serde_json::Map<String, serde_json::Value>,
+    added: Map<String, Value>,
+}
+
+/// As serde would read it, which compiles everything that it holds once more.
+impl TryFrom<Map<String, Value>> for Counts {
+    type Error = keyward_json::Error;
+
+    fn try_from(mut stored: Map<String, Value>) -> Result<Self, Self::Error> {
+        Ok(Self {
+            minute: taken(&mut stored, "minute")?,
+            day: taken(&mut stored, "day")?,
+            leases: taken(&mut stored, "leases")?,
+            usage: taken(&mut stored, "usage")?,
+            latest: taken(&mut stored, "latest")?,
+            tellers: taken(&mut stored, "tellers")?,
+            added: stored,
+        })
+    }
 }
 
 impl Coordinator {
-    /// A coordinator as it was stored.
+    /// A coordinator from what was stored.
     pub fn kept(record: Record, counts: Counts) -> Self {
         Self { record: Some(record), counts, ..Self::default() }
     }
 
-    /// Answers a call, as JSON text, and says what must be kept before the answer goes out.
+    /// Answers a call. Returns the answer as JSON, and what must be stored before the answer goes out.
     ///
     /// # Errors
     /// None in practice: everything here can be written as JSON.
     pub fn answer(&mut self, call: CoordinatorCall, now: Timestamp) -> serde_json::Result<(String, Keep)> {
         match call {
             CoordinatorCall::Put { record } => Ok((serde_json::to_string(&self.put(record))?, Keep::Record)),
-            CoordinatorCall::Acquire(take) => {
-                let taken = self.acquire(&take, now);
-                let tells = take.tally.as_ref().is_some_and(|tally| !tally.is_empty());
+            CoordinatorCall::Acquire(call) => {
+                let acquired = self.acquire(&call, now);
+                let has_counts = call.tally.as_ref().is_some_and(|tally| !tally.is_empty());
                 let changed =
-                    tells || !take.leases.is_empty() || take.unreported > 0 || take.cancelled.is_some();
-                let counts = changed || matches!(taken, Acquired::Granted { .. });
+                    has_counts || !call.leases.is_empty() || call.unreported > 0 || call.cancelled.is_some();
+                let counts = changed || matches!(acquired, Acquired::Granted { .. });
                 let keep = if counts { Keep::Counts } else { Keep::Nothing };
-                Ok((serde_json::to_string(&taken)?, keep))
+                Ok((serde_json::to_string(&acquired)?, keep))
             }
             CoordinatorCall::Get => {
                 Ok((serde_json::to_string(&GetReply { record: self.record.clone() })?, Keep::Nothing))
@@ -103,8 +123,8 @@ impl Coordinator {
         }
     }
 
-    /// The Registry puts the record that holds from now on. An older version than the current one changes
-    /// nothing, so that a repeated or late call is harmless.
+    /// Takes the record that applies from now on. A version older than the current one changes nothing, so a repeated or
+    /// late call is harmless.
     pub fn put(&mut self, record: Record) -> PutAck {
         match &self.record {
             Some(current) if current.version >= record.version => PutAck { version: current.version },
@@ -116,63 +136,62 @@ impl Coordinator {
         }
     }
 
-    /// Admits a request, or grants a lease. What is admitted is counted in every window, or in none.
-    pub fn acquire(&mut self, take: &Acquire, clock: Timestamp) -> Acquired {
-        let now = self.at(clock, take.tally.as_ref());
+    /// Admits a request, grants a lease, or both. What is admitted is counted in every window, or in none.
+    pub fn acquire(&mut self, call: &Acquire, clock: Timestamp) -> Acquired {
+        let now = self.at(clock, call.tally.as_ref());
         let Some(record) = &self.record else { return Acquired::Unknown };
         let (counts, singles) = (&mut self.counts, &mut self.singles);
-        counts.ingest(&take.refused, take.tally.as_ref(), singles, now);
-        let is_told = take.tally.is_some();
-        counts.settle(record.limits, &take.leases, is_told, now);
-        counts.count(record.limits, take.unreported, now);
+        counts.ingest(&call.refused, call.tally.as_ref(), singles, now);
+        let is_told = call.tally.is_some();
+        counts.settle(record.limits, &call.leases, is_told, now);
+        counts.count(record.limits, call.unreported, now);
         if !is_told {
-            counts.usage.accept(take.unreported.into(), now);
+            counts.usage.accept(call.unreported.into(), now);
         }
-        // Cancelled once, whether the tally or this comes first.
-        let cancelled = if is_told { singles.reservation_of(take.cancelled_call) } else { take.cancelled };
+        // A reservation is cancelled once, whether the tally or this call arrives first.
+        let cancelled = if is_told { singles.reservation_of(call.cancelled_call) } else { call.cancelled };
         if let Some(reservation) = cancelled {
             counts.cancel(reservation, now);
             if !is_told {
                 counts.usage.take_back(now);
             }
         }
-        self.clients.note(take, now);
-        if record.version != take.version {
+        self.clients.note(call, now);
+        if record.version != call.version {
             return Acquired::Changed { record: record.clone() };
         }
-        let via = RouteHint { relay: self.clients.is_crowd(), age_ms: 0 };
-        let immediate = take.immediate && !singles.is_void(take.call);
+        let via = RouteHint { relay: self.clients.is_crowd(), age: Span::ZERO };
+        let immediate = call.immediate && !singles.is_void(call.call);
         let opens = counts.occupancy(record.limits).iter().map(|occupancy| occupancy.opens(now)).max();
-        let wait = opens.map_or(0, |opens| opens.0 - now.0);
-        // Time stands still until the clock has caught up; what clients are told counts by the clock.
-        let stands_still = milliseconds(now.0 - clock.0);
+        let wait = opens.map_or(Span::ZERO, |opens| opens - now);
+        // After the clock was set back a little, time stands still until the clock has caught up. Clients wait by the clock.
+        let stands_still = now - clock;
         let states = |counts: &Counts| counts.states(record.limits, now, stands_still);
-        // A request that fits within [`MAX_DELAY_MS`] is delayed, not refused: the request that had the slot
-        // before may be on its way for as long. A relay cannot be delayed for those that ask it.
-        let too_long = if immediate { i64::from(MAX_DELAY_MS) } else { 0 };
-        if (immediate || take.queued > 0) && wait > too_long {
+        // A request that fits within [`MAX_DELAY`] is delayed, not refused. A lease cannot be delayed.
+        let max_delay = if immediate { MAX_DELAY } else { Span::ZERO };
+        if (immediate || call.queued > 0) && wait > max_delay {
             if immediate && !is_told {
                 counts.usage.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now);
             }
-            let retry_after_ms = milliseconds((wait - i64::from(MAX_DELAY_MS)).max(1)) + stands_still;
-            return Acquired::Limited { windows: states(counts), retry_after_ms, via };
+            let retry_after = (wait - MAX_DELAY).max(Span::from_ms(1)) + stands_still;
+            return Acquired::Limited { windows: states(counts), retry_after, via };
         }
-        let mut delay_ms = 0;
+        let mut delay = Span::ZERO;
         let mut reservation = None;
         if immediate {
             // The latest moment at which it can reach the origin.
-            let latest = now.plus(wait + i64::from(take.within_ms) + i64::from(TRAVEL_MS));
+            let latest = now + wait + call.within + TRAVEL;
             counts.count(record.limits, 1, latest);
             reservation = Some(latest);
             counts.usage.accept(1, now);
-            singles.grant(take.call, now, latest);
-            delay_ms = u32::try_from(wait).unwrap_or_default();
+            singles.grant(call.call, now, latest);
+            delay = wait;
         }
-        let lease = counts.lease(record.limits, take, &self.clients, now);
-        Acquired::Granted { windows: states(counts), delay_ms, reservation, lease, via }
+        let lease = counts.lease(record.limits, call, &self.clients, now);
+        Acquired::Granted { windows: states(counts), delay, reservation, lease, via }
     }
 
-    /// Takes in what a gate has counted of this key, and what was used of leases.
+    /// Takes in what a client has counted of this key, and what it used of leases.
     pub fn report_of(
         &mut self,
         refused: &RefusalCounts,
@@ -186,47 +205,47 @@ impl Coordinator {
         self.counts.settle(record.limits, leases, tally.is_some(), now);
     }
 
-    /// The moment at which a call counts when the clock shows this one. What is stored moves with a clock that
-    /// was set, so that what was admitted stays counted for a whole window, and no longer.
+    /// The moment at which a call counts when the clock shows `clock`. If the clock was set, everything stored moves with it,
+    /// so that what was admitted stays counted for a whole window and no longer.
     fn at(&mut self, clock: Timestamp, tally: Option<&Tally>) -> Timestamp {
         let step = self.counts.tellers.follow(tally, self.counts.latest, clock);
-        if step != 0 {
+        if step != Span::ZERO {
             self.shift(step);
         }
-        if step < 0 {
+        if step < Span::ZERO {
             self.counts.usage.set_back(clock);
         }
         self.counts.latest = self.counts.latest.max(clock);
         self.counts.latest
     }
 
-    fn shift(&mut self, by: i64) {
+    fn shift(&mut self, by: Span) {
         let Counts { minute, day, leases, latest, .. } = &mut self.counts;
         minute.shift(by);
         day.shift(by);
         leases.shift(by);
-        *latest = latest.plus(by);
+        *latest = *latest + by;
         self.singles.shift(by);
     }
 
-    /// Milliseconds until the next report is due; `None` when there is nothing to report.
-    pub fn report_in(&self, now: Timestamp) -> Option<i64> {
+    /// The time until the next usage report is due; `None` if there is nothing to report.
+    pub fn report_in(&self, now: Timestamp) -> Option<Span> {
         self.counts.usage.report_in(now)
     }
 
-    /// What the Registry should know. `None` as long as it has not put a record here.
+    /// The usage report for the Registry; `None` without a record.
     pub fn report(&self, now: Timestamp) -> Option<UsageReport> {
         self.record.as_ref().map(|record| self.counts.usage.report(&record.id, now))
     }
 
-    /// The Registry has taken `report`, except for these hours.
+    /// The Registry has taken `report`, except for hours that are `early` by its clock.
     pub fn reported(&mut self, report: &UsageReport, early: &[Timestamp], now: Timestamp) {
         self.counts.usage.reported(report, early, now);
     }
 }
 
 impl Counts {
-    /// Takes in what a gate has counted; from an older build, refusals only.
+    /// Takes in what a client has counted; from an older build, refusals only.
     fn ingest(
         &mut self,
         refused: &RefusalCounts,
@@ -251,22 +270,20 @@ impl Counts {
                         self.cancel(reservation, now);
                     }
                 }
-                // Granted before this object was last evicted. Its reservation stays counted.
+                // It was granted before this object was last evicted. Its reservation stays counted.
                 (None, Some(reservation)) => self.usage.take_back(reservation.min(now)),
                 (None, None) => singles.give_up(cancelled.call, now),
             }
         }
     }
 
-    /// Takes in what was used of leases. Usage under them is in the tallies of those that hold them; older
-    /// builds send none.
+    /// Takes in what was used of leases. Usage under them arrives in tallies; older builds send none, so it is counted here.
     fn settle(&mut self, limits: Limits, reports: &[LeaseReport], is_told: bool, now: Timestamp) {
         let reported = reports.iter().filter_map(|report| self.leases.report(report, now));
         let mut used: Vec<Used> = reported.collect();
         used.extend(self.leases.end(now));
-        // In the order of time, so that none is counted later than need be.
-        used.sort_unstable_by_key(|used| used.latest);
-        for used in used {
+        // In order of time, so that none is counted later than necessary.
+        for used in order::sorted_by(used, |one, other| one.latest <= other.latest) {
             self.count(limits, used.requests, used.latest);
             if used.is_known && !is_told {
                 self.usage.accept(used.requests.into(), used.latest.min(now));
@@ -276,21 +293,20 @@ impl Counts {
         self.day.expire(Window::Day, now);
     }
 
-    /// Both windows are always counted, limited or not: a limit that an edit adds also covers what was admitted
-    /// before.
+    /// Counts in both windows, limited or not: a limit that is added by an edit covers what was admitted before.
     fn count(&mut self, limits: Limits, requests: u32, latest: Timestamp) {
         self.minute.count(Window::Minute, limits.per_minute.is_some(), latest, requests);
         self.day.count(Window::Day, limits.per_day.is_some(), latest, requests);
     }
 
-    /// A reserved request was not admitted.
+    /// A request was not admitted: cancels its reservation.
     fn cancel(&mut self, reservation: Timestamp, now: Timestamp) {
         self.minute.cancel(Window::Minute, reservation, now);
         self.day.cancel(Window::Day, reservation, now);
     }
 
     /// Grants a lease where it saves calls.
-    fn lease(&mut self, limits: Limits, take: &Acquire, clients: &Clients, now: Timestamp) -> Option<Lease> {
+    fn lease(&mut self, limits: Limits, call: &Acquire, clients: &Clients, now: Timestamp) -> Option<Lease> {
         let free =
             self.occupancy(limits).iter().map(|occupancy| occupancy.free(now)).min().unwrap_or(u32::MAX);
         let most = [limits.per_minute, limits.per_day]
@@ -299,22 +315,21 @@ impl Counts {
             .min()
             .map(|limit| limit / FRACTION_OF_LIMIT);
         let likely =
-            take.wants.min(clients.proportional_share(take, free, now)).min(most.unwrap_or(u32::MAX));
-        let likely = if likely < MIN_LEASE { 0 } else { likely };
-        let size = likely.max(take.queued.min(free));
-        self.leases.grant(size, take.lease_length_ms, now)
+            call.wants.min(clients.proportional_share(call, free, now)).min(most.unwrap_or(u32::MAX));
+        let likely = if likely < MIN_LEASE_REQUESTS { 0 } else { likely };
+        let size = likely.max(call.queued.min(free));
+        self.leases.grant(size, call.lease_length, now)
     }
 
-    /// What a client that asks now may know: slots that become free within the maximum delay count as free.
-    fn states(&self, limits: Limits, now: Timestamp, stands_still: u64) -> Vec<WindowState> {
-        let mut states: Vec<_> = self
-            .occupancy(limits)
-            .iter()
-            .map(|occupancy| occupancy.state(now.plus(MAX_DELAY_MS.into())))
-            .collect();
+    /// What a client may see now. Slots that become free within [`MAX_DELAY`] count as free.
+    fn states(&self, limits: Limits, now: Timestamp, stands_still: Span) -> Vec<WindowState> {
+        let mut states: Vec<_> =
+            self.occupancy(limits).iter().map(|occupancy| occupancy.state(now + MAX_DELAY)).collect();
         for state in &mut states {
-            // 0 where nothing is counted that could leave.
-            state.reset_ms += if state.reset_ms > 0 { stands_still } else { 0 };
+            // 0 if nothing is counted that could leave.
+            if state.reset > Span::ZERO {
+                state.reset += stands_still;
+            }
         }
         states
     }
@@ -328,8 +343,4 @@ impl Counts {
             .map(|(window, limit, admitted)| Occupancy::new(window, limit, admitted, self.leases.reserved()))
             .collect()
     }
-}
-
-fn milliseconds(span: i64) -> u64 {
-    u64::try_from(span).unwrap_or_default()
 }

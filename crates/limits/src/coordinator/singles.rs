@@ -1,31 +1,31 @@
-//! Single requests that were granted a moment ago, so that one which did not pass after all can be taken back:
-//! its answer came too late or was lost on the way. They are remembered for as long as somebody may say so, and
-//! not stored: what is forgotten stays counted.
+//! Single requests that were granted recently. If an answer came too late or was lost, its request was not admitted, and can
+//! be taken back here. They are remembered for as long as a tally may say so; they are not stored, and what is forgotten
+//! stays counted.
 
 use std::collections::VecDeque;
 
-use crate::tally::REMEMBERED_MS;
-use keyward_core::time::Timestamp;
+use crate::tally::REMEMBERED;
+use keyward_core::time::{Span, Timestamp};
 
-/// So many at most.
+/// Most grants, and most void calls, that are remembered.
 const MAX_REMEMBERED: usize = 8_192;
 
-/// Calls of the last half hour.
+/// Single requests granted in the last half hour.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SingleGrants {
     granted: VecDeque<Single>,
-    /// Calls that were given up before they came.
+    /// Calls that were given up before they arrived.
     void: VecDeque<(u64, Timestamp)>,
 }
 
-/// A request that was granted.
+/// A single request that was granted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Single {
     /// The call that asked for it.
     pub call: u64,
-    /// When.
+    /// When it was granted.
     pub at: Timestamp,
-    /// Where it is counted; `None` once that was given back.
+    /// The moment at which it counts; `None` once it was cancelled.
     pub reservation: Option<Timestamp>,
 }
 
@@ -38,18 +38,18 @@ impl SingleGrants {
         }
     }
 
-    /// The place of this call, to be given back: once.
+    /// The reservation of this call, to be cancelled; `Some` only once.
     pub fn reservation_of(&mut self, call: u64) -> Option<Timestamp> {
         self.granted.iter_mut().find(|single| single.call == call)?.reservation.take()
     }
 
-    /// What this call was granted did not pass; `None` if it was granted nothing that is remembered.
+    /// Forgets and returns what this call was granted; `None` if nothing is remembered of it.
     pub fn take(&mut self, call: u64) -> Option<Single> {
-        let reservation = self.granted.iter().position(|single| single.call == call)?;
-        self.granted.remove(reservation)
+        let index = self.granted.iter().position(|single| single.call == call)?;
+        self.granted.remove(index)
     }
 
-    /// If this call still comes, it is too late.
+    /// Nobody waits for this call any more. If it still arrives, it must be granted nothing.
     pub fn give_up(&mut self, call: u64, now: Timestamp) {
         self.forget(now);
         self.void.push_back((call, now));
@@ -60,19 +60,19 @@ impl SingleGrants {
         call != 0 && self.void.iter().any(|(void, _)| *void == call)
     }
 
-    /// The clock was set: every moment is by so much less or more now.
-    pub fn shift(&mut self, by: i64) {
+    /// The clock was set: moves every moment.
+    pub fn shift(&mut self, by: Span) {
         for single in &mut self.granted {
-            single.at = single.at.plus(by);
-            single.reservation = single.reservation.map(|reservation| reservation.plus(by));
+            single.at = single.at + by;
+            single.reservation = single.reservation.map(|reservation| reservation + by);
         }
         for (_, at) in &mut self.void {
-            *at = at.plus(by);
+            *at = *at + by;
         }
     }
 
     fn forget(&mut self, now: Timestamp) {
-        let is_old = |at: Timestamp| now.0 - at.0 >= REMEMBERED_MS;
+        let is_old = |at: Timestamp| now - at >= REMEMBERED;
         while self.granted.len() >= MAX_REMEMBERED
             || self.granted.front().is_some_and(|single| is_old(single.at))
         {

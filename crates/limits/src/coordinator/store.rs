@@ -1,9 +1,7 @@
-//! How a coordinator is kept: one row, so that each call writes at most once. An object that was never
-//! told of a key writes nothing at all: made-up keys leave no trace.
+//! How a coordinator is stored: in one row, so that each call writes at most once. An object that was never given a record
+//! writes nothing at all, so made-up keys leave no trace.
 
 use std::cell::RefCell;
-
-use serde::Deserialize;
 
 use super::{Coordinator, Counts, Keep};
 use keyward_core::sql::{self, Schema, Sql, SqlError};
@@ -16,13 +14,13 @@ const MIGRATIONS: &[&str] = &["CREATE TABLE key_gate (
     counts TEXT NOT NULL
 ) STRICT"];
 
-/// A coordinator in memory, and its database beside it. Empty when the object has just woken up.
+/// A coordinator in memory, beside its database. Empty when the object has just woken up.
 #[derive(Default)]
 pub struct Kept(RefCell<Option<Coordinator>>);
 
 impl Kept {
-    /// Runs a synchronous turn on the coordinator and keeps what it changed. After a failure the coordinator is read
-    /// again by the next turn: memory must not know more than the disk.
+    /// Runs a synchronous turn on the coordinator and stores what it changed. After a failure the next turn reads the
+    /// coordinator again, because memory must not know more than the disk.
     ///
     /// # Errors
     /// What the turn says; as [`load`] and [`keep`].
@@ -32,27 +30,28 @@ impl Kept {
         turn: impl FnOnce(&mut Coordinator) -> Result<(T, Keep), SqlError>,
     ) -> Result<T, SqlError> {
         let mut slot = self.0.borrow_mut();
-        let mut gate = match slot.take() {
-            Some(gate) => gate,
+        let mut coordinator = match slot.take() {
+            Some(coordinator) => coordinator,
             None => load(db)?,
         };
-        let (answer, changed) = turn(&mut gate)?;
-        keep(db, &gate, changed)?;
-        *slot = Some(gate);
+        let (answer, changed) = turn(&mut coordinator)?;
+        keep(db, &coordinator, changed)?;
+        *slot = Some(coordinator);
         Ok(answer)
     }
 }
 
-#[derive(Deserialize)]
 struct Row {
     record: String,
     counts: String,
 }
 
-/// Reads what was kept; an empty coordinator if nothing was.
+keyward_core::from_row!(Row { record, counts });
+
+/// Reads what was stored; an empty coordinator if nothing was.
 ///
 /// # Errors
-/// What SQLite says, or that a row is not of this build's format.
+/// What SQLite says, or that this build cannot read the row.
 pub fn load(db: &dyn Sql) -> Result<Coordinator, SqlError> {
     let table = "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'key_gate'";
     if db.run(table, &[])?.is_empty() {
@@ -62,18 +61,18 @@ pub fn load(db: &dyn Sql) -> Result<Coordinator, SqlError> {
     let Some(row) = sql::query_one::<Row>(db, "SELECT record, counts FROM key_gate", &[])? else {
         return Ok(Coordinator::default());
     };
-    let unreadable = |error: serde_json::Error| SqlError(format!("key_gate cannot be read: {error}"));
-    let record = serde_json::from_str(&row.record).map_err(unreadable)?;
-    let counts = serde_json::from_str(&row.counts).map_err(unreadable)?;
+    let unreadable = |error: keyward_json::Error| SqlError(format!("key_gate cannot be read: {error}"));
+    let record = keyward_json::from_str(&row.record).map_err(unreadable)?;
+    let counts = keyward_json::from_str(&row.counts).map_err(unreadable)?;
     Ok(Coordinator::kept(record, counts))
 }
 
-/// Keeps what has changed.
+/// Stores what has changed.
 ///
 /// # Errors
 /// What SQLite says.
-pub fn keep(db: &dyn Sql, gate: &Coordinator, keep: Keep) -> Result<(), SqlError> {
-    match (keep, &gate.record) {
+pub fn keep(db: &dyn Sql, coordinator: &Coordinator, keep: Keep) -> Result<(), SqlError> {
+    match (keep, &coordinator.record) {
         (Keep::Record, Some(record)) => {
             let counts = to_text(&Counts::default())?;
             let insert = "INSERT INTO key_gate (one, record, counts) VALUES (1, ?, ?)
@@ -84,9 +83,9 @@ pub fn keep(db: &dyn Sql, gate: &Coordinator, keep: Keep) -> Result<(), SqlError
             })
         }
         (Keep::Counts, Some(_)) => {
-            db.run("UPDATE key_gate SET counts = ?", &[to_text(&gate.counts)?.into()]).map(drop)
+            db.run("UPDATE key_gate SET counts = ?", &[to_text(&coordinator.counts)?.into()]).map(drop)
         }
-        // An object that was never told of a key has no table.
+        // An object that was never given a record has no table.
         (Keep::Nothing, _) | (_, None) => Ok(()),
     }
 }

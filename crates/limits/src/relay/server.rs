@@ -1,4 +1,4 @@
-//! A relay at work. Single flight: one upstream call serves all calls that wait.
+//! A relay at work: one call to the coordinator serves all calls that wait for it (single flight).
 
 use std::{
     cell::{Cell, RefCell},
@@ -8,68 +8,80 @@ use std::{
     task::{Poll, Waker},
 };
 
-use futures_util::future::{Either, LocalBoxFuture, select};
+use futures_util::{
+    FutureExt as _,
+    future::{Either, LocalBoxFuture, join, select},
+};
 
 use super::Relay;
 use crate::{
-    timing::{FIRST_ANSWER_MS, RELAY_ANSWER_MS, TRAVEL_MS},
-    wire::{Acquire, Acquired, CoordinatorCall, LeaseReport, RefusalCounts, Tally},
+    timing::{FIRST_ANSWER, RELAY_ANSWER, TRAVEL},
+    wire::{Acquire, Acquired, CoordinatorCall, LeaseReport, RefusalCounts, ReportAck, Tally},
 };
 use keyward_core::{
     breaker::{Breaker, End, Leave, STORE},
-    time::{SECOND, Timestamp},
+    time::{Span, Timestamp},
     unavailable::Unavailable,
 };
 
-/// Least milliseconds between two calls of the coordinator: all relays of a key together leave it room for some
+/// Minimum time between two calls to the coordinator, so that the 64 relays of a key leave it room for some
 /// hundred new isolates a second.
-const CALL_GAP_MS: i64 = 750;
-/// Longest time that a call takes, in milliseconds, which tries whether the coordinator answers again.
-const MAX_CALL_MS: u32 = RELAY_ANSWER_MS + CALL_GAP_MS as u32;
+const CALL_GAP: Span = Span::from_ms(750);
+/// Longest time that a call takes, with the gap before it. The circuit breaker lets the next one try after that.
+const MAX_CALL: Span = RELAY_ANSWER.plus(CALL_GAP);
 
-/// Most milliseconds between two looks while something is to be delivered …
-const LOOK_MS: i64 = SECOND;
-/// … and most looks before it gives up.
-const LOOKS: u32 = 900;
+/// Maximum time between two checks whether a delivery is due …
+const CHECK: Span = Span::from_secs(1);
+/// … and maximum checks before the task gives up: 15 minutes.
+const MAX_CHECKS: u32 = 900;
 
 /// What a relay asks of the platform.
 #[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
 pub trait Upstream {
-    /// The coordinator's answer.
-    async fn ask(&self, take: &Acquire) -> Result<Acquired, Unavailable>;
+    /// Asks the coordinator.
+    async fn ask(&self, call: &Acquire) -> Result<Acquired, Unavailable>;
     /// Delivers what was counted to the coordinator.
-    async fn tell(&self, report: &CoordinatorCall) -> Result<(), Unavailable>;
+    async fn report(&self, report: &CoordinatorCall) -> Result<(), Unavailable>;
     /// The time.
     fn now(&self) -> Timestamp;
     /// Lets time pass.
-    async fn wait(&self, milliseconds: u32);
-    /// Runs this beside all else, to its end.
+    async fn wait(&self, span: Span);
+    /// Runs this to its end, beside everything else.
     fn spawn(&self, work: LocalBoxFuture<'static, ()>);
 }
 
-/// A relay with the calls that it answers.
+/// A relay with its calls.
 pub struct RelayServer<U> {
     upstream: U,
     relay: RefCell<Relay>,
-    /// The coordinator's.
+    /// The circuit breaker of the coordinator.
     breaker: RefCell<Breaker>,
+    /// Requests that wait for the coordinator.
     queued: Cell<u32>,
     /// When the coordinator was last asked.
     asked: Cell<Timestamp>,
-    /// The same while a call is in flight.
+    /// When the call in flight was sent.
     sent: Cell<Option<Timestamp>>,
     /// Whether the last call failed.
     has_failed: Cell<bool>,
-    /// Those that wait for the call in flight; `None` if there is none.
+    /// Calls that wait for the one in flight; `None` if none is.
     queue: RefCell<Option<Vec<Waker>>>,
 }
 
-/// The requests of one call that wait for the coordinator, out of all that do.
+/// A relay's answer, and what it does after that.
+pub struct Served {
+    /// The answer, as JSON.
+    pub answer: String,
+    /// To be run to its end once there is an answer, whether or not anybody still waits for that.
+    pub afterwards: LocalBoxFuture<'static, ()>,
+}
+
+/// The requests of one call that wait for the coordinator, and the count of all that do.
 struct Queued<'a>(u32, &'a Cell<u32>);
 
 impl<'a> Queued<'a> {
-    fn of(take: &Acquire, all: &'a Cell<u32>) -> Self {
-        let requests = take.queued.saturating_add(take.immediate.into());
+    fn of(call: &Acquire, all: &'a Cell<u32>) -> Self {
+        let requests = call.queued.saturating_add(call.immediate.into());
         all.set(all.get().saturating_add(requests));
         Self(requests, all)
     }
@@ -81,8 +93,8 @@ impl Drop for Queued<'_> {
     }
 }
 
-/// The call in flight. All that wait for it go on together when it ends, however it ends: nobody who came later
-/// takes what was asked for somebody who was there before.
+/// The call in flight. However it ends, all that wait for it are woken together, so that no later caller takes what was
+/// asked for an earlier one.
 struct Asking<'a>(&'a RefCell<Option<Vec<Waker>>>);
 
 impl Drop for Asking<'_> {
@@ -92,39 +104,62 @@ impl Drop for Asking<'_> {
 }
 
 impl<U: Upstream + 'static> RelayServer<U> {
-    /// The relay with this random number.
+    /// A relay with a random number.
     pub fn new(upstream: U, random: u64) -> Self {
         let (breaker, queued, asked, sent, has_failed, queue) = Default::default();
         let relay = RefCell::new(Relay::new(random));
         Self { upstream, relay, breaker, queued, asked, sent, has_failed, queue }
     }
 
-    /// What it asks of the platform.
+    /// Its platform.
     pub fn upstream(&self) -> &U {
         &self.upstream
     }
 
-    /// Answers a gate.
-    pub async fn acquire(self: &Rc<Self>, take: &Acquire) -> Acquired {
+    /// Answers a call of an isolate; `None` for those that only the coordinator answers: a relay stores no record.
+    ///
+    /// # Errors
+    /// None in practice: everything here can be written as JSON.
+    pub async fn serve(self: &Rc<Self>, call: CoordinatorCall) -> serde_json::Result<Option<Served>> {
+        let server = Rc::clone(self);
+        let served = match call {
+            CoordinatorCall::Acquire(call) => Served {
+                answer: serde_json::to_string(&self.acquire(&call).await)?,
+                afterwards: async move { join(server.deliver(), server.maintain()).map(drop).await }
+                    .boxed_local(),
+            },
+            CoordinatorCall::Report { refused, leases, tally } => {
+                self.note(&refused, &leases, tally.as_ref());
+                let answer = serde_json::to_string(&ReportAck {})?;
+                Served { answer, afterwards: async move { server.deliver().await }.boxed_local() }
+            }
+            CoordinatorCall::Put { .. } | CoordinatorCall::Get => return Ok(None),
+        };
+        Ok(Some(served))
+    }
+
+    /// Answers an isolate.
+    pub async fn acquire(self: &Rc<Self>, call: &Acquire) -> Acquired {
         let came = self.upstream.now();
-        self.relay.borrow_mut().ingest(take, came);
-        let _waiting = Queued::of(take, &self.queued);
-        // Later nobody waits for the answer any more: it would be used up in vain. An older gate without an
-        // immediate request does not say for how long it waits.
-        let within = if take.within_ms > 0 { take.within_ms.min(RELAY_ANSWER_MS) } else { RELAY_ANSWER_MS };
+        self.relay.borrow_mut().ingest(call, came);
+        let _waiting = Queued::of(call, &self.queued);
+        // After this time the isolate has given up, and a request granted to it would be wasted. Older builds do not say
+        // how long they wait unless a request is immediate.
+        let within = if call.within > Span::ZERO { call.within.min(RELAY_ANSWER) } else { RELAY_ANSWER };
         loop {
             let now = self.upstream.now();
-            let passed = u32::try_from(now.0 - came.0).unwrap_or(u32::MAX);
-            let answer = (passed < within).then(|| self.relay.borrow_mut().answer(take, now)).flatten();
-            if let Some(taken) = answer {
-                return taken;
+            let passed = now - came;
+            let is_in_time = came.is_within(within, now);
+            let answer = is_in_time.then(|| self.relay.borrow_mut().answer(call, now)).flatten();
+            if let Some(acquired) = answer {
+                return acquired;
             }
-            // The gate learns of it before it gives this relay up.
-            let left = within.saturating_sub(TRAVEL_MS).saturating_sub(passed);
-            if left == 0 {
+            // The isolate must hear of it before it gives this relay up.
+            let left = within - TRAVEL - passed;
+            if passed < Span::ZERO || left <= Span::ZERO {
                 return Acquired::Unreached { slow: self.is_slow(now) };
             }
-            if !self.asks(take.version) {
+            if !self.asks(call.version) {
                 return Acquired::Unreached { slow: true };
             }
             select(pin!(self.asking_ends()), pin!(self.upstream.wait(left))).await;
@@ -132,34 +167,34 @@ impl<U: Upstream + 'static> RelayServer<U> {
     }
 
     /// Takes in a report.
-    pub fn note(&self, refused: &RefusalCounts, leases: &[LeaseReport], tally: Option<&Tally>) {
+    fn note(&self, refused: &RefusalCounts, leases: &[LeaseReport], tally: Option<&Tally>) {
         self.relay.borrow_mut().note(refused, leases, tally, self.upstream.now());
     }
 
-    /// Delivers what was counted to the coordinator where no other call carries it. To be called after each
-    /// answer; returns at once where nothing is to be done.
-    pub async fn tell(&self) {
-        if !self.relay.borrow_mut().begins_to_tell() {
+    /// Delivers what was counted to the coordinator, unless another call carries it. Returns at once if there is nothing
+    /// to deliver.
+    async fn deliver(&self) {
+        if !self.relay.borrow_mut().begins_delivery() {
             return;
         }
-        for _ in 0..LOOKS {
-            let Some(due) = self.relay.borrow_mut().tells_in(self.upstream.now()) else { return };
-            if due > 0 {
-                self.upstream.wait(u32::try_from(due.min(LOOK_MS)).unwrap_or_default()).await;
+        for _ in 0..MAX_CHECKS {
+            let Some(due) = self.relay.borrow_mut().delivery_due_in(self.upstream.now()) else { return };
+            if due > Span::ZERO {
+                self.upstream.wait(due.min(CHECK)).await;
                 continue;
             }
-            let told = self.relay.borrow_mut().tell(self.upstream.now());
-            if let Some((tally, report)) = told {
-                let heard = self.upstream.tell(&report).await.is_ok();
-                self.relay.borrow_mut().told(&tally, heard, self.upstream.now());
+            let delivery = self.relay.borrow_mut().begin_delivery(self.upstream.now());
+            if let Some((tally, report)) = delivery {
+                let delivered = self.upstream.report(&report).await.is_ok();
+                self.relay.borrow_mut().end_delivery(&tally, delivered, self.upstream.now());
             }
         }
-        self.relay.borrow_mut().gives_up_telling();
+        self.relay.borrow_mut().gives_up_delivery();
     }
 
-    /// Asks the coordinator for the next lease ahead of need, and gives back what is left of each lease before
-    /// its end. To be called after each answer; returns at once where nothing is to be done.
-    pub async fn maintain(self: &Rc<Self>) {
+    /// Asks for the next lease ahead of need, and gives back what is left of each lease before its end. Returns at once if
+    /// there is nothing to do.
+    async fn maintain(self: &Rc<Self>) {
         loop {
             if self.relay.borrow().is_short(self.upstream.now()) && self.queue.borrow().is_none() {
                 let version = self.relay.borrow().version;
@@ -187,34 +222,32 @@ impl<U: Upstream + 'static> RelayServer<U> {
         .await;
     }
 
-    /// Whether the coordinator takes longer than usual, or did not answer last time.
+    /// Whether the coordinator takes longer than usual, or failed last time.
     fn is_slow(&self, now: Timestamp) -> bool {
-        self.has_failed.get()
-            || self.sent.get().is_some_and(|sent| now.0 - sent.0 >= i64::from(FIRST_ANSWER_MS))
+        self.has_failed.get() || self.sent.get().is_some_and(|sent| now - sent >= FIRST_ANSWER)
     }
 
-    /// Single flight: makes sure that a call is in flight, which serves all. `false` while the breaker is open.
+    /// Makes sure that a call is in flight (single flight). `false` while the circuit breaker is open.
     fn asks(self: &Rc<Self>, version: u64) -> bool {
         if self.queue.borrow().is_some() {
             return true;
         }
-        let Some(leave) = self.breaker.borrow_mut().leave(self.upstream.now(), MAX_CALL_MS) else {
+        let Some(leave) = self.breaker.borrow_mut().leave(self.upstream.now(), MAX_CALL) else {
             return false;
         };
         self.queue.replace(Some(Vec::new()));
         let server = Rc::clone(self);
-        // Not as part of the call that it is made for, which may end first.
+        // As a task of its own: the call that started it may end first.
         self.upstream.spawn(Box::pin(async move { server.ask(version, leave).await }));
         true
     }
 
     async fn ask(&self, version: u64, leave: Leave) {
         let _asking = Asking(&self.queue);
-        let since = self.upstream.now().0 - self.asked.get().0;
-        // A clock that was set back makes it no longer.
-        if let Some(rest) =
-            u32::try_from((CALL_GAP_MS - since).min(CALL_GAP_MS)).ok().filter(|rest| *rest > 0)
-        {
+        let since = self.upstream.now() - self.asked.get();
+        // No longer than the gap, even if the clock was set back.
+        let rest = (CALL_GAP - since).min(CALL_GAP);
+        if rest > Span::ZERO {
             self.upstream.wait(rest).await;
         }
         let asked = self.upstream.now();
@@ -222,8 +255,8 @@ impl<U: Upstream + 'static> RelayServer<U> {
         self.sent.set(Some(asked));
         let ask = self.relay.borrow_mut().ask(version, self.queued.get(), asked);
         let before = self.relay.borrow_mut().notice(asked);
-        let (answer, patience) = (pin!(self.upstream.ask(&ask)), pin!(self.upstream.wait(RELAY_ANSWER_MS)));
-        let answer = match select(answer, patience).await {
+        let (answer, timeout) = (pin!(self.upstream.ask(&ask)), pin!(self.upstream.wait(RELAY_ANSWER)));
+        let answer = match select(answer, timeout).await {
             Either::Left((answer, _)) => answer,
             Either::Right(_) => Err(Unavailable),
         };
@@ -232,17 +265,12 @@ impl<U: Upstream + 'static> RelayServer<U> {
         self.has_failed.set(answer.is_err());
         let end = if answer.is_ok() { End::Well } else { End::Badly };
         self.breaker.borrow_mut().ended(STORE, leave, end, now);
-        let known = answer.ok().filter(|taken| *taken != Acquired::Unknown);
+        let known = answer.ok().filter(|acquired| *acquired != Acquired::Unknown);
         let mut relay = self.relay.borrow_mut();
-        // A lease counts from before the call, and so ends earlier by as much as the clock was set back
-        // meanwhile. The part of that which the passing time hides is at most as long as the answer was waited
-        // for.
+        // A lease counts from before the call, so it ends earlier by as much as the clock was set back meanwhile. Of
+        // that, the time that passed hides at most [`RELAY_ANSWER`].
         let set_back = relay.notice(now) - before;
-        let asked = if set_back > 0 {
-            asked.plus(-set_back).min(now.plus(-i64::from(RELAY_ANSWER_MS)))
-        } else {
-            asked
-        };
+        let asked = if set_back > Span::ZERO { (asked - set_back).min(now - RELAY_ANSWER) } else { asked };
         relay.answered(&ask, known.as_ref(), asked, now);
     }
 }

@@ -1,11 +1,10 @@
-//! A coordinator in memory never knows more than its database: each single statement of each call fails once.
+//! A coordinator in memory never knows more than its database: every statement of every call fails once.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{
     record::{Record, Status},
     sql::SqlError,
-    time::SECOND,
 };
 use keyward_limits::{
     coordinator::{
@@ -16,30 +15,34 @@ use keyward_limits::{
 };
 use keyward_testing::{Database, NOON, record};
 
+use crate::common::{SECOND, ms};
+
 fn take() -> CoordinatorCall {
     CoordinatorCall::Acquire(Acquire {
         version: 1,
         immediate: true,
-        lease_length_ms: 5_000,
+        lease_length: ms(5_000),
         wants: 100,
         ..Acquire::default()
     })
 }
 
-fn call(db: &Database, gate: &Kept, call: CoordinatorCall) -> Result<String, SqlError> {
-    gate.turn(db, |gate| Ok(gate.answer(call, NOON.plus(SECOND)).unwrap()))
+fn call(db: &Database, object: &Kept, call: CoordinatorCall) -> Result<String, SqlError> {
+    object.turn(db, |coordinator| Ok(coordinator.answer(call, NOON + ms(SECOND)).unwrap()))
 }
 
-fn known(db: &Database, gate: &Kept) -> (Option<Record>, Counts) {
-    gate.turn(db, |gate| Ok(((gate.record.clone(), gate.counts.clone()), Keep::Nothing))).unwrap()
+fn known(db: &Database, object: &Kept) -> (Option<Record>, Counts) {
+    object
+        .turn(db, |coordinator| Ok(((coordinator.record.clone(), coordinator.counts.clone()), Keep::Nothing)))
+        .unwrap()
 }
 
 #[test]
 fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
     let revoked = Record { version: 2, status: Status::Revoked, ..record() };
-    let report = LeaseReport { id: 1, used: 2, open: 0, age_ms: 0 };
+    let report = LeaseReport { id: 1, used: 2, open: 0, age: ms(0) };
     let calls = [
-        ("the first word of the key", vec![], CoordinatorCall::Put { record: record() }),
+        ("the first record", vec![], CoordinatorCall::Put { record: record() }),
         (
             "a newer one",
             vec![CoordinatorCall::Put { record: record() }],
@@ -60,19 +63,19 @@ fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
     for (what, before, last) in calls {
         for woken in [false, true] {
             let begin = || {
-                let (db, gate) = (Database::new(), Kept::default());
+                let (db, object) = (Database::new(), Kept::default());
                 for earlier in before.clone() {
-                    call(&db, &gate, earlier).unwrap();
+                    call(&db, &object, earlier).unwrap();
                 }
-                (db, if woken { Kept::default() } else { gate })
+                (db, if woken { Kept::default() } else { object })
             };
-            let (twin, gate) = begin();
-            let expected = call(&twin, &gate, last.clone()).unwrap();
+            let (twin, object) = begin();
+            let expected = call(&twin, &object, last.clone()).unwrap();
             for steps in 0.. {
-                let (db, gate) = begin();
+                let (db, object) = begin();
                 let stored = db.dump();
                 db.fail_after(steps);
-                let answer = call(&db, &gate, last.clone());
+                let answer = call(&db, &object, last.clone());
                 if db.has_not_failed() {
                     assert_eq!(answer.unwrap(), expected, "{what}");
                     assert!(steps > 0, "{what}: what did fail?");
@@ -81,9 +84,9 @@ fn every_statement_of_every_call_may_fail_and_memory_is_as_the_disk() {
                 assert!(answer.is_err(), "{what} after {steps}");
                 assert_eq!(db.dump(), stored, "{what} after {steps}");
                 let disk = store::load(&db).unwrap();
-                assert_eq!(known(&db, &gate), (disk.record, disk.counts), "{what} after {steps}");
+                assert_eq!(known(&db, &object), (disk.record, disk.counts), "{what} after {steps}");
                 assert_eq!(
-                    call(&db, &gate, last.clone()).unwrap(),
+                    call(&db, &object, last.clone()).unwrap(),
                     expected,
                     "{what} after {steps}, repeated"
                 );

@@ -1,5 +1,12 @@
-//! Windows, the coordinator and relays. One binary, so that it is linked once.
+//! Windows, leases, the coordinator and relays. One binary, so that it is linked once.
 
+mod clocks;
+mod common;
+mod coordinator;
 mod coordinator_turns;
-mod limits;
+mod lessee;
+mod object;
 mod relay;
+mod relay_server;
+mod usage;
+mod windows;

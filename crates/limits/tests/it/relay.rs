@@ -1,157 +1,99 @@
-//! A relay whose clock is set, whose coordinator fails, and whose callers have little time.
+//! What one relay knows: leases, subleases, who told it what, and a clock that is set.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
-
-use futures::{FutureExt, executor::block_on, future::LocalBoxFuture};
-use keyward_core::{
-    time::{DAY, MINUTE, Timestamp},
-    unavailable::Unavailable,
-};
+use keyward_core::time::{Span, Timestamp};
 use keyward_limits::{
-    relay::{Relay, RelayServer, Upstream},
-    timing::RELAY_ANSWER_MS,
-    wire::{Acquire, Acquired, CoordinatorCall, Lease, RouteHint},
+    relay::Relay,
+    tally::REMEMBERED,
+    timing::RELAY_ANSWER,
+    wire::{Acquire, Acquired, Lease, RouteHint, Tally, TallyHour},
 };
 use keyward_testing::NOON;
 
-fn granted(requests: u32) -> Acquired {
-    let lease = Some(Lease { id: 1, requests, lease_length_ms: 4_750 });
-    let via = RouteHint { relay: true, age_ms: 0 };
-    Acquired::Granted { windows: Vec::new(), delay_ms: 0, reservation: None, lease, via }
+use crate::common::{DAY, HOUR, ms};
+
+/// Milliseconds after the first moment.
+fn at(milliseconds: i64) -> Timestamp {
+    NOON + ms(milliseconds)
 }
 
-/// A coordinator that grants a hundred requests after so many milliseconds, or never answers; and the relay's clock.
-struct Up {
-    clock: Cell<Timestamp>,
-    takes: i64,
-    /// By how much the clock is set meanwhile.
-    step: i64,
-    hangs: bool,
-    asked: Cell<u32>,
-    under_way: RefCell<Vec<LocalBoxFuture<'static, ()>>>,
+pub fn granted(requests: u32) -> Acquired {
+    let lease = Some(Lease { id: 1, requests, length: ms(4_750) });
+    let via = RouteHint { relay: true, age: Span::ZERO };
+    Acquired::Granted { windows: Vec::new(), delay: Span::ZERO, reservation: None, lease, via }
 }
 
-impl Up {
-    fn server(takes: i64, step: i64, hangs: bool) -> Rc<RelayServer<Self>> {
-        let (clock, asked, under_way) = (Cell::new(NOON), Cell::default(), RefCell::default());
-        Rc::new(RelayServer::new(Self { clock, takes, step, hangs, asked, under_way }, 1))
-    }
-
-    fn pass(&self, milliseconds: i64) {
-        self.clock.set(self.clock.get().plus(milliseconds));
-    }
-}
-
-impl Upstream for Up {
-    async fn ask(&self, _: &Acquire) -> Result<Acquired, Unavailable> {
-        self.asked.set(self.asked.get() + 1);
-        self.pass(self.takes + self.step);
-        Ok(granted(100))
-    }
-
-    async fn tell(&self, _: &CoordinatorCall) -> Result<(), Unavailable> {
-        Ok(())
-    }
-
-    fn now(&self) -> Timestamp {
-        self.clock.get()
-    }
-
-    async fn wait(&self, milliseconds: u32) {
-        self.pass(milliseconds.into());
-    }
-
-    fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
-        if self.hangs {
-            self.under_way.borrow_mut().push(work);
-        } else {
-            work.now_or_never().unwrap();
-        }
-    }
-}
-
-fn wish() -> Acquire {
-    Acquire {
-        version: 1,
-        wants: 10,
-        lease_length_ms: 4_750,
-        within_ms: RELAY_ANSWER_MS,
-        ..Acquire::default()
-    }
+pub fn wish() -> Acquire {
+    Acquire { version: 1, wants: 10, lease_length: ms(4_750), within: RELAY_ANSWER, ..Acquire::default() }
 }
 
 #[test]
-fn a_lease_that_was_asked_for_before_the_clock_was_set_back_lasts_no_longer() {
-    for back in [400, 1_000, MINUTE, DAY] {
-        let server = Up::server(300, -back, false);
-        // By its clock the first answer may come before it was asked for.
-        block_on(server.acquire(&wish()));
-        let Acquired::Granted { lease: Some(part), via, .. } = block_on(server.acquire(&wish())) else {
-            panic!("{back}")
-        };
-        assert_eq!(server.upstream().asked.get(), 1, "back by {back}");
-        assert!(via.age_ms >= 300, "back by {back}: {via:?}");
-        assert!(part.lease_length_ms <= 4_750 - 300 - 1_000, "back by {back}: {part:?}");
-        // Half of what may be believed has passed: the coordinator is asked again.
-        server.upstream().pass(2_375 - 300);
-        block_on(server.acquire(&wish()));
-        assert_eq!(server.upstream().asked.get(), 2, "back by {back}");
-    }
+fn a_sublease_ends_before_the_lease_it_is_cut_from_and_rests_on_a_recent_confirmation() {
+    let mut relay = Relay::new(1);
+    let take = Acquire { version: 1, wants: 10, lease_length: ms(4_750), ..Acquire::default() };
+    relay.ingest(&take, at(0));
+    let ask = relay.ask(1, 0, at(0));
+    let lease = Some(Lease { id: 1, requests: 100, length: ms(4_750) });
+    let granted = Acquired::Granted {
+        windows: Vec::new(),
+        delay: Span::ZERO,
+        reservation: None,
+        lease,
+        via: RouteHint { relay: true, age: Span::ZERO },
+    };
+    relay.answered(&ask, Some(&granted), at(0), at(100));
+    let Some(Acquired::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(2_000)) else {
+        panic!()
+    };
+    assert!(part.length <= ms(4_750 - 1_000 - 2_000), "{part:?}");
+    assert_eq!(via.age, ms(2_000));
+    // Half of the lease length is left to the isolate: the coordinator is asked first.
+    assert!(relay.answer(&take, at(2_375)).is_none());
+    // A clock that was set back would make its lease longer.
+    assert!(relay.answer(&take, at(1_900)).is_none());
 }
 
 #[test]
-fn nothing_is_believed_that_is_of_the_future() {
+fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_sublease_longer() {
+    let mut relay = Relay::new(1);
+    let take = Acquire { version: 1, wants: 10, lease_length: ms(4_750), ..Acquire::default() };
+    relay.ingest(&take, at(0));
+    let ask = relay.ask(1, 0, at(0));
+    let granted = Acquired::Granted {
+        windows: Vec::new(),
+        delay: Span::ZERO,
+        reservation: None,
+        lease: Some(Lease { id: 1, requests: 100, length: ms(4_750) }),
+        via: RouteHint { relay: true, age: Span::ZERO },
+    };
+    relay.answered(&ask, Some(&granted), at(0), at(100));
+    // Set back by 200 ms, twice: when the clock shows 1,000 for the third time, 1,400 ms have passed.
+    for clock in [1_000, 800, 1_000, 800] {
+        relay.is_short(at(clock));
+        relay.ingest(&Acquire::default(), at(clock));
+    }
+    let Some(Acquired::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(1_000)) else {
+        panic!()
+    };
+    assert!(part.length <= ms(4_750 - 1_400 - 1_000), "{part:?}");
+    assert_eq!(via.age, ms(1_400));
+}
+
+#[test]
+fn a_confirmation_from_the_future_counts_for_nothing() {
     let mut relay = Relay::new(1);
     relay.ingest(&wish(), NOON);
     let ask = relay.ask(1, 0, NOON);
-    relay.answered(&ask, Some(&granted(100)), NOON.plus(1), NOON);
+    relay.answered(&ask, Some(&granted(100)), NOON + ms(1), NOON);
     assert_eq!(relay.answer(&wish(), NOON), None);
-    assert!(relay.answer(&wish(), NOON.plus(1)).is_some());
+    assert!(relay.answer(&wish(), NOON + ms(1)).is_some());
 }
 
 #[test]
-fn a_call_is_answered_as_long_as_somebody_waits_for_it_however_little_time_it_has() {
-    let single = |within_ms| Acquire { immediate: true, wants: 0, within_ms, ..wish() };
-    // The coordinator's answer comes in the very moment up to which calls wait for it.
-    let server = Up::server(1_250, 0, false);
-    assert!(matches!(block_on(server.acquire(&single(RELAY_ANSWER_MS))), Acquired::Granted { .. }));
-    // What it has at hand takes no time.
-    assert!(matches!(block_on(server.acquire(&single(100))), Acquired::Granted { .. }));
-    assert_eq!(server.upstream().asked.get(), 1);
-    // After that nobody waits any more: it would be used up in vain.
-    let server = Up::server(1_600, 0, false);
-    assert_eq!(block_on(server.acquire(&single(RELAY_ANSWER_MS))), Acquired::Unreached { slow: false });
-}
-
-#[test]
-fn a_call_waits_for_a_key_gate_that_hangs_no_longer_than_its_gate_waits_for_it() {
-    for (immediate, within_ms, waits) in [
-        (true, 700, 450),
-        (false, 700, 450),
-        (false, RELAY_ANSWER_MS, 1_250),
-        // Older gates do not say.
-        (false, 0, 1_250),
-    ] {
-        let server = Up::server(0, 0, true);
-        let taken = block_on(server.acquire(&Acquire { immediate, within_ms, ..wish() }));
-        assert!(matches!(taken, Acquired::Unreached { .. }), "{taken:?}");
-        assert_eq!(
-            server.upstream().clock.get().0 - NOON.0,
-            waits,
-            "at hand: {immediate}, within {within_ms}"
-        );
-    }
-}
-
-#[test]
-fn when_the_key_gate_fails_a_window_is_believed_to_be_full_only_until_a_request_fits_again() {
-    for (retry_after_ms, failed, asked, limited) in [
-        // So long ago that it says nothing.
+fn when_the_coordinator_fails_a_window_counts_as_full_only_until_a_request_fits_again() {
+    for (retry_after, failed, asked, limited) in [
+        // Too long ago to say anything.
         (300, 1_200, 1_300, false),
         (1_400, 900, 1_390, true),
         (1_400, 900, 1_400, false),
@@ -159,24 +101,45 @@ fn when_the_key_gate_fails_a_window_is_believed_to_be_full_only_until_a_request_
         (5_000, 900, 1_910, false),
     ] {
         let single = Acquire { immediate: true, ..wish() };
-        let at = |milliseconds| NOON.plus(milliseconds);
         let mut relay = Relay::new(1);
         relay.ingest(&single, NOON);
         let ask = relay.ask(1, 1, NOON);
         let full = Acquired::Limited {
             windows: Vec::new(),
-            retry_after_ms,
-            via: RouteHint { relay: true, age_ms: 0 },
+            retry_after: ms(retry_after),
+            via: RouteHint { relay: true, age: Span::ZERO },
         };
         relay.answered(&ask, Some(&full), NOON, NOON);
         let ask = relay.ask(1, 1, at(failed));
         relay.answered(&ask, None, at(failed), at(failed));
         match relay.answer(&single, at(asked)) {
-            Some(Acquired::Limited { retry_after_ms: told, .. }) => {
-                assert!(limited, "{retry_after_ms} at {asked}");
-                assert_eq!(told, retry_after_ms - asked as u64);
+            Some(Acquired::Limited { retry_after: told, .. }) => {
+                assert!(limited, "{retry_after} at {asked}");
+                assert_eq!(told, ms(retry_after - asked));
             }
-            other => assert!(!limited && other.is_none(), "{retry_after_ms} at {asked}: {other:?}"),
+            other => assert!(!limited && other.is_none(), "{retry_after} at {asked}: {other:?}"),
         }
+    }
+}
+
+#[test]
+fn what_a_relay_was_told_twice_counts_once_although_its_clock_was_set_between() {
+    for by in [-HOUR, -DAY, 2 * REMEMBERED.ms(), DAY] {
+        let mut relay = Relay::new(1);
+        let tally = |teller, sent: i64| {
+            let hour = TallyHour { at: NOON, accepted: 5, ..TallyHour::default() };
+            Tally { teller, number: 1, sent: NOON + ms(sent), hours: vec![hour], cancelled: Vec::new() }
+        };
+        let note = |relay: &mut Relay, teller, sent, now: i64| {
+            relay.note(&[].into(), &[], Some(&tally(teller, sent)), NOON + ms(now));
+        };
+        for teller in [7, 8] {
+            note(&mut relay, teller, 0, 0);
+        }
+        for teller in [7, 8] {
+            note(&mut relay, teller, 2_000, 2_000 + by);
+        }
+        let (told, _) = relay.begin_delivery(NOON + ms(2_000 + by)).unwrap();
+        assert_eq!(told.hours.iter().map(|hour| hour.accepted).sum::<u64>(), 10, "by {by}");
     }
 }

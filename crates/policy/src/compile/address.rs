@@ -2,14 +2,28 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{leak, reader::Item};
+use thiserror::Error;
+
+use super::reader::Item;
 use crate::{
+    leak::leak,
     model::HostPattern,
     origin::{self, BadOrigin, split_port},
 };
 
-/// What is wrong, as a phrase that follows the text itself, and how to mend it.
-pub(super) type Wrong = (&'static str, &'static str);
+/// Why a text is no host of a realm.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the host {wrong}: {hint}")]
+pub(super) struct BadHost {
+    /// What is wrong, as a phrase that follows the text itself.
+    pub(super) wrong: &'static str,
+    /// How to mend it.
+    pub(super) hint: &'static str,
+}
+
+fn bad<T>(wrong: &'static str, hint: &'static str) -> Result<T, BadHost> {
+    Err(BadHost { wrong, hint })
+}
 
 const ADDRESS_HINT: &str = "write an IPv4 address as four numbers (\"192.0.2.1\"), and an IPv6 address in brackets (\"[2001:db8::1]\")";
 
@@ -27,17 +41,17 @@ fn in_one_form(name: &str) -> Option<String> {
 }
 
 /// Reads a host of a realm.
-pub(super) fn host_pattern(text: &str) -> Result<HostPattern, Wrong> {
+pub(super) fn host_pattern(text: &str) -> Result<HostPattern, BadHost> {
     const HINT: &str = "write a name (\"api.example.com\"), every name below one (\"*.example.com\"), a host for each tenant \
          (\"{tenant}.example.com\"), or \"*\" for all";
     if text.is_empty() {
-        return Err(("is empty", HINT));
+        return bad("is empty", HINT);
     }
     if text.contains("://") {
-        return Err(("has a scheme", "write the name alone, like \"api.example.com\""));
+        return bad("has a scheme", "write the name alone, like \"api.example.com\"");
     }
     if text.contains('/') {
-        return Err(("has a path", "write the name alone; paths have their own field, `paths`"));
+        return bad("has a path", "write the name alone; paths have their own field, `paths`");
     }
     if text == "*" {
         return Ok(HostPattern::Any);
@@ -46,16 +60,18 @@ pub(super) fn host_pattern(text: &str) -> Result<HostPattern, Wrong> {
     let of_tenant = text.strip_prefix("{tenant}.");
     let name = below.or(of_tenant).unwrap_or(text);
     if name.contains('*') {
-        return Err(("has a `*` that is not its first label", HINT));
+        return bad("has a `*` that is not its first label", HINT);
     }
     if has_port(name) {
-        return Err(("has a port", "write the name alone: a realm answers on every port"));
+        return bad("has a port", "write the name alone: a realm answers on every port");
     }
     if !is_host(name) {
-        return Err(("is not a host name", HINT));
+        return bad("is not a host name", HINT);
     }
     let name = name.to_ascii_lowercase();
-    let name = in_one_form(&name).ok_or(("is an address that no client writes so", ADDRESS_HINT))?;
+    let Some(name) = in_one_form(&name) else {
+        return bad("is an address that no client writes so", ADDRESS_HINT);
+    };
     Ok(match (below, of_tenant) {
         (Some(_), _) => HostPattern::Below(leak(&format!(".{name}"))),
         (None, Some(_)) => HostPattern::Tenant(leak(&format!(".{name}"))),

@@ -1,7 +1,10 @@
 //! `[admin]`: where the admin API and page live.
 
-use super::{leak, quotas, reader::Item};
-use crate::model::{Admin, PathPattern, Tail};
+use super::{quotas, reader::Item};
+use crate::{
+    leak::leak,
+    model::{Admin, PathPattern, Tail},
+};
 
 /// In place of a base that cannot be read: no path begins so.
 pub(super) const UNREAD: &str = "";
@@ -13,7 +16,7 @@ pub(super) const DEFAULT: Admin = Admin {
     quotas: quotas::DEFAULT,
     rate: quotas::DEFAULT_RATE,
     storage: quotas::DEFAULT_STORAGE,
-    audit_retention_days: None,
+    audit_retention: None,
 };
 
 /// Reads the section, or its defaults.
@@ -48,7 +51,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Admin {
         quotas: quotas::quotas(table.get("quotas")),
         rate: quotas::rate(table.get("rate")),
         storage: quotas::storage(table.get("storage")),
-        audit_retention_days: quotas::retention_days(table.get("audit_retention")),
+        audit_retention: quotas::retention(table.get("audit_retention")),
     }
 }
 

@@ -2,21 +2,21 @@
 
 use super::{
     credential::header_name,
-    leak,
     reader::{Item, Table},
     route,
 };
 use crate::{
+    leak::leak,
     model::{Cors, CredentialSource},
     origin::{self, BadOrigin},
+    span::Span,
 };
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
 const HEADERS: &[&str] = &["authorization", "content-type", "idempotency-key"];
-/// In seconds.
-const MAX_AGE: u32 = 600;
+const MAX_AGE: Span = Span::from_mins(10);
 /// Browsers cap it at two hours (Chromium) and a day (Firefox).
-pub(super) const MOST_AGE_S: u32 = 86_400;
+pub(super) const MAX_AGE_CEILING_S: u32 = 86_400;
 
 /// Reads the section, if there is one. The realm's own headers for credentials and the session's id
 /// are always allowed: a page could not call it without them.
@@ -43,7 +43,8 @@ pub(super) fn read(
             headers.push(header);
         }
     }
-    let max_age = table.get("max_age").and_then(|item| item.number("seconds")).unwrap_or(MAX_AGE);
+    let max_age = table.get("max_age").and_then(|item| item.number("seconds"));
+    let max_age = max_age.map_or(MAX_AGE, |seconds| Span::from_secs(seconds.into()));
     Some(Cors { origins, methods, headers: Vec::leak(headers), max_age })
 }
 
@@ -62,10 +63,9 @@ fn origin(item: &Item<'_>, alone: bool) -> Option<&'static str> {
     if text != "*" {
         return origin::normalise(text)
             .map(|origin| leak(&origin))
+            // A URL may carry a password.
             .map_err(|BadOrigin { wrong, hint }| {
-                // A URL may carry a password.
-                let shown = if text.contains('@') { "a URL".to_owned() } else { format!("{text:?}") };
-                item.refuse(format!("{} has {shown}, which {wrong}", item.name), hint)
+                item.refuse(format!("{} has an entry that {wrong}", item.name), hint);
             })
             .ok();
     }

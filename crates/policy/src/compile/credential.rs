@@ -2,14 +2,16 @@
 
 use super::{
     field_names::is_reserved,
-    leak,
     reader::{Item, Table},
 };
-use crate::model::{CredentialSource, Link, SourceKind};
+use crate::{
+    leak::leak,
+    model::{CredentialSource, Link, SourceKind},
+};
 
 /// Query parameters whose names say that a credential of the API stands in them (`access_token`: RFC 6750, section
 /// 2.3). Names like `key` and `token` say no such thing: pages and objects have keys and tokens too.
-const URL_PARAMETERS: &[&str] = &["api_key", "apikey", "api-key", "x-api-key", "access_token"];
+const FORBIDDEN_QUERY_PARAMETERS: &[&str] = &["api_key", "apikey", "api-key", "x-api-key", "access_token"];
 
 /// Schemes (of the IANA registry, and of wide use) in which something else stands than one key or token as it is:
 /// parameters, base64 of a name and a password, a signature.
@@ -167,12 +169,12 @@ pub(super) fn is_token(text: &str) -> bool {
 }
 
 /// Reads `url_parameters`, or its default, which leaves out the parameter of the realm's links.
-pub(super) fn url_parameters(realm: &Table<'_>, link: Option<&Link>) -> &'static [&'static str] {
+pub(super) fn forbidden_query_parameters(realm: &Table<'_>, link: Option<&Link>) -> &'static [&'static str] {
     let of_link = |name: &str| link.is_some_and(|link| link.parameter.eq_ignore_ascii_case(name));
     const EXAMPLE: &str = "[\"api_key\"]";
     let Some(names) = realm.get("url_parameters").and_then(|item| item.list_by(EXAMPLE, str::to_lowercase))
     else {
-        return Vec::leak(URL_PARAMETERS.iter().copied().filter(|name| !of_link(name)).collect());
+        return Vec::leak(FORBIDDEN_QUERY_PARAMETERS.iter().copied().filter(|name| !of_link(name)).collect());
     };
     let mut parameters = Vec::new();
     for item in names {

@@ -4,18 +4,23 @@ use serde_json::Value;
 
 use super::{
     address::https_url,
-    leak,
     reader::{Item, Table},
+    units::in_seconds,
     webhook::secret_name,
 };
 use crate::{
     jwk,
+    leak::leak,
     model::{Claims, JwkSet, Jwt, JwtKeys, PublicAlgorithm, SecretForm},
+    span::Span,
 };
 
-/// In seconds.
-const MAX_AGE: u32 = 600;
-const SKEW: u8 = 30;
+/// How long a key set is used.
+const JWKS_MAX_AGE: Span = Span::from_mins(10);
+const SKEW: Span = Span::from_secs(30);
+pub(super) const MIN_JWKS_MAX_AGE: Span = Span::from_mins(1);
+pub(super) const MAX_JWKS_MAX_AGE: Span = Span::from_hours(24);
+pub(super) const MAX_SKEW: Span = Span::from_mins(1);
 
 pub(super) const SECRET_FORMS: [(&str, SecretForm); 2] =
     [("text", SecretForm::Text), ("base64", SecretForm::Base64 { prefix: "" })];
@@ -34,9 +39,8 @@ pub(super) fn read(item: Option<Item<'_>>) -> Option<Jwt> {
         scopes: claim(&table, "scopes_claim"),
     };
     let typ = table.get("typ").and_then(|item| filled(&item));
-    let skew = table.get("skew").and_then(|item| item.duration_ms());
-    let skew_s = skew.and_then(|milliseconds| u8::try_from(milliseconds / 1_000).ok()).unwrap_or(SKEW);
-    Some(Jwt { issuer: issuer?, audiences: audiences?, keys: keys?, typ, claims, skew_s })
+    let skew = table.get("skew").and_then(|item| item.span()).map_or(SKEW, in_seconds);
+    Some(Jwt { issuer: issuer?, audiences: audiences?, keys: keys?, typ, claims, skew })
 }
 
 /// Text with something in it.
@@ -107,10 +111,10 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
         }
         (Some(url), None, None) => {
             let algorithms = algorithms(table);
-            let max_age = table.get("jwks_max_age").and_then(|item| item.duration_ms());
-            let max_age_s = max_age.map_or(MAX_AGE, |milliseconds| milliseconds / 1_000);
+            let max_age = table.get("jwks_max_age").and_then(|item| item.span());
+            let max_age = max_age.map_or(JWKS_MAX_AGE, in_seconds);
             let url = https_url(&url)?;
-            Some(JwtKeys::Public { algorithms: algorithms?, set: JwkSet::Url { url, max_age_s } })
+            Some(JwtKeys::Public { algorithms: algorithms?, set: JwkSet::Url { url, max_age } })
         }
         (None, Some(inline), None) => {
             let algorithms = algorithms(table);
@@ -150,6 +154,7 @@ fn is_usable_set(item: &Item<'_>, text: &str, algorithms: &[PublicAlgorithm]) ->
         false
     };
     let set: Value = serde_json::from_str(text).unwrap_or_default();
+    never_quote(item, &set);
     let keys = set.get("keys").and_then(Value::as_array);
     if keys.into_iter().flatten().any(is_secret) {
         return refuse(
@@ -168,7 +173,12 @@ fn is_usable_set(item: &Item<'_>, text: &str, algorithms: &[PublicAlgorithm]) ->
     }
     let mut right = true;
     for (at, key) in keys.into_iter().enumerate() {
-        if let Err(reason) = key {
+        if let Err(reason) = key.and_then(|key| jwk::software::check(&key)) {
+            let mut reason = reason.to_string();
+            // Where it was cut off, what it quotes may have been, too.
+            if let Some((begin, _)) = reason.split_once('"').filter(|_| reason.ends_with('…')) {
+                reason = format!("{begin}…");
+            }
             right = refuse(
                 &format!("keys[{at}] {reason}, so it can verify no token"),
                 "take this key out, or put the issuer's public signing key in its place",
@@ -176,6 +186,17 @@ fn is_usable_set(item: &Item<'_>, text: &str, algorithms: &[PublicAlgorithm]) ->
         }
     }
     right
+}
+
+/// Keeps what a set says out of all messages, but for the two words that they say themselves.
+fn never_quote(item: &Item<'_>, set: &Value) {
+    match set {
+        Value::String(text) if text == "sig" || text == "verify" => {}
+        Value::String(text) => item.source.report.never_quote(text),
+        Value::Array(values) => values.iter().for_each(|value| never_quote(item, value)),
+        Value::Object(members) => members.values().for_each(|value| never_quote(item, value)),
+        _ => {}
+    }
 }
 
 /// Whether a JWK has members that only its owner may know (RFC 7518, section 6).

@@ -1,20 +1,20 @@
 //! `[realm.key]`: what a key looks like and how it is stored.
 
-use super::{
-    leak,
-    reader::{Item, Table},
+use super::reader::{Item, Table};
+use crate::{
+    leak::leak,
+    model::{Alphabet, Hash, KeyFormat, TenantPart},
 };
-use crate::model::{Alphabet, Hash, KeyFormat, TenantPart};
 
 /// Entropy that no key may fall below, in bits: guessing stays hopeless at any rate of requests.
 const MIN_BITS: f64 = 128.0;
-pub(super) const MOST_RANDOM: u32 = 128;
-/// A check shorter than this is found by chance too often to keep forged keys from costing a read.
-const MIN_CHECK: u32 = 4;
-pub(super) const MOST_CHECK: u32 = 10;
+pub(super) const MAX_RANDOM: u32 = 128;
+/// A shorter checksum is found by chance too often to keep forged keys from costing a read.
+const MIN_CHECKSUM: u32 = 4;
+pub(super) const MAX_CHECKSUM: u32 = 10;
 const MAX_PREFIX: usize = 32;
-/// How many random characters `keyPrefix` shows, where the key is long enough.
-const SHOWN: u32 = 4;
+/// How many random characters the visible prefix has, where the key is long enough.
+const VISIBLE: u32 = 4;
 
 pub(super) const DEFAULT: KeyFormat = KeyFormat {
     live_prefix: "kw_live_",
@@ -22,8 +22,8 @@ pub(super) const DEFAULT: KeyFormat = KeyFormat {
     tenant: None,
     random: 30,
     alphabet: Alphabet::Base62,
-    check: 6,
-    shown: 4,
+    checksum: 6,
+    visible: 4,
     hash: Hash::Sha256,
 };
 
@@ -40,13 +40,22 @@ pub(super) fn read(item: Option<Item<'_>>) -> Option<KeyFormat> {
     let alphabet = table.get("alphabet").map_or(Some(DEFAULT.alphabet), |item| item.choice(&ALPHABETS));
     let tenant = table.get("tenant").and_then(|item| item.choice(&TENANT_PARTS));
     let hash = table.get("hash").and_then(|item| item.choice(&HASHES)).unwrap_or(DEFAULT.hash);
-    // How many characters there are to be depends on the alphabet, and how many of them show on those.
+    // How many characters there are to be depends on the alphabet, and how many of them are visible on those.
     let alphabet = alphabet?;
     let random = random(&table, alphabet);
-    let check = small(check(&table, alphabet));
-    let shown = small(shown(&table, alphabet, random?, tenant));
+    let checksum = small(checksum(&table, alphabet));
+    let visible = small(visible(&table, alphabet, random?, tenant));
     let (live_prefix, test_prefix) = prefixes?;
-    Some(KeyFormat { live_prefix, test_prefix, tenant, random: small(random?), alphabet, check, shown, hash })
+    Some(KeyFormat {
+        live_prefix,
+        test_prefix,
+        tenant,
+        random: small(random?),
+        alphabet,
+        checksum,
+        visible,
+        hash,
+    })
 }
 
 /// Every number here was checked against a bound below 256.
@@ -62,17 +71,17 @@ fn prefixes(table: &Table<'_>) -> Option<(&'static str, Option<&'static str>)> {
     let test = test_item.as_ref().and_then(prefix);
     match (live, test, &test_item, &live_item) {
         (Some(live), Some(test), Some(item), _) if live == test => item.refuse(
-            format!("live and test keys have the same prefix {live:?}"),
+            "live and test keys have the same prefix",
             "choose two, like \"kw_live_\" and \"kw_test_\"",
         ),
         (Some(live), Some(test), Some(item), _) if live.starts_with(test) || test.starts_with(live) => item
             .refuse(
-                format!("one of the prefixes {live:?} and {test:?} is the beginning of the other"),
+                "one of the prefixes of live and test keys is the beginning of the other",
                 "choose two that differ before either ends, like \"kw_live_\" and \"kw_test_\"",
             ),
         (Some(live), None, None, Some(item)) if live.contains("live") => item.refuse(
-            format!("test keys would begin with {live:?} too, since there is no test_prefix"),
-            format!("add test_prefix = {:?}", live.replace("live", "test")),
+            "test keys would begin with live_prefix too, since there is no test_prefix",
+            "add one with `test` in place of `live`, like \"kw_test_\" for \"kw_live_\"",
         ),
         _ => {}
     }
@@ -119,43 +128,43 @@ fn random(table: &Table<'_>, alphabet: Alphabet) -> Option<u32> {
     Some(random)
 }
 
-fn check(table: &Table<'_>, alphabet: Alphabet) -> u32 {
+fn checksum(table: &Table<'_>, alphabet: Alphabet) -> u32 {
     let Some(item) = table.get("check") else {
-        return if alphabet == Alphabet::Hex { 0 } else { DEFAULT.check.into() };
+        return if alphabet == Alphabet::Hex { 0 } else { DEFAULT.checksum.into() };
     };
-    let Some(check) = item.number("characters") else { return DEFAULT.check.into() };
-    if check > 0 && check < MIN_CHECK {
+    let Some(checksum) = item.number("characters") else { return DEFAULT.checksum.into() };
+    if checksum > 0 && checksum < MIN_CHECKSUM {
         item.refuse(
-            format!("{} is {check}, so short that forged keys often have the right one", item.name),
-            format!("use 0 for none, or {MIN_CHECK} to {MOST_CHECK}"),
+            format!("{} is {checksum}, so short that forged keys often have the right one", item.name),
+            format!("use 0 for none, or {MIN_CHECKSUM} to {MAX_CHECKSUM}"),
         );
-    } else if check > 0 && alphabet == Alphabet::Hex {
+    } else if checksum > 0 && alphabet == Alphabet::Hex {
         item.refuse(
-            format!("{} is {check}, but check characters are base62 and the alphabet is hex", item.name),
+            format!("{} is {checksum}, but check characters are base62 and the alphabet is hex", item.name),
             "use check = 0, or alphabet = \"base62\"",
         );
     }
-    check
+    checksum
 }
 
-fn shown(table: &Table<'_>, alphabet: Alphabet, random: u32, tenant: Option<TenantPart>) -> u32 {
+fn visible(table: &Table<'_>, alphabet: Alphabet, random: u32, tenant: Option<TenantPart>) -> u32 {
     let most = random.saturating_sub(least_random(alphabet));
     // A tenant's part tells keys apart well enough.
-    let default = if tenant.is_some() { 0 } else { most.min(SHOWN) };
+    let default = if tenant.is_some() { 0 } else { most.min(VISIBLE) };
     let Some(item) = table.get("shown") else { return default };
-    let Some(shown) = item.number("characters") else { return 0 };
-    if shown > most {
+    let Some(visible) = item.number("characters") else { return 0 };
+    if visible > most {
         item.refuse(
-            format!("{} is {shown}, which leaves less than 128 bits of the key unseen", item.name),
+            format!("{} is {visible}, which leaves less than 128 bits of the key unseen", item.name),
             format!("show at most {most} of {random} random characters, or make `random` larger"),
         );
     }
-    shown
+    visible
 }
 
 /// Fewest characters that carry [`MIN_BITS`].
 fn least_random(alphabet: Alphabet) -> u32 {
-    (1..=MOST_RANDOM).find(|&count| bits(alphabet, count) >= MIN_BITS).unwrap_or(MOST_RANDOM)
+    (1..=MAX_RANDOM).find(|&count| bits(alphabet, count) >= MIN_BITS).unwrap_or(MAX_RANDOM)
 }
 
 /// The entropy of this number of characters, in whole bits.

@@ -4,7 +4,7 @@ use super::reader::{Item, Table};
 use crate::model::{Limits, Windows};
 
 /// Largest limit there may be, in requests.
-pub(super) const MOST: u32 = 1_000_000_000;
+pub(super) const MAX_LIMIT: u32 = 1_000_000_000;
 
 const DEFAULT: Limits = Limits {
     default: Windows { per_minute: Some(600), per_day: None },

@@ -2,20 +2,23 @@
 
 use super::{
     credential::is_token,
-    leak,
     reader::{Item, Table},
+    units::in_seconds,
 };
-use crate::model::{KeyFormat, Link};
+use crate::{
+    leak::leak,
+    model::{KeyFormat, Link},
+    span::Span,
+};
 
 /// The admin page's own cookie.
 const ADMIN_COOKIE: &str = "__Host-keyward-session";
-/// In seconds: a quarter of an hour and an hour.
-const LIFE: u32 = 15 * 60;
-const SESSION_LIFE: u32 = 3_600;
-/// In milliseconds: an hour and a day. A link travels through other people's systems, and a session cannot be
-/// taken back.
-pub(super) const LONGEST_LIFE_MS: u32 = 3_600_000;
-pub(super) const LONGEST_SESSION_MS: u32 = 24 * 3_600_000;
+const LIFE: Span = Span::from_mins(15);
+const SESSION_LIFE: Span = Span::from_hours(1);
+pub(super) const MIN_LIFE: Span = Span::from_secs(1);
+/// A link travels through other people's systems, and a session cannot be taken back.
+pub(super) const MAX_LIFE: Span = Span::from_hours(1);
+pub(super) const MAX_SESSION_LIFE: Span = Span::from_hours(24);
 
 /// Reads the section, if there is one.
 pub(super) fn read(item: Option<Item<'_>>, key: Option<&KeyFormat>) -> Option<Link> {
@@ -23,13 +26,13 @@ pub(super) fn read(item: Option<Item<'_>>, key: Option<&KeyFormat>) -> Option<Li
     let parameter = table.need("parameter", "parameter = \"token\"").and_then(|item| parameter(&item));
     let prefix = table.need("prefix", "prefix = \"st_\"").and_then(|item| prefix(&item, key));
     let cookie = table.need("cookie", "cookie = \"__Host-session\"").and_then(|item| cookie(&item));
-    let life_s = seconds(&table, "life").unwrap_or(LIFE);
-    let session_life_s = seconds(&table, "session_life").unwrap_or(SESSION_LIFE);
-    Some(Link { parameter: parameter?, prefix: prefix?, life_s, cookie: cookie?, session_life_s })
+    let life = span(&table, "life").unwrap_or(LIFE);
+    let session_life = span(&table, "session_life").unwrap_or(SESSION_LIFE);
+    Some(Link { parameter: parameter?, prefix: prefix?, life, cookie: cookie?, session_life })
 }
 
-fn seconds(table: &Table<'_>, field: &str) -> Option<u32> {
-    Some(table.get(field)?.duration_ms()? / 1_000)
+fn span(table: &Table<'_>, field: &str) -> Option<Span> {
+    table.get(field)?.span().map(in_seconds)
 }
 
 fn parameter(item: &Item<'_>) -> Option<&'static str> {
@@ -56,9 +59,9 @@ fn prefix(item: &Item<'_>, key: Option<&KeyFormat>) -> Option<&'static str> {
         return None;
     }
     let taken = key.into_iter().flat_map(KeyFormat::prefixes).chain([Link::SESSION_PREFIX]);
-    for other in taken.filter(|other| other.starts_with(text) || text.starts_with(other)) {
+    if taken.into_iter().any(|other| other.starts_with(text) || text.starts_with(other)) {
         item.refuse(
-            format!("the prefix {text:?} of tokens and the prefix {other:?} of keys or sessions cannot be told apart"),
+            "the prefix of tokens and one of keys or sessions cannot be told apart",
             "choose two that differ before either ends, like \"st_\" and \"kw_live_\"",
         );
     }

@@ -6,7 +6,6 @@
 
 mod address;
 mod admin;
-mod configured;
 mod cors;
 mod credential;
 mod field_names;
@@ -14,41 +13,74 @@ mod jwt;
 mod key;
 mod limits;
 mod link;
+mod lists;
+mod mask;
 mod mistake;
+mod nearest;
 mod origin;
 mod quotas;
 mod reach;
 mod reader;
 mod realm;
 mod refusals;
+mod report;
 mod route;
 mod schema;
 mod scopes;
 mod secret;
+mod section;
 mod sections;
+mod static_key;
+mod units;
 mod webhook;
 
 pub use mistake::{Mistake, Mistakes};
 pub use refusals::{CAUSES, CODES};
 pub use schema::schema;
-pub use sections::{Field, Kind, SECTIONS, Section, TOP};
+pub use section::{Field, Kind, Section};
+pub use sections::{SECTIONS, TOP};
 
-use std::path::{Component, Path, PathBuf};
+use std::{
+    io,
+    path::{Component, Path, PathBuf},
+};
 
+use thiserror::Error;
 use toml::de::DeTable;
 
-use crate::model::{Admin, Policy};
-use mistake::{Place, Report, Source};
+use crate::{
+    leak::leak,
+    model::{Admin, Policy},
+};
+use mistake::Place;
 use reader::{Item, Table};
 use realm::Draft;
+use report::{Report, Source};
+use secret::Forms;
 
-/// Reads and checks a policy and the files that it includes. `read` gives the text of a file, or
-/// says why it cannot.
+/// Why the text of a file cannot be had.
+#[derive(Debug, Error)]
+pub enum ReadError {
+    /// What the file system says.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// There is something else than text.
+    #[error("it is not text")]
+    NotText,
+    /// What somebody else says who was asked for it.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Reads and checks a policy and the files that it includes. `read` gives the text of a file.
 ///
 /// # Errors
 /// Everything that is wrong with it, each with its line and a hint. No secret that was found in
 /// the text shows in them.
-pub fn compile(file: &str, mut read: impl FnMut(&str) -> Result<String, String>) -> Result<Policy, Mistakes> {
+pub fn compile(
+    file: &str,
+    mut read: impl FnMut(&str) -> Result<String, ReadError>,
+) -> Result<Policy, Mistakes> {
     let report = Report::default();
     let mut drafts = Vec::new();
     let file = leak(file);
@@ -61,15 +93,18 @@ pub fn compile(file: &str, mut read: impl FnMut(&str) -> Result<String, String>)
             admin::DEFAULT
         }
     };
+    let texts = report.texts();
+    let forms = Forms::new(drafts.iter().map(|draft| &draft.realm), texts.iter().map(String::as_str));
+    report.refuse_keys(&forms);
     reach::check(&admin, &drafts, &report);
-    report.finish()?;
+    report.finish(&forms)?;
     Ok(Policy { admin, realms: Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect()) })
 }
 
-/// Takes in the realms of one file, then those of the files that it includes. Returns its admin side.
+/// Reads the realms of one file, then those of the files that it includes. Returns its admin side.
 fn take(
     source: Source<'_>,
-    read: &mut impl FnMut(&str) -> Result<String, String>,
+    read: &mut impl FnMut(&str) -> Result<String, ReadError>,
     drafts: &mut Vec<Draft>,
 ) -> Admin {
     // Some editors on Windows begin a file with a byte order mark, which says nothing in UTF-8.
@@ -77,16 +112,19 @@ fn take(
     source.report.has_read(source.file, source.text);
     let (document, syntax) = DeTable::parse_recoverable(source.text);
     for error in &syntax {
-        let place = error.span().unwrap_or_default();
-        source.mask_unread(&place);
         source.refuse(
-            &place,
+            &error.span().unwrap_or_default(),
             format!("this is not TOML: {}", error.message()),
             "https://toml.io describes the syntax; everything after such a mistake may be misread",
         );
     }
     // What cannot be parsed would only lead to mistakes that nobody made.
     let document = if syntax.is_empty() { document.into_inner() } else { DeTable::default() };
+    if syntax.is_empty() {
+        mask::document(&document, &source);
+    } else {
+        mask::lines(&source);
+    }
     let top = Table::new(&sections::TOP, &document, source.place(&(0..0)), &source);
     let admin = admin::read(top.get("admin"));
     let include = top.get("include");
@@ -95,11 +133,7 @@ fn take(
         _ => top.get("realm"),
     };
     let realms = realms.and_then(|realms| realms.items("[[realm]]")).unwrap_or_default();
-    let first = drafts.len();
     drafts.extend(realms.iter().filter_map(realm::read));
-    for place in secret::find(source.text, drafts.iter().skip(first).map(|draft| &draft.realm)) {
-        secret::refuse(&place, &source);
-    }
     const FILES: &str = "[\"other.toml\"]";
     // The same file may be named in more than one way: it is looked for when it is read.
     for item in include.and_then(|item| item.sequence(FILES)).unwrap_or_default() {
@@ -109,12 +143,12 @@ fn take(
     admin
 }
 
-/// Takes in the realms of an included file. Its admin side does not count: a deployment has one.
+/// Reads the realms of an included file. Its admin side does not count: a deployment has one.
 fn include(
     item: &Item<'_>,
     file: &'static str,
     report: &Report,
-    read: &mut impl FnMut(&str) -> Result<String, String>,
+    read: &mut impl FnMut(&str) -> Result<String, ReadError>,
     drafts: &mut Vec<Draft>,
 ) {
     if !report.begin(file) {
@@ -145,9 +179,4 @@ fn beside(file: &str, path: &str) -> &'static str {
         }
     }
     leak(&whole.to_string_lossy())
-}
-
-/// Text that lives as long as the program.
-fn leak(text: &str) -> &'static str {
-    text.to_owned().leak()
 }

@@ -1,10 +1,8 @@
 //! `[[realm]] origin`: where accepted requests go.
 
-use super::{
-    leak,
-    reader::{Item, Table},
-};
+use super::reader::{Item, Table};
 use crate::{
+    leak::leak,
     model::Origin,
     origin::{BadOrigin, WebOrigin},
 };

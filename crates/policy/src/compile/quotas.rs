@@ -1,10 +1,16 @@
 //! `[admin.quotas]`, `[admin.rate]` and the other bounds of the admin side.
 
-use super::reader::{GIGABYTE, Item, Table};
-use crate::model::{AdminRate, Quotas};
+use super::{
+    reader::{Item, Table},
+    units::GIGABYTE,
+};
+use crate::{
+    model::{AdminRate, Quotas},
+    span::Span,
+};
 
 /// Most of anything, and most calls a minute.
-pub(super) const MOST: u32 = 1_000_000_000;
+pub(super) const MAX_QUOTA: u32 = 1_000_000_000;
 
 pub(super) const DEFAULT: Quotas = Quotas {
     keys: 10_000,
@@ -19,11 +25,11 @@ pub(super) const DEFAULT: Quotas = Quotas {
 pub(super) const DEFAULT_RATE: AdminRate = AdminRate { principal: 1_200, tenant: 3_000, network: 600 };
 
 /// What an object's database can hold is 10 GB; something is to be left for what must always be possible.
-pub(super) const MOST_STORAGE: u64 = 9 * GIGABYTE;
+pub(super) const MAX_STORAGE: u64 = 9 * GIGABYTE;
 pub(super) const DEFAULT_STORAGE: u64 = 8 * GIGABYTE;
-pub(super) const MOST_KEY_BYTES: u64 = 4 * GIGABYTE;
-pub(super) const LEAST_RETENTION: u32 = 30;
-pub(super) const MOST_RETENTION: u32 = 36_500;
+pub(super) const MAX_KEY_BYTES: u64 = 4 * GIGABYTE;
+pub(super) const MIN_RETENTION_DAYS: u32 = 30;
+pub(super) const MAX_RETENTION_DAYS: u32 = 36_500;
 
 /// Reads `[admin.quotas]`, or its defaults.
 pub(super) fn quotas(item: Option<Item<'_>>) -> Quotas {
@@ -62,10 +68,11 @@ pub(super) fn storage(item: Option<Item<'_>>) -> u64 {
 }
 
 /// Reads `audit_retention`.
-pub(super) fn retention_days(item: Option<Item<'_>>) -> Option<u32> {
-    item?.days(
+pub(super) fn retention(item: Option<Item<'_>>) -> Option<Span> {
+    let days = item?.days(
         "write a whole number and `d` with nothing between them, like \"400d\"; without the field entries stay for good",
-    )
+    )?;
+    Some(Span::from_days(days.into()))
 }
 
 fn number(table: &Table<'_>, field: &str, unit: &str, default: u32) -> u32 {

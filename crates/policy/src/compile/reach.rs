@@ -1,11 +1,7 @@
-//! What only shows when parts are compared: realms, paths and routes that no request can reach.
-//! Such a part does nothing, while its author believes that it does.
+//! Realms, paths and routes that no request can reach, which only a comparison of the parts finds. Such a part does
+//! nothing, while its author believes that it does.
 
-use super::{
-    admin::UNREAD,
-    mistake::{Place, Report},
-    realm::Draft,
-};
+use super::{admin::UNREAD, mistake::Place, realm::Draft, report::Report};
 use crate::model::{Admin, HostPattern, PathPattern, Realm, Route};
 
 /// Notes every such mistake.
@@ -76,7 +72,7 @@ fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
         let source = path.source;
         if looks_like_key(&draft.realm, path) {
             refuse_key(path, place, report);
-        } else if own.iter().any(|own| own.covers(path) || own.as_read().covers(&path.as_read())) {
+        } else if own.iter().any(|own| own.covers(path) || own.as_read().covers(path.as_read())) {
             report.add(
                 place,
                 format!("the realm's path {source:?} is never reached: the gate answers there itself"),
@@ -92,16 +88,16 @@ fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
     }
 }
 
-/// Whether no request to this path gets past the look for keys in its URL. Where keys have a keyed check, what
+/// Whether no request to this path gets past the look for keys in its URL. Where keys have a checksum, what
 /// only has their form passes.
 fn looks_like_key(realm: &Realm, path: &PathPattern) -> bool {
-    realm.key.check == 0 && realm.key.appears_in(path.source, None)
+    realm.key.checksum == 0 && realm.key.appears_in(path.source, None)
 }
 
 fn refuse_key(path: &PathPattern, place: &Place, report: &Report) {
     // As a key in the policy it is refused already.
-    if !report.hides(path.source) {
-        report.hide(path.source);
+    if !report.has_refused_key_in(path.source) {
+        report.has_refused_key(path.source);
         report.add(
             place,
             "the path has the form of a key of this realm, so every request there is refused",
@@ -127,7 +123,7 @@ fn check_routes(draft: &Draft, own: &[PathPattern], report: &Report) {
             );
             continue;
         }
-        if own.iter().any(|own| own.covers(&route.path) || own.as_read().covers(&route.path.as_read())) {
+        if own.iter().any(|own| own.covers(&route.path) || own.as_read().covers(route.path.as_read())) {
             report.add(
                 place,
                 format!("the route {source:?} is never reached: the gate answers there itself"),
@@ -159,9 +155,9 @@ fn check_readings(draft: &Draft, index: usize, report: &Report) {
         !other.asks_the_same(route)
             && !other.path.overlaps(&route.path)
             && route.methods().iter().all(|method| other.methods().contains(method))
-            && theirs.covers(&read)
+            && theirs.covers(read)
             // Once for both.
-            && (number < index || !read.covers(&theirs))
+            && (number < index || !read.covers(theirs))
     };
     if let Some((_, (other, line))) = routes().find(|(number, (other, _))| is_same(*number, other)) {
         let (source, theirs) = (route.path.source, other.path.source);

@@ -9,12 +9,12 @@ use toml::{
 };
 
 use super::{
-    mistake::{Place, Source, did_you_mean, looks_secret, nearest},
-    sections::{Kind, Section},
+    mistake::Place,
+    nearest::{did_you_mean, is_slip, nearest},
+    report::Source,
+    secret::looks_secret,
+    section::{Kind, Section},
 };
-
-pub(super) const MEGABYTE: u64 = 1_000_000;
-pub(super) const GIGABYTE: u64 = 1_000 * MEGABYTE;
 
 /// A table of the document.
 pub(super) struct Table<'a> {
@@ -31,12 +31,13 @@ pub(super) struct Table<'a> {
 #[derive(Clone)]
 pub(super) struct Item<'a> {
     pub(super) name: String,
-    value: &'a Spanned<DeValue<'a>>,
+    pub(super) value: &'a Spanned<DeValue<'a>>,
     /// What it may be.
-    kind: &'static Kind,
-    /// Whether it stands under a misspelt name: then something else than the field may have been meant.
-    guessed: bool,
-    source: &'a Source<'a>,
+    pub(super) kind: &'static Kind,
+    /// Whether it stands under a misspelt name. Something else than the field may have been meant, a secret too: the
+    /// name is the only mistake that is noted.
+    pub(super) guessed: bool,
+    pub(super) source: &'a Source<'a>,
 }
 
 impl<'a> Table<'a> {
@@ -48,26 +49,21 @@ impl<'a> Table<'a> {
         source: &'a Source<'a>,
     ) -> Self {
         let mut misspelt: Vec<(&'static str, &'a str)> = Vec::new();
-        for (key, value) in entries {
+        for key in entries.keys() {
             let name = key.get_ref().as_ref();
-            if let Some(field) = section.field(name) {
-                if !field.is_shown {
-                    source.report.mask(source.file, value.span());
-                }
+            if section.field(name).is_some() {
                 continue;
             }
             let missing = section.names().filter(|field| !entries.contains_key(*field));
-            let meant = nearest(name, missing);
-            let meant = meant.filter(|field| misspelt.iter().all(|(taken, _)| taken != field));
-            // Nobody knows what stands in a field that nobody knows.
-            if looks_secret(name)
-                || !meant.and_then(|field| section.field(field)).is_some_and(|it| it.is_shown)
-            {
-                source.report.mask(source.file, value.span());
-            }
-            if let Some(field) = meant {
-                misspelt.push((field, name));
-            } else if looks_secret(name) {
+            // A name like a secret's is taken for no other field, but for a slip in the name of one like `secret_form`.
+            let is_known_slip = |field: &str| {
+                let is_word = section
+                    .field(field)
+                    .is_some_and(|field| matches!(field.kind, Kind::Text | Kind::Word(_)));
+                is_word && looks_secret(field) && is_slip(name, field)
+            };
+            let meant = nearest(name, missing).filter(|field| !looks_secret(name) || is_known_slip(field));
+            if looks_secret(name) && meant.is_none() {
                 source.refuse(
                     &key.span(),
                     format!("{} has the field {name:?}, and a policy holds no secrets", section.name),
@@ -75,6 +71,9 @@ impl<'a> Table<'a> {
                      with `wrangler secret put`",
                 );
                 continue;
+            }
+            if let Some(field) = meant.filter(|field| misspelt.iter().all(|(taken, _)| taken != field)) {
+                misspelt.push((field, name));
             }
             let fields = section.names().collect::<Vec<_>>().join(", ");
             source.refuse(
@@ -145,13 +144,12 @@ impl<'a> Item<'a> {
 
     /// Notes a mistake of this value.
     pub(super) fn refuse(&self, message: impl Into<String>, hint: impl Into<String>) {
-        self.source.report.add(&self.place(), message, hint);
+        if !self.guessed {
+            self.source.report.add(&self.place(), message, hint);
+        }
     }
 
-    fn wrong_type(&self, expected: &str, example: &str) {
-        if self.guessed {
-            return;
-        }
+    pub(super) fn wrong_type(&self, expected: &str, example: &str) {
         self.refuse(
             format!("{} is {}, but must be {expected}", self.name, kind(self.value.get_ref())),
             format!("write it like {example}"),
@@ -182,118 +180,13 @@ impl<'a> Item<'a> {
     }
 
     /// What its kind says, where that is of this form; a reader asks for nothing else.
-    fn of_kind<T>(&self, form: impl Fn(&'static Kind) -> Option<T>) -> Option<T> {
+    pub(super) fn of_kind<T>(&self, form: impl Fn(&'static Kind) -> Option<T>) -> Option<T> {
         let found = match self.kind {
             Kind::Either(one, other) => form(one).or_else(|| form(other)),
             kind => form(kind),
         };
         debug_assert!(found.is_some(), "{} is not of the kind that it is read as", self.name);
         found
-    }
-
-    /// As a whole number.
-    pub(super) fn number(&self, unit: &str) -> Option<u32> {
-        let (least, most) = self.of_kind(|kind| match kind {
-            Kind::Number(least, most) => Some((least, most)),
-            _ => None,
-        })?;
-        let mend = format!("choose a number from {least} to {most}");
-        let DeValue::Integer(digits) = self.value.get_ref() else {
-            // Written out: 1e3 has no fraction, and `inf` is no number that could be chosen.
-            let given = match self.value.get_ref() {
-                DeValue::Float(float) => float.as_str(),
-                other => kind(other),
-            };
-            if !self.guessed {
-                self.refuse(
-                    format!("{} is {}, but must be a whole number of {unit}", self.name, shortened(given)),
-                    mend,
-                );
-            }
-            return None;
-        };
-        // What does not fit is as far out of range as what fits and is the largest.
-        let number = i128::from_str_radix(digits.as_str(), digits.radix()).unwrap_or(i128::MAX);
-        let number = u32::try_from(number).ok().filter(|number| (least..=most).contains(&number));
-        if number.is_none() {
-            let given = shortened(&digits.to_string());
-            self.refuse(format!("{} is {given} {unit}, which is out of range", self.name), mend);
-        }
-        number
-    }
-
-    /// As a length of time, in milliseconds: `"500ms"`, `"5s"`, `"2m"`, `"1h"`.
-    pub(super) fn duration_ms(&self) -> Option<u32> {
-        let (least, most) = self.of_kind(|kind| match kind {
-            Kind::Duration(least, most) => Some((*least, *most)),
-            _ => None,
-        })?;
-        let text = self.text("\"5s\"")?;
-        let Some(milliseconds) = parse_duration_ms(text) else {
-            self.refuse(
-                format!("{} is {text:?}, which is not a length of time", self.name),
-                "write a whole number and a unit (ms, s, m or h) with nothing between them, like \"5s\"",
-            );
-            return None;
-        };
-        let milliseconds = u32::try_from(milliseconds).ok().filter(|number| (least..=most).contains(number));
-        if milliseconds.is_none() {
-            self.refuse(
-                format!("{} is {text:?}, which is out of range", self.name),
-                format!("choose from {} to {}", show_duration(least), show_duration(most)),
-            );
-        }
-        milliseconds
-    }
-
-    /// As bytes: `"500MB"`, `"8GB"`.
-    pub(super) fn size(&self) -> Option<u64> {
-        let (least, most) = self.of_kind(|kind| match kind {
-            Kind::Size(least, most) => Some((*least, *most)),
-            _ => None,
-        })?;
-        let text = self.text("\"8GB\"")?;
-        let bytes = measure(text).and_then(|(number, unit)| match unit {
-            "MB" => Some(number.saturating_mul(MEGABYTE)),
-            "GB" => Some(number.saturating_mul(GIGABYTE)),
-            _ => None,
-        });
-        let Some(bytes) = bytes else {
-            self.refuse(
-                format!("{} is {text:?}, which is not a size", self.name),
-                "write a whole number and a unit (MB or GB) with nothing between them, like \"8GB\"",
-            );
-            return None;
-        };
-        if !(least..=most).contains(&bytes) {
-            self.refuse(
-                format!("{} is {text:?}, which is out of range", self.name),
-                format!("choose from {}MB to {}GB", least / MEGABYTE, most / GIGABYTE),
-            );
-            return None;
-        }
-        Some(bytes)
-    }
-
-    /// As a number of days: `"400d"`.
-    pub(super) fn days(&self, hint: &str) -> Option<u32> {
-        let (least, most) = self.of_kind(|kind| match kind {
-            Kind::Days(least, most) => Some((*least, *most)),
-            _ => None,
-        })?;
-        let text = self.text("\"400d\"")?;
-        let Some(days) = measure(text).filter(|(_, unit)| *unit == "d").map(|(number, _)| number) else {
-            self.refuse(format!("{} is {text:?}, which is not a number of days", self.name), hint);
-            return None;
-        };
-        let days = u32::try_from(days).ok().filter(|days| (least..=most).contains(days));
-        if days.is_none() {
-            self.refuse(
-                format!("{} is {text:?}, which is out of range", self.name),
-                format!("choose from {least}d to {most}d"),
-            );
-        }
-        days
     }
 
     /// As one of a few words.
@@ -315,69 +208,6 @@ impl<'a> Item<'a> {
             );
         }
         chosen
-    }
-
-    /// As a list in which nothing stands twice.
-    pub(super) fn list(&self, example: &str) -> Option<Vec<Item<'a>>> {
-        self.list_by(example, str::to_owned)
-    }
-
-    /// As a list in which nothing stands twice, where what has the same `form` is the same.
-    pub(super) fn list_by(&self, example: &str, form: impl Fn(&str) -> String) -> Option<Vec<Item<'a>>> {
-        let list = self.sequence(example)?;
-        let mut forms = Vec::new();
-        for item in &list {
-            let Some(text) = item.as_text() else { continue };
-            let form = form(text);
-            if forms.contains(&form) {
-                item.refuse(format!("{} has {text:?} twice", item.name), "take one of them out");
-            }
-            forms.push(form);
-        }
-        Some(list)
-    }
-
-    /// As a list in which the same may stand twice.
-    pub(super) fn sequence(&self, example: &str) -> Option<Vec<Item<'a>>> {
-        let Some(values) = self.value.get_ref().as_array() else {
-            self.wrong_type("a list", example);
-            return None;
-        };
-        let kind = self.of_kind(|kind| match kind {
-            Kind::List(kind) => Some(*kind),
-            _ => None,
-        })?;
-        let (name, guessed, source) = (&self.name, self.guessed, self.source);
-        let item = |value| Item { name: name.clone(), value, kind, guessed, source };
-        Some(values.iter().map(item).collect())
-    }
-
-    /// As a list with something in it, and nothing twice.
-    pub(super) fn items(&self, example: &str) -> Option<Vec<Item<'a>>> {
-        self.items_by(example, str::to_owned)
-    }
-
-    /// As a list with something in it, and nothing twice that has the same `form`.
-    pub(super) fn items_by(&self, example: &str, form: impl Fn(&str) -> String) -> Option<Vec<Item<'a>>> {
-        self.filled(self.list_by(example, form)?, example)
-    }
-
-    /// A list with something in it.
-    pub(super) fn filled(&self, list: Vec<Item<'a>>, example: &str) -> Option<Vec<Item<'a>>> {
-        if list.is_empty() {
-            self.refuse(
-                format!("{} is an empty list", self.name),
-                format!("name at least one, for example: {example}"),
-            );
-            return None;
-        }
-        Some(list)
-    }
-
-    /// As a list of text in which nothing stands twice; what is not text is noted and left out.
-    pub(super) fn texts(&self, example: &str) -> Option<Vec<(Item<'a>, &'a str)>> {
-        let items = self.list(example)?;
-        Some(items.into_iter().filter_map(|item| item.text(example).map(|text| (item, text))).collect())
     }
 
     /// As a table.
@@ -412,7 +242,7 @@ impl<'a> Item<'a> {
                     name: format!("{} {:?}", self.name, key.get_ref()),
                     value,
                     kind,
-                    guessed: false,
+                    guessed: self.guessed,
                     source: self.source,
                 },
             })
@@ -432,40 +262,13 @@ pub(super) struct Entry<'a> {
 impl Entry<'_> {
     /// Notes a mistake of the entry's name.
     pub(super) fn refuse(&self, message: impl Into<String>, hint: impl Into<String>) {
-        self.item.source.refuse(&self.bytes, message, hint);
+        if !self.item.guessed {
+            self.item.source.refuse(&self.bytes, message, hint);
+        }
     }
 }
 
-/// A whole number and what follows it. Too many digits are a number all the same, out of every range.
-fn measure(text: &str) -> Option<(u64, &str)> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let (number, unit) = text.split_at_checked(digits)?;
-    (digits > 0).then(|| (number.parse().unwrap_or(u64::MAX), unit))
-}
-
-fn parse_duration_ms(text: &str) -> Option<u64> {
-    let (number, unit) = measure(text)?;
-    let factor: u64 = match unit {
-        "ms" => 1,
-        "s" => 1_000,
-        "m" => 60_000,
-        "h" => 3_600_000,
-        _ => return None,
-    };
-    Some(number.saturating_mul(factor))
-}
-
-fn show_duration(milliseconds: u32) -> String {
-    match milliseconds {
-        _ if !milliseconds.is_multiple_of(1_000) => format!("{milliseconds}ms"),
-        3_600_000.. if milliseconds.is_multiple_of(3_600_000) => format!("{}h", milliseconds / 3_600_000),
-        // A minute is said in seconds, 90 seconds too.
-        120_000.. if milliseconds.is_multiple_of(60_000) => format!("{}m", milliseconds / 60_000),
-        _ => format!("{}s", milliseconds / 1_000),
-    }
-}
-
-fn kind(value: &DeValue<'_>) -> &'static str {
+pub(super) fn kind(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "text",
         DeValue::Integer(_) => "a whole number",
@@ -475,13 +278,4 @@ fn kind(value: &DeValue<'_>) -> &'static str {
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     }
-}
-
-/// The beginning of something long.
-fn shortened(text: &str) -> String {
-    const LONGEST: usize = 40;
-    text.char_indices()
-        .nth(LONGEST)
-        .and_then(|(at, _)| text.get(..at))
-        .map_or_else(|| text.to_owned(), |text| format!("{text}…"))
 }

@@ -1,38 +1,43 @@
 //! `[[realm]]`: one protected API.
 
 use super::{
-    address, configured, cors,
+    address::{self, BadHost},
+    cors,
     credential::{self, Sources},
-    jwt, key, leak, limits, link,
+    jwt, key, limits, link,
     mistake::Place,
     origin,
     reader::{Item, Table},
     refusals,
-    route::{self, Offer},
-    scopes,
+    route::{self, RealmParts},
+    scopes, static_key,
     webhook::{self, Named},
 };
-use crate::model::{
-    CredentialSource, HostPattern, KeyAction, LimitsUnavailable, Origin, PageKeys, PathPattern, Proof, Realm,
-    Requirement, Rotation, Route, SourceKind, TestMode, TlsVersion, Transport,
+use crate::{
+    leak::leak,
+    model::{
+        CredentialSource, HostPattern, KeyAction, LimitsUnavailable, Origin, PageKeys, PathPattern, Proof,
+        Realm, Requirement, Rotation, Route, Routes, SourceKind, TestMode, TlsVersion, Transport,
+    },
+    span::Span,
 };
 
-const ORIGIN_TIMEOUT_MS: u32 = 30_000;
+const ORIGIN_TIMEOUT: Span = Span::from_secs(30);
 /// Below a second every cold origin fails.
-pub(super) const LEAST_ORIGIN_TIMEOUT_MS: u32 = 1_000;
+pub(super) const MIN_ORIGIN_TIMEOUT: Span = Span::from_secs(1);
 /// A quarter of an hour: a language model that thinks before its first word.
-pub(super) const MOST_ORIGIN_TIMEOUT_MS: u32 = 15 * 60_000;
-const CLIENT_TIMEOUT_MS: u32 = 30_000;
+pub(super) const MAX_ORIGIN_TIMEOUT: Span = Span::from_mins(15);
+const CLIENT_TIMEOUT: Span = Span::from_secs(30);
 /// Mobile networks are silent for a second now and then.
-pub(super) const LEAST_CLIENT_TIMEOUT_MS: u32 = 1_000;
-pub(super) const MOST_CLIENT_TIMEOUT_MS: u32 = 15 * 60_000;
-const DECISION_TIMEOUT_MS: u32 = 2_000;
-/// A key at its limit may have to wait 750 ms for its place, after its object was asked.
-pub(super) const LEAST_DECISION_TIMEOUT_MS: u32 = 1_000;
+pub(super) const MIN_CLIENT_TIMEOUT: Span = Span::from_secs(1);
+pub(super) const MAX_CLIENT_TIMEOUT: Span = Span::from_mins(15);
+const DECISION_TIMEOUT: Span = Span::from_secs(2);
+/// A key at its limit may have to wait 750 ms for its slot, after its coordinator was asked.
+pub(super) const MIN_DECISION_TIMEOUT: Span = Span::from_secs(1);
 /// Callers have given up by then.
-pub(super) const MOST_DECISION_TIMEOUT_MS: u32 = 30_000;
-const FRESHNESS_MS: u32 = 5_000;
-pub(super) const MOST_FRESHNESS_MS: u32 = 60_000;
+pub(super) const MAX_DECISION_TIMEOUT: Span = Span::from_secs(30);
+const FRESHNESS: Span = Span::from_secs(5);
+pub(super) const MAX_FRESHNESS: Span = Span::from_mins(1);
 
 pub(super) const LIMITS_UNAVAILABLE: [(&str, LimitsUnavailable); 2] =
     [("refuse", LimitsUnavailable::Refuse), ("allow_local", LimitsUnavailable::AllowLocal)];
@@ -76,21 +81,21 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
     let link = link::read(table.get("link"), key.as_ref());
     let webhooks = webhook::read(&table);
     let session_id_header = session_id_header(&table, credentials);
-    let freshness_ms = match table.get("freshness") {
-        None => Some(FRESHNESS_MS),
-        Some(item) => item.duration_ms(),
+    let freshness = match table.get("freshness") {
+        None => Some(FRESHNESS),
+        Some(item) => item.span(),
     };
-    let offer = Offer {
+    let parts = RealmParts {
         catalogue: &catalogue,
         webhooks: &webhooks,
         proofs: &proofs(&sources, &table),
         plans: table.get("plans").as_ref().map(route::plans).unwrap_or_default(),
         session_ids: table.get("session_id_header").is_some(),
-        freshness_ms,
+        freshness,
     };
-    let routes = route::read(&table, &offer);
+    let routes = route::read(&table, &parts);
     check_sources(&table, &sources, &webhooks);
-    if routes.asked {
+    if routes.requirements_known {
         check_use(&table, &routes.routes, &webhooks);
     }
     let whole = hosts.is_some() && paths.is_some() && routes.whole;
@@ -101,19 +106,10 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         paths: Vec::leak(paths),
         origin: origin::read(&table).unwrap_or(Origin::Binding("")),
         forwarded: table.get("forwarded").as_ref().and_then(Item::flag).unwrap_or(false),
-        origin_timeout_ms: table
-            .get("origin_timeout")
-            .and_then(|item| item.duration_ms())
-            .unwrap_or(ORIGIN_TIMEOUT_MS),
-        client_timeout_ms: table
-            .get("client_timeout")
-            .and_then(|item| item.duration_ms())
-            .unwrap_or(CLIENT_TIMEOUT_MS),
-        decision_timeout_ms: table
-            .get("decision_timeout")
-            .and_then(|item| item.duration_ms())
-            .unwrap_or(DECISION_TIMEOUT_MS),
-        freshness_ms: freshness_ms.unwrap_or(FRESHNESS_MS),
+        origin_timeout: span(&table, "origin_timeout", ORIGIN_TIMEOUT),
+        client_timeout: span(&table, "client_timeout", CLIENT_TIMEOUT),
+        decision_timeout: span(&table, "decision_timeout", DECISION_TIMEOUT),
+        freshness: freshness.unwrap_or(FRESHNESS),
         limits_unavailable: table
             .get("limits_unavailable")
             .and_then(|item| item.choice(&LIMITS_UNAVAILABLE))
@@ -122,16 +118,16 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         credentials,
         jwt,
         link,
-        configured_keys: configured::read(&table, &catalogue),
+        static_keys: static_key::read(&table, &catalogue),
         session_id_header,
         secret_keys_from_pages: table
             .get("secret_keys_from_pages")
             .and_then(|item| item.choice(&PAGE_KEYS))
             .unwrap_or(PageKeys::Pass),
-        url_parameters: credential::url_parameters(&table, link.as_ref()),
+        forbidden_query_parameters: credential::forbidden_query_parameters(&table, link.as_ref()),
         key: key.unwrap_or(key::DEFAULT),
         scopes: catalogue.scopes,
-        routes: Vec::leak(routes.routes),
+        routes: Routes::new(Vec::leak(routes.routes)),
         limits: limits::read(table.get("limits")),
         test_mode: table
             .get("test_mode")
@@ -172,7 +168,7 @@ fn hosts(table: &Table<'_>) -> Option<Vec<HostPattern>> {
 fn host(item: &Item<'_>) -> Option<HostPattern> {
     let text = item.text("\"api.example.com\"")?;
     address::host_pattern(text)
-        .map_err(|(wrong, hint)| item.refuse(format!("the host {text:?} {wrong}"), hint))
+        .map_err(|BadHost { wrong, hint }| item.refuse(format!("the host {text:?} {wrong}"), hint))
         .ok()
 }
 
@@ -184,6 +180,11 @@ fn paths(table: &Table<'_>) -> Option<Vec<(Place, PathPattern)>> {
     // Collected twice so that every path is read, not only those before the first mistake.
     let paths: Vec<_> = list.iter().map(|item| Some((item.place(), route::path(item)?))).collect();
     paths.into_iter().collect()
+}
+
+/// How long something takes at most.
+fn span(table: &Table<'_>, field: &str, default: Span) -> Span {
+    table.get(field).and_then(|item| item.span()).unwrap_or(default)
 }
 
 fn actions(table: &Table<'_>, field: &str) -> &'static [KeyAction] {

@@ -1,14 +1,16 @@
 //! `[realm.refusals]`: how refusals look.
 
 use super::{
-    leak,
-    mistake::did_you_mean,
+    nearest::did_you_mean,
     reader::{Item, Table},
 };
-use crate::model::{RefusalStyle, Refusals};
+use crate::{
+    leak::leak,
+    model::{RefusalStyle, Refusals},
+};
 
 /// The gate's refusal codes that a realm may spell in its own way: all but `NO_REALM`, which is
-/// answered where there is no realm. `docs/errors.md` describes them; a test compares.
+/// answered where none is known. `docs/errors.md` describes them; a test compares.
 pub const CODES: &[&str] = &[
     "MISSING_AUTHORIZATION",
     "INVALID_API_KEY",
@@ -41,6 +43,7 @@ pub const CODES: &[&str] = &[
     "ORIGIN_INVALID",
     "ORIGIN_UNREACHABLE",
     "ORIGIN_TIMEOUT",
+    "INTERRUPTED",
     "INTERNAL_ERROR",
 ];
 

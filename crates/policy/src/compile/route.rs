@@ -1,21 +1,23 @@
-//! `[[realm.route]]`: methods, path, and what is asked for.
+//! `[[realm.route]]`: methods, path, and what is required.
 
 use super::{
-    leak,
-    mistake::{Place, did_you_mean},
+    mistake::Place,
+    nearest::did_you_mean,
     reader::{Item, Table},
     scopes::Catalogue,
     webhook::Named,
 };
 use crate::{
+    leak::leak,
     method::{NAMED, USUAL},
     model::{KeyRequirement, PathPattern, Proof, Requirement, Route, Segment, Webhook},
     path::BadPattern,
     scope::is_held_form,
+    span::Span,
 };
 
 /// What a realm has that its routes may ask for.
-pub(super) struct Offer<'a> {
+pub(super) struct RealmParts<'a> {
     pub(super) catalogue: &'a Catalogue,
     pub(super) webhooks: &'a [Named<'a>],
     /// What can prove who asks.
@@ -25,7 +27,7 @@ pub(super) struct Offer<'a> {
     /// Whether there is a header for the session's id.
     pub(super) session_ids: bool,
     /// The realm's, which is what the admin API promises; `None` where it cannot be read.
-    pub(super) freshness_ms: Option<u32>,
+    pub(super) freshness: Option<Span>,
 }
 
 /// The routes of a realm.
@@ -35,50 +37,50 @@ pub(super) struct Drafts {
     pub(super) places: Vec<Place>,
     /// Whether none is missing because its path or methods cannot be read.
     pub(super) whole: bool,
-    /// Whether it is known of all of them what they ask for.
-    pub(super) asked: bool,
+    /// Whether the requirements of all of them could be read.
+    pub(super) requirements_known: bool,
 }
 
 /// Reads every route of a realm.
-pub(super) fn read(realm: &Table<'_>, offer: &Offer<'_>) -> Drafts {
+pub(super) fn read(realm: &Table<'_>, parts: &RealmParts<'_>) -> Drafts {
     const EXAMPLE: &str =
         "[[realm.route]] with path = \"/api/*\" and requires = { scopes = [\"orders:read\"] }";
     let list = realm.need("route", EXAMPLE).and_then(|item| item.items(EXAMPLE));
-    let drafts: Vec<_> = list.iter().flatten().map(|item| one(item, offer)).collect();
+    let drafts: Vec<_> = list.iter().flatten().map(|item| one(item, parts)).collect();
     let whole = list.is_some() && drafts.iter().all(Option::is_some) && realm.is_whole("route");
-    let mut asked = whole;
+    let mut requirements_known = whole;
     let (mut routes, mut places) = (Vec::new(), Vec::new());
-    for (route, place, is_asked) in drafts.into_iter().flatten() {
+    for (route, place, is_known) in drafts.into_iter().flatten() {
         routes.push(route);
         places.push(place);
-        asked &= is_asked;
+        requirements_known &= is_known;
     }
-    Drafts { routes, places, whole, asked }
+    Drafts { routes, places, whole, requirements_known }
 }
 
-/// A route, where its path stands, and whether it is known what it asks for.
-fn one(item: &Item<'_>, offer: &Offer<'_>) -> Option<(Route, Place, bool)> {
+/// A route, where its path stands, and whether its requirement could be read.
+fn one(item: &Item<'_>, parts: &RealmParts<'_>) -> Option<(Route, Place, bool)> {
     let table = item.table("[[realm.route]]")?;
     let methods = methods(&table);
     let path_item = table.need("path", "path = \"/api/orders*\"");
     let path = path_item.as_ref().and_then(path);
-    let asker = Asker { path: path.map_or("", |path| path.source), offer };
-    let asked = table
+    let requirement = RequirementReader { path: path.map_or("", |path| path.source), parts };
+    let required = table
         .need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing")
-        .and_then(|item| asker.read(&item));
-    let is_asked = asked.is_some();
-    let freshness_ms = freshness(&table, offer.freshness_ms);
-    let Asked { requires, session_id } =
-        asked.unwrap_or(Asked { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
-    let route = Route { methods: methods?, path: path?, requires, session_id, freshness_ms };
-    Some((route, path_item?.place(), is_asked))
+        .and_then(|item| requirement.read(&item));
+    let is_known = required.is_some();
+    let freshness = freshness(&table, parts.freshness);
+    let Required { requires, session_id } = required
+        .unwrap_or(Required { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
+    let route = Route { methods: methods?, path: path?, requires, session_id, freshness };
+    Some((route, path_item?.place(), is_known))
 }
 
 /// A route's own freshness. It cannot be longer than the realm's, which people are promised.
-fn freshness(table: &Table<'_>, realms_ms: Option<u32>) -> Option<u32> {
+fn freshness(table: &Table<'_>, realms: Option<Span>) -> Option<Span> {
     let item = table.get("freshness")?;
-    let own = item.duration_ms()?;
-    if realms_ms.is_some_and(|realms| own > realms) {
+    let own = item.span()?;
+    if realms.is_some_and(|realms| own > realms) {
         item.refuse(
             format!("{} is longer than the realm's freshness", item.name),
             "make it shorter: revocations are promised to hold everywhere within the realm's",
@@ -129,7 +131,7 @@ pub(super) fn method(item: &Item<'_>) -> Option<&'static str> {
         item.refuse(
             format!("{} has {text:?}, which is no method that passes here", item.name),
             format!(
-                "{meant}the methods, in upper case, are {}; docs/policy.md has the others, like PROPFIND",
+                "{meant}the methods, in upper case, are {}; docs/matching.md has the others, like PROPFIND",
                 USUAL.join(", ")
             ),
         );
@@ -137,27 +139,27 @@ pub(super) fn method(item: &Item<'_>) -> Option<&'static str> {
     found
 }
 
-/// What a route was found to ask for.
-struct Asked {
+/// What a route requires.
+struct Required {
     requires: Requirement,
     session_id: bool,
 }
 
-/// Reads what one route asks for.
-struct Asker<'a> {
+/// Reads what one route requires.
+struct RequirementReader<'a> {
     path: &'a str,
-    offer: &'a Offer<'a>,
+    parts: &'a RealmParts<'a>,
 }
 
-impl Asker<'_> {
-    fn read(&self, item: &Item<'_>) -> Option<Asked> {
+impl RequirementReader<'_> {
+    fn read(&self, item: &Item<'_>) -> Option<Required> {
         const HINT: &str = "write { scopes = […] } for a key that holds every one of these, \"key\" for any key, or \"public\" for nothing";
         let path = self.path;
         let requires = match item.as_text() {
             Some("public") => Requirement::Public,
             Some("key") => {
                 self.check_proof(item, Proof::Key);
-                Requirement::Key(KeyRequirement { plans: self.offer.plans, ..KeyRequirement::ANY_KEY })
+                Requirement::Key(KeyRequirement { plans: self.parts.plans, ..KeyRequirement::ANY_KEY })
             }
             Some(word) => {
                 item.refuse(format!("route {path:?} requires {word:?}, which is not a requirement"), HINT);
@@ -165,10 +167,10 @@ impl Asker<'_> {
             }
             None => return self.table(&item.table("{ scopes = [\"orders:read\"] }")?),
         };
-        Some(Asked { requires, session_id: false })
+        Some(Required { requires, session_id: false })
     }
 
-    fn table(&self, table: &Table<'_>) -> Option<Asked> {
+    fn table(&self, table: &Table<'_>) -> Option<Required> {
         if table.has_none_of_its_fields() {
             if !table.is_empty() {
                 return None;
@@ -181,7 +183,7 @@ impl Asker<'_> {
         }
         let session_item = table.get("session_id");
         let session_id = session_item.as_ref().and_then(Item::flag).unwrap_or(false);
-        if let Some(item) = session_item.filter(|_| session_id && !self.offer.session_ids) {
+        if let Some(item) = session_item.filter(|_| session_id && !self.parts.session_ids) {
             item.refuse(
                 format!("route {:?} requires a session id, but the realm has no header for it", self.path),
                 "add session_id_header = \"X-Session-Id\" to the realm",
@@ -191,7 +193,7 @@ impl Asker<'_> {
             Some(item) => Requirement::Webhook(self.webhook(table, &item)?),
             None => Requirement::Key(self.key(table)?),
         };
-        Some(Asked { requires, session_id })
+        Some(Required { requires, session_id })
     }
 
     fn webhook(&self, table: &Table<'_>, item: &Item<'_>) -> Option<&'static Webhook> {
@@ -204,9 +206,9 @@ impl Asker<'_> {
             }
         }
         let (path, name) = (self.path, item.text("\"stripe\"")?);
-        let found = self.offer.webhooks.iter().find(|webhook| webhook.name == name);
+        let found = self.parts.webhooks.iter().find(|webhook| webhook.name == name);
         if found.is_none() {
-            let meant = did_you_mean(name, self.offer.webhooks.iter().map(|webhook| webhook.name));
+            let meant = did_you_mean(name, self.parts.webhooks.iter().map(|webhook| webhook.name));
             item.refuse(
                 format!("route {path:?} requires the webhook {name:?}, which the realm does not have"),
                 format!("{meant}add [realm.webhook.{name}] with its scheme and the name of its secret"),
@@ -223,7 +225,7 @@ impl Asker<'_> {
         for (item, name) in
             scopes_item.as_ref().and_then(|item| item.texts("[\"orders:read\"]")).unwrap_or_default()
         {
-            if let Some(scope) = required_scope(&item, name, path, self.offer.catalogue) {
+            if let Some(scope) = required_scope(&item, name, path, self.parts.catalogue) {
                 scopes.push(scope);
             }
         }
@@ -234,7 +236,7 @@ impl Asker<'_> {
             );
         }
         let plans_item = table.get("plans");
-        let plans = plans_item.as_ref().map_or(self.offer.plans, plans);
+        let plans = plans_item.as_ref().map_or(self.parts.plans, plans);
         if by.contains(&Proof::Jwt) && !plans.is_empty() {
             let message = format!("route {path:?} requires a plan of a token, which has none");
             let hint =
@@ -280,7 +282,7 @@ impl Asker<'_> {
 
     fn missing(&self, proof: Proof) -> Option<(String, &'static str)> {
         let (what, hint) = match proof {
-            _ if self.offer.proofs.contains(&proof) => return None,
+            _ if self.parts.proofs.contains(&proof) => return None,
             Proof::Key | Proof::Publishable => (
                 "keys, but no header of the realm carries one",
                 "add one: credentials = [{ header = \"X-Api-Key\" }]",

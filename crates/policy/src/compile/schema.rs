@@ -4,7 +4,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::sections::{Field, Kind, SECTIONS, Section, TOP};
+use super::{
+    section::{Field, Kind, Section},
+    sections::{SECTIONS, TOP},
+};
 
 /// The schema. `describe` says what a field of a section means, for people.
 pub fn schema(describe: impl Fn(&Section, &Field) -> Option<String>) -> Value {

@@ -1,11 +1,11 @@
 //! `[realm.scopes]`: the scope catalogue.
 
 use super::{
-    leak,
-    mistake::{did_you_mean, nearest},
+    nearest::{did_you_mean, nearest},
     reader::{Entry, Item},
 };
 use crate::{
+    leak::leak,
     model::{Grant, Scope},
     scope::{holds, is_admin, is_held_form, is_scope, needs_admin},
 };
@@ -31,8 +31,7 @@ pub(super) struct Catalogue {
 }
 
 impl Catalogue {
-    /// Whether it cannot be told that it lacks this: a scope, `area:*` or `*`. An entry that is wrong may be meant by
-    /// its right name.
+    /// Whether it may have this scope, `area:*` or `*`: an entry that is wrong may be meant by its right name.
     pub(super) fn may_have(&self, name: &str) -> bool {
         let wildcard = name.ends_with('*') && !self.unread.is_empty();
         !self.is_table || wildcard || nearest(name, self.unread.iter().copied()).is_some()

@@ -2,10 +2,14 @@
 
 use super::{
     credential::own_header,
-    leak,
     reader::{Entry, Item, Table},
+    units::in_seconds,
 };
-use crate::model::{SecretForm, SignatureEncoding, SignedPart, Webhook};
+use crate::{
+    leak::leak,
+    model::{SecretForm, SignatureEncoding, SignedPart, Webhook},
+    span::Span,
+};
 
 /// The schemes that a policy may name.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -24,6 +28,9 @@ pub(super) const SCHEMES: [(&str, Scheme); 4] = [
 ];
 pub(super) const ENCODINGS: [(&str, SignatureEncoding); 2] =
     [("hex", SignatureEncoding::Hex), ("base64", SignatureEncoding::Base64)];
+
+pub(super) const MIN_TOLERANCE: Span = Span::from_secs(1);
+pub(super) const MAX_TOLERANCE: Span = Span::from_hours(1);
 
 /// A webhook, if it could be read, and the name by which routes ask for it.
 pub(super) struct Named<'a> {
@@ -51,9 +58,9 @@ fn one(item: &Item<'_>) -> Option<&'static Webhook> {
         Scheme::Square => Webhook::square(secret, square_content(&table)?),
         Scheme::Hmac => hmac(&table, secret)?,
     };
-    let tolerance = table.get("tolerance").and_then(|item| item.duration_ms());
-    let tolerance_s = tolerance.map_or(webhook.tolerance_s, |milliseconds| milliseconds / 1_000);
-    Some(Box::leak(Box::new(Webhook { tolerance_s, ..webhook })))
+    let tolerance = table.get("tolerance").and_then(|item| item.span());
+    let tolerance = tolerance.map_or(webhook.tolerance, in_seconds);
+    Some(Box::leak(Box::new(Webhook { tolerance, ..webhook })))
 }
 
 /// Each scheme has fields of its own; one that does nothing would only seem to protect.
@@ -76,14 +83,14 @@ fn refuse_fields_of_others(table: &Table<'_>, scheme: Scheme) {
     }
 }
 
-/// Square signs the URL that it was told, and the body.
+/// Square signs the URL that it was given, and the body.
 fn square_content(table: &Table<'_>) -> Option<&'static [SignedPart; 2]> {
     const EXAMPLE: &str = "\"https://api.example.com/webhooks/square\"";
     let item = table.need("url", &format!("url = {EXAMPLE}"))?;
     let url = item.text(EXAMPLE)?;
     if !url.starts_with("https://") || url.contains(char::is_whitespace) || !url.is_ascii() {
         item.refuse(
-            format!("{} is {url:?}, which is not an https URL", item.name),
+            format!("{} is not an https URL", item.name),
             format!("write it exactly as the sender was told it, like {EXAMPLE}"),
         );
         return None;
@@ -117,7 +124,7 @@ fn hmac(table: &Table<'_>, secret: &'static str) -> Option<Webhook> {
         encoding: encoding.unwrap_or(SignatureEncoding::Hex),
         content: &[SignedPart::Body],
         timestamp: None,
-        tolerance_s: 0,
+        tolerance: Span::ZERO,
         secret,
         secret_form: SecretForm::Text,
     })

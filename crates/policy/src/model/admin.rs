@@ -1,6 +1,7 @@
 //! The admin side: where it lives, what it asks for, and how much it takes.
 
-use serde::{Deserialize, Serialize};
+use super::data::{optional_days, policy_data};
+use crate::span::Span;
 
 policy_data! {
 /// The admin side.
@@ -17,8 +18,9 @@ pub struct Admin {
     pub rate: AdminRate,
     /// Bytes of the Registry's database from which on it takes nothing new.
     pub storage: u64,
-    /// Days for which entries of the audit are kept; `None` is for good.
-    pub audit_retention_days: Option<u32>,
+    /// How long entries of the audit are kept; `None` is for good.
+    #[serde(rename = "audit_retention_days", with = "optional_days")]
+    pub audit_retention: Option<Span>,
 }
 
 /// How much a tenant may have.
@@ -48,4 +50,9 @@ pub struct AdminRate {
     /// Of one network, while nobody has signed in.
     pub network: u32,
 }
+}
+
+impl Admin {
+    /// The paths that answer whether the gate is up, and whether all that it needs is. They belong to no realm.
+    pub const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 }

@@ -1,9 +1,11 @@
 //! What can prove who sent a request, beside an API key: tokens of an issuer, signatures of a
 //! webhook's sender, and links that become a session.
 
-use serde::{Deserialize, Serialize};
-
-use super::{Alphabet, Hash, KeyFormat, list, optional_list};
+use super::{
+    data::{list, optional_list, policy_data, seconds},
+    key::{Alphabet, Hash, KeyFormat},
+};
+use crate::span::Span;
 
 policy_data! {
 /// Whose access tokens a realm takes (JWT, RFC 7519), and by which rules (RFC 8725).
@@ -17,10 +19,11 @@ pub struct Jwt {
     pub keys: JwtKeys,
     /// Which `typ` a token must have (`at+jwt`, RFC 9068), compared without case; `None` for any.
     pub typ: Option<&'static str>,
-    /// Where the claims stand that the origin is told of.
+    /// Where the claims are that the origin gets.
     pub claims: Claims,
-    /// How far the issuer's clock may be off, in seconds: at most 60.
-    pub skew_s: u8,
+    /// How far the issuer's clock may be off: at most a minute.
+    #[serde(rename = "skew_s", with = "seconds")]
+    pub skew: Span,
 }
 
 /// What verifies a token.
@@ -73,15 +76,16 @@ pub enum JwkSet {
     Url {
         /// `https://…/.well-known/jwks.json`
         url: &'static str,
-        /// How long one answer is used, in seconds: 60 to 86,400.
-        max_age_s: u32,
+        /// How long one answer is used: a minute to a day.
+        #[serde(rename = "max_age_s", with = "seconds")]
+        max_age: Span,
     },
 }
 
 /// Where claims stand in a token: each a path of member names, `["app_metadata", "tenant_id"]`.
 #[serde(bound(deserialize = "'de: 'static"))]
 pub struct Claims {
-    /// Who the token speaks for; required in every token. By default `["sub"]`.
+    /// The subject; required in every token. By default `["sub"]`.
     #[serde(deserialize_with = "list")]
     pub subject: &'static [&'static str],
     /// The tenant; required in every token if it is named here.
@@ -108,8 +112,9 @@ pub struct Webhook {
     pub content: &'static [SignedPart],
     /// Where the time of sending stands, in seconds since 1970; `None` when nothing says it.
     pub timestamp: Option<WebhookTime>,
-    /// How far that time may be off, in seconds, in either direction. By default 300.
-    pub tolerance_s: u32,
+    /// How far that time may be off, in either direction. By default five minutes.
+    #[serde(rename = "tolerance_s", with = "seconds")]
+    pub tolerance: Span,
     /// Name of the sender's secret.
     pub secret: &'static str,
     /// How the key is written in it.
@@ -118,7 +123,7 @@ pub struct Webhook {
 
 /// A part of what a webhook's sender signs.
 pub enum SignedPart {
-    /// The same for every request: a full stop, the URL that Square was told.
+    /// The same for every request: a full stop, the URL that Square was given.
     Text(&'static str),
     /// The value of a header, named in lower case. It must be there.
     Header(&'static str),
@@ -162,12 +167,14 @@ pub struct Link {
     /// What a token begins with: `st_`. It and [`Link::SESSION_PREFIX`] are apart from each other and
     /// from the prefixes of keys: none begins with another.
     pub prefix: &'static str,
-    /// How long a token works, in seconds.
-    pub life_s: u32,
+    /// How long a token works.
+    #[serde(rename = "life_s", with = "seconds")]
+    pub life: Span,
     /// Name of the session's cookie; begins with `__Host-` (RFC 6265bis, section 4.1.3.2).
     pub cookie: &'static str,
-    /// How long the session lives, in seconds.
-    pub session_life_s: u32,
+    /// How long the session lives.
+    #[serde(rename = "session_life_s", with = "seconds")]
+    pub session_life: Span,
 }
 }
 
@@ -185,6 +192,11 @@ impl PublicAlgorithm {
         ("EdDSA", Self::EdDsa),
         ("Ed25519", Self::EdDsa),
     ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| *name)
+    }
 
     /// The algorithm of this name.
     pub fn named(name: &str) -> Option<Self> {
@@ -215,13 +227,13 @@ impl Webhook {
             encoding: SignatureEncoding::Hex,
             content: &[SignedPart::Timestamp, SignedPart::Text("."), SignedPart::Body],
             timestamp: Some(WebhookTime::Entry("t=")),
-            tolerance_s: 300,
+            tolerance: Span::from_mins(5),
             secret,
             secret_form: SecretForm::Text,
         }
     }
 
-    /// Square: base64 over the notification URL, as Square was told it, and the body. `content` is
+    /// Square: base64 over the notification URL, as Square was given it, and the body. `content` is
     /// these two.
     pub const fn square(secret: &'static str, content: &'static [SignedPart; 2]) -> Self {
         Self {
@@ -231,7 +243,7 @@ impl Webhook {
             encoding: SignatureEncoding::Base64,
             content,
             timestamp: None,
-            tolerance_s: 0,
+            tolerance: Span::ZERO,
             secret,
             secret_form: SecretForm::Text,
         }
@@ -252,7 +264,7 @@ impl Webhook {
                 SignedPart::Body,
             ],
             timestamp: Some(WebhookTime::Header("webhook-timestamp")),
-            tolerance_s: 300,
+            tolerance: Span::from_mins(5),
             secret,
             secret_form: SecretForm::Base64 { prefix: "whsec_" },
         }
@@ -271,8 +283,8 @@ impl Link {
             tenant: None,
             random: 30,
             alphabet: Alphabet::Base62,
-            check: 6,
-            shown: 0,
+            checksum: 6,
+            visible: 0,
             hash: Hash::Sha256,
         }
     }

@@ -1,8 +1,15 @@
 //! Routes and what they ask for.
 
-use serde::{Deserialize, Serialize};
+use std::{fmt, ops::Deref, slice};
 
-use super::{PathPattern, Webhook, kept, list};
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::{
+    data::{kept, list, policy_data},
+    pattern::PathPattern,
+    proof::Webhook,
+};
+use crate::{path::Index, span::Span};
 
 policy_data! {
 /// One route of a realm.
@@ -17,8 +24,9 @@ pub struct Route {
     pub requires: Requirement,
     /// Whether the request must say which session it belongs to.
     pub session_id: bool,
-    /// How old a decision may be here, in milliseconds, where it differs from the realm.
-    pub freshness_ms: Option<u32>,
+    /// How old a decision may be here, where it differs from the realm.
+    #[serde(rename = "freshness_ms")]
+    pub freshness: Option<Span>,
 }
 
 /// What a route asks for.
@@ -59,6 +67,69 @@ pub enum Proof {
     /// A session that began with a link.
     Session,
 }
+}
+
+/// A realm's routes, in the order of the file: a list, beside what finds those that take a path
+/// ([`crate::path`]), which is made once.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(from = "List", bound(deserialize = "'de: 'static"))]
+pub struct Routes {
+    list: &'static [Route],
+    pub(crate) index: &'static Index,
+}
+
+#[derive(Deserialize)]
+#[serde(bound(deserialize = "'de: 'static"))]
+struct List(#[serde(deserialize_with = "list")] &'static [Route]);
+
+impl From<List> for Routes {
+    fn from(List(list): List) -> Self {
+        Self::new(list)
+    }
+}
+
+impl Routes {
+    /// These routes.
+    pub fn new(list: &'static [Route]) -> Self {
+        Self { list, index: Box::leak(Box::new(Index::of(list))) }
+    }
+}
+
+impl Deref for Routes {
+    type Target = [Route];
+
+    fn deref(&self) -> &[Route] {
+        self.list
+    }
+}
+
+impl IntoIterator for Routes {
+    type Item = &'static Route;
+    type IntoIter = slice::Iter<'static, Route>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.list.iter()
+    }
+}
+
+impl PartialEq for Routes {
+    fn eq(&self, other: &Self) -> bool {
+        self.list == other.list
+    }
+}
+
+impl Eq for Routes {}
+
+impl fmt::Debug for Routes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.list.fmt(f)
+    }
+}
+
+impl Serialize for Routes {
+    fn serialize<S: Serializer>(&self, json: S) -> Result<S::Ok, S::Error> {
+        self.list.serialize(json)
+    }
 }
 
 impl KeyRequirement {

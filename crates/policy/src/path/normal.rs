@@ -5,86 +5,18 @@
 //! decode them all: otherwise `/v1/things%3Abatch` would slip past a route for `/v1/things:batch`.
 //! This form is for comparing only; the origin gets the client's own bytes.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use super::segment;
-
-/// Why a path is refused: servers read such paths in different ways.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ambiguous {
-    /// `%2F`: a slash to some, part of a segment to others.
-    EncodedSlash,
-    /// `\` or `%5C`: a slash to some.
-    Backslash,
-    /// A control character or line break, as it is or encoded.
-    Control,
-    /// `%` without two hexadecimal digits after it.
-    Percent,
-    /// Percent-encoded bytes that are not UTF-8: overlong forms hide dots and slashes.
-    NotUtf8,
-    /// `%25` before what would make it an encoding: hidden from whoever decodes once.
-    DoubleEncoding,
-    /// A segment `.` or `..`, also with what some servers cut off: parameters (`..;x`), spaces, more dots.
-    DotSegment,
-    /// `//`: one slash to some, an empty segment to others.
-    EmptySegment,
-    /// An encoded `?` or `#`, which ends the path for whoever decodes before looking for a query.
-    Delimiter,
-    /// A space where a segment begins or ends: some servers cut it off.
-    Space,
-    /// A segment of parameters alone (`;x`): empty to servers that cut them off.
-    Nameless,
-    /// `<` or `>`: wildcards in names of files on Windows.
-    Wildcard,
-    /// `:$`: begins another name of the same file on Windows.
-    Stream,
-    /// A character that some servers take for `/`, `\`, `?`, `#`, `<` or `>`.
-    LookAlike(char),
-    /// A character that shows nothing, or is none.
-    Unseen,
-    /// A path that is another one to servers that ignore case and the like: that of a route that asks for other
-    /// things.
-    OtherRoute,
-}
-
-impl fmt::Display for Ambiguous {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::EncodedSlash => "has an encoded slash (%2F)",
-            Self::Backslash => "has a backslash",
-            Self::Control => "has a control character or line break",
-            Self::Percent => "has a % that two hexadecimal digits do not follow",
-            Self::NotUtf8 => "has percent-encoded bytes that are not UTF-8",
-            Self::DoubleEncoding => "is percent-encoded twice",
-            Self::DotSegment => "has a segment that is . or .., or only dots and spaces",
-            Self::EmptySegment => "has an empty segment (//)",
-            Self::Delimiter => "has an encoded ? or #",
-            Self::Space => "has a space where a segment begins or ends",
-            Self::Nameless => "has a segment with nothing before its ;",
-            Self::Wildcard => "has a < or >",
-            Self::Stream => "has a : with a $ after it",
-            Self::LookAlike(c) => {
-                return write!(
-                    f,
-                    "has the character U+{:04X}, which looks like one with a meaning",
-                    u32::from(*c)
-                );
-            }
-            Self::Unseen => "has a character that shows nothing where it stands",
-            Self::OtherRoute => {
-                "is one with other rights where case, accents, parameters or the ends of names are ignored"
-            }
-        })
-    }
-}
-
-impl std::error::Error for Ambiguous {}
+use super::{ambiguous::Ambiguous, segment};
 
 /// The form in which `path` is compared: see the module. Allocates only where a character is not written as in it.
 ///
 /// # Errors
 /// [`Ambiguous`] when servers could read the path differently.
 pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
+    if is_plain(path) {
+        return Ok(Cow::Borrowed(path));
+    }
     let inner = path.strip_prefix('/').unwrap_or(path);
     let mut segments = inner.split('/').peekable();
     while let Some(segment) = segments.next() {
@@ -98,6 +30,24 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, Ambiguous> {
         return Ok(Cow::Borrowed(path));
     }
     Ok(Cow::Owned(path.split('/').map(written).collect::<Result<Vec<_>, _>>()?.join("/")))
+}
+
+/// Whether a path is in that form, as most are, as far as one look at each byte tells.
+fn is_plain(path: &str) -> bool {
+    let mut before = b'/';
+    for byte in path.bytes().skip(1) {
+        let fits = match byte {
+            // A name that is not empty and has something other than dots, since it does not end in one.
+            b'/' => !matches!(before, b'/' | b'.'),
+            // No name of these is read otherwise: not `;`, `+`, `:` and `%`.
+            _ => byte.is_ascii_alphanumeric() || b"-._~!$&'()*,=@".contains(&byte),
+        };
+        if !fits {
+            return false;
+        }
+        before = byte;
+    }
+    path.starts_with('/') && before != b'.'
 }
 
 /// Whether this character may stand in a path segment as it is: `pchar` of RFC 3986, section 3.3.

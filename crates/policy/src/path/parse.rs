@@ -1,26 +1,24 @@
 //! Reading a path pattern.
 
-use std::{borrow::Cow, fmt};
+use std::borrow::Cow;
 
-use super::{Ambiguous, normal::stands_in_path, segment as grammar};
-use crate::model::{PathPattern, Segment, Tail};
+use thiserror::Error;
+
+use super::{ambiguous::Ambiguous, normal::stands_in_path, segment as grammar};
+use crate::{
+    leak::leak,
+    model::{PathPattern, Segment, Tail},
+};
 
 /// Why a text is not a path pattern.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("the pattern {wrong}: {hint}")]
 pub struct BadPattern {
     /// What is wrong, as a phrase that follows the pattern.
     pub wrong: String,
     /// How to mend it.
     pub hint: Cow<'static, str>,
 }
-
-impl fmt::Display for BadPattern {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the pattern {}: {}", self.wrong, self.hint)
-    }
-}
-
-impl std::error::Error for BadPattern {}
 
 fn bad<T>(wrong: impl Into<String>, hint: impl Into<Cow<'static, str>>) -> Result<T, BadPattern> {
     Err(BadPattern { wrong: wrong.into(), hint: hint.into() })
@@ -57,7 +55,7 @@ impl PathPattern {
     }
 
     fn new(source: &str, segments: Vec<Segment>, tail: Tail) -> Self {
-        Self { source: leak(source), segments: Vec::leak(segments), tail }
+        Self::of(leak(source), Vec::leak(segments), tail)
     }
 }
 
@@ -205,8 +203,4 @@ fn check_literal(part: &str) -> Result<(), BadPattern> {
         }
     }
     Ok(())
-}
-
-fn leak(text: &str) -> &'static str {
-    text.to_owned().leak()
 }

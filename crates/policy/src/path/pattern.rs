@@ -8,14 +8,22 @@ impl PathPattern {
         let Some(mut rest) = path.strip_prefix('/').map(Some) else { return false };
         for pattern in self.segments {
             let Some(text) = rest else { return false };
-            let (segment, after) = match text.split_once('/') {
-                Some((segment, after)) => (segment, Some(after)),
-                None => (text, None),
+            // What is written out is compared first: a search for the slash would go past it.
+            let after = match pattern {
+                Segment::Literal(literal) => text.strip_prefix(literal),
+                Segment::Parameter(_) => {
+                    let after = text.find('/').map_or("", |slash| text.get(slash..).unwrap_or_default());
+                    (after.len() < text.len()).then_some(after)
+                }
             };
-            if !pattern.matches(segment) {
-                return false;
-            }
-            rest = after;
+            rest = match after {
+                None => return false,
+                Some("") => None,
+                Some(after) => match after.strip_prefix('/') {
+                    Some(after) => Some(after),
+                    None => return false,
+                },
+            };
         }
         match self.tail {
             Tail::Exact => rest.is_none(),
@@ -75,13 +83,6 @@ impl Tail {
 }
 
 impl Segment {
-    fn matches(&self, segment: &str) -> bool {
-        match self {
-            Self::Literal(text) => *text == segment,
-            Self::Parameter(_) => !segment.is_empty(),
-        }
-    }
-
     fn covers(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Literal(mine), Self::Literal(text)) => mine == text,

@@ -6,9 +6,9 @@
 
 use std::borrow::Cow;
 
-use unicode_normalization::{UnicodeNormalization, char::is_combining_mark};
+use keyward_unicode::{is_mark, lower, nfkd, without_marks};
 
-use super::Ambiguous;
+use super::ambiguous::Ambiguous;
 
 /// Checks a decoded segment that is not empty.
 ///
@@ -84,10 +84,10 @@ pub(super) fn reading(text: &str) -> Cow<'_, str> {
             '+' => reading.push(' '),
             '"' => reading.push('.'),
             'ß' | 'ẞ' => reading.push_str("ss"),
-            _ => reading.extend(c.to_lowercase().filter(|c| !is_combining_mark(*c))),
+            _ => reading.push(c),
         }
     }
-    Cow::Owned(reading)
+    Cow::Owned(without_marks(&lower(&reading)).into_owned())
 }
 
 /// Whether a name, as read, is on Windows another one of what has this literal one: its short name, or a stream of it.
@@ -124,46 +124,57 @@ fn plain(text: &str) -> Result<Cow<'_, str>, Ambiguous> {
             Ok(Cow::Borrowed(text))
         };
     }
-    let mut plain = String::with_capacity(text.len());
+    let mut seen = String::with_capacity(text.len());
+    let mut flaw = None;
     let mut before = None;
     for c in text.chars() {
-        if !stands_after(before, c)? {
-            return Err(Ambiguous::Unseen);
+        flaw = stands_after(before, c).err();
+        if flaw.is_some() {
+            break;
         }
         before = Some(c);
-        if c.is_ascii() {
-            plain.push(c);
-        } else if c.is_whitespace() {
-            plain.push(' ');
+        if !c.is_ascii() && c.is_whitespace() {
+            seen.push(' ');
         } else if !is_ignored(c) {
-            for part in std::iter::once(c).nfkd().filter(|part| !is_combining_mark(*part)).map(best_fit) {
-                // What it may become would be a character of the path's syntax.
-                if matches!(part, '/' | '\\' | '?' | '#' | '<' | '>') {
-                    return Err(Ambiguous::LookAlike(c));
-                }
-                plain.push(part);
-            }
+            seen.push(c);
         }
     }
-    Ok(Cow::Owned(plain))
+    let plain = base(&seen);
+    // What a character may become would be one of the path's syntax.
+    let count = |text: &str| text.chars().filter(|c| is_syntax(*c)).count();
+    if count(&plain) > count(&seen) {
+        let leads_there = |c: &char| !c.is_ascii() && count(&base(c.encode_utf8(&mut [0; 4]))) > 0;
+        return Err(seen.chars().find(leads_there).map_or(Ambiguous::Unseen, Ambiguous::LookAlike));
+    }
+    flaw.map_or(Ok(Cow::Owned(plain)), Err)
+}
+
+/// The base characters of a text, each as what fits it best.
+fn base(text: &str) -> String {
+    without_marks(&nfkd(text)).chars().map(best_fit).collect()
+}
+
+fn is_syntax(c: char) -> bool {
+    matches!(c, '/' | '\\' | '?' | '#' | '<' | '>')
 }
 
 /// Whether a character may follow this one: what is seen may follow anything; what only changes what is before it,
 /// what it changes.
-fn stands_after(before: Option<char>, c: char) -> Result<bool, Ambiguous> {
+fn stands_after(before: Option<char>, c: char) -> Result<(), Ambiguous> {
     if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') {
         return Err(Ambiguous::Control);
     }
     let beyond_ascii = before.is_some_and(|before| !before.is_ascii());
-    Ok(match c {
+    let fits = match c {
         // Joiners, between letters of many scripts and in emoji; Mongolian's variants; tags, after a flag.
         '\u{200c}' | '\u{200d}' | '\u{180b}'..='\u{180f}' => beyond_ascii,
         '\u{e0020}'..='\u{e007f}' => {
             before.is_some_and(|before| matches!(before, '\u{1f3f4}' | '\u{e0020}'..='\u{e007e}'))
         }
-        _ if is_combining_mark(c) => before.is_some(),
-        _ => !is_ignored(c) && !is_unseen(c),
-    })
+        _ if before.is_none() && is_mark(c) => false,
+        _ => !is_ignored(c) && !is_unseen(c) || is_mark(c),
+    };
+    if fits { Ok(()) } else { Err(Ambiguous::Unseen) }
 }
 
 /// Default_Ignorable_Code_Point (Unicode 17, DerivedCoreProperties), and Braille's blank: shown as nothing.

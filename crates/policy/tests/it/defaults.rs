@@ -78,10 +78,10 @@ fn the_default_policy_protects_the_api_as_documented() {
             forward: false
         }]
     );
-    assert_eq!(realm.freshness_ms, 5_000);
+    assert_eq!(realm.freshness, Span::from_secs(5));
     assert_eq!(realm.origin, Origin::Binding("ORIGIN"));
     assert_eq!((realm.key.live_prefix, realm.key.test_prefix), ("kw_live_", Some("kw_test_")));
-    assert_eq!((realm.key.random, realm.key.check, realm.key.alphabet), (30, 6, Alphabet::Base62));
+    assert_eq!((realm.key.random, realm.key.checksum, realm.key.alphabet), (30, 6, Alphabet::Base62));
     let grant = |name| realm.scopes.iter().find(|scope| scope.name == name).map(|scope| scope.grant);
     assert_eq!([grant("admin:read"), grant("admin:write")], [Some(Grant::Admin); 2]);
 }
@@ -91,11 +91,14 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     let realm = least("");
     assert_eq!(realm.hosts, [HostPattern::Exact("api.example.com"), HostPattern::Below(".example.org")]);
     assert_eq!(realm.origin, Origin::Url("https://origin.example.com"));
-    assert_eq!((realm.origin_timeout_ms, realm.freshness_ms), (30_000, 5_000));
-    assert_eq!(realm.client_timeout_ms, 30_000);
-    assert_eq!(realm.decision_timeout_ms, 2_000);
+    assert_eq!((realm.origin_timeout, realm.freshness), (Span::from_secs(30), Span::from_secs(5)));
+    assert_eq!(realm.client_timeout, Span::from_secs(30));
+    assert_eq!(realm.decision_timeout, Span::from_secs(2));
     assert_eq!(realm.limits_unavailable, LimitsUnavailable::Refuse);
-    assert_eq!(realm.url_parameters, ["api_key", "apikey", "api-key", "x-api-key", "access_token"]);
+    assert_eq!(
+        realm.forbidden_query_parameters,
+        ["api_key", "apikey", "api-key", "x-api-key", "access_token"]
+    );
     assert_eq!(realm.test_mode, TestMode::ReadOnly);
     assert_eq!(realm.key, default_realm().key);
     assert_eq!(realm.limits, default_realm().limits);
@@ -104,13 +107,13 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
     assert!(realm.scopes.is_empty() && realm.step_up.is_empty() && realm.owner_only.is_empty());
     assert_eq!(realm.transport, Transport { least_tls: None, local_http: false });
     assert_eq!((realm.rotation, realm.secret_keys_from_pages), (Rotation::KeepOld, PageKeys::Pass));
-    assert!(realm.jwt.is_none() && realm.link.is_none() && realm.configured_keys.is_empty());
+    assert!(realm.jwt.is_none() && realm.link.is_none() && realm.static_keys.is_empty());
     assert_eq!((realm.session_id_header, realm.key.tenant), (None, None));
     let route = realm.routes[0];
-    assert!(!route.session_id && route.freshness_ms.is_none());
+    assert!(!route.session_id && route.freshness.is_none());
     let admin = policy(include_str!("../../../../keyward.toml")).admin;
     assert!(admin.step_up_roles);
-    assert_eq!((admin.storage, admin.audit_retention_days), (8_000_000_000, None));
+    assert_eq!((admin.storage, admin.audit_retention), (8_000_000_000, None));
     assert_eq!((admin.quotas.keys, admin.quotas.key_bytes, admin.rate.network), (10_000, 100_000_000, 600));
     let Some(Requirement::Key(key)) = realm.routes.first().map(|route| route.requires) else { panic!() };
     assert_eq!(key, KeyRequirement::ANY_KEY);
@@ -119,16 +122,16 @@ fn fields_that_are_left_out_have_the_strict_defaults() {
 #[test]
 fn a_hex_key_has_128_bits_and_no_check_by_default_and_a_short_key_shows_nothing() {
     let key = least("[realm.key]\nlive_prefix = \"sk_\"\nalphabet = \"hex\"").key;
-    assert_eq!((key.random, key.check, key.shown, key.test_prefix), (32, 0, 0, None));
+    assert_eq!((key.random, key.checksum, key.visible, key.test_prefix), (32, 0, 0, None));
     let key =
         least("[realm.key]\nlive_prefix = \"sk_\"\nalphabet = \"base64url\"\nrandom = 43\ncheck = 0").key;
-    assert_eq!((key.random, key.check, key.shown), (43, 0, 4));
+    assert_eq!((key.random, key.checksum, key.visible), (43, 0, 4));
 }
 
 #[test]
 fn a_key_with_a_tenants_part_shows_no_random_characters_by_default() {
     let key = least("[realm.key]\nlive_prefix = \"sk_\"\ntenant = \"id\"").key;
-    assert_eq!((key.tenant, key.shown), (Some(TenantPart::Id), 0));
+    assert_eq!((key.tenant, key.visible), (Some(TenantPart::Id), 0));
 }
 
 #[test]
@@ -160,11 +163,11 @@ skew = "1m"
     );
     let jwt = realm.jwt.unwrap();
     assert_eq!(
-        (jwt.keys, jwt.audiences, jwt.skew_s),
-        (JwtKeys::Secret { name: "JWT_SECRET", form: SecretForm::Text }, &["a"][..], 60)
+        (jwt.keys, jwt.audiences, jwt.skew),
+        (JwtKeys::Secret { name: "JWT_SECRET", form: SecretForm::Text }, &["a"][..], Span::from_mins(1))
     );
     assert_eq!(jwt.claims, Claims { subject: &["app", "user"], tenant: None, scopes: None });
-    assert_eq!(realm.routes[0].freshness_ms, Some(1_000));
+    assert_eq!(realm.routes[0].freshness, Some(Span::from_secs(1)));
 }
 
 #[test]
@@ -176,7 +179,7 @@ fn cors_always_allows_the_headers_that_a_key_may_stand_in() {
     assert_eq!(default.origins, ["https://app.example.com"]);
     assert_eq!(default.methods, ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]);
     assert_eq!(default.headers, ["authorization", "content-type", "idempotency-key", "x-api-key"]);
-    assert_eq!(default.max_age, 600);
+    assert_eq!(default.max_age, Span::from_mins(10));
     assert_eq!(cors("headers = [\"X-Trace\"]").headers, ["x-trace", "x-api-key"]);
 }
 
@@ -317,7 +320,7 @@ fn plain_http_to_another_host_passes_where_the_policy_says_so() {
 fn a_slow_origin_may_take_a_quarter_of_an_hour() {
     let text =
         include_str!("mistakes/right.toml").replace("origin_timeout = \"30s\"", "origin_timeout = \"15m\"");
-    assert_eq!(policy(&text).realms[0].origin_timeout_ms, 900_000);
+    assert_eq!(policy(&text).realms[0].origin_timeout, Span::from_mins(15));
 }
 
 #[test]
@@ -385,7 +388,7 @@ fn the_admin_side_takes_as_much_as_it_says() {
          quotas = { keys = 5, key_bytes = \"2MB\" }\n",
     );
     let admin = policy(&text).admin;
-    assert_eq!((admin.storage, admin.audit_retention_days), (500_000_000, Some(400)));
+    assert_eq!((admin.storage, admin.audit_retention), (500_000_000, Some(Span::from_days(400))));
     assert_eq!((admin.quotas.keys, admin.quotas.key_bytes, admin.quotas.links), (5, 2_000_000, 10_000));
     assert_eq!((admin.rate.tenant, admin.rate.principal), (7, 1_200));
 }

@@ -6,7 +6,7 @@ use std::{fs, path::Path, sync::LazyLock};
 
 use keyward_policy::{
     Policy,
-    compile::compile,
+    compile::{ReadError, compile},
     document::{self, FORMAT, Unreadable},
 };
 use proptest::{prelude::*, sample::Index};
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 fn policy(file: &str) -> Policy {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(ReadError::Io);
     compile(file, read).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
@@ -96,7 +96,7 @@ fn a_document_that_was_cut_short_is_refused() {
     }
 }
 
-/// What takes the place of so many bytes.
+/// What takes the place of a number of bytes.
 #[derive(Clone, Debug)]
 struct Edit {
     document: usize,

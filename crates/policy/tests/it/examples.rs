@@ -4,11 +4,14 @@
 
 use std::{fs, path::Path};
 
-use keyward_policy::{Policy, compile::compile};
+use keyward_policy::{
+    Policy,
+    compile::{ReadError, compile},
+};
 
 fn example(name: &str) -> Policy {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(ReadError::Io);
     compile(&format!("examples/{name}/keyward.toml"), read).unwrap_or_else(|mistakes| panic!("{mistakes}"))
 }
 
@@ -35,7 +38,7 @@ fn together_they_are_what_they_are_alone() {
 #[test]
 fn the_policies_of_the_end_to_end_tests_are_right() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
-    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(|error| error.to_string());
+    let read = |file: &str| fs::read_to_string(root.join(file)).map_err(ReadError::Io);
     let files = fs::read_dir(root.join("tests/e2e")).unwrap().map(|file| file.unwrap().file_name());
     let files = files.filter_map(|name| name.to_str().map(str::to_owned));
     let policies: Vec<String> = files.filter(|name| name.ends_with(".toml")).collect();

@@ -49,7 +49,7 @@ fn get_does_not_imply_head_and_no_methods_are_the_usual_ones() {
         path: pattern("/a"),
         requires: Requirement::Public,
         session_id: false,
-        freshness_ms: None,
+        freshness: None,
     };
     assert!(route(&["GET"]).matches("GET", "/a"));
     assert!(!route(&["GET"]).matches("HEAD", "/a"));
@@ -314,6 +314,11 @@ const SPELLINGS: &[(&str, bool)] = &[
     ("/open/keyed:own", true),
     ("/open/keyed:own:x", false),
     ("/open/keyed~1.js", true),
+    // A name that reads as nothing to some servers is one to others.
+    ("/SHOPS/+", false),
+    ("/shops./%EF%BC%8B/", false),
+    ("/SHOPS/+/\u{ff0b}", false),
+    ("/other/+/a", true),
 ];
 
 #[test]
@@ -345,6 +350,9 @@ path = "/open/keyed"
 requires = "key"
 [[realm.route]]
 path = "/open/administration"
+requires = "key"
+[[realm.route]]
+path = "/shops/{id}"
 requires = "key"
 [[realm.route]]
 path = "/same/a"

@@ -4,21 +4,19 @@ use keyward_core::{
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde_json::Value;
 
 use super::{
     canonical::{canonical, hash},
     event::AuditEvent,
     short,
 };
-use crate::{context::RequestContext, rows};
+use crate::{context::RequestContext, rows, to_json::object};
 
 /// What the first entry holds as the hash of the one before.
 pub const BEGINNING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// An entry as stored.
-#[derive(Deserialize)]
 pub struct Row {
     /// Its place in the chain.
     pub seq: i64,
@@ -28,8 +26,10 @@ pub struct Row {
     pub hash: String,
 }
 
-/// When and in which call something was done.
-pub struct Occasion<'a> {
+keyward_core::from_row!(Row { seq, entry, hash });
+
+/// Appends to chains what is done at one moment, in one call.
+pub struct AuditLog<'a> {
     db: &'a dyn Sql,
     /// The time.
     pub now: Timestamp,
@@ -38,24 +38,24 @@ pub struct Occasion<'a> {
 }
 
 impl RequestContext<'_> {
-    /// This call.
-    pub fn occasion(&self) -> Occasion<'_> {
+    /// What this call does.
+    pub fn audit_log(&self) -> AuditLog<'_> {
         let (address, request_id) = (&self.call.address, &self.call.request_id);
-        Occasion { db: self.db, now: self.now, address, request_id }
+        AuditLog { db: self.db, now: self.now, address, request_id }
     }
 }
 
-impl<'a> Occasion<'a> {
-    /// No call: an alarm.
-    pub fn by_itself(db: &'a dyn Sql, now: Timestamp) -> Self {
+impl<'a> AuditLog<'a> {
+    /// What is done in no call, but by an alarm.
+    pub fn of_alarm(db: &'a dyn Sql, now: Timestamp) -> Self {
         Self { db, now, address: "", request_id: "" }
     }
 
     /// Appends to the tenant's chain.
-    pub fn audit(&self, event: &AuditEvent<'_>) -> Result<(), SqlError> {
+    pub fn append(&self, event: &AuditEvent<'_>) -> Result<(), SqlError> {
         let (last, previous) = end(self.db, event.tenant_id)?;
         let seq = last + 1;
-        let entry = canonical(&json!({
+        let entry = canonical(&object!({
             "seq": seq,
             "tenantId": event.tenant_id,
             "time": self.now.to_rfc3339(),
@@ -92,7 +92,7 @@ pub fn end(db: &dyn Sql, tenant_id: &str) -> Result<(i64, String), SqlError> {
     Ok((0, BEGINNING.to_owned()))
 }
 
-/// So many entries after this one.
+/// The entries after this one, `most` of them.
 ///
 /// # Errors
 /// What SQLite says.
@@ -103,12 +103,7 @@ pub fn rows_after(db: &dyn Sql, tenant_id: &str, seq: i64, most: u32) -> Result<
 
 /// Whether the entry itself says that it is this one, after that one.
 pub fn follows(entry: &str, seq: i64, previous: &str) -> bool {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Links {
-        seq: i64,
-        previous_hash: String,
-    }
-    serde_json::from_str::<Links>(entry)
-        .is_ok_and(|links| links.seq == seq && links.previous_hash == previous)
+    let entry: Value = keyward_json::parse(entry).unwrap_or_default();
+    let is = |field: &str, expected: Value| entry.get(field) == Some(&expected);
+    is("seq", seq.into()) && is("previousHash", previous.into())
 }

@@ -1,18 +1,19 @@
-//! Kinds of entries that a chain takes at most [`MOST_A_DAY`] of, and then says how many it left out: failed attempts to
-//! sign in, which anybody can cause, and sessions that begin and end, which any member can, as often as it likes. So
+//! Kinds of entries of which a chain takes at most [`MOST_A_DAY`] a day, and then one that says how many were left out: failed
+//! attempts to sign in, which anybody can cause, and sessions that begin and end, which any member can cause at will. So
 //! neither has to be refused, and neither fills what is kept for good.
 
 use keyward_core::{
     sql::{self, Sql, SqlError},
     time::{DAY, Timestamp},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{
-    chain::Occasion,
+    chain::AuditLog,
     event::{Actor, AuditEvent, REFUSED},
 };
+
+use crate::to_json::object;
 
 /// Most entries of one kind that a chain takes a day.
 const MOST_A_DAY: i64 = 100;
@@ -51,13 +52,14 @@ impl Kind {
     }
 }
 
-#[derive(Deserialize)]
 struct Row {
     what: String,
     day: Timestamp,
     entries: i64,
     left_out: i64,
 }
+
+keyward_core::from_row!(Row { what, day, entries, left_out });
 
 /// Whether one more may be written today. One that may not is counted as left out.
 ///
@@ -111,8 +113,8 @@ pub fn admit_refused(
     Ok(free)
 }
 
-/// The same for what a member does with sessions: nobody fills a chain by signing in and out. So many of each member are
-/// written, whatever others do.
+/// The same for what a member does with sessions: nobody fills a chain by signing in and out. Each member has
+/// [`MOST_A_DAY`] of its own, whatever others do.
 ///
 /// # Errors
 /// What SQLite says.
@@ -145,13 +147,13 @@ pub fn close(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<(), SqlErr
     for row in sql::query::<Row>(db, over, &[tenant_id.into(), today.into()])? {
         let kind = Kind::ALL.into_iter().find(|kind| kind.name() == row.what);
         let Some(kind) = kind.filter(|_| row.left_out > 0) else { continue };
-        Occasion::by_itself(db, now).audit(&AuditEvent {
+        AuditLog::of_alarm(db, now).append(&AuditEvent {
             tenant_id,
             actor: &Actor::system(),
             action: kind.action(),
             target: "",
             before: Value::Null,
-            after: json!({ "leftOut": row.left_out, "of": kind.name(), "day": row.day.to_rfc3339() }),
+            after: object!({ "leftOut": row.left_out, "of": kind.name(), "day": row.day.to_rfc3339() }),
         })?;
         if kind.action() == REFUSED {
             add(db, tenant_id)?;
@@ -216,7 +218,7 @@ pub fn count_refused(db: &dyn Sql, tenant_id: &str) -> Result<(), SqlError> {
     Ok(())
 }
 
-/// So many failed attempts were cut off.
+/// Notes how many failed attempts were cut off.
 ///
 /// # Errors
 /// What SQLite says.

@@ -1,8 +1,8 @@
 //! What the audit tells: who did what to what. Never a secret.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::text;
+use crate::{text, to_json::object};
 
 /// A failed attempt to sign in.
 pub const REFUSED: &str = "session.refused";
@@ -43,7 +43,7 @@ impl Actor {
 
     /// As the API shows it.
     pub fn view(&self) -> Value {
-        json!({ "type": self.kind, "id": self.id, "email": self.email })
+        object!({ "type": self.kind, "id": self.id, "email": self.email })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading and checking a tenant's chain.
 
 use keyward_core::sql::{Sql, SqlError};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     canonical::hash,
@@ -15,6 +15,7 @@ use crate::{
     input::{self, Input},
     outcome::Outcome,
     principal::Principal,
+    to_json::object,
 };
 
 /// Name of this list in its cursors.
@@ -28,12 +29,12 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
     let statement = "SELECT seq AS position, seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
     let (rows, next) = context.read_page::<Row>(LIST, tenant_id, statement, &[tenant_id.into()], i64::MAX)?;
     let entries: Vec<Value> = rows.iter().map(shown).collect();
-    Ok(Outcome::ok(json!({ "entries": entries, "nextCursor": next })))
+    Ok(Outcome::ok(object!({ "entries": entries, "nextCursor": next })))
 }
 
-/// `GET /audit/verify?from`: whether the tenant's chain is whole, from an entry on. One call checks so
-/// many entries at most, since no other call runs meanwhile; `next` is then where to go on. A chain that was
-/// cut begins after its checkpoint, if that is signed.
+/// `GET /audit/verify?from`: whether the tenant's chain is whole, from an entry on. One call checks [`CHECKED_AT_ONCE`] entries at
+/// most, since no other call runs meanwhile; `next` then says where to go on. A chain that was cut begins after its checkpoint,
+/// if that is signed.
 pub fn verify(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
     let mut query = Input::query(&context.call.query, &["from"]);
@@ -69,7 +70,7 @@ pub fn verify(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
         (last, last_hash) = (row.seq, row.hash.clone());
     }
     let more = broken_at.is_none() && rows.len() > CHECKED_AT_ONCE as usize;
-    let mut body = json!({ "ok": broken_at.is_none(), "entries": last, "lastHash": last_hash });
+    let mut body = object!({ "ok": broken_at.is_none(), "entries": last, "lastHash": last_hash });
     let next = more.then_some(last + 1);
     let shown = stored.map(|stored| stored.view(checkpoint.is_some()));
     if let Some(body) = body.as_object_mut() {
@@ -95,7 +96,7 @@ fn hash_of(db: &dyn Sql, tenant_id: &str, seq: i64) -> Result<Option<String>, Sq
 }
 
 fn shown(row: &Row) -> Value {
-    let mut entry: Map<String, Value> = serde_json::from_str(&row.entry).unwrap_or_default();
+    let mut entry: Map<String, Value> = keyward_json::from_str(&row.entry).unwrap_or_default();
     entry.insert("hash".to_owned(), row.hash.clone().into());
     Value::Object(entry)
 }

@@ -8,7 +8,7 @@ use super::{
     event::{AuditEvent, REFUSED},
     retention::entries,
 };
-use crate::{context::RequestContext, effect::Effect, quotas::Quota, room, tenants::tenant::Tenant};
+use crate::{context::RequestContext, effect::Effect, quotas::Quota, storage, tenants::tenant::Tenant};
 
 /// How the names of all that happens to sessions begin.
 const OF_SESSIONS: &str = "session.";
@@ -20,7 +20,7 @@ impl RequestContext<'_> {
         let AuditEvent { tenant_id, action, target, actor, .. } = *event;
         let written = if action == REFUSED {
             let person = Some(target).filter(|id| !id.is_empty());
-            if room::is_left(self.db, self.policy)? {
+            if storage::has_space(self.db, self.policy)? {
                 daily::admit_refused(self.db, tenant_id, person, self.now)?
             } else {
                 let kind = if person.is_some() { Kind::People } else { Kind::Strangers };
@@ -34,7 +34,7 @@ impl RequestContext<'_> {
         } else {
             true
         };
-        if written { self.occasion().audit(event) } else { Ok(()) }
+        if written { self.audit_log().append(event) } else { Ok(()) }
     }
 
     /// Whether an entry of what is never refused may be written: while the tenant's audit is not full, and then so

@@ -7,8 +7,7 @@ use keyward_core::{
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
 use super::{
@@ -18,13 +17,14 @@ use super::{
     event::REFUSED,
 };
 
+use crate::to_json::{ToJson, object};
+
 const PURPOSE: &str = "keyward audit checkpoint 1";
-/// Most entries of one tenant that one turn cuts off.
+/// Most entries of one tenant that are cut off at once.
 const ENTRIES_AT_ONCE: usize = 100;
 
 /// What is known of the entries that are gone.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
     tenant_id: String,
     /// Place of the last one.
@@ -39,12 +39,26 @@ pub struct Checkpoint {
     cut_at: String,
 }
 
+impl ToJson for Checkpoint {
+    fn to_json(&self) -> Value {
+        object!({
+            "tenantId": self.tenant_id,
+            "seq": self.seq,
+            "hash": self.hash,
+            "time": self.time,
+            "entries": self.entries,
+            "cutAt": self.cut_at,
+        })
+    }
+}
+
 /// A checkpoint as stored.
-#[derive(Deserialize)]
 pub struct Stored {
     checkpoint: String,
     mac: String,
 }
+
+keyward_core::from_row!(Stored { checkpoint, mac });
 
 impl Stored {
     /// That of a tenant, if its chain was ever cut.
@@ -66,12 +80,22 @@ impl Stored {
 
     /// What it says, be it signed or not.
     pub fn read(&self) -> Option<Checkpoint> {
-        serde_json::from_str(&self.checkpoint).ok()
+        let checkpoint = keyward_json::parse(&self.checkpoint).ok()?;
+        let text = |name: &str| checkpoint.get(name)?.as_str().map(str::to_owned);
+        let number = |name: &str| checkpoint.get(name)?.as_i64();
+        Some(Checkpoint {
+            tenant_id: text("tenantId")?,
+            seq: number("seq")?,
+            hash: text("hash")?,
+            time: text("time")?,
+            entries: number("entries")?,
+            cut_at: text("cutAt")?,
+        })
     }
 
     /// As the API shows it.
     pub fn view(&self, signed: bool) -> Value {
-        let mut view: Map<String, Value> = serde_json::from_str(&self.checkpoint).unwrap_or_default();
+        let mut view: Map<String, Value> = keyward_json::from_str(&self.checkpoint).unwrap_or_default();
         view.insert("signed".to_owned(), signed.into());
         Value::Object(view)
     }
@@ -82,7 +106,7 @@ impl Stored {
 }
 
 fn store(db: &dyn Sql, secrets: &Secrets, checkpoint: &Checkpoint) -> Result<(), SqlError> {
-    let text = canonical(&json!(checkpoint));
+    let text = canonical(&checkpoint.to_json());
     let mac = hex(&secrets.mac(PURPOSE, &[text.as_bytes()]));
     let put = "INSERT OR REPLACE INTO audit_checkpoints (tenant_id, checkpoint, mac) VALUES (?, ?, ?)";
     db.run(put, &[checkpoint.tenant_id.as_str().into(), text.into(), mac.into()])?;
@@ -103,8 +127,8 @@ pub fn sign_again(db: &dyn Sql, secrets: &Secrets, tenant_id: &str) -> Result<()
     }
 }
 
-/// Cuts off the entries of a tenant that are older than `before`, as many as one turn may; the newest always stays. What
-/// is not whole is not cut: it would no longer be seen.
+/// Cuts off the entries of a tenant that are older than `before`, [`ENTRIES_AT_ONCE`] at most; the newest always stays. A chain
+/// that is not whole is not cut, since the fault could no longer be seen.
 ///
 /// # Errors
 /// What SQLite says.
@@ -123,7 +147,7 @@ pub fn cut(
         },
     };
     let field = |row: &Row, name: &str| {
-        let entry: Value = serde_json::from_str(&row.entry).unwrap_or_default();
+        let entry: Value = keyward_json::parse(&row.entry).unwrap_or_default();
         entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
     };
     let is_old = |time: &str| Timestamp::parse_rfc3339(time).is_some_and(|time| time < before);
@@ -134,7 +158,7 @@ pub fn cut(
     let beginning = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.seq);
     let mut refused: i64 = 0;
     let rows = rows_after(db, tenant_id, 0, u32::try_from(ENTRIES_AT_ONCE + 1).unwrap_or(u32::MAX))?;
-    // The last one that was read is never cut: it is the newest, or there is a further turn.
+    // The last one that was read is never cut: it is the newest, or the next run goes on from it.
     for row in rows.iter().take(rows.len().saturating_sub(1)) {
         let (seq, previous) = checkpoint
             .as_ref()

@@ -1,9 +1,11 @@
 //! How much an entry says of a change: the fields that differ, and of what is long its length and hash. The audit is
 //! kept for long, and whoever may change keys must not be able to fill it with the objects themselves.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::canonical::{canonical, hash};
+
+use crate::to_json::object;
 
 /// Most bytes of JSON for one side of a change, as long as something in it can be shortened.
 const LONGEST_BYTES: usize = 2_048;
@@ -16,10 +18,9 @@ pub fn difference(before: &Value, after: &Value) -> (Value, Value) {
         return (before.clone(), after.clone());
     };
     let differing = |of: &Map<String, Value>| {
-        of.iter()
-            .filter(|(name, _)| old.get(*name) != new.get(*name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
+        let mut fields = of.clone();
+        fields.retain(|name, _| old.get(name) != new.get(name));
+        fields
     };
     (Value::Object(differing(old)), Value::Object(differing(new)))
 }
@@ -30,15 +31,14 @@ pub fn shortened(side: &Value) -> Value {
     let Value::Object(fields) = side else { return side.clone() };
     let mut short = fields.clone();
     let mut total = canonical(side).len();
-    let mut by_length: Vec<(usize, &String)> =
+    let mut whole: Vec<(usize, &String)> =
         fields.iter().map(|(name, value)| (canonical(value).len(), name)).collect();
-    by_length.sort_unstable_by(|one, other| other.cmp(one));
-    for (length, name) in by_length {
-        if total <= LONGEST_BYTES || length <= SHORT_BYTES {
-            break;
-        }
+    while total > LONGEST_BYTES {
+        let longest = whole.iter().copied().max().filter(|(length, _)| *length > SHORT_BYTES);
+        let Some((length, name)) = longest else { break };
+        whole.retain(|(_, other)| *other != name);
         let text = fields.get(name).map(canonical).unwrap_or_default();
-        let digest = json!({ "bytes": length, "sha256": hash(&text) });
+        let digest = object!({ "bytes": length, "sha256": hash(&text) });
         total = total.saturating_sub(length).saturating_add(canonical(&digest).len());
         short.insert(name.clone(), digest);
     }

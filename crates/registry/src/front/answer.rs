@@ -4,44 +4,43 @@
 use keyward_core::{
     record::Record,
     secret::{Secret, Secrets},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 
 use crate::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     error::{ApiError, Code},
     front::{
-        body::{BodyError, body_text},
+        body::{BodyError, BodyRoom, body_text},
         failures::{Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof},
         request::{Credential, Head, agent, judge, of_operator},
     },
     router,
 };
 
-/// Headers of every answer of the admin API.
-pub const API_HEADERS: [(&str, &str); 2] =
-    [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")];
+/// Headers of every answer of the admin API, beside `X-Request-Id`.
+const API_HEADERS: [(&str, &str); 2] = [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")];
 
 /// What this asks of the gate and of the platform.
 #[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
-pub trait Gate {
+pub trait AdminPort {
     /// The time.
     fn now(&self) -> Timestamp;
     /// The answer to a request that has a key or token in its URL, of whichever realm.
     fn refuse_key_in_url(&self) -> Option<AdminReply>;
     /// The record of a key that is in order, else the answer.
     async fn verify_key(&self, key: &Secret) -> Result<Record, AdminReply>;
-    /// Reads the body, in the room of whoever has this `proof`, or in that of strangers.
-    async fn body(&self, proof: Option<String>) -> Result<Vec<u8>, BodyError>;
-    /// For how many milliseconds more what is counted under this subject is held back, if it is.
-    fn held_back_ms(&self, subject: &str) -> Option<u64>;
+    /// Reads the body in this room, which it leaves after [`HELD_FOR`](crate::front::HELD_FOR) at the latest.
+    async fn body(&self, room: BodyRoom) -> Result<Vec<u8>, BodyError>;
+    /// How much longer what is counted under this subject is held back, if it is.
+    fn held_back(&self, subject: &str) -> Option<Span>;
     /// Counts a failure, whose like are held back from then on if those are too many.
     async fn count(&self, failures: &Failures);
     /// The Registry's answer, if there is one, to a stranger or to whoever has shown something that is no guess
     /// (`is_proof`): calls that fail for the one are not taken for a failure of the other's.
     async fn ask(&self, call: &AdminCall, is_proof: bool) -> Option<AdminReply>;
     /// Ends after this time.
-    async fn wait(&self, milliseconds: u32);
+    async fn wait(&self, span: Span);
 }
 
 /// A request to the admin API.
@@ -88,54 +87,64 @@ impl AdminRequest<'_> {
 }
 
 /// Answers a call of the admin API.
-pub async fn answer(request: &AdminRequest<'_>, gate: &impl Gate) -> AdminReply {
+pub async fn answer(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply {
+    let AdminReply { status, headers, body } = decide(request, port).await;
+    let own = API_HEADERS.into_iter().chain([("X-Request-Id", request.request_id)]);
+    let own = own.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    AdminReply { status, headers: own.chain(headers).collect(), body }
+}
+
+async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply {
     let AdminRequest { method, path, request_id, secrets, setup_token, .. } = *request;
-    let arrived = gate.now();
-    let open = router::is_open(method, path);
-    let admitted = admit(request, gate).await;
+    let arrived = port.now();
+    let open = router::open(method, path);
+    let admitted = admit(request, port).await;
     let shown = admitted.as_ref().ok();
-    let failures = shown.filter(|_| !open).and_then(|credential| request.failures_of_shown(credential));
+    let failures =
+        shown.filter(|_| open.is_none()).and_then(|credential| request.failures_of_shown(credential));
     // Before a body is read, where what is shown decides.
-    if let Some(refusal) = refuse_held_back(failures.as_ref(), gate) {
+    if let Some(refusal) = refuse_held_back(failures.as_ref(), port) {
         return refusal.reply(request_id);
     }
     let proof = shown.and_then(|credential| proof(credential, secrets, setup_token));
+    let room = BodyRoom::of(proof, &request.address);
     let read = match admitted {
-        Ok(credential) => read(request, proof, gate).await.map(|body| (credential, body)),
+        Ok(credential) => read(request, room, port).await.map(|body| (credential, body)),
         Err(reply) => Err(reply),
     };
-    let failures = if open {
-        let body = read.as_ref().ok().map(|(_, body)| body.as_str());
-        failures_of_open(path, body, &request.address, request_id, setup_token)
-    } else {
-        failures
+    let failures = match open {
+        Some(open) => {
+            let body = read.as_ref().ok().map(|(_, body)| body.as_str());
+            failures_of_open(open, body, &request.address, request_id, setup_token)
+        }
+        None => failures,
     };
-    if let Some(refusal) = refuse_held_back(failures.as_ref(), gate) {
+    if let Some(refusal) = refuse_held_back(failures.as_ref(), port) {
         return refusal.reply(request_id);
     }
     let (reply, asked) = match read {
         Err(reply) => (reply, false),
         Ok((credential, body)) => {
-            (ask(&request.call(credential, body), failures.is_none(), gate).await, true)
+            (ask(&request.call(credential, body), failures.is_none(), port).await, true)
         }
     };
-    if let Some(failures) = failures.filter(|_| is_failure(open, asked, reply.status)) {
-        gate.count(&failures).await;
+    if let Some(failures) = failures.filter(|_| is_failure(open.is_some(), asked, reply.status)) {
+        port.count(&failures).await;
     }
-    let wait = if open { keep_back(path, reply.status, arrived, gate.now()) } else { 0 };
-    if wait > 0 {
-        gate.wait(wait).await;
+    let wait = open.map_or(Span::ZERO, |open| keep_back(open, reply.status, arrived, port.now()));
+    if wait > Span::ZERO {
+        port.wait(wait).await;
     }
     reply
 }
 
 /// Whether a request shows what only an operator has: the session of one, or the set-up token, which is looked at
 /// here, so that it is good for that also when the Registry cannot answer. Failures are counted.
-pub async fn is_operator(request: &AdminRequest<'_>, gate: &impl Gate) -> bool {
-    let shown = shown(request, gate).ok();
+pub async fn is_operator(request: &AdminRequest<'_>, port: &impl AdminPort) -> bool {
+    let shown = shown(request, port).ok();
     let Some(credential) = shown.and_then(|shown| of_operator(shown, request.secrets)) else { return false };
     let failures = request.failures_of_shown(&credential);
-    if refuse_held_back(failures.as_ref(), gate).is_some() {
+    if refuse_held_back(failures.as_ref(), port).is_some() {
         return false;
     }
     let is_operator = match credential {
@@ -149,30 +158,30 @@ pub async fn is_operator(request: &AdminRequest<'_>, gate: &impl Gate) -> bool {
                 idempotency_key: None,
                 ..request.call(credential, String::new())
             };
-            ask(&call, failures.is_none(), gate).await.status == 200
+            ask(&call, failures.is_none(), port).await.status == 200
         }
     };
     if let Some(failures) = failures.filter(|_| !is_operator) {
-        gate.count(&failures).await;
+        port.count(&failures).await;
     }
     is_operator
 }
 
 /// What is shown by a request that may be carried out, else the answer.
-fn shown(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<Credential, AdminReply> {
+fn shown(request: &AdminRequest<'_>, port: &impl AdminPort) -> Result<Credential, AdminReply> {
     let shown = judge(request.method, request.origin, &request.head);
     let shown = shown.map_err(|refusal| refusal.reply(request.request_id))?;
     // It ends in logs, whether it would have counted here or not.
-    gate.refuse_key_in_url().map_or(Ok(shown), Err)
+    port.refuse_key_in_url().map_or(Ok(shown), Err)
 }
 
 /// The credential of a request that goes on to the Registry, else the answer.
-async fn admit(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<AdminCredential, AdminReply> {
-    let credential = match shown(request, gate)? {
+async fn admit(request: &AdminRequest<'_>, port: &impl AdminPort) -> Result<AdminCredential, AdminReply> {
+    let credential = match shown(request, port)? {
         Credential::None => AdminCredential::None,
         Credential::Session(token) => AdminCredential::Session { token: token.expose().to_owned() },
         Credential::SetUp(token) => AdminCredential::SetUp { token: token.expose().to_owned() },
-        Credential::Key(key) => AdminCredential::Key { record: gate.verify_key(&key).await? },
+        Credential::Key(key) => AdminCredential::Key { record: port.verify_key(&key).await? },
     };
     let refused = router::refuse_at_once(request.method, request.path, &credential);
     refused.map(|()| credential).map_err(|refusal| refusal.reply(request.request_id))
@@ -181,36 +190,37 @@ async fn admit(request: &AdminRequest<'_>, gate: &impl Gate) -> Result<AdminCred
 /// The body, else the answer.
 async fn read(
     request: &AdminRequest<'_>,
-    proof: Option<String>,
-    gate: &impl Gate,
+    room: BodyRoom,
+    port: &impl AdminPort,
 ) -> Result<String, AdminReply> {
-    let bytes = gate.body(proof).await.map_err(ApiError::from);
+    let bytes = port.body(room).await.map_err(ApiError::from);
     let text = bytes.and_then(|bytes| body_text(request.head.content_type.as_deref(), bytes));
     text.map_err(|refusal| refusal.reply(request.request_id))
 }
 
 /// The refusal of a call whose like have failed too often.
-fn refuse_held_back(failures: Option<&Failures>, gate: &impl Gate) -> Option<ApiError> {
+fn refuse_held_back(failures: Option<&Failures>, port: &impl AdminPort) -> Option<ApiError> {
     let Failures { held_back: subject, site, .. } = failures?;
     let subjects = [Some(subject), site.as_ref()].into_iter().flatten();
-    subjects.filter_map(|subject| gate.held_back_ms(subject)).max().map(held_back)
+    subjects.filter_map(|subject| port.held_back(subject)).max().map(held_back)
 }
 
-async fn ask(call: &AdminCall, is_proof: bool, gate: &impl Gate) -> AdminReply {
-    let answered = gate.ask(call, is_proof).await;
-    answered
-        .unwrap_or_else(|| unanswered(&call.method, call.idempotency_key.is_some()).reply(&call.request_id))
+async fn ask(call: &AdminCall, is_proof: bool, port: &impl AdminPort) -> AdminReply {
+    let answered = port.ask(call, is_proof).await;
+    answered.unwrap_or_else(|| unanswered(call).reply(&call.request_id))
 }
 
-/// The refusal when the Registry did not answer a call of this method, which may have been carried out although no answer came.
-fn unanswered(method: &str, may_be_repeated: bool) -> ApiError {
-    let detail = match method {
-        "GET" | "HEAD" => return ApiError::registry_unavailable(),
-        _ if may_be_repeated => {
+/// The refusal when the Registry did not answer a call, which may have been carried out although no answer came.
+fn unanswered(call: &AdminCall) -> ApiError {
+    if call.is_safe() {
+        return ApiError::registry_unavailable();
+    }
+    let detail = match call.idempotency_key {
+        Some(_) => {
             "The registry did not answer, so it is not known whether this was done. Repeat it with the same \
              Idempotency-Key: that gets the key if it was made."
         }
-        _ => {
+        None => {
             "The registry did not answer, so it is not known whether this was done. Look first, then repeat it: what is \
              changed or ended can be so twice, what is made would be made twice. A key that was made and that nobody \
              has is to be revoked; with an Idempotency-Key the repeat would get it."

@@ -1,9 +1,33 @@
 //! The body of a call.
 
-use crate::error::{ApiError, Code};
+use keyward_core::{network, time::Span};
+
+use crate::{
+    call::ANSWERED_WITHIN,
+    error::{ApiError, Code},
+};
 
 /// Most bytes of a body.
 pub const MOST_BYTES: usize = 64 * 1024;
+
+/// How long a body that was read stays in its room while the Registry is asked: twice as long as that may take.
+pub const HELD_FOR: Span = ANSWERED_WITHIN.plus(ANSWERED_WITHIN);
+
+/// The room that a body is read in, so that bodies of strangers keep out none of those who are known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BodyRoom {
+    /// Of somebody who has proved, under this name, to be known here.
+    Known(String),
+    /// Of strangers: this network's.
+    Strangers(String),
+}
+
+impl BodyRoom {
+    /// That of a call from this address. `proof`: as [`crate::front::proof`] says.
+    pub fn of(proof: Option<String>, address: &str) -> Self {
+        proof.map_or_else(|| Self::Strangers(network::of(address)), Self::Known)
+    }
+}
 
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,23 +1,24 @@
 //! Whom a call that fails slows: those who keep failing are held back before the Registry is asked.
 
 use keyward_core::{
-    network,
+    network::Subjects,
     secret::{Secret, Secrets},
-    time::Timestamp,
+    time::{Span, Timestamp},
 };
 use serde::Deserialize;
 
 use crate::{
     admin_call::AdminCredential,
     error::{ApiError, Code},
+    router::Open,
     sessions::token,
 };
 
 /// Into how many parts failures of what is well formed are counted.
 const SHARES: u32 = 16;
-/// How long a refusal to sign in takes at least, in milliseconds: how long it took must not tell whether a password was
-/// derived, or waited for, and so whether the person has signed in from this network before.
-pub const REFUSED_SIGN_IN_MS: i64 = 1_000;
+/// How long a refusal to sign in takes at least. How long it took must not tell whether a password was derived, or waited for,
+/// and so whether the person has signed in from this network before.
+pub const REFUSED_SIGN_IN: Span = Span::from_secs(1);
 
 /// Under what a call that fails is counted, and its like are then held back: by network, apart from failures at the gate.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,15 +27,14 @@ pub struct Failures {
     pub counted: String,
     /// In the isolate's memory.
     pub held_back: String,
-    /// All of the site, for both, after many more: whoever has one has some ten thousand networks.
+    /// All of the site, for both, after many more.
     pub site: Option<String>,
 }
 
 impl Failures {
     fn of(what: &str, address: &str) -> Self {
-        let subject = format!("{what} {}", network::of(address));
-        let site = network::site_of(address).map(|site| format!("{what} {site}"));
-        Self { counted: subject.clone(), held_back: subject, site }
+        let Subjects { network, site } = Subjects::of(&format!("{what} "), address);
+        Self { counted: network.clone(), held_back: network, site }
     }
 }
 
@@ -82,7 +82,7 @@ pub fn proof(
 /// of what is well formed are counted in [`SHARES`] parts, so that it takes about as many times the limiter's number. What is
 /// malformed holds back only its like.
 pub fn failures_of_open(
-    path: &str,
+    open: Open,
     body: Option<&str>,
     address: &str,
     request_id: &str,
@@ -95,11 +95,11 @@ pub fn failures_of_open(
         #[serde(rename = "password")]
         _password: String,
     }
-    let fields = body.and_then(|body| serde_json::from_str::<Fields>(body).ok());
+    let fields = body.and_then(|body| keyward_json::from_str::<Fields>(body).ok());
     match fields.filter(|fields| !fields.email.is_empty()) {
         None => Some(Failures::of("malformed", address)),
         Some(Fields { token: Some(token), .. })
-            if path == "/setup" && setup_token.is_some_and(|own| own.equals(&token)) =>
+            if open == Open::SetUp && setup_token.is_some_and(|own| own.equals(&token)) =>
         {
             None
         }
@@ -113,16 +113,14 @@ pub fn failures_of_open(
 }
 
 /// The refusal of a network that keeps failing, without asking the Registry.
-pub fn held_back(retry_after_ms: u64) -> ApiError {
+pub fn held_back(wait: Span) -> ApiError {
     let detail = "Too many failed attempts. Come back after the time in Retry-After.";
-    let until = i64::try_from(retry_after_ms).unwrap_or(i64::MAX);
-    ApiError::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(until))
+    ApiError::until(Code::TooManyAttempts, detail, Timestamp(0), Timestamp(0) + wait)
 }
 
-/// For how many milliseconds more an answer is kept back, to a call of this path that anybody may make.
-pub fn keep_back(path: &str, status: u16, arrived: Timestamp, now: Timestamp) -> u32 {
-    let refused = path == "/session" && status == Code::TooManyAttempts.facts().0;
-    let left =
-        REFUSED_SIGN_IN_MS.saturating_sub(now.0.saturating_sub(arrived.0)).clamp(0, REFUSED_SIGN_IN_MS);
-    if refused { u32::try_from(left).unwrap_or_default() } else { 0 }
+/// How much longer an answer is kept back, to a call that anybody may make.
+pub fn keep_back(open: Open, status: u16, arrived: Timestamp, now: Timestamp) -> Span {
+    let refused = open == Open::SignIn && status == Code::TooManyAttempts.facts().0;
+    let left = (REFUSED_SIGN_IN - (now - arrived)).clamp(Span::ZERO, REFUSED_SIGN_IN);
+    if refused { left } else { Span::ZERO }
 }

@@ -6,12 +6,11 @@ pub mod failures;
 pub mod page;
 pub mod request;
 
-pub use body::{BodyError, MOST_BYTES, body_text, too_large};
+pub use body::{BodyError, BodyRoom, HELD_FOR, MOST_BYTES, body_text, too_large};
 pub use failures::{
-    Failures, REFUSED_SIGN_IN_MS, failures_of_open, failures_of_shown, held_back, is_failure, keep_back,
-    proof,
+    Failures, REFUSED_SIGN_IN, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
 };
-pub use page::{HSTS, PAGE_HEADERS, Page, page, settings};
+pub use page::{HSTS, PAGE_HEADERS, Page, page};
 pub use request::{
     Credential, Head, agent, credential, judge, of_operator, require_declared_size, require_same_origin,
 };

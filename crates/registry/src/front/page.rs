@@ -1,5 +1,9 @@
 //! The admin page: where its files are, and the headers that they are sent with.
 
+use keyward_policy::Admin;
+
+use crate::admin_call::AdminReply;
+
 /// Headers of everything of the admin page.
 pub const PAGE_HEADERS: [(&str, &str); 8] = [
     (
@@ -23,30 +27,39 @@ pub const PAGE_HEADERS: [(&str, &str); 8] = [
 /// For a page that came over https: two years (RFC 6797).
 pub const HSTS: (&str, &str) = ("Strict-Transport-Security", "max-age=63072000");
 
-/// What to answer to a request for the page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What a request for the page is answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// The file at this path.
-    File,
-    /// The module that tells the page what is this deployment's own: [`settings`].
-    Settings,
-    /// Send it to the page's beginning: relative links need the slash, and there is one name for it.
-    Elsewhere,
-    /// Only GET and HEAD.
-    WrongMethod,
+    /// The file at this path, with these header fields.
+    File(Vec<(&'static str, String)>),
+    /// This.
+    Reply(AdminReply),
 }
 
-/// Decides that. `path` is the one below the page's base.
-pub fn page(method: &str, path: &str) -> Page {
-    match (method, path) {
-        ("GET" | "HEAD", "" | "/index" | "/index.html") => Page::Elsewhere,
-        ("GET" | "HEAD", "/settings.js") => Page::Settings,
-        ("GET" | "HEAD", _) => Page::File,
-        _ => Page::WrongMethod,
+/// Answers a request for the page. `path` is the one below its base.
+pub fn page(method: &str, path: &str, scheme: &str, admin: &Admin) -> Page {
+    let mut headers: Vec<_> = PAGE_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    if scheme == "https" {
+        let (name, value) = HSTS;
+        headers.push((name, value.to_owned()));
     }
+    let (status, own, body) = match (method, path) {
+        // Relative links need the slash, and there is one name for the page's beginning.
+        ("GET" | "HEAD", "" | "/index" | "/index.html") => {
+            (308, ("Location", format!("{}/", admin.page)), String::new())
+        }
+        ("GET" | "HEAD", "/settings.js") => {
+            (200, ("Content-Type", "text/javascript; charset=utf-8".to_owned()), settings(admin.api))
+        }
+        ("GET" | "HEAD", _) => return Page::File(headers),
+        _ => (405, ("Allow", "GET, HEAD".to_owned()), String::new()),
+    };
+    headers.push(own);
+    Page::Reply(AdminReply::of(status, headers, body))
 }
 
-/// A JavaScript module with the base of the admin API, which every policy may choose.
-pub fn settings(api: &str) -> String {
+/// A JavaScript module with the base of the admin API, which every policy may choose: what tells the page what is this
+/// deployment's own.
+fn settings(api: &str) -> String {
     format!("export const api = {};\n", serde_json::Value::from(api))
 }

@@ -23,28 +23,28 @@ pub struct Change<'a> {
     pub key: &'a Key,
     /// Its settings as they are to be.
     pub settings: Settings,
-    /// Whether it goes on.
-    pub fate: Fate,
+    /// What puts an end to it.
+    pub ending: Ending,
 }
 
-/// Whether a key goes on.
+/// What puts an end to a key.
 #[derive(Clone)]
-pub enum Fate {
-    /// As long as its settings say.
-    Stays,
+pub enum Ending {
+    /// Nothing but its own expiry.
+    None,
     /// It is revoked.
     Revoked {
         /// Why, for people.
         reason: Option<String>,
     },
     /// A rotation's grace puts an end on it.
-    Ends(Timestamp),
+    At(Timestamp),
 }
 
 impl<'a> Change<'a> {
-    /// Of how long it goes on only.
-    pub fn of_fate(key: &'a Key, fate: Fate) -> Self {
-        Self { key, settings: key.settings.clone(), fate }
+    /// That only puts an end to it, or none.
+    pub fn of_ending(key: &'a Key, ending: Ending) -> Self {
+        Self { key, settings: key.settings.clone(), ending }
     }
 }
 
@@ -55,10 +55,10 @@ impl Authorised<Change<'_>> {
     /// # Errors
     /// What SQLite says.
     pub fn store(&self, context: &RequestContext<'_>, successor: Option<&str>) -> Result<(), SqlError> {
-        let Change { key, settings, fate } = &**self;
+        let Change { key, settings, ending } = &**self;
         let link = successor.map(|id| ("rotated_to", Bound::from(id)));
-        let changes: Vec<(&str, Bound)> = match fate {
-            Fate::Stays if *settings == key.settings => {
+        let changes: Vec<(&str, Bound)> = match ending {
+            Ending::None if *settings == key.settings => {
                 let link: Vec<_> = link.into_iter().collect();
                 return if link.is_empty() {
                     Ok(())
@@ -66,13 +66,13 @@ impl Authorised<Change<'_>> {
                     rows::update(context.db, "keys", &key.id, &link)
                 };
             }
-            Fate::Stays => settings.columns(&key.id, &key.prefix, &key.last4),
-            Fate::Revoked { reason } => vec![
+            Ending::None => settings.columns(&key.id, &key.prefix, &key.last4),
+            Ending::Revoked { reason } => vec![
                 ("status", text_of(Status::Revoked).into()),
                 ("revoked_at", context.now.into()),
                 ("revoke_reason", reason.clone().into()),
             ],
-            Fate::Ends(at) => vec![
+            Ending::At(at) => vec![
                 ("expires_at", (*at).into()),
                 ("grace_ends_at", (*at).into()),
                 ("own_expires_at", key.own_expiry().into()),

@@ -7,7 +7,7 @@ use keyward_core::{
     sql::{SqlError, Value as Bound},
 };
 use keyward_policy::Realm;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::event::AuditEvent,
@@ -15,7 +15,7 @@ use crate::{
     call_state::CreatedKey,
     context::RequestContext,
     effect::Effect,
-    enum_text::{self, text_of},
+    enum_text::text_of,
     error::{ApiError, Code},
     handler::{HandlerError, HandlerResult},
     ids,
@@ -24,14 +24,15 @@ use crate::{
         delivery,
         idempotency::{self, Replay, Token},
         key::{self as stored, Key},
+        key_quotas::{self, Growth},
         new_key::NewKey,
-        room::{self, Growth},
-        settings::{self, Circumstances, Settings},
+        settings::{self, Settings, SettingsContext},
     },
     outcome::Outcome,
     principal::Principal,
     quotas::{self, Quota},
     rows,
+    to_json::object,
 };
 
 /// The version of a key that was just made.
@@ -60,7 +61,7 @@ pub fn create(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
     }
     if context.has_created() {
         let (key, plaintext) = context.deliver(principal)?;
-        let body = json!({ "apiKey": key.view(principal.tenant(), context.policy, context.now) });
+        let body = object!({ "apiKey": key.view(principal.tenant(), context.policy, context.now) });
         return shown(context, plaintext, token.as_ref(), body);
     }
     let mut body = Input::body(&context.call.body, &known)?;
@@ -71,14 +72,14 @@ pub fn create(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
     };
     let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
     let kind =
-        body.optional("kind", |value| enum_text::read(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
+        body.optional("kind", |value| input::one_of_enum(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
     let required: &[&str] = if realm.asks_for_scopes() { &["name", "scopes"] } else { &["name"] };
     for field in required.iter().filter(|field| !body.has(field)).copied().collect::<Vec<_>>() {
         body.refuse(field, "is required");
     }
     let mut settings = Settings::blank();
     let as_admin = principal.grants_admin_scopes();
-    settings.read(&mut body, Circumstances { realm, kind, as_admin, now: context.now });
+    settings.read(&mut body, SettingsContext { realm, kind, as_admin, now: context.now });
     body.finish()?;
     let new_key = NewKey { realm, kind, settings: &settings, rotated_from: None, growth: Growth::More };
     let new_key = context.authorise(principal, new_key)?;
@@ -94,7 +95,7 @@ pub fn make(
 ) -> Result<CreatedKey, HandlerError> {
     let NewKey { realm, kind, settings, rotated_from, growth } = &**new_key;
     let tenant = principal.tenant();
-    room::make(context, tenant, room::bytes_of(settings), *growth)?;
+    key_quotas::make_room(context, tenant, key_quotas::bytes_of(settings), *growth)?;
     if token.is_some() {
         let remembered = quotas::used(context.db, &tenant.id, Quota::IdempotencyKeys, context.now)?;
         context.require_quota(tenant, Quota::IdempotencyKeys, remembered, 1)?;
@@ -102,7 +103,7 @@ pub fn make(
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).ok_or_else(no_code)?;
     let (plaintext, nonce) = idempotency::plaintext(context, token, (&realm.key, part), settings.mode);
     let id = ids::id("key_", context.entropy);
-    let shown_within = if nonce.is_some() { idempotency::LIFE_MS } else { delivery::SHOWN_WITHIN_MS };
+    let shown_within = if nonce.is_some() { idempotency::LIFE } else { delivery::SHOWN_WITHIN };
     let prefix = key::key_prefix(&realm.key, plaintext.expose());
     let last4 = key::last4(plaintext.expose());
     let mut columns = settings.columns(&id, &prefix, &last4);
@@ -121,7 +122,7 @@ pub fn make(
         ("updated_at", context.now.into()),
         ("rotated_from", rotated_from.map(Bound::from).unwrap_or(Bound::Null)),
         ("publish_due", context.now.into()),
-        ("deliver_by", context.now.plus(shown_within).into()),
+        ("deliver_by", (context.now + shown_within).into()),
     ]);
     rows::insert(context.db, "keys", &columns)?;
     let key = stored::load(context.db, principal.tenant_id(), &id)?;
@@ -136,7 +137,7 @@ pub fn make(
         after: view.clone(),
     })?;
     if let Some((token, nonce)) = token.zip(nonce) {
-        idempotency::remember(context, token, nonce, &id, &json!({ "apiKey": view }))?;
+        idempotency::remember(context, token, nonce, &id, &object!({ "apiKey": view }))?;
     }
     Ok(CreatedKey { id, plaintext })
 }
@@ -169,7 +170,7 @@ pub fn shown(
 pub fn repeated(context: &RequestContext<'_>, principal: &Principal, replay: Replay) -> HandlerResult {
     let Replay { key, body, plaintext, token } = replay;
     // It adds an entry to the audit, and it can be repeated without an end.
-    context.require_room_for(principal.tenant(), Effect::Repeats)?;
+    context.require_space_for(principal.tenant(), Effect::Repeats)?;
     delivery::note_replay(context, principal, &key)?;
     let outcome = created(context, body, &plaintext).publish(key.rotated_from);
     Ok(outcome.header("Idempotent-Replayed", "true").remember(token))

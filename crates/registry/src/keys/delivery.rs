@@ -1,19 +1,19 @@
-//! A key between being made and being shown. It is stored, then its KeyGate is told, and only then it is shown:
+//! A key between being made and being shown. It is stored, then its coordinator is told, and only then it is shown:
 //! whoever has a key has one that works everywhere. Until then nothing is done to the key that it replaces. One
-//! whose KeyGate cannot be told in time is revoked, since nobody has it; under an `Idempotency-Key` it waits for
+//! whose coordinator cannot be told in time is revoked, since nobody has it; under an `Idempotency-Key` it waits for
 //! the repeat that gets it.
 
 use keyward_core::{
     record::Status,
     secret::Secret,
     sql::{self, Sql, SqlError, Value as Bound},
-    time::{MINUTE, Timestamp},
+    time::{Span, Timestamp},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::{
-        chain::Occasion,
+        chain::AuditLog,
         event::{Actor, AuditEvent},
     },
     call_state::Introduced,
@@ -23,10 +23,11 @@ use crate::{
     handler::HandlerError,
     keys::key::{self, Key},
     principal::Principal,
+    to_json::object,
 };
 
 /// A key that was made without an `Idempotency-Key` is shown within this time or never: more than a call takes.
-pub const SHOWN_WITHIN_MS: i64 = MINUTE;
+pub const SHOWN_WITHIN: Span = Span::from_mins(1);
 /// Why it was revoked.
 const REASON: &str = "cancelled: it was never shown to anybody";
 
@@ -54,14 +55,14 @@ impl RequestContext<'_> {
     pub(crate) fn cancel(&self) -> Result<(), SqlError> {
         match &self.state.introduced {
             Some(Introduced { created, .. }) => {
-                sql::transaction(self.db, || cancel(self.db, &self.occasion(), &created.id))
+                sql::transaction(self.db, || cancel(self.db, &self.audit_log(), &created.id))
             }
             None => Ok(()),
         }
     }
 }
 
-/// The answer when its KeyGate could not be told.
+/// The answer when its coordinator could not be told.
 pub fn untold(may_be_repeated: bool) -> ApiError {
     let detail = if may_be_repeated {
         "The key is made, but not every gate could be told of it yet. Repeat the call with the same Idempotency-Key: \
@@ -80,14 +81,14 @@ pub fn untold(may_be_repeated: bool) -> ApiError {
 pub fn cancel_overdue(db: &dyn Sql, now: Timestamp, most: u32) -> Result<(), SqlError> {
     let overdue = "SELECT id FROM keys WHERE deliver_by <= ? ORDER BY deliver_by LIMIT ?";
     for id in sql::scalars::<String>(db, overdue, &[now.into(), most.into()])? {
-        sql::transaction(db, || cancel(db, &Occasion::by_itself(db, now), &id))?;
+        sql::transaction(db, || cancel(db, &AuditLog::of_alarm(db, now), &id))?;
     }
     Ok(())
 }
 
 /// Revokes a key that was not shown, and forgets the request that asked for it. One that was used was shown, by a
 /// build that knows nothing of this.
-fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlError> {
+fn cancel(db: &dyn Sql, log: &AuditLog<'_>, id: &str) -> Result<(), SqlError> {
     let undelivered = "SELECT * FROM keys WHERE id = ? AND deliver_by IS NOT NULL";
     let Some(key) = sql::query_one::<Key>(db, undelivered, &[id.into()])? else { return Ok(()) };
     db.run("UPDATE keys SET deliver_by = NULL WHERE id = ?", &[id.into()])?;
@@ -98,20 +99,20 @@ fn cancel(db: &dyn Sql, occasion: &Occasion<'_>, id: &str) -> Result<(), SqlErro
     if key.status == Status::Revoked {
         return Ok(());
     }
-    let now = occasion.now;
+    let now = log.now;
     let changes: Vec<(&str, Bound)> = vec![
         ("status", text_of(Status::Revoked).into()),
         ("revoked_at", now.into()),
         ("revoke_reason", REASON.into()),
     ];
     key::store(db, &key, now, changes)?;
-    occasion.audit(&AuditEvent {
+    log.append(&AuditEvent {
         tenant_id: &key.tenant_id,
         actor: &Actor::system(),
         action: "key.cancel",
         target: id,
-        before: json!({ "status": Status::Active }),
-        after: json!({ "status": Status::Revoked, "revokeReason": REASON }),
+        before: object!({ "status": Status::Active }),
+        after: object!({ "status": Status::Revoked, "revokeReason": REASON }),
     })
 }
 

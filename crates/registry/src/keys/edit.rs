@@ -1,6 +1,6 @@
 //! Changing and revoking keys.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::{event::AuditEvent, short},
@@ -8,14 +8,15 @@ use crate::{
     handler::{HandlerError, HandlerResult},
     input::{self, Input},
     keys::{
-        change::{Change, Fate},
+        change::{Change, Ending},
         idempotency,
         key::{Key, State},
-        room,
-        settings::{self, Circumstances},
+        key_quotas,
+        settings::{self, SettingsContext},
     },
     outcome::Outcome,
     principal::Principal,
+    to_json::object,
 };
 
 /// `PATCH /api-keys/{id}`
@@ -27,7 +28,7 @@ pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
     let mut body = Input::body(&context.call.body, &settings::FIELDS)?;
     let mut settings = key.settings.clone();
     let as_admin = principal.grants_admin_scopes();
-    settings.read(&mut body, Circumstances { realm, kind: key.kind, as_admin, now: context.now });
+    settings.read(&mut body, SettingsContext { realm, kind: key.kind, as_admin, now: context.now });
     if settings.mode != key.settings.mode && realm.key.test_prefix.is_some() {
         body.refuse("testMode", "cannot be changed: the key's own prefix says which it is. Make a new key");
     }
@@ -35,14 +36,14 @@ pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
     key.require_active(context.now, "edited")?;
 
     if settings != key.settings {
-        let change = context.authorise(principal, Change { key: &key, settings, fate: Fate::Stays })?;
+        let change = context.authorise(principal, Change { key: &key, settings, ending: Ending::None })?;
         context.require_match(&key)?;
-        let (old, new) = (room::bytes_of(&key.settings), room::bytes_of(&change.settings));
+        let (old, new) = (key_quotas::bytes_of(&key.settings), key_quotas::bytes_of(&change.settings));
         change.store(context, None)?;
         let kept = note(context, principal, &key, "key.edit")?;
         // To set less on a key is never refused, although a repeat of the request that made it may have to keep more.
         if let Some(more) = new.checked_sub(old) {
-            room::require_since(context, principal.tenant(), more.saturating_add(kept))?;
+            key_quotas::require_bytes(context, principal.tenant(), more.saturating_add(kept))?;
         }
     }
     answer(context, principal, id, "effectiveEverywhereBy")
@@ -55,7 +56,7 @@ pub fn revoke(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     let reason =
         body.optional("reason", |value| input::line(value, 0, 500)).filter(|reason| !reason.is_empty());
     body.finish()?;
-    let change = context.authorise(principal, Change::of_fate(&key, Fate::Revoked { reason }))?;
+    let change = context.authorise(principal, Change::of_ending(&key, Ending::Revoked { reason }))?;
 
     if key.state(context.now) != State::Revoked {
         context.require_match(&key)?;
@@ -65,7 +66,7 @@ pub fn revoke(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     answer(context, principal, id, "refusedEverywhereBy")
 }
 
-/// The key as it is now, and from when on that holds everywhere: known if the KeyGate was told
+/// The key as it is now, and from when on that holds everywhere: known if the coordinator was told
 /// before, else promised once it is.
 fn answer(
     context: &RequestContext<'_>,
@@ -75,7 +76,7 @@ fn answer(
 ) -> HandlerResult {
     let key = context.key(principal, id)?;
     let freshness = key.freshness(context.policy);
-    let mut body = json!({ "apiKey": key.view(principal.tenant(), context.policy, context.now) });
+    let mut body = object!({ "apiKey": key.view(principal.tenant(), context.policy, context.now) });
     let known = key.holds_everywhere_by(freshness, context.now);
     if let (Some(by), Some(body)) = (known, body.as_object_mut()) {
         body.insert(field.to_owned(), by.to_rfc3339().into());

@@ -5,12 +5,11 @@ use keyward_core::{
     sql::{self, Sql, SqlError},
 };
 use keyward_policy::{Grant, Policy, Realm, scope};
-use serde::Deserialize;
-use serde_json::json;
 
 use crate::{
     error::{ApiError, Code},
     input,
+    to_json::ToJson,
 };
 
 /// Why a scope or wildcard cannot be put on a key. `scope` is as much of it as may be repeated.
@@ -109,17 +108,17 @@ pub fn of_admin_api(realm: &Realm, held: &[String]) -> Vec<String> {
 /// # Errors
 /// What SQLite says.
 pub fn give(db: &dyn Sql, policy: &Policy) -> Result<(), SqlError> {
-    #[derive(Deserialize)]
     struct Row {
         realm: String,
         scopes: String,
     }
+    keyward_core::from_row!(Row { realm, scopes });
     // Most keys share their scopes with others. What is left is looked at when the object next wakes up.
     let without = "SELECT DISTINCT realm, scopes FROM keys WHERE admin_scopes IS NULL LIMIT 1000";
     for Row { realm, scopes } in sql::query::<Row>(db, without, &[])? {
-        let held: Vec<String> = serde_json::from_str(&scopes).unwrap_or_default();
+        let held: Vec<String> = keyward_json::from_str(&scopes).unwrap_or_default();
         let Some(found) = policy.realm(&realm) else { continue };
-        let given = json!(of_admin_api(found, &held)).to_string();
+        let given = of_admin_api(found, &held).to_json().to_string();
         let give = "UPDATE keys SET admin_scopes = ? WHERE admin_scopes IS NULL AND realm = ? AND scopes = ?";
         db.run(give, &[given.into(), realm.into(), scopes.into()])?;
     }

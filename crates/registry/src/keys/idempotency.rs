@@ -11,10 +11,9 @@ use keyward_core::{
     record::Mode,
     secret::{Secret, Secrets},
     sql::{self, Sql, SqlError, Value as Bound},
-    time::{DAY, Timestamp},
+    time::{Span, Timestamp},
 };
 use keyward_policy::KeyFormat;
-use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -35,7 +34,7 @@ use crate::{
 
 const PURPOSE: &str = "keyward idempotent create 1";
 /// How long a request is remembered.
-pub const LIFE_MS: i64 = DAY;
+pub const LIFE: Span = Span::from_days(1);
 const LONGEST_NAME: usize = 255;
 /// A setting whose JSON is longer than this is not remembered with an answer: the key's own row has it.
 const LONG_BYTES: usize = 256;
@@ -74,7 +73,6 @@ impl Replay {
     }
 }
 
-#[derive(Deserialize)]
 struct Row {
     request: String,
     nonce: String,
@@ -82,6 +80,8 @@ struct Row {
     answer: String,
     promised_at: Option<Timestamp>,
 }
+
+keyward_core::from_row!(Row { request, nonce, key_id, answer, promised_at });
 
 /// The characters of a key made under an idempotency key: HMACs of a counter.
 struct Derived<'a> {
@@ -140,9 +140,7 @@ impl Token {
         // The clock was set back: what was remembered ahead of it is so for no longer than what is new.
         let back = "UPDATE idempotency SET created_at = ? WHERE created_at > ?";
         context.db.run(back, &[context.now.into(), context.now.into()])?;
-        context
-            .db
-            .run("DELETE FROM idempotency WHERE created_at <= ?", &[context.now.plus(-LIFE_MS).into()])?;
+        context.db.run("DELETE FROM idempotency WHERE created_at <= ?", &[(context.now - LIFE).into()])?;
         let row = sql::query_one::<Row>(
             context.db,
             "SELECT request, nonce, key_id, answer, promised_at FROM idempotency WHERE tenant_id = ? AND name = ?",
@@ -169,7 +167,7 @@ impl Token {
                           the deployment's secret or the realm's key format has changed since. Rotate it, or make a new one.";
             return Err(ApiError::new(Code::Conflict, detail).into());
         };
-        let mut body: Value = serde_json::from_str(&row.answer).unwrap_or_default();
+        let mut body: Value = keyward_json::parse(&row.answer).unwrap_or_default();
         complete(&mut body, &key.view(tenant, context.policy, context.now));
         let token = Remembered { promised_at: row.promised_at, ..self.remembered() };
         Ok(Some(Replay { body, plaintext, key, token }))
@@ -221,15 +219,15 @@ fn complete(answer: &mut Value, key: &Value) -> bool {
 /// # Errors
 /// What SQLite says.
 pub fn settings_change(db: &dyn Sql, key_id: &str, before: &Value) -> Result<u64, SqlError> {
-    #[derive(Deserialize)]
     struct Row {
         rowid: i64,
         answer: String,
     }
+    keyward_core::from_row!(Row { rowid, answer });
     let mut kept: u64 = 0;
     let of_key = "SELECT rowid, answer FROM idempotency WHERE key_id = ?";
     for row in sql::query::<Row>(db, of_key, &[key_id.into()])? {
-        let mut answer: Value = serde_json::from_str(&row.answer).unwrap_or_default();
+        let mut answer: Value = keyward_json::parse(&row.answer).unwrap_or_default();
         if complete(&mut answer, before) {
             let answer = answer.to_string();
             let more = u64::try_from(answer.len().saturating_sub(row.answer.len())).unwrap_or_default();

@@ -2,12 +2,12 @@
 
 use keyward_core::{
     record::{self, Format, KeyKind, Limits, Mode, Record, Status},
-    sql::{self, Sql, SqlError, Value as Bound},
+    sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
     time::Timestamp,
 };
 use keyward_policy::Policy;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 
 use crate::{
     context::RequestContext,
@@ -16,15 +16,16 @@ use crate::{
     handler::HandlerError,
     keys::{limits, settings::Settings},
     principal::Principal,
-    rows::{self, from_json_text},
+    rows,
     tenants::tenant::Tenant,
+    to_json::{enums, object},
 };
 
 /// Optional whitespace around what a header field lists (RFC 9110, 5.6.3).
 const WHITESPACE: [char; 2] = [' ', '\t'];
 
 /// A key as stored.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Key {
     /// Grows with each key made: the order of the list.
     pub number: i64,
@@ -47,7 +48,6 @@ pub struct Key {
     /// Grows with every change that is published.
     pub version: u64,
     /// What an edit can change.
-    #[serde(flatten)]
     pub settings: Settings,
     /// The end that a rotation's grace put on it.
     pub grace_ends_at: Option<Timestamp>,
@@ -56,7 +56,6 @@ pub struct Key {
     /// When it was made.
     pub created_at: Timestamp,
     /// By whom, as the API shows it.
-    #[serde(deserialize_with = "from_json_text")]
     pub created_by: Value,
     /// When it was last changed.
     pub updated_at: Timestamp,
@@ -70,16 +69,49 @@ pub struct Key {
     pub rotated_from: Option<String>,
     /// The key that replaces this one.
     pub rotated_to: Option<String>,
-    /// The version that the KeyGate was last told.
+    /// The version that the coordinator was last told.
     pub told_version: u64,
     /// When that was.
     pub told_at: Option<Timestamp>,
-    /// Since when its KeyGate has known it as strict.
+    /// Since when its coordinator has known it as strict.
     pub strict_since: Option<Timestamp>,
     /// Attempts to publish it whose end is not known.
     pub publish_attempts: u32,
     /// When it is cancelled if it was not shown until then; `None` once it was.
     pub deliver_by: Option<Timestamp>,
+}
+
+impl FromRow for Key {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            number: row.get("number")?,
+            id: row.get("id")?,
+            tenant_id: row.get("tenant_id")?,
+            realm: row.get("realm")?,
+            kind: rows::enumerated(row, "kind", &KeyKind::ALL)?,
+            prefix: row.get("prefix")?,
+            last4: row.get("last4")?,
+            hash: row.get("hash")?,
+            status: rows::enumerated(row, "status", &Status::ALL)?,
+            version: row.get("version")?,
+            settings: Settings::from_row(row)?,
+            grace_ends_at: row.get("grace_ends_at")?,
+            own_expires_at: row.get("own_expires_at")?,
+            created_at: row.get("created_at")?,
+            created_by: row.json("created_by")?,
+            updated_at: row.get("updated_at")?,
+            last_used_at: row.get("last_used_at")?,
+            revoked_at: row.get("revoked_at")?,
+            revoke_reason: row.get("revoke_reason")?,
+            rotated_from: row.get("rotated_from")?,
+            rotated_to: row.get("rotated_to")?,
+            told_version: row.get("told_version")?,
+            told_at: row.get("told_at")?,
+            strict_since: row.get("strict_since")?,
+            publish_attempts: row.get("publish_attempts")?,
+            deliver_by: row.get("deliver_by")?,
+        })
+    }
 }
 
 /// What a key is at a moment.
@@ -93,6 +125,8 @@ pub enum State {
     /// It has expired.
     Expired,
 }
+
+enums!(State);
 
 impl State {
     /// Every state.
@@ -172,7 +206,7 @@ impl Key {
         let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
         let settings = &self.settings;
         let effective = limits::effective(&settings.rate_limit, &tenant.plan, policy.realm(&self.realm));
-        json!({
+        object!({
             "id": self.id,
             "realm": self.realm,
             "tenantId": self.tenant_id,
@@ -206,10 +240,10 @@ impl Key {
     /// As an answer shows it beside the key that replaces it.
     pub(super) fn summary(&self, now: Timestamp) -> Value {
         let expires_at = self.settings.expires_at.map(Timestamp::to_rfc3339);
-        json!({ "id": self.id, "status": self.state(now), "expiresAt": expires_at })
+        object!({ "id": self.id, "status": self.state(now), "expiresAt": expires_at })
     }
 
-    /// From when on the present version holds everywhere; `None` before the KeyGate was told of it.
+    /// From when on the present version holds everywhere; `None` before the coordinator was told of it.
     pub fn holds_everywhere_by(&self, freshness: Freshness, now: Timestamp) -> Option<Timestamp> {
         let told = self.told_at.filter(|_| self.told_version >= self.version)?;
         // Never later than now, though the clock may have been ahead then.

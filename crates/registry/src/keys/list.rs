@@ -3,19 +3,20 @@
 use keyward_core::{
     record::Status,
     sql::{self, Value as Bound},
-    time::DAY,
+    time::Span,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     context::RequestContext,
     cursor,
-    enum_text::{self, text_of},
+    enum_text::text_of,
     handler::HandlerResult,
     input::{self, Input},
     keys::key::{Key, State},
     outcome::Outcome,
     principal::Principal,
+    to_json::object,
 };
 
 /// Name of this list in its cursors.
@@ -34,7 +35,7 @@ pub fn looks_for_something(query: &str) -> bool {
 pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let key = context.key(principal, id)?;
     let view = key.view(principal.tenant(), context.policy, context.now);
-    Ok(Outcome::ok(json!({ "apiKey": view })).version(key.version))
+    Ok(Outcome::ok(object!({ "apiKey": view })).version(key.version))
 }
 
 /// `GET /api-keys`
@@ -44,7 +45,7 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
     let mut query = Input::query(&context.call.query, &known);
     let page = context.page(LIST, tenant_id, &mut query);
     let forms = query.optional("q", |value| input::search(value, 100)).unwrap_or_default();
-    let state = query.optional("status", |value| enum_text::read(value, &State::ALL));
+    let state = query.optional("status", |value| input::one_of_enum(value, &State::ALL));
     let realms: Vec<(&str, &str)> = context.policy.realms.iter().map(|realm| (realm.id, realm.id)).collect();
     let realm = query.optional("realm", |value| input::one_of(value, &realms));
     let unused = query.optional("unusedDays", |value| input::whole_text(value, 1, MOST_UNUSED_DAYS));
@@ -65,7 +66,7 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
     };
     add("realm = ?", realm.map(Bound::from));
     add("number < ?", page.after.map(Bound::from));
-    let cutoff = unused.map(|days| context.now.plus(-i64::from(days) * DAY));
+    let cutoff = unused.map(|days| context.now - Span::from_days(days.into()));
     add("COALESCE(last_used_at, created_at) <= ?", cutoff.map(Bound::from));
     let now = || Some(Bound::from(context.now));
     let status = state.map(|state| if state == State::Revoked { Status::Revoked } else { Status::Active });
@@ -83,5 +84,5 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
     let (keys, next) = page.cut(context.secrets, keys, |key| key.number);
     let view = |key: &Key| key.view(principal.tenant(), context.policy, context.now);
     let shown: Vec<Value> = keys.iter().map(view).collect();
-    Ok(Outcome::ok(json!({ "apiKeys": shown, "nextCursor": next })))
+    Ok(Outcome::ok(object!({ "apiKeys": shown, "nextCursor": next })))
 }

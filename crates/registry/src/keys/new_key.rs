@@ -3,7 +3,7 @@
 use keyward_core::record::KeyKind;
 use keyward_policy::Realm;
 
-use crate::keys::{room::Growth, settings::Settings};
+use crate::keys::{key_quotas::Growth, settings::Settings};
 
 /// A key to be made.
 pub struct NewKey<'a> {

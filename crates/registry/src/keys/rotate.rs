@@ -1,8 +1,7 @@
 //! Rotating keys: a new one with the old one's settings, and the end of the old one.
 
-use keyward_core::time::{SECOND, Timestamp};
+use keyward_core::time::{Span, Timestamp};
 use keyward_policy::{Realm, Rotation};
-use serde_json::json;
 
 use crate::{
     context::RequestContext,
@@ -11,16 +10,17 @@ use crate::{
     handler::{HandlerError, HandlerResult},
     input::{self, Input},
     keys::{
-        change::{Change, Fate},
+        change::{Change, Ending},
         create, edit, grants,
         idempotency::{Replay, Token},
         key::{self, Key},
+        key_quotas::Growth,
         new_key::NewKey,
-        room::Growth,
         settings::Settings,
     },
     outcome::Outcome,
     principal::Principal,
+    to_json::object,
 };
 
 /// Ten years.
@@ -42,9 +42,9 @@ pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     // A grace is the old key's alone: the new one lives as long as its owner said.
     let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
     let growth = match old {
-        Fate::Stays => Growth::More,
-        Fate::Revoked { .. } => Growth::Same,
-        Fate::Ends(_) => Growth::MoreForNow,
+        Ending::None => Growth::More,
+        Ending::Revoked { .. } => Growth::Same,
+        Ending::At(_) => Growth::MoreForNow,
     };
     let new_key = NewKey { realm, kind: key.kind, settings: &settings, rotated_from: Some(&key.id), growth };
     // A repeat shows the key once more: it asks for as much as the first time, and for what the key opens by now.
@@ -52,7 +52,7 @@ pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
         authorise_repeat(context, principal, id, replay)?;
     }
     let new_key = context.authorise(principal, new_key)?;
-    let change = context.authorise(principal, Change::of_fate(&key, old.clone()))?;
+    let change = context.authorise(principal, Change::of_ending(&key, old.clone()))?;
     if let Some(replay) = replay {
         if replay.is_shown() {
             let repeated = create::repeated(context, principal, replay)?;
@@ -77,10 +77,10 @@ pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
 
     let view = new.view(principal.tenant(), context.policy, context.now);
     let previous = context.key(principal, id)?.summary(context.now);
-    let body = json!({ "apiKey": view, "previous": previous });
+    let body = object!({ "apiKey": view, "previous": previous });
     let outcome = create::shown(context, plaintext, token.as_ref(), body)?;
     let freshness = key.freshness(context.policy);
-    let outcome = if matches!(old, Fate::Stays) { outcome } else { outcome.publish([key.id.clone()]) };
+    let outcome = if matches!(old, Ending::None) { outcome } else { outcome.publish([key.id.clone()]) };
     Ok(promise(outcome, &old, freshness))
 }
 
@@ -122,9 +122,9 @@ fn repeated_without_old(
     authorise_repeat(context, principal, id, &replay)?;
     let (revoke, grace) = read(&context.call.body)?;
     let realm = context.policy.realm(&replay.key.realm);
-    let old = realm.map_or(Fate::Stays, |realm| old(realm, revoke, grace, None, context.now));
+    let old = realm.map_or(Ending::None, |realm| old(realm, revoke, grace, None, context.now));
     // It has ended, whenever that was to be.
-    let old = if matches!(old, Fate::Ends(_)) { Fate::Ends(context.now) } else { old };
+    let old = if matches!(old, Ending::At(_)) { Ending::At(context.now) } else { old };
     let freshness = Freshness::of_realm(context.policy, &replay.key.realm);
     Ok(promise(create::repeated(context, principal, replay)?, &old, freshness))
 }
@@ -135,23 +135,23 @@ fn old(
     grace: Option<u32>,
     expires_at: Option<Timestamp>,
     now: Timestamp,
-) -> Fate {
-    let revoked = || Fate::Revoked { reason: Some("rotated".to_owned()) };
+) -> Ending {
+    let revoked = || Ending::Revoked { reason: Some("rotated".to_owned()) };
     match (revoke, grace) {
         (Some(true), _) => revoked(),
         (None, None) if realm.rotation == Rotation::RevokeOld => revoked(),
         (_, Some(grace)) => {
-            let end = now.plus(i64::from(grace) * SECOND);
-            Fate::Ends(expires_at.map_or(end, |own| own.min(end)))
+            let end = now + Span::from_secs(grace.into());
+            Ending::At(expires_at.map_or(end, |own| own.min(end)))
         }
-        _ => Fate::Stays,
+        _ => Ending::None,
     }
 }
 
-fn promise(outcome: Outcome, old: &Fate, freshness: Freshness) -> Outcome {
+fn promise(outcome: Outcome, old: &Ending, freshness: Freshness) -> Outcome {
     match old {
-        Fate::Stays => outcome,
-        Fate::Revoked { .. } => outcome.promise("previous", "refusedEverywhereBy", freshness, None),
-        Fate::Ends(at) => outcome.promise("previous", "refusedEverywhereBy", freshness, Some(*at)),
+        Ending::None => outcome,
+        Ending::Revoked { .. } => outcome.promise("previous", "refusedEverywhereBy", freshness, None),
+        Ending::At(at) => outcome.promise("previous", "refusedEverywhereBy", freshness, Some(*at)),
     }
 }

@@ -1,25 +1,23 @@
 //! The part of a key that its owner sets: reading it from a request, and storing it.
 
-use std::collections::BTreeMap;
-
 use ipnet::IpNet;
 use keyward_core::{
     record::{KeyKind, Limits, Mode},
-    sql::Value as Bound,
+    sql::{self, FromRow, Row, SqlError, Value as Bound},
     time::{SECOND, Timestamp},
 };
 use keyward_policy::{Realm, scope};
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use crate::{
     addresses,
     enum_text::text_of,
     input::{self, FieldErrors, Input, invalid},
     keys::{grants, limits},
-    rows::{from_integer, from_json_text, from_nullable_json_text},
+    rows,
     tenants::tenant::TenantPlan,
     text,
+    to_json::ToJson,
 };
 
 /// Names of these fields in the API.
@@ -51,54 +49,62 @@ pub const MEASURED: [&str; 7] =
     ["name", "scopes", "allowed_ips", "allowed_origins", "tags", "metadata", "search"];
 
 /// What an edit can change.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// For people.
     pub name: String,
     /// Scopes and wildcards.
-    #[serde(deserialize_with = "from_json_text")]
     pub scopes: Vec<String>,
     /// Scopes of the admin API that it was [given](grants::of_admin_api) with them; `None` in what an older build has
     /// stored.
-    #[serde(default, deserialize_with = "from_nullable_json_text")]
     pub admin_scopes: Option<Vec<String>>,
     /// Limits that it names itself; `None` inherits.
-    #[serde(flatten, deserialize_with = "limit_columns")]
     pub rate_limit: Limits,
     /// Addresses it may be used from; empty for any.
-    #[serde(deserialize_with = "from_json_text")]
     pub allowed_ips: Vec<IpNet>,
     /// Origins it may be used from, if it is publishable.
-    #[serde(deserialize_with = "from_json_text")]
     pub allowed_origins: Vec<String>,
     /// For finding it.
-    #[serde(deserialize_with = "from_json_text")]
     pub tags: Vec<String>,
-    /// The owner's own.
-    #[serde(deserialize_with = "from_json_text")]
-    pub metadata: BTreeMap<String, String>,
+    /// The owner's own: texts by their names.
+    pub metadata: Map<String, Value>,
     /// The first moment at which it no longer passes.
     pub expires_at: Option<Timestamp>,
     /// Live or test.
     pub mode: Mode,
     /// Whether its object is asked about each request, whatever the realm's freshness.
-    #[serde(deserialize_with = "from_integer")]
     pub strict: bool,
 }
 
-fn limit_columns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Limits, D::Error> {
-    #[derive(Deserialize)]
-    struct Columns {
-        per_minute: Option<u32>,
-        per_day: Option<u32>,
+impl FromRow for Settings {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        let ranges = rows::strings(row, "allowed_ips")?;
+        let ranges: Result<Vec<IpNet>, _> = ranges.iter().map(|range| range.parse()).collect();
+        let admin_scopes = row.get::<Option<String>>("admin_scopes")?;
+        Ok(Self {
+            name: row.get("name")?,
+            scopes: rows::strings(row, "scopes")?,
+            admin_scopes: admin_scopes.map(|_| rows::strings(row, "admin_scopes")).transpose()?,
+            rate_limit: Limits { per_minute: row.get("per_minute")?, per_day: row.get("per_day")? },
+            allowed_ips: ranges.map_err(|_| sql::unreadable("allowed_ips"))?,
+            allowed_origins: rows::strings(row, "allowed_origins")?,
+            tags: rows::strings(row, "tags")?,
+            metadata: metadata(row)?,
+            expires_at: row.get("expires_at")?,
+            mode: rows::enumerated(row, "mode", &Mode::ALL)?,
+            strict: row.get("strict")?,
+        })
     }
-    let Columns { per_minute, per_day } = Columns::deserialize(deserializer)?;
-    Ok(Limits { per_minute, per_day })
+}
+
+fn metadata(row: &Row) -> Result<Map<String, Value>, SqlError> {
+    let metadata = rows::object(row, "metadata")?;
+    if metadata.values().all(Value::is_string) { Ok(metadata) } else { Err(sql::unreadable("metadata")) }
 }
 
 /// For whom settings are read.
 #[derive(Clone, Copy)]
-pub struct Circumstances {
+pub struct SettingsContext {
     /// The key's realm.
     pub realm: &'static Realm,
     /// The key's kind.
@@ -168,7 +174,7 @@ impl Settings {
             allowed_ips: Vec::new(),
             allowed_origins: Vec::new(),
             tags: Vec::new(),
-            metadata: BTreeMap::new(),
+            metadata: Map::new(),
             expires_at: None,
             mode: Mode::Live,
             strict: false,
@@ -177,7 +183,7 @@ impl Settings {
 
     /// Reads every field that the request names over what holds so far; each as a whole. Whatever
     /// is wrong is noted in `body`.
-    pub fn read(&mut self, body: &mut Input, of: Circumstances) {
+    pub fn read(&mut self, body: &mut Input, of: SettingsContext) {
         if let Some(name) = body.present("name", |value| input::line(value, 1, 100)) {
             self.name = name;
         }
@@ -247,14 +253,14 @@ impl Settings {
         .join("\n");
         vec![
             ("name", self.name.as_str().into()),
-            ("scopes", json(json!(self.scopes))),
-            ("admin_scopes", self.admin_scopes.as_ref().map(|scopes| json!(scopes).to_string()).into()),
+            ("scopes", json(self.scopes.to_json())),
+            ("admin_scopes", self.admin_scopes.as_ref().map(|scopes| scopes.to_json().to_string()).into()),
             ("per_minute", self.rate_limit.per_minute.into()),
             ("per_day", self.rate_limit.per_day.into()),
-            ("allowed_ips", json(json!(self.allowed_ips))),
-            ("allowed_origins", json(json!(self.allowed_origins))),
-            ("tags", json(json!(self.tags))),
-            ("metadata", json(json!(self.metadata))),
+            ("allowed_ips", json(self.allowed_ips.to_json())),
+            ("allowed_origins", json(self.allowed_origins.to_json())),
+            ("tags", json(self.tags.to_json())),
+            ("metadata", json(self.metadata.to_json())),
             ("expires_at", self.expires_at.into()),
             ("mode", text_of(self.mode).into()),
             ("strict", i64::from(self.strict).into()),
@@ -269,7 +275,7 @@ fn searched(text: &str) -> String {
     searched
 }
 
-fn scopes(value: &Value, of: Circumstances) -> Result<Vec<String>, FieldErrors> {
+fn scopes(value: &Value, of: SettingsContext) -> Result<Vec<String>, FieldErrors> {
     let scopes = input::list(value, MOST_SCOPES, |scope| {
         let scope = input::text(scope)?;
         match grants::may(of.realm, of.kind, &scope, of.as_admin) {

@@ -1,17 +1,17 @@
 //! The calls that list and change members.
 
 use keyward_core::sql::{self, SqlError};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::{event::AuditEvent, short},
     authorise::Act,
     context::RequestContext,
     email,
-    enum_text::{self, text_of},
+    enum_text::text_of,
     error::{ApiError, Code},
     handler::{HandlerError, HandlerResult},
-    input::Input,
+    input::{self, Input},
     members::{
         member::{self, COLUMNS, MemberRow},
         membership::Membership,
@@ -20,6 +20,7 @@ use crate::{
     password::rules as password,
     principal::{Member, Principal, Role},
     quotas::{self, Quota},
+    to_json::object,
 };
 
 /// `GET /members`: in the order they were added.
@@ -31,14 +32,14 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
     let (rows, next) =
         context.read_page::<MemberRow>("members", tenant_id, &statement, &[tenant_id.into()], 0)?;
     let members: Vec<Value> = rows.iter().map(MemberRow::view).collect();
-    Ok(Outcome::ok(json!({ "members": members, "nextCursor": next })))
+    Ok(Outcome::ok(object!({ "members": members, "nextCursor": next })))
 }
 
 /// `GET /members/{id}`
 pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let person = MemberRow::load(context.db, principal.tenant_id(), id)?;
     let person = person.ok_or_else(|| ApiError::not_found("member"))?;
-    Ok(Outcome::ok(json!({ "member": person.view() })))
+    Ok(Outcome::ok(object!({ "member": person.view() })))
 }
 
 /// `POST /members`
@@ -48,7 +49,7 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
     joins(None).require(context, &principal)?;
     let mut body = Input::body(&context.call.body, &["email", "role", "password"])?;
     let address = body.required("email", email::chosen);
-    let role = body.required("role", |value| enum_text::read(value, &Role::ALL));
+    let role = body.required("role", |value| input::one_of_enum(value, &Role::ALL));
     let account = [address.as_deref().unwrap_or_default(), &tenant.name];
     let chosen = body.required("password", |value| password::chosen(value, &account));
     let (Some(address), Some(role), Some(chosen)) = (address, role, chosen) else {
@@ -63,7 +64,7 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
     let person = member::new(context, &tenant.id, &address, role, &stored);
     context.authorise(&principal, joins(Some(&person)))?.store(context)?;
     note(context, member, "member.create", &person.id, Value::Null, person.view())?;
-    Ok(context.created(&format!("/members/{}", person.id), json!({ "member": person.view() })))
+    Ok(context.created(&format!("/members/{}", person.id), object!({ "member": person.view() })))
 }
 
 /// `PATCH /members/{id}`: an owner changes role or password of anybody; everybody changes the own
@@ -77,7 +78,7 @@ pub fn edit(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Hand
     let person = MemberRow::load(context.db, &tenant.id, id)?;
     let known: &[&str] = if own { &["role", "password", "currentPassword"] } else { &["role", "password"] };
     let mut body = Input::body(&context.call.body, known)?;
-    let role = body.present("role", |value| enum_text::read(value, &Role::ALL));
+    let role = body.present("role", |value| input::one_of_enum(value, &Role::ALL));
     let account = [person.as_ref().map_or("", |person| person.email.as_str()), &tenant.name];
     let chosen = body.present("password", |value| password::chosen(value, &account));
     let current = body.present("currentPassword", password::typed);
@@ -89,7 +90,7 @@ pub fn edit(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Hand
     let person = person.ok_or_else(|| ApiError::not_found("member"))?;
     let role = role.filter(|role| *role != person.role);
     if role.is_none() && chosen.is_none() {
-        return Ok(Outcome::ok(json!({ "member": person.view() })));
+        return Ok(Outcome::ok(object!({ "member": person.view() })));
     }
     let mut changed = MemberRow { role: role.unwrap_or(person.role), ..person.clone() };
     let asked = changed.clone();
@@ -117,7 +118,7 @@ pub fn edit(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Hand
         after.insert("passwordChanged".to_owned(), true.into());
     }
     note(context, member, "member.edit", id, before, after)?;
-    Ok(Outcome::ok(json!({ "member": changed.view() })))
+    Ok(Outcome::ok(object!({ "member": changed.view() })))
 }
 
 /// `DELETE /members/{id}`

@@ -1,12 +1,11 @@
 //! A member as stored. E-mail addresses are unique over all tenants, since signing in comes before a tenant is known.
 
 use keyward_core::{
-    sql::{self, Sql, SqlError},
+    sql::{self, FromRow, Row, Sql, SqlError},
     time::Timestamp,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
-use unicode_normalization::UnicodeNormalization;
+use keyward_unicode::nfd;
+use serde_json::Value;
 
 use crate::{
     context::RequestContext,
@@ -14,13 +13,15 @@ use crate::{
     handler::HandlerError,
     ids,
     principal::Role,
+    rows,
+    to_json::object,
 };
 
 /// Columns of [`MemberRow`].
 pub const COLUMNS: &str = "id, tenant_id, email, role, password, created_at";
 
 /// A member as stored.
-#[derive(Clone, Deserialize)]
+#[derive(Clone)]
 pub struct MemberRow {
     /// Id.
     pub id: String,
@@ -36,11 +37,24 @@ pub struct MemberRow {
     pub created_at: Timestamp,
 }
 
+impl FromRow for MemberRow {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            id: row.get("id")?,
+            tenant_id: row.get("tenant_id")?,
+            email: row.get("email")?,
+            role: rows::enumerated(row, "role", &Role::ALL)?,
+            password: row.get("password")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+}
+
 impl MemberRow {
     /// The member with this address, of whatever tenant: for signing in only.
     pub fn by_email(db: &dyn Sql, email: &str) -> Result<Option<Self>, SqlError> {
         // Before addresses were kept in one normal form, they were kept as typed.
-        let decomposed: String = email.nfd().collect();
+        let decomposed = nfd(email).into_owned();
         let statement = format!("SELECT {COLUMNS} FROM members WHERE email IN (?, ?)");
         sql::query_one(db, &statement, &[email.into(), decomposed.into()])
     }
@@ -53,7 +67,7 @@ impl MemberRow {
 
     /// As the API shows it.
     pub fn view(&self) -> Value {
-        json!({
+        object!({
             "id": self.id,
             "email": self.email,
             "role": self.role,

@@ -4,7 +4,7 @@
 use keyward_core::{entropy, secret::Secret, time::Timestamp};
 
 use crate::{
-    attempts::{MOST_LOOKS, MOST_LOOKS_UNSEEN},
+    attempts::{MOST_LOOKS, MOST_LOOKS_THROTTLED},
     context::RequestContext,
     error::{ApiError, Code},
     handler::HandlerError,
@@ -21,7 +21,7 @@ pub enum Verdict {
     /// Not the member's.
     Wrong,
     /// Not the member's, and to be answered as if nobody had looked.
-    Unseen(ApiError),
+    Throttled(ApiError),
 }
 
 impl RequestContext<'_> {
@@ -31,13 +31,13 @@ impl RequestContext<'_> {
             return Ok(derived.stored());
         }
         let salt = entropy::bytes(self.entropy);
-        Err(HandlerError::Derive(PasswordJob {
+        Err(HandlerError::Derive(Box::new(PasswordJob {
             purpose: Purpose::Set,
             password: normalised(password),
             salt,
             iterations: ITERATIONS,
-            held: None,
-        }))
+            refusal_if_wrong: None,
+        })))
     }
 
     /// Checks a password that is typed to sign in. `person` is `None` for an address that nobody has: it takes as
@@ -45,13 +45,13 @@ impl RequestContext<'_> {
     ///
     /// Failures are counted of the address from this network, of the address, of the network and of its site. Only the
     /// first counter holds back whoever comes from a network from which the person has signed in before: so strangers
-    /// elsewhere cannot keep anybody out, nor can neighbours who try other addresses, or call too often (`crowded`).
+    /// elsewhere cannot keep anybody out, nor can neighbours who try other addresses, or call too often (`rate_limited`).
     pub fn check_sign_in(
         &mut self,
         email: &str,
         password: &Secret,
         person: Option<&MemberRow>,
-        crowded: Option<ApiError>,
+        rate_limited: Option<ApiError>,
     ) -> Result<Verdict, HandlerError> {
         let pair = Counter::of_pair(email, &self.call.address);
         let wide = Counter::wide(email, &self.call.address);
@@ -61,8 +61,8 @@ impl RequestContext<'_> {
             for counter in &wide {
                 held_until = held_until.max(context.blocked_until(counter)?);
             }
-            let held = || crowded.clone().or_else(|| held_until.map(|until| context.too_many(until)));
-            let held = held().map(Box::new);
+            let held = || rate_limited.clone().or_else(|| held_until.map(|until| context.too_many(until)));
+            let held = held();
             match &held {
                 None => {
                     if let Some(until) = context.blocked_after_others(&pair, MOST_LOOKS, None)? {
@@ -76,9 +76,11 @@ impl RequestContext<'_> {
                     if let Some(person) = person
                         && context.knows_network(&person.id)?
                         && context.count_known(&person.id).is_ok()
-                        && context.blocked_after_others(&pair, MOST_LOOKS_UNSEEN, crowded)?.is_none() => {}
+                        && context
+                            .blocked_after_others(&pair, MOST_LOOKS_THROTTLED, rate_limited)?
+                            .is_none() => {}
                 // The same for every address: what holds back the pair would tell that it was let through to here.
-                Some(refusal) => return Err(ApiError::clone(refusal).into()),
+                Some(refusal) => return Err(refusal.clone().into()),
             }
             context.count(&pair)?;
             Ok(held)
@@ -91,7 +93,7 @@ impl RequestContext<'_> {
         }
         Ok(match held {
             _ if right => Verdict::Right,
-            Some(refusal) => Verdict::Unseen(*refusal),
+            Some(refusal) => Verdict::Throttled(refusal),
             None => Verdict::Wrong,
         })
     }
@@ -127,10 +129,10 @@ impl RequestContext<'_> {
         password: &Secret,
         stored: Option<&str>,
         own: &Counter,
-        count: impl FnOnce(&Self) -> Result<Option<Box<ApiError>>, HandlerError>,
-    ) -> Result<(bool, Option<Box<ApiError>>), HandlerError> {
+        count: impl FnOnce(&Self) -> Result<Option<ApiError>, HandlerError>,
+    ) -> Result<(bool, Option<ApiError>), HandlerError> {
         let held = match self.derived(Purpose::Verify) {
-            Some(derived) => derived.held,
+            Some(derived) => derived.refusal_if_wrong,
             None => {
                 let held = count(self)?;
                 self.begin(own);
@@ -145,7 +147,8 @@ impl RequestContext<'_> {
             let Some(derived) = self.derived(purpose) else {
                 let (iterations, salt) = stored.and_then(parameters).unwrap_or_else(|| self.nobodys(email));
                 let password = password.clone();
-                return Err(HandlerError::Derive(PasswordJob { purpose, password, salt, iterations, held }));
+                let job = PasswordJob { purpose, password, salt, iterations, refusal_if_wrong: held };
+                return Err(HandlerError::Derive(Box::new(job)));
             };
             self.keep_if_refused();
             if stored.is_some_and(|stored| derived.is(stored)) {

@@ -4,8 +4,8 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use keyward_core::secret::Secret;
+use keyward_unicode::nfkc;
 use subtle::ConstantTimeEq;
-use unicode_normalization::UnicodeNormalization;
 
 use crate::error::ApiError;
 
@@ -39,14 +39,14 @@ pub struct PasswordJob {
     /// The number of iterations.
     pub iterations: u32,
     /// How the attempt is refused unless the password is right, if all others are held back.
-    pub held: Option<Box<ApiError>>,
+    pub refusal_if_wrong: Option<ApiError>,
 }
 
 impl PasswordJob {
     /// The job, done.
     pub fn done(&self, key: [u8; 32]) -> Derived {
         let Self { purpose, salt, iterations, .. } = *self;
-        Derived { purpose, salt, iterations, key, held: self.held.clone() }
+        Derived { purpose, salt, iterations, key, refusal_if_wrong: self.refusal_if_wrong.clone() }
     }
 }
 
@@ -57,7 +57,7 @@ pub struct Derived {
     salt: [u8; SALT_BYTES],
     iterations: u32,
     key: [u8; 32],
-    pub(super) held: Option<Box<ApiError>>,
+    pub(super) refusal_if_wrong: Option<ApiError>,
 }
 
 impl Derived {
@@ -76,7 +76,7 @@ impl Derived {
 /// The form in which a password is derived, so that it is the same whatever keyboard typed it (NIST SP 800-63B,
 /// 3.1.1.2).
 pub fn normalised(password: &Secret) -> Secret {
-    Secret::new(password.expose().nfkc().collect::<String>())
+    Secret::new(nfkc(password.expose()).into_owned())
 }
 
 /// Iterations and salt of a stored password.

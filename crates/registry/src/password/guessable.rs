@@ -2,6 +2,8 @@
 //! and what goes on as everybody expects. There is no rule of composition: a password is taken apart into as few parts as
 //! possible, each of which somebody who guesses has in a list, and it must have more than a few.
 
+use keyward_unicode::is_alphanumeric;
+
 use crate::text;
 
 /// Words, names and short passwords that lists of the most used passwords are made of, one a line.
@@ -44,7 +46,7 @@ pub fn is_guessable(password: &str, account: &[&str]) -> bool {
 /// A text itself and the words in it.
 fn words(text: &str) -> Vec<Vec<char>> {
     let text = text::folded(text);
-    let pieces = text.split(|c: char| !c.is_alphanumeric());
+    let pieces = text.split(|c: char| !is_alphanumeric(c));
     std::iter::once(text.as_str())
         .chain(text.split('@'))
         .chain(pieces)

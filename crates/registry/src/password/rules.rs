@@ -1,8 +1,8 @@
 //! Which passwords may be chosen, and how long one that is typed may be.
 
 use keyward_core::secret::Secret;
+use keyward_unicode::nfkc;
 use serde_json::Value as Json;
-use unicode_normalization::UnicodeNormalization;
 
 use crate::{
     error::ApiError,
@@ -34,7 +34,7 @@ pub fn chosen(value: &Json, account: &[&str]) -> Result<Secret, FieldErrors> {
 /// What is wrong with it.
 pub fn of_fit_length(value: &Json) -> Result<Secret, FieldErrors> {
     let text = input::text(value)?;
-    match text.nfkc().count() {
+    match nfkc(&text).chars().count() {
         12..=LONGEST_CHARS => Ok(Secret::new(text)),
         length => invalid(format!("must be 12 to {LONGEST_CHARS} characters long, not {length}")),
     }
@@ -54,7 +54,7 @@ pub fn require_unguessable(chosen: &Secret, account: &[&str]) -> Result<(), ApiE
 /// What is wrong with it.
 pub fn typed(value: &Json) -> Result<Secret, FieldErrors> {
     let text = input::text(value)?;
-    if text.chars().count().min(text.nfkc().count()) > LONGEST_CHARS {
+    if text.chars().count().min(nfkc(&text).chars().count()) > LONGEST_CHARS {
         invalid(format!("can be at most {LONGEST_CHARS} characters long"))
     } else {
         Ok(Secret::new(text))

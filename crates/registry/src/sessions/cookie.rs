@@ -2,12 +2,12 @@
 
 use keyward_core::{
     cookie::{self, SESSION_COOKIE, SameSite},
-    time::SECOND,
+    time::Span,
 };
 
 /// `Set-Cookie` for a new session.
-pub fn set_cookie(token: &str, life_ms: i64) -> String {
-    cookie::set(SESSION_COOKIE, token, life_ms / SECOND, SameSite::Strict)
+pub fn set_cookie(token: &str, life: Span) -> String {
+    cookie::set(SESSION_COOKIE, token, life, SameSite::Strict)
 }
 
 /// `Set-Cookie` that ends the session in the browser.

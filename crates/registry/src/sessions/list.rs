@@ -4,8 +4,7 @@ use keyward_core::{
     sql::{self, SqlError},
     time::Timestamp,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::event::AuditEvent,
@@ -16,6 +15,7 @@ use crate::{
     outcome::Outcome,
     principal::{Member, Role},
     sessions::{cookie::clear_cookie, store::end_all},
+    to_json::object,
 };
 
 /// What ids begin with, and how much of the token's hash follows: enough to name one, and nothing to sign in with.
@@ -23,7 +23,6 @@ const ID_PREFIX: &str = "ses_";
 const ID_LENGTH: usize = 24;
 
 /// A session as listed.
-#[derive(Deserialize)]
 struct Row {
     hash: String,
     member_id: String,
@@ -35,13 +34,15 @@ struct Row {
     agent: Option<String>,
 }
 
+keyward_core::from_row!(Row { hash, member_id, created_at, expires_at, seen_at, network, agent });
+
 const COLUMNS: &str = "hash, member_id, created_at, expires_at, seen_at, network, agent";
 
 impl Row {
     /// As the API shows it. `present`: hash of the session that asks.
     fn view(&self, present: &str) -> Value {
         let seen_at = self.seen_at.unwrap_or(self.created_at);
-        json!({
+        object!({
             "id": id(&self.hash),
             "memberId": self.member_id,
             "createdAt": self.created_at.to_rfc3339(),
@@ -78,7 +79,7 @@ fn list(context: &RequestContext<'_>, member: &Member, of: &str) -> HandlerResul
     let values = [of.into(), tenant_id.into(), context.now.into()];
     let (rows, next) = context.read_page::<Row>("sessions", tenant_id, &statement, &values, 0)?;
     let sessions: Vec<Value> = rows.iter().map(|row| row.view(&member.session)).collect();
-    Ok(Outcome::ok(json!({ "sessions": sessions, "nextCursor": next })))
+    Ok(Outcome::ok(object!({ "sessions": sessions, "nextCursor": next })))
 }
 
 /// `DELETE /sessions/{id}`: one of one's own; as an owner, of anybody in the tenant.
@@ -95,7 +96,7 @@ pub fn end(context: &mut RequestContext<'_>, member: &Member, session: &str) -> 
     let row = sql::query_one::<Row>(context.db, &statement, &values)?.filter(|row| id(&row.hash) == session);
     let row = row.ok_or_else(|| ApiError::not_found("session"))?;
     context.db.run("DELETE FROM sessions WHERE hash = ?", &[row.hash.as_str().into()])?;
-    note(context, member, &row.member_id, json!({ "session": session }))?;
+    note(context, member, &row.member_id, object!({ "session": session }))?;
     let outcome = Outcome::no_content();
     let own = row.hash == member.session;
     Ok(if own { outcome.header("Set-Cookie", clear_cookie()) } else { outcome })
@@ -105,7 +106,7 @@ pub fn end(context: &mut RequestContext<'_>, member: &Member, session: &str) -> 
 pub fn end_others(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
     // What ends nothing leaves no trace either: it could be repeated without end.
     if end_all(context, &member.id, &member.session)? {
-        note(context, member, &member.id, json!({ "session": "others" }))?;
+        note(context, member, &member.id, object!({ "session": "others" }))?;
     }
     Ok(Outcome::no_content())
 }
@@ -114,7 +115,7 @@ pub fn end_others(context: &mut RequestContext<'_>, member: &Member, _: &str) ->
 pub fn end_of_member(context: &mut RequestContext<'_>, member: &Member, id: &str) -> HandlerResult {
     require_of_tenant(context, member, id)?;
     if end_all(context, id, &member.session)? {
-        note(context, member, id, json!({ "session": "all" }))?;
+        note(context, member, id, object!({ "session": "all" }))?;
     }
     Ok(Outcome::no_content())
 }

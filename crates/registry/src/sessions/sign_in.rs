@@ -4,9 +4,9 @@ use keyward_core::{
     network,
     record::TenantStatus,
     secret::Secret,
-    time::{HOUR, Timestamp},
+    time::{Span, Timestamp},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::{
@@ -14,7 +14,6 @@ use crate::{
         event::{Actor, AuditEvent},
     },
     context::RequestContext,
-    effect::Effect,
     email,
     error::{ApiError, Code},
     handler::{HandlerError, HandlerResult},
@@ -30,23 +29,24 @@ use crate::{
         token::{new_token, token_hash},
     },
     tenants::tenant::Tenant,
+    to_json::object,
 };
 
 /// How long a session lasts.
-const LIFE_MS: i64 = 12 * HOUR;
+const LIFE: Span = Span::from_hours(12);
 
 /// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
 pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
-    let counted = context.count_stranger(Effect::Admits);
-    let crowded = context.state.crowded.as_deref().cloned().or(counted.err());
-    let (email, typed) = match (read_credentials(&context.call.body), &crowded) {
-        (Err(_), Some(crowded)) => return Err(crowded.clone().into()),
+    let counted = context.count_stranger();
+    let rate_limited = context.state.rate_limited.clone().or(counted.err());
+    let (email, typed) = match (read_credentials(&context.call.body), &rate_limited) {
+        (Err(_), Some(rate_limited)) => return Err(rate_limited.clone().into()),
         (credentials, _) => credentials?,
     };
     let person = MemberRow::by_email(context.db, &email)?;
-    let refusal = match (context.check_sign_in(&email, &typed, person.as_ref(), crowded)?, &person) {
+    let refusal = match (context.check_sign_in(&email, &typed, person.as_ref(), rate_limited)?, &person) {
         (Verdict::Right, Some(person)) => return open(context, person),
-        (Verdict::Unseen(refusal), _) => refusal,
+        (Verdict::Throttled(refusal), _) => refusal,
         (Verdict::Right | Verdict::Wrong, _) => {
             ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
         }
@@ -72,7 +72,7 @@ fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
 
     context.remember_network(&person.id)?;
     let token = new_token(context.secrets, context.entropy);
-    let expires_at = context.now.plus(LIFE_MS);
+    let expires_at = context.now + LIFE;
     context.db.run("DELETE FROM sessions WHERE expires_at <= ?", &[context.now.into()])?;
     store::bound(context, &person.id)?;
     let columns = [
@@ -93,15 +93,15 @@ fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
         "session.create",
         &person.id,
     )?;
-    let cookie = set_cookie(&token, LIFE_MS);
+    let cookie = set_cookie(&token, LIFE);
     let member = view(&person.id, &person.email, person.role, &tenant);
-    let body = json!({ "token": token, "expiresAt": expires_at.to_rfc3339(), "member": member });
+    let body = object!({ "token": token, "expiresAt": expires_at.to_rfc3339(), "member": member });
     Ok(context.created("/session", body).header("Set-Cookie", cookie))
 }
 
 /// Who is signed in. `operator`: whether it may manage tenants.
 fn view(id: &str, email: &str, role: Role, tenant: &Tenant) -> Value {
-    json!({
+    object!({
         "id": id,
         "email": email,
         "role": role,
@@ -112,9 +112,9 @@ fn view(id: &str, email: &str, role: Role, tenant: &Tenant) -> Value {
 
 /// `GET /session`: who am I.
 pub fn show(_: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
-    Ok(Outcome::ok(json!({
+    Ok(Outcome::ok(object!({
         "member": view(&member.id, &member.email, member.role, &member.tenant),
-        "tenant": { "id": member.tenant.id, "name": member.tenant.name },
+        "tenant": object!({ "id": member.tenant.id, "name": member.tenant.name }),
         "expiresAt": member.expires_at.to_rfc3339(),
         "steppedUpUntil": member.stepped_up_until().map(Timestamp::to_rfc3339),
     })))

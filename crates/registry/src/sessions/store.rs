@@ -1,13 +1,13 @@
 //! Sessions as they are stored: how many there are, when they were last used, and their ends.
 
-use keyward_core::{network, sql::SqlError, time::MINUTE};
+use keyward_core::{network, sql::SqlError, time::Span};
 
 use crate::context::RequestContext;
 
 /// Sessions that a member has at once: the oldest give way.
 const MOST_SESSIONS: u32 = 100;
 /// How exactly is kept when a session was last used, so that not every call writes.
-const SEEN_EVERY_MS: i64 = 5 * MINUTE;
+const SEEN_EVERY: Span = Span::from_mins(5);
 
 /// Ends all sessions of a member but this one; the hash may be empty. Whether there were any.
 ///
@@ -35,9 +35,12 @@ pub fn bound(context: &RequestContext<'_>, member_id: &str) -> Result<(), SqlErr
 /// What SQLite says.
 pub fn see(context: &RequestContext<'_>, hash: &str) -> Result<(), SqlError> {
     let network = network::of(&context.call.address);
-    let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ? WHERE hash = ? AND COALESCE(seen_at, 0) <= ?";
-    let long_ago = context.now.plus(-SEEN_EVERY_MS);
+    let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ?
+        WHERE hash = ? AND (COALESCE(seen_at, 0) <= ? OR seen_at > ?)";
+    let (now, long_ago) = (context.now, context.now - SEEN_EVERY);
     let agent = context.call.agent.clone();
-    context.db.run(see, &[context.now.into(), network.into(), agent.into(), hash.into(), long_ago.into()])?;
+    // In the future it was not: the clock was set back.
+    let values = [now.into(), network.into(), agent.into(), hash.into(), long_ago.into(), now.into()];
+    context.db.run(see, &values)?;
     Ok(())
 }

@@ -2,18 +2,17 @@
 //! decision needs of the tenant.
 
 use keyward_core::record::TenantStatus;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     audit::{daily::Kind, event::AuditEvent, short},
     authorise::Act,
     context::RequestContext,
     effect::Effect,
-    enum_text,
     error::ApiError,
     freshness::Freshness,
     handler::{HandlerError, HandlerResult},
-    input::Input,
+    input::{self, Input},
     members::{
         member::{self, MemberRow},
         membership::Membership,
@@ -21,12 +20,13 @@ use crate::{
     outbox,
     outcome::Outcome,
     principal::{Principal, Role},
-    quotas, room,
+    quotas, storage,
     tenants::{
         fields::{code, name, owner, plan, refuse_taken},
         store::{Revision, insert},
         tenant::{COLUMNS, Tenant, TenantPlan},
     },
+    to_json::object,
 };
 
 const FIELDS: [&str; 6] = ["name", "code", "status", "plan", "rateLimit", "quotas"];
@@ -37,16 +37,16 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
         format!("SELECT rowid AS position, {COLUMNS} FROM tenants WHERE rowid > ? ORDER BY rowid LIMIT ?");
     let (rows, next) = context.read_page::<Tenant>("tenants", principal.tenant_id(), &statement, &[], 0)?;
     let tenants: Vec<Value> = rows.iter().map(Tenant::view).collect();
-    Ok(Outcome::ok(json!({ "tenants": tenants, "nextCursor": next })))
+    Ok(Outcome::ok(object!({ "tenants": tenants, "nextCursor": next })))
 }
 
 /// `GET /tenants/{id}`
 pub fn show(context: &mut RequestContext<'_>, _: &Principal, id: &str) -> HandlerResult {
     let tenant = Tenant::load(context.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
-    Ok(Outcome::ok(json!({
+    Ok(Outcome::ok(object!({
         "tenant": tenant.view(),
         "quotas": quotas::view(context, &tenant)?,
-        "storage": room::view(context.db, context.policy)?,
+        "storage": storage::view(context.db, context.policy)?,
     })))
 }
 
@@ -90,7 +90,7 @@ pub fn add(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> 
     let tenant = Tenant::load(context.db, &id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
     let view = tenant.view();
     note(context, principal, &id, "tenant.create", &id, (&Value::Null, &view))?;
-    let mut answer = json!({ "tenant": view });
+    let mut answer = object!({ "tenant": view });
     if let (Some(person), Some(answer)) = (person, answer.as_object_mut()) {
         note(context, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
         answer.insert("owner".to_owned(), person.view());
@@ -112,7 +112,7 @@ pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
         new.code = Some(code);
     }
     new.status =
-        body.present("status", |value| enum_text::read(value, &TenantStatus::ALL)).unwrap_or(new.status);
+        body.present("status", |value| input::one_of_enum(value, &TenantStatus::ALL)).unwrap_or(new.status);
     new.plan = plan(&mut body, context, new.plan);
     if let Some(own) = body.nullable("quotas", |value| quotas::read(value, &old.quotas)) {
         new.quotas = own.unwrap_or_default();
@@ -131,7 +131,7 @@ pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
         }
         note(context, principal, id, "tenant.edit", id, (&before, &after))?;
     }
-    let answer = Outcome::ok(json!({ "tenant": new.view() })).publish(outbox::untold(context.db, id)?);
+    let answer = Outcome::ok(object!({ "tenant": new.view() })).publish(outbox::untold(context.db, id)?);
     Ok(answer.allow_partial().promise("", "effectiveEverywhereBy", Freshness::of_all(context.policy), None))
 }
 

@@ -4,7 +4,6 @@ use keyward_core::{
     record::TenantStatus,
     sql::{Sql, SqlError, Value as Bound},
 };
-use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
     enum_text::text_of,
     ids, rows,
     tenants::tenant::{Tenant, TenantPlan},
+    to_json::ToJson,
 };
 
 /// Characters of a code that the gate chooses: none that is easily taken for another. So many codes there
@@ -98,7 +98,7 @@ impl Authorised<Revision<'_>> {
             ("plan", new.plan.name.clone().into()),
             ("per_minute", new.plan.per_minute.into()),
             ("per_day", new.plan.per_day.into()),
-            ("quotas", (!new.quotas.is_empty()).then(|| json!(new.quotas).to_string()).into()),
+            ("quotas", (!new.quotas.is_empty()).then(|| new.quotas.to_json().to_string()).into()),
             ("updated_at", Bound::from(context.now)),
         ];
         rows::update(context.db, "tenants", &new.id, &columns)

@@ -4,23 +4,22 @@ use std::collections::BTreeMap;
 
 use keyward_core::{
     record::TenantStatus,
-    sql::{self, Sql, SqlError},
+    sql::{self, FromRow, Row, Sql, SqlError},
     time::Timestamp,
 };
-use serde::{Deserialize, Deserializer};
-use serde_json::{Value, json};
+use serde_json::Value;
 
-use crate::rows::{from_integer, from_nullable_json_text};
+use crate::{rows, to_json::object};
 
 /// Columns of [`Tenant`].
 pub const COLUMNS: &str =
     "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at";
 
 /// Quotas that one tenant was given in place of the policy's, by name.
-pub type OwnQuotas = BTreeMap<String, u32>;
+pub type OwnQuotas = BTreeMap<String, u64>;
 
 /// A tenant as stored.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug)]
 pub struct Tenant {
     /// A UUID.
     pub id: String,
@@ -32,13 +31,10 @@ pub struct Tenant {
     /// Whether its keys pass and its members may act.
     pub status: TenantStatus,
     /// What it may do.
-    #[serde(flatten)]
     pub plan: TenantPlan,
     /// Whether it is the one that was set up first, whose owners manage tenants.
-    #[serde(deserialize_with = "from_integer")]
     pub operator: bool,
     /// Quotas that it was given in place of the policy's.
-    #[serde(default, deserialize_with = "own_quotas")]
     pub quotas: OwnQuotas,
     /// Since when.
     pub created_at: Timestamp,
@@ -47,10 +43,9 @@ pub struct Tenant {
 }
 
 /// What a tenant was given.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TenantPlan {
     /// Its plan, which routes may ask for.
-    #[serde(rename = "plan")]
     pub name: Option<String>,
     /// Limit per minute of its keys that name none.
     pub per_minute: Option<u32>,
@@ -73,8 +68,32 @@ impl TenantPlan {
     }
 }
 
-fn own_quotas<'de, D: Deserializer<'de>>(deserializer: D) -> Result<OwnQuotas, D::Error> {
-    Ok(from_nullable_json_text(deserializer)?.unwrap_or_default())
+impl FromRow for Tenant {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            id: row.get("id")?,
+            code: row.get("code")?,
+            name: row.get("name")?,
+            status: rows::enumerated(row, "status", &TenantStatus::ALL)?,
+            plan: TenantPlan {
+                name: row.get("plan")?,
+                per_minute: row.get("per_minute")?,
+                per_day: row.get("per_day")?,
+            },
+            operator: row.get("operator")?,
+            quotas: own_quotas(row)?,
+            created_at: row.get("created_at")?,
+            updated_at: row.get("updated_at")?,
+        })
+    }
+}
+
+fn own_quotas(row: &Row) -> Result<OwnQuotas, SqlError> {
+    let mut own = OwnQuotas::new();
+    for (name, limit) in rows::object(row, "quotas")? {
+        own.insert(name, limit.as_u64().ok_or_else(|| sql::unreadable("quotas"))?);
+    }
+    Ok(own)
 }
 
 impl Tenant {
@@ -90,13 +109,13 @@ impl Tenant {
 
     /// As the API shows it.
     pub fn view(&self) -> Value {
-        json!({
+        object!({
             "id": self.id,
             "code": self.code,
             "name": self.name,
             "status": self.status,
             "plan": self.plan.name,
-            "rateLimit": { "perMinute": self.plan.per_minute, "perDay": self.plan.per_day },
+            "rateLimit": object!({ "perMinute": self.plan.per_minute, "perDay": self.plan.per_day }),
             "quotas": self.quotas,
             "operator": self.operator,
             "createdAt": self.created_at.to_rfc3339(),

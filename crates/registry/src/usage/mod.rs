@@ -1,4 +1,4 @@
-//! Usage by key and hour, as the KeyGates report it, how long it is kept, and what of it a caller asks for.
+//! Usage by key and hour, as the coordinators report it, how long it is kept, and what of it a caller asks for.
 
 pub mod counts;
 pub mod points;

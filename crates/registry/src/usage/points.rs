@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 
 use keyward_core::{
-    sql::{self, Sql, SqlError},
-    time::{DAY, HOUR, Timestamp},
+    sql::{self, FromRow, Row, Sql, SqlError},
+    time::{DAY, HOUR, Span, Timestamp},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{counts::Counts, retention};
 use crate::{
@@ -17,10 +16,11 @@ use crate::{
     input::{self, Input},
     outcome::Outcome,
     principal::Principal,
+    to_json::object,
 };
 
 /// How much time a point can stand for.
-const STEPS_MS: [(&str, i64); 2] = [("1h", HOUR), ("1d", DAY)];
+const STEPS: [(&str, Span); 2] = [("1h", HOUR), ("1d", DAY)];
 /// How many points there are if the caller does not say from when.
 const USUAL_POINTS: i64 = 24;
 /// Most points of one answer: six weeks by the hour.
@@ -30,24 +30,36 @@ const MOST_POINTS: i64 = 1_000;
 pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let key = context.key(principal, id)?;
     let first = retention::first_hour_of(context.db, &key.tenant_id, context.now)?;
-    let span = Span::read(&context.call.query, first, context.now)?;
-    Ok(Outcome::ok(json!({ "points": span.points(context.db, &key.id)? })))
+    let period = Period::read(&context.call.query, first, context.now)?;
+    Ok(Outcome::ok(object!({ "points": period.points(context.db, &key.id)? })))
+}
+
+/// The requests of one hour or day.
+struct Point {
+    time: Timestamp,
+    counts: Counts,
+}
+
+impl FromRow for Point {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self { time: row.get("time")?, counts: Counts::from_row(row)? })
+    }
 }
 
 /// The time that is asked about, in points of one step each.
-struct Span {
+struct Period {
     /// Begin of the first point.
     from: Timestamp,
     /// The first moment that is not asked about.
     to: Timestamp,
-    step_ms: i64,
+    step: Span,
 }
 
-impl Span {
+impl Period {
     /// `first`: the first hour that is kept as such.
     fn read(query: &str, first: Timestamp, now: Timestamp) -> Result<Self, ApiError> {
         let mut query = Input::query(query, &["from", "to", "step"]);
-        let step_ms = query.optional("step", |value| input::one_of(value, &STEPS_MS)).unwrap_or(HOUR);
+        let step = query.optional("step", |value| input::one_of(value, &STEPS)).unwrap_or(HOUR);
         let to = query.optional("to", input::time).unwrap_or(now);
         let named = query.optional("from", input::time);
         query.finish()?;
@@ -59,58 +71,52 @@ impl Span {
         };
         let from = match named {
             Some(from) => from,
-            None if step_ms == HOUR && to <= first => {
+            None if step == HOUR && to <= first => {
                 return Err(ApiError::field("to", message("is not after")));
             }
-            None if step_ms == HOUR => to.plus(-USUAL_POINTS * step_ms).max(first),
-            None => to.plus(-USUAL_POINTS * step_ms),
+            None if step == HOUR => (to - step * USUAL_POINTS).max(first),
+            None => to - step * USUAL_POINTS,
         };
-        let span = Self { from: from.floor(step_ms), to, step_ms };
+        let period = Self { from: from.floor(step), to, step };
         if from >= to {
             return Err(ApiError::field(
                 "from",
                 format!("must be before `to`, which is {}", to.to_rfc3339()),
             ));
         }
-        if span.to.0 - span.from.0 > MOST_POINTS * step_ms {
+        if period.to - period.from > step * MOST_POINTS {
             let message =
                 format!("is more than {MOST_POINTS} steps before `to`: ask for less, or in longer steps");
             return Err(ApiError::field("from", message));
         }
-        if step_ms == HOUR && span.from < first {
+        if step == HOUR && period.from < first {
             return Err(ApiError::field("from", message("is before")));
         }
-        Ok(span)
+        Ok(period)
     }
 
     /// Every point, in the order of time; those without a request too.
     fn points(&self, db: &dyn Sql, key_id: &str) -> Result<Vec<Value>, SqlError> {
-        #[derive(Deserialize)]
-        struct Row {
-            time: Timestamp,
-            #[serde(flatten)]
-            counts: Counts,
-        }
         let mut points = BTreeMap::<Timestamp, Counts>::new();
         let mut time = self.from;
         while time < self.to {
             points.insert(time, Counts::default());
-            time = time.plus(self.step_ms);
+            time = time + self.step;
         }
         // A day may stand in both: its hours are rolled up one by one.
         let hours =
             "SELECT hour AS time, accepted, refused FROM usage WHERE key_id = ? AND hour >= ? AND hour < ?";
         let days =
             "SELECT day AS time, accepted, refused FROM usage_days WHERE key_id = ? AND day >= ? AND day < ?";
-        let tables: &[&str] = if self.step_ms == DAY { &[hours, days] } else { &[hours] };
+        let tables: &[&str] = if self.step == DAY { &[hours, days] } else { &[hours] };
         for table in tables {
-            for Row { time, counts } in
-                sql::query::<Row>(db, table, &[key_id.into(), self.from.into(), self.to.into()])?
+            for Point { time, counts } in
+                sql::query::<Point>(db, table, &[key_id.into(), self.from.into(), self.to.into()])?
             {
-                points.entry(time.floor(self.step_ms)).or_default().add(&counts);
+                points.entry(time.floor(self.step)).or_default().add(&counts);
             }
         }
-        let view = |(time, counts): (Timestamp, Counts)| json!({ "time": time.to_rfc3339(), "accepted": counts.accepted, "refused": counts.refused });
+        let view = |(time, counts): (Timestamp, Counts)| object!({ "time": time.to_rfc3339(), "accepted": counts.accepted, "refused": counts.refused });
         Ok(points.into_iter().map(view).collect())
     }
 }

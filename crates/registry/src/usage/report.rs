@@ -1,24 +1,28 @@
-//! Taking in what the KeyGates report: whole totals, so that a report that comes twice or late counts once.
+//! Taking in what the coordinators report: whole totals, so that a report that comes twice or late counts once.
 
 use keyward_core::{
-    sql::{self, Sql, SqlError, Value as Bound},
-    time::{MINUTE, Timestamp},
+    sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
+    time::{Span, Timestamp},
 };
 use keyward_limits::wire::{UsageHour, UsageReport, UsageTaken};
-use serde::Deserialize;
 
 use super::{counts::Counts, retention};
 use crate::rows;
 
-/// An hour that begins later than this from now has not come: the KeyGate's clock is wrong, or this one.
-const EARLY_MS: i64 = MINUTE;
+/// An hour that begins later than this from now has not come: the coordinator's clock is wrong, or this one.
+const EARLY: Span = Span::from_mins(1);
 
 /// What is known of one hour.
-#[derive(Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq)]
 struct Hour {
-    #[serde(flatten)]
     counts: Counts,
     taken_back: u64,
+}
+
+impl FromRow for Hour {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self { counts: Counts::from_row(row)?, taken_back: row.get("taken_back")? })
+    }
 }
 
 impl Hour {
@@ -40,18 +44,18 @@ impl Hour {
     }
 }
 
-/// Takes a KeyGate's report in, writing only what it changes. One of a key that does not exist
+/// Takes a coordinator's report in, writing only what it changes. One of a key that does not exist
 /// changes nothing, nor does what it says of hours that are no longer kept as such. Hours that have not come are not
-/// taken, where the KeyGate tells them again once its clock is right. Unless there is `room`, nothing is written of an
+/// taken, where the coordinator tells them again once its clock is right. Unless there is `room`, nothing is written of an
 /// hour of which nothing is known yet.
 ///
 /// # Errors
 /// What SQLite says.
 pub fn apply(db: &dyn Sql, report: &UsageReport, room: bool, now: Timestamp) -> Result<UsageTaken, SqlError> {
-    sql::transaction(db, || apply_in_turn(db, report, room, now))
+    sql::transaction(db, || apply_in_transaction(db, report, room, now))
 }
 
-fn apply_in_turn(
+fn apply_in_transaction(
     db: &dyn Sql,
     report: &UsageReport,
     room: bool,
@@ -63,7 +67,7 @@ fn apply_in_turn(
     let mut early = Vec::new();
     let first = retention::first_hour_of(db, &tenant_id, now)?;
     for told in report.hours.iter().filter(|told| told.hour >= first) {
-        if tells_again && told.hour > now.plus(EARLY_MS) {
+        if tells_again && told.hour > now + EARLY {
             early.push(told.hour);
             continue;
         }

@@ -1,40 +1,39 @@
-//! How long usage is kept: by the hour for 90 days, then by the day for two years. A key that is used for ever so has
-//! 2,160 rows of hours and 640 of days. Of a tenant a million of each are kept: where there are more, hours become days
-//! sooner, and the oldest days go.
+//! How long usage is kept: by the hour for 90 days, then by the day for two years. So a key that is always in use has 2,160 rows of
+//! hours and 640 of days. A tenant may have a million of each; beyond that, hours become days sooner and the oldest days are
+//! removed.
 
 use std::collections::BTreeMap;
 
 use keyward_core::{
-    sql::{self, Sql, SqlError},
-    time::{DAY, HOUR, Timestamp},
+    sql::{self, FromRow, Row, Sql, SqlError},
+    time::{DAY, HOUR, Span, Timestamp},
 };
-use serde::Deserialize;
-use serde_json::json;
 
 use super::counts::Counts;
-use crate::rows;
+use crate::{rows, to_json::ToJson};
 
-const HOURS_KEPT_MS: i64 = 90 * DAY;
-const DAYS_KEPT_MS: i64 = 730 * DAY;
-/// Most rows that one turn rolls up, and most that it removes. A report brings a few at most, and is followed by a
-/// turn of this.
+const HOURS_KEPT: Span = Span::from_days(90);
+const DAYS_KEPT: Span = Span::from_days(730);
+/// Most rows that are rolled up at once, and most that are removed. A report brings a few at most, and is followed by a run of
+/// upkeep.
 const ROWS_AT_ONCE: u32 = 100;
 
 /// Most rows of hours that a tenant has, and most of days.
 pub const MOST_OF_TENANT: u32 = 1_000_000;
-/// Milliseconds of which the hours are always kept as such: the present one is still being reported.
-const FEWEST_HOURS_MS: i64 = 2 * HOUR;
+/// How much of the latest time is always kept by the hour: the present hour is still being reported.
+const FEWEST_HOURS: Span = Span::from_hours(2);
 
 /// The first hour that is kept as such, of any tenant: of every day before, only the totals are.
 pub fn first_hour(now: Timestamp) -> Timestamp {
-    now.plus(-HOURS_KEPT_MS).floor(DAY)
+    (now - HOURS_KEPT).floor(DAY)
 }
 
-#[derive(Deserialize)]
 struct Bounds {
     first_hour: Timestamp,
     first_day: Timestamp,
 }
+
+keyward_core::from_row!(Bounds { first_hour, first_day });
 
 fn bounds(db: &dyn Sql, tenant_id: &str) -> Result<Option<Bounds>, SqlError> {
     let known = "SELECT first_hour, first_day FROM usage_bounds WHERE tenant_id = ?";
@@ -58,9 +57,9 @@ pub fn first_hour_of(db: &dyn Sql, tenant_id: &str, now: Timestamp) -> Result<Ti
 pub fn count(db: &dyn Sql, tenant_id: &str, most: u32, now: Timestamp) -> Result<(), SqlError> {
     let hour = "SELECT hour AS time FROM usage WHERE tenant_id = ? ORDER BY hour DESC LIMIT 1 OFFSET ?";
     let day = "SELECT day AS time FROM usage_days WHERE tenant_id = ? ORDER BY day DESC LIMIT 1 OFFSET ?";
-    let latest = now.plus(-FEWEST_HOURS_MS).floor(HOUR);
-    let hour = after_row(db, hour, tenant_id, most)?.map(|time| time.plus(HOUR).min(latest));
-    let day = after_row(db, day, tenant_id, most)?.map(|time| time.plus(DAY));
+    let latest = (now - FEWEST_HOURS).floor(HOUR);
+    let hour = after_row(db, hour, tenant_id, most)?.map(|time| (time + Span::from_hours(1)).min(latest));
+    let day = after_row(db, day, tenant_id, most)?.map(|time| time + Span::from_days(1));
     if hour.is_none() && day.is_none() {
         return Ok(());
     }
@@ -97,7 +96,7 @@ fn after_row(
     sql::scalar(db, statement, &[tenant_id.into(), most.into()])
 }
 
-/// Rolls up hours whose time has come, and removes days whose time is over: as many as one turn may.
+/// Rolls up hours that are old enough, and removes days that are too old: [`ROWS_AT_ONCE`] at most of each.
 ///
 /// # Errors
 /// What SQLite says.
@@ -105,21 +104,33 @@ pub fn roll_up(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
     let oldest = "SELECT rowid, tenant_id, key_id, hour, accepted, refused FROM usage WHERE hour < ? ORDER BY hour LIMIT ?";
     roll(db, oldest, &[first_hour(now).into(), ROWS_AT_ONCE.into()])?;
     let over = "DELETE FROM usage_days WHERE number IN (SELECT number FROM usage_days WHERE day < ? LIMIT ?)";
-    db.run(over, &[now.plus(-DAYS_KEPT_MS).floor(DAY).into(), ROWS_AT_ONCE.into()])?;
+    db.run(over, &[(now - DAYS_KEPT).floor(DAY).into(), ROWS_AT_ONCE.into()])?;
     Ok(())
+}
+
+/// One hour of one key.
+struct Hour {
+    rowid: i64,
+    tenant_id: String,
+    key_id: String,
+    hour: Timestamp,
+    counts: Counts,
+}
+
+impl FromRow for Hour {
+    fn from_row(row: &Row) -> Result<Self, SqlError> {
+        Ok(Self {
+            rowid: row.get("rowid")?,
+            tenant_id: row.get("tenant_id")?,
+            key_id: row.get("key_id")?,
+            hour: row.get("hour")?,
+            counts: Counts::from_row(row)?,
+        })
+    }
 }
 
 /// Rolls up the hours that this selects.
 fn roll(db: &dyn Sql, oldest: &str, values: &[sql::Value]) -> Result<(), SqlError> {
-    #[derive(Deserialize)]
-    struct Hour {
-        rowid: i64,
-        tenant_id: String,
-        key_id: String,
-        hour: Timestamp,
-        #[serde(flatten)]
-        counts: Counts,
-    }
     let hours = sql::query::<Hour>(db, oldest, values)?;
     if !hours.is_empty() {
         let rows: Vec<i64> = hours.iter().map(|hour| hour.rowid).collect();
@@ -132,12 +143,12 @@ fn roll(db: &dyn Sql, oldest: &str, values: &[sql::Value]) -> Result<(), SqlErro
             add(db, &tenant_id, &key_id, day, counts)?;
         }
         let rolled_up = "DELETE FROM usage WHERE rowid IN (SELECT value FROM json_each(?))";
-        db.run(rolled_up, &[json!(rows).to_string().into()])?;
+        db.run(rolled_up, &[rows.to_json().to_string().into()])?;
     }
     Ok(())
 }
 
-/// Adds to what is known of a day: each hour is added once, in the turn in which its own row goes.
+/// Adds to what is known of a day. Each hour is added once, in the transaction that removes its own row.
 fn add(db: &dyn Sql, tenant_id: &str, key_id: &str, day: Timestamp, counts: Counts) -> Result<(), SqlError> {
     let known = "SELECT accepted, refused FROM usage_days WHERE key_id = ? AND day = ?";
     let Some(mut total) = sql::query_one::<Counts>(db, known, &[key_id.into(), day.into()])? else {

@@ -4,8 +4,8 @@
 
 use std::collections::BTreeSet;
 
-use keyward_registry::keys::settings;
-use keyward_testing::office::Office;
+use keyward_registry::{keys::settings, router::ROUTES};
+use keyward_testing::registry_fixture::RegistryFixture;
 use serde_json::json;
 
 const DOCS: &str = include_str!("../../../../docs/admin-api.md");
@@ -53,22 +53,12 @@ fn calls() -> Vec<Call> {
 
 #[test]
 fn every_call_is_described_and_no_other() {
-    let source = include_str!("../../src/router.rs");
-    let routes = source.split("const ROUTES").nth(1).unwrap().split("\n];").next().unwrap();
-    let routes: BTreeSet<String> = routes
-        .lines()
-        .filter(|line| line.contains("Handler::"))
-        .map(|line| {
-            let [_, method, _, path, ..] = line.split('"').collect::<Vec<_>>()[..] else { panic!("{line}") };
-            format!(
-                "{method} {}",
-                path.replace("{key_}", "{id}")
-                    .replace("{link_}", "{id}")
-                    .replace("{ses_}", "{id}")
-                    .replace("{}", "{id}")
-            )
-        })
-        .collect();
+    let path = |path: &str| {
+        ["{key_}", "{link_}", "{ses_}", "{}"]
+            .iter()
+            .fold(path.to_owned(), |path, id| path.replace(id, "{id}"))
+    };
+    let routes = ROUTES.iter().map(|route| format!("{} {}", route.method, path(route.path))).collect();
     let described =
         calls().iter().map(|call| format!("{} {}", call.method, call.path)).collect::<BTreeSet<_>>();
     assert_eq!(described, routes);
@@ -76,12 +66,12 @@ fn every_call_is_described_and_no_other() {
 
 #[test]
 fn every_parameter_and_field_of_a_call_is_described_and_no_other() {
-    let (office, owner) = Office::open();
-    let unset = Office::empty();
-    let key = office.key(&owner, json!({})).key_id();
-    let session = office.get(&owner, "/session").body;
+    let (fixture, owner) = RegistryFixture::open();
+    let unset = RegistryFixture::empty();
+    let key = fixture.key(&owner, json!({})).key_id();
+    let session = fixture.get(&owner, "/session").body;
     for Call { method, path, parameters, fields } in calls() {
-        let office = if path == "/setup" { &unset } else { &office };
+        let fixture = if path == "/setup" { &unset } else { &fixture };
         let id = match path.split('/').nth(1).unwrap() {
             "members" => session["member"]["id"].as_str().unwrap(),
             "tenants" => session["tenant"]["id"].as_str().unwrap(),
@@ -93,7 +83,7 @@ fn every_parameter_and_field_of_a_call_is_described_and_no_other() {
             continue;
         }
         let body = if method == "GET" { json!(null) } else { json!({ "nonsense": 1 }) };
-        let answer = office.send(office.call(method, &owner, &format!("{path}?nonsense=1"), body));
+        let answer = fixture.send(fixture.call(method, &owner, &format!("{path}?nonsense=1"), body));
         answer.refused(400, "VALIDATION_FAILED");
         let (_, there_are) = answer.message("nonsense").split_once("there are ").unwrap();
         assert_eq!(known.join(", "), there_are, "{method} {path}");
@@ -102,8 +92,8 @@ fn every_parameter_and_field_of_a_call_is_described_and_no_other() {
 
 #[test]
 fn every_field_of_a_key_is_described_and_no_other() {
-    let (office, owner) = Office::open();
-    let shown = office.key(&owner, json!({})).body["apiKey"].as_object().unwrap().clone();
+    let (fixture, owner) = RegistryFixture::open();
+    let shown = fixture.key(&owner, json!({})).body["apiKey"].as_object().unwrap().clone();
     let described: BTreeSet<&str> = rows("A key\n").iter().flat_map(|row| names(row[0])).collect();
     assert_eq!(described, shown.keys().map(String::as_str).collect());
     let set_by = |when: &str| -> BTreeSet<&str> {

@@ -4,9 +4,15 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::time::MINUTE;
-use keyward_policy::{KeyAction, KeyRequirement, Link, Policy, Proof, Requirement, Route};
-use keyward_registry::admin_call::AdminCall;
-use keyward_testing::office::{Office, PASSWORD};
+use keyward_policy::{KeyAction, KeyRequirement, Policy, Proof, Requirement, Route, Routes, Span};
+use keyward_registry::{
+    admin_call::AdminCall,
+    router::{AdminRoute, ROUTES},
+};
+use keyward_testing::{
+    LINK,
+    registry_fixture::{PASSWORD, RegistryFixture},
+};
 use serde_json::{Value, json};
 
 use crate::fresh_password_table::{Row, in_days, listed, rows};
@@ -15,13 +21,11 @@ use crate::fresh_password_table::{Row, in_days, listed, rows};
 type Guarded = (&'static str, fn(&str) -> bool, &'static Policy, bool);
 
 fn policy(step_up: &'static [KeyAction], step_up_roles: bool) -> &'static Policy {
-    let link =
-        Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
-    let mut policy = *keyward_testing::office::policy_with(|realm| {
+    let mut policy = *keyward_testing::registry_fixture::policy_with(|realm| {
         let session = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
         let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
-        realm.routes = Vec::leak(vec![checkout]);
-        realm.link = Some(link);
+        realm.routes = Routes::new(Vec::leak(vec![checkout]));
+        realm.link = Some(LINK);
         realm.key.test_prefix = None;
         realm.step_up = step_up;
     });
@@ -31,15 +35,15 @@ fn policy(step_up: &'static [KeyAction], step_up_roles: bool) -> &'static Policy
 
 /// A deployment with everything that the rows name.
 struct Stage {
-    office: Office,
+    fixture: RegistryFixture,
     owner: String,
     names: Vec<(&'static str, String)>,
 }
 
 impl Stage {
     fn new(policy: &'static Policy) -> Self {
-        let (office, owner) = Office::open_over(policy);
-        office.post(&owner, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+        let (fixture, owner) = RegistryFixture::open_over(policy);
+        fixture.post(&owner, "/session/step-up", json!({"password": PASSWORD})).expect(204);
         let bounds = json!({
             "scopes": ["orders:write"], "allowedIps": ["192.0.2.0/24"], "expiresAt": in_days(10),
             "rateLimit": {"perMinute": 10, "perDay": 100},
@@ -47,7 +51,7 @@ impl Stage {
         let key = |fields: Value| {
             let mut all = bounds.clone();
             all.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            office.key(&owner, all).key_id()
+            fixture.key(&owner, all).key_id()
         };
         let origins = ["https://a.example", "https://b.example"];
         let mut names = vec![
@@ -61,34 +65,34 @@ impl Stage {
             ("trial", key(json!({"testMode": true}))),
             ("tested", key(json!({"scopes": ["admin:read"], "testMode": true}))),
         ];
-        let mut once = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["*"]}));
+        let mut once = fixture.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["*"]}));
         once.idempotency_key = Some("once".into());
-        office.send(once).expect(201);
-        names.push(("member", office.member(&owner, "member@example.com", "viewer").1));
-        office.member(&owner, "second@example.com", "owner");
-        office.sign_in("owner@example.com");
-        let me = office.get(&owner, "/session").expect(200);
+        fixture.send(once).expect(201);
+        names.push(("member", fixture.member(&owner, "member@example.com", "viewer").1));
+        fixture.member(&owner, "second@example.com", "owner");
+        fixture.sign_in("owner@example.com");
+        let me = fixture.get(&owner, "/session").expect(200);
         names.push(("me", me.body["member"]["id"].as_str().unwrap().to_owned()));
         let tenant = |name: &str| {
             let body = json!({"name": name, "plan": "small", "rateLimit": {"perMinute": 10, "perDay": 100}});
-            let made = office.post(&owner, "/tenants", body).expect(201);
+            let made = fixture.post(&owner, "/tenants", body).expect(201);
             made.body["tenant"]["id"].as_str().unwrap().to_owned()
         };
         names.extend([("shop", tenant("shop")), ("old", tenant("old")), ("idle", tenant("idle"))]);
         let (_, old) = names.iter().find(|(name, _)| *name == "old").unwrap();
         keyward_core::sql::Sql::run(
-            &office.db,
+            &fixture.db,
             "UPDATE tenants SET code = NULL WHERE id = ?",
             &[old.as_str().into()],
         )
         .unwrap();
         let (_, idle) = names.last().unwrap();
-        office.patch(&owner, &format!("/tenants/{idle}"), json!({"status": "INACTIVE"})).expect(200);
-        Self { office, owner, names }
+        fixture.patch(&owner, &format!("/tenants/{idle}"), json!({"status": "INACTIVE"})).expect(200);
+        Self { fixture, owner, names }
     }
 
     fn call(&self, session: &str, method: &str, path: &str, body: &Value) -> AdminCall {
-        let own = self.office.get(session, "/sessions").expect(200);
+        let own = self.fixture.get(session, "/sessions").expect(200);
         let sessions = own.body["sessions"].as_array().unwrap();
         let other = sessions.iter().find(|session| session["current"] == false);
         let id = other.map(|session| session["id"].as_str().unwrap().to_owned()).unwrap_or_default();
@@ -96,21 +100,21 @@ impl Stage {
         for (name, id) in &self.names {
             path = path.replace(&format!("{{{name}}}"), id);
         }
-        let mut call = self.office.call(method, session, path.trim_end_matches("#once"), body.clone());
+        let mut call = self.fixture.call(method, session, path.trim_end_matches("#once"), body.clone());
         call.idempotency_key = path.ends_with("#once").then(|| "once".to_owned());
         call
     }
 
     /// Whether the call asks for the password.
     fn asks(&self, session: &str, method: &str, path: &str, body: &Value) -> bool {
-        let answer = self.office.send(self.call(session, method, path, body));
+        let answer = self.fixture.send(self.call(session, method, path, body));
         let asks = (answer.status, answer.code()) == (403, "STEP_UP_REQUIRED");
         assert!(asks || answer.status < 300, "{method} {path} {body}: {}", answer.text);
         asks
     }
 
     fn step_up(&self, session: &str) {
-        self.office.post(session, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+        self.fixture.post(session, "/session/step-up", json!({"password": PASSWORD})).expect(204);
     }
 }
 
@@ -126,8 +130,8 @@ fn every_row_of_the_table_asks_for_what_it_says() {
     // Signing in just now is not enough where a realm asks; elsewhere it was too long ago.
     let begin = |policy, fresh: bool| {
         let stage = Stage::new(policy);
-        let session = if fresh { stage.office.sign_in("owner@example.com") } else { stage.owner.clone() };
-        stage.office.later(if fresh { 0 } else { 5 * MINUTE });
+        let session = if fresh { stage.fixture.sign_in("owner@example.com") } else { stage.owner.clone() };
+        stage.fixture.later(if fresh { Span::ZERO } else { 5 * MINUTE });
         (stage, session)
     };
     for (guarded, expected, policy, fresh) in policies {
@@ -160,8 +164,8 @@ fn every_row_of_the_table_asks_for_what_it_says() {
 fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_the_documentation() {
     let stage = Stage::new(policy(&[], false));
     let rows = rows();
-    for (method, pattern) in keyward_registry::routes().filter(|(method, _)| *method != "GET") {
-        if ["/setup", "/session"].contains(&pattern) && method == "POST" {
+    for AdminRoute { method, path: pattern, .. } in ROUTES.iter().filter(|route| route.method != "GET") {
+        if ["/setup", "/session"].contains(pattern) && *method == "POST" {
             continue;
         }
         let name = pattern.replace("{key_}", "{id}").replace("{ses_}", "{id}").replace("{}", "{id}");
@@ -169,10 +173,10 @@ fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_th
         let of_call: Vec<&Row> = rows.iter().filter(|row| row.0 == call).collect();
         assert!(!of_call.is_empty(), "{call} stands in no row");
         let (path, _) = of_call[0].3[0];
-        if method == "DELETE" {
+        if *method == "DELETE" {
             continue;
         }
-        let answer = stage.office.send(stage.call(&stage.owner, method, path, &json!({"no such field": 1})));
+        let answer = stage.fixture.send(stage.call(&stage.owner, method, path, &json!({"no such field": 1})));
         let fields =
             answer.expect(400).message("no such field").split_once("there are ").unwrap().1.to_owned();
         for field in fields.split(", ") {

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::time::DAY;
-use keyward_testing::{office::PASSWORD, policy::POLICY};
+use keyward_testing::{policy::POLICY, registry_fixture::PASSWORD};
 use serde_json::{Value, json};
 
 /// A row: the call, what of it, what it asks, as they stand in the documentation; and calls that are of this row.

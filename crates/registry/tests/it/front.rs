@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
-use keyward_core::secret::Secret;
+use keyward_core::{secret::Secret, time::Span};
 use keyward_registry::{
-    admin_call::AdminCredential,
+    admin_call::{AdminCredential, AdminReply},
     error::Code,
     front::{self, Credential, Head, MOST_BYTES, Page},
+    router::{self, Open},
 };
 use keyward_testing::policy::POLICY;
 
@@ -182,8 +183,8 @@ fn what_is_malformed_counts_as_a_failure_where_nobody_needs_to_be_signed_in() {
             assert_eq!(is_one, failures.contains(&status), "{open} {asked} {status}");
         }
     }
-    let open = |method: &str, path: &str| keyward_registry::is_open(method, path);
-    assert!(open("POST", "/session") && open("POST", "/setup"));
+    assert_eq!(router::open("POST", "/session"), Some(Open::SignIn));
+    assert_eq!(router::open("POST", "/setup"), Some(Open::SetUp));
     for (method, path) in [
         ("GET", "/session"),
         ("DELETE", "/session"),
@@ -191,7 +192,7 @@ fn what_is_malformed_counts_as_a_failure_where_nobody_needs_to_be_signed_in() {
         ("POST", "/api-keys"),
         ("POST", "/x"),
     ] {
-        assert!(!open(method, path), "{method} {path}");
+        assert_eq!(router::open(method, path), None, "{method} {path}");
     }
 }
 
@@ -232,26 +233,48 @@ fn the_pages_headers_allow_nothing_but_the_page_itself() {
     assert_eq!(header("Cross-Origin-Opener-Policy"), Some("same-origin"));
     assert_eq!(header("Cross-Origin-Resource-Policy"), Some("same-origin"));
     assert!(header("Permissions-Policy").is_some());
-    assert_eq!(
-        front::answer::API_HEADERS,
-        [("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")]
-    );
+}
+
+fn page(method: &str, path: &str) -> Page {
+    front::page(method, path, "http", &POLICY.admin)
+}
+
+/// Status, this field and body of what is no file.
+fn reply(method: &str, path: &str, field: &str) -> (u16, String, String) {
+    let Page::Reply(AdminReply { status, headers, body }) = page(method, path) else {
+        panic!("{method} {path}")
+    };
+    for (name, value) in front::PAGE_HEADERS {
+        assert!(headers.contains(&(name.to_owned(), value.to_owned())), "{name}");
+    }
+    let value = headers.iter().find(|(name, _)| name == field).map(|(_, value)| value.clone());
+    (status, value.unwrap(), body)
+}
+
+#[test]
+fn a_file_of_the_page_has_the_pages_headers_and_over_https_one_more() {
+    let own: Vec<_> = front::PAGE_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    assert_eq!(page("GET", "/"), Page::File(own.clone()));
+    assert_eq!(page("HEAD", "/app.js"), Page::File(own.clone()));
+    let (name, value) = front::HSTS;
+    let over_https = own.into_iter().chain([(name, value.to_owned())]).collect();
+    assert_eq!(front::page("GET", "/", "https", &POLICY.admin), Page::File(over_https));
 }
 
 #[test]
 fn the_page_has_one_address() {
-    assert_eq!(front::page("GET", ""), Page::Elsewhere);
-    assert_eq!(front::page("GET", "/index.html"), Page::Elsewhere);
-    assert_eq!(front::page("GET", "/"), Page::File);
-    assert_eq!(front::page("HEAD", "/app.js"), Page::File);
-    assert_eq!(front::page("POST", "/"), Page::WrongMethod);
+    let beginning = (308, "/admin/".to_owned(), String::new());
+    assert_eq!(reply("GET", "", "Location"), beginning);
+    assert_eq!(reply("GET", "/index.html", "Location"), beginning);
+    assert_eq!(reply("POST", "/", "Allow"), (405, "GET, HEAD".to_owned(), String::new()));
     assert_eq!(POLICY.admin.page, "/admin");
 }
 
 #[test]
 fn the_page_is_told_where_the_policy_has_the_admin_api() {
-    assert_eq!(front::page("GET", "/settings.js"), Page::Settings);
-    assert_eq!(front::settings("/console/api"), "export const api = \"/console/api\";\n");
+    let script = "export const api = \"/api/admin\";\n".to_owned();
+    let kind = "text/javascript; charset=utf-8".to_owned();
+    assert_eq!(reply("GET", "/settings.js", "Content-Type"), (200, kind, script));
 }
 
 #[test]
@@ -288,20 +311,20 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
     assert_eq!(junk.site.as_deref(), Some("admin 2001:db8:1::/48"), "ever new networks of one site are one");
     assert_eq!(of(AdminCredential::SetUp { token: "wrong".into() }), Some(junk));
 
-    let open = |path: &str, body: Option<&str>, id: &str| {
-        front::failures_of_open(path, body, "192.0.2.1", id, Some(&setup))
+    let open = |open: Open, body: Option<&str>, id: &str| {
+        front::failures_of_open(open, body, "192.0.2.1", id, Some(&setup))
             .map(|it| (it.counted, it.held_back))
     };
     let set_up =
         |token: &str| format!(r#"{{"token": "{token}", "email": "a@example.com", "password": "x"}}"#);
-    assert_eq!(open("/setup", Some(&set_up(setup.expose())), "r"), None);
+    assert_eq!(open(Open::SetUp, Some(&set_up(setup.expose())), "r"), None);
     // What people type is counted in parts, apart from what nobody does.
     let sign_in = r#"{"email": "a@example.com", "password": "x"}"#;
     let parts: BTreeSet<_> =
-        (0..500).map(|n| open("/session", Some(sign_in), &format!("req-{n}")).unwrap()).collect();
+        (0..500).map(|n| open(Open::SignIn, Some(sign_in), &format!("req-{n}")).unwrap()).collect();
     assert_eq!(parts.len(), 16);
     assert!(parts.iter().all(|(_, held_back)| held_back == "open 192.0.2.1"));
-    assert_eq!(open("/setup", Some(&set_up("wrong")), "r").unwrap().1, "open 192.0.2.1");
+    assert_eq!(open(Open::SetUp, Some(&set_up("wrong")), "r").unwrap().1, "open 192.0.2.1");
     for malformed in [
         None,
         Some("{"),
@@ -310,18 +333,19 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
         Some(r#"{"email": 1, "password": "x"}"#),
     ] {
         let subject = "malformed 192.0.2.1".to_owned();
-        assert_eq!(open("/session", malformed, "r"), Some((subject.clone(), subject)), "{malformed:?}");
+        assert_eq!(open(Open::SignIn, malformed, "r"), Some((subject.clone(), subject)), "{malformed:?}");
     }
 }
 
 #[test]
 fn a_refusal_to_sign_in_takes_as_long_whatever_was_looked_at() {
     let at = |milliseconds| {
-        front::keep_back("/session", 429, keyward_testing::NOON, keyward_testing::NOON.plus(milliseconds))
+        let end = keyward_testing::NOON + Span::from_ms(milliseconds);
+        front::keep_back(Open::SignIn, 429, keyward_testing::NOON, end).ms()
     };
     assert_eq!([at(0), at(150), at(1_000), at(9_000), at(-5)], [1_000, 850, 0, 0, 1_000]);
-    assert_eq!(front::keep_back("/session", 401, keyward_testing::NOON, keyward_testing::NOON), 0);
-    assert_eq!(front::keep_back("/setup", 429, keyward_testing::NOON, keyward_testing::NOON), 0);
+    assert_eq!(front::keep_back(Open::SignIn, 401, keyward_testing::NOON, keyward_testing::NOON).ms(), 0);
+    assert_eq!(front::keep_back(Open::SetUp, 429, keyward_testing::NOON, keyward_testing::NOON).ms(), 0);
 }
 
 #[test]

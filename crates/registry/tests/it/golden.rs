@@ -5,8 +5,11 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::sql::Sql;
-use keyward_registry::{cursor, error::ApiError, ids, schema, sessions::token};
-use keyward_testing::office::Office;
+use keyward_registry::{
+    admin_call::AdminCall, audit::canonical::canonical, cursor, error::ApiError, ids, schema,
+    sessions::token, task::Task,
+};
+use keyward_testing::registry_fixture::RegistryFixture;
 use keyward_testing::{Seeded, secrets};
 use serde_json::json;
 
@@ -43,13 +46,13 @@ fn ids_have_128_random_bits() {
 
 #[test]
 fn a_record_is_published_as_this_json() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let fields = json!({
         "allowedIps": ["10.0.0.0/8"], "expiresAt": "2040-01-01T00:00:00Z", "rateLimit": {"perDay": 9},
         "kind": "publishable", "allowedOrigins": ["https://a.example"]
     });
-    office.key(&owner, fields);
-    let published = office.kv.borrow().values().next().unwrap().clone();
+    fixture.key(&owner, fields);
+    let published = fixture.kv.borrow().values().next().unwrap().clone();
     assert_eq!(
         published,
         r#"{"v":"1","id":"key_EWjQ0dQxFOOp43qhoncis2","realm":"default","tenant":{"id":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","code":"5JSWJE","status":"ACTIVE","plan":null},"kind":"publishable","mode":"live","status":"ACTIVE","version":1,"expiresAt":2208988800000,"scopes":["orders:read"],"allowedIps":["10.0.0.0/8"],"allowedOrigins":["https://a.example"],"limits":{"perMinute":600,"perDay":9}}"#
@@ -58,8 +61,8 @@ fn a_record_is_published_as_this_json() {
 
 #[test]
 fn the_first_audit_entry_hashes_to_this() {
-    let (office, _) = Office::open();
-    let row = office.db.run("SELECT entry, hash FROM audit WHERE seq = 1", &[]).unwrap().remove(0);
+    let (fixture, _) = RegistryFixture::open();
+    let row = fixture.db.run("SELECT entry, hash FROM audit WHERE seq = 1", &[]).unwrap().remove(0);
     assert_eq!(
         row["entry"],
         r#"{"action":"setup","actor":{"email":"owner@example.com","id":"mem_rNPTRAhuBAXyW9zrmDJW92","type":"member"},"address":"192.0.2.1","after":{"createdAt":"2030-03-17T17:46:40.000Z","email":"owner@example.com","id":"mem_rNPTRAhuBAXyW9zrmDJW92","role":"owner","tenantId":"ff8e66ae-c606-47be-a7aa-6c363d94dde8"},"before":null,"previousHash":"0000000000000000000000000000000000000000000000000000000000000000","requestId":"req-1","seq":1,"target":"mem_rNPTRAhuBAXyW9zrmDJW92","tenantId":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","time":"2030-03-17T17:46:40.000Z"}"#
@@ -69,17 +72,17 @@ fn the_first_audit_entry_hashes_to_this() {
 
 #[test]
 fn an_idempotent_create_computes_this_key() {
-    let (office, owner) = Office::open();
-    let mut call = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
+    let (fixture, owner) = RegistryFixture::open();
+    let mut call = fixture.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
     call.idempotency_key = Some("order-1".into());
-    let key = office.send(call).plaintext();
+    let key = fixture.send(call).plaintext();
     assert_eq!(key, "kw_live_1Ypx2y131SRDu8APe2b8M2pUUvJ19Qt2uyBP");
 }
 
 #[test]
 fn a_password_is_stored_as_algorithm_iterations_salt_and_key() {
-    let (office, _) = Office::open();
-    let stored = office.db.run("SELECT password FROM members", &[]).unwrap().remove(0);
+    let (fixture, _) = RegistryFixture::open();
+    let stored = fixture.db.run("SELECT password FROM members", &[]).unwrap().remove(0);
     assert_eq!(
         stored["password"],
         "pbkdf2-sha256:100000:we7yvTEc-rLXJ9xuxX8lCg:Y5O5lGnRhhkaCRjvq97VnP0HbI0cKVASMPUuRQmPQfE"
@@ -88,7 +91,7 @@ fn a_password_is_stored_as_algorithm_iterations_salt_and_key() {
 
 #[test]
 fn a_session_token_ends_with_this_check() {
-    let (_, owner) = Office::open();
+    let (_, owner) = RegistryFixture::open();
     assert_eq!(owner, "kws_R2QgX7eNnZnsc8XCtJDxT6hRkhVRNB8rJYju4U7JVQQ");
 }
 
@@ -114,6 +117,7 @@ fn released_additions_are_never_edited() {
         ("ballast", "2e59e13c6063e0e3b8571ceb59c47fdb27b93cb1481e229233eafd4da503b4ff"),
         ("audit by day", "d52e7d9aefdaf986c9b2f72b3d9d806d9d4fe5723a8e4080ff2b2dd7924638f3"),
         ("what a tenant holds", "17fa81411c27936b3a976b43cf320c862f58d4587eab67edb6f6c502b4205fc8"),
+        ("counts of a tenant", "baff6b9ea625b160608a5454afc8d3336fd87ab65fcc9a87f92ca7579fd70945"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);
@@ -140,4 +144,46 @@ fn a_refusal_is_problem_details() {
         reply.body,
         r#"{"code":"VALIDATION_FAILED","detail":"Mend name and send the request again.","error":{"code":"VALIDATION_FAILED","message":"Mend name and send the request again.","type":"invalid_request_error"},"errors":[{"field":"name","message":"is required"}],"requestId":"req-1","status":400,"title":"Bad Request","type":"urn:keyward:error:validation_failed"}"#
     );
+}
+
+#[test]
+fn entries_are_hashed_with_their_members_in_order_and_without_spaces() {
+    let entry = json!({"b": 1, "a": {"d": [true, null], "c": "\u{e9}\n"}});
+    assert_eq!(canonical(&entry), "{\"a\":{\"c\":\"\u{e9}\\n\",\"d\":[true,null]},\"b\":1}");
+}
+
+#[test]
+fn a_call_from_the_build_before_is_read_and_one_whose_credential_is_not_whole_is_not() {
+    let call = |credential: &str| {
+        let rest = r#""ifMatch":null,"idempotencyKey":null,"body":"","address":"192.0.2.1","requestId":"r""#;
+        let text =
+            format!(r#"{{"method":"GET","path":"/session","query":"","credential":{credential},{rest}}}"#);
+        keyward_json::from_str::<AdminCall>(&text)
+            .map(|call| serde_json::to_value(call).unwrap()["credential"].clone())
+    };
+    for whole in [
+        json!({"type": "none"}),
+        json!({"type": "session", "token": "kws_1"}),
+        json!({"type": "setUp", "token": "t"}),
+        json!({"type": "key", "record": keyward_testing::record()}),
+    ] {
+        assert_eq!(call(&whole.to_string()).unwrap(), whole);
+    }
+    for not_whole in [
+        r#"{"type":"session"}"#,
+        r#"{"type":"setUp"}"#,
+        r#"{"type":"key","token":"t"}"#,
+        r#"{"type":"x"}"#,
+        "{}",
+    ] {
+        assert!(call(not_whole).is_err(), "{not_whole}");
+    }
+}
+
+#[test]
+fn each_word_that_the_registry_logs_stands_in_the_page_on_the_log() {
+    let page = include_str!("../../../../docs/log.md");
+    for task in Task::ALL {
+        assert!(page.contains(&format!("\n| `{}` |", task.name())), "{task:?}");
+    }
 }

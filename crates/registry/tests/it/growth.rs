@@ -2,18 +2,22 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::{key::hex, sql::Sql, time::HOUR};
+use keyward_core::{
+    key::hex,
+    sql::Sql,
+    time::{HOUR, SECOND},
+};
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_registry::usage;
-use keyward_testing::office::{Answer, Office};
 use keyward_testing::policy::POLICY;
+use keyward_testing::registry_fixture::{Answer, RegistryFixture};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 /// Bytes of the database's pages, the empty ones included.
-fn size(office: &Office) -> u64 {
+fn size(fixture: &RegistryFixture) -> u64 {
     let one =
-        |pragma: &str| office.db.run(&format!("PRAGMA {pragma}"), &[]).unwrap()[0][pragma].as_u64().unwrap();
+        |pragma: &str| fixture.db.run(&format!("PRAGMA {pragma}"), &[]).unwrap()[0][pragma].as_u64().unwrap();
     one("page_count") * one("page_size")
 }
 
@@ -23,45 +27,45 @@ fn large() -> Value {
     Value::Object((0..20).map(|n| (format!("field_{n}"), text.as_str().into())).collect::<Map<_, _>>())
 }
 
-fn create(office: &Office, owner: &str, idempotency_key: &str, fields: Value) -> Answer {
+fn create(fixture: &RegistryFixture, owner: &str, idempotency_key: &str, fields: Value) -> Answer {
     let mut body = json!({"name": "a key", "scopes": ["orders:read"]});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    let mut call = office.call("POST", owner, "/api-keys", body);
+    let mut call = fixture.call("POST", owner, "/api-keys", body);
     call.idempotency_key = Some(idempotency_key.to_owned());
-    office.send(call).expect(201)
+    fixture.send(call).expect(201)
 }
 
-fn last_entry(office: &Office) -> Value {
-    let text = office.db.run("SELECT entry FROM audit ORDER BY rowid DESC LIMIT 1", &[]).unwrap();
+fn last_entry(fixture: &RegistryFixture) -> Value {
+    let text = fixture.db.run("SELECT entry FROM audit ORDER BY rowid DESC LIMIT 1", &[]).unwrap();
     serde_json::from_str(text[0]["entry"].as_str().unwrap()).unwrap()
 }
 
 #[test]
 fn a_key_grows_the_database_by_little_more_than_what_is_set_on_it() {
-    let (office, owner) = Office::open();
-    let before = size(&office);
+    let (fixture, owner) = RegistryFixture::open();
+    let before = size(&fixture);
     const KEYS: u64 = 10;
     for n in 0..KEYS {
-        create(&office, &owner, &format!("n-{n}"), json!({"metadata": large()}));
+        create(&fixture, &owner, &format!("n-{n}"), json!({"metadata": large()}));
     }
     let settings = large().to_string().len() as u64;
-    let growth = (size(&office) - before) / KEYS;
+    let growth = (size(&fixture) - before) / KEYS;
     println!("a create with {settings} bytes of metadata grows the database by {growth} bytes");
     assert!(growth < settings + settings / 4, "{growth}");
-    let before = size(&office);
+    let before = size(&fixture);
     for n in 0..10 * KEYS {
-        create(&office, &owner, &format!("m-{n}"), json!({}));
+        create(&fixture, &owner, &format!("m-{n}"), json!({}));
     }
-    let growth = (size(&office) - before) / (10 * KEYS);
+    let growth = (size(&fixture) - before) / (10 * KEYS);
     println!("an ordinary create grows it by {growth} bytes");
     assert!(growth < 6_000, "{growth}");
 }
 
 #[test]
 fn an_entry_says_of_what_is_long_its_length_and_hash_and_the_chain_stays_whole() {
-    let (office, owner) = Office::open();
-    let id = create(&office, &owner, "n-1", json!({"metadata": large(), "tags": ["of people"]})).key_id();
-    let made = last_entry(&office);
+    let (fixture, owner) = RegistryFixture::open();
+    let id = create(&fixture, &owner, "n-1", json!({"metadata": large(), "tags": ["of people"]})).key_id();
+    let made = last_entry(&fixture);
     // In the form of RFC 8785: names are sorted, and nothing in this text is escaped.
     let mut sorted: Vec<(String, Value)> = large().as_object().unwrap().clone().into_iter().collect();
     sorted.sort_by(|one, other| one.0.cmp(&other.0));
@@ -72,19 +76,19 @@ fn an_entry_says_of_what_is_long_its_length_and_hash_and_the_chain_stays_whole()
     assert_eq!(made["after"]["tags"], json!(["of people"]), "what is short stays");
 
     let path = format!("/api-keys/{id}");
-    office.patch(&owner, &path, json!({"metadata": {"field": "x"}})).expect(200);
-    let edited = last_entry(&office);
+    fixture.patch(&owner, &path, json!({"metadata": {"field": "x"}})).expect(200);
+    let edited = last_entry(&fixture);
     assert_eq!(edited["before"]["metadata"], digest);
     assert_eq!(edited["after"]["metadata"], json!({"field": "x"}));
     assert_eq!(edited["after"].get("tags"), None, "what did not change is not in it");
-    let long = office.db.run("SELECT MAX(length(entry)) AS longest FROM audit", &[]).unwrap();
+    let long = fixture.db.run("SELECT MAX(length(entry)) AS longest FROM audit", &[]).unwrap();
     assert!(long[0]["longest"].as_u64().unwrap() < 4_096);
-    assert_eq!(office.get(&owner, "/audit/verify").expect(200).body["ok"], true);
+    assert_eq!(fixture.get(&owner, "/audit/verify").expect(200).body["ok"], true);
 }
 
 #[test]
 fn every_side_of_every_entry_is_bounded_whichever_fields_are_long() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let addresses: Vec<String> =
         (0..100).map(|n| format!("2001:db8:{n:x}:ffff:ffff:ffff:ffff:ffff")).collect();
     let origins: Vec<String> =
@@ -94,8 +98,8 @@ fn every_side_of_every_entry_is_bounded_whichever_fields_are_long() {
         "kind": "publishable", "name": "\u{1f511}".repeat(100), "metadata": large(), "allowedIps": addresses,
         "allowedOrigins": origins, "tags": tags
     });
-    create(&office, &owner, "n-1", fields);
-    let entry = last_entry(&office);
+    create(&fixture, &owner, "n-1", fields);
+    let entry = last_entry(&fixture);
     assert!(entry.to_string().len() < 4_096, "{entry}");
     for field in ["metadata", "allowedIps", "allowedOrigins", "tags"] {
         assert_eq!(entry["after"][field]["sha256"].as_str().map(str::len), Some(64), "{field}");
@@ -104,10 +108,10 @@ fn every_side_of_every_entry_is_bounded_whichever_fields_are_long() {
 
 #[test]
 fn a_repeat_is_the_first_answer_to_the_letter_whatever_became_of_the_key() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let fields = json!({"metadata": large(), "tags": ["t".repeat(50), "u".repeat(50)]});
-    let first = create(&office, &owner, "n-1", fields.clone());
-    let stored = office.db.run("SELECT answer FROM idempotency", &[]).unwrap();
+    let first = create(&fixture, &owner, "n-1", fields.clone());
+    let stored = fixture.db.run("SELECT answer FROM idempotency", &[]).unwrap();
     assert!(stored[0]["answer"].as_str().unwrap().len() < 2_048);
     let path = format!("/api-keys/{}", first.key_id());
     for change in [
@@ -116,48 +120,48 @@ fn a_repeat_is_the_first_answer_to_the_letter_whatever_became_of_the_key() {
         json!({"metadata": large(), "tags": []}),
         json!({"metadata": null}),
     ] {
-        office.patch(&owner, &path, change).expect(200);
-        assert_eq!(create(&office, &owner, "n-1", fields.clone()).text, first.text);
+        fixture.patch(&owner, &path, change).expect(200);
+        assert_eq!(create(&fixture, &owner, "n-1", fields.clone()).text, first.text);
     }
-    office.post(&owner, &format!("{path}/revoke"), json!({})).expect(200);
-    assert_eq!(create(&office, &owner, "n-1", fields).text, first.text);
+    fixture.post(&owner, &format!("{path}/revoke"), json!({})).expect(200);
+    assert_eq!(create(&fixture, &owner, "n-1", fields).text, first.text);
 }
 
 #[test]
 fn what_a_repeat_has_to_keep_of_settings_that_were_changed_counts_as_what_is_set_on_keys() {
-    let mut policy = keyward_policy::Policy { ..*keyward_testing::office::policy_with(|_| {}) };
+    let mut policy = keyward_policy::Policy { ..*keyward_testing::registry_fixture::policy_with(|_| {}) };
     policy.admin.quotas.key_bytes = 100_000;
-    let (office, owner) = Office::open_over(Box::leak(Box::new(policy)));
+    let (fixture, owner) = RegistryFixture::open_over(Box::leak(Box::new(policy)));
     let mut made = 0;
     let refused = loop {
-        let mut call = office.call(
+        let mut call = fixture.call(
             "POST",
             &owner,
             "/api-keys",
             json!({"name": "k", "scopes": ["orders:read"], "metadata": large()}),
         );
         call.idempotency_key = Some(format!("n-{made}"));
-        let answer = office.send(call);
+        let answer = fixture.send(call);
         if answer.status != 201 || made > 20 {
             break answer;
         }
         made += 1;
         let small = json!({"metadata": null});
-        let edited = office.patch(&owner, &format!("/api-keys/{}", answer.key_id()), small);
+        let edited = fixture.patch(&owner, &format!("/api-keys/{}", answer.key_id()), small);
         assert!([200, 409].contains(&edited.status), "{}", edited.text);
     };
     refused.refused(409, "QUOTA_EXCEEDED");
     assert_eq!(made, 2);
     let kept =
-        office.db.run("SELECT SUM(length(CAST(answer AS BLOB))) AS bytes FROM idempotency", &[]).unwrap();
+        fixture.db.run("SELECT SUM(length(CAST(answer AS BLOB))) AS bytes FROM idempotency", &[]).unwrap();
     assert!(kept[0]["bytes"].as_u64().unwrap() < 100_000 + 2 * 4_096);
     let used =
-        |owner: &str| office.get(owner, "/quotas").body["quotas"]["keyBytes"]["used"].as_u64().unwrap();
+        |owner: &str| fixture.get(owner, "/quotas").body["quotas"]["keyBytes"]["used"].as_u64().unwrap();
     assert!(used(&owner) > 80_000);
     // A day later nothing has to be kept.
-    office.later(25 * 3_600_000);
-    let owner = office.sign_in("owner@example.com");
-    create(&office, &owner, "another", json!({}));
+    fixture.later(25 * HOUR);
+    let owner = fixture.sign_in("owner@example.com");
+    create(&fixture, &owner, "another", json!({}));
     assert!(used(&owner) < 50_000, "{}", used(&owner));
 }
 
@@ -172,13 +176,13 @@ fn documented(what: &str) -> (u64, u64, u64) {
 
 #[test]
 fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let stored = |table: &str| {
         let pages = "SELECT SUM(pgsize) AS n FROM dbstat WHERE name IN (SELECT name FROM sqlite_schema WHERE tbl_name = ?)";
-        office.db.run(pages, &[table.into()]).unwrap()[0]["n"].as_u64().unwrap()
+        fixture.db.run(pages, &[table.into()]).unwrap()[0]["n"].as_u64().unwrap()
     };
     let rows = |table: &str| {
-        office.db.run(&format!("SELECT COUNT(*) AS n FROM {table}"), &[]).unwrap()[0]["n"].as_u64().unwrap()
+        fixture.db.run(&format!("SELECT COUNT(*) AS n FROM {table}"), &[]).unwrap()[0]["n"].as_u64().unwrap()
     };
     let too_large = |table: &str, what: &str| {
         let (bytes, (_, most, _)) = (stored(table) / rows(table), documented(what));
@@ -188,34 +192,35 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
     let mut wrong = String::new();
     // Keys with next to nothing set on them, whose owner has a long address and gives a long reason.
     let email = format!("{}@{}.com", "a".repeat(64), vec!["b".repeat(61); 3].join("."));
-    let (admin, _) = office.member(&owner, &email, "admin");
-    *office.address.borrow_mut() = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".into();
+    let (admin, _) = fixture.member(&owner, &email, "admin");
+    *fixture.address.borrow_mut() = "2001:db8:ffff:ffff:ffff:ffff:ffff:ffff".into();
     for _ in 0..150 {
-        office.later(1_000);
-        let id = office.post(&admin, "/api-keys", json!({"name": "k", "scopes": ["*"]})).expect(201).key_id();
+        fixture.later(SECOND);
+        let id =
+            fixture.post(&admin, "/api-keys", json!({"name": "k", "scopes": ["*"]})).expect(201).key_id();
         let reason = json!({"reason": "\u{1f511}".repeat(500)});
-        office.post(&admin, &format!("/api-keys/{id}/revoke"), reason).expect(200);
+        fixture.post(&admin, &format!("/api-keys/{id}/revoke"), reason).expect(200);
     }
     wrong += &too_large("keys", "keys, active and ended");
     // Requests whose answers leave nothing to the key's row.
     for n in 0..100 {
-        office.later(1_000);
+        fixture.later(SECOND);
         let fields = json!({"name": "\u{1f511}".repeat(60), "tags": ["t".repeat(50), "u".repeat(50), "v".repeat(50), "w".repeat(50)],
             "metadata": {"a": "x".repeat(240)}, "allowedIps": ["2001:db8:ffff:ffff:ffff:ffff:ffff:ffff", "2001:db8:ffff:ffff:ffff:ffff:ffff:fff0"]});
-        create(&office, &admin, &format!("{n:0>255}"), fields);
+        create(&fixture, &admin, &format!("{n:0>255}"), fields);
     }
     wrong += &too_large("idempotency", "remembered requests");
     // Edits of which both sides are as long as they can be.
-    let id = office.key(&admin, json!({})).key_id();
-    office.db.run("DELETE FROM audit WHERE seq < (SELECT MAX(seq) FROM audit)", &[]).unwrap();
-    office.db.run("VACUUM", &[]).unwrap();
+    let id = fixture.key(&admin, json!({})).key_id();
+    fixture.db.run("DELETE FROM audit WHERE seq < (SELECT MAX(seq) FROM audit)", &[]).unwrap();
+    fixture.db.run("VACUUM", &[]).unwrap();
     for n in 0..200 {
-        office.later(1_000);
+        fixture.later(SECOND);
         let side: Map<String, Value> =
             (0..19).map(|field| (format!("f{field}"), Value::from(format!("{n:0>92}")))).collect();
-        office.patch(&admin, &format!("/api-keys/{id}"), json!({"metadata": side})).expect(200);
+        fixture.patch(&admin, &format!("/api-keys/{id}"), json!({"metadata": side})).expect(200);
     }
-    let longest = office.db.run("SELECT MAX(length(CAST(entry AS BLOB))) AS n FROM audit", &[]).unwrap();
+    let longest = fixture.db.run("SELECT MAX(length(CAST(entry AS BLOB))) AS n FROM audit", &[]).unwrap();
     assert!((4_500..5_400).contains(&longest[0]["n"].as_u64().unwrap()), "{longest:?}");
     wrong += &too_large("audit", "entries of the audit");
     // Each hour refused for every reason.
@@ -233,7 +238,7 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         "RATE_LIMITED",
     ];
     let refused = codes.map(|code| (code.to_owned(), 1_000_000_000_u64));
-    let now = office.now.get().floor(HOUR);
+    let now = fixture.now.get().floor(HOUR);
     let hours = (0..500).map(|n| UsageHour {
         hour: now.plus(-n * HOUR),
         accepted: 1_000_000_000,
@@ -241,8 +246,8 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         taken_back: 0,
     });
     let report = UsageReport { key_id: id, last_used_at: None, hours: hours.collect(), sent: None };
-    usage::apply(&office.db, &report, true, office.now.get()).unwrap();
-    office
+    usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
+    fixture
         .db
         .run(
             "INSERT INTO usage_days (tenant_id, key_id, day, accepted, refused)
@@ -255,12 +260,12 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
     // Links, sessions and networks, as the API stores them at their longest.
     let text = |length: usize| "x".repeat(length);
     for n in 0..200_u32 {
-        office.db.run(
+        fixture.db.run(
             "INSERT INTO links (id, hash, tenant_id, realm, subject, session_id, expires_at, used_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             &[format!("link_{n:0>22}").into(), format!("hmac-sha256:{n:0>64}").into(), text(36).into(), text(32).into(),
-              text(256).into(), text(128).into(), office.now.get().into(), office.now.get().into()],
+              text(256).into(), text(128).into(), fixture.now.get().into(), fixture.now.get().into()],
         ).unwrap();
-        office.db.run(
+        fixture.db.run(
             "INSERT INTO sessions (hash, tenant_id, member_id, created_at, expires_at, stepped_up_at, seen_at, network, agent)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             &[format!("{n:0>64}").into(), text(36).into(), text(26).into(), now.into(), now.into(), now.into(), now.into(),
@@ -291,11 +296,11 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
 
 #[test]
 fn what_is_searched_of_a_key_is_bounded_whatever_its_characters_become() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let tags: Vec<String> = (0..20).map(|n| format!("{n}{}", "\u{fdfa}".repeat(48))).collect();
-    create(&office, &owner, "n-1", json!({"name": "\u{fdfa}".repeat(100), "tags": tags}));
-    let searched = office.db.run("SELECT length(CAST(search AS BLOB)) AS bytes FROM keys", &[]).unwrap();
+    create(&fixture, &owner, "n-1", json!({"name": "\u{fdfa}".repeat(100), "tags": tags}));
+    let searched = fixture.db.run("SELECT length(CAST(search AS BLOB)) AS bytes FROM keys", &[]).unwrap();
     assert!(searched[0]["bytes"].as_u64().unwrap() <= 8_192);
-    let found = office.get(&owner, "/api-keys?q=%EF%B7%BA").expect(200);
+    let found = fixture.get(&owner, "/api-keys?q=%EF%B7%BA").expect(200);
     assert_eq!(found.body["apiKeys"].as_array().unwrap().len(), 1);
 }

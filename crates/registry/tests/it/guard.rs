@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::{MINUTE, SECOND};
+use keyward_core::time::{DAY, MINUTE, SECOND, Span};
 use keyward_policy::{KeyAction, Policy, Rotation};
-use keyward_testing::office::{Answer, Office, PASSWORD, policy_with};
+use keyward_registry::router::{AdminRoute, ROUTES};
+use keyward_testing::registry_fixture::{Answer, PASSWORD, RegistryFixture, policy_with};
 use serde_json::{Value, json};
 
 use KeyAction::{Create, Revoke, Rotate};
@@ -16,8 +17,8 @@ const KEY: &str = "/api-keys/{key_}";
 type Call = (&'static str, String, Value, &'static [KeyAction]);
 
 /// A call on a key made by [`key_of`], and what happens by it.
-fn calls(office: &Office) -> Vec<Call> {
-    let at = |milliseconds: i64| office.now.get().plus(milliseconds).to_rfc3339();
+fn calls(fixture: &RegistryFixture) -> Vec<Call> {
+    let at = |span: Span| (fixture.now.get() + span).to_rfc3339();
     let rotate = format!("{KEY}/rotate");
     let edit = |change: Value, effects: &'static [KeyAction]| ("PATCH", KEY.to_owned(), change, effects);
     vec![
@@ -33,7 +34,7 @@ fn calls(office: &Office) -> Vec<Call> {
         edit(json!({"name": "m", "tags": ["t"], "metadata": {"a": "b"}}), &[]),
         edit(json!({"scopes": ["orders:write", "orders:read", "admin:read"]}), &[Create]),
         edit(json!({"expiresAt": null}), &[Create]),
-        edit(json!({"expiresAt": at(200 * 86_400 * SECOND)}), &[Create]),
+        edit(json!({"expiresAt": at(200 * DAY)}), &[Create]),
         edit(json!({"allowedIps": []}), &[Create]),
         edit(json!({"allowedIps": ["192.0.2.0/23"]}), &[Create]),
         edit(json!({"rateLimit": {"perMinute": 20, "perDay": 100}}), &[Create]),
@@ -47,38 +48,43 @@ fn calls(office: &Office) -> Vec<Call> {
     ]
 }
 
-fn key_of(office: &Office, owner: &str) -> String {
+fn key_of(fixture: &RegistryFixture, owner: &str) -> String {
     let settings = json!({
         "scopes": ["orders:write"], "allowedIps": ["192.0.2.0/24"], "rateLimit": {"perMinute": 10, "perDay": 100},
-        "expiresAt": office.now.get().plus(100 * 86_400 * SECOND).to_rfc3339(),
+        "expiresAt": fixture.now.get().plus(100 * 86_400 * SECOND).to_rfc3339(),
     });
-    office.key(owner, settings).key_id()
+    fixture.key(owner, settings).key_id()
 }
 
-fn step_up(office: &Office, session: &str) {
-    office.post(session, "/session/step-up", json!({"password": PASSWORD})).expect(204);
+fn step_up(fixture: &RegistryFixture, session: &str) {
+    fixture.post(session, "/session/step-up", json!({"password": PASSWORD})).expect(204);
 }
 
-fn send(office: &Office, session: &str, (method, path, body): (&str, &str, Value), id: &str) -> Answer {
-    office.send(office.call(method, session, &path.replace("{key_}", id), body))
+fn send(
+    fixture: &RegistryFixture,
+    session: &str,
+    (method, path, body): (&str, &str, Value),
+    id: &str,
+) -> Answer {
+    fixture.send(fixture.call(method, session, &path.replace("{key_}", id), body))
 }
 
 #[test]
 fn what_a_realm_keeps_for_owners_is_kept_whichever_call_does_it() {
     for guarded in ALL {
         let policy = policy_with(|realm| realm.owner_only = Box::leak(Box::new([guarded])));
-        let (office, owner) = Office::open_over(policy);
-        let (admin, _) = office.member(&owner, "admin@example.com", "admin");
-        for (method, path, body, effects) in calls(&office) {
-            let id = key_of(&office, &owner);
-            let before = office.record(&id);
-            let answer = send(&office, &admin, (method, &path, body.clone()), &id);
+        let (fixture, owner) = RegistryFixture::open_over(policy);
+        let (admin, _) = fixture.member(&owner, "admin@example.com", "admin");
+        for (method, path, body, effects) in calls(&fixture) {
+            let id = key_of(&fixture, &owner);
+            let before = fixture.record(&id);
+            let answer = send(&fixture, &admin, (method, &path, body.clone()), &id);
             let refused = answer.status == 403 && answer.code() == "FORBIDDEN";
             let what = format!("{guarded:?} is for owners: {method} {path} {body}: {}", answer.text);
             assert_eq!(refused, effects.contains(&guarded), "{what}");
             assert!(refused || (200..300).contains(&answer.status), "{what}");
-            assert!(!refused || office.record(&id) == before, "{what}");
-            assert!(send(&office, &owner, (method, &path, body), &id).status < 400 || !refused, "{what}");
+            assert!(!refused || fixture.record(&id) == before, "{what}");
+            assert!(send(&fixture, &owner, (method, &path, body), &id).status < 400 || !refused, "{what}");
         }
     }
 }
@@ -87,19 +93,19 @@ fn what_a_realm_keeps_for_owners_is_kept_whichever_call_does_it() {
 fn what_a_realm_wants_the_password_for_asks_for_it_whichever_call_does_it() {
     for guarded in ALL {
         let policy = policy_with(|realm| realm.step_up = Box::leak(Box::new([guarded])));
-        let (office, owner) = Office::open_over(policy);
-        for (method, path, body, effects) in calls(&office) {
-            step_up(&office, &owner);
-            let id = key_of(&office, &owner);
+        let (fixture, owner) = RegistryFixture::open_over(policy);
+        for (method, path, body, effects) in calls(&fixture) {
+            step_up(&fixture, &owner);
+            let id = key_of(&fixture, &owner);
             // Signing in is not enough there.
-            let session = office.sign_in("owner@example.com");
-            let answer = send(&office, &session, (method, &path, body.clone()), &id);
+            let session = fixture.sign_in("owner@example.com");
+            let answer = send(&fixture, &session, (method, &path, body.clone()), &id);
             let refused = answer.status == 403 && answer.code() == "STEP_UP_REQUIRED";
             let what = format!("{guarded:?} asks: {method} {path} {body}: {}", answer.text);
             assert_eq!(refused, effects.contains(&guarded), "{what}");
             assert!(refused || (200..300).contains(&answer.status), "{what}");
-            step_up(&office, &session);
-            assert!(!refused || send(&office, &session, (method, &path, body), &id).status < 400, "{what}");
+            step_up(&fixture, &session);
+            assert!(!refused || send(&fixture, &session, (method, &path, body), &id).status < 400, "{what}");
         }
     }
 }
@@ -107,19 +113,19 @@ fn what_a_realm_wants_the_password_for_asks_for_it_whichever_call_does_it() {
 #[test]
 fn a_rotation_that_revokes_by_default_is_a_revocation() {
     let policy = policy_with(|realm| (realm.rotation, realm.owner_only) = (Rotation::RevokeOld, &[Revoke]));
-    let (office, owner) = Office::open_over(policy);
-    let (admin, _) = office.member(&owner, "admin@example.com", "admin");
-    let path = format!("/api-keys/{}/rotate", key_of(&office, &owner));
-    office.post(&admin, &path, json!({})).refused(403, "FORBIDDEN");
-    office.post(&admin, &path, json!({"revokeOld": false})).expect(201);
+    let (fixture, owner) = RegistryFixture::open_over(policy);
+    let (admin, _) = fixture.member(&owner, "admin@example.com", "admin");
+    let path = format!("/api-keys/{}/rotate", key_of(&fixture, &owner));
+    fixture.post(&admin, &path, json!({})).refused(403, "FORBIDDEN");
+    fixture.post(&admin, &path, json!({"revokeOld": false})).expect(201);
 }
 
 /// Every call that writes. A new one is put here, and above if it does something to a key.
 #[test]
 fn every_call_that_writes_is_known_here() {
-    let office = Office::empty();
+    let fixture = RegistryFixture::empty();
     let of_keys: Vec<(&str, String)> =
-        calls(&office).into_iter().map(|(method, path, ..)| (method, path)).collect();
+        calls(&fixture).into_iter().map(|(method, path, ..)| (method, path)).collect();
     let others = [
         ("POST", "/setup"),
         ("POST", "/session"),
@@ -137,66 +143,66 @@ fn every_call_that_writes_is_known_here() {
         ("POST", "/tenants"),
         ("PATCH", "/tenants/{}"),
     ];
-    for (method, path) in keyward_registry::routes().filter(|(method, _)| *method != "GET") {
-        let known = others.contains(&(method, path))
-            || of_keys.iter().any(|(m, p)| (*m, p.as_str()) == (method, path));
+    for AdminRoute { method, path, .. } in ROUTES.iter().filter(|route| route.method != "GET") {
+        let known = others.contains(&(*method, *path))
+            || of_keys.iter().any(|(m, p)| (*m, p.as_str()) == (*method, *path));
         assert!(known, "{method} {path}: say which effects it has");
     }
 }
 
 #[test]
 fn what_opens_the_admin_api_asks_for_the_password_whatever_the_policy_says() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let admin_key =
-        office.key(&owner, json!({"scopes": ["admin:write"], "allowedIps": ["192.0.2.0/24"]})).key_id();
-    let plain = office.key(&owner, json!({})).key_id();
-    let mut repeat = office.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["*"]}));
+        fixture.key(&owner, json!({"scopes": ["admin:write"], "allowedIps": ["192.0.2.0/24"]})).key_id();
+    let plain = fixture.key(&owner, json!({})).key_id();
+    let mut repeat = fixture.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["*"]}));
     repeat.idempotency_key = Some("once".into());
-    office.send(repeat.clone()).expect(201);
+    fixture.send(repeat.clone()).expect(201);
 
-    office.later(5 * MINUTE);
+    fixture.later(5 * MINUTE);
     for scopes in
         [json!(["*"]), json!(["admin:*"]), json!(["admin:read"]), json!(["orders:read", "admin:write"])]
     {
         let body = json!({"name": "n", "scopes": scopes});
-        office.post(&owner, "/api-keys", body.clone()).refused(403, "STEP_UP_REQUIRED");
-        office
+        fixture.post(&owner, "/api-keys", body.clone()).refused(403, "STEP_UP_REQUIRED");
+        fixture
             .patch(&owner, &format!("/api-keys/{plain}"), json!({"scopes": scopes}))
             .refused(403, "STEP_UP_REQUIRED");
     }
-    office.send(repeat).refused(403, "STEP_UP_REQUIRED");
+    fixture.send(repeat).refused(403, "STEP_UP_REQUIRED");
     let path = format!("/api-keys/{admin_key}");
-    office.post(&owner, &format!("{path}/rotate"), json!({})).refused(403, "STEP_UP_REQUIRED");
+    fixture.post(&owner, &format!("{path}/rotate"), json!({})).refused(403, "STEP_UP_REQUIRED");
     for more in [json!({"allowedIps": []}), json!({"rateLimit": {"perMinute": 100_000, "perDay": null}})] {
-        office.patch(&owner, &path, more).refused(403, "STEP_UP_REQUIRED");
+        fixture.patch(&owner, &path, more).refused(403, "STEP_UP_REQUIRED");
     }
     // What opens nothing, or opens less, does not ask.
-    office.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["orders:*"]})).expect(201);
-    office.post(&owner, &format!("/api-keys/{plain}/rotate"), json!({})).expect(201);
-    office.patch(&owner, &path, json!({"allowedIps": ["192.0.2.7/32"]})).expect(200);
-    office.patch(&owner, &path, json!({"name": "renamed"})).expect(200);
+    fixture.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["orders:*"]})).expect(201);
+    fixture.post(&owner, &format!("/api-keys/{plain}/rotate"), json!({})).expect(201);
+    fixture.patch(&owner, &path, json!({"allowedIps": ["192.0.2.7/32"]})).expect(200);
+    fixture.patch(&owner, &path, json!({"name": "renamed"})).expect(200);
 
-    step_up(&office, &owner);
-    office.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["*"]})).expect(201);
-    office.post(&owner, &format!("{path}/rotate"), json!({})).expect(201);
+    step_up(&fixture, &owner);
+    fixture.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["*"]})).expect(201);
+    fixture.post(&owner, &format!("{path}/rotate"), json!({})).expect(201);
 }
 
 #[test]
 fn a_key_that_manages_keys_makes_none_that_do() {
-    let (office, owner) = Office::open();
-    let manager = format!("key:{}", office.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
-    let admin_key = office.key(&owner, json!({"scopes": ["admin:read"]})).key_id();
-    let plain = office.key(&manager, json!({})).key_id();
+    let (fixture, owner) = RegistryFixture::open();
+    let manager = format!("key:{}", fixture.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
+    let admin_key = fixture.key(&owner, json!({"scopes": ["admin:read"]})).key_id();
+    let plain = fixture.key(&manager, json!({})).key_id();
     for scope in ["*", "admin:*", "admin:read", "admin:write"] {
-        office
+        fixture
             .post(&manager, "/api-keys", json!({"name": "n", "scopes": [scope]}))
             .refused(400, "VALIDATION_FAILED");
-        office
+        fixture
             .patch(&manager, &format!("/api-keys/{plain}"), json!({"scopes": [scope]}))
             .refused(400, "VALIDATION_FAILED");
     }
-    office.post(&manager, &format!("/api-keys/{admin_key}/rotate"), json!({})).refused(403, "FORBIDDEN");
-    office
+    fixture.post(&manager, &format!("/api-keys/{admin_key}/rotate"), json!({})).refused(403, "FORBIDDEN");
+    fixture
         .patch(&manager, &format!("/api-keys/{admin_key}"), json!({"expiresAt": null}))
         .refused(403, "FORBIDDEN");
 }
@@ -206,10 +212,10 @@ fn people_and_tenants_ask_for_a_fresh_password_whichever_call_changes_them() {
     let mut policy = *POLICY;
     policy.admin.step_up_roles = true;
     let policy: &'static Policy = Box::leak(Box::new(policy));
-    let (office, operator) = Office::open_over(policy);
-    let (_, shop) = office.tenant(&operator, "shop");
-    let (_, member) = office.member(&operator, "m@example.com", "viewer");
-    office.later(5 * MINUTE);
+    let (fixture, operator) = RegistryFixture::open_over(policy);
+    let (_, shop) = fixture.tenant(&operator, "shop");
+    let (_, member) = fixture.member(&operator, "m@example.com", "viewer");
+    fixture.later(5 * MINUTE);
     let person = json!({"email": "n@example.com", "role": "owner", "password": PASSWORD});
     let tenant = json!({"name": "T", "owner": {"email": "t@example.com", "password": PASSWORD}});
     let calls = [
@@ -221,26 +227,26 @@ fn people_and_tenants_ask_for_a_fresh_password_whichever_call_changes_them() {
         ("PATCH", format!("/tenants/{shop}"), json!({"status": "INACTIVE"}), 200),
         ("PATCH", format!("/tenants/{shop}"), json!({"status": "ACTIVE"}), 200),
     ];
-    office
+    fixture
         .patch(&operator, &format!("/tenants/{shop}"), json!({"name": "Another", "status": "ACTIVE"}))
         .expect(200);
-    let before = office.dump();
+    let before = fixture.dump();
     for (method, path, body, _) in calls.iter().filter(|(.., body, _)| body["status"] != "ACTIVE") {
-        office.send(office.call(method, &operator, path, body.clone())).refused(403, "STEP_UP_REQUIRED");
+        fixture.send(fixture.call(method, &operator, path, body.clone())).refused(403, "STEP_UP_REQUIRED");
     }
-    assert_eq!(office.dump(), before, "nothing of it is done");
-    step_up(&office, &operator);
+    assert_eq!(fixture.dump(), before, "nothing of it is done");
+    step_up(&fixture, &operator);
     for (method, path, body, status) in calls {
-        office.send(office.call(method, &operator, &path, body)).expect(status);
+        fixture.send(fixture.call(method, &operator, &path, body)).expect(status);
     }
 }
 
 #[test]
 fn a_tenant_is_stopped_only_with_the_password_where_a_realm_asks_it_for_revoking() {
-    let (office, operator) = Office::open_over(policy_with(|realm| realm.step_up = &[Revoke]));
-    let (_, shop) = office.tenant(&operator, "shop");
+    let (fixture, operator) = RegistryFixture::open_over(policy_with(|realm| realm.step_up = &[Revoke]));
+    let (_, shop) = fixture.tenant(&operator, "shop");
     let path = format!("/tenants/{shop}");
-    office.patch(&operator, &path, json!({"status": "INACTIVE"})).refused(403, "STEP_UP_REQUIRED");
-    step_up(&office, &operator);
-    office.patch(&operator, &path, json!({"status": "INACTIVE"})).expect(200);
+    fixture.patch(&operator, &path, json!({"status": "INACTIVE"})).refused(403, "STEP_UP_REQUIRED");
+    step_up(&fixture, &operator);
+    fixture.patch(&operator, &path, json!({"status": "INACTIVE"})).expect(200);
 }

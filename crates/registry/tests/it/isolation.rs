@@ -4,13 +4,13 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use keyward_core::sql::Sql;
-use keyward_testing::office::{Answer, Office};
+use keyward_testing::registry_fixture::{Answer, RegistryFixture};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 /// Two tenants with everything that a tenant can have.
 struct Town {
-    office: Office,
+    fixture: RegistryFixture,
     /// Credentials of the tenant that calls.
     callers: Vec<String>,
     /// Its own ids: two keys, two members.
@@ -23,35 +23,35 @@ struct Town {
 
 impl Town {
     fn new() -> Self {
-        let (office, operator) = Office::open();
+        let (fixture, operator) = RegistryFixture::open();
         let mut sides = ["north", "south"].map(|name| {
-            let (owner, tenant) = office.tenant(&operator, name);
-            let (admin, admin_id) = office.member(&owner, &format!("admin@{name}.example"), "admin");
-            let (viewer, viewer_id) = office.member(&owner, &format!("viewer@{name}.example"), "viewer");
+            let (owner, tenant) = fixture.tenant(&operator, name);
+            let (admin, admin_id) = fixture.member(&owner, &format!("admin@{name}.example"), "admin");
+            let (viewer, viewer_id) = fixture.member(&owner, &format!("viewer@{name}.example"), "viewer");
             let fields = json!({"name": format!("{name} machine"), "scopes": ["*"], "tags": [name], "metadata": {"of": name}});
-            let machine = office.key(&owner, fields).key_id();
-            let plain = office.key(&owner, json!({"name": format!("{name} plain")})).key_id();
-            let cursor = office.get(&owner, "/api-keys?limit=1").body["nextCursor"].as_str().unwrap().to_owned();
+            let machine = fixture.key(&owner, fields).key_id();
+            let plain = fixture.key(&owner, json!({"name": format!("{name} plain")})).key_id();
+            let cursor = fixture.get(&owner, "/api-keys?limit=1").body["nextCursor"].as_str().unwrap().to_owned();
             let callers = vec![owner, admin, viewer, format!("key:{machine}")];
             (tenant, callers, vec![machine, plain, admin_id, viewer_id], cursor)
         });
         let (_, callers, own, _) = std::mem::take(&mut sides[0]);
         let (other_tenant, _, other, other_cursor) = std::mem::take(&mut sides[1]);
-        Self { office, callers, own, other_tenant, other, other_cursor }
+        Self { fixture, callers, own, other_tenant, other, other_cursor }
     }
 
     /// Everything that is stored of the other tenant.
     fn others_rows(&self) -> Vec<Value> {
         let mut rows = Vec::new();
-        for table in self.office.db.tables() {
-            let columns = self.office.db.run(&format!("PRAGMA table_info({table})"), &[]).unwrap();
+        for table in self.fixture.db.tables() {
+            let columns = self.fixture.db.run(&format!("PRAGMA table_info({table})"), &[]).unwrap();
             if columns.iter().any(|column| column["name"] == "tenant_id") {
                 let own = format!("SELECT * FROM {table} WHERE tenant_id = ?");
-                rows.extend(self.office.db.run(&own, &[self.other_tenant.as_str().into()]).unwrap());
+                rows.extend(self.fixture.db.run(&own, &[self.other_tenant.as_str().into()]).unwrap());
             }
         }
         let tenant = [self.other_tenant.as_str().into()];
-        rows.extend(self.office.db.run("SELECT * FROM tenants WHERE id = ?", &tenant).unwrap());
+        rows.extend(self.fixture.db.run("SELECT * FROM tenants WHERE id = ?", &tenant).unwrap());
         rows
     }
 }
@@ -132,7 +132,7 @@ proptest! {
             let id = if foreign { &town.other[target] } else { &town.own[target] };
             let send = |id: &str, cursor: &str, tenant: &str| {
                 let path = path.replace("ID", id).replace("CURSOR", cursor).replace("TENANT", tenant);
-                town.office.send(town.office.call(method, &town.callers[caller], &path, body(number)))
+                town.fixture.send(town.fixture.call(method, &town.callers[caller], &path, body(number)))
             };
             let answer = send(id, &town.other_cursor, &town.other_tenant);
             let said = answer.text.replace(id, "").to_lowercase();

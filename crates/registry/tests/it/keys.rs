@@ -7,17 +7,17 @@ use keyward_core::{
     time::{DAY, SECOND},
 };
 use keyward_policy::{Grant, Scope};
-use keyward_testing::office::{Office, policy_with};
+use keyward_testing::registry_fixture::{RegistryFixture, policy_with};
 use serde_json::{Value, json};
 
 #[test]
 fn a_new_key_is_shown_once_and_stored_only_as_its_hash() {
-    let (office, owner) = Office::open();
-    let made = office.key(&owner, json!({"name": "  Shop  ", "scopes": ["orders:write", "orders:write"]}));
+    let (fixture, owner) = RegistryFixture::open();
+    let made = fixture.key(&owner, json!({"name": "  Shop  ", "scopes": ["orders:write", "orders:write"]}));
     let plaintext = made.plaintext();
     let view = &made.body["apiKey"];
     assert!(plaintext.starts_with("kw_live_"));
-    assert!(key::is_well_formed(&office.policy.realms[0].key, &office.secrets, &plaintext));
+    assert!(key::is_well_formed(&fixture.policy.realms[0].key, &fixture.secrets, &plaintext));
     assert_eq!(view["name"], "Shop");
     assert_eq!(view["scopes"], json!(["orders:write"]));
     assert_eq!(view["status"], "ACTIVE");
@@ -27,35 +27,35 @@ fn a_new_key_is_shown_once_and_stored_only_as_its_hash() {
     assert_eq!(view["rateLimit"], json!({"perMinute": null, "perDay": null}));
     assert_eq!(view["effectiveRateLimit"], json!({"perMinute": 600, "perDay": null}));
 
-    let hash = key::storage_hash(&office.policy.realms[0].key, &office.secrets, &plaintext);
-    assert!(office.dump().contains(&hash));
-    assert!(!office.dump().contains(&plaintext));
-    let read = office.get(&owner, &format!("/api-keys/{}", made.key_id())).expect(200);
+    let hash = key::storage_hash(&fixture.policy.realms[0].key, &fixture.secrets, &plaintext);
+    assert!(fixture.dump().contains(&hash));
+    assert!(!fixture.dump().contains(&plaintext));
+    let read = fixture.get(&owner, &format!("/api-keys/{}", made.key_id())).expect(200);
     assert_eq!(&read.body["apiKey"], view);
     assert_eq!(read.header("ETag"), Some("\"1\""));
     assert!(!read.text.contains(&plaintext));
-    assert!(!office.get(&owner, "/api-keys").text.contains(&plaintext));
-    assert!(!office.get(&owner, "/audit").text.contains(&plaintext));
+    assert!(!fixture.get(&owner, "/api-keys").text.contains(&plaintext));
+    assert!(!fixture.get(&owner, "/audit").text.contains(&plaintext));
 }
 
 #[test]
 fn a_new_key_is_told_to_its_gate_and_published_under_its_hash() {
-    let (office, owner) = Office::open();
-    let made = office.key(&owner, json!({"allowedIps": ["192.0.2.7"], "rateLimit": {"perMinute": 7}}));
-    let hash = key::storage_hash(&office.policy.realms[0].key, &office.secrets, &made.plaintext());
-    let told = office.gates.borrow()[&hash].record.clone().unwrap();
-    let published = serde_json::from_str(&office.kv.borrow()[&key::kv_key(&hash)]).unwrap();
+    let (fixture, owner) = RegistryFixture::open();
+    let made = fixture.key(&owner, json!({"allowedIps": ["192.0.2.7"], "rateLimit": {"perMinute": 7}}));
+    let hash = key::storage_hash(&fixture.policy.realms[0].key, &fixture.secrets, &made.plaintext());
+    let told = fixture.gates.borrow()[&hash].record.clone().unwrap();
+    let published = keyward_json::from_str(&fixture.kv.borrow()[&key::kv_key(&hash)]).unwrap();
     assert_eq!(told, published);
     assert_eq!(told.version, 1);
     assert_eq!(told.limits.per_minute, Some(7));
     assert_eq!(told.allowed_ips, ["192.0.2.7/32".parse().unwrap()]);
-    assert_eq!(office.next_due(), None);
+    assert_eq!(fixture.next_due(), None);
 }
 
 #[test]
 fn every_wrong_field_is_named_at_once() {
-    let (office, owner) = Office::open();
-    let answer = office.post(
+    let (fixture, owner) = RegistryFixture::open();
+    let answer = fixture.post(
         &owner,
         "/api-keys",
         json!({
@@ -91,26 +91,26 @@ fn every_wrong_field_is_named_at_once() {
         ]
     );
     assert!(answer.message("scopes[0]").contains("orders:read"), "says what there is");
-    assert_eq!(office.get(&owner, "/api-keys").body["apiKeys"], json!([]));
+    assert_eq!(fixture.get(&owner, "/api-keys").body["apiKeys"], json!([]));
 }
 
 #[test]
 fn name_and_scopes_are_required() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     for body in [Value::Null, json!({})] {
-        let answer = office.post(&owner, "/api-keys", body);
+        let answer = fixture.post(&owner, "/api-keys", body);
         answer.refused(400, "VALIDATION_FAILED");
         assert_eq!(answer.fields(), ["name", "scopes"]);
     }
     assert_eq!(
-        office.post(&owner, "/api-keys", json!({"name": null, "scopes": []})).fields(),
+        fixture.post(&owner, "/api-keys", json!({"name": null, "scopes": []})).fields(),
         ["name", "scopes"]
     );
 }
 
 #[test]
 fn each_wrong_value_is_refused() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let wrong = [
         ("name", json!("")),
         ("name", json!("   ")),
@@ -162,7 +162,7 @@ fn each_wrong_value_is_refused() {
         let name = field.split(['.', '[']).next().unwrap();
         let mut body = json!({"name": "n", "scopes": ["orders:read"]});
         body[name] = value.clone();
-        let answer = office.post(&owner, "/api-keys", body);
+        let answer = fixture.post(&owner, "/api-keys", body);
         answer.refused(400, "VALIDATION_FAILED");
         assert_eq!(answer.fields(), [field], "{value}");
     }
@@ -170,16 +170,16 @@ fn each_wrong_value_is_refused() {
 
 #[test]
 fn a_body_that_is_not_json_is_refused_without_repeating_it() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     for (text, status, code) in [
         ("{\"name\": secret-text", 400, "MALFORMED_JSON"),
         ("[]", 400, "VALIDATION_FAILED"),
         ("\"x\"", 400, "VALIDATION_FAILED"),
         (&"[".repeat(10_000), 400, "MALFORMED_JSON"),
     ] {
-        let mut call = office.call("POST", &owner, "/api-keys", Value::Null);
+        let mut call = fixture.call("POST", &owner, "/api-keys", Value::Null);
         call.body = text.to_owned();
-        let answer = office.send(call);
+        let answer = fixture.send(call);
         answer.refused(status, code);
         assert!(!answer.text.contains("secret-text"));
     }
@@ -187,7 +187,7 @@ fn a_body_that_is_not_json_is_refused_without_repeating_it() {
 
 #[test]
 fn addresses_are_kept_in_one_form() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let ips = json!([
         "10.0.0.0/8",
         "::ffff:192.0.2.1",
@@ -196,24 +196,24 @@ fn addresses_are_kept_in_one_form() {
         "10.0.0.0/8",
         "203.0.113.9"
     ]);
-    let made = office.key(&owner, json!({"allowedIps": ips}));
+    let made = fixture.key(&owner, json!({"allowedIps": ips}));
     let kept = json!(["10.0.0.0/8", "192.0.2.1/32", "198.51.100.0/24", "2001:db8::/32", "203.0.113.9/32"]);
     assert_eq!(made.body["apiKey"]["allowedIps"], kept);
 }
 
 #[test]
 fn expiry_is_kept_to_the_whole_second_in_utc() {
-    let (office, owner) = Office::open();
-    let made = office.key(&owner, json!({"expiresAt": "2040-01-01T02:00:00.789+02:00"}));
+    let (fixture, owner) = RegistryFixture::open();
+    let made = fixture.key(&owner, json!({"expiresAt": "2040-01-01T02:00:00.789+02:00"}));
     assert_eq!(made.body["apiKey"]["expiresAt"], "2040-01-01T00:00:00.000Z");
 }
 
 #[test]
 fn a_publishable_key_needs_origins_and_a_secret_one_must_not_have_them() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let publishable = |origins: Value| {
         let body = json!({"name": "web", "scopes": ["orders:read"], "kind": "publishable", "allowedOrigins": origins});
-        office.post(&owner, "/api-keys", body)
+        fixture.post(&owner, "/api-keys", body)
     };
     for good in
         ["https://shop.example.com", "http://localhost:3000", "https://[::1]:8443", "https://a-b.example:1"]
@@ -246,7 +246,7 @@ fn a_publishable_key_needs_origins_and_a_secret_one_must_not_have_them() {
     }
     assert_eq!(publishable(json!([])).fields(), ["allowedOrigins"]);
     let id = publishable(json!(["https://a.example"])).key_id();
-    let emptied = office.patch(&owner, &format!("/api-keys/{id}"), json!({"allowedOrigins": []}));
+    let emptied = fixture.patch(&owner, &format!("/api-keys/{id}"), json!({"allowedOrigins": []}));
     assert_eq!(emptied.fields(), ["allowedOrigins"]);
 }
 
@@ -255,9 +255,9 @@ fn only_people_grant_what_only_admins_may_and_nobody_what_is_reserved() {
     const RESERVED: Scope =
         Scope { name: "quotes:write", description: "Later", includes: &[], grant: Grant::Reserved };
     let policy = policy_with(|realm| realm.scopes = Box::leak([realm.scopes, &[RESERVED]].concat().into()));
-    let (office, owner) = Office::open_over(policy);
+    let (fixture, owner) = RegistryFixture::open_over(policy);
     let scopes =
-        |token: &str, scopes: Value| office.post(token, "/api-keys", json!({"name": "n", "scopes": scopes}));
+        |token: &str, scopes: Value| fixture.post(token, "/api-keys", json!({"name": "n", "scopes": scopes}));
     let machine = format!("key:{}", scopes(&owner, json!(["admin:write"])).expect(201).key_id());
     assert_eq!(scopes(&owner, json!(["quotes:write"])).fields(), ["scopes[0]"]);
     for held in ["admin:read", "admin:*", "*"] {
@@ -269,26 +269,26 @@ fn only_people_grant_what_only_admins_may_and_nobody_what_is_reserved() {
 
     // Nor in a roundabout way: by editing a key, or by rotating one that holds such a scope.
     let path = format!("/api-keys/{}", made.key_id());
-    assert_eq!(office.patch(&machine, &path, json!({"scopes": ["admin:read"]})).fields(), ["scopes[0]"]);
+    assert_eq!(fixture.patch(&machine, &path, json!({"scopes": ["admin:read"]})).fields(), ["scopes[0]"]);
     let own = format!("/api-keys/{}/rotate", machine.trim_start_matches("key:"));
-    office.post(&machine, &own, json!({})).refused(403, "FORBIDDEN");
+    fixture.post(&machine, &own, json!({})).refused(403, "FORBIDDEN");
 }
 
 #[test]
 fn an_api_key_uses_the_admin_api_as_far_as_its_scopes_go() {
-    let (office, owner) = Office::open();
-    let holder = |scope: &str| format!("key:{}", office.key(&owner, json!({"scopes": [scope]})).key_id());
+    let (fixture, owner) = RegistryFixture::open();
+    let holder = |scope: &str| format!("key:{}", fixture.key(&owner, json!({"scopes": [scope]})).key_id());
     let (none, read, write) = (holder("orders:write"), holder("admin:read"), holder("admin:write"));
     let body = json!({"name": "n", "scopes": ["orders:read"]});
-    let denied = office.get(&none, "/api-keys");
+    let denied = fixture.get(&none, "/api-keys");
     denied.refused(403, "FORBIDDEN");
     assert!(denied.header("WWW-Authenticate").unwrap().contains("scope=\"admin:read\""));
     for path in ["/api-keys", "/realms", "/audit", "/audit/verify", "/members"] {
-        office.get(&read, path).expect(200);
-        office.get(&write, path).expect(200);
+        fixture.get(&read, path).expect(200);
+        fixture.get(&write, path).expect(200);
     }
-    office.post(&read, "/api-keys", body.clone()).refused(403, "FORBIDDEN");
-    office.post(&write, "/api-keys", body).expect(201);
+    fixture.post(&read, "/api-keys", body.clone()).refused(403, "FORBIDDEN");
+    fixture.post(&write, "/api-keys", body).expect(201);
     for (method, path) in [
         ("GET", "/session"),
         ("DELETE", "/session"),
@@ -300,13 +300,13 @@ fn an_api_key_uses_the_admin_api_as_far_as_its_scopes_go() {
         ("POST", "/tenants"),
         ("PATCH", "/tenants/x"),
     ] {
-        office.send(office.call(method, &write, path, Value::Null)).refused(403, "FORBIDDEN");
+        fixture.send(fixture.call(method, &write, path, Value::Null)).refused(403, "FORBIDDEN");
     }
     // The gate let it through a moment ago; the Registry knows better.
-    let call = office.call("GET", &write, "/api-keys", Value::Null);
+    let call = fixture.call("GET", &write, "/api-keys", Value::Null);
     let id = write.trim_start_matches("key:");
-    office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
-    office.send(call).refused(401, "UNAUTHENTICATED");
+    fixture.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+    fixture.send(call).refused(401, "UNAUTHENTICATED");
 }
 
 #[test]
@@ -315,42 +315,42 @@ fn a_key_that_may_change_keys_may_read_them_whatever_the_catalogue_says() {
         let apart = realm.scopes.iter().map(|scope| Scope { includes: &[], ..*scope }).collect::<Vec<_>>();
         realm.scopes = apart.leak();
     });
-    let (office, owner) = Office::open_over(policy);
-    let write = format!("key:{}", office.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
-    office.get(&write, "/api-keys").expect(200);
+    let (fixture, owner) = RegistryFixture::open_over(policy);
+    let write = format!("key:{}", fixture.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
+    fixture.get(&write, "/api-keys").expect(200);
 }
 
 #[test]
 fn a_test_key_has_the_test_prefix() {
-    let (office, owner) = Office::open();
-    let made = office.key(&owner, json!({"testMode": true}));
+    let (fixture, owner) = RegistryFixture::open();
+    let made = fixture.key(&owner, json!({"testMode": true}));
     assert!(made.plaintext().starts_with("kw_test_"));
     assert!(made.body["apiKey"]["keyPrefix"].as_str().unwrap().starts_with("kw_test_"));
 }
 
 #[test]
 fn a_repeated_create_gets_the_same_answer_and_stores_no_plaintext() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     let create = |token: &str, name: &str, idempotency_key: &str| {
         let body = json!({"name": name, "scopes": ["orders:read"]});
-        let mut call = office.call("POST", token, "/api-keys", body);
+        let mut call = fixture.call("POST", token, "/api-keys", body);
         call.idempotency_key = Some(idempotency_key.into());
-        office.send(call)
+        fixture.send(call)
     };
     let first = create(&owner, "a", "order-1").expect(201);
-    office.later(DAY - SECOND);
-    let owner = office.sign_in("owner@example.com");
+    fixture.later(DAY - SECOND);
+    let owner = fixture.sign_in("owner@example.com");
     let again = create(&owner, "a", "order-1").expect(201);
     assert_eq!(again.body, first.body);
-    assert!(!office.dump().contains(&first.plaintext()));
+    assert!(!fixture.dump().contains(&first.plaintext()));
     create(&owner, "b", "order-1").refused(422, "IDEMPOTENCY_MISMATCH");
     assert_ne!(create(&owner, "a", "order-2").expect(201).plaintext(), first.plaintext());
-    let (other, _) = office.tenant(&owner, "other");
+    let (other, _) = fixture.tenant(&owner, "other");
     assert_ne!(create(&other, "a", "order-1").expect(201).plaintext(), first.plaintext());
     for wrong in ["", "a b", "ü", &"x".repeat(256)] {
         create(&owner, "a", wrong).refused(400, "INVALID_REQUEST");
     }
-    office.later(SECOND);
+    fixture.later(SECOND);
     assert_ne!(
         create(&owner, "a", "order-1").expect(201).plaintext(),
         first.plaintext(),
@@ -360,14 +360,14 @@ fn a_repeated_create_gets_the_same_answer_and_stores_no_plaintext() {
 
 #[test]
 fn a_repeat_after_the_secret_changed_is_refused_and_not_answered_wrongly() {
-    let (mut office, owner) = Office::open();
-    let create = |office: &Office| {
+    let (mut fixture, owner) = RegistryFixture::open();
+    let create = |fixture: &RegistryFixture| {
         let mut call =
-            office.call("POST", &owner, "/api-keys", json!({"name": "a", "scopes": ["orders:read"]}));
+            fixture.call("POST", &owner, "/api-keys", json!({"name": "a", "scopes": ["orders:read"]}));
         call.idempotency_key = Some("x".into());
-        office.send(call)
+        fixture.send(call)
     };
-    create(&office).expect(201);
-    office.secrets = keyward_core::secret::Secrets::new("another-secret-of-the-deployment-0987654321", None);
-    create(&office).refused(409, "CONFLICT");
+    create(&fixture).expect(201);
+    fixture.secrets = keyward_core::secret::Secrets::new("another-secret-of-the-deployment-0987654321", None);
+    create(&fixture).refused(409, "CONFLICT");
 }

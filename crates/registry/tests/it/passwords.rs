@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_registry::password::is_guessable;
-use keyward_testing::office::{Office, PASSWORD, SETUP_TOKEN};
+use keyward_testing::registry_fixture::{PASSWORD, RegistryFixture, SETUP_TOKEN};
 use serde_json::json;
 
 #[test]
@@ -106,9 +106,9 @@ fn what_nobody_tries_first_is_taken_whatever_characters_it_is_made_of() {
 
 #[test]
 fn wherever_somebody_chooses_a_password_a_guessable_one_is_refused_with_why_and_what_to_do() {
-    let office = Office::empty();
+    let fixture = RegistryFixture::empty();
     for weak in ["password1234", "first@example.com", "aaaaaaaaaaaa"] {
-        let answer = office.post(
+        let answer = fixture.post(
             "",
             "/setup",
             json!({"token": SETUP_TOKEN, "email": "first@example.com", "password": weak}),
@@ -117,9 +117,9 @@ fn wherever_somebody_chooses_a_password_a_guessable_one_is_refused_with_why_and_
         assert_eq!(answer.fields(), ["password"]);
         assert!(!answer.text.contains(weak), "it is not said again");
     }
-    let (office, owner) = Office::open();
-    let me = office.get(&owner, "/session").body["member"]["id"].as_str().unwrap().to_owned();
-    let (_, other) = office.member(&owner, "other@example.com", "viewer");
+    let (fixture, owner) = RegistryFixture::open();
+    let me = fixture.get(&owner, "/session").body["member"]["id"].as_str().unwrap().to_owned();
+    let (_, other) = fixture.member(&owner, "other@example.com", "viewer");
     let calls = [
         (
             "POST",
@@ -139,7 +139,7 @@ fn wherever_somebody_chooses_a_password_a_guessable_one_is_refused_with_why_and_
         ),
     ];
     for (method, path, body) in calls {
-        let answer = office.send(office.call(method, &owner, &path, body));
+        let answer = fixture.send(fixture.call(method, &owner, &path, body));
         answer.refused(400, "VALIDATION_FAILED");
         let field = answer.fields()[0].to_owned();
         assert!(field.ends_with("password"), "{method} {path}: {field}");
@@ -150,24 +150,24 @@ fn wherever_somebody_chooses_a_password_a_guessable_one_is_refused_with_why_and_
 
 #[test]
 fn a_password_that_was_taken_before_still_signs_in() {
-    let (office, owner) = Office::open();
-    let (_, id) = office.member(&owner, "old@example.com", "viewer");
+    let (fixture, owner) = RegistryFixture::open();
+    let (_, id) = fixture.member(&owner, "old@example.com", "viewer");
     // As an older build took it.
     let job = keyward_registry::password::PasswordJob {
         purpose: keyward_registry::password::Purpose::Set,
         password: keyward_core::secret::Secret::new("password1234"),
         salt: [7; 16],
         iterations: keyward_registry::password::ITERATIONS,
-        held: None,
+        refusal_if_wrong: None,
     };
-    let stored = job.done(keyward_testing::outside::derive(&job)).stored();
+    let stored = job.done(keyward_testing::fake_registry_platform::derive(&job)).stored();
     keyward_core::sql::Sql::run(
-        &office.db,
+        &fixture.db,
         "UPDATE members SET password = ? WHERE id = ?",
         &[stored.into(), id.as_str().into()],
     )
     .unwrap();
-    office.post("", "/session", json!({"email": "old@example.com", "password": "password1234"})).expect(201);
+    fixture.post("", "/session", json!({"email": "old@example.com", "password": "password1234"})).expect(201);
 }
 
 #[test]

@@ -2,14 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::Timestamp;
+use keyward_core::time::{DAY, MILLISECOND, MINUTE, SECOND, Span, Timestamp};
 use keyward_policy::{AdminRate, Policy};
 use keyward_registry::{
-    cost,
-    rates::{Caller, Kind, Rates, Weight},
+    rates::{Kind, Rates, Subject, Weight},
+    router,
 };
 use keyward_testing::NOON;
-use keyward_testing::office::{Answer, Office, policy_with};
+use keyward_testing::registry_fixture::{Answer, RegistryFixture, policy_with};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -28,88 +28,94 @@ fn wait(answer: &Answer) -> i64 {
 
 #[test]
 fn a_principal_has_its_rate_and_nobody_else_pays_for_it() {
-    let (office, owner) =
-        Office::open_over(policy(AdminRate { principal: 10, tenant: 1_000, network: 1_000 }));
-    let (other, _) = office.member(&owner, "other@example.com", "viewer");
-    office.later(60_000);
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 10, tenant: 1_000, network: 1_000 }));
+    let (other, _) = fixture.member(&owner, "other@example.com", "viewer");
+    fixture.later(60 * SECOND);
     for _ in 0..10 {
-        office.get(&owner, "/session").expect(200);
+        fixture.get(&owner, "/session").expect(200);
     }
-    let refused = office.get(&owner, "/session");
+    let refused = fixture.get(&owner, "/session");
     let milliseconds = wait(&refused);
     assert_eq!(milliseconds, 6_000);
     assert!(refused.body["detail"].as_str().unwrap().contains("10 calls a minute of you"));
-    office.get(&other, "/session").expect(200);
+    fixture.get(&other, "/session").expect(200);
     // Another session of the same member is the same principal.
-    let again = office.sign_in("owner@example.com");
-    wait(&office.get(&again, "/session"));
-    office.later(milliseconds - 1_000);
-    wait(&office.get(&owner, "/session"));
-    office.later(1_000);
-    office.get(&owner, "/session").expect(200);
-    wait(&office.get(&owner, "/session"));
+    let again = fixture.sign_in("owner@example.com");
+    wait(&fixture.get(&again, "/session"));
+    fixture.later(Span::from_ms(milliseconds) - SECOND);
+    wait(&fixture.get(&owner, "/session"));
+    fixture.later(SECOND);
+    fixture.get(&owner, "/session").expect(200);
+    wait(&fixture.get(&owner, "/session"));
 }
 
 #[test]
 fn a_tenant_has_its_rate_whoever_of_it_calls() {
-    let (office, owner) =
-        Office::open_over(policy(AdminRate { principal: 1_000, tenant: 10, network: 1_000 }));
-    let (shop, _) = office.tenant(&owner, "shop");
-    office.later(60_000);
-    let (other, _) = office.member(&owner, "other@example.com", "viewer");
-    office.later(60_000);
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 1_000, tenant: 10, network: 1_000 }));
+    let (shop, _) = fixture.tenant(&owner, "shop");
+    fixture.later(60 * SECOND);
+    let (other, _) = fixture.member(&owner, "other@example.com", "viewer");
+    fixture.later(60 * SECOND);
     for n in 0..10 {
-        office.get(if n % 2 == 0 { &owner } else { &other }, "/session").expect(200);
+        fixture.get(if n % 2 == 0 { &owner } else { &other }, "/session").expect(200);
     }
-    assert!(office.get(&other, "/session").body["detail"].as_str().unwrap().contains("your tenant"));
-    office.get(&shop, "/session").expect(200);
+    assert!(fixture.get(&other, "/session").body["detail"].as_str().unwrap().contains("your tenant"));
+    fixture.get(&shop, "/session").expect(200);
 }
 
 #[test]
 fn revoking_is_not_held_up_by_other_calls_and_waits_for_one_call_at_the_most() {
-    let (office, owner) = Office::open_over(policy(AdminRate { principal: 30, tenant: 30, network: 1_000 }));
-    let ids: Vec<String> = (0..3).map(|_| office.key(&owner, json!({})).key_id()).collect();
-    while office.get(&owner, "/session").status == 200 {}
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 30, tenant: 30, network: 1_000 }));
+    let ids: Vec<String> = (0..3).map(|_| fixture.key(&owner, json!({})).key_id()).collect();
+    while fixture.get(&owner, "/session").status == 200 {}
     for id in &ids {
-        office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+        fixture.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
     }
     let path = format!("/api-keys/{}/revoke", ids[0]);
     let refused = loop {
-        let answer = office.post(&owner, &path, json!({}));
+        let answer = fixture.post(&owner, &path, json!({}));
         if answer.status != 200 {
             break answer;
         }
     };
     let milliseconds = wait(&refused);
     assert!(milliseconds <= 2_000);
-    office.later(milliseconds);
-    office.post(&owner, &path, json!({})).expect(200);
+    fixture.later(Span::from_ms(milliseconds));
+    fixture.post(&owner, &path, json!({})).expect(200);
 }
 
 #[test]
 fn a_network_that_shows_nothing_that_holds_has_its_rate_and_those_signed_in_do_not_pay_for_it() {
-    let (office, owner) =
-        Office::open_over(policy(AdminRate { principal: 1_000, tenant: 1_000, network: 5 }));
-    office.later(60_000);
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 1_000, tenant: 1_000, network: 5 }));
+    fixture.later(60 * SECOND);
     for _ in 0..5 {
-        office.get("kws_made-up", "/session").refused(401, "UNAUTHENTICATED");
+        fixture.get("kws_made-up", "/session").refused(401, "UNAUTHENTICATED");
     }
-    assert!(office.get("kws_made-up", "/session").body["detail"].as_str().unwrap().contains("your network"));
-    let body = |email: &str| json!({"email": email, "password": keyward_testing::office::PASSWORD});
-    wait(&office.post("", "/session", body("nobody@example.com")));
-    office.get(&owner, "/session").expect(200);
-    office.post("", "/session", body("owner@example.com")).expect(201);
-    *office.address.borrow_mut() = "198.51.100.7".into();
-    office.post("", "/session", body("nobody@example.com")).refused(401, "INVALID_CREDENTIALS");
+    assert!(fixture.get("kws_made-up", "/session").body["detail"].as_str().unwrap().contains("your network"));
+    let body = |email: &str| json!({"email": email, "password": keyward_testing::registry_fixture::PASSWORD});
+    wait(&fixture.post("", "/session", body("nobody@example.com")));
+    fixture.get(&owner, "/session").expect(200);
+    fixture.post("", "/session", body("owner@example.com")).expect(201);
+    *fixture.address.borrow_mut() = "198.51.100.7".into();
+    fixture.post("", "/session", body("nobody@example.com")).refused(401, "INVALID_CREDENTIALS");
 }
 
 #[test]
 fn a_sign_in_is_one_call_however_often_it_is_gone_through() {
-    let (office, _) = Office::open_over(policy(AdminRate { principal: 1_000, tenant: 1_000, network: 2 }));
-    office.later(60_000);
-    *office.address.borrow_mut() = "198.51.100.7".into();
+    let (fixture, _) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 1_000, tenant: 1_000, network: 2 }));
+    fixture.later(60 * SECOND);
+    *fixture.address.borrow_mut() = "198.51.100.7".into();
     let sign_in = |email: &str| {
-        office.post("", "/session", json!({"email": email, "password": keyward_testing::office::PASSWORD}))
+        fixture.post(
+            "",
+            "/session",
+            json!({"email": email, "password": keyward_testing::registry_fixture::PASSWORD}),
+        )
     };
     sign_in("owner@example.com").expect(201);
     sign_in("nobody@example.com").refused(401, "INVALID_CREDENTIALS");
@@ -118,27 +124,29 @@ fn a_sign_in_is_one_call_however_often_it_is_gone_through() {
 
 #[test]
 fn some_hundreds_of_calls_a_minute_do_not_meet_the_default() {
-    let (office, owner) = Office::open();
+    let (fixture, owner) = RegistryFixture::open();
     for _ in 0..5 {
         for _ in 0..1_000 {
-            office.get(&owner, "/session").expect(200);
+            fixture.get(&owner, "/session").expect(200);
         }
-        office.later(60_000);
+        fixture.later(60 * SECOND);
     }
 }
 
 #[test]
-fn what_is_remembered_of_callers_is_bounded_and_a_clock_set_back_holds_nobody_up() {
+fn what_is_remembered_of_callers_is_bounded_and_a_clock_set_back_holds_nobody_up_for_longer() {
     let rates = Rates::default();
     for n in 0..25_000 {
         let id = format!("2001:db8:{n:x}::/64");
-        let caller = Caller { kind: Kind::Network, id: &id, rate: 1 };
-        rates.count(&[caller], ONE, NOON.plus(n)).unwrap();
+        let subject = Subject { kind: Kind::Network, id: &id, rate: 1 };
+        rates.count(&[subject], ONE, NOON + Span::from_ms(n)).unwrap();
     }
     assert_eq!(rates.known(), 10_000);
-    let newest = Caller { kind: Kind::Network, id: "2001:db8:61a7::/64", rate: 1 };
-    assert!(rates.count(&[newest], ONE, NOON.plus(25_000)).is_err(), "whoever called last is still known");
-    rates.count(&[newest], ONE, NOON.plus(-86_400_000)).unwrap();
+    let newest = Subject { kind: Kind::Network, id: "2001:db8:61a7::/64", rate: 1 };
+    let wait = |at| rates.count(&[newest], ONE, at).map_err(|(_, wait)| wait);
+    assert_eq!(wait(NOON + 25 * SECOND), Err(Span::from_ms(59_999)), "whoever called last is still known");
+    assert_eq!(wait(NOON - DAY), Err(Span::from_ms(59_999)));
+    assert_eq!(wait(NOON - DAY + MINUTE), Ok(()));
 }
 
 #[test]
@@ -171,57 +179,60 @@ fn what_goes_through_all_of_a_tenant_or_derives_counts_as_many_calls_however_it_
         ("POST", "/api-keys/key_1/revoke", "", 1),
         ("DELETE", "/members/mem_1", "", 1),
     ] {
-        assert_eq!(cost::of(method, path, query), cost, "{method} {path}?{query}");
+        assert_eq!(router::find(method, path).unwrap().weight(query).cost, cost, "{method} {path}?{query}");
     }
 }
 
 #[test]
 fn what_is_malformed_or_not_there_counts_as_one_call_however_much_it_would_have_cost() {
-    let (office, owner) =
-        Office::open_over(policy(AdminRate { principal: 60, tenant: 1_000, network: 1_000 }));
-    office.later(60_000);
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 60, tenant: 1_000, network: 1_000 }));
+    fixture.later(60 * SECOND);
     for _ in 0..20 {
-        office.post(&owner, "/members", json!({ "email": "no address" })).expect(400);
-        office.patch(&owner, "/members/usr_nobody", json!({ "role": "admin" })).expect(404);
+        fixture.post(&owner, "/members", json!({ "email": "no address" })).expect(400);
+        fixture.patch(&owner, "/members/usr_nobody", json!({ "role": "admin" })).expect(404);
     }
     for _ in 0..20 {
-        office.get(&owner, "/session").expect(200);
+        fixture.get(&owner, "/session").expect(200);
     }
-    assert_eq!(office.get(&owner, "/session").status, 429, "and as no less");
+    assert_eq!(fixture.get(&owner, "/session").status, 429, "and as no less");
 }
 
 #[test]
 fn a_call_that_costs_much_uses_up_the_rate_sooner_and_waits_as_long_as_is_told() {
-    let (office, owner) =
-        Office::open_over(policy(AdminRate { principal: 60, tenant: 1_000, network: 1_000 }));
-    office.later(60_000);
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 60, tenant: 1_000, network: 1_000 }));
+    fixture.later(60 * SECOND);
     for _ in 0..3 {
-        office.get(&owner, "/audit/verify").expect(200);
+        fixture.get(&owner, "/audit/verify").expect(200);
     }
-    let refused = office.get(&owner, "/audit/verify");
+    let refused = fixture.get(&owner, "/audit/verify");
     assert!(refused.body["detail"].as_str().unwrap().contains("this one counts as 20"), "{}", refused.text);
     assert_eq!(wait(&refused), 1_000);
-    office.later(1_000);
-    office.get(&owner, "/audit/verify").expect(200);
-    assert_eq!(wait(&office.get(&owner, "/session")), 20_000, "what it cost is owed");
-    office.later(20_000);
-    office.get(&owner, "/session").expect(200);
+    fixture.later(SECOND);
+    fixture.get(&owner, "/audit/verify").expect(200);
+    assert_eq!(wait(&fixture.get(&owner, "/session")), 20_000, "what it cost is owed");
+    fixture.later(20 * SECOND);
+    fixture.get(&owner, "/session").expect(200);
     // What costs more than a minute's calls uses up a minute's.
-    let (office, owner) = Office::open_over(policy(AdminRate { principal: 6, tenant: 6, network: 1_000 }));
-    office.later(60_000);
-    office.get(&owner, "/audit/verify").expect(200);
-    assert_eq!(wait(&office.get(&owner, "/audit/verify")), 10_000);
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 6, tenant: 6, network: 1_000 }));
+    fixture.later(60 * SECOND);
+    fixture.get(&owner, "/audit/verify").expect(200);
+    assert_eq!(wait(&fixture.get(&owner, "/audit/verify")), 10_000);
 }
 
 #[test]
 fn calls_that_cost_one_keep_none_that_costs_more_out_for_longer_than_it_is_told() {
     let rates = Rates::default();
     let count = |id: &str, cost: u32, at: i64| {
-        let callers = [
-            Caller { kind: Kind::Principal, id, rate: 30 },
-            Caller { kind: Kind::Tenant, id: "t", rate: 60 },
+        let subjects = [
+            Subject { kind: Kind::Principal, id, rate: 30 },
+            Subject { kind: Kind::Tenant, id: "t", rate: 60 },
         ];
-        rates.count(&callers, Weight { ends: false, cost }, NOON.plus(at)).map_err(|(_, wait)| wait as i64)
+        rates
+            .count(&subjects, Weight { ends: false, cost }, NOON + Span::from_ms(at))
+            .map_err(|(_, wait)| wait.ms())
     };
     // Three who use up what the tenant has, as soon as there is any of it.
     let (mut passed, mut due) = (0, 60_000);
@@ -239,16 +250,17 @@ fn calls_that_cost_one_keep_none_that_costs_more_out_for_longer_than_it_is_told(
 
 #[test]
 fn calls_that_nobody_has_a_right_to_are_their_principals_alone() {
-    let (office, owner) = Office::open_over(policy(AdminRate { principal: 50, tenant: 60, network: 1_000 }));
-    let (viewer, _) = office.member(&owner, "viewer@example.com", "viewer");
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy(AdminRate { principal: 50, tenant: 60, network: 1_000 }));
+    let (viewer, _) = fixture.member(&owner, "viewer@example.com", "viewer");
     let keys: Vec<String> =
-        (0..3).map(|_| format!("key:{}", office.key(&owner, json!({})).key_id())).collect();
-    office.later(120_000);
+        (0..3).map(|_| format!("key:{}", fixture.key(&owner, json!({})).key_id())).collect();
+    fixture.later(120 * SECOND);
     for token in keys.iter().chain([&viewer]) {
         for (method, path) in [("POST", "/api-keys"), ("POST", "/members"), ("PATCH", "/tenants/ten_1")] {
             let mut held_back = false;
             for _ in 0..60 {
-                let answer = office.send(office.call(method, token, path, json!({})));
+                let answer = fixture.send(fixture.call(method, token, path, json!({})));
                 held_back |= answer.status == 429;
                 assert!(answer.status == 403 || answer.body["detail"].as_str().unwrap().contains("of you"));
             }
@@ -256,7 +268,7 @@ fn calls_that_nobody_has_a_right_to_are_their_principals_alone() {
         }
     }
     for _ in 0..40 {
-        office.get(&owner, "/session").expect(200);
+        fixture.get(&owner, "/session").expect(200);
     }
 }
 
@@ -268,22 +280,21 @@ proptest! {
         dear in any::<bool>(),
     ) {
         let rates = Rates::default();
-        let caller = Caller { kind: Kind::Tenant, id: "t", rate };
+        let subject = Subject { kind: Kind::Tenant, id: "t", rate };
         let mut now = NOON;
         let mut passed: Vec<(Timestamp, u32)> = Vec::new();
         for (gap, cost) in gaps {
-            now = now.plus(gap);
+            now = now + Span::from_ms(gap);
             let weight = if dear { Weight { ends: false, cost } } else { ONE };
             let cost = weight.cost.min(rate);
-            match rates.count(&[caller], weight, now) {
+            match rates.count(&[subject], weight, now) {
                 Ok(()) => passed.push((now, cost)),
                 Err((_, wait)) => {
-                    let wait = i64::try_from(wait).unwrap();
-                    prop_assert!(wait >= 1);
+                    prop_assert!(wait >= MILLISECOND);
                     // A millisecond before it is not enough; at it, it is.
-                    prop_assert!(wait == 1 || rates.count(&[caller], weight, now.plus(wait - 1)).is_err());
-                    now = now.plus(wait);
-                    prop_assert!(rates.count(&[caller], weight, now).is_ok());
+                    prop_assert!(wait == MILLISECOND || rates.count(&[subject], weight, now + (wait - MILLISECOND)).is_err());
+                    now = now + wait;
+                    prop_assert!(rates.count(&[subject], weight, now).is_ok());
                     passed.push((now, cost));
                 }
             }

@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_policy::{KeyAction, Rotation, TenantPart};
-use keyward_testing::office::{Office, policy_with};
+use keyward_policy::{KeyAction, Rotation, Routes, TenantPart};
+use keyward_testing::registry_fixture::{RegistryFixture, policy_with};
 use serde_json::json;
 
 fn new_key() -> serde_json::Value {
@@ -13,35 +13,36 @@ fn new_key() -> serde_json::Value {
 #[test]
 fn what_a_realm_keeps_for_owners_is_refused_to_admins_and_keys() {
     let policy = policy_with(|realm| realm.owner_only = &[KeyAction::Create, KeyAction::Rotate]);
-    let (office, owner) = Office::open_over(policy);
-    let (admin, _) = office.member(&owner, "admin@example.com", "admin");
-    let manager = format!("key:{}", office.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
-    let id = office.post(&owner, "/api-keys", new_key()).expect(201).key_id();
+    let (fixture, owner) = RegistryFixture::open_over(policy);
+    let (admin, _) = fixture.member(&owner, "admin@example.com", "admin");
+    let manager = format!("key:{}", fixture.key(&owner, json!({"scopes": ["admin:write"]})).key_id());
+    let id = fixture.post(&owner, "/api-keys", new_key()).expect(201).key_id();
     let path = format!("/api-keys/{id}");
     for token in [&admin, &manager] {
-        office.post(token, "/api-keys", new_key()).refused(403, "FORBIDDEN");
-        office.post(token, &format!("{path}/rotate"), json!({})).refused(403, "FORBIDDEN");
-        office.patch(token, &path, json!({"scopes": ["orders:*"]})).refused(403, "FORBIDDEN");
-        office.patch(token, &path, json!({"name": "renamed"})).expect(200);
+        fixture.post(token, "/api-keys", new_key()).refused(403, "FORBIDDEN");
+        fixture.post(token, &format!("{path}/rotate"), json!({})).refused(403, "FORBIDDEN");
+        fixture.patch(token, &path, json!({"scopes": ["orders:*"]})).refused(403, "FORBIDDEN");
+        fixture.patch(token, &path, json!({"name": "renamed"})).expect(200);
     }
-    office.post(&owner, &format!("{path}/rotate"), json!({})).expect(201);
-    office.post(&admin, &format!("{path}/revoke"), json!({})).expect(200);
+    fixture.post(&owner, &format!("{path}/rotate"), json!({})).expect(201);
+    fixture.post(&admin, &format!("{path}/revoke"), json!({})).expect(200);
 }
 
 #[test]
 fn whoever_is_about_to_become_the_owner_may_make_keys_that_are_for_owners() {
-    let office = Office::over(policy_with(|realm| realm.owner_only = &[KeyAction::Create]));
-    office
-        .post(&format!("setup:{}", keyward_testing::office::SETUP_TOKEN), "/api-keys", new_key())
+    let fixture = RegistryFixture::over(policy_with(|realm| realm.owner_only = &[KeyAction::Create]));
+    fixture
+        .post(&format!("setup:{}", keyward_testing::registry_fixture::SETUP_TOKEN), "/api-keys", new_key())
         .expect(201);
 }
 
 #[test]
 fn a_realm_may_revoke_the_old_key_of_a_rotation_that_does_not_say() {
-    let (office, owner) = Office::open_over(policy_with(|realm| realm.rotation = Rotation::RevokeOld));
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy_with(|realm| realm.rotation = Rotation::RevokeOld));
     let rotate = |body| {
-        let id = office.key(&owner, json!({})).key_id();
-        let answer = office.post(&owner, &format!("/api-keys/{id}/rotate"), body).expect(201);
+        let id = fixture.key(&owner, json!({})).key_id();
+        let answer = fixture.post(&owner, &format!("/api-keys/{id}/rotate"), body).expect(201);
         (
             answer.body["previous"]["status"].clone(),
             answer.body["previous"]["refusedEverywhereBy"].is_string(),
@@ -54,37 +55,37 @@ fn a_realm_may_revoke_the_old_key_of_a_rotation_that_does_not_say() {
 
 #[test]
 fn realms_tell_the_page_what_they_ask_and_how_keys_of_the_tenant_begin() {
-    let (office, owner) = Office::open_over(policy_with(|realm| {
+    let (fixture, owner) = RegistryFixture::open_over(policy_with(|realm| {
         realm.owner_only = &[KeyAction::Rotate];
         realm.rotation = Rotation::RevokeOld;
         realm.key.tenant = Some(TenantPart::Code);
-        realm.routes = &[];
+        realm.routes = Routes::new(&[]);
     }));
-    let realm = office.get(&owner, "/realms").expect(200).body["realms"][0].clone();
+    let realm = fixture.get(&owner, "/realms").expect(200).body["realms"][0].clone();
     assert_eq!(realm["ownerOnly"], json!({"create": false, "rotate": true, "revoke": false}));
     assert_eq!((&realm["rotation"], &realm["publishable"]), (&json!("revoke-old"), &json!(false)));
-    let plaintext = office.key(&owner, json!({"scopes": []})).plaintext();
+    let plaintext = fixture.key(&owner, json!({"scopes": []})).plaintext();
     let begins = realm["keyPrefixes"]["live"].as_str().unwrap();
     assert!(begins.len() > "kw_live_".len() && plaintext.starts_with(begins), "{begins}");
 }
 
 #[test]
 fn where_no_route_asks_for_a_scope_keys_need_none() {
-    let (office, owner) = Office::open_over(policy_with(|realm| realm.routes = &[]));
-    let made = office.post(&owner, "/api-keys", json!({"name": "n"})).expect(201);
+    let (fixture, owner) = RegistryFixture::open_over(policy_with(|realm| realm.routes = Routes::new(&[])));
+    let made = fixture.post(&owner, "/api-keys", json!({"name": "n"})).expect(201);
     assert_eq!(made.body["apiKey"]["scopes"], json!([]));
-    office.post(&owner, "/api-keys", json!({"name": "n", "scopes": []})).expect(201);
-    let refused = office.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["a:b"]})).expect(400);
+    fixture.post(&owner, "/api-keys", json!({"name": "n", "scopes": []})).expect(201);
+    let refused = fixture.post(&owner, "/api-keys", json!({"name": "n", "scopes": ["a:b"]})).expect(400);
     assert_eq!(refused.fields(), ["scopes[0]"]);
 }
 
 #[test]
 fn a_key_carries_its_tenants_code_or_the_beginning_of_its_id() {
     for (part, check) in [(TenantPart::Code, "code"), (TenantPart::Id, "id")] {
-        let (office, owner) = Office::open_over(policy_with(|realm| realm.key.tenant = Some(part)));
-        let tenant = &office.get(&owner, "/tenants").expect(200).body["tenants"][0];
+        let (fixture, owner) = RegistryFixture::open_over(policy_with(|realm| realm.key.tenant = Some(part)));
+        let tenant = &fixture.get(&owner, "/tenants").expect(200).body["tenants"][0];
         let expected: String = tenant[check].as_str().unwrap().chars().take(8).collect();
-        let made = office.key(&owner, json!({}));
+        let made = fixture.key(&owner, json!({}));
         assert!(made.plaintext().starts_with(&format!("kw_live_{expected}_")), "{}", made.plaintext());
         let prefix = made.body["apiKey"]["keyPrefix"].as_str().unwrap();
         assert!(prefix.starts_with(&format!("kw_live_{expected}_")), "shown: 4 random characters too");
@@ -93,20 +94,21 @@ fn a_key_carries_its_tenants_code_or_the_beginning_of_its_id() {
 
 #[test]
 fn a_request_that_is_repeated_with_its_idempotency_key_gets_the_same_key_with_its_tenants_part() {
-    let (office, owner) = Office::open_over(policy_with(|realm| realm.key.tenant = Some(TenantPart::Code)));
+    let (fixture, owner) =
+        RegistryFixture::open_over(policy_with(|realm| realm.key.tenant = Some(TenantPart::Code)));
     let make = || {
-        let mut call = office.call("POST", &owner, "/api-keys", new_key());
+        let mut call = fixture.call("POST", &owner, "/api-keys", new_key());
         call.idempotency_key = Some("once".into());
-        office.send(call).expect(201)
+        fixture.send(call).expect(201)
     };
     assert_eq!(make().plaintext(), make().plaintext());
 }
 
 #[test]
 fn a_tenants_code_is_its_own_for_good() {
-    let (office, operator) = Office::open();
+    let (fixture, operator) = RegistryFixture::open();
     let add = |name: &str, code: serde_json::Value| {
-        office.post(&operator, "/tenants", json!({"name": name, "code": code}))
+        fixture.post(&operator, "/tenants", json!({"name": name, "code": code}))
     };
     let made = add("a", json!("Store-A")).expect(201);
     assert_eq!(made.body["tenant"]["code"], "Store-A");
@@ -114,24 +116,26 @@ fn a_tenants_code_is_its_own_for_good() {
     for bad in ["", "a", "-a", "a-", "a_b", "a.b", "ü1", &"a".repeat(33)] {
         assert_eq!(add("c", json!(bad)).expect(400).fields(), ["code"], "{bad}");
     }
-    let chosen = office.post(&operator, "/tenants", json!({"name": "d"})).expect(201);
+    let chosen = fixture.post(&operator, "/tenants", json!({"name": "d"})).expect(201);
     assert_eq!(chosen.body["tenant"]["code"].as_str().unwrap().len(), 6);
 
     let path = format!("/tenants/{}", made.body["tenant"]["id"].as_str().unwrap());
-    assert_eq!(office.patch(&operator, &path, json!({"code": "other"})).expect(400).fields(), ["code"]);
-    office.patch(&operator, &path, json!({"code": "Store-A", "name": "again"})).expect(200);
+    assert_eq!(fixture.patch(&operator, &path, json!({"code": "other"})).expect(400).fields(), ["code"]);
+    fixture.patch(&operator, &path, json!({"code": "Store-A", "name": "again"})).expect(200);
 }
 
 #[test]
 fn a_tenant_from_before_there_were_codes_gets_one_and_its_records_too() {
     let policy = policy_with(|realm| realm.key.tenant = Some(TenantPart::Code));
-    let (office, operator) = Office::open_over(policy);
-    let (owner, id) = office.tenant(&operator, "old");
-    let key = office.key(&owner, json!({})).key_id();
-    keyward_core::sql::Sql::run(&office.db, "UPDATE tenants SET code = NULL WHERE name = 'old'", &[])
+    let (fixture, operator) = RegistryFixture::open_over(policy);
+    let (owner, id) = fixture.tenant(&operator, "old");
+    let key = fixture.key(&owner, json!({})).key_id();
+    keyward_core::sql::Sql::run(&fixture.db, "UPDATE tenants SET code = NULL WHERE name = 'old'", &[])
         .unwrap();
-    office.post(&owner, "/api-keys", new_key()).refused(409, "CONFLICT");
-    office.patch(&operator, &format!("/tenants/{id}"), json!({"code": "OLD1"})).expect(200);
-    assert!(office.post(&owner, "/api-keys", new_key()).expect(201).plaintext().starts_with("kw_live_OLD1_"));
-    assert_eq!(office.published(&key).unwrap().tenant.code.as_deref(), Some("OLD1"));
+    fixture.post(&owner, "/api-keys", new_key()).refused(409, "CONFLICT");
+    fixture.patch(&operator, &format!("/tenants/{id}"), json!({"code": "OLD1"})).expect(200);
+    assert!(
+        fixture.post(&owner, "/api-keys", new_key()).expect(201).plaintext().starts_with("kw_live_OLD1_")
+    );
+    assert_eq!(fixture.published(&key).unwrap().tenant.code.as_deref(), Some("OLD1"));
 }

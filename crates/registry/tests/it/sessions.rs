@@ -2,9 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::{secret::Secret, time::HOUR};
+use keyward_core::{
+    secret::Secret,
+    time::{HOUR, MILLISECOND},
+};
 use keyward_testing::NOON;
-use keyward_testing::office::{Office, PASSWORD, SETUP_TOKEN};
+use keyward_testing::registry_fixture::{PASSWORD, RegistryFixture, SETUP_TOKEN};
 use serde_json::{Value, json};
 
 fn set_up(token: &str) -> Value {
@@ -17,46 +20,46 @@ fn credentials(email: &str, password: &str) -> Value {
 
 #[test]
 fn set_up_makes_the_first_owner_once() {
-    let office = Office::empty();
-    office.post("", "/setup", set_up("wrong")).refused(401, "INVALID_CREDENTIALS");
-    let made = office.post("", "/setup", set_up(SETUP_TOKEN)).expect(201);
+    let fixture = RegistryFixture::empty();
+    fixture.post("", "/setup", set_up("wrong")).refused(401, "INVALID_CREDENTIALS");
+    let made = fixture.post("", "/setup", set_up(SETUP_TOKEN)).expect(201);
     assert_eq!(made.body["member"]["email"], "owner@example.com");
     assert_eq!(made.body["member"]["role"], "owner");
     assert!(made.body["member"]["id"].as_str().unwrap().starts_with("mem_"));
     let tenant = made.body["member"]["tenantId"].as_str().unwrap();
     assert_eq!((tenant.len(), &tenant[14..15]), (36, "4"), "a UUID of version 4: {tenant}");
     for token in [SETUP_TOKEN, "wrong"] {
-        office.post("", "/setup", set_up(token)).refused(409, "ALREADY_SET_UP");
+        fixture.post("", "/setup", set_up(token)).refused(409, "ALREADY_SET_UP");
     }
 }
 
 #[test]
 fn the_set_up_token_manages_tenants_and_the_operators_keys_until_there_is_an_owner_and_nothing_else() {
-    let office = Office::empty();
+    let fixture = RegistryFixture::empty();
     let holder = format!("setup:{SETUP_TOKEN}");
-    office.get("setup:wrong", "/api-keys").refused(401, "UNAUTHENTICATED");
-    let key = office.key(&holder, json!({}));
+    fixture.get("setup:wrong", "/api-keys").refused(401, "UNAUTHENTICATED");
+    let key = fixture.key(&holder, json!({}));
     let id = key.body["apiKey"]["id"].as_str().unwrap().to_owned();
-    assert_eq!(office.get(&holder, "/api-keys").expect(200).body["apiKeys"][0]["id"], id.as_str());
+    assert_eq!(fixture.get(&holder, "/api-keys").expect(200).body["apiKeys"][0]["id"], id.as_str());
     let grasping = json!({"name": "x", "scopes": ["admin:write"]});
-    office.post(&holder, "/api-keys", grasping).refused(400, "VALIDATION_FAILED");
+    fixture.post(&holder, "/api-keys", grasping).refused(400, "VALIDATION_FAILED");
     for (method, path) in [("POST", "/members"), ("GET", "/session")] {
-        office.send(office.call(method, &holder, path, Value::Null)).refused(403, "FORBIDDEN");
+        fixture.send(fixture.call(method, &holder, path, Value::Null)).refused(403, "FORBIDDEN");
     }
-    let tenants = office.get(&holder, "/tenants").expect(200);
+    let tenants = fixture.get(&holder, "/tenants").expect(200);
     let path = format!("/tenants/{}", tenants.body["tenants"][0]["id"].as_str().unwrap());
-    office.patch(&holder, &path, json!({"plan": "growth"})).expect(200);
-    assert_eq!(office.published(&id).unwrap().tenant.plan.as_deref(), Some("growth"));
+    fixture.patch(&holder, &path, json!({"plan": "growth"})).expect(200);
+    assert_eq!(fixture.published(&id).unwrap().tenant.plan.as_deref(), Some("growth"));
     let with_owner = json!({"name": "n", "owner": {"email": "first@example.com", "password": PASSWORD}});
-    let early = office.post(&holder, "/tenants", with_owner).expect(400);
+    let early = fixture.post(&holder, "/tenants", with_owner).expect(400);
     assert_eq!(early.fields(), ["owner"], "it would be the deployment's first member");
 
     let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
-    office.post("", "/setup", body).expect(201);
-    office.get(&holder, "/api-keys").refused(401, "UNAUTHENTICATED");
-    let owner = office.sign_in("owner@example.com");
+    fixture.post("", "/setup", body).expect(201);
+    fixture.get(&holder, "/api-keys").refused(401, "UNAUTHENTICATED");
+    let owner = fixture.sign_in("owner@example.com");
     assert_eq!(
-        office.get(&owner, "/api-keys").expect(200).body["apiKeys"][0]["id"],
+        fixture.get(&owner, "/api-keys").expect(200).body["apiKeys"][0]["id"],
         id.as_str(),
         "the key is the owner's"
     );
@@ -64,10 +67,10 @@ fn the_set_up_token_manages_tenants_and_the_operators_keys_until_there_is_an_own
 
 #[test]
 fn set_up_without_its_secret_says_which_one_is_missing() {
-    let mut office = Office::empty();
+    let mut fixture = RegistryFixture::empty();
     for missing in [None, Some(Secret::new(""))] {
-        office.setup_token = missing;
-        let answer = office.post("", "/setup", set_up(""));
+        fixture.setup_token = missing;
+        let answer = fixture.post("", "/setup", set_up(""));
         answer.refused(503, "NOT_CONFIGURED");
         assert!(answer.body["detail"].as_str().unwrap().contains("KEYWARD_SETUP_TOKEN"));
     }
@@ -75,16 +78,19 @@ fn set_up_without_its_secret_says_which_one_is_missing() {
 
 #[test]
 fn set_up_names_every_wrong_field() {
-    let answer =
-        Office::empty().post("", "/setup", json!({"email": "nobody", "password": "short", "role": "owner"}));
+    let answer = RegistryFixture::empty().post(
+        "",
+        "/setup",
+        json!({"email": "nobody", "password": "short", "role": "owner"}),
+    );
     answer.refused(400, "VALIDATION_FAILED");
     assert_eq!(answer.fields(), ["role", "token", "email", "password"]);
 }
 
 #[test]
 fn a_session_is_a_cookie_and_a_token_of_which_only_the_hash_is_stored() {
-    let (office, _) = Office::open();
-    let answer = office.post("", "/session", credentials(" OWNER@example.com", PASSWORD)).expect(201);
+    let (fixture, _) = RegistryFixture::open();
+    let answer = fixture.post("", "/session", credentials(" OWNER@example.com", PASSWORD)).expect(201);
     let token = answer.body["token"].as_str().unwrap();
     assert!(token.starts_with("kws_") && token.len() == 4 + 43, "256 bits in base64url: {token}");
     let cookie =
@@ -92,59 +98,59 @@ fn a_session_is_a_cookie_and_a_token_of_which_only_the_hash_is_stored() {
     assert_eq!(answer.header("Set-Cookie"), Some(&*cookie));
     assert_eq!(answer.body["expiresAt"], NOON.plus(12 * HOUR).to_rfc3339());
     assert_eq!(answer.body["member"]["operator"], true);
-    assert!(!office.dump().contains(token) && !office.dump().contains(PASSWORD));
+    assert!(!fixture.dump().contains(token) && !fixture.dump().contains(PASSWORD));
 
-    let me = office.get(token, "/session").expect(200);
+    let me = fixture.get(token, "/session").expect(200);
     assert_eq!(me.body["member"], answer.body["member"]);
     assert_eq!(me.body["steppedUpUntil"], Value::Null);
-    let out = office.delete(token, "/session").expect(204);
+    let out = fixture.delete(token, "/session").expect(204);
     assert!(out.text.is_empty() && out.header("Set-Cookie").unwrap().contains("Max-Age=0"));
-    office.get(token, "/session").refused(401, "UNAUTHENTICATED");
+    fixture.get(token, "/session").refused(401, "UNAUTHENTICATED");
 }
 
 #[test]
 fn while_a_tenant_is_not_active_its_people_can_sign_out_and_do_nothing_else() {
-    let (office, operator) = Office::open();
-    let (owner, id) = office.tenant(&operator, "shop");
+    let (fixture, operator) = RegistryFixture::open();
+    let (owner, id) = fixture.tenant(&operator, "shop");
     let set = |status: &str| {
-        office.patch(&operator, &format!("/tenants/{id}"), json!({"status": status})).expect(200);
+        fixture.patch(&operator, &format!("/tenants/{id}"), json!({"status": status})).expect(200);
     };
-    let other = office.sign_in("owner@shop.example");
+    let other = fixture.sign_in("owner@shop.example");
     set("INACTIVE");
     for (method, path) in
         [("GET", "/session"), ("GET", "/api-keys"), ("DELETE", "/sessions"), ("GET", "/members")]
     {
-        office.send(office.call(method, &owner, path, Value::Null)).refused(403, "FORBIDDEN");
+        fixture.send(fixture.call(method, &owner, path, Value::Null)).refused(403, "FORBIDDEN");
     }
     let step_up = json!({"password": PASSWORD});
-    office.post(&owner, "/session/step-up", step_up).refused(403, "FORBIDDEN");
-    office.post("", "/session", credentials("owner@shop.example", PASSWORD)).refused(403, "FORBIDDEN");
-    office.delete(&owner, "/session").expect(204);
+    fixture.post(&owner, "/session/step-up", step_up).refused(403, "FORBIDDEN");
+    fixture.post("", "/session", credentials("owner@shop.example", PASSWORD)).refused(403, "FORBIDDEN");
+    fixture.delete(&owner, "/session").expect(204);
     set("ACTIVE");
-    office.get(&owner, "/session").refused(401, "UNAUTHENTICATED");
-    office.get(&other, "/session").expect(200);
+    fixture.get(&owner, "/session").refused(401, "UNAUTHENTICATED");
+    fixture.get(&other, "/session").expect(200);
 }
 
 #[test]
 fn a_session_ends_after_twelve_hours() {
-    let (office, owner) = Office::open();
-    office.later(12 * HOUR - 1);
-    office.get(&owner, "/session").expect(200);
-    office.later(1);
-    office.get(&owner, "/session").refused(401, "UNAUTHENTICATED");
+    let (fixture, owner) = RegistryFixture::open();
+    fixture.later(12 * HOUR - MILLISECOND);
+    fixture.get(&owner, "/session").expect(200);
+    fixture.later(MILLISECOND);
+    fixture.get(&owner, "/session").refused(401, "UNAUTHENTICATED");
 }
 
 #[test]
 fn without_a_credential_there_is_a_challenge_and_nothing_else() {
-    let (office, _) = Office::open();
+    let (fixture, _) = RegistryFixture::open();
     for (method, path) in
         [("GET", "/api-keys"), ("POST", "/api-keys"), ("GET", "/session"), ("PATCH", "/tenants/x")]
     {
-        let answer = office.send(office.call(method, "", path, Value::Null));
+        let answer = fixture.send(fixture.call(method, "", path, Value::Null));
         answer.refused(401, "UNAUTHENTICATED");
         assert_eq!(answer.header("WWW-Authenticate"), Some("Bearer realm=\"keyward-admin\""));
     }
-    let stale = office.get("kws_made-up", "/api-keys");
+    let stale = fixture.get("kws_made-up", "/api-keys");
     assert_eq!(
         stale.header("WWW-Authenticate"),
         Some("Bearer realm=\"keyward-admin\", error=\"invalid_token\"")
@@ -153,26 +159,26 @@ fn without_a_credential_there_is_a_challenge_and_nothing_else() {
 
 #[test]
 fn a_wrong_sign_in_does_not_tell_whether_the_address_exists() {
-    let (office, _) = Office::open();
-    let before = office.derivations.get();
-    let mut unknown = office.post("", "/session", credentials("nobody@example.com", PASSWORD));
-    let derivations = office.derivations.get() - before;
-    let known = office.post("", "/session", credentials("owner@example.com", "a wrong password"));
+    let (fixture, _) = RegistryFixture::open();
+    let before = fixture.derivations.get();
+    let mut unknown = fixture.post("", "/session", credentials("nobody@example.com", PASSWORD));
+    let derivations = fixture.derivations.get() - before;
+    let known = fixture.post("", "/session", credentials("owner@example.com", "a wrong password"));
     unknown.refused(401, "INVALID_CREDENTIALS");
     unknown.body["requestId"] = known.body["requestId"].clone();
     assert_eq!(unknown.body, known.body);
-    assert_eq!((derivations, office.derivations.get() - before), (1, 2), "both cost one derivation");
+    assert_eq!((derivations, fixture.derivations.get() - before), (1, 2), "both cost one derivation");
 }
 
 #[test]
 fn a_success_forgives_the_failures_before_it() {
-    let (office, _) = Office::open();
+    let (fixture, _) = RegistryFixture::open();
     for _ in 0..3 {
         for _ in 0..4 {
-            office
+            fixture
                 .post("", "/session", credentials("owner@example.com", "wrong"))
                 .refused(401, "INVALID_CREDENTIALS");
         }
-        office.sign_in("owner@example.com");
+        fixture.sign_in("owner@example.com");
     }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_registry::text::{check, folded, is_hidden};
-use keyward_testing::office::{Office, PASSWORD};
+use keyward_testing::registry_fixture::{PASSWORD, RegistryFixture};
 use serde_json::json;
 
 /// Default_Ignorable_Code_Point as Unicode publishes it (DerivedCoreProperties.txt), ranges in hex.
@@ -145,9 +145,9 @@ fn search_knows_neither_case_nor_normal_form_nor_what_is_not_seen() {
 
 #[test]
 fn every_text_for_people_is_refused_when_it_cannot_be_seen_and_the_answer_names_the_code_point() {
-    let (office, owner) = Office::open();
-    let key = format!("/api-keys/{}", office.key(&owner, json!({})).key_id());
-    let (_, tenant) = office.tenant(&owner, "shop");
+    let (fixture, owner) = RegistryFixture::open();
+    let key = format!("/api-keys/{}", fixture.key(&owner, json!({})).key_id());
+    let (_, tenant) = fixture.tenant(&owner, "shop");
     let tenant = format!("/tenants/{tenant}");
     for c in [
         '\u{200b}',
@@ -186,7 +186,7 @@ fn every_text_for_people_is_refused_when_it_cannot_be_seen_and_the_answer_names_
             ),
         ];
         for (method, path, body, field) in calls {
-            let answer = office.send(office.call(method, &owner, path, body));
+            let answer = fixture.send(fixture.call(method, &owner, path, body));
             answer.refused(400, "VALIDATION_FAILED");
             assert_eq!(answer.fields(), [field], "{method} {path} U+{:04X}", u32::from(c));
             if field != "email" {
@@ -199,7 +199,7 @@ fn every_text_for_people_is_refused_when_it_cannot_be_seen_and_the_answer_names_
             assert!(!answer.text.contains(c), "it is not repeated as it is");
         }
         for alone in [format!("{c}"), format!(" {c} ")] {
-            let answer = office.post(&owner, "/api-keys", json!({"name": alone, "scopes": scopes}));
+            let answer = fixture.post(&owner, "/api-keys", json!({"name": alone, "scopes": scopes}));
             assert_eq!(answer.fields(), ["name"]);
         }
     }
@@ -208,12 +208,12 @@ fn every_text_for_people_is_refused_when_it_cannot_be_seen_and_the_answer_names_
 #[test]
 fn a_name_that_was_taken_before_is_still_shown_and_its_key_can_be_edited() {
     use keyward_core::sql::Sql;
-    let (office, owner) = Office::open();
-    let id = office.key(&owner, json!({})).key_id();
-    office.db.run("UPDATE keys SET name = ?", &["a\u{202e}b".into()]).unwrap();
+    let (fixture, owner) = RegistryFixture::open();
+    let id = fixture.key(&owner, json!({})).key_id();
+    fixture.db.run("UPDATE keys SET name = ?", &["a\u{202e}b".into()]).unwrap();
     let path = format!("/api-keys/{id}");
-    assert_eq!(office.get(&owner, &path).expect(200).body["apiKey"]["name"], "a\u{202e}b");
-    let edited = office.patch(&owner, &path, json!({"tags": ["t"]})).expect(200);
+    assert_eq!(fixture.get(&owner, &path).expect(200).body["apiKey"]["name"], "a\u{202e}b");
+    let edited = fixture.patch(&owner, &path, json!({"tags": ["t"]})).expect(200);
     assert_eq!(edited.body["apiKey"]["name"], "a\u{202e}b");
-    office.post(&owner, &format!("{path}/rotate"), json!({})).expect(201);
+    fixture.post(&owner, &format!("{path}/rotate"), json!({})).expect(201);
 }

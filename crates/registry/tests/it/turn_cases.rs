@@ -2,26 +2,26 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_policy::{KeyRequirement, Link, Policy, Proof, Requirement, Route};
+use keyward_policy::{KeyRequirement, Policy, Proof, Requirement, Route, Routes};
 use keyward_registry::{admin_call::AdminCall, sessions::token};
-use keyward_testing::office::{Office, PASSWORD, SETUP_TOKEN, policy_with};
+use keyward_testing::{
+    LINK,
+    registry_fixture::{PASSWORD, RegistryFixture, SETUP_TOKEN, policy_with},
+};
 use serde_json::{Value, json};
-
-pub const LINK: Link =
-    Link { parameter: "token", prefix: "st_", life_s: 900, cookie: "__Host-shop", session_life_s: 3_600 };
 
 pub fn policy() -> &'static Policy {
     policy_with(|realm| {
         realm.link = Some(LINK);
         let session = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
         let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
-        realm.routes = Box::leak([&[checkout], realm.routes].concat().into_boxed_slice());
+        realm.routes = Routes::new(Vec::leak([&[checkout], &*realm.routes].concat()));
     })
 }
 
 /// A deployment with something of everything.
 pub struct Stage {
-    pub office: Office,
+    pub fixture: RegistryFixture,
     pub owner: String,
     pub member: String,
     pub member_id: String,
@@ -36,7 +36,7 @@ impl Stage {
     pub fn empty() -> Self {
         let text = String::new;
         Self {
-            office: Office::over(policy()),
+            fixture: RegistryFixture::over(policy()),
             owner: text(),
             member: text(),
             member_id: text(),
@@ -48,24 +48,24 @@ impl Stage {
     }
 
     pub fn open() -> Self {
-        let (office, owner) = Office::open_over(policy());
-        let (member, member_id) = office.member(&owner, "admin@example.com", "admin");
-        let (_, tenant) = office.tenant(&owner, "shop");
-        let key = office.key(&owner, json!({})).key_id();
+        let (fixture, owner) = RegistryFixture::open_over(policy());
+        let (member, member_id) = fixture.member(&owner, "admin@example.com", "admin");
+        let (_, tenant) = fixture.tenant(&owner, "shop");
+        let key = fixture.key(&owner, json!({})).key_id();
         let link = json!({ "url": "https://shop.example/api/public/orders/checkout" });
-        let link = office.post(&owner, "/links", link).expect(201).body;
+        let link = fixture.post(&owner, "/links", link).expect(201).body;
         let (link, link_token) = (&link["link"]["id"], &link["token"]);
         let (link, link_token) = (link.as_str().unwrap().into(), link_token.as_str().unwrap().into());
-        let stage = Self { office, owner, member, member_id, tenant, key, link, link_token };
+        let stage = Self { fixture, owner, member, member_id, tenant, key, link, link_token };
         for path in ["/api-keys".to_owned(), format!("/api-keys/{}/rotate", stage.key)] {
-            stage.office.send(repeatable(&stage, &path, "done")).expect(201);
+            stage.fixture.send(repeatable(&stage, &path, "done")).expect(201);
         }
-        stage.office.alarm();
+        stage.fixture.alarm();
         stage
     }
 
     pub fn call(&self, method: &str, path: &str, body: Value) -> AdminCall {
-        self.office.call(method, &self.owner, path, body)
+        self.fixture.call(method, &self.owner, path, body)
     }
 }
 
@@ -140,7 +140,7 @@ pub const CASES: &[Case] = &[
     ("GET", "/quotas", Stage::open, |stage| stage.call("GET", "/quotas", Value::Null)),
     ("GET", "/realms", Stage::open, |stage| stage.call("GET", "/realms", Value::Null)),
     ("GET", "/realms", Stage::empty, |stage| {
-        stage.office.call("GET", &format!("setup:{SETUP_TOKEN}"), "/realms", Value::Null)
+        stage.fixture.call("GET", &format!("setup:{SETUP_TOKEN}"), "/realms", Value::Null)
     }),
     ("GET", "/audit", Stage::open, |stage| stage.call("GET", "/audit", Value::Null)),
     ("GET", "/audit/verify", Stage::open, |stage| stage.call("GET", "/audit/verify", Value::Null)),
@@ -158,11 +158,11 @@ pub const CASES: &[Case] = &[
     }),
     ("PATCH", "/members/{}", Stage::open, |stage| {
         let body = json!({"password": "another long password", "currentPassword": PASSWORD});
-        stage.office.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
+        stage.fixture.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
     }),
     ("PATCH", "/members/{}", Stage::open, |stage| {
         let body = json!({"password": "another long password", "currentPassword": "a wrong password"});
-        stage.office.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
+        stage.fixture.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
     }),
     ("DELETE", "/members/{}", Stage::open, |stage| of_member(stage, "DELETE", Value::Null)),
     ("GET", "/tenants", Stage::open, |stage| stage.call("GET", "/tenants", Value::Null)),
@@ -183,7 +183,7 @@ pub const CASES: &[Case] = &[
 ];
 
 fn sign_in(stage: &Stage, email: &str, password: &str) -> AdminCall {
-    stage.office.call("POST", "", "/session", json!({"email": email, "password": password}))
+    stage.fixture.call("POST", "", "/session", json!({"email": email, "password": password}))
 }
 
 pub fn of_key(stage: &Stage, method: &str, what: &str, body: Value) -> AdminCall {

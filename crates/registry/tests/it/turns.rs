@@ -14,33 +14,39 @@ use keyward_core::{
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_registry::{
     self, CallState, Outcome, Progress, admin_call::AdminCall, freshness::Telling, keys::delivery, links,
-    schema, usage,
+    publisher, router::ROUTES, schema, usage,
 };
 use keyward_testing::{
-    Database, NOON, Seeded,
-    office::{Office, policy_with},
+    Database, LINK, NOON, Seeded,
+    registry_fixture::{RegistryFixture, policy_with},
 };
 use serde_json::{Value, json};
 
-use crate::turn_cases::{CASES, LINK, Stage, of_key, policy};
+use crate::turn_cases::{CASES, Stage, of_key, policy};
 
 /// Runs a call's turns. One that fails has changed nothing, but that a key which it made before is cancelled.
-fn turns(office: &Office, call: &AdminCall, seed: u64) -> Outcome {
+fn turns(fixture: &RegistryFixture, call: &AdminCall, seed: u64) -> Outcome {
     let (mut state, mut entropy) = (CallState::default(), Seeded::new(seed));
     loop {
-        let before = office.dump();
-        match office.registry().handle(call, &state, office.now.get(), &mut entropy) {
+        let before = fixture.dump();
+        match fixture.registry().handle(call, &state, fixture.now.get(), &mut entropy) {
             Progress::Done(outcome) => {
                 if outcome.fault.is_some() && state.introduced.is_none() {
-                    assert_eq!(office.dump(), before, "{} {}", call.method, call.path);
+                    assert_eq!(fixture.dump(), before, "{} {}", call.method, call.path);
                 }
                 return outcome;
             }
-            Progress::Derive(job) => state.derived.push(job.done(keyward_testing::outside::derive(&job))),
-            Progress::Wait(crowded) => (state.waits, state.crowded) = (state.waits + 1, crowded),
+            Progress::Derive(job) => {
+                state.derived.push(job.done(keyward_testing::fake_registry_platform::derive(&job)))
+            }
+            Progress::Wait(rate_limited) => {
+                (state.waits, state.rate_limited) = (state.waits + 1, rate_limited)
+            }
             Progress::Tell(created) => {
-                let told =
-                    office.run(office.publisher.tell_all(std::slice::from_ref(&created.id))).pending == 0;
+                let told = fixture
+                    .run(fixture.publisher.tell_all(std::slice::from_ref(&created.id), publisher::PATIENCE))
+                    .pending
+                    == 0;
                 state.introduced = Some(created.introduced(told));
             }
         }
@@ -48,16 +54,16 @@ fn turns(office: &Office, call: &AdminCall, seed: u64) -> Outcome {
 }
 
 /// What is stored but for attempts, which count however they end.
-fn kept(office: &Office) -> String {
-    let dump = office.dump();
+fn kept(fixture: &RegistryFixture) -> String {
+    let dump = fixture.dump();
     dump.lines().filter(|line| !line.starts_with("guesses ")).map(|line| format!("{line}\n")).collect()
 }
 
 /// The keys that pass, how many that nobody was shown among them, and what each was replaced by.
-fn live(office: &Office) -> Vec<Value> {
+fn live(fixture: &RegistryFixture) -> Vec<Value> {
     let live = "SELECT status, expires_at, rotated_to IS NULL AS unreplaced, deliver_by IS NULL AS shown
         FROM keys WHERE status = 'ACTIVE' ORDER BY number";
-    office.db.run(live, &[]).unwrap()
+    fixture.db.run(live, &[]).unwrap()
 }
 
 fn answer(outcome: Outcome) -> (u16, String, bool) {
@@ -69,50 +75,54 @@ fn answer(outcome: Outcome) -> (u16, String, bool) {
 fn every_statement_of_every_route_may_fail_and_the_turn_leaves_nothing_and_can_be_repeated() {
     for (method, route, stage, call) in CASES {
         let twin = stage();
-        let expected = turns(&twin.office, &call(&twin), 99);
+        let expected = turns(&twin.fixture, &call(&twin), 99);
         assert!(expected.fault.is_none(), "{method} {route}");
         let (expected_publish, expected) = (expected.publish.clone(), answer(expected));
         for steps in 0.. {
             let what = format!("{method} {route}, failing after {steps}");
             let stage = stage();
-            let (office, call) = (&stage.office, call(&stage));
-            let (before, live_before) = (kept(office), live(office));
-            office.db.fail_after(steps);
-            let outcome = turns(office, &call, 99);
-            if office.db.has_not_failed() {
+            let (fixture, call) = (&stage.fixture, call(&stage));
+            let (before, live_before) = (kept(fixture), live(fixture));
+            fixture.db.fail_after(steps);
+            let outcome = turns(fixture, &call, 99);
+            if fixture.db.has_not_failed() {
                 assert_eq!(
                     (&outcome.publish.clone(), answer(outcome)),
                     (&expected_publish, expected.clone()),
                     "{what}"
                 );
-                assert_eq!(kept(office), kept(&twin.office), "{what}");
+                assert_eq!(kept(fixture), kept(&twin.fixture), "{what}");
                 assert!(steps > 2, "{what}: what did fail?");
                 break;
             }
             assert_eq!(outcome.publish, Vec::<String>::new(), "{what}");
             let (status, body, may_be_repeated) = answer(outcome);
             assert_eq!((status, may_be_repeated), (503, true), "{what}: {body}");
-            let left = kept(office) != before;
+            let left = kept(fixture) != before;
             if left {
                 // A key that it made before: revoked, or kept for a repeat.
                 let shown = |keys: Vec<Value>| -> Vec<Value> {
                     keys.into_iter().filter(|key| key["shown"] == 1).collect()
                 };
-                assert_eq!(shown(live(office)), live_before, "{what}: the old key goes on, no other is live");
+                assert_eq!(
+                    shown(live(fixture)),
+                    live_before,
+                    "{what}: the old key goes on, no other is live"
+                );
                 if call.idempotency_key.is_none() {
-                    assert_eq!(live(office), live_before, "{what}");
+                    assert_eq!(live(fixture), live_before, "{what}");
                 }
             }
-            let outcome = turns(office, &call, if left { 100 } else { 99 });
+            let outcome = turns(fixture, &call, if left { 100 } else { 99 });
             assert!(outcome.fault.is_none(), "{what}, repeated");
             let (status, body, _) = answer(outcome);
             assert_eq!(status, expected.0, "{what}, repeated: {body}");
             if left {
-                assert_eq!(live(office), live(&twin.office), "{what}, repeated");
+                assert_eq!(live(fixture), live(&twin.fixture), "{what}, repeated");
             } else {
                 assert_eq!(
-                    (body, kept(office)),
-                    (expected.1.clone(), kept(&twin.office)),
+                    (body, kept(fixture)),
+                    (expected.1.clone(), kept(&twin.fixture)),
                     "{what}, repeated"
                 );
             }
@@ -123,7 +133,7 @@ fn every_statement_of_every_route_may_fail_and_the_turn_leaves_nothing_and_can_b
 #[test]
 fn every_route_has_a_case_here() {
     let cases: BTreeSet<(&str, &str)> = CASES.iter().map(|(method, route, ..)| (*method, *route)).collect();
-    assert_eq!(cases, keyward_registry::routes().collect());
+    assert_eq!(cases, ROUTES.iter().map(|route| (route.method, route.path)).collect());
 }
 
 /// Whatever writes beside calls: each of its statements fails once, and all of it can be repeated.
@@ -136,26 +146,26 @@ fn whole<T: Debug + PartialEq>(
     let expected = act(&twin).unwrap();
     for steps in 0.. {
         let stage = stage();
-        let office = &stage.office;
-        let before = office.dump();
-        office.db.fail_after(steps);
+        let fixture = &stage.fixture;
+        let before = fixture.dump();
+        fixture.db.fail_after(steps);
         let result = act(&stage);
-        if office.db.has_not_failed() {
-            assert_eq!((result.unwrap(), office.dump()), (expected, twin.office.dump()), "{what}");
+        if fixture.db.has_not_failed() {
+            assert_eq!((result.unwrap(), fixture.dump()), (expected, twin.fixture.dump()), "{what}");
             assert!(steps > 0, "{what}");
             return;
         }
         assert!(result.is_err(), "{what} after {steps}");
-        assert_eq!(office.dump(), before, "{what} after {steps}");
+        assert_eq!(fixture.dump(), before, "{what} after {steps}");
         assert_eq!(act(&stage).unwrap(), expected, "{what} after {steps}, repeated");
-        assert_eq!(office.dump(), twin.office.dump(), "{what} after {steps}, repeated");
+        assert_eq!(fixture.dump(), twin.fixture.dump(), "{what} after {steps}, repeated");
     }
 }
 
 /// With a change of the key in the outbox.
 fn changed() -> Stage {
     let stage = Stage::open();
-    stage.office.step(&of_key(&stage, "PATCH", "", json!({"name": "other"})));
+    stage.fixture.step(&of_key(&stage, "PATCH", "", json!({"name": "other"})));
     stage
 }
 
@@ -163,7 +173,7 @@ fn changed() -> Stage {
 fn unshown() -> Stage {
     let stage = Stage::open();
     let call = stage.call("POST", "/api-keys", json!({"name": "n", "scopes": ["orders:read"]}));
-    let progress = stage.office.registry().handle(&call, &CallState::default(), NOON, &mut Seeded::new(5));
+    let progress = stage.fixture.registry().handle(&call, &CallState::default(), NOON, &mut Seeded::new(5));
     assert!(matches!(progress, Progress::Tell(_)));
     stage
 }
@@ -171,8 +181,8 @@ fn unshown() -> Stage {
 #[test]
 fn using_up_a_link_is_one_turn() {
     whole("redeem", Stage::open, |stage| {
-        let hash = key::storage_hash(&LINK.token(), &stage.office.secrets, &stage.link_token);
-        links::redeem(&stage.office.db, policy(), &Redeem { hash, realm: "default".into() }, NOON)
+        let hash = key::storage_hash(&LINK.token(), &stage.fixture.secrets, &stage.link_token);
+        links::redeem(&stage.fixture.db, policy(), &Redeem { hash, realm: "default".into() }, NOON)
     });
 }
 
@@ -187,7 +197,7 @@ fn taking_in_a_report_of_usage_is_one_turn() {
         };
         let hours = vec![hour(0, 3), hour(1, 4)];
         let report = UsageReport { key_id: stage.key.clone(), last_used_at: Some(NOON), hours, sent: None };
-        usage::apply(&stage.office.db, &report, true, stage.office.now.get()).map(drop)
+        usage::apply(&stage.fixture.db, &report, true, stage.fixture.now.get()).map(drop)
     });
 }
 
@@ -195,19 +205,19 @@ fn taking_in_a_report_of_usage_is_one_turn() {
 fn adopting_a_policy_is_one_turn() {
     whole("adopt", Stage::open, |stage| {
         let other = policy_with(|realm| realm.limits.maximum.per_minute = Some(7));
-        keyward_registry::adopt(&stage.office.db, other, NOON)
+        keyward_registry::adopt(&stage.fixture.db, other, NOON)
     });
 }
 
 #[test]
 fn each_step_of_the_outbox_is_one_turn() {
     let later = NOON.plus(MINUTE);
-    whole("begin", changed, |stage| Ok(stage.office.outbox().begin(&stage.key, later)?.unwrap().record));
-    whole("told", changed, |stage| stage.office.outbox().told(&stage.key, 2, later));
-    whole("published", changed, |stage| stage.office.outbox().published(&stage.key, 2, later));
-    whole("overtaken", changed, |stage| stage.office.outbox().published(&stage.key, 1, later));
-    whole("publish again", changed, |stage| stage.office.outbox().publish_again(&stage.key, later));
-    whole("cancel", unshown, |stage| delivery::cancel_overdue(&stage.office.db, NOON.plus(DAY), 400));
+    whole("begin", changed, |stage| Ok(stage.fixture.outbox().begin(&stage.key, later)?.unwrap().record));
+    whole("told", changed, |stage| stage.fixture.outbox().told(&stage.key, 2, later));
+    whole("published", changed, |stage| stage.fixture.outbox().published(&stage.key, 2, later));
+    whole("overtaken", changed, |stage| stage.fixture.outbox().published(&stage.key, 1, later));
+    whole("publish again", changed, |stage| stage.fixture.outbox().publish_again(&stage.key, later));
+    whole("cancel", unshown, |stage| delivery::cancel_overdue(&stage.fixture.db, NOON.plus(DAY), 400));
 }
 
 #[test]
@@ -244,16 +254,16 @@ fn each_step_of_the_schema_is_one_turn_with_the_row_that_remembers_it() {
 #[test]
 fn a_refusal_undoes_what_its_call_wrote_before_it() {
     let stage = Stage::open();
-    stage.office.later(2 * DAY);
-    let owner = stage.office.sign_in("owner@example.com");
+    stage.fixture.later(2 * DAY);
+    let owner = stage.fixture.sign_in("owner@example.com");
     // Or what is done after whatever call would be seen, too.
     for _ in 0..3 {
-        stage.office.publisher.keep_up(&stage.office.secrets);
+        stage.fixture.publisher.keep_up(&stage.fixture.secrets);
     }
-    let mut call = stage.office.call("POST", &owner, "/api-keys", json!({}));
+    let mut call = stage.fixture.call("POST", &owner, "/api-keys", json!({}));
     call.idempotency_key = Some("new".into());
-    let before = stage.office.dump();
+    let before = stage.fixture.dump();
     assert!(before.contains("\nidempotency {"), "some are to be deleted with the next such call");
-    stage.office.send(call).refused(400, "VALIDATION_FAILED");
-    assert_eq!(stage.office.dump(), before);
+    stage.fixture.send(call).refused(400, "VALIDATION_FAILED");
+    assert_eq!(stage.fixture.dump(), before);
 }

@@ -2,34 +2,34 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::{DAY, HOUR, SECOND, Timestamp};
+use keyward_core::time::{DAY, HOUR, MILLISECOND, SECOND, Timestamp};
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_registry::usage;
 use keyward_testing::NOON;
-use keyward_testing::office::Office;
+use keyward_testing::registry_fixture::RegistryFixture;
 use serde_json::{Value, json};
 
-fn report(office: &Office, key_id: &str, hour: Timestamp, accepted: u64, refused: &[(&str, u64)]) {
+fn report(fixture: &RegistryFixture, key_id: &str, hour: Timestamp, accepted: u64, refused: &[(&str, u64)]) {
     let refused = refused.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
     let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
     let report = UsageReport { key_id: key_id.to_owned(), hours, ..UsageReport::default() };
-    usage::apply(&office.db, &report, true, office.now.get()).unwrap();
+    usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
 }
 
-fn points(office: &Office, token: &str, key_id: &str, query: &str) -> Vec<Value> {
-    let answer = office.get(token, &format!("/api-keys/{key_id}/usage{query}")).expect(200);
+fn points(fixture: &RegistryFixture, token: &str, key_id: &str, query: &str) -> Vec<Value> {
+    let answer = fixture.get(token, &format!("/api-keys/{key_id}/usage{query}")).expect(200);
     answer.body["points"].as_array().unwrap().clone()
 }
 
 #[test]
 fn the_last_day_is_shown_by_the_hour_with_the_hours_in_which_nothing_came() {
-    let (office, owner) = Office::open();
-    let (id, other) = (office.key(&owner, json!({})).key_id(), office.key(&owner, json!({})).key_id());
-    report(&office, &id, NOON, 3, &[("INSUFFICIENT_SCOPE", 2)]);
-    report(&office, &id, NOON.plus(-2 * HOUR), 5, &[]);
-    report(&office, &id, NOON.plus(-25 * HOUR), 100, &[]);
-    report(&office, &other, NOON, 1_000, &[]);
-    let points = points(&office, &owner, &id, "");
+    let (fixture, owner) = RegistryFixture::open();
+    let (id, other) = (fixture.key(&owner, json!({})).key_id(), fixture.key(&owner, json!({})).key_id());
+    report(&fixture, &id, NOON, 3, &[("INSUFFICIENT_SCOPE", 2)]);
+    report(&fixture, &id, NOON.plus(-2 * HOUR), 5, &[]);
+    report(&fixture, &id, NOON.plus(-25 * HOUR), 100, &[]);
+    report(&fixture, &other, NOON, 1_000, &[]);
+    let points = points(&fixture, &owner, &id, "");
     assert_eq!(points.len(), 25, "24 hours back, from the begin of that hour");
     assert_eq!(points[0]["time"], NOON.plus(-DAY).floor(HOUR).to_rfc3339());
     let last = json!({
@@ -43,32 +43,35 @@ fn the_last_day_is_shown_by_the_hour_with_the_hours_in_which_nothing_came() {
 
 #[test]
 fn from_belongs_to_the_time_and_to_does_not() {
-    let (office, owner) = Office::open();
-    let id = office.key(&owner, json!({})).key_id();
+    let (fixture, owner) = RegistryFixture::open();
+    let id = fixture.key(&owner, json!({})).key_id();
     let begin = NOON.floor(HOUR);
     for (hours, accepted) in [(0, 1), (1, 10), (2, 100)] {
-        report(&office, &id, begin.plus(hours * HOUR), accepted, &[]);
+        report(&fixture, &id, begin.plus(hours * HOUR), accepted, &[]);
     }
     let accepted = |from: Timestamp, to: Timestamp| -> Vec<u64> {
         let query = format!("?from={}&to={}", from.to_rfc3339(), to.to_rfc3339());
-        points(&office, &owner, &id, &query).iter().map(|point| point["accepted"].as_u64().unwrap()).collect()
+        points(&fixture, &owner, &id, &query)
+            .iter()
+            .map(|point| point["accepted"].as_u64().unwrap())
+            .collect()
     };
     assert_eq!(accepted(begin, begin.plus(2 * HOUR)), [1, 10]);
-    assert_eq!(accepted(begin.plus(HOUR), begin.plus(2 * HOUR + 1)), [10, 100]);
-    assert_eq!(accepted(begin.plus(HOUR - 1), begin.plus(HOUR)), [1]);
+    assert_eq!(accepted(begin.plus(HOUR), begin.plus(2 * HOUR + MILLISECOND)), [10, 100]);
+    assert_eq!(accepted(begin.plus(HOUR - MILLISECOND), begin.plus(HOUR)), [1]);
 }
 
 #[test]
 fn days_are_the_sums_of_their_hours() {
-    let (office, owner) = Office::open();
-    let id = office.key(&owner, json!({})).key_id();
+    let (fixture, owner) = RegistryFixture::open();
+    let id = fixture.key(&owner, json!({})).key_id();
     let day = NOON.floor(DAY);
-    report(&office, &id, day.plus(-HOUR), 100, &[("RATE_LIMITED", 4)]);
-    report(&office, &id, day, 1, &[("TEST_MODE", 1)]);
-    report(&office, &id, day.plus(23 * HOUR), 10, &[("TEST_MODE", 2)]);
+    report(&fixture, &id, day.plus(-HOUR), 100, &[("RATE_LIMITED", 4)]);
+    report(&fixture, &id, day, 1, &[("TEST_MODE", 1)]);
+    report(&fixture, &id, day.plus(23 * HOUR), 10, &[("TEST_MODE", 2)]);
     let query = format!("?step=1d&from={}&to={}", day.plus(-DAY).to_rfc3339(), day.plus(DAY).to_rfc3339());
     assert_eq!(
-        points(&office, &owner, &id, &query),
+        points(&fixture, &owner, &id, &query),
         [
             json!({"time": day.plus(-DAY).to_rfc3339(), "accepted": 100, "refused": {"RATE_LIMITED": 4}}),
             json!({"time": day.to_rfc3339(), "accepted": 11, "refused": {"TEST_MODE": 3}}),
@@ -78,8 +81,8 @@ fn days_are_the_sums_of_their_hours() {
 
 #[test]
 fn wrong_parameters_are_named_with_how_to_mend_them() {
-    let (office, owner) = Office::open();
-    let id = office.key(&owner, json!({})).key_id();
+    let (fixture, owner) = RegistryFixture::open();
+    let id = fixture.key(&owner, json!({})).key_id();
     for (query, field, message) in [
         ("from=yesterday", "from", "RFC 3339"),
         ("to=1900000000", "to", "RFC 3339"),
@@ -92,42 +95,42 @@ fn wrong_parameters_are_named_with_how_to_mend_them() {
         ("from=2020-01-01T00:00:00Z", "from", "more than 1000 steps"),
         ("from=0000-01-01T00:00:00Z&step=1d", "from", "more than 1000 steps"),
     ] {
-        let answer = office.get(&owner, &format!("/api-keys/{id}/usage?{query}"));
+        let answer = fixture.get(&owner, &format!("/api-keys/{id}/usage?{query}"));
         answer.refused(400, "VALIDATION_FAILED");
         assert_eq!(answer.fields(), [field], "{query}");
         assert!(answer.message(field).contains(message), "{query}: {}", answer.text);
     }
     let longest =
         format!("?to={}&from={}", NOON.floor(HOUR).to_rfc3339(), NOON.plus(-1_000 * HOUR).to_rfc3339());
-    assert_eq!(points(&office, &owner, &id, &longest).len(), 1_000);
+    assert_eq!(points(&fixture, &owner, &id, &longest).len(), 1_000);
 }
 
 #[test]
 fn usage_is_for_whoever_may_read_the_key() {
-    let (office, owner) = Office::open();
-    let (other, _) = office.tenant(&owner, "other");
-    let (viewer, _) = office.member(&owner, "viewer@example.com", "viewer");
-    let id = office.key(&owner, json!({})).key_id();
-    report(&office, &id, NOON, 1, &[]);
+    let (fixture, owner) = RegistryFixture::open();
+    let (other, _) = fixture.tenant(&owner, "other");
+    let (viewer, _) = fixture.member(&owner, "viewer@example.com", "viewer");
+    let id = fixture.key(&owner, json!({})).key_id();
+    report(&fixture, &id, NOON, 1, &[]);
     let path = format!("/api-keys/{id}/usage");
-    office.get(&viewer, &path).expect(200);
-    office.get(&other, &path).refused(404, "NOT_FOUND");
-    office.get("nobody", &path).refused(401, "UNAUTHENTICATED");
-    office.later(SECOND);
-    office.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
-    assert_eq!(points(&office, &owner, &id, "").last().unwrap()["accepted"], 1, "also of a revoked key");
+    fixture.get(&viewer, &path).expect(200);
+    fixture.get(&other, &path).refused(404, "NOT_FOUND");
+    fixture.get("nobody", &path).refused(401, "UNAUTHENTICATED");
+    fixture.later(SECOND);
+    fixture.post(&owner, &format!("/api-keys/{id}/revoke"), json!({})).expect(200);
+    assert_eq!(points(&fixture, &owner, &id, "").last().unwrap()["accepted"], 1, "also of a revoked key");
 }
 
 #[test]
 fn usage_without_from_begins_with_the_first_hour_that_is_kept() {
-    let (office, owner) = Office::open();
-    let id = office.key(&owner, json!({})).key_id();
-    let first = usage::retention::first_hour(office.now.get());
-    let shown = points(&office, &owner, &id, &format!("?to={}", first.plus(3 * HOUR).to_rfc3339()));
+    let (fixture, owner) = RegistryFixture::open();
+    let id = fixture.key(&owner, json!({})).key_id();
+    let first = usage::retention::first_hour(fixture.now.get());
+    let shown = points(&fixture, &owner, &id, &format!("?to={}", first.plus(3 * HOUR).to_rfc3339()));
     assert_eq!((shown.len(), &shown[0]["time"]), (3, &json!(first.to_rfc3339())));
-    let refused = office.get(&owner, &format!("/api-keys/{id}/usage?to={}", first.to_rfc3339()));
+    let refused = fixture.get(&owner, &format!("/api-keys/{id}/usage?to={}", first.to_rfc3339()));
     assert_eq!(refused.fields(), ["to"]);
     assert!(refused.message("to").contains("step=1d"), "{}", refused.text);
-    let days = points(&office, &owner, &id, &format!("?step=1d&to={}", first.to_rfc3339()));
+    let days = points(&fixture, &owner, &id, &format!("?step=1d&to={}", first.to_rfc3339()));
     assert_eq!(days.len(), 24);
 }

@@ -6,14 +6,14 @@
 
 #![allow(clippy::panic, clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_policy::compile::{Mistake, Mistakes, compile};
+use keyward_policy::compile::{Mistake, Mistakes, ReadError, compile};
 
 const RIGHT: &str = include_str!("right.toml");
 
 fn mistakes(text: &str) -> Mistakes {
     let read = |file: &str| match file {
         "keyward.toml" => Ok(text.to_owned()),
-        _ => Err("no such file".to_owned()),
+        _ => Err(ReadError::Other("no such file".to_owned())),
     };
     match compile("keyward.toml", read) {
         Ok(_) => panic!("nothing was found wrong with:\n{text}"),
@@ -76,8 +76,8 @@ fn mistakes_of_the_key_format_are_found() {
 }
 
 #[test]
-fn mistakes_of_configured_keys_are_found() {
-    check(include_str!("configured.txt"));
+fn mistakes_of_static_keys_are_found() {
+    check(include_str!("static_key.txt"));
 }
 
 #[test]
@@ -141,7 +141,7 @@ fn a_mistake_in_an_included_file_names_that_file() {
         "policies/all.toml" => Ok("include = [\"../shop.toml\", \"./b/shop.toml\"]".to_owned()),
         "shop.toml" => Ok(RIGHT.to_owned()),
         "policies/b/shop.toml" => Ok(RIGHT.replace("random = 30", "random = 3")),
-        _ => Err("no such file".to_owned()),
+        _ => Err(ReadError::Other("no such file".to_owned())),
     };
     let found = compile("policies/all.toml", read).unwrap_err();
     let lines: Vec<String> =
@@ -202,57 +202,5 @@ fn a_mistake_is_shown_with_its_line() {
         let line = wrong.lines().last().unwrap();
         let found = mistakes(&wrong);
         assert!(found.list.iter().any(|mistake| mistake.excerpt == line), "{found:#}");
-    }
-}
-
-#[test]
-fn no_mistake_shows_a_secret() {
-    const KEY: &str = "sk_live_0123456789abcdefghijABCDEFGHIJ012345";
-    for (right, wrong) in [
-        ("id = \"shop\"", format!("id = \"{KEY}\"")),
-        ("id = \"shop\"", format!("id = \"shop\" # {KEY}")),
-        // Where the line that is shown ends within it.
-        ("id = \"shop\"", format!("id = \"shop\" # {}{KEY}", "x ".repeat(43))),
-        ("\"api_key\"", format!("\"={KEY}\"")),
-        ("\"sk_live_\"", format!("\"{KEY}\"")),
-        ("binding = \"ORIGIN\"", format!("url = \"https://{KEY}@example.com\"")),
-        ("style = \"problem\"", format!("style = \"{KEY}\"")),
-        ("\"orders:write\" =", format!("\"{KEY}\" =")),
-        ("freshness = \"5s\"", format!("freshness = \"{KEY}\"")),
-        ("id = \"shop\"", format!("id = \"shop\"\napi_token = \"{KEY}\"")),
-    ] {
-        assert!(RIGHT.contains(right), "{right}");
-        let shown = format!("{:#}", mistakes(&RIGHT.replace(right, &wrong)));
-        assert!(!shown.contains("0123456789"), "{shown}");
-    }
-    for (right, wrong) in [
-        ("binding = \"ORIGIN\"", "url = \"https://user:hunter2@example.com\""),
-        ("id = \"shop\"", "id = \"shop\"\npassword = \"hunter2\""),
-        ("random = 30", "signing_secret = \"hunter2\""),
-        // In a field that nobody knows, or that is not read because of another mistake.
-        ("random = 30", "signing = \"hunter2\""),
-        ("random = 30", "signing = { with = \"hunter2\" }"),
-        ("style = \"problem\"", "style = \"problem\"\ncredential = [\"hunter2\"]"),
-        ("binding = \"ORIGIN\"", "url = \"https://user:hunter2@example.com\", binding = \"ORIGIN\""),
-        ("[\"https://app.example.com\"]", "[\"https://user:hunter2@example.com\", \"*\"]"),
-        (
-            "[realm.scopes]",
-            "[realm.webhook]\na = { scheme = \"strip\", secret = \"hunter2\", url = \"https://u:hunter2@a.example\" }\n\
-             [realm.scopes]",
-        ),
-        ("[realm.scopes]", "[realm.jwt]\nissuer = 1\njwks = 'hunter2'\nsecrt = \"hunter2\"\n[realm.scopes]"),
-        // In a line that is no TOML.
-        ("random = 30", "password = hunter2"),
-        ("random = 30", "password \"hunter2\""),
-        ("random = 30", "signing = \"hunter2"),
-        ("random = 30", "random = 30 signing = \"hunter2\""),
-        ("binding = \"ORIGIN\"", "binding = \"ORIGIN\", token = hunter2"),
-        ("binding = \"ORIGIN\"", "url = https://user:hunter2@example.com"),
-        ("\"sk_live_\"", "hunter2"),
-        ("[realm.scopes]", "[realm.scopes with = \"hunter2\"]"),
-    ] {
-        assert!(RIGHT.contains(right), "{right}");
-        let shown = format!("{:#}", mistakes(&RIGHT.replace(right, wrong)));
-        assert!(!shown.contains("hunter2"), "{shown}");
     }
 }

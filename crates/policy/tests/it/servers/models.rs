@@ -152,7 +152,7 @@ pub fn drop_marks(path: String) -> Option<String> {
     };
     Some(if path.is_ascii() { path } else { path.nfd().filter(is_shown).collect() })
 }
-fn nfkc(path: String) -> Option<String> {
+pub fn nfkc(path: String) -> Option<String> {
     Some(if path.is_ascii() { path } else { path.nfkc().collect() })
 }
 fn best_fit(path: String) -> Option<String> {

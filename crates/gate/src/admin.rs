@@ -1,0 +1,103 @@
+//! What the gate does for the admin side, which is another crate's: it checks API keys that are shown there, sees keys in
+//! URLs, counts failures, and knows when the Registry is better left alone.
+
+use keyward_policy::{KeyRequirement, Policy};
+
+use crate::{
+    breakers::Dependency,
+    client_info::ClientInfo,
+    credential,
+    denial::Denial,
+    handle::Gate,
+    platform::Platform,
+    refusal::{self, Answer},
+};
+use keyward_core::{
+    record::Record,
+    request_target::RequestTarget,
+    secret::{Secret, Secrets},
+    time::Span,
+    unavailable::CallFailed,
+};
+
+/// A call of the admin API, as far as the gate sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct AdminCaller<'a> {
+    /// Who calls.
+    pub client: ClientInfo<'a>,
+    /// The call's id.
+    pub request_id: &'a str,
+    /// The time within which it is answered.
+    pub within: Span,
+}
+
+impl<P: Platform> Gate<'_, P> {
+    /// Checks an API key, whichever realm it is of. What it may do at the admin API, the Registry decides.
+    ///
+    /// # Errors
+    /// The answer to one that is not in order.
+    pub async fn verify_key(
+        &self,
+        policy: &Policy,
+        key: &Secret,
+        caller: AdminCaller<'_>,
+    ) -> Result<Record, Answer> {
+        // It may be of any realm.
+        let within = policy.realms.iter().map(|realm| realm.decision_timeout).max().unwrap_or_default();
+        let pipeline = self.pipeline(within, Some(caller.request_id));
+        let checked = pipeline.check_in_any_realm(policy, &KeyRequirement::ANY_KEY, key, caller.client).await;
+        let record = checked.map_err(|refused| refused.denial).and_then(|accepted| {
+            accepted.permit.record().map(|record| Record::clone(record)).ok_or(Denial::Internal)
+        });
+        record.map_err(|denial| denied(&denial, caller.request_id))
+    }
+
+    /// How much longer a subject is in the penalty box, if it is.
+    pub fn penalty(&self, subject: &str) -> Option<Span> {
+        self.memory.borrow_mut().penalty_box.left(subject, self.platform.now())
+    }
+
+    /// Counts a failure under a subject, and now and then under its site. If those are too many, `penalized` goes into the
+    /// penalty box, or the site.
+    pub async fn count_failure(
+        &self,
+        (counted, penalized): (&str, &str),
+        site: Option<&str>,
+        caller: AdminCaller<'_>,
+    ) {
+        let pipeline = self.pipeline(caller.within, Some(caller.request_id));
+        pipeline.count_failure_of((counted, penalized), site, pipeline.left()).await;
+    }
+
+    /// The Registry's answer, if it is asked and has one: whoever has shown something that is no guess (`is_proof`) is not
+    /// refused because calls of others fail.
+    pub async fn ask_registry<T>(
+        &self,
+        is_proof: bool,
+        caller: AdminCaller<'_>,
+        ask: impl AsyncFnOnce(Span) -> Result<T, CallFailed>,
+    ) -> Option<T> {
+        let of = if is_proof { Dependency::Registry } else { Dependency::SignIn };
+        let pipeline = self.pipeline(caller.within, Some(caller.request_id));
+        pipeline.ask_of(of, caller.within, ask).await.ok()
+    }
+}
+
+/// The answer to a request that has a key or token in its URL, of whichever realm.
+pub fn refuse_key_in_url(
+    policy: &Policy,
+    target: RequestTarget<'_>,
+    secrets: Option<&Secrets>,
+    request_id: &str,
+) -> Option<Answer> {
+    let is_in_url = policy.realms.iter().any(|realm| credential::is_in_url(realm, target, secrets));
+    is_in_url.then(|| denied(&Denial::KeyInUrl, request_id))
+}
+
+/// The answer to a key that the gate finds not to be in order.
+pub fn denied(denial: &Denial, request_id: &str) -> Answer {
+    let mut answer = refusal::refuse(denial, None, request_id);
+    // What every answer of the admin API has.
+    answer.headers.retain(|(name, _)| !matches!(*name, "Cache-Control" | "X-Request-Id"));
+    answer
+}

@@ -1,0 +1,340 @@
+//! Handling a request, from its parts to a [`Verdict`].
+//!
+//! [`Gate::handle`] goes through these steps in this order; the first that refuses is the answer:
+//!
+//! 1. [`Gate::begin`], without waiting for anything: an id; Keyward's own paths; realm and route; the connection;
+//!    a preflight's answer; where COPY and MOVE write to; the body's length.
+//! 2. [`Gate::admit`]: whether a body without a length is empty; the credential and its decision
+//!    ([`admission`](crate::admission)); then what the origin is sent and how its answer changes.
+//!
+//! The platform carries the verdict out. Where the origin's answer does not reach the client,
+//! [`Gate::refuse_forwarded`] says what does.
+
+mod verdict;
+
+use std::{cell::RefCell, rc::Rc};
+
+use futures_util::future::join;
+use keyward_policy::{Origin, Policy, Realm, Route, Span};
+
+pub use self::verdict::{Background, Builtin, CopyRoom, Forward, OriginFailure, Outcome, Verdict};
+use crate::{
+    admission::Admission,
+    cors,
+    deadline::Deadline,
+    denial::Denial,
+    forwarding::{self, profile::Profile},
+    jwt::Issuers,
+    memory::Memory,
+    pipeline::{Accepted, BackgroundTask, Pipeline, Refused},
+    platform::Platform,
+    refusal::{self, Answer, mcp},
+    request::{self, Client, RequestParts},
+    request_body::{self, Fitness},
+    transport,
+};
+use keyward_core::{
+    key,
+    log::Event,
+    network,
+    request_target::RequestTarget,
+    route::{self, BuiltinRoute, RouteMatch},
+    secret::Secrets,
+};
+
+/// How long content that need not be there is waited for.
+const CONTENT_WITHIN: Span = Span::from_secs(5);
+
+/// Why everything is refused without a policy.
+const NO_POLICY: Denial = Denial::NotConfigured { what: "a policy that this version reads" };
+
+/// The gate, for one request: the policy, the platform, and what the isolate remembers.
+pub struct Gate<'a, P> {
+    /// `None` where there is none that can be read.
+    pub policy: Option<&'static Policy>,
+    /// The platform.
+    pub platform: &'a P,
+    /// What the isolate knows of keys; never borrowed while something is waited for.
+    pub memory: Rc<RefCell<Memory>>,
+    /// What verifies tokens.
+    pub issuers: Rc<Issuers>,
+    /// The deployment's secrets, or that there are none.
+    pub secrets: Result<Rc<Secrets>, Denial>,
+}
+
+/// How far a request has come without waiting.
+pub enum Progress<'r, R> {
+    /// There is a verdict.
+    Decided(Verdict<'r>),
+    /// [`Gate::admit`] is next, which may wait.
+    Routed(Routed<'r, R>),
+}
+
+/// A request that the policy has a route for.
+pub struct Routed<'r, R> {
+    request: &'r R,
+    target: RequestTarget<'r>,
+    client: Client,
+    policy: &'static Policy,
+    realm: &'static Realm,
+    route: &'static Route,
+    fitness: Fitness,
+    request_id: String,
+}
+
+/// What the policy says to do.
+enum Routing {
+    Preflight(Answer),
+    Route(&'static Realm, &'static Route, Fitness),
+}
+
+impl<P: Platform> Gate<'_, P> {
+    /// Handles a request.
+    pub async fn handle<'r, R: RequestParts>(&self, request: &'r R) -> Verdict<'r> {
+        match self.begin(request) {
+            Progress::Decided(verdict) => verdict,
+            Progress::Routed(routed) => self.admit(routed).await,
+        }
+    }
+
+    /// The first half: what needs no waiting.
+    pub fn begin<'r, R: RequestParts>(&self, request: &'r R) -> Progress<'r, R> {
+        let request_id = key::hex(&self.platform.random());
+        let Some(policy) = self.policy else {
+            // Why there is none stands in the log once, and not for every request.
+            let answer = refusal::refuse(&NO_POLICY, None, &request_id);
+            return decided(request_id, Outcome::Answer(answer));
+        };
+        let target = RequestTarget::of(request.url());
+        match route::builtin_route(policy, target) {
+            Some(BuiltinRoute::Health) => {
+                return decided(request_id, Outcome::Answer(health(request.method())));
+            }
+            Some(route) => {
+                return decided(request_id, Outcome::Builtin(Builtin { route, target, policy }));
+            }
+            None => {}
+        }
+        let client = Client::of(request);
+        match find_route(policy, request, target, &client, &request_id) {
+            Ok(Routing::Preflight(answer)) => decided(request_id, Outcome::Answer(answer)),
+            Ok(Routing::Route(realm, route, fitness)) => Progress::Routed(Routed {
+                request,
+                target,
+                client,
+                policy,
+                realm,
+                route,
+                fitness,
+                request_id,
+            }),
+            Err((realm, denial)) => {
+                let answer = self.refuse(request, &client, realm, &denial.into(), &request_id);
+                decided(request_id, Outcome::Answer(answer))
+            }
+        }
+    }
+
+    /// The second half: gives a route what it asks for, and forwards the request or refuses it.
+    pub async fn admit<'r, R: RequestParts>(&self, routed: Routed<'r, R>) -> Verdict<'r> {
+        let Routed { request, target, ref client, realm, route, fitness, ref request_id, .. } = routed;
+        if fitness == Fitness::FitIfEmpty && request.has_content(CONTENT_WITHIN).await {
+            let refused = Refused::from(Denial::LengthRequired);
+            let answer = self.refuse(request, client, Some(realm), &refused, request_id);
+            return self.verdict(routed.request_id, Outcome::Answer(answer), None);
+        }
+        let pipeline = self.pipeline(realm.decision_timeout, Some(request_id));
+        let info = client.info(request.method());
+        let admitted = pipeline.authenticate(realm, route, target, info, request).await;
+        match admitted {
+            Ok(Admission::Pass(accepted)) => self.forward(routed, accepted),
+            Ok(Admission::Redirect(headers)) => {
+                let id = ("X-Request-Id", request_id.clone());
+                let headers = headers.into_iter().chain([id]).collect();
+                let answer = Answer { status: 303, headers, body: String::new() };
+                self.verdict(routed.request_id, Outcome::Answer(answer), None)
+            }
+            Err(refused) => {
+                let answer = self.refuse(request, client, Some(realm), &refused, request_id);
+                self.verdict(routed.request_id, Outcome::Answer(answer), None)
+            }
+        }
+    }
+
+    /// What an accepted request becomes on its way to the origin, and the answer on its way back.
+    fn forward<'r, R: RequestParts>(&self, routed: Routed<'r, R>, accepted: Accepted) -> Verdict<'r> {
+        let Routed { request, target, client, policy, realm, request_id, .. } = routed;
+        let Accepted { permit, windows, background } = accepted;
+        let secrets = self.secrets.as_deref().ok();
+        let header = |name: &str| request.header(name);
+        let credentials = forwarding::credentials(policy.realms, realm, &permit, secrets, header);
+        let added = forwarding::added(realm, &permit, target, client.info(request.method()), &request_id);
+        let copy = request_body::copied_bytes(request).map(|bytes| CopyRoom {
+            network: network::of(client.address.as_deref().unwrap_or_default()),
+            bytes,
+            within: realm.client_timeout + realm.origin_timeout,
+        });
+        let forward = Forward {
+            profile: Profile::of(realm, &permit, !windows.is_empty()),
+            url: match realm.origin {
+                Origin::Url(origin) => Some(format!("{origin}{}", target.path_and_query)),
+                Origin::Binding(_) | Origin::Handler(_) => None,
+            },
+            credentials,
+            added,
+            answer: forwarding::answer(realm, client.origin.as_deref(), &windows, &request_id),
+            copy,
+        };
+        self.verdict(request_id, Outcome::Forward(forward), background)
+    }
+
+    /// The answer where the origin's does not reach the client.
+    pub fn refuse_forwarded(
+        &self,
+        request: &impl RequestParts,
+        request_id: &str,
+        realm: &Realm,
+        failure: &OriginFailure,
+    ) -> Answer {
+        if let Some(error) = failure.error(realm.origin) {
+            self.platform.log(&Event::Origin { request_id, error });
+        }
+        let denial = failure.denial(realm.origin);
+        self.refuse(request, &Client::of(request), Some(realm), &denial.into(), request_id)
+    }
+
+    /// The answer to a request that ended with the instance that handled it. It may have been forwarded.
+    pub fn refuse_interrupted(&self, request: &impl RequestParts) -> Answer {
+        let request_id = key::hex(&self.platform.random());
+        let client = Client::of(request);
+        let (method, target) = (request.method(), RequestTarget::of(request.url()));
+        let realm =
+            self.policy.filter(|policy| route::builtin_route(policy, target).is_none()).and_then(|policy| {
+                route::match_route(policy, method, target, client.is_preflight(method))
+                    .map_or_else(|(realm, _)| realm, |found| Some(found.realm()))
+            });
+        self.refuse(request, &client, realm, &Denial::Interrupted.into(), &request_id)
+    }
+
+    /// The answer to a refused request, which its own web page may read where the realm has CORS; the log has the reason.
+    fn refuse(
+        &self,
+        request: &impl RequestParts,
+        client: &Client,
+        realm: Option<&Realm>,
+        refused: &Refused,
+        request_id: &str,
+    ) -> Answer {
+        let Refused { denial, key } = refused;
+        let method = request.method();
+        // Not the URL: a key may stand in it.
+        self.platform.log(&Event::Refused {
+            request_id,
+            realm: realm.map(|realm| realm.id),
+            method,
+            key_id: key.as_ref().map(|key| key.id.as_str()),
+            code: denial.public().code,
+            reason: denial.reason(),
+            detail: denial.detail().as_deref(),
+        });
+        let mut answer = refusal::refuse(denial, realm, request_id);
+        let accept = (method == "POST").then(|| request.header("accept")).flatten();
+        if mcp::is_asked_for(method, accept.as_deref()) {
+            answer = mcp::respond(answer);
+        }
+        let cors = realm.and_then(|realm| realm.cors.as_ref());
+        answer.headers.extend(cors::response_headers(cors, client.origin.as_deref()));
+        answer
+    }
+
+    /// The verdict, with what is to be done behind it.
+    fn verdict<'r>(
+        &self,
+        request_id: String,
+        outcome: Outcome<'r>,
+        lease: Option<BackgroundTask>,
+    ) -> Verdict<'r> {
+        Verdict { request_id, outcome, background: Background { lease, ..self.background() } }
+    }
+
+    /// What there is to be done behind any answer. It begins now: nobody else is told of it.
+    pub fn background(&self) -> Background {
+        let tells = self.memory.borrow_mut().ledger.begins_round(self.platform.now());
+        Background { lease: None, tells }
+    }
+
+    /// Does what is to be done behind an answer.
+    pub async fn run(&self, background: Background) {
+        // Nothing is decided: each task has a bound of its own.
+        let pipeline = self.pipeline(Span::ZERO, None);
+        let keep_leases = async {
+            let mut next = background.lease;
+            while let Some(task) = next {
+                next = pipeline.run_background(task).await;
+            }
+        };
+        let tell = async {
+            if background.tells {
+                pipeline.tell().await;
+            }
+        };
+        join(keep_leases, tell).await;
+    }
+
+    /// What decides within this time from now.
+    pub(crate) fn pipeline<'p>(&'p self, within: Span, request_id: Option<&'p str>) -> Pipeline<'p, P> {
+        Pipeline {
+            platform: self.platform,
+            memory: Rc::clone(&self.memory),
+            issuers: Rc::clone(&self.issuers),
+            secrets: self.secrets.clone(),
+            deadline: Deadline::within(within, self.platform.now()),
+            request_id,
+        }
+    }
+}
+
+fn decided<'r, R>(request_id: String, outcome: Outcome<'r>) -> Progress<'r, R> {
+    Progress::Decided(Verdict { request_id, outcome, background: Background::default() })
+}
+
+/// Finds realm and route, and checks all that can be seen without a credential.
+fn find_route(
+    policy: &'static Policy,
+    request: &impl RequestParts,
+    target: RequestTarget<'_>,
+    client: &Client,
+    request_id: &str,
+) -> Result<Routing, (Option<&'static Realm>, Denial)> {
+    let method = request.method();
+    let found = route::match_route(policy, method, target, client.is_preflight(method))
+        .map_err(|(realm, why)| (realm, why.into()))?;
+    let realm = found.realm();
+    let refused = |denial| (Some(realm), denial);
+    let tls = || request.tls_version();
+    transport::check(&realm.transport, target.scheme, client.address.as_deref(), tls).map_err(refused)?;
+    let route = match found {
+        RouteMatch::Preflight(_, cors) => {
+            let mut headers = cors::preflight_headers(cors, client.origin.as_deref().unwrap_or_default());
+            headers.push(("X-Request-Id", request_id.to_owned()));
+            return Ok(Routing::Preflight(Answer { status: 204, headers, body: String::new() }));
+        }
+        RouteMatch::Route(_, route) => route,
+    };
+    let destination = request::destination(request);
+    if !route::stays_on_route(policy, realm, route, method, target, destination.as_deref()) {
+        return Err(refused(Denial::NoRoute));
+    }
+    let fitness = request_body::check_length(request).map_err(refused)?;
+    Ok(Routing::Route(realm, route, fitness))
+}
+
+/// `/healthz`: the Worker runs. Asks nobody else, so that it says only that.
+fn health(method: &str) -> Answer {
+    let body = match method {
+        "GET" => format!("{{\"status\":\"ok\",\"version\":\"{}\"}}", env!("CARGO_PKG_VERSION")),
+        "HEAD" => String::new(),
+        _ => return Answer::method_not_allowed(),
+    };
+    Answer { status: 200, headers: Answer::uncached_json(), body }
+}

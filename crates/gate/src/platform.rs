@@ -1,0 +1,57 @@
+//! The gate's port: everything that handling a request asks of the platform. The Worker implements it with bindings
+//! (`src/stores.rs`), tests with fakes that fail, lag or lie, the simulation with a network.
+
+use keyward_policy::jwk::{Signed, UnfitKey};
+use serde::de::DeserializeOwned;
+
+use keyward_core::{
+    link::{Redeem, Redeemed},
+    log::Event,
+    registry_call::RegistryHealth,
+    secret::Secret,
+    time::{Span, Timestamp},
+    unavailable::CallFailed,
+};
+use keyward_limits::{lease::Grantor, wire::CoordinatorCall};
+
+/// The platform. A call that waits fails once the time `within` is over.
+#[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
+pub trait Platform {
+    /// The published text under this key of KV.
+    async fn read(&self, kv_key: &str, within: Span) -> Result<Option<String>, CallFailed>;
+    /// The answer of the coordinator of this name, or of one of its relays.
+    async fn coordinator<T: DeserializeOwned>(
+        &self,
+        hash: &str,
+        grantor: Grantor,
+        call: &CoordinatorCall,
+        within: Span,
+    ) -> Result<T, CallFailed>;
+    /// Counts a failure of this network; whether it has now failed too often.
+    async fn fails_too_often(&self, network: &str, within: Span) -> Result<bool, CallFailed>;
+    /// Has the Registry use up a link.
+    async fn redeem(&self, call: &Redeem, within: Span) -> Result<Redeemed, CallFailed>;
+    /// What the Registry says of itself.
+    async fn registry_health(&self, within: Span) -> Result<RegistryHealth, CallFailed>;
+    /// The text at a URL, of at most [`MOST_SET_BYTES`](keyward_policy::jwk::MOST_SET_BYTES).
+    async fn fetch(&self, url: &str, within: Span) -> Result<String, CallFailed>;
+    /// Whether a signature is right, by the platform's own crypto, which has nothing to wait for.
+    ///
+    /// # Errors
+    /// If the key is none.
+    async fn verify(&self, signed: Signed<'_>) -> Result<bool, UnfitKey>;
+    /// Waits.
+    async fn wait(&self, span: Span);
+    /// The time. On Workers it moves only while something is waited for.
+    fn now(&self) -> Timestamp;
+    /// 128 random bits.
+    fn random(&self) -> [u8; 16];
+    /// A secret of the deployment, by its name.
+    fn secret(&self, name: &str) -> Option<Secret>;
+    /// Whether there is a binding of this name.
+    fn has_binding(&self, name: &str) -> bool;
+    /// Whether the entry module was given a handler of this name.
+    fn has_handler(&self, name: &str) -> bool;
+    /// Writes a line into the log.
+    fn log(&self, event: &Event<'_>);
+}

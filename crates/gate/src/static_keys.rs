@@ -1,0 +1,46 @@
+//! Keys that stand in the policy: found by their hash, without any store.
+
+use std::rc::Rc;
+
+use keyward_policy::{Realm, StaticKey};
+use sha2::{Digest, Sha256};
+
+use keyward_core::{
+    key::hex,
+    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    secret::Secret,
+};
+
+/// The static key that this is, as the record on which every key is decided.
+pub fn find(realm: &Realm, key: &Secret) -> Option<Rc<Record>> {
+    if realm.static_keys.is_empty() {
+        return None;
+    }
+    let sha256 = hex(&Sha256::digest(key.expose()));
+    realm.static_keys.iter().find(|key| key.sha256 == sha256).map(|found| record(realm, found))
+}
+
+fn record(realm: &Realm, key: &StaticKey) -> Rc<Record> {
+    Rc::new(Record {
+        v: Format::V1,
+        id: key.id.to_owned(),
+        realm: realm.id.to_owned(),
+        tenant: Tenant {
+            id: key.tenant.unwrap_or_default().to_owned(),
+            code: key.tenant.map(str::to_owned),
+            status: TenantStatus::Active,
+            plan: key.plan.map(str::to_owned),
+        },
+        kind: KeyKind::Secret,
+        mode: Mode::Live,
+        status: Status::Active,
+        version: 0,
+        expires_at: None,
+        scopes: key.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
+        allowed_ips: Vec::new(),
+        allowed_origins: Vec::new(),
+        limits: Limits::default(),
+        strict: false,
+        replaced: false,
+    })
+}

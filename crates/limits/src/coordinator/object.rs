@@ -1,0 +1,86 @@
+//! A coordinator's object: it keeps what calls change, and reports usage to the Registry whenever its alarm rings. The caller
+//! sets alarms and sends reports; when, and of what, is decided here.
+
+use std::cell::Cell;
+
+use super::{Coordinator, Keep, store::Kept};
+use crate::{
+    usage,
+    wire::{CoordinatorCall, UsageReport, UsageTaken},
+};
+use keyward_core::{
+    sql::{Sql, SqlError},
+    time::{Span, Timestamp},
+};
+
+/// A report that failed is sent again after this time.
+const RETRY_REPORT: Span = Span::from_mins(1);
+
+/// The object of one key.
+#[derive(Default)]
+pub struct CoordinatorObject {
+    kept: Kept,
+    /// When the alarm rings, as far as is known.
+    alarm_at: Cell<Option<Timestamp>>,
+}
+
+impl CoordinatorObject {
+    /// Answers a call and stores what it changed. Afterwards [`Self::alarm_in`] is to be asked.
+    ///
+    /// # Errors
+    /// What SQLite says, or that this build cannot read what is stored.
+    pub fn answer(&self, db: &dyn Sql, call: CoordinatorCall, now: Timestamp) -> Result<String, SqlError> {
+        self.kept.turn(db, |coordinator| {
+            coordinator.answer(call, now).map_err(|error| SqlError(error.to_string()))
+        })
+    }
+
+    /// The time after which the alarm has to ring for the next report; `None` if there is nothing to report, or if an alarm
+    /// that is set rings in time.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn alarm_in(&self, db: &dyn Sql, now: Timestamp) -> Result<Option<Span>, SqlError> {
+        let due = self.read(db, |coordinator| coordinator.report_in(now))?;
+        Ok(due.filter(|_| !usage::rings(self.alarm_at.get(), now)))
+    }
+
+    /// The alarm is set, and rings at this moment.
+    pub fn alarm_is_set(&self, at: Timestamp) {
+        self.alarm_at.set(Some(at));
+    }
+
+    /// The alarm rings: the report to send, if there is one. What became of it goes to [`Self::reported`].
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn ring(&self, db: &dyn Sql, now: Timestamp) -> Result<Option<UsageReport>, SqlError> {
+        self.alarm_at.set(None);
+        let report = self.read(db, |coordinator| coordinator.report(now))?;
+        Ok(report.filter(|report| !report.hours.is_empty()))
+    }
+
+    /// The Registry has taken a report, or (`None`) it did not say that it has. The time after which the alarm has to ring
+    /// again, if it has to.
+    ///
+    /// # Errors
+    /// As [`Self::answer`].
+    pub fn reported(
+        &self,
+        db: &dyn Sql,
+        report: &UsageReport,
+        taken: Option<&UsageTaken>,
+        now: Timestamp,
+    ) -> Result<Option<Span>, SqlError> {
+        let Some(taken) = taken else { return Ok(Some(RETRY_REPORT)) };
+        self.kept.turn(db, |coordinator| {
+            coordinator.reported(report, &taken.early, now);
+            Ok(((), Keep::Counts))
+        })?;
+        self.alarm_in(db, now)
+    }
+
+    fn read<T>(&self, db: &dyn Sql, read: impl FnOnce(&Coordinator) -> T) -> Result<T, SqlError> {
+        self.kept.turn(db, |coordinator| Ok((read(coordinator), Keep::Nothing)))
+    }
+}

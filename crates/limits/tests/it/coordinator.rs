@@ -1,0 +1,161 @@
+//! What a coordinator admits, grants, cancels and keeps.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
+
+use keyward_core::{
+    record::{Limits, Record},
+    time::Span,
+};
+use keyward_limits::{
+    coordinator::{Coordinator, Keep, store},
+    timing::{FIRST_ANSWER, SECOND_ANSWER, TRAVEL},
+    wire::{Acquire, Acquired, CoordinatorCall, Tally},
+};
+use keyward_testing::{Database, NOON, record};
+
+use crate::common::{MINUTE, ON_THE_WAY, acquire, coordinator, ms, one, passes};
+
+#[test]
+fn a_reservation_whose_answer_came_too_late_is_cancelled_by_the_call_that_asks_again() {
+    let mut coordinator = coordinator(Some(1), Some(1));
+    let Acquired::Granted { reservation, .. } = acquire(&mut coordinator, NOON) else { panic!() };
+    assert!(!passes(&mut coordinator, NOON + ms(600)));
+    let again = Acquire { within: SECOND_ANSWER, cancelled: reservation, ..one(1) };
+    let (answer, keep) = coordinator.answer(CoordinatorCall::Acquire(again), NOON + ms(600)).unwrap();
+    assert!(answer.contains("granted"));
+    assert_eq!(keep, Keep::Counts);
+    let hour = coordinator.report(NOON).unwrap().hours.remove(0);
+    assert_eq!((hour.accepted, hour.refused.values().sum::<u64>()), (1, 1));
+    // Only the second reservation counts.
+    let leaves = 600 + SECOND_ANSWER.ms() + MINUTE + TRAVEL.ms();
+    coordinator.put(Record { limits: Limits { per_minute: Some(1), per_day: None }, version: 2, ..record() });
+    let at_once = Acquire { immediate: false, queued: 1, ..one(2) };
+    assert!(matches!(coordinator.acquire(&at_once, NOON + ms(leaves - 1)), Acquired::Limited { .. }));
+    assert!(matches!(coordinator.acquire(&at_once, NOON + ms(leaves)), Acquired::Granted { .. }));
+}
+
+#[test]
+fn cancelling_a_reservation_that_has_left_its_window_takes_no_other_out() {
+    let mut coordinator = coordinator(Some(2), None);
+    let Acquired::Granted { reservation, .. } = acquire(&mut coordinator, NOON) else { panic!() };
+    let later = NOON + ms(2 * MINUTE);
+    assert!(passes(&mut coordinator, later) && passes(&mut coordinator, later));
+    let again = coordinator.acquire(&Acquire { cancelled: reservation, ..one(1) }, later);
+    assert!(matches!(again, Acquired::Limited { .. }));
+}
+
+#[test]
+fn a_lease_is_at_most_a_tenth_of_the_limit_beyond_what_waits_for_it() {
+    let lease = |wants, queued| {
+        let acquire = Acquire { wants, queued, lease_length: ms(4_750), ..one(1) };
+        let Acquired::Granted { lease, .. } = coordinator(Some(100), Some(5_000)).acquire(&acquire, NOON)
+        else {
+            panic!()
+        };
+        lease.map(|lease| lease.requests)
+    };
+    assert_eq!((lease(80, 0), lease(80, 30), lease(4, 0)), (Some(10), Some(30), None));
+}
+
+#[test]
+fn a_slot_is_free_again_one_window_after_it_was_given_out_and_its_request_is_delayed_for_the_one_before() {
+    let mut coordinator = coordinator(Some(1), None);
+    assert!(passes(&mut coordinator, NOON));
+    let Acquired::Granted { delay, .. } = acquire(&mut coordinator, NOON + ms(MINUTE + 100)) else {
+        panic!()
+    };
+    assert_eq!(delay, ms(ON_THE_WAY - 100), "the one before may have come so late");
+    let mut idle = self::coordinator(Some(1), None);
+    assert!(passes(&mut idle, NOON));
+    let later = acquire(&mut idle, NOON + ms(MINUTE + ON_THE_WAY));
+    assert!(matches!(later, Acquired::Granted { delay: Span::ZERO, .. }));
+}
+
+#[test]
+fn an_answer_that_may_be_used_late_counts_as_late() {
+    let mut coordinator = coordinator(Some(1), None);
+    let patient = Acquire { within: SECOND_ANSWER, ..one(1) };
+    assert!(matches!(coordinator.acquire(&patient, NOON), Acquired::Granted { .. }));
+    let late = (SECOND_ANSWER - FIRST_ANSWER).ms();
+    assert!(!passes(&mut coordinator, NOON + ms(MINUTE + late - 1)));
+    assert!(passes(&mut coordinator, NOON + ms(MINUTE + late)));
+}
+
+#[test]
+fn a_limit_that_an_edit_brings_counts_what_was_admitted_before() {
+    let mut coordinator = coordinator(None, None);
+    for _ in 0..7 {
+        assert!(passes(&mut coordinator, NOON));
+    }
+    coordinator.put(Record { limits: Limits { per_minute: Some(5), per_day: None }, version: 2, ..record() });
+    assert!(matches!(coordinator.acquire(&one(2), NOON + ms(1)), Acquired::Limited { .. }));
+}
+
+#[test]
+fn a_decision_on_another_version_is_sent_back_with_the_record_and_costs_nothing() {
+    let mut coordinator = coordinator(Some(1), None);
+    coordinator.put(Record { version: 2, ..record() });
+    let Acquired::Changed { record } = acquire(&mut coordinator, NOON) else { panic!() };
+    assert_eq!(record.version, 2);
+    assert!(matches!(coordinator.acquire(&one(2), NOON), Acquired::Granted { .. }));
+}
+
+#[test]
+fn an_older_record_never_replaces_a_newer_one() {
+    let mut coordinator = coordinator(None, None);
+    assert_eq!(coordinator.put(Record { version: 3, ..record() }).version, 3);
+    assert_eq!(coordinator.put(Record { version: 2, ..record() }).version, 3);
+    assert_eq!(coordinator.record.as_ref().unwrap().version, 3);
+}
+
+#[test]
+fn a_coordinator_that_was_never_given_a_record_says_so_and_stores_nothing() {
+    let mut coordinator = Coordinator::default();
+    assert_eq!(acquire(&mut coordinator, NOON), Acquired::Unknown);
+    let database = Database::new();
+    assert_eq!(store::load(&database).unwrap(), Coordinator::default());
+    assert_eq!(database.tables(), Vec::<String>::new());
+}
+
+#[test]
+fn of_tellers_that_told_nothing_but_the_time_only_a_few_are_stored() {
+    let mut coordinator = coordinator(Some(100_000), None);
+    for teller in 1..=600 {
+        let tally = Tally { teller, number: u64::from(teller % 100 == 0), sent: NOON, ..Tally::default() };
+        coordinator.acquire(&Acquire { tally: Some(tally), ..one(1) }, NOON);
+    }
+    let stored = serde_json::to_value(&coordinator.counts).unwrap();
+    let tellers: Vec<u64> =
+        stored["tellers"].as_array().unwrap().iter().map(|teller| teller[0].as_u64().unwrap()).collect();
+    // Those that sent counts, of the 512 that are known; and the last eight.
+    assert_eq!(tellers, [100, 200, 300, 400, 500, 592, 593, 594, 595, 596, 597, 598, 599, 600]);
+}
+
+#[test]
+fn counts_and_record_survive_a_restart() {
+    let database = Database::new();
+    let mut before = coordinator(Some(3), Some(100));
+    store::keep(&database, &before, Keep::Record).unwrap();
+    for second in 0..3 {
+        assert!(passes(&mut before, NOON + ms(second * 1_000)));
+        store::keep(&database, &before, Keep::Counts).unwrap();
+    }
+    let mut after = store::load(&database).unwrap();
+    assert_eq!((&after.record, &after.counts), (&before.record, &before.counts));
+    assert!(!passes(&mut after, NOON + ms(59_999)));
+    // Being told again, as after an edit, keeps the counts.
+    after.put(Record { version: 2, ..record() });
+    store::keep(&database, &after, Keep::Record).unwrap();
+    assert_eq!(store::load(&database).unwrap().counts, before.counts);
+}
+
+#[test]
+fn memory_stays_small_whatever_the_limit() {
+    let mut coordinator = coordinator(Some(100_000), Some(10_000_000));
+    let mut at = NOON;
+    for request in 0..200_000 {
+        at = at + ms(request % 3);
+        acquire(&mut coordinator, at);
+    }
+    assert!(serde_json::to_string(&coordinator.counts).unwrap().len() < 12_000);
+}

@@ -1,0 +1,252 @@
+//! Realms: the protected APIs.
+
+use super::{
+    data::{list, policy_data, seconds},
+    key::{KeyFormat, StaticKey},
+    pattern::{HostPattern, PathPattern},
+    proof::{Jwt, Link},
+    route::Routes,
+};
+use crate::span::Span;
+
+policy_data! {
+/// One protected API: who may ask for it, how they show a key, and what a key may do there.
+pub struct Realm {
+    /// Name in records, headers and the admin API: `[a-z0-9-]{1,32}`.
+    pub id: &'static str,
+    /// Hosts it answers for, without ports.
+    #[serde(deserialize_with = "list")]
+    pub hosts: &'static [HostPattern],
+    /// Paths it answers for.
+    #[serde(deserialize_with = "list")]
+    pub paths: &'static [PathPattern],
+    /// Where accepted requests go.
+    pub origin: Origin,
+    /// Whether the origin gets `Forwarded` (RFC 7239) beside `X-Forwarded-Host`, `-Proto` and `-For`.
+    pub forwarded: bool,
+    /// How long the origin may keep the gate waiting: for more of the body, for its answer.
+    #[serde(rename = "origin_timeout_ms")]
+    pub origin_timeout: Span,
+    /// How long the client may send nothing of a body that has not ended.
+    #[serde(rename = "client_timeout_ms")]
+    pub client_timeout: Span,
+    /// How long a decision may take, over everything that it waits for.
+    #[serde(rename = "decision_timeout_ms")]
+    pub decision_timeout: Span,
+    /// How old a decision may be: the bound of revocations and edits. Zero is strict.
+    #[serde(rename = "freshness_ms")]
+    pub freshness: Span,
+    /// What happens to a request when the object that holds the counts cannot be reached.
+    pub limits_unavailable: LimitsUnavailable,
+    /// Which connections it takes.
+    pub transport: Transport,
+    /// Where a credential is looked for; nowhere else but in the cookie of a [`Link`].
+    #[serde(deserialize_with = "list")]
+    pub credentials: &'static [CredentialSource],
+    /// Whose tokens it takes, if any.
+    pub jwt: Option<Jwt>,
+    /// Links whose token becomes a session, if any.
+    pub link: Option<Link>,
+    /// Keys that stand in the policy, by their hash.
+    #[serde(rename = "configured_keys", deserialize_with = "list")]
+    pub static_keys: &'static [StaticKey],
+    /// Header with the session that a request belongs to, in lower case. It is checked and the origin
+    /// is told of it; a route may require it.
+    pub session_id_header: Option<&'static str>,
+    /// Whether a secret key that a web page sends is refused.
+    pub secret_keys_from_pages: PageKeys,
+    /// Names of query parameters (lower case) in which a credential is refused.
+    #[serde(rename = "url_parameters", deserialize_with = "list")]
+    pub forbidden_query_parameters: &'static [&'static str],
+    /// What a key looks like and how it is stored.
+    pub key: KeyFormat,
+    /// The scope catalogue.
+    #[serde(deserialize_with = "list")]
+    pub scopes: &'static [Scope],
+    /// In the order of the file; the first that matches takes the request.
+    pub routes: Routes,
+    /// Limits of keys that name none, and the most that a key may name.
+    pub limits: Limits,
+    /// What test keys may do.
+    pub test_mode: TestMode,
+    /// Actions on this realm's keys that ask for a password typed in the last five minutes.
+    #[serde(deserialize_with = "list")]
+    pub step_up: &'static [KeyAction],
+    /// Actions on this realm's keys that only a tenant's owner may do, not its admins.
+    #[serde(deserialize_with = "list")]
+    pub owner_only: &'static [KeyAction],
+    /// What happens to the old key when one is rotated and the request does not say.
+    pub rotation: Rotation,
+    /// Answers for browsers of other origins; `None` when the realm has no CORS.
+    pub cors: Option<Cors>,
+    /// How refusals look.
+    pub refusals: Refusals,
+}
+
+/// Where accepted requests go.
+pub enum Origin {
+    /// A service binding of this name.
+    Binding(&'static str),
+    /// Scheme, host and port of an HTTP origin; path and query are the request's own.
+    Url(&'static str),
+    /// Code in the same Worker, which its entry module names so.
+    Handler(&'static str),
+}
+
+/// What happens to a request when the object that holds the counts cannot be reached.
+pub enum LimitsUnavailable {
+    /// 503.
+    Refuse,
+    /// Each isolate lets a share of the limit through for a bounded time, then 503.
+    AllowLocal,
+}
+
+/// Which connections a realm takes.
+pub struct Transport {
+    /// The oldest TLS version that is taken; `None` takes plain HTTP too.
+    pub least_tls: Option<TlsVersion>,
+    /// Whether this machine itself may come without TLS, for development.
+    pub local_http: bool,
+}
+
+/// A version of TLS.
+#[derive(PartialOrd, Ord)]
+pub enum TlsVersion {
+    /// RFC 5246.
+    V1_2,
+    /// RFC 8446.
+    V1_3,
+}
+
+/// A header in which a credential may stand.
+pub struct CredentialSource {
+    /// Header name in lower case.
+    pub header: &'static str,
+    /// `Bearer`, compared without case, or nothing when the header's whole value is the credential.
+    pub scheme: Option<&'static str>,
+    /// What stands there.
+    pub kind: SourceKind,
+    /// Whether the origin gets the header too. Never so for keys.
+    pub forward: bool,
+}
+
+/// What stands in a header.
+pub enum SourceKind {
+    /// An API key.
+    Key,
+    /// A token of the realm's issuer.
+    Jwt,
+}
+
+/// Whether a secret key may come from a web page, whose requests carry an `Origin` header.
+pub enum PageKeys {
+    /// It may.
+    Pass,
+    /// It is refused: whoever sees the page has the key.
+    Refuse,
+}
+
+/// One scope of the catalogue.
+pub struct Scope {
+    /// `area:action`
+    pub name: &'static str,
+    /// For people.
+    pub description: &'static str,
+    /// Every scope it includes, through any number of steps, itself left out.
+    #[serde(deserialize_with = "list")]
+    pub includes: &'static [&'static str],
+    /// Who may put it on a key.
+    pub grant: Grant,
+}
+
+/// Who may put a scope on a key.
+pub enum Grant {
+    /// Whoever may create keys.
+    Anyone,
+    /// A member whose role is admin or owner; never another key.
+    Admin,
+    /// Nobody: listed for later.
+    Reserved,
+}
+
+/// Limits of a realm's keys.
+pub struct Limits {
+    /// Of keys (and tenants) that name none.
+    pub default: Windows,
+    /// The most that a key may name.
+    pub maximum: Windows,
+}
+
+/// Requests in a window of time; `None` is no limit.
+pub struct Windows {
+    /// In any 60 seconds.
+    pub per_minute: Option<u32>,
+    /// In any 86,400 seconds.
+    pub per_day: Option<u32>,
+}
+
+/// What test keys may do.
+pub enum TestMode {
+    /// GET, HEAD and OPTIONS only.
+    ReadOnly,
+    /// The same as live keys; the origin sees `Keyward-Mode: test`.
+    Full,
+}
+
+/// An action on a key that a realm may make harder.
+pub enum KeyAction {
+    /// Create a key, or edit what one may do.
+    Create,
+    /// Rotate a key.
+    Rotate,
+    /// Revoke a key.
+    Revoke,
+}
+
+/// What happens to the old key when one is rotated.
+pub enum Rotation {
+    /// It goes on as before.
+    KeepOld,
+    /// It is revoked.
+    RevokeOld,
+}
+
+/// Answers for browsers of other origins (the Fetch standard's CORS protocol). Never with
+/// credentials: keys are not cookies.
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct Cors {
+    /// Exact origins (`https://app.example.com`), or one `*`.
+    #[serde(deserialize_with = "list")]
+    pub origins: &'static [&'static str],
+    /// Methods that a preflight allows.
+    #[serde(deserialize_with = "list")]
+    pub methods: &'static [&'static str],
+    /// Request headers that a preflight allows, in lower case.
+    #[serde(deserialize_with = "list")]
+    pub headers: &'static [&'static str],
+    /// How long a browser may remember the answer.
+    #[serde(with = "seconds")]
+    pub max_age: Span,
+}
+
+/// How refusals look.
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct Refusals {
+    /// The shape of the body.
+    pub style: RefusalStyle,
+    /// Codes that this realm spells in its own way: (our code or cause, theirs).
+    #[serde(deserialize_with = "list")]
+    pub codes: &'static [(&'static str, &'static str)],
+    /// Messages in this realm's own words: (our code or cause, theirs).
+    #[serde(deserialize_with = "list")]
+    pub messages: &'static [(&'static str, &'static str)],
+}
+
+/// The shape of a refusal's body.
+pub enum RefusalStyle {
+    /// `application/problem+json` (RFC 9457) with `code` and `requestId`.
+    Problem,
+    /// `{"error": {"code", "message", "requestId"}}` as `application/json`.
+    Json,
+}
+}

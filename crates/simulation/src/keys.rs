@@ -1,0 +1,196 @@
+//! Keys: what the coordinator and KV hold of each, and an exact log of what happened to its requests.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    rc::Rc,
+};
+
+use keyward_core::{
+    entropy::Entropy,
+    key,
+    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    secret::Secret,
+    time::{HOUR, MINUTE, Span, Timestamp},
+};
+use keyward_limits::{
+    coordinator::{Coordinator, Counts, Keep},
+    wire::{CoordinatorCall, UsageReport},
+};
+
+use crate::{BEGIN, FakeCloud};
+
+/// A key, its coordinator, what was published of it, and the log of its requests.
+pub struct Key {
+    pub(crate) secret: Rc<Secret>,
+    record: Record,
+    coordinator: Coordinator,
+    /// The part of `coordinator` that survives a crash.
+    kept: Counts,
+    /// What was written to KV, and when.
+    published: Vec<(Timestamp, String)>,
+    pub log: Log,
+}
+
+/// What happened to a key's requests.
+#[derive(Default)]
+pub struct Log {
+    /// When each request arrived at an isolate.
+    pub came: Vec<Timestamp>,
+    /// The isolates they arrived at.
+    pub isolates: HashSet<usize>,
+    /// When each admitted request reached the origin.
+    pub passed: Vec<Timestamp>,
+    /// When each request was refused with 429.
+    pub limited: Vec<Timestamp>,
+    /// Answers by hour and code, `accepted` for those that passed; without those of [`Log::failed`].
+    pub answered: BTreeMap<(Timestamp, String), u64>,
+    /// Requests refused with 503: a store did not answer.
+    pub failed: u64,
+    /// Requests refused with 401.
+    pub unknown: u64,
+    /// Requests that waited for KV or an object.
+    pub waited: u64,
+    /// The longest that a request waited for its verdict.
+    pub longest: Span,
+    /// Each limit that applied, and from when.
+    pub limits: Vec<(Timestamp, Limits)>,
+    /// When its coordinator was told that it is revoked.
+    pub revoked_at: Option<Timestamp>,
+    /// Requests that arrived after that and passed.
+    pub passed_after_all: u64,
+    /// When a message was lost, or an isolate that used the key or its object died.
+    pub faults: Vec<Timestamp>,
+}
+
+impl Log {
+    pub(crate) fn answer(&mut self, code: &str, now: Timestamp) {
+        *self.answered.entry((now.floor(HOUR), code.to_owned())).or_default() += 1;
+    }
+}
+
+struct SeededEntropy<'a>(&'a FakeCloud);
+
+impl Entropy for SeededEntropy<'_> {
+    fn fill(&mut self, buffer: &mut [u8]) {
+        for byte in buffer {
+            *byte = u8::try_from(self.0.below(256)).unwrap_or_default();
+        }
+    }
+}
+
+impl FakeCloud {
+    /// Creates a key, known to its coordinator at once and to KV with the usual lag. KV knows everywhere of one that
+    /// is created before time begins to pass.
+    pub fn make_key(&self, limits: Limits) -> usize {
+        let secret = key::generate(&self.realm.key, "", Mode::Live, &self.secrets, &mut SeededEntropy(self));
+        let hash = key::storage_hash(&self.realm.key, &self.secrets, secret.expose());
+        let number = self.keys.borrow().len();
+        let record = Record {
+            v: Format::V1,
+            id: format!("key_{number}"),
+            realm: self.realm.id.to_owned(),
+            tenant: Tenant { id: "tenant".to_owned(), code: None, status: TenantStatus::Active, plan: None },
+            kind: KeyKind::Secret,
+            mode: Mode::Live,
+            status: Status::Active,
+            version: 1,
+            expires_at: None,
+            scopes: Vec::new(),
+            allowed_ips: Vec::new(),
+            allowed_origins: Vec::new(),
+            limits,
+            strict: false,
+            replaced: false,
+        };
+        let now = self.now();
+        let mut key = Key {
+            secret: Rc::new(secret),
+            record,
+            coordinator: Coordinator::default(),
+            kept: Counts::default(),
+            published: Vec::new(),
+            log: Log::default(),
+        };
+        key.publish(if self.elapsed() == Span::ZERO { now - self.network.kv_lag } else { now });
+        self.keys.borrow_mut().push(key);
+        let mut numbers = self.numbers.borrow_mut();
+        numbers.insert(key::kv_key(&hash), number);
+        numbers.insert(hash, number);
+        number
+    }
+
+    /// Changes a key: its coordinator knows at once, KV some time later, at each location another.
+    pub fn change(&self, number: usize, change: impl FnOnce(&mut Record)) {
+        let now = self.now();
+        let key = &mut self.keys.borrow_mut()[number];
+        change(&mut key.record);
+        key.record.version += 1;
+        key.publish(now);
+    }
+}
+
+impl Key {
+    fn publish(&mut self, now: Timestamp) {
+        self.coordinator.put(self.record.clone());
+        self.published.push((now, serde_json::to_string(&self.record).unwrap()));
+        self.log.limits.push((now, self.record.limits));
+        if self.record.status == Status::Revoked {
+            self.log.revoked_at.get_or_insert(now);
+        }
+    }
+
+    /// Its coordinator's answer.
+    pub(crate) fn answer(&mut self, call: CoordinatorCall, now: Timestamp) -> String {
+        let (answer, keep) = self.coordinator.answer(call, now).unwrap();
+        if keep == Keep::Counts {
+            self.kept = self.coordinator.counts.clone();
+        }
+        answer
+    }
+
+    /// Its coordinator dies, and wakes up with what it had stored.
+    pub(crate) fn crash(&mut self, now: Timestamp) {
+        self.log.faults.push(now);
+        let kept = serde_json::to_string(&self.kept).unwrap();
+        self.coordinator = Coordinator::kept(self.record.clone(), keyward_json::from_str(&kept).unwrap());
+    }
+
+    /// What its coordinator would report to the Registry.
+    pub fn usage(&self, now: Timestamp) -> UsageReport {
+        self.coordinator.report(now).unwrap()
+    }
+
+    /// The Registry has taken the report.
+    pub fn reported(&mut self, report: &UsageReport, now: Timestamp) {
+        self.coordinator.reported(report, &[], now);
+        self.kept = self.coordinator.counts.clone();
+    }
+
+    /// What KV shows at a moment.
+    pub(crate) fn seen(&self, at: Timestamp) -> Option<String> {
+        self.published.iter().rev().find(|(put, _)| *put <= at).map(|(_, text)| text.clone())
+    }
+}
+
+/// The most moments in any span of a minute. Sorts them.
+pub fn most_in_a_minute(moments: &mut [Timestamp]) -> usize {
+    moments.sort_unstable();
+    let mut first = 0;
+    let mut most = 0;
+    for (last, moment) in moments.iter().enumerate() {
+        while *moment - moments[first] >= MINUTE {
+            first += 1;
+        }
+        most = most.max(last + 1 - first);
+    }
+    most
+}
+
+/// How many moments there are in each of the first minutes.
+pub fn by_minute(moments: &[Timestamp], minutes: i64) -> Vec<usize> {
+    let within = |minute: i64| {
+        let from = BEGIN + minute * MINUTE;
+        moments.iter().filter(|moment| (from..from + MINUTE).contains(moment)).count()
+    };
+    (0..minutes).map(within).collect()
+}

@@ -1,0 +1,143 @@
+//! A run: requests that come to isolates, what happens meanwhile, and the time that passes.
+
+use std::{cell::RefCell, rc::Rc};
+
+use futures::executor::LocalPool;
+use keyward_core::time::{MILLISECOND, Span};
+use keyward_gate::{
+    client_info::ClientInfo, denial::Denial, pipeline::BackgroundTask, platform::Platform as _,
+};
+use keyward_limits::timing::TRAVEL;
+use keyward_policy::{KeyRequirement, Realm};
+use keyward_testing::policy::POLICY;
+
+use crate::{
+    cloud::{BEGIN, FakeCloud, Isolate},
+    isolate_platform::{IsolatePlatform, pipeline},
+    network::Network,
+};
+
+const CALLER: ClientInfo<'static> =
+    ClientInfo { method: "GET", upgrades: false, address: None, origin: None, tenant: None };
+
+/// A run: a cloud, what happens in it, and the executor that lets time pass.
+pub struct Simulation {
+    pool: RefCell<LocalPool>,
+    cloud: Rc<FakeCloud>,
+}
+
+impl Simulation {
+    /// A deployment with this many isolates. The same seed gives the same run.
+    pub fn new(seed: u64, isolates: usize, network: Network, realm: Realm) -> Self {
+        let pool = LocalPool::new();
+        let cloud = FakeCloud::new(pool.spawner(), seed, network, realm);
+        cloud.add_isolates(isolates);
+        Self { pool: RefCell::new(pool), cloud }
+    }
+
+    /// The deployment.
+    pub fn cloud(&self) -> &Rc<FakeCloud> {
+        &self.cloud
+    }
+
+    /// Schedules something, this long after the beginning.
+    pub fn at(&self, moment: Span, what: impl FnOnce(&Rc<FakeCloud>) + 'static) {
+        let cloud = Rc::clone(&self.cloud);
+        self.cloud.spawn(async move {
+            cloud.clock.sleep_until(BEGIN + moment).await;
+            what(&cloud);
+        });
+    }
+
+    /// Schedules something for each millisecond of the first span.
+    pub fn each_millisecond(&self, span: Span, mut what: impl FnMut(&Rc<FakeCloud>) + 'static) {
+        let cloud = Rc::clone(&self.cloud);
+        self.cloud.spawn(async move {
+            for moment in (0..span.ms()).map(Span::from_ms) {
+                cloud.clock.sleep_until(BEGIN + moment).await;
+                what(&cloud);
+            }
+        });
+    }
+
+    /// Lets time pass until nothing is left to do: whatever can run runs, then time jumps to the next moment that
+    /// something waits for.
+    pub fn run(&self) {
+        let mut pool = self.pool.borrow_mut();
+        loop {
+            pool.run_until_stalled();
+            if !self.cloud.clock.skip() {
+                return;
+            }
+        }
+    }
+}
+
+impl FakeCloud {
+    /// A request with this key arrives at this isolate.
+    pub fn request(self: &Rc<Self>, isolate: usize, key: usize) {
+        let came = self.now();
+        let secret = {
+            let key = &mut self.keys.borrow_mut()[key];
+            key.log.came.push(came);
+            key.log.isolates.insert(isolate);
+            Rc::clone(&key.secret)
+        };
+        let cloud = Rc::clone(self);
+        let isolate = self.isolate(isolate);
+        self.spawn(async move {
+            let place = IsolatePlatform { cloud: &cloud, isolate: &isolate };
+            let checked = pipeline(&place)
+                .check(&cloud.realm, cloud.realm.freshness, &KeyRequirement::ANY_KEY, &secret, CALLER)
+                .await;
+            let now = cloud.now();
+            if isolate.memory.borrow_mut().ledger.begins_round(place.now()) {
+                cloud.spawn(tell(Rc::clone(&cloud), isolate.clone()));
+            }
+            let log = &mut cloud.keys.borrow_mut()[key].log;
+            log.waited += u64::from(now > came);
+            log.longest = log.longest.max(now - came);
+            match checked {
+                Ok(accepted) => {
+                    log.answer("accepted", now);
+                    log.passed.push(now + cloud.span_below(TRAVEL + MILLISECOND));
+                    log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
+                    // The platform may end a background task.
+                    let is_ended = cloud.below(1_000) < cloud.network.lost;
+                    if accepted.background.is_some() && is_ended {
+                        log.faults.push(now);
+                    } else if let Some(background) = accepted.background {
+                        cloud.spawn(run_background(Rc::clone(&cloud), isolate.clone(), background));
+                    }
+                }
+                Err(refused) => {
+                    if refused.key.is_some() {
+                        log.answer(refused.denial.public().code, now);
+                    }
+                    match refused.denial {
+                        Denial::RateLimited { .. } => log.limited.push(now),
+                        Denial::StoreUnavailable { .. } => log.failed += 1,
+                        _ => log.unknown += 1,
+                    }
+                }
+            }
+        });
+    }
+}
+
+async fn run_background(cloud: Rc<FakeCloud>, isolate: Isolate, background: BackgroundTask) {
+    let place = IsolatePlatform { cloud: &cloud, isolate: &isolate };
+    let mut next = Some(background);
+    while let Some(background) = next {
+        next = pipeline(&place).run_background(background).await;
+    }
+}
+
+async fn tell(cloud: Rc<FakeCloud>, isolate: Isolate) {
+    pipeline(&IsolatePlatform { cloud: &cloud, isolate: &isolate }).tell().await;
+}
+
+/// The default policy's realm with another freshness.
+pub fn realm(freshness: Span) -> Realm {
+    Realm { freshness, ..POLICY.realms[0] }
+}

@@ -1,0 +1,56 @@
+//! [`only_keys!`](crate::only_keys): the rest of a platform on which only keys are decided.
+
+/// Of [`Platform`](keyward_gate::platform::Platform) what deciding about keys does not ask for: there are no links, tokens
+/// or secrets, and nobody reads the log. An implementation adds the stores, the limiter of failures and the clock.
+#[macro_export]
+macro_rules! only_keys {
+    () => {
+        async fn redeem(
+            &self,
+            _: &keyward_core::link::Redeem,
+            _: keyward_core::time::Span,
+        ) -> Result<keyward_core::link::Redeemed, keyward_core::unavailable::CallFailed> {
+            Err(keyward_core::unavailable::CallFailed::because("there is no link"))
+        }
+
+        async fn registry_health(
+            &self,
+            _: keyward_core::time::Span,
+        ) -> Result<keyward_core::registry_call::RegistryHealth, keyward_core::unavailable::CallFailed> {
+            Ok(keyward_core::registry_call::RegistryHealth::default())
+        }
+
+        async fn fetch(
+            &self,
+            _: &str,
+            _: keyward_core::time::Span,
+        ) -> Result<String, keyward_core::unavailable::CallFailed> {
+            Err(keyward_core::unavailable::CallFailed::because("there is no issuer"))
+        }
+
+        async fn verify(
+            &self,
+            _: keyward_policy::jwk::Signed<'_>,
+        ) -> Result<bool, keyward_policy::jwk::UnfitKey> {
+            Ok(false)
+        }
+
+        fn random(&self) -> [u8; 16] {
+            [0; 16]
+        }
+
+        fn secret(&self, _: &str) -> Option<keyward_core::secret::Secret> {
+            None
+        }
+
+        fn has_binding(&self, _: &str) -> bool {
+            true
+        }
+
+        fn has_handler(&self, _: &str) -> bool {
+            true
+        }
+
+        fn log(&self, _: &keyward_core::log::Event<'_>) {}
+    };
+}
