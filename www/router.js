@@ -16,6 +16,11 @@ import { problemAlert } from "./form.js";
 const routes = [];
 /** @type {{ path: string | null, leave: View["leave"] | null }} */
 let current = { path: null, leave: null };
+/**
+ * The address that is being loaded, if one is.
+ * @type {string | null}
+ */
+let loading = null;
 let navigation = 0;
 /** @type {(path: string) => Promise<string>} */
 let around = async (path) => path;
@@ -57,10 +62,11 @@ export function replace(path) {
 }
 
 /**
- * Changes the address of the view that is shown, without showing it anew.
+ * Changes the address of the view that is shown, without showing it anew. The address of a view that is being left stays.
  * @param {string} path
  */
 export function rename(path) {
+  if (loading !== null) return;
   history.replaceState(null, "", `#${path}`);
   current.path = path;
 }
@@ -78,7 +84,7 @@ export function start(before) {
 async function onHashChange() {
   if (here() === "main") {
     // The skip link: a place in this view, not another view.
-    history.replaceState(null, "", `#${current.path}`);
+    history.replaceState(null, "", `#${loading ?? current.path}`);
     find(document, "main").focus();
     return;
   }
@@ -97,6 +103,7 @@ async function onHashChange() {
 /** Whatever is being loaded is not shown any more. */
 function stay() {
   navigation += 1;
+  loading = null;
   find(document, "main").removeAttribute("aria-busy");
 }
 
@@ -104,10 +111,13 @@ async function render() {
   const turn = ++navigation;
   const first = current.path === null;
   const main = find(document, "main");
+  const wanted = here();
+  loading = wanted;
   main.setAttribute("aria-busy", "true");
-  const { path, view } = await load(here());
-  // The address has changed meanwhile: another turn shows what it says now.
-  if (turn !== navigation) return;
+  const { path, view } = await load(wanted);
+  // The address has changed meanwhile: another turn shows what it says now. Its event may not have come yet.
+  if (turn !== navigation || here() !== wanted) return;
+  loading = null;
   if (path !== here()) history.replaceState(null, "", `#${path}`);
   current = { path, leave: view.leave ?? null };
   document.title = `${view.title} · Keyward`;

@@ -238,6 +238,19 @@ test("a view that is left before it is there does not take the place of the one 
   });
 });
 
+test("a view that was loaded just as the address changed does not take the new address away", async () => {
+  await signedIn(gate, "/keys", {}, async (page) => {
+    await page.evaluate(() => {
+      // The browser tells of a new address a moment after it has it; the first view is there before that.
+      location.hash = "/no-such-page";
+      dispatchEvent(new HashChangeEvent("hashchange"));
+      location.hash = "/audit";
+    });
+    await heading(page, "Audit");
+    assert.ok(page.url().endsWith("#/audit"), page.url());
+  });
+});
+
 test("an edit sends what was changed, and nothing else", async () => {
   for (const rateLimit of [null, { perMinute: 60, perDay: null }, { perMinute: null, perDay: 1_000 }]) {
     const { apiKey } = await owner.createKey({ name: "To edit", tags: ["b", "a"], ...(rateLimit && { rateLimit }) });
