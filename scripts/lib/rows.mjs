@@ -9,7 +9,7 @@ import { root } from "./places.mjs";
 
 const DOCUMENT = "docs/systems.md";
 
-/** This module, as a reporter of `node --test`: a line of JSON for each test of a row. */
+/** This module, as a reporter of `node --test`: a line of JSON for each test of a row, and for each that fails. */
 export const reporter = fileURLToPath(import.meta.url);
 export default async function* (events) {
   for await (const { type, data } of events) {
@@ -18,9 +18,29 @@ export default async function* (events) {
     // A suite that fails says that its hooks did; one that passes says nothing.
     if (type === "test:pass" && data.details?.type === "suite") continue;
     const passed = type === "test:pass" && data.skip === undefined && data.todo === undefined;
-    for (const row of new Set(rows)) yield `${JSON.stringify({ row, passed, file: basename(data.file ?? "") })}\n`;
+    const path = data.file ?? data.name;
+    const result = { passed, file: basename(path), path };
+    for (const row of new Set(rows)) yield `${JSON.stringify({ row, ...result })}\n`;
+    if (type === "test:fail" && rows.length === 0) yield `${JSON.stringify(result)}\n`;
   }
 }
+
+/**
+ * The results that the reporter wrote.
+ * @param {string} report
+ * @returns {{ row?: string, passed: boolean, file: string, path: string }[]}
+ */
+export const readResults = (report) =>
+  report
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line));
+
+/**
+ * The paths of the files with a test that fails, each once.
+ * @param {ReturnType<typeof readResults>} results
+ */
+export const failedFiles = (results) => [...new Set(results.filter(({ passed }) => !passed).map(({ path }) => path))];
 
 /** What the document says: a Map of row to `{ rule, files }`. */
 function documented() {
@@ -35,14 +55,11 @@ function documented() {
 
 /**
  * The table of rows after a run, and what is wrong: `{ table, wrong }`, each a list of lines.
- * @param {string} results what the reporter wrote
+ * @param {Pick<ReturnType<typeof readResults>[number], "row" | "passed" | "file">[]} results
  * @param {boolean} whole whether every test was run, so that every row has to be there
  */
 export function summary(results, whole) {
-  const tests = results
-    .split("\n")
-    .filter(Boolean)
-    .map((line) => JSON.parse(line));
+  const tests = results.filter(({ row }) => row !== undefined);
   const rows = documented();
   const table = [];
   const wrong = [];
