@@ -36,3 +36,6 @@ pub const MAX_DELAY: Span = FIRST_ANSWER.plus(TRAVEL);
 pub(crate) fn age(then: Timestamp, now: Timestamp) -> Span {
     Span::from_ms((now - then).timer_ms().into())
 }
+
+/// Leases shorter than this are not asked for at a relay: its own confirmation may be half of that old.
+pub const SHORTEST_OF_RELAY: Span = Span::from_secs(3);

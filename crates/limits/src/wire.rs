@@ -11,7 +11,10 @@ use keyward_json::{by_tag, from_value, optional, required};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{limit::WindowState, timing::SECOND_ANSWER};
+use crate::{
+    limit::WindowState,
+    timing::{SECOND_ANSWER, SHORTEST_OF_RELAY},
+};
 use keyward_core::{
     record::Record,
     registry_call::RegistryCall,
@@ -130,6 +133,13 @@ pub struct Acquire {
     /// What the client has counted. `None` from older builds, for which the object counts refusals and leases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tally: Option<Tally>,
+}
+
+impl Acquire {
+    /// Whether an isolate asks that could ask a relay instead.
+    pub fn could_go_to_relay(&self) -> bool {
+        self.isolates == 0 && self.lease_length >= SHORTEST_OF_RELAY
+    }
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]

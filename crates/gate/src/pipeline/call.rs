@@ -16,7 +16,7 @@ use keyward_core::{
 };
 use keyward_limits::{
     lease::Grantor,
-    timing::{FIRST_ANSWER, MAX_DELAY, RELAY_ANSWER, SECOND_ANSWER},
+    timing::{FIRST_ANSWER, MAX_DELAY, RELAY_ANSWER, SECOND_ANSWER, SHORTEST_OF_RELAY},
     wire::{Acquire, Acquired, Cancelled, CoordinatorCall},
 };
 
@@ -154,7 +154,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let to_relay = match ask {
             Ask::Pass { is_retry: true, .. } => false,
             // Only the coordinator's own answer is new enough.
-            _ if lease_length < RELAY_ANSWER * 2 => false,
+            _ if lease_length < SHORTEST_OF_RELAY => false,
             _ => (is_slow || at_relay >= FIRST_ANSWER) && memory.grantor(hash) == Grantor::Relay,
         };
         if to_relay && memory.breakers.relay_is_closed(hash, asked) {

@@ -8,9 +8,11 @@ use crate::{
 };
 use keyward_core::time::{Span, Timestamp};
 
-/// Most leases open at once, since each is stored, and read by every call. Each of 64 relays may get seven before its first
-/// ends.
-const MAX_OPEN: usize = 512;
+/// Most leases open at once, since each is stored, and read by every call.
+const MAX_OPEN: usize = 768;
+/// Most of isolates in a crowd. It leaves room for the relays, each of 64 of which may get ten before its first ends: a relay
+/// without a lease sends its isolates to the object.
+const MAX_OPEN_IN_CROWD: usize = 64;
 /// Most recent clients that are remembered.
 const MAX_CLIENTS: usize = 1_024;
 /// Crowd mode begins with this many isolates …
@@ -42,6 +44,20 @@ struct Open {
     /// Older builds do not store it.
     #[serde(rename = "lifeMs", default = "longest")]
     length: Span,
+    /// Whether a relay holds it. Older builds do not store it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    relay: bool,
+}
+
+/// Who asks for a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Whose {
+    /// An isolate.
+    Isolate,
+    /// An isolate that could ask a relay instead.
+    IsolateInCrowd,
+    /// A relay.
+    Relay,
 }
 
 fn longest() -> Span {
@@ -81,13 +97,18 @@ impl Leases {
     }
 
     /// Grants a lease of this size and length; `None` if too many are open.
-    pub fn grant(&mut self, requests: u32, length: Span, now: Timestamp) -> Option<Lease> {
-        if requests == 0 || length <= Span::ZERO || self.open.len() >= MAX_OPEN {
+    pub fn grant(&mut self, requests: u32, length: Span, whose: Whose, now: Timestamp) -> Option<Lease> {
+        let is_full = self.open.len() >= MAX_OPEN || {
+            let of_isolates = || self.open.iter().filter(|lease| !lease.relay).count();
+            whose == Whose::IsolateInCrowd && of_isolates() >= MAX_OPEN_IN_CROWD
+        };
+        if requests == 0 || length <= Span::ZERO || is_full {
             return None;
         }
         self.last_id += 1;
         let latest = now + length + TRAVEL;
-        self.open.push(Open { id: self.last_id, used: 0, open: requests, latest, length });
+        let relay = whose == Whose::Relay;
+        self.open.push(Open { id: self.last_id, used: 0, open: requests, latest, length, relay });
         Some(Lease { id: self.last_id, requests, length })
     }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 pub use self::leases::Clients;
 use self::{
-    leases::{Leases, Used},
+    leases::{Leases, Used, Whose},
     singles::SingleGrants,
 };
 use crate::{
@@ -318,7 +318,12 @@ impl Counts {
             call.wants.min(clients.proportional_share(call, free, now)).min(most.unwrap_or(u32::MAX));
         let likely = if likely < MIN_LEASE_REQUESTS { 0 } else { likely };
         let size = likely.max(call.queued.min(free));
-        self.leases.grant(size, call.lease_length, now)
+        let whose = match call.isolates {
+            0 if clients.is_crowd() && call.could_go_to_relay() => Whose::IsolateInCrowd,
+            0 => Whose::Isolate,
+            _ => Whose::Relay,
+        };
+        self.leases.grant(size, call.lease_length, whose, now)
     }
 
     /// What a client may see now. Slots that become free within [`MAX_DELAY`] count as free.

@@ -26,7 +26,7 @@ use keyward_core::{
 
 /// Minimum time between two calls to the coordinator, so that the 64 relays of a key leave it room for some
 /// hundred new isolates a second.
-const CALL_GAP: Span = Span::from_ms(750);
+const CALL_GAP: Span = Span::from_ms(550);
 /// Longest time that a call takes, with the gap before it. The circuit breaker lets the next one try after that.
 const MAX_CALL: Span = RELAY_ANSWER.plus(CALL_GAP);
 
@@ -58,6 +58,8 @@ pub struct RelayServer<U> {
     breaker: RefCell<Breaker>,
     /// Requests that wait for the coordinator.
     queued: Cell<u32>,
+    /// Requests that have come since it was last asked.
+    arrived: Cell<u32>,
     /// When the coordinator was last asked.
     asked: Cell<Timestamp>,
     /// When the call in flight was sent.
@@ -106,9 +108,9 @@ impl Drop for Asking<'_> {
 impl<U: Upstream + 'static> RelayServer<U> {
     /// A relay with a random number.
     pub fn new(upstream: U, random: u64) -> Self {
-        let (breaker, queued, asked, sent, has_failed, queue) = Default::default();
+        let (breaker, queued, arrived, asked, sent, has_failed, queue) = Default::default();
         let relay = RefCell::new(Relay::new(random));
-        Self { upstream, relay, breaker, queued, asked, sent, has_failed, queue }
+        Self { upstream, relay, breaker, queued, arrived, asked, sent, has_failed, queue }
     }
 
     /// Its platform.
@@ -142,7 +144,8 @@ impl<U: Upstream + 'static> RelayServer<U> {
     pub async fn acquire(self: &Rc<Self>, call: &Acquire) -> Acquired {
         let came = self.upstream.now();
         self.relay.borrow_mut().ingest(call, came);
-        let _waiting = Queued::of(call, &self.queued);
+        let waiting = Queued::of(call, &self.queued);
+        self.arrived.set(self.arrived.get().saturating_add(waiting.0));
         // After this time the isolate has given up, and a request granted to it would be wasted. Older builds do not say
         // how long they wait unless a request is immediate.
         let within = if call.within > Span::ZERO { call.within.min(RELAY_ANSWER) } else { RELAY_ANSWER };
@@ -222,6 +225,15 @@ impl<U: Upstream + 'static> RelayServer<U> {
         .await;
     }
 
+    /// If requests wait: how many there are, or will be until the coordinator can be asked again. A lease for those alone that wait
+    /// would leave the next ones waiting for longer than they can.
+    fn needed(&self, since_asked: Span) -> u32 {
+        let (queued, arrived) = (self.queued.get(), self.arrived.get());
+        let until_next = u64::from(arrived) * u64::from(CALL_GAP.timer_ms())
+            / u64::from(since_asked.max(CALL_GAP).timer_ms());
+        if queued == 0 { 0 } else { queued.max(u32::try_from(until_next).unwrap_or(u32::MAX)) }
+    }
+
     /// Whether the coordinator takes longer than usual, or failed last time.
     fn is_slow(&self, now: Timestamp) -> bool {
         self.has_failed.get() || self.sent.get().is_some_and(|sent| now - sent >= FIRST_ANSWER)
@@ -251,9 +263,11 @@ impl<U: Upstream + 'static> RelayServer<U> {
             self.upstream.wait(rest).await;
         }
         let asked = self.upstream.now();
+        let queued = self.needed(asked - self.asked.get());
         self.asked.set(asked);
+        self.arrived.set(0);
         self.sent.set(Some(asked));
-        let ask = self.relay.borrow_mut().ask(version, self.queued.get(), asked);
+        let ask = self.relay.borrow_mut().ask(version, queued, asked);
         let before = self.relay.borrow_mut().notice(asked);
         let (answer, timeout) = (pin!(self.upstream.ask(&ask)), pin!(self.upstream.wait(RELAY_ANSWER)));
         let answer = match select(answer, timeout).await {

@@ -45,6 +45,20 @@ fn cancelling_a_reservation_that_has_left_its_window_takes_no_other_out() {
 }
 
 #[test]
+fn in_a_crowd_the_leases_of_isolates_leave_room_for_those_of_relays() {
+    let mut coordinator = coordinator(Some(1_000_000), None);
+    for isolate in 1..1_000 {
+        let call = Acquire { queued: 5, lease_length: ms(4_750), client_id: isolate, ..one(1) };
+        coordinator.acquire(&call, NOON + ms(isolate.into()));
+    }
+    for relay in 1_000..1_064 {
+        let call = Acquire { isolates: 100, queued: 5, lease_length: ms(4_750), client_id: relay, ..one(1) };
+        let answer = coordinator.acquire(&call, NOON + ms(1_000));
+        assert!(matches!(answer, Acquired::Granted { lease: Some(_), .. }), "relay {relay}: {answer:?}");
+    }
+}
+
+#[test]
 fn a_lease_is_at_most_a_tenth_of_the_limit_beyond_what_waits_for_it() {
     let lease = |wants, queued| {
         let acquire = Acquire { wants, queued, lease_length: ms(4_750), ..one(1) };
