@@ -29,6 +29,12 @@ pub const POLL: Span = Span::from_ms(20);
 const RESERVE_PERCENT: u64 = 125;
 /// Demand is measured over this time. Only a whole period counts, so that one short burst is not taken for steady demand.
 const DEMAND_PERIOD: Span = Span::from_ms(200);
+/// A key with a few requests a second has no or one request in a period. Its demand is the number of periods with a request,
+/// of so many before the current one, if it is more than half of them: a burst counts as one.
+const SPARSE_PERIODS: u32 = 5;
+/// Of what the rest of a lease would be used for at the rate so far, the share that is kept once it is renewed, in per cent. The
+/// new lease has [`RESERVE_PERCENT`], so less is kept than will be used: then nothing is left to be given back.
+const KEPT_PERCENT: u64 = 75;
 
 /// Lease length for a bound on staleness: [`TRAVEL`] less than that, so that even the last request under the lease arrives
 /// within the bound; at most [`MAX_LEASE_LENGTH`]. 0 means no leases.
@@ -81,6 +87,8 @@ struct Demand {
     present: u32,
     /// In the one before.
     before: u32,
+    /// A bit for each period in which there was a request, the lowest for the current one.
+    used_periods: u32,
     /// Since a grantor was last asked.
     since_asked: u32,
 }
@@ -96,6 +104,8 @@ struct HeldLease {
     left: u32,
     /// Requests given up, until the report of that is acknowledged.
     unused: u32,
+    /// Requests given up of which the report is acknowledged.
+    given_back: u32,
     begins: Timestamp,
     ends: Timestamp,
     /// When the coordinator was asked to confirm the record.
@@ -209,13 +219,18 @@ impl Lessee {
         (wants, queued)
     }
 
-    /// Predicts from the last whole period. At most twice what arrived lately or was used of the newest lease, so that a few
-    /// requests do not reserve many.
+    /// Predicts from the last whole period; where that is too little for a lease, from the periods with a request. At most twice
+    /// what arrived lately or was used of the newest lease, so that a few requests do not reserve many.
     fn predicted_wants(&self, lease_length: Span, now: Timestamp) -> u32 {
+        let used = self.leases.last().map_or(0, |newest| newest.used);
+        let wants = |arrived, span, there_were: u32| {
+            predict(lease_length, arrived, span).min(there_were.max(used).saturating_mul(2))
+        };
         let (before, present) = self.demand.recent(now);
-        let there_were = (before + present).max(self.leases.last().map_or(0, |newest| newest.used));
-        let wants = predict(lease_length, before, DEMAND_PERIOD).min(there_were.saturating_mul(2));
-        if wants < MIN_LEASE_REQUESTS { 0 } else { wants }
+        let sparse = self.demand.sparse(now);
+        let usual = wants(before, DEMAND_PERIOD, before.saturating_add(present));
+        let predicted = usual.max(wants(sparse, DEMAND_PERIOD * SPARSE_PERIODS.into(), sparse));
+        if predicted < MIN_LEASE_REQUESTS { 0 } else { predicted }
     }
 
     /// Predicts from what arrived since the last call. In a crowd every call counts, so even a few requests are worth a
@@ -224,12 +239,15 @@ impl Lessee {
         predict(lease_length, self.demand.since_asked, (now - self.asked).max(DEMAND_PERIOD))
     }
 
-    /// Reports all leases of this grantor. What is left of those that have ended is given back.
+    /// Reports all leases of this grantor. What is left of those that have ended is given back, and of those that are renewed
+    /// what will hardly be used.
     pub fn report(&mut self, grantor: Grantor, now: Timestamp) -> Vec<LeaseReport> {
         self.observe_clock(now);
         for held in &mut self.leases {
             if now >= held.ends {
                 held.give_up();
+            } else if held.renewed {
+                held.give_up_surplus(now);
             }
         }
         let its = self.leases.iter().filter(|held| held.grantor == grantor);
@@ -265,6 +283,7 @@ impl Lessee {
             last_use: asked,
             left: lease.requests,
             unused: 0,
+            given_back: 0,
             begins: asked,
             ends: asked + lease.length,
             confirmed: asked - age,
@@ -272,21 +291,23 @@ impl Lessee {
         });
     }
 
-    /// Ends a lease early and returns its last report; `None` if it was reported as ended before.
+    /// Ends a lease early and returns its last report. `None` if it was reported as ended before, or nothing of it is to be
+    /// given back: the next call reports what was used, and without one the grantor counts all of it as used.
     pub fn end_lease(&mut self, grantor: Grantor, id: u64, now: Timestamp) -> Option<LeaseReport> {
         self.observe_clock(now);
         let held = self.leases.iter_mut().find(|held| held.is(grantor, id))?;
         held.give_up();
-        Some(held.report(now))
+        (held.unused > 0).then(|| held.report(now))
     }
 
     /// The grantor has acknowledged these reports.
     pub fn report_acked(&mut self, grantor: Grantor, reports: &[LeaseReport]) {
-        let known = self.leases.extract_if(.., |held| {
-            let is_it = |report: &LeaseReport| held.is(grantor, report.id) && report.used == held.used;
-            reports.iter().any(|report| is_it(report) && report.open == 0)
+        let mut free = 0_u32;
+        self.leases.retain_mut(|held| {
+            let Some(report) = reports.iter().find(|report| held.is(grantor, report.id)) else { return true };
+            free = free.saturating_add(held.acked(report));
+            report.open > 0 || report.used != held.used
         });
-        let free = known.fold(0_u32, |sum, held| sum.saturating_add(held.unused));
         for state in &mut self.windows {
             state.remaining = state.remaining.saturating_add(free).min(state.limit);
         }
@@ -331,11 +352,13 @@ impl Lessee {
 impl Demand {
     fn count(&mut self, now: Timestamp) {
         let since = now - self.began;
+        let used_periods = self.used_periods(now);
         if !(Span::ZERO..DEMAND_PERIOD * 2).contains(&since) {
             *self = Self { began: now, present: 0, before: 0, ..*self };
         } else if since >= DEMAND_PERIOD {
             *self = Self { began: self.began + DEMAND_PERIOD, present: 0, before: self.present, ..*self };
         }
+        self.used_periods = used_periods | 1;
         self.present = self.present.saturating_add(1);
         self.since_asked = self.since_asked.saturating_add(1);
     }
@@ -347,6 +370,19 @@ impl Demand {
             since if since < DEMAND_PERIOD * 2 => (self.present, 0),
             _ => (0, 0),
         }
+    }
+
+    /// Of the last whole periods, [`SPARSE_PERIODS`] of them, how many had a request; 0 for no more than half.
+    fn sparse(&self, now: Timestamp) -> u32 {
+        let last = (1 << SPARSE_PERIODS) - 1;
+        let used = ((self.used_periods(now) >> 1) & last).count_ones();
+        if used * 2 > SPARSE_PERIODS { used } else { 0 }
+    }
+
+    /// `used_periods`, as of now.
+    fn used_periods(&self, now: Timestamp) -> u32 {
+        let passed = u32::try_from((now - self.began) / DEMAND_PERIOD);
+        passed.map_or(0, |periods| self.used_periods.checked_shl(periods).unwrap_or(0))
     }
 }
 
@@ -361,6 +397,25 @@ fn predict(lease_length: Span, arrived: u32, span: Span) -> u32 {
 impl HeldLease {
     fn give_up(&mut self) {
         self.unused += std::mem::take(&mut self.left);
+    }
+
+    /// Gives up what will hardly be used before it ends. Keeps at least one request: there is one now and then.
+    fn give_up_surplus(&mut self, now: Timestamp) {
+        let passed = u64::from((now - self.begins).timer_ms().max(1));
+        let rest = u64::from((self.ends - now).timer_ms());
+        let likely = u64::from(self.used) * rest * KEPT_PERCENT / 100 / passed;
+        let kept = self.left.min(u32::try_from(likely).unwrap_or(u32::MAX).max(1));
+        self.unused += self.left - kept;
+        self.left = kept;
+    }
+
+    /// This report is acknowledged. Returns how many requests have thereby been given back.
+    fn acked(&mut self, report: &LeaseReport) -> u32 {
+        let in_all = self.granted.saturating_sub(report.used).saturating_sub(report.open);
+        let more = in_all.saturating_sub(self.given_back).min(self.unused);
+        self.given_back += more;
+        self.unused -= more;
+        more
     }
 
     fn is(&self, grantor: Grantor, id: u64) -> bool {

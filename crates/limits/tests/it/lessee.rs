@@ -124,3 +124,31 @@ fn more_is_asked_for_when_a_quarter_of_a_lease_is_left() {
     assert_eq!(renews.iter().position(|renews| *renews), Some(14));
     assert_eq!(renews.iter().filter(|renews| **renews).count(), 1);
 }
+
+#[test]
+fn what_a_renewed_lease_will_hardly_be_used_for_is_given_back_with_the_call_that_renews_it() {
+    let state = WindowState { window: Window::Minute, limit: 600, remaining: 570, reset: ms(60_000) };
+    let mut lessee = Lessee::default();
+    lessee.update_windows(&[state], at(0));
+    let lease = Lease { id: 1, requests: 30, length: ms(4_750) };
+    lessee.add_lease(Grantor::Coordinator, lease, Span::ZERO, at(0));
+    // Five requests a second.
+    let renews = (0..19).map(|number| lessee.consume(ms(4_750), at(number * 200)).unwrap().renew);
+    assert_eq!(renews.filter(|renews| *renews).count(), 1);
+    let report = lessee.report(Grantor::Coordinator, at(3_600));
+    // At this rate it would be used for six more.
+    assert_eq!((report[0].used, report[0].open), (19, 4));
+    let left = |lessee: &Lessee| lessee.windows(at(3_600))[0].remaining;
+    assert_eq!(left(&lessee), 581, "what is given back is still the client's");
+    lessee.report_acked(Grantor::Coordinator, &report);
+    assert_eq!(left(&lessee), 581);
+    for number in 19..23 {
+        assert!(lessee.consume(ms(4_750), at(number * 200)).is_some());
+    }
+    assert!(lessee.consume(ms(4_750), at(4_600)).is_none(), "it was given up before it was reported");
+    assert_eq!(
+        lessee.end_lease(Grantor::Coordinator, 1, at(4_700)),
+        None,
+        "nothing is left to be given back"
+    );
+}

@@ -59,6 +59,22 @@ fn a_hot_key_costs_one_call_for_twenty_requests_waits_for_none_and_reads_kv_once
 }
 
 #[test]
+fn a_key_at_a_few_requests_a_second_costs_one_call_for_ten_and_waits_only_at_first() {
+    for between in [100, 125, 150, 175, 200, 225, 250].map(ms) {
+        let simulation = Simulation::new(7, 1, GOOD, realm(FRESHNESS));
+        simulation.cloud().make_key(per_minute(1_000));
+        for number in 0..5 * MINUTE / between {
+            simulation.at(number * between, |cloud| cloud.request(0, 0));
+        }
+        simulation.run();
+        let requests = passed(&simulation).len() as u64;
+        let waited = simulation.cloud().keys.borrow()[0].log.waited;
+        assert!(calls(&simulation) * 10 <= requests, "{} calls for {requests}", calls(&simulation));
+        assert!(waited <= 12, "{waited} waited");
+    }
+}
+
+#[test]
 fn a_key_used_once_a_minute_costs_one_call_a_request() {
     let simulation = Simulation::new(7, 1, GOOD, realm(FRESHNESS));
     simulation.cloud().make_key(per_minute(600));
