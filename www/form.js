@@ -17,6 +17,19 @@ const PLAIN = { autocomplete: "off", spellcheck: "false" };
 export const input = (name, props) => h("input", { type: "text", name, ...PLAIN, ...props });
 
 /**
+ * An input for a time in the person's own zone, to the second.
+ * @param {string} name
+ * @param {string} label
+ * @param {string | null} [iso]
+ */
+export function localTime(name, label, iso) {
+  const at = iso ? new Date(iso) : null;
+  // The form that it wants is local time without a zone.
+  const value = at ? new Date(at.getTime() - at.getTimezoneOffset() * 60_000).toISOString().slice(0, 19) : "";
+  return input(name, { type: "datetime-local", step: "1", value, "aria-label": label });
+}
+
+/**
  * A text area.
  * @param {string} name
  * @param {Props} [props]
@@ -99,6 +112,14 @@ export function choice(type, name, value, label, hint, props) {
  * @param {HTMLElement} node
  */
 export const isChosen = (node) => find(node, "input").checked;
+
+/**
+ * A number as people type it: digits only. What is anything else goes to the server as it is, which says what is wrong with it;
+ * `Number` would take `0x10` and `1e3`.
+ * @param {string} typed
+ * @returns {number | string}
+ */
+export const wholeNumber = (typed) => (/^[0-9]{1,15}$/.test(typed) ? Number(typed) : typed);
 
 /** An empty region in which problems of a form or view appear. */
 export const alertRegion = () => h("div", { role: "alert", class: "alerts", "data-testid": "alert" });

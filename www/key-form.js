@@ -1,7 +1,7 @@
 // The settings of a key as form controls, for creating one and for editing one.
 
 import { fill, h } from "./dom.js";
-import { choice, field, group, input, isChosen, select, textArea } from "./form.js";
+import { choice, field, group, input, isChosen, localTime, select, textArea, wholeNumber } from "./form.js";
 import { number } from "./format.js";
 import { scopePicker } from "./scopes.js";
 
@@ -201,14 +201,12 @@ function limitHint(limits, window) {
 }
 
 /**
- * What is not a number goes to the server as it is: what a limit may be is said there, in one place.
  * @param {HTMLInputElement} input
  * @returns {TypedNumber}
  */
 function limitValue({ value }) {
   const text = value.trim();
-  if (text === "") return null;
-  return Number.isFinite(Number(text)) ? Number(text) : text;
+  return text === "" ? null : wholeNumber(text);
 }
 
 /**
@@ -225,12 +223,7 @@ const linesOf = ({ value }) =>
 
 /** @param {string | null | undefined} expiresAt */
 function expiryFields(expiresAt) {
-  const when = input("expiresAt", {
-    type: "datetime-local",
-    step: "1",
-    value: expiresAt ? localInputValue(new Date(expiresAt)) : "",
-    "aria-label": "Time of expiry",
-  });
+  const when = localTime("expiresAt", "Time of expiry", expiresAt);
   const original = when.value;
   const lifetime = select("lifetime", LIFETIMES, expiresAt ? "date" : "", { onchange: show, "aria-label": "Expires" });
   const hint = h("p", { class: "hint" });
@@ -260,11 +253,3 @@ function expiryFields(expiresAt) {
 }
 
 const wholeSeconds = (/** @type {number} */ time) => new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
-
-/**
- * The form that `datetime-local` wants: local time without a zone.
- * @param {Date} date
- */
-function localInputValue(date) {
-  return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-}

@@ -287,15 +287,16 @@ test("an edit of what somebody else has changed meanwhile is not saved, and says
 test("a rotation with a grace shows the new key, and until when the old one works", async () => {
   const { apiKey, plaintextKey } = await owner.createKey({ name: "To rotate" });
   await signedIn(gate, `/keys/${apiKey.id}/rotate`, {}, async (page) => {
-    await page.getByLabel("works for some more hours").check();
-    await page.getByRole("textbox", { name: "Hours" }).fill("2");
+    await page.getByLabel("works for some more time").check();
+    await page.getByLabel("For how long").selectOption("For an hour");
+    await page.getByText(/The old key is refused from .* on\./).waitFor();
     await page.getByRole("button", { name: "Rotate key" }).click();
     const key = await page.getByTestId("new-key").innerText();
     await page.getByText("The old key works until").waitFor();
     assert.equal((await useKey(gate, key)).status, 200);
     assert.equal((await useKey(gate, plaintextKey)).status, 200);
     const hours = (Date.parse((await owner.get(apiKey.id)).expiresAt) - gate.now()) / 3_600_000;
-    assert.ok(hours > 1.9 && hours <= 2, `${hours} hours`);
+    assert.ok(hours > 0.9 && hours <= 1, `${hours} hours`);
     await page.getByRole("button", { name: "I have saved it" }).click();
     await page.getByRole("link", { name: apiKey.id }).click();
     await page.getByText("Replaced by").waitFor();
@@ -321,19 +322,71 @@ test("a store that does not answer is said to be that, and trying again helps on
   });
 });
 
-test("a rotation asks how long the grace is, rather than guess", async () => {
+test("a rotation with a grace until a time of one's own asks for that time, rather than guess", async () => {
   const { apiKey } = await owner.createKey({ name: "Guess" });
-  await signedIn(gate, `/keys/${apiKey.id}/rotate`, { expectedErrors: [status(400)] }, async (page) => {
-    await page.getByLabel("works for some more hours").check();
-    for (const hours of ["", "soon", "1e400", "-1"]) {
-      await page.getByRole("textbox", { name: "Hours" }).fill(hours);
+  await signedIn(gate, `/keys/${apiKey.id}/rotate`, {}, async (page) => {
+    await page.getByLabel("works for some more time").check();
+    await page.getByLabel("For how long").selectOption("Until a time of my choice");
+    const when = page.getByLabel("Time from which it is refused");
+    for (const time of ["", "2020-01-01T00:00:00"]) {
+      await when.fill(time);
       await page.getByRole("button", { name: "Rotate key" }).click();
-      await page.getByText("Must be a whole number from 0").waitFor();
+      await page.getByText("Must be a time in the future").waitFor();
     }
     assert.deepEqual(await owner.get(apiKey.id), apiKey);
-    await page.getByRole("textbox", { name: "Hours" }).fill("0,5");
+    const inAWeek = new Date(gate.now() + 7 * 86_400_000);
+    const local = await page.evaluate((time) => {
+      const date = new Date(time);
+      return new Date(time - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+    }, inAWeek.getTime());
+    await when.fill(local);
     await page.getByRole("button", { name: "Rotate key" }).click();
     await page.getByText("The old key works until").waitFor();
+    const late = Math.abs(Date.parse((await owner.get(apiKey.id)).expiresAt) - inAWeek.getTime());
+    assert.ok(late < 60_000, `${late} ms`);
+  });
+});
+
+test("a limit is what was typed, or an error: no number is read in another way", async () => {
+  const { apiKey } = await owner.createKey({ name: "Typed" });
+  await signedIn(gate, `/keys/${apiKey.id}/edit`, { expectedErrors: [status(400)] }, async (page) => {
+    for (const typed of ["0x10", "1e3", "1,000", "1.5", "+5", "abc"]) {
+      await page.getByLabel("Requests a minute").fill(typed);
+      const answered = page.waitForResponse((response) => response.request().method() === "PATCH");
+      await page.getByRole("button", { name: "Save" }).click();
+      assert.equal((await answered).status(), 400, typed);
+      await page.locator(".wrong .error", { hasText: "whole number" }).first().waitFor();
+    }
+    assert.deepEqual((await owner.get(apiKey.id)).rateLimit, apiKey.rateLimit);
+  });
+});
+
+test("a whole key that is pasted into the search, or into the address, is found by its end and gets nowhere", async () => {
+  const { apiKey, plaintextKey } = await owner.createKey({ name: "Pasted" });
+  await owner.createKey({ name: "Another" });
+  await signedIn(gate, "/keys", {}, async (page) => {
+    /** @type {string[]} */
+    const asked = [];
+    page.on("request", (request) => asked.push(request.url()));
+    const rows = page.getByTestId("key-row");
+    for (const text of [plaintextKey, ` Authorization: Bearer ${plaintextKey}\t`, `API_KEY="${plaintextKey}"`]) {
+      await page.getByLabel("Search").fill("");
+      await waitFor("every key", async () => (await rows.count()) > 1);
+      await page.getByLabel("Search").fill(text);
+      await page.getByText("That was a whole key.").waitFor();
+      await waitFor("the key", async () => (await rows.count()) === 1);
+      await rows.getByRole("link", { name: "Pasted" }).waitFor();
+      assert.equal(await page.getByLabel("Search").inputValue(), apiKey.last4);
+    }
+    await show(page, gate, "/audit");
+    await heading(page, "Audit");
+    await show(page, gate, `/keys?q=${plaintextKey}`);
+    await waitFor("the key", async () => (await rows.count()) === 1);
+    assert.ok(page.url().endsWith(`#/keys?q=${apiKey.last4}`), page.url());
+    assert.deepEqual(
+      asked.filter((url) => url.includes(plaintextKey.slice(0, -8))),
+      [],
+    );
   });
 });
 

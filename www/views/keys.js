@@ -6,7 +6,7 @@ import { button, fill, h, link } from "../dom.js";
 import { alertRegion, problemAlert, select } from "../form.js";
 import { keyText, limits, plural, relative } from "../format.js";
 import { keyPage } from "../paths.js";
-import { heading, rename } from "../router.js";
+import { heading, rename, replace } from "../router.js";
 import { may, mayWrite, realms } from "../session.js";
 import { scopeChips, statusBadge, table, tableRow, tableRows } from "./parts.js";
 
@@ -16,6 +16,10 @@ import { scopeChips, statusBadge, table, tableRow, tableRows } from "./parts.js"
 
 const PAGE = 50;
 const TYPING_MS = 250;
+/** Characters; the API takes no more. */
+const LONGEST_SEARCH = 100;
+/** Characters after its prefix that no name of a key has, and every key has. */
+const LEAST_OF_KEY = 16;
 
 const STATUSES = [
   ["", "Every status"],
@@ -44,6 +48,11 @@ export async function keysView({ query }) {
     unusedDays: query.get("unusedDays") ?? "",
     realm: query.get("realm") ?? "",
   };
+  const pastedIntoAddress = lastFourOfKey(filter.q, known);
+  if (pastedIntoAddress !== undefined) {
+    replace(`/keys?${new URLSearchParams({ q: pastedIntoAddress })}`);
+    return { title: "Keys", node: null };
+  }
   const mayCreate = known.some((realm) => may("create", realm));
   const columns = columnsFor(known);
   const titles = columns.map(({ title }) => title);
@@ -63,13 +72,25 @@ export async function keysView({ query }) {
     name: "q",
     value: filter.q,
     placeholder: "Search name or key",
-    maxlength: "100",
     "aria-label": "Search",
     oninput: () => {
       clearTimeout(typing);
-      typing = setTimeout(() => narrow("q", search.value.trim()), TYPING_MS);
+      typing = setTimeout(() => narrow("q", searched(search.value)), TYPING_MS);
     },
   });
+  const pasted = h("p", { class: "hint", role: "status" });
+
+  /**
+   * What to search for. Of a whole key it is the last four characters: it must not get into the address, nor to the server.
+   * @param {string} text
+   */
+  function searched(text) {
+    const last4 = lastFourOfKey(text, known);
+    if (last4 !== undefined) search.value = last4;
+    const note = "That was a whole key. It was not sent anywhere: these are the keys with its last four characters.";
+    fill(pasted, last4 !== undefined && note);
+    return (last4 ?? text.trim()).slice(0, LONGEST_SEARCH);
+  }
 
   /**
    * @param {keyof typeof filter} name
@@ -140,6 +161,7 @@ export async function keysView({ query }) {
 
   function clear() {
     search.value = "";
+    pasted.replaceChildren();
     for (const control of filters.querySelectorAll("select")) control.value = "";
     Object.assign(filter, { q: "", status: "", unusedDays: "", realm: "" });
     rename("/keys");
@@ -171,6 +193,7 @@ export async function keysView({ query }) {
       ),
     ),
     filters,
+    pasted,
     alerts,
     count,
     list,
@@ -178,6 +201,19 @@ export async function keysView({ query }) {
     h("div", { class: "more" }, more),
   ];
   return { title: "Keys", node };
+}
+
+/**
+ * The last four characters of a text that is a whole key, perhaps with what stands around it in a header or a file; else undefined.
+ * @param {string} text
+ * @param {Realm[]} known
+ */
+function lastFourOfKey(text, known) {
+  const prefixes = known.flatMap(({ keyPrefixes: { live, test } }) => (test ? [live, test] : [live]));
+  const words = text.split(/[\s"'`=:,;]+/);
+  const isKey = (/** @type {string} */ word) =>
+    prefixes.some((prefix) => word.startsWith(prefix) && word.length >= prefix.length + LEAST_OF_KEY);
+  return words.find(isKey)?.slice(-4);
 }
 
 /** @param {boolean} mayCreate */

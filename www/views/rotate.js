@@ -1,9 +1,9 @@
 // Rotates a key: a new one with the same settings, and a choice of what happens to the old one.
 
-import { get, idempotencyKeys, post } from "../api.js";
+import { get, idempotencyKeys, Problem, post, untilServerTime } from "../api.js";
 import { deadline } from "../deadline.js";
 import { fill, h, link } from "../dom.js";
-import { choice, field, form, group, input, isChosen } from "../form.js";
+import { choice, form, group, isChosen, localTime, select } from "../form.js";
 import { keyText, relative, time } from "../format.js";
 import { keyApi, keyPage } from "../paths.js";
 import { go, heading } from "../router.js";
@@ -14,6 +14,12 @@ import { shownOnce } from "../shown-once.js";
 /** @import { Address, View } from "../router.js" */
 
 const HOUR_S = 3600;
+const GRACES = [
+  [String(HOUR_S), "For an hour"],
+  [String(24 * HOUR_S), "For 24 hours"],
+  [String(7 * 24 * HOUR_S), "For 7 days"],
+  ["date", "Until a time of my choice"],
+];
 
 /**
  * @param {Address} address
@@ -29,13 +35,8 @@ export async function rotateView({ params }) {
   /** @type {ReturnType<typeof shownOnce> | null} */
   let banner = null;
 
-  const hours = input("graceSeconds", { inputmode: "decimal", value: "24" });
-  const hoursField = field(
-    "Hours",
-    hours,
-    key.expiresAt && ["Never longer than its own expiry, ", relative(key.expiresAt), "."],
-  );
-  hoursField.hidden = true;
+  const length = graceFields(key.expiresAt);
+  length.node.hidden = true;
   const keep = choice(
     "radio",
     "old",
@@ -48,7 +49,7 @@ export async function rotateView({ params }) {
     "radio",
     "old",
     "grace",
-    "works for some more hours",
+    "works for some more time",
     "and is then refused, without anybody having to remember it.",
   );
   const revoke = choice(
@@ -59,12 +60,12 @@ export async function rotateView({ params }) {
     "Choose this if the key may be in the wrong hands. Whatever uses it stops until it has the new key.",
     { checked: revokes },
   );
-  const old = group("old", `The old key, ${keyText(key)}`, keep, grace, hoursField, revoke);
+  const old = group("old", `The old key, ${keyText(key)}`, keep, grace, length.node, revoke);
   old.addEventListener("change", () => {
-    hoursField.hidden = !isChosen(grace);
+    length.node.hidden = !isChosen(grace);
   });
 
-  const body = () => (isChosen(grace) ? { graceSeconds: seconds(hours.value) } : { revokeOld: isChosen(revoke) });
+  const body = () => (isChosen(grace) ? { graceSeconds: length.seconds() } : { revokeOld: isChosen(revoke) });
 
   /** @param {CreatedKey & { previous: PreviousKey }} created */
   function showKey({ apiKey, plaintextKey, previous }) {
@@ -79,7 +80,10 @@ export async function rotateView({ params }) {
     form(
       {
         submit: "Rotate key",
-        onsubmit: async () => showKey(await post(`${path}/rotate`, body(), { headers: idempotencyKey(body()) })),
+        async onsubmit() {
+          const sent = body();
+          showKey(await post(`${path}/rotate`, sent, { headers: idempotencyKey(sent) }));
+        },
         cancel: link(back, "Cancel", { class: "button" }),
       },
       old,
@@ -94,13 +98,45 @@ export async function rotateView({ params }) {
 }
 
 /**
- * What is not a number goes to the server as it is, which says what is wrong with it.
- * @param {string} hours
+ * `{node, seconds()}` for how long the old key works, with the end of it in words.
+ * @param {string | null} expiresAt its own expiry, which stays if it is earlier
  */
-function seconds(hours) {
-  const number = Number(hours.trim().replace(",", ".") || Number.NaN);
-  return Number.isFinite(number) ? Math.round(number * HOUR_S) : hours;
+function graceFields(expiresAt) {
+  const length = select("length", GRACES, String(24 * HOUR_S), { onchange: show, "aria-label": "For how long" });
+  const when = localTime("when", "Time from which it is refused");
+  when.addEventListener("change", show);
+  const hint = h("p", { class: "hint", role: "status" });
+  /** Counted from the choice, so that a form that is sent twice says the same. */
+  let seconds = 0;
+
+  function show() {
+    when.hidden = length.value !== "date";
+    const chosen = when.hidden ? undefined : when.value;
+    seconds = chosen === undefined ? Number(length.value) : secondsUntil(chosen);
+    const end = new Date(Date.now() + seconds * 1000).toISOString();
+    const own = expiresAt && Date.parse(expiresAt) < Date.parse(end) ? expiresAt : end;
+    fill(
+      hint,
+      seconds > 0 && ["The old key is refused from ", time(own), " on", own === expiresAt && ", when it expires", "."],
+    );
+  }
+
+  show();
+  return {
+    node: group("graceSeconds", "The old key works", h("div", { class: "pair" }, length, when), hint),
+    seconds() {
+      if (seconds > 0) return seconds;
+      const errors = [{ field: "graceSeconds", message: "must be a time in the future" }];
+      throw new Problem({ status: 422, detail: "The old key's end is missing.", errors });
+    },
+  };
 }
+
+/**
+ * Whole seconds from now until a local time; 0 without one.
+ * @param {string} local
+ */
+const secondsUntil = (local) => (local ? Math.ceil(untilServerTime(new Date(local).toISOString()) / 1000) : 0);
 
 /**
  * What happens to the old key, in words.
