@@ -82,8 +82,11 @@ async function send(method, path, { query, body, headers }) {
     });
     text = await response.text();
   } catch (cause) {
-    const unsure = method === "GET" ? "" : " The change may or may not have been made: look before you repeat it.";
-    const detail = `The server did not answer.${unsure}`;
+    const isRepeatable = headers !== undefined && "Idempotency-Key" in headers;
+    const unsure = isRepeatable
+      ? " Try again: nothing is made twice, and what was made is shown."
+      : " The change may or may not have been made: look before you repeat it.";
+    const detail = `The server did not answer.${method === "GET" ? "" : unsure}`;
     throw new Problem({ status: 0, code: "NO_ANSWER", detail }, { cause });
   }
   const date = Date.parse(response.headers.get("Date") ?? "");

@@ -5,12 +5,61 @@ import { ask } from "./dialog.js";
 import { announce, button, h } from "./dom.js";
 
 /**
+ * Makes a key or a link and shows it. Whoever wants to leave meanwhile stays until it is there, or until it is known why it is not:
+ * otherwise it would be made, and never shown.
+ * @param {"key" | "link"} what
+ */
+export function shownOnceMade(what) {
+  /** @type {ReturnType<typeof shownOnce> | null} */
+  let banner = null;
+  /** @type {Promise<void> | null} */
+  let underWay = null;
+
+  /** @param {BeforeUnloadEvent} event */
+  const warn = (event) => event.preventDefault();
+
+  /**
+   * Runs `work`, which makes it and shows it with the function that it is given.
+   * @param {(show: (secret: string, onsaved: () => void) => ReturnType<typeof shownOnce>) => Promise<void>} work
+   */
+  async function make(work) {
+    addEventListener("beforeunload", warn);
+    underWay = work((secret, onsaved) => {
+      banner = shownOnce(what, secret, onsaved);
+      return banner;
+    });
+    try {
+      await underWay;
+    } finally {
+      underWay = null;
+      removeEventListener("beforeunload", warn);
+    }
+  }
+
+  /** As a view's. */
+  async function leave() {
+    if (underWay) {
+      announce(`The ${what} is being made. It will be shown in a moment.`);
+      try {
+        await underWay;
+      } catch {
+        // The form says why.
+        return false;
+      }
+    }
+    return banner?.leave() ?? true;
+  }
+
+  return { make, leave };
+}
+
+/**
  * The banner: its node, a function that puts the focus on it, and `leave` for the router.
  * @param {"key" | "link"} what
  * @param {string} secret
  * @param {() => void} onsaved called when the owner says that it is saved
  */
-export function shownOnce(what, secret, onsaved) {
+function shownOnce(what, secret, onsaved) {
   const text = h(
     "code",
     { class: "new-key", "data-testid": `new-${what}`, tabindex: "0", "aria-label": `The new ${what}` },

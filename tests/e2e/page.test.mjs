@@ -347,6 +347,45 @@ test("a rotation with a grace until a time of one's own asks for that time, rath
   });
 });
 
+for (const { what, path, submit } of [
+  { what: "created", path: () => "/keys/new", submit: "Create key" },
+  { what: "rotated", path: (/** @type {string} */ id) => `/keys/${id}/rotate`, submit: "Rotate key" },
+]) {
+  test(`whoever leaves while a key is being ${what} is shown it, and a lost answer can be asked for again`, async () => {
+    const { apiKey } = await owner.createKey({ name: `To be ${what}` });
+    await signedIn(gate, path(apiKey.id), { expectedErrors: [/ERR_FAILED/] }, async (page) => {
+      /** @type {import("playwright-core").Route[]} */
+      const held = [];
+      await page.route(/\/api\/admin\/api-keys/, async (route) => {
+        if (route.request().method() !== "POST") return route.continue();
+        held.push(route);
+      });
+      if (what === "created") {
+        await page.getByLabel("Name").fill("Made meanwhile");
+        await page.getByRole("checkbox", { name: "orders:read" }).check();
+      }
+      await page.getByRole("button", { name: submit }).click();
+      await waitFor("the call", () => held.length === 1);
+      // It arrives, and its answer is lost.
+      await held[0].fetch();
+      await page.getByRole("link", { name: "Audit" }).click();
+      await page.getByText("It will be shown in a moment.").waitFor();
+      await held[0].abort();
+      await page.getByText("Try again: nothing is made twice").waitFor();
+      await page.getByRole("button", { name: submit }).click();
+      await waitFor("the second call", () => held.length === 2);
+      await page.getByRole("link", { name: "Audit" }).click();
+      await held[1].continue();
+      await page.getByRole("dialog", { name: "Leave without saving the key?" }).waitFor();
+      await page.getByRole("button", { name: "Stay" }).click();
+      assert.equal((await useKey(gate, await page.getByTestId("new-key").innerText())).status, 200);
+      const name = what === "created" ? "Made meanwhile" : apiKey.name;
+      const { apiKeys } = await owner.must("GET", `/api-keys?q=${encodeURIComponent(name)}`);
+      assert.equal(apiKeys.length, what === "created" ? 1 : 2, "made once");
+    });
+  });
+}
+
 test("a limit is what was typed, or an error: no number is read in another way", async () => {
   const { apiKey } = await owner.createKey({ name: "Typed" });
   await signedIn(gate, `/keys/${apiKey.id}/edit`, { expectedErrors: [status(400)] }, async (page) => {

@@ -8,7 +8,7 @@ import { keyPage } from "../paths.js";
 import { quotaNote } from "../quota-note.js";
 import { go, heading } from "../router.js";
 import { may, realms } from "../session.js";
-import { shownOnce } from "../shown-once.js";
+import { shownOnceMade } from "../shown-once.js";
 
 /** @import { CreatedKey, Realm, TypedKeySettings } from "../../types/admin-api.js" */
 /** @import { View } from "../router.js" */
@@ -18,8 +18,7 @@ export async function createView() {
   const all = await realms();
   const known = all.filter((realm) => may("create", realm));
   const place = h("div");
-  /** @type {ReturnType<typeof shownOnce> | null} */
-  let banner = null;
+  const made = shownOnceMade("key");
 
   const fields = h("div", { class: "fields" });
   const idempotencyKey = idempotencyKeys();
@@ -36,18 +35,15 @@ export async function createView() {
     fill(fields, settings.nodes);
   }
 
-  async function onsubmit() {
-    const wanted = body();
-    showKey(await post("/api-keys", wanted, { headers: idempotencyKey(wanted) }));
-  }
-
-  /** @param {CreatedKey} created */
-  function showKey({ apiKey, plaintextKey }) {
-    const open = () => go(keyPage(apiKey.id));
-    banner = shownOnce("key", plaintextKey, open);
-    fill(place, h("p", null, "Key ", h("strong", null, apiKey.name), " created. It works now."), banner.node);
-    banner.focus();
-  }
+  const onsubmit = () =>
+    made.make(async (show) => {
+      const wanted = body();
+      /** @type {CreatedKey} */
+      const { apiKey, plaintextKey } = await post("/api-keys", wanted, { headers: idempotencyKey(wanted) });
+      const banner = show(plaintextKey, () => go(keyPage(apiKey.id)));
+      fill(place, h("p", null, "Key ", h("strong", null, apiKey.name), " created. It works now."), banner.node);
+      banner.focus();
+    });
 
   const others = all.filter((realm) => !known.includes(realm)).map(({ id }) => id);
   const reason = `Only owners can create keys for ${others.join(" and ")}.`;
@@ -70,5 +66,5 @@ export async function createView() {
     fill(place, note);
   }
   const node = [h("p", { class: "crumbs" }, link("/keys", "Keys")), heading("Create a key"), place];
-  return { title: "Create a key", node, leave: () => banner?.leave() ?? true };
+  return { title: "Create a key", node, leave: made.leave };
 }

@@ -5,7 +5,7 @@ import { fill, h, link } from "../dom.js";
 import { field, form, input } from "../form.js";
 import { time } from "../format.js";
 import { go, heading } from "../router.js";
-import { shownOnce } from "../shown-once.js";
+import { shownOnceMade } from "../shown-once.js";
 
 /** @import { Link } from "../../types/admin-api.js" */
 /** @import { View } from "../router.js" */
@@ -13,8 +13,7 @@ import { shownOnce } from "../shown-once.js";
 /** @returns {View} */
 export function linkView() {
   const place = h("div", { class: "stack" });
-  /** @type {ReturnType<typeof shownOnce> | null} */
-  let banner = null;
+  const made = shownOnceMade("link");
 
   const url = input("url", { type: "url", "aria-required": "true", "data-focus": true });
   const subject = input("subject");
@@ -25,12 +24,14 @@ export function linkView() {
     ...(sessionId.value && { sessionId: sessionId.value }),
   });
 
-  /** @param {{ link: Link, url: string }} created */
-  function showLink({ link: { expiresAt }, url }) {
-    banner = shownOnce("link", url, () => go("/keys"));
-    fill(place, h("p", null, "The link works once, until ", time(expiresAt), "."), banner.node);
-    banner.focus();
-  }
+  const onsubmit = () =>
+    made.make(async (show) => {
+      /** @type {{ link: Link, url: string }} */
+      const created = await post("/links", body());
+      const banner = show(created.url, () => go("/keys"));
+      fill(place, h("p", null, "The link works once, until ", time(created.link.expiresAt), "."), banner.node);
+      banner.focus();
+    });
 
   fill(
     place,
@@ -38,7 +39,7 @@ export function linkView() {
     form(
       {
         submit: "Create link",
-        onsubmit: async () => showLink(await post("/links", body())),
+        onsubmit,
         cancel: link("/keys", "Cancel", { class: "button" }),
       },
       field("Page", url, "A page that takes sessions, such as https://shop.example.com/checkout?cart=7."),
@@ -47,5 +48,5 @@ export function linkView() {
     ),
   );
   const node = [h("p", { class: "crumbs" }, link("/keys", "Keys")), heading("Create a link"), place];
-  return { title: "Create a link", node, leave: () => banner?.leave() ?? true };
+  return { title: "Create a link", node, leave: made.leave };
 }

@@ -8,7 +8,7 @@ import { keyText, relative, time } from "../format.js";
 import { keyApi, keyPage } from "../paths.js";
 import { go, heading } from "../router.js";
 import { realms } from "../session.js";
-import { shownOnce } from "../shown-once.js";
+import { shownOnceMade } from "../shown-once.js";
 
 /** @import { CreatedKey, PreviousKey } from "../../types/admin-api.js" */
 /** @import { Address, View } from "../router.js" */
@@ -32,8 +32,7 @@ export async function rotateView({ params }) {
   const revokes = known.find(({ id }) => id === key.realm)?.rotation === "revoke-old";
   const place = h("div", { class: "stack" });
   const idempotencyKey = idempotencyKeys();
-  /** @type {ReturnType<typeof shownOnce> | null} */
-  let banner = null;
+  const made = shownOnceMade("key");
 
   const length = graceFields(key.expiresAt);
   length.node.hidden = true;
@@ -67,12 +66,15 @@ export async function rotateView({ params }) {
 
   const body = () => (isChosen(grace) ? { graceSeconds: length.seconds() } : { revokeOld: isChosen(revoke) });
 
-  /** @param {CreatedKey & { previous: PreviousKey }} created */
-  function showKey({ apiKey, plaintextKey, previous }) {
-    banner = shownOnce("key", plaintextKey, () => go(keyPage(apiKey.id)));
-    fill(place, h("p", null, "New key created. It works now."), banner.node, fate(previous));
-    banner.focus();
-  }
+  const onsubmit = () =>
+    made.make(async (show) => {
+      const sent = body();
+      /** @type {CreatedKey & { previous: PreviousKey }} */
+      const created = await post(`${path}/rotate`, sent, { headers: idempotencyKey(sent) });
+      const banner = show(created.plaintextKey, () => go(keyPage(created.apiKey.id)));
+      fill(place, h("p", null, "New key created. It works now."), banner.node, fate(created.previous));
+      banner.focus();
+    });
 
   fill(
     place,
@@ -80,10 +82,7 @@ export async function rotateView({ params }) {
     form(
       {
         submit: "Rotate key",
-        async onsubmit() {
-          const sent = body();
-          showKey(await post(`${path}/rotate`, sent, { headers: idempotencyKey(sent) }));
-        },
+        onsubmit,
         cancel: link(back, "Cancel", { class: "button" }),
       },
       old,
@@ -94,7 +93,7 @@ export async function rotateView({ params }) {
     heading(`Rotate ${key.name}`),
     place,
   ];
-  return { title: `Rotate ${key.name}`, node, leave: () => banner?.leave() ?? true };
+  return { title: `Rotate ${key.name}`, node, leave: made.leave };
 }
 
 /**
