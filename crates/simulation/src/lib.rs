@@ -1,7 +1,7 @@
 //! A whole deployment in virtual time: 300 locations with their isolates, a coordinator for each key, relays, KV, and a
 //! network between them that delays and loses messages. The code that decides is the real one (the gate's pipeline,
 //! coordinators, relays); what is simulated is everything around it. So minutes of traffic through 10,000 isolates take
-//! seconds, and the same seed gives the same run.
+//! seconds, and with one key the same seed gives the same run.
 //!
 //! - [`Simulation`] schedules what happens and lets time pass.
 //! - [`FakeCloud`] is what it happens to. It can lose isolates and objects, set their clocks and change keys.

@@ -6,7 +6,8 @@
 //! cargo run --profile simulation -p keyward-simulation -- 42   # another
 //! ```
 //!
-//! Prints a table and ends with an error if a promise is broken. The same for the same seed.
+//! Prints a table and ends with an error if a promise is broken. For the same seed, scenarios with one key give the same figures;
+//! with several keys, an isolate reports on them in an order that differs from run to run.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "it fails by panicking")]
 
 mod judge;

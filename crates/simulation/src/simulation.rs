@@ -27,7 +27,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A deployment with this many isolates. The same seed gives the same run.
+    /// A deployment with this many isolates. With one key, the same seed gives the same run.
     pub fn new(seed: u64, isolates: usize, network: Network, realm: Realm) -> Self {
         let pool = LocalPool::new();
         let cloud = FakeCloud::new(pool.spawner(), seed, network, realm);
