@@ -216,7 +216,7 @@ test("the list finds a key by name, and by what it is", async () => {
     assert.equal(await page.getByLabel("Search").inputValue(), "findable");
     await page.getByLabel("Search").fill("nothing has this name");
     await page.getByRole("button", { name: "Clear the filters" }).click();
-    await waitFor("every key", async () => (await rows.count()) > 2);
+    await waitFor("every key", async () => (await rows.count()) >= 2);
   });
 });
 
@@ -385,6 +385,21 @@ for (const { what, path, submit } of [
     });
   });
 }
+
+test("both keys of a rotation can be told apart, and a revoked one says why", async () => {
+  const { apiKey } = await owner.createKey({ name: "Twins" });
+  await owner.rotate(apiKey.id);
+  await owner.must("POST", `/api-keys/${apiKey.id}/revoke`, { reason: "In a public repository" });
+  await signedIn(gate, "/keys?q=Twins", {}, async (page) => {
+    const rows = page.getByTestId("key-row");
+    await waitFor("both", async () => (await rows.count()) === 2);
+    await rows.filter({ hasText: "replacement" }).filter({ hasText: "Active" }).waitFor();
+    const old = rows.filter({ hasText: "Revoked" });
+    await old.getByText("replaced", { exact: true }).waitFor();
+    await old.getByRole("link", { name: "Twins" }).click();
+    await page.getByText("In a public repository").waitFor();
+  });
+});
 
 test("a limit is what was typed, or an error: no number is read in another way", async () => {
   const { apiKey } = await owner.createKey({ name: "Typed" });

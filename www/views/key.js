@@ -122,6 +122,7 @@ function details(key, realm, severalRealms) {
       key.kind === "publishable" && ["Allowed origins", list(key.allowedOrigins, "None: the key works nowhere")],
       ["Expires", time(key.expiresAt), key.expiresAt && [" (", relative(key.expiresAt), ")"]],
       key.revokedAt !== null && ["Revoked", time(key.revokedAt)],
+      key.revokeReason !== null && ["Why", key.revokeReason],
       ["Last used", relative(key.lastUsedAt)],
       ["Created", time(key.createdAt), " by ", actorName(key.createdBy)],
       ["Changed", time(key.updatedAt), ` (version ${key.version})`],

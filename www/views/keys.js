@@ -74,8 +74,10 @@ export async function keysView({ query }) {
     placeholder: "Search name or key",
     "aria-label": "Search",
     oninput: () => {
+      // The address at once: whoever goes on before the list is there comes back to what was typed.
+      if (!note("q", searched(search.value))) return;
       clearTimeout(typing);
-      typing = setTimeout(() => narrow("q", searched(search.value)), TYPING_MS);
+      typing = setTimeout(() => search.isConnected && load(null), TYPING_MS);
     },
   });
   const pasted = h("p", { class: "hint", role: "status" });
@@ -87,8 +89,8 @@ export async function keysView({ query }) {
   function searched(text) {
     const last4 = lastFourOfKey(text, known);
     if (last4 !== undefined) search.value = last4;
-    const note = "That was a whole key. It was not sent anywhere: these are the keys with its last four characters.";
-    fill(pasted, last4 !== undefined && note);
+    const said = "That was a whole key. It was not sent anywhere: these are the keys with its last four characters.";
+    fill(pasted, last4 !== undefined && said);
     return (last4 ?? text.trim()).slice(0, LONGEST_SEARCH);
   }
 
@@ -108,11 +110,20 @@ export async function keysView({ query }) {
    * @param {string} value
    */
   function narrow(name, value) {
-    if (filter[name] === value) return;
+    if (note(name, value)) void load(null);
+  }
+
+  /**
+   * Puts a filter into the address. Whether it has changed.
+   * @param {keyof typeof filter} name
+   * @param {string} value
+   */
+  function note(name, value) {
+    if (filter[name] === value) return false;
     filter[name] = value;
     const set = Object.entries(filter).filter(([, text]) => text);
     rename(set.length ? `/keys?${new URLSearchParams(set)}` : "/keys");
-    void load(null);
+    return true;
   }
 
   /** @param {string | null} after the cursor */
@@ -252,6 +263,9 @@ const nameCell = (/** @type {ApiKey} */ key) => [
     h("code", { class: "faint" }, keyText(key)),
     key.testMode && h("span", { class: "badge" }, "test"),
     key.kind === "publishable" && h("span", { class: "badge" }, "publishable"),
+    // Both of a rotation have the same name.
+    key.rotatedTo !== null && h("span", { class: "badge" }, "replaced"),
+    key.rotatedFrom !== null && h("span", { class: "badge" }, "replacement"),
   ),
 ];
 
