@@ -86,11 +86,13 @@ fn names(resource: &str) -> Vec<String> {
     resource.split('/').map(trim).filter(|name| !is_empty(name)).collect()
 }
 
-/// How many names there are, without those that are nothing but `+` or spaces to a server that puts compatible
-/// characters in each other's place.
+/// How many names there are, without those that are nothing but `+` or spaces to a server that leaves out marks and puts
+/// compatible characters in each other's place.
 fn count(names: &[String]) -> usize {
-    let is_empty =
-        |name: &String| nfkc(name.clone()).is_none_or(|plain| plain.trim_matches([' ', '+']).is_empty());
+    let is_empty = |name: &String| {
+        let plain = drop_marks(name.clone()).and_then(nfkc);
+        plain.is_none_or(|plain| plain.trim_matches([' ', '+']).is_empty())
+    };
     names.iter().filter(|name| !is_empty(name)).count()
 }
 
