@@ -8,7 +8,7 @@ import { OWNER } from "./harness/admin.mjs";
 import { withPage } from "./harness/browser.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
-import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status, useKey } from "./page.mjs";
+import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status } from "./page.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -199,27 +199,6 @@ test("the form says what a blank limit inherits: the tenant's own, else the poli
   }
 });
 
-test("the list finds a key by name, and by what it is", async () => {
-  await owner.createKey({ name: "Findable one" });
-  const revoked = await owner.createKey({ name: "Findable two" });
-  await owner.revoke(revoked.apiKey.id);
-  await signedIn(gate, "/keys", {}, async (page) => {
-    const rows = page.getByTestId("key-row");
-    await page.getByLabel("Search").fill("findable");
-    await waitFor("two keys", async () => (await rows.count()) === 2);
-    await page.getByLabel("Status").selectOption("REVOKED");
-    await waitFor("the revoked one", async () => (await rows.count()) === 1);
-    await rows.getByRole("link", { name: "Findable two" }).click();
-    await heading(page, "Findable two");
-    await page.goBack();
-    await waitFor("the same list again", async () => (await rows.count()) === 1);
-    assert.equal(await page.getByLabel("Search").inputValue(), "findable");
-    await page.getByLabel("Search").fill("nothing has this name");
-    await page.getByRole("button", { name: "Clear the filters" }).click();
-    await waitFor("every key", async () => (await rows.count()) >= 2);
-  });
-});
-
 test("a view that is left before it is there does not take the place of the one that is gone back to", async () => {
   await signedIn(gate, "/keys", {}, async (page) => {
     /** @type {import("playwright-core").Route[]} */
@@ -251,58 +230,6 @@ test("a view that was loaded just as the address changed does not take the new a
   });
 });
 
-test("an edit sends what was changed, and nothing else", async () => {
-  for (const rateLimit of [null, { perMinute: 60, perDay: null }, { perMinute: null, perDay: 1_000 }]) {
-    const { apiKey } = await owner.createKey({ name: "To edit", tags: ["b", "a"], ...(rateLimit && { rateLimit }) });
-    await signedIn(gate, `/keys/${apiKey.id}/edit`, {}, async (page) => {
-      const save = page.getByRole("button", { name: "Save" });
-      await save.click();
-      await page.getByText("Nothing was changed.").waitFor();
-      await show(page, gate, `/keys/${apiKey.id}/edit`);
-      await page.getByLabel("Name").fill("Edited");
-      const sent = page.waitForRequest((request) => request.method() === "PATCH");
-      await save.click();
-      assert.deepEqual((await sent).postDataJSON(), { name: "Edited" });
-      await heading(page, "Edited");
-    });
-  }
-});
-
-test("an edit of what somebody else has changed meanwhile is not saved, and says so", async () => {
-  const { apiKey } = await owner.createKey({ name: "Contested" });
-  await signedIn(gate, `/keys/${apiKey.id}/edit`, { expectedErrors: [status(412)] }, async (page) => {
-    await page.getByLabel("Name").fill("Mine");
-    await owner.patch(apiKey.id, { name: "Theirs" });
-    await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("Someone else changed this key").waitFor();
-    assert.equal(await page.getByLabel("Name").inputValue(), "Theirs");
-    await page.getByLabel("Name").fill("Mine after all");
-    await page.getByRole("button", { name: "Save" }).click();
-    await heading(page, "Mine after all");
-    await page.getByText(/In effect everywhere by \d\d:\d\d:\d\d/).waitFor();
-    assert.equal((await owner.get(apiKey.id)).name, "Mine after all");
-  });
-});
-
-test("a rotation with a grace shows the new key, and until when the old one works", async () => {
-  const { apiKey, plaintextKey } = await owner.createKey({ name: "To rotate" });
-  await signedIn(gate, `/keys/${apiKey.id}/rotate`, {}, async (page) => {
-    await page.getByLabel("works for some more time").check();
-    await page.getByLabel("For how long").selectOption("For an hour");
-    await page.getByText(/The old key is refused from .* on\./).waitFor();
-    await page.getByRole("button", { name: "Rotate key" }).click();
-    const key = await page.getByTestId("new-key").innerText();
-    await page.getByText("The old key works until").waitFor();
-    assert.equal((await useKey(gate, key)).status, 200);
-    assert.equal((await useKey(gate, plaintextKey)).status, 200);
-    const hours = (Date.parse((await owner.get(apiKey.id)).expiresAt) - gate.now()) / 3_600_000;
-    assert.ok(hours > 0.9 && hours <= 1, `${hours} hours`);
-    await page.getByRole("button", { name: "I have saved it" }).click();
-    await page.getByRole("link", { name: apiKey.id }).click();
-    await page.getByText("Replaced by").waitFor();
-  });
-});
-
 test("a store that does not answer is said to be that, and trying again helps once it does", async () => {
   await signedIn(gate, "/keys", { expectedErrors: [status(503)] }, async (page) => {
     await gate.objects.faults({ "Registry.fetch": { fail: true } });
@@ -319,128 +246,6 @@ test("a store that does not answer is said to be that, and trying again helps on
       return true;
     });
     assert.equal(await page.getByText("STORE_UNAVAILABLE").count(), 0);
-  });
-});
-
-test("a rotation with a grace until a time of one's own asks for that time, rather than guess", async () => {
-  const { apiKey } = await owner.createKey({ name: "Guess" });
-  await signedIn(gate, `/keys/${apiKey.id}/rotate`, {}, async (page) => {
-    await page.getByLabel("works for some more time").check();
-    await page.getByLabel("For how long").selectOption("Until a time of my choice");
-    const when = page.getByLabel("Time from which it is refused");
-    for (const time of ["", "2020-01-01T00:00:00"]) {
-      await when.fill(time);
-      await page.getByRole("button", { name: "Rotate key" }).click();
-      await page.getByText("Must be a time in the future").waitFor();
-    }
-    assert.deepEqual(await owner.get(apiKey.id), apiKey);
-    const inAWeek = new Date(gate.now() + 7 * 86_400_000);
-    const local = await page.evaluate((time) => {
-      const date = new Date(time);
-      return new Date(time - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
-    }, inAWeek.getTime());
-    await when.fill(local);
-    await page.getByRole("button", { name: "Rotate key" }).click();
-    await page.getByText("The old key works until").waitFor();
-    const late = Math.abs(Date.parse((await owner.get(apiKey.id)).expiresAt) - inAWeek.getTime());
-    assert.ok(late < 60_000, `${late} ms`);
-  });
-});
-
-for (const { what, path, submit } of [
-  { what: "created", path: () => "/keys/new", submit: "Create key" },
-  { what: "rotated", path: (/** @type {string} */ id) => `/keys/${id}/rotate`, submit: "Rotate key" },
-]) {
-  test(`whoever leaves while a key is being ${what} is shown it, and a lost answer can be asked for again`, async () => {
-    const { apiKey } = await owner.createKey({ name: `To be ${what}` });
-    await signedIn(gate, path(apiKey.id), { expectedErrors: [/ERR_FAILED/] }, async (page) => {
-      /** @type {import("playwright-core").Route[]} */
-      const held = [];
-      await page.route(/\/api\/admin\/api-keys/, async (route) => {
-        if (route.request().method() !== "POST") return route.continue();
-        held.push(route);
-      });
-      if (what === "created") {
-        await page.getByLabel("Name").fill("Made meanwhile");
-        await page.getByRole("checkbox", { name: "orders:read" }).check();
-      }
-      await page.getByRole("button", { name: submit }).click();
-      await waitFor("the call", () => held.length === 1);
-      // It arrives, and its answer is lost.
-      await held[0].fetch();
-      await page.getByRole("link", { name: "Audit" }).click();
-      await page.getByText("It will be shown in a moment.").waitFor();
-      await held[0].abort();
-      await page.getByText("Try again: nothing is made twice").waitFor();
-      await page.getByRole("button", { name: submit }).click();
-      await waitFor("the second call", () => held.length === 2);
-      await page.getByRole("link", { name: "Audit" }).click();
-      await held[1].continue();
-      await page.getByRole("dialog", { name: "Leave without saving the key?" }).waitFor();
-      await page.getByRole("button", { name: "Stay" }).click();
-      assert.equal((await useKey(gate, await page.getByTestId("new-key").innerText())).status, 200);
-      const name = what === "created" ? "Made meanwhile" : apiKey.name;
-      const { apiKeys } = await owner.must("GET", `/api-keys?q=${encodeURIComponent(name)}`);
-      assert.equal(apiKeys.length, what === "created" ? 1 : 2, "made once");
-    });
-  });
-}
-
-test("both keys of a rotation can be told apart, and a revoked one says why", async () => {
-  const { apiKey } = await owner.createKey({ name: "Twins" });
-  await owner.rotate(apiKey.id);
-  await owner.must("POST", `/api-keys/${apiKey.id}/revoke`, { reason: "In a public repository" });
-  await signedIn(gate, "/keys?q=Twins", {}, async (page) => {
-    const rows = page.getByTestId("key-row");
-    await waitFor("both", async () => (await rows.count()) === 2);
-    await rows.filter({ hasText: "replacement" }).filter({ hasText: "Active" }).waitFor();
-    const old = rows.filter({ hasText: "Revoked" });
-    await old.getByText("replaced", { exact: true }).waitFor();
-    await old.getByRole("link", { name: "Twins" }).click();
-    await page.getByText("In a public repository").waitFor();
-  });
-});
-
-test("a limit is what was typed, or an error: no number is read in another way", async () => {
-  const { apiKey } = await owner.createKey({ name: "Typed" });
-  await signedIn(gate, `/keys/${apiKey.id}/edit`, { expectedErrors: [status(400)] }, async (page) => {
-    for (const typed of ["0x10", "1e3", "1,000", "1.5", "+5", "abc"]) {
-      await page.getByLabel("Requests a minute").fill(typed);
-      const answered = page.waitForResponse((response) => response.request().method() === "PATCH");
-      await page.getByRole("button", { name: "Save" }).click();
-      assert.equal((await answered).status(), 400, typed);
-      await page.locator(".wrong .error", { hasText: "whole number" }).first().waitFor();
-    }
-    assert.deepEqual((await owner.get(apiKey.id)).rateLimit, apiKey.rateLimit);
-  });
-});
-
-test("a whole key that is pasted into the search, or into the address, is found by its end and gets nowhere", async () => {
-  const { apiKey, plaintextKey } = await owner.createKey({ name: "Pasted" });
-  await owner.createKey({ name: "Another" });
-  await signedIn(gate, "/keys", {}, async (page) => {
-    /** @type {string[]} */
-    const asked = [];
-    page.on("request", (request) => asked.push(request.url()));
-    const rows = page.getByTestId("key-row");
-    for (const text of [plaintextKey, ` Authorization: Bearer ${plaintextKey}\t`, `API_KEY="${plaintextKey}"`]) {
-      await page.getByLabel("Search").fill("");
-      await waitFor("every key", async () => (await rows.count()) > 1);
-      await page.getByLabel("Search").fill(text);
-      await page.getByText("That was a whole key.").waitFor();
-      await waitFor("the key", async () => (await rows.count()) === 1);
-      await rows.getByRole("link", { name: "Pasted" }).waitFor();
-      assert.equal(await page.getByLabel("Search").inputValue(), apiKey.last4);
-    }
-    await show(page, gate, "/audit");
-    await heading(page, "Audit");
-    await show(page, gate, `/keys?q=${plaintextKey}`);
-    await waitFor("the key", async () => (await rows.count()) === 1);
-    assert.ok(page.url().endsWith(`#/keys?q=${apiKey.last4}`), page.url());
-    assert.deepEqual(
-      asked.filter((url) => url.includes(plaintextKey.slice(0, -8))),
-      [],
-    );
   });
 });
 
