@@ -20,7 +20,7 @@ pub const RELAY_ANSWER: Span = Span::from_ms(1_500);
 /// Longest wait for the answer to a call that no request waits for.
 pub const BACKGROUND_ANSWER: Span = Span::from_secs(5);
 
-/// Fewest requests that are worth a lease, which costs one call to get and one to give back.
+/// Fewest requests that are worth a lease, which costs one call to get and often one to give back.
 pub const MIN_LEASE_REQUESTS: u32 = 5;
 
 /// Longest lease. A background task of the request that brought it reports its end, and the platform ends those 30 s after
