@@ -26,6 +26,9 @@ pub enum BuiltinRoute<'a> {
     },
 }
 
+/// The description of the admin API, below its base: a file beside the page's.
+const API_DESCRIPTION: &str = "/openapi.json";
+
 /// Whether a request is for one of Keyward's own paths. What names no valid host is for none.
 pub fn builtin_route<'a>(policy: &Policy, target: RequestTarget<'a>) -> Option<BuiltinRoute<'a>> {
     let below =
@@ -39,7 +42,15 @@ pub fn builtin_route<'a>(policy: &Policy, target: RequestTarget<'a>) -> Option<B
         _ => {}
     }
     below(policy.admin.api)
-        .map(|path| BuiltinRoute::Admin { path })
+        .map(
+            |path| {
+                if path == API_DESCRIPTION {
+                    BuiltinRoute::Page { path }
+                } else {
+                    BuiltinRoute::Admin { path }
+                }
+            },
+        )
         .or_else(|| below(policy.admin.page).map(|path| BuiltinRoute::Page { path }))
 }
 

@@ -55,6 +55,11 @@ impl Quota {
         Self::AuditEntries,
     ];
 
+    /// Its name in the API.
+    pub const fn name(self) -> &'static str {
+        self.facts().0
+    }
+
     /// Its name in the API, what it counts, and what makes room.
     const fn facts(self) -> (&'static str, &'static str, &'static str) {
         match self {
@@ -94,7 +99,7 @@ impl Quota {
 
     /// How much this tenant may have.
     pub fn limit(self, tenant: &Tenant, policy: &Policy) -> u64 {
-        let own = tenant.quotas.get(self.facts().0);
+        let own = tenant.quotas.get(self.name());
         own.copied().unwrap_or_else(|| self.of_policy(&policy.admin.quotas).into())
     }
 }
@@ -249,7 +254,7 @@ pub fn view(context: &RequestContext<'_>, tenant: &Tenant) -> Result<Value, SqlE
             other => used(context.db, &tenant.id, other, context.now)?,
         };
         let limit = quota.limit(tenant, context.policy);
-        all.insert(quota.facts().0.to_owned(), object!({ "used": used, "limit": limit }));
+        all.insert(quota.name().to_owned(), object!({ "used": used, "limit": limit }));
     }
     Ok(Value::Object(all))
 }
@@ -268,8 +273,8 @@ pub fn read(value: &Value, known: &OwnQuotas) -> Result<OwnQuotas, FieldErrors> 
     let mut own = known.clone();
     let mut errors = FieldErrors::new();
     for (name, value) in object {
-        if Quota::ALL.iter().all(|quota| quota.facts().0 != name) {
-            let names = Quota::ALL.map(|quota| quota.facts().0).join(", ");
+        if Quota::ALL.iter().all(|quota| quota.name() != name) {
+            let names = Quota::ALL.map(Quota::name).join(", ");
             errors.push((format!(".{}", input::shown(name)), format!("is not a quota: there are {names}")));
         } else if value.is_null() {
             own.remove(name);

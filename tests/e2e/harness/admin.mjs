@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 
+import { expectDescribed } from "./described.mjs";
 import { send } from "./http.mjs";
 
 /** @import { ApiKey, CreatedKey, FieldError, PreviousKey, ProblemDetails, Time } from "../../../types/admin-api.js" */
@@ -18,6 +19,8 @@ const isSentAsItIs = (/** @type {unknown} */ body) =>
 /** A client of `base` (a gate's URL) that has not signed in. */
 export class Admin {
   token = "";
+  /** Whether its calls are compared with the description of the API: not those of an older build. */
+  isDescribed = true;
 
   /** @param {string} base */
   constructor(base, api = "/api/admin") {
@@ -26,11 +29,12 @@ export class Admin {
   }
 
   /**
-   * Any call: `call("POST", "/api-keys", body, headers)`; the answer as `send` gives it.
+   * Any call: `call("POST", "/api-keys", body, headers)`; the answer as `send` gives it, once it was compared with the
+   * description of the API.
    * @param {Call} call
    */
   async call(...[method, path, body, headers = {}]) {
-    return send(this.base, {
+    const answer = await send(this.base, {
       method,
       target: this.api + path,
       headers: {
@@ -41,6 +45,8 @@ export class Admin {
       },
       body: isSentAsItIs(body) ? /** @type {Bytes | undefined} */ (body) : JSON.stringify(body),
     });
+    if (this.isDescribed) expectDescribed(method, path, body, answer);
+    return answer;
   }
 
   /**

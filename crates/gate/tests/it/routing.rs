@@ -159,6 +159,7 @@ fn keywards_own_paths_are_known_and_nothing_that_only_begins_like_them() {
     assert_eq!(own("/api/admin/api-keys"), Some(BuiltinRoute::Admin { path: "/api-keys" }));
     assert_eq!(own("/api/admin"), Some(BuiltinRoute::Admin { path: "" }));
     assert_eq!(own("/admin/"), Some(BuiltinRoute::Page { path: "/" }));
+    assert_eq!(own("/api/admin/openapi.json"), Some(BuiltinRoute::Page { path: "/openapi.json" }));
     for path in ["/healthz/", "/readyz/x", "/api/administrator", "/adminx", "/", "/api/orders"] {
         assert_eq!(own(path), None, "{path}");
     }

@@ -22,8 +22,8 @@ use crate::{
 /// Name of this list in its cursors.
 const LIST: &str = "keys";
 const FILTERS: [&str; 4] = ["q", "status", "realm", "unusedDays"];
-/// Ten years.
-const MOST_UNUSED_DAYS: u32 = 3_660;
+/// Most days without use that can be asked for: ten years.
+pub const MOST_UNUSED_DAYS: u32 = 3_660;
 
 /// Whether a query of the list looks for something: it may then go through all of a tenant's keys for one page.
 pub fn looks_for_something(query: &str) -> bool {

@@ -23,8 +23,8 @@ use crate::{
     to_json::object,
 };
 
-/// Ten years.
-const LONGEST_GRACE_S: u32 = 315_360_000;
+/// Longest grace, in seconds: ten years.
+pub const LONGEST_GRACE_S: u32 = 315_360_000;
 
 /// `POST /api-keys/{id}/rotate`
 pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {

@@ -34,12 +34,18 @@ pub const FIELDS: [&str; 10] = [
     "strict",
 ];
 
-const MOST_ADDRESSES: usize = 100;
-const MOST_ORIGINS: usize = 100;
-const MOST_SCOPES: usize = 100;
-const MOST_TAGS: usize = 20;
-const MOST_METADATA: usize = 20;
-const LONGEST_METADATA_CHARS: usize = 500;
+/// Most addresses and ranges of one key.
+pub const MOST_ADDRESSES: usize = 100;
+/// Most web origins of one key.
+pub const MOST_ORIGINS: usize = 100;
+/// Most scopes of one key.
+pub const MOST_SCOPES: usize = 100;
+/// Most tags of one key.
+pub const MOST_TAGS: usize = 20;
+/// Most entries of one key's metadata.
+pub const MOST_METADATA: usize = 20;
+/// Longest value of such an entry, in characters.
+pub const LONGEST_METADATA_CHARS: usize = 500;
 /// Bytes that are searched of one key. Some characters are many in the form in which text is searched (U+FDFA is 18),
 /// so a few tags could be as large as all the rest.
 const MOST_SEARCHED_BYTES: usize = 8_192;

@@ -1,0 +1,261 @@
+//! What the API's answers consist of, and what several bodies have in common. Lengths, words and numbers come from the code
+//! that reads and writes them.
+
+use keyward_core::record::{KeyKind, TenantStatus};
+use keyward_registry::{
+    keys::{
+        key::State,
+        settings::{
+            LONGEST_METADATA_CHARS, MOST_ADDRESSES, MOST_METADATA, MOST_ORIGINS, MOST_SCOPES, MOST_TAGS,
+        },
+    },
+    principal::Role,
+    quotas::Quota,
+};
+use serde_json::{Value, json};
+
+use crate::schema::{
+    Members, Schema, count, described, dictionary, flag, id, line, list, nullable, object, object_with,
+    one_of, one_of_enum, refer, short_list, text, text_of_length, time, whole,
+};
+
+/// Every component, by its name.
+pub fn all() -> Value {
+    json!({
+        "Problem": problem(),
+        "Actor": actor(),
+        "RateLimit": rate_limit(),
+        "ApiKey": api_key(),
+        "PreviousKey": object_with(
+            vec![("id", id("key_")), ("status", key_status()), ("expiresAt", nullable(time()))],
+            vec![("refusedEverywhereBy", time())],
+        ),
+        "UsagePoint": object(vec![
+            ("time", described(time(), "When the hour or day begins.")),
+            ("accepted", count(0)),
+            ("refused", described(dictionary(count(1)), "By the code of the refusal.")),
+        ]),
+        "Link": object(vec![
+            ("id", id("link_")),
+            ("realm", text()),
+            ("subject", nullable(text())),
+            ("sessionId", nullable(text())),
+            ("expiresAt", time()),
+            ("usedAt", nullable(time())),
+        ]),
+        "Quota": object(vec![("used", count(0)), ("limit", count(0))]),
+        "Quotas": quotas(refer("Quota")),
+        "Realm": realm(),
+        "AuditEntry": audit_entry(),
+        "Member": object(member()),
+        "Self": object([person(), vec![("operator", described(flag(), "Whether it may manage tenants."))]].concat()),
+        "Session": object(vec![
+            ("id", id("ses_")),
+            ("memberId", id("mem_")),
+            ("createdAt", time()),
+            ("lastSeenAt", time()),
+            ("expiresAt", time()),
+            ("network", nullable(text())),
+            ("userAgent", nullable(text())),
+            ("current", flag()),
+        ]),
+        "Tenant": tenant(),
+    })
+}
+
+/// RFC 9457.
+fn problem() -> Schema {
+    let field = object(vec![("field", text()), ("message", text())]);
+    let mut problem = object_with(
+        vec![("type", text()), ("title", text()), ("status", whole(400, 599)), ("code", text())],
+        vec![
+            ("detail", described(text(), "What was wrong, and how to mend it.")),
+            ("requestId", text()),
+            ("errors", described(list(field), "What is wrong with each field.")),
+        ],
+    );
+    // Refusals of the gate itself say more, such as the scope that is missing.
+    problem["additionalProperties"] = true.into();
+    problem
+}
+
+fn actor() -> Schema {
+    object(vec![
+        ("type", one_of(&["member", "apiKey", "setupToken", "system", "unknown"])),
+        ("id", nullable(text())),
+        ("email", nullable(text())),
+    ])
+}
+
+fn rate_limit() -> Schema {
+    let window = |meaning| described(nullable(whole(1, u32::MAX.into())), meaning);
+    object_with(
+        Vec::new(),
+        vec![
+            (
+                "perMinute",
+                window("Requests in any 60 seconds. Null inherits; where it is in effect: no limit."),
+            ),
+            ("perDay", window("Requests in any 24 hours.")),
+        ],
+    )
+}
+
+/// `status` of a key.
+pub fn key_status() -> Schema {
+    one_of_enum(&State::ALL)
+}
+
+/// What is set on a key, but for its name and scopes: the fields that may be left out.
+pub fn optional_settings() -> Members {
+    vec![
+        ("rateLimit", nullable(refer("RateLimit"))),
+        (
+            "allowedIps",
+            nullable(short_list(described(text(), "An address or a range (CIDR)."), MOST_ADDRESSES)),
+        ),
+        ("allowedOrigins", nullable(short_list(text(), MOST_ORIGINS))),
+        ("tags", nullable(short_list(line(1, 50), MOST_TAGS))),
+        ("metadata", nullable(metadata())),
+        (
+            "expiresAt",
+            described(nullable(time()), "The first second in which it no longer passes; null is never."),
+        ),
+        ("testMode", flag()),
+        ("strict", described(flag(), "Whether every request asks its object.")),
+    ]
+}
+
+/// A key's name.
+pub fn key_name() -> Schema {
+    line(1, 100)
+}
+
+/// A key's scopes, as they are given.
+pub fn scopes() -> Schema {
+    short_list(text(), MOST_SCOPES)
+}
+
+fn metadata() -> Schema {
+    json!({
+        "type": "object",
+        "maxProperties": MOST_METADATA,
+        "propertyNames": { "pattern": "^[A-Za-z0-9_.-]{1,50}$" },
+        "additionalProperties": text_of_length(0, LONGEST_METADATA_CHARS),
+    })
+}
+
+fn api_key() -> Schema {
+    object(vec![
+        ("id", id("key_")),
+        ("realm", text()),
+        ("tenantId", text()),
+        ("kind", one_of_enum(&KeyKind::ALL)),
+        ("name", text()),
+        ("keyPrefix", text()),
+        ("last4", text()),
+        ("scopes", list(text())),
+        ("status", key_status()),
+        ("testMode", flag()),
+        ("strict", flag()),
+        ("rateLimit", refer("RateLimit")),
+        ("effectiveRateLimit", refer("RateLimit")),
+        ("allowedIps", list(text())),
+        ("allowedOrigins", list(text())),
+        ("tags", list(text())),
+        ("metadata", dictionary(text())),
+        ("createdAt", time()),
+        ("createdBy", refer("Actor")),
+        ("updatedAt", time()),
+        ("expiresAt", nullable(time())),
+        ("lastUsedAt", nullable(time())),
+        ("revokedAt", nullable(time())),
+        ("revokeReason", nullable(text())),
+        ("rotatedFrom", nullable(id("key_"))),
+        ("rotatedTo", nullable(id("key_"))),
+        ("version", count(1)),
+    ])
+}
+
+fn quotas(of: Schema) -> Schema {
+    object(Quota::ALL.iter().map(|quota| (quota.name(), of.clone())).collect())
+}
+
+/// Quotas as the operator sets them: null is the policy's.
+pub fn own_quotas() -> Schema {
+    let one = nullable(whole(0, u32::MAX.into()));
+    object_with(Vec::new(), Quota::ALL.iter().map(|quota| (quota.name(), one.clone())).collect())
+}
+
+fn realm() -> Schema {
+    let scope = object(vec![
+        ("name", text()),
+        ("description", text()),
+        ("includes", list(text())),
+        ("grantable", described(flag(), "Whether the caller may give it to a key.")),
+        ("grant", one_of(&["anyone", "admin", "reserved"])),
+    ]);
+    let actions = object(vec![("create", flag()), ("rotate", flag()), ("revoke", flag())]);
+    object(vec![
+        ("id", text()),
+        ("scopes", list(scope)),
+        (
+            "limits",
+            object(vec![
+                ("default", refer("RateLimit")),
+                ("maximum", refer("RateLimit")),
+                ("inherited", refer("RateLimit")),
+            ]),
+        ),
+        ("keyPrefixes", object(vec![("live", text()), ("test", nullable(text()))])),
+        ("publishable", flag()),
+        ("stepUp", described(actions.clone(), "What asks for the password again.")),
+        ("ownerOnly", actions),
+        ("rotation", one_of(&["keep-old", "revoke-old"])),
+        ("link", nullable(object(vec![("lifeSeconds", count(0)), ("sessionLifeSeconds", count(0))]))),
+        ("freshnessSeconds", json!({ "type": "number", "minimum": 0 })),
+    ])
+}
+
+fn audit_entry() -> Schema {
+    let mut entry = object(vec![
+        ("seq", count(1)),
+        ("tenantId", text()),
+        ("time", time()),
+        ("actor", refer("Actor")),
+        ("action", text()),
+        ("target", text()),
+        ("before", nullable(json!({ "type": "object" }))),
+        ("after", nullable(json!({ "type": "object" }))),
+        ("address", nullable(text())),
+        ("requestId", nullable(text())),
+        ("previousHash", text()),
+        ("hash", text()),
+    ]);
+    // An entry is shown as it was hashed, and builds to come may write more.
+    entry["additionalProperties"] = true.into();
+    entry
+}
+
+fn person() -> Members {
+    vec![("id", id("mem_")), ("email", text()), ("role", one_of_enum(&Role::ALL)), ("tenantId", text())]
+}
+
+fn member() -> Members {
+    [person(), vec![("createdAt", time())]].concat()
+}
+
+fn tenant() -> Schema {
+    object(vec![
+        ("id", text()),
+        ("code", nullable(text())),
+        ("name", text()),
+        ("status", one_of_enum(&TenantStatus::ALL)),
+        ("plan", nullable(text())),
+        ("rateLimit", refer("RateLimit")),
+        ("quotas", described(dictionary(count(0)), "Those that it has in place of the policy's.")),
+        ("operator", flag()),
+        ("createdAt", time()),
+        ("updatedAt", time()),
+    ])
+}
