@@ -54,6 +54,7 @@ export async function build(
   const to = out ?? gateFolder;
   if (!isStarted() && to === (await devFolder())) refuseWhileStarted();
   if (dev) devSecrets(secretsOf(realmsOf(await readPolicies(policy))));
+  await pageBuilt();
   const checker = await buildChecker(progress);
   // Before the minutes that the gate may take.
   const document = await check(policy);
@@ -67,6 +68,12 @@ export async function build(
   put(join(to, "worker.js"), heading(policy) + (to === DEV ? DEV_WORKER : workerIn(isElsewhere ? DEPLOYED : to)));
   if (to === DEV && !isStarted()) put(ENTRY, heading(policy) + TO_DEV_WORKER);
   return checker === Steps.nothing && gate === Steps.nothing ? Steps.nothing : undefined;
+}
+
+/** Builds the page too. Imported here: set-up installs what it needs. */
+async function pageBuilt() {
+  const { buildPage } = await import("./lib/page.mjs");
+  await buildPage();
 }
 
 /** What worker.js begins with. */

@@ -6,6 +6,9 @@ use super::response;
 use keyward_gate::handle::Builtin;
 use keyward_registry::{admin_call::AdminReply, front};
 
+/// What the paths of script and style sheet begin with (scripts/lib/page.mjs).
+const HASHED: &str = "/page-";
+
 /// Answers a request for the page. `path` is the one below its base.
 pub async fn handle(
     request: &web_sys::Request,
@@ -30,6 +33,10 @@ pub async fn handle(
                 web_sys::Response::new_with_opt_readable_stream_and_init(response.body().as_ref(), &init)?;
             for (name, value) in &own {
                 file.headers().set(name, value)?;
+            }
+            // Its name has the hash of what is in it: what is under this name stays the same.
+            if path.starts_with(HASHED) && file.ok() {
+                file.headers().set("Cache-Control", "public, max-age=31536000, immutable")?;
             }
             Ok(file)
         }

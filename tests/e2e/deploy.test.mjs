@@ -119,7 +119,7 @@ test("an environment that lacks something of the gate is refused by what wrangle
       "[[env.x.migrations]] with Relay in new_sqlite_classes",
       `${whole}\n[[env.x.migrations]]\ntag = "v1"\nnew_sqlite_classes = ["Registry", "KeyGate"]\n`,
     ],
-    ["[env.x.assets] with binding", `${whole}\n[env.x.assets]\ndirectory = "./www"\nbinding = "ADMIN"\n`],
+    ["[env.x.assets] with binding", `${whole}\n[env.x.assets]\ndirectory = "./build/page"\nbinding = "ADMIN"\n`],
     [
       "[[env.x.kv_namespaces]] has the id of [[kv_namespaces]]",
       whole.replaceAll('"00000000000000000000000000000000"', '"0123456789abcdef0123456789abcdef"'),

@@ -22,7 +22,7 @@ function readmeModule() {
 function ownConfig() {
   const config = readFileSync(join(root, "wrangler.toml"), "utf8")
     .replace(/^main = .*/m, 'main = "mine.js"')
-    .replace('directory = "./www"', `directory = ${JSON.stringify(join(root, "www"))}`)
+    .replace('directory = "./build/page"', `directory = ${JSON.stringify(join(root, "build/page"))}`)
     .split(/^(?=\[)/m)
     .filter((section) => !/^\[build\]|^\[\[services\]\]/.test(section));
   return config.join("");

@@ -53,8 +53,8 @@ export function signedIn(gate, path, { person = OWNER, expectedErrors = [], ...o
   return withPage({ ...options, expectedErrors: [NOT_SIGNED_IN, ...expectedErrors] }, async (page, context) => {
     await show(page, gate, "/sign-in");
     await signIn(page, person);
-    await heading(page, "Keys");
-    if (path !== "/keys") await show(page, gate, path);
+    await heading(page, "Overview");
+    if (path !== "/overview") await show(page, gate, path);
     return work(page, context);
   });
 }

@@ -252,6 +252,12 @@ test("a store that does not answer is said to be that, and trying again helps on
 for (const width of [320, 390, 768]) {
   test(`no view scrolls sideways at ${width} pixels`, async () => {
     await owner.stepUp();
+    const email = `${"a-long-address".repeat(4)}-${width}@example.com`;
+    const { member } = await owner.must("POST", "/members", {
+      email,
+      role: "viewer",
+      password: "a long first password",
+    });
     const { apiKey } = await owner.createKey({
       name: `AVeryLongNameWithoutAnySpacesInIt${"x".repeat(60)}`,
       scopes: ["orders:read", "orders:write", "admin:read"],
@@ -268,8 +274,9 @@ for (const width of [320, 390, 768]) {
         "/audit",
         "/members",
         "/tenants",
-        "/sessions",
-        `/members/${(await owner.must("GET", "/session")).member.id}/sessions`,
+        "/settings",
+        "/overview",
+        `/members/${member.id}/sessions`,
       ]) {
         await show(page, gate, path);
         await waitFor(path, () =>

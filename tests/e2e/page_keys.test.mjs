@@ -65,15 +65,19 @@ test("an edit of what somebody else has changed meanwhile is not saved, and says
   const { apiKey } = await owner.createKey({ name: "Contested" });
   await signedIn(gate, `/keys/${apiKey.id}/edit`, { expectedErrors: [status(412)] }, async (page) => {
     await page.getByLabel("Name").fill("Mine");
-    await owner.patch(apiKey.id, { name: "Theirs" });
+    await owner.patch(apiKey.id, { name: "Theirs", tags: ["theirs"] });
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText("Someone else changed this key").waitFor();
-    assert.equal(await page.getByLabel("Name").inputValue(), "Theirs");
+    await page.getByText("Name: changed to Theirs meanwhile").waitFor();
+    assert.equal((await owner.get(apiKey.id)).name, "Theirs");
+    assert.equal(await page.getByLabel("Name").inputValue(), "Mine", "what was typed is still there");
+    assert.equal(await page.getByLabel("Tags").inputValue(), "theirs", "all else is as it is now");
     await page.getByLabel("Name").fill("Mine after all");
     await page.getByRole("button", { name: "Save" }).click();
     await heading(page, "Mine after all");
     await page.getByText(/In effect everywhere by \d\d:\d\d:\d\d/).waitFor();
-    assert.equal((await owner.get(apiKey.id)).name, "Mine after all");
+    const saved = await owner.get(apiKey.id);
+    assert.deepEqual([saved.name, saved.tags], ["Mine after all", ["theirs"]]);
   });
 });
 

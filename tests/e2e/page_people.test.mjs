@@ -71,7 +71,7 @@ test("somebody sees where they are signed in, and ends one session and then all 
   const [first, second] = [await gate.admin().signIn(), await gate.admin().signIn()];
   await signedIn(gate, "/keys", {}, async (page) => {
     await page.getByRole("link", { name: OWNER.email }).click();
-    await heading(page, "Your sessions");
+    await heading(page, "Settings");
     const rows = page.getByTestId("session-row");
     await rows.filter({ hasText: "This one" }).waitFor();
     const { sessions } = await second.must("GET", "/sessions");
@@ -93,8 +93,8 @@ test("somebody changes their password, and an owner ends a member's sessions", a
   const { member } = await owner.must("POST", "/members", { role: "viewer", ...person });
   const other = await gate.admin().signIn(person);
   const changed = { ...person, password: "another one from then on" };
-  await signedIn(gate, "/sessions", { person, expectedErrors: [status(401)] }, async (page) => {
-    await heading(page, "Your sessions");
+  await signedIn(gate, "/settings", { person, expectedErrors: [status(401)] }, async (page) => {
+    await heading(page, "Settings");
     const change = async (present) => {
       await page.getByLabel("Present password").fill(present);
       await page.getByLabel("New password").fill(changed.password);

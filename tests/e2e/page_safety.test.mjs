@@ -174,7 +174,7 @@ test("a viewer sees keys, and nothing that would change one", async () => {
     await show(page, gate, "/keys");
     await page.getByTestId("key-row").first().waitFor();
     assert.equal(await page.getByRole("link", { name: "Create key" }).count(), 0);
-    assert.equal(await page.getByRole("link", { name: "Members" }).count(), 0);
+    assert.equal(await page.getByRole("link", { name: "People" }).count(), 0);
   });
 });
 

@@ -11,6 +11,7 @@ import { join } from "node:path";
 
 import { Log, LogLevel, Miniflare } from "miniflare";
 
+import { buildPage } from "../../../scripts/lib/page.mjs";
 import { Admin } from "./admin.mjs";
 import { Isolate } from "./isolate.mjs";
 import { startOrigin } from "./origin.mjs";
@@ -38,6 +39,9 @@ export async function startGate(options = {}) {
 
 /** Settles when the gate that was begun last has started. @type {Promise<void>} */
 let started = Promise.resolve();
+
+/** Once for all gates of a process. */
+const pageBuilt = buildPage();
 
 /** No runtime takes longer to start, however busy the machine is. */
 const STARTED_WITHIN_MS = 120_000;
@@ -359,6 +363,7 @@ export class Gate {
   }
 
   async #run() {
+    await pageBuilt;
     this.#runtime = await this.#spawn({
       workers: [
         ...[...this.isolates, this.objects].map((isolate) => gateWorker(isolate, this.#options, this.#document)),

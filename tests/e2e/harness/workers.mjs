@@ -7,6 +7,7 @@ import { brotliDecompressSync } from "node:zlib";
 
 import { parse } from "smol-toml";
 
+import { PAGE as FILES } from "../../../scripts/lib/page.mjs";
 import { root } from "../../../scripts/lib/places.mjs";
 
 /** @import { MiniflareOptions } from "miniflare" */
@@ -165,7 +166,7 @@ export const pageWorker = () => ({
       },
     },
     env: { ASSETS: { type: "assets" } },
-    assets: { hasUserWorker: true, runWorkerFirst: true, directory: join(root, "www") },
+    assets: { hasUserWorker: true, runWorkerFirst: true, directory: join(root, FILES) },
   },
   dev: { unsafeRegisterWorker: false },
 });

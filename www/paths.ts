@@ -1,0 +1,5 @@
+// Where a key is: on this page, and at the admin API.
+
+export const keyPage = (id: string) => `/keys/${encodeURIComponent(id)}`;
+export const keyApi = (id: string) => `/api-keys/${encodeURIComponent(id)}` as const;
+export const memberApi = (id: string) => `/members/${encodeURIComponent(id)}` as const;

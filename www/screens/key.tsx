@@ -1,0 +1,225 @@
+// One key: everything about it, and what can be done with it.
+
+import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
+
+import type { ApiKey, KeyAction, Realm } from "../../types/admin-api.js";
+import { post } from "../api.ts";
+import { ready, useQuery } from "../cache.ts";
+import { ActorName, isInherited, jsonText, keyText, limits, plural, Relative, Time, Typed } from "../format.tsx";
+import { keyApi, keyPage } from "../paths.ts";
+import { keyQuery } from "../queries.ts";
+import type { Address, Screen } from "../router.ts";
+import { may, mayWrite, realms } from "../session.ts";
+import { Deadline } from "../ui/deadline.tsx";
+import { ask } from "../ui/dialog.tsx";
+import { TextField } from "../ui/form.tsx";
+import { Alerts, Button, Crumbs, Fact, Facts, Link, ProblemText, Scopes, StatusBadge, TitleBar } from "../ui/parts.tsx";
+import { held } from "../ui/scopes.tsx";
+
+/** What an edit leaves behind for the screen that comes after it: which key, and when the change holds everywhere. */
+export const edited: { current: { id: string; at: string } | null } = { current: null };
+
+export async function keyScreen({ params: { id } }: Address): Promise<Screen> {
+  const [key, known] = await Promise.all([ready(keyQuery(id)), realms()]);
+  const saved = edited.current?.id === id ? edited.current.at : null;
+  edited.current = null;
+  return { title: key.name, node: <Key id={id} known={known} saved={saved} /> };
+}
+
+function Key({ id, known, saved }: { id: string; known: Realm[]; saved: string | null }) {
+  const {
+    pages: [key],
+    problem,
+    retry,
+  } = useQuery(keyQuery(id));
+  const [refusedBy, setRefusedBy] = useState<string | null>(null);
+  if (!key) return null;
+  const realm = known.find((one) => one.id === key.realm);
+
+  async function revoke(revoked: ApiKey) {
+    const done = await askToRevoke(revoked);
+    if (done) setRefusedBy(done.answer.refusedEverywhereBy);
+  }
+
+  return (
+    <>
+      <Crumbs>
+        <Link to="/keys">Keys</Link>
+      </Crumbs>
+      {refusedBy !== null ? (
+        <Deadline
+          label="Refused everywhere by"
+          at={refusedBy}
+          passed="the key works nowhere any more"
+          testId="refused-by"
+          takesFocus
+        />
+      ) : (
+        saved && (
+          <Deadline
+            label="Saved. In effect everywhere by"
+            at={saved}
+            passed="the change holds everywhere"
+            testId="effective-by"
+          />
+        )
+      )}
+      <Header apiKey={key} realm={realm} revoke={() => revoke(key)} />
+      <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
+      <Details apiKey={key} realm={realm} severalRealms={known.length > 1} />
+    </>
+  );
+}
+
+interface KeyProps {
+  apiKey: ApiKey;
+  realm: Realm | undefined;
+}
+
+function Header({ apiKey: key, realm, revoke }: KeyProps & { revoke: () => Promise<void> }) {
+  const path = keyPage(key.id);
+  const actions: KeyAction[] = ["rotate", "revoke"];
+  const forOwners = actions
+    .filter((action) => mayWrite() && !may(action, realm))
+    .map((action) => `Only owners can ${action} it. `);
+  const under = (
+    <>
+      <p class="under">
+        <StatusBadge of={key} />
+        <code>{keyText(key)}</code>
+      </p>
+      {forOwners.length > 0 && <p class="hint">{forOwners}</p>}
+    </>
+  );
+  return (
+    <TitleBar title={<Typed>{key.name}</Typed>} under={under}>
+      {mayWrite() && key.status !== "REVOKED" && (
+        <>
+          <Link class="button" to={`${path}/edit`}>
+            Edit
+          </Link>
+          {key.status === "ACTIVE" && may("rotate", realm) && (
+            <Link class="button" to={`${path}/rotate`}>
+              Rotate
+            </Link>
+          )}
+          {may("revoke", realm) && (
+            <Button class="danger" onClick={revoke}>
+              Revoke key
+            </Button>
+          )}
+        </>
+      )}
+    </TitleBar>
+  );
+}
+
+function Details({ apiKey: key, realm, severalRealms }: KeyProps & { severalRealms: boolean }) {
+  const implied = realm ? [...held(realm.scopes, key.scopes)].filter((scope) => !key.scopes.includes(scope)) : [];
+  return (
+    <Facts>
+      {(key.scopes.length > 0 || Boolean(realm?.scopes.length)) && (
+        <Fact term="Scopes">
+          <Scopes scopes={key.scopes} />
+          {implied.length > 0 && <p class="hint">Includes {implied.join(", ")}.</p>}
+        </Fact>
+      )}
+      <Fact term="Rate limit">
+        {limits(key.effectiveRateLimit)}
+        {isInherited(key.rateLimit) && <span class="faint"> inherited</span>}
+      </Fact>
+      <Fact term="Kind">{key.kind === "publishable" ? "Publishable, for web pages" : "Secret, for servers"}</Fact>
+      <Fact term="Mode">{key.testMode ? "Test" : "Live"}</Fact>
+      {severalRealms && <Fact term="Realm">{key.realm}</Fact>}
+      {realm && <Fact term="Revoking it">takes effect {whenItCounts(key, realm)}</Fact>}
+      <Fact term="Allowed addresses">{listOf(key.allowedIps, "Every address")}</Fact>
+      {key.kind === "publishable" && (
+        <Fact term="Allowed origins">{listOf(key.allowedOrigins, "None: the key works nowhere")}</Fact>
+      )}
+      <Fact term="Expires">
+        <Time at={key.expiresAt} />
+        {key.expiresAt && (
+          <>
+            {" "}
+            (<Relative at={key.expiresAt} />)
+          </>
+        )}
+      </Fact>
+      {key.revokedAt !== null && (
+        <Fact term="Revoked">
+          <Time at={key.revokedAt} />
+        </Fact>
+      )}
+      {key.revokeReason !== null && (
+        <Fact term="Why">
+          <Typed>{key.revokeReason}</Typed>
+        </Fact>
+      )}
+      <Fact term="Last used">
+        <Relative at={key.lastUsedAt} />
+      </Fact>
+      <Fact term="Created">
+        <Time at={key.createdAt} /> by <ActorName actor={key.createdBy} />
+      </Fact>
+      <Fact term="Changed">
+        <Time at={key.updatedAt} /> (version {key.version})
+      </Fact>
+      {key.rotatedFrom !== null && <Fact term="Replaces">{keyLink(key.rotatedFrom)}</Fact>}
+      {key.rotatedTo !== null && <Fact term="Replaced by">{keyLink(key.rotatedTo)}</Fact>}
+      {key.tags.length > 0 && (
+        <Fact term="Tags">
+          <div class="chips">
+            {key.tags.map((tag) => (
+              <bdi key={tag} class="chip">
+                {tag}
+              </bdi>
+            ))}
+          </div>
+        </Fact>
+      )}
+      {Object.keys(key.metadata).length > 0 && (
+        <Fact term="Metadata">
+          <pre>{jsonText(key.metadata, 2)}</pre>
+        </Fact>
+      )}
+      <Fact term="Id">
+        <code>{key.id}</code>
+      </Fact>
+    </Facts>
+  );
+}
+
+const listOf = (values: string[], none: string): ComponentChildren =>
+  values.length > 0
+    ? values.map((value) => (
+        <div key={value}>
+          <code>{value}</code>
+        </div>
+      ))
+    : none;
+
+const whenItCounts = (key: ApiKey, { freshnessSeconds: within }: Realm) =>
+  key.strict || within === 0 ? "with the very next request" : `everywhere within ${plural(within, "second")}`;
+
+const keyLink = (id: string) => <Link to={keyPage(id)}>{id}</Link>;
+
+const askToRevoke = (key: ApiKey) =>
+  ask({
+    title: (
+      <>
+        Revoke <Typed>{key.name}</Typed>?
+      </>
+    ),
+    submit: "Revoke key",
+    danger: true,
+    onSubmit: (values) => post(`${keyApi(key.id)}/revoke`, values("reason") ? { reason: values("reason") } : {}),
+    body: (
+      <>
+        <p>
+          Requests with <code>{keyText(key)}</code> will be refused everywhere, for good. This cannot be undone.
+        </p>
+        <TextField name="reason" label="Reason (optional)" hint="Kept in the audit log." />
+      </>
+    ),
+  });

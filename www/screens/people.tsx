@@ -1,0 +1,124 @@
+// Who may use the admin side, and what they may do there. For owners.
+
+import type { Member } from "../../types/admin-api.js";
+import { patch, post, remove } from "../api.ts";
+import { ready, useQuery } from "../cache.ts";
+import { Time, Typed } from "../format.tsx";
+import { memberApi } from "../paths.ts";
+import { peopleQuery } from "../queries.ts";
+import type { Screen } from "../router.ts";
+import { me } from "../session.ts";
+import { useActing } from "../ui/acting.tsx";
+import { ask } from "../ui/dialog.tsx";
+import { EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
+import { Button, Link, TitleBar } from "../ui/parts.tsx";
+
+const ROLES: Options = [
+  ["viewer", "Viewer: sees everything, changes nothing"],
+  ["admin", "Admin: manages keys"],
+  ["owner", "Owner: manages keys and people"],
+];
+
+export async function peopleScreen(): Promise<Screen> {
+  await ready(peopleQuery);
+  return { title: "People", node: <People /> };
+}
+
+function People() {
+  const [people = []] = useQuery(peopleQuery).pages;
+  const { act, alerts } = useActing();
+  return (
+    <>
+      <TitleBar title="People" under={null}>
+        <Button class="primary" onClick={() => act(askNew, "The member is added.")}>
+          Add member
+        </Button>
+      </TitleBar>
+      {alerts}
+      <ul class="list">
+        {people.map((member) => (
+          <Person key={member.id} member={member} act={act} />
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function Person({ member, act }: { member: Member; act: ReturnType<typeof useActing>["act"] }) {
+  const { email, role } = member;
+  const isSelf = member.id === me().id;
+  return (
+    <li data-testid="member-row">
+      <div>
+        <strong>
+          <Typed>{email}</Typed>
+        </strong>
+        {isSelf && " (you)"}
+        <div class="faint">
+          {role}, since <Time at={member.createdAt} />
+        </div>
+      </div>
+      {!isSelf && (
+        <div class="actions">
+          <Link class="button small" to={`${memberApi(member.id)}/sessions`} aria-label={`Sessions of ${email}`}>
+            Sessions
+          </Link>
+          <Button
+            class="small"
+            aria-label={`Change role of ${email}`}
+            onClick={() => act(() => askRole(member), `The role of ${email} is changed.`)}
+          >
+            Change role
+          </Button>
+          <Button
+            class="danger small"
+            aria-label={`Remove ${email}`}
+            onClick={() => act(() => askRemove(member), `${email} is removed.`)}
+          >
+            Remove
+          </Button>
+        </div>
+      )}
+    </li>
+  );
+}
+
+const askNew = () =>
+  ask({
+    title: "Add a member",
+    submit: "Add member",
+    onSubmit: (values) =>
+      post("/members", { email: values("email"), password: values("password"), role: values("role") }),
+    body: (
+      <>
+        <EmailField />
+        <FirstPasswordField />
+        <SelectField name="role" label="Role" options={ROLES} value="viewer" />
+      </>
+    ),
+  });
+
+const askRole = ({ id, email, role }: Member) =>
+  ask({
+    title: (
+      <>
+        Role of <Typed>{email}</Typed>
+      </>
+    ),
+    submit: "Change role",
+    onSubmit: (values) => patch(memberApi(id), { role: values("role") }),
+    body: <SelectField name="role" label="Role" options={ROLES} value={role} />,
+  });
+
+const askRemove = ({ id, email }: Member) =>
+  ask({
+    title: (
+      <>
+        Remove <Typed>{email}</Typed>?
+      </>
+    ),
+    submit: "Remove",
+    danger: true,
+    onSubmit: () => remove(memberApi(id)),
+    body: <p>Their sessions end at once. Keys that they made keep working.</p>,
+  });

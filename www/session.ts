@@ -1,0 +1,66 @@
+// Who is signed in, and what the policy offers: read once, forgotten when the session ends.
+
+import type { KeyAction, Realm, Self } from "../types/admin-api.js";
+import { get, post, remove } from "./api.ts";
+import { clear } from "./cache.ts";
+
+/** The member, or null when nobody is signed in. */
+export let member: Self | null = null;
+/** The name of the member's tenant. */
+export let tenantName = "";
+
+let realmsRead: Promise<Realm[]> | null = null;
+
+/** Asks the server who is signed in. */
+export async function load() {
+  const answer = await get("/session", undefined, { anonymous: true });
+  member = answer.member;
+  tenantName = answer.tenant.name;
+}
+
+export async function signIn(email: string, password: string) {
+  await post("/session", { email, password }, { anonymous: true });
+  await load();
+}
+
+export async function signOut() {
+  await remove("/session", { anonymous: true });
+  forget();
+}
+
+/** Forgets everything about the session. */
+export function forget() {
+  member = null;
+  realmsRead = null;
+  clear();
+}
+
+/** The member, for screens that only a member gets to see. */
+export function me() {
+  if (!member) throw new Error("nobody is signed in");
+  return member;
+}
+
+export const mayWrite = () => member?.role === "owner" || member?.role === "admin";
+
+/** Whether the member may do this with keys of this realm, which may keep it for owners. */
+export function may(action: KeyAction, realm: Realm | undefined) {
+  if (!mayWrite()) return false;
+  // Rotating makes a key.
+  const isForOwners = realm?.ownerOnly[action] || (action === "rotate" && realm?.ownerOnly.create);
+  return member?.role === "owner" || !isForOwners;
+}
+
+export const mayManagePeople = () => member?.role === "owner";
+export const mayManageTenants = () => Boolean(member?.operator);
+
+/** The realms of the policy. */
+export async function realms() {
+  realmsRead ??= get("/realms").then((answer) => answer.realms);
+  try {
+    return await realmsRead;
+  } catch (problem) {
+    realmsRead = null;
+    throw problem;
+  }
+}

@@ -1,0 +1,135 @@
+// Modal dialogs on <dialog>: Escape closes them, and the focus goes back to where it was.
+
+import { type ComponentChildren, render } from "preact";
+import { useLayoutEffect, useRef } from "preact/hooks";
+
+import { Problem, post } from "../api.ts";
+import { member } from "../session.ts";
+import { Form, PasswordField, type Values, Whose } from "./form.tsx";
+import { Button, uniqueId } from "./parts.tsx";
+import { SignInFields, signInWith } from "./sign-in-form.tsx";
+
+interface DialogProps {
+  /** Its name, for screen readers. */
+  labelledBy?: string;
+  label?: string;
+  class?: string;
+  onClose: () => void;
+  children: (close: () => void) => ComponentChildren;
+}
+
+function Dialog({ labelledBy, label, onClose, children, ...props }: DialogProps) {
+  const element = useRef<HTMLDialogElement>(null);
+  useLayoutEffect(() => element.current?.showModal(), []);
+  return (
+    <dialog ref={element} aria-labelledby={labelledBy} aria-label={label} onClose={onClose} {...props}>
+      {children(() => element.current?.close())}
+    </dialog>
+  );
+}
+
+/** Shows a dialog until it is closed, by itself or by the person. */
+export function openDialog(props: Omit<DialogProps, "onClose">) {
+  return new Promise<void>((resolve) => {
+    const place = document.createElement("div");
+    document.body.append(place);
+    const onClose = () => {
+      render(null, place);
+      place.remove();
+      resolve();
+    };
+    render(<Dialog {...props} onClose={onClose} />, place);
+  });
+}
+
+/** Closes whatever is open. */
+export function closeDialogs() {
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
+}
+
+interface Question<Answer> {
+  title: ComponentChildren;
+  submit: string;
+  onSubmit: (values: Values) => Answer | Promise<Answer>;
+  danger?: boolean;
+  dismiss?: string;
+  class?: string;
+  body?: ComponentChildren;
+}
+
+/**
+ * A dialog with a form. Resolves to what `onSubmit` resolves to, as `{ answer }`, or to null when it is dismissed.
+ * While `onSubmit` throws, the dialog stays and shows why.
+ */
+export async function ask<Answer>({ class: kind, ...question }: Question<Answer>): Promise<{ answer: Answer } | null> {
+  let result: { answer: Answer } | null = null;
+  const id = uniqueId();
+  await openDialog({
+    labelledBy: id,
+    class: kind,
+    children: (close) => (
+      <Asked
+        id={id}
+        {...question}
+        close={close}
+        onSubmit={async (values) => {
+          result = { answer: await question.onSubmit(values) };
+          close();
+        }}
+      />
+    ),
+  });
+  return result;
+}
+
+type AskedProps = Question<void> & { id: string; close: () => void };
+
+const Asked = ({ id, title, submit, danger, dismiss = "Cancel", body, onSubmit, close }: AskedProps) => (
+  <>
+    <h2 id={id}>{title}</h2>
+    <Form submit={submit} danger={danger} cancel={<Button onClick={close}>{dismiss}</Button>} onSubmit={onSubmit}>
+      {body}
+    </Form>
+  </>
+);
+
+/** The password once more, for an action that asks for a fresh one. */
+export async function stepUp(problem: Problem) {
+  const done = await ask({
+    title: "Confirm with your password",
+    submit: "Confirm",
+    async onSubmit(values) {
+      try {
+        await post("/session/step-up", { password: values("password") });
+      } catch (refusal) {
+        throw refusal instanceof Problem && refusal.status === 401 ? refusal.at("password") : refusal;
+      }
+    },
+    body: (
+      <>
+        <p>This action requires your password again. You will not be asked again for five minutes.</p>
+        <Whose email={member?.email ?? ""} />
+        <PasswordField autoFocus />
+      </>
+    ),
+  });
+  if (!done) throw problem.reworded("Nothing was changed: the password was not given.");
+}
+
+/**
+ * Sign-in over the screen on which the session ended, so that nothing that was typed is lost. Covers what was shown.
+ * Whether somebody signed in.
+ */
+export const signInAgain = () =>
+  ask({
+    title: "Sign in",
+    submit: "Sign in",
+    class: "cover",
+    onSubmit: signInWith,
+    body: (
+      <>
+        <p>Your session has ended. Sign in to go on where you were.</p>
+        <SignInFields email={member?.email} />
+      </>
+    ),
+  });

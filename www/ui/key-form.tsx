@@ -1,0 +1,313 @@
+// The settings of a key as form controls, for creating one and for editing one. What is typed is a draft, which stays when
+// the realm is changed, when the session ends, and when somebody else has changed the key meanwhile.
+
+import type { ApiKey, Realm, TypedKeySettings } from "../../types/admin-api.js";
+import { AreaField, Choice, FOCUS, Group, LocalTime, localTimeOf, Select, TextField } from "./form.tsx";
+import { type LimitDraft, LimitFields, limitDraft, limitOf } from "./limits.tsx";
+import { ScopePicker } from "./scopes.tsx";
+
+const DAY_MS = 86_400_000;
+/** Of the choices, the one for a time of one's own. */
+const AT_A_TIME = "date";
+
+const LIFETIMES = [
+  ["", "Never"],
+  ["7", "In 7 days"],
+  ["30", "In 30 days"],
+  ["90", "In 90 days"],
+  ["365", "In a year"],
+  [AT_A_TIME, "At a time of my choice"],
+] as const;
+
+/** What stands in the form. */
+export interface Draft {
+  name: string;
+  kind: ApiKey["kind"];
+  scopes: string[];
+  rateLimit: LimitDraft;
+  allowedIps: string;
+  allowedOrigins: string;
+  /** Counted from the choice, so that a form that is sent twice says the same. */
+  lifetime: string;
+  expiresAt: string | null;
+  tags: string;
+  testMode: boolean;
+  strict: boolean;
+}
+
+/** The draft of an edit of a key, or of a new one. */
+export const draftOf = (key?: ApiKey): Draft => ({
+  name: key?.name ?? "",
+  kind: key?.kind ?? "secret",
+  scopes: key?.scopes ?? [],
+  rateLimit: limitDraft(key?.rateLimit),
+  allowedIps: (key?.allowedIps ?? []).join("\n"),
+  allowedOrigins: (key?.allowedOrigins ?? []).join("\n"),
+  lifetime: key?.expiresAt ? AT_A_TIME : "",
+  expiresAt: key?.expiresAt ?? null,
+  tags: (key?.tags ?? []).join(", "),
+  testMode: key?.testMode ?? false,
+  strict: key?.strict ?? false,
+});
+
+const parts = (text: string, separator: string) =>
+  text
+    .split(separator)
+    .map((part) => part.trim())
+    .filter(Boolean);
+
+/** What a draft says of a key. */
+export const settingsOf = (draft: Draft): TypedKeySettings => ({
+  name: draft.name,
+  scopes: draft.scopes,
+  rateLimit: limitOf((window) => draft.rateLimit[window]),
+  allowedIps: parts(draft.allowedIps, "\n"),
+  allowedOrigins: draft.kind === "publishable" ? parts(draft.allowedOrigins, "\n") : [],
+  expiresAt: draft.expiresAt,
+  tags: parts(draft.tags, ","),
+  testMode: draft.testMode,
+  strict: draft.strict,
+});
+
+/** The draft of a new key, as far as a realm has what it says. */
+export function fitted(draft: Draft, realm: Realm): Draft {
+  const areas = realm.scopes.map(({ name }) => name.replace(/:.*/s, ":*"));
+  const known = new Set(["*", ...realm.scopes.map(({ name }) => name), ...areas]);
+  return {
+    ...draft,
+    scopes: draft.scopes.filter((scope) => realm.scopes.length > 0 && known.has(scope)),
+    kind: realm.publishable ? draft.kind : "secret",
+    strict: draft.strict && realm.freshnessSeconds !== 0,
+  };
+}
+
+/** What an edit changes: the fields of a draft that say something else than the key. */
+export function changes(key: ApiKey, draft: Draft): TypedKeySettings {
+  const before = new Map(Object.entries(settingsOf(draftOf(key))));
+  return Object.fromEntries(
+    Object.entries(settingsOf(draft)).filter(([name, value]) => comparable(value) !== comparable(before.get(name))),
+  );
+}
+
+// Lists of a key are sets: their order says nothing.
+const comparable = (value: unknown) => JSON.stringify(Array.isArray(value) ? [...value].sort() : (value ?? null));
+
+/** What the fields of a draft are called. */
+const LABELS: Partial<Record<keyof Draft, string>> = {
+  name: "Name",
+  scopes: "Scopes",
+  rateLimit: "Rate limit",
+  allowedIps: "Allowed addresses",
+  allowedOrigins: "Allowed origins",
+  expiresAt: "Expires",
+  tags: "Tags",
+  testMode: "Test key",
+  strict: "Strict",
+};
+
+/**
+ * A draft that was begun on an older version of its key, on the present one: what was changed in it stays, all else is as
+ * the key is now. `overlap` names the fields that both changed.
+ */
+export function rebased(draft: Draft, older: ApiKey, now: ApiKey) {
+  const begun = draftOf(older);
+  const theirs = draftOf(now);
+  const isOther = (one: unknown, other: unknown) => comparable(one) !== comparable(other);
+  const names = Object.keys(draft) as (keyof Draft)[];
+  const isMine = (name: keyof Draft) => isOther(draft[name], begun[name]);
+  // How a time was chosen belongs to the time.
+  const mine = names.filter((name) => isMine(name === "lifetime" ? "expiresAt" : name));
+  const merged: Draft = { ...theirs, ...Object.fromEntries(mine.map((name) => [name, draft[name]])) };
+  const both = mine.filter((name) => isOther(theirs[name], begun[name]) && isOther(theirs[name], draft[name]));
+  const overlap = both.flatMap((name) => {
+    const label = LABELS[name];
+    return label ? [{ label, theirs: inWords(theirs[name]) }] : [];
+  });
+  return { draft: merged, overlap };
+}
+
+function inWords(value: Draft[keyof Draft]) {
+  if (value === null || value === "") return "nothing";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (typeof value === "string") return value;
+  const list = Array.isArray(value) ? value : Object.values(value);
+  return list.filter(Boolean).join(", ") || "nothing";
+}
+
+interface SettingsProps {
+  draft: Draft;
+  onChange: (draft: Draft) => void;
+  /** What the policy says; nothing, where it no longer names the key's realm. */
+  realm: Realm | undefined;
+  /** Of an edit, which cannot change the kind. */
+  of?: ApiKey;
+  /** What the key may do is for others to change. */
+  onlyNames?: boolean;
+}
+
+export function KeySettings({ draft, onChange, realm, of: key, onlyNames }: SettingsProps) {
+  const set = (fields: Partial<Draft>) => onChange({ ...draft, ...fields });
+  const typed = (name: "name" | "tags" | "allowedIps" | "allowedOrigins") => ({
+    name,
+    value: draft[name],
+    onInput: ({ currentTarget }: { currentTarget: { value: string } }) => set({ [name]: currentTarget.value }),
+  });
+  // Nothing to pick from, in a realm without scopes.
+  const catalogue = realm?.scopes ?? [];
+  const hasScopes = catalogue.length > 0 || Boolean(key?.scopes.length);
+  const ownPrefix = realm?.keyPrefixes.test;
+  const isPublishable = draft.kind === "publishable";
+  const kind = (value: Draft["kind"], label: string, hint: string) => (
+    <Choice
+      type="radio"
+      name="kind"
+      value={value}
+      label={label}
+      hint={hint}
+      checked={draft.kind === value}
+      onChange={() => set({ kind: value })}
+    />
+  );
+
+  const rights = (
+    <>
+      {!key && realm?.publishable && (
+        <Group name="kind" legend="Kind">
+          {kind("secret", "Secret", "For servers. Never put it into a web page or an app.")}
+          {kind(
+            "publishable",
+            "Publishable",
+            "For web pages: works only on the routes that allow it, and from the origins listed here.",
+          )}
+        </Group>
+      )}
+      {(!key || isPublishable) && (
+        <AreaField
+          label="Allowed origins"
+          hint="One per line, such as https://shop.example.com."
+          hidden={!isPublishable}
+          {...typed("allowedOrigins")}
+        />
+      )}
+      {hasScopes && <ScopePicker catalogue={catalogue} picked={draft.scopes} onChange={(scopes) => set({ scopes })} />}
+      <LimitFields draft={draft.rateLimit} limits={realm?.limits} onChange={(rateLimit) => set({ rateLimit })} />
+      <Expiry draft={draft} set={set} />
+      <AreaField
+        label="Allowed addresses"
+        hint="One address or range per line, such as 203.0.113.0/24. Leave blank to allow every address."
+        {...typed("allowedIps")}
+      />
+      <Group name="testMode" legend="Mode">
+        <Choice
+          type="checkbox"
+          name="testMode"
+          value="true"
+          label="Test key"
+          hint={testModeHint(ownPrefix, key)}
+          checked={draft.testMode}
+          disabled={Boolean(key && ownPrefix)}
+          onChange={(testMode) => set({ testMode })}
+        />
+        {/* A realm may be strict itself: then there is nothing to choose. */}
+        {realm?.freshnessSeconds !== 0 && (
+          <Choice
+            type="checkbox"
+            name="strict"
+            value="true"
+            label="Strict"
+            hint="Every request checks that the key is still valid: revoking it takes effect with the very next one. Takes a little longer."
+            checked={draft.strict}
+            onChange={(strict) => set({ strict })}
+          />
+        )}
+      </Group>
+    </>
+  );
+
+  return (
+    <>
+      <TextField
+        label="Name"
+        hint="What uses this key, so that you know what stops working when you revoke it."
+        aria-required
+        {...typed("name")}
+        {...(!key && FOCUS)}
+      />
+      {onlyNames ? (
+        <fieldset class="fields" disabled>
+          {rights}
+        </fieldset>
+      ) : (
+        rights
+      )}
+      <TextField label="Tags" hint="Separated by commas." {...typed("tags")} />
+    </>
+  );
+}
+
+function testModeHint(ownPrefix: string | null | undefined, key: ApiKey | undefined) {
+  const what = "For testing: restricted as the policy says.";
+  if (!ownPrefix) return what;
+  return key ? `${what} Cannot be changed: its prefix says which it is.` : `${what} Begins with ${ownPrefix}.`;
+}
+
+const wholeSeconds = (time: number) => new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
+
+function Expiry({ draft, set }: { draft: Draft; set: (fields: Partial<Draft>) => void }) {
+  const isOwnTime = draft.lifetime === AT_A_TIME;
+  const value = isOwnTime ? localTimeOf(draft.expiresAt) : "";
+
+  function choose(lifetime: string) {
+    const days = Number(lifetime);
+    if (lifetime === AT_A_TIME) set({ lifetime, expiresAt: "" });
+    else set({ lifetime, expiresAt: days > 0 ? wholeSeconds(Date.now() + days * DAY_MS) : null });
+  }
+
+  return (
+    <Group name="expiresAt" legend="Expires">
+      <div class="pair">
+        <Select name="lifetime" aria-label="Expires" options={LIFETIMES} value={draft.lifetime} onChange={choose} />
+        <LocalTime
+          name="expiresAt"
+          label="Time of expiry"
+          value={value}
+          hidden={!isOwnTime}
+          // An empty time goes to the server as it is, which says what is wrong with it.
+          onChange={(local) => set({ expiresAt: local && wholeSeconds(new Date(local).getTime()) })}
+        />
+      </div>
+      <p class="hint">
+        {isOwnTime && "In your local time, to the second. "}
+        Refused from that moment on.
+      </p>
+    </Group>
+  );
+}
+
+interface RealmFieldProps {
+  realms: Realm[];
+  value: string;
+  onChange: (realm: Realm) => void;
+}
+
+/** A select of realms; nothing where there is only one. */
+export function RealmField({ realms, value, onChange }: RealmFieldProps) {
+  if (realms.length < 2) return null;
+  return (
+    <div class="field" data-field="realm">
+      <label for="realm">Realm</label>
+      <Select
+        id="realm"
+        name="realm"
+        options={realms.map(({ id }) => [id, id] as const)}
+        value={value}
+        onChange={(chosen) => {
+          const realm = realms.find(({ id }) => id === chosen);
+          if (realm) onChange(realm);
+        }}
+      />
+      <p class="hint">The API that the key is for.</p>
+      <p class="error" />
+    </div>
+  );
+}

@@ -1,0 +1,105 @@
+// Picks scopes from a realm's catalogue: `area:action` by area, what a scope includes shown as held,
+// `area:*` and `*` offered with a warning.
+
+import type { ComponentChildren } from "preact";
+
+import type { Scope } from "../../types/admin-api.js";
+import { Choice, Group } from "./form.tsx";
+
+/** Every scope of the catalogue that these ones hold, themselves included. */
+export function held(catalogue: Scope[], scopes: string[]) {
+  const all = new Set(scopes);
+  for (const { name } of catalogue) {
+    if (all.has("*") || all.has(`${areaOf(name)}:*`)) all.add(name);
+  }
+  for (const { name, includes } of catalogue) {
+    if (all.has(name)) for (const included of includes) all.add(included);
+  }
+  return all;
+}
+
+function hintOf({ description, grant, grantable }: Scope) {
+  if (grantable) return description;
+  const why = grant === "reserved" ? "Reserved: no key can hold it yet." : "Only an admin or owner can grant it.";
+  return `${description}. ${why}`;
+}
+
+const areaOf = (scope: string) => scope.replace(/:.*/s, "");
+
+interface PickerProps {
+  catalogue: Scope[];
+  picked: string[];
+  onChange: (picked: string[]) => void;
+}
+
+export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
+  const all = held(catalogue, picked);
+  const areas = byArea(catalogue);
+  const listed = new Set(["*", ...catalogue.map(({ name }) => name), ...[...areas.keys()].map((area) => `${area}:*`)]);
+  // What a key holds and the catalogue no longer names must not get lost by an edit of something else.
+  const strays = picked.filter((name) => !listed.has(name));
+
+  const option = (name: string, hint: string, isFixed = false) => {
+    const isOwn = picked.includes(name);
+    const isImplied = !isOwn && all.has(name);
+    return (
+      <Choice
+        key={name}
+        type="checkbox"
+        name="scopes"
+        value={name}
+        label={<code>{name}</code>}
+        hint={hint}
+        checked={isOwn || isImplied}
+        disabled={isImplied || (isFixed && !isOwn)}
+        isImplied={isImplied}
+        onChange={(checked) => onChange(checked ? [...picked, name] : picked.filter((one) => one !== name))}
+      />
+    );
+  };
+
+  const wide = picked.filter((name) => name.endsWith("*"));
+  return (
+    <Group name="scopes" legend="Scopes">
+      <p class="hint">Grant as few as possible.</p>
+      <div class="areas">
+        {[...areas].map(([area, scopes]) => (
+          <Area key={area} title={area}>
+            {scopes.map((scope) => option(scope.name, hintOf(scope), !scope.grantable))}
+            {option(`${area}:*`, `Everything in ${area}, including scopes added later.`)}
+          </Area>
+        ))}
+        {strays.length > 0 && (
+          <Area title="No longer in the catalogue">
+            {strays.map((name) => option(name, "The policy no longer has this scope."))}
+          </Area>
+        )}
+      </div>
+      {option("*", "Everything in this realm, including scopes added later.")}
+      <p class="warning" role="status" hidden={wide.length === 0}>
+        {wide.length > 0 && warningOf(wide)}
+      </p>
+    </Group>
+  );
+}
+
+const Area = ({ title, children }: { title: string; children: ComponentChildren }) => (
+  <fieldset class="area">
+    <legend>{title}</legend>
+    {children}
+  </fieldset>
+);
+
+const warningOf = (wide: string[]) =>
+  wide.includes("*")
+    ? "This key may do everything, now and in future. So can anyone who finds it."
+    : `This key gets every scope of ${wide.map(areaOf).join(" and ")}, including those that do not exist yet.`;
+
+function byArea(catalogue: Scope[]) {
+  const areas = new Map<string, Scope[]>();
+  for (const scope of catalogue) {
+    const area = areaOf(scope.name);
+    areas.set(area, [...(areas.get(area) ?? []), scope]);
+  }
+  return areas;
+}

@@ -1,0 +1,24 @@
+// What sign-in asks for, on its own screen and over one on which the session has ended.
+
+import { Problem } from "../api.ts";
+import { signIn } from "../session.ts";
+import { EmailField, FOCUS, PasswordField, type Values } from "./form.tsx";
+
+/** `email`: who was signed in. */
+export const SignInFields = ({ email }: { email?: string }) => (
+  <>
+    <EmailField autoComplete="username" defaultValue={email} required {...(!email && FOCUS)} />
+    <PasswordField {...(email && FOCUS)} />
+  </>
+);
+
+/** Signs in with what stands in the fields. */
+export async function signInWith(values: Values) {
+  try {
+    await signIn(values("email"), values("password"));
+  } catch (problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    if (problem.status === 429) throw problem.reworded("Too many failed attempts.");
+    throw problem.status === 401 ? problem.at("password", "The e-mail address or the password is wrong.") : problem;
+  }
+}
