@@ -1,9 +1,10 @@
-// Fails if files of a crate depend on each other in a circle: arrows run one way, so that each file can be read with
-// those below it alone. An arrow is a path that begins with `crate::`, `super::` or `self::`; that a module declares
-// another one with `mod` is none, so a file may use what its parent defines only if the parent uses nothing of its.
+// Fails if files of a crate, or of the admin page, depend on each other in a circle: arrows run one way, so that each
+// file can be read with those below it alone. An arrow is a path that begins with `crate::`, `super::` or `self::`; that a module declares
+// another one with `mod` is none, so a file may use what its parent defines only if the parent uses nothing of its. Of the
+// page, an arrow is an import, be it of a type.
 
 import { readdirSync, readFileSync } from "node:fs";
-import { join, relative } from "node:path";
+import { dirname, join, relative } from "node:path";
 
 import { root } from "./lib/places.mjs";
 import { Failure, runMain } from "./lib/progress.mjs";
@@ -149,6 +150,33 @@ const sources = () => [
   ...readdirSync(join(root, "crates")).map((name) => join(root, "crates", name, "src")),
 ];
 
+/**
+ * What is wrong with the circles of these arrows, each named by its file.
+ * @param {Map<string, Set<string>>} arrows
+ * @param {(name: string) => string} fileOf
+ */
+const linesOf = (arrows, fileOf) =>
+  circlesIn(arrows).map((members) => {
+    const lines = members.map((from) => {
+      const within = [...(arrows.get(from) ?? [])].filter((to) => members.includes(to));
+      return `  ${fileOf(from)} uses ${within.join(", ")}`;
+    });
+    return `a circle of ${members.length} files:\n${lines.sort().join("\n")}`;
+  });
+
+/** Which file of the page imports which. */
+function arrowsOfPage() {
+  /** @type {Map<string, Set<string>>} */
+  const arrows = new Map();
+  for (const entry of readdirSync(join(root, "www"), { recursive: true, withFileTypes: true })) {
+    if (!/\.tsx?$/.test(entry.name)) continue;
+    const file = join(entry.parentPath, entry.name);
+    const imports = readFileSync(file, "utf8").matchAll(/^(?:import|export|\} from) .*?"(\.[^"]+\.tsx?)";$/gm);
+    arrows.set(relative(root, file), new Set([...imports].map(([, to]) => relative(root, join(dirname(file), to)))));
+  }
+  return arrows;
+}
+
 await runMain(() => {
   const found = sources().flatMap((src) => {
     const modules = modulesOf(src);
@@ -158,14 +186,9 @@ await runMain(() => {
       const to = [...pathsIn(codeOf(readFileSync(file, "utf8")))].map((path) => target(path, from, modules));
       arrows.set(from, new Set(to.filter((one) => one !== from && one !== "")));
     }
-    return circlesIn(arrows).map((members) => {
-      const lines = members.map((from) => {
-        const within = [...(arrows.get(from) ?? [])].filter((to) => members.includes(to));
-        return `  ${relative(root, modules.get(from) ?? "")} uses ${within.join(", ")}`;
-      });
-      return `a circle of ${members.length} files:\n${lines.sort().join("\n")}`;
-    });
+    return linesOf(arrows, (name) => relative(root, modules.get(name) ?? ""));
   });
+  found.push(...linesOf(arrowsOfPage(), (name) => name));
   if (found.length > 0) {
     throw new Failure(
       `files depend on each other in ${found.length === 1 ? "a circle" : `${found.length} circles`}`,

@@ -74,7 +74,7 @@ function CreateForm({ known, first, note }: FormProps) {
       <QuotaNote />
       {note}
       <RealmField realms={known} value={realm.id} onChange={setRealm} />
-      <KeySettings draft={shown} onChange={setDraft} realm={realm} />
+      <KeySettings draft={shown} onChange={(changed) => setDraft({ ...draft, ...changed })} realm={realm} />
     </Form>
   );
 }

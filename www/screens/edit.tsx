@@ -90,7 +90,13 @@ function Edit({ first, realm }: { first: ApiKey; realm: Realm | undefined }) {
         {onlyNames && (
           <p class="hint">Only owners can change what this key may do. You can change its name and tags.</p>
         )}
-        <KeySettings draft={draft} onChange={setDraft} realm={realm} of={key} onlyNames={onlyNames} />
+        <KeySettings
+          draft={draft}
+          onChange={(changed) => setDraft({ ...draft, ...changed })}
+          realm={realm}
+          of={key}
+          onlyNames={onlyNames}
+        />
       </Form>
     </>
   );

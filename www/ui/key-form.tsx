@@ -136,7 +136,7 @@ function inWords(value: Draft[keyof Draft]) {
 
 interface SettingsProps {
   draft: Draft;
-  onChange: (draft: Draft) => void;
+  onChange: (changed: Partial<Draft>) => void;
   /** What the policy says; nothing, where it no longer names the key's realm. */
   realm: Realm | undefined;
   /** Of an edit, which cannot change the kind. */
@@ -145,8 +145,7 @@ interface SettingsProps {
   onlyNames?: boolean;
 }
 
-export function KeySettings({ draft, onChange, realm, of: key, onlyNames }: SettingsProps) {
-  const set = (fields: Partial<Draft>) => onChange({ ...draft, ...fields });
+export function KeySettings({ draft, onChange: set, realm, of: key, onlyNames }: SettingsProps) {
   const typed = (name: "name" | "tags" | "allowedIps" | "allowedOrigins") => ({
     name,
     value: draft[name],
