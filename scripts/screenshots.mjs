@@ -3,7 +3,7 @@
 //   npm run screenshots -- --all     each screen, light, dark and on a phone, into target/screenshots/
 // It starts a gate as the end-to-end tests do, so the Worker must be built (npm run build).
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
@@ -11,6 +11,7 @@ import { OWNER } from "../tests/e2e/harness/admin.mjs";
 import { withPage } from "../tests/e2e/harness/browser.mjs";
 import { startGate } from "../tests/e2e/harness/gate.mjs";
 import { root } from "./lib/places.mjs";
+import { smaller } from "./lib/png.mjs";
 import { runMain } from "./lib/progress.mjs";
 
 /** @import { PageOptions } from "../tests/e2e/harness/browser.mjs" */
@@ -18,7 +19,7 @@ import { runMain } from "./lib/progress.mjs";
 const LOOKS = {
   light: { viewport: { width: 1280, height: 800 }, colorScheme: "light" },
   dark: { viewport: { width: 1280, height: 800 }, colorScheme: "dark" },
-  phone: { viewport: { width: 390, height: 844 }, colorScheme: "light", deviceScaleFactor: 2 },
+  phone: { viewport: { width: 390, height: 844 }, colorScheme: "light", deviceScaleFactor: 1.5 },
 };
 
 /** In docs/images/. */
@@ -102,7 +103,9 @@ await runMain(async () => {
       if (wanted.length === 0) continue;
       await withPage({ ...options, reducedMotion: "reduce", expectedErrors: [/401/] }, async (page) => {
         await page.goto(`${gate.url}${gate.page}/`);
-        if (values.all) await page.screenshot({ path: join(out, `sign-in-${look}.png`) });
+        const picture = async (name, fullPage) =>
+          writeFileSync(join(out, `${name}-${look}.png`), smaller(await page.screenshot({ fullPage })));
+        if (values.all) await picture("sign-in", false);
         await page.getByLabel("E-mail address").fill(OWNER.email);
         await page.getByLabel("Password").fill(OWNER.password);
         await page.getByRole("button", { name: "Sign in" }).click();
@@ -112,7 +115,7 @@ await runMain(async () => {
           await page.locator("main:not([aria-busy])").waitFor();
           await page.waitForFunction((hash) => location.hash === hash, `#${path}`);
           await work?.(page);
-          await page.screenshot({ path: join(out, `${name}-${look}.png`), fullPage: Boolean(values.all) && !work });
+          await picture(name, Boolean(values.all) && !work);
         }
       });
     }
