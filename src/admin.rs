@@ -2,16 +2,19 @@
 
 use std::cell::RefCell;
 
+use serde_json::Value;
 use worker::{Result, web_sys};
 
 use super::{
     body::{self, Held},
     clock,
     request::WebRequest,
-    response, settings,
+    response,
+    settings::{self, Proofs},
     stores::{self, EdgeStores},
 };
 use keyward_core::{
+    question::Question,
     record::Record,
     secret::Secret,
     time::{Span, Timestamp},
@@ -43,10 +46,10 @@ pub async fn handle(
     path: &str,
     request_id: &str,
 ) -> Result<web_sys::Response> {
-    let setup_token = settings::setup_proof(gate.platform.env);
+    let proofs = settings::proofs(gate.platform.env);
     let client = Client::of(request);
     let front = Front::of(gate, request, builtin, &client, request_id);
-    let call = front.call(request.method(), path, setup_token.as_deref());
+    let call = front.call(request.method(), path, &proofs);
     let AdminReply { status, headers, body } = answer::answer(&call, &front).await;
     response::respond_with(&request.raw, status, headers, &body)
 }
@@ -58,10 +61,10 @@ pub async fn is_operator(
     builtin: Builtin<'_>,
     request_id: &str,
 ) -> bool {
-    let setup_token = settings::setup_proof(gate.platform.env);
+    let proofs = settings::proofs(gate.platform.env);
     let client = Client::of(request);
     let front = Front::of(gate, request, builtin, &client, request_id);
-    answer::is_operator(&front.call("GET", "", setup_token.as_deref()), &front).await
+    answer::is_operator(&front.call("GET", "", &proofs), &front).await
 }
 
 /// What the admin side asks for, for one call.
@@ -87,7 +90,7 @@ impl<'a> Front<'a> {
         Self { gate, request, builtin, caller, held: RefCell::default() }
     }
 
-    fn call(&self, method: &'a str, path: &'a str, setup_token: Option<&'a Secret>) -> AdminRequest<'a> {
+    fn call(&self, method: &'a str, path: &'a str, proofs: &'a Proofs) -> AdminRequest<'a> {
         let header = |name| self.request.header(name);
         AdminRequest {
             method,
@@ -108,7 +111,8 @@ impl<'a> Front<'a> {
             address: self.caller.client.address.unwrap_or_default().to_owned(),
             request_id: self.caller.request_id,
             secrets: self.gate.secrets.as_deref().ok(),
-            setup_token,
+            setup_token: proofs.setup.as_ref(),
+            recovery_token: proofs.recovery.as_ref(),
         }
     }
 }
@@ -164,6 +168,11 @@ impl AdminPort for Front<'_> {
         let env = self.gate.platform.env;
         let ask = async |within| stores::ask_registry(env, call, within).await;
         self.gate.ask_registry(is_proof, self.caller, ask).await
+    }
+
+    fn answer(&self, question: &Question) -> Value {
+        let Builtin { policy, target, .. } = self.builtin;
+        self.gate.answer(policy, question, target.host)
     }
 
     async fn wait(&self, span: Span) {

@@ -23,7 +23,9 @@ impl DurableObject for KeyGate {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let call = keyward_json::from_str(&request.text().await?).map_err(failed)?;
         let db = ObjectSql::new(&self.state);
-        let answer = self.object.answer(&db, call, clock::now()).map_err(failed)?;
+        let path = request.path();
+        let answer =
+            self.object.answer(&db, path.trim_start_matches('/'), call, clock::now()).map_err(failed)?;
         self.set_alarm(self.object.alarm_in(&db, clock::now()).map_err(failed)?).await?;
         Response::ok(answer)
     }

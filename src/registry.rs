@@ -40,6 +40,7 @@ pub struct Registry {
     publisher: Option<Rc<Publisher>>,
     env: Env,
     setup_token: Option<Secret>,
+    recovery_token: Option<Secret>,
 }
 
 /// What the runtime gives the object.
@@ -52,18 +53,19 @@ struct Runtime {
 
 impl DurableObject for Registry {
     fn new(state: State, env: Env) -> Self {
-        let setup_token = settings::setup_token(&env);
+        let (setup_token, recovery_token) = (settings::setup_token(&env), settings::recovery_token(&env));
         let sql = ObjectSql::new(&state);
         let runtime = |policy| Runtime { state, env: env.clone(), sql, policy };
         let publisher = policy::get().map(|policy| Publisher::new(runtime(policy)));
-        Self { publisher, env, setup_token }
+        Self { publisher, env, setup_token, recovery_token }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let publisher = self.publisher()?;
         let body = request.text().await?;
         let (secrets, setup_token) = (settings::secrets(&self.env), self.setup_token.as_ref());
-        let context = ObjectContext { secrets, setup_token, entropy: &mut OsEntropy };
+        let recovery_token = self.recovery_token.as_ref();
+        let context = ObjectContext { secrets, setup_token, recovery_token, entropy: &mut OsEntropy };
         match publisher.serve(&request.path(), &body, context).await.map_err(failed)? {
             Some(answer) => Response::ok(answer),
             None => Response::error("no such call", 404),

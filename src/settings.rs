@@ -16,7 +16,7 @@ use keyward_registry::setup_token;
 thread_local! {
     // A new deployment or a changed secret starts new isolates, so an isolate reads them once.
     static SECRETS: RefCell<Option<Rc<Secrets>>> = const { RefCell::new(None) };
-    static SETUP_PROOF: OnceCell<Option<Rc<Secret>>> = const { OnceCell::new() };
+    static PROOFS: OnceCell<Rc<Proofs>> = const { OnceCell::new() };
 }
 
 /// The secrets of checks and hashes.
@@ -38,10 +38,24 @@ pub fn setup_token(env: &Env) -> Option<Secret> {
     text(env, "KEYWARD_SETUP_TOKEN").map(Secret::new)
 }
 
-/// The token of set-up where it proves who shows it: not if it can be guessed.
-pub fn setup_proof(env: &Env) -> Option<Rc<Secret>> {
-    let fit = || setup_token(env).filter(setup_token::is_fit_for_set_up).map(Rc::new);
-    SETUP_PROOF.with(|proof| proof.get_or_init(fit).clone())
+/// The token of recovery, if there is one.
+pub fn recovery_token(env: &Env) -> Option<Secret> {
+    text(env, "KEYWARD_RECOVERY_TOKEN").map(Secret::new)
+}
+
+/// The tokens of set-up and recovery where each proves who shows it: not if it can be guessed.
+pub fn proofs(env: &Env) -> Rc<Proofs> {
+    let fit = |token: Option<Secret>| token.filter(setup_token::is_fit_for_set_up);
+    let proofs = || Rc::new(Proofs { setup: fit(setup_token(env)), recovery: fit(recovery_token(env)) });
+    PROOFS.with(|known| Rc::clone(known.get_or_init(proofs)))
+}
+
+/// What [`proofs`] finds.
+pub struct Proofs {
+    /// The token of set-up.
+    pub setup: Option<Secret>,
+    /// The token of recovery.
+    pub recovery: Option<Secret>,
 }
 
 /// A secret by its name; `None` when it is not there.

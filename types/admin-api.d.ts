@@ -11,10 +11,30 @@ export interface Member {
   role: Role;
   tenantId: string;
   createdAt: Time;
+  /** Exact to five minutes; null before the first time. */
+  lastSeenAt: Time | null;
+}
+
+/** A one-time link with which somebody joins, or (`memberId`) sets a new password. */
+export interface Invitation {
+  id: string;
+  email: string;
+  role: Role;
+  memberId: string | null;
+  createdAt: Time;
+  createdBy: { type: "member"; id: string; email: string };
+  expiresAt: Time;
+}
+
+/** Its token is shown only here, and in the fragment of the URL. */
+export interface CreatedInvitation {
+  invitation: Invitation;
+  token: string;
+  url: string;
 }
 
 /** The member who is signed in; `operator`: whether it may manage tenants. */
-export type Self = Omit<Member, "createdAt"> & { operator: boolean };
+export type Self = Omit<Member, "createdAt" | "lastSeenAt"> & { operator: boolean };
 
 export interface Session {
   id: string;
@@ -57,6 +77,26 @@ export interface Realm {
   freshnessSeconds: number;
 }
 
+/** Requests of an hour or a day, refused ones by code. `unattributed`: those of the deployment that belong to no key. */
+export interface UsagePoint {
+  time: Time;
+  accepted: number;
+  refused: Record<string, number>;
+  unattributed?: Record<string, number>;
+}
+
+export interface Refusal {
+  time: Time;
+  requestId: string;
+  keyId: string | null;
+  realm: string | null;
+  method: string;
+  route: string | null;
+  code: string;
+  status: number;
+  network: string | null;
+}
+
 /** Who did something. */
 export interface Actor {
   type: "member" | "apiKey" | "setupToken" | "system" | "unknown";
@@ -85,17 +125,30 @@ export interface ApiKey extends KeySettings {
   kind: "secret" | "publishable";
   keyPrefix: string;
   last4: string;
-  status: "ACTIVE" | "REVOKED" | "EXPIRED";
+  status: "ACTIVE" | "PAUSED" | "REVOKED" | "EXPIRED";
   effectiveRateLimit: RateLimit;
   createdAt: Time;
   createdBy: Actor;
   updatedAt: Time;
   lastUsedAt: Time | null;
+  pausedAt: Time | null;
   revokedAt: Time | null;
   revokeReason: string | null;
   rotatedFrom: string | null;
   rotatedTo: string | null;
   version: number;
+}
+
+/** What a change of many keys did, or would do. */
+export interface BulkChange {
+  count: number;
+  ids: string[];
+  skipped: { id: string; why: string }[];
+  total?: number;
+  more?: boolean;
+  refusedEverywhereBy?: Time;
+  effectiveEverywhereBy?: Time;
+  pendingKeys?: number;
 }
 
 /** A new key, with its text: shown once. */
@@ -159,6 +212,7 @@ export interface AuditEntry {
 export interface AuditVerdict {
   ok: boolean;
   entries: number;
+  total: number;
   lastHash: string;
   brokenAt?: number;
   next?: number;
@@ -190,6 +244,57 @@ type Page<Name extends string, Entry> = Record<Name, Entry[]> & { nextCursor: st
 export interface CallOptions {
   headers?: Record<string, string>;
   anonymous?: boolean;
+}
+
+/** Something that a route can ask for. */
+export type Proof = "key" | "publishable" | "jwt" | "session" | "webhook";
+
+/** A route of the policy. `mayCall` and `code` are null unless a key or scopes were named. */
+export interface Route {
+  realm: string;
+  methods: string[];
+  path: string;
+  needs: {
+    by: Proof[];
+    scopes: string[];
+    heldBy: Record<string, string[]>;
+    plans: string[];
+    testKeys: "all" | "read" | "none";
+    sessionId: boolean;
+  };
+  freshnessSeconds: number;
+  mayCall: string[] | null;
+  code: string | null;
+}
+
+/** A request that nobody sent. */
+export interface SupposedRequest {
+  method: string;
+  path: string;
+  realm?: string | null;
+  host?: string | null;
+  keyId?: string | null;
+  key?: string | null;
+  address?: string | null;
+  origin?: string | null;
+  sessionId?: string | null;
+}
+
+/** A step of a decision; docs/admin-api.md lists them. */
+export interface Step {
+  step: string;
+  ok: boolean;
+  detail: string | null;
+}
+
+/** What the gate would answer: status and code are null where the request would pass. */
+export interface Explanation {
+  allowed: boolean;
+  status: number | null;
+  code: string | null;
+  realm: string | null;
+  route: Pick<Route, "methods" | "path"> | null;
+  steps: Step[];
 }
 
 /** What somebody typed as a number. What is none goes to the API as it is, which says what is wrong with it. */
@@ -230,10 +335,11 @@ export interface Get {
     steppedUpUntil: Time | null;
   }>;
   (path: "/realms"): Promise<{ realms: Realm[] }>;
+  (path: "/routes", query?: Query): Promise<{ routes: Route[] }>;
   (path: "/quotas"): Promise<{ quotas: Record<string, Quota> }>;
   (path: "/audit", query: Query): Promise<Page<"entries", AuditEntry>>;
   (path: "/audit/verify", query?: { from: number }): Promise<AuditVerdict>;
-  (path: "/api-keys", query: Query): Promise<Page<"apiKeys", ApiKey>>;
+  (path: "/api-keys", query: Query): Promise<Page<"apiKeys", ApiKey> & { total: number; totalIsAtLeast?: true }>;
   (path: `/api-keys/${string}`): Promise<{ apiKey: ApiKey }>;
   (path: `/members/${string}`): Promise<{ member: Member }>;
 }
@@ -242,6 +348,7 @@ export interface Get {
 export interface GetAll {
   (path: "/tenants", name: "tenants"): Promise<Tenant[]>;
   (path: "/members", name: "members"): Promise<Member[]>;
+  (path: "/invitations", name: "invitations"): Promise<Invitation[]>;
   (path: "/sessions" | `/members/${string}/sessions`, name: "sessions"): Promise<Session[]>;
 }
 
@@ -253,6 +360,7 @@ export interface Post {
     body: Credentials,
     options: CallOptions,
   ): Promise<{ token: string; expiresAt: Time; member: Self }>;
+  (path: "/explain", body: SupposedRequest): Promise<Explanation>;
   (path: "/session/step-up", body: Pick<Credentials, "password">): Promise<null>;
   (path: "/api-keys", body: TypedKeySettings & { realm: string }, options: CallOptions): Promise<CreatedKey>;
   (
@@ -269,6 +377,15 @@ export interface Post {
     body: { url: string; subject?: string; sessionId?: string },
   ): Promise<{ link: Link; token: string; url: string }>;
   (path: "/members", body: Credentials & { role: string }): Promise<{ member: Member }>;
+  (path: "/invitations", body: { email: string; role: string }): Promise<CreatedInvitation>;
+  (path: `/members/${string}/reset`, body: Record<string, never>): Promise<CreatedInvitation>;
+  (path: `/tenants/${string}/owners`, body: { email: string }): Promise<CreatedInvitation>;
+  (
+    path: "/invitations/accept",
+    body: { token: string; password: string },
+    options: CallOptions,
+  ): Promise<{ member: Member }>;
+  (path: "/recover", body: Credentials & { token: string }, options: CallOptions): Promise<{ member: Member }>;
   (path: "/tenants", body: TypedTenant): Promise<{ tenant: Tenant; owner: Member | null }>;
 }
 
@@ -288,6 +405,12 @@ export interface Patch {
 
 /** DELETE */
 export type Delete = (
-  path: "/session" | "/sessions" | `/sessions/${string}` | `/members/${string}`,
+  path:
+    | "/session"
+    | "/sessions"
+    | `/sessions/${string}`
+    | `/members/${string}`
+    | `/invitations/${string}`
+    | `/tenants/${string}/sessions`,
   options?: CallOptions,
 ) => Promise<void>;

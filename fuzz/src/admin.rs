@@ -93,6 +93,7 @@ impl RegistryFixture {
             body: body.to_owned(),
             address: "192.0.2.1".to_owned(),
             agent: None,
+            origin: None,
             request_id: "0123".to_owned(),
         }
     }
@@ -104,6 +105,7 @@ impl RegistryFixture {
             policy: policy(),
             secrets: secrets(),
             setup_token: Some(&self.setup),
+            recovery_token: None,
             memory,
         };
         self.calls.set(self.calls.get() + 1);

@@ -29,6 +29,8 @@ export async function buildPage() {
   mkdirSync(at(PAGE), { recursive: true });
   for (const { name, contents } of files) unlessSame(name, contents);
   unlessSame("icon.svg", readFileSync(at("www/icon.svg")));
+  // The description of the admin API, which the Worker serves below that API's base.
+  unlessSame("openapi.json", readFileSync(at("openapi.json")));
   // Last: it names the others.
   unlessSame("index.html", Buffer.from(index));
   removeStale(files.map(({ name }) => name));

@@ -73,7 +73,10 @@ const isFit = (secret) => /^[!-+\--~]{32,}$/.test(secret);
  * @param {string} file
  * @param {NodeJS.Dict<string>} secrets
  */
-export function refuseUnfit(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = "", KEYWARD_SETUP_TOKEN }) {
+export function refuseUnfit(
+  file,
+  { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = "", KEYWARD_SETUP_TOKEN, KEYWARD_RECOVERY_TOKEN },
+) {
   const refuse = (name, why, hint) => {
     throw new Failure(`${name} in ${relative(process.cwd(), file)} ${why}`, hint);
   };
@@ -97,8 +100,16 @@ export function refuseUnfit(file, { KEYWARD_SECRET, KEYWARD_SECRET_PREVIOUS = ""
     );
   }
   // An empty one is none.
-  if (KEYWARD_SETUP_TOKEN && [...KEYWARD_SETUP_TOKEN].length < 20) {
+  const isGuessable = (token) => token && [...token].length < 20;
+  if (isGuessable(KEYWARD_SETUP_TOKEN)) {
     refuse("KEYWARD_SETUP_TOKEN", "can be guessed: it needs at least 20 random characters", ANOTHER_TOKEN);
+  }
+  if (isGuessable(KEYWARD_RECOVERY_TOKEN)) {
+    refuse(
+      "KEYWARD_RECOVERY_TOKEN",
+      "can be guessed: it needs at least 20 random characters",
+      "Take its line out, or put a random one in its place: openssl rand -base64 24",
+    );
   }
 }
 

@@ -26,7 +26,45 @@ const use = (key) => gate.send({ target: "/api/orders", headers: bearer(key) });
 const ids = ({ apiKeys }) => apiKeys.map(({ id }) => id);
 const list = (query) => owner.must("GET", `/api-keys?${query}`);
 
+describe("changing many keys at once", () => {
+  it("says what it would do, does it to each, and each is refused by the promised time", async (t) => {
+    await gate.stopClock(t);
+    const keys = [];
+    for (let i = 0; i < 3; i++) keys.push(await owner.createKey({ name: `Many ${i}`, tags: ["many"] }));
+    const all = keys.map(({ apiKey }) => apiKey.id).reverse();
+    const status = () => Promise.all(keys.map(async ({ plaintextKey }) => (await use(plaintextKey)).status));
+    const revoke = { filter: { tag: "many" } };
+    const foretold = await owner.must("POST", "/api-keys/bulk-revoke", { ...revoke, dryRun: true });
+    assert.deepEqual(foretold, { count: 3, ids: all, skipped: [], total: 3, more: false });
+    assert.deepEqual(await status(), [200, 200, 200]);
+    const paused = await owner.must("POST", "/api-keys/bulk", { ids: [all[0], "key_none"], action: "pause" });
+    assert.deepEqual([paused.ids, paused.skipped[0].id], [[all[0]], "key_none"]);
+    await gate.until(paused.refusedEverywhereBy);
+    assert.deepEqual(await status(), [200, 200, 401]);
+    const { refusedEverywhereBy, ...revoked } = await owner.must("POST", "/api-keys/bulk-revoke", revoke);
+    assert.deepEqual(revoked, foretold);
+    await gate.until(refusedEverywhereBy);
+    assert.deepEqual(await status(), [401, 401, 401]);
+    assert.equal((await owner.must("POST", "/api-keys/bulk-revoke", revoke)).count, 0);
+  });
+});
+
 describe("listing keys", () => {
+  it("finds by tag, scope and status, in the order that is asked for, and says how many there are", async () => {
+    const make = async (name, scope) => (await owner.createKey({ name, tags: ["sorted"], scopes: [scope] })).apiKey.id;
+    const made = [await make("Bee", "orders:write"), await make("ant", "orders:*"), await make("Cat", "orders:read")];
+    const [bee, ant, cat] = made;
+    const all = await list("tag=sorted&sort=name&limit=2");
+    assert.deepEqual([ids(all), all.total], [[ant, bee], 3]);
+    assert.deepEqual(ids(await list(`tag=sorted&sort=name&limit=2&cursor=${all.nextCursor}`)), [cat]);
+    assert.deepEqual(ids(await list("tag=sorted&sort=-created&scope=orders:write")), [bee, ant]);
+    await owner.must("POST", `/api-keys/${ant}/pause`);
+    assert.deepEqual(ids(await list("tag=sorted&status=PAUSED")), [ant]);
+    for (const sort of ["lastUsed", "-expires"]) assert.equal((await list(`tag=sorted&sort=${sort}`)).total, 3);
+    const wrong = await owner.call("GET", "/api-keys?sort=age");
+    assert.match(wrong.json().errors[0].message, /^must be one of created, -created, lastUsed/);
+  });
+
   it("is newest first, in pages that a new key does not shift", async () => {
     const made = [];
     for (let i = 0; i < 5; i++) made.unshift((await owner.createKey({ name: `Paged ${i}`, tags: ["paged"] })).apiKey);
@@ -37,10 +75,11 @@ describe("listing keys", () => {
     const second = await list(`q=paged&limit=2&cursor=${first.nextCursor}`);
     assert.deepEqual(second.apiKeys, made.slice(2, 4));
     const third = await list(`q=paged&limit=2&cursor=${second.nextCursor}`);
-    assert.deepEqual(third, { apiKeys: made.slice(4), nextCursor: null });
+    assert.deepEqual(third, { apiKeys: made.slice(4), nextCursor: null, total: 6 });
     assert.deepEqual(await list(`q=paged&limit=3&cursor=${first.nextCursor}`), {
       apiKeys: made.slice(2),
       nextCursor: null,
+      total: 6,
     });
   });
 
@@ -60,7 +99,7 @@ describe("listing keys", () => {
         q,
       );
     }
-    assert.deepEqual(await list("q=%20sicherlich%20nicht"), { apiKeys: [], nextCursor: null });
+    assert.deepEqual(await list("q=%20sicherlich%20nicht"), { apiKeys: [], nextCursor: null, total: 0 });
   });
 
   it("finds a name whichever Unicode normal form it was created or is searched in", async () => {

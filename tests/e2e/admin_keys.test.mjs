@@ -28,6 +28,7 @@ const FIELDS = [
   "lastUsedAt",
   "metadata",
   "name",
+  "pausedAt",
   "rateLimit",
   "realm",
   "revokeReason",
@@ -102,6 +103,7 @@ describe("creating a key", () => {
       updatedAt: createdAt,
       expiresAt: null,
       lastUsedAt: null,
+      pausedAt: null,
       revokedAt: null,
       revokeReason: null,
       rotatedFrom: null,
@@ -296,6 +298,37 @@ describe("reading and editing a key", () => {
     const { apiKey: brief } = await owner.createKey({ expiresAt: new Date(gate.now() + 10_000).toISOString() });
     await gate.advance(10_000);
     await owner.refused([409, "CONFLICT"], "PATCH", `/api-keys/${brief.id}`, { expiresAt: null });
+  });
+});
+
+describe("pausing a key", () => {
+  it("refuses it everywhere by the promised time, says so, and resuming lets it pass again", async (t) => {
+    await gate.stopClock(t);
+    const { apiKey, plaintextKey } = await owner.createKey();
+    const path = `/api-keys/${apiKey.id}`;
+    const told = async () => {
+      const answers = await Promise.all(gate.isolates.map((isolate) => use(plaintextKey, {}, isolate)));
+      return answers.map((answer) => (answer.status === 200 ? 200 : answer.json().code));
+    };
+    assert.deepEqual(await told(), [200, 200]);
+    const paused = await owner.must("POST", `${path}/pause`);
+    assert.equal(paused.apiKey.status, "PAUSED");
+    assertPromised(paused.refusedEverywhereBy, gate.now());
+    await gate.until(paused.refusedEverywhereBy);
+    assert.deepEqual(await told(), ["PAUSED_API_KEY", "PAUSED_API_KEY"]);
+    const again = await owner.must("POST", `${path}/pause`, {});
+    assert.deepEqual(
+      [again.apiKey.version, again.refusedEverywhereBy],
+      [paused.apiKey.version, paused.refusedEverywhereBy],
+    );
+
+    const resumed = await owner.must("POST", `${path}/resume`);
+    assert.equal(resumed.apiKey.status, "ACTIVE");
+    assertPromised(resumed.effectiveEverywhereBy, gate.now());
+    await gate.until(resumed.effectiveEverywhereBy);
+    assert.deepEqual(await told(), [200, 200]);
+    const stale = await owner.call("POST", `${path}/pause`, {}, { "If-Match": `"1"` });
+    assert.equal(stale.status, 412);
   });
 });
 

@@ -40,12 +40,15 @@ describe("set-up", () => {
     const { member, ...more } = answers.find(({ status }) => status === 201).json();
     assert.deepEqual(more, {});
     assert.match(member.createdAt, TIME);
-    assert.deepEqual(Object.keys(member).sort(), ["createdAt", "email", "id", "role", "tenantId"]);
+    assert.deepEqual(Object.keys(member).sort(), ["createdAt", "email", "id", "lastSeenAt", "role", "tenantId"]);
     assert.equal(member.role, "owner");
     await gate.admin().refused([409, "ALREADY_SET_UP"], "POST", "/setup", setUp());
     await gate.admin().refused([409, "ALREADY_SET_UP"], "POST", "/setup", setUp({ token: "wrong" }));
     const owner = await gate.admin().signIn({ email: member.email, password: OWNER.password });
-    assert.deepEqual((await owner.must("GET", "/members")).members, [member]);
+    assert.equal(member.lastSeenAt, null);
+    const [{ lastSeenAt, ...listed }] = (await owner.must("GET", "/members")).members;
+    assert.match(lastSeenAt, TIME);
+    assert.deepEqual({ ...listed, lastSeenAt: null }, member);
   });
 
   it("503 NOT_CONFIGURED names the secret that is missing", async (t) => {

@@ -55,6 +55,7 @@ describe("roles", () => {
       ["GET", "/api-keys", undefined, ["owner", "admin", "viewer"]],
       ["GET", key, undefined, ["owner", "admin", "viewer"]],
       ["GET", "/audit", undefined, ["owner", "admin", "viewer"]],
+      ["GET", "/audit/export", undefined, ["owner", "admin", "viewer"]],
       ["GET", "/audit/verify", undefined, ["owner", "admin", "viewer"]],
       ["GET", "/members", undefined, ["owner", "admin", "viewer"]],
       ["POST", "/api-keys", () => ({ name: "K", scopes: ["orders:read"] }), ["owner", "admin"]],
@@ -62,6 +63,10 @@ describe("roles", () => {
       ["POST", `${key}/rotate`, () => ({}), ["owner", "admin"]],
       ["POST", `${key}/revoke`, () => ({}), ["owner", "admin"]],
       ["POST", "/members", newMember, ["owner"]],
+      ["GET", "/invitations", undefined, ["owner", "admin", "viewer"]],
+      ["POST", "/invitations", (role) => ({ email: `invited-${role}@example.com`, role: "viewer" }), ["owner"]],
+      ["POST", `/tenants/${tenant.id}/owners`, () => ({ email: "another@example.com" }), []],
+      ["DELETE", `/tenants/${tenant.id}/sessions`, undefined, []],
       ["GET", "/tenants", undefined, []],
       ["POST", "/tenants", () => ({ name: "Another" }), []],
       ["PATCH", `/tenants/${tenant.id}`, () => ({ plan: "free of charge" }), []],
@@ -83,7 +88,7 @@ describe("roles", () => {
     const { member } = await people.owner.must("POST", "/members", { role: "viewer", ...person });
     assert.deepEqual(
       { ...member, id: "", createdAt: "" },
-      { id: "", email: "casey@example.com", role: "viewer", tenantId: tenant.id, createdAt: "" },
+      { id: "", email: "casey@example.com", role: "viewer", tenantId: tenant.id, createdAt: "", lastSeenAt: null },
     );
     assert.match(member.createdAt, TIME);
     const { members } = await people.viewer.must("GET", "/members");
@@ -96,7 +101,9 @@ describe("roles", () => {
 
     const casey = await gate.admin().signIn(person);
     const changed = await people.owner.must("PATCH", `/members/${member.id}`, { role: "admin" });
-    assert.deepEqual(changed, { member: { ...member, role: "admin" } });
+    const { lastSeenAt } = changed.member;
+    assert.match(lastSeenAt, TIME, "Casey has signed in");
+    assert.deepEqual(changed, { member: { ...member, role: "admin", lastSeenAt } });
     await casey.refused([401, "UNAUTHENTICATED"], "GET", "/session");
     await casey.signIn(person);
     assert.equal((await casey.must("GET", "/session")).member.role, "admin");

@@ -409,6 +409,7 @@ describe("the audit", () => {
     assert.deepEqual(await owner.must("GET", "/audit/verify"), {
       ok: true,
       entries: entries.length,
+      total: entries.length,
       lastHash: previous,
     });
   });

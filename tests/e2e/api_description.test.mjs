@@ -22,7 +22,7 @@ test("anybody gets the description of the admin API, below its base", async () =
   const answer = await gate.send({ target: "/api/admin/openapi.json" });
   assert.equal(answer.status, 200);
   assert.equal(answer.header("content-type"), "application/json");
-  assert.equal(answer.text, readFileSync(join(root, "www/openapi.json"), "utf8"));
+  assert.equal(answer.text, readFileSync(join(root, "openapi.json"), "utf8"));
   assert.equal((await gate.send({ method: "POST", target: "/api/admin/openapi.json" })).status, 405);
 });
 
@@ -30,7 +30,7 @@ test("an answer, a parameter or a body that is not described is noticed", async 
   const admin = await gate.owner();
   const answer = await admin.call("GET", "/quotas");
   expectDescribed("GET", "/quotas", undefined, answer);
-  assert.throws(() => expectDescribed("GET", "/realms", undefined, answer), /not as www\/openapi\.json says/);
+  assert.throws(() => expectDescribed("GET", "/realms", undefined, answer), /not as openapi\.json says/);
   assert.throws(() => expectDescribed("GET", "/quotas?more=1", undefined, answer), /the parameter more/);
   assert.throws(() => expectDescribed("GET", "/quotas", {}, answer), /a body is not/);
   assert.throws(() => expectDescribed("DELETE", "/session", undefined, answer), /200 is not in/);

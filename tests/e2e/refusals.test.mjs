@@ -78,6 +78,13 @@ describe("refusals of the default policy", () => {
     await refused(bearer(plaintextKey), 401, "REVOKED_API_KEY", TOKEN);
   });
 
+  it("401 PAUSED_API_KEY from the answer to the pause on", async () => {
+    const { apiKey, plaintextKey } = await owner.createKey();
+    assert.equal((await gate.send({ target: "/api/orders", ...bearer(plaintextKey) })).status, 200);
+    await owner.must("POST", `/api-keys/${apiKey.id}/pause`);
+    await refused(bearer(plaintextKey), 401, "PAUSED_API_KEY", TOKEN);
+  });
+
   it("401 EXPIRED_API_KEY from the very second on", async () => {
     const expiresAt = new Date(Math.ceil((gate.now() + 60_000) / 1000) * 1000);
     const { plaintextKey } = await owner.createKey({ expiresAt: expiresAt.toISOString() });

@@ -99,6 +99,10 @@ test("npm start with a secret that cannot be used says which and what to do, and
       `KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=short`,
       /^\nerror: KEYWARD_SETUP_TOKEN in \.dev\.vars can be guessed.*\n {2}Take its line out/,
     ],
+    [
+      `KEYWARD_SECRET=${fit}\nKEYWARD_RECOVERY_TOKEN=short`,
+      /^\nerror: KEYWARD_RECOVERY_TOKEN in \.dev\.vars can be guessed.*\n {2}Take its line out/,
+    ],
     // Only the gate knows what is guessed first.
     [
       `KEYWARD_SECRET=${fit}\nKEYWARD_SETUP_TOKEN=passwordpassword1234`,

@@ -233,4 +233,112 @@ describe("usage", () => {
     });
     await answers.areTold();
   });
+
+  it("of all keys together is the tenant's, and the deployment's has refusals that belong to no key, too", async () => {
+    const refused = async (code, isolate, target, headers = {}) => {
+      const answer = await gate.isolates[isolate].send({ target, headers });
+      assert.equal(answer.json().code, code);
+    };
+    for (let i = 0; i < 6; i++) {
+      await refused("MISSING_AUTHORIZATION", i % 2, "/api/orders");
+      await refused("INVALID_API_KEY", i % 2, "/api/orders", { Authorization: "Bearer made-up" });
+      await refused("NO_ROUTE", i % 2, "/api/nothing-there");
+    }
+    const sums = async (path, field = "refused") => {
+      const all = {};
+      for (const point of (await owner.must("GET", `${path}step=1d`)).points) {
+        for (const [code, count] of Object.entries({ accepted: point.accepted, ...point[field] })) {
+          if (count) all[code] = (all[code] ?? 0) + count;
+        }
+      }
+      return all;
+    };
+    await waitFor("their object to know, without a further request", () => {
+      const counts = Object.entries(counted("unattributed"));
+      for (const code of ["MISSING_AUTHORIZATION", "INVALID_API_KEY", "NO_ROUTE"]) {
+        const [, count] = counts.find(([name]) => name.endsWith(` default ${code}`)) ?? [];
+        assert.equal(count, 6, code);
+      }
+      return true;
+    });
+    await waitFor(
+      "the Registry to know",
+      async () => {
+        await gate.advance(60_000);
+        const { MISSING_AUTHORIZATION, INVALID_API_KEY, NO_ROUTE } = await sums(
+          "/usage?scope=deployment&",
+          "unattributed",
+        );
+        assert.deepEqual(
+          { MISSING_AUTHORIZATION, INVALID_API_KEY, NO_ROUTE },
+          {
+            MISSING_AUTHORIZATION: 6,
+            INVALID_API_KEY: 6,
+            NO_ROUTE: 6,
+          },
+        );
+        return true;
+      },
+      { everyMs: 250 },
+    );
+    const ofKeys = {};
+    const { apiKeys } = await owner.must("GET", "/api-keys?limit=100");
+    for (const { id } of apiKeys) {
+      for (const [code, count] of Object.entries(await sums(`/api-keys/${id}/usage?`))) {
+        ofKeys[code] = (ofKeys[code] ?? 0) + count;
+      }
+    }
+    assert.ok(ofKeys.accepted > 0 && ofKeys.REVOKED_API_KEY > 0);
+    assert.deepEqual(await sums("/usage?"), ofKeys);
+    assert.deepEqual(await sums("/usage?scope=deployment&"), ofKeys);
+  });
+
+  it("has the latest refusals of a key, each with its request, and for the operator those of no key", async () => {
+    const made = await owner.createKey();
+    const send = async (token) => {
+      const headers = { Authorization: `Bearer ${token}`, "CF-Connecting-IP": "2001:db8:1:2:3::4" };
+      const answer = await gate.isolates[1].send({ method: "POST", target: "/api/orders/17", headers });
+      return { ...answer.json(), status: answer.status };
+    };
+    const ofKey = await send(made.plaintextKey);
+    const ofNone = await send("kw_test_of_refusals");
+    assert.deepEqual([ofKey.code, ofNone.code], ["INSUFFICIENT_SCOPE", "INVALID_API_KEY"]);
+    await waitFor("both objects, or the Registry, to know", () => {
+      const stored = JSON.stringify(gate.storedObjects());
+      return [ofKey, ofNone].every(({ requestId }) => stored.includes(requestId));
+    });
+    const shown = async (query) => (await owner.must("GET", `/refusals?${query}`)).refusals;
+    const [refusal] = await waitFor(
+      "the Registry to know",
+      async () => {
+        await gate.advance(60_000);
+        const found = await shown(`keyId=${made.apiKey.id}`);
+        return found.length > 0 && found;
+      },
+      { everyMs: 250 },
+    );
+    assert.ok(Math.abs(Date.parse(refusal.time) - gate.now()) < HOUR);
+    assert.deepEqual(refusal, {
+      time: refusal.time,
+      requestId: ofKey.requestId,
+      keyId: made.apiKey.id,
+      realm: "default",
+      method: "POST",
+      route: "/api/orders*",
+      code: "INSUFFICIENT_SCOPE",
+      status: 403,
+      network: "2001:db8:1:2::/64",
+    });
+    await waitFor(
+      "the one of no key",
+      async () => {
+        await gate.advance(60_000);
+        const found = await shown(`scope=deployment&requestId=${ofNone.requestId}`);
+        assert.deepEqual([found[0]?.keyId, found[0]?.status], [null, 401]);
+        return true;
+      },
+      { everyMs: 250 },
+    );
+    assert.deepEqual(await shown(`requestId=${ofNone.requestId}`), []);
+  });
 });

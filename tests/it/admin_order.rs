@@ -7,6 +7,7 @@ use std::cell::{Cell, RefCell};
 use futures::executor::block_on;
 use keyward_core::{
     key,
+    question::Question,
     record::{Mode, Record},
     request_target::RequestTarget,
     secret::{Secret, Secrets},
@@ -21,6 +22,7 @@ use keyward_registry::{
     },
 };
 use keyward_testing::{NOON, policy::POLICY, record, secrets};
+use serde_json::Value;
 
 const ORIGIN: &str = "https://api.example.com";
 const SETUP_TOKEN: &str = "the-set-up-token-of-this-deployment";
@@ -134,6 +136,11 @@ impl AdminPort for FakeGate {
         self.status.map(|status| AdminReply { status, headers: Vec::new(), body: call.body.clone() })
     }
 
+    fn answer(&self, question: &Question) -> Value {
+        self.note(format!("gate for {}", question.tenant.id));
+        Value::Null
+    }
+
     async fn wait(&self, span: Span) {
         self.note(format!("wait {}", span.ms()));
     }
@@ -156,6 +163,7 @@ fn request<'a>(
         request_id: "req-1",
         secrets: Some(secrets),
         setup_token: Some(setup_token),
+        recovery_token: None,
     }
 }
 
@@ -315,6 +323,24 @@ fn a_body_that_cannot_be_read_is_answered_by_why_and_the_registry_is_not_asked()
         let (status, code, asked) = gate.send("POST", "/api-keys", bearer("kw_live_x"));
         assert_eq!((status, code.as_str()), expected);
         assert_eq!(asked, ["verify", "body of key key_1"]);
+    }
+}
+
+#[test]
+fn the_gate_answers_what_the_registry_asks_it_and_nothing_else() {
+    let question = r#""{\"tenant\":{\"id\":\"t-1\",\"status\":\"ACTIVE\",\"plan\":null},\"realm\":null,\"request\":null,\"key\":null,\"record\":null}""#;
+    for (method, path, status, body, expected, asks_gate) in [
+        ("POST", "/explain", Some(200), question, 200, true),
+        ("GET", "/routes", Some(200), question, 200, true),
+        ("HEAD", "/routes", Some(200), question, 200, true),
+        ("POST", "/api-keys", Some(200), question, 200, false),
+        ("POST", "/explain", Some(404), question, 404, false),
+        ("POST", "/explain", Some(200), "another build's", 503, false),
+    ] {
+        let gate = FakeGate { status, body: Ok(body), ..FakeGate::new() };
+        let (status, _, asked) = gate.send(method, path, bearer(&our_token()));
+        assert_eq!(status, expected, "{method} {path}");
+        assert_eq!(asked.contains(&"gate for t-1".to_owned()), asks_gate, "{method} {path}: {asked:?}");
     }
 }
 

@@ -7,10 +7,15 @@
 use keyward_core::{
     key,
     link::{Redeem, Redeemed, Session},
-    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    question::{Question, SupposedRequest},
+    record::{Format, KeyKind, Limits, Mode, PAUSED, Record, Status, Tenant, TenantStatus},
     registry_call::{GetHealth, RegistryCall as _, RegistryHealth},
     secret::Secrets,
     time::{MILLISECOND, Span, Timestamp},
+};
+use keyward_gate::{
+    denial::Denial,
+    gate::{RequestContext, decide},
 };
 use keyward_limits::{
     coordinator::{Coordinator, Counts},
@@ -18,10 +23,10 @@ use keyward_limits::{
     usage::Usage,
     wire::{
         Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
-        RouteHint, Tally, TallyHour, UsageHour, UsageReport, UsageTaken,
+        RouteHint, Tally, TallyHour, UNATTRIBUTED, UsageHour, UsageReport, UsageTaken,
     },
 };
-use keyward_policy::{Hash, KeyFormat};
+use keyward_policy::{Hash, KeyFormat, KeyRequirement};
 use keyward_registry::admin_call::AdminCall;
 use keyward_testing::{NOON, policy::POLICY, record};
 use serde::{Serialize, de::DeserializeOwned};
@@ -76,10 +81,77 @@ fn the_record() {
         limits: Limits { per_minute: Some(60), per_day: None },
         strict: true,
         replaced: true,
+        paused: false,
     };
     pinned(
         &full,
         r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null},"strict":true,"replaced":true}"#,
+    );
+}
+
+/// As the build before this one read a record: without `paused`, and by its expiry.
+#[test]
+fn a_paused_key_is_one_that_expired_long_ago_to_a_build_that_knows_no_pauses() {
+    let paused = Record { paused: true, expires_at: Some(PAUSED), ..record() };
+    let published = serde_json::to_string(&paused).unwrap();
+    assert!(published.contains(r#""status":"ACTIVE""#) && published.contains(r#""expiresAt":0"#));
+    assert!(published.ends_with(r#""paused":true}"#), "{published}");
+    pinned(&paused, &published);
+    let before: Record = serde_json::from_str(&published.replace(r#","paused":true"#, "")).unwrap();
+    let decided = |record: Record| {
+        let context = RequestContext {
+            method: "GET",
+            upgrades: false,
+            address: None,
+            origin: None,
+            tenant: None,
+            now: NOON,
+        };
+        decide(&POLICY.realms[0], &KeyRequirement::ANY_KEY, &record.into(), context).unwrap_err()
+    };
+    assert_eq!(decided(before), Denial::ExpiredKey { replaced: false });
+    assert_eq!(decided(paused), Denial::PausedKey);
+}
+
+#[test]
+fn the_registrys_questions_to_the_gate() {
+    // Not `Debug`, since a key may stand in it.
+    let same = |question: &Question, text: &str| {
+        assert_eq!(serde_json::to_string(question).unwrap(), text);
+        let read = keyward_json::from_str::<Question>(text).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), text);
+    };
+    let tenant =
+        Tenant { id: "t-1".into(), code: Some("ABC".into()), status: TenantStatus::Active, plan: None };
+    let request = SupposedRequest {
+        method: "GET".into(),
+        path: "/api/orders?a=1".into(),
+        host: Some("api.example".into()),
+        address: Some("192.0.2.7".into()),
+        origin: Some("https://app.example".into()),
+        session_id: Some("chat-7".into()),
+    };
+    let whole = Question {
+        tenant: tenant.clone(),
+        realm: Some("default".into()),
+        request: Some(request),
+        key: Some(KEY.into()),
+        record: None,
+    };
+    let tenant_text = r#"{"id":"t-1","code":"ABC","status":"ACTIVE","plan":null}"#;
+    same(
+        &whole,
+        &format!(
+            r#"{{"tenant":{tenant_text},"realm":"default","request":{{"method":"GET","path":"/api/orders?a=1","host":"api.example","address":"192.0.2.7","origin":"https://app.example","sessionId":"chat-7"}},"key":"{KEY}","record":null}}"#
+        ),
+    );
+    let of_routes = Question { tenant, realm: None, request: None, key: None, record: Some(record()) };
+    let record_text = serde_json::to_string(&record()).unwrap();
+    same(
+        &of_routes,
+        &format!(
+            r#"{{"tenant":{tenant_text},"realm":null,"request":null,"key":null,"record":{record_text}}}"#
+        ),
     );
 }
 
@@ -119,11 +191,15 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     };
     let cancelled =
         vec![Cancelled { call: 4, reservation: Some(NOON) }, Cancelled { call: 5, reservation: None }];
-    let tally = Tally { teller: 11, number: 6, sent: NOON, hours: vec![hour], cancelled };
+    let refusal = serde_json::json!({ "requestId": "1f" });
+    let tally =
+        Tally { teller: 11, number: 6, sent: NOON, hours: vec![hour], cancelled, latest: vec![refusal] };
     pinned(
         &CoordinatorCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) },
-        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}]}}"#,
+        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}],"latest":[{"requestId":"1f"}]}}"#,
     );
+    // The object of what belongs to no key, and the first word of its codes is a realm.
+    assert_eq!(UNATTRIBUTED, "unattributed");
     let take = Acquire { call: 3, cancelled_call: 2, tally: Some(Tally::default()), ..Acquire::default() };
     pinned(
         &CoordinatorCall::Acquire(take),
@@ -172,6 +248,7 @@ fn the_report_of_usage() {
             last_used_at: Some(Timestamp(3_600_001)),
             hours: vec![hour],
             sent: None,
+            latest: Vec::new(),
         },
         r#"{"keyId":"key_1","lastUsedAt":3600001,"hours":[{"hour":3600000,"accepted":5,"refused":{"TEST_MODE":2}}]}"#,
     );
@@ -180,9 +257,16 @@ fn the_report_of_usage() {
 #[test]
 fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
     let hour = UsageHour { hour: Timestamp(3_600_000), taken_back: 1, ..UsageHour::default() };
+    let refusal = serde_json::json!({ "requestId": "1f", "time": 5 });
     pinned(
-        &UsageReport { key_id: "key_1".into(), last_used_at: None, hours: vec![hour], sent: Some(NOON) },
-        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000}"#,
+        &UsageReport {
+            key_id: "key_1".into(),
+            last_used_at: None,
+            hours: vec![hour],
+            sent: Some(NOON),
+            latest: vec![refusal],
+        },
+        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000,"latest":[{"requestId":"1f","time":5}]}"#,
     );
     pinned(&UsageTaken::default(), "{}");
     pinned(&UsageTaken { early: vec![Timestamp(7_200_000)] }, r#"{"early":[7200000]}"#);

@@ -10,7 +10,7 @@ use keyward_core::{
 };
 use keyward_gate::ready::{self, Cache, Look, Readiness};
 use keyward_policy::{Policy, Realm, Requirement, Route, Routes, Webhook};
-use keyward_registry::setup_token::set_up_fault;
+use keyward_registry::setup_token::{recovery_fault, set_up_fault};
 use keyward_testing::policy::POLICY;
 
 const NOON: Timestamp = Timestamp(1_900_000_000_000);
@@ -48,6 +48,18 @@ fn a_set_up_token_that_can_be_guessed_is_a_fault_while_there_is_no_owner() {
     }
     for token in [None, Some(""), Some("q3VbT0xk7RzNw2LdYh8J")] {
         assert_eq!(found(false, token), Ok(()), "a gate may do without an owner");
+    }
+}
+
+#[test]
+fn a_recovery_token_that_can_be_guessed_is_a_fault_whoever_has_set_up() {
+    let found = |token: Option<&str>| recovery_fault(token.map(Secret::new).as_ref());
+    for weak in ["hush", "passwordpassword1234"] {
+        let fault = found(Some(weak)).unwrap_err().to_string();
+        assert!(fault.starts_with("KEYWARD_RECOVERY_TOKEN") && !fault.contains(weak), "{fault}");
+    }
+    for token in [None, Some(""), Some("q3VbT0xk7RzNw2LdYh8J")] {
+        assert_eq!(found(token), Ok(()), "a gate does without");
     }
 }
 

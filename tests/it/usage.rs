@@ -187,7 +187,7 @@ fn tally(number: u64, sent: Timestamp, at: Timestamp, accepted: u64, refused: u6
     let refused: RefusalCounts =
         if refused > 0 { [("TEST_MODE".to_owned(), refused)].into() } else { [].into() };
     let hours = vec![TallyHour { at, last_used_at: (accepted > 0).then_some(at), accepted, refused }];
-    Tally { teller: 9, number, sent, hours, cancelled: Vec::new() }
+    Tally { teller: 9, number, sent, hours, cancelled: Vec::new(), latest: Vec::new() }
 }
 
 fn gate() -> Coordinator {
@@ -321,7 +321,13 @@ fn the_registry_takes_back_what_it_was_told_too_much() {
     let id = fixture.key(&owner, json!({})).key_id();
     let told = |accepted, taken_back| {
         let hours = vec![UsageHour { hour: NOON.floor(HOUR), accepted, taken_back, ..UsageHour::default() }];
-        let report = UsageReport { key_id: id.clone(), hours, sent: Some(NOON), last_used_at: None };
+        let report = UsageReport {
+            key_id: id.clone(),
+            hours,
+            sent: Some(NOON),
+            last_used_at: None,
+            latest: Vec::new(),
+        };
         usage::apply(&fixture.db, &report, true, NOON).unwrap();
         stored(&fixture, &id).into_values().sum::<u64>()
     };

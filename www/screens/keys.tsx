@@ -31,6 +31,7 @@ const LONGEST_SEARCH = 100;
 const STATUSES: Options = [
   ["", "Every status"],
   ["ACTIVE", "Active"],
+  ["PAUSED", "Paused"],
   ["REVOKED", "Revoked"],
   ["EXPIRED", "Expired"],
 ];

@@ -61,6 +61,7 @@ export const Crumbs = ({ children }: { children: ComponentChildren }) => <p clas
 
 const STATUS_TEXT: Record<string, string> = {
   ACTIVE: "Active",
+  PAUSED: "Paused",
   REVOKED: "Revoked",
   EXPIRED: "Expired",
   INACTIVE: "Inactive",

@@ -42,6 +42,16 @@ pub fn read(text: &str, most: usize) -> Result<(Value, Vec<String>), JsonError> 
     Ok((value, notes.repeated.into_inner()))
 }
 
+/// An object of these members, which it takes. `serde_json::json!` compiles a serializer's call and a panic for each member
+/// of each object; here the members are a list, and what runs over it is compiled once.
+pub fn object_of(members: &mut [(&str, Value)]) -> Value {
+    let mut object = Map::new();
+    for (name, value) in members {
+        object.insert((*name).to_owned(), std::mem::take(value));
+    }
+    Value::Object(object)
+}
+
 /// What is noted while a text is read.
 #[derive(Default)]
 struct Notes {

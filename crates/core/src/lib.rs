@@ -32,7 +32,7 @@
 //! | which realm and route a request is for | [`request_target`], [`route`] |
 //! | HTTP: cookies, challenges, problem details, networks | [`cookie`], [`challenge`], [`problem`], [`network`] |
 //! | an object's database, and JSON that is read strictly | [`sql`], [`json`], [`strict`] |
-//! | what the Registry's object is asked | [`registry_call`] |
+//! | what the Registry's object is asked, and what the gate is | [`registry_call`], [`question`] |
 //! | what fails: circuit breakers, errors, the log | [`breaker`], [`unavailable`], [`log`], [`foreign_text`] |
 
 pub mod breaker;
@@ -47,6 +47,7 @@ pub mod log;
 pub mod network;
 pub mod order;
 pub mod problem;
+pub mod question;
 pub mod record;
 pub mod registry_call;
 pub mod request_target;

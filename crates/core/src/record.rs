@@ -43,6 +43,37 @@ pub struct Record {
     /// Whether it was rotated, so that another key stands in its place.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replaced: bool,
+    /// Whether it is paused. A build that does not know this reads the [end](PAUSED) that stands beside it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+/// The expiry that is stored and published of a key while it is paused: long past, so whoever knows nothing of pauses refuses
+/// it, too.
+pub const PAUSED: Timestamp = Timestamp(0);
+
+impl Record {
+    /// That of a live secret key with these scopes, which nothing else restricts.
+    pub fn live(id: String, realm: String, tenant: Tenant, scopes: Vec<String>) -> Self {
+        Self {
+            v: Format::V1,
+            id,
+            realm,
+            tenant,
+            kind: KeyKind::Secret,
+            mode: Mode::Live,
+            status: Status::Active,
+            version: 0,
+            expires_at: None,
+            scopes,
+            allowed_ips: Vec::new(),
+            allowed_origins: Vec::new(),
+            limits: Limits::default(),
+            strict: false,
+            replaced: false,
+            paused: false,
+        }
+    }
 }
 
 /// Version of the record format. A build refuses to read one that it does not know.

@@ -53,30 +53,22 @@ impl<P: Platform> Pipeline<'_, P> {
         request: &impl RequestParts,
     ) -> Result<Admission, Refused> {
         let caller = ClientInfo { tenant: realm.tenant_of(target.host), ..caller };
-        let header = |name: &str| request.header(name);
         let secrets = self.secrets.as_deref().ok();
-        let credential = credential::take(realm, target, secrets, header)?;
-        if let Some((link, followed)) = followed(realm, route, target, caller, secrets)? {
-            return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
-        }
-        let session_id = session_id::take(realm, route, header).map_err(Denial::from);
-        let shown = credential.as_ref().map(|credential| credential.kind);
-        let requirement = match &route.requires {
-            requirement @ Requirement::Public => {
-                let permit = gate::pass_without_key(requirement).ok_or(Denial::Internal)?;
-                return Ok(pass(permit.in_session(session_id?)));
+        let header = |name: &str| request.header(name);
+        let (asked, session_id) = ask(realm, route, target, caller.method, secrets, &header)?;
+        let (requirement, kind, text) = match asked {
+            Asked::Link(link, followed) => {
+                return Ok(Admission::Redirect(self.redeem(realm, link, followed, caller).await?));
             }
-            Requirement::Webhook(webhook) => {
-                let session_id = session_id?;
+            Asked::Nothing => {
+                let permit = gate::pass_without_key(&route.requires).ok_or(Denial::Internal)?;
+                return Ok(pass(permit.in_session(session_id)));
+            }
+            Asked::Webhook(webhook) => {
                 return Ok(pass(self.webhook(webhook, request, caller).await?.in_session(session_id)));
             }
-            Requirement::Key(requirement) => requirement,
+            Asked::Credential(requirement, Credential { kind, text }) => (requirement, kind, text),
         };
-        let Some(Credential { kind, text }) = credential.filter(|it| takes(requirement, it.kind)) else {
-            return Err(missing(realm, requirement, shown, header).into());
-        };
-        // Before a request is counted that will not be forwarded.
-        let session_id = session_id?;
         let permit = match kind {
             Kind::Key => {
                 let freshness = route.freshness.unwrap_or(realm.freshness);
@@ -113,7 +105,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let secret =
             self.platform.secret(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
         let mut check =
-            gate::begin_webhook(webhook, &secret, |name| request.header(name), self.platform.now())?;
+            gate::begin_webhook(webhook, &secret, &|name| request.header(name), self.platform.now())?;
         let source = caller.source(Failures::Webhooks);
         let is_sender =
             self.memory.borrow_mut().penalty_box.has_delivered(&source.network, self.platform.now());
@@ -243,6 +235,49 @@ impl<P: Platform> Pipeline<'_, P> {
     }
 }
 
+/// What is to be decided about a request, as its own form says: what the route asks for, and what is shown for it.
+pub(crate) enum Asked<'r> {
+    /// It follows a link.
+    Link(&'r Link, Followed),
+    /// Nothing is asked for.
+    Nothing,
+    /// A signature is asked for.
+    Webhook(&'static Webhook),
+    /// This is asked of the credential that is shown.
+    Credential(&'r KeyRequirement, Credential),
+}
+
+/// Reads what a request shows, and the id of its session.
+///
+/// # Errors
+/// What can be refused without looking anything up.
+pub(crate) fn ask<'r>(
+    realm: &'r Realm,
+    route: &'r Route,
+    target: RequestTarget<'_>,
+    method: &str,
+    secrets: Option<&Secrets>,
+    header: &dyn Fn(&str) -> Option<String>,
+) -> Result<(Asked<'r>, Option<String>), Denial> {
+    let credential = credential::take(realm, target, secrets, header)?;
+    if let Some((link, followed)) = followed(realm, route, target, method, secrets)? {
+        return Ok((Asked::Link(link, followed), None));
+    }
+    let asked = match &route.requires {
+        Requirement::Public => Asked::Nothing,
+        Requirement::Webhook(webhook) => Asked::Webhook(webhook),
+        Requirement::Key(requirement) => {
+            let shown = credential.as_ref().map(|credential| credential.kind);
+            match credential.filter(|it| takes(requirement, it.kind)) {
+                Some(credential) => Asked::Credential(requirement, credential),
+                None => return Err(missing(realm, requirement, shown, header)),
+            }
+        }
+    };
+    // Before a request is counted that will not be forwarded.
+    Ok((asked, session_id::take(realm, route, header)?))
+}
+
 fn pass(permit: Permit) -> Admission {
     Admission::Pass(Accepted { permit, windows: Vec::new(), background: None })
 }
@@ -280,13 +315,13 @@ fn followed<'r>(
     realm: &'r Realm,
     route: &Route,
     target: RequestTarget<'_>,
-    caller: ClientInfo<'_>,
+    method: &str,
     secrets: Option<&Secrets>,
 ) -> Result<Option<(&'r Link, Followed)>, Denial> {
     let Some(link) = &realm.link else { return Ok(None) };
     let by_session =
         matches!(&route.requires, Requirement::Key(requirement) if requirement.by.contains(&Proof::Session));
-    if by_session && caller.method == "GET" {
+    if by_session && method == "GET" {
         let followed = link::follow(link, target).map_err(|Repeated| Denial::RepeatedCredential)?;
         return Ok(followed.map(|followed| (link, followed)));
     }

@@ -2,6 +2,7 @@
 //! the client is told. `docs/errors.md` has a section for each code; a test compares the two.
 
 mod reason;
+pub mod step;
 
 use std::net::IpAddr;
 
@@ -63,6 +64,8 @@ pub enum Denial {
         /// Another key has taken its place.
         replaced: bool,
     },
+    /// Paused by its owner.
+    PausedKey,
     /// Past its expiry.
     ExpiredKey {
         /// Another key has taken its place.
@@ -258,6 +261,7 @@ impl Denial {
             Self::KeyInUrl => (400, "KEY_IN_URL", INVALID_REQUEST),
             Self::MalformedKey { .. } | Self::UnknownKey { .. } => (401, "INVALID_API_KEY", INVALID_TOKEN),
             Self::RevokedKey { .. } => (401, "REVOKED_API_KEY", INVALID_TOKEN),
+            Self::PausedKey => (401, "PAUSED_API_KEY", INVALID_TOKEN),
             Self::ExpiredKey { .. } => (401, "EXPIRED_API_KEY", INVALID_TOKEN),
             Self::InactiveTenant => (403, "INACTIVE_ORGANIZATION", None),
             Self::PlanRequired { .. } => (403, "PLAN_REQUIRED", None),

@@ -93,7 +93,7 @@ pub fn pass_without_key(requirement: &Requirement) -> Option<Permit> {
     matches!(requirement, Requirement::Public).then_some(Permit::of(Identity::Anybody))
 }
 
-/// Decides about a key, in this order: realm and its tenant's host, status, expiry, tenant, plan, address,
+/// Decides about a key, in this order: realm and its tenant's host, status, pause, expiry, tenant, plan, address,
 /// kind and origin, mode, scope. The first thing that is wrong is the answer.
 ///
 /// # Errors
@@ -110,6 +110,9 @@ pub fn decide(
     }
     if record.status == Status::Revoked {
         return Err(Denial::RevokedKey { replaced: record.replaced });
+    }
+    if record.paused {
+        return Err(Denial::PausedKey);
     }
     if record.expires_at.is_some_and(|end| end <= now) {
         return Err(Denial::ExpiredKey { replaced: record.replaced });
@@ -208,7 +211,7 @@ pub struct WebhookCheck(webhook::Check);
 pub fn begin_webhook(
     webhook: &Webhook,
     secret: &Secret,
-    header: impl Fn(&str) -> Option<String>,
+    header: &dyn Fn(&str) -> Option<String>,
     now: Timestamp,
 ) -> Result<WebhookCheck, Denial> {
     match webhook::Check::begin(webhook, secret, header, now) {

@@ -49,7 +49,8 @@
 //!   fresh: no old copy has the last word.
 //! - A store that fails means 503, never a verdict about the key.
 //! - The admin side is another crate, which this one does not know; what it asks of the gate is in [`admin`], and whether
-//!   the deployment is complete in [`ready`].
+//!   the deployment is complete in [`ready`]. Why a request would pass or not, and which routes a key may call, says
+//!   [`explain`].
 
 pub mod admin;
 pub mod admission;
@@ -61,6 +62,7 @@ pub mod cors;
 pub mod credential;
 pub mod deadline;
 pub mod denial;
+pub mod explain;
 pub mod forwarding;
 pub mod gate;
 pub mod handle;

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use keyward_core::{
     key::hex,
-    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    record::{Record, Tenant, TenantStatus},
     secret::Secret,
 };
 
@@ -21,26 +21,12 @@ pub fn find(realm: &Realm, key: &Secret) -> Option<Rc<Record>> {
 }
 
 fn record(realm: &Realm, key: &StaticKey) -> Rc<Record> {
-    Rc::new(Record {
-        v: Format::V1,
-        id: key.id.to_owned(),
-        realm: realm.id.to_owned(),
-        tenant: Tenant {
-            id: key.tenant.unwrap_or_default().to_owned(),
-            code: key.tenant.map(str::to_owned),
-            status: TenantStatus::Active,
-            plan: key.plan.map(str::to_owned),
-        },
-        kind: KeyKind::Secret,
-        mode: Mode::Live,
-        status: Status::Active,
-        version: 0,
-        expires_at: None,
-        scopes: key.scopes.iter().map(|scope| (*scope).to_owned()).collect(),
-        allowed_ips: Vec::new(),
-        allowed_origins: Vec::new(),
-        limits: Limits::default(),
-        strict: false,
-        replaced: false,
-    })
+    let tenant = Tenant {
+        id: key.tenant.unwrap_or_default().to_owned(),
+        code: key.tenant.map(str::to_owned),
+        status: TenantStatus::Active,
+        plan: key.plan.map(str::to_owned),
+    };
+    let scopes = key.scopes.iter().map(|scope| (*scope).to_owned()).collect();
+    Rc::new(Record::live(key.id.to_owned(), realm.id.to_owned(), tenant, scopes))
 }

@@ -8,9 +8,11 @@ use std::{
     mem,
 };
 
+use serde_json::Value;
+
 use crate::{
     lease::Grantor,
-    wire::{Cancelled, RefusalCounts, Tally, TallyHour},
+    wire::{Cancelled, RefusalCounts, Tally, TallyHour, UNATTRIBUTED},
 };
 use keyward_core::time::{HOUR, Span, Timestamp};
 
@@ -18,6 +20,9 @@ use keyward_core::time::{HOUR, Span, Timestamp};
 const GATHER: Span = Span::from_ms(1_500);
 /// … and requests admitted under a lease after this time, unless another call takes them along earlier.
 const GATHER_ACCEPTED: Span = Span::from_secs(8);
+/// Refusals that belong to no key gather for at least this time, and at most [`GATHER_ACCEPTED`], in each isolate for another:
+/// somebody who guesses may reach all isolates at once, and all of them tell the same object.
+const GATHER_UNATTRIBUTED: Span = Span::from_secs(4);
 /// After a failure a tally is sent again after this time, which doubles with each failure …
 const RETRY: Span = Span::from_secs(2);
 /// … up to this …
@@ -34,6 +39,9 @@ const CLOCKS_AGREE: Span = Span::from_mins(1);
 const MAX_HOURS: usize = 8;
 /// Most cancelled calls of one tally.
 const MAX_CANCELLED: usize = 256;
+
+/// Most refusals of one tally that are described; a relay's takes those of several.
+const MAX_LATEST: usize = 4;
 
 /// Most keys for which one isolate holds undelivered counts. Counts of further keys are lost.
 const MAX_KEYS: usize = 10_000;
@@ -87,6 +95,7 @@ pub fn take(counts: &mut RefusalCounts, fewer: &RefusalCounts) {
 struct Content {
     hours: Vec<TallyHour>,
     cancelled: Vec<Cancelled>,
+    latest: Vec<Value>,
 }
 
 impl Content {
@@ -149,9 +158,13 @@ impl Undelivered {
 
     /// Requests were refused, the last of them at this moment.
     pub fn refuse(&mut self, refused: &RefusalCounts, at: Timestamp, now: Timestamp) {
+        self.refuse_within(GATHER, refused, at, now);
+    }
+
+    fn refuse_within(&mut self, gather: Span, refused: &RefusalCounts, at: Timestamp, now: Timestamp) {
         if !refused.is_empty() {
             self.gathered.count(at, |hour| add(&mut hour.refused, refused));
-            self.set_due(now + GATHER);
+            self.set_due(now + gather);
         }
     }
 
@@ -172,6 +185,16 @@ impl Undelivered {
         }
         for cancelled in &tally.cancelled {
             self.cancelled(*cancelled, now);
+        }
+        for refusal in &tally.latest {
+            self.describe(|| refusal.clone());
+        }
+    }
+
+    /// Describes a request that was just counted as refused, unless enough of them are.
+    fn describe(&mut self, refusal: impl FnOnce() -> Value) {
+        if !self.gathered.hours.is_empty() && self.gathered.latest.len() < MAX_LATEST {
+            self.gathered.latest.push(refusal());
         }
     }
 
@@ -273,8 +296,8 @@ impl Undelivered {
 
 impl Sent {
     fn tally(&self, empty: Tally) -> Tally {
-        let Content { hours, cancelled } = self.content.clone();
-        Tally { number: self.number, hours, cancelled, ..empty }
+        let Content { hours, cancelled, latest } = self.content.clone();
+        Tally { number: self.number, hours, cancelled, latest, ..empty }
     }
 }
 
@@ -311,9 +334,24 @@ impl Ledger {
         self.with(hash, |undelivered| undelivered.refuse(&BTreeMap::from([(code.to_owned(), 1)]), now, now));
     }
 
+    /// A request was refused that belongs to no key.
+    pub fn refuse_unattributed(&mut self, realm: &str, code: &str, now: Timestamp) {
+        let span = (GATHER_ACCEPTED - GATHER_UNATTRIBUTED).ms();
+        let gather = GATHER_UNATTRIBUTED + Span::from_ms((self.teller >> 1) as i64 % (span + 1));
+        let refused = BTreeMap::from([(format!("{realm} {code}"), 1)]);
+        self.with(UNATTRIBUTED, |undelivered| undelivered.refuse_within(gather, &refused, now, now));
+    }
+
     /// A call's request was not admitted after all.
     pub fn cancelled(&mut self, hash: &str, cancelled: Cancelled, now: Timestamp) {
         self.with(hash, |undelivered| undelivered.cancelled(cancelled, now));
+    }
+
+    /// Describes the request that was counted last as refused under this hash, unless enough of them are.
+    pub fn describe(&mut self, hash: &str, refusal: impl FnOnce() -> Value) {
+        if let Some(undelivered) = self.keys.get_mut(hash) {
+            undelivered.describe(refusal);
+        }
     }
 
     fn with(&mut self, hash: &str, count: impl FnOnce(&mut Undelivered)) {
@@ -359,9 +397,9 @@ impl Ledger {
         begins
     }
 
-    /// The round that began at this moment is over.
+    /// A round is over whose task began at this moment, which may be a little later than the round.
     pub fn ends_round(&mut self, began: Timestamp) {
-        if let Some(index) = self.rounds.iter().position(|other| *other == began) {
+        if let Some(index) = self.rounds.iter().rposition(|other| *other <= began) {
             self.rounds.swap_remove(index);
         }
     }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     tally,
@@ -18,6 +19,9 @@ const GATHER: Span = Span::from_secs(30);
 /// … and this after the last report.
 const BETWEEN_REPORTS: Span = Span::from_mins(5);
 
+/// Most refusals that one report describes.
+const MAX_LATEST: usize = 10;
+
 /// Whether an alarm still rings in time. One that should have rung by now does not, nor one that is farther away than any is
 /// set: then the clock was set.
 pub fn rings(alarm: Option<Timestamp>, now: Timestamp) -> bool {
@@ -31,6 +35,9 @@ pub struct Usage {
     last_used_at: Option<Timestamp>,
     hours: BTreeMap<Timestamp, Hour>,
     last_report: Option<Timestamp>,
+    /// Refusals in detail that the Registry may not have, the latest last.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    latest: Vec<Value>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +91,13 @@ impl Usage {
         }
     }
 
+    /// Takes in refusals in detail. Of more than [`MAX_LATEST`] the earliest are forgotten.
+    pub fn describe(&mut self, refusals: &[Value]) {
+        self.latest.extend_from_slice(refusals);
+        let surplus = self.latest.len().saturating_sub(MAX_LATEST);
+        self.latest.drain(..surplus);
+    }
+
     /// The clock was set back to this moment. What was counted for later hours moves to this one, except for what the Registry
     /// knows of them: it would count twice.
     pub fn set_back(&mut self, now: Timestamp) {
@@ -120,6 +134,7 @@ impl Usage {
             last_used_at: self.last_used_at,
             hours: hours.map(|(time, hour)| hour.total(*time)).collect(),
             sent: Some(now),
+            latest: self.latest.clone(),
         }
     }
 
@@ -127,6 +142,7 @@ impl Usage {
     /// still to be reported. Hours are forgotten once no tally can add to them.
     pub fn reported(&mut self, report: &UsageReport, early: &[Timestamp], now: Timestamp) {
         self.last_report = Some(now);
+        self.latest.retain(|refusal| !report.latest.contains(refusal));
         for sent in report.hours.iter().filter(|sent| !early.contains(&sent.hour)) {
             if let Some(hour) = self.hours.get_mut(&sent.hour) {
                 hour.reported = hour.accepted == sent.accepted && hour.refused == sent.refused;

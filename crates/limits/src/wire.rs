@@ -22,6 +22,10 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 
+/// In place of a key, its hash and its tenant: refusals that belong to no key. They are told through relays to one object of
+/// this name, as a key's are, each as its realm (empty if there is none), a space and its code.
+pub const UNATTRIBUTED: &str = "unattributed";
+
 /// Counts by refusal code: `{"INSUFFICIENT_SCOPE": 3}`.
 pub type RefusalCounts = BTreeMap<String, u64>;
 
@@ -167,6 +171,9 @@ pub struct Tally {
     /// Calls whose request was not admitted after all.
     #[serde(rename = "unused", skip_serializing_if = "Vec::is_empty")]
     pub cancelled: Vec<Cancelled>,
+    /// Some of the requests that were refused, each as the gate describes it: only the Registry reads them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub latest: Vec<Value>,
 }
 
 /// The counts of one hour.
@@ -340,6 +347,9 @@ pub struct UsageReport {
     /// The coordinator's time. `None` from older builds, which do not send an hour again that was early.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Timestamp>,
+    /// The latest refusals that are known in detail.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latest: Vec<Value>,
 }
 
 impl RegistryCall for UsageReport {

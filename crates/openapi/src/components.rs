@@ -30,10 +30,34 @@ pub fn all() -> Value {
             vec![("id", id("key_")), ("status", key_status()), ("expiresAt", nullable(time()))],
             vec![("refusedEverywhereBy", time())],
         ),
-        "UsagePoint": object(vec![
-            ("time", described(time(), "When the hour or day begins.")),
-            ("accepted", count(0)),
-            ("refused", described(dictionary(count(1)), "By the code of the refusal.")),
+        "UsagePoint": object_with(
+            vec![
+                ("time", described(time(), "When the hour or day begins.")),
+                ("accepted", count(0)),
+                ("refused", described(dictionary(count(1)), "By the code of the refusal.")),
+            ],
+            vec![("unattributed", described(dictionary(count(1)), "Refusals that belong to no key."))],
+        ),
+        "Refusal": object(vec![
+            ("time", time()),
+            ("requestId", text()),
+            ("keyId", nullable(text())),
+            ("realm", nullable(text())),
+            ("method", text()),
+            ("route", nullable(text())),
+            ("code", text()),
+            ("status", whole(400, 599)),
+            ("network", nullable(text())),
+        ]),
+        "Route": route(),
+        "Invitation": object(vec![
+            ("id", id("inv_")),
+            ("email", text()),
+            ("role", one_of_enum(&Role::ALL)),
+            ("memberId", described(nullable(id("mem_")), "Whose password is set, if it is a reset.")),
+            ("createdAt", time()),
+            ("createdBy", refer("Actor")),
+            ("expiresAt", time()),
         ]),
         "Link": object(vec![
             ("id", id("link_")),
@@ -81,7 +105,7 @@ fn problem() -> Schema {
 
 fn actor() -> Schema {
     object(vec![
-        ("type", one_of(&["member", "apiKey", "setupToken", "system", "unknown"])),
+        ("type", one_of(&["member", "apiKey", "setupToken", "recoveryToken", "system", "unknown"])),
         ("id", nullable(text())),
         ("email", nullable(text())),
     ])
@@ -169,6 +193,7 @@ fn api_key() -> Schema {
         ("updatedAt", time()),
         ("expiresAt", nullable(time())),
         ("lastUsedAt", nullable(time())),
+        ("pausedAt", nullable(time())),
         ("revokedAt", nullable(time())),
         ("revokeReason", nullable(text())),
         ("rotatedFrom", nullable(id("key_"))),
@@ -217,6 +242,31 @@ fn realm() -> Schema {
     ])
 }
 
+fn route() -> Schema {
+    object(vec![
+        ("realm", text()),
+        ("methods", list(text())),
+        ("path", text()),
+        (
+            "needs",
+            object(vec![
+                ("by", list(one_of(&["key", "publishable", "jwt", "session", "webhook"]))),
+                ("scopes", list(text())),
+                (
+                    "heldBy",
+                    described(dictionary(list(text())), "By which scopes and wildcards each is held."),
+                ),
+                ("plans", list(text())),
+                ("testKeys", one_of(&["all", "read", "none"])),
+                ("sessionId", flag()),
+            ]),
+        ),
+        ("freshnessSeconds", json!({ "type": "number", "minimum": 0 })),
+        ("mayCall", nullable(list(text()))),
+        ("code", nullable(text())),
+    ])
+}
+
 fn audit_entry() -> Schema {
     let mut entry = object(vec![
         ("seq", count(1)),
@@ -242,7 +292,7 @@ fn person() -> Members {
 }
 
 fn member() -> Members {
-    [person(), vec![("createdAt", time())]].concat()
+    [person(), vec![("createdAt", time()), ("lastSeenAt", nullable(time()))]].concat()
 }
 
 fn tenant() -> Schema {

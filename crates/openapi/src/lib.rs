@@ -2,7 +2,7 @@
 //! and for tests.
 //!
 //! It is put together from the Registry's own table of routes, from its enums and bounds, and from the words of
-//! docs/admin-api.md. Only natively: what is served is the file `www/openapi.json`, which `cargo run -p keyward-openapi` prints.
+//! docs/admin-api.md. Only natively: what is served is the file `openapi.json`, which `cargo run -p keyward-openapi` prints.
 
 #![allow(clippy::indexing_slicing, reason = "members are set of objects that were just made")]
 
@@ -105,7 +105,8 @@ fn plain(markdown: &str) -> String {
 
 fn described(route: &AdminRoute, operation: Operation) -> Value {
     let is_open = router::open(route.method, route.path).is_some();
-    let Operation { query, body, can_repeat, can_match, answer: (status, content) } = operation;
+    let Operation { query, body, can_repeat, can_match, answer: (status, content), also, is_lines } =
+        operation;
     let mut parameters: Vec<Value> = Vec::new();
     let mut add = |name: &str, place: &str, schema: Schema| {
         parameters.push(json!({ "name": name, "in": place, "required": place == "path", "schema": schema }));
@@ -127,9 +128,12 @@ fn described(route: &AdminRoute, operation: Operation) -> Value {
     let mut answers = Map::new();
     let mut success = json!({ "description": "Done." });
     if let Some(content) = content {
-        success["content"] = json!({ "application/json": { "schema": content } });
+        let kind = if is_lines { "application/x-ndjson" } else { "application/json" };
+        success["content"] = json!({ kind: { "schema": content } });
     }
-    answers.insert(status.to_string(), success);
+    for status in also.into_iter().chain([status]) {
+        answers.insert(status.to_string(), success.clone());
+    }
     for status in refusals(route, body.is_some()) {
         answers.insert(
             status.to_string(),
@@ -158,6 +162,11 @@ fn described(route: &AdminRoute, operation: Operation) -> Value {
     described
 }
 
+/// Every refusal: those of the Registry, and those with which the gate itself fails.
+fn codes() -> impl Iterator<Item = (u16, &'static str)> {
+    Code::ALL.iter().map(|code| code.facts()).chain([(500, "INTERRUPTED"), (500, "INTERNAL_ERROR")])
+}
+
 /// Name of the answer that refuses with this status.
 fn refused(status: u16) -> String {
     format!("Refused{status}")
@@ -167,13 +176,8 @@ fn refused(status: u16) -> String {
 fn responses() -> Value {
     let mut responses = Map::new();
     // 405 is of no call that is described.
-    for (status, _) in Code::ALL.iter().map(|code| code.facts()).filter(|(status, _)| *status != 405) {
-        let codes: Vec<&str> = Code::ALL
-            .iter()
-            .map(|code| code.facts())
-            .filter(|(of, _)| *of == status)
-            .map(|(_, code)| code)
-            .collect();
+    for (status, _) in codes().filter(|(status, _)| *status != 405) {
+        let codes: Vec<&str> = codes().filter(|(of, _)| *of == status).map(|(_, code)| code).collect();
         responses.insert(
             refused(status),
             json!({
@@ -203,7 +207,7 @@ fn refusals(route: &AdminRoute, has_body: bool) -> Vec<u16> {
         _ => true,
     };
     let mut statuses: Vec<u16> =
-        Code::ALL.iter().map(|code| code.facts().0).filter(|status| of_effect(*status)).collect();
+        codes().map(|(status, _)| status).filter(|status| of_effect(*status)).collect();
     statuses.sort_unstable();
     statuses.dedup();
     statuses

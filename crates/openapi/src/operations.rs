@@ -1,9 +1,14 @@
 //! What each call takes and answers. That there is a row here for each route, and the reverse, a test sees to; what a call does
 //! in words is in docs/admin-api.md, from where it is taken.
 
-use keyward_core::record::{KeyKind, TenantStatus};
+use keyward_core::record::{KeyKind, Mode, TenantStatus};
 use keyward_registry::{
-    keys::{list::MOST_UNUSED_DAYS, rotate::LONGEST_GRACE_S},
+    keys::{
+        bulk::{ACTIONS, MOST_KEYS},
+        filter::MOST_UNUSED_DAYS,
+        list::SORTS,
+        rotate::LONGEST_GRACE_S,
+    },
     principal::Role,
 };
 use serde_json::{Value, json};
@@ -11,8 +16,8 @@ use serde_json::{Value, json};
 use crate::{
     components::{key_name, key_status, optional_settings, own_quotas, scopes},
     schema::{
-        Members, Schema, count, described, flag, line, list, nullable, object, object_with, one_of,
-        one_of_enum, refer, text, text_of_length, time, whole,
+        Members, Schema, count, described, flag, id, line, list, nullable, object, object_with, one_of,
+        one_of_enum, refer, short_list, text, text_of_length, time, whole,
     },
 };
 
@@ -29,6 +34,10 @@ pub struct Operation {
     pub can_match: bool,
     /// Status and content of the answer; `None` has none.
     pub answer: (u16, Option<Schema>),
+    /// Another status with which it answers the same.
+    pub also: Option<u16>,
+    /// Whether the answer is lines of JSON (<https://github.com/ndjson/ndjson-spec>).
+    pub is_lines: bool,
 }
 
 /// A body.
@@ -123,31 +132,35 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         }
         (
             "DELETE",
-            "/session" | "/sessions" | "/sessions/{ses_}" | "/members/{}" | "/members/{}/sessions",
+            "/session"
+            | "/sessions"
+            | "/sessions/{ses_}"
+            | "/members/{}"
+            | "/members/{}/sessions"
+            | "/invitations/{inv_}"
+            | "/tenants/{}/sessions",
         ) => Operation::ends(),
         ("GET", "/sessions" | "/members/{}/sessions") => Operation::pages("sessions", "Session", Vec::new()),
-        ("GET", "/api-keys") => Operation::pages(
-            "apiKeys",
-            "ApiKey",
-            vec![
-                (
-                    "q",
-                    described(
-                        text_of_length(0, 100),
-                        "Looked for in names, tags, ids and the visible parts.",
-                    ),
-                ),
-                ("status", key_status()),
-                ("realm", text()),
-                ("unusedDays", whole(1, MOST_UNUSED_DAYS.into())),
-            ],
-        ),
+        ("GET", "/api-keys") => key_list(),
         ("POST", "/api-keys") => {
             let optional =
                 vec![("realm", text()), ("kind", one_of_enum(&KeyKind::ALL)), ("scopes", scopes())];
             let optional = [optional, optional_settings()].concat();
             let made = Operation::answers(201, created_key()).takes(vec![("name", key_name())], optional);
             Operation { can_repeat: true, ..made }
+        }
+        ("POST", "/api-keys/bulk") => {
+            let actions: Vec<&str> = ACTIONS.iter().map(|(name, _)| *name).collect();
+            let of = vec![
+                ("ids", nullable(short_list(text(), MOST_KEYS))),
+                ("filter", nullable(key_filter())),
+                ("tag", nullable(line(1, 50))),
+                ("expiresAt", nullable(time())),
+            ];
+            bulk_change().takes(vec![("action", one_of(&actions))], [of, bulk_reason()].concat())
+        }
+        ("POST", "/api-keys/bulk-revoke") => {
+            bulk_change().takes(vec![("filter", key_filter())], bulk_reason())
         }
         ("GET", "/api-keys/{key_}") => Operation::answers(200, vec![("apiKey", refer("ApiKey"))]),
         ("PATCH", "/api-keys/{key_}") => {
@@ -169,6 +182,14 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             let rotated = Operation::answers(201, answer).takes(Vec::new(), old);
             Operation { can_match: true, can_repeat: true, ..rotated }
         }
+        ("POST", "/api-keys/{key_}/pause") => {
+            let answer = vec![("apiKey", refer("ApiKey")), ("refusedEverywhereBy", time())];
+            Operation { can_match: true, ..Operation::answers(200, answer).takes(Vec::new(), Vec::new()) }
+        }
+        ("POST", "/api-keys/{key_}/resume") => {
+            let answer = vec![("apiKey", refer("ApiKey")), ("effectiveEverywhereBy", time())];
+            Operation { can_match: true, ..Operation::answers(200, answer).takes(Vec::new(), Vec::new()) }
+        }
         ("GET", "/api-keys/{key_}/usage") => {
             Operation::answers(200, vec![("points", list(refer("UsagePoint")))]).query(vec![
                 ("from", time()),
@@ -176,6 +197,30 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 ("step", one_of(&["1h", "1d"])),
             ])
         }
+        ("GET", "/usage") => {
+            Operation::answers(200, vec![("points", list(refer("UsagePoint")))]).query(vec![
+                ("from", time()),
+                ("to", time()),
+                ("step", one_of(&["1h", "1d"])),
+                ("scope", one_of(&["tenant", "deployment"])),
+            ])
+        }
+        ("GET", "/refusals") => Operation::pages(
+            "refusals",
+            "Refusal",
+            vec![
+                ("keyId", text()),
+                ("requestId", text()),
+                ("code", text()),
+                ("scope", one_of(&["tenant", "deployment"])),
+            ],
+        ),
+        ("GET", "/routes") => Operation::answers(200, vec![("routes", list(refer("Route")))]).query(vec![
+            ("realm", text()),
+            ("keyId", text()),
+            ("scopes", described(text(), "With commas between.")),
+        ]),
+        ("POST", "/explain") => explanation(),
         ("POST", "/links") => Operation::answers(
             201,
             vec![("link", refer("Link")), ("token", text()), ("url", text())],
@@ -184,9 +229,15 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/links/{link_}") => Operation::answers(200, vec![("link", refer("Link"))]),
         ("GET", "/quotas") => Operation::answers(200, vec![("quotas", refer("Quotas"))]),
         ("GET", "/realms") => Operation::answers(200, vec![("realms", list(refer("Realm")))]),
-        ("GET", "/audit") => Operation::pages("entries", "AuditEntry", Vec::new()),
+        ("GET", "/audit") => Operation::pages("entries", "AuditEntry", audit_filters()),
+        ("GET", "/audit/export") => {
+            let lines = described(text(), "An entry a line. `Next-Cursor` is the cursor of the next page.");
+            let cursor = vec![("cursor", text())];
+            Operation { answer: (200, Some(lines)), is_lines: true, ..Operation::default() }
+                .query([cursor, audit_filters()].concat())
+        }
         ("GET", "/audit/verify") => verification(),
-        ("GET", "/members") => Operation::pages("members", "Member", Vec::new()),
+        ("GET", "/members") => Operation::pages("members", "Member", vec![("q", text())]),
         ("POST", "/members") => Operation::answers(201, member())
             .takes(vec![("email", email()), ("role", role()), ("password", password())], Vec::new()),
         ("GET", "/members/{}") => Operation::answers(200, member()),
@@ -197,6 +248,23 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 ("currentPassword", nullable(typed_password())),
             ];
             Operation::answers(200, member()).takes(Vec::new(), fields)
+        }
+        ("POST", "/members/{}/reset") => Operation::answers(201, invited()).takes(Vec::new(), Vec::new()),
+        ("GET", "/invitations") => Operation::pages("invitations", "Invitation", Vec::new()),
+        ("POST", "/invitations") => {
+            Operation::answers(201, invited()).takes(vec![("email", email()), ("role", role())], Vec::new())
+        }
+        ("POST", "/invitations/accept") => {
+            let accepted = Operation::answers(201, member())
+                .takes(vec![("token", text()), ("password", password())], Vec::new());
+            Operation { also: Some(200), ..accepted }
+        }
+        ("POST", "/recover") => {
+            let fields = vec![("token", text()), ("email", email()), ("password", password())];
+            Operation { also: Some(200), ..Operation::answers(201, member()).takes(fields, Vec::new()) }
+        }
+        ("POST", "/tenants/{}/owners") => {
+            Operation::answers(201, invited()).takes(vec![("email", email())], Vec::new())
         }
         ("GET", "/tenants") => Operation::pages("tenants", "Tenant", Vec::new()),
         ("POST", "/tenants") => {
@@ -227,11 +295,111 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
     })
 }
 
+/// What narrows the list of keys.
+fn key_filters() -> Members {
+    vec![
+        ("q", described(text_of_length(0, 100), "Looked for in names, tags, ids and the visible parts.")),
+        ("status", key_status()),
+        ("realm", text()),
+        ("unusedDays", whole(1, MOST_UNUSED_DAYS.into())),
+        ("scope", text()),
+        ("tag", text()),
+        ("createdBy", text()),
+        ("mode", one_of_enum(&Mode::ALL)),
+        ("kind", one_of_enum(&KeyKind::ALL)),
+        ("prefix", text()),
+        ("createdFrom", time()),
+        ("createdTo", time()),
+        ("expiresBefore", time()),
+        ("rotating", one_of(&["true"])),
+    ]
+}
+
+fn key_list() -> Operation {
+    let sorts: Vec<&str> = SORTS.iter().map(|sort| sort.name).collect();
+    let filters = [key_filters(), vec![("sort", one_of(&sorts))]].concat();
+    let answer = object_with(
+        vec![("apiKeys", list(refer("ApiKey"))), ("nextCursor", nullable(text())), ("total", count(0))],
+        vec![("totalIsAtLeast", described(flag(), "Whether there may be more than `total`."))],
+    );
+    Operation { answer: (200, Some(answer)), ..Operation::pages("apiKeys", "ApiKey", filters) }
+}
+
+/// The same in a body.
+fn key_filter() -> Schema {
+    // Numbers and flags may also be written as in a query.
+    let written = |(name, schema)| match name {
+        "unusedDays" | "rotating" => {
+            (name, json!({ "anyOf": [schema, { "type": ["string", "integer", "boolean"] }] }))
+        }
+        _ => (name, schema),
+    };
+    let mut filter = object_with(Vec::new(), key_filters().into_iter().map(written).collect());
+    filter["minProperties"] = 1.into();
+    filter
+}
+
+fn bulk_reason() -> Members {
+    vec![("reason", nullable(line(0, 500))), ("dryRun", nullable(flag()))]
+}
+
+fn bulk_change() -> Operation {
+    let skipped = object(vec![("id", text()), ("why", text())]);
+    let answer = object_with(
+        vec![("count", count(0)), ("ids", list(id("key_"))), ("skipped", list(skipped))],
+        vec![
+            ("total", described(count(0), "How many keys the filter finds.")),
+            ("more", described(flag(), "Whether to repeat the call for the rest.")),
+            ("refusedEverywhereBy", time()),
+            ("effectiveEverywhereBy", time()),
+            ("pendingKeys", count(1)),
+        ],
+    );
+    Operation { answer: (200, Some(answer)), ..Operation::default() }
+}
+
+fn explanation() -> Operation {
+    let maybe = || nullable(text());
+    let answer = vec![
+        ("allowed", flag()),
+        ("status", nullable(whole(400, 599))),
+        ("code", maybe()),
+        ("realm", maybe()),
+        ("route", nullable(object(vec![("methods", list(text())), ("path", text())]))),
+        ("steps", list(object(vec![("step", text()), ("ok", flag()), ("detail", maybe())]))),
+    ];
+    let supposed = vec![
+        ("realm", maybe()),
+        ("host", maybe()),
+        ("keyId", maybe()),
+        ("key", maybe()),
+        ("address", maybe()),
+        ("origin", maybe()),
+        ("sessionId", maybe()),
+    ];
+    Operation::answers(200, answer).takes(vec![("method", text()), ("path", text())], supposed)
+}
+
+fn audit_filters() -> Members {
+    vec![
+        ("actor", text()),
+        ("action", text()),
+        ("object", text()),
+        ("from", time()),
+        ("to", time()),
+        ("order", one_of(&["asc", "desc"])),
+    ]
+}
+
+fn invited() -> Members {
+    vec![("invitation", refer("Invitation")), ("token", text()), ("url", text())]
+}
+
 fn verification() -> Operation {
     let checkpoint: Value =
         json!({ "type": "object", "required": ["seq"], "properties": { "seq": count(1) } });
     let answer = object_with(
-        vec![("ok", flag()), ("entries", count(0)), ("lastHash", text())],
+        vec![("ok", flag()), ("entries", count(0)), ("total", count(0)), ("lastHash", text())],
         vec![
             ("brokenAt", described(count(1), "The first entry that does not fit.")),
             ("next", described(count(1), "Where the rest begins.")),

@@ -13,8 +13,8 @@ fn every_route_is_described_in_the_file_and_in_words() {
 #[test]
 fn the_file_in_the_project_is_the_one_that_is_printed() {
     assert!(
-        include_str!("../../../www/openapi.json") == text(),
-        "renew it: cargo run -p keyward-openapi > www/openapi.json"
+        include_str!("../../../openapi.json") == text(),
+        "renew it: cargo run -p keyward-openapi > openapi.json"
     );
 }
 

@@ -32,6 +32,9 @@ pub struct AdminCall {
     /// `User-Agent`, as far as it is kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<String>,
+    /// The origin that it was sent to, `https://gate.example.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
     /// For the answer and the audit.
     pub request_id: String,
 }

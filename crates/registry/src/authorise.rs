@@ -1,5 +1,5 @@
 //! What is done only by whoever may do it. It is first described: an [`Act`]. What writes it takes it [`Authorised`],
-//! which only [`RequestContext::authorise`] makes. What each act asks for: [`crate::guard`].
+//! which only [`RequestContext`] makes. What each act asks for: [`crate::guard`].
 
 use std::ops::Deref;
 
@@ -25,6 +25,13 @@ pub trait Act {
     fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError>;
 }
 
+/// What was made for one act, and shows by itself that it may be done.
+pub trait Proof<T> {
+    /// # Errors
+    /// FORBIDDEN
+    fn require_for(&self, act: &T) -> Result<(), ApiError>;
+}
+
 impl RequestContext<'_> {
     /// The act, if the principal may do it.
     ///
@@ -32,6 +39,15 @@ impl RequestContext<'_> {
     /// FORBIDDEN, STEP_UP_REQUIRED
     pub fn authorise<T: Act>(&self, principal: &Principal, act: T) -> Result<Authorised<T>, ApiError> {
         act.require(self, principal)?;
+        Ok(Authorised(act))
+    }
+
+    /// The act, if what was shown was made for it.
+    ///
+    /// # Errors
+    /// FORBIDDEN
+    pub fn authorise_by<T>(&self, proof: &impl Proof<T>, act: T) -> Result<Authorised<T>, ApiError> {
+        proof.require_for(&act)?;
         Ok(Authorised(act))
     }
 

@@ -38,6 +38,8 @@ pub struct Deployment<'a> {
     pub secrets: &'a Secrets,
     /// `KEYWARD_SETUP_TOKEN`, if it is set.
     pub setup_token: Option<&'a Secret>,
+    /// `KEYWARD_RECOVERY_TOKEN`, if it is set.
+    pub recovery_token: Option<&'a Secret>,
 }
 
 impl Publisher {
@@ -129,9 +131,9 @@ impl Publisher {
         entropy: &mut dyn Entropy,
         end: Timestamp,
     ) -> Outcome {
-        let Deployment { secrets, setup_token } = deployment;
+        let Deployment { secrets, setup_token, recovery_token } = deployment;
         let (db, policy) = (self.platform.db(), self.platform.policy());
-        let registry = Registry { db, policy, secrets, setup_token, memory: &self.memory };
+        let registry = Registry { db, policy, secrets, setup_token, recovery_token, memory: &self.memory };
         let mut state = CallState::default();
         loop {
             match registry.handle(call, &state, self.platform.now(), entropy) {

@@ -25,6 +25,7 @@ pub struct RequestContext<'a> {
     pub(super) policy: &'static Policy,
     pub(super) secrets: &'a Secrets,
     pub(super) setup_token: Option<&'a Secret>,
+    pub(super) recovery_token: Option<&'a Secret>,
     pub(super) memory: &'a Memory,
     pub(super) call: &'a AdminCall,
     pub(super) state: &'a CallState,

@@ -16,11 +16,11 @@ pub enum Cost {
     Verifies,
     /// With a filter, it goes through all of a tenant's keys.
     MaySearch,
-    /// It counts all of a tenant's keys and links, or goes through the usage of years.
+    /// It counts all of a tenant's keys and links, goes through the usage of years, or reads a thousand entries.
     Counts,
     /// It counts the keys, in an index, beside what it does.
     CountsKeys,
-    /// It changes all of a tenant's keys.
+    /// It changes all of a tenant's keys, or a hundred.
     ChangesAll,
 }
 

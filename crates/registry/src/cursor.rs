@@ -15,25 +15,42 @@ use crate::{
 };
 
 const PURPOSE: &str = "keyward cursor 1";
-const POSITION_BYTES: usize = 8;
+const NUMBER_BYTES: usize = 8;
 const MAC_BYTES: usize = 16;
 
+/// A place in a list: what the row has there by which the list is sorted, if that is not its number, and its number.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position {
+    /// The row's number, which no two rows share.
+    pub number: i64,
+    /// The value, as text.
+    pub value: String,
+}
+
+impl From<i64> for Position {
+    fn from(number: i64) -> Self {
+        Self { number, value: String::new() }
+    }
+}
+
 /// The cursor for what comes after `position` in this list of this tenant.
-pub fn encode(secrets: &Secrets, list: &str, tenant_id: &str, position: i64) -> String {
-    let position = position.to_be_bytes();
-    let mac = secrets.mac(PURPOSE, &parts(list, tenant_id, &position));
-    let bytes: Vec<u8> = position.iter().chain(mac.iter().take(MAC_BYTES)).copied().collect();
+pub fn encode(secrets: &Secrets, list: &str, tenant_id: &str, position: &Position) -> String {
+    let mut bytes = position.number.to_be_bytes().to_vec();
+    bytes.extend(position.value.as_bytes());
+    let mac = secrets.mac(PURPOSE, &parts(list, tenant_id, &bytes));
+    bytes.extend(mac.iter().take(MAC_BYTES));
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// The position of a cursor that was handed out by [`encode`]; `None` for any other text.
-pub fn decode(secrets: &Secrets, list: &str, tenant_id: &str, cursor: &str) -> Option<i64> {
+pub fn decode(secrets: &Secrets, list: &str, tenant_id: &str, cursor: &str) -> Option<Position> {
     let bytes = URL_SAFE_NO_PAD.decode(cursor).ok()?;
-    let (position, mac) = bytes.split_first_chunk::<POSITION_BYTES>()?;
+    let (position, mac) = bytes.split_last_chunk::<MAC_BYTES>()?;
     let known = secrets
         .macs(PURPOSE, &parts(list, tenant_id, position))
         .any(|expected| expected.get(..MAC_BYTES).is_some_and(|expected| bool::from(expected.ct_eq(mac))));
-    known.then(|| i64::from_be_bytes(*position))
+    let (number, value) = position.split_first_chunk::<NUMBER_BYTES>().filter(|_| known)?;
+    Some(Position { number: i64::from_be_bytes(*number), value: String::from_utf8(value.to_vec()).ok()? })
 }
 
 fn parts<'a>(list: &'a str, tenant_id: &'a str, position: &'a [u8]) -> [&'a [u8]; 5] {
@@ -46,9 +63,11 @@ const MOST_ROWS: u32 = 100;
 const USUAL_ROWS: u32 = 50;
 
 /// A row, and its position in its list.
-struct Positioned<T> {
-    position: i64,
-    row: T,
+pub struct Positioned<T> {
+    /// Its position.
+    pub position: i64,
+    /// The row.
+    pub row: T,
 }
 
 impl<T: FromRow> FromRow for Positioned<T> {
@@ -61,9 +80,10 @@ impl<T: FromRow> FromRow for Positioned<T> {
 pub struct Page<'a> {
     list: &'static str,
     tenant_id: &'a str,
-    limit: u32,
+    /// Most rows of it.
+    pub limit: u32,
     /// The position after which it begins; `None` for the list's first page.
-    pub after: Option<i64>,
+    pub after: Option<Position>,
 }
 
 impl RequestContext<'_> {
@@ -99,14 +119,20 @@ impl RequestContext<'_> {
         let page = self.page(list, tenant_id, &mut query);
         query.finish()?;
         let mut values = values.to_vec();
-        values.extend([page.after.unwrap_or(beginning).into(), page.rows().into()]);
+        values
+            .extend([page.after.as_ref().map_or(beginning, |after| after.number).into(), page.rows().into()]);
         let rows = sql::query::<Positioned<T>>(self.db, statement, &values)?;
-        let (rows, next) = page.cut(self.secrets, rows, |row| row.position);
+        let (rows, next) = page.cut(self.secrets, rows, |row| row.position.into());
         Ok((rows.into_iter().map(|row| row.row).collect(), next))
     }
 }
 
 impl Page<'_> {
+    /// The number after which it begins, in a list that is sorted by numbers.
+    pub fn after_number(&self) -> Option<i64> {
+        self.after.as_ref().map(|after| after.number)
+    }
+
     /// How many rows to read: the one more than is shown only says whether there is a next page.
     pub fn rows(&self) -> u32 {
         self.limit + 1
@@ -117,12 +143,12 @@ impl Page<'_> {
         &self,
         secrets: &Secrets,
         mut rows: Vec<T>,
-        position: impl Fn(&T) -> i64,
+        position: impl Fn(&T) -> Position,
     ) -> (Vec<T>, Option<String>) {
         let more = rows.len() > self.limit as usize;
         rows.truncate(self.limit as usize);
         let last = rows.last().filter(|_| more);
-        let next = last.map(|row| encode(secrets, self.list, self.tenant_id, position(row)));
+        let next = last.map(|row| encode(secrets, self.list, self.tenant_id, &position(row)));
         (rows, next)
     }
 }

@@ -37,6 +37,8 @@ pub struct Registry<'a> {
     pub secrets: &'a Secrets,
     /// `KEYWARD_SETUP_TOKEN`, if it is set.
     pub setup_token: Option<&'a Secret>,
+    /// `KEYWARD_RECOVERY_TOKEN`, if it is set.
+    pub recovery_token: Option<&'a Secret>,
     /// What the object remembers.
     pub memory: &'a Memory,
 }
@@ -109,6 +111,7 @@ impl Registry<'_> {
             policy: self.policy,
             secrets: self.secrets,
             setup_token: self.setup_token,
+            recovery_token: self.recovery_token,
             memory: self.memory,
             call,
             state,

@@ -6,7 +6,7 @@ use keyward_core::record::TenantStatus;
 use keyward_policy::{KeyAction, Realm};
 
 use crate::{
-    authorise::Act,
+    authorise::{Act, Proof},
     context::RequestContext,
     error::{ApiError, Code},
     keys::{
@@ -15,9 +15,12 @@ use crate::{
         new_key::NewKey,
     },
     links::NewLink,
-    members::membership::Membership,
-    principal::Principal,
-    tenants::store::Revision,
+    members::{
+        invitation::{Invitation, NewInvitation},
+        membership::Membership,
+    },
+    principal::{Principal, Role},
+    tenants::{store::Revision, tenant::Tenant},
 };
 
 /// A key begins to exist, be it made or by rotation.
@@ -36,7 +39,14 @@ impl Act for Change<'_> {
     fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
         let Some(realm) = context.policy.realm(&self.key.realm) else { return Ok(()) };
         match self.ending {
-            Ending::Revoked { .. } => return context.require_action(realm, KeyAction::Revoke, principal),
+            Ending::Revoked { .. } | Ending::Paused => {
+                return context.require_action(realm, KeyAction::Revoke, principal);
+            }
+            // As if it were made now: whoever paused it may have had a reason.
+            Ending::Resumed => {
+                context.require_action(realm, KeyAction::Create, principal)?;
+                return require_for_scopes(context, principal, realm, &self.key.settings.scopes);
+            }
             Ending::At(at) => {
                 let sooner = self.key.settings.expires_at.is_none_or(|own| at < own);
                 return if sooner {
@@ -120,6 +130,41 @@ impl Act for Membership<'_> {
             member.require_operator()?
         }
         if context.policy.admin.step_up_roles { member.require_fresh_password(context.now) } else { Ok(()) }
+    }
+}
+
+/// A link for somebody who joins, or who gets another password: it asks for the same as doing that.
+impl Act for NewInvitation<'_> {
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
+        let tenant_id = &self.invitation.tenant_id;
+        Membership { tenant_id, before: None, after: None, typed_in: None }.require(context, principal)
+    }
+}
+
+/// What was made for one thing, and proves by itself that it may be done.
+pub enum Shown<'a> {
+    /// A link that still works: for whom it says.
+    Invitation(&'a Invitation),
+    /// The recovery token, of the operator's tenant: for its owners.
+    RecoveryToken(&'a Tenant),
+}
+
+impl<'a> Proof<Membership<'a>> for Shown<'_> {
+    fn require_for(&self, becomes: &Membership<'a>) -> Result<(), ApiError> {
+        let Membership { tenant_id, before, after, .. } = *becomes;
+        let is_for = after.is_some_and(|after| match self {
+            Self::Invitation(invitation) => {
+                let role = before.map_or(invitation.role, |before| before.role);
+                tenant_id == invitation.tenant_id
+                    && before.map(|before| &before.id) == invitation.member_id.as_ref()
+                    && after.email == before.map_or(&invitation.email, |before| &before.email).as_str()
+                    && after.role == role
+            }
+            Self::RecoveryToken(tenant) => {
+                tenant.operator && tenant_id == tenant.id && after.role == Role::Owner
+            }
+        });
+        if is_for { Ok(()) } else { Err(ApiError::new(Code::Forbidden, "This is for something else.")) }
     }
 }
 

@@ -177,6 +177,26 @@ impl Input {
         self.optional(field, parse)
     }
 
+    /// Reads a field that is an object with no other fields than these. Numbers and flags in it are read as in a query.
+    pub fn object<T>(&mut self, field: &str, known: &[&str], read: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let as_in_query = |value: &Value| match value {
+            Value::Number(_) | Value::Bool(_) => Value::String(value.to_string()),
+            other => other.clone(),
+        };
+        let object = self.optional(field, |value| {
+            let object = value.as_object().map(|object| {
+                object.iter().map(|(name, value)| (name.clone(), as_in_query(value))).collect::<Map<_, _>>()
+            });
+            object.map_or_else(|| invalid("must be an object"), Ok)
+        })?;
+        let mut inner = Self::known(object, known, "field");
+        let whole = read(&mut inner);
+        for FieldError { field: below, message } in inner.errors.0 {
+            self.refuse(&format!("{field}.{below}"), message);
+        }
+        Some(whole)
+    }
+
     /// Ends the reading.
     ///
     /// # Errors

@@ -23,6 +23,8 @@ pub struct ObjectContext<'a> {
     pub secrets: Result<Rc<Secrets>, NoSecret>,
     /// `KEYWARD_SETUP_TOKEN`, if it is set.
     pub setup_token: Option<&'a Secret>,
+    /// `KEYWARD_RECOVERY_TOKEN`, if it is set.
+    pub recovery_token: Option<&'a Secret>,
     /// Randomness.
     pub entropy: &'a mut dyn Entropy,
 }
@@ -52,21 +54,21 @@ impl Publisher {
         body: &'a str,
         context: ObjectContext<'a>,
     ) -> LocalBoxFuture<'a, Result<Option<String>, ObjectError>> {
-        let ObjectContext { secrets, setup_token, entropy } = context;
+        let ObjectContext { secrets, setup_token, recovery_token, entropy } = context;
         async move {
             let answer = match path {
                 AdminCall::PATH => {
                     let call = keyward_json::from_str(body)?;
                     let reply = match secrets {
                         Ok(secrets) => {
-                            let deployment = Deployment { secrets: &secrets, setup_token };
+                            let deployment = Deployment { secrets: &secrets, setup_token, recovery_token };
                             self.answer(&call, deployment, entropy).await
                         }
                         Err(missing) => ApiError::from(missing).reply(&call.request_id),
                     };
                     serde_json::to_string(&reply)?
                 }
-                GetHealth::PATH => serde_json::to_string(&self.health(setup_token).await)?,
+                GetHealth::PATH => serde_json::to_string(&self.health(setup_token, recovery_token).await)?,
                 Redeem::PATH => {
                     self.open().await?;
                     let (db, policy, now) = (self.platform.db(), self.platform.policy(), self.platform.now());
@@ -84,14 +86,15 @@ impl Publisher {
         .boxed_local()
     }
 
-    /// What is wrong with the object and with the set-up token.
-    async fn health(&self, setup_token: Option<&Secret>) -> RegistryHealth {
+    /// What is wrong with the object, and with the tokens of set-up and recovery.
+    async fn health(&self, setup_token: Option<&Secret>, recovery_token: Option<&Secret>) -> RegistryHealth {
         // An object that is open reads its database here, and nowhere before.
         let (has_owner, fault) = match self.has_owner().await {
             Ok(has_owner) => (has_owner, None),
             Err(error) => (true, Some(error.to_string())),
         };
-        let set_up = setup_token::set_up_fault(has_owner, setup_token).err();
+        let recovery = setup_token::recovery_fault(recovery_token).err();
+        let set_up = setup_token::set_up_fault(has_owner, setup_token).err().or(recovery);
         RegistryHealth { fault, set_up: set_up.map(|error| error.to_string()) }
     }
 

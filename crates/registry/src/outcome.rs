@@ -30,6 +30,8 @@ pub struct Outcome {
     status: u16,
     headers: Vec<(String, String)>,
     body: Option<Value>,
+    /// A body that is no JSON.
+    text: Option<String>,
     refusal: Option<ApiError>,
     promise: Option<Promise>,
     allow_partial: bool,
@@ -47,6 +49,7 @@ impl Outcome {
             status,
             headers: Vec::new(),
             body,
+            text: None,
             refusal: None,
             promise: None,
             allow_partial: false,
@@ -59,6 +62,11 @@ impl Outcome {
     /// 200
     pub fn ok(body: Value) -> Self {
         Self::new(200, Some(body))
+    }
+
+    /// 200, with text of this type.
+    pub fn text(content_type: &str, text: String) -> Self {
+        Self { text: Some(text), ..Self::new(200, None) }.header("Content-Type", content_type)
     }
 
     /// 201, with the new resource's location (RFC 9110, 15.3.2).
@@ -193,7 +201,7 @@ impl Outcome {
         if body.is_some() {
             headers.insert(0, ("Content-Type".to_owned(), "application/json".to_owned()));
         }
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
+        let body = body.map(|body| body.to_string()).or(self.text).unwrap_or_default();
         AdminReply { status: self.status, headers, body }
     }
 }

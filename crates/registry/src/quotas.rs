@@ -27,7 +27,7 @@ const TOLD_AT: [u64; 2] = [95, 80];
 /// What a tenant may have a limited number of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quota {
-    /// Keys that are neither revoked nor expired.
+    /// Keys that are neither revoked nor expired, and those that are paused.
     Keys,
     /// Keys that are.
     EndedKeys,
@@ -35,7 +35,7 @@ pub enum Quota {
     KeyBytes,
     /// Links that are neither used nor expired.
     Links,
-    /// Members.
+    /// Members, and invitations that may still be used.
     Members,
     /// Requests with an `Idempotency-Key` that are remembered.
     IdempotencyKeys,
@@ -73,7 +73,7 @@ impl Quota {
                 "Set less on them; ended ones give way, some with each call",
             ),
             Self::Links => ("links", "links that are neither used nor expired", "Wait until some are"),
-            Self::Members => ("members", "members", "Remove some"),
+            Self::Members => ("members", "members and open invitations", "Remove some"),
             Self::IdempotencyKeys => (
                 "idempotencyKeys",
                 "requests with an Idempotency-Key within 24 hours",
@@ -149,7 +149,7 @@ impl Used {
 const COUNTS: &str = "SELECT expired, expired_bytes, keys AS total, revoked, bytes, revoked_bytes, kept
     FROM tenant_counts, (
         SELECT COUNT(*) AS expired, COALESCE(SUM(bytes), 0) AS expired_bytes FROM keys INDEXED BY keys_by_end
-        WHERE tenant_id = ? AND status = 'ACTIVE' AND expires_at <= ?
+        WHERE tenant_id = ? AND status = 'ACTIVE' AND expires_at > 0 AND expires_at <= ?
     ) WHERE tenant_id = ?";
 
 /// Remembered requests of a tenant, without those that are as old as this.
@@ -176,7 +176,11 @@ pub fn used(db: &dyn Sql, tenant_id: &str, quota: Quota, now: Timestamp) -> Resu
                 "SELECT COUNT(*) FROM links WHERE tenant_id = ? AND used_at IS NULL AND expires_at > ?";
             count(open, &[tenant(), now.into()])
         }
-        Quota::Members => count("SELECT COUNT(*) FROM members WHERE tenant_id = ?", &[tenant()]),
+        Quota::Members => {
+            let invited = "SELECT (SELECT COUNT(*) FROM members WHERE tenant_id = ?) + COUNT(*)
+                FROM invitations WHERE tenant_id = ? AND member_id IS NULL AND expires_at > ?";
+            count(invited, &[tenant(), tenant(), now.into()])
+        }
         Quota::IdempotencyKeys => count(REQUESTS, &[(now - idempotency::LIFE).into(), tenant()]),
         Quota::AuditEntries => audit::entries(db, tenant_id),
     }

@@ -8,11 +8,12 @@ use crate::{
     effect::Effect::{self, Admits, Ends, Grows, Helps, Makes, Reads},
     error::{ApiError, Code},
     handler::{HandlerError, HandlerResult},
-    keys, links, members,
+    keys, links,
+    members::{self, invitations},
     principal::{self, Member, Principal, Right},
-    quotas,
+    questions, quotas,
     rates::Weight,
-    realms, sessions, setup, tenants, usage,
+    realms, recovery, sessions, setup, tenants, usage,
 };
 
 /// A route of the admin API. Whatever depends on the route of a call is a column here, so that a new route says all of it.
@@ -40,6 +41,8 @@ enum Handler {
     EvenInactive(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
     /// Whoever has the right: a member by role, an API key by scope.
     With(Right, fn(&mut RequestContext<'_>, &Principal, &str) -> HandlerResult),
+    /// Whoever may read. What it returns is a question, which the gate answers.
+    Asks(fn(&mut RequestContext<'_>, &Principal, &str) -> HandlerResult),
     /// An owner of the tenant; never an API key.
     Owner(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
 }
@@ -51,6 +54,10 @@ pub enum Open {
     SetUp,
     /// Its body holds a password.
     SignIn,
+    /// Its body holds the token of a one-time link.
+    Accept,
+    /// Its body holds the recovery token.
+    Recover,
 }
 
 const fn route(
@@ -66,6 +73,7 @@ const fn route(
 /// Every route of the admin API.
 pub const ROUTES: &[AdminRoute] = &[
     route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
+    route("POST", "/recover", Admits, One, Handler::Open(Open::Recover, recovery::recover)),
     route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::sign_in::sign_in)),
     route("GET", "/session", Reads, One, Handler::Member(sessions::sign_in::show)),
     route("DELETE", "/session", Ends, One, Handler::EvenInactive(sessions::sign_in::sign_out)),
@@ -75,9 +83,13 @@ pub const ROUTES: &[AdminRoute] = &[
     route("DELETE", "/sessions/{ses_}", Ends, One, Handler::Member(sessions::list::end)),
     route("GET", "/api-keys", Reads, MaySearch, Handler::With(Right::Read, keys::list::list)),
     route("POST", "/api-keys", Makes, CountsKeys, Handler::With(Right::Write, keys::create::create)),
+    route("POST", "/api-keys/bulk", Grows, ChangesAll, Handler::With(Right::Write, keys::bulk::change)),
+    route("POST", "/api-keys/bulk-revoke", Ends, ChangesAll, Handler::With(Right::Write, keys::bulk::revoke)),
     route("GET", "/api-keys/{key_}", Reads, One, Handler::With(Right::Read, keys::list::show)),
     route("PATCH", "/api-keys/{key_}", Grows, One, Handler::With(Right::Write, keys::edit::edit)),
     route("POST", "/api-keys/{key_}/revoke", Ends, One, Handler::With(Right::Write, keys::edit::revoke)),
+    route("POST", "/api-keys/{key_}/pause", Helps, One, Handler::With(Right::Write, keys::edit::pause)),
+    route("POST", "/api-keys/{key_}/resume", Grows, One, Handler::With(Right::Write, keys::edit::resume)),
     route(
         "POST",
         "/api-keys/{key_}/rotate",
@@ -86,23 +98,47 @@ pub const ROUTES: &[AdminRoute] = &[
         Handler::With(Right::Write, keys::rotate::rotate),
     ),
     route("GET", "/api-keys/{key_}/usage", Reads, Counts, Handler::With(Right::Read, usage::points::show)),
+    route("GET", "/usage", Reads, Counts, Handler::With(Right::Read, usage::points::show_all)),
+    route("GET", "/refusals", Reads, One, Handler::With(Right::Read, usage::refusals::list)),
     route("POST", "/links", Grows, One, Handler::With(Right::Links, links::issue)),
     route("GET", "/links/{link_}", Reads, One, Handler::With(Right::Links, links::show)),
     route("GET", "/quotas", Reads, Counts, Handler::With(Right::Read, quotas::show)),
     route("GET", "/realms", Reads, One, Handler::With(Right::Read, realms::list)),
+    route("GET", "/routes", Reads, One, Handler::Asks(questions::routes)),
+    route("POST", "/explain", Reads, One, Handler::Asks(questions::explain)),
     route("GET", "/audit", Reads, One, Handler::With(Right::Read, audit::list::list)),
+    route("GET", "/audit/export", Reads, Counts, Handler::With(Right::Read, audit::list::export)),
     route("GET", "/audit/verify", Reads, Verifies, Handler::With(Right::Read, audit::list::verify)),
-    route("GET", "/members", Reads, One, Handler::With(Right::Read, members::handlers::list)),
+    route("GET", "/members", Reads, MaySearch, Handler::With(Right::Read, members::handlers::list)),
     route("POST", "/members", Grows, Derives, Handler::Owner(members::handlers::add)),
     route("GET", "/members/{}", Reads, One, Handler::With(Right::Read, members::handlers::show)),
     route("PATCH", "/members/{}", Helps, Derives, Handler::Member(members::handlers::edit)),
     route("DELETE", "/members/{}", Ends, One, Handler::Owner(members::handlers::remove)),
     route("GET", "/members/{}/sessions", Reads, One, Handler::Owner(sessions::list::list_of_member)),
     route("DELETE", "/members/{}/sessions", Ends, One, Handler::Owner(sessions::list::end_of_member)),
+    route("POST", "/members/{}/reset", Helps, One, Handler::Owner(invitations::reset)),
+    route("GET", "/invitations", Reads, One, Handler::With(Right::Read, invitations::list)),
+    route("POST", "/invitations", Grows, One, Handler::Owner(invitations::create)),
+    route("POST", "/invitations/accept", Admits, One, Handler::Open(Open::Accept, invitations::accept)),
+    route("DELETE", "/invitations/{inv_}", Ends, One, Handler::Owner(invitations::end)),
     route("GET", "/tenants", Reads, One, Handler::With(Right::Tenants, tenants::handlers::list)),
     route("POST", "/tenants", Grows, Derives, Handler::With(Right::Tenants, tenants::handlers::add)),
     route("GET", "/tenants/{}", Reads, Counts, Handler::With(Right::Tenants, tenants::handlers::show)),
     route("PATCH", "/tenants/{}", Admits, ChangesAll, Handler::With(Right::Tenants, tenants::handlers::edit)),
+    route(
+        "POST",
+        "/tenants/{}/owners",
+        Admits,
+        One,
+        Handler::With(Right::Tenants, tenants::handlers::add_owner),
+    ),
+    route(
+        "DELETE",
+        "/tenants/{}/sessions",
+        Ends,
+        One,
+        Handler::With(Right::Tenants, tenants::handlers::end_sessions),
+    ),
 ];
 
 /// The route of a call, and the parameter in its path, if it has one.
@@ -141,6 +177,11 @@ pub fn open(method: &str, path: &str) -> Option<Open> {
     }
 }
 
+/// Whether what the Registry answers to a call is a question to the gate.
+pub fn asks_gate(method: &str, path: &str) -> bool {
+    find(method, path).is_ok_and(|found| matches!(found.route.handler, Handler::Asks(_)))
+}
+
 impl RequestContext<'_> {
     /// Authenticates, checks the right to call the route, and runs its handler.
     pub fn run(&mut self, Found { route, id }: Found<'_>) -> HandlerResult {
@@ -156,12 +197,8 @@ impl RequestContext<'_> {
                 self.require_space_for(&member.tenant, effect)?;
                 run(self, &member, id)
             }
-            Handler::With(right, run) => {
-                let principal = self.caller(route, |principal| principal.require(right).is_ok())?;
-                principal.require(right)?;
-                self.require_space_for(principal.tenant(), effect)?;
-                run(self, &principal, id)
-            }
+            Handler::With(right, run) => self.run_with(right, run, route, id),
+            Handler::Asks(run) => self.run_with(Right::Read, run, route, id),
             Handler::Owner(run) => {
                 let entitled = |member: &Member| member.require_owner().is_ok();
                 let otherwise = "Managing members is for owners who have signed in.";
@@ -171,6 +208,19 @@ impl RequestContext<'_> {
                 run(self, &member, id)
             }
         }
+    }
+
+    fn run_with(
+        &mut self,
+        right: Right,
+        run: fn(&mut Self, &Principal, &str) -> HandlerResult,
+        route: &AdminRoute,
+        id: &str,
+    ) -> HandlerResult {
+        let principal = self.caller(route, |principal| principal.require(right).is_ok())?;
+        principal.require(right)?;
+        self.require_space_for(principal.tenant(), route.effect)?;
+        run(self, &principal, id)
     }
 
     /// Who calls, unless that is too often. `entitled`: whether it has the right to.

@@ -185,6 +185,166 @@ pub const ADDITIONS: &[Addition] = &[
         WHERE tenant_id = OLD.tenant_id; END
 ",
     },
+    // An older build takes a paused key for one that expired long ago, the first that it would remove. A label is `t` and a
+    // tag, `s`, the realm, a space and a scope as it is held, or `c` and the id of who made the key.
+    Addition {
+        name: "keys that are paused, filtered and sorted",
+        statements: "
+    ALTER TABLE keys ADD COLUMN paused_at INTEGER;
+    ALTER TABLE keys ADD COLUMN paused_expiry INTEGER;
+    CREATE TRIGGER keys_kept BEFORE DELETE ON keys WHEN OLD.status = 'ACTIVE' AND OLD.expires_at = 0 BEGIN
+        SELECT RAISE(IGNORE); END;
+    ALTER TABLE keys ADD COLUMN used_at INTEGER GENERATED ALWAYS AS (COALESCE(last_used_at, 0)) VIRTUAL;
+    ALTER TABLE keys ADD COLUMN ends_at INTEGER
+        GENERATED ALWAYS AS (COALESCE(paused_expiry, NULLIF(expires_at, 0), 9007199254740991)) VIRTUAL;
+    ALTER TABLE keys ADD COLUMN sort_name TEXT
+        GENERATED ALWAYS AS (substr(search, 1, min(40, instr(search || char(10), char(10)) - 1))) VIRTUAL;
+    CREATE INDEX keys_by_use ON keys (tenant_id, used_at);
+    CREATE INDEX keys_by_expiry ON keys (tenant_id, ends_at);
+    CREATE INDEX keys_by_name ON keys (tenant_id, sort_name);
+    CREATE INDEX keys_to_filter ON keys
+        (tenant_id, number, status, realm, kind, mode, expires_at, ends_at, used_at, created_at, sort_name);
+    CREATE INDEX keys_rotated ON keys (tenant_id, rotated_to) WHERE rotated_to IS NOT NULL AND status = 'ACTIVE';
+    CREATE TABLE key_labels (
+        tenant_id TEXT NOT NULL,
+        label TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, label, number)
+    ) STRICT, WITHOUT ROWID;
+    INSERT OR IGNORE INTO key_labels
+        SELECT tenant_id, 't' || value, number FROM keys, json_each(tags)
+        UNION ALL SELECT tenant_id, 's' || realm || ' ' || value, number FROM keys, json_each(scopes)
+        UNION ALL SELECT tenant_id, 'c' || json_extract(created_by, '$.id'), number FROM keys
+            WHERE json_extract(created_by, '$.id') IS NOT NULL;
+    CREATE TRIGGER keys_labelled AFTER INSERT ON keys BEGIN
+        INSERT OR IGNORE INTO key_labels
+            SELECT NEW.tenant_id, 't' || value, NEW.number FROM json_each(NEW.tags)
+            UNION ALL SELECT NEW.tenant_id, 's' || NEW.realm || ' ' || value, NEW.number FROM json_each(NEW.scopes)
+            UNION ALL SELECT NEW.tenant_id, 'c' || json_extract(NEW.created_by, '$.id'), NEW.number
+                WHERE json_extract(NEW.created_by, '$.id') IS NOT NULL; END;
+    CREATE TRIGGER keys_relabelled AFTER UPDATE OF tags, scopes ON keys
+        WHEN NEW.tags <> OLD.tags OR NEW.scopes <> OLD.scopes BEGIN
+        DELETE FROM key_labels WHERE tenant_id = OLD.tenant_id AND number = OLD.number AND label IN (
+            SELECT 't' || value FROM json_each(OLD.tags)
+            UNION ALL SELECT 's' || OLD.realm || ' ' || value FROM json_each(OLD.scopes)); INSERT OR IGNORE INTO key_labels
+            SELECT NEW.tenant_id, 't' || value, NEW.number FROM json_each(NEW.tags)
+            UNION ALL SELECT NEW.tenant_id, 's' || NEW.realm || ' ' || value, NEW.number FROM json_each(NEW.scopes); END;
+    CREATE TRIGGER keys_unlabelled AFTER DELETE ON keys BEGIN
+        DELETE FROM key_labels WHERE tenant_id = OLD.tenant_id AND number = OLD.number AND label IN (
+            SELECT 't' || value FROM json_each(OLD.tags)
+            UNION ALL SELECT 's' || OLD.realm || ' ' || value FROM json_each(OLD.scopes)
+            UNION ALL SELECT 'c' || json_extract(OLD.created_by, '$.id')); END
+",
+    },
+    // Of an entry that is no JSON nothing is found, and no statement fails: a chain that was tampered with has to open.
+    Addition {
+        name: "audit by actor",
+        statements: "
+    ALTER TABLE audit ADD COLUMN actor_id TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.actor.id'), NULL) AS TEXT)) VIRTUAL;
+    ALTER TABLE audit ADD COLUMN actor_email TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.actor.email'), NULL) AS TEXT)) VIRTUAL;
+    CREATE INDEX audit_by_actor_id ON audit (tenant_id, actor_id, seq);
+    CREATE INDEX audit_by_actor_email ON audit (tenant_id, actor_email, seq)
+",
+    },
+    Addition {
+        name: "audit by action and object",
+        statements: "
+    ALTER TABLE audit ADD COLUMN action TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.action'), NULL) AS TEXT)) VIRTUAL;
+    ALTER TABLE audit ADD COLUMN target TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.target'), NULL) AS TEXT)) VIRTUAL;
+    ALTER TABLE audit ADD COLUMN time TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.time'), NULL) AS TEXT)) VIRTUAL;
+    CREATE INDEX audit_by_action ON audit (tenant_id, action, seq);
+    CREATE INDEX audit_by_target ON audit (tenant_id, target, seq)
+",
+    },
+    Addition {
+        name: "invitations",
+        statements: "
+    CREATE TABLE invitations (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        hash TEXT NOT NULL UNIQUE,
+        tenant_id TEXT NOT NULL,
+        email TEXT NOT NULL,
+        role TEXT NOT NULL,
+        member_id TEXT,
+        created_at INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX invitations_of_tenant ON invitations (tenant_id, number);
+    CREATE INDEX invitations_by_email ON invitations (email);
+    CREATE INDEX invitations_of_member ON invitations (member_id);
+    CREATE INDEX invitations_by_inviter ON invitations (created_by);
+    CREATE TABLE recoveries (
+        hash TEXT PRIMARY KEY,
+        used_at INTEGER NOT NULL
+    ) STRICT;
+    ALTER TABLE members ADD COLUMN seen_at INTEGER;
+    UPDATE members SET seen_at = (SELECT MAX(COALESCE(seen_at, created_at)) FROM sessions WHERE member_id = members.id)
+",
+    },
+    // Triggers as well. What was there before is added by upkeep, the newest first: `unsummed` is the number of the last row
+    // that was not, and the triggers leave that one and those before it alone. A view, so that what is added to is named once.
+    Addition {
+        name: "usage of tenants",
+        statements: "
+    CREATE TABLE usage_totals (
+        tenant_id TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        code TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, step, time, code)
+    ) STRICT;
+    CREATE INDEX usage_totals_by_time ON usage_totals (step, time);
+    CREATE TABLE unsummed (usage INTEGER NOT NULL, usage_days INTEGER NOT NULL) STRICT;
+    INSERT INTO unsummed SELECT
+        COALESCE((SELECT MAX(rowid) FROM usage), 0), COALESCE((SELECT MAX(number) FROM usage_days), 0);
+    CREATE VIEW usage_summed AS
+        SELECT tenant_id, step, time, 0 AS accepted, '{}' AS refused, 0 AS was_accepted, '{}' AS was_refused FROM usage_totals;
+    CREATE TRIGGER usage_is_summed INSTEAD OF INSERT ON usage_summed BEGIN
+        INSERT INTO usage_totals
+        SELECT whose.id, steps.step, NEW.time - NEW.time % steps.step, counts.code, SUM(counts.count)
+        FROM (SELECT NEW.tenant_id AS id UNION ALL SELECT '' WHERE NEW.tenant_id <> 'unattributed') AS whose,
+            (SELECT 3600000 AS step UNION ALL SELECT 86400000) AS steps,
+            (SELECT code, sign * MIN(CAST(count AS INTEGER), 1000000000000) AS count FROM
+                (SELECT '' AS code, 1 AS sign, NEW.accepted AS count UNION ALL SELECT '', -1, NEW.was_accepted
+                UNION ALL SELECT key, 1, value FROM json_each(iif(json_valid(NEW.refused), NEW.refused, '{}'))
+                UNION ALL SELECT key, -1, value FROM
+                    json_each(iif(json_valid(NEW.was_refused), NEW.was_refused, '{}')))) AS counts
+        WHERE steps.step >= NEW.step
+        GROUP BY whose.id, steps.step, counts.code HAVING SUM(counts.count) <> 0
+        ON CONFLICT (tenant_id, step, time, code) DO UPDATE SET count = count + excluded.count; END;
+    CREATE TRIGGER usage_made AFTER INSERT ON usage WHEN NEW.rowid > (SELECT usage FROM unsummed) BEGIN
+        INSERT INTO usage_summed VALUES (NEW.tenant_id, 3600000, NEW.hour, NEW.accepted, NEW.refused, 0, '{}'); END;
+    CREATE TRIGGER usage_changed AFTER UPDATE OF accepted, refused ON usage
+        WHEN NEW.rowid > (SELECT usage FROM unsummed) BEGIN
+        INSERT INTO usage_summed VALUES
+            (NEW.tenant_id, 3600000, NEW.hour, NEW.accepted, NEW.refused, OLD.accepted, OLD.refused); END
+",
+    },
+    Addition {
+        name: "latest refusals",
+        statements: "
+    CREATE TABLE refusals (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        request_id TEXT NOT NULL,
+        tenant_id TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        refusal TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX refusals_of_tenant ON refusals (tenant_id, number);
+    CREATE INDEX refusals_of_key ON refusals (key_id, number);
+    CREATE INDEX refusals_by_time ON refusals (at);
+    CREATE INDEX refusals_of_request ON refusals (request_id)
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

@@ -54,5 +54,5 @@ pub fn set_up(context: &mut RequestContext<'_>) -> HandlerResult {
         before: Value::Null,
         after: person.view(),
     })?;
-    Ok(context.created(&format!("/members/{}", person.id), object!({ "member": person.view() })))
+    Ok(context.created(&format!("/members/{}", person.id), object!({ "member": person.shown() })))
 }

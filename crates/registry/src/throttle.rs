@@ -9,7 +9,12 @@ use keyward_core::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::{context::RequestContext, error::ApiError, handler::HandlerError, rows};
+use crate::{
+    context::RequestContext,
+    error::{ApiError, Code},
+    handler::HandlerError,
+    rows,
+};
 
 /// Failures that cost no wait, where waits grow.
 const FREE_FAILURES: u32 = 5;
@@ -85,8 +90,12 @@ impl Counter {
 
     /// The counters that hold back everybody but people who are known at the network.
     pub fn wide(email: &str, address: &str) -> Vec<Self> {
-        let counters = [Self::of_email(email), Self::of_network(address)];
-        counters.into_iter().chain(Self::of_site(address)).collect()
+        [Self::of_email(email)].into_iter().chain(Self::of_token(address)).collect()
+    }
+
+    /// The counters of a token that is shown: there is no address that is tried.
+    pub fn of_token(address: &str) -> impl Iterator<Item = Self> {
+        [Self::of_network(address)].into_iter().chain(Self::of_site(address))
     }
 
     /// A session in which a password is asked for again.
@@ -155,6 +164,22 @@ impl RequestContext<'_> {
         self.db.run(replace, &[counter.subject.as_str().into(), failures.into(), at.into()])?;
         self.db.run("DELETE FROM guesses WHERE at <= ?", &[(self.now - LIFE).into()])?;
         self.bound_counters()
+    }
+
+    /// How a wrong token is refused, which counts as a failure to sign in. Nobody waits who shows the right one.
+    pub(super) fn count_wrong_token(&self, detail: &str) -> Result<ApiError, SqlError> {
+        let mut held_until = None;
+        for counter in Counter::of_token(&self.call.address) {
+            held_until = held_until.max(self.blocked_until(&counter)?);
+        }
+        if let Some(until) = held_until {
+            let detail = "Too many failed attempts. Another one is looked at after Retry-After seconds.";
+            return Ok(ApiError::until(Code::TooManyAttempts, detail, self.now, until));
+        }
+        for counter in Counter::of_token(&self.call.address) {
+            self.count(&counter)?;
+        }
+        Ok(ApiError::new(Code::InvalidCredentials, detail))
     }
 
     /// Makes room where there are too many counters.

@@ -16,19 +16,10 @@ pub trait ToJson {
 /// An object of JSON: `object!({ "name": key.name, "tags": key.tags })`.
 macro_rules! object {
     ({ $($name:literal: $value:expr),+ $(,)? }) => {
-        $crate::to_json::object_of(&mut [$(($name, $crate::to_json::ToJson::to_json(&$value))),+])
+        keyward_core::json::object_of(&mut [$(($name, $crate::to_json::ToJson::to_json(&$value))),+])
     };
 }
 pub(crate) use object;
-
-/// An object of these members, which it takes.
-pub fn object_of(members: &mut [(&str, Value)]) -> Value {
-    let mut object = Map::new();
-    for (name, value) in members {
-        object.insert((*name).to_owned(), std::mem::take(value));
-    }
-    Value::Object(object)
-}
 
 impl<T: ToJson + ?Sized> ToJson for &T {
     fn to_json(&self) -> Value {

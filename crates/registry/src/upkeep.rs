@@ -34,8 +34,14 @@ impl Upkeep<'_> {
         let tenants: Vec<String> = latest.into_iter().chain(next).collect();
         // One transaction each: on a full database, one that fails must not stop the rest.
         let kept = sql::transaction(self.db, || {
-            usage::retention::roll_up(self.db, now)?;
-            tenants.iter().try_for_each(|tenant_id| self.maintain(tenant_id, now))
+            usage::refusals::remove_old(self.db, now)?;
+            // What is not in the sums yet must not become days before it is.
+            let rolls = !usage::totals::sum_up(self.db)?;
+            if rolls {
+                usage::retention::roll_up(self.db, now)?;
+                usage::totals::remove_old(self.db, now)?;
+            }
+            tenants.iter().try_for_each(|tenant_id| self.maintain(tenant_id, rolls, now))
         });
         let freed = tenants.iter().try_for_each(|tenant_id| self.remove_ended_keys(tenant_id, now));
         kept.and(freed).and(sql::transaction(self.db, || storage::restore_reserve(self.db, self.policy)))
@@ -76,12 +82,14 @@ impl Upkeep<'_> {
         Ok(next.map(|row| row.id))
     }
 
-    fn maintain(&self, id: &str, now: Timestamp) -> Result<(), SqlError> {
+    fn maintain(&self, id: &str, rolls: bool, now: Timestamp) -> Result<(), SqlError> {
         if self.memory.is_first_of_hour(id, now) {
             usage::retention::count(self.db, id, usage::retention::MOST_OF_TENANT, now)?;
             self.memory.note_surplus(id, 0);
         }
-        usage::retention::bound(self.db, id)?;
+        if rolls {
+            usage::retention::bound(self.db, id)?;
+        }
         audit::daily::close(self.db, id, now)?;
         audit::daily::count_refused(self.db, id)?;
         audit::retention::sign_again(self.db, self.secrets, id)?;

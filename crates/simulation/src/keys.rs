@@ -101,6 +101,7 @@ impl FakeCloud {
             limits,
             strict: false,
             replaced: false,
+            paused: false,
         };
         let now = self.now();
         let mut key = Key {

@@ -49,6 +49,7 @@ pub fn all() -> Vec<Denial> {
         Denial::UnknownKey { slip: Some(Slip::Long) },
         Denial::RevokedKey { replaced: false },
         Denial::RevokedKey { replaced: true },
+        Denial::PausedKey,
         Denial::ExpiredKey { replaced: false },
         Denial::ExpiredKey { replaced: true },
         Denial::InactiveTenant,

@@ -70,6 +70,7 @@ pub fn record() -> Record {
         limits: Limits { per_minute: Some(5), per_day: None },
         strict: false,
         replaced: false,
+        paused: false,
     }
 }
 
@@ -176,7 +177,7 @@ impl Database {
         for table in self.tables() {
             // Of the ballast only that it is there: it is large.
             let columns = if table == "ballast" { "number" } else { "*" };
-            for row in all(&format!("SELECT {columns} FROM {table} ORDER BY rowid")) {
+            for row in all(&format!("SELECT {columns} FROM {table}")) {
                 text.push_str(&format!("{table} {row}\n"));
             }
         }

@@ -32,6 +32,7 @@ pub struct RegistryFixture {
     pub publisher: Rc<Publisher>,
     pub secrets: Secrets,
     pub setup_token: Option<Secret>,
+    pub recovery_token: Option<Secret>,
     pub policy: &'static Policy,
     pub address: RefCell<String>,
     entropy: RefCell<Seeded>,
@@ -119,6 +120,7 @@ impl RegistryFixture {
             publisher,
             secrets: secrets(),
             setup_token: Some(Secret::new(SETUP_TOKEN)),
+            recovery_token: None,
             policy,
             address: RefCell::new("192.0.2.1".into()),
             entropy: RefCell::new(Seeded::new(7)),
@@ -214,6 +216,7 @@ impl RegistryFixture {
             body: if body.is_null() { String::new() } else { body.to_string() },
             address: self.address.borrow().clone(),
             agent: None,
+            origin: Some("https://gate.example".into()),
             request_id: "req-1".into(),
         }
     }
@@ -223,13 +226,14 @@ impl RegistryFixture {
     }
 
     fn deployment(&self) -> Deployment<'_> {
-        Deployment { secrets: &self.secrets, setup_token: self.setup_token.as_ref() }
+        let (setup_token, recovery_token) = (self.setup_token.as_ref(), self.recovery_token.as_ref());
+        Deployment { secrets: &self.secrets, setup_token, recovery_token }
     }
 
     pub fn registry(&self) -> Registry<'_> {
-        let Deployment { secrets, setup_token } = self.deployment();
+        let Deployment { secrets, setup_token, recovery_token } = self.deployment();
         let memory = &self.publisher.memory;
-        Registry { db: &self.platform.db, policy: self.policy, secrets, setup_token, memory }
+        Registry { db: &self.platform.db, policy: self.policy, secrets, setup_token, recovery_token, memory }
     }
 
     /// What was told in the log of what is nearly full.

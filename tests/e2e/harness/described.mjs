@@ -1,4 +1,4 @@
-// Compares what the admin API takes and answers with its description, www/openapi.json: in every end-to-end test.
+// Compares what the admin API takes and answers with its description, openapi.json: in every end-to-end test.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 
 import { root } from "../../../scripts/lib/places.mjs";
 
-const description = JSON.parse(readFileSync(join(root, "www/openapi.json"), "utf8"));
+const description = JSON.parse(readFileSync(join(root, "openapi.json"), "utf8"));
 
 const ajv = new Ajv2020({
   strict: false,
@@ -38,7 +38,7 @@ const pointer = (/** @type {string[]} */ ...parts) =>
 function fits(at, value, what) {
   const validate = ajv.getSchema(at) ?? assert.fail(`${what}: there is no schema at ${at}`);
   const isFitting = validate(value);
-  assert.ok(isFitting, `${what} is not as www/openapi.json says: ${ajv.errorsText(validate.errors)}`);
+  assert.ok(isFitting, `${what} is not as openapi.json says: ${ajv.errorsText(validate.errors)}`);
 }
 
 /**
@@ -58,7 +58,7 @@ export function expectDescribed(method, path, body, answer) {
   const what = `${method} ${template}: ${answer.status}`;
   const { status } = answer;
   const described = operation.responses[status];
-  assert.ok(described, `${what} is not in www/openapi.json: ${answer.text}`);
+  assert.ok(described, `${what} is not in openapi.json: ${answer.text}`);
   const isRefusal = status >= 400;
   const where = isRefusal
     ? ["components", "responses", `Refused${status}`]
@@ -68,15 +68,15 @@ export function expectDescribed(method, path, body, answer) {
   else if (method !== "HEAD") {
     const type = Object.keys(content)[0];
     assert.equal(answer.header("content-type")?.split(";")[0], type, what);
-    if (type.endsWith("json"))
+    if (type.endsWith("/json") || type.endsWith("+json"))
       fits(pointer(...where, "content", type, "schema"), answer.json(), `the answer to ${what}`);
   }
   if (isRefusal) return;
   const known = new Set(operation.parameters?.map((/** @type {{ name: string }} */ { name }) => name));
   for (const name of new URLSearchParams(query).keys())
-    assert.ok(known.has(name), `${what}: the parameter ${name} is not in www/openapi.json`);
+    assert.ok(known.has(name), `${what}: the parameter ${name} is not in openapi.json`);
   if (typeof body !== "object" || body === null || body instanceof Uint8Array) return;
-  assert.ok(operation.requestBody, `${what}: a body is not in www/openapi.json`);
+  assert.ok(operation.requestBody, `${what}: a body is not in openapi.json`);
   const schema = pointer("paths", template, verb, "requestBody", "content", "application/json", "schema");
   fits(schema, JSON.parse(JSON.stringify(body)), `the body of ${what}`);
 }

@@ -20,6 +20,7 @@ impl Denial {
             Self::MalformedKey { .. } => "malformed_key",
             Self::UnknownKey { .. } => "unknown_key",
             Self::RevokedKey { .. } => "revoked_key",
+            Self::PausedKey => "paused_key",
             Self::ExpiredKey { .. } => "expired_key",
             Self::InactiveTenant => "inactive_tenant",
             Self::PlanRequired { .. } => "plan_required",

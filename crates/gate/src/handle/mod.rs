@@ -15,14 +15,16 @@ mod verdict;
 use std::{cell::RefCell, rc::Rc};
 
 use futures_util::future::join;
+use keyward_limits::wire::UNATTRIBUTED;
 use keyward_policy::{Origin, Policy, Realm, Route, Span};
+use serde_json::json;
 
 pub use self::verdict::{Background, Builtin, CopyRoom, Forward, OriginFailure, Outcome, Verdict};
 use crate::{
     admission::Admission,
     cors,
     deadline::Deadline,
-    denial::Denial,
+    denial::{Denial, Public},
     forwarding::{self, profile::Profile},
     jwt::Issuers,
     memory::Memory,
@@ -34,7 +36,7 @@ use crate::{
     transport,
 };
 use keyward_core::{
-    key,
+    foreign_text, key,
     log::Event,
     network,
     request_target::RequestTarget,
@@ -83,7 +85,7 @@ pub struct Routed<'r, R> {
 }
 
 /// What the policy says to do.
-enum Routing {
+pub(crate) enum Routing {
     Preflight(Answer),
     Route(&'static Realm, &'static Route, Fitness),
 }
@@ -129,8 +131,7 @@ impl<P: Platform> Gate<'_, P> {
                 request_id,
             }),
             Err((realm, denial)) => {
-                let answer = self.refuse(request, &client, realm, &denial.into(), &request_id);
-                decided(request_id, Outcome::Answer(answer))
+                Progress::Decided(self.refused(request, &client, (realm, None), &denial.into(), request_id))
             }
         }
     }
@@ -140,8 +141,7 @@ impl<P: Platform> Gate<'_, P> {
         let Routed { request, target, ref client, realm, route, fitness, ref request_id, .. } = routed;
         if fitness == Fitness::FitIfEmpty && request.has_content(CONTENT_WITHIN).await {
             let refused = Refused::from(Denial::LengthRequired);
-            let answer = self.refuse(request, client, Some(realm), &refused, request_id);
-            return self.verdict(routed.request_id, Outcome::Answer(answer), None);
+            return self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id);
         }
         let pipeline = self.pipeline(realm.decision_timeout, Some(request_id));
         let info = client.info(request.method());
@@ -155,8 +155,7 @@ impl<P: Platform> Gate<'_, P> {
                 self.verdict(routed.request_id, Outcome::Answer(answer), None)
             }
             Err(refused) => {
-                let answer = self.refuse(request, client, Some(realm), &refused, request_id);
-                self.verdict(routed.request_id, Outcome::Answer(answer), None)
+                self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id)
             }
         }
     }
@@ -214,6 +213,39 @@ impl<P: Platform> Gate<'_, P> {
                     .map_or_else(|(realm, _)| realm, |found| Some(found.realm()))
             });
         self.refuse(request, &client, realm, &Denial::Interrupted.into(), &request_id)
+    }
+
+    /// The verdict about a refused request. It is counted here if it belongs to no key; a key's was counted where it was found.
+    fn refused<'r>(
+        &self,
+        request: &impl RequestParts,
+        client: &Client,
+        (realm, route): (Option<&Realm>, Option<&Route>),
+        refused: &Refused,
+        request_id: String,
+    ) -> Verdict<'r> {
+        let Public { status, code, .. } = refused.denial.public();
+        let (now, realm_id) = (self.platform.now(), realm.map(|realm| realm.id));
+        let mut memory = self.memory.borrow_mut();
+        if refused.key.is_none() {
+            memory.ledger.refuse_unattributed(realm_id.unwrap_or_default(), code, now);
+        }
+        // Not the path: a key may stand in it.
+        memory.ledger.describe(refused.key.as_ref().map_or(UNATTRIBUTED, |key| &key.hash), || {
+            json!({
+                "time": now.0,
+                "requestId": request_id,
+                "realm": realm_id,
+                "method": foreign_text::shown(request.method()),
+                "route": route.map(|route| route.path.source),
+                "code": code,
+                "status": status,
+                "network": client.address.as_deref().map(network::of),
+            })
+        });
+        drop(memory);
+        let answer = self.refuse(request, client, realm, refused, &request_id);
+        self.verdict(request_id, Outcome::Answer(answer), None)
     }
 
     /// The answer to a refused request, which its own web page may read where the realm has CORS; the log has the reason.
@@ -299,7 +331,7 @@ fn decided<'r, R>(request_id: String, outcome: Outcome<'r>) -> Progress<'r, R> {
 }
 
 /// Finds realm and route, and checks all that can be seen without a credential.
-fn find_route(
+pub(crate) fn find_route(
     policy: &'static Policy,
     request: &impl RequestParts,
     target: RequestTarget<'_>,

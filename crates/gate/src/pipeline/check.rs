@@ -25,7 +25,7 @@ use crate::{
 use keyward_core::{
     key::{self, Shape},
     record::Record,
-    secret::Secret,
+    secret::{Secret, Secrets},
     time::{Span, Timestamp},
 };
 use keyward_limits::{
@@ -35,7 +35,28 @@ use keyward_limits::{
 };
 
 /// No such key, and nothing to be seen of it that would say why.
-const UNKNOWN: Denial = Denial::UnknownKey { slip: None };
+pub(crate) const UNKNOWN: Denial = Denial::UnknownKey { slip: None };
+
+/// What is seen of a key without any store: its record if it stands in the policy, and whether it may be another one.
+///
+/// # Errors
+/// It is none of this realm's.
+pub(crate) fn recognise(
+    realm: &Realm,
+    secrets: &Secrets,
+    key: &Secret,
+) -> Result<Option<Rc<Record>>, Denial> {
+    let found = static_keys::find(realm, key);
+    if found.is_some() {
+        return Ok(found);
+    }
+    let slip = || hint::slip(&realm.key, key.expose());
+    match key::shape(&realm.key, secrets, key.expose()) {
+        Shape::Foreign => Err(Denial::MalformedKey { slip: slip() }),
+        Shape::Impossible => Err(Denial::UnknownKey { slip: slip() }),
+        Shape::Possible => Ok(None),
+    }
+}
 
 impl<P: Platform> Pipeline<'_, P> {
     /// Checks a key, as it was confirmed within `freshness` at the most, and charges its limits.
@@ -51,18 +72,9 @@ impl<P: Platform> Pipeline<'_, P> {
         caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
         let secrets = self.secrets.clone()?;
-        if let Some(record) = static_keys::find(realm, key) {
+        if let Some(record) = recognise(realm, &secrets, key)? {
             let permit = gate::decide(realm, requirement, &record, caller.at(self.platform.now()))?;
             return Ok(Accepted { permit, windows: Vec::new(), background: None });
-        }
-        match key::shape(&realm.key, &secrets, key.expose()) {
-            Shape::Foreign => {
-                return Err(Denial::MalformedKey { slip: hint::slip(&realm.key, key.expose()) }.into());
-            }
-            Shape::Impossible => {
-                return Err(Denial::UnknownKey { slip: hint::slip(&realm.key, key.expose()) }.into());
-            }
-            Shape::Possible => {}
         }
         let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
         let cached = self.find(&hashes, caller).await?;

@@ -20,4 +20,8 @@ pub use self::{
     context::Pipeline,
     verdict::{Accepted, KnownKey, Refused},
 };
-pub(crate) use self::{context::unavailable, failures::Failures};
+pub(crate) use self::{
+    check::{UNKNOWN, recognise},
+    context::unavailable,
+    failures::Failures,
+};

@@ -11,7 +11,7 @@ use keyward_core::time::{Span, Timestamp};
 use keyward_limits::{
     lease::Grantor,
     timing::BACKGROUND_ANSWER,
-    wire::{CoordinatorCall, ReportAck},
+    wire::{CoordinatorCall, ReportAck, UNATTRIBUTED},
 };
 
 /// A round ends by then, since the platform ends what goes on 30 s after an answer. What is left then, where
@@ -49,8 +49,9 @@ impl<P: Platform> Pipeline<'_, P> {
         let now = self.platform.now();
         let (grantor, record) = {
             let memory = self.memory.borrow();
-            let to_relay =
-                memory.grantor(hash) == Grantor::Relay && memory.breakers.relay_is_closed(hash, now);
+            // What belongs to no key all isolates have: while their relays fail, it waits.
+            let to_relay = hash == UNATTRIBUTED
+                || memory.grantor(hash) == Grantor::Relay && memory.breakers.relay_is_closed(hash, now);
             let usual = if to_relay { Grantor::Relay } else { Grantor::Coordinator };
             (memory.ledger.sent_to(hash).unwrap_or(usual), memory.peek(hash))
         };

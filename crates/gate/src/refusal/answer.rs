@@ -1,6 +1,6 @@
 //! The one place where a denial becomes an HTTP answer: status, headers, body.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use keyward_policy::{Realm, RefusalStyle};
 use serde_json::{Value, json};
@@ -38,13 +38,19 @@ impl Answer {
     }
 }
 
+/// The code and the sentences that a client reads, in the realm's own words where it has some.
+pub fn told(denial: &Denial, realm: Option<&Realm>) -> (&'static str, Cow<'static, str>) {
+    let own = |list: fn(&Realm) -> Own| realm.and_then(|realm| spelling(list(realm), denial));
+    let code = own(|realm| realm.refusals.codes).unwrap_or(denial.public().code);
+    let detail =
+        own(|realm| realm.refusals.messages).map_or_else(|| words::detail(denial, realm), Into::into);
+    (code, detail)
+}
+
 /// The answer to a denied request. `realm` is `None` when none was found.
 pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answer {
     let public = denial.public();
-    let own = |list: fn(&Realm) -> Own| realm.and_then(|realm| spelling(list(realm), denial));
-    let code = own(|realm| realm.refusals.codes).unwrap_or(public.code);
-    let detail =
-        own(|realm| realm.refusals.messages).map_or_else(|| words::detail(denial, realm), Into::into);
+    let (code, detail) = told(denial, realm);
     let mut headers = vec![("Cache-Control", "no-store".to_owned()), ("X-Request-Id", request_id.to_owned())];
     if let Some(challenge) = public.challenge {
         headers.push(("WWW-Authenticate", challenge::text(challenge, denial, realm)));

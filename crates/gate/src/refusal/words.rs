@@ -37,6 +37,9 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         Denial::RevokedKey { replaced: true } => {
             "The API key was revoked, and another one has replaced it. Use that one."
         }
+        Denial::PausedKey => {
+            "The API key is paused. Ask whoever manages it to resume it, or use another one."
+        }
         Denial::ExpiredKey { replaced: false } => "The API key has expired. Use another one.",
         Denial::ExpiredKey { replaced: true } => {
             "The API key has expired, and another one has replaced it. Use that one."
@@ -293,6 +296,12 @@ fn unavailable(store: &str) -> String {
         _ => "API key",
     };
     format!("The {what} cannot be checked at the moment. Try again after the time in Retry-After.")
+}
+
+/// What may be shown: `API key or token`.
+pub(crate) fn kinds(by: &[Proof]) -> String {
+    let nouns: Vec<_> = by.iter().map(|proof| noun(*proof)).collect();
+    one_of(&nouns)
 }
 
 fn one_of(names: &[&str]) -> String {

@@ -9,7 +9,7 @@ use keyward_core::{
     time::{MILLISECOND, Timestamp},
 };
 use keyward_gate::{
-    denial::{Denial, PublishableFault},
+    denial::{Denial, PublishableFault, step::Step},
     gate::{RequestContext, decide, pass_without_key},
     hint::Stray,
 };
@@ -185,6 +185,7 @@ fn faults() -> Vec<Fault> {
     vec![
         (|record| record.realm = "other".into(), Denial::UnknownKey { slip: None }),
         (|record| record.status = Status::Revoked, Denial::RevokedKey { replaced: false }),
+        (|record| record.paused = true, Denial::PausedKey),
         (|record| record.expires_at = Some(NOON), Denial::ExpiredKey { replaced: false }),
         (|record| record.tenant.status = TenantStatus::Inactive, Denial::InactiveTenant),
         (|record| record.tenant.plan = None, Denial::PlanRequired { plans: &["pro"] }),
@@ -203,7 +204,7 @@ fn faults() -> Vec<Fault> {
 
 proptest! {
     #[test]
-    fn of_several_faults_the_first_in_the_documented_order_is_told(chosen in proptest::collection::vec(any::<bool>(), 9)) {
+    fn of_several_faults_the_first_in_the_documented_order_is_told(chosen in proptest::collection::vec(any::<bool>(), 10)) {
         let mut record = record();
         record.tenant.plan = Some("pro".into());
         let requirement = KeyRequirement { plans: &["pro"], ..READ };
@@ -217,6 +218,15 @@ proptest! {
         let post = RequestContext { method: "POST", ..get() };
         prop_assert_eq!(outcome(&requirement, record, post), first);
     }
+}
+
+#[test]
+fn the_steps_that_are_told_are_in_the_order_of_the_decision() {
+    let mut denials: Vec<_> = faults().into_iter().map(|(_, denial)| denial).collect();
+    denials.insert(8, Denial::OriginRestricted(PublishableFault::NoOrigin));
+    let mut steps: Vec<_> = denials.iter().map(Denial::step).collect();
+    steps.dedup();
+    assert_eq!(steps, Step::OF_KEY);
 }
 
 #[test]

@@ -2,7 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use std::{cell::Cell, rc::Rc, sync::LazyLock};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::LazyLock,
+};
 
 use keyward_core::{
     record::{Limits, Record},
@@ -437,4 +441,68 @@ fn a_lease_that_a_request_came_by_ends_and_is_reported_behind_an_answer() {
         now(platform.gate(Some(&POLICY)).run(background));
     }
     assert_eq!(reported.get(), 1);
+}
+
+#[test]
+fn refusals_that_belong_to_no_key_are_told_to_a_relay_in_one_call_for_all_of_some_seconds() {
+    let (platform, shown) = known(&Record { scopes: Vec::new(), ..record() });
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let note = Rc::clone(&told);
+    *platform.meanwhile.borrow_mut() = Some(Box::new(move |_, call, _| {
+        if let CoordinatorCall::Report { refused, tally: Some(tally), .. } = call {
+            let latest = tally.latest.iter().map(|refusal| {
+                assert_eq!(refusal["requestId"].as_str().unwrap().len(), 32);
+                ["code", "realm", "route", "method", "network"]
+                    .map(|field| refusal[field].to_string())
+                    .join(" ")
+            });
+            note.borrow_mut().push((refused.clone(), latest.collect::<Vec<_>>()));
+        }
+    }));
+    let nothing: [(&str, &str); 0] = [];
+    let wrong = [("authorization", "Bearer nonsense")];
+    let own = [("authorization", shown.as_str())];
+    let mut rounds = Vec::new();
+    for (url, fields) in [
+        (ORDERS, &nothing[..]),
+        (ORDERS, &wrong),
+        ("https://gate.example/api/nothing", &nothing),
+        ("https://elsewhere.example/", &nothing),
+        (ORDERS, &nothing),
+        (ORDERS, &own),
+    ] {
+        let request = Request { url, fields, ..Request::default() };
+        let verdict = handle(&platform, &request);
+        assert!(matches!(verdict.outcome, Outcome::Answer(_)));
+        rounds.push(verdict.background);
+        platform.pass_time(Span::from_ms(500));
+    }
+    platform.asked();
+    for round in rounds {
+        now(platform.gate(Some(&POLICY)).run(round));
+    }
+    let mut asked = platform.asked();
+    asked.sort();
+    assert_eq!(asked, ["Coordinator report", "Relay report"]);
+    let count = |code: &str, count: u64| (code.to_owned(), count);
+    let of_none = [
+        count("default MISSING_AUTHORIZATION", 2),
+        count("default INVALID_API_KEY", 1),
+        count("default NO_ROUTE", 1),
+        count(" NO_REALM", 1),
+    ];
+    told.borrow_mut().sort();
+    // The first four in detail, never with the path.
+    let latest = [
+        r#""MISSING_AUTHORIZATION" "default" "/api/orders*" "GET" null"#,
+        r#""INVALID_API_KEY" "default" "/api/orders*" "GET" null"#,
+        r#""NO_ROUTE" "default" null "GET" null"#,
+        r#""NO_REALM" null null "GET" null"#,
+    ];
+    let of_key = r#""INSUFFICIENT_SCOPE" "default" "/api/orders*" "GET" null"#;
+    let expected = [
+        (of_none.into(), latest.map(str::to_owned).to_vec()),
+        ([count("INSUFFICIENT_SCOPE", 1)].into(), vec![of_key.to_owned()]),
+    ];
+    assert_eq!(*told.borrow(), expected);
 }

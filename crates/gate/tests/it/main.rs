@@ -6,6 +6,7 @@ mod admission;
 mod breaker;
 mod credential_in_url;
 mod credentials;
+mod explain;
 mod failures;
 mod forwarding;
 mod gate;

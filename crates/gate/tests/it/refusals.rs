@@ -179,6 +179,7 @@ fn every_challenge_is_for_a_way_that_the_realm_reads() {
                 | Denial::MalformedKey { .. }
                 | Denial::UnknownKey { .. }
                 | Denial::RevokedKey { .. }
+                | Denial::PausedKey
                 | Denial::ExpiredKey { .. }
                 | Denial::RepeatedCredential
                 | Denial::KeyInUrl

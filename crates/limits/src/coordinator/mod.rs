@@ -262,6 +262,7 @@ impl Counts {
             self.usage.accept(hour.accepted, tally.moment(used, now));
             self.usage.refuse(&hour.refused, tally.moment(hour.at, now));
         }
+        self.usage.describe(&tally.latest);
         for cancelled in &tally.cancelled {
             match (singles.take(cancelled.call), cancelled.reservation) {
                 (Some(single), _) => {

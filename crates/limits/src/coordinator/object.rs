@@ -3,12 +3,16 @@
 
 use std::cell::Cell;
 
-use super::{Coordinator, Keep, store::Kept};
+use super::{
+    Coordinator, Keep,
+    store::{self, Kept},
+};
 use crate::{
     usage,
-    wire::{CoordinatorCall, UsageReport, UsageTaken},
+    wire::{CoordinatorCall, UNATTRIBUTED, UsageReport, UsageTaken},
 };
 use keyward_core::{
+    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
     sql::{Sql, SqlError},
     time::{Span, Timestamp},
 };
@@ -25,12 +29,22 @@ pub struct CoordinatorObject {
 }
 
 impl CoordinatorObject {
-    /// Answers a call and stores what it changed. Afterwards [`Self::alarm_in`] is to be asked.
+    /// Answers a call of the object of this name and stores what it changed. Afterwards [`Self::alarm_in`] is to be asked.
     ///
     /// # Errors
     /// What SQLite says, or that this build cannot read what is stored.
-    pub fn answer(&self, db: &dyn Sql, call: CoordinatorCall, now: Timestamp) -> Result<String, SqlError> {
+    pub fn answer(
+        &self,
+        db: &dyn Sql,
+        name: &str,
+        call: CoordinatorCall,
+        now: Timestamp,
+    ) -> Result<String, SqlError> {
         self.kept.turn(db, |coordinator| {
+            if name == UNATTRIBUTED && coordinator.record.is_none() {
+                coordinator.put(no_key());
+                store::keep(db, coordinator, Keep::Record)?;
+            }
             coordinator.answer(call, now).map_err(|error| SqlError(error.to_string()))
         })
     }
@@ -82,5 +96,32 @@ impl CoordinatorObject {
 
     fn read<T>(&self, db: &dyn Sql, read: impl FnOnce(&Coordinator) -> T) -> Result<T, SqlError> {
         self.kept.turn(db, |coordinator| Ok((read(coordinator), Keep::Nothing)))
+    }
+}
+
+/// The record of the object that counts what belongs to no key: of a key that nobody has, and that passes nowhere.
+fn no_key() -> Record {
+    Record {
+        v: Format::V1,
+        id: UNATTRIBUTED.to_owned(),
+        realm: String::new(),
+        tenant: Tenant {
+            id: UNATTRIBUTED.to_owned(),
+            code: None,
+            status: TenantStatus::Inactive,
+            plan: None,
+        },
+        kind: KeyKind::Secret,
+        mode: Mode::Live,
+        status: Status::Revoked,
+        version: 1,
+        expires_at: None,
+        scopes: Vec::new(),
+        allowed_ips: Vec::new(),
+        allowed_origins: Vec::new(),
+        limits: Limits::default(),
+        strict: false,
+        replaced: false,
+        paused: false,
     }
 }

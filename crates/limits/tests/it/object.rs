@@ -5,7 +5,9 @@
 use keyward_core::time::{Span, Timestamp};
 use keyward_limits::{
     coordinator::object::CoordinatorObject,
-    wire::{CoordinatorCall, UsageReport, UsageTaken},
+    lease::Grantor,
+    tally::Ledger,
+    wire::{CoordinatorCall, UNATTRIBUTED, UsageReport, UsageTaken},
 };
 use keyward_testing::{Database, NOON, record};
 
@@ -15,6 +17,7 @@ const TAKEN: UsageTaken = UsageTaken { early: Vec::new() };
 
 /// An object with its database, at a moment.
 struct Stage {
+    name: &'static str,
     db: Database,
     object: CoordinatorObject,
     now: Timestamp,
@@ -22,13 +25,18 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let stage = Self { db: Database::new(), object: CoordinatorObject::default(), now: NOON };
+        let stage = Self::of("sha256:00");
         stage.call(CoordinatorCall::Put { record: record() });
         stage
     }
 
+    /// An object of this name that was never told of a key.
+    fn of(name: &'static str) -> Self {
+        Self { name, db: Database::new(), object: CoordinatorObject::default(), now: NOON }
+    }
+
     fn call(&self, call: CoordinatorCall) {
-        self.object.answer(&self.db, call, self.now).unwrap();
+        self.object.answer(&self.db, self.name, call, self.now).unwrap();
     }
 
     /// A request, after which the alarm is set if it has to be: after which time.
@@ -115,9 +123,80 @@ fn what_was_counted_while_a_report_was_under_way_and_hours_that_came_too_early_a
 
 #[test]
 fn an_object_without_a_record_reports_nothing_and_stores_nothing() {
-    let stage = Stage { db: Database::new(), object: CoordinatorObject::default(), now: NOON };
+    let stage = Stage::of("sha256:00");
     let empty = stage.db.dump();
     assert_eq!(stage.request(), None);
     assert_eq!(stage.ring(), None);
     assert_eq!(stage.db.dump(), empty);
+}
+
+#[test]
+fn refusals_that_belong_to_no_key_are_counted_by_the_object_of_their_name_and_by_no_other() {
+    for (name, counts) in [(UNATTRIBUTED, true), ("sha256:00", false)] {
+        let mut stage = Stage::of(name);
+        let mut ledger = Ledger::of(7);
+        for (realm, code) in [("shop", "INVALID_API_KEY"), ("shop", "INVALID_API_KEY"), ("", "NO_REALM")] {
+            ledger.refuse_unattributed(realm, code, stage.now);
+        }
+        let tally = ledger.begin(UNATTRIBUTED, Grantor::Relay, stage.now);
+        for _ in 0..2 {
+            let tally = Some(tally.clone());
+            stage.call(CoordinatorCall::Report { refused: [].into(), leases: Vec::new(), tally });
+        }
+        stage.object = CoordinatorObject::default();
+        stage.now = stage.now + Span::from_secs(2);
+        let report = stage.ring();
+        assert_eq!(report.is_some(), counts);
+        if let Some(report) = report {
+            assert_eq!(report.key_id, UNATTRIBUTED);
+            let refused = [("shop INVALID_API_KEY".to_owned(), 2), (" NO_REALM".to_owned(), 1)];
+            assert_eq!(report.hours[0].refused, refused.into());
+        }
+    }
+}
+
+#[test]
+fn the_latest_refusals_travel_with_the_report_until_it_is_taken_and_few_of_many_do() {
+    let mut stage = Stage::new();
+    let mut ledger = Ledger::of(7);
+    let described = |n: u64| serde_json::json!({ "requestId": n });
+    for n in 0..50 {
+        ledger.refuse("sha256:00", "TEST_MODE", stage.now);
+        ledger.describe("sha256:00", || described(n));
+        if n % 2 == 0 {
+            continue;
+        }
+        let tally = ledger.begin("sha256:00", Grantor::Coordinator, stage.now);
+        assert!(tally.latest.len() <= 4);
+        let report =
+            CoordinatorCall::Report { refused: [].into(), leases: Vec::new(), tally: Some(tally.clone()) };
+        stage.call(report);
+        ledger.end("sha256:00", &tally, true, stage.now);
+    }
+    stage.now = stage.now + Span::from_secs(2);
+    let report = stage.ring().unwrap();
+    assert_eq!(report.latest, (40..50).map(described).collect::<Vec<_>>());
+    assert_eq!(report.hours[0].refused["TEST_MODE"], 50);
+    stage.reported(&report, None);
+    assert_eq!(stage.ring().unwrap().latest, report.latest, "it was not taken");
+    stage.reported(&report, Some(&TAKEN));
+    assert_eq!(stage.ring(), None);
+    for _ in 0..9 {
+        ledger.refuse("sha256:00", "TEST_MODE", stage.now);
+        ledger.describe("sha256:00", || described(99));
+    }
+    let tally = ledger.begin("sha256:00", Grantor::Coordinator, stage.now);
+    assert_eq!((tally.hours[0].refused["TEST_MODE"], tally.latest.len()), (9, 4));
+    stage.call(CoordinatorCall::Report { refused: [].into(), leases: Vec::new(), tally: Some(tally) });
+    assert_eq!(stage.ring().unwrap().latest.len(), 4, "what was told before is not told again");
+}
+
+#[test]
+fn another_round_begins_as_soon_as_one_is_over_also_if_its_task_began_late() {
+    let mut ledger = Ledger::of(7);
+    ledger.refuse("sha256:00", "TEST_MODE", NOON);
+    assert!(ledger.begins_round(NOON));
+    assert!(!ledger.begins_round(NOON));
+    ledger.ends_round(NOON + Span::from_ms(3));
+    assert!(ledger.begins_round(NOON + Span::from_ms(9)));
 }

@@ -128,7 +128,14 @@ fn what_a_relay_was_told_twice_counts_once_although_its_clock_was_set_between() 
         let mut relay = Relay::new(1);
         let tally = |teller, sent: i64| {
             let hour = TallyHour { at: NOON, accepted: 5, ..TallyHour::default() };
-            Tally { teller, number: 1, sent: NOON + ms(sent), hours: vec![hour], cancelled: Vec::new() }
+            Tally {
+                teller,
+                number: 1,
+                sent: NOON + ms(sent),
+                hours: vec![hour],
+                cancelled: Vec::new(),
+                latest: Vec::new(),
+            }
         };
         let note = |relay: &mut Relay, teller, sent, now: i64| {
             relay.note(&[].into(), &[], Some(&tally(teller, sent)), NOON + ms(now));

@@ -15,6 +15,7 @@ pub const CODES: &[&str] = &[
     "MISSING_AUTHORIZATION",
     "INVALID_API_KEY",
     "REVOKED_API_KEY",
+    "PAUSED_API_KEY",
     "EXPIRED_API_KEY",
     "INVALID_REQUEST",
     "KEY_IN_URL",

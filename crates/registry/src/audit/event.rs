@@ -31,6 +31,11 @@ impl Actor {
         Self { kind: "setupToken", id: None, email: None }
     }
 
+    /// Whoever holds the recovery token.
+    pub fn recovery() -> Self {
+        Self { kind: "recoveryToken", id: None, email: None }
+    }
+
     /// The gate itself.
     pub fn system() -> Self {
         Self { kind: "system", id: None, email: None }

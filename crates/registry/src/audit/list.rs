@@ -5,11 +5,13 @@ use serde_json::{Map, Value};
 
 use super::{
     canonical::hash,
-    chain::{BEGINNING, Row, follows, rows_after},
+    chain::{self, BEGINNING, Row, follows, rows_after},
     retention::Stored,
+    search::{FILTERS, Found, Search},
 };
 use crate::{
     context::RequestContext,
+    cursor::{PARAMETERS, encode},
     error::ApiError,
     handler::HandlerResult,
     input::{self, Input},
@@ -23,13 +25,48 @@ const LIST: &str = "audit";
 /// Most entries that one call checks: some tens of milliseconds.
 const CHECKED_AT_ONCE: u32 = 1_000;
 
-/// `GET /audit`: newest first.
+/// Most entries of one answer of an export, and bytes of them after which it ends.
+const EXPORTED_AT_ONCE: u32 = 1_000;
+const EXPORTED_BYTES: usize = 1_000_000;
+
+/// `GET /audit`: newest first, unless it is asked for otherwise. Where filters leave few of the entries that were looked at,
+/// a page is short.
 pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
-    let statement = "SELECT seq AS position, seq, entry, hash FROM audit WHERE tenant_id = ? AND seq < ? ORDER BY seq DESC LIMIT ?";
-    let (rows, next) = context.read_page::<Row>(LIST, tenant_id, statement, &[tenant_id.into()], i64::MAX)?;
+    let mut query = Input::query(&context.call.query, &[&PARAMETERS[..], &FILTERS].concat());
+    let page = context.page(LIST, tenant_id, &mut query);
+    let search = Search::read(&mut query);
+    query.finish()?;
+    let Found { rows, next } = search.run(context.db, tenant_id, page.after_number(), page.limit)?;
     let entries: Vec<Value> = rows.iter().map(shown).collect();
+    let next = next.map(|next| encode(context.secrets, LIST, tenant_id, &next.into()));
     Ok(Outcome::ok(object!({ "entries": entries, "nextCursor": next })))
+}
+
+/// `GET /audit/export`: the same, an entry a line.
+pub fn export(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
+    let tenant_id = principal.tenant_id();
+    let mut query = Input::query(&context.call.query, &[&["cursor"], &FILTERS[..]].concat());
+    let page = context.page(LIST, tenant_id, &mut query);
+    let search = Search::read(&mut query);
+    query.finish()?;
+    let Found { rows, mut next } =
+        search.run(context.db, tenant_id, page.after_number(), EXPORTED_AT_ONCE)?;
+    let (mut lines, mut last) = (String::new(), None);
+    for row in &rows {
+        if lines.len() > EXPORTED_BYTES {
+            next = last;
+            break;
+        }
+        lines += &shown(row).to_string();
+        lines.push('\n');
+        last = Some(row.seq);
+    }
+    let outcome = Outcome::text("application/x-ndjson", lines);
+    Ok(match next {
+        Some(next) => outcome.header("Next-Cursor", encode(context.secrets, LIST, tenant_id, &next.into())),
+        None => outcome,
+    })
 }
 
 /// `GET /audit/verify?from`: whether the tenant's chain is whole, from an entry on. One call checks [`CHECKED_AT_ONCE`] entries at
@@ -70,7 +107,9 @@ pub fn verify(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
         (last, last_hash) = (row.seq, row.hash.clone());
     }
     let more = broken_at.is_none() && rows.len() > CHECKED_AT_ONCE as usize;
-    let mut body = object!({ "ok": broken_at.is_none(), "entries": last, "lastHash": last_hash });
+    let total = chain::end(context.db, tenant_id)?.0;
+    let mut body =
+        object!({ "ok": broken_at.is_none(), "entries": last, "total": total, "lastHash": last_hash });
     let next = more.then_some(last + 1);
     let shown = stored.map(|stored| stored.view(checkpoint.is_some()));
     if let Some(body) = body.as_object_mut() {

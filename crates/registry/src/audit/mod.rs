@@ -11,4 +11,5 @@ pub mod event;
 pub mod list;
 pub mod record;
 pub mod retention;
+pub mod search;
 pub mod short;

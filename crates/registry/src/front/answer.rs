@@ -2,10 +2,12 @@
 //! at each of them, whether those who fail so often are held back.
 
 use keyward_core::{
+    question::Question,
     record::Record,
     secret::{Secret, Secrets},
     time::{Span, Timestamp},
 };
+use serde_json::Value;
 
 use crate::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
@@ -15,7 +17,9 @@ use crate::{
         failures::{Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof},
         request::{Credential, Head, agent, judge, of_operator},
     },
-    router,
+    questions,
+    router::{self, Open},
+    sessions::token,
 };
 
 /// Headers of every answer of the admin API, beside `X-Request-Id`.
@@ -39,6 +43,8 @@ pub trait AdminPort {
     /// The Registry's answer, if there is one, to a stranger or to whoever has shown something that is no guess
     /// (`is_proof`): calls that fail for the one are not taken for a failure of the other's.
     async fn ask(&self, call: &AdminCall, is_proof: bool) -> Option<AdminReply>;
+    /// The gate's answer to a question, as JSON.
+    fn answer(&self, question: &Question) -> Value;
     /// Ends after this time.
     async fn wait(&self, span: Span);
 }
@@ -63,6 +69,8 @@ pub struct AdminRequest<'a> {
     pub secrets: Option<&'a Secrets>,
     /// The set-up token, where it proves who shows it.
     pub setup_token: Option<&'a Secret>,
+    /// The recovery token, where it proves who shows it.
+    pub recovery_token: Option<&'a Secret>,
 }
 
 impl AdminRequest<'_> {
@@ -77,7 +85,18 @@ impl AdminRequest<'_> {
             body,
             address: self.address.clone(),
             agent: agent(self.head.user_agent.as_deref()),
+            origin: Some(self.origin.to_owned()),
             request_id: self.request_id.to_owned(),
+        }
+    }
+
+    /// Whether the token in the body of a call that anybody may make is no guess.
+    fn proves(&self, open: Open, token: &str) -> bool {
+        match open {
+            Open::SetUp => self.setup_token.is_some_and(|own| own.equals(token)),
+            Open::Recover => self.recovery_token.is_some_and(|own| own.equals(token)),
+            Open::Accept => self.secrets.is_some_and(|secrets| token::is_our_invitation(secrets, token)),
+            Open::SignIn => false,
         }
     }
 
@@ -115,7 +134,7 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     let failures = match open {
         Some(open) => {
             let body = read.as_ref().ok().map(|(_, body)| body.as_str());
-            failures_of_open(open, body, &request.address, request_id, setup_token)
+            failures_of_open(open, body, &request.address, request_id, |token| request.proves(open, token))
         }
         None => failures,
     };
@@ -125,7 +144,9 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     let (reply, asked) = match read {
         Err(reply) => (reply, false),
         Ok((credential, body)) => {
-            (ask(&request.call(credential, body), failures.is_none(), port).await, true)
+            let reply = ask(&request.call(credential, body), failures.is_none(), port).await;
+            let asks_gate = reply.status == 200 && router::asks_gate(method, path);
+            (if asks_gate { answer_by_gate(reply, request_id, port) } else { reply }, true)
         }
     };
     if let Some(failures) = failures.filter(|_| is_failure(open.is_some(), asked, reply.status)) {
@@ -208,6 +229,14 @@ fn refuse_held_back(failures: Option<&Failures>, port: &impl AdminPort) -> Optio
 async fn ask(call: &AdminCall, is_proof: bool, port: &impl AdminPort) -> AdminReply {
     let answered = port.ask(call, is_proof).await;
     answered.unwrap_or_else(|| unanswered(call).reply(&call.request_id))
+}
+
+/// What the gate answers to the Registry's question.
+fn answer_by_gate(reply: AdminReply, request_id: &str, port: &impl AdminPort) -> AdminReply {
+    match questions::asked(&reply) {
+        Some(question) => AdminReply { body: port.answer(&question).to_string(), ..reply },
+        None => ApiError::registry_unavailable().reply(request_id),
+    }
 }
 
 /// The refusal when the Registry did not answer a call, which may have been carried out although no answer came.

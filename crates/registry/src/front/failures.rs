@@ -76,7 +76,8 @@ pub fn proof(
     }
 }
 
-/// Whom a call that anybody may make slows when it fails. `body` is `None` where it could not be read.
+/// Whom a call that anybody may make slows when it fails. `body` is `None` where it could not be read. `proves`: whether a
+/// token in it is no guess.
 ///
 /// Who signs in has proved nothing yet. A flood of failures is held back all the same, but only what no people type: failures
 /// of what is well formed are counted in [`SHARES`] parts, so that it takes about as many times the limiter's number. What is
@@ -86,23 +87,24 @@ pub fn failures_of_open(
     body: Option<&str>,
     address: &str,
     request_id: &str,
-    setup_token: Option<&Secret>,
+    proves: impl Fn(&str) -> bool,
 ) -> Option<Failures> {
     #[derive(Deserialize)]
     struct Fields {
         token: Option<String>,
-        email: String,
+        email: Option<String>,
         #[serde(rename = "password")]
         _password: String,
     }
     let fields = body.and_then(|body| keyward_json::from_str::<Fields>(body).ok());
-    match fields.filter(|fields| !fields.email.is_empty()) {
+    // Whoever has a link is asked for no address.
+    let who = |fields: &Fields| match open {
+        Open::Accept => fields.token.is_some(),
+        _ => fields.email.as_ref().is_some_and(|email| !email.is_empty()),
+    };
+    match fields.filter(who) {
         None => Some(Failures::of("malformed", address)),
-        Some(Fields { token: Some(token), .. })
-            if open == Open::SetUp && setup_token.is_some_and(|own| own.equals(&token)) =>
-        {
-            None
-        }
+        Some(Fields { token: Some(token), .. }) if proves(&token) => None,
         Some(_) => {
             let share = request_id.bytes().fold(0, |sum: u32, byte| sum.wrapping_add(byte.into())) % SHARES;
             let Failures { held_back, .. } = Failures::of("open", address);

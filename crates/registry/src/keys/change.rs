@@ -1,7 +1,7 @@
 //! Changing a key that there is: the one way in which it is written.
 
 use keyward_core::{
-    record::Status,
+    record::{PAUSED, Status},
     sql::{SqlError, Value as Bound},
     time::Timestamp,
 };
@@ -27,7 +27,7 @@ pub struct Change<'a> {
     pub ending: Ending,
 }
 
-/// What puts an end to a key.
+/// What puts an end to a key, for good or for now.
 #[derive(Clone)]
 pub enum Ending {
     /// Nothing but its own expiry.
@@ -39,6 +39,10 @@ pub enum Ending {
     },
     /// A rotation's grace puts an end on it.
     At(Timestamp),
+    /// It is paused.
+    Paused,
+    /// It is no longer paused.
+    Resumed,
 }
 
 impl<'a> Change<'a> {
@@ -57,7 +61,11 @@ impl Authorised<Change<'_>> {
     pub fn store(&self, context: &RequestContext<'_>, successor: Option<&str>) -> Result<(), SqlError> {
         let Change { key, settings, ending } = &**self;
         let link = successor.map(|id| ("rotated_to", Bound::from(id)));
-        let changes: Vec<(&str, Bound)> = match ending {
+        let resumed = || {
+            let expires_at = ("expires_at", key.settings.expires_at.into());
+            vec![expires_at, ("paused_at", Bound::Null), ("paused_expiry", Bound::Null)]
+        };
+        let mut changes: Vec<(&str, Bound)> = match ending {
             Ending::None if *settings == key.settings => {
                 let link: Vec<_> = link.into_iter().collect();
                 return if link.is_empty() {
@@ -67,17 +75,35 @@ impl Authorised<Change<'_>> {
                 };
             }
             Ending::None => settings.columns(&key.id, &key.prefix, &key.last4),
-            Ending::Revoked { reason } => vec![
-                ("status", text_of(Status::Revoked).into()),
-                ("revoked_at", context.now.into()),
-                ("revoke_reason", reason.clone().into()),
+            Ending::Revoked { reason } => {
+                let mut changes = resumed();
+                changes.extend([
+                    ("status", text_of(Status::Revoked).into()),
+                    ("revoked_at", context.now.into()),
+                    ("revoke_reason", reason.clone().into()),
+                ]);
+                changes
+            }
+            Ending::Paused => vec![
+                ("expires_at", PAUSED.into()),
+                ("paused_at", context.now.into()),
+                ("paused_expiry", key.settings.expires_at.into()),
             ],
+            Ending::Resumed => resumed(),
             Ending::At(at) => vec![
                 ("expires_at", (*at).into()),
                 ("grace_ends_at", (*at).into()),
                 ("own_expires_at", key.own_expiry().into()),
             ],
         };
+        // While it is paused, its own expiry stands elsewhere.
+        if key.paused_at.is_some() && matches!(ending, Ending::None) {
+            for (column, _) in &mut changes {
+                if *column == "expires_at" {
+                    *column = "paused_expiry";
+                }
+            }
+        }
         key::store(context.db, key, context.now, changes.into_iter().chain(link).collect())
     }
 }

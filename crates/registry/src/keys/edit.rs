@@ -1,4 +1,4 @@
-//! Changing and revoking keys.
+//! Changing, revoking, pausing and resuming keys.
 
 use serde_json::Value;
 
@@ -33,7 +33,7 @@ pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
         body.refuse("testMode", "cannot be changed: the key's own prefix says which it is. Make a new key");
     }
     body.finish()?;
-    key.require_active(context.now, "edited")?;
+    key.require_not_ended(context.now, "edited")?;
 
     if settings != key.settings {
         let change = context.authorise(principal, Change { key: &key, settings, ending: Ending::None })?;
@@ -64,6 +64,36 @@ pub fn revoke(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
         note(context, principal, &key, "key.revoke")?;
     }
     answer(context, principal, id, "refusedEverywhereBy")
+}
+
+/// `POST /api-keys/{id}/pause`
+pub fn pause(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let key = context.key(principal, id)?;
+    Input::body(&context.call.body, &[])?.finish()?;
+    let change = context.authorise(principal, Change::of_ending(&key, Ending::Paused))?;
+    key.require_not_ended(context.now, "paused")?;
+
+    if key.paused_at.is_none() {
+        context.require_match(&key)?;
+        change.store(context, None)?;
+        note(context, principal, &key, "key.pause")?;
+    }
+    answer(context, principal, id, "refusedEverywhereBy")
+}
+
+/// `POST /api-keys/{id}/resume`
+pub fn resume(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let key = context.key(principal, id)?;
+    Input::body(&context.call.body, &[])?.finish()?;
+    let change = context.authorise(principal, Change::of_ending(&key, Ending::Resumed))?;
+    key.require_not_ended(context.now, "resumed")?;
+
+    if key.paused_at.is_some() {
+        context.require_match(&key)?;
+        change.store(context, None)?;
+        note(context, principal, &key, "key.resume")?;
+    }
+    answer(context, principal, id, "effectiveEverywhereBy")
 }
 
 /// The key as it is now, and from when on that holds everywhere: known if the coordinator was told

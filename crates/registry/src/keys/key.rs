@@ -1,7 +1,7 @@
 //! A key as stored, as published and as shown. The key itself is never among it.
 
 use keyward_core::{
-    record::{self, Format, KeyKind, Limits, Mode, Record, Status},
+    record::{Format, KeyKind, Limits, Mode, PAUSED, Record, Status},
     sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
     time::Timestamp,
 };
@@ -61,6 +61,8 @@ pub struct Key {
     pub updated_at: Timestamp,
     /// When it was last accepted by the gate, to within a minute or so.
     pub last_used_at: Option<Timestamp>,
+    /// When it was paused, if it is.
+    pub paused_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
     /// Why.
@@ -83,6 +85,12 @@ pub struct Key {
 
 impl FromRow for Key {
     fn from_row(row: &Row) -> Result<Self, SqlError> {
+        let status = rows::enumerated(row, "status", &Status::ALL)?;
+        let mut settings = Settings::from_row(row)?;
+        let paused = settings.expires_at == Some(PAUSED);
+        if paused {
+            settings.expires_at = row.get("paused_expiry")?;
+        }
         Ok(Self {
             number: row.get("number")?,
             id: row.get("id")?,
@@ -92,15 +100,16 @@ impl FromRow for Key {
             prefix: row.get("prefix")?,
             last4: row.get("last4")?,
             hash: row.get("hash")?,
-            status: rows::enumerated(row, "status", &Status::ALL)?,
+            status,
             version: row.get("version")?,
-            settings: Settings::from_row(row)?,
+            settings,
             grace_ends_at: row.get("grace_ends_at")?,
             own_expires_at: row.get("own_expires_at")?,
             created_at: row.get("created_at")?,
             created_by: row.json("created_by")?,
             updated_at: row.get("updated_at")?,
             last_used_at: row.get("last_used_at")?,
+            paused_at: if paused && status == Status::Active { row.get("paused_at")? } else { None },
             revoked_at: row.get("revoked_at")?,
             revoke_reason: row.get("revoke_reason")?,
             rotated_from: row.get("rotated_from")?,
@@ -124,13 +133,15 @@ pub enum State {
     Revoked,
     /// It has expired.
     Expired,
+    /// It is paused.
+    Paused,
 }
 
 enums!(State);
 
 impl State {
     /// Every state.
-    pub const ALL: [Self; 3] = [Self::Active, Self::Revoked, Self::Expired];
+    pub const ALL: [Self; 4] = [Self::Active, Self::Revoked, Self::Expired, Self::Paused];
 }
 
 /// The tenant's key with this id. One of another tenant does not exist.
@@ -163,6 +174,7 @@ impl Key {
         match self.status {
             Status::Revoked => State::Revoked,
             Status::Active if self.settings.expires_at.is_some_and(|at| at <= now) => State::Expired,
+            Status::Active if self.paused_at.is_some() => State::Paused,
             Status::Active => State::Active,
         }
     }
@@ -181,23 +193,19 @@ impl Key {
             v: Format::V1,
             id: self.id.clone(),
             realm: self.realm.clone(),
-            tenant: record::Tenant {
-                id: tenant.id.clone(),
-                code: tenant.code.clone(),
-                status: tenant.status,
-                plan: tenant.plan.name.clone(),
-            },
+            tenant: tenant.of_record(),
             kind: self.kind,
             mode: settings.mode,
             status: self.status,
             version: self.version,
-            expires_at: settings.expires_at,
+            expires_at: if self.paused_at.is_some() { Some(PAUSED) } else { settings.expires_at },
             scopes: settings.scopes,
             allowed_ips: settings.allowed_ips,
             allowed_origins: settings.allowed_origins,
             limits,
             strict: settings.strict,
             replaced: self.rotated_to.is_some(),
+            paused: self.paused_at.is_some(),
         }
     }
 
@@ -229,6 +237,7 @@ impl Key {
             "updatedAt": self.updated_at.to_rfc3339(),
             "expiresAt": time(settings.expires_at),
             "lastUsedAt": time(self.last_used_at),
+            "pausedAt": time(self.paused_at),
             "revokedAt": time(self.revoked_at),
             "revokeReason": self.revoke_reason,
             "rotatedFrom": self.rotated_from,
@@ -259,6 +268,10 @@ impl Key {
             State::Active => return Ok(()),
             State::Revoked => "revoked",
             State::Expired => "expired",
+            State::Paused => {
+                let detail = format!("The key is paused and cannot be {what} now. Resume it first.");
+                return Err(ApiError::new(Code::Conflict, detail));
+            }
         };
         let instead = match &self.rotated_to {
             Some(successor) => format!("{successor} replaced it: go on with that one, or make a new one."),
@@ -268,6 +281,14 @@ impl Key {
             Code::Conflict,
             format!("The key is {state} and can no longer be {what}. {instead}"),
         ))
+    }
+
+    /// Refuses what only a key that has not ended can be.
+    ///
+    /// # Errors
+    /// CONFLICT
+    pub fn require_not_ended(&self, now: Timestamp, what: &str) -> Result<(), ApiError> {
+        if self.state(now) == State::Paused { Ok(()) } else { self.require_active(now, what) }
     }
 
     /// The refusal for a key whose realm the policy no longer has.

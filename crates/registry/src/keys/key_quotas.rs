@@ -133,7 +133,7 @@ fn remove_ended(db: &dyn Sql, tenant_id: &str, most: u64, now: Timestamp) -> Res
                 SELECT number, revoked_at, expires_at FROM keys INDEXED BY keys_by_end
                     WHERE tenant_id = ? AND status = 'REVOKED'
                 UNION ALL SELECT number, revoked_at, expires_at FROM keys INDEXED BY keys_by_end
-                    WHERE tenant_id = ? AND status = 'ACTIVE' AND expires_at <= ?
+                    WHERE tenant_id = ? AND status = 'ACTIVE' AND expires_at > 0 AND expires_at <= ?
             ) ORDER BY COALESCE(revoked_at, expires_at), number LIMIT ?
         )";
     let most = i64::try_from(most).unwrap_or(i64::MAX);

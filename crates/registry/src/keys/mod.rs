@@ -1,9 +1,11 @@
 //! Keys: how they are made, changed, rotated and listed.
 
+pub mod bulk;
 pub mod change;
 pub mod create;
 pub mod delivery;
 pub mod edit;
+pub mod filter;
 pub mod grants;
 pub mod idempotency;
 pub mod key;

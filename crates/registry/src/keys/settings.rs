@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use crate::{
     addresses,
     enum_text::text_of,
+    error::{ApiError, Code},
     input::{self, FieldErrors, Input, invalid},
     keys::{grants, limits},
     rows,
@@ -248,6 +249,22 @@ impl Settings {
         }
     }
 
+    /// With a tag more, if it has not got it.
+    ///
+    /// # Errors
+    /// CONFLICT
+    pub fn add_tag(&mut self, tag: &str) -> Result<(), ApiError> {
+        if self.tags.iter().any(|own| own == tag) {
+            return Ok(());
+        }
+        if self.tags.len() >= MOST_TAGS {
+            let detail = format!("The key has {MOST_TAGS} tags, the most that it can have.");
+            return Err(ApiError::new(Code::Conflict, detail));
+        }
+        self.tags.push(tag.to_owned());
+        Ok(())
+    }
+
     /// As columns. `search` is what a text search looks through.
     pub fn columns(&self, id: &str, prefix: &str, last4: &str) -> Vec<(&'static str, Bound)> {
         let json = |value: Value| Bound::Text(value.to_string());
@@ -293,7 +310,11 @@ fn scopes(value: &Value, of: SettingsContext) -> Result<Vec<String>, FieldErrors
     if missing { invalid("must name at least one scope") } else { Ok(scopes) }
 }
 
-fn expiry(value: &Value, now: Timestamp, present: Option<Timestamp>) -> Result<Timestamp, FieldErrors> {
+pub(super) fn expiry(
+    value: &Value,
+    now: Timestamp,
+    present: Option<Timestamp>,
+) -> Result<Timestamp, FieldErrors> {
     let time = input::time(value)?;
     // Sent back as it was shown: the end of a grace has milliseconds.
     if present == Some(time) {

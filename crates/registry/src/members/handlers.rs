@@ -7,6 +7,7 @@ use crate::{
     audit::{event::AuditEvent, short},
     authorise::Act,
     context::RequestContext,
+    cursor::{PARAMETERS, Positioned},
     email,
     enum_text::text_of,
     error::{ApiError, Code},
@@ -23,15 +24,27 @@ use crate::{
     to_json::object,
 };
 
+/// Most characters of what is looked for in addresses.
+const LONGEST_SEARCH: usize = 254;
+
 /// `GET /members`: in the order they were added.
 pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
     let tenant_id = principal.tenant_id();
+    let mut query = Input::query(&context.call.query, &[&PARAMETERS[..], &["q"]].concat());
+    let page = context.page("members", tenant_id, &mut query);
+    let forms = query.optional("q", |value| input::search(value, LONGEST_SEARCH)).unwrap_or_default();
+    query.finish()?;
+    // Addresses are kept in lower case: the first form is what they are compared with.
+    let text = forms.into_iter().next().unwrap_or_default();
     let statement = format!(
-        "SELECT rowid AS position, {COLUMNS} FROM members WHERE tenant_id = ? AND rowid > ? ORDER BY rowid LIMIT ?"
+        "SELECT rowid AS position, {COLUMNS} FROM members
+        WHERE tenant_id = ? AND rowid > ? AND instr(email, ?) ORDER BY rowid LIMIT ?"
     );
-    let (rows, next) =
-        context.read_page::<MemberRow>("members", tenant_id, &statement, &[tenant_id.into()], 0)?;
-    let members: Vec<Value> = rows.iter().map(MemberRow::view).collect();
+    let values =
+        [tenant_id.into(), page.after_number().unwrap_or_default().into(), text.into(), page.rows().into()];
+    let rows = sql::query::<Positioned<MemberRow>>(context.db, &statement, &values)?;
+    let (rows, next) = page.cut(context.secrets, rows, |row| row.position.into());
+    let members: Vec<Value> = rows.iter().map(|row| row.row.shown()).collect();
     Ok(Outcome::ok(object!({ "members": members, "nextCursor": next })))
 }
 
@@ -39,7 +52,7 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
 pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let person = MemberRow::load(context.db, principal.tenant_id(), id)?;
     let person = person.ok_or_else(|| ApiError::not_found("member"))?;
-    Ok(Outcome::ok(object!({ "member": person.view() })))
+    Ok(Outcome::ok(object!({ "member": person.shown() })))
 }
 
 /// `POST /members`
@@ -64,7 +77,7 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
     let person = member::new(context, &tenant.id, &address, role, &stored);
     context.authorise(&principal, joins(Some(&person)))?.store(context)?;
     note(context, member, "member.create", &person.id, Value::Null, person.view())?;
-    Ok(context.created(&format!("/members/{}", person.id), object!({ "member": person.view() })))
+    Ok(context.created(&format!("/members/{}", person.id), object!({ "member": person.shown() })))
 }
 
 /// `PATCH /members/{id}`: an owner changes role or password of anybody; everybody changes the own
@@ -90,7 +103,7 @@ pub fn edit(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Hand
     let person = person.ok_or_else(|| ApiError::not_found("member"))?;
     let role = role.filter(|role| *role != person.role);
     if role.is_none() && chosen.is_none() {
-        return Ok(Outcome::ok(object!({ "member": person.view() })));
+        return Ok(Outcome::ok(object!({ "member": person.shown() })));
     }
     let mut changed = MemberRow { role: role.unwrap_or(person.role), ..person.clone() };
     let asked = changed.clone();
@@ -118,7 +131,7 @@ pub fn edit(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Hand
         after.insert("passwordChanged".to_owned(), true.into());
     }
     note(context, member, "member.edit", id, before, after)?;
-    Ok(Outcome::ok(object!({ "member": changed.view() })))
+    Ok(Outcome::ok(object!({ "member": changed.shown() })))
 }
 
 /// `DELETE /members/{id}`

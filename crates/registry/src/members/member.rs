@@ -14,11 +14,11 @@ use crate::{
     ids,
     principal::Role,
     rows,
-    to_json::object,
+    to_json::{ToJson, object},
 };
 
 /// Columns of [`MemberRow`].
-pub const COLUMNS: &str = "id, tenant_id, email, role, password, created_at";
+pub const COLUMNS: &str = "id, tenant_id, email, role, password, created_at, seen_at";
 
 /// A member as stored.
 #[derive(Clone)]
@@ -35,6 +35,8 @@ pub struct MemberRow {
     pub password: String,
     /// Since when.
     pub created_at: Timestamp,
+    /// When last seen, to five minutes.
+    pub seen_at: Option<Timestamp>,
 }
 
 impl FromRow for MemberRow {
@@ -46,6 +48,7 @@ impl FromRow for MemberRow {
             role: rows::enumerated(row, "role", &Role::ALL)?,
             password: row.get("password")?,
             created_at: row.get("created_at")?,
+            seen_at: row.get("seen_at")?,
         })
     }
 }
@@ -66,6 +69,15 @@ impl MemberRow {
     }
 
     /// As the API shows it.
+    pub fn shown(&self) -> Value {
+        let mut shown = self.view();
+        if let Some(shown) = shown.as_object_mut() {
+            shown.insert("lastSeenAt".to_owned(), self.seen_at.map(Timestamp::to_rfc3339).to_json());
+        }
+        shown
+    }
+
+    /// The same for the audit: what an edit could change.
     pub fn view(&self) -> Value {
         object!({
             "id": self.id,
@@ -102,6 +114,7 @@ pub fn new(
         role,
         password: password.to_owned(),
         created_at: context.now,
+        seen_at: None,
     }
 }
 

@@ -3,7 +3,12 @@
 use keyward_core::sql::SqlError;
 
 use crate::{
-    authorise::Authorised, context::RequestContext, enum_text::text_of, members::member::MemberRow, rows,
+    authorise::Authorised,
+    context::RequestContext,
+    enum_text::text_of,
+    members::{invitation, member::MemberRow},
+    principal::Role,
+    rows,
     sessions::store,
 };
 
@@ -41,7 +46,8 @@ impl Authorised<Membership<'_>> {
                     ("created_at", person.created_at.into()),
                 ];
                 columns.extend(rights(person));
-                rows::insert(context.db, "members", &columns)
+                rows::insert(context.db, "members", &columns)?;
+                invitation::end_all(context, None, None, Some(&person.email))
             }
             (Some(old), Some(new)) => {
                 rows::update(context.db, "members", &old.id, &rights(new))?;
@@ -51,11 +57,14 @@ impl Authorised<Membership<'_>> {
                 if old.password != new.password {
                     context.forget_networks(&old.id)?;
                 }
+                let inviter = (old.role == Role::Owner && new.role != Role::Owner).then_some(old.id.as_str());
+                invitation::end_all(context, Some(&old.id), inviter, None)?;
                 if self.typed_in.is_some() { context.remember_network(&old.id) } else { Ok(()) }
             }
             (Some(person), None) => {
                 store::end_all(context, &person.id, "")?;
                 context.forget_networks(&person.id)?;
+                invitation::end_all(context, Some(&person.id), Some(&person.id), None)?;
                 context.db.run("DELETE FROM members WHERE id = ?", &[person.id.as_str().into()])?;
                 Ok(())
             }

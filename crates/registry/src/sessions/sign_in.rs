@@ -51,7 +51,7 @@ pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
             ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
         }
     };
-    note_failure(context, person.as_ref(), &email)?;
+    note_failure(context, person.as_ref(), Some(&email))?;
     Err(refusal.into())
 }
 
@@ -93,6 +93,7 @@ fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
         "session.create",
         &person.id,
     )?;
+    store::see_member(context, &person.id)?;
     let cookie = set_cookie(&token, LIFE);
     let member = view(&person.id, &person.email, person.role, &tenant);
     let body = object!({ "token": token, "expiresAt": expires_at.to_rfc3339(), "member": member });
@@ -136,7 +137,7 @@ pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Ha
 
     let person = MemberRow::load(context.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
     if !context.check_in_session(member, &typed, &person)? {
-        note_failure(context, Some(&person), &member.email)?;
+        note_failure(context, Some(&person), Some(&member.email))?;
         return Err(ApiError::new(Code::InvalidCredentials, "The password is wrong.").into());
     }
     let values = [context.now.into(), member.session.as_str().into()];
@@ -145,13 +146,23 @@ pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Ha
     Ok(Outcome::no_content())
 }
 
+/// Refuses a token that is to be shown instead of a password, and counts that as a failure to sign in.
+///
+/// # Errors
+/// INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS
+pub fn refuse_token(context: &RequestContext<'_>, email: Option<&str>, detail: &str) -> HandlerResult {
+    let refusal = context.count_wrong_token(detail)?;
+    note_failure(context, None, email)?;
+    Err(refusal.into())
+}
+
 /// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's.
 fn note_failure(
     context: &RequestContext<'_>,
     person: Option<&MemberRow>,
-    email: &str,
+    email: Option<&str>,
 ) -> Result<(), HandlerError> {
-    let actor = Actor::unknown(Some(email));
+    let actor = Actor::unknown(email);
     if let Some(person) = person {
         return note(context, &person.tenant_id, &actor, "session.refused", &person.id);
     }

@@ -1,8 +1,12 @@
 //! Sessions as they are stored: how many there are, when they were last used, and their ends.
 
-use keyward_core::{network, sql::SqlError, time::Span};
+use keyward_core::{
+    network,
+    sql::{self, SqlError},
+    time::Span,
+};
 
-use crate::context::RequestContext;
+use crate::{context::RequestContext, rows};
 
 /// Sessions that a member has at once: the oldest give way.
 const MOST_SESSIONS: u32 = 100;
@@ -36,11 +40,21 @@ pub fn bound(context: &RequestContext<'_>, member_id: &str) -> Result<(), SqlErr
 pub fn see(context: &RequestContext<'_>, hash: &str) -> Result<(), SqlError> {
     let network = network::of(&context.call.address);
     let see = "UPDATE sessions SET seen_at = ?, network = ?, agent = ?
-        WHERE hash = ? AND (COALESCE(seen_at, 0) <= ? OR seen_at > ?)";
+        WHERE hash = ? AND (COALESCE(seen_at, 0) <= ? OR seen_at > ?) RETURNING member_id";
     let (now, long_ago) = (context.now, context.now - SEEN_EVERY);
     let agent = context.call.agent.clone();
     // In the future it was not: the clock was set back.
     let values = [now.into(), network.into(), agent.into(), hash.into(), long_ago.into(), now.into()];
-    context.db.run(see, &values)?;
-    Ok(())
+    match sql::scalar::<String>(context.db, see, &values)? {
+        Some(member_id) => see_member(context, &member_id),
+        None => Ok(()),
+    }
+}
+
+/// Keeps when a member was last seen, which outlives the session.
+///
+/// # Errors
+/// What SQLite says.
+pub fn see_member(context: &RequestContext<'_>, member_id: &str) -> Result<(), SqlError> {
+    rows::update(context.db, "members", member_id, &[("seen_at", context.now.into())])
 }

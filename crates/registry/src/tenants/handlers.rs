@@ -9,17 +9,19 @@ use crate::{
     authorise::Act,
     context::RequestContext,
     effect::Effect,
+    email,
     error::ApiError,
     freshness::Freshness,
     handler::{HandlerError, HandlerResult},
     input::{self, Input},
     members::{
+        invitations,
         member::{self, MemberRow},
         membership::Membership,
     },
     outbox,
     outcome::Outcome,
-    principal::{Principal, Role},
+    principal::{self, Principal, Role},
     quotas, storage,
     tenants::{
         fields::{code, name, owner, plan, refuse_taken},
@@ -93,9 +95,38 @@ pub fn add(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> 
     let mut answer = object!({ "tenant": view });
     if let (Some(person), Some(answer)) = (person, answer.as_object_mut()) {
         note(context, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
-        answer.insert("owner".to_owned(), person.view());
+        answer.insert("owner".to_owned(), person.shown());
     }
     Ok(context.created(&format!("/tenants/{id}"), answer))
+}
+
+/// `POST /tenants/{id}/owners`: a link with which one more owner joins it.
+pub fn add_owner(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    joins(id, None).require(context, principal)?;
+    let Principal::Member(member) = principal else { return Err(principal::unauthenticated().into()) };
+    let mut body = Input::body(&context.call.body, &["email"])?;
+    let email = body.required("email", email::chosen);
+    let Some(email) = email else { return Err(body.refusal().into()) };
+    body.finish()?;
+    let tenant = Tenant::load(context.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
+    let (link, view, answer) = invitations::issue(context, member, &tenant, (&email, Role::Owner), None)?;
+    note(context, principal, id, "invitation.create", &link, (&Value::Null, &view))?;
+    Ok(context.created(&format!("/invitations/{link}"), answer))
+}
+
+/// `DELETE /tenants/{id}/sessions`: all of the tenant's people are signed out, but for the session that asks.
+pub fn end_sessions(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
+    let tenant = Tenant::load(context.db, id)?.ok_or_else(|| ApiError::not_found("tenant"))?;
+    let own = if let Principal::Member(member) = principal { member.session.as_str() } else { "" };
+    let end =
+        "DELETE FROM sessions WHERE member_id IN (SELECT id FROM members WHERE tenant_id = ?) AND hash <> ?
+        RETURNING 1";
+    let ended = context.db.run(end, &[id.into(), own.into()])?.len();
+    if ended > 0 {
+        let before = object!({ "sessions": ended });
+        note(context, principal, &tenant.id, "tenant.endSessions", id, (&before, &Value::Null))?;
+    }
+    Ok(Outcome::no_content())
 }
 
 /// `PATCH /tenants/{id}`

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keyward_core::{
-    record::TenantStatus,
+    record::{self, TenantStatus},
     sql::{self, FromRow, Row, Sql, SqlError},
     time::Timestamp,
 };
@@ -65,6 +65,18 @@ impl TenantPlan {
         self.name != other.name
             || lower(self.per_minute, other.per_minute)
             || lower(self.per_day, other.per_day)
+    }
+}
+
+impl Tenant {
+    /// As records have it.
+    pub fn of_record(&self) -> record::Tenant {
+        record::Tenant {
+            id: self.id.clone(),
+            code: self.code.clone(),
+            status: self.status,
+            plan: self.plan.name.clone(),
+        }
     }
 }
 

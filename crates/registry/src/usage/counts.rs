@@ -32,6 +32,15 @@ fn refusals(text: &str) -> RefusalCounts {
 }
 
 impl Counts {
+    /// Counts this many more under this code, or let through if it is empty.
+    pub fn count(&mut self, code: String, count: u64) {
+        if code.is_empty() {
+            self.accepted = self.accepted.saturating_add(count);
+        } else if count > 0 {
+            self.refused.insert(code, count);
+        }
+    }
+
     /// Adds those of another time.
     pub fn add(&mut self, other: &Self) {
         self.accepted = self.accepted.saturating_add(other.accepted);

@@ -2,7 +2,9 @@
 
 pub mod counts;
 pub mod points;
+pub mod refusals;
 pub mod report;
 pub mod retention;
+pub mod totals;
 
 pub use report::{apply, tenant_of};

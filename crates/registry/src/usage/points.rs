@@ -6,17 +6,22 @@ use keyward_core::{
     sql::{self, FromRow, Row, Sql, SqlError},
     time::{DAY, HOUR, Span, Timestamp},
 };
+use keyward_limits::wire::{RefusalCounts, UNATTRIBUTED};
 use serde_json::Value;
 
-use super::{counts::Counts, retention};
+use super::{
+    counts::Counts,
+    retention,
+    totals::{self, DEPLOYMENT},
+};
 use crate::{
     context::RequestContext,
     error::ApiError,
     handler::HandlerResult,
     input::{self, Input},
     outcome::Outcome,
-    principal::Principal,
-    to_json::object,
+    principal::{Principal, Right},
+    to_json::{ToJson, object},
 };
 
 /// How much time a point can stand for.
@@ -30,8 +35,36 @@ const MOST_POINTS: i64 = 1_000;
 pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -> HandlerResult {
     let key = context.key(principal, id)?;
     let first = retention::first_hour_of(context.db, &key.tenant_id, context.now)?;
-    let period = Period::read(&context.call.query, first, context.now)?;
-    Ok(Outcome::ok(object!({ "points": period.points(context.db, &key.id)? })))
+    let query = Input::query(&context.call.query, &["from", "to", "step"]);
+    let period = Period::read(query, first, context.now)?;
+    Ok(Outcome::ok(object!({ "points": views(period.points(context.db, &key.id)?) })))
+}
+
+/// `GET /usage`
+pub fn show_all(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
+    let mut query = Input::query(&context.call.query, &["from", "to", "step", "scope"]);
+    let scope = query.optional("scope", |value| {
+        input::one_of(value, &[("tenant", principal.tenant_id()), ("deployment", DEPLOYMENT)])
+    });
+    let period = Period::read(query, retention::first_hour(context.now), context.now)?;
+    let of = scope.unwrap_or(principal.tenant_id());
+    if of == DEPLOYMENT {
+        principal.require(Right::Tenants)?;
+    }
+    let mut points = views(period.totals(context.db, of)?);
+    if of == DEPLOYMENT {
+        for (point, counts) in points.iter_mut().zip(period.totals(context.db, UNATTRIBUTED)?.values()) {
+            let mut codes = RefusalCounts::new();
+            for (refused, count) in &counts.refused {
+                let (_, code) = refused.rsplit_once(' ').unwrap_or(("", refused));
+                *codes.entry(code.to_owned()).or_default() += count;
+            }
+            if let Some(point) = point.as_object_mut() {
+                point.insert("unattributed".to_owned(), codes.to_json());
+            }
+        }
+    }
+    Ok(Outcome::ok(object!({ "points": points })))
 }
 
 /// The requests of one hour or day.
@@ -46,6 +79,8 @@ impl FromRow for Point {
     }
 }
 
+type Points = BTreeMap<Timestamp, Counts>;
+
 /// The time that is asked about, in points of one step each.
 struct Period {
     /// Begin of the first point.
@@ -57,8 +92,7 @@ struct Period {
 
 impl Period {
     /// `first`: the first hour that is kept as such.
-    fn read(query: &str, first: Timestamp, now: Timestamp) -> Result<Self, ApiError> {
-        let mut query = Input::query(query, &["from", "to", "step"]);
+    fn read(mut query: Input, first: Timestamp, now: Timestamp) -> Result<Self, ApiError> {
         let step = query.optional("step", |value| input::one_of(value, &STEPS)).unwrap_or(HOUR);
         let to = query.optional("to", input::time).unwrap_or(now);
         let named = query.optional("from", input::time);
@@ -95,14 +129,29 @@ impl Period {
         Ok(period)
     }
 
-    /// Every point, in the order of time; those without a request too.
-    fn points(&self, db: &dyn Sql, key_id: &str) -> Result<Vec<Value>, SqlError> {
-        let mut points = BTreeMap::<Timestamp, Counts>::new();
+    /// Every point, in the order of time, without a request.
+    fn empty(&self) -> Points {
+        let mut points = Points::new();
         let mut time = self.from;
         while time < self.to {
             points.insert(time, Counts::default());
             time = time + self.step;
         }
+        points
+    }
+
+    /// Those of a tenant, or of all.
+    fn totals(&self, db: &dyn Sql, tenant_id: &str) -> Result<Points, SqlError> {
+        let mut points = self.empty();
+        for total in totals::read(db, tenant_id, self.step, self.from, self.to)? {
+            points.entry(total.time).or_default().count(total.code, total.count);
+        }
+        Ok(points)
+    }
+
+    /// Those of a key.
+    fn points(&self, db: &dyn Sql, key_id: &str) -> Result<Points, SqlError> {
+        let mut points = self.empty();
         // A day may stand in both: its hours are rolled up one by one.
         let hours =
             "SELECT hour AS time, accepted, refused FROM usage WHERE key_id = ? AND hour >= ? AND hour < ?";
@@ -116,7 +165,11 @@ impl Period {
                 points.entry(time.floor(self.step)).or_default().add(&counts);
             }
         }
-        let view = |(time, counts): (Timestamp, Counts)| object!({ "time": time.to_rfc3339(), "accepted": counts.accepted, "refused": counts.refused });
-        Ok(points.into_iter().map(view).collect())
+        Ok(points)
     }
+}
+
+fn views(points: Points) -> Vec<Value> {
+    let view = |(time, counts): (Timestamp, Counts)| object!({ "time": time.to_rfc3339(), "accepted": counts.accepted, "refused": counts.refused });
+    points.into_iter().map(view).collect()
 }

@@ -4,9 +4,9 @@ use keyward_core::{
     sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
     time::{Span, Timestamp},
 };
-use keyward_limits::wire::{UsageHour, UsageReport, UsageTaken};
+use keyward_limits::wire::{UNATTRIBUTED, UsageHour, UsageReport, UsageTaken};
 
-use super::{counts::Counts, retention};
+use super::{counts::Counts, refusals, retention};
 use crate::rows;
 
 /// An hour that begins later than this from now has not come: the coordinator's clock is wrong, or this one.
@@ -62,7 +62,8 @@ fn apply_in_transaction(
     now: Timestamp,
 ) -> Result<UsageTaken, SqlError> {
     let id = report.key_id.as_str();
-    let Some(tenant_id) = tenant_of(db, id)? else { return Ok(UsageTaken::default()) };
+    let tenant_id = if id == UNATTRIBUTED { Some(id.to_owned()) } else { tenant_of(db, id)? };
+    let Some(tenant_id) = tenant_id else { return Ok(UsageTaken::default()) };
     let tells_again = report.sent.is_some();
     let mut early = Vec::new();
     let first = retention::first_hour_of(db, &tenant_id, now)?;
@@ -93,6 +94,9 @@ fn apply_in_transaction(
             }
             None => {}
         }
+    }
+    if room {
+        refusals::take(db, &tenant_id, report, now)?;
     }
     if let Some(used) = report.last_used_at {
         let latest = if tells_again { now } else { used };

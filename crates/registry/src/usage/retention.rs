@@ -16,7 +16,7 @@ const HOURS_KEPT: Span = Span::from_days(90);
 const DAYS_KEPT: Span = Span::from_days(730);
 /// Most rows that are rolled up at once, and most that are removed. A report brings a few at most, and is followed by a run of
 /// upkeep.
-const ROWS_AT_ONCE: u32 = 100;
+pub const ROWS_AT_ONCE: u32 = 100;
 
 /// Most rows of hours that a tenant has, and most of days.
 pub const MOST_OF_TENANT: u32 = 1_000_000;
@@ -26,6 +26,11 @@ const FEWEST_HOURS: Span = Span::from_hours(2);
 /// The first hour that is kept as such, of any tenant: of every day before, only the totals are.
 pub fn first_hour(now: Timestamp) -> Timestamp {
     (now - HOURS_KEPT).floor(DAY)
+}
+
+/// The first day of which anything is kept.
+pub fn first_day(now: Timestamp) -> Timestamp {
+    (now - DAYS_KEPT).floor(DAY)
 }
 
 struct Bounds {
@@ -104,7 +109,7 @@ pub fn roll_up(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
     let oldest = "SELECT rowid, tenant_id, key_id, hour, accepted, refused FROM usage WHERE hour < ? ORDER BY hour LIMIT ?";
     roll(db, oldest, &[first_hour(now).into(), ROWS_AT_ONCE.into()])?;
     let over = "DELETE FROM usage_days WHERE number IN (SELECT number FROM usage_days WHERE day < ? LIMIT ?)";
-    db.run(over, &[(now - DAYS_KEPT).floor(DAY).into(), ROWS_AT_ONCE.into()])?;
+    db.run(over, &[first_day(now).into(), ROWS_AT_ONCE.into()])?;
     Ok(())
 }
 

@@ -11,6 +11,8 @@ pub type Row = (&'static str, &'static str, &'static str, Vec<(&'static str, Val
 
 const CREATE: &str = "POST /api-keys";
 
+const BULK: &str = "POST /api-keys/bulk";
+
 const EDIT: &str = "PATCH /api-keys/{id}";
 
 const ROTATE: &str = "POST /api-keys/{id}/rotate";
@@ -122,6 +124,44 @@ pub fn rows() -> Vec<Row> {
         ),
         ("POST /api-keys/{id}/revoke", "`reason`", "revoke", vec![("/api-keys/{plain}/revoke", json!({}))]),
         (
+            BULK,
+            "`ids`, `filter`, `dryRun`; `action` is `tag` or `untag`, with `tag`",
+            "no",
+            vec![("/api-keys/bulk", json!({"ids": ["{plain}"], "action": "tag", "tag": "t"}))],
+        ),
+        (
+            BULK,
+            "`action` is `revoke`, with `reason`, or `pause`",
+            "revoke",
+            vec![
+                ("/api-keys/bulk", json!({"ids": ["{plain}"], "action": "revoke"})),
+                ("/api-keys/bulk", json!({"ids": ["{plain}"], "action": "pause", "dryRun": true})),
+            ],
+        ),
+        (
+            BULK,
+            "`action` is `expire`, with `expiresAt`: sooner",
+            "create, revoke",
+            vec![(
+                "/api-keys/bulk",
+                json!({"ids": ["{plain}"], "action": "expire", "expiresAt": in_days(9)}),
+            )],
+        ),
+        (
+            "POST /api-keys/bulk-revoke",
+            "`filter`, `reason`, `dryRun`",
+            "revoke",
+            vec![("/api-keys/bulk-revoke", json!({"filter": {"status": "ACTIVE"}}))],
+        ),
+        ("POST /api-keys/{id}/pause", "", "revoke", vec![("/api-keys/{plain}/pause", json!({}))]),
+        ("POST /api-keys/{id}/resume", "", "create", vec![("/api-keys/{plain}/resume", json!({}))]),
+        (
+            "POST /api-keys/{id}/resume",
+            "a key that opens this API",
+            "always, create",
+            vec![("/api-keys/{admin}/resume", json!({})), ("/api-keys/{star}/resume", json!({}))],
+        ),
+        (
             ROTATE,
             "`revokeOld`, `graceSeconds`: the old key stays",
             "create, rotate",
@@ -176,6 +216,21 @@ pub fn rows() -> Vec<Row> {
         ),
         ("DELETE /members/{id}", "", "roles", vec![("/members/{member}", Value::Null)]),
         (
+            "POST /invitations",
+            "`email`, `role`",
+            "roles",
+            vec![("/invitations", json!({"email": "new@example.com", "role": "viewer"}))],
+        ),
+        ("DELETE /invitations/{id}", "", "no", vec![("/invitations/{invitation}", Value::Null)]),
+        ("POST /members/{id}/reset", "", "roles", vec![("/members/{member}/reset", json!({}))]),
+        (
+            "POST /tenants/{id}/owners",
+            "`email`",
+            "roles",
+            vec![("/tenants/{shop}/owners", json!({"email": "new@example.com"}))],
+        ),
+        ("DELETE /tenants/{id}/sessions", "", "no", vec![("/tenants/{shop}/sessions", Value::Null)]),
+        (
             "POST /tenants",
             "`name`, `code`, `plan`, `rateLimit`",
             "no",
@@ -220,6 +275,12 @@ pub fn rows() -> Vec<Row> {
             "`password`",
             "no",
             vec![("/session/step-up", json!({"password": PASSWORD}))],
+        ),
+        (
+            "POST /explain",
+            "`realm`, `host`, `method`, `path`, `keyId`, `key`, `address`, `origin`, `sessionId`",
+            "no",
+            vec![("/explain", json!({"method": "GET", "path": "/api/orders"}))],
         ),
         ("DELETE /session", "", "no", vec![("/session", Value::Null)]),
         ("DELETE /sessions", "", "no", vec![("/sessions", Value::Null)]),

@@ -312,7 +312,7 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
     assert_eq!(of(AdminCredential::SetUp { token: "wrong".into() }), Some(junk));
 
     let open = |open: Open, body: Option<&str>, id: &str| {
-        front::failures_of_open(open, body, "192.0.2.1", id, Some(&setup))
+        front::failures_of_open(open, body, "192.0.2.1", id, |token| setup.equals(token))
             .map(|it| (it.counted, it.held_back))
     };
     let set_up =
@@ -325,6 +325,10 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
     assert_eq!(parts.len(), 16);
     assert!(parts.iter().all(|(_, held_back)| held_back == "open 192.0.2.1"));
     assert_eq!(open(Open::SetUp, Some(&set_up("wrong")), "r").unwrap().1, "open 192.0.2.1");
+    let joins = |token: &str| format!(r#"{{"token": "{token}", "password": "x"}}"#);
+    assert_eq!(open(Open::Accept, Some(&joins(setup.expose())), "r"), None, "no address is asked for");
+    assert_eq!(open(Open::Accept, Some(&joins("wrong")), "r").unwrap().1, "open 192.0.2.1");
+    assert_eq!(open(Open::Accept, Some(r#"{"password": "x"}"#), "r").unwrap().1, "malformed 192.0.2.1");
     for malformed in [
         None,
         Some("{"),

@@ -25,17 +25,29 @@ fn sessions_are_found_by_this_hash() {
 
 #[test]
 fn cursors_that_were_handed_out_stay_good() {
-    assert_eq!(cursor::encode(&secrets(), "keys", TENANT, 42), "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY");
-    assert_eq!(cursor::decode(&secrets(), "keys", TENANT, "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY"), Some(42));
+    assert_eq!(cursor::encode(&secrets(), "keys", TENANT, &42.into()), "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY");
+    assert_eq!(
+        cursor::decode(&secrets(), "keys", TENANT, "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY"),
+        Some(42.into())
+    );
     assert_eq!(cursor::decode(&secrets(), "audit", TENANT, "AAAAAAAAACpSRhEz9ZO05KwjOQhfI4BY"), None);
 }
 
 #[test]
+fn a_cursor_of_a_sorted_list_holds_the_value_too() {
+    let position = cursor::Position { number: 42, value: "käse".into() };
+    let encoded = cursor::encode(&secrets(), "keys name", TENANT, &position);
+    assert_eq!(encoded, "AAAAAAAAACprw6RzZWy3d6ZbBljC5R_K64aYvYw");
+    assert_eq!(cursor::decode(&secrets(), "keys name", TENANT, &encoded), Some(position));
+    assert_eq!(cursor::decode(&secrets(), "keys", TENANT, &encoded), None);
+}
+
+#[test]
 fn cursors_outlive_a_change_of_the_secret() {
-    let old = cursor::encode(&secrets(), "keys", TENANT, 42);
+    let old = cursor::encode(&secrets(), "keys", TENANT, &42.into());
     let both =
         keyward_core::secret::Secrets::new("new-secret", Some("test-secret-of-the-deployment-1234567890"));
-    assert_eq!(cursor::decode(&both, "keys", TENANT, &old), Some(42));
+    assert_eq!(cursor::decode(&both, "keys", TENANT, &old), Some(42.into()));
 }
 
 #[test]
@@ -95,6 +107,15 @@ fn a_session_token_ends_with_this_check() {
     assert_eq!(owner, "kws_R2QgX7eNnZnsc8XCtJDxT6hRkhVRNB8rJYju4U7JVQQ");
 }
 
+#[test]
+fn the_token_of_a_one_time_link_ends_with_this_check_and_is_found_by_its_hash() {
+    let token = token::new_invitation(&secrets(), &mut Seeded::new(1));
+    assert_eq!(token, "kwi_-paZnvstCQtis6Djd1luV9LJ5CjokCHaY05J-NmM__o");
+    assert!(token::is_our_invitation(&secrets(), &token));
+    assert!(!token::is_our_token(&secrets(), &token.replace("kwi_", "kws_")), "it is no session");
+    assert_eq!(token::token_hash(&token), "3aacf7b301c1b98ebc5a2b99e41f1a40baeaadaa943de6c3f8885e673bee70a2");
+}
+
 fn hash(text: &str) -> String {
     keyward_core::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text))
 }
@@ -118,6 +139,15 @@ fn released_additions_are_never_edited() {
         ("audit by day", "d52e7d9aefdaf986c9b2f72b3d9d806d9d4fe5723a8e4080ff2b2dd7924638f3"),
         ("what a tenant holds", "17fa81411c27936b3a976b43cf320c862f58d4587eab67edb6f6c502b4205fc8"),
         ("counts of a tenant", "baff6b9ea625b160608a5454afc8d3336fd87ab65fcc9a87f92ca7579fd70945"),
+        (
+            "keys that are paused, filtered and sorted",
+            "eeb92260a585a399a93146e3c00de8a5c11dcbef1f62b0f5de945d8f2e80d360",
+        ),
+        ("audit by actor", "62149efe8ffc329a799e8b4b224414d7de00dcb803111c4842acbe4110d44ac6"),
+        ("audit by action and object", "963c4bcef25eceb00087ae40bc2ebc4736d69de9adb9a15d6acbadce0fcf65c0"),
+        ("invitations", "ff161c2587ccb9c6ea262d687a8ff60aebc6ba29b6b2cd95c376637325ac92d3"),
+        ("usage of tenants", "a561a83d0540e7a31761e5c6cfbf71b8efc4a6f533f9ef124a0b33b9909ce43b"),
+        ("latest refusals", "03f29198bead317896b3b6619c8bf4d1aa5cb2389fedfc47ffa6272f07c49d6d"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);
@@ -154,6 +184,10 @@ fn entries_are_hashed_with_their_members_in_order_and_without_spaces() {
 
 #[test]
 fn a_call_from_the_build_before_is_read_and_one_whose_credential_is_not_whole_is_not() {
+    let mut sent = RegistryFixture::empty().call("GET", "", "/session", json!(null));
+    assert_eq!(serde_json::to_value(&sent).unwrap()["origin"], "https://gate.example");
+    sent.origin = None;
+    assert_eq!(serde_json::to_value(&sent).unwrap().get("origin"), None);
     let call = |credential: &str| {
         let rest = r#""ifMatch":null,"idempotencyKey":null,"body":"","address":"192.0.2.1","requestId":"r""#;
         let text =

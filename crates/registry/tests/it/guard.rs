@@ -24,6 +24,8 @@ fn calls(fixture: &RegistryFixture) -> Vec<Call> {
     vec![
         ("POST", "/api-keys".to_owned(), json!({"name": "n", "scopes": ["orders:read"]}), &[Create]),
         ("POST", format!("{KEY}/revoke"), json!({}), &[Revoke]),
+        ("POST", format!("{KEY}/pause"), json!({}), &[Revoke]),
+        ("POST", format!("{KEY}/resume"), json!({}), &[Create]),
         ("POST", rotate.clone(), json!({}), &[Create, Rotate]),
         ("POST", rotate.clone(), json!({"revokeOld": false}), &[Create, Rotate]),
         ("POST", rotate.clone(), json!({"revokeOld": true}), &[Create, Rotate, Revoke]),
@@ -134,6 +136,11 @@ fn every_call_that_writes_is_known_here() {
         ("DELETE", "/sessions"),
         ("DELETE", "/sessions/{ses_}"),
         ("DELETE", "/members/{}/sessions"),
+        // Changes nothing.
+        ("POST", "/explain"),
+        // `each_key_is_guarded_as_if_…` in `bulk.rs`
+        ("POST", "/api-keys/bulk"),
+        ("POST", "/api-keys/bulk-revoke"),
         // `what_opens_the_admin_api_asks_…`, `crates/registry/tests/it/links.rs`
         ("POST", "/links"),
         // `people_and_tenants_ask_…`
@@ -142,6 +149,15 @@ fn every_call_that_writes_is_known_here() {
         ("DELETE", "/members/{}"),
         ("POST", "/tenants"),
         ("PATCH", "/tenants/{}"),
+        // `crates/registry/tests/it/fresh_password.rs`, `crates/registry/tests/it/invitations.rs`
+        ("POST", "/invitations"),
+        ("POST", "/members/{}/reset"),
+        ("POST", "/tenants/{}/owners"),
+        ("DELETE", "/invitations/{inv_}"),
+        ("DELETE", "/tenants/{}/sessions"),
+        // Of people who are not signed in.
+        ("POST", "/invitations/accept"),
+        ("POST", "/recover"),
     ];
     for AdminRoute { method, path, .. } in ROUTES.iter().filter(|route| route.method != "GET") {
         let known = others.contains(&(*method, *path))

@@ -66,7 +66,7 @@ struct Attempt {
     body: usize,
 }
 
-const CALLS: [(&str, &str); 21] = [
+const CALLS: [(&str, &str); 22] = [
     ("GET", "/api-keys"),
     ("GET", "/api-keys?limit=1&cursor=CURSOR"),
     ("GET", "/api-keys?q=south"),
@@ -84,6 +84,7 @@ const CALLS: [(&str, &str); 21] = [
     ("GET", "/audit?cursor=CURSOR"),
     ("GET", "/audit/verify"),
     ("GET", "/realms"),
+    ("GET", "/routes?keyId=ID"),
     ("GET", "/session"),
     ("GET", "/tenants"),
     ("POST", "/tenants"),

@@ -136,6 +136,7 @@ fn the_list_is_filtered_by_status_realm_and_use() {
         last_used_at: Some(fixture.now.get().plus(-SECOND)),
         hours: Vec::new(),
         sent: None,
+        latest: Vec::new(),
     };
     keyward_registry::usage::apply(&fixture.db, &used, true, fixture.now.get()).unwrap();
     let owner = fixture.sign_in("owner@example.com");

@@ -20,7 +20,7 @@ fn ask_with(
     secrets: Result<Rc<Secrets>, NoSecret>,
     setup_token: Option<&Secret>,
 ) -> Result<Option<Value>, ObjectError> {
-    let context = ObjectContext { secrets, setup_token, entropy: &mut Seeded::new(3) };
+    let context = ObjectContext { secrets, setup_token, recovery_token: None, entropy: &mut Seeded::new(3) };
     let answer = fixture.run(fixture.publisher.serve(path, &body.to_string(), context))?;
     Ok(answer.map(|text| serde_json::from_str(&text).unwrap()))
 }
@@ -74,6 +74,7 @@ fn links_and_reports_of_usage_are_taken_in_and_what_is_neither_is_an_error() {
         hours: Vec::new(),
         last_used_at: Some(fixture.now.get()),
         sent: Some(fixture.now.get()),
+        latest: Vec::new(),
     };
     ask(&fixture, "/usage", &serde_json::to_value(report).unwrap()).unwrap().unwrap();
     let key = fixture.get(&owner, &format!("/api-keys/{id}")).expect(200);

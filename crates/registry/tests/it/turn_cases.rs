@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use keyward_core::secret::Secret;
 use keyward_policy::{KeyRequirement, Policy, Proof, Requirement, Route, Routes};
 use keyward_registry::{admin_call::AdminCall, sessions::token};
 use keyward_testing::{
@@ -9,6 +10,8 @@ use keyward_testing::{
     registry_fixture::{PASSWORD, RegistryFixture, SETUP_TOKEN, policy_with},
 };
 use serde_json::{Value, json};
+
+const RECOVERY_TOKEN: &str = "q3VbT0xk7RzNw2LdYh8J";
 
 pub fn policy() -> &'static Policy {
     policy_with(|realm| {
@@ -29,6 +32,9 @@ pub struct Stage {
     pub key: String,
     pub link: String,
     pub link_token: String,
+    /// Tokens of one-time links.
+    pub invitation: String,
+    pub reset: String,
 }
 
 impl Stage {
@@ -44,11 +50,14 @@ impl Stage {
             key: text(),
             link: text(),
             link_token: text(),
+            invitation: text(),
+            reset: text(),
         }
     }
 
     pub fn open() -> Self {
-        let (fixture, owner) = RegistryFixture::open_over(policy());
+        let (mut fixture, owner) = RegistryFixture::open_over(policy());
+        fixture.recovery_token = Some(Secret::new(RECOVERY_TOKEN));
         let (member, member_id) = fixture.member(&owner, "admin@example.com", "admin");
         let (_, tenant) = fixture.tenant(&owner, "shop");
         let key = fixture.key(&owner, json!({})).key_id();
@@ -56,7 +65,13 @@ impl Stage {
         let link = fixture.post(&owner, "/links", link).expect(201).body;
         let (link, link_token) = (&link["link"]["id"], &link["token"]);
         let (link, link_token) = (link.as_str().unwrap().into(), link_token.as_str().unwrap().into());
-        let stage = Self { fixture, owner, member, member_id, tenant, key, link, link_token };
+        let token = |path: &str, body: Value| {
+            fixture.post(&owner, path, body).expect(201).body["token"].as_str().unwrap().to_owned()
+        };
+        let invitation = token("/invitations", json!({"email": "invited@example.com", "role": "viewer"}));
+        let reset = token(&format!("/members/{member_id}/reset"), json!({}));
+        let stage =
+            Self { fixture, owner, member, member_id, tenant, key, link, link_token, invitation, reset };
         for path in ["/api-keys".to_owned(), format!("/api-keys/{}/rotate", stage.key)] {
             stage.fixture.send(repeatable(&stage, &path, "done")).expect(201);
         }
@@ -114,9 +129,23 @@ pub const CASES: &[Case] = &[
     }),
     ("POST", "/api-keys", Stage::open, |stage| repeatable(stage, "/api-keys", "new")),
     ("POST", "/api-keys", Stage::open, |stage| repeatable(stage, "/api-keys", "done")),
+    ("POST", "/api-keys/bulk", Stage::open, |stage| {
+        stage.fixture.call(
+            "POST",
+            &stage.owner,
+            "/api-keys/bulk",
+            json!({"ids": [stage.key], "action": "pause"}),
+        )
+    }),
+    ("POST", "/api-keys/bulk-revoke", Stage::open, |stage| {
+        let body = json!({"filter": {"status": "ACTIVE"}});
+        stage.fixture.call("POST", &stage.owner, "/api-keys/bulk-revoke", body)
+    }),
     ("GET", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "GET", "", Value::Null)),
     ("PATCH", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "PATCH", "", json!({"name": "other"}))),
     ("POST", "/api-keys/{key_}/revoke", Stage::open, |stage| of_key(stage, "POST", "/revoke", json!({}))),
+    ("POST", "/api-keys/{key_}/pause", Stage::open, |stage| of_key(stage, "POST", "/pause", Value::Null)),
+    ("POST", "/api-keys/{key_}/resume", Stage::open, |stage| of_key(stage, "POST", "/resume", Value::Null)),
     ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| of_key(stage, "POST", "/rotate", json!({}))),
     ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
         of_key(stage, "POST", "/rotate", json!({"revokeOld": true}))
@@ -130,6 +159,8 @@ pub const CASES: &[Case] = &[
     ("POST", "/api-keys/{key_}/rotate", Stage::open, |stage| {
         repeatable(stage, &format!("/api-keys/{}/rotate", stage.key), "done")
     }),
+    ("GET", "/refusals", Stage::open, |stage| stage.call("GET", "/refusals", Value::Null)),
+    ("GET", "/usage", Stage::open, |stage| stage.call("GET", "/usage", Value::Null)),
     ("GET", "/api-keys/{key_}/usage", Stage::open, |stage| of_key(stage, "GET", "/usage", Value::Null)),
     ("POST", "/links", Stage::open, |stage| {
         stage.call("POST", "/links", json!({ "url": "https://shop.example/api/public/orders/checkout" }))
@@ -142,7 +173,12 @@ pub const CASES: &[Case] = &[
     ("GET", "/realms", Stage::empty, |stage| {
         stage.fixture.call("GET", &format!("setup:{SETUP_TOKEN}"), "/realms", Value::Null)
     }),
+    ("GET", "/routes", Stage::open, |stage| stage.call("GET", "/routes", Value::Null)),
+    ("POST", "/explain", Stage::open, |stage| {
+        stage.call("POST", "/explain", json!({"method": "GET", "path": "/api/orders"}))
+    }),
     ("GET", "/audit", Stage::open, |stage| stage.call("GET", "/audit", Value::Null)),
+    ("GET", "/audit/export", Stage::open, |stage| stage.call("GET", "/audit/export", Value::Null)),
     ("GET", "/audit/verify", Stage::open, |stage| stage.call("GET", "/audit/verify", Value::Null)),
     ("GET", "/members", Stage::open, |stage| stage.call("GET", "/members", Value::Null)),
     ("POST", "/members", Stage::open, |stage| {
@@ -165,6 +201,31 @@ pub const CASES: &[Case] = &[
         stage.fixture.call("PATCH", &stage.member, &format!("/members/{}", stage.member_id), body)
     }),
     ("DELETE", "/members/{}", Stage::open, |stage| of_member(stage, "DELETE", Value::Null)),
+    ("POST", "/members/{}/reset", Stage::open, |stage| {
+        stage.call("POST", &format!("/members/{}/reset", stage.member_id), json!({}))
+    }),
+    ("GET", "/invitations", Stage::open, |stage| stage.call("GET", "/invitations", Value::Null)),
+    ("POST", "/invitations", Stage::open, |stage| {
+        stage.call("POST", "/invitations", json!({"email": "invited@example.com", "role": "admin"}))
+    }),
+    ("POST", "/invitations/accept", Stage::open, |stage| accept(stage, &stage.invitation)),
+    ("POST", "/invitations/accept", Stage::open, |stage| accept(stage, &stage.reset)),
+    ("POST", "/invitations/accept", Stage::open, |stage| accept(stage, "kwi_wrong")),
+    ("DELETE", "/invitations/{inv_}", Stage::open, |stage| {
+        let open = stage.fixture.get(&stage.owner, "/invitations").expect(200).body;
+        let id = open["invitations"][0]["id"].as_str().unwrap();
+        stage.call("DELETE", &format!("/invitations/{id}"), Value::Null)
+    }),
+    ("POST", "/recover", Stage::open, |stage| recover(stage, RECOVERY_TOKEN, "owner@example.com")),
+    ("POST", "/recover", Stage::open, |stage| recover(stage, RECOVERY_TOKEN, "new@example.com")),
+    ("POST", "/recover", Stage::open, |stage| recover(stage, "wrong", "owner@example.com")),
+    ("POST", "/tenants/{}/owners", Stage::open, |stage| {
+        let body = json!({"email": "d@example.com"});
+        stage.call("POST", &format!("/tenants/{}/owners", stage.tenant), body)
+    }),
+    ("DELETE", "/tenants/{}/sessions", Stage::open, |stage| {
+        stage.call("DELETE", &format!("/tenants/{}/sessions", stage.tenant), Value::Null)
+    }),
     ("GET", "/tenants", Stage::open, |stage| stage.call("GET", "/tenants", Value::Null)),
     ("POST", "/tenants", Stage::open, |stage| {
         let owner = json!({"email": "c@example.com", "password": PASSWORD});
@@ -184,6 +245,16 @@ pub const CASES: &[Case] = &[
 
 fn sign_in(stage: &Stage, email: &str, password: &str) -> AdminCall {
     stage.fixture.call("POST", "", "/session", json!({"email": email, "password": password}))
+}
+
+fn accept(stage: &Stage, token: &str) -> AdminCall {
+    let body = json!({"token": token, "password": "another long password"});
+    stage.fixture.call("POST", "", "/invitations/accept", body)
+}
+
+fn recover(stage: &Stage, token: &str, email: &str) -> AdminCall {
+    let body = json!({"token": token, "email": email, "password": "another long password"});
+    stage.fixture.call("POST", "", "/recover", body)
 }
 
 pub fn of_key(stage: &Stage, method: &str, what: &str, body: Value) -> AdminCall {

@@ -196,7 +196,13 @@ fn taking_in_a_report_of_usage_is_one_turn() {
             taken_back: 0,
         };
         let hours = vec![hour(0, 3), hour(1, 4)];
-        let report = UsageReport { key_id: stage.key.clone(), last_used_at: Some(NOON), hours, sent: None };
+        let report = UsageReport {
+            key_id: stage.key.clone(),
+            last_used_at: Some(NOON),
+            hours,
+            sent: None,
+            latest: Vec::new(),
+        };
         usage::apply(&stage.fixture.db, &report, true, stage.fixture.now.get()).map(drop)
     });
 }

@@ -19,7 +19,8 @@ use crate::retention::{count, keep_up};
 fn report(fixture: &RegistryFixture, key_id: &str, hour: Timestamp, accepted: u64, refused: u64) {
     let refused = [("TEST_MODE".to_owned(), refused)].into();
     let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
-    let report = UsageReport { key_id: key_id.to_owned(), last_used_at: None, hours, sent: None };
+    let report =
+        UsageReport { key_id: key_id.to_owned(), last_used_at: None, hours, sent: None, latest: Vec::new() };
     usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
 }
 
@@ -107,8 +108,13 @@ fn what_was_taken_back_is_in_no_day_and_is_taken_back_without_room_too() {
     let id = fixture.key(&owner, json!({})).key_id();
     let told = |accepted: u64, taken_back: u64, hour: Timestamp, room: bool| {
         let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused: [].into(), taken_back }];
-        let report =
-            UsageReport { key_id: id.clone(), last_used_at: None, hours, sent: Some(fixture.now.get()) };
+        let report = UsageReport {
+            key_id: id.clone(),
+            last_used_at: None,
+            hours,
+            sent: Some(fixture.now.get()),
+            latest: Vec::new(),
+        };
         usage::apply(&fixture.db, &report, room, fixture.now.get()).unwrap()
     };
     told(5, 0, NOON, true);

@@ -1,0 +1,450 @@
+//! What the gate would decide about a request that nobody sent, step by step, and which routes a key may call.
+//!
+//! It is the decision itself that is asked: [`find_route`], [`admission::ask`], [`pipeline::recognise`] and [`gate::decide`],
+//! in the order in which a request goes through them. Left out is what has an effect or depends on others: limits,
+//! penalties, links (which work once), tokens and signatures. The steps that passed are those before the
+//! [one at which it was denied](Denial::step), so a request pays nothing for them.
+
+use std::rc::Rc;
+
+use keyward_policy::{
+    HostPattern, KeyRequirement, Policy, Proof, Realm, Requirement, Route, SourceKind, TestMode, scope,
+};
+use serde_json::{Map, Value};
+
+use crate::{
+    admission::{self, Asked},
+    client_info::ClientInfo,
+    credential::{Credential, Kind},
+    denial::{Denial, step::Step},
+    gate::{self, RequestContext},
+    handle::{Gate, Routing, find_route},
+    pipeline,
+    platform::Platform,
+    refusal::{self, words},
+    request::{Client, RequestParts},
+};
+use keyward_core::{
+    entropy::Entropy,
+    json::object_of,
+    key,
+    question::{Question, SupposedRequest},
+    record::{KeyKind, Limits, Mode, Record},
+    request_target::RequestTarget,
+    secret::{Secret, Secrets},
+    time::{Span, Timestamp},
+};
+
+/// The id that a request is supposed to have where only its route is asked about.
+const ANY_SESSION: &str = "any";
+
+impl<P: Platform> Gate<'_, P> {
+    /// The answer to a question, as JSON. `own_host`: the host that it was asked at.
+    pub fn answer(&self, policy: &'static Policy, question: &Question, own_host: &str) -> Value {
+        let explainer = Explainer {
+            policy,
+            question,
+            secrets: self.secrets.as_deref().map_err(Clone::clone),
+            now: self.platform.now(),
+            secret: &|name| self.platform.secret(name),
+        };
+        match &question.request {
+            Some(request) => explainer.explain(request, own_host),
+            None => explainer.routes(),
+        }
+    }
+}
+
+/// What an answer is made from.
+struct Explainer<'a> {
+    policy: &'static Policy,
+    question: &'a Question,
+    secrets: Result<&'a Secrets, Denial>,
+    now: Timestamp,
+    secret: &'a dyn Fn(&str) -> Option<Secret>,
+}
+
+/// A request that nobody sent, with its URL.
+struct Supposed<'a> {
+    request: &'a SupposedRequest,
+    url: String,
+}
+
+impl RequestParts for Supposed<'_> {
+    fn method(&self) -> &str {
+        &self.request.method
+    }
+
+    fn url(&self) -> &str {
+        &self.url
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        match name {
+            "cf-connecting-ip" => self.request.address.clone(),
+            "origin" => self.request.origin.clone(),
+            _ => None,
+        }
+    }
+
+    fn tls_version(&self) -> Option<String> {
+        Some("TLSv1.3".to_owned())
+    }
+
+    fn has_body(&self) -> bool {
+        false
+    }
+
+    async fn has_content(&self, _: Span) -> bool {
+        false
+    }
+
+    async fn body(&self, _: usize, _: Span, _: impl FnMut(&[u8])) -> Result<(), Denial> {
+        Ok(())
+    }
+}
+
+/// The steps that passed, each with what holds.
+#[derive(Default)]
+struct Trail(Vec<(Step, Option<String>)>);
+
+impl Trail {
+    /// Those of these steps, in their order, that come before the one at which it was denied.
+    fn note(&mut self, steps: &[Step], denial: Option<&Denial>, detail: &dyn Fn(Step) -> Option<String>) {
+        let failed = denial.map(Denial::step);
+        for step in steps.iter().take_while(|step| Some(**step) != failed) {
+            self.0.push((*step, detail(*step)));
+        }
+    }
+}
+
+/// What is decided where nothing denies it.
+enum Decided {
+    Passes,
+    /// A link is followed, which only following it decides about.
+    LinkFollowed,
+}
+
+impl Explainer<'_> {
+    fn explain(&self, request: &SupposedRequest, own_host: &str) -> Value {
+        let url = format!("https://{}{}", self.host(request, own_host), request.path);
+        let supposed = Supposed { request, url };
+        let target = RequestTarget::of(&supposed.url);
+        let client = Client::of(&supposed);
+        let mut trail = Trail::default();
+        let (mut realm, mut route) = (None, None);
+        let found = find_route(self.policy, &supposed, target, &client, "").map_err(|(answers, denial)| {
+            realm = answers;
+            denial
+        });
+        if let Ok(Routing::Route(its_realm, its_route, _)) = &found {
+            (realm, route) = (Some(*its_realm), Some(*its_route));
+        }
+        trail.note(&Step::OF_ROUTE, found.as_ref().err(), &|step| match step {
+            Step::Realm => realm.map(|realm| realm.id.to_owned()),
+            Step::Route => route.map(|route| format!("{} {}", route.methods().join(", "), route.path.source)),
+            _ => None,
+        });
+        let decided = found.and_then(|_| match (realm, route) {
+            (Some(realm), Some(route)) => {
+                let tenant = realm.tenant_of(target.host);
+                let caller = ClientInfo { tenant, ..client.info(&request.method) };
+                self.decide(realm, route, target, caller, request.session_id.as_deref(), &mut trail)
+            }
+            // A preflight, which is none without the header that asks for a method.
+            _ => Err(Denial::Internal),
+        });
+        let denial = decided.as_ref().err();
+        let told = denial.map(|denial| refusal::told(denial, realm));
+        let mut steps: Vec<Value> = Vec::new();
+        for (step, detail) in trail.0 {
+            steps.push(shown(step, true, detail.into()));
+        }
+        if let (Some(denial), Some((_, detail))) = (denial, &told) {
+            steps.push(shown(denial.step(), false, (&**detail).into()));
+        }
+        if let Ok(Decided::LinkFollowed) = decided {
+            steps.push(shown(
+                Step::Link,
+                false,
+                "A link works once. Whether this one does is not tried here.".into(),
+            ));
+        }
+        object_of(&mut [
+            ("allowed", matches!(decided, Ok(Decided::Passes)).into()),
+            ("status", denial.map(|denial| denial.public().status).into()),
+            ("code", told.map(|(code, _)| code).into()),
+            ("realm", realm.map(|realm| realm.id).into()),
+            (
+                "route",
+                route.map_or(Value::Null, |route| {
+                    object_of(&mut [("methods", list(route.methods())), ("path", route.path.source.into())])
+                }),
+            ),
+            ("steps", steps.into()),
+        ])
+    }
+
+    /// The host that a request is supposed to be sent to: the one that it names, else one of the realm that is named, else of the
+    /// key's. What the realm has patterns for is filled in.
+    fn host(&self, request: &SupposedRequest, own: &str) -> String {
+        if let Some(host) = &request.host {
+            return host.clone();
+        }
+        let of_key = || self.question.record.as_ref().map(|record| &record.realm);
+        let realm = self.question.realm.as_ref().or_else(of_key).and_then(|id| self.policy.realm(id));
+        let code = self.question.tenant.code.as_deref();
+        let hosts = realm.map_or(&[] as &[_], |realm| realm.hosts);
+        let host =
+            hosts.iter().filter(|_| !hosts.iter().any(|host| host.matches(own))).find_map(
+                |host| match host {
+                    HostPattern::Any => None,
+                    HostPattern::Exact(host) => Some((*host).to_owned()),
+                    HostPattern::Below(domain) => Some(format!("any{domain}")),
+                    HostPattern::Tenant(domain) => code.map(|code| format!("{code}{domain}")),
+                },
+            );
+        host.unwrap_or_else(|| own.to_owned())
+    }
+
+    /// What is decided on a route.
+    fn decide(
+        &self,
+        realm: &Realm,
+        route: &'static Route,
+        target: RequestTarget<'_>,
+        caller: ClientInfo<'_>,
+        session_id: Option<&str>,
+        trail: &mut Trail,
+    ) -> Result<Decided, Denial> {
+        let secrets = self.secrets.clone()?;
+        let key = self.key(realm, secrets);
+        let credentials = realm.credentials.iter();
+        let source =
+            credentials.clone().find(|source| source.kind == SourceKind::Key).or(realm.credentials.first());
+        let header =
+            |name: &str| match &key {
+                Some(key) if source.is_some_and(|source| source.header == name) => {
+                    let scheme = source.and_then(|source| source.scheme);
+                    Some(scheme.map_or_else(
+                        || key.expose().to_owned(),
+                        |scheme| format!("{scheme} {}", key.expose()),
+                    ))
+                }
+                _ if realm.session_id_header == Some(name) => session_id.map(str::to_owned),
+                _ => None,
+            };
+        let asked = admission::ask(realm, route, target, caller.method, Some(secrets), &header);
+        trail.note(&[Step::Credential], asked.as_ref().err(), &|_| Some(wanted(&route.requires)));
+        let (asked, session_id) = asked?;
+        if session_id.is_some() {
+            trail.0.push((Step::Session, session_id));
+        }
+        let (requirement, text) = match asked {
+            Asked::Nothing => return Ok(Decided::Passes),
+            Asked::Link(..) => return Ok(Decided::LinkFollowed),
+            Asked::Webhook(webhook) => {
+                let secret =
+                    (self.secret)(webhook.secret).ok_or(Denial::NotConfigured { what: webhook.secret })?;
+                let begun = gate::begin_webhook(webhook, &secret, &|_| None, self.now);
+                return Err(begun.err().unwrap_or(Denial::Internal));
+            }
+            Asked::Credential(requirement, Credential { kind: Kind::Key, text }) => (requirement, text),
+            Asked::Credential(..) => return Err(Denial::KeyAsToken),
+        };
+        let record = self.record(realm, secrets, &text)?;
+        let context = caller.at(self.now);
+        let decided = gate::decide(realm, requirement, &record, context);
+        trail.note(&Step::OF_KEY, decided.as_ref().err(), &|step| holds(step, requirement, &record, context));
+        decided?;
+        trail.0.push((Step::Limit, limits(record.limits)));
+        Ok(Decided::Passes)
+    }
+
+    /// The key that the request shows. Where only its record is known, one of the same form that nobody has.
+    fn key(&self, realm: &Realm, secrets: &Secrets) -> Option<Secret> {
+        /// A source without randomness: what is made is not kept.
+        struct Zeros;
+        impl Entropy for Zeros {
+            fn fill(&mut self, buffer: &mut [u8]) {
+                buffer.fill(0);
+            }
+        }
+        let Question { key, record, .. } = self.question;
+        if let Some(key) = key {
+            return Some(Secret::new(key.as_str()));
+        }
+        let record = record.as_ref()?;
+        let format = &self.policy.realm(&record.realm).unwrap_or(realm).key;
+        let part =
+            key::tenant_part(format, &record.tenant.id, record.tenant.code.as_deref()).unwrap_or("none");
+        Some(key::generate(format, part, record.mode, secrets, &mut Zeros))
+    }
+
+    /// The record of that key. Keys that stand in the policy are there for their own tenant only.
+    fn record(&self, realm: &Realm, secrets: &Secrets, key: &Secret) -> Result<Rc<Record>, Denial> {
+        let Question { tenant, record, .. } = self.question;
+        if let Some(found) = pipeline::recognise(realm, secrets, key)? {
+            let whose = found.tenant.id.as_str();
+            if whose.is_empty() || whose == tenant.id || Some(whose) == tenant.code.as_deref() {
+                return Ok(found);
+            }
+            pipeline::recognise(&Realm { static_keys: &[], ..*realm }, secrets, key)?;
+        }
+        let mut record = record.clone().ok_or(pipeline::UNKNOWN)?;
+        if record.realm.is_empty() {
+            realm.id.clone_into(&mut record.realm);
+        }
+        Ok(Rc::new(record))
+    }
+
+    fn routes(&self) -> Value {
+        let mut routes: Vec<Value> = Vec::new();
+        for realm in self.policy.realms {
+            if self.question.realm.as_ref().is_none_or(|id| realm.id == id) {
+                for route in realm.routes {
+                    routes.push(self.route(realm, route));
+                }
+            }
+        }
+        object_of(&mut [("routes", routes.into())])
+    }
+
+    fn route(&self, realm: &Realm, route: &'static Route) -> Value {
+        let (by, requirement): (Vec<&str>, _) = match &route.requires {
+            Requirement::Key(requirement) => (requirement.by.iter().map(word).collect(), requirement),
+            Requirement::Public => (Vec::new(), &KeyRequirement::ANY_KEY),
+            Requirement::Webhook(_) => (vec!["webhook"], &KeyRequirement::ANY_KEY),
+        };
+        let mut held_by_of = Map::new();
+        for required in requirement.scopes {
+            held_by_of.insert((*required).to_owned(), held_by(realm, required));
+        }
+        let test_keys = match realm.test_mode {
+            _ if requirement.live_only => "none",
+            TestMode::ReadOnly => "read",
+            TestMode::Full => "all",
+        };
+        let needs = object_of(&mut [
+            ("by", list(&by)),
+            ("scopes", list(requirement.scopes)),
+            ("heldBy", Value::Object(held_by_of)),
+            ("plans", list(requirement.plans)),
+            ("testKeys", test_keys.into()),
+            ("sessionId", route.session_id.into()),
+        ]);
+        let (mut may, mut code) = (Vec::new(), None);
+        for method in route.methods().iter().filter(|_| self.question.record.is_some()) {
+            match self.may_call(realm, route, method) {
+                Ok(_) => may.push(*method),
+                Err(denial) => code = code.or(Some(refusal::told(&denial, Some(realm)).0)),
+            }
+        }
+        let freshness = route.freshness.unwrap_or(realm.freshness).whole_secs();
+        object_of(&mut [
+            ("realm", realm.id.into()),
+            ("methods", list(route.methods())),
+            ("path", route.path.source.into()),
+            ("needs", needs),
+            ("freshnessSeconds", freshness.into()),
+            ("mayCall", self.question.record.as_ref().map(|_| list(&may)).into()),
+            ("code", code.into()),
+        ])
+    }
+
+    /// Whether the key may call a route by this method: from one of its addresses and pages, and in a session.
+    fn may_call(&self, realm: &Realm, route: &'static Route, method: &str) -> Result<Decided, Denial> {
+        let record = self.question.record.as_ref();
+        let address =
+            record.and_then(|record| record.allowed_ips.first()).map(|range| range.addr().to_string());
+        let origin =
+            record.filter(|it| it.kind == KeyKind::Publishable).and_then(|it| it.allowed_origins.first());
+        let caller = ClientInfo {
+            method,
+            upgrades: false,
+            address: address.as_deref(),
+            origin: origin.map(String::as_str),
+            tenant: None,
+        };
+        let target = RequestTarget::of("https://any/");
+        self.decide(realm, route, target, caller, Some(ANY_SESSION), &mut Trail::default())
+    }
+}
+
+fn shown(step: Step, ok: bool, detail: Value) -> Value {
+    object_of(&mut [("step", step.name().into()), ("ok", ok.into()), ("detail", detail)])
+}
+
+fn list(names: &[&str]) -> Value {
+    let mut list: Vec<Value> = Vec::new();
+    for name in names {
+        list.push((*name).into());
+    }
+    list.into()
+}
+
+/// As the policy names it.
+fn word(proof: &Proof) -> &'static str {
+    match proof {
+        Proof::Key => "key",
+        Proof::Publishable => "publishable",
+        Proof::Jwt => "jwt",
+        Proof::Session => "session",
+    }
+}
+
+/// What a route asks for.
+fn wanted(requirement: &Requirement) -> String {
+    match requirement {
+        Requirement::Public => "nothing".to_owned(),
+        Requirement::Webhook(_) => "a webhook's signature".to_owned(),
+        Requirement::Key(requirement) => words::kinds(requirement.by),
+    }
+}
+
+/// What made a step of [`gate::decide`] pass; `None` where there is nothing to know.
+fn holds(
+    step: Step,
+    requirement: &KeyRequirement,
+    record: &Record,
+    context: RequestContext<'_>,
+) -> Option<String> {
+    let publishable = record.kind == KeyKind::Publishable;
+    let word = match step {
+        Step::Key => record.id.as_str(),
+        Step::Expiry => return record.expires_at.map(Timestamp::to_rfc3339),
+        Step::Plan => return record.tenant.plan.clone(),
+        Step::Address => &record.allowed_ips.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+        Step::Kind if publishable => "publishable",
+        Step::Kind => "secret",
+        Step::Origin if publishable => context.origin.unwrap_or_default(),
+        Step::Mode if record.mode == Mode::Test => "test",
+        Step::Mode => "live",
+        Step::Scopes => &requirement.scopes.join(" "),
+        _ => "",
+    };
+    (!word.is_empty()).then(|| word.to_owned())
+}
+
+/// What limits hold, whatever of them is used up.
+fn limits(limits: Limits) -> Option<String> {
+    let windows = [(limits.per_minute, "a minute"), (limits.per_day, "a day")];
+    let set = windows.into_iter().filter_map(|(most, window)| Some(format!("{} {window}", most?)));
+    let set = set.collect::<Vec<_>>().join(", ");
+    (!set.is_empty()).then_some(set)
+}
+
+/// Scopes of the catalogue, and wildcards, each of which opens what asks for this one.
+fn held_by(realm: &Realm, required: &str) -> Value {
+    let mut all = vec!["*".to_owned()];
+    for scope in realm.scopes {
+        let area = scope.name.split_once(':').map(|(area, _)| format!("{area}:*"));
+        for held in [Some(scope.name.to_owned()), area].into_iter().flatten() {
+            if !all.contains(&held) {
+                all.push(held);
+            }
+        }
+    }
+    let holds = |held: &String| scope::holds(realm.scopes, std::slice::from_ref(held), required);
+    all.into_iter().filter(holds).map(Value::String).collect::<Vec<_>>().into()
+}
