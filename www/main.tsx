@@ -9,10 +9,12 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 
 import { hooks, Problem } from "./api.ts";
 import { invalidate } from "./cache.ts";
+import { takeToken } from "./link-token.ts";
 import { go, here, replace, route, type Screen, type Shown, start } from "./router.ts";
 import { auditScreen } from "./screens/audit.tsx";
 import { createScreen } from "./screens/create.tsx";
 import { editScreen } from "./screens/edit.tsx";
+import { joinScreen, newPasswordScreen } from "./screens/join.tsx";
 import { keyScreen } from "./screens/key.tsx";
 import { keysScreen } from "./screens/keys.tsx";
 import { linkScreen } from "./screens/link.tsx";
@@ -20,7 +22,7 @@ import { overviewScreen } from "./screens/overview.tsx";
 import { peopleScreen } from "./screens/people.tsx";
 import { rotateScreen } from "./screens/rotate.tsx";
 import { sessionsScreen } from "./screens/sessions.tsx";
-import { setUpScreen, takeSetUpToken } from "./screens/set-up.tsx";
+import { setUpScreen } from "./screens/set-up.tsx";
 import { settingsScreen, signingOut } from "./screens/settings.tsx";
 import { signInScreen } from "./screens/sign-in.tsx";
 import { tenantsScreen } from "./screens/tenants.tsx";
@@ -32,6 +34,8 @@ import { places, Rail } from "./ui/rail.tsx";
 
 route("/set-up", setUpScreen);
 route("/sign-in", signInScreen);
+route("/join", joinScreen);
+route("/new-password", newPasswordScreen);
 route("/overview", overviewScreen);
 route("/keys", keysScreen);
 route("/keys/new", createScreen);
@@ -46,7 +50,7 @@ route("/settings", settingsScreen);
 route("/tenants", tenantsScreen);
 
 const HOME = "/overview";
-const OPEN = ["/sign-in", "/set-up"];
+const OPEN = ["/sign-in", "/set-up", "/join", "/new-password"];
 const isOpen = (path: string) => OPEN.some((open) => path.split("?")[0] === open);
 
 /** Where a path leads for whoever asks: sign-in for a stranger, and back afterwards. */
@@ -172,9 +176,12 @@ addEventListener("keydown", (event) => {
   void openPalette(places());
 });
 
-takeSetUpToken();
+takeToken();
 // A link with a token, opened while the page is shown already.
-addEventListener("hashchange", () => takeSetUpToken() && replace("/set-up"));
+addEventListener("hashchange", () => {
+  const screen = takeToken();
+  if (screen !== null) replace(screen);
+});
 
 const page = document.getElementById("page");
 if (page) {

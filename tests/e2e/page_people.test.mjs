@@ -5,9 +5,10 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { OWNER } from "./harness/admin.mjs";
+import { withPage } from "./harness/browser.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { waitFor } from "./harness/wait.mjs";
-import { heading, signedIn, status } from "./page.mjs";
+import { heading, NOT_SIGNED_IN, signedIn, status } from "./page.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -117,4 +118,53 @@ test("somebody changes their password, and an owner ends a member's sessions", a
     await page.getByText("Not signed in anywhere.").waitFor();
   });
   await again.refused([401, "UNAUTHENTICATED"], "GET", "/session");
+});
+
+test("somebody who was invited opens the link, chooses a password, and is in; its token is not in the address", async () => {
+  const email = "invited@example.com";
+  const link = await signedIn(gate, "/members", {}, async (page) => {
+    await page.getByRole("button", { name: "Invite" }).click();
+    const dialog = page.getByRole("dialog");
+    await dialog.getByLabel("E-mail address").fill(email);
+    await dialog.getByLabel("Role").selectOption("admin");
+    await dialog.getByRole("button", { name: "Make the link" }).click();
+    const text = await page.getByTestId("new-link").innerText();
+    await page.getByRole("button", { name: "I have saved it" }).click();
+    await heading(page, "People");
+    return text;
+  });
+  await withPage({ expectedErrors: [NOT_SIGNED_IN] }, async (page) => {
+    await page.goto(link);
+    await heading(page, "Join Keyward");
+    assert.doesNotMatch(page.url(), /kwi_/);
+    await page.getByLabel("Password").fill("a password of my own");
+    await page.getByRole("button", { name: "Set the password" }).click();
+    await heading(page, "Overview");
+    // Once: now it says so.
+    await page.goto("about:blank");
+    await page.goto(link);
+    await page.getByLabel("Password").fill("a password of my own");
+    await page.getByRole("button", { name: "Set the password" }).click();
+    await page.getByText("The link does not work (any more)").waitFor();
+  });
+});
+
+test("an owner makes a link with which somebody sets a new password", async () => {
+  const person = { email: "forgetful@example.com", password: "the password I forget" };
+  await owner.must("POST", "/members", { role: "viewer", ...person });
+  const link = await signedIn(gate, "/members", {}, async (page) => {
+    await page.getByRole("button", { name: `New password for ${person.email}` }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Make the link" }).click();
+    const text = await page.getByTestId("new-link").innerText();
+    await page.getByRole("button", { name: "I have saved it" }).click();
+    return text;
+  });
+  await withPage({ expectedErrors: [NOT_SIGNED_IN] }, async (page) => {
+    await page.goto(link);
+    await heading(page, "Set a new password");
+    await page.getByLabel("Password").fill("one that I remember");
+    await page.getByRole("button", { name: "Set the password" }).click();
+    await heading(page, "Overview");
+  });
+  await gate.admin().signIn({ ...person, password: "one that I remember" });
 });

@@ -1,17 +1,18 @@
 // Who may use the admin side, and what they may do there. For owners.
 
-import type { Member } from "../../types/admin-api.js";
+import type { CreatedInvitation, Member } from "../../types/admin-api.js";
 import { patch, post, remove } from "../api.ts";
 import { ready, useQuery } from "../cache.ts";
 import { Time, Typed } from "../format.tsx";
 import { memberApi } from "../paths.ts";
 import { peopleQuery } from "../queries.ts";
-import type { Screen } from "../router.ts";
+import { reload, type Screen } from "../router.ts";
 import { me } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
 import { Button, Link, TitleBar } from "../ui/parts.tsx";
+import { type Made, useShownOnce } from "../ui/shown-once.tsx";
 
 const ROLES: Options = [
   ["viewer", "Viewer: sees everything, changes nothing"],
@@ -27,24 +28,33 @@ export async function peopleScreen(): Promise<Screen> {
 function People() {
   const [people = []] = useQuery(peopleQuery).pages;
   const { act, alerts } = useActing();
+  const { banner, make } = useShownOnce("link");
+  if (banner) return banner;
   return (
     <>
       <TitleBar title="People" under={null}>
-        <Button class="primary" onClick={() => act(askNew, "The member is added.")}>
-          Add member
+        <Button onClick={() => act(askNew, "The member is added.")}>Add member</Button>
+        <Button class="primary" onClick={() => act(() => askInvited(make), "The link is made.")}>
+          Invite
         </Button>
       </TitleBar>
       {alerts}
       <ul class="list">
         {people.map((member) => (
-          <Person key={member.id} member={member} act={act} />
+          <Person key={member.id} member={member} act={act} make={make} />
         ))}
       </ul>
     </>
   );
 }
 
-function Person({ member, act }: { member: Member; act: ReturnType<typeof useActing>["act"] }) {
+interface PersonProps {
+  member: Member;
+  act: ReturnType<typeof useActing>["act"];
+  make: Make;
+}
+
+function Person({ member, act, make }: PersonProps) {
   const { email, role } = member;
   const isSelf = member.id === me().id;
   return (
@@ -69,6 +79,13 @@ function Person({ member, act }: { member: Member; act: ReturnType<typeof useAct
             onClick={() => act(() => askRole(member), `The role of ${email} is changed.`)}
           >
             Change role
+          </Button>
+          <Button
+            class="small"
+            aria-label={`New password for ${email}`}
+            onClick={() => act(() => askReset(member, make), "The link is made.")}
+          >
+            New password
           </Button>
           <Button
             class="danger small"
@@ -96,6 +113,46 @@ const askNew = () =>
         <SelectField name="role" label="Role" options={ROLES} value="viewer" />
       </>
     ),
+  });
+
+type Make = ReturnType<typeof useShownOnce>["make"];
+
+/** A one-time link as it is shown. */
+const madeFor = ({ invitation, url }: CreatedInvitation): Made => ({
+  secret: url,
+  before: (
+    <>
+      Send this link to <Typed>{invitation.email}</Typed>. It works once, until <Time at={invitation.expiresAt} />.
+    </>
+  ),
+  onSaved: reload,
+});
+
+const askInvited = (make: Make) =>
+  ask({
+    title: "Invite somebody",
+    submit: "Make the link",
+    onSubmit: (values) =>
+      make(async () => madeFor(await post("/invitations", { email: values("email"), role: values("role") }))),
+    body: (
+      <>
+        <p>You get a link to send. Whoever opens it chooses a password.</p>
+        <EmailField />
+        <SelectField name="role" label="Role" options={ROLES} value="viewer" />
+      </>
+    ),
+  });
+
+const askReset = ({ id, email }: Member, make: Make) =>
+  ask({
+    title: (
+      <>
+        New password for <Typed>{email}</Typed>?
+      </>
+    ),
+    submit: "Make the link",
+    onSubmit: () => make(async () => madeFor(await post(`${memberApi(id)}/reset`, {}))),
+    body: <p>You get a link to send. Until it is used, the present password works; then their sessions end.</p>,
   });
 
 const askRole = ({ id, email, role }: Member) =>

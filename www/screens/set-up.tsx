@@ -3,32 +3,13 @@
 import { useState } from "preact/hooks";
 
 import { Problem, post } from "../api.ts";
+import { forgetToken, tokenFor } from "../link-token.ts";
 import { replace, type Screen } from "../router.ts";
 import { signIn } from "../session.ts";
 import { EmailField, FOCUS, Form, NewPasswordField, TextField } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
 
-let tokenFromLink = "";
-
-/** Takes the token out of `/admin/#setup=…`, and out of the address bar and the history. Whether there was one. */
-export function takeSetUpToken() {
-  const match = /^#setup=(.+)$/.exec(location.hash);
-  if (!match) return false;
-  history.replaceState(null, "", "#/set-up");
-  tokenFromLink = decoded(match[1]);
-  return true;
-}
-
-/** A token that is not percent-encoded, or not as it should be, is taken as it stands: the server says if it is wrong. */
-function decoded(text: string) {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}
-
-export const setUpScreen = (): Screen => ({ title: "Set up", node: <SetUp token={tokenFromLink} /> });
+export const setUpScreen = (): Screen => ({ title: "Set up", node: <SetUp token={tokenFor("/set-up")} /> });
 
 function SetUp({ token }: { token: string }) {
   const [isDone, setDone] = useState(false);
@@ -49,10 +30,10 @@ function SetUp({ token }: { token: string }) {
               if (!(problem instanceof Problem)) throw problem;
               if (problem.status === 401) throw wrongToken(problem);
               if (problem.status !== 409) throw problem;
-              tokenFromLink = "";
+              forgetToken();
               return setDone(true);
             }
-            tokenFromLink = "";
+            forgetToken();
             await signIn(person.email, person.password);
             return replace("/overview");
           }}

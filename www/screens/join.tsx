@@ -1,0 +1,50 @@
+// Where a one-time link leads: somebody who was invited chooses a password, or sets a new one.
+
+import { post } from "../api.ts";
+import { forgetToken, tokenFor } from "../link-token.ts";
+import { replace, type Screen } from "../router.ts";
+import { signIn } from "../session.ts";
+import { FOCUS, Form, NewPasswordField } from "../ui/form.tsx";
+import { Heading, Link } from "../ui/parts.tsx";
+
+export const joinScreen = (): Screen => ({
+  title: "Join",
+  node: <Accept title="Join Keyward" purpose="Choose a password to sign in with." token={tokenFor("/join")} />,
+});
+
+export const newPasswordScreen = (): Screen => ({
+  title: "New password",
+  node: (
+    <Accept
+      title="Set a new password"
+      purpose="It takes the place of the one you had, and signs you out everywhere else."
+      token={tokenFor("/new-password")}
+    />
+  ),
+});
+
+const Accept = ({ title, purpose, token }: { title: string; purpose: string; token: string }) => (
+  <div class="narrow">
+    <Heading>{title}</Heading>
+    {token ? (
+      <>
+        <p>{purpose}</p>
+        <Form submit="Set the password" onSubmit={(values) => accept(token, values("password"))}>
+          <NewPasswordField {...FOCUS} />
+        </Form>
+      </>
+    ) : (
+      <p>The link that leads here has a token in it. Open it once more, as you got it.</p>
+    )}
+    <p class="aside">
+      You have a password already? <Link to="/sign-in">Sign in</Link>.
+    </p>
+  </div>
+);
+
+async function accept(token: string, password: string) {
+  const { member } = await post("/invitations/accept", { token, password }, { anonymous: true });
+  forgetToken();
+  await signIn(member.email, password);
+  replace("/overview");
+}
