@@ -364,6 +364,14 @@ export interface Post {
   (path: "/session/step-up", body: Pick<Credentials, "password">): Promise<null>;
   (path: "/api-keys", body: TypedKeySettings & { realm: string }, options: CallOptions): Promise<CreatedKey>;
   (
+    path: `/api-keys/${string}/pause`,
+    body: Record<string, never>,
+  ): Promise<{ apiKey: ApiKey; refusedEverywhereBy: Time }>;
+  (
+    path: `/api-keys/${string}/resume`,
+    body: Record<string, never>,
+  ): Promise<{ apiKey: ApiKey; effectiveEverywhereBy: Time }>;
+  (
     path: `/api-keys/${string}/revoke`,
     body: { reason?: string },
   ): Promise<{ apiKey: ApiKey; refusedEverywhereBy: Time }>;

@@ -221,3 +221,19 @@ test("a whole key that is pasted into the search, or into the address, is found 
     );
   });
 });
+
+test("a key is paused, refused, and resumed; each says when it holds everywhere", async () => {
+  const { apiKey, plaintextKey } = await owner.createKey({ name: "Paused for a while" });
+  await signedIn(gate, `/keys/${apiKey.id}`, {}, async (page) => {
+    await page.getByRole("button", { name: "Pause", exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Pause key" }).click();
+    await page.getByTestId("refused-by").getByText("Refused everywhere by").waitFor();
+    await page.getByText("Paused", { exact: true }).first().waitFor();
+    await waitFor("the pause to hold", async () => (await useKey(gate, plaintextKey)).status === 401);
+    await page.getByRole("button", { name: "Resume", exact: true }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Resume key" }).click();
+    await page.getByTestId("effective-by").getByText("Resumed. In effect everywhere by").waitFor();
+    await waitFor("the key to pass again", async () => (await useKey(gate, plaintextKey)).status === 200);
+    await page.getByRole("button", { name: "Pause", exact: true }).waitFor();
+  });
+});

@@ -33,51 +33,70 @@ function Key({ id, known, saved }: { id: string; known: Realm[]; saved: string |
     problem,
     retry,
   } = useQuery(keyQuery(id));
-  const [refusedBy, setRefusedBy] = useState<string | null>(null);
+  const [done, setDone] = useState<Done | null>(null);
   if (!key) return null;
   const realm = known.find((one) => one.id === key.realm);
 
-  async function revoke(revoked: ApiKey) {
-    const done = await askToRevoke(revoked);
-    if (done) setRefusedBy(done.answer.refusedEverywhereBy);
-  }
+  const acts: Acts = {
+    async revoke() {
+      const asked = await askToRevoke(key);
+      if (asked) setDone(refused(asked.answer.refusedEverywhereBy, "the key works nowhere any more"));
+    },
+    async pause() {
+      const asked = await askToPause(key);
+      if (asked) setDone(refused(asked.answer.refusedEverywhereBy, "the key works nowhere until it is resumed"));
+    },
+    async resume() {
+      const asked = await askToResume(key);
+      if (asked) setDone(inEffect("Resumed", asked.answer.effectiveEverywhereBy, "the key works everywhere again"));
+    },
+  };
+  const shown = done ?? (saved === null ? null : inEffect("Saved", saved, "the change holds everywhere"));
 
   return (
     <>
       <Crumbs>
         <Link to="/keys">Keys</Link>
       </Crumbs>
-      {refusedBy !== null ? (
-        <Deadline
-          label="Refused everywhere by"
-          at={refusedBy}
-          passed="the key works nowhere any more"
-          testId="refused-by"
-          takesFocus
-        />
-      ) : (
-        saved && (
-          <Deadline
-            label="Saved. In effect everywhere by"
-            at={saved}
-            passed="the change holds everywhere"
-            testId="effective-by"
-          />
-        )
-      )}
-      <Header apiKey={key} realm={realm} revoke={() => revoke(key)} />
+      {shown && <Deadline key={shown.at} {...shown} takesFocus={done !== null} />}
+      <Header apiKey={key} realm={realm} acts={acts} />
       <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
       <Details apiKey={key} realm={realm} severalRealms={known.length > 1} />
     </>
   );
 }
 
+/** What was done to the key, and when that holds everywhere. */
+interface Done {
+  label: string;
+  at: string;
+  passed: string;
+  testId: string;
+}
+
+const refused = (at: string, passed: string): Done => ({
+  label: "Refused everywhere by",
+  at,
+  passed,
+  testId: "refused-by",
+});
+
+const inEffect = (what: string, at: string, passed: string): Done => ({
+  label: `${what}. In effect everywhere by`,
+  at,
+  passed,
+  testId: "effective-by",
+});
+
+/** What can be done here, after a question. */
+type Acts = Record<"revoke" | "pause" | "resume", () => Promise<void>>;
+
 interface KeyProps {
   apiKey: ApiKey;
   realm: Realm | undefined;
 }
 
-function Header({ apiKey: key, realm, revoke }: KeyProps & { revoke: () => Promise<void> }) {
+function Header({ apiKey: key, realm, acts }: KeyProps & { acts: Acts }) {
   const path = keyPage(key.id);
   const actions: KeyAction[] = ["rotate", "revoke"];
   const forOwners = actions
@@ -104,8 +123,10 @@ function Header({ apiKey: key, realm, revoke }: KeyProps & { revoke: () => Promi
               Rotate
             </Link>
           )}
+          {key.status === "ACTIVE" && may("revoke", realm) && <Button onClick={acts.pause}>Pause</Button>}
+          {key.status === "PAUSED" && may("create", realm) && <Button onClick={acts.resume}>Resume</Button>}
           {may("revoke", realm) && (
-            <Button class="danger" onClick={revoke}>
+            <Button class="danger" onClick={acts.revoke}>
               Revoke key
             </Button>
           )}
@@ -146,6 +167,11 @@ function Details({ apiKey: key, realm, severalRealms }: KeyProps & { severalReal
           </>
         )}
       </Fact>
+      {key.pausedAt !== null && (
+        <Fact term="Paused">
+          <Time at={key.pausedAt} />
+        </Fact>
+      )}
       {key.revokedAt !== null && (
         <Fact term="Revoked">
           <Time at={key.revokedAt} />
@@ -203,6 +229,38 @@ const whenItCounts = (key: ApiKey, { freshnessSeconds: within }: Realm) =>
   key.strict || within === 0 ? "with the very next request" : `everywhere within ${plural(within, "second")}`;
 
 const keyLink = (id: string) => <Link to={keyPage(id)}>{id}</Link>;
+
+const askToPause = (key: ApiKey) =>
+  ask({
+    title: (
+      <>
+        Pause <Typed>{key.name}</Typed>?
+      </>
+    ),
+    submit: "Pause key",
+    onSubmit: () => post(`${keyApi(key.id)}/pause`, {}),
+    body: (
+      <p>
+        Requests with <code>{keyText(key)}</code> will be refused until you resume it.
+      </p>
+    ),
+  });
+
+const askToResume = (key: ApiKey) =>
+  ask({
+    title: (
+      <>
+        Resume <Typed>{key.name}</Typed>?
+      </>
+    ),
+    submit: "Resume key",
+    onSubmit: () => post(`${keyApi(key.id)}/resume`, {}),
+    body: (
+      <p>
+        Requests with <code>{keyText(key)}</code> will pass again.
+      </p>
+    ),
+  });
 
 const askToRevoke = (key: ApiKey) =>
   ask({
