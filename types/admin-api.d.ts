@@ -364,6 +364,10 @@ export interface Post {
   (path: "/session/step-up", body: Pick<Credentials, "password">): Promise<null>;
   (path: "/api-keys", body: TypedKeySettings & { realm: string }, options: CallOptions): Promise<CreatedKey>;
   (
+    path: "/api-keys/bulk",
+    body: { ids: string[]; action: string; tag?: string; dryRun?: boolean },
+  ): Promise<BulkChange>;
+  (
     path: `/api-keys/${string}/pause`,
     body: Record<string, never>,
   ): Promise<{ apiKey: ApiKey; refusedEverywhereBy: Time }>;

@@ -237,3 +237,34 @@ test("a key is paused, refused, and resumed; each says when it holds everywhere"
     await page.getByRole("button", { name: "Pause", exact: true }).waitFor();
   });
 });
+
+test("twenty keys are revoked with five clicks, and the page says how many before", async () => {
+  const keys = [];
+  for (let i = 0; i < 20; i++) keys.push(await owner.createKey({ name: `Left over ${i}` }));
+  await owner.revoke(keys[0].apiKey.id);
+  await signedIn(gate, "/keys?q=left+over", {}, async (page) => {
+    await waitFor("all of them", async () => (await page.getByTestId("key-row").count()) === 20);
+    await page.getByLabel("Choose all that are shown").check();
+    await page.getByText("20 chosen").waitFor();
+    await page.getByRole("button", { name: "Revoke" }).click();
+    const dialog = page.getByRole("dialog", { name: "Revoke: 19 keys" });
+    await dialog.getByText("1 key of those chosen").waitFor();
+    await dialog.getByRole("button", { name: "Revoke" }).click();
+    await page.getByTestId("refused-by").getByText("Refused everywhere by").waitFor();
+    await waitFor("the list", async () => (await page.getByText("Revoked", { exact: true }).count()) >= 20);
+  });
+  for (const { apiKey } of keys) assert.equal((await owner.get(apiKey.id)).status, "REVOKED");
+});
+
+test("chosen keys get a tag, by which they are found", async () => {
+  for (const name of ["Of a team, one", "Of a team, two", "Of nobody"]) await owner.createKey({ name });
+  await signedIn(gate, "/keys", {}, async (page) => {
+    for (const name of ["Of a team, one", "Of a team, two"]) await page.getByLabel(`Choose ${name}`).check();
+    await page.getByRole("button", { name: "Add a tag" }).click();
+    await page.getByRole("dialog").getByLabel("Tag").fill("team-7");
+    await page.getByRole("dialog").getByRole("button", { name: "Add a tag" }).click();
+    await page.getByRole("dialog").waitFor({ state: "detached" });
+    await page.getByLabel("Search").fill("team-7");
+    await waitFor("the two", async () => (await page.getByTestId("key-row").count()) === 2);
+  });
+});

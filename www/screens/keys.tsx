@@ -1,6 +1,7 @@
 // The list of keys: search, filters, pages. The filters stand in the address, so that back, reload and
 // a bookmark find them again.
 
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { ApiKey, Realm } from "../../types/admin-api.js";
@@ -23,6 +24,7 @@ import {
   Table,
   TitleBar,
 } from "../ui/parts.tsx";
+import { useChosen } from "./many-keys.tsx";
 
 const TYPING_MS = 250;
 /** Characters; the API takes no more. */
@@ -71,6 +73,7 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
   const { pages, problem, isChanging, hasMore, more, retry } = useQuery(keysQuery({ ...asked, q: asked.q.trim() }));
   const keys = pages.flatMap(({ entries }) => entries);
   const mayCreate = known.some((realm) => may("create", realm));
+  const { box, bar } = useChosen(keys);
 
   // What is typed is asked for once nothing more is typed; what is chosen, at once.
   useEffect(() => {
@@ -147,10 +150,11 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
       <p class="faint" role="status">
         {keys.length > 0 && `${plural(keys.length, "key")}${hasMore ? " shown, there are more" : ""}`}
       </p>
+      {keys.length > 0 && bar}
       {keys.length > 0 && (
         <Table
           caption="API keys, newest first"
-          columns={columnsFor(known)}
+          columns={columnsFor(known, box)}
           rows={keys}
           keyOf={({ id }) => id}
           testId="key-row"
@@ -210,9 +214,17 @@ export const NoKeys = ({ mayCreate }: { mayCreate: boolean }) => (
   </>
 );
 
-function columnsFor(known: Realm[]): Column<ApiKey>[] {
+function columnsFor(known: Realm[], box: (key: ApiKey) => ComponentChildren): Column<ApiKey>[] {
+  const name = (key: ApiKey) => (
+    <div class="with-box">
+      {box(key)}
+      <div>
+        <KeyName apiKey={key} />
+      </div>
+    </div>
+  );
   return [
-    { title: "Name", cell: (key) => <KeyName apiKey={key} />, narrow: "first" },
+    { title: "Name", cell: name, narrow: "first" },
     { title: "Scopes", cell: ({ scopes }) => <Scopes scopes={scopes} most={3} /> },
     { title: "Status", cell: (key) => <StatusBadge of={key} />, narrow: "end" },
     ...(known.length > 1 ? [{ title: "Realm", cell: ({ realm }: ApiKey) => realm }] : []),

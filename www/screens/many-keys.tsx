@@ -1,0 +1,142 @@
+// Several keys at once: chosen in the list, and changed by one call for each hundred of them.
+
+import { useState } from "preact/hooks";
+
+import type { ApiKey, BulkChange } from "../../types/admin-api.js";
+import { post } from "../api.ts";
+import { plural } from "../format.tsx";
+import { mayWrite } from "../session.ts";
+import { useActing } from "../ui/acting.tsx";
+import { Deadline } from "../ui/deadline.tsx";
+import { ask } from "../ui/dialog.tsx";
+import { FOCUS, TextField } from "../ui/form.tsx";
+import { Button } from "../ui/parts.tsx";
+
+/** Most keys of one call. */
+const MOST_KEYS = 100;
+
+type Action = "revoke" | "pause" | "resume" | "tag";
+
+interface Words {
+  button: string;
+  /** What becomes of the keys. */
+  means: string;
+  /** What they are then. */
+  done: string;
+}
+
+const WORDS: Record<Action, Words> = {
+  revoke: {
+    button: "Revoke",
+    means: "Requests with them will be refused everywhere, for good. This cannot be undone.",
+    done: "revoked",
+  },
+  pause: { button: "Pause", means: "Requests with them will be refused until you resume them.", done: "paused" },
+  resume: { button: "Resume", means: "Requests with them will pass again.", done: "resumed" },
+  tag: { button: "Add a tag", means: "Keys can be found by their tags.", done: "tagged" },
+};
+const ACTIONS = Object.keys(WORDS) as Action[];
+
+/** Does this to keys, or says what it would do. */
+async function change(ids: string[], body: { action: Action; tag?: string; dryRun?: boolean }) {
+  const whole: BulkChange = { count: 0, ids: [], skipped: [] };
+  for (let from = 0; from < ids.length; from += MOST_KEYS) {
+    const part: BulkChange = await post("/api-keys/bulk", { ids: ids.slice(from, from + MOST_KEYS), ...body });
+    whole.count += part.count;
+    whole.skipped.push(...part.skipped);
+    whole.refusedEverywhereBy = part.refusedEverywhereBy ?? whole.refusedEverywhereBy;
+  }
+  return whole;
+}
+
+/** Keys of the list that are chosen: a box for each, one for all, and what can be done with them. */
+export function useChosen(keys: ApiKey[]) {
+  const [ids, setIds] = useState<ReadonlySet<string>>(new Set());
+  const [refusedBy, setRefusedBy] = useState<string | null>(null);
+  const { act, alerts } = useActing();
+  const chosen = keys.map(({ id }) => id).filter((id) => ids.has(id));
+
+  async function run(action: Action) {
+    const asked = await askFor(action, chosen);
+    if (asked) {
+      setIds(new Set());
+      setRefusedBy(asked.answer.refusedEverywhereBy ?? null);
+    }
+    return asked;
+  }
+
+  const choose = (id: string, isChosen: boolean) => {
+    const changed = new Set(ids);
+    if (isChosen) changed.add(id);
+    else changed.delete(id);
+    setIds(changed);
+  };
+
+  const box = ({ id, name }: ApiKey) =>
+    mayWrite() && (
+      <input
+        type="checkbox"
+        aria-label={`Choose ${name}`}
+        checked={ids.has(id)}
+        onChange={({ currentTarget }) => choose(id, currentTarget.checked)}
+      />
+    );
+
+  const bar = mayWrite() && (
+    <>
+      {refusedBy !== null && (
+        <Deadline
+          key={refusedBy}
+          label="Refused everywhere by"
+          at={refusedBy}
+          passed="they work nowhere any more"
+          testId="refused-by"
+        />
+      )}
+      {alerts}
+      <div class="chosen">
+        <label>
+          <input
+            type="checkbox"
+            checked={chosen.length > 0 && chosen.length === keys.length}
+            onChange={({ currentTarget }) => setIds(new Set(currentTarget.checked ? keys.map(({ id }) => id) : []))}
+          />
+          {chosen.length > 0 ? `${chosen.length} chosen` : "Choose all that are shown"}
+        </label>
+        {chosen.length > 0 &&
+          ACTIONS.map((action) => (
+            <Button
+              key={action}
+              class={action === "revoke" ? "danger small" : "small"}
+              onClick={() => act(() => run(action), `The keys are ${WORDS[action].done}.`)}
+            >
+              {WORDS[action].button}
+            </Button>
+          ))}
+      </div>
+    </>
+  );
+  return { box, bar };
+}
+
+/** Says what would happen, and does it if that is what was meant. */
+async function askFor(action: Action, ids: string[]) {
+  const { button, means } = WORDS[action];
+  const isTag = action === "tag";
+  // A tag is not known before it is typed.
+  const wouldBe = isTag ? null : await change(ids, { action, dryRun: true });
+  const skipped = wouldBe?.skipped.length ?? 0;
+  return ask({
+    title: `${button}: ${plural(wouldBe?.count ?? ids.length, "key")}`,
+    submit: button,
+    danger: action === "revoke",
+    onSubmit: (values) => change(ids, isTag ? { action, tag: values("tag") } : { action }),
+    body: (
+      <>
+        <p>{means}</p>
+        {skipped > 0 && <p class="hint">{plural(skipped, "key")} of those chosen cannot be, or are already.</p>}
+        {isTag && <TextField name="tag" label="Tag" required {...FOCUS} />}
+      </>
+    ),
+  });
+}
