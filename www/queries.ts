@@ -1,6 +1,6 @@
 // What the screens read, each under a name of its own.
 
-import type { ApiKey, AuditEntry, Member, Quota, Session, Tenant } from "../types/admin-api.js";
+import type { ApiKey, AuditEntry, Member, Quota, Route, Session, Tenant } from "../types/admin-api.js";
 import { get, getAll } from "./api.ts";
 import type { Query } from "./cache.ts";
 import { keyApi, memberApi } from "./paths.ts";
@@ -35,6 +35,11 @@ export const auditQuery = (limit = 50): Query<Page<AuditEntry>> => ({
   next,
   read: (cursor) => get("/audit", { limit, cursor }),
 });
+
+export const routesQuery: Query<Route[]> = {
+  key: "routes",
+  read: async () => (await get("/routes")).routes,
+};
 
 export const quotasQuery: Query<Record<string, Quota>> = {
   key: "quotas",

@@ -268,3 +268,20 @@ test("chosen keys get a tag, by which they are found", async () => {
     await waitFor("the two", async () => (await page.getByTestId("key-row").count()) === 2);
   });
 });
+
+test("whoever asks why learns what the gate would answer to a request, step by step", async () => {
+  const { apiKey } = await owner.createKey({ scopes: ["orders:read"] });
+  await signedIn(gate, "/routes", {}, async (page) => {
+    await page.getByTestId("route-row").filter({ hasText: "/api/orders*" }).first().waitFor();
+    const explanation = page.getByTestId("explanation");
+    await page.getByLabel("Path").fill("/api/orders");
+    await page.getByLabel("Key (optional)").fill(apiKey.id);
+    await page.getByRole("button", { name: "Explain" }).click();
+    await explanation.getByText("It would pass").waitFor();
+    await page.getByLabel("Method").selectOption("POST");
+    await page.getByRole("button", { name: "Explain" }).click();
+    await explanation.getByText("It would be refused: 403 INSUFFICIENT_SCOPE").waitFor();
+    await explanation.getByText("stops here").waitFor();
+    assert.doesNotMatch(page.url(), new RegExp(apiKey.id));
+  });
+});

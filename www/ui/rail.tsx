@@ -9,6 +9,7 @@ import { Button, Link } from "./parts.tsx";
 export const places = (): Place[] => [
   { path: "/overview", title: "Overview", icon: "overview" },
   { path: "/keys", title: "Keys", icon: "keys" },
+  { path: "/routes", title: "Routes", icon: "routes" },
   { path: "/audit", title: "Audit", icon: "audit" },
   ...(mayManagePeople() ? [{ path: "/members", title: "People", icon: "people" } as const] : []),
   ...(mayManageTenants() ? [{ path: "/tenants", title: "Tenants", icon: "tenants" } as const] : []),
