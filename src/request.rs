@@ -49,7 +49,7 @@ const BEFORE_HEADERS: usize = 3;
 const NONE: &str = "\0";
 
 impl Lines {
-    /// The lines, if there are so many: a value that held a line break would be taken for two.
+    /// The lines, if there are exactly `count`: a value that held a line break would be taken for two.
     fn of(text: String, count: usize) -> Option<Self> {
         let mut lines = Vec::with_capacity(count);
         let mut from = 0;

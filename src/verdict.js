@@ -9,7 +9,7 @@ import { forward } from "./forward.js";
 
 /** @import { Held, Profile, Way } from "./forward.js" */
 
-/** @type {Profile[]} By number: the policy has so many, and for one policy each has the same number for good. */
+/** @type {Profile[]} By number: the policy says how many there are, and each keeps its number as long as the policy is the same. */
 const profiles = [];
 
 /** @param {number} number */

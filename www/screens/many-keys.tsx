@@ -19,7 +19,7 @@ type Action = "revoke" | "pause" | "resume" | "tag";
 
 interface Words {
   button: string;
-  /** What becomes of the keys. */
+  /** What it does to the keys. */
   means: string;
   /** What they are then. */
   done: string;

@@ -17,7 +17,7 @@ pub fn text() -> Schema {
     json!({ "type": "string" })
 }
 
-/// Text of so many characters.
+/// Text whose length, in characters, is in a range.
 pub fn text_of_length(least: usize, most: usize) -> Schema {
     json!({ "type": "string", "minLength": least, "maxLength": most })
 }
@@ -68,7 +68,7 @@ pub fn list(items: Schema) -> Schema {
     json!({ "type": "array", "items": items })
 }
 
-/// A list of at most so many, none of them twice.
+/// A list with at most this many items.
 pub fn short_list(items: Schema, most: usize) -> Schema {
     json!({ "type": "array", "items": items, "maxItems": most })
 }

@@ -27,7 +27,7 @@ impl Caller {
     const ALL: [Self; 3] = [Self::Anybody, Self::Sender, Self::Known];
 }
 
-/// A profile. There are so many as the policy has of them, whatever clients send.
+/// A profile. How many there are depends on the policy alone, whatever clients send.
 #[derive(Clone, Copy, Debug)]
 pub struct Profile<'a> {
     /// The realm.

@@ -159,7 +159,8 @@ fn require_another_owner(context: &RequestContext<'_>, person: &MemberRow) -> Re
     Ok(())
 }
 
-fn note(
+/// Audits what was done to a person, or to an invitation.
+pub(super) fn note(
     context: &RequestContext<'_>,
     member: &Member,
     action: &'static str,

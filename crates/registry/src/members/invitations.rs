@@ -1,11 +1,7 @@
 //! One-time links by which somebody joins a tenant or sets a new password, in place of a password that an owner makes up.
 //! Its token stands in the fragment of its URL, which reaches no server.
 
-use keyward_core::{
-    record::TenantStatus,
-    sql::{self, SqlError},
-    time::Span,
-};
+use keyward_core::{record::TenantStatus, sql, time::Span};
 use serde_json::Value;
 
 use crate::{
@@ -19,6 +15,7 @@ use crate::{
     ids,
     input::{self, Input},
     members::{
+        handlers::note,
         invitation::{Invitation, NewInvitation, OPEN},
         member::{self, MemberRow},
         membership::Membership,
@@ -92,7 +89,7 @@ pub fn create(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Han
     let (Some(email), Some(role)) = (email, role) else { return Err(body.refusal().into()) };
     body.finish()?;
     let (id, view, answer) = issue(context, member, &member.tenant, (&email, role), None)?;
-    note(context, member, "invitation.create", &id, (Value::Null, view))?;
+    note(context, member, "invitation.create", &id, Value::Null, view)?;
     Ok(context.created(&format!("/invitations/{id}"), answer))
 }
 
@@ -108,7 +105,7 @@ pub fn reset(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Han
     }
     let of = (person.email.as_str(), person.role);
     let (invitation, view, answer) = issue(context, member, &member.tenant, of, Some(id))?;
-    note(context, member, "member.reset", id, (Value::Null, view))?;
+    note(context, member, "member.reset", id, Value::Null, view)?;
     Ok(context.created(&format!("/invitations/{invitation}"), answer))
 }
 
@@ -129,7 +126,7 @@ pub fn end(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Handl
     let invitation = sql::query_one::<Invitation>(context.db, &one, &values)?;
     let invitation = invitation.ok_or_else(|| ApiError::not_found("invitation"))?;
     context.db.run("DELETE FROM invitations WHERE id = ?", &[id.into()])?;
-    note(context, member, "invitation.delete", id, (invitation.view(), Value::Null))?;
+    note(context, member, "invitation.delete", id, invitation.view(), Value::Null)?;
     Ok(Outcome::no_content())
 }
 
@@ -178,22 +175,5 @@ pub fn accept(context: &mut RequestContext<'_>) -> HandlerResult {
     Ok(match before {
         Some(_) => Outcome::ok(answer),
         None => context.created(&format!("/members/{}", person.id), answer),
-    })
-}
-
-fn note(
-    context: &RequestContext<'_>,
-    member: &Member,
-    action: &'static str,
-    target: &str,
-    (before, after): (Value, Value),
-) -> Result<(), SqlError> {
-    context.audit(&AuditEvent {
-        tenant_id: &member.tenant.id,
-        actor: &member.actor(),
-        action,
-        target,
-        before,
-        after,
     })
 }

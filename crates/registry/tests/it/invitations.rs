@@ -123,7 +123,7 @@ fn an_invitation_ends_with_its_inviters_right_to_invite() {
             fixture.delete(&owner, &path).expect(204);
         }
     }
-    // What else becomes of an inviter ends nothing.
+    // Other changes of the inviter end nothing.
     let (session, member) = fixture.member(&owner, "second@example.com", "owner");
     let made = invite(&fixture, &session, "a@example.com", "viewer").expect(201);
     fixture.patch(&owner, &format!("/members/{member}"), json!({ "password": ANOTHER })).expect(200);
