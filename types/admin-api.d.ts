@@ -78,6 +78,19 @@ export interface Realm {
 }
 
 /** Requests of an hour or a day, refused ones by code. `unattributed`: those of the deployment that belong to no key. */
+/** Each is the `total` of the list with the filter that docs/admin-api.md names. */
+export type KeySummary = Record<
+  "total" | "active" | "paused" | "expired" | "revoked" | "expiring" | "unused" | "rotating" | "nearLimit",
+  number
+>;
+
+/** The last 24 hours of several keys, the oldest first. */
+export interface KeysUsage {
+  from: Time;
+  step: "1h";
+  keys: { id: string; accepted: number[]; refused: number[] }[];
+}
+
 export interface UsagePoint {
   time: Time;
   accepted: number;

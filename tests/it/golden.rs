@@ -247,8 +247,7 @@ fn the_report_of_usage() {
             key_id: "key_1".into(),
             last_used_at: Some(Timestamp(3_600_001)),
             hours: vec![hour],
-            sent: None,
-            latest: Vec::new(),
+            ..UsageReport::default()
         },
         r#"{"keyId":"key_1","lastUsedAt":3600001,"hours":[{"hour":3600000,"accepted":5,"refused":{"TEST_MODE":2}}]}"#,
     );
@@ -265,8 +264,9 @@ fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
             hours: vec![hour],
             sent: Some(NOON),
             latest: vec![refusal],
+            near_limit_at: Some(Timestamp(6)),
         },
-        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000,"latest":[{"requestId":"1f","time":5}]}"#,
+        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000,"latest":[{"requestId":"1f","time":5}],"nearLimitAt":6}"#,
     );
     pinned(&UsageTaken::default(), "{}");
     pinned(&UsageTaken { early: vec![Timestamp(7_200_000)] }, r#"{"early":[7200000]}"#);
@@ -295,6 +295,10 @@ fn the_counts_that_a_key_gate_keeps() {
         &usage,
         r#"{"lastUsedAt":1900000000007,"hours":{"1899997200000":{"accepted":3,"refused":{},"reported":false,"told":{"hour":1899997200000,"accepted":2,"refused":{}}}},"lastReport":1900000000000}"#,
     );
+    usage.near_limit(NOON);
+    let stored = serde_json::to_string(&usage).unwrap();
+    assert!(stored.ends_with(r#","lastReport":1900000000000,"nearLimitAt":1900000000000}"#), "{stored}");
+    assert_eq!(keyward_json::from_str::<Usage>(&stored).unwrap(), usage);
     // As older builds have stored them.
     let older = r#"{"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005}],"lastId":1}}"#;
     assert!(keyward_json::from_str::<Counts>(older).is_ok());

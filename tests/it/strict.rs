@@ -103,13 +103,7 @@ fn every_answer_needs_every_field() {
     is_strict(&Redeemed::Granted(session));
     is_strict(&Redeemed::Used);
     let hour = UsageHour { hour: NOON, accepted: 1, refused: [].into(), taken_back: 0 };
-    is_strict(&UsageReport {
-        key_id: "key_1".into(),
-        last_used_at: None,
-        hours: vec![hour],
-        sent: None,
-        latest: Vec::new(),
-    });
+    is_strict(&UsageReport { key_id: "key_1".into(), hours: vec![hour], ..UsageReport::default() });
     is_strict(&LeaseReport { id: 1, used: 1, age: Span::from_ms(1), open: 1 });
     is_strict(&AdminReply { status: 200, headers: Vec::new(), body: String::new() });
 }
@@ -147,10 +141,7 @@ fn a_call_is_made_twice_only_where_an_object_may_get_it_twice() {
     assert!(GetHealth {}.is_repeatable());
     // Totals replace what was reported before.
     let hours = Vec::new();
-    assert!(
-        UsageReport { key_id: "key_1".into(), last_used_at: None, hours, sent: None, latest: Vec::new() }
-            .is_repeatable()
-    );
+    assert!(UsageReport { key_id: "key_1".into(), hours, ..UsageReport::default() }.is_repeatable());
     // The second would find the link used.
     assert!(!Redeem { hash: "sha256:00".into(), realm: "shop".into() }.is_repeatable());
     let admin = |method| RegistryFixture::open().0.call(method, "", "/api-keys", json!({})).is_repeatable();

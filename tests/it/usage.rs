@@ -321,13 +321,7 @@ fn the_registry_takes_back_what_it_was_told_too_much() {
     let id = fixture.key(&owner, json!({})).key_id();
     let told = |accepted, taken_back| {
         let hours = vec![UsageHour { hour: NOON.floor(HOUR), accepted, taken_back, ..UsageHour::default() }];
-        let report = UsageReport {
-            key_id: id.clone(),
-            hours,
-            sent: Some(NOON),
-            last_used_at: None,
-            latest: Vec::new(),
-        };
+        let report = UsageReport { key_id: id.clone(), hours, sent: Some(NOON), ..UsageReport::default() };
         usage::apply(&fixture.db, &report, true, NOON).unwrap();
         stored(&fixture, &id).into_values().sum::<u64>()
     };

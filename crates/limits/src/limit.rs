@@ -22,6 +22,9 @@ const EXACT_BUCKETS: usize = 64;
 /// Beyond that, a bucket spans at most the window's length divided by this.
 const BUCKETS_PER_WINDOW: i64 = 64;
 
+/// From this part of its limit on a window is nearly full.
+const NEAR_PERCENT: u64 = 80;
+
 /// The kinds of window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -113,6 +116,12 @@ impl SlidingWindowLog {
             bucket.2 -= 1;
         }
         self.buckets.retain(|bucket| bucket.2 > 0);
+    }
+
+    /// Whether what is counted is at least [`NEAR_PERCENT`] of the limit.
+    pub fn is_near(&self, limit: u32) -> bool {
+        let counted = self.buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.2.into()));
+        counted * 100 >= u64::from(limit) * NEAR_PERCENT
     }
 
     /// The clock was set: moves every moment.

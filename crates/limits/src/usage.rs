@@ -38,6 +38,9 @@ pub struct Usage {
     /// Refusals in detail that the Registry may not have, the latest last.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     latest: Vec<Value>,
+    /// When a window was last nearly full.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    near_limit_at: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,11 +101,17 @@ impl Usage {
         self.latest.drain(..surplus);
     }
 
+    /// A window is nearly full. The Registry is told with the next report of a count.
+    pub fn near_limit(&mut self, now: Timestamp) {
+        self.near_limit_at = self.near_limit_at.max(Some(now));
+    }
+
     /// The clock was set back to this moment. What was counted for later hours moves to this one, except for what the Registry
     /// knows of them: it would count twice.
     pub fn set_back(&mut self, now: Timestamp) {
         self.last_used_at = self.last_used_at.min(Some(now));
         self.last_report = self.last_report.min(Some(now));
+        self.near_limit_at = self.near_limit_at.min(Some(now));
         let early = self.hours.split_off(&(now.floor(HOUR) + Span::from_ms(1)));
         for (time, mut hour) in early {
             let told = if hour.reported { Some(hour.total(time)) } else { hour.told.take() };
@@ -135,6 +144,7 @@ impl Usage {
             hours: hours.map(|(time, hour)| hour.total(*time)).collect(),
             sent: Some(now),
             latest: self.latest.clone(),
+            near_limit_at: self.near_limit_at,
         }
     }
 
@@ -142,6 +152,9 @@ impl Usage {
     /// still to be reported. Hours are forgotten once no tally can add to them.
     pub fn reported(&mut self, report: &UsageReport, early: &[Timestamp], now: Timestamp) {
         self.last_report = Some(now);
+        if self.near_limit_at == report.near_limit_at {
+            self.near_limit_at = None;
+        }
         self.latest.retain(|refusal| !report.latest.contains(refusal));
         for sent in report.hours.iter().filter(|sent| !early.contains(&sent.hour)) {
             if let Some(hour) = self.hours.get_mut(&sent.hour) {

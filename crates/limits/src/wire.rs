@@ -350,6 +350,9 @@ pub struct UsageReport {
     /// The latest refusals that are known in detail.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub latest: Vec<Value>,
+    /// When a window of it was last nearly full, by the coordinator's clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub near_limit_at: Option<Timestamp>,
 }
 
 impl RegistryCall for UsageReport {

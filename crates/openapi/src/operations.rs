@@ -8,6 +8,7 @@ use keyward_registry::{
         filter::MOST_UNUSED_DAYS,
         list::SORTS,
         rotate::LONGEST_GRACE_S,
+        summary::COUNTS,
     },
     principal::Role,
 };
@@ -162,6 +163,18 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("POST", "/api-keys/bulk-revoke") => {
             bulk_change().takes(vec![("filter", key_filter())], bulk_reason())
         }
+        ("GET", "/api-keys/summary") => {
+            let names = ["total"].into_iter().chain(COUNTS.map(|(name, _)| name));
+            let summary = object(names.map(|name| (name, count(0))).collect());
+            Operation::answers(200, vec![("summary", summary)]).query(vec![("realm", text())])
+        }
+        ("GET", "/api-keys/usage") => {
+            let hours = || json!({ "type": "array", "items": count(0), "minItems": 24, "maxItems": 24 });
+            let key = object(vec![("id", id("key_")), ("accepted", hours()), ("refused", hours())]);
+            let keys = described(list(key), "The last 24 hours, the oldest first.");
+            Operation::answers(200, vec![("from", time()), ("step", one_of(&["1h"])), ("keys", keys)])
+                .query(vec![("ids", described(text(), "Up to 100, with commas between."))])
+        }
         ("GET", "/api-keys/{key_}") => Operation::answers(200, vec![("apiKey", refer("ApiKey"))]),
         ("PATCH", "/api-keys/{key_}") => {
             let all = [vec![("name", key_name()), ("scopes", scopes())], optional_settings()].concat();
@@ -312,6 +325,7 @@ fn key_filters() -> Members {
         ("createdTo", time()),
         ("expiresBefore", time()),
         ("rotating", one_of(&["true"])),
+        ("nearLimit", one_of(&["true"])),
     ]
 }
 
@@ -329,7 +343,7 @@ fn key_list() -> Operation {
 fn key_filter() -> Schema {
     // Numbers and flags may also be written as in a query.
     let written = |(name, schema)| match name {
-        "unusedDays" | "rotating" => {
+        "unusedDays" | "rotating" | "nearLimit" => {
             (name, json!({ "anyOf": [schema, { "type": ["string", "integer", "boolean"] }] }))
         }
         _ => (name, schema),

@@ -85,6 +85,8 @@ pub const ROUTES: &[AdminRoute] = &[
     route("POST", "/api-keys", Makes, CountsKeys, Handler::With(Right::Write, keys::create::create)),
     route("POST", "/api-keys/bulk", Grows, ChangesAll, Handler::With(Right::Write, keys::bulk::change)),
     route("POST", "/api-keys/bulk-revoke", Ends, ChangesAll, Handler::With(Right::Write, keys::bulk::revoke)),
+    route("GET", "/api-keys/summary", Reads, Counts, Handler::With(Right::Read, keys::summary::show)),
+    route("GET", "/api-keys/usage", Reads, Counts, Handler::With(Right::Read, usage::points::show_many)),
     route("GET", "/api-keys/{key_}", Reads, One, Handler::With(Right::Read, keys::list::show)),
     route("PATCH", "/api-keys/{key_}", Grows, One, Handler::With(Right::Write, keys::edit::edit)),
     route("POST", "/api-keys/{key_}/revoke", Ends, One, Handler::With(Right::Write, keys::edit::revoke)),

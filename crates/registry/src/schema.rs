@@ -345,6 +345,14 @@ pub const ADDITIONS: &[Addition] = &[
     CREATE INDEX refusals_of_request ON refusals (request_id)
 ",
     },
+    Addition {
+        name: "keys near a limit, and who revoked them",
+        statements: "
+    ALTER TABLE keys ADD COLUMN near_limit_at INTEGER;
+    CREATE INDEX keys_near_limit ON keys (tenant_id, near_limit_at) WHERE near_limit_at IS NOT NULL;
+    ALTER TABLE keys ADD COLUMN revoked_by TEXT
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

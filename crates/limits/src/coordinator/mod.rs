@@ -187,6 +187,7 @@ impl Coordinator {
             singles.grant(call.call, now, latest);
             delay = wait;
         }
+        counts.note_near(record.limits, now);
         let lease = counts.lease(record.limits, call, &self.clients, now);
         Acquired::Granted { windows: states(counts), delay, reservation, lease, via }
     }
@@ -292,6 +293,16 @@ impl Counts {
         }
         self.minute.expire(Window::Minute, now);
         self.day.expire(Window::Day, now);
+        self.note_near(limits, now);
+    }
+
+    /// Notes if a window is nearly full.
+    fn note_near(&mut self, limits: Limits, now: Timestamp) {
+        let is_near =
+            |log: &SlidingWindowLog, limit: Option<u32>| limit.is_some_and(|limit| log.is_near(limit));
+        if is_near(&self.minute, limits.per_minute) || is_near(&self.day, limits.per_day) {
+            self.usage.near_limit(now);
+        }
     }
 
     /// Counts in both windows, limited or not: a limit that is added by an edit covers what was admitted before.

@@ -9,7 +9,7 @@ use keyward_core::{
 use keyward_limits::{
     coordinator::{Coordinator, Keep, store},
     timing::{FIRST_ANSWER, SECOND_ANSWER, TRAVEL},
-    wire::{Acquire, Acquired, CoordinatorCall, Tally},
+    wire::{Acquire, Acquired, CoordinatorCall, LeaseReport, Tally},
 };
 use keyward_testing::{Database, NOON, record};
 
@@ -103,6 +103,49 @@ fn a_limit_that_an_edit_brings_counts_what_was_admitted_before() {
     }
     coordinator.put(Record { limits: Limits { per_minute: Some(5), per_day: None }, version: 2, ..record() });
     assert!(matches!(coordinator.acquire(&one(2), NOON + ms(1)), Acquired::Limited { .. }));
+}
+
+#[test]
+fn from_four_fifths_of_a_limit_on_the_next_report_says_that_it_is_near_and_the_one_after_does_not() {
+    let near = |coordinator: &Coordinator, now| coordinator.report(now).unwrap().near_limit_at;
+    for (per_minute, per_day) in [(Some(10), None), (Some(1_000), Some(10))] {
+        let mut coordinator = coordinator(per_minute, per_day);
+        for _ in 0..7 {
+            assert!(passes(&mut coordinator, NOON));
+        }
+        assert_eq!(near(&coordinator, NOON), None);
+        assert!(passes(&mut coordinator, NOON + ms(1)));
+        let report = coordinator.report(NOON + ms(2)).unwrap();
+        assert_eq!(report.near_limit_at, Some(NOON + ms(1)));
+        // As long as the report has not arrived, it is still to be told.
+        assert_eq!(near(&coordinator, NOON + ms(3)), Some(NOON + ms(1)));
+        coordinator.reported(&report, &[], NOON + ms(3));
+        assert_eq!(near(&coordinator, NOON + ms(4)), None);
+        // What has left the window no longer counts.
+        assert!(passes(&mut coordinator, NOON + ms(25 * 60 * MINUTE)));
+        assert_eq!(near(&coordinator, NOON + ms(25 * 60 * MINUTE)), None);
+    }
+}
+
+#[test]
+fn what_was_used_of_a_lease_brings_a_limit_near_and_what_was_not_does_not() {
+    for (used, expected) in [(70, false), (90, true)] {
+        let mut coordinator = coordinator(Some(100), None);
+        let acquire = Acquire { queued: 90, lease_length: ms(4_750), ..one(1) };
+        let Acquired::Granted { lease: Some(lease), .. } = coordinator.acquire(&acquire, NOON) else {
+            panic!()
+        };
+        let report = LeaseReport { id: lease.id, used, age: ms(0), open: 0 };
+        coordinator.report_of(&[].into(), &[report], None, NOON + ms(1));
+        assert_eq!(coordinator.report(NOON + ms(1)).unwrap().near_limit_at.is_some(), expected, "{used}");
+    }
+}
+
+#[test]
+fn a_key_without_a_limit_is_near_none() {
+    let mut coordinator = coordinator(None, None);
+    assert!(passes(&mut coordinator, NOON));
+    assert_eq!(coordinator.report(NOON).unwrap().near_limit_at, None);
 }
 
 #[test]

@@ -167,7 +167,7 @@ impl Task {
         let label = || Bound::from(format!("t{}", self.tag.as_deref().unwrap_or_default()));
         filter.add("status = 'ACTIVE'", []);
         if self.action != Action::Revoke {
-            filter.add("ends_at > ?", [now.into()]);
+            filter.add("(expires_at = 0 OR ends_at > ?)", [now.into()]);
         }
         match self.action {
             Action::Revoke => {}
@@ -213,8 +213,10 @@ impl Task {
             Action::Tag => self.tag.as_ref().is_some_and(|tag| key.settings.tags.contains(tag)),
             Action::Untag | Action::Expire => settings == key.settings,
         };
-        if self.action != Action::Revoke {
-            key.require_not_ended(context.now, "changed so")?;
+        match self.action {
+            Action::Revoke => {}
+            Action::Resume => key.require_resumable(context.now)?,
+            _ => key.require_not_ended(context.now, "changed so")?,
         }
         if is_same {
             return Ok(false);

@@ -86,7 +86,7 @@ pub fn resume(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     let key = context.key(principal, id)?;
     Input::body(&context.call.body, &[])?.finish()?;
     let change = context.authorise(principal, Change::of_ending(&key, Ending::Resumed))?;
-    key.require_not_ended(context.now, "resumed")?;
+    key.require_resumable(context.now)?;
 
     if key.paused_at.is_some() {
         context.require_match(&key)?;

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The names of all filters.
-pub const FILTERS: [&str; 14] = [
+pub const FILTERS: [&str; 15] = [
     "q",
     "status",
     "realm",
@@ -32,7 +32,10 @@ pub const FILTERS: [&str; 14] = [
     "createdTo",
     "expiresBefore",
     "rotating",
+    "nearLimit",
 ];
+/// For how long a key that came near a limit counts as such.
+const NEAR: Span = Span::from_hours(24);
 /// Most days without use that can be asked for: ten years.
 pub const MOST_UNUSED_DAYS: u32 = 3_660;
 /// Up to how many keys that a text is found in are counted: beside the text, each key's whole row has to be read.
@@ -72,22 +75,24 @@ impl Filter {
         let to = input.optional("createdTo", input::time);
         let before = input.optional("expiresBefore", input::time);
         let rotating = input.optional("rotating", |value| input::one_of(value, &[("true", ())]));
+        let near = input.optional("nearLimit", |value| input::one_of(value, &[("true", ())]));
 
         let is_search = !forms.is_empty() && forms != [""];
         let mut filter = Self { conditions: Vec::new(), values: Vec::new(), is_search };
         let now = context.now;
         let tenant = || Bound::from(tenant_id);
         filter.add("tenant_id = ?", [tenant()]);
-        match state {
-            Some(State::Revoked) => filter.add("status = 'REVOKED'", []),
-            Some(State::Expired) => filter.add("status = 'ACTIVE' AND ends_at <= ?", [now.into()]),
-            Some(State::Paused) => {
-                filter.add("status = 'ACTIVE' AND expires_at = 0 AND ends_at > ?", [now.into()]);
+        for state in [state, near.and(Some(State::Active))].into_iter().flatten() {
+            match state {
+                State::Revoked => filter.add("status = 'REVOKED'", []),
+                State::Paused => filter.add("status = 'ACTIVE' AND expires_at = 0", []),
+                State::Expired => {
+                    filter.add("status = 'ACTIVE' AND expires_at IS NOT 0 AND ends_at <= ?", [now.into()]);
+                }
+                State::Active => {
+                    filter.add("status = 'ACTIVE' AND expires_at IS NOT 0 AND ends_at > ?", [now.into()]);
+                }
             }
-            Some(State::Active) => {
-                filter.add("status = 'ACTIVE' AND expires_at IS NOT 0 AND ends_at > ?", [now.into()]);
-            }
-            None => {}
         }
         for (condition, value) in [
             ("realm = ?", realm.map(Bound::from)),
@@ -123,6 +128,11 @@ impl Filter {
             let values = || [tenant(), now.into(), now.into()];
             filter.add(&condition, values().into_iter().chain(values()));
         }
+        if near.is_some() {
+            let lately = "number IN (SELECT number FROM keys INDEXED BY keys_near_limit
+                WHERE tenant_id = ? AND near_limit_at > ?)";
+            filter.add(lately, [tenant(), (now - NEAR).into()]);
+        }
         if let Some(prefix) = prefix {
             filter.add("instr(prefix, ?) = 1", [prefix.into()]);
         }
@@ -143,6 +153,14 @@ impl Filter {
     /// Whether it asks for more than that a key is the tenant's.
     pub fn is_narrow(&self) -> bool {
         self.conditions.len() > 1
+    }
+
+    /// What it asks for beyond that a key is the tenant's, with the values.
+    pub fn narrows(&self) -> (String, Vec<Bound>) {
+        (
+            self.conditions.get(1..).unwrap_or_default().join(" AND "),
+            self.values.get(1..).unwrap_or_default().to_vec(),
+        )
     }
 
     /// The conditions, and their values.

@@ -169,14 +169,18 @@ pub(super) fn store(
 }
 
 impl Key {
-    /// What it is now.
+    /// What it is now: what the gate says of it. While it is paused, the gate does not know its expiry.
     pub fn state(&self, now: Timestamp) -> State {
         match self.status {
             Status::Revoked => State::Revoked,
-            Status::Active if self.settings.expires_at.is_some_and(|at| at <= now) => State::Expired,
             Status::Active if self.paused_at.is_some() => State::Paused,
+            Status::Active if self.has_expired(now) => State::Expired,
             Status::Active => State::Active,
         }
+    }
+
+    fn has_expired(&self, now: Timestamp) -> bool {
+        self.settings.expires_at.is_some_and(|at| at <= now)
     }
 
     /// The expiry that its owner set, without the end that a grace put before it. A grace no longer counts
@@ -289,6 +293,20 @@ impl Key {
     /// CONFLICT
     pub fn require_not_ended(&self, now: Timestamp, what: &str) -> Result<(), ApiError> {
         if self.state(now) == State::Paused { Ok(()) } else { self.require_active(now, what) }
+    }
+
+    /// Refuses to resume a key that has ended, or whose expiry passed while it was paused.
+    ///
+    /// # Errors
+    /// CONFLICT
+    pub fn require_resumable(&self, now: Timestamp) -> Result<(), ApiError> {
+        self.require_not_ended(now, "resumed")?;
+        if !self.has_expired(now) {
+            return Ok(());
+        }
+        let detail =
+            "The key's expiry passed while it was paused. Give it a later `expiresAt` first, or none.";
+        Err(ApiError::new(Code::Conflict, detail))
     }
 
     /// The refusal for a key whose realm the policy no longer has.

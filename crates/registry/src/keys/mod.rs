@@ -15,3 +15,4 @@ pub mod list;
 pub mod new_key;
 pub mod rotate;
 pub mod settings;
+pub mod summary;

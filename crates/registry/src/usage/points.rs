@@ -28,6 +28,8 @@ use crate::{
 const STEPS: [(&str, Span); 2] = [("1h", HOUR), ("1d", DAY)];
 /// How many points there are if the caller does not say from when.
 const USUAL_POINTS: i64 = 24;
+/// Of how many keys one call shows the usage.
+pub const MOST_AT_ONCE: usize = 100;
 /// Most points of one answer: six weeks by the hour.
 const MOST_POINTS: i64 = 1_000;
 
@@ -38,6 +40,31 @@ pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
     let query = Input::query(&context.call.query, &["from", "to", "step"]);
     let period = Period::read(query, first, context.now)?;
     Ok(Outcome::ok(object!({ "points": views(period.points(context.db, &key.id)?) })))
+}
+
+/// `GET /api-keys/usage?ids`: of several keys the last day, for lists. An id of no key of the tenant is left out.
+pub fn show_many(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
+    let mut query = Input::query(&context.call.query, &["ids"]);
+    let ids = query.required("ids", |value| {
+        let ids: Vec<Value> = value.as_str().unwrap_or_default().split(',').map(Value::from).collect();
+        input::list(&ids.into(), MOST_AT_ONCE, input::text)
+    });
+    query.finish()?;
+    let from = context.now.floor(HOUR) - HOUR * (USUAL_POINTS - 1);
+    let whose = "SELECT id FROM keys WHERE id IN (SELECT value FROM json_each(?)) AND tenant_id = ?";
+    let of = [ids.to_json().to_string().into(), principal.tenant_id().into()];
+    let known = sql::scalars::<String>(context.db, whose, &of)?;
+    let mut keys = Vec::new();
+    for id in ids.iter().flatten().filter(|id| known.contains(id)) {
+        let hours = Period { from, to: from + HOUR * USUAL_POINTS, step: HOUR }.points(context.db, id)?;
+        let accepted: Vec<u64> = hours.values().map(|hour| hour.accepted).collect();
+        let refused: Vec<u64> = hours
+            .values()
+            .map(|hour| hour.refused.values().fold(0, |sum: u64, count| sum.saturating_add(*count)))
+            .collect();
+        keys.push(object!({ "id": id, "accepted": accepted, "refused": refused }));
+    }
+    Ok(Outcome::ok(object!({ "from": from.to_rfc3339(), "step": "1h", "keys": keys })))
 }
 
 /// `GET /usage`

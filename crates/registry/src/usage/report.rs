@@ -2,9 +2,12 @@
 
 use keyward_core::{
     sql::{self, FromRow, Row, Sql, SqlError, Value as Bound},
-    time::{Span, Timestamp},
+    time::{HOUR, Span, Timestamp},
 };
-use keyward_limits::wire::{UNATTRIBUTED, UsageHour, UsageReport, UsageTaken};
+use keyward_limits::{
+    limit::RATE_LIMITED,
+    wire::{UNATTRIBUTED, UsageHour, UsageReport, UsageTaken},
+};
 
 use super::{counts::Counts, refusals, retention};
 use crate::rows;
@@ -66,6 +69,7 @@ fn apply_in_transaction(
     let Some(tenant_id) = tenant_id else { return Ok(UsageTaken::default()) };
     let tells_again = report.sent.is_some();
     let mut early = Vec::new();
+    let mut near = report.near_limit_at;
     let first = retention::first_hour_of(db, &tenant_id, now)?;
     for told in report.hours.iter().filter(|told| told.hour >= first) {
         if tells_again && told.hour > now + EARLY {
@@ -77,6 +81,11 @@ fn apply_in_transaction(
         let mut hour = known.clone().unwrap_or_default();
         hour.grow(told);
         let columns = hour.columns();
+        // Older coordinators say only this of limits.
+        let limited = |hour: &Hour| hour.counts.refused.get(RATE_LIMITED).copied().unwrap_or_default();
+        if limited(&hour) > known.as_ref().map_or(0, limited) {
+            near = near.max(Some(told.hour + HOUR));
+        }
         match known {
             Some(known) if known == hour => {}
             Some(_) => {
@@ -105,6 +114,11 @@ fn apply_in_transaction(
         let later = "UPDATE keys SET last_used_at = ?
             WHERE id = ? AND (COALESCE(last_used_at, 0) < ? OR ? AND last_used_at > ?)";
         db.run(later, &[used.into(), id.into(), used.into(), tells_again.into(), latest.into()])?;
+    }
+    if let Some(near) = near {
+        let near = near.min(now);
+        let later = "UPDATE keys SET near_limit_at = ? WHERE id = ? AND COALESCE(near_limit_at, 0) < ?";
+        db.run(later, &[near.into(), id.into(), near.into()])?;
     }
     Ok(UsageTaken { early })
 }

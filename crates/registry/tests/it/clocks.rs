@@ -125,7 +125,7 @@ fn usage_of_hours_that_have_not_come_is_told_again_once_clocks_agree() {
         last_used_at: Some(NOON.plus(AHEAD)),
         hours: hours.to_vec(),
         sent: Some(NOON.plus(AHEAD)),
-        latest: Vec::new(),
+        ..UsageReport::default()
     };
     let taken = usage::apply(&fixture.db, &report, true, NOON).unwrap();
     assert_eq!(taken.early, [NOON.plus(AHEAD).floor(HOUR)]);

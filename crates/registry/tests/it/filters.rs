@@ -135,13 +135,8 @@ fn pages_in_every_order_neither_lose_nor_repeat_keys_that_did_not_change() {
     }
     let used = |id: &str, at: i64| {
         let last_used_at = Some(NOON.plus(at * SECOND));
-        let report = UsageReport {
-            key_id: id.to_owned(),
-            last_used_at,
-            hours: Vec::new(),
-            sent: None,
-            latest: Vec::new(),
-        };
+        let report =
+            UsageReport { key_id: id.to_owned(), last_used_at, hours: Vec::new(), ..UsageReport::default() };
         usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
     };
     fixture.later(HOUR);

@@ -148,6 +148,10 @@ fn released_additions_are_never_edited() {
         ("invitations", "ff161c2587ccb9c6ea262d687a8ff60aebc6ba29b6b2cd95c376637325ac92d3"),
         ("usage of tenants", "a561a83d0540e7a31761e5c6cfbf71b8efc4a6f533f9ef124a0b33b9909ce43b"),
         ("latest refusals", "03f29198bead317896b3b6619c8bf4d1aa5cb2389fedfc47ffa6272f07c49d6d"),
+        (
+            "keys near a limit, and who revoked them",
+            "a4105aae48d33b980160a8ef4971ba9d3d3839762506ca3aec1b8e21cb9d0953",
+        ),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

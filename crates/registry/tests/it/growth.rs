@@ -245,13 +245,7 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         refused: refused.clone().into(),
         taken_back: 0,
     });
-    let report = UsageReport {
-        key_id: id,
-        last_used_at: None,
-        hours: hours.collect(),
-        sent: None,
-        latest: Vec::new(),
-    };
+    let report = UsageReport { key_id: id, hours: hours.collect(), ..UsageReport::default() };
     usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
     fixture
         .db

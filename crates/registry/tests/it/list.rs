@@ -135,8 +135,7 @@ fn the_list_is_filtered_by_status_realm_and_use() {
         key_id: active.clone(),
         last_used_at: Some(fixture.now.get().plus(-SECOND)),
         hours: Vec::new(),
-        sent: None,
-        latest: Vec::new(),
+        ..UsageReport::default()
     };
     keyward_registry::usage::apply(&fixture.db, &used, true, fixture.now.get()).unwrap();
     let owner = fixture.sign_in("owner@example.com");

@@ -43,6 +43,7 @@ mod sessions;
 mod sign_in;
 mod sign_in_at_once;
 mod storage;
+mod summary;
 mod text;
 mod throttle;
 mod turn_cases;

@@ -74,7 +74,7 @@ fn links_and_reports_of_usage_are_taken_in_and_what_is_neither_is_an_error() {
         hours: Vec::new(),
         last_used_at: Some(fixture.now.get()),
         sent: Some(fixture.now.get()),
-        latest: Vec::new(),
+        ..Default::default()
     };
     ask(&fixture, "/usage", &serde_json::to_value(report).unwrap()).unwrap().unwrap();
     let key = fixture.get(&owner, &format!("/api-keys/{id}")).expect(200);

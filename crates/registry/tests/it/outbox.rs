@@ -211,8 +211,7 @@ fn usage_reports_count_once_in_whatever_order_they_come() {
             refused: [("INSUFFICIENT_SCOPE".to_owned(), refused)].into(),
             taken_back: 0,
         }],
-        sent: None,
-        latest: Vec::new(),
+        ..UsageReport::default()
     };
     let (early, late) = (report(NOON.plus(MINUTE), 5, 1), report(NOON.plus(HOUR / 2), 9, 3));
     for report in [&early, &late, &late, &early] {
@@ -252,7 +251,7 @@ fn a_report_that_says_nothing_new_writes_nothing() {
     let id = fixture.key(&owner, json!({})).key_id();
     let refused = [("TEST_MODE".to_owned(), 1)].into();
     let hours = vec![UsageHour { hour: NOON, accepted: 5, refused, taken_back: 0 }];
-    let report = UsageReport { key_id: id, last_used_at: Some(NOON), hours, sent: None, latest: Vec::new() };
+    let report = UsageReport { key_id: id, last_used_at: Some(NOON), hours, ..UsageReport::default() };
     let written = || {
         usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
         let count = keyward_core::sql::Sql::run(&fixture.db, "SELECT total_changes() AS n", &[]).unwrap();

@@ -89,7 +89,7 @@ fn a_paused_key_can_be_edited_and_revoked_and_neither_rotated_nor_used_here() {
 }
 
 #[test]
-fn a_pause_does_not_lengthen_a_keys_life() {
+fn a_key_whose_expiry_passes_while_it_is_paused_stays_paused_until_it_has_a_later_one() {
     let (fixture, owner) = RegistryFixture::open();
     let id = fixture.key(&owner, json!({"expiresAt": NOON.plus(5 * SECOND).to_rfc3339()})).key_id();
     send(&fixture, &owner, &id, "pause").expect(200);
@@ -99,10 +99,29 @@ fn a_pause_does_not_lengthen_a_keys_life() {
     };
     assert_eq!((listed("PAUSED"), listed("EXPIRED"), listed("ACTIVE")), (1, 0, 0));
     fixture.later(5 * SECOND);
-    assert_eq!((listed("PAUSED"), listed("EXPIRED"), listed("ACTIVE")), (0, 1, 0));
-    assert_eq!(fixture.get(&owner, &format!("/api-keys/{id}")).body["apiKey"]["status"], "EXPIRED");
-    send(&fixture, &owner, &id, "resume").refused(409, "CONFLICT");
+    // As the gate says, and as it counts.
+    assert_eq!((listed("PAUSED"), listed("EXPIRED"), listed("ACTIVE")), (1, 0, 0));
+    let path = format!("/api-keys/{id}");
+    assert_eq!(fixture.get(&owner, &path).body["apiKey"]["status"], "PAUSED");
+    assert!(fixture.published(&id).unwrap().paused);
+    let used = fixture.get(&owner, "/quotas").body["quotas"].clone();
+    assert_eq!((&used["keys"]["used"], &used["endedKeys"]["used"]), (&json!(1), &json!(0)));
+    let refusal = send(&fixture, &owner, &id, "resume");
+    refusal.refused(409, "CONFLICT");
+    assert!(refusal.text.contains("Give it a later `expiresAt` first"), "{}", refusal.text);
+    let resumed = |body: Value| fixture.post(&owner, "/api-keys/bulk", body).expect(200).body;
+    let skipped = resumed(json!({"filter": {"status": "PAUSED"}, "action": "resume"}));
+    assert_eq!((&skipped["count"], &skipped["skipped"][0]["id"]), (&json!(0), &json!(id)));
+    assert_eq!(resumed(json!({"ids": [id], "action": "resume"}))["skipped"], skipped["skipped"]);
     assert_eq!(fixture.published(&id).unwrap().expires_at, Some(PAUSED));
+
+    assert_eq!(resumed(json!({"filter": {"status": "PAUSED"}, "action": "tag", "tag": "t"}))["count"], 1);
+    fixture.patch(&owner, &path, json!({"expiresAt": NOON.plus(DAY).to_rfc3339()})).expect(200);
+    assert_eq!(send(&fixture, &owner, &id, "resume").expect(200).body["apiKey"]["status"], "ACTIVE");
+    fixture.later(DAY);
+    let owner = fixture.sign_in("owner@example.com");
+    assert_eq!(fixture.get(&owner, &path).body["apiKey"]["status"], "EXPIRED");
+    send(&fixture, &owner, &id, "pause").refused(409, "CONFLICT");
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn fill(fixture: &RegistryFixture, token: &str) -> (Vec<String>, Answer) {
 fn report(key_id: &str, hour: Timestamp) -> UsageReport {
     let hours =
         vec![UsageHour { hour: hour.floor(HOUR), accepted: 1, refused: Default::default(), taken_back: 0 }];
-    UsageReport { key_id: key_id.to_owned(), last_used_at: None, hours, sent: None, latest: Vec::new() }
+    UsageReport { key_id: key_id.to_owned(), hours, ..UsageReport::default() }
 }
 
 #[test]
@@ -135,10 +135,8 @@ fn after_the_ballast_the_oldest_usage_gives_way_and_then_nothing_is_changed_at_a
     };
     let used = UsageReport {
         key_id: ids[0].clone(),
-        last_used_at: None,
         hours: (0..1_200).map(hour).collect(),
-        sent: None,
-        latest: Vec::new(),
+        ..UsageReport::default()
     };
     usage::apply(&fixture.db, &used, true, fixture.now.get()).unwrap();
     let rows = || fixture.db.run("SELECT COUNT(*) AS n FROM usage", &[]).unwrap()[0]["n"].as_u64().unwrap();

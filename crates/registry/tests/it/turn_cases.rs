@@ -141,6 +141,10 @@ pub const CASES: &[Case] = &[
         let body = json!({"filter": {"status": "ACTIVE"}});
         stage.fixture.call("POST", &stage.owner, "/api-keys/bulk-revoke", body)
     }),
+    ("GET", "/api-keys/summary", Stage::open, |stage| stage.call("GET", "/api-keys/summary", Value::Null)),
+    ("GET", "/api-keys/usage", Stage::open, |stage| {
+        stage.call("GET", &format!("/api-keys/usage?ids={}", stage.key), Value::Null)
+    }),
     ("GET", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "GET", "", Value::Null)),
     ("PATCH", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "PATCH", "", json!({"name": "other"}))),
     ("POST", "/api-keys/{key_}/revoke", Stage::open, |stage| of_key(stage, "POST", "/revoke", json!({}))),

@@ -200,8 +200,7 @@ fn taking_in_a_report_of_usage_is_one_turn() {
             key_id: stage.key.clone(),
             last_used_at: Some(NOON),
             hours,
-            sent: None,
-            latest: Vec::new(),
+            ..UsageReport::default()
         };
         usage::apply(&stage.fixture.db, &report, true, stage.fixture.now.get()).map(drop)
     });

@@ -19,8 +19,7 @@ use crate::retention::{count, keep_up};
 fn report(fixture: &RegistryFixture, key_id: &str, hour: Timestamp, accepted: u64, refused: u64) {
     let refused = [("TEST_MODE".to_owned(), refused)].into();
     let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
-    let report =
-        UsageReport { key_id: key_id.to_owned(), last_used_at: None, hours, sent: None, latest: Vec::new() };
+    let report = UsageReport { key_id: key_id.to_owned(), hours, ..UsageReport::default() };
     usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
 }
 
@@ -110,10 +109,9 @@ fn what_was_taken_back_is_in_no_day_and_is_taken_back_without_room_too() {
         let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused: [].into(), taken_back }];
         let report = UsageReport {
             key_id: id.clone(),
-            last_used_at: None,
             hours,
             sent: Some(fixture.now.get()),
-            latest: Vec::new(),
+            ..UsageReport::default()
         };
         usage::apply(&fixture.db, &report, room, fixture.now.get()).unwrap()
     };
