@@ -10,6 +10,7 @@ import { parseArgs } from "node:util";
 import { OWNER } from "../tests/e2e/harness/admin.mjs";
 import { withPage } from "../tests/e2e/harness/browser.mjs";
 import { startGate } from "../tests/e2e/harness/gate.mjs";
+import { fill, told } from "./lib/lively.mjs";
 import { root } from "./lib/places.mjs";
 import { smaller } from "./lib/png.mjs";
 import { runMain } from "./lib/progress.mjs";
@@ -33,47 +34,24 @@ const DOCUMENTED = [
   "find-dark",
 ];
 
-const KEYS = [
-  { name: "Warehouse sync", scopes: ["orders:read", "orders:write"], tags: ["warehouse", "team-logistics"] },
-  { name: "Mobile app, staging", scopes: ["orders:read"], testMode: true, tags: ["mobile"] },
-  { name: "Invoice export", scopes: ["orders:read"], rateLimit: { perMinute: 60, perDay: 5_000 }, expiresInDays: 12 },
-  { name: "Partner: Northwind", scopes: ["orders:*"], allowedIps: ["203.0.113.0/24"], tags: ["partner"] },
-  { name: "Nightly report", scopes: ["orders:read"], expiresInDays: 90 },
-  { name: "Old web shop", scopes: ["orders:read", "orders:write"], isRevoked: true },
-  { name: "متجر الرياض", scopes: ["orders:read"], tags: ["riyadh"] },
-  { name: "Support tool", scopes: ["orders:read"], tags: ["support"] },
-];
-
-async function fill(gate) {
-  const owner = await gate.owner();
-  await owner.stepUp();
-  const made = [];
-  for (const { isRevoked, expiresInDays, ...fields } of KEYS.toReversed()) {
-    const expiresAt = expiresInDays && new Date(gate.now() + expiresInDays * 86_400_000).toISOString();
-    const { apiKey } = await owner.createKey({ ...fields, ...(expiresAt && { expiresAt }) });
-    if (isRevoked) await owner.revoke(apiKey.id);
-    made.push(apiKey);
-  }
-  for (const [name, role] of [
-    ["nadia", "admin"],
-    ["tom", "viewer"],
-  ]) {
-    await owner.must("POST", "/members", { email: `${name}@example.com`, role, password: "a long first password" });
-  }
-  await owner.must("POST", "/tenants", {
-    name: "Northwind",
-    plan: "pro",
-    rateLimit: { perMinute: 1_000, perDay: null },
-  });
-  await owner.must("POST", "/tenants", { name: "Contoso" });
-  return made.at(-1);
-}
+const charts = (page) => page.locator(".bars").first().waitFor();
 
 /** Each screen by name: its path, and what is done there before the picture is taken. */
-const screensOf = (key) => ({
-  overview: { path: "/overview" },
+const screensOf = ({ key, replaced }) => ({
+  overview: { path: "/overview?period=30d", work: charts },
+  guesses: { path: "/overview?period=24h&scope=deployment", work: charts },
   keys: { path: "/keys" },
-  key: { path: `/keys/${key.id}` },
+  key: { path: `/keys/${key.id}?period=30d`, work: charts },
+  "key-access": { path: `/keys/${key.id}?tab=access` },
+  "key-timeline": { path: `/keys/${replaced.id}?tab=timeline` },
+  "key-test": {
+    path: `/keys/${key.id}?tab=test`,
+    async work(page) {
+      await page.getByLabel("Path").fill("/api/orders?page=2");
+      await page.getByRole("button", { name: "Explain" }).click();
+      await page.getByTestId("explanation").waitFor();
+    },
+  },
   "new-key": { path: "/keys/new" },
   edit: { path: `/keys/${key.id}/edit` },
   rotate: { path: `/keys/${key.id}/rotate` },
@@ -97,7 +75,9 @@ await runMain(async () => {
   mkdirSync(out, { recursive: true });
   const gate = await startGate();
   try {
-    const screens = screensOf(await fill(gate));
+    const filled = await fill(gate);
+    await told(gate);
+    const screens = screensOf(filled);
     for (const [look, options] of Object.entries(LOOKS)) {
       const wanted = Object.entries(screens).filter(([name]) => values.all || DOCUMENTED.includes(`${name}-${look}`));
       if (wanted.length === 0) continue;

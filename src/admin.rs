@@ -129,7 +129,8 @@ impl AdminPort for Front<'_> {
     }
 
     async fn verify_key(&self, key: &Secret) -> std::result::Result<Record, AdminReply> {
-        self.gate.verify_key(self.builtin.policy, key, self.caller).await.map_err(reply)
+        let country = || self.request.country();
+        self.gate.verify_key(self.builtin.policy, key, self.caller, &country).await.map_err(reply)
     }
 
     async fn body(&self, room: BodyRoom) -> std::result::Result<Vec<u8>, BodyError> {

@@ -236,6 +236,12 @@ export const valuesOf = ({ headers }, names) =>
     .join("\n");
 
 /**
+ * The country that a request comes from, as far as the platform knows.
+ * @param {Request} request
+ */
+export const countryOf = ({ cf }) => (typeof cf?.country === "string" ? cf.country : undefined);
+
+/**
  * Whether a request of unknown length has any content. If nothing has come in time, it counts as having some.
  * @param {{ body: ReadableStream }} request
  * @param {number} milliseconds

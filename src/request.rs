@@ -19,6 +19,8 @@ extern "C" {
     fn has_content(request: &web_sys::Request, milliseconds: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(js_name = valuesOf)]
     fn values_of(request: &web_sys::Request, names: &str) -> String;
+    #[wasm_bindgen(js_name = countryOf)]
+    fn country_of(request: &web_sys::Request) -> Option<String>;
 }
 
 /// A request as it came in.
@@ -160,6 +162,10 @@ impl RequestParts for WebRequest<'_> {
     fn tls_version(&self) -> Option<String> {
         let cf = Reflect::get(&self.raw, &"cf".into()).ok()?;
         Reflect::get(&cf, &"tlsVersion".into()).ok()?.as_string()
+    }
+
+    fn country(&self) -> Option<String> {
+        country_of(&self.raw)
     }
 
     fn has_body(&self) -> bool {

@@ -69,6 +69,10 @@ export interface Realm {
   scopes: Scope[];
   limits: { default: RateLimit; maximum: RateLimit; inherited: RateLimit };
   keyPrefixes: { live: string; test: string | null };
+  /** A host that it answers at; null where any of the gate's will do. */
+  host: string | null;
+  /** Where a key stands in a request. */
+  credential: { header: string; scheme: string | null } | null;
   publishable: boolean;
   stepUp: Record<KeyAction, boolean>;
   ownerOnly: Record<KeyAction, boolean>;
@@ -78,19 +82,6 @@ export interface Realm {
 }
 
 /** Requests of an hour or a day, refused ones by code. `unattributed`: those of the deployment that belong to no key. */
-/** Each is the `total` of the list with the filter that docs/admin-api.md names. */
-export type KeySummary = Record<
-  "total" | "active" | "paused" | "expired" | "revoked" | "expiring" | "unused" | "rotating" | "nearLimit",
-  number
->;
-
-/** The last 24 hours of several keys, the oldest first. */
-export interface KeysUsage {
-  from: Time;
-  step: "1h";
-  keys: { id: string; accepted: number[]; refused: number[] }[];
-}
-
 export interface UsagePoint {
   time: Time;
   accepted: number;
@@ -108,11 +99,12 @@ export interface Refusal {
   code: string;
   status: number;
   network: string | null;
+  country: string | null;
 }
 
 /** Who did something. */
 export interface Actor {
-  type: "member" | "apiKey" | "setupToken" | "system" | "unknown";
+  type: "member" | "apiKey" | "setupToken" | "recoveryToken" | "system" | "unknown";
   id: string | null;
   email: string | null;
 }
@@ -144,12 +136,27 @@ export interface ApiKey extends KeySettings {
   createdBy: Actor;
   updatedAt: Time;
   lastUsedAt: Time | null;
+  lastUsedFrom: { network: string | null; country: string | null; route: string | null } | null;
   pausedAt: Time | null;
   revokedAt: Time | null;
+  revokedBy: Actor | null;
   revokeReason: string | null;
   rotatedFrom: string | null;
   rotatedTo: string | null;
   version: number;
+}
+
+/** How many keys there are, by what the list's filters find. */
+export type KeySummary = Record<
+  "total" | "active" | "paused" | "expired" | "revoked" | "expiring" | "unused" | "rotating" | "nearLimit",
+  number
+>;
+
+/** Requests of the last 24 hours, an hour each, the running one last. */
+export interface RecentUsage {
+  id: string;
+  accepted: number[];
+  refused: number[];
 }
 
 /** What a change of many keys did, or would do. */
@@ -253,6 +260,9 @@ export type Query = Record<string, string | number | null | undefined>;
 /** A page of a list; `nextCursor` is null on the last one. */
 type Page<Name extends string, Entry> = Record<Name, Entry[]> & { nextCursor: string | null };
 
+/** A page of the audit; `names`: what its keys, people and tenants are called now, by id. */
+export type AuditPage = Page<"entries", AuditEntry> & { names: Record<string, string> };
+
 /** How a call is made: `anonymous`, without a session too. */
 export interface CallOptions {
   headers?: Record<string, string>;
@@ -327,6 +337,7 @@ export interface TypedTenant {
   plan?: string | null;
   status?: string;
   rateLimit?: TypedRateLimit;
+  quotas?: Record<string, TypedNumber>;
   owner?: Credentials;
 }
 
@@ -347,15 +358,28 @@ export interface Get {
     expiresAt: Time;
     steppedUpUntil: Time | null;
   }>;
+  (path: "/setup", query?: undefined, options?: CallOptions): Promise<{ open: boolean }>;
   (path: "/realms"): Promise<{ realms: Realm[] }>;
   (path: "/routes", query?: Query): Promise<{ routes: Route[] }>;
+  (path: "/refusals", query: Query): Promise<Page<"refusals", Refusal>>;
   (path: "/quotas"): Promise<{ quotas: Record<string, Quota> }>;
-  (path: "/audit", query: Query): Promise<Page<"entries", AuditEntry>>;
+  (path: "/audit", query: Query): Promise<AuditPage>;
   (path: "/audit/verify", query?: { from: number }): Promise<AuditVerdict>;
   (path: "/api-keys", query: Query): Promise<Page<"apiKeys", ApiKey> & { total: number; totalIsAtLeast?: true }>;
+  (path: "/api-keys/summary", query: Query): Promise<{ summary: KeySummary }>;
+  (path: "/api-keys/usage", query: Query): Promise<{ from: Time; step: "1h"; keys: RecentUsage[] }>;
+  (
+    path: "/usage" | `/api-keys/${string}/usage`,
+    query?: Query,
+    options?: CallOptions,
+  ): Promise<{ points: UsagePoint[] }>;
   (path: `/api-keys/${string}`): Promise<{ apiKey: ApiKey }>;
   (path: `/members/${string}`): Promise<{ member: Member }>;
+  (path: `/tenants/${string}`): Promise<{ tenant: Tenant; quotas: Record<string, Quota> }>;
 }
+
+/** GET of a page of an export. */
+export type GetText = (path: string, query: Query) => Promise<{ text: string; nextCursor: string | null }>;
 
 /** GET of a whole list, page after page. */
 export interface GetAll {
@@ -367,7 +391,11 @@ export interface GetAll {
 
 /** POST */
 export interface Post {
-  (path: "/setup", body: Credentials & { token: string }, options: CallOptions): Promise<{ member: Member }>;
+  (
+    path: "/setup" | "/recover",
+    body: Credentials & { token: string },
+    options: CallOptions,
+  ): Promise<{ member: Member }>;
   (
     path: "/session",
     body: Credentials,
@@ -378,7 +406,7 @@ export interface Post {
   (path: "/api-keys", body: TypedKeySettings & { realm: string }, options: CallOptions): Promise<CreatedKey>;
   (
     path: "/api-keys/bulk",
-    body: { ids: string[]; action: string; tag?: string; dryRun?: boolean },
+    body: { ids: string[]; action: string; tag?: string; expiresAt?: Time | null; dryRun?: boolean },
   ): Promise<BulkChange>;
   (
     path: `/api-keys/${string}/pause`,
@@ -410,7 +438,6 @@ export interface Post {
     body: { token: string; password: string },
     options: CallOptions,
   ): Promise<{ member: Member }>;
-  (path: "/recover", body: Credentials & { token: string }, options: CallOptions): Promise<{ member: Member }>;
   (path: "/tenants", body: TypedTenant): Promise<{ tenant: Tenant; owner: Member | null }>;
 }
 

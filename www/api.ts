@@ -7,6 +7,7 @@ import type {
   FieldError,
   Get,
   GetAll,
+  GetText,
   Patch,
   Post,
   ProblemDetails,
@@ -68,9 +69,9 @@ let clockOffset = 0;
 /** Milliseconds from now until a time that the server named. */
 export const untilServerTime = (iso: string) => Date.parse(iso) - (Date.now() + clockOffset);
 
-type Call = { query?: Query; body?: unknown } & CallOptions;
+type Call = { query?: Query; body?: unknown; isText?: boolean } & CallOptions;
 
-async function send(method: string, path: string, { query, body, headers }: Call) {
+async function send(method: string, path: string, { query, body, headers, isText }: Call) {
   const url = new URL(BASE + path, location.origin);
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
@@ -106,7 +107,7 @@ async function send(method: string, path: string, { query, body, headers }: Call
     const retryAfter = Number.parseInt(response.headers.get("Retry-After") ?? "", 10);
     throw new Problem({ ...data, status: response.status, retryAfter: Number.isNaN(retryAfter) ? null : retryAfter });
   }
-  return data;
+  return isText ? { text, nextCursor: response.headers.get("Next-Cursor") } : data;
 }
 
 function parse(text: string) {
@@ -135,6 +136,9 @@ async function call(method: string, path: string, options: Call) {
 
 export const get: Get = (path: string, query: Query = {}, options: CallOptions = {}) =>
   call("GET", path, { ...options, query });
+
+/** A page of an export, as text. */
+export const getText: GetText = (path, query) => call("GET", path, { query, isText: true });
 
 const withBody =
   (method: string) =>

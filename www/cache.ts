@@ -16,7 +16,7 @@ export type Reader<Data> = (cursor: string | null) => Promise<Data>;
 export interface Query<Data> {
   key: string;
   read: Reader<Data>;
-  next?: (page: Data) => string | null;
+  next?(page: Data): string | null;
 }
 
 class Entry<Data> {
@@ -118,6 +118,7 @@ function entryOf<Data>(query: Query<Data>): Entry<Data> {
 export async function ready<Data>(query: Query<Data>): Promise<Data> {
   const entry = entryOf(query);
   if (entry.isStale) await entry.refresh();
+  else if (entry.pages.length === 0) await entry.more();
   if (entry.problem !== null) throw entry.problem;
   return entry.pages[0];
 }

@@ -5,6 +5,8 @@ import type { ComponentChildren } from "preact";
 import type { Actor, ApiKey, RateLimit, Realm } from "../types/admin-api.js";
 
 const DATE_TIME = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
+const TIME = new Intl.DateTimeFormat(undefined, { timeStyle: "short" });
+const DAY = new Intl.DateTimeFormat("en", { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const CLOCK = new Intl.DateTimeFormat("en-GB", {
   hour: "2-digit",
   minute: "2-digit",
@@ -23,6 +25,8 @@ const UNITS: [Intl.RelativeTimeFormatUnit, number][] = [
   ["hour", 3_600],
   ["minute", 60],
 ];
+
+const COUNTRIES = new Intl.DisplayNames("en", { type: "region", fallback: "code" });
 
 export const number = (value: number) => NUMBER.format(value);
 
@@ -47,6 +51,15 @@ interface Moment {
   absent?: string;
 }
 
+/** The name of `NL`. Cloudflare has codes of its own, such as `T1`, that are no country's. */
+export function countryName(code: string) {
+  try {
+    return COUNTRIES.of(code) ?? code;
+  } catch {
+    return code;
+  }
+}
+
 const none = (absent: string) => <span class="faint">{absent}</span>;
 
 /** Date and time. */
@@ -58,6 +71,16 @@ export function Time({ at, absent = "Never" }: Moment) {
     </time>
   );
 }
+
+/** The time of day, with the exact time in the title. */
+export const TimeOfDay = ({ at }: { at: string }) => (
+  <time dateTime={at} title={`${local(at)} · ${utc(at)}`}>
+    {TIME.format(new Date(at))}
+  </time>
+);
+
+/** The day, in words. */
+export const day = (iso: string) => DAY.format(new Date(iso));
 
 /** How long ago or ahead, with the exact times in the title. */
 export function Relative({ at, absent = "Never" }: Moment) {
@@ -116,6 +139,7 @@ export function ActorName({ actor: { type, email, id } }: { actor: Actor }) {
       <>somebody</>
     );
   if (type === "setupToken") return <>the set-up token</>;
+  if (type === "recoveryToken") return <>the recovery token</>;
   if (type === "system") return <>Keyward</>;
   return email ? <Typed>{email}</Typed> : <code>{id}</code>;
 }

@@ -3,6 +3,7 @@
 import "./style.css";
 import "./controls.css";
 import "./lists.css";
+import "./charts.css";
 
 import { render } from "preact";
 import { useEffect, useLayoutEffect, useState } from "preact/hooks";
@@ -23,7 +24,7 @@ import { peopleScreen } from "./screens/people.tsx";
 import { rotateScreen } from "./screens/rotate.tsx";
 import { routesScreen } from "./screens/routes.tsx";
 import { sessionsScreen } from "./screens/sessions.tsx";
-import { setUpScreen } from "./screens/set-up.tsx";
+import { recoverScreen, setUpScreen } from "./screens/set-up.tsx";
 import { settingsScreen, signingOut } from "./screens/settings.tsx";
 import { signInScreen } from "./screens/sign-in.tsx";
 import { tenantsScreen } from "./screens/tenants.tsx";
@@ -34,6 +35,7 @@ import { Alerts, announce, Heading, ProblemText } from "./ui/parts.tsx";
 import { places, Rail } from "./ui/rail.tsx";
 
 route("/set-up", setUpScreen);
+route("/recover", recoverScreen);
 route("/sign-in", signInScreen);
 route("/join", joinScreen);
 route("/new-password", newPasswordScreen);
@@ -52,7 +54,7 @@ route("/settings", settingsScreen);
 route("/tenants", tenantsScreen);
 
 const HOME = "/overview";
-const OPEN = ["/sign-in", "/set-up", "/join", "/new-password"];
+const OPEN = ["/sign-in", "/set-up", "/recover", "/join", "/new-password"];
 const isOpen = (path: string) => OPEN.some((open) => path.split("?")[0] === open);
 
 /** Where a path leads for whoever asks: sign-in for a stranger, and back afterwards. */
@@ -164,6 +166,8 @@ async function signedInAgain() {
 hooks.stepUp = stepUp;
 hooks.changed = invalidate;
 hooks.signedOut = async (problem) => {
+  // What is read ahead, for somebody who may not be signed in.
+  if (!session.member) throw problem;
   signingIn ??= signedInAgain().finally(() => {
     signingIn = null;
   });

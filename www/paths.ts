@@ -2,4 +2,6 @@
 
 export const keyPage = (id: string) => `/keys/${encodeURIComponent(id)}`;
 export const keyApi = (id: string) => `/api-keys/${encodeURIComponent(id)}` as const;
+export const keyUsageApi = (id: string) => `${keyApi(id)}/usage` as const;
+export const tenantApi = (id: string) => `/tenants/${encodeURIComponent(id)}` as const;
 export const memberApi = (id: string) => `/members/${encodeURIComponent(id)}` as const;

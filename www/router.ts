@@ -170,16 +170,23 @@ async function render() {
 async function load(wanted: string): Promise<{ path: string; screen: Screen }> {
   let path = wanted;
   try {
+    // What the first screen reads is asked for while it is found out who asks.
+    if (shown === null) made(wanted === "/" ? "/overview" : wanted).catch(() => {});
     path = await around(wanted);
-    const [pathname = "", search] = path.split("?");
-    for (const { expression, names, screen } of routes) {
-      const match = expression.exec(pathname);
-      if (!match) continue;
-      const params = Object.fromEntries(names.map((name, index) => [name, decodeURIComponent(match[index + 1])]));
-      return { path, screen: await screen({ params, query: new URLSearchParams(search) }) };
-    }
-    return { path, screen: failed(null, reload) };
+    return { path, screen: (await made(path)) ?? failed(null, reload) };
   } catch (problem) {
     return { path, screen: failed(problem, reload) };
   }
+}
+
+/** The screen of a path, if there is one. */
+async function made(path: string) {
+  const [pathname = "", search] = path.split("?");
+  for (const { expression, names, screen } of routes) {
+    const match = expression.exec(pathname);
+    if (!match) continue;
+    const params = Object.fromEntries(names.map((name, index) => [name, decodeURIComponent(match[index + 1])]));
+    return screen({ params, query: new URLSearchParams(search) });
+  }
+  return null;
 }

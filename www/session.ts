@@ -20,7 +20,11 @@ export async function load() {
 
 export async function signIn(email: string, password: string) {
   await post("/session", { email, password }, { anonymous: true });
-  await load();
+  await load().catch((problem) => {
+    throw problem.status === 401
+      ? problem.reworded("Your browser did not keep the sign-in. Open this page over https, and allow its cookie.")
+      : problem;
+  });
 }
 
 export async function signOut() {

@@ -26,6 +26,7 @@ const FIELDS = [
   "kind",
   "last4",
   "lastUsedAt",
+  "lastUsedFrom",
   "metadata",
   "name",
   "pausedAt",
@@ -103,6 +104,7 @@ describe("creating a key", () => {
       updatedAt: createdAt,
       expiresAt: null,
       lastUsedAt: null,
+      lastUsedFrom: null,
       pausedAt: null,
       revokedAt: null,
       revokeReason: null,
@@ -349,8 +351,11 @@ describe("revoking a key", () => {
       assert.equal((await use(plaintextKey, {}, isolate)).json().code, "REVOKED_API_KEY");
     const entries = (await owner.must("GET", "/audit?limit=1")).entries[0].seq;
     const again = await owner.call("POST", `/api-keys/${apiKey.id}/revoke`, { reason: "another" });
-    const { lastUsedAt } = again.json().apiKey; // reported meanwhile
-    assert.deepEqual([again.status, again.json()], [200, { apiKey: { ...revoked, lastUsedAt }, refusedEverywhereBy }]);
+    const { lastUsedAt, lastUsedFrom } = again.json().apiKey; // reported meanwhile
+    assert.deepEqual(
+      [again.status, again.json()],
+      [200, { apiKey: { ...revoked, lastUsedAt, lastUsedFrom }, refusedEverywhereBy }],
+    );
     assert.equal((await owner.must("GET", "/audit?limit=1")).entries[0].seq, entries, "nothing happened");
   });
 

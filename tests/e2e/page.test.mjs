@@ -167,8 +167,10 @@ test("a key is created with the keyboard alone", async () => {
 
 test("wrong fields are named beside the field, and the first one has the focus", async () => {
   await signedIn(gate, "/keys/new", { expectedErrors: [status(400)] }, async (page) => {
+    await page.getByText("More settings").click();
     await page.getByLabel("Requests a minute").fill("-1");
-    await page.getByLabel("Allowed addresses").fill("203.0.113.0/24\nnowhere");
+    await page.getByText("More settings").click();
+    await page.getByLabel("Allowed addresses").fill("203.0.113.0/24, nowhere");
     await page.getByRole("button", { name: "Create key" }).click();
     const name = page.getByLabel("Name");
     await page.locator("[aria-invalid=true]").first().waitFor();
@@ -191,6 +193,7 @@ test("the form says what a blank limit inherits: the tenant's own, else the poli
   await owner.must("PATCH", `/tenants/${tenant.id}`, { rateLimit: { perMinute: null, perDay: 4200 } });
   try {
     await signedIn(gate, "/keys/new", {}, async (page) => {
+      await page.getByText("More settings").click();
       await page.getByText("Inherited: 600. At most 100,000.").waitFor();
       await page.getByText("Inherited: 4,200. At most 10,000,000.").waitFor();
     });
@@ -234,6 +237,7 @@ test("a store that does not answer is said to be that, and trying again helps on
   await signedIn(gate, "/keys", { expectedErrors: [status(503)] }, async (page) => {
     await gate.objects.faults({ "Registry.fetch": { fail: true } });
     try {
+      await page.getByRole("button", { name: "Filter" }).click();
       await page.getByLabel("Status").selectOption("ACTIVE");
       await page.getByText("STORE_UNAVAILABLE").waitFor();
     } finally {

@@ -141,25 +141,24 @@ test("a list that is gone back to is as it was, where it was; and as it is now, 
   for (let i = 0; i < 60; i += 1) await owner.createKey({ name: `Listed ${i}` });
   await signedIn(gate, "/keys?q=Listed", {}, async (page) => {
     const rows = page.getByTestId("key-row");
-    await page.getByRole("button", { name: "Load more" }).click();
-    await waitFor("both pages", async () => (await rows.count()) === 60);
-    await rows.getByRole("link", { name: "Listed 2", exact: true }).click();
-    await heading(page, "Listed 2");
+    await page.getByRole("link", { name: "Next" }).click();
+    await page.getByText("51–60 of 60 keys").waitFor();
+    await page.getByRole("link", { name: "Previous" }).click();
+    await page.getByText("1–50 of 60 keys").waitFor();
+    await rows.getByRole("link", { name: "Listed 12", exact: true }).click();
+    await heading(page, "Listed 12");
     await page.goBack();
     await heading(page, "Keys");
-    assert.equal(await rows.count(), 60, "both pages at once");
+    assert.equal(await rows.count(), 50);
     assert.ok((await page.evaluate(() => scrollY)) > 500, "where it was");
-    await rows.getByRole("link", { name: "Listed 2", exact: true }).click();
+    await rows.getByRole("link", { name: "Listed 12", exact: true }).click();
     await page.getByRole("button", { name: "Revoke key" }).click();
     await page.getByRole("dialog").getByRole("button", { name: "Revoke key" }).click();
     await page.getByTestId("refused-by").waitFor();
     await page.goBack();
     await heading(page, "Keys");
-    await rows
-      .filter({ hasText: /^Listed 2(?!\d)/ })
-      .getByText("Revoked")
-      .waitFor();
-    assert.equal(await rows.count(), 60);
+    await rows.filter({ hasText: "Listed 12" }).getByText("Revoked").waitFor();
+    assert.equal(await rows.count(), 50);
   });
 });
 
@@ -235,6 +234,7 @@ test("what was typed for a new key stays when another realm is chosen", async ()
       await page.getByLabel("Realm").selectOption("bd");
       await page.getByLabel("Name").fill("Typed once");
       await page.getByLabel("Tags").fill("kept");
+      await page.getByText("More settings").click();
       await page.getByLabel("Requests a minute").fill("7");
       const scope = page.getByRole("checkbox").first();
       await scope.check();

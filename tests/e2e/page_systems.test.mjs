@@ -45,6 +45,7 @@ test("the form for a new key asks for what its realm knows, and nothing else", a
     assert.deepEqual(await asks("bs"), { scopes: 0, publishable: 0, strict: 1 });
     assert.deepEqual(await asks("bp"), { scopes: 1, publishable: 0, strict: 0 }, "a realm that is strict itself");
     await page.getByLabel("Realm").selectOption("bd");
+    await page.getByText("More settings").click();
     await page.getByText("Begins with bdk_test_ABC123_.").waitFor();
   });
 });
@@ -53,6 +54,7 @@ test("a strict key is made with a checkbox, and its page says what that means", 
   await signedIn(gate, "/keys/new", { person }, async (page) => {
     await page.getByLabel("Realm").selectOption("bs");
     await page.getByLabel("Name").fill("Careful");
+    await page.getByText("More settings").click();
     await page.getByLabel("Strict").check();
     await page.getByRole("button", { name: "Create key" }).click();
     await page.getByRole("button", { name: "I have saved it" }).click();

@@ -7,6 +7,7 @@ import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { open } from "./harness/http.mjs";
 import { begin } from "./harness/raw.mjs";
+import { COUNTRY } from "./harness/tls.mjs";
 import { waitFor } from "./harness/wait.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
@@ -97,6 +98,30 @@ class Answers {
 }
 
 describe("usage", () => {
+  it("says where a key was last used from, of uses through its object and under a lease, over whatever connection", async () => {
+    const { apiKey, plaintextKey } = await owner.createKey();
+    assert.equal(apiKey.lastUsedFrom, null);
+    const send = (address, more) => {
+      const headers = { Authorization: `Bearer ${plaintextKey}`, "CF-Connecting-IP": address };
+      return gate.isolates[0].send({ target: "/api/orders/17?secret", headers, ...more });
+    };
+    const isShown = (from) =>
+      waitFor(
+        "the Registry to know",
+        async () => {
+          await gate.advance(60_000);
+          assert.deepEqual((await owner.get(apiKey.id)).lastUsedFrom, { ...from, route: "/api/orders*" });
+          return true;
+        },
+        { everyMs: 250 },
+      );
+    assert.equal((await send("2001:db8:1:2:3::4", { tls: "TLSv1.3" })).status, 200);
+    await isShown({ network: "2001:db8:1:2::/64", country: COUNTRY });
+    const answers = await Promise.all(Array.from({ length: 40 }, () => send("192.0.2.7")));
+    assert.ok(answers.every(({ status }) => status === 200));
+    await isShown({ network: "192.0.2.7", country: null });
+  });
+
   it("has hundreds of refusals, for six reasons, in their hours, each once and without a further request", async () => {
     // Well before a full hour, so that none comes in between.
     await gate.setClock(HOUR - (Date.now() % HOUR) + 10 * 60_000);
@@ -297,7 +322,7 @@ describe("usage", () => {
     const made = await owner.createKey();
     const send = async (token) => {
       const headers = { Authorization: `Bearer ${token}`, "CF-Connecting-IP": "2001:db8:1:2:3::4" };
-      const answer = await gate.isolates[1].send({ method: "POST", target: "/api/orders/17", headers });
+      const answer = await gate.isolates[1].send({ method: "POST", target: "/api/orders/17", headers, tls: "TLSv1.3" });
       return { ...answer.json(), status: answer.status };
     };
     const ofKey = await send(made.plaintextKey);
@@ -328,6 +353,7 @@ describe("usage", () => {
       code: "INSUFFICIENT_SCOPE",
       status: 403,
       network: "2001:db8:1:2::/64",
+      country: COUNTRY,
     });
     await waitFor(
       "the one of no key",

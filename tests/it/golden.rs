@@ -192,18 +192,27 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     let cancelled =
         vec![Cancelled { call: 4, reservation: Some(NOON) }, Cancelled { call: 5, reservation: None }];
     let refusal = serde_json::json!({ "requestId": "1f" });
-    let tally =
-        Tally { teller: 11, number: 6, sent: NOON, hours: vec![hour], cancelled, latest: vec![refusal] };
+    let used = Some(serde_json::json!({ "country": "CH" }));
+    let tally = Tally {
+        teller: 11,
+        number: 6,
+        sent: NOON,
+        hours: vec![hour],
+        cancelled,
+        latest: vec![refusal],
+        last_used_from: used.clone(),
+    };
     pinned(
         &CoordinatorCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) },
-        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}],"latest":[{"requestId":"1f"}]}}"#,
+        r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}],"latest":[{"requestId":"1f"}],"lastUsedFrom":{"country":"CH"}}}"#,
     );
     // The object of what belongs to no key, and the first word of its codes is a realm.
     assert_eq!(UNATTRIBUTED, "unattributed");
-    let take = Acquire { call: 3, cancelled_call: 2, tally: Some(Tally::default()), ..Acquire::default() };
+    let tally = Some(Tally::default());
+    let take = Acquire { call: 3, cancelled_call: 2, tally, from: used, ..Acquire::default() };
     pinned(
         &CoordinatorCall::Acquire(take),
-        r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"unusedCall":2,"isolates":0,"refused":{},"call":3,"tally":{"teller":0,"number":0,"sent":0}}"#,
+        r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"unusedCall":2,"isolates":0,"refused":{},"call":3,"tally":{"teller":0,"number":0,"sent":0},"from":{"country":"CH"}}"#,
     );
     let tell = serde_json::to_value(CoordinatorCall::Put { record: record() }).unwrap();
     assert_eq!(
@@ -265,8 +274,9 @@ fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
             sent: Some(NOON),
             latest: vec![refusal],
             near_limit_at: Some(Timestamp(6)),
+            last_used_from: Some(serde_json::json!({ "country": "CH" })),
         },
-        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000,"latest":[{"requestId":"1f","time":5}],"nearLimitAt":6}"#,
+        r#"{"keyId":"key_1","lastUsedAt":null,"hours":[{"hour":3600000,"accepted":0,"refused":{},"takenBack":1}],"sent":1900000000000,"latest":[{"requestId":"1f","time":5}],"nearLimitAt":6,"lastUsedFrom":{"country":"CH"}}"#,
     );
     pinned(&UsageTaken::default(), "{}");
     pinned(&UsageTaken { early: vec![Timestamp(7_200_000)] }, r#"{"early":[7200000]}"#);
@@ -291,9 +301,10 @@ fn the_counts_that_a_key_gate_keeps() {
     usage.accept(2, NOON);
     usage.reported(&usage.report("key_1", NOON), &[], NOON);
     usage.accept(1, NOON.plus(Span::from_ms(7)));
+    usage.used_from(Some(&serde_json::json!({ "country": "CH" })), NOON.plus(Span::from_ms(7)));
     pinned(
         &usage,
-        r#"{"lastUsedAt":1900000000007,"hours":{"1899997200000":{"accepted":3,"refused":{},"reported":false,"told":{"hour":1899997200000,"accepted":2,"refused":{}}}},"lastReport":1900000000000}"#,
+        r#"{"lastUsedAt":1900000000007,"lastUsedFrom":{"country":"CH"},"hours":{"1899997200000":{"accepted":3,"refused":{},"reported":false,"told":{"hour":1899997200000,"accepted":2,"refused":{}}}},"lastReport":1900000000000}"#,
     );
     usage.near_limit(NOON);
     let stored = serde_json::to_string(&usage).unwrap();

@@ -187,7 +187,7 @@ fn tally(number: u64, sent: Timestamp, at: Timestamp, accepted: u64, refused: u6
     let refused: RefusalCounts =
         if refused > 0 { [("TEST_MODE".to_owned(), refused)].into() } else { [].into() };
     let hours = vec![TallyHour { at, last_used_at: (accepted > 0).then_some(at), accepted, refused }];
-    Tally { teller: 9, number, sent, hours, cancelled: Vec::new(), latest: Vec::new() }
+    Tally { teller: 9, number, sent, hours, cancelled: Vec::new(), latest: Vec::new(), last_used_from: None }
 }
 
 fn gate() -> Coordinator {

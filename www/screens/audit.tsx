@@ -1,125 +1,236 @@
-// The audit log: who did what, newest first, and whether the chain of entries is whole.
+// The audit log: who did what to what, newest first; and whether the chain of entries is whole.
 
 import { useState } from "preact/hooks";
 
 import type { AuditEntry, AuditVerdict } from "../../types/admin-api.js";
 import { get } from "../api.ts";
 import { ready, useQuery } from "../cache.ts";
-import { ActorName, jsonText, number, Time } from "../format.tsx";
+import { ActorName, day, number, plural, TimeOfDay } from "../format.tsx";
 import { auditQuery } from "../queries.ts";
-import type { Screen } from "../router.ts";
-import { Alerts, Button, type Column, ProblemText, Table, TitleBar } from "../ui/parts.tsx";
-import { More } from "./keys.tsx";
+import { type Address, go, rename, type Screen } from "../router.ts";
+import { saveExport } from "../save.ts";
+import { useActing } from "../ui/acting.tsx";
+import { type Options, Select } from "../ui/form.tsx";
+import { Alerts, Button, ProblemText, TitleBar } from "../ui/parts.tsx";
+import { Change, type Names, Sentence } from "../ui/sentence.tsx";
 
-export async function auditScreen(): Promise<Screen> {
-  await ready(auditQuery());
-  return { title: "Audit", node: <Audit /> };
-}
+/** What narrows the list, as it stands in the address. Days are those of whoever looks. */
+type Filter = Record<"action" | "actor" | "object" | "from" | "to", string>;
 
-const COLUMNS: Column<AuditEntry>[] = [
-  { title: "Time", cell: ({ time }) => <Time at={time} />, narrow: "end" },
-  { title: "Who", cell: ({ actor }) => <ActorName actor={actor} /> },
-  { title: "Action", cell: ({ action }) => <code>{action}</code>, narrow: "first" },
-  { title: "On", cell: ({ target }) => <code>{target}</code> },
-  { title: "Change", cell: (entry) => <Change entry={entry} /> },
-  { title: "Address", cell: ({ address }) => address, narrow: "hidden" },
+const NOTHING: Filter = { action: "", actor: "", object: "", from: "", to: "" };
+
+const ACTIONS: Options = [
+  ["", "Everything"],
+  ["key.", "Keys"],
+  ["key.create", "Keys created"],
+  ["key.edit", "Keys changed"],
+  ["key.revoke", "Keys revoked"],
+  ["key.rotate", "Keys rotated"],
+  ["member.", "People"],
+  ["invitation.", "Invitations"],
+  ["session.", "Sign-ins and sessions"],
+  ["session.refused", "Failed sign-ins"],
+  ["tenant.", "Tenants"],
+  ["link.", "Links"],
 ];
 
-/** What is known of the chain: that it is being checked, what came of that, or why nothing did. */
-type Check = "under way" | AuditVerdict | { problem: unknown };
+const set = (filter: Filter) => Object.entries(filter).filter(([, text]) => text);
 
-function Audit() {
-  const { pages, problem, hasMore, more, retry } = useQuery(auditQuery());
-  const [check, setCheck] = useState<Check | null>(null);
-  const failed = check !== null && typeof check === "object" && "problem" in check ? check : null;
+/** The beginning of a day, or of the one after it. */
+function startOf(date: string, after = 0) {
+  const at = new Date(`${date}T00:00`);
+  at.setDate(at.getDate() + after);
+  return Number.isNaN(at.getTime()) ? "" : at.toISOString();
+}
 
-  async function verify() {
-    setCheck("under way");
-    try {
-      let answer = await get("/audit/verify");
-      while (answer.next !== undefined) answer = await get("/audit/verify", { from: answer.next });
-      setCheck(answer);
-    } catch (caught) {
-      setCheck({ problem: caught });
-    }
+/** The filter as the API takes it. */
+const asked = (filter: Filter) =>
+  Object.fromEntries(set({ ...filter, from: startOf(filter.from), to: startOf(filter.to, 1) }));
+
+export async function auditScreen({ query }: Address): Promise<Screen> {
+  const filter = { ...NOTHING };
+  for (const name of Object.keys(NOTHING) as (keyof Filter)[]) filter[name] = query.get(name) ?? "";
+  await ready(auditQuery(50, asked(filter)));
+  return { title: "Audit", node: <Audit first={filter} /> };
+}
+
+function Audit({ first }: { first: Filter }) {
+  const [filter, setFilter] = useState(first);
+  const { pages, problem, hasMore, more, retry } = useQuery(auditQuery(50, asked(filter)));
+  const { act, alerts } = useActing();
+  const [said, setSaid] = useState("");
+  const [verdict, setVerdict] = useState<AuditVerdict | null>(null);
+  const verdictClass = verdict?.ok ? "good" : "bad";
+  const isNarrowed = set(filter).length > 0;
+  const entries = pages.flatMap((page) => page.entries);
+  const names: Names = Object.assign({}, ...pages.map((page) => page.names));
+
+  function narrow(change: Partial<Filter>) {
+    const changed = { ...filter, ...change };
+    setFilter(changed);
+    rename(`/audit${set(changed).length > 0 ? `?${new URLSearchParams(set(changed))}` : ""}`);
   }
+
+  const verify = () =>
+    act(async () => {
+      setVerdict(null);
+      try {
+        let answer = await get("/audit/verify");
+        while (answer.next !== undefined) {
+          setSaid(`Checked ${number(answer.entries)} of ${number(answer.total)} entries …`);
+          answer = await get("/audit/verify", { from: answer.next });
+        }
+        setVerdict(answer);
+      } finally {
+        setSaid("");
+      }
+      return null;
+    }, "");
+
+  const exported = () =>
+    act(
+      () =>
+        saveExport("/audit/export", asked(filter), (lines) => {
+          setSaid(`Read ${number(lines)} entries …`);
+          return true;
+        }).finally(() => setSaid("")),
+      "The export is saved.",
+    );
+
+  const input = (name: "actor" | "object" | "from" | "to", label: string, type = "search") => (
+    <input
+      type={type as "search"}
+      name={name}
+      aria-label={label}
+      title={label}
+      placeholder={label}
+      value={filter[name]}
+      onChange={({ currentTarget }) => narrow({ [name]: currentTarget.value.trim() })}
+    />
+  );
 
   return (
     <>
       <TitleBar
         title="Audit"
-        under={
-          <p class="hint">
-            Each entry holds the hash of the one before, so that none can be changed or left out unseen.
-          </p>
-        }
+        under={<p class="hint">Each entry holds the hash of the one before: none can be changed or left out unseen.</p>}
       >
         <Button onClick={verify}>Verify the chain</Button>
+        <Button onClick={exported}>Export</Button>
       </TitleBar>
-      <Verdict check={check} />
-      <Alerts>
-        {problem !== null && <ProblemText problem={problem} retry={retry} />}
-        {failed && <ProblemText problem={failed.problem} retry={verify} />}
-      </Alerts>
-      <Table
-        caption="Audit entries, newest first"
-        columns={COLUMNS}
-        rows={pages.flatMap(({ entries }) => entries)}
-        keyOf={({ seq }) => seq}
-        testId="audit-row"
-      />
+      <search class="filters">
+        <Select
+          name="action"
+          aria-label="What"
+          options={
+            ACTIONS.some(([name]) => name === filter.action) ? ACTIONS : [...ACTIONS, [filter.action, filter.action]]
+          }
+          value={filter.action}
+          onChange={(action) => narrow({ action })}
+        />
+        {input("actor", "By: e-mail address or id")}
+        {input("object", "On: id of a key, person, tenant")}
+        {input("from", "From this day", "date")}
+        {input("to", "To this day", "date")}
+        {isNarrowed && <Button onClick={() => go("/audit")}>Clear</Button>}
+      </search>
+      <p role="status" data-testid="verdict" class={verdict ? verdictClass : "faint"}>
+        {verdict ? verdictOf(verdict) : said}
+      </p>
+      {alerts}
+      <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
+      {pages.length > 0 && entries.length === 0 && (
+        <div class="empty">{hasMore ? "Nothing yet among the newest entries." : "No entry matches."}</div>
+      )}
+      {byDay(entries).map(({ title, runs }) => (
+        <section key={title} class="day">
+          <h2>{title}</h2>
+          <ul class="list">
+            {runs.map((run) =>
+              run.length > 1 ? <Fold key={run[0].seq} run={run} names={names} /> : row(run[0], names),
+            )}
+          </ul>
+        </section>
+      ))}
       {hasMore && <More more={more} />}
     </>
   );
 }
 
-function Verdict({ check }: { check: Check | null }) {
-  let text = "";
-  let kind: "good" | "bad" | undefined;
-  if (check === "under way") text = "Checking every entry …";
-  else if (check !== null && "ok" in check) {
-    kind = check.ok ? "good" : "bad";
-    text = check.ok
-      ? `The chain is whole: ${whole(check)}, none missing or changed.`
-      : `The chain is broken at entry ${number(check.brokenAt ?? check.entries)}.`;
+const row = (entry: AuditEntry, names: Names) => (
+  <li key={entry.seq} data-testid="audit-row">
+    <div>
+      <Sentence entry={entry} names={names} />
+      <Change entry={entry} />
+    </div>
+    <div class="aside" title={entry.requestId ? `Request ${entry.requestId}` : undefined}>
+      {entry.address && <code>{entry.address}</code>} <TimeOfDay at={entry.time} />
+    </div>
+  </li>
+);
+
+/** What is folded when there are several of it in a row, by one person, and what one of it is called. */
+const FOLDED: Record<string, string> = {
+  "session.create": "sign-in",
+  "session.refused": "failed sign-in",
+  "session.delete": "sign-out",
+  "session.stepUp": "password confirmation",
+};
+
+function Fold({ run, names }: { run: AuditEntry[]; names: Names }) {
+  const counts = Object.entries(FOLDED).flatMap(([action, word]) => {
+    const count = run.filter((entry) => entry.action === action).length;
+    return count > 0 ? [plural(count, word)] : [];
+  });
+  return (
+    <li class="fold">
+      <details>
+        <summary>
+          {counts.join(", ")} by <ActorName actor={run[0].actor} />
+        </summary>
+        <ul class="list">{run.map((entry) => row(entry, names))}</ul>
+      </details>
+    </li>
+  );
+}
+
+/** Entries by day; of each day, runs of what is folded together. */
+function byDay(entries: AuditEntry[]) {
+  const days: { title: string; runs: AuditEntry[][] }[] = [];
+  const foldOf = ({ action, actor }: AuditEntry) => FOLDED[action] && `${actor.type} ${actor.id} ${actor.email}`;
+  for (const entry of entries) {
+    const title = day(entry.time);
+    const today = days.at(-1)?.title === title ? days.at(-1) : undefined;
+    const run = today?.runs.at(-1);
+    const fold = foldOf(entry);
+    if (!today) days.push({ title, runs: [[entry]] });
+    else if (run && fold && foldOf(run[0]) === fold) run.push(entry);
+    else today.runs.push([entry]);
+  }
+  return days;
+}
+
+/** Loads the next page, and moves the focus to its first entry where the button is gone. */
+function More({ more }: { more: () => Promise<void> }) {
+  async function load() {
+    const before = document.querySelectorAll("[data-testid=audit-row]").length;
+    await more();
+    setTimeout(() => {
+      const rows = document.querySelectorAll("[data-testid=audit-row]");
+      if (document.activeElement === document.body) rows[before]?.querySelector("a")?.focus();
+    });
   }
   return (
-    <p role="status" data-testid="verdict" class={kind}>
-      {text}
+    <p class="more">
+      <Button onClick={load}>Load more</Button>
     </p>
   );
 }
 
-const whole = ({ entries, checkpoint }: AuditVerdict) =>
-  checkpoint
+function verdictOf({ ok, entries, checkpoint, brokenAt }: AuditVerdict) {
+  if (!ok) return `The chain is broken at entry ${number(brokenAt ?? entries)}.`;
+  const which = checkpoint
     ? `entries ${number(checkpoint.seq + 1)} to ${number(entries)}, after what was cut off for its age`
     : `${number(entries)} entries`;
-
-/** The fields that an entry changed: `name: "a" → "b"`. */
-function Change({ entry: { before, after } }: { entry: AuditEntry }) {
-  const names = [...new Set([...Object.keys(before ?? {}), ...Object.keys(after ?? {})])];
-  const changed = names.filter((name) => JSON.stringify(before?.[name]) !== JSON.stringify(after?.[name]));
-  if (changed.length === 0) return null;
-  return (
-    <details>
-      <summary>{summaryOf(before, after, changed)}</summary>
-      <div class="diff">
-        {changed.map((name) => (
-          <div key={name}>
-            {name}:{" "}
-            {[before?.[name], after?.[name]]
-              .filter((side) => side !== undefined)
-              .map((side) => jsonText(side))
-              .join(" → ")}
-          </div>
-        ))}
-      </div>
-    </details>
-  );
-}
-
-/** Of what is new or gone every field counts as changed: their names would say little. */
-function summaryOf(before: AuditEntry["before"], after: AuditEntry["after"], changed: string[]) {
-  if (!before) return "as made";
-  return after ? changed.join(", ") : "as it was";
+  return `The chain is whole: ${which}, none missing or changed.`;
 }

@@ -9,6 +9,7 @@ import { Typed } from "../format.tsx";
 import { keyPage } from "../paths.ts";
 import { go, type Screen } from "../router.ts";
 import { may, realms } from "../session.ts";
+import { FirstUse } from "../ui/first-use.tsx";
 import { Form } from "../ui/form.tsx";
 import { draftOf, fitted, KeySettings, RealmField, settingsOf } from "../ui/key-form.tsx";
 import { Crumbs, Heading, Link } from "../ui/parts.tsx";
@@ -65,6 +66,7 @@ function CreateForm({ known, first, note }: FormProps) {
             created. It works now.
           </>
         ),
+        uses: <FirstUse secret={created.plaintextKey} apiKey={created.apiKey} realm={realm} />,
         onSaved: () => go(keyPage(id)),
       };
     });

@@ -6,42 +6,76 @@ import { useState } from "preact/hooks";
 import type { ApiKey, KeyAction, Realm } from "../../types/admin-api.js";
 import { post } from "../api.ts";
 import { ready, useQuery } from "../cache.ts";
-import { ActorName, isInherited, jsonText, keyText, limits, plural, Relative, Time, Typed } from "../format.tsx";
-import { keyApi, keyPage } from "../paths.ts";
-import { keyQuery } from "../queries.ts";
+import {
+  ActorName,
+  Ago,
+  countryName,
+  isInherited,
+  jsonText,
+  keyText,
+  limits,
+  plural,
+  Relative,
+  Time,
+  Typed,
+} from "../format.tsx";
+import { keyApi, keyPage, keyUsageApi } from "../paths.ts";
+import { keyQuery, outcomesQuery, type Period } from "../queries.ts";
 import type { Address, Screen } from "../router.ts";
 import { may, mayWrite, realms } from "../session.ts";
+import { chosenIn, useChoices } from "../ui/choices.tsx";
 import { Deadline } from "../ui/deadline.tsx";
 import { ask } from "../ui/dialog.tsx";
-import { TextField } from "../ui/form.tsx";
+import { type Options, TextField } from "../ui/form.tsx";
 import { Alerts, Button, Crumbs, Fact, Facts, Link, ProblemText, Scopes, StatusBadge, TitleBar } from "../ui/parts.tsx";
 import { held } from "../ui/scopes.tsx";
+import { KEY_PERIODS, Refusals, Usage } from "../ui/usage.tsx";
+import { Access, Test, Timeline } from "./key-tabs.tsx";
+
+const TABS: Options = [
+  ["usage", "Usage"],
+  ["access", "Access"],
+  ["timeline", "Timeline"],
+  ["test", "Test"],
+];
 
 /** What an edit leaves behind for the screen that comes after it: which key, and when the change holds everywhere. */
 export const edited: { current: { id: string; at: string } | null } = { current: null };
 
-export async function keyScreen({ params: { id } }: Address): Promise<Screen> {
-  const [key, known] = await Promise.all([ready(keyQuery(id)), realms()]);
+export async function keyScreen({ params: { id }, query }: Address): Promise<Screen> {
+  const first = chosenIn(query, { tab: TABS, period: KEY_PERIODS });
+  // If its usage cannot be read, that part says so.
+  const usage = ready(outcomesQuery(keyUsageApi(id), first.period as Period)).catch(() => {});
+  const [key, known] = await Promise.all([ready(keyQuery(id)), realms(), usage]);
   const saved = edited.current?.id === id ? edited.current.at : null;
   edited.current = null;
-  return { title: key.name, node: <Key id={id} known={known} saved={saved} /> };
+  return { title: key.name, node: <Key id={id} known={known} saved={saved} first={first} /> };
 }
 
-function Key({ id, known, saved }: { id: string; known: Realm[]; saved: string | null }) {
+interface ScreenProps {
+  id: string;
+  known: Realm[];
+  saved: string | null;
+  first: Record<string, string>;
+}
+
+function Key({ id, known, saved, first }: ScreenProps) {
   const {
     pages: [key],
     problem,
     retry,
   } = useQuery(keyQuery(id));
   const [done, setDone] = useState<Done | null>(null);
+  const { chosen, choices } = useChoices(keyPage(id), first);
   if (!key) return null;
   const realm = known.find((one) => one.id === key.realm);
 
+  const revoke = async (one: ApiKey) => {
+    const asked = await askToRevoke(one);
+    if (asked) setDone(refused(asked.answer.refusedEverywhereBy, "the key works nowhere any more"));
+  };
   const acts: Acts = {
-    async revoke() {
-      const asked = await askToRevoke(key);
-      if (asked) setDone(refused(asked.answer.refusedEverywhereBy, "the key works nowhere any more"));
-    },
+    revoke: () => revoke(key),
     async pause() {
       const asked = await askToPause(key);
       if (asked) setDone(refused(asked.answer.refusedEverywhereBy, "the key works nowhere until it is resumed"));
@@ -61,10 +95,50 @@ function Key({ id, known, saved }: { id: string; known: Realm[]; saved: string |
       {shown && <Deadline key={shown.at} {...shown} takesFocus={done !== null} />}
       <Header apiKey={key} realm={realm} acts={acts} />
       <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
-      <Details apiKey={key} realm={realm} severalRealms={known.length > 1} />
+      {choices("tab", "Parts", TABS)}
+      {chosen.tab === "usage" && (
+        <>
+          <section class="panel usage">
+            <div class="panel-title">
+              <h2>Requests</h2>
+              {choices("period", "Period", KEY_PERIODS)}
+            </div>
+            <Usage path={keyUsageApi(id)} period={chosen.period} />
+            <p>
+              Last use: <LastUse apiKey={key} />. <span class="hint">Reports come up to 5.5 minutes late.</span>
+            </p>
+            <h3>Latest refusals</h3>
+            <Refusals of={{ keyId: id }} />
+          </section>
+          <h2>Settings</h2>
+          <Details apiKey={key} realm={realm} severalRealms={known.length > 1} />
+        </>
+      )}
+      {chosen.tab === "access" && <Access apiKey={key} />}
+      {chosen.tab === "timeline" && <Timeline apiKey={key} end={may("revoke", realm) ? revoke : undefined} />}
+      {chosen.tab === "test" && <Test apiKey={key} realm={realm} />}
     </>
   );
 }
+
+/** When, and from where. What is not reported yet may have happened all the same. */
+const LastUse = ({ apiKey: { lastUsedAt, lastUsedFrom } }: { apiKey: ApiKey }) => (
+  <>
+    <Relative at={lastUsedAt} absent="not reported yet" />
+    {lastUsedFrom && (
+      <>
+        {lastUsedFrom.network && ` from ${lastUsedFrom.network}`}
+        {lastUsedFrom.country && ` (${countryName(lastUsedFrom.country)})`}
+        {lastUsedFrom.route && (
+          <>
+            {" "}
+            on <code>{lastUsedFrom.route}</code>
+          </>
+        )}
+      </>
+    )}
+  </>
+);
 
 /** What was done to the key, and when that holds everywhere. */
 interface Done {
@@ -108,6 +182,22 @@ function Header({ apiKey: key, realm, acts }: KeyProps & { acts: Acts }) {
         <StatusBadge of={key} />
         <code>{keyText(key)}</code>
       </p>
+      {key.revokedAt !== null && (
+        <p>
+          Revoked <Ago at={key.revokedAt} />
+          {key.revokedBy && (
+            <>
+              {" "}
+              by <ActorName actor={key.revokedBy} />
+            </>
+          )}
+          {key.revokeReason !== null && (
+            <>
+              : <Typed>{key.revokeReason}</Typed>
+            </>
+          )}
+        </p>
+      )}
       {forOwners.length > 0 && <p class="hint">{forOwners}</p>}
     </>
   );
@@ -172,19 +262,6 @@ function Details({ apiKey: key, realm, severalRealms }: KeyProps & { severalReal
           <Time at={key.pausedAt} />
         </Fact>
       )}
-      {key.revokedAt !== null && (
-        <Fact term="Revoked">
-          <Time at={key.revokedAt} />
-        </Fact>
-      )}
-      {key.revokeReason !== null && (
-        <Fact term="Why">
-          <Typed>{key.revokeReason}</Typed>
-        </Fact>
-      )}
-      <Fact term="Last used">
-        <Relative at={key.lastUsedAt} />
-      </Fact>
       <Fact term="Created">
         <Time at={key.createdAt} /> by <ActorName actor={key.createdBy} />
       </Fact>

@@ -1,16 +1,17 @@
-// The list of keys: search, filters, pages. The filters stand in the address, so that back, reload and
-// a bookmark find them again.
+// The list of keys: views, filters, order, pages. All of that stands in the address, so that back, reload and a bookmark
+// find it again.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { ApiKey, Realm } from "../../types/admin-api.js";
-import { ready, useQuery } from "../cache.ts";
-import { isInherited, keyText, lastFourOfKey, limits, plural, Relative, Typed } from "../format.tsx";
+import type { ApiKey, KeySummary, Member, Realm, RecentUsage } from "../../types/admin-api.js";
+import { type Query, ready, useQuery } from "../cache.ts";
+import { keyText, lastFourOfKey, number, plural, Relative, Typed } from "../format.tsx";
 import { keyPage } from "../paths.ts";
-import { type KeyFilter, keysQuery } from "../queries.ts";
-import { type Address, rename, replace, type Screen } from "../router.ts";
+import { type KeyFilter, type KeysPage, keysQuery, peopleQuery, summaryQuery, usageQuery } from "../queries.ts";
+import { type Address, here, rename, replace, type Screen } from "../router.ts";
 import { may, mayWrite, realms } from "../session.ts";
+import { Sparkline } from "../ui/chart.tsx";
 import { type Options, Select } from "../ui/form.tsx";
 import {
   Alerts,
@@ -24,97 +25,223 @@ import {
   Table,
   TitleBar,
 } from "../ui/parts.tsx";
+import { exportKeys } from "./export-keys.tsx";
 import { useChosen } from "./many-keys.tsx";
 
 const TYPING_MS = 250;
+const DAY_MS = 86_400_000;
+const PAGE = 50;
 /** Characters; the API takes no more. */
 const LONGEST_SEARCH = 100;
 
-const STATUSES: Options = [
-  ["", "Every status"],
-  ["ACTIVE", "Active"],
-  ["PAUSED", "Paused"],
-  ["REVOKED", "Revoked"],
-  ["EXPIRED", "Expired"],
+const NEWEST = "created";
+
+/** What narrows, what it is called, and its values; those that come from a link have none. Last the order. */
+const FILTERS: [name: string, label: string, values?: Options][] = [
+  [
+    "status",
+    "Status",
+    [
+      ["", "Any status"],
+      ["ACTIVE", "Active"],
+      ["PAUSED", "Paused"],
+      ["REVOKED", "Revoked"],
+      ["EXPIRED", "Expired"],
+    ],
+  ],
+  [
+    "unusedDays",
+    "Last use",
+    [
+      ["", "Used or not"],
+      ["7", "Unused for 7 days"],
+      ["30", "Unused for 30 days"],
+      ["90", "Unused for 90 days"],
+      ["365", "Unused for a year"],
+    ],
+  ],
+  ["scope", "Scope"],
+  ["tag", "Tag"],
+  ["createdBy", "Created by"],
+  ["realm", "Realm"],
+  [
+    "mode",
+    "Mode",
+    [
+      ["", "Live and test"],
+      ["live", "Live"],
+      ["test", "Test"],
+    ],
+  ],
+  [
+    "kind",
+    "Kind",
+    [
+      ["", "Any kind"],
+      ["secret", "Secret"],
+      ["publishable", "Publishable"],
+    ],
+  ],
+  ["expiresBefore", "Expires before"],
+  ["rotating", "Rotating"],
+  ["nearLimit", "Near limit"],
+  [
+    "sort",
+    "Order",
+    [
+      ["", "Newest first"],
+      ["-created", "Oldest first"],
+      ["lastUsed", "Latest use first"],
+      ["-lastUsed", "Longest unused first"],
+      ["expires", "Next to expire first"],
+      ["-expires", "Last to expire first"],
+      ["name", "Name, A to Z"],
+      ["-name", "Name, Z to A"],
+    ],
+  ],
 ];
 
-const UNUSED: Options = [
-  ["", "Used or not"],
-  ["7", "Not used for 7 days"],
-  ["30", "Not used for 30 days"],
-  ["90", "Not used for 90 days"],
-  ["365", "Not used for a year"],
+const TRUE = "true";
+/** What the views narrow; the rest goes on from one to the next, or is narrowed further. */
+const VIEWED = ["status", "expiresBefore", "unusedDays", "rotating", "nearLimit"] as const;
+
+interface View {
+  title: string;
+  count: keyof KeySummary;
+  /** `expiresBefore`: any time. */
+  filter: KeyFilter;
+}
+const VIEWS: View[] = [
+  { title: "All", count: "total", filter: {} },
+  { title: "Active", count: "active", filter: { status: "ACTIVE" } },
+  { title: "Expiring", count: "expiring", filter: { status: "ACTIVE", expiresBefore: TRUE } },
+  { title: "Unused", count: "unused", filter: { status: "ACTIVE", unusedDays: "90" } },
+  { title: "Rotating", count: "rotating", filter: { rotating: TRUE } },
+  { title: "Near limit", count: "nearLimit", filter: { nearLimit: TRUE } },
+  { title: "Paused", count: "paused", filter: { status: "PAUSED" } },
+  { title: "Revoked", count: "revoked", filter: { status: "REVOKED" } },
 ];
 
-const NOTHING: KeyFilter = { q: "", status: "", unusedDays: "", realm: "" };
+const isView = (view: View, filter: KeyFilter) =>
+  view.filter.expiresBefore
+    ? Boolean(filter.expiresBefore) && (filter.status ?? "ACTIVE") === "ACTIVE"
+    : VIEWED.every((name) => (view.filter[name] ?? "") === (filter[name] ?? ""));
 
-/** Of a filter, what narrows. */
-const narrowing = (filter: KeyFilter) => Object.entries(filter).filter(([, text]) => text);
+const inMonth = () => new Date(Date.now() + 30 * DAY_MS).toISOString().replace(/\.\d+/, "");
+
+/** Of the parameters, those that narrow nothing: the order, the page, and how many keys are before it. */
+const PLACES = ["sort", "cursor", "from"];
+const KNOWN = new Set(["q", ...FILTERS.map(([name]) => name), ...PLACES]);
+
+const isNarrowed = (filter: KeyFilter) => Object.keys(filter).some((name) => !PLACES.includes(name));
+
+const addressOf = (filter: KeyFilter) => {
+  const query = new URLSearchParams(filter).toString();
+  return query ? `/keys?${query}` : "/keys";
+};
+
+/** What of it says something. */
+const set = (filter: KeyFilter): KeyFilter => Object.fromEntries(Object.entries(filter).filter(([, text]) => text));
+
+const asked = ({ from: _, ...filter }: KeyFilter) => filter;
+
+/** The pages that were gone on from, by the address of the next one: a cursor does not say what is before it. */
+const before = new Map<string, string>();
+const MOST_BEFORE = 500;
+
+function goneOn(next: string) {
+  before.set(next, here());
+  for (const oldest of before.keys()) {
+    if (before.size <= MOST_BEFORE) break;
+    before.delete(oldest);
+  }
+}
 
 export async function keysScreen({ query }: Address): Promise<Screen> {
   const known = await realms();
-  const filter = { ...NOTHING };
-  for (const name of Object.keys(NOTHING) as (keyof KeyFilter)[]) filter[name] = query.get(name) ?? "";
-  const pastedIntoAddress = lastFourOfKey(filter.q, known);
+  const filter = set(Object.fromEntries([...KNOWN].map((name) => [name, query.get(name)?.trim() ?? ""])));
+  const pastedIntoAddress = lastFourOfKey(Object.values(filter).join(" "), known);
   if (pastedIntoAddress !== undefined) {
-    replace(`/keys?${new URLSearchParams({ q: pastedIntoAddress })}`);
+    replace(addressOf({ q: pastedIntoAddress }));
     return { title: "Keys", node: null };
   }
-  await ready(keysQuery(filter));
+  await ready(keysQuery(asked(filter)));
   return { title: "Keys", node: <Keys known={known} first={filter} /> };
 }
+
+const NOBODY: Query<Member[]> = { key: "nobody", read: async () => [] };
 
 function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
   /** What stands in the fields and in the address, and what of it is asked for. */
   const [filter, setFilter] = useState(first);
-  const [asked, setAsked] = useState(first);
+  const [settled, setSettled] = useState(first);
   const [isPasted, setPasted] = useState(false);
+  const [isOpen, setOpen] = useState(false);
   const search = useRef<HTMLInputElement>(null);
-  const { pages, problem, isChanging, hasMore, more, retry } = useQuery(keysQuery({ ...asked, q: asked.q.trim() }));
-  const keys = pages.flatMap(({ entries }) => entries);
+  const { pages, problem, isChanging, retry } = useQuery(keysQuery(asked(settled)));
+  const [page] = pages;
+  const keys = page?.entries ?? [];
+  const usage = useQuery(usageQuery(keys.map(({ id }) => id))).pages[0];
+  const summary = useQuery(summaryQuery(filter.realm ?? "")).pages[0];
+  const people = useQuery(isOpen || filter.createdBy ? peopleQuery : NOBODY).pages[0] ?? [];
   const mayCreate = known.some((realm) => may("create", realm));
   const { box, bar } = useChosen(keys);
+  const from = Number(/^\d{1,7}$/.exec(settled.from ?? "")?.[0] ?? 0);
 
   // What is typed is asked for once nothing more is typed; what is chosen, at once.
   useEffect(() => {
-    const timer = setTimeout(() => setAsked(filter), filter.q === asked.q ? 0 : TYPING_MS);
+    const timer = setTimeout(() => setSettled(set(filter)), filter.q === settled.q ? 0 : TYPING_MS);
     return () => clearTimeout(timer);
-  }, [filter, asked.q]);
+  }, [filter, settled.q]);
 
-  function narrow(change: Partial<KeyFilter>) {
-    const changed = { ...filter, ...change };
-    setFilter(changed);
-    const set = narrowing({ ...changed, q: changed.q.trim() });
+  function narrow(change: KeyFilter) {
+    const { cursor: _, from: __, ...rest } = filter;
+    const changed = { ...rest, ...change };
+    setFilter(set(changed));
     // The address at once: whoever goes on before the list is there comes back to what was typed.
-    rename(set.length > 0 ? `/keys?${new URLSearchParams(set)}` : "/keys");
+    rename(addressOf(set({ ...changed, q: changed.q?.trim() ?? "" })));
   }
 
   /** Of a whole key it is the last four characters that are searched for: it must not get into the address, nor to the server. */
-  function typed(text: string) {
+  function typed(name: "q" | "tag", text: string) {
     const last4 = lastFourOfKey(text, known);
     setPasted(last4 !== undefined);
-    narrow({ q: (last4 ?? text).slice(0, LONGEST_SEARCH) });
+    narrow({ [last4 ? "q" : name]: (last4 ?? text).slice(0, LONGEST_SEARCH) });
   }
 
   function clear() {
     setPasted(false);
-    narrow(NOTHING);
+    narrow(Object.fromEntries([...KNOWN].map((name) => [name, ""])));
     search.current?.focus();
   }
 
-  const filterSelect = (name: "status" | "unusedDays" | "realm", label: string, options: Options) => (
-    <Select
-      name={name}
-      aria-label={label}
-      options={options}
-      value={filter[name]}
-      onChange={(value) => narrow({ [name]: value })}
-    />
+  const named = (any: string, names: Iterable<string>): Options => [
+    ["", any],
+    ...[...names].map((name) => [name, name] as const),
+  ];
+  const inRealm = known.filter(({ id }) => !filter.realm || id === filter.realm);
+  const own: Record<string, Options | undefined> = {
+    scope: named("Any scope", new Set(inRealm.flatMap(({ scopes }) => scopes.map(({ name }) => name)))),
+    createdBy: [["", "Anybody"], ...people.map(({ id, email }) => [id, email] as const)],
+    realm:
+      known.length > 1
+        ? named(
+            "Every realm",
+            known.map(({ id }) => id),
+          )
+        : [],
+    kind: known.some(({ publishable }) => publishable) ? undefined : [],
+  };
+  const filters = FILTERS.map(([name, label, values = []]) => ({ name, label, values: own[name] ?? values }));
+  const view = VIEWS.find((one) => isView(one, filter));
+  const chips = filters.filter(
+    ({ name }) => filter[name] && !PLACES.includes(name) && !(view && VIEWED.some((viewed) => viewed === name)),
   );
 
   return (
     <>
       <TitleBar title="Keys" under={null}>
+        {keys.length > 0 && <Button onClick={() => exportKeys(asked(settled), page?.total ?? 0)}>Export</Button>}
         {mayWrite() && known.some((realm) => realm.link) && (
           <Link class="button" to="/links/new">
             Create link
@@ -127,6 +254,24 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
         )}
         {mayWrite() && !mayCreate && <p class="hint">Only owners can create keys.</p>}
       </TitleBar>
+      <nav class="views" aria-label="Views">
+        {VIEWS.map((one) => (
+          <Link
+            key={one.title}
+            aria-current={one === view ? "page" : undefined}
+            to={addressOf(
+              set({
+                ...one.filter,
+                expiresBefore: one.filter.expiresBefore ? inMonth() : "",
+                realm: filter.realm ?? "",
+                sort: filter.sort ?? "",
+              }),
+            )}
+          >
+            {one.title} <span class="faint">{summary && number(summary[one.count])}</span>
+          </Link>
+        ))}
+      </nav>
       <search class="filters">
         <input
           ref={search}
@@ -134,41 +279,122 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
           name="q"
           placeholder="Search name, tag or last four characters"
           aria-label="Search"
-          value={filter.q}
-          onInput={({ currentTarget }) => typed(currentTarget.value)}
+          value={filter.q ?? ""}
+          onInput={({ currentTarget }) => typed("q", currentTarget.value)}
         />
-        {filterSelect("status", "Status", STATUSES)}
-        {filterSelect("unusedDays", "Last use", UNUSED)}
-        {known.length > 1 &&
-          filterSelect("realm", "Realm", [["", "Every realm"], ...known.map(({ id }) => [id, id] as const)])}
+        <Button aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          Filter
+        </Button>
+        {isOpen && (
+          <div class="choices">
+            {filters.map(({ name, label, values }) =>
+              name === "tag" || values.length > 0 ? (
+                // biome-ignore lint/a11y/noLabelWithoutControl: Select is one.
+                <label key={name}>
+                  {label}
+                  {name === "tag" ? (
+                    <input
+                      name={name}
+                      placeholder="Any tag"
+                      value={filter.tag ?? ""}
+                      autoComplete="off"
+                      onChange={({ currentTarget }) => typed(name, currentTarget.value.trim())}
+                    />
+                  ) : (
+                    <Select
+                      name={name}
+                      options={values}
+                      value={filter[name] ?? ""}
+                      onChange={(value) => narrow({ [name]: value })}
+                    />
+                  )}
+                </label>
+              ) : null,
+            )}
+          </div>
+        )}
       </search>
+      {chips.length > 0 && (
+        <div class="chips">
+          {chips.map(({ name, label, values }) => (
+            <Button
+              key={name}
+              class="chip"
+              onClick={() => {
+                narrow({ [name]: "" });
+                search.current?.focus();
+              }}
+            >
+              {label}: <Typed>{values.find(([value]) => value === filter[name])?.[1] ?? filter[name]}</Typed>
+              <span class="unseen">: remove</span> ×
+            </Button>
+          ))}
+        </div>
+      )}
       <p class="hint" role="status">
         {isPasted &&
           "That was a whole key. It was not sent anywhere: these are the keys with its last four characters."}
       </p>
       <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
-      <p class="faint" role="status">
-        {keys.length > 0 && `${plural(keys.length, "key")}${hasMore ? " shown, there are more" : ""}`}
-      </p>
-      {keys.length > 0 && bar}
+      <div class="under">
+        {keys.length > 0 && bar}
+        <p class="faint" role="status">
+          {page && keys.length > 0 && rangeText(page, from)}
+        </p>
+      </div>
       {keys.length > 0 && (
         <Table
-          caption="API keys, newest first"
-          columns={columnsFor(known, box)}
+          caption="API keys"
+          columns={columnsFor(known, box, usage)}
           rows={keys}
           keyOf={({ id }) => id}
           testId="key-row"
           rowClass={({ status }) => status !== "ACTIVE" && "spent"}
           isBusy={isChanging}
+          sorted={filter.sort ?? NEWEST}
+          onSort={(sort) => narrow({ sort: sort === NEWEST ? "" : sort })}
         />
       )}
-      {pages.length > 0 && keys.length === 0 && (
+      {page && keys.length === 0 && (
         <div class="empty">
-          {narrowing(asked).length > 0 ? <NothingFound clear={clear} /> : <NoKeys mayCreate={mayCreate} />}
+          {isNarrowed(settled) || from > 0 ? <NothingFound clear={clear} /> : <NoKeys mayCreate={mayCreate} />}
         </div>
       )}
-      {hasMore && <More more={more} />}
+      <Pager filter={settled} from={from} next={page?.nextCursor ?? null} />
     </>
+  );
+}
+
+/** `51–100 of 3,214 keys` */
+const rangeText = ({ entries, total, totalIsAtLeast }: KeysPage, from: number) => {
+  const all = `${plural(total, "key")}${totalIsAtLeast ? " or more" : ""}`;
+  return entries.length < total ? `${number(from + 1)}–${number(from + entries.length)} of ${all}` : all;
+};
+
+function Pager({ filter, from, next }: { filter: KeyFilter; from: number; next: string | null }) {
+  if (from === 0 && next === null) return null;
+  const { cursor: _, from: __, ...begin } = filter;
+  const start = addressOf(begin);
+  const earlier = from > PAGE ? before.get(here()) : start;
+  const later = next !== null && addressOf({ ...begin, cursor: next, from: String(from + PAGE) });
+  return (
+    <nav class="actions pager" aria-label="Pages">
+      {from > PAGE && (
+        <Link class="button" to={start}>
+          First
+        </Link>
+      )}
+      {from > 0 && earlier && (
+        <Link class="button" to={earlier}>
+          Previous
+        </Link>
+      )}
+      {later && (
+        <Link class="button" to={later} onClick={() => goneOn(later)}>
+          Next
+        </Link>
+      )}
+    </nav>
   );
 }
 
@@ -214,7 +440,11 @@ export const NoKeys = ({ mayCreate }: { mayCreate: boolean }) => (
   </>
 );
 
-function columnsFor(known: Realm[], box: (key: ApiKey) => ComponentChildren): Column<ApiKey>[] {
+function columnsFor(
+  known: Realm[],
+  box: (key: ApiKey) => ComponentChildren,
+  usage: Map<string, RecentUsage> | undefined,
+): Column<ApiKey>[] {
   const name = (key: ApiKey) => (
     <div class="with-box">
       {box(key)}
@@ -224,14 +454,28 @@ function columnsFor(known: Realm[], box: (key: ApiKey) => ComponentChildren): Co
     </div>
   );
   return [
-    { title: "Name", cell: name, narrow: "first" },
+    { title: "Name", cell: name, narrow: "first", sort: ["name", "-name"] },
     { title: "Scopes", cell: ({ scopes }) => <Scopes scopes={scopes} most={3} /> },
-    { title: "Status", cell: (key) => <StatusBadge of={key} />, narrow: "end" },
+    { title: "Last 24 hours", cell: (key) => <Recent apiKey={key} usage={usage?.get(key.id)} /> },
     ...(known.length > 1 ? [{ title: "Realm", cell: ({ realm }: ApiKey) => realm }] : []),
-    { title: "Rate limit", cell: (key) => <Limit apiKey={key} />, narrow: "hidden" },
-    { title: "Created", cell: ({ createdAt }) => <Relative at={createdAt} />, narrow: "hidden" },
-    { title: "Last used", cell: ({ lastUsedAt }) => <Relative at={lastUsedAt} /> },
-    { title: "Expires", cell: ({ expiresAt }) => <Relative at={expiresAt} /> },
+    {
+      title: "Last used",
+      cell: ({ lastUsedAt }) => <Relative at={lastUsedAt} />,
+      sort: ["-lastUsed", "lastUsed"],
+    },
+    {
+      title: "Expires",
+      cell: ({ expiresAt }) => <Relative at={expiresAt} />,
+      narrow: "brief",
+      sort: ["expires", "-expires"],
+    },
+    {
+      title: "Created",
+      cell: ({ createdAt }) => <Relative at={createdAt} />,
+      narrow: "hidden",
+      sort: ["-created", NEWEST],
+    },
+    { title: "Status", cell: (key) => <StatusBadge of={key} />, narrow: "end" },
   ];
 }
 
@@ -252,9 +496,18 @@ export const KeyName = ({ apiKey: key }: { apiKey: ApiKey }) => (
   </>
 );
 
-const Limit = ({ apiKey: { rateLimit, effectiveRateLimit } }: { apiKey: ApiKey }) => (
-  <>
-    {limits(effectiveRateLimit)}
-    {isInherited(rateLimit) && <div class="faint">inherited</div>}
-  </>
-);
+/** What a key did of late, and how much of its day's limit that was. The list does not wait for it. */
+function Recent({ apiKey: { effectiveRateLimit }, usage }: { apiKey: ApiKey; usage: RecentUsage | undefined }) {
+  if (!usage) return null;
+  const used = usage.accepted.reduce((sum, one) => sum + one, 0);
+  const most = effectiveRateLimit.perDay;
+  return (
+    <div class="recent">
+      <Sparkline {...usage} />
+      <span class="faint">
+        {number(used)}
+        {most !== null && ` of ${number(most)}`}
+      </span>
+    </div>
+  );
+}

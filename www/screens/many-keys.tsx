@@ -1,6 +1,6 @@
 // Several keys at once: chosen in the list, and changed by one call for each hundred of them.
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import type { ApiKey, BulkChange } from "../../types/admin-api.js";
 import { post } from "../api.ts";
@@ -9,13 +9,16 @@ import { mayWrite } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { Deadline } from "../ui/deadline.tsx";
 import { ask } from "../ui/dialog.tsx";
+import { Expiry, lifetimeOf, SUGGESTED } from "../ui/expiry.tsx";
 import { FOCUS, TextField } from "../ui/form.tsx";
 import { Button } from "../ui/parts.tsx";
 
 /** Most keys of one call. */
 const MOST_KEYS = 100;
 
-type Action = "revoke" | "pause" | "resume" | "tag";
+const TYPING_MS = 250;
+
+type Action = "revoke" | "pause" | "resume" | "tag" | "expire";
 
 interface Words {
   button: string;
@@ -34,11 +37,23 @@ const WORDS: Record<Action, Words> = {
   pause: { button: "Pause", means: "Requests with them will be refused until you resume them.", done: "paused" },
   resume: { button: "Resume", means: "Requests with them will pass again.", done: "resumed" },
   tag: { button: "Add a tag", means: "Keys can be found by their tags.", done: "tagged" },
+  expire: {
+    button: "Set an expiry",
+    means: "Requests with them will be refused from then on, whatever their expiry is now.",
+    done: "set to expire",
+  },
 };
 const ACTIONS = Object.keys(WORDS) as Action[];
 
+/** What is done, once all of it is known. */
+interface Change {
+  action: Action;
+  tag?: string;
+  expiresAt?: string | null;
+}
+
 /** Does this to keys, or says what it would do. */
-async function change(ids: string[], body: { action: Action; tag?: string; dryRun?: boolean }) {
+async function change(ids: string[], body: Change & { dryRun?: boolean }) {
   const whole: BulkChange = { count: 0, ids: [], skipped: [] };
   for (let from = 0; from < ids.length; from += MOST_KEYS) {
     const part: BulkChange = await post("/api-keys/bulk", { ids: ids.slice(from, from + MOST_KEYS), ...body });
@@ -122,21 +137,85 @@ export function useChosen(keys: ApiKey[]) {
 /** Says what would happen, and does it if that is what was meant. */
 async function askFor(action: Action, ids: string[]) {
   const { button, means } = WORDS[action];
-  const isTag = action === "tag";
-  // A tag is not known before it is typed.
-  const wouldBe = isTag ? null : await change(ids, { action, dryRun: true });
-  const skipped = wouldBe?.skipped.length ?? 0;
+  // A tag and a time are chosen in the dialog.
+  let wanted: Change = { action };
+  const isChosenThere = action === "tag" || action === "expire";
+  const first = isChosenThere ? null : await change(ids, { ...wanted, dryRun: true });
   return ask({
-    title: `${button}: ${plural(wouldBe?.count ?? ids.length, "key")}`,
+    title: `${button}: ${plural(first?.count ?? ids.length, "key")}`,
     submit: button,
     danger: action === "revoke",
-    onSubmit: (values) => change(ids, isTag ? { action, tag: values("tag") } : { action }),
+    onSubmit: () => change(ids, wanted),
     body: (
       <>
         <p>{means}</p>
-        {skipped > 0 && <p class="hint">{plural(skipped, "key")} of those chosen cannot be, or are already.</p>}
-        {isTag && <TextField name="tag" label="Tag" required {...FOCUS} />}
+        <Asked
+          ids={ids}
+          action={action}
+          first={first}
+          set={(chosen) => {
+            wanted = chosen;
+          }}
+        />
       </>
     ),
   });
+}
+
+interface AskedProps {
+  ids: string[];
+  action: Action;
+  first: BulkChange | null;
+  set: (wanted: Change) => void;
+}
+
+/** What else has to be said, and what would happen then. */
+function Asked({ ids, action, first, set }: AskedProps) {
+  const [tag, setTag] = useState("");
+  const [lifetime, setLifetime] = useState(() => lifetimeOf(SUGGESTED));
+  const [foretold, setForetold] = useState(first);
+  const { expiresAt } = lifetime;
+  const wanted: Change = { action, ...(action === "tag" && { tag }), ...(action === "expire" && { expiresAt }) };
+  set(wanted);
+
+  useEffect(() => {
+    if (first !== null) return;
+    setForetold(null);
+    if (!(action === "tag" ? tag.trim() : expiresAt)) return;
+    let isLate = false;
+    const timer = setTimeout(async () => {
+      // What is wrong is said beside its field, once it is sent.
+      const would = await change(ids, { ...wanted, dryRun: true }).catch(() => null);
+      if (!isLate) setForetold(would);
+    }, TYPING_MS);
+    return () => {
+      isLate = true;
+      clearTimeout(timer);
+    };
+  }, [tag, expiresAt]);
+
+  return (
+    <>
+      {action === "tag" && (
+        <TextField
+          name="tag"
+          label="Tag"
+          required
+          value={tag}
+          onInput={({ currentTarget }) => setTag(currentTarget.value)}
+          {...FOCUS}
+        />
+      )}
+      {action === "expire" && <Expiry value={lifetime} set={setLifetime} />}
+      <p class="hint" role="status">
+        {foretold && foretoldText(foretold)}
+      </p>
+    </>
+  );
+}
+
+/** `3 keys will change. 1 key will not: There is nothing to change.` */
+function foretoldText({ count, skipped }: BulkChange) {
+  const whys = [...new Set(skipped.map(({ why }) => why))].join(" ");
+  return `${plural(count, "key")} will change.${skipped.length > 0 ? ` ${plural(skipped.length, "key")} will not: ${whys}` : ""}`;
 }

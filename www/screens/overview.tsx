@@ -1,135 +1,116 @@
-// What there is, and what may want to be looked at.
+// How the API is used, and what may want to be looked at.
 
-import type { ComponentChildren } from "preact";
-
-import type { ApiKey, AuditEntry, Realm } from "../../types/admin-api.js";
+import type { KeySummary, Realm } from "../../types/admin-api.js";
 import { type Query, ready, useQuery } from "../cache.ts";
-import { ActorName, Ago, Relative } from "../format.tsx";
-import { auditQuery, keysQuery, type Page, quotasQuery } from "../queries.ts";
-import type { Screen } from "../router.ts";
-import { may, realms } from "../session.ts";
-import { Link, StatusBadge, TitleBar } from "../ui/parts.tsx";
+import { number } from "../format.tsx";
+import { auditQuery, outcomesQuery, type Period, quotasQuery, summaryQuery } from "../queries.ts";
+import type { Address, Screen } from "../router.ts";
+import { may, mayManageTenants, realms } from "../session.ts";
+import { chosenIn, Loaded, useChoices } from "../ui/choices.tsx";
+import type { Options } from "../ui/form.tsx";
+import { Link, TitleBar } from "../ui/parts.tsx";
 import { Quotas } from "../ui/quota-note.tsx";
-import { KeyName, NoKeys } from "./keys.tsx";
+import { ChangeRow } from "../ui/sentence.tsx";
+import { ALL_PERIODS, Refusals, Usage } from "../ui/usage.tsx";
+import { NoKeys } from "./keys.tsx";
 
-const MOST = 5;
-const UNUSED_DAYS = "30";
+const SCOPES: Options = [
+  ["tenant", "This tenant"],
+  ["deployment", "All tenants"],
+];
 
-const newest = keysQuery({}, MOST);
-const unused = keysQuery({ status: "ACTIVE", unusedDays: UNUSED_DAYS }, MOST);
-const latest = auditQuery(MOST);
+const summaryOfAll = summaryQuery("");
+const latest = auditQuery(50);
+const MOST_CHANGES = 5;
 
-export async function overviewScreen(): Promise<Screen> {
-  const [known] = await Promise.all([realms(), ready(newest), ready(unused), ready(latest), ready(quotasQuery)]);
-  return { title: "Overview", node: <Overview known={known} /> };
+export async function overviewScreen({ query }: Address): Promise<Screen> {
+  const first = chosenIn(query, { period: ALL_PERIODS, scope: mayManageTenants() ? SCOPES : SCOPES.slice(0, 1) });
+  const usage = outcomesQuery("/usage", first.period as Period, first.scope);
+  // Each part that cannot be read says so itself.
+  const parts = [summaryOfAll, usage, latest, quotasQuery].map((query: Query<unknown>) => ready(query));
+  const [known] = await Promise.all([realms(), Promise.allSettled(parts)]);
+  return { title: "Overview", node: <Overview known={known} first={first} /> };
 }
 
-/** The first page of a list. */
-function useFirst<Entry>(query: Query<Page<Entry>>) {
-  const [page] = useQuery(query).pages;
-  return { entries: page?.entries ?? [], hasMore: Boolean(page?.nextCursor) };
-}
-
-function Overview({ known }: { known: Realm[] }) {
-  const keys = useFirst(newest);
-  const idle = useFirst(unused);
-  const changes = useFirst(latest);
+function Overview({ known, first }: { known: Realm[]; first: Record<string, string> }) {
+  const [summary] = useQuery(summaryOfAll).pages;
+  const { chosen, choices } = useChoices("/overview", first);
   const mayCreate = known.some((realm) => may("create", realm));
+  const isOfAll = chosen.scope === "deployment";
   return (
     <>
       <TitleBar title="Overview" under={null}>
-        {mayCreate && keys.entries.length > 0 && (
+        {mayCreate && summary?.total > 0 && (
           <Link class="button primary" to="/keys/new">
             Create key
           </Link>
         )}
       </TitleBar>
-      <Quotas />
-      {keys.entries.length === 0 ? (
+      {summary?.total === 0 ? (
         <div class="empty">
           <NoKeys mayCreate={mayCreate} />
         </div>
       ) : (
-        <div class="columns">
-          <Panel title="Newest keys" more={keys.hasMore && <Link to="/keys">All of them</Link>}>
-            {keys.entries.map((key) => (
-              <KeyRow
-                key={key.id}
-                apiKey={key}
-                said={
-                  <>
-                    made <Ago at={key.createdAt} />
-                  </>
-                }
-              />
-            ))}
-          </Panel>
-          <Panel
-            title={`Not used for ${UNUSED_DAYS} days`}
-            more={idle.hasMore && <Link to={`/keys?status=ACTIVE&unusedDays=${UNUSED_DAYS}`}>All of them</Link>}
-            none="Every active key was used in that time, or is newer."
-          >
-            {idle.entries.map((key) => (
-              <KeyRow
-                key={key.id}
-                apiKey={key}
-                said={
-                  <>
-                    used <Relative at={key.lastUsedAt} absent="never" />
-                  </>
-                }
-              />
-            ))}
-          </Panel>
+        <Loaded query={summaryOfAll}>{(of) => <Counts of={of} />}</Loaded>
+      )}
+      <section class="panel usage">
+        <div class="panel-title">
+          <h2>Requests</h2>
+          {mayManageTenants() && choices("scope", "Whose requests", SCOPES)}
+          {choices("period", "Period", ALL_PERIODS)}
         </div>
-      )}
-      {changes.entries.length > 0 && (
-        <Panel title="Latest changes" more={changes.hasMore && <Link to="/audit">All changes</Link>}>
-          {changes.entries.map((entry) => (
-            <ChangeRow key={entry.seq} entry={entry} />
-          ))}
-        </Panel>
-      )}
+        <Usage path="/usage" period={chosen.period} scope={chosen.scope} />
+        <h3>Latest refusals{isOfAll && ", of no key"}</h3>
+        <Refusals key={chosen.scope} of={isOfAll ? { scope: "deployment" } : {}} />
+      </section>
+      <section class="panel">
+        <div class="panel-title">
+          <h2>Latest changes</h2>
+          <Link to="/audit">All changes</Link>
+        </div>
+        <Loaded query={latest}>
+          {({ entries, names }) => (
+            <ul class="list">
+              {entries
+                .filter(({ action }) => !action.startsWith("session."))
+                .slice(0, MOST_CHANGES)
+                .map((entry) => (
+                  <ChangeRow key={entry.seq} entry={entry} names={names} />
+                ))}
+            </ul>
+          )}
+        </Loaded>
+      </section>
+      <Quotas />
     </>
   );
 }
 
-interface PanelProps {
-  title: string;
-  more: ComponentChildren;
-  /** What is said where there is nothing. */
-  none?: string;
-  children: ComponentChildren[];
-}
+const THIRTY_DAYS_MS = 30 * 86_400_000;
 
-const Panel = ({ title, more, none, children }: PanelProps) => (
-  <section class="panel">
-    <div class="panel-title">
-      <h2>{title}</h2>
-      {more}
-    </div>
-    {children.length > 0 ? <ul class="list">{children}</ul> : <p class="nothing faint">{none}</p>}
-  </section>
-);
+/** What is counted, and the list that has exactly these. */
+const COUNTS: [keyof KeySummary, string, () => string][] = [
+  ["active", "Active", () => "status=ACTIVE"],
+  ["nearLimit", "Near their limit", () => "nearLimit=true"],
+  [
+    "expiring",
+    "Expire within 30 days",
+    () =>
+      `${new URLSearchParams({ status: "ACTIVE", expiresBefore: new Date(Date.now() + THIRTY_DAYS_MS).toISOString() })}`,
+  ],
+  ["unused", "Unused for 90 days", () => "status=ACTIVE&unusedDays=90"],
+  ["rotating", "Rotations not finished", () => "rotating=true"],
+];
 
-const KeyRow = ({ apiKey, said }: { apiKey: ApiKey; said: ComponentChildren }) => (
-  <li>
-    <div>
-      <KeyName apiKey={apiKey} />
-    </div>
-    <div class="aside">
-      {apiKey.status !== "ACTIVE" && <StatusBadge of={apiKey} />} {said}
-    </div>
-  </li>
-);
-
-const ChangeRow = ({ entry: { actor, action, target, time } }: { entry: AuditEntry }) => (
-  <li>
-    <div>
-      <code>{action}</code> <code class="faint">{target}</code>
-    </div>
-    <div class="aside">
-      <ActorName actor={actor} />, <Ago at={time} />
-    </div>
-  </li>
+const Counts = ({ of }: { of: KeySummary }) => (
+  <ul class="tiles">
+    {COUNTS.map(([name, title, filter]) => (
+      <li key={name}>
+        <Link class="tile" to={`/keys?${filter()}`} data-testid={name}>
+          <strong>{number(of[name])}</strong>
+          <div>{title}</div>
+        </Link>
+      </li>
+    ))}
+  </ul>
 );

@@ -1,18 +1,19 @@
-// Who may use the admin side, and what they may do there. For owners.
+// Who may use the admin side, what they may do there, and who is invited. Owners change it.
 
-import type { CreatedInvitation, Member } from "../../types/admin-api.js";
+import type { Invitation, Member } from "../../types/admin-api.js";
 import { patch, post, remove } from "../api.ts";
 import { ready, useQuery } from "../cache.ts";
-import { Time, Typed } from "../format.tsx";
+import { Ago, Relative, Time, Typed } from "../format.tsx";
 import { memberApi } from "../paths.ts";
-import { peopleQuery } from "../queries.ts";
-import { reload, type Screen } from "../router.ts";
-import { me } from "../session.ts";
+import { invitationsQuery, peopleQuery } from "../queries.ts";
+import type { Screen } from "../router.ts";
+import { mayManagePeople, me } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
+import { type Make, madeFor } from "../ui/invited.tsx";
 import { Button, Link, TitleBar } from "../ui/parts.tsx";
-import { type Made, useShownOnce } from "../ui/shown-once.tsx";
+import { useShownOnce } from "../ui/shown-once.tsx";
 
 const ROLES: Options = [
   ["viewer", "Viewer: sees everything, changes nothing"],
@@ -21,22 +22,27 @@ const ROLES: Options = [
 ];
 
 export async function peopleScreen(): Promise<Screen> {
-  await ready(peopleQuery);
+  await Promise.all([ready(peopleQuery), ready(invitationsQuery)]);
   return { title: "People", node: <People /> };
 }
 
 function People() {
   const [people = []] = useQuery(peopleQuery).pages;
+  const [invitations = []] = useQuery(invitationsQuery).pages;
   const { act, alerts } = useActing();
   const { banner, make } = useShownOnce("link");
   if (banner) return banner;
   return (
     <>
       <TitleBar title="People" under={null}>
-        <Button onClick={() => act(askNew, "The member is added.")}>Add member</Button>
-        <Button class="primary" onClick={() => act(() => askInvited(make), "The link is made.")}>
-          Invite
-        </Button>
+        {mayManagePeople() && (
+          <>
+            <Button onClick={() => act(askNew, "The member is added.")}>Add member</Button>
+            <Button class="primary" onClick={() => act(() => askInvited(make), "The link is made.")}>
+              Invite
+            </Button>
+          </>
+        )}
       </TitleBar>
       {alerts}
       <ul class="list">
@@ -44,13 +50,56 @@ function People() {
           <Person key={member.id} member={member} act={act} make={make} />
         ))}
       </ul>
+      {invitations.length > 0 && (
+        <section class="day">
+          <h2>Links that may still be used</h2>
+          <ul class="list">
+            {invitations.map((invitation) => (
+              <Invited key={invitation.id} invitation={invitation} act={act} />
+            ))}
+          </ul>
+        </section>
+      )}
     </>
+  );
+}
+
+type Act = ReturnType<typeof useActing>["act"];
+
+function Invited({
+  invitation: { id, email, role, memberId, createdBy, expiresAt },
+  act,
+}: {
+  invitation: Invitation;
+  act: Act;
+}) {
+  return (
+    <li data-testid="invitation-row">
+      <div>
+        <Typed>{email}</Typed>
+        <div class="faint">
+          {memberId ? "New password" : `Joins as ${role}`} · by <Typed>{createdBy.email}</Typed> · ends{" "}
+          <Relative at={expiresAt} />
+        </div>
+      </div>
+      {mayManagePeople() && (
+        <div class="actions">
+          <Button
+            class="danger small"
+            aria-label={`End the link for ${email}`}
+            onClick={() => act(() => remove(`/invitations/${encodeURIComponent(id)}`), "The link works no more.")}
+          >
+            End
+          </Button>
+        </div>
+      )}
+    </li>
   );
 }
 
 interface PersonProps {
   member: Member;
-  act: ReturnType<typeof useActing>["act"];
+  act: Act;
   make: Make;
 }
 
@@ -65,10 +114,17 @@ function Person({ member, act, make }: PersonProps) {
         </strong>
         {isSelf && " (you)"}
         <div class="faint">
-          {role}, since <Time at={member.createdAt} />
+          {role}, since <Time at={member.createdAt} /> ·{" "}
+          {member.lastSeenAt ? (
+            <>
+              last seen <Ago at={member.lastSeenAt} />
+            </>
+          ) : (
+            "never seen"
+          )}
         </div>
       </div>
-      {!isSelf && (
+      {!isSelf && mayManagePeople() && (
         <div class="actions">
           <Link class="button small" to={`${memberApi(member.id)}/sessions`} aria-label={`Sessions of ${email}`}>
             Sessions
@@ -114,19 +170,6 @@ const askNew = () =>
       </>
     ),
   });
-
-type Make = ReturnType<typeof useShownOnce>["make"];
-
-/** A one-time link as it is shown. */
-const madeFor = ({ invitation, url }: CreatedInvitation): Made => ({
-  secret: url,
-  before: (
-    <>
-      Send this link to <Typed>{invitation.email}</Typed>. It works once, until <Time at={invitation.expiresAt} />.
-    </>
-  ),
-  onSaved: reload,
-});
 
 const askInvited = (make: Make) =>
   ask({

@@ -9,14 +9,17 @@ import { Typed } from "../format.tsx";
 import { routesQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
 import { Form, type Options, SelectField, TextField } from "../ui/form.tsx";
-import { Badge, type Column, Scopes, Table, TitleBar } from "../ui/parts.tsx";
+import { type Column, Scopes, Table, TitleBar } from "../ui/parts.tsx";
 
 export async function routesScreen(): Promise<Screen> {
   await ready(routesQuery);
   return { title: "Routes", node: <Routes /> };
 }
 
-const METHODS: Options = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map((method) => [method, method]);
+export const METHODS: Options = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"].map((method) => [
+  method,
+  method,
+]);
 
 const BY: Record<Route["needs"]["by"][number], string> = {
   key: "key",
@@ -26,7 +29,7 @@ const BY: Record<Route["needs"]["by"][number], string> = {
   webhook: "signature",
 };
 
-const COLUMNS: Column<Route>[] = [
+export const COLUMNS: Column<Route>[] = [
   { title: "Path", cell: ({ path }) => <code>{path}</code>, narrow: "first" },
   { title: "Methods", cell: ({ methods }) => methods.join(", ") },
   { title: "Needs", cell: (route) => <Needs of={route} /> },
@@ -97,17 +100,17 @@ function verdict({ allowed, status, code }: Explanation) {
   return status === null ? "It would go on" : `It would be refused: ${status} ${code}`;
 }
 
-function Answer({ of }: { of: Explanation }) {
+export function Answer({ of }: { of: Explanation }) {
   return (
     <section role="status" data-testid="explanation">
       <h2>{verdict(of)}</h2>
-      <ol class="list">
+      <ol class="list steps">
         {of.steps.map(({ step, ok, detail }) => (
           <li key={step}>
             <div>
               <strong>{step}</strong> {detail !== null && <Typed>{detail}</Typed>}
             </div>
-            <Badge>{ok ? "passes" : "stops here"}</Badge>
+            <span class={ok ? "faint" : "bad"}>{ok ? "passes" : "stops here"}</span>
           </li>
         ))}
       </ol>

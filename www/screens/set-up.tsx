@@ -1,4 +1,4 @@
-// The first owner, made with the deployment's one-time token.
+// The first owner, and one for a deployment whose owners cannot sign in: each made with a secret of the deployment.
 
 import { useState } from "preact/hooks";
 
@@ -8,56 +8,87 @@ import { replace, type Screen } from "../router.ts";
 import { signIn } from "../session.ts";
 import { EmailField, FOCUS, Form, NewPasswordField, TextField } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
+import { NotKept } from "../ui/sign-in-form.tsx";
 
-export const setUpScreen = (): Screen => ({ title: "Set up", node: <SetUp token={tokenFor("/set-up")} /> });
-
-function SetUp({ token }: { token: string }) {
-  const [isDone, setDone] = useState(false);
-  return (
+export const setUpScreen = (): Screen => ({
+  title: "Set up",
+  node: (
     <div class="narrow">
       <Heading>Set up Keyward</Heading>
       <p>This makes the first owner, who can then create keys and invite others.</p>
-      {isDone ? (
-        <AlreadyDone />
-      ) : (
-        <Form
-          submit="Create the owner"
-          onSubmit={async (values) => {
-            const person = { email: values("email"), password: values("password") };
-            try {
-              await post("/setup", { token: values("token"), ...person }, { anonymous: true });
-            } catch (problem) {
-              if (!(problem instanceof Problem)) throw problem;
-              if (problem.status === 401) throw wrongToken(problem);
-              if (problem.status !== 409) throw problem;
-              forgetToken();
-              return setDone(true);
-            }
-            forgetToken();
-            await signIn(person.email, person.password);
-            return replace("/overview");
-          }}
-        >
-          <TextField
-            name="token"
-            label="Set-up token"
-            hint="The secret KEYWARD_SETUP_TOKEN of this deployment. It works once."
-            defaultValue={token}
-            required
-            {...(!token && FOCUS)}
-          />
-          <EmailField hint="You sign in with it." autoComplete="username" required {...(token && FOCUS)} />
-          <NewPasswordField />
-        </Form>
-      )}
+      <WithSecret path="/setup" what="set-up" submit="Create the owner" given={tokenFor("/set-up")} />
       <p class="aside">
         Already set up? <Link to="/sign-in">Sign in</Link>.
       </p>
     </div>
-  );
+  ),
+});
+
+export const recoverScreen = (): Screen => ({
+  title: "Recover",
+  node: (
+    <div class="narrow">
+      <Heading>Recover the deployment</Heading>
+      <p>
+        For when no owner of the operator’s tenant can sign in. Whoever may set the deployment’s secrets sets{" "}
+        <code>KEYWARD_RECOVERY_TOKEN</code>, types it here, and deletes it afterwards.
+      </p>
+      <p>
+        If the e-mail address is known, it gets this password, becomes an owner, and is signed out everywhere. Else a
+        new owner is made.
+      </p>
+      <WithSecret path="/recover" what="recovery" submit="Set the password" given="" />
+      <p class="aside">
+        <Link to="/sign-in">Back to sign-in</Link>
+      </p>
+    </div>
+  ),
+});
+
+interface WithSecretProps {
+  path: "/setup" | "/recover";
+  what: string;
+  submit: string;
+  /** The token of the link that was opened. */
+  given: string;
 }
 
-const wrongToken = (problem: Problem) => problem.at("token", "This is not the set-up token of this deployment.");
+function WithSecret({ path, what, submit, given }: WithSecretProps) {
+  const [isDone, setDone] = useState(false);
+  if (isDone) return <AlreadyDone />;
+  return (
+    <Form
+      submit={submit}
+      onSubmit={async (values) => {
+        const person = { email: values("email"), password: values("password") };
+        try {
+          await post(path, { token: values("token"), ...person }, { anonymous: true });
+        } catch (problem) {
+          if (!(problem instanceof Problem)) throw problem;
+          if (problem.status === 401) throw problem.at("token", `This is not the ${what} token of this deployment.`);
+          if (problem.code !== "ALREADY_SET_UP") throw problem;
+          forgetToken();
+          return setDone(true);
+        }
+        forgetToken();
+        await signIn(person.email, person.password);
+        return replace("/overview");
+      }}
+    >
+      {!isSecureContext && <NotKept />}
+      <TextField
+        name="token"
+        label={`${what.charAt(0).toUpperCase()}${what.slice(1)} token`}
+        hint={`The secret KEYWARD_${what.replace("-", "").toUpperCase()}_TOKEN of this deployment. It works once.`}
+        defaultValue={given}
+        required
+        {...(!given && FOCUS)}
+      />
+      <EmailField hint="You sign in with it." autoComplete="username" required {...(given && FOCUS)} />
+      <NewPasswordField />
+    </Form>
+  );
+}
 
 const AlreadyDone = () => (
   <div class="alert" role="alert">

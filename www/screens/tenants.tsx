@@ -1,16 +1,27 @@
 // The tenants of this deployment. For its operator, the owner of the tenant that was set up first.
 
 import type { Tenant } from "../../types/admin-api.js";
-import { patch, post } from "../api.ts";
+import { get, patch, post, remove } from "../api.ts";
 import { ready, useQuery } from "../cache.ts";
-import { isInherited, limits, Typed } from "../format.tsx";
+import { isInherited, limits, number, Typed } from "../format.tsx";
+import { tenantApi } from "../paths.ts";
 import { tenantsQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
-import { EmailField, FirstPasswordField, type Options, SelectField, TextField, type Values } from "../ui/form.tsx";
+import {
+  EmailField,
+  FirstPasswordField,
+  type Options,
+  SelectField,
+  TextField,
+  type Values,
+  wholeNumber,
+} from "../ui/form.tsx";
+import { type Make, madeFor } from "../ui/invited.tsx";
 import { LimitFields, limitDraft, limitOf } from "../ui/limits.tsx";
 import { Button, StatusBadge, TitleBar } from "../ui/parts.tsx";
+import { useShownOnce } from "../ui/shown-once.tsx";
 
 const STATUSES: Options = [
   ["ACTIVE", "Active"],
@@ -25,6 +36,8 @@ export async function tenantsScreen(): Promise<Screen> {
 function Tenants() {
   const [tenants = []] = useQuery(tenantsQuery).pages;
   const { act, alerts } = useActing();
+  const { banner, make } = useShownOnce("link");
+  if (banner) return banner;
   return (
     <>
       <TitleBar title="Tenants" under={null}>
@@ -44,6 +57,27 @@ function Tenants() {
               <div class="faint">{factsOf(tenant)}</div>
             </div>
             <div class="actions">
+              <Button
+                class="small"
+                aria-label={`Invite an owner to ${tenant.name}`}
+                onClick={() => act(() => askOwner(tenant, make), "The link is made.")}
+              >
+                Invite owner
+              </Button>
+              <Button
+                class="small"
+                aria-label={`Quotas of ${tenant.name}`}
+                onClick={() => act(() => askQuotas(tenant), `${tenant.name} is changed.`)}
+              >
+                Quotas
+              </Button>
+              <Button
+                class="danger small"
+                aria-label={`End sessions of ${tenant.name}`}
+                onClick={() => act(() => askEnd(tenant), "All its sessions are ended.")}
+              >
+                End sessions
+              </Button>
               <Button
                 class="small"
                 aria-label={`Change ${tenant.name}`}
@@ -68,6 +102,74 @@ const factsOf = ({ code, plan, rateLimit }: Tenant) =>
     .filter(Boolean)
     .join(" · ");
 
+const askOwner = ({ id, name }: Tenant, make: Make) =>
+  ask({
+    title: (
+      <>
+        Invite an owner to <Typed>{name}</Typed>
+      </>
+    ),
+    submit: "Make the link",
+    onSubmit: (values) => make(async () => madeFor(await post(`${tenantApi(id)}/owners`, { email: values("email") }))),
+    body: (
+      <>
+        <p>You get a link to send. It helps a tenant whose owners cannot sign in, too.</p>
+        <EmailField />
+      </>
+    ),
+  });
+
+const askEnd = ({ id, name }: Tenant) =>
+  ask({
+    title: (
+      <>
+        End all sessions of <Typed>{name}</Typed>?
+      </>
+    ),
+    submit: "End sessions",
+    danger: true,
+    onSubmit: () => remove(`${tenantApi(id)}/sessions`),
+    body: <p>Its people have to sign in again. Its keys keep working.</p>,
+  });
+
+/** `keyBytes` as a title. */
+const titleOf = (quota: string) =>
+  (quota.charAt(0).toUpperCase() + quota.slice(1)).replace(/[A-Z]/g, (letter, at) =>
+    at ? ` ${letter.toLowerCase()}` : letter,
+  );
+
+async function askQuotas({ id, name }: Tenant) {
+  const { tenant, quotas } = await get(tenantApi(id));
+  return ask({
+    title: (
+      <>
+        Quotas of <Typed>{name}</Typed>
+      </>
+    ),
+    submit: "Save",
+    onSubmit: (values) => {
+      const typed = Object.keys(quotas).map((quota) => [quota, values(`quotas.${quota}`)] as const);
+      const own = typed.map(([quota, text]) => [quota, text === "" ? null : wholeNumber(text)] as const);
+      return patch(tenantApi(id), { quotas: Object.fromEntries(own) });
+    },
+    body: (
+      <>
+        <p>How much it may have. Leave blank for what the policy says.</p>
+        {Object.entries(quotas).map(([quota, { used, limit }]) => (
+          <TextField
+            key={quota}
+            name={`quotas.${quota}`}
+            label={titleOf(quota)}
+            hint={`Has ${number(used)} of ${number(limit)}.`}
+            inputMode="numeric"
+            defaultValue={String(tenant.quotas[quota] ?? "")}
+          />
+        ))}
+      </>
+    ),
+  });
+}
+
 /** A dialog for a new tenant, or for what may change of one. */
 function askTenant(tenant: Tenant | null) {
   return ask({
@@ -79,8 +181,7 @@ function askTenant(tenant: Tenant | null) {
       "Create a tenant"
     ),
     submit: tenant ? "Save" : "Create tenant",
-    onSubmit: (values) =>
-      tenant ? patch(`/tenants/${encodeURIComponent(tenant.id)}`, bodyOf(values)) : post("/tenants", bodyOf(values)),
+    onSubmit: (values) => (tenant ? patch(tenantApi(tenant.id), bodyOf(values)) : post("/tenants", bodyOf(values))),
     body: (
       <>
         <TextField name="name" label="Name" defaultValue={tenant?.name} />

@@ -67,7 +67,10 @@ export function Form({ submit, onSubmit, cancel, cancelTo, danger, children }: F
   useLayoutEffect(() => {
     const fields = element.current?.querySelectorAll<HTMLElement>("[data-field]") ?? [];
     const first = [...fields].find((field) => found?.byField[field.dataset.field ?? ""]);
-    if (first) controlOf(first).focus();
+    if (!first) return;
+    for (const fold of element.current?.querySelectorAll("details") ?? [])
+      fold.open ||= fold.querySelector(".wrong") !== null;
+    controlOf(first).focus();
   }, [found]);
 
   const hasField = found !== null && Object.keys(found.byField).length > 0;
@@ -252,6 +255,41 @@ export const SelectField = ({ name, label, hint, ...props }: SelectProps & Field
   <Field name={name} label={label} hint={hint}>
     {(attributes) => <Select {...attributes} {...props} />}
   </Field>
+);
+
+interface PillsProps {
+  name: string;
+  options: Options;
+  value: string;
+  onChange: (value: string) => void;
+}
+
+/** One of a few, side by side. */
+export const Pills = ({ name, options, value, onChange }: PillsProps) => (
+  <div class="pills">
+    {options.map(([key, text]) => (
+      <label key={key}>
+        <input type="radio" name={name} value={key} checked={key === value} onChange={() => onChange(key)} />
+        {text}
+      </label>
+    ))}
+  </div>
+);
+
+/** What few people need, folded until it is asked for, or something in it is wrong. */
+export const Folded = ({
+  title,
+  isOpen,
+  children,
+}: {
+  title: string;
+  isOpen: boolean;
+  children: ComponentChildren;
+}) => (
+  <details class="folded" open={useState(isOpen)[0]}>
+    <summary>{title}</summary>
+    <div class="fields">{children}</div>
+  </details>
 );
 
 /** Several controls under one legend, with one place for an error about all of them. */

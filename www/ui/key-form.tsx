@@ -2,34 +2,22 @@
 // the realm is changed, when the session ends, and when somebody else has changed the key meanwhile.
 
 import type { ApiKey, Realm, TypedKeySettings } from "../../types/admin-api.js";
-import { AreaField, Choice, FOCUS, Group, LocalTime, localTimeOf, Select, TextField } from "./form.tsx";
+import { isInherited } from "../format.tsx";
+import { Addresses } from "./addresses.tsx";
+import { AT_A_TIME, Expiry, type Lifetime, lifetimeOf, SUGGESTED } from "./expiry.tsx";
+import { AreaField, Choice, FOCUS, Folded, Group, Select, TextField } from "./form.tsx";
 import { type LimitDraft, LimitFields, limitDraft, limitOf } from "./limits.tsx";
+import { Reach } from "./reach.tsx";
 import { ScopePicker } from "./scopes.tsx";
 
-const DAY_MS = 86_400_000;
-/** Of the choices, the one for a time of one's own. */
-const AT_A_TIME = "date";
-
-const LIFETIMES = [
-  ["", "Never"],
-  ["7", "In 7 days"],
-  ["30", "In 30 days"],
-  ["90", "In 90 days"],
-  ["365", "In a year"],
-  [AT_A_TIME, "At a time of my choice"],
-] as const;
-
 /** What stands in the form. */
-export interface Draft {
+export interface Draft extends Lifetime {
   name: string;
   kind: ApiKey["kind"];
   scopes: string[];
   rateLimit: LimitDraft;
   allowedIps: string;
   allowedOrigins: string;
-  /** Counted from the choice, so that a form that is sent twice says the same. */
-  lifetime: string;
-  expiresAt: string | null;
   tags: string;
   testMode: boolean;
   strict: boolean;
@@ -43,8 +31,7 @@ export const draftOf = (key?: ApiKey): Draft => ({
   rateLimit: limitDraft(key?.rateLimit),
   allowedIps: (key?.allowedIps ?? []).join("\n"),
   allowedOrigins: (key?.allowedOrigins ?? []).join("\n"),
-  lifetime: key?.expiresAt ? AT_A_TIME : "",
-  expiresAt: key?.expiresAt ?? null,
+  ...(key ? { lifetime: key.expiresAt ? AT_A_TIME : "", expiresAt: key.expiresAt } : lifetimeOf(SUGGESTED)),
   tags: (key?.tags ?? []).join(", "),
   testMode: key?.testMode ?? false,
   strict: key?.strict ?? false,
@@ -146,7 +133,7 @@ interface SettingsProps {
 }
 
 export function KeySettings({ draft, onChange: set, realm, of: key, onlyNames }: SettingsProps) {
-  const typed = (name: "name" | "tags" | "allowedIps" | "allowedOrigins") => ({
+  const typed = (name: "name" | "tags" | "allowedOrigins") => ({
     name,
     value: draft[name],
     onInput: ({ currentTarget }: { currentTarget: { value: string } }) => set({ [name]: currentTarget.value }),
@@ -189,42 +176,41 @@ export function KeySettings({ draft, onChange: set, realm, of: key, onlyNames }:
         />
       )}
       {hasScopes && <ScopePicker catalogue={catalogue} picked={draft.scopes} onChange={(scopes) => set({ scopes })} />}
-      <LimitFields draft={draft.rateLimit} limits={realm?.limits} onChange={(rateLimit) => set({ rateLimit })} />
-      <Expiry draft={draft} set={set} />
-      <AreaField
-        label="Allowed addresses"
-        hint="One address or range per line, such as 203.0.113.0/24. Leave blank to allow every address."
-        {...typed("allowedIps")}
-      />
-      <Group name="testMode" legend="Mode">
-        <Choice
-          type="checkbox"
-          name="testMode"
-          value="true"
-          label="Test key"
-          hint={testModeHint(ownPrefix, key)}
-          checked={draft.testMode}
-          disabled={Boolean(key && ownPrefix)}
-          onChange={(testMode) => set({ testMode })}
-        />
-        {/* A realm may be strict itself: then there is nothing to choose. */}
-        {realm?.freshnessSeconds !== 0 && (
+      {realm && !onlyNames && <Reach realm={realm} draft={draft} onChange={(scopes) => set({ scopes })} />}
+      <Expiry value={draft} set={set} hasNever />
+      <Addresses value={draft.allowedIps} onChange={(allowedIps) => set({ allowedIps })} />
+      <Folded title="More settings" isOpen={key !== undefined && isUnusual(key)}>
+        <LimitFields draft={draft.rateLimit} limits={realm?.limits} onChange={(rateLimit) => set({ rateLimit })} />
+        <Group name="testMode" legend="Mode">
           <Choice
             type="checkbox"
-            name="strict"
+            name="testMode"
             value="true"
-            label="Strict"
-            hint="Every request checks that the key is still valid: revoking it takes effect with the very next one. Takes a little longer."
-            checked={draft.strict}
-            onChange={(strict) => set({ strict })}
+            label="Test key"
+            hint={testModeHint(ownPrefix, key)}
+            checked={draft.testMode}
+            disabled={Boolean(key && ownPrefix)}
+            onChange={(testMode) => set({ testMode })}
           />
-        )}
-      </Group>
+          {/* A realm may be strict itself: then there is nothing to choose. */}
+          {realm?.freshnessSeconds !== 0 && (
+            <Choice
+              type="checkbox"
+              name="strict"
+              value="true"
+              label="Strict"
+              hint="Every request checks that the key is still valid: revoking it takes effect with the very next one. Takes a little longer."
+              checked={draft.strict}
+              onChange={(strict) => set({ strict })}
+            />
+          )}
+        </Group>
+      </Folded>
     </>
   );
 
   return (
-    <>
+    <div class="fields beside">
       <TextField
         label="Name"
         hint="What uses this key, so that you know what stops working when you revoke it."
@@ -240,47 +226,17 @@ export function KeySettings({ draft, onChange: set, realm, of: key, onlyNames }:
         rights
       )}
       <TextField label="Tags" hint="Separated by commas." {...typed("tags")} />
-    </>
+    </div>
   );
 }
+
+/** Whether something is set of what is folded. */
+const isUnusual = ({ rateLimit, testMode, strict }: ApiKey) => !isInherited(rateLimit) || testMode || strict;
 
 function testModeHint(ownPrefix: string | null | undefined, key: ApiKey | undefined) {
   const what = "For testing: restricted as the policy says.";
   if (!ownPrefix) return what;
   return key ? `${what} Cannot be changed: its prefix says which it is.` : `${what} Begins with ${ownPrefix}.`;
-}
-
-const wholeSeconds = (time: number) => new Date(time).toISOString().replace(/\.\d+Z$/, "Z");
-
-function Expiry({ draft, set }: { draft: Draft; set: (fields: Partial<Draft>) => void }) {
-  const isOwnTime = draft.lifetime === AT_A_TIME;
-  const value = isOwnTime ? localTimeOf(draft.expiresAt) : "";
-
-  function choose(lifetime: string) {
-    const days = Number(lifetime);
-    if (lifetime === AT_A_TIME) set({ lifetime, expiresAt: "" });
-    else set({ lifetime, expiresAt: days > 0 ? wholeSeconds(Date.now() + days * DAY_MS) : null });
-  }
-
-  return (
-    <Group name="expiresAt" legend="Expires">
-      <div class="pair">
-        <Select name="lifetime" aria-label="Expires" options={LIFETIMES} value={draft.lifetime} onChange={choose} />
-        <LocalTime
-          name="expiresAt"
-          label="Time of expiry"
-          value={value}
-          hidden={!isOwnTime}
-          // An empty time goes to the server as it is, which says what is wrong with it.
-          onChange={(local) => set({ expiresAt: local && wholeSeconds(new Date(local).getTime()) })}
-        />
-      </div>
-      <p class="hint">
-        {isOwnTime && "In your local time, to the second. "}
-        Refused from that moment on.
-      </p>
-    </Group>
-  );
 }
 
 interface RealmFieldProps {

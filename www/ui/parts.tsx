@@ -106,8 +106,10 @@ export const Fact = ({ term, children }: { term: string; children: ComponentChil
 export interface Column<Row> {
   title: string;
   cell: (row: Row) => ComponentChildren;
-  /** Where there is no room: the row's first line, at its end, or left out. */
-  narrow?: "first" | "end" | "hidden";
+  /** Where there is no room: the row's first line, at its end, left out unless it is a time, or left out. */
+  narrow?: "first" | "end" | "brief" | "hidden";
+  /** How the list is asked to be sorted by it: upwards, downwards. */
+  sort?: readonly [up: string, down: string];
 }
 
 interface TableProps<Row> {
@@ -118,24 +120,38 @@ interface TableProps<Row> {
   testId: string;
   rowClass?: (row: Row) => string | false;
   isBusy?: boolean;
+  sorted?: string;
+  onSort?: (sort: string) => void;
 }
 
 /**
  * A table whose rows become cards where there is no room. The roles keep it a table for screen readers when style says
  * that its parts are blocks.
  */
-export function Table<Row>({ caption, columns, rows, keyOf, testId, rowClass, isBusy }: TableProps<Row>) {
+export function Table<Row>(props: TableProps<Row>) {
+  const { caption, columns, rows, keyOf, testId, rowClass, isBusy, sorted = "", onSort } = props;
   return (
     // biome-ignore-start lint/a11y/noRedundantRoles: see above
     <table role="table" class="cards" aria-busy={isBusy || undefined}>
       <caption class="unseen">{caption}</caption>
       <thead role="rowgroup">
         <tr role="row">
-          {columns.map(({ title }) => (
-            <th key={title} role="columnheader" scope="col">
-              {title}
-            </th>
-          ))}
+          {columns.map(({ title, sort }) => {
+            const way = sort?.indexOf(sorted) ?? -1;
+            // First the way that has a name without a sign; then the other one.
+            const other = sort?.[way < 0 ? Number(sort[0].startsWith("-")) : 1 - way];
+            return (
+              <th key={title} role="columnheader" scope="col" aria-sort={(["ascending", "descending"] as const)[way]}>
+                {other ? (
+                  <Button class="sort" onClick={() => onSort?.(other)}>
+                    {title}
+                  </Button>
+                ) : (
+                  title
+                )}
+              </th>
+            );
+          })}
         </tr>
       </thead>
       <tbody role="rowgroup">

@@ -1,10 +1,17 @@
 // Picks scopes from a realm's catalogue: `area:action` by area, what a scope includes shown as held,
-// `area:*` and `*` offered with a warning.
+// `area:*` and `*` offered with a warning, and what most keys need offered at once.
 
 import type { ComponentChildren } from "preact";
+import { useState } from "preact/hooks";
 
 import type { Scope } from "../../types/admin-api.js";
 import { Choice, Group } from "./form.tsx";
+import { Button } from "./parts.tsx";
+
+/** From so many on, they can be searched. */
+const MANY = 10;
+/** Of a preset. */
+const MOST_NAMED = 3;
 
 /** Every scope of the catalogue that these ones hold, themselves included. */
 export function held(catalogue: Scope[], scopes: string[]) {
@@ -26,6 +33,30 @@ function hintOf({ description, grant, grantable }: Scope) {
 
 const areaOf = (scope: string) => scope.replace(/:.*/s, "");
 
+const isToRead = ({ name }: Scope) => /:(read|list|view|get)$/.test(name);
+
+/** What keys are mostly given, of what nobody has to be an admin for; each without what the rest of it includes. */
+function presetsOf(catalogue: Scope[]): [title: string, scopes: string[]][] {
+  const open = catalogue.filter(({ grantable, grant }) => grantable && grant === "anyone");
+  const least = (scopes: Scope[]) => {
+    const included = new Set(scopes.flatMap(({ includes }) => includes));
+    return scopes.map(({ name }) => name).filter((name) => !included.has(name));
+  };
+  const [reading, all] = [least(open.filter(isToRead)), least(open)];
+  const found: [string, string[]][] = [
+    ["Read only", reading],
+    ["Read and write", isSame(reading, all) ? [] : all],
+    ["Everything", ["*"]],
+  ];
+  return found.filter(([, scopes]) => scopes.length > 0);
+}
+
+/** `a, b, c and 5 more` */
+const brief = (names: string[]) =>
+  names.slice(0, MOST_NAMED).join(", ") + (names.length > MOST_NAMED ? ` and ${names.length - MOST_NAMED} more` : "");
+
+const isSame = (one: string[], other: string[]) => [...one].sort().join() === [...other].sort().join();
+
 interface PickerProps {
   catalogue: Scope[];
   picked: string[];
@@ -34,7 +65,10 @@ interface PickerProps {
 
 export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
   const all = held(catalogue, picked);
+  const [wanted, setWanted] = useState("");
   const areas = byArea(catalogue);
+  const isWanted = ({ name, description }: Scope) =>
+    `${name} ${description}`.toLowerCase().includes(wanted.trim().toLowerCase());
   const listed = new Set(["*", ...catalogue.map(({ name }) => name), ...[...areas.keys()].map((area) => `${area}:*`)]);
   // What a key holds and the catalogue no longer names must not get lost by an edit of something else.
   const strays = picked.filter((name) => !listed.has(name));
@@ -61,14 +95,37 @@ export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
   const wide = picked.filter((name) => name.endsWith("*"));
   return (
     <Group name="scopes" legend="Scopes">
-      <p class="hint">Grant as few as possible.</p>
-      <div class="areas">
-        {[...areas].map(([area, scopes]) => (
-          <Area key={area} title={area}>
-            {scopes.map((scope) => option(scope.name, hintOf(scope), !scope.grantable))}
-            {option(`${area}:*`, `Everything in ${area}, including scopes added later.`)}
-          </Area>
+      <div class="presets">
+        {presetsOf(catalogue).map(([title, scopes]) => (
+          <Button key={title} aria-pressed={isSame(picked, scopes)} onClick={() => onChange(scopes)}>
+            {title}
+            <span class="faint">
+              {scopes[0] === "*" ? "and what is added later" : brief([...held(catalogue, scopes)])}
+            </span>
+          </Button>
         ))}
+      </div>
+      {catalogue.length > MANY && (
+        <input
+          type="search"
+          aria-label="Search scopes"
+          placeholder="Search scopes"
+          value={wanted}
+          onInput={({ currentTarget }) => setWanted(currentTarget.value)}
+        />
+      )}
+      <div class="areas">
+        {[...areas].map(([area, scopes]) => {
+          const found = scopes.filter(isWanted);
+          return (
+            found.length > 0 && (
+              <Area key={area} title={area}>
+                {found.map((scope) => option(scope.name, hintOf(scope), !scope.grantable))}
+                {option(`${area}:*`, `Everything in ${area}, including scopes added later.`)}
+              </Area>
+            )
+          );
+        })}
         {strays.length > 0 && (
           <Area title="No longer in the catalogue">
             {strays.map((name) => option(name, "The policy no longer has this scope."))}

@@ -5,6 +5,7 @@ import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 
 import { useGuard } from "../router.ts";
+import { CopyLine } from "./copy.tsx";
 import { ask } from "./dialog.tsx";
 import { useFocus } from "./form.tsx";
 import { announce, Button } from "./parts.tsx";
@@ -15,12 +16,11 @@ type What = "key" | "link";
 export interface Made {
   secret: string;
   before: ComponentChildren;
+  /** How it is used; a part of what is gone with it. */
+  uses?: ComponentChildren;
   after?: ComponentChildren;
   onSaved: () => void;
 }
-
-/** It can be read, and selected, with the keyboard. Not a field, which browsers would remember. */
-const READ_ONLY = { role: "textbox", "aria-readonly": true, tabIndex: 0 } as const;
 
 const warn = (event: BeforeUnloadEvent) => event.preventDefault();
 
@@ -84,8 +84,6 @@ export function useShownOnce(what: What) {
 
 function Banner({ what, made, close }: { what: What; made: Made; close: () => void }) {
   const title = useFocus<HTMLHeadingElement>();
-  const text = useRef<HTMLElement>(null);
-  const [isCopied, setCopied] = useState(false);
 
   useEffect(() => {
     addEventListener("beforeunload", warn);
@@ -95,18 +93,6 @@ function Banner({ what, made, close }: { what: What; made: Made; close: () => vo
       removeEventListener("pagehide", close);
     };
   }, [close]);
-
-  async function copy() {
-    try {
-      await navigator.clipboard.writeText(made.secret);
-      setCopied(true);
-      announce(`The ${what} is in the clipboard.`);
-    } catch {
-      // No permission, or no secure context: select it, so that one keystroke copies it.
-      if (text.current) getSelection()?.selectAllChildren(text.current);
-      announce(`The browser did not allow copying. The ${what} is selected: copy it with Ctrl+C or ⌘C.`);
-    }
-  }
 
   function saved() {
     close();
@@ -121,16 +107,9 @@ function Banner({ what, made, close }: { what: What; made: Made; close: () => vo
           Copy this {what} now
         </h2>
         <p>It is shown only once. Only a hash of it is kept, so nobody can show it again.</p>
-        {/* biome-ignore lint/a11y/useAriaPropsSupportedByRole: its role is in READ_ONLY. */}
-        <code ref={text} class="new-key" data-testid={`new-${what}`} {...READ_ONLY} aria-label={`The new ${what}`}>
-          {made.secret}
-        </code>
-        <div class="actions">
-          <Button class="primary" data-testid={`copy-${what}`} onClick={copy}>
-            {isCopied ? "Copied" : `Copy ${what}`}
-          </Button>
-          <Button onClick={saved}>I have saved it</Button>
-        </div>
+        <CopyLine what={what} text={made.secret} isMain />
+        {made.uses}
+        <Button onClick={saved}>I have saved it</Button>
       </section>
       {made.after}
     </div>

@@ -7,9 +7,18 @@ import { EmailField, FOCUS, PasswordField, type Values } from "./form.tsx";
 /** `email`: who was signed in. */
 export const SignInFields = ({ email }: { email?: string }) => (
   <>
+    {!isSecureContext && <NotKept />}
     <EmailField autoComplete="username" defaultValue={email} required {...(!email && FOCUS)} />
     <PasswordField {...(email && FOCUS)} />
   </>
+);
+
+/** Over plain http, but on this machine. */
+export const NotKept = () => (
+  <p class="warning">
+    This page was opened over plain http. Browsers keep the sign-in over https only, and anyone on the way can read your
+    password: <a href={`https://${location.host}${location.pathname}`}>open it over https</a>.
+  </p>
 );
 
 /** Signs in with what stands in the fields. */
@@ -19,6 +28,8 @@ export async function signInWith(values: Values) {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status === 429) throw problem.reworded("Too many failed attempts.");
-    throw problem.status === 401 ? problem.at("password", "The e-mail address or the password is wrong.") : problem;
+    throw problem.code === "INVALID_CREDENTIALS"
+      ? problem.at("password", "The e-mail address or the password is wrong.")
+      : problem;
   }
 }

@@ -9,6 +9,7 @@ use crate::{
     credential,
     denial::Denial,
     handle::Gate,
+    pipeline::Pipeline,
     platform::Platform,
     refusal::{self, Answer},
 };
@@ -19,6 +20,7 @@ use keyward_core::{
     time::Span,
     unavailable::CallFailed,
 };
+use keyward_limits::used_from::UsedFrom;
 
 /// A call of the admin API, as far as the gate sees it.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +35,7 @@ pub struct AdminCaller<'a> {
 
 impl<P: Platform> Gate<'_, P> {
     /// Checks an API key, whichever realm it is of. What it may do at the admin API, the Registry decides.
+    /// `country` is the one that the call comes from.
     ///
     /// # Errors
     /// The answer to one that is not in order.
@@ -41,10 +44,12 @@ impl<P: Platform> Gate<'_, P> {
         policy: &Policy,
         key: &Secret,
         caller: AdminCaller<'_>,
+        country: &dyn Fn() -> Option<String>,
     ) -> Result<Record, Answer> {
         // It may be of any realm.
         let within = policy.realms.iter().map(|realm| realm.decision_timeout).max().unwrap_or_default();
-        let pipeline = self.pipeline(within, Some(caller.request_id));
+        let from = UsedFrom { address: caller.client.address, route: None, country };
+        let pipeline = Pipeline { from: Some(from), ..self.pipeline(within, Some(caller.request_id)) };
         let checked = pipeline.check_in_any_realm(policy, &KeyRequirement::ANY_KEY, key, caller.client).await;
         let record = checked.map_err(|refused| refused.denial).and_then(|accepted| {
             accepted.permit.record().map(|record| Record::clone(record)).ok_or(Denial::Internal)

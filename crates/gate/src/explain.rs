@@ -91,6 +91,10 @@ impl RequestParts for Supposed<'_> {
         Some("TLSv1.3".to_owned())
     }
 
+    fn country(&self) -> Option<String> {
+        None
+    }
+
     fn has_body(&self) -> bool {
         false
     }

@@ -15,6 +15,8 @@ pub trait RequestParts {
     fn header(&self, name: &str) -> Option<String>;
     /// The version of TLS that it came over, as the platform names it: `TLSv1.3`.
     fn tls_version(&self) -> Option<String>;
+    /// The country that it comes from, in two letters, as far as the platform knows.
+    fn country(&self) -> Option<String>;
     /// Whether it has a body, which may be empty.
     fn has_body(&self) -> bool;
     /// Whether there is anything in a body of which no length is said. What has not come within this time counts as

@@ -205,6 +205,7 @@ impl Isolate {
         let pipeline = Pipeline {
             platform: &self.platform,
             request_id: None,
+            from: None,
             memory: Rc::clone(&self.memory),
             issuers: Rc::default(),
             secrets: Ok(Rc::clone(&self.secrets)),

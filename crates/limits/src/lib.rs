@@ -95,4 +95,5 @@ pub mod tally;
 pub mod tellers;
 pub mod timing;
 pub mod usage;
+pub mod used_from;
 pub mod wire;

@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::{
     lease::Grantor,
+    used_from::{LastUse, UsedFrom},
     wire::{Cancelled, RefusalCounts, Tally, TallyHour, UNATTRIBUTED},
 };
 use keyward_core::time::{HOUR, Span, Timestamp};
@@ -72,6 +73,11 @@ impl Tally {
         let at = if (-CLOCKS_AGREE..=CLOCKS_AGREE).contains(&apart) { at } else { at + apart };
         at.clamp(now - Span::from_hours(1), now)
     }
+
+    /// When a request was last admitted, by a clock that shows `now`.
+    pub(crate) fn last_used_at(&self, now: Timestamp) -> Option<Timestamp> {
+        self.hours.iter().filter_map(|hour| hour.last_used_at).max().map(|at| self.moment(at, now))
+    }
 }
 
 /// Adds counts to counts.
@@ -96,6 +102,7 @@ struct Content {
     hours: Vec<TallyHour>,
     cancelled: Vec<Cancelled>,
     latest: Vec<Value>,
+    last_use: LastUse,
 }
 
 impl Content {
@@ -182,6 +189,9 @@ impl Undelivered {
             let used = hour.last_used_at.unwrap_or(hour.at);
             self.accept(hour.accepted, tally.moment(used, now), now);
             self.refuse(&hour.refused, tally.moment(hour.at, now), now);
+        }
+        if let Some(at) = tally.last_used_at(now) {
+            self.gathered.last_use.take(tally.last_used_from.as_ref(), at);
         }
         for cancelled in &tally.cancelled {
             self.cancelled(*cancelled, now);
@@ -296,8 +306,8 @@ impl Undelivered {
 
 impl Sent {
     fn tally(&self, empty: Tally) -> Tally {
-        let Content { hours, cancelled, latest } = self.content.clone();
-        Tally { number: self.number, hours, cancelled, latest, ..empty }
+        let Content { hours, cancelled, latest, last_use } = self.content.clone();
+        Tally { number: self.number, hours, cancelled, latest, last_used_from: last_use.from, ..empty }
     }
 }
 
@@ -325,8 +335,13 @@ impl Ledger {
     }
 
     /// A request with this key was admitted without its coordinator.
-    pub fn accept(&mut self, hash: &str, now: Timestamp) {
-        self.with(hash, |undelivered| undelivered.accept(1, now, now));
+    pub fn accept(&mut self, hash: &str, from: Option<&UsedFrom<'_>>, now: Timestamp) {
+        self.with(hash, |undelivered| {
+            undelivered.accept(1, now, now);
+            if let Some(from) = from {
+                undelivered.gathered.last_use.note(from, now);
+            }
+        });
     }
 
     /// A request with this key was refused.

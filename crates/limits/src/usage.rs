@@ -33,6 +33,9 @@ pub fn rings(alarm: Option<Timestamp>, now: Timestamp) -> bool {
 #[serde(rename_all = "camelCase", default)]
 pub struct Usage {
     last_used_at: Option<Timestamp>,
+    /// Where from, if that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_used_from: Option<Value>,
     hours: BTreeMap<Timestamp, Hour>,
     last_report: Option<Timestamp>,
     /// Refusals in detail that the Registry may not have, the latest last.
@@ -71,9 +74,18 @@ impl Usage {
         if requests == 0 {
             return;
         }
-        self.last_used_at = self.last_used_at.max(Some(last));
+        if self.last_used_at < Some(last) {
+            (self.last_used_at, self.last_used_from) = (Some(last), None);
+        }
         let hour = self.hour(last);
         hour.accepted = hour.accepted.saturating_add(requests);
+    }
+
+    /// Where the request came from that was accepted at this moment, unless there was a later one.
+    pub fn used_from(&mut self, from: Option<&Value>, at: Timestamp) {
+        if self.last_used_at == Some(at) {
+            self.last_used_from = from.cloned();
+        }
     }
 
     /// A request that was counted as accepted at about this moment did not pass after all.
@@ -145,6 +157,7 @@ impl Usage {
             sent: Some(now),
             latest: self.latest.clone(),
             near_limit_at: self.near_limit_at,
+            last_used_from: self.last_used_from.clone(),
         }
     }
 

@@ -137,6 +137,9 @@ pub struct Acquire {
     /// What the client has counted. `None` from older builds, for which the object counts refusals and leases.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tally: Option<Tally>,
+    /// Where the immediate request comes from, as [`UsedFrom`](crate::used_from::UsedFrom) describes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<Value>,
 }
 
 impl Acquire {
@@ -174,6 +177,9 @@ pub struct Tally {
     /// Some of the requests that were refused, each as the gate describes it: only the Registry reads them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub latest: Vec<Value>,
+    /// Where the last request that was admitted came from, if that is known: only the Registry reads it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_used_from: Option<Value>,
 }
 
 /// The counts of one hour.
@@ -353,6 +359,9 @@ pub struct UsageReport {
     /// When a window of it was last nearly full, by the coordinator's clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub near_limit_at: Option<Timestamp>,
+    /// Where it was last accepted from, if that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_from: Option<Value>,
 }
 
 impl RegistryCall for UsageReport {

@@ -48,6 +48,7 @@ pub fn all() -> Value {
             ("code", text()),
             ("status", whole(400, 599)),
             ("network", nullable(text())),
+            ("country", nullable(text())),
         ]),
         "Route": route(),
         "Invitation": object(vec![
@@ -170,6 +171,11 @@ fn metadata() -> Schema {
 }
 
 fn api_key() -> Schema {
+    let used_from = object(vec![
+        ("network", nullable(text())),
+        ("country", nullable(text())),
+        ("route", nullable(text())),
+    ]);
     object(vec![
         ("id", id("key_")),
         ("realm", text()),
@@ -193,6 +199,7 @@ fn api_key() -> Schema {
         ("updatedAt", time()),
         ("expiresAt", nullable(time())),
         ("lastUsedAt", nullable(time())),
+        ("lastUsedFrom", nullable(used_from)),
         ("pausedAt", nullable(time())),
         ("revokedAt", nullable(time())),
         ("revokeReason", nullable(text())),
@@ -233,6 +240,17 @@ fn realm() -> Schema {
             ]),
         ),
         ("keyPrefixes", object(vec![("live", text()), ("test", nullable(text()))])),
+        (
+            "host",
+            described(nullable(text()), "A host that it answers at; null where any of the gate's will do."),
+        ),
+        (
+            "credential",
+            described(
+                nullable(object(vec![("header", text()), ("scheme", nullable(text()))])),
+                "Where a key stands in a request; null where none is taken.",
+            ),
+        ),
         ("publishable", flag()),
         ("stepUp", described(actions.clone(), "What asks for the password again.")),
         ("ownerOnly", actions),

@@ -17,8 +17,8 @@ use serde_json::{Value, json};
 use crate::{
     components::{key_name, key_status, optional_settings, own_quotas, scopes},
     schema::{
-        Members, Schema, count, described, flag, id, line, list, nullable, object, object_with, one_of,
-        one_of_enum, refer, short_list, text, text_of_length, time, whole,
+        Members, Schema, count, described, dictionary, flag, id, line, list, nullable, object, object_with,
+        one_of, one_of_enum, refer, short_list, text, text_of_length, time, whole,
     },
 };
 
@@ -113,6 +113,7 @@ fn created_key() -> Members {
 pub fn of(method: &str, path: &str) -> Option<Operation> {
     let member = || vec![("member", refer("Member"))];
     Some(match (method, path) {
+        ("GET", "/setup") => Operation::answers(200, vec![("open", flag())]),
         ("POST", "/setup") => Operation::answers(201, member())
             .takes(vec![("token", text()), ("email", email()), ("password", password())], Vec::new()),
         ("POST", "/session") => {
@@ -242,7 +243,21 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/links/{link_}") => Operation::answers(200, vec![("link", refer("Link"))]),
         ("GET", "/quotas") => Operation::answers(200, vec![("quotas", refer("Quotas"))]),
         ("GET", "/realms") => Operation::answers(200, vec![("realms", list(refer("Realm")))]),
-        ("GET", "/audit") => Operation::pages("entries", "AuditEntry", audit_filters()),
+        ("GET", "/audit") => {
+            let names = described(
+                dictionary(text()),
+                "What keys, people and tenants of the entries are called now, by id.",
+            );
+            let answer = vec![
+                ("entries", list(refer("AuditEntry"))),
+                ("nextCursor", nullable(text())),
+                ("names", names),
+            ];
+            Operation {
+                answer: (200, Some(object(answer))),
+                ..Operation::pages("entries", "AuditEntry", audit_filters())
+            }
+        }
         ("GET", "/audit/export") => {
             let lines = described(text(), "An entry a line. `Next-Cursor` is the cursor of the next page.");
             let cursor = vec![("cursor", text())];

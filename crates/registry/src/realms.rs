@@ -6,7 +6,7 @@ use keyward_core::{
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
-use keyward_policy::{Grant, KeyAction, Policy, Proof, Realm, Rotation, Windows};
+use keyward_policy::{Grant, HostPattern, KeyAction, Policy, Proof, Realm, Rotation, SourceKind, Windows};
 use serde_json::Value;
 
 use crate::{
@@ -47,6 +47,12 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
     let tenant = principal.tenant();
     let part = key::tenant_part(&realm.key, &tenant.id, tenant.code.as_deref()).unwrap_or_default();
     let joint = if part.is_empty() { "" } else { "_" };
+    let source = realm.credentials.iter().find(|source| matches!(source.kind, SourceKind::Key));
+    let host = realm.hosts.iter().find_map(|host| match host {
+        HostPattern::Exact(name) => Some((*name).to_owned()),
+        HostPattern::Tenant(rest) => Some(format!("{}{rest}", tenant.code.as_deref()?)),
+        HostPattern::Any | HostPattern::Below(_) => None,
+    });
     object!({
         "id": realm.id,
         "scopes": scopes,
@@ -61,6 +67,9 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
             "live": format!("{}{part}{joint}", realm.key.live_prefix),
             "test": realm.key.test_prefix.map(|prefix| format!("{prefix}{part}{joint}")),
         }),
+        // Where a request with a key goes, and where the key stands in it.
+        "host": host,
+        "credential": source.map(|source| object!({ "header": source.header, "scheme": source.scheme })),
         "publishable": realm.accepts(Proof::Publishable),
         "stepUp": actions(realm.step_up),
         "ownerOnly": actions(realm.owner_only),

@@ -72,6 +72,7 @@ const fn route(
 
 /// Every route of the admin API.
 pub const ROUTES: &[AdminRoute] = &[
+    route("GET", "/setup", Reads, One, Handler::Open(Open::SetUp, setup::show)),
     route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
     route("POST", "/recover", Admits, One, Handler::Open(Open::Recover, recovery::recover)),
     route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::sign_in::sign_in)),

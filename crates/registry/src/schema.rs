@@ -353,6 +353,10 @@ pub const ADDITIONS: &[Addition] = &[
     ALTER TABLE keys ADD COLUMN revoked_by TEXT
 ",
     },
+    Addition {
+        name: "where keys were last used from",
+        statements: "ALTER TABLE keys ADD COLUMN last_used_from TEXT",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

@@ -11,12 +11,19 @@ use crate::{
     handler::HandlerResult,
     input::{self, Input},
     members::{member as members, membership::Membership},
+    outcome::Outcome,
     password::rules as password,
     principal::{Principal, Role},
     setup_token::is_setup_token,
     tenants::{store as tenants, tenant::Tenant},
     to_json::object,
 };
+
+/// `GET /setup`: whether the first owner is still to be made.
+pub fn show(context: &mut RequestContext<'_>) -> HandlerResult {
+    context.count_stranger()?;
+    Ok(Outcome::ok(object!({ "open": !members::exist(context.db)? })))
+}
 
 /// `POST /setup`: makes the operator's tenant and its first owner, once.
 pub fn set_up(context: &mut RequestContext<'_>) -> HandlerResult {

@@ -14,6 +14,9 @@ export const certificate = {
   cert: pem.slice(pem.indexOf("-----BEGIN CERTIFICATE")),
 };
 
+/** Where every request that comes over TLS is said to come from. */
+export const COUNTRY = "CH";
+
 /**
  * Ends TLS of any version at `url` and sends each connection's one request on to the proxy socket at
  * `proxy`; the server, to be closed.
@@ -60,6 +63,6 @@ function absolute(head, tlsVersion) {
   return [
     `${method} https://${host}${target} ${version}`,
     ...fields,
-    `MF-CF-Blob: ${JSON.stringify({ tlsVersion })}`,
+    `MF-CF-Blob: ${JSON.stringify({ tlsVersion, country: COUNTRY })}`,
   ].join("\r\n");
 }

@@ -15,7 +15,7 @@ mod verdict;
 use std::{cell::RefCell, rc::Rc};
 
 use futures_util::future::join;
-use keyward_limits::wire::UNATTRIBUTED;
+use keyward_limits::{used_from::UsedFrom, wire::UNATTRIBUTED};
 use keyward_policy::{Origin, Policy, Realm, Route, Span};
 use serde_json::json;
 
@@ -143,7 +143,11 @@ impl<P: Platform> Gate<'_, P> {
             let refused = Refused::from(Denial::LengthRequired);
             return self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id);
         }
-        let pipeline = self.pipeline(realm.decision_timeout, Some(request_id));
+        let country = || request.country();
+        let address = client.address.as_deref();
+        let from = UsedFrom { address, route: Some(route.path.source), country: &country };
+        let pipeline =
+            Pipeline { from: Some(from), ..self.pipeline(realm.decision_timeout, Some(request_id)) };
         let info = client.info(request.method());
         let admitted = pipeline.authenticate(realm, route, target, info, request).await;
         match admitted {
@@ -241,6 +245,7 @@ impl<P: Platform> Gate<'_, P> {
                 "code": code,
                 "status": status,
                 "network": client.address.as_deref().map(network::of),
+                "country": request.country(),
             })
         });
         drop(memory);
@@ -322,6 +327,7 @@ impl<P: Platform> Gate<'_, P> {
             secrets: self.secrets.clone(),
             deadline: Deadline::within(within, self.platform.now()),
             request_id,
+            from: None,
         }
     }
 }

@@ -194,9 +194,13 @@ impl<P: Platform> Pipeline<'_, P> {
             Ask::Pass { cancelled, .. } => cancelled,
             Ask::Lease | Ask::Validation => None,
         };
+        let immediate = matches!(ask, Ask::Pass { .. });
+        // What a relay admits is counted here.
+        let counts_there = immediate && grantor == Grantor::Coordinator;
         Acquire {
             version: record.version,
-            immediate: matches!(ask, Ask::Pass { .. }),
+            immediate,
+            from: self.from.filter(|_| counts_there).map(|from| from.describe()),
             // No later than it is waited for.
             within: within.min(patience),
             wants,

@@ -152,7 +152,7 @@ impl<P: Platform> Pipeline<'_, P> {
                         let now = self.platform.now();
                         let ledger = &mut self.memory.borrow_mut().ledger;
                         match (counted_by, &permit) {
-                            (CountedBy::Gate, Ok(_)) => ledger.accept(&cached.hash, now),
+                            (CountedBy::Gate, Ok(_)) => ledger.accept(&cached.hash, self.from.as_ref(), now),
                             (CountedBy::Coordinator { call, reservation }, Err(_)) => {
                                 ledger.cancelled(&cached.hash, Cancelled { call, reservation }, now);
                             }

@@ -4,6 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use crate::{deadline::Deadline, denial::Denial, jwt::Issuers, memory::Memory, platform::Platform};
 use keyward_core::{secret::Secrets, time::Span};
+use keyward_limits::used_from::UsedFrom;
 
 /// What a check needs beside the request.
 pub struct Pipeline<'a, P> {
@@ -19,6 +20,8 @@ pub struct Pipeline<'a, P> {
     pub deadline: Deadline,
     /// The id of the request, for the log; `None` behind an answer, where what is done is not one request's.
     pub request_id: Option<&'a str>,
+    /// Where the request comes from, for a key's last use.
+    pub from: Option<UsedFrom<'a>>,
 }
 
 impl<P: Platform> Pipeline<'_, P> {

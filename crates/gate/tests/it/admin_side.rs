@@ -15,7 +15,7 @@ use keyward_testing::{
     policy::POLICY,
     record,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ADMIN: AdminCaller<'_> =
     AdminCaller { client: CALLER, request_id: "req-1", within: Span::from_secs(8) };
@@ -23,8 +23,13 @@ const ADMIN: AdminCaller<'_> =
 #[test]
 fn a_key_that_is_in_order_is_its_record_and_any_other_an_answer_of_the_admin_api() {
     let (platform, key) = published(&record());
-    let verify = |key| now(platform.gate(Some(&*POLICY)).verify_key(&POLICY, key, ADMIN));
+    let verify =
+        |key| now(platform.gate(Some(&*POLICY)).verify_key(&POLICY, key, ADMIN, &|| Some("CH".to_owned())));
     assert_eq!(verify(&key).unwrap(), record());
+    let gates = platform.gates.borrow();
+    let used_from = gates[&platform.hash(&key)].report(platform.clock.now()).unwrap().last_used_from;
+    assert_eq!(used_from, Some(json!({ "network": "192.0.2.1", "country": "CH", "route": null })));
+    drop(gates);
     platform.tell(&key, &Record { version: 2, status: Status::Revoked, ..record() });
     let refused = verify(&key).unwrap_err();
     let body: Value = serde_json::from_str(&refused.body).unwrap();

@@ -16,7 +16,7 @@ use keyward_core::{
 use keyward_gate::{
     Outcome, Verdict,
     forwarding::profile::Profile,
-    handle::{Forward, OriginFailure, Progress},
+    handle::{Background, Forward, OriginFailure, Progress},
     refusal::Answer,
 };
 use keyward_limits::wire::CoordinatorCall;
@@ -25,7 +25,7 @@ use keyward_testing::{
     fake_platform::{FakePlatform, Fault, Request, now, published},
     record,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Realms that ask for something at each step.
 const TEXT: &str = r#"
@@ -452,7 +452,7 @@ fn refusals_that_belong_to_no_key_are_told_to_a_relay_in_one_call_for_all_of_som
         if let CoordinatorCall::Report { refused, tally: Some(tally), .. } = call {
             let latest = tally.latest.iter().map(|refusal| {
                 assert_eq!(refusal["requestId"].as_str().unwrap().len(), 32);
-                ["code", "realm", "route", "method", "network"]
+                ["code", "realm", "route", "method", "network", "country"]
                     .map(|field| refusal[field].to_string())
                     .join(" ")
             });
@@ -471,7 +471,7 @@ fn refusals_that_belong_to_no_key_are_told_to_a_relay_in_one_call_for_all_of_som
         (ORDERS, &nothing),
         (ORDERS, &own),
     ] {
-        let request = Request { url, fields, ..Request::default() };
+        let request = Request { url, fields, country: Some("CH"), ..Request::default() };
         let verdict = handle(&platform, &request);
         assert!(matches!(verdict.outcome, Outcome::Answer(_)));
         rounds.push(verdict.background);
@@ -494,15 +494,48 @@ fn refusals_that_belong_to_no_key_are_told_to_a_relay_in_one_call_for_all_of_som
     told.borrow_mut().sort();
     // The first four in detail, never with the path.
     let latest = [
-        r#""MISSING_AUTHORIZATION" "default" "/api/orders*" "GET" null"#,
-        r#""INVALID_API_KEY" "default" "/api/orders*" "GET" null"#,
-        r#""NO_ROUTE" "default" null "GET" null"#,
-        r#""NO_REALM" null null "GET" null"#,
+        r#""MISSING_AUTHORIZATION" "default" "/api/orders*" "GET" null "CH""#,
+        r#""INVALID_API_KEY" "default" "/api/orders*" "GET" null "CH""#,
+        r#""NO_ROUTE" "default" null "GET" null "CH""#,
+        r#""NO_REALM" null null "GET" null "CH""#,
     ];
-    let of_key = r#""INSUFFICIENT_SCOPE" "default" "/api/orders*" "GET" null"#;
+    let of_key = r#""INSUFFICIENT_SCOPE" "default" "/api/orders*" "GET" null "CH""#;
     let expected = [
         (of_none.into(), latest.map(str::to_owned).to_vec()),
         ([count("INSUFFICIENT_SCOPE", 1)].into(), vec![of_key.to_owned()]),
     ];
     assert_eq!(*told.borrow(), expected);
+}
+
+#[test]
+fn where_a_key_was_used_from_goes_with_the_calls_that_are_made_anyway_and_never_with_the_path() {
+    let limits = Limits { per_minute: Some(100_000), per_day: None };
+    let (platform, key) = published(&Record { limits, ..record() });
+    let shown = format!("Bearer {}", key.expose());
+    let told = || {
+        let gates = platform.gates.borrow();
+        gates[&platform.hash(&key)].report(platform.clock.now()).unwrap().last_used_from.unwrap()
+    };
+    let send = |path: &str, address| {
+        let url = format!("https://gate.example{path}");
+        let fields = [("authorization", shown.as_str()), ("cf-connecting-ip", address)];
+        let request = Request { url: &url, fields: &fields, country: Some("CH"), ..Request::default() };
+        let verdict = handle(&platform, &request);
+        let background = verdict.background;
+        forward(Verdict { background: Background::default(), ..verdict });
+        background
+    };
+    send("/api/orders/17?secret", "2001:db8:1:2:3::4");
+    assert_eq!(platform.asked(), ["KV", "Coordinator take"]);
+    let expected = json!({ "network": "2001:db8:1:2::/64", "country": "CH", "route": "/api/orders*" });
+    assert_eq!(told(), expected, "the object admitted it");
+    // Under a lease the gate admits them, and tells of it behind an answer.
+    let mut behind = (0..40).map(|_| send("/api/orders/18", "192.0.2.1")).collect::<Vec<_>>();
+    assert!(platform.asked().len() < 40);
+    platform.pass_time(SECOND);
+    behind.push(send("/api/orders/19", "192.0.2.2"));
+    for background in behind {
+        now(platform.gate(Some(&POLICY)).run(background));
+    }
+    assert_eq!(told(), json!({ "network": "192.0.2.2", "country": "CH", "route": "/api/orders*" }));
 }

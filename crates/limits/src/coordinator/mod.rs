@@ -184,6 +184,7 @@ impl Coordinator {
             counts.count(record.limits, 1, latest);
             reservation = Some(latest);
             counts.usage.accept(1, now);
+            counts.usage.used_from(call.from.as_ref(), now);
             singles.grant(call.call, now, latest);
             delay = wait;
         }
@@ -262,6 +263,9 @@ impl Counts {
             let used = hour.last_used_at.unwrap_or(hour.at);
             self.usage.accept(hour.accepted, tally.moment(used, now));
             self.usage.refuse(&hour.refused, tally.moment(hour.at, now));
+        }
+        if let Some(at) = tally.last_used_at(now) {
+            self.usage.used_from(tally.last_used_from.as_ref(), at);
         }
         self.usage.describe(&tally.latest);
         for cancelled in &tally.cancelled {

@@ -9,4 +9,5 @@ mod object;
 mod relay;
 mod relay_server;
 mod usage;
+mod used_from;
 mod windows;

@@ -135,6 +135,7 @@ fn what_a_relay_was_told_twice_counts_once_although_its_clock_was_set_between() 
                 hours: vec![hour],
                 cancelled: Vec::new(),
                 latest: Vec::new(),
+                last_used_from: None,
             }
         };
         let note = |relay: &mut Relay, teller, sent, now: i64| {

@@ -1,6 +1,6 @@
 //! Reading and checking a tenant's chain.
 
-use keyward_core::sql::{Sql, SqlError};
+use keyward_core::sql::{self, Sql, SqlError};
 use serde_json::{Map, Value};
 
 use super::{
@@ -17,6 +17,7 @@ use crate::{
     input::{self, Input},
     outcome::Outcome,
     principal::Principal,
+    tenants::tenant::Tenant,
     to_json::object,
 };
 
@@ -40,7 +41,31 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
     let Found { rows, next } = search.run(context.db, tenant_id, page.after_number(), page.limit)?;
     let entries: Vec<Value> = rows.iter().map(shown).collect();
     let next = next.map(|next| encode(context.secrets, LIST, tenant_id, &next.into()));
-    Ok(Outcome::ok(object!({ "entries": entries, "nextCursor": next })))
+    let names = names(context.db, principal.tenant(), &entries)?;
+    Ok(Outcome::ok(object!({ "entries": entries, "nextCursor": next, "names": names })))
+}
+
+/// What the keys, people and tenants of these entries are called now, by id. Ids of another tenant, but for the operator those of
+/// tenants themselves, and of what is gone, are left out.
+fn names(db: &dyn Sql, tenant: &Tenant, entries: &[Value]) -> Result<Value, SqlError> {
+    let ids = entries.iter().flat_map(|entry| [entry.get("target"), entry.pointer("/actor/id")]);
+    let ids = ids.flatten().filter(|id| id.is_string()).cloned();
+    let names = sql::scalar::<String>(
+        db,
+        "SELECT json_group_object(id, called) FROM (
+            SELECT value AS id, COALESCE(
+                (SELECT name || ' …' || last4 FROM keys WHERE id = value AND tenant_id = ?1),
+                (SELECT email FROM members WHERE id = value AND tenant_id = ?1),
+                (SELECT name FROM tenants WHERE id = value AND (id = ?1 OR ?3))
+            ) AS called FROM (SELECT DISTINCT value FROM json_each(?2))
+        ) WHERE called IS NOT NULL",
+        &[
+            tenant.id.as_str().into(),
+            Value::from_iter(ids).to_string().into(),
+            i64::from(tenant.operator).into(),
+        ],
+    )?;
+    Ok(names.and_then(|names| keyward_json::from_str(&names).ok()).unwrap_or_default())
 }
 
 /// `GET /audit/export`: the same, an entry a line.

@@ -61,6 +61,8 @@ pub struct Key {
     pub updated_at: Timestamp,
     /// When it was last accepted by the gate, to within a minute or so.
     pub last_used_at: Option<Timestamp>,
+    /// Where from, as the API shows it; null where it is not known.
+    pub last_used_from: Value,
     /// When it was paused, if it is.
     pub paused_at: Option<Timestamp>,
     /// When it was revoked.
@@ -91,6 +93,7 @@ impl FromRow for Key {
         if paused {
             settings.expires_at = row.get("paused_expiry")?;
         }
+        let last_used_at: Option<Timestamp> = row.get("last_used_at")?;
         Ok(Self {
             number: row.get("number")?,
             id: row.get("id")?,
@@ -108,7 +111,8 @@ impl FromRow for Key {
             created_at: row.get("created_at")?,
             created_by: row.json("created_by")?,
             updated_at: row.get("updated_at")?,
-            last_used_at: row.get("last_used_at")?,
+            last_used_at,
+            last_used_from: used_from(&row.json("last_used_from")?, last_used_at),
             paused_at: if paused && status == Status::Active { row.get("paused_at")? } else { None },
             revoked_at: row.get("revoked_at")?,
             revoke_reason: row.get("revoke_reason")?,
@@ -121,6 +125,15 @@ impl FromRow for Key {
             deliver_by: row.get("deliver_by")?,
         })
     }
+}
+
+/// Where a key was last used from. What is stored says of which use: an older build stores only when there was a later one.
+fn used_from(stored: &Value, last_used_at: Option<Timestamp>) -> Value {
+    if last_used_at.is_none() || stored[0].as_i64() != last_used_at.map(|at| at.0) {
+        return Value::Null;
+    }
+    let from = &stored[1];
+    object!({ "network": from["network"], "country": from["country"], "route": from["route"] })
 }
 
 /// What a key is at a moment.
@@ -241,6 +254,7 @@ impl Key {
             "updatedAt": self.updated_at.to_rfc3339(),
             "expiresAt": time(settings.expires_at),
             "lastUsedAt": time(self.last_used_at),
+            "lastUsedFrom": self.last_used_from,
             "pausedAt": time(self.paused_at),
             "revokedAt": time(self.revoked_at),
             "revokeReason": self.revoke_reason,

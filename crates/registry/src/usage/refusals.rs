@@ -100,6 +100,7 @@ impl Refusal {
             "code": field("code"),
             "status": field("status"),
             "network": field("network"),
+            "country": field("country"),
         })
     }
 }

@@ -8,12 +8,15 @@ use keyward_limits::{
     limit::RATE_LIMITED,
     wire::{UNATTRIBUTED, UsageHour, UsageReport, UsageTaken},
 };
+use serde_json::json;
 
 use super::{counts::Counts, refusals, retention};
 use crate::rows;
 
 /// An hour that begins later than this from now has not come: the coordinator's clock is wrong, or this one.
 const EARLY: Span = Span::from_mins(1);
+/// Most bytes of where a key was last used from. A network and a route have a hundred.
+const MOST_FROM: usize = 500;
 
 /// What is known of one hour.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -110,10 +113,13 @@ fn apply_in_transaction(
     if let Some(used) = report.last_used_at {
         let latest = if tells_again { now } else { used };
         let used = used.min(latest);
+        let from = report.last_used_from.as_ref().filter(|_| room);
+        let from = from.map(|from| json!([used.0, from]).to_string()).filter(|from| from.len() <= MOST_FROM);
         // One of the future was told by a clock that was wrong.
-        let later = "UPDATE keys SET last_used_at = ?
+        let later = "UPDATE keys SET last_used_at = ?, last_used_from = ?
             WHERE id = ? AND (COALESCE(last_used_at, 0) < ? OR ? AND last_used_at > ?)";
-        db.run(later, &[used.into(), id.into(), used.into(), tells_again.into(), latest.into()])?;
+        let values = [used.into(), from.into(), id.into(), used.into(), tells_again.into(), latest.into()];
+        db.run(later, &values)?;
     }
     if let Some(near) = near {
         let near = near.min(now);

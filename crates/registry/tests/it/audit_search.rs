@@ -151,6 +151,30 @@ fn nobody_finds_entries_of_another_tenant() {
     assert!(of_shop.iter().all(|entry| entry["tenantId"] == id.as_str()), "{of_shop:?}");
 }
 
+#[test]
+fn a_page_of_the_audit_says_what_its_keys_people_and_tenants_are_called_now_and_nothing_of_another_tenant() {
+    let (fixture, operator) = RegistryFixture::open();
+    let (shop, tenant) = fixture.tenant(&operator, "shop");
+    let key = fixture.key(&shop, json!({"name": "before"})).body["apiKey"].clone();
+    let id = key["id"].as_str().unwrap();
+    fixture.patch(&shop, &format!("/api-keys/{id}"), json!({"name": "Billing"})).expect(200);
+    let me = fixture.get(&shop, "/session").expect(200).body["member"]["id"].clone();
+    let page = fixture.get(&shop, &format!("/audit?object={id}")).expect(200).body;
+    let called = format!("Billing …{}", key["last4"].as_str().unwrap());
+    assert_eq!(page["names"], json!({ id: called, (me.as_str().unwrap()): "owner@shop.example" }));
+    let of_tenant = format!("/audit?object={tenant}");
+    assert_eq!(fixture.get(&operator, &of_tenant).expect(200).body["names"][&tenant], "shop");
+    // Entries that name another tenant, and its key.
+    let other = fixture.get(&operator, "/session").expect(200).body["tenant"]["id"].clone();
+    let forged = "UPDATE audit SET entry = json_set(entry, '$.target', ?) WHERE tenant_id = ?";
+    fixture.db.run(forged, &[other.as_str().unwrap().into(), tenant.as_str().into()]).unwrap();
+    assert!(fixture.get(&shop, "/audit").expect(200).body["names"].get(other.as_str().unwrap()).is_none());
+    let forged = "UPDATE audit SET entry = json_set(entry, '$.target', ?) WHERE seq = 1";
+    fixture.db.run(forged, &[id.into()]).unwrap();
+    let names = fixture.get(&operator, "/audit?order=asc").expect(200).body["names"].clone();
+    assert!(!names.as_object().unwrap().is_empty() && names.get(id).is_none(), "{names}");
+}
+
 /// Adds this many entries, of which one in a hundred is by `rare`, and which are as long as usual.
 fn fill(fixture: &RegistryFixture, entries: u32) {
     let fill = "WITH RECURSIVE more(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM more WHERE n < ?),

@@ -152,6 +152,10 @@ fn released_additions_are_never_edited() {
             "keys near a limit, and who revoked them",
             "a4105aae48d33b980160a8ef4971ba9d3d3839762506ca3aec1b8e21cb9d0953",
         ),
+        (
+            "where keys were last used from",
+            "912b7b2c96f9614e9fffac77cdb9294de57ebe2601548ca5b547f2f661c3317f",
+        ),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

@@ -201,6 +201,8 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         let reason = json!({"reason": "\u{1f511}".repeat(500)});
         fixture.post(&admin, &format!("/api-keys/{id}/revoke"), reason).expect(200);
     }
+    let used = format!("[{},{:?}]", fixture.now.get().0, "x".repeat(480));
+    fixture.db.run("UPDATE keys SET last_used_at = 1, last_used_from = ?", &[used.into()]).unwrap();
     wrong += &too_large("keys", "keys, active and ended");
     // Requests whose answers leave nothing to the key's row.
     for n in 0..100 {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_policy::{KeyAction, Rotation, Routes, TenantPart};
+use keyward_policy::{HostPattern, KeyAction, Rotation, Routes, TenantPart};
 use keyward_testing::registry_fixture::{RegistryFixture, policy_with};
 use serde_json::json;
 
@@ -67,6 +67,28 @@ fn realms_tell_the_page_what_they_ask_and_how_keys_of_the_tenant_begin() {
     let plaintext = fixture.key(&owner, json!({"scopes": []})).plaintext();
     let begins = realm["keyPrefixes"]["live"].as_str().unwrap();
     assert!(begins.len() > "kw_live_".len() && plaintext.starts_with(begins), "{begins}");
+}
+
+#[test]
+fn realms_tell_the_page_where_a_request_goes_and_where_its_key_stands() {
+    const ANYWHERE: &[HostPattern] = &[HostPattern::Below(".example.com"), HostPattern::Any];
+    const OF_TENANTS: &[HostPattern] = &[HostPattern::Tenant(".example.com")];
+    const ONE: &[HostPattern] = &[HostPattern::Any, HostPattern::Exact("api.example.com")];
+    let bearer = json!({"header": "authorization", "scheme": "Bearer"});
+    for (hosts, host) in [(ANYWHERE, json!(null)), (ONE, json!("api.example.com"))] {
+        let (fixture, owner) = RegistryFixture::open_over(policy_with(|realm| realm.hosts = hosts));
+        let realm = fixture.get(&owner, "/realms").expect(200).body["realms"][0].clone();
+        assert_eq!((&realm["host"], &realm["credential"]), (&host, &bearer));
+    }
+    let (fixture, owner) = RegistryFixture::open_over(policy_with(|realm| {
+        realm.hosts = OF_TENANTS;
+        realm.credentials = &[];
+    }));
+    let (shop, id) = fixture.tenant(&owner, "shop");
+    let tenant = fixture.get(&owner, &format!("/tenants/{id}")).expect(200).body["tenant"].clone();
+    let host = format!("{}.example.com", tenant["code"].as_str().unwrap());
+    let realm = fixture.get(&shop, "/realms").expect(200).body["realms"][0].clone();
+    assert_eq!((&realm["host"], &realm["credential"]), (&json!(host), &json!(null)));
 }
 
 #[test]

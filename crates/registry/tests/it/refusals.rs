@@ -13,7 +13,7 @@ use crate::retention::{count, keep_up};
 fn refusal(fixture: &RegistryFixture, id: &str, code: &str) -> Value {
     json!({
         "time": fixture.now.get().0, "requestId": id, "realm": "default", "method": "GET", "route": "/api/orders*",
-        "code": code, "status": 403, "network": "192.0.2.1"
+        "code": code, "status": 403, "network": "192.0.2.1", "country": "CH"
     })
 }
 
@@ -48,6 +48,12 @@ fn refusals_are_shown_latest_first_once_each_and_found_by_key_request_and_code()
     shown["time"] = json!(fixture.now.get().to_rfc3339());
     shown["keyId"] = json!(two);
     assert_eq!(first["refusals"][0], shown);
+    // As an older build described one.
+    let mut older = refusal(&fixture, "r5", "TEST_MODE");
+    older.as_object_mut().unwrap().remove("country");
+    report(&fixture, &two, &[older], true);
+    let shown = fixture.get(&owner, "/refusals?requestId=r5").expect(200).body;
+    assert_eq!(shown["refusals"][0]["country"], Value::Null);
 }
 
 #[test]

@@ -21,6 +21,7 @@ fn credentials(email: &str, password: &str) -> Value {
 #[test]
 fn set_up_makes_the_first_owner_once() {
     let fixture = RegistryFixture::empty();
+    assert_eq!(fixture.get("", "/setup").expect(200).body, json!({ "open": true }));
     fixture.post("", "/setup", set_up("wrong")).refused(401, "INVALID_CREDENTIALS");
     let made = fixture.post("", "/setup", set_up(SETUP_TOKEN)).expect(201);
     assert_eq!(made.body["member"]["email"], "owner@example.com");
@@ -31,6 +32,7 @@ fn set_up_makes_the_first_owner_once() {
     for token in [SETUP_TOKEN, "wrong"] {
         fixture.post("", "/setup", set_up(token)).refused(409, "ALREADY_SET_UP");
     }
+    assert_eq!(fixture.get("", "/setup").expect(200).body, json!({ "open": false }));
 }
 
 #[test]

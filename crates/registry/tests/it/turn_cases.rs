@@ -96,6 +96,7 @@ type Case = (&'static str, &'static str, fn() -> Stage, fn(&Stage) -> AdminCall)
 
 /// At least one call of each route, and more where it writes in several ways.
 pub const CASES: &[Case] = &[
+    ("GET", "/setup", Stage::empty, |stage| stage.call("GET", "/setup", Value::Null)),
     ("POST", "/setup", Stage::empty, |stage| {
         let body = json!({"token": SETUP_TOKEN, "email": "owner@example.com", "password": PASSWORD});
         stage.call("POST", "/setup", body)

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
+use keyward_core::sql::Sql;
 use keyward_core::time::{DAY, HOUR, MILLISECOND, SECOND, Timestamp};
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_registry::usage;
@@ -133,4 +134,42 @@ fn usage_without_from_begins_with_the_first_hour_that_is_kept() {
     assert!(refused.message("to").contains("step=1d"), "{}", refused.text);
     let days = points(&fixture, &owner, &id, &format!("?step=1d&to={}", first.to_rfc3339()));
     assert_eq!(days.len(), 24);
+}
+
+#[test]
+fn a_key_shows_where_its_last_use_came_from_and_never_that_of_another_use() {
+    let (fixture, owner) = RegistryFixture::open();
+    let key = fixture.key(&owner, json!({}));
+    let id = key.key_id();
+    assert_eq!(key.body["apiKey"]["lastUsedFrom"], Value::Null);
+    let from = json!({ "network": "2001:db8::/64", "country": "CH", "route": "/api/orders*" });
+    let used = |from: Option<&Value>, room| {
+        fixture.later(SECOND);
+        let (now, from) = (fixture.now.get(), from.cloned());
+        let report = UsageReport {
+            key_id: id.clone(),
+            last_used_at: Some(now),
+            last_used_from: from,
+            sent: Some(now),
+            ..UsageReport::default()
+        };
+        usage::apply(&fixture.db, &report, room, now).unwrap();
+        let key = fixture.get(&owner, &format!("/api-keys/{id}")).expect(200).body["apiKey"].clone();
+        assert_eq!(key["lastUsedAt"], now.to_rfc3339());
+        key["lastUsedFrom"].clone()
+    };
+    let mut newer = from.clone();
+    newer["later"] = json!("added by a newer build");
+    assert_eq!(used(Some(&newer), true), from);
+    assert_eq!(used(Some(&from), false), Value::Null, "nothing is written without room");
+    assert_eq!(used(Some(&from), true), from);
+    assert_eq!(used(None, true), Value::Null, "a coordinator of an older build");
+    let long = json!({ "network": "x".repeat(500), "country": null, "route": null });
+    assert_eq!(used(Some(&long), true), Value::Null);
+    assert_eq!(used(Some(&from), true), from);
+    // A Registry of an older build stores only when.
+    let older = "UPDATE keys SET last_used_at = last_used_at + 1";
+    fixture.db.run(older, &[]).unwrap();
+    let listed = fixture.get(&owner, "/api-keys").expect(200);
+    assert_eq!(listed.body["apiKeys"][0]["lastUsedFrom"], Value::Null);
 }

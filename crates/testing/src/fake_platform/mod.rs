@@ -291,6 +291,7 @@ impl FakePlatform {
         Pipeline {
             platform: self,
             request_id: None,
+            from: None,
             memory: Rc::clone(&self.memory),
             issuers: Rc::clone(&self.issuers),
             secrets: Ok(Rc::clone(&self.secrets)),

@@ -12,6 +12,8 @@ pub struct Request<'a> {
     pub fields: &'a [(&'a str, &'a str)],
     /// The version of TLS; `None` where the platform does not say.
     pub tls: Option<&'a str>,
+    /// The country that it comes from.
+    pub country: Option<&'a str>,
     pub body: &'a [u8],
     /// There is a body although nothing is in it.
     pub has_empty_body: bool,
@@ -30,6 +32,7 @@ impl Default for Request<'_> {
             url: "https://gate.example/",
             fields: &[],
             tls: Some("TLSv1.3"),
+            country: None,
             body: b"",
             has_empty_body: false,
             fault: None,
@@ -54,6 +57,10 @@ impl RequestParts for Request<'_> {
 
     fn tls_version(&self) -> Option<String> {
         self.tls.map(str::to_owned)
+    }
+
+    fn country(&self) -> Option<String> {
+        self.country.map(str::to_owned)
     }
 
     fn has_body(&self) -> bool {

@@ -1,0 +1,84 @@
+// The addresses from which a key may be used, as they are typed: one after the other.
+
+import { useRef, useState } from "preact/hooks";
+
+import { useQuery } from "../cache.ts";
+import { sessionsQuery } from "../queries.ts";
+import { Field } from "./form.tsx";
+import { Button } from "./parts.tsx";
+
+const wordsOf = (text: string) => text.split(/[\s,;]+/).filter(Boolean);
+
+interface AddressesProps {
+  /** One a line. */
+  value: string;
+  onChange: (value: string) => void;
+}
+
+export function Addresses({ value, onChange }: AddressesProps) {
+  const [typed, setTyped] = useState("");
+  const field = useRef<HTMLInputElement>(null);
+  const mine = useQuery(sessionsQuery()).pages[0]?.find(({ current }) => current)?.network;
+  const all = wordsOf(value);
+  const put = (addresses: string[]) => onChange([...new Set(addresses)].join("\n"));
+
+  function add(text: string) {
+    put([...all, ...wordsOf(text)]);
+    setTyped("");
+  }
+
+  return (
+    <Field
+      name="allowedIps"
+      label="Allowed addresses"
+      hint="Such as 203.0.113.7, or a range: 203.0.113.0/24. Without any, the key works from everywhere."
+    >
+      {(attributes) => (
+        <>
+          {(all.length > 0 || mine) && (
+            <div class="chips">
+              {all.map((address) => (
+                <Button
+                  key={address}
+                  class="chip"
+                  aria-label={`Remove ${address}`}
+                  onClick={() => {
+                    put(all.filter((one) => one !== address));
+                    field.current?.focus();
+                  }}
+                >
+                  {address} ×
+                </Button>
+              ))}
+              {mine && !all.includes(mine) && (
+                <Button class="chip" onClick={() => add(mine)}>
+                  + My address, {mine}
+                </Button>
+              )}
+            </div>
+          )}
+          <input
+            ref={field}
+            type="text"
+            autoComplete="off"
+            spellcheck={false}
+            {...attributes}
+            value={typed}
+            onInput={({ currentTarget: { value: text } }) => (/[\s,;]$/.test(text) ? add(text) : setTyped(text))}
+            // What a line break parts would be one word in the field.
+            onPaste={(event) => {
+              event.preventDefault();
+              add(typed + (event.clipboardData?.getData("text") ?? ""));
+            }}
+            onKeyDown={(event) => {
+              if (event.key !== "Enter" || !typed.trim()) return;
+              event.preventDefault();
+              add(typed);
+            }}
+            onBlur={() => typed && add(typed)}
+          />
+        </>
+      )}
+    </Field>
+  );
+}

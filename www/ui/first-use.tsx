@@ -1,0 +1,90 @@
+// How a new key is used, and whether it works: lines to copy, and a watch for its first request that was let through.
+
+import { useEffect, useState } from "preact/hooks";
+
+import type { ApiKey, Realm, Route } from "../../types/admin-api.js";
+import { get } from "../api.ts";
+import { useQuery } from "../cache.ts";
+import { keyApi } from "../paths.ts";
+import { mayCallQuery } from "../queries.ts";
+import { CopyLine } from "./copy.tsx";
+
+const FIRST_WAIT_MS = 2_000;
+const LONGEST_WAIT_MS = 15_000;
+const WATCHED_MS = 10 * 60_000;
+
+interface FirstUseProps {
+  secret: string;
+  apiKey: ApiKey;
+  realm: Realm | undefined;
+}
+
+export function FirstUse({ secret, apiKey, realm }: FirstUseProps) {
+  const [routes = []] = useQuery(mayCallQuery({ keyId: apiKey.id })).pages;
+  const line = realm && curl(secret, realm, routes);
+  return (
+    <>
+      <CopyLine what=".env line" text={`API_KEY=${secret}`} />
+      {line && (
+        <>
+          <CopyLine what="curl line" text={line} />
+          <Watch id={apiKey.id} />
+        </>
+      )}
+    </>
+  );
+}
+
+/** A request that passes: to read if that may be, of a path without names that stand for something. */
+function curl(secret: string, { id, host, credential }: Realm, routes: Route[]) {
+  const calls = routes.flatMap(({ realm, path, mayCall, needs }) =>
+    (mayCall ?? []).map((method) => ({ method, path, isFit: realm === id && needs.by.includes("key") })),
+  );
+  const fit = calls.filter(({ isFit }) => isFit);
+  const call =
+    fit.find(({ method, path }) => method === "GET" && !path.includes("{")) ??
+    fit.find(({ method }) => method === "GET") ??
+    fit[0];
+  if (!call || !credential) return null;
+  const header = credential.header.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
+  const origin = host ? `https://${host}` : location.origin;
+  const url = origin + call.path.replace(/\*$/, "").replace(/\{[^}]*\}/g, "1");
+  const method = call.method === "GET" ? "" : ` -X ${call.method}`;
+  return `curl -i${method} -H "${header}: ${credential.scheme ? `${credential.scheme} ` : ""}${secret}" "${url}"`;
+}
+
+/** Looks whether the key was used, ever less often, for some minutes. */
+function Watch({ id }: { id: string }) {
+  const [said, setSaid] = useState("Waiting for its first request …");
+  const [isGood, setGood] = useState(false);
+
+  useEffect(() => {
+    const end = Date.now() + WATCHED_MS;
+    let wait = FIRST_WAIT_MS;
+    let timer: ReturnType<typeof setTimeout>;
+    async function look() {
+      // What fails, fails for now. Signing in again can wait until somebody does something.
+      const { points } = document.hidden
+        ? { points: [] }
+        : await get(`${keyApi(id)}/usage`, {}, { anonymous: true }).catch(() => ({ points: [] }));
+      const refused = points.flatMap((point) => Object.keys(point.refused));
+      if (points.some(({ accepted }) => accepted > 0)) {
+        setGood(true);
+        return setSaid("It works: its first request was let through.");
+      }
+      if (refused[0]) setSaid(`A request was refused: ${refused.join(", ")}. Waiting for the next one …`);
+      wait = Math.min(wait * 1.2, LONGEST_WAIT_MS);
+      if (timer === undefined) return;
+      if (Date.now() < end) timer = setTimeout(look, wait);
+      else setSaid("No request was let through so far. The key's page says when one is.");
+    }
+    timer = setTimeout(look, wait);
+    return () => clearTimeout(timer);
+  }, [id]);
+
+  return (
+    <p role="status" class={isGood ? "good" : "waiting"} data-testid="first-use">
+      {said}
+    </p>
+  );
+}
