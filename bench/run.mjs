@@ -25,6 +25,7 @@ import * as calls from "./parts/calls.mjs";
 import * as connections from "./parts/connections.mjs";
 import * as crates from "./parts/crates.mjs";
 import * as memory from "./parts/memory.mjs";
+import * as page from "./parts/page.mjs";
 import * as registry from "./parts/registry.mjs";
 import * as requests from "./parts/requests.mjs";
 import * as size from "./parts/size.mjs";
@@ -48,6 +49,7 @@ const PARTS = {
   size: { title: "Size", ...size },
   memory: { title: "Memory", ...memory },
   registry: { title: "The Registry", ...registry },
+  page: { title: "The admin page over slow networks", ...page },
   crates: { title: "The pure parts", ...crates },
 };
 

@@ -41,6 +41,18 @@ const screensOf = ({ key, replaced }) => ({
   overview: { path: "/overview?period=30d", work: charts },
   guesses: { path: "/overview?period=24h&scope=deployment", work: charts },
   keys: { path: "/keys" },
+  "keys-filtered": {
+    path: "/keys?status=ACTIVE&scope=orders%3Aread&sort=name",
+    work: (page) => page.getByRole("button", { name: "Filter" }).click(),
+  },
+  "keys-chosen": {
+    path: "/keys?status=ACTIVE",
+    async work(page) {
+      await page.getByLabel("Choose all that are shown").check();
+      await page.getByRole("button", { name: "Set an expiry" }).click();
+      await page.getByText(/will change/).waitFor();
+    },
+  },
   key: { path: `/keys/${key.id}?period=30d`, work: charts },
   "key-access": { path: `/keys/${key.id}?tab=access` },
   "key-timeline": { path: `/keys/${replaced.id}?tab=timeline` },
@@ -52,7 +64,24 @@ const screensOf = ({ key, replaced }) => ({
       await page.getByTestId("explanation").waitFor();
     },
   },
-  "new-key": { path: "/keys/new" },
+  "new-key": {
+    path: "/keys/new",
+    async work(page) {
+      await page.getByLabel("Name").fill("Warehouse sync, Rotterdam");
+      await page.getByRole("button", { name: "Read only" }).click();
+      await page.getByRole("listitem").filter({ hasText: "GET HEAD /api/orders*" }).waitFor();
+    },
+  },
+  "key-made": {
+    path: "/keys/new",
+    async work(page) {
+      await page.getByLabel("Name").fill("Warehouse sync, Rotterdam");
+      await page.getByRole("button", { name: "Read only" }).click();
+      await page.getByRole("button", { name: "Create key" }).click();
+      await page.getByTestId("first-use").waitFor();
+    },
+    leave: (page) => page.getByRole("button", { name: "I have saved it" }).click(),
+  },
   edit: { path: `/keys/${key.id}/edit` },
   rotate: { path: `/keys/${key.id}/rotate` },
   audit: { path: "/audit" },
@@ -90,12 +119,13 @@ await runMain(async () => {
         await page.getByLabel("Password").fill(OWNER.password);
         await page.getByRole("button", { name: "Sign in" }).click();
         await page.getByRole("navigation").waitFor();
-        for (const [name, { path, work }] of wanted) {
+        for (const [name, { path, work, leave }] of wanted) {
           await page.goto(`${gate.url}${gate.page}/#${path}`);
           await page.locator("main:not([aria-busy])").waitFor();
           await page.waitForFunction((hash) => location.hash === hash, `#${path}`);
           await work?.(page);
-          await picture(name, Boolean(values.all) && !work);
+          await picture(name, Boolean(values.all) && name !== "find");
+          await leave?.(page);
         }
       });
     }

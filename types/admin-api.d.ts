@@ -81,6 +81,19 @@ export interface Realm {
   freshnessSeconds: number;
 }
 
+/** Each is the `total` of the list with the filter that docs/admin-api.md names. */
+export type KeySummary = Record<
+  "total" | "active" | "paused" | "expired" | "revoked" | "expiring" | "unused" | "rotating" | "nearLimit",
+  number
+>;
+
+/** The last 24 hours of several keys, the oldest first. */
+export interface KeysUsage {
+  from: Time;
+  step: "1h";
+  keys: { id: string; accepted: number[]; refused: number[] }[];
+}
+
 /** Requests of an hour or a day, refused ones by code. `unattributed`: those of the deployment that belong to no key. */
 export interface UsagePoint {
   time: Time;
@@ -144,19 +157,6 @@ export interface ApiKey extends KeySettings {
   rotatedFrom: string | null;
   rotatedTo: string | null;
   version: number;
-}
-
-/** How many keys there are, by what the list's filters find. */
-export type KeySummary = Record<
-  "total" | "active" | "paused" | "expired" | "revoked" | "expiring" | "unused" | "rotating" | "nearLimit",
-  number
->;
-
-/** Requests of the last 24 hours, an hour each, the running one last. */
-export interface RecentUsage {
-  id: string;
-  accepted: number[];
-  refused: number[];
 }
 
 /** What a change of many keys did, or would do. */
@@ -367,7 +367,7 @@ export interface Get {
   (path: "/audit/verify", query?: { from: number }): Promise<AuditVerdict>;
   (path: "/api-keys", query: Query): Promise<Page<"apiKeys", ApiKey> & { total: number; totalIsAtLeast?: true }>;
   (path: "/api-keys/summary", query: Query): Promise<{ summary: KeySummary }>;
-  (path: "/api-keys/usage", query: Query): Promise<{ from: Time; step: "1h"; keys: RecentUsage[] }>;
+  (path: "/api-keys/usage", query: Query): Promise<KeysUsage>;
   (
     path: "/usage" | `/api-keys/${string}/usage`,
     query?: Query,

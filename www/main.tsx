@@ -11,7 +11,7 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { hooks, Problem } from "./api.ts";
 import { invalidate } from "./cache.ts";
 import { takeToken } from "./link-token.ts";
-import { go, here, replace, route, type Screen, type Shown, start } from "./router.ts";
+import { type Address, go, here, replace, route, type Screen, type Shown, start } from "./router.ts";
 import { auditScreen } from "./screens/audit.tsx";
 import { createScreen } from "./screens/create.tsx";
 import { editScreen } from "./screens/edit.tsx";
@@ -34,6 +34,14 @@ import { openPalette } from "./ui/palette.tsx";
 import { Alerts, announce, Heading, ProblemText } from "./ui/parts.tsx";
 import { places, Rail } from "./ui/rail.tsx";
 
+/** A screen that changes something, and what a viewer sees in its place. */
+const changes =
+  (screen: (address: Address) => Screen | Promise<Screen>) =>
+  (address: Address): Screen | Promise<Screen> =>
+    session.member && !session.mayWrite()
+      ? { title: "Not for viewers", node: <Heading>Viewers change nothing: ask an owner to make you an admin</Heading> }
+      : screen(address);
+
 route("/set-up", setUpScreen);
 route("/recover", recoverScreen);
 route("/sign-in", signInScreen);
@@ -41,11 +49,11 @@ route("/join", joinScreen);
 route("/new-password", newPasswordScreen);
 route("/overview", overviewScreen);
 route("/keys", keysScreen);
-route("/keys/new", createScreen);
+route("/keys/new", changes(createScreen));
 route("/keys/:id", keyScreen);
-route("/keys/:id/edit", editScreen);
-route("/keys/:id/rotate", rotateScreen);
-route("/links/new", linkScreen);
+route("/keys/:id/edit", changes(editScreen));
+route("/keys/:id/rotate", changes(rotateScreen));
+route("/links/new", changes(linkScreen));
 route("/routes", routesScreen);
 route("/audit", auditScreen);
 route("/members", peopleScreen);

@@ -5,9 +5,9 @@ import type {
   AuditPage,
   Invitation,
   KeySummary,
+  KeysUsage,
   Member,
   Quota,
-  RecentUsage,
   Refusal,
   Route,
   Session,
@@ -44,6 +44,8 @@ export const summaryQuery = (realm: string): Query<KeySummary> => ({
   key: `summary ${realm}`,
   read: async () => (await get("/api-keys/summary", { realm })).summary,
 });
+
+export type RecentUsage = KeysUsage["keys"][number];
 
 /** The last 24 hours of the keys of a page, by id. */
 export const usageQuery = (ids: string[]): Query<Map<string, RecentUsage>> => ({

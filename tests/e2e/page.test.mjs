@@ -120,8 +120,8 @@ test("what the set-up token made says so, on the key's page and in the audit", a
     await signedIn(fresh, `/keys/${apiKey.id}`, {}, async (page) => {
       await page.getByText("by the set-up token").waitFor();
       await page.getByRole("link", { name: "Audit" }).click();
-      const row = page.getByTestId("audit-row").filter({ hasText: apiKey.id });
-      await row.getByRole("cell", { name: "the set-up token" }).waitFor();
+      const row = page.getByTestId("audit-row").filter({ hasText: apiKey.name });
+      await row.getByText("the set-up token created key").waitFor();
     });
   } finally {
     await fresh.stop();

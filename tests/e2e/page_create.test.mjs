@@ -117,7 +117,7 @@ test("a preset is what it says, and no more than the form says", async () => {
   ])) {
     await signedIn(gate, "/keys/new", {}, async (page) => {
       await page.getByLabel("Name").fill(preset);
-      const button = page.getByRole("button", { name: new RegExp(`^${preset}(?! and)`) });
+      const button = page.getByRole("button", { name: new RegExp(`^${preset}`) });
       await button.click();
       assert.equal(await button.getAttribute("aria-pressed"), "true");
       await page.getByRole("button", { name: "Create key" }).click();
@@ -169,11 +169,11 @@ test("addresses are typed one by one, pasted as lines, or one's own; none that w
     await page.getByRole("button", { name: "Create key" }).click();
     await page.getByTestId("new-key").waitFor();
     assert.deepEqual((await newest()).allowedIps, [
-      "203.0.113.77",
-      "198.51.100.2",
+      "203.0.113.77/32",
+      "198.51.100.2/32",
       "2001:db8::/32",
-      "192.0.2.1",
-      "192.0.2.2",
+      "192.0.2.1/32",
+      "192.0.2.2/32",
       "10.0.0.0/8",
     ]);
   });
@@ -189,5 +189,29 @@ test("an error in what is folded unfolds it", async () => {
     assert.ok(await page.getByLabel("Requests a minute").isHidden());
     await page.getByRole("button", { name: "Create key" }).click();
     await page.getByText(/Must be a whole number/).waitFor();
+  });
+});
+
+test("metadata is typed as lines, and an edit of it leaves the rest as it is", async () => {
+  const { apiKey } = await owner.createKey({ name: "Of a team", metadata: { owner: "team-7", url: "a=b" } });
+  await signedIn(gate, `/keys/${apiKey.id}/edit`, {}, async (page) => {
+    const field = page.getByLabel("Metadata");
+    assert.equal(await field.inputValue(), "owner = team-7\nurl = a=b");
+    await field.fill("owner = team-7\nno value");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("this is not: no value").waitFor();
+    await field.fill("owner=team-8\nurl = a=b\n__proto__ = x");
+    const sent = page.waitForRequest((request) => request.method() === "PATCH");
+    await page.getByRole("button", { name: "Save" }).click();
+    assert.equal((await sent).postData(), '{"metadata":{"owner":"team-8","url":"a=b","__proto__":"x"}}');
+    await heading(page, "Of a team");
+  });
+  const { apiKey: odd } = await owner.createKey({ name: "Odd", metadata: { note: "two\nlines" } });
+  await signedIn(gate, `/keys/${odd.id}/edit`, {}, async (page) => {
+    await page.getByLabel("Name").fill("Odd still");
+    assert.equal(await page.getByLabel("Metadata").count(), 0, "lines would say something else");
+    await page.getByRole("button", { name: "Save" }).click();
+    await heading(page, "Odd still");
+    assert.deepEqual((await owner.get(odd.id)).metadata, { note: "two\nlines" });
   });
 });

@@ -5,15 +5,17 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
+import { COUNTRY } from "./harness/tls.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { heading, show, signedIn, status, useKey } from "./page.mjs";
 
 /** @import { Page } from "playwright-core" */
-/** @import { CreatedKey } from "../../types/admin-api.js" */
+/** @import { CreatedKey, UsagePoint } from "../../types/admin-api.js" */
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
 
-const DAY_MS = 86_400_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const HTML = `<img src=x onerror="document.title='run'">`;
 
 /** @type {Gate} */
@@ -28,22 +30,33 @@ const writeWith = (/** @type {string} */ key) =>
 
 before(async () => {
   gate = await startGate();
+  // Well before a full hour, so that none comes in between.
+  await gate.setClock(HOUR_MS - (Date.now() % HOUR_MS) + 5 * 60_000);
   owner = await gate.owner();
   await owner.stepUp();
   used = await owner.createKey({ name: HTML, scopes: ["orders:read"], rateLimit: { perMinute: 3, perDay: null } });
-  for (let i = 0; i < 3; i += 1) assert.equal((await useKey(gate, used.plaintextKey)).status, 200);
+  for (let i = 0; i < 2; i += 1) assert.equal((await useKey(gate, used.plaintextKey)).status, 200);
+  const headers = { Authorization: `Bearer ${used.plaintextKey}`, "CF-Connecting-IP": "2001:db8:1:2:3::4" };
+  const last = await gate.isolates[0].send({ target: "/api/orders", headers, tls: "TLSv1.3" });
+  assert.equal(last.status, 200);
   assert.equal((await useKey(gate, used.plaintextKey)).status, 429);
   assert.equal((await writeWith(used.plaintextKey)).status, 403);
   assert.equal((await useKey(gate, "kw_live_8wJq2rT5mZx1cV7bN4pLkH9dSf3gYa6eUo0i")).status, 401);
-  await waitFor("all of it to be told", async () => {
-    const { points } = await owner.must("GET", "/usage?scope=deployment");
-    const { accepted, refused, unattributed } = points.at(-1);
-    assert.deepEqual(
-      { accepted, refused, unattributed },
-      { accepted: 3, refused: { INSUFFICIENT_SCOPE: 1, RATE_LIMITED: 1 }, unattributed: { INVALID_API_KEY: 1 } },
-    );
-    return true;
-  });
+  await waitFor(
+    "all of it to be told",
+    async () => {
+      await gate.advance(60_000); // reports gather for some minutes
+      const { points } = await owner.must("GET", "/usage?scope=deployment");
+      const { accepted, refused, unattributed } = points.find((/** @type {UsagePoint} */ point) => point.accepted > 0);
+      assert.deepEqual(
+        { accepted, refused, unattributed },
+        { accepted: 3, refused: { INSUFFICIENT_SCOPE: 1, RATE_LIMITED: 1 }, unattributed: { INVALID_API_KEY: 1 } },
+      );
+      return true;
+    },
+    { everyMs: 500 },
+  );
+  await owner.stepUp();
 });
 
 after(() => gate?.stop());
@@ -115,6 +128,13 @@ test("each count of the overview is that of the list that it leads to", async ()
     }
     assert.ok(counts.active > 3);
     assert.deepEqual(counts, { ...counts, nearLimit: 1, expiring: 1, unused: 0, rotating: 2 });
+    for (const [name, count] of Object.entries(counts)) {
+      await page.getByTestId(name).click();
+      await heading(page, "Keys");
+      await waitFor(`the list: ${name}`, async () => (await page.getByTestId("key-row").count()) === count);
+      await page.goBack();
+      await heading(page, "Overview");
+    }
   });
 });
 
@@ -125,7 +145,8 @@ test("a key's screen has its latest refusals with reason, route and request id, 
     await refused.getByText("POST /api/orders*").waitFor();
     const { refusals } = await owner.must("GET", `/refusals?keyId=${used.apiKey.id}&code=INSUFFICIENT_SCOPE`);
     await refused.getByText(refusals[0].requestId).waitFor();
-    await page.getByText("Reports come up to 5.5 minutes late.").waitFor();
+    const country = new Intl.DisplayNames("en", { type: "region" }).of(COUNTRY);
+    await page.getByText(`from 2001:db8:1:2::/64 (${country}) on /api/orders*. Reports come up to`).waitFor();
     assert.equal(await page.locator("img[src=x]").count(), 0);
     assert.doesNotMatch(await page.title(), /^run/);
   });

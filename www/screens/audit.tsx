@@ -129,7 +129,7 @@ function Audit({ first }: { first: Filter }) {
           onChange={(action) => narrow({ action })}
         />
         {input("actor", "By: e-mail address or id")}
-        {input("object", "On: id of a key, person, tenant")}
+        {input("object", "On: id of what was changed")}
         {input("from", "From this day", "date")}
         {input("to", "To this day", "date")}
         {isNarrowed && <Button onClick={() => go("/audit")}>Clear</Button>}

@@ -4,11 +4,19 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 
-import type { ApiKey, KeySummary, Member, Realm, RecentUsage } from "../../types/admin-api.js";
+import type { ApiKey, KeySummary, Member, Realm } from "../../types/admin-api.js";
 import { type Query, ready, useQuery } from "../cache.ts";
 import { keyText, lastFourOfKey, number, plural, Relative, Typed } from "../format.tsx";
 import { keyPage } from "../paths.ts";
-import { type KeyFilter, type KeysPage, keysQuery, peopleQuery, summaryQuery, usageQuery } from "../queries.ts";
+import {
+  type KeyFilter,
+  type KeysPage,
+  keysQuery,
+  peopleQuery,
+  type RecentUsage,
+  summaryQuery,
+  usageQuery,
+} from "../queries.ts";
 import { type Address, here, rename, replace, type Screen } from "../router.ts";
 import { may, mayWrite, realms } from "../session.ts";
 import { Sparkline } from "../ui/chart.tsx";
@@ -122,10 +130,13 @@ const VIEWS: View[] = [
   { title: "Revoked", count: "revoked", filter: { status: "REVOKED" } },
 ];
 
+/** Whether that is what is narrowed. A link to those that expire may leave their status out. */
 const isView = (view: View, filter: KeyFilter) =>
-  view.filter.expiresBefore
-    ? Boolean(filter.expiresBefore) && (filter.status ?? "ACTIVE") === "ACTIVE"
-    : VIEWED.every((name) => (view.filter[name] ?? "") === (filter[name] ?? ""));
+  VIEWED.every((name) => {
+    const [wanted = "", is = ""] = [view.filter[name], filter[name]];
+    if (name === "expiresBefore") return (wanted === "") === (is === "");
+    return wanted === is || (is === "" && view.filter.expiresBefore);
+  });
 
 const inMonth = () => new Date(Date.now() + 30 * DAY_MS).toISOString().replace(/\.\d+/, "");
 
@@ -158,7 +169,8 @@ function goneOn(next: string) {
 }
 
 export async function keysScreen({ query }: Address): Promise<Screen> {
-  const known = await realms();
+  // At the same time, unless a key may stand in the address.
+  const [known] = await Promise.all([realms(), query.size === 0 && ready(keysQuery({}))]);
   const filter = set(Object.fromEntries([...KNOWN].map((name) => [name, query.get(name)?.trim() ?? ""])));
   const pastedIntoAddress = lastFourOfKey(Object.values(filter).join(" "), known);
   if (pastedIntoAddress !== undefined) {
@@ -303,6 +315,7 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
                   ) : (
                     <Select
                       name={name}
+                      aria-label={label}
                       options={values}
                       value={filter[name] ?? ""}
                       onChange={(value) => narrow({ [name]: value })}
@@ -456,7 +469,7 @@ function columnsFor(
   return [
     { title: "Name", cell: name, narrow: "first", sort: ["name", "-name"] },
     { title: "Scopes", cell: ({ scopes }) => <Scopes scopes={scopes} most={3} /> },
-    { title: "Last 24 hours", cell: (key) => <Recent apiKey={key} usage={usage?.get(key.id)} /> },
+    { title: "Last 24 hours", cell: (key) => <Recent apiKey={key} usage={usage?.get(key.id)} />, narrow: "brief" },
     ...(known.length > 1 ? [{ title: "Realm", cell: ({ realm }: ApiKey) => realm }] : []),
     {
       title: "Last used",
@@ -499,7 +512,10 @@ export const KeyName = ({ apiKey: key }: { apiKey: ApiKey }) => (
 /** What a key did of late, and how much of its day's limit that was. The list does not wait for it. */
 function Recent({ apiKey: { effectiveRateLimit }, usage }: { apiKey: ApiKey; usage: RecentUsage | undefined }) {
   if (!usage) return null;
-  const used = usage.accepted.reduce((sum, one) => sum + one, 0);
+  const [used = 0, refused = 0] = [usage.accepted, usage.refused].map((counts) =>
+    counts.reduce((sum, one) => sum + one, 0),
+  );
+  if (used + refused === 0) return <span class="faint">No requests</span>;
   const most = effectiveRateLimit.perDay;
   return (
     <div class="recent">

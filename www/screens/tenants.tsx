@@ -59,7 +59,7 @@ function Tenants() {
             <div class="actions">
               <Button
                 class="small"
-                aria-label={`Invite an owner to ${tenant.name}`}
+                aria-label={`Invite owner to ${tenant.name}`}
                 onClick={() => act(() => askOwner(tenant, make), "The link is made.")}
               >
                 Invite owner
@@ -155,16 +155,18 @@ async function askQuotas({ id, name }: Tenant) {
     body: (
       <>
         <p>How much it may have. Leave blank for what the policy says.</p>
-        {Object.entries(quotas).map(([quota, { used, limit }]) => (
-          <TextField
-            key={quota}
-            name={`quotas.${quota}`}
-            label={titleOf(quota)}
-            hint={`Has ${number(used)} of ${number(limit)}.`}
-            inputMode="numeric"
-            defaultValue={String(tenant.quotas[quota] ?? "")}
-          />
-        ))}
+        <div class="pair">
+          {Object.entries(quotas).map(([quota, { used, limit }]) => (
+            <TextField
+              key={quota}
+              name={`quotas.${quota}`}
+              label={titleOf(quota)}
+              hint={`Has ${number(used)} of ${number(limit)}.`}
+              inputMode="numeric"
+              defaultValue={String(tenant.quotas[quota] ?? "")}
+            />
+          ))}
+        </div>
       </>
     ),
   });

@@ -19,12 +19,20 @@ export function Addresses({ value, onChange }: AddressesProps) {
   const [typed, setTyped] = useState("");
   const field = useRef<HTMLInputElement>(null);
   const mine = useQuery(sessionsQuery()).pages[0]?.find(({ current }) => current)?.network;
+  // What is still being typed counts, too: whoever sends the form has said it.
   const all = wordsOf(value);
-  const put = (addresses: string[]) => onChange([...new Set(addresses)].join("\n"));
+  if (typed && all.at(-1) === typed) all.pop();
+  const put = (addresses: string[]) => onChange(addresses.join("\n"));
 
   function add(text: string) {
-    put([...all, ...wordsOf(text)]);
+    put([...new Set([...all, ...wordsOf(text)])]);
     setTyped("");
+  }
+
+  function type(text: string) {
+    if (/[\s,;]/.test(text)) return add(text);
+    setTyped(text);
+    put([...all, text]);
   }
 
   return (
@@ -50,7 +58,7 @@ export function Addresses({ value, onChange }: AddressesProps) {
                   {address} ×
                 </Button>
               ))}
-              {mine && !all.includes(mine) && (
+              {mine && !all.some((one) => one.split("/32")[0] === mine) && (
                 <Button class="chip" onClick={() => add(mine)}>
                   + My address, {mine}
                 </Button>
@@ -64,18 +72,17 @@ export function Addresses({ value, onChange }: AddressesProps) {
             spellcheck={false}
             {...attributes}
             value={typed}
-            onInput={({ currentTarget: { value: text } }) => (/[\s,;]$/.test(text) ? add(text) : setTyped(text))}
+            onInput={({ currentTarget }) => type(currentTarget.value)}
             // What a line break parts would be one word in the field.
             onPaste={(event) => {
               event.preventDefault();
               add(typed + (event.clipboardData?.getData("text") ?? ""));
             }}
             onKeyDown={(event) => {
-              if (event.key !== "Enter" || !typed.trim()) return;
+              if (event.key !== "Enter" || !typed) return;
               event.preventDefault();
               add(typed);
             }}
-            onBlur={() => typed && add(typed)}
           />
         </>
       )}

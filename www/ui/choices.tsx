@@ -22,7 +22,7 @@ export function useChoices(path: string, first: Record<string, string>) {
   const [chosen, setChosen] = useState(first);
   const choices = (name: string, label: string, options: Options) => (
     // biome-ignore lint/a11y/useSemanticElements: a fieldset is for what is sent.
-    <div class="choices" role="group" aria-label={label}>
+    <div class="switch" role="group" aria-label={label}>
       {options.map(([value, text]) => {
         const next = { ...chosen, [name]: value };
         const to = `${path}?${new URLSearchParams(next)}`;

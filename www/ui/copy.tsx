@@ -18,7 +18,7 @@ interface CopyProps {
 export function CopyLine({ what, text, isMain }: CopyProps) {
   const shown = useRef<HTMLElement>(null);
   const [isCopied, setCopied] = useState(false);
-  const id = what.replace(/\W+/g, "-");
+  const id = what.match(/\w+/g)?.join("-");
 
   async function copy() {
     try {

@@ -65,12 +65,10 @@ export function Form({ submit, onSubmit, cancel, cancelTo, danger, children }: F
   }
 
   useLayoutEffect(() => {
-    const fields = element.current?.querySelectorAll<HTMLElement>("[data-field]") ?? [];
-    const first = [...fields].find((field) => found?.byField[field.dataset.field ?? ""]);
-    if (!first) return;
-    for (const fold of element.current?.querySelectorAll("details") ?? [])
-      fold.open ||= fold.querySelector(".wrong") !== null;
-    controlOf(first).focus();
+    const fields = [...(element.current?.querySelectorAll<HTMLElement>("[data-field]") ?? [])];
+    const wrong = fields.filter((field) => found?.byField[field.dataset.field ?? ""]);
+    for (const field of wrong) field.closest("details")?.setAttribute("open", "");
+    if (wrong[0]) controlOf(wrong[0]).focus();
   }, [found]);
 
   const hasField = found !== null && Object.keys(found.byField).length > 0;

@@ -2,6 +2,7 @@
 // the realm is changed, when the session ends, and when somebody else has changed the key meanwhile.
 
 import type { ApiKey, Realm, TypedKeySettings } from "../../types/admin-api.js";
+import { Problem } from "../api.ts";
 import { isInherited } from "../format.tsx";
 import { Addresses } from "./addresses.tsx";
 import { AT_A_TIME, Expiry, type Lifetime, lifetimeOf, SUGGESTED } from "./expiry.tsx";
@@ -19,6 +20,8 @@ export interface Draft extends Lifetime {
   allowedIps: string;
   allowedOrigins: string;
   tags: string;
+  /** A line each: `name = value`; null where that cannot be written so. */
+  metadata: string | null;
   testMode: boolean;
   strict: boolean;
 }
@@ -33,6 +36,7 @@ export const draftOf = (key?: ApiKey): Draft => ({
   allowedOrigins: (key?.allowedOrigins ?? []).join("\n"),
   ...(key ? { lifetime: key.expiresAt ? AT_A_TIME : "", expiresAt: key.expiresAt } : lifetimeOf(SUGGESTED)),
   tags: (key?.tags ?? []).join(", "),
+  metadata: linesOf(key?.metadata),
   testMode: key?.testMode ?? false,
   strict: key?.strict ?? false,
 });
@@ -43,6 +47,25 @@ const parts = (text: string, separator: string) =>
     .map((part) => part.trim())
     .filter(Boolean);
 
+/** Metadata as lines; null where lines would say something else. */
+function linesOf(metadata: ApiKey["metadata"] = {}) {
+  const pairs = Object.entries(metadata);
+  const isPlain = pairs.every(([, value]) => !/^\s|\s$|\n/.test(value));
+  return isPlain ? pairs.map((pair) => pair.join(" = ")).join("\n") : null;
+}
+
+function metadataOf(lines: string) {
+  const found = new Map<string, string>();
+  for (const line of parts(lines, "\n")) {
+    const at = line.indexOf("=");
+    const name = line.slice(0, at).trim();
+    if (at < 0 || found.has(name))
+      throw new Problem({ status: 422 }).at("metadata", `must be one name = value a line; this is not: ${line}`);
+    found.set(name, line.slice(at + 1).trim());
+  }
+  return Object.fromEntries(found);
+}
+
 /** What a draft says of a key. */
 export const settingsOf = (draft: Draft): TypedKeySettings => ({
   name: draft.name,
@@ -52,6 +75,7 @@ export const settingsOf = (draft: Draft): TypedKeySettings => ({
   allowedOrigins: draft.kind === "publishable" ? parts(draft.allowedOrigins, "\n") : [],
   expiresAt: draft.expiresAt,
   tags: parts(draft.tags, ","),
+  ...(draft.metadata !== null && { metadata: metadataOf(draft.metadata) }),
   testMode: draft.testMode,
   strict: draft.strict,
 });
@@ -88,6 +112,7 @@ const LABELS: Partial<Record<keyof Draft, string>> = {
   allowedOrigins: "Allowed origins",
   expiresAt: "Expires",
   tags: "Tags",
+  metadata: "Metadata",
   testMode: "Test key",
   strict: "Strict",
 };
@@ -133,9 +158,9 @@ interface SettingsProps {
 }
 
 export function KeySettings({ draft, onChange: set, realm, of: key, onlyNames }: SettingsProps) {
-  const typed = (name: "name" | "tags" | "allowedOrigins") => ({
+  const typed = (name: "name" | "tags" | "metadata" | "allowedOrigins") => ({
     name,
-    value: draft[name],
+    value: draft[name] ?? "",
     onInput: ({ currentTarget }: { currentTarget: { value: string } }) => set({ [name]: currentTarget.value }),
   });
   // Nothing to pick from, in a realm without scopes.
@@ -205,6 +230,9 @@ export function KeySettings({ draft, onChange: set, realm, of: key, onlyNames }:
             />
           )}
         </Group>
+        {draft.metadata !== null && (
+          <AreaField label="Metadata" hint="Your own, one a line, such as owner = team-7." {...typed("metadata")} />
+        )}
       </Folded>
     </>
   );
@@ -231,7 +259,8 @@ export function KeySettings({ draft, onChange: set, realm, of: key, onlyNames }:
 }
 
 /** Whether something is set of what is folded. */
-const isUnusual = ({ rateLimit, testMode, strict }: ApiKey) => !isInherited(rateLimit) || testMode || strict;
+const isUnusual = ({ rateLimit, testMode, strict, metadata }: ApiKey) =>
+  !isInherited(rateLimit) || testMode || strict || linesOf(metadata) !== "";
 
 function testModeHint(ownPrefix: string | null | undefined, key: ApiKey | undefined) {
   const what = "For testing: restricted as the policy says.";

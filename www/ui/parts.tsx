@@ -106,7 +106,7 @@ export const Fact = ({ term, children }: { term: string; children: ComponentChil
 export interface Column<Row> {
   title: string;
   cell: (row: Row) => ComponentChildren;
-  /** Where there is no room: the row's first line, at its end, left out unless it is a time, or left out. */
+  /** Where there is no room: the row's first line, at its end, left out where it says nothing, or left out. */
   narrow?: "first" | "end" | "brief" | "hidden";
   /** How the list is asked to be sorted by it: upwards, downwards. */
   sort?: readonly [up: string, down: string];

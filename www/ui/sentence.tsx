@@ -82,7 +82,7 @@ export const ChangeRow = ({ entry, names }: SentenceProps) => (
   <li>
     <div>
       <Sentence entry={entry} names={names} />
-      <Change entry={entry} />
+      {entry.before && entry.after && <Change entry={entry} />}
     </div>
     <div class="aside">
       <Ago at={entry.time} />
