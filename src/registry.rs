@@ -3,7 +3,7 @@
 use std::{rc::Rc, time::Duration};
 
 use futures_util::{FutureExt as _, future::LocalBoxFuture};
-use keyward_policy::Policy;
+use keyward_policy::{Policy, jwk::Signed};
 use worker::{Delay, DurableObject, Env, Request, Response, Result, State, durable_object};
 
 use super::{
@@ -126,6 +126,10 @@ impl Platform for Runtime {
 
     fn derive<'a>(&'a self, job: &'a PasswordJob) -> Waiting<'a, [u8; 32]> {
         async move { stores::derive(job).await.map_err(platform) }.boxed_local()
+    }
+
+    fn verify<'a>(&'a self, signed: Signed<'a>) -> LocalBoxFuture<'a, bool> {
+        async move { stores::verify_signed(signed).await.unwrap_or(false) }.boxed_local()
     }
 
     fn log(&self, task: Task, error: &str, request_id: Option<&str>) {

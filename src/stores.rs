@@ -110,12 +110,7 @@ impl Platform for EdgeStores<'_> {
     }
 
     async fn verify(&self, signed: Signed<'_>) -> Result<bool, UnfitKey> {
-        let Signed { key, algorithm, text, signature } = signed;
-        let answer = verify(&key.to_jwk(), algorithm.name(), text.to_vec(), signature.to_vec());
-        match settled(answer).await {
-            Ok(right) => Ok(right.is_truthy()),
-            Err(error) => Err(UnfitKey::refused(key, &error.to_string())),
-        }
+        verify_signed(signed).await
     }
 
     fn random(&self) -> [u8; 16] {
@@ -136,6 +131,19 @@ impl Platform for EdgeStores<'_> {
 
     fn log(&self, event: &Event<'_>) {
         log::log(event);
+    }
+}
+
+/// Whether a signature is right.
+///
+/// # Errors
+/// If the key is none.
+pub async fn verify_signed(signed: Signed<'_>) -> Result<bool, UnfitKey> {
+    let Signed { key, algorithm, text, signature } = signed;
+    let answer = verify(&key.to_jwk(), algorithm.name(), text.to_vec(), signature.to_vec());
+    match settled(answer).await {
+        Ok(right) => Ok(right.is_truthy()),
+        Err(error) => Err(UnfitKey::refused(key, &error.to_string())),
     }
 }
 

@@ -36,6 +36,18 @@ export interface CreatedInvitation {
 /** The member who is signed in; `operator`: whether it may manage tenants. */
 export type Self = Omit<Member, "createdAt" | "lastSeenAt"> & { operator: boolean };
 
+/** A passkey, as its owner knows it. */
+export interface Passkey {
+  id: string;
+  name: string;
+  /** The host that it works at. */
+  host: string;
+  /** Whether it may be on several devices. */
+  synced: boolean;
+  createdAt: Time;
+  lastUsedAt: Time | null;
+}
+
 export interface Session {
   id: string;
   memberId: string;
@@ -386,6 +398,7 @@ export interface GetAll {
   (path: "/tenants", name: "tenants"): Promise<Tenant[]>;
   (path: "/members", name: "members"): Promise<Member[]>;
   (path: "/invitations", name: "invitations"): Promise<Invitation[]>;
+  (path: "/passkeys", name: "passkeys"): Promise<Passkey[]>;
   (path: "/sessions" | `/members/${string}/sessions`, name: "sessions"): Promise<Session[]>;
 }
 
@@ -398,11 +411,21 @@ export interface Post {
   ): Promise<{ member: Member }>;
   (
     path: "/session",
-    body: Credentials,
+    body: Credentials | { passkey: unknown },
     options: CallOptions,
   ): Promise<{ token: string; expiresAt: Time; member: Self }>;
   (path: "/explain", body: SupposedRequest): Promise<Explanation>;
-  (path: "/session/step-up", body: Pick<Credentials, "password">): Promise<null>;
+  (path: "/session/step-up", body: Pick<Credentials, "password"> | { passkey: unknown }): Promise<null>;
+  (
+    path: "/session/passkey/options" | "/session/step-up/options",
+    body: Record<string, never>,
+    options?: CallOptions,
+  ): Promise<{ publicKey: PublicKeyCredentialRequestOptionsJSON }>;
+  (
+    path: "/passkeys/options",
+    body: Record<string, never>,
+  ): Promise<{ publicKey: PublicKeyCredentialCreationOptionsJSON }>;
+  (path: "/passkeys", body: { name: string; passkey: unknown }): Promise<{ passkey: Passkey }>;
   (path: "/api-keys", body: TypedKeySettings & { realm: string }, options: CallOptions): Promise<CreatedKey>;
   (
     path: "/api-keys/bulk",
@@ -461,6 +484,7 @@ export type Delete = (
     | "/session"
     | "/sessions"
     | `/sessions/${string}`
+    | `/passkeys/${string}`
     | `/members/${string}`
     | `/invitations/${string}`
     | `/tenants/${string}/sessions`,

@@ -7,6 +7,7 @@ import type {
   KeySummary,
   KeysUsage,
   Member,
+  Passkey,
   Quota,
   Refusal,
   Route,
@@ -141,6 +142,8 @@ export const sessionsQuery = (memberId?: string): Query<Session[]> => ({
   key: `sessions ${memberId ?? ""}`,
   read: async () => (await getAll(memberId ? `${memberApi(memberId)}/sessions` : "/sessions", "sessions")).toReversed(),
 });
+
+export const passkeysQuery: Query<Passkey[]> = { key: "passkeys", read: () => getAll("/passkeys", "passkeys") };
 
 export const memberQuery = (id: string): Query<Member> => ({
   key: `member ${id}`,

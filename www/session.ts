@@ -1,6 +1,6 @@
 // Who is signed in, and what the policy offers: read once, forgotten when the session ends.
 
-import type { KeyAction, Realm, Self } from "../types/admin-api.js";
+import type { Credentials, KeyAction, Realm, Self } from "../types/admin-api.js";
 import { get, post, remove } from "./api.ts";
 import { clear } from "./cache.ts";
 
@@ -18,8 +18,8 @@ export async function load() {
   tenantName = answer.tenant.name;
 }
 
-export async function signIn(email: string, password: string) {
-  await post("/session", { email, password }, { anonymous: true });
+export async function signIn(credentials: Credentials | { passkey: unknown }) {
+  await post("/session", credentials, { anonymous: true });
   await load().catch((problem) => {
     throw problem.status === 401
       ? problem.reworded("Your browser did not keep the sign-in. Open this page over https, and allow its cookie.")

@@ -115,6 +115,7 @@ impl RegistryFixture {
             match registry.handle(call, &state, NOW, &mut entropy) {
                 // Any password is the right one: whether it is, is not what is looked at here.
                 Progress::Derive(job) => state.derived.push(job.done([7; 32])),
+                Progress::Verify(_) => state.verified = Some(true),
                 Progress::Tell(created) => state.introduced = Some(created.introduced(true)),
                 Progress::Wait(rate_limited) => {
                     state.waits += 1;

@@ -18,6 +18,7 @@ mod jwks;
 mod key;
 mod link;
 mod message;
+mod passkey;
 mod path;
 mod policy;
 mod request_target;
@@ -40,6 +41,7 @@ pub const TARGETS: &[(&str, Run)] = &[
     ("key", key::run),
     ("link", link::run),
     ("message", message::run),
+    ("passkey", passkey::run),
     ("path", path::run),
     ("policy", policy::run),
     ("request_target", request_target::run),

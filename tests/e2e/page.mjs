@@ -37,7 +37,7 @@ export const heading = (page, name) => page.getByRole("heading", { level: 1, nam
 export async function signIn(page, { email, password } = OWNER) {
   await page.getByLabel("E-mail address").fill(email);
   await page.getByLabel("Password").fill(password);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
 /**

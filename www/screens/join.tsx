@@ -45,6 +45,6 @@ const Accept = ({ title, purpose, token }: { title: string; purpose: string; tok
 async function accept(token: string, password: string) {
   const { member } = await post("/invitations/accept", { token, password }, { anonymous: true });
   forgetToken();
-  await signIn(member.email, password);
+  await signIn({ email: member.email, password });
   replace("/overview");
 }

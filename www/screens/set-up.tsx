@@ -71,7 +71,7 @@ function WithSecret({ path, what, submit, given }: WithSecretProps) {
           return setDone(true);
         }
         forgetToken();
-        await signIn(person.email, person.password);
+        await signIn(person);
         return replace("/overview");
       }}
     >

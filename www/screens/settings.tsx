@@ -4,13 +4,14 @@ import { patch } from "../api.ts";
 import { ready } from "../cache.ts";
 import { Typed } from "../format.tsx";
 import { memberApi } from "../paths.ts";
-import { sessionsQuery } from "../queries.ts";
+import { passkeysQuery, sessionsQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
 import { me, tenantName } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { NewPasswordField, PasswordField, Whose } from "../ui/form.tsx";
 import { Button, Fact, Facts, Heading } from "../ui/parts.tsx";
+import { Passkeys } from "./passkeys.tsx";
 import { Sessions } from "./sessions.tsx";
 
 const ROLES = {
@@ -20,7 +21,7 @@ const ROLES = {
 };
 
 export async function settingsScreen(): Promise<Screen> {
-  await ready(sessionsQuery());
+  await Promise.all([ready(sessionsQuery()), ready(passkeysQuery)]);
   return { title: "Settings", node: <Settings /> };
 }
 
@@ -52,6 +53,7 @@ function Settings() {
           {operator && <span class="faint"> · you operate this deployment</span>}
         </Fact>
       </Facts>
+      <Passkeys />
       <Sessions
         heading={
           <>

@@ -6,7 +6,7 @@ import { get } from "../api.ts";
 import { type Address, replace, type Screen } from "../router.ts";
 import { Form } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
-import { SignInFields, signInWith } from "../ui/sign-in-form.tsx";
+import { ByPasskey, SignInFields, signInWith } from "../ui/sign-in-form.tsx";
 
 export const signInScreen = ({ query }: Address): Screen => ({
   title: "Sign in",
@@ -27,6 +27,7 @@ function SignIn({ next }: { next: string | null }) {
       {next && <p>Your session has ended, or you are not signed in yet. Sign in to go on where you were.</p>}
       <Form
         submit="Sign in"
+        cancel={<ByPasskey />}
         onSubmit={async (values) => {
           await signInWith(values);
           // Only ever a path of this page: it becomes a hash, never another address.

@@ -4,10 +4,11 @@ import { type ComponentChildren, render } from "preact";
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { Problem, post } from "../api.ts";
+import { ownOptions, use } from "../passkeys.ts";
 import { member } from "../session.ts";
 import { Form, PasswordField, type Values, Whose } from "./form.tsx";
 import { Button, uniqueId } from "./parts.tsx";
-import { SignInFields, signInWith } from "./sign-in-form.tsx";
+import { ByPasskey, SignInFields, signInWith } from "./sign-in-form.tsx";
 
 interface DialogProps {
   /** Its name, for screen readers. */
@@ -53,6 +54,8 @@ interface Question<Answer> {
   onSubmit: (values: Values) => Answer | Promise<Answer>;
   danger?: boolean;
   dismiss?: string;
+  /** One more button. */
+  also?: ComponentChildren;
   class?: string;
   body?: ComponentChildren;
 }
@@ -84,17 +87,40 @@ export async function ask<Answer>({ class: kind, ...question }: Question<Answer>
 
 type AskedProps = Question<void> & { id: string; close: () => void };
 
-const Asked = ({ id, title, submit, danger, dismiss = "Cancel", body, onSubmit, close }: AskedProps) => (
+const Asked = ({ id, title, submit, danger, dismiss = "Cancel", also, body, onSubmit, close }: AskedProps) => (
   <>
     <h2 id={id}>{title}</h2>
-    <Form submit={submit} danger={danger} cancel={<Button onClick={close}>{dismiss}</Button>} onSubmit={onSubmit}>
+    <Form
+      submit={submit}
+      danger={danger}
+      cancel={
+        <>
+          {also}
+          <Button onClick={close}>{dismiss}</Button>
+        </>
+      }
+      onSubmit={onSubmit}
+    >
       {body}
     </Form>
   </>
 );
 
-/** The password once more, for an action that asks for a fresh one. */
+const WHY = "This action requires confirmation. You will not be asked again for five minutes.";
+
+/** A passkey or the password once more, for an action that asks for a fresh one. */
 export async function stepUp(problem: Problem) {
+  const options = await ownOptions();
+  const byPasskey =
+    options &&
+    (await ask({
+      title: "Confirm with your passkey",
+      submit: "Use a passkey",
+      dismiss: "Use the password",
+      onSubmit: async () => post("/session/step-up", { passkey: await use(options) }),
+      body: <p>{WHY}</p>,
+    }));
+  if (byPasskey) return;
   const done = await ask({
     title: "Confirm with your password",
     submit: "Confirm",
@@ -107,7 +133,7 @@ export async function stepUp(problem: Problem) {
     },
     body: (
       <>
-        <p>This action requires your password again. You will not be asked again for five minutes.</p>
+        <p>{WHY}</p>
         <Whose email={member?.email ?? ""} />
         <PasswordField autoFocus />
       </>
@@ -126,6 +152,7 @@ export const signInAgain = () =>
     submit: "Sign in",
     class: "cover",
     onSubmit: signInWith,
+    also: <ByPasskey />,
     body: (
       <>
         <p>Your session has ended. Sign in to go on where you were.</p>

@@ -45,13 +45,13 @@ export function Form({ submit, onSubmit, cancel, cancelTo, danger, children }: F
   // At once: the second of two clicks may come before the form is shown anew.
   const busy = useRef(false);
 
-  async function run(form: HTMLFormElement) {
+  async function run(form: HTMLFormElement, button: HTMLElement | null) {
     if (busy.current) return;
     busy.current = true;
     setBusy(true);
     setFound(null);
     try {
-      await onSubmit(valuesOf(form));
+      await onSubmit(valuesOf(form, button));
     } catch (problem) {
       // What was refused as a password is typed anew.
       if (problem instanceof Problem && problem.status === 401)
@@ -78,7 +78,7 @@ export function Form({ submit, onSubmit, cancel, cancelTo, danger, children }: F
       noValidate
       onSubmit={(event) => {
         event.preventDefault();
-        void run(event.currentTarget);
+        void run(event.currentTarget, event.submitter);
       }}
     >
       <Alerts>
@@ -105,8 +105,8 @@ export function Form({ submit, onSubmit, cancel, cancelTo, danger, children }: F
   );
 }
 
-function valuesOf(form: HTMLFormElement): Values {
-  const data = new FormData(form);
+function valuesOf(form: HTMLFormElement, button: HTMLElement | null): Values {
+  const data = new FormData(form, button);
   return (name) => {
     const value = data.get(name);
     if (typeof value !== "string") return "";

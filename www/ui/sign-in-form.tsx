@@ -1,6 +1,7 @@
 // What sign-in asks for, on its own screen and over one on which the session has ended.
 
-import { Problem } from "../api.ts";
+import { Problem, post } from "../api.ts";
+import { areUsable, use } from "../passkeys.ts";
 import { signIn } from "../session.ts";
 import { EmailField, FOCUS, PasswordField, type Values } from "./form.tsx";
 
@@ -21,10 +22,22 @@ export const NotKept = () => (
   </p>
 );
 
-/** Signs in with what stands in the fields. */
+/** Its other button. */
+export const ByPasskey = () =>
+  areUsable && (
+    <button type="submit" name="passkey" value="1">
+      Sign in with a passkey
+    </button>
+  );
+
+/** Signs in with what stands in the fields, or a passkey. */
 export async function signInWith(values: Values) {
+  if (values("passkey")) {
+    const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true });
+    return signIn({ passkey: await use(publicKey) });
+  }
   try {
-    await signIn(values("email"), values("password"));
+    await signIn({ email: values("email"), password: values("password") });
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status === 429) throw problem.reworded("Too many failed attempts.");

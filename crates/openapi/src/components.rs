@@ -74,6 +74,14 @@ pub fn all() -> Value {
         "AuditEntry": audit_entry(),
         "Member": object(member()),
         "Self": object([person(), vec![("operator", described(flag(), "Whether it may manage tenants."))]].concat()),
+        "Passkey": object(vec![
+            ("id", id("pky_")),
+            ("name", line(1, 100)),
+            ("host", described(text(), "The host that it works at.")),
+            ("synced", described(flag(), "Whether it may be on several devices.")),
+            ("createdAt", time()),
+            ("lastUsedAt", nullable(time())),
+        ]),
         "Session": object(vec![
             ("id", id("ses_")),
             ("memberId", id("mem_")),

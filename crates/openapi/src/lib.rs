@@ -198,7 +198,8 @@ fn capitalised(word: &str) -> String {
 fn refusals(route: &AdminRoute, has_body: bool) -> Vec<u16> {
     let writes = route.effect != Effect::Reads;
     let of_effect = |status: u16| match status {
-        409 => writes,
+        // Where the page was opened at an IP address.
+        409 => writes || route.path.ends_with("/options"),
         412 | 422 => route.method != "GET" && route.path.starts_with("/api-keys"),
         408 | 413 | 415 => has_body || writes,
         404 => true,

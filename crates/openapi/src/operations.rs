@@ -89,6 +89,15 @@ fn typed_password() -> Schema {
     text_of_length(0, 200)
 }
 
+fn shown_passkey() -> Schema {
+    let shown = json!({
+        "type": "object",
+        "required": ["id", "response"],
+        "properties": { "id": text(), "response": { "type": "object" } },
+    });
+    described(shown, "What `PublicKeyCredential.toJSON()` gives.")
+}
+
 fn role() -> Schema {
     one_of_enum(&Role::ALL)
 }
@@ -118,7 +127,10 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             .takes(vec![("token", text()), ("email", email()), ("password", password())], Vec::new()),
         ("POST", "/session") => {
             Operation::answers(201, vec![("token", text()), ("expiresAt", time()), ("member", refer("Self"))])
-                .takes(vec![("email", email()), ("password", typed_password())], Vec::new())
+                .takes(
+                    Vec::new(),
+                    vec![("email", email()), ("password", typed_password()), ("passkey", shown_passkey())],
+                )
         }
         ("GET", "/session") => Operation::answers(
             200,
@@ -130,13 +142,26 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             ],
         ),
         ("POST", "/session/step-up") => {
-            Operation::ends().takes(vec![("password", typed_password())], Vec::new())
+            let either = vec![("password", typed_password()), ("passkey", shown_passkey())];
+            Operation::ends().takes(Vec::new(), either)
         }
+        ("POST", "/session/passkey/options" | "/session/step-up/options" | "/passkeys/options") => {
+            let options = json!({ "type": "object", "required": ["challenge"] });
+            let options = described(
+                options,
+                "As `parseRequestOptionsFromJSON` or `parseCreationOptionsFromJSON` reads it.",
+            );
+            Operation::answers(200, vec![("publicKey", options)]).takes(Vec::new(), Vec::new())
+        }
+        ("GET", "/passkeys") => Operation::pages("passkeys", "Passkey", Vec::new()),
+        ("POST", "/passkeys") => Operation::answers(201, vec![("passkey", refer("Passkey"))])
+            .takes(vec![("name", line(1, 100)), ("passkey", shown_passkey())], Vec::new()),
         (
             "DELETE",
             "/session"
             | "/sessions"
             | "/sessions/{ses_}"
+            | "/passkeys/{pky_}"
             | "/members/{}"
             | "/members/{}/sessions"
             | "/invitations/{inv_}"

@@ -149,6 +149,7 @@ impl Publisher {
                         return Outcome::refused(ApiError::registry_unavailable());
                     }
                 },
+                Progress::Verify(job) => state.verified = Some(self.platform.verify(job.signed()).await),
                 Progress::Wait(rate_limited) => {
                     state.waits += 1;
                     state.rate_limited = rate_limited;

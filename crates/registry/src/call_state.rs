@@ -9,6 +9,8 @@ use crate::{error::ApiError, password::derivation::Derived};
 pub struct CallState {
     /// Passwords that were derived.
     pub derived: Vec<Derived>,
+    /// Whether the signature was right that it had verified.
+    pub verified: Option<bool>,
     /// The key that it made.
     pub introduced: Option<Introduced>,
     /// How often it has waited for attempts of other calls.

@@ -20,6 +20,7 @@ use crate::{
     keys::delivery,
     memory::Memory,
     outcome::Outcome,
+    passkeys::signature::SignatureJob,
     password::derivation::PasswordJob,
     rates::Weight,
     router::{self, Found},
@@ -47,6 +48,8 @@ pub struct Registry<'a> {
 pub enum Progress {
     /// Derive this password, then call again with all results so far.
     Derive(Box<PasswordJob>),
+    /// Verify this signature, then call again with the result.
+    Verify(Box<SignatureJob>),
     /// Tell this key's coordinator of it, then call again.
     Tell(CreatedKey),
     /// Wait for [`LOOK_AGAIN`](crate::attempts::LOOK_AGAIN), then call again with one wait more, and this.
@@ -119,7 +122,10 @@ impl Registry<'_> {
             entropy,
             stands: Cell::new(false),
             weight,
-            is_counted: !state.derived.is_empty() || state.introduced.is_some() || state.waits > 0,
+            is_counted: !state.derived.is_empty()
+                || state.verified.is_some()
+                || state.introduced.is_some()
+                || state.waits > 0,
             counted: RefCell::default(),
         }
     }
@@ -136,6 +142,7 @@ impl Registry<'_> {
             match context.run(found) {
                 Ok(outcome) => Ok(Progress::Done(outcome)),
                 Err(HandlerError::Derive(job)) => Ok(Progress::Derive(job)),
+                Err(HandlerError::Verify(job)) => Ok(Progress::Verify(job)),
                 Err(HandlerError::Tell(created)) => Ok(Progress::Tell(created)),
                 Err(HandlerError::Refused(refusal)) if context.stands.get() => {
                     Ok(Progress::Done(Outcome::refused(refusal)))
@@ -156,6 +163,7 @@ impl Registry<'_> {
             Err(HandlerError::Failed(error)) => return Err(error),
             // These are kept above.
             Err(HandlerError::Derive(job)) => return Ok(Progress::Derive(job)),
+            Err(HandlerError::Verify(job)) => return Ok(Progress::Verify(job)),
             Err(HandlerError::Tell(created)) => return Ok(Progress::Tell(created)),
             Err(HandlerError::Wait(rate_limited)) => return Ok(Progress::Wait(rate_limited)),
         };

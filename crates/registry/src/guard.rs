@@ -19,6 +19,7 @@ use crate::{
         invitation::{Invitation, NewInvitation},
         membership::Membership,
     },
+    passkeys::passkey::NewPasskey,
     principal::{Principal, Role},
     tenants::{store::Revision, tenant::Tenant},
 };
@@ -90,6 +91,18 @@ fn require_for_scopes(
     match principal {
         Principal::Member(member) => member.require_fresh_password(context.now),
         Principal::Key(_) | Principal::SetUp(_) => principal.require_member_for(realm, scopes),
+    }
+}
+
+/// A passkey signs in long after the session it was made in.
+impl Act for NewPasskey<'_> {
+    fn require(&self, context: &RequestContext<'_>, principal: &Principal) -> Result<(), ApiError> {
+        match principal {
+            Principal::Member(member) if member.id == self.member_id => {
+                member.require_fresh_password(context.now)
+            }
+            _ => Err(ApiError::new(Code::Forbidden, "Passkeys are added by those whose they are.")),
+        }
     }
 }
 

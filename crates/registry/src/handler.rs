@@ -2,7 +2,10 @@
 
 use keyward_core::sql::SqlError;
 
-use crate::{call_state::CreatedKey, error::ApiError, outcome::Outcome, password::derivation::PasswordJob};
+use crate::{
+    call_state::CreatedKey, error::ApiError, outcome::Outcome, passkeys::signature::SignatureJob,
+    password::derivation::PasswordJob,
+};
 
 /// What a handler returns.
 pub type HandlerResult = Result<Outcome, HandlerError>;
@@ -13,6 +16,8 @@ pub enum HandlerError {
     Refused(ApiError),
     /// A password has to be derived; then call again with the result.
     Derive(Box<PasswordJob>),
+    /// A signature has to be verified; then call again with the result.
+    Verify(Box<SignatureJob>),
     /// This key's coordinator has to be told; then call again with the result.
     Tell(CreatedKey),
     /// An attempt that another call has begun has to end first; then call again, with the refusal that others get meanwhile.

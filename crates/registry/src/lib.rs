@@ -84,6 +84,7 @@ pub mod memory;
 pub mod object;
 pub mod outbox;
 pub mod outcome;
+pub mod passkeys;
 pub mod password;
 pub mod principal;
 pub mod publish_error;

@@ -65,9 +65,9 @@ pub struct Member {
     pub session: String,
     /// When the session ends.
     pub expires_at: Timestamp,
-    /// When the session began, with a password.
+    /// When the session began, with a password or a passkey.
     pub signed_in_at: Timestamp,
-    /// When a password was last typed in this session to step up.
+    /// When a password was last typed, or a passkey used, in this session to step up.
     pub stepped_up_at: Option<Timestamp>,
 }
 
@@ -227,7 +227,7 @@ impl Member {
         if self.stepped_up_at.is_some_and(|at| at.is_within(STEP_UP, now)) {
             return Ok(());
         }
-        let detail = "Send your password to `POST /session/step-up`, then repeat this within five minutes.";
+        let detail = "Send your password, or a passkey, to `POST /session/step-up`, then repeat this within five minutes.";
         Err(ApiError::new(Code::StepUpRequired, detail))
     }
 

@@ -26,7 +26,7 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 use keyward_limits::wire::PutAck;
-use keyward_policy::Policy;
+use keyward_policy::{Policy, jwk::Signed};
 
 use crate::{
     freshness::Telling,
@@ -72,6 +72,8 @@ pub trait Platform: 'static {
     fn now(&self) -> Timestamp;
     /// Derives a password.
     fn derive<'a>(&'a self, job: &'a PasswordJob) -> Waiting<'a, [u8; 32]>;
+    /// Whether a signature is right; not if its key is none.
+    fn verify<'a>(&'a self, signed: Signed<'a>) -> LocalBoxFuture<'a, bool>;
     /// Notes what went wrong, in which call if it was in one.
     fn log(&self, task: Task, error: &str, request_id: Option<&str>);
 }

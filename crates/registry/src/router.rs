@@ -10,6 +10,7 @@ use crate::{
     handler::{HandlerError, HandlerResult},
     keys, links,
     members::{self, invitations},
+    passkeys,
     principal::{self, Member, Principal, Right},
     questions, quotas,
     rates::Weight,
@@ -52,8 +53,10 @@ enum Handler {
 pub enum Open {
     /// Its body may hold the set-up token.
     SetUp,
-    /// Its body holds a password.
+    /// Its body holds a password or a passkey.
     SignIn,
+    /// It needs nothing.
+    Options,
     /// Its body holds the token of a one-time link.
     Accept,
     /// Its body holds the recovery token.
@@ -79,6 +82,24 @@ pub const ROUTES: &[AdminRoute] = &[
     route("GET", "/session", Reads, One, Handler::Member(sessions::sign_in::show)),
     route("DELETE", "/session", Ends, One, Handler::EvenInactive(sessions::sign_in::sign_out)),
     route("POST", "/session/step-up", Admits, Derives, Handler::Member(sessions::sign_in::step_up)),
+    route(
+        "POST",
+        "/session/step-up/options",
+        Reads,
+        One,
+        Handler::Member(passkeys::sign_in::step_up_options),
+    ),
+    route(
+        "POST",
+        "/session/passkey/options",
+        Reads,
+        One,
+        Handler::Open(Open::Options, passkeys::sign_in::options),
+    ),
+    route("POST", "/passkeys/options", Reads, One, Handler::Member(passkeys::handlers::options)),
+    route("POST", "/passkeys", Grows, One, Handler::Member(passkeys::handlers::add)),
+    route("GET", "/passkeys", Reads, One, Handler::Member(passkeys::handlers::list)),
+    route("DELETE", "/passkeys/{pky_}", Ends, One, Handler::Member(passkeys::handlers::remove)),
     route("GET", "/sessions", Reads, One, Handler::Member(sessions::list::list_own)),
     route("DELETE", "/sessions", Ends, One, Handler::Member(sessions::list::end_others)),
     route("DELETE", "/sessions/{ses_}", Ends, One, Handler::Member(sessions::list::end)),

@@ -357,6 +357,40 @@ pub const ADDITIONS: &[Addition] = &[
         name: "where keys were last used from",
         statements: "ALTER TABLE keys ADD COLUMN last_used_from TEXT",
     },
+    // Triggers, so that whoever is reset or removed by an older build has no passkeys left either.
+    Addition {
+        name: "passkeys",
+        statements: "
+    CREATE TABLE passkeys (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        credential TEXT NOT NULL UNIQUE,
+        tenant_id TEXT NOT NULL,
+        member_id TEXT NOT NULL,
+        host TEXT NOT NULL,
+        name TEXT NOT NULL,
+        key TEXT NOT NULL,
+        counter INTEGER NOT NULL,
+        synced INTEGER NOT NULL,
+        kept INTEGER NOT NULL DEFAULT 0,
+        created_at INTEGER NOT NULL,
+        used_at INTEGER
+    ) STRICT;
+    CREATE INDEX passkeys_of_member ON passkeys (member_id, number);
+    CREATE TABLE passkey_challenges (
+        challenge TEXT PRIMARY KEY,
+        member_id TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX passkey_challenges_of_member ON passkey_challenges (member_id);
+    CREATE INDEX passkey_challenges_by_expiry ON passkey_challenges (expires_at);
+    CREATE TRIGGER passkeys_ended AFTER UPDATE OF password ON members WHEN NEW.password <> OLD.password BEGIN
+        DELETE FROM passkeys WHERE member_id = OLD.id AND kept = 0; UPDATE passkeys SET kept = 0
+        WHERE member_id = OLD.id; END;
+    CREATE TRIGGER passkeys_removed AFTER DELETE ON members BEGIN
+        DELETE FROM passkeys WHERE member_id = OLD.id; END
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

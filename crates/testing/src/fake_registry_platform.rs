@@ -18,7 +18,10 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 use keyward_limits::{coordinator::Coordinator, wire::PutAck};
-use keyward_policy::Policy;
+use keyward_policy::{
+    Policy,
+    jwk::{Signed, software},
+};
 use keyward_registry::{
     password::PasswordJob,
     publish_error::PlatformError,
@@ -65,6 +68,7 @@ pub struct FakeRegistryPlatform {
     /// How often it can still be set before it cannot.
     pub alarms_left: Cell<Option<u32>>,
     pub derivations: Cell<u32>,
+    pub verifications: Cell<u32>,
     /// How long each takes.
     pub derivation: Cell<Span>,
     pub log: RefCell<Vec<String>>,
@@ -90,6 +94,7 @@ impl FakeRegistryPlatform {
             alarm_cannot_be_set: Cell::default(),
             alarms_left: Cell::default(),
             derivations: Cell::default(),
+            verifications: Cell::default(),
             derivation: Cell::default(),
             log: RefCell::default(),
             timers: RefCell::default(),
@@ -275,6 +280,16 @@ impl Platform for Object {
             self.derivations.set(self.derivations.get() + 1);
             self.wait(self.derivation.get()).await;
             Ok(derive(job))
+        }
+        .boxed_local()
+    }
+
+    fn verify<'a>(&'a self, signed: Signed<'a>) -> LocalBoxFuture<'a, bool> {
+        async move {
+            self.verifications.set(self.verifications.get() + 1);
+            // As the platform's own, it takes a while.
+            self.wait(self.derivation.get()).await;
+            software::verify(signed).unwrap_or(false)
         }
         .boxed_local()
     }

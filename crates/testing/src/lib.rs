@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 #![allow(missing_docs, clippy::new_without_default, reason = "for tests only")]
 
+#[cfg(feature = "registry")]
+pub mod authenticator;
 #[cfg(feature = "gate")]
 pub mod call;
 pub mod clock;
@@ -19,6 +21,8 @@ pub mod keys_only;
 pub mod policy;
 #[cfg(feature = "registry")]
 pub mod registry_fixture;
+#[cfg(any(feature = "gate", feature = "registry"))]
+mod rsa_key;
 #[cfg(feature = "gate")]
 pub mod wycheproof;
 

@@ -96,7 +96,7 @@ impl AdminRequest<'_> {
             Open::SetUp => self.setup_token.is_some_and(|own| own.equals(token)),
             Open::Recover => self.recovery_token.is_some_and(|own| own.equals(token)),
             Open::Accept => self.secrets.is_some_and(|secrets| token::is_our_invitation(secrets, token)),
-            Open::SignIn => false,
+            Open::SignIn | Open::Options => false,
         }
     }
 

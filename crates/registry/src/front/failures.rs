@@ -6,6 +6,7 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 use serde::Deserialize;
+use serde_json::Value;
 
 use crate::{
     admin_call::AdminCredential,
@@ -93,12 +94,14 @@ pub fn failures_of_open(
     struct Fields {
         token: Option<String>,
         email: Option<String>,
-        #[serde(rename = "password")]
-        _password: String,
+        password: Option<String>,
+        passkey: Option<Value>,
     }
     let fields = body.and_then(|body| keyward_json::from_str::<Fields>(body).ok());
-    // Whoever has a link is asked for no address.
+    // Whoever has a link is asked for no address, and whoever has a passkey for nothing else.
     let who = |fields: &Fields| match open {
+        Open::SignIn if fields.passkey.as_ref().is_some_and(Value::is_object) => true,
+        _ if fields.password.is_none() => false,
         Open::Accept => fields.token.is_some(),
         _ => fields.email.as_ref().is_some_and(|email| !email.is_empty()),
     };

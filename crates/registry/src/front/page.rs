@@ -18,7 +18,8 @@ pub const PAGE_HEADERS: [(&str, &str); 8] = [
     ("Cross-Origin-Resource-Policy", "same-origin"),
     (
         "Permissions-Policy",
-        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+        "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=(), \
+         publickey-credentials-create=(self), publickey-credentials-get=(self)",
     ),
     // The page is small; what a deployment changes must show at once.
     ("Cache-Control", "no-cache"),

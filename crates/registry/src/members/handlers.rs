@@ -160,7 +160,7 @@ fn require_another_owner(context: &RequestContext<'_>, person: &MemberRow) -> Re
 }
 
 /// Audits what was done to a person, or to an invitation.
-pub(super) fn note(
+pub fn note(
     context: &RequestContext<'_>,
     member: &Member,
     action: &'static str,

@@ -7,6 +7,7 @@ use crate::{
     context::RequestContext,
     enum_text::text_of,
     members::{invitation, member::MemberRow},
+    passkeys::passkey,
     principal::Role,
     rows,
     sessions::store,
@@ -50,6 +51,9 @@ impl Authorised<Membership<'_>> {
                 invitation::end_all(context, None, None, Some(&person.email))
             }
             (Some(old), Some(new)) => {
+                if self.typed_in.is_some() && old.password != new.password {
+                    passkey::keep(context, &old.id)?;
+                }
                 rows::update(context.db, "members", &old.id, &rights(new))?;
                 // Who typed the password may stay in this session, unless it began with another role.
                 let spared = self.typed_in.filter(|_| old.role == new.role);

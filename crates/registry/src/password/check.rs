@@ -167,7 +167,8 @@ impl RequestContext<'_> {
         }
     }
 
-    fn too_many(&self, until: Timestamp) -> ApiError {
+    /// The refusal of attempts that came after too many failures.
+    pub fn too_many(&self, until: Timestamp) -> ApiError {
         let detail = "Too many failed attempts. One more is possible after Retry-After seconds. The right password is let in \
                       before that from where this person has signed in lately, unless the failures came from there.";
         ApiError::until(Code::TooManyAttempts, detail, self.now, until)

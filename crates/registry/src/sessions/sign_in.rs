@@ -20,6 +20,7 @@ use crate::{
     input::Input,
     members::member::MemberRow,
     outcome::Outcome,
+    passkeys::{shown::Shown, sign_in as passkeys},
     password::{check::Verdict, rules as password},
     principal::{Member, Role, inactive, unauthenticated},
     rows,
@@ -41,31 +42,55 @@ pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
     let rate_limited = context.state.rate_limited.clone().or(counted.err());
     let (email, typed) = match (read_credentials(&context.call.body), &rate_limited) {
         (Err(_), Some(rate_limited)) => return Err(rate_limited.clone().into()),
-        (credentials, _) => credentials?,
+        (Ok(Credentials::Passkey(shown)), _) => {
+            return passkeys::sign_in(context, &shown, rate_limited.as_ref());
+        }
+        (Ok(Credentials::Password(email, typed)), _) => (email, typed),
+        (Err(refusal), None) => return Err(refusal.into()),
     };
     let person = MemberRow::by_email(context.db, &email)?;
     let refusal = match (context.check_sign_in(&email, &typed, person.as_ref(), rate_limited)?, &person) {
-        (Verdict::Right, Some(person)) => return open(context, person),
+        (Verdict::Right, Some(person)) => return open(context, person, Value::Null),
         (Verdict::Throttled(refusal), _) => refusal,
         (Verdict::Right | Verdict::Wrong, _) => {
             ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
         }
     };
-    note_failure(context, person.as_ref(), Some(&email))?;
+    note_failure(context, person.as_ref(), Some(&email), Value::Null)?;
     Err(refusal.into())
 }
 
-fn read_credentials(body: &str) -> Result<(String, Secret), ApiError> {
-    let mut body = Input::body(body, &["email", "password"])?;
+/// What somebody signs in with.
+enum Credentials {
+    Password(String, Secret),
+    Passkey(Shown),
+}
+
+fn read_credentials(body: &str) -> Result<Credentials, ApiError> {
+    let mut body = Input::body(body, &["email", "password", "passkey"])?;
+    if body.has("passkey") {
+        return read_passkey(body, &["email", "password"]).map(Credentials::Passkey);
+    }
     let email = body.required("email", email::typed);
     let typed = body.required("password", password::typed);
     let (Some(email), Some(typed)) = (email, typed) else { return Err(body.refusal()) };
     body.finish()?;
-    Ok((email, typed))
+    Ok(Credentials::Password(email, typed))
 }
 
-/// Begins a session of somebody who has shown the password.
-fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
+/// The passkey in a body, in place of these fields.
+fn read_passkey(mut body: Input, instead_of: &[&str]) -> Result<Shown, ApiError> {
+    for field in instead_of {
+        if body.has(field) {
+            body.refuse(field, "cannot stand beside `passkey`");
+        }
+    }
+    let Some(shown) = body.required("passkey", Shown::read) else { return Err(body.refusal()) };
+    body.finish().map(|()| shown)
+}
+
+/// Begins a session of somebody who has shown the password, or something instead (`by`).
+pub fn open(context: &mut RequestContext<'_>, person: &MemberRow, by: Value) -> HandlerResult {
     let tenant =
         Tenant::load(context.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
@@ -92,6 +117,7 @@ fn open(context: &mut RequestContext<'_>, person: &MemberRow) -> HandlerResult {
         &Actor::member(&person.id, &person.email),
         "session.create",
         &person.id,
+        by,
     )?;
     store::see_member(context, &person.id)?;
     let cookie = set_cookie(&token, LIFE);
@@ -124,26 +150,39 @@ pub fn show(_: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResu
 /// `DELETE /session`: signs out.
 pub fn sign_out(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
     context.db.run("DELETE FROM sessions WHERE hash = ?", &[member.session.as_str().into()])?;
-    note(context, &member.tenant.id, &member.actor(), "session.delete", &member.id)?;
+    note(context, &member.tenant.id, &member.actor(), "session.delete", &member.id, Value::Null)?;
     Ok(Outcome::no_content().header("Set-Cookie", clear_cookie()))
 }
 
 /// `POST /session/step-up`: opens five minutes.
 pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
-    let mut body = Input::body(&context.call.body, &["password"])?;
-    let typed = body.required("password", password::typed);
-    let Some(typed) = typed else { return Err(body.refusal().into()) };
-    body.finish()?;
-
-    let person = MemberRow::load(context.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
-    if !context.check_in_session(member, &typed, &person)? {
-        note_failure(context, Some(&person), Some(&member.email))?;
-        return Err(ApiError::new(Code::InvalidCredentials, "The password is wrong.").into());
-    }
+    let mut body = Input::body(&context.call.body, &["password", "passkey"])?;
+    let by = if body.has("passkey") {
+        passkeys::step_up(context, &read_passkey(body, &["password"])?, member)?
+    } else {
+        let typed = body.required("password", password::typed);
+        let Some(typed) = typed else { return Err(body.refusal().into()) };
+        body.finish()?;
+        check_password(context, member, &typed)?;
+        Value::Null
+    };
     let values = [context.now.into(), member.session.as_str().into()];
     context.db.run("UPDATE sessions SET stepped_up_at = ? WHERE hash = ?", &values)?;
-    note(context, &member.tenant.id, &member.actor(), "session.stepUp", &member.id)?;
+    note(context, &member.tenant.id, &member.actor(), "session.stepUp", &member.id, by)?;
     Ok(Outcome::no_content())
+}
+
+fn check_password(
+    context: &mut RequestContext<'_>,
+    member: &Member,
+    typed: &Secret,
+) -> Result<(), HandlerError> {
+    let person = MemberRow::load(context.db, &member.tenant.id, &member.id)?.ok_or_else(unauthenticated)?;
+    if context.check_in_session(member, typed, &person)? {
+        return Ok(());
+    }
+    note_failure(context, Some(&person), Some(&member.email), Value::Null)?;
+    Err(ApiError::new(Code::InvalidCredentials, "The password is wrong.").into())
 }
 
 /// Refuses a token that is to be shown instead of a password, and counts that as a failure to sign in.
@@ -152,23 +191,24 @@ pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Ha
 /// INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS
 pub fn refuse_token(context: &RequestContext<'_>, email: Option<&str>, detail: &str) -> HandlerResult {
     let refusal = context.count_wrong_token(detail)?;
-    note_failure(context, None, email)?;
+    note_failure(context, None, email, Value::Null)?;
     Err(refusal.into())
 }
 
-/// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's.
-fn note_failure(
+/// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's. `what` is known of it beside.
+pub fn note_failure(
     context: &RequestContext<'_>,
     person: Option<&MemberRow>,
     email: Option<&str>,
+    what: Value,
 ) -> Result<(), HandlerError> {
     let actor = Actor::unknown(email);
     if let Some(person) = person {
-        return note(context, &person.tenant_id, &actor, "session.refused", &person.id);
+        return note(context, &person.tenant_id, &actor, "session.refused", &person.id, what);
     }
     let Some(Tenant { id, .. }) = Tenant::operator(context.db)? else { return Ok(()) };
     if context.may_note_stranger()? {
-        return note(context, &id, &actor, "session.refused", "");
+        return note(context, &id, &actor, "session.refused", "", what);
     }
     Ok(daily::leave_out(context.db, &id, Kind::Strangers, context.now)?)
 }
@@ -179,13 +219,7 @@ fn note(
     actor: &Actor,
     action: &'static str,
     target: &str,
+    after: Value,
 ) -> Result<(), HandlerError> {
-    Ok(context.audit(&AuditEvent {
-        tenant_id,
-        actor,
-        action,
-        target,
-        before: Value::Null,
-        after: Value::Null,
-    })?)
+    Ok(context.audit(&AuditEvent { tenant_id, actor, action, target, before: Value::Null, after })?)
 }

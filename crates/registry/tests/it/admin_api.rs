@@ -54,7 +54,7 @@ fn calls() -> Vec<Call> {
 #[test]
 fn every_call_is_described_and_no_other() {
     let path = |path: &str| {
-        ["{key_}", "{link_}", "{ses_}", "{inv_}", "{}"]
+        ["{key_}", "{link_}", "{ses_}", "{inv_}", "{pky_}", "{}"]
             .iter()
             .fold(path.to_owned(), |path, id| path.replace(id, "{id}"))
     };

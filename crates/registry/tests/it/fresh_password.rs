@@ -11,6 +11,7 @@ use keyward_registry::{
 };
 use keyward_testing::{
     LINK,
+    authenticator::{Algorithm, SoftPasskey},
     registry_fixture::{PASSWORD, RegistryFixture},
 };
 use serde_json::{Value, json};
@@ -68,6 +69,8 @@ impl Stage {
         let mut once = fixture.call("POST", &owner, "/api-keys", json!({"name": "n", "scopes": ["*"]}));
         once.idempotency_key = Some("once".into());
         fixture.send(once).expect(201);
+        let mut passkey = SoftPasskey::new(Algorithm::EdDsa, 2);
+        names.push(("passkey", crate::passkeys::add(&fixture, &owner, &mut passkey)));
         names.push(("member", fixture.member(&owner, "member@example.com", "viewer").1));
         fixture.member(&owner, "second@example.com", "owner");
         fixture.sign_in("owner@example.com");
@@ -107,7 +110,13 @@ impl Stage {
         for (name, id) in &self.names {
             text = text.replace(&format!("{{{name}}}"), id);
         }
-        let body = serde_json::from_str(&text).unwrap();
+        let mut body: Value = serde_json::from_str(&text).unwrap();
+        if path == "/passkeys" && body["passkey"].is_object() {
+            let options = self.fixture.post(session, "/passkeys/options", json!({}));
+            if options.status == 200 {
+                body["passkey"] = SoftPasskey::new(Algorithm::EdDsa, 1).made(&options.body).to_json();
+            }
+        }
         let mut call = self.fixture.call(method, session, path.trim_end_matches("#once"), body);
         call.idempotency_key = path.ends_with("#once").then(|| "once".to_owned());
         call
@@ -173,7 +182,8 @@ fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_th
     let stage = Stage::new(policy(&[], false));
     let rows = rows();
     for AdminRoute { method, path: pattern, .. } in ROUTES.iter().filter(|route| route.method != "GET") {
-        let of_strangers = ["/setup", "/session", "/recover", "/invitations/accept"];
+        let of_strangers =
+            ["/setup", "/session", "/session/passkey/options", "/recover", "/invitations/accept"];
         if of_strangers.contains(pattern) && *method == "POST" {
             continue;
         }
@@ -181,6 +191,7 @@ fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_th
             .replace("{key_}", "{id}")
             .replace("{ses_}", "{id}")
             .replace("{inv_}", "{id}")
+            .replace("{pky_}", "{id}")
             .replace("{}", "{id}");
         let call = format!("{method} {name}");
         let of_call: Vec<&Row> = rows.iter().filter(|row| row.0 == call).collect();

@@ -272,10 +272,19 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "POST /session/step-up",
-            "`password`",
+            "`password`, `passkey`",
             "no",
             vec![("/session/step-up", json!({"password": PASSWORD}))],
         ),
+        ("POST /session/step-up/options", "", "no", vec![("/session/step-up/options", json!({}))]),
+        ("POST /passkeys/options", "", "always", vec![("/passkeys/options", json!({}))]),
+        (
+            "POST /passkeys",
+            "`name`, `passkey`",
+            "always",
+            vec![("/passkeys", json!({"name": "laptop", "passkey": {}}))],
+        ),
+        ("DELETE /passkeys/{id}", "", "no", vec![("/passkeys/{passkey}", Value::Null)]),
         (
             "POST /explain",
             "`realm`, `host`, `method`, `path`, `keyId`, `key`, `address`, `origin`, `sessionId`",

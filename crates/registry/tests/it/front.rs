@@ -329,8 +329,11 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
     assert_eq!(open(Open::Accept, Some(&joins(setup.expose())), "r"), None, "no address is asked for");
     assert_eq!(open(Open::Accept, Some(&joins("wrong")), "r").unwrap().1, "open 192.0.2.1");
     assert_eq!(open(Open::Accept, Some(r#"{"password": "x"}"#), "r").unwrap().1, "malformed 192.0.2.1");
+    assert_eq!(open(Open::SignIn, Some(r#"{"passkey": {}}"#), "r").unwrap().1, "open 192.0.2.1");
+    assert_eq!(open(Open::SetUp, Some(r#"{"passkey": {}}"#), "r").unwrap().1, "malformed 192.0.2.1");
     for malformed in [
         None,
+        Some(r#"{"passkey": 1}"#),
         Some("{"),
         Some("{}"),
         Some(r#"{"email": "a@example.com"}"#),

@@ -9,8 +9,11 @@ use keyward_registry::{
     admin_call::AdminCall, audit::canonical::canonical, cursor, error::ApiError, ids, schema,
     sessions::token, task::Task,
 };
-use keyward_testing::registry_fixture::RegistryFixture;
 use keyward_testing::{Seeded, secrets};
+use keyward_testing::{
+    authenticator::{Algorithm, SoftPasskey},
+    registry_fixture::RegistryFixture,
+};
 use serde_json::json;
 
 const TENANT: &str = "00000000-0000-4000-8000-000000000000";
@@ -116,6 +119,34 @@ fn the_token_of_a_one_time_link_ends_with_this_check_and_is_found_by_its_hash() 
     assert_eq!(token::token_hash(&token), "3aacf7b301c1b98ebc5a2b99e41f1a40baeaadaa943de6c3f8885e673bee70a2");
 }
 
+#[test]
+fn a_challenge_of_a_passkey_is_sealed_like_this() {
+    let (fixture, _) = RegistryFixture::open();
+    let options = fixture.post("", "/session/passkey/options", json!({})).body;
+    assert_eq!(options["publicKey"]["challenge"], "WuC7xElUftyj828Qxe-RjQAAAbpg18vggGBeTnob1EeHtoVO-1yqfA");
+}
+
+#[test]
+fn a_passkey_is_stored_like_this_whatever_its_algorithm() {
+    let stored = [Algorithm::Es256, Algorithm::EdDsa, Algorithm::Rs256].map(|algorithm| {
+        let (fixture, owner) = RegistryFixture::open();
+        crate::passkeys::add(&fixture, &owner, &mut SoftPasskey::new(algorithm, 1));
+        fixture.db.run("SELECT * FROM passkeys", &[]).unwrap().remove(0)
+    });
+    assert_eq!(
+        stored[0].to_string(),
+        r#"{"counter":0,"created_at":1900000000000,"credential":"AQEBAQEBAQEBAQEBAQEBAQ","host":"gate.example","id":"pky_qJa1ijdDUWuzQh8yOmJBi1","kept":0,"key":"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"b_A7lJJBzh2t1DUZ5pYOCoW0GmmgXDKBA6orzhWUyhY\",\"y\":\"PE91OlW_AdxT9sCwx-7ni0DG_30lqW4igrmJzvccFEo\"}","member_id":"mem_rNPTRAhuBAXyW9zrmDJW92","name":"laptop","number":1,"synced":0,"tenant_id":"ff8e66ae-c606-47be-a7aa-6c363d94dde8","used_at":null}"#
+    );
+    assert_eq!(
+        stored[1]["key"],
+        r#"{"kty":"OKP","crv":"Ed25519","x":"iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w"}"#
+    );
+    assert_eq!(
+        stored[2]["key"],
+        r#"{"kty":"RSA","n":"ofgWCuLjybRlzo0tZWJjNiuSfb4p4fAkd_wWJcyQoTbji9k0l8W26mPddxHmfHQp-Vaw-4qPCJrcS2mJPMEzP1Pt0Bm4d4QlL-yRT-SFd2lZS-pCgNMsD1W_YpRPEwOWvG6b32690r2jZ47soMZo9wGzjb_7OMg0LOL-bSf63kpaSHSXndS5z5rexMdbBYUsLA9e-KXBdQOS-UTo7WTBEMa2R2CapHg665xsmtdVMTBQY4uDZlxvb3qCo5ZwKh9kG4LT6_I5IhlJH7aGhyxXFvUK-DWNmoudF8NAco9_h9iaGNj8q2ethFkMLs91kzk2PAcDTW9gb54h4FRWyuXpoQ","e":"AQAB"}"#
+    );
+}
+
 fn hash(text: &str) -> String {
     keyward_core::key::hex(&<sha2::Sha256 as sha2::Digest>::digest(text))
 }
@@ -156,6 +187,7 @@ fn released_additions_are_never_edited() {
             "where keys were last used from",
             "912b7b2c96f9614e9fffac77cdb9294de57ebe2601548ca5b547f2f661c3317f",
         ),
+        ("passkeys", "39dc30ec6c22d7e99bcca75248748277d5c9d2d1dfea4e5091f4514f0af7ee19"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

@@ -9,8 +9,11 @@ use keyward_core::{
 };
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_registry::usage;
-use keyward_testing::policy::POLICY;
 use keyward_testing::registry_fixture::{Answer, RegistryFixture};
+use keyward_testing::{
+    authenticator::{Algorithm, SoftPasskey},
+    policy::POLICY,
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -212,6 +215,22 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         create(&fixture, &admin, &format!("{n:0>255}"), fields);
     }
     wrong += &too_large("idempotency", "remembered requests");
+    // Passkeys with the largest keys and ids, and names of the largest characters.
+    for n in 0..5 {
+        let (member, _) = fixture.member(&owner, &format!("member{n}@example.com"), "viewer");
+        for seed in 0..20 {
+            let id = [vec![n, seed], vec![7; 1_021]].concat();
+            let mut passkey = SoftPasskey { id, ..SoftPasskey::new(Algorithm::Rs256, 1) };
+            let options = fixture.post(&member, "/passkeys/options", json!({})).expect(200).body;
+            let made = passkey.made(&options).to_json();
+            let body = json!({"name": "\u{1f511}".repeat(100), "passkey": made});
+            fixture.post(&member, "/passkeys", body).expect(201);
+        }
+    }
+    // A key of 8,192 bits is 1,024 bytes longer in base64url than one of 2,048.
+    fixture.db.run("UPDATE passkeys SET key = key || ?", &["A".repeat(1_024).into()]).unwrap();
+    wrong += &too_large("passkeys", "passkeys of members");
+    wrong += &too_large("passkey_challenges", "challenges that they used");
     // Edits of which both sides are as long as they can be.
     let id = fixture.key(&admin, json!({})).key_id();
     fixture.db.run("DELETE FROM audit WHERE seq < (SELECT MAX(seq) FROM audit)", &[]).unwrap();
@@ -288,6 +307,8 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         ("remembered requests", quotas.idempotency_keys.into()),
         ("links, and those", u64::from(quotas.links) + 20_000 + 100),
         ("sessions and known networks", members * 120),
+        ("passkeys of members", members * 20),
+        ("challenges that they used", members * 100),
         ("entries of the audit", audit + audit / 10 + all_keys + members),
         ("usage by the hour", 2 * u64::from(usage::retention::MOST_OF_TENANT)),
     ] {

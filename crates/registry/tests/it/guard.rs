@@ -133,6 +133,12 @@ fn every_call_that_writes_is_known_here() {
         ("POST", "/session"),
         ("DELETE", "/session"),
         ("POST", "/session/step-up"),
+        // `crates/registry/tests/it/fresh_password.rs`, `crates/registry/tests/it/passkeys.rs`
+        ("POST", "/session/step-up/options"),
+        ("POST", "/session/passkey/options"),
+        ("POST", "/passkeys/options"),
+        ("POST", "/passkeys"),
+        ("DELETE", "/passkeys/{pky_}"),
         ("DELETE", "/sessions"),
         ("DELETE", "/sessions/{ses_}"),
         ("DELETE", "/members/{}/sessions"),

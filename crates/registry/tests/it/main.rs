@@ -26,6 +26,7 @@ mod list;
 mod many_keys;
 mod object;
 mod outbox;
+mod passkeys;
 mod passwords;
 mod pause;
 mod people;

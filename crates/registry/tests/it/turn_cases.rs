@@ -7,6 +7,7 @@ use keyward_policy::{KeyRequirement, Policy, Proof, Requirement, Route, Routes};
 use keyward_registry::{admin_call::AdminCall, sessions::token};
 use keyward_testing::{
     LINK,
+    authenticator::{Algorithm, SoftPasskey},
     registry_fixture::{PASSWORD, RegistryFixture, SETUP_TOKEN, policy_with},
 };
 use serde_json::{Value, json};
@@ -35,6 +36,8 @@ pub struct Stage {
     /// Tokens of one-time links.
     pub invitation: String,
     pub reset: String,
+    pub passkey: SoftPasskey,
+    pub passkey_id: String,
 }
 
 impl Stage {
@@ -52,6 +55,8 @@ impl Stage {
             link_token: text(),
             invitation: text(),
             reset: text(),
+            passkey: SoftPasskey::new(Algorithm::EdDsa, 1),
+            passkey_id: text(),
         }
     }
 
@@ -70,8 +75,22 @@ impl Stage {
         };
         let invitation = token("/invitations", json!({"email": "invited@example.com", "role": "viewer"}));
         let reset = token(&format!("/members/{member_id}/reset"), json!({}));
-        let stage =
-            Self { fixture, owner, member, member_id, tenant, key, link, link_token, invitation, reset };
+        let mut passkey = SoftPasskey::new(Algorithm::EdDsa, 1);
+        let passkey_id = crate::passkeys::add(&fixture, &owner, &mut passkey);
+        let stage = Self {
+            passkey,
+            passkey_id,
+            fixture,
+            owner,
+            member,
+            member_id,
+            tenant,
+            key,
+            link,
+            link_token,
+            invitation,
+            reset,
+        };
         for path in ["/api-keys".to_owned(), format!("/api-keys/{}/rotate", stage.key)] {
             stage.fixture.send(repeatable(&stage, &path, "done")).expect(201);
         }
@@ -104,6 +123,36 @@ pub const CASES: &[Case] = &[
     ("POST", "/session", Stage::open, |stage| sign_in(stage, "admin@example.com", PASSWORD)),
     ("POST", "/session", Stage::open, |stage| sign_in(stage, "admin@example.com", "a wrong password")),
     ("POST", "/session", Stage::open, |stage| sign_in(stage, "stranger@example.com", PASSWORD)),
+    ("POST", "/session", Stage::open, |stage| {
+        let said = crate::passkeys::used(&stage.fixture, &mut stage.passkey.clone());
+        stage.fixture.call("POST", "", "/session", json!({ "passkey": said.to_json() }))
+    }),
+    ("POST", "/session", Stage::open, |stage| {
+        let mut other = SoftPasskey { seed: 2, ..stage.passkey.clone() };
+        let said = crate::passkeys::used(&stage.fixture, &mut other);
+        stage.fixture.call("POST", "", "/session", json!({ "passkey": said.to_json() }))
+    }),
+    ("POST", "/session/passkey/options", Stage::open, |stage| {
+        stage.fixture.call("POST", "", "/session/passkey/options", Value::Null)
+    }),
+    ("POST", "/session/step-up/options", Stage::open, |stage| {
+        stage.call("POST", "/session/step-up/options", Value::Null)
+    }),
+    ("POST", "/session/step-up", Stage::open, |stage| {
+        let options = stage.fixture.post(&stage.owner, "/session/step-up/options", Value::Null).body;
+        let said = stage.passkey.clone().used(&options);
+        stage.call("POST", "/session/step-up", json!({ "passkey": said.to_json() }))
+    }),
+    ("POST", "/passkeys/options", Stage::open, |stage| stage.call("POST", "/passkeys/options", Value::Null)),
+    ("POST", "/passkeys", Stage::open, |stage| {
+        let options = stage.fixture.post(&stage.owner, "/passkeys/options", Value::Null).body;
+        let made = SoftPasskey::new(Algorithm::Es256, 2).made(&options).to_json();
+        stage.call("POST", "/passkeys", json!({"name": "n", "passkey": made}))
+    }),
+    ("GET", "/passkeys", Stage::open, |stage| stage.call("GET", "/passkeys", Value::Null)),
+    ("DELETE", "/passkeys/{pky_}", Stage::open, |stage| {
+        stage.call("DELETE", &format!("/passkeys/{}", stage.passkey_id), Value::Null)
+    }),
     ("GET", "/session", Stage::open, |stage| stage.call("GET", "/session", Value::Null)),
     ("DELETE", "/session", Stage::open, |stage| stage.call("DELETE", "/session", Value::Null)),
     ("POST", "/session/step-up", Stage::open, |stage| {

@@ -12,6 +12,7 @@ use keyward_core::{
     time::{DAY, MINUTE},
 };
 use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_policy::jwk::software;
 use keyward_registry::{
     self, CallState, Outcome, Progress, admin_call::AdminCall, freshness::Telling, keys::delivery, links,
     publisher, router::ROUTES, schema, usage,
@@ -39,6 +40,7 @@ fn turns(fixture: &RegistryFixture, call: &AdminCall, seed: u64) -> Outcome {
             Progress::Derive(job) => {
                 state.derived.push(job.done(keyward_testing::fake_registry_platform::derive(&job)))
             }
+            Progress::Verify(job) => state.verified = Some(software::verify(job.signed()).unwrap_or(false)),
             Progress::Wait(rate_limited) => {
                 (state.waits, state.rate_limited) = (state.waits + 1, rate_limited)
             }
@@ -92,7 +94,8 @@ fn every_statement_of_every_route_may_fail_and_the_turn_leaves_nothing_and_can_b
                     "{what}"
                 );
                 assert_eq!(kept(fixture), kept(&twin.fixture), "{what}");
-                assert!(steps > 2, "{what}: what did fail?");
+                // It needs nothing of the database.
+                assert!(steps > 2 || *route == "/session/passkey/options", "{what}: what did fail?");
                 break;
             }
             assert_eq!(outcome.publish, Vec::<String>::new(), "{what}");

@@ -1,0 +1,42 @@
+// Passkeys: the browser's part in making and using one (WebAuthn), between two calls of the admin API.
+
+import { Problem, post } from "./api.ts";
+
+/** Whether the page was opened at an IP address, where browsers make no passkeys. */
+export const isAtAddress = /^[\d.]+$|^\[/.test(location.hostname);
+
+/** Whether this browser makes and uses them here. */
+export const areUsable =
+  !isAtAddress && typeof PublicKeyCredential === "function" && "parseRequestOptionsFromJSON" in PublicKeyCredential;
+
+/** What the browser has made or used, as the API takes it. */
+async function shown(asked: Promise<Credential | null>) {
+  let detail = "No passkey was used.";
+  try {
+    const passkey = await asked;
+    if (passkey) return (passkey as PublicKeyCredential).toJSON();
+  } catch (error) {
+    if (!(error instanceof DOMException)) throw error;
+    if (error.name === "InvalidStateError") detail = "You have a passkey on this device already.";
+  }
+  throw new Problem({ status: 400, detail });
+}
+
+const make = (options: PublicKeyCredentialCreationOptionsJSON) =>
+  shown(navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }));
+
+export const use = (options: PublicKeyCredentialRequestOptionsJSON) =>
+  shown(navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }));
+
+/** Adds one, which the browser makes. */
+export async function add(name: string) {
+  const { publicKey } = await post("/passkeys/options", {});
+  await post("/passkeys", { name, passkey: await make(publicKey) });
+}
+
+/** How to ask for one of the person's own, to step up; null if there is none here. */
+export async function ownOptions() {
+  if (!areUsable) return null;
+  const { publicKey } = await post("/session/step-up/options", {});
+  return publicKey.allowCredentials?.length ? publicKey : null;
+}
