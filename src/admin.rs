@@ -33,7 +33,7 @@ use keyward_registry::{
     admin_call::{AdminCall, AdminReply},
     call::ANSWERED_WITHIN,
     front::{
-        BodyError, BodyRoom, Failures, HELD_FOR, Head, MOST_BYTES,
+        BodyError, BodyRoom, Failures, HELD_FOR, Head,
         answer::{self, AdminPort, AdminRequest},
     },
 };
@@ -133,16 +133,16 @@ impl AdminPort for Front<'_> {
         self.gate.verify_key(self.builtin.policy, key, self.caller, &country).await.map_err(reply)
     }
 
-    async fn body(&self, room: BodyRoom) -> std::result::Result<Vec<u8>, BodyError> {
+    async fn body(&self, room: BodyRoom, most: usize) -> std::result::Result<Vec<u8>, BodyError> {
         let (bodies, whose) = match room {
             BodyRoom::Known(name) => (body::the_known(), name),
             BodyRoom::Strangers(network) => (body::strangers(), network),
         };
         let mut bytes = Vec::new();
         let see = |piece: &[u8]| bytes.extend_from_slice(piece);
-        let read = self.request.read_body((&bodies, &whose), MOST_BYTES, READ_WITHIN, see).await;
+        let read = self.request.read_body((&bodies, &whose), most, READ_WITHIN, see).await;
         let held = read.map_err(|denial| match denial {
-            Denial::BodyTooLarge => BodyError::TooLarge,
+            Denial::BodyTooLarge => BodyError::TooLarge(most),
             Denial::LateBody => BodyError::Late,
             Denial::Overloaded => BodyError::Overloaded,
             _ => BodyError::Broken,

@@ -85,6 +85,7 @@ export interface Realm {
   host: string | null;
   /** Where a key stands in a request. */
   credential: { header: string; scheme: string | null } | null;
+  imported: { prefixes: string[] } | null;
   publishable: boolean;
   stepUp: Record<KeyAction, boolean>;
   ownerOnly: Record<KeyAction, boolean>;
@@ -169,6 +170,17 @@ export interface ApiKey extends KeySettings {
   rotatedFrom: string | null;
   rotatedTo: string | null;
   version: number;
+  /** Only of a key that was made elsewhere. */
+  importedAt?: Time;
+}
+
+/** What an import did, or would do: nothing while a line is wrong. */
+export interface Imported {
+  imported: number;
+  repeated: number;
+  wrong: number;
+  errors: { line: number; field: string; message: string }[];
+  pendingKeys?: number;
 }
 
 /** What a change of many keys did, or would do. */
@@ -431,6 +443,7 @@ export interface Post {
     path: "/api-keys/bulk",
     body: { ids: string[]; action: string; tag?: string; expiresAt?: Time | null; dryRun?: boolean },
   ): Promise<BulkChange>;
+  (path: `/api-keys/import?dryRun=${boolean}`, body: string): Promise<Imported>;
   (
     path: `/api-keys/${string}/pause`,
     body: Record<string, never>,

@@ -76,7 +76,10 @@ async function send(method: string, path: string, { query, body, headers, isText
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
   }
-  const type = body === undefined ? undefined : { "Content-Type": "application/json" };
+  // Text is lines of JSON.
+  const isLines = typeof body === "string";
+  const type =
+    body === undefined ? undefined : { "Content-Type": isLines ? "application/x-ndjson" : "application/json" };
   let response: Response;
   let text: string;
   try {
@@ -85,7 +88,7 @@ async function send(method: string, path: string, { query, body, headers, isText
       credentials: "same-origin",
       cache: "no-store",
       headers: { Accept: "application/json", ...type, ...headers },
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body: isLines || body === undefined ? body : JSON.stringify(body),
     });
     text = await response.text();
   } catch (cause) {

@@ -175,7 +175,10 @@ const LEAST_OF_KEY = 16;
 
 /** The last four characters of a text that is a whole key, perhaps with what stands around it in a header or a file; else undefined. */
 export function lastFourOfKey(text: string, realms: Realm[]) {
-  const prefixes = realms.flatMap(({ keyPrefixes: { live, test } }) => (test ? [live, test] : [live]));
+  const prefixes = realms.flatMap(({ keyPrefixes: { live, test }, imported }) => [
+    ...(test ? [live, test] : [live]),
+    ...(imported?.prefixes ?? []),
+  ]);
   const words = text.split(/[\s"'`=:,;]+/);
   const isKey = (word: string) =>
     prefixes.some((prefix) => word.startsWith(prefix) && word.length >= prefix.length + LEAST_OF_KEY);

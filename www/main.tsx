@@ -15,6 +15,7 @@ import { type Address, go, here, replace, route, type Screen, type Shown, start 
 import { auditScreen } from "./screens/audit.tsx";
 import { createScreen } from "./screens/create.tsx";
 import { editScreen } from "./screens/edit.tsx";
+import { importScreen } from "./screens/import.tsx";
 import { joinScreen, newPasswordScreen } from "./screens/join.tsx";
 import { keyScreen } from "./screens/key.tsx";
 import { keysScreen } from "./screens/keys.tsx";
@@ -50,6 +51,7 @@ route("/new-password", newPasswordScreen);
 route("/overview", overviewScreen);
 route("/keys", keysScreen);
 route("/keys/new", changes(createScreen));
+route("/keys/import", changes(importScreen));
 route("/keys/:id", keyScreen);
 route("/keys/:id/edit", changes(editScreen));
 route("/keys/:id/rotate", changes(rotateScreen));

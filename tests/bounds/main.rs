@@ -189,9 +189,11 @@ fn what_a_client_sends_to_the_admin_apis_front_costs_in_proportion() {
         for head in heads {
             bounded("a head", &line, |line| {
                 let url = format!("https://api.example.com/api/admin/api-keys?{line}");
-                let judged = front::judge("POST", "https://api.example.com", &head);
+                let judged = front::judge("POST", "https://api.example.com", &head, front::MOST_BYTES);
                 let in_url = refuse_key_in_url(&POLICY, RequestTarget::of(&url), Some(&secrets), "r");
-                let body = front::body_text(head.content_type.as_deref(), b"{}".to_vec()).is_ok();
+                let body =
+                    front::body_text(front::BodyForm::JSON, head.content_type.as_deref(), b"{}".to_vec())
+                        .is_ok();
                 let judged =
                     judged.map_or_else(|refusal| refusal.reply("r").body.len(), |_| usize::from(body));
                 judged + in_url.map_or(0, |reply| reply.body.len())

@@ -103,7 +103,7 @@ impl AdminPort for FakeGate {
         }
     }
 
-    async fn body(&self, room: BodyRoom) -> Result<Vec<u8>, BodyError> {
+    async fn body(&self, room: BodyRoom, _: usize) -> Result<Vec<u8>, BodyError> {
         let whose = match room {
             BodyRoom::Known(name) => name,
             BodyRoom::Strangers(network) => {
@@ -314,7 +314,7 @@ fn what_the_registry_refuses_counts_for_the_network_and_what_this_side_refuses_o
 #[test]
 fn a_body_that_cannot_be_read_is_answered_by_why_and_the_registry_is_not_asked() {
     for (error, expected) in [
-        (BodyError::TooLarge, (413, "BODY_TOO_LARGE")),
+        (BodyError::TooLarge(65_536), (413, "BODY_TOO_LARGE")),
         (BodyError::Late, (408, "REQUEST_TIMEOUT")),
         (BodyError::Overloaded, (503, "OVERLOADED")),
         (BodyError::Broken, (400, "MALFORMED_JSON")),

@@ -26,9 +26,9 @@ use keyward_limits::{
         RouteHint, Tally, TallyHour, UNATTRIBUTED, UsageHour, UsageReport, UsageTaken,
     },
 };
-use keyward_policy::{Hash, KeyFormat, KeyRequirement};
+use keyward_policy::{Hash, KeyFormat, KeyRequirement, Realm};
 use keyward_registry::admin_call::AdminCall;
-use keyward_testing::{NOON, policy::POLICY, record};
+use keyward_testing::{IMPORTED, NOON, policy::POLICY, record};
 use serde::{Serialize, de::DeserializeOwned};
 
 const SECRET: &str = "golden-secret-0123456789-0123456789";
@@ -56,6 +56,22 @@ fn the_names_under_which_a_key_is_stored() {
         "hmac-sha256:2a81316b957ba88e3b2ca4ce195bc198498c9291565e3ddd70c6cca61f9cfd95"
     );
     assert_eq!(key::kv_key(sha256), format!("key:{sha256}"));
+}
+
+#[test]
+fn the_names_under_which_a_key_is_stored_that_was_made_elsewhere() {
+    let secrets = Secrets::new(SECRET, None);
+    let realm = Realm { imported: Some(IMPORTED), ..POLICY.realms[0] };
+    // printf %s old_live_0123456789abcdefghijklmn | sha256sum
+    let sha256 = key::unhex("93bb1505f169f85d54b5ca90130cb75ca8d112d1cc4b4c24b5c3c098b20c47e6").unwrap();
+    let sha256 = sha256.try_into().unwrap();
+    let name = "hmac-sha256:0e021db8fde0b3c2ba8e84d71c1e57e6894d0ea7252b9d982a75565bf7082290";
+    assert_eq!(key::imported_names("default", &secrets, &sha256), [name]);
+    assert_eq!(key::names(&realm, &secrets, "old_live_0123456789abcdefghijklmn"), [name]);
+    assert_eq!(
+        key::claimed_names("t-1", "default", &secrets, &sha256),
+        ["hmac-sha256:15c905f06d57c2ceea5fa9f1aefbd8c3e172a9666408e622713ac14c39b4eb8d"]
+    );
 }
 
 #[test]

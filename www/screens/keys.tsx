@@ -259,6 +259,11 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
             Create link
           </Link>
         )}
+        {mayCreate && known.some((realm) => realm.imported) && (
+          <Link class="button" to="/keys/import">
+            Import
+          </Link>
+        )}
         {mayCreate && (
           <Link class="button primary" to="/keys/new">
             Create key

@@ -9,7 +9,7 @@ use std::cell::Cell;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use keyward_policy::key::is_tenant_code;
-use keyward_policy::{Alphabet, Hash, KeyFormat, TenantPart, key::ID_PART};
+use keyward_policy::{Alphabet, Hash, KeyFormat, Realm, TenantPart, key::ID_PART};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
@@ -26,6 +26,8 @@ const MOST_CHECKS: u32 = 100;
 /// Purposes of MACs, so that one can never stand in for another.
 const CHECK: &str = "keyward key check 1";
 const STORAGE: &str = "keyward key storage 1";
+const IMPORTED: &str = "keyward imported key 1";
+const CLAIMED: &str = "keyward claimed key 1";
 
 /// What a key looks like from outside, without any I/O.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,6 +103,16 @@ fn is_keyed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool {
     format.checksum == 0 || secrets.macs(CHECK, &[body.as_bytes()]).any(is_check)
 }
 
+/// The same of a key of this realm, which may also be one that was made elsewhere. Those have no checksum.
+pub fn shape_in(realm: &Realm, secrets: &Secrets, key: &str) -> Shape {
+    match shape(&realm.key, secrets, key) {
+        Shape::Foreign | Shape::Impossible if realm.imported.is_some_and(|format| format.is_one(key)) => {
+            Shape::Possible
+        }
+        shape => shape,
+    }
+}
+
 /// Whether this may be a key: no I/O.
 pub fn is_well_formed(format: &KeyFormat, secrets: &Secrets, key: &str) -> bool {
     shape(format, secrets, key) == Shape::Possible
@@ -158,10 +170,34 @@ pub fn tenant_part<'t>(format: &KeyFormat, id: &'t str, code: Option<&'t str>) -
 pub fn storage_hashes(format: &KeyFormat, secrets: &Secrets, key: &str) -> Vec<String> {
     match format.hash {
         Hash::Sha256 => vec![format!("sha256:{}", hex(&Sha256::digest(key)))],
-        Hash::HmacSha256 => {
-            secrets.macs(STORAGE, &[key.as_bytes()]).map(|mac| format!("hmac-sha256:{}", hex(&mac))).collect()
-        }
+        Hash::HmacSha256 => keyed_names(STORAGE, &[key.as_bytes()], secrets),
     }
+}
+
+/// Names under which a key of this realm may be stored, one that was made elsewhere last.
+pub fn names(realm: &Realm, secrets: &Secrets, key: &str) -> Vec<String> {
+    if !realm.imported.is_some_and(|format| format.is_one(key)) {
+        return storage_hashes(&realm.key, secrets, key);
+    }
+    let may_be_own = realm.key.split(key).is_some_and(|(_, rest)| rest.is_empty());
+    let own = may_be_own.then(|| storage_hashes(&realm.key, secrets, key));
+    let imported = imported_names(realm.id, secrets, &Sha256::digest(key).into());
+    own.into_iter().flatten().chain(imported).collect()
+}
+
+/// Names under which a key may be stored that was made elsewhere and has this SHA-256, the current one first. They are keyed,
+/// and each realm's own: whoever has only the hash finds nothing by them.
+pub fn imported_names(realm_id: &str, secrets: &Secrets, sha256: &[u8; 32]) -> Vec<String> {
+    keyed_names(IMPORTED, &[realm_id.as_bytes(), &[0], sha256], secrets)
+}
+
+/// Names for a tenant's claim to such a key that is another tenant's. Nothing is ever looked up under them.
+pub fn claimed_names(tenant_id: &str, realm_id: &str, secrets: &Secrets, sha256: &[u8; 32]) -> Vec<String> {
+    keyed_names(CLAIMED, &[tenant_id.as_bytes(), &[0], realm_id.as_bytes(), &[0], sha256], secrets)
+}
+
+fn keyed_names(purpose: &str, parts: &[&[u8]], secrets: &Secrets) -> Vec<String> {
+    secrets.macs(purpose, parts).map(|mac| format!("hmac-sha256:{}", hex(&mac))).collect()
 }
 
 /// The name under which a new key is stored.

@@ -100,8 +100,9 @@ pub fn is_of_any(
 ) -> bool {
     let texts = || value.split(',').filter_map(|part| read(source, part));
     realms.iter().any(|realm| {
-        texts().any(|text| realm.key.after_prefix(text).is_some())
-            || url::holds_credential(realm, value, secrets)
+        texts().any(|text| {
+            realm.key.after_prefix(text).is_some() || realm.imported.is_some_and(|format| format.is_one(text))
+        }) || url::holds_credential(realm, value, secrets)
     })
 }
 

@@ -153,7 +153,8 @@ fn after_scheme(text: &str) -> Option<&str> {
 pub fn is_key(realm: &Realm, text: &str) -> bool {
     realm.credentials.iter().any(|source| source.kind == SourceKind::Key)
         && !text.contains('.')
-        && key::begins_as(&realm.key, text)
+        && (key::begins_as(&realm.key, text)
+            || realm.imported.is_some_and(|format| format.prefixes.iter().any(|it| text.starts_with(it))))
 }
 
 /// Where the credential seems to be of a request that has none in the places that count for this

@@ -184,7 +184,7 @@ fn api_key() -> Schema {
         ("country", nullable(text())),
         ("route", nullable(text())),
     ]);
-    object(vec![
+    let fields = vec![
         ("id", id("key_")),
         ("realm", text()),
         ("tenantId", text()),
@@ -214,7 +214,8 @@ fn api_key() -> Schema {
         ("rotatedFrom", nullable(id("key_"))),
         ("rotatedTo", nullable(id("key_"))),
         ("version", count(1)),
-    ])
+    ];
+    object_with(fields, vec![("importedAt", described(time(), "Only of a key that was made elsewhere."))])
 }
 
 fn quotas(of: Schema) -> Schema {
@@ -259,6 +260,7 @@ fn realm() -> Schema {
                 "Where a key stands in a request; null where none is taken.",
             ),
         ),
+        ("imported", nullable(object(vec![("prefixes", list(text()))]))),
         ("publishable", flag()),
         ("stepUp", described(actions.clone(), "What asks for the password again.")),
         ("ownerOnly", actions),

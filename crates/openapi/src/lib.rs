@@ -105,8 +105,8 @@ fn plain(markdown: &str) -> String {
 
 fn described(route: &AdminRoute, operation: Operation) -> Value {
     let is_open = router::open(route.method, route.path).is_some();
-    let Operation { query, body, can_repeat, can_match, answer: (status, content), also, is_lines } =
-        operation;
+    let Operation { query, body, can_repeat, can_match, takes_lines, .. } = operation;
+    let Operation { answer: (status, content), also, is_lines, .. } = operation;
     let mut parameters: Vec<Value> = Vec::new();
     let mut add = |name: &str, place: &str, schema: Schema| {
         parameters.push(json!({ "name": name, "in": place, "required": place == "path", "schema": schema }));
@@ -128,8 +128,7 @@ fn described(route: &AdminRoute, operation: Operation) -> Value {
     let mut answers = Map::new();
     let mut success = json!({ "description": "Done." });
     if let Some(content) = content {
-        let kind = if is_lines { "application/x-ndjson" } else { "application/json" };
-        success["content"] = json!({ kind: { "schema": content } });
+        success["content"] = json!({ media_type(is_lines): { "schema": content } });
     }
     for status in also.into_iter().chain([status]) {
         answers.insert(status.to_string(), success.clone());
@@ -154,12 +153,18 @@ fn described(route: &AdminRoute, operation: Operation) -> Value {
         described["parameters"] = parameters.into();
     }
     if let Some(body) = body {
-        described["requestBody"] = json!({ "required": body.is_required, "content": { "application/json": { "schema": body.schema } } });
+        let kind = media_type(takes_lines);
+        described["requestBody"] =
+            json!({ "required": body.is_required, "content": { kind: { "schema": body.schema } } });
     }
     if is_open {
         described["security"] = json!([]);
     }
     described
+}
+
+const fn media_type(is_lines: bool) -> &'static str {
+    if is_lines { "application/x-ndjson" } else { "application/json" }
 }
 
 /// Every refusal: those of the Registry, and those with which the gate itself fails.

@@ -37,6 +37,8 @@ pub struct Operation {
     pub answer: (u16, Option<Schema>),
     /// Another status with which it answers the same.
     pub also: Option<u16>,
+    /// Whether the body is lines of JSON.
+    pub takes_lines: bool,
     /// Whether the answer is lines of JSON (<https://github.com/ndjson/ndjson-spec>).
     pub is_lines: bool,
 }
@@ -200,6 +202,24 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             let keys = described(list(key), "The last 24 hours, the oldest first.");
             Operation::answers(200, vec![("from", time()), ("step", one_of(&["1h"])), ("keys", keys)])
                 .query(vec![("ids", described(text(), "Up to 100, with commas between."))])
+        }
+        ("POST", "/api-keys/import") => {
+            let lines =
+                "A key a line: `hash`, and the fields of a key as it is made. No more than 1,000 lines.";
+            let body = Body { schema: described(text(), lines), is_required: true };
+            let error = object(vec![("line", count(1)), ("field", text()), ("message", text())]);
+            let answer = object_with(
+                vec![
+                    ("imported", count(0)),
+                    ("repeated", described(count(0), "Keys that were imported before.")),
+                    ("wrong", described(count(0), "Lines with mistakes.")),
+                    ("errors", described(list(error), "The first 100 mistakes.")),
+                ],
+                vec![("pendingKeys", count(1))],
+            );
+            let imported =
+                Operation { answer: (200, Some(answer)), body: Some(body), ..Operation::default() };
+            Operation { takes_lines: true, ..imported }.query(vec![("dryRun", flag())])
         }
         ("GET", "/api-keys/{key_}") => Operation::answers(200, vec![("apiKey", refer("ApiKey"))]),
         ("PATCH", "/api-keys/{key_}") => {

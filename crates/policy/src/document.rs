@@ -17,7 +17,8 @@ use thiserror::Error;
 use crate::model::Policy;
 
 /// The format that this version writes, and the only one that it reads. Any change of what a policy can say, or of how
-/// it is written, is a new one: what a Worker does not understand it must not guess.
+/// it is written, is a new one: what a Worker does not understand it must not guess. What is left out where a policy does not
+/// say it, and refused by a Worker that does not know it, is none.
 pub const FORMAT: u32 = 1;
 
 /// Before the format, the hash and the policy; and what ends a document.

@@ -1,6 +1,6 @@
 //! What a key looks like, as far as that can be checked without the deployment's secret.
 
-use crate::model::{Alphabet, KeyFormat, TenantPart};
+use crate::model::{Alphabet, ImportedFormat, KeyFormat, TenantPart};
 
 /// Characters of a tenant's id that stand in a key.
 pub const ID_PART: usize = 8;
@@ -8,6 +8,7 @@ pub const ID_PART: usize = 8;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 const BASE64URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const HEX: &[u8; 16] = b"0123456789abcdef";
+const TOKEN68: &[u8; 69] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~+/=";
 
 impl Alphabet {
     /// Its characters, in the order of their values.
@@ -16,6 +17,7 @@ impl Alphabet {
             Self::Base62 => BASE62,
             Self::Base64Url => BASE64URL,
             Self::Hex => HEX,
+            Self::Token68 => TOKEN68,
         }
     }
 }
@@ -87,6 +89,43 @@ impl KeyFormat {
             !before.ends_with(|last: char| last.is_ascii_alphanumeric()) && (!goes_on || mixed)
         };
         self.prefixes().any(|prefix| starts(text, prefix).any(is_one))
+    }
+}
+
+impl ImportedFormat {
+    /// What may follow the prefix of a key: once for each prefix that it begins with.
+    pub fn after_prefix<'k>(&self, key: &'k str) -> impl Iterator<Item = &'k str> {
+        let any = self.prefixes.is_empty().then_some(key);
+        any.into_iter().chain(self.prefixes.iter().filter_map(move |prefix| key.strip_prefix(prefix)))
+    }
+
+    /// Whether text has the form of such a key.
+    pub fn is_one(&self, text: &str) -> bool {
+        let lengths = usize::from(self.min_length)..=usize::from(self.max_length);
+        self.after_prefix(text).any(|rest| lengths.contains(&rest.len()) && self.is_made_of(rest))
+    }
+
+    /// Whether text is made of the characters that follow a prefix.
+    pub fn is_made_of(&self, text: &str) -> bool {
+        text.bytes().all(|byte| self.alphabet.characters().contains(&byte))
+    }
+
+    /// Whether a key stands somewhere in `text`: a prefix at the beginning of a word, and what looks random after it. Of keys
+    /// without a prefix nobody can tell.
+    pub fn appears_in(&self, text: &str) -> bool {
+        let is_one = |at: usize, prefix: &str| {
+            let Some((before, rest)) = text.split_at_checked(at) else { return false };
+            let rest = rest.get(prefix.len()..).unwrap_or_default();
+            let end = rest.find(|letter: char| !self.is_made_of(letter.encode_utf8(&mut [0; 4])));
+            let run = rest.get(..end.unwrap_or(rest.len())).unwrap_or_default();
+            let has = |is: fn(&u8) -> bool| run.as_bytes().iter().any(is);
+            let random =
+                has(u8::is_ascii_digit) || has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase);
+            random
+                && run.len() >= self.min_length.into()
+                && !before.ends_with(|last: char| last.is_ascii_alphanumeric())
+        };
+        self.prefixes.iter().any(|prefix| starts(text, prefix).any(|at| is_one(at, prefix)))
     }
 }
 

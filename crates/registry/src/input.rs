@@ -2,10 +2,12 @@
 
 use keyward_core::{
     json::{self, JsonError},
+    key::hex,
     time::Timestamp,
 };
 use serde::Serialize;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::{
     enum_text::text_of,
@@ -112,6 +114,13 @@ impl Input {
             errors.note(&shown(name), &message);
         }
         Self { fields, errors }
+    }
+
+    /// A hash of all that was sent but for this field, in whatever order.
+    pub fn fingerprint(&self, without: &str) -> String {
+        let mut fields = self.fields.clone();
+        fields.remove(without);
+        hex(&Sha256::digest(Value::Object(fields).to_string()))
     }
 
     /// Whether the field is there, be it `null`.

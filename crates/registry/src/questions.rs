@@ -127,7 +127,7 @@ fn record_of_key(
     key: &str,
 ) -> Result<Option<Record>, HandlerError> {
     let hashes = context.policy.realms.iter();
-    let hashes = hashes.flat_map(|realm| key::storage_hashes(&realm.key, context.secrets, key));
+    let hashes = hashes.flat_map(|realm| key::names(realm, context.secrets, key));
     for hash in order::distinct(hashes) {
         let own = "SELECT * FROM keys WHERE hash = ? AND tenant_id = ?";
         let values = [hash.as_str().into(), principal.tenant_id().into()];

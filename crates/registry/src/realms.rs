@@ -70,6 +70,7 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
         // Where a request with a key goes, and where the key stands in it.
         "host": host,
         "credential": source.map(|source| object!({ "header": source.header, "scheme": source.scheme })),
+        "imported": realm.imported.map(|format| object!({ "prefixes": format.prefixes })),
         "publishable": realm.accepts(Proof::Publishable),
         "stepUp": actions(realm.step_up),
         "ownerOnly": actions(realm.owner_only),

@@ -42,6 +42,8 @@ enum Handler {
     EvenInactive(fn(&mut RequestContext<'_>, &Member, &str) -> HandlerResult),
     /// Whoever has the right: a member by role, an API key by scope.
     With(Right, fn(&mut RequestContext<'_>, &Principal, &str) -> HandlerResult),
+    /// The same, with lines of JSON in the body, of which there may be more.
+    Lines(Right, fn(&mut RequestContext<'_>, &Principal, &str) -> HandlerResult),
     /// Whoever may read. What it returns is a question, which the gate answers.
     Asks(fn(&mut RequestContext<'_>, &Principal, &str) -> HandlerResult),
     /// An owner of the tenant; never an API key.
@@ -109,6 +111,7 @@ pub const ROUTES: &[AdminRoute] = &[
     route("POST", "/api-keys/bulk-revoke", Ends, ChangesAll, Handler::With(Right::Write, keys::bulk::revoke)),
     route("GET", "/api-keys/summary", Reads, Counts, Handler::With(Right::Read, keys::summary::show)),
     route("GET", "/api-keys/usage", Reads, Counts, Handler::With(Right::Read, usage::points::show_many)),
+    route("POST", "/api-keys/import", Makes, ChangesAll, Handler::Lines(Right::Write, keys::import::import)),
     route("GET", "/api-keys/{key_}", Reads, One, Handler::With(Right::Read, keys::list::show)),
     route("PATCH", "/api-keys/{key_}", Grows, One, Handler::With(Right::Write, keys::edit::edit)),
     route("POST", "/api-keys/{key_}/revoke", Ends, One, Handler::With(Right::Write, keys::edit::revoke)),
@@ -201,6 +204,11 @@ pub fn open(method: &str, path: &str) -> Option<Open> {
     }
 }
 
+/// Whether the body of a call is lines of JSON.
+pub fn takes_lines(method: &str, path: &str) -> bool {
+    find(method, path).is_ok_and(|found| matches!(found.route.handler, Handler::Lines(..)))
+}
+
 /// Whether what the Registry answers to a call is a question to the gate.
 pub fn asks_gate(method: &str, path: &str) -> bool {
     find(method, path).is_ok_and(|found| matches!(found.route.handler, Handler::Asks(_)))
@@ -221,7 +229,7 @@ impl RequestContext<'_> {
                 self.require_space_for(&member.tenant, effect)?;
                 run(self, &member, id)
             }
-            Handler::With(right, run) => self.run_with(right, run, route, id),
+            Handler::With(right, run) | Handler::Lines(right, run) => self.run_with(right, run, route, id),
             Handler::Asks(run) => self.run_with(Right::Read, run, route, id),
             Handler::Owner(run) => {
                 let entitled = |member: &Member| member.require_owner().is_ok();

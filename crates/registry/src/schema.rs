@@ -391,6 +391,21 @@ pub const ADDITIONS: &[Addition] = &[
         DELETE FROM passkeys WHERE member_id = OLD.id; END
 ",
     },
+    // Of a key that has left the list its name stays, so that importing it again does not bring it back.
+    Addition {
+        name: "keys that were imported",
+        statements: "
+    ALTER TABLE keys ADD COLUMN imported_as TEXT;
+    ALTER TABLE keys ADD COLUMN made_at INTEGER;
+    CREATE TABLE ended_imports (
+        hash TEXT PRIMARY KEY,
+        tenant_id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX ended_imports_of_tenant ON ended_imports (tenant_id);
+    CREATE TRIGGER keys_imported_ended AFTER DELETE ON keys WHEN OLD.imported_as IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO ended_imports VALUES (OLD.hash, OLD.tenant_id); END
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

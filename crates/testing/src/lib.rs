@@ -35,7 +35,7 @@ use keyward_core::{
     sql::{Sql, SqlError, Value},
     time::{Span, Timestamp},
 };
-use keyward_policy::Link;
+use keyward_policy::{Alphabet, ImportedFormat, Link};
 use sha2::{Digest, Sha256};
 
 /// A moment to start from.
@@ -51,6 +51,10 @@ pub const LINK: Link = Link {
     cookie: "__Host-shop",
     session_life: Span::from_secs(3_600),
 };
+
+/// Keys that somebody has had elsewhere: `old_` and 24 characters, or a few more.
+pub const IMPORTED: ImportedFormat =
+    ImportedFormat { prefixes: &["old_"], min_length: 24, max_length: 40, alphabet: Alphabet::Base64Url };
 
 pub fn secrets() -> Secrets {
     Secrets::new(SECRET, None)

@@ -8,7 +8,7 @@ use base64::{
     alphabet::URL_SAFE,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig, general_purpose::URL_SAFE_NO_PAD},
 };
-use keyward_policy::{KeyFormat, Link, Realm};
+use keyward_policy::{Link, Realm};
 use percent_encoding::percent_decode_str;
 
 use crate::static_keys;
@@ -51,7 +51,11 @@ fn is_name(name: &str, parameter: &str) -> bool {
 /// Whether text holds what has the form of a key or token of this realm.
 pub(super) fn holds_credential(realm: &Realm, text: &str, secrets: Option<&Secrets>) -> bool {
     let issuer = realm.jwt.map(|jwt| jwt.issuer);
-    holds_key(&realm.key, secrets, text)
+    let least = usize::from(realm.key.random) + usize::from(realm.key.checksum);
+    holds_key(least, &|text| key::appears_in(&realm.key, secrets, text), text)
+        || realm
+            .imported
+            .is_some_and(|format| holds_key(format.min_length.into(), &|text| format.appears_in(text), text))
         || issuer.is_some_and(|issuer| holds_token_of(issuer, text))
         || holds_static_key(realm, text)
 }
@@ -65,14 +69,14 @@ pub fn is_link_in_url(link: &Link, target: RequestTarget<'_>, secrets: Option<&S
 }
 
 /// A key as it is, or in base64 as in Basic (RFC 7617).
-fn holds_key(format: &KeyFormat, secrets: Option<&Secrets>, text: &str) -> bool {
+fn holds_key(least: usize, appears_in: &dyn Fn(&str) -> bool, text: &str) -> bool {
     const LENIENT: GeneralPurpose = GeneralPurpose::new(
         &URL_SAFE,
         GeneralPurposeConfig::new()
             .with_decode_allow_trailing_bits(true)
             .with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
-    let least = (usize::from(format.random) + usize::from(format.checksum)) * 4 / 3;
+    let least = least * 4 / 3;
     let in_base64 = |of_base64: fn(u8) -> bool| {
         // Bytes of no other character are those of ASCII, so text is parted between characters.
         let runs = text.as_bytes().split(|byte| !of_base64(*byte)).filter(|run| run.len() > least);
@@ -80,16 +84,14 @@ fn holds_key(format: &KeyFormat, secrets: Option<&Secrets>, text: &str) -> bool 
             // Of a run that is no whole number of bytes the last character says nothing.
             let whole = run.len() - usize::from(run.len() % 4 == 1);
             let plain = run.get(..whole).unwrap_or_default().replace('+', "-").replace('/', "_");
-            LENIENT
-                .decode(plain)
-                .is_ok_and(|bytes| key::appears_in(format, secrets, &String::from_utf8_lossy(&bytes)))
+            LENIENT.decode(plain).is_ok_and(|bytes| appears_in(&String::from_utf8_lossy(&bytes)))
         })
     };
     let url_safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
     let standard = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     // Most text is too short for one.
     let is_long = text.len() > least;
-    key::appears_in(format, secrets, text) || is_long && (in_base64(url_safe) || in_base64(standard))
+    appears_in(text) || is_long && (in_base64(url_safe) || in_base64(standard))
 }
 
 /// A token in its compact form (RFC 7515, section 7.1) that says it is this issuer's: three parts, of which the

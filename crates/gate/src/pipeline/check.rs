@@ -51,7 +51,7 @@ pub(crate) fn recognise(
         return Ok(found);
     }
     let slip = || hint::slip(&realm.key, key.expose());
-    match key::shape(&realm.key, secrets, key.expose()) {
+    match key::shape_in(realm, secrets, key.expose()) {
         Shape::Foreign => Err(Denial::MalformedKey { slip: slip() }),
         Shape::Impossible => Err(Denial::UnknownKey { slip: slip() }),
         Shape::Possible => Ok(None),
@@ -76,7 +76,7 @@ impl<P: Platform> Pipeline<'_, P> {
             let permit = gate::decide(realm, requirement, &record, caller.at(self.platform.now()))?;
             return Ok(Accepted { permit, windows: Vec::new(), background: None });
         }
-        let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
+        let hashes = key::names(realm, &secrets, key.expose());
         let cached = self.find(&hashes, caller).await?;
         self.authorize(realm, freshness, requirement, cached, caller).await
     }
@@ -97,10 +97,10 @@ impl<P: Platform> Pipeline<'_, P> {
         let secrets = self.secrets.clone()?;
         let mut denial = Denial::MalformedKey { slip: None };
         for realm in policy.realms {
-            if !key::is_well_formed(&realm.key, &secrets, key.expose()) {
+            if key::shape_in(realm, &secrets, key.expose()) != Shape::Possible {
                 continue;
             }
-            let hashes = key::storage_hashes(&realm.key, &secrets, key.expose());
+            let hashes = key::names(realm, &secrets, key.expose());
             match self.find(&hashes, caller).await {
                 Ok(cached) if cached.record.realm == realm.id => {
                     let realm = &Realm { test_mode: TestMode::ReadOnly, ..*realm };

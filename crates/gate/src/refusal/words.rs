@@ -193,12 +193,17 @@ fn with_article(proof: Proof) -> &'static str {
     }
 }
 
+/// Whether every key of the realm begins in one of a few ways.
+fn has_prefixes(realm: &Realm) -> bool {
+    realm.static_keys.is_empty() && realm.imported.is_none_or(|format| !format.prefixes.is_empty())
+}
+
 fn malformed(realm: Option<&Realm>, slip: Option<Slip>) -> Cow<'static, str> {
     match (slip, realm) {
         // Keys that stand in the policy may have any form.
-        (None, Some(realm)) if realm.static_keys.is_empty() => {
-            let prefixes: Vec<_> =
-                std::iter::once(realm.key.live_prefix).chain(realm.key.test_prefix).collect();
+        (None, Some(realm)) if has_prefixes(realm) => {
+            let imported = realm.imported.map_or(&[][..], |format| format.prefixes);
+            let prefixes: Vec<_> = realm.key.prefixes().chain(imported.iter().copied()).collect();
             format!(
                 "This is not an API key of this API: those begin with {}. Copy the right key, whole.",
                 prefixes.join(" or ")

@@ -10,7 +10,7 @@ use keyward_core::{key, record::Mode, request_target::RequestTarget, secret::Sec
 use keyward_gate::credential::{is_in_url, is_link_in_url};
 use keyward_policy::{Alphabet, Hash, KeyFormat, Realm, StaticKey, TenantPart};
 use keyward_testing::{
-    LINK, NOON, Seeded,
+    IMPORTED, LINK, NOON, Seeded,
     jose::{self, Key},
     policy::POLICY,
     secrets,
@@ -251,6 +251,20 @@ fn a_configured_key_is_found_as_a_word() {
         assert!(found(&realm, target), "{target}");
     }
     assert!(!found(&realm, "/?k=agent-key.of-another.form"));
+}
+
+#[test]
+fn a_key_that_was_made_elsewhere_is_found_by_its_prefix() {
+    let imported = Realm { imported: Some(IMPORTED), ..realm(*KEYED) };
+    let key = "old_0123456789abcdefGHIJKLMN-x";
+    let basic = STANDARD.encode(format!("user:{key}"));
+    for target in [format!("/{key}"), format!("/?k={key}"), format!("/?x={basic}"), format!("/a/{key}/b")] {
+        assert!(found(&imported, &target), "{target}");
+        assert!(!found(&realm(*KEYED), &target), "{target}");
+    }
+    for target in ["/old_and-other-stories-for-children", "/cold_0123456789abcdefGHIJKLMN", "/old_0123"] {
+        assert!(!found(&imported, target), "{target}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use keyward_policy::{
     KeyFormat, KeyRequirement, Policy, Proof, Realm, Requirement, Route, StaticKey, Webhook,
 };
 use keyward_testing::{
-    LINK, NOON, Seeded,
+    IMPORTED, LINK, NOON, Seeded,
     call::{self, Call, by},
     fake_platform::{CALLER, FakePlatform},
     jose::{self, Key},
@@ -95,6 +95,22 @@ fn keys_without_a_check_cost_few_lookups_of_any_kind_of_key_and_also_at_the_admi
             assert_eq!((asked, answers), (lookups(), counts(&[(401_u16, 21), (429, 979)])));
         }
     }
+}
+
+#[test]
+fn keys_that_were_made_elsewhere_cost_no_more_and_only_those_of_their_form_cost_anything() {
+    let realm = Realm { imported: Some(IMPORTED), ..POLICY.realms[0] };
+    let guess = |platform: &FakePlatform, text: String| {
+        platform.check_in(&realm, &Secret::new(text), CALLER).unwrap_err().denial
+    };
+    let platform = platform();
+    let (asked, answers) = cost(&platform, |seed| guess(&platform, format!("old_{seed:024}")));
+    assert_eq!((asked, answers), (lookups(), counts(&[(401_u16, 21), (429, 979)])));
+    let platform = self::platform();
+    let other = |seed| [format!("old_{seed:023}"), format!("old_{seed:041}"), format!("new_{seed:024}")];
+    let (asked, answers) =
+        cost(&platform, |seed| guess(&platform, other(seed)[usize::try_from(seed % 3).unwrap()].clone()));
+    assert_eq!((asked, answers), (BTreeMap::new(), counts(&[(401_u16, 1_000)])));
 }
 
 #[test]

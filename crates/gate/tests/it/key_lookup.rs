@@ -3,17 +3,20 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{
+    key,
     record::{Record, Status},
     secret::Secret,
     time::SECOND,
 };
 use keyward_gate::denial::Denial;
-use keyward_policy::{Policy, Realm};
+use keyward_policy::{ImportedFormat, Policy, Realm};
 use keyward_testing::{
-    fake_platform::{FakePlatform, published},
+    IMPORTED,
+    fake_platform::{CALLER, FakePlatform, published},
     policy::POLICY,
     record,
 };
+use sha2::{Digest, Sha256};
 
 #[test]
 fn a_malformed_key_costs_no_io_at_all() {
@@ -62,6 +65,33 @@ fn a_key_that_was_unknown_a_moment_ago_works_as_soon_as_there_is_one() {
     }
     platform.tell(&key, &record());
     assert!(platform.check(&key).is_ok());
+}
+
+#[test]
+fn a_key_that_was_made_elsewhere_passes_where_it_was_imported_and_nowhere_else() {
+    const KEY: &str = "old_0123456789abcdefghijklmn";
+    let realm = Realm { imported: Some(IMPORTED), ..POLICY.realms[0] };
+    let platform = FakePlatform::new();
+    let names = key::imported_names(realm.id, &platform.secrets, &Sha256::digest(KEY).into());
+    platform.gates.borrow_mut().entry(names[0].clone()).or_default().put(record());
+    let key = Secret::new(KEY);
+    platform.check_in(&realm, &key, CALLER).unwrap();
+    assert_eq!(platform.asked(), ["KV", "Coordinator find", "Coordinator take"]);
+    assert!(platform.check_in(&POLICY.realms[0], &key, CALLER).is_err(), "the policy does not say so");
+    let other = Realm { id: "other", ..realm };
+    assert_eq!(
+        platform.check_in(&other, &key, CALLER).unwrap_err().denial,
+        Denial::UnknownKey { slip: None },
+        "of another realm"
+    );
+    // A key of the realm's own is found as before, also where it could be both.
+    let (platform, own) = published(&record());
+    platform.check_in(&realm, &own, CALLER).unwrap();
+    assert_eq!(platform.asked(), ["KV", "Coordinator take"]);
+    let any = ImportedFormat { prefixes: &[], max_length: 100, ..IMPORTED };
+    let both = Realm { imported: Some(any), ..realm };
+    platform.check_in(&both, &own, CALLER).unwrap();
+    assert_eq!(platform.asked(), ["Coordinator take"]);
 }
 
 #[test]

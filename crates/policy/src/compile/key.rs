@@ -164,13 +164,19 @@ fn visible(table: &Table<'_>, alphabet: Alphabet, random: u32, tenant: Option<Te
 
 /// Fewest characters that carry [`MIN_BITS`].
 fn least_random(alphabet: Alphabet) -> u32 {
-    (1..=MAX_RANDOM).find(|&count| bits(alphabet, count) >= MIN_BITS).unwrap_or(MAX_RANDOM)
+    least_of_bits(alphabet, MIN_BITS)
+}
+
+/// Fewest characters that carry this entropy.
+pub(super) fn least_of_bits(alphabet: Alphabet, least: f64) -> u32 {
+    (1..=MAX_RANDOM).find(|&count| bits(alphabet, count) >= least).unwrap_or(MAX_RANDOM)
 }
 
 /// The entropy of this number of characters, in whole bits.
-fn bits(alphabet: Alphabet, count: u32) -> f64 {
+pub(super) fn bits(alphabet: Alphabet, count: u32) -> f64 {
     match alphabet {
-        Alphabet::Base62 => (f64::from(count) * 62_f64.log2()).floor(),
+        // The signs of token68 are counted for nothing: in many keys they only separate or pad.
+        Alphabet::Base62 | Alphabet::Token68 => (f64::from(count) * 62_f64.log2()).floor(),
         // Whole bytes, so that the last character may carry less.
         Alphabet::Base64Url => f64::from(count * 6 / 8 * 8),
         Alphabet::Hex => f64::from(count * 4),

@@ -92,6 +92,7 @@ fn check_paths(draft: &Draft, own: &[PathPattern], report: &Report) {
 /// only has their form passes.
 fn looks_like_key(realm: &Realm, path: &PathPattern) -> bool {
     realm.key.checksum == 0 && realm.key.appears_in(path.source, None)
+        || realm.imported.is_some_and(|format| format.appears_in(path.source))
 }
 
 fn refuse_key(path: &PathPattern, place: &Place, report: &Report) {

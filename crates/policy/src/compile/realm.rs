@@ -4,7 +4,7 @@ use super::{
     address::{self, BadHost},
     cors,
     credential::{self, Sources},
-    jwt, key, limits, link,
+    imported, jwt, key, limits, link,
     mistake::Place,
     origin,
     reader::{Item, Table},
@@ -126,6 +126,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
             .unwrap_or(PageKeys::Pass),
         forbidden_query_parameters: credential::forbidden_query_parameters(&table, link.as_ref()),
         key: key.unwrap_or(key::DEFAULT),
+        imported: imported::read(table.get("imported"), link.as_ref()),
         scopes: catalogue.scopes,
         routes: Routes::new(Vec::leak(routes.routes)),
         limits: limits::read(table.get("limits")),
@@ -267,6 +268,10 @@ fn check_use(table: &Table<'_>, routes: &[Route], webhooks: &[Named<'_>]) {
                 format!("add {word:?} to `by` of a route, or take the section out"),
             );
         }
+    }
+    let takes_keys = takes(Proof::Key) || takes(Proof::Publishable);
+    if let Some(item) = table.get("imported").filter(|_| !takes_keys) {
+        item.refuse("the realm has [realm.imported], but no route takes keys", "take it out, or add a route");
     }
     if let Some(item) = table.get("configured_key").filter(|_| !takes(Proof::Key)) {
         item.refuse(

@@ -38,7 +38,9 @@ impl Forms {
         let default = PREFIXES.map(|prefix| (prefix, Some(MIN_KEY)));
         let own = realms.flat_map(|realm| {
             let characters = usize::from(realm.key.random).max(MIN_KEY);
-            realm.key.prefixes().map(move |prefix| (prefix, Some(characters)))
+            let imported = realm.imported.map_or(&[][..], |format| format.prefixes);
+            let own = realm.key.prefixes().map(move |prefix| (prefix, Some(characters)));
+            own.chain(imported.iter().map(|prefix| (*prefix, None)))
         });
         let written = texts.flat_map(written_prefixes).map(|prefix| (prefix, None));
         let written = written.chain([(Link::SESSION_PREFIX, None)]);

@@ -2,7 +2,7 @@
 //! to look like, each field's own module says.
 
 use super::{
-    cors, credential, jwt, key, limits, link, quotas, realm, refusals, route, scopes,
+    cors, credential, imported, jwt, key, limits, link, quotas, realm, refusals, route, scopes,
     section::{
         Field,
         Kind::{self, Days, Duration, Either, Entries, Flag, List, Number, Size, Table, Text, Word},
@@ -26,6 +26,7 @@ pub static SECTIONS: &[&Section] = &[
     &ORIGIN,
     &CREDENTIAL,
     &KEY,
+    &IMPORTED,
     &STATIC_KEY,
     &JWT,
     &LINK,
@@ -102,6 +103,7 @@ static REALM: Section = Section {
         field("owner_only", List(&Word(&words(&realm::KEY_ACTIONS)))),
         field("rotation", Word(&words(&realm::ROTATIONS))),
         field("key", Table(&KEY)),
+        field("imported", Table(&IMPORTED)),
         field("configured_key", List(&Table(&STATIC_KEY))),
         field("jwt", Table(&JWT)),
         field("link", Table(&LINK)),
@@ -142,6 +144,15 @@ static KEY: Section = Section {
         field("check", Number(0, key::MAX_CHECKSUM)),
         field("shown", Number(0, key::MAX_RANDOM)),
         field("hash", Word(&words(&key::HASHES))),
+    ],
+};
+static IMPORTED: Section = Section {
+    name: "[realm.imported]",
+    fields: &[
+        field("prefixes", TEXTS).unseen(),
+        required("min_length", Number(1, imported::MAX_LENGTH)),
+        field("max_length", Number(1, imported::MAX_LENGTH)),
+        field("alphabet", Word(&words(&imported::ALPHABETS))),
     ],
 };
 static STATIC_KEY: Section = Section {

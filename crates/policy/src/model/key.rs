@@ -41,6 +41,22 @@ pub enum Alphabet {
     Base64Url,
     /// `0-9a-f`
     Hex,
+    /// `A-Za-z0-9-._~+/=`: what a credential can be made of (RFC 9110, section 11.2)
+    Token68,
+}
+
+/// Keys that were made elsewhere, and imported by their hash.
+#[serde(bound(deserialize = "'de: 'static"))]
+pub struct ImportedFormat {
+    /// What they begin with; none of it where the list is empty.
+    #[serde(deserialize_with = "list")]
+    pub prefixes: &'static [&'static str],
+    /// Fewest characters that follow.
+    pub min_length: u8,
+    /// Most characters that follow.
+    pub max_length: u8,
+    /// What these are made of.
+    pub alphabet: Alphabet,
 }
 
 /// How a key is stored.

@@ -2,7 +2,7 @@
 
 use super::{
     data::{list, policy_data, seconds},
-    key::{KeyFormat, StaticKey},
+    key::{ImportedFormat, KeyFormat, StaticKey},
     pattern::{HostPattern, PathPattern},
     proof::{Jwt, Link},
     route::Routes,
@@ -60,6 +60,9 @@ pub struct Realm {
     pub forbidden_query_parameters: &'static [&'static str],
     /// What a key looks like and how it is stored.
     pub key: KeyFormat,
+    /// Keys made elsewhere that it takes, too, once they are imported.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub imported: Option<ImportedFormat>,
     /// The scope catalogue.
     #[serde(deserialize_with = "list")]
     pub scopes: &'static [Scope],

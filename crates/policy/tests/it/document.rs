@@ -19,12 +19,13 @@ fn policy(file: &str) -> Policy {
 }
 
 /// Between them they use every part of a policy.
-const POLICIES: [&str; 5] = [
+const POLICIES: [&str; 6] = [
     "keyward.toml",
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
     "tests/e2e/systems.toml",
     "crates/policy/tests/it/documents/awkward.toml",
+    "crates/policy/tests/it/documents/imported.toml",
 ];
 
 #[test]
@@ -69,10 +70,11 @@ fn a_document_has_nothing_that_javascript_would_write_otherwise() {
 
 /// Documents that were written when this format began. Where they are not read any more, or would be written otherwise,
 /// [`FORMAT`] has to change.
-const OF_FORMAT_1: [&str; 3] = [
+const OF_FORMAT_1: [&str; 4] = [
     include_str!("documents/systems.json"),
     include_str!("documents/tests.json"),
     include_str!("documents/awkward.json"),
+    include_str!("documents/imported.json"),
 ];
 
 #[test]

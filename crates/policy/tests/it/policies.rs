@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 /// Policies that between them have nearly every field.
-pub const POLICIES: [&str; 7] = [
+pub const POLICIES: [&str; 8] = [
     include_str!("../../../../keyward.toml"),
     include_str!("../../../../examples/bd/keyward.toml"),
     include_str!("../../../../examples/gw/keyward.toml"),
@@ -11,6 +11,7 @@ pub const POLICIES: [&str; 7] = [
     include_str!("../../../../examples/bp/keyward.toml"),
     include_str!("../../../../examples/kb/keyward.toml"),
     include_str!("mistakes/right.toml"),
+    include_str!("documents/imported.toml"),
 ];
 
 /// The policy without comments, and where in it a field's name begins and ends, and where its value does.

@@ -94,8 +94,18 @@ fn no_message_quotes_what_stands_under_a_misspelt_name() {
     }
 }
 
-const UNSEEN: [&str; 9] =
-    ["url", "live_prefix", "test_prefix", "hash", "jwks_url", "jwks", "secret", "prefix", "origins"];
+const UNSEEN: [&str; 10] = [
+    "url",
+    "live_prefix",
+    "test_prefix",
+    "prefixes",
+    "hash",
+    "jwks_url",
+    "jwks",
+    "secret",
+    "prefix",
+    "origins",
+];
 
 #[test]
 fn a_wrong_value_of_a_field_that_is_not_for_everybody_is_not_shown() {

@@ -13,7 +13,7 @@ use crate::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     error::{ApiError, Code},
     front::{
-        body::{BodyError, BodyRoom, body_text},
+        body::{BodyError, BodyForm, BodyRoom, MOST_BYTES, body_text},
         failures::{Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof},
         request::{Credential, Head, agent, judge, of_operator},
     },
@@ -34,8 +34,8 @@ pub trait AdminPort {
     fn refuse_key_in_url(&self) -> Option<AdminReply>;
     /// The record of a key that is in order, else the answer.
     async fn verify_key(&self, key: &Secret) -> Result<Record, AdminReply>;
-    /// Reads the body in this room, which it leaves after [`HELD_FOR`](crate::front::HELD_FOR) at the latest.
-    async fn body(&self, room: BodyRoom) -> Result<Vec<u8>, BodyError>;
+    /// Reads the body, of at most so many bytes, in this room, which it leaves after [`HELD_FOR`](crate::front::HELD_FOR) at the latest.
+    async fn body(&self, room: BodyRoom, most: usize) -> Result<Vec<u8>, BodyError>;
     /// How much longer what is counted under this subject is held back, if it is.
     fn held_back(&self, subject: &str) -> Option<Span>;
     /// Counts a failure, whose like are held back from then on if those are too many.
@@ -190,7 +190,8 @@ pub async fn is_operator(request: &AdminRequest<'_>, port: &impl AdminPort) -> b
 
 /// What is shown by a request that may be carried out, else the answer.
 fn shown(request: &AdminRequest<'_>, port: &impl AdminPort) -> Result<Credential, AdminReply> {
-    let shown = judge(request.method, request.origin, &request.head);
+    let most = BodyForm::of(request.method, request.path).most;
+    let shown = judge(request.method, request.origin, &request.head, most);
     let shown = shown.map_err(|refusal| refusal.reply(request.request_id))?;
     // It ends in logs, whether it would have counted here or not.
     port.refuse_key_in_url().map_or(Ok(shown), Err)
@@ -214,8 +215,11 @@ async fn read(
     room: BodyRoom,
     port: &impl AdminPort,
 ) -> Result<String, AdminReply> {
-    let bytes = port.body(room).await.map_err(ApiError::from);
-    let text = bytes.and_then(|bytes| body_text(request.head.content_type.as_deref(), bytes));
+    let form = BodyForm::of(request.method, request.path);
+    // Strangers are refused anyway.
+    let most = if matches!(room, BodyRoom::Known(_)) { form.most } else { MOST_BYTES };
+    let bytes = port.body(room, most).await.map_err(ApiError::from);
+    let text = bytes.and_then(|bytes| body_text(form, request.head.content_type.as_deref(), bytes));
     text.map_err(|refusal| refusal.reply(request.request_id))
 }
 

@@ -5,10 +5,34 @@ use keyward_core::{network, time::Span};
 use crate::{
     call::ANSWERED_WITHIN,
     error::{ApiError, Code},
+    router,
 };
 
 /// Most bytes of a body.
 pub const MOST_BYTES: usize = 64 * 1024;
+/// Most bytes of lines of JSON.
+pub const MOST_BYTES_OF_LINES: usize = 1_000_000;
+
+/// What a call takes as its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BodyForm {
+    /// Its media type.
+    pub essence: &'static str,
+    /// Most bytes.
+    pub most: usize,
+}
+
+impl BodyForm {
+    /// JSON.
+    pub const JSON: Self = Self { essence: "application/json", most: MOST_BYTES };
+    /// JSON in lines.
+    pub const LINES: Self = Self { essence: "application/x-ndjson", most: MOST_BYTES_OF_LINES };
+
+    /// That of a call.
+    pub fn of(method: &str, path: &str) -> Self {
+        if router::takes_lines(method, path) { Self::LINES } else { Self::JSON }
+    }
+}
 
 /// How long a body that was read stays in its room while the Registry is asked: twice as long as that may take.
 pub const HELD_FOR: Span = ANSWERED_WITHIN.plus(ANSWERED_WITHIN);
@@ -32,8 +56,8 @@ impl BodyRoom {
 /// Why a body could not be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyError {
-    /// It is larger than [`MOST_BYTES`].
-    TooLarge,
+    /// It is larger than this.
+    TooLarge(usize),
     /// It did not come in time.
     Late,
     /// As many are being read as there is room for.
@@ -45,7 +69,7 @@ pub enum BodyError {
 impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         match error {
-            BodyError::TooLarge => too_large(),
+            BodyError::TooLarge(most) => too_large(most),
             BodyError::Late => Self::new(
                 Code::RequestTimeout,
                 "The body did not come in time. Send it again, without a pause.",
@@ -62,22 +86,22 @@ impl From<BodyError> for ApiError {
 }
 
 /// The refusal of a body that turns out too large.
-pub fn too_large() -> ApiError {
-    ApiError::new(Code::BodyTooLarge, format!("The admin API takes bodies of at most {MOST_BYTES} bytes."))
+pub fn too_large(most: usize) -> ApiError {
+    ApiError::new(Code::BodyTooLarge, format!("The admin API takes bodies of at most {most} bytes here."))
 }
 
-/// The body as text, if it is declared as JSON. No body needs no declaration.
+/// The body as text, if it is declared as what the call takes. No body needs no declaration.
 ///
 /// # Errors
 /// UNSUPPORTED_MEDIA_TYPE; MALFORMED_JSON if it is not UTF-8.
-pub fn body_text(content_type: Option<&str>, bytes: Vec<u8>) -> Result<String, ApiError> {
+pub fn body_text(form: BodyForm, content_type: Option<&str>, bytes: Vec<u8>) -> Result<String, ApiError> {
     if bytes.is_empty() {
         return Ok(String::new());
     }
     let declared = content_type.unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
-    if !essence.eq_ignore_ascii_case("application/json") {
-        let detail = "Send the body with `Content-Type: application/json`.";
+    if !essence.eq_ignore_ascii_case(form.essence) {
+        let detail = format!("Send the body with `Content-Type: {}`.", form.essence);
         return Err(ApiError::new(Code::UnsupportedMediaType, detail));
     }
     String::from_utf8(bytes).map_err(|_| ApiError::new(Code::MalformedJson, "The body is not UTF-8."))

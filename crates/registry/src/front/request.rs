@@ -8,7 +8,7 @@ use keyward_core::{
 use crate::{
     admin_call::AdminCredential,
     error::{ApiError, Code},
-    front::body::{MOST_BYTES, too_large},
+    front::body::too_large,
     sessions::token::{self, TOKEN_PREFIX},
 };
 
@@ -52,9 +52,9 @@ pub enum Credential {
 ///
 /// # Errors
 /// As [`require_same_origin`], [`require_declared_size`], [`credential`] and [`require_server`].
-pub fn judge(method: &str, own: &str, head: &Head) -> Result<Credential, ApiError> {
+pub fn judge(method: &str, own: &str, head: &Head, most: usize) -> Result<Credential, ApiError> {
     require_same_origin(method, own, head)?;
-    require_declared_size(head)?;
+    require_declared_size(head, most)?;
     let shown = credential(head)?;
     require_server(own, head, &shown)?;
     Ok(shown)
@@ -149,13 +149,13 @@ pub fn require_server(own: &str, head: &Head, shown: &Credential) -> Result<(), 
     Err(ApiError::new(Code::CrossSite, detail))
 }
 
-/// Refuses a body that its own header declares too large.
+/// Refuses a body that its own header declares larger than `most`.
 ///
 /// # Errors
 /// BODY_TOO_LARGE
-pub fn require_declared_size(head: &Head) -> Result<(), ApiError> {
+pub fn require_declared_size(head: &Head, most: usize) -> Result<(), ApiError> {
     let declared = head.content_length.as_deref().and_then(|length| length.trim().parse::<u64>().ok());
-    if declared.is_some_and(|length| length > MOST_BYTES as u64) { Err(too_large()) } else { Ok(()) }
+    if declared.is_some_and(|length| length > most as u64) { Err(too_large(most)) } else { Ok(()) }
 }
 
 /// What may show that an operator asks, of a request that is judged: neither a key, which is nobody, nor a session that we

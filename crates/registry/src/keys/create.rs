@@ -5,6 +5,7 @@ use keyward_core::{
     record::{KeyKind, Status},
     secret::Secret,
     sql::{SqlError, Value as Bound},
+    time::Timestamp,
 };
 use keyward_policy::Realm;
 use serde_json::Value;
@@ -65,11 +66,28 @@ pub fn create(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
         return shown(context, plaintext, token.as_ref(), body);
     }
     let mut body = Input::body(&context.call.body, &known)?;
-    let realms: Vec<(&str, &'static Realm)> =
-        context.policy.realms.iter().map(|realm| (realm.id, realm)).collect();
-    let Some(default) = context.policy.realms.first() else {
-        return Err(ApiError::new(Code::Conflict, "The policy has no realm that a key could be for.").into());
+    let realms: Vec<&'static Realm> = context.policy.realms.iter().collect();
+    let (realm, kind, settings) = read(&mut body, &realms, principal, context.now)?;
+    body.finish()?;
+    let new_key = NewKey { realm, kind, settings: &settings, rotated_from: None, growth: Growth::More(1) };
+    let new_key = context.authorise(principal, new_key)?;
+    Err(HandlerError::Tell(make(context, principal, &new_key, token.as_ref())?))
+}
+
+/// Reads what a new key is to be, for one of these realms, the first if none is named. Whatever is wrong is noted in `body`.
+///
+/// # Errors
+/// CONFLICT without a realm.
+pub(super) fn read(
+    body: &mut Input,
+    realms: &[&'static Realm],
+    principal: &Principal,
+    now: Timestamp,
+) -> Result<(&'static Realm, KeyKind, Settings), ApiError> {
+    let Some(default) = realms.first() else {
+        return Err(ApiError::new(Code::Conflict, "The policy has no realm that a key could be for."));
     };
+    let realms: Vec<(&str, &'static Realm)> = realms.iter().map(|realm| (realm.id, *realm)).collect();
     let realm = body.optional("realm", |value| input::one_of(value, &realms)).unwrap_or(default);
     let kind =
         body.optional("kind", |value| input::one_of_enum(value, &KeyKind::ALL)).unwrap_or(KeyKind::Secret);
@@ -79,11 +97,8 @@ pub fn create(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
     }
     let mut settings = Settings::blank();
     let as_admin = principal.grants_admin_scopes();
-    settings.read(&mut body, SettingsContext { realm, kind, as_admin, now: context.now });
-    body.finish()?;
-    let new_key = NewKey { realm, kind, settings: &settings, rotated_from: None, growth: Growth::More };
-    let new_key = context.authorise(principal, new_key)?;
-    Err(HandlerError::Tell(make(context, principal, &new_key, token.as_ref())?))
+    settings.read(body, SettingsContext { realm, kind, as_admin, now });
+    Ok((realm, kind, settings))
 }
 
 /// Stores a new key, puts it into the outbox and audits it.
@@ -93,7 +108,7 @@ pub fn make(
     new_key: &Authorised<NewKey<'_>>,
     token: Option<&Token>,
 ) -> Result<CreatedKey, HandlerError> {
-    let NewKey { realm, kind, settings, rotated_from, growth } = &**new_key;
+    let NewKey { realm, settings, growth, .. } = &**new_key;
     let tenant = principal.tenant();
     key_quotas::make_room(context, tenant, key_quotas::bytes_of(settings), *growth)?;
     if token.is_some() {
@@ -106,15 +121,36 @@ pub fn make(
     let shown_within = if nonce.is_some() { idempotency::LIFE } else { delivery::SHOWN_WITHIN };
     let prefix = key::key_prefix(&realm.key, plaintext.expose());
     let last4 = key::last4(plaintext.expose());
-    let mut columns = settings.columns(&id, &prefix, &last4);
+    let hash = key::storage_hash(&realm.key, context.secrets, plaintext.expose());
+    let mut columns = row(context, principal, new_key, &id, (&prefix, &last4), &hash);
+    columns.push(("deliver_by", (context.now + shown_within).into()));
+    rows::insert(context.db, "keys", &columns)?;
+    let view = note(context, principal, &id, "key.create")?;
+    if let Some((token, nonce)) = token.zip(nonce) {
+        idempotency::remember(context, token, nonce, &id, &object!({ "apiKey": view }))?;
+    }
+    Ok(CreatedKey { id, plaintext })
+}
+
+/// The row of a new key, which is in the outbox. Of the key itself it has what people may see (`prefix`, `last4`), and a hash.
+pub(super) fn row(
+    context: &RequestContext<'_>,
+    principal: &Principal,
+    new_key: &Authorised<NewKey<'_>>,
+    id: &str,
+    (prefix, last4): (&str, &str),
+    hash: &str,
+) -> Vec<(&'static str, Bound)> {
+    let NewKey { realm, kind, settings, rotated_from, .. } = &**new_key;
+    let mut columns = settings.columns(id, prefix, last4);
     columns.extend([
-        ("id", Bound::from(id.as_str())),
+        ("id", Bound::from(id)),
         ("tenant_id", principal.tenant_id().into()),
         ("realm", realm.id.into()),
         ("kind", text_of(*kind).into()),
         ("prefix", prefix.into()),
         ("last4", last4.into()),
-        ("hash", key::storage_hash(&realm.key, context.secrets, plaintext.expose()).into()),
+        ("hash", hash.into()),
         ("status", text_of(Status::Active).into()),
         ("version", i64::try_from(FIRST_VERSION).unwrap_or(1).into()),
         ("created_at", context.now.into()),
@@ -122,24 +158,29 @@ pub fn make(
         ("updated_at", context.now.into()),
         ("rotated_from", rotated_from.map(Bound::from).unwrap_or(Bound::Null)),
         ("publish_due", context.now.into()),
-        ("deliver_by", (context.now + shown_within).into()),
     ]);
-    rows::insert(context.db, "keys", &columns)?;
-    let key = stored::load(context.db, principal.tenant_id(), &id)?;
+    columns
+}
+
+/// Audits that a key was stored. Returns it as the API shows it.
+pub(super) fn note(
+    context: &RequestContext<'_>,
+    principal: &Principal,
+    id: &str,
+    action: &'static str,
+) -> Result<Value, SqlError> {
+    let key = stored::load(context.db, principal.tenant_id(), id)?;
     let key = key.ok_or_else(|| SqlError("a key that was just stored is not there".to_owned()))?;
     let view = key.view(principal.tenant(), context.policy, context.now);
     context.audit(&AuditEvent {
         tenant_id: principal.tenant_id(),
         actor: &principal.actor(),
-        action: "key.create",
-        target: &id,
+        action,
+        target: id,
         before: Value::Null,
         after: view.clone(),
     })?;
-    if let Some((token, nonce)) = token.zip(nonce) {
-        idempotency::remember(context, token, nonce, &id, &object!({ "apiKey": view }))?;
-    }
-    Ok(CreatedKey { id, plaintext })
+    Ok(view)
 }
 
 fn no_code() -> ApiError {

@@ -53,8 +53,12 @@ pub struct Key {
     pub grace_ends_at: Option<Timestamp>,
     /// The expiry that its owner had set before that.
     pub own_expires_at: Option<Timestamp>,
-    /// When it was made.
+    /// When it was made, or imported.
     pub created_at: Timestamp,
+    /// Whether it was made elsewhere, and imported.
+    pub is_imported: bool,
+    /// When it was made, if that is known of one that was imported.
+    pub made_at: Option<Timestamp>,
     /// By whom, as the API shows it.
     pub created_by: Value,
     /// When it was last changed.
@@ -109,6 +113,8 @@ impl FromRow for Key {
             grace_ends_at: row.get("grace_ends_at")?,
             own_expires_at: row.get("own_expires_at")?,
             created_at: row.get("created_at")?,
+            is_imported: row.get::<Option<String>>("imported_as")?.is_some(),
+            made_at: row.get("made_at")?,
             created_by: row.json("created_by")?,
             updated_at: row.get("updated_at")?,
             last_used_at,
@@ -231,7 +237,7 @@ impl Key {
         let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
         let settings = &self.settings;
         let effective = limits::effective(&settings.rate_limit, &tenant.plan, policy.realm(&self.realm));
-        object!({
+        let mut view = object!({
             "id": self.id,
             "realm": self.realm,
             "tenantId": self.tenant_id,
@@ -249,7 +255,7 @@ impl Key {
             "allowedOrigins": settings.allowed_origins,
             "tags": settings.tags,
             "metadata": settings.metadata,
-            "createdAt": self.created_at.to_rfc3339(),
+            "createdAt": self.made_at.unwrap_or(self.created_at).to_rfc3339(),
             "createdBy": self.created_by,
             "updatedAt": self.updated_at.to_rfc3339(),
             "expiresAt": time(settings.expires_at),
@@ -261,7 +267,11 @@ impl Key {
             "rotatedFrom": self.rotated_from,
             "rotatedTo": self.rotated_to,
             "version": self.version,
-        })
+        });
+        if let Some(view) = view.as_object_mut().filter(|_| self.is_imported) {
+            view.insert("importedAt".to_owned(), self.created_at.to_rfc3339().into());
+        }
+        view
     }
 
     /// As an answer shows it beside the key that replaces it.

@@ -24,8 +24,8 @@ const ROWS_AT_ONCE: u64 = 50;
 /// How a new key changes the number of keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Growth {
-    /// There is one more.
-    More,
+    /// There are this many more.
+    More(u64),
     /// There is one more until another one ends, in its grace now.
     MoreForNow,
     /// Another one ends at once.
@@ -40,7 +40,7 @@ pub fn bytes_of(settings: &Settings) -> u64 {
     measured.map(|(_, value)| if let Bound::Text(text) = value { text.len() as u64 } else { 0 }).sum()
 }
 
-/// Makes room for one more key with these settings.
+/// Makes room for more keys, which add these bytes together.
 ///
 /// # Errors
 /// QUOTA_EXCEEDED, STORAGE_FULL
@@ -75,7 +75,7 @@ pub fn make_room(
     }
     let keys = limit(Quota::Keys);
     match growth {
-        Growth::More => context.require_quota(tenant, Quota::Keys, used.keys, 1)?,
+        Growth::More(count) => context.require_quota(tenant, Quota::Keys, used.keys, count)?,
         // Otherwise nobody whose quota is used up could rotate without an interruption.
         Growth::MoreForNow => {
             let bound = keys.saturating_add((keys / 10).max(1));

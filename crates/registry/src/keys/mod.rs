@@ -8,6 +8,7 @@ pub mod edit;
 pub mod filter;
 pub mod grants;
 pub mod idempotency;
+pub mod import;
 pub mod key;
 pub mod key_quotas;
 pub mod limits;

@@ -42,7 +42,7 @@ pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     // A grace is the old key's alone: the new one lives as long as its owner said.
     let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
     let growth = match old {
-        Ending::None | Ending::Paused | Ending::Resumed => Growth::More,
+        Ending::None | Ending::Paused | Ending::Resumed => Growth::More(1),
         Ending::Revoked { .. } => Growth::Same,
         Ending::At(_) => Growth::MoreForNow,
     };

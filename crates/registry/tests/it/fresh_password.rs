@@ -10,7 +10,7 @@ use keyward_registry::{
     router::{AdminRoute, ROUTES},
 };
 use keyward_testing::{
-    LINK,
+    IMPORTED, LINK,
     authenticator::{Algorithm, SoftPasskey},
     registry_fixture::{PASSWORD, RegistryFixture},
 };
@@ -27,6 +27,7 @@ fn policy(step_up: &'static [KeyAction], step_up_roles: bool) -> &'static Policy
         let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
         realm.routes = Routes::new(Vec::leak(vec![checkout]));
         realm.link = Some(LINK);
+        realm.imported = Some(IMPORTED);
         realm.key.test_prefix = None;
         realm.step_up = step_up;
     });
@@ -201,8 +202,9 @@ fn every_field_of_every_call_that_writes_stands_in_the_table_and_the_table_in_th
             continue;
         }
         let answer = stage.fixture.send(stage.call(&stage.owner, method, path, &json!({"no such field": 1})));
-        let fields =
-            answer.expect(400).message("no such field").split_once("there are ").unwrap().1.to_owned();
+        // What is wrong with a line of many stands in an answer that is no refusal.
+        let answer = if call.ends_with("/import") { answer } else { answer.expect(400) };
+        let fields = answer.message("no such field").split_once("there are ").unwrap().1.to_owned();
         for field in fields.split(", ").filter(|field| *field != "none") {
             let stands = of_call.iter().any(|row| row.1.contains(&format!("`{field}`")));
             assert!(stands, "{call}: {field} stands in no row");

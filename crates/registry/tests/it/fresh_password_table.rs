@@ -13,6 +13,8 @@ const CREATE: &str = "POST /api-keys";
 
 const BULK: &str = "POST /api-keys/bulk";
 
+const IMPORT: &str = "POST /api-keys/import";
+
 const EDIT: &str = "PATCH /api-keys/{id}";
 
 const ROTATE: &str = "POST /api-keys/{id}/rotate";
@@ -34,6 +36,7 @@ pub fn in_days(days: i64) -> String {
 pub fn rows() -> Vec<Row> {
     let rate = |minute: u32, day: u32| json!({"rateLimit": {"perMinute": minute, "perDay": day}});
     let key = |scopes: Value| json!({"name": "n", "scopes": scopes});
+    let imported = |scopes: Value| json!({"hash": "a".repeat(64), "name": "n", "scopes": scopes});
     let person = json!({"email": "new@example.com", "role": "viewer", "password": PASSWORD});
     let founder = json!({"email": "founder@example.com", "password": PASSWORD});
     let mut with_admin = listed("");
@@ -57,6 +60,23 @@ pub fn rows() -> Vec<Row> {
             "a repeat that shows such a key again",
             "always, create",
             vec![("/api-keys#once", key(json!(["*"])))],
+        ),
+        (
+            IMPORT,
+            "`hash`, `prefix`, `last4`, `createdAt`, and what `POST /api-keys` takes: `realm`, `kind`, `name`, `scopes`, `rateLimit`, `allowedIps`, `allowedOrigins`, `tags`, `metadata`, `expiresAt`, `testMode`, `strict`",
+            "create",
+            vec![
+                ("/api-keys/import", imported(json!(["orders:read"]))),
+                ("/api-keys/import?dryRun=true", imported(json!(["orders:*"]))),
+            ],
+        ),
+        (
+            IMPORT,
+            "a key that opens this API",
+            "always, create",
+            ["*", "admin:*", "admin:read", "admin:write"]
+                .map(|it| ("/api-keys/import", imported(json!([it]))))
+                .into(),
         ),
         (
             EDIT,

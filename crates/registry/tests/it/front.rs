@@ -8,7 +8,7 @@ use keyward_core::{secret::Secret, time::Span};
 use keyward_registry::{
     admin_call::{AdminCredential, AdminReply},
     error::Code,
-    front::{self, Credential, Head, MOST_BYTES, Page},
+    front::{self, BodyForm, Credential, Head, MOST_BYTES, Page},
     router::{self, Open},
 };
 use keyward_testing::policy::POLICY;
@@ -140,7 +140,7 @@ fn an_api_key_from_a_web_page_of_another_origin_does_nothing_here_not_even_reads
             fetch_site: site.map(str::to_owned),
             ..Head::default()
         };
-        front::judge(method, OWN, &head).map(|_| ()).map_err(|refusal| refusal.code)
+        front::judge(method, OWN, &head, MOST_BYTES).map(|_| ()).map_err(|refusal| refusal.code)
     };
     for method in ["GET", "HEAD", "POST", "PATCH", "DELETE"] {
         for (origin, site) in
@@ -197,25 +197,37 @@ fn what_is_malformed_counts_as_a_failure_where_nobody_needs_to_be_signed_in() {
 }
 
 #[test]
-fn a_body_must_be_json_of_at_most_64_kib() {
+fn a_body_must_be_json_of_at_most_64_kib_or_where_it_is_lines_of_json_a_megabyte() {
+    let json = BodyForm::of("POST", "/api-keys");
+    let lines = BodyForm::of("POST", "/api-keys/import");
+    assert_eq!(BodyForm::of("GET", "/api-keys/import"), json);
     for kind in ["application/json", "application/json; charset=utf-8", "Application/JSON"] {
-        assert_eq!(front::body_text(Some(kind), b"{}".to_vec()).unwrap(), "{}");
+        assert_eq!(front::body_text(json, Some(kind), b"{}".to_vec()).unwrap(), "{}");
+        let refused = front::body_text(lines, Some(kind), b"{}".to_vec()).unwrap_err();
+        assert!(refused.detail.contains("application/x-ndjson"), "{}", refused.detail);
     }
-    for kind in ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp"] {
+    assert_eq!(front::body_text(lines, Some("application/x-ndjson"), b"{}\n".to_vec()).unwrap(), "{}\n");
+    for kind in
+        ["text/plain", "application/x-www-form-urlencoded", "", "application/jsonp", "application/x-ndjson"]
+    {
         assert_eq!(
-            front::body_text(Some(kind), b"{}".to_vec()).unwrap_err().code,
+            front::body_text(json, Some(kind), b"{}".to_vec()).unwrap_err().code,
             Code::UnsupportedMediaType
         );
     }
-    assert_eq!(front::body_text(None, Vec::new()).unwrap(), "", "no body, no type");
-    let binary = front::body_text(Some("application/json"), vec![0xff, 0xfe]);
+    assert_eq!(front::body_text(json, None, Vec::new()).unwrap(), "", "no body, no type");
+    let binary = front::body_text(json, Some("application/json"), vec![0xff, 0xfe]);
     assert_eq!(binary.unwrap_err().code, Code::MalformedJson);
 
-    let declared =
-        |length: &str| front::require_declared_size(&head(|head| head.content_length = text(length)));
-    assert!(declared(&MOST_BYTES.to_string()).is_ok());
-    assert_eq!(declared(&(MOST_BYTES + 1).to_string()).unwrap_err().code, Code::BodyTooLarge);
-    assert_eq!(front::too_large().reply("r").status, 413);
+    for (form, most) in [(json, MOST_BYTES), (lines, 1_000_000)] {
+        let declared = |length: usize| {
+            let head = head(|head| head.content_length = text(&length.to_string()));
+            front::require_declared_size(&head, form.most)
+        };
+        assert!(declared(most).is_ok());
+        assert_eq!(declared(most + 1).unwrap_err().code, Code::BodyTooLarge);
+    }
+    assert_eq!(front::too_large(1).reply("r").status, 413);
 }
 
 #[test]

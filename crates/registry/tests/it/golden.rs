@@ -188,6 +188,7 @@ fn released_additions_are_never_edited() {
             "912b7b2c96f9614e9fffac77cdb9294de57ebe2601548ca5b547f2f661c3317f",
         ),
         ("passkeys", "39dc30ec6c22d7e99bcca75248748277d5c9d2d1dfea4e5091f4514f0af7ee19"),
+        ("keys that were imported", "9fa9c347d1334a0764b43ebc6881c6b15fa03c8ea26868d907fb2c13b5c03466"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

@@ -147,6 +147,8 @@ fn every_call_that_writes_is_known_here() {
         // `each_key_is_guarded_as_if_…` in `bulk.rs`
         ("POST", "/api-keys/bulk"),
         ("POST", "/api-keys/bulk-revoke"),
+        // `crates/registry/tests/it/fresh_password.rs`, `crates/registry/tests/it/import.rs`
+        ("POST", "/api-keys/import"),
         // `what_opens_the_admin_api_asks_…`, `crates/registry/tests/it/links.rs`
         ("POST", "/links"),
         // `people_and_tenants_ask_…`

@@ -18,6 +18,7 @@ mod golden;
 mod growth;
 mod guard;
 mod idempotency;
+mod import;
 mod invitations;
 mod isolation;
 mod keys;

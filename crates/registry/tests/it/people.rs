@@ -315,7 +315,7 @@ fn one_call_checks_a_part_of_a_long_chain_and_says_where_to_go_on() {
 #[test]
 fn unknown_paths_are_404_and_known_ones_name_their_methods() {
     let (fixture, owner) = RegistryFixture::open();
-    for path in ["/", "", "/api-keys/", "/api-keys/key_", "/nothing", "/api-keys/import", "/usage/"] {
+    for path in ["/", "", "/api-keys/", "/api-keys/key_", "/nothing", "/api-keys/imports", "/usage/"] {
         fixture.post(&owner, path, json!({})).refused(404, "NOT_FOUND");
     }
     let wrong = fixture.delete(&owner, "/api-keys");

@@ -248,6 +248,7 @@ fn every_route_that_is_not_only_read_says_what_it_does_to_the_database() {
         ("POST", "/api-keys", Effect::Makes),
         ("POST", "/api-keys/bulk", Effect::Grows),
         ("POST", "/api-keys/bulk-revoke", Effect::Ends),
+        ("POST", "/api-keys/import", Effect::Makes),
         ("PATCH", "/api-keys/{key_}", Effect::Grows),
         ("POST", "/api-keys/{key_}/revoke", Effect::Ends),
         ("POST", "/api-keys/{key_}/pause", Effect::Helps),

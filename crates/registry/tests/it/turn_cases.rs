@@ -6,7 +6,7 @@ use keyward_core::secret::Secret;
 use keyward_policy::{KeyRequirement, Policy, Proof, Requirement, Route, Routes};
 use keyward_registry::{admin_call::AdminCall, sessions::token};
 use keyward_testing::{
-    LINK,
+    IMPORTED, LINK,
     authenticator::{Algorithm, SoftPasskey},
     registry_fixture::{PASSWORD, RegistryFixture, SETUP_TOKEN, policy_with},
 };
@@ -17,6 +17,7 @@ const RECOVERY_TOKEN: &str = "q3VbT0xk7RzNw2LdYh8J";
 pub fn policy() -> &'static Policy {
     policy_with(|realm| {
         realm.link = Some(LINK);
+        realm.imported = Some(IMPORTED);
         let session = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
         let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
         realm.routes = Routes::new(Vec::leak([&[checkout], &*realm.routes].concat()));
@@ -194,6 +195,10 @@ pub const CASES: &[Case] = &[
     ("GET", "/api-keys/summary", Stage::open, |stage| stage.call("GET", "/api-keys/summary", Value::Null)),
     ("GET", "/api-keys/usage", Stage::open, |stage| {
         stage.call("GET", &format!("/api-keys/usage?ids={}", stage.key), Value::Null)
+    }),
+    ("POST", "/api-keys/import", Stage::open, |stage| {
+        let body = json!({"hash": "0".repeat(64), "name": "n", "scopes": ["orders:read"]});
+        stage.fixture.call("POST", &stage.owner, "/api-keys/import", body)
     }),
     ("GET", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "GET", "", Value::Null)),
     ("PATCH", "/api-keys/{key_}", Stage::open, |stage| of_key(stage, "PATCH", "", json!({"name": "other"}))),

@@ -76,6 +76,11 @@ fn mistakes_of_the_key_format_are_found() {
 }
 
 #[test]
+fn mistakes_of_imported_keys_are_found() {
+    check(include_str!("imported.txt"));
+}
+
+#[test]
 fn mistakes_of_static_keys_are_found() {
     check(include_str!("static_key.txt"));
 }
