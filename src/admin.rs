@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 
+use keyward_policy::SignIn;
 use serde_json::Value;
 use worker::{Result, web_sys};
 
@@ -17,6 +18,7 @@ use keyward_core::{
     question::Question,
     record::Record,
     secret::Secret,
+    sign_in_token::SignInToken,
     time::{Span, Timestamp},
 };
 use keyward_gate::{
@@ -92,6 +94,7 @@ impl<'a> Front<'a> {
 
     fn call(&self, method: &'a str, path: &'a str, proofs: &'a Proofs) -> AdminRequest<'a> {
         let header = |name| self.request.header(name);
+        let sign_in = self.builtin.policy.admin.sign_in.as_ref();
         AdminRequest {
             method,
             origin: self.builtin.target.origin,
@@ -106,9 +109,11 @@ impl<'a> Front<'a> {
                 fetch_site: header("sec-fetch-site"),
                 if_match: header("if-match"),
                 idempotency_key: header("idempotency-key"),
+                assertion: sign_in.and_then(|sign_in| header(sign_in.header?)),
                 user_agent: header("user-agent"),
             },
             address: self.caller.client.address.unwrap_or_default().to_owned(),
+            sign_in,
             request_id: self.caller.request_id,
             secrets: self.gate.secrets.as_deref().ok(),
             setup_token: proofs.setup.as_ref(),
@@ -131,6 +136,14 @@ impl AdminPort for Front<'_> {
     async fn verify_key(&self, key: &Secret) -> std::result::Result<Record, AdminReply> {
         let country = || self.request.country();
         self.gate.verify_key(self.builtin.policy, key, self.caller, &country).await.map_err(reply)
+    }
+
+    async fn verify_token(
+        &self,
+        sign_in: &SignIn,
+        token: &Secret,
+    ) -> std::result::Result<SignInToken, AdminReply> {
+        self.gate.verify_sign_in(sign_in, token, self.caller).await.map_err(reply)
     }
 
     async fn body(&self, room: BodyRoom, most: usize) -> std::result::Result<Vec<u8>, BodyError> {

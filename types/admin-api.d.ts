@@ -362,13 +362,16 @@ export interface TypedTenant {
   status?: string;
   rateLimit?: TypedRateLimit;
   quotas?: Record<string, TypedNumber>;
-  owner?: Credentials;
+  owner?: NewCredentials;
 }
 
 export interface Credentials {
   email: string;
   password: string;
 }
+
+/** Of somebody new: without a password where people have none. */
+export type NewCredentials = Pick<Credentials, "email"> & Partial<Credentials>;
 
 /** GET */
 export interface Get {
@@ -418,16 +421,16 @@ export interface GetAll {
 export interface Post {
   (
     path: "/setup" | "/recover",
-    body: Credentials & { token: string },
+    body: NewCredentials & { token: string },
     options: CallOptions,
   ): Promise<{ member: Member }>;
   (
     path: "/session",
-    body: Credentials | { passkey: unknown },
+    body: Partial<Credentials> & { passkey?: unknown; token?: string },
     options: CallOptions,
   ): Promise<{ token: string; expiresAt: Time; member: Self }>;
   (path: "/explain", body: SupposedRequest): Promise<Explanation>;
-  (path: "/session/step-up", body: Pick<Credentials, "password"> | { passkey: unknown }): Promise<null>;
+  (path: "/session/step-up", body: { password?: string; passkey?: unknown; token?: string }): Promise<null>;
   (
     path: "/session/passkey/options" | "/session/step-up/options",
     body: Record<string, never>,
@@ -465,13 +468,13 @@ export interface Post {
     path: "/links",
     body: { url: string; subject?: string; sessionId?: string },
   ): Promise<{ link: Link; token: string; url: string }>;
-  (path: "/members", body: Credentials & { role: string }): Promise<{ member: Member }>;
+  (path: "/members", body: NewCredentials & { role: string }): Promise<{ member: Member }>;
   (path: "/invitations", body: { email: string; role: string }): Promise<CreatedInvitation>;
   (path: `/members/${string}/reset`, body: Record<string, never>): Promise<CreatedInvitation>;
   (path: `/tenants/${string}/owners`, body: { email: string }): Promise<CreatedInvitation>;
   (
     path: "/invitations/accept",
-    body: { token: string; password: string },
+    body: { token: string; password?: string; idToken?: string },
     options: CallOptions,
   ): Promise<{ member: Member }>;
   (path: "/tenants", body: TypedTenant): Promise<{ tenant: Tenant; owner: Member | null }>;

@@ -102,6 +102,8 @@ export interface StoredObject {
 export interface GateOptions {
   /** A name in POLICIES, or a file. */
   policy?: string;
+  /** What the policy's text is replaced with. */
+  edit?: (text: string) => string;
   /** Whether its rate of calls of the admin API holds; else a test may make as many as it likes. */
   isRated?: boolean;
   /** Instead of it: what `keyward check` could have written. */

@@ -74,7 +74,7 @@ async function gate(path: string) {
       await session.load();
     } catch (problem) {
       if (!(problem instanceof Problem && problem.status === 401)) throw problem;
-      return signInPath(path);
+      if (!(await session.signInAtOnce())) return signInPath(path);
     }
   }
   return path === "/" ? HOME : path;

@@ -3,6 +3,7 @@
 import type { Credentials, KeyAction, Realm, Self } from "../types/admin-api.js";
 import { get, post, remove } from "./api.ts";
 import { clear } from "./cache.ts";
+import { signIn as issuer } from "./settings.js";
 
 /** The member, or null when nobody is signed in. */
 export let member: Self | null = null;
@@ -18,13 +19,41 @@ export async function load() {
   tenantName = answer.tenant.name;
 }
 
-export async function signIn(credentials: Credentials | { passkey: unknown }) {
-  await post("/session", credentials, { anonymous: true });
+export { issuer };
+/** Whether people have passwords. */
+export const hasPasswords = issuer?.password ?? true;
+/** The name of an issuer that signs in whoever its proxy has let through. */
+export const proxyName = issuer?.header ? issuer.name : null;
+
+/** What somebody signs in with. */
+type Shown = Partial<Credentials> & { passkey?: unknown };
+
+export const signIn = (shown: Shown) => (hasPasswords ? begin(shown) : signInByProxy());
+
+/** Signs in whoever the proxy says it is. */
+export const signInByProxy = () => begin({});
+
+async function begin(shown: Shown) {
+  await post("/session", shown, { anonymous: true });
   await load().catch((problem) => {
     throw problem.status === 401
       ? problem.reworded("Your browser did not keep the sign-in. Open this page over https, and allow its cookie.")
       : problem;
   });
+}
+
+let wasTried = !proxyName;
+
+/** The same, once and without being asked for. Whether it worked. */
+export async function signInAtOnce() {
+  if (wasTried) return false;
+  wasTried = true;
+  try {
+    await signInByProxy();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 export async function signOut() {

@@ -100,7 +100,7 @@ fn admin(method: &str, target: RequestTarget<'_>, headers: &Headers, body: &str,
         read.is_ok(),
         body.is_empty() || declared.split(';').next().is_some_and(|it| it.trim() == "application/json")
     );
-    let open = front::failures_of_open(Open::SignIn, Some(body), "192.0.2.1", "0123", |_| false);
+    let open = front::failures_of_open(Open::SignIn, Some(body), "192.0.2.1", "0123", true, |_| false);
     assert!(open.is_some_and(|failures| failures.counted.len() < 100));
 }
 

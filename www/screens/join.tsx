@@ -3,13 +3,22 @@
 import { post } from "../api.ts";
 import { forgetToken, tokenFor } from "../link-token.ts";
 import { replace, type Screen } from "../router.ts";
-import { signIn } from "../session.ts";
-import { FOCUS, Form, NewPasswordField } from "../ui/form.tsx";
+import { hasPasswords, proxyName, signIn, signInByProxy } from "../session.ts";
+import { chosen, FOCUS, Form, NewPasswordField } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
+import { AtIssuer } from "../ui/sign-in-form.tsx";
+
+const JOIN = "Join Keyward";
 
 export const joinScreen = (): Screen => ({
   title: "Join",
-  node: <Accept title="Join Keyward" purpose="Choose a password to sign in with." token={tokenFor("/join")} />,
+  node: (
+    <Accept
+      title={JOIN}
+      purpose={hasPasswords ? "Choose a password to sign in with." : "You were invited to manage API keys."}
+      token={tokenFor("/join")}
+    />
+  ),
 });
 
 export const newPasswordScreen = (): Screen => ({
@@ -29,22 +38,29 @@ const Accept = ({ title, purpose, token }: { title: string; purpose: string; tok
     {token ? (
       <>
         <p>{purpose}</p>
-        <Form submit="Set the password" onSubmit={(values) => accept(token, values("password"))}>
+        <Form
+          submit={hasPasswords ? "Set the password" : `Join with ${proxyName}`}
+          onSubmit={(values) => accept(token, chosen(values))}
+        >
           <NewPasswordField {...FOCUS} />
+          {!hasPasswords && <AtIssuer />}
         </Form>
+        {hasPasswords && proxyName && title === JOIN && (
+          <Form submit={`Join with ${proxyName}`} onSubmit={() => accept(token)} />
+        )}
       </>
     ) : (
       <p>The link that leads here has a token in it. Open it once more, as you got it.</p>
     )}
     <p class="aside">
-      You have a password already? <Link to="/sign-in">Sign in</Link>.
+      You have {hasPasswords ? "a password" : "joined"} already? <Link to="/sign-in">Sign in</Link>.
     </p>
   </div>
 );
 
-async function accept(token: string, password: string) {
+async function accept(token: string, password?: string) {
   const { member } = await post("/invitations/accept", { token, password }, { anonymous: true });
   forgetToken();
-  await signIn({ email: member.email, password });
+  await (password === undefined ? signInByProxy() : signIn({ email: member.email, password }));
   replace("/overview");
 }

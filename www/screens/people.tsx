@@ -7,10 +7,10 @@ import { Ago, Relative, Time, Typed } from "../format.tsx";
 import { memberApi } from "../paths.ts";
 import { invitationsQuery, peopleQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
-import { mayManagePeople, me } from "../session.ts";
+import { hasPasswords, mayManagePeople, me, proxyName } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
-import { EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
+import { chosen, EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
 import { type Make, madeFor } from "../ui/invited.tsx";
 import { Button, Link, TitleBar } from "../ui/parts.tsx";
 import { useShownOnce } from "../ui/shown-once.tsx";
@@ -136,13 +136,15 @@ function Person({ member, act, make }: PersonProps) {
           >
             Change role
           </Button>
-          <Button
-            class="small"
-            aria-label={`New password for ${email}`}
-            onClick={() => act(() => askReset(member, make), "The link is made.")}
-          >
-            New password
-          </Button>
+          {hasPasswords && (
+            <Button
+              class="small"
+              aria-label={`New password for ${email}`}
+              onClick={() => act(() => askReset(member, make), "The link is made.")}
+            >
+              New password
+            </Button>
+          )}
           <Button
             class="danger small"
             aria-label={`Remove ${email}`}
@@ -160,8 +162,7 @@ const askNew = () =>
   ask({
     title: "Add a member",
     submit: "Add member",
-    onSubmit: (values) =>
-      post("/members", { email: values("email"), password: values("password"), role: values("role") }),
+    onSubmit: (values) => post("/members", { email: values("email"), password: chosen(values), role: values("role") }),
     body: (
       <>
         <EmailField />
@@ -179,7 +180,9 @@ const askInvited = (make: Make) =>
       make(async () => madeFor(await post("/invitations", { email: values("email"), role: values("role") }))),
     body: (
       <>
-        <p>You get a link to send. Whoever opens it chooses a password.</p>
+        <p>
+          You get a link to send. Whoever opens it {hasPasswords ? "chooses a password" : `signs in with ${proxyName}`}.
+        </p>
         <EmailField />
         <SelectField name="role" label="Role" options={ROLES} value="viewer" />
       </>

@@ -6,7 +6,7 @@ import { Problem, post } from "../api.ts";
 import { forgetToken, tokenFor } from "../link-token.ts";
 import { replace, type Screen } from "../router.ts";
 import { signIn } from "../session.ts";
-import { EmailField, FOCUS, Form, NewPasswordField, TextField } from "../ui/form.tsx";
+import { chosen, EmailField, FOCUS, Form, NewPasswordField, TextField } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
 import { NotKept } from "../ui/sign-in-form.tsx";
 
@@ -60,7 +60,7 @@ function WithSecret({ path, what, submit, given }: WithSecretProps) {
     <Form
       submit={submit}
       onSubmit={async (values) => {
-        const person = { email: values("email"), password: values("password") };
+        const person = { email: values("email"), password: chosen(values) };
         try {
           await post(path, { token: values("token"), ...person }, { anonymous: true });
         } catch (problem) {

@@ -6,7 +6,7 @@ import { Typed } from "../format.tsx";
 import { memberApi } from "../paths.ts";
 import { passkeysQuery, sessionsQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
-import { me, tenantName } from "../session.ts";
+import { hasPasswords, issuer, me, tenantName } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { NewPasswordField, PasswordField, Whose } from "../ui/form.tsx";
@@ -36,9 +36,11 @@ function Settings() {
       <div class="title">
         <Heading>Settings</Heading>
         <div class="actions">
-          <Button onClick={() => act(askPassword, "The password is changed. All other sessions are ended.")}>
-            Change password
-          </Button>
+          {hasPasswords && (
+            <Button onClick={() => act(askPassword, "The password is changed. All other sessions are ended.")}>
+              Change password
+            </Button>
+          )}
           <Button onClick={() => signingOut.current()}>Sign out</Button>
         </div>
       </div>
@@ -48,17 +50,25 @@ function Settings() {
           <Typed>{email}</Typed>
         </Fact>
         <Fact term="Role">{ROLES[role] ?? role}</Fact>
+        {issuer && (
+          <Fact term="Sign-in">
+            {issuer.name}
+            {hasPasswords && <span class="faint"> · or a password</span>}
+          </Fact>
+        )}
         <Fact term="Tenant">
           <Typed>{tenantName}</Typed>
           {operator && <span class="faint"> · you operate this deployment</span>}
         </Fact>
       </Facts>
-      <Passkeys />
+      {hasPasswords && <Passkeys />}
       <Sessions
         heading={
           <>
             <h2>Your sessions</h2>
-            <p class="hint">Where you are signed in. If you do not recognise one, end it and change your password.</p>
+            <p class="hint">
+              Where you are signed in. If you do not recognise one, end it{hasPasswords && " and change your password"}.
+            </p>
           </>
         }
       />

@@ -7,6 +7,7 @@ import { isInherited, limits, number, Typed } from "../format.tsx";
 import { tenantApi } from "../paths.ts";
 import { tenantsQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
+import { hasPasswords } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import {
@@ -218,6 +219,6 @@ function bodyOf(values: Values) {
     plan: values("plan") || null,
     rateLimit: limitOf((window) => values(`rateLimit.${window}`)),
     ...(status && { status }),
-    ...((email || password) && { owner: { email, password } }),
+    ...((email || password) && { owner: { email, password: hasPasswords ? password : undefined } }),
   };
 }

@@ -5,10 +5,10 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { Problem, post } from "../api.ts";
 import { ownOptions, use } from "../passkeys.ts";
-import { member } from "../session.ts";
-import { Form, PasswordField, type Values, Whose } from "./form.tsx";
+import { hasPasswords, member, proxyName } from "../session.ts";
+import { chosen, Form, PasswordField, type Values, Whose } from "./form.tsx";
 import { Button, uniqueId } from "./parts.tsx";
-import { ByPasskey, SignInFields, signInWith } from "./sign-in-form.tsx";
+import { AtIssuer, ByPasskey, SIGN_IN, SignInFields, signInWith } from "./sign-in-form.tsx";
 
 interface DialogProps {
   /** Its name, for screen readers. */
@@ -110,7 +110,7 @@ const WHY = "This action requires confirmation. You will not be asked again for 
 
 /** A passkey or the password once more, for an action that asks for a fresh one. */
 export async function stepUp(problem: Problem) {
-  const options = await ownOptions();
+  const options = hasPasswords && (await ownOptions());
   const byPasskey =
     options &&
     (await ask({
@@ -122,24 +122,25 @@ export async function stepUp(problem: Problem) {
     }));
   if (byPasskey) return;
   const done = await ask({
-    title: "Confirm with your password",
+    title: hasPasswords ? "Confirm with your password" : `Confirm with ${proxyName}`,
     submit: "Confirm",
     async onSubmit(values) {
       try {
-        await post("/session/step-up", { password: values("password") });
+        await post("/session/step-up", { password: chosen(values) });
       } catch (refusal) {
-        throw refusal instanceof Problem && refusal.status === 401 ? refusal.at("password") : refusal;
+        throw refusal instanceof Problem && refusal.status === 401 && hasPasswords ? refusal.at("password") : refusal;
       }
     },
     body: (
       <>
-        <p>{WHY}</p>
+        <p>{hasPasswords ? WHY : `This action requires that you have just signed in with ${proxyName}.`}</p>
         <Whose email={member?.email ?? ""} />
         <PasswordField autoFocus />
+        {!hasPasswords && <AtIssuer />}
       </>
     ),
   });
-  if (!done) throw problem.reworded("Nothing was changed: the password was not given.");
+  if (!done) throw problem.reworded("Nothing was changed: it was not confirmed.");
 }
 
 /**
@@ -149,7 +150,7 @@ export async function stepUp(problem: Problem) {
 export const signInAgain = () =>
   ask({
     title: "Sign in",
-    submit: "Sign in",
+    submit: SIGN_IN,
     class: "cover",
     onSubmit: signInWith,
     also: <ByPasskey />,

@@ -13,6 +13,7 @@ import { useContext, useEffect, useLayoutEffect, useRef, useState } from "preact
 
 import type { FieldError } from "../../types/admin-api.js";
 import { Problem } from "../api.ts";
+import { hasPasswords } from "../session.ts";
 import { Alerts, Link, ProblemText, useUniqueId } from "./parts.tsx";
 
 /** What went wrong with the fields of a form, by field. */
@@ -390,10 +391,11 @@ export const EmailField = (props: Partial<InputProps>) => (
   <TextField name="email" label="E-mail address" type="email" {...props} />
 );
 
-/** A password that there is: of whoever signs in, or confirms something. */
-export const PasswordField = (props: Partial<InputProps>) => (
-  <TextField name="password" label="Password" type="password" autoComplete="current-password" required {...props} />
-);
+/** A password that there is: of whoever signs in, or confirms something. Nothing where people have none. */
+export const PasswordField = (props: Partial<InputProps>) =>
+  hasPasswords && (
+    <TextField name="password" label="Password" type="password" autoComplete="current-password" required {...props} />
+  );
 
 /** A password that is chosen here: one's own. */
 export const NewPasswordField = (props: Partial<InputProps>) => (
@@ -403,6 +405,9 @@ export const NewPasswordField = (props: Partial<InputProps>) => (
     {...props}
   />
 );
+
+/** The password that was chosen, if people have any. */
+export const chosen = (values: Values) => (hasPasswords ? values("password") : undefined);
 
 /** The first password of somebody else. */
 export const FirstPasswordField = (props: Partial<InputProps>) => (

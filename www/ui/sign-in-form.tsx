@@ -2,17 +2,33 @@
 
 import { Problem, post } from "../api.ts";
 import { areUsable, use } from "../passkeys.ts";
-import { signIn } from "../session.ts";
+import { hasPasswords, issuer, proxyName, signIn } from "../session.ts";
 import { EmailField, FOCUS, PasswordField, type Values } from "./form.tsx";
 
 /** `email`: who was signed in. */
-export const SignInFields = ({ email }: { email?: string }) => (
-  <>
-    {!isSecureContext && <NotKept />}
-    <EmailField autoComplete="username" defaultValue={email} required {...(!email && FOCUS)} />
-    <PasswordField {...(email && FOCUS)} />
-  </>
-);
+export const SignInFields = ({ email }: { email?: string }) =>
+  hasPasswords ? (
+    <>
+      {!isSecureContext && <NotKept />}
+      <EmailField autoComplete="username" defaultValue={email} required {...(!email && FOCUS)} />
+      <PasswordField {...(email && FOCUS)} />
+    </>
+  ) : (
+    <AtIssuer />
+  );
+
+/** What the button says that signs in. */
+export const SIGN_IN = hasPasswords ? "Sign in" : `Sign in with ${proxyName}`;
+
+/** How to get a new token of the issuer, each of which works once. */
+export const AtIssuer = () =>
+  issuer?.header === "cf-access-jwt-assertion" ? (
+    <p class="hint">
+      If that does not work, <a href="/cdn-cgi/access/logout">sign out of {issuer.name}</a> and open this page again.
+    </p>
+  ) : (
+    !proxyName && <p>This deployment has no passwords: the admin API takes tokens of {issuer?.name}.</p>
+  );
 
 /** Over plain http, but on this machine. */
 export const NotKept = () => (
@@ -24,6 +40,7 @@ export const NotKept = () => (
 
 /** Its other button. */
 export const ByPasskey = () =>
+  hasPasswords &&
   areUsable && (
     <button type="submit" name="passkey" value="1">
       Sign in with a passkey
@@ -41,7 +58,7 @@ export async function signInWith(values: Values) {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status === 429) throw problem.reworded("Too many failed attempts.");
-    throw problem.code === "INVALID_CREDENTIALS"
+    throw problem.code === "INVALID_CREDENTIALS" && hasPasswords
       ? problem.at("password", "The e-mail address or the password is wrong.")
       : problem;
   }

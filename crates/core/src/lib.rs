@@ -32,7 +32,7 @@
 //! | which realm and route a request is for | [`request_target`], [`route`] |
 //! | HTTP: cookies, challenges, problem details, networks | [`cookie`], [`challenge`], [`problem`], [`network`] |
 //! | an object's database, and JSON that is read strictly | [`sql`], [`json`], [`strict`] |
-//! | what the Registry's object is asked, and what the gate is | [`registry_call`], [`question`] |
+//! | what the Registry's object is asked, what the gate is, and what it found | [`registry_call`], [`question`], [`sign_in_token`] |
 //! | what fails: circuit breakers, errors, the log | [`breaker`], [`unavailable`], [`log`], [`foreign_text`] |
 
 pub mod breaker;
@@ -54,6 +54,7 @@ pub mod request_target;
 pub mod route;
 pub mod secret;
 pub mod session_id;
+pub mod sign_in_token;
 pub mod sql;
 pub mod strict;
 pub mod time;

@@ -1,7 +1,7 @@
 //! What the gate does for the admin side, which is another crate's: it checks API keys that are shown there, sees keys in
 //! URLs, counts failures, and knows when the Registry is better left alone.
 
-use keyward_policy::{KeyRequirement, Policy};
+use keyward_policy::{KeyRequirement, Policy, SignIn};
 
 use crate::{
     breakers::Dependency,
@@ -9,18 +9,26 @@ use crate::{
     credential,
     denial::Denial,
     handle::Gate,
+    jwt::Verified,
     pipeline::Pipeline,
     platform::Platform,
     refusal::{self, Answer},
 };
 use keyward_core::{
+    log::Event,
     record::Record,
     request_target::RequestTarget,
     secret::{Secret, Secrets},
+    sign_in_token::SignInToken,
     time::Span,
     unavailable::CallFailed,
 };
 use keyward_limits::used_from::UsedFrom;
+
+/// How long the keys of the issuer that signs people in are waited for.
+const TOKEN_WITHIN: Span = Span::from_secs(5);
+/// Its name among the issuers, which is no realm's.
+const SIGN_IN_ISSUER: &str = "[admin.sign_in]";
 
 /// A call of the admin API, as far as the gate sees it.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +63,39 @@ impl<P: Platform> Gate<'_, P> {
             accepted.permit.record().map(|record| Record::clone(record)).ok_or(Denial::Internal)
         });
         record.map_err(|denial| denied(&denial, caller.request_id))
+    }
+
+    /// Checks a token that somebody shows to sign in. The log says why one is not in order.
+    ///
+    /// # Errors
+    /// The answer where the keys of its issuer cannot be had.
+    pub async fn verify_sign_in(
+        &self,
+        sign_in: &SignIn,
+        token: &Secret,
+        caller: AdminCaller<'_>,
+    ) -> Result<SignInToken, Answer> {
+        let request_id = caller.request_id;
+        let pipeline = self.pipeline(TOKEN_WITHIN, Some(request_id));
+        let identity =
+            |verified: &Verified<'_>| verified.identity(self.platform.now()).map_err(Denial::InvalidToken);
+        let denial = match pipeline.verify(SIGN_IN_ISSUER, &sign_in.jwt, token, identity).await {
+            Ok(identity) => return Ok(SignInToken { identity: Some(identity) }),
+            Err(denial) => denial,
+        };
+        self.platform.log(&Event::Refused {
+            request_id,
+            realm: None,
+            method: caller.client.method,
+            key_id: None,
+            code: denial.public().code,
+            reason: denial.reason(),
+            detail: denial.detail().as_deref(),
+        });
+        if matches!(denial, Denial::InvalidToken(_)) {
+            return Ok(SignInToken { identity: None });
+        }
+        Err(denied(&denial, request_id))
     }
 
     /// How much longer a subject is in the penalty box, if it is.

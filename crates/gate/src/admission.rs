@@ -3,7 +3,7 @@
 
 use std::rc::Rc;
 
-use keyward_policy::{KeyRequirement, Link, Proof, Realm, Requirement, Route, Webhook};
+use keyward_policy::{Jwt, KeyRequirement, Link, Proof, Realm, Requirement, Route, Webhook};
 
 use crate::{
     breakers::Dependency,
@@ -13,7 +13,7 @@ use crate::{
     gate::{self, Permit},
     hint::{self, Stray},
     in_flight::READ_WITHIN,
-    jwt::{Error, Keys, NoKeys, Source, Token},
+    jwt::{Error, Keys, NoKeys, Source, Token, Verified},
     penalty_box::Lookup,
     pipeline::{Accepted, Failures, Pipeline, Refused, unavailable},
     platform::Platform,
@@ -151,18 +151,31 @@ impl<P: Platform> Pipeline<'_, P> {
         caller: ClientInfo<'_>,
     ) -> Result<Permit, Denial> {
         let policy = realm.jwt.as_ref().ok_or(Denial::Internal)?;
+        self.verify(realm.id, policy, text, |verified| {
+            gate::decide_token(realm, requirement, verified, caller.at(self.platform.now()))
+        })
+        .await
+    }
+
+    /// Verifies a token with the keys of its issuer, which are kept under this name, and decides by what it says.
+    pub(crate) async fn verify<T>(
+        &self,
+        name: &'static str,
+        policy: &Jwt,
+        text: &Secret,
+        decide: impl Fn(&Verified<'_>) -> Result<T, Denial>,
+    ) -> Result<T, Denial> {
         let token = Token::read(text.expose(), policy).map_err(Denial::InvalidToken)?;
         let decide = async |keys: &Rc<Keys>| {
             let verified = token.verify(keys, async |signed| self.platform.verify(signed).await).await;
-            let verified = verified.map_err(Denial::InvalidToken)?;
-            gate::decide_token(realm, requirement, &verified, caller.at(self.platform.now()))
+            decide(&verified.map_err(Denial::InvalidToken)?)
         };
-        let keys = self.issuers.keys(self.platform, self.deadline, realm.id, policy, &token).await?;
+        let keys = self.issuers.keys(self.platform, self.deadline, name, policy, &token).await?;
         let decided = decide(&keys).await;
         // An issuer may change its keys and not their ids, or give them none.
         if let Err(Denial::InvalidToken(Error::UnknownKey | Error::WrongAlgorithm | Error::BadSignature)) =
             decided
-            && let Some(source) = Source::of(realm.id, policy)
+            && let Some(source) = Source::of(name, policy)
         {
             let newer = self.issuers.fetched(self.platform, self.deadline, source, &token, Some(&keys));
             return match newer.await {

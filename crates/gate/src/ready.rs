@@ -83,17 +83,19 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
     if previous.split(',').map(str::trim).any(|text| !text.is_empty() && !secret::is_fit(text)) {
         faults.push(format!("KEYWARD_SECRET_PREVIOUS has one that no key was made with: each has {FIT}"));
     }
-    for realm in policy.realms {
-        if let Some(JwtKeys::Secret { name, form }) = realm.jwt.as_ref().map(|jwt| jwt.keys) {
-            match get(name) {
-                None => faults.push(format!("{name} is not set")),
-                Some(text) => {
-                    if let Err(error) = Keys::shared(&Secret::new(text), form) {
-                        faults.push(format!("{name}: {error}"));
-                    }
+    let sign_in = policy.admin.sign_in.map(|sign_in| sign_in.jwt);
+    for jwt in policy.realms.iter().filter_map(|realm| realm.jwt).chain(sign_in) {
+        let JwtKeys::Secret { name, form } = jwt.keys else { continue };
+        match get(name) {
+            None => faults.push(format!("{name} is not set")),
+            Some(text) => {
+                if let Err(error) = Keys::shared(&Secret::new(text), form) {
+                    faults.push(format!("{name}: {error}"));
                 }
             }
         }
+    }
+    for realm in policy.realms {
         for route in realm.routes {
             let Requirement::Webhook(webhook) = route.requires else { continue };
             let name = webhook.secret;

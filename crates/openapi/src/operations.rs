@@ -100,6 +100,10 @@ fn shown_passkey() -> Schema {
     described(shown, "What `PublicKeyCredential.toJSON()` gives.")
 }
 
+fn issued() -> Schema {
+    described(text(), "A token of the issuer that the policy names, in place of a password.")
+}
+
 fn role() -> Schema {
     one_of_enum(&Role::ALL)
 }
@@ -126,12 +130,17 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
     Some(match (method, path) {
         ("GET", "/setup") => Operation::answers(200, vec![("open", flag())]),
         ("POST", "/setup") => Operation::answers(201, member())
-            .takes(vec![("token", text()), ("email", email()), ("password", password())], Vec::new()),
+            .takes(vec![("token", text()), ("email", email())], vec![("password", password())]),
         ("POST", "/session") => {
             Operation::answers(201, vec![("token", text()), ("expiresAt", time()), ("member", refer("Self"))])
                 .takes(
                     Vec::new(),
-                    vec![("email", email()), ("password", typed_password()), ("passkey", shown_passkey())],
+                    vec![
+                        ("email", email()),
+                        ("password", typed_password()),
+                        ("passkey", shown_passkey()),
+                        ("token", issued()),
+                    ],
                 )
         }
         ("GET", "/session") => Operation::answers(
@@ -144,7 +153,8 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             ],
         ),
         ("POST", "/session/step-up") => {
-            let either = vec![("password", typed_password()), ("passkey", shown_passkey())];
+            let either =
+                vec![("password", typed_password()), ("passkey", shown_passkey()), ("token", issued())];
             Operation::ends().takes(Vec::new(), either)
         }
         ("POST", "/session/passkey/options" | "/session/step-up/options" | "/passkeys/options") => {
@@ -312,7 +322,7 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/audit/verify") => verification(),
         ("GET", "/members") => Operation::pages("members", "Member", vec![("q", text())]),
         ("POST", "/members") => Operation::answers(201, member())
-            .takes(vec![("email", email()), ("role", role()), ("password", password())], Vec::new()),
+            .takes(vec![("email", email()), ("role", role())], vec![("password", password())]),
         ("GET", "/members/{}") => Operation::answers(200, member()),
         ("PATCH", "/members/{}") => {
             let fields = vec![
@@ -329,19 +339,20 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         }
         ("POST", "/invitations/accept") => {
             let accepted = Operation::answers(201, member())
-                .takes(vec![("token", text()), ("password", password())], Vec::new());
+                .takes(vec![("token", text())], vec![("password", password()), ("idToken", issued())]);
             Operation { also: Some(200), ..accepted }
         }
         ("POST", "/recover") => {
-            let fields = vec![("token", text()), ("email", email()), ("password", password())];
-            Operation { also: Some(200), ..Operation::answers(201, member()).takes(fields, Vec::new()) }
+            let recovered = Operation::answers(201, member())
+                .takes(vec![("token", text()), ("email", email())], vec![("password", password())]);
+            Operation { also: Some(200), ..recovered }
         }
         ("POST", "/tenants/{}/owners") => {
             Operation::answers(201, invited()).takes(vec![("email", email())], Vec::new())
         }
         ("GET", "/tenants") => Operation::pages("tenants", "Tenant", Vec::new()),
         ("POST", "/tenants") => {
-            let owner = object(vec![("email", email()), ("password", password())]);
+            let owner = object_with(vec![("email", email())], vec![("password", password())]);
             let answer = object_with(vec![("tenant", refer("Tenant"))], vec![("owner", refer("Member"))]);
             let fields = [tenant_settings(), vec![("owner", nullable(owner))]].concat();
             Operation { answer: (201, Some(answer)), ..Operation::default() }

@@ -1,7 +1,7 @@
 //! What the Worker says to the Registry's object for each call of the admin API, and what it is answered: JSON over
 //! `fetch`, the same structs on both sides.
 
-use keyward_core::{record::Record, registry_call::RegistryCall, strict};
+use keyward_core::{record::Record, registry_call::RegistryCall, sign_in_token::SignInToken, strict};
 use keyward_json::{by_tag, required};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -35,6 +35,9 @@ pub struct AdminCall {
     /// The origin that it was sent to, `https://gate.example.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<String>,
+    /// What the gate found of the token that is shown to sign in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<SignInToken>,
     /// For the answer and the audit.
     pub request_id: String,
 }

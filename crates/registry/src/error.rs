@@ -34,6 +34,8 @@ pub enum Code {
     Forbidden,
     /// A password typed in the last five minutes is asked for.
     StepUpRequired,
+    /// The policy has no passwords.
+    PasswordOff,
     /// A browser sent it from another site.
     CrossSite,
     /// There is no such thing, or it belongs to another tenant.
@@ -72,7 +74,7 @@ pub enum Code {
 
 impl Code {
     /// Every code.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ValidationFailed,
         Self::MalformedJson,
         Self::InvalidRequest,
@@ -80,6 +82,7 @@ impl Code {
         Self::InvalidCredentials,
         Self::Forbidden,
         Self::StepUpRequired,
+        Self::PasswordOff,
         Self::CrossSite,
         Self::NotFound,
         Self::MethodNotAllowed,
@@ -109,6 +112,7 @@ impl Code {
             Self::InvalidCredentials => (401, "INVALID_CREDENTIALS"),
             Self::Forbidden => (403, "FORBIDDEN"),
             Self::StepUpRequired => (403, "STEP_UP_REQUIRED"),
+            Self::PasswordOff => (403, "PASSWORD_OFF"),
             Self::CrossSite => (403, "CROSS_SITE"),
             Self::NotFound => (404, "NOT_FOUND"),
             Self::MethodNotAllowed => (405, "METHOD_NOT_ALLOWED"),

@@ -128,6 +128,16 @@ impl Input {
         self.fields.contains_key(field)
     }
 
+    /// Notes that this field is there, in which the gate has found no token to sign in with.
+    pub fn refuse_token(&mut self, field: &str) {
+        if self.has(field) {
+            self.refuse(
+                field,
+                "is taken as text, and only where the policy names an issuer to sign in through",
+            );
+        }
+    }
+
     /// Notes that a field is wrong.
     pub fn refuse(&mut self, field: &str, message: impl Into<String>) {
         self.errors.note(field, &message.into());

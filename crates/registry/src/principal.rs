@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How long a typed password opens what asks for one.
-const STEP_UP: Span = Span::from_mins(5);
+pub const STEP_UP: Span = Span::from_mins(5);
 
 /// What a member is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,7 +227,7 @@ impl Member {
         if self.stepped_up_at.is_some_and(|at| at.is_within(STEP_UP, now)) {
             return Ok(());
         }
-        let detail = "Send your password, or a passkey, to `POST /session/step-up`, then repeat this within five minutes.";
+        let detail = "Send your password, a passkey, or a new token to sign in with, to `POST /session/step-up`, then repeat this within five minutes.";
         Err(ApiError::new(Code::StepUpRequired, detail))
     }
 

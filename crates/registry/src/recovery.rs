@@ -32,7 +32,7 @@ pub fn recover(context: &mut RequestContext<'_>) -> HandlerResult {
     let mut body = Input::body(&context.call.body, &["token", "email", "password"])?;
     let token = body.required("token", input::text).map(Secret::new);
     let address = body.required("email", email::typed);
-    let chosen = body.required("password", password::of_fit_length);
+    let chosen = context.read_password(&mut body, password::of_fit_length)?;
     let (Some(token), Some(address), Some(chosen)) = (token, address, chosen) else {
         return Err(body.refusal().into());
     };
@@ -65,8 +65,10 @@ pub fn recover(context: &mut RequestContext<'_>) -> HandlerResult {
             body.finish()?;
         }
     }
-    password::require_unguessable(&chosen, &[&address, &tenant.name])?;
-    let stored = context.set_password(&chosen)?;
+    if let Some(chosen) = &chosen {
+        password::require_unguessable(chosen, &[&address, &tenant.name])?;
+    }
+    let stored = context.set_password_if_any(chosen.as_ref())?;
 
     let is_new = before.is_none();
     let person = match before.clone() {

@@ -80,10 +80,10 @@ pub const ROUTES: &[AdminRoute] = &[
     route("GET", "/setup", Reads, One, Handler::Open(Open::SetUp, setup::show)),
     route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
     route("POST", "/recover", Admits, One, Handler::Open(Open::Recover, recovery::recover)),
-    route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::sign_in::sign_in)),
+    route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::token_sign_in::sign_in)),
     route("GET", "/session", Reads, One, Handler::Member(sessions::sign_in::show)),
     route("DELETE", "/session", Ends, One, Handler::EvenInactive(sessions::sign_in::sign_out)),
-    route("POST", "/session/step-up", Admits, Derives, Handler::Member(sessions::sign_in::step_up)),
+    route("POST", "/session/step-up", Admits, Derives, Handler::Member(sessions::token_sign_in::step_up)),
     route(
         "POST",
         "/session/step-up/options",
@@ -207,6 +207,15 @@ pub fn open(method: &str, path: &str) -> Option<Open> {
 /// Whether the body of a call is lines of JSON.
 pub fn takes_lines(method: &str, path: &str) -> bool {
     find(method, path).is_ok_and(|found| matches!(found.route.handler, Handler::Lines(..)))
+}
+
+/// The field of a call's body in which an issuer's token may stand, in place of a password.
+pub fn token_field(method: &str, path: &str) -> Option<&'static str> {
+    match (method, path) {
+        ("POST", "/session" | "/session/step-up") => Some("token"),
+        ("POST", "/invitations/accept") => Some("idToken"),
+        _ => None,
+    }
 }
 
 /// Whether what the Registry answers to a call is a question to the gate.

@@ -406,6 +406,17 @@ pub const ADDITIONS: &[Addition] = &[
         INSERT OR IGNORE INTO ended_imports VALUES (OLD.hash, OLD.tenant_id); END
 ",
     },
+    Addition {
+        name: "tokens that signed somebody in",
+        statements: "
+    CREATE TABLE used_tokens (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash TEXT NOT NULL UNIQUE,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX used_tokens_by_expiry ON used_tokens (expires_at)
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

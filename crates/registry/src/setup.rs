@@ -35,7 +35,7 @@ pub fn set_up(context: &mut RequestContext<'_>) -> HandlerResult {
     let mut body = Input::body(&context.call.body, &["token", "email", "password"])?;
     let token = body.required("token", input::text).map(Secret::new);
     let email = body.required("email", email::chosen);
-    let chosen = body.required("password", password::of_fit_length);
+    let chosen = context.read_password(&mut body, password::of_fit_length)?;
     let (Some(token), Some(email), Some(chosen)) = (token, email, chosen) else {
         return Err(body.refusal().into());
     };
@@ -45,8 +45,10 @@ pub fn set_up(context: &mut RequestContext<'_>) -> HandlerResult {
     if !is_setup_token(context, token.expose())? {
         return Err(ApiError::new(Code::InvalidCredentials, "The set-up token is wrong.").into());
     }
-    password::require_unguessable(&chosen, &[&email])?;
-    let stored = context.set_password(&chosen)?;
+    if let Some(chosen) = &chosen {
+        password::require_unguessable(chosen, &[&email])?;
+    }
+    let stored = context.set_password_if_any(chosen.as_ref())?;
 
     let tenant_id = tenants::operator_id(context)?;
     let tenant = Tenant::load(context.db, &tenant_id)?.ok_or_else(|| ApiError::not_found("tenant"))?;

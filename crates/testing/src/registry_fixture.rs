@@ -217,6 +217,7 @@ impl RegistryFixture {
             address: self.address.borrow().clone(),
             agent: None,
             origin: Some("https://gate.example".into()),
+            token: None,
             request_id: "req-1".into(),
         }
     }

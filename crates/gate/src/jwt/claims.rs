@@ -2,9 +2,10 @@
 
 use keyward_policy::{Jwt, scope};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{error::Error, object::Object};
-use keyward_core::time::Timestamp;
+use keyward_core::{key::hex, sign_in_token::Identity, time::Timestamp};
 
 /// Most characters of a subject or a tenant: each goes to the origin in a header.
 const MOST_CHARACTERS: usize = 256;
@@ -24,36 +25,61 @@ pub struct Claims {
 }
 
 impl Claims {
-    /// Checks issuer, audience and time (RFC 8725, sections 3.8 to 3.10), then takes what the policy
-    /// names.
+    /// Checks what holds for every token, then takes what the policy names.
     pub(super) fn check(claims: &Object, policy: &Jwt, now: Timestamp) -> Result<Self, Error> {
-        let issuer = claims.get("iss").ok_or(Error::MissingClaim(&["iss"]))?;
-        if issuer.as_str() != Some(policy.issuer) {
-            return Err(Error::WrongIssuer);
-        }
-        let audience = claims.get("aud").ok_or(Error::MissingClaim(&["aud"]))?;
-        let audience = one_or_more(audience).ok_or(Error::InvalidClaim(&["aud"]))?;
-        if !audience.iter().any(|name| policy.audiences.contains(name)) {
-            return Err(Error::WrongAudience);
-        }
-
-        let expires = moment(claims, &["exp"])?.ok_or(Error::MissingClaim(&["exp"]))? + policy.skew;
-        if now >= expires {
-            return Err(Error::Expired);
-        }
-        for name in [&["nbf"], &["iat"]] {
-            if moment(claims, name)?.is_some_and(|from| now + policy.skew < from) {
-                return Err(Error::NotYetValid);
-            }
-        }
-
         Ok(Self {
+            expires: check(claims, policy, now)?,
             subject: name(claims, policy.claims.subject)?,
             tenant: policy.claims.tenant.map(|path| name(claims, path)).transpose()?,
             scopes: scopes(claims, policy.claims.scopes)?,
-            expires,
         })
     }
+}
+
+/// Whom a token names that somebody shows to sign in (OpenID Connect Core 1.0, sections 2 and 5.1). `signed` is the text that
+/// its signature is of.
+pub(super) fn identity(
+    claims: &Object,
+    signed: &str,
+    policy: &Jwt,
+    now: Timestamp,
+) -> Result<Identity, Error> {
+    let expires_at = check(claims, policy, now)?;
+    let email = claims.get("email").ok_or(Error::MissingClaim(&["email"]))?;
+    let email = email.as_str().ok_or(Error::InvalidClaim(&["email"]))?.to_owned();
+    // Some issuers write it as text.
+    let verified = claims.get("email_verified").is_none_or(|it| it.as_bool() == Some(true) || it == "true");
+    if !verified {
+        return Err(Error::InvalidClaim(&["email_verified"]));
+    }
+    let issued = moment(claims, &["iat"])?.ok_or(Error::MissingClaim(&["iat"]))?;
+    let authenticated_at = moment(claims, &["auth_time"])?.map_or(issued, |at| at.min(issued));
+    Ok(Identity { email, authenticated_at, expires_at, hash: hex(&Sha256::digest(signed)) })
+}
+
+/// Checks issuer, audience and time (RFC 8725, sections 3.8 to 3.10). Returns the first moment at which it no longer passes.
+fn check(claims: &Object, policy: &Jwt, now: Timestamp) -> Result<Timestamp, Error> {
+    let issuer = claims.get("iss").ok_or(Error::MissingClaim(&["iss"]))?;
+    if issuer.as_str() != Some(policy.issuer) {
+        return Err(Error::WrongIssuer);
+    }
+    let audience = claims.get("aud").ok_or(Error::MissingClaim(&["aud"]))?;
+    let audience = one_or_more(audience).ok_or(Error::InvalidClaim(&["aud"]))?;
+    if !audience.iter().any(|name| policy.audiences.contains(name)) {
+        return Err(Error::WrongAudience);
+    }
+
+    let expires = moment(claims, &["exp"])?.ok_or(Error::MissingClaim(&["exp"]))? + policy.skew;
+    if now >= expires {
+        return Err(Error::Expired);
+    }
+    for name in [&["nbf"], &["iat"]] {
+        if moment(claims, name)?.is_some_and(|from| now + policy.skew < from) {
+            return Err(Error::NotYetValid);
+        }
+    }
+
+    Ok(expires)
 }
 
 /// A NumericDate (RFC 7519, section 2): seconds since 1970, perhaps with a fraction.

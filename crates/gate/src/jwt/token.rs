@@ -8,12 +8,12 @@ use keyward_policy::{
 use serde_json::Value;
 
 use super::{
-    claims::Claims,
+    claims::{self, Claims},
     error::{Error, MOST_BYTES},
     keys::{Algorithm, Keys},
     object::Object,
 };
-use keyward_core::time::Timestamp;
+use keyward_core::{sign_in_token::Identity, time::Timestamp};
 
 /// A token whose form is right and whose algorithm is allowed. Nothing in it is trusted yet.
 pub struct Token<'a> {
@@ -74,13 +74,14 @@ impl<'a> Token<'a> {
         check: impl AsyncFn(Signed<'_>) -> Result<bool, UnfitKey>,
     ) -> Result<Verified<'_>, Error> {
         keys.verify(self.algorithm, self.key_id(), self.signed.as_bytes(), &self.signature, check).await?;
-        Ok(Verified { policy: self.policy, payload: self.payload })
+        Ok(Verified { policy: self.policy, signed: self.signed, payload: self.payload })
     }
 }
 
 /// A token whose signature was found right: proof of it, since only [`Token::verify`] makes one.
 pub struct Verified<'a> {
     policy: &'a Jwt,
+    signed: &'a str,
     payload: &'a str,
 }
 
@@ -91,6 +92,14 @@ impl Verified<'_> {
     /// [`Error::Malformed`] for the claims, and those of [`Claims::check`].
     pub fn claims(&self, now: Timestamp) -> Result<Claims, Error> {
         Claims::check(&object(self.payload, "claims")?, self.policy, now)
+    }
+
+    /// Checks what a token says that somebody signs in with.
+    ///
+    /// # Errors
+    /// [`Error::Malformed`] for the claims, and what is wrong with one of them.
+    pub fn identity(&self, now: Timestamp) -> Result<Identity, Error> {
+        claims::identity(&object(self.payload, "claims")?, self.signed, self.policy, now)
     }
 }
 

@@ -30,6 +30,7 @@ mod log;
 mod readiness;
 mod refusals;
 mod routing;
+mod sign_in_token;
 mod signature_faults;
 mod tokens;
 mod webhook;

@@ -1,6 +1,6 @@
 //! `[admin]`: where the admin API and page live.
 
-use super::{quotas, reader::Item};
+use super::{quotas, reader::Item, sign_in};
 use crate::{
     leak::leak,
     model::{Admin, PathPattern, Tail},
@@ -17,6 +17,7 @@ pub(super) const DEFAULT: Admin = Admin {
     rate: quotas::DEFAULT_RATE,
     storage: quotas::DEFAULT_STORAGE,
     audit_retention: None,
+    sign_in: None,
 };
 
 /// Reads the section, or its defaults.
@@ -52,6 +53,7 @@ pub(super) fn read(item: Option<Item<'_>>) -> Admin {
         rate: quotas::rate(table.get("rate")),
         storage: quotas::storage(table.get("storage")),
         audit_retention: quotas::retention(table.get("audit_retention")),
+        sign_in: sign_in::read(table.get("sign_in")),
     }
 }
 

@@ -28,23 +28,28 @@ pub(super) const SECRET_FORMS: [(&str, SecretForm); 2] =
 /// Reads the section, if there is one.
 pub(super) fn read(item: Option<Item<'_>>) -> Option<Jwt> {
     let table = item?.table("[realm.jwt]")?;
-    let issuer = table.need("issuer", "issuer = \"https://id.example.com\"").and_then(|item| filled(&item));
-    let audiences = table
-        .need("audience", "audience = \"https://api.example.com\"")
-        .and_then(|item| one_or_more(&item, "\"https://api.example.com\""));
-    let keys = keys(&table);
     let claims = Claims {
         subject: claim(&table, "subject_claim").unwrap_or(&["sub"]),
         tenant: claim(&table, "tenant_claim"),
         scopes: claim(&table, "scopes_claim"),
     };
+    rules(&table, claims)
+}
+
+/// Reads which tokens are taken from a table with an issuer's fields.
+pub(super) fn rules(table: &Table<'_>, claims: Claims) -> Option<Jwt> {
+    let issuer = table.need("issuer", "issuer = \"https://id.example.com\"").and_then(|item| filled(&item));
+    let audiences = table
+        .need("audience", "audience = \"https://api.example.com\"")
+        .and_then(|item| one_or_more(&item, "\"https://api.example.com\""));
+    let keys = keys(table);
     let typ = table.get("typ").and_then(|item| filled(&item));
     let skew = table.get("skew").and_then(|item| item.span()).map_or(SKEW, in_seconds);
     Some(Jwt { issuer: issuer?, audiences: audiences?, keys: keys?, typ, claims, skew })
 }
 
 /// Text with something in it.
-fn filled(item: &Item<'_>) -> Option<&'static str> {
+pub(super) fn filled(item: &Item<'_>) -> Option<&'static str> {
     let text = item.text("\"https://id.example.com\"")?;
     if text.trim().is_empty() {
         item.refuse(format!("{} is empty", item.name), "write what the issuer puts into its tokens");
@@ -92,7 +97,7 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
         (None, None, None) => {
             if table.is_known() {
                 table.refuse(
-                    "[realm.jwt] has no keys to verify a token with",
+                    format!("{} has no keys to verify a token with", table.name()),
                     format!("write one of {WAYS}, for example: jwks_url = \"https://id.example.com/.well-known/jwks.json\""),
                 );
             }
@@ -126,7 +131,8 @@ fn keys(table: &Table<'_>) -> Option<JwtKeys> {
             Some(JwtKeys::Public { algorithms, set: JwkSet::Inline(leak(text)) })
         }
         _ => {
-            table.refuse("[realm.jwt] has its keys in more than one place", format!("keep one of {WAYS}"));
+            let message = format!("{} has its keys in more than one place", table.name());
+            table.refuse(message, format!("keep one of {WAYS}"));
             None
         }
     }

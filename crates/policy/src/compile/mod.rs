@@ -31,6 +31,7 @@ mod scopes;
 mod secret;
 mod section;
 mod sections;
+mod sign_in;
 mod static_key;
 mod units;
 mod webhook;

@@ -95,6 +95,11 @@ impl<'a> Table<'a> {
         Some(Item { name, value, kind: &known?.kind, guessed: misspelt.is_some(), source: self.source })
     }
 
+    /// What it is called in a message.
+    pub(super) fn name(&self) -> &'static str {
+        self.section.name
+    }
+
     /// Whether it has no field at all, not even one that its section does not have.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty()

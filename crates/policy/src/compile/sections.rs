@@ -8,6 +8,7 @@ use super::{
         Kind::{self, Days, Duration, Either, Entries, Flag, List, Number, Size, Table, Text, Word},
         Section, field, required, words,
     },
+    sign_in,
     units::MEGABYTE,
     webhook,
 };
@@ -22,6 +23,7 @@ pub static SECTIONS: &[&Section] = &[
     &ADMIN,
     &QUOTAS,
     &RATE,
+    &SIGN_IN,
     &REALM,
     &ORIGIN,
     &CREDENTIAL,
@@ -56,6 +58,25 @@ static ADMIN: Section = Section {
         field("rate", Table(&RATE)),
         field("storage", Size(MEGABYTE, quotas::MAX_STORAGE)),
         field("audit_retention", Days(quotas::MIN_RETENTION_DAYS, quotas::MAX_RETENTION_DAYS)),
+        field("sign_in", Table(&SIGN_IN)),
+    ],
+};
+static SIGN_IN: Section = Section {
+    name: "[admin.sign_in]",
+    fields: &[
+        field("password", Word(&words(&sign_in::PASSWORDS))),
+        field("name", Text),
+        field("header", Text),
+        required("issuer", Text),
+        required("audience", TEXT_OR_TEXTS),
+        field("algorithms", List(&Word(&words(&PublicAlgorithm::NAMES)))),
+        field("jwks_url", Text).unseen(),
+        field("jwks_max_age", Duration(jwt::MIN_JWKS_MAX_AGE, jwt::MAX_JWKS_MAX_AGE)),
+        field("jwks", Text).unseen(),
+        field("secret", Text).unseen(),
+        field("secret_form", Word(&words(&jwt::SECRET_FORMS))),
+        field("typ", Text),
+        field("skew", Duration(Span::ZERO, jwt::MAX_SKEW)),
     ],
 };
 static QUOTAS: Section = Section {

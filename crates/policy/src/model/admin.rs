@@ -1,6 +1,9 @@
 //! The admin side: where it lives, what it asks for, and how much it takes.
 
-use super::data::{optional_days, policy_data};
+use super::{
+    data::{optional_days, policy_data},
+    proof::Jwt,
+};
 use crate::span::Span;
 
 policy_data! {
@@ -21,6 +24,21 @@ pub struct Admin {
     /// How long entries of the audit are kept; `None` is for good.
     #[serde(rename = "audit_retention_days", with = "optional_days")]
     pub audit_retention: Option<Span>,
+    /// Whose tokens sign people in; `None` for passwords alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sign_in: Option<SignIn>,
+}
+
+/// How people sign in with tokens of an issuer.
+pub struct SignIn {
+    /// What the page calls the issuer.
+    pub name: &'static str,
+    /// Whether passwords sign in, too.
+    pub password: bool,
+    /// A header that a proxy adds to every request, with a token, in lower case.
+    pub header: Option<&'static str>,
+    /// Which tokens: by the claim `email` they say who it is.
+    pub jwt: Jwt,
 }
 
 /// How much a tenant may have.
@@ -53,6 +71,11 @@ pub struct AdminRate {
 }
 
 impl Admin {
+    /// Whether people have passwords.
+    pub fn has_passwords(&self) -> bool {
+        self.sign_in.is_none_or(|sign_in| sign_in.password)
+    }
+
     /// The paths that answer whether the gate is up, and whether all that it needs is. They belong to no realm.
     pub const HEALTH: [&str; 2] = ["/healthz", "/readyz"];
 }

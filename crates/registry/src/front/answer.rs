@@ -5,14 +5,17 @@ use keyward_core::{
     question::Question,
     record::Record,
     secret::{Secret, Secrets},
+    sign_in_token::SignInToken,
     time::{Span, Timestamp},
 };
+use keyward_policy::SignIn;
 use serde_json::Value;
 
 use crate::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     error::{ApiError, Code},
     front::{
+        self,
         body::{BodyError, BodyForm, BodyRoom, MOST_BYTES, body_text},
         failures::{Failures, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof},
         request::{Credential, Head, agent, judge, of_operator},
@@ -34,6 +37,8 @@ pub trait AdminPort {
     fn refuse_key_in_url(&self) -> Option<AdminReply>;
     /// The record of a key that is in order, else the answer.
     async fn verify_key(&self, key: &Secret) -> Result<Record, AdminReply>;
+    /// What is to be said of a token that is shown to sign in; else the answer, where that cannot be known.
+    async fn verify_token(&self, sign_in: &SignIn, token: &Secret) -> Result<SignInToken, AdminReply>;
     /// Reads the body, of at most so many bytes, in this room, which it leaves after [`HELD_FOR`](crate::front::HELD_FOR) at the latest.
     async fn body(&self, room: BodyRoom, most: usize) -> Result<Vec<u8>, BodyError>;
     /// How much longer what is counted under this subject is held back, if it is.
@@ -63,6 +68,8 @@ pub struct AdminRequest<'a> {
     pub head: Head,
     /// `CF-Connecting-IP`
     pub address: String,
+    /// Whose tokens sign people in, if the policy says so.
+    pub sign_in: Option<&'a SignIn>,
     /// For the answer and the audit.
     pub request_id: &'a str,
     /// The deployment's secrets, if they are in order.
@@ -86,6 +93,7 @@ impl AdminRequest<'_> {
             address: self.address.clone(),
             agent: agent(self.head.user_agent.as_deref()),
             origin: Some(self.origin.to_owned()),
+            token: None,
             request_id: self.request_id.to_owned(),
         }
     }
@@ -97,6 +105,14 @@ impl AdminRequest<'_> {
             Open::Recover => self.recovery_token.is_some_and(|own| own.equals(token)),
             Open::Accept => self.secrets.is_some_and(|secrets| token::is_our_invitation(secrets, token)),
             Open::SignIn | Open::Options => false,
+        }
+    }
+
+    /// The token that is shown to sign in, where the policy takes any.
+    fn token(&self, body: Option<&str>) -> Result<Option<Secret>, ApiError> {
+        match body.filter(|_| self.sign_in.is_some()) {
+            Some(body) => front::token(self.method, self.path, body, self.origin, &self.head),
+            None => Ok(None),
         }
     }
 
@@ -131,20 +147,29 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
         Ok(credential) => read(request, room, port).await.map(|body| (credential, body)),
         Err(reply) => Err(reply),
     };
+    let body = read.as_ref().ok().map(|(_, body)| body.as_str());
+    let token = request.token(body);
     let failures = match open {
         Some(open) => {
-            let body = read.as_ref().ok().map(|(_, body)| body.as_str());
-            failures_of_open(open, body, &request.address, request_id, |token| request.proves(open, token))
+            let needs_password =
+                !matches!(token, Ok(Some(_))) && request.sign_in.is_none_or(|it| it.password);
+            let proves = |token: &str| request.proves(open, token);
+            failures_of_open(open, body, &request.address, request_id, needs_password, proves)
         }
         None => failures,
     };
     if let Some(refusal) = refuse_held_back(failures.as_ref(), port) {
         return refusal.reply(request_id);
     }
-    let (reply, asked) = match read {
+    let verified = match token {
+        Ok(token) => verify(request, token, port).await,
+        Err(refusal) => Err(refusal.reply(request_id)),
+    };
+    let (reply, asked) = match read.and_then(|read| Ok((read, verified?))) {
         Err(reply) => (reply, false),
-        Ok((credential, body)) => {
-            let reply = ask(&request.call(credential, body), failures.is_none(), port).await;
+        Ok(((credential, body), token)) => {
+            let call = AdminCall { token, ..request.call(credential, body) };
+            let reply = ask(&call, failures.is_none(), port).await;
             let asks_gate = reply.status == 200 && router::asks_gate(method, path);
             (if asks_gate { answer_by_gate(reply, request_id, port) } else { reply }, true)
         }
@@ -221,6 +246,18 @@ async fn read(
     let bytes = port.body(room, most).await.map_err(ApiError::from);
     let text = bytes.and_then(|bytes| body_text(form, request.head.content_type.as_deref(), bytes));
     text.map_err(|refusal| refusal.reply(request.request_id))
+}
+
+/// What the gate says of the token that is shown to sign in, if one is; else the answer.
+async fn verify(
+    request: &AdminRequest<'_>,
+    token: Option<Secret>,
+    port: &impl AdminPort,
+) -> Result<Option<SignInToken>, AdminReply> {
+    match (request.sign_in, token) {
+        (Some(sign_in), Some(token)) => port.verify_token(sign_in, &token).await.map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// The refusal of a call whose like have failed too often.

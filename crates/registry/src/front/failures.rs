@@ -77,8 +77,8 @@ pub fn proof(
     }
 }
 
-/// Whom a call that anybody may make slows when it fails. `body` is `None` where it could not be read. `proves`: whether a
-/// token in it is no guess.
+/// Whom a call that anybody may make slows when it fails. `body` is `None` where it could not be read. `needs_password`: whether
+/// there has to be one in it, and `proves`: whether a token in it is no guess.
 ///
 /// Who signs in has proved nothing yet. A flood of failures is held back all the same, but only what no people type: failures
 /// of what is well formed are counted in [`SHARES`] parts, so that it takes about as many times the limiter's number. What is
@@ -88,6 +88,7 @@ pub fn failures_of_open(
     body: Option<&str>,
     address: &str,
     request_id: &str,
+    needs_password: bool,
     proves: impl Fn(&str) -> bool,
 ) -> Option<Failures> {
     #[derive(Deserialize)]
@@ -97,15 +98,18 @@ pub fn failures_of_open(
         password: Option<String>,
         passkey: Option<Value>,
     }
+    // A call whose header says it all has no body.
+    let body = body.map(|body| if body.is_empty() && !needs_password { "{}" } else { body });
     let fields = body.and_then(|body| keyward_json::from_str::<Fields>(body).ok());
-    // Whoever has a link is asked for no address, and whoever has a passkey for nothing else.
-    let who = |fields: &Fields| match open {
+    // Whoever has a link is asked for no address; nor is who signs in with a passkey or a token, which say it.
+    let is_whole = |fields: &Fields| match open {
         Open::SignIn if fields.passkey.as_ref().is_some_and(Value::is_object) => true,
-        _ if fields.password.is_none() => false,
+        _ if needs_password && fields.password.is_none() => false,
         Open::Accept => fields.token.is_some(),
+        Open::SignIn if !needs_password => true,
         _ => fields.email.as_ref().is_some_and(|email| !email.is_empty()),
     };
-    match fields.filter(who) {
+    match fields.filter(is_whole) {
         None => Some(Failures::of("malformed", address)),
         Some(Fields { token: Some(token), .. }) if proves(&token) => None,
         Some(_) => {

@@ -5,6 +5,7 @@ pub mod body;
 pub mod failures;
 pub mod page;
 pub mod request;
+pub mod token;
 
 pub use body::{BodyError, BodyForm, BodyRoom, HELD_FOR, MOST_BYTES, body_text, too_large};
 pub use failures::{
@@ -14,3 +15,4 @@ pub use page::{HSTS, PAGE_HEADERS, Page, page};
 pub use request::{
     Credential, Head, agent, credential, judge, of_operator, require_declared_size, require_same_origin,
 };
+pub use token::token;

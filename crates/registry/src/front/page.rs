@@ -1,8 +1,11 @@
 //! The admin page: where its files are, and the headers that they are sent with.
 
-use keyward_policy::Admin;
+use keyward_policy::{Admin, SignIn};
 
-use crate::admin_call::AdminReply;
+use crate::{
+    admin_call::AdminReply,
+    to_json::{ToJson, object},
+};
 
 /// Headers of everything of the admin page.
 pub const PAGE_HEADERS: [(&str, &str); 8] = [
@@ -50,7 +53,7 @@ pub fn page(method: &str, path: &str, scheme: &str, admin: &Admin) -> Page {
             (308, ("Location", format!("{}/", admin.page)), String::new())
         }
         ("GET" | "HEAD", "/settings.js") => {
-            (200, ("Content-Type", "text/javascript; charset=utf-8".to_owned()), settings(admin.api))
+            (200, ("Content-Type", "text/javascript; charset=utf-8".to_owned()), settings(admin))
         }
         ("GET" | "HEAD", _) => return Page::File(headers),
         _ => (405, ("Allow", "GET, HEAD".to_owned()), String::new()),
@@ -59,8 +62,10 @@ pub fn page(method: &str, path: &str, scheme: &str, admin: &Admin) -> Page {
     Page::Reply(AdminReply::of(status, headers, body))
 }
 
-/// A JavaScript module with the base of the admin API, which every policy may choose: what tells the page what is this
-/// deployment's own.
-fn settings(api: &str) -> String {
-    format!("export const api = {};\n", serde_json::Value::from(api))
+/// A JavaScript module with what every policy may choose: the base of the admin API, and how people sign in.
+fn settings(admin: &Admin) -> String {
+    let sign_in = admin.sign_in.map(|SignIn { name, password, header, .. }| {
+        object!({ "name": name, "password": password, "header": header })
+    });
+    format!("export const api = {};\nexport const signIn = {};\n", admin.api.to_json(), sign_in.to_json())
 }

@@ -31,6 +31,8 @@ pub struct Head {
     pub if_match: Option<String>,
     /// `Idempotency-Key`
     pub idempotency_key: Option<String>,
+    /// The header of the proxy that the policy names, with a token to sign in with
+    pub assertion: Option<String>,
     /// `User-Agent`
     pub user_agent: Option<String>,
 }
@@ -120,16 +122,20 @@ pub fn require_same_origin(method: &str, own: &str, head: &Head) -> Result<(), A
     }
     let site = head.fetch_site.as_deref();
     // `none`: typed by the person, which no other site can cause.
-    let same = site == Some("same-origin") || head.origin.as_deref() == Some(own);
     let foreign = site.is_some_and(|site| site != "same-origin" && site != "none")
         || head.origin.as_deref().is_some_and(|origin| origin != own);
     let by_cookie = authorization(head).is_none() && matches!(session_cookie(head), Ok(Some(_)) | Err(_));
-    if (foreign || by_cookie) && !same {
+    if (foreign || by_cookie) && !is_from_own_page(own, head) {
         let detail = "A browser sent this from another site, or does not say from where. \
                       Scripts send `Authorization: Bearer` with the session token instead of the cookie.";
         return Err(ApiError::new(Code::CrossSite, detail));
     }
     Ok(())
+}
+
+/// Whether the browser says that a page of this origin sends it.
+pub fn is_from_own_page(own: &str, head: &Head) -> bool {
+    head.fetch_site.as_deref() == Some("same-origin") || head.origin.as_deref() == Some(own)
 }
 
 /// Refuses an API key that a web page sends: a page's keys can be read by everybody who sees it, and this API manages

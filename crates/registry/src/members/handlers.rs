@@ -64,7 +64,7 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
     let address = body.required("email", email::chosen);
     let role = body.required("role", |value| input::one_of_enum(value, &Role::ALL));
     let account = [address.as_deref().unwrap_or_default(), &tenant.name];
-    let chosen = body.required("password", |value| password::chosen(value, &account));
+    let chosen = context.read_password(&mut body, |value| password::chosen(value, &account))?;
     let (Some(address), Some(role), Some(chosen)) = (address, role, chosen) else {
         return Err(body.refusal().into());
     };
@@ -72,7 +72,7 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
     member::require_free(context, &address)?;
     let members = quotas::used(context.db, &member.tenant.id, Quota::Members, context.now)?;
     context.require_quota(&member.tenant, Quota::Members, members, 1)?;
-    let stored = context.set_password(&chosen)?;
+    let stored = context.set_password_if_any(chosen.as_ref())?;
 
     let person = member::new(context, &tenant.id, &address, role, &stored);
     context.authorise(&principal, joins(Some(&person)))?.store(context)?;
@@ -97,6 +97,9 @@ pub fn edit(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Hand
     let current = body.present("currentPassword", password::typed);
     if own && chosen.is_some() && !body.has("currentPassword") {
         body.refuse("currentPassword", "is required to change your own password");
+    }
+    if chosen.is_some() {
+        context.require_passwords()?;
     }
     body.finish()?;
 

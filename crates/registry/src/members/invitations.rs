@@ -24,7 +24,7 @@ use crate::{
     password::rules as password,
     principal::{Member, Principal, Role, inactive},
     quotas::{self, Quota},
-    sessions::{sign_in, token},
+    sessions::{sign_in, token, token_sign_in},
     tenants::tenant::Tenant,
     to_json::object,
 };
@@ -96,6 +96,7 @@ pub fn create(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Han
 /// `POST /members/{id}/reset`
 pub fn reset(context: &mut RequestContext<'_>, member: &Member, id: &str) -> HandlerResult {
     require(context, member)?;
+    context.require_passwords()?;
     Input::body(&context.call.body, &[])?.finish()?;
     let person = MemberRow::load(context.db, &member.tenant.id, id)?;
     let person = person.ok_or_else(|| ApiError::not_found("member"))?;
@@ -134,9 +135,21 @@ pub fn end(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Handl
 /// works: its token is too long to be guessed.
 pub fn accept(context: &mut RequestContext<'_>) -> HandlerResult {
     context.count_stranger()?;
-    let mut body = Input::body(&context.call.body, &["token", "password"])?;
+    // With a token of the issuer in place of a password.
+    let shown = context.call.token.as_ref();
+    let mut body = Input::body(&context.call.body, &["token", "password", "idToken"])?;
+    if shown.is_none() {
+        body.refuse_token("idToken");
+    } else if body.has("password") {
+        body.refuse("password", "cannot stand beside a token to sign in with");
+    }
     let token = body.required("token", input::text);
-    let chosen = body.required("password", password::of_fit_length);
+    let chosen = if shown.is_some() {
+        Some(None)
+    } else {
+        context.require_passwords()?;
+        body.required("password", password::of_fit_length).map(Some)
+    };
     let (Some(token), Some(chosen)) = (token, chosen) else { return Err(body.refusal().into()) };
     body.finish()?;
     let Some(invitation) = Invitation::with_token(context, &token)? else {
@@ -147,7 +160,18 @@ pub fn accept(context: &mut RequestContext<'_>) -> HandlerResult {
     let tenant_id = invitation.tenant_id.as_str();
     let tenant = Tenant::load(context.db, tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let tenant = tenant.ok_or_else(inactive)?;
-    password::require_unguessable(&chosen, &[&invitation.email, &tenant.name])?;
+    match &chosen {
+        Some(chosen) => password::require_unguessable(chosen, &[&invitation.email, &tenant.name])?,
+        None if invitation.member_id.is_some() => {
+            return Err(ApiError::field("password", "is required: this link is for setting one").into());
+        }
+        None => {}
+    }
+    let address = shown.and_then(|shown| shown.identity.as_ref()).and_then(token_sign_in::address);
+    if shown.is_some() && address.as_ref() != Some(&invitation.email) {
+        let detail = "The token to sign in with is not in order, or is not of the address that was invited.";
+        return sign_in::refuse_token(context, address.as_deref(), detail);
+    }
     let before = match &invitation.member_id {
         Some(id) => MemberRow::load(context.db, tenant_id, id)?,
         None => {
@@ -155,7 +179,7 @@ pub fn accept(context: &mut RequestContext<'_>) -> HandlerResult {
             None
         }
     };
-    let stored = context.set_password(&chosen)?;
+    let stored = context.set_password_if_any(chosen.as_ref())?;
 
     let person = match before.clone() {
         Some(person) => MemberRow { password: stored, ..person },

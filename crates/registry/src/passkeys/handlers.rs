@@ -39,6 +39,8 @@ fn require_one_more<'a>(
     context: &RequestContext<'_>,
     member: &'a Member,
 ) -> Result<Authorised<NewPasskey<'a>>, HandlerError> {
+    // Where only an issuer says who may sign in, a passkey must not say so after it has stopped.
+    context.require_passwords()?;
     let act = NewPasskey { member_id: &member.id };
     let authorised = context.authorise(&Principal::from(member), act)?;
     let count = "SELECT COUNT(*) FROM passkeys WHERE member_id = ?";

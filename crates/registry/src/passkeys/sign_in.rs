@@ -40,6 +40,7 @@ struct Refused {
 
 /// `POST /session/passkey/options`: what a browser needs to ask for a passkey. It says nothing of who has one.
 pub fn options(context: &mut RequestContext<'_>) -> HandlerResult {
+    context.require_passwords()?;
     context.count_stranger()?;
     request(context, SIGN_IN, &[])
 }
@@ -78,7 +79,7 @@ pub fn sign_in(
     rate_limited: Option<&ApiError>,
 ) -> HandlerResult {
     match check(context, shown, SIGN_IN, None, rate_limited)? {
-        Ok((passkey, person)) => sign_in::open(context, &person, object!({ "passkey": passkey.id })),
+        Ok((passkey, person)) => sign_in::open(context, &person, context.now, object!({ "passkey": passkey.id })),
         Err(Refused { person, why }) => {
             let refusal = context.count_wrong_token(WRONG)?;
             note_failure(context, person.as_ref(), None, why)?;

@@ -5,3 +5,4 @@ pub mod list;
 pub mod sign_in;
 pub mod store;
 pub mod token;
+pub mod token_sign_in;

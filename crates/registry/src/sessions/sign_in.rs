@@ -36,8 +36,9 @@ use crate::{
 /// How long a session lasts.
 const LIFE: Span = Span::from_hours(12);
 
-/// `POST /session`: signs in. Where a network calls too often, only who is known there is looked at.
+/// `POST /session`: signs in with a password. Where a network calls too often, only who is known there is looked at.
 pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
+    context.require_passwords()?;
     let counted = context.count_stranger();
     let rate_limited = context.state.rate_limited.clone().or(counted.err());
     let (email, typed) = match (read_credentials(&context.call.body), &rate_limited) {
@@ -50,7 +51,7 @@ pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
     };
     let person = MemberRow::by_email(context.db, &email)?;
     let refusal = match (context.check_sign_in(&email, &typed, person.as_ref(), rate_limited)?, &person) {
-        (Verdict::Right, Some(person)) => return open(context, person, Value::Null),
+        (Verdict::Right, Some(person)) => return open(context, person, context.now, Value::Null),
         (Verdict::Throttled(refusal), _) => refusal,
         (Verdict::Right | Verdict::Wrong, _) => {
             ApiError::new(Code::InvalidCredentials, "The e-mail address or the password is wrong.")
@@ -67,10 +68,11 @@ enum Credentials {
 }
 
 fn read_credentials(body: &str) -> Result<Credentials, ApiError> {
-    let mut body = Input::body(body, &["email", "password", "passkey"])?;
+    let mut body = Input::body(body, &["email", "password", "passkey", "token"])?;
     if body.has("passkey") {
-        return read_passkey(body, &["email", "password"]).map(Credentials::Passkey);
+        return read_passkey(body, &["email", "password", "token"]).map(Credentials::Passkey);
     }
+    body.refuse_token("token");
     let email = body.required("email", email::typed);
     let typed = body.required("password", password::typed);
     let (Some(email), Some(typed)) = (email, typed) else { return Err(body.refusal()) };
@@ -89,8 +91,13 @@ fn read_passkey(mut body: Input, instead_of: &[&str]) -> Result<Shown, ApiError>
     body.finish().map(|()| shown)
 }
 
-/// Begins a session of somebody who has shown the password, or something instead (`by`).
-pub fn open(context: &mut RequestContext<'_>, person: &MemberRow, by: Value) -> HandlerResult {
+/// Begins a session of somebody who has shown the password, or something instead (`by`), or showed an issuer at this time who it is.
+pub fn open(
+    context: &mut RequestContext<'_>,
+    person: &MemberRow,
+    shown_at: Timestamp,
+    by: Value,
+) -> HandlerResult {
     let tenant =
         Tenant::load(context.db, &person.tenant_id)?.filter(|tenant| tenant.status == TenantStatus::Active);
     let Some(tenant) = tenant else { return Err(inactive().into()) };
@@ -104,7 +111,7 @@ pub fn open(context: &mut RequestContext<'_>, person: &MemberRow, by: Value) -> 
         ("hash", token_hash(&token).into()),
         ("tenant_id", person.tenant_id.as_str().into()),
         ("member_id", person.id.as_str().into()),
-        ("created_at", context.now.into()),
+        ("created_at", shown_at.into()),
         ("expires_at", expires_at.into()),
         ("seen_at", context.now.into()),
         ("network", network::of(&context.call.address).into()),
@@ -154,18 +161,25 @@ pub fn sign_out(context: &mut RequestContext<'_>, member: &Member, _: &str) -> H
     Ok(Outcome::no_content().header("Set-Cookie", clear_cookie()))
 }
 
-/// `POST /session/step-up`: opens five minutes.
+/// `POST /session/step-up`: opens five minutes, with the password.
 pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
-    let mut body = Input::body(&context.call.body, &["password", "passkey"])?;
+    context.require_passwords()?;
+    let mut body = Input::body(&context.call.body, &["password", "passkey", "token"])?;
     let by = if body.has("passkey") {
-        passkeys::step_up(context, &read_passkey(body, &["password"])?, member)?
+        passkeys::step_up(context, &read_passkey(body, &["password", "token"])?, member)?
     } else {
+        body.refuse_token("token");
         let typed = body.required("password", password::typed);
         let Some(typed) = typed else { return Err(body.refusal().into()) };
         body.finish()?;
         check_password(context, member, &typed)?;
         Value::Null
     };
+    stepped_up(context, member, by)
+}
+
+/// Opens five minutes for a member who has shown the password, or something instead (`by`).
+pub(super) fn stepped_up(context: &RequestContext<'_>, member: &Member, by: Value) -> HandlerResult {
     let values = [context.now.into(), member.session.as_str().into()];
     context.db.run("UPDATE sessions SET stepped_up_at = ? WHERE hash = ?", &values)?;
     note(context, &member.tenant.id, &member.actor(), "session.stepUp", &member.id, by)?;

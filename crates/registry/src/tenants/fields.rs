@@ -78,7 +78,11 @@ pub fn plan(body: &mut Input, context: &RequestContext<'_>, mut plan: TenantPlan
 ///
 /// # Errors
 /// What is wrong with them.
-pub fn owner(value: &Value, tenant: &str) -> Result<(String, Secret), FieldErrors> {
+pub fn owner(
+    value: &Value,
+    tenant: &str,
+    has_passwords: bool,
+) -> Result<(String, Option<Secret>), FieldErrors> {
     let Some(object) = value.as_object() else {
         return input::invalid("must be an object with email and password");
     };
@@ -95,8 +99,11 @@ pub fn owner(value: &Value, tenant: &str) -> Result<(String, Secret), FieldError
     let email =
         email::chosen(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
     let account = [object.get("email").and_then(Value::as_str).unwrap_or_default(), tenant];
-    let chosen = password::chosen(object.get("password").unwrap_or(&missing), &account)
-        .map_err(|errors| note(".password", errors));
+    let chosen = match object.get("password") {
+        None if !has_passwords => Ok(None),
+        chosen => password::chosen(chosen.unwrap_or(&missing), &account).map(Some),
+    };
+    let chosen = chosen.map_err(|errors| note(".password", errors));
     match (email, chosen) {
         (Ok(email), Ok(chosen)) if wrong.is_empty() => Ok((email, chosen)),
         _ => Err(wrong),

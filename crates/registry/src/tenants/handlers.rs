@@ -64,8 +64,9 @@ pub fn add(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> 
     let code = body.optional("code", code);
     refuse_taken(&mut body, context, code.as_deref())?;
     let plan = plan(&mut body, context, TenantPlan::default());
+    let has_passwords = context.policy.admin.has_passwords();
     let tenant_name = name.as_deref().unwrap_or_default().to_owned();
-    let owner = body.optional("owner", |value| owner(value, &tenant_name));
+    let owner = body.optional("owner", |value| owner(value, &tenant_name, has_passwords));
     if owner.is_some() && matches!(principal, Principal::SetUp(_)) {
         body.refuse("owner", "cannot be made before the operator's own: do the set-up first");
     }
@@ -74,8 +75,11 @@ pub fn add(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> 
     let owner = match owner {
         Some((email, password)) => {
             joins("", None).require(context, principal)?;
+            if password.is_some() {
+                context.require_passwords()?;
+            }
             member::require_free(context, &email)?;
-            Some((email, context.set_password(&password)?))
+            Some((email, context.set_password_if_any(password.as_ref())?))
         }
         None => None,
     };

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use keyward_core::{secret::Secret, time::Span};
+use keyward_policy::{Admin, Claims, Jwt, JwtKeys, SecretForm, SignIn};
 use keyward_registry::{
     admin_call::{AdminCredential, AdminReply},
     error::Code,
@@ -14,6 +15,19 @@ use keyward_registry::{
 use keyward_testing::policy::POLICY;
 
 const OWN: &str = "https://api.example.com";
+const ISSUER: SignIn = SignIn {
+    name: "Acme \"Access\"",
+    password: false,
+    header: Some("cf-access-jwt-assertion"),
+    jwt: Jwt {
+        issuer: "https://id.example.com",
+        audiences: &["admin"],
+        keys: JwtKeys::Secret { name: "ISSUER_SECRET", form: SecretForm::Text },
+        typ: None,
+        claims: Claims { subject: &["sub"], tenant: None, scopes: None },
+        skew: Span::ZERO,
+    },
+};
 const COOKIE: &str = "__Host-keyward-session=kws_abc";
 
 fn head(change: impl FnOnce(&mut Head)) -> Head {
@@ -284,9 +298,89 @@ fn the_page_has_one_address() {
 
 #[test]
 fn the_page_is_told_where_the_policy_has_the_admin_api() {
-    let script = "export const api = \"/api/admin\";\n".to_owned();
+    let script = "export const api = \"/api/admin\";\nexport const signIn = null;\n".to_owned();
     let kind = "text/javascript; charset=utf-8".to_owned();
     assert_eq!(reply("GET", "/settings.js", "Content-Type"), (200, kind, script));
+}
+
+#[test]
+fn the_page_is_told_how_people_sign_in_and_nothing_else_of_the_issuer() {
+    let admin = Admin { sign_in: Some(ISSUER), ..POLICY.admin };
+    let Page::Reply(AdminReply { body, .. }) = front::page("GET", "/settings.js", "https", &admin) else {
+        panic!("no file")
+    };
+    let sign_in = r#"{"header":"cf-access-jwt-assertion","name":"Acme \"Access\"","password":false}"#;
+    assert_eq!(body.lines().nth(1).unwrap(), format!("export const signIn = {sign_in};"));
+}
+
+#[test]
+fn a_token_to_sign_in_with_is_the_bodys_else_the_headers_unless_there_is_a_password() {
+    let head = head(|head| {
+        head.assertion = text("of the header");
+        head.fetch_site = text("same-origin");
+    });
+    let shown = |path: &str, body: &str| {
+        let token = front::token("POST", path, body, OWN, &head).unwrap();
+        token.map(|token| token.expose().to_owned())
+    };
+    let (header, body) = (text("of the header"), text("of the body"));
+    for (path, field) in
+        [("/session", "token"), ("/session/step-up", "token"), ("/invitations/accept", "idToken")]
+    {
+        assert_eq!(shown(path, ""), header, "{path}");
+        assert_eq!(shown(path, "{}"), header, "{path}");
+        assert_eq!(shown(path, &format!(r#"{{"{field}": "of the body"}}"#)), body, "{path}");
+        for none in [r#"{"password": "x"}"#, &format!(r#"{{"{field}": 1}}"#), "{", "[]"] {
+            assert_eq!(shown(path, none), None, "{path} {none}");
+        }
+    }
+    assert_eq!(shown("/invitations/accept", r#"{"token": "of the link"}"#), header);
+    for path in ["/setup", "/recover", "/api-keys", "/members"] {
+        assert_eq!(shown(path, ""), None, "{path}");
+    }
+}
+
+#[test]
+fn a_proxys_header_signs_nobody_in_unless_the_browser_says_that_the_page_asks() {
+    let judge = |origin: Option<&str>, site: Option<&str>, body: &str| {
+        let head = Head {
+            assertion: text("of the header"),
+            origin: origin.map(str::to_owned),
+            fetch_site: site.map(str::to_owned),
+            ..Head::default()
+        };
+        front::token("POST", "/session", body, OWN, &head).map(|token| token.is_some()).map_err(|it| it.code)
+    };
+    for (origin, site) in [(Some(OWN), None), (None, Some("same-origin"))] {
+        assert_eq!(judge(origin, site, ""), Ok(true));
+    }
+    for (origin, site) in
+        [(None, None), (None, Some("none")), (None, Some("cross-site")), (Some("https://evil.example"), None)]
+    {
+        assert_eq!(judge(origin, site, ""), Err(Code::CrossSite), "{origin:?} {site:?}");
+    }
+    // A script behind the proxy signs in as everywhere.
+    assert_eq!(judge(None, None, r#"{"email": "a@example.com", "password": "x"}"#), Ok(false));
+    assert_eq!(judge(None, None, r#"{"token": "x"}"#), Ok(true));
+}
+
+#[test]
+fn a_call_with_a_token_is_as_whole_as_one_with_a_password() {
+    let subject = |open: Open, body: &str| {
+        let failures =
+            front::failures_of_open(open, Some(body), "192.0.2.1", "r", false, |token| token == "right");
+        failures.map(|it| it.held_back)
+    };
+    let guess = text("open 192.0.2.1");
+    for body in ["", "{}", r#"{"token": "x"}"#] {
+        assert_eq!(subject(Open::SignIn, body), guess, "{body}");
+    }
+    assert_eq!(subject(Open::Accept, r#"{"token": "wrong"}"#), guess);
+    assert_eq!(subject(Open::Accept, r#"{"token": "right"}"#), None);
+    assert_eq!(subject(Open::SetUp, r#"{"token": "right", "email": "a@example.com"}"#), None);
+    for (open, body) in [(Open::SignIn, "{"), (Open::Accept, ""), (Open::SetUp, r#"{"token": "right"}"#)] {
+        assert_eq!(subject(open, body), text("malformed 192.0.2.1"), "{body}");
+    }
 }
 
 #[test]
@@ -324,7 +418,7 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
     assert_eq!(of(AdminCredential::SetUp { token: "wrong".into() }), Some(junk));
 
     let open = |open: Open, body: Option<&str>, id: &str| {
-        front::failures_of_open(open, body, "192.0.2.1", id, |token| setup.equals(token))
+        front::failures_of_open(open, body, "192.0.2.1", id, true, |token| setup.equals(token))
             .map(|it| (it.counted, it.held_back))
     };
     let set_up =

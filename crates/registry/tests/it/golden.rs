@@ -189,6 +189,10 @@ fn released_additions_are_never_edited() {
         ),
         ("passkeys", "39dc30ec6c22d7e99bcca75248748277d5c9d2d1dfea4e5091f4514f0af7ee19"),
         ("keys that were imported", "9fa9c347d1334a0764b43ebc6881c6b15fa03c8ea26868d907fb2c13b5c03466"),
+        (
+            "tokens that signed somebody in",
+            "c5ba5ce88cb846f277112245cc85a15951c77111104ca5904a796840d5f5ae27",
+        ),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);
@@ -252,6 +256,23 @@ fn a_call_from_the_build_before_is_read_and_one_whose_credential_is_not_whole_is
         "{}",
     ] {
         assert!(call(not_whole).is_err(), "{not_whole}");
+    }
+}
+
+#[test]
+fn what_the_gate_found_of_a_token_crosses_to_the_registry_and_is_left_out_where_there_is_none() {
+    let (fixture, _) = RegistryFixture::open();
+    let mut call = fixture.call("POST", "", "/session", json!({}));
+    let sent = |call: &AdminCall| serde_json::to_value(call).unwrap();
+    assert!(sent(&call).get("token").is_none());
+    for token in [
+        json!({"identity": null}),
+        json!({"identity": {"email": "a@example.com", "authenticatedAt": 1, "expiresAt": 2, "hash": "h"}}),
+    ] {
+        call.token = Some(serde_json::from_value(token.clone()).unwrap());
+        let text = sent(&call).to_string();
+        let read = keyward_json::from_str::<AdminCall>(&text).unwrap();
+        assert_eq!((&sent(&read)["token"], read.token), (&token, call.token.clone()));
     }
 }
 

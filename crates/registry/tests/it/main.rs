@@ -48,6 +48,7 @@ mod storage;
 mod summary;
 mod text;
 mod throttle;
+mod token_sign_in;
 mod turn_cases;
 mod turns;
 mod usage;

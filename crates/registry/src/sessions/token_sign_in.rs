@@ -1,0 +1,117 @@
+//! Signing in, and stepping up, with a token of the issuer that the policy names. It makes nobody a member.
+
+use keyward_core::{
+    sign_in_token::{Identity, SignInToken},
+    sql::SqlError,
+};
+use serde_json::Value;
+
+use crate::{
+    context::RequestContext,
+    email,
+    error::{ApiError, Code},
+    handler::{HandlerError, HandlerResult},
+    input::{self, Input},
+    members::member::MemberRow,
+    principal::{Member, STEP_UP},
+    rows,
+    sessions::sign_in::{self, note_failure, open, refuse_token, stepped_up},
+};
+
+/// Tokens that are remembered as used. Of more, the oldest are forgotten.
+const MOST_USED: u32 = 100_000;
+const REFUSED: &str =
+    "Nobody can sign in here with this token: it is not in order, or its address is no member's.";
+const USED: &str = "This token was used before, and each works once: get a new one from its issuer.";
+
+/// An address that a token names, in the form in which members' addresses are compared.
+pub fn address(identity: &Identity) -> Option<String> {
+    email::typed(&Value::from(identity.email.as_str())).ok()
+}
+
+/// `POST /session`: with a token, or else with a password.
+pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
+    match &context.call.token {
+        Some(token) => sign_in_by(context, token),
+        None => sign_in::sign_in(context),
+    }
+}
+
+/// `POST /session/step-up`: the same.
+pub fn step_up(context: &mut RequestContext<'_>, member: &Member, id: &str) -> HandlerResult {
+    match &context.call.token {
+        Some(token) => step_up_by(context, member, token),
+        None => sign_in::step_up(context, member, id),
+    }
+}
+
+/// Begins a session of the member whom the token names.
+fn sign_in_by(context: &mut RequestContext<'_>, token: &SignInToken) -> HandlerResult {
+    // Whoever shows a member's token is let in, however often others of the network call.
+    let counted = context.count_stranger();
+    read(context)?;
+    let identity = token.identity.as_ref();
+    let address = identity.and_then(address);
+    let person = match &address {
+        Some(address) => MemberRow::by_email(context.db, address)?,
+        None => None,
+    };
+    let (Some(identity), Some(person)) = (identity, person) else {
+        counted?;
+        return refuse_token(context, address.as_deref(), REFUSED);
+    };
+    if !use_once(context, identity)? {
+        counted?;
+        return refuse(context, &person, USED);
+    }
+    open(context, &person, identity.authenticated_at.min(context.now), Value::Null)
+}
+
+/// Opens five minutes, with a token that the issuer gave the same member within the last five.
+fn step_up_by(context: &mut RequestContext<'_>, member: &Member, token: &SignInToken) -> HandlerResult {
+    read(context)?;
+    let identity = token.identity.as_ref();
+    let person = match identity.and_then(address) {
+        Some(address) => MemberRow::by_email(context.db, &address)?,
+        None => None,
+    };
+    let (Some(identity), Some(person)) = (identity, person.filter(|person| person.id == member.id)) else {
+        let own = MemberRow::load(context.db, &member.tenant.id, &member.id)?;
+        let own = own.ok_or_else(|| ApiError::not_found("member"))?;
+        return refuse(context, &own, "This is no token of yours that is in order.");
+    };
+    if !identity.authenticated_at.min(context.now).is_within(STEP_UP, context.now) {
+        let detail =
+            "You signed in to the issuer more than five minutes ago. Sign in there again, for a new token.";
+        return refuse(context, &person, detail);
+    }
+    if !use_once(context, identity)? {
+        return refuse(context, &person, USED);
+    }
+    stepped_up(context, member, Value::Null)
+}
+
+fn read(context: &RequestContext<'_>) -> Result<(), ApiError> {
+    let mut body = Input::body(&context.call.body, &["token"])?;
+    body.present("token", input::text);
+    body.finish()
+}
+
+fn refuse(context: &RequestContext<'_>, person: &MemberRow, detail: &str) -> HandlerResult {
+    context.keep_if_refused();
+    note_failure(context, Some(person), Some(&person.email), Value::Null)?;
+    Err(HandlerError::Refused(ApiError::new(Code::InvalidCredentials, detail)))
+}
+
+/// Whether the token was not used before. From now on it was.
+fn use_once(context: &RequestContext<'_>, identity: &Identity) -> Result<bool, SqlError> {
+    let hash = || identity.hash.as_str().into();
+    context.db.run("DELETE FROM used_tokens WHERE expires_at <= ?", &[context.now.into()])?;
+    if !context.db.run("SELECT 1 FROM used_tokens WHERE hash = ?", &[hash()])?.is_empty() {
+        return Ok(false);
+    }
+    rows::insert(context.db, "used_tokens", &[("hash", hash()), ("expires_at", identity.expires_at.into())])?;
+    let oldest = "DELETE FROM used_tokens WHERE number <= (SELECT MAX(number) FROM used_tokens) - ?";
+    context.db.run(oldest, &[MOST_USED.into()])?;
+    Ok(true)
+}
