@@ -165,6 +165,7 @@ export interface ApiKey extends KeySettings {
   lastUsedFrom: { network: string | null; country: string | null; route: string | null } | null;
   pausedAt: Time | null;
   revokedAt: Time | null;
+  /** Null where an older build revoked it. */
   revokedBy: Actor | null;
   revokeReason: string | null;
   rotatedFrom: string | null;
@@ -189,7 +190,10 @@ export interface BulkChange {
   ids: string[];
   skipped: { id: string; why: string }[];
   total?: number;
+  totalIsAtLeast?: true;
   more?: boolean;
+  /** The `cursor` of the call that goes on. */
+  nextCursor?: string | null;
   refusedEverywhereBy?: Time;
   effectiveEverywhereBy?: Time;
   pendingKeys?: number;

@@ -88,6 +88,7 @@ impl RegistryFixture {
             path: path.to_owned(),
             query: query.to_owned(),
             credential,
+            token: None,
             if_match: None,
             idempotency_key: None,
             body: body.to_owned(),

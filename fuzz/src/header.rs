@@ -10,7 +10,7 @@ use keyward_gate::{
     refusal::{Answer, mcp},
 };
 use keyward_registry::admin_call::AdminCredential;
-use keyward_registry::front::{self, Credential, Head};
+use keyward_registry::front::{self, BodyForm, Credential, Head};
 use keyward_registry::router::Open;
 use serde_json::Value;
 
@@ -42,10 +42,11 @@ fn admin(method: &str, target: RequestTarget<'_>, headers: &Headers, body: &str,
         if_match: headers.get("if-match"),
         idempotency_key: headers.get("idempotency-key"),
         user_agent: headers.get("user-agent"),
+        assertion: headers.get("cf-access-jwt-assertion"),
     };
     let own = target.origin;
     let is_read = matches!(method, "GET" | "HEAD");
-    match front::judge(method, own, &head) {
+    match front::judge(method, own, &head, front::MOST_BYTES) {
         Ok(shown) => {
             let from_elsewhere = head.origin.as_deref().is_some_and(|origin| origin != own);
             match &shown {
@@ -94,7 +95,11 @@ fn admin(method: &str, target: RequestTarget<'_>, headers: &Headers, body: &str,
             );
         }
     }
-    let read = front::body_text(head.content_type.as_deref(), body.as_bytes().to_vec());
+    let read = front::body_text(
+        BodyForm::of("POST", "/session"),
+        head.content_type.as_deref(),
+        body.as_bytes().to_vec(),
+    );
     let declared = head.content_type.as_deref().unwrap_or_default().to_ascii_lowercase();
     assert_eq!(
         read.is_ok(),

@@ -35,7 +35,7 @@ describe("changing many keys at once", () => {
     const status = () => Promise.all(keys.map(async ({ plaintextKey }) => (await use(plaintextKey)).status));
     const revoke = { filter: { tag: "many" } };
     const foretold = await owner.must("POST", "/api-keys/bulk-revoke", { ...revoke, dryRun: true });
-    assert.deepEqual(foretold, { count: 3, ids: all, skipped: [], total: 3, more: false });
+    assert.deepEqual(foretold, { count: 3, ids: all, skipped: [], total: 3, more: false, nextCursor: null });
     assert.deepEqual(await status(), [200, 200, 200]);
     const paused = await owner.must("POST", "/api-keys/bulk", { ids: [all[0], "key_none"], action: "pause" });
     assert.deepEqual([paused.ids, paused.skipped[0].id], [[all[0]], "key_none"]);
@@ -46,6 +46,53 @@ describe("changing many keys at once", () => {
     await gate.until(refusedEverywhereBy);
     assert.deepEqual(await status(), [401, 401, 401]);
     assert.equal((await owner.must("POST", "/api-keys/bulk-revoke", revoke)).count, 0);
+  });
+});
+
+describe("what keys are about", () => {
+  it("a key that used up its limit is counted as near it, and its usage is shown with that of others", async () => {
+    const busy = await owner.createKey({ name: "Busy", rateLimit: { perMinute: 3 } });
+    const { apiKey: silent } = await owner.createKey({ name: "Silent" });
+    const before = (await owner.must("GET", "/api-keys/summary")).summary;
+    assert.equal(before.nearLimit, 0);
+    for (let i = 0; i < 3; i++) assert.equal((await use(busy.plaintextKey)).status, 200);
+    await waitFor("a key near its limit", async () => (await list("nearLimit=true")).total === 1);
+    assert.deepEqual(ids(await list("nearLimit=true")), [busy.apiKey.id]);
+    const { summary } = await owner.must("GET", "/api-keys/summary");
+    assert.deepEqual(summary, { ...before, nearLimit: 1 });
+    const { keys, from } = await owner.must("GET", `/api-keys/usage?ids=${silent.id},${busy.apiKey.id}`);
+    const nothing = new Array(24).fill(0);
+    assert.deepEqual(keys[0], { id: silent.id, accepted: nothing, refused: nothing });
+    const sum = (/** @type {number[]} */ counts) => counts.reduce((all, count) => all + count, 0);
+    assert.deepEqual([keys[1].id, sum(keys[1].accepted), sum(keys[1].refused)], [busy.apiKey.id, 3, 0]);
+    assert.ok(Date.parse(from) <= Date.now() - 23 * 3_600_000);
+  });
+
+  it("an export has what the filter finds, as CSV without formulas and as JSON, in pages", async () => {
+    const name = (n) => (n ? `Exported ${n}` : "=1+1");
+    for (let n = 0; n < 3; n++) await owner.createKey({ name: name(n), tags: ["exported"] });
+    const query = "tag=exported&sort=-created";
+    const json = await owner.call("GET", `/api-keys/export?format=json&${query}`);
+    assert.equal(json.header("content-type"), "application/x-ndjson");
+    assert.equal(json.header("next-cursor"), undefined);
+    const lines = json.text.trimEnd().split("\n");
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line)),
+      (await list(query)).apiKeys,
+    );
+    const csv = await owner.call("GET", `/api-keys/export?format=csv&${query}`);
+    assert.equal(csv.header("content-type"), "text/csv; charset=utf-8");
+    const [head, first, ...rest] = csv.text.split("\r\n");
+    assert.ok(head.startsWith('"id","name","status",'), head);
+    assert.ok(first.includes(`,"'=1+1","ACTIVE",`), first);
+    assert.deepEqual([rest.length, rest[2]], [3, ""]);
+  });
+
+  it("changing what a filter finds goes on past keys that are skipped, by a cursor", async () => {
+    const { nextCursor } = await owner.must("GET", "/api-keys?limit=1");
+    await owner.invalid(["cursor"], "POST", "/api-keys/bulk-revoke", { filter: { tag: "none" }, cursor: nextCursor });
+    const none = await owner.must("POST", "/api-keys/bulk-revoke", { filter: { tag: "none" } });
+    assert.deepEqual([none.count, none.more, none.nextCursor], [0, false, null]);
   });
 });
 

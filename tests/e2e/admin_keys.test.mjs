@@ -34,6 +34,7 @@ const FIELDS = [
   "realm",
   "revokeReason",
   "revokedAt",
+  "revokedBy",
   "rotatedFrom",
   "rotatedTo",
   "scopes",
@@ -107,6 +108,7 @@ describe("creating a key", () => {
       lastUsedFrom: null,
       pausedAt: null,
       revokedAt: null,
+      revokedBy: null,
       revokeReason: null,
       rotatedFrom: null,
       rotatedTo: null,
@@ -346,6 +348,7 @@ describe("revoking a key", () => {
     assertPromised(refusedEverywhereBy, since);
     assert.deepEqual([revoked.status, revoked.revokeReason, revoked.version], ["REVOKED", "lost", 2]);
     assert.match(revoked.revokedAt, TIME);
+    assert.deepEqual(revoked.revokedBy, revoked.createdBy);
     await gate.until(refusedEverywhereBy);
     for (const isolate of gate.isolates)
       assert.equal((await use(plaintextKey, {}, isolate)).json().code, "REVOKED_API_KEY");

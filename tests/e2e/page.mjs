@@ -35,7 +35,7 @@ export const heading = (page, name) => page.getByRole("heading", { level: 1, nam
  * @param {Credentials} person
  */
 export async function signIn(page, { email, password } = OWNER) {
-  await page.getByLabel("E-mail address").fill(email);
+  await page.getByLabel("E-mail address", { exact: true }).fill(email);
   await page.getByLabel("Password").fill(password);
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }

@@ -29,8 +29,6 @@ test("whoever Access has let through sets up, is signed in at once, confirms, an
     await page.goto(`${gate.url}/admin/#setup=${gate.secrets.KEYWARD_SETUP_TOKEN}`);
     await heading(page, "Set up Keyward");
     assert.equal(await page.getByLabel("Password").count(), 0);
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: "/tmp/kw/wa-setup.png" });
     await page.getByLabel("E-mail address").fill(OWNER.email);
     await page.getByRole("button", { name: "Create the owner" }).click();
     await heading(page, "Overview");
@@ -45,8 +43,6 @@ test("whoever Access has let through sets up, is signed in at once, confirms, an
     const dialog = page.getByRole("dialog", { name: "Confirm with Acme Access" });
     await dialog.getByRole("button", { name: "Confirm" }).click();
     await dialog.getByRole("alert").or(dialog.locator(".alert")).first().waitFor();
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: "/tmp/kw/wa-stepup.png" });
     assert.equal(await dialog.getByRole("link").getAttribute("href"), "/cdn-cgi/access/logout");
     await letThrough();
     await dialog.getByRole("button", { name: "Confirm" }).click();
@@ -56,16 +52,12 @@ test("whoever Access has let through sets up, is signed in at once, confirms, an
     await show(page, gate, "/settings");
     await heading(page, "Settings");
     await page.getByText("Acme Access").waitFor();
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: "/tmp/kw/wa-settings.png" });
     assert.equal(await page.getByRole("button", { name: "Change password" }).count(), 0);
     await page.getByRole("button", { name: "Sign out" }).first().click();
     await heading(page, "Sign in");
     // The token of the step-up was used.
     await page.getByRole("button", BUTTON).click();
     await page.getByText("used before").waitFor();
-    await page.waitForTimeout(300);
-    await page.screenshot({ path: "/tmp/kw/wa-used.png" });
     await letThrough();
     await page.getByRole("button", BUTTON).click();
     await heading(page, "Overview");
@@ -97,8 +89,6 @@ test("beside passwords there are both", async () => {
       await show(page, both.gate, "/sign-in");
       await heading(page, "Sign in");
       await page.getByRole("button", BUTTON).waitFor();
-      await page.waitForTimeout(300);
-      await page.screenshot({ path: "/tmp/kw/wa-both.png" });
       await page.getByLabel("E-mail address").fill(OWNER.email);
       await page.getByLabel("Password").fill(OWNER.password);
       await page.getByRole("button", { name: "Sign in", exact: true }).click();

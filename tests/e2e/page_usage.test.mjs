@@ -4,6 +4,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { OWNER } from "./harness/admin.mjs";
 import { startGate } from "./harness/gate.mjs";
 import { COUNTRY } from "./harness/tls.mjs";
 import { waitFor } from "./harness/wait.mjs";
@@ -158,6 +159,15 @@ test("a key that was not used, as far as is known, is not said to be never used"
     await heading(page, "New");
     await page.getByText("Last use: not reported yet").waitFor();
     await page.getByText("No requests in this time.").waitFor();
+  });
+});
+
+test("a revoked key says since when, by whom and why", async () => {
+  const { apiKey } = await owner.createKey({ name: "Leaked" });
+  await owner.revoke(apiKey.id, HTML);
+  await signedIn(gate, `/keys/${apiKey.id}`, {}, async (page) => {
+    await heading(page, "Leaked");
+    await page.getByText(`Revoked just now by ${OWNER.email}: ${HTML}`).waitFor();
   });
 });
 

@@ -128,7 +128,7 @@ function Audit({ first }: { first: Filter }) {
           value={filter.action}
           onChange={(action) => narrow({ action })}
         />
-        {input("actor", "By: e-mail address or id")}
+        {input("actor", "By: address or id")}
         {input("object", "On: id of what was changed")}
         {input("from", "From this day", "date")}
         {input("to", "To this day", "date")}

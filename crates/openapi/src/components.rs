@@ -210,6 +210,7 @@ fn api_key() -> Schema {
         ("lastUsedFrom", nullable(used_from)),
         ("pausedAt", nullable(time())),
         ("revokedAt", nullable(time())),
+        ("revokedBy", nullable(refer("Actor"))),
         ("revokeReason", nullable(text())),
         ("rotatedFrom", nullable(id("key_"))),
         ("rotatedTo", nullable(id("key_"))),

@@ -106,7 +106,7 @@ fn plain(markdown: &str) -> String {
 fn described(route: &AdminRoute, operation: Operation) -> Value {
     let is_open = router::open(route.method, route.path).is_some();
     let Operation { query, body, can_repeat, can_match, takes_lines, .. } = operation;
-    let Operation { answer: (status, content), also, is_lines, .. } = operation;
+    let Operation { answer: (status, content), also, media, .. } = operation;
     let mut parameters: Vec<Value> = Vec::new();
     let mut add = |name: &str, place: &str, schema: Schema| {
         parameters.push(json!({ "name": name, "in": place, "required": place == "path", "schema": schema }));
@@ -128,7 +128,9 @@ fn described(route: &AdminRoute, operation: Operation) -> Value {
     let mut answers = Map::new();
     let mut success = json!({ "description": "Done." });
     if let Some(content) = content {
-        success["content"] = json!({ media_type(is_lines): { "schema": content } });
+        let media = if media.is_empty() { &["application/json"] } else { media };
+        let of = |media: &&str| ((*media).to_owned(), json!({ "schema": content }));
+        success["content"] = media.iter().map(of).collect::<Map<_, _>>().into();
     }
     for status in also.into_iter().chain([status]) {
         answers.insert(status.to_string(), success.clone());

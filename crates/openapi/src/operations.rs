@@ -5,6 +5,7 @@ use keyward_core::record::{KeyKind, Mode, TenantStatus};
 use keyward_registry::{
     keys::{
         bulk::{ACTIONS, MOST_KEYS},
+        export::FORMATS,
         filter::MOST_UNUSED_DAYS,
         list::SORTS,
         rotate::LONGEST_GRACE_S,
@@ -37,10 +38,10 @@ pub struct Operation {
     pub answer: (u16, Option<Schema>),
     /// Another status with which it answers the same.
     pub also: Option<u16>,
-    /// Whether the body is lines of JSON.
+    /// Whether the body is lines of JSON (<https://github.com/ndjson/ndjson-spec>).
     pub takes_lines: bool,
-    /// Whether the answer is lines of JSON (<https://github.com/ndjson/ndjson-spec>).
-    pub is_lines: bool,
+    /// The media types of an answer that is no JSON.
+    pub media: &'static [&'static str],
 }
 
 /// A body.
@@ -193,18 +194,28 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             let of = vec![
                 ("ids", nullable(short_list(text(), MOST_KEYS))),
                 ("filter", nullable(key_filter())),
+                ("cursor", nullable(text())),
                 ("tag", nullable(line(1, 50))),
                 ("expiresAt", nullable(time())),
             ];
             bulk_change().takes(vec![("action", one_of(&actions))], [of, bulk_reason()].concat())
         }
         ("POST", "/api-keys/bulk-revoke") => {
-            bulk_change().takes(vec![("filter", key_filter())], bulk_reason())
+            let optional = [vec![("cursor", nullable(text()))], bulk_reason()].concat();
+            bulk_change().takes(vec![("filter", key_filter())], optional)
         }
         ("GET", "/api-keys/summary") => {
             let names = ["total"].into_iter().chain(COUNTS.map(|(name, _)| name));
             let summary = object(names.map(|name| (name, count(0))).collect());
             Operation::answers(200, vec![("summary", summary)]).query(vec![("realm", text())])
+        }
+        ("GET", "/api-keys/export") => {
+            let formats: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
+            let keys = described(text(), "A key a line. `Next-Cursor` is the cursor of the next page.");
+            let first = vec![("format", one_of(&formats)), ("cursor", text())];
+            let media = &["application/x-ndjson", "text/csv"];
+            Operation { answer: (200, Some(keys)), media, ..Operation::default() }
+                .query([first, sorted_filters()].concat())
         }
         ("GET", "/api-keys/usage") => {
             let hours = || json!({ "type": "array", "items": count(0), "minItems": 24, "maxItems": 24 });
@@ -316,7 +327,7 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/audit/export") => {
             let lines = described(text(), "An entry a line. `Next-Cursor` is the cursor of the next page.");
             let cursor = vec![("cursor", text())];
-            Operation { answer: (200, Some(lines)), is_lines: true, ..Operation::default() }
+            Operation { answer: (200, Some(lines)), media: &["application/x-ndjson"], ..Operation::default() }
                 .query([cursor, audit_filters()].concat())
         }
         ("GET", "/audit/verify") => verification(),
@@ -400,14 +411,17 @@ fn key_filters() -> Members {
     ]
 }
 
-fn key_list() -> Operation {
+fn sorted_filters() -> Members {
     let sorts: Vec<&str> = SORTS.iter().map(|sort| sort.name).collect();
-    let filters = [key_filters(), vec![("sort", one_of(&sorts))]].concat();
+    [key_filters(), vec![("sort", one_of(&sorts))]].concat()
+}
+
+fn key_list() -> Operation {
     let answer = object_with(
         vec![("apiKeys", list(refer("ApiKey"))), ("nextCursor", nullable(text())), ("total", count(0))],
         vec![("totalIsAtLeast", described(flag(), "Whether there may be more than `total`."))],
     );
-    Operation { answer: (200, Some(answer)), ..Operation::pages("apiKeys", "ApiKey", filters) }
+    Operation { answer: (200, Some(answer)), ..Operation::pages("apiKeys", "ApiKey", sorted_filters()) }
 }
 
 /// The same in a body.
@@ -434,7 +448,9 @@ fn bulk_change() -> Operation {
         vec![("count", count(0)), ("ids", list(id("key_"))), ("skipped", list(skipped))],
         vec![
             ("total", described(count(0), "How many keys the filter finds.")),
-            ("more", described(flag(), "Whether to repeat the call for the rest.")),
+            ("totalIsAtLeast", described(flag(), "Whether there may be more than `total`.")),
+            ("more", described(flag(), "Whether a call with `nextCursor` would find others.")),
+            ("nextCursor", nullable(text())),
             ("refusedEverywhereBy", time()),
             ("effectiveEverywhereBy", time()),
             ("pendingKeys", count(1)),

@@ -16,6 +16,8 @@ pub enum Cost {
     Verifies,
     /// With a filter, it goes through all of a tenant's keys.
     MaySearch,
+    /// It reads a thousand keys.
+    Exports,
     /// It counts all of a tenant's keys and links, goes through the usage of years, or reads a thousand entries.
     Counts,
     /// It counts the keys, in an index, beside what it does.
@@ -28,7 +30,7 @@ impl Cost {
     /// How many calls one with this query counts as.
     pub fn calls(self, query: &str) -> u32 {
         match self {
-            Self::Derives => 10,
+            Self::Derives | Self::Exports => 10,
             Self::Verifies | Self::ChangesAll => 20,
             Self::MaySearch if list::looks_for_something(query) => 10,
             Self::Counts => 5,

@@ -128,6 +128,11 @@ impl RequestContext<'_> {
 }
 
 impl Page<'_> {
+    /// One of this many rows at most.
+    pub fn of(self, limit: u32) -> Self {
+        Self { limit, ..self }
+    }
+
     /// The number after which it begins, in a list that is sorted by numbers.
     pub fn after_number(&self) -> Option<i64> {
         self.after.as_ref().map(|after| after.number)
@@ -136,6 +141,11 @@ impl Page<'_> {
     /// How many rows to read: the one more than is shown only says whether there is a next page.
     pub fn rows(&self) -> u32 {
         self.limit + 1
+    }
+
+    /// The cursor to what comes after this position.
+    pub fn cursor(&self, secrets: &Secrets, position: &Position) -> String {
+        encode(secrets, self.list, self.tenant_id, position)
     }
 
     /// The rows to show, and the cursor to the next page; none if there is nothing on it.
@@ -148,7 +158,7 @@ impl Page<'_> {
         let more = rows.len() > self.limit as usize;
         rows.truncate(self.limit as usize);
         let last = rows.last().filter(|_| more);
-        let next = last.map(|row| encode(secrets, self.list, self.tenant_id, &position(row)));
+        let next = last.map(|row| self.cursor(secrets, &position(row)));
         (rows, next)
     }
 }

@@ -417,6 +417,14 @@ pub const ADDITIONS: &[Addition] = &[
     CREATE INDEX used_tokens_by_expiry ON used_tokens (expires_at)
 ",
     },
+    // What is looked for stands in the index, without `used_at`, which changes with each report of usage.
+    Addition {
+        name: "keys are searched in an index",
+        statements: "
+    CREATE INDEX keys_to_search ON keys
+        (tenant_id, number, status, realm, kind, mode, expires_at, ends_at, created_at, sort_name, prefix, search)
+",
+    },
 ];
 
 /// What the first release has run. None is edited or added: an older build refuses a database that has seen more.

@@ -66,8 +66,8 @@ export function expectDescribed(method, path, body, answer) {
   const content = (isRefusal ? description.components.responses[`Refused${status}`] : described).content;
   if (!content) assert.equal(answer.body.length, 0, `${what}: it should have no content`);
   else if (method !== "HEAD") {
-    const type = Object.keys(content)[0];
-    assert.equal(answer.header("content-type")?.split(";")[0], type, what);
+    const type = answer.header("content-type")?.split(";")[0] ?? "";
+    assert.ok(type in content, `${what}: ${type} instead of ${Object.keys(content)}`);
     if (type.endsWith("/json") || type.endsWith("+json"))
       fits(pointer(...where, "content", type, "schema"), answer.json(), `the answer to ${what}`);
   }

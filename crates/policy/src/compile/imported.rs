@@ -16,6 +16,9 @@ pub(super) const MAX_LENGTH: u32 = 250;
 /// A shorter one begins many a word in a URL.
 const PREFIX: std::ops::RangeInclusive<usize> = 3..=32;
 
+/// What ids of the admin API begin with.
+const OF_IDS: [&str; 5] = ["key_", "ses_", "inv_", "mem_", "link_"];
+
 pub(super) const ALPHABETS: [(&str, Alphabet); 4] = [
     ("base64url", Alphabet::Base64Url),
     ("base62", Alphabet::Base62),
@@ -59,8 +62,14 @@ fn prefix(item: &Item<'_>, link: Option<&Link>) -> Option<&'static str> {
         );
         return None;
     }
-    let taken = link.map(|link| link.prefix).into_iter().chain([Link::SESSION_PREFIX]);
-    if taken.into_iter().any(|other| other.starts_with(text) || text.starts_with(other)) {
+    let is_like = |other: &str| other.starts_with(text) || text.starts_with(other);
+    if OF_IDS.into_iter().any(is_like) {
+        item.refuse(
+            "a prefix of imported keys is one of ids, which stand in URLs of the admin API",
+            "leave `prefixes` out: keys may then begin with anything, and none of them is looked for in URLs",
+        );
+    }
+    if link.map(|link| link.prefix).into_iter().chain([Link::SESSION_PREFIX]).any(is_like) {
         item.refuse(
             "a prefix of imported keys and one of the realm's links or sessions cannot be told apart",
             "choose another `prefix` in [realm.link]",

@@ -63,7 +63,7 @@ struct Task {
 
 /// `POST /api-keys/bulk`
 pub fn change(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let known = ["ids", "filter", "action", "tag", "expiresAt", "reason", "dryRun"];
+    let known = ["ids", "filter", "cursor", "action", "tag", "expiresAt", "reason", "dryRun"];
     let mut body = Input::body(&context.call.body, &known)?;
     let action = body.required("action", |value| input::one_of(value, &ACTIONS));
     run(context, principal, body, action)
@@ -71,7 +71,7 @@ pub fn change(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
 
 /// `POST /api-keys/bulk-revoke`
 pub fn revoke(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let body = Input::body(&context.call.body, &["filter", "reason", "dryRun"])?;
+    let body = Input::body(&context.call.body, &["filter", "cursor", "reason", "dryRun"])?;
     run(context, principal, body, Some(Action::Revoke))
 }
 
@@ -84,6 +84,7 @@ fn run(
     let tenant_id = principal.tenant_id();
     let ids = body.optional("ids", |value| input::list(value, MOST_KEYS, input::text));
     let filter = body.object("filter", &FILTERS, |input| Filter::read(context, tenant_id, input));
+    let page = context.page("bulk", tenant_id, &mut body).of(MOST_KEYS as u32);
     let tag = body.optional("tag", |value| input::line(value, 1, 50));
     let expires_at = body.optional("expiresAt", |value| settings::expiry(value, context.now, None));
     let reason =
@@ -91,6 +92,9 @@ fn run(
     let dry = body.optional("dryRun", input::flag).unwrap_or_default();
     if ids.is_some() == filter.is_some() {
         body.refuse("filter", "is required where there are no ids, and cannot stand beside them");
+    }
+    if page.after.is_some() && filter.is_none() {
+        body.refuse("cursor", "goes on with what a filter finds: there is none");
     }
     if filter.as_ref().is_some_and(|filter| !filter.is_narrow()) {
         body.refuse("filter", "names nothing, and would mean every key: name at least one filter");
@@ -118,16 +122,24 @@ fn run(
             None => skip(id, "There is no such API key."),
         }
     }
-    let mut total = None;
+    let (mut total, mut next) = (None, None);
     if let Some(mut filter) = filter {
         task.narrow(&mut filter, context.now);
-        total = Some(filter.total(context.db)?.keys);
+        total = Some(filter.total(context.db)?);
+        let index = filter.index_for("keys_of_tenant");
+        if let Some(after) = page.after_number() {
+            filter.add("number < ?", [after.into()]);
+        }
         let (condition, mut values) = filter.condition();
-        values.push(Bound::from(MOST_KEYS as i64));
-        let first = format!("SELECT * FROM keys WHERE {condition} ORDER BY number DESC LIMIT ?");
-        keys = sql::query::<Key>(context.db, &first, &values)?;
+        values.push(page.rows().into());
+        let first = format!(
+            "SELECT * FROM keys WHERE number IN (
+                SELECT number FROM keys INDEXED BY {index} WHERE {condition} ORDER BY number DESC LIMIT ?
+            ) ORDER BY number DESC"
+        );
+        let found = sql::query::<Key>(context.db, &first, &values)?;
+        (keys, next) = page.cut(context.secrets, found, |key| key.number.into());
     }
-    let found = keys.len() as u64;
     let mut changed = Vec::new();
     for key in keys {
         match task.apply(context, principal, &key) {
@@ -142,10 +154,12 @@ fn run(
         }
     }
     let mut answer = object!({ "count": changed.len(), "ids": changed, "skipped": skipped });
-    if let (Some(total), Some(answer)) = (total, answer.as_object_mut()) {
-        answer.insert("total".to_owned(), total.into());
-        answer.insert("more".to_owned(), (total > found).into());
+    if let (Some(total), Some(answer)) = (&total, answer.as_object_mut()) {
+        answer.insert("total".to_owned(), total.keys.into());
+        answer.insert("more".to_owned(), next.is_some().into());
+        answer.insert("nextCursor".to_owned(), next.into());
     }
+    let answer = if let Some(total) = total { total.marked(answer) } else { answer };
     let outcome = Outcome::ok(answer);
     if dry || changed.is_empty() {
         return Ok(outcome);
@@ -188,7 +202,7 @@ impl Task {
     ) -> Result<bool, HandlerError> {
         let state = key.state(context.now);
         let ending = match self.action {
-            Action::Revoke => Ending::Revoked { reason: self.reason.clone() },
+            Action::Revoke => Ending::revoked(principal, self.reason.clone()),
             Action::Pause => Ending::Paused,
             Action::Resume => Ending::Resumed,
             Action::Tag | Action::Untag | Action::Expire => Ending::None,

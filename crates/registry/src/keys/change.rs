@@ -6,6 +6,8 @@ use keyward_core::{
     time::Timestamp,
 };
 
+use serde_json::Value;
+
 use crate::{
     authorise::Authorised,
     context::RequestContext,
@@ -14,6 +16,7 @@ use crate::{
         key::{self, Key},
         settings::Settings,
     },
+    principal::Principal,
     rows,
 };
 
@@ -34,6 +37,8 @@ pub enum Ending {
     None,
     /// It is revoked.
     Revoked {
+        /// By whom, as the API shows it.
+        by: Value,
         /// Why, for people.
         reason: Option<String>,
     },
@@ -43,6 +48,13 @@ pub enum Ending {
     Paused,
     /// It is no longer paused.
     Resumed,
+}
+
+impl Ending {
+    /// It is revoked by this principal.
+    pub fn revoked(principal: &Principal, reason: Option<String>) -> Self {
+        Self::Revoked { by: principal.actor().view(), reason }
+    }
 }
 
 impl<'a> Change<'a> {
@@ -75,11 +87,12 @@ impl Authorised<Change<'_>> {
                 };
             }
             Ending::None => settings.columns(&key.id, &key.prefix, &key.last4),
-            Ending::Revoked { reason } => {
+            Ending::Revoked { by, reason } => {
                 let mut changes = resumed();
                 changes.extend([
                     ("status", text_of(Status::Revoked).into()),
                     ("revoked_at", context.now.into()),
+                    ("revoked_by", by.to_string().into()),
                     ("revoke_reason", reason.clone().into()),
                 ]);
                 changes

@@ -103,6 +103,7 @@ fn cancel(db: &dyn Sql, log: &AuditLog<'_>, id: &str) -> Result<(), SqlError> {
     let changes: Vec<(&str, Bound)> = vec![
         ("status", text_of(Status::Revoked).into()),
         ("revoked_at", now.into()),
+        ("revoked_by", Actor::system().view().to_string().into()),
         ("revoke_reason", REASON.into()),
     ];
     key::store(db, &key, now, changes)?;

@@ -56,7 +56,7 @@ pub fn revoke(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     let reason =
         body.optional("reason", |value| input::line(value, 0, 500)).filter(|reason| !reason.is_empty());
     body.finish()?;
-    let change = context.authorise(principal, Change::of_ending(&key, Ending::Revoked { reason }))?;
+    let change = context.authorise(principal, Change::of_ending(&key, Ending::revoked(principal, reason)))?;
 
     if key.state(context.now) != State::Revoked {
         context.require_match(&key)?;

@@ -38,15 +38,36 @@ pub const FILTERS: [&str; 15] = [
 const NEAR: Span = Span::from_hours(24);
 /// Most days without use that can be asked for: ten years.
 pub const MOST_UNUSED_DAYS: u32 = 3_660;
-/// Up to how many keys that a text is found in are counted: beside the text, each key's whole row has to be read.
+/// Up to how many keys that a text is found in are counted.
 const MOST_FOUND: u32 = 1_000;
+/// Up to how many keys with a label are counted where more than the label is asked for.
+const MOST_LABELLED: u32 = 10_000;
+/// The keys of a label that more have are not listed one by one: of each key that comes next in an order it is asked whether it has it.
+const COMMON: u32 = 20_000;
+const LABELLED: &str = "SELECT number FROM key_labels
+    WHERE tenant_id = ? AND label IN (SELECT value FROM json_each(?))";
 
 /// What keys have to be.
 pub struct Filter {
     conditions: Vec<String>,
     values: Vec<Bound>,
+    /// Labels of which a key needs one each, as JSON, before it is known how common they are.
+    labels: Vec<String>,
+    has_labels: bool,
+    has_common_labels: bool,
+    /// Whether it looks into what only the index of texts holds.
+    has_text: bool,
     is_search: bool,
 }
+
+/// The first keys that were found.
+struct Found {
+    keys: u64,
+    /// Their numbers, as JSON.
+    numbers: String,
+}
+
+keyward_core::from_row!(Found { keys, numbers });
 
 /// How many keys there are.
 pub struct Total {
@@ -54,6 +75,16 @@ pub struct Total {
     pub keys: u64,
     /// There may be more.
     pub at_least: bool,
+}
+
+impl Total {
+    /// An answer with this `total`, which says if there may be more.
+    pub fn marked(&self, mut answer: Value) -> Value {
+        if let Some(answer) = answer.as_object_mut().filter(|_| self.at_least) {
+            answer.insert("totalIsAtLeast".to_owned(), true.into());
+        }
+        answer
+    }
 }
 
 impl Filter {
@@ -78,7 +109,15 @@ impl Filter {
         let near = input.optional("nearLimit", |value| input::one_of(value, &[("true", ())]));
 
         let is_search = !forms.is_empty() && forms != [""];
-        let mut filter = Self { conditions: Vec::new(), values: Vec::new(), is_search };
+        let mut filter = Self {
+            conditions: Vec::new(),
+            values: Vec::new(),
+            labels: Vec::new(),
+            has_labels: false,
+            has_common_labels: false,
+            has_text: is_search || prefix.is_some(),
+            is_search,
+        };
         let now = context.now;
         let tenant = || Bound::from(tenant_id);
         filter.add("tenant_id = ?", [tenant()]);
@@ -114,9 +153,8 @@ impl Filter {
             .into_iter()
             .flatten()
         {
-            let of_labels = "number IN (SELECT number FROM key_labels WHERE tenant_id = ?
-                AND label IN (SELECT value FROM json_each(?)))";
-            filter.add(of_labels, [tenant(), labels.to_json().to_string().into()]);
+            filter.labels.push(labels.to_json().to_string());
+            filter.has_labels = true;
         }
         if rotating.is_some() {
             // The old one of a pair has an index; the new one is found by its id.
@@ -152,7 +190,17 @@ impl Filter {
 
     /// Whether it asks for more than that a key is the tenant's.
     pub fn is_narrow(&self) -> bool {
-        self.conditions.len() > 1
+        self.conditions.len() > 1 || self.has_labels
+    }
+
+    /// The index to go through, where this one has the order.
+    pub fn index_for(&self, of_order: &'static str) -> &'static str {
+        match self {
+            Self { has_text: true, .. } => "keys_to_search",
+            Self { has_common_labels: true, .. } => of_order,
+            _ if self.is_narrow() => "keys_to_filter",
+            _ => of_order,
+        }
     }
 
     /// What it asks for beyond that a key is the tenant's, with the values.
@@ -168,25 +216,62 @@ impl Filter {
         (self.conditions.join(" AND "), self.values.clone())
     }
 
-    /// How many keys there are: of all that a tenant has the database knows, others are counted in one index.
+    /// How many keys there are. Of all that a tenant has the database knows; others are counted in one index. Where that takes
+    /// more than columns and the keys are few, they are then known, so that nothing is looked for twice.
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn total(&self, db: &dyn Sql) -> Result<Total, SqlError> {
-        let (condition, mut values) = self.condition();
-        let statement = if self.is_search {
-            values.push((MOST_FOUND + 1).into());
-            format!(
-                "SELECT COUNT(*) FROM (SELECT 1 FROM keys INDEXED BY keys_to_filter WHERE {condition} LIMIT ?)"
-            )
-        } else if self.is_narrow() {
-            format!("SELECT COUNT(*) FROM keys INDEXED BY keys_to_filter WHERE {condition}")
-        } else {
-            "SELECT keys FROM tenant_counts WHERE tenant_id = ?".to_owned()
+    pub fn total(&mut self, db: &dyn Sql) -> Result<Total, SqlError> {
+        let count = |statement: &str, values: &[Bound]| -> Result<Total, SqlError> {
+            let keys = sql::scalar(db, statement, values)?.unwrap_or_default();
+            Ok(Total { keys, at_least: false })
         };
-        let keys = sql::scalar::<u64>(db, &statement, &values)?.unwrap_or_default();
-        let at_least = self.is_search && keys > MOST_FOUND.into();
-        Ok(Total { keys: keys - u64::from(at_least), at_least })
+        if !self.is_narrow() {
+            return count("SELECT keys FROM tenant_counts WHERE tenant_id = ?", &self.values);
+        }
+        let tenant = self.values.first().cloned().unwrap_or(Bound::Null);
+        let sole = match (&self.conditions[..], &self.labels[..]) {
+            ([_], [labels]) => Some([tenant.clone(), labels.as_str().into()]),
+            _ => None,
+        };
+        for labels in std::mem::take(&mut self.labels) {
+            let values = [tenant.clone(), labels.into()];
+            let some = format!("SELECT COUNT(*) FROM ({LABELLED} LIMIT ?)");
+            let found = sql::scalar::<u32>(db, &some, &[&values[..], &[(COMMON + 1).into()]].concat())?;
+            let is_common = found.is_some_and(|found| found > COMMON);
+            self.has_common_labels |= is_common;
+            let condition = if is_common {
+                format!("EXISTS ({LABELLED} AND number = keys.number)")
+            } else {
+                format!("number IN ({LABELLED})")
+            };
+            self.add(&condition, values);
+        }
+        if let Some(values) = sole {
+            return count(&format!("SELECT COUNT(DISTINCT number) FROM ({LABELLED})"), &values);
+        }
+        let index = if self.has_text { "keys_to_search" } else { "keys_to_filter" };
+        let (condition, mut values) = self.condition();
+        let of_index = format!("FROM keys INDEXED BY {index} WHERE {condition}");
+        if !self.is_search && !self.has_labels {
+            return count(&format!("SELECT COUNT(*) {of_index}"), &values);
+        }
+        let most = if self.is_search { MOST_FOUND } else { MOST_LABELLED };
+        values.push((most + 1).into());
+        let found = format!(
+            "SELECT COUNT(*) AS keys, json_group_array(number) AS numbers FROM (SELECT number {of_index} LIMIT ?)"
+        );
+        let Some(found) = sql::query_one::<Found>(db, &found, &values)? else {
+            return Ok(Total { keys: 0, at_least: false });
+        };
+        if found.keys > most.into() {
+            return Ok(Total { keys: most.into(), at_least: true });
+        }
+        (self.has_text, self.has_common_labels) = (false, false);
+        self.conditions =
+            ["tenant_id = ?", "number IN (SELECT value FROM json_each(?))"].map(str::to_owned).to_vec();
+        self.values = vec![tenant, found.numbers.into()];
+        Ok(Total { keys: found.keys, at_least: false })
     }
 }
 

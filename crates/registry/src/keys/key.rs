@@ -71,6 +71,8 @@ pub struct Key {
     pub paused_at: Option<Timestamp>,
     /// When it was revoked.
     pub revoked_at: Option<Timestamp>,
+    /// By whom, as the API shows it; null if a build revoked it that did not note that.
+    pub revoked_by: Value,
     /// Why.
     pub revoke_reason: Option<String>,
     /// The key that this one replaces.
@@ -121,6 +123,7 @@ impl FromRow for Key {
             last_used_from: used_from(&row.json("last_used_from")?, last_used_at),
             paused_at: if paused && status == Status::Active { row.get("paused_at")? } else { None },
             revoked_at: row.get("revoked_at")?,
+            revoked_by: row.json("revoked_by")?,
             revoke_reason: row.get("revoke_reason")?,
             rotated_from: row.get("rotated_from")?,
             rotated_to: row.get("rotated_to")?,
@@ -263,6 +266,7 @@ impl Key {
             "lastUsedFrom": self.last_used_from,
             "pausedAt": time(self.paused_at),
             "revokedAt": time(self.revoked_at),
+            "revokedBy": self.revoked_by,
             "revokeReason": self.revoke_reason,
             "rotatedFrom": self.rotated_from,
             "rotatedTo": self.rotated_to,

@@ -1,20 +1,20 @@
 //! Reading keys: the list, and one of them.
 
-use keyward_core::sql::{self, FromRow, Row, SqlError};
+use keyward_core::sql::{self, FromRow, Row, Sql, SqlError};
 use serde_json::Value;
 
 use crate::{
     context::RequestContext,
-    cursor::{self, Position},
+    cursor::{self, Page, Position},
     handler::HandlerResult,
     input::{self, Input},
     keys::{
-        filter::{FILTERS, Filter},
+        filter::{FILTERS, Filter, Total},
         key::Key,
     },
     outcome::Outcome,
     principal::Principal,
-    to_json::object,
+    to_json::{ToJson, object},
 };
 
 /// An order of the list.
@@ -58,10 +58,32 @@ pub const SORTS: [Sort; 8] = [
     sort("-name", "keys -name", NAME, true),
 ];
 
+impl Sort {
+    fn order(&self) -> String {
+        let direction = if self.falls { "DESC" } else { "ASC" };
+        if self.bound.is_empty() {
+            format!("ORDER BY number {direction}")
+        } else {
+            format!("ORDER BY {} {direction}, number {direction}", self.column)
+        }
+    }
+}
+
 /// A key, and its position in the list.
-struct Listed {
+pub struct Listed {
     key: Key,
     value: String,
+}
+
+impl Listed {
+    fn position(&self) -> Position {
+        Position { number: self.key.number, value: self.value.clone() }
+    }
+
+    /// As the API shows it.
+    pub fn view(&self, context: &RequestContext<'_>, principal: &Principal) -> Value {
+        self.key.view(principal.tenant(), context.policy, context.now)
+    }
 }
 
 impl FromRow for Listed {
@@ -83,54 +105,84 @@ pub fn show(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
     Ok(Outcome::ok(object!({ "apiKey": view })).version(key.version))
 }
 
+/// What of the list a call asks for.
+pub struct Listing<'a> {
+    filter: Filter,
+    sort: &'static Sort,
+    page: Page<'a>,
+}
+
+impl<'a> Listing<'a> {
+    /// Reads it from the query.
+    pub fn read(context: &RequestContext<'_>, tenant_id: &'a str, query: &mut Input) -> Self {
+        let filter = Filter::read(context, tenant_id, query);
+        let sorts: Vec<(&str, &Sort)> = SORTS.iter().map(|sort| (sort.name, sort)).collect();
+        let [usual, ..] = &SORTS;
+        let sort = query.optional("sort", |value| input::one_of(value, &sorts)).unwrap_or(usual);
+        let page = context.page(sort.list, tenant_id, query);
+        Self { filter, sort, page }
+    }
+
+    /// Whether it is the list's first page.
+    pub fn is_first(&self) -> bool {
+        self.page.after.is_none()
+    }
+
+    /// How many keys there are on all pages, and the numbers of the first `most` of this one.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn find(&mut self, db: &dyn Sql, most: u32) -> Result<(Total, Vec<i64>), SqlError> {
+        let Sort { column, index, bound, falls, .. } = *self.sort;
+        let total = self.filter.total(db)?;
+        let index = self.filter.index_for(index);
+        if let Some(Position { number, value }) = self.page.after.clone() {
+            let after = if falls { "<" } else { ">" };
+            if bound.is_empty() {
+                self.filter.add(&format!("number {after} ?"), [number.into()]);
+            } else {
+                let after = format!("({column}, number) {after} ({bound}, ?)");
+                self.filter.add(&after, [value.into(), number.into()]);
+            }
+        }
+        let (condition, mut values) = self.filter.condition();
+        values.push(most.into());
+        let order = self.sort.order();
+        // Which keys they are, an index says; only their own rows are read.
+        let found = format!("SELECT number FROM keys INDEXED BY {index} WHERE {condition} {order} LIMIT ?");
+        Ok((total, sql::scalars(db, &found, &values)?))
+    }
+
+    /// The keys with these numbers.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn load(&self, db: &dyn Sql, numbers: &[i64]) -> Result<Vec<Listed>, SqlError> {
+        let position = if self.sort.bound.is_empty() { "''" } else { self.sort.column };
+        let statement = format!(
+            "SELECT *, CAST({position} AS TEXT) AS position FROM keys
+            WHERE number IN (SELECT value FROM json_each(?)) {}",
+            self.sort.order()
+        );
+        sql::query(db, &statement, &[numbers.to_json().to_string().into()])
+    }
+
+    /// The cursor to what comes after this key.
+    pub fn after(&self, context: &RequestContext<'_>, last: &Listed) -> String {
+        self.page.cursor(context.secrets, &last.position())
+    }
+}
+
 /// `GET /api-keys`
 pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let tenant_id = principal.tenant_id();
     let known = [&cursor::PARAMETERS[..], &FILTERS[..], &["sort"]].concat();
     let mut query = Input::query(&context.call.query, &known);
-    let mut filter = Filter::read(context, tenant_id, &mut query);
-    let sorts: Vec<(&str, &Sort)> = SORTS.iter().map(|sort| (sort.name, sort)).collect();
-    let [usual, ..] = &SORTS;
-    let sort = query.optional("sort", |value| input::one_of(value, &sorts)).unwrap_or(usual);
-    let page = context.page(sort.list, tenant_id, &mut query);
+    let mut listing = Listing::read(context, principal.tenant_id(), &mut query);
     query.finish()?;
-
-    let total = filter.total(context.db)?;
-    let Sort { column, index, bound, falls, .. } = *sort;
-    let index = if filter.is_narrow() { "keys_to_filter" } else { index };
-    let (after, direction) = if falls { ("<", "DESC") } else { (">", "ASC") };
-    if let Some(Position { number, value }) = page.after.clone() {
-        if bound.is_empty() {
-            filter.add(&format!("number {after} ?"), [number.into()]);
-        } else {
-            filter.add(&format!("({column}, number) {after} ({bound}, ?)"), [value.into(), number.into()]);
-        }
-    }
-    let (condition, mut values) = filter.condition();
-    values.push(page.rows().into());
-    let order = if bound.is_empty() {
-        format!("ORDER BY number {direction}")
-    } else {
-        format!("ORDER BY {column} {direction}, number {direction}")
-    };
-    let position = if bound.is_empty() { "''" } else { column };
-    // Which keys they are, an index says; only their own rows are read.
-    let statement = format!(
-        "SELECT *, CAST({position} AS TEXT) AS position FROM keys WHERE number IN (
-            SELECT number FROM keys INDEXED BY {index} WHERE {condition} {order} LIMIT ?
-        ) {order}"
-    );
-    let keys = sql::query::<Listed>(context.db, &statement, &values)?;
-
-    let position = |listed: &Listed| Position { number: listed.key.number, value: listed.value.clone() };
-    let (keys, next) = page.cut(context.secrets, keys, position);
-    let view = |listed: &Listed| listed.key.view(principal.tenant(), context.policy, context.now);
-    let shown: Vec<Value> = keys.iter().map(view).collect();
-    let mut body = object!({ "apiKeys": shown, "nextCursor": next, "total": total.keys });
-    if total.at_least
-        && let Some(body) = body.as_object_mut()
-    {
-        body.insert("totalIsAtLeast".to_owned(), true.into());
-    }
-    Ok(Outcome::ok(body))
+    let (total, numbers) = listing.find(context.db, listing.page.rows())?;
+    let keys = listing.load(context.db, &numbers)?;
+    let (keys, next) = listing.page.cut(context.secrets, keys, Listed::position);
+    let shown: Vec<Value> = keys.iter().map(|listed| listed.view(context, principal)).collect();
+    let body = object!({ "apiKeys": shown, "nextCursor": next, "total": total.keys });
+    Ok(Outcome::ok(total.marked(body)))
 }

@@ -5,6 +5,7 @@ pub mod change;
 pub mod create;
 pub mod delivery;
 pub mod edit;
+pub mod export;
 pub mod filter;
 pub mod grants;
 pub mod idempotency;

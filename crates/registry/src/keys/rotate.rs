@@ -38,7 +38,7 @@ pub fn rotate(context: &mut RequestContext<'_>, principal: &Principal, id: &str)
     };
     let (revoke, grace) = read(&context.call.body)?;
     let realm = context.policy.realm(&key.realm).ok_or_else(|| key.realm_is_gone())?;
-    let old = old(realm, revoke, grace, key.settings.expires_at, context.now);
+    let old = old(principal, realm, (revoke, grace), key.settings.expires_at, context.now);
     // A grace is the old key's alone: the new one lives as long as its owner said.
     let settings = Settings { expires_at: key.own_expiry(), ..key.settings.clone() };
     let growth = match old {
@@ -122,7 +122,7 @@ fn repeated_without_old(
     authorise_repeat(context, principal, id, &replay)?;
     let (revoke, grace) = read(&context.call.body)?;
     let realm = context.policy.realm(&replay.key.realm);
-    let old = realm.map_or(Ending::None, |realm| old(realm, revoke, grace, None, context.now));
+    let old = realm.map_or(Ending::None, |realm| old(principal, realm, (revoke, grace), None, context.now));
     // It has ended, whenever that was to be.
     let old = if matches!(old, Ending::At(_)) { Ending::At(context.now) } else { old };
     let freshness = Freshness::of_realm(context.policy, &replay.key.realm);
@@ -130,13 +130,13 @@ fn repeated_without_old(
 }
 
 fn old(
+    principal: &Principal,
     realm: &Realm,
-    revoke: Option<bool>,
-    grace: Option<u32>,
+    (revoke, grace): (Option<bool>, Option<u32>),
     expires_at: Option<Timestamp>,
     now: Timestamp,
 ) -> Ending {
-    let revoked = || Ending::Revoked { reason: Some("rotated".to_owned()) };
+    let revoked = || Ending::revoked(principal, Some("rotated".to_owned()));
     match (revoke, grace) {
         (Some(true), _) => revoked(),
         (None, None) if realm.rotation == Rotation::RevokeOld => revoked(),

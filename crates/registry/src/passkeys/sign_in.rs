@@ -18,7 +18,6 @@ use crate::{
     members::member::MemberRow,
     outcome::Outcome,
     principal::Member,
-    sessions::sign_in::{self, note_failure},
     throttle::Counter,
     to_json::object,
 };
@@ -37,6 +36,9 @@ struct Refused {
     person: Option<MemberRow>,
     why: Value,
 }
+
+/// What is audited of a refusal, and the refusal.
+pub type Failure = (Option<MemberRow>, Value, ApiError);
 
 /// `POST /session/passkey/options`: what a browser needs to ask for a passkey. It says nothing of who has one.
 pub fn options(context: &mut RequestContext<'_>) -> HandlerResult {
@@ -77,24 +79,27 @@ pub fn sign_in(
     context: &mut RequestContext<'_>,
     shown: &Shown,
     rate_limited: Option<&ApiError>,
-) -> HandlerResult {
-    match check(context, shown, SIGN_IN, None, rate_limited)? {
-        Ok((passkey, person)) => sign_in::open(context, &person, context.now, object!({ "passkey": passkey.id })),
+) -> Result<Result<(MemberRow, Value), Failure>, HandlerError> {
+    Ok(match check(context, shown, SIGN_IN, None, rate_limited)? {
+        Ok((passkey, person)) => Ok((person, object!({ "passkey": passkey.id }))),
         Err(Refused { person, why }) => {
             let refusal = context.count_wrong_token(WRONG)?;
-            note_failure(context, person.as_ref(), None, why)?;
-            Err(refusal.into())
+            Err((person, why, refusal))
         }
-    }
+    })
 }
 
 /// `POST /session/step-up` with a passkey: what is audited of it. Failures are counted of the session, as of passwords.
 ///
 /// # Errors
 /// INVALID_CREDENTIALS, TOO_MANY_ATTEMPTS
-pub fn step_up(context: &RequestContext<'_>, shown: &Shown, member: &Member) -> Result<Value, HandlerError> {
+pub fn step_up(
+    context: &RequestContext<'_>,
+    shown: &Shown,
+    member: &Member,
+) -> Result<Result<Value, Failure>, HandlerError> {
     match check(context, shown, &step_up_in(member), Some(member), None)? {
-        Ok((passkey, _)) => Ok(object!({ "passkey": passkey.id })),
+        Ok((passkey, _)) => Ok(Ok(object!({ "passkey": passkey.id }))),
         Err(Refused { person, why }) => {
             let session = Counter::of_session(&member.session);
             let held = context.blocked_until(&session)?;
@@ -102,8 +107,7 @@ pub fn step_up(context: &RequestContext<'_>, shown: &Shown, member: &Member) -> 
                 return Err(context.too_many(until).into());
             }
             context.count(&session)?;
-            note_failure(context, person.as_ref(), Some(&member.email), why)?;
-            Err(ApiError::new(Code::InvalidCredentials, WRONG).into())
+            Ok(Err((person, why, ApiError::new(Code::InvalidCredentials, WRONG))))
         }
     }
 }

@@ -44,7 +44,10 @@ pub fn sign_in(context: &mut RequestContext<'_>) -> HandlerResult {
     let (email, typed) = match (read_credentials(&context.call.body), &rate_limited) {
         (Err(_), Some(rate_limited)) => return Err(rate_limited.clone().into()),
         (Ok(Credentials::Passkey(shown)), _) => {
-            return passkeys::sign_in(context, &shown, rate_limited.as_ref());
+            return match passkeys::sign_in(context, &shown, rate_limited.as_ref())? {
+                Ok((person, by)) => open(context, &person, context.now, by),
+                Err(failure) => refuse_passkey(context, failure, None),
+            };
         }
         (Ok(Credentials::Password(email, typed)), _) => (email, typed),
         (Err(refusal), None) => return Err(refusal.into()),
@@ -92,7 +95,7 @@ fn read_passkey(mut body: Input, instead_of: &[&str]) -> Result<Shown, ApiError>
 }
 
 /// Begins a session of somebody who has shown the password, or something instead (`by`), or showed an issuer at this time who it is.
-pub fn open(
+pub(super) fn open(
     context: &mut RequestContext<'_>,
     person: &MemberRow,
     shown_at: Timestamp,
@@ -161,12 +164,15 @@ pub fn sign_out(context: &mut RequestContext<'_>, member: &Member, _: &str) -> H
     Ok(Outcome::no_content().header("Set-Cookie", clear_cookie()))
 }
 
-/// `POST /session/step-up`: opens five minutes, with the password.
+/// `POST /session/step-up`: opens five minutes.
 pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
     context.require_passwords()?;
     let mut body = Input::body(&context.call.body, &["password", "passkey", "token"])?;
     let by = if body.has("passkey") {
-        passkeys::step_up(context, &read_passkey(body, &["password", "token"])?, member)?
+        match passkeys::step_up(context, &read_passkey(body, &["password", "token"])?, member)? {
+            Ok(by) => by,
+            Err(failure) => return refuse_passkey(context, failure, Some(&member.email)),
+        }
     } else {
         body.refuse_token("token");
         let typed = body.required("password", password::typed);
@@ -184,6 +190,15 @@ pub(super) fn stepped_up(context: &RequestContext<'_>, member: &Member, by: Valu
     context.db.run("UPDATE sessions SET stepped_up_at = ? WHERE hash = ?", &values)?;
     note(context, &member.tenant.id, &member.actor(), "session.stepUp", &member.id, by)?;
     Ok(Outcome::no_content())
+}
+
+fn refuse_passkey(
+    context: &RequestContext<'_>,
+    (person, why, refusal): passkeys::Failure,
+    email: Option<&str>,
+) -> HandlerResult {
+    note_failure(context, person.as_ref(), email, why)?;
+    Err(refusal.into())
 }
 
 fn check_password(
@@ -210,7 +225,7 @@ pub fn refuse_token(context: &RequestContext<'_>, email: Option<&str>, detail: &
 }
 
 /// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's. `what` is known of it beside.
-pub fn note_failure(
+fn note_failure(
     context: &RequestContext<'_>,
     person: Option<&MemberRow>,
     email: Option<&str>,

@@ -119,6 +119,90 @@ fn a_filter_changes_a_hundred_keys_a_call_and_repeating_it_finishes() {
 }
 
 #[test]
+fn a_filter_leaves_out_the_keys_to_which_it_has_been_done() {
+    let (fixture, owner) = RegistryFixture::open();
+    keys(&fixture, &owner, 2);
+    for more in [
+        json!({"action": "pause"}),
+        json!({"action": "resume"}),
+        json!({"action": "tag", "tag": "new"}),
+        json!({"action": "untag", "tag": "new"}),
+        json!({"action": "expire", "expiresAt": NOON.plus(DAY).to_rfc3339()}),
+        json!({"action": "revoke"}),
+    ] {
+        let mut body = json!({"filter": {"tag": "old"}});
+        body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        for count in [2, 0] {
+            let done = bulk(&fixture, &owner, body.clone()).expect(200).body;
+            let seen = (&done["count"], &done["total"], &done["skipped"]);
+            assert_eq!(seen, (&json!(count), &json!(count), &json!([])), "{more}");
+        }
+    }
+}
+
+#[test]
+fn tags_that_are_more_than_a_tenant_may_keep_are_put_on_no_key() {
+    let (fixture, owner) = RegistryFixture::open();
+    let ids = keys(&fixture, &owner, 3);
+    let used = fixture.get(&owner, "/quotas").body["quotas"]["keyBytes"]["used"].as_u64().unwrap();
+    let tenant = fixture.get(&owner, "/session").body["tenant"]["id"].as_str().unwrap().to_owned();
+    let quotas = json!({"quotas": {"keyBytes": used + 50}});
+    fixture.patch(&owner, &format!("/tenants/{tenant}"), quotas).expect(200);
+    let tag = json!({"ids": ids, "action": "tag", "tag": "a tag of some length"});
+    bulk(&fixture, &owner, tag).refused(409, "QUOTA_EXCEEDED");
+    assert!(ids.iter().all(|id| show(&fixture, &owner, id)["tags"] == json!(["old"])));
+}
+
+#[test]
+fn a_filter_goes_on_past_keys_that_were_skipped_and_comes_to_an_end() {
+    let (fixture, owner) = RegistryFixture::open();
+    let fine = keys(&fixture, &owner, 2);
+    // A tag more than a key can have.
+    let full: Vec<String> = (0..19).map(|n| format!("tag {n}")).chain(["old".to_owned()]).collect();
+    let full = fixture.key(&owner, json!({"tags": full})).key_id();
+    crate::many_keys::fill(&fixture, &full, 149);
+    let late = keys(&fixture, &owner, 1);
+    let call = |cursor: &Value, dry: bool| {
+        let filter = json!({"tag": "old"});
+        let body = json!({"filter": filter, "cursor": cursor, "action": "tag", "tag": "new", "dryRun": dry});
+        bulk(&fixture, &owner, body).expect(200).body
+    };
+    for dry in [true, false] {
+        let (mut changed, mut skipped, mut cursor, mut calls) = (Vec::new(), 0, Value::Null, 0);
+        loop {
+            let answer = call(&cursor, dry);
+            let ids = answer["ids"].as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned());
+            changed.extend(ids);
+            skipped += answer["skipped"].as_array().unwrap().len();
+            calls += 1;
+            cursor = answer["nextCursor"].clone();
+            assert_eq!(answer["more"], !cursor.is_null());
+            if cursor.is_null() {
+                break;
+            }
+        }
+        assert_eq!(
+            (changed, skipped, calls),
+            (vec![late[0].clone(), fine[1].clone(), fine[0].clone()], 150, 2)
+        );
+    }
+    let again = call(&Value::Null, false);
+    assert_eq!((&again["count"], &again["total"], &again["more"]), (&json!(0), &json!(150), &json!(true)));
+    // A cursor is of this list, of this tenant, and only for a filter.
+    let cursor = &again["nextCursor"];
+    let (other, _) = fixture.tenant(&owner, "other");
+    let revoke = |token: &str, body: Value| fixture.post(token, "/api-keys/bulk-revoke", body);
+    assert_eq!(revoke(&other, json!({"filter": {"tag": "old"}, "cursor": cursor})).fields(), ["cursor"]);
+    let of_list = fixture.get(&owner, "/api-keys?limit=1").body["nextCursor"].clone();
+    assert_eq!(revoke(&owner, json!({"filter": {"tag": "old"}, "cursor": of_list})).fields(), ["cursor"]);
+    let of_ids = json!({"ids": fine, "cursor": cursor, "action": "pause"});
+    assert_eq!(bulk(&fixture, &owner, of_ids).fields(), ["cursor"]);
+    let revoked =
+        revoke(&owner, json!({"filter": {"tag": "old"}, "cursor": cursor, "dryRun": true})).expect(200);
+    assert_eq!(revoked.body["count"], 52, "those after the cursor");
+}
+
+#[test]
 fn what_cannot_be_changed_is_skipped_with_why_and_the_rest_is_done() {
     let (fixture, owner) = RegistryFixture::open();
     let (other, _) = fixture.tenant(&owner, "other");

@@ -52,6 +52,7 @@ fn each_filter_finds_what_it_names_and_nothing_else() {
     assert_eq!(found("kind=publishable"), [&*public]);
     assert_eq!(found("kind=secret").len(), 6);
     assert_eq!(found("prefix=kw_test_"), [&*area]);
+    assert_eq!(found("prefix=w_test_"), [""; 0], "it is the beginning");
     assert_eq!(found(&format!("expiresBefore={}", NOON.plus(2 * DAY).to_rfc3339())), [&*writer]);
     assert_eq!(found(&format!("expiresBefore={}", NOON.plus(DAY).to_rfc3339())), [""; 0]);
     assert_eq!(found("q=plain&tag=web"), [&*plain]);
@@ -88,6 +89,10 @@ fn a_rotated_pair_is_found_while_both_pass() {
     rotate(&revoked, json!({"revokeOld": true}));
     rotate(&paused, json!({"revokeOld": false}));
     fixture.post(&owner, &format!("/api-keys/{paused}/pause"), json!({})).expect(200);
+    for what in ["pause", "revoke"] {
+        let new = rotate(&key(), json!({"revokeOld": false}));
+        fixture.post(&owner, &format!("/api-keys/{new}/{what}"), json!({})).expect(200);
+    }
     let rotating = || {
         let mut found = found(&fixture, &owner, "rotating=true");
         found.sort();
@@ -182,6 +187,89 @@ fn pages_in_every_order_neither_lose_nor_repeat_keys_that_did_not_change() {
     let cursor = fixture.get(&owner, "/api-keys?limit=1&sort=name").body["nextCursor"].clone();
     let other = format!("/api-keys?sort=lastUsed&cursor={}", cursor.as_str().unwrap());
     assert_eq!(fixture.get(&owner, &other).fields(), ["cursor"]);
+}
+
+#[test]
+fn a_label_that_more_than_twenty_thousand_keys_have_finds_the_same_as_a_rare_one() {
+    let (fixture, owner) = RegistryFixture::open_over(crate::quotas::policy(|quotas| quotas.keys = 30_000));
+    let id = |fields: Value| fixture.key(&owner, fields).key_id();
+    let first =
+        id(json!({"name": "zebra", "tags": ["all", "few"], "expiresAt": NOON.plus(DAY).to_rfc3339()}));
+    let copied = id(json!({"name": "m", "tags": ["all"]}));
+    let bare = id(json!({"name": "aa"}));
+    let revoked = id(json!({"name": "mm", "tags": ["all", "few"]}));
+    fixture.post(&owner, &format!("/api-keys/{revoked}/revoke"), json!({})).expect(200);
+    crate::many_keys::fill(&fixture, &copied, 20_000);
+    let last = id(json!({"name": "a", "tags": ["all", "few"], "scopes": ["orders:write"]}));
+    let page = |query: &str| fixture.get(&owner, &format!("/api-keys?{query}")).expect(200).body;
+    let all = page("tag=all&limit=1&sort=name");
+    assert_eq!((&all["total"], &all["totalIsAtLeast"]), (&json!(20_004), &Value::Null));
+    assert_eq!(ids(&all), [&*last]);
+    for (sort, expected) in [("-created", &first), ("-name", &first), ("expires", &first), ("created", &last)]
+    {
+        assert_eq!(ids(&page(&format!("tag=all&limit=1&sort={sort}"))), [&**expected], "{sort}");
+    }
+    // Beside what few have, it is counted whole.
+    for (query, expected) in [
+        ("tag=all&status=REVOKED", vec![&revoked]),
+        ("tag=all&status=REVOKED&sort=name", vec![&revoked]),
+        ("tag=all&scope=orders:write", vec![&last]),
+        ("tag=all&q=zebra", vec![&first]),
+        ("scope=orders:read&tag=few&sort=name", vec![&last, &revoked, &first]),
+        ("tag=all&q=aa", vec![]),
+        ("q=aa&mode=live", vec![&bare]),
+    ] {
+        assert_eq!(
+            found(&fixture, &owner, query),
+            expected.iter().map(|id| &***id).collect::<Vec<_>>(),
+            "{query}"
+        );
+    }
+    let (mut seen, mut next) = (Vec::new(), String::new());
+    for _ in 0..3 {
+        let body = page(&format!("tag=all&mode=live&sort=name&limit=2{next}"));
+        assert_eq!((&body["total"], &body["totalIsAtLeast"]), (&json!(10_000), &json!(true)));
+        seen.extend(ids(&body));
+        next = format!("&cursor={}", body["nextCursor"].as_str().unwrap());
+    }
+    assert_eq!(seen[..2], [&*last, &*copied]);
+    assert_eq!(seen.iter().collect::<std::collections::BTreeSet<_>>().len(), 6);
+    let steps = |query: &str| {
+        let before = fixture.db.work();
+        page(query);
+        fixture.db.work() - before
+    };
+    for sort in ["created", "lastUsed", "expires", "name"] {
+        let most = 20 * 20_000;
+        let taken = steps(&format!("tag=all&sort={sort}"));
+        assert!(taken < most, "{sort}: {taken} steps of SQLite");
+    }
+}
+
+#[test]
+fn a_text_that_few_keys_hold_is_looked_for_once_and_in_an_index() {
+    let (fixture, owner) = RegistryFixture::open();
+    let key = fixture.key(&owner, json!({"name": "needle"})).key_id();
+    let copied = fixture.key(&owner, json!({"name": "hay"})).key_id();
+    crate::many_keys::fill(&fixture, &copied, 1_000);
+    fixture.db.watch();
+    for query in ["q=needle", "q=NEEDLE&sort=name", "q=needle&status=ACTIVE"] {
+        assert_eq!(found(&fixture, &owner, query), [&*key]);
+    }
+    let looked = fixture.db.watched().into_iter().filter(|statement| statement.contains("instr(search"));
+    let plans: Vec<String> = looked.collect();
+    assert_eq!(plans.len(), 3, "{plans:?}");
+    assert!(plans.iter().all(|statement| statement.contains("keys_to_search")));
+    let before = fixture.db.work();
+    found(&fixture, &owner, "q=nothing");
+    let steps = fixture.db.work() - before;
+    assert!(steps < 20_000, "{steps} steps of SQLite for 1,000 keys");
+    // What an edit changes is found at once.
+    fixture.patch(&owner, &format!("/api-keys/{key}"), json!({"name": "thread"})).expect(200);
+    assert_eq!(
+        (found(&fixture, &owner, "q=needle").len(), found(&fixture, &owner, "q=thread").len()),
+        (0, 1)
+    );
 }
 
 #[test]

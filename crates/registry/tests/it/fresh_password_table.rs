@@ -145,7 +145,7 @@ pub fn rows() -> Vec<Row> {
         ("POST /api-keys/{id}/revoke", "`reason`", "revoke", vec![("/api-keys/{plain}/revoke", json!({}))]),
         (
             BULK,
-            "`ids`, `filter`, `dryRun`; `action` is `tag` or `untag`, with `tag`",
+            "`ids`, `filter`, `cursor`, `dryRun`; `action` is `tag` or `untag`, with `tag`",
             "no",
             vec![("/api-keys/bulk", json!({"ids": ["{plain}"], "action": "tag", "tag": "t"}))],
         ),
@@ -169,7 +169,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "POST /api-keys/bulk-revoke",
-            "`filter`, `reason`, `dryRun`",
+            "`filter`, `cursor`, `reason`, `dryRun`",
             "revoke",
             vec![("/api-keys/bulk-revoke", json!({"filter": {"status": "ACTIVE"}}))],
         ),

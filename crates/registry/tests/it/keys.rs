@@ -4,6 +4,7 @@
 
 use keyward_core::{
     key,
+    sql::Sql,
     time::{DAY, SECOND},
 };
 use keyward_policy::{Grant, Scope};
@@ -370,4 +371,34 @@ fn a_repeat_after_the_secret_changed_is_refused_and_not_answered_wrongly() {
     create(&fixture).expect(201);
     fixture.secrets = keyward_core::secret::Secrets::new("another-secret-of-the-deployment-0987654321", None);
     create(&fixture).refused(409, "CONFLICT");
+}
+
+#[test]
+fn a_revoked_key_says_by_whom_whichever_way_it_was_revoked() {
+    let (fixture, owner) = RegistryFixture::open();
+    let (admin, admin_id) = fixture.member(&owner, "admin@example.com", "admin");
+    let manager = fixture.key(&owner, json!({"scopes": ["admin:write"]})).key_id();
+    let person = json!({"type": "member", "id": admin_id, "email": "admin@example.com"});
+    let machine = json!({"type": "apiKey", "id": manager, "email": null});
+    let by_key = format!("key:{manager}");
+    for (token, by) in [(&admin, &person), (&by_key, &machine)] {
+        let made: Vec<String> = (0..4).map(|_| fixture.key(&owner, json!({})).key_id()).collect();
+        let path = |n: usize| format!("/api-keys/{}", made[n]);
+        fixture.post(token, &format!("{}/revoke", path(0)), json!({})).expect(200);
+        fixture.post(token, &format!("{}/rotate", path(1)), json!({"revokeOld": true})).expect(201);
+        fixture.post(token, "/api-keys/bulk", json!({"ids": [made[2]], "action": "revoke"})).expect(200);
+        for n in 0..3 {
+            let key = fixture.get(&owner, &path(n)).body["apiKey"].clone();
+            assert_eq!((&key["status"], &key["revokedBy"]), (&json!("REVOKED"), by), "{n}");
+        }
+        assert_eq!(fixture.get(&owner, &path(3)).body["apiKey"]["revokedBy"], Value::Null);
+        // As a build before this one has revoked it.
+        let revoked = "UPDATE keys SET status = 'REVOKED', revoked_at = 1 WHERE id = ?";
+        fixture.db.run(revoked, &[made[3].as_str().into()]).unwrap();
+        let key = fixture.get(&owner, &path(3)).body["apiKey"].clone();
+        assert_eq!((&key["status"], &key["revokedBy"]), (&json!("REVOKED"), &Value::Null));
+        // Whoever revokes again changes nothing of it.
+        let again = fixture.post(&owner, &format!("{}/revoke", path(0)), json!({})).expect(200);
+        assert_eq!(&again.body["apiKey"]["revokedBy"], by);
+    }
 }

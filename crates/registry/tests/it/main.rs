@@ -10,6 +10,7 @@ mod clocks;
 mod delivery;
 mod delivery_faults;
 mod ended_keys;
+mod export;
 mod filters;
 mod fresh_password;
 mod fresh_password_table;

@@ -335,7 +335,10 @@ fn what_is_made_is_checked_as_what_is_used() {
         }),
         ("an algorithm that is another key's", |said| said.data[71 + 4] = 0x27),
         ("a curve that is not known", |said| said.data[71 + 6] = 2),
-        ("a member twice", |said| said.data[71 + 7] = 0x20),
+        ("a member twice", |said| {
+            said.data[71] = 0xa6;
+            said.data.extend([1, 2]);
+        }),
         ("more members than there are", |said| said.data[71] = 0xa6),
         ("indefinite length", |said| said.data[71] = 0xbf),
     ];

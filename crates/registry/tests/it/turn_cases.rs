@@ -193,6 +193,7 @@ pub const CASES: &[Case] = &[
         stage.fixture.call("POST", &stage.owner, "/api-keys/bulk-revoke", body)
     }),
     ("GET", "/api-keys/summary", Stage::open, |stage| stage.call("GET", "/api-keys/summary", Value::Null)),
+    ("GET", "/api-keys/export", Stage::open, |stage| stage.call("GET", "/api-keys/export", Value::Null)),
     ("GET", "/api-keys/usage", Stage::open, |stage| {
         stage.call("GET", &format!("/api-keys/usage?ids={}", stage.key), Value::Null)
     }),
