@@ -156,7 +156,8 @@ export const remove: Delete = async (path, options = {}) => {
 
 /** Every entry of a list that is short enough to be read whole, page after page. */
 export const getAll: GetAll = async (path: string, name: string) => {
-  const entries: never[] = [];
+  // biome-ignore lint/suspicious/noExplicitAny: what it is, the type of the path says.
+  const entries: any = [];
   let cursor = null;
   do {
     const page: Record<string, never[]> & { nextCursor: string | null } = await call("GET", path, {

@@ -22,11 +22,19 @@ async function shown(asked: Promise<Credential | null>) {
   throw new Problem({ status: 400, detail });
 }
 
-const make = (options: PublicKeyCredentialCreationOptionsJSON) =>
-  shown(navigator.credentials.create({ publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options) }));
+const make = (options: object) =>
+  shown(
+    navigator.credentials.create({
+      publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options as PublicKeyCredentialCreationOptionsJSON),
+    }),
+  );
 
-export const use = (options: PublicKeyCredentialRequestOptionsJSON) =>
-  shown(navigator.credentials.get({ publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options) }));
+export const use = (options: object) =>
+  shown(
+    navigator.credentials.get({
+      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options as PublicKeyCredentialRequestOptionsJSON),
+    }),
+  );
 
 /** Adds one, which the browser makes. */
 export async function add(name: string) {
@@ -38,5 +46,5 @@ export async function add(name: string) {
 export async function ownOptions() {
   if (!areUsable) return null;
   const { publicKey } = await post("/session/step-up/options", {});
-  return publicKey.allowCredentials?.length ? publicKey : null;
+  return (publicKey as PublicKeyCredentialRequestOptionsJSON).allowCredentials?.length ? publicKey : null;
 }

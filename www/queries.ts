@@ -30,7 +30,7 @@ const next = ({ nextCursor }: Page<unknown>) => nextCursor ?? null;
 /** What narrows and sorts a list of keys, and the cursor of its page: parameters of the API, and of the address. */
 export type KeyFilter = Record<string, string>;
 
-export type KeysPage = Page<ApiKey> & { total: number; totalIsAtLeast?: true };
+export type KeysPage = Page<ApiKey> & { total: number; totalIsAtLeast?: boolean };
 
 /** One page: another takes its place. */
 export const keysQuery = (filter: KeyFilter, limit = 50): Query<KeysPage> => ({
@@ -93,7 +93,7 @@ export const outcomesQuery = (
     const byDay = period !== "24h";
     const count = PERIODS[period];
     const from = byDay ? new Date(Date.now() - (count - 1) * DAY_MS).toISOString() : null;
-    const { points } = await get(path, { step: byDay ? "1d" : "1h", from, scope });
+    const { points } = await get(path as "/usage", { step: byDay ? "1d" : "1h", from, scope });
     return { byDay, points: points.slice(-count) };
   },
 });

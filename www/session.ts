@@ -1,6 +1,7 @@
 // Who is signed in, and what the policy offers: read once, forgotten when the session ends.
 
-import type { Credentials, KeyAction, Realm, Self } from "../types/admin-api.js";
+import type { KeyAction, Realm, Self } from "../types/admin-api.js";
+import type { Calls } from "../types/made/admin-api.d.ts";
 import { get, post, remove } from "./api.ts";
 import { clear } from "./cache.ts";
 import { signIn as issuer } from "./settings.js";
@@ -26,7 +27,7 @@ export const hasPasswords = issuer?.password ?? true;
 export const proxyName = issuer?.header ? issuer.name : null;
 
 /** What somebody signs in with. */
-type Shown = Partial<Credentials> & { passkey?: unknown };
+type Shown = Calls["POST /session"]["body"];
 
 export const signIn = (shown: Shown) => (hasPasswords ? begin(shown) : signInByProxy());
 

@@ -521,7 +521,7 @@ function Recent({ apiKey: { effectiveRateLimit }, usage }: { apiKey: ApiKey; usa
     counts.reduce((sum, one) => sum + one, 0),
   );
   if (used + refused === 0) return <span class="faint">No requests</span>;
-  const most = effectiveRateLimit.perDay;
+  const most = effectiveRateLimit.perDay ?? null;
   return (
     <div class="recent">
       <Sparkline {...usage} />

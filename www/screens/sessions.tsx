@@ -2,7 +2,7 @@
 
 import type { ComponentChildren } from "preact";
 
-import type { Delete, Session } from "../../types/admin-api.js";
+import type { Session } from "../../types/admin-api.js";
 import { remove } from "../api.ts";
 import { ready, useQuery } from "../cache.ts";
 import { Ago, program, Time, Typed } from "../format.tsx";
@@ -47,7 +47,7 @@ interface SessionsProps {
 export function Sessions({ memberId, heading }: SessionsProps) {
   const [sessions = []] = useQuery(sessionsQuery(memberId)).pages;
   const { act, alerts } = useActing();
-  const end = (path: Parameters<Delete>[0], done: string) => act(() => remove(path), done);
+  const end = (removing: () => Promise<void>, done: string) => act(removing, done);
   const isOwn = memberId === undefined;
   return (
     <>
@@ -59,8 +59,8 @@ export function Sessions({ memberId, heading }: SessionsProps) {
               class="danger small"
               onClick={() =>
                 isOwn
-                  ? end("/sessions", "All other sessions are ended.")
-                  : end(`${memberApi(memberId)}/sessions`, "All sessions are ended.")
+                  ? end(() => remove("/sessions"), "All other sessions are ended.")
+                  : end(() => remove(`${memberApi(memberId)}/sessions` as const), "All sessions are ended.")
               }
             >
               {isOwn ? "End all others" : "End all"}
@@ -76,7 +76,9 @@ export function Sessions({ memberId, heading }: SessionsProps) {
             <Row
               key={session.id}
               session={session}
-              end={() => end(`/sessions/${encodeURIComponent(session.id)}`, "The session is ended.")}
+              end={() =>
+                end(() => remove(`/sessions/${encodeURIComponent(session.id)}` as const), "The session is ended.")
+              }
             />
           ))}
         </ul>

@@ -67,7 +67,7 @@ function metadataOf(lines: string) {
 }
 
 /** What a draft says of a key. */
-export const settingsOf = (draft: Draft): TypedKeySettings => ({
+export const settingsOf = (draft: Draft): TypedKeySettings & { name: string } => ({
   name: draft.name,
   scopes: draft.scopes,
   rateLimit: limitOf((window) => draft.rateLimit[window]),

@@ -9,6 +9,7 @@
 mod components;
 mod operations;
 mod schema;
+mod typescript;
 
 use keyward_registry::{
     effect::Effect,
@@ -26,6 +27,11 @@ const DOCS: &str = include_str!("../../../docs/admin-api.md");
 /// The whole description, indented, with a line break at its end.
 pub fn text() -> String {
     format!("{:#}\n", document())
+}
+
+/// The same as types of TypeScript.
+pub fn types() -> String {
+    typescript::types(&document())
 }
 
 /// The whole description.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "it is a test")]
 
-use keyward_openapi::{document, text, undescribed};
+use keyward_openapi::{document, text, types, undescribed};
 use serde_json::Value;
 
 #[test]
@@ -15,6 +15,14 @@ fn the_file_in_the_project_is_the_one_that_is_printed() {
     assert!(
         include_str!("../../../openapi.json") == text(),
         "renew it: cargo run -p keyward-openapi > openapi.json"
+    );
+}
+
+#[test]
+fn the_types_in_the_project_are_those_that_are_printed() {
+    assert!(
+        include_str!("../../../types/made/admin-api.d.ts") == types(),
+        "renew them: cargo run -p keyward-openapi -- types > types/made/admin-api.d.ts"
     );
 }
 

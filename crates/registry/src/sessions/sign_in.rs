@@ -225,7 +225,7 @@ pub fn refuse_token(context: &RequestContext<'_>, email: Option<&str>, detail: &
 }
 
 /// Audits a failed attempt: in the chain of whom it was aimed at, or, not too often, the operator's. `what` is known of it beside.
-fn note_failure(
+pub(super) fn note_failure(
     context: &RequestContext<'_>,
     person: Option<&MemberRow>,
     email: Option<&str>,
