@@ -147,6 +147,12 @@ function refreshShown() {
   }
 }
 
+/** Reads again all that is shown and could not be read: one cause has often kept several things away. */
+async function retryShown() {
+  const failed = [...entries.values()].filter(({ watchers, problem }) => watchers.size > 0 && problem !== null);
+  await Promise.all(failed.map((entry) => entry.refresh()));
+}
+
 addEventListener("focus", refreshShown);
 document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refreshShown());
 
@@ -183,6 +189,6 @@ export function useQuery<Data>(query: Query<Data>): Shown<Data> {
     isChanging: entry.pages.length === 0 && entry.isReading,
     hasMore: entry.cursor !== null,
     more: () => entry.more(),
-    retry: () => entry.refresh(),
+    retry: retryShown,
   };
 }

@@ -244,10 +244,19 @@ describe("a path, a method, a header", () => {
 
   it("known paths with another method are 405 and name the allowed ones", async () => {
     const allowed = {
-      "/setup": "POST",
+      "/setup": "GET, POST, HEAD",
       "/session": "POST, GET, DELETE, HEAD",
       "/session/step-up": "POST",
+      "/session/step-up/options": "POST",
+      "/session/passkey/options": "POST",
+      "/passkeys": "POST, GET, HEAD",
+      "/passkeys/options": "POST",
+      "/passkeys/pky_x": "DELETE",
       "/api-keys": "GET, POST, HEAD",
+      "/api-keys/summary": "GET, HEAD",
+      "/api-keys/usage": "GET, HEAD",
+      "/api-keys/export": "GET, HEAD",
+      "/api-keys/import": "POST",
       [`/api-keys/${apiKey.id}`]: "GET, PATCH, HEAD",
       [`/api-keys/${apiKey.id}/revoke`]: "POST",
       [`/api-keys/${apiKey.id}/rotate`]: "POST",

@@ -71,7 +71,7 @@ test("an owner types the password once more, then adds, changes and removes a me
 test("somebody sees where they are signed in, and ends one session and then all others", async () => {
   const [first, second] = [await gate.admin().signIn(), await gate.admin().signIn()];
   await signedIn(gate, "/keys", {}, async (page) => {
-    await page.getByRole("link", { name: OWNER.email }).click();
+    await page.getByTitle(`${OWNER.email}: your account`).click();
     await heading(page, "Settings");
     const rows = page.getByTestId("session-row");
     await rows.filter({ hasText: "This one" }).waitFor();

@@ -92,7 +92,7 @@ test("a session that has ended leads to sign-in, and back to where one was", asy
   await signedIn(gate, `/keys/${apiKey.id}`, {}, async (page, context) => {
     await heading(page, "Where one was");
     await context.clearCookies();
-    await page.getByRole("link", { name: "Rotate" }).click();
+    await page.getByRole("link", { name: "Rotate" }).dispatchEvent("click");
     await page.getByText("Your session has ended").waitFor();
     await signIn(page);
     await heading(page, "Rotate Where one was");

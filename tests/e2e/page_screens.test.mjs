@@ -62,6 +62,7 @@ before(async () => {
     "/overview": { path: "/overview", title: "Overview" },
     "/keys": { path: `/keys?${new URLSearchParams({ q: "Hostile" })}`, title: "Keys" },
     "/keys/new": { path: "/keys/new", title: "Create a key", viewer: CHANGES },
+    "/keys/import": { path: "/keys/import", title: "Import keys", viewer: CHANGES, reads: false },
     "/keys/:id": { path: key, title: NAME },
     "/keys/:id/edit": { path: `${key}/edit`, title: `Edit ${NAME}`, viewer: CHANGES },
     "/keys/:id/rotate": { path: `${key}/rotate`, title: `Rotate ${NAME}`, viewer: CHANGES },
@@ -291,7 +292,7 @@ test("a session that ends in a form leaves what was typed in it", async () => {
         await form.getByLabel(label, { exact: true }).fill(text);
       }
       await context.clearCookies();
-      await form.locator("[type=submit]", { hasText: submit }).click();
+      await form.locator("[type=submit]", { hasText: submit }).dispatchEvent("click");
       await page.getByText("Your session has ended").waitFor();
       const kept = await Promise.all(fields.map((field) => field.inputValue()));
       assert.deepEqual(kept, Object.values(typed), name);

@@ -47,8 +47,8 @@ test("whoever Access has let through sets up, is signed in at once, confirms, an
     await letThrough();
     await dialog.getByRole("button", { name: "Confirm" }).click();
     await page.getByText("/admin/#invitation=").first().waitFor();
-    await page.keyboard.press("Escape");
-
+    await page.getByRole("button", { name: "I have saved it" }).click();
+    await heading(page, "People");
     await show(page, gate, "/settings");
     await heading(page, "Settings");
     await page.getByText("Acme Access").waitFor();

@@ -191,10 +191,7 @@ test("what would happen to a request with a key is said step by step, with a lin
     await page.getByRole("button", { name: "Explain" }).click();
     await page.getByText("It would pass").waitFor();
     const url = `${gate.url}/api/orders?q='\\''$(id)'\\'''`;
-    assert.equal(
-      await page.getByTestId("curl").innerText(),
-      `curl -i -X GET -H "authorization: Bearer $API_KEY" '${url}`,
-    );
+    assert.equal(await page.getByTestId("curl").innerText(), `curl -i -H "Authorization: Bearer $API_KEY" '${url}`);
     await page.getByLabel("Method").selectOption("POST");
     await page.getByRole("button", { name: "Explain" }).click();
     await page.getByText("It would be refused: 403 INSUFFICIENT_SCOPE").waitFor();

@@ -102,7 +102,7 @@ describe("beside passwords", () => {
     const { gate, token, jwks } = access;
     jwks.serve(null);
     await gate.advance(2 * 3_600_000);
-    await gate.admin().refused([503, "ISSUER_UNAVAILABLE"], "POST", "/session", { token: await token() });
+    await gate.admin().refused([503, "STORE_UNAVAILABLE"], "POST", "/session", { token: await token() });
     await gate.admin().signIn();
   });
 });

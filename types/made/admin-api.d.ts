@@ -15,8 +15,8 @@ export type ApiKey = {
   effectiveRateLimit: RateLimit;
   expiresAt: string | null;
   id: string;
-  /** Only of a key that was made elsewhere. */
-  importedAt?: string;
+  /** Null of a key that was made here. */
+  importedAt: string | null;
   keyPrefix: string;
   kind: "secret" | "publishable";
   last4: string;
@@ -345,16 +345,16 @@ export interface Calls {
         expiresBefore?: string;
         kind?: "secret" | "publishable";
         mode?: "live" | "test";
-        nearLimit?: "true" | string | number | boolean;
+        nearLimit?: "true" | true;
         prefix?: string;
         /** Looked for in names, tags, ids and the visible parts. */
         q?: string;
         realm?: string;
-        rotating?: "true" | string | number | boolean;
+        rotating?: "true" | true;
         scope?: string;
         status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
         tag?: string;
-        unusedDays?: number | string | number | boolean;
+        unusedDays?: number | string;
       } | null;
       ids?: Array<string> | null;
       reason?: string | null;
@@ -392,16 +392,16 @@ export interface Calls {
         expiresBefore?: string;
         kind?: "secret" | "publishable";
         mode?: "live" | "test";
-        nearLimit?: "true" | string | number | boolean;
+        nearLimit?: "true" | true;
         prefix?: string;
         /** Looked for in names, tags, ids and the visible parts. */
         q?: string;
         realm?: string;
-        rotating?: "true" | string | number | boolean;
+        rotating?: "true" | true;
         scope?: string;
         status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
         tag?: string;
-        unusedDays?: number | string | number | boolean;
+        unusedDays?: number | string;
       };
       reason?: string | null;
     };
@@ -495,7 +495,7 @@ export interface Calls {
   "GET /api-keys/usage": {
     query: {
       /** Up to 100, with commas between. */
-      ids?: string;
+      ids: string;
     };
     body: null;
     answer: {

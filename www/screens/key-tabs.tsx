@@ -5,6 +5,7 @@ import { useState } from "preact/hooks";
 import type { ApiKey, Explanation, Realm, Route } from "../../types/admin-api.js";
 import { post } from "../api.ts";
 import { useQuery } from "../cache.ts";
+import { curl } from "../curl.ts";
 import { keyText, Relative } from "../format.tsx";
 import { keyPage, keyUsageApi } from "../paths.ts";
 import { auditQuery, keyQuery, keyRoutesQuery, outcomesQuery } from "../queries.ts";
@@ -153,19 +154,14 @@ export function Test({ apiKey: { id }, realm }: KeyProps & { realm: Realm | unde
       </Form>
       {answer && (
         <>
-          <pre class="tile" data-testid="curl">
-            {curl(answer.method, answer.path, realm)}
-          </pre>
+          {realm && (
+            <pre class="tile" data-testid="curl">
+              {curl(answer.method, answer.path, realm, "$API_KEY")}
+            </pre>
+          )}
           <Answer of={answer.of} />
         </>
       )}
     </>
   );
-}
-
-/** For a POSIX shell, whatever stands in the path. */
-function curl(method: string, path: string, realm: Realm | undefined) {
-  const { header, scheme } = realm?.credential ?? { header: "authorization", scheme: "Bearer" };
-  const url = (realm?.host ? `https://${realm.host}` : location.origin) + path;
-  return `curl -i -X ${method} -H "${header}: ${scheme ? `${scheme} ` : ""}$API_KEY" '${url.replaceAll("'", "'\\''")}'`;
 }

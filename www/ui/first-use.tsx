@@ -5,6 +5,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { ApiKey, Realm, Route } from "../../types/admin-api.js";
 import { get } from "../api.ts";
 import { useQuery } from "../cache.ts";
+import { curl } from "../curl.ts";
 import { keyApi } from "../paths.ts";
 import { mayCallQuery } from "../queries.ts";
 import { CopyLine } from "./copy.tsx";
@@ -21,13 +22,14 @@ interface FirstUseProps {
 
 export function FirstUse({ secret, apiKey, realm }: FirstUseProps) {
   const [routes = []] = useQuery(mayCallQuery({ keyId: apiKey.id })).pages;
-  const line = realm && curl(secret, realm, routes);
+  const call = realm?.credential && passing(realm, routes);
+  const path = call?.path.replace(/\*$/, "").replace(/\{[^}]*\}/g, "1");
   return (
     <>
       <CopyLine what=".env line" text={`API_KEY=${secret}`} />
-      {line && (
+      {call && path && (
         <>
-          <CopyLine what="curl line" text={line} />
+          <CopyLine what="curl line" text={curl(call.method, path, realm, secret)} />
           <Watch id={apiKey.id} />
         </>
       )}
@@ -36,21 +38,16 @@ export function FirstUse({ secret, apiKey, realm }: FirstUseProps) {
 }
 
 /** A request that passes: to read if that may be, of a path without names that stand for something. */
-function curl(secret: string, { id, host, credential }: Realm, routes: Route[]) {
+function passing({ id }: Realm, routes: Route[]) {
   const calls = routes.flatMap(({ realm, path, mayCall, needs }) =>
     (mayCall ?? []).map((method) => ({ method, path, isFit: realm === id && needs.by.includes("key") })),
   );
   const fit = calls.filter(({ isFit }) => isFit);
-  const call =
+  return (
     fit.find(({ method, path }) => method === "GET" && !path.includes("{")) ??
     fit.find(({ method }) => method === "GET") ??
-    fit[0];
-  if (!call || !credential) return null;
-  const header = credential.header.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
-  const origin = host ? `https://${host}` : location.origin;
-  const url = origin + call.path.replace(/\*$/, "").replace(/\{[^}]*\}/g, "1");
-  const method = call.method === "GET" ? "" : ` -X ${call.method}`;
-  return `curl -i${method} -H "${header}: ${credential.scheme ? `${credential.scheme} ` : ""}${secret}" "${url}"`;
+    fit[0]
+  );
 }
 
 /** Looks whether the key was used, ever less often, for some minutes. */

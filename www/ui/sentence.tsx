@@ -25,6 +25,8 @@ const WORDS: Record<string, string> = {
   "member.delete": "removed",
   "member.edit": "changed",
   "member.reset": "made a link for a new password for",
+  "passkey.create": "added a passkey",
+  "passkey.delete": "removed a passkey",
   recovery: "recovered the account of",
   "session.create": "signed in",
   "session.delete": "signed out",

@@ -184,7 +184,7 @@ fn api_key() -> Schema {
         ("country", nullable(text())),
         ("route", nullable(text())),
     ]);
-    let fields = vec![
+    object(vec![
         ("id", id("key_")),
         ("realm", text()),
         ("tenantId", text()),
@@ -204,6 +204,7 @@ fn api_key() -> Schema {
         ("metadata", dictionary(text())),
         ("createdAt", time()),
         ("createdBy", refer("Actor")),
+        ("importedAt", described(nullable(time()), "Null of a key that was made here.")),
         ("updatedAt", time()),
         ("expiresAt", nullable(time())),
         ("lastUsedAt", nullable(time())),
@@ -215,8 +216,7 @@ fn api_key() -> Schema {
         ("rotatedFrom", nullable(id("key_"))),
         ("rotatedTo", nullable(id("key_"))),
         ("version", count(1)),
-    ];
-    object_with(fields, vec![("importedAt", described(time(), "Only of a key that was made elsewhere."))])
+    ])
 }
 
 fn quotas(of: Schema) -> Schema {

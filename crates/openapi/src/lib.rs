@@ -111,11 +111,11 @@ fn plain(markdown: &str) -> String {
 
 fn described(route: &AdminRoute, operation: Operation) -> Value {
     let is_open = router::open(route.method, route.path).is_some();
-    let Operation { query, body, can_repeat, can_match, takes_lines, .. } = operation;
+    let Operation { query, required, body, can_repeat, can_match, takes_lines, .. } = operation;
     let Operation { answer: (status, content), also, media, .. } = operation;
     let mut parameters: Vec<Value> = Vec::new();
     let mut add = |name: &str, place: &str, schema: Schema| {
-        parameters.push(json!({ "name": name, "in": place, "required": place == "path", "schema": schema }));
+        parameters.push(json!({ "name": name, "in": place, "required": place == "path" || required.contains(&name), "schema": schema }));
     };
     if let Some(prefix) = route.path.split('/').find_map(|segment| segment.strip_prefix('{')) {
         let prefix = prefix.trim_end_matches('}');

@@ -18,16 +18,18 @@ use serde_json::{Value, json};
 use crate::{
     components::{key_name, key_status, optional_settings, own_quotas, scopes},
     schema::{
-        Members, Schema, count, described, dictionary, flag, id, line, list, nullable, object, object_with,
-        one_of, one_of_enum, refer, short_list, text, text_of_length, time, whole,
+        Members, Schema, count, cursor, described, dictionary, flag, id, line, list, nullable, object,
+        object_with, one_of, one_of_enum, refer, short_list, text, text_of_length, time, whole, word,
     },
 };
 
 /// What a call takes and answers.
 #[derive(Default)]
 pub struct Operation {
-    /// Parameters of the query, all of which may be left out.
+    /// Parameters of the query.
     pub query: Members,
+    /// Those of them that may not be left out.
+    pub required: &'static [&'static str],
     /// The body, if the call takes one.
     pub body: Option<Body>,
     /// Whether `Idempotency-Key` means something.
@@ -73,7 +75,7 @@ impl Operation {
     /// A list in pages.
     fn pages(name: &'static str, of: &str, filters: Members) -> Self {
         let limit = described(whole(1, 100), "How many there are on a page.");
-        let cursor = described(text(), "`nextCursor` of the page before.");
+        let cursor = described(cursor(), "`nextCursor` of the page before.");
         Self::answers(200, vec![(name, list(refer(of))), ("nextCursor", nullable(text()))])
             .query([vec![("limit", limit), ("cursor", cursor)], filters].concat())
     }
@@ -221,8 +223,10 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             let hours = || json!({ "type": "array", "items": count(0), "minItems": 24, "maxItems": 24 });
             let key = object(vec![("id", id("key_")), ("accepted", hours()), ("refused", hours())]);
             let keys = described(list(key), "The last 24 hours, the oldest first.");
-            Operation::answers(200, vec![("from", time()), ("step", one_of(&["1h"])), ("keys", keys)])
-                .query(vec![("ids", described(text(), "Up to 100, with commas between."))])
+            let usage =
+                Operation::answers(200, vec![("from", time()), ("step", one_of(&["1h"])), ("keys", keys)])
+                    .query(vec![("ids", described(text(), "Up to 100, with commas between."))]);
+            Operation { required: &["ids"], ..usage }
         }
         ("POST", "/api-keys/import") => {
             let lines =
@@ -326,7 +330,7 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         }
         ("GET", "/audit/export") => {
             let lines = described(text(), "An entry a line. `Next-Cursor` is the cursor of the next page.");
-            let cursor = vec![("cursor", text())];
+            let cursor = vec![("cursor", cursor())];
             Operation { answer: (200, Some(lines)), media: &["application/x-ndjson"], ..Operation::default() }
                 .query([cursor, audit_filters()].concat())
         }
@@ -395,14 +399,14 @@ fn key_filters() -> Members {
     vec![
         ("q", described(text_of_length(0, 100), "Looked for in names, tags, ids and the visible parts.")),
         ("status", key_status()),
-        ("realm", text()),
+        ("realm", word()),
         ("unusedDays", whole(1, MOST_UNUSED_DAYS.into())),
-        ("scope", text()),
-        ("tag", text()),
-        ("createdBy", text()),
+        ("scope", word()),
+        ("tag", line(1, 50)),
+        ("createdBy", line(1, 100)),
         ("mode", one_of_enum(&Mode::ALL)),
         ("kind", one_of_enum(&KeyKind::ALL)),
-        ("prefix", text()),
+        ("prefix", line(1, 100)),
         ("createdFrom", time()),
         ("createdTo", time()),
         ("expiresBefore", time()),
@@ -428,9 +432,10 @@ fn key_list() -> Operation {
 fn key_filter() -> Schema {
     // Numbers and flags may also be written as in a query.
     let written = |(name, schema)| match name {
-        "unusedDays" | "rotating" | "nearLimit" => {
-            (name, json!({ "anyOf": [schema, { "type": ["string", "integer", "boolean"] }] }))
+        "unusedDays" => {
+            (name, json!({ "anyOf": [schema, { "type": "string", "pattern": "^[1-9][0-9]{0,3}$" }] }))
         }
+        "rotating" | "nearLimit" => (name, json!({ "enum": ["true", true] })),
         _ => (name, schema),
     };
     let mut filter = object_with(Vec::new(), key_filters().into_iter().map(written).collect());
@@ -483,9 +488,9 @@ fn explanation() -> Operation {
 
 fn audit_filters() -> Members {
     vec![
-        ("actor", text()),
-        ("action", text()),
-        ("object", text()),
+        ("actor", word()),
+        ("action", word()),
+        ("object", word()),
         ("from", time()),
         ("to", time()),
         ("order", one_of(&["asc", "desc"])),

@@ -40,10 +40,15 @@ fn query(call: &Value) -> String {
     let properties: Map<String, Value> = of_query
         .filter_map(|parameter| Some((parameter["name"].as_str()?.to_owned(), parameter["schema"].clone())))
         .collect();
+    let required: Vec<&Value> = parameters
+        .iter()
+        .filter(|parameter| parameter["in"] == "query" && parameter["required"] == true)
+        .map(|parameter| &parameter["name"])
+        .collect();
     if properties.is_empty() {
         "undefined".to_owned()
     } else {
-        type_of(&json!({ "type": "object", "properties": properties }), 2)
+        type_of(&json!({ "type": "object", "properties": properties, "required": required }), 2)
     }
 }
 

@@ -85,7 +85,9 @@ fn the_form_of_format_1_stays() {
     for text in OF_FORMAT_1 {
         assert_eq!(document::write(&document::read(text).unwrap()).unwrap(), text);
     }
-    for (text, name) in [(OF_FORMAT_1[2], "awkward"), (OF_FORMAT_1[3], "imported"), (OF_FORMAT_1[4], "sign_in")] {
+    for (text, name) in
+        [(OF_FORMAT_1[2], "awkward"), (OF_FORMAT_1[3], "imported"), (OF_FORMAT_1[4], "sign_in")]
+    {
         let file = format!("crates/policy/tests/it/documents/{name}.toml");
         assert_eq!(document::read(text).unwrap(), policy(&file));
     }

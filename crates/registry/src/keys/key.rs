@@ -240,7 +240,7 @@ impl Key {
         let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
         let settings = &self.settings;
         let effective = limits::effective(&settings.rate_limit, &tenant.plan, policy.realm(&self.realm));
-        let mut view = object!({
+        object!({
             "id": self.id,
             "realm": self.realm,
             "tenantId": self.tenant_id,
@@ -260,6 +260,7 @@ impl Key {
             "metadata": settings.metadata,
             "createdAt": self.made_at.unwrap_or(self.created_at).to_rfc3339(),
             "createdBy": self.created_by,
+            "importedAt": time(self.is_imported.then_some(self.created_at)),
             "updatedAt": self.updated_at.to_rfc3339(),
             "expiresAt": time(settings.expires_at),
             "lastUsedAt": time(self.last_used_at),
@@ -271,11 +272,7 @@ impl Key {
             "rotatedFrom": self.rotated_from,
             "rotatedTo": self.rotated_to,
             "version": self.version,
-        });
-        if let Some(view) = view.as_object_mut().filter(|_| self.is_imported) {
-            view.insert("importedAt".to_owned(), self.created_at.to_rfc3339().into());
-        }
-        view
+        })
     }
 
     /// As an answer shows it beside the key that replaces it.

@@ -292,7 +292,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "POST /session/step-up",
-            "`password`, `passkey`",
+            "`password`, `passkey`, `token`",
             "no",
             vec![("/session/step-up", json!({"password": PASSWORD}))],
         ),
