@@ -11,9 +11,11 @@ use keyward_core::{
     record::{Mode, Record},
     request_target::RequestTarget,
     secret::{Secret, Secrets},
+    sign_in_token::SignInToken,
     time::{Span, Timestamp},
 };
 use keyward_gate::{admin, denial::Denial, refusal::Answer};
+use keyward_policy::SignIn;
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     front::{
@@ -103,6 +105,10 @@ impl AdminPort for FakeGate {
         }
     }
 
+    async fn verify_token(&self, _: &SignIn, _: &Secret) -> Result<SignInToken, AdminReply> {
+        panic!("the policy names no issuer")
+    }
+
     async fn body(&self, room: BodyRoom, _: usize) -> Result<Vec<u8>, BodyError> {
         let whose = match room {
             BodyRoom::Known(name) => name,
@@ -164,6 +170,7 @@ fn request<'a>(
         secrets: Some(secrets),
         setup_token: Some(setup_token),
         recovery_token: None,
+        sign_in: None,
     }
 }
 
