@@ -113,11 +113,21 @@ impl RequestContext<'_> {
         if key.kind == KeyKind::Publishable {
             return Err(publishable().into());
         }
+        if key.is_imported {
+            return Err(imported().into());
+        }
         let active = key.state(self.now) == State::Active;
         let Some(realm) = self.policy.realm(&key.realm).filter(|_| active) else { return Ok(None) };
         let tenant = Tenant::load(self.db, &key.tenant_id)?;
         Ok(tenant.map(|tenant| KeyPrincipal { id: key.id, tenant, realm, settings: key.settings }))
     }
+}
+
+/// The refusal of an imported key: whoever made it may still have its text.
+fn imported() -> ApiError {
+    let detail =
+        "A key that was made elsewhere does nothing here. Make a new one, with the scopes that this needs.";
+    ApiError::new(Code::Forbidden, detail)
 }
 
 /// The refusal of a publishable key.

@@ -168,7 +168,11 @@ fn removed_if_misspelt(realms: &[Realm]) -> Vec<&'static str> {
     names
 }
 
-/// Cookies of the gate's own, of whichever realm: the origin does not get them, and sets none of them.
+/// In which Cloudflare Access keeps the token that it also puts into its header: with it somebody could sign in here.
+const ACCESS_COOKIE: &str = "CF_Authorization";
+
+/// Cookies that say who somebody is to the gate, of whichever realm: the origin does not get them, and sets none of them.
 pub fn removed_cookies(realms: &[Realm]) -> Vec<&'static str> {
-    realms.iter().filter_map(|realm| realm.link.map(|link| link.cookie)).chain([SESSION_COOKIE]).collect()
+    let links = realms.iter().filter_map(|realm| realm.link.map(|link| link.cookie));
+    links.chain([SESSION_COOKIE, ACCESS_COOKIE]).collect()
 }

@@ -266,7 +266,10 @@ fn the_gates_own_cookies_never_reach_the_origin_and_caches_tell_sessions_apart()
     let cookie = format!("__Host-shop={}", session().seal(&platform.secrets).expose());
     let call = Call { fields: vec![("cookie", &cookie)], ..shop() };
     let Admission::Pass(accepted) = call.send(&platform).unwrap() else { panic!() };
-    assert_eq!(profile::removed_cookies(&[call.realm]), ["__Host-shop", "__Host-keyward-session"]);
+    assert_eq!(
+        profile::removed_cookies(&[call.realm]),
+        ["__Host-shop", "__Host-keyward-session", "CF_Authorization"]
+    );
     assert_eq!(
         Profile::of(&call.realm, &accepted.permit, false).vary(),
         ["x-api-key", "authorization", "cookie"]

@@ -103,6 +103,7 @@ pub fn failures_of_open(
     let fields = body.and_then(|body| keyward_json::from_str::<Fields>(body).ok());
     // Whoever has a link is asked for no address; nor is who signs in with a passkey or a token, which say it.
     let is_whole = |fields: &Fields| match open {
+        Open::Options => true,
         Open::SignIn if fields.passkey.as_ref().is_some_and(Value::is_object) => true,
         _ if needs_password && fields.password.is_none() => false,
         Open::Accept => fields.token.is_some(),

@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The token that a call shows: in its body, or else in the header that a proxy adds to every request of a browser, unless
-/// the body has a password. `own` is the origin that the request was sent to.
+/// the body has a password or a passkey. `own` is the origin that the request was sent to.
 ///
 /// # Errors
 /// CROSS_SITE for one in the header if the browser does not say that the call comes from the page: the proxy knows people by a
@@ -29,7 +29,8 @@ pub fn token(
     if let Some(token) = fields.get(field) {
         return Ok(token.as_str().map(Secret::new));
     }
-    let Some(assertion) = head.assertion.as_deref().filter(|_| !fields.contains_key("password")) else {
+    let shows_another = ["password", "passkey"].iter().any(|name| fields.contains_key(*name));
+    let Some(assertion) = head.assertion.as_deref().filter(|_| !shows_another) else {
         return Ok(None);
     };
     if !is_from_own_page(own, head) {

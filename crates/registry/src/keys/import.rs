@@ -94,6 +94,8 @@ pub fn import(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
         let message = format!("must have 1 to {MOST_LINES} lines, each of them a key, not {}", texts.len());
         return Err(ApiError::field("body", message).into());
     }
+    // Reading lines is what costs, so whatever they are refused for, the call counts as what it is.
+    context.counted.take();
     let (mut repeated, mut claimed, mut wrong) = (0_u32, 0_u32, 0_u32);
     let mut errors: Vec<Value> = Vec::new();
     let mut lines: Vec<Line> = Vec::new();

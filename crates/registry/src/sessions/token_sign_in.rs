@@ -25,8 +25,12 @@ const REFUSED: &str =
 const USED: &str = "This token was used before, and each works once: get a new one from its issuer.";
 
 /// An address that a token names, in the form in which members' addresses are compared.
+///
+/// One that is ASCII only because of how addresses are compared (a Kelvin sign is a `k`) is none: to the issuer it is
+/// another one.
 pub fn address(identity: &Identity) -> Option<String> {
-    email::typed(&Value::from(identity.email.as_str())).ok()
+    let address = email::typed(&Value::from(identity.email.as_str())).ok()?;
+    (identity.email.is_ascii() || !address.is_ascii()).then_some(address)
 }
 
 /// `POST /session`: with a token, or else with a password.
@@ -105,6 +109,10 @@ fn refuse(context: &RequestContext<'_>, person: &MemberRow, detail: &str) -> Han
 
 /// Whether the token was not used before. From now on it was.
 fn use_once(context: &RequestContext<'_>, identity: &Identity) -> Result<bool, SqlError> {
+    // The gate has looked at its time, a moment ago: that it was used must not be forgotten before it is refused for it.
+    if identity.expires_at <= context.now {
+        return Ok(false);
+    }
     let hash = || identity.hash.as_str().into();
     context.db.run("DELETE FROM used_tokens WHERE expires_at <= ?", &[context.now.into()])?;
     if !context.db.run("SELECT 1 FROM used_tokens WHERE hash = ?", &[hash()])?.is_empty() {

@@ -314,7 +314,7 @@ fn the_page_is_told_how_people_sign_in_and_nothing_else_of_the_issuer() {
 }
 
 #[test]
-fn a_token_to_sign_in_with_is_the_bodys_else_the_headers_unless_there_is_a_password() {
+fn a_token_to_sign_in_with_is_the_bodys_else_the_headers_unless_something_else_is_shown() {
     let head = head(|head| {
         head.assertion = text("of the header");
         head.fetch_site = text("same-origin");
@@ -330,7 +330,8 @@ fn a_token_to_sign_in_with_is_the_bodys_else_the_headers_unless_there_is_a_passw
         assert_eq!(shown(path, ""), header, "{path}");
         assert_eq!(shown(path, "{}"), header, "{path}");
         assert_eq!(shown(path, &format!(r#"{{"{field}": "of the body"}}"#)), body, "{path}");
-        for none in [r#"{"password": "x"}"#, &format!(r#"{{"{field}": 1}}"#), "{", "[]"] {
+        for none in [r#"{"password": "x"}"#, r#"{"passkey": {}}"#, &format!(r#"{{"{field}": 1}}"#), "{", "[]"]
+        {
             assert_eq!(shown(path, none), None, "{path} {none}");
         }
     }

@@ -132,6 +132,14 @@ fn a_token_works_once_until_it_has_expired_and_is_forgotten_then() {
     fixture.later(Span::from_hours(1));
     sign_in(&fixture, (OWNER, Span::ZERO, "2")).expect(201);
     assert_eq!(kept(), Some(1));
+    // One that has expired between the gate's look and the Registry's: whether it was used is forgotten.
+    let identity = Identity {
+        email: OWNER.into(),
+        authenticated_at: fixture.now.get(),
+        expires_at: fixture.now.get(),
+        hash: "1".into(),
+    };
+    send(&fixture, "", "/session", json!({"token": "t"}), Some(identity)).refused(401, "INVALID_CREDENTIALS");
 }
 
 #[test]
@@ -317,4 +325,12 @@ fn where_the_policy_has_no_issuer_a_token_is_no_field() {
         fixture.post(&session, "/session/step-up", json!({"token": "t"})).expect(400).fields(),
         ["token", "password"]
     );
+}
+
+#[test]
+fn an_address_is_the_issuers_and_not_one_that_only_looks_like_it_once_it_is_compared() {
+    let (fixture, owner) = RegistryFixture::open_over(policy(true));
+    fixture.member(&owner, "kim@example.com", "viewer");
+    sign_in(&fixture, ("KIM@example.com", Span::ZERO, "1")).expect(201);
+    sign_in(&fixture, ("\u{212A}im@example.com", Span::ZERO, "2")).refused(401, "INVALID_CREDENTIALS");
 }
