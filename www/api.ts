@@ -71,11 +71,17 @@ export const untilServerTime = (iso: string) => Date.parse(iso) - (Date.now() + 
 
 type Call = { query?: Query; body?: unknown; isText?: boolean } & CallOptions;
 
+/** Calls other than GET that change nothing. */
+const isQuestion = (path: string, body: unknown) =>
+  /^\/explain$|\/options$|[?&]dryRun=true$/.test(path) ||
+  (typeof body === "object" && body !== null && "dryRun" in body && body.dryRun === true);
+
 async function send(method: string, path: string, { query, body, headers, isText }: Call) {
   const url = new URL(BASE + path, location.origin);
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
   }
+  const isChange = method !== "GET" && !isQuestion(path, body);
   // Text is lines of JSON.
   const isLines = typeof body === "string";
   const type =
@@ -96,11 +102,11 @@ async function send(method: string, path: string, { query, body, headers, isText
     const unsure = isRepeatable
       ? " Try again: nothing is made twice, and what was made is shown."
       : " The change may or may not have been made: look before you repeat it.";
-    const detail = `The server did not answer.${method === "GET" ? "" : unsure}`;
+    const detail = `The server did not answer.${isChange ? unsure : ""}`;
     throw new Problem({ status: 0, code: "NO_ANSWER", detail }, { cause });
   } finally {
     // Of a change whose answer was lost nobody knows whether it was made.
-    if (method !== "GET") hooks.changed();
+    if (isChange) hooks.changed();
   }
   const date = Date.parse(response.headers.get("Date") ?? "");
   // The header has whole seconds: a smaller difference means nothing.
@@ -121,18 +127,26 @@ function parse(text: string) {
   }
 }
 
+/** How often somebody has signed in here. What was sent before that was nobody's. */
+let signIns = 0;
+
+export function noteSignIn() {
+  signIns += 1;
+}
+
 /** One call, for the data of its answer; or a Problem is thrown. */
 async function call(method: string, path: string, options: Call) {
   // The session may have ended, and the call may ask for the password besides.
   for (let attempt = 1; ; attempt += 1) {
+    const before = signIns;
     try {
       return await send(method, path, options);
     } catch (problem) {
       if (!(problem instanceof Problem) || attempt > 2) throw problem;
       if (problem.code === "STEP_UP_REQUIRED") await hooks.stepUp(problem);
-      else if (problem.status === 401 && problem.code !== "INVALID_CREDENTIALS" && !options.anonymous)
-        await hooks.signedOut(problem);
-      else throw problem;
+      else if (problem.status === 401 && problem.code !== "INVALID_CREDENTIALS" && !options.anonymous) {
+        if (before === signIns) await hooks.signedOut(problem);
+      } else throw problem;
     }
   }
 }

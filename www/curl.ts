@@ -7,6 +7,6 @@ export function curl(method: string, path: string, { host, credential }: Realm, 
   const { header, scheme } = credential ?? { header: "authorization", scheme: "Bearer" };
   const name = header.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
   const url = (host ? `https://${host}` : location.origin) + path;
-  const sent = method === "GET" ? "" : ` -X ${method}`;
+  const sent = { GET: "", HEAD: " -I" }[method] ?? ` -X ${method}`;
   return `curl -i${sent} -H "${name}: ${scheme ? `${scheme} ` : ""}${key}" '${url.replaceAll("'", "'\\''")}'`;
 }

@@ -10,8 +10,8 @@ export const areUsable =
   !isAtAddress && typeof PublicKeyCredential === "function" && "parseRequestOptionsFromJSON" in PublicKeyCredential;
 
 /** What the browser has made or used, as the API takes it. */
-async function shown(asked: Promise<Credential | null>) {
-  let detail = "No passkey was used.";
+async function shown(asked: Promise<Credential | null>, otherwise: string) {
+  let detail = otherwise;
   try {
     const passkey = await asked;
     if (passkey) return (passkey as PublicKeyCredential).toJSON();
@@ -27,6 +27,7 @@ const make = (options: object) =>
     navigator.credentials.create({
       publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(options as PublicKeyCredentialCreationOptionsJSON),
     }),
+    "No passkey was added.",
   );
 
 export const use = (options: object) =>
@@ -34,6 +35,7 @@ export const use = (options: object) =>
     navigator.credentials.get({
       publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options as PublicKeyCredentialRequestOptionsJSON),
     }),
+    "No passkey was used.",
   );
 
 /** Adds one, which the browser makes. */

@@ -3,12 +3,13 @@
 import { getText } from "./api.ts";
 
 /**
- * Reads an export to its end and saves it. Of what was read only handles are held, which browsers may keep on disk. `goOn` is
+ * Reads an export to its end and saves it. Each page is held as a Blob, which browsers may keep on disk. `goOn` is
  * told of the lines so far, and says whether the rest is still wanted.
  */
 export async function saveExport(path: string, query: Record<string, string>, goOn: (lines: number) => boolean) {
   const parts: Blob[] = [];
-  let lines = 0;
+  // A line of names comes first in CSV.
+  let lines = query.format === "csv" ? -1 : 0;
   let cursor: string | null = null;
   do {
     const { text, nextCursor } = await getText(path, { ...query, cursor });

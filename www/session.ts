@@ -2,7 +2,7 @@
 
 import type { KeyAction, Realm, Self } from "../types/admin-api.js";
 import type { Calls } from "../types/made/admin-api.d.ts";
-import { get, post, remove } from "./api.ts";
+import { get, noteSignIn, post, remove } from "./api.ts";
 import { clear } from "./cache.ts";
 import { signIn as issuer } from "./settings.js";
 
@@ -36,6 +36,7 @@ export const signInByProxy = () => begin({});
 
 async function begin(shown: Shown) {
   await post("/session", shown, { anonymous: true });
+  noteSignIn();
   await load().catch((problem) => {
     throw problem.status === 401
       ? problem.reworded("Your browser did not keep the sign-in. Open this page over https, and allow its cookie.")

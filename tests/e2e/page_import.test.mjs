@@ -59,7 +59,7 @@ test("lines are checked first, what is wrong with them is named, and then the ke
     await show(page, gate, "/keys/import");
     await page.getByLabel("Or paste the lines").fill(line());
     await check.click();
-    await page.getByText("0 keys can be imported. 1 line imported before: nothing to do.").waitFor();
+    await page.getByText("0 keys can be imported. 1 line already imported, unchanged.").waitFor();
   });
 });
 

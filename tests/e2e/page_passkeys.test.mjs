@@ -138,7 +138,7 @@ test("whoever is not verified by the device stays signed out, or confirms with t
     const typed = page.getByRole("dialog", { name: "Confirm with your password" });
     await typed.getByLabel("Password").fill(person.password);
     await typed.getByRole("button", { name: "Confirm" }).click();
-    await adding.getByText("No passkey was used.").or(adding.getByText("on this device already")).waitFor();
+    await adding.getByText("No passkey was added.").or(adding.getByText("on this device already")).waitFor();
     await adding.getByRole("button", { name: "Cancel" }).click();
     await signOut(page);
     await signInByPasskey(page);

@@ -101,10 +101,10 @@ test("a session that has ended leads to sign-in, and back to where one was", asy
 
 test("two calls that find the session ended lead to one sign-in, and back to where one was", async () => {
   const { apiKey } = await owner.createKey({ name: "Asked for twice" });
-  await signedIn(gate, "/audit", {}, async (page, context) => {
+  await signedIn(gate, "/settings", {}, async (page, context) => {
     // What the page knew of the realms is gone with it, so that a key's view asks two things at once.
     await page.reload();
-    await heading(page, "Audit");
+    await heading(page, "Settings");
     await context.clearCookies();
     const refused = ["/realms", `/api-keys/${apiKey.id}`].map((path) =>
       page.waitForResponse((response) => response.url().endsWith(path) && response.status() === 401),

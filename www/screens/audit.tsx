@@ -2,16 +2,17 @@
 
 import { useState } from "preact/hooks";
 
-import type { AuditEntry, AuditVerdict } from "../../types/admin-api.js";
+import type { AuditEntry, AuditVerdict, Realm } from "../../types/admin-api.js";
 import { get } from "../api.ts";
 import { ready, useQuery } from "../cache.ts";
-import { ActorName, day, number, plural, TimeOfDay } from "../format.tsx";
+import { ActorName, day, lastFourOfKey, number, plural, TimeOfDay } from "../format.tsx";
 import { auditQuery } from "../queries.ts";
-import { type Address, go, rename, type Screen } from "../router.ts";
+import { type Address, go, rename, replace, type Screen } from "../router.ts";
 import { saveExport } from "../save.ts";
+import { realms } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
-import { type Options, Select } from "../ui/form.tsx";
-import { Alerts, Button, ProblemText, TitleBar } from "../ui/parts.tsx";
+import { Committed, type Options, Select } from "../ui/form.tsx";
+import { Alerts, Button, More, ProblemText, TitleBar } from "../ui/parts.tsx";
 import { Change, type Names, Sentence } from "../ui/sentence.tsx";
 
 /** What narrows the list, as it stands in the address. Days are those of whoever looks. */
@@ -50,11 +51,17 @@ const asked = (filter: Filter) =>
 export async function auditScreen({ query }: Address): Promise<Screen> {
   const filter = { ...NOTHING };
   for (const name of Object.keys(NOTHING) as (keyof Filter)[]) filter[name] = query.get(name) ?? "";
+  // Of a whole key the address would keep too much.
+  const [known] = await Promise.all([realms(), query.size === 0 && ready(auditQuery(50, asked(filter)))]);
+  if (lastFourOfKey(Object.values(filter).join(" "), known) !== undefined) {
+    replace("/audit");
+    return { title: "Audit", node: null };
+  }
   await ready(auditQuery(50, asked(filter)));
-  return { title: "Audit", node: <Audit first={filter} /> };
+  return { title: "Audit", node: <Audit first={filter} known={known} /> };
 }
 
-function Audit({ first }: { first: Filter }) {
+function Audit({ first, known }: { first: Filter; known: Realm[] }) {
   const [filter, setFilter] = useState(first);
   const { pages, problem, hasMore, more, retry } = useQuery(auditQuery(50, asked(filter)));
   const { act, alerts } = useActing();
@@ -66,6 +73,8 @@ function Audit({ first }: { first: Filter }) {
   const names: Names = Object.assign({}, ...pages.map((page) => page.names));
 
   function narrow(change: Partial<Filter>) {
+    if (lastFourOfKey(Object.values(change).join(" "), known) !== undefined)
+      return setSaid("That was a whole key. It was not sent anywhere: search for its id instead.");
     const changed = { ...filter, ...change };
     setFilter(changed);
     rename(`/audit${set(changed).length > 0 ? `?${new URLSearchParams(set(changed))}` : ""}`);
@@ -98,14 +107,14 @@ function Audit({ first }: { first: Filter }) {
     );
 
   const input = (name: "actor" | "object" | "from" | "to", label: string, type = "search") => (
-    <input
-      type={type as "search"}
+    <Committed
+      type={type}
       name={name}
       aria-label={label}
       title={label}
       placeholder={label}
       value={filter[name]}
-      onChange={({ currentTarget }) => narrow({ [name]: currentTarget.value.trim() })}
+      onCommit={(text) => narrow({ [name]: text })}
     />
   );
 
@@ -113,7 +122,11 @@ function Audit({ first }: { first: Filter }) {
     <>
       <TitleBar
         title="Audit"
-        under={<p class="hint">Each entry holds the hash of the one before: none can be changed or left out unseen.</p>}
+        under={
+          <p class="hint">
+            Each entry contains the hash of the one before it, so none can be changed or removed unnoticed.
+          </p>
+        }
       >
         <Button onClick={verify}>Verify the chain</Button>
         <Button onClick={exported}>Export</Button>
@@ -152,7 +165,7 @@ function Audit({ first }: { first: Filter }) {
           </ul>
         </section>
       ))}
-      {hasMore && <More more={more} />}
+      {hasMore && <More more={more} rows="[data-testid=audit-row]" />}
     </>
   );
 }
@@ -208,23 +221,6 @@ function byDay(entries: AuditEntry[]) {
     else today.runs.push([entry]);
   }
   return days;
-}
-
-/** Loads the next page, and moves the focus to its first entry where the button is gone. */
-function More({ more }: { more: () => Promise<void> }) {
-  async function load() {
-    const before = document.querySelectorAll("[data-testid=audit-row]").length;
-    await more();
-    setTimeout(() => {
-      const rows = document.querySelectorAll("[data-testid=audit-row]");
-      if (document.activeElement === document.body) rows[before]?.querySelector("a")?.focus();
-    });
-  }
-  return (
-    <p class="more">
-      <Button onClick={load}>Load more</Button>
-    </p>
-  );
 }
 
 function verdictOf({ ok, entries, checkpoint, brokenAt }: AuditVerdict) {

@@ -31,7 +31,7 @@ export async function exportKeys({ cursor: _, ...filter }: KeyFilter, total: num
       }),
     body: (
       <>
-        <p>What is filtered, in its order. The keys themselves are not in it.</p>
+        <p>All keys that match the filters, in the order of the list. The file does not contain the keys’ secrets.</p>
         <SelectField
           name="format"
           label="Format"

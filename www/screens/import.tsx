@@ -38,7 +38,11 @@ function Import({ into }: { into: string[] }) {
     const isLarge = file.size > MOST_BYTES;
     setFileProblem(isLarge ? "The file has more than a megabyte: import it in parts." : "");
     if (isLarge) return;
-    place.value = await file.text();
+    try {
+      place.value = await file.text();
+    } catch {
+      return setFileProblem("The file cannot be read. Choose it again.");
+    }
     setAnswered(null);
   }
 
@@ -88,11 +92,21 @@ function Import({ into }: { into: string[] }) {
         onSubmit={(values) => send(values("lines"))}
       >
         <div ref={field}>
-          <Field name="file" label="File" hint={fileProblem || `For ${into.join(", ")}. At most 1,000 lines.`}>
+          <Field
+            name="file"
+            label="File"
+            hint={
+              fileProblem ? <span role="alert">{fileProblem}</span> : `For ${into.join(", ")}. At most 1,000 lines.`
+            }
+          >
             {(attributes) => (
               <input
                 type="file"
                 accept=".ndjson,.jsonl,.json,.txt"
+                // So that the same file can be chosen again once it is mended.
+                onClick={({ currentTarget }) => {
+                  currentTarget.value = "";
+                }}
                 onChange={({ currentTarget }) => void read(currentTarget.files?.[0])}
                 {...attributes}
               />
@@ -108,7 +122,7 @@ function Import({ into }: { into: string[] }) {
 
 /** What was done, or would be. */
 function verdict({ isDone, result: { imported, repeated, wrong } }: Answered) {
-  const before = repeated > 0 ? ` ${plural(repeated, "line")} imported before: nothing to do.` : "";
+  const before = repeated > 0 ? ` ${plural(repeated, "line")} already imported, unchanged.` : "";
   if (wrong > 0) return `${plural(wrong, "line")} to mend. Nothing is imported until all lines are right.`;
   if (isDone) return `${plural(imported, "key")} imported.${before}`;
   return `${plural(imported, "key")} can be imported.${before}`;

@@ -12,9 +12,8 @@ import { auditQuery, keyQuery, keyRoutesQuery, outcomesQuery } from "../queries.
 import { Sparkline } from "../ui/chart.tsx";
 import { Loaded } from "../ui/choices.tsx";
 import { Form, SelectField, TextField } from "../ui/form.tsx";
-import { Alerts, Button, type Column, Link, ProblemText, StatusBadge, Table } from "../ui/parts.tsx";
+import { Alerts, Button, type Column, Link, More, ProblemText, StatusBadge, Table } from "../ui/parts.tsx";
 import { ChangeRow } from "../ui/sentence.tsx";
-import { More } from "./keys.tsx";
 import { Answer, METHODS, COLUMNS as ROUTE_COLUMNS } from "./routes.tsx";
 
 interface KeyProps {
@@ -75,7 +74,7 @@ export function Timeline({ apiKey: { id, rotatedFrom, rotatedTo }, end }: Timeli
             entries.map((entry) => <ChangeRow key={entry.seq} entry={entry} names={names} />),
           )}
         </ul>
-        {hasMore && <More more={more} />}
+        {hasMore && <More more={more} rows="[data-testid=change-row]" />}
       </section>
     </>
   );

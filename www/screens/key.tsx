@@ -72,7 +72,10 @@ function Key({ id, known, saved, first }: ScreenProps) {
 
   const revoke = async (one: ApiKey) => {
     const asked = await askToRevoke(one);
-    if (asked) setDone(refused(asked.answer.refusedEverywhereBy, "the key works nowhere any more"));
+    if (!asked) return;
+    const done = refused(asked.answer.refusedEverywhereBy, "the key works nowhere any more");
+    const ofOld = { label: "Old key refused everywhere by", passed: "the old key works nowhere any more" };
+    setDone(one.id === id ? done : { ...done, ...ofOld });
   };
   const acts: Acts = {
     revoke: () => revoke(key),
@@ -263,8 +266,19 @@ function Details({ apiKey: key, realm, severalRealms }: KeyProps & { severalReal
         </Fact>
       )}
       <Fact term="Created">
-        <Time at={key.createdAt} /> by <ActorName actor={key.createdBy} />
+        <Time at={key.createdAt} />
+        {key.importedAt === null && (
+          <>
+            {" "}
+            by <ActorName actor={key.createdBy} />
+          </>
+        )}
       </Fact>
+      {key.importedAt !== null && (
+        <Fact term="Imported">
+          <Time at={key.importedAt} /> by <ActorName actor={key.createdBy} />
+        </Fact>
+      )}
       <Fact term="Changed">
         <Time at={key.updatedAt} /> (version {key.version})
       </Fact>

@@ -20,7 +20,7 @@ import {
 import { type Address, here, rename, replace, type Screen } from "../router.ts";
 import { may, mayWrite, realms } from "../session.ts";
 import { Sparkline } from "../ui/chart.tsx";
-import { type Options, Select } from "../ui/form.tsx";
+import { Committed, type Options, Select } from "../ui/form.tsx";
 import {
   Alerts,
   Badge,
@@ -310,12 +310,12 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
                 <label key={name}>
                   {label}
                   {name === "tag" ? (
-                    <input
+                    <Committed
                       name={name}
                       placeholder="Any tag"
                       value={filter.tag ?? ""}
                       autoComplete="off"
-                      onChange={({ currentTarget }) => typed(name, currentTarget.value.trim())}
+                      onCommit={(text) => typed(name, text)}
                     />
                   ) : (
                     <Select
@@ -355,7 +355,7 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
       </p>
       <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
       <div class="under">
-        {keys.length > 0 && bar}
+        {bar}
         <p class="faint" role="status">
           {page && keys.length > 0 && rangeText(page, from)}
         </p>
@@ -413,25 +413,6 @@ function Pager({ filter, from, next }: { filter: KeyFilter; from: number; next: 
         </Link>
       )}
     </nav>
-  );
-}
-
-/** Loads the next page. When that is the last one, the focus goes to the first row that is new. */
-export function More({ more }: { more: () => Promise<void> }) {
-  const button = useRef<HTMLParagraphElement>(null);
-  async function load() {
-    const list = button.current?.parentElement?.querySelector("tbody");
-    const before = list?.children.length ?? 0;
-    const hadFocus = button.current?.contains(document.activeElement);
-    await more();
-    setTimeout(() => {
-      if (hadFocus && !button.current) list?.children[before]?.querySelector("a")?.focus();
-    });
-  }
-  return (
-    <p class="more" ref={button}>
-      <Button onClick={load}>Load more</Button>
-    </p>
   );
 }
 

@@ -109,26 +109,28 @@ export function useChosen(keys: ApiKey[]) {
         />
       )}
       {alerts}
-      <div class="chosen">
-        <label>
-          <input
-            type="checkbox"
-            checked={chosen.length > 0 && chosen.length === keys.length}
-            onChange={({ currentTarget }) => setIds(new Set(currentTarget.checked ? keys.map(({ id }) => id) : []))}
-          />
-          {chosen.length > 0 ? `${chosen.length} chosen` : "Choose all that are shown"}
-        </label>
-        {chosen.length > 0 &&
-          ACTIONS.map((action) => (
-            <Button
-              key={action}
-              class={action === "revoke" ? "danger small" : "small"}
-              onClick={() => act(() => run(action), `The keys are ${WORDS[action].done}.`)}
-            >
-              {WORDS[action].button}
-            </Button>
-          ))}
-      </div>
+      {keys.length > 0 && (
+        <div class="chosen">
+          <label>
+            <input
+              type="checkbox"
+              checked={chosen.length > 0 && chosen.length === keys.length}
+              onChange={({ currentTarget }) => setIds(new Set(currentTarget.checked ? keys.map(({ id }) => id) : []))}
+            />
+            {chosen.length > 0 ? `${chosen.length} chosen` : "Choose all that are shown"}
+          </label>
+          {chosen.length > 0 &&
+            ACTIONS.map((action) => (
+              <Button
+                key={action}
+                class={action === "revoke" ? "danger small" : "small"}
+                onClick={() => act(() => run(action), `The keys are ${WORDS[action].done}.`)}
+              >
+                {WORDS[action].button}
+              </Button>
+            ))}
+        </div>
+      )}
     </>
   );
   return { box, bar };

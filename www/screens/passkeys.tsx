@@ -84,7 +84,7 @@ const askName = () =>
       <TextField
         name="name"
         label="Name"
-        hint="To know it by. Your browser then asks where to keep the passkey."
+        hint="So that you recognise it later. Your browser then asks where to keep the passkey."
         defaultValue={program(navigator.userAgent)}
         maxLength={100}
         required

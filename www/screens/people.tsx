@@ -7,7 +7,7 @@ import { Ago, Relative, Time, Typed } from "../format.tsx";
 import { memberApi } from "../paths.ts";
 import { invitationsQuery, peopleQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
-import { hasPasswords, mayManagePeople, me, proxyName } from "../session.ts";
+import { hasPasswords, issuer, mayManagePeople, me } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { chosen, EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
@@ -52,7 +52,7 @@ function People() {
       </ul>
       {invitations.length > 0 && (
         <section class="day">
-          <h2>Links that may still be used</h2>
+          <h2>Open links</h2>
           <ul class="list">
             {invitations.map((invitation) => (
               <Invited key={invitation.id} invitation={invitation} act={act} />
@@ -87,7 +87,7 @@ function Invited({
           <Button
             class="danger small"
             aria-label={`End the link for ${email}`}
-            onClick={() => act(() => remove(`/invitations/${encodeURIComponent(id)}`), "The link works no more.")}
+            onClick={() => act(() => remove(`/invitations/${encodeURIComponent(id)}`), "The link no longer works.")}
           >
             End
           </Button>
@@ -181,7 +181,8 @@ const askInvited = (make: Make) =>
     body: (
       <>
         <p>
-          You get a link to send. Whoever opens it {hasPasswords ? "chooses a password" : `signs in with ${proxyName}`}.
+          You get a link to send. Whoever opens it{" "}
+          {hasPasswords ? "chooses a password" : `signs in with ${issuer?.name}`}.
         </p>
         <EmailField />
         <SelectField name="role" label="Role" options={ROLES} value="viewer" />

@@ -94,7 +94,7 @@ function Routes() {
   );
 }
 
-/** What became of it, in words. A link goes on where only following it would say more. */
+/** The outcome in words. A link goes on where only following it would say more. */
 function verdict({ allowed, status, code }: Explanation) {
   if (allowed) return "It would pass";
   return status === null ? "It would go on" : `It would be refused: ${status} ${code}`;

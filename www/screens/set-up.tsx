@@ -34,8 +34,8 @@ export const recoverScreen = (): Screen => ({
         <code>KEYWARD_RECOVERY_TOKEN</code>, types it here, and deletes it afterwards.
       </p>
       <p>
-        If the e-mail address is known, it gets this password, becomes an owner, and is signed out everywhere. Else a
-        new owner is made.
+        If a member has this e-mail address, they get this password, become an owner, and are signed out everywhere.
+        Otherwise a new owner is created.
       </p>
       <WithSecret path="/recover" what="recovery" submit="Set the password" given="" />
       <p class="aside">

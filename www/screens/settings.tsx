@@ -21,7 +21,7 @@ const ROLES = {
 };
 
 export async function settingsScreen(): Promise<Screen> {
-  await Promise.all([ready(sessionsQuery()), ready(passkeysQuery)]);
+  await Promise.all([ready(sessionsQuery()), hasPasswords && ready(passkeysQuery)]);
   return { title: "Settings", node: <Settings /> };
 }
 

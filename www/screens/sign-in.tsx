@@ -16,11 +16,15 @@ export const signInScreen = ({ query }: Address): Screen => ({
 
 function SignIn({ next }: { next: string | null }) {
   useEffect(() => {
-    // Where nobody is, nobody can sign in.
+    let isGone = false;
+    // While there is no member, set-up comes first.
     get("/setup", undefined, { anonymous: true }).then(
-      ({ open }) => open && replace("/set-up"),
+      ({ open }) => open && !isGone && replace("/set-up"),
       () => {},
     );
+    return () => {
+      isGone = true;
+    };
   }, []);
   // Only ever a path of this page: it becomes a hash, never another address.
   const goOn = () => replace(next?.startsWith("/") ? next : "/overview");
@@ -54,7 +58,7 @@ function SignIn({ next }: { next: string | null }) {
         <AtIssuer />
       )}
       <p class="aside">
-        Forgot your password? An owner can send you a link for a new one. No owner left?{" "}
+        {hasPasswords && "Forgot your password? An owner can send you a link for a new one. "}No owner left?{" "}
         <Link to="/recover">Recover the deployment</Link>.
       </p>
     </div>

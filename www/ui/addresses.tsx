@@ -76,7 +76,9 @@ export function Addresses({ value, onChange }: AddressesProps) {
             // What a line break parts would be one word in the field.
             onPaste={(event) => {
               event.preventDefault();
-              add(typed + (event.clipboardData?.getData("text") ?? ""));
+              const { selectionStart, selectionEnd } = event.currentTarget;
+              const pasted = event.clipboardData?.getData("text") ?? "";
+              add(typed.slice(0, selectionStart ?? typed.length) + pasted + typed.slice(selectionEnd ?? typed.length));
             }}
             onKeyDown={(event) => {
               if (event.key !== "Enter" || !typed) return;

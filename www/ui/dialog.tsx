@@ -6,9 +6,9 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 import { Problem, post } from "../api.ts";
 import { ownOptions, use } from "../passkeys.ts";
 import { hasPasswords, member, proxyName } from "../session.ts";
-import { chosen, Form, PasswordField, type Values, Whose } from "./form.tsx";
+import { Form, PasswordField, type Values, Whose } from "./form.tsx";
 import { Button, uniqueId } from "./parts.tsx";
-import { AtIssuer, ByPasskey, SIGN_IN, SignInFields, signInWith } from "./sign-in-form.tsx";
+import { AtIssuer, ByIssuer, ByPasskey, SIGN_IN, SignInFields, signInWith } from "./sign-in-form.tsx";
 
 interface DialogProps {
   /** Its name, for screen readers. */
@@ -124,11 +124,13 @@ export async function stepUp(problem: Problem) {
   const done = await ask({
     title: hasPasswords ? "Confirm with your password" : `Confirm with ${proxyName}`,
     submit: "Confirm",
+    also: <ByIssuer verb="Confirm" />,
     async onSubmit(values) {
+      const byIssuer = !hasPasswords || values("issuer") !== "";
       try {
-        await post("/session/step-up", { password: chosen(values) });
+        await post("/session/step-up", byIssuer ? {} : { password: values("password") });
       } catch (refusal) {
-        throw refusal instanceof Problem && refusal.status === 401 && hasPasswords ? refusal.at("password") : refusal;
+        throw refusal instanceof Problem && refusal.status === 401 && !byIssuer ? refusal.at("password") : refusal;
       }
     },
     body: (
@@ -136,7 +138,7 @@ export async function stepUp(problem: Problem) {
         <p>{hasPasswords ? WHY : `This action requires that you have just signed in with ${proxyName}.`}</p>
         <Whose email={member?.email ?? ""} />
         <PasswordField autoFocus />
-        {!hasPasswords && <AtIssuer />}
+        {(proxyName || !hasPasswords) && <AtIssuer />}
       </>
     ),
   });
@@ -153,7 +155,12 @@ export const signInAgain = () =>
     submit: SIGN_IN,
     class: "cover",
     onSubmit: signInWith,
-    also: <ByPasskey />,
+    also: (
+      <>
+        <ByPasskey />
+        <ByIssuer />
+      </>
+    ),
     body: (
       <>
         <p>Your session has ended. Sign in to go on where you were.</p>

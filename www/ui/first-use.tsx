@@ -59,11 +59,13 @@ function Watch({ id }: { id: string }) {
     const end = Date.now() + WATCHED_MS;
     let wait = FIRST_WAIT_MS;
     let timer: ReturnType<typeof setTimeout>;
+    let isOver = false;
     async function look() {
       // What fails, fails for now. Signing in again can wait until somebody does something.
       const { points } = document.hidden
         ? { points: [] }
         : await get(`${keyApi(id)}/usage`, {}, { anonymous: true }).catch(() => ({ points: [] }));
+      if (isOver) return;
       const refused = points.flatMap((point) => Object.keys(point.refused));
       if (points.some(({ accepted }) => accepted > 0)) {
         setGood(true);
@@ -71,12 +73,14 @@ function Watch({ id }: { id: string }) {
       }
       if (refused[0]) setSaid(`A request was refused: ${refused.join(", ")}. Waiting for the next one …`);
       wait = Math.min(wait * 1.2, LONGEST_WAIT_MS);
-      if (timer === undefined) return;
       if (Date.now() < end) timer = setTimeout(look, wait);
       else setSaid("No request was let through so far. The key's page says when one is.");
     }
     timer = setTimeout(look, wait);
-    return () => clearTimeout(timer);
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }, [id]);
 
   return (

@@ -16,6 +16,30 @@ import { Problem } from "../api.ts";
 import { hasPasswords } from "../session.ts";
 import { Alerts, Link, ProblemText, useUniqueId } from "./parts.tsx";
 
+type CommittedProps = Omit<
+  PartialInputHTMLAttributes<HTMLInputElement>,
+  "value" | "type" | "role" | "list" | "onInput" | "onChange"
+> & { type?: string; value: string; onCommit: (value: string) => void };
+
+/** An input that counts once it is left, or at Enter. What is being typed survives the screen being shown anew. */
+export function Committed({ value, onCommit, type = "text", ...props }: CommittedProps) {
+  const [typed, setTyped] = useState(value);
+  useEffect(() => setTyped(value), [value]);
+  return (
+    <input
+      type={type as "text"}
+      {...props}
+      value={typed}
+      onInput={({ currentTarget }) => setTyped(currentTarget.value)}
+      onChange={({ currentTarget }) => {
+        const text = currentTarget.value.trim();
+        setTyped(value);
+        onCommit(text);
+      }}
+    />
+  );
+}
+
 /** What went wrong with the fields of a form, by field. */
 const Errors = createContext<Record<string, string[]>>({});
 
@@ -146,7 +170,9 @@ function sentence({ field, message }: FieldError) {
 }
 
 const controlOf = (home: HTMLElement) =>
-  home.querySelector<HTMLElement>("input:not([type=hidden]):not(:disabled), select, textarea, button") ?? home;
+  home.querySelector<HTMLElement>("input:not([type=hidden]):not(:disabled), select, textarea") ??
+  home.querySelector<HTMLElement>("button") ??
+  home;
 
 function useErrors(name: string) {
   const errors = useContext(Errors)[name] ?? [];

@@ -207,3 +207,20 @@ export function ProblemText({ problem, retry }: { problem: unknown; retry?: () =
     </div>
   );
 }
+
+/** Loads the next page. When that is the last one, the focus goes to the first row that is new. */
+export function More({ more, rows }: { more: () => Promise<void>; rows: string }) {
+  async function load() {
+    const before = document.querySelectorAll(rows).length;
+    await more();
+    setTimeout(() => {
+      if (document.activeElement === document.body)
+        document.querySelectorAll(rows)[before]?.querySelector("a")?.focus();
+    });
+  }
+  return (
+    <p class="more">
+      <Button onClick={load}>Load more</Button>
+    </p>
+  );
+}

@@ -8,7 +8,7 @@ import { mayCallQuery } from "../queries.ts";
 import { Button } from "./parts.tsx";
 import { held } from "./scopes.tsx";
 
-/** From so many on, they can be searched. */
+/** With more than this, there is a search field. */
 const MANY = 8;
 
 interface ReachProps {
@@ -28,7 +28,13 @@ function passing({ mayCall, needs, methods }: Route, { kind, testMode }: ReachPr
 
 export function Reach({ realm, draft, onChange }: ReachProps) {
   const [wanted, setWanted] = useState("");
-  const { pages } = useQuery(mayCallQuery({ realm: realm.id, scopes: draft.scopes.join() }));
+  const { pages } = useQuery(
+    mayCallQuery({
+      realm: realm.id,
+      // A comma: no scopes. Without the parameter the server would not say what a key may call.
+      scopes: draft.scopes.join() || ",",
+    }),
+  );
   const routes = pages[0] ?? [];
   if (routes.length === 0) return null;
   const grantable = new Set(realm.scopes.filter((scope) => scope.grantable).map(({ name }) => name));

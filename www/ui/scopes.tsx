@@ -8,7 +8,7 @@ import type { Scope } from "../../types/admin-api.js";
 import { Choice, Group } from "./form.tsx";
 import { Button } from "./parts.tsx";
 
-/** From so many on, they can be searched. */
+/** With more than this, there is a search field. */
 const MANY = 10;
 /** Of a preset. */
 const MOST_NAMED = 3;

@@ -81,7 +81,7 @@ export function Sentence({ entry: { actor, action, target, before, after }, name
 
 /** An entry in a line. */
 export const ChangeRow = ({ entry, names }: SentenceProps) => (
-  <li>
+  <li data-testid="change-row">
     <div>
       <Sentence entry={entry} names={names} />
       {entry.before && entry.after && <Change entry={entry} />}
@@ -106,7 +106,9 @@ function Target({ id, name }: { id: string; name: unknown }) {
 
 /** Of no interest: they change with everything, or the sentence says so. */
 const LEFT_OUT = new Set(
-  "createdAt createdBy effectiveRateLimit id pausedAt revokedAt revokeReason tenantId updatedAt version".split(" "),
+  "createdAt createdBy effectiveRateLimit id importedAt pausedAt revokedAt revokedBy revokeReason tenantId updatedAt version".split(
+    " ",
+  ),
 );
 
 type View = AuditEntry["before"];

@@ -2,7 +2,7 @@
 
 import { Problem, post } from "../api.ts";
 import { areUsable, use } from "../passkeys.ts";
-import { hasPasswords, issuer, proxyName, signIn } from "../session.ts";
+import { hasPasswords, issuer, proxyName, signIn, signInByProxy } from "../session.ts";
 import { EmailField, FOCUS, PasswordField, type Values } from "./form.tsx";
 
 /** `email`: who was signed in. */
@@ -30,7 +30,7 @@ export const AtIssuer = () =>
     !proxyName && <p>This deployment has no passwords: the admin API takes tokens of {issuer?.name}.</p>
   );
 
-/** Over plain http, but on this machine. */
+/** A warning about plain http, except on this machine. */
 export const NotKept = () => (
   <p class="warning">
     This page was opened over plain http. Browsers keep the sign-in over https only, and anyone on the way can read your
@@ -47,8 +47,18 @@ export const ByPasskey = () =>
     </button>
   );
 
-/** Signs in with what stands in the fields, or a passkey. */
+/** The issuer's button, where there are passwords too. */
+export const ByIssuer = ({ verb = "Sign in" }: { verb?: string }) =>
+  hasPasswords &&
+  proxyName && (
+    <button type="submit" name="issuer" value="1">
+      {verb} with {proxyName}
+    </button>
+  );
+
+/** Signs in with what stands in the fields, a passkey, or by the issuer. */
 export async function signInWith(values: Values) {
+  if (values("issuer")) return signInByProxy();
   if (values("passkey")) {
     const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true });
     return signIn({ passkey: await use(publicKey) });
