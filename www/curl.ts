@@ -3,8 +3,13 @@
 import type { Realm } from "../types/admin-api.js";
 
 /** `key`: its text, or a variable's name with a dollar sign. */
-export function curl(method: string, path: string, { host, credential }: Realm, key: string) {
-  const { header, scheme } = credential ?? { header: "authorization", scheme: "Bearer" };
+export function curl(
+  method: string,
+  path: string,
+  { host }: Realm,
+  { header, scheme }: NonNullable<Realm["credential"]>,
+  key: string,
+) {
   const name = header.replace(/\b[a-z]/g, (letter) => letter.toUpperCase());
   const url = (host ? `https://${host}` : location.origin) + path;
   const sent = { GET: "", HEAD: " -I" }[method] ?? ` -X ${method}`;

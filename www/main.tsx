@@ -11,7 +11,7 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { hooks, Problem } from "./api.ts";
 import { invalidate } from "./cache.ts";
 import { takeToken } from "./link-token.ts";
-import { type Address, go, here, replace, route, type Screen, type Shown, start } from "./router.ts";
+import { type Address, go, HOME, here, replace, route, type Screen, type Shown, start } from "./router.ts";
 import { auditScreen } from "./screens/audit.tsx";
 import { createScreen } from "./screens/create.tsx";
 import { editScreen } from "./screens/edit.tsx";
@@ -63,7 +63,6 @@ route("/members/:id/sessions", sessionsScreen);
 route("/settings", settingsScreen);
 route("/tenants", tenantsScreen);
 
-const HOME = "/overview";
 const OPEN = ["/sign-in", "/set-up", "/recover", "/join", "/new-password"];
 const isOpen = (path: string) => OPEN.some((open) => path.split("?")[0] === open);
 

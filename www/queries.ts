@@ -107,11 +107,6 @@ export const refusalsQuery = (of: { keyId?: string; scope?: string }, limit = 5)
   },
 });
 
-export const keyRoutesQuery = ({ id, realm }: ApiKey): Query<Route[]> => ({
-  key: `routes ${id}`,
-  read: async () => (await get("/routes", { keyId: id, realm })).routes,
-});
-
 export const routesQuery: Query<Route[]> = {
   key: "routes",
   read: async () => (await get("/routes")).routes,

@@ -98,6 +98,9 @@ export function start(before: typeof around, problem: typeof failed, show: typeo
   void render();
 }
 
+/** Where whoever is signed in begins. */
+export const HOME = "/overview";
+
 /** Asks whether a screen may be left. */
 type Guard = () => boolean | Promise<boolean>;
 const guards = new Set<Guard>();
@@ -171,7 +174,7 @@ async function load(wanted: string): Promise<{ path: string; screen: Screen }> {
   let path = wanted;
   try {
     // What the first screen reads is asked for while it is found out who asks.
-    if (shown === null) made(wanted === "/" ? "/overview" : wanted).catch(() => {});
+    if (shown === null) made(wanted === "/" ? HOME : wanted).catch(() => {});
     path = await around(wanted);
     return { path, screen: (await made(path)) ?? failed(null, reload) };
   } catch (problem) {

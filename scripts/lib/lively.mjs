@@ -1,5 +1,7 @@
 // Made-up data for the pictures of the admin page: keys, people, tenants, and a month of requests.
 
+import { waitFor } from "../../tests/e2e/harness/wait.mjs";
+
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
 const DAYS = 29;
@@ -97,10 +99,9 @@ async function requests(gate, texts) {
 /** Until what was sent is told. What belongs to no key comes last. */
 export async function told(gate) {
   const owner = await gate.admin().signIn();
-  for (let turn = 0; turn < 60; turn += 1) {
+  const isTold = async () => {
     const { points } = await owner.must("GET", "/usage?scope=deployment");
-    if (points.some(({ unattributed }) => unattributed.INVALID_API_KEY > 0)) return;
-    await new Promise((resolve) => setTimeout(resolve, 1_000));
-  }
-  throw new Error("what was sent is not told");
+    return points.some(({ unattributed }) => unattributed.INVALID_API_KEY > 0);
+  };
+  await waitFor("what was sent to be told", isTold, { everyMs: 1_000 });
 }

@@ -176,7 +176,8 @@ test("each key has its last 24 hours and what of the day's limit that is, withou
     const { keys } = await owner.must("GET", `/api-keys/usage?ids=${apiKey.id}`);
     return keys[0].accepted.reduce((sum, one) => sum + one, 0) === 3;
   });
-  await signedIn(gate, "/keys", {}, async (page) => {
+  await signedIn(gate, "/settings", {}, async (page) => {
+    await heading(page, "Settings");
     /** @type {import("playwright-core").Route[]} */
     const held = [];
     await page.route(/\/api-keys\/usage\?/, (route) => held.push(route));

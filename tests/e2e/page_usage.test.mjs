@@ -236,8 +236,9 @@ test("a part that cannot be read says so, and is there once it can be", async ()
     }
     await waitFor("the routes", async () => {
       await page.getByRole("button", { name: "Try again" }).click({ timeout: 1_000 });
-      await page.getByTestId("access-row").first().waitFor({ timeout: 1_000 });
+      await page.getByText("STORE_UNAVAILABLE").waitFor({ state: "detached", timeout: 1_000 });
       return true;
     });
+    await page.getByTestId("access-row").first().waitFor();
   });
 });

@@ -61,6 +61,25 @@ export type AuditEntry = {
   time: string;
 };
 
+export type BulkChange = {
+  count: number;
+  effectiveEverywhereBy?: string;
+  ids: Array<string>;
+  /** Whether a call with `nextCursor` would find others. */
+  more?: boolean;
+  nextCursor?: string | null;
+  pendingKeys?: number;
+  refusedEverywhereBy?: string;
+  skipped: Array<{
+    id: string;
+    why: string;
+  }>;
+  /** How many keys the filter finds. */
+  total?: number;
+  /** Whether there may be more than `total`. */
+  totalIsAtLeast?: boolean;
+};
+
 export type Invitation = {
   createdAt: string;
   createdBy: Actor;
@@ -70,6 +89,25 @@ export type Invitation = {
   /** Whose password is set, if it is a reset. */
   memberId: string | null;
   role: "owner" | "admin" | "viewer";
+};
+
+export type KeyFilter = {
+  createdBy?: string;
+  createdFrom?: string;
+  createdTo?: string;
+  expiresBefore?: string;
+  kind?: "secret" | "publishable";
+  mode?: "live" | "test";
+  nearLimit?: "true" | true;
+  prefix?: string;
+  /** Looked for in names, tags, ids and the visible parts. */
+  q?: string;
+  realm?: string;
+  rotating?: "true" | true;
+  scope?: string;
+  status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
+  tag?: string;
+  unusedDays?: number | string;
 };
 
 export type Link = {
@@ -338,46 +376,12 @@ export interface Calls {
       cursor?: string | null;
       dryRun?: boolean | null;
       expiresAt?: string | null;
-      filter?: {
-        createdBy?: string;
-        createdFrom?: string;
-        createdTo?: string;
-        expiresBefore?: string;
-        kind?: "secret" | "publishable";
-        mode?: "live" | "test";
-        nearLimit?: "true" | true;
-        prefix?: string;
-        /** Looked for in names, tags, ids and the visible parts. */
-        q?: string;
-        realm?: string;
-        rotating?: "true" | true;
-        scope?: string;
-        status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
-        tag?: string;
-        unusedDays?: number | string;
-      } | null;
+      filter?: KeyFilter | null;
       ids?: Array<string> | null;
       reason?: string | null;
       tag?: string | null;
     };
-    answer: {
-      count: number;
-      effectiveEverywhereBy?: string;
-      ids: Array<string>;
-      /** Whether a call with `nextCursor` would find others. */
-      more?: boolean;
-      nextCursor?: string | null;
-      pendingKeys?: number;
-      refusedEverywhereBy?: string;
-      skipped: Array<{
-        id: string;
-        why: string;
-      }>;
-      /** How many keys the filter finds. */
-      total?: number;
-      /** Whether there may be more than `total`. */
-      totalIsAtLeast?: boolean;
-    };
+    answer: BulkChange;
   };
   /** the same, to revoke: possible when there is no space for anything else */
   "POST /api-keys/bulk-revoke": {
@@ -385,44 +389,10 @@ export interface Calls {
     body: {
       cursor?: string | null;
       dryRun?: boolean | null;
-      filter: {
-        createdBy?: string;
-        createdFrom?: string;
-        createdTo?: string;
-        expiresBefore?: string;
-        kind?: "secret" | "publishable";
-        mode?: "live" | "test";
-        nearLimit?: "true" | true;
-        prefix?: string;
-        /** Looked for in names, tags, ids and the visible parts. */
-        q?: string;
-        realm?: string;
-        rotating?: "true" | true;
-        scope?: string;
-        status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
-        tag?: string;
-        unusedDays?: number | string;
-      };
+      filter: KeyFilter;
       reason?: string | null;
     };
-    answer: {
-      count: number;
-      effectiveEverywhereBy?: string;
-      ids: Array<string>;
-      /** Whether a call with `nextCursor` would find others. */
-      more?: boolean;
-      nextCursor?: string | null;
-      pendingKeys?: number;
-      refusedEverywhereBy?: string;
-      skipped: Array<{
-        id: string;
-        why: string;
-      }>;
-      /** How many keys the filter finds. */
-      total?: number;
-      /** Whether there may be more than `total`. */
-      totalIsAtLeast?: boolean;
-    };
+    answer: BulkChange;
   };
   /** the list as a file, up to 1,000 keys or a megabyte: `csv` (text that begins as a formula has a `'` before it; lists and objects are JSON) or `json` (a key a line, as listed, `application/x-ndjson`) */
   "GET /api-keys/export": {

@@ -8,7 +8,7 @@ import { plural } from "../format.tsx";
 import type { Screen } from "../router.ts";
 import { realms } from "../session.ts";
 import { AreaField, Field, Form } from "../ui/form.tsx";
-import { Crumbs, Link, Table, TitleBar } from "../ui/parts.tsx";
+import { Crumbs, Heading, Link, Table } from "../ui/parts.tsx";
 
 /** The API takes no more. */
 const MOST_BYTES = 1_000_000;
@@ -60,9 +60,7 @@ function Import({ into }: { into: string[] }) {
       <Crumbs>
         <Link to="/keys">Keys</Link>
       </Crumbs>
-      <TitleBar title="Import keys" under={null}>
-        {null}
-      </TitleBar>
+      <Heading>Import keys</Heading>
     </>
   );
   if (into.length === 0) {

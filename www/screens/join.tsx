@@ -2,19 +2,18 @@
 
 import { post } from "../api.ts";
 import { forgetToken, tokenFor } from "../link-token.ts";
-import { replace, type Screen } from "../router.ts";
+import { HOME, replace, type Screen } from "../router.ts";
 import { hasPasswords, proxyName, signIn, signInByProxy } from "../session.ts";
 import { chosen, FOCUS, Form, NewPasswordField } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
 import { AtIssuer } from "../ui/sign-in-form.tsx";
 
-const JOIN = "Join Keyward";
-
 export const joinScreen = (): Screen => ({
   title: "Join",
   node: (
     <Accept
-      title={JOIN}
+      title="Join Keyward"
+      byProxy
       purpose={hasPasswords ? "Choose a password to sign in with." : "You were invited to manage API keys."}
       token={tokenFor("/join")}
     />
@@ -32,7 +31,15 @@ export const newPasswordScreen = (): Screen => ({
   ),
 });
 
-const Accept = ({ title, purpose, token }: { title: string; purpose: string; token: string }) => (
+interface AcceptProps {
+  title: string;
+  purpose: string;
+  token: string;
+  /** Whether whom the proxy has let through needs no password. */
+  byProxy?: boolean;
+}
+
+const Accept = ({ title, purpose, token, byProxy }: AcceptProps) => (
   <div class="narrow">
     <Heading>{title}</Heading>
     {token ? (
@@ -45,7 +52,7 @@ const Accept = ({ title, purpose, token }: { title: string; purpose: string; tok
           <NewPasswordField {...FOCUS} />
           {!hasPasswords && <AtIssuer />}
         </Form>
-        {hasPasswords && proxyName && title === JOIN && (
+        {hasPasswords && proxyName && byProxy && (
           <Form submit={`Join with ${proxyName}`} onSubmit={() => accept(token)} />
         )}
       </>
@@ -62,5 +69,5 @@ async function accept(token: string, password?: string) {
   const { member } = await post("/invitations/accept", { token, password }, { anonymous: true });
   forgetToken();
   await (password === undefined ? signInByProxy() : signIn({ email: member.email, password }));
-  replace("/overview");
+  replace(HOME);
 }

@@ -8,8 +8,8 @@ import { useQuery } from "../cache.ts";
 import { curl } from "../curl.ts";
 import { keyText, Relative } from "../format.tsx";
 import { keyPage, keyUsageApi } from "../paths.ts";
-import { auditQuery, keyQuery, keyRoutesQuery, outcomesQuery } from "../queries.ts";
-import { Sparkline } from "../ui/chart.tsx";
+import { auditQuery, keyQuery, mayCallQuery, outcomesQuery } from "../queries.ts";
+import { refusals, Sparkline, sum } from "../ui/chart.tsx";
 import { Loaded } from "../ui/choices.tsx";
 import { Form, SelectField, TextField } from "../ui/form.tsx";
 import { Alerts, Button, type Column, Link, More, ProblemText, StatusBadge, Table } from "../ui/parts.tsx";
@@ -37,7 +37,7 @@ const MAY_CALL: Column<Route> = {
 const ACCESS = [ROUTE_COLUMNS[0], MAY_CALL, ...ROUTE_COLUMNS.slice(1, 3)];
 
 export const Access = ({ apiKey }: KeyProps) => (
-  <Loaded query={keyRoutesQuery(apiKey)}>
+  <Loaded query={mayCallQuery({ keyId: apiKey.id, realm: apiKey.realm })}>
     {(routes) => (
       <>
         <p class="hint">From one of its addresses and web pages, if it is bound to any, and as it is now.</p>
@@ -105,8 +105,8 @@ const Side = ({ id, what, end }: { id: string; what: string } & Pick<TimelinePro
         <Loaded query={outcomesQuery(keyUsageApi(id), "24h")}>
           {({ points }) => {
             const accepted = points.map((point) => point.accepted);
-            const refused = points.map((point) => Object.values(point.refused).reduce((all, one) => all + one, 0));
-            const isSilent = [...accepted, ...refused].every((count) => count === 0);
+            const refused = points.map(refusals);
+            const isSilent = sum([...accepted, ...refused]) === 0;
             return (
               <div class="side">
                 <div>
@@ -153,9 +153,9 @@ export function Test({ apiKey: { id }, realm }: KeyProps & { realm: Realm | unde
       </Form>
       {answer && (
         <>
-          {realm && (
+          {realm?.credential && (
             <pre class="tile" data-testid="curl">
-              {curl(answer.method, answer.path, realm, "$API_KEY")}
+              {curl(answer.method, answer.path, realm, realm.credential, "$API_KEY")}
             </pre>
           )}
           <Answer of={answer.of} />

@@ -29,7 +29,7 @@ import { ask } from "../ui/dialog.tsx";
 import { type Options, TextField } from "../ui/form.tsx";
 import { Alerts, Button, Crumbs, Fact, Facts, Link, ProblemText, Scopes, StatusBadge, TitleBar } from "../ui/parts.tsx";
 import { held } from "../ui/scopes.tsx";
-import { KEY_PERIODS, Refusals, Usage } from "../ui/usage.tsx";
+import { PERIOD_OPTIONS, Refusals, Usage } from "../ui/usage.tsx";
 import { Access, Test, Timeline } from "./key-tabs.tsx";
 
 const TABS: Options = [
@@ -43,7 +43,7 @@ const TABS: Options = [
 export const edited: { current: { id: string; at: string } | null } = { current: null };
 
 export async function keyScreen({ params: { id }, query }: Address): Promise<Screen> {
-  const first = chosenIn(query, { tab: TABS, period: KEY_PERIODS });
+  const first = chosenIn(query, { tab: TABS, period: PERIOD_OPTIONS });
   // If its usage cannot be read, that part says so.
   const usage = ready(outcomesQuery(keyUsageApi(id), first.period as Period)).catch(() => {});
   const [key, known] = await Promise.all([ready(keyQuery(id)), realms(), usage]);
@@ -104,7 +104,7 @@ function Key({ id, known, saved, first }: ScreenProps) {
           <section class="panel usage">
             <div class="panel-title">
               <h2>Requests</h2>
-              {choices("period", "Period", KEY_PERIODS)}
+              {choices("period", "Period", PERIOD_OPTIONS)}
             </div>
             <Usage path={keyUsageApi(id)} period={chosen.period} />
             <p>

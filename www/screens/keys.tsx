@@ -19,7 +19,7 @@ import {
 } from "../queries.ts";
 import { type Address, here, rename, replace, type Screen } from "../router.ts";
 import { may, mayWrite, realms } from "../session.ts";
-import { Sparkline } from "../ui/chart.tsx";
+import { Sparkline, sum } from "../ui/chart.tsx";
 import { Committed, type Options, Select } from "../ui/form.tsx";
 import {
   Alerts,
@@ -119,8 +119,9 @@ interface View {
   /** `expiresBefore`: any time. */
   filter: KeyFilter;
 }
+const ALL: View = { title: "All", count: "total", filter: {} };
 const VIEWS: View[] = [
-  { title: "All", count: "total", filter: {} },
+  ALL,
   { title: "Active", count: "active", filter: { status: "ACTIVE" } },
   { title: "Expiring", count: "expiring", filter: { status: "ACTIVE", expiresBefore: TRUE } },
   { title: "Unused", count: "unused", filter: { status: "ACTIVE", unusedDays: "90" } },
@@ -153,6 +154,12 @@ const addressOf = (filter: KeyFilter) => {
 
 /** What of it says something. */
 const set = (filter: KeyFilter): KeyFilter => Object.fromEntries(Object.entries(filter).filter(([, text]) => text));
+
+const viewAddress = ({ filter }: View, more: KeyFilter = {}) =>
+  addressOf(set({ ...more, ...filter, expiresBefore: filter.expiresBefore ? inMonth() : "" }));
+
+/** The list that has exactly the keys that this counts. */
+export const listOf = (count: keyof KeySummary) => viewAddress(VIEWS.find((one) => one.count === count) ?? ALL);
 
 const asked = ({ from: _, ...filter }: KeyFilter) => filter;
 
@@ -276,14 +283,7 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
           <Link
             key={one.title}
             aria-current={one === view ? "page" : undefined}
-            to={addressOf(
-              set({
-                ...one.filter,
-                expiresBefore: one.filter.expiresBefore ? inMonth() : "",
-                realm: filter.realm ?? "",
-                sort: filter.sort ?? "",
-              }),
-            )}
+            to={viewAddress(one, { realm: filter.realm ?? "", sort: filter.sort ?? "" })}
           >
             {one.title} <span class="faint">{summary && number(summary[one.count])}</span>
           </Link>
@@ -479,7 +479,7 @@ function columnsFor(
 }
 
 /** A key's name, its visible parts, and what tells it from others of that name. */
-export const KeyName = ({ apiKey: key }: { apiKey: ApiKey }) => (
+const KeyName = ({ apiKey: key }: { apiKey: ApiKey }) => (
   <>
     <Link class="name" to={keyPage(key.id)}>
       <Typed>{key.name}</Typed>
@@ -498,10 +498,8 @@ export const KeyName = ({ apiKey: key }: { apiKey: ApiKey }) => (
 /** What a key did of late, and how much of its day's limit that was. The list does not wait for it. */
 function Recent({ apiKey: { effectiveRateLimit }, usage }: { apiKey: ApiKey; usage: RecentUsage | undefined }) {
   if (!usage) return null;
-  const [used = 0, refused = 0] = [usage.accepted, usage.refused].map((counts) =>
-    counts.reduce((sum, one) => sum + one, 0),
-  );
-  if (used + refused === 0) return <span class="faint">No requests</span>;
+  const used = sum(usage.accepted);
+  if (used + sum(usage.refused) === 0) return <span class="faint">No requests</span>;
   const most = effectiveRateLimit.perDay ?? null;
   return (
     <div class="recent">

@@ -1,4 +1,4 @@
-// Several keys at once: chosen in the list, and changed by one call for each hundred of them.
+// Several keys at once: chosen on a page of the list, which has fewer than one call takes.
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -12,9 +12,6 @@ import { ask } from "../ui/dialog.tsx";
 import { Expiry, lifetimeOf, SUGGESTED } from "../ui/expiry.tsx";
 import { FOCUS, TextField } from "../ui/form.tsx";
 import { Button } from "../ui/parts.tsx";
-
-/** Most keys of one call. */
-const MOST_KEYS = 100;
 
 const TYPING_MS = 250;
 
@@ -53,16 +50,8 @@ interface Change {
 }
 
 /** Does this to keys, or says what it would do. */
-async function change(ids: string[], body: Change & { dryRun?: boolean }) {
-  const whole: BulkChange = { count: 0, ids: [], skipped: [] };
-  for (let from = 0; from < ids.length; from += MOST_KEYS) {
-    const part: BulkChange = await post("/api-keys/bulk", { ids: ids.slice(from, from + MOST_KEYS), ...body });
-    whole.count += part.count;
-    whole.skipped.push(...part.skipped);
-    whole.refusedEverywhereBy = part.refusedEverywhereBy ?? whole.refusedEverywhereBy;
-  }
-  return whole;
-}
+const change = (ids: string[], body: Change & { dryRun?: boolean }): Promise<BulkChange> =>
+  post("/api-keys/bulk", { ids, ...body });
 
 /** Keys of the list that are chosen: a box for each, one for all, and what can be done with them. */
 export function useChosen(keys: ApiKey[]) {

@@ -11,8 +11,8 @@ import type { Options } from "../ui/form.tsx";
 import { Link, TitleBar } from "../ui/parts.tsx";
 import { Quotas } from "../ui/quota-note.tsx";
 import { ChangeRow } from "../ui/sentence.tsx";
-import { ALL_PERIODS, Refusals, Usage } from "../ui/usage.tsx";
-import { NoKeys } from "./keys.tsx";
+import { PERIOD_OPTIONS, Refusals, Usage } from "../ui/usage.tsx";
+import { listOf, NoKeys } from "./keys.tsx";
 
 const SCOPES: Options = [
   ["tenant", "This tenant"],
@@ -24,7 +24,7 @@ const latest = auditQuery(50);
 const MOST_CHANGES = 5;
 
 export async function overviewScreen({ query }: Address): Promise<Screen> {
-  const first = chosenIn(query, { period: ALL_PERIODS, scope: mayManageTenants() ? SCOPES : SCOPES.slice(0, 1) });
+  const first = chosenIn(query, { period: PERIOD_OPTIONS, scope: mayManageTenants() ? SCOPES : SCOPES.slice(0, 1) });
   const usage = outcomesQuery("/usage", first.period as Period, first.scope);
   // Each part that cannot be read says so itself.
   const parts = [summaryOfAll, usage, latest, quotasQuery].map((query: Query<unknown>) => ready(query));
@@ -57,7 +57,7 @@ function Overview({ known, first }: { known: Realm[]; first: Record<string, stri
         <div class="panel-title">
           <h2>Requests</h2>
           {mayManageTenants() && choices("scope", "Whose requests", SCOPES)}
-          {choices("period", "Period", ALL_PERIODS)}
+          {choices("period", "Period", PERIOD_OPTIONS)}
         </div>
         <Usage path="/usage" period={chosen.period} scope={chosen.scope} />
         <h3>Latest refusals{isOfAll && ", of no key"}</h3>
@@ -86,27 +86,20 @@ function Overview({ known, first }: { known: Realm[]; first: Record<string, stri
   );
 }
 
-const THIRTY_DAYS_MS = 30 * 86_400_000;
-
-/** What is counted, and the list that has exactly these. */
-const COUNTS: [keyof KeySummary, string, () => string][] = [
-  ["active", "Active", () => "status=ACTIVE"],
-  ["nearLimit", "Near their limit", () => "nearLimit=true"],
-  [
-    "expiring",
-    "Expire within 30 days",
-    () =>
-      `${new URLSearchParams({ status: "ACTIVE", expiresBefore: new Date(Date.now() + THIRTY_DAYS_MS).toISOString() })}`,
-  ],
-  ["unused", "Unused for 90 days", () => "status=ACTIVE&unusedDays=90"],
-  ["rotating", "Rotations not finished", () => "rotating=true"],
+/** What is counted. */
+const COUNTS: [keyof KeySummary, string][] = [
+  ["active", "Active"],
+  ["nearLimit", "Near their limit"],
+  ["expiring", "Expire within 30 days"],
+  ["unused", "Unused for 90 days"],
+  ["rotating", "Rotations not finished"],
 ];
 
 const Counts = ({ of }: { of: KeySummary }) => (
   <ul class="tiles">
-    {COUNTS.map(([name, title, filter]) => (
+    {COUNTS.map(([name, title]) => (
       <li key={name}>
-        <Link class="tile" to={`/keys?${filter()}`} data-testid={name}>
+        <Link class="tile" to={listOf(name)} data-testid={name}>
           <strong>{number(of[name])}</strong>
           <div>{title}</div>
         </Link>

@@ -47,7 +47,6 @@ interface SessionsProps {
 export function Sessions({ memberId, heading }: SessionsProps) {
   const [sessions = []] = useQuery(sessionsQuery(memberId)).pages;
   const { act, alerts } = useActing();
-  const end = (removing: () => Promise<void>, done: string) => act(removing, done);
   const isOwn = memberId === undefined;
   return (
     <>
@@ -59,8 +58,8 @@ export function Sessions({ memberId, heading }: SessionsProps) {
               class="danger small"
               onClick={() =>
                 isOwn
-                  ? end(() => remove("/sessions"), "All other sessions are ended.")
-                  : end(() => remove(`${memberApi(memberId)}/sessions` as const), "All sessions are ended.")
+                  ? act(() => remove("/sessions"), "All other sessions are ended.")
+                  : act(() => remove(`${memberApi(memberId)}/sessions` as const), "All sessions are ended.")
               }
             >
               {isOwn ? "End all others" : "End all"}
@@ -77,7 +76,7 @@ export function Sessions({ memberId, heading }: SessionsProps) {
               key={session.id}
               session={session}
               end={() =>
-                end(() => remove(`/sessions/${encodeURIComponent(session.id)}` as const), "The session is ended.")
+                act(() => remove(`/sessions/${encodeURIComponent(session.id)}` as const), "The session is ended.")
               }
             />
           ))}

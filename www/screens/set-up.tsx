@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 
 import { Problem, post } from "../api.ts";
 import { forgetToken, tokenFor } from "../link-token.ts";
-import { replace, type Screen } from "../router.ts";
+import { HOME, replace, type Screen } from "../router.ts";
 import { signIn } from "../session.ts";
 import { chosen, EmailField, FOCUS, Form, NewPasswordField, TextField } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
@@ -72,7 +72,7 @@ function WithSecret({ path, what, submit, given }: WithSecretProps) {
         }
         forgetToken();
         await signIn(person);
-        return replace("/overview");
+        return replace(HOME);
       }}
     >
       {!isSecureContext && <NotKept />}

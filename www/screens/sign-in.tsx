@@ -3,7 +3,7 @@
 import { useEffect } from "preact/hooks";
 
 import { get } from "../api.ts";
-import { type Address, replace, type Screen } from "../router.ts";
+import { type Address, HOME, replace, type Screen } from "../router.ts";
 import { hasPasswords, proxyName, signInByProxy } from "../session.ts";
 import { Form } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
@@ -27,7 +27,7 @@ function SignIn({ next }: { next: string | null }) {
     };
   }, []);
   // Only ever a path of this page: it becomes a hash, never another address.
-  const goOn = () => replace(next?.startsWith("/") ? next : "/overview");
+  const goOn = () => replace(next?.startsWith("/") ? next : HOME);
   return (
     <div class="narrow">
       <Heading>Sign in</Heading>

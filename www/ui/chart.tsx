@@ -58,7 +58,7 @@ function Bars({ columns, most, pattern, titles }: BarsProps) {
   );
 }
 
-const sum = (values: number[]) => values.reduce((all, one) => all + one, 0);
+export const sum = (values: number[]) => values.reduce((all, one) => all + one, 0);
 
 /** What was accepted and refused in each of the last 24 hours, small enough for a row. */
 export function Sparkline({ accepted, refused }: Record<"accepted" | "refused", number[]>) {
@@ -83,9 +83,9 @@ const byReason = (refused: UsagePoint["refused"]) =>
     .map(([code, count]) => `${code} ${number(count)}`)
     .join(", ");
 
-const refusals = ({ refused }: UsagePoint) => sum(Object.values(refused));
+export const refusals = ({ refused }: UsagePoint) => sum(Object.values(refused));
 
-export interface ChartProps {
+interface ChartProps {
   /** What is counted: `Requests`. */
   what: string;
   points: UsagePoint[];

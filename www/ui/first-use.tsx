@@ -22,14 +22,14 @@ interface FirstUseProps {
 
 export function FirstUse({ secret, apiKey, realm }: FirstUseProps) {
   const [routes = []] = useQuery(mayCallQuery({ keyId: apiKey.id })).pages;
-  const call = realm?.credential && passing(realm, routes);
+  const call = realm && passing(realm, routes);
   const path = call?.path.replace(/\*$/, "").replace(/\{[^}]*\}/g, "1");
   return (
     <>
       <CopyLine what=".env line" text={`API_KEY=${secret}`} />
-      {call && path && (
+      {realm?.credential && call && path && (
         <>
-          <CopyLine what="curl line" text={curl(call.method, path, realm, secret)} />
+          <CopyLine what="curl line" text={curl(call.method, path, realm, realm.credential, secret)} />
           <Watch id={apiKey.id} />
         </>
       )}

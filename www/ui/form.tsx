@@ -452,3 +452,19 @@ export function useFocus<Target extends HTMLElement>(): RefObject<Target | null>
   useEffect(() => target.current?.focus(), []);
   return target;
 }
+
+/** What is typed to find something in a list that is there already: a field, and whether a text has it. */
+export function useFinder(label: string, placeholder = label) {
+  const [wanted, setWanted] = useState("");
+  const isWanted = (text: string) => text.toLowerCase().includes(wanted.trim().toLowerCase());
+  const finder = (
+    <input
+      type="search"
+      aria-label={label}
+      placeholder={placeholder}
+      value={wanted}
+      onInput={({ currentTarget }) => setWanted(currentTarget.value)}
+    />
+  );
+  return { finder, isWanted };
+}

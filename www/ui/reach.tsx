@@ -1,10 +1,9 @@
 // What a key with these scopes may call and may not, as the gate would decide. What it should call chooses its scopes.
 
-import { useState } from "preact/hooks";
-
 import type { ApiKey, Realm, Route } from "../../types/admin-api.js";
 import { useQuery } from "../cache.ts";
 import { mayCallQuery } from "../queries.ts";
+import { useFinder } from "./form.tsx";
 import { Button } from "./parts.tsx";
 import { held } from "./scopes.tsx";
 
@@ -27,7 +26,7 @@ function passing({ mayCall, needs, methods }: Route, { kind, testMode }: ReachPr
 }
 
 export function Reach({ realm, draft, onChange }: ReachProps) {
-  const [wanted, setWanted] = useState("");
+  const { finder, isWanted } = useFinder("Search routes", "GET /api/orders");
   const { pages } = useQuery(
     mayCallQuery({
       realm: realm.id,
@@ -40,7 +39,6 @@ export function Reach({ realm, draft, onChange }: ReachProps) {
   const grantable = new Set(realm.scopes.filter((scope) => scope.grantable).map(({ name }) => name));
   const own = held(realm.scopes, draft.scopes);
   const by = draft.kind === "publishable" ? "publishable" : "key";
-  const isWanted = (text: string) => text.toLowerCase().includes(wanted.trim().toLowerCase());
 
   const rows = (may: boolean) =>
     routes.flatMap((route) => {
@@ -79,15 +77,7 @@ export function Reach({ realm, draft, onChange }: ReachProps) {
   };
   return (
     <aside class="reach" aria-label="What it may call" data-testid="reach">
-      {routes.length > MANY && (
-        <input
-          type="search"
-          aria-label="Search routes"
-          placeholder="GET /api/orders"
-          value={wanted}
-          onInput={({ currentTarget }) => setWanted(currentTarget.value)}
-        />
-      )}
+      {routes.length > MANY && finder}
       {list("May call", true, "Nothing yet. Choose scopes, or allow what it should call.")}
       {list("May not call", false, "Nothing: every route is open to it.")}
     </aside>

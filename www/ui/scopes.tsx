@@ -2,10 +2,8 @@
 // `area:*` and `*` offered with a warning, and what most keys need offered at once.
 
 import type { ComponentChildren } from "preact";
-import { useState } from "preact/hooks";
-
 import type { Scope } from "../../types/admin-api.js";
-import { Choice, Group } from "./form.tsx";
+import { Choice, Group, useFinder } from "./form.tsx";
 import { Button } from "./parts.tsx";
 
 /** With more than this, there is a search field. */
@@ -65,10 +63,8 @@ interface PickerProps {
 
 export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
   const all = held(catalogue, picked);
-  const [wanted, setWanted] = useState("");
+  const { finder, isWanted } = useFinder("Search scopes");
   const areas = byArea(catalogue);
-  const isWanted = ({ name, description }: Scope) =>
-    `${name} ${description}`.toLowerCase().includes(wanted.trim().toLowerCase());
   const listed = new Set(["*", ...catalogue.map(({ name }) => name), ...[...areas.keys()].map((area) => `${area}:*`)]);
   // What a key holds and the catalogue no longer names must not get lost by an edit of something else.
   const strays = picked.filter((name) => !listed.has(name));
@@ -105,18 +101,10 @@ export function ScopePicker({ catalogue, picked, onChange }: PickerProps) {
           </Button>
         ))}
       </div>
-      {catalogue.length > MANY && (
-        <input
-          type="search"
-          aria-label="Search scopes"
-          placeholder="Search scopes"
-          value={wanted}
-          onInput={({ currentTarget }) => setWanted(currentTarget.value)}
-        />
-      )}
+      {catalogue.length > MANY && finder}
       <div class="areas">
         {[...areas].map(([area, scopes]) => {
-          const found = scopes.filter(isWanted);
+          const found = scopes.filter(({ name, description }) => isWanted(`${name} ${description}`));
           return (
             found.length > 0 && (
               <Area key={area} title={area}>

@@ -10,12 +10,10 @@ import { Loaded } from "./choices.tsx";
 import type { Options } from "./form.tsx";
 import { Alerts, Button, type Column, Link, ProblemText, Table } from "./parts.tsx";
 
-const DAYS: Options = Object.entries(PERIODS).map(([name, count]) => [
+export const PERIOD_OPTIONS: Options = Object.entries(PERIODS).map(([name, count]) => [
   name,
   name === "24h" ? "24 hours" : `${count} days`,
 ]);
-export const KEY_PERIODS = DAYS;
-export const ALL_PERIODS = DAYS.slice(0, 3);
 
 interface UsageProps {
   path: UsagePath;

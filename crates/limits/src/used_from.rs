@@ -59,8 +59,9 @@ impl LastUse {
             }
             Some(_) if self.described.is_within(SECOND, now) => {}
             _ => {
-                let address = from.address.map(str::to_owned);
-                *self = Self { at: now, from: Some(from.describe()), address, described: now };
+                self.from = Some(from.describe());
+                self.address = from.address.map(str::to_owned);
+                self.described = now;
             }
         }
         self.at = now;

@@ -3,17 +3,15 @@
 
 use keyward_core::record::{KeyKind, TenantStatus};
 use keyward_registry::{
-    keys::{
-        key::State,
-        settings::{
-            LONGEST_METADATA_CHARS, MOST_ADDRESSES, MOST_METADATA, MOST_ORIGINS, MOST_SCOPES, MOST_TAGS,
-        },
+    keys::settings::{
+        LONGEST_METADATA_CHARS, MOST_ADDRESSES, MOST_METADATA, MOST_ORIGINS, MOST_SCOPES, MOST_TAGS,
     },
     principal::Role,
     quotas::Quota,
 };
 use serde_json::{Value, json};
 
+use crate::many_keys::{bulk_change, key_filter, key_status};
 use crate::schema::{
     Members, Schema, count, described, dictionary, flag, id, line, list, nullable, object, object_with,
     one_of, one_of_enum, refer, short_list, text, text_of_length, time, whole,
@@ -51,6 +49,8 @@ pub fn all() -> Value {
             ("country", nullable(text())),
         ]),
         "Route": route(),
+        "KeyFilter": key_filter(),
+        "BulkChange": bulk_change(),
         "Invitation": object(vec![
             ("id", id("inv_")),
             ("email", text()),
@@ -132,11 +132,6 @@ fn rate_limit() -> Schema {
             ("perDay", window("Requests in any 24 hours.")),
         ],
     )
-}
-
-/// `status` of a key.
-pub fn key_status() -> Schema {
-    one_of_enum(&State::ALL)
 }
 
 /// What is set on a key, but for its name and scopes: the fields that may be left out.

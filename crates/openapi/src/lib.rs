@@ -7,6 +7,7 @@
 #![allow(clippy::indexing_slicing, reason = "members are set of objects that were just made")]
 
 mod components;
+mod many_keys;
 mod operations;
 mod schema;
 mod typescript;
@@ -14,6 +15,7 @@ mod typescript;
 use keyward_registry::{
     effect::Effect,
     error::Code,
+    front::BodyForm,
     router::{self, AdminRoute, ROUTES},
 };
 use serde_json::{Map, Value, json};
@@ -111,7 +113,7 @@ fn plain(markdown: &str) -> String {
 
 fn described(route: &AdminRoute, operation: Operation) -> Value {
     let is_open = router::open(route.method, route.path).is_some();
-    let Operation { query, required, body, can_repeat, can_match, takes_lines, .. } = operation;
+    let Operation { query, required, body, can_repeat, can_match, .. } = operation;
     let Operation { answer: (status, content), also, media, .. } = operation;
     let mut parameters: Vec<Value> = Vec::new();
     let mut add = |name: &str, place: &str, schema: Schema| {
@@ -161,7 +163,7 @@ fn described(route: &AdminRoute, operation: Operation) -> Value {
         described["parameters"] = parameters.into();
     }
     if let Some(body) = body {
-        let kind = media_type(takes_lines);
+        let kind = BodyForm::of(route.method, route.path).essence;
         described["requestBody"] =
             json!({ "required": body.is_required, "content": { kind: { "schema": body.schema } } });
     }
@@ -169,10 +171,6 @@ fn described(route: &AdminRoute, operation: Operation) -> Value {
         described["security"] = json!([]);
     }
     described
-}
-
-const fn media_type(is_lines: bool) -> &'static str {
-    if is_lines { "application/x-ndjson" } else { "application/json" }
 }
 
 /// Every refusal: those of the Registry, and those with which the gate itself fails.

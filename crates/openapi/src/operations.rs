@@ -1,12 +1,11 @@
 //! What each call takes and answers. That there is a row here for each route, and the reverse, a test sees to; what a call does
 //! in words is in docs/admin-api.md, from where it is taken.
 
-use keyward_core::record::{KeyKind, Mode, TenantStatus};
+use keyward_core::record::{KeyKind, TenantStatus};
 use keyward_registry::{
     keys::{
         bulk::{ACTIONS, MOST_KEYS},
         export::FORMATS,
-        filter::MOST_UNUSED_DAYS,
         list::SORTS,
         rotate::LONGEST_GRACE_S,
         summary::COUNTS,
@@ -16,7 +15,8 @@ use keyward_registry::{
 use serde_json::{Value, json};
 
 use crate::{
-    components::{key_name, key_status, optional_settings, own_quotas, scopes},
+    components::{key_name, optional_settings, own_quotas, scopes},
+    many_keys::key_filters,
     schema::{
         Members, Schema, count, cursor, described, dictionary, flag, id, line, list, nullable, object,
         object_with, one_of, one_of_enum, refer, short_list, text, text_of_length, time, whole, word,
@@ -40,8 +40,6 @@ pub struct Operation {
     pub answer: (u16, Option<Schema>),
     /// Another status with which it answers the same.
     pub also: Option<u16>,
-    /// Whether the body is lines of JSON (<https://github.com/ndjson/ndjson-spec>).
-    pub takes_lines: bool,
     /// The media types of an answer that is no JSON.
     pub media: &'static [&'static str],
 }
@@ -195,16 +193,16 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             let actions: Vec<&str> = ACTIONS.iter().map(|(name, _)| *name).collect();
             let of = vec![
                 ("ids", nullable(short_list(text(), MOST_KEYS))),
-                ("filter", nullable(key_filter())),
-                ("cursor", nullable(text())),
+                ("filter", nullable(refer("KeyFilter"))),
+                ("cursor", nullable(cursor())),
                 ("tag", nullable(line(1, 50))),
                 ("expiresAt", nullable(time())),
             ];
             bulk_change().takes(vec![("action", one_of(&actions))], [of, bulk_reason()].concat())
         }
         ("POST", "/api-keys/bulk-revoke") => {
-            let optional = [vec![("cursor", nullable(text()))], bulk_reason()].concat();
-            bulk_change().takes(vec![("filter", key_filter())], optional)
+            let optional = [vec![("cursor", nullable(cursor()))], bulk_reason()].concat();
+            bulk_change().takes(vec![("filter", refer("KeyFilter"))], optional)
         }
         ("GET", "/api-keys/summary") => {
             let names = ["total"].into_iter().chain(COUNTS.map(|(name, _)| name));
@@ -214,7 +212,7 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/api-keys/export") => {
             let formats: Vec<&str> = FORMATS.iter().map(|(name, _)| *name).collect();
             let keys = described(text(), "A key a line. `Next-Cursor` is the cursor of the next page.");
-            let first = vec![("format", one_of(&formats)), ("cursor", text())];
+            let first = vec![("format", one_of(&formats)), ("cursor", cursor())];
             let media = &["application/x-ndjson", "text/csv"];
             Operation { answer: (200, Some(keys)), media, ..Operation::default() }
                 .query([first, sorted_filters()].concat())
@@ -244,7 +242,7 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             );
             let imported =
                 Operation { answer: (200, Some(answer)), body: Some(body), ..Operation::default() };
-            Operation { takes_lines: true, ..imported }.query(vec![("dryRun", flag())])
+            imported.query(vec![("dryRun", flag())])
         }
         ("GET", "/api-keys/{key_}") => Operation::answers(200, vec![("apiKey", refer("ApiKey"))]),
         ("PATCH", "/api-keys/{key_}") => {
@@ -394,74 +392,12 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
     })
 }
 
-/// What narrows the list of keys.
-fn key_filters() -> Members {
-    vec![
-        ("q", described(text_of_length(0, 100), "Looked for in names, tags, ids and the visible parts.")),
-        ("status", key_status()),
-        ("realm", word()),
-        ("unusedDays", whole(1, MOST_UNUSED_DAYS.into())),
-        ("scope", word()),
-        ("tag", line(1, 50)),
-        ("createdBy", line(1, 100)),
-        ("mode", one_of_enum(&Mode::ALL)),
-        ("kind", one_of_enum(&KeyKind::ALL)),
-        ("prefix", line(1, 100)),
-        ("createdFrom", time()),
-        ("createdTo", time()),
-        ("expiresBefore", time()),
-        ("rotating", one_of(&["true"])),
-        ("nearLimit", one_of(&["true"])),
-    ]
-}
-
-fn sorted_filters() -> Members {
-    let sorts: Vec<&str> = SORTS.iter().map(|sort| sort.name).collect();
-    [key_filters(), vec![("sort", one_of(&sorts))]].concat()
-}
-
-fn key_list() -> Operation {
-    let answer = object_with(
-        vec![("apiKeys", list(refer("ApiKey"))), ("nextCursor", nullable(text())), ("total", count(0))],
-        vec![("totalIsAtLeast", described(flag(), "Whether there may be more than `total`."))],
-    );
-    Operation { answer: (200, Some(answer)), ..Operation::pages("apiKeys", "ApiKey", sorted_filters()) }
-}
-
-/// The same in a body.
-fn key_filter() -> Schema {
-    // Numbers and flags may also be written as in a query.
-    let written = |(name, schema)| match name {
-        "unusedDays" => {
-            (name, json!({ "anyOf": [schema, { "type": "string", "pattern": "^[1-9][0-9]{0,3}$" }] }))
-        }
-        "rotating" | "nearLimit" => (name, json!({ "enum": ["true", true] })),
-        _ => (name, schema),
-    };
-    let mut filter = object_with(Vec::new(), key_filters().into_iter().map(written).collect());
-    filter["minProperties"] = 1.into();
-    filter
-}
-
 fn bulk_reason() -> Members {
     vec![("reason", nullable(line(0, 500))), ("dryRun", nullable(flag()))]
 }
 
 fn bulk_change() -> Operation {
-    let skipped = object(vec![("id", text()), ("why", text())]);
-    let answer = object_with(
-        vec![("count", count(0)), ("ids", list(id("key_"))), ("skipped", list(skipped))],
-        vec![
-            ("total", described(count(0), "How many keys the filter finds.")),
-            ("totalIsAtLeast", described(flag(), "Whether there may be more than `total`.")),
-            ("more", described(flag(), "Whether a call with `nextCursor` would find others.")),
-            ("nextCursor", nullable(text())),
-            ("refusedEverywhereBy", time()),
-            ("effectiveEverywhereBy", time()),
-            ("pendingKeys", count(1)),
-        ],
-    );
-    Operation { answer: (200, Some(answer)), ..Operation::default() }
+    Operation { answer: (200, Some(refer("BulkChange"))), ..Operation::default() }
 }
 
 fn explanation() -> Operation {
@@ -514,4 +450,17 @@ fn verification() -> Operation {
     );
     Operation { answer: (200, Some(answer)), ..Operation::default() }
         .query(vec![("from", whole(1, u32::MAX.into()))])
+}
+
+fn sorted_filters() -> Members {
+    let sorts: Vec<&str> = SORTS.iter().map(|sort| sort.name).collect();
+    [key_filters(), vec![("sort", one_of(&sorts))]].concat()
+}
+
+fn key_list() -> Operation {
+    let answer = object_with(
+        vec![("apiKeys", list(refer("ApiKey"))), ("nextCursor", nullable(text())), ("total", count(0))],
+        vec![("totalIsAtLeast", described(flag(), "Whether there may be more than `total`."))],
+    );
+    Operation { answer: (200, Some(answer)), ..Operation::pages("apiKeys", "ApiKey", sorted_filters()) }
 }

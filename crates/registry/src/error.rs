@@ -32,7 +32,7 @@ pub enum Code {
     InvalidCredentials,
     /// Signed in, but not allowed to do this.
     Forbidden,
-    /// A password typed in the last five minutes is asked for.
+    /// A password, a passkey or a token to sign in with, shown in the last five minutes, is asked for.
     StepUpRequired,
     /// The policy has no passwords.
     PasswordOff,

@@ -65,9 +65,9 @@ pub struct Member {
     pub session: String,
     /// When the session ends.
     pub expires_at: Timestamp,
-    /// When the session began, with a password or a passkey.
+    /// When the person showed who they are: when the session began, or before that to the issuer of a token.
     pub signed_in_at: Timestamp,
-    /// When a password was last typed, or a passkey used, in this session to step up.
+    /// When a password was last typed, or a passkey or a token shown, in this session to step up.
     pub stepped_up_at: Option<Timestamp>,
 }
 

@@ -55,7 +55,7 @@ enum Handler {
 pub enum Open {
     /// Its body may hold the set-up token.
     SetUp,
-    /// Its body holds a password or a passkey.
+    /// Its body holds a password, a passkey or a token, or a header does.
     SignIn,
     /// It needs nothing.
     Options,
@@ -77,7 +77,7 @@ const fn route(
 
 /// Every route of the admin API.
 pub const ROUTES: &[AdminRoute] = &[
-    route("GET", "/setup", Reads, One, Handler::Open(Open::SetUp, setup::show)),
+    route("GET", "/setup", Reads, One, Handler::Open(Open::Options, setup::show)),
     route("POST", "/setup", Admits, One, Handler::Open(Open::SetUp, setup::set_up)),
     route("POST", "/recover", Admits, One, Handler::Open(Open::Recover, recovery::recover)),
     route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::token_sign_in::sign_in)),

@@ -19,14 +19,14 @@ use keyward_core::log::Event;
 /// A fetch that could take less time than this is not begun: that it failed would say nothing of the issuer.
 const LEAST_FETCH: Span = Span::from_ms(250);
 
-/// What verifies tokens, by realm. Nothing of it is borrowed while something is waited for.
+/// What verifies tokens, by the name of the issuer here: its realm's id, or that of the section that signs people in. Nothing of it is borrowed while something is waited for.
 #[derive(Default)]
 pub struct Issuers {
     fixed: RefCell<BTreeMap<&'static str, Rc<Keys>>>,
     fetched: RefCell<BTreeMap<&'static str, JwksCache>>,
 }
 
-/// Where the keys of a realm's issuer are published.
+/// Where the keys of an issuer are published.
 #[derive(Clone, Copy)]
 pub struct Source {
     realm: &'static str,
@@ -64,7 +64,7 @@ pub enum NoKeys {
 }
 
 impl Source {
-    /// That of a realm's issuer, if it publishes them.
+    /// That of the issuer of this name, if it publishes them.
     pub fn of(realm: &'static str, policy: &Jwt) -> Option<Self> {
         match policy.keys {
             JwtKeys::Public { algorithms, set: JwkSet::Url { url, max_age } } => {
@@ -76,7 +76,7 @@ impl Source {
 }
 
 impl Issuers {
-    /// The keys of a realm's issuer.
+    /// The keys of the issuer of this name.
     ///
     /// # Errors
     /// Why there are none.

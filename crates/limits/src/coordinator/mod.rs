@@ -205,6 +205,7 @@ impl Coordinator {
         let Some(record) = &self.record else { return };
         self.counts.ingest(refused, tally, &mut self.singles, now);
         self.counts.settle(record.limits, leases, tally.is_some(), now);
+        self.counts.note_near(record.limits, now);
     }
 
     /// The moment at which a call counts when the clock shows `clock`. If the clock was set, everything stored moves with it,
@@ -297,7 +298,6 @@ impl Counts {
         }
         self.minute.expire(Window::Minute, now);
         self.day.expire(Window::Day, now);
-        self.note_near(limits, now);
     }
 
     /// Notes if a window is nearly full.

@@ -17,7 +17,7 @@ pub(super) const MAX_LENGTH: u32 = 250;
 const PREFIX: std::ops::RangeInclusive<usize> = 3..=32;
 
 /// What ids of the admin API begin with.
-const OF_IDS: [&str; 5] = ["key_", "ses_", "inv_", "mem_", "link_"];
+const OF_IDS: [&str; 6] = ["key_", "ses_", "inv_", "mem_", "link_", "pky_"];
 
 pub(super) const ALPHABETS: [(&str, Alphabet); 4] = [
     ("base64url", Alphabet::Base64Url),

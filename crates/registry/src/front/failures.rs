@@ -98,8 +98,9 @@ pub fn failures_of_open(
         password: Option<String>,
         passkey: Option<Value>,
     }
-    // A call whose header says it all has no body.
-    let body = body.map(|body| if body.is_empty() && !needs_password { "{}" } else { body });
+    // A call whose header says it all has no body, nor need one that asks for nothing.
+    let may_be_empty = open == Open::Options || !needs_password;
+    let body = body.map(|body| if body.is_empty() && may_be_empty { "{}" } else { body });
     let fields = body.and_then(|body| keyward_json::from_str::<Fields>(body).ok());
     // Whoever has a link is asked for no address; nor is who signs in with a passkey or a token, which say it.
     let is_whole = |fields: &Fields| match open {

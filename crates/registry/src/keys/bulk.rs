@@ -154,12 +154,14 @@ fn run(
         }
     }
     let mut answer = object!({ "count": changed.len(), "ids": changed, "skipped": skipped });
-    if let (Some(total), Some(answer)) = (&total, answer.as_object_mut()) {
-        answer.insert("total".to_owned(), total.keys.into());
-        answer.insert("more".to_owned(), next.is_some().into());
-        answer.insert("nextCursor".to_owned(), next.into());
+    if let Some(total) = total {
+        if let Some(answer) = answer.as_object_mut() {
+            answer.insert("total".to_owned(), total.keys.into());
+            answer.insert("more".to_owned(), next.is_some().into());
+            answer.insert("nextCursor".to_owned(), next.into());
+        }
+        answer = total.marked(answer);
     }
-    let answer = if let Some(total) = total { total.marked(answer) } else { answer };
     let outcome = Outcome::ok(answer);
     if dry || changed.is_empty() {
         return Ok(outcome);

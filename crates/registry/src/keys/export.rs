@@ -85,7 +85,7 @@ pub fn export(context: &mut RequestContext<'_>, principal: &Principal, _: &str) 
     if format == Format::Csv && listing.is_first() {
         text += &line(COLUMNS.iter().map(|column| (*column).to_owned()));
     }
-    let (_, numbers) = listing.find(context.db, MOST_KEYS + 1)?;
+    let numbers = listing.find(context.db, MOST_KEYS + 1)?;
     let (mut written, mut last, mut next) = (0, None, None);
     'file: for some in numbers.chunks(READ_AT_ONCE) {
         for listed in listing.load(context.db, some)? {

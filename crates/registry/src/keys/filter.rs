@@ -193,6 +193,11 @@ impl Filter {
         self.conditions.len() > 1 || self.has_labels
     }
 
+    /// Whether [`total`](Self::total) has to be asked before keys are looked for: it then settles how that is done.
+    pub fn needs_look(&self) -> bool {
+        self.is_search || self.has_labels
+    }
+
     /// The index to go through, where this one has the order.
     pub fn index_for(&self, of_order: &'static str) -> &'static str {
         match self {
@@ -250,10 +255,10 @@ impl Filter {
         if let Some(values) = sole {
             return count(&format!("SELECT COUNT(DISTINCT number) FROM ({LABELLED})"), &values);
         }
-        let index = if self.has_text { "keys_to_search" } else { "keys_to_filter" };
+        let index = self.index_for("keys_to_filter");
         let (condition, mut values) = self.condition();
         let of_index = format!("FROM keys INDEXED BY {index} WHERE {condition}");
-        if !self.is_search && !self.has_labels {
+        if !self.needs_look() {
             return count(&format!("SELECT COUNT(*) {of_index}"), &values);
         }
         let most = if self.is_search { MOST_FOUND } else { MOST_LABELLED };

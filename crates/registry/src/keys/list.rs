@@ -132,9 +132,24 @@ impl<'a> Listing<'a> {
     ///
     /// # Errors
     /// What SQLite says.
-    pub fn find(&mut self, db: &dyn Sql, most: u32) -> Result<(Total, Vec<i64>), SqlError> {
-        let Sort { column, index, bound, falls, .. } = *self.sort;
+    pub fn count_and_find(&mut self, db: &dyn Sql, most: u32) -> Result<(Total, Vec<i64>), SqlError> {
         let total = self.filter.total(db)?;
+        Ok((total, self.numbers(db, most)?))
+    }
+
+    /// The numbers of the first `most` keys of this page. Nothing is counted that need not be.
+    ///
+    /// # Errors
+    /// What SQLite says.
+    pub fn find(&mut self, db: &dyn Sql, most: u32) -> Result<Vec<i64>, SqlError> {
+        if self.filter.needs_look() {
+            self.filter.total(db)?;
+        }
+        self.numbers(db, most)
+    }
+
+    fn numbers(&mut self, db: &dyn Sql, most: u32) -> Result<Vec<i64>, SqlError> {
+        let Sort { column, index, bound, falls, .. } = *self.sort;
         let index = self.filter.index_for(index);
         if let Some(Position { number, value }) = self.page.after.clone() {
             let after = if falls { "<" } else { ">" };
@@ -150,7 +165,7 @@ impl<'a> Listing<'a> {
         let order = self.sort.order();
         // Which keys they are, an index says; only their own rows are read.
         let found = format!("SELECT number FROM keys INDEXED BY {index} WHERE {condition} {order} LIMIT ?");
-        Ok((total, sql::scalars(db, &found, &values)?))
+        sql::scalars(db, &found, &values)
     }
 
     /// The keys with these numbers.
@@ -179,7 +194,7 @@ pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) ->
     let mut query = Input::query(&context.call.query, &known);
     let mut listing = Listing::read(context, principal.tenant_id(), &mut query);
     query.finish()?;
-    let (total, numbers) = listing.find(context.db, listing.page.rows())?;
+    let (total, numbers) = listing.count_and_find(context.db, listing.page.rows())?;
     let keys = listing.load(context.db, &numbers)?;
     let (keys, next) = listing.page.cut(context.secrets, keys, Listed::position);
     let shown: Vec<Value> = keys.iter().map(|listed| listed.view(context, principal)).collect();

@@ -162,7 +162,7 @@ fn require_another_owner(context: &RequestContext<'_>, person: &MemberRow) -> Re
     Ok(())
 }
 
-/// Audits what was done to a person, or to an invitation.
+/// Audits what was done to a person, an invitation or a passkey.
 pub fn note(
     context: &RequestContext<'_>,
     member: &Member,

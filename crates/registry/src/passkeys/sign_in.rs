@@ -18,7 +18,6 @@ use crate::{
     members::member::MemberRow,
     outcome::Outcome,
     principal::Member,
-    throttle::Counter,
     to_json::object,
 };
 
@@ -49,6 +48,7 @@ pub fn options(context: &mut RequestContext<'_>) -> HandlerResult {
 
 /// `POST /session/step-up/options`: the same for one's own.
 pub fn step_up_options(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
+    context.require_passwords()?;
     let own = credentials(context, member)?;
     request(context, &step_up_in(member), &own)
 }
@@ -101,12 +101,7 @@ pub fn step_up(
     match check(context, shown, &step_up_in(member), Some(member), None)? {
         Ok((passkey, _)) => Ok(Ok(object!({ "passkey": passkey.id }))),
         Err(Refused { person, why }) => {
-            let session = Counter::of_session(&member.session);
-            let held = context.blocked_until(&session)?;
-            if let Some(until) = held {
-                return Err(context.too_many(until).into());
-            }
-            context.count(&session)?;
+            context.count_in_session(member)?;
             Ok(Err((person, why, ApiError::new(Code::InvalidCredentials, WRONG))))
         }
     }

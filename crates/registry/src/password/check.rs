@@ -98,6 +98,18 @@ impl RequestContext<'_> {
         })
     }
 
+    /// Counts a failure of whoever has signed in: of the session, since strangers have none.
+    ///
+    /// # Errors
+    /// TOO_MANY_ATTEMPTS
+    pub fn count_in_session(&self, member: &Member) -> Result<(), HandlerError> {
+        let session = Counter::of_session(&member.session);
+        if let Some(until) = self.blocked_until(&session)? {
+            return Err(self.too_many(until).into());
+        }
+        Ok(self.count(&session)?)
+    }
+
     /// Whether this is the password of whoever has signed in. Failures are counted of the session: strangers have none.
     pub fn check_in_session(
         &mut self,
@@ -168,7 +180,7 @@ impl RequestContext<'_> {
     }
 
     /// The refusal of attempts that came after too many failures.
-    pub fn too_many(&self, until: Timestamp) -> ApiError {
+    fn too_many(&self, until: Timestamp) -> ApiError {
         let detail = "Too many failed attempts. One more is possible after Retry-After seconds. The right password is let in \
                       before that from where this person has signed in lately, unless the failures came from there.";
         ApiError::until(Code::TooManyAttempts, detail, self.now, until)

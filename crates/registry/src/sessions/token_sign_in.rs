@@ -14,7 +14,6 @@ use crate::{
     input::{self, Input},
     members::member::MemberRow,
     principal::{Member, STEP_UP},
-    rows,
     sessions::sign_in::{self, note_failure, open, refuse_token, stepped_up},
 };
 
@@ -82,14 +81,17 @@ fn step_up_by(context: &mut RequestContext<'_>, member: &Member, token: &SignInT
     let (Some(identity), Some(person)) = (identity, person.filter(|person| person.id == member.id)) else {
         let own = MemberRow::load(context.db, &member.tenant.id, &member.id)?;
         let own = own.ok_or_else(|| ApiError::not_found("member"))?;
+        context.count_in_session(member)?;
         return refuse(context, &own, "This is no token of yours that is in order.");
     };
     if !identity.authenticated_at.min(context.now).is_within(STEP_UP, context.now) {
         let detail =
             "You signed in to the issuer more than five minutes ago. Sign in there again, for a new token.";
+        context.count_in_session(member)?;
         return refuse(context, &person, detail);
     }
     if !use_once(context, identity)? {
+        context.count_in_session(member)?;
         return refuse(context, &person, USED);
     }
     stepped_up(context, member, Value::Null)
@@ -113,12 +115,12 @@ fn use_once(context: &RequestContext<'_>, identity: &Identity) -> Result<bool, S
     if identity.expires_at <= context.now {
         return Ok(false);
     }
-    let hash = || identity.hash.as_str().into();
     context.db.run("DELETE FROM used_tokens WHERE expires_at <= ?", &[context.now.into()])?;
-    if !context.db.run("SELECT 1 FROM used_tokens WHERE hash = ?", &[hash()])?.is_empty() {
+    let used = "INSERT OR IGNORE INTO used_tokens (hash, expires_at) VALUES (?, ?) RETURNING number";
+    let values = [identity.hash.as_str().into(), identity.expires_at.into()];
+    if context.db.run(used, &values)?.is_empty() {
         return Ok(false);
     }
-    rows::insert(context.db, "used_tokens", &[("hash", hash()), ("expires_at", identity.expires_at.into())])?;
     let oldest = "DELETE FROM used_tokens WHERE number <= (SELECT MAX(number) FROM used_tokens) - ?";
     context.db.run(oldest, &[MOST_USED.into()])?;
     Ok(true)

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use keyward_core::{secret::Secret, time::Span};
-use keyward_policy::{Admin, Claims, Jwt, JwtKeys, SecretForm, SignIn};
+use keyward_policy::{Admin, SignIn};
 use keyward_registry::{
     admin_call::{AdminCredential, AdminReply},
     error::Code,
@@ -19,14 +19,7 @@ const ISSUER: SignIn = SignIn {
     name: "Acme \"Access\"",
     password: false,
     header: Some("cf-access-jwt-assertion"),
-    jwt: Jwt {
-        issuer: "https://id.example.com",
-        audiences: &["admin"],
-        keys: JwtKeys::Secret { name: "ISSUER_SECRET", form: SecretForm::Text },
-        typ: None,
-        claims: Claims { subject: &["sub"], tenant: None, scopes: None },
-        skew: Span::ZERO,
-    },
+    jwt: crate::token_sign_in::ISSUER,
 };
 const COOKIE: &str = "__Host-keyward-session=kws_abc";
 
@@ -438,6 +431,7 @@ fn at_the_edge_a_network_holds_back_what_may_be_a_guess_and_nothing_that_proves_
     assert_eq!(open(Open::Accept, Some(r#"{"password": "x"}"#), "r").unwrap().1, "malformed 192.0.2.1");
     assert_eq!(open(Open::SignIn, Some(r#"{"passkey": {}}"#), "r").unwrap().1, "open 192.0.2.1");
     assert_eq!(open(Open::SetUp, Some(r#"{"passkey": {}}"#), "r").unwrap().1, "malformed 192.0.2.1");
+    assert_eq!(open(Open::Options, Some(""), "r").unwrap().1, "open 192.0.2.1", "it needs nothing");
     for malformed in [
         None,
         Some(r#"{"passkey": 1}"#),

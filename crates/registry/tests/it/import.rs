@@ -105,8 +105,7 @@ fn the_gate_finds_every_imported_key_and_the_same_lines_again_change_nothing() {
 
 #[test]
 fn a_key_that_was_revoked_stays_so_also_when_it_has_left_the_list() {
-    let policy = Policy { ..*policy() };
-    let (fixture, owner) = RegistryFixture::open_over(Box::leak(Box::new(policy)));
+    let (fixture, owner) = RegistryFixture::open_over(policy());
     let key = "old_0123456789abcdefghijklmn";
     import(&fixture, &owner, &[line(key)]);
     assert_eq!(found(&fixture, key).unwrap().status, Status::Active);
@@ -298,4 +297,27 @@ fn without_prefixes_a_few_characters_of_the_beginning_are_kept() {
     assert_eq!(wrong["errors"][0]["field"], "prefix");
     import(&fixture, &owner, &[with(line("a"), json!({"prefix": "abcd"}))]);
     assert_eq!(keys(&fixture, &owner)[0]["keyPrefix"], "abcd");
+}
+
+#[test]
+fn an_imported_key_opens_no_admin_api_whatever_its_scopes() {
+    let (fixture, owner) = RegistryFixture::open_over(policy());
+    let made = fixture.key(&owner, json!({"scopes": ["admin:read"]})).key_id();
+    fixture.get(&format!("key:{made}"), "/api-keys").expect(200);
+    import(&fixture, &owner, &[with(line("old_a"), json!({"scopes": ["admin:read"]}))]);
+    let keys = keys(&fixture, &owner);
+    let imported = keys.iter().find(|key| !key["importedAt"].is_null()).unwrap()["id"].as_str().unwrap();
+    fixture.get(&format!("key:{imported}"), "/api-keys").refused(403, "FORBIDDEN");
+}
+
+#[test]
+fn an_import_that_is_refused_for_want_of_room_counts_as_what_it_costs() {
+    let mut policy = *policy();
+    policy.admin.rate.principal = 40;
+    policy.admin.quotas.keys = 0;
+    let (fixture, owner) = RegistryFixture::open_over(Box::leak(Box::new(policy)));
+    fixture.later(MINUTE);
+    let statuses: Vec<u16> =
+        (0..5).map(|_| send(&fixture, &owner, "", text(&[line("old_a")])).status).collect();
+    assert_eq!((statuses[0], statuses[4]), (409, 429), "{statuses:?}");
 }

@@ -4,10 +4,7 @@
 
 use std::cell::RefCell;
 
-use keyward_core::{
-    sql::Sql,
-    time::{DAY, HOUR, MINUTE, SECOND, Timestamp},
-};
+use keyward_core::time::{DAY, HOUR, MINUTE, SECOND, Timestamp};
 use keyward_limits::wire::{UsageHour, UsageReport};
 use keyward_registry::{keys::summary::COUNTS, usage};
 use keyward_testing::{NOON, registry_fixture::RegistryFixture};
@@ -212,12 +209,4 @@ fn the_usage_of_up_to_a_hundred_keys_is_asked_for_by_their_ids() {
         answer.refused(400, "VALIDATION_FAILED");
         assert!(answer.message(field).starts_with(message), "{}", answer.text);
     }
-}
-
-#[test]
-fn what_an_older_build_has_stored_came_near_no_limit() {
-    let (fixture, owner) = RegistryFixture::open();
-    fixture.key(&owner, json!({}));
-    let stored = fixture.db.run("SELECT near_limit_at, revoked_by FROM keys", &[]).unwrap();
-    assert_eq!(stored, [json!({"near_limit_at": null, "revoked_by": null})]);
 }

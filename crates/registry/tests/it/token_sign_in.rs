@@ -16,7 +16,7 @@ const OWNER: &str = "owner@example.com";
 const RECOVERY: &str = "Kk3vQ9mRw0q3VbT0xk7RzNw2";
 
 /// The gate verifies with it.
-const ISSUER: Jwt = Jwt {
+pub const ISSUER: Jwt = Jwt {
     issuer: "https://id.example.com",
     audiences: &["admin"],
     keys: JwtKeys::Secret { name: "ISSUER_SECRET", form: SecretForm::Text },
@@ -232,6 +232,10 @@ fn without_passwords_every_call_with_one_says_so_and_does_nothing() {
         ("", "POST", "/session".to_owned(), json!({"email": OWNER, "password": ""})),
         ("", "POST", "/invitations/accept".to_owned(), json!({"token": link, "password": PASSWORD})),
         (&owner, "POST", "/session/step-up".to_owned(), json!({"password": PASSWORD})),
+        (&owner, "POST", "/session/step-up/options".to_owned(), json!({})),
+        ("", "POST", "/session/passkey/options".to_owned(), json!({})),
+        (&owner, "POST", "/passkeys/options".to_owned(), json!({})),
+        (&owner, "POST", "/passkeys".to_owned(), json!({"name": "p", "passkey": {}})),
         (
             &owner,
             "POST",
