@@ -2,7 +2,9 @@
 
 import "./style.css";
 import "./controls.css";
+import "./messages.css";
 import "./lists.css";
+import "./overview.css";
 import "./charts.css";
 
 import { render } from "preact";

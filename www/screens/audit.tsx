@@ -11,7 +11,8 @@ import { type Address, go, rename, replace, type Screen } from "../router.ts";
 import { saveExport } from "../save.ts";
 import { realms } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
-import { Committed, type Options, Select } from "../ui/form.tsx";
+import { type Options, Select } from "../ui/form.tsx";
+import { Committed } from "../ui/inputs.tsx";
 import { Alerts, Button, More, ProblemText, TitleBar } from "../ui/parts.tsx";
 import { Change, type Names, Sentence } from "../ui/sentence.tsx";
 

@@ -3,6 +3,7 @@
 import type { KeySummary, Realm } from "../../types/admin-api.js";
 import { type Query, ready, useQuery } from "../cache.ts";
 import { number } from "../format.tsx";
+import { listOf } from "../key-views.ts";
 import { auditQuery, outcomesQuery, type Period, quotasQuery, summaryQuery } from "../queries.ts";
 import type { Address, Screen } from "../router.ts";
 import { may, mayManageTenants, realms } from "../session.ts";
@@ -12,7 +13,7 @@ import { Link, TitleBar } from "../ui/parts.tsx";
 import { Quotas } from "../ui/quota-note.tsx";
 import { ChangeRow } from "../ui/sentence.tsx";
 import { PERIOD_OPTIONS, Refusals, Usage } from "../ui/usage.tsx";
-import { listOf, NoKeys } from "./keys.tsx";
+import { NoKeys } from "./keys.tsx";
 
 const SCOPES: Options = [
   ["tenant", "This tenant"],

@@ -3,7 +3,7 @@
 import type { ApiKey, Realm, Route } from "../../types/admin-api.js";
 import { useQuery } from "../cache.ts";
 import { mayCallQuery } from "../queries.ts";
-import { useFinder } from "./form.tsx";
+import { useFinder } from "./inputs.tsx";
 import { Button } from "./parts.tsx";
 import { held } from "./scopes.tsx";
 

@@ -3,7 +3,8 @@
 
 import type { ComponentChildren } from "preact";
 import type { Scope } from "../../types/admin-api.js";
-import { Choice, Group, useFinder } from "./form.tsx";
+import { Choice, Group } from "./form.tsx";
+import { useFinder } from "./inputs.tsx";
 import { Button } from "./parts.tsx";
 
 /** With more than this, there is a search field. */

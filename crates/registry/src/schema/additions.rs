@@ -1,0 +1,420 @@
+//! What the database has got since the first release, each with a name, in the order in which it came.
+
+use keyward_core::sql::Addition;
+
+/// What an older build does not notice. A released one is never edited: append.
+pub const ADDITIONS: &[Addition] = &[
+    Addition {
+        name: "idempotency of a key",
+        statements: "CREATE INDEX idempotency_of_key ON idempotency (key_id)",
+    },
+    Addition {
+        name: "admin scopes of a key",
+        statements: "
+    ALTER TABLE keys ADD COLUMN admin_scopes TEXT;
+    CREATE INDEX keys_without_admin_scopes ON keys (realm, scopes) WHERE admin_scopes IS NULL
+",
+    },
+    Addition {
+        name: "keys that were not shown yet",
+        statements: "
+    ALTER TABLE keys ADD COLUMN deliver_by INTEGER;
+    CREATE INDEX keys_to_deliver ON keys (deliver_by) WHERE deliver_by IS NOT NULL
+",
+    },
+    Addition {
+        name: "usage taken back",
+        statements: "ALTER TABLE usage ADD COLUMN taken_back INTEGER NOT NULL DEFAULT 0",
+    },
+    Addition {
+        name: "guesses",
+        statements: "
+            CREATE TABLE guesses (
+                number INTEGER PRIMARY KEY,
+                subject TEXT NOT NULL UNIQUE,
+                failures INTEGER NOT NULL,
+                at INTEGER NOT NULL
+            ) STRICT;
+            CREATE INDEX guesses_by_time ON guesses (at);
+            CREATE TABLE known_networks (
+                number INTEGER PRIMARY KEY,
+                member_id TEXT NOT NULL,
+                network TEXT NOT NULL,
+                seen_at INTEGER NOT NULL
+            ) STRICT;
+            CREATE INDEX known_networks_of_member ON known_networks (member_id, network)
+        ",
+    },
+    Addition {
+        name: "sessions are listed",
+        statements: "
+            ALTER TABLE sessions ADD COLUMN seen_at INTEGER;
+            ALTER TABLE sessions ADD COLUMN network TEXT;
+            ALTER TABLE sessions ADD COLUMN agent TEXT
+        ",
+    },
+    Addition { name: "usage by hour", statements: "CREATE INDEX usage_by_hour ON usage (hour)" },
+    Addition {
+        name: "usage by day",
+        statements: "
+    CREATE TABLE usage_days (
+        number INTEGER PRIMARY KEY,
+        tenant_id TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        accepted INTEGER NOT NULL,
+        refused TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX usage_days_of_key ON usage_days (key_id, day);
+    CREATE INDEX usage_days_by_time ON usage_days (day)
+",
+    },
+    Addition {
+        name: "audit checkpoints",
+        statements: "
+    CREATE TABLE audit_checkpoints (
+        tenant_id TEXT PRIMARY KEY,
+        checkpoint TEXT NOT NULL,
+        mac TEXT NOT NULL
+    ) STRICT;
+    CREATE TABLE audit_refused (
+        tenant_id TEXT PRIMARY KEY,
+        day INTEGER NOT NULL,
+        of_day INTEGER NOT NULL,
+        total INTEGER NOT NULL
+    ) STRICT
+",
+    },
+    Addition {
+        name: "quotas",
+        statements: "
+    ALTER TABLE tenants ADD COLUMN quotas TEXT;
+    ALTER TABLE keys ADD COLUMN bytes INTEGER GENERATED ALWAYS AS (
+        length(CAST(name AS BLOB)) + length(CAST(scopes AS BLOB)) + length(CAST(allowed_ips AS BLOB))
+        + length(CAST(allowed_origins AS BLOB)) + length(CAST(tags AS BLOB)) + length(CAST(metadata AS BLOB))
+        + length(CAST(search AS BLOB))
+    ) VIRTUAL;
+    CREATE INDEX keys_by_end ON keys (tenant_id, status, expires_at, revoked_at, bytes);
+    CREATE INDEX links_of_tenant ON links (tenant_id, used_at, expires_at)
+",
+    },
+    Addition {
+        name: "ballast",
+        statements: "
+    CREATE TABLE ballast (number INTEGER PRIMARY KEY, text TEXT NOT NULL) STRICT;
+    INSERT INTO ballast (text) VALUES (hex(zeroblob(131072)))
+",
+    },
+    Addition {
+        name: "audit by day",
+        statements: "
+    CREATE TABLE audit_daily (
+        tenant_id TEXT NOT NULL,
+        what TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        entries INTEGER NOT NULL,
+        left_out INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, what)
+    ) STRICT;
+    ALTER TABLE audit_refused ADD COLUMN is_whole INTEGER
+",
+    },
+    Addition {
+        name: "what a tenant holds",
+        statements: "
+    CREATE TABLE usage_bounds (
+        tenant_id TEXT PRIMARY KEY,
+        first_hour INTEGER NOT NULL,
+        first_day INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX usage_days_of_tenant ON usage_days (tenant_id, day);
+    ALTER TABLE idempotency ADD COLUMN kept INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX idempotency_kept ON idempotency (tenant_id, kept) WHERE kept > 0
+",
+    },
+    // Triggers, so that an older build that serves beside this one counts as well.
+    Addition {
+        name: "counts of a tenant",
+        statements: "
+    CREATE TABLE tenant_counts (
+        tenant_id TEXT PRIMARY KEY,
+        keys INTEGER NOT NULL DEFAULT 0,
+        revoked INTEGER NOT NULL DEFAULT 0,
+        bytes INTEGER NOT NULL DEFAULT 0,
+        revoked_bytes INTEGER NOT NULL DEFAULT 0,
+        requests INTEGER NOT NULL DEFAULT 0,
+        kept INTEGER NOT NULL DEFAULT 0
+    ) STRICT;
+    INSERT INTO tenant_counts (tenant_id, keys, revoked, bytes, revoked_bytes)
+        SELECT tenant_id, COUNT(*), SUM(status = 'REVOKED'), SUM(bytes), SUM((status = 'REVOKED') * bytes)
+        FROM keys GROUP BY tenant_id;
+    INSERT INTO tenant_counts (tenant_id, requests, kept)
+        SELECT tenant_id, COUNT(*), SUM(kept) FROM idempotency WHERE TRUE GROUP BY tenant_id
+        ON CONFLICT (tenant_id) DO UPDATE SET requests = excluded.requests, kept = excluded.kept;
+    CREATE TRIGGER keys_made AFTER INSERT ON keys BEGIN
+        INSERT INTO tenant_counts (tenant_id, keys, revoked, bytes, revoked_bytes)
+        VALUES (NEW.tenant_id, 1, NEW.status = 'REVOKED', NEW.bytes, (NEW.status = 'REVOKED') * NEW.bytes)
+        ON CONFLICT (tenant_id) DO UPDATE SET keys = keys + 1, revoked = revoked + excluded.revoked,
+            bytes = bytes + excluded.bytes, revoked_bytes = revoked_bytes + excluded.revoked_bytes; END;
+    CREATE TRIGGER keys_changed
+        AFTER UPDATE OF status, name, scopes, allowed_ips, allowed_origins, tags, metadata, search ON keys
+        WHEN NEW.status <> OLD.status OR NEW.bytes <> OLD.bytes BEGIN
+        UPDATE tenant_counts SET revoked = revoked + (NEW.status = 'REVOKED') - (OLD.status = 'REVOKED'),
+            bytes = bytes + NEW.bytes - OLD.bytes, revoked_bytes = revoked_bytes
+                + (NEW.status = 'REVOKED') * NEW.bytes - (OLD.status = 'REVOKED') * OLD.bytes
+        WHERE tenant_id = NEW.tenant_id; END;
+    CREATE TRIGGER keys_removed AFTER DELETE ON keys BEGIN
+        UPDATE tenant_counts SET keys = keys - 1, revoked = revoked - (OLD.status = 'REVOKED'),
+            bytes = bytes - OLD.bytes, revoked_bytes = revoked_bytes - (OLD.status = 'REVOKED') * OLD.bytes
+        WHERE tenant_id = OLD.tenant_id; END;
+    CREATE TRIGGER idempotency_made AFTER INSERT ON idempotency BEGIN
+        INSERT INTO tenant_counts (tenant_id, requests, kept) VALUES (NEW.tenant_id, 1, NEW.kept)
+        ON CONFLICT (tenant_id) DO UPDATE SET requests = requests + 1, kept = kept + excluded.kept; END;
+    CREATE TRIGGER idempotency_changed AFTER UPDATE OF kept ON idempotency BEGIN
+        UPDATE tenant_counts SET kept = kept + NEW.kept - OLD.kept WHERE tenant_id = NEW.tenant_id; END;
+    CREATE TRIGGER idempotency_removed AFTER DELETE ON idempotency BEGIN
+        UPDATE tenant_counts SET requests = requests - 1, kept = kept - OLD.kept
+        WHERE tenant_id = OLD.tenant_id; END
+",
+    },
+    // An older build takes a paused key for one that expired long ago, the first that it would remove. A label is `t` and a
+    // tag, `s`, the realm, a space and a scope as it is held, or `c` and the id of who made the key.
+    Addition {
+        name: "keys that are paused, filtered and sorted",
+        statements: "
+    ALTER TABLE keys ADD COLUMN paused_at INTEGER;
+    ALTER TABLE keys ADD COLUMN paused_expiry INTEGER;
+    CREATE TRIGGER keys_kept BEFORE DELETE ON keys WHEN OLD.status = 'ACTIVE' AND OLD.expires_at = 0 BEGIN
+        SELECT RAISE(IGNORE); END;
+    ALTER TABLE keys ADD COLUMN used_at INTEGER GENERATED ALWAYS AS (COALESCE(last_used_at, 0)) VIRTUAL;
+    ALTER TABLE keys ADD COLUMN ends_at INTEGER
+        GENERATED ALWAYS AS (COALESCE(paused_expiry, NULLIF(expires_at, 0), 9007199254740991)) VIRTUAL;
+    ALTER TABLE keys ADD COLUMN sort_name TEXT
+        GENERATED ALWAYS AS (substr(search, 1, min(40, instr(search || char(10), char(10)) - 1))) VIRTUAL;
+    CREATE INDEX keys_by_use ON keys (tenant_id, used_at);
+    CREATE INDEX keys_by_expiry ON keys (tenant_id, ends_at);
+    CREATE INDEX keys_by_name ON keys (tenant_id, sort_name);
+    CREATE INDEX keys_to_filter ON keys
+        (tenant_id, number, status, realm, kind, mode, expires_at, ends_at, used_at, created_at, sort_name);
+    CREATE INDEX keys_rotated ON keys (tenant_id, rotated_to) WHERE rotated_to IS NOT NULL AND status = 'ACTIVE';
+    CREATE TABLE key_labels (
+        tenant_id TEXT NOT NULL,
+        label TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, label, number)
+    ) STRICT, WITHOUT ROWID;
+    INSERT OR IGNORE INTO key_labels
+        SELECT tenant_id, 't' || value, number FROM keys, json_each(tags)
+        UNION ALL SELECT tenant_id, 's' || realm || ' ' || value, number FROM keys, json_each(scopes)
+        UNION ALL SELECT tenant_id, 'c' || json_extract(created_by, '$.id'), number FROM keys
+            WHERE json_extract(created_by, '$.id') IS NOT NULL;
+    CREATE TRIGGER keys_labelled AFTER INSERT ON keys BEGIN
+        INSERT OR IGNORE INTO key_labels
+            SELECT NEW.tenant_id, 't' || value, NEW.number FROM json_each(NEW.tags)
+            UNION ALL SELECT NEW.tenant_id, 's' || NEW.realm || ' ' || value, NEW.number FROM json_each(NEW.scopes)
+            UNION ALL SELECT NEW.tenant_id, 'c' || json_extract(NEW.created_by, '$.id'), NEW.number
+                WHERE json_extract(NEW.created_by, '$.id') IS NOT NULL; END;
+    CREATE TRIGGER keys_relabelled AFTER UPDATE OF tags, scopes ON keys
+        WHEN NEW.tags <> OLD.tags OR NEW.scopes <> OLD.scopes BEGIN
+        DELETE FROM key_labels WHERE tenant_id = OLD.tenant_id AND number = OLD.number AND label IN (
+            SELECT 't' || value FROM json_each(OLD.tags)
+            UNION ALL SELECT 's' || OLD.realm || ' ' || value FROM json_each(OLD.scopes)); INSERT OR IGNORE INTO key_labels
+            SELECT NEW.tenant_id, 't' || value, NEW.number FROM json_each(NEW.tags)
+            UNION ALL SELECT NEW.tenant_id, 's' || NEW.realm || ' ' || value, NEW.number FROM json_each(NEW.scopes); END;
+    CREATE TRIGGER keys_unlabelled AFTER DELETE ON keys BEGIN
+        DELETE FROM key_labels WHERE tenant_id = OLD.tenant_id AND number = OLD.number AND label IN (
+            SELECT 't' || value FROM json_each(OLD.tags)
+            UNION ALL SELECT 's' || OLD.realm || ' ' || value FROM json_each(OLD.scopes)
+            UNION ALL SELECT 'c' || json_extract(OLD.created_by, '$.id')); END
+",
+    },
+    // Of an entry that is no JSON nothing is found, and no statement fails: a chain that was tampered with has to open.
+    Addition {
+        name: "audit by actor",
+        statements: "
+    ALTER TABLE audit ADD COLUMN actor_id TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.actor.id'), NULL) AS TEXT)) VIRTUAL;
+    ALTER TABLE audit ADD COLUMN actor_email TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.actor.email'), NULL) AS TEXT)) VIRTUAL;
+    CREATE INDEX audit_by_actor_id ON audit (tenant_id, actor_id, seq);
+    CREATE INDEX audit_by_actor_email ON audit (tenant_id, actor_email, seq)
+",
+    },
+    Addition {
+        name: "audit by action and object",
+        statements: "
+    ALTER TABLE audit ADD COLUMN action TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.action'), NULL) AS TEXT)) VIRTUAL;
+    ALTER TABLE audit ADD COLUMN target TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.target'), NULL) AS TEXT)) VIRTUAL;
+    ALTER TABLE audit ADD COLUMN time TEXT GENERATED ALWAYS AS
+        (CAST(iif(json_valid(entry), json_extract(entry, '$.time'), NULL) AS TEXT)) VIRTUAL;
+    CREATE INDEX audit_by_action ON audit (tenant_id, action, seq);
+    CREATE INDEX audit_by_target ON audit (tenant_id, target, seq)
+",
+    },
+    Addition {
+        name: "invitations",
+        statements: "
+    CREATE TABLE invitations (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        hash TEXT NOT NULL UNIQUE,
+        tenant_id TEXT NOT NULL,
+        email TEXT NOT NULL,
+        role TEXT NOT NULL,
+        member_id TEXT,
+        created_at INTEGER NOT NULL,
+        created_by TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX invitations_of_tenant ON invitations (tenant_id, number);
+    CREATE INDEX invitations_by_email ON invitations (email);
+    CREATE INDEX invitations_of_member ON invitations (member_id);
+    CREATE INDEX invitations_by_inviter ON invitations (created_by);
+    CREATE TABLE recoveries (
+        hash TEXT PRIMARY KEY,
+        used_at INTEGER NOT NULL
+    ) STRICT;
+    ALTER TABLE members ADD COLUMN seen_at INTEGER;
+    UPDATE members SET seen_at = (SELECT MAX(COALESCE(seen_at, created_at)) FROM sessions WHERE member_id = members.id)
+",
+    },
+    // Triggers as well. What was there before is added by upkeep, the newest first: `unsummed` is the number of the last row
+    // that was not, and the triggers leave that one and those before it alone. A view, so that what is added to is named once.
+    Addition {
+        name: "usage of tenants",
+        statements: "
+    CREATE TABLE usage_totals (
+        tenant_id TEXT NOT NULL,
+        step INTEGER NOT NULL,
+        time INTEGER NOT NULL,
+        code TEXT NOT NULL,
+        count INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, step, time, code)
+    ) STRICT;
+    CREATE INDEX usage_totals_by_time ON usage_totals (step, time);
+    CREATE TABLE unsummed (usage INTEGER NOT NULL, usage_days INTEGER NOT NULL) STRICT;
+    INSERT INTO unsummed SELECT
+        COALESCE((SELECT MAX(rowid) FROM usage), 0), COALESCE((SELECT MAX(number) FROM usage_days), 0);
+    CREATE VIEW usage_summed AS
+        SELECT tenant_id, step, time, 0 AS accepted, '{}' AS refused, 0 AS was_accepted, '{}' AS was_refused FROM usage_totals;
+    CREATE TRIGGER usage_is_summed INSTEAD OF INSERT ON usage_summed BEGIN
+        INSERT INTO usage_totals
+        SELECT whose.id, steps.step, NEW.time - NEW.time % steps.step, counts.code, SUM(counts.count)
+        FROM (SELECT NEW.tenant_id AS id UNION ALL SELECT '' WHERE NEW.tenant_id <> 'unattributed') AS whose,
+            (SELECT 3600000 AS step UNION ALL SELECT 86400000) AS steps,
+            (SELECT code, sign * MIN(CAST(count AS INTEGER), 1000000000000) AS count FROM
+                (SELECT '' AS code, 1 AS sign, NEW.accepted AS count UNION ALL SELECT '', -1, NEW.was_accepted
+                UNION ALL SELECT key, 1, value FROM json_each(iif(json_valid(NEW.refused), NEW.refused, '{}'))
+                UNION ALL SELECT key, -1, value FROM
+                    json_each(iif(json_valid(NEW.was_refused), NEW.was_refused, '{}')))) AS counts
+        WHERE steps.step >= NEW.step
+        GROUP BY whose.id, steps.step, counts.code HAVING SUM(counts.count) <> 0
+        ON CONFLICT (tenant_id, step, time, code) DO UPDATE SET count = count + excluded.count; END;
+    CREATE TRIGGER usage_made AFTER INSERT ON usage WHEN NEW.rowid > (SELECT usage FROM unsummed) BEGIN
+        INSERT INTO usage_summed VALUES (NEW.tenant_id, 3600000, NEW.hour, NEW.accepted, NEW.refused, 0, '{}'); END;
+    CREATE TRIGGER usage_changed AFTER UPDATE OF accepted, refused ON usage
+        WHEN NEW.rowid > (SELECT usage FROM unsummed) BEGIN
+        INSERT INTO usage_summed VALUES
+            (NEW.tenant_id, 3600000, NEW.hour, NEW.accepted, NEW.refused, OLD.accepted, OLD.refused); END
+",
+    },
+    Addition {
+        name: "latest refusals",
+        statements: "
+    CREATE TABLE refusals (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        request_id TEXT NOT NULL,
+        tenant_id TEXT NOT NULL,
+        key_id TEXT NOT NULL,
+        at INTEGER NOT NULL,
+        refusal TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX refusals_of_tenant ON refusals (tenant_id, number);
+    CREATE INDEX refusals_of_key ON refusals (key_id, number);
+    CREATE INDEX refusals_by_time ON refusals (at);
+    CREATE INDEX refusals_of_request ON refusals (request_id)
+",
+    },
+    Addition {
+        name: "keys near a limit, and who revoked them",
+        statements: "
+    ALTER TABLE keys ADD COLUMN near_limit_at INTEGER;
+    CREATE INDEX keys_near_limit ON keys (tenant_id, near_limit_at) WHERE near_limit_at IS NOT NULL;
+    ALTER TABLE keys ADD COLUMN revoked_by TEXT
+",
+    },
+    Addition {
+        name: "where keys were last used from",
+        statements: "ALTER TABLE keys ADD COLUMN last_used_from TEXT",
+    },
+    // Triggers, so that whoever is reset or removed by an older build has no passkeys left either.
+    Addition {
+        name: "passkeys",
+        statements: "
+    CREATE TABLE passkeys (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        id TEXT NOT NULL UNIQUE,
+        credential TEXT NOT NULL UNIQUE,
+        tenant_id TEXT NOT NULL,
+        member_id TEXT NOT NULL,
+        host TEXT NOT NULL,
+        name TEXT NOT NULL,
+        key TEXT NOT NULL,
+        counter INTEGER NOT NULL,
+        synced INTEGER NOT NULL,
+        kept INTEGER NOT NULL DEFAULT 0,
+        created_at INTEGER NOT NULL,
+        used_at INTEGER
+    ) STRICT;
+    CREATE INDEX passkeys_of_member ON passkeys (member_id, number);
+    CREATE TABLE passkey_challenges (
+        challenge TEXT PRIMARY KEY,
+        member_id TEXT NOT NULL,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX passkey_challenges_of_member ON passkey_challenges (member_id);
+    CREATE INDEX passkey_challenges_by_expiry ON passkey_challenges (expires_at);
+    CREATE TRIGGER passkeys_ended AFTER UPDATE OF password ON members WHEN NEW.password <> OLD.password BEGIN
+        DELETE FROM passkeys WHERE member_id = OLD.id AND kept = 0; UPDATE passkeys SET kept = 0
+        WHERE member_id = OLD.id; END;
+    CREATE TRIGGER passkeys_removed AFTER DELETE ON members BEGIN
+        DELETE FROM passkeys WHERE member_id = OLD.id; END
+",
+    },
+    // Of a key that has left the list its name stays, so that importing it again does not bring it back.
+    Addition {
+        name: "keys that were imported",
+        statements: "
+    ALTER TABLE keys ADD COLUMN imported_as TEXT;
+    ALTER TABLE keys ADD COLUMN made_at INTEGER;
+    CREATE TABLE ended_imports (
+        hash TEXT PRIMARY KEY,
+        tenant_id TEXT NOT NULL
+    ) STRICT, WITHOUT ROWID;
+    CREATE INDEX ended_imports_of_tenant ON ended_imports (tenant_id);
+    CREATE TRIGGER keys_imported_ended AFTER DELETE ON keys WHEN OLD.imported_as IS NOT NULL BEGIN
+        INSERT OR IGNORE INTO ended_imports VALUES (OLD.hash, OLD.tenant_id); END
+",
+    },
+    Addition {
+        name: "tokens that signed somebody in",
+        statements: "
+    CREATE TABLE used_tokens (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash TEXT NOT NULL UNIQUE,
+        expires_at INTEGER NOT NULL
+    ) STRICT;
+    CREATE INDEX used_tokens_by_expiry ON used_tokens (expires_at)
+",
+    },
+    // What is looked for stands in the index, without `used_at`, which changes with each report of usage.
+    Addition {
+        name: "keys are searched in an index",
+        statements: "
+    CREATE INDEX keys_to_search ON keys
+        (tenant_id, number, status, realm, kind, mode, expires_at, ends_at, created_at, sort_name, prefix, search)
+",
+    },
+];
