@@ -13,7 +13,7 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 import { hooks, Problem } from "./api.ts";
 import { invalidate } from "./cache.ts";
 import { takeToken } from "./link-token.ts";
-import { type Address, go, HOME, here, replace, route, type Screen, type Shown, start } from "./router.ts";
+import { type Address, HOME, here, replace, route, type Screen, type Shown, start } from "./router.ts";
 import { auditScreen } from "./screens/audit.tsx";
 import { createScreen } from "./screens/create.tsx";
 import { editScreen } from "./screens/edit.tsx";
@@ -28,13 +28,14 @@ import { rotateScreen } from "./screens/rotate.tsx";
 import { routesScreen } from "./screens/routes.tsx";
 import { sessionsScreen } from "./screens/sessions.tsx";
 import { recoverScreen, setUpScreen } from "./screens/set-up.tsx";
-import { settingsScreen, signingOut } from "./screens/settings.tsx";
+import { settingsScreen } from "./screens/settings.tsx";
 import { signInScreen } from "./screens/sign-in.tsx";
 import { tenantsScreen } from "./screens/tenants.tsx";
 import * as session from "./session.ts";
+import { signOut } from "./sign-out.ts";
 import { closeDialogs, signInAgain, stepUp } from "./ui/dialog.tsx";
 import { openPalette } from "./ui/palette.tsx";
-import { Alerts, announce, Heading, ProblemText } from "./ui/parts.tsx";
+import { Alerts, Heading, ProblemText } from "./ui/parts.tsx";
 import { places, Rail } from "./ui/rail.tsx";
 
 /** A screen that changes something, and what a viewer sees in its place. */
@@ -109,15 +110,6 @@ function failed(problem: unknown, retry: () => void): Screen {
   return { title: "Not found", node };
 }
 
-async function signOut() {
-  try {
-    await session.signOut();
-    go("/sign-in");
-  } catch (problem) {
-    announce(`Not signed out: ${problem instanceof Problem ? problem.message : "The page made a mistake."}`);
-  }
-}
-
 function Frame() {
   const [{ shown, isLoading }, setState] = useState<{ shown: Shown | null; isLoading: boolean }>({
     shown: null,
@@ -184,7 +176,6 @@ hooks.signedOut = async (problem) => {
   });
   if (!(await signingIn)) throw problem;
 };
-signingOut.current = signOut;
 
 addEventListener("keydown", (event) => {
   if (event.key !== "k" || !(event.ctrlKey || event.metaKey) || event.altKey || event.shiftKey) return;

@@ -7,6 +7,7 @@ import { memberApi } from "../paths.ts";
 import { passkeysQuery, sessionsQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
 import { hasPasswords, issuer, me, tenantName } from "../session.ts";
+import { signOut } from "../sign-out.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { NewPasswordField, PasswordField, Whose } from "../ui/form.tsx";
@@ -25,9 +26,6 @@ export async function settingsScreen(): Promise<Screen> {
   return { title: "Settings", node: <Settings /> };
 }
 
-/** Signs out: set by main.tsx. */
-export const signingOut: { current: () => Promise<void> } = { current: async () => {} };
-
 function Settings() {
   const { email, role, operator } = me();
   const { act, alerts } = useActing();
@@ -41,7 +39,7 @@ function Settings() {
               Change password
             </Button>
           )}
-          <Button onClick={() => signingOut.current()}>Sign out</Button>
+          <Button onClick={() => signOut()}>Sign out</Button>
         </div>
       </div>
       {alerts}
