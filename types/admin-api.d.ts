@@ -1,6 +1,6 @@
 // The admin API as the page and the tests use it: names for parts of what is made of its description.
 
-import type { ApiKey, Calls, Problem, RateLimit, Realm, Route } from "./made/admin-api.d.ts";
+import type { ApiKey, Calls, Problem, RateLimit, Realm } from "./made/admin-api.d.ts";
 
 export type {
   Actor,
@@ -28,8 +28,6 @@ export type Time = string;
 /** What a person may do with keys, or has to type the password for. */
 export type KeyAction = keyof Realm["stepUp"];
 export type Scope = Realm["scopes"][number];
-/** Something that a route can ask for. */
-export type Proof = Route["needs"]["by"][number];
 /** What can be set on a key. */
 export type KeySettings = Pick<ApiKey, keyof Calls["PATCH /api-keys/{id}"]["body"]>;
 /** A new key, with its text: shown once. */
@@ -46,16 +44,18 @@ export type AuditVerdict = Calls["GET /audit/verify"]["answer"];
 /** A request that nobody sent. */
 export type SupposedRequest = Typed<Calls["POST /explain"]["body"]>;
 export type Explanation = Calls["POST /explain"]["answer"];
-export type Step = Explanation["steps"][number];
 export type FieldError = NonNullable<Problem["errors"]>[number];
 
 /** An answer that is not a success (RFC 9457), or what is known of one that did not come. */
 export type ProblemDetails = { [Name in keyof Problem]?: Problem[Name] | null } & Pick<Problem, "status">;
 
-/** How a call is made: `anonymous`, without a session too. */
+/** How a call is made. */
 export interface CallOptions {
   headers?: Record<string, string>;
+  /** Without a session too. */
   anonymous?: boolean;
+  /** It changes nothing, though it is no GET. */
+  isQuestion?: boolean;
 }
 
 /** As somebody typed it. What is no number, or none of the words, goes to the API as it is, which says what is wrong with it. */
@@ -66,10 +66,8 @@ export type Typed<Part> = Part extends number
     : Part extends object
       ? { [Name in keyof Part]: Typed<Part[Name]> }
       : Part;
-export type TypedNumber = Typed<number> | null;
 export type TypedRateLimit = Typed<RateLimit>;
 export type TypedKeySettings = Partial<Typed<Calls["POST /api-keys"]["body"]>>;
-export type TypedTenant = Typed<Calls["POST /tenants"]["body"] & Calls["PATCH /tenants/{id}"]["body"]>;
 export interface Credentials {
   email: string;
   password: string;

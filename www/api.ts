@@ -71,17 +71,12 @@ export const untilServerTime = (iso: string) => Date.parse(iso) - (Date.now() + 
 
 type Call = { query?: Query; body?: unknown; isText?: boolean } & CallOptions;
 
-/** Calls other than GET that change nothing. */
-const isQuestion = (path: string, body: unknown) =>
-  /^\/explain$|\/options$|[?&]dryRun=true$/.test(path) ||
-  (typeof body === "object" && body !== null && "dryRun" in body && body.dryRun === true);
-
-async function send(method: string, path: string, { query, body, headers, isText }: Call) {
+async function send(method: string, path: string, { query, body, headers, isText, isQuestion }: Call) {
   const url = new URL(BASE + path, location.origin);
   for (const [name, value] of Object.entries(query ?? {})) {
     if (value !== undefined && value !== null && value !== "") url.searchParams.set(name, String(value));
   }
-  const isChange = method !== "GET" && !isQuestion(path, body);
+  const isChange = method !== "GET" && !isQuestion;
   // Text is lines of JSON.
   const isLines = typeof body === "string";
   const type =

@@ -40,13 +40,13 @@ export const use = (options: object) =>
 
 /** Adds one, which the browser makes. */
 export async function add(name: string) {
-  const { publicKey } = await post("/passkeys/options", {});
+  const { publicKey } = await post("/passkeys/options", {}, { isQuestion: true });
   await post("/passkeys", { name, passkey: await make(publicKey) });
 }
 
 /** How to ask for one of the person's own, to step up; null if there is none here. */
 export async function ownOptions() {
   if (!areUsable) return null;
-  const { publicKey } = await post("/session/step-up/options", {});
+  const { publicKey } = await post("/session/step-up/options", {}, { isQuestion: true });
   return (publicKey as PublicKeyCredentialRequestOptionsJSON).allowCredentials?.length ? publicKey : null;
 }

@@ -49,7 +49,7 @@ function Import({ into }: { into: string[] }) {
   async function send(text: string) {
     if (!text) throw new Problem({ status: 400, errors: [{ field: "lines", message: "is required" }] });
     const isDone = ready && answered.text === text;
-    const result = await post(`/api-keys/import?dryRun=${!isDone}` as const, text);
+    const result = await post(`/api-keys/import?dryRun=${!isDone}` as const, text, { isQuestion: !isDone });
     setAnswered({ text, isDone: isDone && result.wrong === 0, result });
     const place = area();
     if (isDone && result.wrong === 0 && place) place.value = "";

@@ -141,7 +141,11 @@ export function Test({ apiKey: { id }, realm }: KeyProps & { realm: Realm | unde
         submit="Explain"
         onSubmit={async (values) => {
           const [method, path] = [values("method"), values("path")];
-          const of = await post("/explain", { method, path, keyId: id, address: values("address") || null });
+          const of = await post(
+            "/explain",
+            { method, path, keyId: id, address: values("address") || null },
+            { isQuestion: true },
+          );
           setAnswer({ method, path, of });
         }}
       >

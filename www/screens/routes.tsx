@@ -74,7 +74,11 @@ function Routes() {
           );
           const shown = key?.startsWith("key_") ? { keyId: key } : { key: key || null };
           setAnswer(
-            await post("/explain", { method, path, ...shown, address: address || null, origin: origin || null }),
+            await post(
+              "/explain",
+              { method, path, ...shown, address: address || null, origin: origin || null },
+              { isQuestion: true },
+            ),
           );
         }}
       >

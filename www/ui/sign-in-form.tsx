@@ -60,7 +60,7 @@ export const ByIssuer = ({ verb = "Sign in" }: { verb?: string }) =>
 export async function signInWith(values: Values) {
   if (values("issuer")) return signInByProxy();
   if (values("passkey")) {
-    const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true });
+    const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true, isQuestion: true });
     return signIn({ passkey: await use(publicKey) });
   }
   try {
