@@ -91,8 +91,14 @@ test("a rotation with a grace shows the new key, and until when the old one work
     await page.getByRole("button", { name: "Rotate key" }).click();
     const key = await page.getByTestId("new-key").innerText();
     await page.getByText("The old key works until").waitFor();
-    assert.equal((await useKey(gate, key)).status, 200);
+    assert.equal(await page.getByTestId("new-env-line").innerText(), `API_KEY=${key}`);
+    const line = await page.getByTestId("new-curl-line").innerText();
+    assert.equal(line, `curl -i -H "Authorization: Bearer ${key}" '${gate.url}/api/orders'`);
+    const watch = page.getByTestId("first-use");
+    await watch.getByText("Waiting for its first request").waitFor();
     assert.equal((await useKey(gate, plaintextKey)).status, 200);
+    assert.equal((await useKey(gate, key)).status, 200);
+    await watch.getByText("It works: its first request was let through.").waitFor();
     const hours = (Date.parse((await owner.get(apiKey.id)).expiresAt) - gate.now()) / 3_600_000;
     assert.ok(hours > 0.9 && hours <= 1, `${hours} hours`);
     await page.getByRole("button", { name: "I have saved it" }).click();

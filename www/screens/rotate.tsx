@@ -3,7 +3,7 @@
 import { Fragment } from "preact";
 import { useMemo, useState } from "preact/hooks";
 
-import type { ApiKey, CreatedKey, PreviousKey } from "../../types/admin-api.js";
+import type { ApiKey, CreatedKey, PreviousKey, Realm } from "../../types/admin-api.js";
 import { idempotencyKeys, Problem, post, untilServerTime } from "../api.ts";
 import { fresh } from "../cache.ts";
 import { keyText, Relative, Time, Typed } from "../format.tsx";
@@ -12,6 +12,7 @@ import { keyQuery } from "../queries.ts";
 import { type Address, go, type Screen } from "../router.ts";
 import { realms } from "../session.ts";
 import { Deadline } from "../ui/deadline.tsx";
+import { FirstUse } from "../ui/first-use.tsx";
 import { Choice, Form, Group, LocalTime, Select } from "../ui/form.tsx";
 import { Crumbs, Heading, Link } from "../ui/parts.tsx";
 import { useShownOnce } from "../ui/shown-once.tsx";
@@ -27,7 +28,7 @@ const GRACES = [
 
 export async function rotateScreen({ params: { id } }: Address): Promise<Screen> {
   const [key, known] = await Promise.all([fresh(keyQuery(id)), realms()]);
-  const revokes = known.find((realm) => realm.id === key.realm)?.rotation === "revoke-old";
+  const realm = known.find(({ id }) => id === key.realm);
   const node = (
     <>
       <Crumbs>
@@ -39,7 +40,7 @@ export async function rotateScreen({ params: { id } }: Address): Promise<Screen>
       <Heading>
         Rotate <Typed>{key.name}</Typed>
       </Heading>
-      <Rotate apiKey={key} first={revokes ? "revoke" : "keep"} />
+      <Rotate apiKey={key} realm={realm} />
     </>
   );
   return { title: `Rotate ${key.name}`, node };
@@ -57,8 +58,8 @@ const FATES: [Fate, string, string][] = [
   ],
 ];
 
-function Rotate({ apiKey: key, first }: { apiKey: ApiKey; first: Fate }) {
-  const [fate, setFate] = useState(first);
+function Rotate({ apiKey: key, realm }: { apiKey: ApiKey; realm: Realm | undefined }) {
+  const [fate, setFate] = useState<Fate>(realm?.rotation === "revoke-old" ? "revoke" : "keep");
   const [grace, setGrace] = useState({ length: String(24 * HOUR_S), when: "", seconds: 24 * HOUR_S });
   const idempotencyKey = useMemo(idempotencyKeys, []);
   const { banner, make } = useShownOnce("key");
@@ -79,6 +80,7 @@ function Rotate({ apiKey: key, first }: { apiKey: ApiKey; first: Fate }) {
       return {
         secret: created.plaintextKey,
         before: "New key created. It works now.",
+        uses: <FirstUse secret={created.plaintextKey} apiKey={created.apiKey} realm={realm} />,
         after: <OldKey previous={created.previous} />,
         onSaved: () => go(keyPage(created.apiKey.id)),
       };
