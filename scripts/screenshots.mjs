@@ -24,15 +24,7 @@ const LOOKS = {
 };
 
 /** In docs/images/. */
-const DOCUMENTED = [
-  "overview-light",
-  "overview-dark",
-  "keys-light",
-  "keys-phone",
-  "key-light",
-  "new-key-light",
-  "find-dark",
-];
+const DOCUMENTED = ["overview-dark", "keys-light", "keys-phone", "key-light", "new-key-light", "find-dark"];
 
 const charts = (page) => page.locator(".bars").first().waitFor();
 
@@ -48,7 +40,7 @@ const screensOf = ({ key, replaced }) => ({
   "keys-chosen": {
     path: "/keys?status=ACTIVE",
     async work(page) {
-      await page.getByLabel("Choose all that are shown").check();
+      await page.getByLabel("Select all shown").check();
       await page.getByRole("button", { name: "Set an expiry" }).click();
       await page.getByText(/will change/).waitFor();
     },

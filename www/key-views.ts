@@ -107,7 +107,11 @@ const inMonth = () => new Date(Date.now() + 30 * DAY_MS).toISOString().replace(/
 export const PLACES = ["sort", "cursor", "from"];
 export const KNOWN = new Set(["q", ...FILTERS.map(([name]) => name), ...PLACES]);
 
-export const isNarrowed = (filter: KeyFilter) => Object.keys(filter).some((name) => !PLACES.includes(name));
+/** What of it narrows. */
+export const narrowing = (filter: KeyFilter): KeyFilter =>
+  Object.fromEntries(Object.entries(filter).filter(([name]) => !PLACES.includes(name)));
+
+export const isNarrowed = (filter: KeyFilter) => Object.keys(narrowing(filter)).length > 0;
 
 export const addressOf = (filter: KeyFilter) => {
   const query = new URLSearchParams(filter).toString();

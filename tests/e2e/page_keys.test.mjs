@@ -252,8 +252,8 @@ test("twenty keys are revoked with five clicks, and the page says how many befor
   await owner.revoke(keys[0].apiKey.id);
   await signedIn(gate, "/keys?q=left+over", {}, async (page) => {
     await waitFor("all of them", async () => (await page.getByTestId("key-row").count()) === 20);
-    await page.getByLabel("Choose all that are shown").check();
-    await page.getByText("20 chosen").waitFor();
+    await page.getByLabel("Select all shown").check();
+    await page.getByText("20 selected").waitFor();
     await page.getByRole("button", { name: "Revoke" }).click();
     const dialog = page.getByRole("dialog", { name: "Revoke: 19 keys" });
     await dialog.getByText("1 key will not: There is nothing to change.").waitFor();
@@ -267,7 +267,7 @@ test("twenty keys are revoked with five clicks, and the page says how many befor
 test("chosen keys get a tag, by which they are found", async () => {
   for (const name of ["Of a team, one", "Of a team, two", "Of nobody"]) await owner.createKey({ name });
   await signedIn(gate, "/keys", {}, async (page) => {
-    for (const name of ["Of a team, one", "Of a team, two"]) await page.getByLabel(`Choose ${name}`).check();
+    for (const name of ["Of a team, one", "Of a team, two"]) await page.getByLabel(`Select ${name}`).check();
     await page.getByRole("button", { name: "Add a tag" }).click();
     await page.getByRole("dialog").getByLabel("Tag").fill("team-7");
     await page.getByRole("dialog").getByRole("button", { name: "Add a tag" }).click();

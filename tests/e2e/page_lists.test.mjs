@@ -278,7 +278,7 @@ test("several keys get an expiry, which the dialog says before it is done", asyn
   for (const name of ["Ending 1", "Ending 2", "Ending 3"]) made.push((await owner.createKey({ name })).apiKey.id);
   await owner.revoke(made[0]);
   await signedIn(gate, "/keys?q=Ending", {}, async (page) => {
-    await page.getByLabel("Choose all that are shown").check();
+    await page.getByLabel("Select all shown").check();
     await page.getByRole("button", { name: "Set an expiry" }).click();
     const dialog = page.getByRole("dialog", { name: "Set an expiry: 3 keys" });
     await dialog.getByText(/^2 keys will change\. 1 key will not: /).waitFor();

@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 
 import type { ApiKey, Member, Realm } from "../../types/admin-api.js";
 import { type Query, ready, useQuery } from "../cache.ts";
-import { keyText, lastFourOfKey, number, plural, Relative, Typed } from "../format.tsx";
+import { keyText, lastFourOfKey, number, Relative, Typed } from "../format.tsx";
 import {
   addressOf,
   asked,
@@ -14,6 +14,7 @@ import {
   isNarrowed,
   isView,
   KNOWN,
+  narrowing,
   PLACES,
   set,
   VIEWED,
@@ -48,7 +49,7 @@ import {
   TitleBar,
 } from "../ui/parts.tsx";
 import { exportKeys } from "./export-keys.tsx";
-import { useChosen } from "./many-keys.tsx";
+import { totalText, useSelected } from "./many-keys.tsx";
 
 const TYPING_MS = 250;
 const PAGE = 50;
@@ -98,7 +99,8 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
   const summary = useQuery(summaryQuery(filter.realm ?? "")).pages[0];
   const people = useQuery(isOpen || filter.createdBy ? peopleQuery : NOBODY).pages[0] ?? [];
   const mayCreate = known.some((realm) => may("create", realm));
-  const { box, bar } = useChosen(keys);
+  // Of another filter, while its keys are not there.
+  const { box, bar, said } = useSelected(page, isChanging || problem !== null ? {} : narrowing(settled));
   const from = Number(/^\d{1,7}$/.exec(settled.from ?? "")?.[0] ?? 0);
 
   // What is typed is asked for once nothing more is typed; what is chosen, at once.
@@ -244,8 +246,9 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
         </div>
       )}
       <p class="hint" role="status">
-        {isPasted &&
-          "That was a whole key. It was not sent anywhere: these are the keys with its last four characters."}
+        {isPasted
+          ? "That was a whole key. It was not sent anywhere: these are the keys with its last four characters."
+          : said}
       </p>
       <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
       <div class="under">
@@ -279,7 +282,7 @@ function Keys({ known, first }: { known: Realm[]; first: KeyFilter }) {
 
 /** `51–100 of 3,214 keys` */
 const rangeText = ({ entries, total, totalIsAtLeast }: KeysPage, from: number) => {
-  const all = `${plural(total, "key")}${totalIsAtLeast ? " or more" : ""}`;
+  const all = totalText(total, totalIsAtLeast);
   return entries.length < total ? `${number(from + 1)}–${number(from + entries.length)} of ${all}` : all;
 };
 

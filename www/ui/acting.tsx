@@ -4,13 +4,13 @@ import { useState } from "preact/hooks";
 
 import { Alerts, announce, ProblemText } from "./parts.tsx";
 
-/** A function that does something (null: it was called off) and says what was done; and what went wrong. */
+/** A function that does something (null: it was called off) and may say what was done; and what went wrong. */
 export function useActing() {
   const [problem, setProblem] = useState<unknown>(null);
-  async function act(work: () => Promise<unknown>, done: string) {
+  async function act(work: () => Promise<unknown>, done = "") {
     setProblem(null);
     try {
-      if ((await work()) !== null) announce(done);
+      if ((await work()) !== null && done) announce(done);
     } catch (caught) {
       setProblem(caught);
     }
