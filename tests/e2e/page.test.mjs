@@ -7,6 +7,7 @@ import { after, before, test } from "node:test";
 import { OWNER } from "./harness/admin.mjs";
 import { withPage } from "./harness/browser.mjs";
 import { startGate } from "./harness/gate.mjs";
+import { statusOf } from "./harness/project.mjs";
 import { waitFor } from "./harness/wait.mjs";
 import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status } from "./page.mjs";
 
@@ -75,6 +76,44 @@ test("from the set-up link to a key that is used, revoked and refused", async ()
       await statement.getByText("the key works nowhere any more").waitFor();
       assert.equal((await use()).status, 401);
       assert.equal((await use()).json().code, "REVOKED_API_KEY");
+    });
+  } finally {
+    await fresh.stop();
+  }
+});
+
+test("from the first page of an empty deployment to the first 200 of its curl line are five clicks and four fields", async () => {
+  const fresh = await startGate();
+  try {
+    await withPage({ expectedErrors: [NOT_SIGNED_IN] }, async (page, context) => {
+      await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: fresh.url });
+      const work = { clicks: 0, fields: 0 };
+      const click = (/** @type {"button" | "link"} */ role, /** @type {string} */ name) => {
+        work.clicks += 1;
+        return page.getByRole(role, { name }).click();
+      };
+      const fill = (/** @type {string} */ label, /** @type {string} */ text) => {
+        work.fields += 1;
+        return page.getByLabel(label).fill(text);
+      };
+      await page.goto(`${fresh.url}/admin/`);
+      await heading(page, "Set up Keyward");
+      await page.getByText("The link that npm start or npm run secrets prints has it.").waitFor();
+      await fill("Set-up token", fresh.secrets.KEYWARD_SETUP_TOKEN);
+      await fill("E-mail address", OWNER.email);
+      await fill("Password", OWNER.password);
+      await click("button", "Create the owner");
+      await click("link", "Create the first key");
+      await heading(page, "Create a key");
+      await fill("Name", "First");
+      await click("button", "Read only");
+      await click("button", "Create key");
+      await page.getByTestId("first-use").getByText("Waiting for its first request").waitFor();
+      await click("button", "Copy curl line");
+      assert.deepEqual(work, { clicks: 5, fields: 4 });
+      const line = await page.evaluate(() => navigator.clipboard.readText());
+      assert.equal(await statusOf(line), "200", line);
+      await page.getByText("It works: its first request was let through.").waitFor();
     });
   } finally {
     await fresh.stop();

@@ -55,6 +55,7 @@ interface WithSecretProps {
 
 function WithSecret({ path, what, submit, given }: WithSecretProps) {
   const [isDone, setDone] = useState(false);
+  const also = path === "/setup" && !given ? " The link that npm start or npm run secrets prints has it." : "";
   if (isDone) return <AlreadyDone />;
   return (
     <Form
@@ -79,7 +80,7 @@ function WithSecret({ path, what, submit, given }: WithSecretProps) {
       <TextField
         name="token"
         label={`${what.charAt(0).toUpperCase()}${what.slice(1)} token`}
-        hint={`The secret KEYWARD_${what.replace("-", "").toUpperCase()}_TOKEN of this deployment. It works once.`}
+        hint={`The secret KEYWARD_${what.replace("-", "").toUpperCase()}_TOKEN of this deployment. It works once.${also}`}
         defaultValue={given}
         required
         {...(!given && FOCUS)}

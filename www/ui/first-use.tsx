@@ -52,7 +52,7 @@ function passing({ id }: Realm, routes: Route[]) {
 
 /** Looks whether the key was used, ever less often, for some minutes. */
 function Watch({ id }: { id: string }) {
-  const [said, setSaid] = useState("Waiting for its first request …");
+  const [said, setSaid] = useState("Waiting for its first request: run the curl line …");
   const [isGood, setGood] = useState(false);
 
   useEffect(() => {
