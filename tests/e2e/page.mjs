@@ -1,9 +1,14 @@
 // What the tests of the admin page have in common.
 
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { root } from "../../scripts/lib/places.mjs";
 import { OWNER } from "./harness/admin.mjs";
 import { withPage } from "./harness/browser.mjs";
+import { waitFor } from "./harness/wait.mjs";
 
-/** @import { BrowserContext, Page } from "playwright-core" */
+/** @import { BrowserContext, Page, Request } from "playwright-core" */
 /** @import { Credentials } from "../../types/admin-api.js" */
 /** @import { PageOptions } from "./harness/browser.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
@@ -13,6 +18,45 @@ export const status = (/** @type {number} */ code) => new RegExp(`the server res
 
 /** The page asks who is signed in before it can know that nobody is. */
 export const NOT_SIGNED_IN = status(401);
+
+/** The routes of all its screens. */
+export function routes() {
+  const source = readFileSync(join(root, "www/main.tsx"), "utf8");
+  return [...source.matchAll(/^route\("([^"]+)"/gm)].map(([, route]) => route);
+}
+
+/**
+ * Follows what a page asks of the API.
+ * @param {Page} page
+ */
+export function follow(page) {
+  /** @type {Request[]} Since the last `forget`. */
+  let asked = [];
+  /** @type {Set<Request>} */
+  const ended = new Set();
+  const end = (/** @type {Request} */ request) => void ended.add(request);
+  page.on("request", (request) => {
+    if (request.url().includes("/api/")) asked.push(request);
+  });
+  page.on("requestfinished", end);
+  page.on("requestfailed", end);
+  return {
+    asked: () => asked,
+    forget: () => {
+      asked = [];
+    },
+    /** Awaits that nothing is under way any more: what was asked is answered and drawn, and has led to no other question. */
+    settled: () =>
+      waitFor("the page to settle", async () => {
+        const before = asked.length;
+        // Whatever the last event has led to has been sent, or drawn, after this.
+        await page.evaluate(
+          () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done)))),
+        );
+        return asked.length === before && asked.every((request) => ended.has(request));
+      }),
+  };
+}
 
 /**
  * Goes to a view of the page.

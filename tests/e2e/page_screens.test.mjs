@@ -2,18 +2,15 @@
 // that ends in each form. In Chromium, against the built Worker.
 
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { root } from "../../scripts/lib/places.mjs";
 import { OWNER } from "./harness/admin.mjs";
 import { withPage } from "./harness/browser.mjs";
 import { startGate } from "./harness/gate.mjs";
-import { waitFor } from "./harness/wait.mjs";
-import { heading, NOT_SIGNED_IN, show, signedIn, signIn, status } from "./page.mjs";
+import { follow, heading, NOT_SIGNED_IN, routes, show, signedIn, signIn, status } from "./page.mjs";
 
-/** @import { Locator, Page } from "playwright-core" */
+/** @import { Locator, Page, Request } from "playwright-core" */
+/** @import { ApiKey } from "../../types/admin-api.js" */
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
 
@@ -29,14 +26,16 @@ const NOT_SHOWN = "This cannot be shown";
 
 /**
  * `title`: its heading; `viewer` and `admin` where theirs is another one.
- * @typedef {{ path: string, title: string | RegExp, viewer?: string | RegExp, admin?: string | RegExp, open?: true, reads?: false }} Screen
+ * @typedef {{ path: string, title: string | RegExp, viewer?: string | RegExp, admin?: string | RegExp, isOpen?: true, reads?: false }} Screen
  */
 
 /** @type {Gate} */
 let gate;
 /** @type {Admin} */
 let owner;
-/** @type {Record<string, Screen>} Every screen, by its route. */
+/** @type {(key: ApiKey) => Record<string, Screen>} Every screen, by its route; those of a key are of this one. */
+let screensOf;
+/** @type {Record<string, Screen>} */
 let screens;
 
 before(async () => {
@@ -51,69 +50,44 @@ before(async () => {
   await owner.revoke(revoked.apiKey.id, HOSTILE);
   await owner.must("POST", "/tenants", { name: HOSTILE });
   await owner.must("POST", "/invitations", { email: "somebody@example.com", role: "viewer" });
-  const key = `/keys/${apiKey.id}`;
   const closed = { admin: NOT_SHOWN, viewer: NOT_SHOWN };
-  screens = {
-    "/set-up": { path: "/set-up", title: "Set up Keyward", open: true },
-    "/recover": { path: "/recover", title: "Recover the deployment", open: true },
-    "/sign-in": { path: "/sign-in?next=javascript:alert(1)", title: "Sign in", open: true },
-    "/join": { path: "/join", title: "Join Keyward", open: true },
-    "/new-password": { path: "/new-password", title: "Set a new password", open: true },
+  screensOf = ({ id, name }) => ({
+    "/set-up": { path: "/set-up", title: "Set up Keyward", isOpen: true },
+    "/recover": { path: "/recover", title: "Recover the deployment", isOpen: true },
+    "/sign-in": { path: "/sign-in?next=javascript:alert(1)", title: "Sign in", isOpen: true },
+    "/join": { path: "/join", title: "Join Keyward", isOpen: true },
+    "/new-password": { path: "/new-password", title: "Set a new password", isOpen: true },
     "/overview": { path: "/overview", title: "Overview" },
-    "/keys": { path: `/keys?${new URLSearchParams({ q: "Hostile" })}`, title: "Keys" },
+    "/keys": { path: `/keys?${new URLSearchParams({ q: name })}`, title: "Keys" },
     "/keys/new": { path: "/keys/new", title: "Create a key", viewer: CHANGES },
     "/keys/import": { path: "/keys/import", title: "Import keys", viewer: CHANGES, reads: false },
-    "/keys/:id": { path: key, title: NAME },
-    "/keys/:id/edit": { path: `${key}/edit`, title: `Edit ${NAME}`, viewer: CHANGES },
-    "/keys/:id/rotate": { path: `${key}/rotate`, title: `Rotate ${NAME}`, viewer: CHANGES },
+    "/keys/:id": { path: `/keys/${id}`, title: name },
+    "/keys/:id/edit": { path: `/keys/${id}/edit`, title: `Edit ${name}`, viewer: CHANGES },
+    "/keys/:id/rotate": { path: `/keys/${id}/rotate`, title: `Rotate ${name}`, viewer: CHANGES },
     "/links/new": { path: "/links/new", title: "Create a link", viewer: CHANGES, reads: false },
     "/routes": { path: "/routes", title: "Routes" },
-    "/audit": { path: `/audit?${new URLSearchParams({ object: apiKey.id })}`, title: "Audit" },
+    "/audit": { path: `/audit?${new URLSearchParams({ object: id })}`, title: "Audit" },
     "/members": { path: "/members", title: "People" },
-    "/members/:id/sessions": { path: `/members/${made.admin.id}/sessions`, title: /^Sessions of/, ...closed },
+    // One's own sessions are the settings.
+    "/members/:id/sessions": {
+      path: `/members/${made.admin.id}/sessions`,
+      title: /^Sessions of/,
+      ...closed,
+      admin: "Settings",
+    },
     "/settings": { path: "/settings", title: "Settings" },
     "/tenants": { path: "/tenants", title: "Tenants", ...closed },
-  };
-  // One's own sessions are the settings.
-  screens["/members/:id/sessions"].admin = "Settings";
+  });
+  screens = screensOf(apiKey);
 });
 
 after(() => gate?.stop());
 
-const closed = () => Object.values(screens).filter((screen) => !screen.open);
+const closed = () => Object.values(screens).filter((screen) => !screen.isOpen);
 
 test("every screen is looked at here", () => {
-  const source = readFileSync(join(root, "www/main.tsx"), "utf8");
-  const routes = [...source.matchAll(/^route\("([^"]+)"/gm)].map(([, route]) => route);
-  assert.deepEqual(Object.keys(screens).sort(), routes.sort());
+  assert.deepEqual(Object.keys(screens).sort(), routes().sort());
 });
-
-/** Notes what is asked of the API: how much is under way, and what was forbidden (but for the password, which is asked for). */
-function watch(/** @type {Page} */ page) {
-  /** @type {Set<import("playwright-core").Request>} */
-  const underWay = new Set();
-  /** @type {Promise<string>[]} */
-  const forbidden = [];
-  page.on("request", (request) => {
-    if (request.url().includes("/api/")) underWay.add(request);
-  });
-  const ended = (/** @type {import("playwright-core").Request} */ request) => {
-    underWay.delete(request);
-  };
-  page.on("requestfinished", ended);
-  page.on("requestfailed", ended);
-  page.on("response", (answer) => {
-    if (answer.status() !== 403) return;
-    const what = `${answer.request().method()} ${answer.url()}`;
-    const code = answer.json().then(({ code }) => code);
-    forbidden.push(code.then((code) => (code === "STEP_UP_REQUIRED" ? "" : what)));
-  });
-  return {
-    forget: () => underWay.clear(),
-    quiet: () => waitFor("the answers", () => underWay.size === 0),
-    forbidden: async () => (await Promise.all(forbidden)).filter(Boolean),
-  };
-}
 
 /** What a screen lacks for whoever cannot see it; and what would be HTML. */
 const faults = (/** @type {Page} */ page) =>
@@ -151,7 +125,7 @@ for (const role of /** @type {const} */ (["owner", "admin", "viewer"])) {
 
 test("every screen for somebody who is not signed in names every control", async () => {
   await withPage({ expectedErrors: [NOT_SIGNED_IN] }, async (page) => {
-    for (const { path, title } of Object.values(screens).filter(({ open }) => open)) {
+    for (const { path, title } of Object.values(screens).filter(({ isOpen }) => isOpen)) {
       await show(page, gate, path);
       await heading(page, title);
       assert.deepEqual(await faults(page), [], path);
@@ -159,48 +133,81 @@ test("every screen for somebody who is not signed in names every control", async
   });
 });
 
+/** Buttons that each role has at least. */
+const HAS = {
+  admin: ["Create key", "Save", "Rotate key", "Pause", "Revoke key", "Create link", "Sign out", "Revoke", "Export"],
+  viewer: ["Filter", "Export", "Explain", "Verify the chain", "Change password", "Sign out"],
+};
+
 for (const role of /** @type {const} */ (["admin", "viewer"])) {
   test(`no button that an ${role} sees is refused`, async () => {
-    const options = { person: PEOPLE[role] };
-    await signedIn(
-      gate,
-      "/settings",
-      { ...options, expectedErrors: [/the server responded with a status of 4/] },
-      async (page) => {
-        page.on("dialog", (dialog) => dialog.accept());
-        const { forget, quiet, forbidden } = watch(page);
-        const pressed = [];
-        for (const { path, title, ...others } of closed()) {
-          if ((others[role] ?? title) !== title) continue;
-          for (let n = 0; ; n += 1) {
-            await page.goto("about:blank");
-            forget();
-            await show(page, gate, path);
-            await page.locator("main:not([aria-busy]) h1").waitFor();
-            await quiet();
-            const button = page.locator("main").locator("button:visible").nth(n);
-            if ((await button.count()) === 0) break;
-            const name = `${path} ${await button.innerText()}`;
-            // These end what the others need.
-            if (/Sign out|End/.test(name)) continue;
-            pressed.push(name);
-            await button.click();
-            const dialog = page.locator("dialog[open]");
-            if ((await dialog.count()) > 0) {
-              for (const field of await dialog.locator("input:not([type=checkbox], [type=radio]):visible").all())
-                await field.fill("something");
-              await dialog.locator("[type=submit]").click();
-            }
-            await quiet();
-            assert.deepEqual(await forbidden(), [], name);
-            // What was changed is as it was.
-            if (/Revoke|Pause/.test(name)) break;
+    const options = { person: PEOPLE[role], expectedErrors: [/the server responded with a status of 4/] };
+    await signedIn(gate, "/settings", options, async (page) => {
+      page.on("dialog", (question) => question.accept());
+      const { asked, forget, settled } = follow(page);
+      const pressed = [];
+      /** Shows a screen for a key of its own, with all that is there chosen; its buttons. */
+      const buttonsOf = async (/** @type {string} */ route) => {
+        const { apiKey } = await owner.createKey({ name: `${NAME} ${pressed.length}` });
+        const { path, title } = screensOf(apiKey)[route];
+        await page.goto("about:blank");
+        forget();
+        await show(page, gate, path);
+        await page.locator("main:not([aria-busy]) h1").waitFor();
+        // Whoever has signed out before.
+        if ((await page.getByRole("heading", { level: 1, name: "Sign in" }).count()) === 1)
+          await signIn(page, PEOPLE[role]);
+        await heading(page, title);
+        await settled();
+        for (const box of await page.getByLabel("Choose all that are shown").all()) await box.check();
+        return page.locator("main").locator("button:visible");
+      };
+      for (const [route, { title, isOpen, ...others }] of Object.entries(screens)) {
+        if (isOpen || (others[role] ?? title) !== title) continue;
+        const names = await (await buttonsOf(route)).allInnerTexts();
+        for (const [n, name] of names.entries()) {
+          // Something to end besides this session.
+          if (/End/.test(name)) await gate.admin().signIn(PEOPLE[role]);
+          const what = `${route} ${name}`;
+          const button = (await buttonsOf(route)).nth(n);
+          assert.equal(await button.innerText(), name, what);
+          pressed.push(name);
+          forget();
+          await button.click();
+          await settled();
+          const dialog = page.locator("dialog[open]");
+          if ((await dialog.count()) > 0) {
+            for (const field of await dialog.locator("input:not([type=checkbox], [type=radio]):visible").all())
+              await field.fill("something");
+            const before = asked().length;
+            await dialog.locator("[type=submit]").click();
+            await settled();
+            assert.notEqual(asked().length, before, `${what} asks for nothing`);
           }
+          assert.deepEqual(await forbidden(asked()), [], what);
         }
-        assert.ok(pressed.length >= 4, pressed.join());
-      },
-    );
+      }
+      assert.deepEqual(
+        HAS[role].filter((name) => !pressed.includes(name)),
+        [],
+        pressed.join(),
+      );
+    });
   });
+}
+
+/**
+ * Which of these calls were forbidden: not those that want the password once more.
+ * @param {Request[]} calls
+ */
+async function forbidden(calls) {
+  const found = [];
+  for (const call of calls) {
+    const answer = await call.response();
+    if (answer?.status() === 403 && (await answer.json()).code !== "STEP_UP_REQUIRED")
+      found.push(`${call.method()} ${call.url()}`);
+  }
+  return found;
 }
 
 /** @type {Record<string, Parameters<import("playwright-core").Route["fulfill"]>[0] | null>} */
