@@ -12,7 +12,7 @@ import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { chosen, EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
 import { type Make, madeFor } from "../ui/invited.tsx";
-import { Button, Link, TitleBar } from "../ui/parts.tsx";
+import { Button, Heading, Link, TitleBar } from "../ui/parts.tsx";
 import { useShownOnce } from "../ui/shown-once.tsx";
 
 const ROLES: Options = [
@@ -31,7 +31,13 @@ function People() {
   const [invitations = []] = useQuery(invitationsQuery).pages;
   const { act, alerts } = useActing();
   const { banner, make } = useShownOnce("link");
-  if (banner) return banner;
+  if (banner)
+    return (
+      <>
+        <Heading>People</Heading>
+        {banner}
+      </>
+    );
   return (
     <>
       <TitleBar title="People" under={null}>

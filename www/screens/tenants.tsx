@@ -21,7 +21,7 @@ import {
 } from "../ui/form.tsx";
 import { type Make, madeFor } from "../ui/invited.tsx";
 import { LimitFields, limitDraft, limitOf } from "../ui/limits.tsx";
-import { Button, StatusBadge, TitleBar } from "../ui/parts.tsx";
+import { Button, Heading, StatusBadge, TitleBar } from "../ui/parts.tsx";
 import { useShownOnce } from "../ui/shown-once.tsx";
 
 const STATUSES: Options = [
@@ -38,7 +38,13 @@ function Tenants() {
   const [tenants = []] = useQuery(tenantsQuery).pages;
   const { act, alerts } = useActing();
   const { banner, make } = useShownOnce("link");
-  if (banner) return banner;
+  if (banner)
+    return (
+      <>
+        <Heading>Tenants</Heading>
+        {banner}
+      </>
+    );
   return (
     <>
       <TitleBar title="Tenants" under={null}>
