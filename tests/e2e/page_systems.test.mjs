@@ -106,6 +106,7 @@ test("a rotation begins with what the policy does to the old key, and does what 
     await page.getByRole("button", { name: "I have saved it" }).click();
 
     await show(page, gate, `/keys/${(await newKey("bd", { scopes: ["reports:read"] })).id}/rotate`);
+    await heading(page, "Rotate Of bd");
     assert.ok(await page.getByLabel("keeps working").isChecked());
   });
 });

@@ -175,7 +175,7 @@ test("what a key may call, and why not the rest", async () => {
   await signedIn(gate, `/keys/${used.apiKey.id}`, {}, async (page) => {
     await heading(page, HTML);
     await page.getByRole("link", { name: "Access" }).click();
-    assert.match(page.url(), /tab=access/);
+    await page.waitForURL(/tab=access/);
     const rows = page.getByTestId("access-row");
     await rows.filter({ hasText: "orders:read" }).getByText("Yes").waitFor();
     const refused = rows.filter({ hasText: "orders:write" });

@@ -86,6 +86,7 @@ describe("beside passwords", () => {
       await gate.admin().refused(REFUSED, "POST", "/session", undefined, { [HEADER]: shown, ...SAME });
     }
     assert.equal(details.size, 1);
+    await gate.allLogged();
     const reasons = gate.logs.filter(({ message }) => message.includes("the token is for another audience"));
     assert.equal(reasons.length, 2, "the log says why");
     assert.ok(!gate.logs.some(({ message }) => message.includes("eyJ")), "and never the token");
