@@ -258,7 +258,7 @@ describe("the admin API under attack", () => {
     }
     // What the operator did to the tenant stands in its audit, and nothing else.
     const { entries } = await other.must("GET", "/audit");
-    assert.ok(entries.every(({ tenantId }) => tenantId === person.tenantId));
+    assert.deepEqual([...new Set(entries.map(({ tenantId }) => tenantId))], [person.tenantId]);
     assert.equal((await owner.get(apiKey.id)).status, "ACTIVE");
   });
 
