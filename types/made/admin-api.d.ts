@@ -80,6 +80,30 @@ export type BulkChange = {
   totalIsAtLeast?: boolean;
 };
 
+export type ImportedKey = {
+  allowedIps?: Array<string> | null;
+  allowedOrigins?: Array<string> | null;
+  /** Not in the future. */
+  createdAt?: string | null;
+  /** The first second in which it no longer passes; null is never. */
+  expiresAt?: string | null;
+  /** SHA-256 of the whole key. */
+  hash: string;
+  kind?: "secret" | "publishable";
+  last4?: string | null;
+  metadata?: Record<string, string> | null;
+  name: string;
+  /** A prefix of the policy's, and at most 4 characters after it. */
+  prefix?: string | null;
+  rateLimit?: RateLimit | null;
+  realm?: string;
+  scopes?: Array<string>;
+  /** Whether every request asks its object. */
+  strict?: boolean;
+  tags?: Array<string> | null;
+  testMode?: boolean;
+};
+
 export type Invitation = {
   createdAt: string;
   createdBy: Actor;
@@ -628,7 +652,7 @@ export interface Calls {
       host?: string | null;
       key?: string | null;
       keyId?: string | null;
-      method: string;
+      method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE" | "OPTIONS" | "ACL" | "CHECKOUT" | "COPY" | "LOCK" | "MERGE" | "MKACTIVITY" | "MKCOL" | "MOVE" | "NOTIFY" | "PROPFIND" | "PROPPATCH" | "PURGE" | "REPORT" | "SEARCH" | "SUBSCRIBE" | "UNLOCK" | "UNSUBSCRIBE";
       origin?: string | null;
       path: string;
       realm?: string | null;
@@ -763,7 +787,7 @@ export interface Calls {
   "PATCH /members/{id}": {
     query: undefined;
     body: {
-      currentPassword?: string | null;
+      currentPassword?: string;
       password?: string;
       role?: "owner" | "admin" | "viewer";
     };

@@ -3,8 +3,11 @@
 
 use keyward_core::record::{KeyKind, TenantStatus};
 use keyward_registry::{
-    keys::settings::{
-        LONGEST_METADATA_CHARS, MOST_ADDRESSES, MOST_METADATA, MOST_ORIGINS, MOST_SCOPES, MOST_TAGS,
+    keys::{
+        import::MOST_SHOWN,
+        settings::{
+            LONGEST_METADATA_CHARS, MOST_ADDRESSES, MOST_METADATA, MOST_ORIGINS, MOST_SCOPES, MOST_TAGS,
+        },
     },
     principal::Role,
     quotas::Quota,
@@ -49,6 +52,7 @@ pub fn all() -> Value {
             ("country", nullable(text())),
         ]),
         "Route": route(),
+        "ImportedKey": imported_key(),
         "KeyFilter": key_filter(),
         "BulkChange": bulk_change(),
         "Invitation": object(vec![
@@ -131,6 +135,32 @@ fn rate_limit() -> Schema {
             ),
             ("perDay", window("Requests in any 24 hours.")),
         ],
+    )
+}
+
+/// What a new key is made of, besides its name.
+pub fn of_new_key() -> Members {
+    let first = vec![("realm", text()), ("kind", one_of_enum(&KeyKind::ALL)), ("scopes", scopes())];
+    [first, optional_settings()].concat()
+}
+
+/// A line of an import.
+fn imported_key() -> Schema {
+    let hash = r"^(sha256:)?([0-9A-Fa-f]{64}|[A-Za-z0-9+/_-]{42}[AEIMQUYcgkosw048]=?)$";
+    let visible = vec![
+        (
+            "prefix",
+            described(nullable(text()), "A prefix of the policy's, and at most 4 characters after it."),
+        ),
+        ("last4", nullable(text_of_length(0, MOST_SHOWN))),
+        ("createdAt", described(nullable(time()), "Not in the future.")),
+    ];
+    object_with(
+        vec![
+            ("hash", described(json!({ "type": "string", "pattern": hash }), "SHA-256 of the whole key.")),
+            ("name", key_name()),
+        ],
+        [visible, of_new_key()].concat(),
     )
 }
 

@@ -6,13 +6,13 @@ use serde_json::json;
 
 use crate::schema::{
     Members, Schema, count, described, flag, id, line, list, nullable, object, object_with, one_of,
-    one_of_enum, text, text_of_length, time, whole, word,
+    one_of_enum, searched, text, time, whole, word,
 };
 
 /// What narrows the list of keys.
 pub fn key_filters() -> Members {
     vec![
-        ("q", described(text_of_length(0, 100), "Looked for in names, tags, ids and the visible parts.")),
+        ("q", described(searched(100), "Looked for in names, tags, ids and the visible parts.")),
         ("status", key_status()),
         ("realm", word()),
         ("unusedDays", whole(1, MOST_UNUSED_DAYS.into())),

@@ -1,7 +1,8 @@
 //! What each call takes and answers. That there is a row here for each route, and the reverse, a test sees to; what a call does
 //! in words is in docs/admin-api.md, from where it is taken.
 
-use keyward_core::record::{KeyKind, TenantStatus};
+use keyward_core::record::TenantStatus;
+use keyward_policy::method;
 use keyward_registry::{
     keys::{
         bulk::{ACTIONS, MOST_KEYS},
@@ -15,11 +16,11 @@ use keyward_registry::{
 use serde_json::{Value, json};
 
 use crate::{
-    components::{key_name, optional_settings, own_quotas, scopes},
+    components::{key_name, of_new_key, optional_settings, own_quotas, scopes},
     many_keys::key_filters,
     schema::{
         Members, Schema, count, cursor, described, dictionary, flag, id, line, list, nullable, object,
-        object_with, one_of, one_of_enum, refer, short_list, text, text_of_length, time, whole, word,
+        object_with, one_of, one_of_enum, refer, searched, short_list, text, text_of_length, time, whole,
     },
 };
 
@@ -64,6 +65,16 @@ impl Operation {
     fn takes(self, required: Members, optional: Members) -> Self {
         let is_required = !required.is_empty();
         Self { body: Some(Body { schema: object_with(required, optional), is_required }), ..self }
+    }
+
+    /// Whatever else is true of the body as a whole, such as which fields cannot stand together.
+    fn if_only(mut self, more: Value) -> Self {
+        if let (Some(body), Value::Object(more)) = (&mut self.body, more)
+            && let Some(schema) = body.schema.as_object_mut()
+        {
+            schema.extend(more);
+        }
+        self
     }
 
     fn query(self, query: Members) -> Self {
@@ -143,6 +154,10 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                         ("token", issued()),
                     ],
                 )
+                .if_only(json!({
+                    "dependentRequired": { "email": ["password"], "password": ["email"] },
+                    "oneOf": one_of_fields(&["email", "passkey", "token"]),
+                }))
         }
         ("GET", "/session") => Operation::answers(
             200,
@@ -156,7 +171,8 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("POST", "/session/step-up") => {
             let either =
                 vec![("password", typed_password()), ("passkey", shown_passkey()), ("token", issued())];
-            Operation::ends().takes(Vec::new(), either)
+            let one = one_of_fields(&["password", "passkey", "token"]);
+            Operation::ends().takes(Vec::new(), either).if_only(json!({ "oneOf": one }))
         }
         ("POST", "/session/passkey/options" | "/session/step-up/options" | "/passkeys/options") => {
             let options = json!({ "type": "object", "required": ["challenge"] });
@@ -183,10 +199,7 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/sessions" | "/members/{}/sessions") => Operation::pages("sessions", "Session", Vec::new()),
         ("GET", "/api-keys") => key_list(),
         ("POST", "/api-keys") => {
-            let optional =
-                vec![("realm", text()), ("kind", one_of_enum(&KeyKind::ALL)), ("scopes", scopes())];
-            let optional = [optional, optional_settings()].concat();
-            let made = Operation::answers(201, created_key()).takes(vec![("name", key_name())], optional);
+            let made = Operation::answers(201, created_key()).takes(vec![("name", key_name())], of_new_key());
             Operation { can_repeat: true, ..made }
         }
         ("POST", "/api-keys/bulk") => {
@@ -198,7 +211,9 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 ("tag", nullable(line(1, 50))),
                 ("expiresAt", nullable(time())),
             ];
-            bulk_change().takes(vec![("action", one_of(&actions))], [of, bulk_reason()].concat())
+            bulk_change()
+                .takes(vec![("action", one_of(&actions))], [of, bulk_reason()].concat())
+                .if_only(bulk_needs())
         }
         ("POST", "/api-keys/bulk-revoke") => {
             let optional = [vec![("cursor", nullable(cursor()))], bulk_reason()].concat();
@@ -227,9 +242,15 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             Operation { required: &["ids"], ..usage }
         }
         ("POST", "/api-keys/import") => {
-            let lines =
-                "A key a line: `hash`, and the fields of a key as it is made. No more than 1,000 lines.";
-            let body = Body { schema: described(text(), lines), is_required: true };
+            let lines = "A key a line, each an object of its own as `contentSchema` has it. No more than 1,000 lines.";
+            let schema = json!({
+                "type": "string",
+                "pattern": "[^\\s]",
+                "contentMediaType": "application/x-ndjson",
+                "contentSchema": refer("ImportedKey"),
+                "description": lines,
+            });
+            let body = Body { schema, is_required: true };
             let error = object(vec![("line", count(1)), ("field", text()), ("message", text())]);
             let answer = object_with(
                 vec![
@@ -261,7 +282,12 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 ("revokeOld", nullable(flag())),
                 ("graceSeconds", nullable(whole(0, LONGEST_GRACE_S.into()))),
             ];
-            let rotated = Operation::answers(201, answer).takes(Vec::new(), old);
+            let both = json!({
+                "required": ["revokeOld", "graceSeconds"],
+                "properties": { "revokeOld": { "type": "boolean" }, "graceSeconds": { "type": "integer" } },
+            });
+            let rotated =
+                Operation::answers(201, answer).takes(Vec::new(), old).if_only(json!({ "not": both }));
             Operation { can_match: true, can_repeat: true, ..rotated }
         }
         ("POST", "/api-keys/{key_}/pause") => {
@@ -307,7 +333,13 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             201,
             vec![("link", refer("Link")), ("token", text()), ("url", text())],
         )
-        .takes(vec![("url", text())], vec![("subject", nullable(text())), ("sessionId", nullable(text()))]),
+        .takes(
+            vec![("url", json!({ "type": "string", "pattern": "^https?://[a-z0-9][!-\"$-~]*$" }))],
+            vec![
+                ("subject", nullable(json!({ "type": "string", "pattern": "^[!-~]([ -~]{0,254}[!-~])?$" }))),
+                ("sessionId", nullable(session_id())),
+            ],
+        ),
         ("GET", "/links/{link_}") => Operation::answers(200, vec![("link", refer("Link"))]),
         ("GET", "/quotas") => Operation::answers(200, vec![("quotas", refer("Quotas"))]),
         ("GET", "/realms") => Operation::answers(200, vec![("realms", list(refer("Realm")))]),
@@ -333,16 +365,13 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 .query([cursor, audit_filters()].concat())
         }
         ("GET", "/audit/verify") => verification(),
-        ("GET", "/members") => Operation::pages("members", "Member", vec![("q", text())]),
+        ("GET", "/members") => Operation::pages("members", "Member", vec![("q", searched(254))]),
         ("POST", "/members") => Operation::answers(201, member())
             .takes(vec![("email", email()), ("role", role())], vec![("password", password())]),
         ("GET", "/members/{}") => Operation::answers(200, member()),
         ("PATCH", "/members/{}") => {
-            let fields = vec![
-                ("role", role()),
-                ("password", password()),
-                ("currentPassword", nullable(typed_password())),
-            ];
+            let fields =
+                vec![("role", role()), ("password", password()), ("currentPassword", typed_password())];
             Operation::answers(200, member()).takes(Vec::new(), fields)
         }
         ("POST", "/members/{}/reset") => Operation::answers(201, invited()).takes(Vec::new(), Vec::new()),
@@ -419,14 +448,51 @@ fn explanation() -> Operation {
         ("origin", maybe()),
         ("sessionId", maybe()),
     ];
-    Operation::answers(200, answer).takes(vec![("method", text()), ("path", text())], supposed)
+    let methods: Vec<&str> = method::USUAL.iter().chain(method::NAMED).copied().collect();
+    let path = json!({ "type": "string", "pattern": "^/[!-\"$-~]*$", "maxLength": 2_000 });
+    let both = json!({
+        "required": ["keyId", "key"],
+        "properties": { "keyId": { "type": "string" }, "key": { "type": "string" } },
+    });
+    Operation::answers(200, answer)
+        .takes(vec![("method", one_of(&methods)), ("path", path)], supposed)
+        .if_only(json!({ "not": both }))
+}
+
+fn session_id() -> Schema {
+    json!({ "type": "string", "pattern": "^[A-Za-z0-9._~:-]{1,128}$" })
+}
+
+/// One of these fields, or none.
+fn one_of_fields(names: &[&str]) -> Value {
+    let none = json!({ "not": { "anyOf": names.iter().map(|name| json!({ "required": [name] })).collect::<Vec<_>>() } });
+    names.iter().map(|name| json!({ "required": [name] })).chain([none]).collect()
+}
+
+/// What each action on many keys needs, and what it cannot have.
+fn bulk_needs() -> Value {
+    let given =
+        |name: &str, kind: &str| json!({ "required": [name], "properties": { name: { "type": kind } } });
+    let only_for = |actions: &[&str], then: Value, name: &str| {
+        let is_one = json!({ "properties": { "action": { "enum": actions } } });
+        json!({ "if": is_one, "then": then, "else": { "properties": { name: { "enum": [null, ""] } } } })
+    };
+    json!({
+        "allOf": [
+            { "oneOf": [given("ids", "array"), given("filter", "object")] },
+            { "if": given("cursor", "string"), "then": given("filter", "object") },
+            only_for(&["tag", "untag"], given("tag", "string"), "tag"),
+            only_for(&["expire"], given("expiresAt", "string"), "expiresAt"),
+            only_for(&["revoke"], json!({}), "reason"),
+        ],
+    })
 }
 
 fn audit_filters() -> Members {
     vec![
-        ("actor", word()),
-        ("action", word()),
-        ("object", word()),
+        ("actor", line(1, 254)),
+        ("action", json!({ "type": "string", "pattern": "^[A-Za-z.]{1,254}$" })),
+        ("object", line(1, 254)),
         ("from", time()),
         ("to", time()),
         ("order", one_of(&["asc", "desc"])),

@@ -38,6 +38,12 @@ pub fn line(least: usize, most: usize) -> Schema {
     json!({ "type": "string", "minLength": least, "pattern": pattern })
 }
 
+/// What is looked for, without the white space around it.
+pub fn searched(most: usize) -> Schema {
+    let pattern = format!(r"^[{WHITE}]*[^\u0000-\u001f\u007f-\u009f]{{0,{most}}}[{WHITE}]*$");
+    json!({ "type": "string", "pattern": pattern })
+}
+
 /// Any text but the empty one.
 pub fn word() -> Schema {
     json!({ "type": "string", "minLength": 1 })

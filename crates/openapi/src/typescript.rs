@@ -83,7 +83,8 @@ fn type_of(schema: &Value, depth: usize) -> String {
         return words.iter().map(Value::to_string).collect::<Vec<_>>().join(" | ");
     }
     for choice in ["anyOf", "oneOf"] {
-        if let Some(schemas) = schema[choice].as_array() {
+        // Beside properties it says which of them stand together.
+        if let (Some(schemas), None) = (schema[choice].as_array(), schema.get("properties")) {
             return schemas.iter().map(|schema| type_of(schema, depth)).collect::<Vec<_>>().join(" | ");
         }
     }

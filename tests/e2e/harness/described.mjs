@@ -75,6 +75,11 @@ export function expectDescribed(method, path, body, answer) {
   const known = new Set(operation.parameters?.map((/** @type {{ name: string }} */ { name }) => name));
   for (const name of new URLSearchParams(query).keys())
     assert.ok(known.has(name), `${what}: the parameter ${name} is not in openapi.json`);
+  const [[type, taken]] = Object.entries(operation.requestBody?.content ?? { "": {} });
+  if (taken.schema?.contentSchema && typeof body === "string" && answer.json().wrong === 0) {
+    const at = pointer("paths", template, verb, "requestBody", "content", type, "schema", "contentSchema");
+    for (const line of body.split("\n").filter((text) => text.trim())) fits(at, JSON.parse(line), `a line of ${what}`);
+  }
   if (typeof body !== "object" || body === null || body instanceof Uint8Array) return;
   assert.ok(operation.requestBody, `${what}: a body is not in openapi.json`);
   const schema = pointer("paths", template, verb, "requestBody", "content", "application/json", "schema");

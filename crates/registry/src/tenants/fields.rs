@@ -95,13 +95,13 @@ pub fn owner(
         .collect();
     let mut note =
         |at: &str, errors: FieldErrors| wrong.extend(errors.into_iter().map(|(_, m)| (at.to_owned(), m)));
-    let missing = Value::Null;
-    let email =
-        email::chosen(object.get("email").unwrap_or(&missing)).map_err(|errors| note(".email", errors));
-    let account = [object.get("email").and_then(Value::as_str).unwrap_or_default(), tenant];
+    let missing = || input::invalid("is required");
+    let given = object.get("email");
+    let email = given.map_or_else(missing, email::chosen).map_err(|errors| note(".email", errors));
+    let account = [given.and_then(Value::as_str).unwrap_or_default(), tenant];
     let chosen = match object.get("password") {
-        None if !has_passwords => Ok(None),
-        chosen => password::chosen(chosen.unwrap_or(&missing), &account).map(Some),
+        None if has_passwords => input::invalid("is required"),
+        chosen => chosen.map(|chosen| password::chosen(chosen, &account)).transpose(),
     };
     let chosen = chosen.map_err(|errors| note(".password", errors));
     match (email, chosen) {

@@ -179,6 +179,9 @@ fn the_operator_makes_and_changes_tenants() {
     let owner = json!({"name": "X", "owner": {"email": "x", "password": "short", "role": "owner"}});
     fields = fixture.post(&operator, "/tenants", owner).fields().join(" ");
     assert_eq!(fields, "owner.role owner.email owner.password");
+    let missing = fixture.post(&operator, "/tenants", json!({"name": "X", "owner": {}}));
+    let required = |field: &str| json!({"field": field, "message": "is required"});
+    assert_eq!(missing.body["errors"], json!([required("owner.email"), required("owner.password")]));
     fixture.patch(&operator, "/tenants/nobody", json!({})).refused(404, "NOT_FOUND");
     let own = fixture.get(&operator, "/session").body["tenant"]["id"].as_str().unwrap().to_owned();
     let own = fixture.patch(&operator, &format!("/tenants/{own}"), json!({"status": "INACTIVE"}));
