@@ -32,11 +32,12 @@
 //! | which realm and route a request is for | [`request_target`], [`route`] |
 //! | HTTP: cookies, challenges, problem details, networks | [`cookie`], [`challenge`], [`problem`], [`network`] |
 //! | an object's database, and JSON that is read strictly | [`sql`], [`json`], [`strict`] |
-//! | what the Registry's object is asked, what the gate is, and what it found | [`registry_call`], [`question`], [`sign_in_token`] |
+//! | what the Registry's object is asked, what the gate is, and what it found | [`registry_call`], [`changes`], [`question`], [`sign_in_token`] |
 //! | what fails: circuit breakers, errors, the log | [`breaker`], [`unavailable`], [`log`], [`foreign_text`] |
 
 pub mod breaker;
 pub mod challenge;
+pub mod changes;
 pub mod cookie;
 pub mod entropy;
 pub mod foreign_text;

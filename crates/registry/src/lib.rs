@@ -62,6 +62,7 @@ pub mod authenticate;
 pub mod authorise;
 pub mod call;
 pub mod call_state;
+pub mod change_log;
 pub mod context;
 pub mod cost;
 pub mod counting;

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use futures_util::{FutureExt, future::LocalBoxFuture};
 use keyward_core::{
+    changes::ReadChanges,
     entropy::Entropy,
     link::Redeem,
     registry_call::{GetHealth, RegistryCall as _, RegistryHealth},
@@ -13,7 +14,7 @@ use keyward_core::{
 use keyward_limits::wire::UsageReport;
 
 use crate::{
-    admin_call::AdminCall, call::Deployment, error::ApiError, links, members, publish_error::PublishError,
+    admin_call::AdminCall, call::Deployment, change_log, error::ApiError, links, members, publish_error::PublishError,
     publisher::Publisher, setup_token,
 };
 
@@ -73,6 +74,12 @@ impl Publisher {
                     self.open().await?;
                     let (db, policy, now) = (self.platform.db(), self.platform.policy(), self.platform.now());
                     serde_json::to_string(&links::redeem(db, policy, &keyward_json::from_str(body)?, now)?)?
+                }
+                ReadChanges::PATH => {
+                    self.open().await?;
+                    let call = keyward_json::from_str(body)?;
+                    let news = change_log::read(self.platform.db(), &call, self.platform.now(), entropy)?;
+                    serde_json::to_string(&news)?
                 }
                 UsageReport::PATH => {
                     let report = keyward_json::from_str(body)?;

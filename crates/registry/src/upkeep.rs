@@ -1,4 +1,4 @@
-//! Small jobs after calls and reports: rolling up usage, cutting the audit where the policy says so, removing surplus ended
+//! Small jobs after calls and reports: rolling up usage, forgetting old changes, cutting the audit where the policy says so, removing surplus ended
 //! keys, putting the storage reserve back. A run is bounded, and follows each call that may add something: it maintains the
 //! tenant of that call, and the next tenant in turn.
 
@@ -9,7 +9,7 @@ use keyward_core::{
 };
 use keyward_policy::Policy;
 
-use crate::{audit, keys, memory::Memory, storage, tenants::tenant::Tenant, usage};
+use crate::{audit, change_log, keys, memory::Memory, storage, tenants::tenant::Tenant, usage};
 
 /// Upkeep of one database.
 pub struct Upkeep<'a> {
@@ -35,6 +35,7 @@ impl Upkeep<'_> {
         // One transaction each: on a full database, one that fails must not stop the rest.
         let kept = sql::transaction(self.db, || {
             usage::refusals::remove_old(self.db, now)?;
+            change_log::forget(self.db, now)?;
             // What is not in the sums yet must not become days before it is.
             let rolls = !usage::totals::sum_up(self.db)?;
             if rolls {

@@ -417,4 +417,32 @@ pub const ADDITIONS: &[Addition] = &[
         (tenant_id, number, status, realm, kind, mode, expires_at, ends_at, created_at, sort_name, prefix, search)
 ",
     },
+    // `updated_at` is written with each change of a key itself, not with a version that its tenant or the policy causes. Where
+    // there are no keys yet, nothing has changed before.
+    Addition {
+        name: "what has changed",
+        statements: "
+    CREATE TABLE changes (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        hash TEXT UNIQUE,
+        version INTEGER,
+        revoked INTEGER,
+        tenant_id TEXT UNIQUE,
+        at INTEGER NOT NULL
+    ) STRICT;
+    CREATE TABLE change_log (
+        name TEXT NOT NULL,
+        complete_since INTEGER,
+        forgotten INTEGER NOT NULL
+    ) STRICT;
+    INSERT INTO change_log
+        SELECT '', CASE WHEN EXISTS (SELECT 1 FROM keys) THEN NULL ELSE 0 END, 0;
+    CREATE TRIGGER keys_logged AFTER UPDATE OF updated_at ON keys WHEN NEW.version > OLD.version BEGIN
+        REPLACE INTO changes (hash, version, revoked, at)
+            VALUES (NEW.hash, NEW.version, NEW.status = 'REVOKED', NEW.updated_at); END;
+    CREATE TRIGGER tenants_logged AFTER UPDATE OF status, plan, code ON tenants
+        WHEN NEW.status <> OLD.status OR NEW.plan IS NOT OLD.plan OR NEW.code IS NOT OLD.code BEGIN
+        REPLACE INTO changes (tenant_id, at) VALUES (NEW.id, NEW.updated_at); END
+",
+    },
 ];

@@ -5,6 +5,7 @@ mod admin_scopes;
 mod audit_quota;
 mod audit_search;
 mod bulk;
+mod change_log;
 mod changes;
 mod clocks;
 mod delivery;

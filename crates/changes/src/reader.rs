@@ -1,0 +1,175 @@
+//! What one isolate knows of the change log. It is only ever memory: whatever is lost is read again.
+
+use std::collections::HashMap;
+
+use keyward_core::{
+    changes::{Change, KV_LAG, News, ReadChanges},
+    record::Tenant,
+    time::{Span, Timestamp},
+};
+
+/// Most changes that are remembered: some megabytes. A log that has more is left alone for [`LEFT_ALONE`].
+const MOST_CHANGES: usize = 20_000;
+/// For how long a log that cannot be used is left alone.
+const LEFT_ALONE: Span = Span::from_mins(10);
+/// A read takes no longer; after that another one may begin.
+pub const READ_WITHIN: Span = Span::from_ms(1_500);
+/// The share of the time within which knowledge counts, after which it is renewed ahead of need, in per cent.
+const AHEAD_PERCENT: i64 = 75;
+/// The share of the same time that a relay's knowledge may be old, in per cent.
+const RELAY_PERCENT: i64 = 10;
+
+/// What an isolate knows of the log.
+#[derive(Debug, Default)]
+pub struct Reader {
+    log: String,
+    position: u64,
+    /// The moment up to which everything is known.
+    known_at: Option<Timestamp>,
+    /// Since when records are remembered.
+    since: Option<Timestamp>,
+    keys: HashMap<String, KeyChange>,
+    tenants: HashMap<String, Tenant>,
+    /// When the read in flight began.
+    reading: Option<Timestamp>,
+    /// Since when the log is left alone.
+    left_alone: Option<Timestamp>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct KeyChange {
+    version: u64,
+    revoked: bool,
+}
+
+/// What the log says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No other has taken its place.
+    Holds,
+    /// Another one has.
+    Replaced,
+    /// Its key was revoked, for good.
+    Revoked,
+}
+
+/// What becomes of all that an isolate remembers, after a read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Remembered {
+    /// It stays.
+    Stays,
+    /// It must be forgotten: changes may have been missed.
+    Forget,
+}
+
+impl Reader {
+    /// Whether everything is known up to a moment no longer ago than this.
+    pub fn is_within(&self, span: Span, now: Timestamp) -> bool {
+        self.known_at.is_some_and(|at| at.is_within(span, now))
+    }
+
+    /// Whether to read on now, ahead of need, so that knowledge always counts within this span.
+    pub fn is_due(&self, span: Span, now: Timestamp) -> bool {
+        !self.is_within(span * AHEAD_PERCENT / 100, now) && !self.is_reading(now) && !self.is_left_alone(now)
+    }
+
+    /// Whether a read is in flight: who needs it waits for that one.
+    pub fn is_reading(&self, now: Timestamp) -> bool {
+        self.reading.is_some_and(|since| since.is_within(READ_WITHIN, now))
+    }
+
+    /// Whether the log cannot be used at present.
+    pub fn is_left_alone(&self, now: Timestamp) -> bool {
+        self.left_alone.is_some_and(|since| since.is_within(LEFT_ALONE, now))
+    }
+
+    /// A record is remembered from now on.
+    pub fn remembers(&mut self, now: Timestamp) {
+        self.since = self.since.or(Some(now));
+    }
+
+    /// Begins a read: the call to make. Its knowledge is to count within this span.
+    pub fn begin(&mut self, span: Span, now: Timestamp) -> ReadChanges {
+        self.reading = Some(now);
+        ReadChanges { log: self.log.clone(), after: self.position, max_age: span * RELAY_PERCENT / 100 }
+    }
+
+    /// The read that began at this moment, by the clock as it is now, was answered. If there is [more](News::more), another
+    /// one has to follow.
+    pub fn take(&mut self, call: &ReadChanges, news: News, asked: Timestamp) -> Remembered {
+        // The answer to one that was given up, which another has overtaken.
+        if (&call.log, call.after) != (&self.log, self.position) {
+            return Remembered::Stays;
+        }
+        // What was remembered before everything that the log still has may have changed since, and nobody noticed.
+        let is_missed = self.since.is_some_and(|since| asked - since > news.covers);
+        let remembered = match news.is_anew && (!self.log.is_empty() || is_missed) {
+            true => Remembered::Forget,
+            false => Remembered::Stays,
+        };
+        if news.is_anew {
+            self.forget();
+        }
+        if remembered == Remembered::Forget {
+            self.since = None;
+        }
+        (self.log, self.position) = (news.log, news.position);
+        let mut is_usable = news.covers >= KV_LAG;
+        for change in news.changes {
+            match change {
+                Change::Key { hash, version, revoked } => {
+                    let known = self.keys.entry(hash).or_insert(KeyChange { version, revoked });
+                    if known.version < version {
+                        *known = KeyChange { version, revoked };
+                    }
+                }
+                Change::Tenant(tenant) => {
+                    self.tenants.insert(tenant.id.clone(), tenant);
+                }
+                Change::Unknown => is_usable = false,
+            }
+        }
+        if !is_usable || self.keys.len() + self.tenants.len() > MOST_CHANGES {
+            self.forget();
+            self.left_alone = Some(asked);
+            return remembered;
+        }
+        if !news.more {
+            self.known_at = self.known_at.max(Some(asked - news.age));
+        }
+        remembered
+    }
+
+    /// The read that began at this moment is over, however it ended.
+    pub fn end(&mut self, began: Timestamp) {
+        self.reading = self.reading.filter(|since| *since != began);
+    }
+
+    /// What the log says of a record of this version. It counts for as long as [`Self::is_within`] says; that a key was
+    /// revoked counts for good.
+    pub fn standing(&self, hash: &str, version: u64) -> Standing {
+        match self.keys.get(hash) {
+            Some(KeyChange { revoked: true, .. }) => Standing::Revoked,
+            Some(change) if change.version > version => Standing::Replaced,
+            _ => Standing::Holds,
+        }
+    }
+
+    /// A tenant as it has become, if it has changed.
+    pub fn tenant(&self, id: &str) -> Option<&Tenant> {
+        self.tenants.get(id)
+    }
+
+    /// The clock was set back by this much. How much time has passed meanwhile nobody knows.
+    pub fn set_back(&mut self, by: Span, tolerated: Span) {
+        self.known_at = self.known_at.filter(|_| by <= tolerated).map(|at| at - by);
+        self.since = self.since.map(|since| since - by);
+        self.reading = None;
+    }
+
+    fn forget(&mut self) {
+        let Self { since, reading, left_alone, .. } = *self;
+        *self = Self { since, reading, left_alone, ..Self::default() };
+    }
+}

@@ -1,0 +1,223 @@
+//! A relay: an object that reads the log from the Registry for all isolates that ask it, one call at a time. It stores
+//! nothing: one that wakes up reads the log from its beginning.
+
+use std::{
+    cell::{Cell, RefCell},
+    future::poll_fn,
+    pin::pin,
+    task::{Poll, Waker},
+};
+
+use futures_util::future::select;
+use keyward_core::{
+    changes::{Change, News, ReadChanges},
+    time::{Span, Timestamp},
+    unavailable::Unavailable,
+};
+
+use crate::reader::READ_WITHIN;
+
+/// How many relays there are.
+const RELAYS: u32 = 32;
+/// Most changes that a relay remembers, which is more than a reader does. While the log has more, it cannot be used.
+const MOST_CHANGES: usize = 30_000;
+/// How often a call waits for another one that was sent before it came.
+const WAITS: usize = 3;
+/// No answer has many more changes than this.
+const PAGE: usize = 1_000;
+
+/// The relay that an isolate with this random number asks.
+pub fn number(client_id: u32) -> u32 {
+    client_id % RELAYS
+}
+
+/// What a relay asks of the platform.
+#[allow(async_fn_in_trait, reason = "a Worker has one thread: no future here is ever sent to another")]
+pub trait Upstream {
+    /// Asks the Registry, for a bounded time.
+    async fn read(&self, call: &ReadChanges) -> Result<News, Unavailable>;
+    /// The time.
+    fn now(&self) -> Timestamp;
+    /// Lets time pass.
+    async fn wait(&self, span: Span);
+}
+
+/// A relay.
+pub struct Relay<U> {
+    upstream: U,
+    known: RefCell<Known>,
+    /// Calls that wait for the one in flight; `None` if none is.
+    queue: RefCell<Option<Vec<Waker>>>,
+    /// The last moment seen.
+    latest: Cell<Timestamp>,
+}
+
+#[derive(Default)]
+struct Known {
+    log: String,
+    /// The number of the last change that is not remembered.
+    begins: u64,
+    /// The log in order, in parts as they were read.
+    parts: Vec<Part>,
+    covers: Span,
+    /// The moment up to which everything is known.
+    at: Option<Timestamp>,
+}
+
+/// What follows the part before, up to a position.
+struct Part {
+    position: u64,
+    changes: Vec<Change>,
+}
+
+/// The call in flight. However it ends, all that wait for it are woken.
+struct InFlight<'a>(&'a RefCell<Option<Vec<Waker>>>);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.take().into_iter().flatten().for_each(Waker::wake);
+    }
+}
+
+impl<U: Upstream> Relay<U> {
+    /// A relay that knows nothing yet.
+    pub fn new(upstream: U) -> Self {
+        Self { upstream, known: RefCell::default(), queue: RefCell::default(), latest: Cell::default() }
+    }
+
+    /// Its platform.
+    pub fn upstream(&self) -> &U {
+        &self.upstream
+    }
+
+    /// Answers an isolate.
+    ///
+    /// # Errors
+    /// The Registry does not answer.
+    pub async fn read(&self, call: &ReadChanges) -> Result<News, Unavailable> {
+        let came = self.now();
+        for _ in 0..WAITS {
+            let now = self.now();
+            if let Some(news) = self.known.borrow().answer(call, came, now) {
+                return Ok(news);
+            }
+            let left = READ_WITHIN - (now - came);
+            if left <= Span::ZERO {
+                break;
+            }
+            if self.queue.borrow().is_none() {
+                self.read_on().await?;
+            } else {
+                select(pin!(self.landed()), pin!(self.upstream.wait(left))).await;
+            }
+        }
+        let now = self.now();
+        self.known.borrow().answer(call, came, now).ok_or(Unavailable)
+    }
+
+    /// Asks the Registry for what follows.
+    async fn read_on(&self) -> Result<(), Unavailable> {
+        self.queue.replace(Some(Vec::new()));
+        let _in_flight = InFlight(&self.queue);
+        loop {
+            let call = self.known.borrow().question();
+            let asked = self.now();
+            let answer = self.upstream.read(&call).await?;
+            // If the clock was set back meanwhile, it is not known how long that took.
+            let asked = if self.now() < asked { self.now() - READ_WITHIN } else { asked };
+            if !self.known.borrow_mut().take(answer, asked) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for the call in flight.
+    async fn landed(&self) {
+        let mut is_queued = false;
+        poll_fn(|context| match self.queue.borrow_mut().as_mut() {
+            Some(queue) if !is_queued => {
+                is_queued = true;
+                queue.push(context.waker().clone());
+                Poll::Pending
+            }
+            Some(_) => Poll::Pending,
+            None => Poll::Ready(()),
+        })
+        .await;
+    }
+
+    /// The time. If the clock was set back, what is known is so old that nobody can tell.
+    fn now(&self) -> Timestamp {
+        let now = self.upstream.now();
+        if now < self.latest.replace(now) {
+            self.known.borrow_mut().at = None;
+        }
+        now
+    }
+}
+
+impl Known {
+    fn question(&self) -> ReadChanges {
+        let after = self.parts.last().map_or(0, |part| part.position);
+        ReadChanges { log: self.log.clone(), after, max_age: Span::ZERO }
+    }
+
+    /// Takes in what follows. Returns whether there is more.
+    fn take(&mut self, news: News, asked: Timestamp) -> bool {
+        let News { log, position, is_anew, begins, more, covers, changes, .. } = news;
+        if is_anew {
+            self.parts.clear();
+            self.begins = begins;
+        }
+        self.log = log;
+        match self.parts.last_mut() {
+            Some(last) if last.changes.len() + changes.len() <= PAGE => {
+                last.position = position;
+                last.changes.extend(changes);
+            }
+            _ => self.parts.push(Part { position, changes }),
+        }
+        // The last part stays: it says how far the log was read.
+        let mut all: usize = self.parts.iter().map(|part| part.changes.len()).sum();
+        while let [first, _, ..] = self.parts.as_slice()
+            && (first.position <= begins || all > MOST_CHANGES)
+        {
+            all -= first.changes.len();
+            self.begins = first.position;
+            self.parts.remove(0);
+        }
+        self.covers = if self.begins <= begins { covers } else { Span::ZERO };
+        if !more {
+            self.at = Some(asked);
+        }
+        more
+    }
+
+    /// The answer, if what is known is new enough: not older than the call allows, or read since it came.
+    fn answer(&self, call: &ReadChanges, came: Timestamp, now: Timestamp) -> Option<News> {
+        let at = self.at.filter(|at| now - *at <= call.max_age || *at >= came)?;
+        let end = self.parts.last()?.position;
+        let is_anew = call.log != self.log || !(self.begins..=end).contains(&call.after);
+        let after = if is_anew { 0 } else { call.after };
+        // A part of which some is known is sent whole, which does no harm.
+        let mut parts = self.parts.iter().filter(|part| part.position > after);
+        let (mut changes, mut position) = (Vec::new(), after);
+        for part in parts.by_ref() {
+            changes.extend(part.changes.iter().cloned());
+            position = part.position;
+            if changes.len() >= PAGE {
+                break;
+            }
+        }
+        Some(News {
+            log: self.log.clone(),
+            position,
+            is_anew,
+            begins: self.begins,
+            more: parts.next().is_some(),
+            covers: self.covers,
+            age: (now - at).max(Span::ZERO),
+            changes,
+        })
+    }
+}
