@@ -66,6 +66,7 @@ fn every_answer_needs_every_field() {
         strict: true,
         replaced: true,
         paused: false,
+        tenant_change: 0,
         allowed_ips: vec!["192.0.2.0/24".parse().unwrap()],
         ..record()
     };

@@ -29,7 +29,9 @@ pub struct Reader {
     /// Since when records are remembered.
     since: Option<Timestamp>,
     keys: HashMap<String, KeyChange>,
-    tenants: HashMap<String, Tenant>,
+    tenants: HashMap<String, (u64, Tenant)>,
+    /// Since the last read began: the shortest time for which knowledge had to count.
+    wanted: Option<Span>,
     /// When the read in flight began.
     reading: Option<Timestamp>,
     /// Since when the log is left alone.
@@ -69,9 +71,19 @@ impl Reader {
         self.known_at.is_some_and(|at| at.is_within(span, now))
     }
 
-    /// Whether to read on now, ahead of need, so that knowledge always counts within this span.
-    pub fn is_due(&self, span: Span, now: Timestamp) -> bool {
-        !self.is_within(span * AHEAD_PERCENT / 100, now) && !self.is_reading(now) && !self.is_left_alone(now)
+    /// Somebody decides by what is known, as long as it counts within this span.
+    pub fn wants(&mut self, span: Span) {
+        self.wanted = Some(self.wanted.map_or(span, |wanted| wanted.min(span)));
+    }
+
+    /// The span to read on for now, ahead of need. Whoever is told so does it, and nobody else is.
+    pub fn due(&mut self, now: Timestamp) -> Option<Span> {
+        let is_possible = !self.is_reading(now) && !self.is_left_alone(now);
+        let due = self.wanted.filter(|span| is_possible && !self.is_within(*span * AHEAD_PERCENT / 100, now));
+        if due.is_some() {
+            self.reading = Some(now);
+        }
+        due
     }
 
     /// Whether a read is in flight: who needs it waits for that one.
@@ -92,6 +104,7 @@ impl Reader {
     /// Begins a read: the call to make. Its knowledge is to count within this span.
     pub fn begin(&mut self, span: Span, now: Timestamp) -> ReadChanges {
         self.reading = Some(now);
+        self.wanted = None;
         ReadChanges { log: self.log.clone(), after: self.position, max_age: span * RELAY_PERCENT / 100 }
     }
 
@@ -124,8 +137,8 @@ impl Reader {
                         *known = KeyChange { version, revoked };
                     }
                 }
-                Change::Tenant(tenant) => {
-                    self.tenants.insert(tenant.id.clone(), tenant);
+                Change::Tenant { number, tenant } => {
+                    self.tenants.insert(tenant.id.clone(), (number, tenant));
                 }
                 Change::Unknown => is_usable = false,
             }
@@ -156,9 +169,9 @@ impl Reader {
         }
     }
 
-    /// A tenant as it has become, if it has changed.
-    pub fn tenant(&self, id: &str) -> Option<&Tenant> {
-        self.tenants.get(id)
+    /// A tenant as it has become with a later change than this one, and the number of that.
+    pub fn tenant(&self, id: &str, change: u64) -> Option<&(u64, Tenant)> {
+        self.tenants.get(id).filter(|(number, _)| *number > change)
     }
 
     /// The clock was set back by this much. How much time has passed meanwhile nobody knows.
@@ -169,7 +182,7 @@ impl Reader {
     }
 
     fn forget(&mut self) {
-        let Self { since, reading, left_alone, .. } = *self;
-        *self = Self { since, reading, left_alone, ..Self::default() };
+        let Self { since, wanted, reading, left_alone, .. } = *self;
+        *self = Self { since, wanted, reading, left_alone, ..Self::default() };
     }
 }

@@ -83,7 +83,12 @@ pub enum Change {
         revoked: bool,
     },
     /// A tenant is another: that holds for all of its keys, whatever their records say.
-    Tenant(Tenant),
+    Tenant {
+        /// The number of this change. A record that names a later one has a later tenant.
+        number: u64,
+        /// As it is now.
+        tenant: Tenant,
+    },
     /// What a newer build has logged. Whoever reads it can trust no record any more.
     #[serde(skip)]
     Unknown,
@@ -100,7 +105,9 @@ impl TryFrom<Value> for Change {
                     version: required(&sent, "version")?,
                     revoked: optional(&sent, "revoked")?,
                 },
-                "tenant" => Self::Tenant(keyward_json::from_value(&sent)?),
+                "tenant" => {
+                    Self::Tenant { number: required(&sent, "number")?, tenant: required(&sent, "tenant")? }
+                }
                 _ => Self::Unknown,
             }))
         })

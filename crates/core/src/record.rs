@@ -46,6 +46,10 @@ pub struct Record {
     /// Whether it is paused. A build that does not know this reads the [end](PAUSED) that stands beside it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// The number of the change in the [log](crate::changes) that made the tenant what it is here; 0 for one that has not
+    /// changed for long.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tenant_change: u64,
 }
 
 /// The expiry that is stored and published of a key while it is paused: long past, so whoever knows nothing of pauses refuses
@@ -72,8 +76,14 @@ impl Record {
             strict: false,
             replaced: false,
             paused: false,
+            tenant_change: 0,
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// Version of the record format. A build refuses to read one that it does not know.

@@ -45,6 +45,8 @@ pub enum Dependency<'a> {
     },
     /// This isolate's relay to it.
     Relay(&'a str),
+    /// This isolate's relay to the change log.
+    Changes,
     /// The limiter of failing networks.
     Limiter,
     /// The Registry, at the admin API.
@@ -61,7 +63,7 @@ impl Dependency<'_> {
         match self {
             Self::Kv => "KEYS",
             Self::Coordinator { .. } => "KEY_GATE",
-            Self::Relay(_) => "RELAY",
+            Self::Relay(_) | Self::Changes => "RELAY",
             Self::Limiter => "FAILURES",
             Self::Registry | Self::SignIn | Self::Links => "REGISTRY",
         }
@@ -72,6 +74,7 @@ impl Dependency<'_> {
 #[derive(Debug)]
 pub struct Breakers {
     kv: Breaker,
+    changes: Breaker,
     limiter: Breaker,
     registry: Breaker,
     sign_in: Breaker,
@@ -91,9 +94,9 @@ pub struct Breakers {
 impl Default for Breakers {
     fn default() -> Self {
         let objects = || LruCache::new(NonZeroUsize::new(MAX_OBJECTS).unwrap_or(NonZeroUsize::MIN));
-        let (kv, limiter, registry, sign_in, links, class) = Default::default();
+        let (kv, changes, limiter, registry, sign_in, links, class) = Default::default();
         let (coordinators, tenants, networks, relays) = (objects(), objects(), objects(), objects());
-        Self { kv, limiter, registry, sign_in, links, coordinators, tenants, networks, class, relays }
+        Self { kv, changes, limiter, registry, sign_in, links, coordinators, tenants, networks, class, relays }
     }
 }
 
@@ -102,6 +105,7 @@ impl Breakers {
     pub fn leave(&mut self, of: Dependency<'_>, now: Timestamp, within: Span) -> Option<Leave> {
         let breaker = match of {
             Dependency::Kv => &mut self.kv,
+            Dependency::Changes => &mut self.changes,
             Dependency::Limiter => &mut self.limiter,
             Dependency::Registry => &mut self.registry,
             Dependency::SignIn => &mut self.sign_in,
@@ -129,6 +133,7 @@ impl Breakers {
     pub fn ended(&mut self, of: Dependency<'_>, leave: Leave, end: End, now: Timestamp) -> bool {
         match of {
             Dependency::Kv => self.kv.ended(STORE, leave, end, now),
+            Dependency::Changes => self.changes.ended(STORE, leave, end, now),
             Dependency::Limiter => self.limiter.ended(LIMITER, leave, end, now),
             Dependency::Registry => self.registry.ended(STORE, leave, end, now),
             Dependency::SignIn => self.sign_in.ended(STORE, leave, end, now),

@@ -12,8 +12,10 @@ use crate::{
     denial::Denial,
     penalty_box::PenaltyBox,
 };
+use keyward_changes::reader::{Reader, Remembered, Standing};
 use keyward_core::{
-    record::Record,
+    changes::{News, ReadChanges},
+    record::{Record, Status},
     time::{Span, Timestamp},
 };
 use keyward_limits::{
@@ -42,6 +44,8 @@ pub struct Memory {
     set_back: Span,
     /// Tells this isolate from others, roughly.
     pub client_id: u32,
+    /// What is known of the change log.
+    pub changes: Reader,
     /// What was counted and not yet delivered.
     pub ledger: Ledger,
     /// What is left alone since it fails.
@@ -143,6 +147,7 @@ impl Memory {
             latest: Timestamp::default(),
             set_back: Span::ZERO,
             client_id: (random >> 32) as u32,
+            changes: Reader::default(),
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
             penalty_box: PenaltyBox::of(random),
@@ -158,6 +163,7 @@ impl Memory {
         if back > Span::ZERO {
             self.set_back += back;
             self.records.iter_mut().for_each(|(_, known)| known.set_back(back));
+            self.changes.set_back(back, TRAVEL);
         }
         self.set_back
     }
@@ -202,12 +208,43 @@ impl Memory {
     }
 
     fn put(&mut self, hash: &str, known: Known) {
+        self.changes.remembers(self.latest);
         self.weight += known.weight();
         self.records.put(hash.to_owned(), known);
         while self.weight > RECORDS_BYTES
             && let Some((_, oldest)) = self.records.pop_lru()
         {
             self.weight = self.weight.saturating_sub(oldest.weight());
+        }
+    }
+
+    /// The change log was read: what it says of this record, with all that it says of key and tenant.
+    pub fn current(&mut self, hash: &str, record: &Rc<Record>) -> (Rc<Record>, Standing) {
+        let standing = self.changes.standing(hash, record.version);
+        let tenant = self.changes.tenant(&record.tenant.id, record.tenant_change);
+        let is_news = standing == Standing::Revoked && record.status != Status::Revoked;
+        if tenant.is_none() && !is_news {
+            return (Rc::clone(record), standing);
+        }
+        let mut current = Record::clone(record);
+        if let Some((change, tenant)) = tenant {
+            (current.tenant_change, current.tenant) = (*change, tenant.clone());
+        }
+        if is_news {
+            current.status = Status::Revoked;
+        }
+        let current = Rc::new(current);
+        if let Some(known) = self.records.peek_mut(hash).filter(|known| Rc::ptr_eq(&known.record, record)) {
+            known.record = Rc::clone(&current);
+        }
+        (current, standing)
+    }
+
+    /// An answer to a question about the change log, which was asked at this moment by the clock as it is now.
+    pub fn learn(&mut self, call: &ReadChanges, news: News, asked: Timestamp) {
+        if self.changes.take(call, news, asked) == Remembered::Forget {
+            self.records.clear();
+            self.weight = 0;
         }
     }
 

@@ -5,6 +5,7 @@ use keyward_policy::jwk::{Signed, UnfitKey};
 use serde::de::DeserializeOwned;
 
 use keyward_core::{
+    changes::{News, ReadChanges},
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::RegistryHealth,
@@ -27,6 +28,8 @@ pub trait Platform {
         call: &CoordinatorCall,
         within: Span,
     ) -> Result<T, CallFailed>;
+    /// What has changed, as this isolate's relay says.
+    async fn changes(&self, call: &ReadChanges, within: Span) -> Result<News, CallFailed>;
     /// Counts a failure of this network; whether it has now failed too often.
     async fn fails_too_often(&self, network: &str, within: Span) -> Result<bool, CallFailed>;
     /// Has the Registry use up a link.

@@ -9,7 +9,7 @@
 use keyward_core::{
     changes::{Change, KV_LAG, News, ReadChanges},
     entropy::Entropy,
-    record::TenantStatus,
+    record::{Tenant, TenantStatus},
     sql::{self, FromRow, Row, Sql, SqlError},
     time::{Span, Timestamp},
 };
@@ -44,16 +44,20 @@ struct Numbered(u64, Change);
 
 impl FromRow for Numbered {
     fn from_row(row: &Row) -> Result<Self, SqlError> {
+        let number = row.get("number")?;
         let change = match row.get::<Option<String>>("hash")? {
             Some(hash) => Change::Key { hash, version: row.get("version")?, revoked: row.get("revoked")? },
-            None => Change::Tenant(keyward_core::record::Tenant {
-                id: row.get("id")?,
-                code: row.get("code")?,
-                status: rows::enumerated(row, "status", &TenantStatus::ALL)?,
-                plan: row.get("plan")?,
-            }),
+            None => Change::Tenant {
+                number,
+                tenant: Tenant {
+                    id: row.get("id")?,
+                    code: row.get("code")?,
+                    status: rows::enumerated(row, "status", &TenantStatus::ALL)?,
+                    plan: row.get("plan")?,
+                },
+            },
         };
-        Ok(Self(row.get("number")?, change))
+        Ok(Self(number, change))
     }
 }
 

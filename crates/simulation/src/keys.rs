@@ -102,6 +102,7 @@ impl FakeCloud {
             strict: false,
             replaced: false,
             paused: false,
+            tenant_change: 0,
         };
         let now = self.now();
         let mut key = Key {

@@ -5,6 +5,15 @@
 #[macro_export]
 macro_rules! only_keys {
     () => {
+        /// The log says of nothing that it holds.
+        async fn changes(
+            &self,
+            _: &keyward_core::changes::ReadChanges,
+            _: keyward_core::time::Span,
+        ) -> Result<keyward_core::changes::News, keyward_core::unavailable::CallFailed> {
+            Ok(keyward_core::changes::News::default())
+        }
+
         async fn redeem(
             &self,
             _: &keyward_core::link::Redeem,

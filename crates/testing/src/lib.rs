@@ -7,6 +7,7 @@
 pub mod authenticator;
 #[cfg(feature = "gate")]
 pub mod call;
+pub mod change_log;
 pub mod clock;
 #[cfg(feature = "gate")]
 pub mod denials;
@@ -79,6 +80,7 @@ pub fn record() -> Record {
         strict: false,
         replaced: false,
         paused: false,
+        tenant_change: 0,
     }
 }
 

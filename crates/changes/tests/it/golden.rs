@@ -16,7 +16,7 @@ fn a_question_and_its_answer_are_written_so() {
     let changes = vec![
         key("h1", 2),
         Change::Key { hash: "h2".into(), version: 3, revoked: true },
-        Change::Tenant(serde_json::from_value(tenant).unwrap()),
+        Change::Tenant { number: 9, tenant: serde_json::from_value(tenant.clone()).unwrap() },
     ];
     let news = News {
         log: "abc".into(),
@@ -33,7 +33,7 @@ fn a_question_and_its_answer_are_written_so() {
         "changes": [
             {"of": "key", "hash": "h1", "version": 2},
             {"of": "key", "hash": "h2", "version": 3, "revoked": true},
-            {"of": "tenant", "id": "t1", "code": "ACME", "status": "INACTIVE", "plan": null},
+            {"of": "tenant", "number": 9, "tenant": tenant},
         ],
     });
     assert_eq!(serde_json::to_value(&news).unwrap(), sent);

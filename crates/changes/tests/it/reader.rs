@@ -6,18 +6,18 @@ use keyward_core::{
     record::TenantStatus,
     time::{MINUTE, SECOND, Span, Timestamp},
 };
-use keyward_testing::NOON;
+use keyward_testing::{NOON, change_log::ChangeLog};
 
-use crate::common::{Log, key, tenant};
+use crate::common::{key, tenant};
 
 const SPAN: Span = Span::from_ms(4_750);
 
 /// Reads all that there is.
-fn read(reader: &mut Reader, log: &Log, now: Timestamp) -> Remembered {
+fn read(reader: &mut Reader, log: &ChangeLog, now: Timestamp) -> Remembered {
     let mut all = Remembered::Stays;
     loop {
         let call = reader.begin(SPAN, now);
-        let news = log.answer(&call);
+        let news = log.read(&call);
         let more = news.more;
         if reader.take(&call, news, now) == Remembered::Forget {
             all = Remembered::Forget;
@@ -31,27 +31,32 @@ fn read(reader: &mut Reader, log: &Log, now: Timestamp) -> Remembered {
 
 #[test]
 fn knowledge_counts_from_before_the_call_and_is_renewed_ahead_of_need() {
-    let (mut reader, log) = (Reader::default(), Log::default());
-    assert!(reader.is_due(SPAN, NOON) && !reader.is_within(SPAN, NOON));
+    let (mut reader, log) = (Reader::default(), ChangeLog::default());
+    assert_eq!(reader.due(NOON), None, "nobody decides by it");
+    reader.wants(SPAN * 2);
+    reader.wants(SPAN);
+    assert_eq!(reader.due(NOON), Some(SPAN));
+    assert!(reader.due(NOON).is_none() && reader.is_reading(NOON), "one call at a time");
     let call = reader.begin(SPAN, NOON);
     assert_eq!(call.max_age, Span::from_ms(475));
-    assert!(!reader.is_due(SPAN, NOON) && reader.is_reading(NOON), "one call at a time");
-    let news = News { age: Span::from_ms(250), ..log.answer(&call) };
+    reader.wants(SPAN);
+    let news = News { age: Span::from_ms(250), ..log.read(&call) };
     assert_eq!(reader.take(&call, news, NOON), Remembered::Stays);
     reader.end(NOON);
     let last = NOON + SPAN - Span::from_ms(251);
     assert!(reader.is_within(SPAN, last) && !reader.is_within(SPAN, last + Span::from_ms(1)));
-    assert!(!reader.is_due(SPAN, NOON + SECOND * 3));
-    assert!(reader.is_due(SPAN, NOON + Span::from_ms(3_313)));
+    assert_eq!(reader.due(NOON + SECOND * 3), None);
+    assert_eq!(reader.due(NOON + Span::from_ms(3_313)), Some(SPAN));
 }
 
 #[test]
 fn a_read_that_never_ends_is_given_up_and_its_late_answer_changes_nothing() {
-    let (mut reader, log) = (Reader::default(), Log::default());
+    let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
     let call = reader.begin(SPAN, NOON);
-    assert!(!reader.is_due(SPAN, NOON + Span::from_ms(1_499)));
+    reader.wants(SPAN);
+    assert_eq!(reader.due(NOON + Span::from_ms(1_499)), None);
     let later = NOON + Span::from_ms(1_500);
-    assert!(reader.is_due(SPAN, later));
+    assert_eq!(reader.due(later), Some(SPAN));
     log.write(key("h", 2));
     let _ = read(&mut reader, &log, later);
     let late = News { log: "log".into(), covers: KV_LAG, is_anew: true, ..News::default() };
@@ -62,7 +67,7 @@ fn a_read_that_never_ends_is_given_up_and_its_late_answer_changes_nothing() {
 
 #[test]
 fn a_record_holds_until_a_newer_version_of_it_is_logged_and_never_again_once_it_is_revoked() {
-    let (mut reader, log) = (Reader::default(), Log::default());
+    let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
     log.write(key("h", 5));
     let _ = read(&mut reader, &log, NOON);
     assert_eq!(reader.standing("h", 4), Standing::Replaced);
@@ -71,52 +76,54 @@ fn a_record_holds_until_a_newer_version_of_it_is_logged_and_never_again_once_it_
     log.write(Change::Key { hash: "h".into(), version: 6, revoked: true });
     let _ = read(&mut reader, &log, NOON + SECOND);
     assert_eq!(reader.standing("h", 5), Standing::Revoked);
-    assert_eq!(reader.tenant("t"), None);
-    log.write(tenant("t", TenantStatus::Inactive));
+    assert_eq!(reader.tenant("t", 0), None);
+    log.write(tenant(3, "t", TenantStatus::Inactive));
     let _ = read(&mut reader, &log, NOON + SECOND);
-    assert_eq!(reader.tenant("t").unwrap().status, TenantStatus::Inactive);
+    assert_eq!(reader.tenant("t", 2).map(|known| known.1.status), Some(TenantStatus::Inactive));
+    assert_eq!(reader.tenant("t", 3), None, "a record that is as new says so itself");
 }
 
 #[test]
 fn half_a_log_is_no_knowledge() {
-    let (mut reader, log) = (Reader::default(), Log::default());
+    let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
     for number in 0..3 {
         log.write(key(&format!("h{number}"), 2));
     }
-    log.page.set(2);
+    log.page = 2;
     let call = reader.begin(SPAN, NOON);
-    let news = log.answer(&call);
+    let news = log.read(&call);
     assert!(news.more);
     assert_eq!(reader.take(&call, news, NOON), Remembered::Stays);
     assert!(!reader.is_within(SPAN, NOON));
     let call = reader.begin(SPAN, NOON);
-    assert_eq!(reader.take(&call, log.answer(&call), NOON), Remembered::Stays);
+    assert_eq!(reader.take(&call, log.read(&call), NOON), Remembered::Stays);
     assert!(reader.is_within(SPAN, NOON));
     assert_eq!(reader.standing("h2", 1), Standing::Replaced);
 }
 
 #[test]
 fn a_log_that_does_not_reach_as_far_back_as_kv_may_is_left_alone() {
-    let (mut reader, log) = (Reader::default(), Log::default());
-    log.covers.set(KV_LAG - SECOND);
+    let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
+    log.covers = KV_LAG - SECOND;
     let _ = read(&mut reader, &log, NOON);
-    assert!(!reader.is_within(SPAN, NOON) && !reader.is_due(SPAN, NOON + MINUTE * 9));
+    reader.wants(SPAN);
+    assert!(!reader.is_within(SPAN, NOON) && reader.due(NOON + MINUTE * 9).is_none());
     assert!(reader.is_left_alone(NOON + MINUTE * 9));
-    assert!(reader.is_due(SPAN, NOON + MINUTE * 10));
+    assert_eq!(reader.due(NOON + MINUTE * 10), Some(SPAN));
 }
 
 #[test]
 fn so_is_one_that_is_too_long_or_that_a_newer_build_writes() {
-    let (mut reader, log) = (Reader::default(), Log::default());
-    log.page.set(1_000_000);
+    let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
+    log.page = 1_000_000;
     for number in 1..=20_001 {
-        log.changes.borrow_mut().push((number, key(&format!("h{number}"), 2)));
+        log.changes.push((number, key(&format!("h{number}"), 2)));
     }
-    log.last.set(20_001);
+    log.last = 20_001;
     let _ = read(&mut reader, &log, NOON);
     assert!(!reader.is_within(SPAN, NOON) && reader.is_left_alone(NOON));
     assert_eq!(reader.standing("h1", 1), Standing::Holds, "and it takes no room");
-    let (mut reader, log) = (Reader::default(), Log::default());
+    let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
     log.write(Change::Unknown);
     let _ = read(&mut reader, &log, NOON);
     assert!(!reader.is_within(SPAN, NOON) && reader.is_left_alone(NOON));
@@ -124,21 +131,21 @@ fn so_is_one_that_is_too_long_or_that_a_newer_build_writes() {
 
 #[test]
 fn whoever_may_have_missed_something_forgets_all_it_remembers() {
-    let (mut reader, log) = (Reader::default(), Log::default());
+    let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
     assert_eq!(read(&mut reader, &log, NOON), Remembered::Stays, "nothing is remembered");
     reader.remembers(NOON);
     log.write(key("h", 2));
     log.forget(1);
     assert_eq!(read(&mut reader, &log, NOON + SECOND), Remembered::Forget, "that change was not seen");
-    log.name.replace("restored".into());
+    log.name = "restored".to_owned();
     assert_eq!(read(&mut reader, &log, NOON + SECOND), Remembered::Forget, "another log");
     // It was not read for longer than it reaches back.
     for (later, remembered) in [(KV_LAG, Remembered::Stays), (KV_LAG + SECOND, Remembered::Forget)] {
         let mut reader = Reader::default();
         reader.remembers(NOON);
-        log.covers.set(Span::ZERO);
+        log.covers = Span::ZERO;
         assert_eq!(read(&mut reader, &log, NOON), Remembered::Stays);
-        log.covers.set(KV_LAG);
+        log.covers = KV_LAG;
         assert_eq!(read(&mut reader, &log, NOON + later), remembered, "{later:?}");
     }
 }
@@ -146,7 +153,7 @@ fn whoever_may_have_missed_something_forgets_all_it_remembers() {
 #[test]
 fn a_clock_that_is_set_back_makes_no_knowledge_younger() {
     let tolerated = Span::from_ms(250);
-    let (mut reader, log) = (Reader::default(), Log::default());
+    let (mut reader, log) = (Reader::default(), ChangeLog::default());
     let _ = read(&mut reader, &log, NOON);
     reader.set_back(tolerated, tolerated);
     assert!(reader.is_within(SPAN, NOON + SPAN - Span::from_ms(251)));

@@ -19,7 +19,7 @@ fn call(after: u64, max_age: Span) -> ReadChanges {
 #[test]
 fn one_call_of_the_registry_serves_all_that_come_within_the_time_they_allow() {
     let relay = Relay::new(Log::default());
-    relay.upstream().write(key("h", 2));
+    relay.upstream().log.borrow_mut().write(key("h", 2));
     let calls: Vec<_> = (0..100).map(|_| call(0, HALF)).collect();
     let answers = block_on(join_all(calls.iter().map(|call| relay.read(call))));
     assert!(answers.iter().all(|answer| answer.as_ref().unwrap().changes == [key("h", 2)]));
@@ -47,7 +47,7 @@ fn what_counts_as_known_is_from_before_the_registry_was_asked() {
 fn each_gets_what_it_lacks_and_a_long_log_in_parts() {
     let relay = Relay::new(Log::default());
     for number in 1..=2_500 {
-        relay.upstream().write(key(&format!("h{number}"), 2));
+        relay.upstream().log.borrow_mut().write(key(&format!("h{number}"), 2));
     }
     let mut known = News::default();
     let mut lengths = Vec::new();
@@ -68,9 +68,9 @@ fn whoever_lacks_more_than_the_relay_has_begins_anew() {
     let relay = Relay::new(Log::default());
     let log = relay.upstream();
     for number in 1..=3 {
-        log.write(key(&format!("h{number}"), 2));
+        log.log.borrow_mut().write(key(&format!("h{number}"), 2));
     }
-    log.forget(2);
+    log.log.borrow_mut().forget(2);
     block_on(relay.read(&call(0, HALF))).unwrap();
     for (after, is_anew) in [(1, true), (2, false), (3, false), (4, true)] {
         let news = block_on(relay.read(&call(after, HALF))).unwrap();
@@ -82,11 +82,11 @@ fn whoever_lacks_more_than_the_relay_has_begins_anew() {
 fn a_log_that_no_relay_can_hold_covers_nothing_until_most_of_it_is_forgotten() {
     let relay = Relay::new(Log::default());
     let log = relay.upstream();
-    *log.changes.borrow_mut() = (1..=31_000).map(|number| (number, key(&format!("h{number}"), 2))).collect();
-    log.last.set(31_000);
+    log.log.borrow_mut().changes = (1..=31_000).map(|number| (number, key(&format!("h{number}"), 2))).collect();
+    log.log.borrow_mut().last = 31_000;
     let news = block_on(relay.read(&call(0, HALF))).unwrap();
     assert_eq!(news.covers, Span::ZERO);
-    log.forget(20_000);
+    log.log.borrow_mut().forget(20_000);
     log.clock.advance(SECOND);
     assert!(block_on(relay.read(&call(0, HALF))).unwrap().covers > Span::ZERO);
 }

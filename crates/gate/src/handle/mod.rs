@@ -14,7 +14,8 @@ mod verdict;
 
 use std::{cell::RefCell, rc::Rc};
 
-use futures_util::future::join;
+use futures_util::future::join3;
+use keyward_changes::reader::READ_WITHIN;
 use keyward_limits::{used_from::UsedFrom, wire::UNATTRIBUTED};
 use keyward_policy::{Origin, Policy, Realm, Route, Span};
 use serde_json::json;
@@ -296,8 +297,8 @@ impl<P: Platform> Gate<'_, P> {
 
     /// What there is to be done behind any answer. It begins now: nobody else is told of it.
     pub fn background(&self) -> Background {
-        let tells = self.memory.borrow_mut().ledger.begins_round(self.platform.now());
-        Background { lease: None, tells }
+        let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
+        Background { lease: None, tells: memory.ledger.begins_round(now), reads: memory.changes.due(now) }
     }
 
     /// Does what is to be done behind an answer.
@@ -315,7 +316,12 @@ impl<P: Platform> Gate<'_, P> {
                 pipeline.tell().await;
             }
         };
-        join(keep_leases, tell).await;
+        let read = async {
+            if let Some(span) = background.reads {
+                pipeline.read_changes(span, READ_WITHIN).await;
+            }
+        };
+        join3(keep_leases, tell, read).await;
     }
 
     /// What decides within this time from now.

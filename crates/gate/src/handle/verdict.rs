@@ -130,11 +130,13 @@ pub struct Background {
     pub(super) lease: Option<BackgroundTask>,
     /// To tell coordinators what this isolate has counted.
     pub(super) tells: bool,
+    /// To read the change log on, whose word is to count within this time.
+    pub(super) reads: Option<Span>,
 }
 
 impl Background {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.lease.is_none() && !self.tells
+        self.lease.is_none() && !self.tells && self.reads.is_none()
     }
 }

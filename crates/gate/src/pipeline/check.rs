@@ -9,6 +9,7 @@ use super::{
     charge::{Answer, CountedBy},
     context::{Pipeline, unavailable},
     failures::Failures,
+    follow::Word,
     verdict::{Accepted, Refused},
 };
 use crate::{
@@ -24,7 +25,7 @@ use crate::{
 };
 use keyward_core::{
     key::{self, Shape},
-    record::Record,
+    record::{Limits, Record},
     secret::{Secret, Secrets},
     time::{Span, Timestamp},
 };
@@ -77,7 +78,7 @@ impl<P: Platform> Pipeline<'_, P> {
             return Ok(Accepted { permit, windows: Vec::new(), background: None });
         }
         let hashes = key::names(realm, &secrets, key.expose());
-        let cached = self.find(&hashes, caller).await?;
+        let cached = self.find(&hashes, freshness, caller).await?;
         self.authorize(realm, freshness, requirement, cached, caller).await
     }
 
@@ -101,7 +102,7 @@ impl<P: Platform> Pipeline<'_, P> {
                 continue;
             }
             let hashes = key::names(realm, &secrets, key.expose());
-            match self.find(&hashes, caller).await {
+            match self.find(&hashes, Span::ZERO, caller).await {
                 Ok(cached) if cached.record.realm == realm.id => {
                     let realm = &Realm { test_mode: TestMode::ReadOnly, ..*realm };
                     return self.authorize(realm, Span::ZERO, requirement, cached, caller).await;
@@ -139,13 +140,32 @@ impl<P: Platform> Pipeline<'_, P> {
         mut cached: CachedRecord,
         caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
-        // Each round but the last ends with a newer record; more than a few means that a key is edited faster
-        // than it can be read.
-        for _ in 0..4 {
+        // Each round but the first, which may read the change log, and the last ends with a newer record; more than a few means
+        // that a key is edited faster than it can be read.
+        let mut has_caught_up = false;
+        for _ in 0..5 {
             let now = self.platform.now();
             let context = caller.at(now);
             let freshness = if cached.record.strict { Span::ZERO } else { freshness };
-            match gate::decide(realm, requirement, &cached.record, context) {
+            let word = self.follow(&mut cached, freshness, now);
+            let decided = gate::decide(realm, requirement, &cached.record, context);
+            let counts_nothing = cached.record.limits == Limits::default() && !cached.record.strict;
+            let is_settled = match &decided {
+                Ok(_) => word == Word::Holds || !counts_nothing,
+                Err(_) => word != Word::None || cached.is_fresh(freshness, now),
+            };
+            if !is_settled && !has_caught_up {
+                has_caught_up = true;
+                self.catch_up(freshness).await;
+                continue;
+            }
+            match decided {
+                // There is nothing to ask the key's object.
+                Ok(permit) if word == Word::Holds && counts_nothing => {
+                    let ledger = &mut self.memory.borrow_mut().ledger;
+                    ledger.accept(&cached.hash, self.from.as_ref(), now);
+                    return Ok(Accepted { permit, windows: Vec::new(), background: None });
+                }
                 Ok(permit) => match self.charge(realm, &cached, freshness).await? {
                     Answer::Granted { windows, background, counted_by } => {
                         let permit = self.revalidate(permit, realm, requirement, &cached, context);
@@ -163,7 +183,7 @@ impl<P: Platform> Pipeline<'_, P> {
                     Answer::Limited(limited) => return Err(self.limited(&cached, limited)),
                     Answer::Changed { record, asked } => cached = self.replace(cached, record, asked),
                 },
-                Err(denial) if cached.is_fresh(freshness, now) => {
+                Err(denial) if is_settled => {
                     return Err(Refused { denial, key: Some(cached.known_key()) });
                 }
                 // A cached record may not refuse by itself either.
@@ -195,7 +215,12 @@ impl<P: Platform> Pipeline<'_, P> {
 
     /// The record of a key: from memory, else from KV, else from its coordinator, which knows a new key before
     /// KV does, and every key when KV fails.
-    async fn find(&self, hashes: &[String], caller: ClientInfo<'_>) -> Result<CachedRecord, Denial> {
+    async fn find(
+        &self,
+        hashes: &[String],
+        freshness: Span,
+        caller: ClientInfo<'_>,
+    ) -> Result<CachedRecord, Denial> {
         let source = caller.source(Failures::Keys);
         {
             let mut memory = self.memory.borrow_mut();
@@ -212,7 +237,7 @@ impl<P: Platform> Pipeline<'_, P> {
         }
         // Whoever guesses is told so; but a neighbour in the same network has a key that KV knows.
         self.may_look_up(&source, Lookup::Kv)?;
-        let without_kv = match self.published(hashes).await {
+        let without_kv = match self.while_catching_up(freshness, self.published(hashes)).await {
             Ok(Some(cached)) => return Ok(cached),
             Ok(None) => {
                 self.not_penalized(&source)?;

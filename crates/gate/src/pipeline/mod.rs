@@ -12,6 +12,7 @@ mod charge;
 mod check;
 mod context;
 mod failures;
+mod follow;
 mod tell;
 mod verdict;
 

@@ -123,5 +123,6 @@ fn no_key() -> Record {
         strict: false,
         replaced: false,
         paused: false,
+        tenant_change: 0,
     }
 }

@@ -232,6 +232,7 @@ impl Key {
             strict: settings.strict,
             replaced: self.rotated_to.is_some(),
             paused: self.paused_at.is_some(),
+            tenant_change: tenant.change,
         }
     }
 

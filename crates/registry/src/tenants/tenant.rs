@@ -13,7 +13,8 @@ use crate::{rows, to_json::object};
 
 /// Columns of [`Tenant`].
 pub const COLUMNS: &str =
-    "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at";
+    "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at,
+    COALESCE((SELECT number FROM changes WHERE tenant_id = tenants.id), 0) AS change";
 
 /// Quotas that one tenant was given in place of the policy's, by name.
 pub type OwnQuotas = BTreeMap<String, u64>;
@@ -40,6 +41,8 @@ pub struct Tenant {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
+    /// The number of its last change in the [log](crate::change_log); 0 if that is not there.
+    pub change: u64,
 }
 
 /// What a tenant was given.
@@ -96,6 +99,7 @@ impl FromRow for Tenant {
             quotas: own_quotas(row)?,
             created_at: row.get("created_at")?,
             updated_at: row.get("updated_at")?,
+            change: row.get("change")?,
         })
     }
 }

@@ -44,7 +44,7 @@ impl Follower {
                     Change::Key { hash, version, revoked } => {
                         self.keys.insert(hash, (version, revoked));
                     }
-                    Change::Tenant(tenant) => {
+                    Change::Tenant { tenant, .. } => {
                         self.tenants.insert(tenant.id, (tenant.status, tenant.plan));
                     }
                     Change::Unknown => panic!("nothing unknown is logged"),

@@ -14,6 +14,7 @@ use std::{
 };
 
 use keyward_core::{
+    changes::Change,
     key,
     link::Redeemed,
     record::{Mode, Record},
@@ -41,7 +42,7 @@ use keyward_limits::{
 use keyward_policy::{KeyRequirement, Policy, Realm, Route};
 
 pub use self::request::Request;
-use crate::{NOON, Seeded, clock::VirtualClock, policy::POLICY, secrets};
+use crate::{NOON, Seeded, change_log::ChangeLog, clock::VirtualClock, policy::POLICY, secrets};
 
 /// What is wrong with something that is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +64,9 @@ pub struct FakePlatform {
     pub kv: RefCell<BTreeMap<String, String>>,
     pub gates: RefCell<BTreeMap<String, Coordinator>>,
     pub relays: RefCell<BTreeMap<String, Relay>>,
+    /// The change log, if there is one.
+    pub log: RefCell<Option<ChangeLog>>,
+    pub log_fault: Cell<Option<Fault>>,
     pub kv_fault: Cell<Option<Fault>>,
     pub gate_fault: Cell<Option<Fault>>,
     /// Objects of other keys than of these hashes are well, if any are named.
@@ -110,6 +114,8 @@ impl FakePlatform {
             kv: RefCell::default(),
             gates: RefCell::default(),
             relays: RefCell::default(),
+            log: RefCell::default(),
+            log_fault: Cell::default(),
             kv_fault: Cell::default(),
             gate_fault: Cell::default(),
             faulty: RefCell::default(),
@@ -148,6 +154,11 @@ impl FakePlatform {
     /// Tells the key's object, as the Registry does before it acknowledges a change.
     pub fn tell(&self, key: &Secret, record: &Record) {
         self.gates.borrow_mut().entry(self.hash(key)).or_default().put(record.clone());
+    }
+
+    /// Logs a change, as the Registry does in the transaction of it.
+    pub fn log(&self, change: Change) {
+        self.log.borrow_mut().get_or_insert_default().write(change);
     }
 
     /// Publishes to KV, which may come any time later.

@@ -1,6 +1,7 @@
 //! What the gate asks of it.
 
 use keyward_core::{
+    changes::{News, ReadChanges},
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::RegistryHealth,
@@ -58,6 +59,16 @@ impl Platform for FakePlatform {
         self.slow_answers.set(slow);
         self.suffer(Some(Fault::Slow(takes)), within)?;
         Ok(keyward_json::from_str(&answer).unwrap())
+    }
+
+    async fn changes(&self, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
+        // Until a test has a log, there is one that says of nothing that it holds.
+        let Some(log) = &*self.log.borrow() else { return Ok(News::default()) };
+        self.asked.borrow_mut().push("changes".to_owned());
+        if let Some(said) = self.suffer(self.log_fault.get(), within)? {
+            return keyward_json::from_str(said).map_err(CallFailed::because);
+        }
+        Ok(log.read(call))
     }
 
     async fn fails_too_often(&self, address: &str, within: Span) -> Result<bool, CallFailed> {
