@@ -46,6 +46,8 @@ pub struct Memory {
     pub client_id: u32,
     /// What is known of the change log.
     pub changes: Reader,
+    /// How often all records were forgotten.
+    epoch: u32,
     /// What was counted and not yet delivered.
     pub ledger: Ledger,
     /// What is left alone since it fails.
@@ -148,6 +150,7 @@ impl Memory {
             set_back: Span::ZERO,
             client_id: (random >> 32) as u32,
             changes: Reader::default(),
+            epoch: 0,
             ledger: Ledger::of(random),
             breakers: Breakers::default(),
             penalty_box: PenaltyBox::of(random),
@@ -245,7 +248,13 @@ impl Memory {
         if self.changes.take(call, news, asked) == Remembered::Forget {
             self.records.clear();
             self.weight = 0;
+            self.epoch = self.epoch.wrapping_add(1);
         }
+    }
+
+    /// How often all records were forgotten: of one that was got before the last time, the log says nothing.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
     }
 
     /// What this isolate holds of the key, if its record is of this version.

@@ -16,6 +16,10 @@ pub(super) struct CachedRecord {
     pub hash: String,
     pub record: Rc<Record>,
     pub validation: Validation,
+    /// How often this isolate had [forgotten](crate::memory::Memory::learn) everything when it got this.
+    pub epoch: u32,
+    /// Whether this request has read the change log, or tried to.
+    pub has_caught_up: bool,
 }
 
 /// What the coordinator last said of a record.

@@ -142,7 +142,6 @@ impl<P: Platform> Pipeline<'_, P> {
     ) -> Result<Accepted, Refused> {
         // Each round but the first, which may read the change log, and the last ends with a newer record; more than a few means
         // that a key is edited faster than it can be read.
-        let mut has_caught_up = false;
         for _ in 0..5 {
             let now = self.platform.now();
             let context = caller.at(now);
@@ -154,8 +153,8 @@ impl<P: Platform> Pipeline<'_, P> {
                 Ok(_) => word == Word::Holds || !counts_nothing,
                 Err(_) => word != Word::None || cached.is_fresh(freshness, now),
             };
-            if !is_settled && !has_caught_up {
-                has_caught_up = true;
+            if !is_settled && !cached.has_caught_up {
+                cached.has_caught_up = true;
                 self.catch_up(freshness).await;
                 continue;
             }
@@ -231,6 +230,8 @@ impl<P: Platform> Pipeline<'_, P> {
                         hash: hash.clone(),
                         record,
                         validation: Validation::Earlier(asked),
+                        epoch: memory.epoch(),
+                        has_caught_up: false,
                     });
                 }
             }
@@ -253,8 +254,7 @@ impl<P: Platform> Pipeline<'_, P> {
             let before = self.memory.borrow_mut().notice(asked);
             let owner = Owner::Network(&source.network);
             if let Some(record) = self.ask(hash, owner).await? {
-                let cached =
-                    CachedRecord { hash: hash.clone(), record: Rc::new(record), validation: Validation::Now };
+                let cached = self.answered(hash.clone(), Rc::new(record));
                 let set_back = self.memory.borrow_mut().notice(self.platform.now()) - before;
                 self.confirm(&cached, asked - set_back);
                 return Ok(cached);
@@ -279,7 +279,9 @@ impl<P: Platform> Pipeline<'_, P> {
                 let record = Rc::new(record);
                 // For requests that arrive meanwhile: they need not read it again.
                 self.memory.borrow_mut().keep(hash, &record);
-                return Ok(Some(CachedRecord { hash: hash.clone(), record, validation: Validation::None }));
+                let epoch = self.memory.borrow().epoch();
+                let (hash, validation) = (hash.clone(), Validation::None);
+                return Ok(Some(CachedRecord { hash, record, validation, epoch, has_caught_up: true }));
             }
         }
         Ok(None)
@@ -297,9 +299,15 @@ impl<P: Platform> Pipeline<'_, P> {
 
     /// A newer record takes the place of the cached one; its coordinator, asked at this moment, sent it.
     fn replace(&self, old: CachedRecord, record: Rc<Record>, asked: Timestamp) -> CachedRecord {
-        let cached = CachedRecord { hash: old.hash, record, validation: Validation::Now };
+        let cached = self.answered(old.hash, record);
         self.confirm(&cached, asked);
         cached
+    }
+
+    /// A record that its coordinator has just sent.
+    fn answered(&self, hash: String, record: Rc<Record>) -> CachedRecord {
+        let epoch = self.memory.borrow().epoch();
+        CachedRecord { hash, record, validation: Validation::Now, epoch, has_caught_up: true }
     }
 
     fn confirm(&self, cached: &CachedRecord, asked: Timestamp) {

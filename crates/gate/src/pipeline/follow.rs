@@ -33,9 +33,14 @@ impl<P: Platform> Pipeline<'_, P> {
         let mut memory = self.memory.borrow_mut();
         let (record, standing) = memory.current(&cached.hash, &cached.record);
         cached.record = record;
+        let span = counts_for(freshness);
+        if span > Span::ZERO {
+            memory.changes.wants(span);
+        }
+        let is_same_epoch = cached.epoch == memory.epoch();
         match standing {
             Standing::Revoked => Word::Revoked,
-            Standing::Holds if memory.changes.is_within(counts_for(freshness), now) => Word::Holds,
+            Standing::Holds if is_same_epoch && memory.changes.is_within(span, now) => Word::Holds,
             Standing::Holds | Standing::Replaced => Word::None,
         }
     }
@@ -54,8 +59,7 @@ impl<P: Platform> Pipeline<'_, P> {
             {
                 let mut memory = self.memory.borrow_mut();
                 memory.notice(now);
-                let changes = &mut memory.changes;
-                changes.wants(span);
+                let changes = &memory.changes;
                 if changes.is_within(span, now) || changes.is_left_alone(now) || left <= Span::ZERO {
                     return;
                 }

@@ -19,6 +19,7 @@ mod jwks;
 mod jws_faults;
 mod jwt;
 mod jwt_claims;
+mod key_changes;
 mod key_clocks;
 mod key_freshness;
 mod key_lookup;

@@ -161,6 +161,11 @@ impl FakePlatform {
         self.log.borrow_mut().get_or_insert_default().write(change);
     }
 
+    /// This isolate reads the log on.
+    pub fn read_log(&self) {
+        now(self.pipeline(&POLICY.realms[0]).read_changes(POLICY.realms[0].freshness, Span::from_secs(1)));
+    }
+
     /// Publishes to KV, which may come any time later.
     pub fn publish(&self, key: &Secret, record: &Record) {
         self.kv.borrow_mut().insert(key::kv_key(&self.hash(key)), serde_json::to_string(record).unwrap());
