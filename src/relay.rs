@@ -1,4 +1,4 @@
-//! The relay's object around [`keyward_limits::relay`]. It stores nothing.
+//! The relays' object around [`keyward_limits::relay`] or, as its name says, [`keyward_changes::relay`]. It stores nothing.
 
 use std::{cell::OnceCell, rc::Rc, time::Duration};
 
@@ -9,7 +9,9 @@ use worker::{
 };
 
 use super::{background, bindings, clock, log, settings::OsEntropy, stores};
+use keyward_changes::{self as changes, reader::READ_WITHIN};
 use keyward_core::{
+    changes::{News, ReadChanges},
     entropy,
     time::{Span, Timestamp},
     unavailable::Unavailable,
@@ -20,12 +22,18 @@ use keyward_limits::{
     wire::{Acquire, Acquired, CoordinatorCall, ReportAck},
 };
 
-/// One of the relays of a key.
+/// One of the relays of a key, or of the change log.
 #[durable_object(fetch)]
 pub struct Relay {
     state: State,
     env: Env,
     server: OnceCell<Rc<RelayServer<Uplink>>>,
+    log: changes::relay::Relay<LogUplink>,
+}
+
+/// The way to the change log.
+struct LogUplink {
+    env: Env,
 }
 
 /// The way to the key's object.
@@ -36,11 +44,17 @@ struct Uplink {
 
 impl DurableObject for Relay {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, server: OnceCell::new() }
+        let log = changes::relay::Relay::new(LogUplink { env: env.clone() });
+        Self { state, env, server: OnceCell::new(), log }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let hash = request.path().split('/').nth(1).unwrap_or_default().to_owned();
+        if hash == changes::relay::NAME {
+            let call = keyward_json::from_str(&request.text().await?).map_err(failed)?;
+            let news = self.log.read(&call).await.map_err(|Unavailable| failed("no answer"))?;
+            return Response::ok(serde_json::to_string(&news).map_err(failed)?);
+        }
         let server = Rc::clone(self.server.get_or_init(|| {
             let random = u64::from_be_bytes(entropy::bytes(&mut OsEntropy));
             Rc::new(RelayServer::new(Uplink { env: self.env.clone(), hash }, random))
@@ -51,6 +65,21 @@ impl DurableObject for Relay {
         };
         background::keep_object(&self.state, afterwards);
         Response::ok(answer)
+    }
+}
+
+impl changes::relay::Upstream for LogUplink {
+    async fn read(&self, call: &ReadChanges) -> std::result::Result<News, Unavailable> {
+        let answer = stores::ask_registry(&self.env, call, READ_WITHIN).await;
+        log::log_failure(bindings::REGISTRY, answer)
+    }
+
+    fn now(&self) -> Timestamp {
+        clock::now()
+    }
+
+    async fn wait(&self, span: Span) {
+        pause(span).await;
     }
 }
 
@@ -72,12 +101,16 @@ impl Upstream for Uplink {
     }
 
     async fn wait(&self, span: Span) {
-        Delay::from(Duration::from_millis(span.timer_ms().into())).await;
+        pause(span).await;
     }
 
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
         spawn_local(work);
     }
+}
+
+async fn pause(span: Span) {
+    Delay::from(Duration::from_millis(span.timer_ms().into())).await;
 }
 
 fn failed(error: impl std::fmt::Display) -> worker::Error {

@@ -9,7 +9,9 @@ use wasm_bindgen::{JsCast, JsValue, prelude::wasm_bindgen};
 use worker::{Delay, Env};
 
 use super::{bindings, clock, handlers, isolate, log, settings};
+use keyward_changes as changes;
 use keyward_core::{
+    changes::{News, ReadChanges},
     link::{Redeem, Redeemed},
     log::Event,
     registry_call::{GetHealth, RegistryCall, RegistryHealth},
@@ -53,12 +55,15 @@ pub struct EdgeStores<'a> {
     pub env: &'a Env,
     /// Which of a key's relays this isolate asks.
     relay: u32,
+    /// Which of the change log's.
+    log_relay: u32,
 }
 
 impl<'a> EdgeStores<'a> {
     /// Those of this request.
     pub fn of(env: &'a Env) -> Self {
-        Self { env, relay: relay::number(isolate::memory().borrow().client_id) }
+        let client_id = isolate::memory().borrow().client_id;
+        Self { env, relay: relay::number(client_id), log_relay: changes::relay::number(client_id) }
     }
 }
 
@@ -82,6 +87,12 @@ impl Platform for EdgeStores<'_> {
                 answer_of(self.env, relay, call, within, call.is_repeatable()).await
             }
         }
+    }
+
+    async fn changes(&self, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
+        let name = format!("{}/{}", changes::relay::NAME, self.log_relay);
+        let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
+        answer_of(self.env, relay, call, within, true).await
     }
 
     async fn fails_too_often(&self, network: &str, within: Span) -> Result<bool, CallFailed> {

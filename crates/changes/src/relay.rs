@@ -17,6 +17,8 @@ use keyward_core::{
 
 use crate::reader::READ_WITHIN;
 
+/// What the names of their objects begin with, before a `/` and the number: no key's hash.
+pub const NAME: &str = "changes";
 /// How many relays there are.
 const RELAYS: u32 = 32;
 /// Most changes that a relay remembers, which is more than a reader does. While the log has more, it cannot be used.
