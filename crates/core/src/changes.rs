@@ -9,11 +9,7 @@ use keyward_json::{Error, by_tag, optional, required};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{
-    record::Tenant,
-    registry_call::RegistryCall,
-    time::Span,
-};
+use crate::{record::Tenant, registry_call::RegistryCall, time::Span};
 
 /// KV may answer with a record that was replaced this long ago, but not longer: the one assumption about KV. The platform
 /// names a minute as usual.

@@ -96,7 +96,19 @@ impl Default for Breakers {
         let objects = || LruCache::new(NonZeroUsize::new(MAX_OBJECTS).unwrap_or(NonZeroUsize::MIN));
         let (kv, changes, limiter, registry, sign_in, links, class) = Default::default();
         let (coordinators, tenants, networks, relays) = (objects(), objects(), objects(), objects());
-        Self { kv, changes, limiter, registry, sign_in, links, coordinators, tenants, networks, class, relays }
+        Self {
+            kv,
+            changes,
+            limiter,
+            registry,
+            sign_in,
+            links,
+            coordinators,
+            tenants,
+            networks,
+            class,
+            relays,
+        }
     }
 }
 

@@ -120,7 +120,8 @@ pub fn forget(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
         return Ok(());
     }
     db.run("DELETE FROM changes WHERE number <= ?", &[last.into()])?;
-    let forgotten = "UPDATE change_log SET forgotten = ?, complete_since = MAX(COALESCE(complete_since, ?), ?)";
+    let forgotten =
+        "UPDATE change_log SET forgotten = ?, complete_since = MAX(COALESCE(complete_since, ?), ?)";
     db.run(forgotten, &[last.into(), now.into(), before.into()])?;
     Ok(())
 }

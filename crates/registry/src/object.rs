@@ -14,8 +14,8 @@ use keyward_core::{
 use keyward_limits::wire::UsageReport;
 
 use crate::{
-    admin_call::AdminCall, call::Deployment, change_log, error::ApiError, links, members, publish_error::PublishError,
-    publisher::Publisher, setup_token,
+    admin_call::AdminCall, call::Deployment, change_log, error::ApiError, links, members,
+    publish_error::PublishError, publisher::Publisher, setup_token,
 };
 
 /// What an answer needs beside the call.

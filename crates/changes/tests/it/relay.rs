@@ -52,7 +52,8 @@ fn each_gets_what_it_lacks_and_a_long_log_in_parts() {
     let mut known = News::default();
     let mut lengths = Vec::new();
     loop {
-        known = block_on(relay.read(&ReadChanges { log: known.log, after: known.position, max_age: HALF })).unwrap();
+        known = block_on(relay.read(&ReadChanges { log: known.log, after: known.position, max_age: HALF }))
+            .unwrap();
         lengths.push((known.changes.len(), known.is_anew));
         if !known.more {
             break;
@@ -82,7 +83,8 @@ fn whoever_lacks_more_than_the_relay_has_begins_anew() {
 fn a_log_that_no_relay_can_hold_covers_nothing_until_most_of_it_is_forgotten() {
     let relay = Relay::new(Log::default());
     let log = relay.upstream();
-    log.log.borrow_mut().changes = (1..=31_000).map(|number| (number, key(&format!("h{number}"), 2))).collect();
+    log.log.borrow_mut().changes =
+        (1..=31_000).map(|number| (number, key(&format!("h{number}"), 2))).collect();
     log.log.borrow_mut().last = 31_000;
     let news = block_on(relay.read(&call(0, HALF))).unwrap();
     assert_eq!(news.covers, Span::ZERO);

@@ -136,14 +136,18 @@ fn a_tenant_that_was_deactivated_stops_every_key_that_is_remembered_or_read_with
 
 #[test]
 fn without_the_log_the_keys_object_decides_and_without_both_the_answer_is_503() {
-    let faults = [Fault::Fails, Fault::Hangs, Fault::Says("{}"), Fault::Answers(404), Fault::Slow(SECOND * 2)];
+    let faults =
+        [Fault::Fails, Fault::Hangs, Fault::Says("{}"), Fault::Answers(404), Fault::Slow(SECOND * 2)];
     for fault in faults {
         let (platform, key) = with_log(&unlimited());
         platform.log_fault.set(Some(fault));
         let began = platform.clock.now();
         platform.check(&key).unwrap();
         assert_eq!(platform.asked(), ["KV", "changes", "Coordinator take"], "{fault:?}");
-        assert!(platform.clock.now() - began <= SECOND, "half of the decision's time is its object's: {fault:?}");
+        assert!(
+            platform.clock.now() - began <= SECOND,
+            "half of the decision's time is its object's: {fault:?}"
+        );
         platform.tell(&key, &Record { version: 2, status: Status::Revoked, ..unlimited() });
         platform.pass_time(COUNTS_FOR);
         assert_eq!(platform.denial(&key), Denial::RevokedKey { replaced: false }, "{fault:?}");
@@ -191,7 +195,11 @@ fn whoever_may_have_missed_a_change_reads_its_records_again() {
     platform.pass_time(KV_LAG * 2);
     platform.asked();
     assert_eq!(platform.denial(&key), Denial::RevokedKey { replaced: false });
-    assert_eq!(platform.asked(), ["changes", "Coordinator take"], "the request had the old record in its hands");
+    assert_eq!(
+        platform.asked(),
+        ["changes", "Coordinator take"],
+        "the request had the old record in its hands"
+    );
     assert_eq!(platform.denial(&key), Denial::RevokedKey { replaced: false });
 }
 

@@ -111,7 +111,8 @@ fn what_an_older_build_changes_is_in_the_log_too() {
     let (fixture, owner) = RegistryFixture::open();
     let id = fixture.key(&owner, json!({})).key_id();
     // As builds wrote it that knew no log.
-    let edit = "UPDATE keys SET status = 'REVOKED', version = 2, updated_at = ?, publish_due = ? WHERE id = ?";
+    let edit =
+        "UPDATE keys SET status = 'REVOKED', version = 2, updated_at = ?, publish_due = ? WHERE id = ?";
     let now = fixture.now.get();
     fixture.db.run(edit, &[now.into(), now.into(), id.as_str().into()]).unwrap();
     let expected = Change::Key { hash: hash_of(&fixture, &id), version: 2, revoked: true };
