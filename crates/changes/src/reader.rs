@@ -159,6 +159,11 @@ impl Reader {
         self.reading = self.reading.filter(|since| *since != began);
     }
 
+    /// No read is made after all.
+    pub fn give_up(&mut self) {
+        self.reading = None;
+    }
+
     /// What the log says of a record of this version. It counts for as long as [`Self::is_within`] says; that a key was
     /// revoked counts for good.
     pub fn standing(&self, hash: &str, version: u64) -> Standing {

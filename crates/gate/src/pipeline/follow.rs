@@ -53,23 +53,24 @@ impl<P: Platform> Pipeline<'_, P> {
         if span == Span::ZERO {
             return;
         }
-        loop {
+        // Timers tell how long that is, whatever the clock shows.
+        for _ in 0..patience / POLL {
             let now = self.platform.now();
-            let left = patience - (now - came);
             {
                 let mut memory = self.memory.borrow_mut();
                 memory.notice(now);
                 let changes = &memory.changes;
-                if changes.is_within(span, now) || changes.is_left_alone(now) || left <= Span::ZERO {
+                if changes.is_within(span, now) || changes.is_left_alone(now) {
                     return;
                 }
                 if !changes.is_reading(now) {
-                    break;
+                    let left = patience - (now - came).max(Span::ZERO);
+                    drop(memory);
+                    return self.read_changes(span, left).await;
                 }
             }
-            self.platform.wait(POLL.min(left)).await;
+            self.platform.wait(POLL).await;
         }
-        self.read_changes(span, patience).await;
     }
 
     /// Reads what has changed since the log was last read.
@@ -78,7 +79,10 @@ impl<P: Platform> Pipeline<'_, P> {
         for _ in 0..MAX_PARTS {
             let asked = self.platform.now();
             let left = within - (asked - began);
-            let Ok(asking) = self.begin(Dependency::Changes, left) else { return };
+            let Ok(asking) = self.begin(Dependency::Changes, left) else {
+                self.memory.borrow_mut().changes.give_up();
+                return;
+            };
             let (before, call) = {
                 let mut memory = self.memory.borrow_mut();
                 (memory.notice(asked), memory.changes.begin(span, asked))
