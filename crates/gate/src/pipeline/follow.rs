@@ -56,18 +56,17 @@ impl<P: Platform> Pipeline<'_, P> {
         // Timers tell how long that is, whatever the clock shows.
         for _ in 0..patience / POLL {
             let now = self.platform.now();
-            {
+            let (is_done, is_reading) = {
                 let mut memory = self.memory.borrow_mut();
                 memory.notice(now);
                 let changes = &memory.changes;
-                if changes.is_within(span, now) || changes.is_left_alone(now) {
-                    return;
-                }
-                if !changes.is_reading(now) {
-                    let left = patience - (now - came).max(Span::ZERO);
-                    drop(memory);
-                    return self.read_changes(span, left).await;
-                }
+                (changes.is_within(span, now) || changes.is_left_alone(now), changes.is_reading(now))
+            };
+            if is_done {
+                return;
+            }
+            if !is_reading {
+                return self.read_changes(span, patience - (now - came).max(Span::ZERO)).await;
             }
             self.platform.wait(POLL).await;
         }
