@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    hash::{BuildHasherDefault, DefaultHasher},
     mem,
 };
 
@@ -317,7 +318,8 @@ pub struct Ledger {
     teller: u64,
     numbers: u64,
     calls: u64,
-    keys: HashMap<String, Undelivered>,
+    /// By storage hash, which nobody can choose. In the same order in each run, so that a simulation can be repeated.
+    keys: HashMap<String, Undelivered, BuildHasherDefault<DefaultHasher>>,
     /// The rounds that deliver: when each began.
     rounds: Vec<Timestamp>,
 }
