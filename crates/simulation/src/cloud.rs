@@ -30,11 +30,11 @@ use keyward_testing::{NOON, clock::VirtualClock};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    keys::Key,
-    network::{Load, Network, Object},
+    keys::{Counted, Key},
+    network::{Load, Network, Object, Purpose},
 };
 
-/// Isolates are spread over this many locations.
+/// Isolates are spread over this many locations, unless [`FakeCloud::locations`] is set.
 pub const LOCATIONS: usize = 300;
 /// When time begins: some day.
 pub const BEGIN: Timestamp = NOON;
@@ -57,6 +57,13 @@ pub struct FakeCloud {
     pub loads: RefCell<HashMap<Object, Load>>,
     /// Reads of KV.
     pub kv_reads: Cell<u64>,
+    /// Rows that objects have written.
+    pub rows: Cell<u64>,
+    /// Isolates are spread over this many locations.
+    pub locations: Cell<usize>,
+    /// Until then coordinators report usage to the Registry; not at all unless it is set.
+    pub reports_until: Cell<Timestamp>,
+    instances: Cell<u32>,
     /// Coordinators get calls and never answer.
     pub hangs: Cell<bool>,
     /// By how much the coordinators' clocks are ahead.
@@ -69,6 +76,8 @@ pub(crate) struct Isolate {
     /// By how much its clock is ahead.
     pub skew: Rc<Cell<Span>>,
     pub number: usize,
+    /// Told apart from the one that had this number before a crash.
+    pub instance: u32,
 }
 
 impl FakeCloud {
@@ -87,6 +96,10 @@ impl FakeCloud {
             keys: RefCell::default(),
             loads: RefCell::default(),
             kv_reads: Cell::default(),
+            rows: Cell::default(),
+            locations: Cell::new(LOCATIONS),
+            reports_until: Cell::default(),
+            instances: Cell::default(),
             hangs: Cell::default(),
             objects_ahead: Cell::default(),
         })
@@ -140,15 +153,17 @@ impl FakeCloud {
         let most = self.network.skew;
         let skew = self.span_below(2 * most + MILLISECOND) - most;
         let memory = Memory::of(self.random_bits());
-        Isolate { memory: Rc::new(RefCell::new(memory)), skew: Rc::new(Cell::new(skew)), number }
+        let instance = self.instances.get();
+        self.instances.set(instance + 1);
+        Isolate { memory: Rc::new(RefCell::new(memory)), skew: Rc::new(Cell::new(skew)), number, instance }
     }
 
     /// An isolate dies with all that it knew, and another takes its place. Requests that are in progress go on.
     pub fn crash_isolate(&self, number: usize) {
         let isolate = self.new_isolate(number);
-        self.isolates.borrow_mut()[number] = isolate;
+        let dead = std::mem::replace(&mut self.isolates.borrow_mut()[number], isolate);
         let mut keys = self.keys.borrow_mut();
-        for key in keys.iter_mut().filter(|key| key.log.isolates.contains(&number)) {
+        for key in keys.iter_mut().filter(|key| key.log.isolates.contains(&dead.instance)) {
             key.log.faults.push(self.now());
         }
     }
@@ -163,7 +178,7 @@ impl FakeCloud {
     /// A key's coordinator dies and wakes up with what it had stored; its relays die, too.
     pub fn crash_objects(&self, key: usize) {
         self.keys.borrow_mut()[key].crash(self.now());
-        self.servers.borrow_mut().retain(|object, _| object.key != key);
+        self.servers.borrow_mut().retain(|object, _| object.key() != Some(key));
     }
 
     pub(crate) fn number(&self, name: &str) -> Option<usize> {
@@ -173,15 +188,18 @@ impl FakeCloud {
 
 impl FakeCloud {
     /// The time that a message takes between a location and an object; `None` if it is lost.
-    fn leg(&self, location: usize, object: Object) -> Option<Span> {
+    pub(crate) fn leg(&self, location: usize, object: Object) -> Option<Span> {
+        let key = object.key();
         if self.below(1_000) < self.network.lost {
-            self.keys.borrow_mut()[object.key].log.faults.push(self.now());
+            if let Some(key) = key {
+                self.keys.borrow_mut()[key].log.faults.push(self.now());
+            }
             return None;
         }
         // Always about the same between the same two ends.
         let (shortest, longest) = self.network.round_trip;
-        let relay = object.relay.map_or(0, |relay| u64::from(relay) + 1);
-        let ends = [location as u64, object.key as u64, relay];
+        let relay = if let Object::Relay(_, relay) = object { u64::from(relay) + 1 } else { 0 };
+        let ends = [location as u64, key.unwrap_or(usize::MAX) as u64, relay];
         let mixed = ends.iter().fold(0xCBF2_9CE4_8422_2325, |sum: u64, end| {
             (sum ^ end).wrapping_mul(0x0100_0000_01B3).rotate_left(29)
         });
@@ -191,25 +209,41 @@ impl FakeCloud {
         Some((round_trip - jitter) / 2)
     }
 
-    pub(crate) fn count(&self, object: Object) {
-        self.loads.borrow_mut().entry(object).or_default().count(self.now());
+    pub(crate) fn count(&self, object: Object, purpose: Purpose) {
+        self.loads.borrow_mut().entry(object).or_default().count(purpose, self.now());
+    }
+
+    pub(crate) fn count_rows(&self, rows: u64) {
+        self.rows.set(self.rows.get() + rows);
+    }
+
+    /// From now on figures are counted anew, for those of a steady state. What happened to the limits stays known.
+    pub fn measure_from_now(&self) {
+        self.loads.borrow_mut().values_mut().for_each(Load::restart);
+        self.kv_reads.set(0);
+        self.rows.set(0);
+        self.keys.borrow_mut().iter_mut().for_each(|key| key.log.counted = Counted::default());
     }
 
     /// The coordinator's answer, if it answers.
-    pub(crate) fn coordinator_answer(&self, key: usize, call: CoordinatorCall) -> Option<String> {
-        self.count(Object { key, relay: None });
+    pub(crate) fn coordinator_answer(self: &Rc<Self>, key: usize, call: CoordinatorCall) -> Option<String> {
+        self.count(Object::Coordinator(key), Purpose::of(&call));
         if self.hangs.get() {
             return None;
         }
-        Some(self.keys.borrow_mut()[key].answer(call, self.now() + self.objects_ahead.get()))
+        let now = self.now() + self.objects_ahead.get();
+        let (answer, writes) = self.keys.borrow_mut()[key].answer(call, now);
+        self.count_rows(writes.into());
+        self.set_alarm(key);
+        Some(answer)
     }
 
-    pub(crate) fn server(self: &Rc<Self>, object: Object) -> Rc<RelayServer<Uplink>> {
+    pub(crate) fn server(self: &Rc<Self>, key: usize, relay: u32) -> Rc<RelayServer<Uplink>> {
         let new = || {
-            let uplink = Uplink { cloud: Rc::clone(self), object };
+            let uplink = Uplink { cloud: Rc::clone(self), key, relay };
             Rc::new(RelayServer::new(uplink, self.random_bits()))
         };
-        Rc::clone(self.servers.borrow_mut().entry(object).or_insert_with(new))
+        Rc::clone(self.servers.borrow_mut().entry(Object::Relay(key, relay)).or_insert_with(new))
     }
 
     /// An answer, with the way there and back; an error where one of these is lost, or takes so long that the edge
@@ -248,11 +282,12 @@ impl FakeCloud {
 /// What the relay's Durable Object does with a call.
 pub(crate) async fn relay_answer(
     cloud: &Rc<FakeCloud>,
-    object: Object,
+    key: usize,
+    relay: u32,
     call: CoordinatorCall,
 ) -> Option<String> {
-    cloud.count(object);
-    let served = cloud.server(object).serve(call).await.ok()??;
+    cloud.count(Object::Relay(key, relay), Purpose::of(&call));
+    let served = cloud.server(key, relay).serve(call).await.ok()??;
     cloud.spawn(served.afterwards);
     Some(served.answer)
 }
@@ -260,17 +295,19 @@ pub(crate) async fn relay_answer(
 /// How a relay reaches its coordinator.
 pub(crate) struct Uplink {
     cloud: Rc<FakeCloud>,
-    object: Object,
+    key: usize,
+    relay: u32,
 }
 
 impl Uplink {
     async fn call<T: DeserializeOwned>(&self, call: CoordinatorCall) -> Result<T, Unavailable> {
-        let Object { key, relay } = self.object;
+        let Uplink { cloud, key, relay } = self;
+        let key = *key;
         // Relays are spread over the locations.
-        let location = relay.unwrap_or_default() as usize * 5 % LOCATIONS;
-        let cloud = Rc::clone(&self.cloud);
-        let answer = async move { cloud.coordinator_answer(key, call) };
-        self.cloud.call(location, Object { key, relay: None }, RELAY_ANSWER, answer).await
+        let location = *relay as usize * 5 % cloud.locations.get();
+        let at_object = Rc::clone(cloud);
+        let answer = async move { at_object.coordinator_answer(key, call) };
+        cloud.call(location, Object::Coordinator(key), RELAY_ANSWER, answer).await
     }
 }
 

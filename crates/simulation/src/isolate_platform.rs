@@ -11,7 +11,7 @@ use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
 use serde::de::DeserializeOwned;
 
 use crate::{
-    cloud::{FakeCloud, Isolate, LOCATIONS, relay_answer},
+    cloud::{FakeCloud, Isolate, relay_answer},
     network::Object,
 };
 
@@ -26,7 +26,7 @@ pub(crate) struct IsolatePlatform<'a> {
 
 impl IsolatePlatform<'_> {
     fn location(&self) -> usize {
-        self.isolate.number % LOCATIONS
+        self.isolate.number % self.cloud.locations.get()
     }
 }
 
@@ -62,12 +62,12 @@ impl Platform for IsolatePlatform<'_> {
         let (cloud, location) = (self.cloud, self.location());
         let key = cloud.number(hash).ok_or_else(|| CallFailed::because("there is no such key"))?;
         let relay = (grantor == Grantor::Relay).then(|| relay::number(self.isolate.number as u32));
-        let object = Object { key, relay };
+        let object = relay.map_or(Object::Coordinator(key), |relay| Object::Relay(key, relay));
         let (at_object, call) = (Rc::clone(cloud), call.clone());
         let answer = async move {
             match relay {
                 None => at_object.coordinator_answer(key, call),
-                Some(_) => relay_answer(&at_object, object, call).await,
+                Some(relay) => relay_answer(&at_object, key, relay, call).await,
             }
         };
         let answer = cloud.call(location, object, within, answer).await;

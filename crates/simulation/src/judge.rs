@@ -73,17 +73,26 @@ pub fn unjust(log: &Log) -> Split<usize> {
     unjust
 }
 
-/// The share of its limit that a key got, for each saturated minute, counted from its first request or from an edit.
-pub fn used(log: &Log) -> Split<Vec<f64>> {
-    let mut used: Split<Vec<f64>> = Split::default();
+/// A minute throughout which a key was saturated.
+#[derive(Clone, Copy)]
+pub struct Minute {
+    /// The share of the limit that was used.
+    pub share: f64,
+    pub limit: u32,
+    pub begin: Timestamp,
+}
+
+/// The saturated minutes of a key, counted from its first request or from an edit.
+pub fn used(log: &Log) -> Split<Vec<Minute>> {
+    let mut used: Split<Vec<Minute>> = Split::default();
     let (Some(first), Some(last)) = (log.came.first(), log.came.last()) else { return used };
     let within = |log: &[Timestamp], from: Timestamp, span: Span| {
         let within = log.partition_point(|at| *at < from + span) - log.partition_point(|at| *at < from);
         within as f64
     };
     for (number, (since, limits)) in log.limits.iter().enumerate() {
-        let Limits { per_minute: Some(limit), per_day: None } = limits else { continue };
-        let limit = f64::from(*limit);
+        let Limits { per_minute: Some(per_minute), per_day: None } = *limits else { continue };
+        let limit = f64::from(per_minute);
         let until = log.limits.get(number + 1).map_or(*last, |(next, _)| *next);
         // Of a lowered limit, what passed before uses up to all of the first minute.
         let before = number.checked_sub(1).and_then(|before| log.limits[before].1.per_minute);
@@ -99,7 +108,11 @@ pub fn used(log: &Log) -> Split<Vec<f64>> {
             if limit >= LEAST_LIMIT && (0..10).all(asks) {
                 let is_disturbed = is_disturbed(log, begin, begin + MINUTE);
                 let list = if is_disturbed { &mut used.disturbed } else { &mut used.undisturbed };
-                list.push(within(&log.passed, begin, MINUTE) / limit);
+                list.push(Minute {
+                    share: within(&log.passed, begin, MINUTE) / limit,
+                    limit: per_minute,
+                    begin,
+                });
             }
         }
     }

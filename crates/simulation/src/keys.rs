@@ -28,7 +28,42 @@ pub struct Key {
     kept: Counts,
     /// What was written to KV, and when.
     published: Vec<(Timestamp, String)>,
+    /// Whether an alarm is set for its next report to the Registry.
+    pub(crate) alarm_is_set: bool,
     pub log: Log,
+}
+
+/// What is counted of a key's requests from some moment on ([`FakeCloud::measure_from_now`]).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Counted {
+    /// Requests that arrived.
+    pub requests: u64,
+    pub accepted: u64,
+    /// Requests that waited for KV or an object.
+    pub waited: u64,
+    /// Those that were the first with this key in their isolate, which cannot know it …
+    pub first: u64,
+    /// … and of these, those that waited.
+    pub first_waited: u64,
+}
+
+/// A change of a key.
+#[derive(Clone, Copy, Debug)]
+pub struct Change {
+    /// When it was made.
+    pub at: Timestamp,
+    pub kind: ChangeKind,
+    /// The version that it made.
+    version: u64,
+    /// When the last request reached the origin that was decided on an older version.
+    pub last_arrival: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    Revocation,
+    Deactivation,
+    Edit,
 }
 
 /// What happened to a key's requests.
@@ -37,7 +72,7 @@ pub struct Log {
     /// When each request arrived at an isolate.
     pub came: Vec<Timestamp>,
     /// The isolates they arrived at.
-    pub isolates: HashSet<usize>,
+    pub isolates: HashSet<u32>,
     /// When each admitted request reached the origin.
     pub passed: Vec<Timestamp>,
     /// When each request was refused with 429.
@@ -48,13 +83,14 @@ pub struct Log {
     pub failed: u64,
     /// Requests refused with 401.
     pub unknown: u64,
-    /// Requests that waited for KV or an object.
-    pub waited: u64,
+    pub counted: Counted,
     /// The longest that a request waited for its verdict.
     pub longest: Span,
     /// Each limit that applied, and from when.
     pub limits: Vec<(Timestamp, Limits)>,
-    /// When its coordinator was told that it is revoked.
+    /// Each change, in their order.
+    pub changes: Vec<Change>,
+    /// When it was revoked, or its tenant deactivated.
     pub revoked_at: Option<Timestamp>,
     /// Requests that arrived after that and passed.
     pub passed_after_all: u64,
@@ -65,6 +101,14 @@ pub struct Log {
 impl Log {
     pub(crate) fn answer(&mut self, code: &str, now: Timestamp) {
         *self.answered.entry((now.floor(HOUR), code.to_owned())).or_default() += 1;
+    }
+
+    /// A request that was decided on a record of this version reaches the origin.
+    pub(crate) fn pass(&mut self, version: u64, at: Timestamp) {
+        self.passed.push(at);
+        for change in self.changes.iter_mut().filter(|change| change.version > version) {
+            change.last_arrival = change.last_arrival.max(at);
+        }
     }
 }
 
@@ -111,9 +155,19 @@ impl FakeCloud {
             coordinator: Coordinator::default(),
             kept: Counts::default(),
             published: Vec::new(),
+            alarm_is_set: false,
             log: Log::default(),
         };
-        key.publish(if self.elapsed() == Span::ZERO { now - self.network.kv_lag } else { now });
+        key.log.limits.push((now, limits));
+        if self.elapsed() == Span::ZERO {
+            key.publish(now - self.network.kv_lag);
+            if self.reports_until.get() > now {
+                // It was in use before.
+                key.reported(&UsageReport::default(), now - self.span_below(5 * MINUTE));
+            }
+        } else {
+            key.publish(now);
+        }
         self.keys.borrow_mut().push(key);
         let mut numbers = self.numbers.borrow_mut();
         numbers.insert(key::kv_key(&hash), number);
@@ -125,36 +179,56 @@ impl FakeCloud {
     pub fn change(&self, number: usize, change: impl FnOnce(&mut Record)) {
         let now = self.now();
         let key = &mut self.keys.borrow_mut()[number];
-        change(&mut key.record);
-        key.record.version += 1;
+        key.change(now, change);
         key.publish(now);
     }
 }
 
 impl Key {
-    fn publish(&mut self, now: Timestamp) {
-        self.coordinator.put(self.record.clone());
-        self.published.push((now, serde_json::to_string(&self.record).unwrap()));
-        self.log.limits.push((now, self.record.limits));
-        if self.record.status == Status::Revoked {
+    /// Changes the record. The coordinator and KV do not know yet.
+    pub(crate) fn change(&mut self, now: Timestamp, change: impl FnOnce(&mut Record)) {
+        let was = (self.record.status, self.record.tenant.status);
+        change(&mut self.record);
+        self.record.version += 1;
+        let kind = match (self.record.status, self.record.tenant.status) {
+            is if is == was => ChangeKind::Edit,
+            (Status::Revoked, _) => ChangeKind::Revocation,
+            (_, TenantStatus::Inactive) => ChangeKind::Deactivation,
+            _ => ChangeKind::Edit,
+        };
+        if kind != ChangeKind::Edit {
             self.log.revoked_at.get_or_insert(now);
         }
+        self.log.limits.push((now, self.record.limits));
+        self.log.changes.push(Change { at: now, kind, version: self.record.version, last_arrival: now });
     }
 
-    /// Its coordinator's answer.
-    pub(crate) fn answer(&mut self, call: CoordinatorCall, now: Timestamp) -> String {
+    /// The coordinator is told of the record, and KV gets it.
+    pub(crate) fn publish(&mut self, now: Timestamp) {
+        self.coordinator.put(self.record.clone());
+        self.published.push((now, serde_json::to_string(&self.record).unwrap()));
+    }
+
+    /// Its coordinator's answer, and whether it writes a row for that.
+    pub(crate) fn answer(&mut self, call: CoordinatorCall, now: Timestamp) -> (String, bool) {
         let (answer, keep) = self.coordinator.answer(call, now).unwrap();
         if keep == Keep::Counts {
             self.kept = self.coordinator.counts.clone();
         }
-        answer
+        (answer, keep != Keep::Nothing)
+    }
+
+    /// The time until its next report to the Registry is due.
+    pub(crate) fn report_in(&self, now: Timestamp) -> Option<Span> {
+        self.coordinator.report_in(now)
     }
 
     /// Its coordinator dies, and wakes up with what it had stored.
     pub(crate) fn crash(&mut self, now: Timestamp) {
         self.log.faults.push(now);
         let kept = serde_json::to_string(&self.kept).unwrap();
-        self.coordinator = Coordinator::kept(self.record.clone(), keyward_json::from_str(&kept).unwrap());
+        let told = self.coordinator.record.clone().unwrap();
+        self.coordinator = Coordinator::kept(told, keyward_json::from_str(&kept).unwrap());
     }
 
     /// What its coordinator would report to the Registry.

@@ -27,7 +27,7 @@ pub struct Simulation {
 }
 
 impl Simulation {
-    /// A deployment with this many isolates. With one key, the same seed gives the same run.
+    /// A deployment with this many isolates. The same seed gives the same run.
     pub fn new(seed: u64, isolates: usize, network: Network, realm: Realm) -> Self {
         let pool = LocalPool::new();
         let cloud = FakeCloud::new(pool.spawner(), seed, network, realm);
@@ -77,14 +77,16 @@ impl FakeCloud {
     /// A request with this key arrives at this isolate.
     pub fn request(self: &Rc<Self>, isolate: usize, key: usize) {
         let came = self.now();
-        let secret = {
+        let isolate = self.isolate(isolate);
+        let (secret, is_first) = {
             let key = &mut self.keys.borrow_mut()[key];
             key.log.came.push(came);
-            key.log.isolates.insert(isolate);
-            Rc::clone(&key.secret)
+            let is_first = key.log.isolates.insert(isolate.instance);
+            key.log.counted.requests += 1;
+            key.log.counted.first += u64::from(is_first);
+            (Rc::clone(&key.secret), is_first)
         };
         let cloud = Rc::clone(self);
-        let isolate = self.isolate(isolate);
         self.spawn(async move {
             let place = IsolatePlatform { cloud: &cloud, isolate: &isolate };
             let checked = pipeline(&place)
@@ -95,12 +97,15 @@ impl FakeCloud {
                 cloud.spawn(tell(Rc::clone(&cloud), isolate.clone()));
             }
             let log = &mut cloud.keys.borrow_mut()[key].log;
-            log.waited += u64::from(now > came);
+            log.counted.waited += u64::from(now > came);
+            log.counted.first_waited += u64::from(is_first && now > came);
             log.longest = log.longest.max(now - came);
             match checked {
                 Ok(accepted) => {
                     log.answer("accepted", now);
-                    log.passed.push(now + cloud.span_below(TRAVEL + MILLISECOND));
+                    log.counted.accepted += 1;
+                    let version = accepted.permit.record().map_or(0, |record| record.version);
+                    log.pass(version, now + cloud.span_below(TRAVEL + MILLISECOND));
                     log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
                     // The platform may end a background task.
                     let is_ended = cloud.below(1_000) < cloud.network.lost;

@@ -19,7 +19,7 @@ fn while_an_object_hangs_no_request_waits_longer_than_the_deadline_however_many_
     assert_eq!((passed(&simulation).len(), keys[0].log.failed), (0, keys[0].log.came.len() as u64));
     assert!(keys[0].log.longest <= realm(FRESHNESS).decision_timeout, "{:?}", keys[0].log.longest);
     // Most of them are told at once that it is of no use.
-    assert!(keys[0].log.waited < keys[0].log.failed / 2, "{} waited", keys[0].log.waited);
+    assert!(keys[0].log.counted.waited < keys[0].log.failed / 2, "{} waited", keys[0].log.counted.waited);
 }
 
 #[test]
@@ -52,7 +52,7 @@ fn a_hot_key_costs_one_call_for_twenty_requests_waits_for_none_and_reads_kv_once
         let requests = passed(&simulation).len() as u64;
         assert_eq!(requests, 6_000 * isolates as u64);
         assert!(calls(&simulation) * 20 <= requests, "{} calls for {requests}", calls(&simulation));
-        let waited = simulation.cloud().keys.borrow()[0].log.waited;
+        let waited = simulation.cloud().keys.borrow()[0].log.counted.waited;
         assert!(waited <= 110 * isolates as u64, "{waited} waited: more than those of the first second");
         assert!(simulation.cloud().kv_reads.get() <= 20 * isolates as u64);
     }
@@ -68,7 +68,7 @@ fn a_key_at_a_few_requests_a_second_costs_one_call_for_ten_and_waits_only_at_fir
         }
         simulation.run();
         let requests = passed(&simulation).len() as u64;
-        let waited = simulation.cloud().keys.borrow()[0].log.waited;
+        let waited = simulation.cloud().keys.borrow()[0].log.counted.waited;
         assert!(calls(&simulation) * 10 <= requests, "{} calls for {requests}", calls(&simulation));
         assert!(waited <= 12, "{waited} waited");
     }

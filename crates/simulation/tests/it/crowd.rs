@@ -20,7 +20,7 @@ use crate::common::{FRESHNESS, GOOD, ms, passed, per_minute, steadily};
 /// Calls to the coordinators so far.
 fn calls_of_objects(cloud: &FakeCloud) -> u64 {
     let loads = cloud.loads.borrow();
-    loads.iter().filter(|(object, _)| object.relay.is_none()).map(|(_, load)| load.total).sum()
+    loads.iter().filter(|(object, _)| !object.is_relay()).map(|(_, load)| load.total).sum()
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn a_crowd_whose_freshness_is_too_short_for_relays_asks_the_object_itself() {
     steadily(&simulation, 100, 2.0, 10 * SECOND);
     // Later relays are told what was used.
     simulation.at(10 * SECOND, |cloud| {
-        assert!(cloud.loads.borrow().keys().all(|object| object.relay.is_none()));
+        assert!(cloud.loads.borrow().keys().all(|object| !object.is_relay()));
     });
     simulation.run();
     assert_eq!(passed(&simulation).len(), 5_000);
@@ -86,7 +86,7 @@ fn a_crowd_is_spread_over_relays_and_every_promise_holds_through_them() {
         simulation.at(80 * SECOND, |cloud| cloud.change(0, |record| record.status = Status::Revoked));
         simulation.run();
         let loads = simulation.cloud().loads.borrow();
-        assert!(loads.keys().any(|object| object.relay.is_some()));
+        assert!(loads.keys().any(|object| object.is_relay()));
         let (object, busiest) = loads.iter().max_by_key(|(_, load)| load.peak).unwrap();
         assert!(busiest.peak <= 500, "{object:?}: {}", busiest.peak);
         let mut passed = passed(&simulation);

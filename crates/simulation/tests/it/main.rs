@@ -5,6 +5,7 @@
 mod calls;
 mod common;
 mod crowd;
+mod figures;
 mod never_over;
 mod revocation;
 mod utilisation;
