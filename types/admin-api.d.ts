@@ -16,6 +16,7 @@ export type {
   Realm,
   Refusal,
   Route,
+  RouteUsage,
   Self,
   Session,
   Tenant,
@@ -38,6 +39,8 @@ export type Imported = Calls["POST /api-keys/import"]["answer"];
 export type KeySummary = Calls["GET /api-keys/summary"]["answer"]["summary"];
 /** The last 24 hours of several keys, the oldest first. */
 export type KeysUsage = Calls["GET /api-keys/usage"]["answer"];
+/** What was counted by route. */
+export type RoutesUsage = Calls["GET /usage/routes"]["answer"];
 /** `names`: what the keys, people and tenants of its entries are called now, by id. */
 export type AuditPage = Calls["GET /audit"]["answer"];
 export type AuditVerdict = Calls["GET /audit/verify"]["answer"];

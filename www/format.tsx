@@ -170,6 +170,9 @@ export function program(userAgent: string | null) {
   return system ? `${browser} on ${system}` : browser;
 }
 
+/** The id of a request, as answers and the log have it. */
+export const REQUEST_ID = /^[0-9a-f]{32}$/;
+
 /** Characters after its prefix that no name of a key has, and every key has. */
 const LEAST_OF_KEY = 16;
 

@@ -11,6 +11,7 @@ import type {
   Quota,
   Refusal,
   Route,
+  RoutesUsage,
   Session,
   Tenant,
   UsagePoint,
@@ -18,6 +19,7 @@ import type {
 import { get, getAll } from "./api.ts";
 import type { Query } from "./cache.ts";
 import { keyApi, memberApi } from "./paths.ts";
+import { mayManageTenants } from "./session.ts";
 
 /** A page of a list. */
 export interface Page<Entry> {
@@ -104,6 +106,22 @@ export const refusalsQuery = (of: { keyId?: string; scope?: string }, limit = 5)
   async read(cursor) {
     const { refusals, nextCursor } = await get("/refusals", { ...of, limit, cursor });
     return { entries: refusals, nextCursor };
+  },
+});
+
+/** What was counted by route in the latest days. */
+export const trafficQuery = (of: { days?: string; scope?: string }): Query<RoutesUsage> => ({
+  key: `traffic ${new URLSearchParams(of)}`,
+  read: () => get("/usage/routes", of),
+});
+
+/** The refusal of a request: of a key's, or, for the operator, of one that belongs to no key. */
+export const requestQuery = (requestId: string): Query<Refusal | null> => ({
+  key: `request ${requestId}`,
+  async read() {
+    const scopes = mayManageTenants() ? ["tenant", "deployment"] : ["tenant"];
+    const answers = await Promise.all(scopes.map((scope) => get("/refusals", { requestId, scope })));
+    return answers.flatMap(({ refusals }) => refusals)[0] ?? null;
   },
 });
 

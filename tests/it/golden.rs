@@ -20,6 +20,7 @@ use keyward_gate::{
 use keyward_limits::{
     coordinator::{Coordinator, Counts},
     limit::{Window, WindowState},
+    routes::OnRoutes,
     usage::Usage,
     wire::{
         Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
@@ -205,6 +206,7 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         last_used_at: Some(NOON.plus(-MILLISECOND)),
         accepted: 7,
         refused: [("TEST_MODE".to_owned(), 2)].into(),
+        ..TallyHour::default()
     };
     let cancelled =
         vec![Cancelled { call: 4, reservation: Some(NOON) }, Cancelled { call: 5, reservation: None }];
@@ -266,7 +268,7 @@ fn the_report_of_usage() {
         hour: Timestamp(3_600_000),
         accepted: 5,
         refused: [("TEST_MODE".to_owned(), 2)].into(),
-        taken_back: 0,
+        ..UsageHour::default()
     };
     pinned(
         &UsageReport {
@@ -297,6 +299,35 @@ fn the_report_of_usage_that_was_partly_taken_back_and_its_answer() {
     );
     pinned(&UsageTaken::default(), "{}");
     pinned(&UsageTaken { early: vec![Timestamp(7_200_000)] }, r#"{"early":[7200000]}"#);
+}
+
+#[test]
+fn counts_by_route_in_every_message_and_in_what_is_kept() {
+    let counts = |count| [("api GET /orders/{id}".to_owned(), count)].into();
+    let routes = OnRoutes { accepted: counts(3), refused: counts(2), taken_back: counts(1) };
+    const ROUTES: &str = r#""routes":{"accepted":{"api GET /orders/{id}":3},"refused":{"api GET /orders/{id}":2},"takenBack":{"api GET /orders/{id}":1}}"#;
+    pinned(
+        &TallyHour { at: NOON, routes: routes.clone(), ..TallyHour::default() },
+        &format!(r#"{{"at":1900000000000,"accepted":0,"refused":{{}},{ROUTES}}}"#),
+    );
+    pinned(
+        &UsageHour { hour: Timestamp(3_600_000), routes, ..UsageHour::default() },
+        &format!(r#"{{"hour":3600000,"accepted":0,"refused":{{}},{ROUTES}}}"#),
+    );
+    let route = Some("api GET /orders/{id}".to_owned());
+    pinned(
+        &CoordinatorCall::Acquire(Acquire { route, ..Acquire::default() }),
+        r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"isolates":0,"refused":{},"route":"api GET /orders/{id}"}"#,
+    );
+    let mut usage = Usage::default();
+    usage.accept_on(2, &counts(2), NOON);
+    usage.take_back(NOON, Some("api GET /orders/{id}"));
+    pinned(
+        &usage,
+        r#"{"lastUsedAt":1900000000000,"hours":{"1899997200000":{"accepted":1,"refused":{},"reported":false,"takenBack":1,"routes":{"accepted":{"api GET /orders/{id}":2},"takenBack":{"api GET /orders/{id}":1}}}},"lastReport":null}"#,
+    );
+    // What older builds have stored and send has none, and what newer ones add is no matter.
+    assert_eq!(keyward_json::from_str::<OnRoutes>(r#"{"later":1}"#).unwrap(), OnRoutes::default());
 }
 
 #[test]

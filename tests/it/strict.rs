@@ -103,7 +103,7 @@ fn every_answer_needs_every_field() {
     is_strict(&session);
     is_strict(&Redeemed::Granted(session));
     is_strict(&Redeemed::Used);
-    let hour = UsageHour { hour: NOON, accepted: 1, refused: [].into(), taken_back: 0 };
+    let hour = UsageHour { hour: NOON, accepted: 1, refused: [].into(), ..UsageHour::default() };
     is_strict(&UsageReport { key_id: "key_1".into(), hours: vec![hour], ..UsageReport::default() });
     is_strict(&LeaseReport { id: 1, used: 1, age: Span::from_ms(1), open: 1 });
     is_strict(&AdminReply { status: 200, headers: Vec::new(), body: String::new() });

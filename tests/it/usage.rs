@@ -52,10 +52,25 @@ fn stored(fixture: &RegistryFixture, id: &str) -> Counts {
             hour: Timestamp(row["hour"].as_i64().unwrap()),
             accepted: row["accepted"].as_u64().unwrap(),
             refused: keyward_json::from_str(row["refused"].as_str().unwrap()).unwrap(),
-            taken_back: 0,
+            ..UsageHour::default()
         })
         .collect();
     counts_of(&hours)
+}
+
+/// What the Registry has of the routes of a tenant, by the day.
+fn stored_routes(fixture: &RegistryFixture, tenant_id: &str) -> BTreeMap<(Timestamp, String, String), u64> {
+    let rows = "SELECT day, route, accepted, refused FROM usage_routes WHERE tenant_id = ?";
+    let mut stored = BTreeMap::new();
+    for row in fixture.db.run(rows, &[tenant_id.into()]).unwrap() {
+        for outcome in ["accepted", "refused"] {
+            if let Some(count @ 1..) = row[outcome].as_u64() {
+                let day = Timestamp(row["day"].as_i64().unwrap());
+                stored.insert((day, row["route"].as_str().unwrap().to_owned(), outcome.to_owned()), count);
+            }
+        }
+    }
+    stored
 }
 
 /// Reports of a key's object reach the Registry, or only their answers are lost, which is the object's loss.
@@ -131,6 +146,15 @@ proptest! {
             let answered = &cloud.keys.borrow()[key].log.answered;
             prop_assert_eq!(&stored(&fixture.0, id), answered, "key {}", key);
         }
+        let mut on_routes = BTreeMap::new();
+        for key in &cloud.keys.borrow()[..3] {
+            for ((hour, route, outcome), count) in &key.log.on_routes {
+                *on_routes.entry((hour.floor(DAY), route.clone(), outcome.clone())).or_default() += count;
+            }
+        }
+        let tenant_id = usage::tenant_of(&fixture.0.db, &ids[0]).unwrap().unwrap();
+        prop_assert_eq!(stored_routes(&fixture.0, &tenant_id), on_routes.clone());
+        prop_assert_eq!(stored_routes(&fixture.0, ""), on_routes);
     }
 }
 
@@ -186,7 +210,13 @@ fn a_request_that_is_refused_after_its_object_let_it_pass_is_told_as_refused() {
 fn tally(number: u64, sent: Timestamp, at: Timestamp, accepted: u64, refused: u64) -> Tally {
     let refused: RefusalCounts =
         if refused > 0 { [("TEST_MODE".to_owned(), refused)].into() } else { [].into() };
-    let hours = vec![TallyHour { at, last_used_at: (accepted > 0).then_some(at), accepted, refused }];
+    let hours = vec![TallyHour {
+        at,
+        last_used_at: (accepted > 0).then_some(at),
+        accepted,
+        refused,
+        ..TallyHour::default()
+    }];
     Tally { teller: 9, number, sent, hours, cancelled: Vec::new(), latest: Vec::new(), last_used_from: None }
 }
 
@@ -334,7 +364,7 @@ fn an_isolate_keeps_what_it_has_to_tell_of_ten_thousand_keys_at_most_and_begins_
     let mut ledger = Ledger::of(1);
     let mut rounds = 0;
     for key in 0..100_000 {
-        ledger.refuse(&format!("sha256:{key:064}"), "REVOKED_API_KEY", NOON);
+        ledger.refuse(&format!("sha256:{key:064}"), "REVOKED_API_KEY", None, NOON);
         rounds += usize::from(ledger.begins_round(NOON));
     }
     assert_eq!(rounds, 400);
@@ -359,7 +389,7 @@ fn an_isolate_keeps_what_it_has_to_tell_of_ten_thousand_keys_at_most_and_begins_
 fn what_nobody_can_be_told_for_a_quarter_of_an_hour_is_given_up_whether_or_not_it_was_tried() {
     for tries in [false, true] {
         let mut ledger = Ledger::of(1);
-        ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON);
+        ledger.refuse("sha256:1", "REVOKED_API_KEY", None, NOON);
         // A breaker may give no leave for a call: nothing is begun then.
         for minute in 0..15 {
             let now = NOON.plus(minute * MINUTE + 2 * SECOND);
@@ -374,16 +404,16 @@ fn what_nobody_can_be_told_for_a_quarter_of_an_hour_is_given_up_whether_or_not_i
     }
     // What waited for another tally to be given up is tried for as long itself.
     let mut ledger = Ledger::of(1);
-    ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON);
+    ledger.refuse("sha256:1", "REVOKED_API_KEY", None, NOON);
     let tally = ledger.begin("sha256:1", Grantor::Coordinator, NOON.plus(2 * SECOND));
-    ledger.refuse("sha256:1", "TEST_MODE", NOON.plus(3 * SECOND));
+    ledger.refuse("sha256:1", "TEST_MODE", None, NOON.plus(3 * SECOND));
     ledger.end("sha256:1", &tally, false, NOON.plus(4 * SECOND));
     let later = NOON.plus(16 * MINUTE);
     assert_eq!(ledger.due(later), ["sha256:1"]);
     assert_eq!(ledger.begin("sha256:1", Grantor::Coordinator, later).refused().len(), 1);
     // A clock that was set back keeps nothing for longer.
     let mut ledger = Ledger::of(1);
-    ledger.refuse("sha256:1", "REVOKED_API_KEY", NOON.plus(DAY));
+    ledger.refuse("sha256:1", "REVOKED_API_KEY", None, NOON.plus(DAY));
     ledger.due(NOON);
     ledger.due(NOON.plus(16 * MINUTE));
     assert!(ledger.is_empty());

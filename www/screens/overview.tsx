@@ -8,24 +8,18 @@ import { auditQuery, outcomesQuery, type Period, quotasQuery, summaryQuery } fro
 import type { Address, Screen } from "../router.ts";
 import { may, mayManageTenants, realms } from "../session.ts";
 import { chosenIn, Loaded, useChoices } from "../ui/choices.tsx";
-import type { Options } from "../ui/form.tsx";
 import { Link, TitleBar } from "../ui/parts.tsx";
 import { Quotas } from "../ui/quota-note.tsx";
 import { ChangeRow } from "../ui/sentence.tsx";
-import { PERIOD_OPTIONS, Refusals, Usage } from "../ui/usage.tsx";
+import { PERIOD_OPTIONS, Refusals, scopes, Usage } from "../ui/usage.tsx";
 import { NoKeys } from "./keys.tsx";
-
-const SCOPES: Options = [
-  ["tenant", "This tenant"],
-  ["deployment", "All tenants"],
-];
 
 const summaryOfAll = summaryQuery("");
 const latest = auditQuery(50);
 const MOST_CHANGES = 5;
 
 export async function overviewScreen({ query }: Address): Promise<Screen> {
-  const first = chosenIn(query, { period: PERIOD_OPTIONS, scope: mayManageTenants() ? SCOPES : SCOPES.slice(0, 1) });
+  const first = chosenIn(query, { period: PERIOD_OPTIONS, scope: scopes() });
   const usage = outcomesQuery("/usage", first.period as Period, first.scope);
   // Each part that cannot be read says so itself.
   const parts = [summaryOfAll, usage, latest, quotasQuery].map((query: Query<unknown>) => ready(query));
@@ -57,7 +51,7 @@ function Overview({ known, first }: { known: Realm[]; first: Record<string, stri
       <section class="panel usage">
         <div class="panel-title">
           <h2>Requests</h2>
-          {mayManageTenants() && choices("scope", "Whose requests", SCOPES)}
+          {mayManageTenants() && choices("scope", "Whose requests", scopes())}
           {choices("period", "Period", PERIOD_OPTIONS)}
         </div>
         <Usage path="/usage" period={chosen.period} scope={chosen.scope} />

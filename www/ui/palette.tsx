@@ -1,11 +1,13 @@
-// Ctrl-K: goes to a screen, or to a key by its name, a tag or its last four characters.
+// Ctrl-K: goes to a screen, to a key by its name, a tag or its last four characters, or to a refused request by its id.
 
 import { useEffect, useMemo, useState } from "preact/hooks";
 
 import type { ApiKey } from "../../types/admin-api.js";
 import { get, type Problem } from "../api.ts";
-import { keyText, lastFourOfKey, Typed } from "../format.tsx";
-import { keyPage } from "../paths.ts";
+import { fresh } from "../cache.ts";
+import { keyText, lastFourOfKey, REQUEST_ID, Typed } from "../format.tsx";
+import { keyPage, requestPage } from "../paths.ts";
+import { requestQuery } from "../queries.ts";
 import { go } from "../router.ts";
 import { may, realms } from "../session.ts";
 import { openDialog } from "./dialog.tsx";
@@ -18,6 +20,10 @@ export interface Place {
   title: string;
   icon: IconName;
 }
+
+/** What is said of the id of a request of which nothing is known. */
+export const NO_ENTRY =
+  "No refusal has this id. Accepted requests leave no entry. Refusals come up to 5.5 minutes late and are kept for a day; of many at once, only some.";
 
 const TYPING_MS = 200;
 const MOST_KEYS = 8;
@@ -54,6 +60,7 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
   const [typed, setTyped] = useState("");
   const [said, setSaid] = useState("");
   const [keys, setKeys] = useState<ApiKey[]>([]);
+  const [refused, setRefused] = useState<Found[]>([]);
   const [actions, setActions] = useState<Found[]>([]);
   const [chosen, setChosen] = useState(0);
   const wanted = typed.trim().toLowerCase();
@@ -67,12 +74,18 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
   }, []);
 
   useEffect(() => {
+    setRefused([]);
     if (wanted === "") return setKeys([]);
     let isLate = false;
     const timer = setTimeout(async () => {
       try {
-        const { apiKeys } = await get("/api-keys", { q: typed.trim(), limit: MOST_KEYS });
-        if (!isLate) setKeys(apiKeys);
+        const [{ apiKeys }, refusal] = await Promise.all([
+          get("/api-keys", { q: typed.trim(), limit: MOST_KEYS }),
+          REQUEST_ID.test(wanted) && fresh(requestQuery(wanted)),
+        ]);
+        if (isLate) return;
+        setKeys(apiKeys);
+        if (refusal) setRefused([{ path: requestPage(wanted), text: `Refused request ${wanted}: ${refusal.code}` }]);
       } catch (problem) {
         if (!isLate) setSaid((problem as Problem).message);
       }
@@ -91,9 +104,10 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
     ];
     return [
       ...screens.filter(({ text }) => text.toLowerCase().includes(wanted)),
+      ...refused,
       ...keys.map((apiKey) => ({ path: keyPage(apiKey.id), text: apiKey.name, apiKey })),
     ];
-  }, [places, actions, keys, wanted]);
+  }, [places, actions, refused, keys, wanted]);
   const at = Math.min(chosen, found.length - 1);
 
   /** Of a whole key it is the last four characters that are searched for: it must not get to the server. */
@@ -129,7 +143,7 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
       <input
         type="text"
         {...COMBOBOX}
-        placeholder="A screen, or a key by its name, a tag or its last four characters"
+        placeholder="A screen, a key by name, tag or last four, a request id"
         aria-expanded={found.length > 0}
         aria-controls={id}
         aria-activedescendant={found[at] && `${id}-${at}`}
@@ -164,7 +178,7 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
       {/* biome-ignore-end lint/a11y/useKeyWithClickEvents: see above */}
       {/* biome-ignore-end lint/a11y/useFocusableInteractive: see above */}
       <p class="hint" role="status">
-        {said || (found.length === 0 ? "Nothing is called that." : "")}
+        {said || (found.length === 0 && (REQUEST_ID.test(wanted) ? NO_ENTRY : "Nothing is called that."))}
       </p>
     </>
   );

@@ -1,6 +1,6 @@
 // Small pieces that several screens show.
 
-import type { ComponentChildren, JSX, PartialAnchorHTMLAttributes } from "preact";
+import { type ComponentChildren, Fragment, type JSX, type PartialAnchorHTMLAttributes } from "preact";
 
 import { useState } from "preact/hooks";
 
@@ -119,6 +119,8 @@ interface TableProps<Row> {
   keyOf: (row: Row) => string | number;
   testId: string;
   rowClass?: (row: Row) => string | false;
+  /** What stands below a row that is open. */
+  below?: (row: Row) => ComponentChildren;
   isBusy?: boolean;
   sorted?: string;
   onSort?: (sort: string) => void;
@@ -129,7 +131,7 @@ interface TableProps<Row> {
  * that its parts are blocks.
  */
 export function Table<Row>(props: TableProps<Row>) {
-  const { caption, columns, rows, keyOf, testId, rowClass, isBusy, sorted = "", onSort } = props;
+  const { caption, columns, rows, keyOf, testId, rowClass, below, isBusy, sorted = "", onSort } = props;
   return (
     // biome-ignore-start lint/a11y/noRedundantRoles: see above
     <table role="table" class="cards" aria-busy={isBusy || undefined}>
@@ -155,15 +157,27 @@ export function Table<Row>(props: TableProps<Row>) {
         </tr>
       </thead>
       <tbody role="rowgroup">
-        {rows.map((row) => (
-          <tr key={keyOf(row)} role="row" data-testid={testId} class={rowClass?.(row) || undefined}>
-            {columns.map(({ title, cell, narrow }) => (
-              <td key={title} role="cell" data-label={title} class={narrow}>
-                {cell(row)}
-              </td>
-            ))}
-          </tr>
-        ))}
+        {rows.map((row) => {
+          const more = below?.(row);
+          return (
+            <Fragment key={keyOf(row)}>
+              <tr role="row" data-testid={testId} class={rowClass?.(row) || undefined}>
+                {columns.map(({ title, cell, narrow }) => (
+                  <td key={title} role="cell" data-label={title} class={narrow}>
+                    {cell(row)}
+                  </td>
+                ))}
+              </tr>
+              {more && (
+                <tr role="row" data-testid={`${testId}-below`}>
+                  <td role="cell" class="below" colSpan={columns.length}>
+                    {more}
+                  </td>
+                </tr>
+              )}
+            </Fragment>
+          );
+        })}
       </tbody>
     </table>
     // biome-ignore-end lint/a11y/noRedundantRoles: see above

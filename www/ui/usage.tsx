@@ -5,6 +5,7 @@ import { useQuery } from "../cache.ts";
 import { Ago } from "../format.tsx";
 import { keyPage } from "../paths.ts";
 import { outcomesQuery, PERIODS, type Period, refusalsQuery, type UsagePath } from "../queries.ts";
+import { mayManageTenants } from "../session.ts";
 import { Chart } from "./chart.tsx";
 import { Loaded } from "./choices.tsx";
 import type { Options } from "./form.tsx";
@@ -14,6 +15,14 @@ export const PERIOD_OPTIONS: Options = Object.entries(PERIODS).map(([name, count
   name,
   name === "24h" ? "24 hours" : `${count} days`,
 ]);
+
+const SCOPES: Options = [
+  ["tenant", "This tenant"],
+  ["deployment", "All tenants"],
+];
+
+/** Whose requests can be shown. */
+export const scopes = () => (mayManageTenants() ? SCOPES : SCOPES.slice(0, 1));
 
 interface UsageProps {
   path: UsagePath;

@@ -87,10 +87,12 @@
 //! ```
 
 pub mod coordinator;
+pub mod counts;
 pub mod fallback;
 pub mod lease;
 pub mod limit;
 pub mod relay;
+pub mod routes;
 pub mod tally;
 pub mod tellers;
 pub mod timing;

@@ -12,7 +12,9 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    counts::add,
     lease::Grantor,
+    routes::{self, OnRoutes, RouteCounts, RouteName},
     used_from::{LastUse, UsedFrom},
     wire::{Cancelled, RefusalCounts, Tally, TallyHour, UNATTRIBUTED},
 };
@@ -81,20 +83,11 @@ impl Tally {
     }
 }
 
-/// Adds counts to counts.
-pub fn add(counts: &mut RefusalCounts, more: &RefusalCounts) {
-    for (code, count) in more {
-        let total = counts.entry(code.clone()).or_default();
-        *total = total.saturating_add(*count);
+/// Counts a request on its route, if one was found.
+fn count_on(counts: &mut RouteCounts, route: Option<RouteName<'_>>) {
+    if let Some(route) = route {
+        routes::count(counts, route);
     }
-}
-
-/// Takes counts out of counts.
-pub fn take(counts: &mut RefusalCounts, fewer: &RefusalCounts) {
-    counts.retain(|code, count| {
-        *count = count.saturating_sub(fewer.get(code).copied().unwrap_or_default());
-        *count > 0
-    });
 }
 
 /// What was counted of one key.
@@ -155,10 +148,15 @@ struct Sent {
 impl Undelivered {
     /// Requests were admitted, the last of them at this moment.
     pub fn accept(&mut self, requests: u64, at: Timestamp, now: Timestamp) {
+        self.accept_on(requests, |_| {}, at, now);
+    }
+
+    fn accept_on(&mut self, requests: u64, on: impl FnOnce(&mut OnRoutes), at: Timestamp, now: Timestamp) {
         if requests > 0 {
             self.gathered.count(at, |hour| {
                 hour.accepted = hour.accepted.saturating_add(requests);
                 hour.last_used_at = hour.last_used_at.max(Some(at));
+                on(&mut hour.routes);
             });
             self.set_due(now + GATHER_ACCEPTED);
         }
@@ -166,12 +164,22 @@ impl Undelivered {
 
     /// Requests were refused, the last of them at this moment.
     pub fn refuse(&mut self, refused: &RefusalCounts, at: Timestamp, now: Timestamp) {
-        self.refuse_within(GATHER, refused, at, now);
+        self.refuse_on(refused, |_| {}, at, now, GATHER);
     }
 
-    fn refuse_within(&mut self, gather: Span, refused: &RefusalCounts, at: Timestamp, now: Timestamp) {
+    fn refuse_on(
+        &mut self,
+        refused: &RefusalCounts,
+        on: impl FnOnce(&mut OnRoutes),
+        at: Timestamp,
+        now: Timestamp,
+        gather: Span,
+    ) {
         if !refused.is_empty() {
-            self.gathered.count(at, |hour| add(&mut hour.refused, refused));
+            self.gathered.count(at, |hour| {
+                add(&mut hour.refused, refused);
+                on(&mut hour.routes);
+            });
             self.set_due(now + gather);
         }
     }
@@ -188,8 +196,11 @@ impl Undelivered {
     pub fn pass_on(&mut self, tally: &Tally, now: Timestamp) {
         for hour in &tally.hours {
             let used = hour.last_used_at.unwrap_or(hour.at);
-            self.accept(hour.accepted, tally.moment(used, now), now);
-            self.refuse(&hour.refused, tally.moment(hour.at, now), now);
+            let OnRoutes { accepted, refused, .. } = &hour.routes;
+            let on = |counted: &mut OnRoutes| routes::add(&mut counted.accepted, accepted);
+            self.accept_on(hour.accepted, on, tally.moment(used, now), now);
+            let on = |counted: &mut OnRoutes| routes::add(&mut counted.refused, refused);
+            self.refuse_on(&hour.refused, on, tally.moment(hour.at, now), now, GATHER);
         }
         if let Some(at) = tally.last_used_at(now) {
             self.gathered.last_use.take(tally.last_used_from.as_ref(), at);
@@ -339,7 +350,8 @@ impl Ledger {
     /// A request with this key was admitted without its coordinator.
     pub fn accept(&mut self, hash: &str, from: Option<&UsedFrom<'_>>, now: Timestamp) {
         self.with(hash, |undelivered| {
-            undelivered.accept(1, now, now);
+            let route = from.and_then(|from| from.route);
+            undelivered.accept_on(1, |on| count_on(&mut on.accepted, route), now, now);
             if let Some(from) = from {
                 undelivered.gathered.last_use.note(from, now);
             }
@@ -347,16 +359,35 @@ impl Ledger {
     }
 
     /// A request with this key was refused.
-    pub fn refuse(&mut self, hash: &str, code: &str, now: Timestamp) {
-        self.with(hash, |undelivered| undelivered.refuse(&BTreeMap::from([(code.to_owned(), 1)]), now, now));
+    pub fn refuse(&mut self, hash: &str, code: &str, route: Option<RouteName<'_>>, now: Timestamp) {
+        let refused = BTreeMap::from([(code.to_owned(), 1)]);
+        self.refuse_one(hash, &refused, route, now, GATHER);
     }
 
     /// A request was refused that belongs to no key.
-    pub fn refuse_unattributed(&mut self, realm: &str, code: &str, now: Timestamp) {
+    pub fn refuse_unattributed(
+        &mut self,
+        realm: &str,
+        code: &str,
+        route: Option<RouteName<'_>>,
+        now: Timestamp,
+    ) {
         let span = (GATHER_ACCEPTED - GATHER_UNATTRIBUTED).ms();
         let gather = GATHER_UNATTRIBUTED + Span::from_ms((self.teller >> 1) as i64 % (span + 1));
         let refused = BTreeMap::from([(format!("{realm} {code}"), 1)]);
-        self.with(UNATTRIBUTED, |undelivered| undelivered.refuse_within(gather, &refused, now, now));
+        self.refuse_one(UNATTRIBUTED, &refused, route, now, gather);
+    }
+
+    fn refuse_one(
+        &mut self,
+        hash: &str,
+        refused: &RefusalCounts,
+        route: Option<RouteName<'_>>,
+        now: Timestamp,
+        gather: Span,
+    ) {
+        let on = |on: &mut OnRoutes| count_on(&mut on.refused, route);
+        self.with(hash, |undelivered| undelivered.refuse_on(refused, on, now, now, gather));
     }
 
     /// A call's request was not admitted after all.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    tally,
+    counts,
+    routes::{self, OnRoutes, RouteCounts},
     wire::{RefusalCounts, UsageHour, UsageReport, is_zero},
 };
 use keyward_core::time::{HOUR, Span, Timestamp};
@@ -55,6 +56,9 @@ struct Hour {
     /// Requests taken out of `accepted` again. This, and the sum of both, only grows.
     #[serde(skip_serializing_if = "is_zero")]
     taken_back: u64,
+    /// The same by route.
+    #[serde(skip_serializing_if = "OnRoutes::is_empty")]
+    routes: OnRoutes,
     /// What the Registry knows of it, unless that is nothing or all.
     #[serde(skip_serializing_if = "Option::is_none")]
     told: Option<UsageHour>,
@@ -64,13 +68,18 @@ impl Hour {
     /// It, as it is told.
     fn total(&self, hour: Timestamp) -> UsageHour {
         let Self { accepted, taken_back, .. } = *self;
-        UsageHour { hour, accepted, refused: self.refused.clone(), taken_back }
+        UsageHour { hour, accepted, refused: self.refused.clone(), taken_back, routes: self.routes.clone() }
     }
 }
 
 impl Usage {
     /// Counts accepted requests, the last of them at this moment.
     pub fn accept(&mut self, requests: u64, last: Timestamp) {
+        self.accept_on(requests, &RouteCounts::new(), last);
+    }
+
+    /// The same, with what is known of their routes.
+    pub fn accept_on(&mut self, requests: u64, on: &RouteCounts, last: Timestamp) {
         if requests == 0 {
             return;
         }
@@ -79,6 +88,7 @@ impl Usage {
         }
         let hour = self.hour(last);
         hour.accepted = hour.accepted.saturating_add(requests);
+        routes::add(&mut hour.routes.accepted, on);
     }
 
     /// Where the request came from that was accepted at this moment, unless there was a later one.
@@ -88,21 +98,31 @@ impl Usage {
         }
     }
 
-    /// A request that was counted as accepted at about this moment did not pass after all.
-    pub fn take_back(&mut self, at: Timestamp) {
+    /// A request that was counted as accepted at about this moment, on this route, did not pass after all.
+    pub fn take_back(&mut self, at: Timestamp, route: Option<&str>) {
         let counted = [at, at - Span::from_hours(1)].map(|at| at.floor(HOUR));
         let holds = |time: &&Timestamp| self.hours.get(time).is_some_and(|hour| hour.accepted > 0);
         if let Some(time) = counted.iter().find(holds) {
             let hour = self.hour(*time);
             hour.accepted -= 1;
             hour.taken_back += 1;
+            if let Some(route) = route {
+                hour.routes.take_back(route);
+            }
         }
     }
 
     /// Counts refusals, the last of them at this moment.
     pub fn refuse(&mut self, refused: &RefusalCounts, last: Timestamp) {
+        self.refuse_on(refused, &RouteCounts::new(), last);
+    }
+
+    /// The same, with what is known of their routes.
+    pub fn refuse_on(&mut self, refused: &RefusalCounts, on: &RouteCounts, last: Timestamp) {
         if !refused.is_empty() {
-            tally::add(&mut self.hour(last).refused, refused);
+            let hour = self.hour(last);
+            counts::add(&mut hour.refused, refused);
+            routes::add(&mut hour.routes.refused, on);
         }
     }
 
@@ -129,13 +149,16 @@ impl Usage {
             let told = if hour.reported { Some(hour.total(time)) } else { hour.told.take() };
             if let Some(told) = told {
                 hour.accepted = hour.accepted.saturating_sub(told.accepted);
-                tally::take(&mut hour.refused, &told.refused);
-                let UsageHour { accepted, refused, taken_back, .. } = told;
-                let known = Hour { accepted, refused, taken_back, reported: true, told: None };
+                counts::take(&mut hour.refused, &told.refused);
+                hour.routes.take(&told.routes);
+                let UsageHour { accepted, refused, taken_back, routes, .. } = told;
+                let known = Hour { accepted, refused, taken_back, routes, reported: true, told: None };
                 self.hours.insert(time, known);
+            } else {
+                hour.routes.take(&OnRoutes::default());
             }
-            self.accept(hour.accepted, now);
-            self.refuse(&hour.refused, now);
+            self.accept_on(hour.accepted, &hour.routes.accepted, now);
+            self.refuse_on(&hour.refused, &hour.routes.refused, now);
         }
     }
 
@@ -171,7 +194,7 @@ impl Usage {
         self.latest.retain(|refusal| !report.latest.contains(refusal));
         for sent in report.hours.iter().filter(|sent| !early.contains(&sent.hour)) {
             if let Some(hour) = self.hours.get_mut(&sent.hour) {
-                hour.reported = hour.accepted == sent.accepted && hour.refused == sent.refused;
+                hour.reported = hour.total(sent.hour) == *sent;
                 hour.told = (!hour.reported).then(|| sent.clone());
             }
         }

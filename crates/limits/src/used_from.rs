@@ -9,13 +9,15 @@ use keyward_core::{
 };
 use serde_json::Value;
 
+use crate::routes::RouteName;
+
 /// Where a request comes from, and which route it takes.
 #[derive(Clone, Copy)]
 pub struct UsedFrom<'a> {
     /// The client's address.
     pub address: Option<&'a str>,
-    /// The route's path, as the policy writes it; `None` at the admin API.
-    pub route: Option<&'a str>,
+    /// The route; `None` at the admin API.
+    pub route: Option<RouteName<'a>>,
     /// The country of the address, which takes a while to find out.
     pub country: &'a dyn Fn() -> Option<String>,
 }
@@ -27,12 +29,17 @@ impl fmt::Debug for UsedFrom<'_> {
 }
 
 impl UsedFrom<'_> {
+    /// The route's path, as the policy writes it.
+    fn path(&self) -> Option<&str> {
+        self.route.map(|route| route.path)
+    }
+
     /// As it is told and stored.
     pub fn describe(&self) -> Value {
         object_of(&mut [
             ("network", self.address.map(network::of).into()),
             ("country", (self.country)().into()),
-            ("route", self.route.into()),
+            ("route", self.path().into()),
         ])
     }
 }
@@ -53,8 +60,8 @@ impl LastUse {
     pub fn note(&mut self, from: &UsedFrom<'_>, now: Timestamp) {
         match &mut self.from {
             Some(known) if self.address.as_deref() == from.address => {
-                if let Some(route) = known.get_mut("route").filter(|route| route.as_str() != from.route) {
-                    *route = from.route.into();
+                if let Some(route) = known.get_mut("route").filter(|route| route.as_str() != from.path()) {
+                    *route = from.path().into();
                 }
             }
             Some(_) if self.described.is_within(SECOND, now) => {}

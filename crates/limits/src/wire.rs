@@ -5,14 +5,14 @@
 //! Answers are read strictly: a field that every build writes must be there, even if it may be null. If one is missing,
 //! the store has failed; it never means that there is no limit or no record.
 
-use std::collections::BTreeMap;
-
 use keyward_json::{by_tag, from_value, optional, required};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
+    counts::Counts,
     limit::WindowState,
+    routes::OnRoutes,
     timing::{SECOND_ANSWER, SHORTEST_OF_RELAY},
 };
 use keyward_core::{
@@ -27,7 +27,7 @@ use keyward_core::{
 pub const UNATTRIBUTED: &str = "unattributed";
 
 /// Counts by refusal code: `{"INSUFFICIENT_SCOPE": 3}`.
-pub type RefusalCounts = BTreeMap<String, u64>;
+pub type RefusalCounts = Counts;
 
 /// A call to a coordinator, or to a relay in its place: the body of a `POST /`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +140,9 @@ pub struct Acquire {
     /// Where the immediate request comes from, as [`UsedFrom`](crate::used_from::UsedFrom) describes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<Value>,
+    /// The [name](crate::routes::RouteName) of the route that the immediate request takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub route: Option<String>,
 }
 
 impl Acquire {
@@ -196,6 +199,9 @@ pub struct TallyHour {
     pub accepted: u64,
     /// Requests refused, by code.
     pub refused: RefusalCounts,
+    /// The same by route, where one was found.
+    #[serde(skip_serializing_if = "OnRoutes::is_empty")]
+    pub routes: OnRoutes,
 }
 
 /// A call whose request was not admitted: the answer came too late or never, or the key had expired by then.
@@ -396,4 +402,7 @@ pub struct UsageHour {
     /// Requests that were reported as accepted and did not pass after all; `accepted` is without them.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub taken_back: u64,
+    /// The same by route, where one was found and no older build has counted.
+    #[serde(default, skip_serializing_if = "OnRoutes::is_empty")]
+    pub routes: OnRoutes,
 }

@@ -53,6 +53,11 @@ pub fn all() -> Value {
         ]),
         "Route": route(),
         "ImportedKey": imported_key(),
+        "RouteCounts": object_with(route_counts().0, route_counts().1),
+        "RouteUsage": object_with(
+            [vec![("realm", text()), ("method", text()), ("path", text())], route_counts().0].concat(),
+            route_counts().1,
+        ),
         "KeyFilter": key_filter(),
         "BulkChange": bulk_change(),
         "Invitation": object(vec![
@@ -122,6 +127,11 @@ fn actor() -> Schema {
         ("id", nullable(text())),
         ("email", nullable(text())),
     ])
+}
+
+fn route_counts() -> (Members, Members) {
+    let unattributed = described(count(0), "Of the deployment: refusals that belong to no key.");
+    (vec![("accepted", count(0)), ("refused", count(0))], vec![("unattributed", unattributed)])
 }
 
 fn rate_limit() -> Schema {

@@ -16,7 +16,7 @@ pub fn key_filters() -> Members {
         ("status", key_status()),
         ("realm", word()),
         ("unusedDays", whole(1, MOST_UNUSED_DAYS.into())),
-        ("scope", word()),
+        ("scope", described(word(), "Several, with commas between: each of them.")),
         ("tag", line(1, 50)),
         ("createdBy", line(1, 100)),
         ("mode", one_of_enum(&Mode::ALL)),

@@ -12,6 +12,7 @@ use keyward_registry::{
         summary::COUNTS,
     },
     principal::Role,
+    usage::routes::DAYS_KEPT,
 };
 use serde_json::{Value, json};
 
@@ -312,6 +313,15 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                 ("step", one_of(&["1h", "1d"])),
                 ("scope", one_of(&["tenant", "deployment"])),
             ])
+        }
+        ("GET", "/usage/routes") => {
+            let from = described(time(), "When the first of these days begins, in UTC.");
+            let others = described(nullable(refer("RouteCounts")), "Further routes together.");
+            Operation::answers(
+                200,
+                vec![("from", from), ("routes", list(refer("RouteUsage"))), ("others", others)],
+            )
+            .query(vec![("days", whole(1, DAYS_KEPT.into())), ("scope", one_of(&["tenant", "deployment"]))])
         }
         ("GET", "/refusals") => Operation::pages(
             "refusals",

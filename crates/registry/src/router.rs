@@ -127,6 +127,7 @@ pub const ROUTES: &[AdminRoute] = &[
     ),
     route("GET", "/api-keys/{key_}/usage", Reads, Counts, Handler::With(Right::Read, usage::points::show)),
     route("GET", "/usage", Reads, Counts, Handler::With(Right::Read, usage::points::show_all)),
+    route("GET", "/usage/routes", Reads, Counts, Handler::With(Right::Read, usage::routes::show)),
     route("GET", "/refusals", Reads, One, Handler::With(Right::Read, usage::refusals::list)),
     route("POST", "/links", Grows, One, Handler::With(Right::Links, links::issue)),
     route("GET", "/links/{link_}", Reads, One, Handler::With(Right::Links, links::show)),

@@ -36,6 +36,7 @@ impl Upkeep<'_> {
         let kept = sql::transaction(self.db, || {
             usage::refusals::remove_old(self.db, now)?;
             change_log::forget(self.db, now)?;
+            usage::routes::remove_old(self.db, now)?;
             // What is not in the sums yet must not become days before it is.
             let rolls = !usage::totals::sum_up(self.db)?;
             if rolls {

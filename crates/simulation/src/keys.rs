@@ -14,6 +14,7 @@ use keyward_core::{
 };
 use keyward_limits::{
     coordinator::{Coordinator, Counts, Keep},
+    routes::RouteName,
     wire::{CoordinatorCall, UsageReport},
 };
 
@@ -79,6 +80,8 @@ pub struct Log {
     pub limited: Vec<Timestamp>,
     /// Answers by hour and code, `accepted` for those that passed; without those of [`Log::failed`].
     pub answered: BTreeMap<(Timestamp, String), u64>,
+    /// The same by route, in place of the code of a refusal `refused`.
+    pub on_routes: BTreeMap<(Timestamp, String, String), u64>,
     /// Requests refused with 503: a store did not answer.
     pub failed: u64,
     /// Requests refused with 401.
@@ -99,8 +102,11 @@ pub struct Log {
 }
 
 impl Log {
-    pub(crate) fn answer(&mut self, code: &str, now: Timestamp) {
-        *self.answered.entry((now.floor(HOUR), code.to_owned())).or_default() += 1;
+    pub(crate) fn answer(&mut self, code: &str, route: RouteName<'_>, now: Timestamp) {
+        let hour = now.floor(HOUR);
+        *self.answered.entry((hour, code.to_owned())).or_default() += 1;
+        let outcome = if code == "accepted" { code } else { "refused" };
+        *self.on_routes.entry((hour, route.to_string(), outcome.to_owned())).or_default() += 1;
     }
 
     /// A request that was decided on a record of this version reaches the origin.

@@ -5,9 +5,12 @@ use std::{cell::RefCell, rc::Rc};
 use futures::executor::LocalPool;
 use keyward_core::time::{MILLISECOND, Span};
 use keyward_gate::{
-    client_info::ClientInfo, denial::Denial, pipeline::BackgroundTask, platform::Platform as _,
+    client_info::ClientInfo,
+    denial::Denial,
+    pipeline::{BackgroundTask, Pipeline},
+    platform::Platform as _,
 };
-use keyward_limits::timing::TRAVEL;
+use keyward_limits::{routes::RouteName, timing::TRAVEL, used_from::UsedFrom};
 use keyward_policy::{KeyRequirement, Realm};
 use keyward_testing::policy::POLICY;
 
@@ -19,6 +22,9 @@ use crate::{
 
 const CALLER: ClientInfo<'static> =
     ClientInfo { method: "GET", upgrades: false, address: None, origin: None, tenant: None };
+
+/// The routes that requests take in turn.
+const PATHS: [&str; 3] = ["/a", "/b/*", "/c d"];
 
 /// A run: a cloud, what happens in it, and the executor that lets time pass.
 pub struct Simulation {
@@ -78,18 +84,21 @@ impl FakeCloud {
     pub fn request(self: &Rc<Self>, isolate: usize, key: usize) {
         let came = self.now();
         let isolate = self.isolate(isolate);
-        let (secret, is_first) = {
+        let (secret, is_first, route) = {
             let key = &mut self.keys.borrow_mut()[key];
             key.log.came.push(came);
             let is_first = key.log.isolates.insert(isolate.instance);
             key.log.counted.requests += 1;
             key.log.counted.first += u64::from(is_first);
-            (Rc::clone(&key.secret), is_first)
+            let path = PATHS[key.log.came.len() % PATHS.len()];
+            let route = RouteName { realm: self.realm.id, method: "GET", path };
+            (Rc::clone(&key.secret), is_first, route)
         };
         let cloud = Rc::clone(self);
         self.spawn(async move {
             let place = IsolatePlatform { cloud: &cloud, isolate: &isolate };
-            let checked = pipeline(&place)
+            let from = UsedFrom { address: None, route: Some(route), country: &|| None };
+            let checked = Pipeline { from: Some(from), ..pipeline(&place) }
                 .check(&cloud.realm, cloud.realm.freshness, &KeyRequirement::ANY_KEY, &secret, CALLER)
                 .await;
             let now = cloud.now();
@@ -102,7 +111,7 @@ impl FakeCloud {
             log.longest = log.longest.max(now - came);
             match checked {
                 Ok(accepted) => {
-                    log.answer("accepted", now);
+                    log.answer("accepted", route, now);
                     log.counted.accepted += 1;
                     let version = accepted.permit.record().map_or(0, |record| record.version);
                     log.pass(version, now + cloud.span_below(TRAVEL + MILLISECOND));
@@ -117,7 +126,7 @@ impl FakeCloud {
                 }
                 Err(refused) => {
                     if refused.key.is_some() {
-                        log.answer(refused.denial.public().code, now);
+                        log.answer(refused.denial.public().code, route, now);
                     }
                     match refused.denial {
                         Denial::RateLimited { .. } => log.limited.push(now),

@@ -16,7 +16,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use futures_util::future::join3;
 use keyward_changes::reader::READ_WITHIN;
-use keyward_limits::{used_from::UsedFrom, wire::UNATTRIBUTED};
+use keyward_limits::{routes::RouteName, used_from::UsedFrom, wire::UNATTRIBUTED};
 use keyward_policy::{Origin, Policy, Realm, Route, Span};
 use serde_json::json;
 
@@ -146,7 +146,8 @@ impl<P: Platform> Gate<'_, P> {
         }
         let country = || request.country();
         let address = client.address.as_deref();
-        let from = UsedFrom { address, route: Some(route.path.source), country: &country };
+        let name = RouteName { realm: realm.id, method: request.method(), path: route.path.source };
+        let from = UsedFrom { address, route: Some(name), country: &country };
         let pipeline =
             Pipeline { from: Some(from), ..self.pipeline(realm.decision_timeout, Some(request_id)) };
         let info = client.info(request.method());
@@ -233,7 +234,12 @@ impl<P: Platform> Gate<'_, P> {
         let (now, realm_id) = (self.platform.now(), realm.map(|realm| realm.id));
         let mut memory = self.memory.borrow_mut();
         if refused.key.is_none() {
-            memory.ledger.refuse_unattributed(realm_id.unwrap_or_default(), code, now);
+            let name = realm.zip(route).map(|(realm, route)| RouteName {
+                realm: realm.id,
+                method: request.method(),
+                path: route.path.source,
+            });
+            memory.ledger.refuse_unattributed(realm_id.unwrap_or_default(), code, name, now);
         }
         // Not the path: a key may stand in it.
         memory.ledger.describe(refused.key.as_ref().map_or(UNATTRIBUTED, |key| &key.hash), || {

@@ -201,6 +201,7 @@ impl<P: Platform> Pipeline<'_, P> {
             version: record.version,
             immediate,
             from: self.from.filter(|_| counts_there).map(|from| from.describe()),
+            route: self.route().filter(|_| counts_there).map(|route| route.name()),
             // No later than it is waited for.
             within: within.min(patience),
             wants,

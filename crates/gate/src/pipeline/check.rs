@@ -127,7 +127,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let decided = self.decide(realm, freshness, requirement, cached, caller).await;
         if let Err(Refused { denial, key: Some(key) }) = &decided {
             let now = self.platform.now();
-            self.memory.borrow_mut().ledger.refuse(&key.hash, denial.public().code, now);
+            self.memory.borrow_mut().ledger.refuse(&key.hash, denial.public().code, self.route(), now);
         }
         decided
     }

@@ -4,7 +4,7 @@ use std::{cell::RefCell, rc::Rc};
 
 use crate::{deadline::Deadline, denial::Denial, jwt::Issuers, memory::Memory, platform::Platform};
 use keyward_core::{secret::Secrets, time::Span};
-use keyward_limits::used_from::UsedFrom;
+use keyward_limits::{routes::RouteName, used_from::UsedFrom};
 
 /// What a check needs beside the request.
 pub struct Pipeline<'a, P> {
@@ -25,6 +25,11 @@ pub struct Pipeline<'a, P> {
 }
 
 impl<P: Platform> Pipeline<'_, P> {
+    /// The route that the request takes, if there is one.
+    pub(crate) fn route(&self) -> Option<RouteName<'_>> {
+        self.from.and_then(|from| from.route)
+    }
+
     /// What is left of the decision's time.
     pub(crate) fn left(&self) -> Span {
         self.deadline.left(self.platform.now())

@@ -18,6 +18,7 @@ use self::{
 };
 use crate::{
     limit::{Occupancy, RATE_LIMITED, SlidingWindowLog, Window, WindowState},
+    routes::LONGEST,
     tellers::Tellers,
     timing::{MAX_DELAY, MIN_LEASE_REQUESTS, TRAVEL},
     usage::Usage,
@@ -153,7 +154,7 @@ impl Coordinator {
         if let Some(reservation) = cancelled {
             counts.cancel(reservation, now);
             if !is_told {
-                counts.usage.take_back(now);
+                counts.usage.take_back(now, None);
             }
         }
         self.clients.note(call, now);
@@ -183,9 +184,11 @@ impl Coordinator {
             let latest = now + wait + call.within + TRAVEL;
             counts.count(record.limits, 1, latest);
             reservation = Some(latest);
-            counts.usage.accept(1, now);
+            let route = call.route.clone().filter(|name| name.len() <= LONGEST);
+            let on = route.iter().map(|name| (name.clone(), 1)).collect();
+            counts.usage.accept_on(1, &on, now);
             counts.usage.used_from(call.from.as_ref(), now);
-            singles.grant(call.call, now, latest);
+            singles.grant(call.call, now, latest, route);
             delay = wait;
         }
         counts.note_near(record.limits, now);
@@ -262,8 +265,8 @@ impl Counts {
         }
         for hour in &tally.hours {
             let used = hour.last_used_at.unwrap_or(hour.at);
-            self.usage.accept(hour.accepted, tally.moment(used, now));
-            self.usage.refuse(&hour.refused, tally.moment(hour.at, now));
+            self.usage.accept_on(hour.accepted, &hour.routes.accepted, tally.moment(used, now));
+            self.usage.refuse_on(&hour.refused, &hour.routes.refused, tally.moment(hour.at, now));
         }
         if let Some(at) = tally.last_used_at(now) {
             self.usage.used_from(tally.last_used_from.as_ref(), at);
@@ -272,13 +275,13 @@ impl Counts {
         for cancelled in &tally.cancelled {
             match (singles.take(cancelled.call), cancelled.reservation) {
                 (Some(single), _) => {
-                    self.usage.take_back(single.at);
+                    self.usage.take_back(single.at, single.route.as_deref());
                     if let Some(reservation) = single.reservation {
                         self.cancel(reservation, now);
                     }
                 }
                 // It was granted before this object was last evicted. Its reservation stays counted.
-                (None, Some(reservation)) => self.usage.take_back(reservation.min(now)),
+                (None, Some(reservation)) => self.usage.take_back(reservation.min(now), None),
                 (None, None) => singles.give_up(cancelled.call, now),
             }
         }

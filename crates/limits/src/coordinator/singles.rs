@@ -19,7 +19,7 @@ pub struct SingleGrants {
 }
 
 /// A single request that was granted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Single {
     /// The call that asked for it.
     pub call: u64,
@@ -27,14 +27,16 @@ pub struct Single {
     pub at: Timestamp,
     /// The moment at which it counts; `None` once it was cancelled.
     pub reservation: Option<Timestamp>,
+    /// The route on which it was counted.
+    pub route: Option<String>,
 }
 
 impl SingleGrants {
     /// A request was granted.
-    pub fn grant(&mut self, call: u64, at: Timestamp, reservation: Timestamp) {
+    pub fn grant(&mut self, call: u64, at: Timestamp, reservation: Timestamp, route: Option<String>) {
         if call != 0 {
             self.forget(at);
-            self.granted.push_back(Single { call, at, reservation: Some(reservation) });
+            self.granted.push_back(Single { call, at, reservation: Some(reservation), route });
         }
     }
 

@@ -8,6 +8,7 @@ mod lessee;
 mod object;
 mod relay;
 mod relay_server;
+mod routes;
 mod usage;
 mod used_from;
 mod windows;

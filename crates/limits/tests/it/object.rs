@@ -136,7 +136,7 @@ fn refusals_that_belong_to_no_key_are_counted_by_the_object_of_their_name_and_by
         let mut stage = Stage::of(name);
         let mut ledger = Ledger::of(7);
         for (realm, code) in [("shop", "INVALID_API_KEY"), ("shop", "INVALID_API_KEY"), ("", "NO_REALM")] {
-            ledger.refuse_unattributed(realm, code, stage.now);
+            ledger.refuse_unattributed(realm, code, None, stage.now);
         }
         let tally = ledger.begin(UNATTRIBUTED, Grantor::Relay, stage.now);
         for _ in 0..2 {
@@ -161,7 +161,7 @@ fn the_latest_refusals_travel_with_the_report_until_it_is_taken_and_few_of_many_
     let mut ledger = Ledger::of(7);
     let described = |n: u64| serde_json::json!({ "requestId": n });
     for n in 0..50 {
-        ledger.refuse("sha256:00", "TEST_MODE", stage.now);
+        ledger.refuse("sha256:00", "TEST_MODE", None, stage.now);
         ledger.describe("sha256:00", || described(n));
         if n % 2 == 0 {
             continue;
@@ -182,7 +182,7 @@ fn the_latest_refusals_travel_with_the_report_until_it_is_taken_and_few_of_many_
     stage.reported(&report, Some(&TAKEN));
     assert_eq!(stage.ring(), None);
     for _ in 0..9 {
-        ledger.refuse("sha256:00", "TEST_MODE", stage.now);
+        ledger.refuse("sha256:00", "TEST_MODE", None, stage.now);
         ledger.describe("sha256:00", || described(99));
     }
     let tally = ledger.begin("sha256:00", Grantor::Coordinator, stage.now);
@@ -194,7 +194,7 @@ fn the_latest_refusals_travel_with_the_report_until_it_is_taken_and_few_of_many_
 #[test]
 fn another_round_begins_as_soon_as_one_is_over_also_if_its_task_began_late() {
     let mut ledger = Ledger::of(7);
-    ledger.refuse("sha256:00", "TEST_MODE", NOON);
+    ledger.refuse("sha256:00", "TEST_MODE", None, NOON);
     assert!(ledger.begins_round(NOON));
     assert!(!ledger.begins_round(NOON));
     ledger.ends_round(NOON + Span::from_ms(3));

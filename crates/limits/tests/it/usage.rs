@@ -17,7 +17,7 @@ struct Registry(BTreeMap<Timestamp, (u64, u64)>);
 
 impl Registry {
     fn take(&mut self, report: &UsageReport) {
-        for UsageHour { hour, accepted, refused, taken_back } in &report.hours {
+        for UsageHour { hour, accepted, refused, taken_back, .. } in &report.hours {
             let (known, known_refused) = self.0.entry(*hour).or_default();
             *known = (*known).max(accepted + taken_back);
             *known_refused = (*known_refused).max(refused.values().sum());

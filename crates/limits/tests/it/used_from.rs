@@ -9,6 +9,7 @@ use keyward_limits::{
     coordinator::Coordinator,
     lease::Grantor,
     relay::Relay,
+    routes::RouteName,
     tally::Ledger,
     used_from::UsedFrom,
     wire::{Acquire, Tally, TallyHour},
@@ -79,6 +80,7 @@ fn the_country_is_looked_up_when_the_address_changes_and_once_a_second_at_most()
         Some(format!("C{}", lookups.get()))
     };
     let use_it = |ledger: &mut Ledger, address, route, after: Span| {
+        let route = RouteName { realm: "default", method: "GET", path: route };
         let from = UsedFrom { address: Some(address), route: Some(route), country: &country };
         ledger.accept(KEY, Some(&from), NOON + after);
     };
@@ -99,6 +101,6 @@ fn the_country_is_looked_up_when_the_address_changes_and_once_a_second_at_most()
     use_it(&mut ledger, "2001:db8::1", "/d", 2 * SECOND);
     let expected = json!({ "network": "2001:db8::/64", "country": "C3", "route": "/d" });
     assert_eq!((told(&mut ledger, 2 * SECOND), lookups.get()), (Some(expected), 3));
-    ledger.refuse(KEY, "TEST_MODE", NOON);
+    ledger.refuse(KEY, "TEST_MODE", None, NOON);
     assert_eq!(told(&mut ledger, 3 * SECOND), None, "it was not used");
 }

@@ -34,6 +34,8 @@ pub const FILTERS: [&str; 15] = [
     "rotating",
     "nearLimit",
 ];
+/// Most scopes that one call asks for.
+const MOST_SCOPES: usize = 20;
 /// For how long a key that came near a limit counts as such.
 const NEAR: Span = Span::from_hours(24);
 /// Most days without use that can be asked for: ten years.
@@ -96,7 +98,13 @@ impl Filter {
         let ids: Vec<(&str, &str)> = realms.iter().map(|realm| (realm.id, realm.id)).collect();
         let realm = input.optional("realm", |value| input::one_of(value, &ids));
         let unused = input.optional("unusedDays", |value| input::whole_text(value, 1, MOST_UNUSED_DAYS));
-        let scopes = input.optional("scope", |value| held_forms(context, value));
+        let scopes = input.optional("scope", |value| {
+            let scopes = value.as_str().unwrap_or_default().split(',');
+            if scopes.clone().count() > MOST_SCOPES {
+                return invalid(format!("must be at most {MOST_SCOPES} scopes with commas between"));
+            }
+            scopes.map(|scope| held_forms(context, scope)).collect()
+        });
         let tag = input.optional("tag", |value| input::line(value, 1, 50));
         let maker = input.optional("createdBy", |value| input::line(value, 1, 100));
         let mode = input.optional("mode", |value| input::one_of_enum(value, &Mode::ALL));
@@ -149,10 +157,9 @@ impl Filter {
             let cutoff = || Bound::from(now - Span::from_days(days.into()));
             filter.add("used_at <= ? AND created_at <= ?", [cutoff(), cutoff()]);
         }
-        for labels in [scopes, tag.map(|tag| vec![format!("t{tag}")]), maker.map(|id| vec![format!("c{id}")])]
-            .into_iter()
-            .flatten()
-        {
+        let scopes: Vec<Vec<String>> = scopes.unwrap_or_default();
+        let others = [tag.map(|tag| vec![format!("t{tag}")]), maker.map(|id| vec![format!("c{id}")])];
+        for labels in scopes.into_iter().chain(others.into_iter().flatten()) {
             filter.labels.push(labels.to_json().to_string());
             filter.has_labels = true;
         }
@@ -281,8 +288,7 @@ impl Filter {
 }
 
 /// The labels of what keys can hold that answers for a scope: itself, wildcards, and what includes it.
-fn held_forms(context: &RequestContext<'_>, value: &Value) -> Result<Vec<String>, FieldErrors> {
-    let wanted = value.as_str().unwrap_or_default();
+fn held_forms(context: &RequestContext<'_>, wanted: &str) -> Result<Vec<String>, FieldErrors> {
     let mut labels = Vec::new();
     let mut known: Vec<&str> = Vec::new();
     for realm in context.policy.realms {

@@ -445,4 +445,21 @@ pub const ADDITIONS: &[Addition] = &[
         REPLACE INTO changes (tenant_id, at) VALUES (NEW.id, NEW.updated_at); END
 ",
     },
+    // Of an hour that may be told again, what is known of it; and the sums of days.
+    Addition {
+        name: "usage of routes",
+        statements: "
+    ALTER TABLE usage ADD COLUMN routes TEXT;
+    CREATE INDEX usage_with_routes ON usage (hour) WHERE routes IS NOT NULL;
+    CREATE TABLE usage_routes (
+        tenant_id TEXT NOT NULL,
+        day INTEGER NOT NULL,
+        route TEXT NOT NULL,
+        accepted INTEGER NOT NULL,
+        refused INTEGER NOT NULL,
+        PRIMARY KEY (tenant_id, day, route)
+    ) STRICT;
+    CREATE INDEX usage_routes_by_day ON usage_routes (day)
+",
+    },
 ];

@@ -1,7 +1,7 @@
 //! Requests of one key in one hour or day, as stored.
 
 use keyward_core::sql::{FromRow, Row, SqlError, Value as Bound};
-use keyward_limits::{tally, wire::RefusalCounts};
+use keyward_limits::{counts, wire::RefusalCounts};
 use serde_json::{Map, Value};
 
 use crate::to_json::ToJson;
@@ -44,7 +44,7 @@ impl Counts {
     /// Adds those of another time.
     pub fn add(&mut self, other: &Self) {
         self.accepted = self.accepted.saturating_add(other.accepted);
-        tally::add(&mut self.refused, &other.refused);
+        counts::add(&mut self.refused, &other.refused);
     }
 
     /// As columns.

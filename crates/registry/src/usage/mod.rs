@@ -5,6 +5,7 @@ pub mod points;
 pub mod refusals;
 pub mod report;
 pub mod retention;
+pub mod routes;
 pub mod totals;
 
 pub use report::{apply, tenant_of};

@@ -10,7 +10,7 @@ use keyward_limits::{
 };
 use serde_json::json;
 
-use super::{counts::Counts, refusals, retention};
+use super::{counts::Counts, refusals, retention, routes};
 use crate::rows;
 
 /// An hour that begins later than this from now has not come: the coordinator's clock is wrong, or this one.
@@ -105,6 +105,9 @@ fn apply_in_transaction(
                 rows::insert(db, "usage", &[&of[..], &columns[..]].concat())?;
             }
             None => {}
+        }
+        if room {
+            routes::take(db, &tenant_id, id, told, now)?;
         }
     }
     if room {

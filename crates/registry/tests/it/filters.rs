@@ -45,6 +45,8 @@ fn each_filter_finds_what_it_names_and_nothing_else() {
     // It includes reading.
     assert_eq!(found("scope=orders:read"), [&*made, &public, &writer, &area, &star, &plain]);
     assert_eq!(found("scope=admin:read"), [&*manager, &star]);
+    assert_eq!(found("scope=admin:read,orders:write"), [&*star], "each of them");
+    assert_eq!(found("scope=orders:read,orders:write&mode=live&status=ACTIVE"), [&*writer, &star]);
     assert_eq!(found(&format!("createdBy={manager}")), [&*made]);
     let me = fixture.get(&owner, "/session").body["member"]["id"].as_str().unwrap().to_owned();
     assert_eq!(found(&format!("createdBy={me}&scope=orders:write&mode=live")), [&*writer, &star]);
@@ -112,6 +114,8 @@ fn a_value_that_is_none_is_refused_with_the_choices() {
     for (query, choices) in [
         ("status=paused", "must be one of ACTIVE, REVOKED, EXPIRED, PAUSED"),
         ("scope=orders", "must be one of orders:read, orders:write"),
+        ("scope=orders:read,orders", "must be one of orders:read, orders:write"),
+        (&*format!("scope={}", vec!["orders:read"; 21].join(",")), "must be at most 20 scopes"),
         ("scope=*", "must be one of orders:read, orders:write"),
         ("mode=any", "must be one of live, test"),
         ("kind=public", "must be one of secret, publishable"),

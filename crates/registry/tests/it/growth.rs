@@ -7,7 +7,10 @@ use keyward_core::{
     sql::Sql,
     time::{HOUR, SECOND},
 };
-use keyward_limits::wire::{UsageHour, UsageReport};
+use keyward_limits::{
+    routes::OnRoutes,
+    wire::{UsageHour, UsageReport},
+};
 use keyward_registry::usage;
 use keyward_testing::registry_fixture::{Answer, RegistryFixture};
 use keyward_testing::{
@@ -264,7 +267,7 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         hour: now.plus(-n * HOUR),
         accepted: 1_000_000_000,
         refused: refused.clone().into(),
-        taken_back: 0,
+        ..UsageHour::default()
     });
     let report = UsageReport { key_id: id, hours: hours.collect(), ..UsageReport::default() };
     usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
@@ -278,6 +281,15 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         .unwrap();
     wrong += &too_large("usage", "usage by the hour");
     wrong += &too_large("usage_days", "usage by the hour");
+    let names = (0..500).map(|n| (format!("api GET /{n:0>190}"), 1_000_000_000));
+    for names in names.collect::<Vec<_>>().chunks(20) {
+        let routes = OnRoutes { accepted: names.iter().cloned().collect(), ..OnRoutes::default() };
+        let hours = vec![UsageHour { hour: now, accepted: 1, routes, ..UsageHour::default() }];
+        let key_id = fixture.key(&owner, json!({})).key_id();
+        let report = UsageReport { key_id, hours, ..UsageReport::default() };
+        usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
+    }
+    wrong += &too_large("usage_routes", "usage of routes by the day");
     // Links, sessions and networks, as the API stores them at their longest.
     let text = |length: usize| "x".repeat(length);
     for n in 0..200_u32 {
@@ -311,6 +323,7 @@ fn no_row_is_larger_and_no_tenant_has_more_than_what_is_documented() {
         ("challenges that they used", members * 100),
         ("entries of the audit", audit + audit / 10 + all_keys + members),
         ("usage by the hour", 2 * u64::from(usage::retention::MOST_OF_TENANT)),
+        ("usage of routes by the day", 31 * 501),
     ] {
         let (rows, bytes, megabytes) = documented(what);
         assert_eq!((rows, megabytes), (most, (rows * bytes).div_ceil(1_000_000)), "{what}");

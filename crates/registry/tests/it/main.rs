@@ -55,4 +55,5 @@ mod turn_cases;
 mod turns;
 mod usage;
 mod usage_retention;
+mod usage_routes;
 mod usage_totals;

@@ -209,7 +209,7 @@ fn usage_reports_count_once_in_whatever_order_they_come() {
             hour: NOON,
             accepted,
             refused: [("INSUFFICIENT_SCOPE".to_owned(), refused)].into(),
-            taken_back: 0,
+            ..UsageHour::default()
         }],
         ..UsageReport::default()
     };
@@ -250,7 +250,7 @@ fn a_report_that_says_nothing_new_writes_nothing() {
     let (fixture, owner) = RegistryFixture::open();
     let id = fixture.key(&owner, json!({})).key_id();
     let refused = [("TEST_MODE".to_owned(), 1)].into();
-    let hours = vec![UsageHour { hour: NOON, accepted: 5, refused, taken_back: 0 }];
+    let hours = vec![UsageHour { hour: NOON, accepted: 5, refused, ..UsageHour::default() }];
     let report = UsageReport { key_id: id, last_used_at: Some(NOON), hours, ..UsageReport::default() };
     let written = || {
         usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();

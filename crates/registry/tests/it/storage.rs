@@ -41,8 +41,12 @@ fn fill(fixture: &RegistryFixture, token: &str) -> (Vec<String>, Answer) {
 }
 
 fn report(key_id: &str, hour: Timestamp) -> UsageReport {
-    let hours =
-        vec![UsageHour { hour: hour.floor(HOUR), accepted: 1, refused: Default::default(), taken_back: 0 }];
+    let hours = vec![UsageHour {
+        hour: hour.floor(HOUR),
+        accepted: 1,
+        refused: Default::default(),
+        ..UsageHour::default()
+    }];
     UsageReport { key_id: key_id.to_owned(), hours, ..UsageReport::default() }
 }
 
@@ -130,8 +134,8 @@ fn after_the_ballast_the_oldest_usage_gives_way_and_then_nothing_is_changed_at_a
     let hour = |n: i64| UsageHour {
         hour: fixture.now.get().plus(-n * HOUR).floor(HOUR),
         accepted: 1,
-        taken_back: 0,
         refused: [("INSUFFICIENT_SCOPE".to_owned(), 7)].into(),
+        ..UsageHour::default()
     };
     let used = UsageReport {
         key_id: ids[0].clone(),

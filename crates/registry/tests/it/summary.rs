@@ -16,7 +16,7 @@ fn report(fixture: &RegistryFixture, report: UsageReport) {
 
 fn counted(hour: Timestamp, accepted: u64, refused: &[(&str, u64)]) -> Vec<UsageHour> {
     let refused = refused.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
-    vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }]
+    vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, ..UsageHour::default() }]
 }
 
 /// Says of a key that it has just come near a limit.

@@ -221,6 +221,7 @@ pub const CASES: &[Case] = &[
     }),
     ("GET", "/refusals", Stage::open, |stage| stage.call("GET", "/refusals", Value::Null)),
     ("GET", "/usage", Stage::open, |stage| stage.call("GET", "/usage", Value::Null)),
+    ("GET", "/usage/routes", Stage::open, |stage| stage.call("GET", "/usage/routes", Value::Null)),
     ("GET", "/api-keys/{key_}/usage", Stage::open, |stage| of_key(stage, "GET", "/usage", Value::Null)),
     ("POST", "/links", Stage::open, |stage| {
         stage.call("POST", "/links", json!({ "url": "https://shop.example/api/public/orders/checkout" }))

@@ -196,7 +196,7 @@ fn taking_in_a_report_of_usage_is_one_turn() {
             hour: NOON.plus(hour * 60 * MINUTE),
             accepted,
             refused: [("TEST_MODE".to_owned(), 1)].into(),
-            taken_back: 0,
+            ..UsageHour::default()
         };
         let hours = vec![hour(0, 3), hour(1, 4)];
         let report = UsageReport {

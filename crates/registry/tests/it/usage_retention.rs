@@ -18,7 +18,7 @@ use crate::retention::{count, keep_up};
 
 fn report(fixture: &RegistryFixture, key_id: &str, hour: Timestamp, accepted: u64, refused: u64) {
     let refused = [("TEST_MODE".to_owned(), refused)].into();
-    let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
+    let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, ..UsageHour::default() }];
     let report = UsageReport { key_id: key_id.to_owned(), hours, ..UsageReport::default() };
     usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
 }
@@ -106,7 +106,7 @@ fn what_was_taken_back_is_in_no_day_and_is_taken_back_without_room_too() {
     let (fixture, owner) = RegistryFixture::open();
     let id = fixture.key(&owner, json!({})).key_id();
     let told = |accepted: u64, taken_back: u64, hour: Timestamp, room: bool| {
-        let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused: [].into(), taken_back }];
+        let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, taken_back, ..UsageHour::default() }];
         let report = UsageReport {
             key_id: id.clone(),
             hours,

@@ -18,7 +18,7 @@ use crate::retention::keep_up;
 
 fn report(fixture: &RegistryFixture, key_id: &str, hour: Timestamp, accepted: u64, refused: &[(&str, u64)]) {
     let refused = refused.iter().map(|(code, count)| ((*code).to_owned(), *count)).collect();
-    let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, taken_back: 0 }];
+    let hours = vec![UsageHour { hour: hour.floor(HOUR), accepted, refused, ..UsageHour::default() }];
     let report = UsageReport { key_id: key_id.to_owned(), hours, ..UsageReport::default() };
     usage::apply(&fixture.db, &report, true, fixture.now.get()).unwrap();
 }

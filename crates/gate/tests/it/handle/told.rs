@@ -66,7 +66,8 @@ fn refusals_that_belong_to_no_key_are_told_to_a_relay_in_one_call_for_all_of_som
                     .map(|field| refusal[field].to_string())
                     .join(" ")
             });
-            note.borrow_mut().push((refused.clone(), latest.collect::<Vec<_>>()));
+            let routes = json!(tally.hours[0].routes);
+            note.borrow_mut().push((refused.clone(), latest.collect::<Vec<_>>(), routes.to_string()));
         }
     }));
     let nothing: [(&str, &str); 0] = [];
@@ -110,9 +111,10 @@ fn refusals_that_belong_to_no_key_are_told_to_a_relay_in_one_call_for_all_of_som
         r#""NO_REALM" null null "GET" null "CH""#,
     ];
     let of_key = r#""INSUFFICIENT_SCOPE" "default" "/api/orders*" "GET" null "CH""#;
+    let on_route = |count| json!({ "refused": { "default GET /api/orders*": count } }).to_string();
     let expected = [
-        (of_none.into(), latest.map(str::to_owned).to_vec()),
-        ([count("INSUFFICIENT_SCOPE", 1)].into(), vec![of_key.to_owned()]),
+        (of_none.into(), latest.map(str::to_owned).to_vec(), on_route(3)),
+        ([count("INSUFFICIENT_SCOPE", 1)].into(), vec![of_key.to_owned()], on_route(1)),
     ];
     assert_eq!(*told.borrow(), expected);
 }
@@ -139,6 +141,10 @@ fn where_a_key_was_used_from_goes_with_the_calls_that_are_made_anyway_and_never_
     assert_eq!(platform.asked(), ["KV", "Coordinator take"]);
     let expected = json!({ "network": "2001:db8:1:2::/64", "country": "CH", "route": "/api/orders*" });
     assert_eq!(told(), expected, "the object admitted it");
+    let on_routes = |of: &Value| of["hours"][0]["routes"].clone();
+    let counted = |count| json!({ "accepted": { "default GET /api/orders*": count } });
+    let report = platform.gates.borrow()[&platform.hash(&key)].report(platform.clock.now()).unwrap();
+    assert_eq!(on_routes(&json!(report)), counted(1));
     // What a relay admits the gate counts, and tells of it behind an answer.
     platform.gather(&key);
     send("/api/orders/18", "192.0.2.1");
@@ -151,4 +157,5 @@ fn where_a_key_was_used_from_goes_with_the_calls_that_are_made_anyway_and_never_
     let (told, _) = relay.begin_delivery(platform.clock.now()).unwrap();
     let expected = json!({ "network": "192.0.2.2", "country": "CH", "route": "/api/orders*" });
     assert_eq!(told.last_used_from, Some(expected));
+    assert_eq!(on_routes(&json!(told)), counted(1));
 }
