@@ -18,7 +18,7 @@ use keyward_core::{
     question::Question,
     record::Record,
     secret::Secret,
-    sign_in_token::SignInToken,
+    sign_in_token::{Shown, SignInToken},
     time::{Span, Timestamp},
 };
 use keyward_gate::{
@@ -99,6 +99,7 @@ impl<'a> Front<'a> {
             method,
             origin: self.builtin.target.origin,
             path,
+            page: self.builtin.policy.admin.page,
             query: self.builtin.target.query,
             head: Head {
                 authorization: header("authorization"),
@@ -141,9 +142,9 @@ impl AdminPort for Front<'_> {
     async fn verify_token(
         &self,
         sign_in: &SignIn,
-        token: &Secret,
+        shown: &Shown,
     ) -> std::result::Result<SignInToken, AdminReply> {
-        self.gate.verify_sign_in(sign_in, token, self.caller).await.map_err(reply)
+        self.gate.verify_sign_in(sign_in, shown, self.caller).await.map_err(reply)
     }
 
     async fn body(&self, room: BodyRoom, most: usize) -> std::result::Result<Vec<u8>, BodyError> {

@@ -131,18 +131,25 @@ export async function ask(env, binding, name, path, body, milliseconds, repeatab
 }
 
 /**
- * The text at a URL, if it is no longer than `most` bytes and comes in time.
+ * The text at a URL, or that a form sent there is answered with, if it is no longer than `most` bytes and comes in time.
  * @param {string} url
  * @param {number} most
  * @param {number} milliseconds
+ * @param {string} [form]
+ * @param {string} [authorization]
  */
-export async function load(url, most, milliseconds) {
+export async function load(url, most, milliseconds, form, authorization) {
   const abort = new AbortController();
   const answer = async () => {
     // Only the policy's address is the issuer's, so a redirect is an error. (The runtime knows "follow" and "manual" only.)
     const response = await fetch(url, {
       redirect: "manual",
-      headers: { accept: "application/json" },
+      ...(form !== undefined && { method: "POST", body: form }),
+      headers: {
+        accept: "application/json",
+        ...(form !== undefined && { "content-type": "application/x-www-form-urlencoded" }),
+        ...(authorization !== undefined && { authorization }),
+      },
       signal: abort.signal,
     });
     if (response.status !== 200) throw new UnexpectedStatus(response.status);

@@ -20,7 +20,7 @@ pub async fn handle(
         front::Page::Reply(AdminReply { status, headers, body }) => {
             response::respond_with(request, status, headers, &body)
         }
-        front::Page::File(own) => {
+        front::Page::File(front::File { path, headers: own }) => {
             let url = format!("{}{path}", target.origin);
             let request = Request::from(web_sys::Request::new_with_str_and_init(&url, &init(request))?);
             let response: Response = env.assets("ADMIN")?.fetch_request(request).await?;

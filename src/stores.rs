@@ -40,7 +40,13 @@ extern "C" {
         repeatable: bool,
     ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
-    fn load(url: &str, most: u32, milliseconds: u32) -> Result<Promise, JsValue>;
+    fn load(
+        url: &str,
+        most: u32,
+        milliseconds: u32,
+        form: Option<&str>,
+        authorization: Option<&str>,
+    ) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
     fn verify(jwk: &str, algorithm: &str, text: Vec<u8>, signature: Vec<u8>) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch, js_name = derive)]
@@ -108,8 +114,18 @@ impl Platform for EdgeStores<'_> {
     }
 
     async fn fetch(&self, url: &str, within: Span) -> Result<String, CallFailed> {
-        let text = settled(load(url, MOST_SET_BYTES as u32, within.timer_ms())).await?;
-        text.as_string().ok_or_else(|| CallFailed::because("no text"))
+        loaded(load(url, MOST_SET_BYTES as u32, within.timer_ms(), None, None)).await
+    }
+
+    async fn send_form(
+        &self,
+        url: &str,
+        form: &str,
+        authorization: Option<&Secret>,
+        within: Span,
+    ) -> Result<String, CallFailed> {
+        let authorization = authorization.map(Secret::expose);
+        loaded(load(url, MOST_SET_BYTES as u32, within.timer_ms(), Some(form), authorization)).await
     }
 
     async fn wait(&self, span: Span) {
@@ -156,6 +172,10 @@ pub async fn verify_signed(signed: Signed<'_>) -> Result<bool, UnfitKey> {
         Ok(right) => Ok(right.is_truthy()),
         Err(error) => Err(UnfitKey::refused(key, &error.to_string())),
     }
+}
+
+async fn loaded(promise: Result<Promise, JsValue>) -> Result<String, CallFailed> {
+    settled(promise).await?.as_string().ok_or_else(|| CallFailed::because("no text"))
 }
 
 /// The value of a promise of the glue's, which never keeps waiting; else why not.

@@ -12,6 +12,7 @@ import { useEffect, useLayoutEffect, useState } from "preact/hooks";
 
 import { hooks, Problem } from "./api.ts";
 import { invalidate } from "./cache.ts";
+import { takeReturned } from "./issuer.ts";
 import { takeToken } from "./link-token.ts";
 import { type Address, HOME, here, replace, route, type Screen, type Shown, start } from "./router.ts";
 import { auditScreen } from "./screens/audit.tsx";
@@ -30,6 +31,7 @@ import { sessionsScreen } from "./screens/sessions.tsx";
 import { recoverScreen, setUpScreen } from "./screens/set-up.tsx";
 import { settingsScreen } from "./screens/settings.tsx";
 import { signInScreen } from "./screens/sign-in.tsx";
+import { signedInScreen } from "./screens/signed-in.tsx";
 import { tenantsScreen } from "./screens/tenants.tsx";
 import * as session from "./session.ts";
 import { signOut } from "./sign-out.ts";
@@ -49,6 +51,7 @@ const changes =
 route("/set-up", setUpScreen);
 route("/recover", recoverScreen);
 route("/sign-in", signInScreen);
+route("/signed-in", signedInScreen);
 route("/join", joinScreen);
 route("/new-password", newPasswordScreen);
 route("/overview", overviewScreen);
@@ -66,7 +69,7 @@ route("/members/:id/sessions", sessionsScreen);
 route("/settings", settingsScreen);
 route("/tenants", tenantsScreen);
 
-const OPEN = ["/sign-in", "/set-up", "/recover", "/join", "/new-password"];
+const OPEN = ["/sign-in", "/signed-in", "/set-up", "/recover", "/join", "/new-password"];
 const isOpen = (path: string) => OPEN.some((open) => path.split("?")[0] === open);
 
 /** Where a path leads for whoever asks: sign-in for a stranger, and back afterwards. */
@@ -184,6 +187,7 @@ addEventListener("keydown", (event) => {
   void openPalette(places());
 });
 
+takeReturned();
 takeToken();
 // A link with a token, opened while the page is shown already.
 addEventListener("hashchange", () => {

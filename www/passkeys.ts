@@ -30,13 +30,27 @@ const make = (options: object) =>
     "No passkey was added.",
   );
 
-export const use = (options: object) =>
-  shown(
-    navigator.credentials.get({
-      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(options as PublicKeyCredentialRequestOptionsJSON),
-    }),
-    "No passkey was used.",
-  );
+const asked = (options: object) =>
+  PublicKeyCredential.parseRequestOptionsFromJSON(options as PublicKeyCredentialRequestOptionsJSON);
+
+export function use(options: object) {
+  // A browser asks for one thing at a time.
+  offer?.abort();
+  return shown(navigator.credentials.get({ publicKey: asked(options) }), "No passkey was used.");
+}
+
+/** What is offered now among the accounts that the browser has kept. */
+let offer: AbortController | null = null;
+
+/** Offers passkeys there, until `own` is aborted. Resolves to one that was chosen. */
+export async function offered(own: AbortController) {
+  if (!areUsable || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return null;
+  const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true });
+  offer = own;
+  const { signal } = own;
+  const chosen = await navigator.credentials.get({ mediation: "conditional", signal, publicKey: asked(publicKey) });
+  return chosen && (chosen as PublicKeyCredential).toJSON();
+}
 
 /** Adds one, which the browser makes. */
 export async function add(name: string) {

@@ -4,6 +4,8 @@ import type { KeyAction, Realm, Self } from "../types/admin-api.js";
 import type { Calls } from "../types/made/admin-api.d.ts";
 import { get, noteSignIn, post, remove } from "./api.ts";
 import { clear } from "./cache.ts";
+import { inWindow, leave } from "./issuer.ts";
+import { HOME } from "./router.ts";
 import { signIn as issuer } from "./settings.js";
 
 /** The member, or null when nobody is signed in. */
@@ -23,18 +25,23 @@ export async function load() {
 export { issuer };
 /** Whether people have passwords. */
 export const hasPasswords = issuer?.password ?? true;
-/** The name of an issuer that signs in whoever its proxy has let through. */
-export const proxyName = issuer?.header ? issuer.name : null;
+/** The name of an issuer that the page can sign in through: at its own page, or behind its proxy. */
+export const issuerName = issuer?.code || issuer?.header ? issuer.name : null;
 
 /** What somebody signs in with. */
 type Shown = Calls["POST /session"]["body"];
 
-export const signIn = (shown: Shown) => (hasPasswords ? begin(shown) : signInByProxy());
+export const signIn = (shown: Shown) => (hasPasswords ? begin(shown) : signInByIssuer(HOME));
 
-/** Signs in whoever the proxy says it is. */
-export const signInByProxy = () => begin({});
+/** Signs in by the issuer; where this window has to leave for it, it goes on at `next`. */
+export const signInByIssuer = (next: string) => (issuer?.code ? leave(next) : begin({}));
 
-async function begin(shown: Shown) {
+/** What shows who the issuer says it is, without leaving this screen. Behind its proxy, every call does. */
+export const shownByIssuer = async (purpose: "sign-in" | "step-up" = "sign-in") =>
+  issuer?.code ? inWindow(purpose) : {};
+
+/** Begins a session. */
+export async function begin(shown: Shown) {
   await post("/session", shown, { anonymous: true });
   noteSignIn();
   await load().catch((problem) => {
@@ -44,14 +51,14 @@ async function begin(shown: Shown) {
   });
 }
 
-let wasTried = !proxyName;
+let wasTried = !issuer?.header;
 
 /** The same, once and without being asked for. Whether it worked. */
 export async function signInAtOnce() {
   if (wasTried) return false;
   wasTried = true;
   try {
-    await signInByProxy();
+    await begin({});
     return true;
   } catch {
     return false;

@@ -248,6 +248,7 @@ describe("a path, a method, a header", () => {
       "/session": "POST, GET, DELETE, HEAD",
       "/session/step-up": "POST",
       "/session/step-up/options": "POST",
+      "/session/code/options": "POST",
       "/session/passkey/options": "POST",
       "/passkeys": "POST, GET, HEAD",
       "/passkeys/options": "POST",

@@ -21,6 +21,16 @@ export async function newSigner(alg, kid) {
   return { sign, signBytes, publicKey, jwk: { ...(await exportJWK(publicKey)), kid, use: "sig", alg } };
 }
 
+/**
+ * A private key, as a JWK.
+ * @param {string} alg
+ * @param {string} kid
+ */
+export async function newPrivateKey(alg, kid) {
+  const { privateKey } = await generateKeyPair(alg, { extractable: true });
+  return { ...(await exportJWK(privateKey)), kid, use: "sig", alg };
+}
+
 /** A JWK Set at the URL that the policy names, on the server that URLs of this gate lead to. */
 export class Jwks {
   /** @type {string | null} */

@@ -87,6 +87,7 @@ const SIGNED_OUT = {
     path: "/sign-in",
     states: { "a wrong password": refused({ "E-mail address": OWNER.email, Password: "wrong" }) },
   },
+  "/signed-in": { path: "/signed-in" },
   "/join": { path: "/join", at: { "with a token": "invitation=kwi_made_up" } },
   "/new-password": { path: "/new-password", at: { "with a token": "reset=kwi_made_up" } },
 };

@@ -29,11 +29,14 @@ before(async () => {
 after(() => gate?.stop());
 
 /**
- * A device that keeps passkeys and verifies its owner, in place of the real ones.
+ * A device that keeps passkeys and verifies its owner, in place of the real ones. It takes what it is offered, so only with
+ * `isOffered` the browser offers passkeys among its accounts, as older ones do not.
  * @param {Page} page
  * @param {BrowserContext} context
  */
-async function device(page, context) {
+async function device(page, context, isOffered = false) {
+  if (!isOffered)
+    await page.evaluate(() => Reflect.deleteProperty(PublicKeyCredential, "isConditionalMediationAvailable"));
   /** @type {CDPSession} */
   const devTools = await context.newCDPSession(page);
   await devTools.send("WebAuthn.enable");
@@ -49,6 +52,8 @@ async function device(page, context) {
   });
   return {
     passkeys: async () => (await devTools.send("WebAuthn.getCredentials", { authenticatorId })).credentials,
+    choose: (/** @type {boolean} */ enabled) =>
+      devTools.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId, enabled }),
     verify: (/** @type {boolean} */ isUserVerified) =>
       devTools.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified }),
   };
@@ -161,6 +166,28 @@ test("a session that has ended is begun anew by a passkey, over what was shown",
     await again.getByRole("button", { name: "Sign in with a passkey" }).click();
     await page.getByTestId("passkey-row").waitFor({ state: "detached" });
     await page.getByText("The passkey is removed.").waitFor();
+  });
+});
+
+test("a passkey is offered among the accounts that the browser has kept: one that is chosen signs in, and the button still works", async () => {
+  const person = await somebody("fourth@example.com");
+  await signedIn(named, "/overview", { person, expectedErrors: [status(403)] }, async (page, context) => {
+    const { choose } = await device(page, context, true);
+    await show(page, named, "/settings");
+    await addPasskey(page);
+    const signOut = page.getByRole("banner").getByRole("button", { name: "Sign out" });
+    // Chosen at once.
+    await signOut.click();
+    await heading(page, "Overview");
+    await choose(false);
+    const offered = page.waitForResponse(/passkey.options/);
+    await signOut.click();
+    await offered;
+    await heading(page, "Sign in");
+    assert.equal(await page.getByLabel("E-mail address").getAttribute("autocomplete"), "username webauthn");
+    await choose(true);
+    await signInByPasskey(page);
+    await heading(page, "Overview");
   });
 });
 

@@ -55,6 +55,7 @@ before(async () => {
     "/set-up": { path: "/set-up", title: "Set up Keyward", isOpen: true },
     "/recover": { path: "/recover", title: "Recover the deployment", isOpen: true },
     "/sign-in": { path: "/sign-in?next=javascript:alert(1)", title: "Sign in", isOpen: true },
+    "/signed-in": { path: "/signed-in", title: "Sign in", isOpen: true },
     "/join": { path: "/join", title: "Join Keyward", isOpen: true },
     "/new-password": { path: "/new-password", title: "Set a new password", isOpen: true },
     "/overview": { path: "/overview", title: "Overview" },

@@ -51,8 +51,8 @@ const marked = (paragraph, sign) =>
 /** Of these the schema knows. */
 const KNOWN =
   /has no field|lacks the field "|but must be (?!one)|which is not one of its values|(requests|characters|seconds|calls a minute), which is out of range/;
-/** JavaScript has one type for 1000 and 1e3; what a webhook needs hangs on its scheme. */
-const UNKNOWN = /is \d+e\d+, but|\[realm\.webhook\.NAME\] lacks/;
+/** JavaScript has one type for 1000 and 1e3; what a webhook needs hangs on its scheme, and a client on its issuer's URLs. */
+const UNKNOWN = /is \d+e\d+, but|\[realm\.webhook\.NAME\] lacks|lacks the field "client_id"/;
 
 test("a misnamed or missing field, a value of another type and a word that is none are marked", () => {
   let tried = 0;

@@ -11,11 +11,11 @@ use keyward_core::{
     record::{Mode, Record},
     request_target::RequestTarget,
     secret::{Secret, Secrets},
-    sign_in_token::SignInToken,
+    sign_in_token::{Shown, SignInToken},
     time::{Span, Timestamp},
 };
 use keyward_gate::{admin, denial::Denial, refusal::Answer};
-use keyward_policy::SignIn;
+use keyward_policy::{CodeFlow, SignIn};
 use keyward_registry::{
     admin_call::{AdminCall, AdminCredential, AdminReply},
     front::{
@@ -23,12 +23,27 @@ use keyward_registry::{
         answer::{self, AdminPort, AdminRequest},
     },
 };
-use keyward_testing::{NOON, policy::POLICY, record, secrets};
+use keyward_testing::{NOON, jose::PUBLIC, policy::POLICY, record, secrets};
 use serde_json::Value;
 
 const ORIGIN: &str = "https://api.example.com";
 const SETUP_TOKEN: &str = "the-set-up-token-of-this-deployment";
 const SIGN_IN: &str = r#"{"email": "a@example.com", "password": "x"}"#;
+
+/// An issuer with a page of its own.
+pub const ISSUER: SignIn = SignIn {
+    name: "Acme",
+    password: true,
+    header: None,
+    code: Some(CodeFlow {
+        authorization_url: "https://id.example.com/authorize",
+        token_url: "https://id.example.com/token",
+        client_id: "keyward",
+        client_secret: None,
+        scopes: "openid",
+    }),
+    jwt: PUBLIC,
+};
 
 /// The gate around the Registry, which notes what it is asked.
 struct FakeGate {
@@ -105,8 +120,9 @@ impl AdminPort for FakeGate {
         }
     }
 
-    async fn verify_token(&self, _: &SignIn, _: &Secret) -> Result<SignInToken, AdminReply> {
-        panic!("the policy names no issuer")
+    async fn verify_token(&self, _: &SignIn, _: &Shown) -> Result<SignInToken, AdminReply> {
+        self.note("exchange");
+        Ok(SignInToken { identity: None })
     }
 
     async fn body(&self, room: BodyRoom, _: usize) -> Result<Vec<u8>, BodyError> {
@@ -163,6 +179,7 @@ fn request<'a>(
         method,
         origin: ORIGIN,
         path,
+        page: "/admin",
         query: "",
         head,
         address: "192.0.2.1".into(),
@@ -359,6 +376,33 @@ fn a_refusal_to_sign_in_is_kept_back_until_it_has_taken_as_long_as_any() {
     let gate = FakeGate { status: Some(429), body: Ok("{}"), ..FakeGate::new() };
     let (_, _, asked) = gate.send("POST", "/api-keys", bearer(&our_token()));
     assert_eq!(asked.last().unwrap(), "ask as session, proved");
+}
+
+#[test]
+fn a_code_is_exchanged_before_the_registry_is_asked_and_one_of_another_browser_is_not_and_counts_as_a_guess()
+{
+    // Derived from the cookie (`crates/registry/tests/it/golden.rs`).
+    const COOKIE: &str = "__Host-keyward-code=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA";
+    const OWN: &str = r#"{"code": "c", "state": "3YBbUh-qY_uMeTI6bUSKq9jPakfCr1sywIBrUjBeVf4"}"#;
+    const ANOTHER: &str = r#"{"code": "c", "state": "another"}"#;
+    for (body, status, expected, cleared) in [
+        (OWN, Some(201), &["exchange", "ask as nobody"][..], true),
+        (OWN, Some(401), &["exchange", "ask as nobody", "count open 192.0.2.1"], true),
+        (OWN, None, &["exchange", "ask as nobody"], false),
+        (ANOTHER, Some(201), &["count open 192.0.2.1"], false),
+    ] {
+        let gate = FakeGate { status, body: Ok(body), ..FakeGate::new() };
+        let (secrets, setup_token) = (secrets(), Secret::new(SETUP_TOKEN));
+        let head = Head { cookie: Some(COOKIE.into()), origin: Some(ORIGIN.into()), ..json() };
+        let request = AdminRequest {
+            sign_in: Some(&ISSUER),
+            ..request("POST", "/session", head, &secrets, &setup_token)
+        };
+        let reply = block_on(answer::answer(&request, &gate));
+        assert_eq!(gate.asked.take()[1..], *expected, "{status:?} {body}");
+        let clears = "__Host-keyward-code=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict";
+        assert_eq!(reply.headers.iter().any(|(_, value)| value == clears), cleared, "{status:?} {body}");
+    }
 }
 
 #[test]

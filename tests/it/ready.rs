@@ -9,9 +9,11 @@ use keyward_core::{
     time::{MILLISECOND, SECOND, Timestamp},
 };
 use keyward_gate::ready::{self, Cache, Look, Readiness};
-use keyward_policy::{Policy, Realm, Requirement, Route, Routes, Webhook};
+use keyward_policy::{Admin, CodeFlow, Policy, Realm, Requirement, Route, Routes, SignIn, Webhook};
 use keyward_registry::setup_token::{recovery_fault, set_up_fault};
 use keyward_testing::policy::POLICY;
+
+use crate::admin_order::ISSUER;
 
 const NOON: Timestamp = Timestamp(1_900_000_000_000);
 const GOOD: &str = "0123456789abcdef0123456789abcdef";
@@ -80,6 +82,12 @@ fn a_secret_that_the_policy_names_is_one_of_them() {
     let policy = Policy { realms: Vec::leak(vec![realm]), ..policy };
     let each_once = "SENDER_SECRET is not set; OTHER_SECRET is not set";
     assert_eq!(faults(&policy, &[("KEYWARD_SECRET", GOOD)]).unwrap(), each_once);
+
+    let flow = CodeFlow { client_secret: Some("CLIENT_SECRET"), ..ISSUER.code.unwrap() };
+    let admin = Admin { sign_in: Some(SignIn { code: Some(flow), ..ISSUER }), ..POLICY.admin };
+    let policy = Policy { admin, ..*POLICY };
+    assert_eq!(faults(&policy, &[("KEYWARD_SECRET", GOOD)]).unwrap(), "CLIENT_SECRET is not set");
+    assert_eq!(faults(&policy, &[("KEYWARD_SECRET", GOOD), ("CLIENT_SECRET", "any")]), None);
 }
 
 #[test]

@@ -128,6 +128,7 @@ export type KeyFilter = {
   q?: string;
   realm?: string;
   rotating?: "true" | true;
+  /** Several, with commas between: each of them. */
   scope?: string;
   status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
   tag?: string;
@@ -287,6 +288,23 @@ export type Route = {
   realm: string;
 };
 
+export type RouteCounts = {
+  accepted: number;
+  refused: number;
+  /** Of the deployment: refusals that belong to no key. */
+  unattributed?: number;
+};
+
+export type RouteUsage = {
+  accepted: number;
+  method: string;
+  path: string;
+  realm: string;
+  refused: number;
+  /** Of the deployment: refusals that belong to no key. */
+  unattributed?: number;
+};
+
 export type Self = {
   email: string;
   id: string;
@@ -352,6 +370,7 @@ export interface Calls {
       q?: string;
       realm?: string;
       rotating?: "true";
+      /** Several, with commas between: each of them. */
       scope?: string;
       sort?: "created" | "-created" | "lastUsed" | "-lastUsed" | "expires" | "-expires" | "name" | "-name";
       status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
@@ -435,6 +454,7 @@ export interface Calls {
       q?: string;
       realm?: string;
       rotating?: "true";
+      /** Several, with commas between: each of them. */
       scope?: string;
       sort?: "created" | "-created" | "lastUsed" | "-lastUsed" | "expires" | "-expires" | "name" | "-name";
       status?: "ACTIVE" | "REVOKED" | "EXPIRED" | "PAUSED";
@@ -701,13 +721,17 @@ export interface Calls {
       url: string;
     };
   };
-  /** joins with this password, or sets it; or joins with a token of the address that was invited, here or in the policy's header */
+  /** joins with this password, or sets it; or joins with a token of the address that was invited, here or in the policy's header, or with what it is had for */
   "POST /invitations/accept": {
     query: undefined;
     body: {
+      /** The code that the issuer has sent the browser back with, beside `state`. */
+      code?: string;
       /** A token of the issuer that the policy names, in place of a password. */
       idToken?: string;
       password?: string;
+      /** The `state` that came with `code`. It has to be that of the browser's cookie. */
+      state?: string;
       token: string;
     };
     answer: {
@@ -948,10 +972,12 @@ export interface Calls {
       };
     };
   };
-  /** signs in: with `email` and `password`, with a `passkey` alone, or with a token, here or in the policy's header */
+  /** signs in: with `email` and `password`, with a `passkey` alone, with a token, here or in the policy's header, or with an issuer's `code` and `state` */
   "POST /session": {
     query: undefined;
     body: {
+      /** The code that the issuer has sent the browser back with, beside `state`. */
+      code?: string;
       email?: string;
       /** What `PublicKeyCredential.toJSON()` gives. */
       passkey?: {
@@ -959,6 +985,8 @@ export interface Calls {
         response: object;
       };
       password?: string;
+      /** The `state` that came with `code`. It has to be that of the browser's cookie. */
+      state?: string;
       /** A token of the issuer that the policy names, in place of a password. */
       token?: string;
     };
@@ -966,6 +994,16 @@ export interface Calls {
       expiresAt: string;
       member: Self;
       token: string;
+    };
+  };
+  /** where a browser signs in at the issuer: `purpose` is `sign-in`, or `step-up` to be asked there again */
+  "POST /session/code/options": {
+    query: undefined;
+    body: {
+      purpose?: "sign-in" | "step-up";
+    };
+    answer: {
+      url: string;
     };
   };
   /** what a browser needs to ask for a passkey, to sign in */
@@ -977,16 +1015,20 @@ export interface Calls {
       publicKey: object;
     };
   };
-  /** opens five minutes, in this session, for what asks for the password again: with the `password`, a `passkey`, or a token of the last five minutes */
+  /** opens five minutes, in this session, for what asks for the password again: with the `password`, a `passkey`, or a token of the last five minutes, or what it is had for */
   "POST /session/step-up": {
     query: undefined;
     body: {
+      /** The code that the issuer has sent the browser back with, beside `state`. */
+      code?: string;
       /** What `PublicKeyCredential.toJSON()` gives. */
       passkey?: {
         id: string;
         response: object;
       };
       password?: string;
+      /** The `state` that came with `code`. It has to be that of the browser's cookie. */
+      state?: string;
       /** A token of the issuer that the policy names, in place of a password. */
       token?: string;
     };
@@ -1143,6 +1185,21 @@ export interface Calls {
     body: null;
     answer: {
       points: Array<UsagePoint>;
+    };
+  };
+  /** the same by route, of the latest 1 to 30 days (7) of UTC, today among them */
+  "GET /usage/routes": {
+    query: {
+      days?: number;
+      scope?: "tenant" | "deployment";
+    };
+    body: null;
+    answer: {
+      /** When the first of these days begins, in UTC. */
+      from: string;
+      /** Further routes together. */
+      others: RouteCounts | null;
+      routes: Array<RouteUsage>;
     };
   };
 }

@@ -3,7 +3,7 @@
 import { post } from "../api.ts";
 import { forgetToken, tokenFor } from "../link-token.ts";
 import { HOME, replace, type Screen } from "../router.ts";
-import { hasPasswords, proxyName, signIn, signInByProxy } from "../session.ts";
+import { hasPasswords, issuerName, shownByIssuer, signIn, signInByIssuer } from "../session.ts";
 import { chosen, FOCUS, Form, NewPasswordField } from "../ui/form.tsx";
 import { Heading, Link } from "../ui/parts.tsx";
 import { AtIssuer } from "../ui/sign-in-form.tsx";
@@ -13,7 +13,7 @@ export const joinScreen = (): Screen => ({
   node: (
     <Accept
       title="Join Keyward"
-      byProxy
+      byIssuer
       purpose={hasPasswords ? "Choose a password to sign in with." : "You were invited to manage API keys."}
       token={tokenFor("/join")}
     />
@@ -35,25 +35,25 @@ interface AcceptProps {
   title: string;
   purpose: string;
   token: string;
-  /** Whether whom the proxy has let through needs no password. */
-  byProxy?: boolean;
+  /** Whether whom the issuer knows needs no password. */
+  byIssuer?: boolean;
 }
 
-const Accept = ({ title, purpose, token, byProxy }: AcceptProps) => (
+const Accept = ({ title, purpose, token, byIssuer }: AcceptProps) => (
   <div class="narrow">
     <Heading>{title}</Heading>
     {token ? (
       <>
         <p>{purpose}</p>
         <Form
-          submit={hasPasswords ? "Set the password" : `Join with ${proxyName}`}
+          submit={hasPasswords ? "Set the password" : `Join with ${issuerName}`}
           onSubmit={(values) => accept(token, chosen(values))}
         >
           <NewPasswordField {...FOCUS} />
           {!hasPasswords && <AtIssuer />}
         </Form>
-        {hasPasswords && proxyName && byProxy && (
-          <Form submit={`Join with ${proxyName}`} onSubmit={() => accept(token)} />
+        {hasPasswords && issuerName && byIssuer && (
+          <Form submit={`Join with ${issuerName}`} onSubmit={() => accept(token)} />
         )}
       </>
     ) : (
@@ -66,8 +66,9 @@ const Accept = ({ title, purpose, token, byProxy }: AcceptProps) => (
 );
 
 async function accept(token: string, password?: string) {
-  const { member } = await post("/invitations/accept", { token, password }, { anonymous: true });
+  const shown = password === undefined ? await shownByIssuer() : { password };
+  const { member } = await post("/invitations/accept", { token, ...shown }, { anonymous: true });
   forgetToken();
-  await (password === undefined ? signInByProxy() : signIn({ email: member.email, password }));
+  await (password === undefined ? signInByIssuer(HOME) : signIn({ email: member.email, password }));
   replace(HOME);
 }

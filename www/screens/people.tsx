@@ -7,7 +7,7 @@ import { Ago, Relative, Time, Typed } from "../format.tsx";
 import { memberApi } from "../paths.ts";
 import { invitationsQuery, peopleQuery } from "../queries.ts";
 import type { Screen } from "../router.ts";
-import { hasPasswords, issuer, mayManagePeople, me } from "../session.ts";
+import { hasPasswords, issuer, mayManagePeople, mayManageTenants, me } from "../session.ts";
 import { useActing } from "../ui/acting.tsx";
 import { ask } from "../ui/dialog.tsx";
 import { chosen, EmailField, FirstPasswordField, type Options, SelectField } from "../ui/form.tsx";
@@ -43,7 +43,9 @@ function People() {
       <TitleBar title="People" under={null}>
         {mayManagePeople() && (
           <>
-            <Button onClick={() => act(askNew, "The member is added.")}>Add member</Button>
+            {(!issuer || mayManageTenants()) && (
+              <Button onClick={() => act(askNew, "The member is added.")}>Add member</Button>
+            )}
             <Button class="primary" onClick={() => act(() => askInvited(make), "The link is made.")}>
               Invite
             </Button>
@@ -188,7 +190,10 @@ const askInvited = (make: Make) =>
       <>
         <p>
           You get a link to send. Whoever opens it{" "}
-          {hasPasswords ? "chooses a password" : `signs in with ${issuer?.name}`}.
+          {hasPasswords && (!issuer || mayManageTenants())
+            ? "chooses a password"
+            : `signs in with ${issuer?.name}, with this address`}
+          .
         </p>
         <EmailField />
         <SelectField name="role" label="Role" options={ROLES} value="viewer" />

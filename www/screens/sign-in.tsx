@@ -1,13 +1,14 @@
 // Sign-in, and back to where one was.
 
-import { useEffect } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 
 import { get } from "../api.ts";
+import { offered } from "../passkeys.ts";
 import { type Address, HOME, replace, type Screen } from "../router.ts";
-import { hasPasswords, proxyName, signInByProxy } from "../session.ts";
+import { hasPasswords, issuerName, signIn, signInByIssuer } from "../session.ts";
 import { Form } from "../ui/form.tsx";
-import { Heading, Link } from "../ui/parts.tsx";
-import { AtIssuer, ByPasskey, SIGN_IN, SignInFields, signInWith } from "../ui/sign-in-form.tsx";
+import { Alerts, Heading, Link, ProblemText } from "../ui/parts.tsx";
+import { AtIssuer, ByPasskey, SignInFields, signInWith } from "../ui/sign-in-form.tsx";
 
 export const signInScreen = ({ query }: Address): Screen => ({
   title: "Sign in",
@@ -26,36 +27,54 @@ function SignIn({ next }: { next: string | null }) {
       isGone = true;
     };
   }, []);
+  const [problem, setProblem] = useState<unknown>(null);
+  useEffect(() => {
+    const own = new AbortController();
+    const use = async () => {
+      const passkey = await offered(own).catch(() => null);
+      if (!passkey || own.signal.aborted) return;
+      await signIn({ passkey });
+      goOn();
+    };
+    if (hasPasswords) use().catch(setProblem);
+    return () => own.abort();
+  }, []);
   // Only ever a path of this page: it becomes a hash, never another address.
-  const goOn = () => replace(next?.startsWith("/") ? next : HOME);
+  const wanted = next?.startsWith("/") ? next : HOME;
+  const goOn = () => replace(wanted);
   return (
     <div class="narrow">
       <Heading>Sign in</Heading>
       {next && <p>Your session has ended, or you are not signed in yet. Sign in to go on where you were.</p>}
-      {hasPasswords && proxyName && (
+      {issuerName && (
         <Form
-          submit={`Sign in with ${proxyName}`}
+          submit={`Sign in with ${issuerName}`}
           onSubmit={async () => {
-            await signInByProxy();
+            await signInByIssuer(wanted);
             goOn();
           }}
         >
           <AtIssuer />
         </Form>
       )}
-      {hasPasswords || proxyName ? (
+      {hasPasswords ? (
         <Form
-          submit={SIGN_IN}
+          submit="Sign in"
           cancel={<ByPasskey />}
           onSubmit={async (values) => {
             await signInWith(values);
             goOn();
           }}
         >
+          {problem !== null && (
+            <Alerts>
+              <ProblemText problem={problem} />
+            </Alerts>
+          )}
           <SignInFields />
         </Form>
       ) : (
-        <AtIssuer />
+        !issuerName && <AtIssuer />
       )}
       <p class="aside">
         {hasPasswords && "Forgot your password? An owner can send you a link for a new one. "}No owner left?{" "}

@@ -5,7 +5,7 @@ import { useLayoutEffect, useRef } from "preact/hooks";
 
 import { Problem, post } from "../api.ts";
 import { ownOptions, use } from "../passkeys.ts";
-import { hasPasswords, member, proxyName } from "../session.ts";
+import { hasPasswords, issuerName, member, shownByIssuer } from "../session.ts";
 import { Form, PasswordField, type Values, Whose } from "./form.tsx";
 import { Button, uniqueId } from "./parts.tsx";
 import { AtIssuer, ByIssuer, ByPasskey, SIGN_IN, SignInFields, signInWith } from "./sign-in-form.tsx";
@@ -122,23 +122,23 @@ export async function stepUp(problem: Problem) {
     }));
   if (byPasskey) return;
   const done = await ask({
-    title: hasPasswords ? "Confirm with your password" : `Confirm with ${proxyName}`,
+    title: hasPasswords ? "Confirm with your password" : `Confirm with ${issuerName}`,
     submit: "Confirm",
     also: <ByIssuer verb="Confirm" />,
     async onSubmit(values) {
       const byIssuer = !hasPasswords || values("issuer") !== "";
       try {
-        await post("/session/step-up", byIssuer ? {} : { password: values("password") });
+        await post("/session/step-up", byIssuer ? await shownByIssuer("step-up") : { password: values("password") });
       } catch (refusal) {
         throw refusal instanceof Problem && refusal.status === 401 && !byIssuer ? refusal.at("password") : refusal;
       }
     },
     body: (
       <>
-        <p>{hasPasswords ? WHY : `This action requires that you have just signed in with ${proxyName}.`}</p>
+        <p>{hasPasswords ? WHY : `This action requires that you have just signed in with ${issuerName}.`}</p>
         <Whose email={member?.email ?? ""} />
         <PasswordField autoFocus />
-        {(proxyName || !hasPasswords) && <AtIssuer />}
+        {(issuerName || !hasPasswords) && <AtIssuer />}
       </>
     ),
   });

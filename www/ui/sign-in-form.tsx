@@ -2,7 +2,7 @@
 
 import { Problem, post } from "../api.ts";
 import { areUsable, use } from "../passkeys.ts";
-import { hasPasswords, issuer, proxyName, signIn, signInByProxy } from "../session.ts";
+import { begin, hasPasswords, issuer, issuerName, shownByIssuer, signIn } from "../session.ts";
 import { EmailField, FOCUS, PasswordField, type Values } from "./form.tsx";
 
 /** `email`: who was signed in. */
@@ -10,7 +10,7 @@ export const SignInFields = ({ email }: { email?: string }) =>
   hasPasswords ? (
     <>
       {!isSecureContext && <NotKept />}
-      <EmailField autoComplete="username" defaultValue={email} required {...(!email && FOCUS)} />
+      <EmailField autoComplete="username webauthn" defaultValue={email} required {...(!email && FOCUS)} />
       <PasswordField {...(email && FOCUS)} />
     </>
   ) : (
@@ -18,16 +18,16 @@ export const SignInFields = ({ email }: { email?: string }) =>
   );
 
 /** What the button says that signs in. */
-export const SIGN_IN = hasPasswords ? "Sign in" : `Sign in with ${proxyName}`;
+export const SIGN_IN = hasPasswords ? "Sign in" : `Sign in with ${issuerName}`;
 
 /** How to get a new token of the issuer, each of which works once. */
 export const AtIssuer = () =>
-  issuer?.header === "cf-access-jwt-assertion" ? (
+  issuer?.header === "cf-access-jwt-assertion" && !issuer.code ? (
     <p class="hint">
       If that does not work, <a href="/cdn-cgi/access/logout">sign out of {issuer.name}</a> and open this page again.
     </p>
   ) : (
-    !proxyName && <p>This deployment has no passwords: the admin API takes tokens of {issuer?.name}.</p>
+    !issuerName && <p>This deployment has no passwords: the admin API takes tokens of {issuer?.name}.</p>
   );
 
 /** A warning about plain http, except on this machine. */
@@ -50,15 +50,17 @@ export const ByPasskey = () =>
 /** The issuer's button, where there are passwords too. */
 export const ByIssuer = ({ verb = "Sign in" }: { verb?: string }) =>
   hasPasswords &&
-  proxyName && (
+  issuerName && (
     <button type="submit" name="issuer" value="1">
-      {verb} with {proxyName}
+      {verb} with {issuerName}
     </button>
   );
 
+const byIssuer = async () => begin(await shownByIssuer());
+
 /** Signs in with what stands in the fields, a passkey, or by the issuer. */
 export async function signInWith(values: Values) {
-  if (values("issuer")) return signInByProxy();
+  if (values("issuer") || !hasPasswords) return byIssuer();
   if (values("passkey")) {
     const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true, isQuestion: true });
     return signIn({ passkey: await use(publicKey) });
@@ -68,7 +70,7 @@ export async function signInWith(values: Values) {
   } catch (problem) {
     if (!(problem instanceof Problem)) throw problem;
     if (problem.status === 429) throw problem.reworded("Too many failed attempts.");
-    throw problem.code === "INVALID_CREDENTIALS" && hasPasswords
+    throw problem.code === "INVALID_CREDENTIALS"
       ? problem.at("password", "The e-mail address or the password is wrong.")
       : problem;
   }

@@ -30,7 +30,7 @@
 //! | moments and spans | [`time`] |
 //! | keys, their records, links and sessions | [`key`], [`record`], [`link`], [`session_id`], [`secret`] |
 //! | which realm and route a request is for | [`request_target`], [`route`] |
-//! | HTTP: cookies, challenges, problem details, networks | [`cookie`], [`challenge`], [`problem`], [`network`] |
+//! | HTTP: cookies, forms, challenges, problem details, networks | [`cookie`], [`form`], [`challenge`], [`problem`], [`network`] |
 //! | an object's database, and JSON that is read strictly | [`sql`], [`json`], [`strict`] |
 //! | what the Registry's object is asked, what the gate is, and what it found | [`registry_call`], [`changes`], [`question`], [`sign_in_token`] |
 //! | what fails: circuit breakers, errors, the log | [`breaker`], [`unavailable`], [`log`], [`foreign_text`] |
@@ -41,6 +41,7 @@ pub mod changes;
 pub mod cookie;
 pub mod entropy;
 pub mod foreign_text;
+pub mod form;
 pub mod json;
 pub mod key;
 pub mod link;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::time::Timestamp;
+use crate::{secret::Secret, time::Timestamp};
 
 /// A token of the issuer that the policy's `[admin.sign_in]` names. Only the gate makes one: it is never read from a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,4 +23,31 @@ pub struct Identity {
     pub expires_at: Timestamp,
     /// Hash of what was signed: tells it apart from every other token, however its signature is written.
     pub hash: String,
+}
+
+/// What somebody shows to sign in through the issuer.
+#[derive(Clone, Debug)]
+pub enum Shown {
+    /// A token.
+    Token(Secret),
+    /// What a token can be had for. `is_fresh`: whether it has to say when the person was asked.
+    Grant {
+        /// It.
+        grant: Grant,
+        /// Whether the token must have `auth_time`.
+        is_fresh: bool,
+    },
+}
+
+/// An authorization code (RFC 6749, section 4.1.3), and what belongs to it.
+#[derive(Clone, Debug)]
+pub struct Grant {
+    /// The code.
+    pub code: Secret,
+    /// Where the issuer has sent the browser with it.
+    pub redirect_uri: String,
+    /// What the token must have as its `nonce`.
+    pub nonce: String,
+    /// `code_verifier` (RFC 7636, section 4.5).
+    pub verifier: Secret,
 }

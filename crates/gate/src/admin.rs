@@ -1,7 +1,9 @@
 //! What the gate does for the admin side, which is another crate's: it checks API keys that are shown there, sees keys in
 //! URLs, counts failures, and knows when the Registry is better left alone.
 
-use keyward_policy::{KeyRequirement, Policy, SignIn};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use keyward_policy::{CodeFlow, KeyRequirement, Policy, SignIn};
+use serde::Deserialize;
 
 use crate::{
     breakers::Dependency,
@@ -9,23 +11,24 @@ use crate::{
     credential,
     denial::Denial,
     handle::Gate,
-    jwt::Verified,
+    jwt::{self, Verified, Wanted},
     pipeline::Pipeline,
     platform::Platform,
     refusal::{self, Answer},
 };
 use keyward_core::{
+    form,
     log::Event,
     record::Record,
     request_target::RequestTarget,
     secret::{Secret, Secrets},
-    sign_in_token::SignInToken,
+    sign_in_token::{Grant, Shown, SignInToken},
     time::Span,
     unavailable::CallFailed,
 };
 use keyward_limits::used_from::UsedFrom;
 
-/// How long the keys of the issuer that signs people in are waited for.
+/// How long the issuer that signs people in is waited for: for a token, and for its keys.
 const TOKEN_WITHIN: Span = Span::from_secs(5);
 /// Its name among the issuers, which is no realm's.
 const SIGN_IN_ISSUER: &str = "[admin.sign_in]";
@@ -65,22 +68,32 @@ impl<P: Platform> Gate<'_, P> {
         record.map_err(|denial| denied(&denial, caller.request_id))
     }
 
-    /// Checks a token that somebody shows to sign in. The log says why one is not in order.
+    /// Checks what somebody shows to sign in through the issuer. The log says why it is not in order.
     ///
     /// # Errors
-    /// The answer where the keys of its issuer cannot be had.
+    /// The answer where the issuer does not answer, or the deployment lacks a secret.
     pub async fn verify_sign_in(
         &self,
         sign_in: &SignIn,
-        token: &Secret,
+        shown: &Shown,
         caller: AdminCaller<'_>,
     ) -> Result<SignInToken, Answer> {
         let request_id = caller.request_id;
-        let pipeline = self.pipeline(TOKEN_WITHIN, Some(request_id));
-        let identity =
-            |verified: &Verified<'_>| verified.identity(self.platform.now()).map_err(Denial::InvalidToken);
-        let denial = match pipeline.verify(SIGN_IN_ISSUER, &sign_in.jwt, token, identity).await {
-            Ok(identity) => return Ok(SignInToken { identity: Some(identity) }),
+        let verified = match (shown, sign_in.code) {
+            (Shown::Token(token), _) => {
+                self.verify_token(sign_in, token, Wanted::default(), request_id).await
+            }
+            (Shown::Grant { grant, is_fresh }, Some(flow)) => match self.exchange(&flow, grant).await {
+                Ok(token) => {
+                    let wanted = Wanted { nonce: Some(&grant.nonce), auth_time: *is_fresh };
+                    self.verify_token(sign_in, &token, wanted, request_id).await
+                }
+                Err(denial) => Err(denial),
+            },
+            (Shown::Grant { .. }, None) => Err(Denial::Internal),
+        };
+        let denial = match verified {
+            Ok(token) => return Ok(token),
             Err(denial) => denial,
         };
         self.platform.log(&Event::Refused {
@@ -96,6 +109,59 @@ impl<P: Platform> Gate<'_, P> {
             return Ok(SignInToken { identity: None });
         }
         Err(denied(&denial, request_id))
+    }
+
+    async fn verify_token(
+        &self,
+        sign_in: &SignIn,
+        token: &Secret,
+        wanted: Wanted<'_>,
+        request_id: &str,
+    ) -> Result<SignInToken, Denial> {
+        let pipeline = self.pipeline(TOKEN_WITHIN, Some(request_id));
+        let identity = |verified: &Verified<'_>| {
+            verified.identity(wanted, self.platform.now()).map_err(Denial::InvalidToken)
+        };
+        let identity = pipeline.verify(SIGN_IN_ISSUER, &sign_in.jwt, token, identity).await?;
+        Ok(SignInToken { identity: Some(identity) })
+    }
+
+    /// The token that the issuer gives for a code (RFC 6749, section 4.1.3).
+    async fn exchange(&self, flow: &CodeFlow, grant: &Grant) -> Result<Secret, Denial> {
+        #[derive(Deserialize)]
+        struct Tokens {
+            id_token: String,
+        }
+        let mut fields = vec![
+            ("grant_type", "authorization_code"),
+            ("code", grant.code.expose()),
+            ("redirect_uri", &grant.redirect_uri),
+            ("code_verifier", grant.verifier.expose()),
+        ];
+        let authorization = match flow.client_secret {
+            Some(name) => {
+                let secret = self.platform.secret(name).ok_or(Denial::NotConfigured { what: name })?;
+                // RFC 6749, section 2.3.1: encoded first, so that a colon is one.
+                let pair = [flow.client_id, secret.expose()].map(form::encoded).join(":");
+                Some(Secret::new(format!("Basic {}", STANDARD.encode(pair))))
+            }
+            None => {
+                fields.push(("client_id", flow.client_id));
+                None
+            }
+        };
+        let form = form::fields(&fields);
+        let sent = self.platform.send_form(flow.token_url, &form, authorization.as_ref(), TOKEN_WITHIN).await;
+        let reason = match sent {
+            Ok(text) => match keyward_json::from_str::<Tokens>(&text) {
+                Ok(Tokens { id_token }) => return Ok(Secret::new(id_token)),
+                Err(_) => "the answer to the code has no id_token".to_owned(),
+            },
+            // RFC 6749, section 5.2. What is wrong with the client itself is 401.
+            Err(CallFailed::Status(400)) => return Err(Denial::InvalidToken(jwt::Error::RefusedCode)),
+            Err(error) => error.to_string(),
+        };
+        Err(Denial::IssuerUnavailable { reason, retry_after: Span::ZERO })
     }
 
     /// How much longer a subject is in the penalty box, if it is.

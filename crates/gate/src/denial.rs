@@ -333,7 +333,7 @@ fn cause_of_token(error: jwt::Error) -> &'static str {
     use jwt::Error as E;
     match error {
         E::TooLong | E::Malformed(_) | E::Critical => "MALFORMED_TOKEN",
-        E::WrongAlgorithm | E::UnknownKey | E::BadSignature => "UNTRUSTED_TOKEN",
+        E::WrongAlgorithm | E::UnknownKey | E::BadSignature | E::RefusedCode => "UNTRUSTED_TOKEN",
         E::WrongType | E::WrongIssuer | E::WrongAudience | E::WrongTenant => "FOREIGN_TOKEN",
         E::MissingClaim(_) | E::InvalidClaim(_) => "INCOMPLETE_TOKEN",
         E::Expired => "EXPIRED_TOKEN",

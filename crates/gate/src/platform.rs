@@ -38,6 +38,14 @@ pub trait Platform {
     async fn registry_health(&self, within: Span) -> Result<RegistryHealth, CallFailed>;
     /// The text at a URL, of at most [`MOST_SET_BYTES`](keyward_policy::jwk::MOST_SET_BYTES).
     async fn fetch(&self, url: &str, within: Span) -> Result<String, CallFailed>;
+    /// The text that a form sent to a URL is answered with, of at most as many bytes. `authorization` is the header.
+    async fn send_form(
+        &self,
+        url: &str,
+        form: &str,
+        authorization: Option<&Secret>,
+        within: Span,
+    ) -> Result<String, CallFailed>;
     /// Whether a signature is right, by the platform's own crypto, which has nothing to wait for.
     ///
     /// # Errors

@@ -83,6 +83,8 @@ pub fn secrets(policy: &Policy, get: impl Fn(&str) -> Option<String>) -> Option<
     if previous.split(',').map(str::trim).any(|text| !text.is_empty() && !secret::is_fit(text)) {
         faults.push(format!("KEYWARD_SECRET_PREVIOUS has one that no key was made with: each has {FIT}"));
     }
+    let client_secret = policy.admin.sign_in.and_then(|sign_in| sign_in.code?.client_secret);
+    faults.extend(client_secret.filter(|name| get(name).is_none()).map(|name| format!("{name} is not set")));
     let sign_in = policy.admin.sign_in.map(|sign_in| sign_in.jwt);
     for jwt in policy.realms.iter().filter_map(|realm| realm.jwt).chain(sign_in) {
         let JwtKeys::Secret { name, form } = jwt.keys else { continue };

@@ -117,6 +117,14 @@ fn issued() -> Schema {
     described(text(), "A token of the issuer that the policy names, in place of a password.")
 }
 
+fn code() -> Schema {
+    described(text(), "The code that the issuer has sent the browser back with, beside `state`.")
+}
+
+fn state() -> Schema {
+    described(text(), "The `state` that came with `code`. It has to be that of the browser's cookie.")
+}
+
 fn role() -> Schema {
     one_of_enum(&Role::ALL)
 }
@@ -153,11 +161,15 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
                         ("password", typed_password()),
                         ("passkey", shown_passkey()),
                         ("token", issued()),
+                        ("code", code()),
+                        ("state", state()),
                     ],
                 )
                 .if_only(json!({
-                    "dependentRequired": { "email": ["password"], "password": ["email"] },
-                    "oneOf": one_of_fields(&["email", "passkey", "token"]),
+                    "dependentRequired": {
+                        "email": ["password"], "password": ["email"], "code": ["state"], "state": ["code"],
+                    },
+                    "oneOf": one_of_fields(&["email", "passkey", "token", "code"]),
                 }))
         }
         ("GET", "/session") => Operation::answers(
@@ -170,11 +182,20 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             ],
         ),
         ("POST", "/session/step-up") => {
-            let either =
-                vec![("password", typed_password()), ("passkey", shown_passkey()), ("token", issued())];
-            let one = one_of_fields(&["password", "passkey", "token"]);
-            Operation::ends().takes(Vec::new(), either).if_only(json!({ "oneOf": one }))
+            let either = vec![
+                ("password", typed_password()),
+                ("passkey", shown_passkey()),
+                ("token", issued()),
+                ("code", code()),
+                ("state", state()),
+            ];
+            Operation::ends().takes(Vec::new(), either).if_only(json!({
+                "dependentRequired": { "code": ["state"], "state": ["code"] },
+                "oneOf": one_of_fields(&["password", "passkey", "token", "code"]),
+            }))
         }
+        ("POST", "/session/code/options") => Operation::answers(200, vec![("url", text())])
+            .takes(Vec::new(), vec![("purpose", json!({ "enum": ["sign-in", "step-up"] }))]),
         ("POST", "/session/passkey/options" | "/session/step-up/options" | "/passkeys/options") => {
             let options = json!({ "type": "object", "required": ["challenge"] });
             let options = described(
@@ -390,8 +411,9 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
             Operation::answers(201, invited()).takes(vec![("email", email()), ("role", role())], Vec::new())
         }
         ("POST", "/invitations/accept") => {
-            let accepted = Operation::answers(201, member())
-                .takes(vec![("token", text())], vec![("password", password()), ("idToken", issued())]);
+            let either =
+                vec![("password", password()), ("idToken", issued()), ("code", code()), ("state", state())];
+            let accepted = Operation::answers(201, member()).takes(vec![("token", text())], either);
             Operation { also: Some(200), ..accepted }
         }
         ("POST", "/recover") => {

@@ -50,6 +50,9 @@ impl Errors {
     }
 }
 
+/// What an issuer sends browsers back with.
+pub const CODE: [&str; 2] = ["code", "state"];
+
 impl Input {
     /// Reads a JSON object with no other fields than these. No body at all is an empty object.
     ///
@@ -134,6 +137,17 @@ impl Input {
             self.refuse(
                 field,
                 "is taken as text, and only where the policy names an issuer to sign in through",
+            );
+        }
+    }
+
+    /// Notes that a code is there, of which the gate has found none to sign in with.
+    pub fn refuse_code(&mut self) {
+        for field in CODE.iter().filter(|field| self.has(field)).collect::<Vec<_>>() {
+            self.refuse(
+                field,
+                "is taken as text, beside the other of `code` and `state`, and only where the policy has an \
+                 issuer's `authorization_url`",
             );
         }
     }

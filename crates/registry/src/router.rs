@@ -83,7 +83,7 @@ pub const ROUTES: &[AdminRoute] = &[
     route("POST", "/session", Admits, One, Handler::Open(Open::SignIn, sessions::token_sign_in::sign_in)),
     route("GET", "/session", Reads, One, Handler::Member(sessions::sign_in::show)),
     route("DELETE", "/session", Ends, One, Handler::EvenInactive(sessions::sign_in::sign_out)),
-    route("POST", "/session/step-up", Admits, Derives, Handler::Member(sessions::token_sign_in::step_up)),
+    route("POST", STEP_UP, Admits, Derives, Handler::Member(sessions::token_sign_in::step_up)),
     route(
         "POST",
         "/session/step-up/options",
@@ -98,6 +98,7 @@ pub const ROUTES: &[AdminRoute] = &[
         One,
         Handler::Open(Open::Options, passkeys::sign_in::options),
     ),
+    route("POST", "/session/code/options", Reads, One, Handler::Open(Open::Options, sessions::code::options)),
     route("POST", "/passkeys/options", Reads, One, Handler::Member(passkeys::handlers::options)),
     route("POST", "/passkeys", Grows, One, Handler::Member(passkeys::handlers::add)),
     route("GET", "/passkeys", Reads, One, Handler::Member(passkeys::handlers::list)),
@@ -211,10 +212,13 @@ pub fn takes_lines(method: &str, path: &str) -> bool {
     find(method, path).is_ok_and(|found| matches!(found.route.handler, Handler::Lines(..)))
 }
 
+/// The path of the call that opens five minutes.
+pub const STEP_UP: &str = "/session/step-up";
+
 /// The field of a call's body in which an issuer's token may stand, in place of a password.
 pub fn token_field(method: &str, path: &str) -> Option<&'static str> {
     match (method, path) {
-        ("POST", "/session" | "/session/step-up") => Some("token"),
+        ("POST", "/session" | STEP_UP) => Some("token"),
         ("POST", "/invitations/accept") => Some("idToken"),
         _ => None,
     }

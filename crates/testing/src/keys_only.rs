@@ -37,6 +37,16 @@ macro_rules! only_keys {
             Err(keyward_core::unavailable::CallFailed::because("there is no issuer"))
         }
 
+        async fn send_form(
+            &self,
+            _: &str,
+            _: &str,
+            _: Option<&keyward_core::secret::Secret>,
+            _: keyward_core::time::Span,
+        ) -> Result<String, keyward_core::unavailable::CallFailed> {
+            Err(keyward_core::unavailable::CallFailed::because("there is no issuer"))
+        }
+
         async fn verify(
             &self,
             _: keyward_policy::jwk::Signed<'_>,

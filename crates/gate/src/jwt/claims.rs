@@ -36,15 +36,31 @@ impl Claims {
     }
 }
 
+/// What a token must say beside what every token says.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Wanted<'a> {
+    /// This `nonce`.
+    pub nonce: Option<&'a str>,
+    /// When the person showed the issuer who they are.
+    pub auth_time: bool,
+}
+
 /// Whom a token names that somebody shows to sign in (OpenID Connect Core 1.0, sections 2 and 5.1). `signed` is the text that
 /// its signature is of.
 pub(super) fn identity(
     claims: &Object,
     signed: &str,
+    wanted: Wanted<'_>,
     policy: &Jwt,
     now: Timestamp,
 ) -> Result<Identity, Error> {
     let expires_at = check(claims, policy, now)?;
+    if let Some(nonce) = wanted.nonce {
+        let own = claims.get("nonce").ok_or(Error::MissingClaim(&["nonce"]))?;
+        if own.as_str() != Some(nonce) {
+            return Err(Error::InvalidClaim(&["nonce"]));
+        }
+    }
     let email = claims.get("email").ok_or(Error::MissingClaim(&["email"]))?;
     let email = email.as_str().ok_or(Error::InvalidClaim(&["email"]))?.to_owned();
     // Some issuers write it as text.
@@ -53,7 +69,10 @@ pub(super) fn identity(
         return Err(Error::InvalidClaim(&["email_verified"]));
     }
     let issued = moment(claims, &["iat"])?.ok_or(Error::MissingClaim(&["iat"]))?;
-    let authenticated_at = moment(claims, &["auth_time"])?.map_or(issued, |at| at.min(issued));
+    let authenticated_at = match moment(claims, &["auth_time"])? {
+        None if wanted.auth_time => return Err(Error::MissingClaim(&["auth_time"])),
+        at => at.map_or(issued, |at| at.min(issued)),
+    };
     Ok(Identity { email, authenticated_at, expires_at, hash: hex(&Sha256::digest(signed)) })
 }
 

@@ -47,6 +47,9 @@ pub enum Error {
     /// Past its `exp`.
     #[error("the token has expired")]
     Expired,
+    /// The issuer does not give one for the code that was shown.
+    #[error("the issuer refused the code")]
+    RefusedCode,
     /// Before its `nbf`, or issued (`iat`) in the future.
     #[error("the token is not valid yet")]
     NotYetValid,
@@ -62,7 +65,8 @@ impl Error {
             | Self::WrongType
             | Self::WrongAlgorithm
             | Self::UnknownKey
-            | Self::BadSignature => false,
+            | Self::BadSignature
+            | Self::RefusedCode => false,
             Self::MissingClaim(_)
             | Self::InvalidClaim(_)
             | Self::WrongIssuer

@@ -20,7 +20,7 @@ mod object;
 mod token;
 
 pub use cache::{JwksCache, Lookup};
-pub use claims::Claims;
+pub use claims::{Claims, Wanted};
 pub use error::{Error, MOST_BYTES};
 pub use issuers::{Issuers, NoKeys, Source};
 pub use keys::{Keys, UnfitKeys};

@@ -8,7 +8,7 @@ use keyward_policy::{
 use serde_json::Value;
 
 use super::{
-    claims::{self, Claims},
+    claims::{self, Claims, Wanted},
     error::{Error, MOST_BYTES},
     keys::{Algorithm, Keys},
     object::Object,
@@ -98,8 +98,8 @@ impl Verified<'_> {
     ///
     /// # Errors
     /// [`Error::Malformed`] for the claims, and what is wrong with one of them.
-    pub fn identity(&self, now: Timestamp) -> Result<Identity, Error> {
-        claims::identity(&object(self.payload, "claims")?, self.signed, self.policy, now)
+    pub fn identity(&self, wanted: Wanted<'_>, now: Timestamp) -> Result<Identity, Error> {
+        claims::identity(&object(self.payload, "claims")?, self.signed, wanted, self.policy, now)
     }
 }
 

@@ -110,7 +110,7 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         }
         Denial::StoreUnavailable { store } => return unavailable(store).into(),
         Denial::IssuerUnavailable { .. } => {
-            "The token cannot be checked at the moment, since the keys of its issuer cannot be had. Try again after the time in Retry-After."
+            "The token cannot be checked at the moment, since its issuer does not answer as it should. Try again after the time in Retry-After."
         }
         Denial::NotConfigured { .. } | Denial::UnfitSecret { .. } => {
             "This gate lacks a setting. Its owner finds in the log which one."
@@ -220,7 +220,7 @@ fn token(error: jwt::Error) -> &'static str {
         E::TooLong | E::Malformed(_) | E::Critical => {
             "This is not a token (a signed JWT) that can be read here. Check that it was copied whole."
         }
-        E::WrongAlgorithm | E::UnknownKey | E::BadSignature => {
+        E::WrongAlgorithm | E::UnknownKey | E::BadSignature | E::RefusedCode => {
             "The token was not signed by the issuer that this API trusts, or was changed since. Sign in again to get another one."
         }
         E::WrongType | E::WrongIssuer | E::WrongAudience | E::WrongTenant => {

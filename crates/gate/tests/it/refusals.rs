@@ -312,7 +312,7 @@ fn every_code_has_a_section_in_the_documentation_and_every_section_a_code() {
 }
 
 /// One of each.
-const TOKEN_ERRORS: [jwt::Error; 14] = [
+const TOKEN_ERRORS: [jwt::Error; 15] = [
     jwt::Error::TooLong,
     jwt::Error::Malformed("claims"),
     jwt::Error::Critical,
@@ -325,6 +325,7 @@ const TOKEN_ERRORS: [jwt::Error; 14] = [
     jwt::Error::WrongIssuer,
     jwt::Error::WrongAudience,
     jwt::Error::WrongTenant,
+    jwt::Error::RefusedCode,
     jwt::Error::Expired,
     jwt::Error::NotYetValid,
 ];
@@ -335,9 +336,10 @@ fn the_refusal_of_a_token_says_in_general_what_is_wrong_speaks_of_no_key_and_sho
         jwt::Error::TooLong | jwt::Error::Malformed(_) | jwt::Error::Critical => {
             (error, "MALFORMED_TOKEN", "copied whole")
         }
-        jwt::Error::WrongAlgorithm | jwt::Error::UnknownKey | jwt::Error::BadSignature => {
-            (error, "UNTRUSTED_TOKEN", "not signed by the issuer")
-        }
+        jwt::Error::WrongAlgorithm
+        | jwt::Error::UnknownKey
+        | jwt::Error::BadSignature
+        | jwt::Error::RefusedCode => (error, "UNTRUSTED_TOKEN", "not signed by the issuer"),
         jwt::Error::WrongType
         | jwt::Error::WrongIssuer
         | jwt::Error::WrongAudience

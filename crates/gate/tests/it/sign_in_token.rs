@@ -4,15 +4,15 @@
 
 use keyward_core::{
     secret::Secret,
-    sign_in_token::{Identity, SignInToken},
+    sign_in_token::{Grant, Identity, Shown, SignInToken},
     time::{MINUTE, Span, Timestamp},
 };
 use keyward_gate::admin::AdminCaller;
-use keyward_policy::{Claims, Jwt, SignIn};
+use keyward_policy::{Claims, CodeFlow, Jwt, SignIn};
 use keyward_testing::{
     NOON,
     call::platform,
-    fake_platform::{CALLER, FakePlatform, now},
+    fake_platform::{CALLER, FakePlatform, Fault, now},
     jose::{self, Key},
     policy::POLICY,
 };
@@ -22,6 +22,7 @@ const SIGN_IN: SignIn = SignIn {
     name: "Acme",
     password: false,
     header: None,
+    code: None,
     jwt: Jwt { claims: Claims { subject: &["sub"], tenant: None, scopes: None }, ..jose::PUBLIC },
 };
 
@@ -44,9 +45,13 @@ fn claims(changes: &[(&str, Value)]) -> Value {
 }
 
 fn verify(platform: &FakePlatform, sign_in: &SignIn, token: &str) -> Result<SignInToken, u16> {
+    show(platform, sign_in, &Shown::Token(Secret::new(token)))
+}
+
+fn show(platform: &FakePlatform, sign_in: &SignIn, shown: &Shown) -> Result<SignInToken, u16> {
     let caller = AdminCaller { client: CALLER, request_id: "req-1", within: Span::from_secs(8) };
     let gate = platform.gate(Some(&*POLICY));
-    now(gate.verify_sign_in(sign_in, &Secret::new(token), caller)).map_err(|answer| answer.status)
+    now(gate.verify_sign_in(sign_in, shown, caller)).map_err(|answer| answer.status)
 }
 
 fn identity(platform: &FakePlatform, token: &str) -> Option<Identity> {
@@ -143,4 +148,101 @@ fn without_the_issuers_keys_nothing_is_said_of_a_token() {
     platform.pass_time(MINUTE);
     platform.named_secrets.borrow_mut().insert("ISSUER_SECRET", jose::SECRET);
     assert!(verify(&platform, &shared, &Key::Shared.token(&claims(&[]))).unwrap().identity.is_some());
+}
+
+const TOKEN_URL: &str = "https://id.example.com/token";
+const FLOW: CodeFlow = CodeFlow {
+    authorization_url: "https://id.example.com/authorize",
+    token_url: TOKEN_URL,
+    client_id: "key:ward",
+    client_secret: None,
+    scopes: "openid email",
+};
+const BY_CODE: SignIn = SignIn { code: Some(FLOW), ..SIGN_IN };
+const BY_CLIENT: SignIn =
+    SignIn { code: Some(CodeFlow { client_secret: Some("CLIENT_SECRET"), ..FLOW }), ..SIGN_IN };
+
+fn grant(is_fresh: bool) -> Shown {
+    let grant = Grant {
+        code: Secret::new("c/1"),
+        redirect_uri: "https://gate.example/admin/signed-in".into(),
+        nonce: "n-1".into(),
+        verifier: Secret::new("v-1"),
+    };
+    Shown::Grant { grant, is_fresh }
+}
+
+/// An issuer that gives this for a code.
+fn answers(text: String) -> FakePlatform {
+    let platform = platform();
+    platform.web.borrow_mut().insert(TOKEN_URL.to_owned(), text);
+    platform
+}
+
+fn gives(changes: &[(&str, Value)]) -> FakePlatform {
+    let token = Key::Ec.token(&claims(&[&[("nonce", json!("n-1"))], changes].concat()));
+    answers(json!({ "access_token": "a", "token_type": "Bearer", "id_token": token }).to_string())
+}
+
+#[test]
+fn a_code_is_exchanged_once_for_the_token_that_says_who_it_is() {
+    let platform = gives(&[]);
+    let found = show(&platform, &BY_CODE, &grant(false)).unwrap().identity.unwrap();
+    assert_eq!(found.email, "Ada@example.com");
+    let form = "grant_type=authorization_code&code=c%2F1&\
+                redirect_uri=https%3A%2F%2Fgate.example%2Fadmin%2Fsigned-in&code_verifier=v-1";
+    let sent = || platform.asked().into_iter().filter(|asked| asked.starts_with("POST")).collect::<Vec<_>>();
+    assert_eq!(sent(), [format!("POST {TOKEN_URL} {form}&client_id=key%3Award")]);
+    // RFC 6749, section 2.3.1: `key%3Award:s%20%2B%3A`
+    platform.named_secrets.borrow_mut().insert("CLIENT_SECRET", "s +:");
+    assert!(show(&platform, &BY_CLIENT, &grant(false)).unwrap().identity.is_some());
+    assert_eq!(sent(), [format!("POST {TOKEN_URL} {form} as Basic a2V5JTNBd2FyZDpzJTIwJTJCJTNB")]);
+}
+
+#[test]
+fn a_token_for_a_code_must_have_the_nonce_and_be_in_order_like_any() {
+    let noon = NOON.0 / 1_000;
+    for (name, value, why) in [
+        ("nonce", json!("n-2"), "claim nonce is not valid"),
+        ("nonce", Value::Null, "lacks the claim nonce"),
+        ("nonce", json!(["n-1"]), "claim nonce is not valid"),
+        ("aud", json!("another"), "audience"),
+        ("iss", json!("https://evil.example"), "another issuer"),
+        ("exp", json!(noon - 61), "expired"),
+        ("email_verified", json!(false), "email_verified"),
+    ] {
+        let platform = gives(&[(name, value)]);
+        assert_eq!(show(&platform, &BY_CODE, &grant(false)).unwrap().identity, None, "{why}");
+        assert!(platform.logged.borrow().join("").contains(why), "{why}");
+    }
+}
+
+#[test]
+fn where_the_person_must_have_been_asked_the_token_says_when() {
+    let platform = gives(&[]);
+    assert_eq!(show(&platform, &BY_CODE, &grant(true)).unwrap().identity, None);
+    assert!(platform.logged.borrow().join("").contains("lacks the claim auth_time"));
+    let noon = NOON.0 / 1_000;
+    let platform = gives(&[("auth_time", json!(noon - 7))]);
+    let found = show(&platform, &BY_CODE, &grant(true)).unwrap().identity.unwrap();
+    assert_eq!(found.authenticated_at, Timestamp((noon - 7) * 1_000));
+}
+
+#[test]
+fn a_code_that_the_issuer_refuses_names_nobody_and_an_issuer_that_fails_is_503() {
+    let platform = gives(&[]);
+    platform.issuer_fault.set(Some(Fault::Answers(400)));
+    assert_eq!(show(&platform, &BY_CODE, &grant(false)), Ok(SignInToken { identity: None }));
+    assert!(platform.logged.borrow().join("").contains("the issuer refused the code"));
+    for fault in [Fault::Answers(401), Fault::Answers(500), Fault::Answers(302), Fault::Fails, Fault::Hangs] {
+        let platform = gives(&[]);
+        platform.issuer_fault.set(Some(fault));
+        assert_eq!(show(&platform, &BY_CODE, &grant(false)), Err(503), "{fault:?}");
+        let log = platform.logged.borrow().join("");
+        assert!(log.contains("issuer_unavailable") && !log.contains("c/1") && !log.contains("v-1"), "{log}");
+    }
+    for text in ["", "{}", r#"{"id_token": 1}"#, "<html>"] {
+        assert_eq!(show(&answers(text.to_owned()), &BY_CODE, &grant(false)), Err(503), "{text}");
+    }
+    assert_eq!(show(&gives(&[]), &BY_CLIENT, &grant(false)), Err(503), "its secret is missing");
 }

@@ -37,8 +37,25 @@ pub struct SignIn {
     pub password: bool,
     /// A header that a proxy adds to every request, with a token, in lower case.
     pub header: Option<&'static str>,
+    /// How the page gets a token by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<CodeFlow>,
     /// Which tokens: by the claim `email` they say who it is.
     pub jwt: Jwt,
+}
+
+/// An issuer's authorization code flow (OpenID Connect Core 1.0, section 3.1), with PKCE (RFC 7636).
+pub struct CodeFlow {
+    /// Where browsers are sent to.
+    pub authorization_url: &'static str,
+    /// Where a code becomes a token.
+    pub token_url: &'static str,
+    /// What the issuer calls this deployment.
+    pub client_id: &'static str,
+    /// Name of the secret that it shows there; `None` for a public client.
+    pub client_secret: Option<&'static str>,
+    /// With spaces between; `openid` is one of them.
+    pub scopes: &'static str,
 }
 
 /// How much a tenant may have.

@@ -94,7 +94,10 @@ fn no_message_quotes_what_stands_under_a_misspelt_name() {
     }
 }
 
-const UNSEEN: [&str; 10] = [
+const UNSEEN: [&str; 13] = [
+    "authorization_url",
+    "token_url",
+    "client_secret",
     "url",
     "live_prefix",
     "test_prefix",

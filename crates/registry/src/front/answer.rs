@@ -5,7 +5,7 @@ use keyward_core::{
     question::Question,
     record::Record,
     secret::{Secret, Secrets},
-    sign_in_token::SignInToken,
+    sign_in_token::{Shown, SignInToken},
     time::{Span, Timestamp},
 };
 use keyward_policy::SignIn;
@@ -22,7 +22,7 @@ use crate::{
     },
     questions,
     router::{self, Open},
-    sessions::token,
+    sessions::{code, token},
 };
 
 /// Headers of every answer of the admin API, beside `X-Request-Id`.
@@ -37,8 +37,8 @@ pub trait AdminPort {
     fn refuse_key_in_url(&self) -> Option<AdminReply>;
     /// The record of a key that is in order, else the answer.
     async fn verify_key(&self, key: &Secret) -> Result<Record, AdminReply>;
-    /// What is to be said of a token that is shown to sign in; else the answer, where that cannot be known.
-    async fn verify_token(&self, sign_in: &SignIn, token: &Secret) -> Result<SignInToken, AdminReply>;
+    /// What is to be said of what is shown to sign in through the issuer; else the answer, where that cannot be known.
+    async fn verify_token(&self, sign_in: &SignIn, shown: &Shown) -> Result<SignInToken, AdminReply>;
     /// Reads the body, of at most so many bytes, in this room, which it leaves after [`HELD_FOR`](crate::front::HELD_FOR) at the latest.
     async fn body(&self, room: BodyRoom, most: usize) -> Result<Vec<u8>, BodyError>;
     /// How much longer what is counted under this subject is held back, if it is.
@@ -62,6 +62,8 @@ pub struct AdminRequest<'a> {
     pub origin: &'a str,
     /// The path below the API's base.
     pub path: &'a str,
+    /// Base path of the admin page.
+    pub page: &'a str,
     /// The query string without `?`.
     pub query: &'a str,
     /// Its headers.
@@ -108,12 +110,11 @@ impl AdminRequest<'_> {
         }
     }
 
-    /// The token that is shown to sign in, where the policy takes any.
-    fn token(&self, body: Option<&str>) -> Result<Option<Secret>, ApiError> {
-        match body.filter(|_| self.sign_in.is_some()) {
-            Some(body) => front::token(self.method, self.path, body, self.origin, &self.head),
-            None => Ok(None),
-        }
+    /// What is shown to sign in through the issuer, where the policy names one.
+    fn token(&self, body: Option<&str>) -> Result<Option<Shown>, ApiError> {
+        let (Some(body), Some(sign_in)) = (body, self.sign_in) else { return Ok(None) };
+        let redirect_uri = sign_in.code.map(|_| code::redirect_uri(self.origin, self.page));
+        front::token(self.method, self.path, body, self.origin, redirect_uri, &self.head)
     }
 
     fn failures_of_shown(&self, credential: &AdminCredential) -> Option<Failures> {
@@ -151,8 +152,7 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     let token = request.token(body);
     let failures = match open {
         Some(open) => {
-            let needs_password =
-                !matches!(token, Ok(Some(_))) && request.sign_in.is_none_or(|it| it.password);
+            let needs_password = matches!(token, Ok(None)) && request.sign_in.is_none_or(|it| it.password);
             let proves = |token: &str| request.proves(open, token);
             failures_of_open(open, body, &request.address, request_id, needs_password, proves)
         }
@@ -161,11 +161,12 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     if let Some(refusal) = refuse_held_back(failures.as_ref(), port) {
         return refusal.reply(request_id);
     }
+    let is_grant = matches!(token, Ok(Some(Shown::Grant { .. })));
     let verified = match token {
         Ok(token) => verify(request, token, port).await,
         Err(refusal) => Err(refusal.reply(request_id)),
     };
-    let (reply, asked) = match read.and_then(|read| Ok((read, verified?))) {
+    let (mut reply, asked) = match read.and_then(|read| Ok((read, verified?))) {
         Err(reply) => (reply, false),
         Ok(((credential, body), token)) => {
             let call = AdminCall { token, ..request.call(credential, body) };
@@ -174,6 +175,10 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
             (if asks_gate { answer_by_gate(reply, request_id, port) } else { reply }, true)
         }
     };
+    // A code that the issuer may not have seen can be shown again.
+    if is_grant && reply.status < 500 {
+        reply.headers.push(("Set-Cookie".to_owned(), code::clear_cookie()));
+    }
     if let Some(failures) = failures.filter(|_| is_failure(open.is_some(), asked, reply.status)) {
         port.count(&failures).await;
     }
@@ -248,10 +253,10 @@ async fn read(
     text.map_err(|refusal| refusal.reply(request.request_id))
 }
 
-/// What the gate says of the token that is shown to sign in, if one is; else the answer.
+/// What the gate says of what is shown to sign in through the issuer, if anything is; else the answer.
 async fn verify(
     request: &AdminRequest<'_>,
-    token: Option<Secret>,
+    token: Option<Shown>,
     port: &impl AdminPort,
 ) -> Result<Option<SignInToken>, AdminReply> {
     match (request.sign_in, token) {

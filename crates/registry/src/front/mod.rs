@@ -11,7 +11,7 @@ pub use body::{BodyError, BodyForm, BodyRoom, HELD_FOR, MOST_BYTES, body_text, t
 pub use failures::{
     Failures, REFUSED_SIGN_IN, failures_of_open, failures_of_shown, held_back, is_failure, keep_back, proof,
 };
-pub use page::{HSTS, PAGE_HEADERS, Page, page};
+pub use page::{File, HSTS, PAGE_HEADERS, Page, page};
 pub use request::{
     Credential, Head, agent, credential, judge, of_operator, require_declared_size, require_same_origin,
 };

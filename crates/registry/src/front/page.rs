@@ -4,6 +4,7 @@ use keyward_policy::{Admin, SignIn};
 
 use crate::{
     admin_call::AdminReply,
+    sessions::code,
     to_json::{ToJson, object},
 };
 
@@ -34,10 +35,19 @@ pub const HSTS: (&str, &str) = ("Strict-Transport-Security", "max-age=63072000")
 /// What a request for the page is answered with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Page {
-    /// The file at this path, with these header fields.
-    File(Vec<(&'static str, String)>),
+    /// A file, with these header fields.
+    File(File),
     /// This.
     Reply(AdminReply),
+}
+
+/// A file of the page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Its path.
+    pub path: String,
+    /// Its header fields.
+    pub headers: Vec<(&'static str, String)>,
 }
 
 /// Answers a request for the page. `path` is the one below its base.
@@ -55,7 +65,11 @@ pub fn page(method: &str, path: &str, scheme: &str, admin: &Admin) -> Page {
         ("GET" | "HEAD", "/settings.js") => {
             (200, ("Content-Type", "text/javascript; charset=utf-8".to_owned()), settings(admin))
         }
-        ("GET" | "HEAD", _) => return Page::File(headers),
+        ("GET" | "HEAD", _) => {
+            // An issuer sends browsers back to a path: many take no redirect URI with a fragment.
+            let path = if path == code::SCREEN { "/" } else { path };
+            return Page::File(File { path: path.to_owned(), headers });
+        }
         _ => (405, ("Allow", "GET, HEAD".to_owned()), String::new()),
     };
     headers.push(own);
@@ -64,8 +78,8 @@ pub fn page(method: &str, path: &str, scheme: &str, admin: &Admin) -> Page {
 
 /// A JavaScript module with what every policy may choose: the base of the admin API, and how people sign in.
 fn settings(admin: &Admin) -> String {
-    let sign_in = admin.sign_in.map(|SignIn { name, password, header, .. }| {
-        object!({ "name": name, "password": password, "header": header })
+    let sign_in = admin.sign_in.map(|SignIn { name, password, header, code, .. }| {
+        object!({ "name": name, "password": password, "header": header, "code": code.is_some() })
     });
     format!("export const api = {};\nexport const signIn = {};\n", admin.api.to_json(), sign_in.to_json())
 }

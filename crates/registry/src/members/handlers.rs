@@ -60,6 +60,12 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
     let (principal, tenant) = (Principal::from(member), &member.tenant);
     let joins = |after| Membership { tenant_id: &tenant.id, before: None, after, typed_in: None };
     joins(None).require(context, &principal)?;
+    if !tenant.operator {
+        require_own_word(
+            context,
+            "Invite them with `POST /invitations`: they accept with a token of their own.",
+        )?;
+    }
     let mut body = Input::body(&context.call.body, &["email", "role", "password"])?;
     let address = body.required("email", email::chosen);
     let role = body.required("role", |value| input::one_of_enum(value, &Role::ALL));
@@ -78,6 +84,18 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
     context.authorise(&principal, joins(Some(&person)))?.store(context)?;
     note(context, member, "member.create", &person.id, Value::Null, person.view())?;
     Ok(context.created(&format!("/members/{}", person.id), object!({ "member": person.shown() })))
+}
+
+/// Refuses to make somebody a member who has not shown to be behind the address, where an issuer's token for it signs in: whoever
+/// shows one must not find herself in a tenant of which she knows nothing. The operator is trusted with that.
+///
+/// # Errors
+/// FORBIDDEN; `instead` says what to do.
+pub fn require_own_word(context: &RequestContext<'_>, instead: &str) -> Result<(), ApiError> {
+    let Some(sign_in) = context.policy.admin.sign_in else { return Ok(()) };
+    let detail =
+        format!("People sign in with {} here, so they join by their own word. {instead}", sign_in.name);
+    Err(ApiError::new(Code::Forbidden, detail))
 }
 
 /// `PATCH /members/{id}`: an owner changes role or password of anybody; everybody changes the own

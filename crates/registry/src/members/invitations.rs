@@ -1,7 +1,11 @@
 //! One-time links by which somebody joins a tenant or sets a new password, in place of a password that an owner makes up.
 //! Its token stands in the fragment of its URL, which reaches no server.
 
-use keyward_core::{record::TenantStatus, sql, time::Span};
+use keyward_core::{
+    record::TenantStatus,
+    sql::{self, SqlError},
+    time::Span,
+};
 use serde_json::Value;
 
 use crate::{
@@ -15,7 +19,7 @@ use crate::{
     ids,
     input::{self, Input},
     members::{
-        handlers::note,
+        handlers::{note, require_own_word},
         invitation::{Invitation, NewInvitation, OPEN},
         member::{self, MemberRow},
         membership::Membership,
@@ -131,13 +135,22 @@ pub fn end(context: &mut RequestContext<'_>, member: &Member, id: &str) -> Handl
     Ok(Outcome::no_content())
 }
 
+/// Whether an owner of the operator's has made the link.
+fn is_of_operator(context: &RequestContext<'_>, invitation: &Invitation) -> Result<bool, SqlError> {
+    let Some(operator) = Tenant::operator(context.db)? else { return Ok(false) };
+    Ok(MemberRow::load(context.db, &operator.id, &invitation.created_by)?.is_some())
+}
+
 /// `POST /invitations/accept`: whoever has the link becomes the member that it is for. Nothing slows whoever shows one that
 /// works: its token is too long to be guessed.
 pub fn accept(context: &mut RequestContext<'_>) -> HandlerResult {
     context.count_stranger()?;
     // With a token of the issuer in place of a password.
     let shown = context.call.token.as_ref();
-    let mut body = Input::body(&context.call.body, &["token", "password", "idToken"])?;
+    let mut body = Input::body(&context.call.body, &["token", "password", "idToken", "code", "state"])?;
+    if shown.is_none() || body.has("idToken") {
+        body.refuse_code();
+    }
     if shown.is_none() {
         body.refuse_token("idToken");
     } else if body.has("password") {
@@ -166,6 +179,10 @@ pub fn accept(context: &mut RequestContext<'_>) -> HandlerResult {
             return Err(ApiError::field("password", "is required: this link is for setting one").into());
         }
         None => {}
+    }
+    if chosen.is_some() && invitation.member_id.is_none() && !is_of_operator(context, &invitation)? {
+        // Whoever has made the link has it, too.
+        require_own_word(context, "Accept with a token of the address that was invited.")?;
     }
     let address = shown.and_then(|shown| shown.identity.as_ref()).and_then(token_sign_in::address);
     if shown.is_some() && address.as_ref() != Some(&invitation.email) {

@@ -1,5 +1,6 @@
 //! Sessions: signing in, who is signed in, and ending that.
 
+pub mod code;
 pub mod cookie;
 pub mod list;
 pub mod sign_in;

@@ -71,11 +71,13 @@ enum Credentials {
 }
 
 fn read_credentials(body: &str) -> Result<Credentials, ApiError> {
-    let mut body = Input::body(body, &["email", "password", "passkey", "token"])?;
+    let mut body = Input::body(body, &["email", "password", "passkey", "token", "code", "state"])?;
     if body.has("passkey") {
-        return read_passkey(body, &["email", "password", "token"]).map(Credentials::Passkey);
+        return read_passkey(body, &["email", "password", "token", "code", "state"])
+            .map(Credentials::Passkey);
     }
     body.refuse_token("token");
+    body.refuse_code();
     let email = body.required("email", email::typed);
     let typed = body.required("password", password::typed);
     let (Some(email), Some(typed)) = (email, typed) else { return Err(body.refusal()) };
@@ -167,14 +169,16 @@ pub fn sign_out(context: &mut RequestContext<'_>, member: &Member, _: &str) -> H
 /// `POST /session/step-up`: opens five minutes.
 pub fn step_up(context: &mut RequestContext<'_>, member: &Member, _: &str) -> HandlerResult {
     context.require_passwords()?;
-    let mut body = Input::body(&context.call.body, &["password", "passkey", "token"])?;
+    let mut body = Input::body(&context.call.body, &["password", "passkey", "token", "code", "state"])?;
     let by = if body.has("passkey") {
-        match passkeys::step_up(context, &read_passkey(body, &["password", "token"])?, member)? {
+        let shown = read_passkey(body, &["password", "token", "code", "state"])?;
+        match passkeys::step_up(context, &shown, member)? {
             Ok(by) => by,
             Err(failure) => return refuse_passkey(context, failure, Some(&member.email)),
         }
     } else {
         body.refuse_token("token");
+        body.refuse_code();
         let typed = body.required("password", password::typed);
         let Some(typed) = typed else { return Err(body.refusal().into()) };
         body.finish()?;

@@ -11,7 +11,7 @@ use crate::{
     email,
     error::{ApiError, Code},
     handler::{HandlerError, HandlerResult},
-    input::{self, Input},
+    input::Input,
     members::member::MemberRow,
     principal::{Member, STEP_UP},
     sessions::sign_in::{self, note_failure, open, refuse_token, stepped_up},
@@ -98,8 +98,11 @@ fn step_up_by(context: &mut RequestContext<'_>, member: &Member, token: &SignInT
 }
 
 fn read(context: &RequestContext<'_>) -> Result<(), ApiError> {
-    let mut body = Input::body(&context.call.body, &["token"])?;
-    body.present("token", input::text);
+    // The gate has read them: a token, or a code and its state.
+    let mut body = Input::body(&context.call.body, &["token", "code", "state"])?;
+    if body.has("token") {
+        body.refuse_code();
+    }
     body.finish()
 }
 

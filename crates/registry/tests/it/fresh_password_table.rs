@@ -292,7 +292,7 @@ pub fn rows() -> Vec<Row> {
         ),
         (
             "POST /session/step-up",
-            "`password`, `passkey`, `token`",
+            "`password`, `passkey`, `token`, `code`, `state`",
             "no",
             vec![("/session/step-up", json!({"password": PASSWORD}))],
         ),

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use keyward_core::{secret::Secret, time::Span};
+use keyward_core::{secret::Secret, sign_in_token::Shown, time::Span};
 use keyward_policy::{Admin, SignIn};
 use keyward_registry::{
     admin_call::{AdminCredential, AdminReply},
@@ -19,6 +19,7 @@ const ISSUER: SignIn = SignIn {
     name: "Acme \"Access\"",
     password: false,
     header: Some("cf-access-jwt-assertion"),
+    code: None,
     jwt: crate::token_sign_in::ISSUER,
 };
 const COOKIE: &str = "__Host-keyward-session=kws_abc";
@@ -270,14 +271,19 @@ fn reply(method: &str, path: &str, field: &str) -> (u16, String, String) {
     (status, value.unwrap(), body)
 }
 
+fn file(path: &str, headers: Vec<(&'static str, String)>) -> Page {
+    Page::File(front::File { path: path.to_owned(), headers })
+}
+
 #[test]
 fn a_file_of_the_page_has_the_pages_headers_and_over_https_one_more() {
     let own: Vec<_> = front::PAGE_HEADERS.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    assert_eq!(page("GET", "/"), Page::File(own.clone()));
-    assert_eq!(page("HEAD", "/app.js"), Page::File(own.clone()));
+    assert_eq!(page("GET", "/"), file("/", own.clone()));
+    assert_eq!(page("GET", "/signed-in"), file("/", own.clone()), "where issuers send browsers back to");
+    assert_eq!(page("HEAD", "/app.js"), file("/app.js", own.clone()));
     let (name, value) = front::HSTS;
     let over_https = own.into_iter().chain([(name, value.to_owned())]).collect();
-    assert_eq!(front::page("GET", "/", "https", &POLICY.admin), Page::File(over_https));
+    assert_eq!(front::page("GET", "/", "https", &POLICY.admin), file("/", over_https));
 }
 
 #[test]
@@ -302,7 +308,8 @@ fn the_page_is_told_how_people_sign_in_and_nothing_else_of_the_issuer() {
     let Page::Reply(AdminReply { body, .. }) = front::page("GET", "/settings.js", "https", &admin) else {
         panic!("no file")
     };
-    let sign_in = r#"{"header":"cf-access-jwt-assertion","name":"Acme \"Access\"","password":false}"#;
+    let sign_in =
+        r#"{"code":false,"header":"cf-access-jwt-assertion","name":"Acme \"Access\"","password":false}"#;
     assert_eq!(body.lines().nth(1).unwrap(), format!("export const signIn = {sign_in};"));
 }
 
@@ -313,8 +320,11 @@ fn a_token_to_sign_in_with_is_the_bodys_else_the_headers_unless_something_else_i
         head.fetch_site = text("same-origin");
     });
     let shown = |path: &str, body: &str| {
-        let token = front::token("POST", path, body, OWN, &head).unwrap();
-        token.map(|token| token.expose().to_owned())
+        let token = front::token("POST", path, body, OWN, None, &head).unwrap();
+        token.map(|token| match token {
+            Shown::Token(token) => token.expose().to_owned(),
+            Shown::Grant { .. } => panic!("no code was shown"),
+        })
     };
     let (header, body) = (text("of the header"), text("of the body"));
     for (path, field) in
@@ -323,8 +333,14 @@ fn a_token_to_sign_in_with_is_the_bodys_else_the_headers_unless_something_else_i
         assert_eq!(shown(path, ""), header, "{path}");
         assert_eq!(shown(path, "{}"), header, "{path}");
         assert_eq!(shown(path, &format!(r#"{{"{field}": "of the body"}}"#)), body, "{path}");
-        for none in [r#"{"password": "x"}"#, r#"{"passkey": {}}"#, &format!(r#"{{"{field}": 1}}"#), "{", "[]"]
-        {
+        for none in [
+            r#"{"password": "x"}"#,
+            r#"{"code": "c", "state": "s"}"#,
+            r#"{"passkey": {}}"#,
+            &format!(r#"{{"{field}": 1}}"#),
+            "{",
+            "[]",
+        ] {
             assert_eq!(shown(path, none), None, "{path} {none}");
         }
     }
@@ -343,7 +359,9 @@ fn a_proxys_header_signs_nobody_in_unless_the_browser_says_that_the_page_asks() 
             fetch_site: site.map(str::to_owned),
             ..Head::default()
         };
-        front::token("POST", "/session", body, OWN, &head).map(|token| token.is_some()).map_err(|it| it.code)
+        front::token("POST", "/session", body, OWN, None, &head)
+            .map(|token| token.is_some())
+            .map_err(|it| it.code)
     };
     for (origin, site) in [(Some(OWN), None), (None, Some("same-origin"))] {
         assert_eq!(judge(origin, site, ""), Ok(true));

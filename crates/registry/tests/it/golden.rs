@@ -6,8 +6,13 @@
 
 use keyward_core::sql::Sql;
 use keyward_registry::{
-    admin_call::AdminCall, audit::canonical::canonical, cursor, error::ApiError, ids, schema,
-    sessions::token, task::Task,
+    admin_call::AdminCall,
+    audit::canonical::canonical,
+    cursor,
+    error::ApiError,
+    ids, schema,
+    sessions::{code::Attempt, token},
+    task::Task,
 };
 use keyward_testing::{Seeded, secrets};
 use keyward_testing::{
@@ -24,6 +29,16 @@ fn sessions_are_found_by_this_hash() {
         token::token_hash("kws_abc"),
         "55b0c2acc1dcff741c79d2754cc10ee4e29f715e347382f4ef07e3266d10f9e9"
     );
+}
+
+/// A build and the one before it answer calls of the same attempt.
+#[test]
+fn an_attempt_to_sign_in_by_the_issuer_is_derived_from_its_cookie_like_this() {
+    let attempt = Attempt::of("AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA");
+    assert_eq!(attempt.state, "3YBbUh-qY_uMeTI6bUSKq9jPakfCr1sywIBrUjBeVf4");
+    assert_eq!(attempt.nonce, "560HobKnxr_bCXa_zXClcoX10KwtL-hTs_O2Li8hFQA");
+    assert_eq!(attempt.verifier, "LXfW8N-LMKeshamJyNyJK3kwXBfRHnGg7UfqCUSdiGo");
+    assert_eq!(attempt.challenge(), "b6FjET5kvlpyMUDNU2qFXznTkCziRziQO9useX47yJA");
 }
 
 #[test]

@@ -135,6 +135,7 @@ fn every_call_that_writes_is_known_here() {
         ("POST", "/session/step-up"),
         // `crates/registry/tests/it/fresh_password.rs`, `crates/registry/tests/it/passkeys.rs`
         ("POST", "/session/step-up/options"),
+        ("POST", "/session/code/options"),
         ("POST", "/session/passkey/options"),
         ("POST", "/passkeys/options"),
         ("POST", "/passkeys"),

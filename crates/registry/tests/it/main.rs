@@ -8,6 +8,7 @@ mod bulk;
 mod change_log;
 mod changes;
 mod clocks;
+mod code_sign_in;
 mod delivery;
 mod delivery_faults;
 mod ended_keys;

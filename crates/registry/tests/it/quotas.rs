@@ -240,6 +240,7 @@ fn every_route_that_is_not_only_read_says_what_it_does_to_the_database() {
         ("POST", "/session/step-up", Effect::Admits),
         ("POST", "/session/step-up/options", Effect::Reads),
         ("POST", "/session/passkey/options", Effect::Reads),
+        ("POST", "/session/code/options", Effect::Reads),
         ("POST", "/passkeys/options", Effect::Reads),
         ("POST", "/passkeys", Effect::Grows),
         ("DELETE", "/passkeys/{pky_}", Effect::Ends),

@@ -28,7 +28,7 @@ pub const ISSUER: Jwt = Jwt {
 /// With an issuer beside passwords, or in their place; keys are revoked with a password typed again.
 fn policy(password: bool) -> &'static Policy {
     let mut policy = *policy_with(|realm| realm.step_up = &[KeyAction::Revoke]);
-    policy.admin.sign_in = Some(SignIn { name: "Acme", password, header: None, jwt: ISSUER });
+    policy.admin.sign_in = Some(SignIn { name: "Acme", password, header: None, code: None, jwt: ISSUER });
     policy.admin.step_up_roles = true;
     Box::leak(Box::new(policy))
 }
@@ -337,4 +337,43 @@ fn an_address_is_the_issuers_and_not_one_that_only_looks_like_it_once_it_is_comp
     fixture.member(&owner, "kim@example.com", "viewer");
     sign_in(&fixture, ("KIM@example.com", Span::ZERO, "1")).expect(201);
     sign_in(&fixture, ("\u{212A}im@example.com", Span::ZERO, "2")).refused(401, "INVALID_CREDENTIALS");
+}
+
+#[test]
+fn nobody_but_the_operator_makes_somebody_a_member_without_a_word_of_that_persons_own() {
+    for password in [true, false] {
+        let (mut fixture, operator) = RegistryFixture::open_over(policy(true));
+        fixture.tenant(&operator, "shop");
+        fixture.restart(policy(password));
+        let owner = session(sign_in(&fixture, ("owner@shop.example", Span::ZERO, "1")));
+        let operator = session(sign_in(&fixture, (OWNER, Span::ZERO, "2")));
+        let ada = |role: &str| json!({"email": "ada@example.com", "role": role});
+        let refused = fixture.post(&owner, "/members", ada("viewer"));
+        refused.refused(403, "FORBIDDEN");
+        assert!(refused.text.contains("POST /invitations"), "{}", refused.text);
+        sign_in(&fixture, ("ada@example.com", Span::ZERO, "3")).refused(401, "INVALID_CREDENTIALS");
+
+        // Nor by a link that the owner has, too, and a password of the owner's.
+        let link = fixture.post(&owner, "/invitations", ada("viewer")).expect(201).body["token"].clone();
+        if password {
+            let accepted =
+                fixture.post("", "/invitations/accept", json!({"token": link, "password": PASSWORD}));
+            accepted.refused(403, "FORBIDDEN");
+            assert!(accepted.text.contains("Acme"), "{}", accepted.text);
+        }
+        let body = json!({"token": link, "idToken": "t"});
+        let accepted = show(&fixture, "", "/invitations/accept", body, ("ada@example.com", Span::ZERO, "4"));
+        assert_eq!(accepted.expect(201).body["member"]["role"], "viewer");
+
+        let mut eve = json!({"email": "eve@example.com", "role": "viewer"});
+        if password {
+            eve["password"] = PASSWORD.into();
+        }
+        fixture.post(&operator, "/members", eve).expect(201);
+        if password {
+            let bob = json!({"email": "bob@example.com", "role": "viewer"});
+            let link = fixture.post(&operator, "/invitations", bob).expect(201).body["token"].clone();
+            fixture.post("", "/invitations/accept", json!({"token": link, "password": PASSWORD})).expect(201);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::secret::Secret;
-use keyward_policy::{KeyRequirement, Policy, Proof, Requirement, Route, Routes};
+use keyward_policy::{Admin, KeyRequirement, Policy, Proof, Requirement, Route, Routes};
 use keyward_registry::{admin_call::AdminCall, sessions::token};
 use keyward_testing::{
     IMPORTED, LINK,
@@ -15,13 +15,15 @@ use serde_json::{Value, json};
 const RECOVERY_TOKEN: &str = "q3VbT0xk7RzNw2LdYh8J";
 
 pub fn policy() -> &'static Policy {
-    policy_with(|realm| {
+    let policy = policy_with(|realm| {
         realm.link = Some(LINK);
         realm.imported = Some(IMPORTED);
         let session = KeyRequirement { by: &[Proof::Session], ..KeyRequirement::ANY_KEY };
         let checkout = Route { requires: Requirement::Key(session), ..realm.routes[0] };
         realm.routes = Routes::new(Vec::leak([&[checkout], &*realm.routes].concat()));
-    })
+    });
+    let admin = Admin { sign_in: Some(crate::code_sign_in::SIGN_IN), ..policy.admin };
+    Box::leak(Box::new(Policy { admin, ..*policy }))
 }
 
 /// A deployment with something of everything.
@@ -132,6 +134,9 @@ pub const CASES: &[Case] = &[
         let mut other = SoftPasskey { seed: 2, ..stage.passkey.clone() };
         let said = crate::passkeys::used(&stage.fixture, &mut other);
         stage.fixture.call("POST", "", "/session", json!({ "passkey": said.to_json() }))
+    }),
+    ("POST", "/session/code/options", Stage::open, |stage| {
+        stage.fixture.call("POST", "", "/session/code/options", Value::Null)
     }),
     ("POST", "/session/passkey/options", Stage::open, |stage| {
         stage.fixture.call("POST", "", "/session/passkey/options", Value::Null)

@@ -115,6 +115,21 @@ impl Platform for FakePlatform {
         }
     }
 
+    async fn send_form(
+        &self,
+        url: &str,
+        form: &str,
+        authorization: Option<&Secret>,
+        within: Span,
+    ) -> Result<String, CallFailed> {
+        let authorization = authorization.map(|it| format!(" as {}", it.expose())).unwrap_or_default();
+        self.asked.borrow_mut().push(format!("POST {url} {form}{authorization}"));
+        match self.suffer(self.issuer_fault.get(), within)? {
+            Some(said) => Ok(said.to_owned()),
+            None => self.web.borrow().get(url).cloned().ok_or(CallFailed::Status(400)),
+        }
+    }
+
     async fn verify(&self, signed: Signed<'_>) -> Result<bool, UnfitKey> {
         software::verify(signed)
     }
