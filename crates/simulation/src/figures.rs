@@ -7,7 +7,7 @@ use std::{
 
 use keyward_core::time::{MINUTE, SECOND, Span, Timestamp};
 use keyward_simulation::{
-    BEGIN,
+    BEGIN, Simulation,
     keys::{ChangeKind, Counted, Log},
     network::{Load, Object, Purpose},
 };
@@ -15,7 +15,6 @@ use keyward_simulation::{
 use crate::{
     judge::{self, Minute, Split},
     price,
-    scenario::Scenario,
 };
 
 /// Requests a second of each isolate that make a key hot.
@@ -23,7 +22,6 @@ const HOT: f64 = 100.0;
 
 /// The figures of one scenario.
 pub struct Figures {
-    pub scenario: &'static Scenario,
     pub keys: usize,
     pub requests: usize,
     pub passed: usize,
@@ -63,12 +61,10 @@ pub struct Figures {
 }
 
 impl Figures {
-    /// Runs a scenario.
-    pub fn of(scenario: &'static Scenario, seed: u64) -> Self {
-        let simulation = scenario.run(seed);
+    /// Those of a run, and apart those of a key that is watched.
+    pub fn of(simulation: &Simulation, watched: Option<usize>) -> Self {
         let cloud = simulation.cloud();
         let mut all = Self {
-            scenario,
             keys: 0,
             requests: 0,
             passed: 0,
@@ -107,7 +103,7 @@ impl Figures {
             key.log.passed.sort_unstable();
             let calls = calls.get(&number).copied().unwrap_or_default();
             all.add(number, &key.log, calls, seconds);
-            if scenario.watched == Some(number) {
+            if watched == Some(number) {
                 all.watched = Some((key.log.counted, calls));
             }
         }

@@ -21,6 +21,7 @@ mod scenario;
 use std::{process::ExitCode, sync::Mutex, thread, time::Instant};
 
 use figures::Figures;
+use report::Run;
 use scenario::{SCENARIOS, Scenario};
 
 const SEED: u64 = 2_026;
@@ -47,11 +48,11 @@ fn main() -> ExitCode {
     let todo = Mutex::new(arguments.scenarios.iter().enumerate());
     let done = Mutex::new(Vec::new());
     let work = || {
-        while let Some((number, scenario)) = next(&todo) {
+        while let Some((number, &scenario)) = next(&todo) {
             let began = Instant::now();
-            let figures = Figures::of(scenario, arguments.seed);
+            let figures = Figures::of(&scenario.run(arguments.seed), scenario.watched);
             eprintln!("{}: {:.0} s", scenario.name, began.elapsed().as_secs_f64());
-            done.lock().unwrap().push((number, figures));
+            done.lock().unwrap().push((number, Run { scenario, figures }));
         }
     };
     thread::scope(|scope| {
@@ -60,7 +61,7 @@ fn main() -> ExitCode {
     });
     let mut done = done.into_inner().unwrap();
     done.sort_unstable_by_key(|(number, _)| *number);
-    let all: Vec<_> = done.into_iter().map(|(_, figures)| figures).collect();
+    let all: Vec<_> = done.into_iter().map(|(_, run)| run).collect();
     if arguments.json {
         println!("{:#}", report::to_json(&all, arguments.seed));
     } else {

@@ -6,58 +6,65 @@ use serde_json::{Map, Value, json};
 use crate::{
     figures::Figures,
     measure::{Bound, MEASURES},
+    scenario::Scenario,
 };
+
+/// A scenario that was run.
+pub struct Run {
+    pub scenario: &'static Scenario,
+    pub figures: Figures,
+}
 
 /// Scenarios beside each other.
 const COLUMNS: usize = 7;
 
 /// Whether everything holds that must.
-pub fn all_hold(all: &[Figures]) -> bool {
-    all.iter().all(|figures| figures.scenario.bounds().all(|bound| bound.holds(figures)))
+pub fn all_hold(all: &[Run]) -> bool {
+    all.iter().all(|run| run.scenario.bounds().all(|bound| bound.holds(&run.figures)))
 }
 
 /// Prints the figures, and then each bound beside what was measured.
-pub fn print(all: &[Figures]) {
+pub fn print(all: &[Run]) {
     for some in all.chunks(COLUMNS) {
         print_figures(some);
     }
-    for figures in all {
-        println!("{:14}{}", figures.scenario.name, figures.scenario.about);
+    for Run { scenario, .. } in all {
+        println!("{:14}{}", scenario.name, scenario.about);
     }
     println!("\n{:14}busiest second of an object; worst minute of a key", "");
-    for figures in all {
+    for Run { scenario, figures } in all {
         for line in [figures.busiest_second(), figures.worst_minute()].iter().filter(|line| !line.is_empty())
         {
-            println!("{:14}{line}", figures.scenario.name);
+            println!("{:14}{line}", scenario.name);
         }
     }
     println!("\n{:14}{:40}{:>12}{:>14}", "", "what must hold", "measured", "bound");
-    for figures in all {
-        for bound in figures.scenario.bounds() {
+    for Run { scenario, figures } in all {
+        for bound in scenario.bounds() {
             if let Some(line) = line_of(bound, figures) {
-                println!("{:14}{line}", figures.scenario.name);
+                println!("{:14}{line}", scenario.name);
             }
         }
     }
 }
 
-fn print_figures(all: &[Figures]) {
+fn print_figures(all: &[Run]) {
     let line = |name: &str, cells: Vec<String>| {
         let cells: String = cells.into_iter().map(|cell| format!("{cell:>14}")).collect();
         println!("{}", format!("{name:40}{cells}").trim_end());
     };
     let or_none = |cell: Option<String>| cell.unwrap_or_else(|| "-".to_owned());
-    line("", all.iter().map(|figures| figures.scenario.name.to_owned()).collect());
+    line("", all.iter().map(|run| run.scenario.name.to_owned()).collect());
     for measure in MEASURES {
         let cell = |figures: &Figures| or_none((measure.of)(figures).map(|value| measure.unit.show(value)));
-        line(measure.title, all.iter().map(cell).collect());
+        line(measure.title, all.iter().map(|run| cell(&run.figures)).collect());
         if measure.name == "calls" {
             for purpose in Purpose::ALL {
                 let cell = |figures: &Figures| {
                     let calls = figures.calls.get(&purpose)?;
                     Some(format!("{:.4}", *calls as f64 / figures.counted.accepted as f64))
                 };
-                let cells = all.iter().map(|figures| or_none(cell(figures))).collect();
+                let cells = all.iter().map(|run| or_none(cell(&run.figures))).collect();
                 line(&format!("  {}", purpose.name()), cells);
             }
         }
@@ -81,8 +88,8 @@ fn line_of(bound: &Bound, figures: &Figures) -> Option<String> {
 }
 
 /// All of it, for programs.
-pub fn to_json(all: &[Figures], seed: u64) -> Value {
-    let of = |figures: &Figures| {
+pub fn to_json(all: &[Run], seed: u64) -> Value {
+    let of = |Run { scenario, figures }: &Run| {
         let measures: Map<_, _> =
             MEASURES.iter().map(|measure| (measure.name.to_owned(), json!((measure.of)(figures)))).collect();
         let calls: Map<_, _> =
@@ -96,13 +103,13 @@ pub fn to_json(all: &[Figures], seed: u64) -> Value {
             })
         };
         json!({
-            "scenario": figures.scenario.name,
-            "about": figures.scenario.about,
+            "scenario": scenario.name,
+            "about": scenario.about,
             "measures": measures,
             "calls": calls,
             "busiestSecond": figures.busiest_second(),
             "worstMinute": figures.worst_minute(),
-            "bounds": figures.scenario.bounds().map(bound).collect::<Vec<_>>(),
+            "bounds": scenario.bounds().map(bound).collect::<Vec<_>>(),
         })
     };
     json!({ "seed": seed, "holds": all_hold(all), "scenarios": all.iter().map(of).collect::<Vec<_>>() })
