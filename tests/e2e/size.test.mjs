@@ -12,7 +12,7 @@ import { codeOf, functionNames } from "../../scripts/lib/wasm.mjs";
 import { symboliser } from "../../scripts/symbolise.mjs";
 
 /** Most bytes of the wasm, gzipped. Make it less when the Worker gets smaller. */
-const MOST_BYTES = 580_000;
+const MOST_BYTES = 581_500;
 
 const wasm = (name) => readFileSync(join(root, "build", name));
 
