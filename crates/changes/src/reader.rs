@@ -115,8 +115,9 @@ impl Reader {
         if (&call.log, call.after) != (&self.log, self.position) {
             return Remembered::Stays;
         }
-        // What was remembered before everything that the log still has may have changed since, and nobody noticed.
-        let is_missed = self.since.is_some_and(|since| asked - since > news.covers);
+        let mut is_usable = news.covers >= KV_LAG;
+        // What was replaced before all that the log still has, and read from a KV that was behind, is remembered unnoticed.
+        let is_missed = is_usable && self.since.is_some_and(|since| asked - since + KV_LAG > news.covers);
         let remembered = match news.is_anew && (!self.log.is_empty() || is_missed) {
             true => Remembered::Forget,
             false => Remembered::Stays,
@@ -128,7 +129,6 @@ impl Reader {
             self.since = None;
         }
         (self.log, self.position) = (news.log, news.position);
-        let mut is_usable = news.covers >= KV_LAG;
         for change in news.changes {
             match change {
                 Change::Key { hash, version, revoked } => {

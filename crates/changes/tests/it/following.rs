@@ -32,7 +32,7 @@ fn evicted(relay: &Relay<Log>) -> Relay<Log> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1_024, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4_096, ..ProptestConfig::default() })]
 
     #[test]
     fn no_record_counts_as_one_that_holds_once_it_was_replaced_for_longer_than_the_bound(

@@ -4,7 +4,7 @@ use keyward_changes::reader::{Reader, Remembered, Standing};
 use keyward_core::{
     changes::{Change, KV_LAG, News},
     record::TenantStatus,
-    time::{MINUTE, SECOND, Span, Timestamp},
+    time::{HOUR, MINUTE, SECOND, Span, Timestamp},
 };
 use keyward_testing::{NOON, change_log::ChangeLog};
 
@@ -140,12 +140,12 @@ fn whoever_may_have_missed_something_forgets_all_it_remembers() {
     log.name = "restored".to_owned();
     assert_eq!(read(&mut reader, &log, NOON + SECOND), Remembered::Forget, "another log");
     // It was not read for longer than it reaches back.
-    for (later, remembered) in [(KV_LAG, Remembered::Stays), (KV_LAG + SECOND, Remembered::Forget)] {
+    for (later, remembered) in [(HOUR, Remembered::Stays), (HOUR + SECOND, Remembered::Forget)] {
         let mut reader = Reader::default();
         reader.remembers(NOON);
         log.covers = Span::ZERO;
         assert_eq!(read(&mut reader, &log, NOON), Remembered::Stays);
-        log.covers = KV_LAG;
+        log.covers = KV_LAG + HOUR;
         assert_eq!(read(&mut reader, &log, NOON + later), remembered, "{later:?}");
     }
 }
