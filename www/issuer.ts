@@ -46,11 +46,12 @@ export function codeOf(query: URLSearchParams): Code {
   return { code, state };
 }
 
-const begin = (purpose: "sign-in" | "step-up") => post("/session/code/options", { purpose }, { anonymous: true });
+const asked = (purpose: "sign-in" | "step-up") =>
+  post("/session/code/options", { purpose }, { anonymous: true, isQuestion: true });
 
 /** Leaves for the issuer, which sends this window back to go on at `next`. */
 export async function leave(next: string): Promise<never> {
-  const { url } = await begin("sign-in");
+  const { url } = await asked("sign-in");
   sessionStorage.setItem(NEXT, next);
   location.assign(url);
   return new Promise((_, reject) => {
@@ -69,8 +70,9 @@ export async function inWindow(purpose: "sign-in" | "step-up"): Promise<Code> {
   const channel = new BroadcastChannel(CHANNEL);
   const over = new AbortController();
   try {
-    const { url } = await begin(purpose);
+    const { url } = await asked(purpose);
     const own = new URL(url).searchParams.get("state");
+    if (beside.closed) throw failed("You have closed the window before you had signed in.");
     beside.location.replace(url);
     const query = await new Promise<URLSearchParams>((resolve, reject) => {
       channel.onmessage = ({ data }: MessageEvent<string>) => {

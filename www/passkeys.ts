@@ -45,7 +45,7 @@ let offer: AbortController | null = null;
 /** Offers passkeys there, until `own` is aborted. Resolves to one that was chosen. */
 export async function offered(own: AbortController) {
   if (!areUsable || !(await PublicKeyCredential.isConditionalMediationAvailable?.())) return null;
-  const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true });
+  const { publicKey } = await post("/session/passkey/options", {}, { anonymous: true, isQuestion: true });
   offer = own;
   const { signal } = own;
   const chosen = await navigator.credentials.get({ mediation: "conditional", signal, publicKey: asked(publicKey) });

@@ -115,7 +115,7 @@ const screensOf = ({ key, spare, turning, revoked, member }) => ({
         await page.getByLabel("Created by").waitFor();
       },
       "several keys": async (page) => {
-        await page.getByLabel("Choose all that are shown").check();
+        await page.getByLabel("Select all shown").check();
         await opens("Set an expiry")(page);
         await page.getByText(/will change/).waitFor();
       },

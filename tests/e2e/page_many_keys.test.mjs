@@ -195,7 +195,7 @@ test("it can be stopped and gone on with; after a failure it says how many are d
     await dialog.getByRole("button", { name: "Go on" }).click();
     await waitFor("the fourth call", () => held.calls.length === 4);
     await held.calls[3].fulfill({ status: 429, headers: { "Retry-After": "1" }, json: { code: "RATE_LIMITED" } });
-    await dialog.getByText("The API’s limit is reached: it goes on in 1 s.").waitFor();
+    await dialog.getByText("The API’s rate limit is reached. This goes on by itself.").waitFor();
     await waitFor("the fifth call", () => held.calls.length === 5);
     await held.calls[4].continue();
     await page.getByText("Paused: at least 251 keys.").last().waitFor();

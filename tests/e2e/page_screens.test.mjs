@@ -160,7 +160,8 @@ for (const role of /** @type {const} */ (["admin", "viewer"])) {
           await signIn(page, PEOPLE[role]);
         await heading(page, title);
         await settled();
-        for (const box of await page.getByLabel("Choose all that are shown").all()) await box.check();
+        // What can be done with several keys has no buttons before.
+        if (route === "/keys" && role !== "viewer") await page.getByLabel("Select all shown").check();
         return page.locator("main").locator("button:visible");
       };
       for (const [route, { title, isOpen, ...others }] of Object.entries(screens)) {

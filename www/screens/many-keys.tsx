@@ -146,7 +146,7 @@ const text = (changed: string, { skipped, wait }: Sum, not: string) =>
   [
     changed,
     ...[...skipped].map(([why, count]) => `${plural(count, "key")} ${not}: ${why}`),
-    ...(wait ? [`The API’s limit is reached: it goes on in ${wait} s.`] : []),
+    ...(wait ? ["The API’s rate limit is reached. This goes on by itself."] : []),
   ].join(" ");
 
 const foretoldText = (sum: Sum) =>
@@ -173,6 +173,7 @@ export function useSelected(page: KeysPage | undefined, filter: KeyFilter) {
   const [allOf, setAllOf] = useState("");
   const [result, setResult] = useState({ text: "", refusedBy: "" });
   const { act, alerts } = useActing();
+  const forAll = useRef<HTMLInputElement>(null);
   const selected = keys.map(({ id }) => id).filter((id) => ids.has(id));
   const finds = new URLSearchParams(filter).toString();
   const isAll = finds !== "" && finds === allOf;
@@ -240,13 +241,21 @@ export function useSelected(page: KeysPage | undefined, filter: KeyFilter) {
           <label>
             <input
               type="checkbox"
+              ref={forAll}
               checked={isFull}
               onChange={({ currentTarget }) => select(currentTarget.checked ? keys.map(({ id }) => id) : [])}
             />
             {label}
           </label>
           {isFull && !isAll && finds && total > keys.length && (
-            <Button class="small" onClick={() => setAllOf(finds)}>
+            <Button
+              class="small"
+              onClick={() => {
+                setAllOf(finds);
+                // This button goes with that, and that one's label says what is selected.
+                forAll.current?.focus();
+              }}
+            >
               Select all {totalText(total, totalIsAtLeast)} that this finds
             </Button>
           )}

@@ -4,7 +4,7 @@ import { useState } from "preact/hooks";
 
 import type { Explanation, Realm, Refusal, Route, RoutesUsage, RouteUsage } from "../../types/admin-api.js";
 import { Problem, post } from "../api.ts";
-import { ready, useQuery } from "../cache.ts";
+import { fresh, ready, useQuery } from "../cache.ts";
 import { Ago, countryName, duration, number, plural, REQUEST_ID, Typed } from "../format.tsx";
 import { addressOf, set } from "../key-views.ts";
 import { keyPage, requestPage } from "../paths.ts";
@@ -99,7 +99,8 @@ const keyOf = ({ realm, methods, path }: Route) => `${realm} ${methods} ${path}`
 function Routes({ request, first, known }: { request: string; first: Record<string, string>; known: Realm[] }) {
   const [routes = []] = useQuery(routesQuery).pages;
   const { chosen, choices } = useChoices("/routes", first);
-  const { pages, problem, retry } = useQuery(trafficQuery(chosen));
+  const { pages, problem, retry, isChanging } = useQuery(trafficQuery(chosen));
+  const isCounted = pages.length > 0 && problem === null && !isChanging;
   const { rows, left } = joined(routes, pages[0] ?? NO_TRAFFIC);
   const most = Math.max(...rows.map(({ all }) => all));
   const [sorted, setSorted] = useState("");
@@ -124,6 +125,7 @@ function Routes({ request, first, known }: { request: string; first: Record<stri
     sort: ["-traffic", "traffic"],
     cell: ({ counts, all }) => {
       const accepted = sum(counts.map((count) => count.accepted));
+      if (!isCounted) return <span class="faint">–</span>;
       return all > 0 ? (
         <>
           {number(accepted)} {all > accepted && <span class="faint">{number(all - accepted)} refused</span>}
@@ -172,6 +174,7 @@ function Routes({ request, first, known }: { request: string; first: Record<stri
         )}
       </search>
       <Alerts>{problem !== null && <ProblemText problem={problem} retry={retry} />}</Alerts>
+      {request && <Request first={request} />}
       <Table
         caption="Routes"
         columns={[path, columns[0], traffic, ...columns.slice(1)]}
@@ -183,12 +186,14 @@ function Routes({ request, first, known }: { request: string; first: Record<stri
         below={(route) => keyOf(route) === open && <Details of={route} />}
       />
       <p class="hint">
-        Requests with keys, as reported so far, by the days of UTC.{" "}
+        Requests made with keys, as reported so far. Days are in UTC.{" "}
         {chosen.scope === "deployment" && "Refusals include those that belong to no key. "}
-        {left > 0 &&
+        {isCounted &&
+          left > 0 &&
           `${number(left)} more were on routes that the policy no longer has, or that are not counted apart.`}
       </p>
-      <Request first={request} />
+      {shown.length === 0 && <p role="status">No route matches.</p>}
+      {!request && <Request first="" />}
       <h2>Why?</h2>
       <p class="hint">
         What the gate would answer to a request. Nothing is sent to the origin, and nothing is counted.
@@ -250,7 +255,7 @@ const Details = ({ of: { realm, methods, needs, counts, freshnessSeconds } }: { 
       {needs.by.map((by) => OTHERS[by] && <div key={by}>{OTHERS[by]}</div>)}
     </Fact>
     {needs.by.length > 0 && (
-      <Fact term="A change of a key holds">
+      <Fact term="Key changes take effect">
         {freshnessSeconds ? `within ${duration(freshnessSeconds)}` : "from the next request"}
       </Fact>
     )}
@@ -296,15 +301,17 @@ function Request({ first }: { first: string }) {
   const [id, setId] = useState(first);
   return (
     <>
-      <h2>What happened?</h2>
+      <h2>Look up a refused request</h2>
       <p class="hint">Why a request of the last 24 hours was refused.</p>
       <Form
         submit="Look up"
-        onSubmit={(values) => {
+        onSubmit={async (values) => {
           const typed = values("request").toLowerCase();
           if (!REQUEST_ID.test(typed))
             throw new Problem({ status: 400 }).at("request", "must be 32 digits and letters a to f");
           rename(requestPage(typed));
+          // Refusals are reported some minutes later: each time as it is now.
+          await fresh(requestQuery(typed));
           setId(typed);
         }}
       >
@@ -317,7 +324,7 @@ function Request({ first }: { first: string }) {
       </Form>
       {id && (
         <section role="status" data-testid="request">
-          <Loaded query={requestQuery(id)}>
+          <Loaded key={id} query={requestQuery(id)}>
             {(refusal) => (refusal ? <Refused of={refusal} /> : <p>{NO_ENTRY}</p>)}
           </Loaded>
         </section>

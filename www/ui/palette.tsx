@@ -61,6 +61,7 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
   const [said, setSaid] = useState("");
   const [keys, setKeys] = useState<ApiKey[]>([]);
   const [refused, setRefused] = useState<Found[]>([]);
+  const [isSearching, setSearching] = useState(false);
   const [actions, setActions] = useState<Found[]>([]);
   const [chosen, setChosen] = useState(0);
   const wanted = typed.trim().toLowerCase();
@@ -75,6 +76,7 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
 
   useEffect(() => {
     setRefused([]);
+    setSearching(wanted !== "");
     if (wanted === "") return setKeys([]);
     let isLate = false;
     const timer = setTimeout(async () => {
@@ -89,6 +91,7 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
       } catch (problem) {
         if (!isLate) setSaid((problem as Problem).message);
       }
+      if (!isLate) setSearching(false);
     }, TYPING_MS);
     return () => {
       isLate = true;
@@ -178,7 +181,8 @@ function Palette({ places, close }: { places: Place[]; close: () => void }) {
       {/* biome-ignore-end lint/a11y/useKeyWithClickEvents: see above */}
       {/* biome-ignore-end lint/a11y/useFocusableInteractive: see above */}
       <p class="hint" role="status">
-        {said || (found.length === 0 && (REQUEST_ID.test(wanted) ? NO_ENTRY : "Nothing is called that."))}
+        {said ||
+          (found.length === 0 && !isSearching && (REQUEST_ID.test(wanted) ? NO_ENTRY : "Nothing is called that."))}
       </p>
     </>
   );

@@ -21,10 +21,8 @@
 //! # Why it holds
 //! A change is committed at *c* and acknowledged later. An isolate that has not heard of it by *t* has read the log last with
 //! a call that the Registry answered before *c*. Its knowledge counts from before the call was sent, and by the age that a
-//! relay adds: so from before *c*. It decides by it for `freshness` less [`TRAVEL`], and what it then lets through arrives
-//! within that. So nothing that was decided without the change arrives later than *c* + `freshness`.
-//!
-//! [`TRAVEL`]: keyward_core::time
+//! relay adds: so from before *c*. It decides by it for `freshness` less the 250 ms within which what it lets through arrives. So
+//! nothing that was decided without the change arrives later than *c* + `freshness`. `docs/changes.md` names the assumptions.
 
 pub mod reader;
 pub mod relay;

@@ -48,7 +48,7 @@ pub struct Record {
     pub paused: bool,
     /// The number of the change in the [log](crate::changes) that made the tenant what it is here; 0 for one that has not
     /// changed for long.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "strict::is_zero")]
     pub tenant_change: u64,
 }
 
@@ -81,10 +81,6 @@ impl Record {
     }
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
 
 /// Version of the record format. A build refuses to read one that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

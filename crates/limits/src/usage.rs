@@ -9,9 +9,12 @@ use serde_json::Value;
 use crate::{
     counts,
     routes::{self, OnRoutes, RouteCounts},
-    wire::{RefusalCounts, UsageHour, UsageReport, is_zero},
+    wire::{RefusalCounts, UsageHour, UsageReport},
 };
-use keyward_core::time::{HOUR, Span, Timestamp};
+use keyward_core::{
+    strict,
+    time::{HOUR, Span, Timestamp},
+};
 
 /// The first use of a key is reported after this time.
 const FIRST_REPORT: Span = Span::from_secs(2);
@@ -54,7 +57,7 @@ struct Hour {
     refused: RefusalCounts,
     reported: bool,
     /// Requests taken out of `accepted` again. This, and the sum of both, only grows.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "strict::is_zero")]
     taken_back: u64,
     /// The same by route.
     #[serde(skip_serializing_if = "OnRoutes::is_empty")]

@@ -125,14 +125,14 @@ pub struct Acquire {
     #[serde(rename = "unused", skip_serializing_if = "Option::is_none")]
     pub cancelled: Option<Timestamp>,
     /// The call that made that reservation.
-    #[serde(rename = "unusedCall", skip_serializing_if = "is_zero")]
+    #[serde(rename = "unusedCall", skip_serializing_if = "strict::is_zero")]
     pub cancelled_call: u64,
     /// The number of isolates for which a relay asks; 0 from an isolate.
     pub isolates: u32,
     /// Refusals of this key since the last call, for objects of an older build. Newer ones read `tally`.
     pub refused: RefusalCounts,
     /// Identifies this call; 0 from older builds.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "strict::is_zero")]
     pub call: u64,
     /// What the client has counted. `None` from older builds, for which the object counts refusals and leases.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -150,11 +150,6 @@ impl Acquire {
     pub fn could_go_to_relay(&self) -> bool {
         self.isolates == 0 && self.lease_length >= SHORTEST_OF_RELAY
     }
-}
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-pub(crate) fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 fn longest_answer() -> Span {
@@ -400,7 +395,7 @@ pub struct UsageHour {
     /// Requests refused, by code.
     pub refused: RefusalCounts,
     /// Requests that were reported as accepted and did not pass after all; `accepted` is without them.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "strict::is_zero")]
     pub taken_back: u64,
     /// The same by route, where one was found and no older build has counted.
     #[serde(default, skip_serializing_if = "OnRoutes::is_empty")]

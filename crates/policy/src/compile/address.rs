@@ -88,7 +88,7 @@ pub(super) fn https_url(item: &Item<'_>) -> Option<&'static str> {
         Err(BadOrigin { wrong, hint }) => Some((wrong, hint)),
         Ok(_) if path.contains('#') || !path.bytes().all(|byte| byte.is_ascii_graphic()) => Some((
             "has characters that no URL has",
-            "write it like \"https://id.example.com/.well-known/jwks.json\"",
+            "write it as the issuer publishes it, without spaces or a \"#\"",
         )),
         Ok(_) => None,
     };

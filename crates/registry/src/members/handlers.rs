@@ -93,8 +93,10 @@ pub fn add(context: &mut RequestContext<'_>, member: &Member, _: &str) -> Handle
 /// FORBIDDEN; `instead` says what to do.
 pub fn require_own_word(context: &RequestContext<'_>, instead: &str) -> Result<(), ApiError> {
     let Some(sign_in) = context.policy.admin.sign_in else { return Ok(()) };
-    let detail =
-        format!("People sign in with {} here, so they join by their own word. {instead}", sign_in.name);
+    let detail = format!(
+        "People sign in with {} here, so they must prove their address themselves. {instead}",
+        sign_in.name
+    );
     Err(ApiError::new(Code::Forbidden, detail))
 }
 

@@ -112,7 +112,7 @@ pub fn clear_cookie() -> String {
 pub fn grant(cookies: &str, code: &str, state: &str, redirect_uri: String) -> Result<Grant, ApiError> {
     if code.is_empty() || code.len() > LONGEST_CODE || !code.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
         let message =
-            format!("must be the issuer's: 1 to {LONGEST_CODE} characters of ASCII that can be seen");
+            format!("must be as the issuer sent it: 1 to {LONGEST_CODE} printable ASCII characters");
         return Err(ApiError::field("code", message));
     }
     let random = cookie::value(cookies, COOKIE).ok().flatten();
