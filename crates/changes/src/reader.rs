@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use keyward_core::{
     changes::{Change, KV_LAG, News, ReadChanges},
-    record::Tenant,
+    record::{Record, Tenant},
     time::{Span, Timestamp},
 };
 
@@ -164,19 +164,22 @@ impl Reader {
         self.reading = None;
     }
 
-    /// What the log says of a record of this version. It counts for as long as [`Self::is_within`] says; that a key was
-    /// revoked counts for good.
-    pub fn standing(&self, hash: &str, version: u64) -> Standing {
+    /// What the log says of a key's record. It counts for as long as [`Self::is_within`] says; that a key was revoked counts
+    /// for good.
+    pub fn standing(&self, hash: &str, record: &Record) -> Standing {
         match self.keys.get(hash) {
             Some(KeyChange { revoked: true, .. }) => Standing::Revoked,
-            Some(change) if change.version > version => Standing::Replaced,
+            Some(change) if change.version > record.version => Standing::Replaced,
+            // Its tenant's limits may be in it.
+            _ if self.tenant(record).is_some() => Standing::Replaced,
             _ => Standing::Holds,
         }
     }
 
-    /// A tenant as it has become with a later change than this one, and the number of that.
-    pub fn tenant(&self, id: &str, change: u64) -> Option<&(u64, Tenant)> {
-        self.tenants.get(id).filter(|(number, _)| *number > change)
+    /// A record's tenant as it has become since, if it has changed. It counts for as long.
+    pub fn tenant(&self, record: &Record) -> Option<&Tenant> {
+        let (number, tenant) = self.tenants.get(&record.tenant.id)?;
+        (*number > record.tenant_change).then_some(tenant)
     }
 
     /// The clock was set back by this much. How much time has passed meanwhile nobody knows.

@@ -3,6 +3,7 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::HashSet,
     future::poll_fn,
     pin::pin,
     task::{Poll, Waker},
@@ -23,6 +24,9 @@ pub const NAME: &str = "changes";
 const RELAYS: u32 = 32;
 /// Most changes that a relay remembers, which is more than a reader does. While the log has more, it cannot be used.
 const MOST_CHANGES: usize = 30_000;
+/// What was heard this long ago is new enough for anybody: so a relay asks no more often, and whoever needs something newer
+/// asks the key's object.
+const NEW_ENOUGH: Span = Span::from_ms(450);
 /// How often a call waits for another one that was sent before it came.
 const WAITS: usize = 3;
 /// No answer has many more changes than this.
@@ -52,6 +56,8 @@ pub struct Relay<U> {
     queue: RefCell<Option<Vec<Waker>>>,
     /// The last moment seen.
     latest: Cell<Timestamp>,
+    /// By how much the clock was set back, all in all.
+    set_back: Cell<Span>,
 }
 
 #[derive(Default)]
@@ -84,7 +90,13 @@ impl Drop for InFlight<'_> {
 impl<U: Upstream> Relay<U> {
     /// A relay that knows nothing yet.
     pub fn new(upstream: U) -> Self {
-        Self { upstream, known: RefCell::default(), queue: RefCell::default(), latest: Cell::default() }
+        Self {
+            upstream,
+            known: RefCell::default(),
+            queue: RefCell::default(),
+            latest: Cell::default(),
+            set_back: Cell::default(),
+        }
     }
 
     /// Its platform.
@@ -124,9 +136,12 @@ impl<U: Upstream> Relay<U> {
         loop {
             let call = self.known.borrow().question();
             let asked = self.now();
+            let before = self.set_back.get();
             let answer = self.upstream.read(&call).await?;
-            // If the clock was set back meanwhile, it is not known how long that took.
-            let asked = if self.now() < asked { self.now() - READ_WITHIN } else { asked };
+            // Earlier by as much as the clock was set back meanwhile, of which the time that this took hides some.
+            let now = self.now();
+            let set_back = self.set_back.get() - before;
+            let asked = if set_back > Span::ZERO { (asked - set_back).min(now) - READ_WITHIN } else { asked };
             if !self.known.borrow_mut().take(answer, asked) {
                 return Ok(());
             }
@@ -151,7 +166,9 @@ impl<U: Upstream> Relay<U> {
     /// The time. If the clock was set back, what is known is so old that nobody can tell.
     fn now(&self) -> Timestamp {
         let now = self.upstream.now();
-        if now < self.latest.replace(now) {
+        let back = self.latest.replace(now) - now;
+        if back > Span::ZERO {
+            self.set_back.set(self.set_back.get() + back);
             self.known.borrow_mut().at = None;
         }
         now
@@ -172,6 +189,7 @@ impl Known {
             self.begins = begins;
         }
         self.log = log;
+        self.drop_earlier(&changes);
         match self.parts.last_mut() {
             Some(last) if last.changes.len() + changes.len() <= PAGE => {
                 last.position = position;
@@ -195,9 +213,20 @@ impl Known {
         more
     }
 
+    /// Of a subject only the latest change is remembered: one that changes again and again takes no more room.
+    fn drop_earlier(&mut self, changes: &[Change]) {
+        if changes.is_empty() {
+            return;
+        }
+        let changed: HashSet<&str> = changes.iter().filter_map(subject).collect();
+        for part in &mut self.parts {
+            part.changes.retain(|known| subject(known).is_none_or(|name| !changed.contains(name)));
+        }
+    }
+
     /// The answer, if what is known is new enough: not older than the call allows, or read since it came.
     fn answer(&self, call: &ReadChanges, came: Timestamp, now: Timestamp) -> Option<News> {
-        let at = self.at.filter(|at| now - *at <= call.max_age || *at >= came)?;
+        let at = self.at.filter(|at| now - *at <= call.max_age.max(NEW_ENOUGH) || *at >= came)?;
         let end = self.parts.last()?.position;
         let is_anew = call.log != self.log || !(self.begins..=end).contains(&call.after);
         let after = if is_anew { 0 } else { call.after };
@@ -221,5 +250,14 @@ impl Known {
             age: (now - at).max(Span::ZERO),
             changes,
         })
+    }
+}
+
+/// What a change is of: a key's hash or a tenant's id.
+fn subject(change: &Change) -> Option<&str> {
+    match change {
+        Change::Key { hash, .. } => Some(hash),
+        Change::Tenant { tenant, .. } => Some(&tenant.id),
+        Change::Unknown => None,
     }
 }

@@ -86,7 +86,6 @@ pub enum Change {
         tenant: Tenant,
     },
     /// What a newer build has logged. Whoever reads it can trust no record any more.
-    #[serde(skip)]
     Unknown,
 }
 

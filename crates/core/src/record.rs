@@ -81,7 +81,6 @@ impl Record {
     }
 }
 
-
 /// Version of the record format. A build refuses to read one that it does not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {

@@ -12,10 +12,10 @@ use crate::{
     denial::Denial,
     penalty_box::PenaltyBox,
 };
-use keyward_changes::reader::{Reader, Remembered, Standing};
+use keyward_changes::reader::{Reader, Remembered};
 use keyward_core::{
     changes::{News, ReadChanges},
-    record::{Record, Status},
+    record::Record,
     time::{Span, Timestamp},
 };
 use keyward_limits::{
@@ -219,28 +219,6 @@ impl Memory {
         {
             self.weight = self.weight.saturating_sub(oldest.weight());
         }
-    }
-
-    /// The change log was read: what it says of this record, with all that it says of key and tenant.
-    pub fn current(&mut self, hash: &str, record: &Rc<Record>) -> (Rc<Record>, Standing) {
-        let standing = self.changes.standing(hash, record.version);
-        let tenant = self.changes.tenant(&record.tenant.id, record.tenant_change);
-        let is_news = standing == Standing::Revoked && record.status != Status::Revoked;
-        if tenant.is_none() && !is_news {
-            return (Rc::clone(record), standing);
-        }
-        let mut current = Record::clone(record);
-        if let Some((change, tenant)) = tenant {
-            (current.tenant_change, current.tenant) = (*change, tenant.clone());
-        }
-        if is_news {
-            current.status = Status::Revoked;
-        }
-        let current = Rc::new(current);
-        if let Some(known) = self.records.peek_mut(hash).filter(|known| Rc::ptr_eq(&known.record, record)) {
-            known.record = Rc::clone(&current);
-        }
-        (current, standing)
     }
 
     /// An answer to a question about the change log, which was asked at this moment by the clock as it is now.

@@ -3,8 +3,9 @@
 //! Triggers write it in the transaction of the change itself. So no handler can forget to, neither can an older build that
 //! works on the same database, and a change that was acknowledged is in it. A key or tenant has one row, which moves to the
 //! end when it changes again: the table is never longer than those of keys and tenants together. A new key needs none,
-//! since nobody remembers another record of it. A key's version that only repeats what its tenant or the policy says
-//! ([`crate::outbox::enqueue_tenant`]) is no change of the key.
+//! since nobody remembers another record of it. A key's version that only repeats what its tenant says
+//! ([`crate::outbox::enqueue_tenant`]) is a change of the tenant, and what the policy says of all ([`crate::outbox::enqueue_realm`])
+//! begins another log.
 
 use keyward_core::{
     changes::{Change, KV_LAG, News, ReadChanges},
@@ -45,17 +46,18 @@ struct Numbered(u64, Change);
 impl FromRow for Numbered {
     fn from_row(row: &Row) -> Result<Self, SqlError> {
         let number = row.get("number")?;
-        let change = match row.get::<Option<String>>("hash")? {
-            Some(hash) => Change::Key { hash, version: row.get("version")?, revoked: row.get("revoked")? },
-            None => Change::Tenant {
-                number,
-                tenant: Tenant {
-                    id: row.get("id")?,
-                    code: row.get("code")?,
-                    status: rows::enumerated(row, "status", &TenantStatus::ALL)?,
-                    plan: row.get("plan")?,
-                },
-            },
+        let hash = row.get::<Option<String>>("hash")?;
+        let change = match (hash, row.get::<Option<String>>("id")?) {
+            (Some(hash), _) => {
+                Change::Key { hash, version: row.get("version")?, revoked: row.get("revoked")? }
+            }
+            (None, Some(id)) => {
+                let status = rows::enumerated(row, "status", &TenantStatus::ALL)?;
+                let tenant = Tenant { id, code: row.get("code")?, status, plan: row.get("plan")? };
+                Change::Tenant { number, tenant }
+            }
+            // A newer build's.
+            (None, None) => Change::Unknown,
         };
         Ok(Self(number, change))
     }
@@ -83,8 +85,7 @@ pub fn read(
     let after = if is_anew { 0 } else { call.after };
     let page = "SELECT changes.number, hash, version, revoked, tenants.id, code, status, plan
         FROM changes LEFT JOIN tenants ON tenants.id = changes.tenant_id
-        WHERE changes.number > ? AND (hash IS NOT NULL OR tenants.id IS NOT NULL)
-        ORDER BY changes.number LIMIT ?";
+        WHERE changes.number > ? ORDER BY changes.number LIMIT ?";
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     let mut found: Vec<Numbered> = sql::query(db, page, &[after.into(), (PAGE + 1).into()])?;
     let more = found.len() > PAGE as usize;
@@ -124,6 +125,15 @@ pub fn forget(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
         "UPDATE change_log SET forgotten = ?, complete_since = MAX(COALESCE(complete_since, ?), ?)";
     db.run(forgotten, &[last.into(), now.into(), before.into()])?;
     Ok(())
+}
+
+/// What all keys' records say has changed, and not which keys: the log begins anew, and does not cover what was before.
+///
+/// # Errors
+/// What SQLite says.
+pub fn begin_anew(db: &dyn Sql) -> Result<(), SqlError> {
+    db.run("UPDATE change_log SET name = '', complete_since = NULL WHERE EXISTS (SELECT 1 FROM keys)", &[])
+        .map(drop)
 }
 
 fn load(db: &dyn Sql) -> Result<Option<Log>, SqlError> {

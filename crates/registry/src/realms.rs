@@ -10,6 +10,7 @@ use keyward_policy::{Grant, HostPattern, KeyAction, Policy, Proof, Realm, Rotati
 use serde_json::Value;
 
 use crate::{
+    change_log,
     context::RequestContext,
     handler::HandlerResult,
     keys::{grants, limits},
@@ -111,6 +112,7 @@ fn adopt_in_transaction(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result
             continue;
         }
         outbox::enqueue_realm(db, realm.id, now)?;
+        change_log::begin_anew(db)?;
         db.run(
             "INSERT OR REPLACE INTO realms (id, limits) VALUES (?, ?)",
             &[realm.id.into(), limits.into()],

@@ -2,10 +2,10 @@
 
 use keyward_core::{
     changes::{Change, KV_LAG, News, ReadChanges},
-    time::Span,
+    time::{HOUR, Span},
 };
 
-/// The log. It begins empty and covers all that KV may lack.
+/// The log. It begins empty and covers all that KV may lack, and an hour more.
 pub struct ChangeLog {
     pub name: String,
     /// Each change with its number.
@@ -20,7 +20,7 @@ pub struct ChangeLog {
 impl Default for ChangeLog {
     fn default() -> Self {
         let (changes, last, forgotten) = Default::default();
-        Self { name: "log".to_owned(), changes, last, forgotten, covers: KV_LAG, page: 1_000 }
+        Self { name: "log".to_owned(), changes, last, forgotten, covers: KV_LAG + HOUR, page: 1_000 }
     }
 }
 

@@ -30,7 +30,9 @@ const FLAGS = [
  * @param {(page: Page, context: BrowserContext) => Promise<Result>} work
  */
 export async function withPage({ expectedErrors = [], ...options }, work) {
-  const browser = await chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS });
+  const launch = () => chromium.launch({ executablePath: findChromium(), headless: true, args: FLAGS });
+  // Debian's Chromium now and then ends with SIGSEGV as it starts, before it has seen anything of the page.
+  const browser = await launch().catch(launch);
   try {
     const context = await browser.newContext(options);
     const page = await context.newPage();

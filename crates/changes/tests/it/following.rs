@@ -9,9 +9,10 @@ use keyward_changes::{
 };
 use keyward_core::{
     changes::KV_LAG,
+    record::Record,
     time::{HOUR, Span, Timestamp},
 };
-use keyward_testing::NOON;
+use keyward_testing::{NOON, record};
 use proptest::{collection::vec, prelude::*};
 
 use crate::common::{Log, key};
@@ -90,7 +91,7 @@ proptest! {
                 for (which, version) in remembered {
                     let (latest, since) = keys.get(which).copied().unwrap_or((1, now));
                     let holds = reader.is_within(SPAN, now)
-                        && reader.standing(&which.to_string(), *version) == Standing::Holds;
+                        && reader.standing(&which.to_string(), &Record { version: *version, ..record() }) == Standing::Holds;
                     prop_assert!(!holds || *version == latest || now - since < SPAN, "{which}: {version} of {latest}");
                 }
             }

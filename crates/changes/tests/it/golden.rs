@@ -48,4 +48,8 @@ fn what_a_newer_build_adds_is_read_and_a_change_of_a_kind_that_is_not_known_is_s
     });
     let news = keyward_json::from_value::<News>(&sent).unwrap();
     assert_eq!(news.changes, [key("h1", 2), Change::Unknown]);
+    // A relay passes it on as that.
+    let passed_on = serde_json::to_value(&news).unwrap();
+    assert_eq!(passed_on["changes"][1], json!({"of": "unknown"}));
+    assert_eq!(keyward_json::from_value::<News>(&passed_on).unwrap(), news);
 }

@@ -3,14 +3,19 @@
 use keyward_changes::reader::{Reader, Remembered, Standing};
 use keyward_core::{
     changes::{Change, KV_LAG, News},
-    record::TenantStatus,
+    record::{Record, TenantStatus},
     time::{HOUR, MINUTE, SECOND, Span, Timestamp},
 };
-use keyward_testing::{NOON, change_log::ChangeLog};
+use keyward_testing::{NOON, change_log::ChangeLog, record};
 
 use crate::common::{key, tenant};
 
 const SPAN: Span = Span::from_ms(4_750);
+
+/// A record of this version.
+fn version(version: u64) -> Record {
+    Record { version, ..record() }
+}
 
 /// Reads all that there is.
 fn read(reader: &mut Reader, log: &ChangeLog, now: Timestamp) -> Remembered {
@@ -61,7 +66,7 @@ fn a_read_that_never_ends_is_given_up_and_its_late_answer_changes_nothing() {
     let _ = read(&mut reader, &log, later);
     let late = News { log: "log".into(), covers: KV_LAG, is_anew: true, ..News::default() };
     assert_eq!(reader.take(&call, late, NOON), Remembered::Stays);
-    assert_eq!(reader.standing("h", 1), Standing::Replaced, "what came meanwhile is still known");
+    assert_eq!(reader.standing("h", &version(1)), Standing::Replaced, "what came meanwhile is still known");
     assert!(reader.is_within(SPAN, later));
 }
 
@@ -70,17 +75,20 @@ fn a_record_holds_until_a_newer_version_of_it_is_logged_and_never_again_once_it_
     let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
     log.write(key("h", 5));
     let _ = read(&mut reader, &log, NOON);
-    assert_eq!(reader.standing("h", 4), Standing::Replaced);
-    assert_eq!(reader.standing("h", 5), Standing::Holds);
-    assert_eq!(reader.standing("another", 1), Standing::Holds);
+    assert_eq!(reader.standing("h", &version(4)), Standing::Replaced);
+    assert_eq!(reader.standing("h", &version(5)), Standing::Holds);
+    assert_eq!(reader.standing("another", &version(1)), Standing::Holds);
     log.write(Change::Key { hash: "h".into(), version: 6, revoked: true });
     let _ = read(&mut reader, &log, NOON + SECOND);
-    assert_eq!(reader.standing("h", 5), Standing::Revoked);
-    assert_eq!(reader.tenant("t", 0), None);
-    log.write(tenant(3, "t", TenantStatus::Inactive));
+    assert_eq!(reader.standing("h", &version(5)), Standing::Revoked);
+    let of = |tenant_change| Record { tenant_change, ..record() };
+    assert_eq!(reader.tenant(&of(0)), None);
+    log.write(tenant(3, &record().tenant.id, TenantStatus::Inactive));
     let _ = read(&mut reader, &log, NOON + SECOND);
-    assert_eq!(reader.tenant("t", 2).map(|known| known.1.status), Some(TenantStatus::Inactive));
-    assert_eq!(reader.tenant("t", 3), None, "a record that is as new says so itself");
+    assert_eq!(reader.tenant(&of(2)).map(|known| known.status), Some(TenantStatus::Inactive));
+    assert_eq!(reader.standing("another", &of(2)), Standing::Replaced, "the tenant's limits may be in it");
+    assert_eq!(reader.tenant(&of(3)), None, "a record that is as new says so itself");
+    assert_eq!(reader.standing("another", &of(3)), Standing::Holds);
 }
 
 #[test]
@@ -98,7 +106,7 @@ fn half_a_log_is_no_knowledge() {
     let call = reader.begin(SPAN, NOON);
     assert_eq!(reader.take(&call, log.read(&call), NOON), Remembered::Stays);
     assert!(reader.is_within(SPAN, NOON));
-    assert_eq!(reader.standing("h2", 1), Standing::Replaced);
+    assert_eq!(reader.standing("h2", &version(1)), Standing::Replaced);
 }
 
 #[test]
@@ -122,7 +130,7 @@ fn so_is_one_that_is_too_long_or_that_a_newer_build_writes() {
     log.last = 20_001;
     let _ = read(&mut reader, &log, NOON);
     assert!(!reader.is_within(SPAN, NOON) && reader.is_left_alone(NOON));
-    assert_eq!(reader.standing("h1", 1), Standing::Holds, "and it takes no room");
+    assert_eq!(reader.standing("h1", &version(1)), Standing::Holds, "and it takes no room");
     let (mut reader, mut log) = (Reader::default(), ChangeLog::default());
     log.write(Change::Unknown);
     let _ = read(&mut reader, &log, NOON);

@@ -106,3 +106,26 @@ fn while_the_registry_fails_nobody_is_told_that_nothing_has_changed_and_it_is_no
     log.is_down.set(false);
     assert!(relay.read(&call(0, HALF)).now_or_never().unwrap().is_ok());
 }
+
+#[test]
+fn nobody_has_the_registry_asked_more_often_than_twice_a_second() {
+    let relay = Relay::new(Log::default());
+    for _ in 0..100 {
+        block_on(relay.read(&call(0, Span::ZERO))).unwrap();
+        relay.upstream().clock.advance(Span::from_ms(20));
+    }
+    assert_eq!(relay.upstream().asked.get(), 5, "in 2 s");
+}
+
+#[test]
+fn a_key_that_changes_again_and_again_takes_no_more_room() {
+    let relay = Relay::new(Log::default());
+    let log = relay.upstream();
+    log.log.borrow_mut().write(key("other", 2));
+    for version in 2..1_500 {
+        log.log.borrow_mut().write(key("h", version));
+        log.clock.advance(SECOND);
+        block_on(relay.read(&call(0, HALF))).unwrap();
+    }
+    assert_eq!(block_on(relay.read(&call(0, HALF))).unwrap().changes, [key("other", 2), key("h", 1_499)]);
+}

@@ -1,11 +1,19 @@
 //! Following the change log: whether a remembered record still holds, for all keys with one call.
 
+use std::rc::Rc;
+
 use futures_util::future::join;
 use keyward_changes::reader::{READ_WITHIN, Standing};
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::{Record, Status, TenantStatus},
+    time::{Span, Timestamp},
+};
 use keyward_limits::{lease::POLL, timing::TRAVEL};
 
-use super::{cached_record::CachedRecord, context::Pipeline};
+use super::{
+    cached_record::{CachedRecord, Validation},
+    context::Pipeline,
+};
 use crate::{breakers::Dependency, denial::Denial, platform::Platform};
 
 /// Most calls of one read, each for a part of a long log.
@@ -28,21 +36,34 @@ fn counts_for(freshness: Span) -> Span {
 }
 
 impl<P: Platform> Pipeline<'_, P> {
-    /// Brings the record up to what the log has said of its key and tenant. What it says of the record.
+    /// What the log says of the record, which is brought up to that: a key that was revoked, and the tenant as it is now, where
+    /// the key's object has not just sent another.
     pub(super) fn follow(&self, cached: &mut CachedRecord, freshness: Span, now: Timestamp) -> Word {
         let mut memory = self.memory.borrow_mut();
-        let (record, standing) = memory.current(&cached.hash, &cached.record);
-        cached.record = record;
         let span = counts_for(freshness);
         if span > Span::ZERO {
             memory.changes.wants(span);
         }
-        let is_same_epoch = cached.epoch == memory.epoch();
-        match standing {
-            Standing::Revoked => Word::Revoked,
-            Standing::Holds if is_same_epoch && memory.changes.is_within(span, now) => Word::Holds,
-            Standing::Holds | Standing::Replaced => Word::None,
+        let changes = &memory.changes;
+        let standing = changes.standing(&cached.hash, &cached.record);
+        if standing == Standing::Revoked {
+            if cached.record.status != Status::Revoked {
+                cached.record = Rc::new(Record { status: Status::Revoked, ..Record::clone(&cached.record) });
+            }
+            return Word::Revoked;
         }
+        if !changes.is_within(span, now) || cached.epoch != memory.epoch() {
+            return Word::None;
+        }
+        let is_sent_now = matches!(cached.validation, Validation::Now);
+        if let Some(tenant) = changes.tenant(&cached.record).filter(|_| !is_sent_now) {
+            let tenant = tenant.clone();
+            // Whoever may not pass now need not ask for what else has changed.
+            let word = if tenant.status == TenantStatus::Inactive { Word::Holds } else { Word::None };
+            cached.record = Rc::new(Record { tenant, ..Record::clone(&cached.record) });
+            return word;
+        }
+        if standing == Standing::Holds { Word::Holds } else { Word::None }
     }
 
     /// Reads the log on if it was not read within `freshness`, or waits for another request that does. Whatever comes of it
@@ -94,7 +115,7 @@ impl<P: Platform> Pipeline<'_, P> {
             let Ok(news) = answer else { return };
             let more = news.more;
             memory.learn(&call, news, asked - set_back);
-            if !more {
+            if !more || memory.changes.is_left_alone(asked) {
                 return;
             }
         }

@@ -117,6 +117,7 @@ fn a_tenant_that_was_deactivated_stops_every_key_that_is_remembered_or_read_with
     let other = platform.new_key(2);
     let in_kv = Record { id: "key_2".into(), ..unlimited() };
     platform.publish(&other, &in_kv);
+    platform.tell(&other, &in_kv);
     platform.check(&key).unwrap();
     platform.log(tenant_change(1, TenantStatus::Inactive));
     platform.read_log();
@@ -132,6 +133,37 @@ fn a_tenant_that_was_deactivated_stops_every_key_that_is_remembered_or_read_with
     assert_eq!(platform.denial(&other), Denial::InactiveTenant, "within the bound");
     platform.read_log();
     assert!(platform.check(&other).is_ok());
+}
+
+#[test]
+fn a_limit_that_a_tenant_was_given_counts_for_a_remembered_key_that_had_none() {
+    let (platform, key) = with_log(&unlimited());
+    platform.check(&key).unwrap();
+    platform.log(tenant_change(1, TenantStatus::Active));
+    let limits = Limits { per_minute: Some(1), per_day: None };
+    platform.tell(&key, &Record { version: 2, tenant_change: 1, limits, ..unlimited() });
+    platform.pass_time(COUNTS_FOR);
+    assert!(platform.check(&key).is_ok());
+    assert!(matches!(platform.denial(&key), Denial::RateLimited { .. }));
+}
+
+#[test]
+fn an_old_word_of_a_tenant_covers_no_newer_record() {
+    let (platform, key) = with_log(&Record { strict: true, ..record() });
+    platform.log(tenant_change(1, TenantStatus::Active));
+    platform.read_log();
+    platform.check(&key).unwrap();
+    // As an older build of the Registry writes it, which names no change.
+    let inactive = Tenant { status: TenantStatus::Inactive, ..record().tenant };
+    platform.tell(&key, &Record { version: 2, strict: true, tenant: inactive.clone(), ..record() });
+    assert_eq!(platform.denial(&key), Denial::InactiveTenant);
+    let (platform, key) = with_log(&unlimited());
+    platform.log(tenant_change(1, TenantStatus::Active));
+    platform.check(&key).unwrap();
+    platform.log_fault.set(Some(Fault::Answers(404)));
+    platform.tell(&key, &Record { version: 2, tenant: inactive, ..unlimited() });
+    platform.pass_time(COUNTS_FOR);
+    assert_eq!(platform.denial(&key), Denial::InactiveTenant);
 }
 
 #[test]

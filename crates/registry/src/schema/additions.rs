@@ -417,8 +417,9 @@ pub const ADDITIONS: &[Addition] = &[
         (tenant_id, number, status, realm, kind, mode, expires_at, ends_at, created_at, sort_name, prefix, search)
 ",
     },
-    // `updated_at` is written with each change of a key itself, not with a version that its tenant or the policy causes. Where
-    // there are no keys yet, nothing has changed before.
+    // A change of a key counts if its record has changed. A version that its tenant causes is one of the tenant's: `change` is
+    // its number, which records name. Where there are no keys yet, nothing has changed before. An upsert of a key or tenant
+    // would make of the triggers' REPLACE an ABORT (SQLite, "CREATE TRIGGER").
     Addition {
         name: "what has changed",
         statements: "
@@ -437,12 +438,20 @@ pub const ADDITIONS: &[Addition] = &[
     ) STRICT;
     INSERT INTO change_log
         SELECT '', CASE WHEN EXISTS (SELECT 1 FROM keys) THEN NULL ELSE 0 END, 0;
-    CREATE TRIGGER keys_logged AFTER UPDATE OF updated_at ON keys WHEN NEW.version > OLD.version BEGIN
+    ALTER TABLE tenants ADD COLUMN change INTEGER NOT NULL DEFAULT 0;
+    CREATE TRIGGER keys_logged AFTER UPDATE OF version ON keys WHEN NEW.version > OLD.version AND (
+        NEW.status <> OLD.status OR NEW.kind <> OLD.kind OR NEW.mode <> OLD.mode OR NEW.scopes <> OLD.scopes
+        OR NEW.expires_at IS NOT OLD.expires_at OR NEW.paused_at IS NOT OLD.paused_at
+        OR NEW.allowed_ips <> OLD.allowed_ips OR NEW.allowed_origins <> OLD.allowed_origins
+        OR NEW.per_minute IS NOT OLD.per_minute OR NEW.per_day IS NOT OLD.per_day
+        OR NEW.strict <> OLD.strict OR NEW.rotated_to IS NOT OLD.rotated_to) BEGIN
         REPLACE INTO changes (hash, version, revoked, at)
             VALUES (NEW.hash, NEW.version, NEW.status = 'REVOKED', NEW.updated_at); END;
-    CREATE TRIGGER tenants_logged AFTER UPDATE OF status, plan, code ON tenants
-        WHEN NEW.status <> OLD.status OR NEW.plan IS NOT OLD.plan OR NEW.code IS NOT OLD.code BEGIN
-        REPLACE INTO changes (tenant_id, at) VALUES (NEW.id, NEW.updated_at); END
+    CREATE TRIGGER tenants_logged AFTER UPDATE OF status, plan, code, per_minute, per_day ON tenants
+        WHEN NEW.status <> OLD.status OR NEW.plan IS NOT OLD.plan OR NEW.code IS NOT OLD.code
+            OR NEW.per_minute IS NOT OLD.per_minute OR NEW.per_day IS NOT OLD.per_day BEGIN
+        REPLACE INTO changes (tenant_id, at) VALUES (NEW.id, NEW.updated_at); UPDATE tenants
+            SET change = (SELECT number FROM changes WHERE tenant_id = NEW.id) WHERE id = NEW.id; END
 ",
     },
     // Of an hour that may be told again, what is known of it; and the sums of days.

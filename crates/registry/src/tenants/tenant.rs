@@ -13,8 +13,7 @@ use crate::{rows, to_json::object};
 
 /// Columns of [`Tenant`].
 pub const COLUMNS: &str =
-    "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at,
-    COALESCE((SELECT number FROM changes WHERE tenant_id = tenants.id), 0) AS change";
+    "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at, change";
 
 /// Quotas that one tenant was given in place of the policy's, by name.
 pub type OwnQuotas = BTreeMap<String, u64>;
@@ -41,7 +40,7 @@ pub struct Tenant {
     pub created_at: Timestamp,
     /// When it was last changed.
     pub updated_at: Timestamp,
-    /// The number of its last change in the [log](crate::change_log); 0 if that is not there.
+    /// The number of its last change in the [log](crate::change_log); 0 if it has not changed since there is one.
     pub change: u64,
 }
 

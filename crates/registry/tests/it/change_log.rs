@@ -8,16 +8,20 @@ use keyward_core::{
     changes::{Change, KV_LAG, News, ReadChanges},
     record::TenantStatus,
     sql::Sql as _,
-    time::{HOUR, MINUTE, Span},
+    time::{HOUR, MINUTE, SECOND, Span},
 };
 use keyward_registry::change_log;
-use keyward_testing::{Seeded, registry_fixture::RegistryFixture};
+use keyward_testing::{
+    Seeded,
+    registry_fixture::{RegistryFixture, policy_with},
+};
 use proptest::{collection::vec, prelude::*};
 use serde_json::{Value, json};
 
 fn read(fixture: &RegistryFixture, log: &str, after: u64) -> News {
     let call = ReadChanges { log: log.into(), after, max_age: Span::ZERO };
-    change_log::read(&fixture.db, &call, fixture.now.get(), &mut Seeded::new(9)).unwrap()
+    change_log::read(&fixture.db, &call, fixture.now.get(), &mut Seeded::new(fixture.now.get().0 as u64))
+        .unwrap()
 }
 
 /// Somebody who follows the log.
@@ -107,6 +111,61 @@ fn a_tenant_that_changes_is_one_change_and_none_of_its_keys() {
 }
 
 #[test]
+fn a_limit_that_a_tenant_is_given_is_a_change_and_its_keys_records_name_it_once_they_have_it() {
+    let (fixture, operator) = RegistryFixture::open();
+    let (owner, tenant) = fixture.tenant(&operator, "acme");
+    let id = fixture.key(&owner, json!({})).key_id();
+    assert_eq!(fixture.record(&id).tenant_change, 0);
+    for (number, limit) in
+        (1..).zip([json!({"perMinute": 7, "perDay": null}), json!({"perMinute": 7, "perDay": 9})])
+    {
+        fixture.patch(&operator, &format!("/tenants/{tenant}"), json!({"rateLimit": limit})).expect(200);
+        let changes = read(&fixture, "", 0).changes;
+        assert!(matches!(&changes[..], [Change::Tenant { number: at, .. }] if *at == number), "{changes:?}");
+        assert_eq!(fixture.record(&id).tenant_change, number);
+    }
+    // Also once the log has forgotten it.
+    fixture.later(KV_LAG * 2);
+    change_log::forget(&fixture.db, fixture.now.get()).unwrap();
+    assert_eq!(read(&fixture, "", 0).changes, []);
+    let owner = fixture.sign_in("owner@acme.example");
+    let later = fixture.key(&owner, json!({})).key_id();
+    assert_eq!(fixture.record(&later).tenant_change, 2);
+}
+
+#[test]
+fn what_is_in_no_record_is_no_change() {
+    let (fixture, owner) = RegistryFixture::open();
+    let id = fixture.key(&owner, json!({})).key_id();
+    let edit = json!({"name": "another", "tags": ["a"], "metadata": {"a": "b"}});
+    fixture.patch(&owner, &format!("/api-keys/{id}"), edit).expect(200);
+    assert_eq!(read(&fixture, "", 0).changes, []);
+}
+
+#[test]
+fn a_policy_with_other_limits_begins_another_log_which_covers_nothing_of_before() {
+    let (mut fixture, owner) = RegistryFixture::open();
+    fixture.key(&owner, json!({}));
+    let log = read(&fixture, "", 0).log;
+    fixture.later(SECOND);
+    fixture.restart(policy_with(|realm| realm.limits.default.per_minute = Some(3)));
+    fixture.run(fixture.publisher.open()).unwrap();
+    let news = read(&fixture, &log, 0);
+    assert!(news.is_anew && news.log != log);
+    assert_eq!(news.covers, Span::ZERO);
+    fixture.restart(fixture.policy);
+    fixture.run(fixture.publisher.open()).unwrap();
+    assert!(!read(&fixture, &news.log, 0).is_anew, "the same policy changes nothing");
+}
+
+#[test]
+fn a_row_of_a_kind_that_only_a_newer_build_knows_is_told_as_such() {
+    let (fixture, _) = RegistryFixture::open();
+    fixture.db.run("INSERT INTO changes (at) VALUES (0)", &[]).unwrap();
+    assert_eq!(read(&fixture, "", 0).changes, [Change::Unknown]);
+}
+
+#[test]
 fn what_an_older_build_changes_is_in_the_log_too() {
     let (fixture, owner) = RegistryFixture::open();
     let id = fixture.key(&owner, json!({})).key_id();
@@ -138,7 +197,7 @@ fn what_is_a_day_old_is_forgotten_but_not_while_kv_may_lack_it_and_whoever_misse
     let path = format!("/api-keys/{id}");
     let (mut one, mut other) = (Follower::default(), Follower::default());
     one.follow(&fixture);
-    fixture.patch(&owner, &path, json!({"tags": ["a"]})).expect(200);
+    fixture.patch(&owner, &path, json!({"allowedIps": ["192.0.2.1/32"]})).expect(200);
     other.follow(&fixture);
     fixture.later(KV_LAG + HOUR);
     change_log::forget(&fixture.db, fixture.now.get()).unwrap();
@@ -161,7 +220,7 @@ fn what_is_a_day_old_is_forgotten_but_not_while_kv_may_lack_it_and_whoever_misse
 fn a_log_of_another_name_or_that_is_shorter_than_what_is_known_is_read_anew() {
     let (fixture, owner) = RegistryFixture::open();
     let id = fixture.key(&owner, json!({})).key_id();
-    fixture.patch(&owner, &format!("/api-keys/{id}"), json!({"tags": ["a"]})).expect(200);
+    fixture.patch(&owner, &format!("/api-keys/{id}"), json!({"allowedIps": ["192.0.2.1/32"]})).expect(200);
     let News { log, position, .. } = read(&fixture, "", 0);
     assert!(!read(&fixture, &log, position).is_anew);
     for (log, after) in [("another", position), (log.as_str(), position + 1)] {
@@ -216,7 +275,7 @@ proptest! {
                     }
                 }
                 _ => {
-                    let tags = json!({"tags": [format!("t{tag}")]});
+                    let tags = json!({"allowedIps": [format!("192.0.2.{tag}/32")]});
                     let answer = fixture.patch(&owner, &format!("/api-keys/{}", ids[index]), tags);
                     // Sessions end meanwhile.
                     if answer.status == 200 {
