@@ -52,6 +52,7 @@ struct FakeGate {
     key_is_in_order: bool,
     body: Result<&'static str, BodyError>,
     held_back: RefCell<Vec<&'static str>>,
+    issuer_fails: bool,
     /// The Registry's status; `None` if it does not answer.
     status: Option<u16>,
     now: Cell<Timestamp>,
@@ -65,6 +66,7 @@ impl FakeGate {
             key_is_in_order: true,
             body: Ok(""),
             held_back: RefCell::default(),
+            issuer_fails: false,
             status: Some(200),
             now: Cell::new(NOON),
         }
@@ -122,6 +124,10 @@ impl AdminPort for FakeGate {
 
     async fn verify_token(&self, _: &SignIn, _: &Shown) -> Result<SignInToken, AdminReply> {
         self.note("exchange");
+        if self.issuer_fails {
+            let failed = Denial::IssuerUnavailable { reason: String::new(), retry_after: Span::ZERO };
+            return Err(reply(admin::denied(&failed, "req-1")));
+        }
         Ok(SignInToken { identity: None })
     }
 
@@ -403,6 +409,32 @@ fn a_code_is_exchanged_before_the_registry_is_asked_and_one_of_another_browser_i
         let clears = "__Host-keyward-code=; Path=/; Max-Age=0; HttpOnly; Secure; SameSite=Strict";
         assert_eq!(reply.headers.iter().any(|(_, value)| value == clears), cleared, "{status:?} {body}");
     }
+}
+
+#[test]
+fn who_is_signed_in_has_the_issuer_asked_for_codes_only_until_too_many_were_wrong() {
+    const COOKIE: &str = "__Host-keyward-code=AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA";
+    const OWN: &str = r#"{"code": "c", "state": "3YBbUh-qY_uMeTI6bUSKq9jPakfCr1sywIBrUjBeVf4"}"#;
+    let send = |held_back: &[&'static str], issuer_fails: bool| {
+        let (status, body) = (Some(401), Ok(OWN));
+        let held_back = RefCell::new(held_back.to_vec());
+        let gate = FakeGate { status, body, held_back, issuer_fails, ..FakeGate::new() };
+        let (secrets, setup_token) = (secrets(), Secret::new(SETUP_TOKEN));
+        let head = Head { cookie: Some(COOKIE.into()), origin: Some(ORIGIN.into()), ..bearer(&our_token()) };
+        let head = Head { content_type: json().content_type, ..head };
+        let request = AdminRequest {
+            sign_in: Some(&ISSUER),
+            ..request("POST", "/session/step-up", head, &secrets, &setup_token)
+        };
+        (block_on(answer::answer(&request, &gate)).status, gate.asked.take()[1..].to_vec())
+    };
+    let counted = "count code 192.0.2.1".to_owned();
+    assert_eq!(
+        send(&[], false),
+        (401, vec!["exchange".into(), "ask as session, proved".into(), counted.clone()])
+    );
+    assert_eq!(send(&[], true), (503, vec!["exchange".into(), counted]), "an issuer that fails, too");
+    assert_eq!(send(&["code 192.0.2.1"], false), (429, Vec::new()));
 }
 
 #[test]

@@ -157,8 +157,8 @@ impl<P: Platform> Gate<'_, P> {
                 Ok(Tokens { id_token }) => return Ok(Secret::new(id_token)),
                 Err(_) => "the answer to the code has no id_token".to_owned(),
             },
-            // RFC 6749, section 5.2. What is wrong with the client itself is 401.
-            Err(CallFailed::Status(400)) => return Err(Denial::InvalidToken(jwt::Error::RefusedCode)),
+            // RFC 6749, section 5.2: 400. Some issuers say 403. What is wrong with the client itself is 401.
+            Err(CallFailed::Status(400 | 403)) => return Err(Denial::InvalidToken(jwt::Error::RefusedCode)),
             Err(error) => error.to_string(),
         };
         Err(Denial::IssuerUnavailable { reason, retry_after: Span::ZERO })

@@ -158,10 +158,13 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
         }
         None => failures,
     };
+    let is_proven = failures.is_none();
+    let is_grant = matches!(token, Ok(Some(Shown::Grant { .. })));
+    // The issuer is asked before the Registry, whoever shows a code.
+    let failures = failures.or_else(|| is_grant.then(|| Failures::of_code(&request.address)));
     if let Some(refusal) = refuse_held_back(failures.as_ref(), port) {
         return refusal.reply(request_id);
     }
-    let is_grant = matches!(token, Ok(Some(Shown::Grant { .. })));
     let verified = match token {
         Ok(token) => verify(request, token, port).await,
         Err(refusal) => Err(refusal.reply(request_id)),
@@ -170,7 +173,7 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
         Err(reply) => (reply, false),
         Ok(((credential, body), token)) => {
             let call = AdminCall { token, ..request.call(credential, body) };
-            let reply = ask(&call, failures.is_none(), port).await;
+            let reply = ask(&call, is_proven, port).await;
             let asks_gate = reply.status == 200 && router::asks_gate(method, path);
             (if asks_gate { answer_by_gate(reply, request_id, port) } else { reply }, true)
         }
@@ -179,7 +182,9 @@ async fn decide(request: &AdminRequest<'_>, port: &impl AdminPort) -> AdminReply
     if is_grant && reply.status < 500 {
         reply.headers.push(("Set-Cookie".to_owned(), code::clear_cookie()));
     }
-    if let Some(failures) = failures.filter(|_| is_failure(open.is_some(), asked, reply.status)) {
+    // An issuer that does not take a code as it should is not to be asked again and again.
+    let fails = is_failure(open.is_some(), asked, reply.status) || is_grant && !asked && reply.status >= 400;
+    if let Some(failures) = failures.filter(|_| fails) {
         port.count(&failures).await;
     }
     let wait = open.map_or(Span::ZERO, |open| keep_back(open, reply.status, arrived, port.now()));

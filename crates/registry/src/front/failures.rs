@@ -37,6 +37,11 @@ impl Failures {
         let Subjects { network, site } = Subjects::of(&format!("{what} "), address);
         Self { counted: network.clone(), held_back: network, site }
     }
+
+    /// Of codes that an issuer is asked about by somebody whom nothing else slows.
+    pub fn of_code(address: &str) -> Self {
+        Self::of("code", address)
+    }
 }
 
 /// Whether an answer counts as a failure of the network that asked. Where nobody needs to be signed in, what is malformed
