@@ -721,7 +721,7 @@ export interface Calls {
       url: string;
     };
   };
-  /** joins with this password, or sets it; or joins with a token of the address that was invited, here or in the policy's header, or with what it is had for */
+  /** joins with this password, or sets it; or joins with a token of the address that was invited, here or in the policy's header, or with an issuer's `code` and `state` */
   "POST /invitations/accept": {
     query: undefined;
     body: {
@@ -1015,7 +1015,7 @@ export interface Calls {
       publicKey: object;
     };
   };
-  /** opens five minutes, in this session, for what asks for the password again: with the `password`, a `passkey`, or a token of the last five minutes, or what it is had for */
+  /** opens five minutes, in this session, for what asks for the password again: with the `password`, a `passkey`, a token of the last five minutes, or an issuer's `code` and `state` */
   "POST /session/step-up": {
     query: undefined;
     body: {
@@ -1107,7 +1107,7 @@ export interface Calls {
   "POST /tenants": {
     query: undefined;
     body: {
-      code?: string;
+      code?: string | null;
       name: string;
       owner?: {
         email: string;
@@ -1187,7 +1187,7 @@ export interface Calls {
       points: Array<UsagePoint>;
     };
   };
-  /** the same by route, of the latest 1 to 30 days (7) of UTC, today among them */
+  /** the same by route, for the last `days` days of UTC, today included (1 to 30, default 7) */
   "GET /usage/routes": {
     query: {
       days?: number;

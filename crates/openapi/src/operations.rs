@@ -428,7 +428,10 @@ pub fn of(method: &str, path: &str) -> Option<Operation> {
         ("POST", "/tenants") => {
             let owner = object_with(vec![("email", email())], vec![("password", password())]);
             let answer = object_with(vec![("tenant", refer("Tenant"))], vec![("owner", refer("Member"))]);
-            let fields = [tenant_settings(), vec![("owner", nullable(owner))]].concat();
+            // One that is null is chosen; it cannot become null.
+            let settings = tenant_settings().into_iter();
+            let settings = settings.map(|(name, it)| (name, if name == "code" { nullable(it) } else { it }));
+            let fields = settings.chain([("owner", nullable(owner))]).collect();
             Operation { answer: (201, Some(answer)), ..Operation::default() }
                 .takes(vec![("name", key_name())], fields)
         }
