@@ -44,6 +44,7 @@ const screensOf = ({ key, replaced }) => ({
       await page.getByRole("button", { name: "Set an expiry" }).click();
       await page.getByText(/will change/).waitFor();
     },
+    leave: (page) => page.keyboard.press("Escape"),
   },
   key: { path: `/keys/${key.id}?period=30d`, work: charts },
   "key-access": { path: `/keys/${key.id}?tab=access` },
@@ -77,6 +78,13 @@ const screensOf = ({ key, replaced }) => ({
   },
   edit: { path: `/keys/${key.id}/edit` },
   rotate: { path: `/keys/${key.id}/rotate` },
+  routes: {
+    path: "/routes",
+    async work(page) {
+      await page.getByTestId("route-row").first().getByRole("button").click();
+      await page.getByText("Who can call it").waitFor();
+    },
+  },
   audit: { path: "/audit" },
   people: { path: "/members" },
   tenants: { path: "/tenants" },
