@@ -1,6 +1,6 @@
 // Request bodies that the gate itself reads, and its responses to clients that are still sending one.
 
-/** What `read` resolves to instead of a body; src/body.rs says what becomes of each. */
+/** What `read` resolves to instead of a body; src/body.rs handles each. */
 const NO_BODY = /** @type {const} */ ({
   tooLarge: "too large",
   late: "late",

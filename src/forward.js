@@ -5,7 +5,7 @@ import { decorate, editRequest, mapDestination, originOf } from "./fields.js";
 import { ended, mayBeLarge } from "./large_uploads.js";
 
 /**
- * What `forward` resolves to where the origin's response does not reach the client; src/origin.rs says what becomes of each. After
+ * What `forward` resolves to where the origin's response does not reach the client; src/origin.rs handles each. After
  * the last three stands a line break and the error.
  */
 const NO_ANSWER = /** @type {const} */ ({

@@ -6,7 +6,7 @@ import { after, before, describe, it } from "node:test";
 import { startGate } from "./harness/gate.mjs";
 import { bearer } from "./harness/traffic.mjs";
 
-/** At most so many requests are looked at, until one needs no more: the gate also works behind answers, whenever that is due. */
+/** The most requests that are looked at, until one needs no more: the gate also works behind answers, whenever that is due. */
 const TRIES = 50;
 /** Before each, as many as have the gate hold a lease for the key. */
 const AT_ONCE = 10;

@@ -55,7 +55,7 @@ pub enum Standing {
     Revoked,
 }
 
-/// What becomes of all that an isolate remembers, after a read.
+/// Whether an isolate keeps what it remembers, after a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Remembered {

@@ -4,14 +4,13 @@
 use std::{
     cell::{Cell, RefCell},
     collections::HashSet,
-    future::poll_fn,
     pin::pin,
-    task::{Poll, Waker},
 };
 
 use futures_util::future::select;
 use keyward_core::{
     changes::{Change, News, ReadChanges},
+    single_flight::SingleFlight,
     time::{Span, Timestamp},
     unavailable::Unavailable,
 };
@@ -52,8 +51,8 @@ pub trait Upstream {
 pub struct Relay<U> {
     upstream: U,
     known: RefCell<Known>,
-    /// Calls that wait for the one in flight; `None` if none is.
-    queue: RefCell<Option<Vec<Waker>>>,
+    /// The call of the Registry.
+    flight: SingleFlight,
     /// The last moment seen.
     latest: Cell<Timestamp>,
     /// By how much the clock was set back, all in all.
@@ -78,22 +77,13 @@ struct Part {
     changes: Vec<Change>,
 }
 
-/// The call in flight. However it ends, all that wait for it are woken.
-struct InFlight<'a>(&'a RefCell<Option<Vec<Waker>>>);
-
-impl Drop for InFlight<'_> {
-    fn drop(&mut self) {
-        self.0.take().into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
 impl<U: Upstream> Relay<U> {
     /// A relay that knows nothing yet.
     pub fn new(upstream: U) -> Self {
         Self {
             upstream,
             known: RefCell::default(),
-            queue: RefCell::default(),
+            flight: SingleFlight::default(),
             latest: Cell::default(),
             set_back: Cell::default(),
         }
@@ -119,10 +109,10 @@ impl<U: Upstream> Relay<U> {
             if left <= Span::ZERO {
                 break;
             }
-            if self.queue.borrow().is_none() {
-                self.read_on().await?;
+            if self.flight.is_under_way() {
+                select(pin!(self.flight.ends()), pin!(self.upstream.wait(left))).await;
             } else {
-                select(pin!(self.landed()), pin!(self.upstream.wait(left))).await;
+                self.read_on().await?;
             }
         }
         let now = self.now();
@@ -131,8 +121,8 @@ impl<U: Upstream> Relay<U> {
 
     /// Asks the Registry for what follows.
     async fn read_on(&self) -> Result<(), Unavailable> {
-        self.queue.replace(Some(Vec::new()));
-        let _in_flight = InFlight(&self.queue);
+        self.flight.begin();
+        let _guard = self.flight.guard();
         loop {
             let call = self.known.borrow().question();
             let asked = self.now();
@@ -146,21 +136,6 @@ impl<U: Upstream> Relay<U> {
                 return Ok(());
             }
         }
-    }
-
-    /// Waits for the call in flight.
-    async fn landed(&self) {
-        let mut is_queued = false;
-        poll_fn(|context| match self.queue.borrow_mut().as_mut() {
-            Some(queue) if !is_queued => {
-                is_queued = true;
-                queue.push(context.waker().clone());
-                Poll::Pending
-            }
-            Some(_) => Poll::Pending,
-            None => Poll::Ready(()),
-        })
-        .await;
     }
 
     /// The time. If the clock was set back, what is known is so old that nobody can tell.

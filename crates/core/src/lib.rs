@@ -34,6 +34,7 @@
 //! | an object's database, and JSON that is read strictly | [`sql`], [`json`], [`strict`] |
 //! | what the Registry's object is asked, what the gate is, and what it found | [`registry_call`], [`changes`], [`question`], [`sign_in_token`] |
 //! | what fails: circuit breakers, errors, the log | [`breaker`], [`unavailable`], [`log`], [`foreign_text`] |
+//! | one call for all that need its result | [`single_flight`] |
 
 pub mod breaker;
 pub mod challenge;
@@ -57,6 +58,7 @@ pub mod route;
 pub mod secret;
 pub mod session_id;
 pub mod sign_in_token;
+pub mod single_flight;
 pub mod sql;
 pub mod strict;
 pub mod time;

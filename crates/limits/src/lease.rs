@@ -29,8 +29,8 @@ pub const POLL: Span = Span::from_ms(20);
 const RESERVE_PERCENT: u64 = 125;
 /// Demand is measured over this time. Only a whole period counts, so that one short burst is not taken for steady demand.
 const DEMAND_PERIOD: Span = Span::from_ms(200);
-/// A key with a few requests a second has no or one request in a period. Its demand is the number of periods with a request,
-/// of so many before the current one, if it is more than half of them: a burst counts as one.
+/// A key with a few requests a second has no or one request in a period. Its demand is the number of periods with a request
+/// among this many before the current one, if that is more than half of them: a burst counts as one.
 const SPARSE_PERIODS: u32 = 5;
 /// Of what the rest of a lease would be used for at the rate so far, the share that is kept once it is renewed, in per cent. The
 /// new lease has [`RESERVE_PERCENT`], so less is kept than will be used: then nothing is left to be given back.

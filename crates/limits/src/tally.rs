@@ -329,7 +329,8 @@ pub struct Ledger {
     teller: u64,
     numbers: u64,
     calls: u64,
-    /// By storage hash, which nobody can choose. In the same order in each run, so that a simulation can be repeated.
+    /// By storage hash; in the same order in each run, so that a simulation can be repeated. Whoever imports keys can choose
+    /// hashes that collide, but no more than [`MAX_KEYS`] are here.
     keys: HashMap<String, Undelivered, BuildHasherDefault<DefaultHasher>>,
     /// The rounds that deliver: when each began.
     rounds: Vec<Timestamp>,

@@ -7,7 +7,10 @@
 #![allow(clippy::indexing_slicing, reason = "members are set of objects that were just made")]
 
 mod components;
+mod conditions;
+mod fields;
 mod many_keys;
+mod operation;
 mod operations;
 mod schema;
 mod typescript;
@@ -20,7 +23,7 @@ use keyward_registry::{
 };
 use serde_json::{Map, Value, json};
 
-use operations::Operation;
+use operation::Operation;
 use schema::{Schema, refer, text_of_length};
 
 /// Where calls are described in words.

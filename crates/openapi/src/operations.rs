@@ -11,123 +11,21 @@ use keyward_registry::{
         rotate::LONGEST_GRACE_S,
         summary::COUNTS,
     },
-    principal::Role,
     usage::routes::DAYS_KEPT,
 };
 use serde_json::{Value, json};
 
 use crate::{
     components::{key_name, of_new_key, optional_settings, own_quotas, scopes},
+    conditions::{bulk_needs, one_of_fields},
+    fields::{code, email, issued, password, role, session_id, shown_passkey, state, typed_password},
     many_keys::key_filters,
+    operation::{Body, Operation},
     schema::{
-        Members, Schema, count, cursor, described, dictionary, flag, id, line, list, nullable, object,
-        object_with, one_of, one_of_enum, refer, searched, short_list, text, text_of_length, time, whole,
+        Members, count, cursor, described, dictionary, flag, id, line, list, nullable, object, object_with,
+        one_of, one_of_enum, refer, searched, short_list, text, time, whole,
     },
 };
-
-/// What a call takes and answers.
-#[derive(Default)]
-pub struct Operation {
-    /// Parameters of the query.
-    pub query: Members,
-    /// Those of them that may not be left out.
-    pub required: &'static [&'static str],
-    /// The body, if the call takes one.
-    pub body: Option<Body>,
-    /// Whether `Idempotency-Key` means something.
-    pub can_repeat: bool,
-    /// Whether `If-Match` means something.
-    pub can_match: bool,
-    /// Status and content of the answer; `None` has none.
-    pub answer: (u16, Option<Schema>),
-    /// Another status with which it answers the same.
-    pub also: Option<u16>,
-    /// The media types of an answer that is no JSON.
-    pub media: &'static [&'static str],
-}
-
-/// A body.
-pub struct Body {
-    /// What it is.
-    pub schema: Schema,
-    /// Whether there must be one: none at all is an empty object.
-    pub is_required: bool,
-}
-
-impl Operation {
-    fn answers(status: u16, content: Members) -> Self {
-        Self { answer: (status, Some(object(content))), ..Self::default() }
-    }
-
-    fn ends() -> Self {
-        Self { answer: (204, None), ..Self::default() }
-    }
-
-    fn takes(self, required: Members, optional: Members) -> Self {
-        let is_required = !required.is_empty();
-        Self { body: Some(Body { schema: object_with(required, optional), is_required }), ..self }
-    }
-
-    /// Whatever else is true of the body as a whole, such as which fields cannot stand together.
-    fn if_only(mut self, more: Value) -> Self {
-        if let (Some(body), Value::Object(more)) = (&mut self.body, more)
-            && let Some(schema) = body.schema.as_object_mut()
-        {
-            schema.extend(more);
-        }
-        self
-    }
-
-    fn query(self, query: Members) -> Self {
-        Self { query, ..self }
-    }
-
-    /// A list in pages.
-    fn pages(name: &'static str, of: &str, filters: Members) -> Self {
-        let limit = described(whole(1, 100), "How many there are on a page.");
-        let cursor = described(cursor(), "`nextCursor` of the page before.");
-        Self::answers(200, vec![(name, list(refer(of))), ("nextCursor", nullable(text()))])
-            .query([vec![("limit", limit), ("cursor", cursor)], filters].concat())
-    }
-}
-
-fn email() -> Schema {
-    json!({ "type": "string", "format": "email", "maxLength": 254 })
-}
-
-/// One that is chosen; what is guessable is refused beside.
-fn password() -> Schema {
-    text_of_length(12, 200)
-}
-
-fn typed_password() -> Schema {
-    text_of_length(0, 200)
-}
-
-fn shown_passkey() -> Schema {
-    let shown = json!({
-        "type": "object",
-        "required": ["id", "response"],
-        "properties": { "id": text(), "response": { "type": "object" } },
-    });
-    described(shown, "What `PublicKeyCredential.toJSON()` gives.")
-}
-
-fn issued() -> Schema {
-    described(text(), "A token of the issuer that the policy names, in place of a password.")
-}
-
-fn code() -> Schema {
-    described(text(), "The code that the issuer has sent the browser back with, beside `state`.")
-}
-
-fn state() -> Schema {
-    described(text(), "The `state` that came with `code`. It has to be that of the browser's cookie.")
-}
-
-fn role() -> Schema {
-    one_of_enum(&Role::ALL)
-}
 
 /// What is set on a tenant, but for its name.
 fn tenant_settings() -> Members {
@@ -492,35 +390,6 @@ fn explanation() -> Operation {
     Operation::answers(200, answer)
         .takes(vec![("method", one_of(&methods)), ("path", path)], supposed)
         .if_only(json!({ "not": both }))
-}
-
-fn session_id() -> Schema {
-    json!({ "type": "string", "pattern": "^[A-Za-z0-9._~:-]{1,128}$" })
-}
-
-/// One of these fields, or none.
-fn one_of_fields(names: &[&str]) -> Value {
-    let none = json!({ "not": { "anyOf": names.iter().map(|name| json!({ "required": [name] })).collect::<Vec<_>>() } });
-    names.iter().map(|name| json!({ "required": [name] })).chain([none]).collect()
-}
-
-/// What each action on many keys needs, and what it cannot have.
-fn bulk_needs() -> Value {
-    let given =
-        |name: &str, kind: &str| json!({ "required": [name], "properties": { name: { "type": kind } } });
-    let only_for = |actions: &[&str], then: Value, name: &str| {
-        let is_one = json!({ "properties": { "action": { "enum": actions } } });
-        json!({ "if": is_one, "then": then, "else": { "properties": { name: { "enum": [null, ""] } } } })
-    };
-    json!({
-        "allOf": [
-            { "oneOf": [given("ids", "array"), given("filter", "object")] },
-            { "if": given("cursor", "string"), "then": given("filter", "object") },
-            only_for(&["tag", "untag"], given("tag", "string"), "tag"),
-            only_for(&["expire"], given("expiresAt", "string"), "expiresAt"),
-            only_for(&["revoke"], json!({}), "reason"),
-        ],
-    })
 }
 
 fn audit_filters() -> Members {

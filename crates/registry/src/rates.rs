@@ -63,7 +63,7 @@ impl Moment {
         Self(time.0.saturating_mul(1_000))
     }
 
-    /// When this many calls more are worked off, of so many a minute; fewer, if the number is negative.
+    /// When this many more calls are worked off at `rate` a minute; fewer, if the number is negative.
     fn plus(self, calls: i64, rate: u32) -> Self {
         Self(self.0.saturating_add(calls.saturating_mul(MINUTE_US) / i64::from(rate)))
     }

@@ -7,4 +7,5 @@ mod links;
 mod network;
 mod order;
 mod secrets;
+mod single_flight;
 mod time;

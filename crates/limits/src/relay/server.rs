@@ -2,10 +2,8 @@
 
 use std::{
     cell::{Cell, RefCell},
-    future::poll_fn,
     pin::pin,
     rc::Rc,
-    task::{Poll, Waker},
 };
 
 use futures_util::{
@@ -20,6 +18,7 @@ use crate::{
 };
 use keyward_core::{
     breaker::{Breaker, End, Leave, STORE},
+    single_flight::SingleFlight,
     time::{Span, Timestamp},
     unavailable::Unavailable,
 };
@@ -66,8 +65,8 @@ pub struct RelayServer<U> {
     sent: Cell<Option<Timestamp>>,
     /// Whether the last call failed.
     has_failed: Cell<bool>,
-    /// Calls that wait for the one in flight; `None` if none is.
-    queue: RefCell<Option<Vec<Waker>>>,
+    /// The call of the coordinator.
+    flight: SingleFlight,
 }
 
 /// A relay's answer, and what it does after that.
@@ -95,22 +94,12 @@ impl Drop for Queued<'_> {
     }
 }
 
-/// The call in flight. However it ends, all that wait for it are woken together, so that no later caller takes what was
-/// asked for an earlier one.
-struct Asking<'a>(&'a RefCell<Option<Vec<Waker>>>);
-
-impl Drop for Asking<'_> {
-    fn drop(&mut self) {
-        self.0.take().into_iter().flatten().for_each(Waker::wake);
-    }
-}
-
 impl<U: Upstream + 'static> RelayServer<U> {
     /// A relay with a random number.
     pub fn new(upstream: U, random: u64) -> Self {
-        let (breaker, queued, arrived, asked, sent, has_failed, queue) = Default::default();
+        let (breaker, queued, arrived, asked, sent, has_failed, flight) = Default::default();
         let relay = RefCell::new(Relay::new(random));
-        Self { upstream, relay, breaker, queued, arrived, asked, sent, has_failed, queue }
+        Self { upstream, relay, breaker, queued, arrived, asked, sent, has_failed, flight }
     }
 
     /// Its platform.
@@ -165,7 +154,7 @@ impl<U: Upstream + 'static> RelayServer<U> {
             if !self.asks(call.version) {
                 return Acquired::Unreached { slow: true };
             }
-            select(pin!(self.asking_ends()), pin!(self.upstream.wait(left))).await;
+            select(pin!(self.flight.ends()), pin!(self.upstream.wait(left))).await;
         }
     }
 
@@ -199,30 +188,16 @@ impl<U: Upstream + 'static> RelayServer<U> {
     /// there is nothing to do.
     async fn maintain(self: &Rc<Self>) {
         loop {
-            if self.relay.borrow().is_short(self.upstream.now()) && self.queue.borrow().is_none() {
+            if self.relay.borrow().is_short(self.upstream.now()) && !self.flight.is_under_way() {
                 let version = self.relay.borrow().version;
                 if self.asks(version) {
-                    self.asking_ends().await;
+                    self.flight.ends().await;
                 }
             }
             let returns_in = self.relay.borrow_mut().returns_in(self.upstream.now());
             let Some(returns_in) = returns_in else { return };
             self.upstream.wait(returns_in).await;
         }
-    }
-
-    /// Waits for the call in flight.
-    async fn asking_ends(&self) {
-        let mut is_queued = false;
-        poll_fn(|context| match self.queue.borrow_mut().as_mut() {
-            Some(queue) if !is_queued => {
-                is_queued = true;
-                queue.push(context.waker().clone());
-                Poll::Pending
-            }
-            _ => Poll::Ready(()),
-        })
-        .await;
     }
 
     /// If requests wait: how many there are, or will be until the coordinator can be asked again. A lease for those alone that wait
@@ -241,13 +216,13 @@ impl<U: Upstream + 'static> RelayServer<U> {
 
     /// Makes sure that a call is in flight (single flight). `false` while the circuit breaker is open.
     fn asks(self: &Rc<Self>, version: u64) -> bool {
-        if self.queue.borrow().is_some() {
+        if self.flight.is_under_way() {
             return true;
         }
         let Some(leave) = self.breaker.borrow_mut().leave(self.upstream.now(), MAX_CALL) else {
             return false;
         };
-        self.queue.replace(Some(Vec::new()));
+        self.flight.begin();
         let server = Rc::clone(self);
         // As a task of its own: the call that started it may end first.
         self.upstream.spawn(Box::pin(async move { server.ask(version, leave).await }));
@@ -255,7 +230,7 @@ impl<U: Upstream + 'static> RelayServer<U> {
     }
 
     async fn ask(&self, version: u64, leave: Leave) {
-        let _asking = Asking(&self.queue);
+        let _guard = self.flight.guard();
         let since = self.upstream.now() - self.asked.get();
         // No longer than the gap, even if the clock was set back.
         let rest = (CALL_GAP - since).min(CALL_GAP);

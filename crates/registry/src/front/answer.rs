@@ -39,7 +39,7 @@ pub trait AdminPort {
     async fn verify_key(&self, key: &Secret) -> Result<Record, AdminReply>;
     /// What is to be said of what is shown to sign in through the issuer; else the answer, where that cannot be known.
     async fn verify_token(&self, sign_in: &SignIn, shown: &Shown) -> Result<SignInToken, AdminReply>;
-    /// Reads the body, of at most so many bytes, in this room, which it leaves after [`HELD_FOR`](crate::front::HELD_FOR) at the latest.
+    /// Reads the body, `most` bytes of it at most, in this room, which it leaves after [`HELD_FOR`](crate::front::HELD_FOR) at the latest.
     async fn body(&self, room: BodyRoom, most: usize) -> Result<Vec<u8>, BodyError>;
     /// How much longer what is counted under this subject is held back, if it is.
     fn held_back(&self, subject: &str) -> Option<Span>;

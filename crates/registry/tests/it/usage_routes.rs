@@ -51,7 +51,7 @@ fn sums(shown: &Value) -> Sums {
     routes.chain(others).filter(|(_, both)| *both != (0, 0)).collect()
 }
 
-/// Totals of a key in an hour, so many hours ago: accepted and refused of each of three routes, and how many of the
+/// Totals of a key in an hour, some hours ago: accepted and refused of each of three routes, and how many of the
 /// accepted ones did not pass.
 #[derive(Clone, Debug)]
 struct Told {

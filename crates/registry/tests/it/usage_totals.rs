@@ -56,7 +56,7 @@ fn left_to_sum(fixture: &RegistryFixture) -> bool {
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// Of a key, so many hours ago, a total so far.
+    /// Of a key, some hours ago: a total so far.
     Report(usize, i64, u64, u64),
     KeepUp,
     ForgetSums,
