@@ -284,7 +284,10 @@ describe("what is stored", () => {
     await gate.objects.resetCounts();
     for (let i = 0; i < 30; i++) await gate.send(request(key));
     const { objects } = await gate.objects.counts();
-    assert.ok((objects.Registry?.registry?.fetch ?? 0) <= 1, "requests reached the Registry: one may have read the change log");
+    assert.ok(
+      (objects.Registry?.registry?.fetch ?? 0) <= 1,
+      "requests reached the Registry: one may have read the change log",
+    );
     assert.deepEqual(usage(), reported);
     await gate.advance(6 * 60_000);
     await waitFor("the next report", () => accepted() === 60);

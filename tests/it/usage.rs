@@ -13,7 +13,7 @@ use keyward_core::{
 use keyward_limits::{
     coordinator::Coordinator,
     lease::Grantor,
-    tally::Ledger,
+    tally::ledger::Ledger,
     wire::{Acquire, Cancelled, CoordinatorCall, RefusalCounts, Tally, TallyHour, UsageHour, UsageReport},
 };
 use keyward_registry::usage;

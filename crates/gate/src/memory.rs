@@ -22,7 +22,7 @@ use keyward_limits::{
     fallback::FallbackLimit,
     lease::{Grantor, Lessee},
     limit::WindowState,
-    tally::Ledger,
+    tally::ledger::Ledger,
     timing::TRAVEL,
 };
 

@@ -6,7 +6,7 @@ use keyward_core::time::{Span, Timestamp};
 use keyward_limits::{
     coordinator::object::CoordinatorObject,
     lease::Grantor,
-    tally::Ledger,
+    tally::ledger::Ledger,
     wire::{CoordinatorCall, UNATTRIBUTED, UsageReport, UsageTaken},
 };
 use keyward_testing::{Database, NOON, record};

@@ -8,7 +8,7 @@ use keyward_limits::{
     lease::Grantor,
     relay::Relay,
     routes::{LONGEST, MOST_ROUTES, OTHER, OnRoutes, RouteCounts, RouteName},
-    tally::Ledger,
+    tally::ledger::Ledger,
     usage::Usage,
     used_from::UsedFrom,
     wire::{Acquire, Cancelled, Tally, TallyHour, UNATTRIBUTED},

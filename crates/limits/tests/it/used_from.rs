@@ -10,7 +10,7 @@ use keyward_limits::{
     lease::Grantor,
     relay::Relay,
     routes::RouteName,
-    tally::Ledger,
+    tally::ledger::Ledger,
     used_from::UsedFrom,
     wire::{Acquire, Tally, TallyHour},
 };

@@ -17,6 +17,7 @@ mod filters;
 mod fresh_password;
 mod fresh_password_table;
 mod front;
+mod front_page;
 mod golden;
 mod growth;
 mod guard;
