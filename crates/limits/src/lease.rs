@@ -153,11 +153,7 @@ impl Lessee {
     /// bound on staleness than the one for which the lease was granted.
     pub fn consume(&mut self, lease_length: Span, now: Timestamp) -> Option<Admitted> {
         self.observe_clock(now);
-        let usable = |held: &&mut HeldLease| {
-            let is_fresh = now - held.confirmed < lease_length;
-            held.left > 0 && held.begins <= now && now < held.ends && is_fresh
-        };
-        let held = self.leases.iter_mut().find(usable)?;
+        let held = self.leases.iter_mut().find(|held| held.is_usable(lease_length, now))?;
         held.left -= 1;
         held.used += 1;
         held.last_use = now;
@@ -168,6 +164,11 @@ impl Lessee {
         let renew = (few || late) && !newest.renewed;
         newest.renewed |= renew;
         Some(Admitted { windows: self.windows(now), renew })
+    }
+
+    /// Whether [`Self::consume`] would admit a request.
+    pub fn has_usable(&self, lease_length: Span, now: Timestamp) -> bool {
+        self.leases.iter().any(|held| held.is_usable(lease_length, now))
     }
 
     /// Whether a request should wait for calls in flight instead of calling: they bring a lease, or the answer that a window
@@ -395,6 +396,11 @@ fn predict(lease_length: Span, arrived: u32, span: Span) -> u32 {
 }
 
 impl HeldLease {
+    fn is_usable(&self, lease_length: Span, now: Timestamp) -> bool {
+        let is_fresh = now - self.confirmed < lease_length;
+        self.left > 0 && self.begins <= now && now < self.ends && is_fresh
+    }
+
     fn give_up(&mut self) {
         self.unused += std::mem::take(&mut self.left);
     }

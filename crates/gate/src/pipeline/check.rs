@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use futures_util::future::join;
 use keyward_policy::{KeyRequirement, Policy, Realm, TestMode};
 
 use super::{
@@ -165,8 +166,12 @@ impl<P: Platform> Pipeline<'_, P> {
                     ledger.accept(&cached.hash, self.from.as_ref(), now);
                     return Ok(Accepted { permit, windows: Vec::new(), background: None });
                 }
-                Ok(permit) => match self.charge(realm, &cached, freshness).await? {
+                Ok(permit) => match self.charge_and_catch_up(realm, &mut cached, freshness, word).await? {
                     Answer::Granted { windows, background, counted_by } => {
+                        if word != Word::Holds && cached.has_caught_up {
+                            // The log was read on meanwhile.
+                            self.follow(&mut cached, freshness, self.platform.now());
+                        }
                         let permit = self.revalidate(permit, realm, requirement, &cached, context);
                         let now = self.platform.now();
                         let ledger = &mut self.memory.borrow_mut().ledger;
@@ -195,7 +200,29 @@ impl<P: Platform> Pipeline<'_, P> {
         Err(unavailable("KeyGate").into())
     }
 
-    /// Revalidates the permit: the key may have expired while its coordinator was asked.
+    /// Charges the key's limits. If its object is asked, and the log does not say that the record holds, that is read on
+    /// beside it: the object may not have been told yet of what has changed for all of a tenant's keys.
+    async fn charge_and_catch_up(
+        &self,
+        realm: &Realm,
+        cached: &mut CachedRecord,
+        freshness: Span,
+        word: Word,
+    ) -> Result<Answer, Denial> {
+        let has_lease = {
+            let (length, now) = (lease::length(freshness), self.platform.now());
+            let mut memory = self.memory.borrow_mut();
+            let lessee = memory.lessee(&cached.hash, cached.record.version);
+            lessee.is_some_and(|lessee| lessee.has_usable(length, now))
+        };
+        if has_lease || word == Word::Holds || cached.has_caught_up {
+            return self.charge(realm, cached, freshness).await;
+        }
+        cached.has_caught_up = true;
+        join(self.charge(realm, cached, freshness), self.catch_up(freshness)).await.0
+    }
+
+    /// Revalidates the permit: the key may have expired, or its tenant been deactivated, while its coordinator was asked.
     fn revalidate(
         &self,
         permit: Permit,
@@ -205,7 +232,8 @@ impl<P: Platform> Pipeline<'_, P> {
         then: RequestContext<'_>,
     ) -> Result<Permit, Refused> {
         let now = self.platform.now();
-        if now == then.now {
+        let is_same = permit.record().is_some_and(|record| Rc::ptr_eq(record, &cached.record));
+        if now == then.now && is_same {
             return Ok(permit);
         }
         gate::decide(realm, requirement, &cached.record, RequestContext { now, ..then })

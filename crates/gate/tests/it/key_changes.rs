@@ -136,6 +136,44 @@ fn a_tenant_that_was_deactivated_stops_every_key_that_is_remembered_or_read_with
 }
 
 #[test]
+fn a_tenants_deactivation_holds_for_a_key_with_a_limit_whose_object_was_not_told_however_seldom_it_is_used() {
+    let (platform, key) = with_log(&record());
+    platform.check(&key).unwrap();
+    platform.pass_time(SECOND * 10);
+    platform.log(tenant_change(1, TenantStatus::Inactive));
+    platform.asked();
+    assert_eq!(platform.denial(&key), Denial::InactiveTenant);
+    assert_eq!(platform.asked(), ["Coordinator take", "changes"], "at the same time");
+    // What the object has counted meanwhile is taken back.
+    platform.log(tenant_change(2, TenantStatus::Active));
+    platform.read_log();
+    platform.pass_time(Span::from_mins(2));
+    for _ in 0..5 {
+        platform.check(&key).unwrap();
+    }
+    assert!(matches!(platform.denial(&key), Denial::RateLimited { .. }));
+}
+
+#[test]
+fn a_request_under_a_lease_waits_for_no_log() {
+    let limits = Limits { per_minute: Some(10_000), per_day: None };
+    let (platform, key) = with_log(&Record { limits, ..record() });
+    loop {
+        platform.check(&key).unwrap();
+        if platform.asked().is_empty() {
+            break;
+        }
+        platform.pass_time(Span::from_ms(20));
+    }
+    // Under a lease. Now nothing is known of the log.
+    platform.memory.borrow_mut().changes.set_back(SECOND, Span::ZERO);
+    platform.log_fault.set(Some(Fault::Hangs));
+    let began = platform.clock.now();
+    platform.check(&key).unwrap();
+    assert_eq!((platform.clock.now(), reads(&platform)), (began, 0));
+}
+
+#[test]
 fn a_limit_that_a_tenant_was_given_counts_for_a_remembered_key_that_had_none() {
     let (platform, key) = with_log(&unlimited());
     platform.check(&key).unwrap();
