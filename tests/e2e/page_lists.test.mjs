@@ -310,6 +310,29 @@ test("a viewer has views, filters and the export, and nothing to choose keys wit
   });
 });
 
+test("what is typed into a field of the filter as soon as it is there stays", async () => {
+  await signedIn(gate, "/keys?tag=before", {}, async (page) => {
+    await heading(page, "Keys");
+    // In one task: no frame is drawn between the click and the typing.
+    const typed = await page.evaluate(async () => {
+      const button = [...document.querySelectorAll("button")].find(({ textContent }) => textContent === "Filter");
+      button?.click();
+      /** @type {HTMLInputElement | null} */
+      let field = null;
+      for (let turn = 0; turn < 50 && field === null; turn += 1) {
+        await Promise.resolve();
+        field = document.querySelector(".choices input[name=tag]");
+      }
+      if (field === null) throw new Error("the field is not there without a frame");
+      field.value = "typed at once";
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done, 0))));
+      return field.value;
+    });
+    assert.equal(typed, "typed at once");
+  });
+});
+
 test("names and tags are text in rows and chips, and a key in any filter gets nowhere", async () => {
   const { apiKey, plaintextKey } = await owner.createKey({ name: "Pasted anywhere" });
   await signedIn(gate, `/keys?tag=${encodeURIComponent(HOSTILE.slice(0, 50))}`, {}, async (page) => {

@@ -11,8 +11,11 @@ import { root } from "../../scripts/lib/places.mjs";
 import { codeOf, functionNames } from "../../scripts/lib/wasm.mjs";
 import { symboliser } from "../../scripts/symbolise.mjs";
 
-/** Most bytes of the wasm, gzipped. Make it less when the Worker gets smaller. */
-const MOST_BYTES = 581_500;
+/**
+ * Most bytes of the wasm, gzipped. Make it less when the Worker gets smaller. It leaves 2 KB: the same source has more or fewer
+ * bytes by up to a kilobyte where the folder it is built in has another name.
+ */
+const MOST_BYTES = 583_500;
 
 const wasm = (name) => readFileSync(join(root, "build", name));
 

@@ -1,7 +1,7 @@
 // Inputs outside of forms: they count at once, or when they are left.
 
 import type { PartialInputHTMLAttributes } from "preact";
-import { useEffect, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 
 type CommittedProps = Omit<
   PartialInputHTMLAttributes<HTMLInputElement>,
@@ -10,17 +10,17 @@ type CommittedProps = Omit<
 
 /** An input that counts once it is left, or at Enter. What is being typed survives the screen being shown anew. */
 export function Committed({ value, onCommit, type = "text", ...props }: CommittedProps) {
-  const [typed, setTyped] = useState(value);
-  useEffect(() => setTyped(value), [value]);
+  // Not kept by an effect: that runs after the input is on the screen, and would undo what was typed by then.
+  const [draft, setDraft] = useState({ of: value, text: value });
   return (
     <input
       type={type as "text"}
       {...props}
-      value={typed}
-      onInput={({ currentTarget }) => setTyped(currentTarget.value)}
+      value={draft.of === value ? draft.text : value}
+      onInput={({ currentTarget }) => setDraft({ of: value, text: currentTarget.value })}
       onChange={({ currentTarget }) => {
         const text = currentTarget.value.trim();
-        setTyped(value);
+        setDraft({ of: value, text: value });
         onCommit(text);
       }}
     />
