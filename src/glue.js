@@ -260,14 +260,15 @@ export async function hasContent(request, milliseconds) {
 }
 
 /**
- * Counts one event of this key; true if there were too many.
+ * Counts one event of this key by a limiter; true if there were too many.
  * @param {Env} env
+ * @param {string} limiter its binding
  * @param {string} key
  * @param {number} milliseconds
  */
-export async function exceeds(env, key, milliseconds) {
-  const failures = /** @type {RateLimit} */ (bound(env, "FAILURES", "limit"));
-  const outcome = await inTime(failures.limit({ key }), milliseconds);
+export async function exceeds(env, limiter, key, milliseconds) {
+  const events = /** @type {RateLimit} */ (bound(env, limiter, "limit"));
+  const outcome = await inTime(events.limit({ key }), milliseconds);
   if (typeof outcome?.success !== "boolean") throw new Error("answered neither yes nor no");
   return !outcome.success;
 }

@@ -1,4 +1,4 @@
-//! KV, the objects, the limiter of failing networks and the network, each asked for a bounded time only.
+//! KV, the objects, limiters and the network, each asked for a bounded time only.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ extern "C" {
     #[wasm_bindgen(catch, js_name = derive)]
     fn derive_bits(password: Vec<u8>, salt: Vec<u8>, iterations: u32) -> Result<Promise, JsValue>;
     #[wasm_bindgen(catch)]
-    fn exceeds(env: &JsValue, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
+    fn exceeds(env: &JsValue, limiter: &str, key: &str, milliseconds: u32) -> Result<Promise, JsValue>;
 }
 
 /// The bindings of one request.
@@ -101,8 +101,8 @@ impl Platform for EdgeStores<'_> {
         answer_of(self.env, relay, call, within, true).await
     }
 
-    async fn fails_too_often(&self, network: &str, within: Span) -> Result<bool, CallFailed> {
-        settled(exceeds(self.env, network, within.timer_ms())).await.map(|exceeds| exceeds.is_truthy())
+    async fn exceeds(&self, limiter: &str, key: &str, within: Span) -> Result<bool, CallFailed> {
+        settled(exceeds(self.env, limiter, key, within.timer_ms())).await.map(|exceeds| exceeds.is_truthy())
     }
 
     async fn redeem(&self, call: &Redeem, within: Span) -> Result<Redeemed, CallFailed> {

@@ -134,4 +134,6 @@ export interface GateOptions {
   unbound?: string[];
   /** The FAILURES limiter, by default too generous to matter. */
   failures?: { limit?: number; period?: 10 | 60 };
+  /** Other limiters, by their bindings. */
+  limiters?: Record<string, { limit: number; period: 10 | 60 }>;
 }

@@ -124,6 +124,16 @@ export async function missing(policies) {
     const unbound = origins.filter(({ url, handler, service }) => !url && !handler && !service);
     for (const binding of new Set(unbound.map((origin) => origin.binding)))
       need(false, `[[${at}services]] with binding = "${binding}", an origin of the policy, is missing`);
+    const limits = realmsOf(policies).flatMap(({ route = [] }) =>
+      [route].flat().flatMap(({ limit_by_network: limit }) => limit ?? []),
+    );
+    for (const { binding, period = "60s" } of limits) {
+      const limiter = own.ratelimits?.find(({ name }) => name === binding);
+      const line = limiter
+        ? `[[${at}ratelimits]] with name = "${binding}" has another period than the policy's limit_by_network: ${period}`
+        : `[[${at}ratelimits]] with name = "${binding}", a limit_by_network of the policy, is missing`;
+      if (!lines.includes(`wrangler.toml: ${line}`)) need(`${limiter?.simple?.period}s` === period, line);
+    }
   }
   return lines;
 }

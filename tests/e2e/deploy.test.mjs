@@ -81,7 +81,7 @@ test("an environment that lacks something of the gate is refused by what wrangle
   cpSync(join(root, "scripts"), join(folder, "scripts"), { recursive: true });
   const top = readFileSync(join(root, "wrangler.toml"), "utf8");
   const whole = `${top}\n[env.x]\n${bindingsForX(top)}`;
-  const deploy = async (toml, ...args) => {
+  const deploy = async (toml, args = [], policy = "keyward.toml") => {
     writeFileSync(join(folder, "wrangler.toml"), toml);
     const {
       code = 0,
@@ -90,12 +90,12 @@ test("an environment that lacks something of the gate is refused by what wrangle
     } = await promisify(execFile)(
       join(root, "node_modules/.bin/wrangler"),
       ["deploy", "--dry-run", "--outdir", join(folder, "bundle"), ...args],
-      { cwd: folder, env: { ...toolEnv(), KEYWARD_QUICK: "1" } },
+      { cwd: folder, env: { ...toolEnv(), KEYWARD_QUICK: "1", KEYWARD_POLICY: policy } },
     ).catch((error) => error);
     return { code, said: stdout + stderr };
   };
 
-  const bare = await deploy(`${top}\n[env.x]\n`, "--env", "x");
+  const bare = await deploy(`${top}\n[env.x]\n`, ["--env", "x"]);
   assert.notEqual(bare.code, 0, bare.said);
   for (const what of [
     '[[env.x.kv_namespaces]] with binding = "KEYS"',
@@ -126,12 +126,26 @@ test("an environment that lacks something of the gate is refused by what wrangle
     ],
     ['wrangler.toml: [[ratelimits]] with name = "FAILURES"', top.replace('name = "FAILURES"', 'name = "OTHER"')],
   ]) {
-    const { code, said } = await deploy(toml, ...(toml.includes("[env.x]") ? ["--env", "x"] : []));
+    const { code, said } = await deploy(toml, toml.includes("[env.x]") ? ["--env", "x"] : []);
     assert.notEqual(code, 0, said);
     assert.ok(said.includes(what), `${what}\n${said}`);
   }
+  // With a limit by network in the policy: its limiter, with the same period.
+  const limits = ["ANYBODY", "OTHER"].map(
+    (name) =>
+      `[[realm.route]]\npath = "/api/${name}"\nrequires = "public"\nlimit_by_network = { binding = "${name}" }\n`,
+  );
+  writeFileSync(join(folder, "open.toml"), [readFileSync(join(root, "keyward.toml"), "utf8"), ...limits].join("\n"));
+  const limiter = '[[ratelimits]]\nname = "ANYBODY"\nnamespace_id = "1002"\nsimple = { limit = 9, period = 10 }\n';
+  const open = await deploy(`${top}\n${limiter}`, [], "open.toml");
+  assert.notEqual(open.code, 0, open.said);
+  for (const what of [
+    '[[ratelimits]] with name = "ANYBODY" has another period than the policy\'s limit_by_network: 60s',
+    '[[ratelimits]] with name = "OTHER", a limit_by_network of the policy, is missing',
+  ])
+    assert.ok(open.said.includes(what), `${what}\n${open.said}`);
 
-  const { code, said } = await deploy(whole, "--env", "x");
+  const { code, said } = await deploy(whole, ["--env", "x"]);
   assert.equal(code, 0, said);
   for (const name of ["KEYS", "REGISTRY", "KEY_GATE", "RELAY", "FAILURES", "ADMIN", "ORIGIN"])
     assert.match(said, new RegExp(`env\\.${name}\\b`));

@@ -20,8 +20,15 @@ let used;
 /** Ids of requests: of a key without the scope, with a key that nobody has, and accepted. */
 let [refused, guessed, accepted] = ["", "", ""];
 
+const OPTIONAL = `
+[[realm.route]]
+path = "/api/catalog"
+requires = { optional = true }
+limit_by_network = { binding = "ANYBODY" }
+`;
+
 before(async () => {
-  gate = await startGate();
+  gate = await startGate({ edit: (text) => text + OPTIONAL, limiters: { ANYBODY: { limit: 100, period: 60 } } });
   owner = await gate.owner();
   await owner.stepUp();
   used = await owner.createKey({ name: "Reader", scopes: ["orders:read"] });
@@ -75,6 +82,11 @@ test("each route has its requests, sorted and found; open it says who can call i
     await waitFor("one row", async () => (await rows.count()) === 1);
     await rows.getByRole("button").click();
     await more.getByText("Anybody.").waitFor();
+    await page.getByRole("searchbox", { name: "Search" }).fill("catalog");
+    await waitFor("that row", async () => (await rows.count()) === 1 && (await more.count()) === 0);
+    await rows.getByText("key, or nothing").waitFor();
+    await rows.getByRole("button").click();
+    await more.getByText("Anybody who shows nothing, with a limit for each network.").waitFor();
     await page.getByRole("searchbox", { name: "Search" }).fill("ORDERS:READ");
     await waitFor("the other row", async () => (await rows.count()) === 1 && (await more.count()) === 0);
     await rows.getByRole("button").focus();

@@ -35,6 +35,7 @@ describe("a gate that has all it needs", () => {
       failures: "ok",
       page: "ok",
       origins: "ok",
+      limitsByNetwork: "ok",
     };
     assert.deepEqual((await ready(gate, setUp(gate))).json(), { status: "ok", parts });
     const owner = await gate.owner();

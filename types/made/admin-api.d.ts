@@ -273,12 +273,16 @@ export type Refusal = {
 export type Route = {
   code: string | null;
   freshnessSeconds: number;
+  /** Whether requests without a credential have an approximate limit for each network. */
+  limitedByNetwork: boolean;
   mayCall: Array<string> | null;
   methods: Array<string>;
   needs: {
     by: Array<"key" | "publishable" | "jwt" | "session" | "webhook">;
     /** By which scopes and wildcards each is held. */
     heldBy: Record<string, Array<string>>;
+    /** Whether a request without a credential passes, too. */
+    optional: boolean;
     plans: Array<string>;
     scopes: Array<string>;
     sessionId: boolean;

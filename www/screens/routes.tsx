@@ -55,6 +55,7 @@ const Needs = ({ of: { needs } }: { of: Route }) => {
   return (
     <>
       {needs.by.map((by) => BY[by]).join(" or ")}
+      {needs.optional && ", or nothing"}
       {needs.scopes.length > 0 && <Scopes scopes={needs.scopes} />}
       {needs.plans.length > 0 && <div class="faint">plan {needs.plans.join(" or ")}</div>}
     </>
@@ -238,7 +239,7 @@ const OTHERS: Partial<Record<Route["needs"]["by"][number], string>> = {
 };
 
 /** More of a route: each method's requests, and who can call it. */
-const Details = ({ of: { realm, methods, needs, counts, freshnessSeconds } }: { of: Counted }) => (
+const Details = ({ of: { realm, methods, needs, counts, freshnessSeconds, limitedByNetwork } }: { of: Counted }) => (
   <Facts>
     {counts.length > 0 && methods.length > 1 && (
       <Fact term="Requests">
@@ -250,7 +251,12 @@ const Details = ({ of: { realm, methods, needs, counts, freshnessSeconds } }: { 
       </Fact>
     )}
     <Fact term="Who can call it">
-      {needs.by.length === 0 && <div>Anybody. These requests are not counted.</div>}
+      {(needs.by.length === 0 || needs.optional) && (
+        <div>
+          Anybody{needs.optional && " who shows nothing"}
+          {limitedByNetwork && ", with a limit for each network"}. These requests are not counted.
+        </div>
+      )}
       <Callers realm={realm} needs={needs} methods={methods} />
       {needs.by.map((by) => OTHERS[by] && <div key={by}>{OTHERS[by]}</div>)}
     </Fact>

@@ -62,6 +62,7 @@ impl<P: Platform> Pipeline<'_, P> {
             }
             Asked::Nothing => {
                 let permit = gate::pass_without_key(&route.requires).ok_or(Denial::Internal)?;
+                self.limit_network(realm, route, caller).await?;
                 return Ok(pass(permit.in_session(session_id)));
             }
             Asked::Webhook(webhook) => {
@@ -252,7 +253,7 @@ impl<P: Platform> Pipeline<'_, P> {
 pub(crate) enum Asked<'r> {
     /// It follows a link.
     Link(&'r Link, Followed),
-    /// Nothing is asked for.
+    /// Nothing is asked for, or nothing is shown where it need not be.
     Nothing,
     /// A signature is asked for.
     Webhook(&'static Webhook),
@@ -283,7 +284,14 @@ pub(crate) fn ask<'r>(
             let shown = credential.as_ref().map(|credential| credential.kind);
             match credential.filter(|it| takes(requirement, it.kind)) {
                 Some(credential) => Asked::Credential(requirement, credential),
-                None => return Err(missing(realm, requirement, shown, header)),
+                None => match missing(realm, requirement, shown, header) {
+                    Denial::MissingCredential { stray: None, .. }
+                        if requirement.optional && !holds_place(realm, header) =>
+                    {
+                        Asked::Nothing
+                    }
+                    denial => return Err(denial),
+                },
             }
         }
     };
@@ -310,6 +318,12 @@ fn missing(
     });
     let stray = kind.map_or_else(|| hint::stray(realm, by, header), |kind| Some(Stray::Kind(kind)));
     Denial::MissingCredential { by, stray }
+}
+
+/// Whether a header is there, be it empty, in which a credential may stand: who sends one meant to be known.
+fn holds_place(realm: &Realm, header: impl Fn(&str) -> Option<String>) -> bool {
+    let own = realm.credentials.iter().map(|source| source.header);
+    own.chain(["authorization"]).any(|name| header(name).is_some())
 }
 
 /// Whether a route takes such a credential at all. Which keys it takes, their records say.

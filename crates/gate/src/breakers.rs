@@ -16,7 +16,7 @@ const MANY: Rule = Rule { failures: 4, ..STORE };
 /// A relay is never needed: the key's object answers, too. Not at the first failure: a lost message would send the isolate there for
 /// the whole pause, and of a crowd many lose one.
 const RELAY: Rule = Rule { failures: 2, first: Span::from_secs(5), longest: Span::from_secs(30) };
-/// Nor is the limiter.
+/// Nor is a limiter.
 const LIMITER: Rule = Rule { failures: 2, first: Span::from_secs(5), longest: Span::from_secs(30) };
 
 /// Most failing objects, and most of their owners, that are remembered.
@@ -47,8 +47,8 @@ pub enum Dependency<'a> {
     Relay(&'a str),
     /// This isolate's relay to the change log.
     Changes,
-    /// The limiter of failing networks.
-    Limiter,
+    /// The platform's limiter of this binding.
+    Limiter(&'static str),
     /// The Registry, at the admin API.
     Registry,
     /// The Registry there, for whoever has shown nothing yet that is no guess: who signs in, say.
@@ -64,7 +64,7 @@ impl Dependency<'_> {
             Self::Kv => "KEYS",
             Self::Coordinator { .. } => "KEY_GATE",
             Self::Relay(_) | Self::Changes => "RELAY",
-            Self::Limiter => "FAILURES",
+            Self::Limiter(binding) => binding,
             Self::Registry | Self::SignIn | Self::Links => "REGISTRY",
         }
     }
@@ -75,7 +75,6 @@ impl Dependency<'_> {
 pub struct Breakers {
     kv: Breaker,
     changes: Breaker,
-    limiter: Breaker,
     registry: Breaker,
     sign_in: Breaker,
     links: Breaker,
@@ -89,17 +88,17 @@ pub struct Breakers {
     /// Of all objects: a failure of a tenant's of which one has failed before says nothing of other tenants'.
     class: Breaker,
     relays: LruCache<String, Breaker>,
+    limiters: LruCache<String, Breaker>,
 }
 
 impl Default for Breakers {
     fn default() -> Self {
         let objects = || LruCache::new(NonZeroUsize::new(MAX_OBJECTS).unwrap_or(NonZeroUsize::MIN));
-        let (kv, changes, limiter, registry, sign_in, links, class) = Default::default();
+        let (kv, changes, registry, sign_in, links, class) = Default::default();
         let (coordinators, tenants, networks, relays) = (objects(), objects(), objects(), objects());
         Self {
             kv,
             changes,
-            limiter,
             registry,
             sign_in,
             links,
@@ -108,6 +107,7 @@ impl Default for Breakers {
             networks,
             class,
             relays,
+            limiters: objects(),
         }
     }
 }
@@ -118,14 +118,16 @@ impl Breakers {
         let breaker = match of {
             Dependency::Kv => &mut self.kv,
             Dependency::Changes => &mut self.changes,
-            Dependency::Limiter => &mut self.limiter,
             Dependency::Registry => &mut self.registry,
             Dependency::SignIn => &mut self.sign_in,
             Dependency::Links => &mut self.links,
-            Dependency::Relay(hash) => match self.relays.get_mut(hash) {
-                Some(relay) => relay,
-                None => return Some(Leave::Closed),
-            },
+            Dependency::Relay(name) | Dependency::Limiter(name) => {
+                let all = if let Dependency::Relay(_) = of { &mut self.relays } else { &mut self.limiters };
+                match all.get_mut(name) {
+                    Some(breaker) => breaker,
+                    None => return Some(Leave::Closed),
+                }
+            }
             Dependency::Coordinator { hash, owner } => {
                 if self.coordinators.contains(hash) {
                     self.coordinators.get_mut(hash).unwrap_or(&mut self.class)
@@ -146,7 +148,7 @@ impl Breakers {
         match of {
             Dependency::Kv => self.kv.ended(STORE, leave, end, now),
             Dependency::Changes => self.changes.ended(STORE, leave, end, now),
-            Dependency::Limiter => self.limiter.ended(LIMITER, leave, end, now),
+            Dependency::Limiter(binding) => one_of(&mut self.limiters, binding, LIMITER, leave, end, now),
             Dependency::Registry => self.registry.ended(STORE, leave, end, now),
             Dependency::SignIn => self.sign_in.ended(STORE, leave, end, now),
             Dependency::Links => self.links.ended(STORE, leave, end, now),

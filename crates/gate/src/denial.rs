@@ -136,6 +136,11 @@ pub enum Denial {
         /// How long it is still in the penalty box.
         retry_after: Span,
     },
+    /// Too many requests without a credential from this network, on a route with a limit for those.
+    NetworkLimited {
+        /// The limiter's period: it does not say when a request fits again.
+        retry_after: Span,
+    },
     /// KV or an object did not answer, or not in a form that this build reads.
     StoreUnavailable {
         /// Which, for the log.
@@ -281,7 +286,9 @@ impl Denial {
             Self::InsufficientScope { required, .. } => {
                 (403, "INSUFFICIENT_SCOPE", Some(Challenge::insufficient_scope(required)))
             }
-            Self::RateLimited { .. } | Self::TooManyFailures { .. } => (429, RATE_LIMITED, None),
+            Self::RateLimited { .. } | Self::TooManyFailures { .. } | Self::NetworkLimited { .. } => {
+                (429, RATE_LIMITED, None)
+            }
             Self::StoreUnavailable { .. } | Self::IssuerUnavailable { .. } => {
                 (503, "STORE_UNAVAILABLE", None)
             }
@@ -317,6 +324,7 @@ impl Denial {
         match self {
             Self::RateLimited { retry_after, .. }
             | Self::TooManyFailures { retry_after }
+            | Self::NetworkLimited { retry_after }
             | Self::IssuerUnavailable { retry_after, .. } => Some(time::retry_after(*retry_after)),
             Self::StoreUnavailable { .. }
             | Self::NotConfigured { .. }

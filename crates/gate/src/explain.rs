@@ -245,7 +245,12 @@ impl Explainer<'_> {
             trail.0.push((Step::Session, session_id));
         }
         let (requirement, text) = match asked {
-            Asked::Nothing => return Ok(Decided::Passes),
+            Asked::Nothing => {
+                if route.limit_by_network.is_some() {
+                    trail.0.push((Step::Limit, Some("by network".to_owned())));
+                }
+                return Ok(Decided::Passes);
+            }
             Asked::Link(..) => return Ok(Decided::LinkFollowed),
             Asked::Webhook(webhook) => {
                 let secret =
@@ -336,6 +341,7 @@ impl Explainer<'_> {
             ("plans", list(requirement.plans)),
             ("testKeys", test_keys.into()),
             ("sessionId", route.session_id.into()),
+            ("optional", requirement.optional.into()),
         ]);
         let (mut may, mut code) = (Vec::new(), None);
         for method in route.methods().iter().filter(|_| self.question.record.is_some()) {
@@ -351,6 +357,7 @@ impl Explainer<'_> {
             ("path", route.path.source.into()),
             ("needs", needs),
             ("freshnessSeconds", freshness.into()),
+            ("limitedByNetwork", route.limit_by_network.is_some().into()),
             ("mayCall", self.question.record.as_ref().map(|_| list(&may)).into()),
             ("code", code.into()),
         ])
@@ -402,7 +409,10 @@ fn wanted(requirement: &Requirement) -> String {
     match requirement {
         Requirement::Public => "nothing".to_owned(),
         Requirement::Webhook(_) => "a webhook's signature".to_owned(),
-        Requirement::Key(requirement) => words::kinds(requirement.by),
+        Requirement::Key(requirement) => {
+            let or_nothing = if requirement.optional { ", or nothing" } else { "" };
+            words::kinds(requirement.by) + or_nothing
+        }
     }
 }
 

@@ -39,6 +39,8 @@ pub struct RequestContext<'a> {
 pub enum Identity {
     /// Anybody: the route asks for nothing.
     Anybody,
+    /// Nobody who is known: nothing is shown, where a credential is optional.
+    Anonymous,
     /// A key that is in order.
     Key(Rc<Record>),
     /// Whoever the issuer of a token vouches for.
@@ -50,8 +52,8 @@ pub enum Identity {
 }
 
 /// Proof that a request may be forwarded. Only what decides makes one: [`decide`] about a key,
-/// [`decide_token`], [`decide_session`], a [`WebhookCheck`], and [`pass_without_key`] for a route that asks for
-/// nothing; forwarding asks for one.
+/// [`decide_token`], [`decide_session`], a [`WebhookCheck`], and [`pass_without_key`] where nothing has to be shown;
+/// forwarding asks for one.
 #[derive(Debug)]
 pub struct Permit {
     identity: Identity,
@@ -88,9 +90,10 @@ impl Permit {
     }
 }
 
-/// The permit of a route that asks for no key; `None` if it asks for one.
+/// The permit of a request that shows nothing; `None` where it has to.
 pub fn pass_without_key(requirement: &Requirement) -> Option<Permit> {
-    matches!(requirement, Requirement::Public).then_some(Permit::of(Identity::Anybody))
+    let identity = if *requirement == Requirement::Public { Identity::Anybody } else { Identity::Anonymous };
+    requirement.admits_anybody().then_some(Permit::of(identity))
 }
 
 /// Decides about a key, in this order: realm and its tenant's host, status, pause, expiry, tenant, plan, address,

@@ -14,7 +14,7 @@ pub fn headers(permit: &Permit, request_id: &str) -> Vec<(&'static str, String)>
     };
     let mut session_id = permit.session_id();
     match permit.identity() {
-        Identity::Anybody | Identity::Sender => {}
+        Identity::Anybody | Identity::Anonymous | Identity::Sender => {}
         Identity::Key(record) => {
             let mode = match record.mode {
                 Mode::Live => "live",

@@ -30,8 +30,8 @@ pub trait Platform {
     ) -> Result<T, CallFailed>;
     /// What has changed, as this isolate's relay says.
     async fn changes(&self, call: &ReadChanges, within: Span) -> Result<News, CallFailed>;
-    /// Counts a failure of this network; whether it has now failed too often.
-    async fn fails_too_often(&self, network: &str, within: Span) -> Result<bool, CallFailed>;
+    /// Has the limiter of this binding count one more under a key; whether those are now too many.
+    async fn exceeds(&self, limiter: &str, key: &str, within: Span) -> Result<bool, CallFailed>;
     /// Has the Registry use up a link.
     async fn redeem(&self, call: &Redeem, within: Span) -> Result<Redeemed, CallFailed>;
     /// What the Registry says of itself.

@@ -181,6 +181,8 @@ async fn look_at_all<P: Platform>(policy: &Policy, platform: &P) -> Readiness {
         Origin::Handler(_) | Origin::Url(_) => None,
     });
     found.note("origins", origins);
+    let mut limits = policy.realms.iter().flat_map(|realm| realm.routes).filter_map(|it| it.limit_by_network);
+    found.note("limitsByNetwork", limits.find_map(|limit| unbound(limit.binding)));
     found
 }
 

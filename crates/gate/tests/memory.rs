@@ -171,7 +171,7 @@ impl Platform for Million {
         Ok(keyward_json::from_str(&answer).unwrap())
     }
 
-    async fn fails_too_often(&self, _: &str, _: Span) -> Result<bool, CallFailed> {
+    async fn exceeds(&self, _: &str, _: &str, _: Span) -> Result<bool, CallFailed> {
         Ok(true)
     }
 

@@ -323,9 +323,17 @@ fn route() -> Schema {
                 ("plans", list(text())),
                 ("testKeys", one_of(&["all", "read", "none"])),
                 ("sessionId", flag()),
+                ("optional", described(flag(), "Whether a request without a credential passes, too.")),
             ]),
         ),
         ("freshnessSeconds", json!({ "type": "number", "minimum": 0 })),
+        (
+            "limitedByNetwork",
+            described(
+                flag(),
+                "Whether requests without a credential have an approximate limit for each network.",
+            ),
+        ),
         ("mayCall", nullable(list(text()))),
         ("code", nullable(text())),
     ])

@@ -86,12 +86,12 @@ impl Route {
         self.methods().contains(&method) && self.path.matches(path)
     }
 
-    /// Whether it asks for anything.
+    /// Whether everybody has to show something.
     pub(crate) fn is_guarded(&self) -> bool {
-        self.requires != Requirement::Public
+        !self.requires.admits_anybody()
     }
 
-    /// Whether it asks for nothing, with methods that it does not name.
+    /// Whether nobody has to show anything, with methods that it does not name.
     pub(crate) fn is_open_to_usual(&self) -> bool {
         self.methods.is_empty() && !self.is_guarded()
     }

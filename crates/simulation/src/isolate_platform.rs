@@ -74,7 +74,7 @@ impl Platform for IsolatePlatform<'_> {
         answer.map_err(|Unavailable| CallFailed::because("no answer"))
     }
 
-    async fn fails_too_often(&self, _: &str, _: Span) -> Result<bool, CallFailed> {
+    async fn exceeds(&self, _: &str, _: &str, _: Span) -> Result<bool, CallFailed> {
         Ok(false)
     }
 

@@ -80,6 +80,7 @@ pub fn all() -> Vec<Denial> {
         Denial::RateLimited { windows: windows(), retry_after: Span::from_ms(1_001) },
         Denial::RateLimited { windows: full_day(), retry_after: Span::from_ms(60_001) },
         Denial::TooManyFailures { retry_after: Span::from_ms(9_001) },
+        Denial::NetworkLimited { retry_after: Span::from_secs(10) },
         Denial::StoreUnavailable { store: "KV" },
         Denial::StoreUnavailable { store: "Registry" },
         Denial::IssuerUnavailable { reason: "answered 500".into(), retry_after: Span::from_ms(7_001) },

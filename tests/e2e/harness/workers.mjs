@@ -59,6 +59,8 @@ export function gateWorker({ gate, name, url, control, proxy }, options, documen
     ADMIN: { type: "worker", worker: PAGE },
     ORIGIN: { type: "external", address: options.originAddress ?? gate.origin.address, http: {} },
   };
+  for (const [name, simple] of Object.entries(options.limiters ?? {}))
+    env[name] = { type: "rate-limit", namespace: name, simple };
   for (const [key, value] of text) env[key] = { type: "text", value };
   for (const name of options.unbound ?? []) delete env[name];
   return {

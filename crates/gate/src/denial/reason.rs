@@ -42,6 +42,7 @@ impl Denial {
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::RateLimited { .. } => "rate_limited",
             Self::TooManyFailures { .. } => "too_many_failures",
+            Self::NetworkLimited { .. } => "network_limited",
             Self::StoreUnavailable { .. } => "store_unavailable",
             Self::IssuerUnavailable { .. } => "issuer_unavailable",
             Self::UnfitSecret { .. } => "unfit_secret",

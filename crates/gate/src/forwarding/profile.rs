@@ -17,14 +17,14 @@ use keyward_core::{cookie::SESSION_COOKIE, order};
 pub enum Caller {
     /// Nothing was asked for.
     Anybody,
-    /// The sender of a webhook.
-    Sender,
+    /// Nobody by name, where others are: the sender of a webhook, or who shows none of the credentials that the route takes.
+    Nameless,
     /// Somebody, by a credential.
     Known,
 }
 
 impl Caller {
-    const ALL: [Self; 3] = [Self::Anybody, Self::Sender, Self::Known];
+    const ALL: [Self; 3] = [Self::Anybody, Self::Nameless, Self::Known];
 }
 
 /// A profile. How many there are depends on the policy alone, whatever clients send.
@@ -43,7 +43,7 @@ impl<'a> Profile<'a> {
     pub fn of(realm: &'a Realm, permit: &Permit, is_limited: bool) -> Self {
         let caller = match permit.identity() {
             Identity::Anybody => Caller::Anybody,
-            Identity::Sender => Caller::Sender,
+            Identity::Anonymous | Identity::Sender => Caller::Nameless,
             Identity::Key(_) | Identity::Token(_) | Identity::Session(_) => Caller::Known,
         };
         Self { realm, caller, is_limited }

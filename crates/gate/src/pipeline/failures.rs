@@ -13,8 +13,10 @@ use crate::{
 };
 use keyward_core::{network::Subjects, time::Span};
 
-/// No request waits longer for the limiter.
-const LIMITER_WITHIN: Span = Span::from_ms(500);
+/// The binding of the limiter that counts them.
+const FAILURES: &str = "FAILURES";
+/// No request waits longer for a limiter.
+pub(super) const LIMITER_WITHIN: Span = Span::from_ms(500);
 
 /// What is counted together, apart from the others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,11 +106,15 @@ impl<P: Platform> Pipeline<'_, P> {
         // One end for both.
         let end = Deadline::within(within.min(LIMITER_WITHIN), self.platform.now());
         for (counted, penalized) in [Some((counted, penalized)), site].into_iter().flatten() {
-            let count = async |within| self.platform.fails_too_often(counted, within).await;
-            let too_often = self.ask_of(Dependency::Limiter, end.left(self.platform.now()), count).await;
-            if too_often.unwrap_or(false) {
+            if self.exceeds(FAILURES, counted, end.left(self.platform.now())).await {
                 self.memory.borrow_mut().penalty_box.put(penalized, self.platform.now());
             }
         }
+    }
+
+    /// Whether a limiter has counted too many under a key, this one counted. None if it cannot be asked.
+    pub(super) async fn exceeds(&self, limiter: &'static str, key: &str, within: Span) -> bool {
+        let count = async |within| self.platform.exceeds(limiter, key, within).await;
+        self.ask_of(Dependency::Limiter(limiter), within, count).await.unwrap_or(false)
     }
 }

@@ -13,6 +13,7 @@ mod check;
 mod context;
 mod failures;
 mod follow;
+mod network_limit;
 mod tell;
 mod verdict;
 

@@ -108,6 +108,9 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         Denial::TooManyFailures { .. } => {
             "Too many requests with unknown credentials came from this network. Come back after the time in Retry-After, with one that holds."
         }
+        Denial::NetworkLimited { .. } => {
+            "Too many requests came from this network. Come back after the time in Retry-After."
+        }
         Denial::StoreUnavailable { store } => return unavailable(store).into(),
         Denial::IssuerUnavailable { .. } => {
             "The token cannot be checked at the moment, since its issuer does not answer as it should. Try again after the time in Retry-After."

@@ -3,6 +3,7 @@
 mod addresses;
 mod admin_side;
 mod admission;
+mod anonymous;
 mod breaker;
 mod credential_in_url;
 mod credentials;

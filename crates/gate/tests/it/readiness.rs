@@ -15,7 +15,7 @@ use keyward_gate::{
     ready::{self, Cache, Readiness},
     refusal::Answer,
 };
-use keyward_policy::{Origin, Policy, Realm};
+use keyward_policy::{NetworkLimit, Origin, Policy, Realm, Route, Routes};
 use keyward_testing::{
     SECRET,
     fake_platform::{FakePlatform, Fault, now},
@@ -88,11 +88,20 @@ fn each_part_of_a_deployment_that_fails_is_named_and_logged_and_no_other() {
         assert_eq!(line["event"], "not ready");
         assert!(line["found"].as_str().unwrap().contains(fault));
     }
-    for (part, binding) in [("relay", "RELAY"), ("failures", "FAILURES")] {
+    let limit = NetworkLimit { binding: "ANYBODY", period: Span::from_secs(60) };
+    let limited = Route { limit_by_network: Some(limit), ..POLICY.realms[0].routes[0] };
+    let routes = Routes::new(Box::leak(Box::new([POLICY.realms[0].routes[0], limited])));
+    let realms = Box::leak(Box::new([Realm { routes, ..POLICY.realms[0] }]));
+    let limited = Policy { realms, ..*POLICY };
+    for (policy, part, binding) in [
+        (&*POLICY, "relay", "RELAY"),
+        (&*POLICY, "failures", "FAILURES"),
+        (&limited, "limitsByNetwork", "ANYBODY"),
+    ] {
         let platform = whole();
         platform.unbound.borrow_mut().insert(binding.into());
         let fault = format!("the binding {binding} is missing");
-        assert_eq!(faults(&POLICY, &platform), [(part.to_owned(), fault)]);
+        assert_eq!(faults(policy, &platform), [(part.to_owned(), fault)]);
     }
 }
 

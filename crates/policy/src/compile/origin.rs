@@ -43,15 +43,20 @@ pub(super) fn read(realm: &Table<'_>) -> Option<Origin> {
 
 fn binding(item: &Item<'_>, plain_http: &PlainHttp<'_>) -> Option<Origin> {
     plain_http.refuse_beside("a binding");
-    let name = item.text("\"ORIGIN\"")?;
+    binding_name(item, "\"ORIGIN\"").map(Origin::Binding)
+}
+
+/// Reads the name of a binding of `wrangler.toml`.
+pub(super) fn binding_name(item: &Item<'_>, example: &str) -> Option<&'static str> {
+    let name = item.text(example)?;
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if !name.starts_with(|first: char| first.is_ascii_alphabetic()) || !name.bytes().all(plain) {
         item.refuse(
             format!("{} is {name:?}, which cannot name a binding", item.name),
-            "use the name that wrangler.toml gives the service: letters, digits and `_`, like \"ORIGIN\"",
+            format!("use the name that wrangler.toml gives it: letters, digits and `_`, like {example}"),
         );
     }
-    Some(Origin::Binding(leak(name)))
+    Some(leak(name))
 }
 
 /// It begins with a letter, so that it is never one of JavaScript's own names with `__`.

@@ -190,8 +190,8 @@ fn check_methods(
         report.add(
             place,
             format!(
-                "the route {source:?} is never reached: the route {:?} on {} guards its paths, and a public route without \
-                 methods opens none of them",
+                "the route {source:?} is never reached: the route {:?} on {} guards its paths, and a route without methods that \
+                 anybody passes opens none of them",
                 first.path.source,
                 line.seen_from(place)
             ),

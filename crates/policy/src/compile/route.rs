@@ -3,6 +3,7 @@
 use super::{
     mistake::Place,
     nearest::did_you_mean,
+    origin::binding_name,
     reader::{Item, Table},
     scopes::Catalogue,
     webhook::Named,
@@ -10,7 +11,7 @@ use super::{
 use crate::{
     leak::leak,
     method::{NAMED, USUAL},
-    model::{KeyRequirement, PathPattern, Proof, Requirement, Route, Segment, Webhook},
+    model::{KeyRequirement, NetworkLimit, PathPattern, Proof, Requirement, Route, Segment, Webhook},
     path::BadPattern,
     scope::is_held_form,
     span::Span,
@@ -70,9 +71,13 @@ fn one(item: &Item<'_>, parts: &RealmParts<'_>) -> Option<(Route, Place, bool)> 
         .and_then(|item| requirement.read(&item));
     let is_known = required.is_some();
     let freshness = freshness(&table, parts.freshness);
+    let limit_by_network = table.get("limit_by_network").and_then(|item| {
+        let is_for_keys = required.as_ref().is_some_and(|it| !it.requires.admits_anybody());
+        network_limit(&item, path.filter(|_| is_for_keys))
+    });
     let Required { requires, session_id } = required
         .unwrap_or(Required { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
-    let route = Route { methods: methods?, path: path?, requires, session_id, freshness };
+    let route = Route { methods: methods?, path: path?, requires, session_id, freshness, limit_by_network };
     Some((route, path_item?.place(), is_known))
 }
 
@@ -88,6 +93,33 @@ fn freshness(table: &Table<'_>, realms: Option<Span>) -> Option<Span> {
     }
     Some(own)
 }
+
+/// A limit by network. It counts who shows nothing: `for_keys` is the path of a route on which nobody may.
+fn network_limit(item: &Item<'_>, for_keys: Option<PathPattern>) -> Option<NetworkLimit> {
+    const EXAMPLE: &str = "{ binding = \"ANYBODY\" }";
+    if let Some(path) = for_keys {
+        item.refuse(
+            format!("{} means nothing on route {:?}, where nobody passes without a credential", item.name, path.source),
+            "take it out: [realm.limits] limits keys; or let a credential be optional there: requires = { …, optional = true }",
+        );
+    }
+    let table = item.table(EXAMPLE)?;
+    let period = table.get("period").and_then(|item| item.choice(&PERIODS)).unwrap_or(Span::from_secs(60));
+    let item = table.need("binding", "binding = \"ANYBODY\"")?;
+    let binding = binding_name(&item, "\"ANYBODY\"")?;
+    if OWN_BINDINGS.contains(&binding) {
+        item.refuse(
+            format!("{} is {binding:?}, a binding of the gate's own", item.name),
+            "add another [[ratelimits]] to wrangler.toml, like \"ANYBODY\", with a namespace_id of its own",
+        );
+    }
+    Some(NetworkLimit { binding, period })
+}
+
+/// Those that Cloudflare's limiter has.
+pub(super) const PERIODS: [(&str, Span); 2] = [("10s", Span::from_secs(10)), ("60s", Span::from_secs(60))];
+/// Bindings that every deployment has for other things.
+const OWN_BINDINGS: [&str; 6] = ["FAILURES", "KEYS", "REGISTRY", "KEY_GATE", "RELAY", "ADMIN"];
 
 /// Reads a path pattern.
 pub(super) fn path(item: &Item<'_>) -> Option<PathPattern> {
@@ -197,7 +229,7 @@ impl RequirementReader<'_> {
     }
 
     fn webhook(&self, table: &Table<'_>, item: &Item<'_>) -> Option<&'static Webhook> {
-        for field in ["by", "scopes", "plans", "live_only"] {
+        for field in ["by", "scopes", "plans", "live_only", "optional"] {
             if let Some(item) = table.get(field) {
                 item.refuse(
                     format!("{} means nothing beside a webhook, whose sender has no key", item.name),
@@ -247,7 +279,9 @@ impl RequirementReader<'_> {
             }
         }
         let live_only = table.get("live_only").and_then(|item| item.flag()).unwrap_or(false);
-        Some(KeyRequirement { by, scopes: Vec::leak(scopes), plans, live_only })
+        // One that cannot be read may be what a limit by network needs.
+        let optional = table.get("optional").is_some_and(|item| item.flag().unwrap_or(true));
+        Some(KeyRequirement { by, scopes: Vec::leak(scopes), plans, live_only, optional })
     }
 
     fn by(&self, table: &Table<'_>) -> Option<&'static [Proof]> {

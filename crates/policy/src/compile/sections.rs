@@ -40,6 +40,7 @@ pub static SECTIONS: &[&Section] = &[
     &SCOPE,
     &ROUTE,
     &REQUIRES,
+    &LIMIT_BY_NETWORK,
     &REFUSALS,
 ];
 
@@ -263,7 +264,12 @@ static ROUTE: Section = Section {
         required("path", Text),
         required("requires", Either(&Text, &Table(&REQUIRES))),
         field("freshness", Duration(Span::ZERO, realm::MAX_FRESHNESS)),
+        field("limit_by_network", Table(&LIMIT_BY_NETWORK)),
     ],
+};
+static LIMIT_BY_NETWORK: Section = Section {
+    name: "[[realm.route]] limit_by_network",
+    fields: &[required("binding", Text), field("period", Word(&words(&route::PERIODS)))],
 };
 static REQUIRES: Section = Section {
     name: "[[realm.route]] requires",
@@ -272,6 +278,7 @@ static REQUIRES: Section = Section {
         field("scopes", TEXTS),
         field("plans", TEXTS),
         field("live_only", Flag),
+        field("optional", Flag),
         field("session_id", Flag),
         field("webhook", Text),
     ],

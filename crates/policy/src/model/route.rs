@@ -5,7 +5,7 @@ use std::{fmt, ops::Deref, slice};
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::{
-    data::{kept, list, policy_data},
+    data::{kept, list, policy_data, seconds},
     pattern::PathPattern,
     proof::Webhook,
 };
@@ -27,6 +27,19 @@ pub struct Route {
     /// How old a decision may be here, where it differs from the realm.
     #[serde(rename = "freshness_ms")]
     pub freshness: Option<Span>,
+    /// How often a network may ask here without a key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit_by_network: Option<NetworkLimit>,
+}
+
+/// A limit for each network, which the platform counts, approximately. How many requests it leaves room for stands in
+/// `wrangler.toml`.
+pub struct NetworkLimit {
+    /// The binding of the platform's limiter.
+    pub binding: &'static str,
+    /// Its period, as `wrangler.toml` has it.
+    #[serde(rename = "period_s", with = "seconds")]
+    pub period: Span,
 }
 
 /// What a route asks for.
@@ -54,6 +67,9 @@ pub struct KeyRequirement {
     pub plans: &'static [&'static str],
     /// Whether test keys are refused here, whatever the realm's test mode.
     pub live_only: bool,
+    /// Whether a request without any passes, too, as nobody's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub optional: bool,
 }
 
 /// What can prove who asks.
@@ -67,6 +83,13 @@ pub enum Proof {
     /// A session that began with a link.
     Session,
 }
+}
+
+impl Requirement {
+    /// Whether a request that shows nothing passes.
+    pub fn admits_anybody(&self) -> bool {
+        matches!(self, Self::Public | Self::Key(KeyRequirement { optional: true, .. }))
+    }
 }
 
 /// A realm's routes, in the order of the file: a list, beside what finds those that take a path
@@ -134,5 +157,6 @@ impl Serialize for Routes {
 
 impl KeyRequirement {
     /// Any secret key.
-    pub const ANY_KEY: Self = Self { by: &[Proof::Key], scopes: &[], plans: &[], live_only: false };
+    pub const ANY_KEY: Self =
+        Self { by: &[Proof::Key], scopes: &[], plans: &[], live_only: false, optional: false };
 }

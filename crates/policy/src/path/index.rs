@@ -130,8 +130,8 @@ impl RoutesAt {
     }
 
     /// The one that takes this method: the first that does. But HEAD tells what GET does, so where a route takes GET, none
-    /// but that takes HEAD. And what an earlier route guards, with whatever methods, no public route opens with others that
-    /// it does not name.
+    /// but that takes HEAD. And what an earlier route guards, with whatever methods, no route that anybody passes opens with
+    /// others that it does not name.
     pub fn for_method(&self, method: &str) -> Option<&'static Route> {
         let find = |method| self.iter().find(|route| route.methods().contains(&method));
         let found = if method == "HEAD" { find("GET").or_else(|| find(method)) } else { find(method) }?;

@@ -191,8 +191,8 @@ fn reads_as_itself(path: &str) -> bool {
 impl Route {
     /// Whether two routes ask for the same.
     pub fn asks_the_same(&self, other: &Self) -> bool {
-        (self.requires, self.session_id, self.freshness)
-            == (other.requires, other.session_id, other.freshness)
+        (self.requires, self.session_id, self.freshness, self.limit_by_network)
+            == (other.requires, other.session_id, other.freshness, other.limit_by_network)
     }
 }
 

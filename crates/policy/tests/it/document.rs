@@ -19,7 +19,7 @@ fn policy(file: &str) -> Policy {
 }
 
 /// Between them they use every part of a policy.
-const POLICIES: [&str; 8] = [
+const POLICIES: [&str; 9] = [
     "keyward.toml",
     "examples/all/keyward.toml",
     "tests/e2e/policy.toml",
@@ -28,6 +28,7 @@ const POLICIES: [&str; 8] = [
     "crates/policy/tests/it/documents/imported.toml",
     "crates/policy/tests/it/documents/sign_in.toml",
     "crates/policy/tests/it/documents/sign_in_code.toml",
+    "crates/policy/tests/it/documents/anonymous.toml",
 ];
 
 #[test]
@@ -72,13 +73,14 @@ fn a_document_has_nothing_that_javascript_would_write_otherwise() {
 
 /// Documents that were written when this format began, or got what an older version refuses to read. Where they are not read any more, or would be written otherwise,
 /// [`FORMAT`] has to change.
-const OF_FORMAT_1: [&str; 6] = [
+const OF_FORMAT_1: [&str; 7] = [
     include_str!("documents/systems.json"),
     include_str!("documents/tests.json"),
     include_str!("documents/awkward.json"),
     include_str!("documents/imported.json"),
     include_str!("documents/sign_in.json"),
     include_str!("documents/sign_in_code.json"),
+    include_str!("documents/anonymous.json"),
 ];
 
 #[test]
@@ -87,8 +89,9 @@ fn the_form_of_format_1_stays() {
     for text in OF_FORMAT_1 {
         assert_eq!(document::write(&document::read(text).unwrap()).unwrap(), text);
     }
-    for (text, name) in [(2, "awkward"), (3, "imported"), (4, "sign_in"), (5, "sign_in_code")]
-        .map(|(at, name)| (OF_FORMAT_1[at], name))
+    for (text, name) in
+        [(2, "awkward"), (3, "imported"), (4, "sign_in"), (5, "sign_in_code"), (6, "anonymous")]
+            .map(|(at, name)| (OF_FORMAT_1[at], name))
     {
         let file = format!("crates/policy/tests/it/documents/{name}.toml");
         assert_eq!(document::read(text).unwrap(), policy(&file));

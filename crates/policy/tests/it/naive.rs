@@ -6,8 +6,8 @@
 use std::{cell::Cell, fs, path::Path};
 
 use keyward_policy::{
-    HostPattern, KeyRequirement, PathPattern, Policy, Realm, Requirement, Route, Routes, Segment, Tail,
-    path::normalise,
+    HostPattern, KeyRequirement, NetworkLimit, PathPattern, Policy, Realm, Requirement, Route, Routes,
+    Segment, Tail, path::normalise,
 };
 use proptest::{
     collection::vec,
@@ -69,9 +69,14 @@ fn route_for<'r>(routes: &'r [Route], method: &str, path: &str) -> Option<&'r Ro
     let find =
         |method| routes.iter().find(|route| route.methods().contains(&method) && takes(&route.path, path));
     let found = if method == "HEAD" { find("GET").or_else(|| find(method)) } else { find(method) }?;
-    let guards = |route: &&Route| takes(&route.path, path) && route.requires != Requirement::Public;
+    let for_all = |route: &Route| match route.requires {
+        Requirement::Public => true,
+        Requirement::Key(key) => key.optional,
+        Requirement::Webhook(_) => false,
+    };
+    let guards = |route: &&Route| takes(&route.path, path) && !for_all(route);
     let is_opened = found.methods.is_empty()
-        && found.requires == Requirement::Public
+        && for_all(found)
         && routes.iter().take_while(|route| !std::ptr::eq(*route, found)).any(|route| guards(&route));
     (found.methods().contains(&method) && !is_opened).then_some(found)
 }
@@ -107,10 +112,16 @@ fn pattern() -> impl Strategy<Value = PathPattern> {
 fn routes() -> impl Strategy<Value = Routes> {
     let guarded = Requirement::Key(KeyRequirement::ANY_KEY);
     let scoped = Requirement::Key(KeyRequirement { scopes: &["a:b"], ..KeyRequirement::ANY_KEY });
-    let route =
-        (select(&METHODS[..]), pattern(), select(vec![Requirement::Public, guarded, scoped])).prop_map(
-            |(methods, path, requires)| Route { methods, path, requires, session_id: false, freshness: None },
-        );
+    let optional = Requirement::Key(KeyRequirement { optional: true, ..KeyRequirement::ANY_KEY });
+    let limits =
+        [None, Some(NetworkLimit { binding: "ANYBODY", period: keyward_policy::Span::from_secs(60) })];
+    let asked = select(vec![Requirement::Public, guarded, scoped, optional]);
+    let route = (select(&METHODS[..]), pattern(), asked, select(limits.to_vec())).prop_map(
+        |(methods, path, requires, limit_by_network)| {
+            let limit_by_network = limit_by_network.filter(|_| requires.admits_anybody());
+            Route { methods, path, requires, session_id: false, freshness: None, limit_by_network }
+        },
+    );
     vec(route, 0..12).prop_map(|routes| Routes::new(routes.leak()))
 }
 

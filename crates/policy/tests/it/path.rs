@@ -50,6 +50,7 @@ fn get_does_not_imply_head_and_no_methods_are_the_usual_ones() {
         requires: Requirement::Public,
         session_id: false,
         freshness: None,
+        limit_by_network: None,
     };
     assert!(route(&["GET"]).matches("GET", "/a"));
     assert!(!route(&["GET"]).matches("HEAD", "/a"));
@@ -114,6 +115,39 @@ fn no_method_reads_what_get_is_asked_a_key_for() {
             with_routes(&[route(guarded, "/x", "key"), route(open, "/*", "public")].concat()).unwrap();
         let method = if open.contains("HEAD") { "HEAD" } else { "POST" };
         assert_eq!(policy.realms[0].route_for(method, "/x").unwrap().requires, Requirement::Public);
+    }
+}
+
+const OPTIONAL: &str = "[[realm.route]]\npath = \"/*\"\nrequires = { optional = true }\n";
+
+#[test]
+fn a_route_with_an_optional_credential_opens_as_little_as_a_public_one_and_guards_nothing() {
+    let policy = with_routes(&[route(r#"["GET"]"#, "/x", "key"), OPTIONAL.into()].concat()).unwrap();
+    let realm = &policy.realms[0];
+    for method in USUAL.iter().filter(|method| !["GET", "HEAD"].contains(method)) {
+        assert!(realm.route_for(method, "/x").is_none(), "{method}");
+        assert!(realm.route_for(method, "/y").is_some(), "{method}");
+    }
+    let wrong = with_routes(&[route(r#"["GET"]"#, "/*", "key"), OPTIONAL.replace("/*", "/x")].concat());
+    assert!(wrong.unwrap_err().contains("guards its paths"));
+    let optional_get = OPTIONAL.replace("path", "methods = [\"GET\"]\npath").replace("/*", "/x");
+    let policy = with_routes(&[optional_get, route("", "/*", "public")].concat()).unwrap();
+    assert_eq!(policy.realms[0].route_for("POST", "/x").unwrap().requires, Requirement::Public);
+}
+
+#[test]
+fn no_spelling_of_a_path_leads_past_a_limit_by_network_or_past_an_optional_credential() {
+    let limit = "limit_by_network = { binding = \"ANYBODY\" }\n";
+    for (narrow, broad) in [
+        (route("", "/login", "public") + limit, route("", "/*", "public")),
+        (OPTIONAL.replace("/*", "/login"), route("", "/*", "public")),
+        (OPTIONAL.replace("/*", "/login") + limit, OPTIONAL.to_owned()),
+    ] {
+        let policy = with_routes(&[narrow, broad].concat()).unwrap();
+        let realm = &policy.realms[0];
+        let is_clear = |path| policy.is_clear("h", "GET", path, realm, realm.route_for("GET", path).unwrap());
+        assert!(is_clear("/login") && is_clear("/other"));
+        assert!(!is_clear("/Login") && !is_clear("/login/"));
     }
 }
 

@@ -78,7 +78,7 @@ pub struct FakePlatform {
     /// How long the next answers of objects take, the last one first.
     pub slow_answers: Cell<Vec<Span>>,
     pub limited_addresses: RefCell<HashSet<String>>,
-    /// Failures of one network after which the limiter says that they are too many.
+    /// Events under one key after which a limiter says that they are too many.
     pub most_failures: Cell<Option<u32>>,
     failures: RefCell<BTreeMap<String, u32>>,
     pub clock: VirtualClock,

@@ -71,16 +71,16 @@ impl Platform for FakePlatform {
         Ok(log.read(call))
     }
 
-    async fn fails_too_often(&self, address: &str, within: Span) -> Result<bool, CallFailed> {
-        self.asked.borrow_mut().push("FAILURES".into());
+    async fn exceeds(&self, limiter: &str, key: &str, within: Span) -> Result<bool, CallFailed> {
+        self.asked.borrow_mut().push(limiter.into());
         match self.suffer(self.limiter_fault.get(), within)? {
             Some(_) => Err(CallFailed::because("no answer that can be read")),
             None => {
                 let mut failures = self.failures.borrow_mut();
-                let count = failures.entry(address.to_owned()).or_default();
+                let count = failures.entry(key.to_owned()).or_default();
                 *count += 1;
                 let too_many = self.most_failures.get().is_some_and(|most| *count > most);
-                Ok(too_many || self.limited_addresses.borrow().contains(address))
+                Ok(too_many || self.limited_addresses.borrow().contains(key))
             }
         }
     }

@@ -81,6 +81,7 @@ fn requests() -> impl Strategy<Value = SupposedRequest> {
         "/api/pages",
         "/api/chat/7",
         "/api/events",
+        "/api/catalog",
         "/api/nothing",
         "/elsewhere",
         "/things",

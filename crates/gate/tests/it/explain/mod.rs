@@ -101,6 +101,12 @@ requires = { by = ["publishable"] }
 path = "/api/chat/{id}"
 requires = { session_id = true }
 
+[[realm.route]]
+methods = ["GET", "HEAD"]
+path = "/api/catalog*"
+requires = { scopes = ["orders:read"], optional = true }
+limit_by_network = { binding = "ANYBODY" }
+
 [[realm]]
 id = "tenants"
 hosts = ["{tenant}.tenants.example"]

@@ -21,10 +21,10 @@ fn every_route_is_listed_in_the_order_of_the_policy_with_what_it_needs() {
     let found: Vec<_> =
         listed.iter().map(|it| (it["realm"].as_str().unwrap(), it["path"].as_str().unwrap())).collect();
     assert_eq!(found, of_policy.collect::<Vec<_>>());
-    let needs = |by: Value, scopes: Value, held_by: Value| json!({ "by": by, "scopes": scopes, "heldBy": held_by, "plans": [], "testKeys": "read", "sessionId": false });
+    let needs = |by: Value, scopes: Value, held_by: Value| json!({ "by": by, "scopes": scopes, "heldBy": held_by, "plans": [], "testKeys": "read", "sessionId": false, "optional": false });
     let orders = json!({ "orders:read": ["*", "orders:read", "orders:*", "orders:write"] });
     let expected = json!({
-        "realm": "shop", "methods": ["GET", "HEAD"], "path": "/api/orders*", "freshnessSeconds": 5,
+        "realm": "shop", "methods": ["GET", "HEAD"], "path": "/api/orders*", "freshnessSeconds": 5, "limitedByNetwork": false,
         "needs": needs(json!(["key", "publishable"]), json!(["orders:read"]), orders), "mayCall": null, "code": null,
     });
     assert_eq!(listed[2], expected);
@@ -33,8 +33,12 @@ fn every_route_is_listed_in_the_order_of_the_policy_with_what_it_needs() {
     assert_eq!(listed[5]["needs"]["testKeys"], "none");
     assert_eq!(listed[4]["needs"]["plans"], json!(["pro", "team"]));
     assert_eq!(listed[7]["needs"]["sessionId"], true);
+    assert_eq!(
+        (&listed[8]["needs"]["optional"], &listed[8]["limitedByNetwork"]),
+        (&json!(true), &json!(true))
+    );
     let of_realm = routes(Question { realm: Some("apps".into()), ..every_route() });
-    assert_eq!(of_realm, listed[9..]);
+    assert_eq!(of_realm, listed[10..]);
 }
 
 #[test]
@@ -57,8 +61,8 @@ fn which_methods_of_a_route_a_key_may_call_is_what_the_gate_decides() {
     assert_eq!(of_test_key[4], (none(), json!("PLAN_REQUIRED")));
     assert_eq!(of_test_key[7].0, json!(["GET", "HEAD", "OPTIONS"]), "in a session; a part of its methods");
     assert_eq!(of_test_key[7].1, "TEST_MODE");
-    assert_eq!(of_test_key[8], (none(), json!("INVALID_API_KEY")), "of another realm");
-    assert_eq!(of_test_key[9], (none(), json!("INVALID_TOKEN")));
+    assert_eq!(of_test_key[9], (none(), json!("INVALID_API_KEY")), "of another realm");
+    assert_eq!(of_test_key[10], (none(), json!("INVALID_TOKEN")));
     let of_page = may(Record {
         kind: KeyKind::Publishable,
         allowed_origins: vec!["https://app.example".into()],
@@ -70,6 +74,6 @@ fn which_methods_of_a_route_a_key_may_call_is_what_the_gate_decides() {
     // One that nobody has is of each realm.
     let supposed = Record { realm: String::new(), scopes: vec!["files:read".into()], ..record() };
     assert_eq!(may(supposed.clone())[2], (none(), json!("INSUFFICIENT_SCOPE")));
-    assert_eq!(may(supposed)[8], (none(), json!("PLAN_REQUIRED")));
+    assert_eq!(may(supposed)[9], (none(), json!("PLAN_REQUIRED")));
     assert!(policy().realms[2].credentials.iter().all(|source| source.kind == SourceKind::Jwt));
 }
