@@ -285,11 +285,8 @@ pub(crate) fn ask<'r>(
             match credential.filter(|it| takes(requirement, it.kind)) {
                 Some(credential) => Asked::Credential(requirement, credential),
                 None => match missing(realm, requirement, shown, header) {
-                    Denial::MissingCredential { stray: None, .. }
-                        if requirement.optional && !holds_place(realm, header) =>
-                    {
-                        Asked::Nothing
-                    }
+                    // Whoever shows anything means to be known.
+                    Denial::MissingCredential { stray: None, .. } if requirement.optional => Asked::Nothing,
                     denial => return Err(denial),
                 },
             }
@@ -318,12 +315,6 @@ fn missing(
     });
     let stray = kind.map_or_else(|| hint::stray(realm, by, header), |kind| Some(Stray::Kind(kind)));
     Denial::MissingCredential { by, stray }
-}
-
-/// Whether a header is there, be it empty, in which a credential may stand: who sends one meant to be known.
-fn holds_place(realm: &Realm, header: impl Fn(&str) -> Option<String>) -> bool {
-    let own = realm.credentials.iter().map(|source| source.header);
-    own.chain(["authorization"]).any(|name| header(name).is_some())
 }
 
 /// Whether a route takes such a credential at all. Which keys it takes, their records say.
