@@ -2,7 +2,6 @@
 
 use std::rc::Rc;
 
-use futures_util::future::join;
 use keyward_policy::{KeyRequirement, Policy, Realm, TestMode};
 
 use super::{
@@ -150,8 +149,10 @@ impl<P: Platform> Pipeline<'_, P> {
             let word = self.follow(&mut cached, freshness, now);
             let decided = gate::decide(realm, requirement, &cached.record, context);
             let counts_nothing = cached.record.limits == Limits::default() && !cached.record.strict;
+            // The log is read before the key's object is asked, which may not have been told yet of what has changed for all of a
+            // tenant's keys; and not beside it: what it grants may be used for a moment only, and the log may take longer.
             let is_settled = match &decided {
-                Ok(_) => word == Word::Holds || !counts_nothing,
+                Ok(_) => word == Word::Holds || !counts_nothing && self.has_lease(&cached, freshness, now),
                 Err(_) => word != Word::None || cached.is_fresh(freshness, now),
             };
             if !is_settled && !cached.has_caught_up {
@@ -166,7 +167,7 @@ impl<P: Platform> Pipeline<'_, P> {
                     ledger.accept(&cached.hash, self.from.as_ref(), now);
                     return Ok(Accepted { permit, windows: Vec::new(), background: None });
                 }
-                Ok(permit) => match self.charge_and_catch_up(realm, &mut cached, freshness, word).await? {
+                Ok(permit) => match self.charge(realm, &cached, freshness).await? {
                     Answer::Granted { windows, background, counted_by } => {
                         if word != Word::Holds && cached.has_caught_up {
                             // The log was read on meanwhile.
@@ -200,26 +201,11 @@ impl<P: Platform> Pipeline<'_, P> {
         Err(unavailable("KeyGate").into())
     }
 
-    /// Charges the key's limits. If its object is asked, and the log does not say that the record holds, that is read on
-    /// beside it: the object may not have been told yet of what has changed for all of a tenant's keys.
-    async fn charge_and_catch_up(
-        &self,
-        realm: &Realm,
-        cached: &mut CachedRecord,
-        freshness: Span,
-        word: Word,
-    ) -> Result<Answer, Denial> {
-        let has_lease = {
-            let (length, now) = (lease::length(freshness), self.platform.now());
-            let mut memory = self.memory.borrow_mut();
-            let lessee = memory.lessee(&cached.hash, cached.record.version);
-            lessee.is_some_and(|lessee| lessee.has_usable(length, now))
-        };
-        if has_lease || word == Word::Holds || cached.has_caught_up {
-            return self.charge(realm, cached, freshness).await;
-        }
-        cached.has_caught_up = true;
-        join(self.charge(realm, cached, freshness), self.catch_up(freshness)).await.0
+    /// Whether this isolate holds a lease under which a request passes now, for which nobody is asked.
+    fn has_lease(&self, cached: &CachedRecord, freshness: Span, now: Timestamp) -> bool {
+        let mut memory = self.memory.borrow_mut();
+        let lessee = memory.lessee(&cached.hash, cached.record.version);
+        lessee.is_some_and(|lessee| lessee.has_usable(lease::length(freshness), now))
     }
 
     /// Revalidates the permit: the key may have expired, or its tenant been deactivated, while its coordinator was asked.
