@@ -5,12 +5,14 @@
 //! penalties, links (which work once), tokens and signatures. The steps that passed are those before the
 //! [one at which it was denied](Denial::step), so a request pays nothing for them.
 
+mod routes;
+
 use std::rc::Rc;
 
 use keyward_policy::{
-    HostPattern, KeyRequirement, Policy, Proof, Realm, Requirement, Route, SourceKind, TestMode, scope,
+    HostPattern, KeyRequirement, Policy, Realm, Requirement, Route, SourceKind,
 };
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     admission::{self, Asked},
@@ -34,9 +36,6 @@ use keyward_core::{
     secret::{Secret, Secrets},
     time::{Span, Timestamp},
 };
-
-/// The id that a request is supposed to have where only its route is asked about.
-const ANY_SESSION: &str = "any";
 
 impl<P: Platform> Gate<'_, P> {
     /// The answer to a question, as JSON. `own_host`: the host that it was asked at.
@@ -306,80 +305,6 @@ impl Explainer<'_> {
         }
         Ok(Rc::new(record))
     }
-
-    fn routes(&self) -> Value {
-        let mut routes: Vec<Value> = Vec::new();
-        for realm in self.policy.realms {
-            if self.question.realm.as_ref().is_none_or(|id| realm.id == id) {
-                for route in realm.routes {
-                    routes.push(self.route(realm, route));
-                }
-            }
-        }
-        object_of(&mut [("routes", routes.into())])
-    }
-
-    fn route(&self, realm: &Realm, route: &'static Route) -> Value {
-        let (by, requirement): (Vec<&str>, _) = match &route.requires {
-            Requirement::Key(requirement) => (requirement.by.iter().map(word).collect(), requirement),
-            Requirement::Public => (Vec::new(), &KeyRequirement::ANY_KEY),
-            Requirement::Webhook(_) => (vec!["webhook"], &KeyRequirement::ANY_KEY),
-        };
-        let mut held_by_of = Map::new();
-        for required in requirement.scopes {
-            held_by_of.insert((*required).to_owned(), held_by(realm, required));
-        }
-        let test_keys = match realm.test_mode {
-            _ if requirement.live_only => "none",
-            TestMode::ReadOnly => "read",
-            TestMode::Full => "all",
-        };
-        let needs = object_of(&mut [
-            ("by", list(&by)),
-            ("scopes", list(requirement.scopes)),
-            ("heldBy", Value::Object(held_by_of)),
-            ("plans", list(requirement.plans)),
-            ("testKeys", test_keys.into()),
-            ("sessionId", route.session_id.into()),
-            ("optional", requirement.optional.into()),
-        ]);
-        let (mut may, mut code) = (Vec::new(), None);
-        for method in route.methods().iter().filter(|_| self.question.record.is_some()) {
-            match self.may_call(realm, route, method) {
-                Ok(_) => may.push(*method),
-                Err(denial) => code = code.or(Some(refusal::told(&denial, Some(realm)).0)),
-            }
-        }
-        let freshness = route.freshness.unwrap_or(realm.freshness).whole_secs();
-        object_of(&mut [
-            ("realm", realm.id.into()),
-            ("methods", list(route.methods())),
-            ("path", route.path.source.into()),
-            ("needs", needs),
-            ("freshnessSeconds", freshness.into()),
-            ("limitedByNetwork", route.limit_by_network.is_some().into()),
-            ("mayCall", self.question.record.as_ref().map(|_| list(&may)).into()),
-            ("code", code.into()),
-        ])
-    }
-
-    /// Whether the key may call a route by this method: from one of its addresses and pages, and in a session.
-    fn may_call(&self, realm: &Realm, route: &'static Route, method: &str) -> Result<Decided, Denial> {
-        let record = self.question.record.as_ref();
-        let address =
-            record.and_then(|record| record.allowed_ips.first()).map(|range| range.addr().to_string());
-        let origin =
-            record.filter(|it| it.kind == KeyKind::Publishable).and_then(|it| it.allowed_origins.first());
-        let caller = ClientInfo {
-            method,
-            upgrades: false,
-            address: address.as_deref(),
-            origin: origin.map(String::as_str),
-            tenant: None,
-        };
-        let target = RequestTarget::of("https://any/");
-        self.decide(realm, route, target, caller, Some(ANY_SESSION), &mut Trail::default())
-    }
 }
 
 fn shown(step: Step, ok: bool, detail: Value) -> Value {
@@ -392,16 +317,6 @@ fn list(names: &[&str]) -> Value {
         list.push((*name).into());
     }
     list.into()
-}
-
-/// As the policy names it.
-fn word(proof: &Proof) -> &'static str {
-    match proof {
-        Proof::Key => "key",
-        Proof::Publishable => "publishable",
-        Proof::Jwt => "jwt",
-        Proof::Session => "session",
-    }
 }
 
 /// What a route asks for.
@@ -446,19 +361,4 @@ fn limits(limits: Limits) -> Option<String> {
     let set = windows.into_iter().filter_map(|(most, window)| Some(format!("{} {window}", most?)));
     let set = set.collect::<Vec<_>>().join(", ");
     (!set.is_empty()).then_some(set)
-}
-
-/// Scopes of the catalogue, and wildcards, each of which opens what asks for this one.
-fn held_by(realm: &Realm, required: &str) -> Value {
-    let mut all = vec!["*".to_owned()];
-    for scope in realm.scopes {
-        let area = scope.name.split_once(':').map(|(area, _)| format!("{area}:*"));
-        for held in [Some(scope.name.to_owned()), area].into_iter().flatten() {
-            if !all.contains(&held) {
-                all.push(held);
-            }
-        }
-    }
-    let holds = |held: &String| scope::holds(realm.scopes, std::slice::from_ref(held), required);
-    all.into_iter().filter(holds).map(Value::String).collect::<Vec<_>>().into()
 }

@@ -169,8 +169,8 @@ impl<P: Platform> Pipeline<'_, P> {
                 }
                 Ok(permit) => match self.charge(realm, &cached, freshness).await? {
                     Answer::Granted { windows, background, counted_by } => {
-                        if word != Word::Holds && cached.has_caught_up {
-                            // The log was read on meanwhile.
+                        if self.platform.now() != now {
+                            // Another request may have read the log on meanwhile.
                             self.follow(&mut cached, freshness, self.platform.now());
                         }
                         let permit = self.revalidate(permit, realm, requirement, &cached, context);

@@ -204,6 +204,22 @@ fn an_old_word_of_a_tenant_covers_no_newer_record() {
 }
 
 #[test]
+fn however_long_the_log_takes_the_object_is_asked_after_it_and_what_it_grants_is_used_at_once() {
+    for fault in [Fault::Slow(Span::from_ms(450)), Fault::Hangs] {
+        let (platform, key) = with_log(&record());
+        platform.check(&key).unwrap();
+        platform.pass_time(Span::from_mins(10));
+        platform.asked();
+        platform.log_fault.set(Some(fault));
+        for _ in 0..5 {
+            platform.check(&key).unwrap();
+        }
+        assert_eq!(platform.asked()[..2], ["changes", "Coordinator take"], "{fault:?}");
+        assert!(matches!(platform.denial(&key), Denial::RateLimited { .. }), "{fault:?}");
+    }
+}
+
+#[test]
 fn without_the_log_the_keys_object_decides_and_without_both_the_answer_is_503() {
     let faults =
         [Fault::Fails, Fault::Hangs, Fault::Says("{}"), Fault::Answers(404), Fault::Slow(SECOND * 2)];

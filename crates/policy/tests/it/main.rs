@@ -5,6 +5,7 @@ mod defaults;
 mod docs;
 mod document;
 mod examples;
+mod methods;
 mod mistakes;
 mod naive;
 mod one_mistake;
