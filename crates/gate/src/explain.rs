@@ -9,9 +9,7 @@ mod routes;
 
 use std::rc::Rc;
 
-use keyward_policy::{
-    HostPattern, KeyRequirement, Policy, Realm, Requirement, Route, SourceKind,
-};
+use keyward_policy::{HostPattern, KeyRequirement, Policy, Realm, Requirement, Route, SourceKind};
 use serde_json::Value;
 
 use crate::{
