@@ -9,7 +9,7 @@ use worker::{
 };
 
 use super::{background, bindings, clock, log, settings::OsEntropy, stores};
-use keyward_changes::{self as changes, reader::READ_WITHIN};
+use keyward_changes::{self as changes, timing::ANSWER_WITHIN};
 use keyward_core::{
     changes::{News, ReadChanges},
     entropy,
@@ -70,7 +70,7 @@ impl DurableObject for Relay {
 
 impl changes::relay::Upstream for LogUplink {
     async fn read(&self, call: &ReadChanges) -> std::result::Result<News, Unavailable> {
-        let answer = stores::ask_registry(&self.env, call, READ_WITHIN).await;
+        let answer = stores::ask_registry(&self.env, call, ANSWER_WITHIN).await;
         log::log_failure(bindings::REGISTRY, answer)
     }
 

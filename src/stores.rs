@@ -61,15 +61,13 @@ pub struct EdgeStores<'a> {
     pub env: &'a Env,
     /// Which of a key's relays this isolate asks.
     relay: u32,
-    /// Which of the change log's.
-    log_relay: u32,
 }
 
 impl<'a> EdgeStores<'a> {
     /// Those of this request.
     pub fn of(env: &'a Env) -> Self {
         let client_id = isolate::memory().borrow().client_id;
-        Self { env, relay: relay::number(client_id), log_relay: changes::relay::number(client_id) }
+        Self { env, relay: relay::number(client_id) }
     }
 }
 
@@ -95,8 +93,8 @@ impl Platform for EdgeStores<'_> {
         }
     }
 
-    async fn changes(&self, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
-        let name = format!("{}/{}", changes::relay::NAME, self.log_relay);
+    async fn changes(&self, relay: u32, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
+        let name = format!("{}/{relay}", changes::relay::NAME);
         let relay = Object { binding: bindings::RELAY, name: &name, path: &format!("/{name}") };
         answer_of(self.env, relay, call, within, true).await
     }
@@ -150,6 +148,12 @@ impl Platform for EdgeStores<'_> {
 
     fn has_binding(&self, name: &str) -> bool {
         Reflect::get(self.env, &name.into()).is_ok_and(|binding| !binding.is_undefined())
+    }
+
+    fn has_limiter(&self, name: &str) -> bool {
+        let limit =
+            Reflect::get(self.env, &name.into()).and_then(|binding| Reflect::get(&binding, &"limit".into()));
+        limit.is_ok_and(|limit| limit.is_function())
     }
 
     fn has_handler(&self, name: &str) -> bool {

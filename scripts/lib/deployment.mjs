@@ -124,6 +124,11 @@ export async function missing(policies) {
     const unbound = origins.filter(({ url, handler, service }) => !url && !handler && !service);
     for (const binding of new Set(unbound.map((origin) => origin.binding)))
       need(false, `[[${at}services]] with binding = "${binding}", an origin of the policy, is missing`);
+    const namespaces = (own.ratelimits ?? []).map((limiter) => limiter.namespace_id);
+    need(
+      new Set(namespaces).size === namespaces.length,
+      `two [[${at}ratelimits]] have one namespace_id: they would count together`,
+    );
     const limits = realmsOf(policies).flatMap(({ route = [] }) =>
       [route].flat().flatMap(({ limit_by_network: limit }) => limit ?? []),
     );

@@ -23,6 +23,7 @@ before(async () => {
   gate = await startGate({
     policy: "tests/e2e/policies/anonymous.toml",
     limiters: { ANYBODY: { limit: LIMIT, period: 10 } },
+    secrets: { A_TEXT: "no limiter" },
   });
   owner = await gate.owner();
   reader = await owner.createKey({ name: "Reader", scopes: ["orders:read"] });
@@ -48,6 +49,7 @@ test("without a key a request goes on as nobody's, whatever identity it claims, 
   assert.equal(answer.status, 200);
   assert.deepEqual(identity(), ["keyward-request-id"]);
   assert.match(answer.header("vary"), /authorization/i);
+  assert.match(answer.header("vary"), /x-session-id/i);
   assert.doesNotMatch(answer.header("cache-control") ?? "", /private/);
   assert.equal(answer.header("access-control-allow-origin"), "https://app.example");
   assert.equal((await gate.send({ method: "POST", target: "/api/orders", body: "{}" })).status, 200);
@@ -114,11 +116,12 @@ for (const path of ["/api/status", "/api/orders"])
     );
   });
 
-test("a limit whose binding is missing refuses what it would count, and /readyz names it", async () => {
-  assert.deepEqual(code(await get("/api/unbound", from())), [503, "NOT_CONFIGURED"]);
+test("a limit whose binding is missing or no limiter refuses what it would count, and /readyz names it", async () => {
+  for (const path of ["/api/unbound", "/api/text"])
+    assert.deepEqual(code(await get(path, from())), [503, "NOT_CONFIGURED"]);
   const ready = await get("/readyz", { Authorization: `Setup ${gate.secrets.KEYWARD_SETUP_TOKEN}` });
   assert.equal(ready.status, 503);
-  assert.equal(ready.json().parts.limitsByNetwork, "the binding NOWHERE is missing");
+  assert.equal(ready.json().parts.limitsByNetwork, "NOWHERE is no binding of a limiter");
 });
 
 test("what is explained and listed says where no key is needed", async () => {
@@ -129,6 +132,7 @@ test("what is explained and listed says where no key is needed", async () => {
       [[], false, true],
       [["key"], true, true],
       [["key"], true, false],
+      [[], false, true],
       [[], false, true],
     ],
   );
@@ -141,5 +145,6 @@ test("what is explained and listed says where no key is needed", async () => {
     { step: "limit", ok: true, detail: "by network" },
   ]);
   assert.equal((await explain({ key: "nonsense" })).code, "INVALID_API_KEY");
+  assert.equal((await explain({ path: "/api/text" })).code, "NOT_CONFIGURED");
   assert.equal((await explain({ keyId: reader.apiKey.id, method: "POST" })).code, "INSUFFICIENT_SCOPE");
 });

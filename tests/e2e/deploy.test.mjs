@@ -136,12 +136,13 @@ test("an environment that lacks something of the gate is refused by what wrangle
       `[[realm.route]]\npath = "/api/${name}"\nrequires = "public"\nlimit_by_network = { binding = "${name}" }\n`,
   );
   writeFileSync(join(folder, "open.toml"), [readFileSync(join(root, "keyward.toml"), "utf8"), ...limits].join("\n"));
-  const limiter = '[[ratelimits]]\nname = "ANYBODY"\nnamespace_id = "1002"\nsimple = { limit = 9, period = 10 }\n';
+  const limiter = '[[ratelimits]]\nname = "ANYBODY"\nnamespace_id = "1001"\nsimple = { limit = 9, period = 10 }\n';
   const open = await deploy(`${top}\n${limiter}`, [], "open.toml");
   assert.notEqual(open.code, 0, open.said);
   for (const what of [
     '[[ratelimits]] with name = "ANYBODY" has another period than the policy\'s limit_by_network: 60s',
     '[[ratelimits]] with name = "OTHER", a limit_by_network of the policy, is missing',
+    "two [[ratelimits]] have one namespace_id: they would count together",
   ])
     assert.ok(open.said.includes(what), `${what}\n${open.said}`);
 

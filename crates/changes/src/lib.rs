@@ -26,3 +26,4 @@
 
 pub mod reader;
 pub mod relay;
+pub mod timing;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use crate::{relay, timing::READ_WITHIN};
 use keyward_core::{
     changes::{Change, KV_LAG, News, ReadChanges},
     record::{Record, Tenant},
@@ -12,8 +13,6 @@ use keyward_core::{
 const MOST_CHANGES: usize = 20_000;
 /// For how long a log that cannot be used is left alone.
 const LEFT_ALONE: Span = Span::from_mins(10);
-/// A read takes no longer; after that another one may begin.
-pub const READ_WITHIN: Span = Span::from_ms(1_500);
 /// The share of the time within which knowledge counts, after which it is renewed ahead of need, in per cent.
 const AHEAD_PERCENT: i64 = 75;
 /// The share of the same time that a relay's knowledge may be old, in per cent.
@@ -34,6 +33,8 @@ pub struct Reader {
     wanted: Option<Span>,
     /// When the read in flight began.
     reading: Option<Timestamp>,
+    /// Reads that were not answered.
+    unanswered: u32,
     /// Since when the log is left alone.
     left_alone: Option<Timestamp>,
 }
@@ -159,6 +160,16 @@ impl Reader {
         self.reading = self.reading.filter(|since| *since != began);
     }
 
+    /// Nobody has answered a read. The next one goes to another relay: this one may wait for an answer that was lost.
+    pub fn failed(&mut self) {
+        self.unanswered = self.unanswered.wrapping_add(1);
+    }
+
+    /// The relay that an isolate with this random number asks next.
+    pub fn relay(&self, client_id: u32) -> u32 {
+        relay::number(client_id.wrapping_add(self.unanswered))
+    }
+
     /// No read is made after all.
     pub fn give_up(&mut self) {
         self.reading = None;
@@ -190,7 +201,7 @@ impl Reader {
     }
 
     fn forget(&mut self) {
-        let Self { since, wanted, reading, left_alone, .. } = *self;
-        *self = Self { since, wanted, reading, left_alone, ..Self::default() };
+        let Self { since, wanted, reading, unanswered, left_alone, .. } = *self;
+        *self = Self { since, wanted, reading, unanswered, left_alone, ..Self::default() };
     }
 }

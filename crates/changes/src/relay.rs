@@ -15,7 +15,7 @@ use keyward_core::{
     unavailable::Unavailable,
 };
 
-use crate::reader::READ_WITHIN;
+use crate::timing::READ_WITHIN;
 
 /// What the names of their objects begin with, before a `/` and the number: no key's hash.
 pub const NAME: &str = "changes";

@@ -106,6 +106,11 @@ impl Breaker {
         }
     }
 
+    /// Whether it was in vain again and again, and has not gone well since.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
     /// Whether a call could be made now.
     pub fn is_closed(&self, now: Timestamp) -> bool {
         let is_busy = |pause: Option<Pause>| pause.is_some_and(|pause| pause.has(now));

@@ -170,6 +170,11 @@ impl Breakers {
         }
     }
 
+    /// Whether the change log could not be read again and again, and not since.
+    pub fn log_fails(&self) -> bool {
+        self.changes.is_open()
+    }
+
     /// Whether a relay of this key could be asked now.
     pub fn relay_is_closed(&self, hash: &str, now: Timestamp) -> bool {
         self.relays.peek(hash).is_none_or(|relay| relay.is_closed(now))

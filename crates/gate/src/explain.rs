@@ -44,6 +44,7 @@ impl<P: Platform> Gate<'_, P> {
             secrets: self.secrets.as_deref().map_err(Clone::clone),
             now: self.platform.now(),
             secret: &|name| self.platform.secret(name),
+            has_limiter: &|name| self.platform.has_limiter(name),
         };
         match &question.request {
             Some(request) => explainer.explain(request, own_host),
@@ -59,6 +60,7 @@ struct Explainer<'a> {
     secrets: Result<&'a Secrets, Denial>,
     now: Timestamp,
     secret: &'a dyn Fn(&str) -> Option<Secret>,
+    has_limiter: &'a dyn Fn(&str) -> bool,
 }
 
 /// A request that nobody sent, with its URL.
@@ -243,7 +245,10 @@ impl Explainer<'_> {
         }
         let (requirement, text) = match asked {
             Asked::Nothing => {
-                if route.limit_by_network.is_some() {
+                if let Some(limit) = route.limit_by_network {
+                    if !(self.has_limiter)(limit.binding) {
+                        return Err(Denial::NotConfigured { what: limit.binding });
+                    }
                     trail.0.push((Step::Limit, Some("by network".to_owned())));
                 }
                 return Ok(Decided::Passes);

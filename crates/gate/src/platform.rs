@@ -28,8 +28,8 @@ pub trait Platform {
         call: &CoordinatorCall,
         within: Span,
     ) -> Result<T, CallFailed>;
-    /// What has changed, as this isolate's relay says.
-    async fn changes(&self, call: &ReadChanges, within: Span) -> Result<News, CallFailed>;
+    /// What has changed, as the relay of this number says.
+    async fn changes(&self, relay: u32, call: &ReadChanges, within: Span) -> Result<News, CallFailed>;
     /// Has the limiter of this binding count one more under a key; whether those are now too many.
     async fn exceeds(&self, limiter: &str, key: &str, within: Span) -> Result<bool, CallFailed>;
     /// Has the Registry use up a link.
@@ -61,6 +61,8 @@ pub trait Platform {
     fn secret(&self, name: &str) -> Option<Secret>;
     /// Whether there is a binding of this name.
     fn has_binding(&self, name: &str) -> bool;
+    /// Whether the binding of this name is a limiter.
+    fn has_limiter(&self, name: &str) -> bool;
     /// Whether the entry module was given a handler of this name.
     fn has_handler(&self, name: &str) -> bool;
     /// Writes a line into the log.

@@ -182,7 +182,11 @@ async fn look_at_all<P: Platform>(policy: &Policy, platform: &P) -> Readiness {
     });
     found.note("origins", origins);
     let mut limits = policy.realms.iter().flat_map(|realm| realm.routes).filter_map(|it| it.limit_by_network);
-    found.note("limitsByNetwork", limits.find_map(|limit| unbound(limit.binding)));
+    let no_limiter = limits.find(|limit| !platform.has_limiter(limit.binding));
+    found.note(
+        "limitsByNetwork",
+        no_limiter.map(|limit| format!("{} is no binding of a limiter", limit.binding)),
+    );
     found
 }
 

@@ -166,11 +166,6 @@ impl Lessee {
         Some(Admitted { windows: self.windows(now), renew })
     }
 
-    /// Whether [`Self::consume`] would admit a request.
-    pub fn has_usable(&self, lease_length: Span, now: Timestamp) -> bool {
-        self.leases.iter().any(|held| held.is_usable(lease_length, now))
-    }
-
     /// Whether a request should wait for calls in flight instead of calling: they bring a lease, or the answer that a window
     /// is full. Otherwise each request that arrives before the first answer would call.
     pub fn has_call_in_flight(&self, now: Timestamp) -> bool {

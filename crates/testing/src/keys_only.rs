@@ -8,6 +8,7 @@ macro_rules! only_keys {
         /// The log says of nothing that it holds.
         async fn changes(
             &self,
+            _: u32,
             _: &keyward_core::changes::ReadChanges,
             _: keyward_core::time::Span,
         ) -> Result<keyward_core::changes::News, keyward_core::unavailable::CallFailed> {
@@ -63,6 +64,10 @@ macro_rules! only_keys {
         }
 
         fn has_binding(&self, _: &str) -> bool {
+            true
+        }
+
+        fn has_limiter(&self, _: &str) -> bool {
             true
         }
 

@@ -169,3 +169,12 @@ fn a_clock_that_is_set_back_makes_no_knowledge_younger() {
     reader.set_back(Span::from_ms(251), tolerated);
     assert!(!reader.is_within(SPAN, NOON));
 }
+
+#[test]
+fn after_a_read_that_nobody_has_answered_another_relay_is_asked_and_then_that_one_again() {
+    let mut reader = Reader::default();
+    let first = reader.relay(31);
+    reader.failed();
+    let second = reader.relay(31);
+    assert_eq!((first, second, reader.relay(31)), (31, 0, 0));
+}

@@ -106,13 +106,15 @@ impl<'a> Profile<'a> {
         merged
     }
 
-    /// Header fields by whose value answers differ, so that caches tell apart who may see what.
+    /// Header fields by whose value answers differ, so that caches tell apart who may see what. The origin is told the session
+    /// that anybody names.
     pub fn vary(&self) -> Vec<&'static str> {
+        let named = self.realm.session_id_header;
         if self.caller == Caller::Anybody {
-            return Vec::new();
+            return named.into_iter().collect();
         }
         let cookie = self.realm.link.map(|_| "cookie");
-        self.realm.credentials.iter().map(|source| source.header).chain(cookie).collect()
+        self.realm.credentials.iter().map(|source| source.header).chain(cookie).chain(named).collect()
     }
 
     /// The address, scheme, host and port, by which an origin knows itself, where it is not the one that was asked. In an

@@ -15,7 +15,7 @@ mod verdict;
 use std::{cell::RefCell, rc::Rc};
 
 use futures_util::future::join3;
-use keyward_changes::reader::READ_WITHIN;
+use keyward_changes::timing::READ_WITHIN;
 use keyward_limits::{routes::RouteName, used_from::UsedFrom, wire::UNATTRIBUTED};
 use keyward_policy::{Origin, Policy, Realm, Route, Span};
 use serde_json::json;

@@ -9,7 +9,7 @@ use super::{
     charge::{Answer, CountedBy},
     context::{Pipeline, unavailable},
     failures::Failures,
-    follow::Word,
+    follow::{Word, counts_for},
     verdict::{Accepted, Refused},
 };
 use crate::{
@@ -140,6 +140,7 @@ impl<P: Platform> Pipeline<'_, P> {
         mut cached: CachedRecord,
         caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
+        let mut task = None;
         // Each round but the first, which may read the change log, and the last ends with a newer record; more than a few means
         // that a key is edited faster than it can be read.
         for _ in 0..5 {
@@ -149,10 +150,8 @@ impl<P: Platform> Pipeline<'_, P> {
             let word = self.follow(&mut cached, freshness, now);
             let decided = gate::decide(realm, requirement, &cached.record, context);
             let counts_nothing = cached.record.limits == Limits::default() && !cached.record.strict;
-            // The log is read before the key's object is asked, which may not have been told yet of what has changed for all of a
-            // tenant's keys; and not beside it: what it grants may be used for a moment only, and the log may take longer.
             let is_settled = match &decided {
-                Ok(_) => word == Word::Holds || !counts_nothing && self.has_lease(&cached, freshness, now),
+                Ok(_) => word == Word::Holds,
                 Err(_) => word != Word::None || cached.is_fresh(freshness, now),
             };
             if !is_settled && !cached.has_caught_up {
@@ -169,21 +168,31 @@ impl<P: Platform> Pipeline<'_, P> {
                 }
                 Ok(permit) => match self.charge(realm, &cached, freshness).await? {
                     Answer::Granted { windows, background, counted_by } => {
-                        if self.platform.now() != now {
-                            // Another request may have read the log on meanwhile.
-                            self.follow(&mut cached, freshness, self.platform.now());
-                        }
-                        let permit = self.revalidate(permit, realm, requirement, &cached, context);
                         let now = self.platform.now();
-                        let ledger = &mut self.memory.borrow_mut().ledger;
-                        match (counted_by, &permit) {
-                            (CountedBy::Gate, Ok(_)) => ledger.accept(&cached.hash, self.from.as_ref(), now),
-                            (CountedBy::Coordinator { call, reservation }, Err(_)) => {
-                                ledger.cancelled(&cached.hash, Cancelled { call, reservation }, now);
+                        // Meanwhile the log was read on, or what it said has become too old.
+                        let later =
+                            if now == context.now { word } else { self.follow(&mut cached, freshness, now) };
+                        let permit = self.revalidate(permit, realm, requirement, &cached, context);
+                        let is_too_old = word == Word::Holds && later == Word::None && !cached.has_caught_up;
+                        let passes = permit.is_ok() && !is_too_old;
+                        {
+                            let ledger = &mut self.memory.borrow_mut().ledger;
+                            match counted_by {
+                                CountedBy::Gate if passes => {
+                                    ledger.accept(&cached.hash, self.from.as_ref(), now);
+                                }
+                                CountedBy::Coordinator { call, reservation } if !passes => {
+                                    ledger.cancelled(&cached.hash, Cancelled { call, reservation }, now);
+                                }
+                                CountedBy::Gate | CountedBy::Coordinator { .. } => {}
                             }
-                            (CountedBy::Gate, Err(_)) | (CountedBy::Coordinator { .. }, Ok(_)) => {}
                         }
-                        return Ok(Accepted { permit: permit?, windows, background });
+                        task = background.or(task);
+                        if permit.is_err() || passes {
+                            return Ok(Accepted { permit: permit?, windows, background: task });
+                        }
+                        cached.has_caught_up = true;
+                        self.catch_up(freshness).await;
                     }
                     Answer::Limited(limited) => return Err(self.limited(&cached, limited)),
                     Answer::Changed { record, asked } => cached = self.replace(cached, record, asked),
@@ -199,13 +208,6 @@ impl<P: Platform> Pipeline<'_, P> {
             }
         }
         Err(unavailable("KeyGate").into())
-    }
-
-    /// Whether this isolate holds a lease under which a request passes now, for which nobody is asked.
-    fn has_lease(&self, cached: &CachedRecord, freshness: Span, now: Timestamp) -> bool {
-        let mut memory = self.memory.borrow_mut();
-        let lessee = memory.lessee(&cached.hash, cached.record.version);
-        lessee.is_some_and(|lessee| lessee.has_usable(lease::length(freshness), now))
     }
 
     /// Revalidates the permit: the key may have expired, or its tenant been deactivated, while its coordinator was asked.
@@ -235,9 +237,9 @@ impl<P: Platform> Pipeline<'_, P> {
         caller: ClientInfo<'_>,
     ) -> Result<CachedRecord, Denial> {
         let source = caller.source(Failures::Keys);
-        {
-            let mut memory = self.memory.borrow_mut();
-            memory.notice(self.platform.now());
+        let is_log_known = {
+            let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
+            memory.notice(now);
             for hash in hashes {
                 if let Some((record, asked)) = memory.record(hash) {
                     return Ok(CachedRecord {
@@ -249,11 +251,12 @@ impl<P: Platform> Pipeline<'_, P> {
                     });
                 }
             }
-        }
+            memory.changes.is_within(counts_for(freshness), now)
+        };
         // Whoever guesses is told so; but a neighbour in the same network has a key that KV knows.
         self.may_look_up(&source, Lookup::Kv)?;
         let without_kv = match self.while_catching_up(freshness, self.published(hashes)).await {
-            Ok(Some(cached)) => return Ok(cached),
+            Ok(Some(cached)) => return Ok(CachedRecord { has_caught_up: !is_log_known, ..cached }),
             Ok(None) => {
                 self.not_penalized(&source)?;
                 None

@@ -3,12 +3,15 @@
 use std::rc::Rc;
 
 use futures_util::future::join;
-use keyward_changes::reader::{READ_WITHIN, Standing};
+use keyward_changes::{reader::Standing, timing::READ_WITHIN};
 use keyward_core::{
-    record::{Record, Status, TenantStatus},
+    record::{Record, Status, Tenant, TenantStatus},
     time::{Span, Timestamp},
 };
-use keyward_limits::{lease::POLL, timing::TRAVEL};
+use keyward_limits::{
+    lease::POLL,
+    timing::{FIRST_ANSWER, TRAVEL},
+};
 
 use super::{
     cached_record::{CachedRecord, Validation},
@@ -31,13 +34,13 @@ pub(super) enum Word {
 }
 
 /// For how long what the log said may be decided by: even the last request arrives within `freshness`.
-fn counts_for(freshness: Span) -> Span {
+pub(super) fn counts_for(freshness: Span) -> Span {
     freshness.less(TRAVEL)
 }
 
 impl<P: Platform> Pipeline<'_, P> {
-    /// What the log says of the record, which is brought up to that: a key that was revoked, and the tenant as it is now, where
-    /// the key's object has not just sent another.
+    /// What the log says of the record, which is brought up to that: a key that was revoked, a tenant that was deactivated, and
+    /// the tenant as it is now, where the key's object has not just sent another.
     pub(super) fn follow(&self, cached: &mut CachedRecord, freshness: Span, now: Timestamp) -> Word {
         let mut memory = self.memory.borrow_mut();
         let span = counts_for(freshness);
@@ -52,18 +55,20 @@ impl<P: Platform> Pipeline<'_, P> {
             }
             return Word::Revoked;
         }
-        if !changes.is_within(span, now) || cached.epoch != memory.epoch() {
-            return Word::None;
-        }
+        let counts = changes.is_within(span, now) && cached.epoch == memory.epoch();
         let is_sent_now = matches!(cached.validation, Validation::Now);
-        if let Some(tenant) = changes.tenant(&cached.record).filter(|_| !is_sent_now) {
+        let is_inactive = |tenant: &Tenant| tenant.status == TenantStatus::Inactive;
+        // That it was deactivated is newer than the record also where the word is too old to count, or the key's object, which
+        // may not have been told yet, has just sent the record. Then it must be read again, or the object be asked.
+        let applies = |tenant: &&Tenant| is_inactive(tenant) || counts && !is_sent_now;
+        if let Some(tenant) = changes.tenant(&cached.record).filter(applies) {
             let tenant = tenant.clone();
             // Whoever may not pass now need not ask for what else has changed.
-            let word = if tenant.status == TenantStatus::Inactive { Word::Holds } else { Word::None };
+            let word = if counts && is_inactive(&tenant) { Word::Holds } else { Word::None };
             cached.record = Rc::new(Record { tenant, ..Record::clone(&cached.record) });
             return word;
         }
-        if standing == Standing::Holds { Word::Holds } else { Word::None }
+        if counts && standing == Standing::Holds { Word::Holds } else { Word::None }
     }
 
     /// Reads the log on if it was not read within `freshness`, or waits for another request that does. Whatever comes of it
@@ -81,13 +86,22 @@ impl<P: Platform> Pipeline<'_, P> {
                 let mut memory = self.memory.borrow_mut();
                 memory.notice(now);
                 let changes = &memory.changes;
-                (changes.is_within(span, now) || changes.is_left_alone(now), changes.is_reading(now))
+                let is_reading = changes.is_reading(now);
+                // Whoever tries a log that fails does so alone.
+                let is_in_vain = changes.is_left_alone(now) || is_reading && memory.breakers.log_fails();
+                (changes.is_within(span, now) || is_in_vain, is_reading)
             };
             if is_done {
                 return;
             }
             if !is_reading {
-                return self.read_changes(span, patience - (now - came).max(Span::ZERO)).await;
+                let left = patience - (now - came).max(Span::ZERO);
+                self.read_changes(span, left.min(FIRST_ANSWER)).await;
+                // A message may have been lost: then there is time for another one. A log that fails says so at once.
+                if self.platform.now() - now < FIRST_ANSWER {
+                    return;
+                }
+                continue;
             }
             self.platform.wait(POLL).await;
         }
@@ -103,16 +117,17 @@ impl<P: Platform> Pipeline<'_, P> {
                 self.memory.borrow_mut().changes.give_up();
                 return;
             };
-            let (before, call) = {
+            let (before, relay, call) = {
                 let mut memory = self.memory.borrow_mut();
-                (memory.notice(asked), memory.changes.begin(span, asked))
+                let relay = memory.changes.relay(memory.client_id);
+                (memory.notice(asked), relay, memory.changes.begin(span, asked))
             };
-            let answer = self.platform.changes(&call, left).await;
+            let answer = self.platform.changes(relay, &call, left).await;
             let answer = self.end_of(asking, answer);
             let mut memory = self.memory.borrow_mut();
             let set_back = memory.notice(self.platform.now()) - before;
             memory.changes.end(asked);
-            let Ok(news) = answer else { return };
+            let Ok(news) = answer else { return memory.changes.failed() };
             let more = news.more;
             memory.learn(&call, news, asked - set_back);
             if !more || memory.changes.is_left_alone(asked) {

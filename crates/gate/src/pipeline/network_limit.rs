@@ -19,7 +19,7 @@ impl<P: Platform> Pipeline<'_, P> {
         caller: ClientInfo<'_>,
     ) -> Result<(), Denial> {
         let Some(limit) = route.limit_by_network else { return Ok(()) };
-        if !self.platform.has_binding(limit.binding) {
+        if !self.platform.has_limiter(limit.binding) {
             return Err(Denial::NotConfigured { what: limit.binding });
         }
         let network = network::of(caller.address.unwrap_or_default());

@@ -103,7 +103,7 @@ fn where_a_credential_is_optional_a_request_without_one_goes_on_as_nobodys() {
         assert!(forward.credentials.is_empty());
         // No cache gives its answer to somebody with a key, and every cache may keep it.
         let merged = forward.profile.answer_merged();
-        assert_eq!(merged, [("Vary", "Origin, authorization, x-shop-key, cookie".to_owned())]);
+        assert_eq!(merged, [("Vary", "Origin, authorization, x-shop-key, cookie, x-session-id".to_owned())]);
         let allowed = ("Access-Control-Allow-Origin", "https://app.example".to_owned());
         assert!(forward.answer.set.contains(&allowed));
     }

@@ -93,15 +93,14 @@ fn each_part_of_a_deployment_that_fails_is_named_and_logged_and_no_other() {
     let routes = Routes::new(Box::leak(Box::new([POLICY.realms[0].routes[0], limited])));
     let realms = Box::leak(Box::new([Realm { routes, ..POLICY.realms[0] }]));
     let limited = Policy { realms, ..*POLICY };
-    for (policy, part, binding) in [
-        (&*POLICY, "relay", "RELAY"),
-        (&*POLICY, "failures", "FAILURES"),
-        (&limited, "limitsByNetwork", "ANYBODY"),
+    for (policy, part, binding, fault) in [
+        (&*POLICY, "relay", "RELAY", "the binding RELAY is missing"),
+        (&*POLICY, "failures", "FAILURES", "the binding FAILURES is missing"),
+        (&limited, "limitsByNetwork", "ANYBODY", "ANYBODY is no binding of a limiter"),
     ] {
         let platform = whole();
         platform.unbound.borrow_mut().insert(binding.into());
-        let fault = format!("the binding {binding} is missing");
-        assert_eq!(faults(policy, &platform), [(part.to_owned(), fault)]);
+        assert_eq!(faults(policy, &platform), [(part.to_owned(), fault.to_owned())]);
     }
 }
 

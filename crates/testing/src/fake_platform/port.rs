@@ -61,7 +61,7 @@ impl Platform for FakePlatform {
         Ok(keyward_json::from_str(&answer).unwrap())
     }
 
-    async fn changes(&self, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
+    async fn changes(&self, _: u32, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
         // Until a test has a log, there is one that says of nothing that it holds.
         let Some(log) = &*self.log.borrow() else { return Ok(News::default()) };
         self.asked.borrow_mut().push("changes".to_owned());
@@ -149,6 +149,10 @@ impl Platform for FakePlatform {
 
     fn has_binding(&self, name: &str) -> bool {
         !self.unbound.borrow().contains(name)
+    }
+
+    fn has_limiter(&self, name: &str) -> bool {
+        self.has_binding(name)
     }
 
     fn has_handler(&self, name: &str) -> bool {
