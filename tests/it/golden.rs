@@ -95,7 +95,7 @@ fn the_record() {
         scopes: vec!["orders:read".into(), "admin:*".into()],
         allowed_ips: vec!["192.0.2.0/24".parse().unwrap(), "2001:db8::/32".parse().unwrap()],
         allowed_origins: vec!["https://shop.example".into()],
-        limits: Limits { per_minute: Some(60), per_day: None },
+        limits: Limits { per_minute: Some(60), ..Limits::default() },
         strict: true,
         replaced: true,
         paused: false,
@@ -105,6 +105,18 @@ fn the_record() {
         &full,
         r#"{"v":"1","id":"key_1","realm":"default","tenant":{"id":"t-1","status":"INACTIVE","plan":"pro"},"kind":"publishable","mode":"test","status":"REVOKED","version":7,"expiresAt":1900000000000,"scopes":["orders:read","admin:*"],"allowedIps":["192.0.2.0/24","2001:db8::/32"],"allowedOrigins":["https://shop.example"],"limits":{"perMinute":60,"perDay":null},"strict":true,"replaced":true,"tenantChange":12}"#,
     );
+}
+
+#[test]
+fn a_records_limits_of_every_window_and_of_none() {
+    let every = Limits::each(|window| Some(window as u32 + 1));
+    let text = r#"{"perSecond":1,"perMinute":2,"perHour":3,"perDay":4,"perMonth":5,"total":6}"#;
+    pinned(&every, text);
+    // As builds that know two windows write and need it.
+    pinned(&Limits::default(), r#"{"perMinute":null,"perDay":null}"#);
+    for cut_short in [r#"{"perMinute":null}"#, r#"{"perDay":null}"#] {
+        assert!(keyward_json::from_str::<Limits>(cut_short).is_err());
+    }
 }
 
 /// As the build before this one read a record: without `paused`, and by its expiry.
@@ -257,6 +269,20 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     pinned(
         &Acquired::Limited { windows, retry_after: Span::from_ms(12), via },
         r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3}}"#,
+    );
+    // Older builds read the minute and the day, and no others among them.
+    let state = |window| WindowState { window, limit: 5, remaining: 4, reset: Span::from_ms(9) };
+    let every = Window::ALL.map(state).to_vec();
+    const EVERY: &str = r#""windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":9},{"window":"day","limit":5,"remaining":4,"resetMs":9}],"moreWindows":[{"window":"second","limit":5,"remaining":4,"resetMs":9},{"window":"hour","limit":5,"remaining":4,"resetMs":9},{"window":"month","limit":5,"remaining":4,"resetMs":9},{"window":"total","limit":5,"remaining":4,"resetMs":9}]"#;
+    pinned(
+        &Acquired::Granted { windows: every.clone(), delay: Span::ZERO, reservation: None, lease: None, via },
+        &format!(
+            r#"{{"outcome":"granted",{EVERY},"waitMs":0,"lease":null,"via":{{"relay":true,"ageMs":3}}}}"#
+        ),
+    );
+    pinned(
+        &Acquired::Limited { windows: every, retry_after: Span::from_ms(12), via },
+        &format!(r#"{{"outcome":"limited",{EVERY},"retryAfterMs":12,"via":{{"relay":true,"ageMs":3}}}}"#),
     );
     pinned(&Acquired::Unknown, r#"{"outcome":"unknown"}"#);
     pinned(&Acquired::Unreached { slow: true }, r#"{"outcome":"unreached","slow":true}"#);

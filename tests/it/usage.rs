@@ -101,7 +101,7 @@ proptest! {
         let simulation = Simulation::new(seed, isolates, network, realm(FRESHNESS));
         let cloud = simulation.cloud();
         for limit in [limit, 100_000, 100_000] {
-            cloud.make_key(Limits { per_minute: Some(limit), per_day: None });
+            cloud.make_key(Limits { per_minute: Some(limit), ..Limits::default() });
         }
         cloud.change(2, |record| record.expires_at = Some(BEGIN + FULL_HOUR + 40 * SECOND));
         simulation.at(20 * SECOND, |cloud| cloud.change(1, |record| record.tenant.status = TenantStatus::Inactive));

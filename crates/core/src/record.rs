@@ -2,6 +2,7 @@
 //! needs. A stored format: golden vectors in `tests/it/golden.rs` pin it, `docs/storage.md` describes it.
 
 use ipnet::IpNet;
+pub use keyward_policy::Window;
 use serde::{Deserialize, Serialize};
 
 use crate::{strict, time::Timestamp};
@@ -169,10 +170,31 @@ impl Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
+    /// Requests in any second. Builds that know two windows only write neither this nor the others without `nullable`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_second: Option<u32>,
     /// Requests in any 60 seconds.
     #[serde(deserialize_with = "strict::nullable")]
     pub per_minute: Option<u32>,
+    /// Requests in any 3,600 seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_hour: Option<u32>,
     /// Requests in any 86,400 seconds.
     #[serde(deserialize_with = "strict::nullable")]
     pub per_day: Option<u32>,
+    /// Requests in a month of the calendar, in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_month: Option<u32>,
+    /// Requests in all time, counted from when this limit was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u32>,
+}
+
+keyward_policy::by_window!(Limits);
+
+impl Limits {
+    /// Every window that has a limit, the shortest first.
+    pub fn set(&self) -> impl Iterator<Item = (Window, u32)> {
+        Window::ALL.into_iter().filter_map(|window| Some((window, self.get(window)?)))
+    }
 }

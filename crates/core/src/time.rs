@@ -2,7 +2,7 @@
 
 use std::ops::{Add, Sub};
 
-use chrono::{DateTime, SecondsFormat};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, SecondsFormat};
 pub use keyward_policy::Span;
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,9 @@ pub fn retry_after(wait: Span) -> u64 {
 }
 
 impl Timestamp {
+    /// A moment that never comes.
+    pub const NEVER: Self = Self(i64::MAX);
+
     /// RFC 3339 in UTC with milliseconds: `2026-11-22T03:00:00.000Z`.
     pub fn to_rfc3339(self) -> String {
         DateTime::from_timestamp_millis(self.0)
@@ -46,6 +49,17 @@ impl Timestamp {
     #[must_use]
     pub fn floor(self, step: Span) -> Self {
         Self(self.0.saturating_sub(self.0.checked_rem_euclid(step.ms()).unwrap_or_default()))
+    }
+
+    /// The first moment of the month after this one, in UTC. Of a month that has no name, it never comes.
+    #[must_use]
+    pub fn next_month(self) -> Self {
+        let first = DateTime::from_timestamp_millis(self.0).and_then(|moment| {
+            let (year, month) = (moment.year(), moment.month());
+            let (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+            NaiveDate::from_ymd_opt(year, month, 1)
+        });
+        first.map_or(Self::NEVER, |day| Self(day.and_time(NaiveTime::MIN).and_utc().timestamp_millis()))
     }
 
     /// Whether `now` is this moment, or later by less than a span. Earlier means that the clock was set back: what began

@@ -319,9 +319,10 @@ impl Denial {
 
     /// `Retry-After` in seconds: rounded up, so that waiting it is enough, and at least 1. Nobody
     /// knows how long a failure of the origin lasts, and what timed out there, or was interrupted, may have been done:
-    /// none of these says when to repeat it.
+    /// none of these says when to repeat it. Nor does a total that is spent, since nothing comes back.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
+            Self::RateLimited { windows, .. } if windows.iter().any(WindowState::is_spent) => None,
             Self::RateLimited { retry_after, .. }
             | Self::TooManyFailures { retry_after }
             | Self::NetworkLimited { retry_after }

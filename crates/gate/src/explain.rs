@@ -360,8 +360,7 @@ fn holds(
 
 /// What limits hold, whatever of them is used up.
 fn limits(limits: Limits) -> Option<String> {
-    let windows = [(limits.per_minute, "a minute"), (limits.per_day, "a day")];
-    let set = windows.into_iter().filter_map(|(most, window)| Some(format!("{} {window}", most?)));
+    let set = limits.set().map(|(window, most)| format!("{most} {}", window.phrase()));
     let set = set.collect::<Vec<_>>().join(", ");
     (!set.is_empty()).then_some(set)
 }

@@ -118,7 +118,10 @@ fn large() -> Record {
 }
 
 fn small() -> Record {
-    Record { limits: Limits { per_minute: Some(1_000_000), per_day: Some(100_000_000) }, ..record() }
+    Record {
+        limits: Limits { per_minute: Some(1_000_000), per_day: Some(100_000_000), ..Limits::default() },
+        ..record()
+    }
 }
 
 fn is_limited(number: u32) -> bool {

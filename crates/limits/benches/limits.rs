@@ -17,7 +17,7 @@ use keyward_testing::{NOON, record};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
-    let limits = Limits { per_minute: Some(1_000_000), per_day: Some(100_000_000) };
+    let limits = Limits { per_minute: Some(1_000_000), per_day: Some(100_000_000), ..Limits::default() };
     let mut coordinator = Coordinator::default();
     coordinator.put(Record { limits, ..record() });
     let lease_length = lease::length(Span::from_secs(5));

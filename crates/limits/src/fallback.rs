@@ -21,16 +21,19 @@ pub struct FallbackLimit {
 }
 
 impl FallbackLimit {
-    /// Whether one more request may pass: a share of the smaller limit, and no more than that while the outage lasts.
+    /// Whether one more request may pass: a share of each limit, and no more than that while the outage lasts.
     pub fn allow(&mut self, limits: Limits, now: Timestamp) -> bool {
         let since = *self.since.get_or_insert(now);
         if !since.is_within(MAX_OUTAGE, now) {
             return false;
         }
-        let share = |limit: Option<u32>| limit.map_or(u32::MAX, |limit| limit.div_ceil(FRACTION));
-        let share = share(limits.per_minute).min(share(limits.per_day));
+        // No outage is longer than a minute, so the minute's log serves for every window.
         self.admitted.expire(Window::Minute, now);
-        if Occupancy::new(Window::Minute, share, &self.admitted, std::iter::empty()).free(now) == 0 {
+        let is_full = |(window, limit): (Window, u32)| {
+            let share = limit.div_ceil(FRACTION);
+            Occupancy::new(window, share, &self.admitted, std::iter::empty()).free(now) == 0
+        };
+        if limits.set().any(is_full) {
             return false;
         }
         self.admitted.count(Window::Minute, true, now, 1);

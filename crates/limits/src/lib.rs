@@ -58,7 +58,7 @@
 //!
 //! // The key's object is given the key's record: 600 requests a minute.
 //! let mut coordinator = Coordinator::default();
-//! coordinator.put(Record { limits: Limits { per_minute: Some(600), per_day: None }, ..record });
+//! coordinator.put(Record { limits: Limits { per_minute: Some(600), ..Limits::default() }, ..record });
 //!
 //! // An isolate asks it to admit one request, and for a lease for the 40 more that it expects.
 //! let lease_length = lease::length(Span::from_secs(5));

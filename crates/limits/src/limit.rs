@@ -1,17 +1,19 @@
-//! A sliding window of one key: at most `limit` requests in any span of the window's length.
+//! A window of one key: at most `limit` requests in any span of its length, in a month of the calendar, or in all time.
 //!
-//! The first 64 requests of a window are remembered one by one, and each leaves exactly one window later. Beyond that, and
-//! where there is no limit, requests that come close together share a *bucket*, which leaves when its last request does.
-//! So a window never admits too many; on a busy key it may count a request for up to 1/64 of its length too long. Memory is
-//! bounded by the number of buckets, whatever the limit.
+//! The first 64 requests of a window that slides are remembered one by one, and each leaves exactly one window later. Beyond
+//! that, and where there is no limit, requests that come close together share a *bucket*, which leaves when its last request
+//! does. So a window never admits too many; on a busy key it may count a request for up to 1/64 of its length too long. The
+//! requests of a day share a bucket of the month, and all those of a total share one. Memory is bounded by the number of
+//! buckets, whatever the limit.
 
 use std::{cmp::Reverse, collections::VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+pub use keyward_core::record::Window;
 use keyward_core::{
     order,
-    time::{Span, Timestamp},
+    time::{DAY, MILLISECOND, Span, Timestamp},
 };
 
 /// The code of refusals because a window is full, under which coordinators count them.
@@ -25,31 +27,16 @@ const BUCKETS_PER_WINDOW: i64 = 64;
 /// From this part of its limit on a window is nearly full.
 const NEAR_PERCENT: u64 = 80;
 
-/// The kinds of window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Window {
-    /// Any 60 seconds.
-    Minute,
-    /// Any 86,400 seconds.
-    Day,
-}
-
-impl Window {
-    /// Its length.
-    pub fn length(self) -> Span {
-        match self {
-            Self::Minute => Span::from_mins(1),
-            Self::Day => Span::from_days(1),
-        }
-    }
-
-    /// Its name in the `RateLimit` headers.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Minute => "minute",
-            Self::Day => "day",
-        }
+/// The first moment at which a request counts no more that counts at `at`: a window's length later, where the month after
+/// that begins, or never.
+///
+/// The proof in `docs/limits.md` rests on two properties: what counts later never leaves earlier, and two requests of which one
+/// arrives when the other has left are not in the same window.
+fn leaves(window: Window, at: Timestamp) -> Timestamp {
+    match (window, window.length()) {
+        (_, Some(length)) => at + length,
+        (Window::Month, None) => at.next_month(),
+        (_, None) => Timestamp::NEVER,
     }
 }
 
@@ -63,9 +50,16 @@ pub struct WindowState {
     pub limit: u32,
     /// Requests that still fit.
     pub remaining: u32,
-    /// The time until `remaining` next grows.
+    /// The time until `remaining` next grows; 0 if it does not.
     #[serde(rename = "resetMs")]
     pub reset: Span,
+}
+
+impl WindowState {
+    /// Whether nothing is left, and nothing comes back.
+    pub fn is_spent(&self) -> bool {
+        self.window == Window::Total && self.remaining == 0
+    }
 }
 
 /// Requests admitted close together: the first moment, the last, and how many.
@@ -80,9 +74,21 @@ pub struct SlidingWindowLog {
 }
 
 impl SlidingWindowLog {
-    /// Forgets what has left the window. A request that counts at `t` has left at `t + length`.
+    /// One that begins after this moment, for a window without a length. What was counted earlier is not in it, so nothing of
+    /// that can be cancelled in it.
+    pub fn since(at: Timestamp) -> Self {
+        let first = at + MILLISECOND;
+        Self { buckets: [Bucket(first, first, 0)].into() }
+    }
+
+    /// The newest moment at which something counts.
+    pub fn newest(&self) -> Option<Timestamp> {
+        self.buckets.back().map(|bucket| bucket.1)
+    }
+
+    /// Forgets what has left the window.
     pub fn expire(&mut self, window: Window, now: Timestamp) {
-        while self.buckets.front().is_some_and(|bucket| bucket.1 + window.length() <= now) {
+        while self.buckets.front().is_some_and(|bucket| leaves(window, bucket.1) <= now) {
             self.buckets.pop_front();
         }
     }
@@ -92,12 +98,18 @@ impl SlidingWindowLog {
         if requests == 0 {
             return;
         }
-        let at = self.buckets.back().map_or(at, |newest| newest.1.max(at));
+        let at = self.newest().map_or(at, |newest| newest.max(at));
         let many = !is_limited || self.buckets.len() >= EXACT_BUCKETS;
+        let joins = |bucket: &Bucket| match window.length() {
+            Some(length) => many && at - bucket.0 < length / BUCKETS_PER_WINDOW,
+            // Of a month, a bucket for each day: if the clock is set ahead into the next one, no more than that counts twice.
+            None if window == Window::Month => {
+                at - bucket.0 < DAY && leaves(window, bucket.0) == leaves(window, at)
+            }
+            None => true,
+        };
         match self.buckets.back_mut() {
-            Some(bucket)
-                if bucket.1 == at || many && at - bucket.0 < window.length() / BUCKETS_PER_WINDOW =>
-            {
+            Some(bucket) if bucket.1 == at || joins(bucket) => {
                 bucket.1 = at;
                 bucket.2 = bucket.2.saturating_add(requests);
             }
@@ -108,14 +120,15 @@ impl SlidingWindowLog {
     /// Takes out one request that was counted at this moment, if it has not left: from the first bucket that may hold it.
     /// If it was in a later one, what stays counts later than necessary, never earlier.
     pub fn cancel(&mut self, window: Window, at: Timestamp, now: Timestamp) {
-        if at + window.length() <= now {
+        if leaves(window, at) <= now {
             return;
         }
         let Some(index) = self.buckets.iter().position(|bucket| bucket.1 >= at) else { return };
-        if let Some(bucket) = self.buckets.get_mut(index) {
-            bucket.2 -= 1;
+        let slides = window.length().is_some();
+        if let Some(bucket) = self.buckets.get_mut(index).filter(|bucket| slides || bucket.0 <= at) {
+            bucket.2 = bucket.2.saturating_sub(1);
         }
-        self.buckets.retain(|bucket| bucket.2 > 0);
+        self.buckets.retain(|bucket| bucket.2 > 0 || !slides);
     }
 
     /// Whether what is counted is at least [`NEAR_PERCENT`] of the limit.
@@ -124,10 +137,17 @@ impl SlidingWindowLog {
         counted * 100 >= u64::from(limit) * NEAR_PERCENT
     }
 
-    /// The clock was set: moves every moment.
-    pub fn shift(&mut self, by: Span) {
+    /// The clock was set: moves every moment. `latest` is the latest one that it had shown.
+    ///
+    /// A month does not move with the clock. What it counts does not move back into an earlier one either: when the clock
+    /// was wrong, nobody knows, so a request was made at the latest at the moment that was noted, and before now.
+    pub fn shift(&mut self, window: Window, by: Span, latest: Timestamp) {
+        let moved = |at: Timestamp| match window.length() {
+            None if by < Span::ZERO => at.min((at + by).max(latest + by)),
+            _ => at + by,
+        };
         for bucket in &mut self.buckets {
-            (bucket.0, bucket.1) = (bucket.0 + by, bucket.1 + by);
+            (bucket.0, bucket.1) = (moved(bucket.0), moved(bucket.1));
         }
     }
 
@@ -137,10 +157,11 @@ impl SlidingWindowLog {
     }
 }
 
-/// A window with all that is counted in it or may still come, in the order in which it leaves.
+/// A window with all that is counted in it or may still come.
 pub struct Occupancy {
     window: Window,
     limit: u32,
+    /// When each leaves, in that order, and how many it are.
     slots: Vec<(Timestamp, u32)>,
 }
 
@@ -152,13 +173,14 @@ impl Occupancy {
         admitted: &SlidingWindowLog,
         reserved: impl Iterator<Item = (Timestamp, u32)>,
     ) -> Self {
-        Self { window, limit, slots: order::sorted(admitted.counted().chain(reserved)) }
+        let slots = admitted.counted().chain(reserved).map(|(at, requests)| (leaves(window, at), requests));
+        Self { window, limit, slots: order::sorted(slots) }
     }
 
     /// Requests that fit at a moment.
     pub fn free(&self, at: Timestamp) -> u32 {
-        let leaves = |slot: &&(Timestamp, u32)| slot.0 + self.window.length() > at;
-        let taken = self.slots.iter().filter(leaves).fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
+        let stays = |slot: &&(Timestamp, u32)| slot.0 > at;
+        let taken = self.slots.iter().filter(stays).fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         self.limit.saturating_sub(taken)
     }
 
@@ -166,26 +188,26 @@ impl Occupancy {
     pub fn opens(&self, at: Timestamp) -> Timestamp {
         let mut taken = self.slots.iter().fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         let mut opens = at;
-        for (counted, requests) in &self.slots {
+        for (leaves, requests) in &self.slots {
             if taken < self.limit {
                 break;
             }
-            opens = opens.max(*counted + self.window.length());
+            opens = opens.max(*leaves);
             taken = taken.saturating_sub(*requests);
         }
-        if taken < self.limit { opens } else { at + self.window.length() }
+        if taken < self.limit { opens } else { leaves(self.window, at) }
     }
 
     /// What a client may see at a moment.
     pub fn state(&self, at: Timestamp) -> WindowState {
         let remaining = self.free(at);
-        let leaving = self.slots.iter().map(|slot| slot.0 + self.window.length());
-        let reset = match remaining {
+        let next = match remaining {
             // The first to leave may not be enough, after a limit was lowered.
-            0 => self.opens(at) - at,
-            _ => leaving.filter(|leaves| *leaves > at).min().map_or(Span::ZERO, |leaves| leaves - at),
+            0 => self.opens(at),
+            _ => self.slots.iter().map(|slot| slot.0).find(|leaves| *leaves > at).unwrap_or(at),
         };
-        WindowState { window: self.window, limit: self.limit, remaining, reset: reset.max(Span::ZERO) }
+        let reset = if next == Timestamp::NEVER { Span::ZERO } else { (next - at).max(Span::ZERO) };
+        WindowState { window: self.window, limit: self.limit, remaining, reset }
     }
 }
 
@@ -193,7 +215,8 @@ impl Occupancy {
 /// both at one moment; what an isolate or relay passes on has aged since, and may count slots that are reserved for
 /// others.
 ///
-/// Afterwards at least one window is full, the last of those opens after exactly that time, and none opens later.
+/// Afterwards at least one window is full, the last of those opens after exactly that time, and none opens later. A total
+/// is left as it is: it is spent if its coordinator says so, and then no time helps.
 pub fn agree(windows: &mut [WindowState], retry_after: Span) {
     for state in windows.iter_mut() {
         state.remaining = state.remaining.min(state.limit);
@@ -201,8 +224,12 @@ pub fn agree(windows: &mut [WindowState], retry_after: Span) {
             state.reset = state.reset.min(retry_after);
         }
     }
-    // The full one that opens last; if none is full, the one with the least room.
-    let last = windows.iter_mut().min_by_key(|state| (state.remaining, Reverse(state.reset)));
+    if windows.iter().any(WindowState::is_spent) {
+        return;
+    }
+    // The full one that opens last, of equal ones the longest; if none is full, the one with the least room.
+    let sliding = windows.iter_mut().filter(|state| state.window != Window::Total);
+    let last = sliding.min_by_key(|state| (state.remaining, Reverse((state.reset, state.window))));
     if let Some(state) = last {
         state.remaining = 0;
         state.reset = retry_after;

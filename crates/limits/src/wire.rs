@@ -6,16 +6,17 @@
 //! the store has failed; it never means that there is no limit or no record.
 
 use keyward_json::{by_tag, from_value, optional, required};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use serde_json::Value;
 
 use crate::{
     counts::Counts,
-    limit::WindowState,
+    limit::{Window, WindowState},
     routes::OnRoutes,
     timing::{SECOND_ANSWER, SHORTEST_OF_RELAY},
 };
 use keyward_core::{
+    order,
     record::Record,
     registry_call::RegistryCall,
     strict,
@@ -266,6 +267,7 @@ pub enum Acquired {
     /// What was asked for is granted, and counted in every window.
     Granted {
         /// What is left.
+        #[serde(flatten, serialize_with = "states")]
         windows: Vec<WindowState>,
         /// For how long to delay the immediate request.
         #[serde(rename = "waitMs")]
@@ -281,6 +283,7 @@ pub enum Acquired {
     /// At least one window is full; nothing was counted.
     Limited {
         /// What is left.
+        #[serde(flatten, serialize_with = "states")]
         windows: Vec<WindowState>,
         /// The time after which, and not before, a request fits into every window again.
         #[serde(rename = "retryAfterMs")]
@@ -302,6 +305,24 @@ pub enum Acquired {
     },
 }
 
+/// Older builds know the minute and the day, and refuse to read another window among these.
+fn states<S: Serializer>(windows: &[WindowState], serializer: S) -> Result<S::Ok, S::Error> {
+    let is_old = |state: &WindowState| matches!(state.window, Window::Minute | Window::Day);
+    let (old, new): (Vec<WindowState>, Vec<_>) = windows.iter().partition(|state| is_old(state));
+    let mut members = serializer.serialize_map(None)?;
+    members.serialize_entry("windows", &old)?;
+    if !new.is_empty() {
+        members.serialize_entry("moreWindows", &new)?;
+    }
+    members.end()
+}
+
+fn read_states(sent: &Value) -> Result<Vec<WindowState>, keyward_json::Error> {
+    let old: Vec<WindowState> = required(sent, "windows")?;
+    let new: Vec<WindowState> = optional(sent, "moreWindows")?;
+    Ok(order::sorted_by(old.into_iter().chain(new), |one, other| one.window <= other.window))
+}
+
 impl TryFrom<Value> for Acquired {
     type Error = keyward_json::Error;
 
@@ -309,14 +330,14 @@ impl TryFrom<Value> for Acquired {
         by_tag(&sent, "outcome", |outcome| {
             Ok(Some(match outcome {
                 "granted" => Self::Granted {
-                    windows: required(&sent, "windows")?,
+                    windows: read_states(&sent)?,
                     delay: required(&sent, "waitMs")?,
                     reservation: optional(&sent, "place")?,
                     lease: required(&sent, "lease")?,
                     via: required(&sent, "via")?,
                 },
                 "limited" => Self::Limited {
-                    windows: required(&sent, "windows")?,
+                    windows: read_states(&sent)?,
                     retry_after: required(&sent, "retryAfterMs")?,
                     via: required(&sent, "via")?,
                 },

@@ -10,6 +10,7 @@ mod pattern;
 mod proof;
 mod realm;
 mod route;
+mod window;
 
 pub use admin::*;
 pub use key::*;
@@ -17,6 +18,7 @@ pub use pattern::*;
 pub use proof::*;
 pub use realm::*;
 pub use route::*;
+pub use window::*;
 
 use data::{list, policy_data};
 

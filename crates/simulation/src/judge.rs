@@ -91,7 +91,7 @@ pub fn used(log: &Log) -> Split<Vec<Minute>> {
         within as f64
     };
     for (number, (since, limits)) in log.limits.iter().enumerate() {
-        let Limits { per_minute: Some(per_minute), per_day: None } = *limits else { continue };
+        let Limits { per_minute: Some(per_minute), per_day: None, .. } = *limits else { continue };
         let limit = f64::from(per_minute);
         let until = log.limits.get(number + 1).map_or(*last, |(next, _)| *next);
         // Of a lowered limit, what passed before uses up to all of the first minute.

@@ -21,7 +21,7 @@
 //! let round_trip = (Span::from_ms(5), Span::from_ms(60));
 //! let network = Network { round_trip, lost: 0, kv_lag: Span::ZERO, skew: Span::ZERO };
 //! let simulation = Simulation::new(7, 4, network, realm(Span::from_secs(5)));
-//! let key = simulation.cloud().make_key(Limits { per_minute: Some(20), per_day: None });
+//! let key = simulation.cloud().make_key(Limits { per_minute: Some(20), ..Limits::default() });
 //! for number in 0..60 {
 //!     simulation.at(Span::from_ms(number * 16), move |cloud| cloud.request(number as usize % 4, key));
 //! }

@@ -76,7 +76,7 @@ pub fn record() -> Record {
         scopes: vec!["orders:read".into()],
         allowed_ips: Vec::new(),
         allowed_origins: Vec::new(),
-        limits: Limits { per_minute: Some(5), per_day: None },
+        limits: Limits { per_minute: Some(5), ..Limits::default() },
         strict: false,
         replaced: false,
         paused: false,

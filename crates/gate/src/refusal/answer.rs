@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{challenge, words};
 use crate::denial::Denial;
 use keyward_core::problem;
-use keyward_limits::limit::WindowState;
+use keyward_limits::limit::{Window, WindowState};
 
 /// Seconds of `Retry-After` beyond which clients that wait by themselves give up and come back at once.
 const MAX_WAIT_S: u64 = 60;
@@ -58,12 +58,14 @@ pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answe
     if let Denial::MethodNotAllowed { allow } = denial {
         headers.push(("Allow", allow.join(", ")));
     }
-    if let Some(seconds) = denial.retry_after() {
+    let wait = denial.retry_after();
+    if let Some(seconds) = wait {
         headers.push(("Retry-After", seconds.to_string()));
-        if seconds > MAX_WAIT_S {
-            // Not a standard field: clients of several APIs obey it.
-            headers.push(("X-Should-Retry", "false".to_owned()));
-        }
+    }
+    let is_limited = matches!(denial, Denial::RateLimited { .. });
+    if wait.map_or(is_limited, |seconds| seconds > MAX_WAIT_S) {
+        // Not a standard field: clients of several APIs obey it.
+        headers.push(("X-Should-Retry", "false".to_owned()));
     }
     if let Denial::RateLimited { windows, .. } = denial {
         headers.extend(rate_limit_headers(windows));
@@ -110,7 +112,7 @@ fn spelling(list: Own, denial: &Denial) -> Option<&'static str> {
 }
 
 /// `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers-10): the same windows in the
-/// same order; none for a key without limits.
+/// same order; none for a key without limits. A month has no `w`, since months differ; a total has neither that nor a `t`.
 pub fn rate_limit_headers(windows: &[WindowState]) -> Vec<(&'static str, String)> {
     if windows.is_empty() {
         return Vec::new();
@@ -118,13 +120,19 @@ pub fn rate_limit_headers(windows: &[WindowState]) -> Vec<(&'static str, String)
     let (mut policy, mut left) = (String::new(), String::new());
     for state in windows {
         let comma = if policy.is_empty() { "" } else { ", " };
-        let (name, limit, length) = (state.window.name(), state.limit, state.window.length().whole_secs());
+        let (name, limit) = (state.window.name(), state.limit);
         let remaining = state.remaining.min(limit);
         // Less than a second, or not known any more: where something is used up, it is not now.
         let reset = state.reset.secs_to_wait().max(u64::from(remaining < limit));
         // Writing to a string cannot fail.
-        let _ = write!(policy, "{comma}\"{name}\";q={limit};w={length}");
-        let _ = write!(left, "{comma}\"{name}\";r={remaining};t={reset}");
+        let _ = write!(policy, "{comma}\"{name}\";q={limit}");
+        let _ = write!(left, "{comma}\"{name}\";r={remaining}");
+        if let Some(length) = state.window.length() {
+            let _ = write!(policy, ";w={}", length.whole_secs());
+        }
+        if state.window != Window::Total {
+            let _ = write!(left, ";t={reset}");
+        }
     }
     vec![("RateLimit-Policy", policy), ("RateLimit", left)]
 }

@@ -12,7 +12,7 @@ use crate::{
     hint::{self, Slip, Stray},
     jwt,
 };
-use keyward_limits::limit::{Window, WindowState};
+use keyward_limits::limit::WindowState;
 
 /// The text for this reason. `realm` is `None` where none was found, and at the admin API.
 pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
@@ -103,7 +103,7 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
         }
         Denial::InsufficientScope { of, required } => return scope(*of, required).into(),
         Denial::RateLimited { windows, .. } => {
-            return limited(windows, denial.retry_after().unwrap_or(1)).into();
+            return limited(windows, denial.retry_after()).into();
         }
         Denial::TooManyFailures { .. } => {
             "Too many requests with unknown credentials came from this network. Come back after the time in Retry-After, with one that holds."
@@ -283,19 +283,19 @@ fn scope(of: Proof, required: &[&str]) -> String {
 }
 
 /// Names every window that is full: `600 requests a minute`.
-fn limited(windows: &[WindowState], seconds: u64) -> String {
+fn limited(windows: &[WindowState], seconds: Option<u64>) -> String {
     let full = windows.iter().filter(|state| state.remaining == 0).map(|state| {
         let requests = if state.limit == 1 { "request" } else { "requests" };
-        let window = match state.window {
-            Window::Minute => "a minute",
-            Window::Day => "a day",
-        };
-        format!("{} {requests} {window}", state.limit)
+        format!("{} {requests} {}", state.limit, state.window.phrase())
     });
     let full: Vec<_> = full.collect();
     let limits = if full.is_empty() { "requests".to_owned() } else { full.join(" and its ") };
-    let wait = if seconds == 1 { "second" } else { "seconds" };
-    format!("The API key has used up its {limits}. Try again in {seconds} {wait}.")
+    let next = match seconds {
+        None => "Waiting brings none back: whoever manages the key can raise this limit".to_owned(),
+        Some(1) => "Try again in 1 second".to_owned(),
+        Some(seconds) => format!("Try again in {seconds} seconds"),
+    };
+    format!("The API key has used up its {limits}. {next}.")
 }
 
 fn unavailable(store: &str) -> String {

@@ -157,7 +157,7 @@ fn a_tenants_deactivation_holds_for_a_key_with_a_limit_whose_object_was_not_told
 
 #[test]
 fn a_request_under_a_lease_waits_for_a_log_that_answers_and_of_one_that_fails_one_in_a_while_tries_it() {
-    let limits = Limits { per_minute: Some(1_000), per_day: None };
+    let limits = Limits { per_minute: Some(1_000), ..Limits::default() };
     let (platform, key) = with_log(&Record { limits, ..record() });
     loop {
         platform.check(&key).unwrap();
@@ -275,7 +275,7 @@ fn a_limit_that_a_tenant_was_given_counts_for_a_remembered_key_that_had_none() {
     let (platform, key) = with_log(&unlimited());
     platform.check(&key).unwrap();
     platform.log(tenant_change(1, TenantStatus::Active));
-    let limits = Limits { per_minute: Some(1), per_day: None };
+    let limits = Limits { per_minute: Some(1), ..Limits::default() };
     platform.tell(&key, &Record { version: 2, tenant_change: 1, limits, ..unlimited() });
     platform.pass_time(COUNTS_FOR);
     assert!(platform.check(&key).is_ok());

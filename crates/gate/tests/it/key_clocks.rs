@@ -59,7 +59,7 @@ fn a_record_counts_as_confirmed_for_no_longer_because_the_clock_was_set_back_sin
 #[test]
 fn a_full_window_counts_for_no_longer_because_the_clock_was_set_back_since() {
     let (platform, key) =
-        published(&Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() });
+        published(&Record { limits: Limits { per_minute: Some(1), ..Limits::default() }, ..record() });
     let is_limited = || matches!(platform.denial(&key), Denial::RateLimited { .. });
     platform.check(&key).unwrap();
     assert!(is_limited());

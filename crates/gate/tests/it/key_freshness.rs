@@ -57,7 +57,7 @@ fn a_refused_key_asks_its_object_once_for_each_freshness_period() {
 #[test]
 fn a_strict_key_or_realm_asks_for_each_request_however_hot() {
     let strict_realm = Realm { freshness: Span::ZERO, ..POLICY.realms[0] };
-    let limits = Limits { per_minute: Some(10_000), per_day: None };
+    let limits = Limits { per_minute: Some(10_000), ..Limits::default() };
     for (realm, strict) in [(&strict_realm, false), (&POLICY.realms[0], true)] {
         let (platform, key) = published(&Record { strict, limits, ..record() });
         for _ in 0..500 {

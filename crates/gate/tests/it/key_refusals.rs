@@ -12,7 +12,7 @@ use keyward_testing::{fake_platform::published, policy::POLICY, record};
 
 #[test]
 fn a_refusal_other_than_of_a_limit_costs_no_quota() {
-    let limited = Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() };
+    let limited = Record { limits: Limits { per_minute: Some(1), ..Limits::default() }, ..record() };
     let (platform, key) = published(&Record { scopes: vec!["admin:read".into()], ..limited.clone() });
     for _ in 0..10 {
         assert!(matches!(platform.denial(&key), Denial::InsufficientScope { .. }));
@@ -41,7 +41,7 @@ fn refusals_of_a_key_reach_its_object_with_the_next_request_that_asks_it() {
 
 #[test]
 fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on_time() {
-    let limited = Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() };
+    let limited = Record { limits: Limits { per_minute: Some(1), ..Limits::default() }, ..record() };
     let (platform, key) = published(&limited);
     platform.check(&key).unwrap();
     let Denial::RateLimited { retry_after: first, .. } = platform.denial(&key) else { panic!() };
@@ -59,7 +59,7 @@ fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on
 
 #[test]
 fn a_higher_limit_ends_a_remembered_refusal_within_the_freshness_bound() {
-    let limited = Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() };
+    let limited = Record { limits: Limits { per_minute: Some(1), ..Limits::default() }, ..record() };
     let (platform, key) = published(&limited);
     platform.check(&key).unwrap();
     assert!(matches!(platform.denial(&key), Denial::RateLimited { .. }));

@@ -18,7 +18,7 @@ use keyward_testing::{
 #[test]
 fn where_limits_may_be_local_each_isolate_lets_a_tenth_through_for_a_minute_then_nothing() {
     let local = Realm { limits_unavailable: LimitsUnavailable::AllowLocal, ..POLICY.realms[0] };
-    let limits = Limits { per_minute: Some(600), per_day: Some(300) };
+    let limits = Limits { per_minute: Some(600), per_day: Some(300), ..Limits::default() };
     let (platform, key) = published(&Record { limits, ..record() });
     platform.gate_fault.set(Some(Fault::Fails));
     let admitted =
@@ -51,7 +51,7 @@ fn where_limits_may_be_local_a_key_that_is_revoked_or_strict_is_refused_neverthe
 #[test]
 fn an_answer_that_comes_too_late_is_not_used_asked_for_again_and_given_back() {
     let (platform, key) =
-        published(&Record { limits: Limits { per_minute: Some(2), per_day: None }, ..record() });
+        published(&Record { limits: Limits { per_minute: Some(2), ..Limits::default() }, ..record() });
     platform.slow_answers.set(vec![FIRST_ANSWER + MILLISECOND]);
     assert!(platform.check(&key).is_ok());
     assert_eq!(platform.asked(), ["KV", "Coordinator take", "Coordinator take"]);

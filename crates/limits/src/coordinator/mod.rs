@@ -3,6 +3,7 @@
 //! that, which deployments name, is `KeyGate`.
 
 mod leases;
+mod logs;
 pub mod object;
 mod singles;
 pub mod store;
@@ -14,10 +15,11 @@ use serde_json::{Map, Value};
 pub use self::leases::Clients;
 use self::{
     leases::{Leases, Used, Whose},
+    logs::Logs,
     singles::SingleGrants,
 };
 use crate::{
-    limit::{Occupancy, RATE_LIMITED, SlidingWindowLog, Window, WindowState},
+    limit::{Occupancy, RATE_LIMITED, WindowState},
     routes::LONGEST,
     tellers::Tellers,
     timing::{MAX_DELAY, MIN_LEASE_REQUESTS, TRAVEL},
@@ -35,6 +37,10 @@ use keyward_core::{
 
 /// The largest lease is the limit divided by this, unless more requests wait for it: others may need what it leaves unused.
 const FRACTION_OF_LIMIT: u32 = 10;
+
+/// The longest time that a client is told to wait: a month. A window that never opens again says so itself
+/// ([`WindowState::is_spent`]).
+const LONGEST_WAIT: Span = Span::from_days(31);
 
 /// What a coordinator knows. `record` and `counts` are stored apart, since they change independently.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -62,8 +68,8 @@ pub enum Keep {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", try_from = "Map<String, Value>")]
 pub struct Counts {
-    minute: SlidingWindowLog,
-    day: SlidingWindowLog,
+    #[serde(flatten)]
+    logs: Logs,
     leases: Leases,
     usage: Usage,
     /// The latest moment that the clock has shown.
@@ -81,8 +87,7 @@ impl TryFrom<Map<String, Value>> for Counts {
 
     fn try_from(mut stored: Map<String, Value>) -> Result<Self, Self::Error> {
         Ok(Self {
-            minute: taken(&mut stored, "minute")?,
-            day: taken(&mut stored, "day")?,
+            logs: Logs::taken(&mut stored)?,
             leases: taken(&mut stored, "leases")?,
             usage: taken(&mut stored, "usage")?,
             latest: taken(&mut stored, "latest")?,
@@ -174,7 +179,7 @@ impl Coordinator {
             if immediate && !is_told {
                 counts.usage.refuse(&[(RATE_LIMITED.to_owned(), 1)].into(), now);
             }
-            let retry_after = (wait - MAX_DELAY).max(Span::from_ms(1)) + stands_still;
+            let retry_after = (wait - MAX_DELAY).clamp(Span::from_ms(1), LONGEST_WAIT) + stands_still;
             return Acquired::Limited { windows: states(counts), retry_after, via };
         }
         let mut delay = Span::ZERO;
@@ -226,9 +231,8 @@ impl Coordinator {
     }
 
     fn shift(&mut self, by: Span) {
-        let Counts { minute, day, leases, latest, .. } = &mut self.counts;
-        minute.shift(by);
-        day.shift(by);
+        let Counts { logs, leases, latest, .. } = &mut self.counts;
+        logs.shift(by, *latest);
         leases.shift(by);
         *latest = *latest + by;
         self.singles.shift(by);
@@ -289,6 +293,7 @@ impl Counts {
 
     /// Takes in what was used of leases. Usage under them arrives in tallies; older builds send none, so it is counted here.
     fn settle(&mut self, limits: Limits, reports: &[LeaseReport], is_told: bool, now: Timestamp) {
+        self.logs.follow(limits, now);
         let reported = reports.iter().filter_map(|report| self.leases.report(report, now));
         let mut used: Vec<Used> = reported.collect();
         used.extend(self.leases.end(now));
@@ -299,40 +304,31 @@ impl Counts {
                 self.usage.accept(used.requests.into(), used.latest.min(now));
             }
         }
-        self.minute.expire(Window::Minute, now);
-        self.day.expire(Window::Day, now);
+        self.logs.expire(now);
     }
 
     /// Notes if a window is nearly full.
     fn note_near(&mut self, limits: Limits, now: Timestamp) {
-        let is_near =
-            |log: &SlidingWindowLog, limit: Option<u32>| limit.is_some_and(|limit| log.is_near(limit));
-        if is_near(&self.minute, limits.per_minute) || is_near(&self.day, limits.per_day) {
+        if self.logs.iter().any(|(window, log)| limits.get(window).is_some_and(|limit| log.is_near(limit))) {
             self.usage.near_limit(now);
         }
     }
 
-    /// Counts in both windows, limited or not: a limit that is added by an edit covers what was admitted before.
+    /// Counts in every window that has a log.
     fn count(&mut self, limits: Limits, requests: u32, latest: Timestamp) {
-        self.minute.count(Window::Minute, limits.per_minute.is_some(), latest, requests);
-        self.day.count(Window::Day, limits.per_day.is_some(), latest, requests);
+        self.logs.count(limits, latest, requests);
     }
 
     /// A request was not admitted: cancels its reservation.
     fn cancel(&mut self, reservation: Timestamp, now: Timestamp) {
-        self.minute.cancel(Window::Minute, reservation, now);
-        self.day.cancel(Window::Day, reservation, now);
+        self.logs.cancel(reservation, now);
     }
 
     /// Grants a lease where it saves calls.
     fn lease(&mut self, limits: Limits, call: &Acquire, clients: &Clients, now: Timestamp) -> Option<Lease> {
         let free =
             self.occupancy(limits).iter().map(|occupancy| occupancy.free(now)).min().unwrap_or(u32::MAX);
-        let most = [limits.per_minute, limits.per_day]
-            .into_iter()
-            .flatten()
-            .min()
-            .map(|limit| limit / FRACTION_OF_LIMIT);
+        let most = limits.set().map(|(_, limit)| limit / FRACTION_OF_LIMIT).min();
         let likely =
             call.wants.min(clients.proportional_share(call, free, now)).min(most.unwrap_or(u32::MAX));
         let likely = if likely < MIN_LEASE_REQUESTS { 0 } else { likely };
@@ -342,7 +338,13 @@ impl Counts {
             0 => Whose::Isolate,
             _ => Whose::Relay,
         };
-        self.leases.grant(size, call.lease_length, whose, now)
+        // What an isolate does not report counts until its lease ends. A relay reports twice a second.
+        let shortest = limits.set().find_map(|(window, _)| window.length());
+        let length = match (whose, shortest) {
+            (Whose::Isolate | Whose::IsolateInCrowd, Some(window)) => call.lease_length.min(window),
+            _ => call.lease_length,
+        };
+        self.leases.grant(size, length, whose, now)
     }
 
     /// What a client may see now. Slots that become free within [`MAX_DELAY`] count as free.
@@ -360,9 +362,7 @@ impl Counts {
 
     /// The windows that have a limit.
     fn occupancy(&self, limits: Limits) -> Vec<Occupancy> {
-        let minute = limits.per_minute.map(|limit| (Window::Minute, limit, &self.minute));
-        let day = limits.per_day.map(|limit| (Window::Day, limit, &self.day));
-        let limited = minute.into_iter().chain(day);
+        let limited = self.logs.iter().filter_map(|(window, log)| Some((window, limits.get(window)?, log)));
         limited
             .map(|(window, limit, admitted)| Occupancy::new(window, limit, admitted, self.leases.reserved()))
             .collect()

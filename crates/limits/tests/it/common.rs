@@ -14,8 +14,12 @@ use keyward_limits::{
 use keyward_testing::record;
 
 pub fn coordinator(per_minute: Option<u32>, per_day: Option<u32>) -> Coordinator {
+    limited(Limits { per_minute, per_day, ..Limits::default() })
+}
+
+pub fn limited(limits: Limits) -> Coordinator {
     let mut coordinator = Coordinator::default();
-    coordinator.put(Record { limits: Limits { per_minute, per_day }, ..record() });
+    coordinator.put(Record { limits, ..record() });
     coordinator
 }
 

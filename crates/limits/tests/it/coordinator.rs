@@ -28,7 +28,11 @@ fn a_reservation_whose_answer_came_too_late_is_cancelled_by_the_call_that_asks_a
     assert_eq!((hour.accepted, hour.refused.values().sum::<u64>()), (1, 1));
     // Only the second reservation counts.
     let leaves = 600 + SECOND_ANSWER.ms() + MINUTE + TRAVEL.ms();
-    coordinator.put(Record { limits: Limits { per_minute: Some(1), per_day: None }, version: 2, ..record() });
+    coordinator.put(Record {
+        limits: Limits { per_minute: Some(1), ..Limits::default() },
+        version: 2,
+        ..record()
+    });
     let at_once = Acquire { immediate: false, queued: 1, ..one(2) };
     assert!(matches!(coordinator.acquire(&at_once, NOON + ms(leaves - 1)), Acquired::Limited { .. }));
     assert!(matches!(coordinator.acquire(&at_once, NOON + ms(leaves)), Acquired::Granted { .. }));
@@ -101,7 +105,11 @@ fn a_limit_that_an_edit_brings_counts_what_was_admitted_before() {
     for _ in 0..7 {
         assert!(passes(&mut coordinator, NOON));
     }
-    coordinator.put(Record { limits: Limits { per_minute: Some(5), per_day: None }, version: 2, ..record() });
+    coordinator.put(Record {
+        limits: Limits { per_minute: Some(5), ..Limits::default() },
+        version: 2,
+        ..record()
+    });
     assert!(matches!(coordinator.acquire(&one(2), NOON + ms(1)), Acquired::Limited { .. }));
 }
 

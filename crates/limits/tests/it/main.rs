@@ -4,6 +4,7 @@ mod clocks;
 mod common;
 mod coordinator;
 mod coordinator_turns;
+mod every_window;
 mod lessee;
 mod object;
 mod relay;

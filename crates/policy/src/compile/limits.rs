@@ -6,9 +6,18 @@ use crate::model::{Limits, Windows};
 /// Largest limit there may be, in requests.
 pub(super) const MAX_LIMIT: u32 = 1_000_000_000;
 
+const NONE: Windows = Windows {
+    per_second: None,
+    per_minute: None,
+    per_hour: None,
+    per_day: None,
+    per_month: None,
+    total: None,
+};
+
 const DEFAULT: Limits = Limits {
-    default: Windows { per_minute: Some(600), per_day: None },
-    maximum: Windows { per_minute: Some(100_000), per_day: Some(10_000_000) },
+    default: Windows { per_minute: Some(600), ..NONE },
+    maximum: Windows { per_minute: Some(100_000), per_day: Some(10_000_000), ..NONE },
 };
 
 /// Reads the section, or its defaults.
@@ -67,7 +76,7 @@ fn check(default: Windows, maximum: Windows, refuse: impl Fn(String, &str)) {
 
 fn windows(item: &Item<'_>) -> Option<Windows> {
     let table = item.table("{ per_minute = 600 }")?;
-    Some(Windows { per_minute: window(&table, "per_minute"), per_day: window(&table, "per_day") })
+    Some(Windows { per_minute: window(&table, "per_minute"), per_day: window(&table, "per_day"), ..NONE })
 }
 
 fn window(table: &Table<'_>, field: &str) -> Option<u32> {

@@ -6,6 +6,7 @@ use super::{
     pattern::{HostPattern, PathPattern},
     proof::{Jwt, Link},
     route::Routes,
+    window::Windows,
 };
 use crate::span::Span;
 
@@ -178,14 +179,6 @@ pub struct Limits {
     pub default: Windows,
     /// The most that a key may name.
     pub maximum: Windows,
-}
-
-/// Requests in a window of time; `None` is no limit.
-pub struct Windows {
-    /// In any 60 seconds.
-    pub per_minute: Option<u32>,
-    /// In any 86,400 seconds.
-    pub per_day: Option<u32>,
 }
 
 /// What test keys may do.

@@ -41,6 +41,7 @@ pub fn read(value: &Value, maximum: &Windows) -> Result<Limits, FieldErrors> {
     let limits = Limits {
         per_minute: window("perMinute", maximum.per_minute),
         per_day: window("perDay", maximum.per_day),
+        ..Limits::default()
     };
     if errors.is_empty() { Ok(limits) } else { Err(errors) }
 }
@@ -48,7 +49,7 @@ pub fn read(value: &Value, maximum: &Windows) -> Result<Limits, FieldErrors> {
 /// What holds for a key, each window on its own: the key's own limit, else its tenant's, else the
 /// realm's default; never more than the realm's maximum.
 pub fn effective(own: &Limits, tenant: &TenantPlan, realm: Option<&Realm>) -> Limits {
-    let none = Windows { per_minute: None, per_day: None };
+    let none = Windows::default();
     let (default, maximum) = realm.map_or((none, none), |realm| (realm.limits.default, realm.limits.maximum));
     let window = |own: Option<u32>, tenant: Option<u32>, default: Option<u32>, maximum: Option<u32>| {
         own.or(tenant).or(default).map(|limit| maximum.map_or(limit, |maximum| limit.min(maximum)))
@@ -56,6 +57,7 @@ pub fn effective(own: &Limits, tenant: &TenantPlan, realm: Option<&Realm>) -> Li
     Limits {
         per_minute: window(own.per_minute, tenant.per_minute, default.per_minute, maximum.per_minute),
         per_day: window(own.per_day, tenant.per_day, default.per_day, maximum.per_day),
+        ..Limits::default()
     }
 }
 
@@ -66,5 +68,9 @@ pub fn highest(policy: &Policy) -> Windows {
             policy.realms.iter().map(|realm| window(&realm.limits.maximum)).collect();
         maxima.and_then(|maxima| maxima.into_iter().max())
     };
-    Windows { per_minute: highest(|windows| windows.per_minute), per_day: highest(|windows| windows.per_day) }
+    Windows {
+        per_minute: highest(|windows| windows.per_minute),
+        per_day: highest(|windows| windows.per_day),
+        ..Windows::default()
+    }
 }

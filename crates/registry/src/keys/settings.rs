@@ -92,7 +92,11 @@ impl FromRow for Settings {
             name: row.get("name")?,
             scopes: rows::strings(row, "scopes")?,
             admin_scopes: admin_scopes.map(|_| rows::strings(row, "admin_scopes")).transpose()?,
-            rate_limit: Limits { per_minute: row.get("per_minute")?, per_day: row.get("per_day")? },
+            rate_limit: Limits {
+                per_minute: row.get("per_minute")?,
+                per_day: row.get("per_day")?,
+                ..Limits::default()
+            },
             allowed_ips: ranges.map_err(|_| sql::unreadable("allowed_ips"))?,
             allowed_origins: rows::strings(row, "allowed_origins")?,
             tags: rows::strings(row, "tags")?,

@@ -9,7 +9,7 @@ use keyward_simulation::Simulation;
 use super::Scenario;
 
 fn per_minute(limit: u32) -> Limits {
-    Limits { per_minute: Some(limit), per_day: None }
+    Limits { per_minute: Some(limit), ..Limits::default() }
 }
 
 /// All isolates use one key, twice a second each, and join within a span of `gathering`. At the end the key is revoked.

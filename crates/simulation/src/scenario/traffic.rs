@@ -28,7 +28,7 @@ pub fn long_tail(simulation: &Simulation, place: &Scenario) {
 pub fn deactivation(simulation: &Simulation, place: &Scenario) {
     const KEYS: usize = 100_000;
     let traffic = Traffic { keys: KEYS, weight: |rank| (rank + 300.0).powf(-0.8), pace: 2, grows: false };
-    traffic.begin(simulation, place, |_, _| Limits { per_minute: Some(6_000), per_day: None });
+    traffic.begin(simulation, place, |_, _| Limits { per_minute: Some(6_000), ..Limits::default() });
     simulation.at(MINUTE, |cloud| cloud.deactivate(0..KEYS));
 }
 
@@ -138,7 +138,7 @@ impl Client {
         let per_minute = limit(self.rate * hundredths as f64 / 100.0);
         // Some have a day's limit, which they use up.
         let per_day = if cloud.below(20) == 0 { limit(self.rate * 2.5) } else { None };
-        Limits { per_minute, per_day }
+        Limits { per_minute, per_day, ..Limits::default() }
     }
 
     fn change(&self, cloud: &FakeCloud, what: &Change) {

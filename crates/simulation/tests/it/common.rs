@@ -30,7 +30,7 @@ pub fn span(Range { start, end }: Range<Span>) -> impl Strategy<Value = Span> {
 }
 
 pub fn per_minute(limit: u32) -> Limits {
-    Limits { per_minute: Some(limit), per_day: None }
+    Limits { per_minute: Some(limit), ..Limits::default() }
 }
 
 /// Requests with the first key every `step_ms` milliseconds (fractions allowed), each to an isolate by chance.

@@ -8,4 +8,5 @@ mod crowd;
 mod figures;
 mod never_over;
 mod revocation;
+mod seconds;
 mod utilisation;

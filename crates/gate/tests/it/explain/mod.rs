@@ -212,7 +212,7 @@ fn each_step_is_told_with_what_holds_as_far_as_the_decision_came() {
     record.scopes = vec!["orders:write".into(), "files:*".into()];
     record.allowed_ips = vec!["192.0.2.0/24".parse().unwrap()];
     record.expires_at = Some(NOON.plus(MILLISECOND));
-    record.limits = Limits { per_minute: Some(60), per_day: Some(1_000) };
+    record.limits = Limits { per_minute: Some(60), per_day: Some(1_000), ..Limits::default() };
     let from =
         |address: &str| SupposedRequest { address: Some(address.into()), ..request("GET", "/api/both") };
     let step = |name: &str, ok: bool, detail: Value| json!({ "step": name, "ok": ok, "detail": detail });

@@ -322,7 +322,7 @@ fn whoever_is_given_less_time_than_a_usual_answer_may_take_says_nothing_of_what_
 #[test]
 fn a_place_that_came_too_late_for_its_request_is_given_back_with_the_next_call() {
     let (platform, key) = (FakePlatform::new(), FakePlatform::new().new_key(1));
-    let record = Record { limits: Limits { per_minute: Some(2), per_day: None }, ..record() };
+    let record = Record { limits: Limits { per_minute: Some(2), ..Limits::default() }, ..record() };
     platform.tell(&key, &record);
     platform.publish(&key, &record);
     // Twice too late: nothing is left of the deadline.

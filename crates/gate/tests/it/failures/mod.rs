@@ -36,7 +36,7 @@ const FAULTS: [Fault; 8] = [
 
 /// A record whose limits are far away.
 fn record() -> Record {
-    Record { limits: Limits { per_minute: Some(100_000), per_day: None }, ..keyward_testing::record() }
+    Record { limits: Limits { per_minute: Some(100_000), ..Limits::default() }, ..keyward_testing::record() }
 }
 
 /// What KV, an object or a relay is to a request.
@@ -107,7 +107,7 @@ fn cases() -> Vec<Case> {
         Case { name, platform, key, usual, in_hand: false }
     };
     let revoked = Record { status: Status::Revoked, version: 2, ..record() };
-    let one = Record { limits: Limits { per_minute: Some(1), per_day: None }, ..record() };
+    let one = Record { limits: Limits { per_minute: Some(1), ..Limits::default() }, ..record() };
     let strict = Record { strict: true, ..record() };
     let mut cases = vec![
         case("cold", &record(), false, Verdict::Pass),
