@@ -1,6 +1,6 @@
 //! `[realm.limits]`: limits of keys that name none, and the most that a key may name.
 
-use super::reader::{Item, Table};
+use super::reader::Item;
 use crate::model::{Limits, Windows};
 
 /// Largest limit there may be, in requests.
@@ -35,50 +35,41 @@ pub(super) fn read(item: Option<Item<'_>>) -> Limits {
             None => table.refuse(message, hint),
         });
         for (item, windows) in [(&default_item, default), (&maximum_item, maximum)] {
-            let (Some(item), Some(minute), Some(day)) = (item, windows.per_minute, windows.per_day) else {
+            let (Some(item), Some([(short, most), (long, less)])) = (item, windows.contradiction()) else {
                 continue;
             };
-            if day < minute {
-                item.refuse(
-                    format!("{} has per_day = {day}, which is below its per_minute = {minute}", item.name),
-                    "a day has 1,440 minutes: raise the limit of a day, or take that of a minute out",
-                );
-            }
+            let (short, long) = (short.setting(), long.setting());
+            item.refuse(
+                format!("{} has {long} = {less}, which is below its {short} = {most}", item.name),
+                format!("{short} could never be reached: raise {long}, or take {short} out"),
+            );
         }
     }
     Limits { default: default.unwrap_or(DEFAULT.default), maximum: maximum.unwrap_or(DEFAULT.maximum) }
 }
 
 fn check(default: Windows, maximum: Windows, refuse: impl Fn(String, &str)) {
-    for (name, default, maximum) in [
-        ("per_minute", default.per_minute, maximum.per_minute),
-        ("per_day", default.per_day, maximum.per_day),
-    ] {
-        if let (Some(default), Some(maximum)) = (default, maximum)
-            && default > maximum
-        {
+    const HINT: &str = "lower the default or raise the maximum";
+    for (window, limit) in default.set() {
+        let name = window.setting();
+        if let Some(most) = maximum.get(window).filter(|most| limit > *most) {
+            refuse(format!("the default limit {name} = {limit} is above the maximum {most}"), HINT);
+        }
+        // Nor may it be above that of a longer window for which there is no default.
+        let longer = maximum
+            .set()
+            .find(|(longer, most)| *longer > window && default.get(*longer).is_none() && limit > *most);
+        if let Some((longer, most)) = longer {
+            let longer = longer.setting();
             refuse(
-                format!("the default limit {name} = {default} is above the maximum {maximum}"),
-                "lower the default or raise the maximum",
+                format!("the default limit {name} = {limit} is above the maximum {longer} = {most}"),
+                HINT,
             );
         }
-    }
-    if let (Some(minute), Some(day)) = (default.per_minute, maximum.per_day)
-        && default.per_day.is_none()
-        && minute > day
-    {
-        refuse(
-            format!("the default limit per_minute = {minute} is above the maximum per_day = {day}"),
-            "lower the default or raise the maximum",
-        );
     }
 }
 
 fn windows(item: &Item<'_>) -> Option<Windows> {
     let table = item.table("{ per_minute = 600 }")?;
-    Some(Windows { per_minute: window(&table, "per_minute"), per_day: window(&table, "per_day"), ..NONE })
-}
-
-fn window(table: &Table<'_>, field: &str) -> Option<u32> {
-    table.get(field)?.number("requests")
+    Some(Windows::each(|window| table.get(window.setting())?.number("requests")))
 }

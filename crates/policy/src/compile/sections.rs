@@ -12,7 +12,10 @@ use super::{
     units::MEGABYTE,
     webhook,
 };
-use crate::{model::PublicAlgorithm, span::Span};
+use crate::{
+    model::{PublicAlgorithm, Window},
+    span::Span,
+};
 
 const TEXTS: Kind = List(&Text);
 const TEXT_OR_TEXTS: Kind = Either(&Text, &TEXTS);
@@ -238,8 +241,17 @@ static LIMITS: Section = Section {
 };
 static DEFAULT_LIMITS: Section = Section { name: "[realm.limits] default", fields: WINDOWS };
 static MAXIMUM_LIMITS: Section = Section { name: "[realm.limits] maximum", fields: WINDOWS };
-const WINDOWS: &[Field] =
-    &[field("per_minute", Number(1, limits::MAX_LIMIT)), field("per_day", Number(1, limits::MAX_LIMIT))];
+const WINDOWS: &[Field] = &[
+    window(Window::Second),
+    window(Window::Minute),
+    window(Window::Hour),
+    window(Window::Day),
+    window(Window::Month),
+    window(Window::Total),
+];
+const fn window(window: Window) -> Field {
+    field(window.setting(), Number(1, limits::MAX_LIMIT))
+}
 static CORS: Section = Section {
     name: "[realm.cors]",
     fields: &[

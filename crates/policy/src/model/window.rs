@@ -142,3 +142,15 @@ macro_rules! by_window {
 }
 
 by_window!(Windows);
+
+impl Windows {
+    /// Every window that has a limit, the shortest first.
+    pub fn set(&self) -> impl Iterator<Item = (Window, u32)> {
+        Window::ALL.into_iter().filter_map(|window| Some((window, self.get(window)?)))
+    }
+
+    /// Two windows of which the shorter can never be full, since the longer takes less.
+    pub fn contradiction(&self) -> Option<[(Window, u32); 2]> {
+        self.set().zip(self.set().skip(1)).map(<[_; 2]>::from).find(|[shorter, longer]| longer.1 < shorter.1)
+    }
+}
