@@ -97,16 +97,26 @@ export const Ago = ({ at }: { at: string }) => (
   <Relative at={new Date(Math.min(Date.parse(at), Date.now())).toISOString()} />
 );
 
-/** `600 a minute, 10,000 a day`; null is no limit. Breaks between the two only. */
-export function limits(rate: RateLimit) {
-  const parts = [];
-  if (rate.perMinute != null) parts.push(`${number(rate.perMinute)}\u00a0a\u00a0minute`);
-  if (rate.perDay != null) parts.push(`${number(rate.perDay)}\u00a0a\u00a0day`);
-  return parts.length > 0 ? parts.join(", ") : "No limit";
-}
+export type Window = keyof RateLimit;
+
+/** Every window of a limit, the shortest first, and what follows a number of requests. */
+export const WINDOWS: [Window, string][] = [
+  ["perSecond", "a second"],
+  ["perMinute", "a minute"],
+  ["perHour", "an hour"],
+  ["perDay", "a day"],
+  ["perMonth", "a month"],
+  ["total", "in total"],
+];
+
+/** `600 a minute, 10,000 a day`; null is no limit. Breaks between windows only. */
+export const limits = (rate: RateLimit) =>
+  WINDOWS.filter(([window]) => rate[window] != null)
+    .map(([window, words]) => `${number(rate[window] ?? 0)} ${words}`.replaceAll(" ", "\u00a0"))
+    .join(", ") || "No limit";
 
 /** Whether a rate limit says nothing of its own. */
-export const isInherited = ({ perMinute, perDay }: RateLimit) => perMinute === null && perDay === null;
+export const isInherited = (rate: RateLimit) => WINDOWS.every(([window]) => rate[window] == null);
 
 /** The visible parts of a key: `kw_live_ab12…wxyz`. */
 export const keyText = (key: Pick<ApiKey, "keyPrefix" | "last4">) => `${key.keyPrefix}…${key.last4}`;

@@ -166,7 +166,7 @@ describe("a body", () => {
   it("with unknown fields is 400 and names each", async () => {
     await owner.invalid(["naem", "plaintextKey"], ...create({ naem: "x", plaintextKey: "kw_live_mine" }));
     await owner.invalid(["__proto__"], "POST", "/api-keys", '{"name":"a","scopes":["orders:read"],"__proto__":{}}');
-    await owner.invalid(["rateLimit.perHour"], ...create({ rateLimit: { perHour: 1 } }));
+    await owner.invalid(["rateLimit.perYear"], ...create({ rateLimit: { perYear: 1 } }));
     await owner.invalid([`${"x".repeat(64)}…`], ...create({ ["x".repeat(10_000)]: 1 }));
     const { errors } = await owner.invalid(["a\ufffdb"], ...create({ "a\u0007b": 1 }));
     assert.match(errors[0].message, /there are .*name.*scopes/);

@@ -8,6 +8,7 @@ import { startGate } from "./harness/gate.mjs";
 
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
+import { limits } from "./harness/limits.mjs";
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 const DAY = 86_400_000;
@@ -86,7 +87,7 @@ describe("creating a key", () => {
     );
     assert.match(id, /^key_/);
     assert.equal(Date.parse(createdAt), gate.now());
-    assert.deepEqual(effectiveRateLimit, { perMinute: 600, perDay: null });
+    assert.deepEqual(effectiveRateLimit, limits({ perMinute: 600 }));
     assert.deepEqual(rest, {
       realm: "default",
       tenantId: member.tenantId,
@@ -97,7 +98,7 @@ describe("creating a key", () => {
       status: "ACTIVE",
       testMode: false,
       strict: false,
-      rateLimit: { perMinute: null, perDay: null },
+      rateLimit: limits(),
       allowedIps: [],
       allowedOrigins: [],
       tags: [],
@@ -142,11 +143,12 @@ describe("creating a key", () => {
     const seconds = fields.expiresAt.replace(/\.\d{3}Z/, ".000Z");
     assert.deepEqual(Object.fromEntries(Object.keys(fields).map((name) => [name, apiKey[name]])), {
       ...fields,
+      rateLimit: limits(fields.rateLimit),
       allowedIps: ["203.0.113.0/24", "2001:db8::1/128"],
       allowedOrigins: ["https://shop.example"],
       expiresAt: seconds,
     });
-    assert.deepEqual(apiKey.effectiveRateLimit, { perMinute: 2, perDay: 3 });
+    assert.deepEqual(apiKey.effectiveRateLimit, limits({ perMinute: 2, perDay: 3 }));
     assert.match(plaintextKey, /^kw_test_/);
     const ask = (isolate, more) =>
       use(
@@ -279,9 +281,9 @@ describe("reading and editing a key", () => {
     );
     assert.deepEqual(
       [blank.rateLimit, blank.allowedIps, blank.tags, blank.metadata, blank.expiresAt],
-      [{ perMinute: null, perDay: null }, [], [], {}, null],
+      [limits(), [], [], {}, null],
     );
-    assert.deepEqual(blank.effectiveRateLimit, { perMinute: 600, perDay: null });
+    assert.deepEqual(blank.effectiveRateLimit, limits({ perMinute: 600 }));
   });
 
   it("kind, realm, mode and status of a key cannot be edited, nor can a revoked or expired key", async () => {

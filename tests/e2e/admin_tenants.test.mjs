@@ -10,6 +10,7 @@ import { startGate } from "./harness/gate.mjs";
 
 /** @import { Admin, Call } from "./harness/admin.mjs" */
 /** @import { Gate } from "./harness/gate.mjs" */
+import { limits } from "./harness/limits.mjs";
 
 const PASSWORD = "another long passphrase 2";
 const FRESHNESS = 5_000;
@@ -55,7 +56,7 @@ describe("tenants", () => {
       name: "Bakery",
       status: "ACTIVE",
       plan: "pro",
-      rateLimit: { perMinute: 3, perDay: 30 },
+      rateLimit: limits({ perMinute: 3, perDay: 30 }),
       quotas: {},
       operator: false,
     });
@@ -66,9 +67,9 @@ describe("tenants", () => {
 
     const bakery = await gate.admin().signIn({ email: "bakery@example.com", password: PASSWORD });
     const own = await bakery.createKey({ rateLimit: { perMinute: 5, perDay: null } });
-    assert.deepEqual(own.apiKey.effectiveRateLimit, { perMinute: 5, perDay: 30 });
+    assert.deepEqual(own.apiKey.effectiveRateLimit, limits({ perMinute: 5, perDay: 30 }));
     const blank = await bakery.createKey();
-    assert.deepEqual(blank.apiKey.effectiveRateLimit, { perMinute: 3, perDay: 30 });
+    assert.deepEqual(blank.apiKey.effectiveRateLimit, limits({ perMinute: 3, perDay: 30 }));
     for (const expected of [200, 200, 200, 429]) assert.equal((await use(blank.plaintextKey)).status, expected);
     assert.equal(gate.origin.last.headers["keyward-plan"][0], "pro");
     assert.equal(gate.origin.last.headers["keyward-tenant"][0], id);
@@ -88,13 +89,13 @@ describe("tenants", () => {
     });
     assert.deepEqual(
       [changed.plan, changed.rateLimit, changed.name],
-      ["enterprise", { perMinute: 2, perDay: null }, "terms"],
+      ["enterprise", limits({ perMinute: 2 }), "terms"],
     );
     await gate.until(effectiveEverywhereBy);
     assert.equal((await use(plaintextKey)).status, 200);
     assert.equal(gate.origin.last.headers["keyward-plan"][0], "enterprise");
     assert.equal((await use(plaintextKey)).status, 429);
-    assert.deepEqual((await admin.get(apiKey.id)).effectiveRateLimit, { perMinute: 2, perDay: null });
+    assert.deepEqual((await admin.get(apiKey.id)).effectiveRateLimit, limits({ perMinute: 2 }));
   });
 
   it("an inactive one is shut out of the gate and of the admin API, until it is active again", async () => {
@@ -267,9 +268,9 @@ describe("GET /realms", () => {
             },
           ],
           limits: {
-            default: { perMinute: 600, perDay: null },
-            maximum: { perMinute: 100_000, perDay: 10_000_000 },
-            inherited: { perMinute: 600, perDay: null },
+            default: limits({ perMinute: 600 }),
+            maximum: limits({ perMinute: 100_000, perDay: 10_000_000 }),
+            inherited: limits({ perMinute: 600 }),
           },
           keyPrefixes: { live: "kw_live_", test: "kw_test_" },
           host: null,

@@ -2,14 +2,14 @@
 
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, it } from "node:test";
-
-import { heading, signedIn } from "./page.mjs";
-import { ask, newTenant, startSystems } from "./systems.mjs";
-
 /** @import { Admin } from "./harness/admin.mjs" */
 /** @import { Credentials } from "../../types/admin-api.js" */
 /** @import { Gate } from "./harness/gate.mjs" */
 /** @import { Isolate } from "./harness/isolate.mjs" */
+import { limits } from "./harness/limits.mjs";
+import { heading, signedIn } from "./page.mjs";
+import { ask, newTenant, startSystems } from "./systems.mjs";
+
 /** @import { RequestToSend } from "../../types/e2e.js" */
 
 const PRODUCTS = "/api/v1/products";
@@ -78,7 +78,7 @@ describe("BP", () => {
       const { apiKey } = await create(owner);
       assert.deepEqual(
         [apiKey.rateLimit, apiKey.effectiveRateLimit, apiKey.expiresAt, apiKey.testMode],
-        [{ perMinute: null, perDay: null }, { perMinute: 60, perDay: null }, null, false],
+        [limits(), limits({ perMinute: 60 }), null, false],
       );
       const rateLimit = (perMinute) => ({
         realm: "bp",
@@ -102,14 +102,14 @@ describe("BP", () => {
       const first = {
         name: "Website Sync",
         scopes: ["products:read", "sales:read"],
-        rateLimit: { perMinute: 30, perDay: null },
+        rateLimit: limits({ perMinute: 30 }),
         expiresAt: "2040-01-01T00:00:00.000Z",
         testMode: true,
       };
       const second = {
         name: "BI Dashboard",
         scopes: ["customers:write"],
-        rateLimit: { perMinute: 1_000, perDay: null },
+        rateLimit: limits({ perMinute: 1_000 }),
         expiresAt: "2041-06-01T12:00:00.000Z",
         testMode: false,
       };

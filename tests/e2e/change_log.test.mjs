@@ -5,6 +5,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
+import { limits } from "./harness/limits.mjs";
 import { documentOf } from "./harness/policies.mjs";
 import { bearer } from "./harness/traffic.mjs";
 import { waitFor } from "./harness/wait.mjs";
@@ -40,7 +41,7 @@ async function calls(className) {
 
 test("a key without a limit asks its object for no request, nor does one that is refused", async (t) => {
   const passes = await owner.createKey();
-  assert.deepEqual(passes.apiKey.effectiveRateLimit, { perMinute: null, perDay: null });
+  assert.deepEqual(passes.apiKey.effectiveRateLimit, limits());
   const revoked = await owner.createKey();
   await owner.revoke(revoked.apiKey.id);
   const all = async (times) => {

@@ -5,8 +5,9 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { startGate } from "./harness/gate.mjs";
+import { limits } from "./harness/limits.mjs";
 import { waitFor } from "./harness/wait.mjs";
-import { heading, signedIn, useKey } from "./page.mjs";
+import { heading, show, signedIn, useKey } from "./page.mjs";
 
 /** @import { Page } from "playwright-core" */
 /** @import { Admin } from "./harness/admin.mjs" */
@@ -208,5 +209,24 @@ test("metadata is typed as lines, and an edit of it leaves the rest as it is", a
     await page.getByRole("button", { name: "Save" }).click();
     await heading(page, "Odd still");
     assert.deepEqual((await owner.get(odd.id)).metadata, { note: "two\nlines" });
+  });
+});
+
+test("limits that are seldom set are folded until one is, sent as they are typed, and shown", async () => {
+  const { apiKey } = await owner.createKey({ name: "Trial", rateLimit: { perMinute: 60 } });
+  await signedIn(gate, `/keys/${apiKey.id}/edit`, {}, async (page) => {
+    const total = page.getByLabel("Requests in total");
+    await page.getByLabel("Requests a minute").waitFor();
+    assert.equal(await total.isVisible(), false);
+    await page.getByText("More limits").click();
+    await total.fill("1000");
+    await page.getByLabel("Requests a second").fill("5");
+    await page.getByRole("button", { name: "Save" }).click();
+    await heading(page, "Trial");
+    await page.getByText("5 a second, 60 a minute, 1,000 in total").waitFor();
+    assert.deepEqual((await owner.get(apiKey.id)).rateLimit, limits({ perSecond: 5, perMinute: 60, total: 1_000 }));
+    await show(page, gate, `/keys/${apiKey.id}/edit`);
+    await total.waitFor();
+    assert.equal(await total.inputValue(), "1000");
   });
 });

@@ -1,18 +1,14 @@
 // The limits of a key or tenant, as they are typed.
 
 import type { RateLimit, Realm, TypedRateLimit } from "../../types/admin-api.js";
-import { number } from "../format.tsx";
-import { Group, TextField, wholeNumber } from "./form.tsx";
-
-export type Window = keyof RateLimit;
+import { number, WINDOWS, type Window } from "../format.tsx";
+import { Folded, Group, TextField, wholeNumber } from "./form.tsx";
 
 /** What stands in the fields. */
 export type LimitDraft = Record<Window, string>;
 
-const WINDOWS: [Window, string][] = [
-  ["perMinute", "Requests a minute"],
-  ["perDay", "Requests a day"],
-];
+/** What is often set; the others are folded. */
+const USUAL: Window[] = ["perMinute", "perDay"];
 
 /** Runs `work` for each window. */
 export function eachWindow<Result>(work: (window: Window) => Result) {
@@ -36,28 +32,41 @@ interface LimitsProps {
   onChange?: (draft: LimitDraft) => void;
 }
 
-export const LimitFields = ({ draft, limits, onChange }: LimitsProps) => (
-  <Group name="rateLimit" legend="Rate limit">
-    <p class="hint">Leave blank to inherit.</p>
+export function LimitFields({ draft, limits, onChange }: LimitsProps) {
+  const fields = (isShown: (window: Window) => boolean) => (
     <div class="pair">
-      {WINDOWS.map(([window, label]) => (
-        <TextField
-          key={window}
-          name={`rateLimit.${window}`}
-          label={label}
-          hint={limits && limitHint(limits, window)}
-          inputMode="numeric"
-          {...(onChange
-            ? {
-                value: draft[window],
-                onInput: ({ currentTarget }) => onChange({ ...draft, [window]: currentTarget.value }),
-              }
-            : { defaultValue: draft[window] })}
-        />
-      ))}
+      {WINDOWS.map(
+        ([window, words]) =>
+          isShown(window) && (
+            <TextField
+              key={window}
+              name={`rateLimit.${window}`}
+              label={`Requests ${words}`}
+              hint={limits && limitHint(limits, window)}
+              inputMode="numeric"
+              {...(onChange
+                ? {
+                    value: draft[window],
+                    onInput: ({ currentTarget }) => onChange({ ...draft, [window]: currentTarget.value }),
+                  }
+                : { defaultValue: draft[window] })}
+            />
+          ),
+      )}
     </div>
-  </Group>
-);
+  );
+  const isUsual = (window: Window) => USUAL.includes(window);
+  const isMore = (window: Window) => !isUsual(window);
+  return (
+    <Group name="rateLimit" legend="Rate limit">
+      <p class="hint">Leave blank to inherit.</p>
+      {fields(isUsual)}
+      <Folded title="More limits" isOpen={WINDOWS.some(([window]) => isMore(window) && draft[window] !== "")}>
+        {fields(isMore)}
+      </Folded>
+    </Group>
+  );
+}
 
 function limitHint(limits: Realm["limits"], window: Window) {
   const inherited = limits.inherited[window];

@@ -170,7 +170,7 @@ impl Status {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// Requests in any second. Builds that know two windows only write neither this nor the others without `nullable`.
+    /// Requests in any second. A build that knows only the minute and the day does not write it, so it may be missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_second: Option<u32>,
     /// Requests in any 60 seconds.

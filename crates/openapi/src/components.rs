@@ -139,11 +139,12 @@ fn rate_limit() -> Schema {
     object_with(
         Vec::new(),
         vec![
-            (
-                "perMinute",
-                window("Requests in any 60 seconds. Null inherits; where it is in effect: no limit."),
-            ),
+            ("perSecond", window("Requests in any second. Null inherits; where it is in effect: no limit.")),
+            ("perMinute", window("Requests in any 60 seconds.")),
+            ("perHour", window("Requests in any 60 minutes.")),
             ("perDay", window("Requests in any 24 hours.")),
+            ("perMonth", window("Requests in a month of the calendar, in UTC.")),
+            ("total", window("Requests in all, counted from when this is set. Raise it to top it up.")),
         ],
     )
 }

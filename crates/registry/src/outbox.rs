@@ -86,7 +86,11 @@ impl Outbox<'_> {
     fn of(&self, key: Key) -> Result<Option<Publication>, SqlError> {
         let Some(tenant) = Tenant::load(self.db, &key.tenant_id)? else { return Ok(None) };
         let told = key.told_version >= key.version;
-        let limits = limits::effective(&key.settings.rate_limit, &tenant.plan, self.policy.realm(&key.realm));
+        let limits = limits::effective(
+            &key.settings.rate_limit,
+            &tenant.plan.rate_limit,
+            self.policy.realm(&key.realm),
+        );
         let (hash, kv_key) = (key.hash.clone(), kv_key(&key.hash));
         Ok(Some(Publication { hash, kv_key, record: key.record(&tenant, limits), told }))
     }

@@ -108,7 +108,7 @@ fn text(input: &mut Input, field: &str, read: fn(&Value) -> Result<String, Field
 fn record(context: &RequestContext<'_>, principal: &Principal, key: &Key) -> Record {
     let tenant = principal.tenant();
     let realm = context.policy.realm(&key.realm);
-    key.record(tenant, limits::effective(&key.settings.rate_limit, &tenant.plan, realm))
+    key.record(tenant, limits::effective(&key.settings.rate_limit, &tenant.plan.rate_limit, realm))
 }
 
 fn record_of_id(

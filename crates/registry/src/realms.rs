@@ -1,8 +1,9 @@
 //! The policy as the admin page needs it, and what a new policy means for keys that exist.
 
 use keyward_core::{
+    json::object_of,
     key,
-    record::{KeyKind, Limits},
+    record::{KeyKind, Limits, Window},
     sql::{self, Sql, SqlError},
     time::Timestamp,
 };
@@ -58,10 +59,10 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
         "id": realm.id,
         "scopes": scopes,
         "limits": object!({
-            "default": windows(realm.limits.default),
-            "maximum": windows(realm.limits.maximum),
+            "default": realm.limits.default,
+            "maximum": realm.limits.maximum,
             // What a key of this tenant has that names none.
-            "inherited": limits::effective(&Limits::default(), &tenant.plan, Some(realm)),
+            "inherited": limits::effective(&Limits::default(), &tenant.plan.rate_limit, Some(realm)),
         }),
         // With the tenant's part, where keys have one.
         "keyPrefixes": object!({
@@ -89,8 +90,12 @@ fn actions(listed: &[KeyAction]) -> Value {
     object!({ "create": is(KeyAction::Create), "rotate": is(KeyAction::Rotate), "revoke": is(KeyAction::Revoke) })
 }
 
-fn windows(windows: Windows) -> Value {
-    object!({ "perMinute": windows.per_minute, "perDay": windows.per_day })
+/// The minute and the day, as a build writes it that knows only these; the other windows only where they have a limit.
+fn stored(windows: Windows) -> Value {
+    let stored =
+        |window: &Window| matches!(window, Window::Minute | Window::Day) || windows.get(*window).is_some();
+    let limits = Window::ALL.into_iter().filter(stored);
+    object_of(&mut limits.map(|window| (window.field(), windows.get(window).into())).collect::<Vec<_>>())
 }
 
 /// Adopts a policy whose limits differ from those that this database was last opened with: the
@@ -106,7 +111,7 @@ fn adopt_in_transaction(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result
     grants::give(db, policy)?;
     for realm in policy.realms {
         let limits =
-            Value::from(vec![windows(realm.limits.default), windows(realm.limits.maximum)]).to_string();
+            Value::from(vec![stored(realm.limits.default), stored(realm.limits.maximum)]).to_string();
         let known = sql::scalar::<String>(db, "SELECT limits FROM realms WHERE id = ?", &[realm.id.into()])?;
         if known.as_ref() == Some(&limits) {
             continue;

@@ -1,6 +1,9 @@
 //! Rows: inserting and updating one, and reading columns of types that SQLite does not have.
 
-use keyward_core::sql::{self, Row, Sql, SqlError, Value};
+use keyward_core::{
+    record::{Limits, Window},
+    sql::{self, Row, Sql, SqlError, Value},
+};
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
@@ -27,6 +30,26 @@ pub fn update(db: &dyn Sql, table: &str, id: &str, columns: &[(&str, Value)]) ->
     let values: Vec<Value> = columns.iter().map(|(_, value)| value.clone()).chain([id.into()]).collect();
     db.run(&format!("UPDATE {table} SET {} WHERE id = ?", sets.join(", ")), &values)?;
     Ok(())
+}
+
+/// The columns of limits.
+///
+/// # Errors
+/// That one holds something else.
+pub fn limits(row: &Row) -> Result<Limits, SqlError> {
+    let mut is_read = Ok(());
+    let limits = Limits::each(|window| {
+        row.get(window.setting()).unwrap_or_else(|error| {
+            is_read = Err(error);
+            None
+        })
+    });
+    is_read.map(|()| limits)
+}
+
+/// Limits as columns.
+pub fn limit_columns(limits: Limits) -> impl Iterator<Item = (&'static str, Value)> {
+    Window::ALL.into_iter().map(move |window| (window.setting(), limits.get(window).into()))
 }
 
 /// A column that holds one of these, as [`text_of`] writes it.

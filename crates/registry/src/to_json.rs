@@ -4,7 +4,11 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use keyward_core::record::{KeyKind, Limits, Status, TenantStatus};
+use keyward_core::{
+    json::object_of,
+    record::{KeyKind, Limits, Status, TenantStatus, Window},
+};
+use keyward_policy::Windows;
 use serde_json::{Map, Value};
 
 /// What can stand in an answer.
@@ -112,6 +116,12 @@ impl ToJson for IpNet {
 
 impl ToJson for Limits {
     fn to_json(&self) -> Value {
-        object!({ "perMinute": self.per_minute, "perDay": self.per_day })
+        object_of(&mut Window::ALL.map(|window| (window.field(), self.get(window).into())))
+    }
+}
+
+impl ToJson for Windows {
+    fn to_json(&self) -> Value {
+        Limits::each(|window| self.get(window)).to_json()
     }
 }

@@ -35,7 +35,8 @@ pub(super) fn read(item: Option<Item<'_>>) -> Limits {
             None => table.refuse(message, hint),
         });
         for (item, windows) in [(&default_item, default), (&maximum_item, maximum)] {
-            let (Some(item), Some([(short, most), (long, less)])) = (item, windows.contradiction()) else {
+            let (Some(item), Some([(short, most), (long, less)])) = (item, windows.contradictions().next())
+            else {
                 continue;
             };
             let (short, long) = (short.setting(), long.setting());

@@ -149,8 +149,9 @@ impl Windows {
         Window::ALL.into_iter().filter_map(|window| Some((window, self.get(window)?)))
     }
 
-    /// Two windows of which the shorter can never be full, since the longer takes less.
-    pub fn contradiction(&self) -> Option<[(Window, u32); 2]> {
-        self.set().zip(self.set().skip(1)).map(<[_; 2]>::from).find(|[shorter, longer]| longer.1 < shorter.1)
+    /// Windows of which the shorter can never be full, since the longer takes less. A total is none of them: it is topped up.
+    pub fn contradictions(&self) -> impl Iterator<Item = [(Window, u32); 2]> {
+        let sliding = || self.set().filter(|(window, _)| *window != Window::Total);
+        sliding().zip(sliding().skip(1)).map(<[_; 2]>::from).filter(|[shorter, longer]| longer.1 < shorter.1)
     }
 }

@@ -240,7 +240,8 @@ impl Key {
     pub fn view(&self, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Value {
         let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
         let settings = &self.settings;
-        let effective = limits::effective(&settings.rate_limit, &tenant.plan, policy.realm(&self.realm));
+        let effective =
+            limits::effective(&settings.rate_limit, &tenant.plan.rate_limit, policy.realm(&self.realm));
         object!({
             "id": self.id,
             "realm": self.realm,

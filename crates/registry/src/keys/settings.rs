@@ -92,11 +92,7 @@ impl FromRow for Settings {
             name: row.get("name")?,
             scopes: rows::strings(row, "scopes")?,
             admin_scopes: admin_scopes.map(|_| rows::strings(row, "admin_scopes")).transpose()?,
-            rate_limit: Limits {
-                per_minute: row.get("per_minute")?,
-                per_day: row.get("per_day")?,
-                ..Limits::default()
-            },
+            rate_limit: rows::limits(row)?,
             allowed_ips: ranges.map_err(|_| sql::unreadable("allowed_ips"))?,
             allowed_origins: rows::strings(row, "allowed_origins")?,
             tags: rows::strings(row, "tags")?,
@@ -148,12 +144,9 @@ impl Settings {
         let lacks_address = !self.allowed_ips.is_empty()
             && (other.allowed_ips.is_empty() || !other.allowed_ips.iter().all(within));
         let lacks_origin = other.allowed_origins.iter().any(|origin| !self.allowed_origins.contains(origin));
-        let limit = |settings: &Self| limits::effective(&settings.rate_limit, plan, Some(realm));
+        let limit = |settings: &Self| limits::effective(&settings.rate_limit, &plan.rate_limit, Some(realm));
         let (own, others) = (limit(self), limit(other));
-        let less = |own: Option<u32>, other: Option<u32>| {
-            own.is_some_and(|own| other.is_none_or(|other| own < other))
-        };
-        let lacks_requests = less(own.per_minute, others.per_minute) || less(own.per_day, others.per_day);
+        let lacks_requests = limits::is_less(&own, &others);
         let lacks_time = self.expires_at.is_some_and(|own| other.expires_at.is_none_or(|other| own < other));
         let only_reads = self.mode == Mode::Test && other.mode == Mode::Live;
         lacks_scope
@@ -278,12 +271,10 @@ impl Settings {
         ]
         .concat()
         .join("\n");
-        vec![
+        let columns = [
             ("name", self.name.as_str().into()),
             ("scopes", json(self.scopes.to_json())),
             ("admin_scopes", self.admin_scopes.as_ref().map(|scopes| scopes.to_json().to_string()).into()),
-            ("per_minute", self.rate_limit.per_minute.into()),
-            ("per_day", self.rate_limit.per_day.into()),
             ("allowed_ips", json(self.allowed_ips.to_json())),
             ("allowed_origins", json(self.allowed_origins.to_json())),
             ("tags", json(self.tags.to_json())),
@@ -292,7 +283,8 @@ impl Settings {
             ("mode", text_of(self.mode).into()),
             ("strict", i64::from(self.strict).into()),
             ("search", searched(&search).into()),
-        ]
+        ];
+        rows::limit_columns(self.rate_limit).chain(columns).collect()
     }
 }
 

@@ -471,4 +471,28 @@ pub const ADDITIONS: &[Addition] = &[
     CREATE INDEX usage_routes_by_day ON usage_routes (day)
 ",
     },
+    // A change of these alone is a change of the record, which the triggers of "what has changed" do not see.
+    Addition {
+        name: "limits of every window",
+        statements: "
+    ALTER TABLE keys ADD COLUMN per_second INTEGER;
+    ALTER TABLE keys ADD COLUMN per_hour INTEGER;
+    ALTER TABLE keys ADD COLUMN per_month INTEGER;
+    ALTER TABLE keys ADD COLUMN total INTEGER;
+    ALTER TABLE tenants ADD COLUMN per_second INTEGER;
+    ALTER TABLE tenants ADD COLUMN per_hour INTEGER;
+    ALTER TABLE tenants ADD COLUMN per_month INTEGER;
+    ALTER TABLE tenants ADD COLUMN total INTEGER;
+    CREATE TRIGGER keys_limits_logged AFTER UPDATE OF version ON keys WHEN NEW.version > OLD.version AND (
+        NEW.per_second IS NOT OLD.per_second OR NEW.per_hour IS NOT OLD.per_hour
+        OR NEW.per_month IS NOT OLD.per_month OR NEW.total IS NOT OLD.total) BEGIN
+        REPLACE INTO changes (hash, version, revoked, at)
+            VALUES (NEW.hash, NEW.version, NEW.status = 'REVOKED', NEW.updated_at); END;
+    CREATE TRIGGER tenants_limits_logged AFTER UPDATE OF per_second, per_hour, per_month, total ON tenants
+        WHEN NEW.per_second IS NOT OLD.per_second OR NEW.per_hour IS NOT OLD.per_hour
+            OR NEW.per_month IS NOT OLD.per_month OR NEW.total IS NOT OLD.total BEGIN
+        REPLACE INTO changes (tenant_id, at) VALUES (NEW.id, NEW.updated_at); UPDATE tenants
+            SET change = (SELECT number FROM changes WHERE tenant_id = NEW.id) WHERE id = NEW.id; END
+",
+    },
 ];

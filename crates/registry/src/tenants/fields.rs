@@ -68,8 +68,7 @@ pub fn plan(body: &mut Input, context: &RequestContext<'_>, mut plan: TenantPlan
     if let Some(windows) =
         body.nullable("rateLimit", |value| limits::read(value, &limits::highest(context.policy)))
     {
-        let windows = windows.unwrap_or_default();
-        (plan.per_minute, plan.per_day) = (windows.per_minute, windows.per_day);
+        plan.rate_limit = windows.unwrap_or_default();
     }
     plan
 }

@@ -40,12 +40,11 @@ pub fn insert(
         ("name", name.into()),
         ("status", text_of(TenantStatus::Active).into()),
         ("plan", plan.name.clone().into()),
-        ("per_minute", plan.per_minute.into()),
-        ("per_day", plan.per_day.into()),
         ("operator", operator.into()),
         ("created_at", context.now.into()),
         ("updated_at", context.now.into()),
     ];
+    let columns: Vec<_> = rows::limit_columns(plan.rate_limit).chain(columns).collect();
     rows::insert(context.db, "tenants", &columns)?;
     Ok(id)
 }
@@ -96,11 +95,10 @@ impl Authorised<Revision<'_>> {
             ("code", new.code.clone().into()),
             ("status", text_of(new.status).into()),
             ("plan", new.plan.name.clone().into()),
-            ("per_minute", new.plan.per_minute.into()),
-            ("per_day", new.plan.per_day.into()),
             ("quotas", (!new.quotas.is_empty()).then(|| new.quotas.to_json().to_string()).into()),
             ("updated_at", Bound::from(context.now)),
         ];
+        let columns: Vec<_> = rows::limit_columns(new.plan.rate_limit).chain(columns).collect();
         rows::update(context.db, "tenants", &new.id, &columns)
     }
 }

@@ -3,17 +3,17 @@
 use std::collections::BTreeMap;
 
 use keyward_core::{
-    record::{self, TenantStatus},
+    record::{self, Limits, TenantStatus, Window},
     sql::{self, FromRow, Row, Sql, SqlError},
     time::Timestamp,
 };
 use serde_json::Value;
 
-use crate::{rows, to_json::object};
+use crate::{keys::limits, rows, to_json::object};
 
 /// Columns of [`Tenant`].
-pub const COLUMNS: &str =
-    "id, code, name, status, plan, per_minute, per_day, operator, quotas, created_at, updated_at, change";
+pub const COLUMNS: &str = "id, code, name, status, plan, per_second, per_minute, per_hour, per_day, per_month, total, \
+    operator, quotas, created_at, updated_at, change";
 
 /// Quotas that one tenant was given in place of the policy's, by name.
 pub type OwnQuotas = BTreeMap<String, u64>;
@@ -49,24 +49,19 @@ pub struct Tenant {
 pub struct TenantPlan {
     /// Its plan, which routes may ask for.
     pub name: Option<String>,
-    /// Limit per minute of its keys that name none.
-    pub per_minute: Option<u32>,
-    /// Limit per day of its keys that name none.
-    pub per_day: Option<u32>,
+    /// Limits of its keys that name none.
+    pub rate_limit: Limits,
 }
 
 impl TenantPlan {
     /// Whether keys may be able to do less under this than under `other`. What a plan opens, routes say.
     pub fn takes_from(&self, other: &Self) -> bool {
-        let less = |own: Option<u32>, other: Option<u32>| {
-            own.is_some_and(|own| other.is_none_or(|other| own < other))
-        };
         // One that is taken out leaves the realm's, which may be lower.
-        let lower =
-            |own: Option<u32>, other: Option<u32>| less(own, other) || own.is_none() && other.is_some();
-        self.name != other.name
-            || lower(self.per_minute, other.per_minute)
-            || lower(self.per_day, other.per_day)
+        let is_lower = |window| {
+            let (own, other) = (self.rate_limit.get(window), other.rate_limit.get(window));
+            limits::is_below(own, other) || own.is_none() && other.is_some()
+        };
+        self.name != other.name || Window::ALL.into_iter().any(is_lower)
     }
 }
 
@@ -89,11 +84,7 @@ impl FromRow for Tenant {
             code: row.get("code")?,
             name: row.get("name")?,
             status: rows::enumerated(row, "status", &TenantStatus::ALL)?,
-            plan: TenantPlan {
-                name: row.get("plan")?,
-                per_minute: row.get("per_minute")?,
-                per_day: row.get("per_day")?,
-            },
+            plan: TenantPlan { name: row.get("plan")?, rate_limit: rows::limits(row)? },
             operator: row.get("operator")?,
             quotas: own_quotas(row)?,
             created_at: row.get("created_at")?,
@@ -130,7 +121,7 @@ impl Tenant {
             "name": self.name,
             "status": self.status,
             "plan": self.plan.name,
-            "rateLimit": object!({ "perMinute": self.plan.per_minute, "perDay": self.plan.per_day }),
+            "rateLimit": self.plan.rate_limit,
             "quotas": self.quotas,
             "operator": self.operator,
             "createdAt": self.created_at.to_rfc3339(),

@@ -25,8 +25,12 @@ fn a_new_key_is_shown_once_and_stored_only_as_its_hash() {
     assert_eq!(view["last4"], plaintext[plaintext.len() - 4..]);
     assert!(plaintext.starts_with(view["keyPrefix"].as_str().unwrap()));
     assert_eq!(view["createdBy"]["email"], "owner@example.com");
-    assert_eq!(view["rateLimit"], json!({"perMinute": null, "perDay": null}));
-    assert_eq!(view["effectiveRateLimit"], json!({"perMinute": 600, "perDay": null}));
+    let none = json!({"perSecond": null, "perMinute": null, "perHour": null, "perDay": null, "perMonth": null, "total": null});
+    assert_eq!(view["rateLimit"], none);
+    assert_eq!(
+        view["effectiveRateLimit"],
+        json!({"perSecond": null, "perMinute": 600, "perHour": null, "perDay": null, "perMonth": null, "total": null})
+    );
 
     let hash = key::storage_hash(&fixture.policy.realms[0].key, &fixture.secrets, &plaintext);
     assert!(fixture.dump().contains(&hash));
@@ -95,6 +99,42 @@ fn every_wrong_field_is_named_at_once() {
     assert_eq!(fixture.get(&owner, "/api-keys").body["apiKeys"], json!([]));
 }
 
+/// An older build refuses none of these: it does not know them.
+#[test]
+fn a_limit_of_every_window_is_kept_published_listed_exported_copied_and_logged() {
+    let (fixture, operator) = RegistryFixture::open();
+    let (owner, tenant) = fixture.tenant(&operator, "acme");
+    let all = json!({"perSecond": 5, "perMinute": 60, "perHour": 600, "perDay": 6_000, "perMonth": 60_000, "total": 100});
+    let made = fixture.key(&owner, json!({"rateLimit": all}));
+    let id = made.key_id();
+    assert_eq!(made.body["apiKey"]["rateLimit"], all);
+    assert_eq!(fixture.get(&owner, &format!("/api-keys/{id}")).body["apiKey"]["effectiveRateLimit"], all);
+    let limits = |id: &str| serde_json::to_value(fixture.published(id).unwrap().limits).unwrap();
+    assert_eq!(limits(&id), all);
+    let file = fixture.get(&owner, "/api-keys/export?format=json").expect(200);
+    assert!(file.text.contains(r#""total":100"#), "{}", file.text);
+    let next = fixture.post(&owner, &format!("/api-keys/{id}/rotate"), json!({})).expect(201).key_id();
+    assert_eq!(limits(&next), all);
+    // The top-up of a total is an edit, and one of it alone is in the log.
+    let changes = |table: &str| -> u64 {
+        let statement = format!("SELECT COUNT(*) FROM changes WHERE {table} IS NOT NULL");
+        keyward_core::sql::scalar(&fixture.db, &statement, &[]).unwrap().unwrap()
+    };
+    let before = changes("hash");
+    fixture.patch(&owner, &format!("/api-keys/{next}"), json!({"rateLimit": {"total": 150}})).expect(200);
+    let inherited = json!({"perMinute": 600, "perDay": null, "total": 150});
+    assert_eq!((limits(&next), changes("hash")), (inherited, before + 1));
+    // What a tenant is given holds for its keys that name none.
+    let given = json!({"rateLimit": {"perSecond": 2, "perMonth": 9_000}});
+    let answer = fixture.patch(&operator, &format!("/tenants/{tenant}"), given).expect(200);
+    assert_eq!(answer.body["tenant"]["rateLimit"]["perMonth"], 9_000);
+    assert_eq!(changes("tenant_id"), 1);
+    assert_eq!(
+        limits(&next),
+        json!({"perSecond": 2, "perMinute": 600, "perDay": null, "perMonth": 9_000, "total": 150})
+    );
+}
+
 #[test]
 fn name_and_scopes_are_required() {
     let (fixture, owner) = RegistryFixture::open();
@@ -129,6 +169,9 @@ fn each_wrong_value_is_refused() {
         ("rateLimit.perMinute", json!({"perMinute": 100_001})),
         ("rateLimit.perMinute", json!({"perMinute": "5"})),
         ("rateLimit.perDay", json!({"perDay": 10_000_001})),
+        ("rateLimit.total", json!({"total": 0})),
+        ("rateLimit.perHour", json!({"perMinute": 60, "perHour": 59})),
+        ("rateLimit.perMonth", json!({"perMinute": 60, "perDay": 9, "perMonth": 8})),
         ("expiresAt", json!("2020-01-01T00:00:00Z")),
         ("expiresAt", json!("2040-01-01")),
         ("expiresAt", json!("2040-01-01T00:00:00")),

@@ -161,7 +161,10 @@ fn the_operator_makes_and_changes_tenants() {
     let body = json!({"name": "Shop", "plan": "pro", "rateLimit": {"perMinute": 60}});
     let made = fixture.post(&operator, "/tenants", body).expect(201);
     assert_eq!(made.body["tenant"]["status"], "ACTIVE");
-    assert_eq!(made.body["tenant"]["rateLimit"], json!({"perMinute": 60, "perDay": null}));
+    assert_eq!(
+        made.body["tenant"]["rateLimit"],
+        json!({"perSecond": null, "perMinute": 60, "perHour": null, "perDay": null, "perMonth": null, "total": null})
+    );
     let path = format!("/tenants/{}", made.body["tenant"]["id"].as_str().unwrap());
     let changed = fixture.patch(&operator, &path, json!({"name": "Shop 2", "plan": null})).expect(200);
     assert_eq!(
@@ -337,7 +340,10 @@ fn realms_show_the_page_what_can_be_granted() {
     assert_eq!(realm["id"], "default");
     assert_eq!(realm["freshnessSeconds"], 5.0);
     assert_eq!(realm["keyPrefixes"], json!({"live": "kw_live_", "test": "kw_test_"}));
-    assert_eq!(realm["limits"]["default"], json!({"perMinute": 600, "perDay": null}));
+    assert_eq!(
+        realm["limits"]["default"],
+        json!({"perSecond": null, "perMinute": 600, "perHour": null, "perDay": null, "perMonth": null, "total": null})
+    );
     assert_eq!(realm["stepUp"], json!({"create": false, "rotate": false, "revoke": false}));
     assert_eq!(realm["ownerOnly"], json!({"create": false, "rotate": false, "revoke": false}));
     assert_eq!((&realm["rotation"], &realm["publishable"]), (&json!("keep-old"), &json!(true)));
