@@ -99,13 +99,14 @@ describe("a hot key", () => {
 });
 
 describe("a key that is used once a minute", () => {
-  it("costs one call a request", async () => {
+  it("costs a call for every other request at most", async () => {
     const key = await create(600);
     const before = (await gate.callsFor(key)).keyGate;
     for (let request = 1; request <= 10; request++) {
       assert.equal((await client.ask(gate.isolates[0], bearer(key))).status, 200);
-      assert.equal((await gate.callsFor(key)).keyGate - before, request);
       await gate.advance(MINUTE);
     }
+    const calls = (await gate.callsFor(key)).keyGate - before;
+    assert.ok(calls <= 5, `${calls} calls`);
   });
 });

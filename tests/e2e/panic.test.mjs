@@ -150,7 +150,7 @@ describe("after a panic", () => {
 
   it("a call that waits in an object fails at once, and works when it is repeated", async (t) => {
     const { gate, admin, make } = await started(t);
-    const { use } = await make();
+    const { use } = await make({ strict: true });
     assert.equal((await use()).status, 200);
     await gate.objects.faults({ "KeyGate.fetch": HELD_BACK });
     await gate.objects.resetCounts();

@@ -174,6 +174,7 @@ for (const how of ["ABORT", "ROLLBACK"]) {
       } else {
         assert.equal(first.status, 200, first.text);
       }
+      await waitFor("the refusal", async () => (await use()).status === 401);
       assert.equal((await use()).json().code, "REVOKED_API_KEY");
       const { entries } = await owner.must("GET", "/audit?limit=1");
       assert.deepEqual([entries[0].action, entries[0].target], ["key.revoke", apiKey.id]);

@@ -56,8 +56,8 @@ describe("a store that fails", () => {
     }
   });
 
-  it("a KeyGate that is down is 503, for valid keys and for unknown ones", async () => {
-    const { plaintextKey: key } = await owner.createKey();
+  it("a KeyGate that is down is 503 where it has to be asked", async () => {
+    const { plaintextKey: key } = await owner.createKey({ strict: true });
     assert.equal((await gate.send(request(key))).status, 200);
     await gate.objects.faults({ "KeyGate.fetch": DOWN });
     await unavailable(gate.isolates[0], key);
@@ -89,7 +89,8 @@ describe("a store that fails", () => {
     const { plaintextKey: key, apiKey } = await owner.createKey();
     assert.equal((await gate.send(request(key))).status, 200);
     for (const isolate of gate.isolates) await isolate.staleKv(60_000);
-    await owner.revoke(apiKey.id);
+    const { refusedEverywhereBy } = await owner.revoke(apiKey.id);
+    await gate.until(refusedEverywhereBy);
     for (const isolate of gate.isolates) {
       assert.equal((await isolate.send(request(key))).json().code, "REVOKED_API_KEY");
       await isolate.staleKv(0);
@@ -189,7 +190,7 @@ describe("a runtime that is killed", () => {
     const gate = await startGate({ isolates: 2 });
     t.after(() => gate.stop());
     const owner = await gate.owner();
-    await gate.stopClock(); // no leases, which a crash would lose
+    await gate.stopClock();
     const { plaintextKey: key } = await owner.createKey({ rateLimit: { perMinute: 20, perDay: null } });
     let passed = 0;
     for (let i = 0; i < 12; i++) passed += Number((await gate.isolates[i % 2].send(request(key))).status === 200);
@@ -197,31 +198,41 @@ describe("a runtime that is killed", () => {
     await gate.kill();
     await gate.restart();
     for (let i = 0; i < 20; i++) passed += Number((await gate.isolates[i % 2].send(request(key))).status === 200);
-    assert.equal(passed, 20);
-    assert.equal(gate.origin.requests.length, 20);
+    // What an isolate held under a lease when it ended counts as used.
+    assert.ok(passed >= 16 && passed <= 20, `${passed} passed`);
+    assert.equal(gate.origin.requests.length, passed);
   });
 });
 
 describe("limits over several isolates", () => {
-  it("exactly the limit passes, however the requests are spread, and an edit's new limit holds within the freshness bound", async (t) => {
+  it("never more than the limit passes, however the requests are spread, and an edit's new limit holds within the freshness bound", async (t) => {
     const gate = await startGate({ isolates: 4 });
     t.after(() => gate.stop());
     const owner = await gate.owner();
     await gate.stopClock();
     const { plaintextKey: key, apiKey } = await owner.createKey({ rateLimit: { perMinute: 100, perDay: null } });
-    const burst = (count) =>
-      Promise.all(Array.from({ length: count }, (_, i) => gate.isolates[i % 4].send(request(key))));
-    const answers = await burst(160);
-    assert.equal(answers.filter(({ status }) => status === 200).length, 100);
-    assert.equal(answers.filter(({ status }) => status === 429).length, 60);
-    assert.equal(gate.origin.requests.length, 100);
+    const burst = async (count) => {
+      const answers = await Promise.all(
+        Array.from({ length: count }, (_, i) => gate.isolates[i % 4].send(request(key))),
+      );
+      const [passed, refused] = [200, 429].map((code) => answers.filter(({ status }) => status === code).length);
+      assert.equal(passed + refused, count);
+      return passed;
+    };
+    const first = await burst(160);
+    // Isolates may keep an eighth for requests that come later.
+    assert.ok(first >= 88 && first <= 100, `${first} passed`);
+    assert.equal(gate.origin.requests.length, first);
     await owner.patch(apiKey.id, { rateLimit: { perMinute: 110, perDay: null } });
     await gate.advance(5_000);
-    assert.equal((await burst(40)).filter(({ status }) => status === 200).length, 10);
+    const both = first + (await burst(40));
+    assert.ok(both >= 97 && both <= 110, `${both} passed`);
     await owner.patch(apiKey.id, { rateLimit: { perMinute: 5, perDay: null } });
-    assert.equal((await burst(8)).filter(({ status }) => status === 200).length, 0);
-    await gate.advance(60_000);
-    assert.equal((await burst(8)).filter(({ status }) => status === 200).length, 5);
+    await gate.advance(5_000);
+    assert.equal(await burst(8), 0);
+    // What leases for the older limit still held counts until then.
+    await gate.advance(66_000);
+    assert.equal(await burst(8), 5);
   });
 
   it("the day's window holds over the minutes", async (t) => {
@@ -268,17 +279,21 @@ describe("what is stored", () => {
     const gate = await startGate();
     t.after(() => gate.stop());
     const owner = await gate.owner();
-    await gate.stopClock(); // no leases: every request is counted at once
+    await gate.stopClock();
     const { plaintextKey: key, apiKey } = await owner.createKey();
     assert.equal((await owner.get(apiKey.id)).lastUsedAt, null);
     for (let i = 0; i < 30; i++) await gate.send(request(key));
     await gate.send({ method: "POST", ...request(key) });
     await waitFor("lastUsedAt", async () => (await owner.get(apiKey.id)).lastUsedAt);
     const usage = () => gate.storedObjects().find(({ className }) => className === "Registry").tables.usage;
-    // The first report may have gone out before the last request.
-    await gate.advance(6 * 60_000);
     const accepted = () => usage().reduce((sum, hour) => sum + hour.accepted, 0);
-    await waitFor("a report of them all", () => accepted() === 30);
+    // A later request's call tells the object of the earlier ones, and its alarm the Registry.
+    const areReported = async (count) => {
+      await gate.advance(60_000);
+      await gate.send(request(key));
+      return accepted() >= count;
+    };
+    await waitFor("a report of them all", () => areReported(30), { everyMs: 500 });
     const reported = usage();
     // From now on requests gather before the next report.
     await gate.objects.resetCounts();
@@ -289,7 +304,6 @@ describe("what is stored", () => {
       "requests reached the Registry: one may have read the change log",
     );
     assert.deepEqual(usage(), reported);
-    await gate.advance(6 * 60_000);
-    await waitFor("the next report", () => accepted() === 60);
+    await waitFor("the next report", () => areReported(60), { everyMs: 500 });
   });
 });

@@ -33,10 +33,15 @@ async function untilRefused(ask) {
   }
 }
 
+/** Most requests of the first lease of a key, and its length in milliseconds. */
+const FIRST_LEASE = 8;
+const LONGEST_LEASE = 180_000;
+
 const UNAVAILABLE = { status: 503, code: "STORE_UNAVAILABLE" };
 
-function isUnavailable({ passed, retryAfter, ...answer }, expected) {
-  assert.deepEqual([answer, passed], [UNAVAILABLE, expected]);
+function isUnavailable({ passed, retryAfter, ...answer }, least, most = least) {
+  assert.deepEqual(answer, UNAVAILABLE);
+  assert.ok(passed >= least && passed <= most, `${passed} passed`);
   assert.ok(retryAfter >= 1);
 }
 
@@ -55,7 +60,7 @@ describe("with the key's object and KV out of reach", () => {
     await gate.objects.faults({ "KeyGate.fetch": DOWN });
     await isolate.faults({ "kv.get": DOWN });
     for (let i = 0; i < 5; i++) assert.equal((await ask()).status, 200);
-    await gate.advance(5_000);
+    await gate.advance(LONGEST_LEASE);
     isUnavailable(await untilRefused(ask), 0);
     isUnavailable(await untilRefused(() => client.ask(gate.isolates[1], bearer(key))), 0);
   });
@@ -79,15 +84,18 @@ describe('a realm of `limits_unavailable = "allow_local"`', () => {
     const { gate, ask } = await startLocal(t);
     assert.equal((await ask(0)).status, 200);
     await gate.objects.faults({ "KeyGate.fetch": DOWN });
-    for (const number of [0, 1]) isUnavailable(await untilRefused(() => ask(number)), 10);
+    // After what is left of the lease.
+    isUnavailable(await untilRefused(() => ask(0)), 10, 10 + FIRST_LEASE);
+    isUnavailable(await untilRefused(() => ask(1)), 10);
     await gate.advance(MINUTE - 1_000 - PAUSE);
     for (const number of [0, 1]) isUnavailable(await untilRefused(() => ask(number)), 0);
     await gate.objects.faults({ "KeyGate.fetch": null });
     await gate.advance(PAUSE);
     let sent = 0;
-    const { passed, status } = await untilRefused(() => ask(sent++ % 2));
-    assert.deepEqual([passed, status], [100 - 21, 429]);
-    assert.equal(gate.origin.requests.length, 100);
+    assert.equal((await untilRefused(() => ask(sent++ % 2))).status, 429);
+    // Each isolate may keep a few of the last.
+    const all = gate.origin.requests.length;
+    assert.ok(all >= 88 && all <= 100, `${all} passed`);
   });
 
   it("refuses everything after that minute, until the object answers", async (t) => {
@@ -102,7 +110,7 @@ describe('a realm of `limits_unavailable = "allow_local"`', () => {
     await gate.advance(PAUSE);
     assert.equal((await ask(0)).status, 200);
     await gate.objects.faults({ "KeyGate.fetch": DOWN });
-    isUnavailable(await untilRefused(() => ask(0)), 10);
+    isUnavailable(await untilRefused(() => ask(0)), 10, 10 + FIRST_LEASE);
   });
 
   it("lets nothing pass on a route of freshness 0", async (t) => {

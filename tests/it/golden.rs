@@ -21,6 +21,7 @@ use keyward_limits::{
     coordinator::{Coordinator, Counts},
     limit::{Window, WindowState},
     routes::OnRoutes,
+    timing::LONG_LEASE,
     usage::Usage,
     wire::{
         Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
@@ -237,6 +238,17 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         &CoordinatorCall::Report { refused: tally.refused(), leases: Vec::new(), tally: Some(tally) },
         r#"{"op":"report","refused":{"TEST_MODE":2},"leases":[],"tally":{"teller":11,"number":6,"sent":1900000000000,"hours":[{"at":1900000000000,"lastUsedAt":1899999999999,"accepted":7,"refused":{"TEST_MODE":2}}],"unused":[{"call":4,"place":1900000000000},{"call":5}],"latest":[{"requestId":"1f"}],"lastUsedFrom":{"country":"CH"}}}"#,
     );
+    let take = Acquire {
+        version: 1,
+        immediate: true,
+        wants_for_long: 2,
+        lease_length: LONG_LEASE,
+        ..Acquire::default()
+    };
+    pinned(
+        &CoordinatorCall::Acquire(take),
+        r#"{"op":"take","version":1,"atHand":true,"withinMs":0,"expected":0,"expectedForLong":2,"waiting":0,"lifeMs":180000,"asker":0,"leases":[],"unasked":0,"isolates":0,"refused":{}}"#,
+    );
     // The object of what belongs to no key, and the first word of its codes is a realm.
     assert_eq!(UNATTRIBUTED, "unattributed");
     let tally = Some(Tally::default());
@@ -254,7 +266,7 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     pinned(&GetReply { record: None }, r#"{"record":null}"#);
     let windows =
         vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset: Span::from_mins(1) }];
-    let via = RouteHint { relay: true, age: Span::from_ms(3) };
+    let via = RouteHint { relay: true, age: Span::from_ms(3), hold: Span::from_ms(12) };
     let lease = Some(Lease { id: 8, requests: 30, length: Span::from_ms(4_750) });
     pinned(
         &Acquired::Granted {
@@ -264,11 +276,11 @@ fn the_calls_to_a_key_gate_and_its_answers() {
             lease,
             via,
         },
-        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3}}"#,
+        r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3,"holdMs":12}}"#,
     );
     pinned(
         &Acquired::Limited { windows, retry_after: Span::from_ms(12), via },
-        r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3}}"#,
+        r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3,"holdMs":12}}"#,
     );
     // Older builds read the minute and the day, and no others among them.
     let state = |window| WindowState { window, limit: 5, remaining: 4, reset: Span::from_ms(9) };
@@ -277,12 +289,14 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     pinned(
         &Acquired::Granted { windows: every.clone(), delay: Span::ZERO, reservation: None, lease: None, via },
         &format!(
-            r#"{{"outcome":"granted",{EVERY},"waitMs":0,"lease":null,"via":{{"relay":true,"ageMs":3}}}}"#
+            r#"{{"outcome":"granted",{EVERY},"waitMs":0,"lease":null,"via":{{"relay":true,"ageMs":3,"holdMs":12}}}}"#
         ),
     );
     pinned(
         &Acquired::Limited { windows: every, retry_after: Span::from_ms(12), via },
-        &format!(r#"{{"outcome":"limited",{EVERY},"retryAfterMs":12,"via":{{"relay":true,"ageMs":3}}}}"#),
+        &format!(
+            r#"{{"outcome":"limited",{EVERY},"retryAfterMs":12,"via":{{"relay":true,"ageMs":3,"holdMs":12}}}}"#
+        ),
     );
     pinned(&Acquired::Unknown, r#"{"outcome":"unknown"}"#);
     pinned(&Acquired::Unreached { slow: true }, r#"{"outcome":"unreached","slow":true}"#);
@@ -370,6 +384,18 @@ fn the_counts_that_a_key_gate_keeps() {
         &gate.counts,
         r#"{"minute":[[1900000000750,1900000000750,1],[1900000000755,1900000000755,1]],"day":[[1900000000750,1900000000755,2]],"leases":{"open":[{"id":1,"used":0,"open":3,"latest":1900000005005,"lifeMs":4750}],"lastId":1},"usage":{"lastUsedAt":1900000000005,"hours":{"1899997200000":{"accepted":2,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000005}"#,
     );
+    // A long lease that lapses unused, and one that is open.
+    let mut gate = Coordinator::default();
+    gate.put(Record { limits: Limits { per_minute: Some(100), ..Limits::default() }, ..record() });
+    let few = Acquire { version: 1, wants_for_long: 2, lease_length: LONG_LEASE, ..Acquire::default() };
+    gate.acquire(&few, NOON);
+    gate.acquire(&few, NOON.plus(Span::from_mins(4)));
+    let stored = serde_json::to_value(&gate.counts).unwrap();
+    assert_eq!(
+        stored["leases"].to_string(),
+        r#"{"lapsed":[[1900000180250,1900000180250,3]],"lastId":2,"open":[{"id":2,"latest":1900000420250,"lifeMs":180000,"open":2,"used":0}]}"#
+    );
+    assert_eq!(keyward_json::from_value::<Counts>(&stored).unwrap(), gate.counts);
     // Reported, and counted again.
     let mut usage = Usage::default();
     usage.accept(2, NOON);

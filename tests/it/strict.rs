@@ -23,7 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// What an older build leaves out where there is nothing to say, and what a relay does.
-const MAY_BE_MISSING: [&str; 4] = ["/strict", "/replaced", "/tenant/code", "/place"];
+const MAY_BE_MISSING: [&str; 5] = ["/strict", "/replaced", "/tenant/code", "/place", "/via/holdMs"];
 
 /// The paths of all fields of a value.
 fn paths(value: &Value, at: &str, all: &mut Vec<String>) {
@@ -77,7 +77,7 @@ fn every_answer_needs_every_field() {
     is_strict(&PutAck { version: 1 });
     let windows =
         vec![WindowState { window: Window::Minute, limit: 1, remaining: 0, reset: Span::from_ms(1) }];
-    let via = RouteHint { relay: true, age: Span::from_ms(3) };
+    let via = RouteHint { relay: true, age: Span::from_ms(3), hold: Span::from_ms(12) };
     for (reservation, lease) in
         [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, length: Span::from_ms(1) }))]
     {

@@ -17,7 +17,7 @@ use keyward_limits::{
     wire::{Acquire, Cancelled, CoordinatorCall, RefusalCounts, Tally, TallyHour, UsageHour, UsageReport},
 };
 use keyward_registry::usage;
-use keyward_simulation::{BEGIN, FakeCloud, Simulation, network::Network, realm};
+use keyward_simulation::{BEGIN, FakeCloud, Simulation, keys::TENANT, network::Network, realm};
 use keyward_testing::registry_fixture::RegistryFixture;
 use keyward_testing::{NOON, record};
 use proptest::prelude::*;
@@ -100,8 +100,8 @@ proptest! {
         let network = Network { round_trip, lost, kv_lag: MINUTE, skew: 5 * SECOND };
         let simulation = Simulation::new(seed, isolates, network, realm(FRESHNESS));
         let cloud = simulation.cloud();
-        for limit in [limit, 100_000, 100_000] {
-            cloud.make_key(Limits { per_minute: Some(limit), ..Limits::default() });
+        for (tenant, limit) in [(TENANT, limit), ("another", 100_000), (TENANT, 100_000)] {
+            cloud.make_key_of(tenant, Limits { per_minute: Some(limit), ..Limits::default() });
         }
         cloud.change(2, |record| record.expires_at = Some(BEGIN + FULL_HOUR + 40 * SECOND));
         simulation.at(20 * SECOND, |cloud| cloud.change(1, |record| record.tenant.status = TenantStatus::Inactive));

@@ -204,8 +204,16 @@ export type Quotas = {
 export type RateLimit = {
   /** Requests in any 24 hours. */
   perDay?: number | null;
-  /** Requests in any 60 seconds. Null inherits; where it is in effect: no limit. */
+  /** Requests in any 60 minutes. */
+  perHour?: number | null;
+  /** Requests in any 60 seconds. */
   perMinute?: number | null;
+  /** Requests in a month of the calendar, in UTC. */
+  perMonth?: number | null;
+  /** Requests in any second. Null inherits; where it is in effect: no limit. */
+  perSecond?: number | null;
+  /** Requests in all, counted from when this is set. Raise it to top it up. */
+  total?: number | null;
 };
 
 export type Realm = {

@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Deserializer};
 
-/// Whether a number is left out where it is written, as `skip_serializing_if` asks.
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
-pub fn is_zero(number: &u64) -> bool {
-    *number == 0
+/// Whether a number or span is left out where it is written, as `skip_serializing_if` asks.
+pub fn is_zero<T: Default + PartialEq>(number: &T) -> bool {
+    *number == T::default()
 }
 
 /// A field that may be null and must be there: serde takes a missing one for null otherwise, and what is cut short

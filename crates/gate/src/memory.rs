@@ -16,12 +16,13 @@ use keyward_changes::reader::{Reader, Remembered};
 use keyward_core::{
     changes::{News, ReadChanges},
     record::Record,
-    time::{Span, Timestamp},
+    time::{self, Span, Timestamp},
 };
 use keyward_limits::{
     fallback::FallbackLimit,
     lease::{Grantor, Lessee},
     limit::WindowState,
+    relay,
     tally::ledger::Ledger,
     timing::TRAVEL,
 };
@@ -58,11 +59,16 @@ pub struct Memory {
     links: LruCache<String, (Denial, Timestamp)>,
 }
 
+/// Most moments of one key for which clients were told to come back that are remembered: the next ones.
+const MOST_PROMISED: usize = 16;
+
 /// What is known of one key.
 struct Known {
     record: Rc<Record>,
     confirmed: Timestamp,
     limited: Option<Limited>,
+    /// The next moments for which clients were told to come back, the first one first.
+    promised: Vec<Timestamp>,
     lessee: Lessee,
     fallback: FallbackLimit,
     relay: bool,
@@ -75,25 +81,38 @@ impl Known {
             record: Rc::clone(record),
             confirmed: Timestamp::default(),
             limited: None,
+            promised: Vec::new(),
             lessee: Lessee::default(),
             fallback: FallbackLimit::default(),
-            relay: false,
+            relay: relay::comes_first(record.limits),
             slow: false,
         }
     }
 
     /// The clock was set back by this much.
     fn set_back(&mut self, back: Span) {
+        self.lessee.set_back(back);
         if back > TRAVEL {
             // How much time has passed meanwhile, nobody knows.
             self.confirmed = Timestamp::default();
             self.limited = None;
         } else {
             self.confirmed = self.confirmed - back;
+            self.promised.iter_mut().for_each(|at| *at = *at - back);
             if let Some(limited) = &mut self.limited {
                 limited.asked = limited.asked - back;
             }
         }
+    }
+
+    /// A client is told how long to wait, in whole seconds.
+    fn promise(&mut self, limited: &Limited, now: Timestamp) {
+        let secs = i64::try_from(time::retry_after(limited.retry_after)).unwrap_or(i64::MAX);
+        let at = now + Span::from_secs(secs);
+        self.promised.retain(|promised| *promised > now);
+        let index = self.promised.partition_point(|promised| *promised < at);
+        self.promised.insert(index, at);
+        self.promised.truncate(MOST_PROMISED);
     }
 
     /// Bytes that this takes, reckoned well on the large side.
@@ -159,7 +178,7 @@ impl Memory {
     }
 
     /// The clock shows this moment. By how much it was set back so far, as far as could be seen. What was noted before moves
-    /// with it, as leases do ([`Lessee::observe_clock`]): it must not lie in the future, to count as new once that has come.
+    /// with it: it must not lie in the future, to count as new once that has come, and no lease becomes longer.
     pub fn notice(&mut self, now: Timestamp) -> Span {
         let back = (self.latest - now).max(Span::ZERO);
         self.latest = now;
@@ -278,20 +297,30 @@ impl Memory {
         }
     }
 
-    /// What the key's object said of a full window, if that is not older than `freshness` and still
-    /// holds.
+    /// What the key's object said of a full window, if that is not older than `freshness` and still holds: for a client that
+    /// is refused.
     pub fn limited(&mut self, hash: &str, freshness: Span, now: Timestamp) -> Option<Limited> {
-        let limited = self.records.get(hash)?.limited.as_ref()?;
-        if now - limited.asked >= freshness {
-            return None;
-        }
-        limited.at(now)
+        let known = self.records.get_mut(hash)?;
+        let limited = known.limited.as_ref().filter(|limited| now - limited.asked < freshness)?.at(now)?;
+        known.promise(&limited, now);
+        Some(limited)
     }
 
-    /// The key's object says that a window is full.
-    pub fn limit(&mut self, hash: &str, limited: Limited) {
+    /// The key's object says that a window is full: until a request fits, or if more than one is worth waiting for, until the
+    /// next client comes back that was told to.
+    pub fn limit(&mut self, hash: &str, mut limited: Limited, hold: Span, now: Timestamp) {
         if let Some(known) = self.records.get_mut(hash) {
+            let next = known.promised.iter().find(|at| **at > now);
+            let promised = next.map_or(hold, |at| *at - limited.asked);
+            limited.held = limited.held.max(hold.min(promised));
             known.limited = Some(limited);
+        }
+    }
+
+    /// A client is told to come back.
+    pub fn promise(&mut self, hash: &str, limited: &Limited, now: Timestamp) {
+        if let Some(known) = self.records.get_mut(hash) {
+            known.promise(limited, now);
         }
     }
 

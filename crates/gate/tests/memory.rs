@@ -13,6 +13,7 @@ use std::{
 };
 
 use keyward_core::{
+    changes::{News, ReadChanges},
     record::{Limits, Record},
     secret::{Secret, Secrets},
     time::{MILLISECOND, Span, Timestamp},
@@ -142,6 +143,11 @@ impl Million {
 
 impl Platform for Million {
     keyward_testing::only_keys!();
+
+    /// The log says of nothing that it holds.
+    async fn changes(&self, _: u32, _: &ReadChanges, _: Span) -> Result<News, CallFailed> {
+        Ok(News::default())
+    }
 
     async fn read(&self, _: &str, _: Span) -> Result<Option<String>, CallFailed> {
         self.reads.set(self.reads.get() + 1);

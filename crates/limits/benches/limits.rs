@@ -11,7 +11,7 @@ use keyward_limits::{
     coordinator::Coordinator,
     lease::{self, Grantor, Lessee},
     timing::FIRST_ANSWER,
-    wire::{Acquire, Acquired, Lease},
+    wire::{Acquire, Acquired, Lease, RouteHint},
 };
 use keyward_testing::{NOON, record};
 
@@ -20,7 +20,7 @@ fn main() {
     let limits = Limits { per_minute: Some(1_000_000), per_day: Some(100_000_000), ..Limits::default() };
     let mut coordinator = Coordinator::default();
     coordinator.put(Record { limits, ..record() });
-    let lease_length = lease::length(Span::from_secs(5));
+    let lease_length = lease::longest(Span::from_secs(5), true);
     let call = Acquire {
         version: 1,
         immediate: true,
@@ -34,15 +34,15 @@ fn main() {
 
     let lessee = |lease: Lease| {
         let mut lessee = Lessee::default();
-        lessee.add_lease(Grantor::Coordinator, lease, Span::ZERO, NOON);
+        lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
         lessee
     };
     let later = NOON + Span::from_secs(1);
-    assert!(lessee(granted).consume(lease_length, later).is_some(), "the lease covers a request");
+    assert!(lessee(granted).consume(later).is_some(), "the lease covers a request");
     criterion.bench_function("lease: a request that one covers", |bencher| {
         let consume = |lessee: &mut Lessee| {
             lessee.note_arrival(later);
-            lessee.consume(lease_length, later)
+            lessee.consume(later)
         };
         bencher.iter_batched_ref(|| lessee(granted), consume, BatchSize::SmallInput);
     });

@@ -9,7 +9,8 @@
 //! - **Never over.** No span of a window's length contains more admitted requests than the limit, counted over all isolates,
 //!   whatever messages are lost, late or repeated, and whatever isolate dies. `docs/limits.md` proves it, and says what it
 //!   assumes of clocks.
-//! - **Few calls.** For a busy key at most one request in 20 causes a call, and the caller does not wait for it.
+//! - **Few calls.** For a busy key at most one request in 20 causes a call, and the caller does not wait for it. A key far below
+//!   its limit has a lease of a few requests for minutes from its first call on.
 //! - **Little waste.** A client that saturates its limit gets at least 95 % of it. `Retry-After` is exact.
 //! - **Bounded staleness.** A change of a key's record, or its revocation, applies everywhere within a time that the gate
 //!   chooses.
@@ -34,8 +35,8 @@
 //! 3. The [`Coordinator`](coordinator::Coordinator) counts all of that, stores it, and answers with
 //!    [`Acquired`](wire::Acquired): granted, with a lease; or limited, and for how long; or that the record has changed.
 //! 4. The isolate admits the request, unless the answer took too long. Then it cancels the reservation and asks once more.
-//! 5. Once a quarter of the lease is left it asks for the next one, in the background. Shortly before a lease ends it reports
-//!    it, so that unused requests are free again.
+//! 5. While a few requests of the lease are left it asks for the next one, in the background. Shortly before a lease of seconds
+//!    ends it reports it, so that unused requests are free again; what is left of one of minutes goes along with later calls.
 //!
 //! Everything here is pure: a state and a call go in, a new state and an answer come out. Time and randomness are arguments.
 //! The caller brings the transport, the clock and a database ([`Sql`](keyward_core::sql::Sql)).
@@ -61,7 +62,7 @@
 //! coordinator.put(Record { limits: Limits { per_minute: Some(600), ..Limits::default() }, ..record });
 //!
 //! // An isolate asks it to admit one request, and for a lease for the 40 more that it expects.
-//! let lease_length = lease::length(Span::from_secs(5));
+//! let lease_length = lease::longest(Span::from_secs(5), true);
 //! let call = Acquire {
 //!     version: 1,
 //!     immediate: true,
@@ -71,14 +72,14 @@
 //!     client_id: 7,
 //!     ..Acquire::default()
 //! };
-//! let Acquired::Granted { lease: Some(lease), windows, .. } = coordinator.acquire(&call, now) else { panic!() };
+//! let Acquired::Granted { lease: Some(lease), windows, via, .. } = coordinator.acquire(&call, now) else { panic!() };
 //! assert_eq!((lease.requests, windows[0].remaining), (40, 559));
 //!
 //! // The next 40 requests need no call. After that the isolate asks again.
 //! let mut lessee = Lessee::default();
-//! lessee.add_lease(Grantor::Coordinator, lease, Span::ZERO, now);
+//! lessee.add_lease(Grantor::Coordinator, lease, via, now);
 //! let later = now + Span::from_secs(1);
-//! assert_eq!((0..60).filter(|_| lessee.consume(lease_length, later).is_some()).count(), 40);
+//! assert_eq!((0..60).filter(|_| lessee.consume(later).is_some()).count(), 40);
 //!
 //! // It reports what it used along with its next call.
 //! let leases = lessee.report(Grantor::Coordinator, later);

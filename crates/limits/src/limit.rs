@@ -24,15 +24,12 @@ const EXACT_BUCKETS: usize = 64;
 /// Beyond that, a bucket spans at most the window's length divided by this.
 const BUCKETS_PER_WINDOW: i64 = 64;
 
-/// From this part of its limit on a window is nearly full.
-const NEAR_PERCENT: u64 = 80;
-
 /// The first moment at which a request counts no more that counts at `at`: a window's length later, where the month after
 /// that begins, or never.
 ///
 /// The proof in `docs/limits.md` rests on two properties: what counts later never leaves earlier, and two requests of which one
 /// arrives when the other has left are not in the same window.
-fn leaves(window: Window, at: Timestamp) -> Timestamp {
+pub(crate) fn leaves(window: Window, at: Timestamp) -> Timestamp {
     match (window, window.length()) {
         (_, Some(length)) => at + length,
         (Window::Month, None) => at.next_month(),
@@ -131,10 +128,15 @@ impl SlidingWindowLog {
         self.buckets.retain(|bucket| bucket.2 > 0 || !slides);
     }
 
-    /// Whether what is counted is at least [`NEAR_PERCENT`] of the limit.
-    pub fn is_near(&self, limit: u32) -> bool {
+    /// Whether nothing is counted.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// Whether what is counted is at least this share of the limit, in per cent.
+    pub fn has_percent(&self, percent: u64, limit: u32) -> bool {
         let counted = self.buckets.iter().fold(0, |sum: u64, bucket| sum.saturating_add(bucket.2.into()));
-        counted * 100 >= u64::from(limit) * NEAR_PERCENT
+        counted * 100 >= u64::from(limit) * percent
     }
 
     /// The clock was set: moves every moment. `latest` is the latest one that it had shown.
@@ -177,6 +179,16 @@ impl Occupancy {
         Self { window, limit, slots: order::sorted(slots) }
     }
 
+    /// Which window it is.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// Requests that it admits.
+    pub fn limit(&self) -> u32 {
+        self.limit
+    }
+
     /// Requests that fit at a moment.
     pub fn free(&self, at: Timestamp) -> u32 {
         let stays = |slot: &&(Timestamp, u32)| slot.0 > at;
@@ -186,16 +198,21 @@ impl Occupancy {
 
     /// The first moment, not before this one, at which one more request fits.
     pub fn opens(&self, at: Timestamp) -> Timestamp {
+        self.opens_for(1, at)
+    }
+
+    /// The first moment, not before this one, at which so many more requests fit.
+    pub fn opens_for(&self, more: u32, at: Timestamp) -> Timestamp {
         let mut taken = self.slots.iter().fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         let mut opens = at;
         for (leaves, requests) in &self.slots {
-            if taken < self.limit {
+            if taken.saturating_add(more) <= self.limit {
                 break;
             }
             opens = opens.max(*leaves);
             taken = taken.saturating_sub(*requests);
         }
-        if taken < self.limit { opens } else { leaves(self.window, at) }
+        if taken.saturating_add(more) <= self.limit { opens } else { leaves(self.window, at) }
     }
 
     /// What a client may see at a moment.

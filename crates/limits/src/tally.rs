@@ -20,8 +20,11 @@ use keyward_core::time::{HOUR, Span, Timestamp};
 
 /// Refusals are delivered after this time, together with those that came meanwhile …
 const GATHER: Span = Span::from_ms(1_500);
-/// … and requests admitted under a lease after this time, unless another call takes them along earlier.
-const GATHER_ACCEPTED: Span = Span::from_secs(8);
+/// … and requests that a relay has heard of after this time, unless another call takes them along earlier.
+const GATHER_AT_RELAY: Span = Span::from_secs(8);
+/// The same for those that an isolate has admitted: until it has counted nothing of any key for [`ledger::QUIET`], but no longer
+/// than this.
+const GATHER_ACCEPTED: Span = Span::from_mins(4);
 /// After a failure a tally is sent again after this time, which doubles with each failure …
 const RETRY: Span = Span::from_secs(2);
 /// … up to this …
@@ -109,6 +112,8 @@ pub struct Undelivered {
     sent: Option<Sent>,
     /// When a round took the key over.
     taken_on: Option<Timestamp>,
+    /// Whether something of it has to be told within seconds.
+    is_urgent: bool,
 }
 
 /// A tally that was sent and not acknowledged yet.
@@ -129,17 +134,24 @@ struct Sent {
 impl Undelivered {
     /// Requests were admitted, the last of them at this moment.
     pub fn accept(&mut self, requests: u64, at: Timestamp, now: Timestamp) {
-        self.accept_on(requests, |_| {}, at, now);
+        self.accept_on(requests, |_| {}, at, now, GATHER_AT_RELAY);
     }
 
-    fn accept_on(&mut self, requests: u64, on: impl FnOnce(&mut OnRoutes), at: Timestamp, now: Timestamp) {
+    fn accept_on(
+        &mut self,
+        requests: u64,
+        on: impl FnOnce(&mut OnRoutes),
+        at: Timestamp,
+        now: Timestamp,
+        gather: Span,
+    ) {
         if requests > 0 {
             self.gathered.count(at, |hour| {
                 hour.accepted = hour.accepted.saturating_add(requests);
                 hour.last_used_at = hour.last_used_at.max(Some(at));
                 on(&mut hour.routes);
             });
-            self.set_due(now + GATHER_ACCEPTED);
+            self.set_due(now + gather);
         }
     }
 
@@ -179,7 +191,7 @@ impl Undelivered {
             let used = hour.last_used_at.unwrap_or(hour.at);
             let OnRoutes { accepted, refused, .. } = &hour.routes;
             let on = |counted: &mut OnRoutes| routes::add(&mut counted.accepted, accepted);
-            self.accept_on(hour.accepted, on, tally.moment(used, now), now);
+            self.accept_on(hour.accepted, on, tally.moment(used, now), now, GATHER_AT_RELAY);
             let on = |counted: &mut OnRoutes| routes::add(&mut counted.refused, refused);
             self.refuse_on(&hour.refused, on, tally.moment(hour.at, now), now, GATHER);
         }
@@ -203,6 +215,11 @@ impl Undelivered {
 
     fn set_due(&mut self, at: Timestamp) {
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
+    }
+
+    /// What was gathered need not wait for more.
+    fn hasten(&mut self, now: Timestamp) {
+        self.due = self.due.map(|due| due.min(now));
     }
 
     /// Whether nothing is left to deliver.
@@ -247,6 +264,7 @@ impl Undelivered {
     /// The tally to send along with a call; empty if there is none, or another call carries it.
     pub fn begin(&mut self, teller: u64, numbers: &mut u64, to: Grantor, now: Timestamp) -> Tally {
         self.taken_on = None;
+        self.is_urgent = false;
         let empty = Tally { teller, sent: now, ..Tally::default() };
         if let Some(sent) = &mut self.sent {
             sent.first = sent.first.min(now);

@@ -20,12 +20,23 @@ pub const RELAY_ANSWER: Span = Span::from_ms(1_500);
 /// Longest wait for the answer to a call that no request waits for.
 pub const BACKGROUND_ANSWER: Span = Span::from_secs(5);
 
-/// Fewest requests that are worth a lease, which costs one call to get and often one to give back.
+/// Longest wait for the answer to a call that asks for the next lease. If it is lost, there is time for another one.
+pub const RENEWAL_ANSWER: Span = Span::from_secs(2);
+
+/// Fewest requests that are worth a short lease, which costs one call to get and often one to give back.
 pub const MIN_LEASE_REQUESTS: u32 = 5;
 
-/// Longest lease. A background task of the request that brought it reports its end, and the platform ends those 30 s after
-/// the answer.
+/// Leases of a key that is near its limit are this short, so that what is not used of them is soon free again; and so are
+/// relays' subleases. Isolates predict their demand over this time.
+pub const SHORT_LEASE: Span = Span::from_ms(4_750);
+
+/// Leases of more than a few requests are no longer. A background task of the request that brought one reports its end, and
+/// the platform ends those 30 s after the answer.
 pub const MAX_LEASE_LENGTH: Span = Span::from_secs(25);
+
+/// Small leases of a key that is far below its limit last as long as this. What nobody has reported of them by then counts as
+/// used.
+pub const LONG_LEASE: Span = Span::from_mins(3);
 
 /// A request that fits within this time is delayed, not refused: the request that had the slot before may have been on its
 /// way for that long. So a slot is free again exactly one window after it was given out.

@@ -105,13 +105,16 @@ pub struct Acquire {
     /// The isolate uses the answer only within this time after asking. Older builds do not say, and count as the longest.
     #[serde(rename = "withinMs", default = "longest_answer")]
     pub within: Span,
-    /// Requests that the client expects within `lease_length`, beside the immediate one.
+    /// Requests that the client expects in the next seconds, beside the immediate one.
     #[serde(rename = "expected")]
     pub wants: u32,
+    /// The same for `lease_length`, if that is minutes. Older builds ask for none.
+    #[serde(rename = "expectedForLong", skip_serializing_if = "strict::is_zero")]
+    pub wants_for_long: u32,
     /// How many of `wants` wait already. For them even a small lease is worth its call.
     #[serde(rename = "waiting")]
     pub queued: u32,
-    /// For how long a lease may be used, counted from before this call was sent; 0 asks for no lease.
+    /// For how long a lease may be used at the longest, counted from before this call was sent; 0 asks for no lease.
     #[serde(rename = "lifeMs")]
     pub lease_length: Span,
     /// A random number that tells isolates apart, roughly.
@@ -350,7 +353,7 @@ impl TryFrom<Value> for Acquired {
     }
 }
 
-/// Whom to ask next, and how old the answer is.
+/// Whom to ask next and when, and how old the answer is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RouteHint {
@@ -359,6 +362,10 @@ pub struct RouteHint {
     /// The time since the coordinator itself confirmed the record; more than 0 from a relay.
     #[serde(rename = "ageMs")]
     pub age: Span,
+    /// For how long, from when it was asked, it is no use to ask again once all is used that the answer grants: a window is
+    /// full, and hardly more is free before.
+    #[serde(rename = "holdMs", default, skip_serializing_if = "strict::is_zero")]
+    pub hold: Span,
 }
 
 /// A coordinator's report to the Registry, sent by an alarm: totals, so that a repeat is harmless.

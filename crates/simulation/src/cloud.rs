@@ -14,7 +14,9 @@ use futures::{
     future::{Either, LocalBoxFuture, select},
     task::LocalSpawnExt,
 };
+use keyward_changes::{self as changes, timing::ANSWER_WITHIN};
 use keyward_core::{
+    changes::{News, ReadChanges},
     secret::Secrets,
     time::{MILLISECOND, Span, Timestamp},
     unavailable::Unavailable,
@@ -26,7 +28,7 @@ use keyward_limits::{
     wire::{Acquire, Acquired, CoordinatorCall},
 };
 use keyward_policy::Realm;
-use keyward_testing::{NOON, clock::VirtualClock};
+use keyward_testing::{NOON, change_log::ChangeLog, clock::VirtualClock};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -49,6 +51,9 @@ pub struct FakeCloud {
     pub(crate) secrets: Rc<Secrets>,
     isolates: RefCell<Vec<Isolate>>,
     pub(crate) servers: RefCell<HashMap<Object, Rc<RelayServer<Uplink>>>>,
+    /// The Registry's.
+    pub(crate) change_log: RefCell<ChangeLog>,
+    pub(crate) log_relays: RefCell<HashMap<u32, Rc<changes::relay::Relay<LogUplink>>>>,
     /// The number of the key with a hash, or with a key of KV.
     pub(crate) numbers: RefCell<HashMap<String, usize>>,
     /// In the order in which they were created.
@@ -92,6 +97,8 @@ impl FakeCloud {
             secrets: Rc::new(Secrets::new("a secret of the simulation's own, 32 or more", None)),
             isolates: RefCell::default(),
             servers: RefCell::default(),
+            change_log: RefCell::default(),
+            log_relays: RefCell::default(),
             numbers: RefCell::default(),
             keys: RefCell::default(),
             loads: RefCell::default(),
@@ -198,7 +205,10 @@ impl FakeCloud {
         }
         // Always about the same between the same two ends.
         let (shortest, longest) = self.network.round_trip;
-        let relay = if let Object::Relay(_, relay) = object { u64::from(relay) + 1 } else { 0 };
+        let relay = match object {
+            Object::Relay(_, relay) | Object::LogRelay(relay) => u64::from(relay) + 1,
+            Object::Coordinator(_) | Object::Registry => 0,
+        };
         let ends = [location as u64, key.unwrap_or(usize::MAX) as u64, relay];
         let mixed = ends.iter().fold(0xCBF2_9CE4_8422_2325, |sum: u64, end| {
             (sum ^ end).wrapping_mul(0x0100_0000_01B3).rotate_left(29)
@@ -292,6 +302,11 @@ pub(crate) async fn relay_answer(
     Some(served.answer)
 }
 
+/// Relays are spread over the locations.
+pub(crate) fn location_of_relay(relay: u32, locations: usize) -> usize {
+    relay as usize * 5 % locations
+}
+
 /// How a relay reaches its coordinator.
 pub(crate) struct Uplink {
     cloud: Rc<FakeCloud>,
@@ -303,8 +318,7 @@ impl Uplink {
     async fn call<T: DeserializeOwned>(&self, call: CoordinatorCall) -> Result<T, Unavailable> {
         let Uplink { cloud, key, relay } = self;
         let key = *key;
-        // Relays are spread over the locations.
-        let location = *relay as usize * 5 % cloud.locations.get();
+        let location = location_of_relay(*relay, cloud.locations.get());
         let at_object = Rc::clone(cloud);
         let answer = async move { at_object.coordinator_answer(key, call) };
         cloud.call(location, Object::Coordinator(key), RELAY_ANSWER, answer).await
@@ -330,5 +344,32 @@ impl Upstream for Uplink {
 
     fn spawn(&self, work: LocalBoxFuture<'static, ()>) {
         self.cloud.spawn(work);
+    }
+}
+
+/// How a relay of the change log reaches it.
+pub(crate) struct LogUplink {
+    pub cloud: Rc<FakeCloud>,
+    pub relay: u32,
+}
+
+impl changes::relay::Upstream for LogUplink {
+    async fn read(&self, call: &ReadChanges) -> Result<News, Unavailable> {
+        let (registry, call) = (Rc::clone(&self.cloud), call.clone());
+        let answer = async move {
+            registry.count(Object::Registry, Purpose::LogForRelay);
+            let news = registry.change_log.borrow().read(&call);
+            Some(serde_json::to_string(&news).unwrap())
+        };
+        let location = location_of_relay(self.relay, self.cloud.locations.get());
+        self.cloud.call(location, Object::Registry, ANSWER_WITHIN, answer).await
+    }
+
+    fn now(&self) -> Timestamp {
+        self.cloud.now()
+    }
+
+    async fn wait(&self, span: Span) {
+        self.cloud.clock.sleep(span).await;
     }
 }

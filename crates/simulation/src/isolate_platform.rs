@@ -3,10 +3,11 @@
 use std::rc::Rc;
 
 use keyward_core::{
+    changes::{News, ReadChanges},
     time::{Span, Timestamp},
     unavailable::{CallFailed, Unavailable},
 };
-use keyward_gate::{deadline::Deadline, pipeline::Pipeline, platform::Platform};
+use keyward_gate::{deadline::Deadline, handle::Gate, pipeline::Pipeline, platform::Platform};
 use keyward_limits::{lease::Grantor, relay, wire::CoordinatorCall};
 use serde::de::DeserializeOwned;
 
@@ -37,6 +38,12 @@ pub(crate) fn pipeline<'p, 'a>(platform: &'p IsolatePlatform<'a>) -> Pipeline<'p
     let secrets = Ok(Rc::clone(&platform.cloud.secrets));
     let deadline = Deadline::within(platform.cloud.realm.decision_timeout, platform.now());
     Pipeline { platform, request_id: None, from: None, memory, issuers, secrets, deadline }
+}
+
+/// What does there what is to be done behind an answer.
+pub(crate) fn gate<'p, 'a>(platform: &'p IsolatePlatform<'a>) -> Gate<'p, IsolatePlatform<'a>> {
+    let Pipeline { memory, issuers, secrets, .. } = pipeline(platform);
+    Gate { policy: None, platform, memory, issuers, secrets }
 }
 
 impl Platform for IsolatePlatform<'_> {
@@ -71,6 +78,12 @@ impl Platform for IsolatePlatform<'_> {
             }
         };
         let answer = cloud.call(location, object, within, answer).await;
+        answer.map_err(|Unavailable| CallFailed::because("no answer"))
+    }
+
+    async fn changes(&self, relay: u32, call: &ReadChanges, within: Span) -> Result<News, CallFailed> {
+        let answer = Rc::clone(self.cloud).log_relay_answer(relay, call.clone());
+        let answer = self.cloud.call(self.location(), Object::LogRelay(relay), within, answer).await;
         answer.map_err(|Unavailable| CallFailed::because("no answer"))
     }
 

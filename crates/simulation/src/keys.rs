@@ -20,10 +20,15 @@ use keyward_limits::{
 
 use crate::{BEGIN, FakeCloud};
 
+/// The tenant of all keys that are not [made for another](FakeCloud::make_key_of).
+pub const TENANT: &str = "tenant";
+
 /// A key, its coordinator, what was published of it, and the log of its requests.
 pub struct Key {
     pub(crate) secret: Rc<Secret>,
-    record: Record,
+    /// Its name in stores.
+    hash: String,
+    pub(crate) record: Record,
     coordinator: Coordinator,
     /// The part of `coordinator` that survives a crash.
     kept: Counts,
@@ -132,6 +137,11 @@ impl FakeCloud {
     /// Creates a key, known to its coordinator at once and to KV with the usual lag. KV knows everywhere of one that
     /// is created before time begins to pass.
     pub fn make_key(&self, limits: Limits) -> usize {
+        self.make_key_of(TENANT, limits)
+    }
+
+    /// The same, of another tenant.
+    pub fn make_key_of(&self, tenant: &str, limits: Limits) -> usize {
         let secret = key::generate(&self.realm.key, "", Mode::Live, &self.secrets, &mut SeededEntropy(self));
         let hash = key::storage_hash(&self.realm.key, &self.secrets, secret.expose());
         let number = self.keys.borrow().len();
@@ -139,7 +149,7 @@ impl FakeCloud {
             v: Format::V1,
             id: format!("key_{number}"),
             realm: self.realm.id.to_owned(),
-            tenant: Tenant { id: "tenant".to_owned(), code: None, status: TenantStatus::Active, plan: None },
+            tenant: Tenant { id: tenant.to_owned(), code: None, status: TenantStatus::Active, plan: None },
             kind: KeyKind::Secret,
             mode: Mode::Live,
             status: Status::Active,
@@ -157,6 +167,7 @@ impl FakeCloud {
         let now = self.now();
         let mut key = Key {
             secret: Rc::new(secret),
+            hash: hash.clone(),
             record,
             coordinator: Coordinator::default(),
             kept: Counts::default(),
@@ -181,11 +192,18 @@ impl FakeCloud {
         number
     }
 
-    /// Changes a key: its coordinator knows at once, KV some time later, at each location another.
+    /// Changes a key, or its tenant: the change log and its coordinator know at once, KV some time later, at each location
+    /// another.
     pub fn change(&self, number: usize, change: impl FnOnce(&mut Record)) {
         let now = self.now();
         let key = &mut self.keys.borrow_mut()[number];
+        let tenant = key.record.tenant.clone();
         key.change(now, change);
+        if key.record.tenant == tenant {
+            self.log_key(&key.hash, &key.record);
+        } else {
+            key.record.tenant_change = self.log_tenant(&key.record.tenant);
+        }
         key.publish(now);
     }
 }

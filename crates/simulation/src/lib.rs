@@ -33,6 +33,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "it fails by panicking")]
 #![allow(missing_docs, reason = "for tests and the simulation only")]
 
+mod change_log;
 mod cloud;
 mod isolate_platform;
 pub mod keys;

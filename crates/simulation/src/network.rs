@@ -25,6 +25,8 @@ pub enum Object {
     Coordinator(usize),
     /// One of a key's relays.
     Relay(usize, u32),
+    /// One of the change log's relays.
+    LogRelay(u32),
     /// The Registry.
     Registry,
 }
@@ -34,18 +36,19 @@ impl Object {
     pub fn key(self) -> Option<usize> {
         match self {
             Self::Coordinator(key) | Self::Relay(key, _) => Some(key),
-            Self::Registry => None,
+            Self::LogRelay(_) | Self::Registry => None,
         }
     }
 
     pub fn is_relay(self) -> bool {
-        matches!(self, Self::Relay(..))
+        matches!(self, Self::Relay(..) | Self::LogRelay(_))
     }
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Coordinator(_) => "a key's object",
             Self::Relay(..) => "a relay",
+            Self::LogRelay(_) => "a relay of the change log",
             Self::Registry => "the Registry",
         }
     }
@@ -68,6 +71,10 @@ pub enum Purpose {
     ForRelay,
     /// The Registry tells of a change.
     Change,
+    /// An isolate reads the change log.
+    Log,
+    /// A relay reads it for all of its isolates.
+    LogForRelay,
     /// An alarm rings. Nobody calls, but it costs what a call costs.
     Alarm,
     /// A coordinator reports usage to the Registry.
@@ -75,7 +82,7 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Check,
         Self::Lease,
         Self::Confirmation,
@@ -83,6 +90,8 @@ impl Purpose {
         Self::Report,
         Self::ForRelay,
         Self::Change,
+        Self::Log,
+        Self::LogForRelay,
         Self::Alarm,
         Self::Usage,
     ];
@@ -96,6 +105,8 @@ impl Purpose {
             Self::Report => "report",
             Self::ForRelay => "for a relay",
             Self::Change => "change",
+            Self::Log => "change log",
+            Self::LogForRelay => "change log, for a relay",
             Self::Alarm => "alarm",
             Self::Usage => "usage",
         }

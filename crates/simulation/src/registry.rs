@@ -1,10 +1,10 @@
 //! The Registry, as far as keys' objects have to do with it: it tells them of changes, and they report usage to it.
 
-use std::{cell::RefCell, ops::Range, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use futures::{StreamExt, stream};
 use keyward_core::{
-    record::TenantStatus,
+    record::{Tenant, TenantStatus},
     time::{SECOND, Span, Timestamp},
 };
 
@@ -74,14 +74,25 @@ impl FakeCloud {
         self.set_alarm(number);
     }
 
-    /// The tenant of these keys is deactivated. Each has a new version at once; their objects are told one after the other, and
-    /// KV gets what they know.
-    pub fn deactivate(self: &Rc<Self>, keys: Range<usize>) {
+    /// This tenant is deactivated. It is in the change log, and each of its keys has a new version at once; their objects are
+    /// told one after the other, and KV gets what they know.
+    pub fn deactivate(self: &Rc<Self>, tenant: &str) {
         let now = self.now();
-        for key in &mut self.keys.borrow_mut()[keys.clone()] {
-            key.change(now, |record| record.tenant.status = TenantStatus::Inactive);
+        let id = tenant.to_owned();
+        let tenant = Tenant { id, code: None, status: TenantStatus::Inactive, plan: None };
+        let number = self.log_tenant(&tenant);
+        let mut outbox = Vec::new();
+        for (key_number, key) in self.keys.borrow_mut().iter_mut().enumerate() {
+            if key.record.tenant.id == tenant.id {
+                key.change(now, |record| {
+                    record.tenant = tenant.clone();
+                    record.tenant_change = number;
+                });
+                outbox.push(key_number);
+            }
         }
-        let outbox: RefCell<Vec<usize>> = RefCell::new(keys.rev().collect());
+        outbox.reverse();
+        let outbox = RefCell::new(outbox);
         let cloud = Rc::clone(self);
         self.spawn(async move {
             while !outbox.borrow().is_empty() {

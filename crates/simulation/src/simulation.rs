@@ -7,8 +7,8 @@ use keyward_core::time::{MILLISECOND, Span};
 use keyward_gate::{
     client_info::ClientInfo,
     denial::Denial,
+    handle::Background,
     pipeline::{BackgroundTask, Pipeline},
-    platform::Platform as _,
 };
 use keyward_limits::{routes::RouteName, timing::TRAVEL, used_from::UsedFrom};
 use keyward_policy::{KeyRequirement, Realm};
@@ -16,7 +16,7 @@ use keyward_testing::policy::POLICY;
 
 use crate::{
     cloud::{BEGIN, FakeCloud, Isolate},
-    isolate_platform::{IsolatePlatform, pipeline},
+    isolate_platform::{IsolatePlatform, gate, pipeline},
     network::Network,
 };
 
@@ -102,8 +102,9 @@ impl FakeCloud {
                 .check(&cloud.realm, cloud.realm.freshness, &KeyRequirement::ANY_KEY, &secret, CALLER)
                 .await;
             let now = cloud.now();
-            if isolate.memory.borrow_mut().ledger.begins_round(place.now()) {
-                cloud.spawn(tell(Rc::clone(&cloud), isolate.clone()));
+            let background = gate(&place).background();
+            if !background.is_empty() {
+                cloud.spawn(run(Rc::clone(&cloud), isolate.clone(), background));
             }
             let log = &mut cloud.keys.borrow_mut()[key].log;
             log.counted.waited += u64::from(now > came);
@@ -120,8 +121,8 @@ impl FakeCloud {
                     let is_ended = cloud.below(1_000) < cloud.network.lost;
                     if accepted.background.is_some() && is_ended {
                         log.faults.push(now);
-                    } else if let Some(background) = accepted.background {
-                        cloud.spawn(run_background(Rc::clone(&cloud), isolate.clone(), background));
+                    } else if let Some(task) = accepted.background {
+                        cloud.spawn(keep_lease(Rc::clone(&cloud), isolate.clone(), task));
                     }
                 }
                 Err(refused) => {
@@ -139,16 +140,17 @@ impl FakeCloud {
     }
 }
 
-async fn run_background(cloud: Rc<FakeCloud>, isolate: Isolate, background: BackgroundTask) {
+async fn keep_lease(cloud: Rc<FakeCloud>, isolate: Isolate, task: BackgroundTask) {
     let place = IsolatePlatform { cloud: &cloud, isolate: &isolate };
-    let mut next = Some(background);
-    while let Some(background) = next {
-        next = pipeline(&place).run_background(background).await;
+    let mut next = Some(task);
+    while let Some(task) = next {
+        next = pipeline(&place).run_background(task).await;
     }
 }
 
-async fn tell(cloud: Rc<FakeCloud>, isolate: Isolate) {
-    pipeline(&IsolatePlatform { cloud: &cloud, isolate: &isolate }).tell().await;
+/// What there is to do behind any answer, as the Worker does it.
+async fn run(cloud: Rc<FakeCloud>, isolate: Isolate, background: Background) {
+    gate(&IsolatePlatform { cloud: &cloud, isolate: &isolate }).run(background).await;
 }
 
 /// The default policy's realm with another freshness.

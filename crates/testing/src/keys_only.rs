@@ -1,20 +1,10 @@
 //! [`only_keys!`](crate::only_keys): the rest of a platform on which only keys are decided.
 
 /// Of [`Platform`](keyward_gate::platform::Platform) what deciding about keys does not ask for: there are no links, tokens
-/// or secrets, and nobody reads the log. An implementation adds the stores, the limiter of failures and the clock.
+/// or secrets. An implementation adds the stores, the change log, the limiter of failures and the clock.
 #[macro_export]
 macro_rules! only_keys {
     () => {
-        /// The log says of nothing that it holds.
-        async fn changes(
-            &self,
-            _: u32,
-            _: &keyward_core::changes::ReadChanges,
-            _: keyward_core::time::Span,
-        ) -> Result<keyward_core::changes::News, keyward_core::unavailable::CallFailed> {
-            Ok(keyward_core::changes::News::default())
-        }
-
         async fn redeem(
             &self,
             _: &keyward_core::link::Redeem,

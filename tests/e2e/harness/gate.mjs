@@ -167,7 +167,7 @@ export class Gate {
   }
 
   /**
-   * Lets time pass for all workers at once.
+   * Lets time pass for all workers at once: meanwhile no call to an object is on its way, or it would seem that a clock was set.
    * @param {number} ms
    */
   async advance(ms) {
@@ -214,7 +214,12 @@ export class Gate {
 
   /** @param {{ offsetMs: number } | { standsAt: number }} to */
   async #setClocks(to) {
-    await Promise.all([...this.isolates, this.objects].map((worker) => worker.order("clock", to)));
+    const everyIsolate = (/** @type {string} */ order, /** @type {Record<string, unknown>} */ details) =>
+      Promise.all(this.isolates.map((isolate) => isolate.order(order, details)));
+    await everyIsolate("hold", { isHeld: true });
+    await this.objects.order("clock", to);
+    await everyIsolate("clock", to);
+    await everyIsolate("hold", { isHeld: false });
   }
 
   /**

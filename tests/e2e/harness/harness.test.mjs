@@ -48,7 +48,8 @@ describe("the harness", () => {
 
   test("a fault can be meant for one name, and end after a number of calls", async () => {
     await gate.isolates[0].putKv("a", "1");
-    const [one, two] = [await admin.createKey(), await admin.createKey()];
+    // Each request asks its object.
+    const [one, two] = [await admin.createKey({ strict: true }), await admin.createKey({ strict: true })];
     for (const { plaintextKey } of [one, two]) assert.equal((await use(gate.isolates[0], plaintextKey)).status, 200);
     await gate.objects.resetCounts();
     await use(gate.isolates[0], one.plaintextKey);

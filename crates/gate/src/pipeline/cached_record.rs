@@ -35,8 +35,8 @@ pub(super) enum Validation {
 
 impl CachedRecord {
     /// A background task for this key.
-    pub fn background(&self, lease_length: Span, kind: TaskKind) -> BackgroundTask {
-        BackgroundTask { hash: self.hash.clone(), version: self.record.version, lease_length, kind }
+    pub fn background(&self, freshness: Span, kind: TaskKind) -> BackgroundTask {
+        BackgroundTask { hash: self.hash.clone(), version: self.record.version, freshness, kind }
     }
 
     pub fn known_key(&self) -> KnownKey {

@@ -7,6 +7,7 @@ use futures_util::future::{Either, select};
 use super::context::Pipeline;
 use crate::{
     breakers::{Dependency, Owner},
+    memory::Limited,
     platform::Platform,
 };
 use keyward_core::{
@@ -15,8 +16,8 @@ use keyward_core::{
     unavailable::Unavailable,
 };
 use keyward_limits::{
-    lease::Grantor,
-    timing::{FIRST_ANSWER, MAX_DELAY, RELAY_ANSWER, SECOND_ANSWER, SHORTEST_OF_RELAY},
+    lease::{self, Grantor, Wish},
+    timing::{FIRST_ANSWER, MAX_DELAY, RELAY_ANSWER, SECOND_ANSWER, SHORT_LEASE, SHORTEST_OF_RELAY},
     wire::{Acquire, Acquired, Cancelled, CoordinatorCall},
 };
 
@@ -38,7 +39,8 @@ pub(super) struct Call<'a> {
     pub hash: &'a str,
     pub record: &'a Rc<Record>,
     pub ask: Ask,
-    pub lease_length: Span,
+    /// The bound on staleness.
+    pub freshness: Span,
     /// Now.
     pub asked: Timestamp,
     /// Longest wait for the answer.
@@ -68,13 +70,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let of = dependency(hash, Owner::Tenant(&record.tenant.id), grantor);
         let asking = self.begin(of, patience).map_err(|error| (error, grantor))?;
         let acquire = self.prepare(call, grantor, patience);
-        let set_back = |now| {
-            let mut memory = self.memory.borrow_mut();
-            if let Some(lessee) = memory.lessee(hash, record.version) {
-                lessee.observe_clock(now);
-            }
-            memory.notice(now)
-        };
+        let set_back = |now| self.memory.borrow_mut().notice(now);
         let before = set_back(asked);
         let sent = CoordinatorCall::Acquire(acquire.clone());
         let answer = self.platform.coordinator::<Acquired>(hash, grantor, &sent, patience);
@@ -104,7 +100,8 @@ impl<P: Platform> Pipeline<'_, P> {
         if ask != Ask::Validation
             && let Some(lessee) = memory.lessee(hash, record.version)
         {
-            lessee.end_call(asked_then, &acquire, matches!(answer, Ok(Acquired::Limited { .. })));
+            let is_full = matches!(answer, Ok(Acquired::Limited { .. }));
+            lessee.end_call(asked_then, &acquire, answer.is_ok(), is_full);
         }
         let Ok(mut acquired) = answer else {
             if let Some(fallback) = memory.fallback(hash) {
@@ -127,24 +124,41 @@ impl<P: Platform> Pipeline<'_, P> {
                 fallback.ends();
             }
         }
+        // Whether nothing is left, and until when: of what the coordinator said, to which leases are added below.
+        let full = match &acquired {
+            Acquired::Granted { windows, via, .. } if via.hold > Span::ZERO => {
+                let full = windows.iter().filter(|state| state.remaining == 0);
+                let opens = full.map(|state| state.reset).max();
+                opens.map(|retry_after| Limited {
+                    asked,
+                    windows: windows.clone(),
+                    retry_after,
+                    held: Span::ZERO,
+                })
+            }
+            _ => None,
+        };
         if let Some(lessee) = memory.lessee(hash, record.version) {
             lessee.report_acked(grantor, &acquire.leases);
             if let Acquired::Granted { windows, lease, via, .. } = &mut acquired {
                 lessee.update_windows(windows, asked);
                 if let Some(lease) = lease {
-                    lessee.add_lease(grantor, *lease, via.age, asked);
+                    lessee.add_lease(grantor, *lease, *via, asked);
                 }
                 *windows = lessee.windows(asked);
             }
         }
-        let validated = asked - oldest_validation(grantor, call.lease_length);
+        if let (Some(full), Acquired::Granted { via, .. }) = (full, &acquired) {
+            memory.limit(hash, full, via.hold, now);
+        }
+        let validated = asked - oldest_validation(grantor, acquire.lease_length);
         let within = acquire.within;
         Ok(Answered { acquired, grantor, within, asked, validated, is_late, call: acquire.call })
     }
 
     /// Whom to ask, and how long to wait for the answer.
     fn whom_to_ask(&self, call: Call<'_>) -> (Grantor, Span) {
-        let Call { hash, ask, lease_length, asked, patience, .. } = call;
+        let Call { hash, ask, freshness, asked, patience, .. } = call;
         let memory = self.memory.borrow();
         // If a relay does not answer, the coordinator is asked next; not if the coordinator does not answer the
         // relay.
@@ -154,7 +168,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let to_relay = match ask {
             Ask::Pass { is_retry: true, .. } => false,
             // Only the coordinator's own answer is new enough.
-            _ if lease_length < SHORTEST_OF_RELAY => false,
+            _ if lease::counts_for(freshness) < SHORTEST_OF_RELAY => false,
             _ => (is_slow || at_relay >= FIRST_ANSWER) && memory.grantor(hash) == Grantor::Relay,
         };
         if to_relay && memory.breakers.relay_is_closed(hash, asked) {
@@ -166,24 +180,30 @@ impl<P: Platform> Pipeline<'_, P> {
 
     /// All that the call says.
     fn prepare(&self, call: Call<'_>, grantor: Grantor, patience: Span) -> Acquire {
-        let Call { hash, record, ask, lease_length, asked, .. } = call;
+        let Call { hash, record, ask, freshness, asked, .. } = call;
         let mut memory = self.memory.borrow_mut();
+        let counts_for = lease::counts_for(freshness);
+        let lease_length = match grantor {
+            Grantor::Coordinator => lease::longest(freshness, !memory.changes.is_left_alone(asked)),
+            // What relays hold is not for long.
+            Grantor::Relay => counts_for.min(SHORT_LEASE),
+        };
         let within = match (ask, grantor) {
             (Ask::Lease | Ask::Validation, _) => patience,
             (Ask::Pass { .. }, Grantor::Relay) => RELAY_ANSWER,
             (Ask::Pass { is_retry: false, .. }, Grantor::Coordinator) => FIRST_ANSWER,
             // Never use a decision older than the bound on staleness; with bound 0, only this request's own.
-            (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) if lease_length == Span::ZERO => {
+            (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) if counts_for == Span::ZERO => {
                 SECOND_ANSWER
             }
             (Ask::Pass { is_retry: true, .. }, Grantor::Coordinator) => {
-                SECOND_ANSWER.min(lease_length.less(MAX_DELAY)).max(FIRST_ANSWER)
+                SECOND_ANSWER.min(counts_for.less(MAX_DELAY)).max(FIRST_ANSWER)
             }
         };
-        let ((wants, queued), leases) =
+        let (Wish { wants, wants_for_long, queued }, leases) =
             memory.lessee(hash, record.version).map_or_else(Default::default, |lessee| {
                 let wish = if ask == Ask::Validation {
-                    (0, 0)
+                    Wish::default()
                 } else {
                     lessee.plan_call(grantor, lease_length, asked)
                 };
@@ -205,6 +225,7 @@ impl<P: Platform> Pipeline<'_, P> {
             // No later than it is waited for.
             within: within.min(patience),
             wants,
+            wants_for_long,
             queued,
             lease_length,
             client_id: memory.client_id,

@@ -20,7 +20,7 @@ use keyward_core::{
 use keyward_limits::{
     lease::{self, Grantor},
     limit::WindowState,
-    timing::{BACKGROUND_ANSWER, SECOND_ANSWER},
+    timing::{BACKGROUND_ANSWER, RENEWAL_ANSWER, SECOND_ANSWER},
     wire::{Acquired, Cancelled, CoordinatorCall, ReportAck},
 };
 
@@ -53,8 +53,9 @@ impl<P: Platform> Pipeline<'_, P> {
         freshness: Span,
     ) -> Result<Answer, Denial> {
         let (hash, version) = (&cached.hash, cached.record.version);
-        let lease_length = lease::length(freshness);
+        let has_leases = lease::counts_for(freshness) > Span::ZERO;
         let came = self.platform.now();
+        self.memory.borrow_mut().notice(came);
         if let Some(lessee) = self.memory.borrow_mut().lessee(hash, version) {
             lessee.note_arrival(came);
         }
@@ -66,10 +67,10 @@ impl<P: Platform> Pipeline<'_, P> {
             if self.deadline.has_passed(now) {
                 return Err(unavailable("KeyGate"));
             }
-            if let Some(answer) = self.admit_locally(cached, freshness, lease_length, now) {
+            if let Some(answer) = self.admit_locally(cached, freshness, now) {
                 return Ok(answer);
             }
-            let has_time = lease_length > Span::ZERO && self.deadline.left(now) > lease::POLL;
+            let has_time = has_leases && self.deadline.left(now) > lease::POLL;
             let is_patient = came.is_within(SECOND_ANSWER, now);
             let waits = self.memory.borrow_mut().lessee(hash, version).is_some_and(|lessee| {
                 let waits = has_time
@@ -82,7 +83,7 @@ impl<P: Platform> Pipeline<'_, P> {
             if !waits {
                 // All that have waited in vain for the same calls would now call themselves, and no time is left for that.
                 if has_waited && !has_time {
-                    return self.fall_back(realm, cached, lease_length);
+                    return self.fall_back(realm, cached, freshness);
                 }
                 break;
             }
@@ -97,22 +98,12 @@ impl<P: Platform> Pipeline<'_, P> {
                 return Ok(Answer::Changed { record, asked });
             }
         }
-        let answer = self.acquire(realm, cached, lease_length).await?;
-        if let Answer::Limited(limited) = &answer {
-            self.memory.borrow_mut().limit(hash, limited.clone());
-        }
-        Ok(answer)
+        self.acquire(realm, cached, freshness).await
     }
 
     /// What this isolate can answer without a call.
-    fn admit_locally(
-        &self,
-        cached: &CachedRecord,
-        freshness: Span,
-        lease_length: Span,
-        now: Timestamp,
-    ) -> Option<Answer> {
-        let admitted = self.admit_under_lease(cached, lease_length, now);
+    fn admit_locally(&self, cached: &CachedRecord, freshness: Span, now: Timestamp) -> Option<Answer> {
+        let admitted = self.admit_under_lease(cached, freshness, now);
         if admitted.is_some() {
             return admitted;
         }
@@ -120,24 +111,19 @@ impl<P: Platform> Pipeline<'_, P> {
         Some(Answer::Limited(limited))
     }
 
-    /// Admits the request under a lease, if this isolate holds one.
-    fn admit_under_lease(&self, cached: &CachedRecord, lease_length: Span, now: Timestamp) -> Option<Answer> {
-        if lease_length == Span::ZERO {
+    /// Admits the request under a lease, if this isolate holds one and the record is known to hold.
+    fn admit_under_lease(&self, cached: &CachedRecord, freshness: Span, now: Timestamp) -> Option<Answer> {
+        if !self.holds(cached, freshness, now) {
             return None;
         }
         let mut memory = self.memory.borrow_mut();
-        let admitted = memory.lessee(&cached.hash, cached.record.version)?.consume(lease_length, now)?;
-        let background = admitted.renew.then(|| cached.background(lease_length, TaskKind::Renew));
+        let admitted = memory.lessee(&cached.hash, cached.record.version)?.consume(now)?;
+        let background = admitted.renew.then(|| cached.background(freshness, TaskKind::Renew));
         Some(Answer::Granted { windows: admitted.windows, background, counted_by: CountedBy::Gate })
     }
 
     /// Asks the coordinator or a relay to admit this request, and for a lease where that is likely to save calls.
-    async fn acquire(
-        &self,
-        realm: &Realm,
-        cached: &CachedRecord,
-        lease_length: Span,
-    ) -> Result<Answer, Denial> {
+    async fn acquire(&self, realm: &Realm, cached: &CachedRecord, freshness: Span) -> Result<Answer, Denial> {
         let CachedRecord { hash, record, .. } = cached;
         let mut cancelled = None;
         for is_retry in [false, true] {
@@ -148,13 +134,13 @@ impl<P: Platform> Pipeline<'_, P> {
             }
             let ask = Ask::Pass { is_retry, cancelled: cancelled.take() };
             // Leaves time for the fallback limit, where the realm has one.
-            let patience = if may_be_local(realm, lease_length) { left - left / 4 } else { left };
-            let called = self.call(Call { hash, record, ask, lease_length, asked, patience }).await;
+            let patience = if may_be_local(realm, freshness) { left - left / 4 } else { left };
+            let called = self.call(Call { hash, record, ask, freshness, asked, patience }).await;
             let Answered { acquired, grantor, within, asked, validated, is_late, call } = match called {
                 Ok(answered) => answered,
                 Err((Unavailable, Grantor::Relay)) => continue,
                 Err((Unavailable, Grantor::Coordinator)) => {
-                    return self.fall_back(realm, cached, lease_length);
+                    return self.fall_back(realm, cached, freshness);
                 }
             };
             // The slot is reserved only until `within` (and the delay): a later answer must not admit. Nor must one
@@ -179,30 +165,34 @@ impl<P: Platform> Pipeline<'_, P> {
                         }
                         continue;
                     }
-                    let background =
-                        lease.map(|lease| cached.background(lease_length, end_of(grantor, lease)));
+                    let end = lease.and_then(|lease| end_of(grantor, lease));
+                    let background = end.map(|end| cached.background(freshness, end));
                     let counted_by = match grantor {
                         Grantor::Coordinator => CountedBy::Coordinator { call, reservation },
                         Grantor::Relay => CountedBy::Gate,
                     };
                     return Ok(Answer::Granted { windows, background, counted_by });
                 }
-                Acquired::Limited { windows, retry_after, .. } => {
+                Acquired::Limited { windows, retry_after, via } => {
                     // The answer to another request may have brought a lease meanwhile.
-                    if let Some(granted) = self.admit_under_lease(cached, lease_length, self.platform.now()) {
+                    if let Some(granted) = self.admit_under_lease(cached, freshness, self.platform.now()) {
                         return Ok(granted);
                     }
                     let held = match grantor {
                         Grantor::Coordinator => retry_after.max(lease::FULL_BY_COORDINATOR),
                         Grantor::Relay => lease::FULL_BY_RELAY,
                     };
-                    return Ok(Answer::Limited(Limited { asked, windows, retry_after, held }));
+                    let limited = Limited { asked, windows, retry_after, held };
+                    let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
+                    memory.limit(hash, limited.clone(), via.hold, now);
+                    memory.promise(hash, &limited, now);
+                    return Ok(Answer::Limited(limited));
                 }
                 Acquired::Changed { record } => {
                     return Ok(Answer::Changed { record: Rc::new(record), asked: validated });
                 }
                 // The relay asks for all. If each isolate asked for itself now, the coordinator would answer nobody.
-                Acquired::Unreached { .. } => return self.fall_back(realm, cached, lease_length),
+                Acquired::Unreached { .. } => return self.fall_back(realm, cached, freshness),
                 Acquired::Unknown => break,
             }
         }
@@ -214,14 +204,13 @@ impl<P: Platform> Pipeline<'_, P> {
     pub(super) async fn refresh(
         &self,
         cached: &CachedRecord,
-        lease_length: Span,
+        freshness: Span,
     ) -> Result<Option<(Rc<Record>, Timestamp)>, Denial> {
         for _ in 0..2 {
             let asked = self.platform.now();
             let CachedRecord { hash, record, .. } = cached;
             let patience = self.deadline.left(asked);
-            match self.call(Call { hash, record, ask: Ask::Validation, lease_length, asked, patience }).await
-            {
+            match self.call(Call { hash, record, ask: Ask::Validation, freshness, asked, patience }).await {
                 Ok(Answered { acquired: Acquired::Changed { record }, validated, .. }) => {
                     return Ok(Some((Rc::new(record), validated)));
                 }
@@ -237,10 +226,10 @@ impl<P: Platform> Pipeline<'_, P> {
     }
 
     /// The coordinator cannot be asked: the fallback limit decides, where the realm has one.
-    fn fall_back(&self, realm: &Realm, cached: &CachedRecord, lease_length: Span) -> Result<Answer, Denial> {
+    fn fall_back(&self, realm: &Realm, cached: &CachedRecord, freshness: Span) -> Result<Answer, Denial> {
         let CachedRecord { hash, record, .. } = cached;
         let mut memory = self.memory.borrow_mut();
-        let may_pass = may_be_local(realm, lease_length) && {
+        let may_pass = may_be_local(realm, freshness) && {
             memory.keep(hash, record);
             memory.fallback(hash).is_some_and(|fallback| fallback.allow(record.limits, self.platform.now()))
         };
@@ -264,7 +253,7 @@ impl<P: Platform> Pipeline<'_, P> {
     }
 
     async fn renew(&self, background: BackgroundTask) -> Option<BackgroundTask> {
-        let BackgroundTask { hash, version, lease_length, .. } = &background;
+        let BackgroundTask { hash, version, freshness, .. } = &background;
         let known = self.memory.borrow_mut().record(hash);
         let (record, _) = known.filter(|(record, _)| record.version == *version)?;
         let asked = self.platform.now();
@@ -272,14 +261,14 @@ impl<P: Platform> Pipeline<'_, P> {
             hash,
             record: &record,
             ask: Ask::Lease,
-            lease_length: *lease_length,
+            freshness: *freshness,
             asked,
-            patience: BACKGROUND_ANSWER,
+            patience: RENEWAL_ANSWER,
         };
         let Answered { acquired, grantor, validated, .. } = self.call(call).await.ok()?;
         match acquired {
             Acquired::Granted { lease: Some(lease), .. } => {
-                Some(BackgroundTask { kind: end_of(grantor, lease), ..background })
+                end_of(grantor, lease).map(|kind| BackgroundTask { kind, ..background })
             }
             Acquired::Changed { record } => {
                 self.memory.borrow_mut().confirm(hash, &Rc::new(record), validated);
@@ -293,6 +282,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let now = self.platform.now();
         let report = {
             let mut memory = self.memory.borrow_mut();
+            memory.notice(now);
             memory.lessee_of_any(&background.hash).and_then(|lessee| lessee.end_lease(grantor, lease, now))
         };
         let Some(report) = report else { return };
@@ -315,6 +305,6 @@ impl<P: Platform> Pipeline<'_, P> {
 
 /// Whether requests may pass under the fallback limit while the coordinator does not answer. A strict realm, route or
 /// key has none: only the coordinator's own answer admits.
-fn may_be_local(realm: &Realm, lease_length: Span) -> bool {
-    realm.limits_unavailable == LimitsUnavailable::AllowLocal && lease_length > Span::ZERO
+fn may_be_local(realm: &Realm, freshness: Span) -> bool {
+    realm.limits_unavailable == LimitsUnavailable::AllowLocal && lease::counts_for(freshness) > Span::ZERO
 }

@@ -9,7 +9,7 @@ use super::{
     charge::{Answer, CountedBy},
     context::{Pipeline, unavailable},
     failures::Failures,
-    follow::{Word, counts_for},
+    follow::Word,
     verdict::{Accepted, Refused},
 };
 use crate::{
@@ -201,7 +201,7 @@ impl<P: Platform> Pipeline<'_, P> {
                     return Err(Refused { denial, key: Some(cached.known_key()) });
                 }
                 // A cached record may not refuse by itself either.
-                Err(_) => match self.refresh(&cached, lease::length(freshness)).await? {
+                Err(_) => match self.refresh(&cached, freshness).await? {
                     Some((record, asked)) => cached = self.replace(cached, record, asked),
                     None => cached.validation = Validation::Now,
                 },
@@ -251,7 +251,7 @@ impl<P: Platform> Pipeline<'_, P> {
                     });
                 }
             }
-            memory.changes.is_within(counts_for(freshness), now)
+            memory.changes.is_within(lease::counts_for(freshness), now)
         };
         // Whoever guesses is told so; but a neighbour in the same network has a key that KV knows.
         self.may_look_up(&source, Lookup::Kv)?;

@@ -9,8 +9,8 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 use keyward_limits::{
-    lease::POLL,
-    timing::{FIRST_ANSWER, TRAVEL},
+    lease::{POLL, counts_for},
+    timing::FIRST_ANSWER,
 };
 
 use super::{
@@ -31,11 +31,6 @@ pub(super) enum Word {
     Revoked,
     /// Nothing that counts.
     None,
-}
-
-/// For how long what the log said may be decided by: even the last request arrives within `freshness`.
-pub(super) fn counts_for(freshness: Span) -> Span {
-    freshness.less(TRAVEL)
 }
 
 impl<P: Platform> Pipeline<'_, P> {
@@ -69,6 +64,19 @@ impl<P: Platform> Pipeline<'_, P> {
             return word;
         }
         if counts && standing == Standing::Holds { Word::Holds } else { Word::None }
+    }
+
+    /// Whether the record is known to hold, from the log or from its key's object.
+    pub(super) fn holds(&self, cached: &CachedRecord, freshness: Span, now: Timestamp) -> bool {
+        let mut memory = self.memory.borrow_mut();
+        let span = counts_for(freshness);
+        let is_confirmed = memory.record(&cached.hash).is_some_and(|(record, confirmed)| {
+            record.version == cached.record.version && confirmed.is_within(span, now)
+        });
+        is_confirmed
+            || memory.changes.is_within(span, now)
+                && cached.epoch == memory.epoch()
+                && memory.changes.standing(&cached.hash, &cached.record) == Standing::Holds
     }
 
     /// Reads the log on if it was not read within `freshness`, or waits for another request that does. Whatever comes of it

@@ -90,7 +90,7 @@ fn what_kv_says_is_refused_without_the_keys_object_where_the_log_knows_of_nothin
 #[test]
 fn an_old_record_in_kv_decides_nothing_once_the_log_names_a_newer_one() {
     // A key without a limit may have so many users that a relay is asked for its object.
-    for (record, asked) in [(unlimited(), "Coordinator take"), (record(), "Coordinator take")] {
+    for (record, asked) in [(unlimited(), "Relay take"), (record(), "Coordinator take")] {
         let (platform, key) = with_log(&record);
         platform.tell(&key, &Record { version: 2, scopes: Vec::new(), ..record });
         platform.log(key_change(&platform, &key, 2, false));
@@ -312,7 +312,7 @@ fn without_the_log_the_keys_object_decides_and_without_both_the_answer_is_503() 
         platform.check(&key).unwrap();
         // A message may have been lost: there is time for another one.
         let reads = if matches!(fault, Fault::Hangs | Fault::Slow(_)) { 2 } else { 1 };
-        let asked = [&["KV"][..], &["changes"].repeat(reads), &["Coordinator take"]].concat();
+        let asked = [&["KV"][..], &["changes"].repeat(reads), &["Relay take"]].concat();
         assert_eq!(platform.asked(), asked, "{fault:?}");
         assert!(
             platform.clock.now() - began <= SECOND,
@@ -355,7 +355,7 @@ fn a_log_that_does_not_cover_what_kv_may_lack_decides_nothing() {
     platform.log.borrow_mut().as_mut().unwrap().covers = KV_LAG - SECOND;
     platform.tell(&key, &Record { version: 2, status: Status::Revoked, ..unlimited() });
     assert_eq!(platform.denial(&key), Denial::RevokedKey { replaced: false });
-    assert_eq!(platform.asked(), ["KV", "changes", "Coordinator take"]);
+    assert_eq!(platform.asked(), ["KV", "changes", "Relay take"]);
 }
 
 #[test]

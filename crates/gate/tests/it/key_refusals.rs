@@ -4,7 +4,7 @@
 
 use keyward_core::{
     record::{Limits, Record},
-    time::SECOND,
+    time::{SECOND, Span},
 };
 use keyward_gate::denial::Denial;
 use keyward_limits::{lease, wire::RefusalCounts};
@@ -44,8 +44,14 @@ fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on
     let limited = Record { limits: Limits { per_minute: Some(1), ..Limits::default() }, ..record() };
     let (platform, key) = published(&limited);
     platform.check(&key).unwrap();
-    let Denial::RateLimited { retry_after: first, .. } = platform.denial(&key) else { panic!() };
     platform.asked();
+    // The object has said with the last request that fits that the window is full, and for a second nobody asks again.
+    let Denial::RateLimited { retry_after: at_once, .. } = platform.denial(&key) else { panic!() };
+    assert_eq!(platform.asked(), Vec::<String>::new());
+    platform.pass_time(SECOND);
+    let Denial::RateLimited { retry_after: first, .. } = platform.denial(&key) else { panic!() };
+    assert_eq!(first, at_once - SECOND);
+    assert_eq!(platform.asked(), ["Coordinator take"]);
     platform.pass_time(SECOND);
     let Denial::RateLimited { retry_after, windows } = platform.denial(&key) else { panic!() };
     assert_eq!((retry_after, windows[0].reset), (first - SECOND, first - SECOND));
@@ -55,6 +61,37 @@ fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on
     assert!(matches!(platform.denial(&key), Denial::RateLimited { .. }));
     platform.pass_time(hold);
     assert!(platform.check(&key).is_ok());
+}
+
+#[test]
+fn a_request_that_fits_after_a_moment_is_not_refused_since_few_others_would() {
+    let limited = Record { limits: Limits { per_minute: Some(2), ..Limits::default() }, ..record() };
+    let (platform, key) = published(&limited);
+    for _minute in 0..3 {
+        platform.check(&key).unwrap();
+        platform.check(&key).unwrap();
+        let Denial::RateLimited { retry_after, .. } = platform.denial(&key) else { panic!() };
+        platform.pass_time(retry_after);
+    }
+}
+
+#[test]
+fn each_of_several_clients_that_were_told_to_come_back_passes_then() {
+    let limited = Record { limits: Limits { per_minute: Some(3), ..Limits::default() }, ..record() };
+    let (platform, key) = published(&limited);
+    for after in [0, 200, 500] {
+        platform.pass_time(Span::from_ms(after));
+        platform.check(&key).unwrap();
+    }
+    platform.pass_time(Span::from_ms(58_400));
+    assert!(matches!(platform.denial(&key), Denial::RateLimited { .. }), "back in a second, at 60.1 s");
+    platform.pass_time(Span::from_ms(300));
+    assert!(matches!(platform.denial(&key), Denial::RateLimited { .. }), "back in a second, at 60.4 s");
+    platform.pass_time(Span::from_ms(700));
+    let came = platform.clock.now();
+    platform.check(&key).unwrap();
+    platform.pass_time(Span::from_ms(300) - (platform.clock.now() - came));
+    platform.check(&key).unwrap();
 }
 
 #[test]

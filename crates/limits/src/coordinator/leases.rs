@@ -3,16 +3,22 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    limit::{SlidingWindowLog, Window, leaves},
     timing::{MAX_LEASE_LENGTH, TRAVEL},
     wire::{Acquire, Lease, LeaseReport},
 };
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    order,
+    time::{Span, Timestamp},
+};
 
 /// Most leases open at once, since each is stored, and read by every call.
 const MAX_OPEN: usize = 768;
 /// Most of isolates in a crowd. It leaves room for the relays, each of 64 of which may get ten before its first ends: a relay
 /// without a lease sends its isolates to the object.
 const MAX_OPEN_IN_CROWD: usize = 64;
+/// Most of those for minutes: in them, a crowd could come that needs the others.
+const MAX_OPEN_LONG: usize = 256;
 /// Most recent clients that are remembered.
 const MAX_CLIENTS: usize = 1_024;
 /// Crowd mode begins with this many isolates …
@@ -32,6 +38,9 @@ const FRACTION_OF_SHARE: u64 = 2;
 pub struct Leases {
     open: Vec<Open>,
     last_id: u64,
+    /// What counts as used of long leases although nobody has said that it was.
+    #[serde(skip_serializing_if = "SlidingWindowLog::is_empty")]
+    lapsed: SlidingWindowLog,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,11 +98,18 @@ impl Leases {
         Some(Used { requests, latest, is_known: true })
     }
 
-    /// Ends leases that can no longer be used. What nobody reported of them counts as used at the latest possible moment.
+    /// Ends leases that can no longer be used. What nobody reported of them counts as used at the latest possible moment. An edit
+    /// ends none: a client may go on with one until it has heard of that, and need not hear of every edit.
     pub fn end(&mut self, now: Timestamp) -> Vec<Used> {
         let has_ended = |lease: &mut Open| lease.latest <= now || lease.open == 0;
-        let ended = self.open.extract_if(.., has_ended);
-        ended.map(|lease| Used { requests: lease.open, latest: lease.latest, is_known: false }).collect()
+        let ended: Vec<Open> = self.open.extract_if(.., has_ended).collect();
+        let lapsed = ended.iter().filter(|lease| lease.length > MAX_LEASE_LENGTH && lease.open > 0);
+        for lease in order::sorted_by(lapsed.copied(), |one, other| one.latest <= other.latest) {
+            self.lapsed.count(Window::Day, false, lease.latest, lease.open);
+        }
+        self.lapsed.expire(Window::Day, now);
+        let used = |lease: Open| Used { requests: lease.open, latest: lease.latest, is_known: false };
+        ended.into_iter().map(used).collect()
     }
 
     /// Grants a lease of this size and length; `None` if too many are open.
@@ -112,11 +128,27 @@ impl Leases {
         Some(Lease { id: self.last_id, requests, length })
     }
 
+    /// Whether as many long leases are open as may be.
+    pub fn has_most_long(&self) -> bool {
+        self.open.iter().filter(|lease| lease.length > MAX_LEASE_LENGTH).count() >= MAX_OPEN_LONG
+    }
+
+    /// Requests of long leases of which nobody has said that they were used, and that a window counts: they may still be, or have
+    /// lapsed.
+    pub fn unused_of_long(&self, window: Window, now: Timestamp) -> u32 {
+        let is_long = |lease: &&Open| lease.length > MAX_LEASE_LENGTH;
+        let open = self.open.iter().filter(is_long).fold(0, |sum: u32, lease| sum.saturating_add(lease.open));
+        let counted = self.lapsed.counted().filter(|(at, _)| leaves(window, *at) > now);
+        counted.fold(open, |sum, (_, requests)| sum.saturating_add(requests))
+    }
+
     /// The clock was set: moves every moment.
     pub fn shift(&mut self, by: Span) {
         for lease in &mut self.open {
             lease.latest = lease.latest + by;
         }
+        // A day slides, whatever the clock had shown.
+        self.lapsed.shift(Window::Day, by, Timestamp::default());
     }
 
     /// What may still be used, and until when.
@@ -163,7 +195,9 @@ impl Clients {
         if second != self.second {
             (self.second, self.calls) = (second, 0);
         }
-        self.calls += 1;
+        // A relay speaks for those that would have called since it came to be.
+        let calls = call.isolates.div_ceil(RECENT.whole_secs().try_into().unwrap_or(1)).max(1);
+        self.calls = self.calls.saturating_add(calls);
         // Hysteresis: enter with [`CROWD_ISOLATES`] and [`CROWD_CALLS_PER_SECOND`], leave below half of the
         // isolates.
         let isolates = self.isolates(now);

@@ -83,7 +83,7 @@ impl Relay {
         // A sublease must last for a while to be worth granting.
         let needed = if call.immediate { call.within } else { RETURN + FIRST_ANSWER };
         let usable = |lease_held: &&mut RelayLease| lease_held.left > 0 && lease_held.ends - now > needed;
-        let via = RouteHint { relay: self.is_crowd, age: age(self.confirmed, now) };
+        let via = RouteHint { relay: self.is_crowd, age: age(self.confirmed, now), hold: Span::ZERO };
         if !call.immediate && call.wants == 0 {
             return Some(Acquired::Granted {
                 windows: self.windows(now),

@@ -22,7 +22,7 @@ use crate::{
     timing::{TRAVEL, age},
 };
 use keyward_core::{
-    record::Record,
+    record::{Limits, Record},
     time::{Span, Timestamp},
 };
 
@@ -32,6 +32,16 @@ const RELAYS: u32 = 64;
 /// Which of a key's relays an isolate asks, by the random number that tells isolates apart.
 pub fn number(client_id: u32) -> u32 {
     client_id % RELAYS
+}
+
+/// Requests that a key's tightest limit admits from which on an isolate that meets the key asks a relay first: so many isolates
+/// may meet it at once that its object could not answer them.
+const CROWD_IS_POSSIBLE: u32 = 3_000;
+
+/// Whether an isolate that knows nothing of the object of a key with these limits asks a relay.
+pub fn comes_first(limits: Limits) -> bool {
+    let tightest = limits.set().map(|(_, limit)| limit).min();
+    tightest.is_none_or(|limit| limit >= CROWD_IS_POSSIBLE)
 }
 
 /// What one relay knows of one key.

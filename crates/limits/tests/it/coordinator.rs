@@ -8,7 +8,7 @@ use keyward_core::{
 };
 use keyward_limits::{
     coordinator::{Coordinator, Keep, store},
-    timing::{FIRST_ANSWER, SECOND_ANSWER, TRAVEL},
+    timing::{FIRST_ANSWER, LONG_LEASE, SECOND_ANSWER, TRAVEL},
     wire::{Acquire, Acquired, CoordinatorCall, LeaseReport, Tally},
 };
 use keyward_testing::{Database, NOON, record};
@@ -75,6 +75,64 @@ fn a_lease_is_at_most_a_tenth_of_the_limit_beyond_what_waits_for_it() {
     assert_eq!((lease(80, 0), lease(80, 30), lease(4, 0)), (Some(10), Some(30), None));
 }
 
+/// A call for a lease, by an isolate that expects a few requests in the next minutes.
+fn few(isolate: u32) -> Acquire {
+    Acquire { wants_for_long: 2, lease_length: LONG_LEASE, client_id: isolate, ..one(1) }
+}
+
+#[test]
+fn far_below_its_limit_a_key_has_a_small_lease_for_minutes_and_at_its_limit_one_for_a_moment() {
+    let mut key = coordinator(Some(600), None);
+    let lease = |key: &mut Coordinator, call: &Acquire, now| match key.acquire(call, now) {
+        Acquired::Granted { lease, .. } => lease.map(|lease| (lease.requests, lease.length)),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(lease(&mut key, &few(1), NOON), Some((8, LONG_LEASE)));
+    let before = Acquire { wants_for_long: 0, lease_length: ms(4_750), ..few(1) };
+    assert_eq!(
+        lease(&mut key, &before, NOON),
+        None,
+        "whoever asks for seconds needs as many as are worth it"
+    );
+    for _ in 0..570 {
+        assert!(passes(&mut key, NOON + ms(1)));
+    }
+    assert_eq!(lease(&mut key, &few(1), NOON + ms(6_000)), Some((2, ms(2_000))));
+}
+
+#[test]
+fn leases_for_minutes_keep_an_eighth_of_a_limit_from_others_at_most() {
+    for limit in [8, 14, 100, 3_000] {
+        let mut key = coordinator(Some(limit), None);
+        let mut reserved = 0;
+        for isolate in 1..200 {
+            // As at the beginning of the window, and no isolate reports.
+            if let Acquired::Granted { lease, .. } = key.acquire(&few(isolate), NOON) {
+                let long = lease.filter(|lease| lease.length == LONG_LEASE);
+                reserved += long.map_or(0, |lease| lease.requests);
+            }
+        }
+        assert!((1..=limit / 8).contains(&reserved), "{reserved} of {limit}");
+    }
+}
+
+#[test]
+fn whoever_gets_the_last_of_a_full_window_is_told_when_it_is_worth_to_ask_again() {
+    let mut key = coordinator(Some(100), None);
+    let hold = |key: &mut Coordinator, now| match key.acquire(&few(1), now) {
+        Acquired::Granted { via, .. } | Acquired::Limited { via, .. } => via.hold,
+        other => panic!("{other:?}"),
+    };
+    let mut holds = (0..100).map(|number| hold(&mut key, NOON + ms(number * 10)));
+    assert_eq!(holds.by_ref().take(60).max(), Some(ms(0)));
+    assert_eq!(holds.last(), Some(ms(1_000)));
+    // The first four of them leave within 30 ms from here on.
+    let opens = MINUTE + ON_THE_WAY;
+    assert_eq!(hold(&mut key, NOON + ms(opens - 1_500)), ms(1_000));
+    let soon = hold(&mut key, NOON + ms(opens - 500));
+    assert!(ms(500) <= soon && soon <= ms(1_000), "{soon:?}");
+}
+
 #[test]
 fn a_slot_is_free_again_one_window_after_it_was_given_out_and_its_request_is_delayed_for_the_one_before() {
     let mut coordinator = coordinator(Some(1), None);
@@ -97,6 +155,22 @@ fn an_answer_that_may_be_used_late_counts_as_late() {
     let late = (SECOND_ANSWER - FIRST_ANSWER).ms();
     assert!(!passes(&mut coordinator, NOON + ms(MINUTE + late - 1)));
     assert!(passes(&mut coordinator, NOON + ms(MINUTE + late)));
+}
+
+/// Not every edit is told to isolates: one of a key's name changes nothing for them, and they go on with their leases.
+#[test]
+fn an_edit_frees_nothing_of_a_lease() {
+    let limits = Limits { per_minute: Some(10), ..Limits::default() };
+    let mut coordinator = coordinator(limits.per_minute, None);
+    let call = Acquire { immediate: false, queued: 10, wants: 10, lease_length: LONG_LEASE, ..one(1) };
+    let Acquired::Granted { lease: Some(lease), .. } = coordinator.acquire(&call, NOON) else { panic!() };
+    coordinator.put(Record { limits, version: 2, ..record() });
+    let asks = Acquire { immediate: false, queued: 1, ..one(2) };
+    coordinator.acquire(&asks, NOON);
+    // What nobody reports of it counts as used at the latest moment.
+    let leaves = NOON + lease.length + TRAVEL + ms(MINUTE);
+    assert!(matches!(coordinator.acquire(&asks, leaves - ms(1)), Acquired::Limited { .. }));
+    assert!(matches!(coordinator.acquire(&asks, leaves), Acquired::Granted { .. }));
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::time::Timestamp;
 use keyward_limits::{
     lease::{Grantor, Lessee},
     limit::{Window, WindowState},
-    wire::Lease,
+    timing::LONG_LEASE,
+    wire::{Acquire, Lease, RouteHint},
 };
 use keyward_testing::NOON;
 
@@ -15,17 +16,6 @@ use crate::common::ms;
 /// Milliseconds after the first moment.
 fn at(milliseconds: i64) -> Timestamp {
     NOON + ms(milliseconds)
-}
-
-#[test]
-fn a_route_with_a_shorter_freshness_uses_a_lease_for_a_shorter_time() {
-    let mut lessee = Lessee::default();
-    // The relay's confirmation was 1 s old when it granted this.
-    lessee.add_lease(Grantor::Relay, Lease { id: 1, requests: 10, length: ms(3_750) }, ms(1_000), at(0));
-    assert!(lessee.consume(ms(2_750), at(1_749)).is_some());
-    assert!(lessee.consume(ms(2_750), at(1_750)).is_none());
-    assert!(lessee.consume(ms(4_750), at(3_749)).is_some());
-    assert!(lessee.consume(ms(4_750), at(3_750)).is_none());
 }
 
 #[test]
@@ -47,12 +37,12 @@ fn what_a_client_is_told_is_left_does_not_fall_and_rise_when_a_lease_ends_unused
     lessee.add_lease(
         Grantor::Coordinator,
         Lease { id: 1, requests: 10, length: ms(4_750) },
-        Span::ZERO,
+        RouteHint::default(),
         at(0),
     );
     assert_eq!(left(&lessee, 0), 100);
     for _ in 0..4 {
-        lessee.consume(ms(4_750), at(100)).unwrap();
+        lessee.consume(at(100)).unwrap();
     }
     assert_eq!((left(&lessee, 100), left(&lessee, 4_760)), (96, 96));
     let report = lessee.end_lease(Grantor::Coordinator, 1, at(4_275)).unwrap();
@@ -69,12 +59,13 @@ fn a_clock_that_is_set_back_ends_leases() {
     lessee.add_lease(
         Grantor::Coordinator,
         Lease { id: 1, requests: 10, length: ms(4_750) },
-        Span::ZERO,
+        RouteHint::default(),
         at(0),
     );
-    assert!(lessee.consume(ms(4_750), at(2_000)).is_some());
-    assert!(lessee.consume(ms(4_750), at(1_000)).is_none());
-    assert!(lessee.consume(ms(4_750), at(2_000)).is_none());
+    assert!(lessee.consume(at(2_000)).is_some());
+    lessee.set_back(ms(1_000));
+    assert!(lessee.consume(at(1_000)).is_none());
+    assert!(lessee.consume(at(2_000)).is_none());
 }
 
 #[test]
@@ -85,6 +76,7 @@ fn what_is_left_is_believed_of_the_latest_answer_also_after_a_clock_was_set_back
         let mut lessee = Lessee::default();
         lessee.note_arrival(at(0));
         lessee.update_windows(&[state(90)], at(0));
+        lessee.set_back(ms(back));
         lessee.note_arrival(at(-back));
         lessee.update_windows(&[state(80)], at(-back));
         assert_eq!(lessee.windows(at(-back))[0].remaining, 80, "{back}");
@@ -99,15 +91,16 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
     lessee.add_lease(
         Grantor::Coordinator,
         Lease { id: 1, requests: 1_000, length: ms(4_750) },
-        Span::ZERO,
+        RouteHint::default(),
         at(0),
     );
     // Every 100 ms it is looked at, set back by 40, and looked at again.
     let mut passed = 0;
     for moment in (0..10_000).step_by(100) {
         let clock = moment - moment / 100 * 40;
-        for clock in [clock, clock - 40] {
-            let passes = lessee.consume(ms(4_750), at(clock)).is_some();
+        for (clock, back) in [(clock, 0), (clock - 40, 40)] {
+            lessee.set_back(ms(back));
+            let passes = lessee.consume(at(clock)).is_some();
             assert!(!passes || moment < 4_750, "after {moment} ms");
             passed += i32::from(passes);
         }
@@ -115,14 +108,54 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
     assert!(passed > 90, "it is not given up: {passed}");
 }
 
-#[test]
-fn more_is_asked_for_when_a_quarter_of_a_lease_is_left() {
-    let now = NOON;
+/// When it asks for more, of requests at this pace under a lease of so many: each number of a request that does.
+fn renewals(requests: u32, via: RouteHint, pace: i64) -> Vec<i64> {
     let mut lessee = Lessee::default();
-    lessee.add_lease(Grantor::Coordinator, Lease { id: 1, requests: 20, length: ms(4_750) }, Span::ZERO, now);
-    let renews: Vec<bool> = (0..20).map(|_| lessee.consume(ms(4_750), now).unwrap().renew).collect();
-    assert_eq!(renews.iter().position(|renews| *renews), Some(14));
-    assert_eq!(renews.iter().filter(|renews| **renews).count(), 1);
+    lessee.add_lease(Grantor::Coordinator, Lease { id: 1, requests, length: LONG_LEASE }, via, NOON);
+    let renews = |number: &i64| lessee.consume(at(number * pace)).unwrap().renew;
+    (0..i64::from(requests)).filter(renews).collect()
+}
+
+#[test]
+fn more_is_asked_for_once_when_a_quarter_of_a_large_lease_is_left_or_what_a_small_one_is_needed_for_meanwhile()
+ {
+    let via = RouteHint::default();
+    assert_eq!(renewals(40, via, 1), [29]);
+    // Ten seconds lie between any two: what is left lasts until another one is there.
+    assert_eq!(renewals(8, via, 10_000), [7]);
+    // A call may be lost, which takes two seconds to be seen.
+    assert_eq!(renewals(20, via, 1_000), [15]);
+    assert_eq!(renewals(8, via, 20), [3], "as of a burst, at half of it");
+    assert_eq!(renewals(8, RouteHint { hold: ms(1), ..via }, 20), [0_i64; 0], "no more is free");
+}
+
+#[test]
+fn a_renewal_that_is_not_answered_is_made_again() {
+    let mut lessee = Lessee::default();
+    let lease = Lease { id: 1, requests: 8, length: LONG_LEASE };
+    lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
+    let renews = |lessee: &mut Lessee| (0..2).any(|_| lessee.consume(at(1)).unwrap().renew);
+    assert!(!renews(&mut lessee) && renews(&mut lessee) && !renews(&mut lessee));
+    lessee.end_call(at(1), &Acquire::default(), false, false);
+    assert!(renews(&mut lessee));
+}
+
+#[test]
+fn a_few_requests_for_minutes_are_as_many_as_the_time_since_the_last_lease_says() {
+    let wish =
+        |lessee: &mut Lessee, now| lessee.plan_call(Grantor::Coordinator, LONG_LEASE, now).wants_for_long;
+    assert_eq!(wish(&mut Lessee::default(), NOON), 2, "nothing is known");
+    for (used, after, wants) in [(1, 60_000, 2), (3, 30_000, 6), (3, 179_000, 3), (8, 8_000, 20)] {
+        let mut lessee = Lessee::default();
+        let lease = Lease { id: 1, requests: 10, length: LONG_LEASE };
+        lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
+        for _ in 0..used {
+            lessee.consume(NOON).unwrap();
+        }
+        assert_eq!(wish(&mut lessee, at(after)), wants, "{used} in {after} ms");
+    }
+    let short = Lessee::default().plan_call(Grantor::Coordinator, ms(4_750), NOON);
+    assert_eq!(short.wants_for_long, 0, "what counts for a short time is asked for by the second");
 }
 
 #[test]
@@ -131,9 +164,9 @@ fn what_a_renewed_lease_will_hardly_be_used_for_is_given_back_with_the_call_that
     let mut lessee = Lessee::default();
     lessee.update_windows(&[state], at(0));
     let lease = Lease { id: 1, requests: 30, length: ms(4_750) };
-    lessee.add_lease(Grantor::Coordinator, lease, Span::ZERO, at(0));
+    lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), at(0));
     // Five requests a second.
-    let renews = (0..19).map(|number| lessee.consume(ms(4_750), at(number * 200)).unwrap().renew);
+    let renews = (0..19).map(|number| lessee.consume(at(number * 200)).unwrap().renew);
     assert_eq!(renews.filter(|renews| *renews).count(), 1);
     let report = lessee.report(Grantor::Coordinator, at(3_600));
     // At this rate it would be used for six more.
@@ -143,9 +176,9 @@ fn what_a_renewed_lease_will_hardly_be_used_for_is_given_back_with_the_call_that
     lessee.report_acked(Grantor::Coordinator, &report);
     assert_eq!(left(&lessee), 581);
     for number in 19..23 {
-        assert!(lessee.consume(ms(4_750), at(number * 200)).is_some());
+        assert!(lessee.consume(at(number * 200)).is_some());
     }
-    assert!(lessee.consume(ms(4_750), at(4_600)).is_none(), "it was given up before it was reported");
+    assert!(lessee.consume(at(4_600)).is_none(), "it was given up before it was reported");
     assert_eq!(
         lessee.end_lease(Grantor::Coordinator, 1, at(4_700)),
         None,

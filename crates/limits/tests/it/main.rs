@@ -5,6 +5,7 @@ mod common;
 mod coordinator;
 mod coordinator_turns;
 mod every_window;
+mod ledger;
 mod lessee;
 mod object;
 mod relay;

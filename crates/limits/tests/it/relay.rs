@@ -20,7 +20,7 @@ fn at(milliseconds: i64) -> Timestamp {
 
 pub fn granted(requests: u32) -> Acquired {
     let lease = Some(Lease { id: 1, requests, length: ms(4_750) });
-    let via = RouteHint { relay: true, age: Span::ZERO };
+    let via = RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO };
     Acquired::Granted { windows: Vec::new(), delay: Span::ZERO, reservation: None, lease, via }
 }
 
@@ -40,7 +40,7 @@ fn a_sublease_ends_before_the_lease_it_is_cut_from_and_rests_on_a_recent_confirm
         delay: Span::ZERO,
         reservation: None,
         lease,
-        via: RouteHint { relay: true, age: Span::ZERO },
+        via: RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO },
     };
     relay.answered(&ask, Some(&granted), at(0), at(100));
     let Some(Acquired::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(2_000)) else {
@@ -65,7 +65,7 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_sublease_longer
         delay: Span::ZERO,
         reservation: None,
         lease: Some(Lease { id: 1, requests: 100, length: ms(4_750) }),
-        via: RouteHint { relay: true, age: Span::ZERO },
+        via: RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO },
     };
     relay.answered(&ask, Some(&granted), at(0), at(100));
     // Set back by 200 ms, twice: when the clock shows 1,000 for the third time, 1,400 ms have passed.
@@ -107,7 +107,7 @@ fn when_the_coordinator_fails_a_window_counts_as_full_only_until_a_request_fits_
         let full = Acquired::Limited {
             windows: Vec::new(),
             retry_after: ms(retry_after),
-            via: RouteHint { relay: true, age: Span::ZERO },
+            via: RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO },
         };
         relay.answered(&ask, Some(&full), NOON, NOON);
         let ask = relay.ask(1, 1, at(failed));

@@ -12,6 +12,13 @@ use keyward_testing::NOON;
 use keyward_testing::registry_fixture::{PASSWORD, RegistryFixture, policy_with};
 use serde_json::{Value, json};
 
+/// As every answer writes them.
+fn limits(per_minute: u32) -> Value {
+    json!({
+        "perSecond": null, "perMinute": per_minute, "perHour": null, "perDay": null, "perMonth": null, "total": null
+    })
+}
+
 #[test]
 fn an_edit_changes_every_field_and_is_promised_everywhere() {
     let (fixture, owner) = RegistryFixture::open();
@@ -19,7 +26,7 @@ fn an_edit_changes_every_field_and_is_promised_everywhere() {
     let path = format!("/api-keys/{id}");
     fixture.later(SECOND);
     let change = json!({
-        "name": "new", "scopes": ["orders:*"], "rateLimit": {"perMinute": 5, "perDay": null}, "allowedIps": ["10.0.0.0/8"],
+        "name": "new", "scopes": ["orders:*"], "rateLimit": limits(5), "allowedIps": ["10.0.0.0/8"],
         "tags": ["a"], "metadata": {"k": "v"}, "expiresAt": "2040-01-01T00:00:00.000Z"
     });
     let answer = fixture.patch(&owner, &path, change.clone()).expect(200);
@@ -119,8 +126,7 @@ fn an_expired_key_can_be_revoked_and_nothing_else() {
 #[test]
 fn rotation_keeps_the_old_key_unless_told_otherwise() {
     let (fixture, owner) = RegistryFixture::open();
-    let settings =
-        json!({"scopes": ["orders:*"], "tags": ["t"], "rateLimit": {"perMinute": 9, "perDay": null}});
+    let settings = json!({"scopes": ["orders:*"], "tags": ["t"], "rateLimit": limits(9)});
     let old = fixture.key(&owner, settings.clone());
     let rotated =
         fixture.post(&owner, &format!("/api-keys/{}/rotate", old.key_id()), Value::Null).expect(201);

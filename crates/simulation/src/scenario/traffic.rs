@@ -6,7 +6,7 @@ use keyward_core::{
     record::{Limits, Status},
     time::{MINUTE, SECOND, Span},
 };
-use keyward_simulation::{FakeCloud, Simulation};
+use keyward_simulation::{FakeCloud, Simulation, keys::TENANT};
 
 use super::Scenario;
 
@@ -29,7 +29,7 @@ pub fn deactivation(simulation: &Simulation, place: &Scenario) {
     const KEYS: usize = 100_000;
     let traffic = Traffic { keys: KEYS, weight: |rank| (rank + 300.0).powf(-0.8), pace: 2, grows: false };
     traffic.begin(simulation, place, |_, _| Limits { per_minute: Some(6_000), ..Limits::default() });
-    simulation.at(MINUTE, |cloud| cloud.deactivate(0..KEYS));
+    simulation.at(MINUTE, |cloud| cloud.deactivate(TENANT));
 }
 
 /// Requests of many keys.

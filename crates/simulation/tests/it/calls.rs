@@ -27,7 +27,7 @@ fn requests_that_have_waited_for_a_call_in_vain_make_none_of_their_own_in_their_
     // Also where the deadline is later than the time for which one waits for others' calls.
     for (decision_timeout, most) in [(Span::from_secs(2), 10), (Span::from_secs(8), 40)] {
         let simulation = Simulation::new(3, 1, GOOD, Realm { decision_timeout, ..realm(FRESHNESS) });
-        simulation.cloud().make_key(per_minute(100_000));
+        simulation.cloud().make_key(per_minute(2_000));
         simulation.cloud().hangs.set(true);
         for _ in 0..300 {
             simulation.at(Span::ZERO, |cloud| cloud.request(0, 0));

@@ -3,6 +3,7 @@
 //! reached the origin. One binary, so that it is linked once.
 
 mod calls;
+mod change_log;
 mod common;
 mod crowd;
 mod figures;

@@ -42,7 +42,7 @@ proptest! {
     }
 
     #[test]
-    fn a_burst_gets_the_whole_limit_however_many_isolates_it_is_spread_over(
+    fn a_burst_gets_the_whole_limit_but_for_what_is_left_of_other_isolates_leases(
         seed: u64, limit in 20_u32..600, isolates in 1_usize..9, concurrency in 1_i64..50,
     ) {
         let simulation = Simulation::new(seed, isolates, GOOD, realm(FRESHNESS));
@@ -53,11 +53,12 @@ proptest! {
             });
         }
         simulation.run();
-        prop_assert_eq!(passed(&simulation).len(), limit as usize);
+        let kept = if isolates == 1 { 0 } else { limit / 8 };
+        prop_assert!(is_used_up(&simulation, limit, kept), "{} of {limit}", passed(&simulation).len());
     }
 
     #[test]
-    fn a_burst_gets_the_whole_limit_also_where_the_first_answers_come_too_late(seed: u64, limit in 20_u32..600, slowest in span(ms(700)..ms(2_500))) {
+    fn so_it_does_also_where_the_first_answers_come_too_late(seed: u64, limit in 20_u32..600, slowest in span(ms(700)..ms(2_500))) {
         let network = Network { round_trip: (ms(600), slowest), ..GOOD };
         // Two calls of that length do not fit into the usual deadline.
         let simulation = Simulation::new(seed, 8, network, Realm { decision_timeout: Span::from_secs(8), ..realm(FRESHNESS) });
@@ -68,6 +69,12 @@ proptest! {
             });
         }
         simulation.run();
-        prop_assert_eq!(passed(&simulation).len(), limit as usize);
+        // What was granted twice, since the first answer came too late, is free again only once nobody waits any more.
+        prop_assert!(is_used_up(&simulation, limit, limit / 4), "{} of {limit}", passed(&simulation).len());
     }
+}
+
+/// Whether a limit was used up, but for what isolates may keep for themselves: of leases for minutes an eighth.
+fn is_used_up(simulation: &Simulation, limit: u32, kept: u32) -> bool {
+    (limit - kept..=limit).contains(&(passed(simulation).len() as u32))
 }

@@ -37,6 +37,7 @@ use keyward_gate::{
 use keyward_limits::{
     coordinator::Coordinator,
     relay::Relay,
+    timing::{RELAY_ANSWER, TRAVEL},
     wire::{Acquire, CoordinatorCall},
 };
 use keyward_policy::{KeyRequirement, Policy, Realm, Route};
@@ -272,8 +273,14 @@ impl FakePlatform {
         }
     }
 
+    /// What is wrong with the object of this key.
+    fn fault_of_gate(&self, hash: &str) -> Option<Fault> {
+        let faulty = self.faulty.borrow();
+        self.gate_fault.get().filter(|_| faulty.is_empty() || faulty.contains(hash))
+    }
+
     /// What a relay answers.
-    fn relay(&self, hash: &str, call: CoordinatorCall) -> Result<String, CallFailed> {
+    fn relay(&self, hash: &str, call: CoordinatorCall, within: Span) -> Result<String, CallFailed> {
         let mut relays = self.relays.borrow_mut();
         let relay = relays.entry(hash.to_owned()).or_insert_with(|| Relay::new(1));
         let now = self.clock.now();
@@ -282,6 +289,17 @@ impl FakePlatform {
                 relay.ingest(&take, now);
                 let mut taken = relay.answer(&take, now);
                 if taken.is_none() {
+                    let in_time = within.min(RELAY_ANSWER) - TRAVEL;
+                    match self.fault_of_gate(hash) {
+                        None => {}
+                        Some(Fault::Slow(span)) if span <= in_time => self.clock.advance(span),
+                        // It tries again until whoever asks must hear of it.
+                        Some(_) => {
+                            self.clock.advance(in_time);
+                            return Ok(r#"{"outcome":"unreached","slow":true}"#.to_owned());
+                        }
+                    }
+                    let now = self.clock.now();
                     let ask = relay.ask(take.version, u32::from(take.immediate), now);
                     let asked = self
                         .gates

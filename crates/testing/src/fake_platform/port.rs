@@ -37,18 +37,15 @@ impl Platform for FakePlatform {
         if let Some(meanwhile) = &*self.meanwhile.borrow() {
             meanwhile(self, &call, within);
         }
-        let faulty = self.faulty.borrow();
         let fault = match grantor {
             Grantor::Relay => self.relay_fault.get(),
-            Grantor::Coordinator => {
-                self.gate_fault.get().filter(|_| faulty.is_empty() || faulty.contains(hash))
-            }
+            Grantor::Coordinator => self.fault_of_gate(hash),
         };
         if let Some(said) = self.suffer(fault, within)? {
             return keyward_json::from_str(said).map_err(CallFailed::because);
         }
         let answer = match grantor {
-            Grantor::Relay => self.relay(hash, call)?,
+            Grantor::Relay => self.relay(hash, call, within)?,
             Grantor::Coordinator => {
                 let mut gates = self.gates.borrow_mut();
                 gates.entry(hash.to_owned()).or_default().answer(call, self.clock.now()).unwrap().0

@@ -34,9 +34,9 @@ const FAULTS: [Fault; 8] = [
     Fault::Says("null"),
 ];
 
-/// A record whose limits are far away.
+/// A record whose limits are far away, and of which no relay is asked first.
 fn record() -> Record {
-    Record { limits: Limits { per_minute: Some(100_000), ..Limits::default() }, ..keyward_testing::record() }
+    Record { limits: Limits { per_minute: Some(1_000), ..Limits::default() }, ..keyward_testing::record() }
 }
 
 /// What KV, an object or a relay is to a request.
@@ -109,6 +109,11 @@ fn cases() -> Vec<Case> {
     let revoked = Record { status: Status::Revoked, version: 2, ..record() };
     let one = Record { limits: Limits { per_minute: Some(1), ..Limits::default() }, ..record() };
     let strict = Record { strict: true, ..record() };
+    // So high a limit that a crowd may use it: a relay is asked first.
+    let high = Limits { per_minute: Some(100_000), ..Limits::default() };
+    let of_many = Record { limits: high, ..record() };
+    let of_many_revoked = Record { limits: high, ..revoked.clone() };
+    let unlimited = Record { limits: Limits::default(), ..record() };
     let mut cases = vec![
         case("cold", &record(), false, Verdict::Pass),
         case("known", &record(), true, Verdict::Pass),
@@ -119,10 +124,19 @@ fn cases() -> Vec<Case> {
         case("cold, limited", &one, true, Verdict::Limited),
         case("cold, strict", &strict, false, Verdict::Pass),
         case("known, strict", &strict, true, Verdict::Pass),
+        case("cold, of many", &of_many, false, Verdict::Pass),
+        case("known, of many", &of_many, true, Verdict::Pass),
+        case("cold, of many, revoked", &of_many_revoked, false, Verdict::Revoked),
+        case("known, of many, revoked since", &of_many, true, Verdict::Revoked),
+        case("cold, unlimited", &unlimited, false, Verdict::Pass),
         case("with a lease", &record(), true, Verdict::Pass),
     ];
-    cases[3].platform.tell(&cases[3].key, &revoked);
-    *cases[6].platform.memory.borrow_mut() = Memory::default();
+    let named = |name| cases.iter().find(|case| case.name == name).unwrap();
+    let since = named("known, revoked since");
+    since.platform.tell(&since.key, &revoked);
+    let since = named("known, of many, revoked since");
+    since.platform.tell(&since.key, &of_many_revoked);
+    *named("cold, limited").platform.memory.borrow_mut() = Memory::default();
     let leased = cases.last_mut().unwrap();
     for _ in 0..60 {
         leased.platform.check(&leased.key).unwrap();
