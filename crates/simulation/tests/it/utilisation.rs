@@ -26,8 +26,12 @@ proptest! {
         steadily(&simulation, isolates, MINUTE.ms() as f64 * 10.0 / f64::from(limit) / f64::from(times), 3 * MINUTE);
         simulation.run();
         let mut passed = passed(&simulation);
-        for (minute, passed) in by_minute(&passed, 3).into_iter().enumerate() {
-            prop_assert!(passed as f64 >= f64::from(limit) * 0.95, "{passed} of {limit} in minute {minute}");
+        let minutes = by_minute(&passed, 3);
+        let (all, limits) = (minutes.iter().sum::<usize>(), 3 * limit);
+        prop_assert!(all as f64 >= f64::from(limits) * 0.95, "{all} of {limits} in three minutes");
+        // A burst of it may lie across the end of a minute.
+        for passed in minutes {
+            prop_assert!(passed as f64 >= f64::from(limit) * 0.9, "{passed} of {limit} in a minute");
         }
         prop_assert!(most_in_a_minute(&mut passed) <= limit as usize);
     }
