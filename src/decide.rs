@@ -1,15 +1,16 @@
 //! What `src/entry.js` calls for a request: the verdict about it, and what it needs to carry that out.
 
+use js_sys::{Promise, futures::JsFuture};
 use wasm_bindgen::{JsValue, prelude::wasm_bindgen};
 use worker::{Context, Env, Result, web_sys, worker_sys::Context as JsContext};
 
 use super::{
-    admin, at_once, gate, log, origin, page, policy, ready, request::WebRequest, response,
+    admin, at_once, background, gate, log, origin, page, policy, ready, request::WebRequest, response,
     stores::EdgeStores, verdict,
 };
 use keyward_core::{log::Event, route::BuiltinRoute};
 use keyward_gate::{
-    Gate, Outcome, Verdict, denial::Denial, forwarding::profile::Profile, handle::Builtin, refusal,
+    Gate, Open, Outcome, Verdict, denial::Denial, forwarding::profile::Profile, handle::Builtin, refusal,
 };
 
 /// Every request comes in here, with its head as [`WebRequest::of`] takes it. The verdict as text for `src/verdict.js`; for
@@ -59,6 +60,18 @@ async fn respond(
         BuiltinRoute::Page { path } => page::handle(&request.raw, builtin, path, gate.platform.env).await,
         BuiltinRoute::Ready | BuiltinRoute::Health => ready::handle(gate, request, builtin, request_id).await,
     }
+}
+
+/// Follows a request that is open, as the verdict names it, until these promises have settled: `used` with what the header of the
+/// answer says, `ended` when that has ended.
+#[wasm_bindgen]
+pub fn follow(open: &str, used: Promise, ended: Promise, env: Env, context: JsContext) {
+    let Some(request) = Open::read(open) else { return };
+    let used = async { JsFuture::from(used).await.ok().and_then(|used| used.as_string()) };
+    let ended = async { drop(JsFuture::from(ended).await) };
+    background::keep_request(&Context::new(context), async move {
+        gate::of(&EdgeStores::of(&env)).follow(&request, used, ended).await;
+    });
 }
 
 /// The profile of this number, as JSON.

@@ -9,6 +9,7 @@ use worker::{Env, web_sys, worker_sys::Context as JsContext};
 
 use super::{
     body::{self, Place},
+    gate,
     request::WebRequest,
     response,
     stores::EdgeStores,
@@ -64,7 +65,10 @@ async fn ask(
         .as_ref()
         .map(|room| Place::take(&body::copies(), &room.network, room.bytes, room.within))
         .transpose()
-        .map_err(|_| OriginFailure::NoRoom)?;
+        .map_err(|_| {
+            gate::never_sent(forward.open.clone(), env, request.context);
+            OriginFailure::NoRoom
+        })?;
     let gives_way = place.as_ref().map(|place| place.gives_way().clone());
     // Only what has a place pays for telling that it needs it no more.
     let has_come = place.map(|place| {

@@ -3,6 +3,7 @@
 import { answer } from "keyward-body";
 import { returned } from "keyward-instance";
 import * as wasm from "keyward-wasm";
+import { watched } from "./ended.js";
 import { removing } from "./field_names.js";
 import { additionOf } from "./fields.js";
 import { forward } from "./forward.js";
@@ -53,16 +54,17 @@ function fieldsIn(lines, from) {
  */
 function wayOf(verdict) {
   const lines = verdict.split("\n");
-  const [number, requestId, url, credentials] = lines;
-  const set = fieldsIn(lines, 4);
-  const answerSet = fieldsIn(lines, 4 + set.length + 1);
-  const answerMerged = fieldsIn(lines, 4 + set.length + 1 + answerSet.length + 1);
+  const [number, requestId, url, open, credentials] = lines;
+  const set = fieldsIn(lines, 5);
+  const answerSet = fieldsIn(lines, 5 + set.length + 1);
+  const answerMerged = fieldsIn(lines, 5 + set.length + 1 + answerSet.length + 1);
   const profile = Number(number.slice(1));
   return {
     profile: profiles[profile] ?? readProfile(profile),
     number: profile,
     requestId,
     url: url || undefined,
+    open,
     credentials: credentials === "" ? [] : credentials.split(","),
     set,
     answerSet,
@@ -80,13 +82,57 @@ function wayOf(verdict) {
 export async function carryOut(verdict, request, env, context) {
   if (verdict.startsWith("a")) return answered(verdict, request);
   const way = wayOf(verdict);
-  const response = await forward(way, request, env, context);
+  const response = await pass(way, request, env, context);
   if (typeof response !== "string") return response;
   const { requestId, number } = way;
   return answered(
     returned(() => wasm.refuseForwarded(request, env, context, requestId, number, response)),
     request,
   );
+}
+
+/**
+ * A promise, and what settles it.
+ * @template Value
+ * @typedef {{ promise: Promise<Value>, resolve: (value: Value) => void }} Later
+ */
+
+function later() {
+  /** @type {Later<any>["resolve"]} */
+  let resolve = () => {};
+  const promise = new Promise((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+/**
+ * Forwards a request. If it is open, tells what its response says of its budget, and when that has ended.
+ * @param {Way} way
+ * @param {Request} request
+ * @param {object} env
+ * @param {ExecutionContext} context
+ * @param {Held} [held]
+ */
+async function pass(way, request, env, context, held) {
+  if (way.open === "") return forward(way, request, env, context, held);
+  const [header, ...places] = way.open.split(" ");
+  const isInFlight = places.some((word, index) => index % 3 === 2 && word === "1");
+  const used = /** @type {Later<string | null>} */ (later());
+  const ended = /** @type {Later<void>} */ (later());
+  // Where the runtime tells of that (`enable_request_signal`): else it is forgotten after a minute.
+  request.signal.addEventListener("abort", () => ended.resolve());
+  returned(() => wasm.follow(way.open, used.promise, ended.promise, env, context));
+  const response = await forward(way, request, env, context, held);
+  const isAnswered = typeof response !== "string";
+  if (isAnswered && header !== "-") {
+    used.resolve(response.headers.get(header));
+    response.headers.delete(header);
+  }
+  if (isAnswered && isInFlight) return watched(response, request.method, ended.resolve);
+  used.resolve(null);
+  ended.resolve();
+  return response;
 }
 
 /**
@@ -110,4 +156,4 @@ function answered(verdict, request) {
  * @param {Held["hasCome"]} hasCome
  */
 export const forwardHeld = (verdict, request, env, context, body, givesWay, hasCome) =>
-  forward(wayOf(verdict), request, env, context, { body, givesWay, hasCome });
+  pass(wayOf(verdict), request, env, context, { body, givesWay, hasCome });

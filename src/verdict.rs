@@ -1,7 +1,7 @@
 //! Verdicts as text, of which `src/verdict.js` is the reader: an entry a line, so that one string crosses where each entry
 //! would. No header field holds a line break: the platform takes none in and none is made here.
 
-use keyward_gate::{handle::Forward, refusal::Answer};
+use keyward_gate::{Open, handle::Forward, refusal::Answer};
 
 use super::policy;
 
@@ -14,7 +14,8 @@ pub fn of_answer(answer: &Answer) -> String {
     text
 }
 
-/// `f` and the profile's number; the request's id; the URL, if it is not the request's own; headers with credentials. Then names
+/// `f` and the profile's number; the request's id; the URL, if it is not the request's own; what names the request while it is
+/// open, if it is; headers with credentials. Then names
 /// and values, an empty line at the end of each list: what is set in the request, what is set in the answer, and what is
 /// added to lists of the answer.
 pub fn of_forward(forward: &Forward, request_id: &str) -> String {
@@ -24,7 +25,8 @@ pub fn of_forward(forward: &Forward, request_id: &str) -> String {
     let mut text = String::with_capacity(640);
     text.push('f');
     text.push_str(&number.to_string());
-    for line in [request_id, forward.url.as_deref().unwrap_or_default()] {
+    let open = forward.open.as_ref().map(Open::to_text).unwrap_or_default();
+    for line in [request_id, forward.url.as_deref().unwrap_or_default(), &open] {
         push(&mut text, line);
     }
     text.push('\n');

@@ -107,6 +107,7 @@ export const WINDOWS: [Window, string][] = [
   ["perDay", "a day"],
   ["perMonth", "a month"],
   ["total", "in total"],
+  ["inFlight", "at the same time"],
 ];
 
 /** `600 a minute, 10,000 a day`; null is no limit. Breaks between windows only. */

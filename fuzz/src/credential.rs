@@ -119,7 +119,7 @@ fn refused(realm: &Realm, denial: &Denial, secret: &[&str]) {
 fn session(realm: &Realm) -> Session {
     Session {
         realm: realm.id.to_owned(),
-        tenant: Tenant { id: "t".into(), code: None, status: TenantStatus::Active, plan: None },
+        tenant: Tenant { id: "t".into(), code: None, status: TenantStatus::Active, plan: None, pool: None },
         subject: None,
         session_id: None,
         expires_at: NOW.plus(MILLISECOND),

@@ -80,7 +80,7 @@ fn one_cookie(header: &str, name: &str) {
 fn sealed(subject: &str, change: &str) {
     let session = Session {
         realm: "shop".into(),
-        tenant: Tenant { id: "t".into(), code: None, status: TenantStatus::Active, plan: None },
+        tenant: Tenant { id: "t".into(), code: None, status: TenantStatus::Active, plan: None, pool: None },
         subject: Some(subject.to_owned()),
         session_id: None,
         expires_at: NOW.plus(SECOND),

@@ -11,7 +11,7 @@ use keyward_limits::{
     coordinator::{Coordinator, Counts},
     relay::Relay,
     usage::Usage,
-    wire::{Acquire, Acquired, CoordinatorCall, GetReply, PutAck, Tally, UsageReport, UsageTaken},
+    wire::{Acquire, Acquired, CoordinatorCall, Found, GetReply, PutAck, Tally, UsageReport, UsageTaken},
 };
 use keyward_registry::admin_call::{AdminCall, AdminReply};
 use serde::{Serialize, de::DeserializeOwned};
@@ -103,6 +103,9 @@ fn coordinator(text: &str) {
                 keyward_json::from_str::<Acquired>(&answer).map(|taken| is_within(&gate, &taken)).is_ok()
             }
             CoordinatorCall::Get => keyward_json::from_str::<GetReply>(&answer).is_ok(),
+            CoordinatorCall::InFlight { .. } | CoordinatorCall::Settle { .. } => {
+                keyward_json::from_str::<Found>(&answer).is_ok()
+            }
             CoordinatorCall::Report { .. } => answer == "{}",
         };
         assert!(is_read, "{answer}");

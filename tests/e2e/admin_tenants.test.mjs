@@ -57,6 +57,7 @@ describe("tenants", () => {
       status: "ACTIVE",
       plan: "pro",
       rateLimit: limits({ perMinute: 3, perDay: 30 }),
+      pool: limits(),
       quotas: {},
       operator: false,
     });
@@ -271,6 +272,7 @@ describe("GET /realms", () => {
             default: limits({ perMinute: 600 }),
             maximum: limits({ perMinute: 100_000, perDay: 10_000_000 }),
             inherited: limits({ perMinute: 600 }),
+            pool: limits(),
           },
           keyPrefixes: { live: "kw_live_", test: "kw_test_" },
           host: null,

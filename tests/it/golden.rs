@@ -8,7 +8,7 @@ use keyward_core::{
     key,
     link::{Redeem, Redeemed, Session},
     question::{Question, SupposedRequest},
-    record::{Format, KeyKind, Limits, Mode, PAUSED, Record, Status, Tenant, TenantStatus},
+    record::{Cost, Format, KeyKind, Limits, Mode, PAUSED, Record, Status, Tenant, TenantStatus},
     registry_call::{GetHealth, RegistryCall as _, RegistryHealth},
     secret::Secrets,
     time::{MILLISECOND, Span, Timestamp},
@@ -24,8 +24,8 @@ use keyward_limits::{
     timing::LONG_LEASE,
     usage::Usage,
     wire::{
-        Acquire, Acquired, Cancelled, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
-        RouteHint, Tally, TallyHour, UNATTRIBUTED, UsageHour, UsageReport, UsageTaken,
+        Acquire, Acquired, Cancelled, CoordinatorCall, Found, GetReply, Lease, LeaseReport, PutAck,
+        RefusalCounts, RouteHint, Tally, TallyHour, UNATTRIBUTED, UsageHour, UsageReport, UsageTaken,
     },
 };
 use keyward_policy::{Hash, KeyFormat, KeyRequirement, Realm};
@@ -87,6 +87,7 @@ fn the_record() {
             code: None,
             status: TenantStatus::Inactive,
             plan: Some("pro".into()),
+            pool: None,
         },
         kind: KeyKind::Publishable,
         mode: Mode::Test,
@@ -111,8 +112,10 @@ fn the_record() {
 #[test]
 fn a_records_limits_of_every_window_and_of_none() {
     let every = Limits::each(|window| Some(window as u32 + 1));
-    let text = r#"{"perSecond":1,"perMinute":2,"perHour":3,"perDay":4,"perMonth":5,"total":6}"#;
+    let text = r#"{"perSecond":1,"perMinute":2,"perHour":3,"perDay":4,"perMonth":5,"total":6,"inFlight":7}"#;
     pinned(&every, text);
+    let in_flight = Limits { in_flight: Some(5), ..Limits::default() };
+    pinned(&in_flight, r#"{"perMinute":null,"perDay":null,"inFlight":5}"#);
     // As builds that know two windows write and need it.
     pinned(&Limits::default(), r#"{"perMinute":null,"perDay":null}"#);
     for cut_short in [r#"{"perMinute":null}"#, r#"{"perDay":null}"#] {
@@ -152,8 +155,13 @@ fn the_registrys_questions_to_the_gate() {
         let read = keyward_json::from_str::<Question>(text).unwrap();
         assert_eq!(serde_json::to_string(&read).unwrap(), text);
     };
-    let tenant =
-        Tenant { id: "t-1".into(), code: Some("ABC".into()), status: TenantStatus::Active, plan: None };
+    let tenant = Tenant {
+        id: "t-1".into(),
+        code: Some("ABC".into()),
+        status: TenantStatus::Active,
+        plan: None,
+        pool: None,
+    };
     let request = SupposedRequest {
         method: "GET".into(),
         path: "/api/orders?a=1".into(),
@@ -249,6 +257,24 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         &CoordinatorCall::Acquire(take),
         r#"{"op":"take","version":1,"atHand":true,"withinMs":0,"expected":0,"expectedForLong":2,"waiting":0,"lifeMs":180000,"asker":0,"leases":[],"unasked":0,"isolates":0,"refused":{}}"#,
     );
+    // An object that does not know `cost` counts 1, and its answer does not say more.
+    let take = Acquire { version: 1, immediate: true, cost: Cost::new(5), ..Acquire::default() };
+    pinned(
+        &CoordinatorCall::Acquire(take),
+        r#"{"op":"take","version":1,"atHand":true,"cost":5,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"isolates":0,"refused":{}}"#,
+    );
+    pinned(
+        &Acquired::Granted {
+            windows: Vec::new(),
+            delay: Span::ZERO,
+            reservation: Some(NOON),
+            cost: Cost::new(5),
+            lease: None,
+            via: RouteHint::default(),
+            open: false,
+        },
+        r#"{"outcome":"granted","windows":[],"waitMs":0,"place":1900000000000,"cost":5,"lease":null,"via":{"relay":false,"ageMs":0}}"#,
+    );
     // The object of what belongs to no key, and the first word of its codes is a realm.
     assert_eq!(UNATTRIBUTED, "unattributed");
     let tally = Some(Tally::default());
@@ -264,8 +290,13 @@ fn the_calls_to_a_key_gate_and_its_answers() {
     );
     pinned(&PutAck { version: 4 }, r#"{"version":4}"#);
     pinned(&GetReply { record: None }, r#"{"record":null}"#);
-    let windows =
-        vec![WindowState { window: Window::Minute, limit: 5, remaining: 4, reset: Span::from_mins(1) }];
+    let windows = vec![WindowState {
+        window: Window::Minute,
+        limit: 5,
+        remaining: 4,
+        reset: Span::from_mins(1),
+        of_tenant: false,
+    }];
     let via = RouteHint { relay: true, age: Span::from_ms(3), hold: Span::from_ms(12) };
     let lease = Some(Lease { id: 8, requests: 30, length: Span::from_ms(4_750) });
     pinned(
@@ -273,8 +304,10 @@ fn the_calls_to_a_key_gate_and_its_answers() {
             windows: windows.clone(),
             delay: Span::from_ms(11),
             reservation: Some(NOON),
+            cost: Cost::ONE,
             lease,
             via,
+            open: false,
         },
         r#"{"outcome":"granted","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"waitMs":11,"place":1900000000000,"lease":{"id":8,"requests":30,"lifeMs":4750},"via":{"relay":true,"ageMs":3,"holdMs":12}}"#,
     );
@@ -283,13 +316,22 @@ fn the_calls_to_a_key_gate_and_its_answers() {
         r#"{"outcome":"limited","windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":60000}],"retryAfterMs":12,"via":{"relay":true,"ageMs":3,"holdMs":12}}"#,
     );
     // Older builds read the minute and the day, and no others among them.
-    let state = |window| WindowState { window, limit: 5, remaining: 4, reset: Span::from_ms(9) };
+    let state =
+        |window| WindowState { window, limit: 5, remaining: 4, reset: Span::from_ms(9), of_tenant: false };
     let every = Window::ALL.map(state).to_vec();
     const EVERY: &str = r#""windows":[{"window":"minute","limit":5,"remaining":4,"resetMs":9},{"window":"day","limit":5,"remaining":4,"resetMs":9}],"moreWindows":[{"window":"second","limit":5,"remaining":4,"resetMs":9},{"window":"hour","limit":5,"remaining":4,"resetMs":9},{"window":"month","limit":5,"remaining":4,"resetMs":9},{"window":"total","limit":5,"remaining":4,"resetMs":9}]"#;
     pinned(
-        &Acquired::Granted { windows: every.clone(), delay: Span::ZERO, reservation: None, lease: None, via },
+        &Acquired::Granted {
+            windows: every.clone(),
+            delay: Span::ZERO,
+            reservation: None,
+            cost: Cost::ONE,
+            lease: None,
+            via,
+            open: true,
+        },
         &format!(
-            r#"{{"outcome":"granted",{EVERY},"waitMs":0,"lease":null,"via":{{"relay":true,"ageMs":3,"holdMs":12}}}}"#
+            r#"{{"outcome":"granted",{EVERY},"waitMs":0,"lease":null,"via":{{"relay":true,"ageMs":3,"holdMs":12}},"open":true}}"#
         ),
     );
     pinned(
@@ -298,6 +340,19 @@ fn the_calls_to_a_key_gate_and_its_answers() {
             r#"{{"outcome":"limited",{EVERY},"retryAfterMs":12,"via":{{"relay":true,"ageMs":3,"holdMs":12}}}}"#
         ),
     );
+    pinned(&Acquired::Busy { windows: Vec::new(), limit: 3 }, r#"{"outcome":"busy","windows":[],"limit":3}"#);
+    let length = Span::from_mins(1);
+    let acquire = Acquire { call: 3, in_flight: length, budget: length, ..Acquire::default() };
+    pinned(
+        &CoordinatorCall::Acquire(acquire),
+        r#"{"op":"take","version":0,"atHand":false,"withinMs":0,"expected":0,"waiting":0,"lifeMs":0,"asker":0,"leases":[],"unasked":0,"isolates":0,"refused":{},"call":3,"inFlightMs":60000,"budgetMs":60000}"#,
+    );
+    pinned(
+        &CoordinatorCall::InFlight { call: 3, length: Span::ZERO },
+        r#"{"op":"inFlight","call":3,"lifeMs":0}"#,
+    );
+    pinned(&CoordinatorCall::Settle { call: 3, used: 7 }, r#"{"op":"settle","call":3,"used":7}"#);
+    pinned(&Found { found: true }, r#"{"found":true}"#);
     pinned(&Acquired::Unknown, r#"{"outcome":"unknown"}"#);
     pinned(&Acquired::Unreached { slow: true }, r#"{"outcome":"unreached","slow":true}"#);
 }
@@ -416,6 +471,30 @@ fn the_counts_that_a_key_gate_keeps() {
 }
 
 #[test]
+fn the_counts_with_open_requests() {
+    let mut coordinator = Coordinator::default();
+    let limits = Limits { in_flight: Some(2), per_minute: Some(9), ..Limits::default() };
+    coordinator.put(Record { limits, version: 1, ..record() });
+    let length = Span::from_mins(1);
+    let (call, cost) = (7, Cost::new(4));
+    let acquire = Acquire {
+        version: 1,
+        immediate: true,
+        call,
+        cost,
+        in_flight: length,
+        budget: length,
+        ..Acquire::default()
+    };
+    coordinator.acquire(&acquire, NOON);
+    // To a build that knows no budgets it is a lease that nobody reports, of no version.
+    pinned::<Counts>(
+        &coordinator.counts,
+        r#"{"minute":[],"day":[],"leases":{"open":[{"id":7,"used":0,"open":4,"latest":1900000060250,"lifeMs":60000,"budget":true}],"lastId":0},"usage":{"lastUsedAt":1900000000000,"hours":{"1899997200000":{"accepted":1,"refused":{},"reported":false}},"lastReport":null},"latest":1900000000000,"inFlight":[{"call":7,"until":1900000060000}]}"#,
+    );
+}
+
+#[test]
 fn the_counts_with_those_who_told_them_and_what_a_newer_build_added() {
     pinned::<Counts>(
         &keyward_json::from_str(r#"{"tellers":[[11,6,1900000000000,1900000000001]],"later":{"a":[1]}}"#)
@@ -433,6 +512,7 @@ fn links_and_sessions() {
             code: Some("A1".into()),
             status: TenantStatus::Active,
             plan: None,
+            pool: None,
         },
         subject: Some("cart-7".into()),
         session_id: None,
@@ -459,4 +539,25 @@ fn what_the_registrys_object_is_asked_and_what_it_says_of_itself() {
     assert_eq!(paths, ["/admin", "/ready", "/redeem", "/usage"]);
     pinned(&GetHealth {}, "{}");
     pinned(&RegistryHealth::default(), r#"{"fault":null,"setUp":null}"#);
+}
+
+/// What the object of a tenant's pool is told, and what each key's record and the change log say of it.
+#[test]
+fn a_pool_is_stored_and_sent_so() {
+    let pool = Limits { per_minute: Some(5), total: Some(9), ..Limits::default() };
+    let tenant = Tenant {
+        id: "t-1".into(),
+        code: Some("ABC".into()),
+        status: TenantStatus::Active,
+        plan: Some("pro".into()),
+        pool: Some(pool),
+    };
+    let of_tenant = "{\"id\":\"t-1\",\"code\":\"ABC\",\"status\":\"ACTIVE\",\"plan\":\"pro\",\"pool\":{\"perMinute\":5,\"perDay\":null,\"total\":9}}";
+    assert_eq!(serde_json::to_string(&tenant).unwrap(), of_tenant);
+    assert_eq!(keyward_json::from_str::<Tenant>(of_tenant).unwrap(), tenant);
+    assert_eq!(keyward_core::record::pool_name("t-1"), "tenant-t-1");
+    let record = Record::of_pool(&tenant, pool, 7);
+    let text = "{\"v\":\"1\",\"id\":\"tenant-t-1\",\"realm\":\"\",\"tenant\":{\"id\":\"t-1\",\"status\":\"ACTIVE\",\"plan\":null},\"kind\":\"secret\",\"mode\":\"live\",\"status\":\"ACTIVE\",\"version\":7,\"expiresAt\":null,\"scopes\":[],\"allowedIps\":[],\"allowedOrigins\":[],\"limits\":{\"perMinute\":5,\"perDay\":null,\"total\":9},\"tenantChange\":7}";
+    assert_eq!(serde_json::to_string(&record).unwrap(), text);
+    assert_eq!(keyward_json::from_str::<Record>(text).unwrap(), record);
 }

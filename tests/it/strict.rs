@@ -6,7 +6,7 @@
 
 use keyward_core::{
     link::{Redeem, Redeemed, Session},
-    record::Record,
+    record::{Cost, Record},
     registry_call::{GetHealth, RegistryCall as _},
     time::Span,
 };
@@ -23,7 +23,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 /// What an older build leaves out where there is nothing to say, and what a relay does.
-const MAY_BE_MISSING: [&str; 5] = ["/strict", "/replaced", "/tenant/code", "/place", "/via/holdMs"];
+const MAY_BE_MISSING: [&str; 6] = ["/strict", "/replaced", "/tenant/code", "/place", "/cost", "/via/holdMs"];
 
 /// The paths of all fields of a value.
 fn paths(value: &Value, at: &str, all: &mut Vec<String>) {
@@ -75,8 +75,13 @@ fn every_answer_needs_every_field() {
     is_strict(&GetReply { record: Some(full.clone()) });
     is_strict(&GetReply { record: None });
     is_strict(&PutAck { version: 1 });
-    let windows =
-        vec![WindowState { window: Window::Minute, limit: 1, remaining: 0, reset: Span::from_ms(1) }];
+    let windows = vec![WindowState {
+        window: Window::Minute,
+        limit: 1,
+        remaining: 0,
+        reset: Span::from_ms(1),
+        of_tenant: false,
+    }];
     let via = RouteHint { relay: true, age: Span::from_ms(3), hold: Span::from_ms(12) };
     for (reservation, lease) in
         [(None, None), (Some(NOON), Some(Lease { id: 1, requests: 1, length: Span::from_ms(1) }))]
@@ -85,10 +90,13 @@ fn every_answer_needs_every_field() {
             windows: windows.clone(),
             delay: Span::ZERO,
             reservation,
+            cost: Cost::new(5),
             lease,
             via,
+            open: false,
         });
     }
+    is_strict(&Acquired::Busy { windows: windows.clone(), limit: 1 });
     is_strict(&Acquired::Limited { windows, retry_after: Span::from_ms(1), via });
     is_strict(&Acquired::Changed { record: full });
     is_strict(&Acquired::Unknown);

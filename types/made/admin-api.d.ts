@@ -202,6 +202,8 @@ export type Quotas = {
 };
 
 export type RateLimit = {
+  /** Requests at the same time, each until its answer has ended. */
+  inFlight?: number | null;
   /** Requests in any 24 hours. */
   perDay?: number | null;
   /** Requests in any 60 minutes. */
@@ -237,6 +239,8 @@ export type Realm = {
     default: RateLimit;
     inherited: RateLimit;
     maximum: RateLimit;
+    /** Limits over all keys of the tenant together, in all realms. */
+    pool: RateLimit;
   };
   link: {
     lifeSeconds: number;
@@ -280,6 +284,8 @@ export type Refusal = {
 
 export type Route = {
   code: string | null;
+  /** What a request counts as in the limits of its key. */
+  cost: number;
   freshnessSeconds: number;
   /** Whether requests without a credential have an approximate limit for each network. */
   limitedByNetwork: boolean;
@@ -344,6 +350,7 @@ export type Tenant = {
   name: string;
   operator: boolean;
   plan: string | null;
+  pool: RateLimit;
   /** Those that it has in place of the policy's. */
   quotas: Record<string, number>;
   rateLimit: RateLimit;
@@ -1126,6 +1133,7 @@ export interface Calls {
         password?: string;
       } | null;
       plan?: string | null;
+      pool?: RateLimit | null;
       rateLimit?: RateLimit | null;
     };
     answer: {
@@ -1143,13 +1151,14 @@ export interface Calls {
       tenant: Tenant;
     };
   };
-  /** changes one, `status` to `ACTIVE` or `INACTIVE`, and with it all its keys; a `code` is given once; `quotas` names those that it gets in place of the policy's, null for the policy's */
+  /** changes one, `status` to `ACTIVE` or `INACTIVE`, and with it all its keys; a `code` is given once; `quotas` names those that it gets in place of the policy's, null for the policy's; `rateLimit`, `pool` and `plan` */
   "PATCH /tenants/{id}": {
     query: undefined;
     body: {
       code?: string;
       name?: string;
       plan?: string | null;
+      pool?: RateLimit | null;
       quotas?: {
         auditEntries?: number | null;
         endedKeys?: number | null;

@@ -11,6 +11,15 @@ export function decide(
   context: ExecutionContext,
 ): string | Response | Promise<string | Response>;
 
+/** Follows a request that is open, as the verdict names it: what its answer's header says it has used, and when that has ended. */
+export function follow(
+  open: string,
+  used: Promise<string | null>,
+  ended: Promise<void>,
+  env: object,
+  context: ExecutionContext,
+): void;
+
 /** The profile of this number, as JSON. */
 export function profile(number: number): string;
 

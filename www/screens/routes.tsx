@@ -239,7 +239,11 @@ const OTHERS: Partial<Record<Route["needs"]["by"][number], string>> = {
 };
 
 /** More of a route: each method's requests, and who can call it. */
-const Details = ({ of: { realm, methods, needs, counts, freshnessSeconds, limitedByNetwork } }: { of: Counted }) => (
+const Details = ({
+  of: { realm, methods, needs, counts, cost, freshnessSeconds, limitedByNetwork },
+}: {
+  of: Counted;
+}) => (
   <Facts>
     {counts.length > 0 && methods.length > 1 && (
       <Fact term="Requests">
@@ -260,6 +264,7 @@ const Details = ({ of: { realm, methods, needs, counts, freshnessSeconds, limite
       <Callers realm={realm} needs={needs} methods={methods} />
       {needs.by.map((by) => OTHERS[by] && <div key={by}>{OTHERS[by]}</div>)}
     </Fact>
+    {cost > 1 && <Fact term="Cost">{number(cost)} requests</Fact>}
     {needs.by.length > 0 && (
       <Fact term="Key changes take effect">
         {freshnessSeconds ? `within ${duration(freshnessSeconds)}` : "from the next request"}

@@ -100,11 +100,12 @@ function Tenants() {
   );
 }
 
-const factsOf = ({ code, plan, rateLimit }: Tenant) =>
+const factsOf = ({ code, plan, rateLimit, pool }: Tenant) =>
   [
     code && `Code ${code}`,
     plan ? `Plan ${plan}` : "No plan",
     isInherited(rateLimit) ? "limits of the policy" : limits(rateLimit),
+    !isInherited(pool) && `all keys together ${limits(pool)}`,
   ]
     .filter(Boolean)
     .join(" · ");
@@ -203,6 +204,7 @@ function askTenant(tenant: Tenant | null) {
         )}
         <TextField name="plan" label="Plan" hint="Leave blank for none." defaultValue={tenant?.plan ?? ""} />
         <LimitFields draft={limitDraft(tenant?.rateLimit)} />
+        <LimitFields draft={limitDraft(tenant?.pool)} isPool />
         {tenant ? (
           <SelectField name="status" label="Status" options={STATUSES} value={tenant.status} />
         ) : (
@@ -224,6 +226,7 @@ function bodyOf(values: Values) {
     ...(code && { code }),
     plan: values("plan") || null,
     rateLimit: limitOf((window) => values(`rateLimit.${window}`)),
+    pool: limitOf((window) => values(`pool.${window}`)),
     ...(status && { status }),
     ...((email || password) && { owner: { email, password: hasPasswords ? password : undefined } }),
   };

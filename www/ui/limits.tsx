@@ -30,9 +30,12 @@ interface LimitsProps {
   limits?: Realm["limits"];
   /** Without it the fields keep to themselves what is typed, for a form that reads them when it is sent. */
   onChange?: (draft: LimitDraft) => void;
+  /** Whether they are of all keys of a tenant together. */
+  isPool?: boolean;
 }
 
-export function LimitFields({ draft, limits, onChange }: LimitsProps) {
+export function LimitFields({ draft, limits, onChange, isPool }: LimitsProps) {
+  const name = isPool ? "pool" : "rateLimit";
   const fields = (isShown: (window: Window) => boolean) => (
     <div class="pair">
       {WINDOWS.map(
@@ -40,8 +43,8 @@ export function LimitFields({ draft, limits, onChange }: LimitsProps) {
           isShown(window) && (
             <TextField
               key={window}
-              name={`rateLimit.${window}`}
-              label={`Requests ${words}`}
+              name={`${name}.${window}`}
+              label={`${isPool ? "All keys" : "Requests"} ${words}`}
               hint={limits && limitHint(limits, window)}
               inputMode="numeric"
               {...(onChange
@@ -58,7 +61,7 @@ export function LimitFields({ draft, limits, onChange }: LimitsProps) {
   const isUsual = (window: Window) => USUAL.includes(window);
   const isMore = (window: Window) => !isUsual(window);
   return (
-    <Group name="rateLimit" legend="Rate limit">
+    <Group name={name} legend={isPool ? "Limit of all keys together" : "Rate limit"}>
       <p class="hint">Leave blank to inherit.</p>
       {fields(isUsual)}
       <Folded title="More limits" isOpen={WINDOWS.some(([window]) => isMore(window) && draft[window] !== "")}>
@@ -71,9 +74,11 @@ export function LimitFields({ draft, limits, onChange }: LimitsProps) {
 function limitHint(limits: Realm["limits"], window: Window) {
   const inherited = limits.inherited[window];
   const most = limits.maximum[window];
+  const together = limits.pool[window];
   return [
     `Inherited: ${inherited == null ? "no limit" : number(inherited)}.`,
     most != null && `At most ${number(most)}.`,
+    together != null && `All keys together: ${number(together)}.`,
   ]
     .filter(Boolean)
     .join(" ");

@@ -189,8 +189,13 @@ impl Reader {
 
     /// A record's tenant as it has become since, if it has changed. It counts for as long.
     pub fn tenant(&self, record: &Record) -> Option<&Tenant> {
+        self.latest_tenant(record).map(|(_, tenant)| tenant)
+    }
+
+    /// The same, with the number of the change.
+    pub fn latest_tenant(&self, record: &Record) -> Option<(u64, &Tenant)> {
         let (number, tenant) = self.tenants.get(&record.tenant.id)?;
-        (*number > record.tenant_change).then_some(tenant)
+        (*number > record.tenant_change).then_some((*number, tenant))
     }
 
     /// The clock was set back by this much. How much time has passed meanwhile nobody knows.

@@ -2,7 +2,7 @@
 //! needs. A stored format: golden vectors in `tests/it/golden.rs` pin it, `docs/storage.md` describes it.
 
 use ipnet::IpNet;
-pub use keyward_policy::Window;
+pub use keyward_policy::{Cost, MOST_IN_FLIGHT, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{strict, time::Timestamp};
@@ -104,6 +104,27 @@ pub struct Tenant {
     /// Its plan, if it has one.
     #[serde(deserialize_with = "strict::nullable")]
     pub plan: Option<String>,
+    /// Limits over all of its keys together, if it has any. A build that does not know them does not count by them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<Limits>,
+}
+
+/// What the names of the objects that count for whole tenants begin with: no key's hash does.
+pub const POOL: &str = "tenant-";
+
+impl Record {
+    /// That of the object that counts for a tenant as a whole, in the class of keys' objects: its version is the number of the
+    /// tenant's change.
+    pub fn of_pool(tenant: &Tenant, limits: Limits, change: u64) -> Self {
+        let tenant = Tenant { code: None, plan: None, pool: None, ..tenant.clone() };
+        let of = Self::live(pool_name(&tenant.id), String::new(), tenant, Vec::new());
+        Self { version: change, tenant_change: change, limits, ..of }
+    }
+}
+
+/// The name of that object.
+pub fn pool_name(tenant_id: &str) -> String {
+    format!("{POOL}{tenant_id}")
 }
 
 /// Whether a tenant's keys pass at all.
@@ -188,6 +209,9 @@ pub struct Limits {
     /// Requests in all time, counted from when this limit was set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u32>,
+    /// Requests at the same time. A build that does not know this does not limit them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
 }
 
 keyward_policy::by_window!(Limits);

@@ -297,7 +297,7 @@ pub(crate) fn ask<'r>(
 }
 
 fn pass(permit: Permit) -> Admission {
-    Admission::Pass(Accepted { permit, windows: Vec::new(), background: None })
+    Admission::Pass(Accepted { permit, windows: Vec::new(), background: None, pool: None, open: None })
 }
 
 /// The refusal of a request that shows nothing, or a credential of a kind that the route does not take.

@@ -14,6 +14,7 @@ use crate::{
 };
 use keyward_core::{
     challenge::Challenge,
+    record::Cost,
     route::NoMatch,
     secret::NoSecret,
     session_id,
@@ -128,8 +129,17 @@ pub enum Denial {
     RateLimited {
         /// The key's windows.
         windows: Vec<WindowState>,
+        /// What the request counts as.
+        cost: Cost,
         /// The time until a request fits again.
         retry_after: Span,
+    },
+    /// As many requests of the key are in flight as it may have.
+    TooManyInFlight {
+        /// The key's windows.
+        windows: Vec<WindowState>,
+        /// How many it may have.
+        limit: u32,
     },
     /// Too many unknown keys, wrong tokens or forged webhooks from this network.
     TooManyFailures {
@@ -286,9 +296,10 @@ impl Denial {
             Self::InsufficientScope { required, .. } => {
                 (403, "INSUFFICIENT_SCOPE", Some(Challenge::insufficient_scope(required)))
             }
-            Self::RateLimited { .. } | Self::TooManyFailures { .. } | Self::NetworkLimited { .. } => {
-                (429, RATE_LIMITED, None)
-            }
+            Self::RateLimited { .. }
+            | Self::TooManyInFlight { .. }
+            | Self::TooManyFailures { .. }
+            | Self::NetworkLimited { .. } => (429, RATE_LIMITED, None),
             Self::StoreUnavailable { .. } | Self::IssuerUnavailable { .. } => {
                 (503, "STORE_UNAVAILABLE", None)
             }
@@ -322,7 +333,9 @@ impl Denial {
     /// none of these says when to repeat it. Nor does a total that is spent, since nothing comes back.
     pub fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { windows, .. } if windows.iter().any(WindowState::is_spent) => None,
+            Self::RateLimited { windows, cost, .. } if windows.iter().any(|state| state.is_spent(*cost)) => {
+                None
+            }
             Self::RateLimited { retry_after, .. }
             | Self::TooManyFailures { retry_after }
             | Self::NetworkLimited { retry_after }
@@ -331,6 +344,8 @@ impl Denial {
             | Self::NotConfigured { .. }
             | Self::UnfitSecret { .. }
             | Self::Overloaded => Some(time::retry_after(COME_BACK)),
+            // Any answer may end now.
+            Self::TooManyInFlight { .. } => Some(1),
             _ => None,
         }
     }

@@ -29,11 +29,12 @@ use keyward_core::{
     json::object_of,
     key,
     question::{Question, SupposedRequest},
-    record::{KeyKind, Limits, Mode, Record},
+    record::{Cost, KeyKind, Limits, Mode, Record, Window},
     request_target::RequestTarget,
     secret::{Secret, Secrets},
     time::{Span, Timestamp},
 };
+use keyward_limits::limit::WindowState;
 
 impl<P: Platform> Gate<'_, P> {
     /// The answer to a question, as JSON. `own_host`: the host that it was asked at.
@@ -268,7 +269,8 @@ impl Explainer<'_> {
         let decided = gate::decide(realm, requirement, &record, context);
         trail.note(&Step::OF_KEY, decided.as_ref().err(), &|step| holds(step, requirement, &record, context));
         decided?;
-        trail.0.push((Step::Limit, limits(record.limits)));
+        check_cost(requirement.cost, record.limits)?;
+        trail.0.push((Step::Limit, limits(requirement.cost, record.limits)));
         Ok(Decided::Passes)
     }
 
@@ -358,9 +360,27 @@ fn holds(
     (!word.is_empty()).then(|| word.to_owned())
 }
 
-/// What limits hold, whatever of them is used up.
-fn limits(limits: Limits) -> Option<String> {
-    let set = limits.set().map(|(window, most)| format!("{most} {}", window.phrase()));
+/// Whether a request fits into every limit while nothing of it is used up.
+fn check_cost(cost: Cost, limits: Limits) -> Result<(), Denial> {
+    let unused = |(window, limit)| WindowState {
+        window,
+        limit,
+        remaining: limit,
+        reset: Span::ZERO,
+        of_tenant: false,
+    };
+    let windows: Vec<_> = limits.set().map(unused).collect();
+    if windows.iter().all(|state| state.has_room(cost)) {
+        return Ok(());
+    }
+    Err(Denial::RateLimited { windows, cost, retry_after: Span::ZERO })
+}
+
+/// What limits hold, whatever of them is used up, and what the request counts as.
+fn limits(cost: Cost, limits: Limits) -> Option<String> {
+    let set = Window::LIMITS.into_iter().filter_map(|window| Some((window, limits.get(window)?)));
+    let set = set.map(|(window, most)| format!("{most} {}", window.phrase()));
     let set = set.collect::<Vec<_>>().join(", ");
-    (!set.is_empty()).then_some(set)
+    let counts = if cost.is_one() { String::new() } else { format!("; it counts as {}", cost.units()) };
+    (!set.is_empty()).then_some(set + &counts)
 }

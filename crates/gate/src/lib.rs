@@ -83,3 +83,4 @@ pub mod transport;
 pub mod webhook;
 
 pub use handle::{Gate, Outcome, Verdict};
+pub use pipeline::Open;

@@ -15,7 +15,7 @@ use crate::{
 use keyward_changes::reader::{Reader, Remembered};
 use keyward_core::{
     changes::{News, ReadChanges},
-    record::Record,
+    record::{Cost, Record},
     time::{self, Span, Timestamp},
 };
 use keyward_limits::{
@@ -130,7 +130,9 @@ pub struct Limited {
     pub asked: Timestamp,
     /// The windows, as of then.
     pub windows: Vec<WindowState>,
-    /// The time from then until a request fits again, as far as is known.
+    /// What the request counted as that did not fit.
+    pub cost: Cost,
+    /// The time from then until it fits, as far as is known.
     pub retry_after: Span,
     /// For how long from then this counts.
     pub held: Span,
@@ -149,7 +151,7 @@ impl Limited {
         for window in &mut windows {
             window.reset = window.reset.less(passed);
         }
-        Some(Self { asked: now, windows, retry_after, held })
+        Some(Self { asked: now, windows, retry_after, held, ..*self })
     }
 }
 
@@ -299,9 +301,10 @@ impl Memory {
 
     /// What the key's object said of a full window, if that is not older than `freshness` and still holds: for a client that
     /// is refused.
-    pub fn limited(&mut self, hash: &str, freshness: Span, now: Timestamp) -> Option<Limited> {
+    pub fn limited(&mut self, hash: &str, cost: Cost, freshness: Span, now: Timestamp) -> Option<Limited> {
         let known = self.records.get_mut(hash)?;
-        let limited = known.limited.as_ref().filter(|limited| now - limited.asked < freshness)?.at(now)?;
+        let limited = known.limited.as_ref().filter(|limited| cost >= limited.cost)?;
+        let limited = Some(limited).filter(|limited| now - limited.asked < freshness)?.at(now)?;
         known.promise(&limited, now);
         Some(limited)
     }

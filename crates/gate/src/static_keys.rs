@@ -26,6 +26,7 @@ fn record(realm: &Realm, key: &StaticKey) -> Rc<Record> {
         code: key.tenant.map(str::to_owned),
         status: TenantStatus::Active,
         plan: key.plan.map(str::to_owned),
+        pool: None,
     };
     let scopes = key.scopes.iter().map(|scope| (*scope).to_owned()).collect();
     Rc::new(Record::live(key.id.to_owned(), realm.id.to_owned(), tenant, scopes))

@@ -130,7 +130,8 @@ fn is_limited(number: u32) -> bool {
 }
 
 fn limited() -> Acquired {
-    let state = |window| WindowState { window, limit: 1, remaining: 0, reset: Span::from_mins(1) };
+    let state =
+        |window| WindowState { window, limit: 1, remaining: 0, reset: Span::from_mins(1), of_tenant: false };
     let windows = vec![state(Window::Minute), state(Window::Day)];
     Acquired::Limited { windows, retry_after: Span::from_mins(1), via: RouteHint::default() }
 }

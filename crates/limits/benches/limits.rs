@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion};
 use keyward_core::{
-    record::{Limits, Record},
+    record::{Cost, Limits, Record},
     time::Span,
 };
 use keyward_limits::{
@@ -38,11 +38,11 @@ fn main() {
         lessee
     };
     let later = NOON + Span::from_secs(1);
-    assert!(lessee(granted).consume(later).is_some(), "the lease covers a request");
+    assert!(lessee(granted).consume(Cost::ONE, later).is_some(), "the lease covers a request");
     criterion.bench_function("lease: a request that one covers", |bencher| {
         let consume = |lessee: &mut Lessee| {
-            lessee.note_arrival(later);
-            lessee.consume(later)
+            lessee.note_arrival(Cost::ONE, later);
+            lessee.consume(Cost::ONE, later)
         };
         bencher.iter_batched_ref(|| lessee(granted), consume, BatchSize::SmallInput);
     });

@@ -3,11 +3,11 @@
 
 use crate::limit::{Occupancy, SlidingWindowLog, Window};
 use keyward_core::{
-    record::Limits,
+    record::{Cost, Limits},
     time::{Span, Timestamp},
 };
 
-/// An isolate's fallback limit is the limit divided by this, at least one request.
+/// An isolate's fallback limit is the limit divided by this, at least one unit.
 const FRACTION: u32 = 10;
 /// It applies for this long after the first failed call. Then everything is refused until a call succeeds.
 pub const MAX_OUTAGE: Span = Span::from_mins(1);
@@ -22,7 +22,7 @@ pub struct FallbackLimit {
 
 impl FallbackLimit {
     /// Whether one more request may pass: a share of each limit, and no more than that while the outage lasts.
-    pub fn allow(&mut self, limits: Limits, now: Timestamp) -> bool {
+    pub fn allow(&mut self, limits: Limits, cost: Cost, now: Timestamp) -> bool {
         let since = *self.since.get_or_insert(now);
         if !since.is_within(MAX_OUTAGE, now) {
             return false;
@@ -31,17 +31,17 @@ impl FallbackLimit {
         self.admitted.expire(Window::Minute, now);
         let is_full = |(window, limit): (Window, u32)| {
             let share = limit.div_ceil(FRACTION);
-            Occupancy::new(window, share, &self.admitted, std::iter::empty()).free(now) == 0
+            Occupancy::new(window, share, &self.admitted, std::iter::empty()).free(now) < cost.units()
         };
         if limits.set().any(is_full) {
             return false;
         }
-        self.admitted.count(Window::Minute, true, now, 1);
-        self.unreported = self.unreported.saturating_add(1);
+        self.admitted.count(Window::Minute, true, now, cost.units());
+        self.unreported = self.unreported.saturating_add(cost.units());
         true
     }
 
-    /// Takes the requests that were not reported yet.
+    /// Takes the units that were not reported yet.
     pub fn take_unreported(&mut self) -> u32 {
         std::mem::take(&mut self.unreported)
     }

@@ -46,7 +46,7 @@
 //!
 //! ```
 //! use keyward_core::{
-//!     record::{Limits, Record},
+//!     record::{Cost, Limits, Record},
 //!     time::Span,
 //! };
 //! use keyward_limits::{
@@ -79,7 +79,7 @@
 //! let mut lessee = Lessee::default();
 //! lessee.add_lease(Grantor::Coordinator, lease, via, now);
 //! let later = now + Span::from_secs(1);
-//! assert_eq!((0..60).filter(|_| lessee.consume(later).is_some()).count(), 40);
+//! assert_eq!((0..60).filter(|_| lessee.consume(Cost::ONE, later).is_some()).count(), 40);
 //!
 //! // It reports what it used along with its next call.
 //! let leases = lessee.report(Grantor::Coordinator, later);

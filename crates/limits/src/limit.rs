@@ -1,4 +1,4 @@
-//! A window of one key: at most `limit` requests in any span of its length, in a month of the calendar, or in all time.
+//! A window of one key: at most `limit` units in any span of its length, in a month of the calendar, or in all time.
 //!
 //! The first 64 requests of a window that slides are remembered one by one, and each leaves exactly one window later. Beyond
 //! that, and where there is no limit, requests that come close together share a *bucket*, which leaves when its last request
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use keyward_core::record::Window;
 use keyward_core::{
     order,
+    record::Cost,
     time::{DAY, MILLISECOND, Span, Timestamp},
 };
 
@@ -43,19 +44,42 @@ pub(crate) fn leaves(window: Window, at: Timestamp) -> Timestamp {
 pub struct WindowState {
     /// Which one.
     pub window: Window,
-    /// Requests that it admits.
+    /// Units that it admits.
     pub limit: u32,
-    /// Requests that still fit.
+    /// Units that still fit.
     pub remaining: u32,
-    /// The time until `remaining` next grows; 0 if it does not.
+    /// The time until `remaining` next grows, or, after a refusal, until the request fits; 0 if it does not.
     #[serde(rename = "resetMs")]
     pub reset: Span,
+    /// Whether it counts all keys of a tenant, which is known only where it was asked.
+    #[serde(skip)]
+    pub of_tenant: bool,
 }
 
 impl WindowState {
-    /// Whether nothing is left, and nothing comes back.
-    pub fn is_spent(&self) -> bool {
-        self.window == Window::Total && self.remaining == 0
+    /// Its name in the `RateLimit` fields.
+    pub fn name(&self) -> &'static str {
+        match (self.window, self.of_tenant) {
+            (window, false) => window.name(),
+            (Window::Second, true) => "tenant-second",
+            (Window::Minute, true) => "tenant-minute",
+            (Window::Hour, true) => "tenant-hour",
+            (Window::Day, true) => "tenant-day",
+            (Window::Month, true) => "tenant-month",
+            (Window::Total, true) => "tenant-total",
+            (Window::InFlight, true) => "tenant-in-flight",
+        }
+    }
+
+    /// Whether a request of this cost fits.
+    pub fn has_room(&self, cost: Cost) -> bool {
+        self.remaining >= cost.units()
+    }
+
+    /// Whether a request of this cost does not fit, and never will.
+    pub fn is_spent(&self, cost: Cost) -> bool {
+        let most = if self.window == Window::Total { self.remaining } else { self.limit };
+        most < cost.units()
     }
 }
 
@@ -114,16 +138,17 @@ impl SlidingWindowLog {
         }
     }
 
-    /// Takes out one request that was counted at this moment, if it has not left: from the first bucket that may hold it.
+    /// Takes out a request that was counted at this moment, if it has not left: from the first buckets that may hold it.
     /// If it was in a later one, what stays counts later than necessary, never earlier.
-    pub fn cancel(&mut self, window: Window, at: Timestamp, now: Timestamp) {
+    pub fn cancel(&mut self, window: Window, at: Timestamp, now: Timestamp, cost: Cost) {
         if leaves(window, at) <= now {
             return;
         }
-        let Some(index) = self.buckets.iter().position(|bucket| bucket.1 >= at) else { return };
         let slides = window.length().is_some();
-        if let Some(bucket) = self.buckets.get_mut(index).filter(|bucket| slides || bucket.0 <= at) {
-            bucket.2 = bucket.2.saturating_sub(1);
+        let mut left = cost.units();
+        for bucket in self.buckets.iter_mut().filter(|bucket| bucket.1 >= at && (slides || bucket.0 <= at)) {
+            let taken = bucket.2.min(left);
+            (bucket.2, left) = (bucket.2 - taken, left - taken);
         }
         self.buckets.retain(|bucket| bucket.2 > 0 || !slides);
     }
@@ -184,24 +209,19 @@ impl Occupancy {
         self.window
     }
 
-    /// Requests that it admits.
+    /// Units that it admits.
     pub fn limit(&self) -> u32 {
         self.limit
     }
 
-    /// Requests that fit at a moment.
+    /// Units that fit at a moment.
     pub fn free(&self, at: Timestamp) -> u32 {
         let stays = |slot: &&(Timestamp, u32)| slot.0 > at;
         let taken = self.slots.iter().filter(stays).fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         self.limit.saturating_sub(taken)
     }
 
-    /// The first moment, not before this one, at which one more request fits.
-    pub fn opens(&self, at: Timestamp) -> Timestamp {
-        self.opens_for(1, at)
-    }
-
-    /// The first moment, not before this one, at which so many more requests fit.
+    /// The first moment, not before this one, at which so many more units fit; never if the limit is smaller.
     pub fn opens_for(&self, more: u32, at: Timestamp) -> Timestamp {
         let mut taken = self.slots.iter().fold(0, |sum: u32, slot| sum.saturating_add(slot.1));
         let mut opens = at;
@@ -212,43 +232,44 @@ impl Occupancy {
             opens = opens.max(*leaves);
             taken = taken.saturating_sub(*requests);
         }
-        if taken.saturating_add(more) <= self.limit { opens } else { leaves(self.window, at) }
+        if taken.saturating_add(more) <= self.limit { opens } else { Timestamp::NEVER }
     }
 
-    /// What a client may see at a moment.
-    pub fn state(&self, at: Timestamp) -> WindowState {
+    /// What a client may see at a moment. If so many units do not fit, `reset` says when they do.
+    pub fn state(&self, units: u32, at: Timestamp) -> WindowState {
         let remaining = self.free(at);
         let next = match remaining {
-            // The first to leave may not be enough, after a limit was lowered.
-            0 => self.opens(at),
+            // The first to leave may not be enough.
+            less if less < units => self.opens_for(units, at),
             _ => self.slots.iter().map(|slot| slot.0).find(|leaves| *leaves > at).unwrap_or(at),
         };
         let reset = if next == Timestamp::NEVER { Span::ZERO } else { (next - at).max(Span::ZERO) };
-        WindowState { window: self.window, limit: self.limit, remaining, reset }
+        WindowState { window: self.window, limit: self.limit, remaining, reset, of_tenant: false }
     }
 }
 
-/// Makes the windows that a refused client is shown agree with the time that it is told to wait. A coordinator computes
-/// both at one moment; what an isolate or relay passes on has aged since, and may count slots that are reserved for
-/// others.
+/// Makes the windows that a client is shown agree with the time that it is told to wait, when a request of this cost was refused. A
+/// coordinator computes both at one moment; what an isolate or relay passes on has aged since, and may count slots that are
+/// reserved for others.
 ///
-/// Afterwards at least one window is full, the last of those opens after exactly that time, and none opens later. A total
-/// is left as it is: it is spent if its coordinator says so, and then no time helps.
-pub fn agree(windows: &mut [WindowState], retry_after: Span) {
+/// Afterwards at least one window has no room for the request, the last of those opens after exactly that time, and none
+/// opens later. A window that never has room is left as it is: then no time helps.
+pub fn agree(windows: &mut [WindowState], cost: Cost, retry_after: Span) {
+    let most = cost.units() - 1;
     for state in windows.iter_mut() {
         state.remaining = state.remaining.min(state.limit);
-        if state.remaining == 0 {
+        if state.remaining <= most {
             state.reset = state.reset.min(retry_after);
         }
     }
-    if windows.iter().any(WindowState::is_spent) {
+    if windows.iter().any(|state| state.is_spent(cost)) {
         return;
     }
     // The full one that opens last, of equal ones the longest; if none is full, the one with the least room.
     let sliding = windows.iter_mut().filter(|state| state.window != Window::Total);
-    let last = sliding.min_by_key(|state| (state.remaining, Reverse((state.reset, state.window))));
+    let last = sliding.min_by_key(|state| (state.remaining.max(most), Reverse((state.reset, state.window))));
     if let Some(state) = last {
-        state.remaining = 0;
+        state.remaining = state.remaining.min(most);
         state.reset = retry_after;
     }
 }

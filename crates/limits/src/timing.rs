@@ -42,6 +42,11 @@ pub const LONG_LEASE: Span = Span::from_mins(3);
 /// way for that long. So a slot is free again exactly one window after it was given out.
 pub const MAX_DELAY: Span = FIRST_ANSWER.plus(TRAVEL);
 
+/// A request counts as in flight for this time, unless its isolate says that it has ended, or …
+pub const IN_FLIGHT: Span = Span::from_secs(60);
+/// … that it goes on, which it says this often: two messages may be lost.
+pub const GOES_ON: Span = Span::from_secs(18);
+
 /// The time from `then` to `now`, as it is sent: builds that read it into 32 bits take no more than 49 days, and `then` may
 /// be later where the clock was set back.
 pub(crate) fn age(then: Timestamp, now: Timestamp) -> Span {

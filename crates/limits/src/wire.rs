@@ -17,7 +17,7 @@ use crate::{
 };
 use keyward_core::{
     order,
-    record::Record,
+    record::{Cost, Record},
     registry_call::RegistryCall,
     strict,
     time::{Span, Timestamp},
@@ -57,6 +57,21 @@ pub enum CoordinatorCall {
         #[serde(skip_serializing_if = "Option::is_none")]
         tally: Option<Tally>,
     },
+    /// An isolate says that a request is still in flight, or that it has ended. Answered with [`Found`].
+    InFlight {
+        /// The [call](Acquire::call) that admitted it.
+        call: u64,
+        /// For how long it counts as in flight from now on, unless it is said again; 0 if it has ended.
+        #[serde(rename = "lifeMs")]
+        length: Span,
+    },
+    /// Somebody says what a request under a budget has used. Answered with [`Found`].
+    Settle {
+        /// The [call](Acquire::call) that admitted it.
+        call: u64,
+        /// How many units.
+        used: u32,
+    },
 }
 
 impl TryFrom<Value> for CoordinatorCall {
@@ -73,6 +88,10 @@ impl TryFrom<Value> for CoordinatorCall {
                     leases: optional(&sent, "leases")?,
                     tally: optional(&sent, "tally")?,
                 },
+                "inFlight" => {
+                    Self::InFlight { call: required(&sent, "call")?, length: required(&sent, "lifeMs")? }
+                }
+                "settle" => Self::Settle { call: required(&sent, "call")?, used: required(&sent, "used")? },
                 _ => return Ok(None),
             }))
         })
@@ -84,7 +103,7 @@ impl CoordinatorCall {
     /// what was counted elsewhere, must be delivered once.
     pub fn is_repeatable(&self) -> bool {
         match self {
-            Self::Put { .. } | Self::Get => true,
+            Self::Put { .. } | Self::Get | Self::InFlight { .. } | Self::Settle { .. } => true,
             Self::Acquire(acquire) => {
                 acquire.cancelled.is_none() && acquire.unreported == 0 && acquire.refused.is_empty()
             }
@@ -102,10 +121,13 @@ pub struct Acquire {
     /// Whether to admit a request now; otherwise only a lease is asked for.
     #[serde(rename = "atHand")]
     pub immediate: bool,
+    /// What that request counts as. An older build counts 1, and does not say otherwise in [`Acquired::Granted`].
+    #[serde(skip_serializing_if = "Cost::is_one")]
+    pub cost: Cost,
     /// The isolate uses the answer only within this time after asking. Older builds do not say, and count as the longest.
     #[serde(rename = "withinMs", default = "longest_answer")]
     pub within: Span,
-    /// Requests that the client expects in the next seconds, beside the immediate one.
+    /// Units that the client expects to need in the next seconds, beside the immediate request's.
     #[serde(rename = "expected")]
     pub wants: u32,
     /// The same for `lease_length`, if that is minutes. Older builds ask for none.
@@ -122,7 +144,7 @@ pub struct Acquire {
     pub client_id: u32,
     /// Reports of leases that were granted here.
     pub leases: Vec<LeaseReport>,
-    /// Requests admitted under the fallback limit since the last call.
+    /// Units admitted under the fallback limit since the last call.
     #[serde(rename = "unasked")]
     pub unreported: u32,
     /// A reservation to cancel: its answer ([`Acquired::Granted`]) came too late for its request.
@@ -147,9 +169,22 @@ pub struct Acquire {
     /// The [name](crate::routes::RouteName) of the route that the immediate request takes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route: Option<String>,
+    /// For how long the immediate request counts as in flight, unless that is [said](CoordinatorCall::InFlight) again; 0 if it need
+    /// not be counted so.
+    #[serde(rename = "inFlightMs", skip_serializing_if = "strict::is_zero")]
+    pub in_flight: Span,
+    /// For how long it is not known what the immediate request uses of its cost. What is not [settled](CoordinatorCall::Settle) by then
+    /// counts as used. 0 if all of it is used at once.
+    #[serde(rename = "budgetMs", skip_serializing_if = "strict::is_zero")]
+    pub budget: Span,
 }
 
 impl Acquire {
+    /// The units that are to be counted at once.
+    pub fn immediate_units(&self) -> u32 {
+        if self.immediate { self.cost.units() } else { 0 }
+    }
+
     /// Whether an isolate asks that could ask a relay instead.
     pub fn could_go_to_relay(&self) -> bool {
         self.isolates == 0 && self.lease_length >= SHORTEST_OF_RELAY
@@ -214,7 +249,7 @@ pub struct Cancelled {
     pub reservation: Option<Timestamp>,
 }
 
-/// A number of requests that an isolate may admit by itself.
+/// A number of units that an isolate may admit by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Lease {
@@ -233,12 +268,12 @@ pub struct Lease {
 pub struct LeaseReport {
     /// Which.
     pub id: u64,
-    /// Requests admitted under it.
+    /// Units admitted under it.
     pub used: u32,
     /// The time since the last of them.
     #[serde(rename = "ageMs")]
     pub age: Span,
-    /// Requests that may still be admitted. What is neither used nor open was given back.
+    /// Units that may still be admitted. What is neither used nor open was given back.
     pub open: u32,
 }
 
@@ -253,6 +288,13 @@ pub struct PutAck {
 /// Answer to [`CoordinatorCall::Report`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportAck {}
+
+/// Answer to [`CoordinatorCall::InFlight`] and [`CoordinatorCall::Settle`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Whether the request was open.
+    pub found: bool,
+}
 
 /// Answer to [`CoordinatorCall::Get`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -278,10 +320,25 @@ pub enum Acquired {
         /// The moment at which the immediate request counts, by the coordinator's clock, so that it can be cancelled.
         #[serde(rename = "place", skip_serializing_if = "Option::is_none")]
         reservation: Option<Timestamp>,
+        /// What the immediate request was counted as.
+        #[serde(skip_serializing_if = "Cost::is_one")]
+        cost: Cost,
         /// Further requests, which the isolate admits without asking.
         lease: Option<Lease>,
         /// Whom to ask next.
         via: RouteHint,
+        /// Whether the immediate request is open from now on, as was asked: in flight, under a budget, or both. Older builds do not
+        /// say so of any.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        open: bool,
+    },
+    /// As many requests are in flight as the key may have; nothing was counted. Only who asks for one in flight is answered so.
+    Busy {
+        /// What is left.
+        #[serde(flatten, serialize_with = "states")]
+        windows: Vec<WindowState>,
+        /// How many it may have.
+        limit: u32,
     },
     /// At least one window is full; nothing was counted.
     Limited {
@@ -336,9 +393,12 @@ impl TryFrom<Value> for Acquired {
                     windows: read_states(&sent)?,
                     delay: required(&sent, "waitMs")?,
                     reservation: optional(&sent, "place")?,
+                    cost: optional(&sent, "cost")?,
                     lease: required(&sent, "lease")?,
                     via: required(&sent, "via")?,
+                    open: optional(&sent, "open")?,
                 },
+                "busy" => Self::Busy { windows: read_states(&sent)?, limit: required(&sent, "limit")? },
                 "limited" => Self::Limited {
                     windows: read_states(&sent)?,
                     retry_after: required(&sent, "retryAfterMs")?,

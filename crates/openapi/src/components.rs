@@ -145,6 +145,7 @@ fn rate_limit() -> Schema {
             ("perDay", window("Requests in any 24 hours.")),
             ("perMonth", window("Requests in a month of the calendar, in UTC.")),
             ("total", window("Requests in all, counted from when this is set. Raise it to top it up.")),
+            ("inFlight", window("Requests at the same time, each until its answer has ended.")),
         ],
     )
 }
@@ -283,6 +284,13 @@ fn realm() -> Schema {
                 ("default", refer("RateLimit")),
                 ("maximum", refer("RateLimit")),
                 ("inherited", refer("RateLimit")),
+                (
+                    "pool",
+                    described(
+                        refer("RateLimit"),
+                        "Limits over all keys of the tenant together, in all realms.",
+                    ),
+                ),
             ]),
         ),
         ("keyPrefixes", object(vec![("live", text()), ("test", nullable(text()))])),
@@ -328,6 +336,7 @@ fn route() -> Schema {
             ]),
         ),
         ("freshnessSeconds", json!({ "type": "number", "minimum": 0 })),
+        ("cost", described(count(1), "What a request counts as in the limits of its key.")),
         (
             "limitedByNetwork",
             described(
@@ -376,6 +385,7 @@ fn tenant() -> Schema {
         ("status", one_of_enum(&TenantStatus::ALL)),
         ("plan", nullable(text())),
         ("rateLimit", refer("RateLimit")),
+        ("pool", refer("RateLimit")),
         ("quotas", described(dictionary(count(0)), "Those that it has in place of the policy's.")),
         ("operator", flag()),
         ("createdAt", time()),

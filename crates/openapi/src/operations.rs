@@ -33,6 +33,7 @@ fn tenant_settings() -> Members {
         ("code", json!({ "type": "string", "pattern": "^[A-Za-z0-9]([A-Za-z0-9-]{0,30}[A-Za-z0-9])$" })),
         ("plan", nullable(json!({ "type": "string", "pattern": "^[!-~]([ -~]{0,48}[!-~])?$" }))),
         ("rateLimit", nullable(refer("RateLimit"))),
+        ("pool", nullable(refer("RateLimit"))),
     ]
 }
 

@@ -31,10 +31,28 @@ pub struct Policy {
     /// In the order of the file; the first whose host and path match takes the request.
     #[serde(deserialize_with = "list")]
     pub realms: &'static [Realm],
+    /// Plans with limits.
+    #[serde(default, deserialize_with = "list", skip_serializing_if = "<[_]>::is_empty")]
+    pub plans: &'static [Plan],
+}
+
+/// What tenants on a plan have that were given nothing else.
+pub struct Plan {
+    /// Its name.
+    pub name: &'static str,
+    /// Limits of their keys that name none.
+    pub limits: Windows,
+    /// Limits over all keys of a tenant together.
+    pub pool: Windows,
 }
 }
 
 impl Policy {
+    /// The plan of this name, if it has limits.
+    pub fn plan(&self, name: Option<&str>) -> Option<&'static Plan> {
+        self.plans.iter().find(|plan| name == Some(plan.name))
+    }
+
     /// The realm of this name.
     pub fn realm(&self, id: &str) -> Option<&'static Realm> {
         self.realms.iter().find(|realm| realm.id == id)

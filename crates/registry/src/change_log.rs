@@ -15,7 +15,12 @@ use keyward_core::{
     time::{Span, Timestamp},
 };
 
-use crate::{ids, rows, storage};
+use keyward_policy::Policy;
+
+use crate::{
+    ids, rows, storage,
+    tenants::tenant::{TenantPlan, pool},
+};
 
 /// Most changes of one answer.
 const PAGE: u32 = 1_000;
@@ -53,7 +58,13 @@ impl FromRow for Numbered {
             }
             (None, Some(id)) => {
                 let status = rows::enumerated(row, "status", &TenantStatus::ALL)?;
-                let tenant = Tenant { id, code: row.get("code")?, status, plan: row.get("plan")? };
+                let tenant = Tenant {
+                    id,
+                    code: row.get("code")?,
+                    status,
+                    plan: row.get("plan")?,
+                    pool: Some(pool(row)?),
+                };
                 Change::Tenant { number, tenant }
             }
             // A newer build's.
@@ -72,6 +83,7 @@ pub fn read(
     call: &ReadChanges,
     now: Timestamp,
     entropy: &mut dyn Entropy,
+    policy: &Policy,
 ) -> Result<News, SqlError> {
     let mut log = load(db)?.ok_or_else(|| SqlError("there is no change log".to_owned()))?;
     if log.name.is_empty() {
@@ -83,13 +95,23 @@ pub fn read(
     }
     let is_anew = call.log != log.name || !(log.forgotten..=log.latest).contains(&call.after);
     let after = if is_anew { 0 } else { call.after };
-    let page = "SELECT changes.number, hash, version, revoked, tenants.id, code, status, plan
+    let page = "SELECT changes.number, hash, version, revoked, tenants.id, code, status, plan, pool
         FROM changes LEFT JOIN tenants ON tenants.id = changes.tenant_id
         WHERE changes.number > ? ORDER BY changes.number LIMIT ?";
     let after = i64::try_from(after).unwrap_or(i64::MAX);
     let mut found: Vec<Numbered> = sql::query(db, page, &[after.into(), (PAGE + 1).into()])?;
     let more = found.len() > PAGE as usize;
     found.truncate(PAGE as usize);
+    for Numbered(_, change) in &mut found {
+        if let Change::Tenant { tenant, .. } = change {
+            let plan = TenantPlan {
+                name: tenant.plan.clone(),
+                pool: tenant.pool.unwrap_or_default(),
+                ..TenantPlan::default()
+            };
+            tenant.pool = plan.of_all(policy);
+        }
+    }
     let position = found.last().filter(|_| more).map_or(log.latest, |Numbered(number, _)| *number);
     Ok(News {
         log: log.name,

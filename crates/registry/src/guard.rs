@@ -64,12 +64,12 @@ impl Act for Change<'_> {
         }
         // Or a key made earlier could be widened where making one asks for more.
         context.require_action(realm, KeyAction::Create, principal)?;
-        let plan = &principal.tenant().plan;
-        if new.takes_from(old, plan, realm) {
+        let inherited = principal.tenant().plan.of_keys(context.policy);
+        if new.takes_from(old, &inherited, realm) {
             context.require_action(realm, KeyAction::Revoke, principal)?;
         }
         // A key that is no longer strict goes on for longer after it was revoked.
-        if old.takes_from(new, plan, realm) || old.strict && !new.strict {
+        if old.takes_from(new, &inherited, realm) || old.strict && !new.strict {
             require_for_scopes(context, principal, realm, &new.scopes)
         } else {
             Ok(())

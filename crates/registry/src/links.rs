@@ -230,6 +230,7 @@ fn redeem_in_transaction(
             code: tenant.code,
             status: tenant.status,
             plan: tenant.plan.name,
+            pool: None,
         },
         subject: row.subject,
         session_id: row.session_id,

@@ -78,7 +78,8 @@ impl Publisher {
                 ReadChanges::PATH => {
                     self.open().await?;
                     let call = keyward_json::from_str(body)?;
-                    let news = change_log::read(self.platform.db(), &call, self.platform.now(), entropy)?;
+                    let (db, policy, now) = (self.platform.db(), self.platform.policy(), self.platform.now());
+                    let news = change_log::read(db, &call, now, entropy, policy)?;
                     serde_json::to_string(&news)?
                 }
                 UsageReport::PATH => {

@@ -8,17 +8,17 @@
 
 use keyward_core::{
     key::kv_key,
-    record::Record,
+    record::{POOL, Record, pool_name},
     sql::{self, Sql, SqlError, Value},
     time::{Span, Timestamp},
 };
 use keyward_policy::Policy;
 
 use crate::{
+    context::RequestContext,
     keys::{
         idempotency,
         key::{self, Key},
-        limits,
     },
     storage,
     tenants::tenant::Tenant,
@@ -31,6 +31,9 @@ const LAST_RETRY: Span = Span::from_mins(5);
 /// After this time, a put whose outcome is not known has either taken effect or never will.
 const SETTLED: Span = Span::from_mins(1);
 
+/// Wait before the object of a tenant's pool is told again.
+const POOL_RETRY: Span = Span::from_secs(5);
+
 /// The outbox of one database.
 #[derive(Clone, Copy)]
 pub struct Outbox<'a> {
@@ -40,13 +43,13 @@ pub struct Outbox<'a> {
     pub policy: &'static Policy,
 }
 
-/// One key to publish.
+/// One key to publish, or a tenant's pool, which goes by its object's name.
 #[derive(Clone, Debug)]
 pub struct Publication {
     /// The storage hash, which names the coordinator.
     pub hash: String,
-    /// The place in KV.
-    pub kv_key: String,
+    /// The place in KV; a pool has none.
+    pub kv_key: Option<String>,
     /// What to publish.
     pub record: Record,
     /// Whether the coordinator was told of this version.
@@ -59,6 +62,9 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn publication(&self, key_id: &str) -> Result<Option<Publication>, SqlError> {
+        if let Some(tenant_id) = key_id.strip_prefix(POOL) {
+            return self.pool(tenant_id);
+        }
         match key::load_due(self.db, key_id, None)? {
             Some(key) => self.of(key),
             None => Ok(None),
@@ -76,6 +82,9 @@ impl Outbox<'_> {
     }
 
     fn begin_in_transaction(&self, key_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
+        if let Some(tenant_id) = key_id.strip_prefix(POOL) {
+            return self.begin_pool(tenant_id, now);
+        }
         let Some(key) = key::load_due(self.db, key_id, Some(now))? else { return Ok(None) };
         let wait = (FIRST_RETRY * (1 << key.publish_attempts.min(30))).min(LAST_RETRY);
         let begun = "UPDATE keys SET publish_due = ?, publish_attempts = publish_attempts + 1 WHERE id = ?";
@@ -86,13 +95,34 @@ impl Outbox<'_> {
     fn of(&self, key: Key) -> Result<Option<Publication>, SqlError> {
         let Some(tenant) = Tenant::load(self.db, &key.tenant_id)? else { return Ok(None) };
         let told = key.told_version >= key.version;
-        let limits = limits::effective(
-            &key.settings.rate_limit,
-            &tenant.plan.rate_limit,
-            self.policy.realm(&key.realm),
-        );
-        let (hash, kv_key) = (key.hash.clone(), kv_key(&key.hash));
-        Ok(Some(Publication { hash, kv_key, record: key.record(&tenant, limits), told }))
+        let (hash, kv_key) = (key.hash.clone(), Some(kv_key(&key.hash)));
+        Ok(Some(Publication { hash, kv_key, record: key.record(&tenant, self.policy), told }))
+    }
+
+    /// What the object of a tenant's pool has to be told; nothing where there is and was no pool.
+    fn pool(&self, tenant_id: &str) -> Result<Option<Publication>, SqlError> {
+        let told = "SELECT pool_told FROM tenants WHERE id = ? AND pool_due IS NOT NULL";
+        let told = sql::scalar::<Option<u64>>(self.db, told, &[tenant_id.into()])?;
+        let (Some(told), Some(tenant)) = (told, Tenant::load(self.db, tenant_id)?) else { return Ok(None) };
+        let pool = tenant.plan.of_all(self.policy);
+        if told.is_none() && pool.is_none() {
+            return Ok(None);
+        }
+        let record = Record::of_pool(&tenant.of_record(), pool.unwrap_or_default(), tenant.change);
+        let told = told.is_some_and(|told| told >= tenant.change);
+        Ok(Some(Publication { hash: pool_name(tenant_id), kv_key: None, record, told }))
+    }
+
+    fn begin_pool(&self, tenant_id: &str, now: Timestamp) -> Result<Option<Publication>, SqlError> {
+        let due = "SELECT 1 FROM tenants WHERE id = ? AND pool_due <= ?";
+        if self.db.run(due, &[tenant_id.into(), now.into()])?.is_empty() {
+            return Ok(None);
+        }
+        let publication = self.pool(tenant_id)?;
+        let next = publication.as_ref().map(|_| now + POOL_RETRY);
+        self.db
+            .run("UPDATE tenants SET pool_due = ? WHERE id = ?", &[next.into(), tenant_id.into()])
+            .map(|_| publication)
     }
 
     /// The coordinator was told of this version.
@@ -101,6 +131,12 @@ impl Outbox<'_> {
     /// What SQLite says.
     pub fn told(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
+        if let Some(tenant_id) = key_id.strip_prefix(POOL) {
+            let told = "UPDATE tenants SET pool_told = ?, pool_told_at = ?
+                WHERE id = ? AND COALESCE(pool_told, -1) < ?";
+            let values = [version.into(), now.into(), tenant_id.into(), version.into()];
+            return storage::transaction(self.db, || self.db.run(told, &values)).map(drop);
+        }
         // Whether a version was strict is not known once a newer one has replaced it.
         let statement = "UPDATE keys SET told_version = ?, told_at = ?, strict_since =
                 CASE WHEN strict AND version = ? THEN coalesce(strict_since, ?) END
@@ -116,8 +152,11 @@ impl Outbox<'_> {
     /// # Errors
     /// What SQLite says.
     pub fn told_at(&self, key_id: &str) -> Result<Option<Timestamp>, SqlError> {
-        let told_at = "SELECT told_at FROM keys WHERE id = ?";
-        Ok(sql::scalar::<Option<Timestamp>>(self.db, told_at, &[key_id.into()])?.flatten())
+        let (told_at, id) = match key_id.strip_prefix(POOL) {
+            Some(tenant_id) => ("SELECT pool_told_at FROM tenants WHERE id = ?", tenant_id),
+            None => ("SELECT told_at FROM keys WHERE id = ?", key_id),
+        };
+        Ok(sql::scalar::<Option<Timestamp>>(self.db, told_at, &[id.into()])?.flatten())
     }
 
     /// KV holds this version, so the attempt's outcome is known. The key stays in the outbox if there is a later version, or
@@ -131,6 +170,10 @@ impl Outbox<'_> {
 
     fn published_in_transaction(&self, key_id: &str, version: u64, now: Timestamp) -> Result<(), SqlError> {
         let version = i64::try_from(version).unwrap_or(i64::MAX);
+        if let Some(tenant_id) = key_id.strip_prefix(POOL) {
+            let done = "UPDATE tenants SET pool_due = NULL WHERE id = ? AND change = ?";
+            return self.db.run(done, &[tenant_id.into(), version.into()]).map(drop);
+        }
         let newer = "UPDATE keys SET publish_attempts = publish_attempts - 1 WHERE id = ? AND version > ?";
         self.db.run(newer, &[key_id.into(), version.into()])?;
         let unsettled =
@@ -155,13 +198,17 @@ impl Outbox<'_> {
         Ok(())
     }
 
-    /// Keys that are due, those that have waited longest first.
+    /// Pools that are due, then keys, those that have waited longest first.
     ///
     /// # Errors
     /// What SQLite says.
     pub fn due(&self, now: Timestamp, limit: u32) -> Result<Vec<String>, SqlError> {
         let due = "SELECT id FROM keys WHERE publish_due IS NOT NULL AND publish_due <= ? ORDER BY publish_due LIMIT ?";
-        sql::scalars(self.db, due, &[now.into(), limit.into()])
+        let pools = "SELECT ? || id FROM tenants WHERE pool_due <= ? ORDER BY pool_due LIMIT ?";
+        let mut ids: Vec<String> = sql::scalars(self.db, pools, &[POOL.into(), now.into(), limit.into()])?;
+        let rest = limit.saturating_sub(u32::try_from(ids.len()).unwrap_or(limit));
+        ids.extend(sql::scalars::<String>(self.db, due, &[now.into(), rest.into()])?);
+        Ok(ids)
     }
 
     /// Makes keys due that would wait for longer than the longest pause between retries: their time was set before the clock was
@@ -172,6 +219,8 @@ impl Outbox<'_> {
     pub fn bring_back(&self, now: Timestamp) -> Result<(), SqlError> {
         let back = "UPDATE keys SET publish_due = ? WHERE publish_due IS NOT NULL AND publish_due > ?";
         self.db.run(back, &[now.into(), (now + LAST_RETRY).into()])?;
+        let back = "UPDATE tenants SET pool_due = ? WHERE pool_due > ?";
+        self.db.run(back, &[now.into(), (now + POOL_RETRY).into()])?;
         // Likewise, a key that was not shown yet is cancelled no later than one that is made now under an Idempotency-Key.
         let back = "UPDATE keys SET deliver_by = ? WHERE deliver_by IS NOT NULL AND deliver_by > ?";
         let latest = now + idempotency::LIFE;
@@ -185,6 +234,7 @@ impl Outbox<'_> {
     pub fn next_due(&self) -> Result<Option<Timestamp>, SqlError> {
         let next = "SELECT MIN(at) AS next FROM (
                 SELECT MIN(publish_due) AS at FROM keys WHERE publish_due IS NOT NULL
+                UNION ALL SELECT MIN(pool_due) FROM tenants WHERE pool_due IS NOT NULL
                 UNION ALL SELECT MIN(deliver_by) FROM keys WHERE deliver_by IS NOT NULL
             )";
         Ok(sql::scalar::<Option<Timestamp>>(self.db, next, &[])?.flatten())
@@ -205,8 +255,24 @@ pub fn enqueue_realm(db: &dyn Sql, realm: &str, now: Timestamp) -> Result<(), Sq
     Ok(())
 }
 
+/// A new version of the pool of every tenant that has a plan, into the outbox.
+pub fn enqueue_plans(db: &dyn Sql, now: Timestamp) -> Result<(), SqlError> {
+    let logged = "REPLACE INTO changes (tenant_id, at) SELECT id, ? FROM tenants WHERE plan IS NOT NULL";
+    db.run(logged, &[now.into()])?;
+    let change = "UPDATE tenants SET change = (SELECT number FROM changes WHERE tenant_id = tenants.id)
+        WHERE plan IS NOT NULL";
+    db.run(change, &[]).map(drop)
+}
+
 /// The tenant's keys whose coordinators were not told of the present version yet.
 pub fn untold(db: &dyn Sql, tenant_id: &str) -> Result<Vec<String>, SqlError> {
     let untold = "SELECT id FROM keys WHERE tenant_id = ? AND told_version < version ORDER BY number";
     sql::scalars(db, untold, &[tenant_id.into()])
+}
+
+/// The tenant's pool, if its object has to be told.
+pub fn untold_pool(context: &RequestContext<'_>, tenant: &Tenant) -> Result<Option<String>, SqlError> {
+    let id = pool_name(&tenant.id);
+    let outbox = Outbox { db: context.db, policy: context.policy };
+    Ok(outbox.publication(&id)?.filter(|publication| !publication.told).map(|_| id))
 }

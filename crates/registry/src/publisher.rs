@@ -275,9 +275,10 @@ impl Publisher {
     }
 
     async fn put(self: &Rc<Self>, publication: Publication) -> Result<(), PublishError> {
+        let Some(kv_key) = publication.kv_key else { return Ok(()) };
         let record = serde_json::to_string(&publication.record)?;
         let this = Rc::clone(self);
-        let put = async move { this.platform.put(&publication.kv_key, &record).await }.boxed_local();
+        let put = async move { this.platform.put(&kv_key, &record).await }.boxed_local();
         match select(put, self.platform.pause(PATIENCE)).await {
             Either::Left((ended, _)) => Ok(ended?),
             Either::Right((_, late)) => {

@@ -18,7 +18,7 @@ use crate::{
     context::RequestContext,
     handler::{HandlerError, HandlerResult},
     input::{self, FieldErrors, Input, invalid},
-    keys::{key::Key, limits},
+    keys::key::Key,
     outcome::Outcome,
     principal::Principal,
 };
@@ -107,8 +107,7 @@ fn text(input: &mut Input, field: &str, read: fn(&Value) -> Result<String, Field
 
 fn record(context: &RequestContext<'_>, principal: &Principal, key: &Key) -> Record {
     let tenant = principal.tenant();
-    let realm = context.policy.realm(&key.realm);
-    key.record(tenant, limits::effective(&key.settings.rate_limit, &tenant.plan.rate_limit, realm))
+    key.record(tenant, context.policy)
 }
 
 fn record_of_id(

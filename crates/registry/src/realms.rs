@@ -23,11 +23,12 @@ use crate::{
 
 /// `GET /realms`
 pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let realms: Vec<Value> = context.policy.realms.iter().map(|realm| view(realm, principal)).collect();
+    let realms: Vec<Value> =
+        context.policy.realms.iter().map(|realm| view(realm, principal, context.policy)).collect();
     Ok(Outcome::ok(object!({ "realms": realms })))
 }
 
-fn view(realm: &Realm, principal: &Principal) -> Value {
+fn view(realm: &Realm, principal: &Principal, policy: &Policy) -> Value {
     let scopes: Vec<Value> = realm
         .scopes
         .iter()
@@ -62,7 +63,8 @@ fn view(realm: &Realm, principal: &Principal) -> Value {
             "default": realm.limits.default,
             "maximum": realm.limits.maximum,
             // What a key of this tenant has that names none.
-            "inherited": limits::effective(&Limits::default(), &tenant.plan.rate_limit, Some(realm)),
+            "inherited": limits::effective(&Limits::default(), &tenant.plan.of_keys(policy), Some(realm)),
+            "pool": tenant.plan.of_all(policy).unwrap_or_default(),
         }),
         // With the tenant's part, where keys have one.
         "keyPrefixes": object!({
@@ -94,7 +96,7 @@ fn actions(listed: &[KeyAction]) -> Value {
 fn stored(windows: Windows) -> Value {
     let stored =
         |window: &Window| matches!(window, Window::Minute | Window::Day) || windows.get(*window).is_some();
-    let limits = Window::ALL.into_iter().filter(stored);
+    let limits = Window::LIMITS.into_iter().filter(stored);
     object_of(&mut limits.map(|window| (window.field(), windows.get(window).into())).collect::<Vec<_>>())
 }
 
@@ -109,19 +111,32 @@ pub fn adopt(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlErr
 
 fn adopt_in_transaction(db: &dyn Sql, policy: &Policy, now: Timestamp) -> Result<(), SqlError> {
     grants::give(db, policy)?;
+    let plans = policy
+        .plans
+        .iter()
+        .map(|plan| object!({ "name": plan.name, "limits": stored(plan.limits), "pool": stored(plan.pool) }));
+    let plans: Vec<Value> = plans.collect();
+    let mut had_plans = !plans.is_empty();
+    let mut is_changed = false;
     for realm in policy.realms {
-        let limits =
-            Value::from(vec![stored(realm.limits.default), stored(realm.limits.maximum)]).to_string();
+        let mut limits = vec![stored(realm.limits.default), stored(realm.limits.maximum)];
+        limits.extend(plans.iter().cloned());
+        let limits = Value::from(limits).to_string();
         let known = sql::scalar::<String>(db, "SELECT limits FROM realms WHERE id = ?", &[realm.id.into()])?;
         if known.as_ref() == Some(&limits) {
             continue;
         }
+        is_changed = true;
+        had_plans |= known.is_some_and(|known| known.contains("\"pool\""));
         outbox::enqueue_realm(db, realm.id, now)?;
         change_log::begin_anew(db)?;
         db.run(
             "INSERT OR REPLACE INTO realms (id, limits) VALUES (?, ?)",
             &[realm.id.into(), limits.into()],
         )?;
+    }
+    if is_changed && had_plans {
+        outbox::enqueue_plans(db, now)?;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ pub fn limits(row: &Row) -> Result<Limits, SqlError> {
 
 /// Limits as columns.
 pub fn limit_columns(limits: Limits) -> impl Iterator<Item = (&'static str, Value)> {
-    Window::ALL.into_iter().map(move |window| (window.setting(), limits.get(window).into()))
+    Window::LIMITS.into_iter().map(move |window| (window.setting(), limits.get(window).into()))
 }
 
 /// A column that holds one of these, as [`text_of`] writes it.

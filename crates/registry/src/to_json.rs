@@ -116,7 +116,7 @@ impl ToJson for IpNet {
 
 impl ToJson for Limits {
     fn to_json(&self) -> Value {
-        object_of(&mut Window::ALL.map(|window| (window.field(), self.get(window).into())))
+        object_of(&mut Window::LIMITS.map(|window| (window.field(), self.get(window).into())))
     }
 }
 

@@ -8,7 +8,7 @@ use std::{
 use keyward_core::{
     entropy::Entropy,
     key,
-    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus, pool_name},
     secret::Secret,
     time::{HOUR, MINUTE, Span, Timestamp},
 };
@@ -149,7 +149,13 @@ impl FakeCloud {
             v: Format::V1,
             id: format!("key_{number}"),
             realm: self.realm.id.to_owned(),
-            tenant: Tenant { id: tenant.to_owned(), code: None, status: TenantStatus::Active, plan: None },
+            tenant: Tenant {
+                id: tenant.to_owned(),
+                code: None,
+                status: TenantStatus::Active,
+                plan: None,
+                pool: None,
+            },
             kind: KeyKind::Secret,
             mode: Mode::Live,
             status: Status::Active,
@@ -189,6 +195,23 @@ impl FakeCloud {
         let mut numbers = self.numbers.borrow_mut();
         numbers.insert(key::kv_key(&hash), number);
         numbers.insert(hash, number);
+        number
+    }
+
+    /// Gives the usual tenant limits over all keys that it has by now, before time begins to pass. Returns the number of their
+    /// object, which is one of the same kind.
+    pub fn make_pool(&self, limits: Limits) -> usize {
+        let number = self.make_key(limits);
+        let mut keys = self.keys.borrow_mut();
+        let pool = &mut keys[number];
+        pool.record = Record::of_pool(&pool.record.tenant, limits, 0);
+        pool.hash = pool_name(TENANT);
+        self.numbers.borrow_mut().insert(pool.hash.clone(), number);
+        for key in &mut *keys {
+            key.record.tenant.pool = (key.record.tenant.id == TENANT).then_some(limits);
+            key.coordinator = Coordinator::default();
+            key.publish(self.now() - self.network.kv_lag);
+        }
         number
     }
 

@@ -119,7 +119,9 @@ impl Purpose {
             CoordinatorCall::Acquire(Acquire { wants: 0, queued: 0, .. }) => Self::Confirmation,
             CoordinatorCall::Acquire(_) => Self::Lease,
             CoordinatorCall::Get => Self::Record,
-            CoordinatorCall::Report { .. } => Self::Report,
+            CoordinatorCall::Report { .. }
+            | CoordinatorCall::InFlight { .. }
+            | CoordinatorCall::Settle { .. } => Self::Report,
             CoordinatorCall::Put { .. } => Self::Change,
         }
     }

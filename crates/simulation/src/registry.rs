@@ -79,7 +79,7 @@ impl FakeCloud {
     pub fn deactivate(self: &Rc<Self>, tenant: &str) {
         let now = self.now();
         let id = tenant.to_owned();
-        let tenant = Tenant { id, code: None, status: TenantStatus::Inactive, plan: None };
+        let tenant = Tenant { id, code: None, status: TenantStatus::Inactive, plan: None, pool: None };
         let number = self.log_tenant(&tenant);
         let mut outbox = Vec::new();
         for (key_number, key) in self.keys.borrow_mut().iter_mut().enumerate() {

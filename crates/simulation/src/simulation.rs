@@ -3,7 +3,10 @@
 use std::{cell::RefCell, rc::Rc};
 
 use futures::executor::LocalPool;
-use keyward_core::time::{MILLISECOND, Span};
+use keyward_core::{
+    record::Cost,
+    time::{MILLISECOND, Span},
+};
 use keyward_gate::{
     client_info::ClientInfo,
     denial::Denial,
@@ -82,6 +85,11 @@ impl Simulation {
 impl FakeCloud {
     /// A request with this key arrives at this isolate.
     pub fn request(self: &Rc<Self>, isolate: usize, key: usize) {
+        self.request_of(isolate, key, Cost::ONE);
+    }
+
+    /// A request of this cost arrives. In the log, it is as many that arrive together.
+    pub fn request_of(self: &Rc<Self>, isolate: usize, key: usize, cost: Cost) {
         let came = self.now();
         let isolate = self.isolate(isolate);
         let (secret, is_first, route) = {
@@ -96,10 +104,11 @@ impl FakeCloud {
         };
         let cloud = Rc::clone(self);
         self.spawn(async move {
+            let requirement = KeyRequirement { cost, ..KeyRequirement::ANY_KEY };
             let place = IsolatePlatform { cloud: &cloud, isolate: &isolate };
             let from = UsedFrom { address: None, route: Some(route), country: &|| None };
             let checked = Pipeline { from: Some(from), ..pipeline(&place) }
-                .check(&cloud.realm, cloud.realm.freshness, &KeyRequirement::ANY_KEY, &secret, CALLER)
+                .check(&cloud.realm, cloud.realm.freshness, &requirement, &secret, CALLER)
                 .await;
             let now = cloud.now();
             let background = gate(&place).background();
@@ -115,7 +124,8 @@ impl FakeCloud {
                     log.answer("accepted", route, now);
                     log.counted.accepted += 1;
                     let version = accepted.permit.record().map_or(0, |record| record.version);
-                    log.pass(version, now + cloud.span_below(TRAVEL + MILLISECOND));
+                    let arrives = now + cloud.span_below(TRAVEL + MILLISECOND);
+                    (0..cost.units()).for_each(|_| log.pass(version, arrives));
                     log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
                     // The platform may end a background task.
                     let is_ended = cloud.below(1_000) < cloud.network.lost;

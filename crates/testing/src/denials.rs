@@ -6,7 +6,7 @@ use keyward_gate::{
     jwt,
 };
 use keyward_limits::limit::{Window, WindowState};
-use keyward_policy::{CredentialSource, Proof, Realm, SourceKind, Span, path::Ambiguous};
+use keyward_policy::{Cost, CredentialSource, Proof, Realm, SourceKind, Span, path::Ambiguous};
 
 use crate::{LINK, policy::POLICY};
 
@@ -77,8 +77,11 @@ pub fn all() -> Vec<Denial> {
         Denial::InsufficientScope { of: Proof::Key, required: &["orders:read"] },
         Denial::InsufficientScope { of: Proof::Jwt, required: &["orders:read"] },
         Denial::InsufficientScope { of: Proof::Session, required: &["orders:read"] },
-        Denial::RateLimited { windows: windows(), retry_after: Span::from_ms(1_001) },
-        Denial::RateLimited { windows: full_day(), retry_after: Span::from_ms(60_001) },
+        Denial::RateLimited { windows: windows(), cost: Cost::ONE, retry_after: Span::from_ms(1_001) },
+        Denial::RateLimited { windows: full_day(), cost: Cost::ONE, retry_after: Span::from_ms(60_001) },
+        Denial::RateLimited { windows: windows(), cost: Cost::new(5), retry_after: Span::from_ms(1_001) },
+        Denial::RateLimited { windows: of_tenant(), cost: Cost::ONE, retry_after: Span::from_ms(60_001) },
+        Denial::TooManyInFlight { windows: windows(), limit: 5 },
         Denial::TooManyFailures { retry_after: Span::from_ms(9_001) },
         Denial::NetworkLimited { retry_after: Span::from_secs(10) },
         Denial::StoreUnavailable { store: "KV" },
@@ -100,20 +103,43 @@ pub fn all() -> Vec<Denial> {
 
 pub fn windows() -> Vec<WindowState> {
     vec![
-        WindowState { window: Window::Minute, limit: 600, remaining: 0, reset: Span::from_ms(1_001) },
+        WindowState {
+            window: Window::Minute,
+            limit: 600,
+            remaining: 0,
+            reset: Span::from_ms(1_001),
+            of_tenant: false,
+        },
         WindowState {
             window: Window::Day,
             limit: 10_000,
             remaining: 9_400,
             reset: Span::from_ms(86_000_000),
+            of_tenant: false,
         },
     ]
 }
 
+fn of_tenant() -> Vec<WindowState> {
+    full_day().into_iter().map(|state| WindowState { of_tenant: true, ..state }).collect()
+}
+
 fn full_day() -> Vec<WindowState> {
     vec![
-        WindowState { window: Window::Minute, limit: 1, remaining: 0, reset: Span::from_ms(59_000) },
-        WindowState { window: Window::Day, limit: 10_000, remaining: 0, reset: Span::from_ms(60_001) },
+        WindowState {
+            window: Window::Minute,
+            limit: 1,
+            remaining: 0,
+            reset: Span::from_ms(59_000),
+            of_tenant: false,
+        },
+        WindowState {
+            window: Window::Day,
+            limit: 10_000,
+            remaining: 0,
+            reset: Span::from_ms(60_001),
+            of_tenant: false,
+        },
     ]
 }
 

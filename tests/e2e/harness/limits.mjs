@@ -6,5 +6,6 @@ export const limits = (rate = {}) => ({
   perDay: null,
   perMonth: null,
   total: null,
+  inFlight: null,
   ...rate,
 });

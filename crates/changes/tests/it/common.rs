@@ -35,7 +35,10 @@ pub fn key(hash: &str, version: u64) -> Change {
 }
 
 pub fn tenant(number: u64, id: &str, status: TenantStatus) -> Change {
-    Change::Tenant { number, tenant: Tenant { id: id.to_owned(), code: None, status, plan: None } }
+    Change::Tenant {
+        number,
+        tenant: Tenant { id: id.to_owned(), code: None, status, plan: None, pool: None },
+    }
 }
 
 impl Upstream for Log {

@@ -41,6 +41,7 @@ impl Denial {
             Self::BodyTooLarge => "body_too_large",
             Self::InsufficientScope { .. } => "insufficient_scope",
             Self::RateLimited { .. } => "rate_limited",
+            Self::TooManyInFlight { .. } => "too_many_in_flight",
             Self::TooManyFailures { .. } => "too_many_failures",
             Self::NetworkLimited { .. } => "network_limited",
             Self::StoreUnavailable { .. } => "store_unavailable",
@@ -85,9 +86,9 @@ impl Denial {
             Self::InvalidToken(error) => error.to_string(),
             Self::InvalidSignature { reason } | Self::IssuerUnavailable { reason, .. } => reason.clone(),
             Self::InsufficientScope { required, .. } => format!("needs {}", required.join(" ")),
-            Self::RateLimited { windows, .. } => {
-                let full = windows.iter().filter(|state| state.remaining == 0);
-                format!("full: {}", full.map(|state| state.window.name()).collect::<Vec<_>>().join(", "))
+            Self::RateLimited { windows, cost, .. } => {
+                let full = windows.iter().filter(|state| !state.has_room(*cost));
+                format!("full: {}", full.map(|state| state.name()).collect::<Vec<_>>().join(", "))
             }
             Self::StoreUnavailable { store } => (*store).to_owned(),
             Self::UnfitSecret { secret, reason } => format!("{secret}: {reason}"),

@@ -127,9 +127,10 @@ impl Denial {
             Self::OriginRestricted(_) | Self::SecretKeyFromPage => Step::Origin,
             Self::TestMode { .. } => Step::Mode,
             Self::InsufficientScope { .. } => Step::Scopes,
-            Self::RateLimited { .. } | Self::TooManyFailures { .. } | Self::NetworkLimited { .. } => {
-                Step::Limit
-            }
+            Self::RateLimited { .. }
+            | Self::TooManyInFlight { .. }
+            | Self::TooManyFailures { .. }
+            | Self::NetworkLimited { .. } => Step::Limit,
             Self::StoreUnavailable { .. }
             | Self::IssuerUnavailable { .. }
             | Self::UnfitSecret { .. }

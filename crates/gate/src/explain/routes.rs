@@ -61,6 +61,7 @@ impl Explainer<'_> {
             ("path", route.path.source.into()),
             ("needs", needs),
             ("freshnessSeconds", freshness.into()),
+            ("cost", requirement.cost.units().into()),
             ("limitedByNetwork", route.limit_by_network.is_some().into()),
             ("mayCall", self.question.record.as_ref().map(|_| list(&may)).into()),
             ("code", code.into()),

@@ -14,7 +14,7 @@ mod verdict;
 
 use std::{cell::RefCell, rc::Rc};
 
-use futures_util::future::join3;
+use futures_util::future::join4;
 use keyward_changes::timing::READ_WITHIN;
 use keyward_limits::{routes::RouteName, used_from::UsedFrom, wire::UNATTRIBUTED};
 use keyward_policy::{Origin, Policy, Realm, Route, Span};
@@ -29,7 +29,7 @@ use crate::{
     forwarding::{self, profile::Profile},
     jwt::Issuers,
     memory::Memory,
-    pipeline::{Accepted, BackgroundTask, Pipeline, Refused},
+    pipeline::{Accepted, BackgroundTask, Open, Pipeline, Refused},
     platform::Platform,
     refusal::{self, Answer, mcp},
     request::{self, Client, RequestParts},
@@ -158,7 +158,7 @@ impl<P: Platform> Gate<'_, P> {
                 let id = ("X-Request-Id", request_id.clone());
                 let headers = headers.into_iter().chain([id]).collect();
                 let answer = Answer { status: 303, headers, body: String::new() };
-                self.verdict(routed.request_id, Outcome::Answer(answer), None)
+                self.verdict(routed.request_id, Outcome::Answer(answer), [None, None])
             }
             Err(refused) => {
                 self.refused(request, client, (Some(realm), Some(route)), &refused, routed.request_id)
@@ -168,8 +168,8 @@ impl<P: Platform> Gate<'_, P> {
 
     /// What an accepted request becomes on its way to the origin, and the answer on its way back.
     fn forward<'r, R: RequestParts>(&self, routed: Routed<'r, R>, accepted: Accepted) -> Verdict<'r> {
-        let Routed { request, target, client, policy, realm, request_id, .. } = routed;
-        let Accepted { permit, windows, background } = accepted;
+        let Routed { request, target, client, policy, realm, route, request_id, .. } = routed;
+        let Accepted { permit, windows, background, pool, open } = accepted;
         let secrets = self.secrets.as_deref().ok();
         let header = |name: &str| request.header(name);
         let credentials = forwarding::credentials(policy.realms, realm, &permit, secrets, header);
@@ -189,8 +189,9 @@ impl<P: Platform> Gate<'_, P> {
             added,
             answer: forwarding::answer(realm, client.origin.as_deref(), &windows, &request_id),
             copy,
+            open: open.or_else(|| Open::without_budget(&route.requires)),
         };
-        self.verdict(request_id, Outcome::Forward(forward), background)
+        self.verdict(request_id, Outcome::Forward(forward), [background, pool])
     }
 
     /// The answer where the origin's does not reach the client.
@@ -257,7 +258,7 @@ impl<P: Platform> Gate<'_, P> {
         });
         drop(memory);
         let answer = self.refuse(request, client, realm, refused, &request_id);
-        self.verdict(request_id, Outcome::Answer(answer), None)
+        self.verdict(request_id, Outcome::Answer(answer), [None, None])
     }
 
     /// The answer to a refused request, which its own web page may read where the realm has CORS; the log has the reason.
@@ -296,23 +297,27 @@ impl<P: Platform> Gate<'_, P> {
         &self,
         request_id: String,
         outcome: Outcome<'r>,
-        lease: Option<BackgroundTask>,
+        [lease, pool]: [Option<BackgroundTask>; 2],
     ) -> Verdict<'r> {
-        Verdict { request_id, outcome, background: Background { lease, ..self.background() } }
+        Verdict { request_id, outcome, background: Background { lease, pool, ..self.background() } }
     }
 
     /// What there is to be done behind any answer. It begins now: nobody else is told of it.
     pub fn background(&self) -> Background {
         let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
-        Background { lease: None, tells: memory.ledger.begins_round(now), reads: memory.changes.due(now) }
+        Background {
+            lease: None,
+            pool: None,
+            tells: memory.ledger.begins_round(now),
+            reads: memory.changes.due(now),
+        }
     }
 
     /// Does what is to be done behind an answer.
     pub async fn run(&self, background: Background) {
         // Nothing is decided: each task has a bound of its own.
         let pipeline = self.pipeline(Span::ZERO, None);
-        let keep_leases = async {
-            let mut next = background.lease;
+        let keep_lease = async |mut next: Option<BackgroundTask>| {
             while let Some(task) = next {
                 next = pipeline.run_background(task).await;
             }
@@ -327,7 +332,18 @@ impl<P: Platform> Gate<'_, P> {
                 pipeline.read_changes(span, READ_WITHIN).await;
             }
         };
-        join3(keep_leases, tell, read).await;
+        join4(keep_lease(background.lease), keep_lease(background.pool), tell, read).await;
+    }
+
+    /// Follows a request until its answer has ended, in whichever way. `used` is what the answer's header says, where it is to be
+    /// read.
+    pub async fn follow(
+        &self,
+        request: &Open,
+        used: impl Future<Output = Option<String>>,
+        ended: impl Future<Output = ()>,
+    ) {
+        self.pipeline(Span::ZERO, None).follow_open(request, used, ended).await;
     }
 
     /// What decides within this time from now.

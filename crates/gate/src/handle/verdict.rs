@@ -5,7 +5,7 @@ use keyward_policy::{Origin, Policy, Span};
 use crate::{
     denial::Denial,
     forwarding::{AnswerFields, profile::Profile},
-    pipeline::BackgroundTask,
+    pipeline::{BackgroundTask, Open},
     refusal::Answer,
 };
 use keyward_core::{request_target::RequestTarget, route::BuiltinRoute};
@@ -59,6 +59,8 @@ pub struct Forward {
     pub answer: AnswerFields,
     /// Room for the copy that is taken of the body, if one is.
     pub copy: Option<CopyRoom>,
+    /// What [`Gate::follow`](crate::Gate::follow) is to be called with now, if there is something to hear of the answer.
+    pub open: Option<Open>,
 }
 
 /// Room for the copy of a body.
@@ -128,6 +130,8 @@ impl OriginFailure {
 pub struct Background {
     /// For the lease under which the request passed.
     pub(super) lease: Option<BackgroundTask>,
+    /// For that of the pool.
+    pub(super) pool: Option<BackgroundTask>,
     /// To tell coordinators what this isolate has counted.
     pub(super) tells: bool,
     /// To read the change log on, whose word is to count within this time.
@@ -137,6 +141,6 @@ pub struct Background {
 impl Background {
     /// Whether there is nothing to do.
     pub fn is_empty(&self) -> bool {
-        self.lease.is_none() && !self.tells && self.reads.is_none()
+        self.lease.is_none() && self.pool.is_none() && !self.tells && self.reads.is_none()
     }
 }

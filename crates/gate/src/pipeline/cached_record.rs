@@ -12,6 +12,7 @@ use keyward_core::{
 };
 
 /// A record, and how well it is confirmed.
+#[derive(Clone)]
 pub(super) struct CachedRecord {
     pub hash: String,
     pub record: Rc<Record>,

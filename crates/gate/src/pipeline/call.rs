@@ -11,13 +11,15 @@ use crate::{
     platform::Platform,
 };
 use keyward_core::{
-    record::Record,
+    record::{Cost, Record},
     time::{Span, Timestamp},
     unavailable::Unavailable,
 };
 use keyward_limits::{
     lease::{self, Grantor, Wish},
-    timing::{FIRST_ANSWER, MAX_DELAY, RELAY_ANSWER, SECOND_ANSWER, SHORT_LEASE, SHORTEST_OF_RELAY},
+    timing::{
+        FIRST_ANSWER, IN_FLIGHT, MAX_DELAY, RELAY_ANSWER, SECOND_ANSWER, SHORT_LEASE, SHORTEST_OF_RELAY,
+    },
     wire::{Acquire, Acquired, Cancelled, CoordinatorCall},
 };
 
@@ -25,8 +27,8 @@ use keyward_limits::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
     /// To admit this request. On a retry the coordinator is asked directly; `cancelled` is the late answer's
-    /// reservation.
-    Pass { is_retry: bool, cancelled: Option<Cancelled> },
+    /// reservation. `budget` is for how long it holds its cost until what it used is known; 0 if it uses it all.
+    Pass { cost: Cost, budget: Span, is_retry: bool, cancelled: Option<Cancelled> },
     /// Only for a lease.
     Lease,
     /// Only whether the record still holds.
@@ -132,6 +134,7 @@ impl<P: Platform> Pipeline<'_, P> {
                 opens.map(|retry_after| Limited {
                     asked,
                     windows: windows.clone(),
+                    cost: Cost::ONE,
                     retry_after,
                     held: Span::ZERO,
                 })
@@ -202,6 +205,9 @@ impl<P: Platform> Pipeline<'_, P> {
         };
         let (Wish { wants, wants_for_long, queued }, leases) =
             memory.lessee(hash, record.version).map_or_else(Default::default, |lessee| {
+                if let Ask::Pass { cost, .. } = ask {
+                    lessee.give_up_less_than(cost);
+                }
                 let wish = if ask == Ask::Validation {
                     Wish::default()
                 } else {
@@ -210,16 +216,18 @@ impl<P: Platform> Pipeline<'_, P> {
                 (wish, lessee.report(grantor, asked))
             });
         let tally = memory.ledger.begin(hash, grantor, asked);
-        let cancelled = match ask {
-            Ask::Pass { cancelled, .. } => cancelled,
-            Ask::Lease | Ask::Validation => None,
+        let (cost, budget, cancelled) = match ask {
+            Ask::Pass { cost, budget, cancelled, .. } => (cost, budget, cancelled),
+            Ask::Lease | Ask::Validation => (Cost::ONE, Span::ZERO, None),
         };
         let immediate = matches!(ask, Ask::Pass { .. });
         // What a relay admits is counted here.
         let counts_there = immediate && grantor == Grantor::Coordinator;
+        let is_in_flight = counts_there && self.is_counted_in_flight(record);
         Acquire {
             version: record.version,
             immediate,
+            cost,
             from: self.from.filter(|_| counts_there).map(|from| from.describe()),
             route: self.route().filter(|_| counts_there).map(|route| route.name()),
             // No later than it is waited for.
@@ -236,6 +244,8 @@ impl<P: Platform> Pipeline<'_, P> {
             refused: tally.refused(),
             call: memory.ledger.call(),
             tally: Some(tally),
+            budget,
+            in_flight: if is_in_flight { IN_FLIGHT } else { Span::ZERO },
             ..Acquire::default()
         }
     }

@@ -1,9 +1,9 @@
-//! Every window of the key is charged, from a lease that this isolate holds or by
+//! Every window of a key, or of a tenant's pool, is charged, from a lease that this isolate holds or by
 //! asking the coordinator; and the background tasks that keep leases in order, after the answer and never before it.
 
 use std::rc::Rc;
 
-use keyward_policy::{LimitsUnavailable, Realm};
+use keyward_policy::{KeyRequirement, LimitsUnavailable, Realm};
 
 use super::{
     background::{BackgroundTask, TaskKind, end_of},
@@ -13,25 +13,46 @@ use super::{
 };
 use crate::{denial::Denial, memory::Limited, platform::Platform};
 use keyward_core::{
-    record::Record,
+    record::{Cost, POOL, Record},
     time::{Span, Timestamp},
     unavailable::Unavailable,
 };
 use keyward_limits::{
     lease::{self, Grantor},
     limit::WindowState,
-    timing::{BACKGROUND_ANSWER, RENEWAL_ANSWER, SECOND_ANSWER},
+    timing::{BACKGROUND_ANSWER, FIRST_ANSWER, RENEWAL_ANSWER, SECOND_ANSWER},
     wire::{Acquired, Cancelled, CoordinatorCall, ReportAck},
 };
 
 /// What the coordinator says to a request.
 pub(super) enum Answer {
+    /// It may pass under a lease that this isolate holds, once it is [used](Pipeline::use_lease).
+    Leased,
     /// It may pass.
-    Granted { windows: Vec<WindowState>, background: Option<BackgroundTask>, counted_by: CountedBy },
+    Granted(Granted),
     /// A window is full.
     Limited(Limited),
+    /// As many requests are in flight as may be.
+    Busy { windows: Vec<WindowState>, limit: u32 },
     /// Decide again on this record, which the coordinator confirmed at this moment.
     Changed { record: Rc<Record>, asked: Timestamp },
+}
+
+/// Leave for one request, which no lease gives.
+pub(super) struct Granted {
+    pub windows: Vec<WindowState>,
+    pub background: Option<BackgroundTask>,
+    pub counted_by: CountedBy,
+    /// When it was asked for, and for how long after that it counts.
+    pub asked: Timestamp,
+    pub lasts: Span,
+}
+
+impl Granted {
+    /// Whether the request may still go on. If the clock was set back meanwhile, nobody knows.
+    pub fn counts(&self, now: Timestamp) -> bool {
+        (Span::ZERO..=self.lasts).contains(&(now - self.asked))
+    }
 }
 
 /// Who counts the request as usage.
@@ -44,21 +65,20 @@ pub(super) enum CountedBy {
 }
 
 impl<P: Platform> Pipeline<'_, P> {
-    /// Charges one request: to a lease that this isolate holds, else by asking, unless calls in flight are about to bring
-    /// an answer.
+    /// Finds room for one request: under a lease that this isolate holds, else by asking, unless calls in flight are about to
+    /// bring an answer.
     pub(super) async fn charge(
         &self,
         realm: &Realm,
         cached: &CachedRecord,
+        requirement: &KeyRequirement,
         freshness: Span,
     ) -> Result<Answer, Denial> {
+        let (cost, budget) =
+            (requirement.cost, requirement.budget.map_or(Span::ZERO, |budget| budget.within));
         let (hash, version) = (&cached.hash, cached.record.version);
         let has_leases = lease::counts_for(freshness) > Span::ZERO;
         let came = self.platform.now();
-        self.memory.borrow_mut().notice(came);
-        if let Some(lessee) = self.memory.borrow_mut().lessee(hash, version) {
-            lessee.note_arrival(came);
-        }
         let mut has_waited = false;
         loop {
             let now = self.platform.now();
@@ -67,7 +87,7 @@ impl<P: Platform> Pipeline<'_, P> {
             if self.deadline.has_passed(now) {
                 return Err(unavailable("KeyGate"));
             }
-            if let Some(answer) = self.admit_locally(cached, freshness, now) {
+            if let Some(answer) = self.admit_locally(cached, cost, freshness, now) {
                 return Ok(answer);
             }
             let has_time = has_leases && self.deadline.left(now) > lease::POLL;
@@ -76,14 +96,14 @@ impl<P: Platform> Pipeline<'_, P> {
                 let waits = has_time
                     && if is_patient { lessee.has_call_in_flight(now) } else { lessee.is_at_call_limit(now) };
                 if waits {
-                    lessee.enqueue(came);
+                    lessee.enqueue(cost, came);
                 }
                 waits
             });
             if !waits {
                 // All that have waited in vain for the same calls would now call themselves, and no time is left for that.
                 if has_waited && !has_time {
-                    return self.fall_back(realm, cached, freshness);
+                    return self.fall_back(realm, cached, cost, freshness);
                 }
                 break;
             }
@@ -91,40 +111,67 @@ impl<P: Platform> Pipeline<'_, P> {
             self.platform.wait(lease::POLL).await;
             let mut memory = self.memory.borrow_mut();
             if let Some(lessee) = memory.lessee(hash, version) {
-                lessee.dequeue(came);
+                lessee.dequeue(cost, came);
             }
             // The answer that it waited for may have brought another record.
             if let Some((record, asked)) = memory.record(hash).filter(|known| known.0.version > version) {
                 return Ok(Answer::Changed { record, asked });
             }
         }
-        self.acquire(realm, cached, freshness).await
+        self.acquire(realm, cached, (cost, budget), freshness).await
     }
 
     /// What this isolate can answer without a call.
-    fn admit_locally(&self, cached: &CachedRecord, freshness: Span, now: Timestamp) -> Option<Answer> {
-        let admitted = self.admit_under_lease(cached, freshness, now);
-        if admitted.is_some() {
-            return admitted;
+    pub(super) fn admit_locally(
+        &self,
+        cached: &CachedRecord,
+        cost: Cost,
+        freshness: Span,
+        now: Timestamp,
+    ) -> Option<Answer> {
+        if self.has_lease(cached, cost, freshness, now) {
+            return Some(Answer::Leased);
         }
-        let limited = self.memory.borrow_mut().limited(&cached.hash, freshness, now)?;
+        let limited = self.memory.borrow_mut().limited(&cached.hash, cost, freshness, now)?;
         Some(Answer::Limited(limited))
     }
 
-    /// Admits the request under a lease, if this isolate holds one and the record is known to hold.
-    fn admit_under_lease(&self, cached: &CachedRecord, freshness: Span, now: Timestamp) -> Option<Answer> {
-        if !self.holds(cached, freshness, now) {
-            return None;
-        }
+    /// Whether this isolate holds a lease with room, and the record is known to hold.
+    fn has_lease(&self, cached: &CachedRecord, cost: Cost, freshness: Span, now: Timestamp) -> bool {
+        let has_room = || {
+            let mut memory = self.memory.borrow_mut();
+            memory
+                .lessee(&cached.hash, cached.record.version)
+                .is_some_and(|lessee| lessee.has_room(cost, now))
+        };
+        self.holds(cached, freshness, now) && has_room()
+    }
+
+    /// Uses a lease that was found to have room at this moment.
+    pub(super) fn use_lease(
+        &self,
+        cached: &CachedRecord,
+        cost: Cost,
+        freshness: Span,
+        now: Timestamp,
+    ) -> Option<Granted> {
         let mut memory = self.memory.borrow_mut();
-        let admitted = memory.lessee(&cached.hash, cached.record.version)?.consume(now)?;
+        let admitted = memory.lessee(&cached.hash, cached.record.version)?.consume(cost, now)?;
         let background = admitted.renew.then(|| cached.background(freshness, TaskKind::Renew));
-        Some(Answer::Granted { windows: admitted.windows, background, counted_by: CountedBy::Gate })
+        let (windows, counted_by) = (admitted.windows, CountedBy::Gate);
+        Some(Granted { windows, background, counted_by, asked: now, lasts: Span::ZERO })
     }
 
     /// Asks the coordinator or a relay to admit this request, and for a lease where that is likely to save calls.
-    async fn acquire(&self, realm: &Realm, cached: &CachedRecord, freshness: Span) -> Result<Answer, Denial> {
+    async fn acquire(
+        &self,
+        realm: &Realm,
+        cached: &CachedRecord,
+        (cost, budget): (Cost, Span),
+        freshness: Span,
+    ) -> Result<Answer, Denial> {
         let CachedRecord { hash, record, .. } = cached;
+        let is_open = budget > Span::ZERO || self.is_counted_in_flight(record);
         let mut cancelled = None;
         for is_retry in [false, true] {
             let asked = self.platform.now();
@@ -132,7 +179,7 @@ impl<P: Platform> Pipeline<'_, P> {
             if left == Span::ZERO {
                 break;
             }
-            let ask = Ask::Pass { is_retry, cancelled: cancelled.take() };
+            let ask = Ask::Pass { cost, budget, is_retry, cancelled: cancelled.take() };
             // Leaves time for the fallback limit, where the realm has one.
             let patience = if may_be_local(realm, freshness) { left - left / 4 } else { left };
             let called = self.call(Call { hash, record, ask, freshness, asked, patience }).await;
@@ -140,7 +187,7 @@ impl<P: Platform> Pipeline<'_, P> {
                 Ok(answered) => answered,
                 Err((Unavailable, Grantor::Relay)) => continue,
                 Err((Unavailable, Grantor::Coordinator)) => {
-                    return self.fall_back(realm, cached, freshness);
+                    return self.fall_back(realm, cached, cost, freshness);
                 }
             };
             // The slot is reserved only until `within` (and the delay): a later answer must not admit. Nor must one
@@ -148,9 +195,11 @@ impl<P: Platform> Pipeline<'_, P> {
             let in_time =
                 |delay: Span| (Span::ZERO..=within + delay).contains(&(self.platform.now() - asked));
             match acquired {
-                Acquired::Granted { windows, delay, reservation, lease, .. } => {
-                    // A delay that would end too late is not begun.
-                    let mut passes = !is_late && in_time(Span::ZERO) && delay <= self.left();
+                Acquired::Busy { windows, limit } => return Ok(Answer::Busy { windows, limit }),
+                Acquired::Granted { windows, delay, reservation, cost: counted, lease, open, .. } => {
+                    // An older build counts 1 and opens nothing, and a delay that would end too late is not begun.
+                    let is_as_asked = counted == cost && open == is_open;
+                    let mut passes = is_as_asked && !is_late && in_time(Span::ZERO) && delay <= self.left();
                     if passes && delay > Span::ZERO {
                         self.platform.wait(delay).await;
                         // A timer may be late, too.
@@ -171,18 +220,19 @@ impl<P: Platform> Pipeline<'_, P> {
                         Grantor::Coordinator => CountedBy::Coordinator { call, reservation },
                         Grantor::Relay => CountedBy::Gate,
                     };
-                    return Ok(Answer::Granted { windows, background, counted_by });
+                    let lasts = within + delay;
+                    return Ok(Answer::Granted(Granted { windows, background, counted_by, asked, lasts }));
                 }
                 Acquired::Limited { windows, retry_after, via } => {
                     // The answer to another request may have brought a lease meanwhile.
-                    if let Some(granted) = self.admit_under_lease(cached, freshness, self.platform.now()) {
-                        return Ok(granted);
+                    if self.has_lease(cached, cost, freshness, self.platform.now()) {
+                        return Ok(Answer::Leased);
                     }
                     let held = match grantor {
                         Grantor::Coordinator => retry_after.max(lease::FULL_BY_COORDINATOR),
                         Grantor::Relay => lease::FULL_BY_RELAY,
                     };
-                    let limited = Limited { asked, windows, retry_after, held };
+                    let limited = Limited { asked, windows, cost, retry_after, held };
                     let (mut memory, now) = (self.memory.borrow_mut(), self.platform.now());
                     memory.limit(hash, limited.clone(), via.hold, now);
                     memory.promise(hash, &limited, now);
@@ -192,7 +242,13 @@ impl<P: Platform> Pipeline<'_, P> {
                     return Ok(Answer::Changed { record: Rc::new(record), asked: validated });
                 }
                 // The relay asks for all. If each isolate asked for itself now, the coordinator would answer nobody.
-                Acquired::Unreached { .. } => return self.fall_back(realm, cached, freshness),
+                Acquired::Unreached { .. } => return self.fall_back(realm, cached, cost, freshness),
+                // A pool that was never told to anybody holds from when it is.
+                Acquired::Unknown if hash.starts_with(POOL) => {
+                    let (windows, counted_by, lasts) = (Vec::new(), CountedBy::Gate, within);
+                    let background = None;
+                    return Ok(Answer::Granted(Granted { windows, background, counted_by, asked, lasts }));
+                }
                 Acquired::Unknown => break,
             }
         }
@@ -215,9 +271,10 @@ impl<P: Platform> Pipeline<'_, P> {
                     return Ok(Some((Rc::new(record), validated)));
                 }
                 Ok(Answered { acquired: Acquired::Unknown | Acquired::Unreached { .. }, .. }) => break,
-                Ok(Answered { acquired: Acquired::Granted { .. } | Acquired::Limited { .. }, .. }) => {
-                    return Ok(None);
-                }
+                Ok(Answered {
+                    acquired: Acquired::Granted { .. } | Acquired::Limited { .. } | Acquired::Busy { .. },
+                    ..
+                }) => return Ok(None),
                 Err((Unavailable, Grantor::Relay)) => {}
                 Err((Unavailable, Grantor::Coordinator)) => break,
             }
@@ -226,15 +283,23 @@ impl<P: Platform> Pipeline<'_, P> {
     }
 
     /// The coordinator cannot be asked: the fallback limit decides, where the realm has one.
-    fn fall_back(&self, realm: &Realm, cached: &CachedRecord, freshness: Span) -> Result<Answer, Denial> {
+    fn fall_back(
+        &self,
+        realm: &Realm,
+        cached: &CachedRecord,
+        cost: Cost,
+        freshness: Span,
+    ) -> Result<Answer, Denial> {
         let CachedRecord { hash, record, .. } = cached;
         let mut memory = self.memory.borrow_mut();
+        let asked = self.platform.now();
         let may_pass = may_be_local(realm, freshness) && {
             memory.keep(hash, record);
-            memory.fallback(hash).is_some_and(|fallback| fallback.allow(record.limits, self.platform.now()))
+            memory.fallback(hash).is_some_and(|fallback| fallback.allow(record.limits, cost, asked))
         };
         if may_pass {
-            Ok(Answer::Granted { windows: Vec::new(), background: None, counted_by: CountedBy::Gate })
+            let (windows, counted_by, lasts) = (Vec::new(), CountedBy::Gate, FIRST_ANSWER);
+            Ok(Answer::Granted(Granted { windows, background: None, counted_by, asked, lasts }))
         } else {
             Err(unavailable("KeyGate"))
         }

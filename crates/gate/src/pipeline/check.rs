@@ -6,10 +6,11 @@ use keyward_policy::{KeyRequirement, Policy, Realm, TestMode};
 
 use super::{
     cached_record::{CachedRecord, Validation},
-    charge::{Answer, CountedBy},
+    charge::CountedBy,
     context::{Pipeline, unavailable},
     failures::Failures,
     follow::Word,
+    pool::{Charge, Charged},
     verdict::{Accepted, Refused},
 };
 use crate::{
@@ -25,14 +26,14 @@ use crate::{
 };
 use keyward_core::{
     key::{self, Shape},
-    record::{Limits, Record},
+    record::{Cost, Limits, Record},
     secret::{Secret, Secrets},
     time::{Span, Timestamp},
 };
 use keyward_limits::{
     lease::{self, Grantor},
     limit,
-    wire::{Cancelled, CoordinatorCall, GetReply},
+    wire::{CoordinatorCall, GetReply},
 };
 
 /// No such key, and nothing to be seen of it that would say why.
@@ -75,7 +76,7 @@ impl<P: Platform> Pipeline<'_, P> {
         let secrets = self.secrets.clone()?;
         if let Some(record) = recognise(realm, &secrets, key)? {
             let permit = gate::decide(realm, requirement, &record, caller.at(self.platform.now()))?;
-            return Ok(Accepted { permit, windows: Vec::new(), background: None });
+            return Ok(Accepted { permit, windows: Vec::new(), background: None, pool: None, open: None });
         }
         let hashes = key::names(realm, &secrets, key.expose());
         let cached = self.find(&hashes, freshness, caller).await?;
@@ -140,7 +141,7 @@ impl<P: Platform> Pipeline<'_, P> {
         mut cached: CachedRecord,
         caller: ClientInfo<'_>,
     ) -> Result<Accepted, Refused> {
-        let mut task = None;
+        let (mut task, mut pool_task) = (None, None);
         // Each round but the first, which may read the change log, and the last ends with a newer record; more than a few means
         // that a key is edited faster than it can be read.
         for _ in 0..5 {
@@ -160,14 +161,18 @@ impl<P: Platform> Pipeline<'_, P> {
                 continue;
             }
             match decided {
-                // There is nothing to ask the key's object.
-                Ok(permit) if word == Word::Holds && counts_nothing => {
-                    let ledger = &mut self.memory.borrow_mut().ledger;
-                    ledger.accept(&cached.hash, self.from.as_ref(), now);
-                    return Ok(Accepted { permit, windows: Vec::new(), background: None });
-                }
-                Ok(permit) => match self.charge(realm, &cached, freshness).await? {
-                    Answer::Granted { windows, background, counted_by } => {
+                // Of a key without a limit there is nothing to ask its object.
+                Ok(permit) => match self
+                    .charge_all(
+                        realm,
+                        &cached,
+                        requirement,
+                        word != Word::Holds || !counts_nothing,
+                        freshness,
+                    )
+                    .await?
+                {
+                    Charged::Granted(charge) => {
                         let now = self.platform.now();
                         // Meanwhile the log was read on, or what it said has become too old.
                         let later =
@@ -175,27 +180,31 @@ impl<P: Platform> Pipeline<'_, P> {
                         let permit = self.revalidate(permit, realm, requirement, &cached, context);
                         let is_too_old = word == Word::Holds && later == Word::None && !cached.has_caught_up;
                         let passes = permit.is_ok() && !is_too_old;
-                        {
+                        if !passes {
+                            self.take_back(&cached.hash, &charge);
+                        } else if charge.counted_by.is_none_or(|by| by == CountedBy::Gate) {
                             let ledger = &mut self.memory.borrow_mut().ledger;
-                            match counted_by {
-                                CountedBy::Gate if passes => {
-                                    ledger.accept(&cached.hash, self.from.as_ref(), now);
-                                }
-                                CountedBy::Coordinator { call, reservation } if !passes => {
-                                    ledger.cancelled(&cached.hash, Cancelled { call, reservation }, now);
-                                }
-                                CountedBy::Gate | CountedBy::Coordinator { .. } => {}
-                            }
+                            ledger.accept(&cached.hash, self.from.as_ref(), now);
                         }
+                        let open = self.open(&cached, &charge, requirement);
+                        let Charge { windows, background, pool_background, .. } = charge;
                         task = background.or(task);
+                        pool_task = pool_background.or(pool_task);
                         if permit.is_err() || passes {
-                            return Ok(Accepted { permit: permit?, windows, background: task });
+                            let (background, pool) = (task, pool_task);
+                            return Ok(Accepted { permit: permit?, windows, background, pool, open });
                         }
                         cached.has_caught_up = true;
                         self.catch_up(freshness).await;
                     }
-                    Answer::Limited(limited) => return Err(self.limited(&cached, limited)),
-                    Answer::Changed { record, asked } => cached = self.replace(cached, record, asked),
+                    Charged::Limited(limited) => {
+                        return Err(self.limited(&cached, requirement.cost, limited));
+                    }
+                    Charged::Busy { windows, limit } => {
+                        let denial = Denial::TooManyInFlight { windows, limit };
+                        return Err(Refused { denial, key: Some(cached.known_key()) });
+                    }
+                    Charged::Changed { record, asked } => cached = self.replace(cached, record, asked),
                 },
                 Err(denial) if is_settled => {
                     return Err(Refused { denial, key: Some(cached.known_key()) });
@@ -331,10 +340,10 @@ impl<P: Platform> Pipeline<'_, P> {
         self.memory.borrow_mut().confirm(&cached.hash, &cached.record, asked);
     }
 
-    fn limited(&self, cached: &CachedRecord, limited: Limited) -> Refused {
+    fn limited(&self, cached: &CachedRecord, cost: Cost, limited: Limited) -> Refused {
         let Limited { mut windows, retry_after, .. } = limited;
-        limit::agree(&mut windows, retry_after);
-        let denial = Denial::RateLimited { windows, retry_after };
+        limit::agree(&mut windows, cost, retry_after);
+        let denial = Denial::RateLimited { windows, cost, retry_after };
         Refused { denial, key: Some(cached.known_key()) }
     }
 }

@@ -3,7 +3,7 @@
 use std::{cell::RefCell, rc::Rc};
 
 use crate::{deadline::Deadline, denial::Denial, jwt::Issuers, memory::Memory, platform::Platform};
-use keyward_core::{secret::Secrets, time::Span};
+use keyward_core::{record::Record, secret::Secrets, time::Span};
 use keyward_limits::{routes::RouteName, used_from::UsedFrom};
 
 /// What a check needs beside the request.
@@ -28,6 +28,11 @@ impl<P: Platform> Pipeline<'_, P> {
     /// The route that the request takes, if there is one.
     pub(crate) fn route(&self) -> Option<RouteName<'_>> {
         self.from.and_then(|from| from.route)
+    }
+
+    /// Whether a request with this key counts as in flight until its answer has ended. The admin API's own do not.
+    pub(super) fn is_counted_in_flight(&self, record: &Record) -> bool {
+        record.limits.in_flight.is_some() && self.from.is_some()
     }
 
     /// What is left of the decision's time.

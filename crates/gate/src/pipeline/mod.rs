@@ -14,12 +14,16 @@ mod context;
 mod failures;
 mod follow;
 mod network_limit;
+mod open;
+mod pool;
+mod settle;
 mod tell;
 mod verdict;
 
 pub use self::{
     background::BackgroundTask,
     context::Pipeline,
+    open::Open,
     verdict::{Accepted, KnownKey, Refused},
 };
 pub(crate) use self::{

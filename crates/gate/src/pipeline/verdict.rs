@@ -1,6 +1,6 @@
 //! What a check comes to.
 
-use super::background::BackgroundTask;
+use super::{background::BackgroundTask, open::Open};
 use crate::{denial::Denial, gate::Permit};
 use keyward_limits::limit::WindowState;
 
@@ -13,6 +13,10 @@ pub struct Accepted {
     pub windows: Vec<WindowState>,
     /// What is to be done once the answer is on its way.
     pub background: Option<BackgroundTask>,
+    /// The same for the pool of the key's tenant.
+    pub pool: Option<BackgroundTask>,
+    /// What objects have to hear of it later.
+    pub open: Option<Open>,
 }
 
 /// A request that may not.

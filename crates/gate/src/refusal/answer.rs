@@ -67,7 +67,7 @@ pub fn refuse(denial: &Denial, realm: Option<&Realm>, request_id: &str) -> Answe
         // Not a standard field: clients of several APIs obey it.
         headers.push(("X-Should-Retry", "false".to_owned()));
     }
-    if let Denial::RateLimited { windows, .. } = denial {
+    if let Denial::RateLimited { windows, .. } | Denial::TooManyInFlight { windows, .. } = denial {
         headers.extend(rate_limit_headers(windows));
     }
     let style = realm.map_or(RefusalStyle::Problem, |realm| realm.refusals.style);
@@ -91,10 +91,11 @@ fn add_particulars(body: &mut Value, denial: &Denial) {
     let (name, value) = match denial {
         Denial::InsufficientScope { required, .. } => ("requiredScopes", json!(required)),
         Denial::PlanRequired { plans } => ("requiredPlans", json!(plans)),
-        Denial::RateLimited { windows, .. } => {
-            let full = windows.iter().filter(|state| state.remaining == 0).map(|state| state.window.name());
+        Denial::RateLimited { windows, cost, .. } => {
+            let full = windows.iter().filter(|state| !state.has_room(*cost)).map(WindowState::name);
             ("violatedPolicies", json!(full.collect::<Vec<_>>()))
         }
+        Denial::TooManyInFlight { .. } => ("violatedPolicies", json!([Window::InFlight.name()])),
         _ => return,
     };
     if let Some(body) = body.as_object_mut() {
@@ -120,7 +121,7 @@ pub fn rate_limit_headers(windows: &[WindowState]) -> Vec<(&'static str, String)
     let (mut policy, mut left) = (String::new(), String::new());
     for state in windows {
         let comma = if policy.is_empty() { "" } else { ", " };
-        let (name, limit) = (state.window.name(), state.limit);
+        let (name, limit) = (state.name(), state.limit);
         let remaining = state.remaining.min(limit);
         // Less than a second, or not known any more: where something is used up, it is not now.
         let reset = state.reset.secs_to_wait().max(u64::from(remaining < limit));

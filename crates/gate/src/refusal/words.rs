@@ -12,6 +12,7 @@ use crate::{
     hint::{self, Slip, Stray},
     jwt,
 };
+use keyward_core::record::Cost;
 use keyward_limits::limit::WindowState;
 
 /// The text for this reason. `realm` is `None` where none was found, and at the admin API.
@@ -102,8 +103,14 @@ pub fn detail(denial: &Denial, realm: Option<&Realm>) -> Cow<'static, str> {
             "The API key is a test key, which can only read. Use a live key for this request."
         }
         Denial::InsufficientScope { of, required } => return scope(*of, required).into(),
-        Denial::RateLimited { windows, .. } => {
-            return limited(windows, denial.retry_after()).into();
+        Denial::RateLimited { windows, cost, .. } => {
+            return limited(windows, *cost, denial.retry_after()).into();
+        }
+        Denial::TooManyInFlight { limit, .. } => {
+            return format!(
+                "The API key has {limit} requests in flight, and may have no more at the same time. Wait until one has been answered to its end."
+            )
+            .into();
         }
         Denial::TooManyFailures { .. } => {
             "Too many requests with unknown credentials came from this network. Come back after the time in Retry-After, with one that holds."
@@ -283,19 +290,36 @@ fn scope(of: Proof, required: &[&str]) -> String {
 }
 
 /// Names every window that is full: `600 requests a minute`.
-fn limited(windows: &[WindowState], seconds: Option<u64>) -> String {
-    let full = windows.iter().filter(|state| state.remaining == 0).map(|state| {
+fn limited(windows: &[WindowState], cost: Cost, seconds: Option<u64>) -> String {
+    let full = windows.iter().filter(|state| !state.has_room(cost)).map(|state| {
         let requests = if state.limit == 1 { "request" } else { "requests" };
         format!("{} {requests} {}", state.limit, state.window.phrase())
     });
     let full: Vec<_> = full.collect();
-    let limits = if full.is_empty() { "requests".to_owned() } else { full.join(" and its ") };
+    let of_tenant = windows.iter().any(|state| state.of_tenant);
+    let joint = if of_tenant { " and their " } else { " and its " };
+    let limits = if full.is_empty() { "requests".to_owned() } else { full.join(joint) };
     let next = match seconds {
-        None => "Waiting brings none back: whoever manages the key can raise this limit".to_owned(),
+        None => format!(
+            "Waiting {}: whoever {} can raise this limit",
+            if cost.is_one() { "brings none back" } else { "does not help" },
+            if of_tenant { "runs this API" } else { "manages the key" }
+        ),
         Some(1) => "Try again in 1 second".to_owned(),
         Some(seconds) => format!("Try again in {seconds} seconds"),
     };
-    format!("The API key has used up its {limits}. {next}.")
+    match (cost.units(), of_tenant) {
+        (1, false) => format!("The API key has used up its {limits}. {next}."),
+        (1, true) => {
+            format!("All keys of this organisation together have used up their {limits}. {next}.")
+        }
+        (units, _) => {
+            let whose = if of_tenant { "this organisation" } else { "the API key" };
+            format!(
+                "The request counts as {units}, for which {whose}'s limit of {limits} has no room. {next}."
+            )
+        }
+    }
 }
 
 fn unavailable(store: &str) -> String {

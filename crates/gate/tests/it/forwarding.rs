@@ -287,6 +287,7 @@ fn each_field_that_is_removed_stands_in_the_table() {
         limit: 1,
         remaining: 1,
         reset: Span::ZERO,
+        of_tenant: false,
     }];
     for name in Profile::request_removed() {
         let name = name.trim_start_matches('~');

@@ -53,7 +53,7 @@ fn a_full_window_is_remembered_so_that_hammering_costs_nothing_and_still_ends_on
     assert_eq!(first, at_once - SECOND);
     assert_eq!(platform.asked(), ["Coordinator take"]);
     platform.pass_time(SECOND);
-    let Denial::RateLimited { retry_after, windows } = platform.denial(&key) else { panic!() };
+    let Denial::RateLimited { retry_after, windows, .. } = platform.denial(&key) else { panic!() };
     assert_eq!((retry_after, windows[0].reset), (first - SECOND, first - SECOND));
     assert_eq!(platform.asked(), Vec::<String>::new());
     let hold = lease::FULL_BY_COORDINATOR;

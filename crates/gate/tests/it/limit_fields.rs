@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{
-    record::{Limits, Record},
+    record::{Cost, Limits, Record},
     time::{self, Span},
 };
 use keyward_gate::{
@@ -69,7 +69,7 @@ fn told(windows: &[WindowState]) -> Vec<Told> {
 
 fn are_refused_consistently(windows: &[WindowState], retry_after: Span) {
     let full: Vec<_> = told(windows).into_iter().filter(|(_, _, remaining, _)| *remaining == 0).collect();
-    let denial = Denial::RateLimited { windows: windows.to_vec(), retry_after };
+    let denial = Denial::RateLimited { windows: windows.to_vec(), cost: Cost::ONE, retry_after };
     let answer = refuse(&denial, Some(&POLICY.realms[0]), "req-1");
     let body: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
     let has = |name: &str| answer.headers.iter().find(|header| header.0 == name).map(|header| &*header.1);
@@ -100,7 +100,7 @@ enum Event {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let limit = |most: u32| prop_oneof![1 => Just(None), 4 => (1..most).prop_map(Some)];
-    proptest::array::uniform6(prop_oneof![1 => Just(None), 1 => limit(12)])
+    proptest::array::uniform7(prop_oneof![1 => Just(None), 1 => limit(12)])
         .prop_map(|limits| Limits::each(|window| limits[window as usize]))
 }
 
@@ -145,7 +145,7 @@ proptest! {
                     are_refused_consistently(&windows, retry_after);
                     // They need no correction here.
                     let mut corrected = windows.clone();
-                    agree(&mut corrected, retry_after);
+                    agree(&mut corrected, Cost::ONE, retry_after);
                     prop_assert_eq!(&corrected, &windows);
                     windows
                 }
@@ -163,8 +163,8 @@ proptest! {
     ) {
         let mut windows = states;
         // Of a total that is not spent, nobody but its coordinator says when it is.
-        prop_assume!(windows.iter().any(|state| state.window != Window::Total || state.is_spent()));
-        agree(&mut windows, Span::from_ms(retry_after_ms));
+        prop_assume!(windows.iter().any(|state| state.window != Window::Total || state.is_spent(Cost::ONE)));
+        agree(&mut windows, Cost::ONE, Span::from_ms(retry_after_ms));
         are_refused_consistently(&windows, Span::from_ms(retry_after_ms));
     }
 
@@ -183,6 +183,7 @@ fn state(window: Window) -> impl Strategy<Value = WindowState> {
         limit,
         remaining,
         reset: if window == Window::Total { Span::ZERO } else { Span::from_ms(reset_ms) },
+        of_tenant: false,
     })
 }
 

@@ -8,7 +8,7 @@ use keyward_gate::{
     jwt,
     refusal::{Answer, mcp, rate_limit_headers, refuse},
 };
-use keyward_policy::{CredentialSource, Proof, Realm, RefusalStyle, Refusals, compile};
+use keyward_policy::{Cost, CredentialSource, Proof, Realm, RefusalStyle, Refusals, compile};
 use keyward_testing::denials::{BY_KEY, all, in_a_mixed_realm, mixed, realm, windows};
 use serde_json::Value;
 
@@ -37,7 +37,7 @@ fn every_refusal_is_answered_with_exactly_this() {
     let json = Realm { refusals: Refusals { style: RefusalStyle::Json, ..realm().refusals }, ..realm() };
     let in_style = [
         Denial::MissingCredential { by: BY_KEY, stray: None },
-        Denial::RateLimited { windows: windows(), retry_after: Span::from_ms(1_001) },
+        Denial::RateLimited { windows: windows(), cost: Cost::ONE, retry_after: Span::from_ms(1_001) },
     ];
     let told: String = [
         all().iter().map(|denial| shown(denial, &answer(denial))).collect::<String>(),
@@ -212,7 +212,11 @@ fn every_401_has_a_challenge_and_every_429_and_503_says_when_to_come_back() {
 #[test]
 fn retry_after_is_rounded_up_and_at_least_one() {
     for (milliseconds, seconds) in [(1, 1), (999, 1), (1_000, 1), (1_001, 2), (59_999, 60), (0, 1)] {
-        let denial = Denial::RateLimited { windows: windows(), retry_after: Span::from_ms(milliseconds) };
+        let denial = Denial::RateLimited {
+            windows: windows(),
+            cost: Cost::ONE,
+            retry_after: Span::from_ms(milliseconds),
+        };
         assert_eq!(denial.retry_after(), Some(seconds), "{milliseconds}");
     }
 }

@@ -17,6 +17,10 @@ const MAX_OPEN: usize = 768;
 /// Most of isolates in a crowd. It leaves room for the relays, each of 64 of which may get ten before its first ends: a relay
 /// without a lease sends its isolates to the object.
 const MAX_OPEN_IN_CROWD: usize = 64;
+/// Most budgets open at once.
+pub const MOST_BUDGETS: u32 = 512;
+/// The longest time that a budget is open.
+const LONGEST_BUDGET: Span = Span::from_hours(1);
 /// Most of those for minutes: in them, a crowd could come that needs the others.
 const MAX_OPEN_LONG: usize = 256;
 /// Most recent clients that are remembered.
@@ -56,6 +60,16 @@ struct Open {
     /// Whether a relay holds it. Older builds do not store it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     relay: bool,
+    /// Whether it is the budget of one request, whose call is its id. Older builds take it for a lease that nobody reports.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    budget: bool,
+}
+
+impl Open {
+    /// Whether it is a lease for minutes.
+    fn is_long(&self) -> bool {
+        !self.budget && self.length > MAX_LEASE_LENGTH
+    }
 }
 
 /// Who asks for a lease.
@@ -87,7 +101,7 @@ pub struct Used {
 impl Leases {
     /// Takes in a report. Returns what was used since the last one; what is given back is free at once.
     pub fn report(&mut self, report: &LeaseReport, now: Timestamp) -> Option<Used> {
-        let lease = self.open.iter_mut().find(|lease| lease.id == report.id)?;
+        let lease = self.open.iter_mut().find(|lease| !lease.budget && lease.id == report.id)?;
         let requests = report.used.saturating_sub(lease.used).min(lease.open);
         lease.used += requests;
         lease.open = (lease.open - requests).min(report.open);
@@ -103,7 +117,7 @@ impl Leases {
     pub fn end(&mut self, now: Timestamp) -> Vec<Used> {
         let has_ended = |lease: &mut Open| lease.latest <= now || lease.open == 0;
         let ended: Vec<Open> = self.open.extract_if(.., has_ended).collect();
-        let lapsed = ended.iter().filter(|lease| lease.length > MAX_LEASE_LENGTH && lease.open > 0);
+        let lapsed = ended.iter().filter(|lease| lease.is_long() && lease.open > 0);
         for lease in order::sorted_by(lapsed.copied(), |one, other| one.latest <= other.latest) {
             self.lapsed.count(Window::Day, false, lease.latest, lease.open);
         }
@@ -114,8 +128,9 @@ impl Leases {
 
     /// Grants a lease of this size and length; `None` if too many are open.
     pub fn grant(&mut self, requests: u32, length: Span, whose: Whose, now: Timestamp) -> Option<Lease> {
-        let is_full = self.open.len() >= MAX_OPEN || {
-            let of_isolates = || self.open.iter().filter(|lease| !lease.relay).count();
+        let leases = || self.open.iter().filter(|lease| !lease.budget);
+        let is_full = leases().count() >= MAX_OPEN || {
+            let of_isolates = || leases().filter(|lease| !lease.relay).count();
             whose == Whose::IsolateInCrowd && of_isolates() >= MAX_OPEN_IN_CROWD
         };
         if requests == 0 || length <= Span::ZERO || is_full {
@@ -124,20 +139,48 @@ impl Leases {
         self.last_id += 1;
         let latest = now + length + TRAVEL;
         let relay = whose == Whose::Relay;
-        self.open.push(Open { id: self.last_id, used: 0, open: requests, latest, length, relay });
+        let (id, budget) = (self.last_id, false);
+        self.open.push(Open { id, used: 0, open: requests, latest, length, relay, budget });
         Some(Lease { id: self.last_id, requests, length })
+    }
+
+    /// Whether there is room for the budget of this call, which may have been opened already.
+    pub fn has_room_for_budget(&self, call: u64) -> bool {
+        let mut budgets = self.open.iter().filter(|lease| lease.budget);
+        budgets.clone().count() < MOST_BUDGETS as usize || budgets.any(|budget| budget.id == call)
+    }
+
+    /// Opens the budget of a request that reaches the origin by `latest`.
+    pub fn open_budget(&mut self, call: u64, units: u32, latest: Timestamp, length: Span) {
+        let length = length.min(LONGEST_BUDGET);
+        if self.open.iter().all(|lease| !lease.budget || lease.id != call) {
+            let (latest, used, relay, budget) = (latest + length, 0, false, true);
+            self.open.push(Open { id: call, used, open: units, latest, length, relay, budget });
+        }
+    }
+
+    /// Closes a budget of which this much was used, be that more than it had. It counts from now on, which is not before it was
+    /// used; what is not used is free at once. `None` if it is not open: what was settled before is settled.
+    pub fn settle(&mut self, call: u64, units: u32, now: Timestamp) -> Option<Used> {
+        let mut settled = self.open.extract_if(.., |lease| lease.budget && lease.id == call);
+        let budget = settled.next()?;
+        let latest = (now + TRAVEL).min(budget.latest.max(now));
+        Some(Used { requests: units, latest, is_known: true })
     }
 
     /// Whether as many long leases are open as may be.
     pub fn has_most_long(&self) -> bool {
-        self.open.iter().filter(|lease| lease.length > MAX_LEASE_LENGTH).count() >= MAX_OPEN_LONG
+        self.open.iter().filter(|lease| lease.is_long()).count() >= MAX_OPEN_LONG
     }
 
     /// Requests of long leases of which nobody has said that they were used, and that a window counts: they may still be, or have
     /// lapsed.
     pub fn unused_of_long(&self, window: Window, now: Timestamp) -> u32 {
-        let is_long = |lease: &&Open| lease.length > MAX_LEASE_LENGTH;
-        let open = self.open.iter().filter(is_long).fold(0, |sum: u32, lease| sum.saturating_add(lease.open));
+        let open = self
+            .open
+            .iter()
+            .filter(|lease| lease.is_long())
+            .fold(0, |sum: u32, lease| sum.saturating_add(lease.open));
         let counted = self.lapsed.counted().filter(|(at, _)| leaves(window, *at) > now);
         counted.fold(open, |sum, (_, requests)| sum.saturating_add(requests))
     }
@@ -187,7 +230,7 @@ impl Clients {
     pub fn note(&mut self, call: &Acquire, now: Timestamp) {
         self.asked.retain(|other| other.id != call.client_id && other.is_recent(now));
         if self.asked.len() < MAX_CLIENTS {
-            let wants = call.wants.saturating_add(call.immediate.into());
+            let wants = call.wants.saturating_add(call.immediate_units());
             let isolates = call.isolates.max(1);
             self.asked.push(Client { id: call.client_id, at: now, wants, isolates });
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::limit::{SlidingWindowLog, Window};
 use keyward_core::{
-    record::Limits,
+    record::{Cost, Limits},
     time::{Span, Timestamp},
 };
 
@@ -75,17 +75,17 @@ impl Logs {
         }
     }
 
-    /// Counts requests in every window.
+    /// Counts units in every window.
     pub fn count(&mut self, limits: Limits, at: Timestamp, requests: u32) {
         for (window, log) in self.iter_mut() {
             log.count(window, limits.get(window).is_some(), at, requests);
         }
     }
 
-    /// Takes one request that was counted at this moment out of every window.
-    pub fn cancel(&mut self, at: Timestamp, now: Timestamp) {
+    /// Takes a request that was counted at this moment out of every window.
+    pub fn cancel(&mut self, at: Timestamp, now: Timestamp, cost: Cost) {
         for (window, log) in self.iter_mut() {
-            log.cancel(window, at, now);
+            log.cancel(window, at, now, cost);
         }
     }
 

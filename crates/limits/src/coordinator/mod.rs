@@ -2,6 +2,7 @@
 //! state and returns an answer; its [`object`] stores the state ([`store`]) and says when its alarm has to ring. The class of
 //! that, which deployments name, is `KeyGate`.
 
+mod in_flight;
 mod leases;
 mod logs;
 pub mod object;
@@ -14,25 +15,26 @@ use serde_json::{Map, Value};
 
 pub use self::leases::Clients;
 use self::{
-    leases::{Leases, Used, Whose},
+    in_flight::InFlight,
+    leases::{Leases, MOST_BUDGETS, Used, Whose},
     logs::Logs,
-    singles::SingleGrants,
+    singles::{Single, SingleGrants},
 };
 use crate::{
     lease::SMALL,
     limit::{Occupancy, RATE_LIMITED, WindowState},
     routes::LONGEST,
     tellers::Tellers,
-    timing::{LONG_LEASE, MAX_DELAY, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, SHORT_LEASE, TRAVEL},
+    timing::{IN_FLIGHT, LONG_LEASE, MAX_DELAY, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, SHORT_LEASE, TRAVEL},
     usage::Usage,
     wire::{
-        Acquire, Acquired, CoordinatorCall, GetReply, Lease, LeaseReport, PutAck, RefusalCounts, RouteHint,
-        Tally, UsageReport,
+        Acquire, Acquired, CoordinatorCall, Found, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
+        RouteHint, Tally, UsageReport,
     },
 };
 use keyward_core::{
     order,
-    record::{Limits, Record},
+    record::{Cost, Limits, Record},
     time::{Span, Timestamp},
 };
 
@@ -95,6 +97,8 @@ pub struct Counts {
     latest: Timestamp,
     #[serde(skip_serializing_if = "Tellers::is_empty")]
     tellers: Tellers,
+    #[serde(skip_serializing_if = "InFlight::is_empty")]
+    in_flight: InFlight,
     /// Fields that a newer build has added, kept as they are.
     #[serde(flatten)]
     added: Map<String, Value>,
@@ -111,6 +115,7 @@ impl TryFrom<Map<String, Value>> for Counts {
             usage: taken(&mut stored, "usage")?,
             latest: taken(&mut stored, "latest")?,
             tellers: taken(&mut stored, "tellers")?,
+            in_flight: taken(&mut stored, "inFlight")?,
             added: stored,
         })
     }
@@ -150,6 +155,15 @@ impl Coordinator {
                 self.report_of(&refused, &leases, tally.as_ref(), now);
                 Ok(("{}".to_owned(), Keep::Counts))
             }
+            CoordinatorCall::InFlight { call, length } => {
+                let found = self.in_flight(call, length, now);
+                let keep = if found { Keep::Counts } else { Keep::Nothing };
+                Ok((serde_json::to_string(&Found { found })?, keep))
+            }
+            CoordinatorCall::Settle { call, used } => {
+                let found = self.settle(call, used, now);
+                Ok((serde_json::to_string(&Found { found })?, Keep::Counts))
+            }
         }
     }
 
@@ -179,12 +193,18 @@ impl Coordinator {
             counts.usage.accept(call.unreported.into(), now);
         }
         // A reservation is cancelled once, whether the tally or this call arrives first.
-        let cancelled = if is_told { singles.reservation_of(call.cancelled_call) } else { call.cancelled };
-        if let Some(reservation) = cancelled {
-            counts.cancel(reservation, now);
+        let cancelled = match call.cancelled {
+            _ if is_told => singles.reservation_of(call.cancelled_call),
+            by_older_build => by_older_build.map(|reservation| (reservation, Cost::ONE)),
+        };
+        if let Some((reservation, cost)) = cancelled {
+            counts.cancel(reservation, cost, now);
             if !is_told {
                 counts.usage.take_back(now, None);
             }
+        }
+        if call.cancelled_call != 0 {
+            counts.give_up(call.cancelled_call, now);
         }
         self.clients.note(call, now);
         if record.version != call.version {
@@ -192,11 +212,13 @@ impl Coordinator {
         }
         let via = |hold| RouteHint { relay: self.clients.is_crowd(), hold, age: Span::ZERO };
         let immediate = call.immediate && !singles.is_void(call.call);
-        let opens = counts.occupancy(record.limits).iter().map(|occupancy| occupancy.opens(now)).max();
+        let cost = if immediate { call.cost } else { Cost::ONE };
+        let occupancy = counts.occupancy(record.limits);
+        let opens = occupancy.iter().map(|occupancy| occupancy.opens_for(cost.units(), now)).max();
         let wait = opens.map_or(Span::ZERO, |opens| opens - now);
         // After the clock was set back a little, time stands still until the clock has caught up. Clients wait by the clock.
         let stands_still = now - clock;
-        let states = |counts: &Counts| counts.states(record.limits, now, stands_still);
+        let states = |counts: &Counts, cost| counts.states(record.limits, cost, now, stands_still);
         // A request that fits within [`MAX_DELAY`] is delayed, not refused. A lease cannot be delayed.
         let max_delay = if immediate { MAX_DELAY } else { Span::ZERO };
         if (immediate || call.queued > 0) && wait > max_delay {
@@ -205,26 +227,45 @@ impl Coordinator {
             }
             let retry_after = (wait - MAX_DELAY).clamp(Span::from_ms(1), LONGEST_WAIT) + stands_still;
             let hold = counts.hold(record.limits, &self.clients, now);
-            return Acquired::Limited { windows: states(counts), retry_after, via: via(hold) };
+            return Acquired::Limited { windows: states(counts, cost), retry_after, via: via(hold) };
+        }
+        let has_budget = immediate && call.budget > Span::ZERO;
+        if has_budget && !counts.leases.has_room_for_budget(call.call) {
+            return Acquired::Busy { windows: states(counts, Cost::ONE), limit: MOST_BUDGETS };
+        }
+        let begins = immediate && call.in_flight > Span::ZERO;
+        if let Some(limit) = record.limits.in_flight.filter(|_| begins) {
+            counts.in_flight.expire(now);
+            if !counts.in_flight.has_room(call.call, limit) {
+                return Acquired::Busy { windows: states(counts, Cost::ONE), limit };
+            }
+            counts.in_flight.begin(call.call, now + call.in_flight.min(IN_FLIGHT));
         }
         let mut delay = Span::ZERO;
         let mut reservation = None;
         if immediate {
             // The latest moment at which it can reach the origin.
             let latest = now + wait + call.within + TRAVEL;
-            counts.count(record.limits, 1, latest);
+            if has_budget {
+                counts.leases.open_budget(call.call, cost.units(), latest, call.budget);
+            } else {
+                counts.count(record.limits, cost.units(), latest);
+            }
             reservation = Some(latest);
             let route = call.route.clone().filter(|name| name.len() <= LONGEST);
             let on = route.iter().map(|name| (name.clone(), 1)).collect();
             counts.usage.accept_on(1, &on, now);
             counts.usage.used_from(call.from.as_ref(), now);
-            singles.grant(call.call, now, latest, route);
+            let counted = reservation.filter(|_| !has_budget);
+            singles.grant(Single { call: call.call, at: now, reservation: counted, cost, route });
             delay = wait;
         }
         counts.note_near(record.limits, now);
         let lease = counts.lease(record.limits, call, &self.clients, now);
         let hold = counts.hold(record.limits, &self.clients, now);
-        Acquired::Granted { windows: states(counts), delay, reservation, lease, via: via(hold) }
+        let windows = states(counts, Cost::ONE);
+        let (via, open) = (via(hold), begins || has_budget);
+        Acquired::Granted { windows, delay, reservation, cost, lease, via, open }
     }
 
     /// Takes in what a client has counted of this key, and what it used of leases.
@@ -242,6 +283,28 @@ impl Coordinator {
         self.counts.note_near(record.limits, now);
     }
 
+    /// The request of this call goes on for this long at the least, or (zero) has ended. Whether it was in flight.
+    fn in_flight(&mut self, call: u64, length: Span, clock: Timestamp) -> bool {
+        let now = self.at(clock, None);
+        let in_flight = &mut self.counts.in_flight;
+        in_flight.expire(now);
+        match length {
+            Span::ZERO => in_flight.end(call),
+            _ => in_flight.goes_on(call, now + length.min(IN_FLIGHT)),
+        }
+    }
+
+    /// The request of this call has used this much of its budget. Whether that was open.
+    fn settle(&mut self, call: u64, used: u32, clock: Timestamp) -> bool {
+        let now = self.at(clock, None);
+        let Some(record) = &self.record else { return false };
+        self.counts.settle(record.limits, &[], true, now);
+        let Some(used) = self.counts.leases.settle(call, used, now) else { return false };
+        self.counts.count(record.limits, used.requests, used.latest);
+        self.counts.note_near(record.limits, now);
+        true
+    }
+
     /// The moment at which a call counts when the clock shows `clock`. If the clock was set, everything stored moves with it,
     /// so that what was admitted stays counted for a whole window and no longer.
     fn at(&mut self, clock: Timestamp, tally: Option<&Tally>) -> Timestamp {
@@ -257,9 +320,10 @@ impl Coordinator {
     }
 
     fn shift(&mut self, by: Span) {
-        let Counts { logs, leases, latest, .. } = &mut self.counts;
+        let Counts { logs, leases, latest, in_flight, .. } = &mut self.counts;
         logs.shift(by, *latest);
         leases.shift(by);
+        in_flight.shift(by);
         *latest = *latest + by;
         self.singles.shift(by);
     }
@@ -303,11 +367,12 @@ impl Counts {
         }
         self.usage.describe(&tally.latest);
         for cancelled in &tally.cancelled {
+            self.give_up(cancelled.call, now);
             match (singles.take(cancelled.call), cancelled.reservation) {
                 (Some(single), _) => {
                     self.usage.take_back(single.at, single.route.as_deref());
                     if let Some(reservation) = single.reservation {
-                        self.cancel(reservation, now);
+                        self.cancel(reservation, single.cost, now);
                     }
                 }
                 // It was granted before this object was last evicted. Its reservation stays counted.
@@ -347,13 +412,19 @@ impl Counts {
     }
 
     /// Counts in every window that has a log.
-    fn count(&mut self, limits: Limits, requests: u32, latest: Timestamp) {
-        self.logs.count(limits, latest, requests);
+    fn count(&mut self, limits: Limits, units: u32, latest: Timestamp) {
+        self.logs.count(limits, latest, units);
+    }
+
+    /// The request of this call did not pass after all: it is not open.
+    fn give_up(&mut self, call: u64, now: Timestamp) {
+        self.in_flight.end(call);
+        self.leases.settle(call, 0, now);
     }
 
     /// A request was not admitted: cancels its reservation.
-    fn cancel(&mut self, reservation: Timestamp, now: Timestamp) {
-        self.logs.cancel(reservation, now);
+    fn cancel(&mut self, reservation: Timestamp, cost: Cost, now: Timestamp) {
+        self.logs.cancel(reservation, now, cost);
     }
 
     /// Grants a lease where it saves calls.
@@ -374,6 +445,8 @@ impl Counts {
             }
             _ => (short, SHORT_LEASE),
         };
+        // Of no use to requests like the one at hand, it would only keep them out.
+        let requests = if requests < call.immediate_units() { 0 } else { requests };
         // What is more than small is used up soon, or reported by a task of the request that brought it.
         let length = if requests > SMALL { length.min(MAX_LEASE_LENGTH) } else { length };
         // What an isolate does not report counts until its lease ends: for a second's window that is long. A relay reports twice
@@ -437,10 +510,10 @@ impl Counts {
         (at - now).clamp(Span::ZERO, LONGEST_HOLD)
     }
 
-    /// What a client may see now. Slots that become free within [`MAX_DELAY`] count as free.
-    fn states(&self, limits: Limits, now: Timestamp, stands_still: Span) -> Vec<WindowState> {
-        let mut states: Vec<_> =
-            self.occupancy(limits).iter().map(|occupancy| occupancy.state(now + MAX_DELAY)).collect();
+    /// What a client may see now that asks for this much. Slots that become free within [`MAX_DELAY`] count as free.
+    fn states(&self, limits: Limits, cost: Cost, now: Timestamp, stands_still: Span) -> Vec<WindowState> {
+        let state = |occupancy: &Occupancy| occupancy.state(cost.units(), now + MAX_DELAY);
+        let mut states: Vec<_> = self.occupancy(limits).iter().map(state).collect();
         for state in &mut states {
             // 0 if nothing is counted that could leave.
             if state.reset > Span::ZERO {

@@ -8,11 +8,11 @@ use super::{
     store::{self, Kept},
 };
 use crate::{
-    usage,
+    usage::{self, Usage},
     wire::{CoordinatorCall, UNATTRIBUTED, UsageReport, UsageTaken},
 };
 use keyward_core::{
-    record::{Format, KeyKind, Limits, Mode, Record, Status, Tenant, TenantStatus},
+    record::{Format, KeyKind, Limits, Mode, POOL, Record, Status, Tenant, TenantStatus},
     sql::{Sql, SqlError},
     time::{Span, Timestamp},
 };
@@ -45,7 +45,12 @@ impl CoordinatorObject {
                 coordinator.put(no_key());
                 store::keep(db, coordinator, Keep::Record)?;
             }
-            coordinator.answer(call, now).map_err(|error| SqlError(error.to_string()))
+            let answer = coordinator.answer(call, now).map_err(|error| SqlError(error.to_string()))?;
+            // What passes is counted as usage of its key.
+            if name.starts_with(POOL) {
+                coordinator.counts.usage = Usage::default();
+            }
+            Ok(answer)
         })
     }
 
@@ -110,6 +115,7 @@ fn no_key() -> Record {
             code: None,
             status: TenantStatus::Inactive,
             plan: None,
+            pool: None,
         },
         kind: KeyKind::Secret,
         mode: Mode::Live,

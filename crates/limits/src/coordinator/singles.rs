@@ -5,7 +5,10 @@
 use std::collections::VecDeque;
 
 use crate::tally::REMEMBERED;
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::Cost,
+    time::{Span, Timestamp},
+};
 
 /// Most grants, and most void calls, that are remembered.
 const MAX_REMEMBERED: usize = 8_192;
@@ -27,22 +30,25 @@ pub struct Single {
     pub at: Timestamp,
     /// The moment at which it counts; `None` once it was cancelled.
     pub reservation: Option<Timestamp>,
+    /// What it counts as.
+    pub cost: Cost,
     /// The route on which it was counted.
     pub route: Option<String>,
 }
 
 impl SingleGrants {
     /// A request was granted.
-    pub fn grant(&mut self, call: u64, at: Timestamp, reservation: Timestamp, route: Option<String>) {
-        if call != 0 {
-            self.forget(at);
-            self.granted.push_back(Single { call, at, reservation: Some(reservation), route });
+    pub fn grant(&mut self, single: Single) {
+        if single.call != 0 {
+            self.forget(single.at);
+            self.granted.push_back(single);
         }
     }
 
     /// The reservation of this call, to be cancelled; `Some` only once.
-    pub fn reservation_of(&mut self, call: u64) -> Option<Timestamp> {
-        self.granted.iter_mut().find(|single| single.call == call)?.reservation.take()
+    pub fn reservation_of(&mut self, call: u64) -> Option<(Timestamp, Cost)> {
+        let single = self.granted.iter_mut().find(|single| single.call == call)?;
+        Some((single.reservation.take()?, single.cost))
     }
 
     /// Forgets and returns what this call was granted; `None` if nothing is remembered of it.

@@ -1,6 +1,9 @@
 //! How much an isolate expects to need of a key.
 
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::Cost,
+    time::{Span, Timestamp},
+};
 
 /// Size of a lease in per cent of the predicted demand: a quarter in reserve.
 const RESERVE_PERCENT: u64 = 125;
@@ -10,7 +13,7 @@ pub(super) const DEMAND_PERIOD: Span = Span::from_ms(200);
 /// among this many before the current one, if that is more than half of them: a burst counts as one.
 pub(super) const SPARSE_PERIODS: u32 = 5;
 
-/// Recent demand, in requests that arrived.
+/// Recent demand, in units of requests that arrived.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Demand {
     /// When the current period began.
@@ -27,7 +30,7 @@ pub(super) struct Demand {
 
 impl Demand {
     /// A request arrived.
-    pub fn count(&mut self, now: Timestamp) {
+    pub fn count(&mut self, cost: Cost, now: Timestamp) {
         let since = now - self.began;
         let used_periods = self.used_periods(now);
         if !(Span::ZERO..DEMAND_PERIOD * 2).contains(&since) {
@@ -36,11 +39,11 @@ impl Demand {
             *self = Self { began: self.began + DEMAND_PERIOD, present: 0, before: self.present, ..*self };
         }
         self.used_periods = used_periods | 1;
-        self.present = self.present.saturating_add(1);
-        self.since_asked = self.since_asked.saturating_add(1);
+        self.present = self.present.saturating_add(cost.units());
+        self.since_asked = self.since_asked.saturating_add(cost.units());
     }
 
-    /// Requests of the last whole period, and of the current one.
+    /// Units of the last whole period, and of the current one.
     pub fn recent(&self, now: Timestamp) -> (u32, u32) {
         match now - self.began {
             since if since < DEMAND_PERIOD => (self.before, self.present),
@@ -63,7 +66,7 @@ impl Demand {
     }
 }
 
-/// Predicts how many requests will arrive during a lease, with a reserve, from how many arrived within `span`.
+/// Predicts how many units will be needed during a lease, with a reserve, from how many arrived within `span`.
 pub(super) fn predict(lease_length: Span, arrived: u32, span: Span) -> u32 {
     let wants = u64::from(arrived) * u64::from(lease_length.timer_ms()) * RESERVE_PERCENT
         / 100

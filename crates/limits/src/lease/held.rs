@@ -30,11 +30,11 @@ pub(super) struct HeldLease {
     granted: u32,
     pub used: u32,
     last_use: Timestamp,
-    /// Requests that may still be admitted.
+    /// Units that may still be admitted.
     pub left: u32,
-    /// Requests given up, until the report of that is acknowledged.
+    /// Units given up, until the report of that is acknowledged.
     unused: u32,
-    /// Requests given up of which the report is acknowledged.
+    /// Units given up of which the report is acknowledged.
     given_back: u32,
     pub begins: Timestamp,
     pub ends: Timestamp,
@@ -62,15 +62,15 @@ impl HeldLease {
         }
     }
 
-    /// Whether a request may be admitted now.
-    pub fn is_usable(&self, now: Timestamp) -> bool {
-        self.left > 0 && self.begins <= now && now < self.ends
+    /// Whether so many units may be admitted now.
+    pub fn is_usable(&self, units: u32, now: Timestamp) -> bool {
+        self.left >= units && self.begins <= now && now < self.ends
     }
 
-    /// Admits a request.
-    pub fn consume(&mut self, now: Timestamp) {
-        self.left -= 1;
-        self.used += 1;
+    /// Admits so many units, which are left.
+    pub fn consume(&mut self, units: u32, now: Timestamp) {
+        self.left -= units;
+        self.used += units;
         self.last_use = now;
     }
 

@@ -21,7 +21,10 @@ use crate::{
     },
     wire::{Acquire, Lease, LeaseReport, RouteHint},
 };
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::Cost,
+    time::{Span, Timestamp},
+};
 
 /// For at least this time a coordinator's answer that a window is full is cached. Otherwise every request of a key at its
 /// limit would call, since its slots become free one by one. At most 1 s, to which `Retry-After` is rounded.
@@ -65,8 +68,8 @@ pub struct Lessee {
     demand: Demand,
     /// Calls in flight.
     calls: Vec<Call>,
-    /// Requests that wait for the results of those calls: when each arrived.
-    queued: Vec<Timestamp>,
+    /// Requests that wait for the results of those calls: when each arrived, and its cost.
+    queued: Vec<(Timestamp, Cost)>,
     /// Whether a window was full when a grantor was last asked.
     full: bool,
 }
@@ -106,9 +109,9 @@ pub struct Admitted {
 }
 
 impl Lessee {
-    /// A request arrived.
-    pub fn note_arrival(&mut self, now: Timestamp) {
-        self.demand.count(now);
+    /// A request of this cost arrived.
+    pub fn note_arrival(&mut self, cost: Cost, now: Timestamp) {
+        self.demand.count(cost, now);
     }
 
     /// The clock was set back by this much, which would make every lease longer: by up to [`TRAVEL`], leases end that much
@@ -123,9 +126,15 @@ impl Lessee {
         }
     }
 
-    /// Admits one request, if a lease allows that.
-    pub fn consume(&mut self, now: Timestamp) -> Option<Admitted> {
-        self.leases.iter_mut().find(|held| held.is_usable(now))?.consume(now);
+    /// Whether a lease has enough left for one request.
+    pub fn has_room(&self, cost: Cost, now: Timestamp) -> bool {
+        self.leases.iter().any(|held| held.is_usable(cost.units(), now))
+    }
+
+    /// Admits one request, if a lease has enough left for it.
+    pub fn consume(&mut self, cost: Cost, now: Timestamp) -> Option<Admitted> {
+        let units = cost.units();
+        self.leases.iter_mut().find(|held| held.is_usable(units, now))?.consume(units, now);
         let newest = self.leases.last_mut()?;
         let renew = !newest.renewed && newest.is_running_out(now);
         newest.renewed |= renew;
@@ -151,13 +160,13 @@ impl Lessee {
     }
 
     /// A request that arrived at this moment begins to wait.
-    pub fn enqueue(&mut self, came: Timestamp) {
-        self.queued.push(came);
+    pub fn enqueue(&mut self, cost: Cost, came: Timestamp) {
+        self.queued.push((came, cost));
     }
 
     /// That request no longer waits.
-    pub fn dequeue(&mut self, came: Timestamp) {
-        if let Some(index) = self.queued.iter().position(|other| *other == came) {
+    pub fn dequeue(&mut self, cost: Cost, came: Timestamp) {
+        if let Some(index) = self.queued.iter().position(|other| *other == (came, cost)) {
             self.queued.swap_remove(index);
         }
     }
@@ -167,10 +176,11 @@ impl Lessee {
     pub fn plan_call(&mut self, grantor: Grantor, lease_length: Span, now: Timestamp) -> Wish {
         // The platform may end a request at any time: drops calls that were never answered and requests that stopped waiting.
         self.calls.retain(|call| call.asked.is_within(RELAY_ANSWER, now));
-        self.queued.retain(|came| came.is_within(SECOND_ANSWER, now));
+        self.queued.retain(|(came, _)| came.is_within(SECOND_ANSWER, now));
         let is_first = !self.calls.iter().any(|call| call.for_lease);
-        let queued = if is_first && lease_length > Span::ZERO { self.queued.len() } else { 0 };
-        let queued = u32::try_from(queued).unwrap_or(u32::MAX).saturating_sub(self.left(now));
+        let waiting = if is_first && lease_length > Span::ZERO { self.queued.as_slice() } else { &[] };
+        let queued = waiting.iter().fold(0, |sum: u32, (_, cost)| sum.saturating_add(cost.units()));
+        let queued = queued.saturating_sub(self.left(now));
         let (wants, wants_for_long) = match grantor {
             _ if !is_first => (0, 0),
             Grantor::Coordinator => {
@@ -283,6 +293,11 @@ impl Lessee {
         }
     }
 
+    /// A request of this cost has to ask: gives up the leases that have too little left for it, so that it may get those units.
+    pub fn give_up_less_than(&mut self, cost: Cost) {
+        self.leases.iter_mut().filter(|held| held.left < cost.units()).for_each(HeldLease::give_up);
+    }
+
     /// Uses no lease any more; the next report gives back what is left.
     fn give_up(&mut self) {
         for held in &mut self.leases {
@@ -312,7 +327,7 @@ impl Lessee {
         windows
     }
 
-    /// Requests that may still be admitted, under all leases.
+    /// Units that may still be admitted, under all leases.
     fn left(&self, now: Timestamp) -> u32 {
         let usable = self.leases.iter().filter(|held| now < held.ends);
         usable.fold(0, |sum, held| sum.saturating_add(held.left))

@@ -9,7 +9,10 @@ use crate::{
     timing::{FIRST_ANSWER, age},
     wire::{Acquire, Acquired, Lease, LeaseReport, RefusalCounts, RouteHint, Tally},
 };
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::Cost,
+    time::{Span, Timestamp},
+};
 
 impl Relay {
     /// Takes in what a call reports: once for each call, before [`Relay::answer`].
@@ -82,15 +85,19 @@ impl Relay {
         }
         // A sublease must last for a while to be worth granting.
         let needed = if call.immediate { call.within } else { RETURN + FIRST_ANSWER };
-        let usable = |lease_held: &&mut RelayLease| lease_held.left > 0 && lease_held.ends - now > needed;
+        let units = call.immediate_units();
+        let usable =
+            |lease_held: &&mut RelayLease| lease_held.left >= units.max(1) && lease_held.ends - now > needed;
         let via = RouteHint { relay: self.is_crowd, age: age(self.confirmed, now), hold: Span::ZERO };
         if !call.immediate && call.wants == 0 {
             return Some(Acquired::Granted {
                 windows: self.windows(now),
                 delay: Span::ZERO,
                 reservation: None,
+                cost: Cost::ONE,
                 lease: None,
                 via,
+                open: false,
             });
         }
         let Some(lease_held) = self.leases_held.iter_mut().rev().find(usable) else {
@@ -102,8 +109,8 @@ impl Relay {
             return Some(Acquired::Limited { windows: self.windows(now), retry_after, via });
         };
         if call.immediate {
-            lease_held.left -= 1;
-            lease_held.singles.push(now + call.within);
+            lease_held.left -= units;
+            lease_held.singles.push((now + call.within, units));
             if call.tally.is_none() {
                 self.undelivered.accept(1, now, now);
             }
@@ -128,8 +135,10 @@ impl Relay {
             windows: self.windows(now),
             delay: Span::ZERO,
             reservation: None,
+            cost: if call.immediate { call.cost } else { Cost::ONE },
             lease,
             via,
+            open: false,
         })
     }
 }

@@ -13,12 +13,12 @@ pub(super) struct RelayLease {
     pub lease: Lease,
     pub begins: Timestamp,
     pub ends: Timestamp,
-    /// Requests neither used nor cut.
+    /// Units neither used nor cut.
     pub left: u32,
     pub used: u32,
     pub last_use: Timestamp,
-    /// Single requests granted from it: for each, the latest moment at which it may be admitted.
-    pub singles: Vec<Timestamp>,
+    /// Single requests granted from it: for each, the latest moment at which it may be admitted, and its units.
+    pub singles: Vec<(Timestamp, u32)>,
     /// Whether the next lease was already asked for.
     pub renewed: bool,
     /// Whether what was left of it was given back.
@@ -34,7 +34,7 @@ pub(super) struct Sublease {
     /// The lease that it is cut from.
     pub lease_held: u64,
     pub used: u32,
-    /// Requests that may still be admitted.
+    /// Units that may still be admitted.
     pub open: u32,
 }
 
@@ -44,9 +44,9 @@ impl RelayLease {
         self.ends - now <= RETURN
     }
 
-    /// Counts requests, the last of them at this moment.
-    pub fn use_up(&mut self, requests: u32, last: Timestamp) {
-        self.used = self.used.saturating_add(requests);
+    /// Counts units, the last of them at this moment.
+    pub fn use_up(&mut self, units: u32, last: Timestamp) {
+        self.used = self.used.saturating_add(units);
         self.last_use = self.last_use.max(last);
     }
 }

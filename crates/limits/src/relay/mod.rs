@@ -127,6 +127,7 @@ impl Relay {
         let Self { confirmed, full_until, opens, tellers, .. } = self;
         for lease_held in &mut self.leases_held {
             let RelayLease { begins, ends, last_use, singles, .. } = lease_held;
+            let singles = singles.iter_mut().map(|(at, _)| at);
             for moment in [begins, ends, last_use].into_iter().chain(singles) {
                 *moment = *moment + by;
             }
@@ -146,8 +147,9 @@ impl Relay {
             subleases.retain(|sublease| sublease.lease_held != ended.lease.id);
         }
         for lease_held in &mut self.leases_held {
-            for at in lease_held.singles.extract_if(.., |at| *at <= now).collect::<Vec<_>>() {
-                lease_held.use_up(1, at);
+            for (at, units) in lease_held.singles.extract_if(.., |single| single.0 <= now).collect::<Vec<_>>()
+            {
+                lease_held.use_up(units, at);
             }
         }
     }

@@ -55,9 +55,9 @@ pub struct RelayServer<U> {
     relay: RefCell<Relay>,
     /// The circuit breaker of the coordinator.
     breaker: RefCell<Breaker>,
-    /// Requests that wait for the coordinator.
+    /// Units that wait for the coordinator.
     queued: Cell<u32>,
-    /// Requests that have come since it was last asked.
+    /// Units that were needed since it was last asked.
     arrived: Cell<u32>,
     /// When the coordinator was last asked.
     asked: Cell<Timestamp>,
@@ -77,14 +77,14 @@ pub struct Served {
     pub afterwards: LocalBoxFuture<'static, ()>,
 }
 
-/// The requests of one call that wait for the coordinator, and the count of all that do.
+/// The units of one call that wait for the coordinator, and the count of all that do.
 struct Queued<'a>(u32, &'a Cell<u32>);
 
 impl<'a> Queued<'a> {
     fn of(call: &Acquire, all: &'a Cell<u32>) -> Self {
-        let requests = call.queued.saturating_add(call.immediate.into());
-        all.set(all.get().saturating_add(requests));
-        Self(requests, all)
+        let units = call.queued.saturating_add(call.immediate_units());
+        all.set(all.get().saturating_add(units));
+        Self(units, all)
     }
 }
 
@@ -124,7 +124,12 @@ impl<U: Upstream + 'static> RelayServer<U> {
                 let answer = serde_json::to_string(&ReportAck {})?;
                 Served { answer, afterwards: async move { server.deliver().await }.boxed_local() }
             }
-            CoordinatorCall::Put { .. } | CoordinatorCall::Get => return Ok(None),
+            CoordinatorCall::Put { .. }
+            | CoordinatorCall::Get
+            | CoordinatorCall::InFlight { .. }
+            | CoordinatorCall::Settle { .. } => {
+                return Ok(None);
+            }
         };
         Ok(Some(served))
     }

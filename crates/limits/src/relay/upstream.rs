@@ -57,8 +57,8 @@ impl Relay {
                 .filter(|sublease| sublease.lease_held == lease_held.lease.id)
                 .map(|sublease| sublease.open)
                 .sum();
-            let singles = u32::try_from(lease_held.singles.len()).unwrap_or(u32::MAX);
-            let open = lease_held.left.saturating_add(given).saturating_add(singles);
+            let singles = lease_held.singles.iter().map(|single| single.1);
+            let open = singles.fold(lease_held.left.saturating_add(given), u32::saturating_add);
             LeaseReport {
                 id: lease_held.lease.id,
                 used: lease_held.used,
@@ -174,7 +174,7 @@ impl Relay {
                 self.confirm(record.version, asked);
                 self.record = Some(record.clone());
             }
-            Acquired::Unknown | Acquired::Unreached { .. } => {}
+            Acquired::Unknown | Acquired::Unreached { .. } | Acquired::Busy { .. } => {}
         }
     }
 

@@ -3,17 +3,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{
-    record::{Limits, Record},
-    time::Span,
+    record::{Cost, Limits, Record},
+    time::{Span, Timestamp},
 };
 use keyward_limits::{
     coordinator::{Coordinator, Keep, store},
+    limit::{SlidingWindowLog, Window},
     timing::{FIRST_ANSWER, LONG_LEASE, SECOND_ANSWER, TRAVEL},
-    wire::{Acquire, Acquired, CoordinatorCall, LeaseReport, Tally},
+    wire::{Acquire, Acquired, Cancelled, CoordinatorCall, LeaseReport, Tally},
 };
 use keyward_testing::{Database, NOON, record};
 
-use crate::common::{MINUTE, ON_THE_WAY, acquire, coordinator, ms, one, passes};
+use crate::common::{MINUTE, ON_THE_WAY, acquire, coordinator, limited, ms, one, passes};
 
 #[test]
 fn a_reservation_whose_answer_came_too_late_is_cancelled_by_the_call_that_asks_again() {
@@ -297,4 +298,115 @@ fn memory_stays_small_whatever_the_limit() {
         acquire(&mut coordinator, at);
     }
     assert!(serde_json::to_string(&coordinator.counts).unwrap().len() < 12_000);
+}
+
+fn of(cost: u32) -> Acquire {
+    Acquire { cost: Cost::new(cost), ..one(1) }
+}
+
+fn left(answer: &Acquired) -> u32 {
+    match answer {
+        Acquired::Granted { windows, .. } | Acquired::Limited { windows, .. } => windows[0].remaining,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_request_that_costs_five_takes_five_units_or_none_and_the_answer_says_so() {
+    let mut coordinator = coordinator(Some(12), None);
+    for rest in [7, 2] {
+        let answer = coordinator.acquire(&of(5), NOON);
+        assert!(matches!(answer, Acquired::Granted { cost, .. } if cost == Cost::new(5)));
+        assert_eq!(left(&answer), rest);
+    }
+    let Acquired::Limited { retry_after, windows, .. } = coordinator.acquire(&of(5), NOON + ms(20_000))
+    else {
+        panic!()
+    };
+    // Not when the next unit is free, but when the request fits.
+    assert_eq!((retry_after, windows[0].remaining, windows[0].reset), (ms(40_000), 2, ms(40_000)));
+    assert!(
+        (0..2).all(|_| passes(&mut coordinator, NOON + ms(30_000))),
+        "the two that are left are not touched"
+    );
+    assert!(!passes(&mut coordinator, NOON + ms(30_000)));
+    assert_eq!(coordinator.report(NOON).unwrap().hours[0].accepted, 4, "usage counts requests");
+}
+
+#[test]
+fn how_long_a_request_waits_depends_on_what_it_costs() {
+    let mut coordinator = coordinator(Some(10), None);
+    for second in 0..10 {
+        assert!(passes(&mut coordinator, NOON + ms(second * 1_000)));
+    }
+    for (cost, seconds) in [(1, 60), (2, 61), (5, 64), (10, 69)] {
+        let Acquired::Limited { retry_after, .. } = coordinator.acquire(&of(cost), NOON + ms(20_000)) else {
+            panic!()
+        };
+        assert_eq!(retry_after, ms(seconds * 1_000 - 20_000), "{cost}");
+        let after = |wait| coordinator.clone().acquire(&of(cost), NOON + ms(20_000) + retry_after - ms(wait));
+        assert!(matches!(after(0), Acquired::Granted { .. }) && matches!(after(1), Acquired::Limited { .. }));
+    }
+}
+
+#[test]
+fn what_costs_more_than_a_limit_is_never_granted_not_even_as_the_month_ends() {
+    let end = Timestamp::parse_rfc3339("2026-12-01T00:00:00Z").unwrap();
+    for limits in [
+        Limits { per_month: Some(4), ..Limits::default() },
+        Limits { per_second: Some(4), ..Limits::default() },
+        Limits { total: Some(4), ..Limits::default() },
+    ] {
+        let mut coordinator = limited(limits);
+        for before in [10_000, 700, 1, 0] {
+            let answer = coordinator.acquire(&of(5), end - ms(before));
+            let Acquired::Limited { windows, .. } = answer else { panic!("{limits:?} {answer:?}") };
+            assert!(windows[0].is_spent(Cost::new(5)) && !windows[0].is_spent(Cost::new(4)));
+        }
+        assert!(matches!(coordinator.acquire(&of(4), end), Acquired::Granted { .. }));
+    }
+}
+
+#[test]
+fn a_reservation_that_is_cancelled_gives_back_all_that_it_took_once() {
+    let tally = |number, cancelled| Tally { teller: 9, number, sent: NOON, cancelled, ..Tally::default() };
+    let told = |number, cancelled| Some(tally(number, cancelled));
+    let with_the_next_call = Acquire { cancelled_call: 7, tally: told(0, vec![]), ..of(6) };
+    let cancelled = vec![Cancelled { call: 7, reservation: None }];
+    let in_a_tally = Acquire { tally: told(1, cancelled.clone()), ..of(6) };
+    let in_both = Acquire { cancelled_call: 7, tally: told(1, cancelled), ..of(6) };
+    for again in [with_the_next_call, in_a_tally, in_both] {
+        let mut coordinator = coordinator(Some(8), Some(100));
+        coordinator.acquire(&Acquire { call: 7, tally: told(0, vec![]), ..of(6) }, NOON);
+        assert!(passes(&mut coordinator, NOON + ms(5)) && passes(&mut coordinator, NOON + ms(5)));
+        assert!(!passes(&mut coordinator, NOON + ms(5)), "it is full");
+        let answer = coordinator.acquire(&again, NOON + ms(10));
+        assert!(matches!(answer, Acquired::Granted { .. }), "{answer:?}");
+        assert!(!passes(&mut coordinator, NOON + ms(10)), "no more than it took");
+    }
+}
+
+#[test]
+fn cancelling_takes_units_out_of_buckets_that_were_merged_and_never_those_of_others() {
+    let mut log = SlidingWindowLog::default();
+    let count = |log: &SlidingWindowLog| log.counted().map(|(_, units)| units).sum::<u32>();
+    log.count(Window::Minute, true, NOON + ms(10), 3);
+    log.count(Window::Minute, true, NOON + ms(20), 4);
+    // Counted at the newest moment, which is later than its own.
+    log.count(Window::Minute, true, NOON, 5);
+    log.cancel(Window::Minute, NOON, NOON, Cost::new(5));
+    // What stays counts later than necessary.
+    assert_eq!(log.counted().collect::<Vec<_>>(), [(NOON + ms(20), 7)]);
+    log.cancel(Window::Minute, NOON + ms(21), NOON, Cost::new(5));
+    assert_eq!(count(&log), 7);
+}
+
+#[test]
+fn a_dear_request_brings_no_lease_that_is_too_small_for_the_next_one() {
+    let mut coordinator = coordinator(Some(20), None);
+    let asks = Acquire { lease_length: LONG_LEASE, wants_for_long: 2, client_id: 1, ..of(5) };
+    for _ in 0..4 {
+        let answer = coordinator.acquire(&asks, NOON);
+        assert!(matches!(answer, Acquired::Granted { lease: None, .. }), "{answer:?}");
+    }
 }

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
 use keyward_core::{
-    record::{Limits, Record, Window},
+    record::{Cost, Limits, Record, Window},
     time::{Span, Timestamp},
 };
 use keyward_limits::{
@@ -46,7 +46,7 @@ fn is_in(window: Window, then: i64, now: i64) -> bool {
         Window::Hour => now - then < HOUR,
         Window::Day => now - then < DAY,
         Window::Month => month(then) >= month(now),
-        Window::Total => true,
+        Window::Total | Window::InFlight => true,
     }
 }
 
@@ -66,11 +66,11 @@ fn over(limits: Limits, arrived: &mut [i64]) -> Vec<Window> {
     set(limits).filter(|(window, limit)| is_over(*window, *limit)).map(|(window, _)| window).collect()
 }
 
-/// When one more fits into every window of those that count at these moments: by trying. `None` if it never does.
-fn opens(limits: Limits, counted: &[i64], now: i64) -> Option<i64> {
+/// When a request fits into every window of those that count at these moments: by trying. `None` if it never does.
+fn opens(limits: Limits, counted: &[i64], cost: Cost, now: i64) -> Option<i64> {
     let fits = |at: i64| {
         let taken = |window: Window| counted.iter().filter(|then| is_in(window, **then, at)).count();
-        set(limits).all(|(window, limit)| taken(window) < limit)
+        set(limits).all(|(window, limit)| taken(window) + cost.units() as usize <= limit)
     };
     let leaves = |then: &i64| {
         let mut first = *then;
@@ -109,6 +109,7 @@ fn limits() -> impl Strategy<Value = Limits> {
             per_day,
             per_month,
             total,
+            in_flight: None,
         },
     )
 }
@@ -124,11 +125,16 @@ fn gap() -> impl Strategy<Value = i64> {
     ]
 }
 
+/// Mostly 1; now and then more than a limit.
+fn cost() -> impl Strategy<Value = Cost> {
+    prop_oneof![3 => Just(1), 2 => 2_u32..7, 1 => 1_u32..30].prop_map(Cost::new)
+}
+
 /// What a client does after a gap.
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// Sends a request that takes this long from asking to the origin.
-    Request(i64),
+    /// Sends a request of this cost that takes this long from asking to the origin.
+    Request(Cost, i64),
     /// Asks for a lease for this many that wait, and uses so many of it in per cent, each at such a part of its length.
     Lease { isolate: u32, waiting: u32, used: u32, part: i64, reports: bool },
     /// The answer to the last request came too late.
@@ -139,7 +145,7 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
-        12 => (0..=ON_THE_WAY).prop_map(Event::Request),
+        12 => (cost(), 0..=ON_THE_WAY).prop_map(|(cost, on_the_way)| Event::Request(cost, on_the_way)),
         4 => (1..4_u32, 1..12_u32, 0..=100_u32, 0..=100_i64, any::<bool>())
             .prop_map(|(isolate, waiting, used, part, reports)| Event::Lease { isolate, waiting, used, part, reports }),
         1 => Just(Event::Cancel),
@@ -168,13 +174,17 @@ proptest! {
                 age: report.age + ms(now - at),
                 ..report
             });
-            let asks = Acquire { leases: leases.collect(), call, ..one(version) };
+            let tally = Some(Tally { teller: 1, sent: Timestamp(now), ..Tally::default() });
+            let asks = Acquire { leases: leases.collect(), call, tally, ..one(version) };
             match event {
-                Event::Request(on_the_way) => {
+                Event::Request(cost, on_the_way) => {
+                    let asks = Acquire { cost, ..asks };
                     last = None;
                     if let Acquired::Granted { delay, reservation, .. } = coordinator.acquire(&asks, Timestamp(now)) {
-                        arrived.push(now + delay.ms() + on_the_way);
-                        last = Some((reservation, call));
+                        // A request that counts as five is five that arrive at once.
+                        let arrives = now + delay.ms() + on_the_way;
+                        arrived.extend((0..cost.units()).map(|_| arrives));
+                        last = Some((reservation, cost, call));
                     }
                 }
                 Event::Lease { isolate, waiting, used, part, reports: is_reported } => {
@@ -201,8 +211,8 @@ proptest! {
                     }
                 }
                 Event::Cancel => {
-                    if let Some((Some(reservation), of)) = last.take() {
-                        arrived.pop();
+                    if let Some((Some(reservation), cost, of)) = last.take() {
+                        arrived.truncate(arrived.len() - cost.units() as usize);
                         let asks = Acquire { cancelled: Some(reservation), cancelled_call: of, ..asks };
                         let asks = Acquire { immediate: false, ..asks };
                         coordinator.acquire(&asks, Timestamp(now));
@@ -223,18 +233,19 @@ proptest! {
     fn what_is_granted_and_for_how_long_others_wait_is_exactly_what_a_plain_count_says(
         begin in begin(),
         limits in limits(),
-        gaps in proptest::collection::vec(gap(), 1..150),
+        requests in proptest::collection::vec((gap(), cost()), 1..150),
     ) {
         let mut coordinator = limited(limits);
         let (mut counted, mut now) = (Vec::<i64>::new(), begin);
-        for gap in gaps {
+        for (gap, cost) in requests {
             now += gap;
-            let opens = opens(limits, &counted, now);
-            match (acquire(&mut coordinator, Timestamp(now)), opens) {
+            let opens = opens(limits, &counted, cost, now);
+            match (coordinator.acquire(&Acquire { cost, ..one(1) }, Timestamp(now)), opens) {
                 (Acquired::Granted { delay, windows, .. }, Some(opens)) => {
                     prop_assert_eq!(now + delay.ms(), opens);
                     let latest = opens + ON_THE_WAY;
-                    counted.push(counted.last().map_or(latest, |newest| latest.max(*newest)));
+                    let latest = counted.last().map_or(latest, |newest| latest.max(*newest));
+                    counted.extend((0..cost.units()).map(|_| latest));
                     let seen = now + MAX_DELAY.ms();
                     for (state, (window, limit)) in windows.iter().zip(set(limits)) {
                         let taken = counted.iter().filter(|then| is_in(window, **then, seen)).count();
@@ -247,7 +258,7 @@ proptest! {
                     prop_assert_eq!(retry_after, ms(opens - now) - MAX_DELAY);
                 }
                 (Acquired::Limited { windows, .. }, None) => {
-                    prop_assert!(windows.iter().any(|state| state.is_spent()));
+                    prop_assert!(windows.iter().any(|state| state.is_spent(cost)));
                 }
                 (answer, opens) => prop_assert!(false, "{answer:?} {opens:?}"),
             }

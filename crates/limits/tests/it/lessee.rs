@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::Timestamp;
+use keyward_core::{record::Cost, time::Timestamp};
 use keyward_limits::{
     lease::{Grantor, Lessee},
     limit::{Window, WindowState},
@@ -30,7 +30,13 @@ fn calls_on_an_older_version_make_nobody_wait() {
 
 #[test]
 fn what_a_client_is_told_is_left_does_not_fall_and_rise_when_a_lease_ends_unused() {
-    let state = WindowState { window: Window::Minute, limit: 100, remaining: 90, reset: ms(60_000) };
+    let state = WindowState {
+        window: Window::Minute,
+        limit: 100,
+        remaining: 90,
+        reset: ms(60_000),
+        of_tenant: false,
+    };
     let mut lessee = Lessee::default();
     let left = |lessee: &Lessee, after| lessee.windows(at(after))[0].remaining;
     lessee.update_windows(&[state], at(0));
@@ -42,7 +48,7 @@ fn what_a_client_is_told_is_left_does_not_fall_and_rise_when_a_lease_ends_unused
     );
     assert_eq!(left(&lessee, 0), 100);
     for _ in 0..4 {
-        lessee.consume(at(100)).unwrap();
+        lessee.consume(Cost::ONE, at(100)).unwrap();
     }
     assert_eq!((left(&lessee, 100), left(&lessee, 4_760)), (96, 96));
     let report = lessee.end_lease(Grantor::Coordinator, 1, at(4_275)).unwrap();
@@ -62,22 +68,27 @@ fn a_clock_that_is_set_back_ends_leases() {
         RouteHint::default(),
         at(0),
     );
-    assert!(lessee.consume(at(2_000)).is_some());
+    assert!(lessee.consume(Cost::ONE, at(2_000)).is_some());
     lessee.set_back(ms(1_000));
-    assert!(lessee.consume(at(1_000)).is_none());
-    assert!(lessee.consume(at(2_000)).is_none());
+    assert!(lessee.consume(Cost::ONE, at(1_000)).is_none());
+    assert!(lessee.consume(Cost::ONE, at(2_000)).is_none());
 }
 
 #[test]
 fn what_is_left_is_believed_of_the_latest_answer_also_after_a_clock_was_set_back() {
     for back in [1, 250, 251, 59_999, 3_600_000] {
-        let state =
-            |remaining| WindowState { window: Window::Minute, limit: 100, remaining, reset: ms(60_000) };
+        let state = |remaining| WindowState {
+            window: Window::Minute,
+            limit: 100,
+            remaining,
+            reset: ms(60_000),
+            of_tenant: false,
+        };
         let mut lessee = Lessee::default();
-        lessee.note_arrival(at(0));
+        lessee.note_arrival(Cost::ONE, at(0));
         lessee.update_windows(&[state(90)], at(0));
         lessee.set_back(ms(back));
-        lessee.note_arrival(at(-back));
+        lessee.note_arrival(Cost::ONE, at(-back));
         lessee.update_windows(&[state(80)], at(-back));
         assert_eq!(lessee.windows(at(-back))[0].remaining, 80, "{back}");
         lessee.update_windows(&[state(85)], at(-back - 1));
@@ -100,7 +111,7 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
         let clock = moment - moment / 100 * 40;
         for (clock, back) in [(clock, 0), (clock - 40, 40)] {
             lessee.set_back(ms(back));
-            let passes = lessee.consume(at(clock)).is_some();
+            let passes = lessee.consume(Cost::ONE, at(clock)).is_some();
             assert!(!passes || moment < 4_750, "after {moment} ms");
             passed += i32::from(passes);
         }
@@ -112,7 +123,7 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_lease_longer() 
 fn renewals(requests: u32, via: RouteHint, pace: i64) -> Vec<i64> {
     let mut lessee = Lessee::default();
     lessee.add_lease(Grantor::Coordinator, Lease { id: 1, requests, length: LONG_LEASE }, via, NOON);
-    let renews = |number: &i64| lessee.consume(at(number * pace)).unwrap().renew;
+    let renews = |number: &i64| lessee.consume(Cost::ONE, at(number * pace)).unwrap().renew;
     (0..i64::from(requests)).filter(renews).collect()
 }
 
@@ -134,7 +145,7 @@ fn a_renewal_that_is_not_answered_is_made_again() {
     let mut lessee = Lessee::default();
     let lease = Lease { id: 1, requests: 8, length: LONG_LEASE };
     lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
-    let renews = |lessee: &mut Lessee| (0..2).any(|_| lessee.consume(at(1)).unwrap().renew);
+    let renews = |lessee: &mut Lessee| (0..2).any(|_| lessee.consume(Cost::ONE, at(1)).unwrap().renew);
     assert!(!renews(&mut lessee) && renews(&mut lessee) && !renews(&mut lessee));
     lessee.end_call(at(1), &Acquire::default(), false, false);
     assert!(renews(&mut lessee));
@@ -150,7 +161,7 @@ fn a_few_requests_for_minutes_are_as_many_as_the_time_since_the_last_lease_says(
         let lease = Lease { id: 1, requests: 10, length: LONG_LEASE };
         lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), NOON);
         for _ in 0..used {
-            lessee.consume(NOON).unwrap();
+            lessee.consume(Cost::ONE, NOON).unwrap();
         }
         assert_eq!(wish(&mut lessee, at(after)), wants, "{used} in {after} ms");
     }
@@ -160,13 +171,19 @@ fn a_few_requests_for_minutes_are_as_many_as_the_time_since_the_last_lease_says(
 
 #[test]
 fn what_a_renewed_lease_will_hardly_be_used_for_is_given_back_with_the_call_that_renews_it() {
-    let state = WindowState { window: Window::Minute, limit: 600, remaining: 570, reset: ms(60_000) };
+    let state = WindowState {
+        window: Window::Minute,
+        limit: 600,
+        remaining: 570,
+        reset: ms(60_000),
+        of_tenant: false,
+    };
     let mut lessee = Lessee::default();
     lessee.update_windows(&[state], at(0));
     let lease = Lease { id: 1, requests: 30, length: ms(4_750) };
     lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), at(0));
     // Five requests a second.
-    let renews = (0..19).map(|number| lessee.consume(at(number * 200)).unwrap().renew);
+    let renews = (0..19).map(|number| lessee.consume(Cost::ONE, at(number * 200)).unwrap().renew);
     assert_eq!(renews.filter(|renews| *renews).count(), 1);
     let report = lessee.report(Grantor::Coordinator, at(3_600));
     // At this rate it would be used for six more.
@@ -176,12 +193,43 @@ fn what_a_renewed_lease_will_hardly_be_used_for_is_given_back_with_the_call_that
     lessee.report_acked(Grantor::Coordinator, &report);
     assert_eq!(left(&lessee), 581);
     for number in 19..23 {
-        assert!(lessee.consume(at(number * 200)).is_some());
+        assert!(lessee.consume(Cost::ONE, at(number * 200)).is_some());
     }
-    assert!(lessee.consume(at(4_600)).is_none(), "it was given up before it was reported");
+    assert!(lessee.consume(Cost::ONE, at(4_600)).is_none(), "it was given up before it was reported");
     assert_eq!(
         lessee.end_lease(Grantor::Coordinator, 1, at(4_700)),
         None,
         "nothing is left to be given back"
     );
+}
+
+#[test]
+fn a_request_is_admitted_under_the_first_lease_that_has_enough_left_for_it() {
+    let mut lessee = Lessee::default();
+    for (id, requests) in [(1, 4), (2, 12)] {
+        let lease = Lease { id, requests, length: LONG_LEASE };
+        lessee.add_lease(Grantor::Coordinator, lease, RouteHint::default(), at(0));
+    }
+    let five = Cost::new(5);
+    assert!(lessee.consume(five, at(1)).is_some() && lessee.consume(five, at(2)).is_some());
+    assert!(lessee.consume(five, at(3)).is_none(), "six are left, but four and two");
+    assert_eq!((0..9).filter(|_| lessee.consume(Cost::ONE, at(4)).is_some()).count(), 6);
+    let used =
+        lessee.report(Grantor::Coordinator, at(5)).iter().map(|report| report.used).collect::<Vec<_>>();
+    assert_eq!(used, [4, 12]);
+}
+
+#[test]
+fn what_waits_and_what_is_expected_is_asked_for_in_units() {
+    let mut lessee = Lessee::default();
+    for _ in 0..4 {
+        lessee.note_arrival(Cost::new(5), at(0));
+    }
+    lessee.note_arrival(Cost::ONE, at(210));
+    lessee.enqueue(Cost::new(7), at(210));
+    lessee.enqueue(Cost::ONE, at(210));
+    lessee.enqueue(Cost::new(3), at(210));
+    lessee.dequeue(Cost::ONE, at(210));
+    let wish = lessee.plan_call(Grantor::Coordinator, ms(4_750), at(210));
+    assert_eq!((wish.queued, wish.wants), (10, 42), "twice what came lately: 21 units");
 }

@@ -1,10 +1,12 @@
 //! Windows, leases, the coordinator and relays. One binary, so that it is linked once.
 
+mod budgets;
 mod clocks;
 mod common;
 mod coordinator;
 mod coordinator_turns;
 mod every_window;
+mod in_flight;
 mod ledger;
 mod lessee;
 mod object;

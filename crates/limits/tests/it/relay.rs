@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::Cost,
+    time::{Span, Timestamp},
+};
 use keyward_limits::{
     relay::Relay,
     tally::REMEMBERED,
@@ -21,7 +24,15 @@ fn at(milliseconds: i64) -> Timestamp {
 pub fn granted(requests: u32) -> Acquired {
     let lease = Some(Lease { id: 1, requests, length: ms(4_750) });
     let via = RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO };
-    Acquired::Granted { windows: Vec::new(), delay: Span::ZERO, reservation: None, lease, via }
+    Acquired::Granted {
+        windows: Vec::new(),
+        delay: Span::ZERO,
+        reservation: None,
+        cost: Cost::ONE,
+        lease,
+        via,
+        open: false,
+    }
 }
 
 pub fn wish() -> Acquire {
@@ -39,8 +50,10 @@ fn a_sublease_ends_before_the_lease_it_is_cut_from_and_rests_on_a_recent_confirm
         windows: Vec::new(),
         delay: Span::ZERO,
         reservation: None,
+        cost: Cost::ONE,
         lease,
         via: RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO },
+        open: false,
     };
     relay.answered(&ask, Some(&granted), at(0), at(100));
     let Some(Acquired::Granted { lease: Some(part), via, .. }) = relay.answer(&take, at(2_000)) else {
@@ -64,8 +77,10 @@ fn a_clock_that_is_set_back_again_and_again_by_a_little_makes_no_sublease_longer
         windows: Vec::new(),
         delay: Span::ZERO,
         reservation: None,
+        cost: Cost::ONE,
         lease: Some(Lease { id: 1, requests: 100, length: ms(4_750) }),
         via: RouteHint { relay: true, age: Span::ZERO, hold: Span::ZERO },
+        open: false,
     };
     relay.answered(&ask, Some(&granted), at(0), at(100));
     // Set back by 200 ms, twice: when the clock shows 1,000 for the third time, 1,400 ms have passed.
@@ -150,4 +165,25 @@ fn what_a_relay_was_told_twice_counts_once_although_its_clock_was_set_between() 
         let (told, _) = relay.begin_delivery(NOON + ms(2_000 + by)).unwrap();
         assert_eq!(told.hours.iter().map(|hour| hour.accepted).sum::<u64>(), 10, "by {by}");
     }
+}
+
+#[test]
+fn a_relay_takes_what_a_request_costs_out_of_its_lease_or_asks_for_more() {
+    let mut relay = Relay::new(1);
+    let single = |cost| Acquire { immediate: true, wants: 0, cost: Cost::new(cost), ..wish() };
+    relay.ingest(&single(5), at(0));
+    let ask = relay.ask(1, 5, at(0));
+    assert_eq!(ask.wants, 3, "three quarters of five");
+    relay.answered(&ask, Some(&granted(12)), at(0), at(10));
+    for _ in 0..2 {
+        let answer = relay.answer(&single(5), at(20));
+        assert!(matches!(answer, Some(Acquired::Granted { cost, .. }) if cost == Cost::new(5)), "{answer:?}");
+    }
+    assert_eq!(relay.answer(&single(5), at(20)), None, "two are left");
+    let open = |relay: &mut Relay, now| relay.ask(1, 0, now).leases[0];
+    assert_eq!((open(&mut relay, at(30)).used, open(&mut relay, at(30)).open), (0, 12));
+    // Both must have been admitted by now, if at all.
+    let later = at(20) + RELAY_ANSWER;
+    assert_eq!((open(&mut relay, later).used, open(&mut relay, later).open), (10, 2));
+    assert!(relay.answer(&single(1), later).is_some());
 }

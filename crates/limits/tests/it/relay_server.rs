@@ -9,6 +9,7 @@ use std::{
 
 use futures::{FutureExt, executor::block_on, future::LocalBoxFuture};
 use keyward_core::{
+    record::Cost,
     time::{Span, Timestamp},
     unavailable::Unavailable,
 };
@@ -135,8 +136,10 @@ impl Upstream for GenerousCoordinator {
             windows: Vec::new(),
             delay: Span::ZERO,
             reservation: None,
+            cost: Cost::ONE,
             lease,
             via: RouteHint::default(),
+            open: false,
         })
     }
 

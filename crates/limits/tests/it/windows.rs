@@ -59,7 +59,7 @@ fn a_key_without_limits_is_never_refused_and_shows_no_windows() {
 #[test]
 fn an_idle_window_is_open() {
     let idle = Occupancy::new(Window::Minute, 7, &SlidingWindowLog::default(), std::iter::empty());
-    assert_eq!((idle.opens(NOON), idle.free(NOON), idle.state(NOON).reset), (NOON, 7, Span::ZERO));
+    assert_eq!((idle.opens_for(1, NOON), idle.free(NOON), idle.state(1, NOON).reset), (NOON, 7, Span::ZERO));
 }
 
 proptest! {

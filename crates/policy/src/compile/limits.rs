@@ -1,7 +1,7 @@
 //! `[realm.limits]`: limits of keys that name none, and the most that a key may name.
 
 use super::reader::Item;
-use crate::model::{Limits, Windows};
+use crate::model::{Limits, Window, Windows};
 
 /// Largest limit there may be, in requests.
 pub(super) const MAX_LIMIT: u32 = 1_000_000_000;
@@ -13,6 +13,7 @@ const NONE: Windows = Windows {
     per_day: None,
     per_month: None,
     total: None,
+    in_flight: None,
 };
 
 const DEFAULT: Limits = Limits {
@@ -20,10 +21,11 @@ const DEFAULT: Limits = Limits {
     maximum: Windows { per_minute: Some(100_000), per_day: Some(10_000_000), ..NONE },
 };
 
-/// Reads the section, or its defaults.
-pub(super) fn read(item: Option<Item<'_>>) -> Limits {
+/// Reads the section, or its defaults, and says whether all of it could be read.
+pub(super) fn read(item: Option<Item<'_>>) -> (Limits, bool) {
+    let is_missing = item.is_none();
     let Some(table) = item.and_then(|item| item.table("[realm.limits]")) else {
-        return DEFAULT;
+        return (DEFAULT, is_missing);
     };
     let (default_item, maximum_item) = (table.get("default"), table.get("maximum"));
     let default = default_item.as_ref().map_or(Some(DEFAULT.default), windows);
@@ -35,23 +37,31 @@ pub(super) fn read(item: Option<Item<'_>>) -> Limits {
             None => table.refuse(message, hint),
         });
         for (item, windows) in [(&default_item, default), (&maximum_item, maximum)] {
-            let (Some(item), Some([(short, most), (long, less)])) = (item, windows.contradictions().next())
-            else {
-                continue;
-            };
-            let (short, long) = (short.setting(), long.setting());
-            item.refuse(
-                format!("{} has {long} = {less}, which is below its {short} = {most}", item.name),
-                format!("{short} could never be reached: raise {long}, or take {short} out"),
-            );
+            if let Some(item) = item {
+                refuse_contradiction(item, windows);
+            }
         }
     }
-    Limits { default: default.unwrap_or(DEFAULT.default), maximum: maximum.unwrap_or(DEFAULT.maximum) }
+    let is_known = default.is_some() && maximum.is_some();
+    let (default, maximum) = (default.unwrap_or(DEFAULT.default), maximum.unwrap_or(DEFAULT.maximum));
+    (Limits { default, maximum }, is_known)
+}
+
+/// Refuses a shorter window that can never be full.
+pub(super) fn refuse_contradiction(item: &Item<'_>, windows: Windows) {
+    if let Some([(short, most), (long, less)]) = windows.contradictions().next() {
+        let (short, long) = (short.setting(), long.setting());
+        item.refuse(
+            format!("{} has {long} = {less}, which is below its {short} = {most}", item.name),
+            format!("{short} could never be reached: raise {long}, or take {short} out"),
+        );
+    }
 }
 
 fn check(default: Windows, maximum: Windows, refuse: impl Fn(String, &str)) {
     const HINT: &str = "lower the default or raise the maximum";
-    for (window, limit) in default.set() {
+    for window in Window::LIMITS {
+        let Some(limit) = default.get(window) else { continue };
         let name = window.setting();
         if let Some(most) = maximum.get(window).filter(|most| limit > *most) {
             refuse(format!("the default limit {name} = {limit} is above the maximum {most}"), HINT);
@@ -70,7 +80,8 @@ fn check(default: Windows, maximum: Windows, refuse: impl Fn(String, &str)) {
     }
 }
 
-fn windows(item: &Item<'_>) -> Option<Windows> {
+/// Reads limits.
+pub(super) fn windows(item: &Item<'_>) -> Option<Windows> {
     let table = item.table("{ per_minute = 600 }")?;
     Some(Windows::each(|window| table.get(window.setting())?.number("requests")))
 }

@@ -19,6 +19,7 @@ mod mask;
 mod mistake;
 mod nearest;
 mod origin;
+mod plan;
 mod quotas;
 mod reach;
 mod reader;
@@ -55,6 +56,7 @@ use crate::{
     model::{Admin, Policy},
 };
 use mistake::Place;
+use plan::PlanDraft;
 use reader::{Item, Table};
 use realm::Draft;
 use report::{Report, Source};
@@ -84,11 +86,11 @@ pub fn compile(
     mut read: impl FnMut(&str) -> Result<String, ReadError>,
 ) -> Result<Policy, Mistakes> {
     let report = Report::default();
-    let mut drafts = Vec::new();
+    let (mut drafts, mut plans) = (Vec::new(), Vec::new());
     let file = leak(file);
     report.begin(file);
     let admin = match read(file) {
-        Ok(text) => take(Source { file, text: &text, report: &report }, &mut read, &mut drafts),
+        Ok(text) => take(Source { file, text: &text, report: &report }, &mut read, &mut drafts, &mut plans),
         Err(error) => {
             let hint = "name a file that is there and is text in UTF-8, relative to the project's folder";
             report.add(&Place { file, line: 1 }, format!("the file cannot be read: {error}"), hint);
@@ -99,8 +101,10 @@ pub fn compile(
     let forms = Forms::new(drafts.iter().map(|draft| &draft.realm), texts.iter().map(String::as_str));
     report.refuse_keys(&forms);
     reach::check(&admin, &drafts, &report);
+    plan::check(&plans, &drafts.iter().map(|draft| &draft.realm.limits).collect::<Vec<_>>(), &report);
     report.finish(&forms)?;
-    Ok(Policy { admin, realms: Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect()) })
+    let realms = Vec::leak(drafts.into_iter().map(|draft| draft.realm).collect());
+    Ok(Policy { admin, realms, plans: Vec::leak(plans.into_iter().map(|draft| draft.plan).collect()) })
 }
 
 /// Reads the realms of one file, then those of the files that it includes. Returns its admin side.
@@ -108,6 +112,7 @@ fn take(
     source: Source<'_>,
     read: &mut impl FnMut(&str) -> Result<String, ReadError>,
     drafts: &mut Vec<Draft>,
+    plans: &mut Vec<PlanDraft>,
 ) -> Admin {
     // Some editors on Windows begin a file with a byte order mark, which says nothing in UTF-8.
     let source = Source { text: source.text.strip_prefix('\u{feff}').unwrap_or(source.text), ..source };
@@ -135,12 +140,13 @@ fn take(
         _ => top.get("realm"),
     };
     let realms = realms.and_then(|realms| realms.items("[[realm]]")).unwrap_or_default();
+    plans.extend(plan::read(&top));
     drafts.extend(realms.iter().filter_map(realm::read));
     const FILES: &str = "[\"other.toml\"]";
     // The same file may be named in more than one way: it is looked for when it is read.
     for item in include.and_then(|item| item.sequence(FILES)).unwrap_or_default() {
         let Some(path) = item.text(FILES) else { continue };
-        self::include(&item, beside(source.file, path), source.report, read, drafts);
+        self::include(&item, beside(source.file, path), source.report, read, drafts, plans);
     }
     admin
 }
@@ -152,6 +158,7 @@ fn include(
     report: &Report,
     read: &mut impl FnMut(&str) -> Result<String, ReadError>,
     drafts: &mut Vec<Draft>,
+    plans: &mut Vec<PlanDraft>,
 ) {
     if !report.begin(file) {
         item.refuse(format!("the file {file:?} is there twice"), "include each file once");
@@ -159,7 +166,7 @@ fn include(
     }
     match read(file) {
         Ok(text) => {
-            take(Source { file, text: &text, report }, read, drafts);
+            take(Source { file, text: &text, report }, read, drafts, plans);
         }
         Err(error) => item.refuse(
             format!("the file {file:?} cannot be read: {error}"),

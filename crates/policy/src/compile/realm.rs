@@ -85,6 +85,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         None => Some(FRESHNESS),
         Some(item) => item.span(),
     };
+    let (limits, are_known) = limits::read(table.get("limits"));
     let parts = RealmParts {
         catalogue: &catalogue,
         webhooks: &webhooks,
@@ -92,6 +93,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         plans: table.get("plans").as_ref().map(route::plans).unwrap_or_default(),
         session_ids: table.get("session_id_header").is_some(),
         freshness,
+        limits: are_known.then_some(limits),
     };
     let routes = route::read(&table, &parts);
     check_sources(&table, &sources, &webhooks);
@@ -129,7 +131,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         imported: imported::read(table.get("imported"), link.as_ref()),
         scopes: catalogue.scopes,
         routes: Routes::new(Vec::leak(routes.routes)),
-        limits: limits::read(table.get("limits")),
+        limits,
         test_mode: table
             .get("test_mode")
             .and_then(|item| item.choice(&TEST_MODES))

@@ -1,9 +1,12 @@
 //! `[[realm.route]]`: methods, path, and what is required.
 
 use super::{
+    credential::header_name,
+    field_names::is_reserved,
     mistake::Place,
     nearest::did_you_mean,
     origin::binding_name,
+    plan,
     reader::{Item, Table},
     scopes::Catalogue,
     webhook::Named,
@@ -11,7 +14,10 @@ use super::{
 use crate::{
     leak::leak,
     method::{NAMED, USUAL},
-    model::{KeyRequirement, NetworkLimit, PathPattern, Proof, Requirement, Route, Segment, Webhook},
+    model::{
+        Budget, Cost, KeyRequirement, Limits, NetworkLimit, PathPattern, Proof, Requirement, Route, Segment,
+        Webhook,
+    },
     path::BadPattern,
     scope::is_held_form,
     span::Span,
@@ -29,6 +35,8 @@ pub(super) struct RealmParts<'a> {
     pub(super) session_ids: bool,
     /// The realm's, which is what the admin API promises; `None` where it cannot be read.
     pub(super) freshness: Option<Span>,
+    /// `None` where they cannot be read.
+    pub(super) limits: Option<Limits>,
 }
 
 /// The routes of a realm.
@@ -69,14 +77,27 @@ fn one(item: &Item<'_>, parts: &RealmParts<'_>) -> Option<(Route, Place, bool)> 
     let required = table
         .need("requires", "requires = { scopes = [\"orders:read\"] }, or \"public\" for nothing")
         .and_then(|item| requirement.read(&item));
-    let is_known = required.is_some();
     let freshness = freshness(&table, parts.freshness);
     let limit_by_network = table.get("limit_by_network").and_then(|item| {
         let is_for_keys = required.as_ref().is_some_and(|it| !it.requires.admits_anybody());
         network_limit(&item, path.filter(|_| is_for_keys))
     });
-    let Required { requires, session_id } = required
+    let is_known = required.is_some();
+    let Required { mut requires, session_id } = required
         .unwrap_or(Required { requires: Requirement::Key(KeyRequirement::ANY_KEY), session_id: false });
+    let name = path.map_or("", |path| path.source);
+    let budget_item = table.get("budget");
+    match (table.get("cost"), &budget_item) {
+        (Some(item), None) => cost(&item, item.number("units"), &mut requires, name, parts.limits),
+        (Some(item), Some(_)) => item.refuse(
+            format!("route {name:?} has a cost and a budget"),
+            "take the cost out: what a budget reserves is what a request costs at most",
+        ),
+        (None, _) => {}
+    }
+    if let Some(item) = budget_item {
+        budget(&item, &mut requires, name, parts.limits);
+    }
     let route = Route { methods: methods?, path: path?, requires, session_id, freshness, limit_by_network };
     Some((route, path_item?.place(), is_known))
 }
@@ -93,6 +114,72 @@ fn freshness(table: &Table<'_>, realms: Option<Span>) -> Option<Span> {
     }
     Some(own)
 }
+
+/// What a request counts as in each limit of its key, none of which may be smaller.
+fn cost(item: &Item<'_>, units: Option<u32>, requires: &mut Requirement, path: &str, limits: Option<Limits>) {
+    let cost = units.map(Cost::new);
+    match requires {
+        Requirement::Key(key) if key.by.iter().any(|by| matches!(by, Proof::Key | Proof::Publishable)) => {
+            key.cost = cost.unwrap_or_default();
+            let all = limits.iter().flat_map(|all| [("default", &all.default), ("maximum", &all.maximum)]);
+            let too_low = all
+                .flat_map(|(kind, windows)| windows.set().map(move |(window, limit)| (kind, window, limit)))
+                .find(|(.., limit)| *limit < key.cost.units());
+            if let Some((kind, window, limit)) = too_low {
+                let (costs, the_cost) = match item.name.ends_with("budget") {
+                    true => ("reserves", "what it reserves"),
+                    false => ("costs", "the cost"),
+                };
+                item.refuse(
+                    format!(
+                        "route {path:?} {costs} {}, but the {kind} limit {} is {limit}, so no request would ever fit",
+                        key.cost.units(),
+                        window.setting(),
+                    ),
+                    format!("lower {the_cost}, or raise the limit in [realm.limits]"),
+                );
+            }
+        }
+        _ => item.refuse(
+            format!("{} means nothing on route {path:?}, which takes no API key", item.name),
+            "take it out: it counts in the limits of API keys, and nothing else has these",
+        ),
+    }
+}
+
+/// A budget: what it reserves is the cost, of which the origin says later what was used.
+fn budget(item: &Item<'_>, requires: &mut Requirement, path: &str, limits: Option<Limits>) {
+    let Some(table) = item.table("{ reserve = 4000, header = \"X-Tokens-Used\" }") else { return };
+    let reserve = table.need("reserve", "reserve = 4000").and_then(|item| item.number("units"));
+    let header = table.need("header", "header = \"X-Tokens-Used\"").and_then(|item| answer_header(&item));
+    let within = table.get("within").and_then(|item| item.span()).unwrap_or(WITHIN);
+    cost(item, reserve, requires, path, limits);
+    if let Requirement::Key(key) = requires {
+        key.budget = header.map(|header| Budget { header, within });
+    }
+}
+
+/// A header of the origin's own, since the client does not get it.
+fn answer_header(item: &Item<'_>) -> Option<&'static str> {
+    let header = header_name(item)?;
+    if is_reserved(header) {
+        item.refuse(
+            format!("{} is {header:?}, which has another meaning", item.name),
+            "name one of the origin's own, like \"X-Tokens-Used\"",
+        );
+        return None;
+    }
+    Some(header)
+}
+
+/// Within this time the answer says what its request used.
+const WITHIN: Span = Span::from_mins(5);
+/// The longest such time, and the most that a budget may reserve.
+pub(super) const MAX_WITHIN: Span = Span::from_hours(1);
+pub(super) const MAX_RESERVE: u32 = 10_000_000;
+
+/// The highest cost that a route may have.
+pub(super) const MAX_COST: u32 = 10_000;
 
 /// A limit by network. It counts who shows nothing: `for_keys` is the path of a route on which nobody may.
 fn network_limit(item: &Item<'_>, for_keys: Option<PathPattern>) -> Option<NetworkLimit> {
@@ -281,7 +368,15 @@ impl RequirementReader<'_> {
         let live_only = table.get("live_only").and_then(|item| item.flag()).unwrap_or(false);
         // One that cannot be read may be what a limit by network needs.
         let optional = table.get("optional").is_some_and(|item| item.flag().unwrap_or(true));
-        Some(KeyRequirement { by, scopes: Vec::leak(scopes), plans, live_only, optional })
+        Some(KeyRequirement {
+            by,
+            scopes: Vec::leak(scopes),
+            plans,
+            live_only,
+            optional,
+            cost: Cost::ONE,
+            budget: None,
+        })
     }
 
     fn by(&self, table: &Table<'_>) -> Option<&'static [Proof]> {
@@ -343,14 +438,14 @@ pub(super) const PROOFS: [(&str, Proof); 4] = [
 /// Reads names of plans.
 pub(super) fn plans(item: &Item<'_>) -> &'static [&'static str] {
     let mut names = Vec::new();
-    for (item, plan) in item.texts("[\"pro\"]").unwrap_or_default() {
-        if plan.trim().is_empty() || plan.trim() != plan || !plan.is_ascii() || plan.len() > 50 {
+    for (item, name) in item.texts("[\"pro\"]").unwrap_or_default() {
+        if !plan::is_name(name) {
             item.refuse(
-                format!("{} has the plan {plan:?}, which is not a name", item.name),
+                format!("{} has the plan {name:?}, which is not a name", item.name),
                 "write it like \"pro\"",
             );
         }
-        names.push(leak(plan));
+        names.push(leak(name));
     }
     Vec::leak(names)
 }

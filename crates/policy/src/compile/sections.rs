@@ -13,7 +13,7 @@ use super::{
     webhook,
 };
 use crate::{
-    model::{PublicAlgorithm, Window},
+    model::{MOST_IN_FLIGHT, PublicAlgorithm, Window},
     span::Span,
 };
 
@@ -27,6 +27,9 @@ pub static SECTIONS: &[&Section] = &[
     &QUOTAS,
     &RATE,
     &SIGN_IN,
+    &PLAN,
+    &PLAN_LIMITS,
+    &PLAN_POOL,
     &REALM,
     &ORIGIN,
     &CREDENTIAL,
@@ -43,6 +46,7 @@ pub static SECTIONS: &[&Section] = &[
     &SCOPE,
     &ROUTE,
     &REQUIRES,
+    &BUDGET,
     &LIMIT_BY_NETWORK,
     &REFUSALS,
 ];
@@ -50,8 +54,19 @@ pub static SECTIONS: &[&Section] = &[
 /// The policy as a whole.
 pub static TOP: Section = Section {
     name: "the policy",
-    fields: &[field("include", TEXTS), field("admin", Table(&ADMIN)), field("realm", List(&Table(&REALM)))],
+    fields: &[
+        field("include", TEXTS),
+        field("admin", Table(&ADMIN)),
+        field("plan", Entries(&Table(&PLAN))),
+        field("realm", List(&Table(&REALM))),
+    ],
 };
+static PLAN: Section = Section {
+    name: "[plan.NAME]",
+    fields: &[field("limits", Table(&PLAN_LIMITS)), field("pool", Table(&PLAN_POOL))],
+};
+static PLAN_LIMITS: Section = Section { name: "[plan.NAME] limits", fields: WINDOWS };
+static PLAN_POOL: Section = Section { name: "[plan.NAME] pool", fields: WINDOWS };
 static ADMIN: Section = Section {
     name: "[admin]",
     fields: &[
@@ -248,6 +263,7 @@ const WINDOWS: &[Field] = &[
     window(Window::Day),
     window(Window::Month),
     window(Window::Total),
+    field(Window::InFlight.setting(), Number(1, MOST_IN_FLIGHT)),
 ];
 const fn window(window: Window) -> Field {
     field(window.setting(), Number(1, limits::MAX_LIMIT))
@@ -276,7 +292,17 @@ static ROUTE: Section = Section {
         required("path", Text),
         required("requires", Either(&Text, &Table(&REQUIRES))),
         field("freshness", Duration(Span::ZERO, realm::MAX_FRESHNESS)),
+        field("cost", Number(1, route::MAX_COST)),
+        field("budget", Table(&BUDGET)),
         field("limit_by_network", Table(&LIMIT_BY_NETWORK)),
+    ],
+};
+static BUDGET: Section = Section {
+    name: "[[realm.route]] budget",
+    fields: &[
+        required("reserve", Number(1, route::MAX_RESERVE)),
+        required("header", Text),
+        field("within", Duration(Span::from_secs(1), route::MAX_WITHIN)),
     ],
 };
 static LIMIT_BY_NETWORK: Section = Section {

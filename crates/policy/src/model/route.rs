@@ -8,6 +8,7 @@ use super::{
     data::{kept, list, policy_data, seconds},
     pattern::PathPattern,
     proof::Webhook,
+    window::Cost,
 };
 use crate::{path::Index, span::Span};
 
@@ -70,6 +71,21 @@ pub struct KeyRequirement {
     /// Whether a request without any passes, too, as nobody's.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub optional: bool,
+    /// What a request counts as in the windows of its key.
+    #[serde(default, skip_serializing_if = "Cost::is_one")]
+    pub cost: Cost,
+    /// Where how much of that a request uses is known only afterwards.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Budget>,
+}
+
+/// How it is said what a request has used of its cost. What is not said counts as used.
+pub struct Budget {
+    /// By this header of the origin's answer, in lower case.
+    pub header: &'static str,
+    /// Within this time.
+    #[serde(rename = "within_s", with = "seconds")]
+    pub within: Span,
 }
 
 /// What can prove who asks.
@@ -157,6 +173,13 @@ impl Serialize for Routes {
 
 impl KeyRequirement {
     /// Any secret key.
-    pub const ANY_KEY: Self =
-        Self { by: &[Proof::Key], scopes: &[], plans: &[], live_only: false, optional: false };
+    pub const ANY_KEY: Self = Self {
+        by: &[Proof::Key],
+        scopes: &[],
+        plans: &[],
+        live_only: false,
+        optional: false,
+        cost: Cost::ONE,
+        budget: None,
+    };
 }

@@ -1,5 +1,7 @@
 //! The windows that a limit may have, in one list: whatever concerns all of them goes through it.
 
+use serde::{Deserialize, Serialize};
+
 use super::data::policy_data;
 use crate::Span;
 
@@ -19,12 +21,21 @@ pub enum Window {
     Month,
     /// All time.
     Total,
+    /// No window, but a limit that is set as theirs are: of requests at the same time.
+    InFlight,
 }
 }
+
+/// Most requests that a key may have in flight: each is stored while it is.
+pub const MOST_IN_FLIGHT: u32 = 1_000;
 
 impl Window {
     /// Every window, the shortest first.
     pub const ALL: [Self; 6] = [Self::Second, Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Total];
+
+    /// Every limit that may be set.
+    pub const LIMITS: [Self; 7] =
+        [Self::Second, Self::Minute, Self::Hour, Self::Day, Self::Month, Self::Total, Self::InFlight];
 
     /// Its length, if that is always the same.
     pub const fn length(self) -> Option<Span> {
@@ -33,8 +44,16 @@ impl Window {
             Self::Minute => Span::from_mins(1),
             Self::Hour => Span::from_hours(1),
             Self::Day => Span::from_days(1),
-            Self::Month | Self::Total => return None,
+            Self::Month | Self::Total | Self::InFlight => return None,
         })
+    }
+
+    /// The largest limit that can be set, whatever a realm's maximum.
+    pub const fn most(self) -> u32 {
+        match self {
+            Self::InFlight => MOST_IN_FLIGHT,
+            _ => u32::MAX,
+        }
     }
 
     /// Its name in messages and in the `RateLimit` fields.
@@ -46,6 +65,7 @@ impl Window {
             Self::Day => "day",
             Self::Month => "month",
             Self::Total => "total",
+            Self::InFlight => "in flight",
         }
     }
 
@@ -58,6 +78,7 @@ impl Window {
             Self::Day => "per_day",
             Self::Month => "per_month",
             Self::Total => "total",
+            Self::InFlight => "in_flight",
         }
     }
 
@@ -70,6 +91,7 @@ impl Window {
             Self::Day => "perDay",
             Self::Month => "perMonth",
             Self::Total => "total",
+            Self::InFlight => "inFlight",
         }
     }
 
@@ -82,6 +104,7 @@ impl Window {
             Self::Day => "a day",
             Self::Month => "a month",
             Self::Total => "in total",
+            Self::InFlight => "at the same time",
         }
     }
 }
@@ -106,6 +129,9 @@ pub struct Windows {
     /// In all time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<u32>,
+    /// At the same time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_flight: Option<u32>,
 }
 }
 
@@ -123,6 +149,7 @@ macro_rules! by_window {
                     $crate::Window::Day => self.per_day,
                     $crate::Window::Month => self.per_month,
                     $crate::Window::Total => self.total,
+                    $crate::Window::InFlight => self.in_flight,
                 }
             }
 
@@ -135,6 +162,7 @@ macro_rules! by_window {
                     per_day: limit($crate::Window::Day),
                     per_month: limit($crate::Window::Month),
                     total: limit($crate::Window::Total),
+                    in_flight: limit($crate::Window::InFlight),
                 }
             }
         }
@@ -153,5 +181,42 @@ impl Windows {
     pub fn contradictions(&self) -> impl Iterator<Item = [(Window, u32); 2]> {
         let sliding = || self.set().filter(|(window, _)| *window != Window::Total);
         sliding().zip(sliding().skip(1)).map(<[_; 2]>::from).filter(|[shorter, longer]| longer.1 < shorter.1)
+    }
+}
+
+/// The units that a request counts as in every window of its key. 1 unless something says more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "u32")]
+pub struct Cost(u32);
+
+impl Cost {
+    /// What a request costs of which nothing is said.
+    pub const ONE: Self = Self(1);
+
+    /// This many units, at least one.
+    pub const fn new(units: u32) -> Self {
+        if units == 0 { Self::ONE } else { Self(units) }
+    }
+
+    /// Whether it is that of most requests, which is left out where costs are written.
+    pub fn is_one(&self) -> bool {
+        *self == Self::ONE
+    }
+
+    /// How many units.
+    pub const fn units(self) -> u32 {
+        self.0
+    }
+}
+
+impl Default for Cost {
+    fn default() -> Self {
+        Self::ONE
+    }
+}
+
+impl From<u32> for Cost {
+    fn from(units: u32) -> Self {
+        Self::new(units)
     }
 }

@@ -213,13 +213,14 @@ impl Key {
     }
 
     /// As published.
-    pub fn record(&self, tenant: &Tenant, limits: Limits) -> Record {
+    pub fn record(&self, tenant: &Tenant, policy: &Policy) -> Record {
+        let limits = self.limits(tenant, policy);
         let settings = self.settings.clone();
         Record {
             v: Format::V1,
             id: self.id.clone(),
             realm: self.realm.clone(),
-            tenant: tenant.of_record(),
+            tenant: keyward_core::record::Tenant { pool: tenant.plan.of_all(policy), ..tenant.of_record() },
             kind: self.kind,
             mode: settings.mode,
             status: self.status,
@@ -236,12 +237,17 @@ impl Key {
         }
     }
 
+    /// The limits that it has, with what it inherits.
+    fn limits(&self, tenant: &Tenant, policy: &Policy) -> Limits {
+        let inherited = tenant.plan.of_keys(policy);
+        limits::effective(&self.settings.rate_limit, &inherited, policy.realm(&self.realm))
+    }
+
     /// As the API shows it.
     pub fn view(&self, tenant: &Tenant, policy: &Policy, now: Timestamp) -> Value {
         let time = |at: Option<Timestamp>| at.map(Timestamp::to_rfc3339);
         let settings = &self.settings;
-        let effective =
-            limits::effective(&settings.rate_limit, &tenant.plan.rate_limit, policy.realm(&self.realm));
+        let effective = self.limits(tenant, policy);
         object!({
             "id": self.id,
             "realm": self.realm,

@@ -15,9 +15,7 @@ use crate::{
     error::{ApiError, Code},
     input::{self, FieldErrors, Input, invalid},
     keys::{grants, limits},
-    rows,
-    tenants::tenant::TenantPlan,
-    text,
+    rows, text,
     to_json::ToJson,
 };
 
@@ -132,7 +130,7 @@ impl Settings {
 
     /// Whether a key with these settings can do less than one with `other`: lacks a scope, a wildcard (which also means
     /// scopes that there will be), an address, an origin, a part of a limit or some of its time, or only reads.
-    pub fn takes_from(&self, other: &Self, plan: &TenantPlan, realm: &Realm) -> bool {
+    pub fn takes_from(&self, other: &Self, inherited: &Limits, realm: &Realm) -> bool {
         let holds = |settings: &Self, name: &str| scope::holds(realm.scopes, &settings.scopes, name);
         let lacks_scope =
             realm.scopes.iter().any(|scope| holds(other, scope.name) && !holds(self, scope.name));
@@ -144,7 +142,7 @@ impl Settings {
         let lacks_address = !self.allowed_ips.is_empty()
             && (other.allowed_ips.is_empty() || !other.allowed_ips.iter().all(within));
         let lacks_origin = other.allowed_origins.iter().any(|origin| !self.allowed_origins.contains(origin));
-        let limit = |settings: &Self| limits::effective(&settings.rate_limit, &plan.rate_limit, Some(realm));
+        let limit = |settings: &Self| limits::effective(&settings.rate_limit, inherited, Some(realm));
         let (own, others) = (limit(self), limit(other));
         let lacks_requests = limits::is_less(&own, &others);
         let lacks_time = self.expires_at.is_some_and(|own| other.expires_at.is_none_or(|other| own < other));
@@ -197,6 +195,7 @@ impl Settings {
         }
         if let Some(own) = body.nullable("rateLimit", |value| limits::read(value, &of.realm.limits.maximum)) {
             self.rate_limit = own.unwrap_or_default();
+            limits::require_room(body, &self.rate_limit, of.realm, of.kind, &self.scopes);
         }
         if let Some(list) =
             body.nullable("allowedIps", |value| input::list(value, MOST_ADDRESSES, addresses::range))

@@ -495,4 +495,36 @@ pub const ADDITIONS: &[Addition] = &[
             SET change = (SELECT number FROM changes WHERE tenant_id = NEW.id) WHERE id = NEW.id; END
 ",
     },
+    Addition {
+        name: "limits of requests in flight",
+        statements: "
+    ALTER TABLE keys ADD COLUMN in_flight INTEGER;
+    ALTER TABLE tenants ADD COLUMN in_flight INTEGER;
+    CREATE TRIGGER keys_in_flight_logged AFTER UPDATE OF version ON keys
+        WHEN NEW.version > OLD.version AND NEW.in_flight IS NOT OLD.in_flight BEGIN
+        REPLACE INTO changes (hash, version, revoked, at)
+            VALUES (NEW.hash, NEW.version, NEW.status = 'REVOKED', NEW.updated_at); END;
+    CREATE TRIGGER tenants_in_flight_logged AFTER UPDATE OF in_flight ON tenants
+        WHEN NEW.in_flight IS NOT OLD.in_flight BEGIN
+        REPLACE INTO changes (tenant_id, at) VALUES (NEW.id, NEW.updated_at); UPDATE tenants
+            SET change = (SELECT number FROM changes WHERE tenant_id = NEW.id) WHERE id = NEW.id; END
+",
+    },
+    // Whatever changes a tenant, its pool's object is told: the number of the change is the version of its record.
+    Addition {
+        name: "limits of a whole tenant",
+        statements: "
+    ALTER TABLE tenants ADD COLUMN pool TEXT;
+    ALTER TABLE tenants ADD COLUMN pool_told INTEGER;
+    ALTER TABLE tenants ADD COLUMN pool_told_at INTEGER;
+    ALTER TABLE tenants ADD COLUMN pool_due INTEGER;
+    CREATE INDEX tenants_pool_due ON tenants (pool_due) WHERE pool_due IS NOT NULL;
+    CREATE TRIGGER tenants_pool_logged AFTER UPDATE OF pool ON tenants WHEN NEW.pool IS NOT OLD.pool BEGIN
+        REPLACE INTO changes (tenant_id, at) VALUES (NEW.id, NEW.updated_at); UPDATE tenants
+            SET change = (SELECT number FROM changes WHERE tenant_id = NEW.id) WHERE id = NEW.id; END;
+    CREATE TRIGGER tenants_pool_due AFTER UPDATE OF change ON tenants WHEN NEW.change > OLD.change
+        AND (NEW.pool IS NOT NULL OR NEW.plan IS NOT NULL OR NEW.pool_told IS NOT NULL) BEGIN
+        UPDATE tenants SET pool_due = NEW.updated_at WHERE id = NEW.id; END
+",
+    },
 ];

@@ -70,6 +70,9 @@ pub fn plan(body: &mut Input, context: &RequestContext<'_>, mut plan: TenantPlan
     {
         plan.rate_limit = windows.unwrap_or_default();
     }
+    if let Some(pool) = body.nullable("pool", limits::read_pool) {
+        plan.pool = pool.unwrap_or_default();
+    }
     plan
 }
 

@@ -31,7 +31,7 @@ use crate::{
     to_json::object,
 };
 
-const FIELDS: [&str; 6] = ["name", "code", "status", "plan", "rateLimit", "quotas"];
+const FIELDS: [&str; 7] = ["name", "code", "status", "plan", "rateLimit", "pool", "quotas"];
 
 /// `GET /tenants`: in the order they were made.
 pub fn list(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
@@ -59,7 +59,7 @@ fn joins<'a>(tenant_id: &'a str, after: Option<&'a MemberRow>) -> Membership<'a>
 
 /// `POST /tenants`, with its first owner if one is named.
 pub fn add(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> HandlerResult {
-    let mut body = Input::body(&context.call.body, &["name", "code", "plan", "rateLimit", "owner"])?;
+    let mut body = Input::body(&context.call.body, &["name", "code", "plan", "rateLimit", "pool", "owner"])?;
     let name = body.required("name", name);
     let code = body.optional("code", code);
     refuse_taken(&mut body, context, code.as_deref())?;
@@ -101,7 +101,7 @@ pub fn add(context: &mut RequestContext<'_>, principal: &Principal, _: &str) -> 
         note(context, principal, &id, "member.create", &person.id, (&Value::Null, &person.view()))?;
         answer.insert("owner".to_owned(), person.shown());
     }
-    Ok(context.created(&format!("/tenants/{id}"), answer))
+    Ok(context.created(&format!("/tenants/{id}"), answer).publish(outbox::untold_pool(context, &tenant)?))
 }
 
 /// `POST /tenants/{id}/owners`: a link with which one more owner joins it.
@@ -166,7 +166,8 @@ pub fn edit(context: &mut RequestContext<'_>, principal: &Principal, id: &str) -
         }
         note(context, principal, id, "tenant.edit", id, (&before, &after))?;
     }
-    let answer = Outcome::ok(object!({ "tenant": new.view() })).publish(outbox::untold(context.db, id)?);
+    let untold = outbox::untold_pool(context, &new)?.into_iter().chain(outbox::untold(context.db, id)?);
+    let answer = Outcome::ok(object!({ "tenant": new.view() })).publish(untold);
     Ok(answer.allow_partial().promise("", "effectiveEverywhereBy", Freshness::of_all(context.policy), None))
 }
 

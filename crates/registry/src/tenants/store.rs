@@ -11,7 +11,7 @@ use crate::{
     context::RequestContext,
     enum_text::text_of,
     ids, rows,
-    tenants::tenant::{Tenant, TenantPlan},
+    tenants::tenant::{Tenant, TenantPlan, pool_column},
     to_json::ToJson,
 };
 
@@ -40,6 +40,8 @@ pub fn insert(
         ("name", name.into()),
         ("status", text_of(TenantStatus::Active).into()),
         ("plan", plan.name.clone().into()),
+        ("pool", pool_column(plan.pool)),
+        ("pool_due", plan.of_all(context.policy).map(|_| context.now).into()),
         ("operator", operator.into()),
         ("created_at", context.now.into()),
         ("updated_at", context.now.into()),
@@ -95,6 +97,7 @@ impl Authorised<Revision<'_>> {
             ("code", new.code.clone().into()),
             ("status", text_of(new.status).into()),
             ("plan", new.plan.name.clone().into()),
+            ("pool", pool_column(new.plan.pool)),
             ("quotas", (!new.quotas.is_empty()).then(|| new.quotas.to_json().to_string()).into()),
             ("updated_at", Bound::from(context.now)),
         ];

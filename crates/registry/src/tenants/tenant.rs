@@ -7,13 +7,18 @@ use keyward_core::{
     sql::{self, FromRow, Row, Sql, SqlError},
     time::Timestamp,
 };
+use keyward_policy::Policy;
 use serde_json::Value;
 
-use crate::{keys::limits, rows, to_json::object};
+use crate::{
+    keys::limits,
+    rows,
+    to_json::{ToJson, object},
+};
 
 /// Columns of [`Tenant`].
 pub const COLUMNS: &str = "id, code, name, status, plan, per_second, per_minute, per_hour, per_day, per_month, total, \
-    operator, quotas, created_at, updated_at, change";
+    in_flight, operator, quotas, created_at, updated_at, change, pool";
 
 /// Quotas that one tenant was given in place of the policy's, by name.
 pub type OwnQuotas = BTreeMap<String, u64>;
@@ -51,17 +56,33 @@ pub struct TenantPlan {
     pub name: Option<String>,
     /// Limits of its keys that name none.
     pub rate_limit: Limits,
+    /// Limits over all of its keys together.
+    pub pool: Limits,
 }
 
 impl TenantPlan {
     /// Whether keys may be able to do less under this than under `other`. What a plan opens, routes say.
     pub fn takes_from(&self, other: &Self) -> bool {
         // One that is taken out leaves the realm's, which may be lower.
-        let is_lower = |window| {
-            let (own, other) = (self.rate_limit.get(window), other.rate_limit.get(window));
+        let is_lower = |(own, other): (Option<u32>, Option<u32>)| {
             limits::is_below(own, other) || own.is_none() && other.is_some()
         };
-        self.name != other.name || Window::ALL.into_iter().any(is_lower)
+        let both = |window| {
+            let of_keys = (self.rate_limit.get(window), other.rate_limit.get(window));
+            [of_keys, (self.pool.get(window), other.pool.get(window))]
+        };
+        self.name != other.name || Window::LIMITS.into_iter().flat_map(both).any(is_lower)
+    }
+
+    /// Limits of its keys that name none: its own, each window else as its plan has it in the policy.
+    pub fn of_keys(&self, policy: &Policy) -> Limits {
+        limits::or(&self.rate_limit, policy.plan(self.name.as_deref()).map(|plan| plan.limits))
+    }
+
+    /// Limits over all of its keys together, in the same way; `None` if there is none.
+    pub fn of_all(&self, policy: &Policy) -> Option<Limits> {
+        let pool = limits::or(&self.pool, policy.plan(self.name.as_deref()).map(|plan| plan.pool));
+        (pool != Limits::default()).then_some(pool)
     }
 }
 
@@ -73,6 +94,7 @@ impl Tenant {
             code: self.code.clone(),
             status: self.status,
             plan: self.plan.name.clone(),
+            pool: None,
         }
     }
 }
@@ -84,7 +106,7 @@ impl FromRow for Tenant {
             code: row.get("code")?,
             name: row.get("name")?,
             status: rows::enumerated(row, "status", &TenantStatus::ALL)?,
-            plan: TenantPlan { name: row.get("plan")?, rate_limit: rows::limits(row)? },
+            plan: TenantPlan { name: row.get("plan")?, rate_limit: rows::limits(row)?, pool: pool(row)? },
             operator: row.get("operator")?,
             quotas: own_quotas(row)?,
             created_at: row.get("created_at")?,
@@ -92,6 +114,21 @@ impl FromRow for Tenant {
             change: row.get("change")?,
         })
     }
+}
+
+/// The column of a pool.
+///
+/// # Errors
+/// That it holds something else.
+pub fn pool(row: &Row) -> Result<Limits, SqlError> {
+    let stored = rows::object(row, "pool")?;
+    let limit = |window: Window| stored.get(window.field()).and_then(Value::as_u64);
+    Ok(Limits::each(|window| limit(window).and_then(|limit| u32::try_from(limit).ok())))
+}
+
+/// A pool as a column.
+pub fn pool_column(pool: Limits) -> sql::Value {
+    (pool != Limits::default()).then(|| pool.to_json().to_string()).into()
 }
 
 fn own_quotas(row: &Row) -> Result<OwnQuotas, SqlError> {
@@ -122,6 +159,7 @@ impl Tenant {
             "status": self.status,
             "plan": self.plan.name,
             "rateLimit": self.plan.rate_limit,
+            "pool": self.plan.pool,
             "quotas": self.quotas,
             "operator": self.operator,
             "createdAt": self.created_at.to_rfc3339(),

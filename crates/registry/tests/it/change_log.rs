@@ -20,8 +20,8 @@ use serde_json::{Value, json};
 
 fn read(fixture: &RegistryFixture, log: &str, after: u64) -> News {
     let call = ReadChanges { log: log.into(), after, max_age: Span::ZERO };
-    change_log::read(&fixture.db, &call, fixture.now.get(), &mut Seeded::new(fixture.now.get().0 as u64))
-        .unwrap()
+    let now = fixture.now.get();
+    change_log::read(&fixture.db, &call, now, &mut Seeded::new(now.0 as u64), fixture.policy).unwrap()
 }
 
 /// Somebody who follows the log.

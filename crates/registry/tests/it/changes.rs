@@ -15,7 +15,8 @@ use serde_json::{Value, json};
 /// As every answer writes them.
 fn limits(per_minute: u32) -> Value {
     json!({
-        "perSecond": null, "perMinute": per_minute, "perHour": null, "perDay": null, "perMonth": null, "total": null
+        "perSecond": null, "perMinute": per_minute, "perHour": null, "perDay": null, "perMonth": null, "total": null,
+        "inFlight": null
     })
 }
 

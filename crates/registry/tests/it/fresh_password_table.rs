@@ -252,11 +252,11 @@ pub fn rows() -> Vec<Row> {
         ("DELETE /tenants/{id}/sessions", "", "no", vec![("/tenants/{shop}/sessions", Value::Null)]),
         (
             "POST /tenants",
-            "`name`, `code`, `plan`, `rateLimit`",
+            "`name`, `code`, `plan`, `rateLimit`, `pool`",
             "no",
             vec![(
                 "/tenants",
-                json!({"name": "T", "code": "TT", "plan": "p", "rateLimit": {"perMinute": 1, "perDay": 1}}),
+                json!({"name": "T", "code": "TT", "plan": "p", "rateLimit": {"perMinute": 1, "perDay": 1}, "pool": {"perDay": 1}}),
             )],
         ),
         ("POST /tenants", "`owner`", "roles", vec![("/tenants", json!({"name": "T", "owner": founder}))]),
@@ -266,15 +266,16 @@ pub fn rows() -> Vec<Row> {
             "no",
             vec![("/tenants/{shop}", json!({"name": "Another", "quotas": {"keys": 1}}))],
         ),
-        (TENANT, "`rateLimit`: more", "create", vec![("/tenants/{shop}", rate(20, 200))]),
+        (TENANT, "`rateLimit`, `pool`: more", "create", vec![("/tenants/{shop}", rate(20, 200))]),
         (
             TENANT,
-            "`rateLimit`: less, or the realm's; another `plan`",
+            "`rateLimit`, `pool`: less, or those of plan and realm; another `plan`",
             "create, revoke",
             vec![
                 ("/tenants/{shop}", rate(20, 99)),
                 ("/tenants/{shop}", json!({"rateLimit": null})),
                 ("/tenants/{shop}", json!({"plan": "large"})),
+                ("/tenants/{shop}", json!({"pool": {"perDay": 5}})),
             ],
         ),
         (TENANT, "`code`", "create", vec![("/tenants/{old}", json!({"code": "OLD"}))]),

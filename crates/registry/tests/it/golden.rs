@@ -212,6 +212,8 @@ fn released_additions_are_never_edited() {
         ("what has changed", "a071f426fad1bbfd40a32b37e1dc4fed19050e06a84dec5a06885a3b6e8e2ee1"),
         ("usage of routes", "033e587748c3ed9c514082e8aeb43d09f4422f00623d0a594403e77e7e62bcd6"),
         ("limits of every window", "1ca5051d54869aca4757a6dee3166fe76113d0fde8b20a9ccc902f2158371d4a"),
+        ("limits of requests in flight", "22f4ca351c9db1c0811760eba8ab7b83783bb096f887611d49dbdd21304907dd"),
+        ("limits of a whole tenant", "d9d3a2f6c429fe6950f0d23bfff43dbae3a3cec7619818e107a484bee0e2733b"),
     ];
     let released = released.map(|(name, hash)| (name, hash.to_owned()));
     assert_eq!(hashes, released);

@@ -25,11 +25,11 @@ fn a_new_key_is_shown_once_and_stored_only_as_its_hash() {
     assert_eq!(view["last4"], plaintext[plaintext.len() - 4..]);
     assert!(plaintext.starts_with(view["keyPrefix"].as_str().unwrap()));
     assert_eq!(view["createdBy"]["email"], "owner@example.com");
-    let none = json!({"perSecond": null, "perMinute": null, "perHour": null, "perDay": null, "perMonth": null, "total": null});
+    let none = json!({"perSecond": null, "perMinute": null, "perHour": null, "perDay": null, "perMonth": null, "total": null, "inFlight": null});
     assert_eq!(view["rateLimit"], none);
     assert_eq!(
         view["effectiveRateLimit"],
-        json!({"perSecond": null, "perMinute": 600, "perHour": null, "perDay": null, "perMonth": null, "total": null})
+        json!({"perSecond": null, "perMinute": 600, "perHour": null, "perDay": null, "perMonth": null, "total": null, "inFlight": null})
     );
 
     let hash = key::storage_hash(&fixture.policy.realms[0].key, &fixture.secrets, &plaintext);
@@ -104,7 +104,7 @@ fn every_wrong_field_is_named_at_once() {
 fn a_limit_of_every_window_is_kept_published_listed_exported_copied_and_logged() {
     let (fixture, operator) = RegistryFixture::open();
     let (owner, tenant) = fixture.tenant(&operator, "acme");
-    let all = json!({"perSecond": 5, "perMinute": 60, "perHour": 600, "perDay": 6_000, "perMonth": 60_000, "total": 100});
+    let all = json!({"perSecond": 5, "perMinute": 60, "perHour": 600, "perDay": 6_000, "perMonth": 60_000, "total": 100, "inFlight": 9});
     let made = fixture.key(&owner, json!({"rateLimit": all}));
     let id = made.key_id();
     assert_eq!(made.body["apiKey"]["rateLimit"], all);

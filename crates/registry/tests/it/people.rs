@@ -163,7 +163,7 @@ fn the_operator_makes_and_changes_tenants() {
     assert_eq!(made.body["tenant"]["status"], "ACTIVE");
     assert_eq!(
         made.body["tenant"]["rateLimit"],
-        json!({"perSecond": null, "perMinute": 60, "perHour": null, "perDay": null, "perMonth": null, "total": null})
+        json!({"perSecond": null, "perMinute": 60, "perHour": null, "perDay": null, "perMonth": null, "total": null, "inFlight": null})
     );
     let path = format!("/tenants/{}", made.body["tenant"]["id"].as_str().unwrap());
     let changed = fixture.patch(&operator, &path, json!({"name": "Shop 2", "plan": null})).expect(200);
@@ -342,7 +342,7 @@ fn realms_show_the_page_what_can_be_granted() {
     assert_eq!(realm["keyPrefixes"], json!({"live": "kw_live_", "test": "kw_test_"}));
     assert_eq!(
         realm["limits"]["default"],
-        json!({"perSecond": null, "perMinute": 600, "perHour": null, "perDay": null, "perMonth": null, "total": null})
+        json!({"perSecond": null, "perMinute": 600, "perHour": null, "perDay": null, "perMonth": null, "total": null, "inFlight": null})
     );
     assert_eq!(realm["stepUp"], json!({"create": false, "rotate": false, "revoke": false}));
     assert_eq!(realm["ownerOnly"], json!({"create": false, "rotate": false, "revoke": false}));

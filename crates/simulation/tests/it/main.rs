@@ -8,6 +8,7 @@ mod common;
 mod crowd;
 mod figures;
 mod never_over;
+mod pools;
 mod revocation;
 mod seconds;
 mod utilisation;

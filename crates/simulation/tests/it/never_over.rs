@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::{DAY, MINUTE, SECOND, Timestamp};
+use keyward_core::{
+    record::Cost,
+    time::{DAY, MINUTE, SECOND, Timestamp},
+};
 use keyward_gate::memory::Memory;
 use keyward_policy::{Realm, Span};
 use keyward_simulation::{BEGIN, Simulation, network::Network, realm};
@@ -84,6 +87,7 @@ proptest! {
         pace in span(ms(5)..ms(400)),
         faults in prop::collection::vec((fault(), span(Span::ZERO..4 * MINUTE)), 0..12),
         decision_timeout in prop_oneof![Just(2 * SECOND), span(SECOND..8 * SECOND)],
+        dearest in prop_oneof![Just(1_u64), 2_u64..30],
     ) {
         let network = Network { round_trip: (ms(5), slowest), lost, kv_lag: MINUTE, skew: 5 * SECOND };
         let simulation = Simulation::new(seed, isolates, network, Realm { decision_timeout, ..realm(FRESHNESS) });
@@ -93,7 +97,9 @@ proptest! {
         let mut now = Span::ZERO;
         while now < 4 * MINUTE {
             let isolate = cloud.below(isolates as u64) as usize;
-            simulation.at(now, move |cloud| cloud.request(isolate, 0));
+            // Half of them cost 1.
+            let cost = Cost::new(if dearest > 1 && cloud.below(2) == 0 { 1 + cloud.below(dearest) as u32 } else { 1 });
+            simulation.at(now, move |cloud| cloud.request_of(isolate, 0, cost));
             // Bursts and pauses.
             now += match cloud.below(40) {
                 0 => cloud.span_below(8 * SECOND),

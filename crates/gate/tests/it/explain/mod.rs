@@ -91,6 +91,7 @@ requires = { scopes = ["orders:read", "files:read"], plans = ["pro", "team"] }
 [[realm.route]]
 path = "/api/live"
 requires = { live_only = true }
+cost = 7
 
 [[realm.route]]
 methods = ["GET"]

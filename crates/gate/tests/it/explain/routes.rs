@@ -24,13 +24,14 @@ fn every_route_is_listed_in_the_order_of_the_policy_with_what_it_needs() {
     let needs = |by: Value, scopes: Value, held_by: Value| json!({ "by": by, "scopes": scopes, "heldBy": held_by, "plans": [], "testKeys": "read", "sessionId": false, "optional": false });
     let orders = json!({ "orders:read": ["*", "orders:read", "orders:*", "orders:write"] });
     let expected = json!({
-        "realm": "shop", "methods": ["GET", "HEAD"], "path": "/api/orders*", "freshnessSeconds": 5, "limitedByNetwork": false,
+        "realm": "shop", "methods": ["GET", "HEAD"], "path": "/api/orders*", "freshnessSeconds": 5, "cost": 1, "limitedByNetwork": false,
         "needs": needs(json!(["key", "publishable"]), json!(["orders:read"]), orders), "mayCall": null, "code": null,
     });
     assert_eq!(listed[2], expected);
     assert_eq!(listed[0]["needs"], needs(json!([]), json!([]), json!({})));
     assert_eq!(listed[1]["needs"]["by"], json!(["webhook"]));
-    assert_eq!(listed[5]["needs"]["testKeys"], "none");
+    assert_eq!((&listed[5]["needs"]["testKeys"], &listed[5]["cost"]), (&json!("none"), &json!(7)));
+    assert_eq!(listed[0]["cost"], 1);
     assert_eq!(listed[4]["needs"]["plans"], json!(["pro", "team"]));
     assert_eq!(listed[7]["needs"]["sessionId"], true);
     assert_eq!(
