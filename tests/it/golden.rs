@@ -448,7 +448,7 @@ fn the_counts_that_a_key_gate_keeps() {
     let stored = serde_json::to_value(&gate.counts).unwrap();
     assert_eq!(
         stored["leases"].to_string(),
-        r#"{"lapsed":[[1900000180250,1900000180250,3]],"lastId":2,"open":[{"id":2,"latest":1900000420250,"lifeMs":180000,"open":2,"used":0}]}"#
+        r#"{"lapsedIn":[["minute",[[1900000180250,1900000180250,3]]]],"lastId":2,"open":[{"id":2,"latest":1900000420250,"lifeMs":180000,"open":2,"used":0}]}"#
     );
     assert_eq!(keyward_json::from_value::<Counts>(&stored).unwrap(), gate.counts);
     // Reported, and counted again.

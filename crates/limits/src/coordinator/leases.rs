@@ -9,6 +9,7 @@ use crate::{
 };
 use keyward_core::{
     order,
+    record::Limits,
     time::{Span, Timestamp},
 };
 
@@ -42,9 +43,9 @@ const FRACTION_OF_SHARE: u64 = 2;
 pub struct Leases {
     open: Vec<Open>,
     last_id: u64,
-    /// What counts as used of long leases although nobody has said that it was.
-    #[serde(skip_serializing_if = "SlidingWindowLog::is_empty")]
-    lapsed: SlidingWindowLog,
+    /// What counts as used of long leases although nobody has said that it was, for each window that slides and has a limit.
+    #[serde(rename = "lapsedIn", skip_serializing_if = "Vec::is_empty")]
+    lapsed: Vec<(Window, SlidingWindowLog)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,14 +115,23 @@ impl Leases {
 
     /// Ends leases that can no longer be used. What nobody reported of them counts as used at the latest possible moment. An edit
     /// ends none: a client may go on with one until it has heard of that, and need not hear of every edit.
-    pub fn end(&mut self, now: Timestamp) -> Vec<Used> {
+    pub fn end(&mut self, limits: Limits, now: Timestamp) -> Vec<Used> {
         let has_ended = |lease: &mut Open| lease.latest <= now || lease.open == 0;
         let ended: Vec<Open> = self.open.extract_if(.., has_ended).collect();
         let lapsed = ended.iter().filter(|lease| lease.is_long() && lease.open > 0);
         for lease in order::sorted_by(lapsed.copied(), |one, other| one.latest <= other.latest) {
-            self.lapsed.count(Window::Day, false, lease.latest, lease.open);
+            for (window, _) in limits.set().filter(|(window, _)| window.length().is_some()) {
+                if self.lapsed.iter().all(|(other, _)| *other != window) {
+                    self.lapsed.push((window, SlidingWindowLog::default()));
+                }
+                let logs = self.lapsed.iter_mut().filter(|(other, _)| *other == window);
+                logs.for_each(|(_, log)| log.count(window, false, lease.latest, lease.open));
+            }
         }
-        self.lapsed.expire(Window::Day, now);
+        self.lapsed.retain_mut(|(window, log)| {
+            log.expire(*window, now);
+            !log.is_empty()
+        });
         let used = |lease: Open| Used { requests: lease.open, latest: lease.latest, is_known: false };
         ended.into_iter().map(used).collect()
     }
@@ -181,8 +191,9 @@ impl Leases {
             .iter()
             .filter(|lease| lease.is_long())
             .fold(0, |sum: u32, lease| sum.saturating_add(lease.open));
-        let counted = self.lapsed.counted().filter(|(at, _)| leaves(window, *at) > now);
-        counted.fold(open, |sum, (_, requests)| sum.saturating_add(requests))
+        let logs = self.lapsed.iter().filter(|(other, _)| *other == window);
+        let counted = logs.flat_map(|(_, log)| log.counted());
+        counted.filter(|(at, _)| leaves(window, *at) > now).fold(open, |sum, (_, requests)| sum.saturating_add(requests))
     }
 
     /// The clock was set: moves every moment.
@@ -190,8 +201,10 @@ impl Leases {
         for lease in &mut self.open {
             lease.latest = lease.latest + by;
         }
-        // A day slides, whatever the clock had shown.
-        self.lapsed.shift(Window::Day, by, Timestamp::default());
+        for (window, log) in &mut self.lapsed {
+            // They slide, whatever the clock had shown.
+            log.shift(*window, by, Timestamp::default());
+        }
     }
 
     /// What may still be used, and until when.

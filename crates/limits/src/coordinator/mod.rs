@@ -387,7 +387,7 @@ impl Counts {
         self.logs.follow(limits, now);
         let reported = reports.iter().filter_map(|report| self.leases.report(report, now));
         let mut used: Vec<Used> = reported.collect();
-        used.extend(self.leases.end(now));
+        used.extend(self.leases.end(limits, now));
         // In order of time, so that none is counted later than necessary.
         for used in order::sorted_by(used, |one, other| one.latest <= other.latest) {
             self.count(limits, used.requests, used.latest);
