@@ -2,9 +2,12 @@
 
 use worker::{DurableObject, Env, Request, Response, Result, State, durable_object};
 
-use super::{clock, log::log, sql::ObjectSql, stores};
+use super::{clock, log::log, policy, sql::ObjectSql, stores};
 use keyward_core::{log::Event, time::Span};
-use keyward_limits::{coordinator::object::CoordinatorObject, timing::BACKGROUND_ANSWER};
+use keyward_limits::{
+    coordinator::object::CoordinatorObject,
+    timing::{BACKGROUND_ANSWER, TRAVEL},
+};
 
 /// One key's object.
 #[durable_object(alarm)]
@@ -24,8 +27,9 @@ impl DurableObject for KeyGate {
         let call = keyward_json::from_str(&request.text().await?).map_err(failed)?;
         let db = ObjectSql::new(&self.state);
         let path = request.path();
-        let answer =
-            self.object.answer(&db, path.trim_start_matches('/'), call, clock::now()).map_err(failed)?;
+        let travel = |realm: &str| policy::get().map_or(TRAVEL, |policy| policy.travel(realm));
+        let name = path.trim_start_matches('/');
+        let answer = self.object.answer(&db, name, call, travel, clock::now()).map_err(failed)?;
         self.set_alarm(self.object.alarm_in(&db, clock::now()).map_err(failed)?).await?;
         Response::ok(answer)
     }

@@ -2,7 +2,7 @@
 //! needs. A stored format: golden vectors in `tests/it/golden.rs` pin it, `docs/storage.md` describes it.
 
 use ipnet::IpNet;
-pub use keyward_policy::{Cost, MOST_IN_FLIGHT, Window};
+pub use keyward_policy::{Cost, MOST_IN_FLIGHT, USUAL_TRAVEL, Window};
 use serde::{Deserialize, Serialize};
 
 use crate::{strict, time::Timestamp};

@@ -72,7 +72,7 @@ impl<P: Platform> Pipeline<'_, P> {
         };
         let permit = match kind {
             Kind::Key => {
-                let freshness = route.freshness.unwrap_or(realm.freshness);
+                let freshness = realm.freshness_on(route.freshness);
                 let mut accepted = self.check(realm, freshness, requirement, &text, caller).await?;
                 accepted.permit = accepted.permit.in_session(session_id);
                 return Ok(Admission::Pass(accepted));

@@ -1,10 +1,14 @@
 //! The bounds that both sides of a lease rely on: isolates, which use it, and coordinators and relays, which grant it.
 //! `docs/limits.md` says why they are as long as they are.
 
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::USUAL_TRAVEL,
+    time::{Span, Timestamp},
+};
 
-/// An admitted request reaches the origin within this time: what the proof assumes.
-pub const TRAVEL: Span = Span::from_ms(250);
+/// An admitted request reaches the origin within this time, if the policy does not say another one: what the proof assumes. A
+/// call reaches an object within it as well.
+pub const TRAVEL: Span = USUAL_TRAVEL;
 
 /// A request is admitted on the first answer only within this time after asking. On a later answer the isolate asks again.
 pub const FIRST_ANSWER: Span = Span::from_ms(500);

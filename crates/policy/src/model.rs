@@ -20,6 +20,7 @@ pub use realm::*;
 pub use route::*;
 pub use window::*;
 
+use crate::span::Span;
 use data::{list, policy_data};
 
 policy_data! {
@@ -51,6 +52,13 @@ impl Policy {
     /// The plan of this name, if it has limits.
     pub fn plan(&self, name: Option<&str>) -> Option<&'static Plan> {
         self.plans.iter().find(|plan| name == Some(plan.name))
+    }
+
+    /// Within this time a request reaches its origin, in the realm of this name. What counts for all realms is given another
+    /// name, and the longest time of any.
+    pub fn travel(&self, realm: &str) -> Span {
+        let all = || self.realms.iter().map(|realm| realm.limits.travel);
+        self.realm(realm).map_or_else(|| all().max().unwrap_or(USUAL_TRAVEL), |realm| realm.limits.travel)
     }
 
     /// The realm of this name.

@@ -242,7 +242,7 @@ impl FakeCloud {
             return None;
         }
         let now = self.now() + self.objects_ahead.get();
-        let (answer, writes) = self.keys.borrow_mut()[key].answer(call, now);
+        let (answer, writes) = self.keys.borrow_mut()[key].answer(call, self.realm.limits.travel, now);
         self.count_rows(writes.into());
         self.set_alarm(key);
         Some(answer)

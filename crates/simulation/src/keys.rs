@@ -257,7 +257,8 @@ impl Key {
     }
 
     /// Its coordinator's answer, and whether it writes a row for that.
-    pub(crate) fn answer(&mut self, call: CoordinatorCall, now: Timestamp) -> (String, bool) {
+    pub(crate) fn answer(&mut self, call: CoordinatorCall, travel: Span, now: Timestamp) -> (String, bool) {
+        self.coordinator.set_travel(travel);
         let (answer, keep) = self.coordinator.answer(call, now).unwrap();
         if keep == Keep::Counts {
             self.kept = self.coordinator.counts.clone();

@@ -13,7 +13,7 @@ use keyward_gate::{
     handle::Background,
     pipeline::{BackgroundTask, Pipeline},
 };
-use keyward_limits::{routes::RouteName, timing::TRAVEL, used_from::UsedFrom};
+use keyward_limits::{routes::RouteName, used_from::UsedFrom};
 use keyward_policy::{KeyRequirement, Realm};
 use keyward_testing::policy::POLICY;
 
@@ -108,7 +108,7 @@ impl FakeCloud {
             let place = IsolatePlatform { cloud: &cloud, isolate: &isolate };
             let from = UsedFrom { address: None, route: Some(route), country: &|| None };
             let checked = Pipeline { from: Some(from), ..pipeline(&place) }
-                .check(&cloud.realm, cloud.realm.freshness, &requirement, &secret, CALLER)
+                .check(&cloud.realm, cloud.realm.freshness_on(None), &requirement, &secret, CALLER)
                 .await;
             let now = cloud.now();
             let background = gate(&place).background();
@@ -124,7 +124,7 @@ impl FakeCloud {
                     log.answer("accepted", route, now);
                     log.counted.accepted += 1;
                     let version = accepted.permit.record().map_or(0, |record| record.version);
-                    let arrives = now + cloud.span_below(TRAVEL + MILLISECOND);
+                    let arrives = now + cloud.span_below(cloud.realm.limits.travel + MILLISECOND);
                     (0..cost.units()).for_each(|_| log.pass(version, arrives));
                     log.passed_after_all += u64::from(log.revoked_at.is_some_and(|revoked| revoked <= came));
                     // The platform may end a background task.

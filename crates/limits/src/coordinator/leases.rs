@@ -46,6 +46,18 @@ pub struct Leases {
     /// What counts as used of long leases although nobody has said that it was, for each window that slides and has a limit.
     #[serde(rename = "lapsedIn", skip_serializing_if = "Vec::is_empty")]
     lapsed: Vec<(Window, SlidingWindowLog)>,
+    #[serde(skip)]
+    travel: Travel,
+}
+
+/// Within this time an admitted request reaches the origin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Travel(Span);
+
+impl Default for Travel {
+    fn default() -> Self {
+        Self(TRAVEL)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,6 +112,16 @@ pub struct Used {
 }
 
 impl Leases {
+    /// Within this time an admitted request reaches the origin: so much later than at its admission it may count.
+    pub fn travel(&self) -> Span {
+        self.travel.0
+    }
+
+    /// Sets that time, for what is granted or reported from now on.
+    pub fn set_travel(&mut self, travel: Span) {
+        self.travel = Travel(travel);
+    }
+
     /// Takes in a report. Returns what was used since the last one; what is given back is free at once.
     pub fn report(&mut self, report: &LeaseReport, now: Timestamp) -> Option<Used> {
         let lease = self.open.iter_mut().find(|lease| !lease.budget && lease.id == report.id)?;
@@ -108,7 +130,7 @@ impl Leases {
         lease.open = (lease.open - requests).min(report.open);
         // The last use was before the report was sent. It was after the lease was granted, even if it seems older because
         // the isolate's clock was set ahead since.
-        let latest = now + TRAVEL - report.age;
+        let latest = now + self.travel.0 - report.age;
         let latest = latest.max(lease.latest - lease.length).min(lease.latest);
         Some(Used { requests, latest, is_known: true })
     }
@@ -147,7 +169,7 @@ impl Leases {
             return None;
         }
         self.last_id += 1;
-        let latest = now + length + TRAVEL;
+        let latest = now + length + self.travel.0;
         let relay = whose == Whose::Relay;
         let (id, budget) = (self.last_id, false);
         self.open.push(Open { id, used: 0, open: requests, latest, length, relay, budget });
@@ -174,7 +196,7 @@ impl Leases {
     pub fn settle(&mut self, call: u64, units: u32, now: Timestamp) -> Option<Used> {
         let mut settled = self.open.extract_if(.., |lease| lease.budget && lease.id == call);
         let budget = settled.next()?;
-        let latest = (now + TRAVEL).min(budget.latest.max(now));
+        let latest = (now + self.travel.0).min(budget.latest.max(now));
         Some(Used { requests: units, latest, is_known: true })
     }
 
@@ -193,7 +215,9 @@ impl Leases {
             .fold(0, |sum: u32, lease| sum.saturating_add(lease.open));
         let logs = self.lapsed.iter().filter(|(other, _)| *other == window);
         let counted = logs.flat_map(|(_, log)| log.counted());
-        counted.filter(|(at, _)| leaves(window, *at) > now).fold(open, |sum, (_, requests)| sum.saturating_add(requests))
+        counted
+            .filter(|(at, _)| leaves(window, *at) > now)
+            .fold(open, |sum, (_, requests)| sum.saturating_add(requests))
     }
 
     /// The clock was set: moves every moment.

@@ -25,7 +25,7 @@ use crate::{
     limit::{Occupancy, RATE_LIMITED, WindowState},
     routes::LONGEST,
     tellers::Tellers,
-    timing::{IN_FLIGHT, LONG_LEASE, MAX_DELAY, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, SHORT_LEASE, TRAVEL},
+    timing::{IN_FLIGHT, LONG_LEASE, MAX_DELAY, MAX_LEASE_LENGTH, MIN_LEASE_REQUESTS, SHORT_LEASE},
     usage::Usage,
     wire::{
         Acquire, Acquired, CoordinatorCall, Found, GetReply, Lease, LeaseReport, PutAck, RefusalCounts,
@@ -125,6 +125,11 @@ impl Coordinator {
     /// A coordinator from what was stored.
     pub fn kept(record: Record, counts: Counts) -> Self {
         Self { record: Some(record), counts, ..Self::default() }
+    }
+
+    /// Sets the time within which an admitted request reaches the origin.
+    pub fn set_travel(&mut self, travel: Span) {
+        self.counts.leases.set_travel(travel);
     }
 
     /// Answers a call. Returns the answer as JSON, and what must be stored before the answer goes out.
@@ -245,7 +250,7 @@ impl Coordinator {
         let mut reservation = None;
         if immediate {
             // The latest moment at which it can reach the origin.
-            let latest = now + wait + call.within + TRAVEL;
+            let latest = now + wait + call.within + counts.leases.travel();
             if has_budget {
                 counts.leases.open_budget(call.call, cost.units(), latest, call.budget);
             } else {

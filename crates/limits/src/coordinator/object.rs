@@ -30,6 +30,7 @@ pub struct CoordinatorObject {
 
 impl CoordinatorObject {
     /// Answers a call of the object of this name and stores what it changed. Afterwards [`Self::alarm_in`] is to be asked.
+    /// `travel` says for a realm within which time its admitted requests reach the origin.
     ///
     /// # Errors
     /// What SQLite says, or that this build cannot read what is stored.
@@ -38,9 +39,13 @@ impl CoordinatorObject {
         db: &dyn Sql,
         name: &str,
         call: CoordinatorCall,
+        travel: impl Fn(&str) -> Span,
         now: Timestamp,
     ) -> Result<String, SqlError> {
         self.kept.turn(db, |coordinator| {
+            if let Some(record) = &coordinator.record {
+                coordinator.set_travel(travel(&record.realm));
+            }
             if name == UNATTRIBUTED && coordinator.record.is_none() {
                 coordinator.put(no_key());
                 store::keep(db, coordinator, Keep::Record)?;

@@ -2,12 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test fails by panicking")]
 
-use keyward_core::time::{Span, Timestamp};
+use keyward_core::{
+    record::{Limits, Record},
+    time::{MINUTE, Span, Timestamp},
+};
 use keyward_limits::{
     coordinator::object::CoordinatorObject,
     lease::Grantor,
     tally::ledger::Ledger,
-    wire::{CoordinatorCall, UNATTRIBUTED, UsageReport, UsageTaken},
+    timing::{MAX_DELAY, TRAVEL},
+    wire::{Acquire, CoordinatorCall, LeaseReport, RefusalCounts, UNATTRIBUTED, UsageReport, UsageTaken},
 };
 use keyward_testing::{Database, NOON, record};
 
@@ -20,6 +24,7 @@ struct Stage {
     name: &'static str,
     db: Database,
     object: CoordinatorObject,
+    travel: Span,
     now: Timestamp,
 }
 
@@ -32,11 +37,11 @@ impl Stage {
 
     /// An object of this name that was never told of a key.
     fn of(name: &'static str) -> Self {
-        Self { name, db: Database::new(), object: CoordinatorObject::default(), now: NOON }
+        Self { name, db: Database::new(), object: CoordinatorObject::default(), travel: TRAVEL, now: NOON }
     }
 
-    fn call(&self, call: CoordinatorCall) {
-        self.object.answer(&self.db, self.name, call, self.now).unwrap();
+    fn call(&self, call: CoordinatorCall) -> String {
+        self.object.answer(&self.db, self.name, call, |_| self.travel, self.now).unwrap()
     }
 
     /// A request, after which the alarm is set if it has to be: after which time.
@@ -67,6 +72,35 @@ fn accepted(report: &UsageReport) -> Vec<u64> {
 
 const fn secs(seconds: i64) -> Option<Span> {
     Some(Span::from_secs(seconds))
+}
+
+/// A lease's request, too: it is used 3 s after it was asked for, and reported 2 s later.
+#[test]
+fn a_request_counts_for_a_window_from_the_latest_moment_at_which_it_can_have_arrived() {
+    for travel in [Span::ZERO, TRAVEL, Span::from_secs(4)] {
+        for under_a_lease in [false, true] {
+            let mut stage = Stage { travel, ..Stage::of("sha256:00") };
+            let limits = Limits { per_minute: Some(1), ..Limits::default() };
+            stage.call(CoordinatorCall::Put { record: Record { limits, ..record() } });
+            let latest = if under_a_lease {
+                let queued =
+                    Acquire { queued: 1, immediate: false, lease_length: Span::from_secs(20), ..one(1) };
+                assert!(stage.call(CoordinatorCall::Acquire(queued)).contains(r#""lease":{"id":1"#));
+                stage.now = NOON + Span::from_secs(5);
+                let leases = vec![LeaseReport { id: 1, used: 1, age: Span::from_secs(2), open: 0 }];
+                stage.call(CoordinatorCall::Report { refused: RefusalCounts::new(), leases, tally: None });
+                NOON + Span::from_secs(3) + travel
+            } else {
+                assert!(stage.call(CoordinatorCall::Acquire(one(1))).contains("granted"));
+                NOON + one(1).within + travel
+            };
+            // What fits within this time is delayed.
+            stage.now = latest + MINUTE - MAX_DELAY - Span::from_ms(1);
+            assert!(stage.call(CoordinatorCall::Acquire(one(1))).contains("limited"), "{travel:?}");
+            stage.now = stage.now + Span::from_ms(1);
+            assert!(stage.call(CoordinatorCall::Acquire(one(1))).contains("granted"), "{travel:?}");
+        }
+    }
 }
 
 #[test]

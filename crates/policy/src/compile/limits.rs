@@ -1,7 +1,10 @@
 //! `[realm.limits]`: limits of keys that name none, and the most that a key may name.
 
 use super::reader::Item;
-use crate::model::{Limits, Window, Windows};
+use crate::{
+    model::{Limits, USUAL_TRAVEL, Window, Windows},
+    span::Span,
+};
 
 /// Largest limit there may be, in requests.
 pub(super) const MAX_LIMIT: u32 = 1_000_000_000;
@@ -19,10 +22,14 @@ const NONE: Windows = Windows {
 const DEFAULT: Limits = Limits {
     default: Windows { per_minute: Some(600), ..NONE },
     maximum: Windows { per_minute: Some(100_000), per_day: Some(10_000_000), ..NONE },
+    travel: USUAL_TRAVEL,
 };
 
-/// Reads the section, or its defaults, and says whether all of it could be read.
-pub(super) fn read(item: Option<Item<'_>>) -> (Limits, bool) {
+/// Each request counts for as much longer than its window.
+pub(super) const MAX_TRAVEL: Span = Span::from_secs(10);
+
+/// Reads the section, or its defaults, and says whether all of it could be read. `freshness` is the realm's, if that could be.
+pub(super) fn read(item: Option<Item<'_>>, freshness: Option<Span>) -> (Limits, bool) {
     let is_missing = item.is_none();
     let Some(table) = item.and_then(|item| item.table("[realm.limits]")) else {
         return (DEFAULT, is_missing);
@@ -44,7 +51,18 @@ pub(super) fn read(item: Option<Item<'_>>) -> (Limits, bool) {
     }
     let is_known = default.is_some() && maximum.is_some();
     let (default, maximum) = (default.unwrap_or(DEFAULT.default), maximum.unwrap_or(DEFAULT.maximum));
-    (Limits { default, maximum }, is_known)
+    let travel_item = table.get("travel");
+    let travel = travel_item.as_ref().map_or(Some(DEFAULT.travel), |item| item.span());
+    let travel = travel.unwrap_or(DEFAULT.travel);
+    if let (Some(item), Some(freshness)) = (&travel_item, freshness)
+        && (Span::from_ms(1)..=travel).contains(&freshness)
+    {
+        item.refuse(
+            format!("{} is not shorter than the realm's freshness", item.name),
+            "lower it or raise freshness: a revoked key's last request arrives within freshness, travel included",
+        );
+    }
+    (Limits { default, maximum, travel }, is_known)
 }
 
 /// Refuses a shorter window that can never be full.

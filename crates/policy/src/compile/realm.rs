@@ -85,7 +85,7 @@ pub(super) fn read(item: &Item<'_>) -> Option<Draft> {
         None => Some(FRESHNESS),
         Some(item) => item.span(),
     };
-    let (limits, are_known) = limits::read(table.get("limits"));
+    let (limits, are_known) = limits::read(table.get("limits"), freshness);
     let parts = RealmParts {
         catalogue: &catalogue,
         webhooks: &webhooks,

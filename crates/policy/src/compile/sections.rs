@@ -252,7 +252,11 @@ static WEBHOOK: Section = Section {
 };
 static LIMITS: Section = Section {
     name: "[realm.limits]",
-    fields: &[field("default", Table(&DEFAULT_LIMITS)), field("maximum", Table(&MAXIMUM_LIMITS))],
+    fields: &[
+        field("default", Table(&DEFAULT_LIMITS)),
+        field("maximum", Table(&MAXIMUM_LIMITS)),
+        field("travel", Duration(Span::ZERO, limits::MAX_TRAVEL)),
+    ],
 };
 static DEFAULT_LIMITS: Section = Section { name: "[realm.limits] default", fields: WINDOWS };
 static MAXIMUM_LIMITS: Section = Section { name: "[realm.limits] maximum", fields: WINDOWS };

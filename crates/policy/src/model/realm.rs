@@ -10,6 +10,9 @@ use super::{
 };
 use crate::span::Span;
 
+/// Within this time an admitted request reaches its origin, if the policy does not say another one.
+pub const USUAL_TRAVEL: Span = Span::from_ms(250);
+
 policy_data! {
 /// One protected API: who may ask for it, how they show a key, and what a key may do there.
 pub struct Realm {
@@ -179,6 +182,9 @@ pub struct Limits {
     pub default: Windows,
     /// The most that a key may name.
     pub maximum: Windows,
+    /// A request reaches the origin within this time once it is admitted: what the limits rely on.
+    #[serde(rename = "travel_ms", default = "usual_travel", skip_serializing_if = "is_usual_travel")]
+    pub travel: Span,
 }
 
 /// What test keys may do.
@@ -245,4 +251,21 @@ pub enum RefusalStyle {
     /// `{"error": {"code", "message", "requestId"}}` as `application/json`.
     Json,
 }
+}
+
+fn usual_travel() -> Span {
+    USUAL_TRAVEL
+}
+
+fn is_usual_travel(travel: &Span) -> bool {
+    *travel == USUAL_TRAVEL
+}
+
+impl Realm {
+    /// How old what is known of a key may be when it admits a request, which is then on its way for [`USUAL_TRAVEL`]: where it
+    /// may take longer, it has to be younger. 0 means that each request asks. `of_route` is the route's own freshness.
+    pub fn freshness_on(&self, of_route: Option<Span>) -> Span {
+        let beyond_usual = self.limits.travel.less(USUAL_TRAVEL);
+        of_route.unwrap_or(self.freshness).less(beyond_usual)
+    }
 }

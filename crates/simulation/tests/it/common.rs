@@ -8,8 +8,9 @@ use keyward_core::{
     record::Limits,
     time::{Span, Timestamp},
 };
-use keyward_simulation::{Simulation, network::Network};
-use proptest::strategy::Strategy;
+use keyward_policy::{Realm, USUAL_TRAVEL};
+use keyward_simulation::{Simulation, network::Network, realm};
+use proptest::prelude::*;
 
 pub const GOOD: Network = Network {
     round_trip: (Span::from_ms(5), Span::from_ms(60)),
@@ -27,6 +28,17 @@ pub const fn ms(ms: i64) -> Span {
 /// Any span within these.
 pub fn span(Range { start, end }: Range<Span>) -> impl Strategy<Value = Span> {
     (start.ms()..end.ms()).prop_map(ms)
+}
+
+/// Within which time requests reach the origin: usually, or as a policy may say.
+pub fn travel() -> impl Strategy<Value = Span> {
+    prop_oneof![Just(USUAL_TRAVEL), span(Span::ZERO..FRESHNESS)]
+}
+
+/// A realm whose requests reach the origin within this time.
+pub fn travelling(travel: Span) -> Realm {
+    let usual = realm(FRESHNESS);
+    Realm { limits: keyward_policy::Limits { travel, ..usual.limits }, ..usual }
 }
 
 pub fn per_minute(limit: u32) -> Limits {

@@ -11,7 +11,7 @@ use keyward_policy::{Realm, Span};
 use keyward_simulation::{BEGIN, Simulation, network::Network, realm};
 use proptest::prelude::*;
 
-use crate::common::{FRESHNESS, ms, passed, per_minute, span};
+use crate::common::{FRESHNESS, ms, passed, per_minute, span, travel, travelling};
 
 #[derive(Clone, Copy, Debug)]
 enum Fault {
@@ -78,7 +78,7 @@ proptest! {
     #![proptest_config(schedules())]
 
     #[test]
-    fn never_over_whatever_is_lost_late_dead_edited_or_off(
+    fn never_over_whatever_is_lost_late_dead_edited_or_off_and_however_long_requests_travel(
         seed: u64,
         limit in 1_u32..700,
         isolates in 1_usize..10,
@@ -88,9 +88,10 @@ proptest! {
         faults in prop::collection::vec((fault(), span(Span::ZERO..4 * MINUTE)), 0..12),
         decision_timeout in prop_oneof![Just(2 * SECOND), span(SECOND..8 * SECOND)],
         dearest in prop_oneof![Just(1_u64), 2_u64..30],
+        travel in travel(),
     ) {
         let network = Network { round_trip: (ms(5), slowest), lost, kv_lag: MINUTE, skew: 5 * SECOND };
-        let simulation = Simulation::new(seed, isolates, network, Realm { decision_timeout, ..realm(FRESHNESS) });
+        let simulation = Simulation::new(seed, isolates, network, Realm { decision_timeout, ..travelling(travel) });
         let cloud = simulation.cloud();
         cloud.make_key(per_minute(limit));
         let mut limits = vec![(BEGIN, limit)];

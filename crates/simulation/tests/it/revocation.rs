@@ -10,7 +10,7 @@ use keyward_simulation::{BEGIN, Simulation, network::Network, realm};
 use proptest::prelude::*;
 
 use crate::{
-    common::{FRESHNESS, GOOD, ms, passed, per_minute, span, steadily},
+    common::{FRESHNESS, GOOD, ms, passed, per_minute, span, steadily, travel, travelling},
     never_over::schedules,
 };
 
@@ -18,9 +18,11 @@ proptest! {
     #![proptest_config(schedules())]
 
     #[test]
-    fn a_revoked_key_is_refused_everywhere_in_time(seed: u64, at in span(5 * SECOND..40 * SECOND), pace in 2_u32..50) {
+    fn a_revoked_key_is_refused_everywhere_in_time_however_long_requests_travel(
+        seed: u64, at in span(5 * SECOND..40 * SECOND), pace in 2_u32..50, travel in travel(),
+    ) {
         let network = Network { round_trip: (ms(5), SECOND), lost: 200, kv_lag: MINUTE, skew: 5 * SECOND };
-        let simulation = Simulation::new(seed, 8, network, realm(FRESHNESS));
+        let simulation = Simulation::new(seed, 8, network, travelling(travel));
         simulation.cloud().make_key(per_minute(100_000));
         steadily(&simulation, 8, pace.into(), at + 10 * SECOND);
         simulation.at(at, |cloud| cloud.change(0, |record| record.status = Status::Revoked));
